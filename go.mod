@@ -1,0 +1,3 @@
+module productindex
+
+go 1.26.0

@@ -1,0 +1,149 @@
+package reindex
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime"
+	"time"
+)
+
+// Config adjusts an [Engine]. The zero value, and nil in its place, means the defaults. New copies it.
+type Config struct {
+	// Readers is how many partitions of a source are read at the same time, where it is a [Partitioner]. Default 1: Products is read.
+	Readers int
+	// Workers is how many batches of a run are checked and written at the same time. Default GOMAXPROCS, at least 2.
+	// [Limits] of the index caps it.
+	Workers int
+	// BatchDocs is the largest number of products in a batch. Default 1,000. [Limits] of the index caps it.
+	BatchDocs int
+	// BatchBytes is the largest sum of the lengths of the bodies in a batch, in bytes; a larger product makes a batch of its own.
+	// Default 4 MiB. [Limits] of the index caps it.
+	BatchBytes int
+
+	// Transform, where it is set, makes the body that is indexed from the product that was read. It runs in the workers, so it is
+	// called concurrently, and must not change p.Body in place. An error rejects the product, with the error's text as the reason.
+	Transform func(ctx context.Context, tenant string, p Product) (json.RawMessage, error)
+
+	// MaxRejected is how many products may be rejected in a run that still goes live. Default 0; negative: any number.
+	MaxRejected int64
+	// AllowEmpty lets a run go live that read no product.
+	AllowEmpty bool
+	// MinFraction is the smallest size of a new generation, as a fraction of the live one's number of documents. Default 0.5;
+	// negative: no limit.
+	MinFraction float64
+	// CountMargin is by which fraction of the announced number (see [Counter]) a run may stay below it. Default 0.01; negative: no
+	// limit.
+	CountMargin float64
+
+	// Retry tells how often and when failed calls are made again.
+	Retry Retry
+	// CleanupTimeout limits the time in which a run that ended discards its generation. Default 30 s.
+	CleanupTimeout time.Duration
+
+	// MaxRuns is how many runs, of different tenants, are in progress at the same time; more are PENDING. Default 2.
+	MaxRuns int
+	// Jobs keeps the jobs. Default NewJobs(0): the last ones of each tenant, in memory.
+	Jobs JobStore
+	// ReportItems is how many rejections and duplicates a Report lists, each. Default 100.
+	ReportItems int
+
+	// Logger receives what happens, with tenant and job as attributes, and never a product's body. Nil discards it.
+	Logger *slog.Logger
+	// Trace is called as runs go on. Nil calls nothing.
+	Trace *Trace
+}
+
+// Retry is the policy for calls that failed with a [TemporaryError], and for items of a [BatchError] that are retryable. The wait
+// before try n is drawn at random from the upper half of MinDelay × 2ⁿ⁻², at most MaxDelay, and is never shorter than the server asked for.
+type Retry struct {
+	// Attempts is how often a call is made in all. Default 8.
+	Attempts int
+	// MinDelay is the longest wait before the second try. Default 200 ms.
+	MinDelay time.Duration
+	// MaxDelay is the longest wait before any try. Default 30 s.
+	MaxDelay time.Duration
+}
+
+const (
+	defaultBatchDocs      = 1000
+	defaultBatchBytes     = 4 << 20
+	defaultMinFraction    = 0.5
+	defaultCountMargin    = 0.01
+	defaultAttempts       = 8
+	defaultMinDelay       = 200 * time.Millisecond
+	defaultMaxDelay       = 30 * time.Second
+	defaultCleanupTimeout = 30 * time.Second
+	defaultMaxRuns        = 2
+	defaultReportItems    = 100
+)
+
+// withDefaults returns a copy of c in which every field that is not set has its default.
+func (c *Config) withDefaults() Config {
+	var out Config
+	if c != nil {
+		out = *c
+	}
+	setDefault(&out.Readers, 1)
+	setDefault(&out.Workers, max(2, runtime.GOMAXPROCS(0)))
+	setDefault(&out.BatchDocs, defaultBatchDocs)
+	setDefault(&out.BatchBytes, defaultBatchBytes)
+	setDefault(&out.MinFraction, defaultMinFraction)
+	setDefault(&out.CountMargin, defaultCountMargin)
+	setDefault(&out.Retry.Attempts, defaultAttempts)
+	setDefault(&out.Retry.MinDelay, defaultMinDelay)
+	setDefault(&out.Retry.MaxDelay, max(defaultMaxDelay, out.Retry.MinDelay))
+	setDefault(&out.CleanupTimeout, defaultCleanupTimeout)
+	setDefault(&out.MaxRuns, defaultMaxRuns)
+	setDefault(&out.ReportItems, defaultReportItems)
+	if out.Jobs == nil {
+		out.Jobs = NewJobs(0)
+	}
+	if out.Logger == nil {
+		out.Logger = slog.New(slog.DiscardHandler)
+	}
+	if out.Trace == nil {
+		out.Trace = &Trace{}
+	}
+	return out
+}
+
+func setDefault[T int | float64 | time.Duration](field *T, value T) {
+	if *field == 0 {
+		*field = value
+	}
+}
+
+// validate reports every setting of a config with defaults that makes no sense.
+func (c *Config) validate() error {
+	var errs []error
+	atLeastOne := func(name string, v int64) {
+		if v < 1 {
+			errs = append(errs, fmt.Errorf("%s is %d, it must be positive", name, v))
+		}
+	}
+	atLeastOne("Readers", int64(c.Readers))
+	atLeastOne("Workers", int64(c.Workers))
+	atLeastOne("BatchDocs", int64(c.BatchDocs))
+	atLeastOne("BatchBytes", int64(c.BatchBytes))
+	atLeastOne("Retry.Attempts", int64(c.Retry.Attempts))
+	atLeastOne("Retry.MinDelay", int64(c.Retry.MinDelay))
+	atLeastOne("CleanupTimeout", int64(c.CleanupTimeout))
+	atLeastOne("MaxRuns", int64(c.MaxRuns))
+	atLeastOne("ReportItems", int64(c.ReportItems))
+	if c.Retry.MaxDelay < c.Retry.MinDelay {
+		errs = append(errs, fmt.Errorf("Retry.MaxDelay is %v, it must not be below Retry.MinDelay, %v", c.Retry.MaxDelay, c.Retry.MinDelay))
+	}
+	if !(c.MinFraction <= 1) { // NaN included
+		errs = append(errs, fmt.Errorf("MinFraction is %v, it must be at most 1", c.MinFraction))
+	}
+	if !(c.CountMargin <= 1) {
+		errs = append(errs, fmt.Errorf("CountMargin is %v, it must be at most 1", c.CountMargin))
+	}
+	if err := errors.Join(errs...); err != nil {
+		return fmt.Errorf("reindex: invalid config: %w", err)
+	}
+	return nil
+}

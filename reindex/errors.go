@@ -1,0 +1,92 @@
+package reindex
+
+import (
+	"errors"
+	"fmt"
+	"time"
+)
+
+// Sentinel errors for states. Match them with [errors.Is].
+var (
+	// ErrTenant: the tenant is not one that [CheckTenant] accepts.
+	ErrTenant = errors.New("invalid tenant")
+
+	// ErrRunning: a run of the tenant is in progress already; returned by Engine.Run.
+	ErrRunning = errors.New("a reindex of this tenant is already running")
+
+	// ErrShutdown: the engine was shut down and takes no more runs; also the cause of runs that Shutdown cancelled.
+	ErrShutdown = errors.New("the engine is shut down")
+
+	// ErrCancelled: the run was cancelled by Engine.Cancel.
+	ErrCancelled = errors.New("the reindex was cancelled")
+
+	// ErrJobNotFound: there is no job of that tenant and id, or it is so old that it was forgotten.
+	ErrJobNotFound = errors.New("job not found")
+
+	// ErrJobEnded: the job to be cancelled has ended already.
+	ErrJobEnded = errors.New("job has ended")
+
+	// ErrTooLarge: an index does not take a batch or a product of that size. See [Generation].
+	ErrTooLarge = errors.New("too large for the index")
+
+	// ErrRefused: an index refused a batch for what it holds, without telling which product is to blame. See [Generation].
+	ErrRefused = errors.New("refused by the index")
+)
+
+// ItemError tells why one product was not indexed.
+type ItemError struct {
+	// ID is the product's id.
+	ID string
+
+	// Retryable: the same product can succeed later, without a change.
+	Retryable bool
+
+	// Err is the reason, in the index's words where it gave one.
+	Err error
+}
+
+// Error names the product and the reason.
+func (e ItemError) Error() string { return fmt.Sprintf("product %q: %v", e.ID, e.Err) }
+
+// Unwrap returns the reason.
+func (e ItemError) Unwrap() error { return e.Err }
+
+// BatchError is returned by Generation.Write when some products of a batch failed. The products that it does not list were accepted.
+type BatchError struct {
+	// Items are the products that failed, each at most once.
+	Items []ItemError
+
+	// RetryAfter is the shortest time to wait before the retryable ones are sent again, as the server asked; 0 where it did not.
+	RetryAfter time.Duration
+}
+
+// Error tells how many products failed, and the first one's reason.
+func (e *BatchError) Error() string {
+	if len(e.Items) == 0 {
+		return "no products failed"
+	}
+	return fmt.Sprintf("%d products failed, the first one: %v", len(e.Items), e.Items[0])
+}
+
+// TemporaryError marks a failed call that can succeed when it is made again: a lost connection, an overloaded server.
+type TemporaryError struct {
+	// Err is what went wrong.
+	Err error
+
+	// RetryAfter is the shortest time to wait before the next try, as the server asked; 0 where it did not.
+	RetryAfter time.Duration
+}
+
+// Error is the message of what went wrong.
+func (e *TemporaryError) Error() string { return e.Err.Error() }
+
+// Unwrap returns what went wrong.
+func (e *TemporaryError) Unwrap() error { return e.Err }
+
+// Temporary returns err as a [*TemporaryError] without a time to wait, and nil for nil.
+func Temporary(err error) error {
+	if err == nil {
+		return nil
+	}
+	return &TemporaryError{Err: err}
+}

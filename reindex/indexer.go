@@ -1,0 +1,76 @@
+package reindex
+
+import "context"
+
+// Indexer is a search index that can be rebuilt beside the live one. It is safe for concurrent use by several tenants; the engine has
+// at most one generation of a tenant open at a time. Tenants are any strings that [CheckTenant] accepts, and an Indexer keeps them
+// apart whatever they hold.
+type Indexer interface {
+	// Begin opens a new, empty generation that no search sees. ctx bounds the call, not the generation.
+	Begin(ctx context.Context, tenant string) (Generation, error)
+}
+
+// Generation is one complete copy of a tenant's products in the making. The engine calls Begin, then Write from several goroutines,
+// then Seal, Commit and Abort one after the other. Abort is called at the end of every run, also after a failed Commit.
+//
+// Every method tries once and classifies what went wrong; the engine retries. An error of Write is one of
+//   - [*BatchError]: some items failed, the others have been accepted;
+//   - one that matches [ErrTooLarge] or [ErrRefused]: nothing was accepted, smaller batches may be. The engine splits the batch,
+//     down to a single product, which it then rejects with this reason;
+//   - [*TemporaryError]: nothing is known to be accepted, and the same call can succeed later;
+//   - any other error: nothing that the engine does can help. It ends the run.
+//
+// From Begin, Seal and Commit only [*TemporaryError] is called again.
+type Generation interface {
+	// Write adds products. It is safe for concurrent use, idempotent by id (a product written twice is there once, with the body
+	// of the later call), and keeps nothing of the batch after it has returned.
+	Write(ctx context.Context, batch []Product) error
+
+	// Seal waits until every write has landed durably and tells what the generation holds, and what it would replace. No Write
+	// follows it.
+	Seal(ctx context.Context) (Sealed, error)
+
+	// Commit makes the sealed generation the one that searches see, atomically, and retires the one before. A [*TemporaryError]
+	// means that it certainly was not applied; with any other error the generation may be live, and Abort leaves it be if it is.
+	Commit(ctx context.Context) error
+
+	// Abort discards the generation. After a Commit that was applied it does nothing and returns nil. It may be called twice.
+	Abort(ctx context.Context) error
+}
+
+// Sealed tells what a generation holds once every write has landed.
+type Sealed struct {
+	// Documents is the number of products in this generation.
+	Documents int64
+
+	// Live is the number of products that searches see now; -1 where none are served yet.
+	Live int64
+
+	// Failed are the products that the index refused after Write had returned. They are not among Documents.
+	Failed []ItemError
+}
+
+// Limits is what an [Indexer] takes at once. Zero means that it has no limit of its own.
+type Limits struct {
+	// MaxDocs is the largest number of products in one Write.
+	MaxDocs int
+
+	// MaxBytes is the largest sum of the lengths of the bodies in one Write, in bytes. A single larger product is still tried, alone.
+	MaxBytes int
+
+	// MaxInFlight is the largest number of concurrent calls of Write.
+	MaxInFlight int
+}
+
+// Limiter is an optional capability of an [Indexer]: the sizes it works best with. They cap what Config asks for. Without it the
+// engine uses Config alone.
+type Limiter interface {
+	Limits() Limits
+}
+
+// Reaper is an optional capability of an [Indexer]: it removes what runs that died have left of a tenant, and returns how many
+// generations that were. It never touches what is live or what a living run owns. The engine calls it at the start of each run; an
+// error is logged and the run goes on. Without it leftovers stay until someone removes them.
+type Reaper interface {
+	Reap(ctx context.Context, tenant string) (int, error)
+}

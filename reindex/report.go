@@ -1,0 +1,57 @@
+package reindex
+
+import "time"
+
+// Report accounts for one run. Read = Indexed + Rejected + Duplicates in every run that succeeds; in a run that failed, products that
+// were still under way are in Read alone.
+type Report struct {
+	// Read is the number of products that the source yielded.
+	Read int64
+	// Indexed is the number of products that the index accepted.
+	Indexed int64
+	// Rejected is the number of products that can not be indexed.
+	Rejected int64
+	// Duplicates is the number of products whose id had been read before; the first one read counts.
+	Duplicates int64
+	// Expected is what the source announced through [Counter]; -1 where it announces nothing.
+	Expected int64
+	// Replaced is the number of documents in the index that was live before; -1 where there was none or the run did not get so far.
+	Replaced int64
+
+	// Bytes is the sum of the lengths of the bodies read, in bytes.
+	Bytes int64
+	// Batches is the number of calls of Generation.Write, those that failed included.
+	Batches int64
+	// Retries is the number of those calls that sent products again.
+	Retries int64
+
+	// Rejections are the rejected products, up to Config.ReportItems of them, in the order in which they became known.
+	Rejections []Rejection
+	// DuplicateIDs are the ids of duplicates, up to Config.ReportItems of them, in the order in which they were read.
+	DuplicateIDs []string
+
+	// Durations tells where the time went.
+	Durations Durations
+}
+
+// Rejection names a product that was not indexed, and why.
+type Rejection struct {
+	ID     string
+	Reason string
+}
+
+// Durations are the lengths of a run's phases. A phase that the run did not reach is 0.
+type Durations struct {
+	// Pending is how long the run waited for its turn.
+	Pending time.Duration
+	// Begin covers the opening of the generation, the removal of leftovers before it included.
+	Begin time.Duration
+	// Load covers reading and writing, from the first product to the last batch.
+	Load time.Duration
+	// Seal is the wait until everything had landed.
+	Seal time.Duration
+	// Commit is the switch-over.
+	Commit time.Duration
+	// Total is the whole run, Pending included.
+	Total time.Duration
+}
