@@ -21,7 +21,7 @@ const (
 	StatusPublished Status = "PUBLISHED"
 	// StatusSuccess: the new generation was checked and is live.
 	StatusSuccess Status = "SUCCESS"
-	// StatusFailure: the live index is what it was before the job.
+	// StatusFailure: the live index is what it was before the job. Where the answer to the switch-over itself was lost, Message says so.
 	StatusFailure Status = "FAILURE"
 )
 

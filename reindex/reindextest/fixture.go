@@ -1,9 +1,10 @@
 // Package reindextest states what every Indexer, Source and JobStore of package reindex promises, as tests that an implementation
-// runs against itself, and has what tests of such code need: a reference Indexer in memory and one that injects faults.
+// runs against itself, and has what tests of such code need: a reference Indexer in memory, sources, and an Indexer that injects faults.
 package reindextest
 
 import (
 	"context"
+	"testing"
 
 	"productindex/reindex"
 )
@@ -18,4 +19,67 @@ type Fixture struct {
 	// has no live index it returns an empty map and no error. It is safe for concurrent use. The suite indexes at most 1,000 products
 	// where it searches.
 	Search func(ctx context.Context, tenant string) (map[string]string, error)
+
+	// Reopen opens the same storage again, as a new process does after this one died without a word: generations that are open now
+	// are leftovers then. Indexer and Search of the old fixture are not used any more. Nil where the Indexer is not a
+	// [reindex.Reaper].
+	Reopen func(t *testing.T) Fixture
+}
+
+// all is a search that must not fail.
+func (f Fixture) all(t *testing.T, tenant string) map[string]string {
+	t.Helper()
+	found, err := f.Search(t.Context(), tenant)
+	if err != nil {
+		t.Fatalf("search: %v", err)
+	}
+	return found
+}
+
+// publish makes a generation of these products live.
+func (f Fixture) publish(t *testing.T, tenant string, products []reindex.Product) {
+	t.Helper()
+	gen := f.begin(t, tenant)
+	mustWrite(t, gen, products)
+	mustSeal(t, gen, int64(len(products)))
+	if err := gen.Commit(t.Context()); err != nil {
+		t.Fatalf("commit: %v", err)
+	}
+	if err := gen.Abort(t.Context()); err != nil {
+		t.Fatalf("abort after a commit: %v", err)
+	}
+}
+
+// begin opens a generation that is discarded at the end of the test, unless it was committed.
+func (f Fixture) begin(t *testing.T, tenant string) reindex.Generation {
+	t.Helper()
+	gen, err := f.Indexer.Begin(t.Context(), tenant)
+	if err != nil {
+		t.Fatalf("begin: %v", err)
+	}
+	t.Cleanup(func() {
+		if err := gen.Abort(context.WithoutCancel(t.Context())); err != nil {
+			t.Errorf("abort: %v", err)
+		}
+	})
+	return gen
+}
+
+func mustWrite(t *testing.T, gen reindex.Generation, products []reindex.Product) {
+	t.Helper()
+	if err := gen.Write(t.Context(), products); err != nil {
+		t.Fatalf("write: %v", err)
+	}
+}
+
+func mustSeal(t *testing.T, gen reindex.Generation, documents int64) reindex.Sealed {
+	t.Helper()
+	sealed, err := gen.Seal(t.Context())
+	if err != nil {
+		t.Fatalf("seal: %v", err)
+	}
+	if sealed.Documents != documents || len(sealed.Failed) > 0 {
+		t.Fatalf("sealed %d documents, failed %v; want %d, none", sealed.Documents, sealed.Failed, documents)
+	}
+	return sealed
 }

@@ -1,0 +1,286 @@
+package reindex
+
+import (
+	"bytes"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math/bits"
+	"unicode/utf8"
+)
+
+// maxDepth is how deep arrays and objects may be nested, as in encoding/json.
+const maxDepth = 10000
+
+var (
+	errNotUTF8   = errors.New("the body is no valid UTF-8")
+	errNotObject = errors.New("the body is no JSON object")
+)
+
+// checkBody returns body as one line of valid JSON, an object; a copy only where it spans several lines.
+func checkBody(body json.RawMessage) (json.RawMessage, error) {
+	if !utf8.Valid(body) {
+		return nil, errNotUTF8
+	}
+	s := scanner{data: body}
+	s.space()
+	if s.peek() != '{' {
+		if json.Valid(body) {
+			return nil, errNotObject
+		}
+		return nil, s.fail("a JSON object")
+	}
+	if err := s.value(0); err != nil {
+		return nil, err
+	}
+	s.space()
+	if s.pos < len(s.data) {
+		return nil, s.fail("nothing after the object")
+	}
+	if !s.lines {
+		return body, nil
+	}
+	var line bytes.Buffer
+	line.Grow(len(body))
+	if err := json.Compact(&line, body); err != nil {
+		return nil, fmt.Errorf("the body is no valid JSON: %w", err)
+	}
+	return line.Bytes(), nil
+}
+
+// scanner checks JSON text by RFC 8259 without building anything; the text is known to be valid UTF-8. It takes what json.Valid
+// takes, several times faster.
+type scanner struct {
+	data  []byte
+	pos   int
+	lines bool // a line feed or carriage return was seen between tokens
+}
+
+func (s *scanner) fail(want string) error {
+	if s.pos >= len(s.data) {
+		return fmt.Errorf("the body is no valid JSON: it ends at byte %d, expected %s", s.pos, want)
+	}
+	return fmt.Errorf("the body is no valid JSON: %q at byte %d, expected %s", s.data[s.pos], s.pos, want)
+}
+
+// peek returns the next byte, and 0, which begins no token, at the end.
+func (s *scanner) peek() byte {
+	if s.pos < len(s.data) {
+		return s.data[s.pos]
+	}
+	return 0
+}
+
+func (s *scanner) space() {
+	for s.pos < len(s.data) {
+		switch s.data[s.pos] {
+		case ' ', '\t':
+		case '\n', '\r':
+			s.lines = true
+		default:
+			return
+		}
+		s.pos++
+	}
+}
+
+func (s *scanner) value(depth int) error {
+	switch c := s.peek(); {
+	case c == '"':
+		return s.str()
+	case c == '{':
+		return s.object(depth + 1)
+	case c == '[':
+		return s.array(depth + 1)
+	case c == '-' || isDigit(c):
+		return s.number()
+	case c == 't':
+		return s.word("true")
+	case c == 'f':
+		return s.word("false")
+	case c == 'n':
+		return s.word("null")
+	}
+	return s.fail("a value")
+}
+
+func (s *scanner) object(depth int) error {
+	if depth > maxDepth {
+		return s.fail("at most 10,000 levels")
+	}
+	s.pos++
+	s.space()
+	if s.peek() == '}' {
+		s.pos++
+		return nil
+	}
+	for {
+		if s.peek() != '"' {
+			return s.fail("a field name")
+		}
+		if err := s.str(); err != nil {
+			return err
+		}
+		s.space()
+		if s.peek() != ':' {
+			return s.fail("a colon")
+		}
+		s.pos++
+		s.space()
+		if err := s.value(depth); err != nil {
+			return err
+		}
+		if more, err := s.comma('}'); !more {
+			return err
+		}
+	}
+}
+
+func (s *scanner) array(depth int) error {
+	if depth > maxDepth {
+		return s.fail("at most 10,000 levels")
+	}
+	s.pos++
+	s.space()
+	if s.peek() == ']' {
+		s.pos++
+		return nil
+	}
+	for {
+		if err := s.value(depth); err != nil {
+			return err
+		}
+		if more, err := s.comma(']'); !more {
+			return err
+		}
+	}
+}
+
+// comma passes what follows an element: a comma, then more is true, or the closing bracket.
+func (s *scanner) comma(closing byte) (more bool, err error) {
+	s.space()
+	switch s.peek() {
+	case ',':
+		s.pos++
+		s.space()
+		return true, nil
+	case closing:
+		s.pos++
+		return false, nil
+	}
+	return false, s.fail("a comma or the end of the list")
+}
+
+func (s *scanner) word(word string) error {
+	if !bytes.HasPrefix(s.data[s.pos:], []byte(word)) {
+		return s.fail("the word " + word)
+	}
+	s.pos += len(word)
+	return nil
+}
+
+func (s *scanner) number() error {
+	if s.peek() == '-' {
+		s.pos++
+	}
+	if s.peek() == '0' {
+		s.pos++
+	} else if !s.digits() {
+		return s.fail("a digit")
+	}
+	if s.peek() == '.' {
+		s.pos++
+		if !s.digits() {
+			return s.fail("a digit")
+		}
+	}
+	if c := s.peek(); c == 'e' || c == 'E' {
+		s.pos++
+		if c := s.peek(); c == '+' || c == '-' {
+			s.pos++
+		}
+		if !s.digits() {
+			return s.fail("a digit")
+		}
+	}
+	return nil
+}
+
+// digits passes over decimal digits and reports whether there were any.
+func (s *scanner) digits() bool {
+	start := s.pos
+	for isDigit(s.peek()) {
+		s.pos++
+	}
+	return s.pos > start
+}
+
+func isDigit(c byte) bool { return '0' <= c && c <= '9' }
+
+// str passes over a string; pos is at its opening quote.
+func (s *scanner) str() error {
+	s.pos++
+	for {
+		s.pos += plain(s.data[s.pos:])
+		switch c := s.peek(); {
+		case c == '"':
+			s.pos++
+			return nil
+		case c == '\\':
+			if err := s.escape(); err != nil {
+				return err
+			}
+		case s.pos >= len(s.data):
+			return s.fail("a closing quote")
+		default:
+			return s.fail("no control character")
+		}
+	}
+}
+
+// plain returns how many bytes of text come before the first quote, backslash or control character. It looks at eight bytes at once:
+// a byte of the word has its highest bit set in hit where it is one of these (bytes after the first hit may be set wrongly).
+func plain(text []byte) int {
+	const ones, highs = 0x0101010101010101, 0x8080808080808080
+	n := 0
+	for ; len(text)-n >= 8; n += 8 {
+		w := binary.LittleEndian.Uint64(text[n:])
+		quote := w ^ ones*'"'
+		slash := w ^ ones*'\\'
+		hit := ((w-ones*' ')&^w | (quote-ones)&^quote | (slash-ones)&^slash) & highs
+		if hit != 0 {
+			return n + bits.TrailingZeros64(hit)/8
+		}
+	}
+	for ; n < len(text); n++ {
+		if c := text[n]; c < ' ' || c == '"' || c == '\\' {
+			break
+		}
+	}
+	return n
+}
+
+// escape passes over an escape sequence; pos is at its backslash.
+func (s *scanner) escape() error {
+	s.pos++
+	switch s.peek() {
+	case '"', '\\', '/', 'b', 'f', 'n', 'r', 't':
+		s.pos++
+		return nil
+	case 'u':
+		s.pos++
+		for range 4 {
+			if !isHex(s.peek()) {
+				return s.fail("four hexadecimal digits")
+			}
+			s.pos++
+		}
+		return nil
+	}
+	return s.fail("an escape sequence")
+}
+
+func isHex(c byte) bool {
+	return isDigit(c) || 'a' <= c && c <= 'f' || 'A' <= c && c <= 'F'
+}

@@ -1,0 +1,54 @@
+package reindextest
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"productindex/reindex"
+)
+
+// faultSeeds is how many random sequences of faults the suite goes through.
+const faultSeeds = 20
+
+// Whatever goes wrong between engine and index: after a run that succeeded the new products are live, all but the rejected ones, and
+// after one that failed the old ones.
+func testEngineUnderFaults(t *testing.T, f Fixture) {
+	live := revs(Products(10, "0"), "0")
+	f.publish(t, tenant, Products(10, "0"))
+	for seed := range uint64(faultSeeds) {
+		rev := fmt.Sprint(seed + 1)
+		products := Products(200, rev)
+		poison := func(id string) bool { return strings.HasSuffix(id, "77") }
+		report, err := RunFaulty(t, f.Indexer, seed, products, poison)
+		if err == nil {
+			live = revs(products, rev)
+			for id := range live {
+				if poison(id) {
+					delete(live, id)
+				}
+			}
+			if report.Indexed != int64(len(live)) || report.Rejected != int64(len(products)-len(live)) {
+				t.Errorf("seed %d: indexed %d, rejected %d, want %d and %d", seed, report.Indexed, report.Rejected, len(live), len(products)-len(live))
+			}
+		} else if !errors.As(err, new(*reindex.RunError)) {
+			t.Errorf("seed %d: %v is no RunError", seed, err)
+		}
+		assertFound(t, f.all(t, tenant), live)
+	}
+}
+
+// RunFaulty reindexes products through ix with the faults that seed decides (see [Random]), in small batches and with short waits.
+func RunFaulty(t *testing.T, ix reindex.Indexer, seed uint64, products []reindex.Product, poison func(id string) bool) (reindex.Report, error) {
+	t.Helper()
+	engine, err := reindex.New(Slice(products), NewFaulty(ix, Random(seed, 6, poison)), &reindex.Config{
+		BatchDocs: 20, MaxRejected: -1,
+		Retry: reindex.Retry{Attempts: 6, MinDelay: time.Microsecond, MaxDelay: 10 * time.Microsecond},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return engine.Run(t.Context(), tenant)
+}

@@ -1,0 +1,196 @@
+package reindextest
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"productindex/reindex"
+)
+
+// Op names a call of an Indexer or a Generation.
+type Op string
+
+// The calls that can fail.
+const (
+	OpBegin  Op = "begin"
+	OpWrite  Op = "write"
+	OpSeal   Op = "seal"
+	OpCommit Op = "commit"
+	OpAbort  Op = "abort"
+)
+
+// Call is one call that a [Faulty] is about to make.
+type Call struct {
+	// Op is which one.
+	Op Op
+	// N counts the calls of this Op, from 1.
+	N int
+	// Tenant it is made for.
+	Tenant string
+	// Batch is what is to be written; nil but for OpWrite.
+	Batch []reindex.Product
+}
+
+// Fault is what goes wrong with a call. The zero value is: nothing.
+type Fault struct {
+	// Delay is waited before anything else, or until the call's context ends.
+	Delay time.Duration
+	// Panic, where it is not nil, is passed to panic.
+	Panic any
+	// Err is returned without making the call.
+	Err error
+	// Items are products of the batch that fail: the others are written, and a BatchError with these is returned.
+	Items []reindex.ItemError
+	// Lost is returned although the call was made and did what it should.
+	Lost error
+}
+
+// Faulty is an Indexer, wrapped, whose calls go wrong as a function says. Its capabilities are those of the wrapped one.
+type Faulty struct {
+	inner reindex.Indexer
+	fault func(Call) Fault
+
+	mu    sync.Mutex
+	calls map[Op]int
+}
+
+// NewFaulty wraps ix. fault is called before every call, possibly from several goroutines at the same time, and says what is to go wrong.
+func NewFaulty(ix reindex.Indexer, fault func(Call) Fault) *Faulty {
+	return &Faulty{inner: ix, fault: fault, calls: map[Op]int{}}
+}
+
+// Unwrap returns the Indexer that is wrapped.
+func (f *Faulty) Unwrap() reindex.Indexer { return f.inner }
+
+// Calls returns how many calls of op were made so far.
+func (f *Faulty) Calls(op Op) int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.calls[op]
+}
+
+// Begin opens a generation whose calls go wrong, too.
+func (f *Faulty) Begin(ctx context.Context, tenant string) (gen reindex.Generation, err error) {
+	err = f.call(ctx, Call{Op: OpBegin, Tenant: tenant}, func([]reindex.Product) (err error) {
+		gen, err = f.inner.Begin(ctx, tenant)
+		return err
+	})
+	if err != nil && gen != nil { // its answer was lost: nobody will ever abort it
+		return nil, errors.Join(err, gen.Abort(context.WithoutCancel(ctx)))
+	}
+	return &faultyGeneration{f, tenant, gen}, err
+}
+
+// call makes one call, or lets it go wrong.
+func (f *Faulty) call(ctx context.Context, c Call, do func(batch []reindex.Product) error) error {
+	f.mu.Lock()
+	f.calls[c.Op]++
+	c.N = f.calls[c.Op]
+	f.mu.Unlock()
+	fault := f.fault(c)
+	if fault.Delay > 0 {
+		timer := time.NewTimer(fault.Delay)
+		defer timer.Stop()
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+		}
+	}
+	if fault.Panic != nil {
+		panic(fault.Panic) //nolint:forbidigo // a panic is what was asked for
+	}
+	if fault.Err != nil {
+		return fault.Err
+	}
+	if len(fault.Items) > 0 {
+		if err := do(without(c.Batch, fault.Items)); err != nil {
+			return err
+		}
+		return &reindex.BatchError{Items: fault.Items}
+	}
+	if err := do(c.Batch); err != nil {
+		return err
+	}
+	return fault.Lost
+}
+
+func without(batch []reindex.Product, items []reindex.ItemError) []reindex.Product {
+	failed := map[string]bool{}
+	for _, item := range items {
+		failed[item.ID] = true
+	}
+	var rest []reindex.Product
+	for _, p := range batch {
+		if !failed[p.ID] {
+			rest = append(rest, p)
+		}
+	}
+	return rest
+}
+
+type faultyGeneration struct {
+	f      *Faulty
+	tenant string
+	inner  reindex.Generation
+}
+
+func (g *faultyGeneration) Write(ctx context.Context, batch []reindex.Product) error {
+	return g.f.call(ctx, Call{Op: OpWrite, Tenant: g.tenant, Batch: batch}, func(batch []reindex.Product) error {
+		return g.inner.Write(ctx, batch)
+	})
+}
+
+func (g *faultyGeneration) Seal(ctx context.Context) (sealed reindex.Sealed, err error) {
+	err = g.f.call(ctx, Call{Op: OpSeal, Tenant: g.tenant}, func([]reindex.Product) (err error) {
+		sealed, err = g.inner.Seal(ctx)
+		return err
+	})
+	return sealed, err
+}
+
+func (g *faultyGeneration) Commit(ctx context.Context) error {
+	return g.f.call(ctx, Call{Op: OpCommit, Tenant: g.tenant}, func([]reindex.Product) error { return g.inner.Commit(ctx) })
+}
+
+func (g *faultyGeneration) Abort(ctx context.Context) error {
+	return g.f.call(ctx, Call{Op: OpAbort, Tenant: g.tenant}, func([]reindex.Product) error { return g.inner.Abort(ctx) })
+}
+
+// errInjected is the reason of every random fault.
+var errInjected = errors.New("injected fault")
+
+// Random returns faults for [NewFaulty] that a seed decides: about one call in every calls goes wrong, in one of the ways an index goes
+// wrong in practice. Products whose ids poison selects are rejected for good in every write.
+func Random(seed uint64, every int, poison func(id string) bool) func(Call) Fault {
+	var mu sync.Mutex
+	rng := rand.New(rand.NewPCG(seed, seed)) //nolint:gosec // repeatable by intent
+	return func(c Call) Fault {
+		mu.Lock()
+		defer mu.Unlock()
+		var items []reindex.ItemError
+		for _, p := range c.Batch {
+			if poison != nil && poison(p.ID) {
+				items = append(items, reindex.ItemError{ID: p.ID, Err: errInjected})
+			}
+		}
+		if rng.IntN(every) > 0 {
+			return Fault{Items: items}
+		}
+		switch kind := rng.IntN(6); {
+		case kind == 0:
+			return Fault{Panic: errInjected}
+		case kind == 1:
+			return Fault{Err: errInjected}
+		case kind == 2 && c.Op == OpWrite:
+			return Fault{Err: []error{reindex.ErrTooLarge, reindex.ErrRefused}[rng.IntN(2)]}
+		case kind == 3 && len(c.Batch) > 0 && len(items) == 0:
+			return Fault{Items: []reindex.ItemError{{ID: c.Batch[rng.IntN(len(c.Batch))].ID, Retryable: true, Err: errInjected}}}
+		case kind == 4 && (c.Op == OpWrite || c.Op == OpSeal) && len(items) == 0:
+			return Fault{Lost: reindex.Temporary(errInjected)}
+		}
+		return Fault{Err: reindex.Temporary(errInjected)}
+	}
+}

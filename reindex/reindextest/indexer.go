@@ -1,0 +1,396 @@
+package reindextest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+
+	"productindex/reindex"
+)
+
+// TestIndexer checks every promise of [reindex.Indexer] and [reindex.Generation]. open returns a fixture of its own at each call.
+func TestIndexer(t *testing.T, open func(t *testing.T) Fixture) {
+	for _, test := range []struct {
+		name string
+		fn   func(t *testing.T, f Fixture)
+	}{
+		{"NothingLive", testNothingLive},
+		{"UnseenUntilCommit", testUnseenUntilCommit},
+		{"Replace", testReplace},
+		{"Abort", testAbort},
+		{"AbortAfterCommit", testAbortAfterCommit},
+		{"EmptyGeneration", testEmptyGeneration},
+		{"IdempotentWrites", testIdempotentWrites},
+		{"ConcurrentWrites", testConcurrentWrites},
+		{"KeepsNothingOfTheBatch", testKeepsNothing},
+		{"Tenants", testTenants},
+		{"IDs", testIDs},
+		{"Bodies", testBodies},
+		{"BeginOutlivesItsContext", testBeginContext},
+		{"EndedContext", testEndedContext},
+		{"SearchWhileSwitching", testSearchWhileSwitching},
+		{"ReapSparesTheOpen", testReapSparesTheOpen},
+		{"ReapLeftovers", testReapLeftovers},
+		{"Limits", testLimits},
+		{"Engine", testEngine},
+		{"EngineUnderFaults", testEngineUnderFaults},
+	} {
+		t.Run(test.name, func(t *testing.T) { test.fn(t, open(t)) })
+	}
+}
+
+const tenant = "acme"
+
+// revs returns what a search finds when these products are live.
+func revs(products []reindex.Product, rev string) map[string]string {
+	found := map[string]string{}
+	for _, p := range products {
+		found[p.ID] = rev
+	}
+	return found
+}
+
+func assertFound(t *testing.T, got, want map[string]string) {
+	t.Helper()
+	if maps.Equal(got, want) {
+		return
+	}
+	var wrong []string
+	for id, rev := range want {
+		if got[id] != rev {
+			wrong = append(wrong, fmt.Sprintf("%q is %q, want %q", id, got[id], rev))
+		}
+	}
+	for id, rev := range got {
+		if _, ok := want[id]; !ok {
+			wrong = append(wrong, fmt.Sprintf("%q (%q) should not be there", id, rev))
+		}
+	}
+	slices.Sort(wrong)
+	t.Errorf("searches find %d documents, want %d: %s", len(got), len(want), strings.Join(wrong[:min(5, len(wrong))], "; "))
+}
+
+func testNothingLive(t *testing.T, f Fixture) {
+	assertFound(t, f.all(t, tenant), nil)
+	gen := f.begin(t, tenant)
+	assertFound(t, f.all(t, tenant), nil)
+	mustWrite(t, gen, Products(3, "1"))
+	if sealed := mustSeal(t, gen, 3); sealed.Live != -1 {
+		t.Errorf("Live is %d before anything was live, want -1", sealed.Live)
+	}
+	assertFound(t, f.all(t, tenant), nil)
+}
+
+func testUnseenUntilCommit(t *testing.T, f Fixture) {
+	old, products := Products(20, "1"), Products(30, "2")
+	f.publish(t, tenant, old)
+	gen := f.begin(t, tenant)
+	mustWrite(t, gen, products[:10])
+	assertFound(t, f.all(t, tenant), revs(old, "1"))
+	mustWrite(t, gen, products[10:])
+	if sealed := mustSeal(t, gen, 30); sealed.Live != 20 {
+		t.Errorf("Live is %d, want 20", sealed.Live)
+	}
+	assertFound(t, f.all(t, tenant), revs(old, "1"))
+	if err := gen.Commit(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	assertFound(t, f.all(t, tenant), revs(products, "2"))
+}
+
+func testReplace(t *testing.T, f Fixture) {
+	for i, n := range []int{25, 10, 40} {
+		rev := fmt.Sprint(i)
+		f.publish(t, tenant, Products(n, rev))
+		assertFound(t, f.all(t, tenant), revs(Products(n, rev), rev))
+	}
+}
+
+func testAbort(t *testing.T, f Fixture) {
+	live := Products(10, "1")
+	f.publish(t, tenant, live)
+	for _, stage := range []string{"begun", "written", "sealed"} {
+		gen := f.begin(t, tenant)
+		if stage != "begun" {
+			mustWrite(t, gen, Products(20, "2"))
+		}
+		if stage == "sealed" {
+			mustSeal(t, gen, 20)
+		}
+		for range 2 {
+			if err := gen.Abort(t.Context()); err != nil {
+				t.Errorf("abort of a generation that was %s: %v", stage, err)
+			}
+		}
+		assertFound(t, f.all(t, tenant), revs(live, "1"))
+	}
+	f.publish(t, tenant, Products(5, "3"))
+	assertFound(t, f.all(t, tenant), revs(Products(5, "3"), "3"))
+}
+
+func testAbortAfterCommit(t *testing.T, f Fixture) {
+	gen := f.begin(t, tenant)
+	products := Products(10, "1")
+	mustWrite(t, gen, products)
+	mustSeal(t, gen, 10)
+	if err := gen.Commit(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if err := gen.Abort(t.Context()); err != nil {
+			t.Errorf("abort after commit: %v", err)
+		}
+	}
+	assertFound(t, f.all(t, tenant), revs(products, "1"))
+}
+
+func testEmptyGeneration(t *testing.T, f Fixture) {
+	f.publish(t, tenant, Products(10, "1"))
+	f.publish(t, tenant, nil)
+	assertFound(t, f.all(t, tenant), nil)
+	gen := f.begin(t, tenant)
+	mustWrite(t, gen, Products(1, "3"))
+	if sealed := mustSeal(t, gen, 1); sealed.Live != 0 {
+		t.Errorf("Live is %d when an empty generation is live, want 0", sealed.Live)
+	}
+}
+
+func testIdempotentWrites(t *testing.T, f Fixture) {
+	gen := f.begin(t, tenant)
+	mustWrite(t, gen, Products(20, "old"))
+	mustWrite(t, gen, Products(10, "new"))
+	mustSeal(t, gen, 20)
+	if err := gen.Commit(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	want := revs(Products(20, ""), "old")
+	maps.Copy(want, revs(Products(10, ""), "new"))
+	assertFound(t, f.all(t, tenant), want)
+}
+
+func testConcurrentWrites(t *testing.T, f Fixture) {
+	products := Products(800, "1")
+	gen := f.begin(t, tenant)
+	errs := make(chan error)
+	batches := slices.Collect(slices.Chunk(products, 50))
+	for _, batch := range batches {
+		go func() { errs <- gen.Write(t.Context(), batch) }()
+	}
+	for range batches {
+		if err := <-errs; err != nil {
+			t.Error(err)
+		}
+	}
+	mustSeal(t, gen, 800)
+	if err := gen.Commit(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	assertFound(t, f.all(t, tenant), revs(products, "1"))
+}
+
+func testKeepsNothing(t *testing.T, f Fixture) {
+	gen := f.begin(t, tenant)
+	for i := range 10 {
+		batch := []reindex.Product{product(fmt.Sprintf("a%d", i), "1"), product(fmt.Sprintf("b%d", i), "1")}
+		mustWrite(t, gen, batch)
+		for _, p := range batch {
+			for j := range p.Body {
+				p.Body[j] = 'x'
+			}
+		}
+		clear(batch)
+	}
+	mustSeal(t, gen, 20)
+	if err := gen.Commit(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	found := f.all(t, tenant)
+	if len(found) != 20 || found["a3"] != "1" || found["b9"] != "1" {
+		t.Errorf("found %v", found)
+	}
+}
+
+func testTenants(t *testing.T, f Fixture) {
+	names := []string{
+		"a", "A", "aa", "a-a", "a_a", "a.a", "a/a", `a\a`, "../a", "..", ".", "a*", "*", "a,b", "a b", "_all", "-a", "a%2F", "a%", "ä", "a\u0308",
+		"con", "a:b", "<a>", `"a"`, "a|b", "a?", "a#", "日本", strings.Repeat("x", reindex.MaxTenantBytes), strings.Repeat("x", reindex.MaxTenantBytes-1),
+		strings.Repeat("é", reindex.MaxTenantBytes/2),
+	}
+	for i, name := range names {
+		f.publish(t, name, []reindex.Product{product("shared", fmt.Sprint(i)), product(fmt.Sprintf("only-%d", i), fmt.Sprint(i))})
+	}
+	for i, name := range names {
+		t.Run(fmt.Sprintf("%d", i), func(t *testing.T) {
+			rev := fmt.Sprint(i)
+			assertFound(t, f.all(t, name), map[string]string{"shared": rev, "only-" + rev: rev})
+		})
+	}
+	assertFound(t, f.all(t, "unknown"), nil)
+}
+
+// awkwardIDs are ids that some index has its own idea of.
+var awkwardIDs = []string{
+	"1", "01", "1.0", "a", "A", "a b", " a", "a ", "a/b", "../a", "a.b", "a:b", "a,b", "a%20b", "a+b", "a&b=c", "a#b", "a?b", `a"b`, `a\b`, "'a'", "<a>",
+	"_a", "-a", "_id", "null", "true", "*", "ä", "a\u0308", "日本語", "🧦", "{}", "[1]", strings.Repeat("i", 200), strings.Repeat("i", 201),
+	strings.Repeat("i", 510), strings.Repeat("i", 512), strings.Repeat("i", 600), strings.Repeat("ä", 300), strings.Repeat("i", 4096),
+}
+
+// Every id is indexed under itself alone, or rejected by name; none takes another's place.
+func testIDs(t *testing.T, f Fixture) {
+	var products []reindex.Product
+	want := map[string]string{}
+	for i, id := range awkwardIDs {
+		products = append(products, product(id, fmt.Sprint(i)))
+		want[id] = fmt.Sprint(i)
+	}
+	assertAllButRejected(t, f, products, want)
+}
+
+// Every valid body is indexed, or rejected by the product's id.
+func testBodies(t *testing.T, f Fixture) {
+	bodies := []string{
+		`{"rev":"r"}`,
+		`{"rev":"r","v":"text"}`, `{"rev":"r","v":{"w":1}}`, `{"rev":"r","v":[1,"a",{"w":[]}]}`, `{"rev":"r","v":12}`, `{"rev":"r","v":true}`, `{"rev":"r","v":null}`,
+		`{"rev":"r","n":9007199254740993}`, `{"rev":"r","n":18446744073709551616}`, `{"rev":"r","n":1e300}`, `{"rev":"r","n":-0.0}`, `{"rev":"r","n":"12"}`,
+		`{"rev":"r","date":"2026-01-01"}`, `{"rev":"r","date":"soon"}`, `{"rev":"r","id":42}`, `{"rev":"r","_id":"x"}`, `{"rev":"r","":1}`, `{"rev":"r","a.b":{"c.d":1}}`,
+		`{"rev":"r","name":{"en":"Wool sock","de":"Wollsocke","xx":"?"}}`, `{"rev":"r","name":["a","b"]}`, `{"rev":"r","price":{"amount":1.5,"currency":"EUR"}}`,
+		`{"rev":"r","u":"\u0000\ud83e\udde6\"\\"}`, `{"rev":"r","deep":` + strings.Repeat(`{"x":`, 20) + `1` + strings.Repeat(`}`, 20) + `}`,
+		`{"rev":"r","long":"` + strings.Repeat("word ", 20000) + `"}`, `{"rev":"r","one":"` + strings.Repeat("w", 40000) + `"}`,
+		`{"rev":"r","_vectors":1,"_geo":"nowhere"}`, `{"rev":"r","_source":{},"_index":"x","_routing":1}`,
+	}
+	var products []reindex.Product
+	want := map[string]string{}
+	for i, body := range bodies {
+		id := fmt.Sprintf("body-%d", i)
+		products = append(products, reindex.Product{ID: id, Body: []byte(body)})
+		want[id] = "r"
+	}
+	assertAllButRejected(t, f, products, want)
+}
+
+// assertAllButRejected writes products as the engine does and checks that searches find exactly those that were not rejected.
+func assertAllButRejected(t *testing.T, f Fixture, products []reindex.Product, want map[string]string) {
+	t.Helper()
+	engine, err := reindex.New(Slice(products), f.Indexer, &reindex.Config{MaxRejected: -1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	report, err := engine.Run(t.Context(), tenant)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range report.Rejections {
+		t.Logf("rejected %.40q: %s", r.ID, r.Reason)
+		if _, ok := want[r.ID]; !ok || r.Reason == "" {
+			t.Errorf("rejected %q, which was not written, or without a reason", r.ID)
+		}
+		delete(want, r.ID)
+	}
+	if len(want) < len(products)/2 {
+		t.Errorf("only %d of %d products were indexed", len(want), len(products))
+	}
+	assertFound(t, f.all(t, tenant), want)
+}
+
+func testBeginContext(t *testing.T, f Fixture) {
+	ctx, cancel := context.WithCancel(t.Context())
+	gen, err := f.Indexer.Begin(ctx, tenant)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cancel()
+	mustWrite(t, gen, Products(5, "1"))
+	mustSeal(t, gen, 5)
+	if err := gen.Commit(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	assertFound(t, f.all(t, tenant), revs(Products(5, "1"), "1"))
+}
+
+func testEndedContext(t *testing.T, f Fixture) {
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := f.Indexer.Begin(ended, tenant); !errors.Is(err, context.Canceled) {
+		t.Errorf("begin under an ended context: %v", err)
+	}
+	gen := f.begin(t, tenant)
+	if err := gen.Write(ended, Products(5, "1")); !errors.Is(err, context.Canceled) {
+		t.Errorf("write under an ended context: %v", err)
+	}
+	mustWrite(t, gen, Products(5, "1"))
+	if _, err := gen.Seal(ended); !errors.Is(err, context.Canceled) {
+		t.Errorf("seal under an ended context: %v", err)
+	}
+	mustSeal(t, gen, 5)
+	if err := gen.Commit(ended); !errors.Is(err, context.Canceled) {
+		t.Errorf("commit under an ended context: %v", err)
+	}
+	assertFound(t, f.all(t, tenant), nil)
+}
+
+func testLimits(t *testing.T, f Fixture) {
+	limiter, ok := reindex.As[reindex.Limiter](f.Indexer)
+	if !ok {
+		t.Skip("the Indexer has no limits")
+	}
+	if l := limiter.Limits(); l.MaxDocs < 0 || l.MaxBytes < 0 || l.MaxInFlight < 0 {
+		t.Errorf("negative limits: %+v", l)
+	}
+}
+
+func testReapSparesTheOpen(t *testing.T, f Fixture) {
+	reaper, ok := reindex.As[reindex.Reaper](f.Indexer)
+	if !ok {
+		t.Skip("the Indexer reaps nothing")
+	}
+	live := Products(5, "1")
+	f.publish(t, tenant, live)
+	gen := f.begin(t, tenant)
+	mustWrite(t, gen, Products(7, "2"))
+	if n, err := reaper.Reap(t.Context(), tenant); n != 0 || err != nil {
+		t.Errorf("reaped %d, error %v, while the only generation is open; want 0", n, err)
+	}
+	assertFound(t, f.all(t, tenant), revs(live, "1"))
+	mustSeal(t, gen, 7)
+	if err := gen.Commit(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	assertFound(t, f.all(t, tenant), revs(Products(7, "2"), "2"))
+}
+
+// What a dead process has left does not show, does not stand in the way, and is removed by Reap, or already by opening.
+func testReapLeftovers(t *testing.T, f Fixture) {
+	if f.Reopen == nil {
+		t.Skip("the Indexer can not be opened again")
+	}
+	live := Products(5, "1")
+	f.publish(t, tenant, live)
+	f.publish(t, "other", live)
+	for range 2 {
+		gen, err := f.Indexer.Begin(t.Context(), tenant)
+		if err != nil {
+			t.Fatal(err)
+		}
+		mustWrite(t, gen, Products(7, "2"))
+		f = f.Reopen(t)
+		assertFound(t, f.all(t, tenant), revs(live, "1"))
+	}
+	reaper, ok := reindex.As[reindex.Reaper](f.Indexer)
+	if !ok {
+		t.Fatal("Reopen is set, but the Indexer is no Reaper")
+	}
+	if _, err := reaper.Reap(t.Context(), tenant); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := reaper.Reap(t.Context(), tenant); n != 0 || err != nil {
+		t.Errorf("the second reaping removed %d, error %v; want 0", n, err)
+	}
+	assertFound(t, f.all(t, tenant), revs(live, "1"))
+	assertFound(t, f.all(t, "other"), revs(live, "1"))
+	f.publish(t, tenant, Products(9, "3"))
+	assertFound(t, f.all(t, tenant), revs(Products(9, "3"), "3"))
+}

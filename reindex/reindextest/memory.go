@@ -1,0 +1,117 @@
+package reindextest
+
+import (
+	"context"
+	"encoding/json"
+	"maps"
+	"sync"
+
+	"productindex/reindex"
+)
+
+// Memory is the reference [reindex.Indexer]: maps in memory. Use NewMemory. It is safe for concurrent use.
+type Memory struct {
+	mu   sync.Mutex
+	live map[string]map[string]json.RawMessage // by tenant, then by id
+	open int
+}
+
+// NewMemory returns an empty index.
+func NewMemory() *Memory {
+	return &Memory{live: map[string]map[string]json.RawMessage{}}
+}
+
+// Begin opens a generation.
+func (m *Memory) Begin(ctx context.Context, tenant string) (reindex.Generation, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.open++
+	return &memoryGeneration{index: m, tenant: tenant, docs: map[string]json.RawMessage{}}, nil
+}
+
+// Documents returns the live bodies of a tenant by id; nil where nothing was ever committed.
+func (m *Memory) Documents(tenant string) map[string]json.RawMessage {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.live[tenant]
+}
+
+// Open returns how many generations have been begun and are neither live nor aborted.
+func (m *Memory) Open() int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.open
+}
+
+// Search returns the ids of the live documents with their field "rev", as [Fixture] wants it.
+func (m *Memory) Search(ctx context.Context, tenant string) (map[string]string, error) {
+	found := map[string]string{}
+	for id, body := range m.Documents(tenant) {
+		var doc struct{ Rev string }
+		if err := json.Unmarshal(body, &doc); err != nil {
+			return nil, err
+		}
+		found[id] = doc.Rev
+	}
+	return found, ctx.Err()
+}
+
+type memoryGeneration struct {
+	index  *Memory
+	tenant string
+
+	mu    sync.Mutex
+	docs  map[string]json.RawMessage
+	ended bool // committed or aborted
+}
+
+func (g *memoryGeneration) Write(ctx context.Context, batch []reindex.Product) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for _, p := range batch {
+		g.docs[p.ID] = append(json.RawMessage(nil), p.Body...)
+	}
+	return nil
+}
+
+func (g *memoryGeneration) Seal(ctx context.Context) (reindex.Sealed, error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	live := int64(-1)
+	if docs := g.index.Documents(g.tenant); docs != nil {
+		live = int64(len(docs))
+	}
+	return reindex.Sealed{Documents: int64(len(g.docs)), Live: live}, ctx.Err()
+}
+
+func (g *memoryGeneration) Commit(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	g.end(func() { g.index.live[g.tenant] = maps.Clone(g.docs) })
+	return nil
+}
+
+func (g *memoryGeneration) Abort(context.Context) error {
+	g.end(func() {})
+	return nil
+}
+
+// end calls f, and counts the generation as no longer open, the first time.
+func (g *memoryGeneration) end(f func()) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.index.mu.Lock()
+	defer g.index.mu.Unlock()
+	if !g.ended {
+		g.ended = true
+		g.index.open--
+		f()
+	}
+}

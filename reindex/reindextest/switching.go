@@ -1,0 +1,106 @@
+package reindextest
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"testing"
+
+	"productindex/reindex"
+)
+
+// generations is how many complete generations the suite publishes while searches go on.
+const generations = 12
+
+// Searches that run while generations are switched see one complete generation each, never a mixture, an error or nothing.
+func testSearchWhileSwitching(t *testing.T, f Fixture) {
+	size := func(rev int) int { return 100 + 50*(rev%3) }
+	f.publish(t, tenant, Products(size(0), "0"))
+	stop := SearchMeanwhile(t, f, tenant, func(rev string) int {
+		var n int
+		if _, err := fmt.Sscan(rev, &n); err != nil {
+			return -1
+		}
+		return size(n)
+	})
+	for rev := 1; rev <= generations; rev++ {
+		f.publish(t, tenant, Products(size(rev), fmt.Sprint(rev)))
+	}
+	stop()
+}
+
+// SearchMeanwhile searches the tenant from four goroutines until the returned function is called, and fails the test for every search
+// that returns an error, nothing, a mixture of several revs, or another number of documents than size gives for their rev. It searches
+// at least a hundred times.
+func SearchMeanwhile(t *testing.T, f Fixture, tenant string, size func(rev string) int) (stop func()) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	var searchers sync.WaitGroup
+	var enough sync.WaitGroup
+	for range 4 {
+		searchers.Add(1)
+		enough.Add(1)
+		go func() {
+			defer searchers.Done()
+			var once sync.Once
+			defer once.Do(enough.Done)
+			for n := 1; ctx.Err() == nil; n++ {
+				found, err := f.Search(context.WithoutCancel(ctx), tenant)
+				if problem := inspect(found, err, size); problem != "" {
+					t.Error(problem)
+					return
+				}
+				if n == 25 {
+					once.Do(enough.Done)
+				}
+			}
+		}()
+	}
+	return func() {
+		enough.Wait()
+		cancel()
+		searchers.Wait()
+	}
+}
+
+// inspect tells what is wrong with the result of one search.
+func inspect(found map[string]string, err error, size func(rev string) int) string {
+	if err != nil {
+		return fmt.Sprintf("a search failed: %v", err)
+	}
+	if len(found) == 0 {
+		return "a search found nothing"
+	}
+	counts := map[string]int{}
+	for _, rev := range found {
+		counts[rev]++
+	}
+	if len(counts) > 1 {
+		return fmt.Sprintf("a search found a mixture of generations: %v", counts)
+	}
+	for rev, n := range counts {
+		if n != size(rev) {
+			return fmt.Sprintf("a search found %d documents of generation %s, which has %d", n, rev, size(rev))
+		}
+	}
+	return ""
+}
+
+// An engine with default settings publishes what its source holds.
+func testEngine(t *testing.T, f Fixture) {
+	products := Products(1000, "1")
+	engine, err := reindex.New(Slice(products), f.Indexer, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		report, err := engine.Run(t.Context(), tenant)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if report.Indexed != 1000 {
+			t.Errorf("indexed %d, want 1000", report.Indexed)
+		}
+	}
+	assertFound(t, f.all(t, tenant), revs(products, "1"))
+}
