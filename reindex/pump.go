@@ -20,6 +20,7 @@ var errOverlap = errors.New("the partitions hold products of the same id")
 // batch a reader and one a worker, and the set of ids.
 type pump struct {
 	*run
+
 	gen         Generation
 	partitioned bool
 	seen        *idSet

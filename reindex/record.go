@@ -21,8 +21,7 @@ func (r *run) execute(ctx context.Context) (Report, error) {
 // explain makes the error that the caller sees out of the one that ended the run.
 func (r *run) explain(ctx context.Context, err error) *RunError {
 	phase := PhaseBegin
-	var p *phaseError
-	if errors.As(err, &p) {
+	if p, ok := errors.AsType[*phaseError](err); ok {
 		phase, err = p.phase, p.err
 	}
 	cause := context.Cause(ctx)
@@ -84,8 +83,7 @@ func (r *run) logEnd(ctx context.Context, report *Report, err error) {
 		return
 	}
 	attrs = append(attrs, "error", err)
-	var panicked *PanicError
-	if errors.As(err, &panicked) {
+	if panicked, ok := errors.AsType[*PanicError](err); ok {
 		attrs = append(attrs, "stack", string(panicked.Stack))
 	}
 	r.log.ErrorContext(ctx, "reindex failed", attrs...)
@@ -107,20 +105,18 @@ func (r *run) traced(f func()) {
 // message tells the caller of an API why a job failed: in full where the text is the engine's own, and by phase alone where it comes
 // from a source or an index, whose errors can name hosts and accounts.
 func message(err *RunError) string {
-	var (
-		gate     *GateError
-		panicked *PanicError
-	)
-	switch {
-	case errors.As(err, &gate):
+	if gate, ok := errors.AsType[*GateError](err); ok {
 		return gate.Error()
+	}
+	_, panicked := errors.AsType[*PanicError](err)
+	switch {
 	case errors.Is(err, ErrCancelled):
 		return ErrCancelled.Error()
 	case errors.Is(err, ErrShutdown):
 		return "the reindex was stopped because the service was shut down"
 	case err.stopped:
 		return "the reindex was stopped by its caller"
-	case errors.As(err, &panicked):
+	case panicked:
 		return "the reindex failed by a defect" + seeLog
 	}
 	return phaseMessages[err.Phase] + seeLog

@@ -12,8 +12,8 @@ import (
 func (p Retry) do(ctx context.Context, f func() error) error {
 	for attempt := 1; ; attempt++ {
 		err := f()
-		var temporary *TemporaryError
-		if !errors.As(err, &temporary) {
+		temporary, ok := errors.AsType[*TemporaryError](err)
+		if !ok {
 			return err
 		}
 		if err := p.pause(ctx, attempt, temporary.RetryAfter, err); err != nil {
@@ -45,5 +45,5 @@ func (p Retry) delay(attempt int) time.Duration {
 		longest = p.MinDelay << doublings
 	}
 	half := longest / 2
-	return half + rand.N(longest-half+1)
+	return half + rand.N(longest-half+1) //nolint:gosec // a wait need not be unpredictable
 }

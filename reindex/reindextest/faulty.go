@@ -100,7 +100,7 @@ func (f *Faulty) call(ctx context.Context, c Call, do func(batch []reindex.Produ
 		}
 	}
 	if fault.Panic != nil {
-		panic(fault.Panic) //nolint:forbidigo // a panic is what was asked for
+		panic(fault.Panic)
 	}
 	if fault.Err != nil {
 		return fault.Err
@@ -166,7 +166,7 @@ var errInjected = errors.New("injected fault")
 // wrong in practice. Products whose ids poison selects are rejected for good in every write.
 func Random(seed uint64, every int, poison func(id string) bool) func(Call) Fault {
 	var mu sync.Mutex
-	rng := rand.New(rand.NewPCG(seed, seed)) //nolint:gosec // repeatable by intent
+	rng := rand.New(rand.NewPCG(seed, seed))
 	return func(c Call) Fault {
 		mu.Lock()
 		defer mu.Unlock()

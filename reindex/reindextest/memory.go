@@ -50,7 +50,9 @@ func (m *Memory) Open() int {
 func (m *Memory) Search(ctx context.Context, tenant string) (map[string]string, error) {
 	found := map[string]string{}
 	for id, body := range m.Documents(tenant) {
-		var doc struct{ Rev string }
+		var doc struct {
+			Rev string `json:"rev"`
+		}
 		if err := json.Unmarshal(body, &doc); err != nil {
 			return nil, err
 		}

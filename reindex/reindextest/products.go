@@ -32,7 +32,7 @@ func NewProduct(id string, fields map[string]any) reindex.Product {
 	object["id"] = id
 	body, err := json.Marshal(object)
 	if err != nil {
-		panic(err) //nolint:forbidigo // only a test's own mistake can bring this about
+		panic(err)
 	}
 	return reindex.Product{ID: id, Body: body}
 }

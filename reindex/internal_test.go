@@ -1,0 +1,168 @@
+package reindex
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"os/exec"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+	"unsafe"
+)
+
+// The core imports the standard library and golang.org/x/sync only.
+func TestImports(t *testing.T) {
+	out, err := exec.CommandContext(t.Context(), "go", "list", "-deps", "-f", "{{if not .Standard}}{{.ImportPath}}{{end}}", ".").Output()
+	if err != nil {
+		t.Fatalf("go list: %v", err)
+	}
+	paths := strings.Fields(string(out))
+	if !slices.Contains(paths, "productindex/reindex") {
+		t.Fatalf("go list tells %q", paths)
+	}
+	for _, path := range paths {
+		if path != "productindex/reindex" && !strings.HasPrefix(path, "golang.org/x/sync/") {
+			t.Errorf("the core imports %s", path)
+		}
+	}
+}
+
+func TestIDSet(t *testing.T) {
+	set := newIDSet()
+	rng := rand.New(rand.NewPCG(1, 2))
+	seen := map[string]bool{}
+	for range 300_000 {
+		id := fmt.Sprint(rng.IntN(200_000))
+		if set.has(id) != seen[id] {
+			t.Fatalf("has(%s) is %v", id, !seen[id])
+		}
+		if added := set.add(id); added == seen[id] {
+			t.Fatalf("add(%s) is %v", id, added)
+		}
+		seen[id] = true
+	}
+}
+
+// An id takes at most 12 bytes of the set's tables, so 24 with a collector that lets the heap double.
+func TestIDSetBytes(t *testing.T) {
+	set := newIDSet()
+	for n := 1; n <= 600_000; n++ {
+		set.add(fmt.Sprint(n))
+		if n < 200_000 || n%20_000 > 0 {
+			continue
+		}
+		bytes := 0
+		for _, shard := range set.shards {
+			bytes += int(unsafe.Sizeof(shard)) + 8*len(shard.slots)
+		}
+		if each := float64(bytes) / float64(n); each > 12 {
+			t.Errorf("%.1f bytes an id among %d", each, n)
+		}
+	}
+}
+
+func TestDelay(t *testing.T) {
+	p := Retry{Attempts: 100, MinDelay: 100 * time.Millisecond, MaxDelay: 30 * time.Second}
+	for attempt := 1; attempt < 200; attempt++ {
+		longest := min(30*time.Second, time.Duration(float64(100*time.Millisecond)*math.Pow(2, float64(min(attempt-1, 20)))))
+		for range 20 {
+			if d := p.delay(attempt); d < longest/2 || d > longest {
+				t.Fatalf("delay %v after %d tries, want %v to %v", d, attempt, longest/2, longest)
+			}
+		}
+	}
+}
+
+func TestConfigDefaults(t *testing.T) {
+	c := (*Config)(nil).withDefaults()
+	if err := c.validate(); err != nil {
+		t.Fatal(err)
+	}
+	if c.Readers != 1 || c.Workers != max(2, runtime.GOMAXPROCS(0)) || c.BatchDocs != 1000 || c.BatchBytes != 4<<20 || c.MaxRejected != 0 ||
+		c.MinFraction != 0.5 || c.CountMargin != 0.01 || c.MaxRuns != 2 || c.Retry.Attempts != 8 || c.CleanupTimeout != 30*time.Second {
+		t.Errorf("defaults %+v", c)
+	}
+}
+
+// The error names every setting that is invalid.
+func TestConfigInvalid(t *testing.T) {
+	c := &Config{
+		Readers: -1, Workers: -1, BatchDocs: -1, BatchBytes: -1, MinFraction: 1.1, CountMargin: math.NaN(), MaxRuns: -1, ReportItems: -1, CleanupTimeout: -1,
+		Retry: Retry{Attempts: -1, MinDelay: time.Second, MaxDelay: time.Millisecond},
+	}
+	_, err := New(SourceFunc(nil), struct{ Indexer }{}, c)
+	if err == nil {
+		t.Fatal("no error")
+	}
+	for _, name := range []string{
+		"Readers", "Workers", "BatchDocs", "BatchBytes", "MinFraction", "CountMargin", "MaxRuns", "ReportItems", "CleanupTimeout", "Retry.Attempts", "Retry.MaxDelay",
+	} {
+		if !strings.Contains(err.Error(), name) {
+			t.Errorf("the error does not name %s: %v", name, err)
+		}
+	}
+	for _, missing := range []func() (*Engine, error){
+		func() (*Engine, error) { return New(nil, struct{ Indexer }{}, nil) },
+		func() (*Engine, error) { return New(SourceFunc(nil), nil, nil) },
+	} {
+		if _, err := missing(); err == nil {
+			t.Error("New without a part gives no error")
+		}
+	}
+}
+
+type wrapped struct{ Source }
+
+func (w wrapped) Unwrap() Source { return w.Source }
+
+type counting struct{ SourceFunc }
+
+func (counting) Count(context.Context, string) (int64, error) { return 7, nil }
+
+func TestAs(t *testing.T) {
+	if c, ok := As[Counter](wrapped{wrapped{counting{}}}); !ok {
+		t.Error("a wrapped capability is not found")
+	} else if n, _ := c.Count(t.Context(), ""); n != 7 {
+		t.Errorf("count %d", n)
+	}
+	if _, ok := As[Counter](struct{ Source }{counting{}}); ok {
+		t.Error("a wrapper without Unwrap does not hide a capability")
+	}
+	if _, ok := As[Partitioner](wrapped{counting{}}); ok {
+		t.Error("found a capability that is not there")
+	}
+	if _, ok := As[Counter](nil); ok {
+		t.Error("found a capability of nil")
+	}
+}
+
+// Old jobs are forgotten, those in progress never.
+func TestJobsKept(t *testing.T) {
+	store := NewJobs(3)
+	running := Job{ID: "running", Tenant: "a", EntityType: "OTHER", Status: StatusInProgress}
+	if _, created, err := store.Create(t.Context(), running); !created || err != nil {
+		t.Fatal(created, err)
+	}
+	for i := range 10 {
+		job := Job{ID: fmt.Sprint(i), Tenant: "a", EntityType: EntityProduct, Status: StatusPending}
+		if _, created, err := store.Create(t.Context(), job); !created || err != nil {
+			t.Fatal(created, err)
+		}
+		job.Status = StatusSuccess
+		if err := store.Update(t.Context(), job); err != nil {
+			t.Fatal(err)
+		}
+	}
+	jobs, total, err := store.List(t.Context(), "a", JobQuery{})
+	var ids []string
+	for _, j := range jobs {
+		ids = append(ids, j.ID)
+	}
+	if got := strings.Join(ids, " "); got != "9 8 7 running" || total != 4 || err != nil {
+		t.Errorf("kept %s, total %d, error %v", got, total, err)
+	}
+}

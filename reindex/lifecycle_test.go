@@ -1,0 +1,502 @@
+package reindex_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"productindex/reindex"
+	"productindex/reindex/reindextest"
+)
+
+// gated is a source that yields half of its products and waits for the gate to open, or for the end of its context, before the rest.
+// ending says how it tells that its context ended: with an error, or, as a careless source does, by stopping.
+type gated struct {
+	products []reindex.Product
+	gate     chan struct{}
+	careless bool
+}
+
+func newGated(n int) gated {
+	return gated{products: reindextest.Products(n, "new"), gate: make(chan struct{})}
+}
+
+func (g gated) Products(ctx context.Context, _ string) iter.Seq2[reindex.Product, error] {
+	return func(yield func(reindex.Product, error) bool) {
+		for i, p := range g.products {
+			if i == len(g.products)/2 {
+				select {
+				case <-g.gate:
+				case <-ctx.Done():
+					if !g.careless {
+						yield(reindex.Product{}, fmt.Errorf("reading: %w", ctx.Err()))
+					}
+					return
+				}
+			}
+			if !yield(p, nil) {
+				return
+			}
+		}
+	}
+}
+
+func mustStart(t *testing.T, e *reindex.Engine, tenant string) reindex.Job {
+	t.Helper()
+	job, started, err := e.Start(t.Context(), tenant)
+	if err != nil || !started {
+		t.Fatalf("start of %s: started %v, error %v", tenant, started, err)
+	}
+	return job
+}
+
+// ended waits for the end of a job.
+func ended(t *testing.T, e *reindex.Engine, job reindex.Job) reindex.Job {
+	t.Helper()
+	for j, err := range e.Watch(t.Context(), job.Tenant, job.ID) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		job = j
+	}
+	if !job.Status.Ended() {
+		t.Fatalf("job %s is %s after the end of Watch", job.ID, job.Status)
+	}
+	return job
+}
+
+// A second call joins the run in progress, or is told of it, and starts nothing.
+func TestOneRunPerTenant(t *testing.T) {
+	src := newGated(200)
+	b := newBench(t, src, nil, nil)
+	ctx, cancel := context.WithCancel(t.Context())
+	first, started, err := b.Start(ctx, tenant)
+	if err != nil || !started || first.Status != reindex.StatusInProgress {
+		t.Fatalf("job %+v, started %v, error %v", first, started, err)
+	}
+	cancel() // the run does not depend on it
+	for range 3 {
+		job, started, err := b.Start(t.Context(), tenant)
+		if err != nil || started || job.ID != first.ID {
+			t.Errorf("job %s, started %v, error %v; want to join %s", job.ID, started, err, first.ID)
+		}
+	}
+	if _, err := b.Run(t.Context(), tenant); !errors.Is(err, reindex.ErrRunning) || !strings.Contains(err.Error(), first.ID) {
+		t.Errorf("error %v, want ErrRunning with the job's id", err)
+	}
+	close(src.gate)
+	if job := ended(t, b.Engine, first); job.Status != reindex.StatusSuccess {
+		t.Errorf("job %+v", job)
+	}
+	b.assertLive(t, src.products, "new")
+	if _, total, _ := b.Jobs(t.Context(), tenant, reindex.JobQuery{}); total != 1 {
+		t.Errorf("%d jobs, want 1", total)
+	}
+	// Whoever has seen the end can start the next run.
+	if job := ended(t, b.Engine, mustStart(t, b.Engine, tenant)); job.Status != reindex.StatusSuccess {
+		t.Errorf("the next job %+v", job)
+	}
+	if err := b.Shutdown(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
+// Jobs beyond the limit are PENDING and follow in the order in which they came.
+func TestPendingInOrder(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		src := newGated(10)
+		var mu sync.Mutex
+		var order []string
+		index := reindextest.NewMemory()
+		engine, err := reindex.New(src, reindextest.NewFaulty(index, func(c reindextest.Call) reindextest.Fault {
+			if c.Op == reindextest.OpBegin {
+				mu.Lock()
+				order = append(order, c.Tenant)
+				mu.Unlock()
+			}
+			return reindextest.Fault{}
+		}), &reindex.Config{MaxRuns: 1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var jobs []reindex.Job
+		var want []string
+		for i := range 6 {
+			name := fmt.Sprintf("t%d", i)
+			job := mustStart(t, engine, name)
+			if pending := job.Status == reindex.StatusPending; pending != (i > 0) {
+				t.Errorf("job %d is %s", i, job.Status)
+			}
+			jobs = append(jobs, job)
+			if i != 3 {
+				want = append(want, name)
+			}
+			synctest.Wait()
+		}
+		if err := engine.Cancel(t.Context(), "t3", jobs[3].ID); err != nil {
+			t.Error(err)
+		}
+		close(src.gate)
+		for i, job := range jobs {
+			job = ended(t, engine, job)
+			if success := job.Status == reindex.StatusSuccess; success != (i != 3) {
+				t.Errorf("job %d ended as %s: %s", i, job.Status, job.Message)
+			}
+		}
+		if !slices.Equal(order, want) {
+			t.Errorf("runs began in the order %v, want %v", order, want)
+		}
+		if err := engine.Shutdown(t.Context()); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// A run that is stopped, wherever it is, leaves the live index as it was and cleans up.
+func TestCancel(t *testing.T) {
+	slow := func(op reindextest.Op) func(reindextest.Call) reindextest.Fault {
+		return func(c reindextest.Call) reindextest.Fault {
+			if c.Op == op {
+				return reindextest.Fault{Delay: time.Hour}
+			}
+			return reindextest.Fault{}
+		}
+	}
+	for _, test := range []struct {
+		name     string
+		careless bool
+		open     bool // the gate
+		fault    func(reindextest.Call) reindextest.Fault
+	}{
+		{name: "while the source waits"},
+		{name: "while a careless source waits", careless: true},
+		{name: "while begin waits", fault: slow(reindextest.OpBegin)},
+		{name: "while a write waits", open: true, fault: slow(reindextest.OpWrite)},
+		{name: "while seal waits", open: true, fault: slow(reindextest.OpSeal)},
+		{name: "between tries", open: true, fault: onWrite(func(reindextest.Call) reindextest.Fault {
+			return reindextest.Fault{Err: &reindex.TemporaryError{Err: errBusy, RetryAfter: time.Hour}}
+		})},
+	} {
+		for _, how := range []string{"Cancel", "Shutdown", "context"} {
+			t.Run(test.name+", by "+how, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					src := newGated(5000)
+					src.careless = test.careless
+					if test.open {
+						close(src.gate)
+					}
+					b := newBench(t, src, &reindex.Config{Retry: reindex.Retry{Attempts: 3}}, test.fault)
+					ctx, cancel := context.WithCancel(t.Context())
+					result := make(chan error, 1)
+					go func() {
+						_, err := b.Run(ctx, tenant)
+						result <- err
+					}()
+					synctest.Wait()
+					start := time.Now()
+					var want error
+					switch how {
+					case "Cancel":
+						want = reindex.ErrCancelled
+						if err := b.Cancel(t.Context(), tenant, b.lastJob(t).ID); err != nil {
+							t.Error(err)
+						}
+					case "Shutdown":
+						want = reindex.ErrShutdown
+						impatient, stop := context.WithTimeout(t.Context(), time.Second)
+						if err := b.Shutdown(impatient); !errors.Is(err, context.DeadlineExceeded) {
+							t.Errorf("shutdown: %v", err)
+						}
+						stop()
+					case "context":
+						want = context.Canceled
+						cancel()
+					}
+					if err := <-result; !errors.Is(err, want) || !errors.As(err, new(*reindex.RunError)) {
+						t.Errorf("error %v, want %v", err, want)
+					}
+					cancel()
+					if took := time.Since(start); took > 2*time.Second {
+						t.Errorf("it took %v", took)
+					}
+					b.assertOldLive(t)
+					if job := b.lastJob(t); job.Status != reindex.StatusFailure || !strings.Contains(job.Message, "the reindex was ") {
+						t.Errorf("job %s: %q", job.Status, job.Message)
+					}
+				})
+			})
+		}
+	}
+}
+
+// A switch-over that has begun is not cut off at once: it gets CleanupTimeout to end well, and no more.
+func TestCancelDuringCommit(t *testing.T) {
+	for _, test := range []struct {
+		name  string
+		takes time.Duration
+		want  reindex.Status
+	}{
+		{"short", 10 * time.Second, reindex.StatusSuccess},
+		{"for ever", time.Hour, reindex.StatusFailure},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				products := reindextest.Products(100, "new")
+				b := newBench(t, reindextest.Slice(products), nil, func(c reindextest.Call) reindextest.Fault {
+					if c.Op == reindextest.OpCommit {
+						return reindextest.Fault{Delay: test.takes}
+					}
+					return reindextest.Fault{}
+				})
+				job := mustStart(t, b.Engine, tenant)
+				synctest.Wait()
+				if err := b.Cancel(t.Context(), tenant, job.ID); err != nil {
+					t.Error(err)
+				}
+				if job := ended(t, b.Engine, job); job.Status != test.want {
+					t.Errorf("job %s: %q, want %s", job.Status, job.Message, test.want)
+				}
+				if test.want == reindex.StatusSuccess {
+					b.assertLive(t, products, "new")
+				} else {
+					b.assertOldLive(t)
+				}
+			})
+		})
+	}
+}
+
+// Shutdown lets runs end, and refuses new ones.
+func TestShutdown(t *testing.T) {
+	src := newGated(200)
+	b := newBench(t, src, nil, nil)
+	job := mustStart(t, b.Engine, tenant)
+	done := make(chan error)
+	go func() { done <- b.Shutdown(t.Context()) }()
+	for {
+		if _, _, err := b.Start(t.Context(), "other"); errors.Is(err, reindex.ErrShutdown) {
+			break
+		}
+	}
+	if _, err := b.Run(t.Context(), "other"); !errors.Is(err, reindex.ErrShutdown) {
+		t.Errorf("run after shutdown: %v", err)
+	}
+	close(src.gate)
+	if err := <-done; err != nil {
+		t.Errorf("shutdown: %v", err)
+	}
+	if job, err := b.Job(t.Context(), tenant, job.ID); err != nil || job.Status != reindex.StatusSuccess {
+		t.Errorf("job %+v, error %v", job, err)
+	}
+	if err := b.Shutdown(t.Context()); err != nil {
+		t.Errorf("second shutdown: %v", err)
+	}
+}
+
+// Watch shows the job on its way, and ends with it.
+func TestWatch(t *testing.T) {
+	src := newGated(2000)
+	b := newBench(t, src, &reindex.Config{BatchDocs: 100}, nil)
+	job := mustStart(t, b.Engine, tenant)
+	var seen []reindex.Job
+	open := sync.OnceFunc(func() { close(src.gate) })
+	for j, err := range b.Watch(t.Context(), tenant, job.ID) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n := len(seen); n > 0 && (j.Processed < seen[n-1].Processed || j.Modified.Before(seen[n-1].Modified)) {
+			t.Errorf("the job went back from %+v to %+v", seen[n-1], j)
+		}
+		seen = append(seen, j)
+		if j.Processed >= 900 { // what was yielded before the source waits
+			open()
+		}
+	}
+	last := seen[len(seen)-1]
+	if last.Status != reindex.StatusSuccess || last.Processed != 2000 || len(seen) < 3 {
+		t.Errorf("saw %d states, the last one %+v", len(seen), last)
+	}
+	// A job that has ended is yielded once.
+	n := 0
+	for j, err := range b.Watch(t.Context(), tenant, job.ID) {
+		if n++; err != nil || j.Status != reindex.StatusSuccess {
+			t.Errorf("job %+v, error %v", j, err)
+		}
+	}
+	if n != 1 {
+		t.Errorf("an ended job was yielded %d times", n)
+	}
+}
+
+func TestWatchEndsWithItsContext(t *testing.T) {
+	src := newGated(200)
+	b := newBench(t, src, nil, nil)
+	job := mustStart(t, b.Engine, tenant)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	var last error
+	for _, err := range b.Watch(ctx, tenant, job.ID) {
+		last = err
+		cancel()
+	}
+	if !errors.Is(last, context.Canceled) {
+		t.Errorf("the sequence ended with %v", last)
+	}
+	close(src.gate)
+	ended(t, b.Engine, job)
+	if err := b.Shutdown(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
+// Jobs are found by tenant and id alone.
+func TestJobErrors(t *testing.T) {
+	b := newBench(t, reindextest.Slice(reindextest.Products(100, "new")), nil, nil)
+	job := ended(t, b.Engine, mustStart(t, b.Engine, tenant))
+	for _, key := range [][2]string{{tenant, "unknown"}, {"other", job.ID}} {
+		_, err := b.Job(t.Context(), key[0], key[1])
+		var watched error
+		for _, err := range b.Watch(t.Context(), key[0], key[1]) {
+			watched = err
+		}
+		for _, err := range []error{err, watched, b.Cancel(t.Context(), key[0], key[1])} {
+			if !errors.Is(err, reindex.ErrJobNotFound) {
+				t.Errorf("%v: error %v, want ErrJobNotFound", key, err)
+			}
+		}
+	}
+	if err := b.Cancel(t.Context(), tenant, job.ID); !errors.Is(err, reindex.ErrJobEnded) {
+		t.Errorf("cancel of an ended job: %v", err)
+	}
+	if err := b.Shutdown(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestInvalidTenants(t *testing.T) {
+	b := newBench(t, reindextest.Slice(nil), nil, nil)
+	for _, name := range []string{"", "a\n", "a\x00", "\xff", "a\u0085", strings.Repeat("x", reindex.MaxTenantBytes+1)} {
+		if _, _, err := b.Start(t.Context(), name); !errors.Is(err, reindex.ErrTenant) {
+			t.Errorf("start of %q: %v, want ErrTenant", name, err)
+		}
+		if _, err := b.Run(t.Context(), name); !errors.Is(err, reindex.ErrTenant) {
+			t.Errorf("run of %q: %v, want ErrTenant", name, err)
+		}
+	}
+}
+
+// The store of jobs has the first and the last word: where it fails nothing starts.
+func TestJobStoreFails(t *testing.T) {
+	errStore := errors.New("no connection")
+	b := newBench(t, reindextest.Slice(reindextest.Products(100, "new")), &reindex.Config{Jobs: failingStore{reindex.NewJobs(0), errStore}}, nil)
+	if _, started, err := b.Start(t.Context(), tenant); !errors.Is(err, errStore) || started {
+		t.Errorf("started %v, error %v", started, err)
+	}
+	b.assertOldLive(t)
+	if err := b.Shutdown(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
+type failingStore struct {
+	reindex.JobStore
+
+	err error
+}
+
+func (s failingStore) Create(context.Context, reindex.Job) (reindex.Job, bool, error) {
+	return reindex.Job{}, false, s.err
+}
+
+// partitioned is a source in partitions.
+type partitioned struct {
+	reindextest.Slice
+
+	parts [][]reindex.Product
+	err   error
+}
+
+func (p partitioned) Partitions(ctx context.Context, tenant string, n int) ([]iter.Seq2[reindex.Product, error], error) {
+	if p.err != nil {
+		return nil, p.err
+	}
+	var seqs []iter.Seq2[reindex.Product, error]
+	for _, part := range p.parts[:min(n, len(p.parts))] {
+		seqs = append(seqs, reindextest.Slice(part).Products(ctx, tenant))
+	}
+	return seqs, nil
+}
+
+func TestPartitions(t *testing.T) {
+	products := reindextest.Products(3000, "new")
+	apart := [][]reindex.Product{products[:1000], products[1000:1100], products[1100:]}
+	overlapping := [][]reindex.Product{products[:1000], append(slices.Clone(products[2000:]), reindextest.NewProduct("p0", map[string]any{"rev": "other"})), products[1000:2000]}
+	for _, test := range []struct {
+		name    string
+		src     partitioned
+		readers int
+	}{
+		{"apart", partitioned{nil, apart, nil}, 3}, // Products would yield nothing
+		{"overlapping", partitioned{products, overlapping, nil}, 3},
+		{"unsupported", partitioned{products, nil, errors.ErrUnsupported}, 3},
+		{"not asked for", partitioned{products, nil, errSource}, 1},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			b := newBench(t, test.src, &reindex.Config{Readers: test.readers, CountMargin: -1}, nil)
+			report, err := b.Run(t.Context(), tenant)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if report.Read != 3000 || report.Indexed != 3000 || report.Duplicates != 0 {
+				t.Errorf("report %+v", report)
+			}
+			b.assertLive(t, products, "new")
+		})
+	}
+	t.Run("failing", func(t *testing.T) {
+		b := newBench(t, partitioned{products, nil, errSource}, &reindex.Config{Readers: 2}, nil)
+		if _, err := b.Run(t.Context(), tenant); !errors.Is(err, errSource) {
+			t.Errorf("error %v", err)
+		}
+		b.assertOldLive(t)
+	})
+}
+
+// What is in memory at one time is bounded by a batch a worker and one that is being filled.
+func TestProductsInMemory(t *testing.T) {
+	const docs, workers = 10, 3
+	var mu sync.Mutex
+	read, written, most := 0, 0, 0
+	src := reindex.SourceFunc(func(ctx context.Context, tenant string) iter.Seq2[reindex.Product, error] {
+		return func(yield func(reindex.Product, error) bool) {
+			for p, err := range reindextest.Slice(reindextest.Products(5000, "new")).Products(ctx, tenant) {
+				mu.Lock()
+				read++
+				most = max(most, read-written)
+				mu.Unlock()
+				if !yield(p, err) {
+					return
+				}
+			}
+		}
+	})
+	cfg := &reindex.Config{BatchDocs: docs, Workers: workers, Trace: &reindex.Trace{BatchWritten: func(_ string, w reindex.BatchWrite) {
+		mu.Lock()
+		written += w.Docs
+		mu.Unlock()
+	}}}
+	b := newBench(t, src, cfg, nil)
+	if _, err := b.Run(t.Context(), tenant); err != nil {
+		t.Fatal(err)
+	}
+	if limit := docs * (workers + 1); most > limit {
+		t.Errorf("%d products were in memory at one time, want at most %d", most, limit)
+	}
+}
