@@ -1,0 +1,126 @@
+package reindex_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"iter"
+
+	"productindex/reindex"
+	"productindex/reindex/reindextest"
+)
+
+// socks is a host's own source.
+func socks(_ context.Context, tenant string) iter.Seq2[reindex.Product, error] {
+	return func(yield func(reindex.Product, error) bool) {
+		if tenant != "acme" {
+			yield(reindex.Product{}, fmt.Errorf("no catalogue of tenant %s", tenant))
+			return
+		}
+		for _, id := range []string{"wool", "cotton", "bamboo"} {
+			body, err := json.Marshal(map[string]string{"id": id, "name": id + " socks"})
+			if !yield(reindex.Product{ID: id, Body: body}, err) || err != nil {
+				return
+			}
+		}
+	}
+}
+
+// Reindex a tenant and wait for the outcome. The in-memory index stands for one of package backends.
+func ExampleEngine_Run() {
+	engine, err := reindex.New(reindex.SourceFunc(socks), reindextest.NewMemory(), nil)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	report, err := engine.Run(context.Background(), "acme")
+	fmt.Println(report.Indexed, "indexed,", report.Rejected, "rejected, error:", err)
+	// Output: 3 indexed, 0 rejected, error: <nil>
+}
+
+// Start a run, follow it, and shut down.
+func ExampleEngine_Start() {
+	ctx := context.Background()
+	engine, err := reindex.New(reindex.SourceFunc(socks), reindextest.NewMemory(), nil)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	job, started, err := engine.Start(ctx, "acme")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println("started:", started)
+	for j, err := range engine.Watch(ctx, job.Tenant, job.ID) {
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		job = j
+	}
+	fmt.Println(job.Status, job.Processed)
+	fmt.Println("shut down:", engine.Shutdown(ctx))
+	// Output:
+	// started: true
+	// SUCCESS 3
+	// shut down: <nil>
+}
+
+// The gate keeps what is not complete from going live, and says why.
+func ExampleGateError() {
+	memory := reindextest.NewMemory()
+	full, err := reindex.New(reindex.SourceFunc(socks), memory, nil)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	_, err = full.Run(context.Background(), "acme")
+	fmt.Println(err)
+
+	almostEmpty := reindextest.Slice(reindextest.Products(1, "x"))
+	engine, err := reindex.New(almostEmpty, memory, nil)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	job, _, err := engine.Start(context.Background(), "acme")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	for j := range engine.Watch(context.Background(), "acme", job.ID) {
+		job = j
+	}
+	fmt.Println(job.Message)
+	fmt.Println(len(memory.Documents("acme")), "documents are still live")
+	// Output:
+	// <nil>
+	// not published, rule "shrunk": the new index holds 1 documents and the live one 3, at least 2 were needed (MinFraction)
+	// 3 documents are still live
+}
+
+// A Transform makes what is indexed out of what was read.
+func ExampleConfig_transform() {
+	memory := reindextest.NewMemory()
+	engine, err := reindex.New(reindex.SourceFunc(socks), memory, &reindex.Config{
+		Transform: func(_ context.Context, tenant string, p reindex.Product) (json.RawMessage, error) {
+			var product struct {
+				Name string `json:"name"`
+			}
+			if err := json.Unmarshal(p.Body, &product); err != nil {
+				return nil, err
+			}
+			return json.Marshal(map[string]string{"title": product.Name, "shop": tenant})
+		},
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	if _, err := engine.Run(context.Background(), "acme"); err != nil {
+		fmt.Println(err)
+	}
+	fmt.Println(string(memory.Documents("acme")["wool"]))
+	// Output: {"shop":"acme","title":"wool socks"}
+}
