@@ -1,0 +1,43 @@
+package jsonl
+
+import (
+	"errors"
+	"fmt"
+)
+
+// Sentinel errors for states. Match them with [errors.Is].
+var (
+	// ErrUnknownTenant: there is no file for the tenant.
+	ErrUnknownTenant = errors.New("no file for the tenant")
+
+	// ErrAmbiguous: more than one file or folder could be meant.
+	ErrAmbiguous = errors.New("more than one file for the same products")
+
+	// ErrTooLong: a line is longer than Config.MaxLineBytes.
+	ErrTooLong = errors.New("the line is too long")
+
+	// ErrNoID: no id can be taken from a line.
+	ErrNoID = errors.New("no product id")
+
+	// ErrChanged: a file was written to while it was read.
+	ErrChanged = errors.New("the file changed while it was read")
+)
+
+// LineError tells at which line of which file a read ended, and why.
+type LineError struct {
+	// File is the file's path in the source's folder, with slashes.
+	File string
+
+	// Line is the line's number, from 1. In compressed files lines are counted as they are after decompression.
+	Line int64
+
+	// Err is what is wrong with the line. It matches ErrTooLong, ErrNoID, [io.ErrUnexpectedEOF] for a file that is cut off, or what
+	// reading or decompressing the file returned.
+	Err error
+}
+
+// Error names file, line and reason.
+func (e *LineError) Error() string { return fmt.Sprintf("jsonl: %s, line %d: %v", e.File, e.Line, e.Err) }
+
+// Unwrap returns the reason.
+func (e *LineError) Unwrap() error { return e.Err }

@@ -1,0 +1,106 @@
+package jsonl
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+)
+
+// chunkBytes is how much is read at a time, and what a line that the consumer keeps can hold in memory beside itself. Larger
+// chunks are not faster by much, and a consumer that keeps few of the lines would pin more.
+const chunkBytes = 32 << 10
+
+// lines splits a stream into lines. It reads into chunks and returns parts of them; no chunk is written to again once a line of it
+// was returned, unless reuse is set.
+type lines struct {
+	r     io.Reader
+	max   int  // the longest line that is returned, in bytes
+	reuse bool // the lines are not kept: one chunk will do
+
+	buf              []byte
+	start, scan, end int   // buf[start:end] has been read and not returned, buf[start:scan] holds no line end
+	next             int64 // where in the stream the next line begins
+	err              error // what ended the stream
+
+	number int64 // of the line last returned, from 1
+	offset int64 // where in the stream it began
+	last   bool  // it had no line end
+}
+
+// read returns the next line without its line end, io.EOF after the last one, or what ended the stream early. A line that the stream
+// failed in is not returned. A line that is too long is an error that matches ErrTooLong. In either case number is the line's.
+func (l *lines) read() ([]byte, error) {
+	for {
+		if i := bytes.IndexByte(l.buf[l.scan:l.end], '\n'); i >= 0 {
+			return l.take(l.scan+i, 1)
+		}
+		l.scan = l.end
+		switch {
+		case l.end-l.start > l.max:
+			return l.take(l.end, 0)
+		case l.err == nil:
+			l.fill()
+		case errors.Is(l.err, io.EOF) && l.start < l.end:
+			l.last = true
+			return l.take(l.end, 0)
+		default:
+			l.number++
+			l.offset = l.next
+			return nil, l.err
+		}
+	}
+}
+
+// take returns the line that ends at end, with a line end of so many bytes behind it.
+func (l *lines) take(end, ending int) ([]byte, error) {
+	line := l.buf[l.start:end:end]
+	l.number++
+	l.offset = l.next
+	l.next += int64(len(line) + ending)
+	l.start = end + ending
+	l.scan = l.start
+	if len(line) > l.max {
+		return nil, fmt.Errorf("%w: more than %d bytes; Config.MaxLineBytes allows more", ErrTooLong, l.max)
+	}
+	if len(l.buf) > chunkBytes && !l.reuse {
+		// The large chunk is the long line's alone. What was read behind it is less than a chunk, see fill.
+		l.move(chunkBytes)
+	}
+	return line, nil
+}
+
+// fill reads once, into a new chunk where this one is full.
+func (l *lines) fill() {
+	if l.end == len(l.buf) {
+		size := chunkBytes
+		if pending := l.end - l.start; pending > chunkBytes/2 {
+			size = min(2*pending, l.max+chunkBytes)
+		}
+		l.move(size)
+	}
+	for range maxEmptyReads {
+		n, err := l.r.Read(l.buf[l.end:min(len(l.buf), l.end+chunkBytes)])
+		l.end += n
+		l.err = err
+		if n > 0 || err != nil {
+			return
+		}
+	}
+	l.err = io.ErrNoProgress
+}
+
+// maxEmptyReads is how often in a row a reader may return nothing, neither bytes nor an error.
+const maxEmptyReads = 100
+
+// move takes what has not been returned to the start of a chunk of that size.
+func (l *lines) move(size int) {
+	to := l.buf
+	if !l.reuse || len(to) < size {
+		to = make([]byte, size)
+	}
+	l.end = copy(to, l.buf[l.start:l.end])
+	l.scan -= l.start
+	l.start = 0
+	l.buf = to
+}
