@@ -37,7 +37,9 @@ type LineError struct {
 }
 
 // Error names file, line and reason.
-func (e *LineError) Error() string { return fmt.Sprintf("jsonl: %s, line %d: %v", e.File, e.Line, e.Err) }
+func (e *LineError) Error() string {
+	return fmt.Sprintf("jsonl: %s, line %d: %v", e.File, e.Line, e.Err)
+}
 
 // Unwrap returns the reason.
 func (e *LineError) Unwrap() error { return e.Err }

@@ -20,7 +20,7 @@ type Config struct {
 	IDField string
 
 	// MaxLineBytes is the length of the longest line, in bytes; a longer one ends the read with an error that matches [ErrTooLong].
-	// A read holds at most about three times the longest line that it met in memory. Default 64 MiB.
+	// Default 64 MiB.
 	MaxLineBytes int
 
 	// Files, where it is not nil, lists each tenant's files, in the order in which they are read, in place of the conventions that the
