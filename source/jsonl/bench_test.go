@@ -23,12 +23,15 @@ import (
 	"productindex/source/jsonl"
 )
 
-// catalogue is about 16 MB of products like those of real catalogues: 800 bytes each, the id in front, compressed to a sixth or so.
-func catalogue() []byte {
+// benchmarked is how many products the benchmarks read at a time.
+const benchmarked = 20_000
+
+// catalogue is a file of so many products like those of real catalogues: some 750 bytes each, the id in front.
+func catalogue(products int) []byte {
 	rnd := rand.New(rand.NewPCG(1, 2))
 	words := strings.Fields("wired wireless controller red black oak cotton \"pro\" über series 2025 4.5 kg with for and Xbox leather backpack kitchen")
 	var b bytes.Buffer
-	for range 20_000 {
+	for range products {
 		var text strings.Builder
 		for text.Len() < 600 {
 			text.WriteString(words[rnd.IntN(len(words))])
@@ -43,7 +46,7 @@ func catalogue() []byte {
 // BenchmarkProducts reads a file with a Source and, by turns, with a bufio.Scanner whose lines are thrown away, and with one whose lines are
 // copied so that they stay valid, as a product's body does. It reports the Source's time as a multiple of either.
 func BenchmarkProducts(b *testing.B) {
-	content := catalogue()
+	content := catalogue(benchmarked)
 	for kind, name := range map[string]string{"plain": "c.jsonl", "gzip": "c.jsonl.gz", "zstd": "c.jsonl.zst"} {
 		b.Run(kind, func(b *testing.B) {
 			dir := b.TempDir()
@@ -77,7 +80,7 @@ func BenchmarkProducts(b *testing.B) {
 
 // BenchmarkAllocations reports memory and allocations a product.
 func BenchmarkAllocations(b *testing.B) {
-	content := catalogue()
+	content := catalogue(benchmarked)
 	src, err := jsonl.NewFS(fstest.MapFS{"c.jsonl": {Data: content}}, nil)
 	if err != nil {
 		b.Fatal(err)
@@ -99,7 +102,7 @@ var kept []byte
 // BenchmarkPartitions reads a file in one partition and in two at the same time, by turns, and reports the second time as a multiple of
 // the first.
 func BenchmarkPartitions(b *testing.B) {
-	content := catalogue()
+	content := catalogue(benchmarked)
 	dir := b.TempDir()
 	write(b, filepath.Join(dir, "c.jsonl"), content)
 	src, err := jsonl.New(dir, nil)

@@ -1,0 +1,169 @@
+package jsonl_test
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"testing/fstest"
+
+	"productindex/source/jsonl"
+)
+
+// partitions returns the ids of each partition, and the error that any of them ended with.
+func partitions(t *testing.T, src *jsonl.Source, n int) (ids [][]string, failed error) {
+	t.Helper()
+	seqs, err := src.Partitions(t.Context(), "c", n)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, seq := range seqs {
+		got, err := read(seq)
+		failed = errors.Join(failed, err)
+		ids = append(ids, got)
+	}
+	return ids, failed
+}
+
+func TestPartitionsHoldEveryProductOnce(t *testing.T) {
+	t.Parallel()
+	// Lines of all lengths, some longer than a range, so that ranges begin at, before and behind line ends, and some hold no line.
+	var plain strings.Builder
+	for i := range 3000 {
+		length := i % 300
+		if i%700 == 0 {
+			length = 200_000
+		}
+		fmt.Fprintf(&plain, "{\"id\":%d,\"x\":%q}\n", i, strings.Repeat("x", length))
+		if i%7 == 0 {
+			plain.WriteString("\r\n")
+		}
+	}
+	packed := string(compress(t, ".gz", []byte(`{"id":"packed"}`)))
+	for name, files := range map[string]map[string]string{
+		"one file":      {"c.jsonl": plain.String()},
+		"no final end":  {"c.jsonl": plain.String() + `{"id":"last"}`},
+		"several files": {"c/1.jsonl": plain.String(), "c/2.jsonl.gz": packed, "c/3.jsonl": `{"id":"a"}`, "c/4.jsonl": "", "c/5.jsonl": `{"id":"b"}`},
+		"small":         {"c.jsonl": `{"id":"a"}`},
+		"empty":         {"c.jsonl": ""},
+	} {
+		src := memory(t, nil, files)
+		want, err := read(src.Products(t.Context(), "c"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		slices.Sort(want)
+		for n := range 9 {
+			ids, err := partitions(t, src, n)
+			got := slices.Sorted(slices.Values(slices.Concat(ids...)))
+			if err != nil || !slices.Equal(got, want) || len(ids) > max(n, 1) {
+				t.Errorf("%s, n=%d: got %d products in %d partitions, %v, want %d", name, n, len(got), len(ids), err, len(want))
+			}
+		}
+	}
+}
+
+// FuzzPartitions compares the partitions of a file with the file.
+func FuzzPartitions(f *testing.F) {
+	f.Add([]byte("\n\r x"), uint16(9), uint8(3))
+	f.Add([]byte("x\nxxxxxxxx"), uint16(5000), uint8(7))
+	f.Fuzz(func(t *testing.T, shape []byte, stretch uint16, n uint8) {
+		var b strings.Builder
+		for i, c := range shape {
+			if c == '\n' || c == '\r' || c == ' ' {
+				b.WriteByte(c)
+				continue
+			}
+			fmt.Fprintf(&b, "\n{\"id\":%d,\"x\":%q}\n", i, strings.Repeat("x", int(c)*int(stretch)/16))
+		}
+		src := memory(t, nil, map[string]string{"c.jsonl": b.String()})
+		want, err := read(src.Products(t.Context(), "c"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		slices.Sort(want)
+		ids, err := partitions(t, src, int(n))
+		if got := slices.Sorted(slices.Values(slices.Concat(ids...))); err != nil || !slices.Equal(got, want) {
+			t.Errorf("got %d products, %v, want %d", len(got), err, len(want))
+		}
+	})
+}
+
+func TestPartitionsAreOfLikeSize(t *testing.T) {
+	t.Parallel()
+	content := string(catalogue(2000))
+	src := memory(t, nil, map[string]string{"c/1.jsonl": content, "c/2.jsonl": content[:strings.IndexByte(content, '\n')+1]})
+	ids, err := partitions(t, src, 3)
+	if err != nil || len(ids) != 3 {
+		t.Fatalf("got %d partitions, %v", len(ids), err)
+	}
+	for i, part := range ids {
+		if len(part) < 500 || len(part) > 850 {
+			t.Errorf("partition %d holds %d of 2000 products", i, len(part))
+		}
+	}
+}
+
+func TestPartitionsOfOneCompressedFile(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"c.jsonl.gz", "c.jsonl.zst"} {
+		src := memory(t, nil, map[string]string{name: string(compress(t, name, []byte(one)))})
+		if _, err := src.Partitions(t.Context(), "c", 2); !errors.Is(err, errors.ErrUnsupported) || !strings.Contains(err.Error(), name) {
+			t.Errorf("got %v", err)
+		}
+	}
+	// A file system whose files can only be read from the start.
+	src, err := jsonl.NewFS(&counting{FS: fstest.MapFS{"c.jsonl": {Data: catalogue(1000)}}}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := src.Partitions(t.Context(), "c", 2); !errors.Is(err, errors.ErrUnsupported) {
+		t.Errorf("got %v", err)
+	}
+}
+
+// Errors of a partition name the line in the file, not the one in the partition.
+func TestPartitionsNameTheLine(t *testing.T) {
+	t.Parallel()
+	content := string(catalogue(1000))
+	lines := strings.SplitAfter(content, "\n")
+	for line, bad := range map[int]string{1: "bad\n", 2: `{"sku":1}` + "\n", 600: `["x"]` + "\n", 999: "{\"id\":1.5}\n", 1000: `{"id":"cut o`} {
+		changed := slices.Clone(lines[:1000])
+		changed[line-1] = bad
+		_, err := partitions(t, memory(t, nil, map[string]string{"c.jsonl": strings.Join(changed, "")}), 4)
+		lineErr, ok := errors.AsType[*jsonl.LineError](err)
+		if !ok || lineErr.Line != int64(line) || lineErr.File != "c.jsonl" {
+			t.Errorf("got %v, want an error at line %d", err, line)
+		}
+		if line == 1000 && !errors.Is(err, io.ErrUnexpectedEOF) {
+			t.Errorf("got %v", err)
+		}
+	}
+}
+
+func TestPartitionsOfAChangedFile(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	name := filepath.Join(dir, "c.jsonl")
+	write(t, name, catalogue(1000))
+	src, err := jsonl.New(dir, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, content := range [][]byte{catalogue(999), compress(t, ".gz", catalogue(999)), nil} {
+		seqs, err := src.Partitions(t.Context(), "c", 2)
+		if err != nil {
+			t.Fatal(err)
+		}
+		write(t, name, content)
+		for _, seq := range seqs {
+			if ids, err := read(seq); !errors.Is(err, jsonl.ErrChanged) || ids != nil {
+				t.Errorf("got %d products, %v", len(ids), err)
+			}
+		}
+		write(t, name, catalogue(1000))
+	}
+}
