@@ -44,11 +44,12 @@ func catalogue(products int) []byte {
 }
 
 // BenchmarkProducts reads a file with a Source and, by turns, with a bufio.Scanner whose lines are thrown away, and with one whose lines are
-// copied so that they stay valid, as a product's body does. It reports the Source's time as a multiple of either.
+// copied so that they stay valid, as a product's body does. It reports the Source's time as a multiple of either. From a plain file,
+// that is how much fresh memory costs more than the same 64 KiB again and again; keeping is what a reindex has to pay for.
 func BenchmarkProducts(b *testing.B) {
 	content := catalogue(benchmarked)
-	for kind, name := range map[string]string{"plain": "c.jsonl", "gzip": "c.jsonl.gz", "zstd": "c.jsonl.zst"} {
-		b.Run(kind, func(b *testing.B) {
+	for _, name := range []string{"c.jsonl", "c.jsonl.gz", "c.jsonl.zst"} {
+		b.Run(name, func(b *testing.B) {
 			dir := b.TempDir()
 			file := filepath.Join(dir, name)
 			write(b, file, compress(b, name, content))

@@ -15,7 +15,7 @@ import (
 	"productindex/source/jsonl"
 )
 
-// bad asserts that a read, and where count is set a count, ends with an error at that line after so many products.
+// bad asserts that a read ends with an error at that line after so many products.
 func bad(t *testing.T, src *jsonl.Source, file string, products int, line int64, target error, text string) {
 	t.Helper()
 	ids, err := read(src.Products(t.Context(), "c"))

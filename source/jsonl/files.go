@@ -10,7 +10,7 @@ import (
 	"productindex/reindex"
 )
 
-// endings are those of files that hold products, longest match first.
+// endings are those of files that hold products.
 var endings = []string{".jsonl", ".jsonl.gz", ".jsonl.zst", ".ndjson", ".ndjson.gz", ".ndjson.zst"}
 
 // find opens the file system and returns the names of the tenant's files in it. The caller calls done.

@@ -60,14 +60,14 @@ func (c *Config) validate() error {
 	}
 	for _, tenant := range slices.Sorted(maps.Keys(c.Files)) {
 		if err := reindex.CheckTenant(tenant); err != nil {
-			errs = append(errs, fmt.Errorf("Files: %w", err))
+			errs = append(errs, fmt.Errorf("a tenant in Files: %w", err))
 		}
 		if len(c.Files[tenant]) == 0 {
-			errs = append(errs, fmt.Errorf("Files lists none for tenant %q", tenant))
+			errs = append(errs, fmt.Errorf("tenant %q has no files in Files", tenant))
 		}
 		for _, name := range c.Files[tenant] {
 			if !fs.ValidPath(name) || name == "." {
-				errs = append(errs, fmt.Errorf("Files lists %q for tenant %q, it must be a path below the folder, with slashes", name, tenant))
+				errs = append(errs, fmt.Errorf("tenant %q has the file %q in Files, it must be a path below the folder, with slashes", tenant, name))
 			}
 		}
 	}

@@ -137,7 +137,7 @@ func TestConfigIsChecked(t *testing.T) {
 	t.Parallel()
 	for want, cfg := range map[string]jsonl.Config{
 		"MaxLineBytes is -1":          {MaxLineBytes: -1},
-		"lists none":                  {Files: map[string][]string{"acme": nil}},
+		"has no files":                {Files: map[string][]string{"acme": nil}},
 		`"../up.jsonl"`:               {Files: map[string][]string{"acme": {"../up.jsonl"}}},
 		`"/etc/passwd"`:               {Files: map[string][]string{"acme": {"/etc/passwd"}}},
 		`"."`:                         {Files: map[string][]string{"acme": {"."}}},
@@ -331,6 +331,7 @@ func TestFilesAreClosed(t *testing.T) {
 				t.Fatal(err)
 			}
 			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
 			for range src.Products(ctx, "c") {
 				break
 			}
@@ -378,6 +379,7 @@ func TestContextEndsARead(t *testing.T) {
 	t.Parallel()
 	src := memory(t, nil, map[string]string{"c.jsonl": strings.Repeat(one, 10)})
 	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
 	n := 0
 	var failed error
 	for _, err := range src.Products(ctx, "c") {

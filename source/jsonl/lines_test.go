@@ -58,7 +58,7 @@ func (p pieces) Read(b []byte) (int, error) { return p.r.Read(b[:min(len(b), p.s
 
 func TestLinesPinLittle(t *testing.T) {
 	t.Parallel()
-	l := lines{r: strings.NewReader("short\n" + strings.Repeat("x", 1<<20) + "\nshort\nshort\n"), max: 2 << 20}
+	l := lines{r: strings.NewReader("short\n" + strings.Repeat("x", 1<<20) + "\nshort\nlast\n"), max: 2 << 20}
 	for range 2 {
 		if _, err := l.read(); err != nil {
 			t.Fatal(err)

@@ -29,6 +29,7 @@ func whole(name string) part { return part{name: name} }
 // input is an open part.
 type input struct {
 	lines
+
 	part  part
 	file  fs.File
 	info  fs.FileInfo

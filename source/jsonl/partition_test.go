@@ -42,11 +42,17 @@ func TestPartitionsHoldEveryProductOnce(t *testing.T) {
 			plain.WriteString("\r\n")
 		}
 	}
+	// Lines of 64 bytes, so that ranges begin where lines do.
+	var aligned strings.Builder
+	for i := range 5 * 1024 {
+		fmt.Fprintf(&aligned, "%-63s\n", fmt.Sprintf(`{"id":%d}`, i))
+	}
 	packed := string(compress(t, ".gz", []byte(`{"id":"packed"}`)))
 	for name, files := range map[string]map[string]string{
 		"one file":      {"c.jsonl": plain.String()},
 		"no final end":  {"c.jsonl": plain.String() + `{"id":"last"}`},
-		"several files": {"c/1.jsonl": plain.String(), "c/2.jsonl.gz": packed, "c/3.jsonl": `{"id":"a"}`, "c/4.jsonl": "", "c/5.jsonl": `{"id":"b"}`},
+		"several files": {"c/0.jsonl": `{"id":"zero"}`, "c/1.jsonl": plain.String(), "c/2.jsonl.gz": packed, "c/3.jsonl": `{"id":"a"}`, "c/4.jsonl": "", "c/5.jsonl": `{"id":"b"}`},
+		"aligned":       {"c.jsonl": aligned.String()},
 		"small":         {"c.jsonl": `{"id":"a"}`},
 		"empty":         {"c.jsonl": ""},
 	} {
@@ -54,6 +60,9 @@ func TestPartitionsHoldEveryProductOnce(t *testing.T) {
 		want, err := read(src.Products(t.Context(), "c"))
 		if err != nil {
 			t.Fatal(err)
+		}
+		if ids, err := partitions(t, src, 1); err != nil || !slices.Equal(slices.Concat(ids...), want) {
+			t.Errorf("%s: one partition is not in order, %v", name, err)
 		}
 		slices.Sort(want)
 		for n := range 9 {
@@ -104,6 +113,19 @@ func TestPartitionsAreOfLikeSize(t *testing.T) {
 		if len(part) < 500 || len(part) > 850 {
 			t.Errorf("partition %d holds %d of 2000 products", i, len(part))
 		}
+	}
+}
+
+// There is more in a compressed file than its size tells.
+func TestPartitionsWithACompressedFile(t *testing.T) {
+	t.Parallel()
+	part := string(catalogue(250))
+	src := memory(t, nil, map[string]string{
+		"c/1.jsonl": part, "c/2.jsonl": part, "c/3.jsonl": part, "c/4.jsonl.gz": string(compress(t, ".gz", catalogue(1000))),
+	})
+	ids, err := partitions(t, src, 2)
+	if err != nil || len(ids) != 2 || len(ids[0])+len(ids[1]) != 1750 || max(len(ids[0]), len(ids[1])) != 1000 {
+		t.Errorf("got %d partitions, %v; want one of the compressed file and one of the others", len(ids), err)
 	}
 }
 
