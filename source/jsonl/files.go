@@ -87,7 +87,7 @@ func parts(fsys fs.FS, folder string) ([]string, error) {
 		}
 		stem, ok := cutEnding(name)
 		if !ok {
-			return nil, fmt.Errorf("jsonl: the name of %s has none of the endings %s; if it holds no products, move it away or begin its name with _",
+			return nil, fmt.Errorf("jsonl: %s has none of the endings %s; if it holds no products, move it away or begin its name with _",
 				name, strings.Join(endings, " "))
 		}
 		if other := stems[stem]; other != "" {
