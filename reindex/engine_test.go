@@ -222,7 +222,12 @@ type counted struct {
 	err error
 }
 
-func (c counted) Count(context.Context, string) (int64, error) { return c.n, c.err }
+func (c counted) Count(context.Context, string) (int64, error) {
+	if c.n == -7 {
+		panic(errSource)
+	}
+	return c.n, c.err
+}
 
 // What the gate's settings let through goes live.
 func TestGateSettings(t *testing.T) {
@@ -303,6 +308,48 @@ func TestBadProducts(t *testing.T) {
 	for _, r := range report.Rejections {
 		if r.Reason == "" || len(r.ID) > 4096 {
 			t.Errorf("rejection %+v", r)
+		}
+	}
+}
+
+// located is a source that knows where its products are, or fails to tell.
+type located struct {
+	reindextest.Slice
+
+	err error
+}
+
+func (l located) Locate(_ context.Context, tenant string, ids ...string) (map[string]string, error) {
+	where := map[string]string{}
+	for i, p := range l.Slice {
+		if slices.Contains(ids, p.ID) {
+			where[p.ID] = fmt.Sprintf("%s, line %d", tenant, i+1)
+		}
+	}
+	return where, l.err
+}
+
+// The report tells where the source has the rejected products, if it can.
+func TestLocatesRejections(t *testing.T) {
+	products := reindextest.Products(1000, "new")
+	products[41].Body, products[42].Body = nil, json.RawMessage(`[]`)
+	for _, test := range []struct {
+		err  error
+		want []string
+	}{
+		{nil, []string{"acme, line 42", "acme, line 43"}},
+		{errSource, []string{"", ""}},
+	} {
+		b := newBench(t, located{products, test.err}, nil, nil)
+		report, err := b.Run(t.Context(), tenant)
+		if !errors.As(err, new(*reindex.GateError)) || len(report.Rejections) != 2 {
+			t.Fatalf("report %+v, error %v", report, err)
+		}
+		if got := []string{report.Rejections[0].Where, report.Rejections[1].Where}; !slices.Equal(got, test.want) {
+			t.Errorf("located at %q, want %q", got, test.want)
+		}
+		if got := b.lastJob(t).Report.Rejections; !slices.Equal(got, report.Rejections) {
+			t.Errorf("the job has %v, the report %v", got, report.Rejections)
 		}
 	}
 }
@@ -393,16 +440,18 @@ func TestPanics(t *testing.T) {
 		src   reindex.Source
 		cfg   reindex.Config
 		fault func(reindextest.Call) reindextest.Fault
+		phase reindex.Phase
 	}{
-		{name: "in the sequence", src: then(products, func(func(reindex.Product, error) bool) { panic(errSource) })},
-		{name: "in Products", src: reindex.SourceFunc(func(context.Context, string) iter.Seq2[reindex.Product, error] { panic(errSource) })},
-		{name: "in Transform", src: reindextest.Slice(products), cfg: reindex.Config{
+		{name: "in Count", src: counted{n: -7}, phase: reindex.PhaseRead},
+		{name: "in the sequence", src: then(products, func(func(reindex.Product, error) bool) { panic(errSource) }), phase: reindex.PhaseRead},
+		{name: "in Products", src: reindex.SourceFunc(func(context.Context, string) iter.Seq2[reindex.Product, error] { panic(errSource) }), phase: reindex.PhaseRead},
+		{name: "in Transform", src: reindextest.Slice(products), phase: reindex.PhaseWrite, cfg: reindex.Config{
 			Transform: func(context.Context, string, reindex.Product) (json.RawMessage, error) { panic(errSource) },
 		}},
-		{name: "in Begin", src: reindextest.Slice(products), fault: panics(reindextest.OpBegin)},
-		{name: "in Write", src: reindextest.Slice(products), fault: panics(reindextest.OpWrite)},
-		{name: "in Seal", src: reindextest.Slice(products), fault: panics(reindextest.OpSeal)},
-		{name: "in Commit", src: reindextest.Slice(products), fault: panics(reindextest.OpCommit)},
+		{name: "in Begin", src: reindextest.Slice(products), fault: panics(reindextest.OpBegin), phase: reindex.PhaseBegin},
+		{name: "in Write", src: reindextest.Slice(products), fault: panics(reindextest.OpWrite), phase: reindex.PhaseWrite},
+		{name: "in Seal", src: reindextest.Slice(products), fault: panics(reindextest.OpSeal), phase: reindex.PhaseSeal},
+		{name: "in Commit", src: reindextest.Slice(products), fault: panics(reindextest.OpCommit), phase: reindex.PhaseCommit},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			b := newBench(t, test.src, &test.cfg, test.fault)
@@ -410,6 +459,9 @@ func TestPanics(t *testing.T) {
 			panicked, ok := errors.AsType[*reindex.PanicError](err)
 			if !ok || !errors.Is(err, errSource) || len(panicked.Stack) == 0 {
 				t.Fatalf("error %v, want a PanicError with the value and a stack", err)
+			}
+			if failed, ok := errors.AsType[*reindex.RunError](err); !ok || failed.Phase != test.phase {
+				t.Errorf("error %v, want a RunError of phase %s", err, test.phase)
 			}
 			b.assertOldLive(t)
 			if m := b.lastJob(t).Message; strings.Contains(m, "10.1.2.3") || !strings.Contains(m, "defect") {

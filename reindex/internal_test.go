@@ -2,6 +2,7 @@ package reindex
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -164,5 +165,60 @@ func TestJobsKept(t *testing.T) {
 	}
 	if got := strings.Join(ids, " "); got != "9 8 7 running" || total != 4 || err != nil {
 		t.Errorf("kept %s, total %d, error %v", got, total, err)
+	}
+}
+
+// The gate's rules, each by its numbers alone.
+func TestGate(t *testing.T) {
+	cfg := (*Config)(nil).withDefaults()
+	sound := Report{Read: 10, Indexed: 7, Rejected: 0, Duplicates: 3, Expected: 10}
+	for _, test := range []struct {
+		name   string
+		change func(r *Report, s *Sealed)
+		want   Rule
+	}{
+		{"sound", func(*Report, *Sealed) {}, ""},
+		{"one read too many", func(r *Report, _ *Sealed) { r.Read++ }, RuleAccounting},
+		{"one accounted too many", func(r *Report, _ *Sealed) { r.Duplicates++ }, RuleAccounting},
+		{"one document too few", func(_ *Report, s *Sealed) { s.Documents-- }, RuleAccounting},
+		{"one rejected", func(r *Report, _ *Sealed) { r.Rejected++; r.Read++ }, RuleRejected},
+		{"fewer than announced", func(r *Report, _ *Sealed) { r.Expected = 11 }, RuleCount},
+		{"more than announced", func(r *Report, _ *Sealed) { r.Expected = 9 }, ""},
+		{"nothing announced", func(r *Report, _ *Sealed) { r.Expected = -1 }, ""},
+		{"half of the live one", func(_ *Report, s *Sealed) { s.Live = 14 }, ""},
+		{"less than half of the live one", func(_ *Report, s *Sealed) { s.Live = 15 }, RuleShrunk},
+		{"empty", func(r *Report, s *Sealed) { *r = Report{Expected: -1}; s.Documents = 0 }, RuleEmpty},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			r, s := sound, Sealed{Documents: 7, Live: -1}
+			test.change(&r, &s)
+			err := cfg.gate(&r, s)
+			var rule Rule
+			if gate, ok := errors.AsType[*GateError](err); ok {
+				rule = gate.Rule
+			}
+			if rule != test.want || (err == nil) != (test.want == "") {
+				t.Errorf("%v, want rule %q", err, test.want)
+			}
+		})
+	}
+}
+
+// What a caller does with a job that it was given does not reach the run.
+func TestSnapshotsAreTheCallers(t *testing.T) {
+	var p progress
+	p.change(func(j *Job) {
+		j.Report.Rejections = append(make([]Rejection, 0, 10), Rejection{ID: "a"})
+		j.Report.DuplicateIDs = append(make([]string, 0, 10), "a")
+	})
+	report := p.now().Report
+	p.change(func(j *Job) {
+		j.Report.Rejections = append(j.Report.Rejections, Rejection{ID: "b"})
+		j.Report.DuplicateIDs = append(j.Report.DuplicateIDs, "b")
+	})
+	_ = append(report.Rejections, Rejection{ID: "x"})
+	_ = append(report.DuplicateIDs, "x")
+	if r := p.now().Report; r.Rejections[1].ID != "b" || r.DuplicateIDs[1] != "b" {
+		t.Errorf("report %+v", r)
 	}
 }

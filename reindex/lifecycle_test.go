@@ -82,6 +82,12 @@ func TestOneRunPerTenant(t *testing.T) {
 		t.Fatalf("job %+v, started %v, error %v", first, started, err)
 	}
 	cancel() // the run does not depend on it
+	if _, err := b.Job(t.Context(), "other", first.ID); !errors.Is(err, reindex.ErrJobNotFound) {
+		t.Errorf("another tenant's job is found: %v", err)
+	}
+	if err := b.Cancel(t.Context(), "other", first.ID); !errors.Is(err, reindex.ErrJobNotFound) {
+		t.Errorf("another tenant's job is cancelled: %v", err)
+	}
 	for range 3 {
 		job, started, err := b.Start(t.Context(), tenant)
 		if err != nil || started || job.ID != first.ID {

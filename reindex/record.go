@@ -4,18 +4,47 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 )
 
 // execute runs the run to its end, and records it.
 func (r *run) execute(ctx context.Context) (Report, error) {
 	err := guard(func() error { return r.rebuild(ctx) })
+	r.locate(ctx)
 	r.turn.leave()
 	if err == nil {
 		return r.finish(ctx, nil).Report, nil
 	}
 	failure := r.explain(ctx, err)
 	return r.finish(ctx, failure).Report, failure
+}
+
+// locate adds to the listed rejections where the source has them.
+func (r *run) locate(ctx context.Context) {
+	locator, ok := As[Locator](r.src)
+	listed := r.now().Report.Rejections
+	if !ok || len(listed) == 0 || ctx.Err() != nil {
+		return
+	}
+	ids := make([]string, 0, len(listed))
+	for _, rejection := range listed {
+		ids = append(ids, rejection.ID)
+	}
+	var where map[string]string
+	err := guard(func() (err error) {
+		where, err = locator.Locate(ctx, r.tenant, ids...)
+		return err
+	})
+	if err != nil {
+		r.log.WarnContext(ctx, "locating the rejected products failed", "error", err)
+		return
+	}
+	listed = slices.Clone(listed)
+	for i := range listed {
+		listed[i].Where = where[listed[i].ID]
+	}
+	r.change(func(j *Job) { j.Report.Rejections = listed })
 }
 
 // explain makes the error that the caller sees out of the one that ended the run.

@@ -36,8 +36,12 @@ type Report struct {
 
 // Rejection names a product that was not indexed, and why.
 type Rejection struct {
-	ID     string
+	// ID is the product's id.
+	ID string
+	// Reason tells why, in the index's words where it was the index.
 	Reason string
+	// Where tells where the source has the product, if it knows; see [Locator].
+	Where string
 }
 
 // Durations are the lengths of a run's phases. A phase that the run did not reach is 0.

@@ -78,10 +78,7 @@ func (r *run) rebuild(ctx context.Context) error {
 	}
 	r.enter(ctx, StatusInProgress)
 	r.change(func(j *Job) { j.Report.Durations.Pending = time.Since(r.started) })
-	if err := r.count(ctx); err != nil {
-		return inPhase(PhaseRead, err)
-	}
-	seqs, err := r.partitions(ctx)
+	seqs, err := r.ask(ctx)
 	if err != nil {
 		return inPhase(PhaseRead, err)
 	}
@@ -96,6 +93,18 @@ func (r *run) rebuild(ctx context.Context) error {
 		})
 	}
 	return r.build(ctx, nil)
+}
+
+// ask lets the source count and partition its products, where it can.
+func (r *run) ask(ctx context.Context) (seqs []iter.Seq2[Product, error], err error) {
+	err = guard(func() error {
+		if err := r.count(ctx); err != nil {
+			return err
+		}
+		seqs, err = r.partitions(ctx)
+		return err
+	})
+	return seqs, err
 }
 
 // count asks the source how many products to expect.
@@ -242,10 +251,10 @@ func (r *run) abort(ctx context.Context, gen Generation) {
 	}
 }
 
-// timed calls f and adds the time it took to one of the durations.
+// timed calls f, whose panic becomes an error, and adds the time it took to one of the durations.
 func (r *run) timed(field func(*Durations) *time.Duration, f func() error) error {
 	start := time.Now()
-	err := f()
+	err := guard(f)
 	took := time.Since(start)
 	r.change(func(j *Job) { *field(&j.Report.Durations) += took })
 	return err

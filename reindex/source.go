@@ -40,3 +40,10 @@ type Counter interface {
 type Partitioner interface {
 	Partitions(ctx context.Context, tenant string, n int) ([]iter.Seq2[Product, error], error)
 }
+
+// Locator is an optional capability of a [Source]: it tells where products are, such as "acme.jsonl, line 17", for the ids that it finds.
+// The engine asks for the rejected products that a report lists, once at the end of a run. Without it, or where Locate fails, the report
+// has ids and reasons alone.
+type Locator interface {
+	Locate(ctx context.Context, tenant string, ids ...string) (map[string]string, error)
+}

@@ -287,8 +287,6 @@ func (l limited) Limits() reindex.Limits { return l.limits }
 
 // Batches keep within what the config and the index allow, and so do the calls at the same time.
 func TestLimits(t *testing.T) {
-	products := reindextest.Products(2000, "new")
-	products[700] = reindextest.NewProduct("large", map[string]any{"rev": "new", "text": strings.Repeat("x", 5000)})
 	for _, test := range []struct {
 		name   string
 		cfg    reindex.Config
@@ -299,35 +297,45 @@ func TestLimits(t *testing.T) {
 		{"of the config, where the index takes more", reindex.Config{BatchDocs: 30, BatchBytes: 1500, Workers: 3}, reindex.Limits{MaxDocs: 99, MaxBytes: 9999, MaxInFlight: 9}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			var (
-				mu             sync.Mutex
-				inFlight, most int
-			)
-			ix := reindextest.NewFaulty(limited{reindextest.NewMemory(), test.limits}, onWrite(func(c reindextest.Call) reindextest.Fault {
-				mu.Lock()
-				inFlight++
-				most = max(most, inFlight)
-				mu.Unlock()
-				bytes := 0
-				for _, p := range c.Batch {
-					bytes += len(p.Body)
-				}
-				if len(c.Batch) > 30 || bytes > 1500 && len(c.Batch) > 1 {
-					t.Errorf("a batch of %d products and %d bytes", len(c.Batch), bytes)
-				}
-				return reindextest.Fault{}
-			}))
-			test.cfg.Trace = &reindex.Trace{BatchWritten: func(string, reindex.BatchWrite) { mu.Lock(); inFlight--; mu.Unlock() }}
-			engine, err := reindex.New(reindextest.Slice(products), ix, &test.cfg)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if _, err := engine.Run(t.Context(), tenant); err != nil {
-				t.Fatal(err)
-			}
-			if most > 3 {
-				t.Errorf("%d writes at the same time, want at most 3", most)
-			}
+			synctest.Test(t, func(t *testing.T) { testLimits(t, test.cfg, test.limits) })
 		})
+	}
+}
+
+func testLimits(t *testing.T, cfg reindex.Config, limits reindex.Limits) {
+	products := reindextest.Products(2000, "new")
+	products[700] = reindextest.NewProduct("large", map[string]any{"rev": "new", "text": strings.Repeat("x", 5000)})
+	var (
+		mu             sync.Mutex
+		inFlight, most int
+	)
+	ix := reindextest.NewFaulty(limited{reindextest.NewMemory(), limits}, onWrite(func(c reindextest.Call) reindextest.Fault {
+		mu.Lock()
+		defer mu.Unlock()
+		inFlight++
+		most = max(most, inFlight)
+		bytes := 0
+		for _, p := range c.Batch {
+			bytes += len(p.Body)
+		}
+		if len(c.Batch) > 30 || bytes > 1500 && len(c.Batch) > 1 {
+			t.Errorf("a batch of %d products and %d bytes", len(c.Batch), bytes)
+		}
+		return reindextest.Fault{Delay: time.Second} // long enough for every worker to have one
+	}))
+	cfg.Trace = &reindex.Trace{BatchWritten: func(string, reindex.BatchWrite) {
+		mu.Lock()
+		defer mu.Unlock()
+		inFlight--
+	}}
+	engine, err := reindex.New(reindextest.Slice(products), ix, &cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := engine.Run(t.Context(), tenant); err != nil {
+		t.Fatal(err)
+	}
+	if most != 3 {
+		t.Errorf("%d writes at the same time, want 3", most)
 	}
 }

@@ -124,7 +124,7 @@ func testUpdate(t *testing.T, s reindex.JobStore) {
 	j.Modified = j.Modified.Add(time.Second)
 	j.Report = reindex.Report{
 		Read: 120, Indexed: 100, Rejected: 10, Duplicates: 9, Expected: 120, Replaced: 90, Bytes: 1 << 40, Batches: 7, Retries: 2,
-		Rejections: []reindex.Rejection{{ID: "x", Reason: "no \"good\""}, {ID: "y", Reason: "ä"}}, DuplicateIDs: []string{"d", "日本"},
+		Rejections: []reindex.Rejection{{ID: "x", Reason: "no \"good\"", Where: "a.jsonl, line 7"}, {ID: "y", Reason: "ä"}}, DuplicateIDs: []string{"d", "日本"},
 		Durations: reindex.Durations{Pending: 1, Begin: 2, Load: time.Hour, Seal: 4, Commit: 5, Total: 6},
 	}
 	if err := s.Update(t.Context(), j); err != nil {
