@@ -1,0 +1,113 @@
+package httpapi
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"runtime/debug"
+	"strings"
+)
+
+// The scopes of the contract.
+const (
+	// ScopeView is needed to read.
+	ScopeView = "indexing.search_view"
+	// ScopeManage is needed to trigger and to change.
+	ScopeManage = "indexing.search_manage"
+)
+
+// Authorizer decides whether the sender of r may do to the tenant what needs the scope, [ScopeView] or [ScopeManage]. It is called
+// concurrently. The tenant is within the contract's grammar. The request's body is not there to be read.
+//
+// Nil lets the request pass. An error that matches [ErrInvalidToken] or [ErrExpiredToken] is answered with 401, a [*ScopeError] with
+// 403. Any other error, and a panic, means that the Authorizer could not decide: 403 with [MessageNotAuthorized], and a line in the log
+// from which everything that came in the request's headers and query is cut out.
+type Authorizer func(r *http.Request, tenant, scope string) error
+
+// AllowAll is an [Authorizer] that lets every request pass: for tests, and for hosts that authorize requests before they get here.
+func AllowAll(*http.Request, string, string) error { return nil }
+
+// Errors that an [Authorizer] returns for 401. Match them with [errors.Is].
+var (
+	// ErrInvalidToken: there is no access token, or it is not valid.
+	ErrInvalidToken = errors.New("invalid access token")
+
+	// ErrExpiredToken: the access token was valid and is no more.
+	ErrExpiredToken = errors.New("access token expired")
+)
+
+// ScopeError is returned by an [Authorizer] for 403: the token is valid and lacks scopes. A token of another tenant lacks the scope for
+// this one: the zero ScopeError says so without telling whether the tenant exists.
+type ScopeError struct {
+	// Missing are the scopes that the response names. None, or none that is a scope by RFC 6749, means the one that was asked for.
+	Missing []string
+}
+
+// Error names the missing scopes.
+func (e *ScopeError) Error() string {
+	if len(e.Missing) == 0 {
+		return "missing the required scope"
+	}
+	return "missing required scopes: " + strings.Join(e.Missing, ", ")
+}
+
+// MessageNotAuthorized is the message of the 403 that tells that an [Authorizer] could not decide.
+const MessageNotAuthorized = "The authorization could not be checked"
+
+// authorize asks the Authorizer, and returns nil or what the response tells.
+func (h *handler) authorize(c *call, scope string) error {
+	err := h.askAuthorizer(c, scope)
+	if err == nil {
+		return nil
+	}
+	var missing *ScopeError
+	switch {
+	case errors.Is(err, ErrExpiredToken):
+		return &unauthorized{expired: true, scope: scope}
+	case errors.Is(err, ErrInvalidToken):
+		return &unauthorized{anonymous: len(c.r.Header["Authorization"]) == 0, scope: scope}
+	case errors.As(err, &missing):
+		return missingScopes(missing.Missing, scope)
+	default:
+		h.logFailure(c, "the authorizer failed", redact(err.Error(), c.r))
+		return forbidden(MessageNotAuthorized, "Try again later", "Request id: "+c.id)
+	}
+}
+
+// askAuthorizer calls the Authorizer and turns a panic into an error that holds its value and stack.
+func (h *handler) askAuthorizer(c *call, scope string) (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = fmt.Errorf("panic: %v\n%s", v, debug.Stack())
+		}
+	}()
+	r := c.r.WithContext(c.r.Context()) // a copy: whoever reads its body must not leave an empty one, which means FULL
+	r.Body = http.NoBody
+	return h.cfg.Authorizer(r, c.tenant, scope)
+}
+
+// missingScopes is the 403 that names scopes.
+func missingScopes(missing []string, asked string) error {
+	var scopes []string
+	for _, s := range missing {
+		if isScope(s) {
+			scopes = append(scopes, s)
+		}
+	}
+	if len(scopes) == 0 {
+		scopes = []string{asked}
+	}
+	p := forbidden("Scope validation failed", "Missing required scopes '["+strings.Join(scopes, ", ")+"]'")
+	p.challenge = fmt.Sprintf(`Bearer realm="indexing", error="insufficient_scope", scope=%q`, strings.Join(scopes, " "))
+	return p
+}
+
+// isScope reports whether s is a scope-token of RFC 6749, section 3.3, of a length fit for a header.
+func isScope(s string) bool {
+	for i := range len(s) {
+		if c := s[i]; c <= ' ' || c >= 0x7f || c == '"' || c == '\\' {
+			return false
+		}
+	}
+	return s != "" && len(s) <= 128
+}

@@ -1,0 +1,145 @@
+package httpapi
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"net/http"
+	"strings"
+	"time"
+	"unicode/utf8"
+)
+
+// limitBody sets the time at which the body must have arrived. A connection that has no deadlines, as in a test without a server, goes
+// without.
+func (h *handler) limitBody(c *call) {
+	if c.r.Body != nil && c.r.Body != http.NoBody {
+		_ = http.NewResponseController(c.w).SetReadDeadline(time.Now().Add(h.cfg.ReadTimeout))
+	}
+}
+
+// readObject reads the request's body, which is one JSON object, and returns its fields. An empty body is an object without fields.
+func (h *handler) readObject(c *call) (map[string]json.RawMessage, error) {
+	body, err := h.readBody(c)
+	if err != nil || len(body) == 0 {
+		return nil, err
+	}
+	if err := checkContentType(c.r.Header); err != nil {
+		return nil, err
+	}
+	return parseObject(body)
+}
+
+// readBody reads the whole body.
+func (h *handler) readBody(c *call) ([]byte, error) {
+	if c.r.Body == nil || c.r.Body == http.NoBody {
+		return nil, nil
+	}
+	limit := h.cfg.MaxBodyBytes
+	tooLarge := invalid("Request body too large", fmt.Sprintf("The limit is %d bytes", limit))
+	if c.r.ContentLength > limit {
+		return nil, tooLarge
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(c.w, c.r.Body, limit))
+	c.read = len(body)
+	var maxBytes *http.MaxBytesError
+	switch {
+	case errors.As(err, &maxBytes):
+		return nil, tooLarge
+	case err != nil:
+		// The deadline stays in the past: net/http must not wait for the rest.
+		return nil, invalid("Request body incomplete", "The body did not arrive as announced, or not in time")
+	}
+	// What is left of the time does not count for the next request, nor for the watch that net/http keeps on this one.
+	_ = http.NewResponseController(c.w).SetReadDeadline(time.Time{})
+	return body, nil
+}
+
+// checkContentType accepts JSON in UTF-8 as it is. A body without a type is refused as one with another type is.
+func checkContentType(header http.Header) error {
+	const hint = "Send application/json, in UTF-8, without a content encoding"
+	types := header["Content-Type"]
+	if len(types) != 1 {
+		return invalid("Content-Type missing or ambiguous", hint)
+	}
+	mediaType, params, err := mime.ParseMediaType(types[0])
+	if err != nil || mediaType != "application/json" {
+		return invalid("Unsupported Content-Type", hint)
+	}
+	if charset, ok := params["charset"]; ok && !strings.EqualFold(charset, "utf-8") {
+		return invalid("Unsupported charset", hint)
+	}
+	for _, encoding := range header["Content-Encoding"] {
+		if !strings.EqualFold(encoding, "identity") {
+			return invalid("Unsupported Content-Encoding", hint)
+		}
+	}
+	return nil
+}
+
+// parseObject returns the fields of one JSON object (RFC 8259). Its errors are answers: what is no JSON, holds invalid UTF-8, goes on
+// after its end, is no object, or has two fields of one name.
+func parseObject(body []byte) (map[string]json.RawMessage, error) {
+	const malformed = "Malformed JSON"
+	if !utf8.Valid(body) {
+		return nil, invalid(malformed, "The body is not valid UTF-8")
+	}
+	var value json.RawMessage
+	if err := json.Unmarshal(body, &value); err != nil {
+		return nil, invalid(malformed, syntaxDetail(err))
+	}
+	if value[0] != '{' {
+		return nil, invalid("Request body must be a JSON object")
+	}
+	fields := map[string]json.RawMessage{}
+	dec := json.NewDecoder(bytes.NewReader(value))
+	_, err := dec.Token() // the brace
+	for err == nil && dec.More() {
+		err = addField(dec, fields)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return fields, nil
+}
+
+// addField reads a name and a value.
+func addField(dec *json.Decoder, fields map[string]json.RawMessage) error {
+	name, err := dec.Token()
+	if err != nil {
+		return err
+	}
+	key, _ := name.(string)
+	if _, ok := fields[key]; ok {
+		return invalid("Duplicate field", "Each field of the object may be given once")
+	}
+	var value json.RawMessage
+	if err := dec.Decode(&value); err != nil {
+		return err
+	}
+	fields[key] = value
+	return nil
+}
+
+func syntaxDetail(err error) string {
+	var syntax *json.SyntaxError
+	if errors.As(err, &syntax) {
+		return fmt.Sprintf("At byte %d: %v", syntax.Offset, syntax)
+	}
+	return "The body is not JSON"
+}
+
+// stringField returns a field that is a string; ok is false where there is no such field.
+func stringField(fields map[string]json.RawMessage, name string) (s string, ok bool, err error) {
+	raw, ok := fields[name]
+	if !ok {
+		return "", false, nil
+	}
+	if raw[0] != '"' || json.Unmarshal(raw, &s) != nil {
+		return "", true, invalid("Invalid "+name, "Field '"+name+"' must be a string")
+	}
+	return s, true, nil
+}

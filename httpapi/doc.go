@@ -1,0 +1,39 @@
+// Package httpapi serves the reindex endpoint of the Indexing Service contract over a [reindex.Engine].
+//
+// The contract is the OpenAPI document at GET /indexing/openapi.json, which this package embeds and its tests hold every answer
+// against. Whoever calls POST /indexing/{tenant}/reindex gets one of these and nothing else, whatever the request holds:
+//
+//	204  the reindex was triggered, or joined the one in progress
+//	400  the request is wrong, or the engine could not start the reindex; an errorMessage tells which
+//	401  the token is missing, invalid or expired; a fault, of another shape than the others
+//	403  the token's scopes do not suffice, or could not be checked; an errorMessage
+//	405  the method is not POST; an errorMessage, and the header Allow
+//
+// # Decisions where the contract leaves room
+//
+// An engine that can not start a run, because it was shut down or its job store failed, is no fault of the caller. The contract has
+// no 5xx status, so the answer is 400 with the message [MessageNotStarted], which no other answer has: a caller recognises it and
+// tries again. Nothing of the reason reaches the response; the log has it, under the request id that the details name. The same
+// holds for a panic.
+//
+// An [Authorizer] that could not decide, because the server that it asks is down, is answered with 403 and the message
+// [MessageNotAuthorized]. It is not 401, which tells clients to fetch a new token and try at once, and so adds load to a
+// server that is failing already.
+//
+// A request is checked in this order, and a run is started only after all of it passed: path, method, tenant, authorization, body.
+// An Authorizer therefore never sees a tenant outside the grammar.
+//
+// A body is read as a tolerant reader does: unknown fields are accepted, since the schema does not exclude them. Two fields of one
+// name, a null mode, and a body in another encoding or type than plain UTF-8 JSON are refused. Where the body is empty, its type does
+// not matter.
+//
+// A path is split into segments before they are decoded, as RFC 3986 says: /indexing/%61cme/reindex is the tenant acme, an encoded
+// slash is a part of a tenant, and so refused. Paths are neither cleaned nor redirected.
+//
+// # What the host sets
+//
+// What net/http refuses before it calls any handler is answered by net/http, in plain text: a request that is not HTTP (400), an
+// expectation other than 100-continue (417), headers beyond http.Server.MaxHeaderBytes (431), an unknown transfer encoding (501),
+// another protocol version (505). A host also sets http.Server.ReadHeaderTimeout and serves TLS; the time for a body is
+// [Config].ReadTimeout.
+package httpapi

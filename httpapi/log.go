@@ -1,0 +1,107 @@
+package httpapi
+
+import (
+	"crypto/rand"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+)
+
+// maxRequestIDBytes is the length of the longest request id that is taken from a request.
+const maxRequestIDBytes = 128
+
+// requestID returns the request's X-Request-Id where there is one and it is harmless in headers and logs, or else a new one.
+func requestID(header http.Header) string {
+	if ids := header["X-Request-Id"]; len(ids) == 1 && isRequestID(ids[0]) {
+		return ids[0]
+	}
+	return rand.Text()
+}
+
+// isRequestID accepts what UUIDs, ULIDs, trace ids, base64 and paths are made of.
+func isRequestID(s string) bool {
+	if s == "" || len(s) > maxRequestIDBytes {
+		return false
+	}
+	for i := range len(s) {
+		c := s[i]
+		alphanumeric := c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9'
+		if !alphanumeric && !strings.ContainsRune("._~:/+=@-", rune(c)) {
+			return false
+		}
+	}
+	return true
+}
+
+// logAccess writes the line of a request. The path is in it as the route's pattern only, and the query not at all.
+func (h *handler) logAccess(c *call, res response, took time.Duration) {
+	pattern := ""
+	if c.route != nil {
+		pattern = c.route.pattern
+	}
+	attrs := append([]slog.Attr{
+		slog.String("method", c.r.Method),
+		slog.String("route", pattern),
+		slog.String("tenant", c.tenant),
+		slog.Int("status", res.status),
+		slog.Duration("duration", took),
+		slog.String("request_id", c.id),
+		slog.Int("bytes_in", c.read),
+		slog.Int("bytes_out", len(res.body)),
+	}, c.attrs...)
+	h.cfg.Logger.LogAttrs(c.r.Context(), slog.LevelInfo, "httpapi: request", attrs...)
+}
+
+// logFailure writes the reason of a failure that the response does not tell.
+func (h *handler) logFailure(c *call, message, reason string) {
+	h.cfg.Logger.LogAttrs(c.r.Context(), slog.LevelError, "httpapi: "+message,
+		slog.String("tenant", c.tenant),
+		slog.String("request_id", c.id),
+		slog.String("error", reason),
+	)
+}
+
+const (
+	// minSecretBytes is the length of the shortest word that redact takes for a secret.
+	minSecretBytes = 6
+	// maxReasonBytes is the length of the longest reason that is logged.
+	maxReasonBytes = 8 << 10
+)
+
+// redact cuts out of text, which others wrote, whatever came in the request's headers and query: an error of an HTTP client, for
+// example, holds the URL that it called, and that may hold the token.
+func redact(text string, r *http.Request) string {
+	secrets := words(r.URL.RawQuery)
+	for _, values := range r.Header {
+		for _, v := range values {
+			secrets = append(secrets, words(v)...)
+		}
+	}
+	if user, password, ok := r.BasicAuth(); ok {
+		secrets = append(secrets, user, password)
+	}
+	pairs := make([]string, 0, 2*len(secrets))
+	slices.SortFunc(secrets, func(a, b string) int { return len(b) - len(a) }) // the whole before its parts
+	for _, s := range secrets {
+		if len(s) >= minSecretBytes {
+			pairs = append(pairs, s, "[cut]", url.QueryEscape(s), "[cut]")
+		}
+	}
+	text = strings.NewReplacer(pairs...).Replace(text)
+	return strings.ToValidUTF8(text[:min(len(text), maxReasonBytes)], "")
+}
+
+// words returns s and what in it is between separators, as it is and with percent signs decoded.
+func words(s string) []string {
+	all := append([]string{s}, strings.Fields(s)...)
+	all = append(all, strings.FieldsFunc(s, func(c rune) bool { return strings.ContainsRune(" \t,;&=\"", c) })...)
+	for _, w := range slices.Clone(all) {
+		if decoded, err := url.QueryUnescape(w); err == nil && decoded != w {
+			all = append(all, decoded)
+		}
+	}
+	return all
+}

@@ -1,0 +1,153 @@
+package httpapi
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"strconv"
+)
+
+// MessageNotStarted is the message of the 400 that tells that the request was right and the engine did not take it. A caller may
+// repeat the request: where a run was started after all, it joins that run.
+const MessageNotStarted = "The reindex could not be started now"
+
+// response is an answer in full, ready to be written.
+type response struct {
+	status int
+	header map[string]string // beyond those that every response has
+	body   []byte            // JSON, or none
+}
+
+// problem is an error that is answered with an errorMessage.
+type problem struct {
+	status    int
+	message   string
+	details   []string
+	allow     string // of 405
+	challenge string // of 403: WWW-Authenticate
+}
+
+func (p *problem) Error() string { return p.message }
+
+// invalid is a 400.
+func invalid(message string, details ...string) *problem {
+	return &problem{status: http.StatusBadRequest, message: message, details: details}
+}
+
+// forbidden is a 403.
+func forbidden(message string, details ...string) *problem {
+	return &problem{status: http.StatusForbidden, message: message, details: details}
+}
+
+// unauthorized is an error that is answered with 401.
+type unauthorized struct {
+	expired   bool
+	anonymous bool // the request carried no credentials
+	scope     string
+}
+
+func (u *unauthorized) Error() string {
+	if u.expired {
+		return ErrExpiredToken.Error()
+	}
+	return ErrInvalidToken.Error()
+}
+
+// toWire is the one place where errors become responses. An error that is none of this package's tells a caller nothing but the id
+// under which the log has it.
+func toWire(err error, requestID string) response {
+	var (
+		u *unauthorized
+		p *problem
+	)
+	switch {
+	case errors.As(err, &u):
+		return u.response()
+	case errors.As(err, &p):
+		return p.response()
+	default:
+		return invalid(MessageNotStarted, "The request is valid, try again later", "Request id: "+requestID).response()
+	}
+}
+
+// errorMessage is the schema of that name.
+type errorMessage struct {
+	Code    int      `json:"code"`
+	Status  string   `json:"status"`
+	Message string   `json:"message"`
+	Details []string `json:"details"`
+}
+
+func (p *problem) response() response {
+	details := p.details
+	if details == nil {
+		details = []string{}
+	}
+	res := jsonResponse(p.status, errorMessage{
+		Code:    p.status,
+		Status:  http.StatusText(p.status),
+		Message: p.message,
+		Details: details,
+	})
+	if p.allow != "" {
+		res.header["Allow"] = p.allow
+	}
+	if p.challenge != "" {
+		res.header["Www-Authenticate"] = p.challenge
+	}
+	return res
+}
+
+// fault is the body of a 401.
+type fault struct {
+	Fault struct {
+		Faultstring string `json:"faultstring"`
+		Detail      struct {
+			Errorcode string `json:"errorcode"`
+		} `json:"detail"`
+	} `json:"fault"`
+}
+
+// response has the challenge that RFC 6750, section 3, asks for: without an error code where there were no credentials.
+func (u *unauthorized) response() response {
+	var f fault
+	f.Fault.Faultstring, f.Fault.Detail.Errorcode = "Invalid access token", "oauth.v2.InvalidAccessToken"
+	if u.expired {
+		f.Fault.Faultstring, f.Fault.Detail.Errorcode = "Access Token expired", "keymanagement.service.access_token_expired"
+	}
+	challenge := fmt.Sprintf(`Bearer realm="indexing", scope=%q`, u.scope)
+	if !u.anonymous {
+		challenge += fmt.Sprintf(`, error="invalid_token", error_description=%q`, f.Fault.Faultstring)
+	}
+	res := jsonResponse(http.StatusUnauthorized, f)
+	res.header["Www-Authenticate"] = challenge
+	return res
+}
+
+// jsonResponse encodes v, a value of this package's that always has an encoding.
+func jsonResponse(status int, v any) response {
+	body, err := json.Marshal(v)
+	if err != nil {
+		return response{status: status, header: map[string]string{}}
+	}
+	return response{status: status, header: map[string]string{}, body: body}
+}
+
+// write sends the response. Its error is that of the connection.
+func (res response) write(w http.ResponseWriter, requestID string) error {
+	header := w.Header()
+	header.Set("Cache-Control", "no-store")
+	header.Set("X-Content-Type-Options", "nosniff")
+	header.Set("X-Request-Id", requestID)
+	for name, value := range res.header {
+		header.Set(name, value)
+	}
+	if len(res.body) > 0 {
+		header.Set("Content-Type", "application/json")
+		header.Set("Content-Length", strconv.Itoa(len(res.body)))
+	}
+	w.WriteHeader(res.status)
+	_, err := w.Write(res.body)
+	return err
+}
