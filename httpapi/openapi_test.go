@@ -1,0 +1,108 @@
+package httpapi
+
+import (
+	"encoding/json"
+	"net/http"
+	"os"
+	"reflect"
+	"testing"
+)
+
+// specification is the document that this package implements.
+const specification = "../../shared/openapi/reindex.json"
+
+func TestDocumentIsServed(t *testing.T) {
+	s := serve(t, &fakeEngine{}, Config{Authorizer: func(*http.Request, string, string) error { return ErrInvalidToken }})
+	if got := s.send(http.MethodGet, "/indexing/openapi.json", ""); got.status != http.StatusOK || got.body != string(document) {
+		t.Errorf("status %d, %d bytes, want 200, %d bytes", got.status, len(got.body), len(document))
+	}
+}
+
+// Every route is described with its methods and scope, and nothing else is.
+func TestDocumentDescribesTheRoutes(t *testing.T) {
+	doc := loadDocument(t)
+	described := 0
+	for _, item := range doc.Paths.Map() {
+		described += len(item.Operations())
+	}
+	for _, rt := range routes {
+		for _, op := range rt.operations {
+			described--
+			item := doc.Paths.Value(rt.pattern)
+			if item == nil || item.GetOperation(op.method) == nil {
+				t.Errorf("%s %s is not described", op.method, rt.pattern)
+				continue
+			}
+			security := doc.Security
+			if own := item.GetOperation(op.method).Security; own != nil {
+				security = *own
+			}
+			if op.scope == "" && len(security) == 0 {
+				continue
+			}
+			if len(security) != 1 || !reflect.DeepEqual(security[0]["OAuth2"], []string{op.scope}) {
+				t.Errorf("%s %s: security %v, want scope %q", op.method, rt.pattern, security, op.scope)
+			}
+		}
+	}
+	if described != 0 {
+		t.Errorf("%d operations are described and not served", described)
+	}
+}
+
+// The served document says of the specified endpoint what the specification says.
+func TestDocumentAgreesWithTheSpecification(t *testing.T) {
+	data, err := os.ReadFile(specification)
+	if err != nil {
+		if os.Getenv("CI") != "true" && os.IsNotExist(err) {
+			t.Skip("the specification is not at ", specification)
+		}
+		t.Fatal(err)
+	}
+	var want, got any
+	if err := json.Unmarshal(data, &want); err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal(document, &got); err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range [][]string{
+		{"openapi"},
+		{"info", "title"},
+		{"info", "version"},
+		{"security"},
+		{"components", "securitySchemes"},
+		{"components", "responses"},
+		{"components", "schemas"},
+		{"paths"},
+	} {
+		compareJSON(t, path, at(want, path), at(got, path))
+	}
+}
+
+func at(v any, path []string) any {
+	for _, name := range path {
+		v = v.(map[string]any)[name]
+	}
+	return v
+}
+
+// compareJSON requires of got what want has. Objects may have more, and descriptions may differ where the specification's is empty.
+func compareJSON(t *testing.T, path []string, want, got any) {
+	t.Helper()
+	object, ok := want.(map[string]any)
+	if !ok {
+		if !reflect.DeepEqual(want, got) && !(path[len(path)-1] == "description" && want == "") {
+			t.Errorf("%v is %v, the specification has %v", path, got, want)
+		}
+		return
+	}
+	gotObject, _ := got.(map[string]any)
+	for name, value := range object {
+		compareJSON(t, append(path[:len(path):len(path)], name), value, gotObject[name])
+	}
+	// The statuses of an operation are all of them.
+	if path[len(path)-1] == "responses" && len(path) > 2 && len(gotObject) != len(object) {
+		t.Errorf("%v: %v, the specification has %v", path, gotObject, object)
+	}
+}
