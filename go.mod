@@ -3,13 +3,13 @@ module productindex
 go 1.26.0
 
 require (
+	github.com/getkin/kin-openapi v0.153.0
 	go.uber.org/goleak v1.3.0
 	golang.org/x/sync v0.24.0
 )
 
 require github.com/klauspost/compress v1.20.3
 require (
-	github.com/getkin/kin-openapi v0.153.0
 	github.com/go-openapi/jsonpointer v0.22.5 // indirect
 	github.com/go-openapi/swag/jsonname v0.25.5 // indirect
 	github.com/santhosh-tekuri/jsonschema/v6 v6.0.3 // indirect

@@ -60,7 +60,7 @@ func TestAuthorizerErrors(t *testing.T) {
 				headers = append(headers, "Authorization: Bearer "+token)
 			}
 			got := s.post(full, headers...)
-			if got.status != tc.status || got.body != tc.body || got.header.Get("Www-Authenticate") != tc.challenge {
+			if got.status != tc.status || got.body != tc.body || got.header.Get("WWW-Authenticate") != tc.challenge {
 				t.Errorf("%d %s %q\nwant %d %s %q", got.status, got.body, got.header["Www-Authenticate"], tc.status, tc.body, tc.challenge)
 			}
 			s.srv.Close()
@@ -78,7 +78,9 @@ func TestAuthorizerErrors(t *testing.T) {
 // A panic in an Authorizer is an Authorizer that could not decide.
 func TestAuthorizerPanics(t *testing.T) {
 	e := &fakeEngine{}
-	s := serve(t, e, Config{Authorizer: func(r *http.Request, _, _ string) error { panic(r.Header.Get("Authorization")) }})
+	s := serve(t, e, Config{Authorizer: func(r *http.Request, _, _ string) error {
+		panic(r.Header.Get("Authorization")) //nolint:forbidigo // the fault under test
+	}})
 	got := s.post(full, "X-Request-Id: id-1", "Authorization: Bearer s3cr3t-t0k3n")
 	if got.status != http.StatusForbidden || got.body != bodyUndecided {
 		t.Errorf("%d %s", got.status, got.body)

@@ -45,11 +45,10 @@ func (h *handler) readBody(c *call) ([]byte, error) {
 	}
 	body, err := io.ReadAll(http.MaxBytesReader(c.w, c.r.Body, limit))
 	c.read = len(body)
-	var maxBytes *http.MaxBytesError
-	switch {
-	case errors.As(err, &maxBytes):
+	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
 		return nil, tooLarge
-	case err != nil:
+	}
+	if err != nil {
 		// The deadline stays in the past: net/http must not wait for the rest.
 		return nil, invalid("Request body incomplete", "The body did not arrive as announced, or not in time")
 	}
@@ -125,8 +124,7 @@ func addField(dec *json.Decoder, fields map[string]json.RawMessage) error {
 }
 
 func syntaxDetail(err error) string {
-	var syntax *json.SyntaxError
-	if errors.As(err, &syntax) {
+	if syntax, ok := errors.AsType[*json.SyntaxError](err); ok {
 		return fmt.Sprintf("At byte %d: %v", syntax.Offset, syntax)
 	}
 	return "The body is not JSON"

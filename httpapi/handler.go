@@ -96,11 +96,11 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	c := &call{w: w, r: r, id: requestID(r.Header), route: rt, params: params}
 	h.limitBody(c)
-	res := h.respond(c)
+	res := h.respond(c) //nolint:contextcheck // the call has the request, and so its context
 	if err := res.write(w, c.id); err != nil {
 		c.attrs = append(c.attrs, slog.String("write_error", err.Error()))
 	}
-	h.logAccess(c, res, time.Since(begin))
+	h.logAccess(c, res, time.Since(begin)) //nolint:contextcheck // as above
 }
 
 // underBase reports whether the path begins with the segment that every route has.

@@ -288,8 +288,8 @@ func TestEngineFailures(t *testing.T) {
 		{"job store down", func(context.Context) error { return errors.New(secret) }, secret},
 		{"an authorizer's error", func(context.Context) error { return errors.Join(ErrInvalidToken, &ScopeError{}) }, ErrInvalidToken.Error()},
 		{"hangs", func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }, context.DeadlineExceeded.Error()},
-		{"panic", func(context.Context) error { panic(secret) }, secret},
-		{"abort", func(context.Context) error { panic(http.ErrAbortHandler) }, http.ErrAbortHandler.Error()},
+		{"panic", func(context.Context) error { panic(secret) }, secret},                                     //nolint:forbidigo // the fault under test
+		{"abort", func(context.Context) error { panic(http.ErrAbortHandler) }, http.ErrAbortHandler.Error()}, //nolint:forbidigo // the fault under test
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			e := &fakeEngine{start: func(ctx context.Context, _ string) (reindex.Job, bool, error) {

@@ -139,7 +139,7 @@ func (res response) write(w http.ResponseWriter, requestID string) error {
 	header := w.Header()
 	header.Set("Cache-Control", "no-store")
 	header.Set("X-Content-Type-Options", "nosniff")
-	header.Set("X-Request-Id", requestID)
+	header.Set("X-Request-ID", requestID)
 	for name, value := range res.header {
 		header.Set(name, value)
 	}

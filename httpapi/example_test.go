@@ -1,0 +1,139 @@
+//nolint:forbidigo // examples print, and end where they can not go on, as programs do
+package httpapi_test
+
+import (
+	"context"
+	"fmt"
+	"log"
+	"net/http"
+	"net/http/httptest"
+	"regexp"
+	"strings"
+
+	"productindex/httpapi"
+	"productindex/reindex"
+	"productindex/reindex/reindextest"
+)
+
+// newEngine stands for the host's engine, over its products and its index.
+func newEngine() *reindex.Engine {
+	engine, err := reindex.New(reindextest.Slice(reindextest.Products(10, "1")), reindextest.NewMemory(), nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	return engine
+}
+
+// shutdown ends the engine as a host does after its server.
+func shutdown(engine *reindex.Engine) {
+	if err := engine.Shutdown(context.Background()); err != nil {
+		log.Fatal(err)
+	}
+}
+
+// post triggers a reindex as a caller of the API does, and prints the answer.
+func post(h http.Handler, path, token string) {
+	r := httptest.NewRequest(http.MethodPost, path, strings.NewReader(`{"mode":"FULL"}`))
+	r.Header.Set("Content-Type", "application/json")
+	r.Header.Set("Authorization", "Bearer "+token)
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, r)
+	fmt.Println(strings.TrimSpace(fmt.Sprint(w.Code, " ", w.Body)))
+}
+
+// The endpoint on the standard library's mux, with an Authorizer that knows two tokens.
+func ExampleMount() {
+	engine := newEngine()
+
+	authorize := func(r *http.Request, tenant, scope string) error {
+		switch r.Header.Get("Authorization") {
+		case "Bearer manager-of-" + tenant:
+			return nil
+		case "Bearer viewer-of-" + tenant:
+			return &httpapi.ScopeError{Missing: []string{scope}}
+		default:
+			return httpapi.ErrInvalidToken
+		}
+	}
+	mux := http.NewServeMux()
+	if err := httpapi.Mount(mux, engine, httpapi.Config{Authorizer: authorize}); err != nil {
+		log.Fatal(err)
+	}
+
+	post(mux, "/indexing/acme/reindex", "manager-of-acme")
+	post(mux, "/indexing/acme/reindex", "viewer-of-acme")
+	post(mux, "/indexing/acme/reindex", "unknown")
+	shutdown(engine)
+	// Output:
+	// 204
+	// 403 {"code":403,"status":"Forbidden","message":"Scope validation failed","details":["Missing required scopes '[indexing.search_manage]'"]}
+	// 401 {"fault":{"faultstring":"Invalid access token","detail":{"errorcode":"oauth.v2.InvalidAccessToken"}}}
+}
+
+// router stands for a mux of a third party: its Handle returns something, and it has wildcards of its own.
+type router struct{ routes []*routerRoute }
+
+type routerRoute struct {
+	path    *regexp.Regexp
+	handler http.Handler
+}
+
+func (r *router) Handle(pattern string, handler http.Handler) *routerRoute {
+	path := regexp.MustCompile(`\{\w+\}`).ReplaceAllString(pattern, "[^/]+")
+	route := &routerRoute{regexp.MustCompile("^" + path + "$"), handler}
+	r.routes = append(r.routes, route)
+	return route
+}
+
+func (r *router) ServeHTTP(w http.ResponseWriter, req *http.Request) {
+	for _, route := range r.routes {
+		if route.path.MatchString(req.URL.Path) {
+			route.handler.ServeHTTP(w, req)
+			return
+		}
+	}
+	http.Error(w, "page not found", http.StatusNotFound)
+}
+
+// mountable makes the router one that Mount takes.
+type mountable struct{ *router }
+
+func (m mountable) Handle(pattern string, handler http.Handler) { m.router.Handle(pattern, handler) }
+
+// The endpoint on a third party's mux. Where its Handle has results, as gorilla/mux's has, a small type hides them.
+func ExampleMount_thirdParty() {
+	engine := newEngine()
+
+	mux := &router{}
+	if err := httpapi.Mount(mountable{mux}, engine, httpapi.Config{Authorizer: httpapi.AllowAll}); err != nil {
+		log.Fatal(err)
+	}
+
+	post(mux, "/indexing/acme/reindex", "any")
+	post(mux, "/elsewhere", "any")
+	shutdown(engine)
+	// Output:
+	// 204
+	// 404 page not found
+}
+
+// The handler as the outermost one, so that the host's mux does not redirect requests for an empty tenant.
+func ExampleNewHandler() {
+	engine := newEngine()
+
+	mux := http.NewServeMux()
+	mux.HandleFunc("/hello", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "hello") })
+	handler, err := httpapi.NewHandler(engine, httpapi.Config{Authorizer: httpapi.AllowAll, Fallback: mux})
+	if err != nil {
+		log.Fatal(err)
+	}
+
+	post(handler, "/indexing/acme/reindex", "any")
+	post(handler, "/hello", "any")
+	post(handler, "/indexing//reindex", "any")
+	shutdown(engine)
+	// Output:
+	// 204
+	// 200 hello
+	// 400 {"code":400,"status":"Bad Request","message":"Invalid tenant","details":["A tenant has 3 to 16 characters: lower case letters and digits, the first one a letter"]}
+}
