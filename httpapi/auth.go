@@ -69,7 +69,7 @@ func (h *handler) authorize(c *call, scope string) error {
 	case errors.As(err, &missing):
 		return missingScopes(missing.Missing, scope)
 	default:
-		h.logFailure(c, "the authorizer failed", redact(err.Error(), c.r))
+		h.logFailure(c.r.Context(), c, "the authorizer failed", redact(err.Error(), c.r))
 		return forbidden(MessageNotAuthorized, "Try again later", "Request id: "+c.id)
 	}
 }

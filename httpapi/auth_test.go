@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -8,6 +9,8 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+
+	"productindex/reindex"
 )
 
 const (
@@ -98,13 +101,20 @@ func TestAuthorizerPanics(t *testing.T) {
 // The Authorizer is asked once, about the decoded tenant and the operation's scope, and not about what is refused before.
 func TestAuthorizerIsAsked(t *testing.T) {
 	var asked []string
-	s := serve(t, &fakeEngine{}, Config{Authorizer: func(r *http.Request, tenant, scope string) error {
+	e := &fakeEngine{jobs: listing, job: func(context.Context, string, string) (reindex.Job, error) {
+		return reindex.Job{}, reindex.ErrJobNotFound
+	}}
+	s := serve(t, e, Config{Authorizer: func(r *http.Request, tenant, scope string) error {
 		asked = append(asked, r.Method+" "+tenant+" "+scope)
 		return nil
 	}})
 	for _, tc := range []struct{ method, path, want string }{
 		{"POST", "/indexing/acme/reindex", "POST acme indexing.search_manage"},
 		{"POST", "/indexing/%61cme/reindex", "POST acme indexing.search_manage"},
+		{"POST", "/indexing/acme/reindex-jobs", "POST acme indexing.search_manage"},
+		{"GET", "/indexing/acme/reindex-jobs", "GET acme indexing.search_view"},
+		{"HEAD", "/indexing/acme/reindex-jobs", "HEAD acme indexing.search_view"},
+		{"GET", "/indexing/acme/reindex-jobs/J1", "GET acme indexing.search_view"},
 		{"POST", "/indexing/Acme/reindex", ""},
 		{"GET", "/indexing/acme/reindex", ""},
 		{"GET", "/indexing/openapi.json", ""},

@@ -16,7 +16,8 @@ type Config struct {
 	// MaxBodyBytes is the length of the longest request body that is read, in bytes. Default 64 KiB.
 	MaxBodyBytes int64
 	// ReadTimeout is how long a request's body may take to arrive. A request that is refused before its body was read waits for the
-	// body no longer than this, too. Default 10 s.
+	// body no longer than this, too. Default 10 s. Middleware that wraps the http.ResponseWriter must have an Unwrap method for this to
+	// work, as http.ResponseController says.
 	ReadTimeout time.Duration
 	// EngineTimeout limits each call of the engine, which waits for nothing but its job store. Default 30 s.
 	EngineTimeout time.Duration

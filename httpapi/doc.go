@@ -9,10 +9,16 @@
 //	403  the token's scopes do not suffice, or could not be checked; an errorMessage
 //	405  the method is not POST; an errorMessage, and the header Allow
 //
+// The newer endpoints answer likewise:
+//
+//	POST /indexing/{tenant}/reindex-jobs       201 the new job, or 200 the one in progress
+//	GET  /indexing/{tenant}/reindex-jobs       200 a page of the tenant's jobs, newest first
+//	GET  /indexing/{tenant}/reindex-jobs/{id}  200 one job, or 404
+//
 // # Decisions where the contract leaves room
 //
-// An engine that can not start a run, because it was shut down or its job store failed, is no fault of the caller. The contract has
-// no 5xx status, so the answer is 400 with the message [MessageNotStarted], which no other answer has: a caller recognises it and
+// An engine that can not do what is asked, because it was shut down or its job store failed, is no fault of the caller. The contract
+// has no 5xx status, so the answer is 400 with the message [MessageUnavailable], which no other answer has: a caller recognises it and
 // tries again. Nothing of the reason reaches the response; the log has it, under the request id that the details name. The same
 // holds for a panic.
 //
@@ -26,6 +32,10 @@
 // A body is read as a tolerant reader does: unknown fields are accepted, since the schema does not exclude them. Two fields of one
 // name, a null mode, and a body in another encoding or type than plain UTF-8 JSON are refused. Where the body is empty, its type does
 // not matter.
+//
+// A job that asks for more than this package does, another entityType or rag, is refused rather than started without it. The same
+// holds for a query that asks for q or sort, and for fields that a job does not have. Where it is not known how many products to
+// expect, a job has no expectedCount.
 //
 // A path is split into segments before they are decoded, as RFC 3986 says: /indexing/%61cme/reindex is the tenant acme, an encoded
 // slash is a part of a tenant, and so refused. Paths are neither cleaned nor redirected.

@@ -15,10 +15,9 @@ import (
 // engine is the part of *reindex.Engine that is needed here.
 type engine interface {
 	Start(ctx context.Context, tenant string) (job reindex.Job, started bool, err error)
+	Job(ctx context.Context, tenant, id string) (reindex.Job, error)
+	Jobs(ctx context.Context, tenant string, query reindex.JobQuery) (jobs []reindex.Job, total int, err error)
 }
-
-// reindexJob keeps the endpoint's name from hiding the package's.
-type reindexJob = reindex.Job
 
 // Mux is what [Mount] needs of a mux: http.ServeMux and most others have it.
 type Mux interface {
@@ -113,7 +112,7 @@ func underBase(escapedPath string) bool {
 func (h *handler) respond(c *call) (res response) {
 	defer func() {
 		if v := recover(); v != nil {
-			h.logFailure(c, "panic", redact(fmt.Sprintf("%v\n%s", v, debug.Stack()), c.r))
+			h.logFailure(c.r.Context(), c, "panic", redact(fmt.Sprintf("%v\n%s", v, debug.Stack()), c.r))
 			res = toWire(fmt.Errorf("panic: %v", v), c.id)
 		}
 	}()
@@ -127,7 +126,7 @@ func (h *handler) respond(c *call) (res response) {
 // dispatch checks what every operation needs, then serves it.
 func (h *handler) dispatch(c *call) (response, error) {
 	if c.route == nil {
-		return response{}, &problem{status: http.StatusNotFound, message: "Not found", details: []string{"There is nothing at this path"}}
+		return response{}, notFound("There is nothing at this path")
 	}
 	op, err := c.route.operation(c.r.Method)
 	if err != nil {

@@ -106,7 +106,7 @@ func TestEngineIsShutDown(t *testing.T) {
 	if err := e.Shutdown(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if got := s.post(full); got.status != http.StatusBadRequest || got.message.Message != MessageNotStarted {
+	if got := s.post(full); got.status != http.StatusBadRequest || got.message.Message != MessageUnavailable {
 		t.Errorf("%d %s", got.status, got.body)
 	}
 }

@@ -39,6 +39,8 @@ const (
 // fakeEngine stands in for an engine to fail in ways that a real one does not.
 type fakeEngine struct {
 	start func(ctx context.Context, tenant string) (reindex.Job, bool, error)
+	job   func(ctx context.Context, tenant, id string) (reindex.Job, error)
+	jobs  func(ctx context.Context, tenant string, query reindex.JobQuery) ([]reindex.Job, int, error)
 
 	mu      sync.Mutex
 	started []string
@@ -52,6 +54,14 @@ func (f *fakeEngine) Start(ctx context.Context, tenant string) (reindex.Job, boo
 		return f.start(ctx, tenant)
 	}
 	return reindex.Job{ID: "J1", Tenant: tenant}, true, nil
+}
+
+func (f *fakeEngine) Job(ctx context.Context, tenant, id string) (reindex.Job, error) {
+	return f.job(ctx, tenant, id)
+}
+
+func (f *fakeEngine) Jobs(ctx context.Context, tenant string, query reindex.JobQuery) ([]reindex.Job, int, error) {
+	return f.jobs(ctx, tenant, query)
 }
 
 // starts returns the tenants started so far, and forgets them.

@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"context"
 	"crypto/rand"
 	"log/slog"
 	"net/http"
@@ -27,13 +28,16 @@ func isRequestID(s string) bool {
 		return false
 	}
 	for i := range len(s) {
-		c := s[i]
-		alphanumeric := c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9'
-		if !alphanumeric && !strings.ContainsRune("._~:/+=@-", rune(c)) {
+		if !isAlphanumeric(s[i]) && !strings.ContainsRune("._~:/+=@-", rune(s[i])) {
 			return false
 		}
 	}
 	return true
+}
+
+// isAlphanumeric reports whether c is an ASCII letter or digit.
+func isAlphanumeric(c byte) bool {
+	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9'
 }
 
 // logAccess writes the line of a request. The path is in it as the route's pattern only, and the query not at all.
@@ -56,8 +60,8 @@ func (h *handler) logAccess(c *call, res response, took time.Duration) {
 }
 
 // logFailure writes the reason of a failure that the response does not tell.
-func (h *handler) logFailure(c *call, message, reason string) {
-	h.cfg.Logger.LogAttrs(c.r.Context(), slog.LevelError, "httpapi: "+message,
+func (h *handler) logFailure(ctx context.Context, c *call, message, reason string) {
+	h.cfg.Logger.LogAttrs(ctx, slog.LevelError, "httpapi: "+message,
 		slog.String("tenant", c.tenant),
 		slog.String("request_id", c.id),
 		slog.String("error", reason),

@@ -3,8 +3,11 @@ package httpapi
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"log/slog"
 	"net/http"
+
+	"productindex/reindex"
 )
 
 // modeFull is the one mode of the contract.
@@ -39,14 +42,29 @@ func checkMode(fields map[string]json.RawMessage) error {
 
 // start begins a run of the tenant, or joins the one in progress. A caller who hangs up at this point has asked for the run all the
 // same, so the call does not end with the request.
-func (h *handler) start(c *call) (job reindexJob, started bool, err error) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(c.r.Context()), h.cfg.EngineTimeout)
-	defer cancel()
-	job, started, err = h.engine.Start(ctx, c.tenant)
-	if err != nil {
-		h.logFailure(c, "the engine did not start a run", err.Error())
-		return job, false, err
+func (h *handler) start(c *call) (job reindex.Job, started bool, err error) {
+	err = h.askEngine(context.WithoutCancel(c.r.Context()), c, func(ctx context.Context) error {
+		job, started, err = h.engine.Start(ctx, c.tenant)
+		return err
+	})
+	if err == nil {
+		c.attrs = append(c.attrs, slog.String("job", job.ID), slog.Bool("started", started))
 	}
-	c.attrs = append(c.attrs, slog.String("job", job.ID), slog.Bool("started", started))
-	return job, started, nil
+	return job, started, err
+}
+
+// askEngine calls the engine within the time limit. An error of it is logged, and returned as one that tells nothing of the reason.
+func (h *handler) askEngine(ctx context.Context, c *call, ask func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, h.cfg.EngineTimeout)
+	defer cancel()
+	err := ask(ctx)
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, reindex.ErrJobNotFound):
+		return noSuchJob()
+	default:
+		h.logFailure(ctx, c, "the engine failed", err.Error())
+		return unavailable(c.id)
+	}
 }

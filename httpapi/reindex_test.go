@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
@@ -199,6 +200,42 @@ func TestSlowBody(t *testing.T) {
 	}
 }
 
+// The time limit of a body holds over HTTP/2 as well, where it is one stream's.
+func TestSlowBodyHTTP2(t *testing.T) {
+	e := &fakeEngine{}
+	h, err := newHandler(e, Config{Authorizer: AllowAll, ReadTimeout: 50 * time.Millisecond})
+	if err != nil {
+		t.Fatal(err)
+	}
+	srv := httptest.NewUnstartedServer(h)
+	srv.EnableHTTP2 = true
+	srv.StartTLS()
+	defer srv.Close()
+	never, hold := io.Pipe()
+	defer hold.Close()
+	for _, tc := range []struct {
+		body   io.Reader
+		status int
+	}{{strings.NewReader(full), http.StatusNoContent}, {never, http.StatusBadRequest}} {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, srv.URL+reindexPath, tc.body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("Content-Type", "application/json")
+		res, err := srv.Client().Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = res.Body.Close()
+		if res.ProtoMajor != 2 || res.StatusCode != tc.status {
+			t.Errorf("%s %s, want HTTP/2.0 %d", res.Proto, res.Status, tc.status)
+		}
+	}
+	if started := e.starts(); len(started) != 1 {
+		t.Errorf("started %q, want one run", started)
+	}
+}
+
 // A caller who hangs up within his body starts nothing.
 func TestAbortedBody(t *testing.T) {
 	e := &fakeEngine{}
@@ -297,8 +334,8 @@ func TestEngineFailures(t *testing.T) {
 			}}
 			s := serve(t, e, Config{EngineTimeout: 50 * time.Millisecond})
 			got := s.post(full, "X-Request-Id: id-1")
-			if got.status != http.StatusBadRequest || got.message.Message != MessageNotStarted ||
-				!slices.Equal(got.message.Details, []string{"The request is valid, try again later", "Request id: id-1"}) {
+			if got.status != http.StatusBadRequest || got.message.Message != MessageUnavailable ||
+				!slices.Equal(got.message.Details, []string{"Nothing is wrong with the request, try again later", "Request id: id-1"}) {
 				t.Errorf("status %d, body %s", got.status, got.body)
 			}
 			s.srv.Close()

@@ -36,6 +36,13 @@ var routes = []route{
 	{"/indexing/{tenant}/reindex", []operation{
 		{http.MethodPost, ScopeManage, (*handler).reindex},
 	}},
+	{"/indexing/{tenant}/reindex-jobs", []operation{
+		{http.MethodGet, ScopeView, (*handler).listJobs},
+		{http.MethodPost, ScopeManage, (*handler).createJob},
+	}},
+	{"/indexing/{tenant}/reindex-jobs/{id}", []operation{
+		{http.MethodGet, ScopeView, (*handler).getJob},
+	}},
 }
 
 // match finds the route of an escaped path, and the values of the parameters in its pattern. The path is split before its segments

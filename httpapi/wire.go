@@ -8,9 +8,9 @@ import (
 	"strconv"
 )
 
-// MessageNotStarted is the message of the 400 that tells that the request was right and the engine did not take it. A caller may
-// repeat the request: where a run was started after all, it joins that run.
-const MessageNotStarted = "The reindex could not be started now"
+// MessageUnavailable is the message of the 400 that tells that the request was right and the engine could not do what it asks. A caller
+// may repeat the request: where a run was started after all, a repeated trigger joins it.
+const MessageUnavailable = "The request can not be carried out now"
 
 // response is an answer in full, ready to be written.
 type response struct {
@@ -33,6 +33,16 @@ func (p *problem) Error() string { return p.message }
 // invalid is a 400.
 func invalid(message string, details ...string) *problem {
 	return &problem{status: http.StatusBadRequest, message: message, details: details}
+}
+
+// unavailable is the 400 for what is no fault of the caller.
+func unavailable(requestID string) *problem {
+	return invalid(MessageUnavailable, "Nothing is wrong with the request, try again later", "Request id: "+requestID)
+}
+
+// notFound is a 404.
+func notFound(details ...string) *problem {
+	return &problem{status: http.StatusNotFound, message: "Not found", details: details}
 }
 
 // forbidden is a 403.
@@ -67,7 +77,7 @@ func toWire(err error, requestID string) response {
 	case errors.As(err, &p):
 		return p.response()
 	default:
-		return invalid(MessageNotStarted, "The request is valid, try again later", "Request id: "+requestID).response()
+		return unavailable(requestID).response()
 	}
 }
 
