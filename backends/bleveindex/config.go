@@ -1,0 +1,63 @@
+package bleveindex
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+
+	"github.com/blevesearch/bleve/v2/mapping"
+)
+
+// Config adjusts an [Index]. The zero value, and nil in its place, means the defaults. Open copies it.
+type Config struct {
+	// Mapping tells how products are indexed: fields, types and analyzers. Default [NewMapping]. It must not be changed after Open.
+	//
+	// bleve keeps it as JSON in each generation, and searches of a generation that was opened again use what it reads from there:
+	// a mapping of a type of the host's own has to have the JSON of a [mapping.IndexMappingImpl]. A new mapping takes effect with
+	// each tenant's next reindex.
+	Mapping mapping.IndexMapping
+
+	// OmitBodies leaves the products' bodies out of the index. Search requests then find the values of those fields only that
+	// Mapping stores; with [NewMapping] that is none. It saves some of the disk's space, and little time.
+	OmitBodies bool
+
+	// Logger receives what happens outside of any call, with the tenant's directory. Nil discards it.
+	Logger *slog.Logger
+}
+
+// withDefaults returns a copy of c in which every field that is not set has its default.
+func (c *Config) withDefaults() Config {
+	var out Config
+	if c != nil {
+		out = *c
+	}
+	if out.Mapping == nil {
+		out.Mapping = NewMapping()
+	}
+	if out.Logger == nil {
+		out.Logger = slog.New(slog.DiscardHandler)
+	}
+	return out
+}
+
+// validate reports a mapping that bleve would refuse, or could not read back.
+func (c *Config) validate() error {
+	if err := c.Mapping.Validate(); err != nil {
+		return fmt.Errorf("bleveindex: invalid config: Mapping: %w", err)
+	}
+	encoded, err := json.Marshal(c.Mapping)
+	if err != nil {
+		return fmt.Errorf("bleveindex: invalid config: Mapping can not be encoded as JSON: %w", err)
+	}
+	var read *mapping.IndexMappingImpl
+	if err := json.Unmarshal(encoded, &read); err == nil && read != nil {
+		err = read.Validate()
+	} else if err == nil {
+		err = errors.New("it is null")
+	}
+	if err != nil {
+		return fmt.Errorf("bleveindex: invalid config: Mapping's JSON is not that of an IndexMappingImpl: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,95 @@
+package bleveindex
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"sync"
+
+	"github.com/blevesearch/bleve/v2/document"
+	index "github.com/blevesearch/bleve_index_api"
+
+	"productindex/reindex"
+)
+
+const (
+	idField  = "_id"
+	allField = "_all"
+
+	// maxFields is how many different fields a generation has at most. bleve counts the fields of a segment in 16 bits, and does not
+	// notice when they overflow.
+	maxFields = 65_000
+)
+
+var errEmptyID = errors.New("the id is empty")
+
+// document makes a bleve document of a product. Fields of the product that have the name of one that the index uses itself are left out;
+// in the stored body they are.
+func (g *generation) document(p reindex.Product) (*document.Document, error) {
+	if p.ID == "" {
+		return nil, errEmptyID
+	}
+	var fields map[string]any
+	if err := json.Unmarshal(p.Body, &fields); err != nil {
+		return nil, fmt.Errorf("the body can not be decoded: %w", err)
+	}
+	delete(fields, idField) // bleve would take it for the id
+	delete(fields, allField)
+	delete(fields, BodyField)
+	doc := document.NewDocument(p.ID)
+	cfg := &g.t.ix.cfg
+	if err := cfg.Mapping.MapDocument(doc, fields); err != nil {
+		return nil, fmt.Errorf("the body can not be mapped: %w", err)
+	}
+	if err := g.fields.add(doc.Fields); err != nil {
+		return nil, err
+	}
+	if !cfg.OmitBodies {
+		doc.AddField(document.NewTextFieldCustom(BodyField, nil, p.Body, index.StoreField, nil))
+	}
+	return doc, nil
+}
+
+// fieldCounter counts the different fields of a generation.
+type fieldCounter struct {
+	mu    sync.RWMutex
+	names map[string]struct{}
+}
+
+// add counts the fields of a document, or none of them where they are too many.
+func (c *fieldCounter) add(fields []document.Field) error {
+	c.mu.RLock()
+	known := c.known(fields)
+	c.mu.RUnlock()
+	if known {
+		return nil
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var added []string
+	for _, f := range fields {
+		if _, ok := c.names[f.Name()]; !ok {
+			added = append(added, f.Name())
+		}
+	}
+	if len(c.names)+len(added) > maxFields {
+		return fmt.Errorf("its field %.100q would be one more than the %d different ones that an index can have: "+
+			"keep ids and the like out of the names of fields", added[0], maxFields)
+	}
+	if c.names == nil {
+		c.names = map[string]struct{}{}
+	}
+	for _, name := range added {
+		c.names[name] = struct{}{}
+	}
+	return nil
+}
+
+func (c *fieldCounter) known(fields []document.Field) bool {
+	for _, f := range fields {
+		if _, ok := c.names[f.Name()]; !ok {
+			return false
+		}
+	}
+	return true
+}

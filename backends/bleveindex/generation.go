@@ -1,0 +1,230 @@
+package bleveindex
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+
+	"github.com/blevesearch/bleve/v2"
+
+	"productindex/reindex"
+)
+
+// generation is a [reindex.Generation]: a bleve index of its own beside the live one.
+type generation struct {
+	t      *tenant
+	tenant string
+	name   string
+	dir    string
+	fields fieldCounter
+
+	mu     sync.RWMutex // held for reading while a batch is written, for writing while the state changes
+	state  state
+	index  bleve.Index // open while the state is writing or sealed
+	sealed reindex.Sealed
+}
+
+type state int
+
+const (
+	writing state = iota
+	sealed
+	broken // sealing failed
+	committed
+	discarded
+)
+
+func (s state) String() string {
+	return [...]string{"open for writing", "sealed", "broken", "committed", "discarded"}[s]
+}
+
+// Begin opens a new generation of the tenant: a new bleve index on the disk.
+func (ix *Index) Begin(ctx context.Context, tenant string) (reindex.Generation, error) {
+	g, err := ix.begin(ctx, tenant)
+	if err != nil {
+		return nil, fmt.Errorf("bleveindex: begin a generation of tenant %q: %w", tenant, err)
+	}
+	return g, nil
+}
+
+func (ix *Index) begin(ctx context.Context, name string) (*generation, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	t, err := ix.tenant(name, true)
+	if err != nil {
+		return nil, err
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.closed {
+		return nil, ErrClosed
+	}
+	g := &generation{t: t, tenant: name, name: newGenerationName()}
+	g.dir = filepath.Join(t.dir, g.name)
+	if g.index, err = createForLoading(g.dir, ix.cfg); err != nil {
+		return nil, errors.Join(explain(t.dir, err), os.RemoveAll(g.dir))
+	}
+	t.busy[g.name] = true
+	t.gens[g] = struct{}{}
+	return g, nil
+}
+
+// Write maps the products, and writes those that can be mapped as one batch, which is on the disk when Write returns. The ids are used as
+// they are. ctx is looked at before the batch is written; a batch that bleve has begun to write is finished.
+func (g *generation) Write(ctx context.Context, products []reindex.Product) error {
+	g.mu.RLock()
+	defer g.mu.RUnlock()
+	if g.state != writing {
+		return g.stateError("write to")
+	}
+	batch := g.index.NewBatch()
+	var failed []reindex.ItemError
+	for _, p := range products {
+		doc, err := g.document(p)
+		if err == nil {
+			err = batch.IndexAdvanced(doc)
+		}
+		if err != nil {
+			failed = append(failed, reindex.ItemError{ID: p.ID, Err: err})
+		}
+	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if batch.Size() > 0 {
+		if err := g.index.Batch(batch); err != nil {
+			return fmt.Errorf("bleveindex: write %d products of tenant %q to %s: %w", len(products), g.tenant, g.dir, explain(g.t.dir, err))
+		}
+	}
+	if len(failed) > 0 {
+		return &reindex.BatchError{Items: failed}
+	}
+	return nil
+}
+
+// Seal waits until everything is on the disk, and opens the index as searches will see it. bleve begins to merge its segments then, in
+// the background. Called again it returns the same.
+func (g *generation) Seal(ctx context.Context) (reindex.Sealed, error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.state == sealed {
+		return g.sealed, nil
+	}
+	if g.state != writing {
+		return reindex.Sealed{}, g.stateError("seal")
+	}
+	if err := ctx.Err(); err != nil {
+		return reindex.Sealed{}, err
+	}
+	documents, err := g.settle()
+	if err != nil {
+		g.state = broken
+		return reindex.Sealed{}, fmt.Errorf("bleveindex: seal %s of tenant %q: %w", g.dir, g.tenant, explain(g.t.dir, err))
+	}
+	g.state = sealed
+	g.sealed = reindex.Sealed{Documents: documents, Live: g.t.documents()}
+	return g.sealed, nil
+}
+
+// settle closes the index, syncs its files, opens it for searches and counts its documents. After an error g.index is nil.
+func (g *generation) settle() (int64, error) {
+	index := g.index
+	g.index = nil
+	if err := errors.Join(index.Close(), syncTree(g.dir)); err != nil {
+		return 0, err
+	}
+	index, err := openForSearch(g.dir)
+	if err != nil {
+		return 0, err
+	}
+	n, err := index.DocCount()
+	if err != nil {
+		return 0, errors.Join(err, index.Close())
+	}
+	g.index = index
+	return int64(n), nil //nolint:gosec // bleve counts documents in 64 bits, and holds less than 2⁶³
+}
+
+// documents returns how many documents searches see now; -1 where there is no live index that can be searched.
+func (t *tenant) documents() int64 {
+	l, err := t.acquire()
+	if err != nil {
+		if !errors.Is(err, ErrNoIndex) {
+			t.ix.cfg.Logger.Warn("the live index can not be opened, a commit will replace it", "dir", t.dir, "error", err)
+		}
+		return -1
+	}
+	defer l.done()
+	n, err := l.index.DocCount()
+	if err != nil {
+		return -1
+	}
+	return int64(n) //nolint:gosec // as above
+}
+
+// Commit replaces the pointer file and then the index that searches use. An error means that nothing has changed, but for one that says
+// that the generation is live.
+func (g *generation) Commit(ctx context.Context) error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.state != sealed {
+		return g.stateError("commit")
+	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	replaced, err := g.t.publish(g)
+	if replaced {
+		g.state = committed
+		g.index = nil // the live index's from now on
+	}
+	switch {
+	case err == nil:
+		return nil
+	case replaced:
+		return fmt.Errorf("bleveindex: commit %s of tenant %q: it is live, but a power cut may undo that: %w", g.dir, g.tenant, err)
+	default:
+		return fmt.Errorf("bleveindex: commit %s of tenant %q: %w", g.dir, g.tenant, explain(g.t.dir, err))
+	}
+}
+
+// Abort closes the generation and removes it from the disk, whatever ctx says. After a Commit it does nothing.
+func (g *generation) Abort(context.Context) error {
+	if err := g.discard(); err != nil {
+		return fmt.Errorf("bleveindex: abort %s of tenant %q: %w", g.dir, g.tenant, err)
+	}
+	return nil
+}
+
+func (g *generation) discard() error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.state == committed {
+		return nil
+	}
+	g.state = discarded
+	var err error
+	if g.index != nil {
+		err = g.index.Close()
+		g.index = nil
+	}
+	g.t.mu.Lock()
+	delete(g.t.gens, g)
+	g.t.mu.Unlock()
+	return errors.Join(err, g.t.discard(g.name))
+}
+
+// stateError tells why a call can not be made now.
+func (g *generation) stateError(what string) error {
+	g.t.mu.Lock()
+	closed := g.t.closed
+	g.t.mu.Unlock()
+	if closed {
+		return fmt.Errorf("bleveindex: %s a generation of tenant %q: %w", what, g.tenant, ErrClosed)
+	}
+	return fmt.Errorf("bleveindex: can not %s a generation of tenant %q that is %s", what, g.tenant, g.state)
+}

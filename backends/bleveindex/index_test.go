@@ -1,0 +1,32 @@
+package bleveindex
+
+import (
+	"context"
+	"testing"
+
+	"productindex/reindex"
+	"productindex/reindex/reindextest"
+)
+
+var (
+	_ reindex.Indexer = (*Index)(nil)
+	_ reindex.Limiter = (*Index)(nil)
+	_ reindex.Reaper  = (*Index)(nil)
+)
+
+func TestConformance(t *testing.T) {
+	reindextest.TestIndexer(t, func(t *testing.T) reindextest.Fixture { return fixture(t, t.TempDir(), nil) })
+}
+
+// fixture opens a directory for the conformance suite. It dies before it is opened again.
+func fixture(t *testing.T, dir string, cfg *Config) reindextest.Fixture {
+	ix := open(t, dir, cfg)
+	return reindextest.Fixture{
+		Indexer: ix,
+		Search:  func(ctx context.Context, tenant string) (map[string]string, error) { return revs(ctx, ix, tenant) },
+		Reopen: func(t *testing.T) reindextest.Fixture {
+			die(t, ix)
+			return fixture(t, dir, cfg)
+		},
+	}
+}
