@@ -1,0 +1,85 @@
+package main
+
+import (
+	"crypto/sha256"
+	"crypto/subtle"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/caarlos0/env/v11"
+
+	"productindex/httpapi"
+)
+
+// config is the server's environment.
+type config struct {
+	// Addr is where to listen.
+	Addr string `env:"PRODUCTINDEX_ADDR" envDefault:"127.0.0.1:8080"`
+	// Catalogues is a folder with the products: TENANT.jsonl, also with .gz or .zst, or a folder TENANT of such files.
+	Catalogues string `env:"PRODUCTINDEX_CATALOGUES,required"`
+	// Backend is where the index is: bleve.
+	Backend string `env:"PRODUCTINDEX_BACKEND" envDefault:"bleve"`
+	// Index is the folder of bleve's index. Default: productindex in the user's cache folder.
+	Index string `env:"PRODUCTINDEX_INDEX"`
+
+	// Token is the bearer token that requests have to carry. Without one the server listens on loopback addresses only.
+	Token string `env:"PRODUCTINDEX_TOKEN,unset"`
+
+	// MaxRejected is how many products of a catalogue may be bad.
+	MaxRejected int64 `env:"PRODUCTINDEX_MAX_REJECTED" envDefault:"0"`
+	// MaxRuns is how many tenants are reindexed at the same time.
+	MaxRuns int `env:"PRODUCTINDEX_MAX_RUNS" envDefault:"2"`
+	// ShutdownTimeout is how long running reindexes may go on after SIGTERM.
+	ShutdownTimeout time.Duration `env:"PRODUCTINDEX_SHUTDOWN_TIMEOUT" envDefault:"30s"`
+}
+
+func loadConfig() (config, error) {
+	cfg, err := env.ParseAs[config]()
+	if err != nil {
+		return cfg, err
+	}
+	if cfg.Token == "" && !loopback(cfg.Addr) {
+		return cfg, fmt.Errorf("PRODUCTINDEX_ADDR is %s, which others can reach: set PRODUCTINDEX_TOKEN, too", cfg.Addr)
+	}
+	if cfg.Index == "" {
+		cache, err := os.UserCacheDir()
+		if err != nil {
+			return cfg, fmt.Errorf("set PRODUCTINDEX_INDEX: %w", err)
+		}
+		cfg.Index = filepath.Join(cache, "productindex")
+	}
+	return cfg, nil
+}
+
+func loopback(addr string) bool {
+	host, _, err := net.SplitHostPort(addr)
+	if err != nil {
+		return false
+	}
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
+}
+
+// authorizer accepts the token of the configuration, for every tenant and scope; without one, everybody.
+func (c config) authorizer() httpapi.Authorizer {
+	if c.Token == "" {
+		return httpapi.AllowAll
+	}
+	want := sha256.Sum256([]byte(c.Token))
+	return func(r *http.Request, _, _ string) error {
+		token, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
+		got := sha256.Sum256([]byte(token))
+		if !ok || subtle.ConstantTimeCompare(got[:], want[:]) != 1 {
+			return httpapi.ErrInvalidToken
+		}
+		return nil
+	}
+}
+
+var errUnknownBackend = errors.New("PRODUCTINDEX_BACKEND is not one that this server has: bleve")

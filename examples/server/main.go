@@ -1,0 +1,95 @@
+// Server mounts the reindex endpoint over a folder of JSON-lines catalogues, one a tenant, and searches what it has indexed. It is
+// configured by the environment alone (see config.go), logs JSON lines to standard error, and shuts down gracefully on SIGTERM: it
+// takes no more requests, lets running reindexes end for a while, and then cancels them.
+//
+//	PRODUCTINDEX_CATALOGUES=./catalogues go run ./examples/server
+//	curl -X POST localhost:8080/indexing/acme/reindex
+//	curl 'localhost:8080/search/acme?q=wool'
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"productindex/httpapi"
+	"productindex/reindex"
+	"productindex/source/jsonl"
+)
+
+func main() {
+	log := slog.New(slog.NewJSONHandler(os.Stderr, nil))
+	if err := run(log); err != nil {
+		log.Error("the server failed", "error", err)
+		os.Exit(1)
+	}
+}
+
+// run serves until the process is told to stop.
+func run(log *slog.Logger) (err error) {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
+	defer stop()
+	cfg, err := loadConfig()
+	if err != nil {
+		return err
+	}
+	source, err := jsonl.New(cfg.Catalogues, nil)
+	if err != nil {
+		return err
+	}
+	index, err := openBackend(cfg)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, index.close()) }()
+	engine, err := reindex.New(source, index.indexer, &reindex.Config{Logger: log, MaxRejected: cfg.MaxRejected, MaxRuns: cfg.MaxRuns})
+	if err != nil {
+		return err
+	}
+	handler, err := routes(cfg, engine, index, log)
+	if err != nil {
+		return err
+	}
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", cfg.Addr)
+	if err != nil {
+		return err
+	}
+	log.Info("listening", "address", listener.Addr().String(), "backend", cfg.Backend, "catalogues", cfg.Catalogues)
+	return serve(ctx, listener, handler, engine, cfg.ShutdownTimeout)
+}
+
+// routes puts the reindex endpoint and the search on one mux.
+func routes(cfg config, engine *reindex.Engine, index backend, log *slog.Logger) (http.Handler, error) {
+	mux := http.NewServeMux()
+	mux.Handle("GET /search/{tenant}", searchHandler(index, cfg.authorizer(), log))
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
+	return httpapi.NewHandler(engine, httpapi.Config{Authorizer: cfg.authorizer(), Logger: log, Fallback: mux})
+}
+
+// serve answers requests until ctx ends, then shuts down in order: the server first, so that nothing new comes in, then the engine.
+func serve(ctx context.Context, listener net.Listener, handler http.Handler, engine *reindex.Engine, patience time.Duration) error {
+	server := &http.Server{
+		Handler: handler, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 30 * time.Second, WriteTimeout: time.Minute, IdleTimeout: 2 * time.Minute,
+	}
+	failed := make(chan error, 1)
+	go func() { failed <- server.Serve(listener) }()
+	var err error
+	select {
+	case <-ctx.Done():
+	case err = <-failed:
+	}
+	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
+	defer cancel()
+	err = errors.Join(err, server.Shutdown(last))
+	if stopped := engine.Shutdown(last); stopped != nil && !errors.Is(stopped, context.DeadlineExceeded) {
+		err = errors.Join(err, stopped)
+	}
+	return err
+}

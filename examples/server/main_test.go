@@ -1,0 +1,233 @@
+package main
+
+import (
+	"bufio"
+	"encoding/json"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"productindex/reindex"
+	"productindex/reindex/reindextest"
+)
+
+// TestMain is the server itself in the processes that the tests start.
+func TestMain(m *testing.M) {
+	if os.Getenv("SERVER_CHILD") == "true" {
+		main()
+		return
+	}
+	m.Run()
+}
+
+// server is a process of the server.
+type server struct {
+	cmd     *exec.Cmd
+	address string
+	log     chan string // its lines
+}
+
+// start runs a server in a process of its own until the test ends.
+func start(t *testing.T, env ...string) *server {
+	t.Helper()
+	s := &server{cmd: exec.CommandContext(t.Context(), os.Args[0]), log: make(chan string, 1000)}
+	s.cmd.Env = append(os.Environ(), append([]string{"SERVER_CHILD=true", "PRODUCTINDEX_ADDR=127.0.0.1:0"}, env...)...)
+	out, err := s.cmd.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		defer close(s.log)
+		for lines := bufio.NewScanner(out); lines.Scan(); {
+			s.log <- lines.Text()
+		}
+	}()
+	var listening struct {
+		Address string `json:"address"`
+	}
+	s.await(t, `"listening"`, &listening)
+	s.address = "http://" + listening.Address
+	return s
+}
+
+// await reads the log up to the line that holds text, and decodes it.
+func (s *server) await(t *testing.T, text string, to any) {
+	t.Helper()
+	deadline := time.After(time.Minute)
+	for {
+		select {
+		case line, ok := <-s.log:
+			if !ok {
+				t.Fatalf("the server ended before it logged %q", text)
+			}
+			if strings.Contains(line, text) {
+				if err := json.Unmarshal([]byte(line), to); err != nil {
+					t.Fatal(err)
+				}
+				return
+			}
+		case <-deadline:
+			t.Fatalf("the server did not log %q", text)
+		}
+	}
+}
+
+// stop tells the server to end and waits for it.
+func (s *server) stop(t *testing.T) {
+	t.Helper()
+	if err := s.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	for line := range s.log {
+		t.Log(line)
+	}
+	if err := s.cmd.Wait(); err != nil {
+		t.Errorf("after SIGTERM: %v", err)
+	}
+}
+
+// do sends a request and returns status and body.
+func (s *server) do(t *testing.T, method, path, token string) (int, string) {
+	t.Helper()
+	request, err := http.NewRequestWithContext(t.Context(), method, s.address+path, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if token != "" {
+		request.Header.Set("Authorization", "Bearer "+token)
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	body, err := io.ReadAll(response.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return response.StatusCode, string(body)
+}
+
+func (s *server) total(t *testing.T, path string) int64 {
+	t.Helper()
+	var answer found
+	status, body := s.do(t, http.MethodGet, path, "")
+	if status != http.StatusOK || json.Unmarshal([]byte(body), &answer) != nil {
+		t.Fatalf("%s answers %d: %s", path, status, body)
+	}
+	return answer.Total
+}
+
+// writeCatalogue writes a tenant's products to a folder.
+func writeCatalogue(t *testing.T, dir, tenant string, products []reindex.Product) {
+	t.Helper()
+	var lines []byte
+	for _, p := range products {
+		lines = append(append(lines, p.Body...), '\n')
+	}
+	if err := os.WriteFile(filepath.Join(dir, tenant+".jsonl"), lines, 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Two tenants are reindexed over HTTP and found; the index outlives the server.
+func TestServer(t *testing.T) {
+	catalogues, index := t.TempDir(), t.TempDir()
+	sizes := map[string]int{"acme": 120, "globex": 75}
+	for tenant, n := range sizes {
+		writeCatalogue(t, catalogues, tenant, reindextest.Products(n, tenant))
+	}
+	s := start(t, "PRODUCTINDEX_CATALOGUES="+catalogues, "PRODUCTINDEX_INDEX="+index)
+	if status, _ := s.do(t, http.MethodGet, "/search/acme", ""); status != http.StatusNotFound {
+		t.Errorf("a search before the first reindex answers %d", status)
+	}
+	for tenant, n := range sizes {
+		if status, body := s.do(t, http.MethodPost, "/indexing/"+tenant+"/reindex", ""); status != http.StatusNoContent {
+			t.Fatalf("the reindex of %s answers %d: %s", tenant, status, body)
+		}
+		var end struct {
+			Indexed int    `json:"indexed"`
+			Tenant  string `json:"tenant"`
+		}
+		s.await(t, "reindex succeeded", &end)
+		if end.Indexed != n || end.Tenant != tenant {
+			t.Errorf("indexed %+v, want %d", end, n)
+		}
+	}
+	for _, again := range []bool{false, true} {
+		for tenant, n := range sizes {
+			if got := s.total(t, "/search/"+tenant); got != int64(n) {
+				t.Errorf("%s has %d documents, want %d", tenant, got, n)
+			}
+			if got := s.total(t, "/search/"+tenant+"?q=p42"); got != 1 {
+				t.Errorf("%s has %d documents of the name p42", tenant, got)
+			}
+		}
+		s.stop(t)
+		if !again {
+			s = start(t, "PRODUCTINDEX_CATALOGUES="+catalogues, "PRODUCTINDEX_INDEX="+index)
+		}
+	}
+}
+
+// SIGTERM ends a running reindex, which leaves what was live.
+func TestServerStopsAMidstReindex(t *testing.T) {
+	catalogues := t.TempDir()
+	env := []string{"PRODUCTINDEX_CATALOGUES=" + catalogues, "PRODUCTINDEX_INDEX=" + t.TempDir(), "PRODUCTINDEX_SHUTDOWN_TIMEOUT=1ms"}
+	writeCatalogue(t, catalogues, "acme", reindextest.Products(10, "old"))
+	s := start(t, env...)
+	s.do(t, http.MethodPost, "/indexing/acme/reindex", "")
+	s.await(t, "reindex succeeded", &struct{}{})
+	writeCatalogue(t, catalogues, "acme", reindextest.Products(50_000, "new"))
+	if status, _ := s.do(t, http.MethodPost, "/indexing/acme/reindex", ""); status != http.StatusNoContent {
+		t.Errorf("the reindex answers %d", status)
+	}
+	s.stop(t)
+	s = start(t, env...)
+	if got := s.total(t, "/search/acme"); got != 10 {
+		t.Errorf("%d documents are live after a reindex that was stopped, want the old 10", got)
+	}
+	s.stop(t)
+}
+
+func TestToken(t *testing.T) {
+	catalogues := t.TempDir()
+	writeCatalogue(t, catalogues, "acme", reindextest.Products(10, "x"))
+	s := start(t, "PRODUCTINDEX_CATALOGUES="+catalogues, "PRODUCTINDEX_INDEX="+t.TempDir(), "PRODUCTINDEX_TOKEN=secret-token")
+	for token, want := range map[string]int{"": http.StatusUnauthorized, "wrong": http.StatusUnauthorized, "secret-token": http.StatusNoContent} {
+		if status, body := s.do(t, http.MethodPost, "/indexing/acme/reindex", token); status != want {
+			t.Errorf("token %q is answered with %d: %s; want %d", token, status, body, want)
+		}
+		if status, _ := s.do(t, http.MethodGet, "/search/acme", token); (status == http.StatusUnauthorized) != (want == http.StatusUnauthorized) {
+			t.Errorf("a search with token %q is answered with %d", token, status)
+		}
+	}
+	s.stop(t)
+}
+
+// What is wrong with the configuration stops the server with a reason.
+func TestConfig(t *testing.T) {
+	for _, test := range []struct{ want, env string }{
+		{"PRODUCTINDEX_CATALOGUES", "PRODUCTINDEX_BACKEND=bleve"},
+		{"PRODUCTINDEX_TOKEN", "PRODUCTINDEX_ADDR=0.0.0.0:0 PRODUCTINDEX_CATALOGUES=."},
+		{"PRODUCTINDEX_BACKEND", "PRODUCTINDEX_BACKEND=abacus PRODUCTINDEX_CATALOGUES=."},
+		{"no-such-folder", "PRODUCTINDEX_CATALOGUES=./no-such-folder"},
+		{"MaxRuns", "PRODUCTINDEX_MAX_RUNS=many PRODUCTINDEX_CATALOGUES=."},
+	} {
+		cmd := exec.CommandContext(t.Context(), os.Args[0])
+		cmd.Env = append(os.Environ(), append(strings.Fields(test.env), "SERVER_CHILD=true", "PRODUCTINDEX_INDEX="+t.TempDir())...)
+		out, err := cmd.CombinedOutput()
+		if err == nil || !strings.Contains(string(out), "the server failed") || !strings.Contains(string(out), test.want) {
+			t.Errorf("%s: error %v; want %q in %s", test.env, err, test.want, out)
+		}
+	}
+}
