@@ -13,8 +13,8 @@ import (
 	"unicode/utf8"
 )
 
-// limitBody sets the time at which the body must have arrived. A connection that has no deadlines, as in a test without a server, goes
-// without.
+// limitBody sets the time at which the body must have arrived, for whoever reads it: net/http reads what a handler left. It lifts the
+// limit by itself once the body has ended. A connection that has no deadlines, as in a test without a server, goes without.
 func (h *handler) limitBody(c *call) {
 	if c.r.Body != nil && c.r.Body != http.NoBody {
 		_ = http.NewResponseController(c.w).SetReadDeadline(time.Now().Add(h.cfg.ReadTimeout))
@@ -49,11 +49,8 @@ func (h *handler) readBody(c *call) ([]byte, error) {
 		return nil, tooLarge
 	}
 	if err != nil {
-		// The deadline stays in the past: net/http must not wait for the rest.
 		return nil, invalid("Request body incomplete", "The body did not arrive as announced, or not in time")
 	}
-	// What is left of the time does not count for the next request, nor for the watch that net/http keeps on this one.
-	_ = http.NewResponseController(c.w).SetReadDeadline(time.Time{})
 	return body, nil
 }
 

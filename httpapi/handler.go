@@ -88,11 +88,11 @@ type call struct {
 func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	begin := time.Now()
 	path := r.URL.EscapedPath()
-	rt, params := match(path)
-	if rt == nil && h.cfg.Fallback != nil && !underBase(path) {
+	if h.cfg.Fallback != nil && !underBase(path) {
 		h.cfg.Fallback.ServeHTTP(w, r)
 		return
 	}
+	rt, params := match(path)
 	c := &call{w: w, r: r, id: requestID(r.Header), route: rt, params: params}
 	h.limitBody(c)
 	res := h.respond(c) //nolint:contextcheck // the call has the request, and so its context

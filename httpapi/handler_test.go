@@ -200,6 +200,14 @@ func TestRedact(t *testing.T) {
 	if got := redact(strings.Repeat("ä", maxReasonBytes), r); len(got) > maxReasonBytes {
 		t.Errorf("%d bytes", len(got))
 	}
+	r.Header["X-Api-Key"] = []string{"passphrase", "passphrase of short words"}
+	if got := redact("no passphrase of short words", r); got != "no [cut]" {
+		t.Errorf("got %q", got)
+	}
+	r.Header.Set("Authorization", "Bearer ab=cd;ef=gh,ij")
+	if got := redact("no ab=cd;ef=gh,ij", r); got != "no [cut]" {
+		t.Errorf("got %q", got)
+	}
 	// Headers that would make the text grow with each word that is replaced.
 	r.Header.Set("Authorization", strings.Repeat("c u t [cut] cutcut ", 1000))
 	if got := redact("[cut]", r); len(got) > 100 {

@@ -172,6 +172,7 @@ func listing(_ context.Context, tenant string, query reindex.JobQuery) ([]reinde
 	for i := query.Offset; i < min(total, query.Offset+query.Limit); i++ {
 		jobs = append(jobs, reindex.Job{
 			ID: fmt.Sprintf("J%d", i+1), Tenant: tenant, EntityType: reindex.EntityProduct, Status: reindex.StatusSuccess, Expected: 5, Processed: 5,
+			Message:  "left over",
 			Created:  time.Date(2026, 1, 2, 3, 4, 5, 678_900_000, time.FixedZone("", 3600)),
 			Modified: time.Date(2026, 1, 2, 3, 4, 6, 0, time.UTC),
 		})
@@ -335,6 +336,23 @@ func TestLookUpFails(t *testing.T) {
 	s.srv.Close()
 	if log := s.log.String(); strings.Count(log, "hunter2") != 3 {
 		t.Errorf("log %s", log)
+	}
+}
+
+// Ids that are none do not get to the engine.
+func TestJobIDs(t *testing.T) {
+	asked := 0
+	s := serve(t, &fakeEngine{job: func(context.Context, string, string) (reindex.Job, error) {
+		asked++
+		return reindex.Job{}, reindex.ErrJobNotFound
+	}}, Config{})
+	for _, id := range []string{"", "%00", "a%2Fb", "..", "a%20b", "%27--", "%C3%A4", strings.Repeat("A", 129)} {
+		if got := s.send("GET", jobsPath+"/"+id, ""); got.status != http.StatusNotFound || asked > 0 {
+			t.Errorf("%q: %d %s, asked %d times", id, got.status, got.body, asked)
+		}
+	}
+	if got := s.send("GET", jobsPath+"/"+strings.Repeat("A", 128), ""); got.status != http.StatusNotFound || asked != 1 {
+		t.Errorf("%d %s, asked %d times", got.status, got.body, asked)
 	}
 }
 
