@@ -111,35 +111,23 @@ func (e *Engine) Jobs(ctx context.Context, tenant string, query JobQuery) (jobs 
 	return jobs, total, nil
 }
 
-// Cancel asks a job to stop and returns at once; the job ends as a failure that says so, unless its switch-over has begun already.
-// The error matches [ErrJobNotFound] or [ErrJobEnded].
+// Cancel asks a job to stop and returns at once; the job ends as a failure that says so, unless its switch-over has begun already. A
+// job that another process runs learns of it when it renews its lease. The error matches [ErrJobNotFound] or [ErrJobEnded].
 func (e *Engine) Cancel(ctx context.Context, tenant, id string) error {
 	if r := e.find(tenant, id); r != nil && !r.now().Status.Ended() {
 		r.cancel(ErrCancelled)
 		return nil
 	}
-	job, err := e.cfg.Jobs.Get(ctx, tenant, id)
-	if err != nil {
-		return err
-	}
-	if job.Status.Ended() {
-		return fmt.Errorf("tenant %s, job %s: %w", tenant, id, ErrJobEnded)
-	}
-	return fmt.Errorf("tenant %s, job %s: it is not run by this engine: %w", tenant, id, ErrJobNotFound)
+	return e.cfg.Jobs.Cancel(ctx, tenant, id)
 }
 
 // Watch yields the job as it is, then as it is after changes, and ends when it has yielded the job's end. Changes that come faster
 // than the consumer takes them are left out. An error ends the sequence: [ErrJobNotFound], or the end of ctx.
 func (e *Engine) Watch(ctx context.Context, tenant, id string) iter.Seq2[Job, error] {
 	return func(yield func(Job, error) bool) {
-		r := e.find(tenant, id)
-		if r == nil {
-			yield(e.cfg.Jobs.Get(ctx, tenant, id))
-			return
-		}
 		for {
-			job, changed := r.follow()
-			if !yield(job, nil) || job.Status.Ended() {
+			job, changed, err := e.follow(ctx, tenant, id)
+			if !yield(job, err) || err != nil || job.Status.Ended() {
 				return
 			}
 			select {
@@ -150,6 +138,21 @@ func (e *Engine) Watch(ctx context.Context, tenant, id string) iter.Seq2[Job, er
 			}
 		}
 	}
+}
+
+// watchInterval is how often Watch looks at a job that another process runs.
+const watchInterval = time.Second
+
+// follow returns a job as it is, and a channel that tells when to look again.
+func (e *Engine) follow(ctx context.Context, tenant, id string) (job Job, changed <-chan struct{}, err error) {
+	if r := e.find(tenant, id); r != nil {
+		job, changed = r.progress.follow()
+		return job, changed, nil
+	}
+	job, err = e.cfg.Jobs.Get(ctx, tenant, id)
+	later, cancel := context.WithTimeout(ctx, watchInterval)
+	context.AfterFunc(later, cancel)
+	return job, later.Done(), err
 }
 
 // Shutdown stops accepting runs and waits until those in progress have ended. When ctx ends first, it cancels them, waits until they
@@ -193,6 +196,10 @@ func (e *Engine) admit(ctx, base context.Context, tenant string) (runCtx context
 	if err != nil || !created {
 		e.release(r)
 		return nil, nil, e.refresh(job), err
+	}
+	r.change(func(j *Job) { j.Fence = job.Fence })
+	if job.Fence > 0 {
+		runCtx = WithFence(runCtx, job.Fence)
 	}
 	r.notify(job)
 	r.turn = e.turns.enter()

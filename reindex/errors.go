@@ -26,6 +26,12 @@ var (
 	// ErrJobEnded: the job to be cancelled has ended already.
 	ErrJobEnded = errors.New("job has ended")
 
+	// ErrLeaseLost: the job store has given a job up, or could not be told in time that its run goes on. The run ends.
+	ErrLeaseLost = errors.New("the lease of the job was lost")
+
+	// ErrFenced: an index refuses to publish a generation because a newer run of the tenant has begun. See [Fence].
+	ErrFenced = errors.New("a newer reindex of the tenant has taken over")
+
 	// ErrTooLarge: an index does not take a batch or a product of that size. See [Generation].
 	ErrTooLarge = errors.New("too large for the index")
 

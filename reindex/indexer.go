@@ -74,3 +74,9 @@ type Limiter interface {
 type Reaper interface {
 	Reap(ctx context.Context, tenant string) (int, error)
 }
+
+// DocCounter is an optional capability of an [Indexer]: it tells how many documents of a tenant searches see now. The engine takes the
+// number for an estimate of what to expect from a source that announces nothing. An error means: not known.
+type DocCounter interface {
+	DocCount(ctx context.Context, tenant string) (int64, error)
+}

@@ -2,6 +2,7 @@ package reindex
 
 import (
 	"context"
+	"slices"
 	"time"
 )
 
@@ -38,8 +39,10 @@ type Job struct {
 	EntityType string
 	// Status is where the job stands.
 	Status Status
-	// Expected is the number of products that the source announced through [Counter]; -1 where it announces none.
-	Expected int64
+	// Expected is the number of products that the source announced through [Counter], or, where Estimated is set, the number of
+	// documents that were live at the start (see [DocCounter]); -1 where neither is known.
+	Expected  int64
+	Estimated bool
 	// Processed is the number of products read so far whose outcome is known: indexed, rejected or duplicate.
 	Processed int64
 	// Message tells why the job failed; empty unless Status is StatusFailure. It is written for the caller of an API: no secrets,
@@ -49,29 +52,87 @@ type Job struct {
 	Created, Modified time.Time
 	// Report is complete once the job has ended.
 	Report Report
+	// Fence is the job's fencing token, which the store gave it: greater than that of every earlier job of the tenant. 0 where the
+	// store gives none. See [Fence].
+	Fence int64
+}
+
+// Fraction returns how much of the expected products has been processed, from 0 to 1; false where the number is not known.
+func (j *Job) Fraction() (float64, bool) {
+	switch {
+	case j.Status == StatusSuccess:
+		return 1, true
+	case j.Expected <= 0:
+		return 0, false
+	}
+	return min(1, float64(j.Processed)/float64(j.Expected)), true
+}
+
+// Remaining estimates, from the time that the products processed so far took, how long the rest will take; false while there is nothing
+// to go by.
+func (j *Job) Remaining() (time.Duration, bool) {
+	done, known := j.Fraction()
+	if !known || done == 0 || j.Status.Ended() {
+		return 0, j.Status.Ended()
+	}
+	took := j.Modified.Sub(j.Created) - j.Report.Durations.Pending
+	return time.Duration(float64(took) * (1 - done) / done), true
 }
 
 // JobStore keeps jobs. It is safe for concurrent use and is the authority on which run of a tenant is in progress. It passes
 // reindextest.TestJobStore.
+//
+// A store that several processes share gives every job a lease, so that a process that dies does not block its tenants, and a fencing
+// token, so that one that was only paused can not publish late: see [Fence].
 type JobStore interface {
 	// Create stores job, which has not ended. Where the tenant already has a job of the same entity type that has not ended, it
-	// stores nothing and returns that job and false.
+	// stores nothing and returns that job and false. What it returns holds the job's Fence. Where the lease of the tenant's unfinished
+	// job has run out, that job becomes a failure first.
 	Create(ctx context.Context, job Job) (stored Job, created bool, err error)
 
-	// Update replaces the record of the same tenant and id. It returns an error that matches [ErrJobNotFound] where there is none.
+	// Update replaces the record of the same tenant and id and renews its lease. The error matches [ErrJobNotFound] where there is
+	// none, [ErrLeaseLost] where the job has ended as the store sees it (the record stays as it is then), and [ErrCancelled] where the
+	// record was replaced and somebody has called Cancel; an Update that ends the job does not tell that.
 	Update(ctx context.Context, job Job) error
+
+	// Cancel asks the process that runs a job to stop it: its next Update tells. The error matches [ErrJobNotFound] or [ErrJobEnded].
+	Cancel(ctx context.Context, tenant, id string) error
 
 	// Get returns one job, or an error that matches [ErrJobNotFound].
 	Get(ctx context.Context, tenant, id string) (Job, error)
 
-	// List returns the tenant's jobs that the query selects, newest first, and how many there are in all.
+	// List returns the tenant's jobs that the query selects, and how many match it in all. Their Reports may lack Rejections and
+	// DuplicateIDs.
 	List(ctx context.Context, tenant string, query JobQuery) (jobs []Job, total int, err error)
+
+	// Lease is how long a job is taken for alive after its last Create or Update. 0: for ever, as only this process uses the store.
+	Lease() time.Duration
 }
 
 // JobQuery selects a part of a tenant's jobs.
 type JobQuery struct {
+	// Match selects jobs; nil selects all.
+	Match func(Job) bool
+	// Compare puts jobs in order, as in [slices.SortStableFunc]; jobs that are equal by it, and all where it is nil, come newest first.
+	Compare func(a, b Job) int
 	// Offset is the number of jobs to leave out.
 	Offset int
 	// Limit is the largest number of jobs to return; 0 means all of them.
 	Limit int
+}
+
+// Select returns the part of jobs, which are newest first, that the query selects, and how many match it in all. It changes jobs.
+func (q JobQuery) Select(jobs []Job) (selected []Job, total int) {
+	if q.Match != nil {
+		jobs = slices.DeleteFunc(jobs, func(j Job) bool { return !q.Match(j) })
+	}
+	if q.Compare != nil {
+		slices.SortStableFunc(jobs, q.Compare)
+	}
+	total = len(jobs)
+	jobs = jobs[min(max(q.Offset, 0), total):]
+	if q.Limit > 0 {
+		jobs = jobs[:min(q.Limit, len(jobs))]
+	}
+	return jobs, total
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"time"
 )
 
 // DefaultJobsKept is how many ended jobs of a tenant [NewJobs] keeps by default.
@@ -16,14 +17,15 @@ func NewJobs(kept int) JobStore {
 	if kept <= 0 {
 		kept = DefaultJobsKept
 	}
-	return &memJobs{kept: kept, tenants: map[string][]Job{}}
+	return &memJobs{kept: kept, tenants: map[string][]Job{}, cancelled: map[string]bool{}}
 }
 
 type memJobs struct {
 	kept int
 
-	mu      sync.Mutex
-	tenants map[string][]Job // oldest first
+	mu        sync.Mutex
+	tenants   map[string][]Job // oldest first
+	cancelled map[string]bool  // ids of jobs that somebody wants to stop
 }
 
 func (m *memJobs) Create(ctx context.Context, job Job) (Job, bool, error) {
@@ -69,9 +71,17 @@ func (m *memJobs) Update(ctx context.Context, job Job) error {
 	if i < 0 {
 		return notFound(job.Tenant, job.ID)
 	}
+	if m.tenants[job.Tenant][i].Status.Ended() {
+		return fmt.Errorf("tenant %s, job %q: %w", job.Tenant, job.ID, ErrLeaseLost)
+	}
 	m.tenants[job.Tenant][i] = job
 	if job.Status.Ended() {
 		m.tenants[job.Tenant] = m.forgetOldest(m.tenants[job.Tenant])
+		delete(m.cancelled, job.ID)
+		return nil
+	}
+	if m.cancelled[job.ID] {
+		return fmt.Errorf("tenant %s, job %q: %w", job.Tenant, job.ID, ErrCancelled)
 	}
 	return nil
 }
@@ -97,13 +107,25 @@ func (m *memJobs) List(ctx context.Context, tenant string, query JobQuery) ([]Jo
 	jobs := slices.Clone(m.tenants[tenant])
 	m.mu.Unlock()
 	slices.Reverse(jobs)
-	total := len(jobs)
-	jobs = jobs[min(max(query.Offset, 0), total):]
-	if query.Limit > 0 {
-		jobs = jobs[:min(query.Limit, len(jobs))]
-	}
+	jobs, total := query.Select(jobs)
 	return jobs, total, nil
 }
+
+func (m *memJobs) Cancel(ctx context.Context, tenant, id string) error {
+	job, err := m.Get(ctx, tenant, id)
+	if err != nil {
+		return err
+	}
+	if job.Status.Ended() {
+		return fmt.Errorf("tenant %s, job %q: %w", tenant, id, ErrJobEnded)
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.cancelled[id] = true
+	return nil
+}
+
+func (m *memJobs) Lease() time.Duration { return 0 }
 
 func (m *memJobs) index(tenant, id string) int {
 	return slices.IndexFunc(m.tenants[tenant], func(j Job) bool { return j.ID == id })

@@ -10,8 +10,10 @@ import (
 
 // execute runs the run to its end, and records it.
 func (r *run) execute(ctx context.Context) (Report, error) {
+	stop := r.keepLease(ctx)
 	err := guard(func() error { return r.rebuild(ctx) })
 	r.locate(ctx)
+	stop()
 	r.turn.leave()
 	if err == nil {
 		return r.finish(ctx, nil).Report, nil
@@ -70,7 +72,7 @@ func (r *run) enter(ctx context.Context, status Status) {
 		return
 	}
 	job := r.change(func(j *Job) { j.Status = status })
-	if err := r.cfg.Jobs.Update(ctx, job); err != nil {
+	if err := r.store(ctx); err != nil {
 		r.log.WarnContext(ctx, "storing the job failed", "status", status, "error", err)
 	}
 	r.notify(job)
@@ -143,6 +145,8 @@ func message(err *RunError) string {
 		return ErrCancelled.Error()
 	case errors.Is(err, ErrShutdown):
 		return "the reindex was stopped because the service was shut down"
+	case errors.Is(err, ErrLeaseLost), errors.Is(err, ErrFenced):
+		return "the reindex was stopped because it was out of touch for too long; another one may have taken over"
 	case err.stopped:
 		return "the reindex was stopped by its caller"
 	case panicked:

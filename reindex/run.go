@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"iter"
 	"log/slog"
+	"sync"
 	"time"
 )
 
@@ -69,6 +70,7 @@ type run struct {
 	cancel     context.CancelCauseFunc
 	turn       *turn
 	log        *slog.Logger
+	storing    sync.Mutex // held while the job is written to the store
 }
 
 // rebuild is the whole life of a run but for its record.
@@ -107,20 +109,23 @@ func (r *run) ask(ctx context.Context) (seqs []iter.Seq2[Product, error], err er
 	return seqs, err
 }
 
-// count asks the source how many products to expect.
+// count asks the source how many products to expect, or else the index how many there are.
 func (r *run) count(ctx context.Context) error {
-	counter, ok := As[Counter](r.src)
-	if !ok {
-		return nil
+	if counter, ok := As[Counter](r.src); ok {
+		n, err := counter.Count(ctx, r.tenant)
+		if err == nil {
+			r.change(func(j *Job) { j.Expected, j.Report.Expected = n, n })
+			return nil
+		}
+		if !errors.Is(err, errors.ErrUnsupported) {
+			return fmt.Errorf("counting the source's products: %w", err)
+		}
 	}
-	n, err := counter.Count(ctx, r.tenant)
-	if errors.Is(err, errors.ErrUnsupported) {
-		return nil
+	if live, ok := As[DocCounter](r.ix); ok {
+		if n, err := live.DocCount(ctx, r.tenant); err == nil {
+			r.change(func(j *Job) { j.Expected, j.Estimated = n, true })
+		}
 	}
-	if err != nil {
-		return fmt.Errorf("counting the source's products: %w", err)
-	}
-	r.change(func(j *Job) { j.Expected, j.Report.Expected = n, n })
 	return nil
 }
 
@@ -164,6 +169,9 @@ func (r *run) build(ctx context.Context, partitions []iter.Seq2[Product, error])
 	}
 	job := r.now()
 	if err := r.cfg.gate(&job.Report, sealed); err != nil {
+		return inPhase(PhaseCheck, err)
+	}
+	if err := r.holdLease(ctx); err != nil {
 		return inPhase(PhaseCheck, err)
 	}
 	return inPhase(PhaseCommit, r.commit(ctx, gen))

@@ -1,9 +1,11 @@
 package reindextest
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"reflect"
+	"slices"
 	"testing"
 	"time"
 
@@ -20,8 +22,11 @@ func TestJobStore(t *testing.T, open func(t *testing.T) reindex.JobStore) {
 		{"OneUnfinishedPerTenant", testOneUnfinished},
 		{"ConcurrentCreates", testConcurrentCreates},
 		{"Update", testUpdate},
+		{"EndedForGood", testEndedForGood},
+		{"Cancel", testCancelJob},
 		{"NotFound", testNotFound},
 		{"List", testList},
+		{"Select", testSelect},
 	} {
 		t.Run(test.name, func(t *testing.T) { test.fn(t, open(t)) })
 	}
@@ -36,13 +41,23 @@ func job(tenant, id string, n int) reindex.Job {
 	}
 }
 
-func mustCreate(t *testing.T, s reindex.JobStore, j reindex.Job) {
+// mustCreate creates a job and returns it as it was stored, which differs by its fence at most.
+func mustCreate(t *testing.T, s reindex.JobStore, j reindex.Job) reindex.Job {
 	t.Helper()
 	stored, created, err := s.Create(t.Context(), j)
 	if err != nil || !created {
 		t.Fatalf("create %s: created %v, error %v", j.ID, created, err)
 	}
+	j.Fence = stored.Fence
 	assertJob(t, stored, j)
+	return stored
+}
+
+func mustUpdate(t *testing.T, s reindex.JobStore, j reindex.Job) {
+	t.Helper()
+	if err := s.Update(t.Context(), j); err != nil {
+		t.Fatalf("update %s: %v", j.ID, err)
+	}
 }
 
 func assertJob(t *testing.T, got, want reindex.Job) {
@@ -53,8 +68,7 @@ func assertJob(t *testing.T, got, want reindex.Job) {
 }
 
 func testCreateAndGet(t *testing.T, s reindex.JobStore) {
-	want := job("a", "1", 0)
-	mustCreate(t, s, want)
+	want := mustCreate(t, s, job("a", "1", 0))
 	got, err := s.Get(t.Context(), "a", "1")
 	if err != nil {
 		t.Fatal(err)
@@ -63,14 +77,11 @@ func testCreateAndGet(t *testing.T, s reindex.JobStore) {
 }
 
 func testOneUnfinished(t *testing.T, s reindex.JobStore) {
-	first := job("a", "1", 0)
-	mustCreate(t, s, first)
+	first := mustCreate(t, s, job("a", "1", 0))
 	mustCreate(t, s, job("b", "2", 0))
 	for _, status := range []reindex.Status{reindex.StatusPending, reindex.StatusInProgress, reindex.StatusPublished} {
 		first.Status = status
-		if err := s.Update(t.Context(), first); err != nil {
-			t.Fatal(err)
-		}
+		mustUpdate(t, s, first)
 		stored, created, err := s.Create(t.Context(), job("a", "3", 1))
 		if err != nil || created {
 			t.Fatalf("while a job is %s: created %v, error %v", status, created, err)
@@ -81,9 +92,7 @@ func testOneUnfinished(t *testing.T, s reindex.JobStore) {
 	other.EntityType = "CATEGORY"
 	mustCreate(t, s, other)
 	first.Status = reindex.StatusFailure
-	if err := s.Update(t.Context(), first); err != nil {
-		t.Fatal(err)
-	}
+	mustUpdate(t, s, first)
 	mustCreate(t, s, job("a", "5", 3))
 }
 
@@ -118,23 +127,59 @@ func testConcurrentCreates(t *testing.T, s reindex.JobStore) {
 }
 
 func testUpdate(t *testing.T, s reindex.JobStore) {
-	j := job("a", "1", 0)
-	mustCreate(t, s, j)
-	j.Status, j.Message, j.Expected, j.Processed = reindex.StatusFailure, "why", 120, 119
+	j := mustCreate(t, s, job("a", "1", 0))
+	j.Status, j.Message, j.Expected, j.Estimated, j.Processed = reindex.StatusFailure, "why", 120, true, 119
 	j.Modified = j.Modified.Add(time.Second)
 	j.Report = reindex.Report{
 		Read: 120, Indexed: 100, Rejected: 10, Duplicates: 9, Expected: 120, Replaced: 90, Bytes: 1 << 40, Batches: 7, Retries: 2,
 		Rejections: []reindex.Rejection{{ID: "x", Reason: "no \"good\"", Where: "a.jsonl, line 7"}, {ID: "y", Reason: "ä"}}, DuplicateIDs: []string{"d", "日本"},
 		Durations: reindex.Durations{Pending: 1, Begin: 2, Load: time.Hour, Seal: 4, Commit: 5, Total: 6},
 	}
-	if err := s.Update(t.Context(), j); err != nil {
+	mustUpdate(t, s, j)
+	got, err := s.Get(t.Context(), "a", "1")
+	if err != nil {
 		t.Fatal(err)
+	}
+	assertJob(t, got, j)
+}
+
+// A job that has ended stays as it is.
+func testEndedForGood(t *testing.T, s reindex.JobStore) {
+	j := mustCreate(t, s, job("a", "1", 0))
+	j.Status = reindex.StatusFailure
+	mustUpdate(t, s, j)
+	late := j
+	late.Status = reindex.StatusSuccess
+	if err := s.Update(t.Context(), late); !errors.Is(err, reindex.ErrLeaseLost) {
+		t.Errorf("update of an ended job: %v, want ErrLeaseLost", err)
 	}
 	got, err := s.Get(t.Context(), "a", "1")
 	if err != nil {
 		t.Fatal(err)
 	}
 	assertJob(t, got, j)
+}
+
+// Who runs a job learns with the next update that somebody wants it stopped.
+func testCancelJob(t *testing.T, s reindex.JobStore) {
+	j := mustCreate(t, s, job("a", "1", 0))
+	mustUpdate(t, s, j)
+	if err := s.Cancel(t.Context(), "a", "1"); err != nil {
+		t.Fatal(err)
+	}
+	j.Processed = 7
+	if err := s.Update(t.Context(), j); !errors.Is(err, reindex.ErrCancelled) {
+		t.Errorf("update of a cancelled job: %v, want ErrCancelled", err)
+	}
+	if got, err := s.Get(t.Context(), "a", "1"); err != nil || got.Processed != 7 || got.Status.Ended() {
+		t.Errorf("the job is %+v, error %v", got, err)
+	}
+	j.Status = reindex.StatusFailure
+	mustUpdate(t, s, j)
+	if err := s.Cancel(t.Context(), "a", "1"); !errors.Is(err, reindex.ErrJobEnded) {
+		t.Errorf("cancel of an ended job: %v, want ErrJobEnded", err)
+	}
+	mustUpdate(t, s, mustCreate(t, s, job("a", "2", 1))) // the next one is not concerned
 }
 
 func testNotFound(t *testing.T, s reindex.JobStore) {
@@ -146,41 +191,134 @@ func testNotFound(t *testing.T, s reindex.JobStore) {
 		if err := s.Update(t.Context(), job(key[0], key[1], 0)); !errors.Is(err, reindex.ErrJobNotFound) {
 			t.Errorf("update of %q: %v, want ErrJobNotFound", key, err)
 		}
+		if err := s.Cancel(t.Context(), key[0], key[1]); !errors.Is(err, reindex.ErrJobNotFound) {
+			t.Errorf("cancel of %q: %v, want ErrJobNotFound", key, err)
+		}
+	}
+}
+
+// createEnded stores n ended jobs of each tenant; every third is a failure.
+func createEnded(t *testing.T, s reindex.JobStore, n int, tenants ...string) {
+	t.Helper()
+	for i := range n {
+		for _, tenant := range tenants {
+			j := mustCreate(t, s, job(tenant, fmt.Sprintf("%s%d", tenant, i), i))
+			j.Status, j.Processed = reindex.StatusSuccess, int64(i%4)
+			if i%3 == 0 {
+				j.Status = reindex.StatusFailure
+			}
+			mustUpdate(t, s, j)
+		}
+	}
+}
+
+func assertLists(t *testing.T, s reindex.JobStore, query reindex.JobQuery, wantTotal int, want ...string) {
+	t.Helper()
+	jobs, total, err := s.List(t.Context(), "a", query)
+	var ids []string
+	for _, j := range jobs {
+		ids = append(ids, j.ID)
+	}
+	if err != nil || total != wantTotal || !slices.Equal(ids, want) {
+		t.Errorf("%+v lists %v, total %d, error %v; want %v of %d", query, ids, total, err, want, wantTotal)
 	}
 }
 
 func testList(t *testing.T, s reindex.JobStore) {
-	if jobs, total, err := s.List(t.Context(), "a", reindex.JobQuery{}); len(jobs) != 0 || total != 0 || err != nil {
-		t.Errorf("an empty store lists %v, total %d, error %v", jobs, total, err)
+	assertLists(t, s, reindex.JobQuery{}, 0)
+	createEnded(t, s, 10, "a", "b")
+	assertLists(t, s, reindex.JobQuery{}, 10, "a9", "a8", "a7", "a6", "a5", "a4", "a3", "a2", "a1", "a0")
+	assertLists(t, s, reindex.JobQuery{Limit: 2}, 10, "a9", "a8")
+	assertLists(t, s, reindex.JobQuery{Offset: 8, Limit: 5}, 10, "a1", "a0")
+	assertLists(t, s, reindex.JobQuery{Offset: 3, Limit: 1}, 10, "a6")
+	assertLists(t, s, reindex.JobQuery{Offset: 10, Limit: 1}, 10)
+	assertLists(t, s, reindex.JobQuery{Offset: 100}, 10)
+}
+
+func testSelect(t *testing.T, s reindex.JobStore) {
+	createEnded(t, s, 10, "a", "b")
+	failed := func(j reindex.Job) bool { return j.Status == reindex.StatusFailure }
+	fewest := func(a, b reindex.Job) int { return cmp.Compare(a.Processed, b.Processed) }
+	assertLists(t, s, reindex.JobQuery{Match: failed}, 4, "a9", "a6", "a3", "a0")
+	assertLists(t, s, reindex.JobQuery{Match: failed, Offset: 1, Limit: 2}, 4, "a6", "a3")
+	assertLists(t, s, reindex.JobQuery{Compare: fewest, Limit: 5}, 10, "a8", "a4", "a0", "a9", "a5")
+	assertLists(t, s, reindex.JobQuery{Match: failed, Compare: fewest}, 4, "a0", "a9", "a6", "a3")
+}
+
+// TestJobLeases checks what [reindex.JobStore] promises of leases and fencing tokens. open returns an empty store of its own at each
+// call, whose leases are as long as asked.
+func TestJobLeases(t *testing.T, open func(t *testing.T, lease time.Duration) reindex.JobStore) {
+	t.Run("RunsOut", func(t *testing.T) { testLeaseRunsOut(t, open(t, 100*time.Millisecond)) })
+	t.Run("Renewed", func(t *testing.T) { testLeaseRenewed(t, open(t, 2*time.Second)) })
+	t.Run("Fences", func(t *testing.T) { testFences(t, open(t, time.Hour)) })
+}
+
+// A job whose lease has run out is a failure that says so, and its tenant free.
+func testLeaseRunsOut(t *testing.T, s reindex.JobStore) {
+	if s.Lease() != 100*time.Millisecond {
+		t.Fatalf("the lease is %v", s.Lease())
 	}
-	for i := range 10 {
-		for _, tenant := range []string{"a", "b"} {
-			j := job(tenant, fmt.Sprintf("%s%d", tenant, i), i)
-			mustCreate(t, s, j)
-			j.Status = reindex.StatusSuccess
-			if err := s.Update(t.Context(), j); err != nil {
-				t.Fatal(err)
-			}
+	dead := mustCreate(t, s, job("a", "dead", 0))
+	var next reindex.Job
+	for deadline := time.Now().Add(time.Minute); ; {
+		stored, created, err := s.Create(t.Context(), job("a", "next", 1))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if created {
+			next = stored
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("the tenant is still taken by %+v", stored)
 		}
 	}
-	for _, test := range []struct {
-		query reindex.JobQuery
-		want  []string
-	}{
-		{reindex.JobQuery{}, []string{"a9", "a8", "a7", "a6", "a5", "a4", "a3", "a2", "a1", "a0"}},
-		{reindex.JobQuery{Limit: 2}, []string{"a9", "a8"}},
-		{reindex.JobQuery{Offset: 8, Limit: 5}, []string{"a1", "a0"}},
-		{reindex.JobQuery{Offset: 3, Limit: 1}, []string{"a6"}},
-		{reindex.JobQuery{Offset: 10, Limit: 1}, nil},
-		{reindex.JobQuery{Offset: 100}, nil},
-	} {
-		jobs, total, err := s.List(t.Context(), "a", test.query)
-		var ids []string
-		for _, j := range jobs {
-			ids = append(ids, j.ID)
+	got, err := s.Get(t.Context(), "a", "dead")
+	if err != nil || got.Status != reindex.StatusFailure || got.Message == "" {
+		t.Errorf("the dead job is %+v, error %v", got, err)
+	}
+	if next.Fence <= dead.Fence {
+		t.Errorf("the next job's fence is %d, the dead one's %d", next.Fence, dead.Fence)
+	}
+	dead.Status = reindex.StatusSuccess
+	if err := s.Update(t.Context(), dead); !errors.Is(err, reindex.ErrLeaseLost) {
+		t.Errorf("the dead job's update: %v, want ErrLeaseLost", err)
+	}
+}
+
+// A job shows as a failure when its lease has run out, also where no other follows; until then it is never declared dead.
+func testLeaseRenewed(t *testing.T, s reindex.JobStore) {
+	j := mustCreate(t, s, job("a", "1", 0))
+	for start := time.Now(); time.Since(start) < 3*s.Lease(); {
+		mustUpdate(t, s, j)
+		if _, created, err := s.Create(t.Context(), job("a", "2", 1)); created || err != nil {
+			t.Fatalf("a living job was declared dead: created %v, error %v", created, err)
 		}
-		if err != nil || total != 10 || !reflect.DeepEqual(ids, test.want) {
-			t.Errorf("%+v lists %v, total %d, error %v; want %v of 10", test.query, ids, total, err, test.want)
+	}
+	for deadline := time.Now().Add(time.Minute); ; {
+		jobs, _, err := s.List(t.Context(), "a", reindex.JobQuery{})
+		if err != nil || len(jobs) != 1 {
+			t.Fatalf("jobs %v, error %v", jobs, err)
 		}
+		if jobs[0].Status == reindex.StatusFailure {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("a dead job is %s for ever", jobs[0].Status)
+		}
+	}
+}
+
+// Fences grow with every job of a tenant.
+func testFences(t *testing.T, s reindex.JobStore) {
+	last := int64(0)
+	for i := range 5 {
+		j := mustCreate(t, s, job("a", fmt.Sprint(i), i))
+		if j.Fence <= last {
+			t.Errorf("job %d has fence %d after %d", i, j.Fence, last)
+		}
+		last = j.Fence
+		j.Status = reindex.StatusSuccess
+		mustUpdate(t, s, j)
 	}
 }
