@@ -1,3 +1,5 @@
 package bleveindex
+
 const childDir = "BLEVEINDEX_CHILD_DIR"
+
 func runChild(string) int { return 0 }

@@ -4,28 +4,6 @@ import (
 	"strings"
 
 	"github.com/blevesearch/bleve/v2/analysis/analyzer/keyword"
-	"github.com/blevesearch/bleve/v2/analysis/lang/ar"
-	"github.com/blevesearch/bleve/v2/analysis/lang/cjk"
-	"github.com/blevesearch/bleve/v2/analysis/lang/ckb"
-	"github.com/blevesearch/bleve/v2/analysis/lang/da"
-	"github.com/blevesearch/bleve/v2/analysis/lang/de"
-	"github.com/blevesearch/bleve/v2/analysis/lang/en"
-	"github.com/blevesearch/bleve/v2/analysis/lang/es"
-	"github.com/blevesearch/bleve/v2/analysis/lang/fa"
-	"github.com/blevesearch/bleve/v2/analysis/lang/fi"
-	"github.com/blevesearch/bleve/v2/analysis/lang/fr"
-	"github.com/blevesearch/bleve/v2/analysis/lang/hi"
-	"github.com/blevesearch/bleve/v2/analysis/lang/hr"
-	"github.com/blevesearch/bleve/v2/analysis/lang/hu"
-	"github.com/blevesearch/bleve/v2/analysis/lang/it"
-	"github.com/blevesearch/bleve/v2/analysis/lang/nl"
-	"github.com/blevesearch/bleve/v2/analysis/lang/no"
-	"github.com/blevesearch/bleve/v2/analysis/lang/pl"
-	"github.com/blevesearch/bleve/v2/analysis/lang/pt"
-	"github.com/blevesearch/bleve/v2/analysis/lang/ro"
-	"github.com/blevesearch/bleve/v2/analysis/lang/ru"
-	"github.com/blevesearch/bleve/v2/analysis/lang/sv"
-	"github.com/blevesearch/bleve/v2/analysis/lang/tr"
 	"github.com/blevesearch/bleve/v2/mapping"
 )
 
@@ -33,8 +11,10 @@ import (
 const (
 	textFields = "name title description shortDescription longDescription summary"
 
-	codeFields = "id code sku ean gtin upc mpn isbn asin barcode productCode productNumber articleNumber itemNumber partNumber" +
-		" parentId parentVariantId brandId categoryId categoryIds supplierId vendorId"
+	codeFields = "code sku ean gtin upc mpn isbn asin barcode productCode productNumber articleNumber itemNumber partNumber"
+
+	// Nobody types these into a search box, and random ones make _all large: it does without them.
+	referenceFields = "id parentId parentVariantId brandId categoryId categoryIds supplierId vendorId"
 
 	// Values that many products share. Where they are objects, the fields of groupKeys in them are keywords.
 	groupFields = "brand category categories tag tags label labels manufacturer vendor supplier productType type status condition" +
@@ -44,48 +24,23 @@ const (
 	numberFields = "price originalPrice salePrice listPrice amount stock currentStock quantity rating popularity position"
 )
 
-// languages are the analyzers of languages by their tags.
-var languages = map[string]string{
-	"ar":  ar.AnalyzerName,
-	"ckb": ckb.AnalyzerName,
-	"da":  da.AnalyzerName,
-	"de":  de.AnalyzerName,
-	"en":  en.AnalyzerName,
-	"es":  es.AnalyzerName,
-	"fa":  fa.AnalyzerName,
-	"fi":  fi.AnalyzerName,
-	"fr":  fr.AnalyzerName,
-	"hi":  hi.AnalyzerName,
-	"hr":  hr.AnalyzerName,
-	"hu":  hu.AnalyzerName,
-	"it":  it.AnalyzerName,
-	"ja":  cjk.AnalyzerName,
-	"ko":  cjk.AnalyzerName,
-	"nb":  no.AnalyzerName,
-	"nl":  nl.AnalyzerName,
-	"nn":  no.AnalyzerName,
-	"no":  no.AnalyzerName,
-	"pl":  pl.AnalyzerName,
-	"pt":  pt.AnalyzerName,
-	"ro":  ro.AnalyzerName,
-	"ru":  ru.AnalyzerName,
-	"sv":  sv.AnalyzerName,
-	"tr":  tr.AnalyzerName,
-	"zh":  cjk.AnalyzerName,
-}
-
 // addProductFields adds the known fields to a mapping.
 func addProductFields(dm *mapping.DocumentMapping) {
 	for _, name := range spellings(textFields) {
 		text := mapping.NewDocumentMapping()
 		text.AddFieldMapping(newText(""))
 		for tag, analyzer := range languages {
-			text.AddFieldMappingsAt(tag, newText(analyzer))
+			text.AddFieldMappingsAt(tag, newText(sharedPrefix+analyzer))
 		}
 		dm.AddSubDocumentMapping(name, text)
 	}
 	for _, name := range spellings(codeFields) {
 		dm.AddFieldMappingsAt(name, newKeyword(), newNumber())
+	}
+	for _, name := range spellings(referenceFields) {
+		reference := newKeyword()
+		reference.IncludeInAll = false
+		dm.AddFieldMappingsAt(name, reference, newNumber())
 	}
 	for _, name := range spellings(groupFields) {
 		dm.AddFieldMappingsAt(name, newKeyword(), newNumber())

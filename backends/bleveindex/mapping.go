@@ -51,13 +51,13 @@ const (
 //   - name, title, description and the like are text. Where they are an object with languages as keys, as in {"de": "…", "en-GB": "…"},
 //     each language has bleve's analyzer for it: search name.de. What is tagged with a region, as de-AT, is in name.de too. Text without a
 //     known language has bleve's standard analyzer. Phrases are found.
-//   - id, sku, ean and other codes, and brand, category, tags, status and the like are keywords: they match as a whole, and can be sorted
-//     and faceted by. A number in their place is a keyword too.
+//   - id, brandId and the like, sku, ean and other codes, and brand, category, tags, status and the like are keywords: they match as a
+//     whole, and can be sorted and faceted by. A number in their place is a keyword too.
 //   - price, stock, rating and the like are numbers that can be sorted by.
 //   - Every other field is indexed as what it is: numbers, booleans, strings that are RFC 3339 timestamps as dates, all other strings as
 //     text, without phrases.
-//   - _all, which is searched where a query names no field, holds the words of every text and every keyword, as bleve's standard analyzer
-//     makes them: without stemming, so that one query fits all languages.
+//   - _all, which is searched where a query names no field, holds the words of every text and every keyword but for ids, as bleve's
+//     standard analyzer makes them: without stemming, so that one query fits all languages.
 //
 // Nothing is stored field by field: see [Index.Search] for how hits get their fields. Highlighting needs a field that a host's mapping
 // stores. Numbers are indexed as 64-bit floats: integers are exact up to 2⁵³.
