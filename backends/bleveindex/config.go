@@ -2,7 +2,6 @@ package bleveindex
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"log/slog"
 
@@ -50,11 +49,9 @@ func (c *Config) validate() error {
 	if err != nil {
 		return fmt.Errorf("bleveindex: invalid config: Mapping can not be encoded as JSON: %w", err)
 	}
-	var read *mapping.IndexMappingImpl
-	if err := json.Unmarshal(encoded, &read); err == nil && read != nil {
+	var read mapping.IndexMappingImpl
+	if err = json.Unmarshal(encoded, &read); err == nil {
 		err = read.Validate()
-	} else if err == nil {
-		err = errors.New("it is null")
 	}
 	if err != nil {
 		return fmt.Errorf("bleveindex: invalid config: Mapping's JSON is not that of an IndexMappingImpl: %w", err)

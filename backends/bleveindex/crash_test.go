@@ -1,5 +1,119 @@
 package bleveindex
 
-const childDir = "BLEVEINDEX_CHILD_DIR"
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"slices"
+	"testing"
+	"time"
+)
 
-func runChild(string) int { return 0 }
+const (
+	childDir = "BLEVEINDEX_CHILD_DIR" // set in a child process: the directory to reindex
+	childRev = "BLEVEINDEX_CHILD_REV"
+
+	crashProducts = 2000
+)
+
+// runChild reindexes once, as a process that is going to be killed.
+func runChild(dir string) int {
+	if err := reindexOnce(context.Background(), dir, os.Getenv(childRev)); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return 0
+}
+
+func reindexOnce(ctx context.Context, dir, rev string) error {
+	ix, err := Open(dir, nil)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintln(os.Stdout, "open")
+	gen, err := ix.Begin(ctx, "acme")
+	if err != nil {
+		return err
+	}
+	for batch := range slices.Chunk(products(crashProducts, rev), batchDocs) {
+		if err := gen.Write(ctx, batch); err != nil {
+			return err
+		}
+	}
+	if _, err := gen.Seal(ctx); err != nil {
+		return err
+	}
+	if err := gen.Commit(ctx); err != nil {
+		return err
+	}
+	return ix.Close()
+}
+
+// Whenever a process is killed during a reindex, the next one serves the old or the new generation whole, and nothing else is left.
+func TestKill(t *testing.T) {
+	dir := t.TempDir()
+	took := child(t, dir, "0", time.Hour)
+	live, killed, replaced := "0", 0, 0
+	for round := range 20 {
+		rev := fmt.Sprint(round + 1)
+		if child(t, dir, rev, time.Duration(rand.Int64N(int64(took)))) < 0 {
+			killed++
+		}
+		ix := open(t, dir, nil)
+		found, err := revs(t.Context(), ix, "acme")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if found["p0"] == rev {
+			live = rev
+			replaced++
+		}
+		assertLive(t, ix, "acme", crashProducts, live)
+		if names := generationsOnDisk(t, dir, "acme"); len(names) != 1 {
+			t.Errorf("left on the disk: %q", names)
+		}
+		if err := ix.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Logf("of 20 processes %d were killed, %d had committed", killed, replaced)
+	if killed == 0 {
+		t.Error("no process was killed in time")
+	}
+}
+
+// child runs a reindex in a process of its own and kills it that long after it has opened the index. It returns how long the process
+// lived from there, or -1 where it was killed.
+func child(t *testing.T, dir, rev string, life time.Duration) time.Duration {
+	t.Helper()
+	executable, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.CommandContext(t.Context(), executable)
+	cmd.Env = append(os.Environ(), childDir+"="+dir, childRev+"="+rev)
+	cmd.Stderr = os.Stderr
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := bufio.NewReader(out).ReadString('\n'); err != nil {
+		t.Errorf("the process did not open the index: %v", err)
+	}
+	start := time.Now()
+	timer := time.AfterFunc(life, func() { _ = cmd.Process.Kill() })
+	defer timer.Stop()
+	if err := cmd.Wait(); err == nil {
+		return time.Since(start)
+	}
+	if cmd.ProcessState.Exited() {
+		t.Errorf("the process failed: %v", cmd.ProcessState)
+	}
+	return -1
+}

@@ -80,9 +80,10 @@ func newText(analyzer string) *mapping.FieldMapping {
 	return &mapping.FieldMapping{Type: "text", Analyzer: analyzer, Index: true, IncludeTermVectors: true, IncludeInAll: true}
 }
 
-// newKeyword maps text that matches as a whole, and can be sorted and faceted by. How often it occurs does not count.
+// newKeyword maps text that matches as a whole, and can be sorted and faceted by. The term vectors make brand:"Hewlett Packard" match,
+// which bleve takes for a phrase.
 func newKeyword() *mapping.FieldMapping {
-	return &mapping.FieldMapping{Type: "text", Analyzer: keyword.Name, Index: true, IncludeInAll: true, DocValues: true}
+	return &mapping.FieldMapping{Type: "text", Analyzer: keyword.Name, Index: true, IncludeTermVectors: true, IncludeInAll: true, DocValues: true}
 }
 
 func newNumber() *mapping.FieldMapping {

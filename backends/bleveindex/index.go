@@ -77,6 +77,7 @@ func Open(dir string, cfg *Config) (*Index, error) {
 		return nil, fmt.Errorf("bleveindex: open %s: %w", dir, ErrLocked)
 	}
 	ix := &Index{dir: dir, cfg: c, lock: lock, tenants: map[string]*tenant{}}
+	openIndexes.Store(dir, ix)
 	if err := ix.reapAll(); err != nil {
 		return nil, errors.Join(fmt.Errorf("bleveindex: open: %w", err), ix.Close())
 	}
@@ -102,6 +103,7 @@ func (ix *Index) Close() error {
 			errs = append(errs, t.close())
 		}
 		ix.open.Wait()
+		openIndexes.Delete(ix.dir)
 		errs = append(errs, ix.lock.Unlock())
 		if err := errors.Join(errs...); err != nil {
 			ix.closeErr = fmt.Errorf("bleveindex: close: %w", err)

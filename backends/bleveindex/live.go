@@ -59,7 +59,8 @@ const (
 // it ends in 200 segments and queries take more than three times as long.
 func createForLoading(dir string, cfg Config) (bleve.Index, error) {
 	return bleve.NewUsing(dir, cfg.Mapping, scorch.Name, scorch.Name, map[string]any{
-		"bolt_timeout": boltTimeout,
+		"bolt_timeout":           boltTimeout,
+		"asyncErrorCallbackName": backgroundCallback,
 		"scorchMergePlanOptions": map[string]any{
 			"MaxSegmentsPerTier":   40,
 			"SegmentsPerMergeTask": 16,
@@ -73,6 +74,7 @@ func createForLoading(dir string, cfg Config) (bleve.Index, error) {
 func openForSearch(dir string) (bleve.Index, error) {
 	return bleve.OpenUsing(dir, map[string]any{
 		"bolt_timeout":           boltTimeout,
+		"asyncErrorCallbackName": backgroundCallback,
 		"scorchMergePlanOptions": map[string]any{},
 	})
 }

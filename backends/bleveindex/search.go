@@ -39,11 +39,8 @@ func (ix *Index) search(ctx context.Context, tenant string, req *bleve.SearchReq
 		return nil, err
 	}
 	defer l.done()
-	if len(req.Fields) == 0 {
-		return l.index.SearchInContext(ctx, req)
-	}
 	own := *req
-	own.Fields = append(slices.Clone(req.Fields), BodyField)
+	own.Fields = storedFields(req.Fields)
 	result, err := l.index.SearchInContext(ctx, &own)
 	if err != nil {
 		return nil, err
@@ -55,6 +52,19 @@ func (ix *Index) search(ctx context.Context, tenant string, req *bleve.SearchReq
 		}
 	}
 	return result, nil
+}
+
+// storedFields are the fields to ask bleve for: the body besides those that are wanted. With "*" bleve returns it anyway, and a second
+// time where it is named too.
+func storedFields(wanted []string) []string {
+	if len(wanted) == 0 {
+		return nil
+	}
+	fields := slices.DeleteFunc(slices.Clone(wanted), func(name string) bool { return name == BodyField })
+	if slices.Contains(fields, "*") {
+		return fields
+	}
+	return append(fields, BodyField)
 }
 
 // DocCount returns how many documents the tenant's live generation holds. Its errors are those of Search.
@@ -103,7 +113,7 @@ func fillFields(hit *search.DocumentMatch, fields []string) error {
 	if !ok {
 		return nil
 	}
-	if !slices.Contains(fields, BodyField) && !slices.Contains(fields, "*") {
+	if !slices.Contains(fields, BodyField) {
 		delete(hit.Fields, BodyField)
 	}
 	var product map[string]any

@@ -1,0 +1,206 @@
+package bleveindex
+
+import (
+	"errors"
+	"fmt"
+	"reflect"
+	"strings"
+	"testing"
+
+	"github.com/blevesearch/bleve/v2"
+	"github.com/blevesearch/bleve/v2/document"
+
+	"productindex/reindex"
+)
+
+// A product that can not be indexed is named; the others of its batch are accepted.
+func TestItemErrors(t *testing.T) {
+	ix := open(t, t.TempDir(), nil)
+	gen := begin(t, ix, "acme")
+	err := gen.Write(t.Context(), []reindex.Product{
+		object("good", `{"rev":"1"}`), object("huge", `{"rev":1e400}`), object("list", `[1]`), object("", `{"rev":"1"}`), object("also", `{"rev":"1"}`),
+	})
+	var failed *reindex.BatchError
+	if !errors.As(err, &failed) || len(failed.Items) != 3 {
+		t.Fatalf("the error is %v", err)
+	}
+	for i, id := range []string{"huge", "list", ""} {
+		if item := failed.Items[i]; item.ID != id || item.Retryable || item.Err == nil {
+			t.Errorf("item %d is %+v, want %q", i, item, id)
+		}
+	}
+	sealed, err := gen.Seal(t.Context())
+	if err != nil || sealed.Documents != 2 {
+		t.Fatalf("sealed %+v, %v", sealed, err)
+	}
+	if err := gen.Commit(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	assertLive(t, ix, "acme", 2, "1")
+}
+
+// bleve keeps ids, and what the index adds to a product, in fields: a product's own fields of these names change neither.
+func TestReservedFields(t *testing.T) {
+	for name, cfg := range map[string]*Config{"default": nil, "bleve's own mapping": {Mapping: bleve.NewIndexMapping()}} {
+		t.Run(name, func(t *testing.T) {
+			ix := open(t, t.TempDir(), cfg)
+			body := `{"_id":"other","_all":"thing","_body":{"a":1},"_type":"x","":{"":1},"rev":"1"}`
+			publish(t, ix, "acme", object("own", body), object("second", `{"_id":"own","rev":"1"}`))
+			assertLive(t, ix, "acme", 2, "1")
+			req := bleve.NewSearchRequest(bleve.NewDocIDQuery([]string{"own"}))
+			req.Fields = []string{BodyField, "_id"}
+			result, err := ix.Search(t.Context(), "acme", req)
+			if err != nil || len(result.Hits) != 1 {
+				t.Fatalf("found %v, %v", result, err)
+			}
+			if got, ok := Body(result.Hits[0]); !ok || string(got) != body {
+				t.Errorf("the body is %s", got)
+			}
+		})
+	}
+}
+
+// More different fields than bleve can count would mix fields up: what brings them is rejected, what does not is indexed.
+func TestTooManyFields(t *testing.T) {
+	var counter fieldCounter
+	fields := func(from, n int) []document.Field {
+		all := make([]document.Field, n)
+		for i := range all {
+			all[i] = document.NewNumericField(fmt.Sprint("f", from+i), nil, 1)
+		}
+		return all
+	}
+	if err := counter.add(fields(0, maxFields-1)); err != nil {
+		t.Fatal(err)
+	}
+	if err := counter.add(fields(maxFields-1, 2)); err == nil || !strings.Contains(err.Error(), `"f64999"`) {
+		t.Errorf("two fields for the last place: %v", err)
+	}
+	if err := counter.add(fields(maxFields-10, 10)); err != nil {
+		t.Errorf("the last place: %v", err)
+	}
+	if err := counter.add(fields(maxFields-10, 11)); err == nil {
+		t.Error("one field too many was accepted")
+	}
+	if err := counter.add(fields(100, 100)); err != nil {
+		t.Errorf("known fields: %v", err)
+	}
+}
+
+func TestRejectsTooManyFields(t *testing.T) {
+	ix := open(t, t.TempDir(), nil)
+	gen := begin(t, ix, "acme")
+	for i := range maxFields {
+		if gen.fields.names == nil {
+			gen.fields.names = map[string]struct{}{}
+		}
+		gen.fields.names[fmt.Sprint(i)] = struct{}{}
+	}
+	var failed *reindex.BatchError
+	if err := gen.Write(t.Context(), products(1, "1")); !errors.As(err, &failed) || failed.Items[0].ID != "p0" {
+		t.Errorf("the error is %v", err)
+	}
+	if err := gen.Abort(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestSearchFields(t *testing.T) {
+	body := `{"name":"Sock","price":9.5,"in":true,"none":null,"dim":{"w":1,"h.x":2},"parts":[{"n":"a"},{"n":"b"},{}],"l":{"de":"Socke"},"a.b":3}`
+	stored := bleve.NewIndexMapping()
+	for name, test := range map[string]struct {
+		cfg    *Config
+		fields []string
+		want   map[string]any
+	}{
+		"none": {nil, nil, nil},
+		"some": {
+			nil,
+			[]string{"name", "price", "in", "dim.w", "dim.h.x", "parts.n", "l", "a.b", "none", "nonesuch", "name.de", "dim.nonesuch"},
+			map[string]any{
+				"name": "Sock", "price": 9.5, "in": true, "dim.w": 1.0, "dim.h.x": 2.0, "parts.n": []any{"a", "b"}, "l": map[string]any{"de": "Socke"},
+				"a.b": 3.0, "none": nil,
+			},
+		},
+		"all": {nil, []string{"*"}, map[string]any{
+			"name": "Sock", "price": 9.5, "in": true, "none": nil, "dim": map[string]any{"w": 1.0, "h.x": 2.0}, "a.b": 3.0,
+			"parts": []any{map[string]any{"n": "a"}, map[string]any{"n": "b"}, map[string]any{}}, "l": map[string]any{"de": "Socke"},
+		}},
+		"body":            {nil, []string{BodyField}, map[string]any{BodyField: body}},
+		"without bodies":  {&Config{OmitBodies: true}, []string{"name", BodyField}, nil},
+		"stored":          {&Config{Mapping: stored, OmitBodies: true}, []string{"name", "dim.w"}, map[string]any{"name": "Sock", "dim.w": 1.0}},
+		"stored and body": {&Config{Mapping: stored}, []string{"name", "dim"}, map[string]any{"name": "Sock", "dim": map[string]any{"w": 1.0, "h.x": 2.0}}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			ix := open(t, t.TempDir(), test.cfg)
+			publish(t, ix, "acme", object("1", body))
+			req := bleve.NewSearchRequest(bleve.NewMatchAllQuery())
+			req.Fields = test.fields
+			result, err := ix.Search(t.Context(), "acme", req)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := result.Hits[0].Fields; len(got)+len(test.want) > 0 && !reflect.DeepEqual(got, test.want) {
+				t.Errorf("the fields are %v, want %v", got, test.want)
+			}
+			if result.Request != req || !reflect.DeepEqual(req.Fields, test.fields) {
+				t.Error("the request was changed")
+			}
+		})
+	}
+}
+
+func TestSearchErrors(t *testing.T) {
+	ix := open(t, t.TempDir(), nil)
+	publish(t, ix, "acme", products(1, "1")...)
+	if _, err := ix.Search(t.Context(), "acme", nil); !errors.Is(err, errNoRequest) {
+		t.Errorf("without a request: %v", err)
+	}
+	if _, err := ix.Search(t.Context(), "acme", bleve.NewSearchRequest(bleve.NewQueryStringQuery("a:b:c^"))); err == nil {
+		t.Error("a query that is none was answered")
+	}
+	if _, err := ix.Search(t.Context(), "nonesuch", bleve.NewSearchRequest(bleve.NewMatchAllQuery())); !errors.Is(err, ErrNoIndex) {
+		t.Errorf("a tenant without an index: %v", err)
+	}
+}
+
+// What fields hold, and which they are, never keeps a product from being found by its id.
+func FuzzDocument(f *testing.F) {
+	for _, body := range []string{
+		`{}`, `{"name":{"de":"x","de-CH":"y","":"z"}}`, `{"price":"1","sku":1e300,"ean":-0.5,"brand":{"id":[1,{"code":2}]}}`,
+		`{"_id":1,"a":[[[{"b":null}]],"2026-01-01T00:00:00Z"]}`, `{"x":{"y":1},"x":"z","name.de":"q","":""}`,
+	} {
+		f.Add(body)
+	}
+	ix, err := Open(f.TempDir(), nil)
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Cleanup(func() { ix.Close() })
+	f.Fuzz(func(t *testing.T, body string) {
+		gen := begin(t, ix, "acme")
+		err := gen.Write(t.Context(), []reindex.Product{object("id", body)})
+		var failed *reindex.BatchError
+		if errors.As(err, &failed) {
+			if err := gen.Abort(t.Context()); err != nil {
+				t.Error(err)
+			}
+			return
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := gen.Seal(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if err := gen.Commit(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		req := bleve.NewSearchRequest(bleve.NewMatchAllQuery())
+		req.Fields = []string{"*", BodyField}
+		result, err := ix.Search(t.Context(), "acme", req)
+		if err != nil || len(result.Hits) != 1 || result.Hits[0].ID != "id" || result.Hits[0].Fields[BodyField] != body {
+			t.Errorf("found %v, %v", result, err)
+		}
+	})
+}

@@ -1,0 +1,70 @@
+package bleveindex_test
+
+import (
+	"context"
+	"fmt"
+	"os"
+
+	"github.com/blevesearch/bleve/v2"
+
+	"productindex/backends/bleveindex"
+	"productindex/reindex"
+	"productindex/reindex/reindextest"
+)
+
+// A full reindex of a tenant, and a search in it.
+func Example() {
+	ctx := context.Background()
+	dir, err := os.MkdirTemp("", "products")
+	if err != nil {
+		panic(err)
+	}
+	defer os.RemoveAll(dir)
+
+	index, err := bleveindex.Open(dir, nil)
+	if err != nil {
+		panic(err)
+	}
+	defer index.Close()
+
+	source := reindextest.Slice{
+		{ID: "1", Body: []byte(`{"sku": "SO-1", "name": {"en": "Woollen socks", "de": "Wollsocken"}, "price": 12.5}`)},
+		{ID: "2", Body: []byte(`{"sku": "SH-1", "name": {"en": "Running shoes", "de": "Laufschuhe"}, "price": 89}`)},
+	}
+	engine, err := reindex.New(source, index, nil)
+	if err != nil {
+		panic(err)
+	}
+	if _, err := engine.Run(ctx, "acme"); err != nil {
+		panic(err)
+	}
+
+	request := bleve.NewSearchRequest(bleve.NewQueryStringQuery("name.en:sock"))
+	request.Fields = []string{"name.en", "price"}
+	result, err := index.Search(ctx, "acme", request)
+	if err != nil {
+		panic(err)
+	}
+	for _, hit := range result.Hits {
+		fmt.Println(hit.ID, hit.Fields["name.en"], hit.Fields["price"])
+	}
+	// Output: 1 Woollen socks 12.5
+}
+
+// A host adds a field of its own to the default mapping.
+func ExampleNewMapping() {
+	mapping := bleveindex.NewMapping()
+	mapping.DefaultMapping.AddFieldMappingsAt("material", bleve.NewKeywordFieldMapping())
+
+	dir, err := os.MkdirTemp("", "products")
+	if err != nil {
+		panic(err)
+	}
+	defer os.RemoveAll(dir)
+	index, err := bleveindex.Open(dir, &bleveindex.Config{Mapping: mapping})
+	if err != nil {
+		panic(err)
+	}
+	fmt.Println(index.Close())
+	// Output: <nil>
+}

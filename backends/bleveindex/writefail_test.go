@@ -1,0 +1,105 @@
+package bleveindex
+
+import (
+	"bytes"
+	"errors"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// A disk that takes no more ends a run at once; the live index stays, and what the run had written goes.
+func TestWriteFails(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("a directory that is in use can not be removed")
+	}
+	dir := t.TempDir()
+	var log bytes.Buffer
+	ix := open(t, dir, &Config{Logger: slog.New(slog.NewTextHandler(&log, nil))})
+	publish(t, ix, "acme", products(10, "1")...)
+	gen := begin(t, ix, "acme")
+	if err := gen.Write(t.Context(), products(10, "2")); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.RemoveAll(filepath.Join(gen.dir, "store")); err != nil { // no file can be created any more
+		t.Fatal(err)
+	}
+	err := gen.Write(t.Context(), products(10, "3"))
+	if !errors.Is(err, fs.ErrNotExist) || !strings.Contains(err.Error(), `tenant "acme"`) {
+		t.Errorf("write: %v", err)
+	}
+	if err := gen.Abort(t.Context()); err != nil {
+		t.Errorf("abort: %v", err)
+	}
+	if n := strings.Count(log.String(), "failed in the background"); n != 1 {
+		t.Errorf("bleve's persister failed %d times until the abort, want 1:\n%s", n, log.String())
+	}
+	assertLive(t, ix, "acme", 10, "1")
+	if names := generationsOnDisk(t, dir, "acme"); len(names) != 1 {
+		t.Errorf("left on the disk: %q", names)
+	}
+}
+
+// Seal fails where the generation can not be opened, and Abort removes what is left of it.
+func TestSealFails(t *testing.T) {
+	dir := t.TempDir()
+	ix := open(t, dir, nil)
+	gen := begin(t, ix, "acme")
+	if err := gen.Write(t.Context(), products(10, "1")); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(filepath.Join(gen.dir, metaFile)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := gen.Seal(t.Context()); err == nil || !strings.Contains(err.Error(), gen.dir) {
+		t.Errorf("seal: %v", err)
+	}
+	for what, err := range map[string]error{"commit": gen.Commit(t.Context()), "write": gen.Write(t.Context(), products(1, "1"))} {
+		if err == nil || !strings.Contains(err.Error(), "broken") {
+			t.Errorf("%s after a failed seal: %v", what, err)
+		}
+	}
+	if err := gen.Abort(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if names := generationsOnDisk(t, dir, "acme"); len(names) > 0 {
+		t.Errorf("left on the disk: %q", names)
+	}
+}
+
+// A live index that can not be opened is an error of its tenant's searches, and the next reindex replaces it.
+func TestDamagedIndex(t *testing.T) {
+	dir := t.TempDir()
+	ix := open(t, dir, nil)
+	publish(t, ix, "acme", products(10, "1")...)
+	if err := ix.Close(); err != nil {
+		t.Fatal(err)
+	}
+	generation := filepath.Join(dir, tenantDir("acme"), generationsOnDisk(t, dir, "acme")[0])
+	if err := os.Remove(filepath.Join(generation, metaFile)); err != nil {
+		t.Fatal(err)
+	}
+	ix = open(t, dir, nil)
+	if _, err := revs(t.Context(), ix, "acme"); err == nil || !strings.Contains(err.Error(), generation) {
+		t.Errorf("search: %v", err)
+	}
+	publish(t, ix, "acme", products(5, "2")...)
+	assertLive(t, ix, "acme", 5, "2")
+}
+
+func TestExplain(t *testing.T) {
+	for err, want := range map[error]string{
+		&os.PathError{Op: "write", Path: "x", Err: syscall.ENOSPC}: "is full",
+		&os.PathError{Op: "open", Path: "x", Err: syscall.EMFILE}:  "ulimit",
+		&os.PathError{Op: "open", Path: "x", Err: syscall.EACCES}:  "open x",
+	} {
+		if got := explain("dir", err); !errors.Is(got, err) || !strings.Contains(got.Error(), want) {
+			t.Errorf("%v becomes %v", err, got)
+		}
+	}
+}
