@@ -26,8 +26,9 @@ func init() { //nolint:gochecknoinits // bleve reads its registry without a lock
 func backgroundError(err error, storePath string) {
 	generation := filepath.Dir(storePath)
 	dir := filepath.Dir(generation)
-	if ix, ok := openIndexes.Load(filepath.Dir(dir)); ok {
-		ix.(*Index).cfg.Logger.Error("bleve failed in the background and will try again", //nolint:forcetypeassert // nothing else is in it
+	value, _ := openIndexes.Load(filepath.Dir(dir))
+	if ix, ok := value.(*Index); ok {
+		ix.cfg.Logger.Error("bleve failed in the background and will try again",
 			"dir", dir, "generation", filepath.Base(generation), "error", err)
 	}
 	<-time.After(backgroundPause)

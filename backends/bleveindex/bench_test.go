@@ -39,7 +39,9 @@ func readCatalogue(tb testing.TB, name string) []reindex.Product {
 	var products []reindex.Product
 	for lines.Scan() {
 		p := reindex.Product{Body: slices.Clone(lines.Bytes())}
-		var head struct{ ID string }
+		var head struct {
+			ID string `json:"id"`
+		}
 		if err := json.Unmarshal(p.Body, &head); err != nil {
 			tb.Fatal(err)
 		}
@@ -117,7 +119,9 @@ func latency(tb testing.TB, products []reindex.Product, search func(*bleve.Searc
 	tb.Helper()
 	var took []time.Duration
 	for i := range 300 {
-		var head struct{ Name string }
+		var head struct {
+			Name string `json:"name"`
+		}
 		if err := json.Unmarshal(products[i*7919%len(products)].Body, &head); err != nil {
 			tb.Fatal(err)
 		}

@@ -21,14 +21,15 @@ const (
 
 // runChild reindexes once, as a process that is going to be killed.
 func runChild(dir string) int {
-	if err := reindexOnce(context.Background(), dir, os.Getenv(childRev)); err != nil {
+	if err := reindexOnce(dir, os.Getenv(childRev)); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
 	return 0
 }
 
-func reindexOnce(ctx context.Context, dir, rev string) error {
+func reindexOnce(dir, rev string) error {
+	ctx := context.Background()
 	ix, err := Open(dir, nil)
 	if err != nil {
 		return err

@@ -180,8 +180,7 @@ func FuzzDocument(f *testing.F) {
 	f.Fuzz(func(t *testing.T, body string) {
 		gen := begin(t, ix, "acme")
 		err := gen.Write(t.Context(), []reindex.Product{object("id", body)})
-		var failed *reindex.BatchError
-		if errors.As(err, &failed) {
+		if _, rejected := errors.AsType[*reindex.BatchError](err); rejected {
 			if err := gen.Abort(t.Context()); err != nil {
 				t.Error(err)
 			}

@@ -44,7 +44,7 @@ func addProductFields(dm *mapping.DocumentMapping) {
 	}
 	for _, name := range spellings(groupFields) {
 		dm.AddFieldMappingsAt(name, newKeyword(), newNumber())
-		for _, key := range strings.Fields(groupKeys) {
+		for key := range strings.FieldsSeq(groupKeys) {
 			dm.Properties[name].AddFieldMappingsAt(key, newKeyword(), newNumber())
 		}
 	}
@@ -54,6 +54,8 @@ func addProductFields(dm *mapping.DocumentMapping) {
 		dm.AddFieldMappingsAt(name, number, newText("")) // "on request" is text
 	}
 }
+
+const textType = "text"
 
 // spellings returns names as they are, and those of several words in snake_case too.
 func spellings(names string) []string {
@@ -77,13 +79,13 @@ func spellings(names string) []string {
 
 // newText maps text in which phrases are found, with the analyzer of that name, or the mapping's default for an empty one.
 func newText(analyzer string) *mapping.FieldMapping {
-	return &mapping.FieldMapping{Type: "text", Analyzer: analyzer, Index: true, IncludeTermVectors: true, IncludeInAll: true}
+	return &mapping.FieldMapping{Type: textType, Analyzer: analyzer, Index: true, IncludeTermVectors: true, IncludeInAll: true}
 }
 
 // newKeyword maps text that matches as a whole, and can be sorted and faceted by. The term vectors make brand:"Hewlett Packard" match,
 // which bleve takes for a phrase.
 func newKeyword() *mapping.FieldMapping {
-	return &mapping.FieldMapping{Type: "text", Analyzer: keyword.Name, Index: true, IncludeTermVectors: true, IncludeInAll: true, DocValues: true}
+	return &mapping.FieldMapping{Type: textType, Analyzer: keyword.Name, Index: true, IncludeTermVectors: true, IncludeInAll: true, DocValues: true}
 }
 
 func newNumber() *mapping.FieldMapping {

@@ -7,12 +7,13 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"syscall"
 )
 
 // writeSynced writes a file and waits until it is on the disk.
 func writeSynced(path, content string) error {
-	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600) //nolint:gosec // the path is the index's own
+	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {
 		return err
 	}
@@ -54,10 +55,13 @@ func syncTree(root string) error {
 
 // explain adds to an error of the file system what can be done about it.
 func explain(dir string, err error) error {
+	is := func(cause error) bool { // bleve wraps some errors as text
+		return errors.Is(err, cause) || strings.Contains(err.Error(), cause.Error())
+	}
 	switch {
-	case errors.Is(err, syscall.ENOSPC):
+	case is(syscall.ENOSPC):
 		return fmt.Errorf("the disk of %s is full, a reindex needs the space of a second index: %w", dir, err)
-	case errors.Is(err, syscall.EMFILE):
+	case is(syscall.EMFILE):
 		return fmt.Errorf("the process has too many files open, raise its limit (ulimit -n): %w", err)
 	default:
 		return err

@@ -1,6 +1,7 @@
 package bleveindex
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -86,7 +87,7 @@ func (m *ProductMapping) MapDocument(doc *document.Document, data any) error {
 		doc.Fields[i] = field
 		if kind == reanalyzed {
 			// The number of the text's own field keeps phrases from spanning texts.
-			position := []uint64{uint64(i)} //nolint:gosec // an index
+			position := []uint64{uint64(i)}
 			doc.AddField(document.NewTextFieldCustom(allField, position, field.Value(), phrases, m.all))
 		}
 		if kind == reanalyzed || kind == hidden {
@@ -148,7 +149,7 @@ func (m *ProductMapping) prepare() {
 	var visit func(dm *mapping.DocumentMapping, path []string)
 	visit = func(dm *mapping.DocumentMapping, path []string) {
 		for _, f := range dm.Fields {
-			if f.Type != "text" {
+			if f.Type != textType {
 				continue
 			}
 			name := strings.Join(path, ".")
@@ -169,7 +170,7 @@ func (m *ProductMapping) prepare() {
 			m.explicit[name] = named
 		}
 		for property, child := range dm.Properties {
-			visit(child, append(path[:len(path):len(path)], property))
+			visit(child, append(slices.Clip(path), property))
 		}
 	}
 	visit(m.DefaultMapping, nil)

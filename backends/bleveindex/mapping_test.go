@@ -184,7 +184,9 @@ func TestRealCatalogues(t *testing.T) {
 				t.Errorf("%d documents, %v; want %d", n, err, len(products))
 			}
 			for i := 0; i < len(products); i += len(products) / 10 {
-				var head struct{ Name string }
+				var head struct {
+					Name string `json:"name"`
+				}
 				if err := json.Unmarshal(products[i].Body, &head); err != nil {
 					t.Fatal(err)
 				}

@@ -114,11 +114,7 @@ func (t *tenant) retire(l *liveIndex, remove bool) {
 // removeLater removes a generation that no search uses. t.mu is held, and t is not closed.
 func (t *tenant) removeLater(name string) {
 	t.busy[name] = true
-	t.ix.open.Add(1)
-	go func() {
-		defer t.ix.open.Done()
-		t.remove(name)
-	}()
+	t.ix.open.Go(func() { t.remove(name) })
 }
 
 // remove removes a generation from the disk. What can not be removed now is left to Reap.
