@@ -60,7 +60,7 @@ func readPointer(dir string) (generation string, err error) {
 	if err != nil {
 		return "", fmt.Errorf("%s: %w", path, err)
 	}
-	if _, err := os.Stat(filepath.Join(dir, generation)); errors.Is(err, fs.ErrNotExist) {
+	if _, err := os.Stat(filepath.Join(dir, generation)); errors.Is(err, fs.ErrNotExist) { //nolint:gosec // generationName has no separators
 		return "", fmt.Errorf("%s: %w: it names %s, which is gone", path, ErrDamaged, generation)
 	}
 	return generation, nil
