@@ -218,11 +218,11 @@ func TestDefaultPage(t *testing.T) {
 		return nil, 0, nil
 	}}, Config{})
 	s.send("GET", jobsPath, "")
-	if (asked != reindex.JobQuery{Offset: 0, Limit: 60}) {
+	if asked.Offset != 0 || asked.Limit != 60 {
 		t.Errorf("asked for %+v", asked)
 	}
 	s.send("GET", jobsPath+"?pageSize=2000&pageNumber=3", "")
-	if (asked != reindex.JobQuery{Offset: 4000, Limit: 2000}) {
+	if asked.Offset != 4000 || asked.Limit != 2000 {
 		t.Errorf("asked for %+v", asked)
 	}
 }

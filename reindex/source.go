@@ -33,7 +33,8 @@ type Counter interface {
 
 // Partitioner is an optional capability of a [Source]: it splits a tenant's products into at most n sequences that can be read at the
 // same time and together yield every product once. The engine asks for it when Config.Readers is above 1. Without it, or where
-// Partitions returns an error that matches [errors.ErrUnsupported], the engine reads Products instead; any other error ends the run.
+// Partitions returns an error that matches [errors.ErrUnsupported], the engine reads Products instead; any other error ends the run. ctx
+// ends with the run: what a sequence holds that was never read is released then.
 //
 // Products of one id in two partitions have no first one. When the engine meets a duplicate while it reads partitions, it discards
 // what it has written and starts over with Products.
