@@ -1,0 +1,81 @@
+package sqlsource_test
+
+import (
+	"database/sql"
+	"sync"
+	"testing"
+
+	"productindex/source/sqlsource"
+)
+
+// BenchmarkPostgreSQL compares the source with a loop of rows.Scan over the same query, and one reader with two.
+func BenchmarkPostgreSQL(b *testing.B) {
+	const total = 100_000
+	d := postgres(b)
+	db := d.open(b)
+	exec(b, db, `CREATE TABLE catalogue AS SELECT 'shop' AS tenant, n AS id, 'Product ' || n AS name, repeat('A long description. ', 10) AS description,
+		n * 0.01::numeric AS price, n % 50 AS stock, ARRAY['new', 'sale'] AS tags, '{"color": "red", "sizes": [1, 2, 3]}'::jsonb AS attributes,
+		now() AS modified, n % 2 = 0 AS active FROM generate_series(1, 100000) AS s(n)`,
+		"ALTER TABLE catalogue ADD PRIMARY KEY (tenant, id)", "ANALYZE catalogue")
+	src := newSource(b, db, sqlsource.Config{Dialect: d.dialect, Query: "SELECT * FROM catalogue WHERE tenant = $1"})
+	b.Run("Scan", func(b *testing.B) {
+		for b.Loop() {
+			if n := scanAll(b, db); n != total {
+				b.Fatal(n)
+			}
+		}
+	})
+	b.Run("Products", func(b *testing.B) {
+		for b.Loop() {
+			n := 0
+			for _, err := range src.Products(b.Context(), "shop") {
+				if err != nil {
+					b.Fatal(err)
+				}
+				n++
+			}
+			if n != total {
+				b.Fatal(n)
+			}
+		}
+	})
+	b.Run("Partitions2", func(b *testing.B) {
+		for b.Loop() {
+			seqs, err := src.Partitions(b.Context(), "shop", 2)
+			if err != nil {
+				b.Fatal(err)
+			}
+			var wg sync.WaitGroup
+			for _, seq := range seqs {
+				wg.Go(func() {
+					for _, err := range seq {
+						if err != nil {
+							b.Error(err)
+						}
+					}
+				})
+			}
+			wg.Wait()
+		}
+	})
+}
+
+func scanAll(b *testing.B, db *sql.DB) (n int) {
+	b.Helper()
+	rows, err := db.QueryContext(b.Context(), "SELECT * FROM catalogue WHERE tenant = $1", "shop")
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var tenant, id, name, description, price, stock, tags, attributes, modified, active any
+		if err := rows.Scan(&tenant, &id, &name, &description, &price, &stock, &tags, &attributes, &modified, &active); err != nil {
+			b.Fatal(err)
+		}
+		n++
+	}
+	if err := rows.Err(); err != nil {
+		b.Fatal(err)
+	}
+	return n
+}

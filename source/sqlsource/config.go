@@ -1,0 +1,102 @@
+package sqlsource
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// Dialect is the kind of database behind a [database/sql.DB].
+type Dialect string
+
+// The databases that a [Source] reads.
+const (
+	// PostgreSQL, through jackc/pgx's stdlib package, for one.
+	PostgreSQL Dialect = "PostgreSQL"
+	// SQLite, through modernc.org/sqlite, for one.
+	SQLite Dialect = "SQLite"
+)
+
+// DefaultPageRows is how many rows a statement reads by default.
+const DefaultPageRows = 5000
+
+// Config tells a [Source] what to read. Dialect and Query are required.
+type Config struct {
+	// Dialect is the kind of database.
+	Dialect Dialect
+
+	// Query is a SELECT that returns every product of a tenant, one a row, in any order, such as
+	//
+	//	SELECT sku AS id, name, price, tags FROM products WHERE tenant = $1
+	//
+	// The tenant is its one parameter ($1 in PostgreSQL, which may be used several times; ? in SQLite), unless Args says otherwise.
+	// The source wraps the query, as in SELECT ... FROM (Query) AS products WHERE id >= $2 ORDER BY id LIMIT 5000, and databases
+	// push that condition down into it. Identifiers in Query are the host's to quote; the source quotes those that it adds itself.
+	Query string
+
+	// Args returns the parameters of Query (and of Tenants) for a tenant. Nil means the tenant alone.
+	Args func(tenant string) []any
+
+	// ID is the column of the product's id: a text, an integer or a UUID, never NULL. Default "id".
+	ID string
+
+	// Body is the column that holds the whole product as a JSON object, which is handed on as it is. Empty means that each row
+	// becomes an object of all of its columns (see the package's documentation for the types).
+	Body string
+
+	// Key is the column to page by: never NULL, and unique within a tenant. An index that begins with what Query selects the
+	// tenant by, followed by the key, makes pages fast. Default: ID.
+	Key string
+
+	// PageRows is how many rows one statement reads. Default [DefaultPageRows]. Negative: one statement reads all of them, in
+	// whatever order Query has. That suits queries without a fitting key, and needs a driver that streams its rows, a server
+	// that lets one statement run as long as indexing takes, and rules out Partitions.
+	PageRows int
+
+	// Tenants is a query with the same parameters as Query that returns a row if the tenant exists, such as
+	// SELECT 1 FROM tenants WHERE name = $1. Empty: a tenant without a row in Query counts as unknown, which is an error.
+	Tenants string
+}
+
+// withDefaults returns a copy of c in which every field that is not set has its default.
+func (c Config) withDefaults() Config {
+	if c.Args == nil {
+		c.Args = func(tenant string) []any { return []any{tenant} }
+	}
+	if c.ID == "" {
+		c.ID = "id"
+	}
+	if c.Key == "" {
+		c.Key = c.ID
+	}
+	if c.PageRows == 0 {
+		c.PageRows = DefaultPageRows
+	}
+	c.Query = trimQuery(c.Query)
+	c.Tenants = trimQuery(c.Tenants)
+	return c
+}
+
+// trimQuery removes what would end a query that is to stand in parentheses.
+func trimQuery(q string) string {
+	return strings.TrimRight(strings.TrimSpace(q), "; \t\r\n")
+}
+
+// validate reports every setting of a config with defaults that makes no sense.
+func (c Config) validate() error {
+	var errs []error
+	switch c.Dialect {
+	case PostgreSQL, SQLite:
+	case "":
+		errs = append(errs, errors.New("Config.Dialect is not set"))
+	default:
+		errs = append(errs, fmt.Errorf("Config.Dialect is %q, it must be %s or %s", c.Dialect, PostgreSQL, SQLite))
+	}
+	if c.Query == "" {
+		errs = append(errs, errors.New("Config.Query is not set"))
+	}
+	if err := errors.Join(errs...); err != nil {
+		return fmt.Errorf("sqlsource: invalid config: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,267 @@
+package sqlsource_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"strings"
+	"testing"
+
+	"productindex/reindex"
+	"productindex/source/sqlsource"
+)
+
+func testPostgresTypes(t *testing.T, d database) {
+	db := d.open(t)
+	exec(t, db, "CREATE TYPE color AS ENUM ('red', 'dark \"blue\"')", "CREATE TYPE size AS (width int, label text)")
+	for expr, want := range map[string]string{
+		"NULL::text":                `null`,
+		"'größe \"x\" \\ \n'::text": `"größe \"x\" \\ \n"`,
+		"'ab'::char(4)":             `"ab  "`,
+		"true":                      `true`,
+		"32767::int2":               `32767`,
+		"9223372036854775807::int8": `9223372036854775807`,
+		"0.1::float4":               `0.1`,
+		"0.1::float8":               `0.1`,
+		"'NaN'::float8":             `null`,
+		"'-Infinity'::float4":       `null`,
+		"19.90::numeric":            `19.90`,
+		"-0.5::numeric":             `-0.5`,
+		"1234567890123456789012345.678901::numeric": `1234567890123456789012345.678901`,
+		"'NaN'::numeric":                               `null`,
+		`'{"a": [1, 2.50]}'::json`:                     `{"a": [1, 2.50]}`,
+		`'{"a": 9007199254740993}'::jsonb`:             `{"a": 9007199254740993}`,
+		`'null'::jsonb`:                                `null`,
+		"'2024-02-29 12:34:56.789+02'::timestamptz":    `"2024-02-29T10:34:56.789Z"`,
+		"'2024-02-29 12:34:56'::timestamp":             `"2024-02-29T12:34:56Z"`,
+		"'2024-02-29'::date":                           `"2024-02-29"`,
+		"'12:34:56'::time":                             `"12:34:56"`,
+		"'infinity'::timestamptz":                      `"infinity"`,
+		"'90 minutes'::interval":                       `"01:30:00"`,
+		`'\x00ff10'::bytea`:                            `"AP8Q"`,
+		"'6579c22f-be2b-444c-a52b-0116dd82df6c'::uuid": `"6579c22f-be2b-444c-a52b-0116dd82df6c"`,
+		"ARRAY['a', NULL, 'b \"c\", {d}']::text[]":     `["a",null,"b \"c\", {d}"]`,
+		"ARRAY[[1,2],[3,4]]":                           `[[1,2],[3,4]]`,
+		"ARRAY[1.10, 2]::numeric[]":                    `[1.10,2]`,
+		"ARRAY[]::int[]":                               `[]`,
+		"'dark \"blue\"'::color":                       `"dark \"blue\""`,
+		"ROW(3, 'L')::size":                            `{"width":3,"label":"L"}`,
+		"'[1,5)'::int4range":                           `"[1,5)"`,
+		"'10.0.0.0/8'::cidr":                           `"10.0.0.0/8"`,
+	} {
+		products, err := read(t, newSource(t, db, sqlsource.Config{
+			Dialect: d.dialect, Query: "SELECT 'p' AS id, " + expr + " AS value WHERE $1 <> ''",
+		}))
+		if err != nil || len(products) != 1 {
+			t.Errorf("%s: %d products, error %v", expr, len(products), err)
+			continue
+		}
+		if got, want := string(products[0].Body), `{"id":"p","value":`+want+`}`; got != want {
+			t.Errorf("%s: %s, want %s", expr, got, want)
+		}
+	}
+	for key, want := range map[string]string{
+		"n::int8": "1 2 3 4 5", "(n + 0.25)::numeric(5,2)": "1.25 2.25 3.25 4.25 5.25", "('k' || n)::text": "k1 k2 k3 k4 k5",
+		"('00000000-0000-0000-0000-00000000000' || n)::uuid": "", "(n || '')::bytea": "1 2 3 4 5", "(n || '')::char(3)": "1   2   3   4   5  ",
+		"(ARRAY['red','dark \"blue\"'])[n]::color": "-",
+	} {
+		total := 5
+		if want == "-" {
+			total = 2
+		}
+		products, err := read(t, newSource(t, db, sqlsource.Config{
+			Dialect: d.dialect, PageRows: 1, Query: fmt.Sprintf("SELECT %s AS id FROM generate_series(1, %d) AS s(n) WHERE $1 <> ''", key, total),
+		}))
+		ids := make([]string, len(products))
+		for i, p := range products {
+			ids[i] = p.ID
+		}
+		if got := strings.Join(ids, " "); err != nil || len(products) != total || len(want) > 1 && got != want {
+			t.Errorf("key %s: ids %q, error %v", key, ids, err)
+		}
+	}
+	// Timestamps are keys, too: they come back with all their digits.
+	products, err := read(t, newSource(t, db, sqlsource.Config{
+		Dialect: d.dialect, PageRows: 2, Key: "at",
+		Query: "SELECT n AS id, 'now'::timestamptz + n * interval '1 microsecond' AS at FROM generate_series(1, 5) AS s(n) WHERE $1 <> ''",
+	}))
+	if err != nil || len(products) != 5 {
+		t.Errorf("timestamps as keys: %d products, error %v", len(products), err)
+	}
+}
+
+// SQLite renames the second of two columns with one name; here they would become an object with one member twice.
+func testColumnTwice(t *testing.T, d database) {
+	_, err := read(t, newSource(t, d.open(t), sqlsource.Config{Dialect: d.dialect, Query: "SELECT $1 AS id, 1 AS size, 2 AS size"}))
+	if err == nil || !strings.Contains(err.Error(), `the column "size" twice`) {
+		t.Error(err)
+	}
+}
+
+// Two texts that a collation takes for equal could swap their places between two pages.
+func testCollation(t *testing.T, d database) {
+	db := d.open(t)
+	exec(t, db, "CREATE COLLATION nocase (provider = icu, locale = 'und-u-ks-level2', deterministic = false)",
+		"CREATE TABLE collated (id text COLLATE nocase)", "INSERT INTO collated VALUES ('a'), ('A'), ('b'), ('B'), ('c')")
+	for size := 1; size < 7; size++ {
+		products, err := read(t, newSource(t, db, sqlsource.Config{
+			Dialect: d.dialect, PageRows: size, Query: "SELECT id FROM collated WHERE $1 <> ''",
+		}))
+		ids := map[string]bool{}
+		for _, p := range products {
+			ids[p.ID] = true
+		}
+		if err == nil && len(ids) != 5 {
+			t.Errorf("pages of %d lose products without an error: %v", size, ids)
+		}
+	}
+}
+
+func testPartitions(t *testing.T, d database) {
+	const total = 10_000
+	reader, writer := d.open(t), d.open(t)
+	fill(t, writer, d, total)
+	src := newSource(t, reader, sqlsource.Config{
+		Dialect: d.dialect, PageRows: 500, Query: "SELECT id, name, price FROM products WHERE tenant = $1",
+	})
+	seqs, err := src.Partitions(t.Context(), "shop", 3)
+	if err != nil || len(seqs) != 3 {
+		t.Fatalf("%d partitions, error %v", len(seqs), err)
+	}
+	ids := make([]bool, total+1)
+	sizes := interleave(t, seqs, func(i int, p reindex.Product) {
+		checkProduct(t, p, ids)
+		if i%500 == 0 {
+			change(t, writer, total, i/500)
+		}
+	})
+	sum := 0
+	for _, n := range sizes {
+		if sum += n; n < total/3-1 || n > total/3+1 {
+			t.Errorf("the sizes of the partitions are %v", sizes)
+		}
+	}
+	if sum != total {
+		t.Errorf("%d products, want the %d of the snapshot", sum, total)
+	}
+	for _, err := range seqs[0] {
+		if err == nil {
+			t.Error("a partition was read twice")
+		}
+	}
+	if n := reader.Stats().InUse; n != 0 {
+		t.Errorf("%d connections are in use", n)
+	}
+	testPartitionLimits(t, d)
+}
+
+// interleave reads the sequences in turns and returns their lengths.
+func interleave(t *testing.T, seqs []iter.Seq2[reindex.Product, error], visit func(i int, p reindex.Product)) []int {
+	t.Helper()
+	sizes, total := make([]int, len(seqs)), 0
+	nexts := make([]func() (reindex.Product, error, bool), len(seqs))
+	for i, seq := range seqs {
+		next, stop := iter.Pull2(seq)
+		defer stop()
+		nexts[i] = next
+	}
+	for open := len(nexts); open > 0; {
+		for i, next := range nexts {
+			if next == nil {
+				continue
+			}
+			p, err, ok := next()
+			if !ok {
+				nexts[i], open = nil, open-1
+				continue
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			visit(total, p)
+			sizes[i]++
+			total++
+		}
+	}
+	return sizes
+}
+
+func testPartitionLimits(t *testing.T, d database) {
+	db := d.open(t)
+	exec(t, db, "CREATE TABLE few (id integer PRIMARY KEY)", "INSERT INTO few VALUES (1), (2), (3)")
+	cfg := sqlsource.Config{Dialect: d.dialect, Query: "SELECT id FROM few WHERE $1 = 'shop'"}
+	src := newSource(t, db, cfg)
+	count := func(want int, seqs []iter.Seq2[reindex.Product, error]) {
+		t.Helper()
+		n := 0
+		interleave(t, seqs, func(int, reindex.Product) { n++ })
+		if n != want {
+			t.Errorf("%d products, want %d", n, want)
+		}
+	}
+	seqs, err := src.Partitions(t.Context(), "shop", 8)
+	if err != nil || len(seqs) != 3 {
+		t.Errorf("3 products: %d partitions, error %v", len(seqs), err)
+	}
+	count(3, seqs)
+	db.SetMaxOpenConns(2)
+	seqs, err = src.Partitions(t.Context(), "shop", 8)
+	if err != nil || len(seqs) != 2 {
+		t.Errorf("2 connections: %d partitions, error %v", len(seqs), err)
+	}
+	count(3, seqs)
+	if seqs, err = src.Partitions(t.Context(), "other", 2); err != nil || len(seqs) != 1 {
+		t.Fatalf("unknown tenant: %d partitions, error %v", len(seqs), err)
+	}
+	for _, err := range seqs[0] {
+		if !errors.Is(err, sqlsource.ErrUnknownTenant) {
+			t.Errorf("unknown tenant: %v", err)
+		}
+	}
+	// What is not read is released with ctx.
+	ctx, cancel := context.WithCancel(t.Context())
+	seqs, err = src.Partitions(ctx, "shop", 2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cancel()
+	for _, seq := range seqs {
+		for _, err := range seq {
+			if !errors.Is(err, context.Canceled) {
+				t.Errorf("after the end of ctx: %v", err)
+			}
+		}
+	}
+	seqs, err = src.Partitions(t.Context(), "shop", 2) // waits until both connections are back
+	if err != nil {
+		t.Fatal(err)
+	}
+	count(3, seqs)
+	cfg.PageRows = -1
+	if _, err := newSource(t, db, cfg).Partitions(t.Context(), "shop", 2); !errors.Is(err, errors.ErrUnsupported) {
+		t.Errorf("one statement: %v", err)
+	}
+}
+
+// A connection that is lost in the middle ends the read with an error.
+func testLostConnection(t *testing.T, d database) {
+	reader, admin := d.open(t), d.open(t)
+	fill(t, admin, d, 1000)
+	src := newSource(t, reader, sqlsource.Config{
+		Dialect: d.dialect, PageRows: 10, Query: "SELECT id, name FROM products WHERE tenant = $1",
+	})
+	n, failed := 0, error(nil)
+	for _, err := range src.Products(t.Context(), "shop") {
+		if err != nil {
+			failed = err
+			continue
+		}
+		if n++; n == 500 {
+			exec(t, admin, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND xact_start IS NOT NULL AND backend_type = 'client backend'")
+		}
+	}
+	if failed == nil || n >= 1000 || !strings.Contains(failed.Error(), fmt.Sprintf("after %d products, the last one %q", n, fmt.Sprint(n))) {
+		t.Errorf("%d products, error %v", n, failed)
+	}
+}
