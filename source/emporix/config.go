@@ -1,0 +1,122 @@
+package emporix
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"time"
+
+	"productindex/reindex"
+)
+
+// The defaults of [Config].
+const (
+	DefaultPageSize     = 500
+	DefaultConcurrency  = 4
+	DefaultMaxPageBytes = 64 << 20
+	DefaultTimeout      = time.Minute
+)
+
+// minPageSize leaves room to make pages overlap.
+const minPageSize = 30
+
+// Config tells a [Source] where the API is. BaseURL and Credentials are required.
+type Config struct {
+	// BaseURL is where the API is, such as https://api.emporix.io.
+	BaseURL string
+
+	// Credentials returns the client id and secret for a tenant; see [Static] for one pair. They need the scope product.product_read,
+	// and product.product_read_unpublished to read unpublished products, too. It is called for each new token, concurrently.
+	Credentials func(ctx context.Context, tenant string) (clientID, clientSecret string, err error)
+
+	// Scopes are the scopes to ask for. Empty: those that the credentials have.
+	Scopes []string
+
+	// TokenURL is where tokens come from. Default BaseURL + /oauth/token.
+	TokenURL string
+
+	// Params are further query parameters of each request for products, such as a filter. Paging and sorting are the source's.
+	Params url.Values
+
+	// PageSize is how many products a page has, at least 30. Default [DefaultPageSize].
+	PageSize int
+	// Concurrency is how many pages are requested at the same time. Default [DefaultConcurrency].
+	Concurrency int
+	// MaxPageBytes is the size of the largest page that is accepted, in bytes. Default [DefaultMaxPageBytes]. Concurrency pages
+	// are held in memory.
+	MaxPageBytes int64
+
+	// Timeout limits each request, the reading of its answer included. Default [DefaultTimeout].
+	Timeout time.Duration
+	// Retry tells how often and when failed requests are made again. Defaults: 8 attempts, 200 ms, 30 s. A service that asks to wait
+	// longer than ten times MaxDelay ends the read.
+	Retry reindex.Retry
+
+	// Client makes the requests. Default: a client with net/http's default transport. Its redirect policy is not used.
+	Client *http.Client
+}
+
+// Static returns the same credentials for every tenant.
+func Static(clientID, clientSecret string) func(context.Context, string) (string, string, error) {
+	return func(context.Context, string) (string, string, error) { return clientID, clientSecret, nil }
+}
+
+// withDefaults returns a copy of c in which every field that is not set has its default.
+func (c Config) withDefaults() Config {
+	setDefault(&c.PageSize, DefaultPageSize)
+	setDefault(&c.Concurrency, DefaultConcurrency)
+	setDefault(&c.MaxPageBytes, DefaultMaxPageBytes)
+	setDefault(&c.Timeout, DefaultTimeout)
+	setDefault(&c.Retry.Attempts, 8)
+	setDefault(&c.Retry.MinDelay, 200*time.Millisecond)
+	setDefault(&c.Retry.MaxDelay, max(30*time.Second, c.Retry.MinDelay))
+	client := http.Client{}
+	if c.Client != nil {
+		client = *c.Client
+	}
+	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	c.Client = &client
+	return c
+}
+
+func setDefault[T int | int64 | time.Duration](field *T, value T) {
+	if *field == 0 {
+		*field = value
+	}
+}
+
+// validate reports every setting of a config with defaults that makes no sense.
+func (c Config) validate() error {
+	var errs []error
+	atLeast := func(name string, v, least int64) {
+		if v < least {
+			errs = append(errs, fmt.Errorf("%s is %d, it must be at least %d", name, v, least))
+		}
+	}
+	checkURL := func(name, s string) {
+		// The URL is not quoted: it could hold a password.
+		if u, err := url.Parse(s); err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" {
+			errs = append(errs, fmt.Errorf("%s is no absolute http or https URL", name))
+		}
+	}
+	checkURL("BaseURL", c.BaseURL)
+	if c.TokenURL != "" {
+		checkURL("TokenURL", c.TokenURL)
+	}
+	if c.Credentials == nil {
+		errs = append(errs, errors.New("Credentials is not set")) //nolint:staticcheck // the name of the field
+	}
+	atLeast("PageSize", int64(c.PageSize), minPageSize)
+	atLeast("Concurrency", int64(c.Concurrency), 1)
+	atLeast("MaxPageBytes", c.MaxPageBytes, 1)
+	atLeast("Timeout", int64(c.Timeout), 1)
+	atLeast("Retry.Attempts", int64(c.Retry.Attempts), 1)
+	atLeast("Retry.MinDelay", int64(c.Retry.MinDelay), 1)
+	atLeast("Retry.MaxDelay", int64(c.Retry.MaxDelay), int64(c.Retry.MinDelay))
+	if err := errors.Join(errs...); err != nil {
+		return fmt.Errorf("emporix: invalid config: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,67 @@
+package emporix
+
+import (
+	"errors"
+	"net/http"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"productindex/reindex"
+)
+
+// Wherever a page begins, the one planned after it overlaps and goes on, by at least a third of a page after the first one.
+func TestFollowing(t *testing.T) {
+	for _, size := range []int{minPageSize, 31, 100, 500} {
+		for offset := range 50_000 {
+			sp := following(offset, size)
+			enough := offset + size/3
+			if offset < size { // from the start, where only a step back leads
+				enough = offset + 1
+			}
+			if offset > 0 && sp.start() >= offset || sp.end() < enough || sp.size > size {
+				t.Fatalf("offset %d, size %d: page %d of %d begins at %d and ends at %d", offset, size, sp.number, sp.size, sp.start(), sp.end())
+			}
+		}
+	}
+}
+
+// A service is not asked again before the time that it named.
+func TestRetryAfter(t *testing.T) {
+	for _, value := range []string{"7", "in 7 s"} {
+		synctest.Test(t, func(t *testing.T) {
+			start := time.Now()
+			header := http.Header{"Retry-After": {value}}
+			if value != "7" {
+				header.Set("Retry-After", start.Add(7*time.Second).UTC().Format(http.TimeFormat))
+			}
+			tries := 0
+			_, err := try(t.Context(), reindex.Retry{Attempts: 2, MinDelay: time.Millisecond, MaxDelay: time.Second}, func() (int, error) {
+				if tries++; tries == 1 {
+					return 0, statusError("asking", &http.Response{StatusCode: http.StatusTooManyRequests, Header: header})
+				}
+				return 0, nil
+			})
+			if waited := time.Since(start); err != nil || waited < 7*time.Second || waited > 9*time.Second {
+				t.Errorf("%q: waited %v, error %v", value, waited, err)
+			}
+		})
+	}
+}
+
+// Without such a time the waits grow to MaxDelay, and the attempts are counted.
+func TestBackoff(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		start, tries, broken := time.Now(), 0, errors.New("broken")
+		_, err := try(t.Context(), reindex.Retry{Attempts: 20, MinDelay: time.Millisecond, MaxDelay: time.Second}, func() (int, error) {
+			tries++
+			return 0, broken
+		})
+		if waited := time.Since(start); tries != 20 || waited < time.Second || waited > 30*time.Second {
+			t.Errorf("%d tries in %v", tries, waited)
+		}
+		if !errors.Is(err, broken) {
+			t.Error(err)
+		}
+	})
+}

@@ -1,0 +1,175 @@
+package emporix_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strconv"
+	"sync"
+	"testing"
+	"time"
+
+	"productindex/reindex"
+	"productindex/source/emporix"
+)
+
+const (
+	tenant       = "shop"
+	clientID     = "client-7"
+	clientSecret = "s3cr3t+/="
+)
+
+// server behaves as the contract of the product catalogue API says.
+type server struct {
+	*httptest.Server
+
+	// Before, if set, is called before request n for products, from 0 on. It reports whether it has answered.
+	Before func(n int, w http.ResponseWriter, r *http.Request) bool
+	// TokenUses is how often a token is accepted; 0: always.
+	TokenUses int
+
+	mu       sync.Mutex
+	products []reindex.Product // sorted by id
+	uses     map[string]int
+	tokens   int // handed out
+	requests int // for products
+	running  int
+	peak     int
+}
+
+func newServer(t *testing.T, products []reindex.Product) *server {
+	t.Helper()
+	s := &server{uses: map[string]int{}}
+	for _, p := range products {
+		s.insert(p)
+	}
+	mux := http.NewServeMux()
+	mux.HandleFunc("POST /oauth/token", s.token)
+	mux.HandleFunc("GET /product/{tenant}/products", s.list)
+	s.Server = httptest.NewServer(mux)
+	t.Cleanup(s.Close)
+	return s
+}
+
+// config reads from the server with small pages and short waits.
+func (s *server) config() emporix.Config {
+	return emporix.Config{
+		BaseURL:     s.URL,
+		Credentials: emporix.Static(clientID, clientSecret),
+		PageSize:    30,
+		Retry:       reindex.Retry{MinDelay: time.Millisecond, MaxDelay: 10 * time.Millisecond},
+		Client:      s.Client(),
+	}
+}
+
+func (s *server) source(t *testing.T) *emporix.Source {
+	t.Helper()
+	src, err := emporix.New(s.config())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return src
+}
+
+func (s *server) insert(p reindex.Product) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if i, found := s.find(p.ID); !found {
+		s.products = slices.Insert(s.products, i, p)
+	}
+}
+
+func (s *server) remove(id string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if i, found := s.find(id); found {
+		s.products = slices.Delete(s.products, i, i+1)
+	}
+}
+
+func (s *server) find(id string) (int, bool) {
+	return slices.BinarySearchFunc(s.products, id, func(p reindex.Product, id string) int {
+		switch {
+		case p.ID < id:
+			return -1
+		case p.ID > id:
+			return 1
+		}
+		return 0
+	})
+}
+
+func (s *server) token(w http.ResponseWriter, r *http.Request) {
+	if r.PostFormValue("grant_type") != "client_credentials" || r.PostFormValue("client_id") != clientID ||
+		r.PostFormValue("client_secret") != clientSecret {
+		// A careless server repeats what it was sent.
+		w.WriteHeader(http.StatusUnauthorized)
+		fmt.Fprintf(w, `{"error":"invalid_client","error_description":"bad secret %s"}`, r.PostFormValue("client_secret"))
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.tokens++
+	token := fmt.Sprintf("t0k3n-%d", s.tokens)
+	s.uses[token] = 0
+	w.Header().Set("Content-Type", "application/json")
+	fmt.Fprintf(w, `{"access_token":%q,"token_type":"Bearer","expires_in":3600,"scope":"product.product_read"}`, token)
+}
+
+func (s *server) list(w http.ResponseWriter, r *http.Request) {
+	s.mu.Lock()
+	n := s.requests
+	s.requests++
+	s.running++
+	s.peak = max(s.peak, s.running)
+	s.mu.Unlock()
+	defer func() {
+		s.mu.Lock()
+		s.running--
+		s.mu.Unlock()
+	}()
+	if s.Before != nil && s.Before(n, w, r) {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	token, _ := cut(r.Header.Get("Authorization"), "Bearer ")
+	uses, known := s.uses[token]
+	if !known || s.TokenUses > 0 && uses >= s.TokenUses {
+		w.WriteHeader(http.StatusUnauthorized)
+		fmt.Fprintf(w, `{"fault":{"faultstring":"Access Token expired %s","detail":{"errorcode":"keymanagement.service.access_token_expired"}}}`, token)
+		return
+	}
+	s.uses[token]++
+	if r.PathValue("tenant") != tenant {
+		w.WriteHeader(http.StatusNotFound)
+		return
+	}
+	number, _ := strconv.Atoi(r.FormValue("pageNumber"))
+	size, _ := strconv.Atoi(r.FormValue("pageSize"))
+	if number < 1 || size < 1 || r.FormValue("sort") != "id:asc" || r.Header.Get("X-Total-Count") != "true" {
+		w.WriteHeader(http.StatusBadRequest)
+		return
+	}
+	s.writePage(w, number, size)
+}
+
+func (s *server) writePage(w http.ResponseWriter, number, size int) {
+	start := min((number-1)*size, len(s.products))
+	bodies := []json.RawMessage{}
+	for _, p := range s.products[start:min(start+size, len(s.products))] {
+		bodies = append(bodies, p.Body)
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("X-Total-Count", strconv.Itoa(len(s.products)))
+	_ = json.NewEncoder(w).Encode(bodies) //nolint:errchkjson // the reader may have gone
+}
+
+func cut(s, prefix string) (string, bool) {
+	if len(s) >= len(prefix) && s[:len(prefix)] == prefix {
+		return s[len(prefix):], true
+	}
+	return s, false
+}
