@@ -1,0 +1,120 @@
+package source
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+
+	"productindex/reindex"
+	"productindex/source/internal/rawjson"
+)
+
+// Select returns a source whose products have only the fields that one of the paths names, with everything below them.
+//
+// A path is the names of members from the outside in, with dots between them: "price", "metadata.mixins". In place of a name, * stands for
+// any one and ** for any number of them, also none: "**.label" is every label, wherever it is. A backslash takes the meaning from the
+// character after it. Arrays do not count: "variants.sku" is the sku of each variant. An object or an array in which nothing is
+// selected is left out.
+//
+// What is kept stays as it is in the text. A body that is no JSON object passes unchanged, for the engine to reject. The error names a
+// path that is malformed. The source counts as src does.
+func Select(src reindex.Source, paths ...string) (reindex.Source, error) {
+	return prune(src, paths, true)
+}
+
+// Exclude returns a source whose products lack the fields that one of the paths names, with everything below them; see [Select] for
+// paths. Objects and arrays that become empty stay. The source counts as src does.
+func Exclude(src reindex.Source, paths ...string) (reindex.Source, error) {
+	return prune(src, paths, false)
+}
+
+func prune(src reindex.Source, patterns []string, keep bool) (reindex.Source, error) {
+	parsed, err := parsePaths(patterns)
+	if err != nil {
+		return nil, err
+	}
+	return Map(src, func(_ context.Context, _ string, p reindex.Product) (reindex.Product, error) {
+		if !isObject(p.Body) {
+			return p, nil
+		}
+		w := pruner{paths: parsed, keep: keep}
+		w.stack = parsed.start(w.space[:0])
+		p.Body, _ = w.object(make([]byte, 0, len(p.Body)), p.Body, w.stack)
+		return p, nil
+	}), nil
+}
+
+// isObject reports whether body is valid JSON, and an object.
+func isObject(body []byte) bool {
+	return json.Valid(body) && bytes.TrimLeft(body, " \t\r\n")[0] == '{'
+}
+
+// pruner copies what is to stay of one product.
+type pruner struct {
+	paths paths
+	keep  bool       // what matches; otherwise: what does not
+	stack []position // of all levels
+	space [32]position
+}
+
+// object appends an object and reports whether anything in it matched.
+func (w *pruner) object(dst, object []byte, at []position) ([]byte, bool) {
+	dst = append(dst, '{')
+	start, found := len(dst), false
+	for quoted, value := range rawjson.Members(object) {
+		before, depth := len(dst), len(w.stack)
+		if before > start {
+			dst = append(dst, ',')
+		}
+		dst = append(append(dst, quoted...), ':')
+		var full, matched bool
+		w.stack, full = w.paths.step(w.stack, at, nameOf(quoted))
+		next := w.stack[depth:]
+		if full {
+			dst, matched = append(dst, value...), true
+		} else {
+			dst, matched = w.value(dst, value, next)
+		}
+		w.stack = w.stack[:depth]
+		found = found || matched
+		if w.keep && !matched || !w.keep && full {
+			dst = dst[:before]
+		}
+	}
+	return append(dst, '}'), found
+}
+
+// value appends a value that does not match as a whole.
+func (w *pruner) value(dst, value []byte, at []position) ([]byte, bool) {
+	switch {
+	case len(at) == 0: // nothing below can match
+		return append(dst, value...), false
+	case value[0] == '{':
+		return w.object(dst, value, at)
+	case value[0] != '[':
+		return append(dst, value...), false
+	}
+	dst = append(dst, '[')
+	start, found := len(dst), false
+	for element := range rawjson.Elements(value) {
+		before := len(dst)
+		if before > start {
+			dst = append(dst, ',')
+		}
+		var matched bool
+		dst, matched = w.value(dst, element, at)
+		found = found || matched
+		if w.keep && !matched {
+			dst = dst[:before]
+		}
+	}
+	return append(dst, ']'), found
+}
+
+// nameOf returns what a quoted name says.
+func nameOf(quoted []byte) []byte {
+	if bytes.IndexByte(quoted, '\\') < 0 {
+		return quoted[1 : len(quoted)-1]
+	}
+	return []byte(rawjson.Text(quoted))
+}

@@ -1,0 +1,194 @@
+package source_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"iter"
+	"slices"
+	"strings"
+	"testing"
+
+	"go.uber.org/goleak"
+
+	"productindex/reindex"
+	"productindex/reindex/reindextest"
+	"productindex/source"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+const tenant = "shop"
+
+// shop is a source that knows one tenant, counts and has partitions.
+type shop []reindex.Product
+
+func (s shop) Products(ctx context.Context, t string) iter.Seq2[reindex.Product, error] {
+	return func(yield func(reindex.Product, error) bool) {
+		if t != tenant {
+			yield(reindex.Product{}, fmt.Errorf("tenant %q is unknown", t))
+			return
+		}
+		for p, err := range reindextest.Slice(s).Products(ctx, t) {
+			if !yield(p, err) {
+				return
+			}
+		}
+	}
+}
+
+func (s shop) Count(context.Context, string) (int64, error) { return int64(len(s)), nil }
+
+func (s shop) Partitions(ctx context.Context, t string, n int) ([]iter.Seq2[reindex.Product, error], error) {
+	var seqs []iter.Seq2[reindex.Product, error]
+	for part := range slices.Chunk(s, max(1, (len(s)+n-1)/n)) {
+		seqs = append(seqs, part.Products(ctx, t))
+	}
+	return seqs, nil
+}
+
+// bare hides what a source can do besides.
+func bare(src reindex.Source) reindex.Source { return reindex.SourceFunc(src.Products) }
+
+func must(t *testing.T) func(reindex.Source, error) reindex.Source {
+	t.Helper()
+	return func(src reindex.Source, err error) reindex.Source {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return src
+	}
+}
+
+func same(_ context.Context, _ string, p reindex.Product) (reindex.Product, error) { return p, nil }
+
+func TestConformance(t *testing.T) {
+	extra := shop(reindextest.Products(90, "unwanted"))
+	for name, wrap := range map[string]func(t *testing.T, s shop) reindex.Source{
+		"Map": func(_ *testing.T, s shop) reindex.Source { return source.Map(s, same) },
+		"Filter": func(_ *testing.T, s shop) reindex.Source {
+			return source.Filter(append(slices.Clone(extra), s...), func(_ context.Context, _ string, p reindex.Product) (bool, error) {
+				return !strings.Contains(string(p.Body), "unwanted"), nil
+			})
+		},
+		"Concat":     func(_ *testing.T, s shop) reindex.Source { return source.Concat(s[:len(s)/3], s[len(s)/3:]) },
+		"ConcatBare": func(_ *testing.T, s shop) reindex.Source { return source.Concat(s[:len(s)/3], bare(s[len(s)/3:])) },
+		"Bare":       func(_ *testing.T, s shop) reindex.Source { return source.Map(bare(s), same) },
+		"Select":     func(t *testing.T, s shop) reindex.Source { return must(t)(source.Select(s, "**")) },
+		"Exclude":    func(t *testing.T, s shop) reindex.Source { return must(t)(source.Exclude(s, "no.such.field")) },
+		"Localize": func(t *testing.T, s shop) reindex.Source {
+			return must(t)(source.Localize(s, source.Localization{Fields: []string{"no"}}))
+		},
+		"LocalizeDocuments": func(t *testing.T, s shop) reindex.Source {
+			return must(t)(source.Localize(s, source.Localization{Fields: []string{"no"}, DocumentPerLanguage: true}))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			reindextest.TestSource(t, func(t *testing.T, products []reindex.Product) reindextest.SourceFixture {
+				t.Helper()
+				return reindextest.SourceFixture{Source: wrap(t, products), Tenant: tenant}
+			}, nil)
+		})
+	}
+}
+
+// What a source announces stays true of what is made of it, and is not announced where it would not be.
+func TestCapabilities(t *testing.T) {
+	s := shop(reindextest.Products(10, "1"))
+	languages := source.Localization{Fields: []string{"name"}, Languages: []string{"de", "en", "fr"}, DocumentPerLanguage: true}
+	any := source.Localization{Fields: []string{"name"}, DocumentPerLanguage: true}
+	keepAll := func(context.Context, string, reindex.Product) (bool, error) { return true, nil }
+	for name, test := range map[string]struct {
+		src   reindex.Source
+		count int64 // -1: none
+		parts int
+	}{
+		"Map":           {source.Map(s, same), 10, 2},
+		"Map of Filter": {source.Map(source.Filter(s, keepAll), same), -1, 2},
+		"Filter of Map": {source.Filter(source.Map(s, same), keepAll), -1, 2},
+		"Concat":        {source.Concat(s, s, s), 30, 2},
+		"Concat mixed":  {source.Concat(s, bare(s)), -1, 2},
+		"Concat bare":   {source.Concat(bare(s)), -1, 1},
+		"Concat none":   {source.Concat(), 0, 1},
+		"Languages":     {must(t)(source.Localize(s, languages)), 30, 2},
+		"Any languages": {must(t)(source.Localize(s, any)), -1, 2},
+		"Bare":          {source.Map(bare(s), same), -1, 0},
+	} {
+		n, err := int64(-1), errors.ErrUnsupported
+		if c, ok := reindex.As[reindex.Counter](test.src); ok {
+			n, err = c.Count(t.Context(), tenant)
+		}
+		if want := test.count; want < 0 && !errors.Is(err, errors.ErrUnsupported) || want >= 0 && (err != nil || n != want) {
+			t.Errorf("%s: count is %d, error %v; want %d", name, n, err, want)
+		}
+		p, _ := reindex.As[reindex.Partitioner](test.src)
+		seqs, err := p.Partitions(t.Context(), tenant, 2)
+		if len(seqs) != test.parts || test.parts == 0 && !errors.Is(err, errors.ErrUnsupported) {
+			t.Errorf("%s: %d partitions, error %v; want %d", name, len(seqs), err, test.parts)
+		}
+	}
+}
+
+// An error, of the source or of the function, ends the sequence, and says which product it was.
+func TestErrors(t *testing.T) {
+	broken := errors.New("broken")
+	s := shop(reindextest.Products(5, "1"))
+	fails := func(_ context.Context, _ string, p reindex.Product) error {
+		if p.ID == "p3" {
+			return broken
+		}
+		return nil
+	}
+	failing := source.Map(s, func(ctx context.Context, t string, p reindex.Product) (reindex.Product, error) {
+		return p, fails(ctx, t, p)
+	})
+	for name, src := range map[string]reindex.Source{
+		"Map":       failing,
+		"Filter":    source.Filter(s, func(ctx context.Context, t string, p reindex.Product) (bool, error) { return true, fails(ctx, t, p) }),
+		"Map again": source.Map(failing, same),
+		"Concat":    source.Concat(failing, s),
+	} {
+		n, failed := 0, error(nil)
+		for _, err := range src.Products(t.Context(), tenant) {
+			if failed != nil {
+				t.Errorf("%s: the sequence went on after %v", name, failed)
+			}
+			if failed = err; err == nil {
+				n++
+			}
+		}
+		if n != 3 || !errors.Is(failed, broken) || !strings.Contains(failed.Error(), `product "p3"`) {
+			t.Errorf("%s: %d products, error %v", name, n, failed)
+		}
+	}
+	partitions := source.Concat(failing, brokenPartitions{broken})
+	if _, err := partitions.(reindex.Partitioner).Partitions(t.Context(), tenant, 2); !errors.Is(err, broken) {
+		t.Error(err)
+	}
+}
+
+type brokenPartitions struct{ err error }
+
+func (b brokenPartitions) Products(context.Context, string) iter.Seq2[reindex.Product, error] {
+	return nil
+}
+
+func (b brokenPartitions) Partitions(context.Context, string, int) ([]iter.Seq2[reindex.Product, error], error) {
+	return nil, b.err
+}
+
+// bodies returns what a source makes of one body, by id.
+func bodies(t *testing.T, wrap func(reindex.Source) (reindex.Source, error), body string) []string {
+	t.Helper()
+	src := must(t)(wrap(shop{{ID: "p", Body: json.RawMessage(body)}}))
+	var out []string
+	for p, err := range src.Products(t.Context(), tenant) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		out = append(out, p.ID+" "+string(p.Body))
+	}
+	return out
+}
