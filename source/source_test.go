@@ -98,7 +98,7 @@ func TestConformance(t *testing.T) {
 func TestCapabilities(t *testing.T) {
 	s := shop(reindextest.Products(10, "1"))
 	languages := source.Localization{Fields: []string{"name"}, Languages: []string{"de", "en", "fr"}, DocumentPerLanguage: true}
-	any := source.Localization{Fields: []string{"name"}, DocumentPerLanguage: true}
+	anyLanguage := source.Localization{Fields: []string{"name"}, DocumentPerLanguage: true}
 	keepAll := func(context.Context, string, reindex.Product) (bool, error) { return true, nil }
 	for name, test := range map[string]struct {
 		src   reindex.Source
@@ -113,7 +113,7 @@ func TestCapabilities(t *testing.T) {
 		"Concat bare":   {source.Concat(bare(s)), -1, 1},
 		"Concat none":   {source.Concat(), 0, 1},
 		"Languages":     {must(t)(source.Localize(s, languages)), 30, 2},
-		"Any languages": {must(t)(source.Localize(s, any)), -1, 2},
+		"Any languages": {must(t)(source.Localize(s, anyLanguage)), -1, 2},
 		"Bare":          {source.Map(bare(s), same), -1, 0},
 	} {
 		n, err := int64(-1), errors.ErrUnsupported

@@ -1,0 +1,291 @@
+package csv_test
+
+import (
+	"bytes"
+	"context"
+	stdcsv "encoding/csv"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"testing"
+	"testing/fstest"
+	"unicode/utf8"
+
+	"github.com/klauspost/compress/gzip"
+	"github.com/klauspost/compress/zstd"
+	"go.uber.org/goleak"
+	"golang.org/x/text/encoding/charmap"
+
+	"productindex/reindex"
+	"productindex/reindex/reindextest"
+	"productindex/source/csv"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// compress compresses content as the ending of name tells.
+func compress(tb testing.TB, name string, content []byte) []byte {
+	tb.Helper()
+	var b bytes.Buffer
+	var w io.WriteCloser
+	switch {
+	case strings.HasSuffix(name, ".gz"):
+		w = gzip.NewWriter(&b)
+	case strings.HasSuffix(name, ".zst"):
+		z, err := zstd.NewWriter(&b)
+		if err != nil {
+			tb.Fatal(err)
+		}
+		w = z
+	default:
+		return content
+	}
+	if _, err := w.Write(content); err != nil {
+		tb.Fatal(err)
+	}
+	if err := w.Close(); err != nil {
+		tb.Fatal(err)
+	}
+	return b.Bytes()
+}
+
+// fsOf returns a file system of files, compressed as their names say.
+func fsOf(tb testing.TB, contents map[string]string) fstest.MapFS {
+	tb.Helper()
+	fsys := fstest.MapFS{}
+	for name, content := range contents {
+		fsys[name] = &fstest.MapFile{Data: compress(tb, name, []byte(content))}
+	}
+	return fsys
+}
+
+func newSource(tb testing.TB, contents map[string]string, cfg *csv.Config) *csv.Source {
+	tb.Helper()
+	src, err := csv.NewFS(fsOf(tb, contents), cfg)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return src
+}
+
+// read returns the tenant's products, each as its id and body.
+func read(tb testing.TB, src *csv.Source) (products []string, failed error) {
+	tb.Helper()
+	for p, err := range src.Products(tb.Context(), "acme") {
+		if failed != nil {
+			tb.Fatalf("the sequence went on after %v", failed)
+		}
+		if failed = err; err == nil {
+			products = append(products, p.ID+" "+string(p.Body))
+		}
+	}
+	return products, failed
+}
+
+// Whole products travel in one JSON column here, so that all of the suite's can.
+func TestConformance(t *testing.T) {
+	for _, names := range [][]string{{"acme.csv"}, {"acme.csv.gz"}, {"acme/1.csv", "acme/2.tsv.zst"}} {
+		t.Run(fmt.Sprint(names), func(t *testing.T) {
+			reindextest.TestSource(t, func(t *testing.T, products []reindex.Product) reindextest.SourceFixture {
+				t.Helper()
+				contents := map[string]string{}
+				for _, name := range names {
+					contents[name] = "id,product\n"
+				}
+				for i, p := range products {
+					var b bytes.Buffer
+					w := stdcsv.NewWriter(&b)
+					if err := w.Write([]string{p.ID, string(p.Body)}); err != nil {
+						t.Fatal(err)
+					}
+					w.Flush()
+					contents[names[i%len(names)]] += b.String()
+				}
+				return reindextest.SourceFixture{
+					Source: newSource(t, contents, &csv.Config{Types: map[string]csv.Type{"product": csv.JSON}}), Tenant: "acme",
+				}
+			}, func(got, want json.RawMessage) bool {
+				var row map[string]json.RawMessage
+				return json.Unmarshal(got, &row) == nil && bytes.Equal(row["product"], want)
+			})
+		})
+	}
+}
+
+func TestProducts(t *testing.T) {
+	types := map[string]csv.Type{"price": csv.Number, "active": csv.Bool, "sizes": csv.JSON}
+	utf16le := "\xff\xfei\x00d\x00\n\x00\xe4\x00\n\x00"
+	for name, test := range map[string]struct {
+		cfg     csv.Config
+		content string
+		want    []string
+	}{
+		"quotes":     {csv.Config{}, "id,\"na\"\"me\"\n1,\"a, \"\"b\"\"\nc\"\n\n2,\n", []string{`1 {"id":"1","na\"me":"a, \"b\"\nc"}`, `2 {"id":"2","na\"me":""}`}},
+		"types":      {csv.Config{Types: types}, "id,price,active,sizes\n1,19.90,TRUE,\"[1, 2]\"\n2,,,\n3, -1e3 ,0, {} \n", []string{`1 {"id":"1","price":19.90,"active":true,"sizes":[1, 2]}`, `2 {"id":"2","price":null,"active":null,"sizes":null}`, `3 {"id":"3","price":-1e3,"active":false,"sizes":{}}`}},
+		"dialect":    {csv.Config{Comma: ';', Comment: '#', DecimalComma: true, Types: map[string]csv.Type{"price": csv.Number}}, "# prices\r\nid;price\r\n1;19,90\r\n", []string{`1 {"id":"1","price":19.90}`}},
+		"lazy":       {csv.Config{LazyQuotes: true, TrimLeadingSpace: true}, "id,name\n1, 5\" nail\n", []string{`1 {"id":"1","name":"5\" nail"}`}},
+		"no header":  {csv.Config{Header: []string{"sku", "name"}, IDColumn: "sku"}, "1,a\n2,b", []string{`1 {"sku":"1","name":"a"}`, `2 {"sku":"2","name":"b"}`}},
+		"BOM":        {csv.Config{}, "\ufeffid\n1\n", []string{`1 {"id":"1"}`}},
+		"UTF-16":     {csv.Config{}, utf16le, []string{`ä {"id":"ä"}`}},
+		"Windows":    {csv.Config{Encoding: charmap.Windows1252}, "id,price\n1,5 \x80\n", []string{`1 {"id":"1","price":"5 €"}`}},
+		"BOM wins":   {csv.Config{Encoding: charmap.Windows1252}, "\ufeffid\nä\n", []string{`ä {"id":"ä"}`}},
+		"no product": {csv.Config{}, "id,name\n", nil},
+		"nothing":    {csv.Config{Header: []string{"id"}}, "", nil},
+	} {
+		got, err := read(t, newSource(t, map[string]string{"acme.csv": test.content}, &test.cfg))
+		if err != nil || strings.Join(got, "\n") != strings.Join(test.want, "\n") {
+			t.Errorf("%s: error %v\n%s\nwant\n%s", name, err, strings.Join(got, "\n"), strings.Join(test.want, "\n"))
+		}
+	}
+}
+
+// Each file of a folder has a header of its own.
+func TestFolder(t *testing.T) {
+	src := newSource(t, map[string]string{
+		"acme/2.csv.gz": "name,id\nb,2\n", "acme/1.csv": "id,name\n1,a\n", "acme/3.tsv.zst": "id\n3\n", "acme/_notes.txt": "x", "other.csv": "id\n9\n",
+	}, nil)
+	got, err := read(t, src)
+	want := `1 {"id":"1","name":"a"}|2 {"name":"b","id":"2"}|3 {"id":"3"}`
+	if err != nil || strings.Join(got, "|") != want {
+		t.Errorf("%q, error %v", got, err)
+	}
+	if n, err := src.Count(t.Context(), "acme"); err != nil || n != 3 {
+		t.Errorf("count %d, error %v", n, err)
+	}
+}
+
+// What is wrong in a file ends the read, and the error says where.
+func TestBroken(t *testing.T) {
+	large := strings.Repeat("x", 100_000)
+	for name, test := range map[string]struct {
+		cfg     csv.Config
+		content string
+		want    string
+	}{
+		"few cells":     {csv.Config{}, "id,name\n1,a\n\n2\n", "acme.csv, line 4: the record has 1 cells for 2 columns"},
+		"many cells":    {csv.Config{}, "id,name\n1,a,b\n", "acme.csv, line 2: the record has 3 cells"},
+		"quote inside":  {csv.Config{}, "id,name\n1,a\n2,b\"\n", "acme.csv, line 3: "},
+		"quote open":    {csv.Config{}, "id,name\n1,a\n2,\"b\n3,c\n", "acme.csv, line "},
+		"cut off":       {csv.Config{}, "id,name\n1,a\n2", "acme.csv, line 3: the record has 1 cells"},
+		"no number":     {csv.Config{Types: map[string]csv.Type{"price": csv.Number}}, "id,price\n1,2\n2,\"1,5\"\n", `acme.csv, line 3: column "price": "1,5" is no number`},
+		"grouped":       {csv.Config{DecimalComma: true, Types: map[string]csv.Type{"id": csv.Number}}, "id\n1.234\n", `"1.234" is no number`},
+		"no bool":       {csv.Config{Types: map[string]csv.Type{"ok": csv.Bool}}, "id,ok\n1,yes\n", `line 2: column "ok": "yes" is neither`},
+		"no JSON":       {csv.Config{Types: map[string]csv.Type{"ok": csv.JSON}}, "id,ok\n1,{\n", `line 2: column "ok": "{" is no JSON`},
+		"no id":         {csv.Config{}, "id,name\n,a\n", "line 2: column \"id\", the product's id, is empty"},
+		"no id column":  {csv.Config{}, "sku,name\n1,a\n", `line 1: there is no column "id"; the columns are ["sku" "name"]`},
+		"no column":     {csv.Config{Types: map[string]csv.Type{"price": csv.Number}}, "id\n1\n", `line 1: there is no column "price"`},
+		"twice":         {csv.Config{}, "id,a,a\n", `line 1: two columns have the name "a"`},
+		"no name":       {csv.Config{}, "id,\n", "line 1: column 2 has no name"},
+		"empty":         {csv.Config{}, "", "line 1: the file is empty"},
+		"no UTF-8":      {csv.Config{}, "id,name\n1,a\n2,\xff\n", `line 3: column "name": the text is no valid UTF-8`},
+		"header UTF-8":  {csv.Config{}, "id,\xff\n", "line 1: the name of column 2 is no valid UTF-8"},
+		"large record":  {csv.Config{MaxRecordBytes: 10_000}, "id,name\n1,a\n2," + large + "\n", "line 3: the record is too large"},
+		"endless quote": {csv.Config{MaxRecordBytes: 10_000}, "id,name\n1,\"" + strings.Repeat("a\n", 50_000), "the record is too large"},
+	} {
+		_, err := read(t, newSource(t, map[string]string{"acme.csv": test.content}, &test.cfg))
+		if _, ok := errors.AsType[*csv.LineError](err); !ok || !strings.Contains(err.Error(), test.want) {
+			t.Errorf("%s: %v, want %q", name, err, test.want)
+		}
+	}
+}
+
+// A compressed file that is cut off anywhere ends the read with an error.
+func TestCutOff(t *testing.T) {
+	content := "id,name\n"
+	for i := range 2000 {
+		content += fmt.Sprintf("%d,name %d\n", i, i*i)
+	}
+	for _, name := range []string{"acme.csv.gz", "acme.csv.zst"} {
+		whole := compress(t, name, []byte(content))
+		for size := 0; size < len(whole); size += 97 {
+			src, err := csv.NewFS(fstest.MapFS{name: {Data: whole[:size]}}, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got, err := read(t, src); err == nil || !strings.Contains(err.Error(), name) {
+				t.Errorf("%s, %d of %d bytes: %d products, error %v", name, size, len(whole), len(got), err)
+			}
+		}
+	}
+}
+
+func TestCancelled(t *testing.T) {
+	src := newSource(t, map[string]string{"acme.csv": "id\n1\n2\n3\n"}, nil)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	n, failed := 0, error(nil)
+	for _, err := range src.Products(ctx, "acme") {
+		if failed = err; err == nil {
+			n++
+		}
+		cancel()
+	}
+	if n != 1 || !errors.Is(failed, context.Canceled) {
+		t.Errorf("%d products, error %v", n, failed)
+	}
+}
+
+func TestFiles(t *testing.T) {
+	if _, err := read(t, newSource(t, map[string]string{"acme.csv": "id\n", "acme.csv.gz": "id\n"}, nil)); !errors.Is(err, csv.ErrAmbiguous) {
+		t.Error(err)
+	}
+	src := newSource(t, map[string]string{"a.csv": "id\n1\n", "acme.csv": "id\n2\n"}, &csv.Config{Files: map[string][]string{"acme": {"a.csv"}}})
+	if got, err := read(t, src); err != nil || len(got) != 1 || got[0] != `1 {"id":"1"}` {
+		t.Errorf("%q, error %v", got, err)
+	}
+	if _, err := src.Count(t.Context(), "other"); !errors.Is(err, csv.ErrUnknownTenant) {
+		t.Error(err)
+	}
+	if _, err := csv.New(t.TempDir()+"/none", nil); err == nil {
+		t.Error("a folder that is not there is no error")
+	}
+	if src, err := csv.New(t.TempDir(), nil); err != nil {
+		t.Error(err)
+	} else if _, err := read(t, src); !errors.Is(err, csv.ErrUnknownTenant) {
+		t.Error(err)
+	}
+}
+
+func TestConfig(t *testing.T) {
+	_, err := csv.NewFS(nil, &csv.Config{
+		Comma: '"', Comment: '\n', MaxRecordBytes: -1, Types: map[string]csv.Type{"a": 9}, Header: []string{"b"}, Files: map[string][]string{"": {"../x"}, "t": {}},
+	})
+	for _, want := range []string{"Comma", "Comment", "MaxRecordBytes", `column "a"`, `Header: there is no column "id"`, "invalid tenant", "../x", `"t" has no files`} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("the error does not name %s: %v", want, err)
+		}
+	}
+	if _, err := csv.NewFS(nil, &csv.Config{Comma: ';', Comment: ';'}); err == nil {
+		t.Error("Comma and Comment may be the same")
+	}
+}
+
+// FuzzProducts: whatever a file holds, each body is a JSON object with the columns' names, and its texts are those of encoding/csv.
+func FuzzProducts(f *testing.F) {
+	f.Add("id,name\n1,\"a, \"\"b\"\"\n\"\n", byte(0))
+	f.Add("id,price\n1,1.5\n2,\n", byte(1))
+	f.Add("id,price\n1,true\n", byte(2))
+	f.Add("id,price\n1,\"{\"\"a\"\":[1]}\"\n", byte(3))
+	f.Add("\ufeffid\n\xff", byte(0))
+	f.Fuzz(func(t *testing.T, content string, kind byte) {
+		cfg := &csv.Config{}
+		if kind %= 4; kind > 0 {
+			cfg.Types = map[string]csv.Type{"price": csv.Type(kind)}
+		}
+		src := newSource(t, map[string]string{"acme.csv": content}, cfg)
+		for p, err := range src.Products(t.Context(), "acme") {
+			if err != nil {
+				break
+			}
+			var row map[string]any
+			if err := json.Unmarshal(p.Body, &row); err != nil || !utf8.Valid(p.Body) {
+				t.Fatalf("%q: %v", p.Body, err)
+			}
+			if kind == 0 && row["id"] != p.ID {
+				t.Fatalf("id %q, body %s", p.ID, p.Body)
+			}
+		}
+	})
+}
