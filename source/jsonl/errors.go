@@ -3,15 +3,17 @@ package jsonl
 import (
 	"errors"
 	"fmt"
+
+	"productindex/source/internal/files"
 )
 
 // Sentinel errors for states. Match them with [errors.Is].
 var (
 	// ErrUnknownTenant: there is no file for the tenant.
-	ErrUnknownTenant = errors.New("no file for the tenant")
+	ErrUnknownTenant = files.ErrUnknownTenant
 
 	// ErrAmbiguous: more than one file or folder could be meant.
-	ErrAmbiguous = errors.New("more than one file for the same products")
+	ErrAmbiguous = files.ErrAmbiguous
 
 	// ErrTooLong: a line is longer than Config.MaxLineBytes.
 	ErrTooLong = errors.New("the line is too long")
@@ -20,7 +22,7 @@ var (
 	ErrNoID = errors.New("no product id")
 
 	// ErrChanged: a file was written to while it was read.
-	ErrChanged = errors.New("the file changed while it was read")
+	ErrChanged = files.ErrChanged
 )
 
 // LineError tells at which line of which file a read ended, and why.

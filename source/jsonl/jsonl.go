@@ -8,10 +8,10 @@ import (
 	"io/fs"
 	"iter"
 	"maps"
-	"os"
 	"slices"
 
 	"productindex/reindex"
+	"productindex/source/internal/files"
 )
 
 // Config adjusts a [Source]. The zero value, and nil in its place, means the defaults. New and NewFS copy it.
@@ -58,19 +58,7 @@ func (c *Config) validate() error {
 	if c.MaxLineBytes < 1 {
 		errs = append(errs, fmt.Errorf("MaxLineBytes is %d, it must be positive", c.MaxLineBytes))
 	}
-	for _, tenant := range slices.Sorted(maps.Keys(c.Files)) {
-		if err := reindex.CheckTenant(tenant); err != nil {
-			errs = append(errs, fmt.Errorf("a tenant in Files: %w", err))
-		}
-		if len(c.Files[tenant]) == 0 {
-			errs = append(errs, fmt.Errorf("tenant %q has no files in Files", tenant))
-		}
-		for _, name := range c.Files[tenant] {
-			if !fs.ValidPath(name) || name == "." {
-				errs = append(errs, fmt.Errorf("tenant %q has the file %q in Files, it must be a path below the folder, with slashes", tenant, name))
-			}
-		}
-	}
+	errs = append(errs, files.CheckFiles(c.Files))
 	if err := errors.Join(errs...); err != nil {
 		return fmt.Errorf("jsonl: invalid config: %w", err)
 	}
@@ -94,26 +82,17 @@ var (
 // of it is an error. The folder is opened anew for each read, so that path may be a link that is switched from one version of the
 // catalogues to the next. It fails where the folder cannot be opened now, or the config makes no sense.
 func New(path string, cfg *Config) (*Source, error) {
-	root, err := os.OpenRoot(path)
+	open, err := files.Dir(path)
 	if err != nil {
-		return nil, fmt.Errorf("jsonl: opening the folder: %w", err)
+		return nil, fmt.Errorf("jsonl: %w", err)
 	}
-	if err := root.Close(); err != nil {
-		return nil, fmt.Errorf("jsonl: closing the folder: %w", err)
-	}
-	return newSource(cfg, func() (fs.FS, func(), error) {
-		root, err := os.OpenRoot(path)
-		if err != nil {
-			return nil, nil, fmt.Errorf("jsonl: opening the folder of the catalogues: %w", reason(err))
-		}
-		return root.FS(), func() { _ = root.Close() }, nil
-	})
+	return newSource(cfg, open)
 }
 
 // NewFS returns a source over the files in fsys, such as an [embed.FS]. What New says about links holds as far as fsys sees to it.
 // Files that implement [io.ReaderAt] can be split into partitions. It fails where the config makes no sense.
 func NewFS(fsys fs.FS, cfg *Config) (*Source, error) {
-	return newSource(cfg, func() (fs.FS, func(), error) { return fsys, func() {}, nil })
+	return newSource(cfg, files.FS(fsys))
 }
 
 func newSource(cfg *Config, open func() (fs.FS, func(), error)) (*Source, error) {

@@ -11,6 +11,7 @@ import (
 	"slices"
 
 	"productindex/reindex"
+	"productindex/source/internal/files"
 )
 
 const (
@@ -33,22 +34,22 @@ func (s *Source) Partitions(ctx context.Context, tenant string, n int) ([]iter.S
 		return nil, err
 	}
 	defer done()
-	files := make([]weighed, len(names))
+	all := make([]weighed, len(names))
 	var total int64
 	for i, name := range names {
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
-		if files[i], err = weigh(fsys, name); err != nil {
+		if all[i], err = weigh(fsys, name); err != nil {
 			return nil, err
 		}
-		total += files[i].weight
+		total += all[i].weight
 	}
-	if len(files) == 1 && files[0].info == nil {
+	if len(all) == 1 && all[0].info == nil {
 		return nil, fmt.Errorf("jsonl: %s is one compressed file, it cannot be split: %w", names[0], errors.ErrUnsupported)
 	}
 	var parts []weighed
-	for _, f := range files {
+	for _, f := range all {
 		parts = append(parts, f.split(max(minPart, total/int64(max(n, 1)*partsEach)))...)
 	}
 	var seqs []iter.Seq2[reindex.Product, error]
@@ -63,7 +64,7 @@ func (s *Source) partition(ctx context.Context, parts []part) iter.Seq2[reindex.
 	return func(yield func(reindex.Product, error) bool) {
 		fsys, done, err := s.open()
 		if err != nil {
-			yield(reindex.Product{}, err)
+			yield(reindex.Product{}, fmt.Errorf("jsonl: %w", err))
 			return
 		}
 		defer done()
@@ -84,9 +85,9 @@ type weighed struct {
 
 // weigh looks at a file. Only one that can be split has its info set.
 func weigh(fsys fs.FS, name string) (weighed, error) {
-	file, info, err := openFile(fsys, name)
+	file, info, err := files.OpenRegular(fsys, name)
 	if err != nil {
-		return weighed{}, err
+		return weighed{}, fmt.Errorf("jsonl: %w", err)
 	}
 	defer func() { _ = file.Close() }()
 	kind, _, err := detect(file, name)
@@ -94,9 +95,9 @@ func weigh(fsys fs.FS, name string) (weighed, error) {
 		return weighed{}, err
 	}
 	w := weighed{part: whole(name), weight: info.Size()}
-	if _, ok := file.(io.ReaderAt); ok && kind == plain {
+	if _, ok := file.(io.ReaderAt); ok && kind == files.Plain {
 		w.info = info
-	} else if kind != plain {
+	} else if kind != files.Plain {
 		w.weight *= inflation
 	}
 	return w, nil

@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+
+	"productindex/source/internal/files"
 )
 
 // errStop ends a scan early, on the consumer's wish.
@@ -34,7 +36,7 @@ func (s *Source) scan(ctx context.Context, fsys fs.FS, p part, reuse bool, visit
 			return err
 		}
 		if err != nil {
-			return in.fail(broken(err))
+			return in.fail(files.Broken(err))
 		}
 		if in.offset == 0 {
 			line = bytes.TrimPrefix(line, bom)
