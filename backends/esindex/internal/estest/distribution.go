@@ -1,0 +1,106 @@
+package estest
+
+import (
+	"archive/zip"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+)
+
+const (
+	version  = "8.19.7"
+	artifact = "org.elasticsearch.distribution.integ-test-zip:elasticsearch:" + version + ":zip"
+)
+
+// distribution returns the folder of the unpacked distribution, which it fetches where the cache does not have it yet.
+func distribution(ctx context.Context) (string, error) {
+	cache, err := cacheDir()
+	if err != nil {
+		return "", err
+	}
+	home := filepath.Join(cache, "elasticsearch-"+version)
+	if _, err := os.Stat(home); err == nil {
+		return home, nil
+	}
+	if err := os.MkdirAll(cache, 0o755); err != nil {
+		return "", err
+	}
+	work, err := os.MkdirTemp(cache, "fetching-")
+	if err != nil {
+		return "", err
+	}
+	defer os.RemoveAll(work)
+	mvn := exec.CommandContext(ctx, "mvn", "-q", "-B", "dependency:copy", "-Dartifact="+artifact, "-DoutputDirectory="+work)
+	mvn.Dir = work
+	if out, err := mvn.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("mvn dependency:copy %s: %w\n%s", artifact, err, out)
+	}
+	if err := unzip(filepath.Join(work, "elasticsearch-"+version+".zip"), work); err != nil {
+		return "", err
+	}
+	err = os.Rename(filepath.Join(work, "elasticsearch-"+version), home)
+	if errors.Is(err, fs.ErrExist) {
+		err = nil // another process was faster
+	}
+	return home, err
+}
+
+// cacheDir is a folder that the server's user can read, too: root's own cache is not.
+func cacheDir() (string, error) {
+	if dir := os.Getenv("PRODUCTINDEX_CACHE"); dir != "" {
+		return filepath.Abs(dir)
+	}
+	if os.Geteuid() == 0 {
+		return "/var/cache/productindex", nil
+	}
+	dir, err := os.UserCacheDir()
+	return filepath.Join(dir, "productindex"), err
+}
+
+// unzip unpacks an archive, readable for everyone.
+func unzip(archive, dir string) error {
+	r, err := zip.OpenReader(archive)
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	if err := os.Chmod(dir, 0o755); err != nil {
+		return err
+	}
+	for _, file := range r.File {
+		if err := unzipFile(file, dir); err != nil {
+			return fmt.Errorf("%s: %s: %w", archive, file.Name, err)
+		}
+	}
+	return nil
+}
+
+func unzipFile(file *zip.File, dir string) error {
+	if !filepath.IsLocal(file.Name) {
+		return errors.New("the name leads out of the archive")
+	}
+	path := filepath.Join(dir, file.Name)
+	if strings.HasSuffix(file.Name, "/") {
+		return os.MkdirAll(path, 0o755)
+	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return err
+	}
+	in, err := file.Open()
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	out, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(out, in) //nolint:gosec // a published archive, not a hostile one
+	return errors.Join(err, out.Close())
+}

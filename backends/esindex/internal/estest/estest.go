@@ -1,0 +1,164 @@
+// Package estest runs real Elasticsearch servers for tests. It takes the distribution that Elastic publishes for integration tests from
+// Maven Central through the mvn command, keeps it in a cache, and runs it as an unprivileged user on a free port.
+//
+// It needs Java 17 or later and Maven. Where they are missing tests are skipped; with CI=true they fail. ELASTICSEARCH_URL names a server
+// that runs already, for the tests that need no server of their own. PRODUCTINDEX_CACHE names another folder for the cache.
+package estest
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"os"
+	"os/exec"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/elastic/elastic-transport-go/v8/elastictransport"
+)
+
+// startTimeout limits how long a server may take to answer, the download of the distribution included.
+const startTimeout = 5 * time.Minute
+
+// errMissing: this machine can not run a server.
+var errMissing = errors.New("Java 17 and Maven are needed to run an Elasticsearch for tests, or ELASTICSEARCH_URL to use another one")
+
+// lazy is a server that several tests share, started by the first one that needs it.
+type lazy struct {
+	once   sync.Once
+	opts   Options
+	server *Server
+	err    error
+}
+
+func (l *lazy) get() (*Server, error) {
+	l.once.Do(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), startTimeout)
+		defer cancel()
+		l.server, l.err = Start(ctx, l.opts)
+	})
+	return l.server, l.err
+}
+
+var (
+	plain  lazy
+	secure = lazy{opts: Options{Secure: true}}
+)
+
+// Plain returns the server without security that all tests of a binary share, or the one that ELASTICSEARCH_URL names.
+func Plain(tb testing.TB) *Server {
+	tb.Helper()
+	if external := os.Getenv("ELASTICSEARCH_URL"); external != "" {
+		return &Server{URL: external}
+	}
+	return need(tb, plain.get)
+}
+
+// Secure returns the server with TLS and authentication that all tests of a binary share.
+func Secure(tb testing.TB) *Server {
+	tb.Helper()
+	return need(tb, secure.get)
+}
+
+// Own starts a server for one test, which may kill it, and stops it at the end of the test.
+func Own(tb testing.TB, opts Options) *Server {
+	tb.Helper()
+	server := need(tb, func() (*Server, error) {
+		ctx, cancel := context.WithTimeout(tb.Context(), startTimeout)
+		defer cancel()
+		return Start(ctx, opts)
+	})
+	tb.Cleanup(server.Stop)
+	return server
+}
+
+// StopShared stops the servers that tests share. TestMain calls it after the tests.
+func StopShared() {
+	for _, l := range []*lazy{&plain, &secure} {
+		if l.server != nil {
+			l.server.Stop()
+		}
+	}
+}
+
+func need(tb testing.TB, get func() (*Server, error)) *Server {
+	tb.Helper()
+	server, err := get()
+	switch {
+	case errors.Is(err, errMissing) && os.Getenv("CI") != "true":
+		tb.Skip(err)
+	case err != nil:
+		tb.Fatal(err)
+	}
+	return server
+}
+
+// available reports whether the programs are here that Start needs.
+func available() error {
+	for _, program := range []string{"java", "mvn"} {
+		if _, err := exec.LookPath(program); err != nil {
+			return fmt.Errorf("%w: %w", errMissing, err)
+		}
+	}
+	return nil
+}
+
+// Transport returns a client of the server that does not retry, logged in as the superuser where the server asks for one. change, where
+// it is not nil, adjusts the configuration first. The client's connections are closed at the end of the test.
+func (s *Server) Transport(tb testing.TB, change func(*elastictransport.Config)) *elastictransport.Client {
+	tb.Helper()
+	address, err := url.Parse(s.URL)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	rt := s.roundTripper()
+	tb.Cleanup(rt.CloseIdleConnections)
+	cfg := elastictransport.Config{
+		URLs: []*url.URL{address}, Username: s.Username, Password: s.Password, Transport: rt, DisableRetry: true,
+	}
+	if change != nil {
+		change(&cfg)
+	}
+	client, err := elastictransport.New(cfg) //nolint:staticcheck // options can not be adjusted one by one afterwards
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return client
+}
+
+func (s *Server) roundTripper() *http.Transport {
+	rt := &http.Transport{MaxIdleConnsPerHost: 16}
+	if s.CA != nil {
+		pool := x509.NewCertPool()
+		pool.AppendCertsFromPEM(s.CA)
+		rt.TLSClientConfig = &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}
+	}
+	return rt
+}
+
+// healthy asks the server once whether it serves.
+func (s *Server) healthy(ctx context.Context, client *http.Client) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, s.URL+"/_cluster/health?wait_for_status=yellow&timeout=1s", nil)
+	if err != nil {
+		return err
+	}
+	if s.Username != "" {
+		req.SetBasicAuth(s.Username, s.Password)
+	}
+	res, err := client.Do(req)
+	if err != nil {
+		return err
+	}
+	defer res.Body.Close()
+	body, err := io.ReadAll(res.Body)
+	if err == nil && res.StatusCode != http.StatusOK {
+		err = fmt.Errorf("%s: %.500s", res.Status, body)
+	}
+	return err
+}

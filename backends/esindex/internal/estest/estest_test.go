@@ -1,0 +1,67 @@
+package estest
+
+import (
+	"fmt"
+	"net/http"
+	"os"
+	"testing"
+
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	StopShared()
+	if err := goleak.Find(); err != nil && code == 0 {
+		fmt.Fprintln(os.Stderr, err)
+		code = 1
+	}
+	os.Exit(code)
+}
+
+func TestKillAndRestart(t *testing.T) {
+	server := Own(t, Options{})
+	client := server.Transport(t, nil)
+	send := func(method, path string) int {
+		t.Helper()
+		req, err := http.NewRequestWithContext(t.Context(), method, path, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		res, err := client.Perform(req)
+		if err != nil {
+			return 0
+		}
+		defer res.Body.Close()
+		return res.StatusCode
+	}
+	if status := send(http.MethodPut, "/kept"); status != http.StatusOK {
+		t.Fatalf("creating an index: status %d", status)
+	}
+	server.Kill()
+	if status := send(http.MethodHead, "/kept"); status != 0 {
+		t.Errorf("a killed server answers %d", status)
+	}
+	if err := server.Restart(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if status := send(http.MethodHead, "/kept"); status != http.StatusOK {
+		t.Errorf("after the restart: status %d, want 200", status)
+	}
+}
+
+func TestSecure(t *testing.T) {
+	server := Secure(t)
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "/_security/_authenticate", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	res, err := server.Transport(t, nil).Perform(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	if res.StatusCode != http.StatusOK {
+		t.Errorf("status %d", res.StatusCode)
+	}
+}

@@ -1,0 +1,282 @@
+package estest
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// Options adjust a server.
+type Options struct {
+	// Secure turns on TLS and authentication.
+	Secure bool
+	// Settings are further settings of the node.
+	Settings map[string]string
+}
+
+// Server is a running Elasticsearch.
+type Server struct {
+	// URL is where it listens, without a path. It stays the same when the server is started again.
+	URL string
+	// CA is the certificate, in PEM, that signed the server's own; nil without TLS.
+	CA []byte
+	// Username and Password are the superuser's; empty without security.
+	Username, Password string
+
+	opts      Options
+	home, dir string
+	port      string
+	process   *process
+}
+
+// nobody is the user as whom the server runs where the tests run as root: Elasticsearch refuses to be root.
+const nobody = 65534
+
+// Start starts a server and waits until it serves. The caller has to stop it. ctx bounds the start alone.
+func Start(ctx context.Context, opts Options) (*Server, error) {
+	if err := available(); err != nil {
+		return nil, err
+	}
+	home, err := distribution(ctx)
+	if err != nil {
+		return nil, err
+	}
+	dir, err := os.MkdirTemp("", "estest-")
+	if err != nil {
+		return nil, err
+	}
+	s := &Server{opts: opts, home: home, dir: dir, port: "0"}
+	if err := s.prepare(ctx); err != nil {
+		return nil, errors.Join(err, os.RemoveAll(dir))
+	}
+	if err := s.Restart(ctx); err != nil {
+		return nil, errors.Join(err, os.RemoveAll(dir))
+	}
+	return s, nil
+}
+
+// prepare lays out the server's folder: config, data, logs and tmp.
+func (s *Server) prepare(ctx context.Context) error {
+	for _, sub := range []string{"config", "data", "logs", "tmp"} {
+		if err := os.Mkdir(filepath.Join(s.dir, sub), 0o755); err != nil {
+			return err
+		}
+	}
+	config := filepath.Join(s.dir, "config")
+	if err := os.CopyFS(config, os.DirFS(filepath.Join(s.home, "config"))); err != nil {
+		return err
+	}
+	if s.opts.Secure {
+		if err := s.secure(ctx, config); err != nil {
+			return err
+		}
+	}
+	return s.chown()
+}
+
+// chown gives the folder to the user that the server runs as.
+func (s *Server) chown() error {
+	if os.Geteuid() != 0 {
+		return nil
+	}
+	return filepath.WalkDir(s.dir, func(path string, _ os.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		return os.Lchown(path, nobody, nobody)
+	})
+}
+
+// Restart starts a server that was killed, on the same port and with the same data, and waits until it serves.
+func (s *Server) Restart(ctx context.Context) error {
+	p, err := s.start()
+	if err != nil {
+		return err
+	}
+	s.process = p
+	if err := s.wait(ctx); err != nil {
+		s.Kill()
+		return fmt.Errorf("starting Elasticsearch: %w; its last words:\n%s", err, p.tail())
+	}
+	return nil
+}
+
+// settings are the command-line arguments of the server.
+func (s *Server) settings() []string {
+	settings := map[string]string{
+		"discovery.type": "single-node",
+		"cluster.routing.allocation.disk.threshold_enabled": "false",
+		"path.data":                       filepath.Join(s.dir, "data"),
+		"path.logs":                       filepath.Join(s.dir, "logs"),
+		"http.host":                       "127.0.0.1",
+		"http.port":                       s.port,
+		"transport.host":                  "127.0.0.1",
+		"transport.port":                  "0",
+		"xpack.security.enabled":          "false",
+		"xpack.security.http.ssl.enabled": "false",
+		"cluster.max_shards_per_node":     "5000",
+	}
+	if s.opts.Secure {
+		settings["xpack.security.enabled"] = "true"
+		settings["xpack.security.autoconfiguration.enabled"] = "false"
+		settings["xpack.security.http.ssl.enabled"] = "true"
+		settings["xpack.security.http.ssl.certificate"] = certFile
+		settings["xpack.security.http.ssl.key"] = keyFile
+	}
+	for name, value := range s.opts.Settings {
+		settings[name] = value
+	}
+	var args []string
+	for name, value := range settings {
+		args = append(args, "-E", name+"="+value)
+	}
+	return args
+}
+
+// command prepares one of the distribution's programs, as the unprivileged user.
+func (s *Server) command(name string, args ...string) (*exec.Cmd, error) {
+	java, err := exec.LookPath("java")
+	if err != nil {
+		return nil, err
+	}
+	if java, err = filepath.EvalSymlinks(java); err != nil {
+		return nil, err
+	}
+	cmd := exec.Command("bash", append([]string{filepath.Join(s.home, "bin", name)}, args...)...)
+	cmd.Dir = s.dir
+	cmd.Env = []string{
+		"PATH=" + os.Getenv("PATH"), "HOME=" + s.dir,
+		"ES_JAVA_HOME=" + filepath.Dir(filepath.Dir(java)), "ES_PATH_CONF=" + filepath.Join(s.dir, "config"),
+		"ES_TMPDIR=" + filepath.Join(s.dir, "tmp"), "ES_JAVA_OPTS=-Xms512m -Xmx512m",
+	}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+	if os.Geteuid() == 0 {
+		cmd.SysProcAttr.Credential = &syscall.Credential{Uid: nobody, Gid: nobody}
+	}
+	return cmd, nil
+}
+
+// process is one life of a server.
+type process struct {
+	pid    int
+	port   chan string   // receives the port that the server chose
+	exited chan struct{} // closed when the process is gone
+
+	mu    sync.Mutex
+	lines []string
+}
+
+var published = regexp.MustCompile(`HttpServerTransport.* publish_address \{.*:(\d+)\}`)
+
+// start runs the server. The goroutine that starts it lives as long as the server does, on a thread of its own: the kernel kills the
+// server when that thread ends, thus at the latest with this process. The launcher takes the JVM that it started with it.
+func (s *Server) start() (*process, error) {
+	cmd, err := s.command("elasticsearch", s.settings()...)
+	if err != nil {
+		return nil, err
+	}
+	output, err := cmd.StdoutPipe()
+	if err != nil {
+		return nil, err
+	}
+	cmd.Stderr = cmd.Stdout
+	p := &process{port: make(chan string, 1), exited: make(chan struct{})}
+	started := make(chan error)
+	go func() {
+		runtime.LockOSThread() // and never unlocked: the thread ends with the goroutine
+		err := cmd.Start()
+		if err == nil {
+			p.pid = cmd.Process.Pid
+		}
+		started <- err
+		if err == nil {
+			p.follow(output)
+			_ = cmd.Wait()
+		}
+		close(p.exited)
+	}()
+	return p, <-started
+}
+
+// follow reads the server's output to its end.
+func (p *process) follow(output io.Reader) {
+	lines := bufio.NewScanner(output)
+	lines.Buffer(nil, 1<<20)
+	for lines.Scan() {
+		line := lines.Text()
+		if m := published.FindStringSubmatch(line); m != nil {
+			select {
+			case p.port <- m[1]:
+			default:
+			}
+		}
+		p.mu.Lock()
+		p.lines = append(p.lines, line)
+		p.lines = p.lines[max(0, len(p.lines)-40):]
+		p.mu.Unlock()
+	}
+}
+
+func (p *process) tail() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return strings.Join(p.lines, "\n")
+}
+
+// wait returns once the server serves.
+func (s *Server) wait(ctx context.Context) error {
+	select {
+	case s.port = <-s.process.port:
+	case <-s.process.exited:
+		return errors.New("it ended")
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	scheme := "http"
+	if s.opts.Secure {
+		scheme = "https"
+	}
+	s.URL = scheme + "://127.0.0.1:" + s.port
+	rt := s.roundTripper()
+	defer rt.CloseIdleConnections()
+	client := &http.Client{Transport: rt}
+	tick := time.NewTicker(100 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		err := s.healthy(ctx, client)
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-tick.C:
+		case <-s.process.exited:
+			return errors.New("it ended")
+		case <-ctx.Done():
+			return errors.Join(ctx.Err(), err)
+		}
+	}
+}
+
+// Kill ends the server at once, as a crash does, and waits until it is gone. The data stays.
+func (s *Server) Kill() {
+	_ = syscall.Kill(-s.process.pid, syscall.SIGKILL)
+	<-s.process.exited
+}
+
+// Stop ends the server and removes its data.
+func (s *Server) Stop() {
+	s.Kill()
+	_ = os.RemoveAll(s.dir)
+}
