@@ -1,0 +1,132 @@
+package esindex
+
+import (
+	"errors"
+	"io"
+	"sync"
+
+	"productindex/reindex"
+)
+
+// bulk is the body of a _bulk request (NDJSON): a line for the action and a line for the product. It is read straight from the
+// products; only the action lines are built, in a buffer that later bodies use again.
+//
+// The client may go on reading a body after its call has returned. Once the body is released such reads fail: neither the products nor
+// the buffer are touched any more.
+type bulk struct {
+	length int64
+
+	mu       sync.Mutex
+	products []reindex.Product
+	actions  *actions
+}
+
+// actions are the action lines of a body, one after the other, and where each of them ends.
+type actions struct {
+	lines []byte
+	ends  []int
+}
+
+var actionPool = sync.Pool{New: func() any { return new(actions) }}
+
+var errReleased = errors.New("the request has ended")
+
+const (
+	actionHead = `{"index":{"_id":"`
+	actionTail = "\"}}\n"
+)
+
+// newBulk prepares the body for products, none of which has a line feed in its body. The caller has to release it.
+func newBulk(products []reindex.Product) *bulk {
+	a := actionPool.Get().(*actions) //nolint:forcetypeassert,errcheck // the pool holds nothing else
+	a.lines, a.ends = a.lines[:0], a.ends[:0]
+	b := &bulk{products: products, actions: a}
+	for i := range products {
+		a.lines = append(a.lines, actionHead...)
+		a.lines = appendEscaped(a.lines, products[i].ID)
+		a.lines = append(a.lines, actionTail...)
+		a.ends = append(a.ends, len(a.lines))
+		b.length += int64(len(products[i].Body)) + 1
+	}
+	b.length += int64(len(a.lines))
+	return b
+}
+
+// release ends the use of the products.
+func (b *bulk) release() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.actions != nil {
+		actionPool.Put(b.actions)
+	}
+	b.products, b.actions = nil, nil
+}
+
+// open returns a reader of the body from its start.
+func (b *bulk) open() (io.ReadCloser, error) { return &bulkReader{bulk: b}, nil }
+
+// bulkReader reads a body once.
+type bulkReader struct {
+	bulk *bulk
+	next int // the piece being read: 3i is the action of product i, 3i+1 its body, 3i+2 the line feed
+	done int // bytes of it that were read
+}
+
+var lineFeed = []byte{'\n'}
+
+// Read fills p with as much of the body as there is.
+func (r *bulkReader) Read(p []byte) (n int, err error) {
+	r.bulk.mu.Lock()
+	defer r.bulk.mu.Unlock()
+	if r.bulk.actions == nil {
+		return 0, errReleased
+	}
+	for n < len(p) && r.next < 3*len(r.bulk.products) {
+		piece := r.piece()
+		copied := copy(p[n:], piece[r.done:])
+		n += copied
+		if r.done += copied; r.done == len(piece) {
+			r.next, r.done = r.next+1, 0
+		}
+	}
+	if n == 0 && len(p) > 0 {
+		return 0, io.EOF
+	}
+	return n, nil
+}
+
+func (r *bulkReader) piece() []byte {
+	i, part := r.next/3, r.next%3
+	switch part {
+	case 0:
+		start := 0
+		if i > 0 {
+			start = r.bulk.actions.ends[i-1]
+		}
+		return r.bulk.actions.lines[start:r.bulk.actions.ends[i]]
+	case 1:
+		return r.bulk.products[i].Body
+	default:
+		return lineFeed
+	}
+}
+
+// Close does nothing: the body belongs to the call of Write.
+func (r *bulkReader) Close() error { return nil }
+
+const hexDigits = "0123456789abcdef"
+
+// appendEscaped appends s as the inside of a JSON string (RFC 8259, 7).
+func appendEscaped(dst []byte, s string) []byte {
+	for i := range len(s) {
+		switch c := s[i]; {
+		case c == '"' || c == '\\':
+			dst = append(dst, '\\', c)
+		case c < ' ':
+			dst = append(dst, '\\', 'u', '0', '0', hexDigits[c>>4], hexDigits[c&15])
+		default:
+			dst = append(dst, c)
+		}
+	}
+	return dst
+}

@@ -1,0 +1,180 @@
+package esindex
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"sync"
+
+	"productindex/reindex"
+)
+
+// maxIDBytes is the length of the longest id that Elasticsearch takes.
+const maxIDBytes = 512
+
+// bulkQuery asks for no more of the answer than is read. require_alias keeps the server from creating an index, with mappings of its own,
+// where ours was deleted.
+const bulkQuery = "/_bulk?require_alias=true&filter_path=errors,items.*.status,items.*.error.type,items.*.error.reason,items.*.error.caused_by.reason"
+
+// Write implements [reindex.Generation]. Products with an id of more than 512 bytes are rejected.
+func (g *generation) Write(ctx context.Context, batch []reindex.Product) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	sent, unfit := admit(batch)
+	if len(sent) == 0 {
+		return batchError(unfit, nil, nil)
+	}
+	what := "writing to index " + g.name
+	failed, header, err := g.send(ctx, sent)
+	if err != nil {
+		return classifyWrite(ctx, what, err)
+	}
+	for _, item := range failed {
+		if fatal := (*ServerError)(nil); errors.As(item.Err, &fatal) && hopeless(fatal) {
+			return fmt.Errorf("elasticsearch: %s: %w", what, fatal)
+		}
+	}
+	return batchError(unfit, failed, header)
+}
+
+func batchError(unfit, failed []reindex.ItemError, header http.Header) error {
+	if len(unfit)+len(failed) == 0 {
+		return nil
+	}
+	return &reindex.BatchError{Items: append(unfit, failed...), RetryAfter: retryAfter(header)}
+}
+
+// admit sorts out what must not stand in a _bulk request: one bad id fails the whole request, and a line feed in a body would start a
+// new action.
+func admit(batch []reindex.Product) (fit []reindex.Product, unfit []reindex.ItemError) {
+	reason := func(p reindex.Product) error {
+		switch {
+		case p.ID == "":
+			return errors.New("the id is empty")
+		case len(p.ID) > maxIDBytes:
+			return fmt.Errorf("the id has %d bytes, Elasticsearch takes at most %d", len(p.ID), maxIDBytes)
+		case bytes.IndexByte(p.Body, '\n') >= 0:
+			return errors.New("the body is more than one line")
+		}
+		return nil
+	}
+	for i, p := range batch {
+		err := reason(p)
+		if err == nil {
+			if unfit != nil {
+				fit = append(fit, p)
+			}
+			continue
+		}
+		if unfit == nil {
+			fit = slices.Clone(batch[:i])
+		}
+		unfit = append(unfit, reindex.ItemError{ID: p.ID, Err: err})
+	}
+	if unfit == nil {
+		fit = batch
+	}
+	return fit, unfit
+}
+
+// send makes one _bulk request and returns the products that failed.
+func (g *generation) send(ctx context.Context, products []reindex.Product) ([]reindex.ItemError, http.Header, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "/"+g.writeAlias()+bulkQuery, nil)
+	if err != nil {
+		return nil, nil, err
+	}
+	body := newBulk(products)
+	defer body.release()
+	req.Body, req.GetBody, req.ContentLength = &bulkReader{bulk: body}, body.open, body.length
+	req.Header.Set("Content-Type", "application/x-ndjson")
+	req.Header.Set("Accept", "application/json")
+	res, err := g.ix.transport.Perform(req)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer res.Body.Close()
+	buf := answerPool.Get().(*bytes.Buffer) //nolint:forcetypeassert,errcheck // the pool holds nothing else
+	defer answerPool.Put(buf)
+	buf.Reset()
+	_, err = buf.ReadFrom(res.Body)
+	if res.StatusCode != http.StatusOK {
+		return nil, nil, serverError(res.StatusCode, res.Header, buf.Bytes())
+	}
+	if err != nil {
+		return nil, nil, fmt.Errorf("reading the answer: %w", err)
+	}
+	failed, err := failedItems(buf.Bytes(), products)
+	return failed, res.Header, err
+}
+
+var answerPool = sync.Pool{New: func() any { return new(bytes.Buffer) }}
+
+var (
+	allWell = []byte(`{"errors":false,`)
+	noItems = []byte(`{"errors":false}`)
+)
+
+// failedItems reads the answer to a _bulk request of these products: the items are in the order of the request. Only an answer that
+// speaks of errors is decoded.
+func failedItems(text []byte, products []reindex.Product) ([]reindex.ItemError, error) {
+	if bytes.HasPrefix(text, allWell) && bytes.HasSuffix(text, []byte("]}")) || bytes.Equal(text, noItems) {
+		return nil, nil
+	}
+	var parsed struct {
+		Errors *bool
+		Items  []struct {
+			Index struct {
+				Status int
+				Error  cause
+			}
+		}
+	}
+	if err := json.Unmarshal(text, &parsed); err != nil {
+		return nil, fmt.Errorf("reading the answer: %w", err)
+	}
+	if parsed.Errors == nil || len(parsed.Items) != len(products) {
+		return nil, fmt.Errorf("the answer tells of %d items, %d were sent", len(parsed.Items), len(products))
+	}
+	var failed []reindex.ItemError
+	for i := range parsed.Items {
+		item := &parsed.Items[i].Index
+		if item.Status >= http.StatusOK && item.Status < http.StatusMultipleChoices {
+			continue
+		}
+		err := &ServerError{Status: item.Status, Type: item.Error.Type, Reason: item.Error.reason()}
+		failed = append(failed, reindex.ItemError{ID: products[i].ID, Retryable: err.temporary(), Err: err})
+	}
+	return failed, nil
+}
+
+// hopeless reports whether the failure of one product means that of every other one: the index is gone, closed or blocked, the disk
+// is full, or we may not write.
+func hopeless(e *ServerError) bool {
+	switch e.Type {
+	case "cluster_block_exception":
+		return !e.temporary()
+	case "index_not_found_exception", "index_closed_exception", "security_exception":
+		return true
+	}
+	return false
+}
+
+// classifyWrite is [classify] for a request that holds many products.
+func classifyWrite(ctx context.Context, what string, err error) error {
+	sentinel := reindex.ErrRefused
+	switch {
+	case ctx.Err() != nil:
+	case hasStatus(err, http.StatusRequestEntityTooLarge):
+		sentinel = reindex.ErrTooLarge
+		fallthrough
+	case hasType(err, "action_request_validation_exception", "parse_exception", "x_content_parse_exception", "document_parsing_exception",
+		"mapper_parsing_exception", "json_parse_exception", "illegal_argument_exception"):
+		return fmt.Errorf("elasticsearch: %s: %w: %w", what, sentinel, err)
+	}
+	return classify(ctx, what, err)
+}
