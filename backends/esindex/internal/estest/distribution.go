@@ -24,7 +24,7 @@ func distribution(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	home := filepath.Join(cache, "elasticsearch-"+version)
+	home := filepath.Join(cache, "elasticsearch-"+version+"-with-plugin")
 	if _, err := os.Stat(home); err == nil {
 		return home, nil
 	}
@@ -44,7 +44,11 @@ func distribution(ctx context.Context) (string, error) {
 	if err := unzip(filepath.Join(work, "elasticsearch-"+version+".zip"), work); err != nil {
 		return "", err
 	}
-	err = os.Rename(filepath.Join(work, "elasticsearch-"+version), home)
+	unpacked := filepath.Join(work, "elasticsearch-"+version)
+	if err := installPlugin(ctx, unpacked, work); err != nil {
+		return "", err
+	}
+	err = os.Rename(unpacked, home)
 	if errors.Is(err, fs.ErrExist) {
 		err = nil // another process was faster
 	}

@@ -1,7 +1,7 @@
 // Package estest runs real Elasticsearch servers for tests. It takes the distribution that Elastic publishes for integration tests from
 // Maven Central through the mvn command, keeps it in a cache, and runs it as an unprivileged user on a free port.
 //
-// It needs Java 17 or later and Maven. Where they are missing tests are skipped; with CI=true they fail. ELASTICSEARCH_URL names a server
+// It needs a JDK, 17 or later, and Maven. Where they are missing tests are skipped; with CI=true they fail. ELASTICSEARCH_URL names a server
 // that runs already, for the tests that need no server of their own. PRODUCTINDEX_CACHE names another folder for the cache.
 package estest
 
@@ -27,7 +27,7 @@ import (
 const startTimeout = 5 * time.Minute
 
 // errMissing: this machine can not run a server.
-var errMissing = errors.New("Java 17 and Maven are needed to run an Elasticsearch for tests, or ELASTICSEARCH_URL to use another one")
+var errMissing = errors.New("a JDK (17 or later) and Maven are needed to run an Elasticsearch for tests, or ELASTICSEARCH_URL to use another one")
 
 // lazy is a server that several tests share, started by the first one that needs it.
 type lazy struct {
@@ -101,7 +101,7 @@ func need(tb testing.TB, get func() (*Server, error)) *Server {
 
 // available reports whether the programs are here that Start needs.
 func available() error {
-	for _, program := range []string{"java", "mvn"} {
+	for _, program := range []string{"java", "javac", "mvn"} {
 		if _, err := exec.LookPath(program); err != nil {
 			return fmt.Errorf("%w: %w", errMissing, err)
 		}

@@ -1,0 +1,144 @@
+package esindex
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"strings"
+	"testing"
+	"testing/iotest"
+	"unicode/utf8"
+
+	"productindex/reindex"
+)
+
+func FuzzBulk(f *testing.F) {
+	f.Add("1", `{"a":1}`, `"\`+"\u2028", `{"b":"ü"}`)
+	f.Add("a\x01\n", `{}`, `},{"index":{"_id":"x`, `{"c":[]}`)
+	f.Fuzz(func(t *testing.T, id1, body1, id2, body2 string) {
+		products := []reindex.Product{{ID: id1, Body: []byte(body1)}, {ID: id2, Body: []byte(body2)}}
+		sent, _ := admit(products)
+		if len(sent) < 2 || !utf8.ValidString(id1+id2) {
+			t.Skip()
+		}
+		b := newBulk(sent)
+		defer b.release()
+		r, err := b.open()
+		if err != nil {
+			t.Fatal(err)
+		}
+		text, err := io.ReadAll(iotest.OneByteReader(r))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if int64(len(text)) != b.length {
+			t.Errorf("the body has %d bytes, announced are %d", len(text), b.length)
+		}
+		lines := bytes.Split(bytes.TrimSuffix(text, lineFeed), lineFeed)
+		if len(lines) != 4 {
+			t.Fatalf("%d lines, want 4: %q", len(lines), text)
+		}
+		for i, p := range sent {
+			var action struct {
+				Index struct {
+					ID string `json:"_id"`
+				}
+			}
+			if err := json.Unmarshal(lines[2*i], &action); err != nil || action.Index.ID != p.ID {
+				t.Errorf("action %q, error %v, want the id %q", lines[2*i], err, p.ID)
+			}
+			if !bytes.Equal(lines[2*i+1], p.Body) {
+				t.Errorf("body %q, want %q", lines[2*i+1], p.Body)
+			}
+		}
+	})
+}
+
+func TestBulkReader(t *testing.T) {
+	b := newBulk([]reindex.Product{{ID: "1", Body: []byte(`{"a":1}`)}, {ID: `2"`, Body: []byte(`{}`)}})
+	r, _ := b.open()
+	want := `{"index":{"_id":"1"}}` + "\n" + `{"a":1}` + "\n" + `{"index":{"_id":"2\""}}` + "\n{}\n"
+	if err := iotest.TestReader(r, []byte(want)); err != nil {
+		t.Error(err)
+	}
+	late, _ := b.open()
+	b.release()
+	if n, err := late.Read(make([]byte, 10)); n != 0 || !errors.Is(err, errReleased) {
+		t.Errorf("a read after the release: %d bytes, %v", n, err)
+	}
+}
+
+func TestAdmit(t *testing.T) {
+	good := reindex.Product{ID: "good", Body: []byte(`{}`)}
+	batch := []reindex.Product{
+		good, {ID: strings.Repeat("x", 513), Body: good.Body}, {ID: strings.Repeat("é", 256), Body: good.Body}, {Body: good.Body},
+		{ID: "injected", Body: []byte("{}\n{\"delete\":{\"_index\":\"other\",\"_id\":\"1\"}}")}, good,
+	}
+	fit, unfit := admit(batch)
+	if len(fit) != 3 || len(unfit) != 3 || unfit[0].ID != batch[1].ID || unfit[1].ID != "" || unfit[2].ID != "injected" {
+		t.Errorf("fit: %v; unfit: %v", fit, unfit)
+	}
+	for _, item := range unfit {
+		if item.Retryable {
+			t.Errorf("%v can not succeed later", item)
+		}
+	}
+}
+
+func TestFailedItems(t *testing.T) {
+	products := []reindex.Product{{ID: "a"}, {ID: "b"}}
+	item := func(status, kind string) string {
+		return `{"index":{"status":` + status + `,"error":{"type":"` + kind + `","reason":"why"}}}`
+	}
+	ok := `{"index":{"status":201}}`
+	for _, test := range []struct {
+		name, text string
+		failed     string // the ids, retryable ones with a +
+		broken     bool
+	}{
+		{name: "well", text: `{"errors":false,"items":[` + ok + `,` + ok + `]}`},
+		{name: "well, in another order", text: `{"items":[` + ok + `,` + ok + `],"errors":false}`},
+		{name: "overload", text: `{"errors":true,"items":[` + ok + `,` + item("429", "es_rejected_execution_exception") + `]}`, failed: "b+"},
+		{name: "no shard", text: `{"errors":true,"items":[` + item("503", "unavailable_shards_exception") + `,` + ok + `]}`, failed: "a+"},
+		{name: "no master", text: `{"errors":true,"items":[` + item("503", "cluster_block_exception") + `,` + ok + `]}`, failed: "a+"},
+		{name: "breaker", text: `{"errors":true,"items":[` + item("429", "circuit_breaking_exception") + `,` + ok + `]}`, failed: "a+"},
+		{name: "mapping", text: `{"errors":true,"items":[` + item("400", "document_parsing_exception") + `,` + item("429", "x") + `]}`, failed: "ab+"},
+		{name: "errors of items without errors", text: `{"errors":true,"items":[` + ok + `,` + ok + `]}`},
+		{name: "a status without an error", text: `{"errors":true,"items":[` + ok + `,{"index":{"status":400}}]}`, failed: "b"},
+		{name: "empty", text: ``, broken: true},
+		{name: "no object", text: `[]`, broken: true},
+		{name: "nothing in it", text: `{}`, broken: true},
+		{name: "cut off", text: `{"errors":false,"items":[` + ok + `,`, broken: true},
+		{name: "cut off at an item", text: `{"errors":true,"items":[` + ok + `]}`, broken: true},
+		{name: "a page", text: `<html>`, broken: true},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			failed, err := failedItems([]byte(test.text), products)
+			if (err != nil) != test.broken {
+				t.Fatalf("error %v", err)
+			}
+			var got string
+			for _, f := range failed {
+				got += f.ID
+				if f.Retryable {
+					got += "+"
+				}
+			}
+			if got != test.failed {
+				t.Errorf("failed %q, want %q", got, test.failed)
+			}
+		})
+	}
+}
+
+func FuzzFailedItems(f *testing.F) {
+	f.Add([]byte(`{"errors":true,"items":[{"index":{"status":201}},{"index":{"status":400,"error":{"type":"t","reason":"r"}}}]}`))
+	f.Add([]byte(`{"errors":false,"items":[]}`))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		failed, err := failedItems(text, []reindex.Product{{ID: "a"}, {ID: "b"}})
+		if err != nil && failed != nil || len(failed) > 2 {
+			t.Errorf("%v, %v", failed, err)
+		}
+	})
+}

@@ -1,0 +1,131 @@
+package esindex
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"productindex/reindex"
+)
+
+// answers is a transport that gives one answer to every call.
+type answers struct {
+	status int
+	header http.Header
+	body   string
+	err    error
+}
+
+func (a answers) Perform(*http.Request) (*http.Response, error) {
+	if a.err != nil {
+		return nil, a.err
+	}
+	return &http.Response{StatusCode: a.status, Header: a.header, Body: io.NopCloser(strings.NewReader(a.body))}, nil
+}
+
+// writeThrough makes one Write to a server that answers so.
+func writeThrough(t *testing.T, a answers) error {
+	t.Helper()
+	ix, err := New(a, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	g := &generation{ix: ix, name: "products-acme-x"}
+	return g.Write(t.Context(), []reindex.Product{{ID: "1", Body: []byte(`{}`)}})
+}
+
+func TestWriteErrors(t *testing.T) {
+	body := func(kind, reason string) string {
+		return `{"error":{"type":"` + kind + `","reason":"` + reason + `"},"status":0}`
+	}
+	item := func(status, kind string) string {
+		return `{"errors":true,"items":[{"index":{"status":` + status + `,"error":{"type":"` + kind + `","reason":"why"}}}]}`
+	}
+	date := time.Now().Add(time.Minute).UTC().Format(http.TimeFormat)
+	for _, test := range []struct {
+		name  string
+		given answers
+		kind  string // batch, large, refused, temporary, fatal
+		wait  time.Duration
+		says  string
+	}{
+		{"item", answers{status: 200, body: item("400", "document_parsing_exception")}, "batch", 0, "why"},
+		{"item, wait", answers{status: 200, body: item("429", "x"), header: http.Header{"Retry-After": {"7"}}}, "batch", 7 * time.Second, "why"},
+		{"disk full", answers{status: 200, body: item("429", "cluster_block_exception")}, "fatal", 0, "index products-acme-x: cluster_block_exception: why"},
+		{"read-only", answers{status: 200, body: item("403", "cluster_block_exception")}, "fatal", 0, "why"},
+		{"closed", answers{status: 200, body: item("400", "index_closed_exception")}, "fatal", 0, "why"},
+		{"gone", answers{status: 200, body: item("404", "index_not_found_exception")}, "fatal", 0, "why"},
+		{"no privilege", answers{status: 403, body: body("security_exception", "no")}, "fatal", 0, "no"},
+		{"413", answers{status: 413, body: "<html>"}, "large", 0, "413"},
+		{"invalid", answers{status: 400, body: body("action_request_validation_exception", "id")}, "refused", 0, "id"},
+		{"a wrong request", answers{status: 400, body: body("something_else", "no")}, "fatal", 0, "no"},
+		{"overload", answers{status: 429, body: body("es_rejected_execution_exception", "full")}, "temporary", 0, "full"},
+		{"disk full, all", answers{status: 429, body: body("cluster_block_exception", "disk")}, "fatal", 0, "disk"},
+		{"unavailable", answers{status: 503, body: "oops", header: http.Header{"Retry-After": {"3"}}}, "temporary", 3 * time.Second, "503"},
+		{"unavailable until", answers{status: 503, header: http.Header{"Retry-After": {date}}}, "temporary", 50 * time.Second, "503"},
+		{"gateway", answers{status: 502, header: http.Header{"Retry-After": {"-1"}}}, "temporary", 0, "502"},
+		{"an odd reason", answers{status: 404, body: `{"error":"alias [x] missing"}`}, "fatal", 0, "alias [x] missing"},
+		{"lost", answers{err: io.ErrUnexpectedEOF}, "temporary", 0, "unexpected EOF"},
+		{"no certificate", answers{err: &tls.CertificateVerificationError{Err: errors.New("unknown authority")}}, "fatal", 0, "unknown authority"},
+		{"cut off", answers{status: 200, body: `{"errors":fal`}, "temporary", 0, "answer"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			err := writeThrough(t, test.given)
+			var (
+				batch     *reindex.BatchError
+				temporary *reindex.TemporaryError
+				kind      = "fatal"
+				wait      time.Duration
+			)
+			switch {
+			case errors.As(err, &batch):
+				kind, wait = "batch", batch.RetryAfter
+			case errors.As(err, &temporary):
+				kind, wait = "temporary", temporary.RetryAfter
+			case errors.Is(err, reindex.ErrTooLarge):
+				kind = "large"
+			case errors.Is(err, reindex.ErrRefused):
+				kind = "refused"
+			}
+			if err == nil || kind != test.kind || wait < test.wait || wait > test.wait+10*time.Second || !strings.Contains(err.Error(), test.says) {
+				t.Errorf("%s after %v: %v; want %s after %v, saying %q", kind, wait, err, test.kind, test.wait, test.says)
+			}
+		})
+	}
+}
+
+func TestWriteEndedContext(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	err := classifyWrite(ctx, "x", &ServerError{Status: 413})
+	if !errors.Is(err, reindex.ErrTooLarge) {
+		t.Error(err)
+	}
+	cancel()
+	if err := classifyWrite(ctx, "x", &ServerError{Status: 413}); !errors.Is(err, context.Canceled) {
+		t.Error(err)
+	}
+}
+
+func TestLongReasons(t *testing.T) {
+	message := (&ServerError{Status: 400, Type: "t", Reason: strings.Repeat("é", 5000)}).Error()
+	if len(message) > 1000 || strings.ContainsRune(message, '\uFFFD') {
+		t.Errorf("%d bytes: %q", len(message), message)
+	}
+}
+
+func FuzzServerError(f *testing.F) {
+	f.Add([]byte(`{"error":{"type":"t","reason":"r","caused_by":{"reason":"c"}}}`), "3")
+	f.Add([]byte(`{"error":"text"}`), "Wed, 21 Oct 2015 07:28:00 GMT")
+	f.Add([]byte(`{"error":[1]}`), "9999999999999999999")
+	f.Fuzz(func(t *testing.T, body []byte, after string) {
+		err := serverError(500, http.Header{"Retry-After": {after}}, body)
+		if err.Error() == "" || err.retryAfter < 0 {
+			t.Errorf("%q after %v", err.Error(), err.retryAfter)
+		}
+	})
+}

@@ -1,0 +1,95 @@
+package esindex
+
+import (
+	"go/build"
+	"os/exec"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestInvalidConfig(t *testing.T) {
+	_, err := New(nil, &Config{
+		Prefix: "Products", Settings: []byte(`[]`), Mappings: []byte(`{"_meta":1}`), ReplicaTimeout: -1, ReapAfter: time.Second,
+	})
+	if err == nil {
+		t.Fatal("no error")
+	}
+	for _, name := range []string{"transport", "Prefix", "Settings", "Mappings", "ReplicaTimeout", "ReapAfter"} {
+		if !strings.Contains(err.Error(), name) {
+			t.Errorf("the error does not speak of %s: %v", name, err)
+		}
+	}
+	for _, text := range []string{``, `null`, `{}{}`, `{"a":`, `1`} {
+		if _, err := New(answers{}, &Config{Mappings: []byte(text)}); err == nil {
+			t.Errorf("Mappings %q are accepted", text)
+		}
+	}
+	if _, err := New(answers{}, nil); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestSettings(t *testing.T) {
+	for _, test := range []struct {
+		name, text    string
+		load, restore map[string]any
+		wait          bool
+	}{
+		{
+			"none", `{}`, map[string]any{},
+			map[string]any{refreshInterval: nil, replicas: nil}, false,
+		},
+		{
+			"nested", `{"index":{"refresh_interval":"5s","analysis":{"filter":{"x":{"type":"stop"}}}},"number_of_replicas":"2"}`,
+			map[string]any{"index.analysis.filter.x.type": "stop"},
+			map[string]any{refreshInterval: "5s", replicas: "2"}, true,
+		},
+		{
+			"flat", `{"index.auto_expand_replicas":"0-1","index.codec":"best_compression"}`,
+			map[string]any{"index.codec": "best_compression"},
+			map[string]any{refreshInterval: nil, replicas: nil, expandReplicas: "0-1"}, true,
+		},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			s, err := parseSettings([]byte(test.text))
+			if err != nil {
+				t.Fatal(err)
+			}
+			test.load[refreshInterval], test.load[replicas], test.load[hidden] = -1, 0, true
+			if !reflect.DeepEqual(s.load, test.load) || !reflect.DeepEqual(s.restore, test.restore) || s.wait != test.wait {
+				t.Errorf("got %+v", s)
+			}
+		})
+	}
+}
+
+func FuzzSettings(f *testing.F) {
+	f.Add([]byte(`{"index":{"number_of_replicas":1},"refresh_interval":"1s"}`))
+	f.Add([]byte(`{"index":1}`))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		s, err := parseSettings(text)
+		if err == nil && (s.load[refreshInterval] != -1 || s.load[replicas] != 0 || s.load[hidden] != true) {
+			t.Errorf("loading with %v", s.load)
+		}
+	})
+}
+
+// The host pays for what this package pulls in: the client's typed API alone would be hundreds of packages.
+func TestDependencies(t *testing.T) {
+	out, err := exec.CommandContext(t.Context(), "go", "list", "-deps", "-f", "{{if not .Standard}}{{.ImportPath}}{{end}}", ".").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var foreign []string
+	for _, path := range strings.Fields(string(out)) {
+		if !build.IsLocalImport(path) && !strings.HasPrefix(path, "productindex/") {
+			foreign = append(foreign, path)
+		}
+	}
+	if len(foreign) > 22 {
+		t.Errorf("%d packages outside the standard library, want about 20:\n%s", len(foreign), strings.Join(foreign, "\n"))
+	}
+	t.Logf("%d packages outside the standard library", len(foreign))
+}

@@ -1,0 +1,159 @@
+package esindex
+
+import (
+	"bufio"
+	"compress/gzip"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"os"
+	"strings"
+	"testing"
+
+	"productindex/reindex"
+	"productindex/reindex/reindextest"
+)
+
+// catalogue reads one of the real catalogues.
+func catalogue(tb testing.TB, name string) reindextest.Slice {
+	tb.Helper()
+	file, err := os.Open(reindextest.Catalogue(tb, name))
+	if err != nil {
+		tb.Fatal(err)
+	}
+	defer file.Close()
+	unpacked, err := gzip.NewReader(file)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	var products reindextest.Slice
+	lines := bufio.NewScanner(unpacked)
+	lines.Buffer(nil, 16<<20)
+	for lines.Scan() {
+		var p struct{ ID string }
+		body := []byte(strings.Clone(lines.Text()))
+		if err := json.Unmarshal(body, &p); err != nil {
+			tb.Fatal(err)
+		}
+		products = append(products, reindex.Product{ID: p.ID, Body: body})
+	}
+	if err := lines.Err(); err != nil {
+		tb.Fatal(err)
+	}
+	return products
+}
+
+// matching counts the live products that a query finds.
+func matching(t *testing.T, ix *Index, query string) int {
+	t.Helper()
+	status, text := request(t, ix.transport, http.MethodPost, "/"+ix.Alias(acme)+"/_count", `{"query":`+query+`}`)
+	var answer struct{ Count int }
+	if err := json.Unmarshal([]byte(text), &answer); err != nil || status != http.StatusOK {
+		t.Fatalf("%s: %d: %s", query, status, text)
+	}
+	return answer.Count
+}
+
+// run reindexes products through the engine, and must not reject one.
+func run(t *testing.T, ix *Index, products reindextest.Slice) {
+	t.Helper()
+	engine, err := reindex.New(products, ix, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	report, err := engine.Run(t.Context(), acme)
+	if err != nil || report.Indexed != int64(len(products)) {
+		t.Fatalf("%d of %d products indexed, rejected %v, error %v", report.Indexed, len(products), report.Rejections, err)
+	}
+}
+
+func TestRealCatalogues(t *testing.T) {
+	for _, test := range []struct {
+		file    string
+		queries map[string]int // how many products are found, at the least
+	}{
+		{"retail.jsonl.gz", map[string]int{
+			`{"match":{"name":{"query":"expedition backpack","operator":"and"}}}`: 1,
+			`{"term":{"category.keyword":"accessories"}}`:                         10,
+			`{"range":{"price":{"gte":100,"lt":130}}}`:                            10,
+		}},
+		{"pcparts.jsonl.gz", map[string]int{
+			`{"match":{"name":{"query":"razer mouse dock pro","operator":"and"}}}`: 1,
+			`{"term":{"brand.keyword":"Razer"}}`:                                   700,
+			`{"range":{"metadata.releaseYear":{"gte":2024}}}`:                      2000,
+			`{"bool":{"must":[{"exists":{"field":"size.keyword"}}]}}`:              3781,
+		}},
+	} {
+		t.Run(test.file, func(t *testing.T) {
+			ix := open(t, nil)
+			run(t, ix, catalogue(t, test.file))
+			for query, least := range test.queries {
+				if n := matching(t, ix, query); n < least {
+					t.Errorf("%s finds %d products, want at least %d", query, n, least)
+				}
+			}
+		})
+	}
+}
+
+func TestDefaultMappings(t *testing.T) {
+	product := func(id int, v any) reindex.Product {
+		return reindextest.NewProduct(fmt.Sprint(id), map[string]any{"v": v})
+	}
+	ix := open(t, nil)
+	run(t, ix, reindextest.Slice{
+		product(1, 12), product(2, "twelve"), product(3, 12.5), product(4, map[string]any{"w": true}), product(5, []any{map[string]any{"w": "x"}, 7}),
+		product(6, 1e300), product(7, json.Number("123456789012345678901234567890")), product(8, "2026-01-01"), product(9, strings.Repeat("long", 20000)),
+		product(10, nil), product(11, []any{}), product(12, false), product(13, map[string]any{"w": map[string]any{"x": []int{1}}}),
+	})
+	for query, want := range map[string]int{
+		`{"range":{"v":{"gte":7,"lt":13}}}`:   3,
+		`{"term":{"v.keyword":"twelve"}}`:     1,
+		`{"term":{"v.keyword":"2026-01-01"}}`: 1,
+		`{"match":{"v.w":"true"}}`:            1,
+		`{"term":{"v.w.keyword":"x"}}`:        1,
+		`{"term":{"v.w.x":1}}`:                1,
+	} {
+		if n := matching(t, ix, query); n != want {
+			t.Errorf("%s finds %d products, want %d", query, n, want)
+		}
+	}
+}
+
+// Thousands of fields do not make thousands of mappings, nor reject a product.
+func TestManyFields(t *testing.T) {
+	var products reindextest.Slice
+	for i := range 30 {
+		fields := map[string]any{"name": fmt.Sprintf("Product %d", i)}
+		for j := range 100 {
+			fields[fmt.Sprintf("attribute-%d-%d", i, j)] = j
+		}
+		products = append(products, reindextest.NewProduct(fmt.Sprint(i), fields))
+	}
+	ix := open(t, nil)
+	run(t, ix, products)
+	if n := matching(t, ix, `{"match":{"name":"product"}}`); n != 30 {
+		t.Errorf("%d products are found by their name, want 30", n)
+	}
+	_, text := request(t, ix.transport, http.MethodGet, "/"+ix.Alias(acme)+"/_mapping", "")
+	if n := strings.Count(text, `"type":`); n > 1100 {
+		t.Errorf("%d fields", n)
+	}
+}
+
+func TestOwnMappings(t *testing.T) {
+	ix := open(t, func(c *Config) {
+		c.Mappings = []byte(`{"dynamic":false,"_meta":{"version":7},"properties":{"sku":{"type":"keyword"}}}`)
+		c.Settings = []byte(`{"index":{"number_of_shards":2}}`)
+	})
+	run(t, ix, reindextest.Slice{reindextest.NewProduct("1", map[string]any{"sku": "A-1", "name": "x"})})
+	if matching(t, ix, `{"term":{"sku":"A-1"}}`) != 1 || matching(t, ix, `{"match":{"name":"x"}}`) != 0 {
+		t.Error("the host's mappings are not in force")
+	}
+	_, text := request(t, ix.transport, http.MethodGet, "/"+ix.Alias(acme), "")
+	for _, want := range []string{`"version":7`, `"number_of_shards":"2"`, `"tenant":"acme"`} {
+		if !strings.Contains(text, want) {
+			t.Errorf("the index lacks %s: %s", want, text)
+		}
+	}
+}
