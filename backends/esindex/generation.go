@@ -21,6 +21,9 @@ type generation struct {
 	fences        atomic.Int32
 	committed     atomic.Bool
 	pulse         pulse
+
+	steps  int // of Seal that are done
+	sealed reindex.Sealed
 }
 
 // fence is an alias of this generation alone. The switch-over removes it in the same atomic call and fails where it is not there. So a
@@ -36,39 +39,50 @@ func (g *generation) fence() string {
 func (g *generation) writeAlias() string { return g.name + ".write" }
 
 // Seal implements [reindex.Generation]. It makes everything durable, sets the settings that were off while loading, waits for the
-// replicas that the host asked for, and counts. Live is -1, too, while the live index is closed.
+// replicas that the host asked for, and counts. Live is -1, too, while the live index is closed. When it is called again it goes on
+// with the step that failed.
 func (g *generation) Seal(ctx context.Context) (reindex.Sealed, error) {
 	if err := ctx.Err(); err != nil {
 		return reindex.Sealed{}, err
 	}
-	index := []string{g.name}
+	steps := []func(context.Context) error{
+		g.flush, g.restoreSettings, g.refresh, g.awaitReplicas, g.countDocuments, g.countLive,
+	}
+	for g.steps < len(steps) {
+		if err := steps[g.steps](ctx); err != nil {
+			return reindex.Sealed{}, err
+		}
+		g.steps++
+	}
+	return g.sealed, nil
+}
+
+func (g *generation) flush(ctx context.Context) error {
 	wait := true
-	for _, step := range []struct {
-		what string
-		req  esapi.Request
-	}{
-		{"flushing", esapi.IndicesFlushRequest{Index: index, WaitIfOngoing: &wait}},
-		{"setting the settings of", esapi.IndicesPutSettingsRequest{Index: index, Body: jsonBody(g.ix.settings.restore)}},
-		{"refreshing", esapi.IndicesRefreshRequest{Index: index}},
-	} {
-		if err := call(ctx, g.ix.transport, step.what+" index "+g.name, step.req, nil); err != nil {
-			return reindex.Sealed{}, err
-		}
-	}
-	if g.ix.settings.wait {
-		if err := g.awaitReplicas(ctx); err != nil {
-			return reindex.Sealed{}, err
-		}
-	}
-	documents, err := g.ix.count(ctx, g.name)
-	if err != nil {
-		return reindex.Sealed{}, err
-	}
-	live, err := g.ix.count(ctx, g.alias)
+	req := esapi.IndicesFlushRequest{Index: []string{g.name}, WaitIfOngoing: &wait}
+	return call(ctx, g.ix.transport, "flushing index "+g.name, req, nil)
+}
+
+func (g *generation) restoreSettings(ctx context.Context) error {
+	req := esapi.IndicesPutSettingsRequest{Index: []string{g.name}, Body: jsonBody(g.ix.settings.restore)}
+	return call(ctx, g.ix.transport, "setting the settings of index "+g.name, req, nil)
+}
+
+func (g *generation) refresh(ctx context.Context) error {
+	return call(ctx, g.ix.transport, "refreshing index "+g.name, esapi.IndicesRefreshRequest{Index: []string{g.name}}, nil)
+}
+
+func (g *generation) countDocuments(ctx context.Context) (err error) {
+	g.sealed.Documents, err = g.ix.count(ctx, g.name)
+	return err
+}
+
+func (g *generation) countLive(ctx context.Context) (err error) {
+	g.sealed.Live, err = g.ix.count(ctx, g.alias)
 	if hasType(err, "index_not_found_exception", "index_closed_exception") {
-		live, err = -1, nil
+		g.sealed.Live, err = -1, nil
 	}
-	return reindex.Sealed{Documents: documents, Live: live}, err
+	return err
 }
 
 // count counts the documents behind a name. Of a live index with missing shards it counts those that searches see.
@@ -90,8 +104,11 @@ func (ix *Index) count(ctx context.Context, name string) (int64, error) {
 // replicaInterval is how often Seal looks whether the replicas are there.
 const replicaInterval = 200 * time.Millisecond
 
-// awaitReplicas waits until every copy of every shard is there.
+// awaitReplicas waits until every copy of every shard is there, where the host has asked for replicas.
 func (g *generation) awaitReplicas(ctx context.Context) error {
+	if !g.ix.settings.wait {
+		return nil
+	}
 	limit := time.NewTimer(g.ix.cfg.ReplicaTimeout)
 	defer limit.Stop()
 	tick := time.NewTicker(replicaInterval)

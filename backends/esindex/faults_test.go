@@ -1,0 +1,294 @@
+package esindex
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"math/rand/v2"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	toxiproxy "github.com/Shopify/toxiproxy/v2"
+	"github.com/elastic/elastic-transport-go/v8/elastictransport"
+	"github.com/rs/zerolog"
+
+	"productindex/backends/esindex/internal/estest"
+	"productindex/reindex"
+	"productindex/reindex/reindextest"
+)
+
+// faultRuns is how many runs go through injected faults.
+const faultRuns = 200
+
+// toxics are what goes wrong with a connection to the server, each behind a proxy of its own.
+var toxics = []string{
+	`{"type":"limit_data","stream":"upstream","attributes":{"bytes":900}}`,
+	`{"type":"limit_data","stream":"downstream","attributes":{"bytes":40}}`,
+	`{"type":"limit_data","stream":"downstream","attributes":{"bytes":150}}`,
+	`{"type":"reset_peer","stream":"upstream","attributes":{"timeout":0}}`,
+	`{"type":"reset_peer","stream":"downstream","attributes":{"timeout":0}}`,
+	`{"type":"latency","stream":"downstream","attributes":{"latency":20}}`,
+}
+
+// startProxies starts one proxy before the server for each of the toxics, and returns their addresses.
+func startProxies(t *testing.T, server *estest.Server) []string {
+	t.Helper()
+	upstream, err := url.Parse(server.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	api := toxiproxy.NewServer(toxiproxy.NewMetricsContainer(nil), zerolog.Nop())
+	var addresses []string
+	for i, toxic := range toxics {
+		proxy := toxiproxy.NewProxy(api, fmt.Sprint(i), "127.0.0.1:0", upstream.Host)
+		if err := proxy.Start(); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(proxy.Stop)
+		if _, err := proxy.Toxics.AddToxicJson(strings.NewReader(toxic)); err != nil {
+			t.Fatal(err)
+		}
+		addresses = append(addresses, proxy.Listen)
+	}
+	return addresses
+}
+
+// chaos is a way to the server on which a part of the calls goes wrong.
+type chaos struct {
+	direct, once http.RoundTripper
+	proxies      []string
+
+	mu     sync.Mutex
+	rng    *rand.Rand
+	late   func() // a call that the client was told had failed, and which is still under way
+	lateIn int    // after so many calls more it arrives
+	counts map[string]int
+}
+
+// lateCall lets the call arrive that is under way, if it is due.
+func (c *chaos) lateCall(now bool) {
+	c.mu.Lock()
+	c.lateIn--
+	late := c.late
+	if late == nil || c.lateIn > 0 && !now {
+		c.mu.Unlock()
+		return
+	}
+	c.late = nil
+	c.mu.Unlock()
+	late()
+}
+
+func (c *chaos) RoundTrip(req *http.Request) (*http.Response, error) {
+	c.lateCall(false)
+	aliases, bulk := strings.HasSuffix(req.URL.Path, "/_aliases"), strings.HasSuffix(req.URL.Path, "/_bulk")
+	c.mu.Lock()
+	dice, route, products := c.rng.IntN(20), c.rng.IntN(len(c.proxies)), 1+c.rng.IntN(10)
+	what := ""
+	switch {
+	case aliases && dice < 4:
+		what = "lost"
+	case aliases && dice < 8 && c.late == nil:
+		what = "late"
+		c.lateIn = 1 + c.rng.IntN(4)
+	case bulk && dice < 2:
+		what = "413"
+	case dice < 4:
+		what = "429"
+	case dice < 5:
+		what = "503"
+	case dice < 8:
+		what = toxics[route]
+	}
+	c.counts[what]++
+	c.mu.Unlock()
+	switch what {
+	case "":
+		return c.direct.RoundTrip(req)
+	case "lost":
+		return c.lost(req)
+	case "late":
+		return c.later(req)
+	case "413":
+		if req.ContentLength < int64(products*100) {
+			return c.direct.RoundTrip(req)
+		}
+		return refuse(req, http.StatusRequestEntityTooLarge, "<html>too large</html>")
+	case "429":
+		return refuse(req, http.StatusTooManyRequests, `{"error":{"type":"es_rejected_execution_exception","reason":"injected"},"status":429}`)
+	case "503":
+		return refuse(req, http.StatusServiceUnavailable, "no server is available")
+	default:
+		req.URL.Host = c.proxies[route]
+		return c.once.RoundTrip(req)
+	}
+}
+
+var errInjected = errors.New("injected: connection reset by peer")
+
+// lost makes the call and loses the answer.
+func (c *chaos) lost(req *http.Request) (*http.Response, error) {
+	res, err := c.direct.RoundTrip(req)
+	if err != nil {
+		return nil, err
+	}
+	_, err = io.Copy(io.Discard, res.Body)
+	return nil, errors.Join(errInjected, err, res.Body.Close())
+}
+
+// later tells the client that the call has failed, and makes it afterwards.
+func (c *chaos) later(req *http.Request) (*http.Response, error) {
+	body, err := io.ReadAll(req.Body)
+	if err != nil {
+		return nil, err
+	}
+	again := req.Clone(context.WithoutCancel(req.Context()))
+	again.Body = io.NopCloser(bytes.NewReader(body))
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.late = func() {
+		if res, err := c.direct.RoundTrip(again); err == nil {
+			_ = res.Body.Close()
+		}
+	}
+	return nil, errInjected
+}
+
+func refuse(req *http.Request, status int, body string) (*http.Response, error) {
+	if req.Body != nil {
+		_ = req.Body.Close()
+	}
+	return &http.Response{
+		StatusCode: status, Request: req, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+		Header: http.Header{"Retry-After": {"0"}}, Body: io.NopCloser(strings.NewReader(body)),
+	}, nil
+}
+
+// Whatever happens between engine and server: the alias stands for exactly one complete index, the new one after a run that succeeded
+// and the old one after a run that failed, and every product is accounted for.
+func TestFaults(t *testing.T) {
+	server := estest.Plain(t)
+	direct, once := &http.Transport{MaxIdleConnsPerHost: 4}, &http.Transport{DisableKeepAlives: true}
+	defer direct.CloseIdleConnections()
+	c := &chaos{direct: direct, once: once, proxies: startProxies(t, server), counts: map[string]int{}}
+	clean := open(t, func(cfg *Config) { cfg.RetireDelay = -1 })
+	ix, err := New(server.Transport(t, func(cfg *elastictransport.Config) { cfg.Transport = c }), &clean.cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	live, succeeded := 0, 0
+	for seed := range uint64(faultRuns) {
+		c.mu.Lock()
+		c.rng = rand.New(rand.NewPCG(seed, 4))
+		c.mu.Unlock()
+		rev := fmt.Sprint(seed)
+		n := 20 + int(seed%30)
+		products := reindextest.Slice(reindextest.Products(n, rev))
+		products = append(products, reindextest.NewProduct("bad", map[string]any{"_id": "not allowed"}))
+		before := aliasOf(t, clean)
+		report, err := faultyRun(t, ix, products)
+		c.lateCall(true)
+		if err == nil {
+			live, succeeded = n, succeeded+1
+			if report.Indexed != int64(n) || report.Rejected != 1 || report.Read != int64(n+1) || report.Duplicates != 0 {
+				t.Errorf("seed %d: %+v", seed, report)
+			}
+		} else if !errors.As(err, new(*reindex.RunError)) {
+			t.Errorf("seed %d: %v", seed, err)
+		}
+		if err != nil {
+			t.Logf("seed %d: %v", seed, err)
+		}
+		after := aliasOf(t, clean)
+		if (err == nil) == (before == after) || strings.Contains(after, ",") {
+			t.Errorf("seed %d: the alias stood for %q and stands for %q; the run's error: %v", seed, before, after, err)
+		}
+		if live > 0 {
+			found, searchErr := search(t.Context(), clean, acme)
+			revs := map[string]bool{}
+			for _, rev := range found {
+				revs[rev] = true
+			}
+			if searchErr != nil || len(found) != live || len(revs) != 1 || err == nil && !revs[rev] {
+				t.Errorf("seed %d: %d products of %v live, error %v; want %d", seed, len(found), revs, searchErr, live)
+			}
+		}
+		if t.Failed() {
+			break
+		}
+	}
+	t.Logf("%d of %d runs succeeded; faults: %v", succeeded, faultRuns, c.counts)
+	if succeeded < faultRuns/2 {
+		t.Errorf("only %d runs succeeded", succeeded)
+	}
+	clean.now = func() time.Time { return time.Now().Add(time.Hour) }
+	if _, err := clean.Reap(t.Context(), acme); err != nil {
+		t.Error(err)
+	}
+	assertIndexes(t, clean, aliasOf(t, clean))
+}
+
+// aliasOf names what the tenant's alias stands for.
+func aliasOf(t *testing.T, ix *Index) string {
+	t.Helper()
+	live, err := ix.behind(t.Context(), ix.Alias(acme))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return live.String()
+}
+
+func faultyRun(t *testing.T, ix *Index, products reindextest.Slice) (reindex.Report, error) {
+	t.Helper()
+	engine, err := reindex.New(products, ix, &reindex.Config{
+		BatchDocs: 12, MaxRejected: 1, MinFraction: -1,
+		Retry: reindex.Retry{Attempts: 8, MinDelay: time.Millisecond, MaxDelay: 5 * time.Millisecond},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return engine.Run(t.Context(), acme)
+}
+
+// The server dies in the middle of a load and comes back: the run goes on, and nothing is missing.
+func TestServerDiesDuringTheLoad(t *testing.T) {
+	server := estest.Own(t, estest.Options{})
+	ix := openOn(t, server.Transport(t, nil), nil)
+	publish(t, ix, 10, "old")
+	const n = 900
+	back := make(chan error, 1)
+	source := reindex.SourceFunc(func(context.Context, string) iter.Seq2[reindex.Product, error] {
+		return func(yield func(reindex.Product, error) bool) {
+			for i, p := range reindextest.Products(n, "new") {
+				if i == n/2 {
+					server.Kill()
+					go func() { back <- server.Restart(context.WithoutCancel(t.Context())) }()
+				}
+				if !yield(p, nil) {
+					return
+				}
+			}
+		}
+	})
+	engine, err := reindex.New(source, ix, &reindex.Config{
+		BatchDocs: 50, Retry: reindex.Retry{Attempts: 1000, MinDelay: 50 * time.Millisecond, MaxDelay: 200 * time.Millisecond},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	report, err := engine.Run(t.Context(), acme)
+	if err := <-back; err != nil {
+		t.Fatal(err)
+	}
+	if err != nil || report.Indexed != n || report.Retries == 0 {
+		t.Errorf("indexed %d, retries %d, error %v", report.Indexed, report.Retries, err)
+	}
+	assertLive(t, ix, n, "new")
+}
