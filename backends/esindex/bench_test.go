@@ -19,7 +19,11 @@ import (
 	"productindex/reindex/reindextest"
 )
 
-const benchWorkers = 2
+// Both send requests of 5 MB, the BulkIndexer's own default, from two goroutines.
+const (
+	benchWorkers = 2
+	benchBytes   = 5 << 20
+)
 
 // BenchmarkLoad loads a real catalogue into a new index of the same settings and mappings: through the engine, and beside it through the
 // client library's own BulkIndexer. cpu-ms/op and B/op are the client's alone.
@@ -61,7 +65,7 @@ func cpuTime(b *testing.B) time.Duration {
 
 func engineLoad(b *testing.B, ix *Index, products reindextest.Slice) error {
 	b.Helper()
-	engine, err := reindex.New(products, ix, &reindex.Config{Workers: benchWorkers})
+	engine, err := reindex.New(products, ix, &reindex.Config{Workers: benchWorkers, BatchDocs: limitDocs, BatchBytes: benchBytes})
 	if err != nil {
 		return err
 	}
@@ -81,7 +85,7 @@ func bulkIndexerLoad(b *testing.B, ix *Index, products reindextest.Slice) error 
 		return err
 	}
 	indexer, err := esutil.NewBulkIndexer(esutil.BulkIndexerConfig{
-		Client: clientOf{ix.transport}, Index: g.name, NumWorkers: benchWorkers,
+		Client: clientOf{ix.transport}, Index: g.name, NumWorkers: benchWorkers, FlushBytes: benchBytes,
 	})
 	if err != nil {
 		return err

@@ -15,6 +15,11 @@
 //
 // Nothing breaks with other settings.
 //
+// # Batches
+//
+// Elasticsearch likes requests of some megabytes. Where products are small, give the engine BatchDocs: 10_000 and BatchBytes: 5 << 20; its
+// default of 1,000 products makes requests that are too small.
+//
 // # Privileges
 //
 // A user or an API key needs "manage", "index" and "read" on the indexes <prefix>-*, and no cluster privilege. Searches need "read".
