@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/blevesearch/bleve/v2"
 
@@ -92,25 +93,27 @@ func TestClose(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var closers sync.WaitGroup
+	closed := make(chan error, 3)
 	for range 3 {
-		closers.Go(func() {
-			if err := ix.Close(); err != nil {
-				t.Error(err)
-			}
-			if searching.refs.Load() != 0 {
-				t.Error("Close has not waited for the search")
-			}
-		})
+		go func() { closed <- ix.Close() }()
 	}
-	for !ix.isClosed() {
-		runtime.Gosched()
+	for !ix.isClosed() || len(generationsOnDisk(t, dir, "acme")) > 1 {
+		runtime.Gosched() // until it has nothing left to do but to wait
+	}
+	select {
+	case <-closed:
+		t.Fatal("Close has not waited for the search")
+	case <-time.After(100 * time.Millisecond):
 	}
 	if n, err := searching.index.DocCount(); n != 10 || err != nil {
 		t.Errorf("during Close a search sees %d documents, %v", n, err)
 	}
 	searching.done()
-	closers.Wait()
+	for range 3 {
+		if err := <-closed; err != nil {
+			t.Error(err)
+		}
+	}
 
 	ctx := t.Context()
 	_, searchErr := ix.Search(ctx, "acme", bleve.NewSearchRequest(bleve.NewMatchAllQuery()))

@@ -89,6 +89,12 @@ func TestDamagedIndex(t *testing.T) {
 	}
 	publish(t, ix, "acme", products(5, "2")...)
 	assertLive(t, ix, "acme", 5, "2")
+	if err := ix.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if names := generationsOnDisk(t, dir, "acme"); len(names) != 1 || names[0] == filepath.Base(generation) {
+		t.Errorf("left on the disk: %q", names)
+	}
 }
 
 func TestExplain(t *testing.T) {
