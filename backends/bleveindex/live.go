@@ -54,9 +54,9 @@ const (
 	boltTimeout = "5s"
 )
 
-// createForLoading creates an index whose segments are merged no further than queries at the switch need it. Of bleve's default options
-// (10 segments a tier, tiers that grow tenfold) pcparts, a catalogue of 47,551 products, costs a third more to load; without any merging
-// it ends in 200 segments and queries take more than three times as long.
+// createForLoading creates an index whose segments are merged no further than queries at the switch need it. pcparts, a catalogue of
+// 47,551 products, ends in about 50 segments, where queries take 1.8 times as long as in an index that was built sequentially. Without any
+// merging it ends in 200, where they take more than three times as long, for a quarter less of the processors' time.
 func createForLoading(dir string, cfg Config) (bleve.Index, error) {
 	return bleve.NewUsing(dir, cfg.Mapping, scorch.Name, scorch.Name, map[string]any{
 		"bolt_timeout":           boltTimeout,
