@@ -17,10 +17,10 @@ type Config struct {
 	// Workers is how many batches of a run are checked and written at the same time. Default GOMAXPROCS, at least 2.
 	// [Limits] of the index caps it.
 	Workers int
-	// BatchDocs is the largest number of products in a batch. Default 1,000. [Limits] of the index caps it.
+	// BatchDocs is the largest number of products in a batch. [Limits] of the index caps it and is the default; without it 1,000.
 	BatchDocs int
 	// BatchBytes is the largest sum of the lengths of the bodies in a batch, in bytes; a larger product makes a batch of its own.
-	// Default 4 MiB. [Limits] of the index caps it.
+	// [Limits] of the index caps it and is the default; without it 4 MiB.
 	BatchBytes int
 
 	// Transform, where it is set, makes the body that is indexed from the product that was read. It runs in the workers, so it is
@@ -88,8 +88,6 @@ func (c *Config) withDefaults() Config {
 	}
 	setDefault(&out.Readers, 1)
 	setDefault(&out.Workers, max(2, runtime.GOMAXPROCS(0)))
-	setDefault(&out.BatchDocs, defaultBatchDocs)
-	setDefault(&out.BatchBytes, defaultBatchBytes)
 	setDefault(&out.MinFraction, defaultMinFraction)
 	setDefault(&out.CountMargin, defaultCountMargin)
 	setDefault(&out.Retry.Attempts, defaultAttempts)
@@ -124,10 +122,15 @@ func (c *Config) validate() error {
 			errs = append(errs, fmt.Errorf("%s is %d, it must be positive", name, v))
 		}
 	}
+	notNegative := func(name string, v int) {
+		if v < 0 {
+			errs = append(errs, fmt.Errorf("%s is %d, it must not be negative", name, v))
+		}
+	}
 	atLeastOne("Readers", int64(c.Readers))
 	atLeastOne("Workers", int64(c.Workers))
-	atLeastOne("BatchDocs", int64(c.BatchDocs))
-	atLeastOne("BatchBytes", int64(c.BatchBytes))
+	notNegative("BatchDocs", c.BatchDocs)
+	notNegative("BatchBytes", c.BatchBytes)
 	atLeastOne("Retry.Attempts", int64(c.Retry.Attempts))
 	atLeastOne("Retry.MinDelay", int64(c.Retry.MinDelay))
 	atLeastOne("CleanupTimeout", int64(c.CleanupTimeout))

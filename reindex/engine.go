@@ -1,6 +1,7 @@
 package reindex
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -24,25 +25,29 @@ type Engine struct {
 	active sync.WaitGroup  // the runs
 }
 
-// sizes is what a pump works with: the config's, within the index's limits.
+// sizes is what a pump works with.
 type sizes struct{ docs, bytes, workers int }
 
+// newSizes takes what the config asks for, within the index's limits. Where it asks for nothing, batches are as large as the index likes
+// them.
 func newSizes(c *Config, ix Indexer) sizes {
 	var limits Limits
 	if l, ok := As[Limiter](ix); ok {
 		limits = l.Limits()
 	}
-	within := func(n, limit int) int {
-		if limit > 0 {
-			return min(n, limit)
-		}
-		return n
-	}
 	return sizes{
-		docs:    within(c.BatchDocs, limits.MaxDocs),
-		bytes:   within(c.BatchBytes, limits.MaxBytes),
+		docs:    within(cmp.Or(c.BatchDocs, limits.MaxDocs, defaultBatchDocs), limits.MaxDocs),
+		bytes:   within(cmp.Or(c.BatchBytes, limits.MaxBytes, defaultBatchBytes), limits.MaxBytes),
 		workers: within(c.Workers, limits.MaxInFlight),
 	}
+}
+
+// within returns n, or the limit where there is one and n is above it.
+func within(n, limit int) int {
+	if limit > 0 {
+		return min(n, limit)
+	}
+	return n
 }
 
 // New returns an engine that reads products through src and writes them through ix. A nil cfg means the defaults. The error names

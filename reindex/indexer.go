@@ -50,7 +50,7 @@ type Sealed struct {
 	Failed []ItemError
 }
 
-// Limits is what an [Indexer] takes at once. Zero means that it has no limit of its own.
+// Limits is what an [Indexer] takes at once, and works best with where no more is asked for. Zero means that it does not mind.
 type Limits struct {
 	// MaxDocs is the largest number of products in one Write.
 	MaxDocs int
@@ -62,8 +62,8 @@ type Limits struct {
 	MaxInFlight int
 }
 
-// Limiter is an optional capability of an [Indexer]: the sizes it works best with. They cap what Config asks for. Without it the
-// engine uses Config alone.
+// Limiter is an optional capability of an [Indexer]: the sizes it works best with. They cap what Config asks for, and are the sizes of
+// batches where it asks for nothing. Without it the engine uses Config and its defaults alone.
 type Limiter interface {
 	Limits() Limits
 }
