@@ -1,0 +1,36 @@
+// Esserver runs the Elasticsearch that the tests use, until it is interrupted, for the benchmark and for trying things out. It needs a JDK
+// and Maven. Its index is empty at the start and gone at the end.
+//
+//	go run ./backends/esindex/internal/esserver
+//	export ELASTICSEARCH_URL=…    # as it prints
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"productindex/backends/esindex/internal/estest"
+)
+
+func main() {
+	if err := run(); err != nil {
+		fmt.Fprintln(os.Stderr, "esserver:", err)
+		os.Exit(1)
+	}
+}
+
+func run() error {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	server, err := estest.Start(ctx, estest.Options{})
+	if err != nil {
+		return err
+	}
+	defer server.Stop()
+	fmt.Println("export ELASTICSEARCH_URL=" + server.URL) //nolint:forbidigo // what the program is for
+	<-ctx.Done()
+	return nil
+}
