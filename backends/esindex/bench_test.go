@@ -29,7 +29,7 @@ const (
 // client library's own BulkIndexer. cpu-ms/op and B/op are the client's alone.
 func BenchmarkLoad(b *testing.B) {
 	products := catalogue(b, "pcparts.jsonl.gz")
-	transport := estest.Plain(b).Transport(b, nil)
+	transport := estest.Plain(b).Transport(b)
 	b.Run("engine", func(b *testing.B) {
 		ix := openOn(b, transport, nil)
 		measure(b, func() error { return engineLoad(b, ix, products) })

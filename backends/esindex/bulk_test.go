@@ -43,7 +43,7 @@ func FuzzBulk(f *testing.F) {
 			var action struct {
 				Index struct {
 					ID string `json:"_id"`
-				}
+				} `json:"index"`
 			}
 			if err := json.Unmarshal(lines[2*i], &action); err != nil || action.Index.ID != p.ID {
 				t.Errorf("action %q, error %v, want the id %q", lines[2*i], err, p.ID)

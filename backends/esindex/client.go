@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strconv"
 	"time"
 
@@ -65,12 +66,7 @@ func hasType(err error, types ...string) bool {
 	if !errors.As(err, &answer) {
 		return false
 	}
-	for _, t := range types {
-		if answer.Type == t {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(types, answer.Type)
 }
 
 func hasStatus(err error, status int) bool {
@@ -109,7 +105,9 @@ func answer(status int, header http.Header, body io.Reader, out any) error {
 // serverError makes an error of an answer that is one. What is not in Elasticsearch's form, a proxy's page, is left out.
 func serverError(status int, header http.Header, text []byte) *ServerError {
 	e := &ServerError{Status: status, retryAfter: retryAfter(header)}
-	var body struct{ Error json.RawMessage }
+	var body struct {
+		Error json.RawMessage `json:"error"`
+	}
 	if json.Unmarshal(text, &body) != nil {
 		return e
 	}

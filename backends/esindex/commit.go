@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/elastic/go-elasticsearch/v8/esapi"
@@ -60,13 +62,15 @@ func (g *generation) retired(previous target) []string {
 // action is one action of a call of _aliases.
 type action map[string]map[string]any
 
+const keyIndex = "index"
+
 func addAlias(index, alias string, hidden bool) action {
 	// An alias can not have two write indexes: where another index got it meanwhile, the call fails.
-	return action{"add": {"index": index, "alias": alias, "is_write_index": !hidden, "is_hidden": hidden}}
+	return action{"add": {keyIndex: index, "alias": alias, "is_write_index": !hidden, "is_hidden": hidden}}
 }
 
 func removeAlias(index, alias string) action {
-	return action{"remove": {"index": index, "alias": alias, "must_exist": true}}
+	return action{"remove": {keyIndex: index, "alias": alias, "must_exist": true}}
 }
 
 // updateAliases makes one atomic call: all of the actions happen, or none.
@@ -83,7 +87,7 @@ func (ix *Index) updateAliases(ctx context.Context, what string, actions []actio
 func (g *generation) swap(ctx context.Context, previous target) error {
 	actions := []action{removeAlias(g.name, g.fence())}
 	if g.live.concrete {
-		actions = append(actions, action{"remove_index": {"index": g.alias}})
+		actions = append(actions, action{"remove_index": {keyIndex: g.alias}})
 	}
 	for _, index := range g.live.indexes {
 		actions = append(actions, removeAlias(index, g.alias))
@@ -163,6 +167,11 @@ func (g *generation) outcome(ctx context.Context) (applied, certain bool, err er
 
 // notApplied makes an error of the failure of a switch-over that certainly was not applied.
 func (g *generation) notApplied(ctx context.Context, failure error) error {
+	if g.token != 0 {
+		if err := g.fenced(ctx); err != nil {
+			return err
+		}
+	}
 	now, err := g.ix.behind(ctx, g.alias)
 	if err == nil && !now.same(g.live) {
 		return fmt.Errorf("elasticsearch: alias %s stood for %v when the run began and stands for %v now: another run or someone else "+
@@ -171,13 +180,28 @@ func (g *generation) notApplied(ctx context.Context, failure error) error {
 	return failure
 }
 
+// fenced returns an error that matches [reindex.ErrFenced] where a run with a greater fencing token has begun: its index is there, or
+// ours is not any more.
+func (g *generation) fenced(ctx context.Context) error {
+	marks, err := g.ix.marks(ctx, g.tenant)
+	if err != nil {
+		return err
+	}
+	_, exists := marks[g.name]
+	greater := func(m found) bool { return m.Fence > g.token }
+	if exists && !slices.ContainsFunc(slices.Collect(maps.Values(marks)), greater) {
+		return nil
+	}
+	return fmt.Errorf("elasticsearch: index %s was not published: %w", g.name, reindex.ErrFenced)
+}
+
 // same reports whether both stand for the same.
 func (t target) same(other target) bool {
 	if t.concrete != other.concrete || len(t.indexes) != len(other.indexes) {
 		return false
 	}
 	for _, index := range t.indexes {
-		if !other.has(index) {
+		if !slices.Contains(other.indexes, index) {
 			return false
 		}
 	}

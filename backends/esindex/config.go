@@ -87,13 +87,13 @@ func (c *Config) withDefaults() Config {
 func (c *Config) validate() error {
 	var errs []error
 	if !prefixGrammar.MatchString(c.Prefix) || len(c.Prefix) > maxPrefixBytes {
-		errs = append(errs, fmt.Errorf("Prefix is %q, it must match %s and have at most %d bytes", c.Prefix, prefixGrammar, maxPrefixBytes))
+		errs = append(errs, fmt.Errorf("field Prefix is %q, it must match %s and have at most %d bytes", c.Prefix, prefixGrammar, maxPrefixBytes))
 	}
 	if c.ReplicaTimeout < 0 {
-		errs = append(errs, fmt.Errorf("ReplicaTimeout is %v, it must be positive", c.ReplicaTimeout))
+		errs = append(errs, fmt.Errorf("field ReplicaTimeout is %v, it must be positive", c.ReplicaTimeout))
 	}
 	if c.ReapAfter < minReapAfter {
-		errs = append(errs, fmt.Errorf("ReapAfter is %v, it must be at least %v", c.ReapAfter, minReapAfter))
+		errs = append(errs, fmt.Errorf("field ReapAfter is %v, it must be at least %v", c.ReapAfter, minReapAfter))
 	}
 	return errors.Join(errs...)
 }

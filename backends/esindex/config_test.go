@@ -83,7 +83,7 @@ func TestDependencies(t *testing.T) {
 		t.Fatal(err)
 	}
 	var foreign []string
-	for _, path := range strings.Fields(string(out)) {
+	for path := range strings.FieldsSeq(string(out)) {
 		if !build.IsLocalImport(path) && !strings.HasPrefix(path, "productindex/") {
 			foreign = append(foreign, path)
 		}

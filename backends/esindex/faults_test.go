@@ -179,7 +179,7 @@ func TestFaults(t *testing.T) {
 	defer direct.CloseIdleConnections()
 	c := &chaos{direct: direct, once: once, proxies: startProxies(t, server), counts: map[string]int{}}
 	clean := open(t, func(cfg *Config) { cfg.RetireDelay = -1 })
-	ix, err := New(server.Transport(t, func(cfg *elastictransport.Config) { cfg.Transport = c }), &clean.cfg)
+	ix, err := New(server.Transport(t, elastictransport.WithTransport(c)), &clean.cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -260,16 +260,17 @@ func faultyRun(t *testing.T, ix *Index, products reindextest.Slice) (reindex.Rep
 // The server dies in the middle of a load and comes back: the run goes on, and nothing is missing.
 func TestServerDiesDuringTheLoad(t *testing.T) {
 	server := estest.Own(t, estest.Options{})
-	ix := openOn(t, server.Transport(t, nil), nil)
+	ix := openOn(t, server.Transport(t), nil)
 	publish(t, ix, 10, "old")
 	const n = 900
 	back := make(chan error, 1)
+	restart := func() { back <- server.Restart(context.WithoutCancel(t.Context())) }
 	source := reindex.SourceFunc(func(context.Context, string) iter.Seq2[reindex.Product, error] {
 		return func(yield func(reindex.Product, error) bool) {
 			for i, p := range reindextest.Products(n, "new") {
 				if i == n/2 {
 					server.Kill()
-					go func() { back <- server.Restart(context.WithoutCancel(t.Context())) }()
+					go restart()
 				}
 				if !yield(p, nil) {
 					return

@@ -18,6 +18,7 @@ type generation struct {
 	tenant, alias string
 	name          string
 	live          target // what searches saw at Begin
+	token         int64  // the run's fencing token; 0 where it has none
 	fences        atomic.Int32
 	committed     atomic.Bool
 	pulse         pulse

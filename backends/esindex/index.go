@@ -14,8 +14,8 @@ import (
 	"productindex/reindex"
 )
 
-// Index is a [reindex.Indexer] over Elasticsearch, with the capabilities [reindex.Limiter] and [reindex.Reaper]. It is safe for
-// concurrent use. Several processes may have one of the same prefix: of two runs of one tenant that end, the later one fails.
+// Index is a [reindex.Indexer] over Elasticsearch, with the capabilities [reindex.Limiter], [reindex.Reaper] and
+// [reindex.DocCounter]. It is safe for concurrent use. Several processes may have one of the same prefix: of two runs of one tenant that end, the later one fails.
 type Index struct {
 	transport esapi.Transport
 	cfg       Config
@@ -29,9 +29,10 @@ type Index struct {
 }
 
 var (
-	_ reindex.Indexer = (*Index)(nil)
-	_ reindex.Limiter = (*Index)(nil)
-	_ reindex.Reaper  = (*Index)(nil)
+	_ reindex.Indexer    = (*Index)(nil)
+	_ reindex.Limiter    = (*Index)(nil)
+	_ reindex.Reaper     = (*Index)(nil)
+	_ reindex.DocCounter = (*Index)(nil)
 )
 
 // New returns an Index that talks to the server through t. A nil cfg means the defaults. It does not call the server. The error names
@@ -68,7 +69,16 @@ func (ix *Index) Limits() reindex.Limits {
 // name.
 func (ix *Index) Alias(tenant string) string { return aliasName(ix.cfg.Prefix, tenant) }
 
-// Begin implements [reindex.Indexer].
+// DocCount implements [reindex.DocCounter].
+func (ix *Index) DocCount(ctx context.Context, tenant string) (int64, error) {
+	if err := reindex.CheckTenant(tenant); err != nil {
+		return 0, err
+	}
+	return ix.count(ctx, ix.Alias(tenant))
+}
+
+// Begin implements [reindex.Indexer]. With a fencing token in ctx (see [reindex.Fence]) it deletes the generations of runs with smaller
+// ones, and fails where there is one with a greater.
 func (ix *Index) Begin(ctx context.Context, tenant string) (reindex.Generation, error) {
 	if err := reindex.CheckTenant(tenant); err != nil {
 		return nil, err
@@ -79,12 +89,17 @@ func (ix *Index) Begin(ctx context.Context, tenant string) (reindex.Generation, 
 		return nil, err
 	}
 	g := &generation{ix: ix, tenant: tenant, alias: alias, name: generationName(alias, ix.now()), live: live}
+	g.token, _ = reindex.Fence(ctx)
 	ix.setOpen(g.name, true)
-	if err := g.create(ctx); err != nil {
-		ix.setOpen(g.name, false)
+	err = g.create(ctx)
+	if err == nil {
+		err = g.takeOver(ctx)
+	}
+	if err != nil {
+		ix.setOpen(g.name, false) // what was made is left to Reap
 		return nil, err
 	}
-	g.pulse.start(ix.cfg.ReapAfter/4, g.showLife)
+	g.pulse.start(ix.cfg.ReapAfter/4, g.showLife) //nolint:contextcheck // the generation outlives ctx
 	return g, nil
 }
 
@@ -129,20 +144,6 @@ type target struct {
 	indexes  []string // behind the alias, in no order
 }
 
-// only reports whether name is the one index behind the alias.
-func (t target) only(name string) bool {
-	return !t.concrete && len(t.indexes) == 1 && t.indexes[0] == name
-}
-
-func (t target) has(name string) bool {
-	for _, index := range t.indexes {
-		if index == name {
-			return true
-		}
-	}
-	return false
-}
-
 // String names what is there, for messages.
 func (t target) String() string {
 	switch {
@@ -178,13 +179,13 @@ func (ix *Index) aliases(ctx context.Context, name string) (map[string]map[strin
 		Aliases map[string]struct{}
 	}
 	err := call(ctx, ix.transport, "reading the aliases of "+name, esapi.IndicesGetAliasRequest{Index: []string{name}}, &answer)
+	found := map[string]map[string]bool{}
 	if hasType(err, "index_not_found_exception") {
-		return nil, nil
+		return found, nil
 	}
 	if err != nil {
 		return nil, err
 	}
-	found := map[string]map[string]bool{}
 	for index, entry := range answer {
 		found[index] = map[string]bool{}
 		for alias := range entry.Aliases {

@@ -34,7 +34,7 @@ func TestMain(m *testing.M) {
 // open returns an Index over the shared server, under a prefix of its own. What it leaves is deleted at the end of the test.
 func open(t testing.TB, change func(*Config)) *Index {
 	t.Helper()
-	return openOn(t, estest.Plain(t).Transport(t, nil), change)
+	return openOn(t, estest.Plain(t).Transport(t), change)
 }
 
 func openOn(t testing.TB, transport esapi.Transport, change func(*Config)) *Index {
@@ -108,8 +108,8 @@ func search(ctx context.Context, ix *Index, tenant string) (map[string]string, e
 	return found, err
 }
 
-// die leaves the generations of ix as a process does that is killed: they are open, and nobody shows signs of life for them.
-func die(ix *Index, pulses ...*pulse) {
+// die leaves generations as a process does that is killed: they are open, and nobody shows signs of life for them.
+func die(pulses []*pulse) {
 	for _, p := range pulses {
 		p.stop()
 	}
@@ -124,7 +124,7 @@ func fixture(ix *Index, reopen func(t *testing.T) *Index) reindextest.Fixture {
 			return search(ctx, ix, tenant)
 		},
 		Reopen: func(t *testing.T) reindextest.Fixture {
-			die(ix, mortal.pulses...)
+			die(mortal.pulses)
 			next := reopen(t)
 			next.cfg.Prefix = ix.cfg.Prefix
 			next.now = func() time.Time { return ix.now().Add(24 * time.Hour) }
@@ -157,7 +157,7 @@ func fast(t *testing.T, transport esapi.Transport) *Index {
 func TestConformance(t *testing.T) {
 	server := estest.Plain(t)
 	reindextest.TestIndexer(t, func(t *testing.T) reindextest.Fixture {
-		transport := server.Transport(t, nil)
+		transport := server.Transport(t)
 		return fixture(fast(t, transport), func(t *testing.T) *Index { return fast(t, transport) })
 	})
 }

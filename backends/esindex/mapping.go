@@ -3,6 +3,7 @@ package esindex
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"strings"
@@ -51,7 +52,7 @@ type settings struct {
 func parseSettings(text []byte) (settings, error) {
 	var nested map[string]any
 	if err := decode(text, &nested); err != nil {
-		return settings{}, fmt.Errorf("Settings: %w", err)
+		return settings{}, fmt.Errorf("field Settings: %w", err)
 	}
 	flat := map[string]any{}
 	flatten("", nested, flat)
@@ -93,11 +94,11 @@ type mappings struct {
 func parseMappings(text []byte) (mappings, error) {
 	var m mappings
 	if err := decode(text, &m.fields); err != nil {
-		return m, fmt.Errorf("Mappings: %w", err)
+		return m, fmt.Errorf("field Mappings: %w", err)
 	}
 	if meta, ok := m.fields["_meta"]; ok {
 		if err := decode(meta, &m.meta); err != nil {
-			return m, fmt.Errorf("Mappings: _meta: %w", err)
+			return m, fmt.Errorf("field Mappings: _meta: %w", err)
 		}
 	}
 	return m, nil
@@ -131,7 +132,7 @@ func decode[T ~map[string]V, V any](text []byte, into *T) error {
 		return err
 	}
 	if *into == nil || d.More() {
-		return fmt.Errorf("it must be one JSON object")
+		return errors.New("it must be one JSON object")
 	}
 	return nil
 }

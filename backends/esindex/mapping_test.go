@@ -30,7 +30,9 @@ func catalogue(tb testing.TB, name string) reindextest.Slice {
 	lines := bufio.NewScanner(unpacked)
 	lines.Buffer(nil, 16<<20)
 	for lines.Scan() {
-		var p struct{ ID string }
+		var p struct {
+			ID string `json:"id"`
+		}
 		body := []byte(strings.Clone(lines.Text()))
 		if err := json.Unmarshal(body, &p); err != nil {
 			tb.Fatal(err)
@@ -47,7 +49,9 @@ func catalogue(tb testing.TB, name string) reindextest.Slice {
 func matching(t *testing.T, ix *Index, query string) int {
 	t.Helper()
 	status, text := request(t, ix.transport, http.MethodPost, "/"+ix.Alias(acme)+"/_count", `{"query":`+query+`}`)
-	var answer struct{ Count int }
+	var answer struct {
+		Count int `json:"count"`
+	}
 	if err := json.Unmarshal([]byte(text), &answer); err != nil || status != http.StatusOK {
 		t.Fatalf("%s: %d: %s", query, status, text)
 	}

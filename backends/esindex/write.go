@@ -126,13 +126,13 @@ func failedItems(text []byte, products []reindex.Product) ([]reindex.ItemError, 
 		return nil, nil
 	}
 	var parsed struct {
-		Errors *bool
+		Errors *bool `json:"errors"`
 		Items  []struct {
 			Index struct {
-				Status int
-				Error  cause
-			}
-		}
+				Status int   `json:"status"`
+				Error  cause `json:"error"`
+			} `json:"index"`
+		} `json:"items"`
 	}
 	if err := json.Unmarshal(text, &parsed); err != nil {
 		return nil, fmt.Errorf("reading the answer: %w", err)

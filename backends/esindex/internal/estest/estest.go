@@ -91,13 +91,16 @@ func need(tb testing.TB, get func() (*Server, error)) *Server {
 	tb.Helper()
 	server, err := get()
 	switch {
-	case errors.Is(err, errMissing) && os.Getenv("CI") != "true":
+	case errors.Is(err, errMissing) && !inCI():
 		tb.Skip(err)
 	case err != nil:
 		tb.Fatal(err)
 	}
 	return server
 }
+
+// inCI reports whether a missing program is a failure.
+func inCI() bool { return os.Getenv("CI") == "true" }
 
 // available reports whether the programs are here that Start needs.
 func available() error {
@@ -109,9 +112,9 @@ func available() error {
 	return nil
 }
 
-// Transport returns a client of the server that does not retry, logged in as the superuser where the server asks for one. change, where
-// it is not nil, adjusts the configuration first. The client's connections are closed at the end of the test.
-func (s *Server) Transport(tb testing.TB, change func(*elastictransport.Config)) *elastictransport.Client {
+// Transport returns a client of the server that does not retry, logged in as the superuser where the server asks for one. The options
+// change that. The client's connections are closed at the end of the test.
+func (s *Server) Transport(tb testing.TB, opts ...elastictransport.Option) *elastictransport.Client {
 	tb.Helper()
 	address, err := url.Parse(s.URL)
 	if err != nil {
@@ -119,13 +122,10 @@ func (s *Server) Transport(tb testing.TB, change func(*elastictransport.Config))
 	}
 	rt := s.roundTripper()
 	tb.Cleanup(rt.CloseIdleConnections)
-	cfg := elastictransport.Config{
-		URLs: []*url.URL{address}, Username: s.Username, Password: s.Password, Transport: rt, DisableRetry: true,
-	}
-	if change != nil {
-		change(&cfg)
-	}
-	client, err := elastictransport.New(cfg) //nolint:staticcheck // options can not be adjusted one by one afterwards
+	client, err := elastictransport.NewClient(append([]elastictransport.Option{
+		elastictransport.WithURLs(address), elastictransport.WithTransport(rt), elastictransport.WithDisableRetry(),
+		elastictransport.WithBasicAuth(s.Username, s.Password),
+	}, opts...)...)
 	if err != nil {
 		tb.Fatal(err)
 	}

@@ -21,7 +21,7 @@ func TestMain(m *testing.M) {
 
 func TestKillAndRestart(t *testing.T) {
 	server := Own(t, Options{})
-	client := server.Transport(t, nil)
+	client := server.Transport(t)
 	send := func(method, path string) int {
 		t.Helper()
 		req, err := http.NewRequestWithContext(t.Context(), method, path, nil)
@@ -56,7 +56,7 @@ func TestSecure(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	res, err := server.Transport(t, nil).Perform(req)
+	res, err := server.Transport(t).Perform(req)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -22,8 +22,6 @@ import (
 type Options struct {
 	// Secure turns on TLS and authentication.
 	Secure bool
-	// Settings are further settings of the node.
-	Settings map[string]string
 }
 
 // Server is a running Elasticsearch.
@@ -115,32 +113,27 @@ func (s *Server) Restart(ctx context.Context) error {
 
 // settings are the command-line arguments of the server.
 func (s *Server) settings() []string {
-	settings := map[string]string{
+	settings := map[string]any{
 		"discovery.type": "single-node",
-		"cluster.routing.allocation.disk.threshold_enabled": "false",
-		"path.data":                       filepath.Join(s.dir, "data"),
-		"path.logs":                       filepath.Join(s.dir, "logs"),
-		"http.host":                       "127.0.0.1",
-		"http.port":                       s.port,
-		"transport.host":                  "127.0.0.1",
-		"transport.port":                  "0",
-		"xpack.security.enabled":          "false",
-		"xpack.security.http.ssl.enabled": "false",
-		"cluster.max_shards_per_node":     "5000",
+		"cluster.routing.allocation.disk.threshold_enabled": false,
+		"cluster.max_shards_per_node":                       5000,
+		"path.data":                                         filepath.Join(s.dir, "data"),
+		"path.logs":                                         filepath.Join(s.dir, "logs"),
+		"http.host":                                         "127.0.0.1",
+		"http.port":                                         s.port,
+		"transport.host":                                    "127.0.0.1",
+		"transport.port":                                    0,
+		"xpack.security.enabled":                            s.opts.Secure,
+		"xpack.security.http.ssl.enabled":                   s.opts.Secure,
 	}
 	if s.opts.Secure {
-		settings["xpack.security.enabled"] = "true"
-		settings["xpack.security.autoconfiguration.enabled"] = "false"
-		settings["xpack.security.http.ssl.enabled"] = "true"
+		settings["xpack.security.autoconfiguration.enabled"] = false
 		settings["xpack.security.http.ssl.certificate"] = certFile
 		settings["xpack.security.http.ssl.key"] = keyFile
 	}
-	for name, value := range s.opts.Settings {
-		settings[name] = value
-	}
 	var args []string
 	for name, value := range settings {
-		args = append(args, "-E", name+"="+value)
+		args = append(args, "-E", fmt.Sprintf("%s=%v", name, value))
 	}
 	return args
 }

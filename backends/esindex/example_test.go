@@ -1,0 +1,43 @@
+package esindex_test
+
+import (
+	"fmt"
+	"log"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/elastic/elastic-transport-go/v8/elastictransport"
+
+	"productindex/backends/esindex"
+	"productindex/reindex"
+	"productindex/reindex/reindextest"
+)
+
+// The client has its own connections, and leaves it to the engine to try again.
+func Example() {
+	server, err := url.Parse("https://search.example.com:9200")
+	if err != nil {
+		log.Fatal(err)
+	}
+	client, err := elastictransport.NewClient(
+		elastictransport.WithURLs(server),
+		elastictransport.WithAPIKey("…"),
+		elastictransport.WithDisableRetry(),
+		elastictransport.WithTransport(&http.Transport{MaxIdleConnsPerHost: 16, ResponseHeaderTimeout: 2 * time.Minute}),
+	)
+	if err != nil {
+		log.Fatal(err)
+	}
+	index, err := esindex.New(client, &esindex.Config{Prefix: "shop", KeepPrevious: true})
+	if err != nil {
+		log.Fatal(err)
+	}
+	engine, err := reindex.New(reindextest.Slice(nil), index, &reindex.Config{BatchDocs: 10_000, BatchBytes: 5 << 20})
+	if err != nil {
+		log.Fatal(err)
+	}
+	_ = engine // engine.Run(ctx, "acme") indexes the products of acme
+	fmt.Println("searches go to", index.Alias("acme"))
+	// Output: searches go to shop-acme
+}
