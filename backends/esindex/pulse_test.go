@@ -2,43 +2,56 @@ package esindex
 
 import (
 	"context"
+	"errors"
+	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 )
 
-// clock lets the time of a bubble go on.
+// clock lets the time of a bubble go on, and what is due happen.
 func clock(d time.Duration) {
 	<-time.After(d)
+	synctest.Wait()
 }
 
 func TestPulse(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var (
 			p     pulse
+			mu    sync.Mutex
 			beats []time.Duration
-			ended error
 		)
+		ended := make(chan error, 1)
+		soFar := func() []time.Duration {
+			mu.Lock()
+			defer mu.Unlock()
+			return slices.Clone(beats)
+		}
 		start := time.Now()
 		p.start(time.Minute, func(ctx context.Context) {
+			mu.Lock()
 			beats = append(beats, time.Since(start))
-			if len(beats) == 3 {
+			third := len(beats) == 3
+			mu.Unlock()
+			if third {
 				<-ctx.Done()
-				ended = ctx.Err()
+				ended <- ctx.Err()
 			}
 		})
 		clock(150 * time.Second)
-		if len(beats) != 2 || beats[0] != time.Minute || beats[1] != 2*time.Minute {
-			t.Errorf("beats after %v", beats)
+		if got := soFar(); !slices.Equal(got, []time.Duration{time.Minute, 2 * time.Minute}) {
+			t.Errorf("beats after %v", got)
 		}
 		clock(45 * time.Second)
 		p.stop()
 		p.stop()
-		if len(beats) != 3 || ended != context.Canceled { //nolint:errorlint // exactly this one
-			t.Errorf("%d beats, the one in progress ended with %v", len(beats), ended)
+		if err := <-ended; !errors.Is(err, context.Canceled) {
+			t.Errorf("the beat in progress ended with %v", err)
 		}
 		clock(time.Hour)
-		if len(beats) != 3 {
+		if len(soFar()) != 3 {
 			t.Error("it goes on after stop")
 		}
 	})
