@@ -17,8 +17,7 @@
 //
 // # Batches
 //
-// Elasticsearch likes requests of some megabytes. Where products are small, give the engine BatchDocs: 10_000 and BatchBytes: 5 << 20; its
-// default of 1,000 products makes requests that are too small.
+// Requests hold up to 5 MiB of products, where the engine's Config does not ask for less (see [Index.Limits]).
 //
 // # Privileges
 //

@@ -33,7 +33,7 @@ func Example() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	engine, err := reindex.New(reindextest.Slice(nil), index, &reindex.Config{BatchDocs: 10_000, BatchBytes: 5 << 20})
+	engine, err := reindex.New(reindextest.Slice(nil), index, nil)
 	if err != nil {
 		log.Fatal(err)
 	}

@@ -56,11 +56,11 @@ func New(t esapi.Transport, cfg *Config) (*Index, error) {
 
 const (
 	limitDocs  = 10_000
-	limitBytes = 16 << 20
+	limitBytes = 5 << 20
 )
 
-// Limits implements [reindex.Limiter]: requests stay far below what a server takes by default (http.max_content_length, 100 MB, and
-// a tenth of its heap for all writes at once).
+// Limits implements [reindex.Limiter]: requests of some megabytes, which Elasticsearch indexes fastest, and far less than a server takes
+// by default (http.max_content_length, 100 MB, and a tenth of its heap for all writes at once).
 func (ix *Index) Limits() reindex.Limits {
 	return reindex.Limits{MaxDocs: limitDocs, MaxBytes: limitBytes, MaxInFlight: 16}
 }

@@ -57,6 +57,6 @@ func TestPulse(t *testing.T) {
 	})
 }
 
-func TestPulseNeverStarted(t *testing.T) {
+func TestPulseNeverStarted(*testing.T) {
 	(&pulse{}).stop()
 }

@@ -508,3 +508,29 @@ func TestDocCount(t *testing.T) {
 		t.Errorf("%d documents, error %v; want 4", n, err)
 	}
 }
+
+// Each of the privileges is needed, and where one is missing the run ends with an error that says so.
+func TestMissingPrivilege(t *testing.T) {
+	server := estest.Secure(t)
+	for missing, privileges := range map[string]string{"manage": `"index","read"`, "index": `"manage","read"`, "read": `"manage","index"`} {
+		t.Run(missing, func(t *testing.T) {
+			prefix := "lacks-" + missing
+			transport := apiKey(t, server, prefix, privileges)
+			ix, err := New(transport, &Config{Prefix: prefix})
+			if err != nil {
+				t.Fatal(err)
+			}
+			engine, err := reindex.New(reindextest.Slice(reindextest.Products(3, "1")), ix, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			report, err := engine.Run(t.Context(), acme)
+			if err == nil || !strings.Contains(err.Error(), "security_exception") || !strings.Contains(err.Error(), ix.Alias(acme)) || report.Retries > 0 {
+				t.Errorf("the run ended with %v, after %d retries", err, report.Retries)
+			}
+			if missing != "manage" {
+				assertIndexes(t, ix)
+			}
+		})
+	}
+}
