@@ -22,8 +22,9 @@ type loader func(ctx context.Context, file string) (int64, error)
 type backend struct{ engine, library loader }
 
 var backends = map[string]backend{
-	"bleve": {bleveEngine, bleveLibrary},
-	"null":  {nullEngine, nullLibrary},
+	"bleve":         {bleveEngine, bleveLibrary},
+	"elasticsearch": {esEngine, esLibrary},
+	"null":          {nullEngine, nullLibrary},
 }
 
 const tenant = "benchmark"
