@@ -88,3 +88,6 @@ require (
 	modernc.org/mathutil v1.7.1 // indirect
 	modernc.org/memory v1.12.1 // indirect
 )
+require go.uber.org/goleak v1.3.0
+
+require github.com/stretchr/testify v1.11.1 // indirect

@@ -1,0 +1,401 @@
+package meilitest
+
+import (
+	"bytes"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// documentsPayload is what a request to add or update documents carries.
+type documentsPayload struct {
+	documents    []rawDocument
+	merge        bool
+	skipCreation bool
+}
+
+// rawDocument is a document as it was sent; its fields are looked at when its task is processed.
+type rawDocument struct {
+	text   []byte
+	fields []rawField
+}
+
+type rawField struct {
+	name string
+	text []byte
+}
+
+type deletionPayload struct {
+	ids    []string
+	all    bool
+	filter *string
+}
+
+const maxFields = 65535
+
+// readJSON reads a body of content type application/json: a list of documents or one.
+func readJSON(body []byte) ([]rawDocument, error) {
+	s := &scanner{data: body}
+	var texts [][]byte
+	switch s.next() {
+	case '[':
+		if err := s.elements(func(v []byte) { texts = append(texts, v) }); err != nil {
+			return nil, err
+		}
+	case '{':
+		text, err := s.value()
+		if err != nil {
+			return nil, err
+		}
+		if !s.done() {
+			return nil, s.fail(s.pos+1, "trailing characters")
+		}
+		texts = append(texts, text)
+	default:
+		if _, err := s.value(); err != nil {
+			return nil, err
+		}
+		return nil, scanError{"data are neither an object nor a list of objects"}
+	}
+	return readDocuments(texts)
+}
+
+// readNDJSON reads objects one after the other, whatever is between them.
+func readNDJSON(body []byte) ([]rawDocument, error) {
+	s := &scanner{data: body}
+	var texts [][]byte
+	for !s.done() {
+		text, err := s.value()
+		if err != nil {
+			return nil, err
+		}
+		texts = append(texts, text)
+	}
+	return readDocuments(texts)
+}
+
+func readDocuments(texts [][]byte) ([]rawDocument, error) {
+	documents := make([]rawDocument, 0, len(texts))
+	for _, text := range texts {
+		if text[0] != '{' {
+			return nil, internalError(notAMap(text))
+		}
+		d := rawDocument{text: text}
+		s := &scanner{data: text}
+		err := s.members(func(key, value []byte) {
+			p := &parser{scanner: scanner{data: key}}
+			name, err := p.string()
+			if err != nil {
+				name = string(key)
+			}
+			d.fields = append(d.fields, rawField{name, value})
+		})
+		if err != nil {
+			return nil, err
+		}
+		documents = append(documents, d)
+	}
+	return documents, nil
+}
+
+func (d *rawDocument) field(name string) ([]byte, bool) {
+	for _, f := range slices.Backward(d.fields) { // the last of two fields of one name counts
+		if f.name == name {
+			return f.text, true
+		}
+	}
+	return nil, false
+}
+
+// key returns the text of the document's id: the field of that name or, for a name with dots, what it leads to.
+func (d *rawDocument) key(name string) ([]byte, bool) {
+	if text, ok := d.field(name); ok {
+		return text, true
+	}
+	head, rest, nested := strings.Cut(name, ".")
+	text, ok := d.field(head)
+	if !nested || !ok || text[0] != '{' {
+		return nil, false
+	}
+	inner, err := readDocuments([][]byte{text})
+	if err != nil {
+		return nil, false
+	}
+	return inner[0].key(rest)
+}
+
+// id is the document's id; equal for 1 and "1".
+func (d *rawDocument) id(key string) (string, *TaskError) {
+	text, ok := d.key(key)
+	if !ok {
+		return "", badRequest("missing_document_id", "Document doesn't have a `%s` attribute: `%s`.", key, compact(d.text))
+	}
+	value, err := parseValue(text)
+	if err != nil {
+		return "", internalError(err.Error())
+	}
+	switch v := value.(type) {
+	case string:
+		if validDocumentID(v) {
+			return v, nil
+		}
+	case number:
+		if !strings.ContainsAny(string(v), ".e") {
+			return string(v), nil
+		}
+	}
+	return "", badRequest("invalid_document_id", "Document identifier `%s` %s", encode(value), idRule)
+}
+
+func compact(text []byte) []byte {
+	v, err := parseValue(text)
+	if err != nil {
+		return text
+	}
+	return encode(v)
+}
+
+// change is one step of a batch of document tasks.
+type change struct {
+	task *task
+	id   string
+	doc  *object // nil: delete it
+}
+
+// changeDocuments processes a batch of additions and deletions by id. A bad id, a wrong primary key or a document with too many fields
+// fails its own task; anything else that is wrong with a document fails the whole batch.
+func (s *Server) changeDocuments(batch []*task) {
+	uid := batch[0].index
+	ix := s.indexes[uid]
+	if ix == nil {
+		for _, t := range batch {
+			t.finish(Failed, indexNotFound(uid))
+		}
+		return
+	}
+	key, changes, poison := ix.primaryKey, []change(nil), (*TaskError)(nil)
+	for _, t := range batch {
+		if poison != nil {
+			break
+		}
+		if t.kind == typeDeletion {
+			poison = s.planDeletion(ix, t, &changes)
+			continue
+		}
+		mine, k, err := planAddition(t, key)
+		if err != nil {
+			t.finish(Failed, err)
+			continue
+		}
+		key = k
+		poison = s.parseDocuments(ix, t, mine, &changes)
+	}
+	if poison == nil && tooManyFields(ix, changes) {
+		poison = badRequest("max_fields_limit_exceeded", "A document cannot contain more than 65,535 fields.")
+	}
+	if poison != nil {
+		poison.Message = fmt.Sprintf("Index `%s`: %s", uid, poison.Message)
+		for _, t := range batch {
+			if !t.ended() {
+				t.finish(Failed, poison)
+			}
+		}
+		return
+	}
+	ix.primaryKey = key
+	s.commit(ix, batch, changes)
+}
+
+// planAddition finds the primary key and the ids of a task's documents.
+func planAddition(t *task, key string) (ids []string, primaryKey string, err *TaskError) {
+	documents := t.documents.documents
+	switch {
+	case t.primaryKey != nil && key != "" && key != *t.primaryKey:
+		return nil, "", badRequest("index_primary_key_already_exists", "Index already has a primary key: `%s`.", key)
+	case t.primaryKey != nil && key == "":
+		key = *t.primaryKey
+	case key == "" && len(documents) > 0:
+		if key, err = inferKey(documents[0]); err != nil {
+			return nil, "", err
+		}
+	}
+	for _, d := range documents {
+		if len(d.fields) > maxFields {
+			return nil, "", badRequest("max_fields_limit_exceeded", "A document cannot contain more than 65,535 fields.")
+		}
+		id, err := d.id(key)
+		if err != nil {
+			return nil, "", err
+		}
+		ids = append(ids, id)
+	}
+	return ids, key, nil
+}
+
+func inferKey(d rawDocument) (string, *TaskError) {
+	var candidates []string
+	for _, f := range d.fields {
+		if strings.HasSuffix(strings.ToLower(f.name), "id") {
+			candidates = append(candidates, f.name)
+		}
+	}
+	slices.Sort(candidates)
+	const hint = "Please specify the primary key manually using the `primaryKey` query parameter."
+	switch len(candidates) {
+	case 1:
+		return candidates[0], nil
+	case 0:
+		return "", badRequest("index_primary_key_no_candidate_found", "The primary key inference failed as the engine did not find any "+
+			"field ending with `id` in its name. %s", hint)
+	}
+	return "", badRequest("index_primary_key_multiple_candidates_found", "The primary key inference failed as the engine found %d fields "+
+		"ending with `id` in their names: '%s' and '%s'. %s", len(candidates), candidates[0], candidates[1], hint)
+}
+
+// parseDocuments appends the changes of a task whose ids are good.
+func (s *Server) parseDocuments(ix *index, t *task, ids []string, changes *[]change) *TaskError {
+	geo := ix.allows("filterableAttributes", "_geo")
+	for i, d := range t.documents.documents {
+		doc := newObject()
+		for _, f := range d.fields {
+			if f.name == "_vectors" && f.text[0] != '{' {
+				return internalError(notAMap(f.text))
+			}
+			v, err := parseValue(f.text)
+			if err != nil {
+				return internalError("internal: " + err.Error() + ".")
+			}
+			if f.name == "_geo" && geo {
+				if err := checkGeo(ids[i], v); err != nil {
+					return err
+				}
+			}
+			doc.set(f.name, v)
+		}
+		*changes = append(*changes, change{t, ids[i], doc})
+	}
+	return nil
+}
+
+func checkGeo(id string, v any) *TaskError {
+	wrong := func(format string, args ...any) *TaskError {
+		return badRequest("invalid_document_geo_field", format, args...)
+	}
+	geo, ok := v.(*object)
+	if v == nil {
+		return nil
+	}
+	if !ok {
+		return wrong("The `_geo` field in the document with the id: `\"%s\"` is not an object. Was expecting an object with the `_geo.lat` "+
+			"and `_geo.lng` fields but instead got `%s`.", id, encode(v))
+	}
+	for _, part := range [][2]string{{"lat", "latitude"}, {"lng", "longitude"}} {
+		value, ok := geo.get(part[0])
+		if !ok {
+			return wrong("Could not find %s in the document with the id: `\"%s\"`. Was expecting a `_geo.%s` field.", part[1], id, part[0])
+		}
+		text, isText := value.(string)
+		if _, isNumber := value.(number); !isNumber && (!isText || !numeric(text)) {
+			return wrong("Could not parse %s in the document with the id: `\"%s\"`. Was expecting a finite number but instead got `%s`.",
+				part[1], id, encode(value))
+		}
+	}
+	return nil
+}
+
+func numeric(text string) bool {
+	_, ok := parseNumber(text)
+	return ok
+}
+
+func tooManyFields(ix *index, changes []change) bool {
+	added := map[string]bool{}
+	for _, c := range changes {
+		if c.doc == nil {
+			continue
+		}
+		for _, name := range c.doc.keys {
+			if !ix.known[name] {
+				added[name] = true
+			}
+		}
+	}
+	return len(ix.fields)+len(added) > maxFields
+}
+
+func (s *Server) planDeletion(ix *index, t *task, changes *[]change) *TaskError {
+	if t.deletion.filter == nil {
+		for _, id := range t.deletion.ids {
+			*changes = append(*changes, change{t, id, nil})
+		}
+		return nil
+	}
+	keep, err := ix.filter(*t.deletion.filter)
+	if err != nil {
+		err.Code, err.Link = "invalid_document_filter", "https://docs.meilisearch.com/errors#invalid_document_filter"
+		return err
+	}
+	for id, at := range ix.places {
+		if keep(ix.slots[at]) {
+			*changes = append(*changes, change{t, id, nil})
+		}
+	}
+	return nil
+}
+
+// commit does what was planned and ends the tasks.
+func (s *Server) commit(ix *index, batch []*task, changes []change) {
+	counts := map[*task]int{}
+	seen := map[*task]map[string]bool{}
+	for _, c := range changes {
+		if c.doc == nil {
+			if ix.remove(c.id) {
+				counts[c.task]++
+			}
+			continue
+		}
+		if seen[c.task] == nil {
+			seen[c.task] = map[string]bool{}
+		}
+		if !seen[c.task][c.id] {
+			seen[c.task][c.id] = true
+			counts[c.task]++
+		}
+		at, there := ix.places[c.id]
+		if !there && c.task.documents.skipCreation {
+			continue
+		}
+		doc := c.doc
+		if there && c.task.documents.merge {
+			doc = pick(ix.slots[at], func(string) bool { return true })
+			for _, name := range c.doc.keys {
+				doc.set(name, c.doc.values[name])
+			}
+		}
+		ix.put(c.id, doc)
+	}
+	ix.updated = time.Now()
+	for _, t := range batch {
+		if t.ended() {
+			continue
+		}
+		if t.kind == typeDeletion {
+			t.details.set("deletedDocuments", counts[t])
+		} else {
+			t.details.set("indexedDocuments", counts[t])
+		}
+		t.finish(Succeeded, nil)
+	}
+}
+
+// idOf is the id that an element of a list of ids stands for; what can be no id matches nothing.
+func idOf(v any) string {
+	switch v := v.(type) {
+	case string:
+		return v
+	case number:
+		return string(v)
+	}
+	return string(bytes.TrimSpace(encode(v)))
+}

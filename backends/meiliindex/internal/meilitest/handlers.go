@@ -1,0 +1,382 @@
+package meilitest
+
+import (
+	"errors"
+	"net/http"
+	"slices"
+	"strings"
+)
+
+var routes []route
+
+func init() { // not a literal: the handlers refer to the server, which refers to the routes
+	routes = []route{
+		{"GET", "/health", "", noBody, func(*call) (answer, error) { return ok(newObject("status", "available")) }},
+		{"GET", "/version", "version", noBody, (*call).version},
+		{"GET", "/stats", "stats.get", noBody, (*call).allStats},
+		{"GET", "/indexes", "indexes.get", noBody, (*call).listIndexes},
+		{"POST", "/indexes", "indexes.create", jsonBody, (*call).createIndex},
+		{"GET", "/indexes/*", "indexes.get", noBody, (*call).getIndex},
+		{"PATCH", "/indexes/*", "indexes.update", jsonBody, (*call).updateIndex},
+		{"DELETE", "/indexes/*", "indexes.delete", noBody, (*call).deleteIndex},
+		{"GET", "/indexes/*/stats", "stats.get", noBody, (*call).indexStats},
+		{"GET", "/indexes/*/documents", "documents.get", noBody, (*call).listDocuments},
+		{"POST", "/indexes/*/documents", "documents.add", documentsBody, (*call).addDocuments},
+		{"PUT", "/indexes/*/documents", "documents.add", documentsBody, (*call).addDocuments},
+		{"DELETE", "/indexes/*/documents", "documents.delete", noBody, (*call).deleteAllDocuments},
+		{"POST", "/indexes/*/documents/fetch", "documents.get", jsonBody, (*call).fetchDocuments},
+		{"POST", "/indexes/*/documents/delete-batch", "documents.delete", jsonBody, (*call).deleteDocuments},
+		{"POST", "/indexes/*/documents/delete", "documents.delete", jsonBody, (*call).deleteByFilter},
+		{"GET", "/indexes/*/documents/*", "documents.get", noBody, (*call).getDocument},
+		{"DELETE", "/indexes/*/documents/*", "documents.delete", noBody, (*call).deleteDocument},
+		{"GET", "/indexes/*/settings", "settings.get", noBody, (*call).getSettings},
+		{"PATCH", "/indexes/*/settings", "settings.update", jsonBody, (*call).patchSettings},
+		{"DELETE", "/indexes/*/settings", "settings.update", noBody, (*call).resetSettings},
+		{"POST", "/indexes/*/search", "search", jsonBody, (*call).postSearch},
+		{"GET", "/indexes/*/search", "search", noBody, (*call).getSearch},
+		{"POST", "/multi-search", "search", jsonBody, (*call).multiSearch},
+		{"POST", "/swap-indexes", "indexes.swap", jsonBody, (*call).swapIndexes},
+		{"GET", "/tasks", "tasks.get", noBody, (*call).listTasks},
+		{"DELETE", "/tasks", "tasks.delete", noBody, (*call).deleteTasks},
+		{"POST", "/tasks/cancel", "tasks.cancel", noBody, (*call).cancelTasks},
+		{"GET", "/tasks/*", "tasks.get", noBody, (*call).getTask},
+		{"GET", "/keys", "keys.get", noBody, (*call).listKeys},
+		{"POST", "/keys", "keys.create", jsonBody, (*call).createKey},
+		{"DELETE", "/keys/*", "keys.delete", noBody, (*call).deleteKey},
+	}
+	for _, p := range settingParts {
+		routes = append(routes,
+			route{"GET", "/indexes/*/settings/" + p.route, "settings.get", noBody, func(c *call) (answer, error) { return c.getPart(p) }},
+			route{p.method, "/indexes/*/settings/" + p.route, "settings.update", jsonBody, func(c *call) (answer, error) { return c.putPart(p) }},
+			route{"DELETE", "/indexes/*/settings/" + p.route, "settings.update", noBody,
+				func(c *call) (answer, error) { return c.enqueueSettings(newObject(p.name, nil)) }})
+	}
+}
+
+func (c *call) version() (answer, error) {
+	return ok(newObject("commitSha", "unknown", "commitDate", "unknown", "pkgVersion", c.s.Version))
+}
+
+// lock takes the server's lock for the rest of a handler.
+func (c *call) lock() func() {
+	c.s.mu.Lock()
+	return c.s.mu.Unlock
+}
+
+// index returns the index of the path. The lock is held.
+func (c *call) index() (*index, error) {
+	if ix := c.s.indexes[c.params[0]]; ix != nil {
+		return ix, nil
+	}
+	return nil, indexNotFound(c.params[0])
+}
+
+func (c *call) allStats() (answer, error) {
+	defer c.lock()()
+	all := newObject()
+	for _, uid := range c.s.sortedIndexes() {
+		if c.key.sees(uid) {
+			all.set(uid, c.s.statsView(uid))
+		}
+	}
+	return ok(newObject("databaseSize", 0, "usedDatabaseSize", 0, "lastUpdate", nil, "indexes", all))
+}
+
+func (c *call) indexStats() (answer, error) {
+	defer c.lock()()
+	if _, err := c.index(); err != nil {
+		return answer{}, err
+	}
+	return ok(c.s.statsView(c.params[0]))
+}
+
+func (c *call) listIndexes() (answer, error) {
+	if err := c.checkParams("offset", "limit"); err != nil {
+		return answer{}, err
+	}
+	offset, err1 := c.number("offset", "invalid_index_offset", 0)
+	limit, err2 := c.number("limit", "invalid_index_limit", 20)
+	if err := errors.Join(err1, err2); err != nil {
+		return answer{}, err
+	}
+	defer c.lock()()
+	var views []*object
+	for _, uid := range c.s.sortedIndexes() {
+		if c.key.sees(uid) {
+			views = append(views, c.s.indexView(uid))
+		}
+	}
+	return ok(newObject("results", page(views, offset, limit), "offset", offset, "limit", limit, "total", len(views)))
+}
+
+func (c *call) getIndex() (answer, error) {
+	defer c.lock()()
+	if _, err := c.index(); err != nil {
+		return answer{}, err
+	}
+	return ok(c.s.indexView(c.params[0]))
+}
+
+func (c *call) createIndex() (answer, error) {
+	body, err := c.object("uid", "primaryKey")
+	if err != nil {
+		return answer{}, err
+	}
+	v, there := body.get("uid")
+	uid, isText := v.(string)
+	switch {
+	case !there:
+		return answer{}, badRequest("missing_index_uid", "Missing field `uid`")
+	case !isText:
+		return answer{}, wrongType(".uid", "invalid_index_uid", "a string", v)
+	case !validUID(uid):
+		return answer{}, badRequest("invalid_index_uid", "Invalid value at `.uid`: `%s` %s", uid, uidRule)
+	case !c.key.sees(uid):
+		return answer{}, invalidKey()
+	}
+	key, err := member(body, "primaryKey", "invalid_index_primary_key")
+	if err != nil {
+		return answer{}, err
+	}
+	defer c.lock()()
+	return accepted(c.s.enqueue(&task{index: uid, kind: typeCreation, primaryKey: key, details: newObject("primaryKey", textOrNull(key))}))
+}
+
+func textOrNull(s *string) any {
+	if s == nil {
+		return nil
+	}
+	return *s
+}
+
+func (c *call) updateIndex() (answer, error) {
+	body, err := c.object("primaryKey", "uid")
+	if err != nil {
+		return answer{}, err
+	}
+	key, err := member(body, "primaryKey", "invalid_index_primary_key")
+	if err != nil {
+		return answer{}, err
+	}
+	uid, err := member(body, "uid", "invalid_index_uid")
+	if err != nil {
+		return answer{}, err
+	}
+	t := &task{index: c.params[0], kind: typeUpdate, primaryKey: key, details: newObject("primaryKey", textOrNull(key))}
+	if uid != nil {
+		if !validUID(*uid) {
+			return answer{}, badRequest("invalid_index_uid", "`%s` %s", *uid, uidRule)
+		}
+		t.newUID = *uid
+		t.details.set("oldIndexUid", t.index)
+		t.details.set("newIndexUid", *uid)
+	}
+	defer c.lock()()
+	return accepted(c.s.enqueue(t))
+}
+
+func (c *call) deleteIndex() (answer, error) {
+	defer c.lock()()
+	return accepted(c.s.enqueue(&task{index: c.params[0], kind: typeDrop, details: newObject("deletedDocuments", nil)}))
+}
+
+func (c *call) metadata() *string {
+	if text, there := c.param("customMetadata"); there {
+		return &text
+	}
+	return nil
+}
+
+func (c *call) addDocuments() (answer, error) {
+	if err := c.checkParams("primaryKey", "csvDelimiter", "customMetadata", "skipCreation"); err != nil {
+		return answer{}, err
+	}
+	skip, _ := c.param("skipCreation")
+	if skip != "" && skip != "true" && skip != "false" {
+		return answer{}, badRequest("invalid_skip_creation", "skipCreation must be either `true` or `false`. Found: `%s`", skip)
+	}
+	read, kind := readJSON, "json"
+	if c.ndjson {
+		read, kind = readNDJSON, "ndjson"
+	}
+	documents, err := read(c.body)
+	if malformed := (scanError{}); errors.As(err, &malformed) {
+		err = badRequest("malformed_payload", "The `%s` payload provided is malformed. `Couldn't serialize document value: %s`.", kind, err)
+	}
+	if err != nil {
+		return answer{}, err
+	}
+	t := &task{
+		index: c.params[0], kind: typeDocuments, metadata: c.metadata(), mayCreate: c.key.allows("indexes.create"),
+		documents: &documentsPayload{documents, c.r.Method == http.MethodPut, skip == "true"},
+		details:   newObject("receivedDocuments", len(documents), "indexedDocuments", nil),
+	}
+	if key, there := c.param("primaryKey"); there {
+		t.primaryKey = &key
+	}
+	defer c.lock()()
+	return accepted(c.s.enqueue(t))
+}
+
+func (c *call) enqueueDeletion(payload *deletionPayload) (answer, error) {
+	details := newObject("providedIds", len(payload.ids), "deletedDocuments", nil, "originalFilter", nil)
+	switch {
+	case payload.all:
+		details = newObject("deletedDocuments", nil)
+	case payload.filter != nil:
+		details.set("originalFilter", string(encode(*payload.filter)))
+	}
+	defer c.lock()()
+	return accepted(c.s.enqueue(&task{
+		index: c.params[0], kind: typeDeletion, metadata: c.metadata(), deletion: payload, details: details,
+	}))
+}
+
+func (c *call) deleteAllDocuments() (answer, error) {
+	return c.enqueueDeletion(&deletionPayload{all: true})
+}
+
+func (c *call) deleteDocument() (answer, error) {
+	return c.enqueueDeletion(&deletionPayload{ids: []string{c.params[1]}})
+}
+
+func (c *call) deleteDocuments() (answer, error) {
+	v, err := c.json()
+	if err != nil {
+		return answer{}, err
+	}
+	list, isList := v.([]any)
+	if !isList {
+		return answer{}, badRequest("bad_request", "Json deserialize error: invalid type: map, expected a sequence at line 1 column 0")
+	}
+	payload := &deletionPayload{ids: []string{}}
+	for _, e := range list {
+		payload.ids = append(payload.ids, idOf(e))
+	}
+	return c.enqueueDeletion(payload)
+}
+
+func (c *call) deleteByFilter() (answer, error) {
+	body, err := c.object("filter")
+	if err != nil {
+		return answer{}, err
+	}
+	filter, err := member(body, "filter", "invalid_document_filter")
+	switch {
+	case err != nil:
+		return answer{}, err
+	case filter == nil:
+		return answer{}, badRequest("missing_document_filter", "Missing field `filter`")
+	case *filter == "":
+		return answer{}, badRequest("invalid_document_filter", "Sending an empty filter is forbidden.")
+	}
+	if err := checkFilter(*filter); err != nil {
+		return answer{}, err
+	}
+	return c.enqueueDeletion(&deletionPayload{filter: filter})
+}
+
+func (c *call) swapIndexes() (answer, error) {
+	v, err := c.json()
+	if err != nil {
+		return answer{}, err
+	}
+	list, isList := v.([]any)
+	if !isList {
+		return answer{}, wrongType("", "bad_request", "an array", v)
+	}
+	var (
+		swaps []swap
+		names []string
+	)
+	for i, e := range list {
+		sw, err := c.parseSwap(i, e)
+		if err != nil {
+			return answer{}, err
+		}
+		swaps = append(swaps, sw)
+		names = append(names, sw.a, sw.b)
+	}
+	for _, name := range names {
+		if !c.key.sees(name) {
+			return answer{}, invalidKey()
+		}
+	}
+	if twice := repeated(names); len(twice) > 0 {
+		verb := "was"
+		if len(twice) > 1 {
+			verb = "were"
+		}
+		return answer{}, badRequest("invalid_swap_duplicate_index_found",
+			"Indexes must be declared only once during a swap. `%s` %s specified several times.", strings.Join(twice, "`, `"), verb)
+	}
+	defer c.lock()()
+	return accepted(c.s.enqueue(&task{noIndex: true, kind: typeSwap, swaps: swaps, details: newObject()}))
+}
+
+func repeated(names []string) []string {
+	var twice []string
+	for i, name := range names {
+		if slices.Contains(names[:i], name) && !slices.Contains(twice, name) {
+			twice = append(twice, name)
+		}
+	}
+	slices.Sort(twice)
+	return twice
+}
+
+func (c *call) parseSwap(i int, v any) (swap, error) {
+	o, isObject := v.(*object)
+	if !isObject {
+		return swap{}, wrongType(sprintf("[%d]", i), "bad_request", "an object", v)
+	}
+	fields := []string{"indexes", "rename"}
+	if c.s.beforeRename() {
+		fields = fields[:1]
+	}
+	if err := known(o, sprintf(" inside `[%d]`", i), fields); err != nil {
+		return swap{}, err
+	}
+	v, there := o.get("indexes")
+	list, isList := v.([]any)
+	switch {
+	case !there:
+		return swap{}, badRequest("missing_swap_indexes", "Missing field `indexes` inside `[%d]`", i)
+	case !isList:
+		return swap{}, wrongType(sprintf("[%d].indexes", i), "invalid_swap_indexes", "an array", v)
+	}
+	var names []string
+	for j, e := range list {
+		name, isText := e.(string)
+		if !isText {
+			return swap{}, wrongType(sprintf("[%d].indexes[%d]", i, j), "invalid_swap_indexes", "a string", e)
+		}
+		if !validUID(name) {
+			return swap{}, badRequest("invalid_swap_indexes", "Invalid value at `[%d].indexes[%d]`: `%s` %s", i, j, name, uidRule)
+		}
+		names = append(names, name)
+	}
+	if len(names) != 2 {
+		shown := strings.ReplaceAll(string(encode(list)), ",", ", ")
+		return swap{}, badRequest("invalid_swap_indexes", "Two indexes must be given for each swap. The list `%s` contains %d indexes.", shown,
+			len(names))
+	}
+	rename := false
+	if v, there := o.get("rename"); there {
+		if rename, isObject = v.(bool); !isObject {
+			return swap{}, wrongType(sprintf("[%d].rename", i), "invalid_swap_rename", "a boolean", v)
+		}
+	}
+	return swap{names[0], names[1], rename}, nil
+}
+
+// beforeRename tells whether the server's version is one that has no rename in swaps: before 1.18.
+func (s *Server) beforeRename() bool {
+	for _, old := range []string{"0.", "1.0.", "1.1.", "1.2.", "1.3.", "1.4.", "1.5.", "1.6.", "1.7.", "1.8.", "1.9.", "1.10.", "1.11.",
+		"1.12.", "1.13.", "1.14.", "1.15.", "1.16.", "1.17."} {
+		if strings.HasPrefix(s.Version, old) {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,130 @@
+package meilitest
+
+import (
+	"fmt"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+func sprintf(format string, args ...any) string { return fmt.Sprintf(format, args...) }
+
+func contains(names []string, name string) bool { return slices.Contains(names, name) }
+
+// checkParams refuses query parameters that are not among names.
+func (c *call) checkParams(names ...string) error {
+	for name := range c.r.URL.Query() {
+		if contains(names, name) {
+			continue
+		}
+		hint := ""
+		for _, n := range names {
+			if strings.EqualFold(n, name) {
+				hint = " did you mean `" + n + "`?"
+			}
+		}
+		return badRequest("bad_request", "Unknown parameter `%s`:%s %s", name, hint, expectedOneOf(names))
+	}
+	return nil
+}
+
+func (c *call) param(name string) (string, bool) {
+	values, ok := c.r.URL.Query()[name]
+	if !ok {
+		return "", false
+	}
+	return values[0], true
+}
+
+// number reads a parameter that is a positive integer.
+func (c *call) number(name, code string, fallback int) (int, error) {
+	text, ok := c.param(name)
+	if !ok {
+		return fallback, nil
+	}
+	n, err := strconv.ParseUint(text, 10, 32)
+	if err != nil {
+		return 0, badRequest(code, "Invalid value in parameter `%s`: could not parse `%s` as a positive integer", name, text)
+	}
+	return int(n), nil
+}
+
+// list reads a comma-separated parameter; ok is false where it is not given or is a star.
+func (c *call) list(name string) (values []string, ok bool) {
+	text, ok := c.param(name)
+	if !ok || text == "*" {
+		return nil, false
+	}
+	if text == "" {
+		return nil, true
+	}
+	return strings.Split(text, ","), true
+}
+
+// page cuts a list the way offset and limit say.
+func page[T any](items []T, offset, limit int) []any {
+	out := []any{}
+	for _, item := range items[min(offset, len(items)):min(offset+limit, len(items))] {
+		out = append(out, item)
+	}
+	return out
+}
+
+// member reads a member of a body that has to be a string; nil where it is not there or null.
+func member(o *object, name, code string) (*string, error) {
+	v, ok := o.get(name)
+	if !ok || v == nil {
+		return nil, nil
+	}
+	text, ok := v.(string)
+	if !ok {
+		return nil, wrongType("."+name, code, "a string", v)
+	}
+	return &text, nil
+}
+
+// count reads a member of a body that has to be a positive integer.
+func count(o *object, name, code string, fallback int) (int, error) {
+	v, ok := o.get(name)
+	if !ok || v == nil {
+		return fallback, nil
+	}
+	if n, ok := v.(number); ok {
+		if i, err := strconv.Atoi(string(n)); err == nil && i >= 0 {
+			return i, nil
+		}
+	}
+	return 0, wrongType("."+name, code, "a positive integer", v)
+}
+
+// texts reads a member of a body that has to be a list of strings; ok is false where it is not there or null.
+func texts(o *object, name, code string) (list []string, ok bool, err error) {
+	v, ok := o.get(name)
+	if !ok || v == nil {
+		return nil, false, nil
+	}
+	elements, ok := v.([]any)
+	if !ok {
+		return nil, false, wrongType("."+name, code, "an array", v)
+	}
+	for i, e := range elements {
+		text, ok := e.(string)
+		if !ok {
+			return nil, false, wrongType(sprintf(".%s[%d]", name, i), code, "a string", e)
+		}
+		list = append(list, text)
+	}
+	return list, true, nil
+}
+
+func wrongType(path, code, expected string, v any) error {
+	at := ""
+	if path != "" {
+		at = " at `" + path + "`"
+	}
+	return badRequest(code, "Invalid value type%s: expected %s, but found %s", at, expected, describe(v))
+}
+
+func ok(body any) (answer, error)       { return answer{http.StatusOK, body}, nil }
+func accepted(body any) (answer, error) { return answer{http.StatusAccepted, body}, nil }

@@ -1,0 +1,223 @@
+package meilitest
+
+import (
+	"slices"
+	"time"
+)
+
+// run is the server's one worker: it processes batch after batch until the server is closed.
+func (s *Server) run() {
+	defer close(s.stopped)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for {
+		var batch []*task
+		for !s.closed {
+			if !s.paused {
+				if batch = s.nextBatch(); len(batch) > 0 {
+					break
+				}
+			}
+			s.changed.Wait()
+		}
+		if s.closed {
+			return
+		}
+		s.process(batch)
+		s.changed.Broadcast()
+	}
+}
+
+// nextBatch chooses what is processed next: cancelations, then deletions of tasks, then the oldest task with those of its index that
+// can share its batch.
+func (s *Server) nextBatch() []*task {
+	var oldest *task
+	for _, kind := range []string{typeCancelation, typeTaskDelete, ""} {
+		for _, t := range s.tasks {
+			if t.status == Enqueued && (kind == "" || t.kind == kind) {
+				oldest = t
+				break
+			}
+		}
+		if oldest != nil {
+			break
+		}
+	}
+	if oldest == nil {
+		return nil
+	}
+	batch := []*task{oldest}
+	if !batchable(oldest) {
+		return batch
+	}
+	for _, t := range s.tasks {
+		if t.uid <= oldest.uid || t.status != Enqueued || !t.touches(oldest.index) {
+			continue
+		}
+		if !s.joins(batch, t) {
+			break
+		}
+		batch = append(batch, t)
+	}
+	return batch
+}
+
+func batchable(t *task) bool {
+	return t.kind == typeDocuments || t.kind == typeSettings || t.kind == typeDeletion && !t.deletion.all && t.deletion.filter == nil
+}
+
+// joins tells whether t, the next task of the index, becomes part of the batch.
+func (s *Server) joins(batch []*task, t *task) bool {
+	first, last := batch[0], batch[len(batch)-1]
+	switch {
+	case last.kind == typeDrop || last.kind == typeDeletion && last.deletion.all:
+		return false
+	case t.kind == typeDrop:
+		return true
+	case first.kind == typeSettings || t.kind == typeSettings:
+		return first.kind == t.kind
+	case t.kind == typeDeletion:
+		return t.deletion.filter == nil
+	case t.kind != typeDocuments:
+		return false
+	}
+	key := ""
+	if ix := s.indexes[first.index]; ix != nil {
+		key = ix.primaryKey
+	}
+	for _, other := range batch {
+		if key == "" && other.kind == typeDocuments && other.primaryKey != nil {
+			key = *other.primaryKey
+		}
+		if other.kind == typeDocuments && (other.mayCreate != t.mayCreate || wrongKey(other, key)) {
+			return false
+		}
+	}
+	return !wrongKey(t, key)
+}
+
+func wrongKey(t *task, key string) bool {
+	return t.primaryKey != nil && key != "" && *t.primaryKey != key
+}
+
+// process works on one batch with the lock held, except while it is held up by Hold.
+func (s *Server) process(batch []*task) {
+	uid := s.nextBatchUID
+	for _, t := range batch {
+		t.batch, t.status, t.started = uid, Processing, time.Now()
+	}
+	s.prepare(batch)
+	s.current, s.stop = batch, false
+	s.changed.Broadcast()
+	for !s.closed && !s.stop && s.isHeld(batch) {
+		s.changed.Wait()
+	}
+	s.current = nil
+	if s.closed || s.stop {
+		for _, t := range batch {
+			t.batch, t.status, t.started = -1, Enqueued, time.Time{}
+		}
+		return
+	}
+	s.nextBatchUID++
+	if s.TaskFault != nil {
+		batch = s.failTasks(batch)
+	}
+	if len(batch) > 0 {
+		s.apply(batch)
+	}
+}
+
+// failTasks ends the tasks that the injected fault names.
+func (s *Server) failTasks(batch []*task) []*task {
+	return slices.DeleteFunc(slices.Clone(batch), func(t *task) bool {
+		err := s.TaskFault(t.kind, t.index)
+		if err != nil {
+			t.finish(Failed, err)
+		}
+		return err != nil
+	})
+}
+
+func (s *Server) isHeld(batch []*task) bool {
+	return slices.ContainsFunc(batch, func(t *task) bool { return s.held[t.uid] })
+}
+
+// prepare creates the index that a batch of documents or settings needs; it stays when the batch fails or is stopped.
+func (s *Server) prepare(batch []*task) {
+	first := batch[0]
+	creates := first.kind == typeDocuments || first.kind == typeSettings && len(first.settings.keys) < len(settingNames)
+	if creates && first.mayCreate && s.indexes[first.index] == nil && batch[len(batch)-1].kind != typeDrop {
+		s.createIndex(first.index)
+	}
+}
+
+func (s *Server) apply(batch []*task) {
+	last := batch[len(batch)-1]
+	switch {
+	case last.kind == typeDrop:
+		s.dropIndex(batch)
+	case last.kind == typeDeletion && last.deletion.all:
+		s.clearIndex(batch)
+	case last.kind == typeCancelation:
+		s.cancel(last)
+	case last.kind == typeTaskDelete:
+		s.deleteTasks(last)
+	case last.kind == typeSwap:
+		s.swap(last)
+	case last.kind == typeCreation:
+		s.create(last)
+	case last.kind == typeUpdate:
+		s.update(last)
+	case last.kind == typeSettings:
+		s.changeSettings(batch)
+	default:
+		s.changeDocuments(batch)
+	}
+}
+
+func (s *Server) cancel(by *task) {
+	canceled := 0
+	for _, uid := range by.targets {
+		if t := s.task(uid); t != nil && !t.ended() && t != by {
+			t.batch, t.canceledBy, t.started = by.batch, by.uid, by.started
+			t.finish(Canceled, nil)
+			canceled++
+		}
+	}
+	by.details.set("canceledTasks", canceled)
+	by.finish(Succeeded, nil)
+}
+
+func (s *Server) deleteTasks(by *task) {
+	deleted := 0
+	s.tasks = slices.DeleteFunc(s.tasks, func(t *task) bool {
+		gone := t.ended() && slices.Contains(by.targets, t.uid)
+		if gone {
+			deleted++
+		}
+		return gone
+	})
+	by.details.set("deletedTasks", deleted)
+	by.finish(Succeeded, nil)
+}
+
+// enqueue adds a task to the queue. A cancelation of what is being processed stops it.
+func (s *Server) enqueue(t *task) *object {
+	t.uid, t.batch, t.canceledBy, t.status, t.enqueued = s.nextTaskUID, -1, -1, Enqueued, time.Now()
+	s.nextTaskUID++
+	s.tasks = append(s.tasks, t)
+	if t.kind == typeCancelation {
+		s.stop = slices.ContainsFunc(s.current, func(c *task) bool { return slices.Contains(t.targets, c.uid) })
+	}
+	s.changed.Broadcast()
+	return t.summary()
+}
+
+func (s *Server) task(uid int) *task {
+	i, ok := slices.BinarySearchFunc(s.tasks, uid, func(t *task, uid int) int { return t.uid - uid })
+	if !ok {
+		return nil
+	}
+	return s.tasks[i]
+}

@@ -1,0 +1,247 @@
+package meilitest
+
+import (
+	"fmt"
+	"strconv"
+	"unicode/utf8"
+)
+
+// scanner checks the syntax of JSON the way the server does when a request arrives: numbers out of range, lone surrogates and deep
+// nesting pass here and fail later, in the task. Its messages and positions are those of serde_json.
+type scanner struct {
+	data []byte
+	pos  int
+}
+
+// scanError is a syntax error, in the words of serde_json.
+type scanError struct{ text string }
+
+func (e scanError) Error() string { return e.text }
+
+func (s *scanner) fail(at int, format string, args ...any) error {
+	line, column := 1, 0
+	for _, c := range s.data[:min(at, len(s.data))] {
+		if c == '\n' {
+			line, column = line+1, 0
+		} else {
+			column++
+		}
+	}
+	return scanError{fmt.Sprintf(format, args...) + fmt.Sprintf(" at line %d column %d", line, column)}
+}
+
+// next skips white space and returns the next byte without consuming it; 0 at the end.
+func (s *scanner) next() byte {
+	for s.pos < len(s.data) {
+		switch c := s.data[s.pos]; c {
+		case ' ', '\t', '\n', '\r':
+			s.pos++
+		default:
+			return c
+		}
+	}
+	return 0
+}
+
+func (s *scanner) done() bool { s.next(); return s.pos >= len(s.data) }
+
+// value consumes one value and returns its text.
+func (s *scanner) value() ([]byte, error) {
+	c := s.next()
+	start := s.pos
+	var err error
+	switch {
+	case s.pos >= len(s.data):
+		err = s.fail(len(s.data), "EOF while parsing a value")
+	case c == '{':
+		err = s.members(func([]byte, []byte) {})
+	case c == '[':
+		err = s.elements(func([]byte) {})
+	case c == '"':
+		_, err = s.text()
+	case c == 't':
+		err = s.word("true")
+	case c == 'f':
+		err = s.word("false")
+	case c == 'n':
+		err = s.word("null")
+	case c == '-' || c >= '0' && c <= '9':
+		err = s.number()
+	default:
+		err = s.fail(s.pos+1, "expected value")
+	}
+	return s.data[start:s.pos], err
+}
+
+// members consumes an object and calls visit with the text of each key, quotes included, and of each value.
+func (s *scanner) members(visit func(key, value []byte)) error {
+	s.pos++
+	for first := true; ; first = false {
+		c := s.next()
+		switch {
+		case s.pos >= len(s.data):
+			return s.fail(len(s.data), "EOF while parsing an object")
+		case c == '}' && first:
+			s.pos++
+			return nil
+		case !first && c == '}':
+			s.pos++
+			return nil
+		case !first && c != ',':
+			return s.fail(s.pos+1, "expected `,` or `}`")
+		case !first:
+			s.pos++
+			c = s.next()
+			if s.pos >= len(s.data) {
+				return s.fail(len(s.data), "EOF while parsing an object")
+			}
+			if c == '}' {
+				return s.fail(s.pos+1, "trailing comma")
+			}
+		}
+		if c != '"' {
+			return s.fail(s.pos+1, "key must be a string")
+		}
+		key, err := s.text()
+		if err != nil {
+			return err
+		}
+		if c := s.next(); s.pos >= len(s.data) {
+			return s.fail(len(s.data), "EOF while parsing an object")
+		} else if c != ':' {
+			return s.fail(s.pos+1, "expected `:`")
+		}
+		s.pos++
+		value, err := s.value()
+		if err != nil {
+			return err
+		}
+		visit(key, value)
+	}
+}
+
+// elements consumes a list and calls visit with the text of each element.
+func (s *scanner) elements(visit func(value []byte)) error {
+	s.pos++
+	for first := true; ; first = false {
+		c := s.next()
+		switch {
+		case s.pos >= len(s.data):
+			return s.fail(len(s.data), "EOF while parsing a list")
+		case c == ']':
+			s.pos++
+			return nil
+		case !first && c != ',':
+			return s.fail(s.pos+1, "expected `,` or `]`")
+		case !first:
+			s.pos++
+			if c = s.next(); c == ']' {
+				return s.fail(s.pos+1, "trailing comma")
+			}
+		}
+		value, err := s.value()
+		if err != nil {
+			return err
+		}
+		visit(value)
+	}
+}
+
+func (s *scanner) text() ([]byte, error) {
+	start := s.pos
+	for s.pos++; s.pos < len(s.data); s.pos++ {
+		switch c := s.data[s.pos]; {
+		case c == '"':
+			s.pos++
+			if !utf8.Valid(s.data[start:s.pos]) {
+				return nil, s.fail(s.pos, "invalid unicode code point")
+			}
+			return s.data[start:s.pos], nil
+		case c < ' ':
+			return nil, s.fail(s.pos, `control character (\u0000-\u001F) found while parsing a string`)
+		case c == '\\':
+			s.pos++
+			if s.pos < len(s.data) && !isEscape(s.data[s.pos]) {
+				return nil, s.fail(s.pos+1, "invalid escape")
+			}
+		}
+	}
+	return nil, s.fail(len(s.data), "EOF while parsing a string")
+}
+
+func isEscape(c byte) bool {
+	switch c {
+	case '"', '\\', '/', 'b', 'f', 'n', 'r', 't', 'u':
+		return true
+	}
+	return false
+}
+
+func (s *scanner) word(want string) error {
+	for i := range len(want) {
+		if s.pos >= len(s.data) {
+			return s.fail(len(s.data), "EOF while parsing a value")
+		}
+		if s.data[s.pos] != want[i] {
+			return s.fail(s.pos+1, "expected ident")
+		}
+		s.pos++
+	}
+	return nil
+}
+
+func (s *scanner) number() error {
+	if s.data[s.pos] == '-' {
+		s.pos++
+	}
+	switch {
+	case s.pos < len(s.data) && s.data[s.pos] == '0':
+		s.pos++
+		if s.pos < len(s.data) && isDigit(s.data[s.pos]) {
+			return s.fail(s.pos+1, "invalid number")
+		}
+	case !s.digits():
+		return s.fail(min(s.pos+1, len(s.data)), "invalid number")
+	}
+	if s.pos < len(s.data) && s.data[s.pos] == '.' {
+		s.pos++
+		if !s.digits() {
+			return s.fail(min(s.pos+1, len(s.data)), "invalid number")
+		}
+	}
+	if s.pos < len(s.data) && (s.data[s.pos] == 'e' || s.data[s.pos] == 'E') {
+		s.pos++
+		if s.pos < len(s.data) && (s.data[s.pos] == '+' || s.data[s.pos] == '-') {
+			s.pos++
+		}
+		if !s.digits() {
+			return s.fail(min(s.pos+1, len(s.data)), "invalid number")
+		}
+	}
+	return nil
+}
+
+func (s *scanner) digits() bool {
+	start := s.pos
+	for s.pos < len(s.data) && isDigit(s.data[s.pos]) {
+		s.pos++
+	}
+	return s.pos > start
+}
+
+func isDigit(c byte) bool { return c >= '0' && c <= '9' }
+
+// parseNumber returns n as the server keeps it: an integer of 64 bits as it is, anything else as a float; false if out of range.
+func parseNumber(text string) (number, bool) {
+	if _, err := strconv.ParseInt(text, 10, 64); err == nil && text != "-0" {
+		return number(text), true
+	}
+	if _, err := strconv.ParseUint(text, 10, 64); err == nil {
+		return number(text), true
+	}
+	f, err := strconv.ParseFloat(text, 64)
+	if err != nil {
+		return "", false
+	}
+	return formatFloat(f), true
+}

@@ -1,0 +1,170 @@
+// Package meilitest emulates, in process and on a real socket, the part of the Meilisearch protocol that package meiliindex uses. What
+// it answers is decided by exchanges recorded from a real server; the replay test compares.
+package meilitest
+
+import (
+	"context"
+	"net/http"
+	"net/http/httptest"
+	"sync"
+	"time"
+)
+
+// MasterKey is the key with all rights on a server made by New.
+const MasterKey = "master-key-of-the-emulator"
+
+// DefaultPayloadLimit is the payload limit of a server that is not told another one, in bytes.
+const DefaultPayloadLimit = 100_000_000
+
+// Server is an emulated Meilisearch. Set its exported fields before the first request. Its methods are safe for concurrent use.
+type Server struct {
+	// URL is where the server listens.
+	URL string
+	// PayloadLimit is the largest body, after decompression, in bytes.
+	PayloadLimit int
+	// Version is what GET /version answers. A server before 1.18 knows no rename in a swap.
+	Version string
+	// Fault, where it is set, sees every request before the server does and may make it fail. It is called concurrently.
+	Fault func(r *http.Request) *Fault
+	// TaskFault, where it is set, sees every task when it is processed and may make it fail.
+	TaskFault func(kind, index string) *TaskError
+
+	http    *httptest.Server
+	stopped chan struct{}
+
+	mu           sync.Mutex
+	changed      *sync.Cond // state of a task, a hold, or closed
+	closed       bool
+	paused       bool
+	stop         bool // what is processed has to start over
+	held         map[int]bool
+	current      []*task // what is processed
+	tasks        []*task // by uid
+	nextTaskUID  int
+	nextBatchUID int
+	indexes      map[string]*index
+	lastCreated  time.Time
+	keys         []*key
+}
+
+// Fault is what happens to a request in place of an answer, or instead of it.
+type Fault struct {
+	// Status and Body are answered. With status 0 the connection is cut.
+	Status int
+	Body   string
+	// After does what was asked for first.
+	After bool
+}
+
+// New starts a server. Close it.
+func New() *Server {
+	s := &Server{
+		PayloadLimit: DefaultPayloadLimit, Version: "1.50.0",
+		stopped: make(chan struct{}), held: map[int]bool{}, indexes: map[string]*index{}, keys: defaultKeys(),
+	}
+	s.changed = sync.NewCond(&s.mu)
+	s.http = httptest.NewServer(http.HandlerFunc(s.serve))
+	s.URL = s.http.URL
+	go s.run()
+	return s
+}
+
+// Close stops the server and waits for it.
+func (s *Server) Close() {
+	s.mu.Lock()
+	s.closed = true
+	s.changed.Broadcast()
+	s.mu.Unlock()
+	<-s.stopped
+	s.http.Close()
+}
+
+// Pause keeps tasks waiting until Resume, so that they share a batch.
+func (s *Server) Pause() { s.setPaused(true) }
+
+// Resume ends a Pause.
+func (s *Server) Resume() { s.setPaused(false) }
+
+func (s *Server) setPaused(paused bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.paused = paused
+	s.changed.Broadcast()
+}
+
+// Hold keeps the batch of the task with that uid in processing until Release.
+func (s *Server) Hold(uid int) { s.setHeld(uid, true) }
+
+// Release ends a Hold.
+func (s *Server) Release(uid int) { s.setHeld(uid, false) }
+
+func (s *Server) setHeld(uid int, held bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.held[uid] = held
+	s.changed.Broadcast()
+}
+
+// Restart does what a restart of the server does: connections are cut, and what was being processed starts over.
+func (s *Server) Restart() {
+	s.mu.Lock()
+	s.stop = true
+	s.changed.Broadcast()
+	s.mu.Unlock()
+	s.http.CloseClientConnections()
+}
+
+// Task tells the state of a task, empty where there is none, and how many tasks were enqueued so far.
+func (s *Server) Task(uid int) (status string, enqueued int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.status(uid), s.nextTaskUID
+}
+
+// Tasks counts the tasks of one type that were enqueued and not deleted.
+func (s *Server) Tasks(kind string) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n := 0
+	for _, t := range s.tasks {
+		if t.kind == kind {
+			n++
+		}
+	}
+	return n
+}
+
+// Indexes returns the uids of all indexes, sorted.
+func (s *Server) Indexes() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.sortedIndexes()
+}
+
+func (s *Server) status(uid int) string {
+	if t := s.task(uid); t != nil {
+		return t.status
+	}
+	return ""
+}
+
+// Wait returns when the task's state satisfies until, or ctx has ended.
+func (s *Server) Wait(ctx context.Context, uid int, until func(status string) bool) error {
+	defer context.AfterFunc(ctx, func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.changed.Broadcast()
+	})()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for !until(s.status(uid)) {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		s.changed.Wait()
+	}
+	return nil
+}
+
+// Ended is a condition for Wait: the task has ended, or is no longer there.
+func Ended(status string) bool { return status != Enqueued && status != Processing }
