@@ -88,6 +88,10 @@ require (
 	modernc.org/mathutil v1.7.1 // indirect
 	modernc.org/memory v1.12.1 // indirect
 )
-require go.uber.org/goleak v1.3.0
 
-require github.com/stretchr/testify v1.11.1 // indirect
+require (
+	github.com/andybalholm/brotli v1.1.1 // indirect
+	github.com/golang-jwt/jwt/v5 v5.3.1 // indirect
+	github.com/meilisearch/meilisearch-go v0.36.3 // indirect
+	github.com/stretchr/testify v1.12.1 // indirect
+)

@@ -368,7 +368,7 @@ func (s *Server) commit(ix *index, batch []*task, changes []change) {
 		}
 		doc := c.doc
 		if there && c.task.documents.merge {
-			doc = pick(ix.slots[at], func(string) bool { return true })
+			doc = clone(ix.slots[at])
 			for _, name := range c.doc.keys {
 				doc.set(name, c.doc.values[name])
 			}

@@ -256,7 +256,7 @@ func (s *Server) changeSettings(batch []*task) {
 		}
 		return
 	}
-	next := pick(ix.settings, func(string) bool { return true })
+	next := clone(ix.settings)
 	var err *TaskError
 	for _, t := range batch {
 		for _, name := range t.settings.keys {
@@ -302,7 +302,7 @@ func mergeSetting(settings *object, name string, v any) {
 }
 
 func merged(old, change *object) *object {
-	out := pick(old, func(string) bool { return true })
+	out := clone(old)
 	for _, k := range change.keys {
 		v := change.values[k]
 		inner, isObject := v.(*object)

@@ -99,7 +99,7 @@ func (t *task) summary() *object {
 // view is the task as GET /tasks/{uid} shows it.
 func (t *task) view() *object {
 	o := newObject("uid", t.uid, "batchUid", orNull(t.batch), "indexUid", t.indexUID(), "status", t.status, "type", t.kind,
-		"canceledBy", orNull(t.canceledBy), "details", t.details, "error", nil, "duration", nil, "enqueuedAt", stamp(t.enqueued),
+		"canceledBy", orNull(t.canceledBy), "details", clone(t.details), "error", nil, "duration", nil, "enqueuedAt", stamp(t.enqueued),
 		"startedAt", nil, "finishedAt", nil)
 	if t.kind == typeSwap {
 		o.set("details", newObject("swaps", swapsView(t.swaps)))
@@ -119,6 +119,9 @@ func (t *task) view() *object {
 	}
 	return o
 }
+
+// clone copies an object, whose members may change later.
+func clone(o *object) *object { return pick(o, func(string) bool { return true }) }
 
 func swapsView(swaps []swap) []any {
 	list := []any{}

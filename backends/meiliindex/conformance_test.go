@@ -1,0 +1,65 @@
+package meiliindex
+
+import (
+	"context"
+	"testing"
+
+	"github.com/meilisearch/meilisearch-go"
+
+	"productindex/backends/meiliindex/internal/meilitest"
+	"productindex/reindex/reindextest"
+)
+
+// TestConformance runs over the emulator and, where MEILISEARCH_URL and MEILISEARCH_API_KEY name one, over a real server, on which it
+// leaves nothing.
+func TestConformance(t *testing.T) {
+	t.Run("Emulator", func(t *testing.T) {
+		reindextest.TestIndexer(t, func(t *testing.T) reindextest.Fixture {
+			s := server(t)
+			return fixture(t, s.URL, meilitest.MasterKey, defaultPrefix)
+		})
+	})
+	t.Run("Real", func(t *testing.T) {
+		url, key, ok := realServer()
+		if !ok {
+			t.Skip("MEILISEARCH_URL is not set")
+		}
+		reindextest.TestIndexer(t, func(t *testing.T) reindextest.Fixture {
+			prefix := "reindextest_" + encodeName(t.Name()) + "_"
+			t.Cleanup(func() { removeAll(t, connect(t, url, key), prefix) })
+			return fixture(t, url, key, prefix)
+		})
+	})
+}
+
+func fixture(t *testing.T, url, key, prefix string) reindextest.Fixture {
+	client := connect(t, url, key)
+	ix, err := New(client, withFastPolls(&Config{Prefix: prefix, StaleAfter: -1}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return reindextest.Fixture{
+		Indexer: ix,
+		Search: func(ctx context.Context, tenant string) (map[string]string, error) {
+			return revs(ctx, client, ix, tenant)
+		},
+		Reopen: func(t *testing.T) reindextest.Fixture { return fixture(t, url, key, prefix) },
+	}
+}
+
+// removeAll deletes every index that begins with prefix.
+func removeAll(t *testing.T, client meilisearch.ServiceManager, prefix string) {
+	ctx := context.WithoutCancel(t.Context())
+	all, err := client.ListIndexesWithContext(ctx, &meilisearch.IndexesQuery{Limit: 10000})
+	if err != nil {
+		t.Error(err)
+		return
+	}
+	for _, index := range all.Results {
+		if len(index.UID) > len(prefix) && index.UID[:len(prefix)] == prefix {
+			if _, err := client.DeleteIndexWithContext(ctx, index.UID); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+}

@@ -1,0 +1,34 @@
+// Package meiliindex keeps product indexes on a Meilisearch server, version 1.18 or later. It is a [reindex.Indexer]: every full reindex
+// fills an index of its own beside the live one and swaps the two in one task.
+//
+// # The client
+//
+// [New] takes a client of meilisearch-go. Its retries have to be switched off: the engine retries, and the client reports an answer that
+// comes with the last of its retries as a failure. Compression is the client's, too, and pays when the server is not near:
+//
+//	client := meilisearch.New("https://search.example.com", meilisearch.WithAPIKey(key), meilisearch.DisableRetries(),
+//		meilisearch.WithContentEncoding(meilisearch.GzipEncoding, meilisearch.BestSpeed))
+//
+// The key needs the actions indexes.create, indexes.get, indexes.delete, indexes.swap, documents.add, settings.update, stats.get,
+// tasks.get and tasks.cancel, and settings.get where Config.Settings is nil. With version it also tells an older server at once. A key
+// for every index ("*") sees the task of a swap; one for the pattern of Config.Prefix works, too, and learns from the indexes how the swap
+// ended.
+//
+// # On the server
+//
+// Searches use the index that [Index.LiveUID] names. While a reindex runs there is another one, whose uid begins with the prefix and a
+// hyphen; what was live before goes under that name when the two are swapped, and is deleted. While both are there, the server's disk
+// holds both.
+//
+// # Documents
+//
+// A product's body becomes a document as it is, with one more attribute at its end: Config.KeyAttribute, the primary key, which holds
+// [Key] of the product's id. Any id is possible that way. A product that has such an attribute itself is rejected.
+//
+// # Capacity
+//
+// Meilisearch indexes a few large tasks faster than many small ones: an engine for it does well with Config.BatchDocs of 10,000 and
+// Config.BatchBytes of 16 MiB. What a task carries is kept until the task is known to have succeeded, since one bad document fails all of
+// its task, and now and then all tasks beside it: at most Config.MaxTasks payloads, so MaxTasks × BatchBytes of memory for each run. The
+// documents of a task that failed are sent again without the bad ones, which are found by halving.
+package meiliindex

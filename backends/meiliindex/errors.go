@@ -1,0 +1,114 @@
+package meiliindex
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"strings"
+
+	"github.com/meilisearch/meilisearch-go"
+
+	"productindex/reindex"
+)
+
+// errForbidden: the key lacks an action or an index.
+var errForbidden = errors.New("the API key is missing, wrong, or has not the right to do this")
+
+// The codes of the server's errors that are told apart (1.50, docs.meilisearch.com/errors).
+const (
+	codeIndexNotFound = "index_not_found"
+	codeIndexExists   = "index_already_exists"
+	codeNoSpace       = "no_space_left_on_device"
+)
+
+// callError is a call that failed, in the server's words and without what was sent.
+type callError struct {
+	text string
+	err  error
+}
+
+func (e *callError) Error() string { return e.text }
+
+func (e *callError) Unwrap() error { return e.err }
+
+// explain classifies the error of one call as [reindex.Generation] asks for. action is the one that the key needs.
+func explain(ctx context.Context, action, uid string, err error) error {
+	if err == nil {
+		return nil
+	}
+	what := "meiliindex: " + action
+	if uid != "" {
+		what += " on index " + uid
+	}
+	if ended := ctx.Err(); ended != nil {
+		return fmt.Errorf("%s: %w", what, ended)
+	}
+	var e *meilisearch.Error
+	if !errors.As(err, &e) {
+		return reindex.Temporary(&callError{what + ": the connection was lost", err})
+	}
+	switch {
+	case e.ErrCode == meilisearch.MeilisearchMaxRetriesExceeded:
+		return &callError{what + ": the client's own retries got in the way, switch them off with meilisearch.DisableRetries", err}
+	case e.StatusCode == 0:
+		return reindex.Temporary(&callError{fmt.Sprintf("%s: no answer: %v", what, e.OriginError), err})
+	case e.ErrCode == meilisearch.ErrCodeResponseUnmarshalBody:
+		return reindex.Temporary(&callError{fmt.Sprintf("%s: status %d with an answer that can not be read", what, e.StatusCode), err})
+	}
+	said := fmt.Sprintf("%s: status %d", what, e.StatusCode)
+	if e.MeilisearchApiError.Code != "" {
+		said += fmt.Sprintf(", %s: %s", e.MeilisearchApiError.Code, e.MeilisearchApiError.Message)
+	}
+	return classify(e, action, said)
+}
+
+func classify(e *meilisearch.Error, action, said string) error {
+	switch e.StatusCode {
+	case http.StatusUnauthorized, http.StatusForbidden:
+		return fmt.Errorf("%w: give it the action %s on the indexes of the prefix: %w", &callError{said, e}, action, errForbidden)
+	case http.StatusRequestEntityTooLarge:
+		return fmt.Errorf("%w: %w", &callError{said, e}, reindex.ErrTooLarge)
+	case http.StatusBadRequest:
+		if action == "documents.add" {
+			return fmt.Errorf("%w: %w", &callError{said, e}, reindex.ErrRefused)
+		}
+	case http.StatusRequestTimeout, http.StatusTooManyRequests, http.StatusInternalServerError, http.StatusBadGateway,
+		http.StatusServiceUnavailable, http.StatusGatewayTimeout:
+		return reindex.Temporary(&callError{said, e})
+	case http.StatusUnprocessableEntity:
+		if e.MeilisearchApiError.Code == codeNoSpace {
+			return &callError{said + noSpaceHint(e.MeilisearchApiError.Message), e}
+		}
+	}
+	return &callError{said, e}
+}
+
+func noSpaceHint(message string) string {
+	if strings.Contains(message, "task database") {
+		return " (the server's task queue is full: delete tasks that have ended, see DELETE /tasks)"
+	}
+	return " (the server's disk is full: it needs room for both generations)"
+}
+
+func hasCode(err error, code string) bool {
+	var e *meilisearch.Error
+	return errors.As(err, &e) && e.MeilisearchApiError.Code == code
+}
+
+// mayHaveArrived tells whether the server may have accepted a request whose call failed.
+func mayHaveArrived(err error) bool {
+	var e *meilisearch.Error
+	if !errors.As(err, &e) {
+		return true
+	}
+	if op, ok := errors.AsType[*net.OpError](e.OriginError); ok && op.Op == "dial" {
+		return false
+	}
+	switch e.StatusCode {
+	case 0, http.StatusInternalServerError, http.StatusBadGateway, http.StatusGatewayTimeout:
+		return true
+	}
+	return e.ErrCode == meilisearch.ErrCodeResponseUnmarshalBody || e.ErrCode == meilisearch.MeilisearchMaxRetriesExceeded
+}

@@ -1,0 +1,169 @@
+package meiliindex
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/meilisearch/meilisearch-go"
+	"golang.org/x/sync/semaphore"
+
+	"productindex/reindex"
+)
+
+// generation is a [reindex.Generation]: an index beside the live one.
+type generation struct {
+	ix      *Index
+	tenant  string
+	live    string // uid of the live index
+	uid     string // uid of the generation's own index
+	token   int64
+	created time.Time // of its own index, by the server's clock
+
+	posts    *semaphore.Weighted // held by one while documents are posted, by all of it while bad ones are isolated
+	slots    chan struct{}       // one element a task in sent
+	settling chan struct{}       // a lock: its holder looks at what was sent
+	sealed   bool
+
+	mu     sync.Mutex
+	sent   []*sending          // in the order of their tasks
+	failed []reindex.ItemError // what the server refused
+	inARow int                 // of these, since a task of documents succeeded
+
+	swap swapState
+}
+
+// sending is a task and what it carries, kept until the task is known to have succeeded.
+type sending struct {
+	task      int64
+	documents []document
+	isolation
+}
+
+// Write sends the products as one task and returns when the server has accepted it. Where Config.MaxTasks tasks wait, it waits for the
+// first of them, and sends again what that one has left undone. Products whose id is too long for a key, or that have an attribute
+// Config.KeyAttribute, are reported at once; what the server itself refuses is in Sealed.Failed.
+func (g *generation) Write(ctx context.Context, products []reindex.Product) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if g.sealed {
+		return fmt.Errorf("meiliindex: write to index %s of tenant %q after it was sealed", g.uid, g.tenant)
+	}
+	documents, failed := g.ix.encode(products)
+	if err := g.write(ctx, documents); err != nil {
+		return err
+	}
+	if len(failed) > 0 {
+		return &reindex.BatchError{Items: failed}
+	}
+	return nil
+}
+
+func (g *generation) write(ctx context.Context, documents []document) error {
+	if len(documents) == 0 {
+		return nil
+	}
+	body := payload(documents)
+	if len(body) > g.ix.cfg.PayloadLimit && len(documents) > 1 {
+		return fmt.Errorf("meiliindex: %d products make a payload of %d bytes, the limit is %d: %w", len(documents), len(body),
+			g.ix.cfg.PayloadLimit, reindex.ErrTooLarge)
+	}
+	if err := g.takeSlot(ctx); err != nil {
+		return err
+	}
+	if err := g.posts.Acquire(ctx, 1); err != nil {
+		<-g.slots
+		return err
+	}
+	defer g.posts.Release(1)
+	info, err := g.post(ctx, body)
+	if err != nil {
+		<-g.slots
+		return err
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	s := &sending{task: info.TaskUID, documents: documents}
+	at, _ := slices.BinarySearchFunc(g.sent, s.task, func(s *sending, task int64) int { return int(s.task - task) })
+	g.sent = slices.Insert(g.sent, at, s)
+	return nil
+}
+
+// post sends documents to the generation's index.
+func (g *generation) post(ctx context.Context, body []byte) (*meilisearch.TaskInfo, error) {
+	info, err := g.ix.client.Index(g.uid).AddDocumentsNdjsonWithContext(ctx, body,
+		&meilisearch.DocumentOptions{PrimaryKey: &g.ix.cfg.KeyAttribute})
+	return info, explain(ctx, "documents.add", g.uid, err)
+}
+
+// takeSlot waits until fewer than Config.MaxTasks tasks are out. One of those who wait looks after the oldest task.
+func (g *generation) takeSlot(ctx context.Context) error {
+	for {
+		select {
+		case g.slots <- struct{}{}:
+			return nil
+		default:
+		}
+		select {
+		case g.slots <- struct{}{}:
+			return nil
+		case g.settling <- struct{}{}:
+			err := g.settleOldest(ctx)
+			<-g.settling
+			if err != nil {
+				return err
+			}
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// Seal waits for every task, isolates what the server refused, and counts.
+func (g *generation) Seal(ctx context.Context) (reindex.Sealed, error) {
+	if err := ctx.Err(); err != nil {
+		return reindex.Sealed{}, err
+	}
+	g.sealed = true
+	if err := g.settleAll(ctx); err != nil {
+		return reindex.Sealed{}, err
+	}
+	if err := g.checkIdentity(ctx); err != nil {
+		return reindex.Sealed{}, err
+	}
+	documents, err := g.ix.countDocuments(ctx, g.uid)
+	if err != nil {
+		return reindex.Sealed{}, err
+	}
+	live, err := g.ix.countDocuments(ctx, g.live)
+	if err != nil {
+		return reindex.Sealed{}, err
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return reindex.Sealed{Documents: documents, Live: live, Failed: slices.Clone(g.failed)}, nil
+}
+
+// checkIdentity makes sure that the generation's index is the one that Begin created: a deleted one comes back, empty and without its
+// settings, with the next documents sent to it.
+func (g *generation) checkIdentity(ctx context.Context) error {
+	index, err := g.ix.getIndex(ctx, g.uid)
+	if err != nil {
+		return err
+	}
+	if index == nil || !index.CreatedAt.Equal(g.created) {
+		return g.errGone()
+	}
+	return nil
+}
+
+func (g *generation) errGone() error {
+	err := fmt.Errorf("meiliindex: index %s of tenant %q was deleted while it was filled", g.uid, g.tenant)
+	if g.token != noToken {
+		return fmt.Errorf("%w: %w", err, reindex.ErrFenced)
+	}
+	return err
+}

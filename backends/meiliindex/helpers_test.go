@@ -1,0 +1,154 @@
+package meiliindex
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/meilisearch/meilisearch-go"
+
+	"productindex/backends/meiliindex/internal/meilitest"
+	"productindex/reindex"
+)
+
+// server starts an emulator that is closed at the end of the test.
+func server(t testing.TB) *meilitest.Server {
+	t.Helper()
+	s := meilitest.New()
+	t.Cleanup(s.Close)
+	return s
+}
+
+// connect returns a client without retries whose connections end with the test.
+func connect(t testing.TB, url, key string, options ...meilisearch.Option) meilisearch.ServiceManager {
+	t.Helper()
+	transport := &http.Transport{}
+	t.Cleanup(transport.CloseIdleConnections)
+	options = append([]meilisearch.Option{
+		meilisearch.WithCustomClient(&http.Client{Transport: transport}), meilisearch.WithAPIKey(key), meilisearch.DisableRetries(),
+	}, options...)
+	return meilisearch.New(url, options...)
+}
+
+// newIndex returns an Index on the server.
+func newIndex(t testing.TB, s *meilitest.Server, cfg *Config) *Index {
+	t.Helper()
+	ix, err := New(connect(t, s.URL, meilitest.MasterKey), withFastPolls(cfg))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ix
+}
+
+func withFastPolls(cfg *Config) *Config {
+	var c Config
+	if cfg != nil {
+		c = *cfg
+	}
+	if c.PollInterval == 0 {
+		c.PollInterval = 5 * time.Millisecond
+	}
+	return &c
+}
+
+// revs answers one search for all of a tenant's documents: the value of each one's field rev.
+func revs(ctx context.Context, client meilisearch.ServiceManager, ix *Index, tenant string) (map[string]string, error) {
+	found := map[string]string{}
+	raw, err := client.Index(ix.LiveUID(tenant)).SearchRawWithContext(ctx, "", &meilisearch.SearchRequest{Limit: 1000})
+	if hasCode(err, codeIndexNotFound) {
+		return found, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	var result struct {
+		Hits []map[string]any `json:"hits"`
+	}
+	if err := json.Unmarshal(*raw, &result); err != nil {
+		return nil, err
+	}
+	for _, hit := range result.Hits {
+		key, _ := hit[ix.cfg.KeyAttribute].(string)
+		id, err := ID(key)
+		if err != nil {
+			return nil, err
+		}
+		found[id] = fmt.Sprint(hit["rev"])
+	}
+	return found, nil
+}
+
+// realServer returns the address and the key of a real server, where the environment names one.
+func realServer() (url, key string, ok bool) {
+	url = os.Getenv("MEILISEARCH_URL")
+	return strings.TrimRight(url, "/"), os.Getenv("MEILISEARCH_API_KEY"), url != ""
+}
+
+// begin opens a generation.
+func begin(t testing.TB, ix *Index) *generation {
+	t.Helper()
+	gen, err := ix.Begin(t.Context(), "acme")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return gen.(*generation)
+}
+
+func mustWrite(t testing.TB, gen reindex.Generation, products ...reindex.Product) {
+	t.Helper()
+	if err := gen.Write(t.Context(), products); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func mustSeal(t testing.TB, gen reindex.Generation) reindex.Sealed {
+	t.Helper()
+	sealed, err := gen.Seal(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return sealed
+}
+
+func publish(t testing.TB, ix *Index, products ...reindex.Product) {
+	t.Helper()
+	gen := begin(t, ix)
+	mustWrite(t, gen, products...)
+	mustSeal(t, gen)
+	if err := gen.Commit(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// assertIndexes waits for all tasks and checks which indexes there are then.
+func assertIndexes(t testing.TB, s *meilitest.Server, want ...string) {
+	t.Helper()
+	waitAll(t, s)
+	if got := s.Indexes(); fmt.Sprint(got) != fmt.Sprint(want) {
+		t.Errorf("the server has the indexes %v, want %v", got, want)
+	}
+}
+
+func isTemporary(err error) bool {
+	_, ok := errors.AsType[*reindex.TemporaryError](err)
+	return ok
+}
+
+// waitAll waits until all tasks have ended.
+func waitAll(t testing.TB, s *meilitest.Server) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	_, tasks := s.Task(0)
+	for uid := range tasks {
+		if err := s.Wait(ctx, uid, meilitest.Ended); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
