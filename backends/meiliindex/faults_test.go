@@ -27,13 +27,6 @@ const faultSeeds = 200
 // one that failed either the old ones or all of the new ones.
 func TestFaults(t *testing.T) {
 	s := meilitest.New()
-	var fault atomic.Pointer[func(*http.Request) *meilitest.Fault]
-	s.Fault = func(r *http.Request) *meilitest.Fault {
-		if f := fault.Load(); f != nil {
-			return (*f)(r)
-		}
-		return nil
-	}
 	t.Cleanup(s.Close)
 	client := connect(t, s.URL, meilitest.MasterKey)
 	ix, err := New(client, withFastPolls(&Config{MaxTasks: 3}))
@@ -50,10 +43,9 @@ func TestFaults(t *testing.T) {
 				delete(want, p.ID)
 			}
 		}
-		f := randomFaults(seed)
-		fault.Store(&f)
+		s.SetFault(randomFaults(seed))
 		report, err := runOnce(t, ix, products)
-		fault.Store(nil)
+		s.SetFault(nil)
 		found, searchErr := revs(t.Context(), client, ix, "acme")
 		if searchErr != nil {
 			t.Fatal(searchErr)
@@ -134,7 +126,7 @@ func TestLostAnswerOfTheSwap(t *testing.T) {
 				gen := begin(t, ix)
 				mustWrite(t, gen, product("new", `{}`), product("newer", `{}`))
 				mustSeal(t, gen)
-				s.Fault = on(http.MethodPost, "/swap-indexes", lost)
+				s.SetFault(on(http.MethodPost, "/swap-indexes", lost))
 				if err := gen.Commit(t.Context()); err != nil {
 					t.Fatal(err)
 				}
@@ -163,7 +155,7 @@ func TestSwapNeverArrives(t *testing.T) {
 			gen := begin(t, ix)
 			mustWrite(t, gen, product("new", `{}`), product("newer", `{}`))
 			mustSeal(t, gen)
-			s.Fault = on(http.MethodPost, "/swap-indexes", test.fault)
+			s.SetFault(on(http.MethodPost, "/swap-indexes", test.fault))
 			err := gen.Commit(t.Context())
 			if err == nil || isTemporary(err) != test.temporary {
 				t.Fatalf("commit: %v", err)
@@ -196,7 +188,7 @@ func TestRestartDuringTheSwap(t *testing.T) {
 	_, swap := s.Task(0)
 	s.Hold(swap)
 	var looks atomic.Int64
-	s.Fault = func(r *http.Request) *meilitest.Fault {
+	s.SetFault(func(r *http.Request) *meilitest.Fault {
 		if r.URL.Path != fmt.Sprintf("/tasks/%d", swap) {
 			return nil
 		}
@@ -211,7 +203,7 @@ func TestRestartDuringTheSwap(t *testing.T) {
 			s.Release(swap)
 		}
 		return nil
-	}
+	})
 	if err := gen.Commit(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -255,7 +247,7 @@ func TestLiveIndexChangesMeanwhile(t *testing.T) {
 			mustSeal(t, gen)
 			meanwhile := on(http.MethodPost, "/swap-indexes", meilitest.Fault{})
 			admin := connect(t, s.URL, meilitest.MasterKey)
-			s.Fault = func(r *http.Request) *meilitest.Fault {
+			s.SetFault(func(r *http.Request) *meilitest.Fault {
 				if meanwhile(r) != nil {
 					if goes {
 						_, _ = admin.DeleteIndexWithContext(t.Context(), gen.live)
@@ -264,7 +256,7 @@ func TestLiveIndexChangesMeanwhile(t *testing.T) {
 					}
 				}
 				return nil
-			}
+			})
 			if err := gen.Commit(t.Context()); !isTemporary(err) {
 				t.Fatalf("commit: %v", err)
 			}
@@ -319,7 +311,8 @@ func TestClearErrors(t *testing.T) {
 			s := server(t)
 			ix := newIndex(t, s, nil)
 			publish(t, ix, product("old", `{}`))
-			s.Fault, s.TaskFault = test.fault, test.task
+			s.SetFault(test.fault)
+			s.SetTaskFault(test.task)
 			_, before := s.Task(0)
 			_, err := runOnce(t, ix, reindextest.Products(40, "1"))
 			if err == nil || !strings.Contains(err.Error(), test.want) {

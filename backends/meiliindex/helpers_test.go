@@ -152,3 +152,15 @@ func waitAll(t testing.TB, s *meilitest.Server) {
 		}
 	}
 }
+
+func validObject(body []byte) bool {
+	var members map[string]json.RawMessage
+	return json.Unmarshal(body, &members) == nil && members != nil
+}
+
+func unmarshal(t testing.TB, data []byte, v any) {
+	t.Helper()
+	if err := json.Unmarshal(data, v); err != nil {
+		t.Errorf("%q: %v", data, err)
+	}
+}

@@ -137,14 +137,14 @@ func TestLaterBodyCounts(t *testing.T) {
 func TestIsolationSurvivesLostAnswers(t *testing.T) {
 	s := server(t)
 	var posts atomic.Int64
-	s.Fault = func(r *http.Request) *meilitest.Fault {
+	s.SetFault(func(r *http.Request) *meilitest.Fault {
 		if r.Method == http.MethodPost && strings.HasSuffix(r.URL.Path, "/documents") {
 			if n := posts.Add(1); n > 1 && n%3 == 0 {
 				return &meilitest.Fault{After: n%2 == 0}
 			}
 		}
 		return nil
-	}
+	})
 	ix := newIndex(t, s, nil)
 	gen := begin(t, ix)
 	products := reindextest.Products(64, "1")
@@ -169,12 +169,12 @@ func TestRefusesEverything(t *testing.T) {
 	ix := newIndex(t, s, nil)
 	ix.maxInARow = 10
 	gen := begin(t, ix)
-	s.TaskFault = func(kind, _ string) *meilitest.TaskError {
+	s.SetTaskFault(func(kind, _ string) *meilitest.TaskError {
 		if kind != documentTasks {
 			return nil
 		}
 		return &meilitest.TaskError{Message: "Index `x`: broken.", Code: "internal", Type: "internal"}
-	}
+	})
 	mustWrite(t, gen, reindextest.Products(100, "1")...)
 	if _, err := gen.Seal(t.Context()); err == nil || !strings.Contains(err.Error(), "broken") || isTemporary(err) {
 		t.Errorf("seal: %v", err)

@@ -31,9 +31,13 @@ func (s *Server) run() {
 // nextBatch chooses what is processed next: cancelations, then deletions of tasks, then the oldest task with those of its index that
 // can share its batch.
 func (s *Server) nextBatch() []*task {
+	for s.firstOpen < len(s.tasks) && s.tasks[s.firstOpen].ended() {
+		s.firstOpen++
+	}
+	open := s.tasks[s.firstOpen:]
 	var oldest *task
 	for _, kind := range []string{typeCancelation, typeTaskDelete, ""} {
-		for _, t := range s.tasks {
+		for _, t := range open {
 			if t.status == Enqueued && (kind == "" || t.kind == kind) {
 				oldest = t
 				break
@@ -50,7 +54,7 @@ func (s *Server) nextBatch() []*task {
 	if !batchable(oldest) {
 		return batch
 	}
-	for _, t := range s.tasks {
+	for _, t := range open {
 		if t.uid <= oldest.uid || t.status != Enqueued || !t.touches(oldest.index) {
 			continue
 		}
@@ -120,7 +124,7 @@ func (s *Server) process(batch []*task) {
 		return
 	}
 	s.nextBatchUID++
-	if s.TaskFault != nil {
+	if s.taskFault != nil {
 		batch = s.failTasks(batch)
 	}
 	if len(batch) > 0 {
@@ -131,7 +135,7 @@ func (s *Server) process(batch []*task) {
 // failTasks ends the tasks that the injected fault names.
 func (s *Server) failTasks(batch []*task) []*task {
 	return slices.DeleteFunc(slices.Clone(batch), func(t *task) bool {
-		err := s.TaskFault(t.kind, t.index)
+		err := s.taskFault(t.kind, t.index)
 		if err != nil {
 			t.finish(Failed, err)
 		}
@@ -198,6 +202,7 @@ func (s *Server) deleteTasks(by *task) {
 		}
 		return gone
 	})
+	s.firstOpen = 0
 	by.details.set("deletedTasks", deleted)
 	by.finish(Succeeded, nil)
 }

@@ -47,8 +47,11 @@ const (
 // serve applies injected faults around the real work.
 func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	var fault *Fault
-	if s.Fault != nil {
-		fault = s.Fault(r)
+	s.mu.Lock()
+	inject := s.fault
+	s.mu.Unlock()
+	if inject != nil {
+		fault = inject(r)
 	}
 	if fault == nil {
 		s.answer(w, r)

@@ -16,7 +16,7 @@ const MasterKey = "master-key-of-the-emulator"
 // DefaultPayloadLimit is the payload limit of a server that is not told another one, in bytes.
 const DefaultPayloadLimit = 100_000_000
 
-// Server is an emulated Meilisearch. Set its exported fields before the first request. Its methods are safe for concurrent use.
+// Server is an emulated Meilisearch. Its exported fields are set before the first request. Its methods are safe for concurrent use.
 type Server struct {
 	// URL is where the server listens.
 	URL string
@@ -24,15 +24,13 @@ type Server struct {
 	PayloadLimit int
 	// Version is what GET /version answers. A server before 1.18 knows no rename in a swap.
 	Version string
-	// Fault, where it is set, sees every request before the server does and may make it fail. It is called concurrently.
-	Fault func(r *http.Request) *Fault
-	// TaskFault, where it is set, sees every task when it is processed and may make it fail.
-	TaskFault func(kind, index string) *TaskError
 
 	http    *httptest.Server
 	stopped chan struct{}
 
 	mu           sync.Mutex
+	fault        func(r *http.Request) *Fault
+	taskFault    func(kind, index string) *TaskError
 	changed      *sync.Cond // state of a task, a hold, or closed
 	closed       bool
 	paused       bool
@@ -40,6 +38,7 @@ type Server struct {
 	held         map[int]bool
 	current      []*task // what is processed
 	tasks        []*task // by uid
+	firstOpen    int     // all tasks before it have ended
 	nextTaskUID  int
 	nextBatchUID int
 	indexes      map[string]*index
@@ -77,6 +76,20 @@ func (s *Server) Close() {
 	s.mu.Unlock()
 	<-s.stopped
 	s.http.Close()
+}
+
+// SetFault has f see every request before the server does; it may make the request fail. It is called concurrently. Nil ends that.
+func (s *Server) SetFault(f func(r *http.Request) *Fault) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.fault = f
+}
+
+// SetTaskFault has f see every task when it is processed; it may make the task fail. Nil ends that.
+func (s *Server) SetTaskFault(f func(kind, index string) *TaskError) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.taskFault = f
 }
 
 // Pause keeps tasks waiting until Resume, so that they share a batch.

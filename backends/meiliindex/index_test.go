@@ -1,0 +1,435 @@
+package meiliindex
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"reflect"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/meilisearch/meilisearch-go"
+
+	"productindex/backends/meiliindex/internal/meilitest"
+	"productindex/reindex"
+	"productindex/reindex/reindextest"
+)
+
+func TestNew(t *testing.T) {
+	client := connect(t, "http://localhost", "")
+	if _, err := New(nil, nil); err == nil {
+		t.Error("a nil client is accepted")
+	}
+	if _, err := New(client, nil); err != nil {
+		t.Error(err)
+	}
+	_, err := New(client, &Config{Prefix: "-a", KeyAttribute: "_geo", PayloadLimit: -1, MaxTasks: -1, PollInterval: -1})
+	for _, name := range []string{"Prefix", "KeyAttribute", "PayloadLimit", "MaxTasks", "PollInterval"} {
+		if err == nil || !strings.Contains(err.Error(), name) {
+			t.Errorf("%s is not named: %v", name, err)
+		}
+	}
+	cfg := &Config{}
+	if _, err := New(client, cfg); err != nil || !reflect.DeepEqual(*cfg, Config{}) {
+		t.Errorf("the config became %+v, %v", *cfg, err)
+	}
+}
+
+// The names of live and staging indexes of different tenants never meet, also when a tenant is named like one.
+func TestUIDs(t *testing.T) {
+	ix := newIndex(t, server(t), nil)
+	name := stagingName{ix.instance, 5, 7}
+	staging := ix.stagingUID("acme", name)
+	if got, ok := ix.parseStaging("acme", staging); !ok || got != name {
+		t.Errorf("%s is read as %+v, %v", staging, got, ok)
+	}
+	name.token = noToken
+	if got, ok := ix.parseStaging("acme", ix.stagingUID("acme", name)); !ok || got != name {
+		t.Errorf("without a token: %+v, %v", got, ok)
+	}
+	like := strings.TrimPrefix(staging, ix.cfg.Prefix)
+	for _, tenant := range []string{"other", "me", "x-acme", like, ""} {
+		if _, ok := ix.parseStaging(tenant, staging); ok {
+			t.Errorf("%s is taken for tenant %q's", staging, tenant)
+		}
+		if ix.LiveUID(tenant) == staging {
+			t.Errorf("tenant %q's live index is %s", tenant, staging)
+		}
+	}
+	if _, ok := ix.parseStaging("acme", ix.LiveUID(like)); ok {
+		t.Error("a live index is taken for a leftover")
+	}
+	long := strings.Repeat("é", reindex.MaxTenantBytes/2)
+	if n := len(ix.stagingUID(long, name)); n-len(ix.cfg.Prefix)+100 > 400 {
+		t.Errorf("the longest uid has %d bytes", n-len(ix.cfg.Prefix)+100)
+	}
+}
+
+// An index has its settings before its documents: the host's, or those of the live one.
+func TestSettings(t *testing.T) {
+	s := server(t)
+	admin := connect(t, s.URL, meilitest.MasterKey)
+	ours := newIndex(t, s, &Config{Settings: &meilisearch.Settings{FilterableAttributes: []string{"brand"}, SortableAttributes: []string{"price"}}})
+	gen := begin(t, ours)
+	if got, err := admin.Index(gen.uid).GetSettingsWithContext(t.Context()); err != nil || fmt.Sprint(got.FilterableAttributes) != "[brand]" {
+		t.Errorf("settings %+v, %v", got, err)
+	}
+	mustSeal(t, gen)
+	if err := gen.Commit(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	live := admin.Index(ours.LiveUID("acme"))
+	for _, change := range []func() (*meilisearch.TaskInfo, error){
+		func() (*meilisearch.TaskInfo, error) { return live.UpdateFacetSearchWithContext(t.Context(), false) },
+		func() (*meilisearch.TaskInfo, error) {
+			return live.UpdateSettingsWithContext(t.Context(), &meilisearch.Settings{
+				StopWords: []string{"the"}, Pagination: &meilisearch.Pagination{MaxTotalHits: 77}, Synonyms: map[string][]string{"a": {"b"}},
+				TypoTolerance: &meilisearch.TypoTolerance{MinWordSizeForTypos: meilisearch.MinWordSizeForTypos{OneTypo: 3, TwoTypos: 6}},
+			})
+		},
+	} {
+		if _, err := change(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	waitAll(t, s)
+	before, err := live.GetSettingsWithContext(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	publish(t, newIndex(t, s, nil), product("a", `{}`))
+	after, err := live.GetSettingsWithContext(t.Context())
+	if err != nil || !reflect.DeepEqual(after, before) {
+		t.Errorf("the settings were\n%+v and are\n%+v, %v", before, after, err)
+	}
+	if fmt.Sprint(after.SortableAttributes, after.StopWords, after.Pagination.MaxTotalHits, after.FacetSearch) != "[price] [the] 77 false" {
+		t.Errorf("settings %+v", after)
+	}
+}
+
+// Settings that can not be kept are an error, not lost.
+func TestSettingsThatCanNotBeKept(t *testing.T) {
+	s := server(t)
+	ix := newIndex(t, s, nil)
+	publish(t, ix, product("a", `{}`))
+	for body, want := range map[string]string{
+		`{"filterableAttributes":[{"attributePatterns":["brand"]}]}`: "does not understand",
+		`{"embedders":{"a":{"source":"openAi"}}}`:                    "embedders",
+	} {
+		change(t, s, http.MethodPatch, "/indexes/products_acme/settings", body)
+		if _, err := ix.Begin(t.Context(), "acme"); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("begin: %v", err)
+		}
+		change(t, s, http.MethodDelete, "/indexes/products_acme/settings", "")
+	}
+}
+
+func change(t *testing.T, s *meilitest.Server, method, path, body string) {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), method, s.URL+path, strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Authorization", "Bearer "+meilitest.MasterKey)
+	req.Header.Set("Content-Type", "application/json")
+	transport := &http.Transport{DisableKeepAlives: true}
+	resp, err := transport.RoundTrip(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if resp.Body.Close(); resp.StatusCode >= 300 {
+		t.Fatalf("%s %s: %s", method, path, resp.Status)
+	}
+	waitAll(t, s)
+}
+
+// leastActions are the actions that the documentation asks for.
+var leastActions = strings.Fields("indexes.create indexes.get indexes.delete indexes.swap documents.add settings.get settings.update stats.get " +
+	"tasks.get tasks.cancel")
+
+func newKey(t *testing.T, s *meilitest.Server, indexes string, actions ...string) string {
+	t.Helper()
+	key, err := connect(t, s.URL, meilitest.MasterKey).CreateKeyWithContext(t.Context(),
+		&meilisearch.Key{Actions: actions, Indexes: []string{indexes}, ExpiresAt: time.Now().Add(time.Hour)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return key.Key
+}
+
+// The actions that the documentation names are enough, for all indexes and for those of the prefix, and each is needed.
+func TestLeastRights(t *testing.T) {
+	reindexWith := func(t *testing.T, s *meilitest.Server, key string) error {
+		ix, err := New(connect(t, s.URL, key), withFastPolls(nil))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, n := range []int{30, 50, 40} {
+			engine, err := reindex.New(reindextest.Slice(reindextest.Products(n, "1")), ix, &reindex.Config{BatchDocs: 10})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := engine.Run(t.Context(), "acme"); err != nil {
+				return err
+			}
+			if got, err := ix.DocCount(t.Context(), "acme"); err != nil || got != int64(n) {
+				t.Errorf("%d documents are live, %v, want %d", got, err, n)
+			}
+		}
+		return nil
+	}
+	for _, indexes := range []string{"*", "products_*"} {
+		s := server(t)
+		if err := reindexWith(t, s, newKey(t, s, indexes, leastActions...)); err != nil {
+			t.Errorf("for %s: %v", indexes, err)
+		}
+		assertIndexes(t, s, "products_acme")
+	}
+	for i, action := range leastActions {
+		if action == "tasks.cancel" || action == "indexes.delete" {
+			continue // without them a run succeeds, but a cancelled one takes longer to end, and what was live stays
+		}
+		s := server(t)
+		others := append(append([]string{}, leastActions[:i]...), leastActions[i+1:]...)
+		err := reindexWith(t, s, newKey(t, s, "*", others...))
+		if err == nil || !errors.Is(err, errForbidden) || !strings.Contains(err.Error(), action) {
+			t.Errorf("without %s: %v", action, err)
+		}
+	}
+	s := server(t)
+	if err := reindexWith(t, s, newKey(t, s, "orders_*", leastActions...)); !errors.Is(err, errForbidden) {
+		t.Errorf("for other indexes: %v", err)
+	}
+	if err := reindexWith(t, s, "wrong"); !errors.Is(err, errForbidden) {
+		t.Errorf("with a wrong key: %v", err)
+	}
+}
+
+// A key that does not see swaps learns of a failed one, too.
+func TestFailedSwapUnseen(t *testing.T) {
+	s := server(t)
+	ix, err := New(connect(t, s.URL, newKey(t, s, "products_*", leastActions...)), withFastPolls(nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	publish(t, ix, product("old", `{}`))
+	gen := begin(t, ix)
+	mustWrite(t, gen, product("a", `{}`), product("b", `{}`))
+	mustSeal(t, gen)
+	s.SetTaskFault(func(kind, _ string) *meilitest.TaskError {
+		if kind != "indexSwap" {
+			return nil
+		}
+		return &meilitest.TaskError{Message: "broken", Code: "internal", Type: "internal"}
+	})
+	if err := gen.Commit(t.Context()); err == nil || isTemporary(err) || !strings.Contains(err.Error(), "failed") {
+		t.Errorf("commit: %v", err)
+	}
+	if err := gen.Abort(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if n, err := ix.DocCount(t.Context(), "acme"); n != 1 || err != nil {
+		t.Errorf("%d documents are live, %v", n, err)
+	}
+}
+
+// Reap leaves alone what another process works on, until that has been idle for long, or its token shows that it is over.
+func TestReapOfOthers(t *testing.T) {
+	s := server(t)
+	mine, other := newIndex(t, s, nil), newIndex(t, s, nil)
+	plain := begin(t, other)
+	fenced, err := other.Begin(reindex.WithFence(t.Context(), 5), "acme")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, test := range map[string]struct {
+		ctx  context.Context
+		want int
+	}{
+		"no token": {t.Context(), 0}, "an older token": {reindex.WithFence(t.Context(), 4), 0},
+		"the same token": {reindex.WithFence(t.Context(), 5), 0},
+	} {
+		if n, err := mine.Reap(test.ctx, "acme"); n != test.want || err != nil {
+			t.Errorf("with %s: reaped %d, %v, want %d", name, n, err, test.want)
+		}
+	}
+	if n, err := mine.Reap(t.Context(), "other"); n != 0 || err != nil {
+		t.Errorf("of another tenant: reaped %d, %v", n, err)
+	}
+	if n, err := mine.Reap(reindex.WithFence(t.Context(), 6), "acme"); n != 1 || err != nil {
+		t.Errorf("with a newer token: reaped %d, %v, want 1", n, err)
+	}
+	mustWrite(t, fenced, product("a", `{}`))
+	if _, err := fenced.Seal(t.Context()); !errors.Is(err, reindex.ErrFenced) {
+		t.Errorf("seal: %v", err)
+	}
+	mine.cfg.StaleAfter = time.Nanosecond
+	if n, err := mine.Reap(t.Context(), "acme"); n != 2 || err != nil {
+		t.Errorf("idle ones: reaped %d, %v, want 2", n, err)
+	}
+	if s.Indexes(); plain.Abort(t.Context()) != nil || fenced.Abort(t.Context()) != nil {
+		t.Error("abort of what is gone failed")
+	}
+	assertIndexes(t, s)
+}
+
+// A run whose token is smaller than that of a newer one can not publish what it has filled.
+func TestFence(t *testing.T) {
+	s := server(t)
+	mine, other := newIndex(t, s, nil), newIndex(t, s, nil)
+	seal := func(ix *Index, token int64) reindex.Generation {
+		gen, err := ix.Begin(reindex.WithFence(t.Context(), token), "acme")
+		if err != nil {
+			t.Fatal(err)
+		}
+		mustWrite(t, gen, product("a", `{}`))
+		mustSeal(t, gen)
+		return gen
+	}
+	old := seal(mine, 1)
+	newer := seal(other, 2)
+	if err := old.Commit(t.Context()); !errors.Is(err, reindex.ErrFenced) || isTemporary(err) {
+		t.Errorf("the older one's commit: %v", err)
+	}
+	if err := newer.Commit(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if err := old.Commit(t.Context()); !errors.Is(err, reindex.ErrFenced) {
+		t.Errorf("the older one's commit, late: %v", err)
+	}
+	if err := old.Abort(t.Context()); err != nil {
+		t.Error(err)
+	}
+	assertIndexes(t, s, "products_acme")
+}
+
+// A payload over the limit is not sent, or refused by the server, and then split; a product of its own size is rejected.
+func TestPayloadLimit(t *testing.T) {
+	for name, limit := range map[string]int{"known": 20_000, "not known": 0} {
+		t.Run(name, func(t *testing.T) {
+			s := server(t)
+			s.PayloadLimit = 20_000
+			ix := newIndex(t, s, &Config{PayloadLimit: limit})
+			products := reindextest.Products(500, "1")
+			products[100] = product("large", `{"text":"`+strings.Repeat("x", 20_000)+`"}`)
+			engine, err := reindex.New(reindextest.Slice(products), ix, &reindex.Config{MaxRejected: 1})
+			if err != nil {
+				t.Fatal(err)
+			}
+			report, err := engine.Run(t.Context(), "acme")
+			if err != nil || report.Indexed != 499 || len(report.Rejections) != 1 || report.Rejections[0].ID != "large" {
+				t.Errorf("indexed %d, rejected %v, %v", report.Indexed, report.Rejections, err)
+			}
+		})
+	}
+}
+
+// A client that compresses works as well.
+func TestGzip(t *testing.T) {
+	s := server(t)
+	var compressed atomic.Int64
+	s.SetFault(func(r *http.Request) *meilitest.Fault {
+		if r.Header.Get("Content-Encoding") == "gzip" && strings.HasSuffix(r.URL.Path, "/documents") {
+			compressed.Add(1)
+		}
+		return nil
+	})
+	client := connect(t, s.URL, meilitest.MasterKey, meilisearch.WithContentEncoding(meilisearch.GzipEncoding, meilisearch.BestSpeed))
+	ix, err := New(client, withFastPolls(nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	products := reindextest.Products(100, "1")
+	products[50].Body = []byte(`{"_vectors":1}`)
+	for range 2 {
+		gen := begin(t, ix)
+		mustWrite(t, gen, products...)
+		if sealed := mustSeal(t, gen); sealed.Documents != 99 || len(sealed.Failed) != 1 {
+			t.Errorf("sealed %+v", sealed)
+		}
+		if err := gen.Commit(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if compressed.Load() == 0 {
+		t.Error("nothing was compressed")
+	}
+	if _, err := ix.DocCount(t.Context(), "nobody"); err == nil || !strings.Contains(err.Error(), "no live index") {
+		t.Errorf("count: %v", err)
+	}
+}
+
+// No more than MaxTasks tasks wait, and no more than their payloads are kept.
+func TestMaxTasks(t *testing.T) {
+	s := server(t)
+	ix := newIndex(t, s, &Config{MaxTasks: 3})
+	gen := begin(t, ix)
+	s.Pause()
+	_, before := s.Task(0)
+	results := make(chan error)
+	for i := range 8 {
+		go func() { results <- gen.Write(t.Context(), []reindex.Product{product(fmt.Sprint(i), `{}`)}) }()
+	}
+	for range 3 {
+		if err := <-results; err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, after := s.Task(0); after-before > 3 || len(gen.sent) > 3 {
+		t.Errorf("%d tasks wait, %d payloads are kept", after-before, len(gen.sent))
+	}
+	s.Resume()
+	for range 5 {
+		if err := <-results; err != nil {
+			t.Fatal(err)
+		}
+	}
+	if sealed := mustSeal(t, gen); sealed.Documents != 8 || len(gen.sent) != 0 || len(gen.slots) != 0 {
+		t.Errorf("sealed %+v, %d payloads are kept", sealed, len(gen.sent))
+	}
+}
+
+// Errors and documents hold no body of a product.
+func TestErrorsHoldNoBodies(t *testing.T) {
+	s := server(t)
+	ix := newIndex(t, s, nil)
+	gen := begin(t, ix)
+	for _, status := range []int{0, 400, 413, 422, 500, 503} {
+		s.SetFault(func(*http.Request) *meilitest.Fault { return &meilitest.Fault{Status: status, Body: "what? secret"} })
+		err := gen.Write(t.Context(), []reindex.Product{product("a", `{"text":"secret"}`)})
+		if err == nil || strings.Contains(err.Error(), "secret") || strings.Contains(err.Error(), meilitest.MasterKey) {
+			t.Errorf("status %d: %v", status, err)
+		}
+	}
+}
+
+func FuzzAppendDocument(f *testing.F) {
+	for _, body := range []string{`{}`, ` { } `, `{"a":1}`, `{"a":"}"}`, `[]`, ``, `{`, `{"k":"x"}`} {
+		f.Add([]byte(body))
+	}
+	f.Fuzz(func(t *testing.T, body []byte) {
+		before := bytes.Clone(body)
+		line, err := appendDocument([]byte("prefix"), body, "k", "id")
+		if !bytes.Equal(body, before) {
+			t.Error("the body was changed")
+		}
+		if err != nil || !validObject(body) {
+			return
+		}
+		var with, without map[string]any
+		unmarshal(t, line[len("prefix"):], &with)
+		unmarshal(t, body, &without)
+		if with["k"] != "id" {
+			t.Errorf("%q became %q", body, line)
+		}
+		delete(with, "k")
+		delete(without, "k")
+		if !reflect.DeepEqual(with, without) {
+			t.Errorf("%q became %q", body, line)
+		}
+	})
+}
