@@ -94,7 +94,7 @@ func (ix *Index) settings(ctx context.Context, tenant string) (*meilisearch.Sett
 	settings, err := ix.client.Index(live).GetSettingsWithContext(ctx)
 	var e *meilisearch.Error
 	switch {
-	case hasCode(err, codeIndexNotFound):
+	case isMissing(err):
 		return nil, nil //nolint:nilnil // no settings is an answer
 	case errors.As(err, &e) && e.ErrCode == meilisearch.ErrCodeResponseUnmarshalBody:
 		return nil, fmt.Errorf("meiliindex: the settings of %s can not be kept: the client does not understand them, give Config.Settings", live)

@@ -63,10 +63,10 @@ func ended(t *meilisearch.Task) bool {
 
 // outcome is nil for a task that succeeded.
 func outcome(t *meilisearch.Task) error {
-	switch t.Status {
-	case meilisearch.TaskStatusSucceeded:
+	if t.Status == meilisearch.TaskStatusSucceeded {
 		return nil
-	case meilisearch.TaskStatusCanceled:
+	}
+	if t.Status == meilisearch.TaskStatusCanceled {
 		return fmt.Errorf("meiliindex: task %d (%s) was canceled by task %d", t.UID, t.Type, t.CanceledBy)
 	}
 	return fmt.Errorf("meiliindex: %w",
@@ -112,7 +112,7 @@ func (ix *Index) waiting(ctx context.Context, q meilisearch.TasksQuery) (int64, 
 // getIndex returns the index, nil where there is none.
 func (ix *Index) getIndex(ctx context.Context, uid string) (*meilisearch.IndexResult, error) {
 	found, err := ix.client.GetIndexWithContext(ctx, uid)
-	if hasCode(err, codeIndexNotFound) {
+	if isMissing(err) {
 		return nil, nil //nolint:nilnil // no index is an answer
 	}
 	return found, explain(ctx, "indexes.get", uid, err)
@@ -122,7 +122,7 @@ func (ix *Index) getIndex(ctx context.Context, uid string) (*meilisearch.IndexRe
 func (ix *Index) countDocuments(ctx context.Context, uid string) (int64, error) {
 	stats, err := ix.client.Index(uid).GetStatsWithContext(ctx, nil)
 	switch {
-	case hasCode(err, codeIndexNotFound):
+	case isMissing(err):
 		return -1, nil
 	case err != nil:
 		return 0, explain(ctx, "stats.get", uid, err)

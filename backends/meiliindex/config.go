@@ -81,24 +81,24 @@ var reserved = map[string]bool{"_geo": true, "_geojson": true, "_vectors": true,
 func (c *Config) validate() error {
 	var errs []error
 	if !validPrefix.MatchString(c.Prefix) {
-		errs = append(errs, fmt.Errorf("Prefix is %q, it must be 1 to 100 letters, digits, hyphens and underscores and not begin with a hyphen",
+		errs = append(errs, fmt.Errorf("invalid Prefix %q: it must be 1 to 100 letters, digits, hyphens and underscores and not begin with a hyphen",
 			c.Prefix))
 	}
 	if !validAttribute.MatchString(c.KeyAttribute) || reserved[c.KeyAttribute] {
-		errs = append(errs, fmt.Errorf("KeyAttribute is %q, it must be letters, digits, hyphens and underscores, and nothing that Meilisearch "+
+		errs = append(errs, fmt.Errorf("invalid KeyAttribute %q: it must be letters, digits, hyphens and underscores, and nothing that Meilisearch "+
 			"has a meaning for", c.KeyAttribute))
 	}
 	if c.PayloadLimit < 1 {
-		errs = append(errs, fmt.Errorf("PayloadLimit is %d, it must be positive", c.PayloadLimit))
+		errs = append(errs, fmt.Errorf("invalid PayloadLimit %d: it must be positive", c.PayloadLimit))
 	}
 	if c.MaxTasks < 1 {
-		errs = append(errs, fmt.Errorf("MaxTasks is %d, it must be positive", c.MaxTasks))
+		errs = append(errs, fmt.Errorf("invalid MaxTasks %d: it must be positive", c.MaxTasks))
 	}
 	if c.PollInterval < 0 {
-		errs = append(errs, fmt.Errorf("PollInterval is %v, it must be positive", c.PollInterval))
+		errs = append(errs, fmt.Errorf("invalid PollInterval %v: it must be positive", c.PollInterval))
 	}
 	if err := errors.Join(errs...); err != nil {
-		return fmt.Errorf("meiliindex: invalid config: %w", err)
+		return fmt.Errorf("meiliindex: %w", err)
 	}
 	return nil
 }

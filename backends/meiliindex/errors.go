@@ -92,9 +92,10 @@ func noSpaceHint(message string) string {
 	return " (the server's disk is full: it needs room for both generations)"
 }
 
-func hasCode(err error, code string) bool {
+// isMissing tells whether a call failed because there is no such index.
+func isMissing(err error) bool {
 	var e *meilisearch.Error
-	return errors.As(err, &e) && e.MeilisearchApiError.Code == code
+	return errors.As(err, &e) && e.MeilisearchApiError.Code == codeIndexNotFound
 }
 
 // mayHaveArrived tells whether the server may have accepted a request whose call failed.

@@ -213,7 +213,7 @@ func TestRestartDuringTheSwap(t *testing.T) {
 // A server that does not come back leaves it unknown whether the swap took place, and Commit says so in the end.
 func TestServerGoneDuringTheSwap(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		gone := &http.Client{Transport: roundTripper(func(r *http.Request) (*http.Response, error) {
+		gone := &http.Client{Transport: roundTripper(func(*http.Request) (*http.Response, error) {
 			return nil, errors.New("connection refused")
 		})}
 		ix, err := New(meilisearch.New("http://gone", meilisearch.WithCustomClient(gone), meilisearch.DisableRetries()), nil)

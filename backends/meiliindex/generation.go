@@ -37,9 +37,10 @@ type generation struct {
 
 // sending is a task and what it carries, kept until the task is known to have succeeded.
 type sending struct {
+	isolation
+
 	task      int64
 	documents []document
-	isolation
 }
 
 // Write sends the products as one task and returns when the server has accepted it. Where Config.MaxTasks tasks wait, it waits for the
@@ -52,8 +53,8 @@ func (g *generation) Write(ctx context.Context, products []reindex.Product) erro
 	if g.sealed {
 		return fmt.Errorf("meiliindex: write to index %s of tenant %q after it was sealed", g.uid, g.tenant)
 	}
-	documents, failed := g.ix.encode(products)
-	if err := g.write(ctx, documents); err != nil {
+	documents, body, failed := g.ix.encode(products)
+	if err := g.write(ctx, documents, body); err != nil {
 		return err
 	}
 	if len(failed) > 0 {
@@ -62,11 +63,10 @@ func (g *generation) Write(ctx context.Context, products []reindex.Product) erro
 	return nil
 }
 
-func (g *generation) write(ctx context.Context, documents []document) error {
+func (g *generation) write(ctx context.Context, documents []document, body []byte) error {
 	if len(documents) == 0 {
 		return nil
 	}
-	body := payload(documents)
 	if len(body) > g.ix.cfg.PayloadLimit && len(documents) > 1 {
 		return fmt.Errorf("meiliindex: %d products make a payload of %d bytes, the limit is %d: %w", len(documents), len(body),
 			g.ix.cfg.PayloadLimit, reindex.ErrTooLarge)

@@ -61,7 +61,7 @@ func withFastPolls(cfg *Config) *Config {
 func revs(ctx context.Context, client meilisearch.ServiceManager, ix *Index, tenant string) (map[string]string, error) {
 	found := map[string]string{}
 	raw, err := client.Index(ix.LiveUID(tenant)).SearchRawWithContext(ctx, "", &meilisearch.SearchRequest{Limit: 1000})
-	if hasCode(err, codeIndexNotFound) {
+	if isMissing(err) {
 		return found, nil
 	}
 	if err != nil {

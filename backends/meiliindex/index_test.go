@@ -246,15 +246,11 @@ func TestReapOfOthers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, test := range map[string]struct {
-		ctx  context.Context
-		want int
-	}{
-		"no token": {t.Context(), 0}, "an older token": {reindex.WithFence(t.Context(), 4), 0},
-		"the same token": {reindex.WithFence(t.Context(), 5), 0},
+	for name, ctx := range map[string]context.Context{
+		"no token": t.Context(), "an older token": reindex.WithFence(t.Context(), 4), "the same token": reindex.WithFence(t.Context(), 5),
 	} {
-		if n, err := mine.Reap(test.ctx, "acme"); n != test.want || err != nil {
-			t.Errorf("with %s: reaped %d, %v, want %d", name, n, err, test.want)
+		if n, err := mine.Reap(ctx, "acme"); n != 0 || err != nil {
+			t.Errorf("with %s: reaped %d, %v, want 0", name, n, err)
 		}
 	}
 	if n, err := mine.Reap(t.Context(), "other"); n != 0 || err != nil {
@@ -360,6 +356,24 @@ func TestGzip(t *testing.T) {
 	}
 	if _, err := ix.DocCount(t.Context(), "nobody"); err == nil || !strings.Contains(err.Error(), "no live index") {
 		t.Errorf("count: %v", err)
+	}
+}
+
+// What is sent is encoded into one piece of memory.
+func TestEncodeOnce(t *testing.T) {
+	ix := newIndex(t, server(t), nil)
+	products := []reindex.Product{
+		product("a", `{}`), product("ä", ` {"x":1} `), product(strings.Repeat("/", 382), `{"x":1}`), product(strings.Repeat("i", 511), `{}`),
+		product("", `{}`), product("none", `[]`), product("//", `{"x":{}}`),
+	}
+	for i := range products {
+		documents, body, failed := ix.encode(products[i:])
+		if len(documents)+len(failed) != len(products)-i || !bytes.Equal(body, payload(documents)) {
+			t.Errorf("from %d on: %d documents, %d failed, body %q", i, len(documents), len(failed), body)
+		}
+		if len(documents) > 0 && &documents[0].line[0] != &body[0] {
+			t.Errorf("from %d on: the body was moved while it was written", i)
+		}
 	}
 }
 

@@ -3,6 +3,7 @@ package meiliindex
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 
 	"productindex/reindex"
@@ -14,31 +15,30 @@ type document struct {
 	line    []byte
 }
 
-// encode makes documents of products. Those that can not become one are returned with the reason.
-func (ix *Index) encode(products []reindex.Product) (documents []document, failed []reindex.ItemError) {
+// encode makes documents of products, whose lines follow each other in body. Those that can not become one are returned with the reason.
+func (ix *Index) encode(products []reindex.Product) (documents []document, body []byte, failed []reindex.ItemError) {
 	attribute := ix.cfg.KeyAttribute
 	size := 0
 	for _, p := range products {
-		size += len(p.Body) + len(attribute) + len(p.ID)*4/3 + 10
+		size += len(p.Body) + len(attribute) + len(p.ID)*4/3 + 12
 	}
-	buf := make([]byte, 0, size)
+	body = make([]byte, 0, size) // large enough: the lines stay where they are
 	for _, p := range products {
 		key, err := Key(p.ID)
 		if err == nil && hasMember(p.Body, attribute) {
 			err = fmt.Errorf("the product has an attribute %q of its own, which the index needs: set another KeyAttribute", attribute)
 		}
-		start := len(buf)
+		start := len(body)
 		if err == nil {
-			buf, err = appendDocument(buf, p.Body, attribute, key)
+			body, err = appendDocument(body, p.Body, attribute, key)
 		}
 		if err != nil {
-			buf = buf[:start]
 			failed = append(failed, reindex.ItemError{ID: p.ID, Err: err})
 			continue
 		}
-		documents = append(documents, document{p.ID, key, buf[start:len(buf):len(buf)]})
+		documents = append(documents, document{p.ID, key, body[start:len(body):len(body)]})
 	}
-	return documents, failed
+	return documents, body, failed
 }
 
 // appendDocument appends a body with one more member at its end, and a line feed. Of two members of one name the server takes the last,
@@ -46,7 +46,7 @@ func (ix *Index) encode(products []reindex.Product) (documents []document, faile
 func appendDocument(buf, body []byte, attribute, key string) ([]byte, error) {
 	body = bytes.TrimSpace(body)
 	if len(body) < 2 || body[0] != '{' || body[len(body)-1] != '}' {
-		return buf, fmt.Errorf("the body is no JSON object")
+		return buf, errors.New("the body is no JSON object")
 	}
 	members := bytes.TrimSpace(body[1 : len(body)-1])
 	buf = append(buf, '{')

@@ -90,10 +90,10 @@ func (c *call) selectDocuments(sel selection) (answer, error) {
 	results := page(found, sel.offset, sel.limit)
 	if sel.someFields && !slices.Contains(sel.fields, "*") {
 		for i, d := range results {
-			results[i] = pick(d.(*object), func(name string) bool { return slices.Contains(sel.fields, name) })
+			results[i] = pick(d, func(name string) bool { return slices.Contains(sel.fields, name) })
 		}
 	}
-	return ok(newObject("results", results, "offset", sel.offset, "limit", sel.limit, "total", len(found)))
+	return ok(newObject("results", list(results), "offset", sel.offset, "limit", sel.limit, "total", len(found)))
 }
 
 func (c *call) getDocument() (answer, error) {

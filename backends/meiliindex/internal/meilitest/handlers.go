@@ -5,12 +5,12 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 )
 
-var routes []route
-
-func init() { // not a literal: the handlers refer to the server, which refers to the routes
-	routes = []route{
+// routes is a function: the handlers refer to the server, which refers to the routes.
+var routes = sync.OnceValue(func() []route {
+	all := []route{
 		{"GET", "/health", "", noBody, func(*call) (answer, error) { return ok(newObject("status", "available")) }},
 		{"GET", "/version", "version", noBody, (*call).version},
 		{"GET", "/stats", "stats.get", noBody, (*call).allStats},
@@ -45,13 +45,14 @@ func init() { // not a literal: the handlers refer to the server, which refers t
 		{"DELETE", "/keys/*", "keys.delete", noBody, (*call).deleteKey},
 	}
 	for _, p := range settingParts {
-		routes = append(routes,
+		all = append(all,
 			route{"GET", "/indexes/*/settings/" + p.route, "settings.get", noBody, func(c *call) (answer, error) { return c.getPart(p) }},
 			route{p.method, "/indexes/*/settings/" + p.route, "settings.update", jsonBody, func(c *call) (answer, error) { return c.putPart(p) }},
 			route{"DELETE", "/indexes/*/settings/" + p.route, "settings.update", noBody,
 				func(c *call) (answer, error) { return c.enqueueSettings(newObject(p.name, nil)) }})
 	}
-}
+	return all
+})
 
 func (c *call) version() (answer, error) {
 	return ok(newObject("commitSha", "unknown", "commitDate", "unknown", "pkgVersion", c.s.Version))
@@ -106,7 +107,7 @@ func (c *call) listIndexes() (answer, error) {
 			views = append(views, c.s.indexView(uid))
 		}
 	}
-	return ok(newObject("results", page(views, offset, limit), "offset", offset, "limit", limit, "total", len(views)))
+	return ok(newObject("results", list(page(views, offset, limit)), "offset", offset, "limit", limit, "total", len(views)))
 }
 
 func (c *call) getIndex() (answer, error) {

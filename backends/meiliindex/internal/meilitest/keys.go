@@ -106,7 +106,7 @@ func (c *call) listKeys() (answer, error) {
 	for _, k := range c.s.keys {
 		views = append(views, k.view())
 	}
-	return ok(newObject("results", page(views, 0, 20), "offset", 0, "limit", 20, "total", len(views)))
+	return ok(newObject("results", list(page(views, 0, 20)), "offset", 0, "limit", 20, "total", len(views)))
 }
 
 var keyActions = strings.Fields("* search documents.* documents.add documents.get documents.delete indexes.* indexes.create indexes.get " +

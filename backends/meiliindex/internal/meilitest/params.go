@@ -63,10 +63,15 @@ func (c *call) list(name string) (values []string, ok bool) {
 }
 
 // page cuts a list the way offset and limit say.
-func page[T any](items []T, offset, limit int) []any {
-	out := []any{}
-	for _, item := range items[min(offset, len(items)):min(offset+limit, len(items))] {
-		out = append(out, item)
+func page(items []*object, offset, limit int) []*object {
+	return slices.Clone(items[min(offset, len(items)):min(offset+limit, len(items))])
+}
+
+// list makes a JSON list of objects.
+func list(items []*object) []any {
+	out := make([]any, len(items))
+	for i, item := range items {
+		out[i] = item
 	}
 	return out
 }
@@ -75,7 +80,7 @@ func page[T any](items []T, offset, limit int) []any {
 func member(o *object, name, code string) (*string, error) {
 	v, ok := o.get(name)
 	if !ok || v == nil {
-		return nil, nil
+		return nil, nil //nolint:nilnil // nothing was given
 	}
 	text, ok := v.(string)
 	if !ok {

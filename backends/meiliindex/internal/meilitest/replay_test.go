@@ -27,8 +27,8 @@ type scenario struct {
 type step struct {
 	Note      string `json:"note"`
 	Timing    string `json:"timing"`
-	WaitUntil string `json:"wait until"`
-	TaskEnded any    `json:"task ended"`
+	WaitUntil string `json:"wait until"` //nolint:tagliatelle // as recorded
+	TaskEnded any    `json:"task ended"` //nolint:tagliatelle // as recorded
 	Request   struct {
 		Method  string            `json:"method"`
 		Path    string            `json:"path"`
@@ -40,7 +40,7 @@ type step struct {
 		Status  int             `json:"status"`
 		Headers map[string]any  `json:"headers"`
 		Body    json.RawMessage `json:"body"`
-		Has     json.RawMessage `json:"body has"`
+		Has     json.RawMessage `json:"body has"` //nolint:tagliatelle // as recorded
 	} `json:"response"`
 }
 

@@ -61,7 +61,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 		s.answer(httptest.NewRecorder(), r)
 	}
 	if fault.Status == 0 {
-		panic(http.ErrAbortHandler)
+		panic(http.ErrAbortHandler) //nolint:forbidigo // net/http cuts the connection
 	}
 	drain(r)
 	w.Header().Set("Content-Type", "application/json")
@@ -75,8 +75,7 @@ func drain(r *http.Request) { _, _ = io.Copy(io.Discard, r.Body) }
 func (s *Server) answer(w http.ResponseWriter, r *http.Request) {
 	a, err := s.dispatch(r)
 	drain(r)
-	var failed *TaskError
-	if errors.As(err, &failed) {
+	if failed, ok := errors.AsType[*TaskError](err); ok {
 		a = answer{failed.status, failed}
 	}
 	var out io.Writer = w
@@ -98,7 +97,7 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request) {
 func (s *Server) dispatch(r *http.Request) (answer, error) {
 	parts := splitPath(r.URL.EscapedPath())
 	found := false
-	for _, rt := range routes {
+	for _, rt := range routes() {
 		params, ok := match(rt.path, parts)
 		if !ok {
 			continue

@@ -18,7 +18,7 @@ type scanError struct{ text string }
 
 func (e scanError) Error() string { return e.text }
 
-func (s *scanner) fail(at int, format string, args ...any) error {
+func (s *scanner) fail(at int, text string) error {
 	line, column := 1, 0
 	for _, c := range s.data[:min(at, len(s.data))] {
 		if c == '\n' {
@@ -27,7 +27,7 @@ func (s *scanner) fail(at int, format string, args ...any) error {
 			column++
 		}
 	}
-	return scanError{fmt.Sprintf(format, args...) + fmt.Sprintf(" at line %d column %d", line, column)}
+	return scanError{fmt.Sprintf("%s at line %d column %d", text, line, column)}
 }
 
 // next skips white space and returns the next byte without consuming it; 0 at the end.
@@ -81,10 +81,7 @@ func (s *scanner) members(visit func(key, value []byte)) error {
 		switch {
 		case s.pos >= len(s.data):
 			return s.fail(len(s.data), "EOF while parsing an object")
-		case c == '}' && first:
-			s.pos++
-			return nil
-		case !first && c == '}':
+		case c == '}':
 			s.pos++
 			return nil
 		case !first && c != ',':
@@ -161,7 +158,7 @@ func (s *scanner) text() ([]byte, error) {
 			return nil, s.fail(s.pos, `control character (\u0000-\u001F) found while parsing a string`)
 		case c == '\\':
 			s.pos++
-			if s.pos < len(s.data) && !isEscape(s.data[s.pos]) {
+			if s.pos < len(s.data) && !isEscape(s.data[s.pos:]) {
 				return nil, s.fail(s.pos+1, "invalid escape")
 			}
 		}
@@ -169,10 +166,18 @@ func (s *scanner) text() ([]byte, error) {
 	return nil, s.fail(len(s.data), "EOF while parsing a string")
 }
 
-func isEscape(c byte) bool {
-	switch c {
-	case '"', '\\', '/', 'b', 'f', 'n', 'r', 't', 'u':
+// isEscape tells whether text begins with what may follow a backslash.
+func isEscape(text []byte) bool {
+	switch text[0] {
+	case '"', '\\', '/', 'b', 'f', 'n', 'r', 't':
 		return true
+	case 'u':
+		for _, c := range text[1:min(5, len(text))] {
+			if !isDigit(c) && (c|0x20 < 'a' || c|0x20 > 'f') {
+				return false
+			}
+		}
+		return true // where the body ends here, the string has no end, which shows later
 	}
 	return false
 }

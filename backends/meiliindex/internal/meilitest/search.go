@@ -123,8 +123,7 @@ func (c *call) oneOfSeveral(i int, v any, names []string) (*object, error) {
 	default:
 		found, err = ix.search(uid, query)
 	}
-	var failed *TaskError
-	if errors.As(err, &failed) {
+	if failed, ok := errors.AsType[*TaskError](err); ok {
 		failed.Message = "Inside `" + inside + "`: " + failed.Message
 		if failed.status == http.StatusNotFound {
 			failed.status = http.StatusBadRequest
@@ -214,11 +213,11 @@ func (ix *index) searchResult(query string, hits []*object, body *object) (*obje
 	}
 	shown := page(hits[:reach], offset, limit)
 	for i, h := range shown {
-		shown[i] = pick(h.(*object), func(name string) bool {
+		shown[i] = pick(h, func(name string) bool {
 			return (!some || slices.Contains(show, name) || slices.Contains(show, "*")) && ix.allows("displayedAttributes", name)
 		})
 	}
-	result := newObject("hits", shown, "query", query, "processingTimeMs", 0)
+	result := newObject("hits", list(shown), "query", query, "processingTimeMs", 0)
 	if finite {
 		for i, n := range []int{perPage, at, int(math.Ceil(float64(total) / float64(perPage))), total} {
 			result.set([]string{"hitsPerPage", "page", "totalPages", "totalHits"}[i], n)
@@ -238,12 +237,13 @@ func (ix *index) searchResult(query string, hits []*object, body *object) (*obje
 }
 
 func (ix *index) maxTotalHits() int {
-	v, _ := ix.setting(partNamed("pagination")).(*object).get("maxTotalHits")
-	n, err := strconv.Atoi(string(v.(number)))
+	pagination, _ := ix.setting(partNamed("pagination")).(*object)
+	n, _ := pagination.values["maxTotalHits"].(number)
+	most, err := strconv.Atoi(string(n))
 	if err != nil {
 		return 1000
 	}
-	return n
+	return most
 }
 
 // facets counts the values of attributes that are texts or lists of texts.

@@ -146,7 +146,8 @@ func (c *call) enqueueSettings(change *object) (answer, error) {
 func sortedSet(list []any) []any {
 	names := make([]string, 0, len(list))
 	for _, v := range list {
-		names = append(names, v.(string))
+		name, _ := v.(string)
+		names = append(names, name)
 	}
 	slices.Sort(names)
 	return anyList(slices.Compact(names))
@@ -263,8 +264,8 @@ func (s *Server) changeSettings(batch []*task) {
 			mergeSetting(next, name, t.settings.values[name])
 		}
 	}
-	if typos, there := next.get("typoTolerance"); there {
-		err = checkTypos(uid, typos.(*object))
+	if typos, ok := next.values["typoTolerance"].(*object); ok {
+		err = checkTypos(uid, typos)
 	}
 	if err == nil && !ix.allows("filterableAttributes", "_geo") {
 		err = ix.checkStoredGeo(uid, next)
@@ -289,11 +290,11 @@ func mergeSetting(settings *object, name string, v any) {
 	}
 	part := partNamed(name)
 	if change, isObject := v.(*object); isObject && part.method == "PATCH" {
-		old, there := settings.get(name)
-		if !there {
-			old = part.fallback
+		old, ok := settings.values[name].(*object)
+		if !ok {
+			old, _ = part.fallback.(*object)
 		}
-		v = merged(old.(*object), change)
+		v = merged(old, change)
 	}
 	if list, isList := v.([]any); isList && name == "searchableAttributes" {
 		v = uniqueList(list)

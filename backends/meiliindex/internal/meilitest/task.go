@@ -43,15 +43,14 @@ type task struct {
 
 	enqueued, started, finished time.Time
 
-	documents   *documentsPayload
-	deletion    *deletionPayload
-	settings    *object
-	primaryKey  *string
-	newUID      string
-	mayCreate   bool
-	swaps       []swap
-	targets     []int // of a cancelation or a deletion of tasks
-	wasCanceled bool
+	documents  *documentsPayload
+	deletion   *deletionPayload
+	settings   *object
+	primaryKey *string
+	newUID     string
+	mayCreate  bool
+	swaps      []swap
+	targets    []int // of a cancelation or a deletion of tasks
 }
 
 type swap struct {
