@@ -36,9 +36,9 @@ func TestFaults(t *testing.T) {
 	live := map[string]string{}
 	succeeded := 0
 	for seed := range uint64(faultSeeds) {
-		products, want := reindextest.Products(60, fmt.Sprint(seed)), map[string]string{}
+		products, want := reindextest.Products(40, fmt.Sprint(seed)), map[string]string{}
 		for i, p := range products {
-			if want[p.ID] = fmt.Sprint(seed); i%30 == 17 {
+			if want[p.ID] = fmt.Sprint(seed); i%20 == 17 {
 				products[i].Body = []byte(`{"_vectors":1}`)
 				delete(want, p.ID)
 			}
@@ -54,7 +54,7 @@ func TestFaults(t *testing.T) {
 		case err == nil:
 			succeeded++
 			live = want
-			if report.Indexed != 58 || report.Rejected != 2 || report.Read != 60 {
+			if report.Indexed != 38 || report.Rejected != 2 || report.Read != 40 {
 				t.Errorf("seed %d: read %d, indexed %d, rejected %d", seed, report.Read, report.Indexed, report.Rejected)
 			}
 		case fmt.Sprint(found) == fmt.Sprint(want): // the answer to the swap was lost

@@ -61,7 +61,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 		s.answer(httptest.NewRecorder(), r)
 	}
 	if fault.Status == 0 {
-		panic(http.ErrAbortHandler) //nolint:forbidigo // net/http cuts the connection
+		panic(http.ErrAbortHandler) // net/http cuts the connection
 	}
 	drain(r)
 	w.Header().Set("Content-Type", "application/json")

@@ -1,6 +1,7 @@
 package meilitest
 
 import (
+	"net/http"
 	"slices"
 	"strings"
 	"time"
@@ -128,7 +129,7 @@ func (c *call) enqueueSettings(change *object) (answer, error) {
 	details := newObject()
 	for _, name := range change.keys {
 		v := change.values[name]
-		if v == nil && c.r.Method != "DELETE" || v == nil && (name == "displayedAttributes" || name == "searchableAttributes") {
+		if v == nil && c.r.Method != http.MethodDelete || v == nil && (name == "displayedAttributes" || name == "searchableAttributes") {
 			v = partNamed(name).fallback
 		}
 		if list, isList := v.([]any); isList && partNamed(name).sorted {
