@@ -2,20 +2,15 @@ package esindex
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
-	"net/url"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
-	"github.com/elastic/elastic-transport-go/v8/elastictransport"
-
-	"productindex/backends/esindex/internal/estest"
 	"productindex/reindex"
 	"productindex/reindex/reindextest"
 )
@@ -339,164 +334,6 @@ func TestSearchThroughReindexes(t *testing.T) {
 	searchers.Wait()
 }
 
-// apiKey makes a key that may do with the indexes of the prefix what privileges say.
-func apiKey(t *testing.T, server *estest.Server, prefix, privileges string) *elastictransport.Client {
-	t.Helper()
-	role := `{"name":"` + prefix + `","role_descriptors":{"r":{"indices":[{"names":["` + prefix + `-*"],"privileges":[` + privileges + `]}]}}}`
-	status, text := request(t, server.Transport(t), http.MethodPost, "/_security/api_key", role)
-	var key struct {
-		Encoded string `json:"encoded"`
-	}
-	if err := json.Unmarshal([]byte(text), &key); err != nil || status != http.StatusOK {
-		t.Fatalf("%d: %s", status, text)
-	}
-	return server.Transport(t, elastictransport.WithAPIKey(key.Encoded))
-}
-
-const leastPrivileges = `"manage","index","read"`
-
-func TestConformanceSecure(t *testing.T) {
-	server := estest.Secure(t)
-	n := 0
-	reindextest.TestIndexer(t, func(t *testing.T) reindextest.Fixture {
-		n++
-		prefix := fmt.Sprintf("secure-%d", n)
-		transport := apiKey(t, server, prefix, leastPrivileges)
-		openSecure := func(t *testing.T) *Index {
-			return openOn(t, transport, func(c *Config) { c.Prefix = prefix })
-		}
-		return fixture(openSecure(t), openSecure)
-	})
-}
-
-func TestSecurityErrors(t *testing.T) {
-	server := estest.Secure(t)
-	secret := "s3cr3t-" + server.Password
-	withPassword, err := url.Parse(server.URL)
-	if err != nil {
-		t.Fatal(err)
-	}
-	withPassword.User = url.UserPassword("elastic", secret)
-	encoded := "bm8tc3VjaC1rZXk6c2VjcmV0LXNlY3JldC1zZWNyZXQ="
-	for _, test := range []struct {
-		name      string
-		transport *elastictransport.Client
-		says      string
-	}{
-		{"wrong password", server.Transport(t, elastictransport.WithBasicAuth("elastic", secret)), "security_exception"},
-		{"wrong password in the URL", server.Transport(t, elastictransport.WithURLs(withPassword)), "security_exception"},
-		{"wrong API key", server.Transport(t, elastictransport.WithAPIKey(encoded)), "security_exception"},
-		{"no privilege", apiKey(t, server, "denied", `"read","view_index_metadata"`), "create"},
-		{"unknown authority", server.Transport(t, elastictransport.WithTransport(&http.Transport{})), "certificate"},
-	} {
-		t.Run(test.name, func(t *testing.T) {
-			ix, err := New(test.transport, &Config{Prefix: "denied"})
-			if err != nil {
-				t.Fatal(err)
-			}
-			_, err = ix.Begin(t.Context(), acme)
-			if err == nil || errors.As(err, new(*reindex.TemporaryError)) || !strings.Contains(err.Error(), test.says) || !strings.Contains(err.Error(), ix.Alias(acme)) {
-				t.Errorf("begin: %v; want a lasting error that says %q and names the index", err, test.says)
-			}
-			for _, word := range []string{secret, encoded, server.Password} {
-				if strings.Contains(fmt.Sprintf("%v %+v", err, err), word) {
-					t.Errorf("the error tells a secret: %v", err)
-				}
-			}
-		})
-	}
-}
-
-// A run that was paused while a later one has begun can not publish any more, whatever has become of the later one.
-func TestFencedRun(t *testing.T) {
-	for _, test := range []struct {
-		name   string
-		pause  string // where the earlier run stands when the later one begins
-		later  string // how far the later one gets
-		live   int
-		reason error
-	}{
-		{"later one open", "sealed", "open", 1, reindex.ErrFenced},
-		{"later one live", "sealed", "live", 3, reindex.ErrFenced},
-		{"later one aborted", "sealed", "aborted", 1, reindex.ErrFenced},
-		{"earlier one makes its index late", "unborn", "open", 1, reindex.ErrFenced},
-		{"earlier one makes its index too late", "unborn", "live", 3, reindex.ErrFenced},
-	} {
-		t.Run(test.name, func(t *testing.T) {
-			ix := open(t, nil)
-			publish(t, ix, 1, "0")
-			elsewhere, err := New(ix.transport, &ix.cfg)
-			if err != nil {
-				t.Fatal(err)
-			}
-			ctx1, ctx2 := reindex.WithFence(t.Context(), 7), reindex.WithFence(t.Context(), 8)
-			var earlier reindex.Generation
-			if test.pause == "sealed" {
-				if earlier, err = ix.Begin(ctx1, acme); err != nil {
-					t.Fatal(err)
-				}
-				fill(t, earlier, 2, "earlier")
-			}
-			later, err := elsewhere.Begin(ctx2, acme)
-			if err != nil {
-				t.Fatal(err)
-			}
-			fill(t, later, 3, "later")
-			switch test.later {
-			case "live":
-				err = later.Commit(ctx2)
-			case "aborted":
-				err = later.Abort(ctx2)
-			}
-			if err != nil {
-				t.Fatal(err)
-			}
-			if test.pause == "sealed" {
-				err = earlier.Commit(ctx1)
-			} else {
-				earlier, err = ix.Begin(ctx1, acme)
-			}
-			if !errors.Is(err, test.reason) {
-				t.Errorf("the earlier run gets %v, want %v", err, test.reason)
-			}
-			for _, gen := range []reindex.Generation{earlier, later} {
-				if gen != nil {
-					if err := gen.Abort(t.Context()); err != nil {
-						t.Error(err)
-					}
-				}
-			}
-			found, err := search(t.Context(), ix, acme)
-			if err != nil || len(found) != test.live {
-				t.Errorf("%d products are live, error %v; want %d", len(found), err, test.live)
-			}
-		})
-	}
-}
-
-// A run's own earlier tries do not stand in its way, and Reap takes what earlier runs have left at once.
-func TestReapWithFence(t *testing.T) {
-	ix := open(t, nil)
-	elsewhere, err := New(ix.transport, &ix.cfg)
-	if err != nil {
-		t.Fatal(err)
-	}
-	gen, err := ix.Begin(reindex.WithFence(t.Context(), 7), acme)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() {
-		if err := gen.Abort(t.Context()); err != nil {
-			t.Error(err)
-		}
-	}()
-	for token, want := range []int{6: 0, 7: 0, 8: 1, 9: 0} {
-		if n, err := elsewhere.Reap(reindex.WithFence(t.Context(), int64(token)), acme); n != want || err != nil {
-			t.Errorf("token %d: reaped %d, error %v; want %d", token, n, err, want)
-		}
-	}
-}
-
 func TestDocCount(t *testing.T) {
 	ix := open(t, nil)
 	if n, err := ix.DocCount(t.Context(), acme); err == nil {
@@ -506,31 +343,5 @@ func TestDocCount(t *testing.T) {
 	fill(t, begin(t, ix), 5, "2")
 	if n, err := ix.DocCount(t.Context(), acme); n != 4 || err != nil {
 		t.Errorf("%d documents, error %v; want 4", n, err)
-	}
-}
-
-// Each of the privileges is needed, and where one is missing the run ends with an error that says so.
-func TestMissingPrivilege(t *testing.T) {
-	server := estest.Secure(t)
-	for missing, privileges := range map[string]string{"manage": `"index","read"`, "index": `"manage","read"`, "read": `"manage","index"`} {
-		t.Run(missing, func(t *testing.T) {
-			prefix := "lacks-" + missing
-			transport := apiKey(t, server, prefix, privileges)
-			ix, err := New(transport, &Config{Prefix: prefix})
-			if err != nil {
-				t.Fatal(err)
-			}
-			engine, err := reindex.New(reindextest.Slice(reindextest.Products(3, "1")), ix, nil)
-			if err != nil {
-				t.Fatal(err)
-			}
-			report, err := engine.Run(t.Context(), acme)
-			if err == nil || !strings.Contains(err.Error(), "security_exception") || !strings.Contains(err.Error(), ix.Alias(acme)) || report.Retries > 0 {
-				t.Errorf("the run ended with %v, after %d retries", err, report.Retries)
-			}
-			if missing != "manage" {
-				assertIndexes(t, ix)
-			}
-		})
 	}
 }

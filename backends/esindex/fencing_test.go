@@ -1,0 +1,98 @@
+package esindex
+
+import (
+	"errors"
+	"testing"
+
+	"productindex/reindex"
+)
+
+// A run that was paused while a later one has begun can not publish any more, whatever has become of the later one.
+func TestFencedRun(t *testing.T) {
+	for _, test := range []struct {
+		name   string
+		pause  string // where the earlier run stands when the later one begins
+		later  string // how far the later one gets
+		live   int
+		reason error
+	}{
+		{"later one open", "sealed", "open", 1, reindex.ErrFenced},
+		{"later one live", "sealed", "live", 3, reindex.ErrFenced},
+		{"later one aborted", "sealed", "aborted", 1, reindex.ErrFenced},
+		{"earlier one makes its index late", "unborn", "open", 1, reindex.ErrFenced},
+		{"earlier one makes its index too late", "unborn", "live", 3, reindex.ErrFenced},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			ix := open(t, nil)
+			publish(t, ix, 1, "0")
+			elsewhere, err := New(ix.transport, &ix.cfg)
+			if err != nil {
+				t.Fatal(err)
+			}
+			ctx1, ctx2 := reindex.WithFence(t.Context(), 7), reindex.WithFence(t.Context(), 8)
+			var earlier reindex.Generation
+			if test.pause == "sealed" {
+				if earlier, err = ix.Begin(ctx1, acme); err != nil {
+					t.Fatal(err)
+				}
+				fill(t, earlier, 2, "earlier")
+			}
+			later, err := elsewhere.Begin(ctx2, acme)
+			if err != nil {
+				t.Fatal(err)
+			}
+			fill(t, later, 3, "later")
+			switch test.later {
+			case "live":
+				err = later.Commit(ctx2)
+			case "aborted":
+				err = later.Abort(ctx2)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			if test.pause == "sealed" {
+				err = earlier.Commit(ctx1)
+			} else {
+				earlier, err = ix.Begin(ctx1, acme)
+			}
+			if !errors.Is(err, test.reason) {
+				t.Errorf("the earlier run gets %v, want %v", err, test.reason)
+			}
+			for _, gen := range []reindex.Generation{earlier, later} {
+				if gen != nil {
+					if err := gen.Abort(t.Context()); err != nil {
+						t.Error(err)
+					}
+				}
+			}
+			found, err := search(t.Context(), ix, acme)
+			if err != nil || len(found) != test.live {
+				t.Errorf("%d products are live, error %v; want %d", len(found), err, test.live)
+			}
+		})
+	}
+}
+
+// A run's own earlier tries do not stand in its way, and Reap takes what earlier runs have left at once.
+func TestReapWithFence(t *testing.T) {
+	ix := open(t, nil)
+	elsewhere, err := New(ix.transport, &ix.cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	gen, err := ix.Begin(reindex.WithFence(t.Context(), 7), acme)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := gen.Abort(t.Context()); err != nil {
+			t.Error(err)
+		}
+	}()
+	for token, want := range []int{6: 0, 7: 0, 8: 1, 9: 0} {
+		if n, err := elsewhere.Reap(reindex.WithFence(t.Context(), int64(token)), acme); n != want || err != nil {
+			t.Errorf("token %d: reaped %d, error %v; want %d", token, n, err, want)
+		}
+	}
+}

@@ -1,0 +1,111 @@
+package esindex
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+
+	"github.com/elastic/elastic-transport-go/v8/elastictransport"
+
+	"productindex/backends/esindex/internal/estest"
+	"productindex/reindex"
+	"productindex/reindex/reindextest"
+)
+
+// apiKey makes a key that may do with the indexes of the prefix what privileges say.
+func apiKey(t *testing.T, server *estest.Server, prefix, privileges string) *elastictransport.Client {
+	t.Helper()
+	role := `{"name":"` + prefix + `","role_descriptors":{"r":{"indices":[{"names":["` + prefix + `-*"],"privileges":[` + privileges + `]}]}}}`
+	status, text := request(t, server.Transport(t), http.MethodPost, "/_security/api_key", role)
+	var key struct {
+		Encoded string `json:"encoded"`
+	}
+	if err := json.Unmarshal([]byte(text), &key); err != nil || status != http.StatusOK {
+		t.Fatalf("%d: %s", status, text)
+	}
+	return server.Transport(t, elastictransport.WithAPIKey(key.Encoded))
+}
+
+const leastPrivileges = `"manage","index","read"`
+
+func TestConformanceSecure(t *testing.T) {
+	server := estest.Secure(t)
+	n := 0
+	reindextest.TestIndexer(t, func(t *testing.T) reindextest.Fixture {
+		n++
+		prefix := fmt.Sprintf("secure-%d", n)
+		transport := apiKey(t, server, prefix, leastPrivileges)
+		openSecure := func(t *testing.T) *Index {
+			return openOn(t, transport, func(c *Config) { c.Prefix = prefix })
+		}
+		return fixture(openSecure(t), openSecure)
+	})
+}
+
+func TestSecurityErrors(t *testing.T) {
+	server := estest.Secure(t)
+	secret := "s3cr3t-" + server.Password
+	withPassword, err := url.Parse(server.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	withPassword.User = url.UserPassword("elastic", secret)
+	encoded := "bm8tc3VjaC1rZXk6c2VjcmV0LXNlY3JldC1zZWNyZXQ="
+	for _, test := range []struct {
+		name      string
+		transport *elastictransport.Client
+		says      string
+	}{
+		{"wrong password", server.Transport(t, elastictransport.WithBasicAuth("elastic", secret)), "security_exception"},
+		{"wrong password in the URL", server.Transport(t, elastictransport.WithURLs(withPassword)), "security_exception"},
+		{"wrong API key", server.Transport(t, elastictransport.WithAPIKey(encoded)), "security_exception"},
+		{"no privilege", apiKey(t, server, "denied", `"read","view_index_metadata"`), "create"},
+		{"unknown authority", server.Transport(t, elastictransport.WithTransport(&http.Transport{})), "certificate"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			ix, err := New(test.transport, &Config{Prefix: "denied"})
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, err = ix.Begin(t.Context(), acme)
+			if err == nil || errors.As(err, new(*reindex.TemporaryError)) || !strings.Contains(err.Error(), test.says) || !strings.Contains(err.Error(), ix.Alias(acme)) {
+				t.Errorf("begin: %v; want a lasting error that says %q and names the index", err, test.says)
+			}
+			for _, word := range []string{secret, encoded, server.Password} {
+				if strings.Contains(fmt.Sprintf("%v %+v", err, err), word) {
+					t.Errorf("the error tells a secret: %v", err)
+				}
+			}
+		})
+	}
+}
+
+// Each of the privileges is needed, and where one is missing the run ends with an error that says so.
+func TestMissingPrivilege(t *testing.T) {
+	server := estest.Secure(t)
+	for missing, privileges := range map[string]string{"manage": `"index","read"`, "index": `"manage","read"`, "read": `"manage","index"`} {
+		t.Run(missing, func(t *testing.T) {
+			prefix := "lacks-" + missing
+			transport := apiKey(t, server, prefix, privileges)
+			ix, err := New(transport, &Config{Prefix: prefix})
+			if err != nil {
+				t.Fatal(err)
+			}
+			engine, err := reindex.New(reindextest.Slice(reindextest.Products(3, "1")), ix, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			report, err := engine.Run(t.Context(), acme)
+			if err == nil || !strings.Contains(err.Error(), "security_exception") || !strings.Contains(err.Error(), ix.Alias(acme)) || report.Retries > 0 {
+				t.Errorf("the run ended with %v, after %d retries", err, report.Retries)
+			}
+			if missing != "manage" {
+				assertIndexes(t, ix)
+			}
+		})
+	}
+}
