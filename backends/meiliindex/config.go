@@ -16,7 +16,7 @@ type Config struct {
 	Prefix string
 
 	// KeyAttribute is the attribute that holds the primary key of a document, letters, digits, hyphens and underscores. Default
-	// "reindex_key". It has to stay the same as long as the indexes live.
+	// [DefaultKeyAttribute]. It has to stay the same as long as the indexes live.
 	KeyAttribute string
 
 	// Settings of the indexes. Nil: those that the live index has at the beginning of a reindex, the server's defaults for the first one.
@@ -38,9 +38,11 @@ type Config struct {
 	StaleAfter time.Duration
 }
 
+// DefaultKeyAttribute is the attribute that holds the primary key of a document where Config names no other.
+const DefaultKeyAttribute = "reindex_key"
+
 const (
 	defaultPrefix       = "products_"
-	defaultKeyAttribute = "reindex_key"
 	defaultPayloadLimit = 100_000_000
 	defaultMaxTasks     = 8
 	defaultPollInterval = 100 * time.Millisecond
@@ -54,7 +56,7 @@ func (c *Config) withDefaults() Config {
 		out = *c
 	}
 	setDefault(&out.Prefix, defaultPrefix)
-	setDefault(&out.KeyAttribute, defaultKeyAttribute)
+	setDefault(&out.KeyAttribute, DefaultKeyAttribute)
 	setDefault(&out.PayloadLimit, defaultPayloadLimit)
 	setDefault(&out.MaxTasks, defaultMaxTasks)
 	setDefault(&out.PollInterval, defaultPollInterval)

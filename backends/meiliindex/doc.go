@@ -27,8 +27,8 @@
 //
 // # Capacity
 //
-// Meilisearch indexes a few large tasks faster than many small ones: an engine for it does well with Config.BatchDocs of 10,000 and
-// Config.BatchBytes of 16 MiB. What a task carries is kept until the task is known to have succeeded, since one bad document fails all of
-// its task, and now and then all tasks beside it: at most Config.MaxTasks payloads, so MaxTasks × BatchBytes of memory for each run. The
+// Meilisearch indexes a few large tasks faster than many small ones: by default batches have up to 10,000 products or 16 MiB. What a task
+// carries is kept until the task is known to have succeeded, since one bad document fails all of its task, and now and then all tasks
+// beside it: at most Config.MaxTasks payloads, so MaxTasks × BatchBytes of memory for each run. The
 // documents of a task that failed are sent again without the bad ones, which are found by halving.
 package meiliindex

@@ -29,7 +29,7 @@ func Example() {
 		{ID: "sock/42", Body: []byte(`{"name":"Wool sock","brand":"Yarn"}`)},
 		{ID: "lamp-7", Body: []byte(`{"name":"Desk lamp","brand":"Lumen"}`)},
 	}
-	engine, err := reindex.New(source, index, &reindex.Config{BatchDocs: 10_000, BatchBytes: 16 << 20})
+	engine, err := reindex.New(source, index, nil)
 	if err != nil {
 		panic(err)
 	}

@@ -55,12 +55,15 @@ func New(client meilisearch.ServiceManager, cfg *Config) (*Index, error) {
 	}, nil
 }
 
-// maxBodies is the largest sum of bodies that goes into one task.
-const maxBodies = 32 << 20
+// A few large tasks are indexed faster than many small ones.
+const (
+	limitDocs  = 10_000
+	limitBytes = 16 << 20
+)
 
-// Limits returns the sizes that leave room for the primary keys in a payload.
+// Limits returns the sizes that a server indexes fast, and that leave room for the primary keys in a payload.
 func (ix *Index) Limits() reindex.Limits {
-	return reindex.Limits{MaxBytes: min(maxBodies, max(1, ix.cfg.PayloadLimit/2)), MaxInFlight: ix.cfg.MaxTasks}
+	return reindex.Limits{MaxDocs: limitDocs, MaxBytes: min(limitBytes, max(1, ix.cfg.PayloadLimit/2)), MaxInFlight: ix.cfg.MaxTasks}
 }
 
 // DocCount returns the number of documents in the tenant's live index; an error where there is none.

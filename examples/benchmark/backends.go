@@ -24,6 +24,7 @@ type backend struct{ engine, library loader }
 var backends = map[string]backend{
 	"bleve":         {bleveEngine, bleveLibrary},
 	"elasticsearch": {esEngine, esLibrary},
+	"meilisearch":   {meiliEngine, meiliLibrary},
 	"null":          {nullEngine, nullLibrary},
 }
 

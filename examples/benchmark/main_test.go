@@ -28,7 +28,8 @@ func TestRun(t *testing.T) {
 	if err := os.WriteFile(file, lines, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range []string{"bleve", "null"} {
+	t.Setenv("MEILISEARCH_URL", "")
+	for _, name := range []string{"bleve", "meilisearch", "null"} {
 		if err := run([]string{"-backend", name, "-file", file, "-rounds", "1"}); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}

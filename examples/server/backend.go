@@ -22,6 +22,8 @@ func openBackend(cfg config) (backend, error) {
 		return openBleve(cfg)
 	case "elasticsearch":
 		return openElasticsearch(cfg)
+	case "meilisearch":
+		return openMeilisearch(cfg)
 	}
-	return backend{}, fmt.Errorf("PRODUCTINDEX_BACKEND is %q; this server has bleve and elasticsearch", cfg.Backend)
+	return backend{}, fmt.Errorf("PRODUCTINDEX_BACKEND is %q; this server has bleve, elasticsearch and meilisearch", cfg.Backend)
 }

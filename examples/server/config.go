@@ -22,12 +22,14 @@ type config struct {
 	Addr string `env:"PRODUCTINDEX_ADDR" envDefault:"127.0.0.1:8080"`
 	// Catalogues is a folder with the products: TENANT.jsonl, also with .gz or .zst, or a folder TENANT of such files.
 	Catalogues string `env:"PRODUCTINDEX_CATALOGUES,required"`
-	// Backend is where the index is: bleve or elasticsearch.
+	// Backend is where the index is: bleve, elasticsearch or meilisearch.
 	Backend string `env:"PRODUCTINDEX_BACKEND" envDefault:"bleve"`
 	// Index is the folder of bleve's index. Default: productindex in the user's cache folder.
 	Index string `env:"PRODUCTINDEX_INDEX"`
 	// Elasticsearch is the server that has the index.
 	Elasticsearch elasticsearch
+	// Meilisearch is the server that has the index.
+	Meilisearch meili
 
 	// Token is the bearer token that requests have to carry. Without one the server listens on loopback addresses only.
 	Token string `env:"PRODUCTINDEX_TOKEN,unset"`

@@ -1,0 +1,85 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/meilisearch/meilisearch-go"
+
+	"productindex/backends/meiliindex"
+	"productindex/backends/meiliindex/emulator"
+)
+
+const (
+	// meiliBatch is the default size of the client library's AddDocumentsInBatches.
+	meiliBatch = 1000
+	// meiliLibraryIndex is the index that the library's load fills.
+	meiliLibraryIndex = "productindex_benchmark_library"
+	// meiliWait is how often the library's load looks whether its tasks have ended.
+	meiliWait = 50 * time.Millisecond
+)
+
+// withMeilisearch calls load with a client of the server that MEILISEARCH_URL and MEILISEARCH_API_KEY name, or of an emulator.
+func withMeilisearch(load func(client meilisearch.ServiceManager) (int64, error)) (int64, error) {
+	server, key := os.Getenv("MEILISEARCH_URL"), os.Getenv("MEILISEARCH_API_KEY")
+	if server == "" {
+		fmt.Fprintln(os.Stderr, "MEILISEARCH_URL is not set: this is an emulator in the same process, and its times say nothing of Meilisearch")
+		s := emulator.Start()
+		defer s.Close()
+		server, key = s.URL, s.Key
+	}
+	client := meilisearch.New(server, meilisearch.WithAPIKey(key), meilisearch.DisableRetries())
+	defer client.Close()
+	return load(client)
+}
+
+func meiliEngine(ctx context.Context, file string) (int64, error) {
+	return withMeilisearch(func(client meilisearch.ServiceManager) (int64, error) {
+		index, err := meiliindex.New(client, &meiliindex.Config{Prefix: "productindex_benchmark_"})
+		if err != nil {
+			return 0, err
+		}
+		return runEngine(ctx, file, index)
+	})
+}
+
+// meiliLibrary adds the documents in batches of the library's default size and waits once, for the last task.
+func meiliLibrary(ctx context.Context, file string) (int64, error) {
+	return withMeilisearch(func(client meilisearch.ServiceManager) (n int64, err error) {
+		var documents []map[string]any
+		err = eachLine(file, func(_ string, line []byte) error {
+			var document map[string]any
+			err := json.Unmarshal(line, &document)
+			documents = append(documents, document)
+			return err
+		})
+		if err != nil {
+			return 0, err
+		}
+		index := client.Index(meiliLibraryIndex)
+		defer func() {
+			_, dropped := client.DeleteIndexWithContext(context.WithoutCancel(ctx), meiliLibraryIndex)
+			err = errors.Join(err, dropped)
+		}()
+		tasks, err := index.AddDocumentsInBatchesWithContext(ctx, documents, meiliBatch, &meilisearch.DocumentOptions{PrimaryKey: new("id")})
+		if err != nil || len(tasks) == 0 {
+			return 0, err
+		}
+		last, err := client.WaitForTaskWithContext(ctx, tasks[len(tasks)-1].TaskUID, meiliWait)
+		if err != nil {
+			return 0, err
+		}
+		if last.Status != meilisearch.TaskStatusSucceeded {
+			return 0, fmt.Errorf("the last task is %s: %s", last.Status, last.Error.Message)
+		}
+		stats, err := index.GetStatsWithContext(ctx, nil)
+		if err != nil {
+			return 0, err
+		}
+		return stats.NumberOfDocuments, nil
+	})
+}
