@@ -1,10 +1,10 @@
 package meiliindex
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/meilisearch/meilisearch-go"
@@ -51,7 +51,7 @@ func (g *generation) switchOver(ctx context.Context) error {
 		if err := g.checkFence(ctx); err != nil {
 			return err
 		}
-		if err := g.askForSwap(ctx); err != nil {
+		if err := g.askForSwap(ctx); err != nil || g.swap.applied {
 			return err
 		}
 	}
@@ -90,36 +90,18 @@ func (g *generation) askForSwap(ctx context.Context) error {
 	case !mayHaveArrived(err):
 		return explain(ctx, "indexes.swap", g.uid, err)
 	}
-	return g.findSwap(ctx, explain(ctx, "indexes.swap", g.uid, err))
+	return g.resolve(ctx, explain(ctx, "indexes.swap", g.uid, err))
 }
 
-// findSwap looks for the task of a swap whose answer was lost. No other task names the generation's index in a swap.
-func (g *generation) findSwap(ctx context.Context, lost error) error {
-	g.swap.lost = true
-	err := g.persist(ctx, func() (bool, error) {
-		tasks, err := g.ix.client.GetTasksWithContext(ctx, &meilisearch.TasksQuery{Types: []meilisearch.TaskType{meilisearch.TaskTypeIndexSwap}, Limit: 200})
-		if err != nil {
-			return false, explain(ctx, "tasks.get", "", err)
-		}
-		for _, task := range tasks.Results {
-			if slices.ContainsFunc(task.Details.Swaps, func(s meilisearch.SwapIndexesParams) bool { return slices.Contains(s.Indexes, g.uid) }) {
-				g.swap.task, g.swap.asked, g.swap.lost = task.UID, true, false
-				return true, nil
-			}
-		}
-		return true, nil
-	})
-	if err != nil {
-		return g.errUnknown(err)
+// resolve finds out what became of a swap whose answer was lost. One that was not applied may still be on its way to the server.
+func (g *generation) resolve(ctx context.Context, lost error) error {
+	applied, err := g.appliedByNow(ctx)
+	if err != nil || !applied {
+		g.swap.lost = true
+		return g.errUnknown(cmp.Or(err, lost))
 	}
-	if g.swap.asked {
-		return nil
-	}
-	if applied, err := g.readBack(ctx); err == nil && applied {
-		g.swap.applied, g.swap.lost = true, false
-		return nil
-	}
-	return g.errUnknown(lost)
+	g.swap.applied = true
+	return nil
 }
 
 func (g *generation) errUnknown(err error) error {
@@ -174,17 +156,9 @@ func (g *generation) confirm(ctx context.Context) error {
 	return failure
 }
 
-// confirmByIndexes waits until no swap waits, and looks which index is live.
+// confirmByIndexes finds out how a swap ended that the key does not see.
 func (g *generation) confirmByIndexes(ctx context.Context) error {
-	applied := false
-	err := g.persist(ctx, func() (done bool, err error) {
-		n, err := g.ix.waiting(ctx, meilisearch.TasksQuery{Types: []meilisearch.TaskType{meilisearch.TaskTypeIndexSwap}})
-		if err != nil || n > 0 {
-			return false, err
-		}
-		applied, err = g.readBack(ctx)
-		return true, err
-	})
+	applied, err := g.appliedByNow(ctx)
 	if err != nil {
 		return g.errUnknown(err)
 	}
@@ -195,11 +169,19 @@ func (g *generation) confirmByIndexes(ctx context.Context) error {
 	return nil
 }
 
-// readBack tells whether the live index is the one that the generation has filled: an index keeps the time at which it was created
-// when it gets another name.
-func (g *generation) readBack(ctx context.Context) (bool, error) {
-	live, err := g.ix.getIndex(ctx, g.live)
-	return err == nil && live != nil && live.CreatedAt.Equal(g.created), err
+// appliedByNow waits until no swap waits on the server, and tells whether the live index is the one that the generation has filled: an
+// index keeps the time at which it was created when it gets another name.
+func (g *generation) appliedByNow(ctx context.Context) (applied bool, err error) {
+	err = g.persist(ctx, func() (bool, error) {
+		n, err := g.ix.waiting(ctx, meilisearch.TasksQuery{Types: []meilisearch.TaskType{meilisearch.TaskTypeIndexSwap}})
+		if err != nil || n > 0 {
+			return false, err
+		}
+		live, err := g.ix.getIndex(ctx, g.live)
+		applied = live != nil && live.CreatedAt.Equal(g.created)
+		return err == nil, err
+	})
+	return applied, err
 }
 
 // retire has what was live before deleted. What fails here is left to Reap.

@@ -114,12 +114,16 @@ func on(method, suffix string, f meilitest.Fault) func(*http.Request) *meilitest
 // When the answer to the swap is lost, Commit finds out what became of it.
 func TestLostAnswerOfTheSwap(t *testing.T) {
 	for name, lost := range map[string]meilitest.Fault{
-		"cut": {After: true}, "a proxy's answer": {After: true, Status: 504, Body: "<html>"}, "an internal error": {After: true, Status: 500},
+		"the key sees no swaps": {After: true, Status: 502},
+		"cut":                   {After: true}, "a proxy's answer": {After: true, Status: 504, Body: "<html>"}, "an internal error": {After: true, Status: 500},
 	} {
 		for _, rename := range []bool{true, false} {
 			t.Run(fmt.Sprintf("%s, rename %v", name, rename), func(t *testing.T) {
 				s := server(t)
 				ix := newIndex(t, s, nil)
+				if strings.HasPrefix(name, "the key") {
+					ix.client = connect(t, s.URL, newKey(t, s, "products_*", leastActions...))
+				}
 				if !rename {
 					publish(t, ix, product("old", `{}`))
 				}
@@ -161,6 +165,11 @@ func TestSwapNeverArrives(t *testing.T) {
 				t.Fatalf("commit: %v", err)
 			}
 			want := int64(1)
+			if again := gen.Commit; !test.temporary {
+				if err := again(t.Context()); err == nil || isTemporary(err) {
+					t.Errorf("commit once more: %v", err)
+				}
+			}
 			if test.temporary {
 				if err := gen.Commit(t.Context()); err != nil {
 					t.Fatal(err)
@@ -434,6 +443,16 @@ func TestIndexDeletedMeanwhile(t *testing.T) {
 		t.Errorf("seal: %v", err)
 	}
 	gen = begin(t, ix)
+	s.Pause()
+	mustWrite(t, gen, product("a", `{}`))
+	if _, err := admin.Index(gen.uid).DeleteAllDocumentsWithContext(t.Context(), nil); err != nil {
+		t.Fatal(err)
+	}
+	s.Resume()
+	if _, err := gen.Seal(t.Context()); err == nil || isTemporary(err) || !strings.Contains(err.Error(), "indexed 0 documents of 1") {
+		t.Errorf("seal after the documents were deleted: %v", err)
+	}
+	gen = begin(t, ix)
 	if _, err := admin.DeleteIndexWithContext(t.Context(), gen.uid); err != nil {
 		t.Fatal(err)
 	}
@@ -442,4 +461,63 @@ func TestIndexDeletedMeanwhile(t *testing.T) {
 	if _, err := gen.Seal(t.Context()); err == nil || isTemporary(err) || !strings.Contains(err.Error(), "was deleted") {
 		t.Errorf("seal: %v", err)
 	}
+}
+
+// A task whose answer was lost counts when it is still waiting at the end, and does not get others blamed for what it carries.
+func TestTasksWithoutAnAnswer(t *testing.T) {
+	t.Run("counts", func(t *testing.T) {
+		s := server(t)
+		gen := begin(t, newIndex(t, s, nil))
+		_, lost := s.Task(0)
+		s.Hold(lost)
+		s.SetFault(on(http.MethodPost, "/documents", meilitest.Fault{After: true}))
+		if err := gen.Write(t.Context(), []reindex.Product{product("a", `{}`)}); !isTemporary(err) {
+			t.Fatalf("write: %v", err)
+		}
+		s.SetFault(func(r *http.Request) *meilitest.Fault {
+			if r.URL.Path == "/tasks" {
+				s.Release(lost)
+			}
+			return nil
+		})
+		if sealed := mustSeal(t, gen); sealed.Documents != 1 {
+			t.Errorf("sealed %+v", sealed)
+		}
+	})
+	t.Run("is waited for", func(t *testing.T) {
+		s := server(t)
+		gen := begin(t, newIndex(t, s, nil))
+		_, first := s.Task(0)
+		s.Hold(first)
+		var failed atomic.Bool
+		s.SetTaskFault(func(string, string) *meilitest.TaskError {
+			if failed.Swap(true) {
+				return nil
+			}
+			return &meilitest.TaskError{Message: "Index `x`: somebody else is to blame.", Code: "internal", Type: "internal"}
+		})
+		mustWrite(t, gen, product("a", `{}`), product("b", `{}`), product("c", `{}`))
+		if err := s.Wait(t.Context(), first, func(status string) bool { return status == meilitest.Processing }); err != nil {
+			t.Fatal(err)
+		}
+		s.SetFault(on(http.MethodPost, "/documents", meilitest.Fault{After: true}))
+		if err := gen.Write(t.Context(), []reindex.Product{product("lost", `{"_vectors":1}`)}); !isTemporary(err) {
+			t.Fatalf("write: %v", err)
+		}
+		s.Pause()
+		s.Release(first)
+		if err := s.Wait(t.Context(), first, meilitest.Ended); err != nil {
+			t.Fatal(err)
+		}
+		s.SetFault(func(r *http.Request) *meilitest.Fault {
+			if r.URL.Path == "/tasks" || r.Method == http.MethodGet && r.URL.Path != fmt.Sprintf("/tasks/%d", first) {
+				s.Resume()
+			}
+			return nil
+		})
+		sealed := mustSeal(t, gen)
+		if sealed.Documents != 3 || len(sealed.Failed) != 0 {
+			t.Errorf("sealed %+v", sealed)
+		}
+	})
 }

@@ -273,6 +273,30 @@ func TestReapOfOthers(t *testing.T) {
 	assertIndexes(t, s)
 }
 
+// Reap leaves alone what is about to go live, however long it has been idle.
+func TestReapSparesWhatGoesLive(t *testing.T) {
+	s := server(t)
+	mine, other := newIndex(t, s, &Config{StaleAfter: -1}), newIndex(t, s, nil)
+	gen := begin(t, other)
+	mustWrite(t, gen, product("a", `{}`))
+	mustSeal(t, gen)
+	_, swap := s.Task(0)
+	s.Hold(swap)
+	result := make(chan error)
+	go func() { result <- gen.Commit(t.Context()) }()
+	if err := s.Wait(t.Context(), swap, func(status string) bool { return status == meilitest.Processing }); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := mine.Reap(t.Context(), "acme"); n != 0 || err != nil {
+		t.Errorf("reaped %d, %v", n, err)
+	}
+	s.Release(swap)
+	if err := <-result; err != nil {
+		t.Error(err)
+	}
+	assertIndexes(t, s, "products_acme")
+}
+
 // A run whose token is smaller than that of a newer one can not publish what it has filled.
 func TestFence(t *testing.T) {
 	s := server(t)
