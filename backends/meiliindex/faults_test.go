@@ -21,10 +21,13 @@ import (
 )
 
 // faultSeeds is how many random sequences of faults the requests go through.
+
 const faultSeeds = 200
 
 // Whatever goes wrong on the way to the server: after a run that succeeded the new products are live, all but the bad ones, and after
+
 // one that failed either the old ones or all of the new ones.
+
 func TestFaults(t *testing.T) {
 	s := meilitest.New()
 	t.Cleanup(s.Close)
@@ -85,7 +88,9 @@ func runOnce(t *testing.T, ix *Index, products []reindex.Product) (reindex.Repor
 }
 
 // randomFaults lets about one request in twenty go wrong: its connection is cut, before or after the server has done its work, or
+
 // something answers in the server's place.
+
 func randomFaults(seed uint64) func(*http.Request) *meilitest.Fault {
 	var mu sync.Mutex
 	rng := rand.New(rand.NewPCG(seed, seed))
@@ -101,6 +106,7 @@ func randomFaults(seed uint64) func(*http.Request) *meilitest.Fault {
 }
 
 // on returns a fault for requests of that method whose path ends so, once.
+
 func on(method, suffix string, f meilitest.Fault) func(*http.Request) *meilitest.Fault {
 	var done atomic.Bool
 	return func(r *http.Request) *meilitest.Fault {
@@ -112,174 +118,21 @@ func on(method, suffix string, f meilitest.Fault) func(*http.Request) *meilitest
 }
 
 // When the answer to the swap is lost, Commit finds out what became of it.
-func TestLostAnswerOfTheSwap(t *testing.T) {
-	for name, lost := range map[string]meilitest.Fault{
-		"the key sees no swaps": {After: true, Status: 502},
-		"cut":                   {After: true}, "a proxy's answer": {After: true, Status: 504, Body: "<html>"}, "an internal error": {After: true, Status: 500},
-	} {
-		for _, rename := range []bool{true, false} {
-			t.Run(fmt.Sprintf("%s, rename %v", name, rename), func(t *testing.T) {
-				s := server(t)
-				ix := newIndex(t, s, nil)
-				if strings.HasPrefix(name, "the key") {
-					ix.client = connect(t, s.URL, newKey(t, s, "products_*", leastActions...))
-				}
-				if !rename {
-					publish(t, ix, product("old", `{}`))
-				}
-				gen := begin(t, ix)
-				mustWrite(t, gen, product("new", `{}`), product("newer", `{}`))
-				mustSeal(t, gen)
-				s.SetFault(on(http.MethodPost, "/swap-indexes", lost))
-				if err := gen.Commit(t.Context()); err != nil {
-					t.Fatal(err)
-				}
-				if n, err := ix.DocCount(t.Context(), "acme"); n != 2 || err != nil {
-					t.Errorf("%d documents are live, %v", n, err)
-				}
-				assertIndexes(t, s, "products_acme")
-			})
-		}
-	}
-}
 
 // A swap that never arrived, and one that certainly did not.
-func TestSwapNeverArrives(t *testing.T) {
-	for name, test := range map[string]struct {
-		fault     meilitest.Fault
-		temporary bool
-	}{
-		"cut":        {meilitest.Fault{}, false},
-		"overloaded": {meilitest.Fault{Status: 503}, true},
-	} {
-		t.Run(name, func(t *testing.T) {
-			s := server(t)
-			ix := newIndex(t, s, nil)
-			publish(t, ix, product("old", `{}`))
-			gen := begin(t, ix)
-			mustWrite(t, gen, product("new", `{}`), product("newer", `{}`))
-			mustSeal(t, gen)
-			s.SetFault(on(http.MethodPost, "/swap-indexes", test.fault))
-			err := gen.Commit(t.Context())
-			if err == nil || isTemporary(err) != test.temporary {
-				t.Fatalf("commit: %v", err)
-			}
-			want := int64(1)
-			if again := gen.Commit; !test.temporary {
-				if err := again(t.Context()); err == nil || isTemporary(err) {
-					t.Errorf("commit once more: %v", err)
-				}
-			}
-			if test.temporary {
-				if err := gen.Commit(t.Context()); err != nil {
-					t.Fatal(err)
-				}
-				want = 2
-			}
-			if err := gen.Abort(t.Context()); err != nil {
-				t.Fatal(err)
-			}
-			if n, err := ix.DocCount(t.Context(), "acme"); n != want || err != nil {
-				t.Errorf("%d documents are live, %v, want %d", n, err, want)
-			}
-			assertIndexes(t, s, "products_acme")
-		})
-	}
-}
 
 // While the server restarts, Commit goes on looking for the outcome of its swap.
-func TestRestartDuringTheSwap(t *testing.T) {
-	s := server(t)
-	ix := newIndex(t, s, nil)
-	gen := begin(t, ix)
-	mustWrite(t, gen, product("new", `{}`))
-	mustSeal(t, gen)
-	_, swap := s.Task(0)
-	s.Hold(swap)
-	var looks atomic.Int64
-	s.SetFault(func(r *http.Request) *meilitest.Fault {
-		if r.URL.Path != fmt.Sprintf("/tasks/%d", swap) {
-			return nil
-		}
-		switch looks.Add(1) {
-		case 1:
-			return &meilitest.Fault{}
-		case 2:
-			return &meilitest.Fault{Status: 503}
-		case 3:
-			go s.Restart()
-		case 4:
-			s.Release(swap)
-		}
-		return nil
-	})
-	if err := gen.Commit(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	assertIndexes(t, s, "products_acme")
-}
 
 // A server that does not come back leaves it unknown whether the swap took place, and Commit says so in the end.
-func TestServerGoneDuringTheSwap(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		gone := &http.Client{Transport: roundTripper(func(*http.Request) (*http.Response, error) {
-			return nil, errors.New("connection refused")
-		})}
-		ix, err := New(meilisearch.New("http://gone", meilisearch.WithCustomClient(gone), meilisearch.DisableRetries()), nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		g := &generation{ix: ix, uid: "a", live: "b", sealed: true, swap: swapState{asked: true, task: 7}}
-		start := time.Now()
-		err = g.confirm(t.Context())
-		if err == nil || isTemporary(err) || !strings.Contains(err.Error(), "not known") || time.Since(start) < confirmFor {
-			t.Errorf("after %v: %v", time.Since(start), err)
-		}
-	})
-}
 
 type roundTripper func(*http.Request) (*http.Response, error)
 
 func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
 // The live index comes or goes between the question and the swap: Commit may be called again.
-func TestLiveIndexChangesMeanwhile(t *testing.T) {
-	for _, goes := range []bool{true, false} {
-		t.Run(fmt.Sprint(goes), func(t *testing.T) {
-			s := server(t)
-			ix := newIndex(t, s, nil)
-			if goes {
-				publish(t, ix, product("old", `{}`))
-			}
-			gen := begin(t, ix)
-			mustWrite(t, gen, product("new", `{}`))
-			mustSeal(t, gen)
-			meanwhile := on(http.MethodPost, "/swap-indexes", meilitest.Fault{})
-			admin := connect(t, s.URL, meilitest.MasterKey)
-			s.SetFault(func(r *http.Request) *meilitest.Fault {
-				if meanwhile(r) != nil {
-					if goes {
-						_, _ = admin.DeleteIndexWithContext(t.Context(), gen.live)
-					} else {
-						_, _ = admin.CreateIndexWithContext(t.Context(), &meilisearch.IndexConfig{Uid: gen.live})
-					}
-				}
-				return nil
-			})
-			if err := gen.Commit(t.Context()); !isTemporary(err) {
-				t.Fatalf("commit: %v", err)
-			}
-			if err := gen.Commit(t.Context()); err != nil {
-				t.Fatal(err)
-			}
-			if n, err := ix.DocCount(t.Context(), "acme"); n != 1 || err != nil {
-				t.Errorf("%d documents are live, %v", n, err)
-			}
-		})
-	}
-}
 
 // What goes wrong for good has one clear error, is not tried again, and leaves the live index alone.
+
 func TestClearErrors(t *testing.T) {
 	const full = `{"message":"Meilisearch cannot receive write operations because the limit of the task database has been reached. Please delete ` +
 		`tasks to continue performing write operations.","code":"no_space_left_on_device","type":"system","link":"x"}`
@@ -352,6 +205,7 @@ func TestOldServer(t *testing.T) {
 }
 
 // The client's own retries report an answer as a failure; the error says what to do.
+
 func TestRetriesOfTheClient(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		busy := &http.Client{Transport: roundTripper(func(r *http.Request) (*http.Response, error) {
@@ -368,6 +222,7 @@ func TestRetriesOfTheClient(t *testing.T) {
 }
 
 // A cancelled run cancels its own tasks, and no others.
+
 func TestCancelsItsOwnTasks(t *testing.T) {
 	s := server(t)
 	ix := newIndex(t, s, &Config{MaxTasks: 1})
@@ -403,6 +258,7 @@ func TestCancelsItsOwnTasks(t *testing.T) {
 }
 
 // A task that somebody else cancels, or deletes when it has ended, is made good.
+
 func TestTasksThatOthersTouch(t *testing.T) {
 	s := server(t)
 	ix := newIndex(t, s, nil)
@@ -428,6 +284,7 @@ func TestTasksThatOthersTouch(t *testing.T) {
 }
 
 // A generation whose index was deleted meanwhile is not published, although its tasks succeeded.
+
 func TestIndexDeletedMeanwhile(t *testing.T) {
 	s := server(t)
 	ix := newIndex(t, s, nil)
@@ -464,6 +321,7 @@ func TestIndexDeletedMeanwhile(t *testing.T) {
 }
 
 // A task whose answer was lost counts when it is still waiting at the end, and does not get others blamed for what it carries.
+
 func TestTasksWithoutAnAnswer(t *testing.T) {
 	t.Run("counts", func(t *testing.T) {
 		s := server(t)

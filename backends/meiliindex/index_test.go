@@ -2,15 +2,12 @@ package meiliindex
 
 import (
 	"bytes"
-	"context"
-	"errors"
 	"fmt"
 	"net/http"
 	"reflect"
 	"strings"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/meilisearch/meilisearch-go"
 
@@ -40,6 +37,7 @@ func TestNew(t *testing.T) {
 }
 
 // The names of live and staging indexes of different tenants never meet, also when a tenant is named like one.
+
 func TestUIDs(t *testing.T) {
 	ix := newIndex(t, server(t), nil)
 	name := stagingName{ix.instance, 5, 7}
@@ -70,6 +68,7 @@ func TestUIDs(t *testing.T) {
 }
 
 // An index has its settings before its documents: the host's, or those of the live one.
+
 func TestSettings(t *testing.T) {
 	s := server(t)
 	admin := connect(t, s.URL, meilitest.MasterKey)
@@ -112,6 +111,7 @@ func TestSettings(t *testing.T) {
 }
 
 // Settings that can not be kept are an error, not lost.
+
 func TestSettingsThatCanNotBeKept(t *testing.T) {
 	s := server(t)
 	ix := newIndex(t, s, nil)
@@ -148,186 +148,19 @@ func change(t *testing.T, s *meilitest.Server, method, path, body string) {
 }
 
 // leastActions are the actions that the documentation asks for.
-var leastActions = strings.Fields("indexes.create indexes.get indexes.delete indexes.swap documents.add settings.get settings.update stats.get " +
-	"tasks.get tasks.cancel")
-
-func newKey(t *testing.T, s *meilitest.Server, indexes string, actions ...string) string {
-	t.Helper()
-	key, err := connect(t, s.URL, meilitest.MasterKey).CreateKeyWithContext(t.Context(),
-		&meilisearch.Key{Actions: actions, Indexes: []string{indexes}, ExpiresAt: time.Now().Add(time.Hour)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return key.Key
-}
 
 // The actions that the documentation names are enough, for all indexes and for those of the prefix, and each is needed.
-func TestLeastRights(t *testing.T) {
-	reindexWith := func(t *testing.T, s *meilitest.Server, key string) error {
-		ix, err := New(connect(t, s.URL, key), withFastPolls(nil))
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, n := range []int{30, 50, 40} {
-			engine, err := reindex.New(reindextest.Slice(reindextest.Products(n, "1")), ix, &reindex.Config{BatchDocs: 10})
-			if err != nil {
-				t.Fatal(err)
-			}
-			if _, err := engine.Run(t.Context(), "acme"); err != nil {
-				return err
-			}
-			if got, err := ix.DocCount(t.Context(), "acme"); err != nil || got != int64(n) {
-				t.Errorf("%d documents are live, %v, want %d", got, err, n)
-			}
-		}
-		return nil
-	}
-	for _, indexes := range []string{"*", "products_*"} {
-		s := server(t)
-		if err := reindexWith(t, s, newKey(t, s, indexes, leastActions...)); err != nil {
-			t.Errorf("for %s: %v", indexes, err)
-		}
-		assertIndexes(t, s, "products_acme")
-	}
-	for i, action := range leastActions {
-		if action == "tasks.cancel" || action == "indexes.delete" {
-			continue // without them a run succeeds, but a cancelled one takes longer to end, and what was live stays
-		}
-		s := server(t)
-		others := append(append([]string{}, leastActions[:i]...), leastActions[i+1:]...)
-		err := reindexWith(t, s, newKey(t, s, "*", others...))
-		if err == nil || !errors.Is(err, errForbidden) || !strings.Contains(err.Error(), action) {
-			t.Errorf("without %s: %v", action, err)
-		}
-	}
-	s := server(t)
-	if err := reindexWith(t, s, newKey(t, s, "orders_*", leastActions...)); !errors.Is(err, errForbidden) {
-		t.Errorf("for other indexes: %v", err)
-	}
-	if err := reindexWith(t, s, "wrong"); !errors.Is(err, errForbidden) {
-		t.Errorf("with a wrong key: %v", err)
-	}
-}
 
 // A key that does not see swaps learns of a failed one, too.
-func TestFailedSwapUnseen(t *testing.T) {
-	s := server(t)
-	ix, err := New(connect(t, s.URL, newKey(t, s, "products_*", leastActions...)), withFastPolls(nil))
-	if err != nil {
-		t.Fatal(err)
-	}
-	publish(t, ix, product("old", `{}`))
-	gen := begin(t, ix)
-	mustWrite(t, gen, product("a", `{}`), product("b", `{}`))
-	mustSeal(t, gen)
-	s.SetTaskFault(func(kind, _ string) *meilitest.TaskError {
-		if kind != "indexSwap" {
-			return nil
-		}
-		return &meilitest.TaskError{Message: "broken", Code: "internal", Type: "internal"}
-	})
-	if err := gen.Commit(t.Context()); err == nil || isTemporary(err) || !strings.Contains(err.Error(), "failed") {
-		t.Errorf("commit: %v", err)
-	}
-	if err := gen.Abort(t.Context()); err != nil {
-		t.Error(err)
-	}
-	if n, err := ix.DocCount(t.Context(), "acme"); n != 1 || err != nil {
-		t.Errorf("%d documents are live, %v", n, err)
-	}
-}
 
 // Reap leaves alone what another process works on, until that has been idle for long, or its token shows that it is over.
-func TestReapOfOthers(t *testing.T) {
-	s := server(t)
-	mine, other := newIndex(t, s, nil), newIndex(t, s, nil)
-	plain := begin(t, other)
-	fenced, err := other.Begin(reindex.WithFence(t.Context(), 5), "acme")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for name, ctx := range map[string]context.Context{
-		"no token": t.Context(), "an older token": reindex.WithFence(t.Context(), 4), "the same token": reindex.WithFence(t.Context(), 5),
-	} {
-		if n, err := mine.Reap(ctx, "acme"); n != 0 || err != nil {
-			t.Errorf("with %s: reaped %d, %v, want 0", name, n, err)
-		}
-	}
-	if n, err := mine.Reap(t.Context(), "other"); n != 0 || err != nil {
-		t.Errorf("of another tenant: reaped %d, %v", n, err)
-	}
-	if n, err := mine.Reap(reindex.WithFence(t.Context(), 6), "acme"); n != 1 || err != nil {
-		t.Errorf("with a newer token: reaped %d, %v, want 1", n, err)
-	}
-	mustWrite(t, fenced, product("a", `{}`))
-	if _, err := fenced.Seal(t.Context()); !errors.Is(err, reindex.ErrFenced) {
-		t.Errorf("seal: %v", err)
-	}
-	mine.cfg.StaleAfter = time.Nanosecond
-	if n, err := mine.Reap(t.Context(), "acme"); n != 2 || err != nil {
-		t.Errorf("idle ones: reaped %d, %v, want 2", n, err)
-	}
-	if s.Indexes(); plain.Abort(t.Context()) != nil || fenced.Abort(t.Context()) != nil {
-		t.Error("abort of what is gone failed")
-	}
-	assertIndexes(t, s)
-}
 
 // Reap leaves alone what is about to go live, however long it has been idle.
-func TestReapSparesWhatGoesLive(t *testing.T) {
-	s := server(t)
-	mine, other := newIndex(t, s, &Config{StaleAfter: -1}), newIndex(t, s, nil)
-	gen := begin(t, other)
-	mustWrite(t, gen, product("a", `{}`))
-	mustSeal(t, gen)
-	_, swap := s.Task(0)
-	s.Hold(swap)
-	result := make(chan error)
-	go func() { result <- gen.Commit(t.Context()) }()
-	if err := s.Wait(t.Context(), swap, func(status string) bool { return status == meilitest.Processing }); err != nil {
-		t.Fatal(err)
-	}
-	if n, err := mine.Reap(t.Context(), "acme"); n != 0 || err != nil {
-		t.Errorf("reaped %d, %v", n, err)
-	}
-	s.Release(swap)
-	if err := <-result; err != nil {
-		t.Error(err)
-	}
-	assertIndexes(t, s, "products_acme")
-}
 
 // A run whose token is smaller than that of a newer one can not publish what it has filled.
-func TestFence(t *testing.T) {
-	s := server(t)
-	mine, other := newIndex(t, s, nil), newIndex(t, s, nil)
-	seal := func(ix *Index, token int64) reindex.Generation {
-		gen, err := ix.Begin(reindex.WithFence(t.Context(), token), "acme")
-		if err != nil {
-			t.Fatal(err)
-		}
-		mustWrite(t, gen, product("a", `{}`))
-		mustSeal(t, gen)
-		return gen
-	}
-	old := seal(mine, 1)
-	newer := seal(other, 2)
-	if err := old.Commit(t.Context()); !errors.Is(err, reindex.ErrFenced) || isTemporary(err) {
-		t.Errorf("the older one's commit: %v", err)
-	}
-	if err := newer.Commit(t.Context()); err != nil {
-		t.Error(err)
-	}
-	if err := old.Commit(t.Context()); !errors.Is(err, reindex.ErrFenced) {
-		t.Errorf("the older one's commit, late: %v", err)
-	}
-	if err := old.Abort(t.Context()); err != nil {
-		t.Error(err)
-	}
-	assertIndexes(t, s, "products_acme")
-}
 
 // A payload over the limit is not sent, or refused by the server, and then split; a product of its own size is rejected.
+
 func TestPayloadLimit(t *testing.T) {
 	for name, limit := range map[string]int{"known": 20_000, "not known": 0} {
 		t.Run(name, func(t *testing.T) {
@@ -349,6 +182,7 @@ func TestPayloadLimit(t *testing.T) {
 }
 
 // A client that compresses works as well.
+
 func TestGzip(t *testing.T) {
 	s := server(t)
 	var compressed atomic.Int64
@@ -384,6 +218,7 @@ func TestGzip(t *testing.T) {
 }
 
 // What is sent is encoded into one piece of memory.
+
 func TestEncodeOnce(t *testing.T) {
 	ix := newIndex(t, server(t), nil)
 	products := []reindex.Product{
@@ -402,6 +237,7 @@ func TestEncodeOnce(t *testing.T) {
 }
 
 // No more than MaxTasks tasks wait, and no more than their payloads are kept.
+
 func TestMaxTasks(t *testing.T) {
 	s := server(t)
 	ix := newIndex(t, s, &Config{MaxTasks: 3})
@@ -432,6 +268,7 @@ func TestMaxTasks(t *testing.T) {
 }
 
 // Errors and documents hold no body of a product.
+
 func TestErrorsHoldNoBodies(t *testing.T) {
 	s := server(t)
 	ix := newIndex(t, s, nil)

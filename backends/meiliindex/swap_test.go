@@ -1,0 +1,175 @@
+package meiliindex
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/meilisearch/meilisearch-go"
+
+	"productindex/backends/meiliindex/internal/meilitest"
+)
+
+func TestLostAnswerOfTheSwap(t *testing.T) {
+	for name, lost := range map[string]meilitest.Fault{
+		"the key sees no swaps": {After: true, Status: 502},
+		"cut":                   {After: true}, "a proxy's answer": {After: true, Status: 504, Body: "<html>"}, "an internal error": {After: true, Status: 500},
+	} {
+		for _, rename := range []bool{true, false} {
+			t.Run(fmt.Sprintf("%s, rename %v", name, rename), func(t *testing.T) {
+				s := server(t)
+				ix := newIndex(t, s, nil)
+				if strings.HasPrefix(name, "the key") {
+					ix.client = connect(t, s.URL, newKey(t, s, "products_*", leastActions...))
+				}
+				if !rename {
+					publish(t, ix, product("old", `{}`))
+				}
+				gen := begin(t, ix)
+				mustWrite(t, gen, product("new", `{}`), product("newer", `{}`))
+				mustSeal(t, gen)
+				s.SetFault(on(http.MethodPost, "/swap-indexes", lost))
+				if err := gen.Commit(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+				if n, err := ix.DocCount(t.Context(), "acme"); n != 2 || err != nil {
+					t.Errorf("%d documents are live, %v", n, err)
+				}
+				assertIndexes(t, s, "products_acme")
+			})
+		}
+	}
+}
+
+func TestSwapNeverArrives(t *testing.T) {
+	for name, test := range map[string]struct {
+		fault     meilitest.Fault
+		temporary bool
+	}{
+		"cut":        {meilitest.Fault{}, false},
+		"overloaded": {meilitest.Fault{Status: 503}, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := server(t)
+			ix := newIndex(t, s, nil)
+			publish(t, ix, product("old", `{}`))
+			gen := begin(t, ix)
+			mustWrite(t, gen, product("new", `{}`), product("newer", `{}`))
+			mustSeal(t, gen)
+			s.SetFault(on(http.MethodPost, "/swap-indexes", test.fault))
+			err := gen.Commit(t.Context())
+			if err == nil || isTemporary(err) != test.temporary {
+				t.Fatalf("commit: %v", err)
+			}
+			want := int64(1)
+			if again := gen.Commit; !test.temporary {
+				if err := again(t.Context()); err == nil || isTemporary(err) {
+					t.Errorf("commit once more: %v", err)
+				}
+			}
+			if test.temporary {
+				if err := gen.Commit(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+				want = 2
+			}
+			if err := gen.Abort(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			if n, err := ix.DocCount(t.Context(), "acme"); n != want || err != nil {
+				t.Errorf("%d documents are live, %v, want %d", n, err, want)
+			}
+			assertIndexes(t, s, "products_acme")
+		})
+	}
+}
+
+func TestRestartDuringTheSwap(t *testing.T) {
+	s := server(t)
+	ix := newIndex(t, s, nil)
+	gen := begin(t, ix)
+	mustWrite(t, gen, product("new", `{}`))
+	mustSeal(t, gen)
+	_, swap := s.Task(0)
+	s.Hold(swap)
+	var looks atomic.Int64
+	s.SetFault(func(r *http.Request) *meilitest.Fault {
+		if r.URL.Path != fmt.Sprintf("/tasks/%d", swap) {
+			return nil
+		}
+		switch looks.Add(1) {
+		case 1:
+			return &meilitest.Fault{}
+		case 2:
+			return &meilitest.Fault{Status: 503}
+		case 3:
+			go s.Restart()
+		case 4:
+			s.Release(swap)
+		}
+		return nil
+	})
+	if err := gen.Commit(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	assertIndexes(t, s, "products_acme")
+}
+
+func TestServerGoneDuringTheSwap(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		gone := &http.Client{Transport: roundTripper(func(*http.Request) (*http.Response, error) {
+			return nil, errors.New("connection refused")
+		})}
+		ix, err := New(meilisearch.New("http://gone", meilisearch.WithCustomClient(gone), meilisearch.DisableRetries()), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		g := &generation{ix: ix, uid: "a", live: "b", sealed: true, swap: swapState{asked: true, task: 7}}
+		start := time.Now()
+		err = g.confirm(t.Context())
+		if err == nil || isTemporary(err) || !strings.Contains(err.Error(), "not known") || time.Since(start) < confirmFor {
+			t.Errorf("after %v: %v", time.Since(start), err)
+		}
+	})
+}
+
+func TestLiveIndexChangesMeanwhile(t *testing.T) {
+	for _, goes := range []bool{true, false} {
+		t.Run(fmt.Sprint(goes), func(t *testing.T) {
+			s := server(t)
+			ix := newIndex(t, s, nil)
+			if goes {
+				publish(t, ix, product("old", `{}`))
+			}
+			gen := begin(t, ix)
+			mustWrite(t, gen, product("new", `{}`))
+			mustSeal(t, gen)
+			meanwhile := on(http.MethodPost, "/swap-indexes", meilitest.Fault{})
+			admin := connect(t, s.URL, meilitest.MasterKey)
+			s.SetFault(func(r *http.Request) *meilitest.Fault {
+				if meanwhile(r) != nil {
+					if goes {
+						_, _ = admin.DeleteIndexWithContext(t.Context(), gen.live)
+					} else {
+						_, _ = admin.CreateIndexWithContext(t.Context(), &meilisearch.IndexConfig{Uid: gen.live})
+					}
+				}
+				return nil
+			})
+			if err := gen.Commit(t.Context()); !isTemporary(err) {
+				t.Fatalf("commit: %v", err)
+			}
+			if err := gen.Commit(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			if n, err := ix.DocCount(t.Context(), "acme"); n != 1 || err != nil {
+				t.Errorf("%d documents are live, %v", n, err)
+			}
+		})
+	}
+}
