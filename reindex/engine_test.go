@@ -1,11 +1,13 @@
 package reindex_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"iter"
+	"log/slog"
 	"maps"
 	"slices"
 	"strings"
@@ -350,6 +352,29 @@ func TestLocatesRejections(t *testing.T) {
 		}
 		if got := b.lastJob(t).Report.Rejections; !slices.Equal(got, report.Rejections) {
 			t.Errorf("the job has %v, the report %v", got, report.Rejections)
+		}
+	}
+}
+
+// The log names the first rejected products, where they are and why, and never a body.
+func TestLogNamesRejections(t *testing.T) {
+	products := reindextest.Products(100, "secret-body")
+	for i := range 7 {
+		products[10*i].Body = append(json.RawMessage(nil), products[10*i].Body[:20]...)
+	}
+	var logged bytes.Buffer
+	b := newBench(t, located{products, nil}, &reindex.Config{Logger: slog.New(slog.NewJSONHandler(&logged, nil))}, nil)
+	if _, err := b.Run(t.Context(), tenant); err == nil {
+		t.Fatal("no error")
+	}
+	for _, want := range []string{`"p0"`, `"p40"`, "acme, line 41", "no valid JSON", `"tenant":"acme"`, b.lastJob(t).ID} {
+		if !strings.Contains(logged.String(), want) {
+			t.Errorf("the log lacks %q: %s", want, logged.String())
+		}
+	}
+	for _, unwanted := range []string{`"p50"`, "secret-body"} {
+		if strings.Contains(logged.String(), unwanted) {
+			t.Errorf("the log has %q: %s", unwanted, logged.String())
 		}
 	}
 }

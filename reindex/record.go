@@ -104,10 +104,16 @@ func (r *run) finish(ctx context.Context, failure *RunError) Job {
 	return job
 }
 
+// loggedRejections is how many rejections the log names at the end of a run.
+const loggedRejections = 5
+
 func (r *run) logEnd(ctx context.Context, report *Report, err error) {
 	attrs := []any{
 		"read", report.Read, "indexed", report.Indexed, "rejected", report.Rejected, "duplicates", report.Duplicates,
 		"bytes", report.Bytes, "duration", report.Durations.Total,
+	}
+	if len(report.Rejections) > 0 {
+		attrs = append(attrs, "rejections", report.Rejections[:min(loggedRejections, len(report.Rejections))])
 	}
 	if err == nil {
 		r.log.InfoContext(ctx, "reindex succeeded", attrs...)
