@@ -106,6 +106,12 @@ func (e *Engine) Job(ctx context.Context, tenant, id string) (Job, error) {
 
 // Jobs lists the tenant's jobs as they are now, newest first, and tells how many there are in all.
 func (e *Engine) Jobs(ctx context.Context, tenant string, query JobQuery) (jobs []Job, total int, err error) {
+	if match := query.Match; match != nil {
+		query.Match = func(j Job) bool { return match(e.refresh(j)) }
+	}
+	if compare := query.Compare; compare != nil {
+		query.Compare = func(a, b Job) int { return compare(e.refresh(a), e.refresh(b)) }
+	}
 	jobs, total, err = e.cfg.Jobs.List(ctx, tenant, query)
 	if err != nil {
 		return nil, 0, err

@@ -341,6 +341,33 @@ func TestWatch(t *testing.T) {
 	}
 }
 
+// A listing selects and orders jobs as they are now, not as they were last stored.
+func TestJobsAreSelectedAsTheyAre(t *testing.T) {
+	src := newGated(2000)
+	b := newBench(t, src, &reindex.Config{BatchDocs: 100}, nil)
+	job := mustStart(t, b.Engine, tenant)
+	for j, err := range b.Watch(t.Context(), tenant, job.ID) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if j.Processed >= 900 {
+			break
+		}
+	}
+	jobs, total, err := b.Jobs(t.Context(), tenant, reindex.JobQuery{
+		Match:   func(j reindex.Job) bool { return j.Processed >= 900 },
+		Compare: func(x, y reindex.Job) int { return int(y.Processed - x.Processed) },
+	})
+	if err != nil || total != 1 || len(jobs) != 1 || jobs[0].Processed < 900 {
+		t.Errorf("jobs %+v of %d, error %v", jobs, total, err)
+	}
+	close(src.gate)
+	ended(t, b.Engine, job)
+	if err := b.Shutdown(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestWatchEndsWithItsContext(t *testing.T) {
 	src := newGated(200)
 	b := newBench(t, src, nil, nil)
