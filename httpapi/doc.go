@@ -12,7 +12,7 @@
 // The newer endpoints answer likewise:
 //
 //	POST /indexing/{tenant}/reindex-jobs       201 the new job, or 200 the one in progress
-//	GET  /indexing/{tenant}/reindex-jobs       200 a page of the tenant's jobs, newest first
+//	GET  /indexing/{tenant}/reindex-jobs       200 a page of the tenant's jobs, selected by q, in the order of sort
 //	GET  /indexing/{tenant}/reindex-jobs/{id}  200 one job, or 404
 //
 // # Decisions where the contract leaves room
@@ -34,11 +34,42 @@
 // not matter.
 //
 // A job that asks for more than this package does, another entityType or rag, is refused rather than started without it. The same
-// holds for a query that asks for q or sort, and for fields that a job does not have. Where it is not known how many products to
-// expect, a job has no expectedCount.
+// holds for fields that a job does not have. Where it is not known how many products to expect, a job has no expectedCount.
 //
 // A path is split into segments before they are decoded, as RFC 3986 says: /indexing/%61cme/reindex is the tenant acme, an encoded
 // slash is a part of a tenant, and so refused. Paths are neither cleaned nor redirected.
+//
+// # Selecting and sorting jobs
+//
+// The parameter q of a list has conditions, separated by white space, all of which a job meets:
+//
+//	status:FAILURE                      is that value; texts match exactly
+//	message:"the disk is full"          values with white space or any of "(),: are in double quotes, where \" is a quote and
+//	                                    \\ a backslash
+//	status:(PENDING,IN_PROGRESS)        is one of the values
+//	processedCount:>=1000               also >, < and <=; numbers and dates only
+//	processedCount:(>=10 AND <20)       meets two comparisons
+//	metadata.createdAt:>"2026-01-02T15:04:05+01:00"
+//	                                    dates are in double quotes, in RFC 3339 with any offset
+//	message:~(?i)timeout                holds what the regular expression finds; texts only. It ends at white space, unless it is
+//	                                    in double quotes
+//	message:exists                      is there
+//	expectedCount:missing               is not there; null means the same, as jobs have no nulls
+//
+// Conditions are about jobs as they are shown: a message is missing unless the job failed, and dates have milliseconds, of which more
+// digits in a q are cut off. A job without the field meets missing and null, and no other condition. In double quotes null, missing,
+// exists and whatever begins with an operator are texts. A value that the field can not have, such as processedCount:abc or
+// status:DONE, is refused.
+//
+// Regular expressions are those of package regexp (RE2), and find what they look for anywhere in a text unless ^ and $ say where. One
+// has at most 256 characters, and all of a q are compiled into at most 300 instructions; a q has at most 4096 characters. So the time
+// for a job is bounded, and a list ends at the job at which its caller has gone or Config.EngineTimeout is over.
+//
+// The parameter sort has fields, separated by commas, the first one foremost, each given once: field or field:asc ascends, field:desc
+// descends. Texts sort by their bytes. A missing field comes before all values, or after them where it descends. Jobs that do not
+// differ come newest first. An empty q or sort is as none.
+//
+// What is wrong with either is told with its place, as in "At character 8: …", counted from 1.
 //
 // # What the host sets
 //

@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"net/http"
@@ -62,11 +63,8 @@ func (h *handler) listJobs(c *call) (response, error) {
 	var total int
 	err = h.askEngine(c.r.Context(), c, func(ctx context.Context) error {
 		var err error
-		jobs, total, err = h.engine.Jobs(ctx, c.tenant, reindex.JobQuery{
-			Offset: (query.pageNumber - 1) * query.pageSize,
-			Limit:  query.pageSize,
-		})
-		return err
+		jobs, total, err = h.engine.Jobs(ctx, c.tenant, query.forStore(ctx))
+		return cmp.Or(err, ctx.Err()) // what was not looked through to the end is no answer
 	})
 	if err != nil {
 		return response{}, err

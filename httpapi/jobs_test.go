@@ -294,8 +294,10 @@ var queries = []struct{ query, message string }{
 	{"fields=id,metadata.", "Unknown field"},
 	{"fields=ID", "Unknown field"},
 	{"fields=id&fields=status", "Ambiguous fields"},
-	{"q=status:SUCCESS", "Unsupported q"},
-	{"sort=id", "Unsupported sort"},
+	{"q=status:DONE", "Invalid q"},
+	{"q=&q=", "Ambiguous q"},
+	{"sort=name", "Invalid sort"},
+	{"sort=id&sort=id", "Ambiguous sort"},
 	{"pageNumber=%zz", "Malformed query"},
 	{"a;b", "Malformed query"},
 }

@@ -1,7 +1,7 @@
 package httpapi
 
 import (
-	"maps"
+	"context"
 	"net/url"
 	"slices"
 	"strconv"
@@ -48,27 +48,14 @@ func viewJob(job reindex.Job) jobView {
 // timestamp is RFC 3339 in UTC with milliseconds.
 func timestamp(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000Z") }
 
-// jobFields copies a field of a job, by the name that a query has for it.
-var jobFields = map[string]func(to, from *jobView){
-	"id":                  func(to, from *jobView) { to.ID = from.ID },
-	"entityType":          func(to, from *jobView) { to.EntityType = from.EntityType },
-	"status":              func(to, from *jobView) { to.Status = from.Status },
-	"expectedCount":       func(to, from *jobView) { to.ExpectedCount = from.ExpectedCount },
-	"processedCount":      func(to, from *jobView) { to.ProcessedCount = from.ProcessedCount },
-	"message":             func(to, from *jobView) { to.Message = from.Message },
-	"metadata":            func(to, from *jobView) { to.Metadata = from.Metadata },
-	"metadata.createdAt":  func(to, from *jobView) { to.Metadata.CreatedAt = from.Metadata.CreatedAt },
-	"metadata.modifiedAt": func(to, from *jobView) { to.Metadata.ModifiedAt = from.Metadata.ModifiedAt },
-}
-
 // only returns the view with no more than these fields; nil means all of them.
-func (v jobView) only(fields []string) jobView {
+func (v jobView) only(fields []*jobField) jobView {
 	if fields == nil {
 		return v
 	}
 	var out jobView
-	for _, name := range fields {
-		jobFields[name](&out, &v)
+	for _, field := range fields {
+		field.copy(&out, &v)
 	}
 	return out
 }
@@ -82,21 +69,18 @@ const (
 
 // jobQuery is what a query asks of a list of jobs.
 type jobQuery struct {
-	pageNumber int      // from 1
-	pageSize   int      // 1 to maxPageSize
-	fields     []string // names in jobFields; nil: all
+	pageNumber int         // from 1
+	pageSize   int         // 1 to maxPageSize
+	fields     []*jobField // nil: all
+	conditions []condition // all of which hold
+	keys       []sortKey   // none: newest first
 }
 
 // parseJobQuery reads the query of a list. Its errors are answers. Parameters that the contract does not have are ignored.
 func parseJobQuery(rawQuery string) (q jobQuery, err error) {
-	values, err := parseQuery(rawQuery, "pageNumber", "pageSize", "fields")
+	values, err := parseQuery(rawQuery, "pageNumber", "pageSize", "fields", "sort", "q")
 	if err != nil {
 		return q, err
-	}
-	for _, name := range []string{"q", "sort"} {
-		if values.Has(name) {
-			return q, invalid("Unsupported "+name, "Parameter '"+name+"' is not supported")
-		}
 	}
 	if q.pageNumber, err = intParameter(values, "pageNumber", 1, maxPageNumber); err != nil {
 		return q, err
@@ -104,8 +88,34 @@ func parseJobQuery(rawQuery string) (q jobQuery, err error) {
 	if q.pageSize, err = intParameter(values, "pageSize", defaultPageSize, maxPageSize); err != nil {
 		return q, err
 	}
-	q.fields, err = parseFields(values.Get("fields"))
+	if q.fields, err = parseFields(values.Get("fields")); err != nil {
+		return q, err
+	}
+	if q.keys, err = parseSort(values.Get("sort")); err != nil {
+		return q, err
+	}
+	q.conditions, err = parseConditions(values.Get("q"))
 	return q, err
+}
+
+// forStore is the query as a job store evaluates it. Once ctx has ended nothing matches or differs any more, which ends the work at the
+// next job.
+func (q *jobQuery) forStore(ctx context.Context) reindex.JobQuery {
+	out := reindex.JobQuery{Offset: (q.pageNumber - 1) * q.pageSize, Limit: q.pageSize}
+	if len(q.conditions) > 0 {
+		out.Match = func(job reindex.Job) bool {
+			return ctx.Err() == nil && !slices.ContainsFunc(q.conditions, func(c condition) bool { return !c.holds(job) })
+		}
+	}
+	if len(q.keys) > 0 {
+		out.Compare = func(a, b reindex.Job) int {
+			if ctx.Err() != nil {
+				return 0
+			}
+			return compareJobs(q.keys, a, b)
+		}
+	}
+	return out
 }
 
 // parseQuery decodes a query in which parameters of these names come once.
@@ -135,18 +145,20 @@ func intParameter(values url.Values, name string, fallback, most int) (int, erro
 }
 
 // parseFields reads names separated by commas; none at all means all of them.
-func parseFields(list string) ([]string, error) {
-	var fields []string
+func parseFields(list string) ([]*jobField, error) {
+	var fields []*jobField
 	for name := range strings.SplitSeq(list, ",") {
 		name = strings.TrimSpace(name)
-		if name == "" || slices.Contains(fields, name) {
+		if name == "" {
 			continue
 		}
-		if _, ok := jobFields[name]; !ok {
-			known := slices.Sorted(maps.Keys(jobFields))
-			return nil, invalid("Unknown field", "Parameter 'fields' takes these, separated by commas: "+strings.Join(known, ", "))
+		field := fieldNamed(name, isAny)
+		if field == nil {
+			return nil, invalid("Unknown field", "Parameter 'fields' takes these, separated by commas: "+fieldNames(isAny))
 		}
-		fields = append(fields, name)
+		if !slices.Contains(fields, field) {
+			fields = append(fields, field)
+		}
 	}
 	return fields, nil
 }

@@ -1,0 +1,68 @@
+package httpapi
+
+import (
+	"regexp"
+
+	"productindex/reindex"
+)
+
+// condition is one part of a q: a test of a field.
+type condition struct {
+	field *jobField
+	test  test
+}
+
+func (c condition) holds(job reindex.Job) bool { return c.test.holds(c.field.value(job)) }
+
+// test is what a condition asks of a field's value. A value that is missing passes none but its own test.
+type test interface {
+	holds(v value) bool
+}
+
+// presence asks that the value is there, or that it is not.
+type presence bool
+
+func (p presence) holds(v value) bool { return v.known == bool(p) }
+
+// anyOf asks for one of some values.
+type anyOf map[value]struct{}
+
+func (a anyOf) holds(v value) bool {
+	_, ok := a[v]
+	return ok
+}
+
+// bounds asks for a number, or a time, within all of them.
+type bounds []bound
+
+type bound struct {
+	operator string // >, >=, <, <=
+	limit    int64
+}
+
+func (bs bounds) holds(v value) bool {
+	for _, b := range bs {
+		if !b.holds(v.number) {
+			return false
+		}
+	}
+	return v.known
+}
+
+func (b bound) holds(n int64) bool {
+	switch b.operator {
+	case ">":
+		return n > b.limit
+	case ">=":
+		return n >= b.limit
+	case "<":
+		return n < b.limit
+	default:
+		return n <= b.limit
+	}
+}
+
+// pattern asks for a text in which the regular expression finds something.
+type pattern struct{ re *regexp.Regexp }
+
+func (p pattern) holds(v value) bool { return v.known && p.re.MatchString(v.text) }

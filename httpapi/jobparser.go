@@ -1,0 +1,281 @@
+package httpapi
+
+import (
+	"fmt"
+	"strings"
+	"unicode/utf8"
+)
+
+// maxConditions is the length of the longest q, in characters.
+const maxConditions = 4096
+
+const (
+	space = " \t\r\n"
+	// delimiters end a name, and a value that is not in double quotes.
+	delimiters = space + `"(),:`
+)
+
+// parseConditions reads a q, as the package's documentation describes it. Its errors are answers that tell where and why.
+func parseConditions(q string) ([]condition, error) {
+	if err := checkText(q); err != nil {
+		return nil, err
+	}
+	p := parser{text: q}
+	var all []condition
+	for p.skipSpace(); !p.done(); p.skipSpace() {
+		c, err := p.condition()
+		if err != nil {
+			return nil, err
+		}
+		if !p.done() && !p.at(space) {
+			return nil, p.fail(p.pos, `a space must follow a condition; a value with spaces or any of "(),: is in double quotes`)
+		}
+		all = append(all, c)
+	}
+	return all, nil
+}
+
+// checkText refuses a q that is too long, or is not text.
+func checkText(q string) error {
+	n := 0
+	for i, r := range q {
+		if n++; n > maxConditions {
+			return misplaced("q", q, i, fmt.Sprintf("q has at most %d characters", maxConditions))
+		}
+		if r != utf8.RuneError {
+			continue
+		}
+		if _, width := utf8.DecodeRuneInString(q[i:]); width == 1 {
+			return misplaced("q", q, i, "invalid UTF-8")
+		}
+	}
+	return nil
+}
+
+// parser reads a q from left to right.
+type parser struct {
+	text         string
+	pos          int
+	instructions int // of the regular expressions so far
+}
+
+func (p *parser) done() bool { return p.pos == len(p.text) }
+
+// at reports whether the next byte is one of set.
+func (p *parser) at(set string) bool {
+	return !p.done() && strings.IndexByte(set, p.text[p.pos]) >= 0
+}
+
+func (p *parser) skipSpace() {
+	for p.at(space) {
+		p.pos++
+	}
+}
+
+// until passes over everything up to a byte of set, and returns it.
+func (p *parser) until(set string) string {
+	start := p.pos
+	for !p.done() && !p.at(set) {
+		p.pos++
+	}
+	return p.text[start:p.pos]
+}
+
+// take passes over token, if it comes next.
+func (p *parser) take(token string) bool {
+	if !strings.HasPrefix(p.text[p.pos:], token) {
+		return false
+	}
+	p.pos += len(token)
+	return true
+}
+
+func (p *parser) fail(pos int, reason string) error { return misplaced("q", p.text, pos, reason) }
+
+// misplaced is the 400 that tells where in a parameter what is wrong: the offset, in bytes, as characters from 1.
+func misplaced(parameter, text string, offset int, reason string) error {
+	return invalid("Invalid "+parameter, fmt.Sprintf("At character %d: %s", utf8.RuneCountInString(text[:offset])+1, reason))
+}
+
+// condition reads field:test.
+func (p *parser) condition() (c condition, err error) {
+	start := p.pos
+	c.field = fieldNamed(p.until(delimiters), (*jobField).isValue)
+	switch {
+	case c.field == nil:
+		return c, p.fail(start, "the name of a field is needed: "+fieldNames((*jobField).isValue))
+	case !p.take(":"):
+		return c, p.fail(p.pos, "a colon must follow the name of a field")
+	}
+	c.test, err = p.test(c.field)
+	return c, err
+}
+
+func (p *parser) test(field *jobField) (test, error) {
+	switch {
+	case p.take("~"):
+		return p.pattern(field)
+	case p.at("<>"):
+		b, err := p.bound(field)
+		return bounds{b}, err
+	case !p.take("("):
+		return p.single(field)
+	}
+	p.skipSpace()
+	if p.at("<>") {
+		return p.between(field)
+	}
+	return p.anyOf(field)
+}
+
+// single reads a value, or one of the words.
+func (p *parser) single(field *jobField) (test, error) {
+	start := p.pos
+	switch p.until(delimiters) {
+	case "null", "missing":
+		return presence(false), nil
+	case "exists":
+		return presence(true), nil
+	}
+	p.pos = start
+	v, err := p.value(field)
+	return anyOf{v: {}}, err
+}
+
+// anyOf reads the rest of (a,b).
+func (p *parser) anyOf(field *jobField) (test, error) {
+	values := anyOf{}
+	for {
+		p.skipSpace()
+		v, err := p.value(field)
+		if err != nil {
+			return nil, err
+		}
+		values[v] = struct{}{}
+		p.skipSpace()
+		switch {
+		case p.take(")"):
+			return values, nil
+		case !p.take(","):
+			return nil, p.fail(p.pos, "a comma or a closing parenthesis must follow a value in parentheses")
+		}
+	}
+}
+
+// between reads the rest of (>=a AND <=b).
+func (p *parser) between(field *jobField) (test, error) {
+	first, err := p.bound(field)
+	if err != nil {
+		return nil, err
+	}
+	p.skipSpace()
+	if !p.take("AND") || !p.at(space) {
+		return nil, p.fail(p.pos, "the word AND and a second comparison must follow")
+	}
+	p.skipSpace()
+	second, err := p.bound(field)
+	if err != nil {
+		return nil, err
+	}
+	p.skipSpace()
+	if !p.take(")") {
+		return nil, p.fail(p.pos, "a closing parenthesis must follow the second comparison")
+	}
+	return bounds{first, second}, nil
+}
+
+// bound reads >v, >=v, <v or <=v.
+func (p *parser) bound(field *jobField) (b bound, err error) {
+	start := p.pos
+	for _, operator := range []string{">=", ">", "<=", "<"} {
+		if p.take(operator) {
+			b.operator = operator
+			break
+		}
+	}
+	switch {
+	case b.operator == "":
+		return b, p.fail(start, "a comparison begins with >, >=, < or <=")
+	case field.kind == kindText:
+		return b, p.fail(start, fmt.Sprintf("field '%s' has no order, it takes %s", field.name, field.takes()))
+	}
+	limit, err := p.value(field)
+	b.limit = limit.number
+	return b, err
+}
+
+// pattern reads the rest of ~regex, up to the next space or in double quotes.
+func (p *parser) pattern(field *jobField) (test, error) {
+	start := p.pos
+	if field.kind != kindText {
+		return nil, p.fail(start-len("~"), fmt.Sprintf("field '%s' takes no regular expression, it takes %s", field.name, field.takes()))
+	}
+	var expression string
+	var err error
+	if p.at(`"`) {
+		expression, err = p.quoted()
+	} else {
+		expression = p.until(space)
+	}
+	if err != nil {
+		return nil, err
+	}
+	re, instructions, err := compilePattern(expression, maxInstructions-p.instructions)
+	if err != nil {
+		return nil, p.fail(start, err.Error())
+	}
+	p.instructions += instructions
+	return pattern{re}, nil
+}
+
+// value reads a value that the field may have.
+func (p *parser) value(field *jobField) (v value, err error) {
+	start := p.pos
+	inQuotes := p.at(`"`)
+	var text string
+	if inQuotes {
+		text, err = p.quoted()
+	} else {
+		text = p.until(delimiters)
+	}
+	switch {
+	case err != nil:
+		return v, err
+	case text == "" && !inQuotes:
+		return v, p.fail(start, fmt.Sprintf("a value is missing, field '%s' takes %s", field.name, field.takes()))
+	}
+	v, ok := field.parse(text, inQuotes)
+	switch {
+	case !ok:
+		return v, p.fail(start, fmt.Sprintf("field '%s' takes %s", field.name, field.takes()))
+	case !inQuotes && isReserved(text):
+		return v, p.fail(start, "null, missing, exists, ~, < and > mean nothing here; a text that is one of them, or begins so, is in double quotes")
+	}
+	return v, nil
+}
+
+// isReserved reports whether a text has a meaning of its own right after the colon, so that it is not a value elsewhere.
+func isReserved(text string) bool {
+	return text == "null" || text == "missing" || text == "exists" || strings.IndexByte("~<>", text[0]) >= 0
+}
+
+// quoted reads a text in double quotes, where \" is a quote, \\ is a backslash, and any other backslash is itself.
+func (p *parser) quoted() (string, error) {
+	start := p.pos
+	var text strings.Builder
+	p.pos++
+	for !p.done() {
+		switch {
+		case p.take(`"`):
+			return text.String(), nil
+		case p.take(`\"`):
+			text.WriteByte('"')
+		case p.take(`\\`):
+			text.WriteByte('\\')
+		default:
+			text.WriteByte(p.text[p.pos])
+			p.pos++
+		}
+	}
+	return "", p.fail(start, "the double quotes are not closed")
+}
