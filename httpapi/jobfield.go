@@ -150,8 +150,7 @@ func (f *jobField) parse(text string, inQuotes bool) (value, bool) {
 		n, err := strconv.ParseInt(text, 10, 64)
 		return numberOf(n), err == nil
 	case kindTime:
-		var t time.Time
-		err := t.UnmarshalText([]byte(text)) // stricter than time.Parse
+		t, err := time.Parse(time.RFC3339, text)
 		return timeOf(t), err == nil && inQuotes
 	default:
 		return value{known: true, text: text}, f.among == nil || slices.Contains(f.among, text)

@@ -47,8 +47,8 @@ func patternError(err error) error {
 	return errors.New("not a regular expression of RE2")
 }
 
-// programSize is no less than the number of instructions into which package regexp compiles a tree, and close to it. To compile one
-// in order to find out would take up to 70 ms and 55 MB for 256 characters.
+// programSize is no less than the number of instructions into which package regexp compiles a tree. To compile one in order to find out
+// would take 70 ms and 55 MB in the worst case that 256 characters can make.
 func programSize(tree *syntax.Regexp) int {
 	const begin, end = 1, 1
 	return begin + size(tree) + end
@@ -71,7 +71,10 @@ func size(tree *syntax.Regexp) int {
 	case syntax.OpPlus, syntax.OpQuest:
 		return sum + 1
 	case syntax.OpRepeat:
-		return max(1, tree.Min, tree.Max)*(sum+1) + 1
+		if tree.Max < 0 { // the last one as a plus, or a star
+			return max(1, tree.Min)*sum + 2
+		}
+		return max(1, tree.Min*sum+(tree.Max-tree.Min)*(sum+1)) // those that may be there with a question mark each
 	default: // one character, of one class or any, or an assertion
 		return 1
 	}

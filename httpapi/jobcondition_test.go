@@ -1,0 +1,379 @@
+package httpapi
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"productindex/reindex"
+	"productindex/reindex/reindextest"
+)
+
+// shopMessage has everything that must be in quotes.
+const shopMessage = `the shop "Köln" is closed (503): see C:\shop, then retry`
+
+// variedJobs differ in what a q and a sort can tell apart; oldest first.
+func variedJobs() []reindex.Job {
+	at := func(text string) time.Time {
+		t, err := time.Parse(time.RFC3339Nano, text)
+		if err != nil {
+			panic(err)
+		}
+		return t
+	}
+	jobs := []reindex.Job{
+		{Status: reindex.StatusSuccess, Expected: 100, Processed: 100, Created: at("2026-01-01T10:00:00.1234Z"), Modified: at("2026-01-01T10:05:00Z")},
+		{Status: reindex.StatusFailure, Expected: -1, Processed: 3, Message: shopMessage, Created: at("2026-01-02T11:00:00+01:00"), Modified: at("2026-01-02T10:00:01Z")},
+		{Status: reindex.StatusFailure, Expected: 50, Processed: 50, Message: "timeout", Created: at("2026-01-03T10:00:00Z"), Modified: at("2026-01-03T12:00:00Z")},
+		{Status: reindex.StatusSuccess, Expected: 0, Processed: 0, Message: "left over", Created: at("2026-01-04T10:00:00Z"), Modified: at("2026-01-04T10:00:00Z")},
+		{Status: reindex.StatusFailure, Expected: 9, Processed: 9, Created: at("2026-01-05T10:00:00Z"), Modified: at("2026-01-05T10:00:00Z")},
+		{Status: reindex.StatusFailure, Expected: -1, Processed: 50, Message: "null", Created: at("2026-01-06T10:00:00Z"), Modified: at("2026-01-06T10:00:00Z")},
+		{Status: reindex.StatusPending, Expected: -1, EntityType: "CATEGORY", Created: at("2026-01-07T10:00:00Z"), Modified: at("2026-01-07T10:00:00Z")},
+		{Status: reindex.StatusInProgress, Expected: 1000, Processed: 10, Created: at("2026-01-08T10:00:00Z"), Modified: at("2026-01-08T10:00:00Z")},
+	}
+	for i := range jobs {
+		jobs[i].ID, jobs[i].Tenant = "J"+string(rune('1'+i)), "acme"
+		if jobs[i].EntityType == "" {
+			jobs[i].EntityType = reindex.EntityProduct
+		}
+	}
+	return jobs
+}
+
+// serveJobs serves jobs out of a store of an engine's.
+func serveJobs(t *testing.T, jobs []reindex.Job) *service {
+	t.Helper()
+	store := reindex.NewJobs(len(jobs))
+	for _, job := range jobs {
+		open := job
+		open.Status = reindex.StatusPending
+		if _, created, err := store.Create(t.Context(), open); err != nil || !created {
+			t.Fatal(created, err)
+		}
+		if err := store.Update(t.Context(), job); err != nil {
+			t.Fatal(err)
+		}
+	}
+	e, err := reindex.New(reindextest.Slice{}, reindextest.NewMemory(), &reindex.Config{Jobs: store})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = e.Shutdown(context.Background()) })
+	return serve(t, e, Config{})
+}
+
+// list asks for ids of jobs, as "J2 J1".
+func (s *service) list(params url.Values, headers ...string) (string, result) {
+	s.t.Helper()
+	params.Set("fields", "id")
+	got := s.send(http.MethodGet, jobsPath+"?"+params.Encode(), "", headers...)
+	var jobs []struct{ ID string }
+	if got.status != http.StatusOK {
+		s.t.Errorf("%v: %d %s", params, got.status, got.body)
+	} else if err := json.Unmarshal([]byte(got.body), &jobs); err != nil {
+		s.t.Errorf("%v: %v: %s", params, err, got.body)
+	}
+	ids := make([]string, len(jobs))
+	for i, job := range jobs {
+		ids[i] = job.ID
+	}
+	return strings.Join(ids, " "), got
+}
+
+const everyJob = "J8 J7 J6 J5 J4 J3 J2 J1"
+
+var conditionTests = []struct{ q, want string }{
+	// none
+	{"", everyJob},
+	{"  ", everyJob},
+
+	// field:value
+	{"id:J3", "J3"},
+	{"id:j3", ""},
+	{"entityType:CATEGORY", "J7"},
+	{"entityType:PRODUCT", "J8 J6 J5 J4 J3 J2 J1"},
+	{"entityType:PROD", ""},
+	{"status:SUCCESS", "J4 J1"},
+	{"status:IN_PROGRESS", "J8"},
+	{"status:PUBLISHED", ""},
+	{"expectedCount:0", "J4"},
+	{"expectedCount:00100", "J1"},
+	{"processedCount:50", "J6 J3"},
+	{"processedCount:-1", ""},
+	{"message:timeout", "J3"},
+	{"message:time", ""},
+	{"message:left", ""},
+	{"message:Missing", ""},
+
+	// field:"quoted value"
+	{`id:"J3"`, "J3"},
+	{`status:"SUCCESS"`, "J4 J1"},
+	{`processedCount:"50"`, "J6 J3"},
+	{`message:"left over"`, ""},
+	{`message:"the shop \"Köln\" is closed (503): see C:\\shop, then retry"`, "J2"},
+	{`message:"the shop \"Köln\" is closed (503): see C:\shop, then retry"`, "J2"},
+	{`message:"null"`, "J6"},
+	{`message:"missing"`, ""},
+	{`message:"exists"`, ""},
+	{`message:"~timeout"`, ""},
+	{`message:">a"`, ""},
+	{`message:""`, ""},
+
+	// dates: what is shown counts, in any zone
+	{`metadata.createdAt:"2026-01-01T10:00:00.123Z"`, "J1"},
+	{`metadata.createdAt:"2026-01-01T10:00:00.1239Z"`, "J1"},
+	{`metadata.createdAt:"2026-01-01T10:00:00.124Z"`, ""},
+	{`metadata.createdAt:"2026-01-01T10:00:00Z"`, ""},
+	{`metadata.createdAt:"2026-01-02T10:00:00Z"`, "J2"},
+	{`metadata.createdAt:"2026-01-02T12:30:00.000+02:30"`, "J2"},
+	{`metadata.modifiedAt:"2026-01-03T12:00:00Z"`, "J3"},
+	{`metadata.createdAt:("2026-01-03T10:00:00Z", "2026-01-04T10:00:00Z")`, "J4 J3"},
+
+	// field:(a,b)
+	{"id:(J3)", "J3"},
+	{"id:(J3,J1,J9,J3)", "J3 J1"},
+	{"id:( J3 , J1 )", "J3 J1"},
+	{"status:(SUCCESS,PENDING)", "J7 J4 J1"},
+	{`message:("null",timeout)`, "J6 J3"},
+	{"processedCount:(50,3)", "J6 J3 J2"},
+	{"expectedCount:(0,-1)", "J4"},
+
+	// ranges
+	{"processedCount:>10", "J6 J3 J1"},
+	{"processedCount:>=10", "J8 J6 J3 J1"},
+	{"processedCount:<9", "J7 J4 J2"},
+	{"processedCount:<=9", "J7 J5 J4 J2"},
+	{"expectedCount:>=0", "J8 J5 J4 J3 J1"},
+	{"expectedCount:<1000", "J5 J4 J3 J1"},
+	{"expectedCount:>-9223372036854775808", "J8 J5 J4 J3 J1"},
+	{`metadata.createdAt:>"2026-01-06T10:00:00Z"`, "J8 J7"},
+	{`metadata.createdAt:>="2026-01-06T10:00:00Z"`, "J8 J7 J6"},
+	{`metadata.createdAt:<"2026-01-02T11:00:00+01:00"`, "J1"},
+	{`metadata.createdAt:<="2026-01-02T11:00:00+01:00"`, "J2 J1"},
+	{`metadata.createdAt:<="2026-01-01T10:00:00.123Z"`, "J1"},
+	{"processedCount:(>=9 AND <=50)", "J8 J6 J5 J3"},
+	{"processedCount:(>9 AND <50)", "J8"},
+	{"processedCount:( <=50  AND  >=9 )", "J8 J6 J5 J3"},
+	{"processedCount:(>=50 AND <=9)", ""},
+	{"expectedCount:(>=0 AND <=9)", "J5 J4"},
+	{`metadata.modifiedAt:(>="2026-01-03T12:00:00Z" AND <="2026-01-04T10:00:00Z")`, "J4 J3"},
+
+	// field:~regex
+	{"message:~time", "J3"},
+	{"message:~TIME", ""},
+	{"message:~(?i)TIME", "J3"},
+	{"message:~^out", ""},
+	{"message:~out$", "J3"},
+	{"message:~left", ""},
+	{"message:~.", "J6 J3 J2"},
+	{"message:~.*", "J6 J3 J2"},
+	{`message:~\(\d{3}\):`, "J2"},
+	{`message:~"shop \"K.ln\" is"`, "J2"},
+	{`message:~"C:\\\\shop"`, "J2"},
+	{`message:~\"Köln\"`, "J2"},
+	{"status:~^(SUCC|PEND)", "J7 J4 J1"},
+	{"id:~[3-5]", "J5 J4 J3"},
+	{"entityType:~T$", "J8 J6 J5 J4 J3 J2 J1"},
+	{"id:~3 status:~F", "J3"},
+
+	// null, exists, missing
+	{"message:exists", "J6 J3 J2"},
+	{"message:missing", "J8 J7 J5 J4 J1"},
+	{"message:null", "J8 J7 J5 J4 J1"},
+	{"expectedCount:exists", "J8 J5 J4 J3 J1"},
+	{"expectedCount:missing", "J7 J6 J2"},
+	{"expectedCount:null", "J7 J6 J2"},
+	{"id:exists", everyJob},
+	{"entityType:exists", everyJob},
+	{"status:exists", everyJob},
+	{"processedCount:exists", everyJob},
+	{"metadata.createdAt:exists", everyJob},
+	{"metadata.modifiedAt:missing", ""},
+
+	// several
+	{"status:FAILURE processedCount:50", "J6 J3"},
+	{" status:FAILURE\t processedCount:50\r\nexpectedCount:exists ", "J3"},
+	{"status:FAILURE status:SUCCESS", ""},
+	{"processedCount:>3 processedCount:<50 id:(J1,J5)", "J5"},
+}
+
+// Every row of the grammar, through HTTP.
+func TestConditions(t *testing.T) {
+	s := serveJobs(t, variedJobs())
+	for _, tc := range conditionTests {
+		if got, _ := s.list(url.Values{"q": {tc.q}}); got != tc.want {
+			t.Errorf("%s: %q, want %q", tc.q, got, tc.want)
+		}
+	}
+	if got, _ := s.list(url.Values{}); got != everyJob {
+		t.Errorf("without q: %q", got)
+	}
+}
+
+const (
+	needsField = "the name of a field is needed: id, entityType, status, expectedCount, processedCount, message, metadata.createdAt, metadata.modifiedAt"
+	needsSpace = `a space must follow a condition; a value with spaces or any of "(),: is in double quotes`
+	takesCount = "field 'processedCount' takes a whole number of 64 bits, such as 100"
+	takesDate  = `field 'metadata.createdAt' takes a date and time in double quotes, such as "2026-01-02T15:04:05.000Z"; the + of an offset is %2B in a URL`
+	statuses   = "one of PENDING, IN_PROGRESS, PUBLISHED, SUCCESS, FAILURE"
+	noMeaning  = "null, missing, exists, ~, < and > mean nothing here; a text that is one of them, or begins so, is in double quotes"
+	tooLarge   = "all regular expressions of a q have at most 300 instructions when compiled, this makes more of them: repeat less"
+)
+
+var refusedConditions = []struct{ q, detail string }{
+	{"name:x", "At character 1: " + needsField},
+	{"ID:x", "At character 1: " + needsField},
+	{"metadata:exists", "At character 1: " + needsField},
+	{"metadata.:x", "At character 1: " + needsField},
+	{":x", "At character 1: " + needsField},
+	{`"id":x`, "At character 1: " + needsField},
+	{"(id:J1)", "At character 1: " + needsField},
+	{"id:J1 OR id:J2", "At character 7: " + needsField},
+	{"id:J1,", "At character 6: " + needsSpace},
+	{"id", "At character 3: a colon must follow the name of a field"},
+	{"id J1", "At character 3: a colon must follow the name of a field"},
+	{"id=J1", "At character 1: " + needsField},
+	{"id:", "At character 4: a value is missing, field 'id' takes a text"},
+	{"id: J1", "At character 4: a value is missing, field 'id' takes a text"},
+	{"id:J1:J2", "At character 6: " + needsSpace},
+	{"id:J1)", "At character 6: " + needsSpace},
+	{`id:"J1"status:SUCCESS`, "At character 8: " + needsSpace},
+	{`id:exists"`, "At character 10: " + needsSpace},
+	{`message:"Köln`, "At character 9: the double quotes are not closed"},
+	{`message:"Köln\"`, "At character 9: the double quotes are not closed"},
+	{`message:~"Köln`, "At character 10: the double quotes are not closed"},
+	{`message:"Köln" x:y`, "At character 16: " + needsField},
+
+	{"processedCount:abc", "At character 16: " + takesCount},
+	{"processedCount:1.5", "At character 16: " + takesCount},
+	{"processedCount:1e3", "At character 16: " + takesCount},
+	{"processedCount:9223372036854775808", "At character 16: " + takesCount},
+	{`processedCount:""`, "At character 16: " + takesCount},
+	{"processedCount:>", "At character 17: a value is missing, field 'processedCount' takes a whole number of 64 bits, such as 100"},
+	{"processedCount:>=null", "At character 18: " + takesCount},
+	{"processedCount:=5", "At character 16: " + takesCount},
+	{"processedCount:>=<5", "At character 18: " + takesCount},
+	{"processedCount:(1,x)", "At character 19: " + takesCount},
+	{"processedCount:~1", "At character 16: field 'processedCount' takes no regular expression, it takes a whole number of 64 bits, such as 100"},
+
+	{"metadata.createdAt:2026-01-02T15:04:05Z", "At character 20: " + takesDate},
+	{"metadata.createdAt:yesterday", "At character 20: " + takesDate},
+	{`metadata.createdAt:"2026-01-02"`, "At character 20: " + takesDate},
+	{`metadata.createdAt:"2026-01-02T15:04:05"`, "At character 20: " + takesDate},
+	{`metadata.createdAt:"2026-01-02T15:04:05 01:00"`, "At character 20: " + takesDate},
+	{`metadata.createdAt:"2026-02-30T15:04:05Z"`, "At character 20: " + takesDate},
+	{`metadata.createdAt:>2026`, "At character 21: " + takesDate},
+	{`metadata.createdAt:~2026`, "At character 20: field 'metadata.createdAt' takes no regular expression, it takes " + strings.TrimPrefix(takesDate, "field 'metadata.createdAt' takes ")},
+
+	{"status:DONE", "At character 8: field 'status' takes " + statuses},
+	{"status:success", "At character 8: field 'status' takes " + statuses},
+	{"status:(SUCCESS,null)", "At character 17: field 'status' takes " + statuses},
+	{"status:>PENDING", "At character 8: field 'status' has no order, it takes " + statuses},
+	{"id:(>=J1 AND <=J2)", "At character 5: field 'id' has no order, it takes a text"},
+	{"message:<x", "At character 9: field 'message' has no order, it takes a text"},
+
+	{"id:()", "At character 5: a value is missing, field 'id' takes a text"},
+	{"id:(J1,)", "At character 8: a value is missing, field 'id' takes a text"},
+	{"id:(J1", "At character 7: a comma or a closing parenthesis must follow a value in parentheses"},
+	{"id:(J1 J2)", "At character 8: a comma or a closing parenthesis must follow a value in parentheses"},
+	{"message:(null)", "At character 10: " + noMeaning},
+	{"message:(timeout,missing)", "At character 18: " + noMeaning},
+	{"message:(exists)", "At character 10: " + noMeaning},
+	{"message:(~time)", "At character 10: " + noMeaning},
+	{"message:(time,>x)", "At character 15: " + noMeaning},
+	{"message:(time,<x)", "At character 15: " + noMeaning},
+
+	{"processedCount:(>=1)", "At character 20: the word AND and a second comparison must follow"},
+	{"processedCount:(>=1 and <=2)", "At character 21: the word AND and a second comparison must follow"},
+	{"processedCount:(>=1 AND<=2)", "At character 24: the word AND and a second comparison must follow"},
+	{"processedCount:(>=1,<=2)", "At character 20: the word AND and a second comparison must follow"},
+	{"processedCount:(>=1 AND 2)", "At character 25: a comparison begins with >, >=, < or <="},
+	{"processedCount:(>=1 AND <=2", "At character 28: a closing parenthesis must follow the second comparison"},
+	{"processedCount:(>=1 AND <=2 AND <=3)", "At character 29: a closing parenthesis must follow the second comparison"},
+	{"processedCount:(1 AND 2)", "At character 19: a comma or a closing parenthesis must follow a value in parentheses"},
+
+	{"message:~", "At character 10: a regular expression is missing"},
+	{`message:~""`, "At character 10: a regular expression is missing"},
+	{"message:~(a", "At character 10: not a regular expression of RE2: missing closing ): (a"},
+	{`message:~(a)\1`, `At character 10: not a regular expression of RE2: invalid escape sequence: \1`},
+	{"message:~(?=a)", "At character 10: not a regular expression of RE2: invalid or unsupported Perl syntax: (?="},
+	{"message:~a{1001}", "At character 10: not a regular expression of RE2: invalid repeat count: {1001}"},
+	{"message:~" + strings.Repeat("ä", 257), "At character 10: a regular expression has at most 256 characters"},
+	{"message:~(.?){1000}", "At character 10: " + tooLarge},
+	{"message:~a{200} id:~a{200}", "At character 21: " + tooLarge},
+
+	{"message:\xff", "At character 9: invalid UTF-8"},
+	{"message:\"Kö\xc3\"", "At character 12: invalid UTF-8"},
+	{strings.Repeat("ä", 4097), "At character 4097: q has at most 4096 characters"},
+	{strings.Repeat(" ", 4096) + "id:J1", "At character 4097: q has at most 4096 characters"},
+}
+
+// Whatever is wrong with a q is told with its place, and what a field takes.
+func TestConditionsAreRefused(t *testing.T) {
+	s := serve(t, &fakeEngine{}, Config{})
+	for _, tc := range refusedConditions {
+		got := s.send(http.MethodGet, jobsPath+"?q="+url.QueryEscape(tc.q), "")
+		if got.status != http.StatusBadRequest || got.message.Message != "Invalid q" || !slices.Equal(got.message.Details, []string{tc.detail}) {
+			t.Errorf("%.80s: %d %s, want %q", tc.q, got.status, got.body, tc.detail)
+		}
+	}
+}
+
+// The longest q that is allowed is.
+func TestLongestConditions(t *testing.T) {
+	s := serveJobs(t, variedJobs())
+	q := "id:(J3" + strings.Repeat(",ä", (maxConditions-7)/2)
+	q += strings.Repeat(" ", maxConditions-1-len([]rune(q))) + ")"
+	if got, _ := s.list(url.Values{"q": {q}}); got != "J3" {
+		t.Errorf("%q", got)
+	}
+	if got, _ := s.list(url.Values{"q": {"id:~" + strings.Repeat("ä", maxPattern)}}); got != "" {
+		t.Errorf("%q", got)
+	}
+}
+
+// A page is one of the jobs that match, and X-Total-Count is their number.
+func TestPagesOfMatches(t *testing.T) {
+	s := serveJobs(t, variedJobs())
+	for _, tc := range []struct{ q, sort, size, number, want, total string }{
+		{"status:FAILURE", "", "3", "1", "J6 J5 J3", "4"},
+		{"status:FAILURE", "", "3", "2", "J2", "4"},
+		{"status:FAILURE", "", "3", "3", "", "4"},
+		{"status:FAILURE", "id", "3", "1", "J2 J3 J5", "4"},
+		{"status:FAILURE", "id", "3", "2", "J6", "4"},
+		{"status:FAILURE", "processedCount:desc", "2", "1", "J6 J3", "4"},
+		{"status:PUBLISHED", "id", "2", "1", "", "0"},
+		{"", "id", "2", "2", "J3 J4", "8"},
+	} {
+		got, res := s.list(url.Values{"q": {tc.q}, "sort": {tc.sort}, "pageSize": {tc.size}, "pageNumber": {tc.number}}, "X-Total-Count: true")
+		if total := res.header.Get("X-Total-Count"); got != tc.want || total != tc.total {
+			t.Errorf("%v: %q of %s", tc, got, total)
+		}
+	}
+}
+
+// A listing that is not done when its time is over matches nothing any more, so that the store ends soon, and is no answer.
+func TestListingInTime(t *testing.T) {
+	for _, param := range []string{"q=id:exists", "sort=id"} {
+		e := &fakeEngine{jobs: func(ctx context.Context, _ string, query reindex.JobQuery) ([]reindex.Job, int, error) {
+			jobs := variedJobs()
+			if query.Match != nil && !query.Match(jobs[0]) || query.Compare != nil && query.Compare(jobs[0], jobs[1]) >= 0 {
+				t.Errorf("%s: the first job does not match, or does not come first", param)
+			}
+			<-ctx.Done()
+			if query.Match != nil && query.Match(jobs[0]) || query.Compare != nil && query.Compare(jobs[0], jobs[1]) != 0 {
+				t.Errorf("%s: jobs are looked at although the time is over", param)
+			}
+			return jobs[:1], 1, nil
+		}}
+		s := serve(t, e, Config{EngineTimeout: 100 * time.Millisecond})
+		if got := s.send(http.MethodGet, jobsPath+"?"+param, ""); got.status != http.StatusBadRequest || got.message.Message != MessageUnavailable {
+			t.Errorf("%s: %d %s", param, got.status, got.body)
+		}
+	}
+}

@@ -1,0 +1,277 @@
+package httpapi
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"net/http"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+	"unicode/utf8"
+
+	"productindex/reindex"
+)
+
+// requirePlace holds an error of a parser against what every one of them promises: a 400 that tells the place, within the text.
+func requirePlace(t *testing.T, parameter, text string, err error) {
+	t.Helper()
+	var p *problem
+	if !errors.As(err, &p) || p.status != http.StatusBadRequest || p.message != "Invalid "+parameter || len(p.details) != 1 {
+		t.Fatalf("%q: %#v", text, err)
+	}
+	place := regexp.MustCompile(`^At character ([0-9]+): .`).FindStringSubmatch(p.details[0])
+	if place == nil || !utf8.ValidString(p.details[0]) {
+		t.Fatalf("%q: %q", text, p.details[0])
+	}
+	if n, err := strconv.Atoi(place[1]); err != nil || n < 1 || n > utf8.RuneCountInString(text)+1 {
+		t.Fatalf("%q: %q", text, p.details[0])
+	}
+}
+
+// shown is what a response shows of a field; nil: it is not there. Times are their milliseconds.
+func shown(t *testing.T, job reindex.Job, field *jobField) any {
+	t.Helper()
+	data, err := json.Marshal(viewJob(job))
+	if err != nil {
+		t.Fatal(err)
+	}
+	dec := json.NewDecoder(strings.NewReader(string(data)))
+	dec.UseNumber()
+	var v any
+	if err := dec.Decode(&v); err != nil {
+		t.Fatal(err)
+	}
+	for name := range strings.SplitSeq(field.name, ".") {
+		object, _ := v.(map[string]any)
+		v = object[name]
+	}
+	switch v := v.(type) {
+	case json.Number:
+		n, err := v.Int64()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return n
+	case string:
+		if field.kind != kindTime {
+			return v
+		}
+		at, err := time.Parse(time.RFC3339, v)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return at.UnixMilli()
+	default:
+		return nil
+	}
+}
+
+// holdsShown decides a condition by what a response shows, in another way than the code does.
+func holdsShown(t *testing.T, c condition, job reindex.Job) bool {
+	t.Helper()
+	got := shown(t, job, c.field)
+	switch test := c.test.(type) {
+	case presence:
+		return (got != nil) == bool(test)
+	case anyOf:
+		for v := range test {
+			if c.field.kind == kindText && got == any(v.text) || c.field.kind != kindText && got == any(v.number) {
+				return true
+			}
+		}
+		return false
+	case bounds:
+		n, ok := got.(int64)
+		for _, b := range test {
+			ok = ok && map[string]bool{"<": n < b.limit, "<=": n <= b.limit, ">": n > b.limit, ">=": n >= b.limit}[b.operator]
+		}
+		return ok
+	case pattern:
+		text, ok := got.(string)
+		return ok && test.re.MatchString(text)
+	default:
+		t.Fatalf("%T", test)
+		return false
+	}
+}
+
+// printCondition writes a condition in the one way that this test writes it.
+func printCondition(c condition) string {
+	quote := func(text string) string { return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(text) + `"` }
+	number := func(n int64) string {
+		if c.field.kind == kindTime {
+			return quote(time.UnixMilli(n).UTC().Format("2006-01-02T15:04:05.000Z07:00"))
+		}
+		return strconv.FormatInt(n, 10)
+	}
+	var out string
+	switch test := c.test.(type) {
+	case presence:
+		out = map[bool]string{true: "exists", false: "missing"}[bool(test)]
+	case anyOf:
+		var values []string
+		for v := range maps.Keys(test) {
+			if c.field.kind == kindText {
+				values = append(values, quote(v.text))
+			} else {
+				values = append(values, number(v.number))
+			}
+		}
+		slices.Sort(values)
+		out = "(" + strings.Join(values, ",") + ")"
+	case bounds:
+		out = test[0].operator + number(test[0].limit)
+		if len(test) > 1 {
+			out = "(" + out + " AND " + test[1].operator + number(test[1].limit) + ")"
+		}
+	case pattern:
+		out = "~" + quote(test.re.String())
+	default:
+		out = fmt.Sprintf("%T", test)
+	}
+	return c.field.name + ":" + out
+}
+
+func printConditions(conditions []condition) string {
+	var parts []string
+	for _, c := range conditions {
+		parts = append(parts, printCondition(c))
+	}
+	return strings.Join(parts, " ")
+}
+
+// A q is refused with a place, or it selects what a reader of the responses would select, with a bounded effort, and means the same
+// when it is written in another way.
+func FuzzJobQ(f *testing.F) {
+	for _, tc := range conditionTests {
+		f.Add(tc.q, "timeout", int64(7), int64(1_767_261_600_123))
+	}
+	for _, tc := range refusedConditions {
+		f.Add(tc.q, shopMessage, int64(-1), int64(0))
+	}
+	f.Fuzz(func(t *testing.T, q, text string, count, millis int64) {
+		conditions, err := parseConditions(q)
+		if err != nil {
+			requirePlace(t, "q", q, err)
+			return
+		}
+		instructions := 0
+		for _, c := range conditions {
+			if p, ok := c.test.(pattern); ok {
+				instructions += compiledSize(t, p.re.String())
+			}
+		}
+		if instructions > maxInstructions {
+			t.Fatalf("%q: %d instructions", q, instructions)
+		}
+		printed := printConditions(conditions)
+		again, err := parseConditions(printed)
+		if utf8.RuneCountInString(printed) > maxConditions || hasFarTime(conditions) {
+			again = conditions // can not be written this way
+		} else if err != nil || printConditions(again) != printed {
+			t.Fatalf("%q: %q is not the same, but %q: %v", q, printed, printConditions(again), err)
+		}
+		at := time.UnixMilli(millis % 253_402_300_800_000) // the years that RFC 3339 has
+		jobs := append(variedJobs(), reindex.Job{
+			ID: text, EntityType: text, Status: reindex.StatusFailure, Expected: count, Processed: count, Message: text, Created: at, Modified: at,
+		})
+		for _, job := range jobs {
+			if !utf8.ValidString(job.ID) || at.UTC().Year() < 0 {
+				continue // is never shown as it is
+			}
+			for i, c := range conditions {
+				if want, got := holdsShown(t, c, job), c.holds(job); got != want || again[i].holds(job) != want {
+					t.Fatalf("%q: %s: %v, written anew %v, want %v for %+v", q, printCondition(c), got, again[i].holds(job), want, job)
+				}
+			}
+		}
+	})
+}
+
+// hasFarTime reports whether a condition has a time that an offset has moved out of the years that RFC 3339 has.
+func hasFarTime(conditions []condition) bool {
+	far := func(n int64) bool { year := time.UnixMilli(n).UTC().Year(); return year < 0 || year > 9999 }
+	return slices.ContainsFunc(conditions, func(c condition) bool {
+		if c.field.kind != kindTime {
+			return false
+		}
+		values, _ := c.test.(anyOf)
+		for v := range values {
+			if far(v.number) {
+				return true
+			}
+		}
+		limits, _ := c.test.(bounds)
+		return slices.ContainsFunc(limits, func(b bound) bool { return far(b.limit) })
+	})
+}
+
+// compareShown orders jobs by what responses show of one field.
+func compareShown(t *testing.T, field *jobField, a, b reindex.Job) int {
+	t.Helper()
+	v, w := shown(t, a, field), shown(t, b, field)
+	switch {
+	case v == w:
+		return 0
+	case v == nil:
+		return -1
+	case w == nil:
+		return 1
+	}
+	if n, ok := v.(int64); ok {
+		return map[bool]int{true: -1, false: 1}[n < w.(int64)]
+	}
+	return strings.Compare(v.(string), w.(string))
+}
+
+// A sort is refused with a place, or it orders jobs as a reader of the responses would, and means the same when it is written in full.
+func FuzzJobSort(f *testing.F) {
+	for _, list := range []string{
+		"", "id", "id:asc", "id:desc,status", " status:asc , processedCount:desc ", "message", "expectedCount:desc", "metadata.createdAt,metadata.modifiedAt:desc",
+		"name", "id,", "id,id", "id:up", "Köln", "\xff", "metadata", "entityType:", "id,\xc3,status",
+	} {
+		f.Add(list)
+	}
+	jobs := variedJobs()
+	f.Fuzz(func(t *testing.T, list string) {
+		keys, err := parseSort(list)
+		if err != nil {
+			requirePlace(t, "sort", list, err)
+			return
+		}
+		var parts []string
+		seen := map[string]bool{}
+		for _, key := range keys {
+			if seen[key.field.name] {
+				t.Fatalf("%q: %s twice", list, key.field.name)
+			}
+			seen[key.field.name] = true
+			parts = append(parts, key.field.name+map[bool]string{true: ":desc", false: ":asc"}[key.descending])
+		}
+		if again, err := parseSort(strings.Join(parts, ",")); err != nil || !slices.Equal(again, keys) {
+			t.Fatalf("%q: %q is not the same: %v", list, parts, err)
+		}
+		for _, a := range jobs {
+			for _, b := range jobs {
+				want := 0
+				for _, key := range slices.Backward(keys) {
+					order := compareShown(t, key.field, a, b)
+					if key.descending {
+						order = -order
+					}
+					if order != 0 {
+						want = order
+					}
+				}
+				if got := compareJobs(keys, a, b); got != want {
+					t.Fatalf("%q: %s and %s: %d, want %d", list, a.ID, b.ID, got, want)
+				}
+			}
+		}
+	})
+}

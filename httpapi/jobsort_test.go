@@ -1,0 +1,64 @@
+package httpapi
+
+import (
+	"net/http"
+	"net/url"
+	"slices"
+	"testing"
+)
+
+func TestSort(t *testing.T) {
+	s := serveJobs(t, variedJobs())
+	for _, tc := range []struct{ sort, want string }{
+		{"", everyJob},
+		{" ", everyJob},
+		{"id", "J1 J2 J3 J4 J5 J6 J7 J8"},
+		{"id:asc", "J1 J2 J3 J4 J5 J6 J7 J8"},
+		{"id:desc", everyJob},
+		{"entityType", "J7 J8 J6 J5 J4 J3 J2 J1"},
+		{"status", "J6 J5 J3 J2 J8 J7 J4 J1"},
+		{"status:desc", "J4 J1 J7 J8 J6 J5 J3 J2"},
+		{"expectedCount", "J7 J6 J2 J4 J5 J3 J1 J8"},
+		{"expectedCount:desc", "J8 J1 J3 J5 J4 J7 J6 J2"},
+		{"processedCount", "J7 J4 J2 J5 J8 J6 J3 J1"},
+		{"message", "J8 J7 J5 J4 J1 J6 J2 J3"},
+		{"message:desc", "J3 J2 J6 J8 J7 J5 J4 J1"},
+		{"metadata.createdAt", "J1 J2 J3 J4 J5 J6 J7 J8"},
+		{"metadata.createdAt:desc", everyJob},
+		{"metadata.modifiedAt:asc", "J1 J2 J3 J4 J5 J6 J7 J8"},
+		{"status,processedCount", "J2 J5 J6 J3 J8 J7 J4 J1"},
+		{" status:asc , processedCount:desc ", "J6 J3 J5 J2 J8 J7 J1 J4"},
+		{"status,expectedCount:desc,id", "J3 J5 J2 J6 J8 J7 J1 J4"},
+	} {
+		if got, _ := s.list(url.Values{"sort": {tc.sort}}); got != tc.want {
+			t.Errorf("%s: %q, want %q", tc.sort, got, tc.want)
+		}
+	}
+}
+
+func TestSortIsRefused(t *testing.T) {
+	s := serve(t, &fakeEngine{}, Config{})
+	for _, tc := range []struct{ sort, detail string }{
+		{"name", "At character 1: " + needsField},
+		{"metadata", "At character 1: " + needsField},
+		{"ID", "At character 1: " + needsField},
+		{",", "At character 1: " + needsField},
+		{"id,", "At character 4: " + needsField},
+		{"id,,status", "At character 4: " + needsField},
+		{"id, Köln", "At character 5: " + needsField},
+		{":asc", "At character 1: " + needsField},
+		{"-id", "At character 1: " + needsField},
+		{"id status", "At character 1: " + needsField},
+		{"id:", "At character 1: the direction of field 'id' is asc or desc"},
+		{"id:up", "At character 1: the direction of field 'id' is asc or desc"},
+		{"status,id:DESC", "At character 8: the direction of field 'id' is asc or desc"},
+		{"id:asc:desc", "At character 1: the direction of field 'id' is asc or desc"},
+		{"id,status,id:desc", "At character 11: field 'id' is given twice"},
+		{"id\xff", "At character 1: " + needsField},
+	} {
+		got := s.send(http.MethodGet, jobsPath+"?sort="+url.QueryEscape(tc.sort), "")
+		if got.status != http.StatusBadRequest || got.message.Message != "Invalid sort" || !slices.Equal(got.message.Details, []string{tc.detail}) {
+			t.Errorf("%s: %d %s, want %q", tc.sort, got.status, got.body, tc.detail)
+		}
+	}
+}
