@@ -62,7 +62,7 @@
 // status:DONE, is refused.
 //
 // Regular expressions are those of package regexp (RE2), and find what they look for anywhere in a text unless ^ and $ say where. One
-// has at most 256 characters, and all of a q are compiled into at most 300 instructions; a q has at most 4096 characters. So the time
+// has at most 128 characters, and all of a q are compiled into at most 200 instructions; a q has at most 4096 characters. So the time
 // for a job is bounded, and a list ends at the job at which its caller has gone or Config.EngineTimeout is over.
 //
 // The parameter sort has fields, separated by commas, the first one foremost, each given once: field or field:asc ascends, field:desc

@@ -3,6 +3,7 @@ package httpapi
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/url"
 	"slices"
@@ -72,7 +73,9 @@ func (s *service) list(params url.Values, headers ...string) (string, result) {
 	s.t.Helper()
 	params.Set("fields", "id")
 	got := s.send(http.MethodGet, jobsPath+"?"+params.Encode(), "", headers...)
-	var jobs []struct{ ID string }
+	var jobs []struct {
+		ID string `json:"id"`
+	}
 	if got.status != http.StatusOK {
 		s.t.Errorf("%v: %d %s", params, got.status, got.body)
 	} else if err := json.Unmarshal([]byte(got.body), &jobs); err != nil {
@@ -222,7 +225,7 @@ const (
 	takesDate  = `field 'metadata.createdAt' takes a date and time in double quotes, such as "2026-01-02T15:04:05.000Z"; the + of an offset is %2B in a URL`
 	statuses   = "one of PENDING, IN_PROGRESS, PUBLISHED, SUCCESS, FAILURE"
 	noMeaning  = "null, missing, exists, ~, < and > mean nothing here; a text that is one of them, or begins so, is in double quotes"
-	tooLarge   = "all regular expressions of a q have at most 300 instructions when compiled, this makes more of them: repeat less"
+	tooLarge   = "all regular expressions of a q have at most 200 instructions when compiled, this makes more of them: repeat less"
 )
 
 var refusedConditions = []struct{ q, detail string }{
@@ -303,9 +306,9 @@ var refusedConditions = []struct{ q, detail string }{
 	{`message:~(a)\1`, `At character 10: not a regular expression of RE2: invalid escape sequence: \1`},
 	{"message:~(?=a)", "At character 10: not a regular expression of RE2: invalid or unsupported Perl syntax: (?="},
 	{"message:~a{1001}", "At character 10: not a regular expression of RE2: invalid repeat count: {1001}"},
-	{"message:~" + strings.Repeat("ä", 257), "At character 10: a regular expression has at most 256 characters"},
+	{"message:~" + strings.Repeat("ä", 129), "At character 10: a regular expression has at most 128 characters"},
 	{"message:~(.?){1000}", "At character 10: " + tooLarge},
-	{"message:~a{200} id:~a{200}", "At character 21: " + tooLarge},
+	{"message:~a{100} id:~a{100}", "At character 21: " + tooLarge},
 
 	{"message:\xff", "At character 9: invalid UTF-8"},
 	{"message:\"Kö\xc3\"", "At character 12: invalid UTF-8"},
@@ -375,5 +378,27 @@ func TestListingInTime(t *testing.T) {
 		if got := s.send(http.MethodGet, jobsPath+"?"+param, ""); got.status != http.StatusBadRequest || got.message.Message != MessageUnavailable {
 			t.Errorf("%s: %d %s", param, got.status, got.body)
 		}
+	}
+}
+
+// The served document tells the limits that hold, and its examples are right.
+func TestDocumentTellsOfQueries(t *testing.T) {
+	params := loadDocument(t).Components.Parameters
+	q, order := params["q"].Value, params["sort"].Value
+	for _, limit := range []string{
+		fmt.Sprintf("at most %d characters", maxPattern), fmt.Sprintf("at most %d instructions", maxInstructions),
+	} {
+		if !strings.Contains(q.Description, limit) {
+			t.Errorf("no %q in %s", limit, q.Description)
+		}
+	}
+	if longest := q.Schema.Value.MaxLength; longest == nil || *longest != maxConditions {
+		t.Errorf("maxLength %v", longest)
+	}
+	if conditions, err := parseConditions(q.Example.(string)); err != nil || len(conditions) != 3 {
+		t.Errorf("%v, %v", conditions, err)
+	}
+	if keys, err := parseSort(order.Example.(string)); err != nil || len(keys) != 2 {
+		t.Errorf("%v, %v", keys, err)
 	}
 }

@@ -144,17 +144,17 @@ func (f *jobField) takes() string {
 }
 
 // parse returns the value that a text stands for; false where the field has none such.
-func (f *jobField) parse(text string, inQuotes bool) (value, bool) {
+func (f *jobField) parse(text string) (value, bool) {
 	switch f.kind {
 	case kindNumber:
 		n, err := strconv.ParseInt(text, 10, 64)
 		return numberOf(n), err == nil
 	case kindTime:
 		t, err := time.Parse(time.RFC3339, text)
-		return timeOf(t), err == nil && inQuotes
-	default:
-		return value{known: true, text: text}, f.among == nil || slices.Contains(f.among, text)
+		return timeOf(t), err == nil
+	case kindText:
 	}
+	return value{known: true, text: text}, f.among == nil || slices.Contains(f.among, text)
 }
 
 // fieldNamed returns the field of that name among those that accept accepts, or nil.

@@ -244,7 +244,7 @@ func (p *parser) value(field *jobField) (v value, err error) {
 	case text == "" && !inQuotes:
 		return v, p.fail(start, fmt.Sprintf("a value is missing, field '%s' takes %s", field.name, field.takes()))
 	}
-	v, ok := field.parse(text, inQuotes)
+	v, ok := field.parse(text)
 	switch {
 	case !ok:
 		return v, p.fail(start, fmt.Sprintf("field '%s' takes %s", field.name, field.takes()))

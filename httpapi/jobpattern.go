@@ -10,10 +10,10 @@ import (
 
 const (
 	// maxPattern is the length of the longest regular expression in a q, in characters.
-	maxPattern = 256
+	maxPattern = 128
 	// maxInstructions limits the instructions into which all regular expressions of a q are compiled. The time to match a text is at
 	// most proportional to them, and a few characters such as .{1000} make thousands.
-	maxInstructions = 300
+	maxInstructions = 200
 )
 
 // compilePattern compiles a regular expression if it is within the limits, and tells into how many instructions at most. Its errors are
@@ -48,7 +48,7 @@ func patternError(err error) error {
 }
 
 // programSize is no less than the number of instructions into which package regexp compiles a tree. To compile one in order to find out
-// would take 70 ms and 55 MB in the worst case that 256 characters can make.
+// would take 30 ms and 28 MB in the worst case.
 func programSize(tree *syntax.Regexp) int {
 	const begin, end = 1, 1
 	return begin + size(tree) + end
@@ -75,7 +75,8 @@ func size(tree *syntax.Regexp) int {
 			return max(1, tree.Min)*sum + 2
 		}
 		return max(1, tree.Min*sum+(tree.Max-tree.Min)*(sum+1)) // those that may be there with a question mark each
-	default: // one character, of one class or any, or an assertion
-		return 1
+	case syntax.OpNoMatch, syntax.OpEmptyMatch, syntax.OpCharClass, syntax.OpAnyCharNotNL, syntax.OpAnyChar, syntax.OpBeginLine, syntax.OpEndLine,
+		syntax.OpBeginText, syntax.OpEndText, syntax.OpWordBoundary, syntax.OpNoWordBoundary:
 	}
+	return 1
 }
