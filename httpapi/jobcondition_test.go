@@ -365,16 +365,13 @@ func TestListingInTime(t *testing.T) {
 	for _, param := range []string{"q=id:exists", "sort=id"} {
 		e := &fakeEngine{jobs: func(ctx context.Context, _ string, query reindex.JobQuery) ([]reindex.Job, int, error) {
 			jobs := variedJobs()
-			if query.Match != nil && !query.Match(jobs[0]) || query.Compare != nil && query.Compare(jobs[0], jobs[1]) >= 0 {
-				t.Errorf("%s: the first job does not match, or does not come first", param)
-			}
 			<-ctx.Done()
 			if query.Match != nil && query.Match(jobs[0]) || query.Compare != nil && query.Compare(jobs[0], jobs[1]) != 0 {
 				t.Errorf("%s: jobs are looked at although the time is over", param)
 			}
 			return jobs[:1], 1, nil
 		}}
-		s := serve(t, e, Config{EngineTimeout: 100 * time.Millisecond})
+		s := serve(t, e, Config{EngineTimeout: time.Millisecond})
 		if got := s.send(http.MethodGet, jobsPath+"?"+param, ""); got.status != http.StatusBadRequest || got.message.Message != MessageUnavailable {
 			t.Errorf("%s: %d %s", param, got.status, got.body)
 		}
