@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -16,7 +17,9 @@ import (
 	"time"
 
 	"github.com/blevesearch/bleve/v2"
+	"github.com/blevesearch/bleve/v2/document"
 	"github.com/blevesearch/bleve/v2/mapping"
+	index "github.com/blevesearch/bleve_index_api"
 
 	"productindex/reindex"
 	"productindex/reindex/reindextest"
@@ -214,4 +217,67 @@ func segments(tb testing.TB, ix *Index, tenant string) string {
 	defer l.done()
 	stats, _ := l.index.StatsMap()["index"].(map[string]any)
 	return fmt.Sprint(stats["num_root_filesegments"])
+}
+
+// BenchmarkAnalysis maps and analyzes products of pcparts as bleve does, and as a generation does, in turns. A ratio above 1 means that
+// the generation takes less.
+func BenchmarkAnalysis(b *testing.B) {
+	products := readCatalogue(b, "pcparts.jsonl.gz")[:2000]
+	m := NewMapping()
+	g := &generation{t: &tenant{ix: &Index{cfg: Config{Mapping: m, OmitBodies: true}}}}
+	plain := func(p reindex.Product) (index.Document, error) {
+		var fields map[string]any
+		if err := json.Unmarshal(p.Body, &fields); err != nil {
+			return nil, err
+		}
+		doc := document.NewDocument(p.ID)
+		return doc, m.MapDocument(doc, fields)
+	}
+	ours := func(p reindex.Product) (index.Document, error) { return g.document(p) }
+	measure := func(document func(reindex.Product) (index.Document, error)) (took time.Duration, allocated uint64) {
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		start := time.Now()
+		for _, p := range products {
+			doc, err := document(p)
+			if err != nil {
+				b.Fatal(err)
+			}
+			analyze(doc)
+		}
+		took = time.Since(start)
+		runtime.ReadMemStats(&after)
+		return took, after.TotalAlloc - before.TotalAlloc
+	}
+	var times [2]time.Duration
+	var bytes [2]uint64
+	for b.Loop() {
+		for i, document := range []func(reindex.Product) (index.Document, error){plain, ours} {
+			took, allocated := measure(document)
+			times[i] += took
+			bytes[i] += allocated
+		}
+	}
+	b.ReportMetric(float64(times[0])/float64(times[1]), "speed-ratio")
+	b.ReportMetric(float64(bytes[0])/float64(bytes[1]), "bytes-ratio")
+	b.ReportMetric(0, "ns/op")
+}
+
+// analyze does what scorch does to a document before it makes a segment: analyze fields, compose others of them, and ask for sizes and terms.
+func analyze(doc index.Document) {
+	doc.AddIDField()
+	doc.NumPlainTextBytes()
+	doc.VisitFields(func(field index.Field) {
+		if !field.Options().IsIndexed() {
+			return
+		}
+		field.Analyze()
+		if field.Name() != idField {
+			doc.VisitComposite(func(all index.CompositeField) {
+				all.Compose(field.Name(), field.AnalyzedLength(), field.AnalyzedTokenFrequencies())
+			})
+		}
+	})
+	doc.Size()
+	doc.VisitComposite(func(all index.CompositeField) { all.AnalyzedTokenFrequencies() })
 }

@@ -7,14 +7,15 @@ import (
 	"sync"
 
 	"github.com/blevesearch/bleve/v2/document"
+	"github.com/blevesearch/bleve/v2/mapping"
 	index "github.com/blevesearch/bleve_index_api"
 
 	"productindex/reindex"
 )
 
 const (
-	idField  = "_id"
-	allField = "_all"
+	idField = "_id"
+	allName = "_all"
 
 	// maxFields is how many different fields a generation has at most. bleve counts the fields of a segment in 16 bits, and does not
 	// notice when they overflow.
@@ -25,7 +26,7 @@ var errEmptyID = errors.New("the id is empty")
 
 // document makes a bleve document of a product. Fields of the product that have the name of one that the index uses itself are left out;
 // in the stored body they are.
-func (g *generation) document(p reindex.Product) (*document.Document, error) {
+func (g *generation) document(p reindex.Product) (*analyzedDocument, error) {
 	if p.ID == "" {
 		return nil, errEmptyID
 	}
@@ -34,20 +35,34 @@ func (g *generation) document(p reindex.Product) (*document.Document, error) {
 		return nil, fmt.Errorf("the body can not be decoded: %w", err)
 	}
 	delete(fields, idField) // bleve would take it for the id
-	delete(fields, allField)
+	delete(fields, allName)
 	delete(fields, BodyField)
 	doc := document.NewDocument(p.ID)
-	cfg := &g.t.ix.cfg
-	if err := cfg.Mapping.MapDocument(doc, fields); err != nil {
+	all, err := mapDocument(g.t.ix.cfg.Mapping, doc, fields)
+	if err != nil {
 		return nil, fmt.Errorf("the body can not be mapped: %w", err)
 	}
 	if err := g.fields.add(doc.Fields); err != nil {
 		return nil, err
 	}
-	if !cfg.OmitBodies {
+	if !g.t.ix.cfg.OmitBodies {
 		doc.AddField(document.NewTextFieldCustom(BodyField, nil, p.Body, index.StoreField, nil))
 	}
-	return doc, nil
+	return analyzed(doc, all, &g.numbers), nil
+}
+
+// mapDocument maps fields into doc. Where the field _all is that of a [ProductMapping], it is returned in place of being in doc.
+func mapDocument(m mapping.IndexMapping, doc *document.Document, fields map[string]any) (*allField, error) {
+	products, ok := m.(*ProductMapping)
+	if !ok {
+		return nil, m.MapDocument(doc, fields)
+	}
+	excluded, err := products.mapFields(doc, fields)
+	if err != nil || len(doc.CompositeFields) == 0 { // a mapping can switch _all off
+		return nil, err
+	}
+	doc.CompositeFields = nil
+	return newAllField(excluded), nil
 }
 
 // fieldCounter counts the different fields of a generation.

@@ -9,17 +9,19 @@ import (
 	"sync"
 
 	"github.com/blevesearch/bleve/v2"
+	index "github.com/blevesearch/bleve_index_api"
 
 	"productindex/reindex"
 )
 
 // generation is a [reindex.Generation]: a bleve index of its own beside the live one.
 type generation struct {
-	t      *tenant
-	tenant string
-	name   string
-	dir    string
-	fields fieldCounter
+	t       *tenant
+	tenant  string
+	name    string
+	dir     string
+	fields  fieldCounter
+	numbers numberTerms
 
 	mu     sync.RWMutex // held for reading while a batch is written, for writing while the state changes
 	state  state
@@ -81,22 +83,21 @@ func (g *generation) Write(ctx context.Context, products []reindex.Product) erro
 	if g.state != writing {
 		return g.stateError("write to")
 	}
-	batch := g.index.NewBatch()
+	batch := index.NewBatch()
 	var failed []reindex.ItemError
 	for _, p := range products {
 		doc, err := g.document(p)
-		if err == nil {
-			err = batch.IndexAdvanced(doc)
-		}
 		if err != nil {
 			failed = append(failed, reindex.ItemError{ID: p.ID, Err: err})
+			continue
 		}
+		batch.Update(doc)
 	}
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	if batch.Size() > 0 {
-		if err := g.index.Batch(batch); err != nil {
+	if len(batch.IndexOps) > 0 {
+		if err := g.write(batch); err != nil {
 			return fmt.Errorf("bleveindex: write %d products of tenant %q to %s: %w", len(products), g.tenant, g.dir, explain(g.t.dir, err))
 		}
 	}
@@ -104,6 +105,15 @@ func (g *generation) Write(ctx context.Context, products []reindex.Product) erro
 		return &reindex.BatchError{Items: failed}
 	}
 	return nil
+}
+
+// write hands a batch to the index below bleve's own, which takes documents of bleve's own type only.
+func (g *generation) write(batch *index.Batch) error {
+	inner, err := g.index.Advanced()
+	if err != nil {
+		return err
+	}
+	return inner.Batch(batch)
 }
 
 // Seal waits until everything is on the disk, and opens the index as searches will see it. bleve begins to merge its segments then, in
@@ -132,20 +142,20 @@ func (g *generation) Seal(ctx context.Context) (reindex.Sealed, error) {
 
 // settle closes the index, syncs its files, opens it for searches and counts its documents. After an error g.index is nil.
 func (g *generation) settle() (int64, error) {
-	index := g.index
+	loaded := g.index
 	g.index = nil
-	if err := errors.Join(index.Close(), syncTree(g.dir)); err != nil {
+	if err := errors.Join(loaded.Close(), syncTree(g.dir)); err != nil {
 		return 0, err
 	}
-	index, err := openForSearch(g.dir)
+	searchable, err := openForSearch(g.dir)
 	if err != nil {
 		return 0, err
 	}
-	n, err := index.DocCount()
+	n, err := searchable.DocCount()
 	if err != nil {
-		return 0, errors.Join(err, index.Close())
+		return 0, errors.Join(err, searchable.Close())
 	}
-	g.index = index
+	g.index = searchable
 	return int64(n), nil //nolint:gosec // bleve counts documents in 64 bits, and holds less than 2⁶³
 }
 

@@ -77,29 +77,38 @@ func NewMapping() *ProductMapping {
 // MapDocument adds the fields of a product to doc, as bleve's mapping does, then leaves out what searches do not need of those that the
 // mapping does not name, and makes _all what NewMapping says.
 func (m *ProductMapping) MapDocument(doc *document.Document, data any) error {
-	if err := m.IndexMappingImpl.MapDocument(doc, data); err != nil {
+	excluded, err := m.mapFields(doc, data)
+	if err != nil {
 		return err
 	}
+	if len(doc.CompositeFields) > 0 { // a mapping can switch _all off
+		doc.CompositeFields = []*document.CompositeField{
+			document.NewCompositeFieldWithIndexingOptions(allName, true, nil, excluded, phrases),
+		}
+	}
+	return nil
+}
+
+// mapFields does what MapDocument does but for _all, and returns the names of the fields that do not go into it.
+func (m *ProductMapping) mapFields(doc *document.Document, data any) (excluded []string, err error) {
+	if err := m.IndexMappingImpl.MapDocument(doc, data); err != nil {
+		return nil, err
+	}
 	m.once.Do(m.prepare)
-	excluded := []string{idField, allField}
+	excluded = []string{idField, allName}
 	for i, field := range doc.Fields {
 		field, kind := m.refine(field)
 		doc.Fields[i] = field
 		if kind == reanalyzed {
 			// The number of the text's own field keeps phrases from spanning texts.
 			position := []uint64{uint64(i)}
-			doc.AddField(document.NewTextFieldCustom(allField, position, field.Value(), phrases, m.all))
+			doc.AddField(document.NewTextFieldCustom(allName, position, field.Value(), phrases, m.all))
 		}
 		if kind == reanalyzed || kind == hidden {
 			excluded = append(excluded, field.Name())
 		}
 	}
-	if len(doc.CompositeFields) > 0 { // a mapping can switch _all off
-		doc.CompositeFields = []*document.CompositeField{
-			document.NewCompositeFieldWithIndexingOptions(allField, true, nil, excluded, phrases),
-		}
-	}
-	return nil
+	return excluded, nil
 }
 
 // phrases are the options of text in which phrases are found.
@@ -143,7 +152,7 @@ func (m *ProductMapping) withoutRegion(name string) (string, textField, bool) {
 
 // prepare notes the text fields that the mapping names.
 func (m *ProductMapping) prepare() {
-	all := m.AnalyzerNameForPath(allField)
+	all := m.AnalyzerNameForPath(allName)
 	m.all = m.AnalyzerNamed(all)
 	m.explicit = map[string]textField{}
 	var visit func(dm *mapping.DocumentMapping, path []string)
