@@ -106,18 +106,19 @@ func (e *Engine) Job(ctx context.Context, tenant, id string) (Job, error) {
 
 // Jobs lists the tenant's jobs as they are now, newest first, and tells how many there are in all.
 func (e *Engine) Jobs(ctx context.Context, tenant string, query JobQuery) (jobs []Job, total int, err error) {
+	now := e.running(tenant)
 	if match := query.Match; match != nil {
-		query.Match = func(j Job) bool { return match(e.refresh(j)) }
+		query.Match = func(j Job) bool { return match(now.of(j)) }
 	}
 	if compare := query.Compare; compare != nil {
-		query.Compare = func(a, b Job) int { return compare(e.refresh(a), e.refresh(b)) }
+		query.Compare = func(a, b Job) int { return compare(now.of(a), now.of(b)) }
 	}
 	jobs, total, err = e.cfg.Jobs.List(ctx, tenant, query)
 	if err != nil {
 		return nil, 0, err
 	}
 	for i, job := range jobs {
-		jobs[i] = e.refresh(job)
+		jobs[i] = now.of(job)
 	}
 	return jobs, total, nil
 }
@@ -268,4 +269,28 @@ func (e *Engine) refresh(job Job) Job {
 		return r.now()
 	}
 	return job
+}
+
+// snapshot holds jobs as they were at one moment, by id. A listing looks at a job several times, and has to see the same each time.
+type snapshot map[string]Job
+
+// running returns the jobs of the tenant that this engine runs, as they are now.
+func (e *Engine) running(tenant string) snapshot {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	jobs := snapshot{}
+	for id, r := range e.runs {
+		if r.tenant == tenant {
+			jobs[id] = r.now()
+		}
+	}
+	return jobs
+}
+
+// of returns a stored job as it is now. One that has ended since is as it was stored.
+func (s snapshot) of(stored Job) Job {
+	if job, ok := s[stored.ID]; ok && !stored.Status.Ended() {
+		return job
+	}
+	return stored
 }

@@ -1,6 +1,7 @@
 package reindex
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"time"
@@ -126,13 +127,24 @@ func (q JobQuery) Select(jobs []Job) (selected []Job, total int) {
 	if q.Match != nil {
 		jobs = slices.DeleteFunc(jobs, func(j Job) bool { return !q.Match(j) })
 	}
-	if q.Compare != nil {
-		slices.SortStableFunc(jobs, q.Compare)
-	}
 	total = len(jobs)
-	jobs = jobs[min(max(q.Offset, 0), total):]
+	first := min(max(q.Offset, 0), total)
+	last := total
 	if q.Limit > 0 {
-		jobs = jobs[:min(q.Limit, len(jobs))]
+		last = min(first+q.Limit, total)
 	}
-	return jobs, total
+	if q.Compare == nil {
+		return jobs[first:last], total
+	}
+	// Jobs are large: a sort moves their positions.
+	order := make([]int, total)
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortFunc(order, func(a, b int) int { return cmp.Or(q.Compare(jobs[a], jobs[b]), a-b) })
+	selected = make([]Job, 0, last-first)
+	for _, i := range order[first:last] {
+		selected = append(selected, jobs[i])
+	}
+	return selected, total
 }
