@@ -3,6 +3,8 @@ package sqlsource
 import (
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 )
 
@@ -13,8 +15,21 @@ type Dialect string
 const (
 	// PostgreSQL, through jackc/pgx's stdlib package, for one.
 	PostgreSQL Dialect = "PostgreSQL"
+	// MySQL and MariaDB, through go-sql-driver/mysql, with parseTime or without.
+	MySQL Dialect = "MySQL"
 	// SQLite, through modernc.org/sqlite, for one.
 	SQLite Dialect = "SQLite"
+)
+
+// Type is what the values of a column are where the database does not tell.
+type Type string
+
+// The types that a column can be said to have.
+const (
+	// JSON: texts that are JSON documents are embedded as they are. A text that is none stays a text.
+	JSON Type = "JSON"
+	// Boolean: the number 0 is false, and 1 is true. Other values stay what they are.
+	Boolean Type = "Boolean"
 )
 
 // DefaultPageRows is how many rows a statement reads by default.
@@ -29,7 +44,7 @@ type Config struct {
 	//
 	//	SELECT sku AS id, name, price, tags FROM products WHERE tenant = $1
 	//
-	// The tenant is its one parameter ($1 in PostgreSQL, which may be used several times; ? in SQLite), unless Args says otherwise.
+	// The tenant is its one parameter ($1 in PostgreSQL, which may be used several times; ? in the others), unless Args says otherwise.
 	// The source wraps the query, as in SELECT ... FROM (Query) AS products WHERE id >= $2 ORDER BY id LIMIT 5000, and databases
 	// push that condition down into it. Identifiers in Query are the host's to quote; the source quotes those that it adds itself.
 	Query string
@@ -44,13 +59,18 @@ type Config struct {
 	// becomes an object of all of its columns (see the package's documentation for the types).
 	Body string
 
+	// Types says what columns hold where their types in the database do not tell. MySQL's BOOLEAN is TINYINT(1), which drivers show
+	// as any other integer; MariaDB's JSON is LONGTEXT; and in SQLite what a function returns has no declared type. Such as
+	// {"active": Boolean, "attributes": JSON}.
+	Types map[string]Type
+
 	// Key is the column to page by: never NULL, and unique within a tenant. An index that begins with what Query selects the
 	// tenant by, followed by the key, makes pages fast. Default: ID.
 	Key string
 
 	// PageRows is how many rows one statement reads. Default [DefaultPageRows]. Negative: one statement reads all of them, in
 	// whatever order Query has. That suits queries without a fitting key, and needs a driver that streams its rows, a server
-	// that lets one statement run as long as indexing takes, and rules out Partitions.
+	// that lets one statement run as long as indexing takes (MySQL: net_write_timeout), and rules out Partitions.
 	PageRows int
 
 	// Tenants is a query with the same parameters as Query that returns a row if the tenant exists, such as
@@ -86,14 +106,19 @@ func trimQuery(q string) string {
 func (c Config) validate() error {
 	var errs []error
 	switch c.Dialect {
-	case PostgreSQL, SQLite:
+	case PostgreSQL, MySQL, SQLite:
 	case "":
 		errs = append(errs, errors.New("Config.Dialect is not set"))
 	default:
-		errs = append(errs, fmt.Errorf("Config.Dialect is %q, it must be %s or %s", c.Dialect, PostgreSQL, SQLite))
+		errs = append(errs, fmt.Errorf("Config.Dialect is %q, it must be %s, %s or %s", c.Dialect, PostgreSQL, MySQL, SQLite))
 	}
 	if c.Query == "" {
 		errs = append(errs, errors.New("Config.Query is not set"))
+	}
+	for _, name := range slices.Sorted(maps.Keys(c.Types)) {
+		if t := c.Types[name]; t != JSON && t != Boolean {
+			errs = append(errs, fmt.Errorf("Config.Types[%q] is %q, it must be %s or %s", name, t, JSON, Boolean))
+		}
 	}
 	if err := errors.Join(errs...); err != nil {
 		return fmt.Errorf("sqlsource: invalid config: %w", err)

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -24,20 +25,6 @@ func (c *cell) Scan(v any) error {
 	c.v = v
 	return nil
 }
-
-// kind is how the values of a column become JSON.
-type kind int
-
-const (
-	kindValue     kind = iota // as the driver's Go type says
-	kindFloat32               // a float64 that was a float32
-	kindNumber                // a text that is a number
-	kindJSON                  // a text that is JSON: the database has checked it
-	kindMaybeJSON             // a text that should be JSON
-	kindDate                  // a time.Time that is a day
-	kindBool                  // an integer that is 0 or 1
-	kindBinary                // bytes that are no text
-)
 
 // column is one column of the query.
 type column struct {
@@ -76,7 +63,7 @@ func newRow(cfg Config, types []*sql.ColumnType) (*row, error) {
 		return -1, fmt.Errorf("it has no column %q for Config.%s; its columns are %s", name, setting, strings.Join(names, ", "))
 	}
 	r := &row{body: -1}
-	var errs [3]error
+	var errs [4]error
 	r.id, errs[0] = find("ID", cfg.ID)
 	if cfg.PageRows >= 0 {
 		r.key, errs[1] = find("Key", cfg.Key)
@@ -86,8 +73,16 @@ func newRow(cfg Config, types []*sql.ColumnType) (*row, error) {
 	if cfg.Body != "" {
 		r.body, errs[2] = find("Body", cfg.Body)
 	}
+	for _, name := range slices.Sorted(maps.Keys(cfg.Types)) {
+		if _, err := find("Types", name); err != nil {
+			errs[3] = err
+		}
+	}
 	if err := errors.Join(errs[:]...); err != nil {
 		return nil, err
+	}
+	if t := types[r.key].DatabaseTypeName(); cfg.PageRows >= 0 && !ordered(cfg.Dialect, t) {
+		return nil, fmt.Errorf("column %q can not be the key to page by: MySQL compares %s otherwise than it sorts it", cfg.Key, t)
 	}
 	r.layOut(cfg, types)
 	return r, nil
@@ -112,13 +107,13 @@ func (r *row) layOut(cfg Config, types []*sql.ColumnType) {
 	r.cols = make([]column, len(wanted))
 	for i, w := range wanted {
 		name := types[w].Name()
-		k, plain := kindOf(cfg.Dialect, types[w].DatabaseTypeName())
-		expr[i] = quote(name)
-		if !plain && r.body < 0 && w != r.id && w != r.key {
-			k = kindJSON
-			expr[i] = "to_json(" + quote(name) + ")"
+		c := conversionOf(cfg.Dialect, types[w].DatabaseTypeName(), cfg.Types[name])
+		expr[i] = cfg.Dialect.quote(name)
+		if c.call != "" && r.body < 0 && w != r.id && w != r.key {
+			expr[i] = fmt.Sprintf(c.call, expr[i])
+			c.kind = c.called
 		}
-		r.cols[i] = column{name: name, kind: k, prefix: prefix(i, name)}
+		r.cols[i] = column{name: name, kind: c.kind, prefix: prefix(i, name)}
 	}
 	r.columns = strings.Join(expr, ", ")
 	r.id, r.key = slices.Index(wanted, r.id), slices.Index(wanted, r.key)
@@ -141,52 +136,29 @@ func prefix(i int, name string) []byte {
 	return append(jsonenc.AppendString(before, name), ':')
 }
 
-// kindOf tells how values of a database's type are encoded; plain is false for those that PostgreSQL encodes itself.
-func kindOf(d Dialect, typeName string) (k kind, plain bool) {
-	if d == SQLite {
-		switch strings.ToUpper(typeName) {
-		case "JSON":
-			return kindMaybeJSON, true
-		case "DATE":
-			return kindDate, true
-		case "BOOL", "BOOLEAN":
-			return kindBool, true
-		default:
-			return kindBinary, true // bytes are a BLOB, whatever the column's declared type
-		}
-	}
-	switch typeName {
-	case "BOOL", "INT2", "INT4", "INT8", "FLOAT8", "TEXT", "VARCHAR", "BPCHAR", "UUID", "TIMESTAMP", "TIMESTAMPTZ":
-		return kindValue, true
-	case "FLOAT4":
-		return kindFloat32, true
-	case "NUMERIC":
-		return kindNumber, true
-	case "JSON", "JSONB":
-		return kindJSON, true
-	case "DATE":
-		return kindDate, true
-	case "BYTEA":
-		return kindBinary, true
-	default:
-		return kindValue, false
-	}
-}
-
 // keyValue returns the key of the current row as it is sent back to the database.
 func (r *row) keyValue() any { return r.bindable(r.cells[r.key]) }
 
-// bindable returns a key as it is sent back to the database.
+// bindable returns a key as it is sent back to the database. Drivers return one number as a text or as one of two types of integers,
+// which depends on its size, and on whether the statement has parameters.
 func (r *row) bindable(key cell) any {
-	b, ok := key.v.([]byte)
-	switch {
-	case !ok:
-		return key.v
-	case r.cols[r.key].kind == kindBinary:
-		return bytes.Clone(b)
-	default:
-		return string(b)
+	k := r.cols[r.key].kind
+	switch v := key.v.(type) {
+	case []byte:
+		if k == kindBinary {
+			return bytes.Clone(v)
+		}
+		return string(v)
+	case int64:
+		if k == kindNumber {
+			return strconv.FormatInt(v, 10)
+		}
+	case uint64:
+		if k == kindNumber {
+			return strconv.FormatUint(v, 10)
+		}
 	}
+	return key.v
 }
 
 // product encodes the current row.
@@ -223,6 +195,8 @@ func idOf(v any) (string, error) {
 		return string(v), nil
 	case int64:
 		return strconv.FormatInt(v, 10), nil
+	case uint64:
+		return strconv.FormatUint(v, 10), nil
 	case nil:
 		return "", errors.New("the id is NULL")
 	default:
@@ -252,15 +226,19 @@ func appendValue(dst []byte, v any, k kind) ([]byte, error) {
 	case string:
 		return appendText(dst, v, k), nil
 	case []byte:
-		if k == kindBinary {
+		switch {
+		case k == kindBinary:
 			return append(base64.StdEncoding.AppendEncode(append(dst, '"'), v), '"'), nil
+		case (k == kindBits || k == kindBitBool) && len(v) <= 8:
+			return appendBits(dst, v, k), nil
 		}
 		return appendText(dst, v, k), nil
 	case int64:
-		if k == kindBool && (v == 0 || v == 1) {
-			return strconv.AppendBool(dst, v == 1), nil
-		}
-		return strconv.AppendInt(dst, v, 10), nil
+		return appendInt(dst, v, k), nil
+	case uint64:
+		return strconv.AppendUint(dst, v, 10), nil
+	case float32:
+		return jsonenc.AppendFloat(dst, float64(v), 32), nil
 	case float64:
 		if k == kindFloat32 {
 			return jsonenc.AppendFloat(dst, v, 32), nil
@@ -269,19 +247,73 @@ func appendValue(dst []byte, v any, k kind) ([]byte, error) {
 	case bool:
 		return strconv.AppendBool(dst, v), nil
 	case time.Time:
-		layout := time.RFC3339Nano
-		if k == kindDate {
-			layout = time.DateOnly
-		}
-		return append(v.UTC().AppendFormat(append(dst, '"'), layout), '"'), nil
+		return appendTime(dst, v, k), nil
 	default:
 		return nil, fmt.Errorf("the driver returns a %T, which is no type of database/sql: let the query cast it", v)
 	}
 }
 
+// appendInt appends an integer as what it stands for.
+func appendInt(dst []byte, v int64, k kind) []byte {
+	switch {
+	case k == kindBool && (v == 0 || v == 1):
+		return strconv.AppendBool(dst, v == 1)
+	case k == kindMySQLUnix && v == 0:
+		return append(dst, "null"...)
+	case k == kindMySQLUnix:
+		return appendTime(dst, time.Unix(v, 0), k)
+	default:
+		return strconv.AppendInt(dst, v, 10)
+	}
+}
+
+// appendTime appends a moment, or a day. A day is one in the time zone that the driver gave it.
+func appendTime(dst []byte, v time.Time, k kind) []byte {
+	switch {
+	case v.IsZero() && (k == kindMySQLDate || k == kindMySQLTime):
+		return append(dst, "null"...)
+	case k == kindDate || k == kindMySQLDate:
+		return append(v.AppendFormat(append(dst, '"'), time.DateOnly), '"')
+	default:
+		return append(v.UTC().AppendFormat(append(dst, '"'), time.RFC3339Nano), '"')
+	}
+}
+
+// appendMySQLTime appends a day or a moment that a driver left as MySQL writes it. One that is no moment stays a text.
+func appendMySQLTime(dst []byte, v string, k kind) []byte {
+	if strings.Trim(v, "0-:. ") == "" {
+		return append(dst, "null"...) // 0000-00-00: none
+	}
+	if k == kindMySQLUnix {
+		seconds, fraction, _ := strings.Cut(v, ".")
+		sec, err := strconv.ParseInt(seconds, 10, 64)
+		nsec, err2 := strconv.ParseInt((fraction + "000000000")[:9], 10, 64)
+		if err == nil && err2 == nil {
+			return appendTime(dst, time.Unix(sec, nsec), k)
+		}
+	} else if t, err := time.Parse(time.DateTime, v); err == nil {
+		return appendTime(dst, t, k)
+	}
+	return jsonenc.AppendString(dst, v)
+}
+
+// appendBits appends bits, the most significant byte first, as a number, or as a boolean.
+func appendBits(dst, v []byte, k kind) []byte {
+	var n uint64
+	for _, b := range v {
+		n = n<<8 | uint64(b)
+	}
+	if k == kindBitBool && n <= 1 {
+		return strconv.AppendBool(dst, n == 1)
+	}
+	return strconv.AppendUint(dst, n, 10)
+}
+
 // appendText appends a text as what it stands for.
 func appendText[T string | []byte](dst []byte, v T, k kind) []byte {
 	switch {
+	case k == kindMySQLTime, k == kindMySQLDate, k == kindMySQLUnix:
+		return appendMySQLTime(dst, string(v), k)
 	case k == kindJSON, k == kindMaybeJSON && json.Valid([]byte(v)), k == kindNumber && jsonenc.IsNumber(v):
 		return append(dst, v...)
 	case k == kindNumber: // NaN and the infinities

@@ -10,6 +10,7 @@ import (
 
 func ExampleNew() {
 	// PostgreSQL: sql.Open("pgx", ...), Dialect: sqlsource.PostgreSQL and $1 in the query.
+	// MySQL and MariaDB: sql.Open("mysql", ...), Dialect: sqlsource.MySQL and ? in the query.
 	db, err := sql.Open("sqlite", "file:shop?mode=memory")
 	if err != nil {
 		panic(err)

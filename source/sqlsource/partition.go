@@ -16,7 +16,7 @@ import (
 // snapshot, each over a connection of its own, which is taken here and released when its sequence ends, or when ctx does. A sequence
 // can be read once. No more than the connections that the pool may open are used.
 //
-// It returns an error that matches [errors.ErrUnsupported] in databases whose connections can not share a snapshot (SQLite), and where
+// It returns an error that matches [errors.ErrUnsupported] in databases whose connections can not share a snapshot (MySQL, SQLite), and where
 // Config.PageRows is negative.
 func (s *Source) Partitions(ctx context.Context, tenant string, n int) ([]iter.Seq2[reindex.Product, error], error) {
 	if s.cfg.Dialect != PostgreSQL {

@@ -91,14 +91,6 @@ func testPostgresTypes(t *testing.T, d database) {
 	}
 }
 
-// SQLite renames the second of two columns with one name; here they would become an object with one member twice.
-func testColumnTwice(t *testing.T, d database) {
-	_, err := read(t, newSource(t, d.open(t), sqlsource.Config{Dialect: d.dialect, Query: "SELECT $1 AS id, 1 AS size, 2 AS size"}))
-	if err == nil || !strings.Contains(err.Error(), `the column "size" twice`) {
-		t.Error(err)
-	}
-}
-
 // Two texts that a collation takes for equal could swap their places between two pages.
 func testCollation(t *testing.T, d database) {
 	db := d.open(t)
@@ -241,27 +233,5 @@ func testPartitionLimits(t *testing.T, d database) {
 	cfg.PageRows = -1
 	if _, err := newSource(t, db, cfg).Partitions(t.Context(), "shop", 2); !errors.Is(err, errors.ErrUnsupported) {
 		t.Errorf("one statement: %v", err)
-	}
-}
-
-// A connection that is lost in the middle ends the read with an error.
-func testLostConnection(t *testing.T, d database) {
-	reader, admin := d.open(t), d.open(t)
-	fill(t, admin, d, 1000)
-	src := newSource(t, reader, sqlsource.Config{
-		Dialect: d.dialect, PageRows: 10, Query: "SELECT id, name FROM products WHERE tenant = $1",
-	})
-	n, failed := 0, error(nil)
-	for _, err := range src.Products(t.Context(), "shop") {
-		if err != nil {
-			failed = err
-			continue
-		}
-		if n++; n == 500 {
-			exec(t, admin, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND xact_start IS NOT NULL AND backend_type = 'client backend'")
-		}
-	}
-	if failed == nil || n >= 1000 || !strings.Contains(failed.Error(), fmt.Sprintf("after %d products, the last one %q", n, fmt.Sprint(n))) {
-		t.Errorf("%d products, error %v", n, failed)
 	}
 }

@@ -103,7 +103,7 @@ func (r *reader) page(after any, yield func(reindex.Product, error) bool) (last 
 	if overlap {
 		limit++
 	}
-	query := cfg.pageSQL(r.row.columns, len(r.args), lower != nil, r.below != nil, limit)
+	query := cfg.pageSQL(r.row, len(r.args), lower != nil, r.below != nil, limit)
 	rows, err := r.tx.QueryContext(r.ctx, query, args...)
 	if err != nil {
 		return nil, false, err

@@ -97,7 +97,7 @@ func (s *Source) open(ctx context.Context, tenant string) (*reader, error) {
 // begin opens a read-only transaction whose statements all see the state of one moment.
 func (s *Source) begin(ctx context.Context) (*sql.Tx, error) {
 	opts := &sql.TxOptions{ReadOnly: true}
-	if s.cfg.Dialect == PostgreSQL {
+	if s.cfg.Dialect != SQLite {
 		opts.Isolation = sql.LevelRepeatableRead
 	}
 	tx, err := s.db.BeginTx(ctx, opts)

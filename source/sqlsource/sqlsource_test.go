@@ -12,24 +12,41 @@ import (
 	"testing"
 	"time"
 
+	mysqldriver "github.com/go-sql-driver/mysql"
 	_ "github.com/jackc/pgx/v5/stdlib"
 	"go.uber.org/goleak"
 	_ "modernc.org/sqlite"
 
 	"productindex/reindex"
 	"productindex/reindex/reindextest"
+	"productindex/reindex/reindextest/mysqltest"
 	"productindex/reindex/reindextest/pgtest"
 	"productindex/source/sqlsource"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if err := mysqldriver.SetLogger(&mysqldriver.NopLogger{}); err != nil { // it logs each connection that is lost
+		panic(err)
+	}
+	goleak.VerifyTestMain(m)
+}
 
 // database is a kind of database under test.
 type database struct {
 	dialect sqlsource.Dialect
 	open    func(tb testing.TB) *sql.DB
 	blob    string // the type of binary columns
+	text    string // the type of texts of any length
 	series  string // a FROM item: the numbers 1 to %d as n
+	kill    func(tb testing.TB, admin *sql.DB)
+}
+
+// sql returns a statement with parameters $1, $2 and so on as the database wants it.
+func (d database) sql(statement string) string {
+	if d.dialect != sqlsource.MySQL {
+		return statement
+	}
+	return strings.NewReplacer("$1", "?", "$2", "?", "$3", "?").Replace(statement)
 }
 
 func postgres(tb testing.TB) database {
@@ -38,8 +55,27 @@ func postgres(tb testing.TB) database {
 		dialect: sqlsource.PostgreSQL,
 		open:    func(tb testing.TB) *sql.DB { return open(tb, "pgx", dsn) },
 		blob:    "bytea",
+		text:    "text",
 		series:  "generate_series(1, %d) AS s(n)",
+		kill: func(tb testing.TB, admin *sql.DB) {
+			exec(tb, admin, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND xact_start IS NOT NULL AND backend_type = 'client backend'")
+		},
 	}
+}
+
+// mysql is a server with the SQL of the standard, so that the tests' statements fit it, too. Its transactions have no snapshots by default.
+func mysql(tb testing.TB) (d database, dsn string) {
+	dsn = mysqltest.Start(tb)
+	return database{
+		dialect: sqlsource.MySQL,
+		open: func(tb testing.TB) *sql.DB {
+			return open(tb, "mysql", dsn+"?sql_mode=ANSI&tx_isolation=%27READ-COMMITTED%27")
+		},
+		blob:   "blob",
+		text:   "longtext",
+		series: "(SELECT seq AS n FROM seq_1_to_%d) AS s",
+		kill:   killMySQL,
+	}, dsn
 }
 
 func sqlite(tb testing.TB) database {
@@ -48,6 +84,7 @@ func sqlite(tb testing.TB) database {
 		dialect: sqlsource.SQLite,
 		open:    func(tb testing.TB) *sql.DB { return open(tb, "sqlite", dsn) },
 		blob:    "blob",
+		text:    "text",
 		series:  "(WITH RECURSIVE s(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM s WHERE n < %d) SELECT n FROM s) AS s",
 	}
 }
@@ -104,21 +141,28 @@ func TestPostgreSQL(t *testing.T) {
 	t.Run("Types", func(t *testing.T) { testPostgresTypes(t, d) })
 	t.Run("Partitions", func(t *testing.T) { testPartitions(t, d) })
 	t.Run("LostConnection", func(t *testing.T) { testLostConnection(t, d) })
-	t.Run("ColumnTwice", func(t *testing.T) { testColumnTwice(t, d) })
+	t.Run("ColumnTwice", func(t *testing.T) { testColumnTwice(t, d, `the column "size" twice`) })
 	t.Run("Collation", func(t *testing.T) { testCollation(t, d) })
 	t.Run("ManyProducts", func(t *testing.T) { testSnapshot(t, d, 200_000) })
+}
+
+func TestMySQL(t *testing.T) {
+	d, dsn := mysql(t)
+	testDatabase(t, d)
+	t.Run("Types", func(t *testing.T) { testMySQLTypes(t, dsn) })
+	t.Run("Keys", func(t *testing.T) { testMySQLKeys(t, dsn) })
+	t.Run("Collations", func(t *testing.T) { testMySQLCollations(t, d) })
+	t.Run("LostConnection", func(t *testing.T) { testLostConnection(t, d) })
+	t.Run("ColumnTwice", func(t *testing.T) { testColumnTwice(t, d, "Duplicate column name 'size'") })
+	t.Run("NoPartitions", func(t *testing.T) { testNoPartitions(t, d) })
+	t.Run("ManyProducts", func(t *testing.T) { testSnapshot(t, d, 20_000) })
 }
 
 func TestSQLite(t *testing.T) {
 	d := sqlite(t)
 	testDatabase(t, d)
 	t.Run("Types", func(t *testing.T) { testSQLiteTypes(t, d) })
-	t.Run("NoPartitions", func(t *testing.T) {
-		src := newSource(t, d.open(t), sqlsource.Config{Dialect: d.dialect, Query: "SELECT 1 AS id"})
-		if _, err := src.Partitions(t.Context(), "shop", 2); !errors.Is(err, errors.ErrUnsupported) {
-			t.Fatal(err)
-		}
-	})
+	t.Run("NoPartitions", func(t *testing.T) { testNoPartitions(t, d) })
 	t.Run("ManyProducts", func(t *testing.T) { testSnapshot(t, d, 20_000) })
 }
 
@@ -131,30 +175,38 @@ func testDatabase(t *testing.T, d database) {
 	t.Run("Mistakes", func(t *testing.T) { testMistakes(t, d) })
 	t.Run("UnknownTenant", func(t *testing.T) { testUnknownTenant(t, d) })
 	t.Run("ReleasesConnections", func(t *testing.T) { testReleases(t, d) })
+	t.Run("HostTypes", func(t *testing.T) { testHostTypes(t, d) })
 	t.Run("QuotedNames", func(t *testing.T) { testQuotedNames(t, d) })
+}
+
+func testNoPartitions(t *testing.T, d database) {
+	src := newSource(t, d.open(t), sqlsource.Config{Dialect: d.dialect, Query: "SELECT 1 AS id"})
+	if _, err := src.Partitions(t.Context(), "shop", 2); !errors.Is(err, errors.ErrUnsupported) {
+		t.Fatal(err)
+	}
 }
 
 func testConformance(t *testing.T, d database, pageRows int) {
 	db := d.open(t)
 	exec(t, db, "DROP TABLE IF EXISTS conformance", "DROP TABLE IF EXISTS tenants",
-		"CREATE TABLE conformance (tenant text, id text, body text, PRIMARY KEY (tenant, id))", "CREATE TABLE tenants (name text)")
+		"CREATE TABLE conformance (tenant varchar(100), id varchar(100), body "+d.text+", PRIMARY KEY (tenant, id))", "CREATE TABLE tenants (name text)")
 	tenants := 0
 	reindextest.TestSource(t, func(t *testing.T, products []reindex.Product) reindextest.SourceFixture {
 		t.Helper()
 		tenants++
 		tenant := fmt.Sprintf("tenant%d", tenants)
-		if _, err := db.ExecContext(t.Context(), "INSERT INTO tenants VALUES ($1)", tenant); err != nil {
+		if _, err := db.ExecContext(t.Context(), d.sql("INSERT INTO tenants VALUES ($1)"), tenant); err != nil {
 			t.Fatal(err)
 		}
 		for _, p := range products {
-			if _, err := db.ExecContext(t.Context(), "INSERT INTO conformance VALUES ($1, $2, $3)", tenant, p.ID, string(p.Body)); err != nil {
+			if _, err := db.ExecContext(t.Context(), d.sql("INSERT INTO conformance VALUES ($1, $2, $3)"), tenant, p.ID, string(p.Body)); err != nil {
 				t.Fatal(err)
 			}
 		}
 		return reindextest.SourceFixture{Tenant: tenant, Source: newSource(t, db, sqlsource.Config{
 			Dialect:  d.dialect,
-			Query:    "SELECT id, body FROM conformance WHERE tenant = $1; ",
-			Tenants:  "SELECT 1 FROM tenants WHERE name = $1",
+			Query:    d.sql("SELECT id, body FROM conformance WHERE tenant = $1; "),
+			Tenants:  d.sql("SELECT 1 FROM tenants WHERE name = $1"),
 			Body:     "body",
 			PageRows: pageRows,
 		})}
@@ -190,15 +242,15 @@ func testPages(t *testing.T, d database) {
 // A key that would lose products when paged by is an error, wherever the pages end.
 func testKeys(t *testing.T, d database) {
 	db := d.open(t)
-	exec(t, db, "CREATE TABLE keys (id integer PRIMARY KEY, twice integer, empty integer)")
+	exec(t, db, "CREATE TABLE \"keys\" (id integer PRIMARY KEY, twice integer, empty integer)")
 	for n := range 9 {
-		exec(t, db, fmt.Sprintf("INSERT INTO keys VALUES (%d, %d, %d)", n, n/2, n))
+		exec(t, db, fmt.Sprintf("INSERT INTO \"keys\" VALUES (%d, %d, %d)", n, n/2, n))
 	}
-	exec(t, db, "UPDATE keys SET empty = NULL WHERE id = 5")
+	exec(t, db, "UPDATE \"keys\" SET empty = NULL WHERE id = 5")
 	for _, key := range []string{"twice", "empty"} {
 		for size := 1; size < 12; size++ {
 			products, err := read(t, newSource(t, db, sqlsource.Config{
-				Dialect: d.dialect, PageRows: size, Key: key, Query: "SELECT * FROM keys WHERE $1 <> ''",
+				Dialect: d.dialect, PageRows: size, Key: key, Query: d.sql(`SELECT id, twice, empty FROM "keys" WHERE $1 <> ''`),
 			}))
 			if err == nil || !strings.Contains(err.Error(), `"`+key+`"`) {
 				t.Errorf("pages of %d by %s: %d products, error %v", size, key, len(products), err)
@@ -209,7 +261,7 @@ func testKeys(t *testing.T, d database) {
 
 func testMistakes(t *testing.T, d database) {
 	db := d.open(t)
-	exec(t, db, "CREATE TABLE mistakes (id integer PRIMARY KEY, price float, absent text, data "+d.blob+")", "INSERT INTO mistakes (id, price) VALUES (1, 1.5)")
+	exec(t, db, "CREATE TABLE mistakes (id integer PRIMARY KEY, price double precision, absent text, data "+d.blob+")", "INSERT INTO mistakes (id, price) VALUES (1, 1.5)")
 	for query, test := range map[string]struct {
 		cfg  sqlsource.Config
 		want string
@@ -237,11 +289,11 @@ func testMistakes(t *testing.T, d database) {
 func testUnknownTenant(t *testing.T, d database) {
 	db := d.open(t)
 	exec(t, db, "CREATE TABLE shops (name text)", "INSERT INTO shops VALUES ('shop')")
-	cfg := sqlsource.Config{Dialect: d.dialect, Query: "SELECT name AS id FROM shops WHERE name = $1 AND name = ''"}
+	cfg := sqlsource.Config{Dialect: d.dialect, Query: d.sql("SELECT name AS id FROM shops WHERE name = $1 AND name = ''")}
 	if _, err := read(t, newSource(t, db, cfg)); !errors.Is(err, sqlsource.ErrUnknownTenant) {
 		t.Errorf("without a way to know the tenant: %v", err)
 	}
-	cfg.Tenants = "SELECT 1 FROM shops WHERE name = $1"
+	cfg.Tenants = d.sql("SELECT 1 FROM shops WHERE name = $1")
 	src := newSource(t, db, cfg)
 	if products, err := read(t, src); err != nil || len(products) != 0 {
 		t.Errorf("an empty tenant: %d products, error %v", len(products), err)
@@ -310,9 +362,9 @@ func testReleases(t *testing.T, d database) {
 // Names that need quotes, and names made to break out of them, are only names.
 func testQuotedNames(t *testing.T, d database) {
 	db := d.open(t)
-	exec(t, db, `CREATE TABLE names ("the ""id""" text PRIMARY KEY, "Größe" integer, "select" integer)`, `INSERT INTO names VALUES ('a', 1, 2), ('b', 3, 4)`)
+	exec(t, db, `CREATE TABLE names ("the ""id""" varchar(100) PRIMARY KEY, "Größe" integer, "select" integer)`, `INSERT INTO names VALUES ('a', 1, 2), ('b', 3, 4)`)
 	products, err := read(t, newSource(t, db, sqlsource.Config{
-		Dialect: d.dialect, ID: `the "id"`, PageRows: 1, Query: "SELECT * FROM names WHERE $1 <> ''",
+		Dialect: d.dialect, ID: `the "id"`, PageRows: 1, Query: d.sql(`SELECT "the ""id""", "Größe", "select" FROM names WHERE $1 <> ''`),
 	}))
 	if err != nil || len(products) != 2 || string(products[1].Body) != `{"the \"id\"":"b","Größe":3,"select":4}` {
 		t.Errorf("%s, error %v", products, err)
@@ -324,69 +376,20 @@ func testQuotedNames(t *testing.T, d database) {
 	}
 }
 
-// testSnapshot changes the table between any two pages and reads what was there before the first change.
-func testSnapshot(t *testing.T, d database, total int) {
-	reader, writer := d.open(t), d.open(t)
-	fill(t, writer, d, total)
-	src := newSource(t, reader, sqlsource.Config{Dialect: d.dialect, Query: "SELECT id, name, price FROM products WHERE tenant = $1"})
-	n, ids := 0, make([]bool, total+1)
-	for p, err := range src.Products(t.Context(), "shop") {
-		if err != nil {
-			t.Fatal(err)
-		}
-		checkProduct(t, p, ids)
-		if n%1000 == 0 {
-			change(t, writer, total, n/1000)
-		}
-		n++
-	}
-	if n != total {
-		t.Fatalf("%d products, want the %d of the snapshot", n, total)
-	}
-	if after, err := src.Count(t.Context(), "shop"); err != nil || after == int64(total) {
-		t.Fatalf("%d products now, error %v: the test changed nothing", after, err)
-	}
-}
-
-// fill makes a table with products 1 to total.
-func fill(tb testing.TB, db *sql.DB, d database, total int) {
-	tb.Helper()
-	exec(tb, db, "DROP TABLE IF EXISTS products",
-		"CREATE TABLE products (tenant text, id integer, name text, price numeric(10,2), PRIMARY KEY (tenant, id))",
-		"INSERT INTO products SELECT 'shop', n, 'Product ' || n, n + 0.5 FROM "+fmt.Sprintf(d.series, total))
-	if d.dialect == sqlsource.PostgreSQL {
-		exec(tb, db, "ANALYZE products")
-	}
-}
-
-// change removes products before and after where a read can be, adds others, and changes the rest.
-func change(tb testing.TB, db *sql.DB, total, round int) {
-	tb.Helper()
-	low, high := round*10+1, total-round*20
-	exec(tb, db,
-		fmt.Sprintf("DELETE FROM products WHERE id BETWEEN %d AND %d OR id BETWEEN %d AND %d", low, low+9, high-19, high),
-		fmt.Sprintf("INSERT INTO products VALUES ('shop', %d, 'new', 0), ('shop', %d, 'new', 0)", -round-1, total+round+1),
-		fmt.Sprintf("UPDATE products SET name = 'changed' WHERE id BETWEEN %d AND %d", high-200, high))
-}
-
-// checkProduct checks that a product is as fill made it, and comes for the first time.
-func checkProduct(tb testing.TB, p reindex.Product, seen []bool) {
-	tb.Helper()
-	var n int
-	if _, err := fmt.Sscan(p.ID, &n); err != nil || n < 1 || n >= len(seen) || seen[n] {
-		tb.Fatalf("product %q is not of the snapshot, or came twice", p.ID)
-	}
-	seen[n] = true
-	if want := fmt.Sprintf(`{"id":%d,"name":"Product %d","price":%d.5`, n, n, n); !strings.HasPrefix(string(p.Body), want) {
-		tb.Fatalf("product %d is %s, want %s...", n, p.Body, want)
+// SQLite renames the second of two columns with one name; here they would become an object with one member twice.
+func testColumnTwice(t *testing.T, d database, want string) {
+	_, err := read(t, newSource(t, d.open(t), sqlsource.Config{Dialect: d.dialect, Query: d.sql("SELECT $1 AS id, 1 AS size, 2 AS size")}))
+	if err == nil || !strings.Contains(err.Error(), want) {
+		t.Error(err)
 	}
 }
 
 func TestConfig(t *testing.T) {
 	for want, cfg := range map[string]sqlsource.Config{
-		"Config.Dialect is not set":  {Query: "SELECT 1"},
-		`Config.Dialect is "Oracle"`: {Query: "SELECT 1", Dialect: "Oracle"},
-		"Config.Query is not set":    {Dialect: sqlsource.SQLite, Query: " ; "},
+		"Config.Dialect is not set":        {Query: "SELECT 1"},
+		`Config.Dialect is "Oracle"`:       {Query: "SELECT 1", Dialect: "Oracle"},
+		`Config.Types["active"] is "BOOL"`: {Query: "SELECT 1", Dialect: sqlsource.MySQL, Types: map[string]sqlsource.Type{"active": "BOOL"}},
+		"Config.Query is not set":          {Dialect: sqlsource.SQLite, Query: " ; "},
 	} {
 		if _, err := sqlsource.New(nil, cfg); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%+v: %v", cfg, err)

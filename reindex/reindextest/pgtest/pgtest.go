@@ -7,13 +7,13 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"os/user"
 	"path/filepath"
 	"slices"
 	"strconv"
-	"syscall"
 	"testing"
 	"time"
+
+	"productindex/reindex/reindextest/internal/program"
 )
 
 // startTimeout limits how long a server may take to be created and to start; slow machines need seconds.
@@ -28,35 +28,18 @@ func Start(tb testing.TB) string {
 	tb.Helper()
 	bin, err := findBin()
 	if err != nil {
-		if os.Getenv("CI") == "true" {
-			tb.Fatal(err)
-		}
-		tb.Skip(err)
+		program.Missing(tb, err)
 	}
-	cred, err := credential()
-	if err != nil {
-		tb.Fatal(err)
-	}
-	// A folder of the test itself is closed to other users, and its name too long for a socket.
-	dir, err := os.MkdirTemp("", "pgtest") //nolint:usetesting // see above
-	if err != nil {
-		tb.Fatal(err)
-	}
-	tb.Cleanup(func() { _ = os.RemoveAll(dir) })
-	if cred != nil {
-		if err := os.Chown(dir, int(cred.Uid), int(cred.Gid)); err != nil {
-			tb.Fatal(err)
-		}
-	}
-	run := func(program string, args ...string) error {
+	dir, attr := program.Dir(tb, "pgtest", "postgres")
+	run := func(name string, args ...string) error {
 		ctx, cancel := context.WithTimeout(context.Background(), startTimeout)
 		defer cancel()
-		cmd := exec.CommandContext(ctx, filepath.Join(bin, program), args...)
+		cmd := exec.CommandContext(ctx, filepath.Join(bin, name), args...)
 		cmd.Dir = dir
 		cmd.Env = append(os.Environ(), "LC_ALL=C")
-		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: cred}
+		cmd.SysProcAttr = attr
 		// A server that inherited a pipe would keep it open: the output goes to a file.
-		out, err := os.Create(filepath.Join(dir, program+".out"))
+		out, err := os.Create(filepath.Join(dir, name+".out"))
 		if err != nil {
 			return err
 		}
@@ -64,7 +47,7 @@ func Start(tb testing.TB) string {
 		cmd.Stdout, cmd.Stderr = out, out
 		if err := cmd.Run(); err != nil {
 			text, _ := os.ReadFile(out.Name())
-			return fmt.Errorf("%s: %w\n%s", program, err, text)
+			return fmt.Errorf("%s: %w\n%s", name, err, text)
 		}
 		return nil
 	}
@@ -105,27 +88,4 @@ func findBin() (string, error) {
 func version(initdb string) int {
 	n, _ := strconv.Atoi(filepath.Base(filepath.Dir(filepath.Dir(initdb))))
 	return n
-}
-
-// credential returns whom the server runs as; nil means the user that runs the test.
-func credential() (*syscall.Credential, error) {
-	if os.Geteuid() != 0 {
-		return nil, nil //nolint:nilnil // no credential and no error: the process's own user will do
-	}
-	u, err := user.Lookup("postgres")
-	if err != nil {
-		u, err = user.Lookup("nobody")
-	}
-	if err != nil {
-		return nil, err
-	}
-	uid, err := strconv.ParseUint(u.Uid, 10, 32)
-	if err != nil {
-		return nil, err
-	}
-	gid, err := strconv.ParseUint(u.Gid, 10, 32)
-	if err != nil {
-		return nil, err
-	}
-	return &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}, nil
 }

@@ -1,0 +1,91 @@
+package sqlsource_test
+
+import (
+	"database/sql"
+	"fmt"
+	"strings"
+	"testing"
+
+	"productindex/reindex"
+	"productindex/source/sqlsource"
+)
+
+// testSnapshot changes the table between any two pages and reads what was there before the first change.
+func testSnapshot(t *testing.T, d database, total int) {
+	reader, writer := d.open(t), d.open(t)
+	fill(t, writer, d, total)
+	src := newSource(t, reader, sqlsource.Config{Dialect: d.dialect, Query: d.sql("SELECT id, name, price FROM products WHERE tenant = $1")})
+	n, ids := 0, make([]bool, total+1)
+	for p, err := range src.Products(t.Context(), "shop") {
+		if err != nil {
+			t.Fatal(err)
+		}
+		checkProduct(t, p, ids)
+		if n%1000 == 0 {
+			change(t, writer, total, n/1000)
+		}
+		n++
+	}
+	if n != total {
+		t.Fatalf("%d products, want the %d of the snapshot", n, total)
+	}
+	if after, err := src.Count(t.Context(), "shop"); err != nil || after == int64(total) {
+		t.Fatalf("%d products now, error %v: the test changed nothing", after, err)
+	}
+}
+
+// fill makes a table with products 1 to total.
+func fill(tb testing.TB, db *sql.DB, d database, total int) {
+	tb.Helper()
+	exec(tb, db, "DROP TABLE IF EXISTS products",
+		"CREATE TABLE products (tenant varchar(100), id integer, name text, price numeric(10,2), PRIMARY KEY (tenant, id))",
+		"INSERT INTO products SELECT 'shop', n, 'Product ' || n, n + 0.5 FROM "+fmt.Sprintf(d.series, total))
+	if d.dialect == sqlsource.PostgreSQL {
+		exec(tb, db, "ANALYZE products")
+	}
+}
+
+// change removes products before and after where a read can be, adds others, and changes the rest.
+func change(tb testing.TB, db *sql.DB, total, round int) {
+	tb.Helper()
+	low, high := round*10+1, total-round*20
+	exec(tb, db,
+		fmt.Sprintf("DELETE FROM products WHERE id BETWEEN %d AND %d OR id BETWEEN %d AND %d", low, low+9, high-19, high),
+		fmt.Sprintf("INSERT INTO products VALUES ('shop', %d, 'new', 0), ('shop', %d, 'new', 0)", -round-1, total+round+1),
+		fmt.Sprintf("UPDATE products SET name = 'changed' WHERE id BETWEEN %d AND %d", high-200, high))
+}
+
+// checkProduct checks that a product is as fill made it, and comes for the first time.
+func checkProduct(tb testing.TB, p reindex.Product, seen []bool) {
+	tb.Helper()
+	var n int
+	if _, err := fmt.Sscan(p.ID, &n); err != nil || n < 1 || n >= len(seen) || seen[n] {
+		tb.Fatalf("product %q is not of the snapshot, or came twice", p.ID)
+	}
+	seen[n] = true
+	if want := fmt.Sprintf(`{"id":%d,"name":"Product %d","price":%d.5`, n, n, n); !strings.HasPrefix(string(p.Body), want) {
+		tb.Fatalf("product %d is %s, want %s...", n, p.Body, want)
+	}
+}
+
+// A connection that is lost in the middle ends the read with an error.
+func testLostConnection(t *testing.T, d database) {
+	reader, admin := d.open(t), d.open(t)
+	fill(t, admin, d, 1000)
+	src := newSource(t, reader, sqlsource.Config{
+		Dialect: d.dialect, PageRows: 10, Query: d.sql("SELECT id, name FROM products WHERE tenant = $1"),
+	})
+	n, failed := 0, error(nil)
+	for _, err := range src.Products(t.Context(), "shop") {
+		if err != nil {
+			failed = err
+			continue
+		}
+		if n++; n == 500 {
+			d.kill(t, admin)
+		}
+	}
+	if failed == nil || n >= 1000 || !strings.Contains(failed.Error(), fmt.Sprintf("after %d products, the last one %q", n, fmt.Sprint(n))) {
+		t.Errorf("%d products, error %v", n, failed)
+	}
+}
