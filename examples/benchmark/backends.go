@@ -1,22 +1,26 @@
 package main
 
 import (
-	"bufio"
 	"context"
-	"encoding/json"
-	"fmt"
-	"io"
-	"os"
 	"path/filepath"
-
-	"github.com/klauspost/compress/gzip"
 
 	"productindex/reindex"
 	"productindex/source/jsonl"
 )
 
-// loader loads a file's products into an index and returns how many a search can find then.
-type loader func(ctx context.Context, file string) (int64, error)
+// loader loads a file's products into an index, which may use the empty folder dir. Where it fails it leaves nothing open.
+type loader func(ctx context.Context, file, dir string) (loaded, error)
+
+// loaded is an index at the end of a load.
+type loaded struct {
+	products int64 // which a search can find
+	// search returns how many products it finds; nil: queries are not measured.
+	search func(ctx context.Context, words string) (hits uint64, err error)
+	close  func() error
+}
+
+// nothing is what closes an index that needs no closing.
+func nothing() error { return nil }
 
 // backend is an index to load in two ways.
 type backend struct{ engine, library loader }
@@ -42,34 +46,4 @@ func runEngine(ctx context.Context, file string, ix reindex.Indexer) (int64, err
 	}
 	report, err := engine.Run(ctx, tenant)
 	return report.Indexed, err
-}
-
-// eachLine calls f for each line of a file, which may be gzipped. The line is f's to keep.
-func eachLine(file string, f func(id string, line []byte) error) error {
-	in, err := os.Open(file)
-	if err != nil {
-		return err
-	}
-	defer in.Close()
-	var reader io.Reader = in
-	if filepath.Ext(file) == ".gz" {
-		if reader, err = gzip.NewReader(in); err != nil {
-			return err
-		}
-	}
-	lines := bufio.NewScanner(reader)
-	lines.Buffer(nil, 64<<20)
-	for lines.Scan() {
-		var product struct {
-			ID string `json:"id"`
-		}
-		line := append([]byte(nil), lines.Bytes()...)
-		if err := json.Unmarshal(line, &product); err != nil {
-			return fmt.Errorf("%s: %w", file, err)
-		}
-		if err := f(product.ID, line); err != nil {
-			return err
-		}
-	}
-	return lines.Err()
 }

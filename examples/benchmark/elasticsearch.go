@@ -39,35 +39,44 @@ func esClient() (*elastictransport.Client, error) {
 		elastictransport.WithTransport(&http.Transport{MaxIdleConnsPerHost: esWorkers}))
 }
 
-func esEngine(ctx context.Context, file string) (int64, error) {
+func esEngine(ctx context.Context, file, _ string) (loaded, error) {
 	client, err := esClient()
 	if err != nil {
-		return 0, err
+		return loaded{}, err
 	}
 	index, err := esindex.New(client, &esindex.Config{Prefix: "productindex-benchmark", RetireDelay: -1})
 	if err != nil {
-		return 0, err
+		return loaded{}, err
 	}
-	return runEngine(ctx, file, index)
+	products, err := runEngine(ctx, file, index)
+	return loaded{products: products, close: nothing}, err
 }
 
 // esLibrary is the BulkIndexer of the client library, into an index with the mappings and the settings that the engine's has while it
 // is loaded; then refresh and count.
-func esLibrary(ctx context.Context, file string) (n int64, err error) {
+func esLibrary(ctx context.Context, file, _ string) (loaded, error) {
 	transport, err := esClient()
 	if err != nil {
-		return 0, err
+		return loaded{}, err
 	}
 	client := bulkClient{transport}
 	drop := func() error {
+		ctx := context.WithoutCancel(ctx)
 		return answered(esapi.IndicesDeleteRequest{Index: []string{esLibraryIndex}, IgnoreUnavailable: new(true)}.Do(ctx, client))
 	}
+	if err := drop(); err != nil {
+		return loaded{}, err
+	}
+	products, err := esBulk(ctx, client, file)
+	if err != nil {
+		return loaded{}, errors.Join(err, drop())
+	}
+	return loaded{products: products, close: drop}, nil
+}
+
+func esBulk(ctx context.Context, client bulkClient, file string) (int64, error) {
 	settings := `{"settings":{"index.mapping.total_fields.ignore_dynamic_beyond_limit":true,"refresh_interval":"-1","number_of_replicas":0},"mappings":` +
 		esindex.DefaultMappings + `}`
-	if err := drop(); err != nil {
-		return 0, err
-	}
-	defer func() { err = errors.Join(err, drop()) }()
 	if err := answered(esapi.IndicesCreateRequest{Index: esLibraryIndex, Body: strings.NewReader(settings)}.Do(ctx, client)); err != nil {
 		return 0, err
 	}

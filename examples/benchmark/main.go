@@ -1,7 +1,19 @@
 // Benchmark loads a catalogue twice a round, in turn: through the engine, and straight through the client library of the same index, as
-// that library's documentation shows. Each load is a process of its own. It prints what both took, and their ratio as the last line.
+// that library's documentation shows. Each load is a process of its own. It prints what both took, and last how many times as fast the
+// engine is.
 //
-//	go run ./examples/benchmark -backend bleve -file products.jsonl.gz
+//	go run ./examples/benchmark -backend bleve
+//	go run ./examples/benchmark -backend bleve -catalogue multilingual -products 10000 -json
+//	go run ./examples/benchmark -backend null -catalogue products.jsonl.gz
+//
+// With -scale it loads catalogues of several sizes through the engine instead, and prints how the cost of a product grows.
+//
+//	go run ./examples/benchmark -backend bleve -scale 10000,100000,1000000
+//
+// With -cpuprofile each load leaves a profile to look at:
+//
+//	go run ./examples/benchmark -backend bleve -cpuprofile profiles
+//	go tool pprof -top -nodecount 10 profiles/*engine*
 package main
 
 import (
@@ -15,6 +27,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 )
 
 func main() {
@@ -26,60 +39,93 @@ func main() {
 
 // options are the command's flags.
 type options struct {
-	backend string
-	file    string
-	rounds  int
-	load    string // of a child process: which of the two loads to measure
+	backend    string
+	catalogue  string
+	products   int
+	rounds     int
+	scale      []int
+	settle     time.Duration
+	json       bool
+	cpuprofile string
+
+	child job // of a child process: what it measures
+}
+
+// job is what one process measures.
+type job struct {
+	load    string // loadEngine or loadLibrary; empty: this is no child process
+	file    string // the products
+	queries string // what to search for, as JSON
+	profile string // the file to write a CPU profile to
 }
 
 func parse(args []string) (options, error) {
 	var o options
 	flags := flag.NewFlagSet("benchmark", flag.ContinueOnError)
 	flags.StringVar(&o.backend, "backend", "bleve", "the index to load: "+strings.Join(slices.Sorted(maps.Keys(backends)), ", "))
-	flags.StringVar(&o.file, "file", "", "the products: a file of JSON objects with a string \"id\", one a line; .gz is fine")
-	flags.IntVar(&o.rounds, "rounds", 5, "how often both loads are measured")
-	flags.StringVar(&o.load, "load", "", "measure one load in this process and print it as JSON: engine or library")
+	flags.StringVar(&o.catalogue, "catalogue", "pcparts", "the products: pcparts or retail, from ../shared/data or the folder that "+dataVariable+
+		" names; multilingual, which is generated; or a file of JSON objects with a string \"id\", one a line; .gz is fine")
+	flags.IntVar(&o.products, "products", 0, "how many products: some of the catalogue, or more by repeating it with new ids; 0: as many as it has")
+	flags.IntVar(&o.rounds, "rounds", 5, "how often each load is measured")
+	flags.Func("scale", "numbers of products, such as 10000,100000,1000000: measure the engine alone with so many", func(list string) error {
+		return parseSizes(list, &o.scale)
+	})
+	flags.DurationVar(&o.settle, "settle", 3*time.Second, "how long nothing may happen in the background until the index counts as settled")
+	flags.BoolVar(&o.json, "json", false, "print one JSON document; the table of the rounds goes to standard error")
+	flags.StringVar(&o.cpuprofile, "cpuprofile", "", "a folder for a CPU profile of each load")
+	flags.StringVar(&o.child.load, "load", "", "used for child processes: measure one load, engine or library, in this process")
+	flags.StringVar(&o.child.file, "file", "", "used for child processes: the file with the products")
+	flags.StringVar(&o.child.queries, "queries", "", "used for child processes: the file with the queries")
+	flags.StringVar(&o.child.profile, "profile", "", "used for child processes: the file for the CPU profile")
 	if err := flags.Parse(args); err != nil {
 		return o, err
 	}
-	if _, ok := backends[o.backend]; !ok {
+	switch _, known := backends[o.backend]; {
+	case !known:
 		return o, fmt.Errorf("there is no backend %q", o.backend)
-	}
-	if o.file == "" || o.rounds < 1 {
-		return o, errors.New("-file and a positive number of -rounds are needed")
+	case flags.NArg() > 0:
+		return o, fmt.Errorf("what is %q?", flags.Arg(0))
+	case o.rounds < 1 || o.products < 0 || o.settle <= 0:
+		return o, errors.New("-rounds and -settle have to be positive, and -products must not be negative")
+	case len(o.scale) > 0 && o.products > 0:
+		return o, errors.New("-scale and -products rule each other out")
 	}
 	return o, nil
 }
 
-func run(args []string) error {
+func parseSizes(list string, sizes *[]int) error {
+	for text := range strings.SplitSeq(list, ",") {
+		n, err := strconv.Atoi(text)
+		if err != nil || n < 1 {
+			return fmt.Errorf("%q is no number of products", text)
+		}
+		*sizes = append(*sizes, n)
+	}
+	return nil
+}
+
+func run(args []string) (err error) {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
 	o, err := parse(args)
 	if err != nil {
 		return err
 	}
-	if o.load != "" {
+	if o.child.load != "" {
 		return printOne(ctx, o)
 	}
-	var engine, library []result
-	fmt.Println(header)
-	for round := range o.rounds {
-		for _, load := range []string{loadEngine, loadLibrary} {
-			r, err := measureInChild(ctx, o, load)
-			if err != nil {
-				return fmt.Errorf("round %d, %s: %w", round+1, load, err)
-			}
-			fmt.Println(r.row(strconv.Itoa(round+1), load))
-			if load == loadEngine {
-				engine = append(engine, r)
-			} else {
-				library = append(library, r)
-			}
-		}
-		if e, l := engine[round], library[round]; e.Products != l.Products {
-			return fmt.Errorf("the engine loaded %d products, the library alone %d", e.Products, l.Products)
+	if o.cpuprofile != "" {
+		if err := os.MkdirAll(o.cpuprofile, 0o750); err != nil {
+			return err
 		}
 	}
-	summary(engine, library)
-	return nil
+	dir, err := os.MkdirTemp("", "productindex-")
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	if len(o.scale) > 0 {
+		return scale(ctx, o, dir)
+	}
+	return compare(ctx, o, dir)
 }

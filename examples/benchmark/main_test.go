@@ -1,9 +1,17 @@
 package main
 
 import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
+
+	"go.uber.org/goleak"
 
 	"productindex/reindex/reindextest"
 )
@@ -14,32 +22,185 @@ func TestMain(m *testing.M) {
 		main()
 		return
 	}
-	m.Run()
+	goleak.VerifyTestMain(m, goleak.IgnoreTopFunction("github.com/blevesearch/bleve_index_api.AnalysisWorker"))
+}
+
+// products writes a catalogue of n products and returns its file.
+func products(t *testing.T, n int) string {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "products.jsonl")
+	err := writeLines(file, func(write func([]byte) error) error {
+		for _, p := range reindextest.Products(n, "x") {
+			if err := write(p.Body); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return file
+}
+
+// output runs the benchmark and returns what it prints.
+func output(t *testing.T, args ...string) string {
+	t.Helper()
+	t.Setenv("BENCHMARK_CHILD", "true")
+	t.Setenv("MEILISEARCH_URL", "")
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	read := make(chan []byte)
+	go func() {
+		text, _ := io.ReadAll(r)
+		read <- text
+	}()
+	stdout := os.Stdout
+	os.Stdout = w
+	err = run(append([]string{"-settle", "500ms"}, args...))
+	os.Stdout = stdout
+	w.Close()
+	text := <-read
+	if err != nil {
+		t.Fatalf("%q: %v", args, err)
+	}
+	return string(text)
 }
 
 // Both loads of every backend that needs no server run to the end and find the same number of products.
-func TestRun(t *testing.T) {
-	t.Setenv("BENCHMARK_CHILD", "true")
-	file := filepath.Join(t.TempDir(), "products.jsonl")
-	var lines []byte
-	for _, p := range reindextest.Products(1500, "x") {
-		lines = append(append(lines, p.Body...), '\n')
-	}
-	if err := os.WriteFile(file, lines, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	t.Setenv("MEILISEARCH_URL", "")
+func TestCompare(t *testing.T) {
+	file := products(t, 400)
 	for _, name := range []string{"bleve", "meilisearch", "null"} {
-		if err := run([]string{"-backend", name, "-file", file, "-rounds", "1"}); err != nil {
-			t.Errorf("%s: %v", name, err)
+		lines := strings.Split(strings.TrimSpace(output(t, "-backend", name, "-catalogue", file, "-rounds", "1")), "\n")
+		if last := lines[len(lines)-1]; !strings.HasPrefix(last, "ratio=") {
+			t.Errorf("%s: the last line is %q", name, last)
 		}
 	}
 }
 
+// The JSON has all figures: what was not measured with bleve is 0 or missing.
+func TestJSON(t *testing.T) {
+	profiles := filepath.Join(t.TempDir(), "profiles")
+	var got comparison
+	text := output(t, "-catalogue", products(t, 150), "-rounds", "1", "-products", "400", "-json", "-cpuprofile", profiles)
+	d := json.NewDecoder(strings.NewReader(text))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&got); err != nil {
+		t.Fatalf("%v in %s", err, text)
+	}
+	if got.Products != 400 || len(got.Rounds) != 1 || got.Backend != "bleve" || got.CPUs < 1 || got.Ratio <= 0 {
+		t.Errorf("%s", text)
+	}
+	for _, r := range []result{got.Median.Engine, got.Median.Library, got.Rounds[0].Engine} {
+		for _, f := range figures {
+			if v := *f.of(&r); v <= 0 && f.name != "settled after, s" {
+				t.Errorf("%s is %v", f.name, v)
+			}
+		}
+	}
+	found, err := filepath.Glob(filepath.Join(profiles, "bleve-400-*.pprof"))
+	if err != nil || len(found) != 2 {
+		t.Errorf("profiles %q, error %v", found, err)
+	}
+}
+
+func TestScale(t *testing.T) {
+	text := strings.TrimSpace(output(t, "-backend", "null", "-catalogue", products(t, 50), "-rounds", "2", "-scale", "10,100"))
+	if !strings.Contains(text[strings.LastIndex(text, "\n"):], "spread=") {
+		t.Errorf("%s", text)
+	}
+	var got scaling
+	text = output(t, "-backend", "null", "-catalogue", "multilingual", "-rounds", "2", "-scale", "10,200", "-json")
+	if err := json.Unmarshal([]byte(text), &got); err != nil {
+		t.Fatal(err)
+	}
+	if len(got.Sizes) != 2 || got.Sizes[1].Products != 200 || got.Sizes[1].Median.Products != 200 || got.Sizes[0].Cost <= 0 || len(got.Sizes[0].Rounds) != 2 || got.Spread < 1 {
+		t.Errorf("%+v", got)
+	}
+}
+
+// However many products are asked for, the ids differ, and every part of the catalogue counts the same.
+func TestResize(t *testing.T) {
+	file := products(t, 10)
+	for _, n := range []int{1, 4, 10, 25} {
+		c, err := prepare(file, n, t.TempDir())
+		if err != nil {
+			t.Fatal(err)
+		}
+		var ids []string
+		times := map[string]int{}
+		err = eachLine(c.file, func(id string, line []byte) error {
+			ids = append(ids, id)
+			original, _, _ := strings.Cut(id, "-")
+			times[original]++
+			if !bytes.Contains(line, []byte(`"Product `+original+`"`)) {
+				t.Errorf("product %s is %s", id, line)
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		slices.Sort(ids)
+		if len(ids) != n || len(slices.Compact(ids)) != n || c.products != n {
+			t.Errorf("%d products: ids %q", n, ids)
+		}
+		for id, count := range times {
+			if count < n/10 || count > n/10+1 {
+				t.Errorf("%d products: %s comes %d times", n, id, count)
+			}
+		}
+		if last := fmt.Sprintf("p%d", (n%10-1)*10/max(n%10, 1)); n%10 > 0 && times[last] != n/10+1 {
+			t.Errorf("%d products: they are not from all over the catalogue: %v", n, times)
+		}
+	}
+	if _, err := withID([]byte(`{"name":"a","id":"a"}`), "a", "a-1"); err == nil {
+		t.Error("another text than the id was changed")
+	}
+}
+
+// The generated catalogue is the same each time, some 2 KB a product, in 14 languages.
+func TestGenerate(t *testing.T) {
+	var first, again bytes.Buffer
+	to := func(b *bytes.Buffer) func([]byte) error {
+		return func(line []byte) error {
+			b.Write(line)
+			return b.WriteByte('\n')
+		}
+	}
+	const n = 200
+	if err := generate(n, to(&first)); err != nil {
+		t.Fatal(err)
+	}
+	if err := generate(n/2, to(&again)); err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.HasPrefix(first.Bytes(), again.Bytes()) {
+		t.Error("the products depend on their number, or are others each time")
+	}
+	if mean := first.Len() / n; mean < 1800 || mean > 2200 {
+		t.Errorf("a product has %d bytes", mean)
+	}
+	var p multilingual
+	if err := json.Unmarshal(bytes.SplitN(first.Bytes(), []byte("\n"), 2)[0], &p); err != nil || len(p.Name) != 14 || len(p.Description) != 14 {
+		t.Errorf("%+v, error %v", p, err)
+	}
+}
+
 func TestFlags(t *testing.T) {
-	for _, args := range [][]string{{}, {"-file", "x", "-backend", "none"}, {"-file", "x", "-rounds", "0"}, {"-unknown"}} {
+	for _, args := range [][]string{
+		{"-backend", "none"}, {"-rounds", "0"}, {"-products", "-1"}, {"-unknown"}, {"-scale", "10,x"}, {"-scale", "0"}, {"-settle", "0s"}, {"rest"},
+		{"-scale", "10", "-products", "5"},
+	} {
 		if _, err := parse(args); err == nil {
 			t.Errorf("%q is accepted", args)
+		}
+	}
+	for _, args := range [][]string{{"-catalogue", "no-such-file"}, {"-load", "other"}} {
+		if err := run(args); err == nil {
+			t.Errorf("%q runs", args)
 		}
 	}
 }

@@ -6,11 +6,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"runtime"
-	"slices"
+	"runtime/pprof"
 	"strconv"
 	"time"
 )
@@ -21,32 +23,46 @@ const (
 	loadLibrary = "library"
 )
 
-// result is what one load took.
+// result is what one load took. Times are in seconds, sizes in bytes; 0 means that it was not measured.
 type result struct {
 	// Products that a search of the index can find at the end.
-	Products int64 `json:"products"`
-	// Wall and CPU time of the load, in seconds.
-	Wall float64 `json:"wall"`
-	CPU  float64 `json:"cpu"`
-	// Allocated is the sum of all allocations on the Go heap, in bytes.
-	Allocated uint64 `json:"allocated"`
-	// Peak is the process's peak resident memory, in bytes; 0 where the system does not tell it.
-	Peak int64 `json:"peak"`
+	Products float64 `json:"products"`
+	// Wall and CPU time of the load, up to the moment when searches find all products.
+	Wall      float64 `json:"wall_s"`
+	PerSecond float64 `json:"products_per_s"`
+	CPU       float64 `json:"cpu_s"`
+	// Allocated is the sum of all allocations on the Go heap, Peak the process's peak resident memory.
+	Allocated float64 `json:"allocated_bytes"`
+	Peak      float64 `json:"peak_bytes"`
+	// Disk is the size of the index in its folder.
+	Disk float64 `json:"disk_bytes,omitzero"`
+	// Query is how long queries take right after the load, and Hits what they find together.
+	Query latency `json:"query,omitzero"`
+	Hits  float64 `json:"hits,omitzero"`
+	// Settled is what it is like once the process has nothing left to do in the background.
+	Settled settled `json:"settled,omitzero"`
 }
 
-const header = "round  load     products   wall s    cpu s  allocated MiB  peak MiB"
-
-func (r result) row(round, load string) string {
-	return fmt.Sprintf("%-6s %-8s %8d %8.2f %8.2f %14.1f %9.1f", round, load, r.Products, r.Wall, r.CPU, float64(r.Allocated)/(1<<20), float64(r.Peak)/(1<<20))
+// settled is what an index is like once its segments are merged. CPU and Peak are the whole process's.
+type settled struct {
+	After float64 `json:"after_s"`
+	CPU   float64 `json:"cpu_s"`
+	Peak  float64 `json:"peak_bytes"`
+	Disk  float64 `json:"disk_bytes"`
+	Query latency `json:"query"`
 }
 
 // measureInChild runs one load in a process of its own, so that neither the heap nor the caches of one weigh on the other.
-func measureInChild(ctx context.Context, o options, load string) (result, error) {
+func measureInChild(ctx context.Context, o options, c catalogue, load string, round int) (result, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return result{}, err
 	}
-	cmd := exec.CommandContext(ctx, self, "-backend", o.backend, "-file", o.file, "-load", load)
+	args := []string{"-backend", o.backend, "-load", load, "-file", c.file, "-queries", c.queries, "-settle", o.settle.String()}
+	if o.cpuprofile != "" {
+		args = append(args, "-profile", filepath.Join(o.cpuprofile, fmt.Sprintf("%s-%d-%s-%d.pprof", o.backend, c.products, load, round)))
+	}
+	cmd := exec.CommandContext(ctx, self, args...)
 	cmd.Stderr = os.Stderr
 	out, err := cmd.Output()
 	if err != nil {
@@ -56,35 +72,153 @@ func measureInChild(ctx context.Context, o options, load string) (result, error)
 	if err := json.Unmarshal(out, &r); err != nil {
 		return result{}, fmt.Errorf("reading the measurement %q: %w", out, err)
 	}
-	r.CPU = (cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()).Seconds()
 	return r, nil
 }
 
 // printOne measures one load in this process.
-func printOne(ctx context.Context, o options) error {
+func printOne(ctx context.Context, o options) (err error) {
 	loads := map[string]loader{loadEngine: backends[o.backend].engine, loadLibrary: backends[o.backend].library}
-	load, ok := loads[o.load]
+	load, ok := loads[o.child.load]
 	if !ok {
-		return fmt.Errorf("there is no load %q", o.load)
+		return fmt.Errorf("there is no load %q", o.child.load)
 	}
-	start := time.Now()
-	products, err := load(ctx, o.file)
+	dir, err := os.MkdirTemp("", "productindex-")
 	if err != nil {
 		return err
 	}
-	r := result{Products: products, Wall: time.Since(start).Seconds(), Peak: peakMemory()}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	r, l, err := measureLoad(ctx, load, o.child, dir)
+	if err != nil {
+		return err
+	}
+	if err := errors.Join(look(ctx, &r, l, o, dir), l.close()); err != nil {
+		return err
+	}
+	return json.NewEncoder(os.Stdout).Encode(r)
+}
+
+// measureLoad measures a load. The caller closes what was loaded.
+func measureLoad(ctx context.Context, load loader, j job, dir string) (result, loaded, error) {
+	stop, err := profile(j.profile)
+	if err != nil {
+		return result{}, loaded{}, err
+	}
+	before := cpuTime()
+	start := time.Now()
+	l, err := load(ctx, j.file, dir)
+	wall, cpu := time.Since(start).Seconds(), (cpuTime() - before).Seconds()
+	if err := errors.Join(err, stop()); err != nil {
+		return result{}, loaded{}, err
+	}
 	var memory runtime.MemStats
 	runtime.ReadMemStats(&memory)
-	r.Allocated = memory.TotalAlloc
-	return json.NewEncoder(os.Stdout).Encode(r)
+	return result{
+		Products: float64(l.products), Wall: wall, PerSecond: float64(l.products) / wall, CPU: cpu,
+		Allocated: float64(memory.TotalAlloc), Peak: peakMemory(),
+	}, l, nil
+}
+
+// look measures what there is at the end of a load, and once it has settled.
+func look(ctx context.Context, r *result, l loaded, o options, dir string) (err error) {
+	if r.Disk, err = diskUsage(dir); err != nil {
+		return err
+	}
+	end := time.Now()
+	if r.Query, r.Hits, err = l.measureQueries(ctx, o.child.queries); err != nil || l.search == nil {
+		return err
+	}
+	quiet, err := settle(ctx, dir, o.settle)
+	if err != nil || quiet.IsZero() {
+		return err
+	}
+	s := settled{After: max(0, quiet.Sub(end).Seconds()), CPU: cpuTime().Seconds(), Peak: peakMemory()}
+	if s.Disk, err = diskUsage(dir); err != nil {
+		return err
+	}
+	s.Query, _, err = l.measureQueries(ctx, o.child.queries)
+	r.Settled = s
+	return err
+}
+
+// settleTimeout is how long an index may be busy in the background, with millions of products.
+const settleTimeout = 15 * time.Minute
+
+// settle waits until this process has used no more than a twentieth of its time on a CPU for a while, and the folder has not changed, and
+// returns when that began. That works for every index, whatever it does in the background. It returns the zero time where the CPU time
+// is not known.
+func settle(ctx context.Context, dir string, quiet time.Duration) (time.Time, error) {
+	if cpuTime() == 0 {
+		return time.Time{}, nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, settleTimeout)
+	defer cancel()
+	tick := time.NewTicker(quiet / 4)
+	defer tick.Stop()
+	since, used, size := time.Now(), cpuTime(), -1.0
+	for time.Since(since) < quiet {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return time.Time{}, fmt.Errorf("waiting until nothing happens in the background: %w", ctx.Err())
+		}
+		now, err := diskUsage(dir)
+		if err != nil {
+			return time.Time{}, err
+		}
+		if now != size || cpuTime()-used > quiet/20 {
+			since, used, size = time.Now(), cpuTime(), now
+		}
+	}
+	return since, nil
+}
+
+// profile starts a CPU profile, if there is a file for it, and returns what ends it.
+func profile(file string) (stop func() error, err error) {
+	if file == "" {
+		return func() error { return nil }, nil
+	}
+	out, err := os.Create(file)
+	if err != nil {
+		return nil, err
+	}
+	if err := pprof.StartCPUProfile(out); err != nil {
+		return nil, errors.Join(err, out.Close())
+	}
+	return func() error {
+		pprof.StopCPUProfile()
+		return out.Close()
+	}, nil
+}
+
+// diskUsage is the size of the files in a folder.
+func diskUsage(dir string) (bytes float64, err error) {
+	err = filepath.WalkDir(dir, func(_ string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() {
+			return ignoreGone(err)
+		}
+		info, err := entry.Info()
+		if err == nil {
+			bytes += float64(info.Size())
+		}
+		return ignoreGone(err)
+	})
+	return bytes, err
+}
+
+// ignoreGone ignores that a file was removed meanwhile.
+func ignoreGone(err error) error {
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
 }
 
 var peakLine = regexp.MustCompile(`VmHWM:\s+(\d+) kB`)
 
 // peakMemory returns this process's peak resident memory in bytes, where Linux tells it.
-func peakMemory() int64 {
+func peakMemory() float64 {
 	status, err := os.ReadFile("/proc/self/status")
-	if errors.Is(err, os.ErrNotExist) {
+	if err != nil {
 		return 0
 	}
 	found := peakLine.FindSubmatch(status)
@@ -95,33 +229,5 @@ func peakMemory() int64 {
 	if err != nil {
 		return 0
 	}
-	return kilobytes << 10
-}
-
-// summary prints the medians of both loads, and last how many times as fast the engine is: the median of the rounds' ratios.
-func summary(engine, library []result) {
-	median := func(of []result, figure func(result) float64) float64 {
-		values := make([]float64, 0, len(of))
-		for _, r := range of {
-			values = append(values, figure(r))
-		}
-		slices.Sort(values)
-		return (values[(len(values)-1)/2] + values[len(values)/2]) / 2
-	}
-	medians := func(of []result) result {
-		return result{
-			Products:  of[0].Products,
-			Wall:      median(of, func(r result) float64 { return r.Wall }),
-			CPU:       median(of, func(r result) float64 { return r.CPU }),
-			Allocated: uint64(median(of, func(r result) float64 { return float64(r.Allocated) })),
-			Peak:      int64(median(of, func(r result) float64 { return float64(r.Peak) })),
-		}
-	}
-	fmt.Println(medians(engine).row("median", loadEngine))
-	fmt.Println(medians(library).row("median", loadLibrary))
-	ratios := make([]result, 0, len(engine))
-	for i := range engine {
-		ratios = append(ratios, result{Wall: library[i].Wall / engine[i].Wall})
-	}
-	fmt.Printf("ratio=%.2f\n", median(ratios, func(r result) float64 { return r.Wall }))
+	return float64(kilobytes) * 1024
 }

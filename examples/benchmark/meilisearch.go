@@ -24,7 +24,7 @@ const (
 )
 
 // withMeilisearch calls load with a client of the server that MEILISEARCH_URL and MEILISEARCH_API_KEY name, or of an emulator.
-func withMeilisearch(load func(client meilisearch.ServiceManager) (int64, error)) (int64, error) {
+func withMeilisearch(load func(client meilisearch.ServiceManager) (int64, error)) (loaded, error) {
 	server, key := os.Getenv("MEILISEARCH_URL"), os.Getenv("MEILISEARCH_API_KEY")
 	if server == "" {
 		fmt.Fprintln(os.Stderr, "MEILISEARCH_URL is not set: this is an emulator in the same process, and its times say nothing of Meilisearch")
@@ -34,10 +34,11 @@ func withMeilisearch(load func(client meilisearch.ServiceManager) (int64, error)
 	}
 	client := meilisearch.New(server, meilisearch.WithAPIKey(key), meilisearch.DisableRetries())
 	defer client.Close()
-	return load(client)
+	products, err := load(client)
+	return loaded{products: products, close: nothing}, err
 }
 
-func meiliEngine(ctx context.Context, file string) (int64, error) {
+func meiliEngine(ctx context.Context, file, _ string) (loaded, error) {
 	return withMeilisearch(func(client meilisearch.ServiceManager) (int64, error) {
 		index, err := meiliindex.New(client, &meiliindex.Config{Prefix: "productindex_benchmark_"})
 		if err != nil {
@@ -48,7 +49,7 @@ func meiliEngine(ctx context.Context, file string) (int64, error) {
 }
 
 // meiliLibrary adds the documents in batches of the library's default size and waits once, for the last task.
-func meiliLibrary(ctx context.Context, file string) (int64, error) {
+func meiliLibrary(ctx context.Context, file, _ string) (loaded, error) {
 	return withMeilisearch(func(client meilisearch.ServiceManager) (n int64, err error) {
 		var documents []map[string]any
 		err = eachLine(file, func(_ string, line []byte) error {

@@ -8,17 +8,19 @@ import (
 )
 
 // nullEngine measures the engine alone: an index that takes everything and keeps nothing.
-func nullEngine(ctx context.Context, file string) (int64, error) {
-	return runEngine(ctx, file, &null{})
+func nullEngine(ctx context.Context, file, _ string) (loaded, error) {
+	products, err := runEngine(ctx, file, &null{})
+	return loaded{products: products, close: nothing}, err
 }
 
 // nullLibrary is the least a program does with such a file: read it line by line, decode each line's id.
-func nullLibrary(_ context.Context, file string) (n int64, err error) {
-	err = eachLine(file, func(string, []byte) error {
-		n++
+func nullLibrary(_ context.Context, file, _ string) (loaded, error) {
+	var products int64
+	err := eachLine(file, func(string, []byte) error {
+		products++
 		return nil
 	})
-	return n, err
+	return loaded{products: products, close: nothing}, err
 }
 
 type null struct{ documents atomic.Int64 }

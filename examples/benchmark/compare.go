@@ -1,0 +1,99 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"strconv"
+)
+
+// pair is what the two loads of a round took, or the medians of such.
+type pair struct {
+	Engine  result `json:"engine"`
+	Library result `json:"library"`
+}
+
+// comparison is what a run without -scale prints.
+type comparison struct {
+	subject
+
+	Rounds []pair `json:"rounds"`
+	Median pair   `json:"median"`
+	// Ratio is how many times as fast the engine is: the median of the rounds' ratios.
+	Ratio float64 `json:"ratio"`
+}
+
+// compare measures the engine and the library in turn.
+func compare(ctx context.Context, o options, dir string) error {
+	c, err := prepare(o.catalogue, o.products, dir)
+	if err != nil {
+		return err
+	}
+	report := comparison{subject: newSubject(o, c)}
+	out := progress(o)
+	fmt.Fprintln(out, header)
+	for round := range o.rounds {
+		var p pair
+		for _, load := range []string{loadEngine, loadLibrary} {
+			r, err := measureInChild(ctx, o, c, load, round+1)
+			if err != nil {
+				return fmt.Errorf("round %d, %s: %w", round+1, load, err)
+			}
+			fmt.Fprintln(out, r.row(strconv.Itoa(round+1), load))
+			if load == loadEngine {
+				p.Engine = r
+			} else {
+				p.Library = r
+			}
+		}
+		if p.Engine.Products != p.Library.Products || p.Engine.Hits != p.Library.Hits {
+			return fmt.Errorf("the engine loaded %.0f products, and the queries find %.0f; with the library alone it is %.0f and %.0f",
+				p.Engine.Products, p.Engine.Hits, p.Library.Products, p.Library.Hits)
+		}
+		report.Rounds = append(report.Rounds, p)
+	}
+	report.summarize()
+	if o.json {
+		return printJSON(report)
+	}
+	report.print()
+	return nil
+}
+
+// column returns a figure of each round's engine and library.
+func (c *comparison) column(f figure) (engine, library, ratios []float64) {
+	for i := range c.Rounds {
+		e, l := *f.of(&c.Rounds[i].Engine), *f.of(&c.Rounds[i].Library)
+		engine, library, ratios = append(engine, e), append(library, l), append(ratios, e/l)
+	}
+	return engine, library, ratios
+}
+
+func (c *comparison) summarize() {
+	for _, f := range figures {
+		engine, library, _ := c.column(f)
+		*f.of(&c.Median.Engine), *f.of(&c.Median.Library) = median(engine), median(library)
+	}
+	var speed []float64
+	for _, p := range c.Rounds {
+		speed = append(speed, p.Library.Wall/p.Engine.Wall)
+	}
+	c.Ratio = median(speed)
+}
+
+// print prints the medians, the median of the rounds' ratios with their range, and last how many times as fast the engine is.
+func (c *comparison) print() {
+	fmt.Printf("\n%s\n\n%-28s %10s %10s   %s\n", c.subject, "medians", loadEngine, loadLibrary, "engine : library (range)")
+	for _, f := range figures {
+		engine, library, ratios := c.column(f)
+		if median(engine) == 0 && median(library) == 0 {
+			continue // not measured with this backend, or on this system
+		}
+		ratio := "-"
+		if low, high := bounds(ratios); low > 0 && high < math.Inf(1) {
+			ratio = fmt.Sprintf("%.2f (%.2f to %.2f)", median(ratios), low, high)
+		}
+		fmt.Printf("%-28s %10s %10s   %s\n", f.name, f.format(median(engine)), f.format(median(library)), ratio)
+	}
+	fmt.Printf("\nratio=%.2f\n", c.Ratio)
+}

@@ -1,0 +1,104 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"runtime"
+	"slices"
+	"strconv"
+)
+
+// subject is what was measured, and where.
+type subject struct {
+	Backend   string `json:"backend"`
+	Catalogue string `json:"catalogue"`
+	Products  int    `json:"products,omitzero"`
+	Bytes     int64  `json:"bytes,omitzero"`
+	OS        string `json:"os"`
+	Arch      string `json:"arch"`
+	CPUs      int    `json:"cpus"`
+	Go        string `json:"go"`
+}
+
+func newSubject(o options, c catalogue) subject {
+	return subject{
+		Backend: o.backend, Catalogue: o.catalogue, Products: c.products, Bytes: c.bytes,
+		OS: runtime.GOOS, Arch: runtime.GOARCH, CPUs: runtime.NumCPU(), Go: runtime.Version(),
+	}
+}
+
+func (s subject) String() string {
+	text := s.Backend + ", " + s.Catalogue
+	if s.Products > 0 {
+		text += fmt.Sprintf(", %d products, %.1f MB", s.Products, float64(s.Bytes)/1e6)
+	}
+	return fmt.Sprintf("%s; %d CPUs, %s/%s, %s", text, s.CPUs, s.OS, s.Arch, s.Go)
+}
+
+// figure is one of the figures in a result. A figure that is 0 was not measured.
+type figure struct {
+	name   string
+	of     func(*result) *float64
+	unit   float64 // what the value is divided by to be printed
+	digits int
+}
+
+func (f figure) format(v float64) string {
+	if v == 0 {
+		return "-"
+	}
+	return strconv.FormatFloat(v/f.unit, 'f', f.digits, 64)
+}
+
+const mib = 1 << 20
+
+// figures are those of a result, in the order in which they are printed.
+var figures = []figure{
+	{"products", func(r *result) *float64 { return &r.Products }, 1, 0},
+	{"wall time, s", func(r *result) *float64 { return &r.Wall }, 1, 2},
+	{"products a second", func(r *result) *float64 { return &r.PerSecond }, 1, 0},
+	{"CPU time, s", func(r *result) *float64 { return &r.CPU }, 1, 2},
+	{"allocated, MiB", func(r *result) *float64 { return &r.Allocated }, mib, 1},
+	{"peak memory, MiB", func(r *result) *float64 { return &r.Peak }, mib, 1},
+	{"on disk, MiB", func(r *result) *float64 { return &r.Disk }, mib, 1},
+	{"query p50, µs", func(r *result) *float64 { return &r.Query.P50 }, 1, 0},
+	{"query p95, µs", func(r *result) *float64 { return &r.Query.P95 }, 1, 0},
+	{"hits of the queries", func(r *result) *float64 { return &r.Hits }, 1, 0},
+	{"settled after, s", func(r *result) *float64 { return &r.Settled.After }, 1, 1},
+	{"settled: CPU time, s", func(r *result) *float64 { return &r.Settled.CPU }, 1, 2},
+	{"settled: peak memory, MiB", func(r *result) *float64 { return &r.Settled.Peak }, mib, 1},
+	{"settled: on disk, MiB", func(r *result) *float64 { return &r.Settled.Disk }, mib, 1},
+	{"settled: query p50, µs", func(r *result) *float64 { return &r.Settled.Query.P50 }, 1, 0},
+	{"settled: query p95, µs", func(r *result) *float64 { return &r.Settled.Query.P95 }, 1, 0},
+}
+
+const header = "round  load     products   wall s    cpu s  peak MiB  disk MiB  query µs  settled µs"
+
+func (r result) row(round, load string) string {
+	return fmt.Sprintf("%-6s %-8s %8.0f %8.2f %8.2f %9.1f %9.1f %9.0f %11.0f",
+		round, load, r.Products, r.Wall, r.CPU, r.Peak/mib, r.Disk/mib, r.Query.P50, r.Settled.Query.P50)
+}
+
+// median of values, of which there is one at least.
+func median(values []float64) float64 {
+	sorted := slices.Sorted(slices.Values(values))
+	return (sorted[(len(sorted)-1)/2] + sorted[len(sorted)/2]) / 2
+}
+
+func bounds(values []float64) (low, high float64) { return slices.Min(values), slices.Max(values) }
+
+// progress is where the table of the rounds goes.
+func progress(o options) io.Writer {
+	if o.json {
+		return os.Stderr
+	}
+	return os.Stdout
+}
+
+func printJSON(v any) error {
+	e := json.NewEncoder(os.Stdout)
+	e.SetIndent("", "  ")
+	return e.Encode(v)
+}

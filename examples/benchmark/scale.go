@@ -1,0 +1,103 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"strings"
+)
+
+// size is what loads of one number of products took.
+type size struct {
+	Products int      `json:"products"`
+	Bytes    int64    `json:"bytes"`
+	Rounds   []result `json:"rounds"`
+	Median   result   `json:"median"`
+	// Cost is the median wall time of a product, in microseconds.
+	Cost float64 `json:"us_per_product"`
+}
+
+// scaling is what a run with -scale prints.
+type scaling struct {
+	subject
+
+	Sizes []size `json:"sizes"`
+	// Spread is how many times the cheapest size's cost of a product that of the dearest is. 1 is linear growth.
+	Spread float64 `json:"spread"`
+}
+
+// scale measures the engine with catalogues of several sizes, in turn.
+func scale(ctx context.Context, o options, dir string) error {
+	report := scaling{subject: newSubject(o, catalogue{})}
+	var catalogues []catalogue
+	for _, n := range o.scale {
+		c, err := prepare(o.catalogue, n, dir)
+		if err != nil {
+			return err
+		}
+		catalogues = append(catalogues, c)
+		report.Sizes = append(report.Sizes, size{Products: c.products, Bytes: c.bytes})
+	}
+	out := progress(o)
+	fmt.Fprintln(out, header)
+	for round := range o.rounds {
+		for i, c := range catalogues {
+			r, err := measureInChild(ctx, o, c, loadEngine, round+1)
+			if err != nil {
+				return fmt.Errorf("round %d, %d products: %w", round+1, c.products, err)
+			}
+			fmt.Fprintln(out, r.row(strconv.Itoa(round+1), loadEngine))
+			report.Sizes[i].Rounds = append(report.Sizes[i].Rounds, r)
+		}
+	}
+	report.summarize()
+	if o.json {
+		return printJSON(report)
+	}
+	report.print()
+	return nil
+}
+
+func (s *scaling) summarize() {
+	var costs []float64
+	for i := range s.Sizes {
+		size := &s.Sizes[i]
+		for _, f := range figures {
+			var values []float64
+			for round := range size.Rounds {
+				values = append(values, *f.of(&size.Rounds[round]))
+			}
+			*f.of(&size.Median) = median(values)
+		}
+		size.Cost = size.Median.Wall * 1e6 / float64(size.Products)
+		costs = append(costs, size.Cost)
+	}
+	low, high := bounds(costs)
+	s.Spread = high / low
+}
+
+// print prints the medians, and last the spread of the costs.
+func (s *scaling) print() {
+	fmt.Printf("\n%s\n\n%-28s", s.subject, "medians")
+	for _, size := range s.Sizes {
+		fmt.Printf(" %10d", size.Products)
+	}
+	fmt.Println()
+	for _, f := range figures {
+		var line strings.Builder
+		measured := false
+		for i := range s.Sizes {
+			v := *f.of(&s.Sizes[i].Median)
+			fmt.Fprintf(&line, " %10s", f.format(v))
+			measured = measured || v != 0
+		}
+		if measured {
+			fmt.Printf("%-28s%s\n", f.name, &line)
+		}
+	}
+	fmt.Printf("%-28s", "wall time a product, µs")
+	for _, size := range s.Sizes {
+		fmt.Printf(" %10.2f", size.Cost)
+	}
+	fmt.Printf("\n\nspread=%.2f\n", s.Spread)
+}
