@@ -63,6 +63,7 @@ func measureInChild(ctx context.Context, o options, c catalogue, load string, ro
 		args = append(args, "-profile", filepath.Join(o.cpuprofile, fmt.Sprintf("%s-%d-%s-%d.pprof", o.backend, c.products, load, round)))
 	}
 	cmd := exec.CommandContext(ctx, self, args...)
+	cmd.Env = append(os.Environ(), "TMPDIR="+filepath.Dir(c.queries)) // which goes when this process ends, also if the child is killed
 	cmd.Stderr = os.Stderr
 	out, err := cmd.Output()
 	if err != nil {

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -13,8 +14,9 @@ type size struct {
 	Bytes    int64    `json:"bytes"`
 	Rounds   []result `json:"rounds"`
 	Median   result   `json:"median"`
-	// Cost is the median wall time of a product, in microseconds.
-	Cost float64 `json:"us_per_product"`
+	// Cost and CPUCost are the median times of a product, in microseconds.
+	Cost    float64 `json:"us_per_product"`
+	CPUCost float64 `json:"cpu_us_per_product"`
 }
 
 // scaling is what a run with -scale prints.
@@ -22,8 +24,9 @@ type scaling struct {
 	subject
 
 	Sizes []size `json:"sizes"`
-	// Spread is how many times the cheapest size's cost of a product that of the dearest is. 1 is linear growth.
-	Spread float64 `json:"spread"`
+	// Spread and CPUSpread are how many times the cheapest size's cost of a product that of the dearest is. 1 is linear growth.
+	Spread    float64 `json:"spread"`
+	CPUSpread float64 `json:"cpu_spread"`
 }
 
 // scale measures the engine with catalogues of several sizes, in turn.
@@ -59,7 +62,7 @@ func scale(ctx context.Context, o options, dir string) error {
 }
 
 func (s *scaling) summarize() {
-	var costs []float64
+	var costs, cpuCosts []float64
 	for i := range s.Sizes {
 		size := &s.Sizes[i]
 		for _, f := range figures {
@@ -70,13 +73,21 @@ func (s *scaling) summarize() {
 			*f.of(&size.Median) = median(values)
 		}
 		size.Cost = size.Median.Wall * 1e6 / float64(size.Products)
-		costs = append(costs, size.Cost)
+		size.CPUCost = size.Median.CPU * 1e6 / float64(size.Products)
+		costs, cpuCosts = append(costs, size.Cost), append(cpuCosts, size.CPUCost)
 	}
-	low, high := bounds(costs)
-	s.Spread = high / low
+	s.Spread = spread(costs)
+	if slices.Min(cpuCosts) > 0 { // else it is not known
+		s.CPUSpread = spread(cpuCosts)
+	}
 }
 
-// print prints the medians, and last the spread of the costs.
+func spread(costs []float64) float64 {
+	low, high := bounds(costs)
+	return high / low
+}
+
+// print prints the medians, and last the spread of the costs in wall time.
 func (s *scaling) print() {
 	fmt.Printf("\n%s\n\n%-28s", s.subject, "medians")
 	for _, size := range s.Sizes {
@@ -99,5 +110,9 @@ func (s *scaling) print() {
 	for _, size := range s.Sizes {
 		fmt.Printf(" %10.2f", size.Cost)
 	}
-	fmt.Printf("\n\nspread=%.2f\n", s.Spread)
+	fmt.Printf("\n%-28s", "CPU time a product, µs")
+	for _, size := range s.Sizes {
+		fmt.Printf(" %10.2f", size.CPUCost)
+	}
+	fmt.Printf("\n\ncpu-spread=%.2f\nspread=%.2f\n", s.CPUSpread, s.Spread)
 }
