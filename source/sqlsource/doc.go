@@ -11,8 +11,8 @@
 //   - SQLite: a read transaction. In WAL mode writers go on meanwhile; in the other journal modes they wait until the read has ended.
 //
 // The transaction stays open for as long as indexing takes and is idle between two pages: settings of the server that end such
-// transactions (idle_in_transaction_session_timeout; MySQL's wait_timeout) must be longer than an index can stall. A transaction that is lost ends the read
-// with an error; it is never continued in another snapshot.
+// transactions (idle_in_transaction_session_timeout; MySQL's wait_timeout) must be longer than an index can stall. A transaction that
+// is lost ends the read with an error; it is never continued in another snapshot.
 //
 // # Pages
 //

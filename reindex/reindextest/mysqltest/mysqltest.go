@@ -35,7 +35,8 @@ func Start(tb testing.TB) string {
 		program.Missing(tb, err)
 	}
 	dir, attr := program.Dir(tb, "mysqltest", "mysql")
-	if err := os.WriteFile(filepath.Join(dir, "init.sql"), []byte("CREATE DATABASE test CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;\n"), 0o644); err != nil {
+	const create = "CREATE DATABASE test CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;\n"
+	if err := os.WriteFile(filepath.Join(dir, "init.sql"), []byte(create), 0o644); err != nil {
 		tb.Fatal(err)
 	}
 	cmd := exec.Command(bin, "--no-defaults", "--datadir="+dir, "--socket="+filepath.Join(dir, "socket"), "--pid-file="+filepath.Join(dir, "pid"),
