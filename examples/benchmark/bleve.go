@@ -5,8 +5,11 @@ import (
 	"encoding/json"
 	"errors"
 	"path/filepath"
+	"slices"
 
 	"github.com/blevesearch/bleve/v2"
+	"github.com/blevesearch/bleve/v2/document"
+	indexapi "github.com/blevesearch/bleve_index_api"
 
 	"productindex/backends/bleveindex"
 )
@@ -29,7 +32,8 @@ func bleveEngine(ctx context.Context, file, dir string) (loaded, error) {
 	return loaded{products: products, search: search, close: index.Close}, nil
 }
 
-// bleveLibrary indexes batches of 1,000 documents one after the other, with the mapping that the engine uses.
+// bleveLibrary indexes batches of 1,000 documents one after the other, with the mapping that the engine uses. Like the engine it stores each
+// product's body, which hits are shown from.
 func bleveLibrary(_ context.Context, file, dir string) (loaded, error) {
 	index, err := bleve.New(filepath.Join(dir, "index"), bleveindex.NewMapping())
 	if err != nil {
@@ -49,13 +53,20 @@ func bleveLibrary(_ context.Context, file, dir string) (loaded, error) {
 }
 
 func indexInBatches(index bleve.Index, file string) error {
+	m := index.Mapping()
 	batch := index.NewBatch()
 	err := eachLine(file, func(id string, line []byte) error {
-		var doc map[string]any
-		if err := json.Unmarshal(line, &doc); err != nil {
+		var fields map[string]any
+		if err := json.Unmarshal(line, &fields); err != nil {
 			return err
 		}
-		if err := batch.Index(id, doc); err != nil {
+		doc := document.NewDocument(id)
+		if err := m.MapDocument(doc, fields); err != nil {
+			return err
+		}
+		body := slices.Clone(line) // the line is good for this call only
+		doc.AddField(document.NewTextFieldCustom(bleveindex.BodyField, nil, body, indexapi.StoreField, nil))
+		if err := batch.IndexAdvanced(doc); err != nil {
 			return err
 		}
 		if batch.Size() < libraryBatch {
