@@ -1,6 +1,7 @@
 package reindex
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -12,6 +13,11 @@ import (
 
 // Config adjusts an [Engine]. The zero value, and nil in its place, means the defaults. New copies it.
 type Config struct {
+	// EntityType is what the source yields, as jobs show it: 1 to 64 upper-case letters, digits and underscores, the first one a letter.
+	// Default [EntityProduct]. A tenant is reindexed by one job of each type at a time. Engines of different types may share Jobs. They
+	// never share an index: give each an Indexer with a folder or a prefix of its own.
+	EntityType string
+
 	// Readers is how many partitions of a source are read at the same time, where it is a [Partitioner]. Default 1: Products is read.
 	Readers int
 	// Workers is how many batches of a run are checked and written at the same time. Default GOMAXPROCS, at least 2.
@@ -24,7 +30,8 @@ type Config struct {
 	BatchBytes int
 
 	// Transform, where it is set, makes the body that is indexed from the product that was read. It runs in the workers, so it is
-	// called concurrently, and must not change p.Body in place. An error rejects the product, with the error's text as the reason.
+	// called concurrently, and must not change p.Body in place. An error rejects the product, with the error's text as the reason, which
+	// callers of an API see.
 	Transform func(ctx context.Context, tenant string, p Product) (json.RawMessage, error)
 
 	// MaxRejected is how many products may be rejected in a run that still goes live. Default 0; negative: any number.
@@ -86,6 +93,7 @@ func (c *Config) withDefaults() Config {
 	if c != nil {
 		out = *c
 	}
+	setDefault(&out.EntityType, EntityProduct)
 	setDefault(&out.Readers, 1)
 	setDefault(&out.Workers, max(2, runtime.GOMAXPROCS(0)))
 	setDefault(&out.MinFraction, defaultMinFraction)
@@ -108,10 +116,8 @@ func (c *Config) withDefaults() Config {
 	return out
 }
 
-func setDefault[T int | float64 | time.Duration](field *T, value T) {
-	if *field == 0 {
-		*field = value
-	}
+func setDefault[T string | int | float64 | time.Duration](field *T, value T) {
+	*field = cmp.Or(*field, value)
 }
 
 // validate reports every setting of a config with defaults that makes no sense.
@@ -126,6 +132,10 @@ func (c *Config) validate() error {
 		if v < 0 {
 			errs = append(errs, fmt.Errorf("%s is %d, it must not be negative", name, v))
 		}
+	}
+	if !isEntityType(c.EntityType) {
+		errs = append(errs, fmt.Errorf("EntityType is %q, it must be 1 to %d of A to Z, 0 to 9 and _, the first one a letter",
+			c.EntityType, maxEntityTypeBytes))
 	}
 	atLeastOne("Readers", int64(c.Readers))
 	atLeastOne("Workers", int64(c.Workers))
@@ -149,4 +159,16 @@ func (c *Config) validate() error {
 		return fmt.Errorf("reindex: invalid config: %w", err)
 	}
 	return nil
+}
+
+const maxEntityTypeBytes = 64
+
+func isEntityType(s string) bool {
+	for i := range len(s) {
+		letter, other := s[i] >= 'A' && s[i] <= 'Z', s[i] >= '0' && s[i] <= '9' || s[i] == '_'
+		if !letter && (i == 0 || !other) {
+			return false
+		}
+	}
+	return s != "" && len(s) <= maxEntityTypeBytes
 }

@@ -63,6 +63,9 @@ func New(src Source, ix Indexer, cfg *Config) (*Engine, error) {
 	return &Engine{src: src, ix: ix, cfg: c, sizes: newSizes(&c, ix), turns: turns{free: c.MaxRuns}, runs: map[string]*run{}}, nil
 }
 
+// EntityType returns what the engine reindexes: Config.EntityType, or its default.
+func (e *Engine) EntityType() string { return e.cfg.EntityType }
+
 // Run reindexes the tenant in the caller's goroutine and returns when the new index is live, or with the reason why it is not: then
 // the live index is what it was before. The Report is filled in either case. The run ends when ctx does.
 //
@@ -228,7 +231,7 @@ func (e *Engine) newRun(tenant string) *run {
 		Engine: e, id: id, tenant: tenant, started: now,
 		log: e.cfg.Logger.With("tenant", tenant, "job", id),
 		progress: progress{job: Job{
-			ID: id, Tenant: tenant, EntityType: EntityProduct, Status: StatusPending, Expected: -1,
+			ID: id, Tenant: tenant, EntityType: e.cfg.EntityType, Status: StatusPending, Expected: -1,
 			Created: now, Modified: now, Report: Report{Expected: -1, Replaced: -1},
 		}},
 	}

@@ -119,7 +119,7 @@ func TestSizes(t *testing.T) {
 // The error names every setting that is invalid.
 func TestConfigInvalid(t *testing.T) {
 	c := &Config{
-		Readers: -1, Workers: -1, BatchDocs: -1, BatchBytes: -1, MinFraction: 1.1, CountMargin: math.NaN(), MaxRuns: -1, ReportItems: -1, CleanupTimeout: -1,
+		EntityType: "product", Readers: -1, Workers: -1, BatchDocs: -1, BatchBytes: -1, MinFraction: 1.1, CountMargin: math.NaN(), MaxRuns: -1, ReportItems: -1, CleanupTimeout: -1,
 		Retry: Retry{Attempts: -1, MinDelay: time.Second, MaxDelay: time.Millisecond},
 	}
 	_, err := New(SourceFunc(nil), struct{ Indexer }{}, c)
@@ -127,7 +127,7 @@ func TestConfigInvalid(t *testing.T) {
 		t.Fatal("no error")
 	}
 	for _, name := range []string{
-		"Readers", "Workers", "BatchDocs", "BatchBytes", "MinFraction", "CountMargin", "MaxRuns", "ReportItems", "CleanupTimeout", "Retry.Attempts", "Retry.MaxDelay",
+		"EntityType", "Readers", "Workers", "BatchDocs", "BatchBytes", "MinFraction", "CountMargin", "MaxRuns", "ReportItems", "CleanupTimeout", "Retry.Attempts", "Retry.MaxDelay",
 	} {
 		if !strings.Contains(err.Error(), name) {
 			t.Errorf("the error does not name %s: %v", name, err)

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// EntityProduct is the entity type of every job of an [Engine]: it reindexes products.
+// EntityProduct is the entity type of the jobs of an [Engine] that reindexes products; see Config.EntityType for others.
 const EntityProduct = "PRODUCT"
 
 // Status is where a job stands. The values are those of the HTTP contract.
@@ -36,7 +36,7 @@ type Job struct {
 	ID string
 	// Tenant whose products are reindexed.
 	Tenant string
-	// EntityType is [EntityProduct].
+	// EntityType is what is reindexed: Config.EntityType of the engine that runs the job.
 	EntityType string
 	// Status is where the job stands.
 	Status Status

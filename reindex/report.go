@@ -38,7 +38,7 @@ type Report struct {
 type Rejection struct {
 	// ID is the product's id.
 	ID string
-	// Reason tells why, in the index's words where it was the index.
+	// Reason tells why, in the index's words where it was the index. Callers of an API see it.
 	Reason string
 	// Where tells where the source has the product, if it knows; see [Locator].
 	Where string

@@ -1,0 +1,53 @@
+package reindex_test
+
+import (
+	"strings"
+	"testing"
+
+	"productindex/reindex"
+	"productindex/reindex/reindextest"
+)
+
+// Engines of different types run beside each other for one tenant, over one job store.
+func TestEntityTypes(t *testing.T) {
+	jobs := reindex.NewJobs(0)
+	products, categories := newGated(100), newGated(100)
+	a := newBench(t, products, &reindex.Config{Jobs: jobs}, nil)
+	b := newBench(t, categories, &reindex.Config{Jobs: jobs, EntityType: "CATEGORY"}, nil)
+	if a.EntityType() != reindex.EntityProduct || b.EntityType() != "CATEGORY" {
+		t.Errorf("entity types %q and %q", a.EntityType(), b.EntityType())
+	}
+	first, second := mustStart(t, a.Engine, tenant), mustStart(t, b.Engine, tenant)
+	if first.EntityType != reindex.EntityProduct || second.EntityType != "CATEGORY" {
+		t.Errorf("jobs of types %q and %q", first.EntityType, second.EntityType)
+	}
+	if joined, started, err := b.Start(t.Context(), tenant); err != nil || started || joined.ID != second.ID {
+		t.Errorf("a second job of the type: %+v, started %v, %v", joined, started, err)
+	}
+	close(products.gate)
+	close(categories.gate)
+	for _, end := range []struct {
+		bench
+
+		job reindex.Job
+	}{{a, first}, {b, second}} {
+		if job := ended(t, end.Engine, end.job); job.Status != reindex.StatusSuccess {
+			t.Errorf("%s ended as %s: %s", job.EntityType, job.Status, job.Message)
+		}
+		if err := end.Shutdown(t.Context()); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+func TestEntityTypeGrammar(t *testing.T) {
+	for entityType, valid := range map[string]bool{
+		"": true, "A": true, "PRICE_LIST_2": true, strings.Repeat("A", 64): true,
+		"product": false, "2A": false, "_A": false, "A-B": false, "Ä": false, "A\n": false, strings.Repeat("A", 65): false,
+	} {
+		_, err := reindex.New(reindextest.Slice{}, reindextest.NewMemory(), &reindex.Config{EntityType: entityType})
+		if (err == nil) != valid {
+			t.Errorf("%q: %v", entityType, err)
+		}
+	}
+}
