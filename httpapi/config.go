@@ -1,11 +1,15 @@
 package httpapi
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
+	"slices"
 	"time"
+
+	"productindex/reindex"
 )
 
 // Config adjusts a handler. Authorizer is required; the zero value of every other field means its default.
@@ -22,6 +26,21 @@ type Config struct {
 	// EngineTimeout limits each call of the engine, which waits for nothing but its job store. Default 30 s.
 	EngineTimeout time.Duration
 
+	// Engines are further ones, each for another entity type (see reindex.Config.EntityType): the one that the handler is made for is
+	// that for products. A job is created by the engine of its type, and looked up, listed, cancelled and followed whichever it is. The
+	// engines may share a job store or have their own.
+	Engines []*reindex.Engine
+
+	// MaxStreams is how many event streams are open at the same time, of all tenants; a request for one more is answered with 400 and
+	// [MessageTooManyStreams]. Default 100.
+	MaxStreams int
+	// StreamInterval is the shortest time between two events of a stream. Default 200 ms.
+	StreamInterval time.Duration
+	// StreamHeartbeat is how often a stream sends a comment, so that nobody on its way takes it for dead. Default 15 s.
+	StreamHeartbeat time.Duration
+	// StreamWriteTimeout is how long a client may take to accept an event; then its stream is closed. Default 10 s.
+	StreamWriteTimeout time.Duration
+
 	// Fallback serves what lies outside of /indexing. Default: 404 with an errorMessage. A host that makes this package's handler the
 	// outermost one, with its own mux as the Fallback, keeps http.ServeMux from redirecting unclean paths under /indexing.
 	Fallback http.Handler
@@ -35,19 +54,22 @@ const (
 	defaultMaxBodyBytes  = 64 << 10
 	defaultReadTimeout   = 10 * time.Second
 	defaultEngineTimeout = 30 * time.Second
+
+	defaultMaxStreams         = 100
+	defaultStreamInterval     = 200 * time.Millisecond
+	defaultStreamHeartbeat    = 15 * time.Second
+	defaultStreamWriteTimeout = 10 * time.Second
 )
 
 // withDefaults returns c with its defaults in place of fields that are not set.
 func (c Config) withDefaults() Config {
-	if c.MaxBodyBytes == 0 {
-		c.MaxBodyBytes = defaultMaxBodyBytes
-	}
-	if c.ReadTimeout == 0 {
-		c.ReadTimeout = defaultReadTimeout
-	}
-	if c.EngineTimeout == 0 {
-		c.EngineTimeout = defaultEngineTimeout
-	}
+	c.MaxBodyBytes = cmp.Or(c.MaxBodyBytes, defaultMaxBodyBytes)
+	c.ReadTimeout = cmp.Or(c.ReadTimeout, defaultReadTimeout)
+	c.EngineTimeout = cmp.Or(c.EngineTimeout, defaultEngineTimeout)
+	c.MaxStreams = cmp.Or(c.MaxStreams, defaultMaxStreams)
+	c.StreamInterval = cmp.Or(c.StreamInterval, defaultStreamInterval)
+	c.StreamHeartbeat = cmp.Or(c.StreamHeartbeat, defaultStreamHeartbeat)
+	c.StreamWriteTimeout = cmp.Or(c.StreamWriteTimeout, defaultStreamWriteTimeout)
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -60,15 +82,21 @@ func (c Config) validate() error {
 	if c.Authorizer == nil {
 		errs = append(errs, errors.New("Authorizer is not set; AllowAll lets everybody in"))
 	}
-	if c.MaxBodyBytes < 0 {
-		errs = append(errs, fmt.Errorf("MaxBodyBytes is %d, it must be positive", c.MaxBodyBytes))
+	if slices.Contains(c.Engines, nil) {
+		errs = append(errs, errors.New("one of Engines is nil"))
 	}
-	if c.ReadTimeout < 0 {
-		errs = append(errs, fmt.Errorf("ReadTimeout is %v, it must be positive", c.ReadTimeout))
+	positive := func(name string, isPositive bool, value any) {
+		if !isPositive {
+			errs = append(errs, fmt.Errorf("%s is %v, it must be positive", name, value))
+		}
 	}
-	if c.EngineTimeout < 0 {
-		errs = append(errs, fmt.Errorf("EngineTimeout is %v, it must be positive", c.EngineTimeout))
-	}
+	positive("MaxBodyBytes", c.MaxBodyBytes > 0, c.MaxBodyBytes)
+	positive("ReadTimeout", c.ReadTimeout > 0, c.ReadTimeout)
+	positive("EngineTimeout", c.EngineTimeout > 0, c.EngineTimeout)
+	positive("MaxStreams", c.MaxStreams > 0, c.MaxStreams)
+	positive("StreamInterval", c.StreamInterval > 0, c.StreamInterval)
+	positive("StreamHeartbeat", c.StreamHeartbeat > 0, c.StreamHeartbeat)
+	positive("StreamWriteTimeout", c.StreamWriteTimeout > 0, c.StreamWriteTimeout)
 	if err := errors.Join(errs...); err != nil {
 		return fmt.Errorf("httpapi: invalid config: %w", err)
 	}

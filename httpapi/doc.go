@@ -15,6 +15,12 @@
 //	GET  /indexing/{tenant}/reindex-jobs       200 a page of the tenant's jobs, selected by q, in the order of sort
 //	GET  /indexing/{tenant}/reindex-jobs/{id}  200 one job, or 404
 //
+// Beyond the contract, and in its style:
+//
+//	DELETE /indexing/{tenant}/reindex-jobs/{id}           202 the job is asked to stop, 409 it has ended, or 404
+//	GET    /indexing/{tenant}/reindex-jobs/{id}/failures  200 a page of the products that the job rejected, or 404
+//	GET    /indexing/{tenant}/reindex-jobs/{id}/events    200 the job's progress as server-sent events, 204 there is no more, or 404
+//
 // # Decisions where the contract leaves room
 //
 // An engine that can not do what is asked, because it was shut down or its job store failed, is no fault of the caller. The contract
@@ -34,10 +40,33 @@
 // not matter.
 //
 // A job that asks for more than this package does, another entityType or rag, is refused rather than started without it. The same
-// holds for fields that a job does not have. Where it is not known how many products to expect, a job has no expectedCount.
+// holds for fields that a job does not have. Where it is not known how many products to expect, a job has no expectedCount. Where that
+// is only how many were live when the job began, the job has estimated, which is true and otherwise not there.
 //
 // A path is split into segments before they are decoded, as RFC 3986 says: /indexing/%61cme/reindex is the tenant acme, an encoded
 // slash is a part of a tenant, and so refused. Paths are neither cleaned nor redirected.
+//
+// # Following a job
+//
+// A stream of events tells of a job at once, then as it changes, and for the last time when it has ended; then it ends, too. The data of
+// an event is the job as GET shows it, with its progress from 0 to 1 and its remainingSeconds where they are known. Changes that come
+// faster than Config.StreamInterval, or than the client takes them, are told of together: a slow client learns how things are, not how
+// they were, and costs no memory. The id of an event names the state that it tells of, so a client that comes back with Last-Event-ID is
+// not told the same again; after the end it is answered with 204, at which an EventSource stops. Comments keep an idle stream alive.
+//
+// A stream has a deadline for each write, instead of the server's timeouts. It needs middleware that can be unwrapped, as
+// http.ResponseController says. The request is authorized once, when the stream begins. When the engine fails meanwhile, the stream
+// ends without the job's end: who comes back is told more. A job that another process runs is looked at once a second.
+//
+// Where Config.MaxStreams are open already, the contract leaves only 400 for one more: its message is [MessageTooManyStreams], and it
+// has the header Retry-After. The job can be looked up at any time.
+//
+// # Rejected products
+//
+// A job lists the first products that it rejected, as many as reindex.Config.ReportItems, in the order in which they became known, also
+// while it goes on. X-Total-Count counts those that are listed, which is what the pages have; the header X-Rejected-Count of every page
+// counts all of them. The reason is that of the check, the transform or the index. Where the source has a product is shown unless it is
+// an absolute path or a URL, which are internals of the service.
 //
 // # Selecting and sorting jobs
 //
@@ -72,6 +101,12 @@
 // What is wrong with either is told with its place, as in "At character 8: …", counted from 1.
 //
 // # What the host sets
+//
+// Streams end with the context of their request, so a server that shuts down lets them end by the end of its BaseContext:
+//
+//	base, endStreams := context.WithCancel(context.Background())
+//	server.BaseContext = func(net.Listener) context.Context { return base }
+//	server.RegisterOnShutdown(endStreams)
 //
 // What net/http refuses before it calls any handler is answered by net/http, in plain text: a request that is not HTTP (400), an
 // expectation other than 100-continue (417), headers beyond http.Server.MaxHeaderBytes (431), an unknown transfer encoding (501),

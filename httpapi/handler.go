@@ -1,7 +1,6 @@
 package httpapi
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -12,20 +11,13 @@ import (
 	"productindex/reindex"
 )
 
-// engine is the part of *reindex.Engine that is needed here.
-type engine interface {
-	Start(ctx context.Context, tenant string) (job reindex.Job, started bool, err error)
-	Job(ctx context.Context, tenant, id string) (reindex.Job, error)
-	Jobs(ctx context.Context, tenant string, query reindex.JobQuery) (jobs []reindex.Job, total int, err error)
-}
-
 // Mux is what [Mount] needs of a mux: http.ServeMux and most others have it.
 type Mux interface {
 	Handle(pattern string, handler http.Handler)
 }
 
 // NewHandler returns a handler for everything under /indexing, safe for concurrent use. The error names every setting of cfg that is
-// invalid. The host keeps e, and shuts it down after its server.
+// invalid. The host keeps the engines, and shuts them down after its server.
 func NewHandler(e *reindex.Engine, cfg Config) (http.Handler, error) {
 	if e == nil {
 		return nil, errors.New("httpapi: the engine is nil")
@@ -60,8 +52,9 @@ func Mount(mux Mux, e *reindex.Engine, cfg Config) (err error) {
 }
 
 type handler struct {
-	engine engine
-	cfg    Config
+	engines engines
+	cfg     Config
+	streams chan struct{} // holds one for each event stream
 }
 
 func newHandler(e engine, cfg Config) (*handler, error) {
@@ -69,12 +62,19 @@ func newHandler(e engine, cfg Config) (*handler, error) {
 	if err := cfg.validate(); err != nil {
 		return nil, err
 	}
-	return &handler{engine: e, cfg: cfg}, nil
+	all := engines{e}
+	for _, further := range cfg.Engines {
+		all = append(all, further)
+	}
+	if err := all.check(); err != nil {
+		return nil, fmt.Errorf("httpapi: invalid config: %w", err)
+	}
+	return &handler{engines: all, cfg: cfg, streams: make(chan struct{}, cfg.MaxStreams)}, nil
 }
 
 // call is one request on its way.
 type call struct {
-	w      http.ResponseWriter // for limits on reading; written to by ServeHTTP alone
+	w      http.ResponseWriter // for limits on reading; written to by response.write alone
 	r      *http.Request
 	id     string
 	route  *route
@@ -96,10 +96,11 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	c := &call{w: w, r: r, id: requestID(r.Header), route: rt, params: params}
 	h.limitBody(c)
 	res := h.respond(c) //nolint:contextcheck // the call has the request, and so its context
-	if err := res.write(w, c.id); err != nil {
+	sent, err := res.write(w, c.id)
+	if err != nil {
 		c.attrs = append(c.attrs, slog.String("write_error", err.Error()))
 	}
-	h.logAccess(c, res, time.Since(begin)) //nolint:contextcheck // as above
+	h.logAccess(c, res.status, sent, time.Since(begin)) //nolint:contextcheck // as above
 }
 
 // underBase reports whether the path begins with the segment that every route has.

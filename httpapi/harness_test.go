@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"iter"
 	"log/slog"
 	"net"
 	"net/http"
@@ -41,6 +42,8 @@ type fakeEngine struct {
 	start func(ctx context.Context, tenant string) (reindex.Job, bool, error)
 	job   func(ctx context.Context, tenant, id string) (reindex.Job, error)
 	jobs  func(ctx context.Context, tenant string, query reindex.JobQuery) ([]reindex.Job, int, error)
+	watch iter.Seq2[reindex.Job, error]
+	stop  func(ctx context.Context, tenant, id string) error
 
 	mu      sync.Mutex
 	started []string
@@ -62,6 +65,16 @@ func (f *fakeEngine) Job(ctx context.Context, tenant, id string) (reindex.Job, e
 
 func (f *fakeEngine) Jobs(ctx context.Context, tenant string, query reindex.JobQuery) ([]reindex.Job, int, error) {
 	return f.jobs(ctx, tenant, query)
+}
+
+func (f *fakeEngine) EntityType() string { return reindex.EntityProduct }
+
+func (f *fakeEngine) Watch(context.Context, string, string) iter.Seq2[reindex.Job, error] {
+	return f.watch
+}
+
+func (f *fakeEngine) Cancel(ctx context.Context, tenant, id string) error {
+	return f.stop(ctx, tenant, id)
 }
 
 // starts returns the tenants started so far, and forgets them.
@@ -240,7 +253,7 @@ func (s *service) check(req *http.Request, reqBody []byte, res *http.Response) r
 	}
 	switch {
 	case req.Method == http.MethodHead:
-	case res.StatusCode == http.StatusNoContent:
+	case res.StatusCode == http.StatusNoContent, res.StatusCode == http.StatusAccepted:
 		if len(body) > 0 || res.Header.Get("Content-Type") != "" {
 			s.t.Errorf("%s: body %q, headers %v", where, body, res.Header)
 		}

@@ -110,6 +110,9 @@ var conditionTests = []struct{ q, want string }{
 	{"expectedCount:exists", "J8 J5 J4 J3 J1"},
 	{"expectedCount:missing", "J7 J6 J2"},
 	{"expectedCount:null", "J7 J6 J2"},
+	{"estimated:true", "J8"},
+	{"estimated:exists", "J8"},
+	{"estimated:missing", "J7 J6 J5 J4 J3 J2 J1"},
 	{"id:exists", everyJob},
 	{"entityType:exists", everyJob},
 	{"status:exists", everyJob},
@@ -138,7 +141,7 @@ func TestConditions(t *testing.T) {
 }
 
 const (
-	needsField = "the name of a field is needed: id, entityType, status, expectedCount, processedCount, message, metadata.createdAt, metadata.modifiedAt"
+	needsField = "the name of a field is needed: id, entityType, status, expectedCount, estimated, processedCount, message, metadata.createdAt, metadata.modifiedAt"
 	needsSpace = `a space must follow a condition; a value with spaces or any of "(),: is in double quotes`
 	takesCount = "field 'processedCount' takes a whole number of 64 bits, such as 100"
 	takesDate  = `field 'metadata.createdAt' takes a date and time in double quotes, such as "2026-01-02T15:04:05.000Z"; the + of an offset is %2B in a URL`
@@ -195,6 +198,7 @@ var refusedConditions = []struct{ q, detail string }{
 	{"status:DONE", "At character 8: field 'status' takes " + statuses},
 	{"status:success", "At character 8: field 'status' takes " + statuses},
 	{"status:(SUCCESS,null)", "At character 17: field 'status' takes " + statuses},
+	{"estimated:false", "At character 11: field 'estimated' takes one of true"},
 	{"status:>PENDING", "At character 8: field 'status' has no order, it takes " + statuses},
 	{"id:(>=J1 AND <=J2)", "At character 5: field 'id' has no order, it takes a text"},
 	{"message:<x", "At character 9: field 'message' has no order, it takes a text"},

@@ -90,6 +90,17 @@ var jobFields = []*jobField{
 		},
 	},
 	{
+		name:  "estimated",
+		copy:  func(to, from *jobView) { to.Estimated = from.Estimated },
+		among: []string{"true"},
+		value: func(job reindex.Job) value {
+			if job.Expected < 0 || !job.Estimated {
+				return value{}
+			}
+			return textOf("true")
+		},
+	},
+	{
 		name:  "processedCount",
 		copy:  func(to, from *jobView) { to.ProcessedCount = from.ProcessedCount },
 		kind:  kindNumber,

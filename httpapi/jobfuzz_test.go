@@ -66,6 +66,8 @@ func shown(t *testing.T, job reindex.Job, field *jobField) any {
 			t.Fatal(err)
 		}
 		return at.UnixMilli()
+	case bool:
+		return strconv.FormatBool(v)
 	default:
 		return nil
 	}

@@ -27,13 +27,13 @@ func variedJobs() []reindex.Job {
 	}
 	jobs := []reindex.Job{
 		{Status: reindex.StatusSuccess, Expected: 100, Processed: 100, Created: at("2026-01-01T10:00:00.1234Z"), Modified: at("2026-01-01T10:05:00Z")},
-		{Status: reindex.StatusFailure, Expected: -1, Processed: 3, Message: shopMessage, Created: at("2026-01-02T11:00:00+01:00"), Modified: at("2026-01-02T10:00:01Z")},
+		{Status: reindex.StatusFailure, Expected: -1, Estimated: true, Processed: 3, Message: shopMessage, Created: at("2026-01-02T11:00:00+01:00"), Modified: at("2026-01-02T10:00:01Z")},
 		{Status: reindex.StatusFailure, Expected: 50, Processed: 50, Message: "timeout", Created: at("2026-01-03T10:00:00Z"), Modified: at("2026-01-03T12:00:00Z")},
 		{Status: reindex.StatusSuccess, Expected: 0, Processed: 0, Message: "left over", Created: at("2026-01-04T10:00:00Z"), Modified: at("2026-01-04T10:00:00Z")},
 		{Status: reindex.StatusFailure, Expected: 9, Processed: 9, Created: at("2026-01-05T10:00:00Z"), Modified: at("2026-01-05T10:00:00Z")},
 		{Status: reindex.StatusFailure, Expected: -1, Processed: 50, Message: "null", Created: at("2026-01-06T10:00:00Z"), Modified: at("2026-01-06T10:00:00Z")},
 		{Status: reindex.StatusPending, Expected: -1, EntityType: "CATEGORY", Created: at("2026-01-07T10:00:00Z"), Modified: at("2026-01-07T10:00:00Z")},
-		{Status: reindex.StatusInProgress, Expected: 1000, Processed: 10, Created: at("2026-01-08T10:00:00Z"), Modified: at("2026-01-08T10:00:00Z")},
+		{Status: reindex.StatusInProgress, Expected: 1000, Estimated: true, Processed: 10, Created: at("2026-01-08T10:00:00Z"), Modified: at("2026-01-08T10:00:00Z")},
 	}
 	for i := range jobs {
 		jobs[i].ID, jobs[i].Tenant = "J"+string(rune('1'+i)), "acme"

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"net/http"
 	"strconv"
-	"strings"
 
 	"productindex/reindex"
 )
@@ -17,10 +16,11 @@ func (h *handler) createJob(c *call) (response, error) {
 	if err != nil {
 		return response{}, err
 	}
-	if err := checkCreation(fields); err != nil {
+	e, err := h.engineFor(fields)
+	if err != nil {
 		return response{}, err
 	}
-	job, started, err := h.start(c)
+	job, started, err := h.start(c, e)
 	if err != nil {
 		return response{}, err
 	}
@@ -32,24 +32,26 @@ func (h *handler) createJob(c *call) (response, error) {
 	return res, nil
 }
 
-// checkCreation accepts the one entity type there is, without rag.
-func checkCreation(fields map[string]json.RawMessage) error {
+// engineFor returns the engine of the entity type that is asked for, which is to work without rag.
+func (h *handler) engineFor(fields map[string]json.RawMessage) (engine, error) {
 	entityType, given, err := stringField(fields, "entityType")
-	switch {
-	case err != nil:
-		return err
-	case !given:
-		return invalid("Missing entityType", "Field 'entityType' is required, supported: "+reindex.EntityProduct)
-	case entityType != reindex.EntityProduct:
-		return invalid("Unsupported entityType", "Supported entity types: "+reindex.EntityProduct)
+	if err != nil {
+		return nil, err
+	}
+	if !given {
+		return nil, invalid("Missing entityType", "Field 'entityType' is required, supported: "+h.engines.entityTypes())
+	}
+	e := h.engines.of(entityType)
+	if e == nil {
+		return nil, invalid("Unsupported entityType", "Supported entity types: "+h.engines.entityTypes())
 	}
 	switch string(fields["rag"]) {
 	case "", "false":
-		return nil
+		return e, nil
 	case "true":
-		return invalid("Unsupported rag", "Indexing for retrieval-augmented generation is not supported")
+		return nil, invalid("Unsupported rag", "Indexing for retrieval-augmented generation is not supported")
 	default:
-		return invalid("Invalid rag", "Field 'rag' must be a boolean")
+		return nil, invalid("Invalid rag", "Field 'rag' must be a boolean")
 	}
 }
 
@@ -63,7 +65,7 @@ func (h *handler) listJobs(c *call) (response, error) {
 	var total int
 	err = h.askEngine(c.r.Context(), c, func(ctx context.Context) error {
 		var err error
-		jobs, total, err = h.engine.Jobs(ctx, c.tenant, query.forStore(ctx))
+		jobs, total, err = h.engines.jobs(ctx, c.tenant, query.forStore(ctx))
 		return cmp.Or(err, ctx.Err()) // what was not looked through to the end is no answer
 	})
 	if err != nil {
@@ -74,7 +76,7 @@ func (h *handler) listJobs(c *call) (response, error) {
 		views[i] = viewJob(job).only(query.fields)
 	}
 	res := jsonResponse(http.StatusOK, views)
-	if strings.EqualFold(c.r.Header.Get("X-Total-Count"), "true") {
+	if wantsTotal(c.r.Header) {
 		res.header["X-Total-Count"] = strconv.Itoa(total)
 	}
 	return res, nil
@@ -90,20 +92,24 @@ func (h *handler) getJob(c *call) (response, error) {
 	if err != nil {
 		return response{}, err
 	}
-	id := c.params["id"]
-	if !isJobID(id) {
-		return response{}, noSuchJob()
-	}
-	var job reindex.Job
-	err = h.askEngine(c.r.Context(), c, func(ctx context.Context) error {
-		var err error
-		job, err = h.engine.Job(ctx, c.tenant, id)
-		return err
-	})
+	_, job, err := h.lookUp(c)
 	if err != nil {
 		return response{}, err
 	}
 	return jsonResponse(http.StatusOK, viewJob(job).only(fields)), nil
+}
+
+// lookUp finds the job that the path names, and the engine that knows about it.
+func (h *handler) lookUp(c *call) (e engine, job reindex.Job, err error) {
+	id := c.params["id"]
+	if !isJobID(id) {
+		return nil, job, noSuchJob()
+	}
+	err = h.askEngine(c.r.Context(), c, func(ctx context.Context) error {
+		e, job, err = h.engines.job(ctx, c.tenant, id)
+		return err
+	})
+	return e, job, err
 }
 
 // isJobID reports whether id may be one: letters and digits, as package reindex says. Nothing else gets to a job store.

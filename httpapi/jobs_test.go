@@ -258,6 +258,7 @@ func TestFields(t *testing.T) {
 		{"?fields=id,%20entityType", `{"id":"J1","entityType":"PRODUCT"}`},
 		{"?fields=expectedCount,processedCount", `{"expectedCount":5,"processedCount":5}`},
 		{"?fields=message", `{}`},
+		{"?fields=estimated", `{}`},
 		{"?fields=metadata", `{"metadata":{"createdAt":"2026-01-02T02:04:05.678Z","modifiedAt":"2026-01-02T03:04:06.000Z"}}`},
 		{"?fields=metadata.createdAt", `{"metadata":{"createdAt":"2026-01-02T02:04:05.678Z"}}`},
 		{"?fields=metadata.modifiedAt,id", `{"id":"J1","metadata":{"modifiedAt":"2026-01-02T03:04:06.000Z"}}`},
@@ -272,6 +273,26 @@ func TestFields(t *testing.T) {
 		if got := s.send("GET", jobsPath+tc.fields+sep+"pageSize=1", ""); got.body != "["+tc.want+"]" {
 			t.Errorf("%s: %d %s, want %s in a list", tc.fields, got.status, got.body, tc.want)
 		}
+	}
+}
+
+// An expected count that is only an estimate says so, in one job and in lists.
+func TestEstimate(t *testing.T) {
+	job := reindex.Job{ID: "J1", EntityType: reindex.EntityProduct, Status: reindex.StatusInProgress, Expected: 5, Estimated: true}
+	s := serve(t, &fakeEngine{job: found(job), jobs: func(context.Context, string, reindex.JobQuery) ([]reindex.Job, int, error) {
+		return []reindex.Job{job}, 1, nil
+	}}, Config{})
+	for fields, want := range map[string]string{
+		"id,expectedCount,estimated": `{"id":"J1","expectedCount":5,"estimated":true}`,
+		"expectedCount":              `{"expectedCount":5}`,
+	} {
+		one, list := s.send("GET", jobsPath+"/J1?fields="+fields, ""), s.send("GET", jobsPath+"?fields="+fields, "")
+		if one.body != want || list.body != "["+want+"]" {
+			t.Errorf("%s and %s, want %s", one.body, list.body, want)
+		}
+	}
+	if got := s.send("GET", jobsPath+"/J1", ""); !strings.Contains(got.body, `"expectedCount":5,"estimated":true,"processedCount":0`) {
+		t.Errorf("%s", got.body)
 	}
 }
 
@@ -372,7 +393,7 @@ func FuzzJobQuery(f *testing.F) {
 			}
 			return
 		}
-		if q.pageNumber < 1 || q.pageSize < 1 || q.pageSize > 2000 || (q.pageNumber-1)*q.pageSize < 0 {
+		if q.page.number < 1 || q.page.size < 1 || q.page.size > 2000 || q.page.offset() < 0 {
 			t.Fatalf("%q: %+v", raw, q)
 		}
 		viewJob(reindex.Job{}).only(q.fields) // knows every field

@@ -17,6 +17,7 @@ type jobView struct {
 	EntityType     string       `json:"entityType,omitempty"`
 	Status         string       `json:"status,omitempty"`
 	ExpectedCount  *int64       `json:"expectedCount,omitempty"`
+	Estimated      bool         `json:"estimated,omitempty"`
 	ProcessedCount *int64       `json:"processedCount,omitempty"`
 	Message        string       `json:"message,omitempty"`
 	Metadata       metadataView `json:"metadata,omitzero"`
@@ -37,7 +38,7 @@ func viewJob(job reindex.Job) jobView {
 		Metadata:       metadataView{CreatedAt: timestamp(job.Created), ModifiedAt: timestamp(job.Modified)},
 	}
 	if job.Expected >= 0 {
-		v.ExpectedCount = &job.Expected
+		v.ExpectedCount, v.Estimated = &job.Expected, job.Estimated
 	}
 	if job.Status == reindex.StatusFailure {
 		v.Message = job.Message
@@ -60,17 +61,9 @@ func (v jobView) only(fields []*jobField) jobView {
 	return out
 }
 
-// The limits of the contract for pages.
-const (
-	defaultPageSize = 60
-	maxPageSize     = 2000
-	maxPageNumber   = 1<<31 - 1
-)
-
 // jobQuery is what a query asks of a list of jobs.
 type jobQuery struct {
-	pageNumber int         // from 1
-	pageSize   int         // 1 to maxPageSize
+	page       page
 	fields     []*jobField // nil: all
 	conditions []condition // all of which hold
 	keys       []sortKey   // none: newest first
@@ -82,10 +75,7 @@ func parseJobQuery(rawQuery string) (q jobQuery, err error) {
 	if err != nil {
 		return q, err
 	}
-	if q.pageNumber, err = intParameter(values, "pageNumber", 1, maxPageNumber); err != nil {
-		return q, err
-	}
-	if q.pageSize, err = intParameter(values, "pageSize", defaultPageSize, maxPageSize); err != nil {
+	if q.page, err = parsePage(values); err != nil {
 		return q, err
 	}
 	if q.fields, err = parseFields(values.Get("fields")); err != nil {
@@ -101,7 +91,7 @@ func parseJobQuery(rawQuery string) (q jobQuery, err error) {
 // forStore is the query as a job store evaluates it. Once ctx has ended nothing matches or differs any more, which ends the work at the
 // next job.
 func (q *jobQuery) forStore(ctx context.Context) reindex.JobQuery {
-	out := reindex.JobQuery{Offset: (q.pageNumber - 1) * q.pageSize, Limit: q.pageSize}
+	out := reindex.JobQuery{Offset: q.page.offset(), Limit: q.page.size}
 	if len(q.conditions) > 0 {
 		out.Match = func(job reindex.Job) bool {
 			return ctx.Err() == nil && !slices.ContainsFunc(q.conditions, func(c condition) bool { return !c.holds(job) })

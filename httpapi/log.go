@@ -41,7 +41,7 @@ func isAlphanumeric(c byte) bool {
 }
 
 // logAccess writes the line of a request. The path is in it as the route's pattern only, and the query not at all.
-func (h *handler) logAccess(c *call, res response, took time.Duration) {
+func (h *handler) logAccess(c *call, status int, sent int64, took time.Duration) {
 	pattern := ""
 	if c.route != nil {
 		pattern = c.route.pattern
@@ -50,11 +50,11 @@ func (h *handler) logAccess(c *call, res response, took time.Duration) {
 		slog.String("method", c.r.Method),
 		slog.String("route", pattern),
 		slog.String("tenant", c.tenant),
-		slog.Int("status", res.status),
+		slog.Int("status", status),
 		slog.Duration("duration", took),
 		slog.String("request_id", c.id),
 		slog.Int("bytes_in", c.read),
-		slog.Int("bytes_out", len(res.body)),
+		slog.Int64("bytes_out", sent),
 	}, c.attrs...)
 	h.cfg.Logger.LogAttrs(c.r.Context(), slog.LevelInfo, "httpapi: request", attrs...)
 }

@@ -22,7 +22,7 @@ func (h *handler) reindex(c *call) (response, error) {
 	if err := checkMode(fields); err != nil {
 		return response{}, err
 	}
-	if _, _, err := h.start(c); err != nil {
+	if _, _, err := h.start(c, h.engines[0]); err != nil {
 		return response{}, err
 	}
 	return response{status: http.StatusNoContent}, nil
@@ -42,9 +42,9 @@ func checkMode(fields map[string]json.RawMessage) error {
 
 // start begins a run of the tenant, or joins the one in progress. A caller who hangs up at this point has asked for the run all the
 // same, so the call does not end with the request.
-func (h *handler) start(c *call) (job reindex.Job, started bool, err error) {
+func (h *handler) start(c *call, e engine) (job reindex.Job, started bool, err error) {
 	err = h.askEngine(context.WithoutCancel(c.r.Context()), c, func(ctx context.Context) error {
-		job, started, err = h.engine.Start(ctx, c.tenant)
+		job, started, err = e.Start(ctx, c.tenant)
 		return err
 	})
 	if err == nil {
@@ -63,6 +63,8 @@ func (h *handler) askEngine(ctx context.Context, c *call, ask func(context.Conte
 		return nil
 	case errors.Is(err, reindex.ErrJobNotFound):
 		return noSuchJob()
+	case errors.Is(err, reindex.ErrJobEnded):
+		return conflict("The job has ended", "A job that has ended stays as it is")
 	default:
 		h.logFailure(ctx, c, "the engine failed", err.Error())
 		return unavailable(c.id)

@@ -42,6 +42,13 @@ var routes = []route{
 	}},
 	{"/indexing/{tenant}/reindex-jobs/{id}", []operation{
 		{http.MethodGet, ScopeView, (*handler).getJob},
+		{http.MethodDelete, ScopeManage, (*handler).cancelJob},
+	}},
+	{"/indexing/{tenant}/reindex-jobs/{id}/failures", []operation{
+		{http.MethodGet, ScopeView, (*handler).listFailures},
+	}},
+	{"/indexing/{tenant}/reindex-jobs/{id}/events", []operation{
+		{http.MethodGet, ScopeView, (*handler).jobEvents},
 	}},
 }
 

@@ -15,17 +15,19 @@ const MessageUnavailable = "The request can not be carried out now"
 // response is an answer in full, ready to be written.
 type response struct {
 	status int
-	header map[string]string // beyond those that every response has
-	body   []byte            // JSON, or none
+	header map[string]string                                 // beyond those that every response has
+	body   []byte                                            // JSON, or none
+	stream func(http.ResponseWriter) (sent int64, err error) // writes the body instead, as it comes about
 }
 
 // problem is an error that is answered with an errorMessage.
 type problem struct {
-	status    int
-	message   string
-	details   []string
-	allow     string // of 405
-	challenge string // of 403: WWW-Authenticate
+	status     int
+	message    string
+	details    []string
+	allow      string // of 405
+	challenge  string // of 403: WWW-Authenticate
+	retryAfter string // of a 400 that may pass, in seconds
 }
 
 func (p *problem) Error() string { return p.message }
@@ -43,6 +45,11 @@ func unavailable(requestID string) *problem {
 // notFound is a 404.
 func notFound(details ...string) *problem {
 	return &problem{status: http.StatusNotFound, message: "Not found", details: details}
+}
+
+// conflict is a 409.
+func conflict(message string, details ...string) *problem {
+	return &problem{status: http.StatusConflict, message: message, details: details}
 }
 
 // forbidden is a 403.
@@ -106,6 +113,9 @@ func (p *problem) response() response {
 	if p.challenge != "" {
 		res.header["Www-Authenticate"] = p.challenge
 	}
+	if p.retryAfter != "" {
+		res.header["Retry-After"] = p.retryAfter
+	}
 	return res
 }
 
@@ -144,8 +154,8 @@ func jsonResponse(status int, v any) response {
 	return response{status: status, header: map[string]string{}, body: body}
 }
 
-// write sends the response. Its error is that of the connection.
-func (res response) write(w http.ResponseWriter, requestID string) error {
+// write sends the response, and returns how many bytes the body has. Its error is that of the connection.
+func (res response) write(w http.ResponseWriter, requestID string) (int64, error) {
 	header := w.Header()
 	header.Set("Cache-Control", "no-store")
 	header.Set("X-Content-Type-Options", "nosniff")
@@ -158,6 +168,9 @@ func (res response) write(w http.ResponseWriter, requestID string) error {
 		header.Set("Content-Length", strconv.Itoa(len(res.body)))
 	}
 	w.WriteHeader(res.status)
-	_, err := w.Write(res.body)
-	return err
+	if res.stream != nil {
+		return res.stream(w)
+	}
+	n, err := w.Write(res.body)
+	return int64(n), err
 }

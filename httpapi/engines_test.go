@@ -1,0 +1,206 @@
+package httpapi
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+
+	"productindex/reindex"
+	"productindex/reindex/reindextest"
+)
+
+const category = `{"entityType":"CATEGORY"}`
+
+// engineOf returns an engine of an entity type over n of its things, which waits before it completes an index until release is called.
+func engineOf(t *testing.T, entityType string, n int, jobs reindex.JobStore) (e *reindex.Engine, release func()) {
+	t.Helper()
+	ix, release := held(reindextest.NewMemory())
+	e, err := reindex.New(reindextest.Slice(reindextest.Products(n, "1")), ix, &reindex.Config{EntityType: entityType, Jobs: jobs})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = e.Shutdown(context.Background()) })
+	return e, release
+}
+
+// ids are those of a list.
+func (s *service) ids(query string) []string {
+	s.t.Helper()
+	got := s.send("GET", jobsPath+query, "")
+	var jobs []jobView
+	if err := json.Unmarshal([]byte(got.body), &jobs); err != nil {
+		s.t.Fatalf("%d %s: %v", got.status, got.body, err)
+	}
+	ids := []string{}
+	for _, job := range jobs {
+		ids = append(ids, job.ID)
+	}
+	return ids
+}
+
+// Jobs of several types are created by the engines of their types, and found whichever it is, as they are now: with one store and with two.
+func TestEntityTypes(t *testing.T) {
+	shared := reindex.NewJobs(0)
+	for name, stores := range map[string][2]reindex.JobStore{
+		"one store": {shared, shared}, "two stores": {reindex.NewJobs(0), reindex.NewJobs(0)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			products, releaseProducts := engineOf(t, "", 100, stores[0])
+			categories, releaseCategories := engineOf(t, "CATEGORY", 7, stores[1])
+			s := serve(t, products, Config{Engines: []*reindex.Engine{categories}})
+			first := s.create(creation)
+			second := s.create(category)
+			if joined := s.send("POST", jobsPath, category); joined.status != http.StatusOK || joined.job(t)["id"] != second {
+				t.Errorf("%d %s", joined.status, joined.body)
+			}
+			if got := s.post(full); got.status != http.StatusNoContent || len(s.ids("")) != 2 { // joins the job for products
+				t.Errorf("%d %s, jobs %q", got.status, got.body, s.ids(""))
+			}
+			for id, want := range map[string]string{first: `"PRODUCT","status":"PUBLISHED","expectedCount":100,"processedCount":100,`, second: `"CATEGORY","status":"PUBLISHED","expectedCount":7,"processedCount":7,`} {
+				c := s.follow(id, "")
+				c.until(func(e seen) bool { return e.Status == "PUBLISHED" })
+				c.hang()
+				if got := s.send("GET", jobsPath+"/"+id, ""); !strings.Contains(got.body, `{"id":"`+id+`","entityType":`+want) {
+					t.Errorf("%s, want %s", got.body, want)
+				}
+				if got := s.send("GET", jobsPath, ""); !strings.Contains(got.body, `{"id":"`+id+`","entityType":`+want) {
+					t.Errorf("%s, want %s", got.body, want)
+				}
+				if got := s.send("GET", jobsPath+"/"+id+"/failures", ""); got.body != "[]" {
+					t.Errorf("failures %s", got.body)
+				}
+			}
+			if got := s.send("DELETE", jobsPath+"/"+second, ""); got.status != http.StatusAccepted {
+				t.Errorf("%d %s", got.status, got.body)
+			}
+			releaseProducts()
+			releaseCategories()
+			for id, want := range map[string]string{first: "SUCCESS", second: "FAILURE"} {
+				s.follow(id, "").until(func(e seen) bool { return e.Status == want })
+			}
+			if got := s.send("GET", jobsPath+"/NONE", ""); got.status != http.StatusNotFound {
+				t.Errorf("%d %s", got.status, got.body)
+			}
+		})
+	}
+}
+
+func TestEntityTypesAreRefused(t *testing.T) {
+	products, release := engineOf(t, "", 10, nil)
+	categories, _ := engineOf(t, "CATEGORY", 10, nil)
+	s := serve(t, products, Config{Engines: []*reindex.Engine{categories}})
+	for _, body := range []string{`{}`, `{"entityType":"BRAND"}`} {
+		got := s.send("POST", jobsPath, body)
+		if got.status != http.StatusBadRequest || len(got.message.Details) != 1 || !strings.HasSuffix(got.message.Details[0], ": PRODUCT, CATEGORY") &&
+			!strings.HasSuffix(got.message.Details[0], "supported: PRODUCT, CATEGORY") {
+			t.Errorf("%s: %d %s", body, got.status, got.body)
+		}
+	}
+	if _, err := NewHandler(categories, Config{Authorizer: AllowAll}); err == nil || !strings.Contains(err.Error(), "CATEGORY") {
+		t.Errorf("an engine for categories where that for products goes: %v", err)
+	}
+	release()
+}
+
+// The older endpoint reindexes products.
+func TestReindexIsForProducts(t *testing.T) {
+	products, release := engineOf(t, "", 10, nil)
+	categories, _ := engineOf(t, "CATEGORY", 10, nil)
+	defer release()
+	s := serve(t, products, Config{Engines: []*reindex.Engine{categories}})
+	s.post(full)
+	if got := s.send("GET", jobsPath+"?fields=entityType", ""); got.body != `[{"entityType":"PRODUCT"}]` {
+		t.Errorf("%s", got.body)
+	}
+}
+
+// A list of the jobs of several engines has pages and a total as that of one, and each job once.
+func TestPagesOfSeveralEngines(t *testing.T) {
+	shared := reindex.NewJobs(0)
+	for name, stores := range map[string][2]reindex.JobStore{
+		"one store": {shared, shared}, "two stores": {reindex.NewJobs(0), reindex.NewJobs(0)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			products, releaseProducts := engineOf(t, "", 10, stores[0])
+			categories, releaseCategories := engineOf(t, "CATEGORY", 10, stores[1])
+			releaseProducts()
+			releaseCategories()
+			s := serve(t, products, Config{Engines: []*reindex.Engine{categories}})
+			var want []string // newest first
+			for i := range 7 {
+				body, e := creation, products
+				if i%3 == 0 {
+					body, e = category, categories
+				}
+				id := s.create(body)
+				await(t, e, "acme", id)
+				want = slices.Insert(want, 0, id)
+			}
+			if got := s.ids(""); !slices.Equal(got, want) {
+				t.Errorf("%q, want %q", got, want)
+			}
+			for n := range 4 {
+				page := want[min(2*n, 7):min(2*n+2, 7)]
+				if got := s.ids(fmt.Sprintf("?pageSize=2&pageNumber=%d", n+1)); !slices.Equal(got, page) {
+					t.Errorf("page %d: %q, want %q", n+1, got, page)
+				}
+			}
+			if got := s.send("GET", jobsPath+"?pageSize=1", "", "X-Total-Count: true"); got.header.Get("X-Total-Count") != "7" {
+				t.Errorf("%v", got.header)
+			}
+			isProduct := func(job reindex.Job) bool { return job.EntityType == reindex.EntityProduct }
+			oldestFirst := func(a, b reindex.Job) int { return a.Created.Compare(b.Created) }
+			jobs, total, err := engines{products, categories}.jobs(t.Context(), "acme", reindex.JobQuery{Match: isProduct, Compare: oldestFirst, Offset: 1, Limit: 2})
+			if err != nil || total != 4 || len(jobs) != 2 || jobs[0].ID != want[4] || jobs[1].ID != want[2] {
+				t.Errorf("%d of %d jobs, %v: %+v", len(jobs), total, err, jobs)
+			}
+		})
+	}
+}
+
+// A job whose type nobody has an engine for any more is still there.
+func TestForgottenEntityType(t *testing.T) {
+	jobs := reindex.NewJobs(0)
+	brand := reindex.Job{ID: "B1", Tenant: "acme", EntityType: "BRAND", Status: reindex.StatusPending, Expected: -1}
+	if _, _, err := jobs.Create(t.Context(), brand); err != nil {
+		t.Fatal(err)
+	}
+	products, _ := engineOf(t, "", 10, jobs)
+	categories, _ := engineOf(t, "CATEGORY", 10, jobs)
+	for _, further := range [][]*reindex.Engine{nil, {categories}} {
+		s := serve(t, products, Config{Engines: further})
+		if got := s.ids(""); !slices.Equal(got, []string{"B1"}) {
+			t.Errorf("%q", got)
+		}
+		if got := s.send("GET", jobsPath+"/B1", ""); got.status != http.StatusOK {
+			t.Errorf("%d %s", got.status, got.body)
+		}
+	}
+}
+
+// One engine that fails is enough for a list to fail: half of it would be no answer.
+func TestOneOfSeveralEnginesFails(t *testing.T) {
+	products, _ := engineOf(t, "", 10, nil)
+	categories, _ := engineOf(t, "CATEGORY", 10, brokenJobs{reindex.NewJobs(0)})
+	s := serve(t, products, Config{Engines: []*reindex.Engine{categories}})
+	for _, path := range []string{jobsPath, jobsPath + "/J1"} {
+		if got := s.send("GET", path, ""); got.status != http.StatusBadRequest || got.message.Message != MessageUnavailable {
+			t.Errorf("%s: %d %s", path, got.status, got.body)
+		}
+	}
+}
+
+// brokenJobs is a store that can not be read.
+type brokenJobs struct{ reindex.JobStore }
+
+func (brokenJobs) Get(context.Context, string, string) (reindex.Job, error) {
+	return reindex.Job{}, context.DeadlineExceeded
+}
+
+func (brokenJobs) List(context.Context, string, reindex.JobQuery) ([]reindex.Job, int, error) {
+	return nil, 0, context.DeadlineExceeded
+}

@@ -1,0 +1,108 @@
+package httpapi
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"productindex/reindex"
+	"productindex/reindex/reindextest"
+)
+
+// held returns an index whose Seal waits until release is called, whatever its context says.
+func held(ix reindex.Indexer) (faulty *reindextest.Faulty, release func()) {
+	hold := make(chan struct{})
+	return reindextest.NewFaulty(ix, func(c reindextest.Call) reindextest.Fault {
+		if c.Op == reindextest.OpSeal {
+			<-hold
+		}
+		return reindextest.Fault{}
+	}), func() { close(hold) }
+}
+
+// create posts a job and returns its id.
+func (s *service) create(body string) string {
+	s.t.Helper()
+	got := s.send("POST", jobsPath, body)
+	if got.status != http.StatusCreated {
+		s.t.Fatalf("%d %s", got.status, got.body)
+	}
+	return got.job(s.t)["id"].(string)
+}
+
+// A job is asked to stop, as often as one likes, until it has ended.
+func TestCancelJob(t *testing.T) {
+	ix, release := held(reindextest.NewMemory())
+	e := newEngine(t, reindextest.Slice(reindextest.Products(100, "1")), ix)
+	s := serve(t, e, Config{})
+	id := s.create(creation)
+	for range 3 {
+		if got := s.send("DELETE", jobsPath+"/"+id, ""); got.status != http.StatusAccepted {
+			t.Errorf("%d %s", got.status, got.body)
+		}
+	}
+	release()
+	await(t, e, "acme", id)
+	ended := s.send("GET", jobsPath+"/"+id, "")
+	if got := ended.job(t); got["status"] != "FAILURE" || got["message"] != reindex.ErrCancelled.Error() {
+		t.Errorf("%v", got)
+	}
+	if got := s.send("DELETE", jobsPath+"/"+id, ""); got.status != http.StatusConflict || got.message.Message != "The job has ended" {
+		t.Errorf("%d %s", got.status, got.body)
+	}
+	for _, path := range []string{"/indexing/other/reindex-jobs/" + id, jobsPath + "/" + id + "x", jobsPath + "/%00"} {
+		if got := s.send("DELETE", path, ""); got.status != http.StatusNotFound {
+			t.Errorf("%s: %d %s", path, got.status, got.body)
+		}
+	}
+	s.srv.Close()
+	if log := s.log.String(); strings.Count(log, `"job":"`+id+`"`) != 5 { // created, and asked to stop four times
+		t.Errorf("log %s", log)
+	}
+}
+
+func TestCancelJobFails(t *testing.T) {
+	e := &fakeEngine{
+		job:  func(context.Context, string, string) (reindex.Job, error) { return reindex.Job{ID: "J1"}, nil },
+		stop: func(context.Context, string, string) error { return errors.New("hunter2") },
+	}
+	s := serve(t, e, Config{})
+	got := s.send("DELETE", jobsPath+"/J1", "")
+	if got.status != http.StatusBadRequest || got.message.Message != MessageUnavailable || strings.Contains(got.body, "hunter2") {
+		t.Errorf("%d %s", got.status, got.body)
+	}
+	e.job = func(context.Context, string, string) (reindex.Job, error) {
+		return reindex.Job{}, errors.New("hunter2")
+	}
+	got = s.send("DELETE", jobsPath+"/J1", "")
+	if got.status != http.StatusBadRequest || got.message.Message != MessageUnavailable || strings.Contains(got.body, "hunter2") {
+		t.Errorf("%d %s", got.status, got.body)
+	}
+}
+
+// A caller who hung up wants the job stopped all the same.
+func TestCancelOutlivesTheRequest(t *testing.T) {
+	ctx, hangUp := context.WithCancel(t.Context())
+	var stopped error
+	h, err := newHandler(&fakeEngine{
+		job: func(context.Context, string, string) (reindex.Job, error) {
+			hangUp()
+			return reindex.Job{ID: "J1"}, nil
+		},
+		stop: func(ctx context.Context, _, _ string) error {
+			stopped = ctx.Err()
+			return stopped
+		},
+	}, Config{Authorizer: AllowAll})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, httptest.NewRequestWithContext(ctx, "DELETE", jobsPath+"/J1", nil))
+	if w.Code != http.StatusAccepted || stopped != nil {
+		t.Errorf("status %d, %v", w.Code, stopped)
+	}
+}

@@ -1,0 +1,509 @@
+package httpapi
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"iter"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/tmaxmax/go-sse"
+
+	"productindex/reindex"
+	"productindex/reindex/reindextest"
+)
+
+// stream is an event stream as a client reads it.
+type stream struct {
+	t    *testing.T
+	s    *service
+	res  *http.Response
+	text *bufio.Reader
+	hang context.CancelFunc
+}
+
+// follow opens the event stream of a job. lastEventID is empty for none.
+func (s *service) follow(id, lastEventID string) *stream {
+	s.t.Helper()
+	ctx, hang := context.WithTimeout(s.t.Context(), patience)
+	s.t.Cleanup(hang)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, s.srv.URL+jobsPath+"/"+id+"/events", nil)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	if lastEventID != "" {
+		req.Header.Set("Last-Event-ID", lastEventID)
+	}
+	res, err := s.srv.Client().Do(req)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.t.Cleanup(func() { _ = res.Body.Close() })
+	if res.StatusCode != http.StatusOK || res.Header.Get("Content-Type") != "text/event-stream" || res.Header.Get("Cache-Control") != "no-store" ||
+		res.Header.Get("X-Accel-Buffering") != "no" {
+		s.t.Fatalf("%s, headers %v", res.Status, res.Header)
+	}
+	return &stream{s.t, s, res, bufio.NewReader(res.Body), hang}
+}
+
+// block reads up to an empty line; false at the end of the stream.
+func (c *stream) block() (string, bool) {
+	c.t.Helper()
+	var block strings.Builder
+	for {
+		line, err := c.text.ReadString('\n')
+		switch {
+		case errors.Is(err, io.EOF) && line == "" && block.Len() == 0:
+			return "", false
+		case err != nil:
+			c.t.Fatalf("after %q: %v", block.String()+line, err)
+		case line == "\n":
+			return block.String(), true
+		}
+		block.WriteString(line)
+	}
+}
+
+// seen is an event.
+type seen struct {
+	eventView
+
+	id   string
+	data string
+}
+
+// event reads the next event, which is as documented; false at the end of the stream.
+func (c *stream) event() (seen, bool) {
+	c.t.Helper()
+	for {
+		block, ok := c.block()
+		if !ok {
+			return seen{}, false
+		}
+		id, isEvent := strings.CutPrefix(block, "id: ")
+		if !isEvent {
+			continue
+		}
+		id, data, _ := strings.Cut(id, "\n")
+		data = strings.TrimSuffix(strings.TrimPrefix(data, "data: "), "\n")
+		e := seen{id: id, data: data}
+		var value any
+		if err := errors.Join(json.Unmarshal([]byte(data), &value), json.Unmarshal([]byte(data), &e.eventView)); err != nil {
+			c.t.Fatalf("%q: %v", block, err)
+		}
+		if err := c.s.doc.Components.Schemas["ReindexJobEvent"].Value.VisitJSON(value); err != nil {
+			c.t.Errorf("%s: not as documented: %v", data, err)
+		}
+		return e, true
+	}
+}
+
+// until reads events up to one that is as wanted. None of them tells the same as the one before.
+func (c *stream) until(wanted func(seen) bool) seen {
+	c.t.Helper()
+	last := ""
+	for {
+		e, ok := c.event()
+		if !ok {
+			c.t.Fatalf("the stream ended after %q", last)
+		}
+		if e.id == last {
+			c.t.Errorf("%q was sent twice in a row", last)
+		}
+		if last = e.id; wanted(e) {
+			return e
+		}
+	}
+}
+
+// stepwise is an engine over 100 products whose batches of 10 are written, one after the other, as often as something is sent to step,
+// and all when it is closed.
+func stepwise(t *testing.T) (e *reindex.Engine, step chan struct{}) {
+	t.Helper()
+	step = make(chan struct{})
+	over := make(chan struct{})
+	ix := reindextest.NewFaulty(reindextest.NewMemory(), func(c reindextest.Call) reindextest.Fault {
+		if c.Op == reindextest.OpWrite {
+			select {
+			case <-step:
+			case <-over:
+			}
+		}
+		return reindextest.Fault{}
+	})
+	e, err := reindex.New(reindextest.Slice(reindextest.Products(100, "1")), ix, &reindex.Config{BatchDocs: 10, Workers: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		close(over)
+		_ = e.Shutdown(context.Background())
+	})
+	return e, step
+}
+
+// brisk is a config whose streams do not wait between events.
+var brisk = Config{StreamInterval: time.Nanosecond}
+
+// A job is told of at once, as it goes on, and when it has ended. Who comes back is not told the same again.
+func TestEvents(t *testing.T) {
+	e, step := stepwise(t)
+	s := serve(t, e, brisk)
+	id := s.create(creation)
+	c := s.follow(id, "")
+	if block, ok := c.block(); !ok || block != "retry: 2000\n" {
+		t.Errorf("the stream begins with %q", block)
+	}
+	first := c.until(func(e seen) bool { return *e.ProcessedCount == 0 && e.ExpectedCount != nil })
+	if first.id != "IN_PROGRESS-0-100" || first.ID != id || *first.Progress != 0 || first.RemainingSeconds != nil {
+		t.Errorf("%s: %s", first.id, first.data)
+	}
+	step <- struct{}{}
+	tenth := c.until(func(e seen) bool { return *e.ProcessedCount == 10 })
+	if tenth.id != "IN_PROGRESS-10-100" || *tenth.Progress != 0.1 || tenth.RemainingSeconds == nil {
+		t.Errorf("%s: %s", tenth.id, tenth.data)
+	}
+	again := s.follow(id, tenth.id)
+	if block, ok := again.block(); !ok || block != "retry: 2000\n" { // so it was told what it knows: nothing
+		t.Errorf("the stream begins with %q", block)
+	}
+	step <- struct{}{}
+	if e, _ := again.event(); e.id == tenth.id || *e.ProcessedCount != 20 {
+		t.Errorf("after %s came %s", tenth.id, e.id)
+	}
+	close(step)
+	for _, c := range []*stream{c, again} {
+		last := c.until(func(e seen) bool { return e.Status == "SUCCESS" })
+		if last.id != "SUCCESS-100-100" || *last.Progress != 1 || *last.RemainingSeconds != 0 {
+			t.Errorf("%s: %s", last.id, last.data)
+		}
+		if e, ok := c.event(); ok {
+			t.Errorf("after the end came %s", e.id)
+		}
+	}
+	got := s.send("GET", jobsPath+"/"+id+"/events", "", "Last-Event-ID: SUCCESS-100-100")
+	if got.status != http.StatusNoContent {
+		t.Errorf("after the end: %d %s", got.status, got.body)
+	}
+	for _, known := range []string{"", "IN_PROGRESS-10-100", "nonsense"} {
+		c := s.follow(id, known)
+		e, _ := c.event()
+		_, more := c.event()
+		if e.id != "SUCCESS-100-100" || more {
+			t.Errorf("who knows of %q is told %q, and more %v", known, e.id, more)
+		}
+		if list := s.send("GET", jobsPath+"/"+id, ""); !strings.HasPrefix(e.data, strings.TrimSuffix(list.body, "}")) {
+			t.Errorf("event %s, job %s", e.data, list.body)
+		}
+	}
+}
+
+// A client that others have written understands the stream.
+func TestEventsAreUnderstood(t *testing.T) {
+	e, step := stepwise(t)
+	close(step)
+	s := serve(t, e, brisk)
+	c := s.follow(s.create(creation), "")
+	var last sse.Event
+	for event, err := range sse.Read(c.res.Body, nil) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		last = event
+	}
+	var view eventView
+	if err := json.Unmarshal([]byte(last.Data), &view); err != nil || view.Status != "SUCCESS" || last.LastEventID != "SUCCESS-100-100" || last.Type != "" {
+		t.Errorf("%+v: %v", last, err)
+	}
+}
+
+// The end of a failed job tells why; what is not known is not there.
+func TestEventsOfAFailure(t *testing.T) {
+	job := reindex.Job{ID: "J1", Status: reindex.StatusFailure, Expected: -1, Processed: 7, Message: "that is why"}
+	s := serve(t, &fakeEngine{job: found(job), watch: states(job)}, Config{})
+	e, _ := s.follow("J1", "").event()
+	if e.id != "FAILURE-7-" || e.Message != job.Message || e.Progress != nil || e.ExpectedCount != nil {
+		t.Errorf("%s: %s", e.id, e.data)
+	}
+	job.Expected, job.Estimated = 7, true
+	s = serve(t, &fakeEngine{job: found(job), watch: states(job)}, Config{})
+	if e, _ = s.follow("J1", "").event(); !e.Estimated || *e.Progress != 1 {
+		t.Errorf("%s: %s", e.id, e.data)
+	}
+}
+
+// Fractions are rounded down, so that 1 is all of it; seconds are rounded up, so that 0 is the end.
+func TestProgress(t *testing.T) {
+	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	job := reindex.Job{Status: reindex.StatusInProgress, Expected: 100_000, Processed: 99_999, Created: at, Modified: at.Add(50 * time.Second)}
+	if v := viewEvent(job); *v.Progress != 0.9999 || *v.RemainingSeconds != 1 {
+		t.Errorf("progress %v, %d s remain", *v.Progress, *v.RemainingSeconds)
+	}
+	job.Processed = 33_333
+	if v := viewEvent(job); *v.Progress != 0.3333 || *v.RemainingSeconds != 101 {
+		t.Errorf("progress %v, %d s remain", *v.Progress, *v.RemainingSeconds)
+	}
+}
+
+// found is a Job that finds one.
+func found(job reindex.Job) func(context.Context, string, string) (reindex.Job, error) {
+	return func(context.Context, string, string) (reindex.Job, error) { return job, nil }
+}
+
+// states is a Watch that yields some.
+func states(jobs ...reindex.Job) iter.Seq2[reindex.Job, error] {
+	return func(yield func(reindex.Job, error) bool) {
+		for _, job := range jobs {
+			if !yield(job, nil) {
+				return
+			}
+		}
+	}
+}
+
+// unfinished is a job in progress.
+var unfinished = reindex.Job{ID: "J1", EntityType: reindex.EntityProduct, Status: reindex.StatusInProgress, Expected: 10}
+
+func TestEventsAreRefused(t *testing.T) {
+	e := &fakeEngine{}
+	s := serve(t, e, Config{})
+	for err, status := range map[error]int{reindex.ErrJobNotFound: http.StatusNotFound, errors.New("hunter2"): http.StatusBadRequest} {
+		e.job = func(context.Context, string, string) (reindex.Job, error) { return reindex.Job{}, err }
+		got := s.send("GET", jobsPath+"/J1/events", "")
+		if got.status != status || strings.Contains(got.body, "hunter2") || status == http.StatusBadRequest && got.message.Message != MessageUnavailable {
+			t.Errorf("%v: %d %s", err, got.status, got.body)
+		}
+	}
+	if got := s.send("GET", jobsPath+"/%00/events", ""); got.status != http.StatusNotFound {
+		t.Errorf("%d %s", got.status, got.body)
+	}
+}
+
+// An engine that fails amidst a stream ends it, and the client learns nothing of the reason.
+func TestEngineFailsAmidstAStream(t *testing.T) {
+	for name, fail := range map[string]func(yield func(reindex.Job, error) bool){
+		"error": func(yield func(reindex.Job, error) bool) { yield(reindex.Job{}, errors.New("hunter2")) },
+		"panic": func(func(reindex.Job, error) bool) { panic("hunter2") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := serve(t, &fakeEngine{job: found(unfinished), watch: func(yield func(reindex.Job, error) bool) {
+				if yield(unfinished, nil) {
+					fail(yield)
+				}
+			}}, brisk)
+			c := s.follow("J1", "")
+			if e, ok := c.event(); !ok || e.id != "IN_PROGRESS-0-10" {
+				t.Errorf("event %s", e.id)
+			}
+			if e, ok := c.event(); ok {
+				t.Errorf("after the failure came %s", e.id)
+			}
+			s.srv.Close()
+			if log := s.log.String(); strings.Count(log, "hunter2") != 1 || !strings.Contains(log, `"status":200`) || strings.Contains(log, "write_error") {
+				t.Errorf("log %s", log)
+			}
+		})
+	}
+}
+
+// endless is a Watch that yields one state, then ends with its context.
+type endless struct {
+	*fakeEngine
+
+	ended chan error // gets what ended it
+}
+
+func newEndless() endless {
+	return endless{&fakeEngine{job: found(unfinished)}, make(chan error, 10)}
+}
+
+func (e endless) Watch(ctx context.Context, _, _ string) iter.Seq2[reindex.Job, error] {
+	return func(yield func(reindex.Job, error) bool) {
+		if yield(unfinished, nil) {
+			<-ctx.Done()
+			e.ended <- ctx.Err()
+			yield(reindex.Job{}, ctx.Err())
+		}
+	}
+}
+
+// Nothing goes on for a client that has gone.
+func TestClientHangsUp(t *testing.T) {
+	e := newEndless()
+	s := serve(t, e, brisk)
+	c := s.follow("J1", "")
+	c.event()
+	c.hang()
+	if err := <-e.ended; !errors.Is(err, context.Canceled) {
+		t.Error(err)
+	}
+	s.srv.Close()
+	if log := s.log.String(); strings.Contains(log, "write_error") || !strings.Contains(log, `"status":200`) || strings.Contains(log, `"ERROR"`) {
+		t.Errorf("log %s", log)
+	}
+}
+
+// A server that shuts down ends the streams, by the end of their context.
+func TestStreamsEndWithTheServer(t *testing.T) {
+	e := newEndless()
+	h, err := newHandler(e, Config{Authorizer: AllowAll, StreamInterval: time.Nanosecond})
+	if err != nil {
+		t.Fatal(err)
+	}
+	base, stop := context.WithCancelCause(t.Context())
+	srv := httptest.NewUnstartedServer(h)
+	srv.Config.BaseContext = func(net.Listener) context.Context { return base }
+	srv.Config.RegisterOnShutdown(func() { stop(errors.New("the server shuts down")) })
+	srv.Start()
+	t.Cleanup(srv.Close)
+	c := (&service{t: t, srv: srv, doc: loadDocument(t)}).follow("J1", "")
+	c.event()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	if err := srv.Config.Shutdown(ctx); err != nil {
+		t.Error(err)
+	}
+	if e, ok := c.event(); ok {
+		t.Errorf("after the shutdown came %s", e.id)
+	}
+}
+
+func TestTooManyStreams(t *testing.T) {
+	e := newEndless()
+	s := serve(t, e, Config{StreamInterval: time.Nanosecond, MaxStreams: 2})
+	first, second := s.follow("J1", ""), s.follow("J1", "")
+	first.event()
+	second.event()
+	got := s.send("GET", jobsPath+"/J1/events", "")
+	if got.status != http.StatusBadRequest || got.message.Message != MessageTooManyStreams || got.header.Get("Retry-After") != "5" {
+		t.Errorf("%d %v %s", got.status, got.header, got.body)
+	}
+	if got := s.send("HEAD", jobsPath+"/J1/events", ""); got.status != http.StatusOK { // takes no room
+		t.Errorf("HEAD: %d", got.status)
+	}
+	if got := s.send("GET", jobsPath+"/J1", ""); got.status != http.StatusOK {
+		t.Errorf("the job: %d %s", got.status, got.body)
+	}
+	first.hang()
+	for deadline := time.Now().Add(patience); ; { // until the server has seen that there is room
+		got := s.send("HEAD", jobsPath+"/J1/events", "")
+		res, err := s.srv.Client().Get(s.srv.URL + jobsPath + "/J1/events")
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = res.Body.Close()
+		if res.StatusCode == http.StatusOK {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("%s, HEAD %d", res.Status, got.status)
+		}
+	}
+}
+
+func TestHeadOfEvents(t *testing.T) {
+	e := newEndless()
+	s := serve(t, e, brisk)
+	got := s.send("HEAD", jobsPath+"/J1/events", "")
+	if got.status != http.StatusOK || got.header.Get("Content-Type") != "text/event-stream" || got.body != "" {
+		t.Errorf("%d %v", got.status, got.header)
+	}
+	ended := unfinished
+	ended.Status = reindex.StatusSuccess
+	e.job = found(ended)
+	if got := s.send("HEAD", jobsPath+"/J1/events", "", "Last-Event-ID: "+eventID(ended)); got.status != http.StatusNoContent {
+		t.Errorf("%d", got.status)
+	}
+}
+
+// A request with a body that does not arrive gets its events, too, and is over when they are.
+func TestEventsForARequestWithABody(t *testing.T) {
+	job := unfinished
+	job.Status = reindex.StatusSuccess
+	s := serve(t, &fakeEngine{job: found(job), watch: states(unfinished, job)}, Config{ReadTimeout: 10 * time.Millisecond, StreamInterval: time.Nanosecond})
+	conn := s.dial()
+	if _, err := io.WriteString(conn, "GET "+jobsPath+"/J1/events HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	text, err := io.ReadAll(conn)
+	if err != nil || !strings.Contains(string(text), "id: SUCCESS-0-10\n") {
+		t.Errorf("%q, %v", text, err)
+	}
+}
+
+// Streams pass through middleware that can be unwrapped, and HTTP/2.
+func TestEventsThroughMiddleware(t *testing.T) {
+	for name, wrap := range map[string]func(w http.ResponseWriter) http.ResponseWriter{
+		"with Unwrap":    func(w http.ResponseWriter) http.ResponseWriter { return unwrapping{w} },
+		"without Unwrap": func(w http.ResponseWriter) http.ResponseWriter { return struct{ http.ResponseWriter }{w} },
+	} {
+		t.Run(name, func(t *testing.T) {
+			e, logged := newEndless(), &syncBuffer{}
+			h, err := newHandler(e, Config{Authorizer: AllowAll, StreamInterval: time.Nanosecond, Logger: slog.New(slog.NewJSONHandler(logged, nil))})
+			if err != nil {
+				t.Fatal(err)
+			}
+			srv := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { h.ServeHTTP(wrap(w), r) }))
+			srv.EnableHTTP2 = true
+			srv.StartTLS()
+			t.Cleanup(srv.Close)
+			c := (&service{t: t, srv: srv, doc: loadDocument(t)}).follow("J1", "")
+			if _, ok := c.event(); ok != (name == "with Unwrap") || c.res.ProtoMajor != 2 {
+				t.Errorf("an event came: %v, over %s", ok, c.res.Proto)
+			}
+			c.hang()
+			srv.Close()
+			if failed := strings.Contains(logged.String(), `"write_error":"feature not supported"`); failed != (name != "with Unwrap") {
+				t.Errorf("log %s", logged)
+			}
+		})
+	}
+}
+
+type unwrapping struct{ http.ResponseWriter }
+
+func (u unwrapping) Unwrap() http.ResponseWriter { return u.ResponseWriter }
+
+// deadlines is a ResponseWriter that takes note of what it is asked for.
+type deadlines struct {
+	*httptest.ResponseRecorder
+
+	calls []string
+}
+
+func (d *deadlines) note(call string, at time.Time) error {
+	if at.IsZero() {
+		call += " none"
+	}
+	d.calls = append(d.calls, call)
+	return nil
+}
+
+func (d *deadlines) SetReadDeadline(at time.Time) error  { return d.note("read", at) }
+func (d *deadlines) SetWriteDeadline(at time.Time) error { return d.note("write", at) }
+func (d *deadlines) FlushError() error                   { return d.note("flush", time.Now()) }
+
+// Each write has a deadline of its own, none is left between two: HTTP/2 would take it for that of the stream.
+func TestDeadlines(t *testing.T) {
+	job := unfinished
+	job.Status = reindex.StatusSuccess
+	h, err := newHandler(&fakeEngine{job: found(unfinished), watch: states(unfinished, job)}, Config{Authorizer: AllowAll, StreamInterval: time.Nanosecond})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := &deadlines{ResponseRecorder: httptest.NewRecorder()}
+	h.ServeHTTP(w, httptest.NewRequest(http.MethodGet, jobsPath+"/J1/events", nil))
+	write := []string{"write", "flush", "write none"}
+	if want := slices.Concat(write, []string{"read none"}, write, write, []string{"read", "write"}); !slices.Equal(w.calls, want) {
+		t.Errorf("%q, want %q", w.calls, want)
+	}
+}

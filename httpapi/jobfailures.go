@@ -1,0 +1,59 @@
+package httpapi
+
+import (
+	"net/http"
+	"strconv"
+	"strings"
+
+	"productindex/reindex"
+)
+
+// failureView is the schema ReindexFailure.
+type failureView struct {
+	ID     string `json:"id"`
+	Reason string `json:"reason"`
+	Where  string `json:"where,omitempty"`
+}
+
+// listFailures is GET /indexing/{tenant}/reindex-jobs/{id}/failures.
+func (h *handler) listFailures(c *call) (response, error) {
+	values, err := parseQuery(c.r.URL.RawQuery, "pageNumber", "pageSize")
+	if err != nil {
+		return response{}, err
+	}
+	page, err := parsePage(values)
+	if err != nil {
+		return response{}, err
+	}
+	_, job, err := h.lookUp(c)
+	if err != nil {
+		return response{}, err
+	}
+	listed := job.Report.Rejections
+	first := min(page.offset(), len(listed))
+	views := []failureView{}
+	for _, r := range listed[first:min(first+page.size, len(listed))] {
+		views = append(views, viewFailure(r))
+	}
+	res := jsonResponse(http.StatusOK, views)
+	res.header["X-Rejected-Count"] = strconv.FormatInt(job.Report.Rejected, 10)
+	if wantsTotal(c.r.Header) {
+		res.header["X-Total-Count"] = strconv.Itoa(len(listed))
+	}
+	return res, nil
+}
+
+func viewFailure(r reindex.Rejection) failureView {
+	v := failureView{ID: r.ID, Reason: r.Reason}
+	if isRelative(r.Where) {
+		v.Where = r.Where
+	}
+	return v
+}
+
+// isRelative reports whether a place, as a source names it, is within what the source reads, such as "acme.jsonl, line 17": no URL, no
+// absolute path of any system, none that leads elsewhere.
+func isRelative(place string) bool {
+	return !strings.HasPrefix(place, "/") && !strings.ContainsAny(place, `\~`) && !strings.Contains(place, "..") &&
+		!strings.Contains(place, ":/")
+}

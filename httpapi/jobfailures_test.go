@@ -1,0 +1,145 @@
+package httpapi
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+	"testing"
+
+	"productindex/reindex"
+	"productindex/reindex/reindextest"
+)
+
+// rejecting is a job that rejected 40 products, of which it lists 25: p1 the first.
+func rejecting(context.Context, string, string) (reindex.Job, error) {
+	job := reindex.Job{ID: "J1", Report: reindex.Report{Rejected: 40}}
+	for i := range 25 {
+		job.Report.Rejections = append(job.Report.Rejections, reindex.Rejection{ID: fmt.Sprintf("p%d", i+1), Reason: "no good"})
+	}
+	return job, nil
+}
+
+func TestFailures(t *testing.T) {
+	s := serve(t, &fakeEngine{job: rejecting}, Config{})
+	for _, tc := range []struct {
+		query    string
+		first, n int
+	}{
+		{"", 1, 25},
+		{"?pageSize=10", 1, 10},
+		{"?pageSize=10&pageNumber=3", 21, 5},
+		{"?pageSize=10&pageNumber=4", 0, 0},
+		{"?pageSize=2000&pageNumber=2147483647", 0, 0},
+		{"?unknown=1", 1, 25},
+	} {
+		for _, header := range []string{"X-Total-Count: true", "X-Total-Count: false"} {
+			got := s.send("GET", jobsPath+"/J1/failures"+tc.query, "", header)
+			var failures []failureView
+			if err := json.Unmarshal([]byte(got.body), &failures); err != nil || failures == nil || len(failures) != tc.n {
+				t.Errorf("%s: %d failures, %v, want %d", tc.query, len(failures), err, tc.n)
+			}
+			for i, f := range failures {
+				if want := (failureView{ID: "p" + strconv.Itoa(tc.first+i), Reason: "no good"}); f != want {
+					t.Errorf("%s: %+v, want %+v", tc.query, f, want)
+				}
+			}
+			total := ""
+			if strings.HasSuffix(header, "true") {
+				total = "25"
+			}
+			if got.header.Get("X-Total-Count") != total || got.header.Get("X-Rejected-Count") != "40" {
+				t.Errorf("%s: headers %v", header, got.header)
+			}
+		}
+	}
+	s = serve(t, &fakeEngine{job: func(context.Context, string, string) (reindex.Job, error) { return reindex.Job{}, nil }}, Config{})
+	if got := s.send("GET", jobsPath+"/J1/failures", "", "X-Total-Count: true"); got.body != "[]" || got.header.Get("X-Total-Count") != "0" ||
+		got.header.Get("X-Rejected-Count") != "0" {
+		t.Errorf("%v %s", got.header, got.body)
+	}
+}
+
+func TestFailuresAreRefused(t *testing.T) {
+	e := &fakeEngine{job: rejecting}
+	s := serve(t, e, Config{})
+	for _, query := range []string{"pageNumber=0", "pageSize=2001", "pageSize=1&pageSize=1", "pageNumber=%zz"} {
+		if got := s.send("GET", jobsPath+"/J1/failures?"+query, ""); got.status != http.StatusBadRequest {
+			t.Errorf("%s: %d %s", query, got.status, got.body)
+		}
+	}
+	for err, status := range map[error]int{
+		reindex.ErrJobNotFound: http.StatusNotFound,
+		errors.New("hunter2"):  http.StatusBadRequest,
+	} {
+		e.job = func(context.Context, string, string) (reindex.Job, error) { return reindex.Job{}, err }
+		if got := s.send("GET", jobsPath+"/J1/failures", ""); got.status != status || strings.Contains(got.body, "hunter2") {
+			t.Errorf("%v: %d %s", err, got.status, got.body)
+		}
+	}
+}
+
+// What a real run rejects is shown in the order of its report, with the place where the source has it.
+func TestFailuresOfARun(t *testing.T) {
+	products := reindextest.Products(10, "1")
+	products[3].Body, products[7].Body = []byte("{"), []byte("[]")
+	e, err := reindex.New(placed{reindextest.Slice(products)}, reindextest.NewMemory(), &reindex.Config{MaxRejected: 1, ReportItems: 100})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = e.Shutdown(context.Background()) })
+	s := serve(t, e, Config{})
+	id := s.create(creation)
+	await(t, e, "acme", id)
+	job, err := e.Job(t.Context(), "acme", id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := s.send("GET", jobsPath+"/"+id+"/failures", "", "X-Total-Count: true")
+	var failures []failureView
+	got.decode(t, &failures)
+	if len(failures) != 2 || got.header.Get("X-Total-Count") != "2" || got.header.Get("X-Rejected-Count") != "2" {
+		t.Fatalf("%v %s", got.header, got.body)
+	}
+	for i, r := range job.Report.Rejections {
+		if want := (failureView{r.ID, r.Reason, "acme.jsonl, line 7"}); failures[i] != want || r.Reason == "" {
+			t.Errorf("%+v, want %+v", failures[i], want)
+		}
+	}
+}
+
+// placed is a source that has everything at one place.
+type placed struct{ reindextest.Slice }
+
+func (placed) Locate(_ context.Context, _ string, ids ...string) (map[string]string, error) {
+	where := map[string]string{}
+	for _, id := range ids {
+		where[id] = "acme.jsonl, line 7"
+	}
+	return where, nil
+}
+
+// Places outside of what a source reads are internals of the service.
+func TestPlaces(t *testing.T) {
+	for where, shown := range map[string]bool{
+		"acme.jsonl, line 7":         true,
+		"acme/part-1.csv.gz, line 2": true,
+		"row 17":                     true,
+		"/srv/acme.jsonl, line 7":    false,
+		`C:\data\acme.jsonl, line 7`: false,
+		"C:/data/acme.jsonl, line 7": false,
+		`\\host\share\acme.jsonl`:    false,
+		"~shop/acme.jsonl":           false,
+		"a/../../acme.jsonl":         false,
+		"https://user:pass@host/x":   false,
+		"file:/srv/acme.jsonl":       false,
+		"":                           true,
+	} {
+		if got := viewFailure(reindex.Rejection{ID: "p", Reason: "r", Where: where}); (got.Where == where) != shown {
+			t.Errorf("%q is shown as %q", where, got.Where)
+		}
+	}
+}

@@ -1,0 +1,183 @@
+package httpapi
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"productindex/reindex"
+)
+
+// pipes is a listener of connections without buffers, within one process and, in a test, its time.
+type pipes struct {
+	conns chan net.Conn
+	done  context.Context //nolint:containedctx // ends with the listener
+	close context.CancelFunc
+}
+
+func newPipes() *pipes {
+	done, stop := context.WithCancel(context.Background())
+	return &pipes{make(chan net.Conn), done, stop}
+}
+
+func (p *pipes) Accept() (net.Conn, error) {
+	select {
+	case conn := <-p.conns:
+		return conn, nil
+	case <-p.done.Done():
+		return nil, net.ErrClosed
+	}
+}
+
+func (p *pipes) Close() error {
+	p.close()
+	return nil
+}
+
+func (p *pipes) Addr() net.Addr { return &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)} }
+
+func (p *pipes) dial(context.Context, string, string) (net.Conn, error) {
+	client, server := net.Pipe()
+	p.conns <- server
+	return client, nil
+}
+
+// inTime runs a test of streams in a bubble of its own time. The server gives every request a second.
+func inTime(t *testing.T, cfg Config, test func(t *testing.T, s *service, e *reindex.Engine, step chan struct{})) {
+	synctest.Test(t, func(t *testing.T) {
+		e, step := stepwise(t)
+		listener := newPipes()
+		log := &syncBuffer{}
+		cfg.Authorizer, cfg.Logger = AllowAll, slog.New(slog.NewJSONHandler(log, nil))
+		h, err := NewHandler(e, cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		srv := &httptest.Server{Listener: listener, Config: &http.Server{Handler: h, ReadTimeout: time.Second, WriteTimeout: time.Second}}
+		srv.Start()
+		transport := srv.Client().Transport.(*http.Transport)
+		transport.DialContext = listener.dial
+		transport.ReadBufferSize = 16 // who does not read lets the server wait
+		t.Cleanup(srv.Close)
+		test(t, &service{t: t, srv: srv, log: log, doc: loadDocument(t)}, e, step)
+	})
+}
+
+// A stream on which nothing happens lives on, by heartbeats, whatever time the server gives to other requests.
+func TestHeartbeats(t *testing.T) {
+	inTime(t, Config{StreamHeartbeat: time.Second}, func(t *testing.T, s *service, _ *reindex.Engine, step chan struct{}) {
+		c := s.follow(s.create(creation), "")
+		begin := time.Now()
+		beats := 0
+		c.event()
+		for beats < 20 {
+			if block, ok := c.block(); !ok {
+				t.Fatalf("the stream ended after %v", time.Since(begin))
+			} else if block == ":\n" {
+				beats++
+			}
+		}
+		if took := time.Since(begin); took != 20*time.Second {
+			t.Errorf("20 heartbeats took %v", took)
+		}
+		close(step)
+		c.until(func(e seen) bool { return e.Status == "SUCCESS" })
+	})
+}
+
+// Changes that come fast are told of together, and the end ends the stream at once.
+func TestStreamInterval(t *testing.T) {
+	inTime(t, Config{}, func(t *testing.T, s *service, _ *reindex.Engine, step chan struct{}) {
+		c := s.follow(s.create(creation), "")
+		begin := time.Now()
+		go func() {
+			for range 10 {
+				<-time.After(50 * time.Millisecond)
+				step <- struct{}{}
+			}
+		}()
+		told := 0
+		c.until(func(e seen) bool {
+			told++
+			return e.Status == "SUCCESS"
+		})
+		if took := time.Since(begin); told > 4 || took > 700*time.Millisecond {
+			t.Errorf("%d events in %v", told, took)
+		}
+		at := time.Now()
+		if _, ok := c.event(); ok || time.Since(at) > 0 {
+			t.Errorf("the stream ended %v after the job", time.Since(at))
+		}
+	})
+}
+
+// A client that stops reading for a while is then told how things are, not how they were.
+func TestSlowClient(t *testing.T) {
+	inTime(t, Config{StreamInterval: time.Nanosecond}, func(t *testing.T, s *service, _ *reindex.Engine, step chan struct{}) {
+		c := s.follow(s.create(creation), "")
+		c.until(func(e seen) bool { return e.ExpectedCount != nil }) // the last bytes of it are not read
+		for range 9 {
+			step <- struct{}{}
+			<-time.After(time.Millisecond)
+		}
+		if e, _ := c.event(); e.id != "IN_PROGRESS-90-100" {
+			t.Errorf("told of %s", e.id)
+		}
+		close(step)
+	})
+}
+
+// A client that does not read any more is cut off, and makes room.
+func TestStalledClient(t *testing.T) {
+	inTime(t, Config{MaxStreams: 1}, func(t *testing.T, s *service, _ *reindex.Engine, step chan struct{}) {
+		id := s.create(creation)
+		c := s.follow(id, "")
+		c.event()
+		if got := s.send("GET", jobsPath+"/"+id+"/events", ""); got.message.Message != MessageTooManyStreams {
+			t.Errorf("%d %s", got.status, got.body)
+		}
+		<-time.After(15*time.Second + 10*time.Second) // a heartbeat and its time
+		synctest.Wait()
+		if log := s.log.String(); !strings.Contains(log, `"write_error":"`) {
+			t.Errorf("log %s", log)
+		}
+		other := s.follow(id, "")
+		other.event()
+		if text, err := c.text.ReadString('\x00'); err == nil || strings.Contains(text, "id:") {
+			t.Errorf("%q, %v", text, err)
+		}
+		close(step)
+		other.until(func(e seen) bool { return e.Status == "SUCCESS" })
+	})
+}
+
+// heartless is a connection that breaks at the first heartbeat.
+type heartless struct{ *deadlines }
+
+func (h heartless) Write(text []byte) (int, error) {
+	if string(text) == heartbeat {
+		return 0, errors.New("broken")
+	}
+	return h.deadlines.Write(text)
+}
+
+// A heartbeat that can not be written is the end of the stream.
+func TestHeartbeatFails(t *testing.T) {
+	e, logged := newEndless(), &syncBuffer{}
+	h, err := newHandler(e, Config{Authorizer: AllowAll, StreamHeartbeat: time.Nanosecond, Logger: slog.New(slog.NewJSONHandler(logged, nil))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := heartless{&deadlines{ResponseRecorder: httptest.NewRecorder()}}
+	h.ServeHTTP(w, httptest.NewRequest(http.MethodGet, jobsPath+"/J1/events", nil))
+	if log := logged.String(); !strings.Contains(log, `"write_error":"broken"`) || strings.Contains(log, `"ERROR"`) {
+		t.Errorf("log %s", log)
+	}
+}
