@@ -84,7 +84,7 @@ func viewEvent(job reindex.Job) eventView {
 		v.Progress = &fraction
 	}
 	if left, known := job.Remaining(); known {
-		seconds := int64(math.Ceil(left.Seconds()))
+		seconds := int64(math.Ceil(max(0, left.Seconds()))) // clocks may be set back
 		v.RemainingSeconds = &seconds
 	}
 	return v
