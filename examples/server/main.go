@@ -73,11 +73,16 @@ func routes(cfg config, engine *reindex.Engine, index backend, log *slog.Logger)
 	return httpapi.NewHandler(engine, httpapi.Config{Authorizer: cfg.authorizer(), Logger: log, Fallback: mux})
 }
 
-// serve answers requests until ctx ends, then shuts down in order: the server first, so that nothing new comes in, then the engine.
+// serve answers requests until ctx ends, then shuts down in order: the server first, so that nothing new comes in, then the engine. The
+// streams of events, which last as long as a job, end as the server begins to shut down.
 func serve(ctx context.Context, listener net.Listener, handler http.Handler, engine *reindex.Engine, patience time.Duration) error {
+	requests, endRequests := context.WithCancel(context.WithoutCancel(ctx))
+	defer endRequests()
 	server := &http.Server{
-		Handler: handler, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 30 * time.Second, WriteTimeout: time.Minute, IdleTimeout: 2 * time.Minute,
+		BaseContext: func(net.Listener) context.Context { return requests },
+		Handler:     handler, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 30 * time.Second, WriteTimeout: time.Minute, IdleTimeout: 2 * time.Minute,
 	}
+	server.RegisterOnShutdown(endRequests)
 	failed := make(chan error, 1)
 	go func() { failed <- server.Serve(listener) }()
 	var err error

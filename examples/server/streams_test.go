@@ -1,0 +1,72 @@
+package main
+
+import (
+	"context"
+	"io"
+	"iter"
+	"log/slog"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"productindex/httpapi"
+	"productindex/reindex"
+	"productindex/reindex/reindextest"
+)
+
+// Who follows a job does not hold up the end of the server, which waits for the job all the same.
+func TestServerStopsAmidstEvents(t *testing.T) {
+	hold := make(chan struct{})
+	source := reindex.SourceFunc(func(context.Context, string) iter.Seq2[reindex.Product, error] {
+		return func(yield func(reindex.Product, error) bool) {
+			<-hold
+			yield(reindextest.Products(1, "1")[0], nil)
+		}
+	})
+	engine, err := reindex.New(source, reindextest.NewMemory(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	handler, err := httpapi.NewHandler(engine, httpapi.Config{Authorizer: httpapi.AllowAll, Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	job, _, err := engine.Start(t.Context(), "acme")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- serve(ctx, listener, handler, engine, time.Hour) }()
+
+	client, hangUp := context.WithTimeout(t.Context(), time.Minute)
+	defer hangUp()
+	address := "http://" + listener.Addr().String() + "/indexing/acme/reindex-jobs/" + job.ID + "/events"
+	request, err := http.NewRequestWithContext(client, http.MethodGet, address, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	stop()
+	events, err := io.ReadAll(response.Body)
+	if err != nil || !strings.HasPrefix(string(events), "retry: ") {
+		t.Errorf("%s, %v: %s", response.Status, err, events)
+	}
+	close(hold)
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+	if job, err := engine.Job(t.Context(), "acme", job.ID); err != nil || job.Status != reindex.StatusSuccess {
+		t.Errorf("the job ended as %s, %v", job.Status, err)
+	}
+}
