@@ -27,8 +27,8 @@ func TestEvents(t *testing.T) {
 	s := serve(t, e, brisk)
 	id := s.create(creation)
 	c := s.follow(id, "")
-	if block, ok := c.block(); !ok || block != "retry: 2000\n" {
-		t.Errorf("the stream begins with %q", block)
+	if line, ok := c.line(); !ok || line != "retry: 2000" {
+		t.Errorf("the stream begins with %q", line)
 	}
 	first := c.until(func(e seen) bool { return *e.ProcessedCount == 0 && e.ExpectedCount != nil })
 	if first.id != "IN_PROGRESS-0-100" || first.ID != id || *first.Progress != 0 || first.RemainingSeconds != nil {
@@ -40,8 +40,8 @@ func TestEvents(t *testing.T) {
 		t.Errorf("%s: %s", tenth.id, tenth.data)
 	}
 	again := s.follow(id, tenth.id)
-	if block, ok := again.block(); !ok || block != "retry: 2000\n" { // so it was told what it knows: nothing
-		t.Errorf("the stream begins with %q", block)
+	if line, ok := again.line(); !ok || line != "retry: 2000" { // so it was told what it knows: nothing
+		t.Errorf("the stream begins with %q", line)
 	}
 	step <- struct{}{}
 	if e, _ := again.event(); e.id == tenth.id || *e.ProcessedCount != 20 {
@@ -85,7 +85,9 @@ func TestEventsAreUnderstood(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		last = event
+		if last = event; event.Data == "" {
+			t.Errorf("an event without data: %+v", event)
+		}
 	}
 	var view eventView
 	if err := json.Unmarshal([]byte(last.Data), &view); err != nil || view.Status != "SUCCESS" || last.LastEventID != "SUCCESS-100-100" || last.Type != "" {

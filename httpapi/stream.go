@@ -15,9 +15,9 @@ import (
 
 const (
 	// reconnect tells clients how long to wait before they come back when a stream has broken.
-	reconnect = "retry: 2000\n\n"
-	// heartbeat is a comment, which clients ignore.
-	heartbeat = ":\n\n"
+	reconnect = "retry: 2000\n"
+	// heartbeat is a comment, which clients ignore. Neither has an empty line after it: some clients would take that for an event.
+	heartbeat = ":\n"
 )
 
 // eventStream tells one client of one job.

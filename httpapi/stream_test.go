@@ -78,9 +78,9 @@ func TestHeartbeats(t *testing.T) {
 		beats := 0
 		c.event()
 		for beats < 20 {
-			if block, ok := c.block(); !ok {
+			if line, ok := c.line(); !ok {
 				t.Fatalf("the stream ended after %v", time.Since(begin))
-			} else if block == ":\n" {
+			} else if line == ":" {
 				beats++
 			}
 		}

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -48,22 +49,17 @@ func (s *service) follow(id, lastEventID string) *stream {
 	return &stream{s.t, s, res, bufio.NewReader(res.Body), hang}
 }
 
-// block reads up to an empty line; false at the end of the stream.
-func (c *stream) block() (string, bool) {
+// line reads a line; false at the end of the stream.
+func (c *stream) line() (string, bool) {
 	c.t.Helper()
-	var block strings.Builder
-	for {
-		line, err := c.text.ReadString('\n')
-		switch {
-		case errors.Is(err, io.EOF) && line == "" && block.Len() == 0:
-			return "", false
-		case err != nil:
-			c.t.Fatalf("after %q: %v", block.String()+line, err)
-		case line == "\n":
-			return block.String(), true
-		}
-		block.WriteString(line)
+	line, err := c.text.ReadString('\n')
+	switch {
+	case errors.Is(err, io.EOF) && line == "":
+		return "", false
+	case err != nil:
+		c.t.Fatalf("after %q: %v", line, err)
 	}
+	return strings.TrimSuffix(line, "\n"), true
 }
 
 // seen is an event.
@@ -75,28 +71,38 @@ type seen struct {
 }
 
 // event reads the next event, which is as documented; false at the end of the stream.
-func (c *stream) event() (seen, bool) {
+func (c *stream) event() (e seen, ok bool) {
 	c.t.Helper()
 	for {
-		block, ok := c.block()
-		if !ok {
-			return seen{}, false
+		line, ok := c.line()
+		name, value, _ := strings.Cut(line, ": ")
+		switch {
+		case !ok && e == seen{}:
+			return e, false
+		case !ok || !slices.Contains([]string{"", ":", "retry", "id", "data"}, name):
+			c.t.Fatalf("line %q, the end %v, in event %+v", line, !ok, e)
+		case name == "id":
+			e.id = value
+		case name == "data":
+			e.data = value
+		case name == "" && e.id == "" || name == "" && e.data == "":
+			c.t.Fatalf("not all of an event: %+v", e)
+		case name == "":
+			c.check(&e)
+			return e, true
 		}
-		id, isEvent := strings.CutPrefix(block, "id: ")
-		if !isEvent {
-			continue
-		}
-		id, data, _ := strings.Cut(id, "\n")
-		data = strings.TrimSuffix(strings.TrimPrefix(data, "data: "), "\n")
-		e := seen{id: id, data: data}
-		var value any
-		if err := errors.Join(json.Unmarshal([]byte(data), &value), json.Unmarshal([]byte(data), &e.eventView)); err != nil {
-			c.t.Fatalf("%q: %v", block, err)
-		}
-		if err := c.s.doc.Components.Schemas["ReindexJobEvent"].Value.VisitJSON(value); err != nil {
-			c.t.Errorf("%s: not as documented: %v", data, err)
-		}
-		return e, true
+	}
+}
+
+// check holds the data of an event against the document, and decodes it.
+func (c *stream) check(e *seen) {
+	c.t.Helper()
+	var value any
+	if err := errors.Join(json.Unmarshal([]byte(e.data), &value), json.Unmarshal([]byte(e.data), &e.eventView)); err != nil {
+		c.t.Fatalf("%q: %v", e.data, err)
+	}
+	if err := c.s.doc.Components.Schemas["ReindexJobEvent"].Value.VisitJSON(value); err != nil {
+		c.t.Errorf("%s: not as documented: %v", e.data, err)
 	}
 }
 
