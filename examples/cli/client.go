@@ -1,0 +1,115 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"time"
+)
+
+// client calls the endpoints of one tenant.
+type client struct {
+	base  string // all of the URL before reindex-jobs
+	token string
+}
+
+// job is what the program reads of one.
+type job struct {
+	ID         string `json:"id"`
+	EntityType string `json:"entityType"`
+	Status     string `json:"status"`
+	Expected   *int64 `json:"expectedCount"`
+	Estimated  bool   `json:"estimated"`
+	Processed  int64  `json:"processedCount"`
+	Message    string `json:"message"`
+	Metadata   struct {
+		CreatedAt time.Time `json:"createdAt"`
+	} `json:"metadata"`
+	RemainingSeconds *int64 `json:"remainingSeconds"` // in events
+}
+
+func (j *job) ended() bool { return j.Status == "SUCCESS" || j.Status == "FAILURE" }
+
+// callTimeout limits every call but the streams of events.
+const callTimeout = time.Minute
+
+// call sends body, unless it is nil, as JSON, decodes the answer, unless into is nil, and returns its headers.
+func (c *client) call(ctx context.Context, method, path string, body, into any) (http.Header, error) {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	request, err := c.request(ctx, method, path, body)
+	if err != nil {
+		return nil, err
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return nil, err
+	}
+	defer response.Body.Close()
+	if response.StatusCode >= http.StatusMultipleChoices {
+		return nil, answerError(response)
+	}
+	if into == nil {
+		return response.Header, nil
+	}
+	if err := json.NewDecoder(response.Body).Decode(into); err != nil {
+		return nil, fmt.Errorf("%s %s: the answer is not that of a reindex endpoint: %w", method, request.URL.Redacted(), err)
+	}
+	return response.Header, nil
+}
+
+func (c *client) request(ctx context.Context, method, path string, body any) (*http.Request, error) {
+	var content bytes.Buffer
+	if body != nil {
+		if err := json.NewEncoder(&content).Encode(body); err != nil {
+			return nil, err
+		}
+	}
+	request, err := http.NewRequestWithContext(ctx, method, c.base+path, &content)
+	if err != nil {
+		return nil, err
+	}
+	if body != nil {
+		request.Header.Set("Content-Type", "application/json")
+	}
+	if c.token != "" {
+		request.Header.Set("Authorization", "Bearer "+c.token)
+	}
+	request.Header.Set("X-Total-Count", "true")
+	return request, nil
+}
+
+// serverError is an answer that says what went wrong.
+type serverError struct {
+	status  string
+	message string
+	details []string
+}
+
+func (e *serverError) Error() string {
+	return fmt.Sprintf("the server answers %s: %s", e.status, strings.Join(append([]string{e.message}, e.details...), "; "))
+}
+
+// answerError reads an errorMessage, the fault of a 401, or, where it is neither, the text.
+func answerError(response *http.Response) *serverError {
+	const limit = 64 << 10
+	text, err := io.ReadAll(io.LimitReader(response.Body, limit))
+	if err != nil {
+		return &serverError{status: response.Status, message: err.Error()}
+	}
+	var said struct {
+		Message string   `json:"message"`
+		Details []string `json:"details"`
+		Fault   struct {
+			Faultstring string `json:"faultstring"`
+		} `json:"fault"`
+	}
+	if json.Unmarshal(text, &said) != nil || said.Message+said.Fault.Faultstring == "" {
+		return &serverError{status: response.Status, message: strings.TrimSpace(string(text))}
+	}
+	return &serverError{response.Status, said.Message + said.Fault.Faultstring, said.Details}
+}

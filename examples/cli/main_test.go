@@ -1,0 +1,325 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"go.uber.org/goleak"
+
+	"productindex/httpapi"
+	"productindex/reindex"
+	"productindex/reindex/reindextest"
+)
+
+// TestMain is the program itself in the processes that the tests start.
+func TestMain(m *testing.M) {
+	if os.Getenv("CLI_CHILD") == "true" {
+		main()
+		return
+	}
+	goleak.VerifyTestMain(m)
+}
+
+const token = "s3cret-token"
+
+// shop is a server whose tenants have products, and what may go wrong on the way to it.
+type shop struct {
+	*httptest.Server
+
+	engine *reindex.Engine
+	hold   chan struct{} // closed: products are read
+
+	mu      sync.Mutex
+	streams []string                                                           // the Last-Event-ID of every request for events
+	disturb func(n int, w http.ResponseWriter, r *http.Request) (handled bool) // is called with the n-th of them, from 1
+}
+
+// newShop starts a server with 100 products, of which bad ones are rejected; at most one may be.
+func newShop(t *testing.T, bad int) *shop {
+	t.Helper()
+	s := &shop{hold: make(chan struct{})}
+	products := reindextest.Products(100, "1")
+	for i := range bad {
+		products[10*i].Body = []byte("[]")
+	}
+	source := placed{func(ctx context.Context, tenant string) iter.Seq2[reindex.Product, error] {
+		return func(yield func(reindex.Product, error) bool) {
+			select {
+			case <-s.hold:
+				reindextest.Slice(products).Products(ctx, tenant)(yield)
+			case <-ctx.Done():
+				yield(reindex.Product{}, ctx.Err())
+			}
+		}
+	}}
+	var err error
+	if s.engine, err = reindex.New(source, reindextest.NewMemory(), &reindex.Config{MaxRejected: 1}); err != nil {
+		t.Fatal(err)
+	}
+	handler, err := httpapi.NewHandler(s.engine, httpapi.Config{Authorizer: func(r *http.Request, _, _ string) error {
+		if r.Header.Get("Authorization") != "Bearer "+token {
+			return httpapi.ErrInvalidToken
+		}
+		return nil
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !s.disturbed(w, r) {
+			handler.ServeHTTP(hasty{w}, r)
+		}
+	}))
+	t.Cleanup(func() {
+		s.Close()
+		_ = s.engine.Shutdown(t.Context()) // ended, as the test has
+		http.DefaultClient.CloseIdleConnections()
+	})
+	return s
+}
+
+// placed is a source that knows where p0 is.
+type placed struct{ reindex.SourceFunc }
+
+func (placed) Locate(context.Context, string, ...string) (map[string]string, error) {
+	return map[string]string{"p0": "acme.jsonl, line 1"}, nil
+}
+
+func (s *shop) disturbed(w http.ResponseWriter, r *http.Request) bool {
+	if !strings.HasSuffix(r.URL.Path, "/events") {
+		return false
+	}
+	s.mu.Lock()
+	s.streams = append(s.streams, r.Header.Get("Last-Event-ID"))
+	n, disturb := len(s.streams), s.disturb
+	s.mu.Unlock()
+	return disturb != nil && disturb(n, w, r)
+}
+
+// hasty tells clients to come back at once when a stream breaks.
+type hasty struct{ http.ResponseWriter }
+
+func (h hasty) Unwrap() http.ResponseWriter { return h.ResponseWriter }
+
+func (h hasty) Write(text []byte) (int, error) {
+	_, err := h.ResponseWriter.Write(bytes.Replace(text, []byte("retry: 2000"), []byte("retry: 1"), 1))
+	return len(text), err
+}
+
+// cli runs a command line and returns what it printed.
+func (s *shop) cli(ctx context.Context, args ...string) (out, note string, err error) {
+	var outs, notes bytes.Buffer
+	err = run(ctx, append([]string{"-url", s.URL, "-tenant", "acme"}, args...), token, &outs, &notes)
+	return outs.String(), notes.String(), err
+}
+
+// trigger starts a job.
+func (s *shop) trigger(t *testing.T) string {
+	t.Helper()
+	out, _, err := s.cli(t.Context(), "trigger")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.TrimSpace(out)
+}
+
+func TestTriggerAndFollow(t *testing.T) {
+	s := newShop(t, 1)
+	id := s.trigger(t)
+	close(s.hold)
+	out, note, err := s.cli(t.Context(), "trigger", "-follow")
+	if err != nil || !strings.HasSuffix(out, "\nSUCCESS: 100 products processed\n") || !strings.Contains(note, "success") {
+		t.Errorf("%s%s%v", out, note, err)
+	}
+	if out, _, err := s.cli(t.Context(), "follow", id); err != nil || out != "SUCCESS: 100 products processed\n" {
+		t.Errorf("%s%v", out, err)
+	}
+	if out, note, err := s.cli(t.Context(), "failures", id); err != nil || !strings.HasPrefix(out, "p0: ") || !strings.HasSuffix(out, " (acme.jsonl, line 1)\n") ||
+		note != "1 of 1 that are listed; 1 products were rejected\n" {
+		t.Errorf("%s%s%v", out, note, err)
+	}
+}
+
+// A job that fails is an error that tells why.
+func TestFollowAFailure(t *testing.T) {
+	s := newShop(t, 2)
+	close(s.hold)
+	out, _, err := s.cli(t.Context(), "trigger", "-follow")
+	id := strings.TrimSpace(out)
+	if err == nil || !strings.Contains(err.Error(), "job "+id+" ended as FAILURE: not published, rule \"rejected\"") {
+		t.Errorf("%s%v", out, err)
+	}
+	out, _, err = s.cli(t.Context(), "failures", id)
+	if lines := regexp.MustCompile(`(?m)^p0: .* \(acme.jsonl, line 1\)$|^p10: .*[^)\n]$`).FindAllString(out, -1); err != nil || len(lines) != 2 {
+		t.Errorf("%s%v", out, err)
+	}
+}
+
+func TestCancelAndList(t *testing.T) {
+	s := newShop(t, 0)
+	id := s.trigger(t)
+	if out, _, err := s.cli(t.Context(), "cancel", id); err != nil || out != id+" stops\n" {
+		t.Errorf("%s%v", out, err)
+	}
+	if _, _, err := s.cli(t.Context(), "follow", id); err == nil || !strings.Contains(err.Error(), reindex.ErrCancelled.Error()) {
+		t.Errorf("%v", err)
+	}
+	if _, _, err := s.cli(t.Context(), "cancel", id); err == nil || !strings.Contains(err.Error(), "the server answers 409 Conflict: The job has ended") {
+		t.Errorf("%v", err)
+	}
+	close(s.hold)
+	if _, _, err := s.cli(t.Context(), "trigger", "-follow"); err != nil {
+		t.Error(err)
+	}
+	out, note, err := s.cli(t.Context(), "list", "-q", "status:FAILURE")
+	row := regexp.MustCompile(`(?m)^` + id + ` +PRODUCT +FAILURE +0 +\? +20\d\d-.* the reindex was cancelled$`)
+	if err != nil || note != "1 of 1 jobs\n" || !row.MatchString(out) {
+		t.Errorf("%s%s%v", out, note, err)
+	}
+	out, note, err = s.cli(t.Context(), "list", "-sort", "status:desc", "-size", "1", "-page", "2")
+	if err != nil || note != "1 of 2 jobs\n" || !strings.Contains(out, id) {
+		t.Errorf("%s%s%v", out, note, err)
+	}
+}
+
+// What is not known is not made up.
+func TestExpected(t *testing.T) {
+	n := int64(100)
+	for want, j := range map[string]job{"?": {}, "100": {Expected: &n}, "about 100": {Expected: &n, Estimated: true}} {
+		if got := j.expected(); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+}
+
+// Whatever breaks on the way, each state is told once.
+func TestFollowComesBack(t *testing.T) {
+	s := newShop(t, 0)
+	id := s.trigger(t)
+	s.disturb = func(n int, w http.ResponseWriter, r *http.Request) bool {
+		switch n {
+		case 2: // the stream breaks amidst an event
+			w.Header().Set("Content-Type", "text/event-stream")
+			fmt.Fprint(w, "retry: 1\nid: IN_PROGRESS-7-\ndata: {\"status\":\"IN_")
+		case 3: // a proxy
+			http.Error(w, "no server", http.StatusBadGateway)
+		case 4: // the connection
+			panic(http.ErrAbortHandler)
+		case 5, 6: // the server, for a while
+			w.WriteHeader(http.StatusBadRequest)
+			fmt.Fprintf(w, `{"code":400,"message":%q,"details":[]}`, []string{httpapi.MessageTooManyStreams, httpapi.MessageUnavailable}[n-5])
+		case 7:
+			close(s.hold)
+			return false
+		default: // one event, then the end of the stream
+			ctx, stop := context.WithCancel(r.Context())
+			defer stop()
+			job, err := s.engine.Job(ctx, "acme", id)
+			w.Header().Set("Content-Type", "text/event-stream")
+			fmt.Fprintf(w, "retry: 1\n\nid: %s-0-\ndata: {\"status\":%q}\n\n", job.Status, job.Status)
+			return err == nil
+		}
+		return true
+	}
+	out, _, err := s.cli(t.Context(), "follow", id)
+	if err != nil || out != "SUCCESS: 100 products processed\n" {
+		t.Errorf("%s%v", out, err)
+	}
+	if known := "IN_PROGRESS-0-"; !slices.Equal(s.streams, []string{"", known, known, known, known, known, known}) {
+		t.Errorf("came back with %q", s.streams)
+	}
+}
+
+// Interrupting ends the program, not the job.
+func TestFollowIsInterrupted(t *testing.T) {
+	s := newShop(t, 0)
+	id := s.trigger(t)
+	ctx, interrupt := context.WithCancel(t.Context())
+	s.disturb = func(int, http.ResponseWriter, *http.Request) bool {
+		interrupt()
+		return false
+	}
+	if _, _, err := s.cli(ctx, "follow", id); !errors.Is(err, context.Canceled) {
+		t.Errorf("%v", err)
+	}
+	if job, err := s.engine.Job(t.Context(), "acme", id); err != nil || job.Status.Ended() {
+		t.Errorf("the job is %s, %v", job.Status, err)
+	}
+}
+
+// What the server says is what the user reads.
+func TestErrors(t *testing.T) {
+	s := newShop(t, 0)
+	other := httptest.NewServer(http.NotFoundHandler())
+	t.Cleanup(other.Close)
+	for _, test := range []struct{ url, token, args, want string }{
+		{s.URL, token, "list -q x:y", "the server answers 400 Bad Request: Invalid q; At character 1: "},
+		{s.URL, token, "list -page 0", "the server answers 400 Bad Request: Invalid pageNumber; "},
+		{s.URL, token, "trigger -type CATEGORY", "the server answers 400 Bad Request: Unsupported entityType; Supported entity types: PRODUCT"},
+		{s.URL, token, "follow NONE", "the server answers 404 Not Found: Not found; There is no such job"},
+		{s.URL, token, "cancel NONE", "the server answers 404 Not Found: Not found; There is no such job"},
+		{s.URL, token, "failures NONE", "the server answers 404 Not Found: Not found; There is no such job"},
+		{s.URL, token, "failures a/../b", "the server answers 404 Not Found: Not found; There is no such job"},
+		{s.URL, "", "trigger", "the server answers 401 Unauthorized: Invalid access token"},
+		{s.URL, "wrong", "follow NONE", "the server answers 401 Unauthorized: Invalid access token"},
+		{other.URL, token, "list", "the server answers 404 Not Found: 404 page not found"},
+		{"http://127.0.0.1:1", token, "list", "connection refused"},
+	} {
+		args := append([]string{"-url", test.url + "/", "-tenant", "acme"}, strings.Fields(test.args)...)
+		err := run(t.Context(), args, test.token, io.Discard, io.Discard)
+		if err == nil || !strings.Contains(err.Error(), test.want) {
+			t.Errorf("%s: %v, want %q", test.args, err, test.want)
+		}
+		if err != nil && strings.Contains(err.Error(), token) {
+			t.Errorf("%s: the token is told: %v", test.args, err)
+		}
+	}
+}
+
+func TestUsage(t *testing.T) {
+	for _, args := range []string{
+		"", "trigger", "-tenant acme", "-tenant acme dance", "-tenant acme trigger now", "-tenant acme trigger -now", "-tenant acme follow",
+		"-tenant acme cancel a b", "-tenant acme failures", "-tenant acme list all", "-h",
+	} {
+		var note bytes.Buffer
+		err := run(t.Context(), strings.Fields(args), token, io.Discard, &note)
+		if !errors.Is(err, errUsage) || !strings.Contains(note.String(), "usage: cli") {
+			t.Errorf("%s: %v, %s", args, err, &note)
+		}
+	}
+}
+
+// The exit code tells how a job ended.
+func TestExitCode(t *testing.T) {
+	good, bad := newShop(t, 0), newShop(t, 2)
+	close(good.hold)
+	close(bad.hold)
+	for _, test := range []struct {
+		url, args string
+		code      int
+	}{
+		{good.URL, "trigger -follow", 0},
+		{bad.URL, "trigger -follow", 1},
+		{good.URL, "dance", 2},
+	} {
+		cmd := exec.CommandContext(t.Context(), os.Args[0], append([]string{"-url", test.url, "-tenant", "acme"}, strings.Fields(test.args)...)...)
+		cmd.Env = append(os.Environ(), "CLI_CHILD=true", "PRODUCTINDEX_TOKEN="+token)
+		out, _ := cmd.CombinedOutput()
+		if code := cmd.ProcessState.ExitCode(); code != test.code {
+			t.Errorf("%s: exit code %d, want %d: %s", test.args, code, test.code, out)
+		}
+	}
+}
