@@ -70,6 +70,32 @@ func ExampleMount() {
 	// 401 {"fault":{"faultstring":"Invalid access token","detail":{"errorcode":"oauth.v2.InvalidAccessToken"}}}
 }
 
+// A second engine, over its own source and index, for categories. The newer endpoints create, show and stop jobs of both.
+func ExampleConfig_engines() {
+	products := newEngine()
+	categories, err := reindex.New(reindextest.Slice(reindextest.Products(3, "1")), reindextest.NewMemory(), &reindex.Config{EntityType: "CATEGORY"})
+	if err != nil {
+		log.Fatal(err)
+	}
+	handler, err := httpapi.NewHandler(products, httpapi.Config{Authorizer: httpapi.AllowAll, Engines: []*reindex.Engine{categories}})
+	if err != nil {
+		log.Fatal(err)
+	}
+
+	for _, entityType := range []string{"CATEGORY", "BRAND"} {
+		r := httptest.NewRequest(http.MethodPost, "/indexing/acme/reindex-jobs", strings.NewReader(fmt.Sprintf(`{"entityType":%q}`, entityType)))
+		r.Header.Set("Content-Type", "application/json")
+		w := httptest.NewRecorder()
+		handler.ServeHTTP(w, r)
+		fmt.Println(entityType, w.Code)
+	}
+	shutdown(products)
+	shutdown(categories)
+	// Output:
+	// CATEGORY 201
+	// BRAND 400
+}
+
 // router stands for a mux of a third party: its Handle returns something, and it has wildcards of its own.
 type router struct{ routes []*routerRoute }
 

@@ -23,7 +23,7 @@ import (
 
 // A job is told of at once, as it goes on, and when it has ended. Who comes back is not told the same again.
 func TestEvents(t *testing.T) {
-	e, step := stepwise(t)
+	e, step := stepwise(t, nil)
 	s := serve(t, e, brisk)
 	id := s.create(creation)
 	c := s.follow(id, "")
@@ -76,7 +76,7 @@ func TestEvents(t *testing.T) {
 
 // A client that others have written understands the stream.
 func TestEventsAreUnderstood(t *testing.T) {
-	e, step := stepwise(t)
+	e, step := stepwise(t, nil)
 	close(step)
 	s := serve(t, e, brisk)
 	c := s.follow(s.create(creation), "")

@@ -49,26 +49,62 @@ func (p *pipes) dial(context.Context, string, string) (net.Conn, error) {
 	return client, nil
 }
 
-// inTime runs a test of streams in a bubble of its own time. The server gives every request a second.
+// inTime runs a test of streams in a bubble of its own time.
 func inTime(t *testing.T, cfg Config, test func(t *testing.T, s *service, e *reindex.Engine, step chan struct{})) {
 	synctest.Test(t, func(t *testing.T) {
-		e, step := stepwise(t)
-		listener := newPipes()
-		log := &syncBuffer{}
-		cfg.Authorizer, cfg.Logger = AllowAll, slog.New(slog.NewJSONHandler(log, nil))
-		h, err := NewHandler(e, cfg)
+		e, step := stepwise(t, nil)
+		test(t, serveInTime(t, e, cfg), e, step)
+	})
+}
+
+// serveInTime starts a server within a bubble. It gives every request a second.
+func serveInTime(t *testing.T, e *reindex.Engine, cfg Config) *service {
+	t.Helper()
+	log, listener := &syncBuffer{}, newPipes()
+	cfg.Authorizer, cfg.Logger = AllowAll, slog.New(slog.NewJSONHandler(log, nil))
+	h, err := NewHandler(e, cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	srv := &httptest.Server{Listener: listener, Config: &http.Server{Handler: h, ReadTimeout: time.Second, WriteTimeout: time.Second}}
+	srv.Start()
+	transport := srv.Client().Transport.(*http.Transport)
+	transport.DialContext = listener.dial
+	transport.ReadBufferSize = 16 // who does not read lets the server wait
+	t.Cleanup(srv.Close)
+	return &service{t: t, srv: srv, log: log, doc: loadDocument(t)}
+}
+
+// A job that another process runs, which shares the store, is followed and stopped as one's own.
+func TestEventsOfAnotherProcess(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		jobs := leased{reindex.NewJobs(0)}
+		owner, step := stepwise(t, jobs)
+		e, _ := stepwise(t, jobs)
+		s := serveInTime(t, e, Config{})
+		job, _, err := owner.Start(t.Context(), "acme")
 		if err != nil {
 			t.Fatal(err)
 		}
-		srv := &httptest.Server{Listener: listener, Config: &http.Server{Handler: h, ReadTimeout: time.Second, WriteTimeout: time.Second}}
-		srv.Start()
-		transport := srv.Client().Transport.(*http.Transport)
-		transport.DialContext = listener.dial
-		transport.ReadBufferSize = 16 // who does not read lets the server wait
-		t.Cleanup(srv.Close)
-		test(t, &service{t: t, srv: srv, log: log, doc: loadDocument(t)}, e, step)
+		c := s.follow(job.ID, "")
+		c.until(func(e seen) bool { return e.Status == "IN_PROGRESS" })
+		step <- struct{}{}
+		c.until(func(e seen) bool { return *e.ProcessedCount == 10 })
+		if got := s.send("DELETE", jobsPath+"/"+job.ID, ""); got.status != http.StatusAccepted {
+			t.Errorf("%d %s", got.status, got.body)
+		}
+		<-time.After(8 * time.Second) // the owner has renewed its lease, and so learnt of it
+		close(step)
+		if last := c.until(func(e seen) bool { return e.Status == "FAILURE" }); last.Message != reindex.ErrCancelled.Error() {
+			t.Errorf("%s", last.data)
+		}
 	})
 }
+
+// leased is a store whose jobs have leases, so that runs learn from it what others want.
+type leased struct{ reindex.JobStore }
+
+func (leased) Lease() time.Duration { return 8 * time.Second }
 
 // A stream on which nothing happens lives on, by heartbeats, whatever time the server gives to other requests.
 func TestHeartbeats(t *testing.T) {

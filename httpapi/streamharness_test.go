@@ -126,7 +126,7 @@ func (c *stream) until(wanted func(seen) bool) seen {
 
 // stepwise is an engine over 100 products whose batches of 10 are written, one after the other, as often as something is sent to step,
 // and all when it is closed.
-func stepwise(t *testing.T) (e *reindex.Engine, step chan struct{}) {
+func stepwise(t *testing.T, jobs reindex.JobStore) (e *reindex.Engine, step chan struct{}) {
 	t.Helper()
 	step = make(chan struct{})
 	over := make(chan struct{})
@@ -139,7 +139,7 @@ func stepwise(t *testing.T) (e *reindex.Engine, step chan struct{}) {
 		}
 		return reindextest.Fault{}
 	})
-	e, err := reindex.New(reindextest.Slice(reindextest.Products(100, "1")), ix, &reindex.Config{BatchDocs: 10, Workers: 1})
+	e, err := reindex.New(reindextest.Slice(reindextest.Products(100, "1")), ix, &reindex.Config{BatchDocs: 10, Workers: 1, Jobs: jobs})
 	if err != nil {
 		t.Fatal(err)
 	}

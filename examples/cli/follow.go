@@ -44,12 +44,12 @@ func show(bar *progressbar.ProgressBar, j job) {
 	if j.RemainingSeconds != nil && !j.ended() {
 		text += fmt.Sprintf(", %v left", time.Duration(*j.RemainingSeconds)*time.Second)
 	}
-	bar.Describe(text)
 	most := max(1, j.Processed) // what is expected is not always known, and may be too low
 	if j.Expected != nil {
 		most = max(most, *j.Expected)
 	}
 	bar.ChangeMax64(most)
+	bar.Describe(text)
 	_ = bar.Set64(j.Processed) // a bar that can not be drawn is no reason to stop
 }
 
