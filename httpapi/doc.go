@@ -40,8 +40,8 @@
 // not matter.
 //
 // A job that asks for more than there is, rag or an entityType that no engine is mounted for (see Config.Engines), is refused rather than
-// started without it. The same holds for fields that a job does not have. Where it is not known how many products to expect, a job has no expectedCount. Where that
-// is only how many were live when the job began, the job has estimated, which is true and otherwise not there.
+// started without it. The same holds for fields that a job does not have. Where it is not known how many products to expect, a job has no
+// expectedCount. Where that is only how many were live when the job began, the job has estimated, which is true and otherwise not there.
 //
 // A path is split into segments before they are decoded, as RFC 3986 says: /indexing/%61cme/reindex is the tenant acme, an encoded
 // slash is a part of a tenant, and so refused. Paths are neither cleaned nor redirected.
