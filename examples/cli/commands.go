@@ -113,6 +113,7 @@ func (a *app) failures(ctx context.Context, args []string) error {
 		}
 		fmt.Fprintln(a.out, line)
 	}
-	fmt.Fprintf(a.note, "%d of %s that are listed; %s products were rejected\n", len(rejected), header.Get("X-Total-Count"), header.Get("X-Rejected-Count"))
+	listed, all := header.Get("X-Total-Count"), header.Get("X-Rejected-Count")
+	fmt.Fprintf(a.note, "%d of %s that are listed; %s products were rejected\n", len(rejected), listed, all)
 	return nil
 }
