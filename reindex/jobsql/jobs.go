@@ -145,23 +145,46 @@ func (s *Store) Get(ctx context.Context, tenant, id string) (reindex.Job, error)
 	return j, nil
 }
 
-// List implements [reindex.JobStore]. The jobs that Match and Compare see, and those that it returns, have no Report: Get has it.
+// List implements [reindex.JobStore]. The jobs that Match and Compare see have no Report yet; those that it returns do.
 func (s *Store) List(ctx context.Context, tenant string, query reindex.JobQuery) (jobs []reindex.Job, total int, err error) {
+	if jobs, err = s.all(ctx, tenant); err != nil {
+		return nil, 0, fmt.Errorf("tenant %s: listing jobs: %w", tenant, err)
+	}
+	jobs, total = query.Select(jobs)
+	return jobs, total, s.addReports(ctx, tenant, jobs)
+}
+
+// all returns the tenant's jobs without their reports, newest first.
+func (s *Store) all(ctx context.Context, tenant string) (jobs []reindex.Job, err error) {
 	rows, err := s.db.QueryContext(ctx, s.sql("SELECT "+columns+" FROM reindex_jobs WHERE tenant = ? ORDER BY fence DESC"), tenant)
 	if err != nil {
-		return nil, 0, fmt.Errorf("tenant %s: listing jobs: %w", tenant, err)
+		return nil, err
 	}
 	defer func() { err = errors.Join(err, rows.Close()) }()
 	for rows.Next() {
 		j, err := scan(rows, tenant)
 		if err != nil {
-			return nil, 0, fmt.Errorf("tenant %s: listing jobs: %w", tenant, err)
+			return nil, err
 		}
 		jobs = append(jobs, j)
 	}
-	if err := rows.Err(); err != nil {
-		return nil, 0, fmt.Errorf("tenant %s: listing jobs: %w", tenant, err)
+	return jobs, rows.Err()
+}
+
+// addReports completes jobs with their reports. A job that was forgotten in the meantime has none.
+func (s *Store) addReports(ctx context.Context, tenant string, jobs []reindex.Job) error {
+	for i := range jobs {
+		var report []byte
+		err := s.db.QueryRowContext(ctx, s.sql("SELECT report FROM reindex_jobs WHERE tenant = ? AND id = ?"), tenant, jobs[i].ID).Scan(&report)
+		if errors.Is(err, sql.ErrNoRows) {
+			continue
+		}
+		if err == nil {
+			err = json.Unmarshal(report, &jobs[i].Report)
+		}
+		if err != nil {
+			return fmt.Errorf("tenant %s: reading the report of job %q: %w", tenant, jobs[i].ID, err)
+		}
 	}
-	jobs, total = query.Select(jobs)
-	return jobs, total, nil
+	return nil
 }
