@@ -93,7 +93,8 @@ type JobStore interface {
 
 	// Update replaces the record of the same tenant and id and renews its lease. The error matches [ErrJobNotFound] where there is
 	// none, [ErrLeaseLost] where the job has ended as the store sees it (the record stays as it is then), and [ErrCancelled] where the
-	// record was replaced and somebody has called Cancel; an Update that ends the job does not tell that.
+	// record was replaced and somebody has called Cancel; an Update that ends the job does not tell that. The engine makes those before a
+	// switch-over and at a job's end again where the error is a [TemporaryError].
 	Update(ctx context.Context, job Job) error
 
 	// Cancel asks the process that runs a job to stop it: its next Update tells. The error matches [ErrJobNotFound] or [ErrJobEnded].

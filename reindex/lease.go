@@ -67,7 +67,7 @@ func (r *run) holdLease(ctx context.Context) error {
 	if lease <= 0 {
 		return nil
 	}
-	if err := r.renew(ctx, lease); err != nil {
+	if err := r.cfg.Retry.do(ctx, func() error { return r.renew(ctx, lease) }); err != nil {
 		return fmt.Errorf("renewing the lease before the switch-over: %w", err)
 	}
 	return nil

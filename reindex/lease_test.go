@@ -251,3 +251,34 @@ func TestProgressOfAJob(t *testing.T) {
 		}
 	}
 }
+
+// passing is a store that fails for a moment at every status that a job comes to.
+type passing struct {
+	*leasing
+
+	failed map[reindex.Status]int
+}
+
+func (p passing) Update(ctx context.Context, job reindex.Job) error {
+	if job.Status != reindex.StatusInProgress && p.failed[job.Status] < 3 {
+		p.failed[job.Status]++
+		return reindex.Temporary(errors.New("the connection is lost"))
+	}
+	return p.leasing.Update(ctx, job)
+}
+
+// A store that fails for a moment, right when the index is to be switched over and when the end is stored, does no harm.
+func TestStoreFailsForAMoment(t *testing.T) {
+	store := passing{newLeasing(), map[reindex.Status]int{}}
+	b := newBench(t, reindextest.Slice(reindextest.Products(100, "new")), &reindex.Config{Jobs: store}, nil)
+	if _, err := b.Run(t.Context(), tenant); err != nil {
+		t.Fatal(err)
+	}
+	jobs, _, err := store.List(t.Context(), tenant, reindex.JobQuery{})
+	if err != nil || len(jobs) != 1 || jobs[0].Status != reindex.StatusSuccess {
+		t.Errorf("the jobs are %+v, error %v", jobs, err)
+	}
+	if store.failed[reindex.StatusPublished] != 3 || store.failed[reindex.StatusSuccess] != 3 {
+		t.Errorf("failures %v", store.failed)
+	}
+}

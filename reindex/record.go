@@ -92,7 +92,7 @@ func (r *run) finish(ctx context.Context, failure *RunError) Job {
 
 	storeCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), r.cfg.CleanupTimeout)
 	defer cancel()
-	if err := r.cfg.Jobs.Update(storeCtx, job); err != nil {
+	if err := r.cfg.Retry.do(storeCtx, func() error { return r.cfg.Jobs.Update(storeCtx, job) }); err != nil {
 		r.log.ErrorContext(ctx, "storing the job's end failed", "status", job.Status, "error", err)
 	}
 	job = r.change(func(j *Job) { *j = job })
