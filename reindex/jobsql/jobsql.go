@@ -1,173 +1,115 @@
-// Package jobsql keeps jobs in SQLite or PostgreSQL through database/sql. It imports no driver.
+// Package jobsql keeps jobs in SQLite or PostgreSQL through database/sql: they outlive the process, and several processes can share them.
+// It imports no driver; the host opens the database with the one it uses.
 //
-// Open SQLite with write-ahead logging and a busy timeout, for modernc.org/sqlite
-// "file:jobs.db?_pragma=journal_mode(WAL)&_pragma=busy_timeout(5000)".
+//	db, err := sql.Open("pgx", "postgres://…") // of github.com/jackc/pgx/v5/stdlib; or, of modernc.org/sqlite:
+//	db, err := sql.Open("sqlite", "file:jobs.db?_pragma=journal_mode(WAL)&_pragma=busy_timeout(5000)")
+//	jobs, err := jobsql.New(ctx, db, &jobsql.Config{Dialect: jobsql.PostgreSQL})
+//	engine, err := reindex.New(source, index, &reindex.Config{Jobs: jobs})
+//
+// # Leases
+//
+// A job whose process has not renewed its lease in time (see [Config]) shows as a failure that says so, from that moment on, and is
+// stored as one when the tenant's next job is created. The clock of the database decides, so those of the processes need not agree. A
+// step of that clock lengthens or shortens the leases of the moment.
+//
+// # Tables
+//
+// [New] makes and migrates the tables reindex_schema, reindex_tenants, reindex_jobs and reindex_job_lists. In PostgreSQL they are in the
+// first schema of the connections' search_path. Where they are up to date New changes nothing, so that a program can do without the
+// right to create tables. SQLite 3.42 or later is needed, in a file: a database in memory is another one on each connection.
 package jobsql
 
 import (
 	"context"
 	"database/sql"
-	"database/sql/driver"
 	"errors"
 	"fmt"
-	"strconv"
-	"strings"
 	"time"
 
 	"productindex/reindex"
 )
 
-// Dialect is the kind of a database.
-type Dialect string
-
-// The databases that a [Store] can use.
+// The defaults and the limit of [Config].
 const (
-	SQLite     Dialect = "sqlite"
-	PostgreSQL Dialect = "postgresql"
+	DefaultLease   = 30 * time.Second
+	MinLease       = 100 * time.Millisecond
+	DefaultHistory = 1000
 )
 
-// DefaultLease is how long a job is taken for alive by default.
-const DefaultLease = 30 * time.Second
-
-// rollbackTimeout limits how long undoing a transaction may take.
-const rollbackTimeout = 5 * time.Second
-
-// Config configures a [Store]. The zero value of each field stands for its default.
+// Config configures a [Store]. The zero value of each field but Dialect stands for its default. [New] copies it.
 type Config struct {
 	// Dialect is [SQLite] or [PostgreSQL]; there is no default.
 	Dialect Dialect
-	// Lease is how long a job is taken for alive after its last Create or Update, by the database's clock; by default [DefaultLease].
-	// It is at least a millisecond.
+	// Lease is how long a job is taken for alive after its last Create or Update. An engine renews it four times in that time. Default
+	// [DefaultLease], at least [MinLease].
 	Lease time.Duration
-	// Kept is how many ended jobs of a tenant are kept; by default [reindex.DefaultJobsKept].
-	Kept int
+	// History is how many ended jobs of a tenant are kept; older ones are deleted when a job is created and when one ends. Default
+	// [DefaultHistory].
+	History int
 }
 
-// Store is a [reindex.JobStore] in a database that several processes can share. It is safe for concurrent use.
+// withDefaults returns a copy of c in which every field that has a default, and is not set, has it.
+func (c *Config) withDefaults() Config {
+	var out Config
+	if c != nil {
+		out = *c
+	}
+	if out.Lease == 0 {
+		out.Lease = DefaultLease
+	}
+	if out.History == 0 {
+		out.History = DefaultHistory
+	}
+	return out
+}
+
+// validate reports every setting of a config with defaults that makes no sense.
+func (c *Config) validate() error {
+	var errs []error
+	if c.Dialect != SQLite && c.Dialect != PostgreSQL {
+		errs = append(errs, fmt.Errorf("Dialect is %q, it must be %q or %q", c.Dialect, SQLite, PostgreSQL))
+	}
+	if c.Lease < MinLease {
+		errs = append(errs, fmt.Errorf("Lease is %v, it must be at least %v", c.Lease, MinLease))
+	}
+	if c.History < 1 {
+		errs = append(errs, fmt.Errorf("History is %d, it must be positive", c.History))
+	}
+	if err := errors.Join(errs...); err != nil {
+		return fmt.Errorf("jobsql: invalid config: %w", err)
+	}
+	return nil
+}
+
+// Store is a [reindex.JobStore] in a database. It is safe for concurrent use, also by several processes.
 type Store struct {
 	db  *sql.DB
 	cfg Config
-	now string // the SQL expression for the database's time, in milliseconds since 1970
 }
 
 var _ reindex.JobStore = (*Store)(nil)
 
-// New creates the tables where they are missing and returns a store over db, which the caller closes after its last use.
+// New makes or migrates the tables, where that is needed, and returns a store over db, which the caller closes after its last use. Of
+// several processes that start at once, one migrates and the others wait.
+//
+// The error names every setting that is invalid. Where the tables are newer than this package, it says so and nothing is changed.
 func New(ctx context.Context, db *sql.DB, cfg *Config) (*Store, error) {
-	c := Config{}
-	if cfg != nil {
-		c = *cfg
+	if db == nil {
+		return nil, errors.New("jobsql: New needs a database")
 	}
-	if c.Lease == 0 {
-		c.Lease = DefaultLease
-	}
-	if c.Kept == 0 {
-		c.Kept = reindex.DefaultJobsKept
-	}
-	if c.Lease < time.Millisecond || c.Kept < 0 {
-		return nil, fmt.Errorf("jobsql: lease %v and kept %d must be positive", c.Lease, c.Kept)
+	c := cfg.withDefaults()
+	if err := c.validate(); err != nil {
+		return nil, err
 	}
 	s := &Store{db: db, cfg: c}
-	switch c.Dialect {
-	case SQLite:
-		s.now = "CAST(unixepoch('now', 'subsec') * 1000 AS INTEGER)"
-	case PostgreSQL:
-		s.now = "CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT)"
-	default:
-		return nil, fmt.Errorf("jobsql: Config.Dialect is %q, want %q or %q", c.Dialect, SQLite, PostgreSQL)
+	if err := s.checkWaits(ctx); err != nil {
+		return nil, fmt.Errorf("jobsql: %w", err)
 	}
-	if err := s.migrate(ctx); err != nil {
-		return nil, fmt.Errorf("jobsql: creating the tables: %w", err)
+	if err := s.migrate(ctx, len(steps)); err != nil {
+		return nil, fmt.Errorf("jobsql: preparing the tables: %w", err)
 	}
 	return s, nil
 }
 
 // Lease returns Config.Lease.
 func (s *Store) Lease() time.Duration { return s.cfg.Lease }
-
-// transact runs fn in a transaction that, in SQLite, is the only one that writes from its start on.
-func (s *Store) transact(ctx context.Context, fn func(c *sql.Conn) error) (err error) {
-	c, err := s.db.Conn(ctx)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, c.Close()) }()
-	begin := "BEGIN"
-	if s.cfg.Dialect == SQLite {
-		begin = "BEGIN IMMEDIATE"
-	}
-	if _, err := c.ExecContext(ctx, begin); err != nil {
-		return err
-	}
-	err = fn(c)
-	if err == nil {
-		_, err = c.ExecContext(ctx, "COMMIT")
-	}
-	if err != nil {
-		undo, cancel := context.WithTimeout(context.WithoutCancel(ctx), rollbackTimeout)
-		defer cancel()
-		if _, failed := c.ExecContext(undo, "ROLLBACK"); failed != nil {
-			_ = c.Raw(func(any) error { return driver.ErrBadConn }) // no later user may find it in a transaction
-		}
-	}
-	return err
-}
-
-// sql numbers the question marks of a statement as the dialect wants them, and fills in NOW.
-func (s *Store) sql(statement string) string {
-	statement = strings.ReplaceAll(statement, "NOW", s.now)
-	if s.cfg.Dialect == SQLite {
-		return statement
-	}
-	var b strings.Builder
-	for i, part := range strings.Split(statement, "?") {
-		if i > 0 {
-			b.WriteString("$" + strconv.Itoa(i))
-		}
-		b.WriteString(part)
-	}
-	return b.String()
-}
-
-// version is that of the tables that this package knows.
-const version = 1
-
-var tables = []string{
-	`CREATE TABLE IF NOT EXISTS reindex_tenants (tenant TEXT PRIMARY KEY, fence BIGINT NOT NULL)`,
-	`CREATE TABLE IF NOT EXISTS reindex_jobs (tenant TEXT NOT NULL, id TEXT NOT NULL, entity_type TEXT NOT NULL, status TEXT NOT NULL,
-		expected BIGINT NOT NULL, estimated BOOLEAN NOT NULL, processed BIGINT NOT NULL, message TEXT NOT NULL, created BIGINT NOT NULL,
-		modified BIGINT NOT NULL, fence BIGINT NOT NULL, ended BOOLEAN NOT NULL, cancelled BOOLEAN NOT NULL, lease_end BIGINT NOT NULL,
-		report TEXT NOT NULL, PRIMARY KEY (tenant, id))`,
-	`CREATE INDEX IF NOT EXISTS reindex_jobs_order ON reindex_jobs (tenant, fence)`,
-	`CREATE UNIQUE INDEX IF NOT EXISTS reindex_jobs_unfinished ON reindex_jobs (tenant, entity_type) WHERE NOT ended`,
-}
-
-func (s *Store) migrate(ctx context.Context) error {
-	return s.transact(ctx, func(c *sql.Conn) error {
-		if s.cfg.Dialect == PostgreSQL {
-			if _, err := c.ExecContext(ctx, "SELECT pg_advisory_xact_lock(7305808869231650145)"); err != nil {
-				return err
-			}
-		}
-		if _, err := c.ExecContext(ctx, "CREATE TABLE IF NOT EXISTS reindex_schema (version BIGINT NOT NULL)"); err != nil {
-			return err
-		}
-		var found int
-		if err := c.QueryRowContext(ctx, "SELECT COALESCE(MAX(version), 0) FROM reindex_schema").Scan(&found); err != nil {
-			return err
-		}
-		if found > version {
-			return fmt.Errorf("the database has schema version %d, this program knows %d: use a newer program", found, version)
-		}
-		if found == version {
-			return nil
-		}
-		for _, t := range tables {
-			if _, err := c.ExecContext(ctx, t); err != nil {
-				return err
-			}
-		}
-		_, err := c.ExecContext(ctx, s.sql("INSERT INTO reindex_schema (version) VALUES (?)"), version)
-		return err
-	})
-}

@@ -1,0 +1,218 @@
+package jobsql
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	_ "github.com/jackc/pgx/v5/stdlib"
+	"go.uber.org/goleak"
+	_ "modernc.org/sqlite"
+
+	"productindex/reindex"
+	"productindex/reindex/reindextest"
+	"productindex/reindex/reindextest/pgtest"
+)
+
+// TestMain is the process that a test kills, where the test says so.
+func TestMain(m *testing.M) {
+	if dsn := os.Getenv("JOBSQL_CHILD"); dsn != "" {
+		runForEver(dsn)
+		return
+	}
+	goleak.VerifyTestMain(m)
+}
+
+// patience is how long a test waits for what is to happen.
+const patience = time.Minute
+
+// database is an empty database of a test's own.
+type database struct {
+	dialect Dialect
+	dsn     string
+}
+
+func (d database) driver() string {
+	return map[Dialect]string{SQLite: "sqlite", PostgreSQL: "pgx"}[d.dialect]
+}
+
+// open opens it, as a process would.
+func (d database) open(tb testing.TB) *sql.DB {
+	tb.Helper()
+	db, err := sql.Open(d.driver(), d.dsn)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() { _ = db.Close() })
+	return db
+}
+
+// store opens a store over it, as a process would.
+func (d database) store(tb testing.TB, cfg Config) *Store {
+	tb.Helper()
+	cfg.Dialect = d.dialect
+	s, err := New(tb.Context(), d.open(tb), &cfg)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return s
+}
+
+func newSQLite(tb testing.TB) database {
+	tb.Helper()
+	return database{SQLite, "file:" + filepath.Join(tb.TempDir(), "jobs.db") + "?_pragma=journal_mode(WAL)&_pragma=busy_timeout(20000)"}
+}
+
+// newSchema returns a function that makes a database of the server's at each call.
+func newSchema(server string) func(tb testing.TB) database {
+	n := 0
+	return func(tb testing.TB) database {
+		tb.Helper()
+		n++
+		d := database{PostgreSQL, fmt.Sprintf("%s search_path=s%d", server, n)}
+		if _, err := d.open(tb).ExecContext(context.Background(), fmt.Sprintf("CREATE SCHEMA s%d", n)); err != nil {
+			tb.Fatal(err)
+		}
+		return d
+	}
+}
+
+func TestSQLite(t *testing.T) { testDatabase(t, newSQLite) }
+
+func TestPostgreSQL(t *testing.T) {
+	server := pgtest.Start(t)
+	fresh := newSchema(server)
+	testDatabase(t, fresh)
+	t.Run("FewRights", func(t *testing.T) { testFewRights(t, fresh(t)) })
+	t.Run("ConnectionLost", func(t *testing.T) { testConnectionLost(t, fresh(t)) })
+}
+
+// testDatabase tests all that holds for both databases. fresh returns an empty one.
+func testDatabase(t *testing.T, fresh func(tb testing.TB) database) {
+	reindextest.TestJobStore(t, func(t *testing.T) reindex.JobStore { return fresh(t).store(t, Config{}) })
+	reindextest.TestJobLeases(t, func(t *testing.T, lease time.Duration) reindex.JobStore {
+		return fresh(t).store(t, Config{Lease: lease})
+	})
+	for _, test := range []struct {
+		name string
+		fn   func(t *testing.T, d database)
+	}{
+		{"TwoStores", testTwoStores},
+		{"TwoEngines", testTwoEngines},
+		{"StartTogether", testStartTogether},
+		{"Died", testDied},
+		{"Killed", testKilled},
+		{"History", testHistory},
+		{"HistoryKeepsUnfinished", testHistoryKeepsUnfinished},
+		{"Lists", testLists},
+		{"ListsGoneAgain", testListsGoneAgain},
+		{"AnyText", testAnyText},
+		{"Migrations", testMigrations},
+		{"NewerTables", testNewerTables},
+		{"Errors", testErrors},
+		{"Cancelled", testContext},
+	} {
+		t.Run(test.name, func(t *testing.T) { test.fn(t, fresh(t)) })
+	}
+}
+
+func TestConfig(t *testing.T) {
+	db := newSQLite(t).open(t)
+	for _, test := range []struct {
+		cfg  *Config
+		want []string
+	}{
+		{nil, []string{"Dialect"}},
+		{&Config{Dialect: "oracle", Lease: time.Millisecond, History: -1}, []string{"oracle", "Lease is 1ms", "History is -1"}},
+		{&Config{Dialect: SQLite, Lease: -time.Second}, []string{"Lease is -1s"}},
+	} {
+		_, err := New(t.Context(), db, test.cfg)
+		for _, want := range test.want {
+			if err == nil || !strings.Contains(err.Error(), want) {
+				t.Errorf("%+v: error %v, want %q in it", test.cfg, err, want)
+			}
+		}
+	}
+	if _, err := New(t.Context(), nil, &Config{Dialect: SQLite}); err == nil {
+		t.Error("a store without a database")
+	}
+	s, err := New(t.Context(), db, &Config{Dialect: SQLite})
+	if err != nil || s.Lease() != DefaultLease || s.cfg.History != DefaultHistory {
+		t.Errorf("the defaults are %+v, error %v", s, err)
+	}
+}
+
+// A SQLite whose connections do not wait for each other is refused.
+func TestBusyTimeout(t *testing.T) {
+	d := newSQLite(t)
+	d.dsn, _, _ = strings.Cut(d.dsn, "?")
+	if _, err := New(t.Context(), d.open(t), &Config{Dialect: SQLite}); err == nil || !strings.Contains(err.Error(), "busy_timeout(5000)") {
+		t.Errorf("error %v, want one that tells what to set", err)
+	}
+}
+
+// newJob returns a job as an engine makes it.
+func newJob(tenant, id string) reindex.Job {
+	at := time.Unix(1_800_000_000, 1).UTC()
+	return reindex.Job{
+		ID: id, Tenant: tenant, EntityType: reindex.EntityProduct, Status: reindex.StatusInProgress, Expected: -1, Created: at, Modified: at,
+		Report: reindex.Report{Expected: -1, Replaced: -1},
+	}
+}
+
+func mustCreate(tb testing.TB, s *Store, job reindex.Job) reindex.Job {
+	tb.Helper()
+	stored, created, err := s.Create(tb.Context(), job)
+	if err != nil || !created {
+		tb.Fatalf("job %s: created %v, error %v", job.ID, created, err)
+	}
+	return stored
+}
+
+func mustUpdate(tb testing.TB, s *Store, job reindex.Job) {
+	tb.Helper()
+	if err := s.Update(tb.Context(), job); err != nil {
+		tb.Fatal(err)
+	}
+}
+
+func mustGet(tb testing.TB, s *Store, tenant, id string) reindex.Job {
+	tb.Helper()
+	job, err := s.Get(tb.Context(), tenant, id)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return job
+}
+
+// each calls f now and then, until it returns false or the time is over.
+func each(tb testing.TB, while time.Duration, f func() bool) {
+	tb.Helper()
+	ticker, over := time.NewTicker(20*time.Millisecond), time.After(while)
+	defer ticker.Stop()
+	for f() {
+		select {
+		case <-ticker.C:
+		case <-over:
+			return
+		}
+	}
+}
+
+// awaitFailure waits until a job is a failure, and returns it.
+func awaitFailure(tb testing.TB, s *Store, tenant, id string) (job reindex.Job) {
+	tb.Helper()
+	each(tb, patience, func() bool {
+		job = mustGet(tb, s, tenant, id)
+		return job.Status != reindex.StatusFailure
+	})
+	if job.Status != reindex.StatusFailure {
+		tb.Fatalf("after %v the job is %s", patience, job.Status)
+	}
+	return job
+}

@@ -1,0 +1,116 @@
+package jobsql
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Dialect is a kind of database.
+type Dialect string
+
+// The databases that a [Store] can use.
+const (
+	SQLite     Dialect = "sqlite"
+	PostgreSQL Dialect = "postgresql"
+)
+
+// now is an expression for the database's time, in milliseconds since 1970.
+func (d Dialect) now() string {
+	if d == SQLite {
+		return "CAST(unixepoch('now', 'subsec') * 1000 AS INTEGER)"
+	}
+	return "CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT)"
+}
+
+// begin starts a transaction in which a statement sees what others have committed before it. In SQLite it is the only one that writes,
+// from its start on; in PostgreSQL a lock has to see to that.
+func (d Dialect) begin() string {
+	if d == SQLite {
+		return "BEGIN IMMEDIATE"
+	}
+	return "BEGIN ISOLATION LEVEL READ COMMITTED"
+}
+
+// sql writes a statement as the dialect wants it: {now} stands for the database's time, a question mark for a parameter.
+func (d Dialect) sql(statement string) string {
+	statement = strings.ReplaceAll(statement, "{now}", d.now())
+	if d == SQLite {
+		return statement
+	}
+	var b strings.Builder
+	for i, part := range strings.Split(statement, "?") {
+		if i > 0 {
+			b.WriteString("$" + strconv.Itoa(i))
+		}
+		b.WriteString(part)
+	}
+	return b.String()
+}
+
+// session is the database, or one of its connections.
+type session interface {
+	ExecContext(ctx context.Context, statement string, args ...any) (sql.Result, error)
+	QueryContext(ctx context.Context, statement string, args ...any) (*sql.Rows, error)
+	QueryRowContext(ctx context.Context, statement string, args ...any) *sql.Row
+}
+
+func (s *Store) exec(ctx context.Context, q session, statement string, args ...any) error {
+	_, err := q.ExecContext(ctx, s.cfg.Dialect.sql(statement), args...)
+	return err
+}
+
+func (s *Store) queryRow(ctx context.Context, q session, statement string, args ...any) *sql.Row {
+	return q.QueryRowContext(ctx, s.cfg.Dialect.sql(statement), args...)
+}
+
+// rollbackTimeout limits how long undoing a transaction may take.
+const rollbackTimeout = 5 * time.Second
+
+// transact runs f in a transaction on a connection of its own. Where f fails nothing of it remains.
+func (s *Store) transact(ctx context.Context, f func(tx session) error) error {
+	c, err := s.db.Conn(ctx)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	if _, err := c.ExecContext(ctx, s.cfg.Dialect.begin()); err != nil {
+		return err
+	}
+	err = f(c)
+	if err == nil {
+		_, err = c.ExecContext(ctx, "COMMIT")
+	}
+	if err != nil {
+		undo, cancel := context.WithTimeout(context.WithoutCancel(ctx), rollbackTimeout)
+		defer cancel()
+		if _, failed := c.ExecContext(undo, "ROLLBACK"); failed != nil {
+			_ = c.Raw(func(any) error { return driver.ErrBadConn }) // nobody may get a connection that is in a transaction
+		}
+	}
+	if cause := ctx.Err(); err != nil && cause != nil && !errors.Is(err, cause) {
+		return fmt.Errorf("%w: %w", cause, err) // a driver may tell of the connection alone that it gave up
+	}
+	return err
+}
+
+// checkWaits makes sure that connections to SQLite wait for one another instead of failing at once.
+func (s *Store) checkWaits(ctx context.Context) error {
+	if s.cfg.Dialect != SQLite {
+		return nil
+	}
+	var milliseconds int
+	if err := s.db.QueryRowContext(ctx, "PRAGMA busy_timeout").Scan(&milliseconds); err != nil {
+		return fmt.Errorf("reading SQLite's busy_timeout: %w", err)
+	}
+	if milliseconds == 0 {
+		return errors.New("SQLite's busy_timeout is 0, so that writers at the same time fail: set it for all connections, " +
+			"with modernc.org/sqlite by adding _pragma=busy_timeout(5000) to the database's name")
+	}
+	return nil
+}

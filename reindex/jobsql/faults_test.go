@@ -1,0 +1,217 @@
+package jobsql
+
+import (
+	"context"
+	"errors"
+	"net"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/stdlib"
+
+	"productindex/reindex"
+	"productindex/reindex/reindextest"
+)
+
+func assertNotFound(t *testing.T, err error) {
+	t.Helper()
+	if !errors.Is(err, reindex.ErrJobNotFound) {
+		t.Errorf("error %v, want ErrJobNotFound", err)
+	}
+}
+
+// calls are all that a store does.
+func calls(ctx context.Context, s *Store) map[string]error {
+	job := newJob("acme", "job1")
+	failed := job
+	failed.Status = reindex.StatusFailure
+	_, _, errCreate := s.Create(ctx, job)
+	_, errGet := s.Get(ctx, "acme", "job1")
+	_, _, errList := s.List(ctx, "acme", reindex.JobQuery{})
+	_, _, errSelect := s.List(ctx, "acme", reindex.JobQuery{Match: func(reindex.Job) bool { return true }})
+	return map[string]error{
+		"create": errCreate, "get": errGet, "update": s.Update(ctx, job), "end": s.Update(ctx, failed), "cancel": s.Cancel(ctx, "acme", "job1"),
+		"list": errList, "select": errSelect,
+	}
+}
+
+// assertCallsFail makes sure that each call tells which job or tenant it failed for, and that those that may be made again say so.
+func assertCallsFail(t *testing.T, errs map[string]error, want error, secrets ...string) {
+	t.Helper()
+	for call, err := range errs {
+		listing := call == "list" || call == "select"
+		if err == nil || !strings.Contains(err.Error(), "tenant acme") || !listing && !strings.Contains(err.Error(), `job "job1"`) {
+			t.Errorf("%s: error %v, want one that names tenant and job", call, err)
+		}
+		if want != nil && !errors.Is(err, want) {
+			t.Errorf("%s: error %v, want %v", call, err, want)
+		}
+		_, temporary := errors.AsType[*reindex.TemporaryError](err)
+		if temporary != (call == "update" || call == "end") {
+			t.Errorf("%s: error %v, temporary: %v", call, err, temporary)
+		}
+		for _, secret := range secrets {
+			if err != nil && strings.Contains(err.Error(), secret) {
+				t.Errorf("%s: error %v tells %q", call, err, secret)
+			}
+		}
+	}
+}
+
+func testErrors(t *testing.T, d database) {
+	s := d.store(t, Config{})
+	if err := s.exec(t.Context(), s.db, "ALTER TABLE reindex_jobs RENAME TO elsewhere"); err != nil {
+		t.Fatal(err)
+	}
+	assertCallsFail(t, calls(t.Context(), s), nil, d.dsn)
+	if err := s.db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	assertCallsFail(t, calls(t.Context(), s), nil, d.dsn)
+	if _, err := New(t.Context(), s.db, &Config{Dialect: d.dialect}); err == nil || !strings.Contains(err.Error(), "jobsql: ") {
+		t.Errorf("New: error %v", err)
+	}
+}
+
+// A call whose context has ended does nothing, and harms no later one.
+func testContext(t *testing.T, d database) {
+	s := d.store(t, Config{})
+	s.db.SetMaxOpenConns(1)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	for range 3 {
+		assertCallsFail(t, calls(ctx, s), context.Canceled)
+	}
+	if n := count(t, s, "reindex_jobs"); n != 0 {
+		t.Errorf("%d jobs are stored", n)
+	}
+	// Nothing remains of a transaction that fails in the middle either, and its connection is as good as new.
+	middle, cancel := context.WithCancel(t.Context())
+	if err := s.transact(middle, func(tx session) error {
+		if err := s.exec(middle, tx, "INSERT INTO reindex_tenants (tenant, fence) VALUES ('a', 1)"); err != nil {
+			return err
+		}
+		cancel()
+		return s.exec(middle, tx, "DELETE FROM reindex_jobs")
+	}); !errors.Is(err, context.Canceled) {
+		t.Errorf("error %v, want that of the context", err)
+	}
+	if n := count(t, s, "reindex_tenants"); n != 0 {
+		t.Errorf("%d tenants are stored", n)
+	}
+	mustCreate(t, s, newJob("a", "1"))
+}
+
+// wire is the way to the database, which can be cut.
+type wire struct {
+	mu    sync.Mutex
+	isCut bool
+	conns []net.Conn
+}
+
+func (w *wire) dial(ctx context.Context, network, address string) (net.Conn, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.isCut {
+		return nil, errors.New("connection refused")
+	}
+	c, err := new(net.Dialer).DialContext(ctx, network, address)
+	w.conns = append(w.conns, c)
+	return c, err
+}
+
+// set cuts the wire, with all connections over it, or mends it.
+func (w *wire) set(isCut bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.isCut = isCut
+	for _, c := range w.conns {
+		if c != nil {
+			_ = c.Close()
+		}
+	}
+	w.conns = nil
+}
+
+// openWired opens the database over a wire, as a user with a password.
+func openWired(t *testing.T, d database, lease time.Duration) (*Store, *wire) {
+	t.Helper()
+	cfg, err := pgx.ParseConfig(d.dsn + " password=s3cret")
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := &wire{}
+	cfg.DialFunc = w.dial
+	db := stdlib.OpenDB(*cfg)
+	t.Cleanup(func() { _ = db.Close() })
+	s, err := New(t.Context(), db, &Config{Dialect: PostgreSQL, Lease: lease})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s, w
+}
+
+// Without its database a store tells what failed, and no secrets; a run survives that for a moment, and otherwise ends before its lease.
+func testConnectionLost(t *testing.T, d database) {
+	s, w := openWired(t, d, 2*time.Second)
+	src, index := newGated(100), reindextest.NewMemory()
+	e, ended := newTracedEngine(t, src, index, s)
+	first, _, err := e.Start(t.Context(), "acme")
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.set(true)
+	assertCallsFail(t, calls(t.Context(), s), nil, d.dsn, "s3cret")
+	w.set(false)
+	close(src.gate)
+	assertEnd(t, ended, first, reindex.StatusSuccess, "")
+	if got := mustGet(t, s, "acme", first.ID); got.Status != reindex.StatusSuccess {
+		t.Errorf("the job is stored as %s: %s", got.Status, got.Message)
+	}
+
+	e, ended = newTracedEngine(t, newGated(100), index, s) // whose run does not end by itself
+	second, started, err := e.Start(t.Context(), "acme")
+	if err != nil || !started {
+		t.Fatal(started, err)
+	}
+	w.set(true)
+	assertEnd(t, ended, second, reindex.StatusFailure, "out of touch")
+	w.set(false)
+	if got := awaitFailure(t, s, "acme", second.ID); got.Report.Indexed != 0 || len(index.Documents("acme")) != 100 {
+		t.Errorf("the job is stored as %+v, %d documents are live", got, len(index.Documents("acme")))
+	}
+}
+
+// newTracedEngine returns an engine that does not try long, and the ends of its jobs: a database that is gone does not tell them.
+func newTracedEngine(t *testing.T, src reindex.Source, ix reindex.Indexer, s *Store) (*reindex.Engine, <-chan reindex.Job) {
+	t.Helper()
+	ended := make(chan reindex.Job, 1)
+	e, err := reindex.New(src, ix, &reindex.Config{
+		Jobs: s, Retry: reindex.Retry{Attempts: 3, MinDelay: time.Millisecond},
+		Trace: &reindex.Trace{JobEnded: func(job reindex.Job, _ error) { ended <- job }},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := e.Shutdown(context.Background()); err != nil {
+			t.Error(err)
+		}
+	})
+	return e, ended
+}
+
+func assertEnd(t *testing.T, ended <-chan reindex.Job, job reindex.Job, status reindex.Status, message string) {
+	t.Helper()
+	select {
+	case last := <-ended:
+		if last.ID != job.ID || last.Status != status || !strings.Contains(last.Message, message) {
+			t.Errorf("job %s ends as %s: %s; want %s as %s: %s", last.ID, last.Status, last.Message, job.ID, status, message)
+		}
+	case <-time.After(patience):
+		t.Fatalf("job %s does not end", job.ID)
+	}
+}

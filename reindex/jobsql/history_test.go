@@ -1,0 +1,141 @@
+package jobsql
+
+import (
+	"cmp"
+	"fmt"
+	"reflect"
+	"slices"
+	"testing"
+
+	"productindex/reindex"
+)
+
+// end stores a job's end, with something listed.
+func end(tb testing.TB, s *Store, job reindex.Job) {
+	tb.Helper()
+	job.Status = reindex.StatusSuccess
+	job.Report.DuplicateIDs = []string{"of " + job.ID}
+	mustUpdate(tb, s, job)
+}
+
+func count(tb testing.TB, s *Store, table string) (n int) {
+	tb.Helper()
+	if err := s.db.QueryRowContext(tb.Context(), "SELECT COUNT(*) FROM "+table).Scan(&n); err != nil {
+		tb.Fatal(err)
+	}
+	return n
+}
+
+// The oldest ended jobs of a tenant are forgotten, with what their reports list; their fences are not given again.
+func testHistory(t *testing.T, d database) {
+	s := d.store(t, Config{History: 3})
+	end(t, s, mustCreate(t, s, newJob("b", "b")))
+	var last int64
+	for i := range 10 {
+		job := mustCreate(t, s, newJob("a", fmt.Sprint(i)))
+		if job.Fence <= last {
+			t.Errorf("fence %d after %d", job.Fence, last)
+		}
+		last = job.Fence
+		end(t, s, job)
+		jobs, total, err := s.List(t.Context(), "a", reindex.JobQuery{})
+		if want := min(i+1, 3); err != nil || total != want || len(jobs) != want || jobs[0].ID != job.ID {
+			t.Errorf("after %d jobs %d are kept, error %v", i+1, total, err)
+		}
+	}
+	if jobs, lists := count(t, s, "reindex_jobs"), count(t, s, "reindex_job_lists"); jobs != 4 || lists != 4 {
+		t.Errorf("%d jobs and %d lists are stored, want 3 of one tenant and 1 of the other", jobs, lists)
+	}
+	// A store that is to keep less forgets more, and none of it brings a fence back.
+	s = d.store(t, Config{History: 1})
+	job := mustCreate(t, s, newJob("a", "next"))
+	if jobs := count(t, s, "reindex_jobs"); job.Fence <= last || jobs != 3 {
+		t.Errorf("fence %d after %d; %d jobs are stored, want 3", job.Fence, last, jobs)
+	}
+}
+
+// A job that has not ended is not forgotten, however old it is.
+func testHistoryKeepsUnfinished(t *testing.T, d database) {
+	s := d.store(t, Config{History: 1})
+	old := newJob("a", "old")
+	old.EntityType = "CATEGORY"
+	old.Report.DuplicateIDs = []string{"x"}
+	old = mustCreate(t, s, old)
+	for i := range 5 {
+		end(t, s, mustCreate(t, s, newJob("a", fmt.Sprint(i))))
+	}
+	if got := mustGet(t, s, "a", "old"); !reflect.DeepEqual(got, old) {
+		t.Errorf("the job is %+v, want %+v", got, old)
+	}
+}
+
+// A list has the reports' numbers, for Match and Compare too, and not what they list; Get has all.
+func testLists(t *testing.T, d database) {
+	s := d.store(t, Config{})
+	for i := range int64(4) {
+		job := mustCreate(t, s, newJob("a", fmt.Sprint(i)))
+		job.Report.Rejected, job.Report.Durations.Load = 10*i, 7
+		job.Report.Rejections = []reindex.Rejection{{ID: "x", Reason: "why", Where: "there"}}
+		end(t, s, job)
+	}
+	rejected := func(j reindex.Job) bool { return j.Report.Rejected > 0 && j.Report.Rejections == nil }
+	fewest := func(a, b reindex.Job) int { return cmp.Compare(a.Report.Rejected, b.Report.Rejected) }
+	for _, test := range []struct {
+		query reindex.JobQuery
+		want  []string
+		total int
+	}{
+		{reindex.JobQuery{}, []string{"3", "2", "1", "0"}, 4},
+		{reindex.JobQuery{Offset: 1, Limit: 2}, []string{"2", "1"}, 4},
+		{reindex.JobQuery{Offset: -1, Limit: -1}, []string{"3", "2", "1", "0"}, 4},
+		{reindex.JobQuery{Match: rejected, Compare: fewest, Limit: 2}, []string{"1", "2"}, 3},
+	} {
+		jobs, total, err := s.List(t.Context(), "a", test.query)
+		var ids []string
+		for _, job := range jobs {
+			ids = append(ids, job.ID)
+			if job.Report.Rejections != nil || job.Report.DuplicateIDs != nil || job.Report.Durations.Load != 7 {
+				t.Errorf("listed with the report %+v", job.Report)
+			}
+		}
+		if err != nil || total != test.total || !slices.Equal(ids, test.want) {
+			t.Errorf("%+v lists %v of %d, error %v; want %v of %d", test.query, ids, total, err, test.want, test.total)
+		}
+	}
+	want := lists{[]reindex.Rejection{{ID: "x", Reason: "why", Where: "there"}}, []string{"of 3"}}
+	if report := mustGet(t, s, "a", "3").Report; !reflect.DeepEqual(lists{report.Rejections, report.DuplicateIDs}, want) {
+		t.Errorf("the report is %+v, want %+v in it", report, want)
+	}
+}
+
+// What a report no longer lists, because reading began anew, is not listed by what is stored either.
+func testListsGoneAgain(t *testing.T, d database) {
+	s := d.store(t, Config{})
+	job := mustCreate(t, s, newJob("a", "1"))
+	for _, ids := range [][]string{{"x"}, nil, {"y", "z"}} {
+		job.Report.DuplicateIDs = ids
+		mustUpdate(t, s, job)
+		if got := mustGet(t, s, "a", "1"); !reflect.DeepEqual(got, job) {
+			t.Errorf("the job is %+v, want %+v", got, job)
+		}
+	}
+}
+
+// Text that a database does not take does not fail a job, and finds none.
+func testAnyText(t *testing.T, d database) {
+	s := d.store(t, Config{})
+	job := mustCreate(t, s, newJob("a", "1"))
+	job.Status, job.Message = reindex.StatusFailure, "a \x00 and \xff, 日本"
+	job.Report.Rejections = []reindex.Rejection{{ID: "\x00", Reason: "\x01"}}
+	mustUpdate(t, s, job)
+	got := mustGet(t, s, "a", "1")
+	if got.Message != "a \uFFFD and \uFFFD, 日本" || got.Report.Rejections[0] != job.Report.Rejections[0] {
+		t.Errorf("the job is %+v", got)
+	}
+	for _, key := range [][2]string{{"a", "\x00"}, {"\xff", "1"}, {"a\x00", "1"}} {
+		_, err := s.Get(t.Context(), key[0], key[1])
+		assertNotFound(t, err)
+		assertNotFound(t, s.Update(t.Context(), newJob(key[0], key[1])))
+		assertNotFound(t, s.Cancel(t.Context(), key[0], key[1]))
+	}
+}

@@ -1,0 +1,125 @@
+package jobsql
+
+import (
+	"bufio"
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+
+	"productindex/reindex"
+	"productindex/reindex/reindextest"
+)
+
+// A job whose lease has run out is the same failure before and after it is stored as one, for Get as for List, and tells what is known.
+func testDied(t *testing.T, d database) {
+	s := d.store(t, Config{Lease: MinLease})
+	for _, test := range []struct {
+		status  reindex.Status
+		message string
+	}{
+		{reindex.StatusPending, "the process that ran the reindex stopped answering: the job's lease ran out"},
+		{reindex.StatusInProgress, "the process that ran the reindex stopped answering: the job's lease ran out"},
+		{reindex.StatusPublished, "the process that ran the reindex stopped answering: the job's lease ran out; whether the new index went live is not known"},
+	} {
+		job := newJob("a", string(test.status))
+		job.Status = test.status
+		job.Report.Read = 7
+		before := time.Now().UTC()
+		mustCreate(t, s, job)
+		derived := awaitFailure(t, s, "a", job.ID)
+		if derived.Message != test.message || derived.Report.Read != 7 || derived.Modified.Before(before) || derived.Modified.After(time.Now()) {
+			t.Errorf("the dead job is %+v, want message %q and as Modified the end of its lease", derived, test.message)
+		}
+		if jobs, _, err := s.List(t.Context(), "a", reindex.JobQuery{Limit: 1}); err != nil || jobs[0].Status != derived.Status || jobs[0].Message != derived.Message {
+			t.Errorf("the list has %+v, error %v", jobs, err)
+		}
+		if err := s.Update(t.Context(), job); !errors.Is(err, reindex.ErrLeaseLost) {
+			t.Errorf("its update: %v, want ErrLeaseLost", err)
+		}
+		if err := s.Cancel(t.Context(), "a", job.ID); !errors.Is(err, reindex.ErrJobEnded) {
+			t.Errorf("its cancellation: %v, want ErrJobEnded", err)
+		}
+		next := mustCreate(t, s, newJob("a", "next"+string(test.status)))
+		stored := mustGet(t, s, "a", job.ID)
+		if stored.Status != derived.Status || stored.Message != derived.Message || !stored.Modified.Equal(derived.Modified) {
+			t.Errorf("stored as\n%+v, shown before as\n%+v", stored, derived)
+		}
+		next.Status = reindex.StatusSuccess
+		mustUpdate(t, s, next)
+	}
+}
+
+// childLease is how long the jobs live of the process that is killed.
+const childLease = time.Second
+
+// runForEver is the process that is killed: it starts a run that does not end, prints its id, and waits.
+func runForEver(dsn string) {
+	d := database{Dialect(os.Getenv("JOBSQL_CHILD_DIALECT")), dsn}
+	fail := func(err error) {
+		fmt.Fprintln(os.Stderr, "child:", err)
+		os.Exit(1)
+	}
+	db, err := sql.Open(d.driver(), dsn)
+	if err != nil {
+		fail(err)
+	}
+	s, err := New(context.Background(), db, &Config{Dialect: d.dialect, Lease: childLease})
+	if err != nil {
+		fail(err)
+	}
+	e, err := reindex.New(newGated(1), reindextest.NewMemory(), &reindex.Config{Jobs: s})
+	if err != nil {
+		fail(err)
+	}
+	job, _, err := e.Start(context.Background(), "acme")
+	if err != nil {
+		fail(err)
+	}
+	fmt.Println("job", job.ID)
+	select {}
+}
+
+// A process's job lives as long as the process does, and is a failure when its lease has run out after the process was killed.
+func testKilled(t *testing.T, d database) {
+	s := d.store(t, Config{Lease: childLease})
+	child := exec.CommandContext(t.Context(), os.Args[0])
+	child.Env = append(os.Environ(), "JOBSQL_CHILD="+d.dsn, "JOBSQL_CHILD_DIALECT="+string(d.dialect))
+	child.Stderr = os.Stderr
+	out, err := child.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := child.Start(); err != nil {
+		t.Fatal(err)
+	}
+	line, err := bufio.NewReader(out).ReadString('\n')
+	id := strings.TrimSpace(strings.TrimPrefix(line, "job "))
+	if err != nil || id == "" {
+		t.Fatalf("the child says %q: %v", line, err)
+	}
+	each(t, 2*childLease, func() bool {
+		if job := mustGet(t, s, "acme", id); job.Status.Ended() {
+			t.Fatalf("the job of a living process is %+v", job)
+		}
+		if joined, created, err := s.Create(t.Context(), newJob("acme", "other")); created || err != nil || joined.ID != id {
+			t.Fatalf("created %v, error %v; want to join %s", created, err, id)
+		}
+		return true
+	})
+	if err := child.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	_ = child.Wait() // it tells that the process was killed
+	killed := time.Now()
+	job := awaitFailure(t, s, "acme", id)
+	if late := job.Modified.Sub(killed); job.Message != messageDied || late > childLease {
+		t.Errorf("%v after the kill the job is %+v", late, job)
+	}
+	mustCreate(t, s, newJob("acme", "next"))
+}

@@ -1,0 +1,149 @@
+package jobsql
+
+import (
+	"cmp"
+	"fmt"
+	"math"
+	"reflect"
+	"strings"
+	"testing"
+
+	"productindex/reindex"
+)
+
+// fill stores n ended jobs of a tenant, each with a report that lists a hundred rejections.
+func fill(tb testing.TB, s *Store, tenant string, n int) {
+	tb.Helper()
+	report := reindex.Report{
+		Read: 47_551, Indexed: 47_451, Rejected: 100, Expected: 47_551, Replaced: 47_000, Bytes: 40 << 20, Batches: 48, Retries: 2,
+		Durations: reindex.Durations{Pending: 12_345, Begin: 123_456_789, Load: 3_123_456_789, Seal: 223_456_789, Commit: 23_456_789, Total: 3_923_456_789},
+	}
+	for i := range 100 {
+		report.Rejections = append(report.Rejections, reindex.Rejection{
+			ID: fmt.Sprintf("product-%d", i), Reason: "the index refused it: failed to parse field [price] of type [double]", Where: "acme.jsonl.gz, line 12345",
+		})
+	}
+	listed, err := encodeLists(&report)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	for _, statement := range []string{
+		`INSERT INTO reindex_jobs (tenant, fence, id, entity_type, status, ended, cancelled, lease_end, expected, estimated, processed, message,
+			created, modified, counters, listed)
+		SELECT '` + tenant + `', i, 'CUQ7H3PZ4VXJ2M5NBKTAWS' || i, 'PRODUCT', CASE i % 3 WHEN 0 THEN 'FAILURE' ELSE 'SUCCESS' END, TRUE, FALSE, i, 47551, FALSE, i * 7919 % 10007,
+			CASE i % 3 WHEN 0 THEN 'writing to the new index failed; the service''s log has the details' ELSE '' END,
+			1700000000000000000 + i * 1000000000, 1700000000000000000 + i * 1000000000, '` + encodeCounters(&report) + `', TRUE FROM n`,
+		`INSERT INTO reindex_job_lists (tenant, fence, lists) SELECT '` + tenant + `', i, '` + strings.ReplaceAll(listed, "'", "''") + `' FROM n`,
+	} {
+		statement = fmt.Sprintf("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < %d) ", n) + statement
+		if _, err := s.db.ExecContext(tb.Context(), statement); err != nil {
+			tb.Fatal(err)
+		}
+	}
+}
+
+// The first page of a tenant with 10,000 stored jobs, which have long reports.
+func BenchmarkList10000(b *testing.B) {
+	s := newSQLite(b).store(b, Config{History: 10_000})
+	fill(b, s, "acme", 10_000)
+	for _, test := range []struct {
+		name  string
+		query reindex.JobQuery
+		total int
+	}{
+		{"Newest", reindex.JobQuery{}, 10_000},
+		{"MatchAndCompare", reindex.JobQuery{
+			Match:   func(j reindex.Job) bool { return j.Status == reindex.StatusSuccess && j.Report.Rejected > 0 },
+			Compare: func(x, y reindex.Job) int { return cmp.Compare(x.Processed, y.Processed) },
+		}, 6667},
+	} {
+		b.Run(test.name, func(b *testing.B) {
+			test.query.Limit = 60
+			b.ReportAllocs()
+			for b.Loop() {
+				if jobs, total, err := s.List(b.Context(), "acme", test.query); err != nil || len(jobs) != 60 || total != test.total {
+					b.Fatal(len(jobs), total, err)
+				}
+			}
+			b.ReportMetric(float64(b.Elapsed().Microseconds())/1000/float64(b.N), "ms/list")
+		})
+	}
+}
+
+// Every number of a report is stored: none was forgotten where they are listed.
+func TestCounters(t *testing.T) {
+	var want reindex.Report
+	n := int64(0)
+	var number func(v reflect.Value)
+	number = func(v reflect.Value) {
+		for i := range v.NumField() {
+			switch f := v.Field(i); f.Kind() {
+			case reflect.Int64:
+				n++
+				f.SetInt(math.MinInt64 + n)
+			case reflect.Struct:
+				number(f)
+			case reflect.Slice: // a list
+			default:
+				t.Errorf("a report has the field %s, which is not stored", v.Type().Field(i).Name)
+			}
+		}
+	}
+	number(reflect.ValueOf(&want).Elem())
+	var got reindex.Report
+	if err := decodeCounters(encodeCounters(&want), &got); err != nil || !reflect.DeepEqual(got, want) {
+		t.Errorf("%+v was read, error %v; want %+v", got, err, want)
+	}
+}
+
+// What an older version has stored lacks numbers, and what a newer one has stored has more.
+func TestCountersOfOtherVersions(t *testing.T) {
+	got := reindex.Report{Replaced: -1}
+	if err := decodeCounters("[1,2]", &got); err != nil || !reflect.DeepEqual(got, reindex.Report{Read: 1, Indexed: 2, Replaced: -1}) {
+		t.Errorf("of two numbers %+v was read, error %v", got, err)
+	}
+	text := "[1" + strings.Repeat(",2", 100) + "]"
+	if err := decodeCounters(text, &got); err != nil || got.Read != 1 || got.Durations.Total != 2 {
+		t.Errorf("of many numbers %+v was read, error %v", got, err)
+	}
+	for _, text := range []string{"", "[", "[]", "1", "[1", "1]", "[1,]", "[,1]", "[1 ,2]", "[x]", `{"a":1}`, "[1.5]", "[9223372036854775808]"} {
+		if err := decodeCounters(text, &got); err == nil {
+			t.Errorf("%q was read", text)
+		}
+	}
+}
+
+// Whatever is stored is read back, or refused.
+func FuzzDecodeCounters(f *testing.F) {
+	for _, seed := range []string{"[0]", "[1,-2,3]", "[]", "[9223372036854775807,-9223372036854775808]", "[1,,2]", "[+1]", "[01]"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		var r, again reindex.Report
+		if decodeCounters(text, &r) != nil {
+			return
+		}
+		if err := decodeCounters(encodeCounters(&r), &again); err != nil || !reflect.DeepEqual(r, again) {
+			t.Errorf("%q is %+v, and then %+v, error %v", text, r, again, err)
+		}
+	})
+}
+
+func FuzzLists(f *testing.F) {
+	f.Add("p1", "no \"price\"", "a.jsonl, line 7", "d1")
+	f.Add("", "\x00", "\xff", "日本")
+	f.Fuzz(func(t *testing.T, id, reason, where, duplicate string) {
+		want := reindex.Report{Rejections: []reindex.Rejection{{ID: id, Reason: reason, Where: where}}, DuplicateIDs: []string{duplicate}}
+		text, err := encodeLists(&want)
+		if err != nil || strings.ContainsRune(text, 0) {
+			t.Fatalf("%q, error %v", text, err)
+		}
+		for _, s := range []*string{&want.Rejections[0].ID, &want.Rejections[0].Reason, &want.Rejections[0].Where, &want.DuplicateIDs[0]} {
+			*s = strings.ToValidUTF8(string([]rune(*s)), "\uFFFD") // as JSON has it
+		}
+		var got reindex.Report
+		if err := decodeLists(text, &got); err != nil || !reflect.DeepEqual(got, want) {
+			t.Errorf("%+v was read, error %v; want %+v", got, err, want)
+		}
+	})
+}

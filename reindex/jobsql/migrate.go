@@ -1,0 +1,102 @@
+package jobsql
+
+import (
+	"context"
+	"fmt"
+)
+
+// steps make the tables of each version out of those of the one before; the first makes them out of nothing. A step that was released
+// never changes.
+var steps = [][]string{
+	{
+		`CREATE TABLE reindex_tenants (
+			tenant TEXT NOT NULL PRIMARY KEY,
+			fence  BIGINT NOT NULL -- the greatest that a job has got; it outlives the jobs
+		)`,
+		`CREATE TABLE reindex_jobs (
+			tenant      TEXT NOT NULL,
+			fence       BIGINT NOT NULL,
+			id          TEXT NOT NULL,
+			entity_type TEXT NOT NULL,
+			status      TEXT NOT NULL,
+			ended       BOOLEAN NOT NULL,
+			cancelled   BOOLEAN NOT NULL, -- somebody has asked for it
+			lease_end   BIGINT NOT NULL,  -- milliseconds since 1970, by the database's clock
+			expected    BIGINT NOT NULL,
+			estimated   BOOLEAN NOT NULL,
+			processed   BIGINT NOT NULL,
+			message     TEXT NOT NULL,
+			created     BIGINT NOT NULL,  -- nanoseconds since 1970
+			modified    BIGINT NOT NULL,
+			counters    TEXT NOT NULL,    -- the report's numbers, a JSON array
+			PRIMARY KEY (tenant, fence)
+		)`,
+		`CREATE UNIQUE INDEX reindex_jobs_id ON reindex_jobs (tenant, id)`,
+		`CREATE UNIQUE INDEX reindex_jobs_unfinished ON reindex_jobs (tenant, entity_type) WHERE NOT ended`,
+	},
+	{ // What a report lists is stored apart, so that listing jobs does not read it; the column tells whether there is something.
+		`ALTER TABLE reindex_jobs ADD COLUMN listed BOOLEAN NOT NULL DEFAULT FALSE`,
+		`CREATE TABLE reindex_job_lists (
+			tenant TEXT NOT NULL,
+			fence  BIGINT NOT NULL,
+			lists  TEXT NOT NULL, -- a JSON object
+			PRIMARY KEY (tenant, fence)
+		)`,
+	},
+}
+
+// migrationLock is the key of the advisory lock in PostgreSQL under which the tables are changed.
+const migrationLock = 7305808869231650145
+
+// migrate brings the tables to a version.
+func (s *Store) migrate(ctx context.Context, version int) error {
+	return s.transact(ctx, func(tx session) error {
+		if s.cfg.Dialect == PostgreSQL {
+			if err := s.exec(ctx, tx, "SELECT pg_advisory_xact_lock(?)", int64(migrationLock)); err != nil {
+				return err
+			}
+		}
+		found, err := s.version(ctx, tx)
+		if err != nil {
+			return err
+		}
+		if found > len(steps) {
+			return fmt.Errorf("the database's tables have version %d and this program knows them up to version %d: "+
+				"a newer program has migrated them; run that one, or use another database", found, len(steps))
+		}
+		for v := found + 1; v <= version; v++ {
+			if err := s.step(ctx, tx, v); err != nil {
+				return fmt.Errorf("migrating the tables to version %d: %w", v, err)
+			}
+		}
+		return nil
+	})
+}
+
+// version returns that of the tables; 0 where there are none.
+func (s *Store) version(ctx context.Context, tx session) (version int, err error) {
+	exists := "SELECT EXISTS (SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'reindex_schema')"
+	if s.cfg.Dialect == PostgreSQL {
+		exists = "SELECT to_regclass('reindex_schema') IS NOT NULL"
+	}
+	var found bool
+	if err := tx.QueryRowContext(ctx, exists).Scan(&found); err != nil || !found {
+		return 0, err
+	}
+	err = tx.QueryRowContext(ctx, "SELECT COALESCE(MAX(version), 0) FROM reindex_schema").Scan(&version)
+	return version, err
+}
+
+// step takes the tables from the version before to this one.
+func (s *Store) step(ctx context.Context, tx session, version int) error {
+	statements := steps[version-1]
+	if version == 1 {
+		statements = append([]string{"CREATE TABLE reindex_schema (version BIGINT NOT NULL PRIMARY KEY)"}, statements...)
+	}
+	for _, statement := range statements {
+		if err := s.exec(ctx, tx, statement); err != nil {
+			return err
+		}
+	}
+	return s.exec(ctx, tx, "INSERT INTO reindex_schema (version) VALUES (?)", version)
+}

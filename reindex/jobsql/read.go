@@ -1,0 +1,141 @@
+package jobsql
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"math"
+	"time"
+
+	"productindex/reindex"
+)
+
+// The messages of jobs whose process has died. Before a job was published its new index can not have gone live.
+const (
+	messageDied          = "the process that ran the reindex stopped answering: the job's lease ran out"
+	messageDiedPublished = messageDied + "; whether the new index went live is not known"
+)
+
+func died(status reindex.Status) string {
+	if status == reindex.StatusPublished {
+		return messageDiedPublished
+	}
+	return messageDied
+}
+
+// isDead is true of a job that has not ended and whose lease has run out.
+const isDead = "NOT ended AND lease_end < {now}"
+
+// columns are what record.scan reads.
+const columns = "id, entity_type, status, expected, estimated, processed, message, created, modified, fence, counters, " +
+	"CASE WHEN " + isDead + " THEN lease_end ELSE 0 END"
+
+// listsColumn is a further column: what the report lists.
+const listsColumn = "(SELECT lists FROM reindex_job_lists l WHERE l.tenant = reindex_jobs.tenant AND l.fence = reindex_jobs.fence AND listed)"
+
+// record is a row of reindex_jobs that is being read.
+type record struct {
+	job                       reindex.Job
+	status, counters          string
+	created, modified, diedAt int64
+	lists                     sql.NullString
+}
+
+// dest returns where to scan columns to, and listsColumn after them.
+func (r *record) dest() []any {
+	j := &r.job
+	return []any{
+		&j.ID, &j.EntityType, &r.status, &j.Expected, &j.Estimated, &j.Processed, &j.Message, &r.created, &r.modified, &j.Fence, &r.counters,
+		&r.diedAt, &r.lists,
+	}
+}
+
+// complete returns the job that was read. One whose lease has run out is the failure that it will be stored as.
+func (r *record) complete(tenant string) (reindex.Job, error) {
+	j := r.job
+	j.Tenant, j.Status = tenant, reindex.Status(r.status)
+	if r.diedAt != 0 {
+		j.Status, j.Message, r.modified = reindex.StatusFailure, died(j.Status), r.diedAt*int64(time.Millisecond)
+	}
+	j.Created, j.Modified = time.Unix(0, r.created).UTC(), time.Unix(0, r.modified).UTC()
+	if err := decodeCounters(r.counters, &j.Report); err != nil {
+		return reindex.Job{}, err
+	}
+	return j, decodeLists(r.lists.String, &j.Report)
+}
+
+// one returns the tenant's job that the condition selects, or [sql.ErrNoRows].
+func (s *Store) one(ctx context.Context, q session, tenant, condition string, args ...any) (reindex.Job, error) {
+	var r record
+	row := s.queryRow(ctx, q, "SELECT "+columns+", "+listsColumn+" FROM reindex_jobs WHERE tenant = ? AND "+condition, append([]any{tenant}, args...)...)
+	if err := row.Scan(r.dest()...); err != nil {
+		return reindex.Job{}, err
+	}
+	return r.complete(tenant)
+}
+
+// Get implements [reindex.JobStore].
+func (s *Store) Get(ctx context.Context, tenant, id string) (reindex.Job, error) {
+	job, err := s.one(ctx, s.db, text(tenant), "id = ?", text(id))
+	if errors.Is(err, sql.ErrNoRows) {
+		err = reindex.ErrJobNotFound
+	} else if err != nil {
+		err = fmt.Errorf("reading it from the database: %w", err)
+	}
+	return job, ofJob(tenant, id, err)
+}
+
+// List implements [reindex.JobStore]. The jobs, as query.Match and query.Compare see them and as it returns them, have Reports without
+// Rejections and DuplicateIDs; Get returns all of one.
+//
+// With a Match or a Compare it reads all of the tenant's jobs, and those of the page otherwise.
+func (s *Store) List(ctx context.Context, tenant string, query reindex.JobQuery) (jobs []reindex.Job, total int, err error) {
+	if query.Match == nil && query.Compare == nil {
+		jobs, total, err = s.page(ctx, text(tenant), query)
+	} else if jobs, err = s.read(ctx, text(tenant), math.MaxInt64, 0); err == nil {
+		jobs, total = query.Select(jobs)
+	}
+	if err != nil {
+		return nil, 0, fmt.Errorf("tenant %s: listing the jobs in the database: %w", tenant, err)
+	}
+	return jobs, total, nil
+}
+
+// page returns what a query without conditions selects.
+func (s *Store) page(ctx context.Context, tenant string, query reindex.JobQuery) (jobs []reindex.Job, total int, err error) {
+	if err := s.queryRow(ctx, s.db, "SELECT COUNT(*) FROM reindex_jobs WHERE tenant = ?", tenant).Scan(&total); err != nil {
+		return nil, 0, err
+	}
+	limit := query.Limit
+	if limit <= 0 {
+		limit = math.MaxInt64
+	}
+	jobs, err = s.read(ctx, tenant, limit, max(query.Offset, 0))
+	return jobs, total, err
+}
+
+// read returns some of the tenant's jobs, newest first.
+func (s *Store) read(ctx context.Context, tenant string, limit, offset int) (jobs []reindex.Job, err error) {
+	rows, err := s.db.QueryContext(ctx, s.cfg.Dialect.sql("SELECT "+columns+
+		" FROM reindex_jobs WHERE tenant = ? ORDER BY fence DESC LIMIT ? OFFSET ?"), tenant, limit, offset)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, rows.Close()) }()
+	var r record
+	dest := r.dest()
+	dest = dest[:len(dest)-1] // without the lists
+	for rows.Next() {
+		r.job.Report = reindex.Report{}
+		if err := rows.Scan(dest...); err != nil {
+			return nil, err
+		}
+		job, err := r.complete(tenant)
+		if err != nil {
+			return nil, ofJob(tenant, r.job.ID, err)
+		}
+		jobs = append(jobs, job)
+	}
+	return jobs, rows.Err()
+}

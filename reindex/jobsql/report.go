@@ -1,0 +1,84 @@
+package jobsql
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+
+	"productindex/reindex"
+)
+
+// counters are the numbers of a report, in the order in which they are stored. New ones come last.
+func counters(r *reindex.Report) [15]*int64 {
+	d := &r.Durations
+	return [...]*int64{
+		&r.Read, &r.Indexed, &r.Rejected, &r.Duplicates, &r.Expected, &r.Replaced, &r.Bytes, &r.Batches, &r.Retries,
+		(*int64)(&d.Pending), (*int64)(&d.Begin), (*int64)(&d.Load), (*int64)(&d.Seal), (*int64)(&d.Commit), (*int64)(&d.Total),
+	}
+}
+
+// encodeCounters writes the numbers of a report as a JSON array.
+func encodeCounters(r *reindex.Report) string {
+	text := []byte{'['}
+	for i, n := range counters(r) {
+		if i > 0 {
+			text = append(text, ',')
+		}
+		text = strconv.AppendInt(text, *n, 10)
+	}
+	return string(append(text, ']'))
+}
+
+var errCounters = errors.New("the stored numbers are no JSON array of integers")
+
+// decodeCounters reads what encodeCounters wrote. Numbers that an older version did not store stay as they are, those that only a newer
+// one knows are left out. Lists of jobs spend much of their time here, which encoding/json would multiply.
+func decodeCounters(text string, r *reindex.Report) error {
+	if len(text) < len("[0]") || text[0] != '[' || text[len(text)-1] != ']' {
+		return errCounters
+	}
+	into, n, start := counters(r), 0, 1
+	for i := 1; i < len(text); i++ {
+		if text[i] != ',' && i != len(text)-1 {
+			continue
+		}
+		number, err := strconv.ParseInt(text[start:i], 10, 64)
+		if err != nil {
+			return errCounters
+		}
+		if n < len(into) {
+			*into[n] = number
+		}
+		n, start = n+1, i+1
+	}
+	return nil
+}
+
+// lists are what a report lists.
+type lists struct {
+	Rejections   []reindex.Rejection `json:"rejections,omitempty"`
+	DuplicateIDs []string            `json:"duplicateIds,omitempty"`
+}
+
+// encodeLists returns what the report lists as a JSON object; empty where it lists nothing.
+func encodeLists(r *reindex.Report) (string, error) {
+	if len(r.Rejections) == 0 && len(r.DuplicateIDs) == 0 {
+		return "", nil
+	}
+	text, err := json.Marshal(lists{r.Rejections, r.DuplicateIDs})
+	return string(text), err
+}
+
+// decodeLists reads what encodeLists wrote.
+func decodeLists(text string, r *reindex.Report) error {
+	if text == "" {
+		return nil
+	}
+	var l lists
+	if err := json.Unmarshal([]byte(text), &l); err != nil {
+		return fmt.Errorf("the stored lists of the report: %w", err)
+	}
+	r.Rejections, r.DuplicateIDs = l.Rejections, l.DuplicateIDs
+	return nil
+}

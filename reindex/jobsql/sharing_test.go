@@ -1,0 +1,145 @@
+package jobsql
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"sync"
+	"testing"
+
+	"productindex/reindex"
+	"productindex/reindex/reindextest"
+)
+
+// Two stores over one database that create at once, more than a pool's connections, get one job.
+func testTwoStores(t *testing.T, d database) {
+	stores := []*Store{d.store(t, Config{}), d.store(t, Config{})}
+	type result struct {
+		job     reindex.Job
+		created bool
+		err     error
+	}
+	for _, tenant := range []string{"a", "b", "c"} {
+		results := make(chan result)
+		for i := range 40 {
+			go func() {
+				job, created, err := stores[i%2].Create(t.Context(), newJob(tenant, fmt.Sprint(i)))
+				results <- result{job, created, err}
+			}()
+		}
+		created, seen := 0, map[string]bool{}
+		for range 40 {
+			r := <-results
+			if r.err != nil {
+				t.Error(r.err)
+			}
+			if r.created {
+				created++
+			}
+			seen[r.job.ID] = true
+		}
+		if created != 1 || len(seen) != 1 {
+			t.Errorf("%d jobs were created and %v returned, want one and the same", created, seen)
+		}
+	}
+}
+
+// gated is a source that waits, before it yields products, until it may.
+type gated struct {
+	products []reindex.Product
+	gate     chan struct{}
+}
+
+func newGated(n int) gated { return gated{reindextest.Products(n, "new"), make(chan struct{})} }
+
+func (g gated) Products(ctx context.Context, _ string) iter.Seq2[reindex.Product, error] {
+	return func(yield func(reindex.Product, error) bool) {
+		select {
+		case <-g.gate:
+		case <-ctx.Done():
+			yield(reindex.Product{}, context.Cause(ctx))
+			return
+		}
+		for _, p := range g.products {
+			if !yield(p, nil) {
+				return
+			}
+		}
+	}
+}
+
+func newEngine(tb testing.TB, src reindex.Source, ix reindex.Indexer, s *Store) *reindex.Engine {
+	tb.Helper()
+	e, err := reindex.New(src, ix, &reindex.Config{Jobs: s})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() {
+		if err := e.Shutdown(context.Background()); err != nil {
+			tb.Error(err)
+		}
+	})
+	return e
+}
+
+// Two engines over one database, 50 triggers at once: one run.
+func testTwoEngines(t *testing.T, d database) {
+	src, index := newGated(100), reindextest.NewMemory()
+	engines := []*reindex.Engine{newEngine(t, src, index, d.store(t, Config{})), newEngine(t, src, index, d.store(t, Config{}))}
+	var (
+		mu      sync.Mutex
+		ids     = map[string]bool{}
+		started int
+		calls   sync.WaitGroup
+	)
+	for i := range 50 {
+		calls.Go(func() {
+			job, isNew, err := engines[i%2].Start(t.Context(), "acme")
+			if err != nil {
+				t.Error(err)
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			ids[job.ID] = true
+			if isNew {
+				started++
+			}
+		})
+	}
+	calls.Wait()
+	if started != 1 || len(ids) != 1 || index.Open() > 1 {
+		t.Errorf("%d runs started, %v were joined, %d generations are open; want one run", started, ids, index.Open())
+	}
+	close(src.gate)
+	for id := range ids {
+		for _, e := range engines {
+			var last reindex.Job
+			for job, err := range e.Watch(t.Context(), "acme", id) {
+				if err != nil {
+					t.Fatal(err)
+				}
+				last = job
+			}
+			if last.Status != reindex.StatusSuccess || last.Report.Indexed != 100 {
+				t.Errorf("an engine sees %+v", last)
+			}
+		}
+	}
+}
+
+// Processes that start at once over an empty database all find its tables.
+func testStartTogether(t *testing.T, d database) {
+	errs := make(chan error)
+	for range 8 {
+		db := d.open(t)
+		go func() {
+			_, err := New(t.Context(), db, &Config{Dialect: d.dialect})
+			errs <- err
+		}()
+	}
+	for range 8 {
+		if err := <-errs; err != nil {
+			t.Error(err)
+		}
+	}
+}

@@ -1,0 +1,171 @@
+package jobsql
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"math"
+	"strings"
+	"time"
+
+	"productindex/reindex"
+)
+
+// ofJob says which job an error is about.
+func ofJob(tenant, id string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("tenant %s, job %q: %w", tenant, id, err)
+}
+
+// text returns what a database can store of a string: PostgreSQL refuses a NUL and what is no UTF-8.
+func text(s string) string {
+	return strings.ReplaceAll(strings.ToValidUTF8(s, "\uFFFD"), "\x00", "\uFFFD")
+}
+
+// Create implements [reindex.JobStore].
+func (s *Store) Create(ctx context.Context, job reindex.Job) (stored reindex.Job, created bool, err error) {
+	// Triggers that join a run only read, so that any number of them does not hold up the renewal of its lease.
+	stored, err = s.one(ctx, s.db, text(job.Tenant), "entity_type = ? AND NOT ended AND NOT ("+isDead+")", text(job.EntityType))
+	if errors.Is(err, sql.ErrNoRows) {
+		err = s.transact(ctx, func(tx session) error {
+			stored, created, err = s.create(ctx, tx, job)
+			return err
+		})
+	}
+	if err != nil {
+		return reindex.Job{}, false, ofJob(job.Tenant, job.ID, fmt.Errorf("creating it in the database: %w", err))
+	}
+	return stored, created, nil
+}
+
+// create is a Create within a transaction.
+func (s *Store) create(ctx context.Context, tx session, job reindex.Job) (stored reindex.Job, created bool, err error) {
+	tenant := text(job.Tenant)
+	lists, err := encodeLists(&job.Report)
+	if err != nil {
+		return stored, false, err
+	}
+	// The tenant's row is locked first, so that the creates of one tenant come one after the other.
+	if err := s.exec(ctx, tx, `INSERT INTO reindex_tenants (tenant, fence) VALUES (?, 0)
+		ON CONFLICT (tenant) DO UPDATE SET fence = reindex_tenants.fence`, tenant); err != nil {
+		return stored, false, err
+	}
+	if err := s.bury(ctx, tx, tenant); err != nil {
+		return stored, false, err
+	}
+	stored, err = s.one(ctx, tx, tenant, "entity_type = ? AND NOT ended", text(job.EntityType))
+	if !errors.Is(err, sql.ErrNoRows) {
+		return stored, false, err
+	}
+	stored = job
+	err = s.queryRow(ctx, tx, "UPDATE reindex_tenants SET fence = fence + 1 WHERE tenant = ? RETURNING fence", tenant).Scan(&stored.Fence)
+	if err != nil {
+		return stored, false, err
+	}
+	if err := s.trim(ctx, tx, tenant); err != nil {
+		return stored, false, err
+	}
+	err = s.exec(ctx, tx, `INSERT INTO reindex_jobs (tenant, fence, id, entity_type, status, ended, cancelled, lease_end, expected,
+		estimated, processed, message, created, modified, counters, listed)
+		VALUES (?, ?, ?, ?, ?, FALSE, FALSE, {now} + ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		tenant, stored.Fence, text(job.ID), text(job.EntityType), string(job.Status), s.cfg.Lease.Milliseconds(), job.Expected,
+		job.Estimated, job.Processed, text(job.Message), job.Created.UnixNano(), job.Modified.UnixNano(), encodeCounters(&job.Report), lists != "")
+	if err == nil {
+		err = s.storeLists(ctx, tx, tenant, stored.Fence, lists)
+	}
+	return stored, true, err
+}
+
+// bury ends the tenant's jobs whose lease has run out.
+func (s *Store) bury(ctx context.Context, tx session, tenant string) error {
+	return s.exec(ctx, tx, `UPDATE reindex_jobs SET ended = TRUE, status = ?, modified = lease_end * ?,
+		message = CASE status WHEN ? THEN ? ELSE ? END WHERE tenant = ? AND `+isDead,
+		string(reindex.StatusFailure), int64(time.Millisecond), string(reindex.StatusPublished), messageDiedPublished, messageDied, tenant)
+}
+
+// trim forgets the tenant's oldest ended jobs. The fences that they had are not given again: reindex_tenants remembers them.
+func (s *Store) trim(ctx context.Context, tx session, tenant string) error {
+	for _, table := range []string{"reindex_job_lists", "reindex_jobs"} {
+		if err := s.exec(ctx, tx, "DELETE FROM "+table+` WHERE tenant = ? AND fence IN (SELECT fence FROM reindex_jobs
+			WHERE tenant = ? AND ended ORDER BY fence DESC LIMIT ? OFFSET ?)`, tenant, tenant, int64(math.MaxInt64), s.cfg.History); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *Store) storeLists(ctx context.Context, tx session, tenant string, fence int64, lists string) error {
+	if lists == "" {
+		return nil
+	}
+	return s.exec(ctx, tx, `INSERT INTO reindex_job_lists (tenant, fence, lists) VALUES (?, ?, ?)
+		ON CONFLICT (tenant, fence) DO UPDATE SET lists = excluded.lists`, tenant, fence, lists)
+}
+
+// Update implements [reindex.JobStore]. What the database fails with is a [*reindex.TemporaryError]: to store the same again does no harm.
+func (s *Store) Update(ctx context.Context, job reindex.Job) error {
+	lists, err := encodeLists(&job.Report)
+	if err != nil {
+		return ofJob(job.Tenant, job.ID, err)
+	}
+	var cancelled bool
+	if lists == "" && !job.Status.Ended() {
+		_, cancelled, err = s.update(ctx, s.db, job, false)
+	} else {
+		err = s.transact(ctx, func(tx session) error {
+			var fence int64
+			if fence, cancelled, err = s.update(ctx, tx, job, lists != ""); err != nil {
+				return err
+			}
+			if err := s.storeLists(ctx, tx, text(job.Tenant), fence, lists); err != nil || !job.Status.Ended() {
+				return err
+			}
+			return s.trim(ctx, tx, text(job.Tenant))
+		})
+	}
+	switch {
+	case errors.Is(err, sql.ErrNoRows):
+		return s.missed(ctx, job.Tenant, job.ID, reindex.ErrLeaseLost)
+	case err != nil:
+		return ofJob(job.Tenant, job.ID, reindex.Temporary(fmt.Errorf("storing it in the database: %w", err)))
+	case cancelled && !job.Status.Ended():
+		return ofJob(job.Tenant, job.ID, reindex.ErrCancelled)
+	}
+	return nil
+}
+
+// update replaces the record of a job that is alive and renews its lease; [sql.ErrNoRows] where there is none.
+func (s *Store) update(ctx context.Context, q session, job reindex.Job, listed bool) (fence int64, cancelled bool, err error) {
+	err = s.queryRow(ctx, q, `UPDATE reindex_jobs SET status = ?, ended = ?, lease_end = {now} + ?, expected = ?, estimated = ?,
+		processed = ?, message = ?, modified = ?, counters = ?, listed = ?
+		WHERE tenant = ? AND id = ? AND NOT ended AND NOT (`+isDead+`) RETURNING fence, cancelled`,
+		string(job.Status), job.Status.Ended(), s.cfg.Lease.Milliseconds(), job.Expected, job.Estimated,
+		job.Processed, text(job.Message), job.Modified.UnixNano(), encodeCounters(&job.Report), listed,
+		text(job.Tenant), text(job.ID)).Scan(&fence, &cancelled)
+	return fence, cancelled, err
+}
+
+// missed tells why a statement found no job that is alive: there is none at all, or it has ended.
+func (s *Store) missed(ctx context.Context, tenant, id string, ended error) error {
+	if _, err := s.Get(ctx, tenant, id); err != nil {
+		return err
+	}
+	return ofJob(tenant, id, ended)
+}
+
+// Cancel implements [reindex.JobStore].
+func (s *Store) Cancel(ctx context.Context, tenant, id string) error {
+	var fence int64
+	err := s.queryRow(ctx, s.db, "UPDATE reindex_jobs SET cancelled = TRUE WHERE tenant = ? AND id = ? AND NOT ended AND NOT ("+isDead+
+		") RETURNING fence", text(tenant), text(id)).Scan(&fence)
+	switch {
+	case errors.Is(err, sql.ErrNoRows):
+		return s.missed(ctx, tenant, id, reindex.ErrJobEnded)
+	case err != nil:
+		return ofJob(tenant, id, fmt.Errorf("cancelling it in the database: %w", err))
+	}
+	return nil
+}
