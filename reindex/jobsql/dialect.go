@@ -37,12 +37,14 @@ func (d Dialect) begin() string {
 	return "BEGIN ISOLATION LEVEL READ COMMITTED"
 }
 
-// sql writes a statement as the dialect wants it: {now} stands for the database's time, a question mark for a parameter.
+// sql writes a statement as the dialect wants it: {now} stands for the database's time, {clustered} for what lets a table's rows lie in
+// the order of its key, and a question mark for a parameter.
 func (d Dialect) sql(statement string) string {
 	statement = strings.ReplaceAll(statement, "{now}", d.now())
 	if d == SQLite {
-		return statement
+		return strings.ReplaceAll(statement, "{clustered}", " WITHOUT ROWID")
 	}
+	statement = strings.ReplaceAll(statement, "{clustered}", "")
 	var b strings.Builder
 	for i, part := range strings.Split(statement, "?") {
 		if i > 0 {

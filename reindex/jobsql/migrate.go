@@ -22,15 +22,13 @@ var steps = [][]string{
 			ended       BOOLEAN NOT NULL,
 			cancelled   BOOLEAN NOT NULL, -- somebody has asked for it
 			lease_end   BIGINT NOT NULL,  -- milliseconds since 1970, by the database's clock
-			expected    BIGINT NOT NULL,
-			estimated   BOOLEAN NOT NULL,
-			processed   BIGINT NOT NULL,
+			estimated   BOOLEAN NOT NULL, -- the expected number is
 			message     TEXT NOT NULL,
 			created     BIGINT NOT NULL,  -- nanoseconds since 1970
 			modified    BIGINT NOT NULL,
-			counters    TEXT NOT NULL,    -- the report's numbers, a JSON array
+			numbers     TEXT NOT NULL,    -- those of the job and of its report, a JSON array
 			PRIMARY KEY (tenant, fence)
-		)`,
+		){clustered}`,
 		`CREATE UNIQUE INDEX reindex_jobs_id ON reindex_jobs (tenant, id)`,
 		`CREATE UNIQUE INDEX reindex_jobs_unfinished ON reindex_jobs (tenant, entity_type) WHERE NOT ended`,
 	},

@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"math"
 	"time"
 
 	"productindex/reindex"
@@ -28,7 +27,7 @@ func died(status reindex.Status) string {
 const isDead = "NOT ended AND lease_end < {now}"
 
 // columns are what record.scan reads.
-const columns = "id, entity_type, status, expected, estimated, processed, message, created, modified, fence, counters, " +
+const columns = "id, entity_type, status, estimated, message, created, modified, fence, numbers, " +
 	"CASE WHEN " + isDead + " THEN lease_end ELSE 0 END"
 
 // listsColumn is a further column: what the report lists.
@@ -37,7 +36,7 @@ const listsColumn = "(SELECT lists FROM reindex_job_lists l WHERE l.tenant = rei
 // record is a row of reindex_jobs that is being read.
 type record struct {
 	job                       reindex.Job
-	status, counters          string
+	status, numbers           string
 	created, modified, diedAt int64
 	lists                     sql.NullString
 }
@@ -46,8 +45,7 @@ type record struct {
 func (r *record) dest() []any {
 	j := &r.job
 	return []any{
-		&j.ID, &j.EntityType, &r.status, &j.Expected, &j.Estimated, &j.Processed, &j.Message, &r.created, &r.modified, &j.Fence, &r.counters,
-		&r.diedAt, &r.lists,
+		&j.ID, &j.EntityType, &r.status, &j.Estimated, &j.Message, &r.created, &r.modified, &j.Fence, &r.numbers, &r.diedAt, &r.lists,
 	}
 }
 
@@ -59,7 +57,7 @@ func (r *record) complete(tenant string) (reindex.Job, error) {
 		j.Status, j.Message, r.modified = reindex.StatusFailure, died(j.Status), r.diedAt*int64(time.Millisecond)
 	}
 	j.Created, j.Modified = time.Unix(0, r.created).UTC(), time.Unix(0, r.modified).UTC()
-	if err := decodeCounters(r.counters, &j.Report); err != nil {
+	if err := decodeNumbers(r.numbers, &j); err != nil {
 		return reindex.Job{}, err
 	}
 	return j, decodeLists(r.lists.String, &j.Report)
@@ -91,38 +89,39 @@ func (s *Store) Get(ctx context.Context, tenant, id string) (reindex.Job, error)
 //
 // With a Match or a Compare it reads all of the tenant's jobs, and those of the page otherwise.
 func (s *Store) List(ctx context.Context, tenant string, query reindex.JobQuery) (jobs []reindex.Job, total int, err error) {
-	if query.Match == nil && query.Compare == nil {
-		jobs, total, err = s.page(ctx, text(tenant), query)
-	} else if jobs, err = s.read(ctx, text(tenant), math.MaxInt64, 0); err == nil {
-		jobs, total = query.Select(jobs)
-	}
+	jobs, total, err = s.list(ctx, text(tenant), query)
 	if err != nil {
 		return nil, 0, fmt.Errorf("tenant %s: listing the jobs in the database: %w", tenant, err)
 	}
 	return jobs, total, nil
 }
 
-// page returns what a query without conditions selects.
-func (s *Store) page(ctx context.Context, tenant string, query reindex.JobQuery) (jobs []reindex.Job, total int, err error) {
+func (s *Store) list(ctx context.Context, tenant string, query reindex.JobQuery) (jobs []reindex.Job, total int, err error) {
 	if err := s.queryRow(ctx, s.db, "SELECT COUNT(*) FROM reindex_jobs WHERE tenant = ?", tenant).Scan(&total); err != nil {
 		return nil, 0, err
 	}
-	limit := query.Limit
-	if limit <= 0 {
-		limit = math.MaxInt64
+	if query.Match == nil && query.Compare == nil {
+		from, to := query.Page(total)
+		jobs, err = s.read(ctx, tenant, nil, to-from, from)
+		return jobs, total, err
 	}
-	jobs, err = s.read(ctx, tenant, limit, max(query.Offset, 0))
-	return jobs, total, err
+	if jobs, err = s.read(ctx, tenant, query.Match, total, 0); err != nil {
+		return nil, 0, err
+	}
+	query.Match = nil
+	jobs, total = query.Select(jobs)
+	return jobs, total, nil
 }
 
-// read returns some of the tenant's jobs, newest first.
-func (s *Store) read(ctx context.Context, tenant string, limit, offset int) (jobs []reindex.Job, err error) {
+// read returns up to limit of the tenant's jobs, newest first, and of these the ones that match; all where match is nil.
+func (s *Store) read(ctx context.Context, tenant string, match func(reindex.Job) bool, limit, offset int) (jobs []reindex.Job, err error) {
 	rows, err := s.db.QueryContext(ctx, s.cfg.Dialect.sql("SELECT "+columns+
 		" FROM reindex_jobs WHERE tenant = ? ORDER BY fence DESC LIMIT ? OFFSET ?"), tenant, limit, offset)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, rows.Close()) }()
+	jobs = make([]reindex.Job, 0, limit)
 	var r record
 	dest := r.dest()
 	dest = dest[:len(dest)-1] // without the lists
@@ -135,7 +134,9 @@ func (s *Store) read(ctx context.Context, tenant string, limit, offset int) (job
 		if err != nil {
 			return nil, ofJob(tenant, r.job.ID, err)
 		}
-		jobs = append(jobs, job)
+		if match == nil || match(job) {
+			jobs = append(jobs, job)
+		}
 	}
 	return jobs, rows.Err()
 }

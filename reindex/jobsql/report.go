@@ -9,19 +9,21 @@ import (
 	"productindex/reindex"
 )
 
-// counters are the numbers of a report, in the order in which they are stored. New ones come last.
-func counters(r *reindex.Report) [15]*int64 {
-	d := &r.Durations
+// numbers are those of a job and of its report, in the order in which they are stored; new ones come last. Together in one column they
+// are read several times as fast as in a column each.
+func numbers(j *reindex.Job) [17]*int64 {
+	r, d := &j.Report, &j.Report.Durations
 	return [...]*int64{
+		&j.Expected, &j.Processed,
 		&r.Read, &r.Indexed, &r.Rejected, &r.Duplicates, &r.Expected, &r.Replaced, &r.Bytes, &r.Batches, &r.Retries,
 		(*int64)(&d.Pending), (*int64)(&d.Begin), (*int64)(&d.Load), (*int64)(&d.Seal), (*int64)(&d.Commit), (*int64)(&d.Total),
 	}
 }
 
-// encodeCounters writes the numbers of a report as a JSON array.
-func encodeCounters(r *reindex.Report) string {
+// encodeNumbers writes a job's numbers as a JSON array.
+func encodeNumbers(j *reindex.Job) string {
 	text := []byte{'['}
-	for i, n := range counters(r) {
+	for i, n := range numbers(j) {
 		if i > 0 {
 			text = append(text, ',')
 		}
@@ -30,22 +32,22 @@ func encodeCounters(r *reindex.Report) string {
 	return string(append(text, ']'))
 }
 
-var errCounters = errors.New("the stored numbers are no JSON array of integers")
+var errNumbers = errors.New("the stored numbers are no JSON array of integers")
 
-// decodeCounters reads what encodeCounters wrote. Numbers that an older version did not store stay as they are, those that only a newer
-// one knows are left out. Lists of jobs spend much of their time here, which encoding/json would multiply.
-func decodeCounters(text string, r *reindex.Report) error {
+// decodeNumbers reads what encodeNumbers wrote. Numbers that an older version did not store stay as they are, those that only a newer
+// one knows are left out.
+func decodeNumbers(text string, j *reindex.Job) error {
 	if len(text) < len("[0]") || text[0] != '[' || text[len(text)-1] != ']' {
-		return errCounters
+		return errNumbers
 	}
-	into, n, start := counters(r), 0, 1
+	into, n, start := numbers(j), 0, 1
 	for i := 1; i < len(text); i++ {
 		if text[i] != ',' && i != len(text)-1 {
 			continue
 		}
 		number, err := strconv.ParseInt(text[start:i], 10, 64)
 		if err != nil {
-			return errCounters
+			return errNumbers
 		}
 		if n < len(into) {
 			*into[n] = number

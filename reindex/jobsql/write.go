@@ -68,11 +68,10 @@ func (s *Store) create(ctx context.Context, tx session, job reindex.Job) (stored
 	if err := s.trim(ctx, tx, tenant); err != nil {
 		return stored, false, err
 	}
-	err = s.exec(ctx, tx, `INSERT INTO reindex_jobs (tenant, fence, id, entity_type, status, ended, cancelled, lease_end, expected,
-		estimated, processed, message, created, modified, counters, listed)
-		VALUES (?, ?, ?, ?, ?, FALSE, FALSE, {now} + ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-		tenant, stored.Fence, text(job.ID), text(job.EntityType), string(job.Status), s.cfg.Lease.Milliseconds(), job.Expected,
-		job.Estimated, job.Processed, text(job.Message), job.Created.UnixNano(), job.Modified.UnixNano(), encodeCounters(&job.Report), lists != "")
+	err = s.exec(ctx, tx, `INSERT INTO reindex_jobs (tenant, fence, id, entity_type, status, ended, cancelled, lease_end, estimated,
+		message, created, modified, numbers, listed) VALUES (?, ?, ?, ?, ?, FALSE, FALSE, {now} + ?, ?, ?, ?, ?, ?, ?)`,
+		tenant, stored.Fence, text(job.ID), text(job.EntityType), string(job.Status), s.cfg.Lease.Milliseconds(), job.Estimated,
+		text(job.Message), job.Created.UnixNano(), job.Modified.UnixNano(), encodeNumbers(&job), lists != "")
 	if err == nil {
 		err = s.storeLists(ctx, tx, tenant, stored.Fence, lists)
 	}
@@ -139,11 +138,11 @@ func (s *Store) Update(ctx context.Context, job reindex.Job) error {
 
 // update replaces the record of a job that is alive and renews its lease; [sql.ErrNoRows] where there is none.
 func (s *Store) update(ctx context.Context, q session, job reindex.Job, listed bool) (fence int64, cancelled bool, err error) {
-	err = s.queryRow(ctx, q, `UPDATE reindex_jobs SET status = ?, ended = ?, lease_end = {now} + ?, expected = ?, estimated = ?,
-		processed = ?, message = ?, modified = ?, counters = ?, listed = ?
+	err = s.queryRow(ctx, q, `UPDATE reindex_jobs SET status = ?, ended = ?, lease_end = {now} + ?, estimated = ?, message = ?,
+		modified = ?, numbers = ?, listed = ?
 		WHERE tenant = ? AND id = ? AND NOT ended AND NOT (`+isDead+`) RETURNING fence, cancelled`,
-		string(job.Status), job.Status.Ended(), s.cfg.Lease.Milliseconds(), job.Expected, job.Estimated,
-		job.Processed, text(job.Message), job.Modified.UnixNano(), encodeCounters(&job.Report), listed,
+		string(job.Status), job.Status.Ended(), s.cfg.Lease.Milliseconds(), job.Estimated, text(job.Message),
+		job.Modified.UnixNano(), encodeNumbers(&job), listed,
 		text(job.Tenant), text(job.ID)).Scan(&fence, &cancelled)
 	return fence, cancelled, err
 }
