@@ -66,14 +66,15 @@ func (c *Config) withDefaults() Config {
 // validate reports every setting of a config with defaults that makes no sense.
 func (c *Config) validate() error {
 	var errs []error
+	refuse := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
 	if c.Dialect != SQLite && c.Dialect != PostgreSQL {
-		errs = append(errs, fmt.Errorf("Dialect is %q, it must be %q or %q", c.Dialect, SQLite, PostgreSQL))
+		refuse("Dialect is %q, it must be %q or %q", c.Dialect, SQLite, PostgreSQL)
 	}
 	if c.Lease < MinLease {
-		errs = append(errs, fmt.Errorf("Lease is %v, it must be at least %v", c.Lease, MinLease))
+		refuse("Lease is %v, it must be at least %v", c.Lease, MinLease)
 	}
 	if c.History < 1 {
-		errs = append(errs, fmt.Errorf("History is %d, it must be positive", c.History))
+		refuse("History is %d, it must be positive", c.History)
 	}
 	if err := errors.Join(errs...); err != nil {
 		return fmt.Errorf("jobsql: invalid config: %w", err)

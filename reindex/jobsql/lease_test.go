@@ -81,7 +81,7 @@ func runForEver(dsn string) {
 	if err != nil {
 		fail(err)
 	}
-	fmt.Println("job", job.ID)
+	fmt.Fprintln(os.Stdout, "job", job.ID)
 	select {}
 }
 

@@ -15,6 +15,10 @@ const stored = `INSERT INTO reindex_jobs (tenant, fence, id, entity_type, status
 	modified, numbers) VALUES ('a', 41, 'old', 'PRODUCT', 'FAILURE', TRUE, FALSE, 1800000000000, TRUE, 'why', 1800000000000000001,
 	1800000000000000002, '[120,119,120,100,10,9,121,90,1099511627776,7,2,1,2,3,4,5,6]')`
 
+// storedLists is what the job's report lists, as the second version of the tables has it.
+const storedLists = `INSERT INTO reindex_job_lists (tenant, fence, lists) VALUES ('a', 41,
+	'{"rejections":[{"id":"x","reason":"why","where":"there"}],"duplicateIds":["d"]}')`
+
 // The tables of every older version are migrated, with what is in them.
 func testMigrations(t *testing.T, d database) {
 	at := time.Unix(1_800_000_000, 0).UTC()
@@ -37,7 +41,13 @@ func testMigrations(t *testing.T, d database) {
 			if err := old.migrate(t.Context(), version); err != nil {
 				t.Fatal(err)
 			}
-			for _, statement := range []string{"INSERT INTO reindex_tenants (tenant, fence) VALUES ('a', 41)", stored} {
+			statements := []string{"INSERT INTO reindex_tenants (tenant, fence) VALUES ('a', 41)", stored}
+			if version > 1 {
+				statements = append(statements, storedLists, "UPDATE reindex_jobs SET listed = TRUE")
+				want.Report.Rejections = []reindex.Rejection{{ID: "x", Reason: "why", Where: "there"}}
+				want.Report.DuplicateIDs = []string{"d"}
+			}
+			for _, statement := range statements {
 				if err := old.exec(t.Context(), old.db, statement); err != nil {
 					t.Fatalf("version %d: %v", version, err)
 				}

@@ -57,10 +57,17 @@ func decodeNumbers(text string, j *reindex.Job) error {
 	return nil
 }
 
-// lists are what a report lists.
+// lists are what a report lists, as it is stored.
 type lists struct {
-	Rejections   []reindex.Rejection `json:"rejections,omitempty"`
-	DuplicateIDs []string            `json:"duplicateIds,omitempty"`
+	Rejections   []rejection `json:"rejections,omitempty"`
+	DuplicateIDs []string    `json:"duplicateIds,omitempty"`
+}
+
+// rejection is a [reindex.Rejection] as it is stored.
+type rejection struct {
+	ID     string `json:"id"`
+	Reason string `json:"reason"`
+	Where  string `json:"where,omitempty"`
 }
 
 // encodeLists returns what the report lists as a JSON object; empty where it lists nothing.
@@ -68,7 +75,11 @@ func encodeLists(r *reindex.Report) (string, error) {
 	if len(r.Rejections) == 0 && len(r.DuplicateIDs) == 0 {
 		return "", nil
 	}
-	text, err := json.Marshal(lists{r.Rejections, r.DuplicateIDs})
+	l := lists{DuplicateIDs: r.DuplicateIDs}
+	for _, listed := range r.Rejections {
+		l.Rejections = append(l.Rejections, rejection(listed))
+	}
+	text, err := json.Marshal(l)
 	return string(text), err
 }
 
@@ -81,6 +92,9 @@ func decodeLists(text string, r *reindex.Report) error {
 	if err := json.Unmarshal([]byte(text), &l); err != nil {
 		return fmt.Errorf("the stored lists of the report: %w", err)
 	}
-	r.Rejections, r.DuplicateIDs = l.Rejections, l.DuplicateIDs
+	r.DuplicateIDs = l.DuplicateIDs
+	for _, listed := range l.Rejections {
+		r.Rejections = append(r.Rejections, reindex.Rejection(listed))
+	}
 	return nil
 }

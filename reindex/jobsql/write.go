@@ -68,8 +68,8 @@ func (s *Store) create(ctx context.Context, tx session, job reindex.Job) (stored
 	if err := s.trim(ctx, tx, tenant); err != nil {
 		return stored, false, err
 	}
-	err = s.exec(ctx, tx, `INSERT INTO reindex_jobs (tenant, fence, id, entity_type, status, ended, cancelled, lease_end, estimated,
-		message, created, modified, numbers, listed) VALUES (?, ?, ?, ?, ?, FALSE, FALSE, {now} + ?, ?, ?, ?, ?, ?, ?)`,
+	err = s.exec(ctx, tx, `INSERT INTO reindex_jobs (tenant, fence, id, entity_type, status, ended, lease_end, cancelled, estimated,
+		message, created, modified, numbers, listed) VALUES (?, ?, ?, ?, ?, FALSE, {now} + ?, FALSE, ?, ?, ?, ?, ?, ?)`,
 		tenant, stored.Fence, text(job.ID), text(job.EntityType), string(job.Status), s.cfg.Lease.Milliseconds(), job.Estimated,
 		text(job.Message), job.Created.UnixNano(), job.Modified.UnixNano(), encodeNumbers(&job), lists != "")
 	if err == nil {
