@@ -52,6 +52,13 @@ func testHistory(t *testing.T, d database) {
 	if jobs := count(t, s, "reindex_jobs"); job.Fence <= last || jobs != 3 {
 		t.Errorf("fence %d after %d; %d jobs are stored, want 3", job.Fence, last, jobs)
 	}
+	// Nor does somebody who deletes all jobs by hand.
+	if err := s.exec(t.Context(), s.db, "DELETE FROM reindex_jobs"); err != nil {
+		t.Fatal(err)
+	}
+	if next := mustCreate(t, s, newJob("a", "last")); next.Fence <= job.Fence {
+		t.Errorf("fence %d after %d", next.Fence, job.Fence)
+	}
 }
 
 // A job that has not ended is not forgotten, however old it is.

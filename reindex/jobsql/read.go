@@ -101,8 +101,12 @@ func (s *Store) list(ctx context.Context, tenant string, query reindex.JobQuery)
 		return nil, 0, err
 	}
 	if query.Match == nil && query.Compare == nil {
-		from, to := query.Page(total)
-		jobs, err = s.read(ctx, tenant, nil, to-from, from)
+		offset := min(max(query.Offset, 0), total)
+		limit := total - offset
+		if query.Limit > 0 {
+			limit = min(query.Limit, limit)
+		}
+		jobs, err = s.read(ctx, tenant, nil, limit, offset)
 		return jobs, total, err
 	}
 	if jobs, err = s.read(ctx, tenant, query.Match, total, 0); err != nil {

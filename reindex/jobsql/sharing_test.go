@@ -11,7 +11,7 @@ import (
 	"productindex/reindex/reindextest"
 )
 
-// Two stores over one database that create at once, more than a pool's connections, get one job.
+// Two stores over one database that create at once get one job, the tenant's first as well as a later one.
 func testTwoStores(t *testing.T, d database) {
 	stores := []*Store{d.store(t, Config{}), d.store(t, Config{})}
 	type result struct {
@@ -19,11 +19,11 @@ func testTwoStores(t *testing.T, d database) {
 		created bool
 		err     error
 	}
-	for _, tenant := range []string{"a", "b", "c"} {
+	for round := range 4 {
 		results := make(chan result)
 		for i := range 40 {
 			go func() {
-				job, created, err := stores[i%2].Create(t.Context(), newJob(tenant, fmt.Sprint(i)))
+				job, created, err := stores[i%2].Create(t.Context(), newJob("a", fmt.Sprint(round, i)))
 				results <- result{job, created, err}
 			}()
 		}
@@ -39,7 +39,10 @@ func testTwoStores(t *testing.T, d database) {
 			seen[r.job.ID] = true
 		}
 		if created != 1 || len(seen) != 1 {
-			t.Errorf("%d jobs were created and %v returned, want one and the same", created, seen)
+			t.Fatalf("%d jobs were created and %v returned, want one and the same", created, seen)
+		}
+		for id := range seen {
+			end(t, stores[0], newJob("a", id))
 		}
 	}
 }
@@ -129,14 +132,19 @@ func testTwoEngines(t *testing.T, d database) {
 
 // Processes that start at once over an empty database all find its tables.
 func testStartTogether(t *testing.T, d database) {
-	errs := make(chan error)
+	errs, begin := make(chan error), make(chan struct{})
 	for range 8 {
 		db := d.open(t)
+		if err := db.PingContext(t.Context()); err != nil {
+			t.Fatal(err)
+		}
 		go func() {
+			<-begin
 			_, err := New(t.Context(), db, &Config{Dialect: d.dialect})
 			errs <- err
 		}()
 	}
+	close(begin)
 	for range 8 {
 		if err := <-errs; err != nil {
 			t.Error(err)
