@@ -31,6 +31,12 @@ type config struct {
 	// Meilisearch is the server that has the index.
 	Meilisearch meili
 
+	// Jobs is where jobs are kept: nowhere but in memory (the default), in a file of SQLite, "sqlite:jobs.db", or in PostgreSQL, by URL,
+	// "postgres://user:password@host/database". Servers on one PostgreSQL and one index run a tenant once among them.
+	Jobs string `env:"PRODUCTINDEX_JOBS,unset"`
+	// JobsLease is how long after its last sign of life a server that has died is taken for alive, and its jobs with it.
+	JobsLease time.Duration `env:"PRODUCTINDEX_JOBS_LEASE" envDefault:"30s"`
+
 	// Token is the bearer token that requests have to carry. Without one the server listens on loopback addresses only.
 	Token string `env:"PRODUCTINDEX_TOKEN,unset"`
 

@@ -49,7 +49,14 @@ func run(log *slog.Logger) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, index.close()) }()
-	engine, err := reindex.New(source, index.indexer, &reindex.Config{Logger: log, MaxRejected: cfg.MaxRejected, MaxRuns: cfg.MaxRuns})
+	jobs, closeJobs, err := openJobs(ctx, cfg)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, closeJobs()) }()
+	engine, err := reindex.New(source, index.indexer, &reindex.Config{
+		Logger: log, MaxRejected: cfg.MaxRejected, MaxRuns: cfg.MaxRuns, Jobs: jobs,
+	})
 	if err != nil {
 		return err
 	}

@@ -95,12 +95,21 @@ func (s *server) stop(t *testing.T) {
 	}
 }
 
-// do sends a request and returns status and body.
+// do sends a request without a body and returns status and body of the answer.
 func (s *server) do(t *testing.T, method, path, token string) (int, string) {
 	t.Helper()
-	request, err := http.NewRequestWithContext(t.Context(), method, s.address+path, nil)
+	return s.send(t, method, path, token, "")
+}
+
+// send sends a request, with a JSON body unless it is empty, and returns status and body of the answer.
+func (s *server) send(t *testing.T, method, path, token, content string) (int, string) {
+	t.Helper()
+	request, err := http.NewRequestWithContext(t.Context(), method, s.address+path, strings.NewReader(content))
 	if err != nil {
 		t.Fatal(err)
+	}
+	if content != "" {
+		request.Header.Set("Content-Type", "application/json")
 	}
 	if token != "" {
 		request.Header.Set("Authorization", "Bearer "+token)
@@ -222,12 +231,21 @@ func TestConfig(t *testing.T) {
 		{"PRODUCTINDEX_BACKEND", "PRODUCTINDEX_BACKEND=abacus PRODUCTINDEX_CATALOGUES=."},
 		{"no-such-folder", "PRODUCTINDEX_CATALOGUES=./no-such-folder"},
 		{"MaxRuns", "PRODUCTINDEX_MAX_RUNS=many PRODUCTINDEX_CATALOGUES=."},
+		{"PRODUCTINDEX_JOBS is neither", "PRODUCTINDEX_JOBS=oracle:s3cret PRODUCTINDEX_CATALOGUES=."},
+		{"PRODUCTINDEX_JOBS is neither", "PRODUCTINDEX_JOBS=sqlite: PRODUCTINDEX_CATALOGUES=."},
+		{"PRODUCTINDEX_JOBS: jobsql", "PRODUCTINDEX_JOBS=sqlite:/no/such/folder/jobs.db PRODUCTINDEX_CATALOGUES=."},
+		{"PRODUCTINDEX_JOBS is no valid URL", "PRODUCTINDEX_JOBS=postgres://user:s3cret%@host/db PRODUCTINDEX_CATALOGUES=."},
+		{"PRODUCTINDEX_JOBS: jobsql", "PRODUCTINDEX_JOBS=postgres://user:s3cret@127.0.0.1:1/db PRODUCTINDEX_CATALOGUES=."},
+		{"Lease is 1ms", "PRODUCTINDEX_JOBS=sqlite:jobs.db PRODUCTINDEX_JOBS_LEASE=1ms PRODUCTINDEX_CATALOGUES=."},
 	} {
 		cmd := exec.CommandContext(t.Context(), os.Args[0])
 		cmd.Env = append(os.Environ(), append(strings.Fields(test.env), "SERVER_CHILD=true", "PRODUCTINDEX_INDEX="+t.TempDir())...)
 		out, err := cmd.CombinedOutput()
 		if err == nil || !strings.Contains(string(out), "the server failed") || !strings.Contains(string(out), test.want) {
 			t.Errorf("%s: error %v; want %q in %s", test.env, err, test.want, out)
+		}
+		if strings.Contains(string(out), "s3cret") {
+			t.Errorf("%s: a secret is told: %s", test.env, out)
 		}
 	}
 }

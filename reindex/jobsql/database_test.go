@@ -105,6 +105,7 @@ func testDatabase(t *testing.T, fresh func(tb testing.TB) database) {
 		{"TwoStores", testTwoStores},
 		{"TwoEngines", testTwoEngines},
 		{"StartTogether", testStartTogether},
+		{"Constraint", testConstraint},
 		{"Died", testDied},
 		{"Killed", testKilled},
 		{"History", testHistory},

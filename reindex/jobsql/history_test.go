@@ -109,6 +109,13 @@ func testLists(t *testing.T, d database) {
 			t.Errorf("%+v lists %v of %d, error %v; want %v of %d", test.query, ids, total, err, test.want, test.total)
 		}
 	}
+	// Of a job that an older version has stored, the numbers that it did not know are not those of another job.
+	if err := s.exec(t.Context(), s.db, "UPDATE reindex_jobs SET numbers = '[1,2]' WHERE id = '1'"); err != nil {
+		t.Fatal(err)
+	}
+	if jobs, _, err := s.List(t.Context(), "a", reindex.JobQuery{Offset: 1, Limit: 2}); err != nil || jobs[1].Report.Durations.Load != 0 {
+		t.Errorf("listed with the report %+v, error %v", jobs[1].Report, err)
+	}
 	report := mustGet(t, s, "a", "3").Report
 	if len(report.Rejections) != 1 || report.Rejections[0] != (reindex.Rejection{ID: "x", Reason: "why", Where: "there"}) ||
 		!slices.Equal(report.DuplicateIDs, []string{"of 3"}) {

@@ -151,3 +151,19 @@ func testStartTogether(t *testing.T, d database) {
 		}
 	}
 }
+
+// The database itself, whatever a program does, takes no second unfinished job of a tenant and entity type.
+func testConstraint(t *testing.T, d database) {
+	s := d.store(t, Config{})
+	mustCreate(t, s, newJob("a", "1"))
+	second := `INSERT INTO reindex_jobs (tenant, fence, id, entity_type, status, ended, cancelled, lease_end, estimated, message, created,
+		modified, numbers, listed) SELECT tenant, fence + 1, '2', entity_type, status, ended, cancelled, lease_end, estimated, message, created,
+		modified, numbers, listed FROM reindex_jobs WHERE id = '1'`
+	if err := s.exec(t.Context(), s.db, second); err == nil {
+		t.Error("there is a second unfinished job")
+	}
+	end(t, s, newJob("a", "1"))
+	if err := s.exec(t.Context(), s.db, second); err != nil {
+		t.Error(err)
+	}
+}

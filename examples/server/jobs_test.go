@@ -1,0 +1,109 @@
+package main
+
+import (
+	"encoding/json"
+	"net/http"
+	"net/url"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"productindex/reindex/reindextest"
+	"productindex/reindex/reindextest/pgtest"
+)
+
+// patience is how long a test waits for what is to happen.
+const patience = time.Minute
+
+// job is one as the server shows it.
+type job struct {
+	ID       string `json:"id"`
+	Status   string `json:"status"`
+	Message  string `json:"message"`
+	Metadata struct {
+		ModifiedAt time.Time `json:"modifiedAt"`
+	} `json:"metadata"`
+}
+
+func (j job) ended() bool { return j.Status == "SUCCESS" || j.Status == "FAILURE" }
+
+func decode[T any](t *testing.T, status int, body string) (decoded T) {
+	t.Helper()
+	if err := json.Unmarshal([]byte(body), &decoded); err != nil || status >= http.StatusBadRequest {
+		t.Fatalf("answered with %d: %s", status, body)
+	}
+	return decoded
+}
+
+// trigger asks for a reindex, and tells whether it is a new one.
+func (s *server) trigger(t *testing.T, tenant string) (started job, isNew bool) {
+	t.Helper()
+	status, body := s.send(t, http.MethodPost, "/indexing/"+tenant+"/reindex-jobs", "", `{"entityType":"PRODUCT"}`)
+	return decode[job](t, status, body), status == http.StatusCreated
+}
+
+func (s *server) job(t *testing.T, tenant, id string) job {
+	t.Helper()
+	status, body := s.do(t, http.MethodGet, "/indexing/"+tenant+"/reindex-jobs/"+id, "")
+	return decode[job](t, status, body)
+}
+
+func (s *server) jobs(t *testing.T, tenant string) []job {
+	t.Helper()
+	status, body := s.do(t, http.MethodGet, "/indexing/"+tenant+"/reindex-jobs", "")
+	return decode[[]job](t, status, body)
+}
+
+// awaitEnd waits until a job has ended.
+func (s *server) awaitEnd(t *testing.T, tenant, id string) job {
+	t.Helper()
+	ticker, over := time.NewTicker(20*time.Millisecond), time.After(patience)
+	defer ticker.Stop()
+	for {
+		if j := s.job(t, tenant, id); j.ended() {
+			return j
+		}
+		select {
+		case <-ticker.C:
+		case <-over:
+			t.Fatalf("after %v the job is %+v", patience, s.job(t, tenant, id))
+		}
+	}
+}
+
+// startPostgres runs a PostgreSQL for a test and returns its URL.
+func startPostgres(t *testing.T) string {
+	t.Helper()
+	dsn := pgtest.Start(t)
+	host, _, _ := strings.Cut(strings.TrimPrefix(dsn, "host="), " ")
+	return "postgres://postgres@/postgres?host=" + url.QueryEscape(host)
+}
+
+// Jobs that are kept in a database outlive the server.
+func TestJobsAreKept(t *testing.T) {
+	for _, test := range []struct {
+		name string
+		jobs func(t *testing.T) string
+	}{
+		{"SQLite", func(t *testing.T) string { return "sqlite:" + filepath.Join(t.TempDir(), "50% of jobs?.db") }},
+		{"PostgreSQL", startPostgres},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			catalogues := t.TempDir()
+			writeCatalogue(t, catalogues, "acme", reindextest.Products(10, "x"))
+			env := []string{"PRODUCTINDEX_CATALOGUES=" + catalogues, "PRODUCTINDEX_INDEX=" + t.TempDir(), "PRODUCTINDEX_JOBS=" + test.jobs(t)}
+			s := start(t, env...)
+			first, _ := s.trigger(t, "acme")
+			if end := s.awaitEnd(t, "acme", first.ID); end.Status != "SUCCESS" {
+				t.Errorf("the job is %+v", end)
+			}
+			s.stop(t)
+			s = start(t, env...)
+			if jobs := s.jobs(t, "acme"); len(jobs) != 1 || jobs[0].ID != first.ID || jobs[0].Status != "SUCCESS" {
+				t.Errorf("after a restart there are the jobs %+v, want %s", jobs, first.ID)
+			}
+			s.stop(t)
+		})
+	}
+}
