@@ -130,7 +130,6 @@ func (s *Store) read(ctx context.Context, tenant string, match func(reindex.Job)
 	dest := r.dest()
 	dest = dest[:len(dest)-1] // without the lists
 	for rows.Next() {
-		r.job = reindex.Job{}
 		if err := rows.Scan(dest...); err != nil {
 			return nil, err
 		}
