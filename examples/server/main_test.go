@@ -30,7 +30,7 @@ func TestMain(m *testing.M) {
 type server struct {
 	cmd     *exec.Cmd
 	address string
-	log     chan string // its lines
+	log     chan string // its lines, but those of the access log
 }
 
 // start runs a server in a process of its own until the test ends.
@@ -48,7 +48,9 @@ func start(t *testing.T, env ...string) *server {
 	go func() {
 		defer close(s.log)
 		for lines := bufio.NewScanner(out); lines.Scan(); {
-			s.log <- lines.Text()
+			if !strings.Contains(lines.Text(), `"msg":"httpapi: request"`) {
+				s.log <- lines.Text()
+			}
 		}
 	}()
 	var listening struct {

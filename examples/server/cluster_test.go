@@ -1,0 +1,246 @@
+//go:build unix
+
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"io"
+	"log"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"productindex/reindex/reindextest"
+)
+
+// startElasticsearch runs an Elasticsearch for a test, or takes the one that ELASTICSEARCH_URL names, and returns its URL.
+func startElasticsearch(t *testing.T) string {
+	t.Helper()
+	if external := os.Getenv("ELASTICSEARCH_URL"); external != "" {
+		return external
+	}
+	for _, program := range []string{"java", "javac", "mvn"} {
+		if _, err := exec.LookPath(program); err != nil {
+			if os.Getenv("CI") == "true" {
+				t.Fatal(err)
+			}
+			t.Skip("a JDK and Maven are needed to run an Elasticsearch, or ELASTICSEARCH_URL: ", err)
+		}
+	}
+	program := filepath.Join(t.TempDir(), "esserver")
+	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", program, "productindex/backends/esindex/internal/esserver").CombinedOutput(); err != nil {
+		t.Fatalf("go build: %v\n%s", err, out)
+	}
+	cmd := exec.Command(program)
+	cmd.Stderr = os.Stderr
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = cmd.Process.Signal(syscall.SIGTERM)
+		_ = cmd.Wait()
+	})
+	var address string
+	if _, err := fmt.Fscanf(out, "export ELASTICSEARCH_URL=%s", &address); err != nil {
+		t.Fatalf("the Elasticsearch does not start: %v", err)
+	}
+	return address
+}
+
+// event is a request on its way from a server to Elasticsearch, or the answer on its way back.
+type event struct {
+	*http.Request
+
+	answered bool
+}
+
+// isWrite reports whether it is a request that writes products.
+func (e event) isWrite() bool { return !e.answered && strings.HasSuffix(e.URL.Path, "/_bulk") }
+
+// isSwitch reports whether it is the request that makes a new index live.
+func (e event) isSwitch() bool {
+	return !e.answered && e.Method == http.MethodPost && e.URL.Path == "/_aliases"
+}
+
+// wire is a server's way to Elasticsearch. It waits for the function that is set at each event.
+type wire struct {
+	url  string
+	hook atomic.Pointer[func(event)]
+}
+
+func newWire(t *testing.T, target string) *wire {
+	t.Helper()
+	address, err := url.Parse(target)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := &wire{}
+	transport := &http.Transport{MaxIdleConnsPerHost: 16}
+	proxy := &httputil.ReverseProxy{
+		Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(address) }, Transport: transport, ErrorLog: log.New(io.Discard, "", 0),
+		ModifyResponse: func(r *http.Response) error {
+			w.happens(event{r.Request, true})
+			return nil
+		},
+	}
+	server := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		w.happens(event{r, false})
+		proxy.ServeHTTP(rw, r)
+	}))
+	t.Cleanup(func() {
+		server.Close()
+		transport.CloseIdleConnections()
+	})
+	w.url = server.URL
+	return w
+}
+
+func (w *wire) happens(e event) {
+	if hook := w.hook.Load(); hook != nil {
+		(*hook)(e)
+	}
+}
+
+// set sets what waits; nil lets everything pass.
+func (w *wire) set(hook func(event)) {
+	if hook == nil {
+		w.hook.Store(nil)
+		return
+	}
+	w.hook.Store(&hook)
+}
+
+const (
+	sharedLease = 1500 * time.Millisecond
+	sharedSize  = 200 // products of each catalogue
+)
+
+// cluster is two servers that share jobs and an index.
+type cluster struct {
+	tenant     string
+	catalogues string
+	env        []string
+	wires      [2]*wire
+	servers    [2]*server
+	search     func(ctx context.Context, tenant, query string) (found, error) // past the servers
+}
+
+// newCluster starts two servers of a tenant that has a live index.
+func newCluster(t *testing.T, tenant, elasticsearchURL, jobs string) *cluster {
+	t.Helper()
+	prefix := "shared" + strings.ToLower(rand.Text())
+	index, err := openElasticsearch(config{Elasticsearch: elasticsearch{URL: elasticsearchURL, Prefix: prefix}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = index.close() })
+	c := &cluster{tenant: tenant, catalogues: t.TempDir(), search: index.search}
+	c.env = []string{
+		"PRODUCTINDEX_CATALOGUES=" + c.catalogues, "PRODUCTINDEX_BACKEND=elasticsearch", "ELASTICSEARCH_PREFIX=" + prefix,
+		"PRODUCTINDEX_JOBS=" + jobs, "PRODUCTINDEX_JOBS_LEASE=" + sharedLease.String(),
+	}
+	for i := range c.servers {
+		c.wires[i] = newWire(t, elasticsearchURL)
+		c.start(t, i)
+	}
+	c.succeed(t, 0, "first")
+	return c
+}
+
+func (c *cluster) start(t *testing.T, i int) {
+	t.Helper()
+	c.servers[i] = start(t, append([]string{"ELASTICSEARCH_URL=" + c.wires[i].url}, c.env...)...)
+}
+
+// stop stops both servers, which end as they should.
+func (c *cluster) stop(t *testing.T) {
+	t.Helper()
+	for _, s := range c.servers {
+		s.stop(t)
+	}
+}
+
+// write replaces the catalogue by one of a revision of its own.
+func (c *cluster) write(t *testing.T, rev string) {
+	t.Helper()
+	writeCatalogue(t, c.catalogues, c.tenant, reindextest.Products(sharedSize, rev))
+}
+
+// succeed runs a reindex of a revision through one of the servers, and sees it live.
+func (c *cluster) succeed(t *testing.T, i int, rev string) {
+	t.Helper()
+	c.write(t, rev)
+	j, isNew := c.servers[i].trigger(t, c.tenant)
+	if end := c.servers[i].awaitEnd(t, c.tenant, j.ID); !isNew || end.Status != "SUCCESS" {
+		t.Fatalf("new: %v, the job is %+v", isNew, end)
+	}
+	c.assertLive(t, rev)
+}
+
+func (c *cluster) count(t *testing.T, query string) int64 {
+	t.Helper()
+	answer, err := c.search(t.Context(), c.tenant, query)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return answer.Total
+}
+
+// assertLive makes sure that one of the revisions is live, whole and alone.
+func (c *cluster) assertLive(t *testing.T, revs ...string) {
+	t.Helper()
+	all, found := c.count(t, ""), int64(0)
+	for _, rev := range revs {
+		if n := c.count(t, rev); n != 0 && n != sharedSize {
+			t.Errorf("%d products of revision %s are live", n, rev)
+		} else {
+			found += n
+		}
+	}
+	if all != sharedSize || found != sharedSize {
+		t.Errorf("%d products are live, %d of the revisions %v; want %d", all, found, revs, sharedSize)
+	}
+}
+
+// watch searches again and again, and makes sure that what is live is complete, until it is stopped.
+func (c *cluster) watch(t *testing.T) (stop func()) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	var watching sync.WaitGroup
+	watching.Go(func() {
+		searches, ticker := 0, time.NewTicker(10*time.Millisecond)
+		defer ticker.Stop()
+		for ctx.Err() == nil {
+			answer, err := c.search(ctx, c.tenant, "")
+			if ctx.Err() == nil && (err != nil || answer.Total != sharedSize) {
+				t.Errorf("a search finds %d products, error %v; want %d", answer.Total, err, sharedSize)
+			}
+			searches++
+			select {
+			case <-ticker.C:
+			case <-ctx.Done():
+			}
+		}
+		t.Logf("%d searches", searches)
+	})
+	return func() {
+		cancel()
+		watching.Wait()
+	}
+}

@@ -1,0 +1,261 @@
+//go:build unix
+
+package main
+
+import (
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// Two servers, with one PostgreSQL and one Elasticsearch, are as good as one.
+func TestSharing(t *testing.T) {
+	address := startElasticsearch(t)
+	jobs := startPostgres(t)
+	t.Run("OneRun", func(t *testing.T) { testOneRun(t, newCluster(t, "acme", address, jobs)) })
+	t.Run("Killed", func(t *testing.T) {
+		for _, tenant := range []string{"globex", "hooli"} { // at the same time: mostly they wait for leases
+			t.Run(tenant, func(t *testing.T) {
+				t.Parallel()
+				testKilledRunner(t, newCluster(t, tenant, address, jobs))
+				assertOneIndex(t, address, tenant)
+			})
+		}
+	})
+	t.Run("PausedAtWork", func(t *testing.T) {
+		testPausedRunner(t, newCluster(t, "initech", address, jobs), pause{event.isWrite, false, "the lease of the job was lost"})
+	})
+	t.Run("PausedAtTheSwitch", func(t *testing.T) {
+		testPausedRunner(t, newCluster(t, "umbrella", address, jobs), pause{event.isSwitch, true, "a newer reindex of the tenant has taken over"})
+	})
+}
+
+// 50 triggers at once start one run.
+func testOneRun(t *testing.T, c *cluster) {
+	defer c.watch(t)()
+	c.write(t, "second")
+	all := make(chan struct{})
+	for _, w := range c.wires {
+		w.set(func(event) { <-all }) // no run ends before the last trigger
+	}
+	var (
+		mu      sync.Mutex
+		created int
+		ids     = map[string]bool{}
+		calls   sync.WaitGroup
+	)
+	for i := range 50 {
+		calls.Go(func() {
+			j, isNew := c.servers[i%2].trigger(t, c.tenant)
+			mu.Lock()
+			defer mu.Unlock()
+			ids[j.ID] = true
+			if isNew {
+				created++
+			}
+		})
+	}
+	calls.Wait()
+	close(all)
+	if created != 1 || len(ids) != 1 {
+		t.Errorf("%d jobs were created and %v joined, want one and the same", created, ids)
+	}
+	for id := range ids {
+		for _, s := range c.servers {
+			if end := s.awaitEnd(t, c.tenant, id); end.Status != "SUCCESS" {
+				t.Errorf("the job is %+v", end)
+			}
+		}
+	}
+	c.assertLive(t, "second")
+	if jobs := c.servers[0].jobs(t, c.tenant); len(jobs) != 2 {
+		t.Errorf("there are the jobs %+v, want this one and the one before", jobs)
+	}
+	c.stop(t)
+}
+
+// kills is how often a runner of each of two tenants is killed.
+const kills = 10
+
+// A server that is killed at any moment of a run leaves a job that fails with its lease, what was live or what it has just made live, and
+// a tenant that the next trigger reindexes.
+func testKilledRunner(t *testing.T, c *cluster) {
+	defer c.watch(t)()
+	events := 0
+	c.wires[0].set(func(event) { events++ })
+	c.succeed(t, 0, "counted")
+	c.wires[0].set(nil)
+	live, outcomes := "counted", map[string]int{}
+	for round := range kills {
+		victim, at := rand.IntN(2), rand.IntN(events)
+		rev := fmt.Sprintf("round%d", round)
+		c.write(t, rev)
+		id, killed := c.killAt(t, victim, at)
+		c.start(t, victim) // meanwhile the job's lease runs out
+		end := c.servers[1-victim].awaitEnd(t, c.tenant, id)
+		outcomes[end.Status]++
+		switch {
+		case end.Status == "SUCCESS": // the server was killed after it
+			c.assertLive(t, rev)
+		case !strings.Contains(end.Message, "stopped answering"):
+			t.Errorf("the job is %+v", end)
+		case end.Metadata.ModifiedAt.Sub(killed) > 2*sharedLease: // a renewal may have been on its way
+			t.Errorf("%v after its process was killed the job is %+v", end.Metadata.ModifiedAt.Sub(killed), end)
+		default:
+			c.assertLive(t, live, rev)
+		}
+		live = rev + "again"
+		c.succeed(t, rand.IntN(2), live)
+	}
+	t.Logf("of %d kills in a run of %d events, the jobs ended as %v", kills, events, outcomes)
+	if outcomes["FAILURE"] < kills/2 {
+		t.Errorf("the jobs ended as %v: most servers were killed too late", outcomes)
+	}
+	c.stop(t)
+}
+
+// killAt triggers a reindex and kills the server that runs it at one of its events.
+func (c *cluster) killAt(t *testing.T, victim, at int) (id string, killed time.Time) {
+	t.Helper()
+	s, n := c.servers[victim], 0
+	triggered, reached := make(chan struct{}), make(chan struct{})
+	var mu sync.Mutex
+	c.wires[victim].set(func(event) {
+		mu.Lock()
+		defer mu.Unlock()
+		if n++; n == at+1 {
+			<-triggered
+			if err := s.cmd.Process.Kill(); err != nil {
+				t.Error(err)
+			}
+			close(reached)
+		}
+	})
+	defer c.wires[victim].set(nil)
+	j, isNew := s.trigger(t, c.tenant)
+	close(triggered)
+	if !isNew {
+		t.Fatalf("joined %+v", j)
+	}
+	ticker, over := time.NewTicker(20*time.Millisecond), time.After(patience)
+	defer ticker.Stop()
+	for ended := false; !ended; {
+		select {
+		case <-reached:
+			ended = true
+		case <-ticker.C:
+			ended = c.servers[1-victim].job(t, c.tenant, j.ID).ended()
+		case <-over:
+			t.Fatal("the run neither ends nor comes to where it is to be killed")
+		}
+	}
+	_ = s.cmd.Process.Kill() // where it ended before
+	for range s.log {        // to its end
+	}
+	_ = s.cmd.Wait()
+	return j.ID, time.Now()
+}
+
+// pause is where a server is paused, and how its run fails then.
+type pause struct {
+	at     func(event) bool
+	passes bool // the request that it was paused at gets to Elasticsearch in the end
+	want   string
+}
+
+// A server that is paused in the middle of its run, so long that another one takes over, publishes nothing when it goes on.
+func testPausedRunner(t *testing.T, c *cluster, p pause) {
+	defer c.watch(t)()
+	paused, other := c.servers[0], c.servers[1]
+	reached, proceed := make(chan struct{}), make(chan struct{})
+	var once sync.Once
+	c.wires[0].set(func(e event) {
+		if p.at(e) {
+			once.Do(func() { close(reached) })
+			<-proceed
+		}
+	})
+	c.write(t, "paused")
+	j, _ := paused.trigger(t, c.tenant)
+	select {
+	case <-reached:
+	case <-time.After(patience):
+		t.Fatal("the run does not come so far")
+	}
+	if err := paused.cmd.Process.Signal(syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	c.write(t, "newer")
+	newer := takeOver(t, other, c.tenant)
+	if end := other.awaitEnd(t, c.tenant, newer.ID); end.Status != "SUCCESS" {
+		t.Errorf("the other server's job is %+v", end)
+	}
+	c.assertLive(t, "newer")
+
+	if err := paused.cmd.Process.Signal(syscall.SIGCONT); err != nil {
+		t.Fatal(err)
+	}
+	if p.passes {
+		close(proceed)
+	}
+	var failure struct {
+		Job   string `json:"job"`
+		Error string `json:"error"`
+	}
+	paused.await(t, `"reindex failed"`, &failure)
+	if failure.Job != j.ID || !strings.Contains(failure.Error, p.want) {
+		t.Errorf("the run that was paused fails with %+v, want %q", failure, p.want)
+	}
+	if !p.passes {
+		close(proceed)
+	}
+	c.assertLive(t, "newer")
+	for _, s := range c.servers {
+		if end := s.awaitEnd(t, c.tenant, j.ID); end.Status != "FAILURE" {
+			t.Errorf("the job of the server that was paused is %+v", end)
+		}
+	}
+	c.stop(t)
+	c.assertLive(t, "newer")
+}
+
+// takeOver triggers a reindex until it is a new one: the lease of the one before has run out.
+func takeOver(t *testing.T, s *server, tenant string) job {
+	t.Helper()
+	ticker, over := time.NewTicker(20*time.Millisecond), time.After(patience)
+	defer ticker.Stop()
+	for {
+		if j, isNew := s.trigger(t, tenant); isNew {
+			return j
+		}
+		select {
+		case <-ticker.C:
+		case <-over:
+			t.Fatal("the job of a paused server is never given up")
+		}
+	}
+}
+
+// assertOneIndex makes sure that nothing is left of the runs that died.
+func assertOneIndex(t *testing.T, address, tenant string) {
+	t.Helper()
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, address+"/_cat/indices/shared*-"+tenant+"-*?h=index&expand_wildcards=all", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	body, err := io.ReadAll(response.Body)
+	if indexes := strings.Fields(string(body)); err != nil || response.StatusCode != http.StatusOK || len(indexes) != 1 {
+		t.Errorf("the indexes are %q, error %v; want the live one", body, err)
+	}
+}
