@@ -13,6 +13,8 @@ import (
 	"testing"
 	"time"
 
+	"go.uber.org/goleak"
+
 	"productindex/reindex"
 	"productindex/reindex/reindextest"
 )
@@ -23,7 +25,7 @@ func TestMain(m *testing.M) {
 		main()
 		return
 	}
-	m.Run()
+	goleak.VerifyTestMain(m, goleak.IgnoreCurrent()) // bleve has workers from the start
 }
 
 // server is a process of the server.
