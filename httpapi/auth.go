@@ -3,6 +3,7 @@ package httpapi
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"runtime/debug"
 	"strings"
@@ -19,9 +20,10 @@ const (
 // Authorizer decides whether the sender of r may do to the tenant what needs the scope, [ScopeView] or [ScopeManage]. It is called
 // concurrently. The tenant is within the contract's grammar. The request's body is not there to be read.
 //
-// Nil lets the request pass. An error that matches [ErrInvalidToken] or [ErrExpiredToken] is answered with 401, a [*ScopeError] with
-// 403. Any other error, and a panic, means that the Authorizer could not decide: 403 with [MessageNotAuthorized], and a line in the log
-// from which everything that came in the request's headers and query is cut out.
+// Nil lets the request pass. An error that matches [ErrInvalidToken] or [ErrExpiredToken] is answered with 401, a [*ScopeError] or a
+// [*LimitError] with 403. Any other error, and a panic, means that the Authorizer could not decide: 403 with [MessageNotAuthorized], and a
+// line in the log. The text of an error never gets into a response. It gets into the log, where everything that came in the request's
+// headers and query is cut out of it. Package oauth has Authorizers.
 type Authorizer func(r *http.Request, tenant, scope string) error
 
 // AllowAll is an [Authorizer] that lets every request pass: for tests, and for hosts that authorize requests before they get here.
@@ -60,7 +62,21 @@ func (h *handler) authorize(c *call, scope string) error {
 	if err == nil {
 		return nil
 	}
-	var missing *ScopeError
+	reason := redact(err.Error(), c.r)
+	if denied := denial(err, c, scope); denied != nil {
+		c.attrs = append(c.attrs, slog.String("denied", reason))
+		return denied
+	}
+	h.logFailure(c.r.Context(), c, "the authorizer failed", reason)
+	return forbidden(MessageNotAuthorized, "Try again later", "Request id: "+c.id)
+}
+
+// denial returns the answer to an Authorizer's error, or nil for one that means that it could not decide.
+func denial(err error, c *call, scope string) error {
+	var (
+		missing *ScopeError
+		limited *LimitError
+	)
 	switch {
 	case errors.Is(err, ErrExpiredToken):
 		return &unauthorized{expired: true, scope: scope}
@@ -68,9 +84,10 @@ func (h *handler) authorize(c *call, scope string) error {
 		return &unauthorized{anonymous: len(c.r.Header["Authorization"]) == 0, scope: scope}
 	case errors.As(err, &missing):
 		return missingScopes(missing.Missing, scope)
+	case errors.As(err, &limited):
+		return tooManyFailures(limited.RetryAfter)
 	default:
-		h.logFailure(c.r.Context(), c, "the authorizer failed", redact(err.Error(), c.r))
-		return forbidden(MessageNotAuthorized, "Try again later", "Request id: "+c.id)
+		return nil
 	}
 }
 

@@ -39,8 +39,8 @@ func TestAuthorizerErrors(t *testing.T) {
 		challenge string
 		logged    string
 	}{
-		{name: "invalid", err: ErrInvalidToken, status: 401, body: bodyInvalid, challenge: managed + `, error="invalid_token", error_description="Invalid access token"`},
-		{name: "wrapped", err: fmt.Errorf("%s: %w", token, ErrInvalidToken), status: 401, body: bodyInvalid, challenge: managed + `, error="invalid_token", error_description="Invalid access token"`},
+		{name: "invalid", err: ErrInvalidToken, logged: `"denied":"invalid access token"`, status: 401, body: bodyInvalid, challenge: managed + `, error="invalid_token", error_description="Invalid access token"`},
+		{name: "wrapped", err: fmt.Errorf("%s: %w", token, ErrInvalidToken), logged: `"denied":"[cut]: invalid access token"`, status: 401, body: bodyInvalid, challenge: managed + `, error="invalid_token", error_description="Invalid access token"`},
 		{name: "none", err: ErrInvalidToken, anonymous: true, status: 401, body: bodyInvalid, challenge: managed},
 		{name: "expired", err: ErrExpiredToken, status: 401, body: bodyExpired, challenge: managed + `, error="invalid_token", error_description="Access Token expired"`},
 		{name: "expired and invalid", err: errors.Join(ErrInvalidToken, ErrExpiredToken), status: 401, body: bodyExpired, challenge: managed + `, error="invalid_token", error_description="Access Token expired"`},
@@ -68,7 +68,7 @@ func TestAuthorizerErrors(t *testing.T) {
 			}
 			s.srv.Close()
 			log := s.log.String()
-			if strings.Contains(log, token) || !strings.Contains(log, tc.logged) || strings.Contains(log, `"ERROR"`) != (tc.logged != "") {
+			if strings.Contains(log, token) || !strings.Contains(log, tc.logged) || strings.Contains(log, `"ERROR"`) != (tc.body == bodyUndecided) {
 				t.Errorf("log %s, want %q", log, tc.logged)
 			}
 			if started := e.starts(); len(started) > 0 {

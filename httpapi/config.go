@@ -41,6 +41,10 @@ type Config struct {
 	// StreamWriteTimeout is how long a client may take to accept an event; then its stream is closed. Default 10 s.
 	StreamWriteTimeout time.Duration
 
+	// TriggerRate limits how often a tenant's reindex may be triggered, through both endpoints together. A trigger that joins the run in
+	// progress counts, too. Beyond it the answer is 400 with [MessageTooManyTriggers] and the header Retry-After. Default: no limit.
+	TriggerRate Rate
+
 	// Fallback serves what lies outside of /indexing. Default: 404 with an errorMessage. A host that makes this package's handler the
 	// outermost one, with its own mux as the Fallback, keeps http.ServeMux from redirecting unclean paths under /indexing.
 	Fallback http.Handler
@@ -97,6 +101,9 @@ func (c Config) validate() error {
 	positive("StreamInterval", c.StreamInterval > 0, c.StreamInterval)
 	positive("StreamHeartbeat", c.StreamHeartbeat > 0, c.StreamHeartbeat)
 	positive("StreamWriteTimeout", c.StreamWriteTimeout > 0, c.StreamWriteTimeout)
+	if err := c.TriggerRate.check("TriggerRate"); err != nil {
+		errs = append(errs, err)
+	}
 	if err := errors.Join(errs...); err != nil {
 		return fmt.Errorf("httpapi: invalid config: %w", err)
 	}

@@ -32,7 +32,12 @@
 // [MessageNotAuthorized]. It is not 401, which tells clients to fetch a new token and try at once, and so adds load to a
 // server that is failing already.
 //
-// A request is checked in this order, and a run is started only after all of it passed: path, method, tenant, authorization, body.
+// Triggers that come too often ([Config].TriggerRate) are answered with 400 and [MessageTooManyTriggers], since the contract has no 429, and
+// a client that fails to authenticate too often ([LimitFailures]) with 403 and [MessageTooManyFailures]. Both answers have the header
+// Retry-After, in seconds, which no other answer has.
+//
+// A request is checked in this order, and a run is started only after all of it passed: path, method, tenant, authorization, body,
+// rate.
 // An Authorizer therefore never sees a tenant outside the grammar.
 //
 // A body is read as a tolerant reader does: unknown fields are accepted, since the schema does not exclude them. Two fields of one

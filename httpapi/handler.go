@@ -52,9 +52,10 @@ func Mount(mux Mux, e *reindex.Engine, cfg Config) (err error) {
 }
 
 type handler struct {
-	engines engines
-	cfg     Config
-	streams chan struct{} // holds one for each event stream
+	engines  engines
+	cfg      Config
+	triggers *limiters     // by tenant
+	streams  chan struct{} // holds one for each event stream
 }
 
 func newHandler(e engine, cfg Config) (*handler, error) {
@@ -69,7 +70,11 @@ func newHandler(e engine, cfg Config) (*handler, error) {
 	if err := all.check(); err != nil {
 		return nil, fmt.Errorf("httpapi: invalid config: %w", err)
 	}
-	return &handler{engines: all, cfg: cfg, streams: make(chan struct{}, cfg.MaxStreams)}, nil
+	triggers, err := newLimiters(cfg.TriggerRate)
+	if err != nil {
+		return nil, err
+	}
+	return &handler{engines: all, cfg: cfg, triggers: triggers, streams: make(chan struct{}, cfg.MaxStreams)}, nil
 }
 
 // call is one request on its way.

@@ -248,7 +248,7 @@ func (s *service) check(req *http.Request, reqBody []byte, res *http.Response) r
 	if err := s.validate(req, reqBody, res, body); err != nil {
 		s.t.Errorf("%s: not as documented: %v\n%s", where, err, body)
 	}
-	if res.Header.Get("Cache-Control") != "no-store" || res.Header.Get("X-Content-Type-Options") != "nosniff" || !isRequestID(res.Header.Get("X-Request-ID")) {
+	if res.Header.Get("Cache-Control") != "no-store" || res.Header.Get("X-Content-Type-Options") != "nosniff" || !strings.Contains(res.Header.Get("Content-Security-Policy"), "default-src 'none'") || !isRequestID(res.Header.Get("X-Request-ID")) {
 		s.t.Errorf("%s: headers %v", where, res.Header)
 	}
 	switch {

@@ -6,6 +6,7 @@ import (
 	"math"
 	"net/http"
 	"strconv"
+	"time"
 
 	"productindex/reindex"
 )
@@ -14,8 +15,8 @@ import (
 // Retry-After has a number of seconds after which to try again.
 const MessageTooManyStreams = "Too many event streams"
 
-// retryAfter is the Retry-After of an event stream too many, in seconds.
-const retryAfter = 5
+// streamWait is the Retry-After of an event stream too many.
+const streamWait = 5 * time.Second
 
 // jobEvents is GET /indexing/{tenant}/reindex-jobs/{id}/events.
 func (h *handler) jobEvents(c *call) (response, error) {
@@ -56,7 +57,7 @@ func (h *handler) jobEvents(c *call) (response, error) {
 
 func tooManyStreams() error {
 	p := invalid(MessageTooManyStreams, "Try again later, or look the job up from time to time")
-	p.retryAfter = strconv.Itoa(retryAfter)
+	p.retryAfter = streamWait
 	return p
 }
 

@@ -43,6 +43,9 @@ func checkMode(fields map[string]json.RawMessage) error {
 // start begins a run of the tenant, or joins the one in progress. A caller who hangs up at this point has asked for the run all the
 // same, so the call does not end with the request.
 func (h *handler) start(c *call, e engine) (job reindex.Job, started bool, err error) {
+	if wait := h.triggers.take(c.tenant); wait > 0 {
+		return job, false, tooManyTriggers(wait)
+	}
 	err = h.askEngine(context.WithoutCancel(c.r.Context()), c, func(ctx context.Context) error {
 		job, started, err = e.Start(ctx, c.tenant)
 		return err

@@ -6,11 +6,20 @@ import (
 	"fmt"
 	"net/http"
 	"strconv"
+	"time"
 )
 
 // MessageUnavailable is the message of the 400 that tells that the request was right and the engine could not do what it asks. A caller
 // may repeat the request: where a run was started after all, a repeated trigger joins it.
 const MessageUnavailable = "The request can not be carried out now"
+
+// MessageTooManyTriggers is the message of the 400 that tells that the request was right and came too soon after others of the tenant.
+// The header Retry-After has the seconds to wait.
+const MessageTooManyTriggers = "Too many reindex requests"
+
+// MessageTooManyFailures is the message of the 403 for a client that failed to authenticate too often. The header Retry-After has the
+// seconds to wait.
+const MessageTooManyFailures = "Too many failed authentications"
 
 // response is an answer in full, ready to be written.
 type response struct {
@@ -25,9 +34,9 @@ type problem struct {
 	status     int
 	message    string
 	details    []string
-	allow      string // of 405
-	challenge  string // of 403: WWW-Authenticate
-	retryAfter string // of a 400 that may pass, in seconds
+	allow      string        // of 405
+	challenge  string        // of 403: WWW-Authenticate
+	retryAfter time.Duration // of what came too soon
 }
 
 func (p *problem) Error() string { return p.message }
@@ -40,6 +49,25 @@ func invalid(message string, details ...string) *problem {
 // unavailable is the 400 for what is no fault of the caller.
 func unavailable(requestID string) *problem {
 	return invalid(MessageUnavailable, "Nothing is wrong with the request, try again later", "Request id: "+requestID)
+}
+
+// tooManyTriggers is the 400 for what came too soon.
+func tooManyTriggers(wait time.Duration) *problem {
+	p := invalid(MessageTooManyTriggers, "Nothing else is wrong with the request", "Try again in "+seconds(wait)+" s")
+	p.retryAfter = wait
+	return p
+}
+
+// tooManyFailures is the 403 for a client that is not listened to for a while.
+func tooManyFailures(wait time.Duration) *problem {
+	p := forbidden(MessageTooManyFailures, "Try again in "+seconds(wait)+" s")
+	p.retryAfter = wait
+	return p
+}
+
+// seconds rounds up: whoever waits that long has waited long enough.
+func seconds(d time.Duration) string {
+	return strconv.FormatInt(max(1, int64((d+time.Second-1)/time.Second)), 10)
 }
 
 // notFound is a 404.
@@ -113,8 +141,8 @@ func (p *problem) response() response {
 	if p.challenge != "" {
 		res.header["Www-Authenticate"] = p.challenge
 	}
-	if p.retryAfter != "" {
-		res.header["Retry-After"] = p.retryAfter
+	if p.retryAfter > 0 {
+		res.header["Retry-After"] = seconds(p.retryAfter)
 	}
 	return res
 }
@@ -159,6 +187,7 @@ func (res response) write(w http.ResponseWriter, requestID string) (int64, error
 	header := w.Header()
 	header.Set("Cache-Control", "no-store")
 	header.Set("X-Content-Type-Options", "nosniff")
+	header.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'") // for browsers that are pointed here
 	header.Set("X-Request-ID", requestID)
 	for name, value := range res.header {
 		header.Set(name, value)

@@ -1,0 +1,161 @@
+package httpapi
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/netip"
+	"time"
+
+	lru "github.com/hashicorp/golang-lru/v2"
+	"golang.org/x/time/rate"
+)
+
+// Rate is how often something may happen: Burst times at once, and once more after each Every. The zero Rate sets no limit.
+type Rate struct {
+	// Every is the time after which one more is granted.
+	Every time.Duration
+	// Burst is how many are granted at once after a pause.
+	Burst int
+}
+
+// check reports what makes no sense in a Rate.
+func (r Rate) check(name string) error {
+	if r != (Rate{}) && (r.Every <= 0 || r.Burst < 1) {
+		return fmt.Errorf("%s is %d at once and one each %v; both must be positive, or both zero for no limit", name, r.Burst, r.Every)
+	}
+	return nil
+}
+
+// limitedKeys is how many keys a limiters remembers.
+const limitedKeys = 1 << 14
+
+// limiters limit the rate of each key by itself. Of the keys, those used last are remembered; a forgotten one begins anew.
+type limiters struct {
+	rate  Rate
+	byKey *lru.Cache[string, *rate.Limiter]
+}
+
+// newLimiters returns nil, which sets no limit, for the zero Rate.
+func newLimiters(r Rate) (*limiters, error) {
+	if r == (Rate{}) {
+		return nil, nil //nolint:nilnil // nil is the limiters without a limit
+	}
+	byKey, err := lru.New[string, *rate.Limiter](limitedKeys)
+	if err != nil {
+		return nil, err
+	}
+	return &limiters{rate: r, byKey: byKey}, nil
+}
+
+// of returns the key's limiter.
+func (l *limiters) of(key string) *rate.Limiter {
+	if known, ok := l.byKey.Get(key); ok {
+		return known
+	}
+	fresh := rate.NewLimiter(rate.Every(l.rate.Every), l.rate.Burst)
+	if known, ok, _ := l.byKey.PeekOrAdd(key, fresh); ok {
+		return known
+	}
+	return fresh
+}
+
+// take takes one of the key's grants and returns zero, or the time until there is one.
+func (l *limiters) take(key string) time.Duration {
+	if l == nil {
+		return 0
+	}
+	now := time.Now()
+	reservation := l.of(key).ReserveN(now, 1)
+	wait := reservation.DelayFrom(now)
+	if wait > 0 {
+		reservation.CancelAt(now)
+	}
+	return wait
+}
+
+// wait returns the time until the key has a grant, and takes nothing.
+func (l *limiters) wait(key string) time.Duration {
+	known, ok := l.byKey.Get(key)
+	if !ok {
+		return 0
+	}
+	missing := 1 - known.Tokens()
+	return max(0, time.Duration(missing*float64(l.rate.Every)))
+}
+
+// LimitError is returned by an [Authorizer] for 403 with [MessageTooManyFailures]: the request was refused unseen.
+type LimitError struct {
+	// RetryAfter is when to try again; the response tells it in seconds.
+	RetryAfter time.Duration
+}
+
+// Error tells when to try again.
+func (e *LimitError) Error() string {
+	return fmt.Sprintf("too many failed authentications, the next try is in %v", e.RetryAfter)
+}
+
+// LimitFailures returns an [Authorizer] that asks next, and limits how often a client may fail: each answer of next that matches
+// [ErrInvalidToken] or [ErrExpiredToken] counts. While a client is over the limit, next is not asked about it, whatever its token, and
+// the error is a [*LimitError]. Requests that are on their way at that moment are still answered. The clients of the last 16,384 addresses
+// are remembered.
+//
+// clientAddress tells clients apart. Nil means [RemoteAddress]: behind a proxy that is the proxy's address, one for all its clients,
+// and the host has to give a function that reads what its own proxy adds. Of an IPv6 address only the first 64 bits count, since one
+// client has as many addresses below them as it likes; of what is no IP address, the first 64 bytes. The empty address is not limited.
+func LimitFailures(next Authorizer, limit Rate, clientAddress func(*http.Request) string) (Authorizer, error) {
+	if next == nil {
+		return nil, errors.New("httpapi: LimitFailures has no Authorizer to ask")
+	}
+	if err := limit.check("the limit of failures"); err != nil {
+		return nil, fmt.Errorf("httpapi: %w", err)
+	}
+	failures, err := newLimiters(limit)
+	if err != nil {
+		return nil, err
+	}
+	if failures == nil {
+		return next, nil
+	}
+	if clientAddress == nil {
+		clientAddress = RemoteAddress
+	}
+	return func(r *http.Request, tenant, scope string) error {
+		client := clientKey(clientAddress(r))
+		if client == "" {
+			return next(r, tenant, scope)
+		}
+		if wait := failures.wait(client); wait > 0 {
+			return &LimitError{RetryAfter: wait}
+		}
+		err := next(r, tenant, scope)
+		if errors.Is(err, ErrInvalidToken) || errors.Is(err, ErrExpiredToken) {
+			failures.take(client)
+		}
+		return err
+	}, nil
+}
+
+// RemoteAddress returns the IP address that the request's connection comes from.
+func RemoteAddress(r *http.Request) string {
+	host, _, err := net.SplitHostPort(r.RemoteAddr)
+	if err != nil {
+		return r.RemoteAddr
+	}
+	return host
+}
+
+// clientKey is the part of an address that stands for a client.
+func clientKey(address string) string {
+	const network, longest = 64, 64
+	ip, err := netip.ParseAddr(address)
+	if err != nil {
+		return address[:min(len(address), longest)]
+	}
+	ip = ip.Unmap().WithZone("")
+	if ip.Is6() {
+		return netip.PrefixFrom(ip, network).Masked().String()
+	}
+	return ip.String()
+}
