@@ -1,0 +1,388 @@
+package oauth_test
+
+import (
+	"cmp"
+	"context"
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"errors"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/go-jose/go-jose/v4"
+	"github.com/golang-jwt/jwt/v5"
+	"github.com/zitadel/oidc/v3/pkg/oidc"
+	"github.com/zitadel/oidc/v3/pkg/op"
+	"go.uber.org/goleak"
+	"golang.org/x/oauth2"
+	"golang.org/x/oauth2/clientcredentials"
+
+	"productindex/httpapi"
+	"productindex/httpapi/oauth"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+const (
+	// audience is what the tests' tokens are for.
+	audience = "indexing"
+	// rsID and rsSecret are the credentials of the service that introspects.
+	rsID, rsSecret = "resource server", "s3cr3t: of the resource server"
+)
+
+// authServer is zitadel's authorization server over a storage of the tests' own: clients get access tokens for their credentials, signed
+// or opaque, and revoke them; others introspect them.
+type authServer struct {
+	op.Storage // panics in what the tests do not use
+
+	issuer   string
+	provider http.Handler
+
+	mu      sync.Mutex
+	keys    []*signingKey // published; the first one signs
+	clients map[string]*oauthClient
+	tokens  map[string]issued // opaque ones, by id
+	calls   map[string]int    // by path
+	fault   func(w http.ResponseWriter, r *http.Request) bool
+}
+
+// oauthClient is a client of the server and what its tokens look like.
+type oauthClient struct {
+	op.Client // panics in what the tests do not use
+
+	id, secret string
+	opaque     bool
+	audience   string        // default: audience
+	tenant     any           // in the claim tenant
+	scopes     string        // it may ask for, default: all
+	extra      [2]string     // a claim more
+	lifetime   time.Duration // default 1 h
+}
+
+func (c *oauthClient) GetID() string { return c.id }
+func (c *oauthClient) GrantTypes() []oidc.GrantType {
+	return []oidc.GrantType{oidc.GrantTypeClientCredentials}
+}
+
+// ClockSkew lets the server give out tokens that have expired.
+func (c *oauthClient) ClockSkew() time.Duration { return max(0, -2*c.lifetime) }
+
+func (c *oauthClient) RestrictAdditionalAccessTokenScopes() func([]string) []string {
+	return func(scopes []string) []string { return scopes }
+}
+
+func (c *oauthClient) AccessTokenType() op.AccessTokenType {
+	if c.opaque {
+		return op.AccessTokenTypeBearer
+	}
+	return op.AccessTokenTypeJWT
+}
+
+// claims are those beyond the registered ones.
+func (c *oauthClient) claims(scopes []string) map[string]any {
+	claims := map[string]any{"scope": strings.Join(scopes, " "), "tenant": c.tenant}
+	if c.extra[0] != "" {
+		claims[c.extra[0]] = c.extra[1]
+	}
+	return claims
+}
+
+// issued is an opaque token.
+type issued struct {
+	client  *oauthClient
+	scopes  []string
+	expires time.Time
+}
+
+type signingKey struct {
+	id      string
+	alg     jose.SignatureAlgorithm
+	private crypto.Signer
+}
+
+func (k *signingKey) ID() string                                  { return k.id }
+func (k *signingKey) Key() any                                    { return k.private }
+func (k *signingKey) SignatureAlgorithm() jose.SignatureAlgorithm { return k.alg }
+
+type publicKey struct{ *signingKey }
+
+func (k publicKey) Algorithm() jose.SignatureAlgorithm { return k.alg }
+func (k publicKey) Use() string                        { return "sig" }
+func (k publicKey) Key() any                           { return k.private.Public() }
+
+// newAuthServer returns a server that is called through its handler alone.
+func newAuthServer(t *testing.T, clients ...*oauthClient) *authServer {
+	t.Helper()
+	a := &authServer{issuer: "https://auth.test", clients: map[string]*oauthClient{}, tokens: map[string]issued{}, calls: map[string]int{}}
+	a.rotate(t)
+	for _, c := range append(clients, &oauthClient{id: rsID, secret: rsSecret}) {
+		c.secret = cmp.Or(c.secret, "secret-of-"+c.id)
+		a.clients[c.id] = c
+	}
+	a.provide(t)
+	return a
+}
+
+// provide makes the provider for the issuer.
+func (a *authServer) provide(t *testing.T) {
+	t.Helper()
+	provider, err := op.NewProvider(&op.Config{CryptoKey: [32]byte{1}, CryptoKeyId: "1"}, a, op.StaticIssuer(a.issuer))
+	if err != nil {
+		t.Fatal(err)
+	}
+	a.provider = provider
+}
+
+// listen makes the server listen on a TLS socket, and returns a client for it.
+func (a *authServer) listen(t *testing.T) *http.Client {
+	t.Helper()
+	srv := httptest.NewTLSServer(a)
+	t.Cleanup(srv.Close)
+	a.issuer = srv.URL
+	a.provide(t)
+	return srv.Client()
+}
+
+// ServeHTTP counts calls, and fails where a test says so.
+func (a *authServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	a.mu.Lock()
+	a.calls[r.URL.Path]++
+	fault := a.fault
+	a.mu.Unlock()
+	if fault == nil || !fault(w, r) {
+		a.provider.ServeHTTP(w, r)
+	}
+}
+
+// breakBy makes every call go to fault, and on to the server where that returns false.
+func (a *authServer) breakBy(fault func(w http.ResponseWriter, r *http.Request) bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.fault = fault
+}
+
+// called returns how often a path was called since the last time.
+func (a *authServer) called(path string) int {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	n := a.calls[path]
+	a.calls[path] = 0
+	return n
+}
+
+// rotate makes a new key the only one.
+func (a *authServer) rotate(t *testing.T) {
+	t.Helper()
+	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.keys = []*signingKey{{id: rand.Text(), alg: jose.ES256, private: private}}
+}
+
+// direct is a client that calls the server's handler without a socket.
+func (a *authServer) direct() *http.Client { return &http.Client{Transport: directTransport{a}} }
+
+type directTransport struct{ handler http.Handler }
+
+// RoundTrip does what sockets do, except that time in a synctest bubble can pass meanwhile.
+func (d directTransport) RoundTrip(r *http.Request) (*http.Response, error) {
+	w := httptest.NewRecorder()
+	in := r.Clone(r.Context())
+	in.RequestURI = r.URL.RequestURI()
+	if in.Body == nil {
+		in.Body = http.NoBody
+	}
+	d.handler.ServeHTTP(w, in)
+	if err := r.Context().Err(); err != nil {
+		return nil, err
+	}
+	response := w.Result()
+	response.Request = r
+	return response, nil
+}
+
+// token is an access token by the flow of client credentials, with the scopes given or else the one to manage.
+func (a *authServer) token(t *testing.T, client *http.Client, id string, scopes ...string) string {
+	t.Helper()
+	if len(scopes) == 0 {
+		scopes = []string{httpapi.ScopeManage}
+	}
+	flow := clientcredentials.Config{ClientID: id, ClientSecret: a.clients[id].secret, TokenURL: a.issuer + "/oauth/token", Scopes: scopes}
+	token, err := flow.Token(context.WithValue(t.Context(), oauth2.HTTPClient, client))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return token.AccessToken
+}
+
+// revoke revokes a token as its client does (RFC 7009).
+func (a *authServer) revoke(t *testing.T, client *http.Client, id, token string) {
+	t.Helper()
+	form := url.Values{"token": {token}, "token_type_hint": {"access_token"}}
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, a.issuer+"/revoke", strings.NewReader(form.Encode()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	request.SetBasicAuth(url.QueryEscape(id), url.QueryEscape(a.clients[id].secret))
+	response, err := client.Do(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	if body, _ := io.ReadAll(response.Body); response.StatusCode != http.StatusOK {
+		t.Fatalf("revocation: %s %s", response.Status, body)
+	}
+}
+
+// sign makes a token with the server's key, whatever the header and the claims. Both are those of a valid token where they are not given.
+func (a *authServer) sign(t *testing.T, header, claims map[string]any) string {
+	t.Helper()
+	a.mu.Lock()
+	k := a.keys[0]
+	a.mu.Unlock()
+	all := jwt.MapClaims{
+		"iss": a.issuer, "aud": audience, "exp": time.Now().Add(time.Hour).Unix(), "tenant": "acme", "scope": httpapi.ScopeManage,
+	}
+	token := jwt.NewWithClaims(jwt.SigningMethodES256, all)
+	token.Header["typ"], token.Header["kid"] = "at+jwt", k.id
+	override(all, claims)
+	override(token.Header, header)
+	signed, err := token.SignedString(k.private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return signed
+}
+
+// override sets values; nil removes.
+func override(into, by map[string]any) {
+	for name, value := range by {
+		if into[name] = value; value == nil {
+			delete(into, name)
+		}
+	}
+}
+
+// jwtConfig is a config for the server's tokens.
+func (a *authServer) jwtConfig(client *http.Client) oauth.JWTConfig {
+	return oauth.JWTConfig{
+		Issuer: a.issuer, Audience: []string{audience}, JWKS: a.issuer + "/keys", TenantClaim: "tenant", TokenTypes: []string{"at+jwt", "JWT"}, Client: client,
+	}
+}
+
+// introspectionConfig is a config for the server's opaque tokens.
+func (a *authServer) introspectionConfig(client *http.Client) oauth.IntrospectionConfig {
+	return oauth.IntrospectionConfig{
+		URL: a.issuer + "/oauth/introspect", ClientID: rsID, ClientSecret: rsSecret, TenantClaim: "tenant", Audience: []string{audience}, Client: client,
+	}
+}
+
+// The storage.
+
+func (a *authServer) authenticate(id, secret string) (*oauthClient, error) {
+	c, ok := a.clients[id]
+	if !ok || c.secret != secret {
+		return nil, errors.New("unknown client or wrong secret")
+	}
+	return c, nil
+}
+
+func (a *authServer) ClientCredentials(_ context.Context, id, secret string) (op.Client, error) {
+	return a.authenticate(id, secret)
+}
+
+func (a *authServer) AuthorizeClientIDSecret(_ context.Context, id, secret string) error {
+	_, err := a.authenticate(id, secret)
+	return err
+}
+
+func (a *authServer) GetClientByClientID(_ context.Context, id string) (op.Client, error) {
+	if c, ok := a.clients[id]; ok {
+		return c, nil
+	}
+	return nil, errors.New("unknown client")
+}
+
+// request is a request for a token.
+type request struct {
+	client *oauthClient
+	scopes []string
+}
+
+func (r *request) GetSubject() string    { return r.client.id }
+func (r *request) GetScopes() []string   { return r.scopes }
+func (r *request) GetAudience() []string { return []string{cmp.Or(r.client.audience, audience)} }
+
+func (a *authServer) ClientCredentialsTokenRequest(_ context.Context, id string, scopes []string) (op.TokenRequest, error) {
+	c := a.clients[id]
+	if c.scopes != "" {
+		scopes = slices.DeleteFunc(slices.Clone(scopes), func(s string) bool { return !slices.Contains(strings.Fields(c.scopes), s) })
+	}
+	return &request{c, scopes}, nil
+}
+
+func (a *authServer) CreateAccessToken(_ context.Context, r op.TokenRequest) (string, time.Time, error) {
+	req := r.(*request)
+	id, expires := rand.Text(), time.Now().Add(cmp.Or(req.client.lifetime, time.Hour))
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.tokens[id] = issued{req.client, req.scopes, expires}
+	return id, expires, nil
+}
+
+func (a *authServer) GetPrivateClaimsFromScopes(_ context.Context, _, clientID string, scopes []string) (map[string]any, error) {
+	return a.clients[clientID].claims(scopes), nil
+}
+
+func (a *authServer) SetIntrospectionFromToken(_ context.Context, answer *oidc.IntrospectionResponse, id, _, _ string) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	token, ok := a.tokens[id]
+	if !ok || time.Now().After(token.expires) {
+		return errors.New("not active")
+	}
+	answer.Expiration = oidc.FromTime(token.expires)
+	answer.Audience = (&request{client: token.client}).GetAudience()
+	answer.Claims = token.client.claims(token.scopes)
+	return nil
+}
+
+func (a *authServer) RevokeToken(_ context.Context, id, _, _ string) *oidc.Error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	delete(a.tokens, id)
+	return nil
+}
+
+func (a *authServer) SigningKey(context.Context) (op.SigningKey, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.keys[0], nil
+}
+
+func (a *authServer) SignatureAlgorithms(context.Context) ([]jose.SignatureAlgorithm, error) {
+	return []jose.SignatureAlgorithm{jose.ES256}, nil
+}
+
+func (a *authServer) KeySet(context.Context) ([]op.Key, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	var published []op.Key
+	for _, k := range a.keys {
+		published = append(published, publicKey{k})
+	}
+	return published, nil
+}

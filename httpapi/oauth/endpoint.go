@@ -1,0 +1,75 @@
+package oauth
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+)
+
+// maxAnswerBytes is the length of the longest answer that is read.
+const maxAnswerBytes = 1 << 20
+
+// endpoint is a URL of the authorization server.
+type endpoint struct {
+	url    string
+	client *http.Client
+}
+
+// newEndpoint checks the URL. The client is copied, to one that follows no redirects: they would take a token, or the trust in keys, to
+// wherever the answer says.
+func newEndpoint(rawURL string, client *http.Client, allowHTTP bool) (endpoint, error) {
+	u, err := url.Parse(rawURL)
+	switch {
+	case err != nil:
+		return endpoint{}, errors.New("the URL can not be parsed")
+	case u.Host == "" || u.User != nil || u.Scheme != "https" && u.Scheme != "http":
+		return endpoint{}, errors.New("the URL is not https://, a host and a path")
+	case u.Scheme == "http" && !allowHTTP && !isLoopback(u.Hostname()):
+		return endpoint{}, errors.New("the URL is not https; set AllowHTTP where something else keeps the connection secret")
+	}
+	copied := http.Client{}
+	if client != nil {
+		copied = *client
+	}
+	copied.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	return endpoint{url: rawURL, client: &copied}, nil
+}
+
+func isLoopback(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
+}
+
+// statusError is an answer with another status than 200.
+type statusError int
+
+func (s statusError) Error() string {
+	return fmt.Sprintf("the answer is %d %s", int(s), http.StatusText(int(s)))
+}
+
+// call sends the request and decodes the answer, which is JSON. Its errors hold nothing of the request's or the answer's body.
+func (e endpoint) call(request *http.Request, into any) error {
+	request.Header.Set("Accept", "application/json")
+	response, err := e.client.Do(request)
+	if err != nil {
+		return err
+	}
+	defer response.Body.Close()
+	if response.StatusCode != http.StatusOK {
+		return statusError(response.StatusCode)
+	}
+	body, err := io.ReadAll(io.LimitReader(response.Body, maxAnswerBytes+1))
+	switch {
+	case err != nil:
+		return fmt.Errorf("the answer is incomplete: %w", err)
+	case len(body) > maxAnswerBytes:
+		return fmt.Errorf("the answer is longer than %d bytes", maxAnswerBytes)
+	case json.Unmarshal(body, into) != nil:
+		return errors.New("the answer is not the JSON that was expected")
+	}
+	return nil
+}

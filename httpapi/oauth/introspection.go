@@ -1,0 +1,241 @@
+package oauth
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/golang-jwt/jwt/v5"
+	lru "github.com/hashicorp/golang-lru/v2"
+	"github.com/sony/gobreaker/v2"
+
+	"productindex/httpapi"
+)
+
+// IntrospectionConfig configures [Introspection]. URL, ClientID, ClientSecret and TenantClaim are required; the zero value of every other
+// field means its default.
+type IntrospectionConfig struct {
+	// URL is the server's introspection endpoint.
+	URL string
+	// ClientID and ClientSecret are this service's credentials there, sent by HTTP Basic.
+	ClientID, ClientSecret string
+	// TenantClaim is the member of the answer that has the tenant, a string, or the tenants, an array of strings. They are compared
+	// with the path's tenant as they are.
+	TenantClaim string
+	// Audience has this service's names. Where it is set, the answer's aud has to have one of them. Set it where the server has an aud
+	// and gives out tokens for other services, too.
+	Audience []string
+
+	// MaxAge is how long a token that is active is accepted without asking again, and so how long one that is revoked still is; never
+	// longer than until its exp. Default 1 min.
+	MaxAge time.Duration
+	// RefusedMaxAge is how long a token that is not active is refused without asking again. Default 10 s.
+	RefusedMaxAge time.Duration
+	// CacheSize is how many tokens are remembered, as SHA-256 hashes; the ones used last are. Default 10,000.
+	CacheSize int
+
+	// Timeout limits a call. Default 5 s.
+	Timeout time.Duration
+	// MaxFailures is after how many failed calls in a row the server is left alone for the time of Pause. Then one call tries whether
+	// it is well again. Default 5.
+	MaxFailures int
+	// Pause is how long a failing server is left alone. Default 10 s.
+	Pause time.Duration
+
+	// Client calls the endpoint. Default: one with http.DefaultTransport.
+	Client *http.Client
+	// AllowHTTP permits an http URL to another machine. See the package.
+	AllowHTTP bool
+}
+
+const (
+	defaultMaxAge        = time.Minute
+	defaultRefusedMaxAge = 10 * time.Second
+	defaultCacheSize     = 10_000
+	defaultMaxFailures   = 5
+	defaultPause         = 10 * time.Second
+)
+
+// withDefaults returns c with its defaults in place of fields that are not set.
+func (c IntrospectionConfig) withDefaults() IntrospectionConfig {
+	setDefault(&c.MaxAge, defaultMaxAge)
+	setDefault(&c.RefusedMaxAge, defaultRefusedMaxAge)
+	setDefault(&c.CacheSize, defaultCacheSize)
+	setDefault(&c.Timeout, defaultTimeout)
+	setDefault(&c.MaxFailures, defaultMaxFailures)
+	setDefault(&c.Pause, defaultPause)
+	return c
+}
+
+// validate reports every setting of a config with defaults that makes no sense.
+func (c IntrospectionConfig) validate() error {
+	var errs []error
+	for name, value := range map[string]string{"ClientID": c.ClientID, "ClientSecret": c.ClientSecret, "TenantClaim": c.TenantClaim} {
+		if value == "" {
+			errs = append(errs, errors.New(name+" is not set"))
+		}
+	}
+	for name, d := range map[string]time.Duration{
+		"MaxAge": c.MaxAge, "RefusedMaxAge": c.RefusedMaxAge, "Timeout": c.Timeout, "Pause": c.Pause,
+	} {
+		if d < 0 {
+			errs = append(errs, fmt.Errorf("%s is %v, it must be positive", name, d))
+		}
+	}
+	for name, n := range map[string]int{"CacheSize": c.CacheSize, "MaxFailures": c.MaxFailures} {
+		if n < 0 {
+			errs = append(errs, fmt.Errorf("%s is %d, it must be positive", name, n))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// Introspection returns an Authorizer that asks the authorization server whether a token is active, and for what.
+//
+// A token is sent to the server and nowhere else, and is kept as a hash only. While the server fails, tokens that it answered for are
+// accepted for as long as MaxAge says. An answer of 400 is not taken for a failure of the server, since any client could cause it with a
+// token that the server does not like.
+func Introspection(cfg IntrospectionConfig) (httpapi.Authorizer, error) {
+	cfg = cfg.withDefaults()
+	endpoint, err := newEndpoint(cfg.URL, cfg.Client, cfg.AllowHTTP)
+	if err != nil {
+		err = fmt.Errorf("URL: %w", err)
+	}
+	if err := errors.Join(cfg.validate(), err); err != nil {
+		return nil, fmt.Errorf("oauth: invalid introspection config: %w", err)
+	}
+	cache, err := lru.New[tokenHash, verdict](cfg.CacheSize)
+	if err != nil {
+		return nil, err
+	}
+	i := &introspector{
+		cfg: cfg, endpoint: endpoint, cache: cache, flight: flight[verdict]{timeout: cfg.Timeout},
+		breaker: gobreaker.NewCircuitBreaker[verdict](gobreaker.Settings{
+			Timeout:     cfg.Pause,
+			ReadyToTrip: func(c gobreaker.Counts) bool { return int64(c.ConsecutiveFailures) >= int64(cfg.MaxFailures) },
+			IsExcluded:  func(err error) bool { return errors.Is(err, statusError(http.StatusBadRequest)) },
+		}),
+	}
+	return i.authorize, nil
+}
+
+type tokenHash [sha256.Size]byte
+
+// verdict is what the server said about a token.
+type verdict struct {
+	refused error     // why the token is not valid
+	granted grant     // of a valid one
+	until   time.Time // when to ask again
+	expires time.Time // the token's exp, or zero
+}
+
+type introspector struct {
+	cfg      IntrospectionConfig
+	endpoint endpoint
+	cache    *lru.Cache[tokenHash, verdict]
+	flight   flight[verdict]
+	breaker  *gobreaker.CircuitBreaker[verdict]
+}
+
+func (i *introspector) authorize(r *http.Request, tenant, scope string) error {
+	token, err := bearer(r.Header)
+	if err != nil {
+		return err
+	}
+	v, err := i.lookUp(r.Context(), token)
+	switch {
+	case err != nil:
+		return err
+	case v.expired():
+		return fmt.Errorf("%w: exp has passed", httpapi.ErrExpiredToken)
+	case v.refused != nil:
+		return v.refused
+	}
+	return v.granted.check(tenant, scope)
+}
+
+// expired reports whether the token was valid and is no more. What expired stays so: nobody needs to be asked.
+func (v verdict) expired() bool { return !v.expires.IsZero() && !time.Now().Before(v.expires) }
+
+// lookUp returns the verdict on a token from the cache or from the server.
+func (i *introspector) lookUp(ctx context.Context, token string) (verdict, error) {
+	hash := tokenHash(sha256.Sum256([]byte(token)))
+	if v, ok := i.cache.Get(hash); ok && (time.Now().Before(v.until) || v.expired()) {
+		return v, nil
+	}
+	return i.flight.do(ctx, string(hash[:]), func(ctx context.Context) (verdict, error) {
+		v, err := i.breaker.Execute(func() (verdict, error) { return i.ask(ctx, token) })
+		switch {
+		case errors.Is(err, gobreaker.ErrOpenState), errors.Is(err, gobreaker.ErrTooManyRequests):
+			return v, fmt.Errorf("the introspection at %s has failed too often and is left alone for a while", i.endpoint.url)
+		case err != nil:
+			return v, fmt.Errorf("introspection at %s: %w", i.endpoint.url, err)
+		}
+		i.cache.Add(hash, v)
+		return v, nil
+	})
+}
+
+var (
+	errInactive      = errors.New("the server says that the token is not active")
+	errWrongAudience = errors.New("the token is for another audience")
+	errNoAnswer      = errors.New("the answer does not tell whether the token is active")
+)
+
+// ask calls the server.
+func (i *introspector) ask(ctx context.Context, token string) (verdict, error) {
+	form := url.Values{"token": {token}, "token_type_hint": {"access_token"}}
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, i.endpoint.url, strings.NewReader(form.Encode()))
+	if err != nil {
+		return verdict{}, err
+	}
+	request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	request.SetBasicAuth(url.QueryEscape(i.cfg.ClientID), url.QueryEscape(i.cfg.ClientSecret)) // RFC 6749, section 2.3.1
+	answer := jwt.MapClaims{}
+	if err := i.endpoint.call(request, &answer); err != nil {
+		return verdict{}, err
+	}
+	return i.judge(answer)
+}
+
+// judge reads an answer. Its errors are those of the server, not of the token.
+func (i *introspector) judge(answer jwt.MapClaims) (verdict, error) {
+	active, ok := answer["active"].(bool)
+	if !ok {
+		return verdict{}, errNoAnswer
+	}
+	now := time.Now()
+	if !active {
+		return verdict{refused: invalid(errInactive), until: now.Add(i.cfg.RefusedMaxAge)}, nil
+	}
+	exp, err := answer.GetExpirationTime()
+	if err != nil {
+		return verdict{}, errors.New("the answer's exp is not a number")
+	}
+	audience, err := answer.GetAudience()
+	if err != nil {
+		return verdict{}, errors.New("the answer's aud is neither a string nor strings")
+	}
+	v := verdict{until: now.Add(i.cfg.MaxAge)}
+	if v.granted, v.refused = grantOf(answer, i.cfg.TenantClaim); v.refused == nil && !i.accepts(audience) {
+		v.refused = invalid(errWrongAudience)
+	}
+	if exp != nil {
+		v.expires = exp.Time
+		if exp.Before(v.until) {
+			v.until = exp.Time
+		}
+	}
+	return v, nil
+}
+
+// accepts reports whether the audience is this service's, where the host has said what that is.
+func (i *introspector) accepts(audience []string) bool {
+	return len(i.cfg.Audience) == 0 || slices.ContainsFunc(audience, func(name string) bool { return slices.Contains(i.cfg.Audience, name) })
+}

@@ -1,0 +1,170 @@
+package oauth
+
+import (
+	"context"
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/rsa"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/MicahParks/jwkset"
+	"github.com/golang-jwt/jwt/v5"
+	"golang.org/x/time/rate"
+)
+
+// minRSABits is the length of the shortest RSA key (RFC 7518, section 3.3).
+const minRSABits = 2048
+
+// errUnknownKey: the server's keys are known, and none of them is the token's.
+var errUnknownKey = errors.New("the token's key is not among those of the server")
+
+// undecided is an error that says nothing about the token.
+type undecided struct{ error }
+
+// Unwrap returns the error itself.
+func (u undecided) Unwrap() error { return u.error }
+
+// jwks are the keys at a URL. They are fetched when they are needed: at first use, when they are old, and when a token has a key that is not
+// among them, which is how a new key is found.
+type jwks struct {
+	endpoint endpoint
+	flight   flight[*keySet]
+	maxAge   time.Duration // after which they are fetched anew
+	maxStale time.Duration // after which they are of no use
+	attempts *rate.Limiter
+	known    atomic.Pointer[keySet]
+	failure  atomic.Pointer[error] // of the last attempt
+}
+
+// keySet are keys as they were at a time.
+type keySet struct {
+	fetched time.Time
+	keys    []key
+}
+
+type key struct {
+	id     string
+	alg    string // the one it is for, or empty
+	public crypto.PublicKey
+}
+
+// find returns the keys that a token may be signed with: those of its id, or all where it names none.
+func (j *jwks) find(ctx context.Context, id, alg string) ([]crypto.PublicKey, error) {
+	set := j.known.Load()
+	if !set.has(id) || time.Since(set.fetched) >= j.maxAge {
+		err := j.refresh(ctx)
+		set = j.known.Load()
+		switch {
+		case set == nil || time.Since(set.fetched) >= j.maxStale:
+			return nil, undecided{fmt.Errorf("the server's keys are not known: %w", err)}
+		case set.has(id): // old ones, perhaps
+		case err != nil:
+			return nil, undecided{fmt.Errorf("the token's key is not known: %w", err)}
+		}
+	}
+	if fitting := set.fitting(id, alg); len(fitting) > 0 {
+		return fitting, nil
+	}
+	return nil, errUnknownKey
+}
+
+// refresh fetches the keys, unless that was tried just now. It returns the error of the last attempt.
+func (j *jwks) refresh(ctx context.Context) error {
+	_, err := j.flight.do(ctx, "", func(ctx context.Context) (*keySet, error) {
+		if !j.attempts.Allow() {
+			if failure := j.failure.Load(); failure != nil {
+				return nil, *failure
+			}
+			return nil, nil //nolint:nilnil // neither new keys nor a failure
+		}
+		set, err := j.fetch(ctx)
+		if err != nil {
+			j.failure.Store(&err)
+			return nil, err
+		}
+		j.known.Store(set)
+		j.failure.Store(nil)
+		return set, nil
+	})
+	return err
+}
+
+func (j *jwks) fetch(ctx context.Context) (*keySet, error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, j.endpoint.url, nil)
+	if err != nil {
+		return nil, err
+	}
+	var published jwkset.JWKSMarshal
+	if err := j.endpoint.call(request, &published); err != nil {
+		return nil, fmt.Errorf("fetching the keys at %s: %w", j.endpoint.url, err)
+	}
+	set := &keySet{fetched: time.Now()}
+	for _, k := range published.Keys {
+		if public := publicKey(k); public != nil {
+			set.keys = append(set.keys, key{k.KID, k.ALG.String(), public})
+		}
+	}
+	if len(set.keys) == 0 {
+		return nil, fmt.Errorf("fetching the keys at %s: there is none that verifies signatures", j.endpoint.url)
+	}
+	return set, nil
+}
+
+// publicKey returns a key that verifies signatures, or nil: secrets are none, whatever they are called, nor are short keys. A key that is not
+// understood does not spoil the others.
+func publicKey(k jwkset.JWKMarshal) crypto.PublicKey {
+	if k.USE != "" && k.USE != jwkset.UseSig || len(k.KEYOPS) > 0 && !slices.Contains(k.KEYOPS, jwkset.KeyOpsVerify) {
+		return nil
+	}
+	k.X5U, k.X5C, k.X5T, k.X5TS256 = "", nil, "", "" // the keys are trusted for where they come from
+	parsed, err := jwkset.NewJWKFromMarshal(k, jwkset.JWKMarshalOptions{}, jwkset.JWKValidateOptions{})
+	if err != nil {
+		return nil
+	}
+	switch public := parsed.Key().(type) {
+	case *rsa.PublicKey:
+		if public.N.BitLen() >= minRSABits {
+			return public
+		}
+	case *ecdsa.PublicKey, ed25519.PublicKey:
+		return public
+	}
+	return nil
+}
+
+// has reports whether there is a key of the id, or any where the id is empty.
+func (s *keySet) has(id string) bool {
+	return s != nil && (id == "" || slices.ContainsFunc(s.keys, func(k key) bool { return k.id == id }))
+}
+
+func (s *keySet) fitting(id, alg string) []crypto.PublicKey {
+	var all []crypto.PublicKey
+	for _, k := range s.keys {
+		if (id == "" || k.id == id) && (k.alg == "" || k.alg == alg) && fits(k.public, alg) {
+			all = append(all, k.public)
+		}
+	}
+	return all
+}
+
+// fits reports whether a key is of the algorithm's kind.
+func fits(public crypto.PublicKey, alg string) bool {
+	switch k := public.(type) {
+	case *rsa.PublicKey:
+		return strings.HasPrefix(alg, "RS") || strings.HasPrefix(alg, "PS")
+	case *ecdsa.PublicKey:
+		method, ok := jwt.GetSigningMethod(alg).(*jwt.SigningMethodECDSA)
+		return ok && method.CurveBits == k.Curve.Params().BitSize
+	case ed25519.PublicKey:
+		return alg == jwt.SigningMethodEdDSA.Alg()
+	default:
+		return false
+	}
+}

@@ -1,0 +1,258 @@
+package oauth_test
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/rsa"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/go-jose/go-jose/v4"
+)
+
+// answer is a fault that answers calls of the path with the status and the body.
+func answer(path string, status int, body string) func(http.ResponseWriter, *http.Request) bool {
+	return func(w http.ResponseWriter, r *http.Request) bool {
+		if r.URL.Path != path {
+			return false
+		}
+		w.WriteHeader(status)
+		_, _ = io.WriteString(w, body)
+		return true
+	}
+}
+
+// hang is a fault that answers nothing for as long as the caller waits.
+func hang(_ http.ResponseWriter, r *http.Request) bool {
+	<-r.Context().Done()
+	return true
+}
+
+// What can be wrong with the server of the keys: while there are none, nothing can be decided; it is asked again only after a while.
+func TestKeysAreNotToBeHad(t *testing.T) {
+	for name, fault := range map[string]func(http.ResponseWriter, *http.Request) bool{
+		"unavailable": answer("/keys", http.StatusServiceUnavailable, "{}"),
+		"not found":   answer("/keys", http.StatusNotFound, "{}"),
+		"garbage":     answer("/keys", http.StatusOK, "<html>"),
+		"empty":       answer("/keys", http.StatusOK, ""),
+		"null":        answer("/keys", http.StatusOK, "null"),
+		"no keys":     answer("/keys", http.StatusOK, `{"keys":[]}`),
+		"array":       answer("/keys", http.StatusOK, `[]`),
+		"useless":     answer("/keys", http.StatusOK, `{"keys":[{"kty":"oct","k":"c2VjcmV0"},{"kty":"RSA"},{"kty":"what"},{}]}`),
+		"endless":     answer("/keys", http.StatusOK, `{"keys":[`+strings.Repeat(" ", 1<<20)+"]}"),
+		"slow":        hang,
+		"redirect": func(w http.ResponseWriter, r *http.Request) bool {
+			http.Redirect(w, r, "/elsewhere", http.StatusFound)
+			return true
+		},
+		"panic": func(http.ResponseWriter, *http.Request) bool { panic("in the transport") },
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			server := newAuthServer(t)
+			authorize := newJWT(t, server.jwtConfig(server.direct()))
+			token := server.sign(t, nil, nil)
+			server.breakBy(fault)
+			for range 3 {
+				if err := ask(authorize, token); kindOf(err) != "undecided" || !strings.Contains(err.Error(), "keys are not known") {
+					t.Errorf("%s: %v", name, err)
+				}
+			}
+			if n := server.called("/keys"); n != 1 || server.called("/elsewhere") != 0 {
+				t.Errorf("%s: the keys were fetched %d times, want once", name, n)
+			}
+			server.breakBy(nil)
+			<-time.After(10 * time.Second)
+			if err := ask(authorize, token); err != nil {
+				t.Errorf("%s: after it ended: %v", name, err)
+			}
+		})
+	}
+}
+
+// Keys are kept, fetched anew when they are old, used for a while where that fails, and no longer.
+func TestKeysAge(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		server := newAuthServer(t)
+		authorize := newJWT(t, server.jwtConfig(server.direct()))
+		long := map[string]any{"exp": time.Now().Add(24 * time.Hour).Unix()}
+		token := server.sign(t, nil, long)
+		expect := func(when, want string, fetches int) {
+			t.Helper()
+			err := ask(authorize, token)
+			if n := server.called("/keys"); kindOf(err) != want || n != fetches {
+				t.Errorf("%s: %v, %d fetches; want %s, %d", when, err, n, want, fetches)
+			}
+		}
+		expect("at first", "allowed", 1)
+		expect("again", "allowed", 0)
+		<-time.After(10*time.Minute - time.Second)
+		expect("when they are nearly old", "allowed", 0)
+		<-time.After(time.Second)
+		expect("when they are old", "allowed", 1)
+
+		server.breakBy(hang)
+		<-time.After(10 * time.Minute)
+		expect("when they are old and the server hangs", "allowed", 1) // takes 5 s
+		expect("just after", "allowed", 0)
+		<-time.After(50*time.Minute - 11*time.Second)
+		expect("when they are nearly useless", "allowed", 1) // takes 5 s
+		<-time.After(5 * time.Second)
+		expect("when they are useless", "undecided", 1)
+		server.breakBy(nil)
+		<-time.After(10 * time.Second)
+		expect("when the server is back", "allowed", 1)
+
+		server.rotate(t)
+		<-time.After(10*time.Minute - time.Second)
+		expect("when its key was taken back", "allowed", 0)
+		<-time.After(time.Second)
+		expect("when that is noticed", "invalid", 1)
+	})
+}
+
+// Unknown keys make nobody fetch more often than the interval says. A key that is new and not found yet is no reason to give up others.
+func TestUnknownKeysAreRateLimited(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		server := newAuthServer(t)
+		authorize := newJWT(t, server.jwtConfig(server.direct()))
+		old := server.sign(t, nil, nil)
+		if err := ask(authorize, old); err != nil {
+			t.Fatal(err)
+		}
+		server.rotate(t)
+		fresh := server.sign(t, nil, nil)
+		server.called("/keys")
+		for i := range 100 {
+			if err := ask(authorize, server.sign(t, map[string]any{"kid": fmt.Sprint(i)}, nil)); kindOf(err) != "invalid" {
+				t.Fatal(err)
+			}
+		}
+		if err := ask(authorize, fresh); kindOf(err) != "invalid" || server.called("/keys") != 0 {
+			t.Errorf("within the interval: %v, and the keys were fetched", err)
+		}
+		if err := ask(authorize, old); err != nil {
+			t.Errorf("a token of a known key: %v", err)
+		}
+		<-time.After(10 * time.Second)
+		if err := ask(authorize, fresh); err != nil || server.called("/keys") != 1 {
+			t.Errorf("after the interval: %v", err)
+		}
+
+		// Where the server is down, an unknown key may be a new one.
+		server.rotate(t)
+		unknown := server.sign(t, nil, nil)
+		server.breakBy(answer("/keys", http.StatusBadGateway, ""))
+		<-time.After(10 * time.Second)
+		for range 2 {
+			if err := ask(authorize, unknown); kindOf(err) != "undecided" || !strings.Contains(err.Error(), "502") {
+				t.Errorf("while the server is down: %v", err)
+			}
+			if err := ask(authorize, fresh); err != nil {
+				t.Errorf("a token of a known key while the server is down: %v", err)
+			}
+		}
+	})
+}
+
+// Concurrent requests share one fetch, and one that hangs up does not take it from the others.
+func TestFetchesAreMerged(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		server := newAuthServer(t)
+		authorize := newJWT(t, server.jwtConfig(server.direct()))
+		token := server.sign(t, nil, nil)
+		release := make(chan struct{})
+		server.breakBy(func(_ http.ResponseWriter, r *http.Request) bool {
+			select {
+			case <-release:
+			case <-r.Context().Done():
+			}
+			return false
+		})
+		first, hangUp := context.WithCancel(t.Context())
+		var waiting sync.WaitGroup
+		waiting.Go(func() {
+			if err := askWithin(first, authorize, token); !errors.Is(err, context.Canceled) || kindOf(err) != "undecided" {
+				t.Errorf("the one that hung up: %v", err)
+			}
+		})
+		synctest.Wait()
+		for range 20 {
+			waiting.Go(func() {
+				if err := ask(authorize, token); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		synctest.Wait()
+		hangUp()
+		synctest.Wait()
+		close(release)
+		waiting.Wait()
+		if n := server.called("/keys"); n != 1 {
+			t.Errorf("the keys were fetched %d times, want once", n)
+		}
+	})
+}
+
+// Of what the server publishes, only keys that are for signatures, and long enough, count; what is odd does not spoil the rest.
+func TestKeysThatDoNotCount(t *testing.T) {
+	short, err := rsa.GenerateKey(rand.Reader, 1024)
+	if err != nil {
+		t.Fatal(err)
+	}
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := newAuthServer(t)
+	server.keys = []*signingKey{{id: "k", alg: jose.ES256, private: key}}
+	token := server.sign(t, nil, nil)
+	marshal := func(k jose.JSONWebKey, edit func(map[string]any)) string {
+		t.Helper()
+		data, err := json.Marshal(k)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var m map[string]any
+		if err := json.Unmarshal(data, &m); err != nil {
+			t.Fatal(err)
+		}
+		if edit != nil {
+			edit(m)
+		}
+		if data, err = json.Marshal(m); err != nil {
+			t.Fatal(err)
+		}
+		return string(data)
+	}
+	public := jose.JSONWebKey{Key: key.Public(), KeyID: "k"}
+	other := jose.JSONWebKey{Key: key.Public(), KeyID: "other"}
+	for _, tc := range []struct {
+		name, keys, want string
+	}{
+		{"bare", marshal(public, nil), "allowed"},
+		{"for signatures", marshal(public, func(m map[string]any) { m["use"], m["key_ops"] = "sig", []string{"verify"} }), "allowed"},
+		{"with a certificate that is not looked at", marshal(public, func(m map[string]any) { m["x5u"], m["x5t"] = "https://evil.example", "x" }), "allowed"},
+		{"among odd ones", `{"kty":"what"},{"kty":"EC","crv":"P-256","x":"AA","y":"AA","kid":"k"},` + marshal(public, nil), "allowed"},
+		{"for encryption", marshal(public, func(m map[string]any) { m["use"] = "enc" }) + "," + marshal(other, nil), "invalid"},
+		{"for signing only", marshal(public, func(m map[string]any) { m["key_ops"] = []string{"sign"} }) + "," + marshal(other, nil), "invalid"},
+		{"for another algorithm", marshal(public, func(m map[string]any) { m["alg"] = "ES384" }), "invalid"},
+		{"a secret under its name", `{"kty":"oct","k":"c2VjcmV0","kid":"k"},` + marshal(other, nil), "invalid"},
+		{"a short key", marshal(jose.JSONWebKey{Key: short.Public(), KeyID: "k"}, nil), "undecided"},
+	} {
+		server.breakBy(answer("/keys", http.StatusOK, `{"keys":[`+tc.keys+`]}`))
+		if err := ask(newJWT(t, server.jwtConfig(server.direct())), token); kindOf(err) != tc.want {
+			t.Errorf("%s: %v, want %s", tc.name, err, tc.want)
+		}
+	}
+}

@@ -1,0 +1,281 @@
+package oauth_test
+
+import (
+	"context"
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/json"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/go-jose/go-jose/v4"
+	"github.com/golang-jwt/jwt/v5"
+
+	"productindex/httpapi"
+	"productindex/httpapi/oauth"
+)
+
+// ask asks an Authorizer about a trigger of the tenant acme.
+func ask(authorize httpapi.Authorizer, token string) error {
+	return askWithin(context.Background(), authorize, token)
+}
+
+func askWithin(ctx context.Context, authorize httpapi.Authorizer, token string) error {
+	r := httptest.NewRequestWithContext(ctx, http.MethodPost, "/indexing/acme/reindex", nil)
+	r.Header.Set("Authorization", "Bearer "+token)
+	return authorize(r, "acme", httpapi.ScopeManage)
+}
+
+// kindOf names what an Authorizer's error means.
+func kindOf(err error) string {
+	var scope *httpapi.ScopeError
+	switch {
+	case err == nil:
+		return "allowed"
+	case errors.Is(err, httpapi.ErrExpiredToken):
+		return "expired"
+	case errors.Is(err, httpapi.ErrInvalidToken):
+		return "invalid"
+	case errors.As(err, &scope):
+		return "scope"
+	default:
+		return "undecided"
+	}
+}
+
+func newJWT(t *testing.T, cfg oauth.JWTConfig) httpapi.Authorizer {
+	t.Helper()
+	authorize, err := oauth.JWT(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return authorize
+}
+
+// Claims and headers that are signed with the server's key, and what comes of them.
+func TestSignedTokens(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		server := newAuthServer(t)
+		cfg := server.jwtConfig(server.direct())
+		cfg.TokenTypes = nil
+		authorize := newJWT(t, cfg)
+		now := time.Now().Unix()
+		type object = map[string]any
+		for _, tc := range []struct {
+			name           string
+			header, claims object
+			want           string
+		}{
+			{name: "plain", want: "allowed"},
+			{name: "media type", header: object{"typ": "Application/AT+JWT"}, want: "allowed"},
+			{name: "one of several audiences", claims: object{"aud": []string{"orders", audience}}, want: "allowed"},
+			{name: "within the leeway", claims: object{"exp": now - 29}, want: "allowed"},
+			{name: "nbf within the leeway", claims: object{"nbf": now + 29}, want: "allowed"},
+			{name: "one of several tenants", claims: object{"tenant": []any{"globex", 1, "acme"}}, want: "allowed"},
+			{name: "one of several scopes", claims: object{"scope": "openid  indexing.search_manage"}, want: "allowed"},
+			{name: "scp string", claims: object{"scope": nil, "scp": "a indexing.search_manage"}, want: "allowed"},
+			{name: "scp array", claims: object{"scope": nil, "scp": []string{"a", "indexing.search_manage"}}, want: "allowed"},
+			{name: "no kid", header: object{"kid": nil}, want: "allowed"},
+			{name: "its own keys", header: object{"jku": "https://evil.example", "x5u": "https://evil.example", "jwk": object{"kty": "oct"}}, want: "allowed"},
+
+			{name: "scope before scp", claims: object{"scope": "a", "scp": "indexing.search_manage"}, want: "scope"},
+			{name: "no scope", claims: object{"scope": nil}, want: "scope"},
+			{name: "scope in upper case", claims: object{"scope": "INDEXING.SEARCH_MANAGE"}, want: "scope"},
+			{name: "scope that is an object", claims: object{"scope": object{"indexing.search_manage": true}}, want: "scope"},
+			{name: "view only", claims: object{"scope": httpapi.ScopeView}, want: "scope"},
+			{name: "no tenant", claims: object{"tenant": nil}, want: "scope"},
+			{name: "another tenant", claims: object{"tenant": "globex"}, want: "scope"},
+			{name: "tenant in upper case", claims: object{"tenant": "ACME"}, want: "scope"},
+			{name: "two tenants in a string", claims: object{"tenant": "globex acme"}, want: "scope"},
+			{name: "any tenant", claims: object{"tenant": "*"}, want: "scope"},
+			{name: "tenant that is true", claims: object{"tenant": true}, want: "scope"},
+
+			{name: "beyond the leeway", claims: object{"exp": now - 30}, want: "expired"},
+			{name: "expired, of another tenant", claims: object{"exp": now - 30, "tenant": "globex"}, want: "expired"},
+			{name: "expired, of another audience", claims: object{"exp": now - 30, "aud": "orders"}, want: "invalid"},
+			{name: "expired, not valid yet", claims: object{"exp": now - 30, "nbf": now + 60}, want: "invalid"},
+			{name: "not valid yet", claims: object{"nbf": now + 31}, want: "invalid"},
+			{name: "no exp", claims: object{"exp": nil}, want: "invalid"},
+			{name: "exp that is a string", claims: object{"exp": fmt.Sprint(now + 60)}, want: "invalid"},
+			{name: "no audience", claims: object{"aud": nil}, want: "invalid"},
+			{name: "another audience", claims: object{"aud": "indexing2"}, want: "invalid"},
+			{name: "audience that is a number", claims: object{"aud": 1}, want: "invalid"},
+			{name: "no issuer", claims: object{"iss": nil}, want: "invalid"},
+			{name: "another issuer", claims: object{"iss": server.issuer + "/"}, want: "invalid"},
+			{name: "bound", claims: object{"cnf": object{"jkt": "x"}}, want: "invalid"},
+			{name: "ID token", header: object{"typ": "JWT"}, want: "invalid"},
+			{name: "no type", header: object{"typ": nil}, want: "invalid"},
+			{name: "type that is a number", header: object{"typ": 1}, want: "invalid"},
+			{name: "extension", header: object{"crit": []string{"b64"}, "b64": false}, want: "invalid"},
+			{name: "kid that is a number", header: object{"kid": 1}, want: "invalid"},
+			{name: "kid that is a path", header: object{"kid": "../../dev/null"}, want: "invalid"},
+			{name: "no algorithm", header: object{"alg": nil}, want: "invalid"},
+			{name: "unheard-of algorithm", header: object{"alg": "XS256"}, want: "invalid"},
+			{name: "another curve", header: object{"alg": "ES384"}, want: "invalid"},
+			{name: "another kind", header: object{"alg": "RS256"}, want: "invalid"},
+		} {
+			err := ask(authorize, server.sign(t, tc.header, tc.claims))
+			if got := kindOf(err); got != tc.want {
+				t.Errorf("%s: %v, want %s", tc.name, err, tc.want)
+			}
+		}
+	})
+}
+
+// encode is one of a token's parts.
+func encode(part string) string { return base64.RawURLEncoding.EncodeToString([]byte(part)) }
+
+// Tokens without a signature by the server's key.
+func TestForgedTokens(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		server := newAuthServer(t)
+		authorize := newJWT(t, server.jwtConfig(server.direct()))
+		valid := server.sign(t, nil, nil)
+		parts := strings.Split(valid, ".")
+		kid := server.keys[0].id
+		der, err := x509.MarshalPKIXPublicKey(server.keys[0].private.Public())
+		if err != nil {
+			t.Fatal(err)
+		}
+		published, err := json.Marshal(jose.JSONWebKey{Key: server.keys[0].private.Public()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		claims, err := base64.RawURLEncoding.DecodeString(parts[1])
+		if err != nil {
+			t.Fatal(err)
+		}
+		forged := map[string]string{
+			"none":            encode(`{"alg":"none","typ":"at+jwt","kid":"`+kid+`"}`) + "." + parts[1] + ".",
+			"None":            encode(`{"alg":"None","typ":"at+jwt"}`) + "." + parts[1] + "." + parts[2],
+			"no signature":    parts[0] + "." + parts[1] + ".",
+			"other claims":    parts[0] + "." + encode(strings.Replace(string(claims), "acme", "acmf", 1)) + "." + parts[2],
+			"null claims":     parts[0] + "." + encode("null") + "." + parts[2],
+			"array claims":    parts[0] + "." + encode("[]") + "." + parts[2],
+			"null header":     encode("null") + "." + parts[1] + "." + parts[2],
+			"two algorithms":  encode(`{"alg":"ES256","alg":"none","typ":"at+jwt","kid":"`+kid+`"}`) + "." + parts[1] + "." + parts[2],
+			"padded":          valid + "==",
+			"four parts":      valid + ".x",
+			"five parts":      valid + ".x.y",
+			"two parts":       parts[0] + "." + parts[1],
+			"dots":            strings.Repeat(".", 10_000),
+			"zero signature":  parts[0] + "." + parts[1] + "." + encode(strings.Repeat("\x00", 64)),
+			"short signature": parts[0] + "." + parts[1] + "." + encode("\x01\x01"),
+			"deep header":     encode(`{"a":`+strings.Repeat("[", 10_000)) + "." + parts[1] + "." + parts[2],
+			"too long":        valid + strings.Repeat("A", 16<<10),
+			"not a JWT":       "opaque",
+		}
+		for _, alg := range []*jwt.SigningMethodHMAC{jwt.SigningMethodHS256, jwt.SigningMethodHS384, jwt.SigningMethodHS512} {
+			for name, secret := range map[string][]byte{
+				"DER": der, "PEM": pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der}), "JWK": published, "empty": {}, "kid": []byte(kid),
+			} {
+				var m jwt.MapClaims
+				if err := json.Unmarshal(claims, &m); err != nil {
+					t.Fatal(err)
+				}
+				token := jwt.NewWithClaims(alg, m)
+				token.Header["typ"], token.Header["kid"] = "at+jwt", kid
+				forged[alg.Name+" with the public key as "+name], err = token.SignedString(secret)
+				if err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		stranger := newAuthServer(t)
+		forged["another key"] = stranger.sign(t, nil, nil)
+		forged["another key under the same kid"] = stranger.sign(t, map[string]any{"kid": kid}, nil)
+		forged["another key without kid"] = stranger.sign(t, map[string]any{"kid": nil}, nil)
+		forged["another key that it brings along"] = stranger.sign(t, map[string]any{"kid": kid, "jwk": stranger.keys[0].private.Public()}, nil)
+		for name, token := range forged {
+			err := ask(authorize, token)
+			if kindOf(err) != "invalid" {
+				t.Errorf("%s: %v, want an invalid token", name, err)
+			}
+			if len(parts[2]) > 0 && strings.Contains(err.Error(), parts[2]) {
+				t.Errorf("%s: the error has the token in it: %v", name, err)
+			}
+		}
+		if err := ask(authorize, valid); err != nil {
+			t.Errorf("a valid token: %v", err)
+		}
+	})
+}
+
+// Every algorithm works with its keys, when it is asked for.
+func TestAlgorithms(t *testing.T) {
+	rsaKey, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, edKey, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ec := func(c elliptic.Curve) *ecdsa.PrivateKey {
+		k, err := ecdsa.GenerateKey(c, rand.Reader)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return k
+	}
+	server := newAuthServer(t)
+	byDefault := newJWT(t, server.jwtConfig(server.direct()))
+	for _, tc := range []struct {
+		alg       string
+		key       any
+		isDefault bool
+	}{
+		{"RS256", rsaKey, true},
+		{"RS384", rsaKey, false},
+		{"RS512", rsaKey, false},
+		{"PS256", rsaKey, true},
+		{"PS384", rsaKey, false},
+		{"PS512", rsaKey, false},
+		{"ES256", ec(elliptic.P256()), true},
+		{"ES384", ec(elliptic.P384()), false},
+		{"ES512", ec(elliptic.P521()), false},
+		{"EdDSA", edKey, true},
+	} {
+		server.keys = []*signingKey{{id: "of " + tc.alg, alg: jose.SignatureAlgorithm(tc.alg), private: tc.key.(crypto.Signer)}}
+		cfg := server.jwtConfig(server.direct())
+		cfg.Algorithms = []string{tc.alg}
+		token := jwt.NewWithClaims(jwt.GetSigningMethod(tc.alg), jwt.MapClaims{
+			"iss": server.issuer, "aud": audience, "exp": time.Now().Add(time.Hour).Unix(), "tenant": "acme", "scope": httpapi.ScopeManage,
+		})
+		token.Header["typ"], token.Header["kid"] = "at+jwt", "of "+tc.alg
+		signed, err := token.SignedString(tc.key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := ask(newJWT(t, cfg), signed); err != nil {
+			t.Errorf("%s: %v", tc.alg, err)
+		}
+		cfg.Algorithms = []string{"ES256"}
+		if tc.alg == "ES256" {
+			cfg.Algorithms = []string{"RS256"}
+		}
+		if err := ask(newJWT(t, cfg), signed); kindOf(err) != "invalid" {
+			t.Errorf("%s where %v is asked for: %v", tc.alg, cfg.Algorithms, err)
+		}
+		if err := ask(byDefault, signed); !tc.isDefault && kindOf(err) != "invalid" {
+			t.Errorf("%s by default: %v", tc.alg, err)
+		}
+		cfg.Algorithms = nil
+		if err := ask(newJWT(t, cfg), signed); (err == nil) != tc.isDefault {
+			t.Errorf("%s by default: %v", tc.alg, err)
+		}
+	}
+}
