@@ -115,6 +115,8 @@
 //
 // What net/http refuses before it calls any handler is answered by net/http, in plain text: a request that is not HTTP (400), an
 // expectation other than 100-continue (417), headers beyond http.Server.MaxHeaderBytes (431), an unknown transfer encoding (501),
-// another protocol version (505). A host also sets http.Server.ReadHeaderTimeout and serves TLS; the time for a body is
-// [Config].ReadTimeout.
+// another protocol version (505). A connection whose headers do not arrive within http.Server.ReadHeaderTimeout is closed without an
+// answer. Over HTTP/1.0, which has no transfer encodings, net/http takes no notice of one: the request has no body then.
+//
+// A host sets those two limits and serves TLS; the time for a body is [Config].ReadTimeout. SECURITY.md has the whole list.
 package httpapi

@@ -122,6 +122,10 @@ var hostile = []struct {
 	message       string
 }{
 	{name: "HTTP/1.0", request: "POST /indexing/acme/reindex HTTP/1.0\n\n", status: 204, starts: 1},
+	{
+		name:    "HTTP/1.0, chunked: no body",
+		request: "POST /indexing/acme/reindex HTTP/1.0\nContent-Type: application/json\nTransfer-Encoding: chunked\n\n2\r\n[]\r\n0\r\n\r\n", status: 204, starts: 1,
+	},
 	{name: "empty chunked body", request: "POST /indexing/acme/reindex HTTP/1.1\nHost: h\nTransfer-Encoding: chunked\n\n0\r\n\r\n", status: 204, starts: 1},
 	{
 		name:    "chunked body",

@@ -1,19 +1,13 @@
 package main
 
 import (
-	"crypto/sha256"
-	"crypto/subtle"
 	"fmt"
 	"net"
-	"net/http"
 	"os"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"github.com/caarlos0/env/v11"
-
-	"productindex/httpapi"
 )
 
 // config is the server's environment.
@@ -37,8 +31,15 @@ type config struct {
 	// JobsLease is how long after its last sign of life a server that has died is taken for alive, and its jobs with it.
 	JobsLease time.Duration `env:"PRODUCTINDEX_JOBS_LEASE" envDefault:"30s"`
 
-	// Token is the bearer token that requests have to carry. Without one the server listens on loopback addresses only.
+	// Token is a bearer token that may do everything. Without it and SignedTokens the server listens on loopback addresses only.
 	Token string `env:"PRODUCTINDEX_TOKEN,unset"`
+	// SignedTokens are accepted, too.
+	SignedTokens signedTokens
+	// MaxFailures is how many requests without a valid token a client may send in a minute; 0: any number. Behind a proxy, all clients are
+	// one here.
+	MaxFailures int `env:"PRODUCTINDEX_FAILURES_PER_MINUTE" envDefault:"30"`
+	// MaxTriggers is how many triggers a tenant may send in a minute; 0: any number.
+	MaxTriggers int `env:"PRODUCTINDEX_TRIGGERS_PER_MINUTE" envDefault:"60"`
 
 	// MaxRejected is how many products of a catalogue may be bad.
 	MaxRejected int64 `env:"PRODUCTINDEX_MAX_REJECTED" envDefault:"0"`
@@ -53,8 +54,8 @@ func loadConfig() (config, error) {
 	if err != nil {
 		return cfg, err
 	}
-	if cfg.Token == "" && !loopback(cfg.Addr) {
-		return cfg, fmt.Errorf("PRODUCTINDEX_ADDR is %s, which others can reach: set PRODUCTINDEX_TOKEN, too", cfg.Addr)
+	if cfg.Token == "" && !cfg.SignedTokens.wanted() && !loopback(cfg.Addr) {
+		return cfg, fmt.Errorf("PRODUCTINDEX_ADDR is %s, which others can reach: set PRODUCTINDEX_TOKEN or PRODUCTINDEX_OAUTH_*, too", cfg.Addr)
 	}
 	if cfg.Index == "" {
 		cache, err := os.UserCacheDir()
@@ -73,20 +74,4 @@ func loopback(addr string) bool {
 	}
 	ip := net.ParseIP(host)
 	return host == "localhost" || ip != nil && ip.IsLoopback()
-}
-
-// authorizer accepts the token of the configuration, for every tenant and scope; without one, everybody.
-func (c config) authorizer() httpapi.Authorizer {
-	if c.Token == "" {
-		return httpapi.AllowAll
-	}
-	want := sha256.Sum256([]byte(c.Token))
-	return func(r *http.Request, _, _ string) error {
-		token, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
-		got := sha256.Sum256([]byte(token))
-		if !ok || subtle.ConstantTimeCompare(got[:], want[:]) != 1 {
-			return httpapi.ErrInvalidToken
-		}
-		return nil
-	}
 }

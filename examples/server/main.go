@@ -74,10 +74,14 @@ func run(log *slog.Logger) (err error) {
 
 // routes puts the reindex endpoint and the search on one mux.
 func routes(cfg config, engine *reindex.Engine, index backend, log *slog.Logger) (http.Handler, error) {
+	authorize, err := cfg.authorizer()
+	if err != nil {
+		return nil, err
+	}
 	mux := http.NewServeMux()
-	mux.Handle("GET /search/{tenant}", searchHandler(index, cfg.authorizer(), log))
+	mux.Handle("GET /search/{tenant}", searchHandler(index, authorize, log))
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
-	return httpapi.NewHandler(engine, httpapi.Config{Authorizer: cfg.authorizer(), Logger: log, Fallback: mux})
+	return httpapi.NewHandler(engine, httpapi.Config{Authorizer: authorize, TriggerRate: perMinute(cfg.MaxTriggers), Logger: log, Fallback: mux})
 }
 
 // serve answers requests until ctx ends, then shuts down in order: the server first, so that nothing new comes in, then the engine. The
@@ -88,6 +92,7 @@ func serve(ctx context.Context, listener net.Listener, handler http.Handler, eng
 	server := &http.Server{
 		BaseContext: func(net.Listener) context.Context { return requests },
 		Handler:     handler, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 30 * time.Second, WriteTimeout: time.Minute, IdleTimeout: 2 * time.Minute,
+		MaxHeaderBytes: 16 << 10,
 	}
 	server.RegisterOnShutdown(endRequests)
 	failed := make(chan error, 1)

@@ -1,0 +1,196 @@
+package main
+
+import (
+	"bufio"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"io"
+	"maps"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/go-jose/go-jose/v4"
+	"github.com/golang-jwt/jwt/v5"
+
+	"productindex/httpapi"
+	"productindex/reindex/reindextest"
+)
+
+// issuer publishes a key and signs tokens with it, or anything else that a test wants.
+type issuer struct {
+	srv *httptest.Server
+	key *ecdsa.PrivateKey
+}
+
+func newIssuer(t *testing.T) *issuer {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	i := &issuer{key: key}
+	i.srv = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != "/keys" {
+			t.Errorf("somebody was led to %s", r.URL)
+		}
+		keys := jose.JSONWebKeySet{Keys: []jose.JSONWebKey{{KeyID: "k1", Algorithm: "ES256", Use: "sig", Key: key.Public()}}}
+		if err := json.NewEncoder(w).Encode(keys); err != nil {
+			t.Error(err)
+		}
+	}))
+	t.Cleanup(i.srv.Close)
+	return i
+}
+
+// env makes a server accept the issuer's tokens.
+func (i *issuer) env() []string {
+	return []string{
+		"PRODUCTINDEX_OAUTH_ISSUER=" + i.srv.URL, "PRODUCTINDEX_OAUTH_JWKS=" + i.srv.URL + "/keys", "PRODUCTINDEX_OAUTH_AUDIENCE=indexing,orders",
+	}
+}
+
+type object = map[string]any
+
+// sign makes a token that is valid but for what is given. nil removes.
+func (i *issuer) sign(t *testing.T, method jwt.SigningMethod, secret any, header, claims object) string {
+	t.Helper()
+	all := jwt.MapClaims{"iss": i.srv.URL, "aud": "indexing", "exp": time.Now().Add(time.Hour).Unix(), "tenant": "acme", "scope": httpapi.ScopeManage}
+	token := jwt.NewWithClaims(method, all)
+	token.Header["typ"], token.Header["kid"] = "at+jwt", "k1"
+	maps.Copy(token.Header, header)
+	maps.Copy(all, claims)
+	maps.DeleteFunc(token.Header, func(_ string, v any) bool { return v == nil })
+	maps.DeleteFunc(all, func(_ string, v any) bool { return v == nil })
+	signed, err := token.SignedString(secret)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return signed
+}
+
+const staticToken = "static-token-of-the-deployment"
+
+// Whatever comes over the wire is answered as documented, starts nothing, and leaves no token in the log.
+func TestHostileRequests(t *testing.T) {
+	i := newIssuer(t)
+	catalogues := t.TempDir()
+	writeCatalogue(t, catalogues, "acme", reindextest.Products(3, "1"))
+	s := start(t, append(i.env(),
+		"PRODUCTINDEX_CATALOGUES="+catalogues, "PRODUCTINDEX_INDEX="+t.TempDir(), "PRODUCTINDEX_TOKEN="+staticToken,
+		"PRODUCTINDEX_FAILURES_PER_MINUTE=0", "PRODUCTINDEX_TRIGGERS_PER_MINUTE=0")...)
+	valid := i.sign(t, jwt.SigningMethodES256, i.key, nil, nil)
+	requests := slices.Concat(hostileTokens(t, i), hostileHeaders(valid), hostilePaths(valid), hostileBodies(valid), hostileFrames(valid))
+	if len(requests) < 60 {
+		t.Fatalf("%d requests", len(requests))
+	}
+	var sending sync.WaitGroup
+	next := make(chan hostile)
+	for range 8 {
+		sending.Go(func() {
+			for h := range next {
+				s.attack(t, h)
+			}
+		})
+	}
+	for _, h := range requests {
+		next <- h
+	}
+	close(next)
+	sending.Wait()
+
+	if status, body := s.do(t, http.MethodGet, "/indexing/acme/reindex-jobs", staticToken); status != http.StatusOK || body != "[]" {
+		t.Errorf("%d: jobs %s, want none", status, body)
+	}
+	for _, token := range []string{valid, staticToken} { // the tokens were not refused for themselves
+		if status, body := s.do(t, http.MethodPost, "/indexing/acme/reindex", token); status != http.StatusNoContent {
+			t.Errorf("%d %s", status, body)
+		}
+	}
+	checkLog(t, s, requests)
+}
+
+// attack sends a request and checks the answer.
+func (s *server) attack(t *testing.T, h hostile) {
+	t.Helper()
+	var d net.Dialer
+	conn, err := d.DialContext(t.Context(), "tcp", strings.TrimPrefix(s.address, "http://"))
+	if err != nil {
+		t.Error(err)
+		return
+	}
+	defer conn.Close()
+	if err := conn.SetDeadline(time.Now().Add(time.Minute)); err != nil {
+		t.Error(err)
+	}
+	// The server may refuse before it has read all, so that writing fails; what counts is the answer.
+	written := make(chan struct{})
+	go func() {
+		defer close(written)
+		_, _ = io.WriteString(conn, h.wire)
+	}()
+	defer func() { <-written }()
+	response, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	if err != nil {
+		if h.status != 0 || !errors.Is(err, io.ErrUnexpectedEOF) {
+			t.Errorf("%s: %v, want %d", h.name, err, h.status)
+		}
+		return
+	}
+	defer response.Body.Close()
+	body, _ := io.ReadAll(response.Body)
+	var message struct {
+		Code  int              `json:"code"`
+		Fault *json.RawMessage `json:"fault"`
+	}
+	isJSON := json.Unmarshal(body, &message) == nil && (message.Code == response.StatusCode || message.Fault != nil && response.StatusCode == http.StatusUnauthorized)
+	if response.StatusCode != h.status || isJSON == h.plain {
+		t.Errorf("%s: %d %s, want %d", h.name, response.StatusCode, body, h.status)
+	}
+	if isJSON && (response.Header.Get("X-Content-Type-Options") != "nosniff" || response.Header.Get("Cache-Control") != "no-store") {
+		t.Errorf("%s: headers %v", h.name, response.Header)
+	}
+}
+
+// checkLog stops the server and looks for tokens in what it has logged.
+func checkLog(t *testing.T, s *server, requests []hostile) {
+	t.Helper()
+	if err := s.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	var log strings.Builder
+	for text := range s.log {
+		log.WriteString(text + "\n")
+	}
+	if err := s.cmd.Wait(); err != nil {
+		t.Errorf("after SIGTERM: %v", err)
+	}
+	if n := strings.Count(log.String(), `"httpapi: request"`); n < 60 {
+		t.Errorf("%d requests are in the log", n)
+	}
+	secrets := regexp.MustCompile(`(?i)(?:bearer|dpop|basic)\s+"?([^\s"=,]{8,})|access_token=([^\s&"]+)`)
+	found := 0
+	for _, h := range requests {
+		for _, match := range secrets.FindAllStringSubmatch(h.wire, -1) {
+			found++
+			for _, secret := range match[1:] {
+				if secret != "" && strings.Contains(log.String(), secret) {
+					t.Errorf("%s: the token is in the log", h.name)
+				}
+			}
+		}
+	}
+	if found < 60 || strings.Contains(log.String(), staticToken) {
+		t.Errorf("%d tokens were looked for, or one was found", found)
+	}
+}

@@ -1,0 +1,294 @@
+package main
+
+import (
+	"bytes"
+	"compress/gzip"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/json"
+	"encoding/pem"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/go-jose/go-jose/v4"
+	"github.com/golang-jwt/jwt/v5"
+
+	"productindex/httpapi"
+)
+
+// hostile is a request as it goes over the wire, and the status of the answer. Those of net/http are plain text, all others JSON; 0 is a
+// connection that was closed without one.
+type hostile struct {
+	name, wire string
+	status     int
+	plain      bool
+}
+
+const line = "POST /indexing/acme/reindex HTTP/1.1"
+
+// wire puts a request together. Where there is a body and no header frames it, it gets its length.
+func wire(requestLine, body string, headers ...string) string {
+	framed := slices.ContainsFunc(headers, func(h string) bool {
+		return strings.HasPrefix(h, "Content-Length") || strings.HasPrefix(h, "Transfer-Encoding")
+	})
+	if !framed {
+		headers = append(headers, fmt.Sprint("Content-Length: ", len(body)))
+	}
+	return strings.Join(append([]string{requestLine, "Host: h"}, headers...), "\r\n") + "\r\n\r\n" + body
+}
+
+func bearer(token string) string { return "Authorization: Bearer " + token }
+
+func encode(part string) string { return base64.RawURLEncoding.EncodeToString([]byte(part)) }
+
+// hostileTokens are sent alone, in the one place where a token belongs.
+func hostileTokens(t *testing.T, i *issuer) []hostile {
+	t.Helper()
+	es := func(header, claims object) string { return i.sign(t, jwt.SigningMethodES256, i.key, header, claims) }
+	valid := es(nil, nil)
+	parts := strings.Split(valid, ".")
+	der, err := x509.MarshalPKIXPublicKey(i.key.Public())
+	if err != nil {
+		t.Fatal(err)
+	}
+	published, err := json.Marshal(jose.JSONWebKey{Key: i.key.Public()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	stranger, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	hmac := func(secret []byte) string { return i.sign(t, jwt.SigningMethodHS256, secret, nil, nil) }
+	forged := func(header object) string { return i.sign(t, jwt.SigningMethodES256, stranger, header, nil) }
+	evil := i.srv.URL + "/evil"
+	now := time.Now().Unix()
+	var all []hostile
+	for name, token := range map[string]string{
+		"none":                             encode(`{"alg":"none","typ":"at+jwt","kid":"k1"}`) + "." + parts[1] + ".",
+		"none with a signature":            encode(`{"alg":"nOnE","typ":"at+jwt","kid":"k1"}`) + "." + parts[1] + "." + parts[2],
+		"no signature":                     parts[0] + "." + parts[1] + ".",
+		"zero signature":                   parts[0] + "." + parts[1] + "." + encode(strings.Repeat("\x00", 64)),
+		"cut signature":                    valid[:len(valid)-4],
+		"HMAC by the PEM":                  hmac(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der})),
+		"HMAC by the DER":                  hmac(der),
+		"HMAC by the JWK":                  hmac(published),
+		"HMAC by nothing":                  hmac(nil),
+		"algorithm of another kind":        es(object{"alg": "RS256"}, nil),
+		"algorithm of another curve":       es(object{"alg": "ES512"}, nil),
+		"two algorithms":                   encode(`{"alg":"ES256","alg":"none","typ":"at+jwt","kid":"k1"}`) + "." + parts[1] + ".",
+		"another key":                      forged(nil),
+		"another key without kid":          forged(object{"kid": nil}),
+		"kid that is a path":               forged(object{"kid": "../../../../dev/null"}),
+		"kid that is SQL":                  forged(object{"kid": "k1' UNION SELECT 'x"}),
+		"kid that is a command":            forged(object{"kid": "k1|touch x"}),
+		"kid that is a URL":                forged(object{"kid": evil}),
+		"kid that is an object":            forged(object{"kid": object{"$ne": ""}}),
+		"kid that is long":                 forged(object{"kid": strings.Repeat("k", 5000)}),
+		"jku":                              forged(object{"kid": "k2", "jku": evil}),
+		"x5u":                              forged(object{"kid": "k2", "x5u": evil}),
+		"x5c":                              forged(object{"kid": "k2", "x5c": []string{base64.StdEncoding.EncodeToString(der)}}),
+		"jwk":                              forged(object{"kid": "k2", "jwk": jose.JSONWebKey{Key: stranger.Public()}}),
+		"crit":                             es(object{"crit": []string{"exp"}}, nil),
+		"ID token":                         es(object{"typ": "JWT"}, nil),
+		"no type":                          es(object{"typ": nil}, nil),
+		"expired":                          es(nil, object{"exp": now - 60}),
+		"not valid yet":                    es(nil, object{"nbf": now + 600}),
+		"no exp":                           es(nil, object{"exp": nil}),
+		"exp in a string":                  es(nil, object{"exp": "9999999999"}),
+		"exp beyond the end of time":       es(nil, object{"exp": -1e300}),
+		"another issuer":                   es(nil, object{"iss": "https://auth.example"}),
+		"another audience":                 es(nil, object{"aud": "indexin"}),
+		"bound to its sender":              es(nil, object{"cnf": object{"jkt": "x"}}),
+		"encrypted":                        valid + "." + parts[1] + "." + parts[2],
+		"padded":                           valid + "=",
+		"dots":                             strings.Repeat(".", 3000),
+		"deep":                             encode(`{"a":`+strings.Repeat(`{"a":`, 1500)) + "." + parts[1] + "." + parts[2],
+		"numbers without end":              encode(`{"alg":1`+strings.Repeat("0", 3000)+`}`) + "." + parts[1] + "." + parts[2],
+		"invalid UTF-8":                    encode("{\"alg\":\"\xff\"}") + "." + parts[1] + "." + parts[2],
+		"nearly the static one":            strings.ToUpper(staticToken),
+		"the static one and an equal sign": staticToken + "=",
+	} {
+		all = append(all, hostile{name: "token: " + name, wire: wire(line, "", bearer(token)), status: 401})
+	}
+	for name, claims := range map[string]object{
+		"another tenant":        {"tenant": "globex"},
+		"any tenant":            {"tenant": "*"},
+		"a pattern of tenants":  {"tenant": []string{".*", "ac%", "acme ", "ACME", "acme\x00"}},
+		"tenants in an object":  {"tenant": object{"acme": true}},
+		"no tenant":             {"tenant": nil},
+		"no scope":              {"scope": nil},
+		"to view":               {"scope": httpapi.ScopeView},
+		"all scopes":            {"scope": "*"},
+		"a scope in an object":  {"scope": object{httpapi.ScopeManage: true}},
+		"a scope with a suffix": {"scope": httpapi.ScopeManage + "r"},
+	} {
+		all = append(all, hostile{name: "token of " + name, wire: wire(line, "", bearer(es(nil, claims))), status: 403})
+	}
+	return all
+}
+
+// hostileHeaders hold a valid token where none belongs, or are none.
+func hostileHeaders(token string) []hostile {
+	return []hostile{
+		{name: "no token", wire: wire(line, ""), status: 401},
+		{name: "token twice", wire: wire(line, "", bearer(token), bearer(token)), status: 401},
+		{name: "token after another", wire: wire(line, "", bearer("garbage-garbage"), bearer(token)), status: 401},
+		{name: "two tokens in a header", wire: wire(line, "", bearer(token)+", Bearer "+token), status: 401},
+		{name: "token in quotes", wire: wire(line, "", bearer(`"`+token+`"`)), status: 401},
+		{name: "token after a tab", wire: wire(line, "", "Authorization: Bearer\t"+token), status: 401},
+		{name: "Basic", wire: wire(line, "", "Authorization: Basic "+base64.StdEncoding.EncodeToString([]byte("bearer:"+token))), status: 401},
+		{name: "another scheme", wire: wire(line, "", "Authorization: DPoP "+token), status: 401},
+		{name: "token in another header", wire: wire(line, "", "Proxy-Authorization: Bearer "+token, "X-Authorization: Bearer "+token), status: 401},
+		{name: "token in a cookie", wire: wire(line, "", "Cookie: access_token="+token), status: 401},
+		{name: "token in the query", wire: wire("POST /indexing/acme/reindex?access_token="+token+" HTTP/1.1", ""), status: 401},
+		{name: "token in a form", wire: wire(line, "access_token="+token, "Content-Type: application/x-www-form-urlencoded"), status: 401},
+		{name: "token in a trailer", wire: wire(line, "0\r\n"+bearer(token)+"\r\n\r\n", "Transfer-Encoding: chunked", "Trailer: Authorization"), status: 401},
+		{name: "connection header that drops the token", wire: wire("GET /indexing/acme/reindex HTTP/1.1", "", "Connection: Authorization", bearer(token)), status: 405},
+		{name: "method override", wire: wire("GET /indexing/acme/reindex HTTP/1.1", "", bearer(token), "X-HTTP-Method-Override: POST"), status: 405},
+		{name: "other path in headers", wire: wire(line, "", "X-Original-URL: /indexing/globex/reindex", "X-Forwarded-For: 127.0.0.1"), status: 401},
+		{name: "space before the colon", wire: wire(line, "", "Authorization : Bearer "+token), status: 400, plain: true},
+		{name: "zero byte in a header", wire: wire(line, "", bearer(token+"\x00")), status: 400, plain: true},
+		{name: "headers without end", wire: wire(line, "", bearer(token), "X: "+strings.Repeat("x", 32<<10)), status: 431, plain: true},
+		{name: "many headers", wire: wire(line, "", append([]string{bearer(token)}, slices.Repeat([]string{"X: y"}, 10_000)...)...), status: 431, plain: true},
+	}
+}
+
+// hostilePaths come with a token of acme's.
+func hostilePaths(token string) []hostile {
+	var all []hostile
+	for path, status := range map[string]int{
+		"/indexing/%67lobex/reindex":                          403,
+		"/indexing/globex/reindex?tenant=acme":                403,
+		"/indexing/acme%2Freindex":                            404,
+		"/indexing/acme%2F..%2Fglobex/reindex":                400,
+		"/indexing/globex/../acme/reindex":                    404,
+		"/indexing/acme/../globex/reindex":                    404,
+		"/indexing/globex%2F../acme/reindex":                  404,
+		"/indexing/..;/acme/reindex":                          404,
+		"/indexing/acme;x=1/reindex":                          400,
+		"/indexing/acme/reindex/":                             404,
+		"/indexing/acme//reindex":                             404,
+		"/indexing//acme/reindex":                             404,
+		"/indexing//reindex":                                  400,
+		"/indexing/acme%00/reindex":                           400,
+		"/indexing/acme%0d%0aX:y/reindex":                     400,
+		"/indexing/ACME/reindex":                              400,
+		"/indexing/%C0%ADacme/reindex":                        400,
+		"/indexing/%2561cme/reindex":                          400,
+		"/indexing/аcme/reindex":                              400,
+		"/indexing/acme\\..\\globex/reindex":                  400,
+		"/indexing/acme/reindex#x":                            404,
+		"/indexing/*/reindex":                                 400,
+		"/indexing/" + strings.Repeat("a", 8000) + "/reindex": 400,
+		"/indexing/" + strings.Repeat("a/", 4000):             404,
+	} {
+		all = append(all, hostile{name: "path " + path[:min(len(path), 60)], wire: wire("POST "+path+" HTTP/1.1", "", bearer(token)), status: status})
+	}
+	return append(all,
+		hostile{name: "space in the path", wire: wire("POST /indexing/acme /reindex HTTP/1.1", "", bearer(token)), status: 400, plain: true},
+		hostile{name: "broken percent sign", wire: wire("POST /indexing/acme%/reindex HTTP/1.1", "", bearer(token)), status: 400, plain: true},
+	)
+}
+
+// hostileBodies come with a token of acme's.
+func hostileBodies(token string) []hostile {
+	var bomb bytes.Buffer
+	w := gzip.NewWriter(&bomb)
+	_, _ = w.Write(bytes.Repeat([]byte(" "), 10<<20))
+	_ = w.Close()
+	const isJSON = "Content-Type: application/json"
+	var all []hostile
+	for name, body := range map[string]string{
+		"huge":                        `{"x":"` + strings.Repeat("x", 100<<10) + `"}`,
+		"deep arrays":                 `{"x":` + strings.Repeat("[", 60_000),
+		"deep and whole":              `{"x":` + strings.Repeat("[", 20_000) + strings.Repeat("]", 20_000) + "}",
+		"deep objects":                strings.Repeat(`{"x":`, 12_000),
+		"duplicate keys":              `{"mode":"FULL","mode":"FULL"}`,
+		"duplicate keys, one escaped": `{"mode":"FULL","mod\u0065":"FULL"}`,
+		"invalid UTF-8":               "{\"x\":\"\xc3\x28\"}",
+		"UTF-16":                      "\xff\xfe{\x00}\x00",
+		"byte order mark":             "\ufeff{}",
+		"trailing data":               `{} {}`,
+		"trailing zero":               "{}\x00",
+		"NaN":                         `{"x":NaN}`,
+		"comment":                     `{}//`,
+		"array":                       `[{"mode":"FULL"}]`,
+		"null":                        `null`,
+		"null mode":                   `{"mode":null}`,
+		"mode in an array":            `{"mode":["FULL"]}`,
+		"another mode":                `{"mode":"full"}`,
+		"script":                      `<script>alert(1)</script>`,
+		"entities":                    `<!DOCTYPE x [<!ENTITY y SYSTEM "file:///etc/passwd">]>`,
+	} {
+		all = append(all, hostile{name: "body: " + name, wire: wire(line, body, bearer(token), isJSON), status: 400})
+	}
+	for name, headers := range map[string][]string{
+		"none":           nil,
+		"text":           {"Content-Type: text/plain"},
+		"a form":         {"Content-Type: application/x-www-form-urlencoded"},
+		"another JSON":   {"Content-Type: application/merge-patch+json"},
+		"two":            {isJSON, isJSON},
+		"broken":         {"Content-Type: application/json;;=x"},
+		"UTF-7":          {isJSON + "; charset=utf-7"},
+		"a compression":  {isJSON, "Content-Encoding: gzip"},
+		"an unknown one": {isJSON, "Content-Encoding: identity, x"},
+	} {
+		all = append(all, hostile{name: "type: " + name, wire: wire(line, "{}", append(headers, bearer(token))...), status: 400})
+	}
+	return append(all,
+		hostile{name: "compression bomb", wire: wire(line, bomb.String(), bearer(token), isJSON, "Content-Encoding: gzip"), status: 400})
+}
+
+// hostileFrames are about where a request ends. Those with a token have no body that would be accepted.
+func hostileFrames(token string) []hostile {
+	const isJSON, chunked = "Content-Type: application/json", "Transfer-Encoding: chunked"
+	auth := bearer(token)
+	smuggled := "0\r\n\r\n" + line + "\r\nHost: h\r\nContent-Length: 0\r\n\r\n"
+	return []hostile{
+		{name: "chunked and a length", wire: wire(line, smuggled, chunked, "Content-Length: 5"), status: 401},
+		{name: "a length and chunked", wire: wire(line, smuggled, "Content-Length: 100", chunked), status: 401},
+		{name: "chunked twice", wire: wire(line, smuggled, chunked, chunked), status: 501, plain: true},
+		{name: "not quite chunked", wire: wire(line, smuggled, "Transfer-Encoding: xchunked"), status: 501, plain: true},
+		{name: "chunked and identity", wire: wire(line, smuggled, "Transfer-Encoding: chunked, identity"), status: 501, plain: true},
+		{name: "chunked with a tab", wire: wire(line, smuggled, "Transfer-Encoding:\tchunked", auth, "Expect: x"), status: 417, plain: true},
+		{name: "chunked with a space", wire: wire(line, smuggled, "Transfer-Encoding : chunked"), status: 400, plain: true},
+		{name: "chunked with a vertical tab", wire: wire(line, smuggled, "Transfer-Encoding: \x0bchunked"), status: 400, plain: true},
+		{name: "two lengths", wire: wire(line, "{}", "Content-Length: 2", "Content-Length: 3"), status: 400, plain: true},
+		{name: "negative length", wire: wire(line, "{}", "Content-Length: -2"), status: 400, plain: true},
+		{name: "signed length", wire: wire(line, "{}", "Content-Length: +2"), status: 400, plain: true},
+		{name: "hexadecimal length", wire: wire(line, "{}", "Content-Length: 0x2"), status: 400, plain: true},
+		{name: "length beyond numbers", wire: wire(line, "{}", "Content-Length: 99999999999999999999"), status: 400, plain: true},
+		{name: "huge length", wire: wire(line, "{}", auth, isJSON, "Content-Length: 9223372036854775807"), status: 400},
+		{name: "chunk that is none", wire: wire(line, "ZZ\r\n{}\r\n0\r\n\r\n", auth, isJSON, chunked), status: 400},
+		{name: "negative chunk", wire: wire(line, "-2\r\n{}\r\n0\r\n\r\n", auth, isJSON, chunked), status: 400},
+		{name: "chunk beyond numbers", wire: wire(line, "FFFFFFFFFFFFFFFFF\r\n{}\r\n0\r\n\r\n", auth, isJSON, chunked), status: 400},
+		{name: "chunk longer than it says", wire: wire(line, "2\r\n{}xx\r\n0\r\n\r\n", auth, isJSON, chunked), status: 400},
+		{name: "chunk extension without end", wire: wire(line, "2;"+strings.Repeat("x", 20_000)+"\r\n{}\r\n0\r\n\r\n", auth, isJSON, chunked), status: 400},
+		{name: "chunks of one byte", wire: wire(line, strings.Repeat("1\r\n[\r\n", 5000)+"0\r\n\r\n", auth, isJSON, chunked), status: 400},
+		{name: "HTTP/1.0, chunked", wire: wire("POST /indexing/acme/reindex HTTP/1.0", "2\r\n[]\r\n0\r\n\r\n", isJSON, chunked), status: 401},
+		{name: "HTTP/1.0", wire: wire("POST /indexing/acme/reindex HTTP/1.0", ""), status: 401},
+		{name: "HTTP/1.0 without Host", wire: "POST /indexing/acme/reindex HTTP/1.0\r\n\r\n", status: 401},
+		{name: "HTTP/1.1 without Host", wire: line + "\r\n" + auth + "\r\n\r\n", status: 400, plain: true},
+		{name: "two Hosts", wire: wire(line, "", auth, "Host: i"), status: 400, plain: true},
+		{name: "HTTP/3.0", wire: wire("POST /indexing/acme/reindex HTTP/3.0", "", auth), status: 505, plain: true},
+		{name: "HTTP/9", wire: wire("POST /indexing/acme/reindex HTTP/9", "", auth), status: 400, plain: true},
+		{name: "HTTP/0.9", wire: "POST /indexing/acme/reindex\r\n\r\n", status: 400, plain: true},
+		{name: "lower case", wire: wire("post /indexing/acme/reindex HTTP/1.1", "", auth), status: 405},
+		{name: "TRACE", wire: wire("TRACE /indexing/acme/reindex HTTP/1.1", "", auth), status: 405},
+		{name: "method that is none", wire: wire("PO(ST /indexing/acme/reindex HTTP/1.1", "", auth), status: 400, plain: true},
+		{name: "expectation", wire: wire(line, "{}", auth, isJSON, "Expect: 200-ok"), status: 417, plain: true},
+		{name: "TLS", wire: "\x16\x03\x01\x00\xa5\x01\x00\x00\xa1\x03\x03\r\n\r\n", status: 400, plain: true},
+		{name: "noise", wire: strings.Repeat("\x00\xff\r\n", 100) + "\r\n", status: 400, plain: true},
+		{name: "slow body", wire: wire(line, `{"mode":`, auth, isJSON, "Content-Length: 15"), status: 400},
+		{name: "slow chunks", wire: wire(line, "8\r\n{\"mode\":\r\n", auth, isJSON, chunked), status: 400},
+		{name: "slow body without a token", wire: wire(line, `{"mode":`, isJSON, "Content-Length: 15"), status: 401},
+		{name: "headers that stop", wire: line + "\r\nHost: h\r\nAuthorization: Bea", status: 0},
+	}
+}
