@@ -138,7 +138,7 @@ func intParameter(values url.Values, name string, fallback, most int) (int, erro
 func parseFields(list string) ([]*jobField, error) {
 	var fields []*jobField
 	for name := range strings.SplitSeq(list, ",") {
-		name = strings.TrimSpace(name)
+		name = strings.Trim(name, space)
 		if name == "" {
 			continue
 		}

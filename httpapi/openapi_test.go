@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"os"
 	"reflect"
+	"regexp"
 	"slices"
 	"testing"
 
@@ -74,6 +75,22 @@ func TestDocumentAgreesWithTheSpecification(t *testing.T) {
 		{"paths"},
 	} {
 		compareJSON(t, path, at(want, path), at(got, path))
+	}
+}
+
+// The document's pattern of fields knows every field, and nothing else; as does what reads it.
+func TestDocumentDescribesFields(t *testing.T) {
+	pattern := regexp.MustCompile(loadDocument(t).Components.Parameters["fields"].Value.Schema.Value.Pattern)
+	lists := map[string]bool{"": true, ",": true, " id ,\t,status\r\n": true, "id,": true, "ID": false, "id status": false, "metadata.": false, "id\u00a0": false, "0": false}
+	for _, field := range jobFields {
+		lists[field.name] = true
+		lists["id, "+field.name] = true
+		lists[field.name+"x"] = false
+	}
+	for list, want := range lists {
+		if _, err := parseFields(list); pattern.MatchString(list) != want || (err == nil) != want {
+			t.Errorf("%q: matches %v, %v; want %v", list, pattern.MatchString(list), err, want)
+		}
 	}
 }
 
