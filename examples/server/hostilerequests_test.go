@@ -155,8 +155,8 @@ func hostileHeaders(token string) []hostile {
 		{name: "other path in headers", wire: wire(line, "", "X-Original-URL: /indexing/globex/reindex", "X-Forwarded-For: 127.0.0.1"), status: 401},
 		{name: "space before the colon", wire: wire(line, "", "Authorization : Bearer "+token), status: 400, plain: true},
 		{name: "zero byte in a header", wire: wire(line, "", bearer(token+"\x00")), status: 400, plain: true},
-		{name: "headers without end", wire: wire(line, "", bearer(token), "X: "+strings.Repeat("x", 32<<10)), status: 431, plain: true},
-		{name: "many headers", wire: wire(line, "", append([]string{bearer(token)}, slices.Repeat([]string{"X: y"}, 10_000)...)...), status: 431, plain: true},
+		{name: "headers without end", wire: wire(line, "", bearer(token), "X: "+strings.Repeat("x", 128<<10)), status: 431, plain: true},
+		{name: "many headers", wire: wire(line, "", append([]string{bearer(token)}, slices.Repeat([]string{"X: y"}, 30_000)...)...), status: 431, plain: true},
 	}
 }
 
@@ -192,6 +192,7 @@ func hostilePaths(token string) []hostile {
 		all = append(all, hostile{name: "path " + path[:min(len(path), 60)], wire: wire("POST "+path+" HTTP/1.1", "", bearer(token)), status: status})
 	}
 	return append(all,
+		hostile{name: "longest q", wire: wire("GET /indexing/acme/reindex-jobs?q="+strings.Repeat("%F0%9F%A7%A6", 4096)+" HTTP/1.1", "", bearer(token)), status: 403},
 		hostile{name: "space in the path", wire: wire("POST /indexing/acme /reindex HTTP/1.1", "", bearer(token)), status: 400, plain: true},
 		hostile{name: "broken percent sign", wire: wire("POST /indexing/acme%/reindex HTTP/1.1", "", bearer(token)), status: 400, plain: true},
 	)

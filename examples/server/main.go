@@ -92,7 +92,7 @@ func serve(ctx context.Context, listener net.Listener, handler http.Handler, eng
 	server := &http.Server{
 		BaseContext: func(net.Listener) context.Context { return requests },
 		Handler:     handler, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 30 * time.Second, WriteTimeout: time.Minute, IdleTimeout: 2 * time.Minute,
-		MaxHeaderBytes: 16 << 10,
+		MaxHeaderBytes: 64 << 10, // the longest q, with each character percent-encoded, fits
 	}
 	server.RegisterOnShutdown(endRequests)
 	failed := make(chan error, 1)
