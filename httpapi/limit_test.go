@@ -7,6 +7,8 @@ import (
 	"net/http/httptest"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -195,6 +197,32 @@ func TestLimitersAreBounded(t *testing.T) {
 	}
 	if wait := l.take(fmt.Sprint(limitedKeys + 99)); wait == 0 {
 		t.Error("the last key was forgotten")
+	}
+}
+
+// Many at once, with a key that is new, share one limit.
+func TestLimitersAreShared(t *testing.T) {
+	l, err := newLimiters(Rate{Every: time.Hour, Burst: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range 500 {
+		var granted atomic.Int32
+		var taking sync.WaitGroup
+		begin := make(chan struct{})
+		for range 8 {
+			taking.Go(func() {
+				<-begin
+				if l.take(fmt.Sprint(i)) == 0 {
+					granted.Add(1)
+				}
+			})
+		}
+		close(begin)
+		taking.Wait()
+		if n := granted.Load(); n != 1 {
+			t.Fatalf("%d were granted, want one", n)
+		}
 	}
 }
 

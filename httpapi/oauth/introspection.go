@@ -131,7 +131,7 @@ type tokenHash [sha256.Size]byte
 type verdict struct {
 	refused error     // why the token is not valid
 	granted grant     // of a valid one
-	until   time.Time // when to ask again
+	until   time.Time // when to ask again, unless the token has expired
 	expires time.Time // the token's exp, or zero
 }
 
@@ -152,10 +152,10 @@ func (i *introspector) authorize(r *http.Request, tenant, scope string) error {
 	switch {
 	case err != nil:
 		return err
-	case v.expired():
-		return fmt.Errorf("%w: exp has passed", httpapi.ErrExpiredToken)
 	case v.refused != nil:
 		return v.refused
+	case v.expired():
+		return fmt.Errorf("%w: exp has passed", httpapi.ErrExpiredToken)
 	}
 	return v.granted.check(tenant, scope)
 }
@@ -228,9 +228,6 @@ func (i *introspector) judge(answer jwt.MapClaims) (verdict, error) {
 	}
 	if exp != nil {
 		v.expires = exp.Time
-		if exp.Before(v.until) {
-			v.until = exp.Time
-		}
 	}
 	return v, nil
 }

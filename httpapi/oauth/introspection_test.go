@@ -146,7 +146,7 @@ func TestBreaker(t *testing.T) {
 		"exp in a string":     answer(introspectPath, http.StatusOK, `{"active":true,"exp":"tomorrow"}`),
 		"audience of objects": answer(introspectPath, http.StatusOK, `{"active":true,"aud":[{}]}`),
 		"null":                answer(introspectPath, http.StatusOK, "null"),
-		"endless":             answer(introspectPath, http.StatusOK, strings.Repeat(" ", 1<<20)+`{"active":true}`),
+		"endless":             answer(introspectPath, http.StatusOK, `{"active":true,"scope":"indexing.search_manage","tenant":"acme","aud":"indexing"}`+strings.Repeat(" ", 1<<20)),
 		"slow":                hang,
 		"panic":               func(http.ResponseWriter, *http.Request) bool { panic("in the transport") },
 		"redirect": func(w http.ResponseWriter, r *http.Request) bool {
@@ -205,6 +205,7 @@ func TestIntrospectionAnswers(t *testing.T) {
 		{"arrays", `{"active":true,"scp":["indexing.search_manage"],"tenant":["globex","acme"],"aud":["x","indexing"]}`, "allowed"},
 		{"inactive", `{"active":false,"scope":"indexing.search_manage","tenant":"acme","aud":"indexing"}`, "invalid"},
 		{"expired", `{"active":true,"scope":"indexing.search_manage","tenant":"acme","aud":"indexing","exp":1}`, "expired"},
+		{"expired, of another audience", `{"active":true,"scope":"indexing.search_manage","tenant":"acme","aud":"orders","exp":1}`, "invalid"},
 		{"no audience", `{"active":true,"scope":"indexing.search_manage","tenant":"acme"}`, "invalid"},
 		{"another audience", `{"active":true,"scope":"indexing.search_manage","tenant":"acme","aud":"orders"}`, "invalid"},
 		{"bound", `{"active":true,"scope":"indexing.search_manage","tenant":"acme","aud":"indexing","cnf":{"jkt":"x"}}`, "invalid"},

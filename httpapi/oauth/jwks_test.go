@@ -75,6 +75,9 @@ func TestKeysAreNotToBeHad(t *testing.T) {
 			if err := ask(authorize, token); err != nil {
 				t.Errorf("%s: after it ended: %v", name, err)
 			}
+			if err := ask(authorize, server.sign(t, map[string]any{"kid": "unknown"}, nil)); kindOf(err) != "invalid" {
+				t.Errorf("%s: an unknown key after it ended: %v", name, err)
+			}
 		})
 	}
 }
@@ -242,7 +245,7 @@ func TestKeysThatDoNotCount(t *testing.T) {
 	}{
 		{"bare", marshal(public, nil), "allowed"},
 		{"for signatures", marshal(public, func(m map[string]any) { m["use"], m["key_ops"] = "sig", []string{"verify"} }), "allowed"},
-		{"with a certificate that is not looked at", marshal(public, func(m map[string]any) { m["x5u"], m["x5t"] = "https://evil.example", "x" }), "allowed"},
+		{"with a certificate that is not looked at", marshal(public, func(m map[string]any) { m["x5u"], m["x5c"] = "https://evil.example", []string{"AAAA"} }), "allowed"},
 		{"among odd ones", `{"kty":"what"},{"kty":"EC","crv":"P-256","x":"AA","y":"AA","kid":"k"},` + marshal(public, nil), "allowed"},
 		{"for encryption", marshal(public, func(m map[string]any) { m["use"] = "enc" }) + "," + marshal(other, nil), "invalid"},
 		{"for signing only", marshal(public, func(m map[string]any) { m["key_ops"] = []string{"sign"} }) + "," + marshal(other, nil), "invalid"},

@@ -8,6 +8,7 @@ import (
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/rsa"
+	"crypto/sha512"
 	"crypto/x509"
 	"encoding/base64"
 	"encoding/json"
@@ -173,6 +174,7 @@ func TestForgedTokens(t *testing.T) {
 			"two parts":       parts[0] + "." + parts[1],
 			"dots":            strings.Repeat(".", 10_000),
 			"zero signature":  parts[0] + "." + parts[1] + "." + encode(strings.Repeat("\x00", 64)),
+			"trailing bits":   valid[:len(valid)-1] + nextOf(valid[len(valid)-1]),
 			"short signature": parts[0] + "." + parts[1] + "." + encode("\x01\x01"),
 			"deep header":     encode(`{"a":`+strings.Repeat("[", 10_000)) + "." + parts[1] + "." + parts[2],
 			"too long":        valid + strings.Repeat("A", 16<<10),
@@ -210,6 +212,61 @@ func TestForgedTokens(t *testing.T) {
 		}
 		if err := ask(authorize, valid); err != nil {
 			t.Errorf("a valid token: %v", err)
+		}
+	})
+}
+
+// nextOf is a base64 digit that differs in bits that do not count.
+func nextOf(digit byte) string {
+	const digits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+	return digits[strings.IndexByte(digits, digit)|1:][:1]
+}
+
+// A key of one curve verifies no signature of another's algorithm, however it was made.
+func TestCurveConfusion(t *testing.T) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	published, err := json.Marshal(jose.JSONWebKeySet{Keys: []jose.JSONWebKey{{Key: key.Public(), KeyID: "k"}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := newAuthServer(t)
+	server.keys = []*signingKey{{id: "k", alg: jose.ES256, private: key}}
+	server.breakBy(answer("/keys", http.StatusOK, string(published)))
+	cfg := server.jwtConfig(server.direct())
+	cfg.Algorithms = []string{"ES256", "ES384"}
+	authorize := newJWT(t, cfg)
+	text := encode(`{"alg":"ES384","typ":"at+jwt","kid":"k"}`) + "." + strings.Split(server.sign(t, nil, nil), ".")[1]
+	digest := sha512.Sum384([]byte(text))
+	r, s, err := ecdsa.Sign(rand.Reader, key, digest[:])
+	if err != nil {
+		t.Fatal(err)
+	}
+	signature := append(r.FillBytes(make([]byte, 48)), s.FillBytes(make([]byte, 48))...)
+	if err := ask(authorize, text+"."+encode(string(signature))); kindOf(err) != "invalid" {
+		t.Errorf("ES384 by a key of P-256: %v", err)
+	}
+	if err := ask(authorize, server.sign(t, nil, nil)); err != nil {
+		t.Errorf("ES256: %v", err)
+	}
+}
+
+// Without leeway, exp is exact.
+func TestNoLeeway(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		server := newAuthServer(t)
+		cfg := server.jwtConfig(server.direct())
+		cfg.Leeway = -time.Hour
+		authorize := newJWT(t, cfg)
+		token := server.sign(t, nil, map[string]any{"exp": time.Now().Add(time.Second).Unix()})
+		if err := ask(authorize, token); err != nil {
+			t.Error(err)
+		}
+		<-time.After(time.Second)
+		if err := ask(authorize, token); kindOf(err) != "expired" {
+			t.Error(err)
 		}
 	})
 }

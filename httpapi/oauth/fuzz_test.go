@@ -1,0 +1,87 @@
+package oauth
+
+import (
+	"crypto"
+	"encoding/json"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/MicahParks/jwkset"
+	"github.com/golang-jwt/jwt/v5"
+
+	"productindex/httpapi"
+)
+
+// FuzzKeys: of whatever a server publishes, a key is of one of the kinds that verify signatures, and fits algorithms of its kind alone.
+func FuzzKeys(f *testing.F) {
+	for _, seed := range []string{
+		`{"keys":[{"kty":"EC","crv":"P-256","kid":"k","use":"sig","alg":"ES256","x":"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU","y":"x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0"}]}`,
+		`{"keys":[{"kty":"EC","crv":"P-256","x":"AA","y":"AA"}]}`,
+		`{"keys":[{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}`,
+		`{"keys":[{"kty":"OKP","crv":"X25519","x":"3p7bfXt9wbTTW2HC7OQ1Nz-DQ8hbeGdNrfx-FG-IK08"}]}`,
+		`{"keys":[{"kty":"RSA","n":"AQAB","e":"AQAB","key_ops":["verify"]}]}`,
+		`{"keys":[{"kty":"RSA","n":"","e":"AAAAAAAAAAAAAAAAAAAAAA","x5c":["AA"],"x5u":"https://evil.example"}]}`,
+		`{"keys":[{"kty":"oct","k":"c2VjcmV0","kid":"k"}]}`,
+		`{"keys":null}`, `{}`, `[]`, ``,
+	} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		var published jwkset.JWKSMarshal
+		if json.Unmarshal(data, &published) != nil {
+			return
+		}
+		for _, k := range published.Keys {
+			public := publicKey(k)
+			if public == nil {
+				continue
+			}
+			if _, secret := public.(crypto.Signer); secret {
+				t.Fatalf("%s: a private key", data)
+			}
+			kinds := map[string]bool{}
+			for _, alg := range publicKeyAlgorithms {
+				if fits(public, alg) {
+					kinds[alg[:1]] = true
+				}
+			}
+			rsa := len(kinds) == 2 && kinds["R"] && kinds["P"]
+			if !rsa && len(kinds) != 1 || fits(public, "HS256") || fits(public, "none") {
+				t.Fatalf("%s: %T fits %v", data, public, kinds)
+			}
+		}
+	})
+}
+
+// FuzzIntrospection: whatever a server answers about a token, only one that is active, for this service and not expired is accepted.
+func FuzzIntrospection(f *testing.F) {
+	for _, seed := range []string{
+		`{"active":true,"scope":"indexing.search_manage","tenant":"acme","aud":"indexing","exp":9999999999}`,
+		`{"active":true,"scp":["indexing.search_manage"],"tenant":["acme"],"aud":["indexing"]}`,
+		`{"active":true,"aud":[1],"exp":"x"}`, `{"active":true,"aud":{},"exp":1e300}`, `{"active":"true"}`, `{"active":false}`, `null`, `{"cnf":null,"active":true,"aud":"indexing"}`,
+	} {
+		f.Add([]byte(seed))
+	}
+	i := &introspector{cfg: IntrospectionConfig{TenantClaim: "tenant", Audience: []string{"indexing"}, MaxAge: time.Minute, RefusedMaxAge: time.Second}}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		answer := jwt.MapClaims{}
+		if json.Unmarshal(data, &answer) != nil {
+			return
+		}
+		v, err := i.judge(answer)
+		if err != nil || v.refused != nil {
+			if err != nil && errors.Is(err, httpapi.ErrInvalidToken) {
+				t.Fatalf("%s: an answer that is none is taken for one: %v", data, err)
+			}
+			return
+		}
+		audience, _ := answer.GetAudience()
+		if _, bound := answer["cnf"]; answer["active"] != true || bound || !i.accepts(audience) || v.until.IsZero() {
+			t.Fatalf("%s is accepted", data)
+		}
+		if v.granted.check("acme", httpapi.ScopeManage) == nil && answer["tenant"] == nil {
+			t.Fatalf("%s is accepted for a tenant", data)
+		}
+	})
+}
