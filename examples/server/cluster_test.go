@@ -153,7 +153,7 @@ func newCluster(t *testing.T, tenant, elasticsearchURL, jobs string) *cluster {
 	c := &cluster{tenant: tenant, catalogues: t.TempDir(), search: index.search}
 	c.env = []string{
 		"PRODUCTINDEX_CATALOGUES=" + c.catalogues, "PRODUCTINDEX_BACKEND=elasticsearch", "ELASTICSEARCH_PREFIX=" + prefix,
-		"PRODUCTINDEX_JOBS=" + jobs, "PRODUCTINDEX_JOBS_LEASE=" + sharedLease.String(),
+		"PRODUCTINDEX_JOBS=" + jobs, "PRODUCTINDEX_JOBS_LEASE=" + sharedLease.String(), "PRODUCTINDEX_TRIGGERS_PER_MINUTE=0",
 	}
 	for i := range c.servers {
 		c.wires[i] = newWire(t, elasticsearchURL)

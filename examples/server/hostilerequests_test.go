@@ -32,8 +32,8 @@ type hostile struct {
 
 const line = "POST /indexing/acme/reindex HTTP/1.1"
 
-// wire puts a request together. Where there is a body and no header frames it, it gets its length.
-func wire(requestLine, body string, headers ...string) string {
+// raw puts a request together. Where there is a body and no header frames it, it gets its length.
+func raw(requestLine, body string, headers ...string) string {
 	framed := slices.ContainsFunc(headers, func(h string) bool {
 		return strings.HasPrefix(h, "Content-Length") || strings.HasPrefix(h, "Transfer-Encoding")
 	})
@@ -115,7 +115,7 @@ func hostileTokens(t *testing.T, i *issuer) []hostile {
 		"nearly the static one":            strings.ToUpper(staticToken),
 		"the static one and an equal sign": staticToken + "=",
 	} {
-		all = append(all, hostile{name: "token: " + name, wire: wire(line, "", bearer(token)), status: 401})
+		all = append(all, hostile{name: "token: " + name, wire: raw(line, "", bearer(token)), status: 401})
 	}
 	for name, claims := range map[string]object{
 		"another tenant":        {"tenant": "globex"},
@@ -129,7 +129,7 @@ func hostileTokens(t *testing.T, i *issuer) []hostile {
 		"a scope in an object":  {"scope": object{httpapi.ScopeManage: true}},
 		"a scope with a suffix": {"scope": httpapi.ScopeManage + "r"},
 	} {
-		all = append(all, hostile{name: "token of " + name, wire: wire(line, "", bearer(es(nil, claims))), status: 403})
+		all = append(all, hostile{name: "token of " + name, wire: raw(line, "", bearer(es(nil, claims))), status: 403})
 	}
 	return all
 }
@@ -137,26 +137,26 @@ func hostileTokens(t *testing.T, i *issuer) []hostile {
 // hostileHeaders hold a valid token where none belongs, or are none.
 func hostileHeaders(token string) []hostile {
 	return []hostile{
-		{name: "no token", wire: wire(line, ""), status: 401},
-		{name: "token twice", wire: wire(line, "", bearer(token), bearer(token)), status: 401},
-		{name: "token after another", wire: wire(line, "", bearer("garbage-garbage"), bearer(token)), status: 401},
-		{name: "two tokens in a header", wire: wire(line, "", bearer(token)+", Bearer "+token), status: 401},
-		{name: "token in quotes", wire: wire(line, "", bearer(`"`+token+`"`)), status: 401},
-		{name: "token after a tab", wire: wire(line, "", "Authorization: Bearer\t"+token), status: 401},
-		{name: "Basic", wire: wire(line, "", "Authorization: Basic "+base64.StdEncoding.EncodeToString([]byte("bearer:"+token))), status: 401},
-		{name: "another scheme", wire: wire(line, "", "Authorization: DPoP "+token), status: 401},
-		{name: "token in another header", wire: wire(line, "", "Proxy-Authorization: Bearer "+token, "X-Authorization: Bearer "+token), status: 401},
-		{name: "token in a cookie", wire: wire(line, "", "Cookie: access_token="+token), status: 401},
-		{name: "token in the query", wire: wire("POST /indexing/acme/reindex?access_token="+token+" HTTP/1.1", ""), status: 401},
-		{name: "token in a form", wire: wire(line, "access_token="+token, "Content-Type: application/x-www-form-urlencoded"), status: 401},
-		{name: "token in a trailer", wire: wire(line, "0\r\n"+bearer(token)+"\r\n\r\n", "Transfer-Encoding: chunked", "Trailer: Authorization"), status: 401},
-		{name: "connection header that drops the token", wire: wire("GET /indexing/acme/reindex HTTP/1.1", "", "Connection: Authorization", bearer(token)), status: 405},
-		{name: "method override", wire: wire("GET /indexing/acme/reindex HTTP/1.1", "", bearer(token), "X-HTTP-Method-Override: POST"), status: 405},
-		{name: "other path in headers", wire: wire(line, "", "X-Original-URL: /indexing/globex/reindex", "X-Forwarded-For: 127.0.0.1"), status: 401},
-		{name: "space before the colon", wire: wire(line, "", "Authorization : Bearer "+token), status: 400, plain: true},
-		{name: "zero byte in a header", wire: wire(line, "", bearer(token+"\x00")), status: 400, plain: true},
-		{name: "headers without end", wire: wire(line, "", bearer(token), "X: "+strings.Repeat("x", 128<<10)), status: 431, plain: true},
-		{name: "many headers", wire: wire(line, "", append([]string{bearer(token)}, slices.Repeat([]string{"X: y"}, 30_000)...)...), status: 431, plain: true},
+		{name: "no token", wire: raw(line, ""), status: 401},
+		{name: "token twice", wire: raw(line, "", bearer(token), bearer(token)), status: 401},
+		{name: "token after another", wire: raw(line, "", bearer("garbage-garbage"), bearer(token)), status: 401},
+		{name: "two tokens in a header", wire: raw(line, "", bearer(token)+", Bearer "+token), status: 401},
+		{name: "token in quotes", wire: raw(line, "", bearer(`"`+token+`"`)), status: 401},
+		{name: "token after a tab", wire: raw(line, "", "Authorization: Bearer\t"+token), status: 401},
+		{name: "Basic", wire: raw(line, "", "Authorization: Basic "+base64.StdEncoding.EncodeToString([]byte("bearer:"+token))), status: 401},
+		{name: "another scheme", wire: raw(line, "", "Authorization: DPoP "+token), status: 401},
+		{name: "token in another header", wire: raw(line, "", "Proxy-Authorization: Bearer "+token, "X-Authorization: Bearer "+token), status: 401},
+		{name: "token in a cookie", wire: raw(line, "", "Cookie: access_token="+token), status: 401},
+		{name: "token in the query", wire: raw("POST /indexing/acme/reindex?access_token="+token+" HTTP/1.1", ""), status: 401},
+		{name: "token in a form", wire: raw(line, "access_token="+token, "Content-Type: application/x-www-form-urlencoded"), status: 401},
+		{name: "token in a trailer", wire: raw(line, "0\r\n"+bearer(token)+"\r\n\r\n", "Transfer-Encoding: chunked", "Trailer: Authorization"), status: 401},
+		{name: "connection header that drops the token", wire: raw("GET /indexing/acme/reindex HTTP/1.1", "", "Connection: Authorization", bearer(token)), status: 405},
+		{name: "method override", wire: raw("GET /indexing/acme/reindex HTTP/1.1", "", bearer(token), "X-HTTP-Method-Override: POST"), status: 405},
+		{name: "other path in headers", wire: raw(line, "", "X-Original-URL: /indexing/globex/reindex", "X-Forwarded-For: 127.0.0.1"), status: 401},
+		{name: "space before the colon", wire: raw(line, "", "Authorization : Bearer "+token), status: 400, plain: true},
+		{name: "zero byte in a header", wire: raw(line, "", bearer(token+"\x00")), status: 400, plain: true},
+		{name: "headers without end", wire: raw(line, "", bearer(token), "X: "+strings.Repeat("x", 128<<10)), status: 431, plain: true},
+		{name: "many headers", wire: raw(line, "", append([]string{bearer(token)}, slices.Repeat([]string{"X: y"}, 30_000)...)...), status: 431, plain: true},
 	}
 }
 
@@ -189,12 +189,12 @@ func hostilePaths(token string) []hostile {
 		"/indexing/" + strings.Repeat("a", 8000) + "/reindex": 400,
 		"/indexing/" + strings.Repeat("a/", 4000):             404,
 	} {
-		all = append(all, hostile{name: "path " + path[:min(len(path), 60)], wire: wire("POST "+path+" HTTP/1.1", "", bearer(token)), status: status})
+		all = append(all, hostile{name: "path " + path[:min(len(path), 60)], wire: raw("POST "+path+" HTTP/1.1", "", bearer(token)), status: status})
 	}
 	return append(all,
-		hostile{name: "longest q", wire: wire("GET /indexing/acme/reindex-jobs?q="+strings.Repeat("%F0%9F%A7%A6", 4096)+" HTTP/1.1", "", bearer(token)), status: 403},
-		hostile{name: "space in the path", wire: wire("POST /indexing/acme /reindex HTTP/1.1", "", bearer(token)), status: 400, plain: true},
-		hostile{name: "broken percent sign", wire: wire("POST /indexing/acme%/reindex HTTP/1.1", "", bearer(token)), status: 400, plain: true},
+		hostile{name: "longest q", wire: raw("GET /indexing/acme/reindex-jobs?q="+strings.Repeat("%F0%9F%A7%A6", 4096)+" HTTP/1.1", "", bearer(token)), status: 403},
+		hostile{name: "space in the path", wire: raw("POST /indexing/acme /reindex HTTP/1.1", "", bearer(token)), status: 400, plain: true},
+		hostile{name: "broken percent sign", wire: raw("POST /indexing/acme%/reindex HTTP/1.1", "", bearer(token)), status: 400, plain: true},
 	)
 }
 
@@ -228,7 +228,7 @@ func hostileBodies(token string) []hostile {
 		"script":                      `<script>alert(1)</script>`,
 		"entities":                    `<!DOCTYPE x [<!ENTITY y SYSTEM "file:///etc/passwd">]>`,
 	} {
-		all = append(all, hostile{name: "body: " + name, wire: wire(line, body, bearer(token), isJSON), status: 400})
+		all = append(all, hostile{name: "body: " + name, wire: raw(line, body, bearer(token), isJSON), status: 400})
 	}
 	for name, headers := range map[string][]string{
 		"none":           nil,
@@ -241,10 +241,10 @@ func hostileBodies(token string) []hostile {
 		"a compression":  {isJSON, "Content-Encoding: gzip"},
 		"an unknown one": {isJSON, "Content-Encoding: identity, x"},
 	} {
-		all = append(all, hostile{name: "type: " + name, wire: wire(line, "{}", append(headers, bearer(token))...), status: 400})
+		all = append(all, hostile{name: "type: " + name, wire: raw(line, "{}", append(headers, bearer(token))...), status: 400})
 	}
 	return append(all,
-		hostile{name: "compression bomb", wire: wire(line, bomb.String(), bearer(token), isJSON, "Content-Encoding: gzip"), status: 400})
+		hostile{name: "compression bomb", wire: raw(line, bomb.String(), bearer(token), isJSON, "Content-Encoding: gzip"), status: 400})
 }
 
 // hostileFrames are about where a request ends. Those with a token have no body that would be accepted.
@@ -253,43 +253,43 @@ func hostileFrames(token string) []hostile {
 	auth := bearer(token)
 	smuggled := "0\r\n\r\n" + line + "\r\nHost: h\r\nContent-Length: 0\r\n\r\n"
 	return []hostile{
-		{name: "chunked and a length", wire: wire(line, smuggled, chunked, "Content-Length: 5"), status: 401},
-		{name: "a length and chunked", wire: wire(line, smuggled, "Content-Length: 100", chunked), status: 401},
-		{name: "chunked twice", wire: wire(line, smuggled, chunked, chunked), status: 501, plain: true},
-		{name: "not quite chunked", wire: wire(line, smuggled, "Transfer-Encoding: xchunked"), status: 501, plain: true},
-		{name: "chunked and identity", wire: wire(line, smuggled, "Transfer-Encoding: chunked, identity"), status: 501, plain: true},
-		{name: "chunked with a tab", wire: wire(line, smuggled, "Transfer-Encoding:\tchunked", auth, "Expect: x"), status: 417, plain: true},
-		{name: "chunked with a space", wire: wire(line, smuggled, "Transfer-Encoding : chunked"), status: 400, plain: true},
-		{name: "chunked with a vertical tab", wire: wire(line, smuggled, "Transfer-Encoding: \x0bchunked"), status: 400, plain: true},
-		{name: "two lengths", wire: wire(line, "{}", "Content-Length: 2", "Content-Length: 3"), status: 400, plain: true},
-		{name: "negative length", wire: wire(line, "{}", "Content-Length: -2"), status: 400, plain: true},
-		{name: "signed length", wire: wire(line, "{}", "Content-Length: +2"), status: 400, plain: true},
-		{name: "hexadecimal length", wire: wire(line, "{}", "Content-Length: 0x2"), status: 400, plain: true},
-		{name: "length beyond numbers", wire: wire(line, "{}", "Content-Length: 99999999999999999999"), status: 400, plain: true},
-		{name: "huge length", wire: wire(line, "{}", auth, isJSON, "Content-Length: 9223372036854775807"), status: 400},
-		{name: "chunk that is none", wire: wire(line, "ZZ\r\n{}\r\n0\r\n\r\n", auth, isJSON, chunked), status: 400},
-		{name: "negative chunk", wire: wire(line, "-2\r\n{}\r\n0\r\n\r\n", auth, isJSON, chunked), status: 400},
-		{name: "chunk beyond numbers", wire: wire(line, "FFFFFFFFFFFFFFFFF\r\n{}\r\n0\r\n\r\n", auth, isJSON, chunked), status: 400},
-		{name: "chunk longer than it says", wire: wire(line, "2\r\n{}xx\r\n0\r\n\r\n", auth, isJSON, chunked), status: 400},
-		{name: "chunk extension without end", wire: wire(line, "2;"+strings.Repeat("x", 20_000)+"\r\n{}\r\n0\r\n\r\n", auth, isJSON, chunked), status: 400},
-		{name: "chunks of one byte", wire: wire(line, strings.Repeat("1\r\n[\r\n", 5000)+"0\r\n\r\n", auth, isJSON, chunked), status: 400},
-		{name: "HTTP/1.0, chunked", wire: wire("POST /indexing/acme/reindex HTTP/1.0", "2\r\n[]\r\n0\r\n\r\n", isJSON, chunked), status: 401},
-		{name: "HTTP/1.0", wire: wire("POST /indexing/acme/reindex HTTP/1.0", ""), status: 401},
+		{name: "chunked and a length", wire: raw(line, smuggled, chunked, "Content-Length: 5"), status: 401},
+		{name: "a length and chunked", wire: raw(line, smuggled, "Content-Length: 100", chunked), status: 401},
+		{name: "chunked twice", wire: raw(line, smuggled, chunked, chunked), status: 501, plain: true},
+		{name: "not quite chunked", wire: raw(line, smuggled, "Transfer-Encoding: xchunked"), status: 501, plain: true},
+		{name: "chunked and identity", wire: raw(line, smuggled, "Transfer-Encoding: chunked, identity"), status: 501, plain: true},
+		{name: "chunked with a tab", wire: raw(line, smuggled, "Transfer-Encoding:\tchunked", auth, "Expect: x"), status: 417, plain: true},
+		{name: "chunked with a space", wire: raw(line, smuggled, "Transfer-Encoding : chunked"), status: 400, plain: true},
+		{name: "chunked with a vertical tab", wire: raw(line, smuggled, "Transfer-Encoding: \x0bchunked"), status: 400, plain: true},
+		{name: "two lengths", wire: raw(line, "{}", "Content-Length: 2", "Content-Length: 3"), status: 400, plain: true},
+		{name: "negative length", wire: raw(line, "{}", "Content-Length: -2"), status: 400, plain: true},
+		{name: "signed length", wire: raw(line, "{}", "Content-Length: +2"), status: 400, plain: true},
+		{name: "hexadecimal length", wire: raw(line, "{}", "Content-Length: 0x2"), status: 400, plain: true},
+		{name: "length beyond numbers", wire: raw(line, "{}", "Content-Length: 99999999999999999999"), status: 400, plain: true},
+		{name: "huge length", wire: raw(line, "{}", auth, isJSON, "Content-Length: 9223372036854775807"), status: 400},
+		{name: "chunk that is none", wire: raw(line, "ZZ\r\n{}\r\n0\r\n\r\n", auth, isJSON, chunked), status: 400},
+		{name: "negative chunk", wire: raw(line, "-2\r\n{}\r\n0\r\n\r\n", auth, isJSON, chunked), status: 400},
+		{name: "chunk beyond numbers", wire: raw(line, "FFFFFFFFFFFFFFFFF\r\n{}\r\n0\r\n\r\n", auth, isJSON, chunked), status: 400},
+		{name: "chunk longer than it says", wire: raw(line, "2\r\n{}xx\r\n0\r\n\r\n", auth, isJSON, chunked), status: 400},
+		{name: "chunk extension without end", wire: raw(line, "2;"+strings.Repeat("x", 20_000)+"\r\n{}\r\n0\r\n\r\n", auth, isJSON, chunked), status: 400},
+		{name: "chunks of one byte", wire: raw(line, strings.Repeat("1\r\n[\r\n", 5000)+"0\r\n\r\n", auth, isJSON, chunked), status: 400},
+		{name: "HTTP/1.0, chunked", wire: raw("POST /indexing/acme/reindex HTTP/1.0", "2\r\n[]\r\n0\r\n\r\n", isJSON, chunked), status: 401},
+		{name: "HTTP/1.0", wire: raw("POST /indexing/acme/reindex HTTP/1.0", ""), status: 401},
 		{name: "HTTP/1.0 without Host", wire: "POST /indexing/acme/reindex HTTP/1.0\r\n\r\n", status: 401},
 		{name: "HTTP/1.1 without Host", wire: line + "\r\n" + auth + "\r\n\r\n", status: 400, plain: true},
-		{name: "two Hosts", wire: wire(line, "", auth, "Host: i"), status: 400, plain: true},
-		{name: "HTTP/3.0", wire: wire("POST /indexing/acme/reindex HTTP/3.0", "", auth), status: 505, plain: true},
-		{name: "HTTP/9", wire: wire("POST /indexing/acme/reindex HTTP/9", "", auth), status: 400, plain: true},
+		{name: "two Hosts", wire: raw(line, "", auth, "Host: i"), status: 400, plain: true},
+		{name: "HTTP/3.0", wire: raw("POST /indexing/acme/reindex HTTP/3.0", "", auth), status: 505, plain: true},
+		{name: "HTTP/9", wire: raw("POST /indexing/acme/reindex HTTP/9", "", auth), status: 400, plain: true},
 		{name: "HTTP/0.9", wire: "POST /indexing/acme/reindex\r\n\r\n", status: 400, plain: true},
-		{name: "lower case", wire: wire("post /indexing/acme/reindex HTTP/1.1", "", auth), status: 405},
-		{name: "TRACE", wire: wire("TRACE /indexing/acme/reindex HTTP/1.1", "", auth), status: 405},
-		{name: "method that is none", wire: wire("PO(ST /indexing/acme/reindex HTTP/1.1", "", auth), status: 400, plain: true},
-		{name: "expectation", wire: wire(line, "{}", auth, isJSON, "Expect: 200-ok"), status: 417, plain: true},
+		{name: "lower case", wire: raw("post /indexing/acme/reindex HTTP/1.1", "", auth), status: 405},
+		{name: "TRACE", wire: raw("TRACE /indexing/acme/reindex HTTP/1.1", "", auth), status: 405},
+		{name: "method that is none", wire: raw("PO(ST /indexing/acme/reindex HTTP/1.1", "", auth), status: 400, plain: true},
+		{name: "expectation", wire: raw(line, "{}", auth, isJSON, "Expect: 200-ok"), status: 417, plain: true},
 		{name: "TLS", wire: "\x16\x03\x01\x00\xa5\x01\x00\x00\xa1\x03\x03\r\n\r\n", status: 400, plain: true},
 		{name: "noise", wire: strings.Repeat("\x00\xff\r\n", 100) + "\r\n", status: 400, plain: true},
-		{name: "slow body", wire: wire(line, `{"mode":`, auth, isJSON, "Content-Length: 15"), status: 400},
-		{name: "slow chunks", wire: wire(line, "8\r\n{\"mode\":\r\n", auth, isJSON, chunked), status: 400},
-		{name: "slow body without a token", wire: wire(line, `{"mode":`, isJSON, "Content-Length: 15"), status: 401},
+		{name: "slow body", wire: raw(line, `{"mode":`, auth, isJSON, "Content-Length: 15"), status: 400},
+		{name: "slow chunks", wire: raw(line, "8\r\n{\"mode\":\r\n", auth, isJSON, chunked), status: 400},
+		{name: "slow body without a token", wire: raw(line, `{"mode":`, isJSON, "Content-Length: 15"), status: 401},
 		{name: "headers that stop", wire: line + "\r\nHost: h\r\nAuthorization: Bea", status: 0},
 	}
 }
