@@ -33,6 +33,7 @@ type server struct {
 	cmd     *exec.Cmd
 	address string
 	log     chan string // its lines, but those of the access log
+	access  []string    // the lines of the access log; complete when log is closed
 }
 
 // start runs a server in a process of its own until the test ends.
@@ -50,7 +51,9 @@ func start(t *testing.T, env ...string) *server {
 	go func() {
 		defer close(s.log)
 		for lines := bufio.NewScanner(out); lines.Scan(); {
-			if !strings.Contains(lines.Text(), `"msg":"httpapi: request"`) {
+			if strings.Contains(lines.Text(), `"msg":"httpapi: request"`) {
+				s.access = append(s.access, lines.Text()) // of which there can be more than anybody reads
+			} else {
 				s.log <- lines.Text()
 			}
 		}

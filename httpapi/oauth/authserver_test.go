@@ -135,7 +135,7 @@ func newAuthServer(t *testing.T, clients ...*oauthClient) *authServer {
 // provide makes the provider for the issuer.
 func (a *authServer) provide(t *testing.T) {
 	t.Helper()
-	provider, err := op.NewProvider(&op.Config{CryptoKey: [32]byte{1}, CryptoKeyId: "1"}, a, op.StaticIssuer(a.issuer))
+	provider, err := op.NewProvider(&op.Config{CryptoKey: [32]byte{1}}, a, op.StaticIssuer(a.issuer))
 	if err != nil {
 		t.Fatal(err)
 	}

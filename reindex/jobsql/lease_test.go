@@ -118,7 +118,8 @@ func testKilled(t *testing.T, d database) {
 	_ = child.Wait() // it tells that the process was killed
 	killed := time.Now()
 	job := awaitFailure(t, s, "acme", id)
-	if late := job.Modified.Sub(killed); job.Message != messageDied || late > childLease {
+	// A renewal that the child sent just before may have reached the database after that.
+	if late := job.Modified.Sub(killed); job.Message != messageDied || late > 2*childLease {
 		t.Errorf("%v after the kill the job is %+v", late, job)
 	}
 	mustCreate(t, s, newJob("acme", "next"))
