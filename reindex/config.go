@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"runtime"
 	"time"
 )
 
@@ -20,13 +19,14 @@ type Config struct {
 
 	// Readers is how many partitions of a source are read at the same time, where it is a [Partitioner]. Default 1: Products is read.
 	Readers int
-	// Workers is how many batches of a run are checked and written at the same time. Default GOMAXPROCS, at least 2.
-	// [Limits] of the index caps it.
+	// Workers is how many batches of a run are checked and written at the same time, at most: an overloaded index gets fewer (see
+	// "Adapting to the index" in the package's documentation). [Limits] of the index caps it and is the default; without it
+	// GOMAXPROCS, at least 2.
 	Workers int
 	// BatchDocs is the largest number of products in a batch. [Limits] of the index caps it and is the default; without it 1,000.
 	BatchDocs int
-	// BatchBytes is the largest sum of the lengths of the bodies in a batch, in bytes; a larger product makes a batch of its own.
-	// [Limits] of the index caps it and is the default; without it 4 MiB.
+	// BatchBytes is the largest sum of the lengths of the bodies in a batch, in bytes; a larger product makes a batch of its own. An
+	// index that is slow or takes less gets smaller ones. [Limits] of the index caps it and is the default; without it 4 MiB.
 	BatchBytes int
 
 	// Transform, where it is set, makes the body that is indexed from the product that was read. It runs in the workers, so it is
@@ -95,7 +95,6 @@ func (c *Config) withDefaults() Config {
 	}
 	setDefault(&out.EntityType, EntityProduct)
 	setDefault(&out.Readers, 1)
-	setDefault(&out.Workers, max(2, runtime.GOMAXPROCS(0)))
 	setDefault(&out.MinFraction, defaultMinFraction)
 	setDefault(&out.CountMargin, defaultCountMargin)
 	setDefault(&out.Retry.Attempts, defaultAttempts)
@@ -138,7 +137,7 @@ func (c *Config) validate() error {
 			c.EntityType, maxEntityTypeBytes))
 	}
 	atLeastOne("Readers", int64(c.Readers))
-	atLeastOne("Workers", int64(c.Workers))
+	notNegative("Workers", c.Workers)
 	notNegative("BatchDocs", c.BatchDocs)
 	notNegative("BatchBytes", c.BatchBytes)
 	atLeastOne("Retry.Attempts", int64(c.Retry.Attempts))

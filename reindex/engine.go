@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"runtime"
 	"sync"
 	"time"
 )
@@ -26,10 +27,13 @@ type Engine struct {
 }
 
 // sizes is what a pump works with.
-type sizes struct{ docs, bytes, workers int }
+type sizes struct {
+	docs, bytes, workers int
+	slow                 time.Duration
+}
 
-// newSizes takes what the config asks for, within the index's limits. Where it asks for nothing, batches are as large as the index likes
-// them.
+// newSizes takes what the config asks for, within the index's limits. Where it asks for nothing, batches are as large, and as many at the
+// same time, as the index likes them.
 func newSizes(c *Config, ix Indexer) sizes {
 	var limits Limits
 	if l, ok := As[Limiter](ix); ok {
@@ -38,7 +42,8 @@ func newSizes(c *Config, ix Indexer) sizes {
 	return sizes{
 		docs:    within(cmp.Or(c.BatchDocs, limits.MaxDocs, defaultBatchDocs), limits.MaxDocs),
 		bytes:   within(cmp.Or(c.BatchBytes, limits.MaxBytes, defaultBatchBytes), limits.MaxBytes),
-		workers: within(c.Workers, limits.MaxInFlight),
+		workers: within(cmp.Or(c.Workers, limits.MaxInFlight, max(2, runtime.GOMAXPROCS(0))), limits.MaxInFlight),
+		slow:    cmp.Or(limits.SlowWrite, defaultSlowWrite),
 	}
 }
 

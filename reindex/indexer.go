@@ -1,6 +1,9 @@
 package reindex
 
-import "context"
+import (
+	"context"
+	"time"
+)
 
 // Indexer is a search index that can be rebuilt beside the live one. It is safe for concurrent use by several tenants; the engine has
 // at most one generation of a tenant open at a time. Tenants are any strings that [CheckTenant] accepts, and an Indexer keeps them
@@ -60,6 +63,10 @@ type Limits struct {
 
 	// MaxInFlight is the largest number of concurrent calls of Write.
 	MaxInFlight int
+
+	// SlowWrite is how long a Write may take before batches get smaller, and fewer at the same time. Zero: 10 s, which leaves room below
+	// the minute after which proxies commonly give up. Negative: the time that a Write takes says nothing about the size of its batch.
+	SlowWrite time.Duration
 }
 
 // Limiter is an optional capability of an [Indexer]: the sizes it works best with. They cap what Config asks for, and are the sizes of

@@ -83,7 +83,7 @@ func TestConfigDefaults(t *testing.T) {
 	if err := c.validate(); err != nil {
 		t.Fatal(err)
 	}
-	if c.Readers != 1 || c.Workers != max(2, runtime.GOMAXPROCS(0)) || c.MaxRejected != 0 ||
+	if c.Readers != 1 || c.MaxRejected != 0 ||
 		c.MinFraction != 0.5 || c.CountMargin != 0.01 || c.MaxRuns != 2 || c.Retry.Attempts != 8 || c.CleanupTimeout != 30*time.Second {
 		t.Errorf("defaults %+v", c)
 	}
@@ -97,18 +97,22 @@ type limiting struct {
 
 func (l limiting) Limits() Limits { return l.limits }
 
-// Batches are as large as the config says, or else as the index likes them, or else of the default size; never larger than the limits.
+// Batches are as large, and as many at the same time, as the config says, or else as the index likes them, or else the default; never
+// more than the limits.
 func TestSizes(t *testing.T) {
+	cores := max(2, runtime.GOMAXPROCS(0))
 	for _, test := range []struct {
 		cfg    Config
 		limits Limits
 		want   sizes
 	}{
-		{Config{Workers: 2}, Limits{}, sizes{1000, 4 << 20, 2}},
-		{Config{Workers: 2}, Limits{MaxDocs: 5000, MaxBytes: 8 << 20, MaxInFlight: 9}, sizes{5000, 8 << 20, 2}},
-		{Config{Workers: 4}, Limits{MaxDocs: 250, MaxBytes: 1 << 18, MaxInFlight: 3}, sizes{250, 1 << 18, 3}},
-		{Config{Workers: 2, BatchDocs: 100, BatchBytes: 1000}, Limits{MaxDocs: 250, MaxBytes: 1 << 18}, sizes{100, 1000, 2}},
-		{Config{Workers: 2, BatchDocs: 300, BatchBytes: 1 << 20}, Limits{MaxDocs: 250, MaxBytes: 1 << 18}, sizes{250, 1 << 18, 2}},
+		{Config{}, Limits{}, sizes{1000, 4 << 20, cores, 10 * time.Second}},
+		{Config{}, Limits{MaxDocs: 5000, MaxBytes: 8 << 20, MaxInFlight: 99, SlowWrite: time.Second}, sizes{5000, 8 << 20, 99, time.Second}},
+		{Config{}, Limits{MaxInFlight: 1, SlowWrite: -1}, sizes{1000, 4 << 20, 1, -1}},
+		{Config{Workers: 2}, Limits{MaxDocs: 5000, MaxBytes: 8 << 20, MaxInFlight: 9}, sizes{5000, 8 << 20, 2, 10 * time.Second}},
+		{Config{Workers: 4}, Limits{MaxDocs: 250, MaxBytes: 1 << 18, MaxInFlight: 3}, sizes{250, 1 << 18, 3, 10 * time.Second}},
+		{Config{Workers: 2, BatchDocs: 100, BatchBytes: 1000}, Limits{MaxDocs: 250, MaxBytes: 1 << 18}, sizes{100, 1000, 2, 10 * time.Second}},
+		{Config{Workers: 2, BatchDocs: 300, BatchBytes: 1 << 20}, Limits{MaxDocs: 250, MaxBytes: 1 << 18}, sizes{250, 1 << 18, 2, 10 * time.Second}},
 	} {
 		if got := newSizes(&test.cfg, limiting{nil, test.limits}); got != test.want {
 			t.Errorf("%+v within %+v: %+v, want %+v", test.cfg, test.limits, got, test.want)

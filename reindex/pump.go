@@ -23,19 +23,21 @@ type pump struct {
 
 	gen         Generation
 	partitioned bool
+	pace        *pace
 	seen        *idSet
 	batches     chan *batch
 	unused      sync.Pool // of *batch
 }
 
 func newPump(r *run, gen Generation, partitioned bool) *pump {
-	return &pump{run: r, gen: gen, partitioned: partitioned, seen: newIDSet(), batches: make(chan *batch)}
+	return &pump{run: r, gen: gen, partitioned: partitioned, pace: newPace(r.sizes), seen: newIDSet(), batches: make(chan *batch)}
 }
 
 // batch is a number of products on their way to the index, and what was counted while they were read.
 type batch struct {
 	products []Product
 	bytes    int
+	limit    int // of bytes
 	counted  Report
 }
 
@@ -68,7 +70,7 @@ func (p *pump) read(ctx context.Context, seq iter.Seq2[Product, error]) error {
 		if err != nil {
 			return fmt.Errorf("the source failed after %d products: %w", read, err)
 		}
-		if len(b.products) > 0 && b.bytes+len(product.Body) > p.sizes.bytes {
+		if len(b.products) > 0 && b.bytes+len(product.Body) > b.limit {
 			if b, err = p.send(ctx, b); err != nil {
 				return err
 			}
@@ -77,7 +79,7 @@ func (p *pump) read(ctx context.Context, seq iter.Seq2[Product, error]) error {
 			return err
 		}
 		read++
-		if b.counted.Read >= int64(p.sizes.docs) || b.bytes >= p.sizes.bytes {
+		if b.counted.Read >= int64(p.sizes.docs) || b.bytes >= b.limit {
 			if b, err = p.send(ctx, b); err != nil {
 				return err
 			}
@@ -148,10 +150,12 @@ func (p *pump) send(ctx context.Context, b *batch) (*batch, error) {
 }
 
 func (p *pump) newBatch() *batch {
-	if b, ok := p.unused.Get().(*batch); ok {
-		return b
+	b, ok := p.unused.Get().(*batch)
+	if !ok {
+		b = &batch{}
 	}
-	return &batch{}
+	b.limit = p.pace.size()
+	return b
 }
 
 // recycle lets go of the products of a batch and keeps the rest of it for the next.
@@ -171,7 +175,7 @@ func (p *pump) work(ctx context.Context) error {
 		if err := p.reject(int64(len(rejections)), rejections...); err != nil {
 			return err
 		}
-		if err := p.write(ctx, products); err != nil {
+		if _, err := p.write(ctx, products); err != nil {
 			return err
 		}
 		p.recycle(b)

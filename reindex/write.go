@@ -7,66 +7,107 @@ import (
 	"time"
 )
 
-// write sends products until each of them has been accepted or rejected. It resends what failed and can succeed, and splits what is
-// too large or refused as a whole, down to the one product that is to blame.
-func (p *pump) write(ctx context.Context, products []Product) error {
-	if len(products) == 0 {
-		return nil
-	}
-	if len(products) > 1 && bodyBytes(products) > p.sizes.bytes {
-		return p.writeHalves(ctx, products) // a transform made them larger
-	}
-	for attempt := 1; ; attempt++ {
-		err := p.writeOnce(ctx, products, attempt)
-		var (
-			failed    *BatchError
-			temporary *TemporaryError
-			wait      time.Duration
-		)
-		switch {
-		case err == nil:
-			return nil
-		case ctx.Err() != nil:
-			return ctx.Err()
-		case errors.As(err, &failed):
-			again, err := p.settle(products, failed)
-			if err != nil || len(again) == 0 {
-				return err
-			}
-			if len(again) < len(products) {
-				attempt = 1 // the index moves on; only tries without progress count
-			}
-			products, wait = again, failed.RetryAfter
-		case errors.Is(err, ErrTooLarge), errors.Is(err, ErrRefused):
-			if len(products) == 1 {
-				return p.reject(1, Rejection{ID: products[0].ID, Reason: err.Error()})
-			}
-			return p.writeHalves(ctx, products)
-		case errors.As(err, &temporary):
-			wait = temporary.RetryAfter
-		default:
-			return fmt.Errorf("batch of %d products, the first one %q: %w", len(products), products[0].ID, err)
+// write sends products until each of them has been accepted or rejected, in batches as large as the index takes now. It resends what
+// failed and can succeed, and splits what is too large or refused as a whole, down to the one product that is to blame. It returns how
+// many single products were too large.
+func (p *pump) write(ctx context.Context, products []Product) (tooLarge int, err error) {
+	attempt, resent := 1, 0 // the number of the next try of the first products, as many as were sent before
+	for len(products) > 0 {
+		t, err := p.pace.enter(ctx)
+		if err != nil {
+			return tooLarge, err
 		}
-		p.log.WarnContext(ctx, "write failed, trying again", "attempt", attempt, "products", len(products), "error", err)
-		if err := p.cfg.Retry.pause(ctx, attempt, wait, err); err != nil {
-			return fmt.Errorf("batch of %d products, the first one %q: %w", len(products), products[0].ID, err)
+		n := fit(products, t.bytes)
+		o, err := p.try(ctx, t, products[:n], attempt)
+		if err != nil {
+			return tooLarge, err
+		}
+		tooLarge += o.tooLarge
+		if len(o.again) < n {
+			attempt = 1 // the index moves on; only tries without progress count
+		}
+		if len(o.again) > 0 {
+			p.log.WarnContext(ctx, "write failed, trying again", "attempt", attempt, "products", len(o.again), "error", o.failure)
+			if err := p.cfg.Retry.pause(ctx, attempt, o.wait, o.failure); err != nil {
+				return tooLarge, ofBatch(o.again, err)
+			}
+		}
+		resent = len(o.again) + max(0, resent-n)
+		products = append(o.again, products[n:]...)
+		if resent > 0 {
+			attempt++
 		}
 	}
+	return tooLarge, nil
 }
 
-func (p *pump) writeHalves(ctx context.Context, products []Product) error {
-	half := len(products) / 2
-	if err := p.write(ctx, products[:half]); err != nil {
-		return err
+// outcome is what became of one batch.
+type outcome struct {
+	again    []Product // to be sent again, in the batch's own slice
+	wait     time.Duration
+	failure  error // why
+	tooLarge int   // how many single products were
+}
+
+// try sends a batch once and settles what became of it, all of it where nothing is to be sent again.
+func (p *pump) try(ctx context.Context, t ticket, products []Product, attempt int) (outcome, error) {
+	err := p.writeOnce(ctx, t, products, attempt)
+	var (
+		failed    *BatchError
+		temporary *TemporaryError
+	)
+	switch {
+	case err == nil:
+		return outcome{again: products[:0]}, nil
+	case ctx.Err() != nil:
+		return outcome{}, ctx.Err()
+	case errors.As(err, &failed):
+		again, defect := p.settle(products, failed)
+		return outcome{again: again, wait: failed.RetryAfter, failure: err}, defect
+	case errors.Is(err, ErrTooLarge), errors.Is(err, ErrRefused):
+		tooLarge, err := p.split(ctx, products, err)
+		return outcome{again: products[:0], tooLarge: tooLarge}, err
+	case errors.As(err, &temporary):
+		return outcome{again: products, wait: temporary.RetryAfter, failure: err}, nil
 	}
-	return p.write(ctx, products[half:])
+	return outcome{}, ofBatch(products, err)
+}
+
+func ofBatch(products []Product, err error) error {
+	return fmt.Errorf("batch of %d products, the first one %q: %w", len(products), products[0].ID, err)
+}
+
+// split sends the halves of a batch that was refused as a whole, and rejects a single product. A batch of which no part is too large was
+// itself too large: that is worth knowing for the next ones. With a product to blame it is not.
+func (p *pump) split(ctx context.Context, products []Product, reason error) (tooLarge int, err error) {
+	size := errors.Is(reason, ErrTooLarge)
+	if len(products) == 1 {
+		if size {
+			tooLarge = 1
+		}
+		return tooLarge, p.reject(1, Rejection{ID: products[0].ID, Reason: reason.Error()})
+	}
+	bytes := bodyBytes(products)
+	half := len(products) / 2
+	for _, part := range [][]Product{products[:half], products[half:]} {
+		n, err := p.write(ctx, part)
+		if err != nil {
+			return 0, err
+		}
+		tooLarge += n
+	}
+	if size && tooLarge == 0 {
+		p.pace.tooLarge(bytes)
+	}
+	return tooLarge, nil
 }
 
 // writeOnce calls Write, and counts and traces the call. Products accepted by a call that returns nil are counted here.
-func (p *pump) writeOnce(ctx context.Context, products []Product, attempt int) error {
+func (p *pump) writeOnce(ctx context.Context, t ticket, products []Product, attempt int) error {
 	start := time.Now()
 	err := p.gen.Write(ctx, products)
 	took := time.Since(start)
+	window, size := p.pace.leave(t, took, err)
 	p.change(func(j *Job) {
 		j.Report.Batches++
 		if attempt > 1 {
@@ -77,7 +118,7 @@ func (p *pump) writeOnce(ctx context.Context, products []Product, attempt int) e
 		}
 	})
 	if f := p.cfg.Trace.BatchWritten; f != nil {
-		p.traced(func() { f(p.tenant, BatchWrite{len(products), bodyBytes(products), attempt, took, err}) })
+		p.traced(func() { f(p.tenant, BatchWrite{len(products), bodyBytes(products), attempt, took, err, window, size}) })
 	}
 	return err
 }

@@ -1,0 +1,138 @@
+package reindex
+
+import (
+	"encoding/json"
+	"testing"
+	"time"
+)
+
+func testPace() *pace {
+	return newPace(sizes{docs: 1000, bytes: 6400, workers: 16, slow: 10 * time.Second})
+}
+
+// enterAll opens n writes.
+func enterAll(t *testing.T, p *pace, n int) []ticket {
+	t.Helper()
+	var tickets []ticket
+	for range n {
+		ticket, err := p.enter(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		tickets = append(tickets, ticket)
+	}
+	return tickets
+}
+
+// free counts how many more writes may begin.
+func free(p *pace) int {
+	n := 0
+	for p.slots.TryAcquire(1) {
+		n++
+	}
+	p.slots.Release(int64(n))
+	return n
+}
+
+// What was in flight at the same time halves the window once, whatever becomes of it, and does not make it grow again.
+func TestPaceHalvesOnceAWindow(t *testing.T) {
+	busy := Temporary(ErrRunning)
+	retry := &BatchError{Items: []ItemError{{ID: "a"}, {ID: "b", Retryable: true}}}
+	for _, err := range []error{busy, retry} {
+		p := testPace()
+		tickets := enterAll(t, p, 16)
+		for _, ticket := range tickets[:8] {
+			p.leave(ticket, 0, err)
+		}
+		if p.window != 8 || free(p) != 0 || p.bytes != 6400 {
+			t.Errorf("%v: a window of %d, %d more may begin, %d bytes", err, p.window, free(p), p.bytes)
+		}
+		for _, ticket := range tickets[8:] {
+			p.leave(ticket, 0, nil)
+		}
+		if p.window != 8 || free(p) != 8 {
+			t.Errorf("%v: at last a window of %d, %d may begin", err, p.window, free(p))
+		}
+	}
+}
+
+// Slots that were free when the window was halved go out of use, too, and come back one by one.
+func TestPaceKeepsItsSlots(t *testing.T) {
+	p := testPace()
+	for want := 16; want > 1; want /= 2 {
+		if free(p) != want {
+			t.Fatalf("%d writes may begin, want %d", free(p), want)
+		}
+		p.leave(enterAll(t, p, 1)[0], 0, Temporary(ErrRunning))
+	}
+	for range 1000 {
+		p.leave(enterAll(t, p, 1)[0], 0, nil)
+		if free(p) != p.window {
+			t.Fatalf("%d writes may begin in a window of %d", free(p), p.window)
+		}
+	}
+	if p.window != 16 {
+		t.Errorf("at last a window of %d", p.window)
+	}
+}
+
+// Only what says something about size or load adapts anything.
+func TestPaceIgnores(t *testing.T) {
+	rejected := &BatchError{Items: []ItemError{{ID: "a"}}}
+	for _, err := range []error{nil, rejected, ErrRefused, ErrTooLarge, ErrFenced} {
+		p := testPace()
+		for range 5 {
+			if window, bytes := p.leave(enterAll(t, p, 1)[0], time.Second, err); window != 16 || bytes != 6400 {
+				t.Errorf("%v: a window of %d, %d bytes", err, window, bytes)
+			}
+		}
+	}
+	p := testPace()
+	p.leave(enterAll(t, p, 1)[0], 11*time.Second, ErrRefused)
+	if p.bytes != 6400 {
+		t.Errorf("a slow refusal: %d bytes", p.bytes)
+	}
+}
+
+// Writes of between half the limit and the limit are neither slow nor quick: batches stay as they are, and so does the window.
+func TestPaceHolds(t *testing.T) {
+	p := testPace()
+	p.leave(enterAll(t, p, 1)[0], 11*time.Second, nil)
+	p.leave(enterAll(t, p, 1)[0], 0, Temporary(ErrRunning))
+	for range 500 {
+		if window, bytes := p.leave(enterAll(t, p, 1)[0], 6*time.Second, nil); window != 8 || bytes != 3200 {
+			t.Fatalf("a window of %d, %d bytes", window, bytes)
+		}
+	}
+}
+
+// FuzzFit: the batches of a cut are within the size, but for single products, are all of them, and are not many more than needed.
+func FuzzFit(f *testing.F) {
+	f.Add([]byte{1, 2, 3, 4}, uint16(3))
+	f.Add([]byte{100, 100, 100, 1}, uint16(200))
+	f.Add([]byte{255, 1, 1, 0, 0, 0, 255}, uint16(10))
+	f.Fuzz(func(t *testing.T, lengths []byte, size uint16) {
+		if size == 0 {
+			return
+		}
+		var products []Product
+		for _, n := range lengths {
+			products = append(products, Product{Body: make(json.RawMessage, n)})
+		}
+		needed := (bodyBytes(products) + int(size) - 1) / int(size)
+		cuts := 0
+		for rest := products; len(rest) > 0; cuts++ {
+			n := fit(rest, int(size))
+			if n < 1 || n > len(rest) {
+				t.Fatalf("%d of %d", n, len(rest))
+			}
+			if bytes := bodyBytes(rest[:n]); n > 1 && bytes > int(size) {
+				t.Fatalf("%d products of %d bytes, at most %d", n, bytes, size)
+			}
+			rest = rest[n:]
+		}
+		if cuts > 2*needed+1 {
+			t.Errorf("%d batches, %d are needed", cuts, needed)
+		}
+	})
+}

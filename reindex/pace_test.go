@@ -1,0 +1,327 @@
+package reindex_test
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"math/bits"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"productindex/reindex"
+	"productindex/reindex/reindextest"
+)
+
+// server is an index with limits of its own, as a server has them. Zero is: none.
+type server struct {
+	*reindextest.Memory
+
+	capacity int                                     // writes at the same time; more are told to come later
+	memory   int                                     // bytes of writes at the same time; more are told to come later
+	payload  int                                     // bytes of one write; more are too large
+	latency  func(inFlight, bytes int) time.Duration // of one write; nil: a second
+	down     func() bool                             // tells whether nothing gets through
+	refuse   func(p reindex.Product) error           // the error for any batch that holds the product
+	limits   reindex.Limits                          // what Limits says
+
+	mu              sync.Mutex
+	inFlight, bytes int
+	late, large     int // writes that were told to come later, and that were too large
+	accepted        map[string]int
+	writes          []reindex.BatchWrite
+}
+
+func (s *server) Limits() reindex.Limits { return s.limits }
+
+func (s *server) Begin(ctx context.Context, tenant string) (reindex.Generation, error) {
+	gen, err := s.Memory.Begin(ctx, tenant)
+	return serverGeneration{gen, s}, err
+}
+
+type serverGeneration struct {
+	reindex.Generation
+
+	s *server
+}
+
+func (g serverGeneration) Write(ctx context.Context, batch []reindex.Product) error {
+	bytes := 0
+	for _, p := range batch {
+		bytes += len(p.Body)
+	}
+	took, err := g.s.open(batch, bytes)
+	defer g.s.close(bytes)
+	if err != nil {
+		took = 50 * time.Millisecond
+	}
+	timer := time.NewTimer(took)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	if err != nil {
+		return err
+	}
+	return g.s.accept(ctx, g.Generation, batch)
+}
+
+func (s *server) open(batch []reindex.Product, bytes int) (time.Duration, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.inFlight++
+	s.bytes += bytes
+	if s.refuse != nil {
+		for _, p := range batch {
+			if err := s.refuse(p); err != nil {
+				return 0, err
+			}
+		}
+	}
+	switch {
+	case s.payload > 0 && bytes > s.payload:
+		s.large++
+		return 0, fmt.Errorf("status 413: %w", reindex.ErrTooLarge)
+	case s.capacity > 0 && s.inFlight > s.capacity, s.memory > 0 && s.bytes > s.memory, s.down != nil && s.down():
+		s.late++
+		return 0, reindex.Temporary(errBusy)
+	case s.latency != nil:
+		return s.latency(s.inFlight, bytes), nil
+	}
+	return time.Second, nil
+}
+
+func (s *server) close(bytes int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.inFlight--
+	s.bytes -= bytes
+}
+
+func (s *server) accept(ctx context.Context, gen reindex.Generation, batch []reindex.Product) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, p := range batch {
+		s.accepted[p.ID]++
+	}
+	return gen.Write(ctx, batch)
+}
+
+const (
+	kilo    = 1000
+	maxSize = 64 * kilo // the largest batch: 64 products, so that the smallest is of one
+)
+
+// load indexes products of 1,000 bytes each through the server, in batches of up to 64, and checks that each of them was accepted once.
+// It returns how long that took.
+func (s *server) load(t *testing.T, n, rejected int) (reindex.Report, time.Duration) {
+	t.Helper()
+	s.Memory, s.accepted = reindextest.NewMemory(), map[string]int{}
+	products := make([]reindex.Product, n)
+	for i := range products {
+		id := fmt.Sprintf("p%06d", i)
+		empty := len(reindextest.NewProduct(id, map[string]any{"rev": "new", "text": ""}).Body)
+		products[i] = reindextest.NewProduct(id, map[string]any{"rev": "new", "text": strings.Repeat("x", kilo-empty)})
+	}
+	if s.limits == (reindex.Limits{}) {
+		s.limits.MaxInFlight = 16
+	}
+	s.limits.MaxBytes = maxSize
+	cfg := &reindex.Config{MaxRejected: int64(rejected), Trace: &reindex.Trace{BatchWritten: func(_ string, w reindex.BatchWrite) {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.writes = append(s.writes, w)
+	}}}
+	engine, err := reindex.New(reindextest.Slice(products), s, cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	report, err := engine.Run(t.Context(), tenant)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(s.accepted) != n-rejected || report.Indexed != int64(n-rejected) {
+		t.Errorf("%d of %d products were accepted, the report tells %d", len(s.accepted), n, report.Indexed)
+	}
+	for id, times := range s.accepted {
+		if times != 1 {
+			t.Errorf("%s was accepted %d times", id, times)
+		}
+	}
+	return report, report.Durations.Load
+}
+
+func (s *server) last() reindex.BatchWrite { return s.writes[len(s.writes)-1] }
+
+// An index that takes n writes at the same time gets n nearly all the time, and few more: those that tell how many it takes at first, and
+// after that one in 16 × n to see whether it takes more by now.
+func TestPaceFindsTheCapacity(t *testing.T) {
+	for _, capacity := range []int{1, 2, 3, 6, 11, 16} {
+		t.Run(fmt.Sprint(capacity), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				const batches = 600
+				s := &server{capacity: capacity}
+				_, took := s.load(t, batches*64, 0)
+				best := batches * time.Second / time.Duration(capacity)
+				t.Logf("%d writes came too early, %.3f of the best time", s.late, took.Seconds()/best.Seconds())
+				if took > best*115/100 {
+					t.Errorf("took %v, %d writes at the same time take %v", took, capacity, best)
+				}
+				if most := 2*16 + batches/(16*capacity); s.late > most {
+					t.Errorf("%d writes were too many, want at most %d", s.late, most)
+				}
+			})
+		})
+	}
+}
+
+// An index that takes everything gets all there is, in the largest batches, from the first write to the last.
+func TestPaceLeavesAQuickIndexAlone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &server{latency: func(int, int) time.Duration { return 5 * time.Second }}
+		report, took := s.load(t, 64*64, 0)
+		if report.Batches != 64 || took != 64/16*5*time.Second {
+			t.Errorf("%d batches in %v", report.Batches, took)
+		}
+		for _, w := range s.writes {
+			if w.InFlight != 16 || w.MaxBytes != maxSize || w.Bytes != maxSize {
+				t.Fatalf("write %+v", w)
+			}
+		}
+	})
+}
+
+// The payload that an index takes is found by halving, once, and then kept below: each of the 16 writers that may find out at the same time
+// pays for it, twice because growth brings it near once more, and for nothing after that.
+func TestPaceFindsThePayload(t *testing.T) {
+	for _, payload := range []int{63 * kilo, 48 * kilo, 33 * kilo, 20 * kilo, 5 * kilo, kilo} {
+		t.Run(fmt.Sprint(payload), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := &server{payload: payload}
+				s.load(t, 1000*payload/kilo, 0)
+				halvings := bits.Len(uint(maxSize / payload))
+				t.Logf("%d of %d writes were too large, at last %d bytes", s.large, len(s.writes), s.last().MaxBytes)
+				if most := 16 * (halvings + 1); s.large > most {
+					t.Errorf("%d writes were too large, want at most %d", s.large, most)
+				}
+				if got := s.last().MaxBytes; got > payload || got < payload-2*kilo {
+					t.Errorf("at last batches may have %d bytes, want some below %d", got, payload)
+				}
+			})
+		})
+	}
+}
+
+// One product that is refused, for whatever reason, tells nothing about the others: batches stay as large as they were.
+func TestPaceIsNotShrunkByABadProduct(t *testing.T) {
+	for _, reason := range []error{reindex.ErrTooLarge, reindex.ErrRefused} {
+		synctest.Test(t, func(t *testing.T) {
+			s := &server{refuse: func(p reindex.Product) error {
+				if strings.HasSuffix(p.ID, "0077") {
+					return reason
+				}
+				return nil
+			}}
+			report, _ := s.load(t, 30_000, 3)
+			if w := s.last(); w.InFlight != 16 || w.MaxBytes != maxSize {
+				t.Errorf("at last %+v", w)
+			}
+			if most := int64(30_000/64 + 1 + 3*2*6); report.Batches > most {
+				t.Errorf("%d batches, want at most %d", report.Batches, most)
+			}
+		})
+	}
+	// Nor does a batch that was refused for what it holds, and not for its size, although every part is accepted.
+	synctest.Test(t, func(t *testing.T) {
+		n := 0
+		s := &server{refuse: func(reindex.Product) error {
+			if n++; n == 1 {
+				return reindex.ErrRefused
+			}
+			return nil
+		}}
+		if s.load(t, 3000, 0); s.last().MaxBytes != maxSize {
+			t.Errorf("at last %+v", s.last())
+		}
+	})
+}
+
+// Where the time of a write grows with its size and with how many there are, batches shrink until it is within bounds; where the smallest
+// ones still take too long, fewer of them are written at the same time.
+func TestPaceKeepsWritesQuick(t *testing.T) {
+	for _, test := range []struct {
+		name               string
+		each               time.Duration // of 1,000 bytes, for each write in flight
+		slow               time.Duration
+		bytesMin, bytesMax int
+		windowMin          int
+		windowMax          int
+	}{
+		{"quick", 4 * time.Millisecond, 0, maxSize, maxSize, 16, 16},
+		{"too large", 50 * time.Millisecond, 0, 5 * kilo, 13 * kilo, 16, 16},
+		{"too many", time.Second, 0, kilo, 2 * kilo, 4, 11},
+		{"but that is all right", time.Second, -1, maxSize, maxSize, 16, 16},
+		{"too large for an impatient index", 4 * time.Millisecond, 2 * time.Second, 14 * kilo, 32 * kilo, 16, 16},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := &server{latency: func(inFlight, bytes int) time.Duration { return test.each * time.Duration(inFlight*bytes/kilo) }}
+				s.limits = reindex.Limits{MaxInFlight: 16, SlowWrite: test.slow}
+				s.load(t, 6000, 0)
+				slow := 0
+				for _, w := range s.writes[len(s.writes)/2:] {
+					if w.MaxBytes < test.bytesMin || w.MaxBytes > test.bytesMax || w.InFlight < test.windowMin || w.InFlight > test.windowMax {
+						t.Fatalf("in the second half a write %+v, want %d to %d bytes, %d to %d at the same time",
+							w, test.bytesMin, test.bytesMax, test.windowMin, test.windowMax)
+					}
+					if limit := cmp.Or(test.slow, 10*time.Second); limit > 0 && w.Duration > limit {
+						slow++
+					}
+				}
+				if slow > len(s.writes)/2/20 {
+					t.Errorf("%d of %d writes were slow", slow, len(s.writes)/2)
+				}
+			})
+		})
+	}
+}
+
+// A server whose memory for writes is smaller than one batch gets smaller batches: with the same ones again and again it would never end.
+func TestPaceFitsIntoLittleMemory(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &server{memory: 40 * kilo}
+		s.load(t, 6000, 0)
+		if s.late > 2*16+len(s.writes)/8 {
+			t.Errorf("%d of %d writes were too much", s.late, len(s.writes))
+		}
+	})
+}
+
+// A server that was gone for a while gets as much as before soon after it is back.
+func TestPaceRecovers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		start := time.Now()
+		s := &server{down: func() bool { return time.Since(start) > 10*time.Second && time.Since(start) < 20*time.Second }}
+		s.load(t, 60_000, 0)
+		var back []reindex.BatchWrite
+		for i, w := range s.writes {
+			if w.Err != nil {
+				back = s.writes[i+1:]
+			}
+		}
+		smallest, soon := back[0], back[150]
+		if smallest.InFlight > 2 || smallest.MaxBytes > maxSize/4 {
+			t.Errorf("after the outage %+v", smallest)
+		}
+		if soon.InFlight < 14 || soon.MaxBytes < maxSize/2 {
+			t.Errorf("150 writes later %+v", soon)
+		}
+		if w := s.last(); w.InFlight != 16 || w.MaxBytes != maxSize {
+			t.Errorf("at last %+v", w)
+		}
+	})
+}
