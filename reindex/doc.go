@@ -35,6 +35,23 @@
 //
 // One run a tenant: [Engine.Start] joins the run in progress, [Engine.Run] returns [ErrRunning].
 //
+// # Adapting to the index
+//
+// Config and [Limits] say how large batches are and how many are written at the same time, at the most. A run begins with that, and an
+// index that takes it gets it to the end. Otherwise both follow the rule by which TCP shares a network, additive increase and
+// multiplicative decrease (RFC 5681):
+//
+//   - A [*TemporaryError], or items that are to be sent again (status 429 or 503), halve the number of writes at the same time; one at a
+//     time that is still too much halves the batches. As in TCP, what was on its way at the same time halves nothing more. Success makes
+//     the number grow by one a round; the number that was too much is tried again after 16 rounds. An index that takes n writes at the
+//     same time so gets n nearly all the time, and refuses no more than one in 16 × n of them once n is found.
+//   - A write that takes longer than [Limits].SlowWrite halves the batches, and the number of writes once batches are at their smallest,
+//     1/64 of the largest. Rounds of quick ones, of up to half that time, make batches grow by as much.
+//   - A batch that was refused with [ErrTooLarge], while all of its parts were accepted, caps the batches after it: their size is found
+//     by halving once, not for each batch anew. A single product that is too large, or refused with [ErrRefused], changes nothing.
+//
+// [BatchWrite] tells what became of both after each write.
+//
 // # Writing a Source or an Indexer
 //
 // Package reindextest holds the promises of both as tests that an implementation runs against itself, and faults to inject.

@@ -30,6 +30,8 @@ type server struct {
 	mu              sync.Mutex
 	inFlight, bytes int
 	late, large     int // writes that were told to come later, and that were too large
+	again           int // writes of products that were sent before
+	sent            map[string]bool
 	accepted        map[string]int
 	writes          []reindex.BatchWrite
 }
@@ -75,6 +77,14 @@ func (s *server) open(batch []reindex.Product, bytes int) (time.Duration, error)
 	defer s.mu.Unlock()
 	s.inFlight++
 	s.bytes += bytes
+	again := false
+	for _, p := range batch {
+		again = again || s.sent[p.ID]
+		s.sent[p.ID] = true
+	}
+	if again {
+		s.again++
+	}
 	if s.refuse != nil {
 		for _, p := range batch {
 			if err := s.refuse(p); err != nil {
@@ -120,7 +130,7 @@ const (
 // It returns how long that took.
 func (s *server) load(t *testing.T, n, rejected int) (reindex.Report, time.Duration) {
 	t.Helper()
-	s.Memory, s.accepted = reindextest.NewMemory(), map[string]int{}
+	s.Memory, s.accepted, s.sent = reindextest.NewMemory(), map[string]int{}, map[string]bool{}
 	products := make([]reindex.Product, n)
 	for i := range products {
 		id := fmt.Sprintf("p%06d", i)
@@ -202,11 +212,15 @@ func TestPaceFindsThePayload(t *testing.T) {
 		t.Run(fmt.Sprint(payload), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				s := &server{payload: payload}
-				s.load(t, 1000*payload/kilo, 0)
+				const fewest = 1000
+				s.load(t, fewest*payload/kilo, 0)
 				halvings := bits.Len(uint(maxSize / payload))
 				t.Logf("%d of %d writes were too large, at last %d bytes", s.large, len(s.writes), s.last().MaxBytes)
 				if most := 16 * (halvings + 1); s.large > most {
 					t.Errorf("%d writes were too large, want at most %d", s.large, most)
+				}
+				if most := fewest*5/4 + s.large; len(s.writes) > most {
+					t.Errorf("%d writes, want at most %d", len(s.writes), most)
 				}
 				if got := s.last().MaxBytes; got > payload || got < payload-2*kilo {
 					t.Errorf("at last batches may have %d bytes, want some below %d", got, payload)
@@ -294,7 +308,10 @@ func TestPaceKeepsWritesQuick(t *testing.T) {
 func TestPaceFitsIntoLittleMemory(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &server{memory: 40 * kilo}
-		s.load(t, 6000, 0)
+		report, _ := s.load(t, 6000, 0)
+		if report.Retries != int64(s.again) {
+			t.Errorf("the report tells of %d retries, %d were seen", report.Retries, s.again)
+		}
 		if s.late > 2*16+len(s.writes)/8 {
 			t.Errorf("%d of %d writes were too much", s.late, len(s.writes))
 		}

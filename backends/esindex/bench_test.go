@@ -2,11 +2,13 @@ package esindex
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"io"
 	"net/http"
 	"runtime"
+	"slices"
 	"syscall"
 	"testing"
 	"time"
@@ -19,20 +21,22 @@ import (
 	"productindex/reindex/reindextest"
 )
 
-// benchWorkers is how many goroutines send requests, each of 5 MB: the BulkIndexer's own default, and what Limits says.
+// benchWorkers is how many goroutines send requests in BenchmarkLoad, each of 5 MB: the BulkIndexer's own default, and what Limits says.
 const benchWorkers = 2
+
+var twoWorkers = &reindex.Config{Workers: benchWorkers}
 
 // BenchmarkLoad loads a real catalogue into a new index of the same settings and mappings: through the engine, and beside it through the
 // client library's own BulkIndexer. cpu-ms/op and B/op are the client's alone.
 func BenchmarkLoad(b *testing.B) {
 	products := catalogue(b, "pcparts.jsonl.gz")
 	transport := estest.Plain(b).Transport(b)
-	if err := engineLoad(b, openOn(b, transport, nil), products); err != nil { // the server is slow until it is warm
+	if err := engineLoad(b, openOn(b, transport, nil), products, twoWorkers); err != nil { // the server is slow until it is warm
 		b.Fatal(err)
 	}
 	b.Run("engine", func(b *testing.B) {
 		ix := openOn(b, transport, nil)
-		measure(b, func() error { return engineLoad(b, ix, products) })
+		measure(b, func() error { return engineLoad(b, ix, products, twoWorkers) })
 	})
 	b.Run("BulkIndexer", func(b *testing.B) {
 		ix := openOn(b, transport, nil)
@@ -63,9 +67,114 @@ func cpuTime(b *testing.B) time.Duration {
 	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
 }
 
-func engineLoad(b *testing.B, ix *Index, products reindextest.Slice) error {
+// BenchmarkSweep loads a real catalogue with fixed sizes of requests and numbers of them in flight, and as Limits says and the engine
+// adapts it, in alternating order, each as often as the benchmark has rounds (-benchtime 5x). It logs the medians, with the processor time
+// of the server, and reports how the adaptive load compares with the best fixed one.
+func BenchmarkSweep(b *testing.B) {
+	products := catalogue(b, "pcparts.jsonl.gz")
+	transport := estest.Plain(b).Transport(b)
+	adaptive := setting{ix: openOn(b, transport, nil)}
+	settings := []*setting{&adaptive}
+	for _, kib := range []int{256, 1 << 10, 5 << 10, 10 << 10} {
+		for _, inFlight := range []int{1, 2, 4, 8} {
+			limits := reindex.Limits{MaxDocs: 100_000, MaxBytes: kib << 10, MaxInFlight: inFlight}
+			settings = append(settings, &setting{ix: openOn(b, transport, nil), limits: limits})
+		}
+	}
+	if err := adaptive.load(b, products); err != nil { // the server is slow until it is warm
+		b.Fatal(err)
+	}
+	adaptive.took, adaptive.cpu = nil, nil
+	for b.Loop() {
+		for _, s := range settings {
+			if err := s.load(b, products); err != nil {
+				b.Fatal(err)
+			}
+		}
+		slices.Reverse(settings)
+	}
+	slices.SortFunc(settings, func(x, y *setting) int { return cmp.Compare(median(x.took), median(y.took)) })
+	var fixed []*setting
+	for _, s := range settings {
+		b.Logf("%-18s %6.2f s, server %6.2f s of processor time", s, median(s.took).Seconds(), median(s.cpu).Seconds())
+		if s != &adaptive {
+			fixed = append(fixed, s)
+		}
+	}
+	b.ReportMetric(float64(median(adaptive.took))/float64(median(fixed[0].took)), "adaptive/best-fixed")
+	cheapest := slices.MinFunc(fixed, func(x, y *setting) int { return cmp.Compare(median(x.cpu), median(y.cpu)) })
+	b.ReportMetric(float64(median(adaptive.cpu))/float64(median(cheapest.cpu)), "adaptive/best-fixed-cpu")
+}
+
+// setting is one way to load, and what it took each time.
+type setting struct {
+	ix        *Index
+	limits    reindex.Limits // none: those of the Index
+	took, cpu []time.Duration
+}
+
+func (s *setting) String() string {
+	if s.limits == (reindex.Limits{}) {
+		return "adaptive"
+	}
+	return fmt.Sprintf("%5d KiB × %d", s.limits.MaxBytes>>10, s.limits.MaxInFlight)
+}
+
+func (s *setting) load(b *testing.B, products reindextest.Slice) error {
 	b.Helper()
-	engine, err := reindex.New(products, ix, &reindex.Config{Workers: benchWorkers})
+	runtime.GC()
+	cpu, start := serverTime(b, s.ix), time.Now()
+	var ix reindex.Indexer = s.ix
+	if s.limits != (reindex.Limits{}) {
+		ix = fixedSizes{s.ix, s.limits}
+	}
+	if err := engineLoad(b, ix, products, nil); err != nil {
+		return err
+	}
+	s.took = append(s.took, time.Since(start))
+	s.cpu = append(s.cpu, serverTime(b, s.ix)-cpu)
+	return nil
+}
+
+// fixedSizes is an Index with other limits.
+type fixedSizes struct {
+	*Index
+
+	limits reindex.Limits
+}
+
+func (f fixedSizes) Limits() reindex.Limits { return f.limits }
+
+func median(of []time.Duration) time.Duration {
+	sorted := slices.Sorted(slices.Values(of))
+	return sorted[len(sorted)/2]
+}
+
+// serverTime returns how much processor time the server has used.
+func serverTime(b *testing.B, ix *Index) time.Duration {
+	b.Helper()
+	var answer struct {
+		Nodes map[string]struct {
+			Process struct {
+				CPU struct {
+					Total int64 `json:"total_in_millis"`
+				}
+			}
+		}
+	}
+	if err := call(b.Context(), ix.transport, "asking for statistics", esapi.NodesStatsRequest{Metric: []string{"process"}}, &answer); err != nil {
+		b.Fatal(err)
+	}
+	var total int64
+	for _, node := range answer.Nodes {
+		total += node.Process.CPU.Total
+	}
+	return time.Duration(total) * time.Millisecond
+}
+
+func engineLoad(b *testing.B, ix reindex.Indexer, products reindextest.Slice, cfg *reindex.Config) error {
+	b.Helper()
+	engine, err := reindex.New(products, ix, cfg)
 	if err != nil {
 		return err
 	}

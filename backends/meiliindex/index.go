@@ -55,15 +55,21 @@ func New(client meilisearch.ServiceManager, cfg *Config) (*Index, error) {
 	}, nil
 }
 
-// A few large tasks are indexed faster than many small ones.
+// A few large tasks are indexed faster than many small ones. The server works on one after the other, so that one call that waits and one
+// on its way keep it busy.
 const (
-	limitDocs  = 10_000
-	limitBytes = 16 << 20
+	limitDocs     = 10_000
+	limitBytes    = 16 << 20
+	limitInFlight = 2
 )
 
-// Limits returns the sizes that a server indexes fast, and that leave room for the primary keys in a payload.
+// Limits returns the sizes that a server indexes fast, and that leave room for the primary keys in a payload. The time that a Write takes
+// is mostly that of the tasks before it, and says nothing about its size.
 func (ix *Index) Limits() reindex.Limits {
-	return reindex.Limits{MaxDocs: limitDocs, MaxBytes: min(limitBytes, max(1, ix.cfg.PayloadLimit/2)), MaxInFlight: ix.cfg.MaxTasks}
+	return reindex.Limits{
+		MaxDocs: limitDocs, MaxBytes: min(limitBytes, max(1, ix.cfg.PayloadLimit/2)),
+		MaxInFlight: min(limitInFlight, ix.cfg.MaxTasks), SlowWrite: -1,
+	}
 }
 
 // DocCount returns the number of documents in the tenant's live index; an error where there is none.

@@ -22,6 +22,8 @@ import (
 type Options struct {
 	// Secure turns on TLS and authentication.
 	Secure bool
+	// Settings of the node, beside our own.
+	Settings map[string]string
 }
 
 // Server is a running Elasticsearch.
@@ -130,6 +132,9 @@ func (s *Server) settings() []string {
 		settings["xpack.security.autoconfiguration.enabled"] = false
 		settings["xpack.security.http.ssl.certificate"] = certFile
 		settings["xpack.security.http.ssl.key"] = keyFile
+	}
+	for name, value := range s.opts.Settings {
+		settings[name] = value
 	}
 	var args []string
 	for name, value := range settings {
