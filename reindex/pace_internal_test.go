@@ -2,6 +2,7 @@ package reindex
 
 import (
 	"encoding/json"
+	"slices"
 	"testing"
 	"time"
 )
@@ -102,6 +103,84 @@ func TestPaceHolds(t *testing.T) {
 	for range 500 {
 		if window, bytes := p.leave(enterAll(t, p, 1)[0], 6*time.Second, nil); window != 8 || bytes != 3200 {
 			t.Fatalf("a window of %d, %d bytes", window, bytes)
+		}
+	}
+}
+
+// Batches double only after an outage: what was slow or too large is approached in steps.
+func TestPaceApproachesInSteps(t *testing.T) {
+	for name, shrink := range map[string]func(p *pace){
+		"slow":      func(p *pace) { p.leave(enterAll(t, p, 1)[0], 11*time.Second, nil) },
+		"too large": func(p *pace) { p.tooLarge(p.bytes) },
+	} {
+		p := testPace()
+		p.leave(enterAll(t, p, 1)[0], 0, Temporary(ErrRunning)) // from here up to half the size again
+		shrink(p)
+		shrink(p)
+		for range p.window {
+			p.leave(enterAll(t, p, 1)[0], 0, nil)
+		}
+		if p.bytes != 1700 {
+			t.Errorf("%s: %d bytes after a round, want 1600 and a step", name, p.bytes)
+		}
+	}
+}
+
+// What went well before something was halved does not count after it.
+func TestPaceCountsFromTheHalving(t *testing.T) {
+	quick := func(p *pace, n int) {
+		for range n {
+			p.leave(enterAll(t, p, 1)[0], 0, nil)
+		}
+	}
+	p := testPace()
+	quick(p, 15)
+	p.leave(enterAll(t, p, 1)[0], 0, Temporary(ErrRunning))
+	if quick(p, 7); p.window != 8 {
+		t.Errorf("a window of %d after 7 writes", p.window)
+	}
+	if quick(p, 1); p.window != 9 {
+		t.Errorf("a window of %d after 8 writes", p.window)
+	}
+	p = newPace(sizes{bytes: 6400, workers: 2})
+	quick(p, 100)
+	p.leave(enterAll(t, p, 1)[0], 0, Temporary(ErrRunning))
+	if quick(p, 15); p.window != 1 {
+		t.Error("the window that was too much was tried again after 15 rounds")
+	}
+	if quick(p, 1); p.window != 2 {
+		t.Error("the window that was too much was not tried again after 16 rounds")
+	}
+}
+
+// Once the window that was too much is not too much any more, growth is as quick as before.
+func TestPaceGrowsBeyondAnOldLimit(t *testing.T) {
+	p := testPace()
+	for range 3 {
+		p.leave(enterAll(t, p, 1)[0], 0, nil)
+		p.leave(enterAll(t, p, 1)[0], 0, Temporary(ErrRunning))
+	}
+	var windows []int // after each round
+	for range 21 {
+		for range p.window {
+			p.leave(enterAll(t, p, 1)[0], 0, nil)
+		}
+		windows = append(windows, p.window)
+	}
+	if want := []int{3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 4, 5, 6, 7, 8}; !slices.Equal(windows, want) {
+		t.Errorf("windows %v, want %v", windows, want)
+	}
+}
+
+// A batch that is a little too large makes two of about the same size.
+func TestFitCutsEvenly(t *testing.T) {
+	products := make([]Product, 11)
+	for i := range products {
+		products[i].Body = make(json.RawMessage, 100)
+	}
+	for size, want := range map[int]int{99: 1, 100: 1, 400: 4, 500: 4, 600: 6, 1000: 6, 1099: 6, 1100: 11} {
+		if n := fit(products, size); n != want {
+			t.Errorf("%d products within %d bytes, want %d", n, size, want)
 		}
 	}
 }

@@ -56,13 +56,13 @@ func New(t esapi.Transport, cfg *Config) (*Index, error) {
 
 const (
 	limitDocs  = 10_000
-	limitBytes = 5 << 20
+	limitBytes = 2 << 20
 )
 
 // Limits implements [reindex.Limiter]: requests of some megabytes, which Elasticsearch indexes fastest, and far less than a server takes
 // by default (http.max_content_length, 100 MB, and a tenth of its heap for all writes at once).
 func (ix *Index) Limits() reindex.Limits {
-	return reindex.Limits{MaxDocs: limitDocs, MaxBytes: limitBytes, MaxInFlight: 16}
+	return reindex.Limits{MaxDocs: limitDocs, MaxBytes: limitBytes, MaxInFlight: 8}
 }
 
 // Alias returns the name under which the tenant's products are searched. Until the first run has succeeded there is nothing of that

@@ -36,6 +36,24 @@ func TestNew(t *testing.T) {
 	}
 }
 
+// Limits leave room for the keys within the server's limit, and no more calls wait than there may be tasks. Batches never get smaller
+// because a Write waited for tasks.
+func TestLimits(t *testing.T) {
+	for _, test := range []struct {
+		cfg             Config
+		bytes, inFlight int
+	}{
+		{Config{}, 16 << 20, 2},
+		{Config{PayloadLimit: 1 << 20, MaxTasks: 1}, 1 << 19, 1},
+		{Config{PayloadLimit: 1}, 1, 2},
+	} {
+		got := newIndex(t, server(t), &test.cfg).Limits()
+		if want := (reindex.Limits{MaxDocs: 10_000, MaxBytes: test.bytes, MaxInFlight: test.inFlight, SlowWrite: -1}); got != want {
+			t.Errorf("%+v: %+v, want %+v", test.cfg, got, want)
+		}
+	}
+}
+
 // The names of live and staging indexes of different tenants never meet, also when a tenant is named like one.
 
 func TestUIDs(t *testing.T) {
