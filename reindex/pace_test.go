@@ -123,11 +123,11 @@ func (s *server) accept(ctx context.Context, gen reindex.Generation, batch []rei
 }
 
 const (
-	kilo    = 1000
-	maxSize = 64 * kilo // the largest batch: 64 products, so that the smallest is of one
+	unit    = 200       // bytes of a product
+	maxSize = 64 * unit // the largest batch: 64 products, so that the smallest is of one
 )
 
-// load indexes products of 1,000 bytes each through the server, in batches of up to 64, and checks that each of them was accepted once.
+// load indexes products of a unit each through the server, in batches of up to 64, and checks that each of them was accepted once.
 // It returns how long that took.
 func (s *server) load(t *testing.T, n, rejected int) (reindex.Report, time.Duration) {
 	t.Helper()
@@ -136,7 +136,7 @@ func (s *server) load(t *testing.T, n, rejected int) (reindex.Report, time.Durat
 	for i := range products {
 		id := fmt.Sprintf("p%06d", i)
 		empty := len(reindextest.NewProduct(id, map[string]any{"rev": "new", "text": ""}).Body)
-		products[i] = reindextest.NewProduct(id, map[string]any{"rev": "new", "text": strings.Repeat("x", kilo-empty)})
+		products[i] = reindextest.NewProduct(id, map[string]any{"rev": "new", "text": strings.Repeat("x", unit-empty)})
 	}
 	if s.limits == (reindex.Limits{}) {
 		s.limits.MaxInFlight = 16
@@ -174,7 +174,7 @@ func TestPaceFindsTheCapacity(t *testing.T) {
 	for _, capacity := range []int{1, 2, 3, 6, 11, 16} {
 		t.Run(fmt.Sprint(capacity), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				const batches = 600
+				const batches = 400
 				s := &server{capacity: capacity}
 				_, took := s.load(t, batches*64, 0)
 				best := batches * time.Second / time.Duration(capacity)
@@ -209,12 +209,12 @@ func TestPaceLeavesAQuickIndexAlone(t *testing.T) {
 // The payload that an index takes is found by halving, once, and then kept below: each of the 16 writers that may find out at the same time
 // pays for it, twice because growth brings it near once more, and for nothing after that.
 func TestPaceFindsThePayload(t *testing.T) {
-	for _, payload := range []int{63 * kilo, 48 * kilo, 33 * kilo, 20 * kilo, 5 * kilo, kilo} {
+	for _, payload := range []int{63 * unit, 48 * unit, 33 * unit, 20 * unit, 5 * unit, unit} {
 		t.Run(fmt.Sprint(payload), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				s := &server{payload: payload}
 				const fewest = 1000
-				s.load(t, fewest*payload/kilo, 0)
+				s.load(t, fewest*payload/unit, 0)
 				halvings := bits.Len(uint(maxSize / payload))
 				t.Logf("%d of %d writes were too large, at last %d bytes", s.large, len(s.writes), s.last().MaxBytes)
 				if most := 16 * (halvings + 1); s.large > most {
@@ -223,7 +223,7 @@ func TestPaceFindsThePayload(t *testing.T) {
 				if most := fewest*5/4 + s.large; len(s.writes) > most {
 					t.Errorf("%d writes, want at most %d", len(s.writes), most)
 				}
-				if got := s.last().MaxBytes; got > payload || got < payload-2*kilo {
+				if got := s.last().MaxBytes; got > payload || got < payload-2*unit {
 					t.Errorf("at last batches may have %d bytes, want some below %d", got, payload)
 				}
 			})
@@ -270,21 +270,21 @@ func TestPaceIsNotShrunkByABadProduct(t *testing.T) {
 func TestPaceKeepsWritesQuick(t *testing.T) {
 	for _, test := range []struct {
 		name               string
-		each               time.Duration // of 1,000 bytes, for each write in flight
+		each               time.Duration // of a unit, for each write in flight
 		slow               time.Duration
 		bytesMin, bytesMax int
 		windowMin          int
 		windowMax          int
 	}{
 		{"quick", 4 * time.Millisecond, 0, maxSize, maxSize, 16, 16},
-		{"too large", 50 * time.Millisecond, 0, 5 * kilo, 13 * kilo, 16, 16},
-		{"too many", time.Second, 0, kilo, 2 * kilo, 4, 11},
+		{"too large", 50 * time.Millisecond, 0, 5 * unit, 13 * unit, 16, 16},
+		{"too many", time.Second, 0, unit, 2 * unit, 4, 11},
 		{"but that is all right", time.Second, -1, maxSize, maxSize, 16, 16},
-		{"too large for an impatient index", 4 * time.Millisecond, 2 * time.Second, 14 * kilo, 32 * kilo, 16, 16},
+		{"too large for an impatient index", 4 * time.Millisecond, 2 * time.Second, 14 * unit, 32 * unit, 16, 16},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				s := &server{latency: func(inFlight, bytes int) time.Duration { return test.each * time.Duration(inFlight*bytes/kilo) }}
+				s := &server{latency: func(inFlight, bytes int) time.Duration { return test.each * time.Duration(inFlight*bytes/unit) }}
 				s.limits = reindex.Limits{MaxInFlight: 16, SlowWrite: test.slow}
 				s.load(t, 6000, 0)
 				slow := 0
@@ -308,7 +308,7 @@ func TestPaceKeepsWritesQuick(t *testing.T) {
 // A server whose memory for writes is smaller than one batch gets smaller batches: with the same ones again and again it would never end.
 func TestPaceFitsIntoLittleMemory(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := &server{memory: 40 * kilo}
+		s := &server{memory: 40 * unit}
 		report, _ := s.load(t, 6000, 0)
 		if report.Retries != int64(s.again) {
 			t.Errorf("the report tells of %d retries, %d were seen", report.Retries, s.again)
