@@ -22,16 +22,7 @@ func (c *call) postSearch() (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	defer c.lock()()
-	ix, err := c.index()
-	if err != nil {
-		return answer{}, err
-	}
-	result, err := ix.search(c.params[0], body)
-	if err != nil {
-		return answer{}, err
-	}
-	return ok(result)
+	return c.search(body)
 }
 
 func (c *call) getSearch() (answer, error) {
@@ -57,6 +48,11 @@ func (c *call) getSearch() (answer, error) {
 			body.set(name, values[0])
 		}
 	}
+	return c.search(body)
+}
+
+// search answers a search, as the body of a request describes it, of the index in the path.
+func (c *call) search(body *object) (answer, error) {
 	defer c.lock()()
 	ix, err := c.index()
 	if err != nil {
