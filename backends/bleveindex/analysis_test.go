@@ -1,7 +1,6 @@
 package bleveindex
 
 import (
-	"encoding/json"
 	"fmt"
 	"maps"
 	"path/filepath"
@@ -12,7 +11,6 @@ import (
 	"github.com/blevesearch/bleve/v2/mapping"
 	index "github.com/blevesearch/bleve_index_api"
 
-	"productindex/reindex"
 	"productindex/reindex/reindextest"
 )
 
@@ -68,23 +66,6 @@ func TestSameIndexAsBleve(t *testing.T) {
 				}
 			}
 		})
-	}
-}
-
-func indexPlainly(t *testing.T, to bleve.Index, products []reindex.Product) {
-	t.Helper()
-	batch := to.NewBatch()
-	for _, p := range products {
-		var fields map[string]any
-		if err := json.Unmarshal(p.Body, &fields); err != nil {
-			t.Fatal(err)
-		}
-		if err := batch.Index(p.ID, fields); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := to.Batch(batch); err != nil {
-		t.Fatal(err)
 	}
 }
 

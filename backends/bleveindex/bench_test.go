@@ -100,19 +100,7 @@ func loadSequentially(tb testing.TB, dir string, m mapping.IndexMapping, product
 		tb.Fatal(err)
 	}
 	for chunk := range slices.Chunk(products, 1000) {
-		batch := index.NewBatch()
-		for _, p := range chunk {
-			var fields map[string]any
-			if err := json.Unmarshal(p.Body, &fields); err != nil {
-				tb.Fatal(err)
-			}
-			if err := batch.Index(p.ID, fields); err != nil {
-				tb.Fatal(err)
-			}
-		}
-		if err := index.Batch(batch); err != nil {
-			tb.Fatal(err)
-		}
+		indexPlainly(tb, index, chunk)
 	}
 	return index
 }

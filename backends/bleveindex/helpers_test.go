@@ -2,6 +2,7 @@ package bleveindex
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -160,3 +161,21 @@ func hits(t testing.TB, ix *Index, tenant string, req *bleve.SearchRequest) []st
 }
 
 func products(n int, rev string) []reindex.Product { return reindextest.Products(n, rev) }
+
+// indexPlainly indexes products as one batch of bleve's own.
+func indexPlainly(tb testing.TB, to bleve.Index, products []reindex.Product) {
+	tb.Helper()
+	batch := to.NewBatch()
+	for _, p := range products {
+		var fields map[string]any
+		if err := json.Unmarshal(p.Body, &fields); err != nil {
+			tb.Fatal(err)
+		}
+		if err := batch.Index(p.ID, fields); err != nil {
+			tb.Fatal(err)
+		}
+	}
+	if err := to.Batch(batch); err != nil {
+		tb.Fatal(err)
+	}
+}
