@@ -123,17 +123,22 @@ type JobQuery struct {
 	Limit int
 }
 
+// Page returns the positions, from first up to last, of the jobs that Offset and Limit select of total ones.
+func (q JobQuery) Page(total int) (first, last int) {
+	first, last = min(max(q.Offset, 0), total), total
+	if q.Limit > 0 {
+		last = min(first+q.Limit, total)
+	}
+	return first, last
+}
+
 // Select returns the part of jobs, which are newest first, that the query selects, and how many match it in all. It changes jobs.
 func (q JobQuery) Select(jobs []Job) (selected []Job, total int) {
 	if q.Match != nil {
 		jobs = slices.DeleteFunc(jobs, func(j Job) bool { return !q.Match(j) })
 	}
 	total = len(jobs)
-	first := min(max(q.Offset, 0), total)
-	last := total
-	if q.Limit > 0 {
-		last = min(first+q.Limit, total)
-	}
+	first, last := q.Page(total)
 	if q.Compare == nil {
 		return jobs[first:last], total
 	}

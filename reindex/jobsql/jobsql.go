@@ -20,6 +20,7 @@
 package jobsql
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
@@ -54,12 +55,8 @@ func (c *Config) withDefaults() Config {
 	if c != nil {
 		out = *c
 	}
-	if out.Lease == 0 {
-		out.Lease = DefaultLease
-	}
-	if out.History == 0 {
-		out.History = DefaultHistory
-	}
+	out.Lease = cmp.Or(out.Lease, DefaultLease)
+	out.History = cmp.Or(out.History, DefaultHistory)
 	return out
 }
 

@@ -23,8 +23,11 @@ func died(status reindex.Status) string {
 	return messageDied
 }
 
-// isDead is true of a job that has not ended and whose lease has run out.
-const isDead = "NOT ended AND lease_end < {now}"
+// A job that has not ended is alive, or dead: its lease has run out.
+const (
+	isAlive = "NOT ended AND lease_end >= {now}"
+	isDead  = "NOT ended AND lease_end < {now}"
+)
 
 // columns are what record.scan reads.
 const columns = "id, entity_type, status, estimated, message, created, modified, fence, numbers, " +
@@ -101,12 +104,8 @@ func (s *Store) list(ctx context.Context, tenant string, query reindex.JobQuery)
 		return nil, 0, err
 	}
 	if query.Match == nil && query.Compare == nil {
-		offset := min(max(query.Offset, 0), total)
-		limit := total - offset
-		if query.Limit > 0 {
-			limit = min(query.Limit, limit)
-		}
-		jobs, err = s.read(ctx, tenant, nil, limit, offset)
+		first, last := query.Page(total)
+		jobs, err = s.read(ctx, tenant, nil, last-first, first)
 		return jobs, total, err
 	}
 	if jobs, err = s.read(ctx, tenant, query.Match, total, 0); err != nil {

@@ -28,7 +28,7 @@ func text(s string) string {
 // Create implements [reindex.JobStore].
 func (s *Store) Create(ctx context.Context, job reindex.Job) (stored reindex.Job, created bool, err error) {
 	// Triggers that join a run only read, so that any number of them does not hold up the renewal of its lease.
-	stored, err = s.one(ctx, s.db, text(job.Tenant), "entity_type = ? AND NOT ended AND NOT ("+isDead+")", text(job.EntityType))
+	stored, err = s.one(ctx, s.db, text(job.Tenant), "entity_type = ? AND "+isAlive, text(job.EntityType))
 	if errors.Is(err, sql.ErrNoRows) {
 		err = s.transact(ctx, func(tx session) error {
 			stored, created, err = s.create(ctx, tx, job)
@@ -140,7 +140,7 @@ func (s *Store) Update(ctx context.Context, job reindex.Job) error {
 func (s *Store) update(ctx context.Context, q session, job reindex.Job, listed bool) (fence int64, cancelled bool, err error) {
 	err = s.queryRow(ctx, q, `UPDATE reindex_jobs SET status = ?, ended = ?, lease_end = {now} + ?, estimated = ?, message = ?,
 		modified = ?, numbers = ?, listed = ?
-		WHERE tenant = ? AND id = ? AND NOT ended AND NOT (`+isDead+`) RETURNING fence, cancelled`,
+		WHERE tenant = ? AND id = ? AND `+isAlive+` RETURNING fence, cancelled`,
 		string(job.Status), job.Status.Ended(), s.cfg.Lease.Milliseconds(), job.Estimated, text(job.Message),
 		job.Modified.UnixNano(), encodeNumbers(&job), listed,
 		text(job.Tenant), text(job.ID)).Scan(&fence, &cancelled)
@@ -158,8 +158,8 @@ func (s *Store) missed(ctx context.Context, tenant, id string, ended error) erro
 // Cancel implements [reindex.JobStore].
 func (s *Store) Cancel(ctx context.Context, tenant, id string) error {
 	var fence int64
-	err := s.queryRow(ctx, s.db, "UPDATE reindex_jobs SET cancelled = TRUE WHERE tenant = ? AND id = ? AND NOT ended AND NOT ("+isDead+
-		") RETURNING fence", text(tenant), text(id)).Scan(&fence)
+	err := s.queryRow(ctx, s.db, "UPDATE reindex_jobs SET cancelled = TRUE WHERE tenant = ? AND id = ? AND "+isAlive+
+		" RETURNING fence", text(tenant), text(id)).Scan(&fence)
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
 		return s.missed(ctx, tenant, id, reindex.ErrJobEnded)
