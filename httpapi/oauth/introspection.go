@@ -1,6 +1,7 @@
 package oauth
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"errors"
@@ -64,36 +65,22 @@ const (
 
 // withDefaults returns c with its defaults in place of fields that are not set.
 func (c IntrospectionConfig) withDefaults() IntrospectionConfig {
-	setDefault(&c.MaxAge, defaultMaxAge)
-	setDefault(&c.RefusedMaxAge, defaultRefusedMaxAge)
-	setDefault(&c.CacheSize, defaultCacheSize)
-	setDefault(&c.Timeout, defaultTimeout)
-	setDefault(&c.MaxFailures, defaultMaxFailures)
-	setDefault(&c.Pause, defaultPause)
+	c.MaxAge = cmp.Or(c.MaxAge, defaultMaxAge)
+	c.RefusedMaxAge = cmp.Or(c.RefusedMaxAge, defaultRefusedMaxAge)
+	c.CacheSize = cmp.Or(c.CacheSize, defaultCacheSize)
+	c.Timeout = cmp.Or(c.Timeout, defaultTimeout)
+	c.MaxFailures = cmp.Or(c.MaxFailures, defaultMaxFailures)
+	c.Pause = cmp.Or(c.Pause, defaultPause)
 	return c
 }
 
 // validate reports every setting of a config with defaults that makes no sense.
 func (c IntrospectionConfig) validate() error {
-	var errs []error
-	for name, value := range map[string]string{"ClientID": c.ClientID, "ClientSecret": c.ClientSecret, "TenantClaim": c.TenantClaim} {
-		if value == "" {
-			errs = append(errs, errors.New(name+" is not set"))
-		}
-	}
-	for name, d := range map[string]time.Duration{
-		"MaxAge": c.MaxAge, "RefusedMaxAge": c.RefusedMaxAge, "Timeout": c.Timeout, "Pause": c.Pause,
-	} {
-		if d < 0 {
-			errs = append(errs, fmt.Errorf("%s is %v, it must be positive", name, d))
-		}
-	}
-	for name, n := range map[string]int{"CacheSize": c.CacheSize, "MaxFailures": c.MaxFailures} {
-		if n < 0 {
-			errs = append(errs, fmt.Errorf("%s is %d, it must be positive", name, n))
-		}
-	}
-	return errors.Join(errs...)
+	return errors.Join(
+		isSet("ClientID", c.ClientID != ""), isSet("ClientSecret", c.ClientSecret != ""), isSet("TenantClaim", c.TenantClaim != ""),
+		isPositive("MaxAge", c.MaxAge), isPositive("RefusedMaxAge", c.RefusedMaxAge), isPositive("Timeout", c.Timeout),
+		isPositive("Pause", c.Pause), isPositive("CacheSize", c.CacheSize), isPositive("MaxFailures", c.MaxFailures),
+	)
 }
 
 // Introspection returns an Authorizer that asks the authorization server whether a token is active, and for what.

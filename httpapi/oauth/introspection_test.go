@@ -1,12 +1,9 @@
 package oauth_test
 
 import (
-	"context"
-	"errors"
 	"io"
 	"net/http"
 	"strings"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -95,39 +92,11 @@ func TestLookUpsAreMerged(t *testing.T) {
 		client := server.direct()
 		authorize := newIntrospection(t, server.introspectionConfig(client))
 		token := server.token(t, client, "shop")
-		release := make(chan struct{})
-		server.breakBy(func(_ http.ResponseWriter, r *http.Request) bool {
-			select {
-			case <-release:
-			case <-r.Context().Done():
-			}
-			return false
-		})
-		first, hangUp := context.WithCancel(t.Context())
-		var waiting sync.WaitGroup
-		waiting.Go(func() {
-			if err := askWithin(first, authorize, token); !errors.Is(err, context.Canceled) || kindOf(err) != "undecided" {
-				t.Errorf("the one that hung up: %v", err)
-			}
-		})
-		synctest.Wait()
-		for range 20 {
-			waiting.Go(func() {
-				if err := ask(authorize, token); err != nil {
-					t.Error(err)
-				}
-			})
-		}
-		waiting.Go(func() {
+		askAtOnce(t, server, authorize, token, func() {
 			if err := ask(authorize, "another"); kindOf(err) != "invalid" {
 				t.Errorf("another token: %v", err)
 			}
 		})
-		synctest.Wait()
-		hangUp()
-		synctest.Wait()
-		close(release)
-		waiting.Wait()
 		if n := server.called(introspectPath); n != 2 {
 			t.Errorf("%d calls, want one a token", n)
 		}

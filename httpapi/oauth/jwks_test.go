@@ -18,6 +18,8 @@ import (
 	"time"
 
 	"github.com/go-jose/go-jose/v4"
+
+	"productindex/httpapi"
 )
 
 // answer is a fault that answers calls of the path with the status and the body.
@@ -173,34 +175,7 @@ func TestFetchesAreMerged(t *testing.T) {
 		server := newAuthServer(t)
 		authorize := newJWT(t, server.jwtConfig(server.direct()))
 		token := server.sign(t, nil, nil)
-		release := make(chan struct{})
-		server.breakBy(func(_ http.ResponseWriter, r *http.Request) bool {
-			select {
-			case <-release:
-			case <-r.Context().Done():
-			}
-			return false
-		})
-		first, hangUp := context.WithCancel(t.Context())
-		var waiting sync.WaitGroup
-		waiting.Go(func() {
-			if err := askWithin(first, authorize, token); !errors.Is(err, context.Canceled) || kindOf(err) != "undecided" {
-				t.Errorf("the one that hung up: %v", err)
-			}
-		})
-		synctest.Wait()
-		for range 20 {
-			waiting.Go(func() {
-				if err := ask(authorize, token); err != nil {
-					t.Error(err)
-				}
-			})
-		}
-		synctest.Wait()
-		hangUp()
-		synctest.Wait()
-		close(release)
-		waiting.Wait()
+		askAtOnce(t, server, authorize, token)
 		if n := server.called("/keys"); n != 1 {
 			t.Errorf("the keys were fetched %d times, want once", n)
 		}
@@ -258,4 +233,41 @@ func TestKeysThatDoNotCount(t *testing.T) {
 			t.Errorf("%s: %v, want %s", tc.name, err, tc.want)
 		}
 	}
+}
+
+// askAtOnce asks with one token many times, and makes further requests, while the server holds its answers back. The first one hangs up;
+// the others have to be answered all the same. It is called within a synctest bubble.
+func askAtOnce(t *testing.T, server *authServer, authorize httpapi.Authorizer, token string, further ...func()) {
+	t.Helper()
+	release := make(chan struct{})
+	server.breakBy(func(_ http.ResponseWriter, r *http.Request) bool {
+		select {
+		case <-release:
+		case <-r.Context().Done():
+		}
+		return false
+	})
+	first, hangUp := context.WithCancel(t.Context())
+	var waiting sync.WaitGroup
+	waiting.Go(func() {
+		if err := askWithin(first, authorize, token); !errors.Is(err, context.Canceled) || kindOf(err) != "undecided" {
+			t.Errorf("the one that hung up: %v", err)
+		}
+	})
+	synctest.Wait()
+	for range 20 {
+		waiting.Go(func() {
+			if err := ask(authorize, token); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	for _, request := range further {
+		waiting.Go(request)
+	}
+	synctest.Wait()
+	hangUp()
+	synctest.Wait()
+	close(release)
+	waiting.Wait()
 }

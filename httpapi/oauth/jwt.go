@@ -1,6 +1,7 @@
 package oauth
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -70,40 +71,25 @@ func (c JWTConfig) withDefaults() JWTConfig {
 	if len(c.TokenTypes) == 0 {
 		c.TokenTypes = []string{"at+jwt"}
 	}
-	setDefault(&c.Leeway, defaultLeeway)
-	setDefault(&c.KeysMaxAge, defaultKeysMaxAge)
-	setDefault(&c.KeysMaxStale, max(defaultKeysMaxStale, c.KeysMaxAge))
-	setDefault(&c.KeysMinInterval, min(defaultKeysMinInterval, c.KeysMaxAge))
-	setDefault(&c.Timeout, defaultTimeout)
+	c.Leeway = cmp.Or(c.Leeway, defaultLeeway)
+	c.KeysMaxAge = cmp.Or(c.KeysMaxAge, defaultKeysMaxAge)
+	c.KeysMaxStale = cmp.Or(c.KeysMaxStale, max(defaultKeysMaxStale, c.KeysMaxAge))
+	c.KeysMinInterval = cmp.Or(c.KeysMinInterval, min(defaultKeysMinInterval, c.KeysMaxAge))
+	c.Timeout = cmp.Or(c.Timeout, defaultTimeout)
 	return c
-}
-
-func setDefault[T int | time.Duration](field *T, value T) {
-	if *field == 0 {
-		*field = value
-	}
 }
 
 // validate reports every setting of a config with defaults that makes no sense.
 func (c JWTConfig) validate() error {
-	var errs []error
-	for name, empty := range map[string]bool{
-		"Issuer": c.Issuer == "", "TenantClaim": c.TenantClaim == "", "Audience": len(c.Audience) == 0 || slices.Contains(c.Audience, ""),
-	} {
-		if empty {
-			errs = append(errs, errors.New(name+" is not set"))
-		}
+	errs := []error{
+		isSet("Issuer", c.Issuer != ""), isSet("TenantClaim", c.TenantClaim != ""),
+		isSet("Audience", len(c.Audience) > 0 && !slices.Contains(c.Audience, "")),
+		isPositive("KeysMaxAge", c.KeysMaxAge), isPositive("KeysMaxStale", c.KeysMaxStale),
+		isPositive("KeysMinInterval", c.KeysMinInterval), isPositive("Timeout", c.Timeout),
 	}
 	for _, alg := range c.Algorithms {
 		if !slices.Contains(publicKeyAlgorithms, alg) {
 			errs = append(errs, fmt.Errorf("algorithm %q is none of %s", alg, strings.Join(publicKeyAlgorithms, ", ")))
-		}
-	}
-	for name, d := range map[string]time.Duration{
-		"KeysMaxAge": c.KeysMaxAge, "KeysMaxStale": c.KeysMaxStale, "KeysMinInterval": c.KeysMinInterval, "Timeout": c.Timeout,
-	} {
-		if d < 0 {
-			errs = append(errs, fmt.Errorf("%s is %v, it must be positive", name, d))
 		}
 	}
 	if c.KeysMaxStale < c.KeysMaxAge || c.KeysMaxAge < c.KeysMinInterval {

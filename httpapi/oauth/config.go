@@ -1,0 +1,23 @@
+package oauth
+
+import (
+	"errors"
+	"fmt"
+	"time"
+)
+
+// isSet reports a field of a config that is needed and not set.
+func isSet(name string, ok bool) error {
+	if ok {
+		return nil
+	}
+	return errors.New(name + " is not set")
+}
+
+// isPositive reports a field of a config with defaults that is negative.
+func isPositive[T int | time.Duration](name string, value T) error {
+	if value >= 0 {
+		return nil
+	}
+	return fmt.Errorf("%s is %v, it must be positive", name, value)
+}
