@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"path/filepath"
-	"slices"
 
 	"github.com/blevesearch/bleve/v2"
 	"github.com/blevesearch/bleve/v2/document"
@@ -64,8 +63,7 @@ func indexInBatches(index bleve.Index, file string) error {
 		if err := m.MapDocument(doc, fields); err != nil {
 			return err
 		}
-		body := slices.Clone(line) // the line is good for this call only
-		doc.AddField(document.NewTextFieldCustom(bleveindex.BodyField, nil, body, indexapi.StoreField, nil))
+		doc.AddField(document.NewTextFieldCustom(bleveindex.BodyField, nil, line, indexapi.StoreField, nil))
 		if err := batch.IndexAdvanced(doc); err != nil {
 			return err
 		}

@@ -60,40 +60,38 @@ func compare(ctx context.Context, o options, dir string) error {
 	return nil
 }
 
-// column returns a figure of each round's engine and library.
-func (c *comparison) column(f figure) (engine, library, ratios []float64) {
-	for i := range c.Rounds {
-		e, l := *f.of(&c.Rounds[i].Engine), *f.of(&c.Rounds[i].Library)
-		engine, library, ratios = append(engine, e), append(library, l), append(ratios, e/l)
-	}
-	return engine, library, ratios
-}
-
 func (c *comparison) summarize() {
-	for _, f := range figures {
-		engine, library, _ := c.column(f)
-		*f.of(&c.Median.Engine), *f.of(&c.Median.Library) = median(engine), median(library)
-	}
+	var engine, library []result
 	var speed []float64
 	for _, p := range c.Rounds {
+		engine, library = append(engine, p.Engine), append(library, p.Library)
 		speed = append(speed, p.Library.Wall/p.Engine.Wall)
 	}
-	c.Ratio = median(speed)
+	c.Median, c.Ratio = pair{medians(engine), medians(library)}, median(speed)
+}
+
+// ratios returns how many times the library's figure the engine's is, in each round.
+func (c *comparison) ratios(f figure) []float64 {
+	var all []float64
+	for i := range c.Rounds {
+		all = append(all, *f.of(&c.Rounds[i].Engine) / *f.of(&c.Rounds[i].Library))
+	}
+	return all
 }
 
 // print prints the medians, the median of the rounds' ratios with their range, and last how many times as fast the engine is.
 func (c *comparison) print() {
 	fmt.Printf("\n%s\n\n%-28s %10s %10s   %s\n", c.subject, "medians", loadEngine, loadLibrary, "engine : library (range)")
 	for _, f := range figures {
-		engine, library, ratios := c.column(f)
-		if median(engine) == 0 && median(library) == 0 {
+		engine, library := *f.of(&c.Median.Engine), *f.of(&c.Median.Library)
+		if engine == 0 && library == 0 {
 			continue // not measured with this backend, or on this system
 		}
-		ratio := "-"
+		ratios, ratio := c.ratios(f), "-"
 		if low, high := bounds(ratios); low > 0 && high < math.Inf(1) {
 			ratio = fmt.Sprintf("%.2f (%.2f to %.2f)", median(ratios), low, high)
 		}
-		fmt.Printf("%-28s %10s %10s   %s\n", f.name, f.format(median(engine)), f.format(median(library)), ratio)
+		fmt.Printf("%-28s %10s %10s   %s\n", f.name, f.format(engine), f.format(library), ratio)
 	}
 	fmt.Printf("\nratio=%.2f\n", c.Ratio)
 }

@@ -87,6 +87,18 @@ func median(values []float64) float64 {
 	return (sorted[(len(sorted)-1)/2] + sorted[len(sorted)/2]) / 2
 }
 
+// medians are those of each figure.
+func medians(rounds []result) (m result) {
+	for _, f := range figures {
+		var values []float64
+		for i := range rounds {
+			values = append(values, *f.of(&rounds[i]))
+		}
+		*f.of(&m) = median(values)
+	}
+	return m
+}
+
 func bounds(values []float64) (low, high float64) { return slices.Min(values), slices.Max(values) }
 
 // progress is where the table of the rounds goes.

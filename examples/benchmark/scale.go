@@ -65,13 +65,7 @@ func (s *scaling) summarize() {
 	var costs, cpuCosts []float64
 	for i := range s.Sizes {
 		size := &s.Sizes[i]
-		for _, f := range figures {
-			var values []float64
-			for round := range size.Rounds {
-				values = append(values, *f.of(&size.Rounds[round]))
-			}
-			*f.of(&size.Median) = median(values)
-		}
+		size.Median = medians(size.Rounds)
 		size.Cost = size.Median.Wall * 1e6 / float64(size.Products)
 		size.CPUCost = size.Median.CPU * 1e6 / float64(size.Products)
 		costs, cpuCosts = append(costs, size.Cost), append(cpuCosts, size.CPUCost)
