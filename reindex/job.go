@@ -127,7 +127,7 @@ type JobQuery struct {
 func (q JobQuery) Page(total int) (first, last int) {
 	first, last = min(max(q.Offset, 0), total), total
 	if q.Limit > 0 {
-		last = min(first+q.Limit, total)
+		last = first + min(q.Limit, total-first)
 	}
 	return first, last
 }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"math"
 	"reflect"
 	"slices"
 	"testing"
@@ -241,6 +242,8 @@ func testSelect(t *testing.T, s reindex.JobStore) {
 	fewest := func(a, b reindex.Job) int { return cmp.Compare(a.Processed, b.Processed) }
 	assertLists(t, s, reindex.JobQuery{Match: failed}, 4, "a9", "a6", "a3", "a0")
 	assertLists(t, s, reindex.JobQuery{Match: failed, Offset: 1, Limit: 2}, 4, "a6", "a3")
+	assertLists(t, s, reindex.JobQuery{Match: failed, Offset: 3, Limit: math.MaxInt}, 4, "a0")
+	assertLists(t, s, reindex.JobQuery{Offset: 9, Limit: math.MaxInt}, 10, "a0")
 	assertLists(t, s, reindex.JobQuery{Compare: fewest, Limit: 5}, 10, "a8", "a4", "a0", "a9", "a5")
 	assertLists(t, s, reindex.JobQuery{Match: failed, Compare: fewest}, 4, "a0", "a9", "a6", "a3")
 }
