@@ -1,42 +1,49 @@
 package bleveindex
 
 import (
-	"slices"
-	"sync"
-
-	"github.com/blevesearch/bleve/v2/analysis"
 	"github.com/blevesearch/bleve/v2/document"
 	index "github.com/blevesearch/bleve_index_api"
 )
 
-// analyzedDocument is a bleve document whose analysis allocates less than bleve's own, with the same terms, frequencies and positions.
-// What bleve knows of a document's size in memory goes into statistics only: a rough figure saves walking all terms.
+// analyzedDocument is a bleve document with the same terms, frequencies and positions as bleve's own, in a fraction of the memory. Its
+// fields keep their tokens in a compact form. Only while a segment reads a document are its terms what bleve wants to read, in a
+// [termBuffer] that all documents of a batch use in turn: a segment reads documents one after the other, each of them twice.
 type analyzedDocument struct {
 	*document.Document
 
-	size int
-	all  *allField // nil: the document has bleve's own composite fields
+	size       int // for bleve's statistics
+	fields     []*analyzedField
+	composites []*composedField
+	foreign    bool // some of the fields are bleve's own
+	numbers    *numberCache
+	buffer     *termBuffer
 }
 
-// analyzed takes over a document and its fields. Fields of other types than text and numbers are left as they are.
-func analyzed(doc *document.Document, all *allField, numbers *numberTerms) *analyzedDocument {
-	d := &analyzedDocument{Document: doc, all: all}
-	times := make(map[string]int, len(doc.Fields))
+// analyzed takes over a document and its fields. Fields of rare types are left as they are, and so is a document with a geo shape, which
+// bleve adds to composite fields in a way of its own.
+func analyzed(doc *document.Document, numbers *numberCache, buffer *termBuffer) index.Document {
+	d := &analyzedDocument{Document: doc, numbers: numbers, buffer: buffer, fields: make([]*analyzedField, 0, len(doc.Fields)+1)}
 	for _, field := range doc.Fields {
-		times[field.Name()]++
+		if _, ok := field.(index.GeoShapeField); ok {
+			return doc
+		}
 		d.size += fieldBytes + len(field.Value())
 	}
+	analyzed := make([]analyzedField, len(doc.Fields))
 	for i, field := range doc.Fields {
-		switch f := field.(type) {
-		case *document.TextField:
-			doc.Fields[i] = &textValue{TextField: f}
-		case *document.NumericField:
-			// bleve merges the values of a field into the terms of the first one, so these can not be shared.
-			if times[f.Name()] == 1 && !f.Options().IncludeTermVectors() {
-				doc.Fields[i] = &sharedNumber{NumericField: f, known: numbers}
-			}
+		switch field.(type) {
+		case *document.TextField, *document.NumericField, *document.BooleanField, *document.DateTimeField:
+			analyzed[i] = analyzedField{Field: field, doc: d}
+			d.fields = append(d.fields, &analyzed[i])
+			doc.Fields[i] = &analyzed[i]
+		default:
+			d.foreign = true
 		}
 	}
+	for _, field := range doc.CompositeFields {
+		d.composites = append(d.composites, d.compose(field))
+	}
+	buffer.mergeNames(d)
 	return d
 }
 
@@ -46,184 +53,100 @@ const fieldBytes = 500
 func (d *analyzedDocument) Size() int                 { return d.size }
 func (d *analyzedDocument) NumPlainTextBytes() uint64 { return uint64(d.size) } //nolint:gosec // not negative
 
-func (d *analyzedDocument) HasComposite() bool { return d.all != nil || d.Document.HasComposite() }
+// AddIDField is called by scorch.
+func (d *analyzedDocument) AddIDField() {
+	d.Document.AddIDField()
+	last := len(d.Fields) - 1
+	id := &analyzedField{Field: d.Fields[last], doc: d}
+	d.fields = append(d.fields, id)
+	d.Fields[last] = id
+}
+
+// HasComposite tells scorch that there are no fields to compose while others are analyzed: they are when a segment reads them.
+func (d *analyzedDocument) HasComposite() bool { return false }
 
 func (d *analyzedDocument) VisitComposite(visit index.CompositeFieldVisitor) {
-	if d.all != nil {
-		visit(d.all)
+	for _, field := range d.composites {
+		visit(field)
 	}
-	d.Document.VisitComposite(visit)
 }
 
-// textValue is a text field.
-type textValue struct {
-	*document.TextField
+// analyzedField is a text, a number, a boolean or a date.
+type analyzedField struct {
+	document.Field
 
-	length      int
-	frequencies index.TokenFrequencies
+	doc    *analyzedDocument
+	tokens []token
+	next   *analyzedField         // the next one of the same name, whose tokens are among the terms of the first
+	merged bool                   // it is not the first
+	terms  index.TokenFrequencies // while the document is in the buffer
+	shared index.TokenFrequencies // of all equal numbers
 }
 
-func (t *textValue) AnalyzedLength() int                              { return t.length }
-func (t *textValue) AnalyzedTokenFrequencies() index.TokenFrequencies { return t.frequencies }
-
-// Analyze does what that of a document.TextField does.
-func (t *textValue) Analyze() {
-	value := t.Value()
-	if t.Options().IsStored() {
-		value = slices.Clone(value) // analyzers write to what they are given
-	}
-	tokens := analysis.TokenStream{{End: len(value), Term: value, Position: 1}}
-	if analyzer := t.Analyzer(); analyzer != nil {
-		tokens = analyzer.Analyze(value)
-	}
-	t.length = len(tokens)
-	t.frequencies = countTokens(tokens, t.ArrayPositions(), t.Options())
+// token is a word of a text, at bytes and at a position of it.
+type token struct {
+	term                 string
+	start, end, position int32
 }
 
-// countTokens does what analysis.TokenFrequency does, with one allocation for all terms and two for all positions.
-func countTokens(tokens analysis.TokenStream, array []uint64, options index.FieldIndexingOptions) index.TokenFrequencies {
-	terms := make(index.TokenFrequencies, len(tokens))
-	counts := make([]index.TokenFreq, len(tokens))
-	var places []index.TokenLocation
-	var lists []*index.TokenLocation
-	if options.IncludeTermVectors() {
-		places = make([]index.TokenLocation, len(tokens))
-		lists = make([]*index.TokenLocation, len(tokens))
+// Analyze does what that of bleve's field does.
+func (f *analyzedField) Analyze() {
+	if text, ok := f.Field.(*document.TextField); ok {
+		f.tokens = textTokens(text)
+		return
 	}
-	for i, token := range tokens {
-		count, known := terms[string(token.Term)]
-		if !known {
-			count = &counts[i]
-			count.Term = token.Term
-			terms[string(token.Term)] = count
-		}
-		if !options.SkipFreqNorm() {
-			count.SetFrequency(count.Frequency() + 1)
-		}
-		if places == nil {
-			continue
-		}
-		places[i] = index.TokenLocation{ArrayPositions: array, Start: token.Start, End: token.End, Position: token.Position}
-		if !known {
-			count.Locations = lists[i : i : i+1]
-		}
-		count.Locations = append(count.Locations, &places[i])
+	var shared index.TokenFrequencies
+	f.tokens, shared = f.doc.numbers.of(f.Field)
+	options := f.Options()
+	if f.next == nil && !f.merged && !f.doc.foreign && !options.IncludeTermVectors() && !options.SkipFreqNorm() {
+		f.shared = shared // else bleve merges others into the terms, or wants different ones
 	}
-	return terms
 }
 
-// sharedNumber is a number whose terms, sixteen of them, are those of all equal ones.
-type sharedNumber struct {
-	*document.NumericField
+func (f *analyzedField) AnalyzedLength() int { return len(f.tokens) }
 
-	known *numberTerms
-	terms analyzedNumber
-}
-
-type analyzedNumber struct {
-	length      int
-	frequencies index.TokenFrequencies
-}
-
-func (n *sharedNumber) Analyze()                                         { n.terms = n.known.of(n.NumericField) }
-func (n *sharedNumber) AnalyzedLength() int                              { return n.terms.length }
-func (n *sharedNumber) AnalyzedTokenFrequencies() index.TokenFrequencies { return n.terms.frequencies }
-
-// numberTerms keeps the terms of the first numbers of a generation. It is safe for concurrent use.
-type numberTerms struct {
-	mu    sync.RWMutex
-	terms map[string]analyzedNumber
-}
-
-// maxNumbers bounds what a numberTerms takes in memory: some 2 KB each.
-const maxNumbers = 2000
-
-func (t *numberTerms) of(field *document.NumericField) analyzedNumber {
-	t.mu.RLock()
-	terms, ok := t.terms[string(field.Value())]
-	full := len(t.terms) == maxNumbers
-	t.mu.RUnlock()
-	if ok {
-		return terms
+func (f *analyzedField) AnalyzedTokenFrequencies() index.TokenFrequencies {
+	if f.merged || f.shared != nil || f.tokens == nil {
+		return f.shared
 	}
-	field.Analyze()
-	terms = analyzedNumber{field.AnalyzedLength(), field.AnalyzedTokenFrequencies()}
-	if full {
-		return terms
-	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.terms == nil {
-		t.terms = make(map[string]analyzedNumber)
-	}
-	if len(t.terms) < maxNumbers {
-		t.terms[string(field.Value())] = terms
-	}
-	return terms
+	f.doc.buffer.hold(f.doc)
+	return f.terms
 }
 
-// allField is the composite field _all of a [ProductMapping]. It notes what it is composed of, and merges that once.
-type allField struct {
-	*document.CompositeField // for all but its terms
+// composedField is a field that is composed of others.
+type composedField struct {
+	*document.CompositeField
 
-	excluded []string
-	length   int
-	parts    []part
-	terms    index.TokenFrequencies
-}
-
-// part is a field that goes into a composite one.
-type part struct {
-	field string
+	doc   *analyzedDocument
+	parts []index.Field
+	next  *analyzedField // the first field of the same name
 	terms index.TokenFrequencies
 }
 
-func newAllField(excluded []string) *allField {
-	return &allField{CompositeField: document.NewCompositeFieldWithIndexingOptions(allName, true, nil, nil, phrases), excluded: excluded}
-}
-
-func (a *allField) AnalyzedLength() int { return a.length }
-
-// Compose notes a field; the names in excluded are those of fields that are left out.
-func (a *allField) Compose(field string, length int, terms index.TokenFrequencies) {
-	if !slices.Contains(a.excluded, field) {
-		a.length += length
-		a.parts = append(a.parts, part{field, terms})
-	}
-}
-
-// AnalyzedTokenFrequencies merges the parts as bleve's MergeAll does, with one allocation for all terms and one for all lists of positions.
-func (a *allField) AnalyzedTokenFrequencies() index.TokenFrequencies {
-	if a.terms != nil {
-		return a.terms
-	}
-	most, positions := 0, 0
-	for _, p := range a.parts {
-		most += len(p.terms)
-		for _, count := range p.terms {
-			positions += len(count.Locations)
+// compose finds out which fields bleve would compose.
+func (d *analyzedDocument) compose(f *document.CompositeField) *composedField {
+	c := &composedField{CompositeField: f, doc: d, parts: make([]index.Field, 0, len(d.Fields))}
+	for _, field := range d.Fields {
+		if !field.Options().IsIndexed() {
+			continue
+		}
+		before := f.AnalyzedLength()
+		f.Compose(field.Name(), 1, nil)
+		if f.AnalyzedLength() > before {
+			c.parts = append(c.parts, field)
 		}
 	}
-	a.terms = make(index.TokenFrequencies, most)
-	counts, lists := make([]index.TokenFreq, 0, most), make([]*index.TokenLocation, 0, positions)
-	for _, p := range a.parts {
-		for term, count := range p.terms {
-			for _, place := range count.Locations {
-				place.Field = p.field
-			}
-			if known, ok := a.terms[term]; ok {
-				known.SetFrequency(known.Frequency() + count.Frequency())
-				known.Locations = append(known.Locations, count.Locations...)
-				continue
-			}
-			n := len(lists)
-			lists = append(lists, count.Locations...)
-			counts = append(counts, index.TokenFreq{Term: count.Term, Locations: lists[n:len(lists):len(lists)]})
-			merged := &counts[len(counts)-1]
-			merged.SetFrequency(count.Frequency())
-			a.terms[term] = merged
-		}
+	return c
+}
+
+func (c *composedField) AnalyzedLength() (length int) {
+	for _, field := range c.parts {
+		length += field.AnalyzedLength()
 	}
-	a.parts = nil
-	return a.terms
+	return length
+}
+
+func (c *composedField) AnalyzedTokenFrequencies() index.TokenFrequencies {
+	c.doc.buffer.hold(c.doc)
+	return c.terms
 }

@@ -1,13 +1,16 @@
 package bleveindex
 
 import (
+	"encoding/json"
 	"fmt"
 	"maps"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/blevesearch/bleve/v2"
+	"github.com/blevesearch/bleve/v2/document"
 	"github.com/blevesearch/bleve/v2/mapping"
 	index "github.com/blevesearch/bleve_index_api"
 
@@ -132,4 +135,147 @@ func postings(t *testing.T, reader index.IndexReader, field, term string) string
 	}
 	slices.Sort(docs)
 	return fmt.Sprint(docs)
+}
+
+// The terms of a document are those that bleve makes, whatever its fields hold, and however often a segment reads it after others.
+func FuzzSameTermsAsBleve(f *testing.F) {
+	for _, body := range []string{
+		`{"name":"red red wine","tags":["red","red wine"],"price":7,"sizes":[1,1,2.5],"ok":[true,false,true],"at":"2026-01-01T00:00:00Z"}`,
+		`{"name":{"de":"Rote Schuhe","de-AT":"rote Schuh","":"x"},"name.de":["Schuhe",1],"sku":12,"ean":[1,"1"]}`,
+		`{"a":{"b":[1,"x",true,null,{"c":[[2]]}]},"a.b":1,"":[""],"at":["2026-01-01T00:00:00Z","2026-01-01T00:00:00+01:00"]}`,
+		`{"where":{"lat":1.5,"lon":2.5},"whereabouts":[1,2],"price":[7,7],"flags":["x","x",1],"area":[1]}`,
+		`{"where":[5,{"lat":1.5,"lon":2.5}],"n":5}`,
+		`{"flags":3,"m":3}`,
+		`{"area":{"type":"point","coordinates":[1.5,2.5]},"name":"with a shape"}`,
+		`{"ÿ":"ÿ","name":"\u0000 ß İ"}`,
+	} {
+		f.Add(body)
+	}
+	own := bleve.NewIndexMapping()
+	flags := bleve.NewKeywordFieldMapping()
+	flags.SkipFreqNorm = true
+	vectors := bleve.NewNumericFieldMapping()
+	vectors.IncludeTermVectors = true
+	number := bleve.NewNumericFieldMapping()
+	number.SkipFreqNorm = true
+	own.DefaultMapping.AddFieldMappingsAt("flags", flags, number)
+	own.DefaultMapping.AddFieldMappingsAt("price", vectors)
+	own.DefaultMapping.AddFieldMappingsAt("where", bleve.NewGeoPointFieldMapping(), bleve.NewNumericFieldMapping())
+	own.DefaultMapping.AddFieldMappingsAt("area", bleve.NewGeoShapeFieldMapping(), number)
+	noAll := NewMapping()
+	noAll.DefaultMapping.AddSubDocumentMapping(allName, bleve.NewDocumentDisabledMapping())
+	mappings := []mapping.IndexMapping{NewMapping(), own, noAll}
+	numbers, buffer, analyze := new(numberCache), new(termBuffer), newAnalysis(f)
+	f.Fuzz(func(t *testing.T, body string) {
+		var fields map[string]any
+		if json.Unmarshal([]byte(body), &fields) != nil {
+			return
+		}
+		for _, m := range mappings {
+			plain, ours, other := document.NewDocument("id"), document.NewDocument("id"), document.NewDocument("id")
+			for _, doc := range []*document.Document{plain, ours, other} {
+				if mapDocument(m, doc, fields) != nil {
+					return
+				}
+			}
+			want := readAsSegment(analyze, plain)[0]
+			for _, got := range readAsSegment(analyze, analyzed(ours, numbers, buffer), analyzed(other, numbers, buffer)) {
+				if got != want {
+					t.Fatalf("got  %s\nwant %s", got, want)
+				}
+			}
+		}
+	})
+}
+
+// readAsSegment analyzes documents, and describes the terms that a segment reads from them: one after the other, twice, and the second
+// time it merges those of one name.
+func readAsSegment(analyze func(index.Document), docs ...index.Document) (described []string) {
+	visit := func(doc index.Document, visit func(index.Field)) {
+		doc.VisitComposite(func(field index.CompositeField) { visit(field) })
+		doc.VisitFields(visit)
+	}
+	for _, doc := range docs {
+		analyze(doc)
+	}
+	for _, doc := range docs {
+		visit(doc, func(field index.Field) { field.AnalyzedTokenFrequencies() })
+	}
+	for _, doc := range docs {
+		lengths, terms := map[string]int{}, map[string]index.TokenFrequencies{}
+		visit(doc, func(field index.Field) {
+			name := field.Name()
+			lengths[name] += field.AnalyzedLength()
+			if known := terms[name]; known != nil {
+				known.MergeAll(name, field.AnalyzedTokenFrequencies())
+			} else {
+				terms[name] = field.AnalyzedTokenFrequencies()
+			}
+		})
+		var all []string
+		for name, found := range terms {
+			for term, frequency := range found {
+				all = append(all, fmt.Sprintf("%s (%d): %q × %d at %s", name, lengths[name], term, frequency.Frequency(), places(name, frequency.Locations)))
+			}
+		}
+		slices.Sort(all)
+		described = append(described, strings.Join(all, "\n"))
+	}
+	return described
+}
+
+// places describes where a term of a field stands.
+func places(field string, of []*index.TokenLocation) string {
+	var all []string
+	for _, place := range of {
+		p := *place
+		if p.Field == "" {
+			p.Field = field // what it means
+		}
+		if p.Field == allName {
+			p.ArrayPositions = nil // the number of a text among all, which comes from a walk over maps
+		}
+		all = append(all, fmt.Sprint(p))
+	}
+	slices.Sort(all)
+	return fmt.Sprint(all)
+}
+
+// Once a buffer has held documents it holds others like them without allocating anything.
+func TestTermBufferIsReused(t *testing.T) {
+	buffer, analyze := new(termBuffer), newAnalysis(t)
+	g := &generation{t: &tenant{ix: &Index{cfg: Config{Mapping: NewMapping()}}}}
+	var docs []*analyzedDocument
+	for _, body := range []string{`{"name":"red wine","sizes":[1,2],"tags":["a","b"]}`, `{"description":"a dry red, red wine","price":7}`} {
+		doc, err := g.document(object("id", body), buffer)
+		if err != nil {
+			t.Fatal(err)
+		}
+		analyze(doc)
+		ours, ok := doc.(*analyzedDocument)
+		if !ok {
+			t.Fatalf("the document is a %T", doc)
+		}
+		docs = append(docs, ours)
+	}
+	allocations := testing.AllocsPerRun(100, func() {
+		for _, doc := range docs {
+			buffer.hold(doc)
+		}
+	})
+	if allocations > 0 {
+		t.Errorf("%v allocations", allocations)
+	}
+}
+
+func TestNumberCacheIsBounded(t *testing.T) {
+	cache := new(numberCache)
+	for n := range 2 * maxNumbers {
+		if tokens, _ := cache.of(document.NewNumericField("n", nil, float64(n))); len(tokens) != 16 {
+			t.Fatalf("%d has %d tokens", n, len(tokens))
+		}
+	}
+	if len(cache.known) > maxNumbers {
+		t.Errorf("%d numbers are kept", len(cache.known))
+	}
 }

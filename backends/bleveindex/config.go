@@ -21,9 +21,17 @@ type Config struct {
 	// Mapping stores; with [NewMapping] that is none. It saves about a quarter of the disk's space.
 	OmitBodies bool
 
+	// BatchBytes is how many bytes of bodies a batch has at most, each of which becomes a segment of the index. While it is written a
+	// batch takes about a hundred times as much memory. Larger batches build faster: with 1 MiB pcparts, a catalogue of 47,551 products, is
+	// loaded in a tenth less time and twice the memory. Default 384 KiB.
+	BatchBytes int
+
 	// Logger receives what happens outside of any call, with the tenant's directory. Nil discards it.
 	Logger *slog.Logger
 }
+
+// defaultBatchBytes loads pcparts in less than 60 % of the time and of the memory of sequential batches of 1,000 products.
+const defaultBatchBytes = 384 << 10
 
 // withDefaults returns a copy of c in which every field that is not set has its default.
 func (c *Config) withDefaults() Config {
@@ -34,14 +42,20 @@ func (c *Config) withDefaults() Config {
 	if out.Mapping == nil {
 		out.Mapping = NewMapping()
 	}
+	if out.BatchBytes == 0 {
+		out.BatchBytes = defaultBatchBytes
+	}
 	if out.Logger == nil {
 		out.Logger = slog.New(slog.DiscardHandler)
 	}
 	return out
 }
 
-// validate reports a mapping that bleve would refuse, or could not read back.
+// validate reports a negative size, and a mapping that bleve would refuse or could not read back.
 func (c *Config) validate() error {
+	if c.BatchBytes < 0 {
+		return fmt.Errorf("bleveindex: invalid config: BatchBytes is %d, want 0 for the default or a number of bytes", c.BatchBytes)
+	}
 	if err := c.Mapping.Validate(); err != nil {
 		return fmt.Errorf("bleveindex: invalid config: Mapping: %w", err)
 	}

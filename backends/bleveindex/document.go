@@ -26,7 +26,7 @@ var errEmptyID = errors.New("the id is empty")
 
 // document makes a bleve document of a product. Fields of the product that have the name of one that the index uses itself are left out;
 // in the stored body they are.
-func (g *generation) document(p reindex.Product) (*analyzedDocument, error) {
+func (g *generation) document(p reindex.Product, buffer *termBuffer) (index.Document, error) {
 	if p.ID == "" {
 		return nil, errEmptyID
 	}
@@ -38,8 +38,7 @@ func (g *generation) document(p reindex.Product) (*analyzedDocument, error) {
 	delete(fields, allName)
 	delete(fields, BodyField)
 	doc := document.NewDocument(p.ID)
-	all, err := mapDocument(g.t.ix.cfg.Mapping, doc, fields)
-	if err != nil {
+	if err := mapDocument(g.t.ix.cfg.Mapping, doc, fields); err != nil {
 		return nil, fmt.Errorf("the body can not be mapped: %w", err)
 	}
 	if err := g.fields.add(doc.Fields); err != nil {
@@ -48,21 +47,17 @@ func (g *generation) document(p reindex.Product) (*analyzedDocument, error) {
 	if !g.t.ix.cfg.OmitBodies {
 		doc.AddField(document.NewTextFieldCustom(BodyField, nil, p.Body, index.StoreField, nil))
 	}
-	return analyzed(doc, all, &g.numbers), nil
+	return analyzed(doc, &g.numbers, buffer), nil
 }
 
-// mapDocument maps fields into doc. Where the field _all is that of a [ProductMapping], it is returned in place of being in doc.
-func mapDocument(m mapping.IndexMapping, doc *document.Document, fields map[string]any) (*allField, error) {
-	products, ok := m.(*ProductMapping)
-	if !ok {
-		return nil, m.MapDocument(doc, fields)
-	}
-	excluded, err := products.mapFields(doc, fields)
-	if err != nil || len(doc.CompositeFields) == 0 { // a mapping can switch _all off
-		return nil, err
-	}
-	doc.CompositeFields = nil
-	return newAllField(excluded), nil
+// mapDocument maps the fields of a product into doc. bleve panics where a field that is mapped as a shape is none.
+func mapDocument(m mapping.IndexMapping, doc *document.Document, fields map[string]any) (err error) {
+	defer func() {
+		if cause := recover(); cause != nil {
+			err = fmt.Errorf("the mapping panics: %v", cause)
+		}
+	}()
+	return m.MapDocument(doc, fields)
 }
 
 // fieldCounter counts the different fields of a generation.

@@ -39,6 +39,22 @@ func TestItemErrors(t *testing.T) {
 	assertLive(t, ix, "acme", 2, "1")
 }
 
+// bleve panics when it maps a shape that is none: that concerns one product, too.
+func TestMappingPanics(t *testing.T) {
+	shapes := bleve.NewIndexMapping()
+	shapes.DefaultMapping.AddFieldMappingsAt("area", bleve.NewGeoShapeFieldMapping())
+	ix := open(t, t.TempDir(), &Config{Mapping: shapes})
+	gen := begin(t, ix, "acme")
+	err := gen.Write(t.Context(), []reindex.Product{object("bad", `{"area":{"type":[]}}`), object("good", `{"rev":"1"}`)})
+	var failed *reindex.BatchError
+	if !errors.As(err, &failed) || len(failed.Items) != 1 || failed.Items[0].ID != "bad" {
+		t.Fatalf("the error is %v", err)
+	}
+	if sealed, err := gen.Seal(t.Context()); err != nil || sealed.Documents != 1 {
+		t.Errorf("sealed %+v, %v", sealed, err)
+	}
+}
+
 // bleve keeps ids, and what the index adds to a product, in fields: a product's own fields of these names change neither.
 func TestReservedFields(t *testing.T) {
 	for name, cfg := range map[string]*Config{"default": nil, "bleve's own mapping": {Mapping: bleve.NewIndexMapping()}} {

@@ -21,7 +21,7 @@ type generation struct {
 	name    string
 	dir     string
 	fields  fieldCounter
-	numbers numberTerms
+	numbers numberCache
 
 	mu     sync.RWMutex // held for reading while a batch is written, for writing while the state changes
 	state  state
@@ -83,10 +83,12 @@ func (g *generation) Write(ctx context.Context, products []reindex.Product) erro
 	if g.state != writing {
 		return g.stateError("write to")
 	}
+	buffer := takeTermBuffer()
+	defer buffer.giveBack()
 	batch := index.NewBatch()
 	var failed []reindex.ItemError
 	for _, p := range products {
-		doc, err := g.document(p)
+		doc, err := g.document(p, buffer)
 		if err != nil {
 			failed = append(failed, reindex.ItemError{ID: p.ID, Err: err})
 			continue

@@ -12,6 +12,8 @@ import (
 	"testing"
 
 	"github.com/blevesearch/bleve/v2"
+	"github.com/blevesearch/bleve/v2/index/scorch"
+	index "github.com/blevesearch/bleve_index_api"
 
 	"productindex/reindex"
 	"productindex/reindex/reindextest"
@@ -177,5 +179,29 @@ func indexPlainly(tb testing.TB, to bleve.Index, products []reindex.Product) {
 	}
 	if err := to.Batch(batch); err != nil {
 		tb.Fatal(err)
+	}
+}
+
+// newAnalysis returns what scorch does to a document before it makes a segment.
+func newAnalysis(tb testing.TB) func(index.Document) {
+	tb.Helper()
+	memory, err := bleve.NewUsing("", bleve.NewIndexMapping(), scorch.Name, scorch.Name, nil)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() { memory.Close() })
+	inner, err := memory.Advanced()
+	if err != nil {
+		tb.Fatal(err)
+	}
+	analyzer, ok := inner.(*scorch.Scorch)
+	if !ok {
+		tb.Fatalf("the index is a %T", inner)
+	}
+	return func(doc index.Document) {
+		doc.AddIDField()
+		doc.NumPlainTextBytes()
+		analyzer.Analyze(doc)
+		doc.Size()
 	}
 }

@@ -32,9 +32,7 @@ var (
 const (
 	lockFile = "lock"
 
-	// Batches of this size build about as fast as larger ones, in much less memory. See the package's benchmarks.
-	batchDocs  = 250
-	batchBytes = 256 << 10
+	batchDocs  = 1000
 	maxWriters = 4
 )
 
@@ -84,10 +82,10 @@ func Open(dir string, cfg *Config) (*Index, error) {
 	return ix, nil
 }
 
-// Limits are the sizes that bleve works best with: small batches, which take less memory and build about as fast, and a writer for each
+// Limits are the sizes that bleve works best with: batches of Config.BatchBytes, but no more than 1,000 products, and a writer for each
 // processor up to 4, at least 2.
 func (ix *Index) Limits() reindex.Limits {
-	return reindex.Limits{MaxDocs: batchDocs, MaxBytes: batchBytes, MaxInFlight: max(2, min(runtime.GOMAXPROCS(0), maxWriters))}
+	return reindex.Limits{MaxDocs: batchDocs, MaxBytes: ix.cfg.BatchBytes, MaxInFlight: max(2, min(runtime.GOMAXPROCS(0), maxWriters))}
 }
 
 // Close waits for running searches, discards open generations, closes every index and unlocks the directory. Calls that are made after

@@ -77,10 +77,11 @@ func NewMapping() *ProductMapping {
 // MapDocument adds the fields of a product to doc, as bleve's mapping does, then leaves out what searches do not need of those that the
 // mapping does not name, and makes _all what NewMapping says.
 func (m *ProductMapping) MapDocument(doc *document.Document, data any) error {
-	excluded, err := m.mapFields(doc, data)
-	if err != nil {
+	if err := m.IndexMappingImpl.MapDocument(doc, data); err != nil {
 		return err
 	}
+	m.once.Do(m.prepare)
+	excluded := m.refineAll(doc)
 	if len(doc.CompositeFields) > 0 { // a mapping can switch _all off
 		doc.CompositeFields = []*document.CompositeField{
 			document.NewCompositeFieldWithIndexingOptions(allName, true, nil, excluded, phrases),
@@ -89,12 +90,8 @@ func (m *ProductMapping) MapDocument(doc *document.Document, data any) error {
 	return nil
 }
 
-// mapFields does what MapDocument does but for _all, and returns the names of the fields that do not go into it.
-func (m *ProductMapping) mapFields(doc *document.Document, data any) (excluded []string, err error) {
-	if err := m.IndexMappingImpl.MapDocument(doc, data); err != nil {
-		return nil, err
-	}
-	m.once.Do(m.prepare)
+// refineAll refines the fields of a document, and returns the names of those that do not go into _all.
+func (m *ProductMapping) refineAll(doc *document.Document) (excluded []string) {
 	excluded = []string{idField, allName}
 	for i, field := range doc.Fields {
 		field, kind := m.refine(field)
@@ -108,7 +105,7 @@ func (m *ProductMapping) mapFields(doc *document.Document, data any) (excluded [
 			excluded = append(excluded, field.Name())
 		}
 	}
-	return excluded, nil
+	return excluded
 }
 
 // phrases are the options of text in which phrases are found.

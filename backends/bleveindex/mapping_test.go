@@ -150,7 +150,10 @@ func TestMappingOfTheHost(t *testing.T) {
 	}
 }
 
-func TestInvalidMapping(t *testing.T) {
+func TestInvalidConfig(t *testing.T) {
+	if _, err := Open(t.TempDir(), &Config{BatchBytes: -1}); err == nil {
+		t.Error("a negative size was taken")
+	}
 	m := bleve.NewIndexMapping()
 	m.DefaultAnalyzer = "nonesuch"
 	if _, err := Open(t.TempDir(), &Config{Mapping: m}); err == nil {

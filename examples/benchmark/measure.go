@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -10,10 +9,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"runtime"
 	"runtime/pprof"
-	"strconv"
 	"time"
 )
 
@@ -31,9 +28,10 @@ type result struct {
 	Wall      float64 `json:"wall_s"`
 	PerSecond float64 `json:"products_per_s"`
 	CPU       float64 `json:"cpu_s"`
-	// Allocated is the sum of all allocations on the Go heap, Peak the process's peak resident memory.
+	// Allocated is the sum of all allocations on the Go heap, Peak the process's peak resident memory, PeakOwn that without mapped files.
 	Allocated float64 `json:"allocated_bytes"`
 	Peak      float64 `json:"peak_bytes"`
+	PeakOwn   float64 `json:"peak_own_bytes"`
 	// Disk is the size of the index in its folder.
 	Disk float64 `json:"disk_bytes,omitzero"`
 	// Query is how long queries take right after the load, and Hits what they find together.
@@ -104,18 +102,20 @@ func measureLoad(ctx context.Context, load loader, j job, dir string) (result, l
 	if err != nil {
 		return result{}, loaded{}, err
 	}
+	watch := watchMemory()
 	before := cpuTime()
 	start := time.Now()
 	l, err := load(ctx, j.file, dir)
 	wall, cpu := time.Since(start).Seconds(), (cpuTime() - before).Seconds()
+	own := watch.end()
 	if err := errors.Join(err, stop()); err != nil {
 		return result{}, loaded{}, err
 	}
-	var memory runtime.MemStats
-	runtime.ReadMemStats(&memory)
+	var heap runtime.MemStats
+	runtime.ReadMemStats(&heap)
 	return result{
 		Products: float64(l.products), Wall: wall, PerSecond: float64(l.products) / wall, CPU: cpu,
-		Allocated: float64(memory.TotalAlloc), Peak: peakMemory(),
+		Allocated: float64(heap.TotalAlloc), Peak: memory("VmHWM"), PeakOwn: own,
 	}, l, nil
 }
 
@@ -132,7 +132,7 @@ func look(ctx context.Context, r *result, l loaded, o options, dir string) (err 
 	if err != nil || quiet.IsZero() {
 		return err
 	}
-	s := settled{After: max(0, quiet.Sub(end).Seconds()), CPU: cpuTime().Seconds(), Peak: peakMemory()}
+	s := settled{After: max(0, quiet.Sub(end).Seconds()), CPU: cpuTime().Seconds(), Peak: memory("VmHWM")}
 	if s.Disk, err = diskUsage(dir); err != nil {
 		return err
 	}
@@ -212,23 +212,4 @@ func ignoreGone(err error) error {
 		return nil
 	}
 	return err
-}
-
-var peakLine = regexp.MustCompile(`VmHWM:\s+(\d+) kB`)
-
-// peakMemory returns this process's peak resident memory in bytes, where Linux tells it.
-func peakMemory() float64 {
-	status, err := os.ReadFile("/proc/self/status")
-	if err != nil {
-		return 0
-	}
-	found := peakLine.FindSubmatch(status)
-	if found == nil {
-		return 0
-	}
-	kilobytes, err := strconv.ParseInt(string(bytes.TrimSpace(found[1])), 10, 64)
-	if err != nil {
-		return 0
-	}
-	return float64(kilobytes) * 1024
 }

@@ -62,6 +62,7 @@ var figures = []figure{
 	{"CPU time, s", func(r *result) *float64 { return &r.CPU }, 1, 2},
 	{"allocated, MiB", func(r *result) *float64 { return &r.Allocated }, mib, 1},
 	{"peak memory, MiB", func(r *result) *float64 { return &r.Peak }, mib, 1},
+	{"… without mapped files, MiB", func(r *result) *float64 { return &r.PeakOwn }, mib, 1},
 	{"on disk, MiB", func(r *result) *float64 { return &r.Disk }, mib, 1},
 	{"query p50, µs", func(r *result) *float64 { return &r.Query.P50 }, 1, 0},
 	{"query p95, µs", func(r *result) *float64 { return &r.Query.P95 }, 1, 0},
@@ -74,11 +75,11 @@ var figures = []figure{
 	{"settled: query p95, µs", func(r *result) *float64 { return &r.Settled.Query.P95 }, 1, 0},
 }
 
-const header = "round  load     products   wall s    cpu s  peak MiB  disk MiB  query µs  settled µs"
+const header = "round  load     products   wall s    cpu s  peak MiB   own MiB  disk MiB  query µs  settled µs"
 
 func (r result) row(round, load string) string {
-	return fmt.Sprintf("%-6s %-8s %8.0f %8.2f %8.2f %9.1f %9.1f %9.0f %11.0f",
-		round, load, r.Products, r.Wall, r.CPU, r.Peak/mib, r.Disk/mib, r.Query.P50, r.Settled.Query.P50)
+	return fmt.Sprintf("%-6s %-8s %8.0f %8.2f %8.2f %9.1f %9.1f %9.1f %9.0f %11.0f",
+		round, load, r.Products, r.Wall, r.CPU, r.Peak/mib, r.PeakOwn/mib, r.Disk/mib, r.Query.P50, r.Settled.Query.P50)
 }
 
 // median of values, of which there is one at least.
