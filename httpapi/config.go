@@ -40,6 +40,9 @@ type Config struct {
 	StreamHeartbeat time.Duration
 	// StreamWriteTimeout is how long a client may take to accept an event; then its stream is closed. Default 10 s.
 	StreamWriteTimeout time.Duration
+	// Stopping ends all streams when it is closed, which is for a server that shuts down to do: it would wait for them. Nil: they end with
+	// their jobs and their requests.
+	Stopping <-chan struct{}
 
 	// TriggerRate limits how often a tenant's reindex may be triggered, through both endpoints together. A trigger that joins the run in
 	// progress counts, too. Beyond it the answer is 400 with [MessageTooManyTriggers] and the header Retry-After. Default: no limit.

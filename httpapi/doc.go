@@ -107,11 +107,8 @@
 //
 // # What the host sets
 //
-// Streams end with the context of their request, so a server that shuts down lets them end by the end of its BaseContext:
-//
-//	base, endStreams := context.WithCancel(context.Background())
-//	server.BaseContext = func(net.Listener) context.Context { return base }
-//	server.RegisterOnShutdown(endStreams)
+// A server that shuts down waits for streams, which last as long as their jobs, unless [Config].Stopping ends them. That can be the end
+// of the context of signal.NotifyContext, or a channel that a function given to http.Server.RegisterOnShutdown closes.
 //
 // What net/http refuses before it calls any handler is answered by net/http, in plain text: a request that is not HTTP (400), an
 // expectation other than 100-continue (417), headers beyond http.Server.MaxHeaderBytes (431), an unknown transfer encoding (501),

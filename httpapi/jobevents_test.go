@@ -221,28 +221,43 @@ func TestClientHangsUp(t *testing.T) {
 	}
 }
 
-// A server that shuts down ends the streams, by the end of their context.
+// Streams end with the server that shuts down, or with the context of their request, and that is no failure of theirs.
 func TestStreamsEndWithTheServer(t *testing.T) {
-	e := newEndless()
-	h, err := newHandler(e, Config{Authorizer: AllowAll, StreamInterval: time.Nanosecond})
-	if err != nil {
-		t.Fatal(err)
-	}
-	base, stop := context.WithCancelCause(t.Context())
-	srv := httptest.NewUnstartedServer(h)
-	srv.Config.BaseContext = func(net.Listener) context.Context { return base }
-	srv.Config.RegisterOnShutdown(func() { stop(errors.New("the server shuts down")) })
-	srv.Start()
-	t.Cleanup(srv.Close)
-	c := (&service{t: t, srv: srv, doc: loadDocument(t)}).follow("J1", "")
-	c.event()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
-	defer cancel()
-	if err := srv.Config.Shutdown(ctx); err != nil {
-		t.Error(err)
-	}
-	if e, ok := c.event(); ok {
-		t.Errorf("after the shutdown came %s", e.id)
+	for name, byContext := range map[string]bool{"stopping": false, "context": true} {
+		t.Run(name, func(t *testing.T) {
+			stopping, logged := make(chan struct{}), &syncBuffer{}
+			base, stop := context.WithCancel(t.Context())
+			defer stop()
+			cfg := Config{Authorizer: AllowAll, StreamInterval: time.Nanosecond, Stopping: stopping, Logger: slog.New(slog.NewTextHandler(logged, nil))}
+			h, err := newHandler(newEndless(), cfg)
+			if err != nil {
+				t.Fatal(err)
+			}
+			srv := httptest.NewUnstartedServer(h)
+			srv.Config.BaseContext = func(net.Listener) context.Context { return base }
+			srv.Config.RegisterOnShutdown(func() {
+				if byContext {
+					stop()
+				} else {
+					close(stopping)
+				}
+			})
+			srv.Start()
+			t.Cleanup(srv.Close)
+			c := (&service{t: t, srv: srv, doc: loadDocument(t)}).follow("J1", "")
+			c.event()
+			ctx, cancel := context.WithTimeout(t.Context(), patience)
+			defer cancel()
+			if err := srv.Config.Shutdown(ctx); err != nil {
+				t.Error(err)
+			}
+			if e, ok := c.event(); ok {
+				t.Errorf("after the shutdown came %s", e.id)
+			}
+			if log := logged.String(); !strings.Contains(log, "/events") || strings.Contains(log, "error") {
+				t.Errorf("the log is %s", log)
+			}
+		})
 	}
 }
 

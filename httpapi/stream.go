@@ -35,8 +35,11 @@ type eventStream struct {
 // watch is Engine.Watch.
 type watch func(ctx context.Context, tenant, id string) iter.Seq2[reindex.Job, error]
 
-// run tells of the job until it has ended, the client is gone, the request's context ends or the engine fails. Its error is that of the
-// connection.
+// errStopping ends a stream as the end of its request does.
+var errStopping = errors.New("the server is stopping")
+
+// run tells of the job until it has ended, the client is gone, the request's context ends, the server stops or the engine fails. Its error
+// is that of the connection.
 func (s *eventStream) run(request context.Context, follow watch, tenant, id string) error {
 	defer func() { _ = s.control.SetWriteDeadline(time.Now().Add(s.cfg.StreamWriteTimeout)) }() // for what net/http writes last
 	if err := s.write([]byte(reconnect)); err != nil {
@@ -50,9 +53,16 @@ func (s *eventStream) run(request context.Context, follow watch, tenant, id stri
 	defer func() { _ = s.control.SetReadDeadline(time.Now().Add(s.cfg.ReadTimeout)) }()
 
 	ctx, stop := context.WithCancelCause(request)
-	var beats sync.WaitGroup
-	beats.Go(func() { stop(s.beat(ctx)) })
-	defer beats.Wait()
+	var watchers sync.WaitGroup
+	watchers.Go(func() { stop(s.beat(ctx)) })
+	watchers.Go(func() {
+		select {
+		case <-s.cfg.Stopping:
+			stop(errStopping)
+		case <-ctx.Done():
+		}
+	})
+	defer watchers.Wait()
 	defer stop(nil)
 	defer func() {
 		if v := recover(); v != nil {
@@ -61,7 +71,7 @@ func (s *eventStream) run(request context.Context, follow watch, tenant, id stri
 	}()
 	for job, err := range follow(ctx, tenant, id) {
 		switch {
-		case request.Err() != nil:
+		case request.Err() != nil, errors.Is(context.Cause(ctx), errStopping):
 			return nil
 		case ctx.Err() != nil:
 			return context.Cause(ctx)

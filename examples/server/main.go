@@ -60,7 +60,7 @@ func run(log *slog.Logger) (err error) {
 	if err != nil {
 		return err
 	}
-	handler, err := routes(cfg, engine, index, log)
+	handler, err := routes(ctx, cfg, engine, index, log)
 	if err != nil {
 		return err
 	}
@@ -72,8 +72,8 @@ func run(log *slog.Logger) (err error) {
 	return serve(ctx, listener, handler, engine, cfg.ShutdownTimeout)
 }
 
-// routes puts the reindex endpoint and the search on one mux.
-func routes(cfg config, engine *reindex.Engine, index backend, log *slog.Logger) (http.Handler, error) {
+// routes puts the reindex endpoint and the search on one mux. Event streams, which last as long as a job, end with ctx.
+func routes(ctx context.Context, cfg config, engine *reindex.Engine, index backend, log *slog.Logger) (http.Handler, error) {
 	authorize, err := cfg.authorizer()
 	if err != nil {
 		return nil, err
@@ -81,20 +81,17 @@ func routes(cfg config, engine *reindex.Engine, index backend, log *slog.Logger)
 	mux := http.NewServeMux()
 	mux.Handle("GET /search/{tenant}", searchHandler(index, authorize, log))
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
-	return httpapi.NewHandler(engine, httpapi.Config{Authorizer: authorize, TriggerRate: perMinute(cfg.MaxTriggers), Logger: log, Fallback: mux})
+	return httpapi.NewHandler(engine, httpapi.Config{
+		Authorizer: authorize, TriggerRate: perMinute(cfg.MaxTriggers), Logger: log, Fallback: mux, Stopping: ctx.Done(),
+	})
 }
 
-// serve answers requests until ctx ends, then shuts down in order: the server first, so that nothing new comes in, then the engine. The
-// streams of events, which last as long as a job, end as the server begins to shut down.
+// serve answers requests until ctx ends, then shuts down in order: the server first, so that nothing new comes in, then the engine.
 func serve(ctx context.Context, listener net.Listener, handler http.Handler, engine *reindex.Engine, patience time.Duration) error {
-	requests, endRequests := context.WithCancel(context.WithoutCancel(ctx))
-	defer endRequests()
 	server := &http.Server{
-		BaseContext: func(net.Listener) context.Context { return requests },
-		Handler:     handler, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 30 * time.Second, WriteTimeout: time.Minute, IdleTimeout: 2 * time.Minute,
+		Handler: handler, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 30 * time.Second, WriteTimeout: time.Minute, IdleTimeout: 2 * time.Minute,
 		MaxHeaderBytes: 64 << 10, // the longest q, with each character percent-encoded, fits
 	}
-	server.RegisterOnShutdown(endRequests)
 	failed := make(chan error, 1)
 	go func() { failed <- server.Serve(listener) }()
 	var err error

@@ -11,7 +11,6 @@ import (
 	"testing"
 	"time"
 
-	"productindex/httpapi"
 	"productindex/reindex"
 	"productindex/reindex/reindextest"
 )
@@ -29,7 +28,8 @@ func TestServerStopsAmidstEvents(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	handler, err := httpapi.NewHandler(engine, httpapi.Config{Authorizer: httpapi.AllowAll, Logger: slog.New(slog.DiscardHandler)})
+	ctx, stop := context.WithCancel(t.Context())
+	handler, err := routes(ctx, config{}, engine, backend{}, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -41,7 +41,6 @@ func TestServerStopsAmidstEvents(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, stop := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() { ended <- serve(ctx, listener, handler, engine, time.Hour) }()
 
