@@ -35,9 +35,6 @@ type eventStream struct {
 // watch is Engine.Watch.
 type watch func(ctx context.Context, tenant, id string) iter.Seq2[reindex.Job, error]
 
-// errStopping ends a stream as the end of its request does.
-var errStopping = errors.New("the server is stopping")
-
 // run tells of the job until it has ended, the client is gone, the request's context ends, the server stops or the engine fails. Its error
 // is that of the connection.
 func (s *eventStream) run(request context.Context, follow watch, tenant, id string) error {
@@ -52,13 +49,15 @@ func (s *eventStream) run(request context.Context, follow watch, tenant, id stri
 	}
 	defer func() { _ = s.control.SetReadDeadline(time.Now().Add(s.cfg.ReadTimeout)) }()
 
+	request, hangUp := context.WithCancel(request)
+	defer hangUp()
 	ctx, stop := context.WithCancelCause(request)
 	var watchers sync.WaitGroup
 	watchers.Go(func() { stop(s.beat(ctx)) })
 	watchers.Go(func() {
 		select {
 		case <-s.cfg.Stopping:
-			stop(errStopping)
+			hangUp()
 		case <-ctx.Done():
 		}
 	})
@@ -71,7 +70,7 @@ func (s *eventStream) run(request context.Context, follow watch, tenant, id stri
 	}()
 	for job, err := range follow(ctx, tenant, id) {
 		switch {
-		case request.Err() != nil, errors.Is(context.Cause(ctx), errStopping):
+		case request.Err() != nil:
 			return nil
 		case ctx.Err() != nil:
 			return context.Cause(ctx)

@@ -29,13 +29,13 @@ func analyzed(doc *document.Document, numbers *numberCache, buffer *termBuffer) 
 		}
 		d.size += fieldBytes + len(field.Value())
 	}
-	analyzed := make([]analyzedField, len(doc.Fields))
+	ours := make([]analyzedField, len(doc.Fields))
 	for i, field := range doc.Fields {
 		switch field.(type) {
 		case *document.TextField, *document.NumericField, *document.BooleanField, *document.DateTimeField:
-			analyzed[i] = analyzedField{Field: field, doc: d}
-			d.fields = append(d.fields, &analyzed[i])
-			doc.Fields[i] = &analyzed[i]
+			ours[i] = analyzedField{Field: field, doc: d}
+			d.fields = append(d.fields, &ours[i])
+			doc.Fields[i] = &ours[i]
 		default:
 			d.foreign = true
 		}

@@ -69,7 +69,7 @@ func run(log *slog.Logger) (err error) {
 		return err
 	}
 	log.Info("listening", "address", listener.Addr().String(), "backend", cfg.Backend, "catalogues", cfg.Catalogues)
-	return serve(ctx, listener, handler, engine, cfg.ShutdownTimeout)
+	return serve(ctx, stop, listener, handler, engine, cfg.ShutdownTimeout)
 }
 
 // routes puts the reindex endpoint and the search on one mux. Event streams, which last as long as a job, end with ctx.
@@ -86,12 +86,14 @@ func routes(ctx context.Context, cfg config, engine *reindex.Engine, index backe
 	})
 }
 
-// serve answers requests until ctx ends, then shuts down in order: the server first, so that nothing new comes in, then the engine.
-func serve(ctx context.Context, listener net.Listener, handler http.Handler, engine *reindex.Engine, patience time.Duration) error {
+// serve answers requests until ctx ends or that fails, then shuts down in order: the server first, so that nothing new comes in, then the
+// engine. As the server begins to shut down it calls stop, which ends ctx.
+func serve(ctx context.Context, stop func(), listener net.Listener, handler http.Handler, engine *reindex.Engine, patience time.Duration) error {
 	server := &http.Server{
 		Handler: handler, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 30 * time.Second, WriteTimeout: time.Minute, IdleTimeout: 2 * time.Minute,
 		MaxHeaderBytes: 64 << 10, // the longest q, with each character percent-encoded, fits
 	}
+	server.RegisterOnShutdown(stop)
 	failed := make(chan error, 1)
 	go func() { failed <- server.Serve(listener) }()
 	var err error

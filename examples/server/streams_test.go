@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"io"
 	"iter"
 	"log/slog"
@@ -17,6 +18,14 @@ import (
 
 // Who follows a job does not hold up the end of the server, which waits for the job all the same.
 func TestServerStopsAmidstEvents(t *testing.T) {
+	t.Run("told to stop", func(t *testing.T) { stopAmidstEvents(t, func(stop func(), _ net.Listener) { stop() }, nil) })
+	t.Run("accepts no more", func(t *testing.T) {
+		stopAmidstEvents(t, func(_ func(), listener net.Listener) { listener.Close() }, net.ErrClosed)
+	})
+}
+
+func stopAmidstEvents(t *testing.T, end func(stop func(), listener net.Listener), want error) {
+	t.Helper()
 	hold := make(chan struct{})
 	source := reindex.SourceFunc(func(context.Context, string) iter.Seq2[reindex.Product, error] {
 		return func(yield func(reindex.Product, error) bool) {
@@ -42,7 +51,7 @@ func TestServerStopsAmidstEvents(t *testing.T) {
 		t.Fatal(err)
 	}
 	ended := make(chan error, 1)
-	go func() { ended <- serve(ctx, listener, handler, engine, time.Hour) }()
+	go func() { ended <- serve(ctx, stop, listener, handler, engine, time.Hour) }()
 
 	client, hangUp := context.WithTimeout(t.Context(), time.Minute)
 	defer hangUp()
@@ -56,13 +65,13 @@ func TestServerStopsAmidstEvents(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer response.Body.Close()
-	stop()
+	end(stop, listener)
 	events, err := io.ReadAll(response.Body)
 	if err != nil || !strings.HasPrefix(string(events), "retry: ") {
 		t.Errorf("%s, %v: %s", response.Status, err, events)
 	}
 	close(hold)
-	if err := <-ended; err != nil {
+	if err := <-ended; !errors.Is(err, want) {
 		t.Error(err)
 	}
 	if job, err := engine.Job(t.Context(), "acme", job.ID); err != nil || job.Status != reindex.StatusSuccess {
