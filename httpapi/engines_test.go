@@ -18,7 +18,7 @@ const category = `{"entityType":"CATEGORY"}`
 // engineOf returns an engine of an entity type over n of its things, which waits before it completes an index until release is called.
 func engineOf(t *testing.T, entityType string, n int, jobs reindex.JobStore) (e *reindex.Engine, release func()) {
 	t.Helper()
-	ix, release := held(reindextest.NewMemory())
+	ix, _, release := held(reindextest.NewMemory())
 	e, err := reindex.New(reindextest.Slice(reindextest.Products(n, "1")), ix, &reindex.Config{EntityType: entityType, Jobs: jobs})
 	if err != nil {
 		t.Fatal(err)

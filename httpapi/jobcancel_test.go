@@ -6,21 +6,24 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
 
 	"productindex/reindex"
 	"productindex/reindex/reindextest"
 )
 
-// held returns an index whose Seal waits until release is called, whatever its context says.
-func held(ix reindex.Indexer) (faulty *reindextest.Faulty, release func()) {
-	hold := make(chan struct{})
+// held returns an index whose Seal waits until release is called, whatever its context says. sealing is closed once a run has got there.
+func held(ix reindex.Indexer) (faulty *reindextest.Faulty, sealing <-chan struct{}, release func()) {
+	reached, hold := make(chan struct{}), make(chan struct{})
+	reach := sync.OnceFunc(func() { close(reached) })
 	return reindextest.NewFaulty(ix, func(c reindextest.Call) reindextest.Fault {
 		if c.Op == reindextest.OpSeal {
+			reach()
 			<-hold
 		}
 		return reindextest.Fault{}
-	}), func() { close(hold) }
+	}), reached, func() { close(hold) }
 }
 
 // create posts a job and returns its id.
@@ -35,10 +38,11 @@ func (s *service) create(body string) string {
 
 // A job is asked to stop, as often as one likes, until it has ended.
 func TestCancelJob(t *testing.T) {
-	ix, release := held(reindextest.NewMemory())
+	ix, sealing, release := held(reindextest.NewMemory())
 	e := newEngine(t, reindextest.Slice(reindextest.Products(100, "1")), ix)
 	s := serve(t, e, Config{})
 	id := s.create(creation)
+	<-sealing // or the job could end as soon as it is asked to
 	for range 3 {
 		if got := s.send("DELETE", jobsPath+"/"+id, ""); got.status != http.StatusAccepted {
 			t.Errorf("%d %s", got.status, got.body)
