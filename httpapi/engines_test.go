@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"productindex/httpapi/internal/jobquery"
 	"productindex/reindex"
 	"productindex/reindex/reindextest"
 )
@@ -31,7 +32,7 @@ func engineOf(t *testing.T, entityType string, n int, jobs reindex.JobStore) (e 
 func (s *service) ids(query string) []string {
 	s.t.Helper()
 	got := s.send("GET", jobsPath+query, "")
-	var jobs []jobView
+	var jobs []jobquery.View
 	if err := json.Unmarshal([]byte(got.body), &jobs); err != nil {
 		s.t.Fatalf("%d %s: %v", got.status, got.body, err)
 	}

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"productindex/httpapi/internal/jobquery"
 	"productindex/reindex"
 )
 
@@ -30,8 +31,8 @@ func BenchmarkJobQuery(b *testing.B) {
 		{"several", `status:(FAILURE,SUCCESS) processedCount:(>=10 AND <=9990) metadata.createdAt:>"2020-01-01T00:00:00Z"`, ""},
 		{"regex", "message:~(?i)timeout|refused|no.such.host", ""},
 		{"largest regex", "message:~(.?){49}x", ""},
-		{"most conditions", strings.Repeat("id:exists ", maxConditions/10), ""},
-		{"most values", "processedCount:(" + strings.Repeat("1,", maxConditions/2-10) + "1)", ""},
+		{"most conditions", strings.Repeat("id:exists ", jobquery.MaxConditions/10), ""},
+		{"most values", "processedCount:(" + strings.Repeat("1,", jobquery.MaxConditions/2-10) + "1)", ""},
 		{"sort", "", "processedCount:desc"},
 		{"sort and q", "status:FAILURE", "status,processedCount:desc"},
 	} {

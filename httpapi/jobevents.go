@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"time"
 
+	"productindex/httpapi/internal/jobquery"
 	"productindex/reindex"
 )
 
@@ -72,14 +73,14 @@ func eventID(job reindex.Job) string {
 
 // eventView is the schema ReindexJobEvent.
 type eventView struct {
-	jobView
+	jobquery.View
 
 	Progress         *float64 `json:"progress,omitempty"`
 	RemainingSeconds *int64   `json:"remainingSeconds,omitempty"`
 }
 
 func viewEvent(job reindex.Job) eventView {
-	v := eventView{jobView: viewJob(job)}
+	v := eventView{View: jobquery.Show(&jobquery.Job{Record: job})}
 	if fraction, known := job.Fraction(); known {
 		fraction = math.Floor(fraction*1e4) / 1e4 // 1 is all of it
 		v.Progress = &fraction

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"strconv"
 
+	"productindex/httpapi/internal/jobquery"
 	"productindex/reindex"
 )
 
@@ -25,9 +26,9 @@ func (h *handler) createJob(c *call) (response, error) {
 		return response{}, err
 	}
 	if !started {
-		return jsonResponse(http.StatusOK, viewJob(job)), nil
+		return jsonResponse(http.StatusOK, jobquery.Show(&jobquery.Job{Record: job})), nil
 	}
-	res := jsonResponse(http.StatusCreated, viewJob(job))
+	res := jsonResponse(http.StatusCreated, jobquery.Show(&jobquery.Job{Record: job}))
 	res.header["Location"] = "reindex-jobs/" + job.ID // relative to the request's path: right below any prefix of the host's
 	return res, nil
 }
@@ -71,9 +72,9 @@ func (h *handler) listJobs(c *call) (response, error) {
 	if err != nil {
 		return response{}, err
 	}
-	views := make([]jobView, len(jobs))
+	views := make([]jobquery.View, len(jobs))
 	for i, job := range jobs {
-		views[i] = viewJob(job).only(query.fields)
+		views[i] = query.fields.Of(jobquery.Show(&jobquery.Job{Record: job}))
 	}
 	res := jsonResponse(http.StatusOK, views)
 	if wantsTotal(c.r.Header) {
@@ -88,7 +89,7 @@ func (h *handler) getJob(c *call) (response, error) {
 	if err != nil {
 		return response{}, err
 	}
-	fields, err := parseFields(values.Get("fields"))
+	fields, err := jobquery.ParseFields(values.Get("fields"))
 	if err != nil {
 		return response{}, err
 	}
@@ -96,7 +97,7 @@ func (h *handler) getJob(c *call) (response, error) {
 	if err != nil {
 		return response{}, err
 	}
-	return jsonResponse(http.StatusOK, viewJob(job).only(fields)), nil
+	return jsonResponse(http.StatusOK, fields.Of(jobquery.Show(&jobquery.Job{Record: job}))), nil
 }
 
 // lookUp finds the job that the path names, and the engine that knows about it.

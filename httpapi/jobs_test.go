@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"productindex/httpapi/internal/jobquery"
 	"productindex/reindex"
 	"productindex/reindex/reindextest"
 )
@@ -387,8 +388,7 @@ func FuzzJobQuery(f *testing.F) {
 	f.Fuzz(func(t *testing.T, raw string) {
 		q, err := parseJobQuery(raw)
 		if err != nil {
-			var p *problem
-			if !errors.As(err, &p) || p.status != http.StatusBadRequest {
+			if res := toWire(err, "R1"); res.status != http.StatusBadRequest || strings.Contains(string(res.body), MessageUnavailable) {
 				t.Fatalf("%q: %#v", raw, err)
 			}
 			return
@@ -396,6 +396,6 @@ func FuzzJobQuery(f *testing.F) {
 		if q.page.number < 1 || q.page.size < 1 || q.page.size > 2000 || q.page.offset() < 0 {
 			t.Fatalf("%q: %+v", raw, q)
 		}
-		viewJob(reindex.Job{}).only(q.fields) // knows every field
+		q.fields.Of(jobquery.Show(&jobquery.Job{Record: reindex.Job{}})) // knows every field
 	})
 }

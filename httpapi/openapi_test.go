@@ -2,13 +2,16 @@ package httpapi
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"os"
 	"reflect"
 	"regexp"
 	"slices"
+	"strings"
 	"testing"
 
+	"productindex/httpapi/internal/jobquery"
 	"productindex/reindex/reindextest"
 )
 
@@ -82,15 +85,37 @@ func TestDocumentAgreesWithTheSpecification(t *testing.T) {
 func TestDocumentDescribesFields(t *testing.T) {
 	pattern := regexp.MustCompile(loadDocument(t).Components.Parameters["fields"].Value.Schema.Value.Pattern)
 	lists := map[string]bool{"": true, ",": true, " id ,\t,status\r\n": true, "id,": true, "ID": false, "id status": false, "metadata.": false, "id\u00a0": false, "0": false}
-	for _, field := range jobFields {
-		lists[field.name] = true
-		lists["id, "+field.name] = true
-		lists[field.name+"x"] = false
+	for _, name := range jobquery.FieldNames() {
+		lists[name] = true
+		lists["id, "+name] = true
+		lists[name+"x"] = false
 	}
 	for list, want := range lists {
-		if _, err := parseFields(list); pattern.MatchString(list) != want || (err == nil) != want {
+		if _, err := jobquery.ParseFields(list); pattern.MatchString(list) != want || (err == nil) != want {
 			t.Errorf("%q: matches %v, %v; want %v", list, pattern.MatchString(list), err, want)
 		}
+	}
+}
+
+// The served document tells the limits that hold, and its examples are right.
+func TestDocumentTellsOfQueries(t *testing.T) {
+	params := loadDocument(t).Components.Parameters
+	q, order := params["q"].Value, params["sort"].Value
+	for _, limit := range []string{
+		fmt.Sprintf("at most %d characters", jobquery.MaxPattern), fmt.Sprintf("at most %d instructions", jobquery.MaxInstructions),
+	} {
+		if !strings.Contains(q.Description, limit) {
+			t.Errorf("no %q in %s", limit, q.Description)
+		}
+	}
+	if longest := q.Schema.Value.MaxLength; longest == nil || *longest != jobquery.MaxConditions {
+		t.Errorf("maxLength %v", longest)
+	}
+	if conditions, err := jobquery.ParseConditions(q.Example.(string)); err != nil || len(conditions) != 3 {
+		t.Errorf("%v, %v", conditions, err)
+	}
+	if keys, err := jobquery.ParseSort(order.Example.(string)); err != nil || len(keys) != 2 {
+		t.Errorf("%v, %v", keys, err)
 	}
 }
 

@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"strconv"
 	"time"
+
+	"productindex/httpapi/internal/jobquery"
 )
 
 // MessageUnavailable is the message of the 400 that tells that the request was right and the engine could not do what it asks. A caller
@@ -105,12 +107,15 @@ func toWire(err error, requestID string) response {
 	var (
 		u *unauthorized
 		p *problem
+		q *jobquery.Error
 	)
 	switch {
 	case errors.As(err, &u):
 		return u.response()
 	case errors.As(err, &p):
 		return p.response()
+	case errors.As(err, &q):
+		return invalid(q.Message, q.Detail).response()
 	default:
 		return unavailable(requestID).response()
 	}

@@ -1,11 +1,10 @@
-package httpapi
+package jobquery
 
 import (
 	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
-	"net/http"
 	"regexp"
 	"slices"
 	"strconv"
@@ -14,29 +13,30 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"productindex/httpapi/internal/jobquery/jobquerytest"
 	"productindex/reindex"
 )
 
-// requirePlace holds an error of a parser against what every one of them promises: a 400 that tells the place, within the text.
+// requirePlace holds an error of a parser against what every one of them promises: it names the place, within the text.
 func requirePlace(t *testing.T, parameter, text string, err error) {
 	t.Helper()
-	var p *problem
-	if !errors.As(err, &p) || p.status != http.StatusBadRequest || p.message != "Invalid "+parameter || len(p.details) != 1 {
+	p, ok := errors.AsType[*Error](err)
+	if !ok || p.Message != "Invalid "+parameter {
 		t.Fatalf("%q: %#v", text, err)
 	}
-	place := regexp.MustCompile(`^At character ([0-9]+): .`).FindStringSubmatch(p.details[0])
-	if place == nil || !utf8.ValidString(p.details[0]) {
-		t.Fatalf("%q: %q", text, p.details[0])
+	place := regexp.MustCompile(`^At character ([0-9]+): .`).FindStringSubmatch(p.Detail)
+	if place == nil || !utf8.ValidString(p.Detail) {
+		t.Fatalf("%q: %q", text, p.Detail)
 	}
 	if n, err := strconv.Atoi(place[1]); err != nil || n < 1 || n > utf8.RuneCountInString(text)+1 {
-		t.Fatalf("%q: %q", text, p.details[0])
+		t.Fatalf("%q: %q", text, p.Detail)
 	}
 }
 
 // shown is what a response shows of a field; nil: it is not there. Times are their milliseconds.
-func shown(t *testing.T, job reindex.Job, field *jobField) any {
+func shown(t *testing.T, job reindex.Job, field *field) any {
 	t.Helper()
-	data, err := json.Marshal(viewJob(job))
+	data, err := json.Marshal(Show(&Job{Record: job}))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -139,7 +139,7 @@ func printCondition(c condition) string {
 	return c.field.name + ":" + out
 }
 
-func printConditions(conditions []condition) string {
+func printConditions(conditions Conditions) string {
 	var parts []string
 	for _, c := range conditions {
 		parts = append(parts, printCondition(c))
@@ -154,10 +154,10 @@ func FuzzJobQ(f *testing.F) {
 		f.Add(tc.q, "timeout", int64(7), int64(1_767_261_600_123))
 	}
 	for _, tc := range refusedConditions {
-		f.Add(tc.q, shopMessage, int64(-1), int64(0))
+		f.Add(tc.q, jobquerytest.ShopMessage, int64(-1), int64(0))
 	}
 	f.Fuzz(func(t *testing.T, q, text string, count, millis int64) {
-		conditions, err := parseConditions(q)
+		conditions, err := ParseConditions(q)
 		if err != nil {
 			requirePlace(t, "q", q, err)
 			return
@@ -168,18 +168,18 @@ func FuzzJobQ(f *testing.F) {
 				instructions += compiledSize(t, p.re.String())
 			}
 		}
-		if instructions > maxInstructions {
+		if instructions > MaxInstructions {
 			t.Fatalf("%q: %d instructions", q, instructions)
 		}
 		printed := printConditions(conditions)
-		again, err := parseConditions(printed)
-		if utf8.RuneCountInString(printed) > maxConditions || hasFarTime(conditions) {
+		again, err := ParseConditions(printed)
+		if utf8.RuneCountInString(printed) > MaxConditions || hasFarTime(conditions) {
 			again = conditions // can not be written this way
 		} else if err != nil || printConditions(again) != printed {
 			t.Fatalf("%q: %q is not the same, but %q: %v", q, printed, printConditions(again), err)
 		}
 		at := time.UnixMilli(millis % 253_402_300_800_000) // the years that RFC 3339 has
-		jobs := append(variedJobs(), reindex.Job{
+		jobs := append(jobquerytest.Varied(), reindex.Job{
 			ID: text, EntityType: text, Status: reindex.StatusFailure, Expected: count, Processed: count, Message: text, Created: at, Modified: at,
 		})
 		for _, job := range jobs {
@@ -187,8 +187,8 @@ func FuzzJobQ(f *testing.F) {
 				continue // is never shown as it is
 			}
 			for i, c := range conditions {
-				if want, got := holdsShown(t, c, job), c.holds(job); got != want || again[i].holds(job) != want {
-					t.Fatalf("%q: %s: %v, written anew %v, want %v for %+v", q, printCondition(c), got, again[i].holds(job), want, job)
+				if want, got := holdsShown(t, c, job), c.holds(&Job{Record: job}); got != want || again[i].holds(&Job{Record: job}) != want {
+					t.Fatalf("%q: %s: %v, written anew %v, want %v for %+v", q, printCondition(c), got, again[i].holds(&Job{Record: job}), want, job)
 				}
 			}
 		}
@@ -196,7 +196,7 @@ func FuzzJobQ(f *testing.F) {
 }
 
 // hasFarTime reports whether a condition has a time that an offset has moved out of the years that RFC 3339 has.
-func hasFarTime(conditions []condition) bool {
+func hasFarTime(conditions Conditions) bool {
 	far := func(n int64) bool { year := time.UnixMilli(n).UTC().Year(); return year < 0 || year > 9999 }
 	return slices.ContainsFunc(conditions, func(c condition) bool {
 		if c.field.kind != kindTime {
@@ -214,7 +214,7 @@ func hasFarTime(conditions []condition) bool {
 }
 
 // compareShown orders jobs by what responses show of one field.
-func compareShown(t *testing.T, field *jobField, a, b reindex.Job) int {
+func compareShown(t *testing.T, field *field, a, b reindex.Job) int {
 	t.Helper()
 	v, w := shown(t, a, field), shown(t, b, field)
 	switch {
@@ -239,9 +239,9 @@ func FuzzJobSort(f *testing.F) {
 	} {
 		f.Add(list)
 	}
-	jobs := variedJobs()
+	jobs := jobquerytest.Varied()
 	f.Fuzz(func(t *testing.T, list string) {
-		keys, err := parseSort(list)
+		keys, err := ParseSort(list)
 		if err != nil {
 			requirePlace(t, "sort", list, err)
 			return
@@ -255,7 +255,7 @@ func FuzzJobSort(f *testing.F) {
 			seen[key.field.name] = true
 			parts = append(parts, key.field.name+map[bool]string{true: ":desc", false: ":asc"}[key.descending])
 		}
-		if again, err := parseSort(strings.Join(parts, ",")); err != nil || !slices.Equal(again, keys) {
+		if again, err := ParseSort(strings.Join(parts, ",")); err != nil || !slices.Equal(again, keys) {
 			t.Fatalf("%q: %q is not the same: %v", list, parts, err)
 		}
 		for _, a := range jobs {
@@ -270,7 +270,7 @@ func FuzzJobSort(f *testing.F) {
 						want = order
 					}
 				}
-				if got := compareJobs(keys, a, b); got != want {
+				if got := keys.Compare(&Job{Record: a}, &Job{Record: b}); got != want {
 					t.Fatalf("%q: %s and %s: %d, want %d", list, a.ID, b.ID, got, want)
 				}
 			}

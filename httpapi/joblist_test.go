@@ -9,40 +9,10 @@ import (
 	"testing"
 	"time"
 
+	"productindex/httpapi/internal/jobquery/jobquerytest"
 	"productindex/reindex"
 	"productindex/reindex/reindextest"
 )
-
-// shopMessage has everything that must be in quotes.
-const shopMessage = `the shop "Köln" is closed (503): see C:\shop, then retry`
-
-// variedJobs differ in what a q and a sort can tell apart; oldest first.
-func variedJobs() []reindex.Job {
-	at := func(text string) time.Time {
-		t, err := time.Parse(time.RFC3339Nano, text)
-		if err != nil {
-			panic(err)
-		}
-		return t
-	}
-	jobs := []reindex.Job{
-		{Status: reindex.StatusSuccess, Expected: 100, Processed: 100, Created: at("2026-01-01T10:00:00.1234Z"), Modified: at("2026-01-01T10:05:00Z")},
-		{Status: reindex.StatusFailure, Expected: -1, Estimated: true, Processed: 3, Message: shopMessage, Created: at("2026-01-02T11:00:00+01:00"), Modified: at("2026-01-02T10:00:01Z")},
-		{Status: reindex.StatusFailure, Expected: 50, Processed: 50, Message: "timeout", Created: at("2026-01-03T10:00:00Z"), Modified: at("2026-01-03T12:00:00Z")},
-		{Status: reindex.StatusSuccess, Expected: 0, Processed: 0, Message: "left over", Created: at("2026-01-04T10:00:00Z"), Modified: at("2026-01-04T10:00:00Z")},
-		{Status: reindex.StatusFailure, Expected: 9, Processed: 9, Created: at("2026-01-05T10:00:00Z"), Modified: at("2026-01-05T10:00:00Z")},
-		{Status: reindex.StatusFailure, Expected: -1, Processed: 50, Message: "null", Created: at("2026-01-06T10:00:00Z"), Modified: at("2026-01-06T10:00:00Z")},
-		{Status: reindex.StatusPending, Expected: -1, EntityType: "CATEGORY", Created: at("2026-01-07T10:00:00Z"), Modified: at("2026-01-07T10:00:00Z")},
-		{Status: reindex.StatusInProgress, Expected: 1000, Estimated: true, Processed: 10, Created: at("2026-01-08T10:00:00Z"), Modified: at("2026-01-08T10:00:00Z")},
-	}
-	for i := range jobs {
-		jobs[i].ID, jobs[i].Tenant = "J"+string(rune('1'+i)), "acme"
-		if jobs[i].EntityType == "" {
-			jobs[i].EntityType = reindex.EntityProduct
-		}
-	}
-	return jobs
-}
 
 // serveJobs serves jobs out of a store of an engine's.
 func serveJobs(t *testing.T, jobs []reindex.Job) *service {
@@ -86,11 +56,48 @@ func (s *service) list(params url.Values, headers ...string) (string, result) {
 	return strings.Join(ids, " "), got
 }
 
-const everyJob = "J8 J7 J6 J5 J4 J3 J2 J1"
+// Every kind of condition and of order, through HTTP.
+func TestSelectedJobs(t *testing.T) {
+	s := serveJobs(t, jobquerytest.Varied())
+	for _, tc := range []struct{ q, sort, want string }{
+		{"", "", jobquerytest.EveryJob},
+		{`message:"the shop \"Köln\" is closed (503): see C:\\shop, then retry"`, "", "J2"},
+		{"status:(SUCCESS,PENDING)", "", "J7 J4 J1"},
+		{"processedCount:(>=9 AND <=50)", "processedCount", "J5 J8 J6 J3"},
+		{`metadata.createdAt:<="2026-01-02T11:00:00+01:00"`, "", "J2 J1"},
+		{"message:~(?i)TIME", "", "J3"},
+		{"expectedCount:missing message:exists", "id", "J2 J6"},
+		{"", "status:asc , processedCount:desc", "J6 J3 J5 J2 J8 J7 J1 J4"},
+	} {
+		if got, _ := s.list(url.Values{"q": {tc.q}, "sort": {tc.sort}}); got != tc.want {
+			t.Errorf("%+v: %q", tc, got)
+		}
+	}
+	if got, _ := s.list(url.Values{}); got != jobquerytest.EveryJob {
+		t.Errorf("without q and sort: %q", got)
+	}
+}
+
+// What is wrong with a parameter is said with its place.
+func TestSelectionIsRefused(t *testing.T) {
+	s := serve(t, &fakeEngine{}, Config{})
+	for _, tc := range []struct{ parameter, value, message, detail string }{
+		{"q", "status:SUCCESS Köln:x", "Invalid q", "At character 16: the name of a field is needed: "},
+		{"q", "message:\xff", "Invalid q", "At character 9: invalid UTF-8"},
+		{"sort", "id, Köln", "Invalid sort", "At character 5: the name of a field is needed: "},
+		{"fields", "id,name", "Unknown field", "Parameter 'fields' takes these, separated by commas: id, "},
+	} {
+		got := s.send(http.MethodGet, jobsPath+"?"+url.Values{tc.parameter: {tc.value}}.Encode(), "")
+		if got.status != http.StatusBadRequest || got.message.Message != tc.message || len(got.message.Details) != 1 ||
+			!strings.HasPrefix(got.message.Details[0], tc.detail) {
+			t.Errorf("%+v: %d %s", tc, got.status, got.body)
+		}
+	}
+}
 
 // A page is one of the jobs that match, and X-Total-Count is their number.
 func TestPagesOfMatches(t *testing.T) {
-	s := serveJobs(t, variedJobs())
+	s := serveJobs(t, jobquerytest.Varied())
 	for _, tc := range []struct{ q, sort, size, number, want, total string }{
 		{"status:FAILURE", "", "3", "1", "J6 J5 J3", "4"},
 		{"status:FAILURE", "", "3", "2", "J2", "4"},
@@ -112,7 +119,7 @@ func TestPagesOfMatches(t *testing.T) {
 func TestListingInTime(t *testing.T) {
 	for _, param := range []string{"q=id:exists", "sort=id"} {
 		e := &fakeEngine{jobs: func(ctx context.Context, _ string, query reindex.JobQuery) ([]reindex.Job, int, error) {
-			jobs := variedJobs()
+			jobs := jobquerytest.Varied()
 			<-ctx.Done()
 			if query.Match != nil && query.Match(jobs[0]) || query.Compare != nil && query.Compare(jobs[0], jobs[1]) != 0 {
 				t.Errorf("%s: jobs are looked at although the time is over", param)

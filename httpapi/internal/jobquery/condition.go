@@ -1,18 +1,25 @@
-package httpapi
+package jobquery
 
 import (
 	"regexp"
-
-	"productindex/reindex"
+	"slices"
 )
+
+// Conditions are the conditions of a q, all of which a job meets.
+type Conditions []condition
+
+// Hold reports whether the job meets all of them.
+func (cs Conditions) Hold(job *Job) bool {
+	return !slices.ContainsFunc(cs, func(c condition) bool { return !c.holds(job) })
+}
 
 // condition is one part of a q: a test of a field.
 type condition struct {
-	field *jobField
+	field *field
 	test  test
 }
 
-func (c condition) holds(job reindex.Job) bool { return c.test.holds(c.field.value(job)) }
+func (c condition) holds(job *Job) bool { return c.test.holds(c.field.value(job)) }
 
 // test is what a condition asks of a field's value. A value that is missing passes none but its own test.
 type test interface {

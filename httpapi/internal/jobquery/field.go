@@ -1,4 +1,4 @@
-package httpapi
+package jobquery
 
 import (
 	"cmp"
@@ -48,53 +48,53 @@ func numberOf(n int64) value { return value{known: true, number: n} }
 
 func timeOf(t time.Time) value { return numberOf(t.UnixMilli()) }
 
-// jobField is a field of a job.
-type jobField struct {
+// field is a field of a job.
+type field struct {
 	name  string // as the parameters fields, q and sort have it
-	copy  func(to, from *jobView)
+	copy  func(to, from *View)
 	kind  kind
-	among []string                // all values there are; nil: any of its kind
-	value func(reindex.Job) value // known exactly where the field is shown; nil: an object, which q and sort do not know
+	among []string         // all values there are; nil: any of its kind
+	value func(*Job) value // known exactly where the field is shown; nil: an object, which q and sort do not know
 }
 
-// jobFields are all fields, in the order in which they are shown.
-var jobFields = []*jobField{
+// allFields are all fields, in the order in which they are shown.
+var allFields = []*field{
 	{
 		name:  "id",
-		copy:  func(to, from *jobView) { to.ID = from.ID },
-		value: func(job reindex.Job) value { return textOf(job.ID) },
+		copy:  func(to, from *View) { to.ID = from.ID },
+		value: func(job *Job) value { return textOf(job.Record.ID) },
 	},
 	{
 		name:  "entityType",
-		copy:  func(to, from *jobView) { to.EntityType = from.EntityType },
-		value: func(job reindex.Job) value { return textOf(job.EntityType) },
+		copy:  func(to, from *View) { to.EntityType = from.EntityType },
+		value: func(job *Job) value { return textOf(job.Record.EntityType) },
 	},
 	{
 		name: "status",
-		copy: func(to, from *jobView) { to.Status = from.Status },
+		copy: func(to, from *View) { to.Status = from.Status },
 		among: []string{
 			string(reindex.StatusPending), string(reindex.StatusInProgress), string(reindex.StatusPublished),
 			string(reindex.StatusSuccess), string(reindex.StatusFailure),
 		},
-		value: func(job reindex.Job) value { return textOf(string(job.Status)) },
+		value: func(job *Job) value { return textOf(string(job.Record.Status)) },
 	},
 	{
 		name: "expectedCount",
-		copy: func(to, from *jobView) { to.ExpectedCount = from.ExpectedCount },
+		copy: func(to, from *View) { to.ExpectedCount = from.ExpectedCount },
 		kind: kindNumber,
-		value: func(job reindex.Job) value {
-			if job.Expected < 0 {
+		value: func(job *Job) value {
+			if job.Record.Expected < 0 {
 				return value{}
 			}
-			return numberOf(job.Expected)
+			return numberOf(job.Record.Expected)
 		},
 	},
 	{
 		name:  "estimated",
-		copy:  func(to, from *jobView) { to.Estimated = from.Estimated },
+		copy:  func(to, from *View) { to.Estimated = from.Estimated },
 		among: []string{"true"},
-		value: func(job reindex.Job) value {
-			if job.Expected < 0 || !job.Estimated {
+		value: func(job *Job) value {
+			if job.Record.Expected < 0 || !job.Record.Estimated {
 				return value{}
 			}
 			return textOf("true")
@@ -102,46 +102,46 @@ var jobFields = []*jobField{
 	},
 	{
 		name:  "processedCount",
-		copy:  func(to, from *jobView) { to.ProcessedCount = from.ProcessedCount },
+		copy:  func(to, from *View) { to.ProcessedCount = from.ProcessedCount },
 		kind:  kindNumber,
-		value: func(job reindex.Job) value { return numberOf(job.Processed) },
+		value: func(job *Job) value { return numberOf(job.Record.Processed) },
 	},
 	{
 		name: "message",
-		copy: func(to, from *jobView) { to.Message = from.Message },
-		value: func(job reindex.Job) value {
-			if job.Status != reindex.StatusFailure {
+		copy: func(to, from *View) { to.Message = from.Message },
+		value: func(job *Job) value {
+			if job.Record.Status != reindex.StatusFailure {
 				return value{}
 			}
-			return textOf(job.Message)
+			return textOf(job.Record.Message)
 		},
 	},
 	{
 		name: "metadata",
-		copy: func(to, from *jobView) { to.Metadata = from.Metadata },
+		copy: func(to, from *View) { to.Metadata = from.Metadata },
 	},
 	{
 		name:  "metadata.createdAt",
-		copy:  func(to, from *jobView) { to.Metadata.CreatedAt = from.Metadata.CreatedAt },
+		copy:  func(to, from *View) { to.Metadata.CreatedAt = from.Metadata.CreatedAt },
 		kind:  kindTime,
-		value: func(job reindex.Job) value { return timeOf(job.Created) },
+		value: func(job *Job) value { return timeOf(job.Record.Created) },
 	},
 	{
 		name:  "metadata.modifiedAt",
-		copy:  func(to, from *jobView) { to.Metadata.ModifiedAt = from.Metadata.ModifiedAt },
+		copy:  func(to, from *View) { to.Metadata.ModifiedAt = from.Metadata.ModifiedAt },
 		kind:  kindTime,
-		value: func(job reindex.Job) value { return timeOf(job.Modified) },
+		value: func(job *Job) value { return timeOf(job.Record.Modified) },
 	},
 }
 
 // isAny accepts every field.
-func isAny(*jobField) bool { return true }
+func isAny(*field) bool { return true }
 
 // isValue reports whether the field has values to compare.
-func (f *jobField) isValue() bool { return f.value != nil }
+func (f *field) isValue() bool { return f.value != nil }
 
 // takes tells which values the field has.
-func (f *jobField) takes() string {
+func (f *field) takes() string {
 	switch {
 	case f.among != nil:
 		return "one of " + strings.Join(f.among, ", ")
@@ -155,7 +155,7 @@ func (f *jobField) takes() string {
 }
 
 // parse returns the value that a text stands for; false where the field has none such.
-func (f *jobField) parse(text string) (value, bool) {
+func (f *field) parse(text string) (value, bool) {
 	switch f.kind {
 	case kindNumber:
 		n, err := strconv.ParseInt(text, 10, 64)
@@ -169,21 +169,27 @@ func (f *jobField) parse(text string) (value, bool) {
 }
 
 // fieldNamed returns the field of that name among those that accept accepts, or nil.
-func fieldNamed(name string, accept func(*jobField) bool) *jobField {
-	i := slices.IndexFunc(jobFields, func(f *jobField) bool { return f.name == name && accept(f) })
+func fieldNamed(name string, accept func(*field) bool) *field {
+	i := slices.IndexFunc(allFields, func(f *field) bool { return f.name == name && accept(f) })
 	if i < 0 {
 		return nil
 	}
-	return jobFields[i]
+	return allFields[i]
 }
 
-// fieldNames lists the names of the fields that accept accepts.
-func fieldNames(accept func(*jobField) bool) string {
+// FieldNames returns the names of all fields, in the order in which they are shown.
+func FieldNames() []string { return namesOf(isAny) }
+
+// namesOf returns the names of the fields that accept accepts.
+func namesOf(accept func(*field) bool) []string {
 	var names []string
-	for _, f := range jobFields {
+	for _, f := range allFields {
 		if accept(f) {
 			names = append(names, f.name)
 		}
 	}
-	return strings.Join(names, ", ")
+	return names
 }
+
+// fieldNames lists the names of the fields that accept accepts, for a caller.
+func fieldNames(accept func(*field) bool) string { return strings.Join(namesOf(accept), ", ") }

@@ -1,4 +1,4 @@
-package httpapi
+package jobquery
 
 import (
 	"fmt"
@@ -6,8 +6,8 @@ import (
 	"unicode/utf8"
 )
 
-// maxConditions is the length of the longest q, in characters.
-const maxConditions = 4096
+// MaxConditions is the length of the longest q, in characters.
+const MaxConditions = 4096
 
 const (
 	space = " \t\r\n"
@@ -15,13 +15,13 @@ const (
 	delimiters = space + `"(),:`
 )
 
-// parseConditions reads a q, as the package's documentation describes it. Its errors are answers that tell where and why.
-func parseConditions(q string) ([]condition, error) {
+// ParseConditions reads a q. Its error is an [*Error] with the place.
+func ParseConditions(q string) (Conditions, error) {
 	if err := checkText(q); err != nil {
 		return nil, err
 	}
 	p := parser{text: q}
-	var all []condition
+	var all Conditions
 	for p.skipSpace(); !p.done(); p.skipSpace() {
 		c, err := p.condition()
 		if err != nil {
@@ -39,8 +39,8 @@ func parseConditions(q string) ([]condition, error) {
 func checkText(q string) error {
 	n := 0
 	for i, r := range q {
-		if n++; n > maxConditions {
-			return misplaced("q", q, i, fmt.Sprintf("q has at most %d characters", maxConditions))
+		if n++; n > MaxConditions {
+			return misplaced("q", q, i, fmt.Sprintf("q has at most %d characters", MaxConditions))
 		}
 		if r != utf8.RuneError {
 			continue
@@ -92,18 +92,18 @@ func (p *parser) take(token string) bool {
 
 func (p *parser) fail(pos int, reason string) error { return misplaced("q", p.text, pos, reason) }
 
-// misplaced is the 400 that tells where in a parameter what is wrong: the offset, in bytes, as characters from 1.
+// misplaced is the error that names the place of what is wrong in a parameter: the offset, in bytes, as characters from 1.
 func misplaced(parameter, text string, offset int, reason string) error {
-	return invalid("Invalid "+parameter, fmt.Sprintf("At character %d: %s", utf8.RuneCountInString(text[:offset])+1, reason))
+	return &Error{"Invalid " + parameter, fmt.Sprintf("At character %d: %s", utf8.RuneCountInString(text[:offset])+1, reason)}
 }
 
 // condition reads field:test.
 func (p *parser) condition() (c condition, err error) {
 	start := p.pos
-	c.field = fieldNamed(p.until(delimiters), (*jobField).isValue)
+	c.field = fieldNamed(p.until(delimiters), (*field).isValue)
 	switch {
 	case c.field == nil:
-		return c, p.fail(start, "the name of a field is needed: "+fieldNames((*jobField).isValue))
+		return c, p.fail(start, "the name of a field is needed: "+fieldNames((*field).isValue))
 	case !p.take(":"):
 		return c, p.fail(p.pos, "a colon must follow the name of a field")
 	}
@@ -111,7 +111,7 @@ func (p *parser) condition() (c condition, err error) {
 	return c, err
 }
 
-func (p *parser) test(field *jobField) (test, error) {
+func (p *parser) test(field *field) (test, error) {
 	switch {
 	case p.take("~"):
 		return p.pattern(field)
@@ -129,7 +129,7 @@ func (p *parser) test(field *jobField) (test, error) {
 }
 
 // single reads a value, or one of the words.
-func (p *parser) single(field *jobField) (test, error) {
+func (p *parser) single(field *field) (test, error) {
 	start := p.pos
 	switch p.until(delimiters) {
 	case "null", "missing":
@@ -143,7 +143,7 @@ func (p *parser) single(field *jobField) (test, error) {
 }
 
 // anyOf reads the rest of (a,b).
-func (p *parser) anyOf(field *jobField) (test, error) {
+func (p *parser) anyOf(field *field) (test, error) {
 	values := anyOf{}
 	for {
 		p.skipSpace()
@@ -163,7 +163,7 @@ func (p *parser) anyOf(field *jobField) (test, error) {
 }
 
 // between reads the rest of (>=a AND <=b).
-func (p *parser) between(field *jobField) (test, error) {
+func (p *parser) between(field *field) (test, error) {
 	first, err := p.bound(field)
 	if err != nil {
 		return nil, err
@@ -185,7 +185,7 @@ func (p *parser) between(field *jobField) (test, error) {
 }
 
 // bound reads >v, >=v, <v or <=v.
-func (p *parser) bound(field *jobField) (b bound, err error) {
+func (p *parser) bound(field *field) (b bound, err error) {
 	start := p.pos
 	for _, operator := range []string{">=", ">", "<=", "<"} {
 		if p.take(operator) {
@@ -205,7 +205,7 @@ func (p *parser) bound(field *jobField) (b bound, err error) {
 }
 
 // pattern reads the rest of ~regex, up to the next space or in double quotes.
-func (p *parser) pattern(field *jobField) (test, error) {
+func (p *parser) pattern(field *field) (test, error) {
 	start := p.pos
 	if field.kind != kindText {
 		return nil, p.fail(start-len("~"), fmt.Sprintf("field '%s' takes no regular expression, it takes %s", field.name, field.takes()))
@@ -220,7 +220,7 @@ func (p *parser) pattern(field *jobField) (test, error) {
 	if err != nil {
 		return nil, err
 	}
-	re, instructions, err := compilePattern(expression, maxInstructions-p.instructions)
+	re, instructions, err := compilePattern(expression, MaxInstructions-p.instructions)
 	if err != nil {
 		return nil, p.fail(start, err.Error())
 	}
@@ -229,7 +229,7 @@ func (p *parser) pattern(field *jobField) (test, error) {
 }
 
 // value reads a value that the field may have.
-func (p *parser) value(field *jobField) (v value, err error) {
+func (p *parser) value(field *field) (v value, err error) {
 	start := p.pos
 	inQuotes := p.at(`"`)
 	var text string

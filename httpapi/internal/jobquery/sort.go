@@ -1,22 +1,23 @@
-package httpapi
+package jobquery
 
 import (
 	"slices"
 	"strings"
-
-	"productindex/reindex"
 )
 
 // sortKey is one field to sort by.
 type sortKey struct {
-	field      *jobField
+	field      *field
 	descending bool
 }
 
-// compareJobs orders jobs by the first key by which they differ. A field that is missing comes before all values, or after them where
-// it descends.
-func compareJobs(keys []sortKey, a, b reindex.Job) int {
-	for _, key := range keys {
+// Order is the fields to sort by, the first one foremost.
+type Order []sortKey
+
+// Compare orders jobs by the first field by which they differ. A field that is missing comes before all values, or after them if it
+// descends.
+func (o Order) Compare(a, b *Job) int {
+	for _, key := range o {
 		order := key.field.value(a).compare(key.field.value(b))
 		if order == 0 {
 			continue
@@ -29,13 +30,13 @@ func compareJobs(keys []sortKey, a, b reindex.Job) int {
 	return 0
 }
 
-// parseSort reads "field", "field:asc" or "field:desc", separated by commas, with or without spaces around them. An empty list has no keys.
-// Its errors are answers that tell where and why.
-func parseSort(list string) ([]sortKey, error) {
+// ParseSort reads "field", "field:asc" or "field:desc", separated by commas, with or without spaces around them. An empty list has no keys.
+// Its error is an [*Error] with the place.
+func ParseSort(list string) (Order, error) {
 	if strings.Trim(list, space) == "" {
 		return nil, nil
 	}
-	var keys []sortKey
+	var keys Order
 	end := 0
 	for part := range strings.SplitSeq(list, ",") {
 		start := end + len(part) - len(strings.TrimLeft(part, space))
@@ -55,10 +56,10 @@ func parseSort(list string) ([]sortKey, error) {
 // parseSortKey reads one part, or tells what is wrong with it.
 func parseSortKey(part string) (key sortKey, reason string) {
 	name, direction, directed := strings.Cut(part, ":")
-	key.field = fieldNamed(name, (*jobField).isValue)
+	key.field = fieldNamed(name, (*field).isValue)
 	switch {
 	case key.field == nil:
-		return key, "the name of a field is needed: " + fieldNames((*jobField).isValue)
+		return key, "the name of a field is needed: " + fieldNames((*field).isValue)
 	case directed && direction != "asc" && direction != "desc":
 		return key, "the direction of field '" + name + "' is asc or desc"
 	}

@@ -1,4 +1,4 @@
-package httpapi
+package jobquery
 
 import (
 	"errors"
@@ -9,11 +9,11 @@ import (
 )
 
 const (
-	// maxPattern is the length of the longest regular expression in a q, in characters.
-	maxPattern = 128
-	// maxInstructions limits the instructions into which all regular expressions of a q are compiled. The time to match a text is at
+	// MaxPattern is the length of the longest regular expression in a q, in characters.
+	MaxPattern = 128
+	// MaxInstructions limits the instructions into which all regular expressions of a q are compiled. The time to match a text is at
 	// most proportional to them, and a few characters such as .{1000} make thousands.
-	maxInstructions = 200
+	MaxInstructions = 200
 )
 
 // compilePattern compiles a regular expression if it is within the limits, and tells into how many instructions at most. Its errors are
@@ -22,8 +22,8 @@ func compilePattern(expression string, allowed int) (re *regexp.Regexp, instruct
 	switch {
 	case expression == "":
 		return nil, 0, errors.New("a regular expression is missing")
-	case utf8.RuneCountInString(expression) > maxPattern:
-		return nil, 0, fmt.Errorf("a regular expression has at most %d characters", maxPattern)
+	case utf8.RuneCountInString(expression) > MaxPattern:
+		return nil, 0, fmt.Errorf("a regular expression has at most %d characters", MaxPattern)
 	}
 	tree, err := syntax.Parse(expression, syntax.Perl)
 	if err != nil {
@@ -31,7 +31,7 @@ func compilePattern(expression string, allowed int) (re *regexp.Regexp, instruct
 	}
 	if instructions = programSize(tree); instructions > allowed {
 		return nil, 0, fmt.Errorf("all regular expressions of a q have at most %d instructions when compiled, this makes more of them: repeat less",
-			maxInstructions)
+			MaxInstructions)
 	}
 	re, err = regexp.Compile(expression)
 	if err != nil {

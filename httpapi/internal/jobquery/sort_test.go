@@ -1,20 +1,19 @@
-package httpapi
+package jobquery
 
 import (
-	"net/http"
-	"net/url"
-	"slices"
+	"errors"
 	"testing"
+
+	"productindex/httpapi/internal/jobquery/jobquerytest"
 )
 
 func TestSort(t *testing.T) {
-	s := serveJobs(t, variedJobs())
 	for _, tc := range []struct{ sort, want string }{
-		{"", everyJob},
-		{" ", everyJob},
+		{"", jobquerytest.EveryJob},
+		{" ", jobquerytest.EveryJob},
 		{"id", "J1 J2 J3 J4 J5 J6 J7 J8"},
 		{"id:asc", "J1 J2 J3 J4 J5 J6 J7 J8"},
-		{"id:desc", everyJob},
+		{"id:desc", jobquerytest.EveryJob},
 		{"entityType", "J7 J8 J6 J5 J4 J3 J2 J1"},
 		{"status", "J6 J5 J3 J2 J8 J7 J4 J1"},
 		{"status:desc", "J4 J1 J7 J8 J6 J5 J3 J2"},
@@ -24,20 +23,19 @@ func TestSort(t *testing.T) {
 		{"message", "J8 J7 J5 J4 J1 J6 J2 J3"},
 		{"message:desc", "J3 J2 J6 J8 J7 J5 J4 J1"},
 		{"metadata.createdAt", "J1 J2 J3 J4 J5 J6 J7 J8"},
-		{"metadata.createdAt:desc", everyJob},
+		{"metadata.createdAt:desc", jobquerytest.EveryJob},
 		{"metadata.modifiedAt:asc", "J1 J2 J3 J4 J5 J6 J7 J8"},
 		{"status,processedCount", "J2 J5 J6 J3 J8 J7 J4 J1"},
 		{" status:asc , processedCount:desc ", "J6 J3 J5 J2 J8 J7 J1 J4"},
 		{"status,expectedCount:desc,id", "J3 J5 J2 J6 J8 J7 J1 J4"},
 	} {
-		if got, _ := s.list(url.Values{"sort": {tc.sort}}); got != tc.want {
+		if got := selected(t, "", tc.sort); got != tc.want {
 			t.Errorf("%s: %q, want %q", tc.sort, got, tc.want)
 		}
 	}
 }
 
 func TestSortIsRefused(t *testing.T) {
-	s := serve(t, &fakeEngine{}, Config{})
 	for _, tc := range []struct{ sort, detail string }{
 		{"name", "At character 1: " + needsField},
 		{"metadata", "At character 1: " + needsField},
@@ -56,9 +54,9 @@ func TestSortIsRefused(t *testing.T) {
 		{"id,status,id:desc", "At character 11: field 'id' is given twice"},
 		{"id\xff", "At character 1: " + needsField},
 	} {
-		got := s.send(http.MethodGet, jobsPath+"?sort="+url.QueryEscape(tc.sort), "")
-		if got.status != http.StatusBadRequest || got.message.Message != "Invalid sort" || !slices.Equal(got.message.Details, []string{tc.detail}) {
-			t.Errorf("%s: %d %s, want %q", tc.sort, got.status, got.body, tc.detail)
+		_, err := ParseSort(tc.sort)
+		if wrong, ok := errors.AsType[*Error](err); !ok || *wrong != (Error{"Invalid sort", tc.detail}) {
+			t.Errorf("%s: %v, want %q", tc.sort, err, tc.detail)
 		}
 	}
 }

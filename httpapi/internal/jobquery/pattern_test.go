@@ -1,4 +1,4 @@
-package httpapi
+package jobquery
 
 import (
 	"regexp/syntax"
@@ -30,7 +30,7 @@ func TestPatternSize(t *testing.T) {
 		{"(?i)connection (refused|reset)|timeout|no such host", true},
 		{`^[0-9]{4}-[0-9]{2}-[0-9]{2} .*\bproducts?\b`, true},
 		{`\p{L}+\s*\(\d{3}\)`, true},
-		{strings.Repeat("a", maxPattern), true},
+		{strings.Repeat("a", MaxPattern), true},
 		{"(a*)*b", true},
 		{"(a|aa)+$", true},
 		{"(.?){1000}", false},
@@ -42,11 +42,11 @@ func TestPatternSize(t *testing.T) {
 		{"(a?){40}(a*){40}", false},
 		{"(" + strings.Repeat("a?", 120) + "){0,1000}", false},
 	} {
-		re, size, err := compilePattern(tc.expression, maxInstructions)
+		re, size, err := compilePattern(tc.expression, MaxInstructions)
 		if (err == nil) != tc.allowed || (re != nil) != tc.allowed {
 			t.Errorf("%.40s: %v", tc.expression, err)
 		}
-		if compiled := compiledSize(t, tc.expression); tc.allowed && (size < compiled || size > compiled+10) || !tc.allowed && compiled <= maxInstructions {
+		if compiled := compiledSize(t, tc.expression); tc.allowed && (size < compiled || size > compiled+10) || !tc.allowed && compiled <= MaxInstructions {
 			t.Errorf("%.40s: %d instructions, taken for %d", tc.expression, compiled, size)
 		}
 	}

@@ -1,18 +1,19 @@
-package httpapi
+package jobquery
 
 import (
-	"fmt"
-	"net/http"
-	"net/url"
+	"errors"
 	"slices"
 	"strings"
 	"testing"
+
+	"productindex/httpapi/internal/jobquery/jobquerytest"
+	"productindex/reindex"
 )
 
 var conditionTests = []struct{ q, want string }{
 	// none
-	{"", everyJob},
-	{"  ", everyJob},
+	{"", jobquerytest.EveryJob},
+	{"  ", jobquerytest.EveryJob},
 
 	// field:value
 	{"id:J3", "J3"},
@@ -113,11 +114,11 @@ var conditionTests = []struct{ q, want string }{
 	{"estimated:true", "J8"},
 	{"estimated:exists", "J8"},
 	{"estimated:missing", "J7 J6 J5 J4 J3 J2 J1"},
-	{"id:exists", everyJob},
-	{"entityType:exists", everyJob},
-	{"status:exists", everyJob},
-	{"processedCount:exists", everyJob},
-	{"metadata.createdAt:exists", everyJob},
+	{"id:exists", jobquerytest.EveryJob},
+	{"entityType:exists", jobquerytest.EveryJob},
+	{"status:exists", jobquerytest.EveryJob},
+	{"processedCount:exists", jobquerytest.EveryJob},
+	{"metadata.createdAt:exists", jobquerytest.EveryJob},
 	{"metadata.modifiedAt:missing", ""},
 
 	// several
@@ -127,16 +128,37 @@ var conditionTests = []struct{ q, want string }{
 	{"processedCount:>3 processedCount:<50 id:(J1,J5)", "J5"},
 }
 
-// Every row of the grammar, through HTTP.
+// selected returns the ids of the jobs that a q selects in the order of a sort.
+func selected(t *testing.T, q, sort string) string {
+	t.Helper()
+	conditions, err := ParseConditions(q)
+	if err != nil {
+		t.Errorf("%s: %v", q, err)
+	}
+	order, err := ParseSort(sort)
+	if err != nil {
+		t.Errorf("%s: %v", sort, err)
+	}
+	jobs := jobquerytest.Varied()
+	slices.Reverse(jobs)
+	query := reindex.JobQuery{
+		Match:   func(job reindex.Job) bool { return conditions.Hold(&Job{Record: job}) },
+		Compare: func(a, b reindex.Job) int { return order.Compare(&Job{Record: a}, &Job{Record: b}) },
+	}
+	jobs, _ = query.Select(jobs)
+	ids := make([]string, len(jobs))
+	for i, job := range jobs {
+		ids[i] = job.ID
+	}
+	return strings.Join(ids, " ")
+}
+
+// Every row of the grammar.
 func TestConditions(t *testing.T) {
-	s := serveJobs(t, variedJobs())
 	for _, tc := range conditionTests {
-		if got, _ := s.list(url.Values{"q": {tc.q}}); got != tc.want {
+		if got := selected(t, tc.q, ""); got != tc.want {
 			t.Errorf("%s: %q, want %q", tc.q, got, tc.want)
 		}
-	}
-	if got, _ := s.list(url.Values{}); got != everyJob {
-		t.Errorf("without q: %q", got)
 	}
 }
 
@@ -239,48 +261,24 @@ var refusedConditions = []struct{ q, detail string }{
 	{strings.Repeat(" ", 4096) + "id:J1", "At character 4097: q has at most 4096 characters"},
 }
 
-// Whatever is wrong with a q is told with its place, and what a field takes.
+// Whatever is wrong with a q is said with its place, and what a field takes.
 func TestConditionsAreRefused(t *testing.T) {
-	s := serve(t, &fakeEngine{}, Config{})
 	for _, tc := range refusedConditions {
-		got := s.send(http.MethodGet, jobsPath+"?q="+url.QueryEscape(tc.q), "")
-		if got.status != http.StatusBadRequest || got.message.Message != "Invalid q" || !slices.Equal(got.message.Details, []string{tc.detail}) {
-			t.Errorf("%.80s: %d %s, want %q", tc.q, got.status, got.body, tc.detail)
+		_, err := ParseConditions(tc.q)
+		if wrong, ok := errors.AsType[*Error](err); !ok || *wrong != (Error{"Invalid q", tc.detail}) {
+			t.Errorf("%.80s: %v, want %q", tc.q, err, tc.detail)
 		}
 	}
 }
 
 // The longest q that is allowed is.
 func TestLongestConditions(t *testing.T) {
-	s := serveJobs(t, variedJobs())
-	q := "id:(J3" + strings.Repeat(",ä", (maxConditions-7)/2)
-	q += strings.Repeat(" ", maxConditions-1-len([]rune(q))) + ")"
-	if got, _ := s.list(url.Values{"q": {q}}); got != "J3" {
+	q := "id:(J3" + strings.Repeat(",ä", (MaxConditions-7)/2)
+	q += strings.Repeat(" ", MaxConditions-1-len([]rune(q))) + ")"
+	if got := selected(t, q, ""); got != "J3" {
 		t.Errorf("%q", got)
 	}
-	if got, _ := s.list(url.Values{"q": {"id:~" + strings.Repeat("ä", maxPattern)}}); got != "" {
+	if got := selected(t, "id:~"+strings.Repeat("ä", MaxPattern), ""); got != "" {
 		t.Errorf("%q", got)
-	}
-}
-
-// The served document tells the limits that hold, and its examples are right.
-func TestDocumentTellsOfQueries(t *testing.T) {
-	params := loadDocument(t).Components.Parameters
-	q, order := params["q"].Value, params["sort"].Value
-	for _, limit := range []string{
-		fmt.Sprintf("at most %d characters", maxPattern), fmt.Sprintf("at most %d instructions", maxInstructions),
-	} {
-		if !strings.Contains(q.Description, limit) {
-			t.Errorf("no %q in %s", limit, q.Description)
-		}
-	}
-	if longest := q.Schema.Value.MaxLength; longest == nil || *longest != maxConditions {
-		t.Errorf("maxLength %v", longest)
-	}
-	if conditions, err := parseConditions(q.Example.(string)); err != nil || len(conditions) != 3 {
-		t.Errorf("%v, %v", conditions, err)
-	}
-	if keys, err := parseSort(order.Example.(string)); err != nil || len(keys) != 2 {
-		t.Errorf("%v, %v", keys, err)
 	}
 }

@@ -1,0 +1,36 @@
+// Package jobquerytest has jobs to select and to sort.
+package jobquerytest
+
+import (
+	"time"
+
+	"productindex/reindex"
+)
+
+// ShopMessage has everything that must be in quotes.
+const ShopMessage = `the shop "Köln" is closed (503): see C:\shop, then retry`
+
+// Varied differ in what a q and a sort can tell apart; oldest first.
+func Varied() []reindex.Job {
+	day := func(n int) time.Time { return time.Date(2026, 1, n, 10, 0, 0, 0, time.UTC) }
+	jobs := []reindex.Job{
+		{Status: reindex.StatusSuccess, Expected: 100, Processed: 100, Created: day(1).Add(123_400 * time.Microsecond), Modified: day(1).Add(5 * time.Minute)},
+		{Status: reindex.StatusFailure, Expected: -1, Estimated: true, Processed: 3, Message: ShopMessage, Created: day(2).In(time.FixedZone("", 3600)), Modified: day(2).Add(time.Second)},
+		{Status: reindex.StatusFailure, Expected: 50, Processed: 50, Message: "timeout", Created: day(3), Modified: day(3).Add(2 * time.Hour)},
+		{Status: reindex.StatusSuccess, Expected: 0, Processed: 0, Message: "left over", Created: day(4), Modified: day(4)},
+		{Status: reindex.StatusFailure, Expected: 9, Processed: 9, Created: day(5), Modified: day(5)},
+		{Status: reindex.StatusFailure, Expected: -1, Processed: 50, Message: "null", Created: day(6), Modified: day(6)},
+		{Status: reindex.StatusPending, Expected: -1, EntityType: "CATEGORY", Created: day(7), Modified: day(7)},
+		{Status: reindex.StatusInProgress, Expected: 1000, Estimated: true, Processed: 10, Created: day(8), Modified: day(8)},
+	}
+	for i := range jobs {
+		jobs[i].ID, jobs[i].Tenant = "J"+string(rune('1'+i)), "acme"
+		if jobs[i].EntityType == "" {
+			jobs[i].EntityType = reindex.EntityProduct
+		}
+	}
+	return jobs
+}
+
+// EveryJob is the ids of all of them, newest first.
+const EveryJob = "J8 J7 J6 J5 J4 J3 J2 J1"
