@@ -8,17 +8,25 @@ import (
 	"productindex/httpapi/oauth"
 )
 
-// signedTokens says which access tokens (JWT, RFC 9068) are accepted; see oauth.JWTConfig. All of it is needed, or nothing.
+// signedTokens says which access tokens (JWT, RFC 9068) are accepted; see oauth.JWTConfig. Issuer and Audience are needed, or nothing.
 type signedTokens struct {
 	// Issuer is the authorization server.
 	Issuer string `env:"PRODUCTINDEX_OAUTH_ISSUER"`
-	// JWKS is the https URL of the issuer's keys.
+	// JWKS is the https URL of the issuer's keys; without it, it is found in the issuer's metadata.
 	JWKS string `env:"PRODUCTINDEX_OAUTH_JWKS"`
 	// Audience has this server's names in the tokens, separated by commas.
 	Audience []string `env:"PRODUCTINDEX_OAUTH_AUDIENCE"`
-	// TenantClaim is the claim that has the tenant or the tenants.
+	// AudienceClaim is the claim that has what a token is for.
+	AudienceClaim string `env:"PRODUCTINDEX_OAUTH_AUDIENCE_CLAIM" envDefault:"aud"`
+	// TenantClaim is the claim that has the tenant or the tenants. One within another is written /organization/id; see oauth.Claims.
 	TenantClaim string `env:"PRODUCTINDEX_OAUTH_TENANT_CLAIM" envDefault:"tenant"`
-	// TokenTypes are the types that tokens may have, separated by commas: at+jwt by RFC 9068, JWT for servers that do not follow it.
+	// ScopeClaims are the claims that have scopes or roles, separated by commas; without them scope or scp.
+	ScopeClaims []string `env:"PRODUCTINDEX_OAUTH_SCOPE_CLAIMS"`
+	// ViewNames and ManageNames are what the issuer calls the scopes, or the roles that have them, separated by commas.
+	ViewNames   []string `env:"PRODUCTINDEX_OAUTH_VIEW_NAMES"   envDefault:"indexing.search_view"`
+	ManageNames []string `env:"PRODUCTINDEX_OAUTH_MANAGE_NAMES" envDefault:"indexing.search_manage"`
+	// TokenTypes are the types that tokens may have, separated by commas: at+jwt by RFC 9068, JWT for servers that do not follow it, and
+	// nothing (a comma alone at the end) for those that name none.
 	TokenTypes []string `env:"PRODUCTINDEX_OAUTH_TOKEN_TYPES" envDefault:"at+jwt"`
 }
 
@@ -39,7 +47,11 @@ func (c config) authorizer() (httpapi.Authorizer, error) {
 	}
 	if s := c.SignedTokens; s.wanted() {
 		signed, err := oauth.JWT(oauth.JWTConfig{
-			Issuer: s.Issuer, JWKS: s.JWKS, Audience: s.Audience, TenantClaim: s.TenantClaim, TokenTypes: s.TokenTypes,
+			Issuer: s.Issuer, JWKS: s.JWKS, Audience: s.Audience, AudienceClaim: s.AudienceClaim, TokenTypes: s.TokenTypes,
+			Claims: oauth.Claims{
+				Tenant: s.TenantClaim, Scopes: s.ScopeClaims,
+				ScopeNames: map[string][]string{httpapi.ScopeView: s.ViewNames, httpapi.ScopeManage: s.ManageNames},
+			},
 		})
 		if err != nil {
 			return nil, fmt.Errorf("PRODUCTINDEX_OAUTH_*: %w", err)

@@ -7,6 +7,7 @@ import (
 	"crypto/rand"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"maps"
 	"net"
@@ -41,7 +42,12 @@ func newIssuer(t *testing.T) *issuer {
 	}
 	i := &issuer{key: key}
 	i.srv = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Path != "/keys" {
+		switch r.URL.Path {
+		case "/.well-known/openid-configuration":
+			fmt.Fprintf(w, `{"issuer":%q,"jwks_uri":%q}`, i.srv.URL, i.srv.URL+"/keys")
+			return
+		case "/keys":
+		default:
 			t.Errorf("somebody was led to %s", r.URL)
 		}
 		keys := jose.JSONWebKeySet{Keys: []jose.JSONWebKey{{KeyID: "k1", Algorithm: "ES256", Use: "sig", Key: key.Public()}}}

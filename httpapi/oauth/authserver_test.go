@@ -253,18 +253,23 @@ func (a *authServer) sign(t *testing.T, header, claims map[string]any) string {
 	a.mu.Lock()
 	k := a.keys[0]
 	a.mu.Unlock()
-	all := jwt.MapClaims{
-		"iss": a.issuer, "aud": audience, "exp": time.Now().Add(time.Hour).Unix(), "tenant": "acme", "scope": httpapi.ScopeManage,
-	}
-	token := jwt.NewWithClaims(jwt.SigningMethodES256, all)
+	token := jwt.NewWithClaims(jwt.SigningMethodES256, a.claims(claims))
 	token.Header["typ"], token.Header["kid"] = "at+jwt", k.id
-	override(all, claims)
 	override(token.Header, header)
 	signed, err := token.SignedString(k.private)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return signed
+}
+
+// claims are those of a valid token, with others in place of some.
+func (a *authServer) claims(others map[string]any) jwt.MapClaims {
+	all := jwt.MapClaims{
+		"iss": a.issuer, "aud": audience, "exp": time.Now().Add(time.Hour).Unix(), "tenant": "acme", "scope": httpapi.ScopeManage,
+	}
+	override(all, others)
+	return all
 }
 
 // override sets values; nil removes.
@@ -279,14 +284,14 @@ func override(into, by map[string]any) {
 // jwtConfig is a config for the server's tokens.
 func (a *authServer) jwtConfig(client *http.Client) oauth.JWTConfig {
 	return oauth.JWTConfig{
-		Issuer: a.issuer, Audience: []string{audience}, JWKS: a.issuer + "/keys", TenantClaim: "tenant", TokenTypes: []string{"at+jwt", "JWT"}, Client: client,
+		Issuer: a.issuer, Audience: []string{audience}, JWKS: a.issuer + "/keys", Claims: oauth.Claims{Tenant: "tenant"}, TokenTypes: []string{"at+jwt", "JWT"}, Client: client,
 	}
 }
 
 // introspectionConfig is a config for the server's opaque tokens.
 func (a *authServer) introspectionConfig(client *http.Client) oauth.IntrospectionConfig {
 	return oauth.IntrospectionConfig{
-		URL: a.issuer + "/oauth/introspect", ClientID: rsID, ClientSecret: rsSecret, TenantClaim: "tenant", Audience: []string{audience}, Client: client,
+		URL: a.issuer + "/oauth/introspect", ClientID: rsID, ClientSecret: rsSecret, Claims: oauth.Claims{Tenant: "tenant"}, Audience: []string{audience}, Client: client,
 	}
 }
 

@@ -76,7 +76,7 @@ func FuzzAuthorization(f *testing.F) {
 		f.Add("Bearer " + token)
 	}
 	noServer := &http.Client{Transport: roundTripper(func(*http.Request) (*http.Response, error) { return nil, errors.New("no server") })}
-	byKeys, err := JWT(JWTConfig{Issuer: "https://auth.example", Audience: []string{"x"}, JWKS: "https://auth.example/keys", TenantClaim: "tenant", Client: noServer})
+	byKeys, err := JWT(JWTConfig{Issuer: "https://auth.example", Audience: []string{"x"}, JWKS: "https://auth.example/keys", Claims: Claims{Tenant: "tenant"}, Client: noServer})
 	if err != nil {
 		f.Fatal(err)
 	}

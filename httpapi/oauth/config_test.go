@@ -11,7 +11,7 @@ import (
 func TestInvalidConfigs(t *testing.T) {
 	jwt := func(edit func(*oauth.JWTConfig)) func() error {
 		return func() error {
-			cfg := oauth.JWTConfig{Issuer: "https://auth.example", Audience: []string{"indexing"}, JWKS: "https://auth.example/keys", TenantClaim: "tenant"}
+			cfg := oauth.JWTConfig{Issuer: "https://auth.example", Audience: []string{"indexing"}, JWKS: "https://auth.example/keys", Claims: oauth.Claims{Tenant: "tenant"}}
 			edit(&cfg)
 			_, err := oauth.JWT(cfg)
 			return err
@@ -19,7 +19,7 @@ func TestInvalidConfigs(t *testing.T) {
 	}
 	introspection := func(edit func(*oauth.IntrospectionConfig)) func() error {
 		return func() error {
-			cfg := oauth.IntrospectionConfig{URL: "https://auth.example/introspect", ClientID: "id", ClientSecret: "s3cr3t", TenantClaim: "tenant"}
+			cfg := oauth.IntrospectionConfig{URL: "https://auth.example/introspect", ClientID: "id", ClientSecret: "s3cr3t", Claims: oauth.Claims{Tenant: "tenant"}}
 			edit(&cfg)
 			_, err := oauth.Introspection(cfg)
 			return err
@@ -37,7 +37,7 @@ func TestInvalidConfigs(t *testing.T) {
 		want      string // words of the error; none: no error
 	}{
 		"JWT":                          {jwt(func(*oauth.JWTConfig) {}), ""},
-		"JWT without anything":         {func() error { _, err := oauth.JWT(oauth.JWTConfig{}); return err }, "Issuer Audience TenantClaim JWKS"},
+		"JWT without anything":         {func() error { _, err := oauth.JWT(oauth.JWTConfig{}); return err }, "Issuer Audience Claims.Tenant"},
 		"JWT, empty audience":          {jwt(func(c *oauth.JWTConfig) { c.Audience = []string{""} }), "Audience"},
 		"JWT, none":                    {jwt(func(c *oauth.JWTConfig) { c.Algorithms = []string{"none"} }), `"none"`},
 		"JWT, HMAC":                    {jwt(func(c *oauth.JWTConfig) { c.Algorithms = []string{"ES256", "HS256", "HS512"} }), `"HS256" "HS512"`},
@@ -55,8 +55,21 @@ func TestInvalidConfigs(t *testing.T) {
 		"JWT, file":                    {jwt(func(c *oauth.JWTConfig) { c.JWKS, c.AllowHTTP = "file:///keys", true }), "https://"},
 		"JWT, no URL":                  {jwt(func(c *oauth.JWTConfig) { c.JWKS = "https://%" }), "parsed"},
 
+		"JWT, no JWKS":              {jwt(func(c *oauth.JWTConfig) { c.JWKS = "" }), ""},
+		"JWT, no JWKS, no URL":      {jwt(func(c *oauth.JWTConfig) { c.JWKS, c.Issuer = "", "auth.example" }), "JWKS metadata https://"},
+		"JWT, no JWKS, http":        {jwt(func(c *oauth.JWTConfig) { c.JWKS, c.Issuer = "", "http://auth.example" }), "metadata AllowHTTP"},
+		"JWT, metadata":             {jwt(func(c *oauth.JWTConfig) { c.JWKS, c.Issuer, c.Metadata = "", "us", "https://auth.example/metadata" }), ""},
+		"JWT, metadata, http":       {jwt(func(c *oauth.JWTConfig) { c.JWKS, c.Metadata = "", "http://auth.example/metadata" }), "metadata AllowHTTP"},
+		"JWT, a tilde":              {jwt(func(c *oauth.JWTConfig) { c.Claims.Tenant = "/a~2" }), `"/a~2" tilde`},
+		"JWT, a tilde at the end":   {jwt(func(c *oauth.JWTConfig) { c.Claims.Scopes = []string{"a", "/b/c~"} }), `"/b/c~" tilde`},
+		"JWT, a tilde in a name":    {jwt(func(c *oauth.JWTConfig) { c.Claims.Scopes = []string{"c~"} }), ""},
+		"JWT, every claim":          {jwt(func(c *oauth.JWTConfig) { c.Claims.Scopes = []string{"/*"} }), `"/*"`},
+		"JWT, no place of scopes":   {jwt(func(c *oauth.JWTConfig) { c.Claims.Scopes = []string{""} }), "Claims.Scopes empty"},
+		"JWT, no place of audience": {jwt(func(c *oauth.JWTConfig) { c.AudienceClaim = "/~" }), `"/~"`},
+		"JWT, no names":             {jwt(func(c *oauth.JWTConfig) { c.Claims.ScopeNames = map[string][]string{"a": nil, "b": {""}, "": {"c"}} }), `"a" "b" ""`},
+
 		"introspection":                      {introspection(func(*oauth.IntrospectionConfig) {}), ""},
-		"introspection without anything":     {func() error { _, err := oauth.Introspection(oauth.IntrospectionConfig{}); return err }, "URL ClientID ClientSecret TenantClaim"},
+		"introspection without anything":     {func() error { _, err := oauth.Introspection(oauth.IntrospectionConfig{}); return err }, "URL ClientID ClientSecret Claims.Tenant"},
 		"introspection, negative":            {introspection(func(c *oauth.IntrospectionConfig) { c.MaxAge, c.CacheSize, c.MaxFailures = -1, -1, -1 }), "MaxAge CacheSize MaxFailures"},
 		"introspection, http":                {introspection(func(c *oauth.IntrospectionConfig) { c.URL = "http://auth.example/" }), "URL AllowHTTP"},
 		"introspection, a secret in the URL": {introspection(func(c *oauth.IntrospectionConfig) { c.URL = "https://id:s3cr3t@auth.example/" }), "URL"},

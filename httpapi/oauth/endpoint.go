@@ -1,6 +1,7 @@
 package oauth
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -15,8 +16,9 @@ const maxAnswerBytes = 1 << 20
 
 // endpoint is a URL of the authorization server.
 type endpoint struct {
-	url    string
-	client *http.Client
+	url       string
+	client    *http.Client
+	allowHTTP bool
 }
 
 // newEndpoint checks the URL. The client is copied, to one that follows no redirects: they would take a token, or the trust in keys, to
@@ -25,18 +27,32 @@ func newEndpoint(rawURL string, client *http.Client, allowHTTP bool) (endpoint, 
 	u, err := url.Parse(rawURL)
 	switch {
 	case err != nil:
-		return endpoint{}, errors.New("the URL can not be parsed")
+		return endpoint{}, errors.New("the URL cannot be parsed")
 	case u.Host == "" || u.User != nil || u.Scheme != "https" && u.Scheme != "http":
 		return endpoint{}, errors.New("the URL is not https://, a host and a path")
 	case u.Scheme == "http" && !allowHTTP && !isLoopback(u.Hostname()):
-		return endpoint{}, errors.New("the URL is not https; set AllowHTTP where something else keeps the connection secret")
+		return endpoint{}, errors.New("the URL is not https; set AllowHTTP if something else keeps the connection secret")
 	}
 	copied := http.Client{}
 	if client != nil {
 		copied = *client
 	}
 	copied.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-	return endpoint{url: rawURL, client: &copied}, nil
+	return endpoint{url: rawURL, client: &copied, allowHTTP: allowHTTP}, nil
+}
+
+// at returns the endpoint at another URL, called and checked in the same way.
+func (e endpoint) at(rawURL string) (endpoint, error) {
+	return newEndpoint(rawURL, e.client, e.allowHTTP)
+}
+
+// get fetches the document at the URL.
+func (e endpoint) get(ctx context.Context, into any) error {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, e.url, nil)
+	if err != nil {
+		return err
+	}
+	return e.call(request, into)
 }
 
 func isLoopback(host string) bool {

@@ -1,6 +1,7 @@
 package oauth_test
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -23,10 +24,10 @@ func Example() {
 		return
 	}
 	signed, err := oauth.JWT(oauth.JWTConfig{
-		Issuer:      "https://auth.example",
-		Audience:    []string{"https://indexing.example"},
-		JWKS:        "https://auth.example/keys",
-		TenantClaim: "tenant",
+		Issuer:   "https://auth.example",
+		Audience: []string{"https://indexing.example"},
+		JWKS:     "https://auth.example/keys",
+		Claims:   oauth.Claims{Tenant: "tenant"},
 	})
 	if err != nil {
 		fmt.Println(err)
@@ -51,7 +52,7 @@ func ExampleIntrospection() {
 		URL:          "https://auth.example/oauth/introspect",
 		ClientID:     "indexing",
 		ClientSecret: "from the host's secrets",
-		TenantClaim:  "tenant",
+		Claims:       oauth.Claims{Tenant: "tenant"},
 		MaxAge:       10 * time.Second, // a token that was revoked is accepted for as long
 	})
 	if err != nil {
@@ -61,6 +62,54 @@ func ExampleIntrospection() {
 	r := httptest.NewRequest(http.MethodPost, "/indexing/acme/reindex?access_token=abc", nil)
 	fmt.Println(authorize(r, "acme", httpapi.ScopeManage))
 	// Output: invalid access token: there is no Authorization header
+}
+
+// Tokens of a Keycloak whose realm has an organization per tenant, and a role for those who may reindex.
+func ExampleClaims() {
+	authorize, err := oauth.JWT(oauth.JWTConfig{
+		Issuer:     "https://keycloak.example/realms/shops", // publishes where its keys are
+		Audience:   []string{"indexing"},
+		TokenTypes: []string{"JWT"},
+		Claims: oauth.Claims{
+			Tenant: "/organization/*",
+			Scopes: []string{"/realm_access/roles"},
+			ScopeNames: map[string][]string{
+				httpapi.ScopeView:   {"catalog-viewer", "catalog-admin"},
+				httpapi.ScopeManage: {"catalog-admin"},
+			},
+		},
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	r := httptest.NewRequest(http.MethodPost, "/indexing/acme/reindex", nil)
+	r.Header.Set("Authorization", "Bearer e30.e30.e30")
+	fmt.Println(authorize(r, "acme", httpapi.ScopeManage))
+	// Output: invalid access token: the token is signed by an algorithm (alg) that is not accepted
+}
+
+// The last word on what a token allows: here the id of a directory becomes the name of a tenant.
+func ExampleClaims_grant() {
+	shops := map[string]string{"72f988bf-86f1-41af-91ab-2d7cd011db47": "acme"} // a host's own table
+	claims := oauth.Claims{
+		Tenant: "tid",
+		Scopes: []string{"roles"},
+		Grant: func(_ context.Context, _ map[string]any, read oauth.Grant) (oauth.Grant, error) {
+			for i, directory := range read.Tenants {
+				read.Tenants[i] = shops[directory]
+			}
+			return read, nil
+		},
+	}
+	_, err := oauth.JWT(oauth.JWTConfig{
+		Issuer:     "https://login.microsoftonline.com/72f988bf-86f1-41af-91ab-2d7cd011db47/v2.0",
+		Audience:   []string{"6e74172b-be56-4843-9ff4-e66a39bb12e3"},
+		TokenTypes: []string{"JWT"},
+		Claims:     claims,
+	})
+	fmt.Println(err)
+	// Output: <nil>
 }
 
 // A token for development.

@@ -3,9 +3,11 @@ package oauth
 import (
 	"crypto"
 	"encoding/json"
-	"errors"
+	"slices"
+	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/MicahParks/jwkset"
 	"github.com/golang-jwt/jwt/v5"
@@ -63,25 +65,73 @@ func FuzzIntrospection(f *testing.F) {
 	} {
 		f.Add([]byte(seed))
 	}
-	i := &introspector{cfg: IntrospectionConfig{TenantClaim: "tenant", Audience: []string{"indexing"}, MaxAge: time.Minute, RefusedMaxAge: time.Second}}
+	i := &introspector{cfg: IntrospectionConfig{Claims: Claims{Tenant: "tenant"}, Audience: []string{"indexing"}, MaxAge: time.Minute, RefusedMaxAge: time.Second}}
 	f.Fuzz(func(t *testing.T, data []byte) {
-		answer := jwt.MapClaims{}
-		if json.Unmarshal(data, &answer) != nil {
+		claims := jwt.MapClaims{}
+		if json.Unmarshal(data, &claims) != nil {
 			return
 		}
-		v, err := i.judge(answer)
-		if err != nil || v.refused != nil {
-			if err != nil && errors.Is(err, httpapi.ErrInvalidToken) {
-				t.Fatalf("%s: an answer that is none is taken for one: %v", data, err)
+		said, err := readAnswer(claims)
+		if err != nil {
+			if isRefusal(err) {
+				t.Fatalf("%s: an answer that is none counts as one: %v", data, err)
 			}
 			return
 		}
-		audience, _ := answer.GetAudience()
-		if _, bound := answer["cnf"]; answer["active"] != true || bound || !i.accepts(audience) || v.until.IsZero() {
+		v, err := i.judge(t.Context(), said)
+		if err != nil {
+			t.Fatalf("%s: %v", data, err)
+		}
+		if v.refused != nil {
+			return
+		}
+		if _, bound := claims["cnf"]; claims["active"] != true || bound || !i.accepts(said.audience) || v.until.IsZero() {
 			t.Fatalf("%s is accepted", data)
 		}
-		if v.granted.check("acme", httpapi.ScopeManage) == nil && answer["tenant"] == nil {
+		if v.granted.check("acme", httpapi.ScopeManage) == nil && claims["tenant"] == nil {
 			t.Fatalf("%s is accepted for a tenant", data)
 		}
 	})
+}
+
+// FuzzPlace: a name finds what a pointer to it finds, whatever the name and the claims, and what is found are strings that are there.
+func FuzzPlace(f *testing.F) {
+	for _, seed := range [][2]string{
+		{`{"tenant":"acme"}`, "tenant"}, {`{"a/b":{"~":["acme",1]}}`, "a/b"}, {`{"":{"":"acme"}}`, "/"}, {`{"org":{"acme":{}}}`, "/org/*"},
+		{`{"a":{"b":"c"}}`, "/a/b"}, {`null`, "/a"}, {`{"~1":["x"]}`, "~1"}, {`{"*":"x"}`, "*"}, {`{"https://x.example/t":"acme"}`, "https://x.example/t"},
+	} {
+		f.Add([]byte(seed[0]), seed[1])
+	}
+	escape := strings.NewReplacer("~", "~0", "/", "~1")
+	f.Fuzz(func(t *testing.T, data []byte, text string) {
+		var claims map[string]any
+		if json.Unmarshal(data, &claims) != nil || place(text).validate() != nil {
+			return
+		}
+		found, missing := place(text).strings(claims)
+		if (len(found) == 0) != (missing != "") {
+			t.Fatalf("%q in %s: %q, missing %q", text, data, found, missing)
+		}
+		for _, s := range found {
+			if quoted, err := json.Marshal(s); err != nil || utf8.Valid(data) && !strings.Contains(unescaped(t, claims), string(quoted)) {
+				t.Fatalf("%q in %s: %q is not there", text, data, s)
+			}
+		}
+		if place(text).isPointer() || text == "*" {
+			return
+		}
+		if by, _ := place("/" + escape.Replace(text)).strings(claims); !slices.Equal(by, found) {
+			t.Fatalf("%q in %s: %q by name, %q by pointer", text, data, found, by)
+		}
+	})
+}
+
+// unescaped is claims in the encoder's own form.
+func unescaped(t *testing.T, claims map[string]any) string {
+	t.Helper()
+	data, err := json.Marshal(claims)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(data)
 }

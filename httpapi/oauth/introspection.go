@@ -19,24 +19,23 @@ import (
 	"productindex/httpapi"
 )
 
-// IntrospectionConfig configures [Introspection]. URL, ClientID, ClientSecret and TenantClaim are required; the zero value of every other
+// IntrospectionConfig configures [Introspection]. URL, ClientID, ClientSecret and Claims are required; the zero value of every other
 // field means its default.
 type IntrospectionConfig struct {
 	// URL is the server's introspection endpoint.
 	URL string
 	// ClientID and ClientSecret are this service's credentials there, sent by HTTP Basic.
 	ClientID, ClientSecret string
-	// TenantClaim is the member of the answer that has the tenant, a string, or the tenants, an array of strings. They are compared
-	// with the path's tenant as they are.
-	TenantClaim string
-	// Audience has this service's names. Where it is set, the answer's aud has to have one of them. Set it where the server has an aud
-	// and gives out tokens for other services, too.
+	// Claims says what a token allows. Its places are in the answer; Claims.Grant is called once for each answer.
+	Claims Claims
+	// Audience has this service's names. If it is set, the answer's aud has to have one of them. Set it if the server has an aud and also
+	// gives out tokens for other services.
 	Audience []string
 
 	// MaxAge is how long a token that is active is accepted without asking again, and so how long one that is revoked still is; never
 	// longer than until its exp. Default 1 min.
 	MaxAge time.Duration
-	// RefusedMaxAge is how long a token that is not active is refused without asking again. Default 10 s.
+	// RefusedMaxAge is how long a token that is not active, or not for this service, is refused without asking again. Default 10 s.
 	RefusedMaxAge time.Duration
 	// CacheSize is how many tokens are remembered, as SHA-256 hashes; the ones used last are. Default 10,000.
 	CacheSize int
@@ -77,7 +76,7 @@ func (c IntrospectionConfig) withDefaults() IntrospectionConfig {
 // validate reports every setting of a config with defaults that makes no sense.
 func (c IntrospectionConfig) validate() error {
 	return errors.Join(
-		isSet("ClientID", c.ClientID != ""), isSet("ClientSecret", c.ClientSecret != ""), isSet("TenantClaim", c.TenantClaim != ""),
+		isSet("ClientID", c.ClientID != ""), isSet("ClientSecret", c.ClientSecret != ""), c.Claims.validate(),
 		isPositive("MaxAge", c.MaxAge), isPositive("RefusedMaxAge", c.RefusedMaxAge), isPositive("Timeout", c.Timeout),
 		isPositive("Pause", c.Pause), isPositive("CacheSize", c.CacheSize), isPositive("MaxFailures", c.MaxFailures),
 	)
@@ -103,7 +102,7 @@ func Introspection(cfg IntrospectionConfig) (httpapi.Authorizer, error) {
 	}
 	i := &introspector{
 		cfg: cfg, endpoint: endpoint, cache: cache, flight: flight[verdict]{timeout: cfg.Timeout},
-		breaker: gobreaker.NewCircuitBreaker[verdict](gobreaker.Settings{
+		breaker: gobreaker.NewCircuitBreaker[answer](gobreaker.Settings{
 			Timeout:     cfg.Pause,
 			ReadyToTrip: func(c gobreaker.Counts) bool { return int64(c.ConsecutiveFailures) >= int64(cfg.MaxFailures) },
 			IsExcluded:  func(err error) bool { return errors.Is(err, statusError(http.StatusBadRequest)) },
@@ -127,7 +126,7 @@ type introspector struct {
 	endpoint endpoint
 	cache    *lru.Cache[tokenHash, verdict]
 	flight   flight[verdict]
-	breaker  *gobreaker.CircuitBreaker[verdict]
+	breaker  *gobreaker.CircuitBreaker[answer]
 }
 
 func (i *introspector) authorize(r *http.Request, tenant, scope string) error {
@@ -157,69 +156,102 @@ func (i *introspector) lookUp(ctx context.Context, token string) (verdict, error
 		return v, nil
 	}
 	return i.flight.do(ctx, string(hash[:]), func(ctx context.Context) (verdict, error) {
-		v, err := i.breaker.Execute(func() (verdict, error) { return i.ask(ctx, token) })
+		said, err := i.breaker.Execute(func() (answer, error) { return i.ask(ctx, token) })
 		switch {
 		case errors.Is(err, gobreaker.ErrOpenState), errors.Is(err, gobreaker.ErrTooManyRequests):
-			return v, fmt.Errorf("the introspection at %s has failed too often and is left alone for a while", i.endpoint.url)
+			return verdict{}, fmt.Errorf("the introspection at %s has failed too often and is left alone for a while", i.endpoint.url)
 		case err != nil:
-			return v, fmt.Errorf("introspection at %s: %w", i.endpoint.url, err)
+			return verdict{}, fmt.Errorf("introspection at %s: %w", i.endpoint.url, err)
 		}
-		i.cache.Add(hash, v)
-		return v, nil
+		v, err := i.judge(ctx, said)
+		if err == nil {
+			i.cache.Add(hash, v)
+		}
+		return v, err
 	})
 }
 
 var (
 	errInactive      = errors.New("the server says that the token is not active")
-	errWrongAudience = errors.New("the token is for another audience")
-	errNoAnswer      = errors.New("the answer does not tell whether the token is active")
+	errWrongAudience = errors.New("the token is for another audience: the answer's aud has none of the accepted names")
+	errNoAnswer      = errors.New("the answer does not say whether the token is active")
 )
 
+// answer is what the server says about a token.
+type answer struct {
+	active   bool
+	claims   jwt.MapClaims
+	audience []string
+	expires  time.Time // zero: not known
+}
+
 // ask calls the server.
-func (i *introspector) ask(ctx context.Context, token string) (verdict, error) {
+func (i *introspector) ask(ctx context.Context, token string) (answer, error) {
 	form := url.Values{"token": {token}, "token_type_hint": {"access_token"}}
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, i.endpoint.url, strings.NewReader(form.Encode()))
 	if err != nil {
-		return verdict{}, err
+		return answer{}, err
 	}
 	request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	request.SetBasicAuth(url.QueryEscape(i.cfg.ClientID), url.QueryEscape(i.cfg.ClientSecret)) // RFC 6749, section 2.3.1
-	answer := jwt.MapClaims{}
-	if err := i.endpoint.call(request, &answer); err != nil {
-		return verdict{}, err
+	claims := jwt.MapClaims{}
+	if err := i.endpoint.call(request, &claims); err != nil {
+		return answer{}, err
 	}
-	return i.judge(answer)
+	return readAnswer(claims)
 }
 
-// judge reads an answer. Its errors are those of the server, not of the token.
-func (i *introspector) judge(answer jwt.MapClaims) (verdict, error) {
-	active, ok := answer["active"].(bool)
+// readAnswer reads an answer. Its errors are those of the server, not of the token.
+func readAnswer(claims jwt.MapClaims) (answer, error) {
+	active, ok := claims["active"].(bool)
 	if !ok {
-		return verdict{}, errNoAnswer
+		return answer{}, errNoAnswer
 	}
-	now := time.Now()
 	if !active {
-		return verdict{refused: invalid(errInactive), until: now.Add(i.cfg.RefusedMaxAge)}, nil
+		return answer{}, nil
 	}
-	exp, err := answer.GetExpirationTime()
+	exp, err := claims.GetExpirationTime()
 	if err != nil {
-		return verdict{}, errors.New("the answer's exp is not a number")
+		return answer{}, errors.New("the answer's exp is not a number")
 	}
-	audience, err := answer.GetAudience()
+	audience, err := claims.GetAudience()
 	if err != nil {
-		return verdict{}, errors.New("the answer's aud is neither a string nor strings")
+		return answer{}, errors.New("the answer's aud is neither a string nor strings")
 	}
-	v := verdict{until: now.Add(i.cfg.MaxAge)}
-	if v.granted, v.refused = grantOf(answer, i.cfg.TenantClaim); v.refused == nil && !i.accepts(audience) {
-		v.refused = invalid(errWrongAudience)
-	}
+	a := answer{active: true, claims: claims, audience: audience}
 	if exp != nil {
-		v.expires = exp.Time
+		a.expires = exp.Time
 	}
-	return v, nil
+	return a, nil
 }
 
-// accepts reports whether the audience is this service's, where the host has said what that is.
+// judge makes a verdict of an answer. Its errors leave the question open.
+func (i *introspector) judge(ctx context.Context, a answer) (verdict, error) {
+	refuse := func(why error) verdict {
+		return verdict{refused: why, until: time.Now().Add(i.cfg.RefusedMaxAge), expires: a.expires}
+	}
+	switch {
+	case !a.active:
+		return refuse(invalid(errInactive)), nil
+	case !i.accepts(a.audience):
+		return refuse(invalid(errWrongAudience)), nil
+	}
+	v := verdict{until: time.Now().Add(i.cfg.MaxAge), expires: a.expires}
+	var err error
+	v.granted, err = i.cfg.Claims.read(ctx, a.claims)
+	if isRefusal(err) {
+		return refuse(err), nil
+	}
+	return v, err
+}
+
+// isRefusal reports whether an error of an Authorizer is about the token, not about what could not be decided.
+func isRefusal(err error) bool {
+	_, lacks := errors.AsType[*httpapi.ScopeError](err)
+	return lacks || errors.Is(err, httpapi.ErrInvalidToken) || errors.Is(err, httpapi.ErrExpiredToken)
+}
+
+// accepts reports whether the audience is this service's, or the host has not said what that is.
 func (i *introspector) accepts(audience []string) bool {
 	return len(i.cfg.Audience) == 0 || slices.ContainsFunc(audience, func(name string) bool { return slices.Contains(i.cfg.Audience, name) })
 }

@@ -8,7 +8,6 @@ import (
 	"crypto/rsa"
 	"errors"
 	"fmt"
-	"net/http"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -31,10 +30,10 @@ type undecided struct{ error }
 // Unwrap returns the error itself.
 func (u undecided) Unwrap() error { return u.error }
 
-// jwks are the keys at a URL. They are fetched when they are needed: at first use, when they are old, and when a token has a key that is not
-// among them, which is how a new key is found.
+// jwks are the issuer's keys. They are fetched when they are needed: at first use, when they are old, and when none of them verifies a
+// token, which is how a new key is found.
 type jwks struct {
-	endpoint endpoint
+	locate   func(ctx context.Context) (endpoint, error)
 	flight   flight[*keySet]
 	maxAge   time.Duration // after which they are fetched anew
 	maxStale time.Duration // after which they are of no use
@@ -55,24 +54,32 @@ type key struct {
 	public crypto.PublicKey
 }
 
-// find returns the keys that a token may be signed with: those of its id, or all where it names none.
-func (j *jwks) find(ctx context.Context, id, alg string) ([]crypto.PublicKey, error) {
+// current returns the keys as they are known, after an attempt to fetch them if there are none or they are old.
+func (j *jwks) current(ctx context.Context) (*keySet, error) {
 	set := j.known.Load()
-	if !set.has(id) || time.Since(set.fetched) >= j.maxAge {
-		err := j.refresh(ctx)
-		set = j.known.Load()
-		switch {
-		case set == nil || time.Since(set.fetched) >= j.maxStale:
-			return nil, undecided{fmt.Errorf("the server's keys are not known: %w", err)}
-		case set.has(id): // old ones, perhaps
-		case err != nil:
+	if set != nil && time.Since(set.fetched) < j.maxAge {
+		return set, nil
+	}
+	err := j.refresh(ctx)
+	set = j.known.Load()
+	if set == nil || time.Since(set.fetched) >= j.maxStale {
+		return nil, undecided{fmt.Errorf("the server's keys are not known: %w", err)}
+	}
+	return set, nil
+}
+
+// newer returns the keys that have taken the place of old, after an attempt to fetch them unless old is as new as a token that arrived then.
+// It returns nil if there are none.
+func (j *jwks) newer(ctx context.Context, old *keySet, arrived time.Time) (*keySet, error) {
+	if j.known.Load() == old && old.fetched.Before(arrived) {
+		if err := j.refresh(ctx); err != nil {
 			return nil, undecided{fmt.Errorf("the token's key is not known: %w", err)}
 		}
 	}
-	if fitting := set.fitting(id, alg); len(fitting) > 0 {
-		return fitting, nil
+	if set := j.known.Load(); set != old {
+		return set, nil
 	}
-	return nil, errUnknownKey
+	return nil, nil //nolint:nilnil // neither newer keys nor a failure
 }
 
 // refresh fetches the keys, unless that was tried just now. It returns the error of the last attempt.
@@ -97,22 +104,22 @@ func (j *jwks) refresh(ctx context.Context) error {
 }
 
 func (j *jwks) fetch(ctx context.Context) (*keySet, error) {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, j.endpoint.url, nil)
+	place, err := j.locate(ctx)
 	if err != nil {
 		return nil, err
 	}
-	var published jwkset.JWKSMarshal
-	if err := j.endpoint.call(request, &published); err != nil {
-		return nil, fmt.Errorf("fetching the keys at %s: %w", j.endpoint.url, err)
-	}
 	set := &keySet{fetched: time.Now()}
+	var published jwkset.JWKSMarshal
+	if err := place.get(ctx, &published); err != nil {
+		return nil, fmt.Errorf("fetching the keys at %s: %w", place.url, err)
+	}
 	for _, k := range published.Keys {
 		if public := publicKey(k); public != nil {
 			set.keys = append(set.keys, key{k.KID, k.ALG.String(), public})
 		}
 	}
 	if len(set.keys) == 0 {
-		return nil, fmt.Errorf("fetching the keys at %s: there is none that verifies signatures", j.endpoint.url)
+		return nil, fmt.Errorf("fetching the keys at %s: there is none that verifies signatures", place.url)
 	}
 	return set, nil
 }
@@ -139,15 +146,11 @@ func publicKey(k jwkset.JWKMarshal) crypto.PublicKey {
 	return nil
 }
 
-// has reports whether there is a key of the id, or any where the id is empty.
-func (s *keySet) has(id string) bool {
-	return s != nil && (id == "" || slices.ContainsFunc(s.keys, func(k key) bool { return k.id == id }))
-}
-
-func (s *keySet) fitting(id, alg string) []crypto.PublicKey {
-	var all []crypto.PublicKey
+// fitting returns the keys that a token may be signed with: of those of its id, or of all if it names none.
+func (s *keySet) fitting(id, alg string) []jwt.VerificationKey {
+	var all []jwt.VerificationKey
 	for _, k := range s.keys {
-		if (id == "" || k.id == id) && (k.alg == "" || k.alg == alg) && fits(k.public, alg) {
+		if (id == "" || k.id == id) && (k.alg == "" || generic(k.alg) == generic(alg)) && fits(k.public, alg) {
 			all = append(all, k.public)
 		}
 	}
@@ -163,7 +166,7 @@ func fits(public crypto.PublicKey, alg string) bool {
 		method, ok := jwt.GetSigningMethod(alg).(*jwt.SigningMethodECDSA)
 		return ok && method.CurveBits == k.Curve.Params().BitSize
 	case ed25519.PublicKey:
-		return alg == jwt.SigningMethodEdDSA.Alg()
+		return generic(alg) == jwt.SigningMethodEdDSA.Alg()
 	default:
 		return false
 	}

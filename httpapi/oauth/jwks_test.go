@@ -20,6 +20,7 @@ import (
 	"github.com/go-jose/go-jose/v4"
 
 	"productindex/httpapi"
+	"productindex/httpapi/oauth"
 )
 
 // answer is a fault that answers calls of the path with the status and the body.
@@ -167,6 +168,115 @@ func TestUnknownKeysAreRateLimited(t *testing.T) {
 			}
 		}
 	})
+}
+
+// A key that takes the place of another without a name of its own, in a token or among the keys, is found by the first token that it signs,
+// at the limited rate, and the old one's tokens are worth nothing then.
+func TestRotationWithoutNames(t *testing.T) {
+	for name, header := range map[string]map[string]any{"no kid": {"kid": nil}, "the same kid": {"kid": "k"}} {
+		synctest.Test(t, func(t *testing.T) {
+			server := newAuthServer(t)
+			rotate := func() {
+				server.rotate(t)
+				server.keys[0].id = "k"
+			}
+			rotate()
+			authorize := newJWT(t, server.jwtConfig(server.direct()))
+			expect := func(when, token, want string, fetches int) {
+				t.Helper()
+				err := ask(authorize, token)
+				if n := server.called("/keys"); kindOf(err) != want || n != fetches {
+					t.Errorf("%s, %s: %v, %d fetches; want %s, %d", name, when, err, n, want, fetches)
+				}
+			}
+			old := server.sign(t, header, nil)
+			expect("at first", old, "allowed", 1)
+			rotate()
+			fresh := server.sign(t, header, nil)
+			expect("within the interval", fresh, "invalid", 0)
+			expect("within the interval", old, "allowed", 0)
+			<-time.After(10 * time.Second)
+			expect("after the interval", fresh, "allowed", 1)
+			<-time.After(10 * time.Second)
+			expect("a token of the old key", old, "invalid", 1)
+			for range 100 {
+				expect("a forged token", newAuthServer(t).sign(t, header, nil), "invalid", 0)
+			}
+			expect("after forged tokens", fresh, "allowed", 0)
+
+			rotate() // and while the server is down, nobody knows
+			server.breakBy(answer("/keys", http.StatusBadGateway, ""))
+			<-time.After(10 * time.Second)
+			newest := server.sign(t, header, nil)
+			expect("while the server is down", newest, "undecided", 1)
+			expect("while the server is down", newest, "undecided", 0)
+			expect("while the server is down", fresh, "allowed", 0)
+			server.breakBy(nil)
+			<-time.After(10 * time.Second)
+			expect("when the server is back", newest, "allowed", 1)
+		})
+	}
+}
+
+// A token makes the keys be fetched once at most: what was fetched for it is as new as can be.
+func TestOneLookUp(t *testing.T) {
+	server := newAuthServer(t)
+	stranger := newAuthServer(t)
+	cfg := server.jwtConfig(server.direct())
+	cfg.KeysMinInterval = time.Nanosecond
+	for name, token := range map[string]string{
+		"unknown kid": stranger.sign(t, nil, nil), "no kid": stranger.sign(t, map[string]any{"kid": nil}, nil),
+	} {
+		authorize := newJWT(t, cfg)
+		for _, when := range []string{"at first", "again"} {
+			if err := ask(authorize, token); kindOf(err) != "invalid" {
+				t.Errorf("%s: %v", name, err)
+			}
+			if n := server.called("/keys"); n != 1 {
+				t.Errorf("%s, %s: the keys were fetched %d times, want once", name, when, n)
+			}
+		}
+	}
+}
+
+// A key that is published again for another algorithm is found as a new one is.
+func TestNewAlgorithm(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		server := newAuthServer(t)
+		authorize := newJWT(t, server.jwtConfig(server.direct()))
+		server.keys[0].alg = jose.ES384
+		token := server.sign(t, nil, nil)
+		if err := ask(authorize, token); kindOf(err) != "invalid" {
+			t.Error(err)
+		}
+		server.keys[0].alg = jose.ES256
+		<-time.After(10 * time.Second)
+		if err := ask(authorize, token); err != nil || server.called("/keys") != 2 {
+			t.Error(err)
+		}
+	})
+}
+
+// What cannot be a token of the issuer makes nobody look for keys, so that the tokens of another issuer do not suffer while this one is down.
+func TestTokensOfOthersFetchNothing(t *testing.T) {
+	first, second := newAuthServer(t), newAuthServer(t)
+	second.issuer = "https://other.test"
+	first.breakBy(answer("/keys", http.StatusBadGateway, ""))
+	authorize := oauth.First(newJWT(t, first.jwtConfig(first.direct())), newJWT(t, second.jwtConfig(second.direct())))
+	if err := ask(authorize, second.sign(t, nil, nil)); err != nil || first.called("/keys") != 0 {
+		t.Errorf("a token of the second issuer: %v", err)
+	}
+	for _, token := range []string{
+		"x.y.z", first.sign(t, map[string]any{"typ": "JOSE"}, nil), first.sign(t, map[string]any{"alg": "XS256"}, nil),
+		first.sign(t, map[string]any{"crit": []string{"b64"}}, nil), first.sign(t, nil, map[string]any{"iss": nil}),
+	} {
+		if err := ask(authorize, token); kindOf(err) != "invalid" || first.called("/keys") != 0 {
+			t.Errorf("%s: %v, or the keys were fetched", token, err)
+		}
+	}
+	if err := ask(authorize, first.sign(t, nil, nil)); kindOf(err) != "undecided" {
+		t.Errorf("a token of the first issuer: %v", err)
+	}
 }
 
 // Concurrent requests share one fetch, and one that hangs up does not take it from the others.

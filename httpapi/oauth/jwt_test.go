@@ -271,6 +271,70 @@ func TestNoLeeway(t *testing.T) {
 	})
 }
 
+// Ed25519 is EdDSA: a key that is published under one name verifies tokens of the other, and no key of another kind does.
+func TestNamesOfEd25519(t *testing.T) {
+	_, key, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := newAuthServer(t)
+	newJWT(t, server.jwtConfig(server.direct())) // makes the name known to the library that signs here
+	for _, published := range []string{"EdDSA", "Ed25519", "ES256", ""} {
+		for _, signed := range []string{"EdDSA", "Ed25519"} {
+			server.keys = []*signingKey{{id: "k", alg: jose.SignatureAlgorithm(published), private: key}}
+			token := jwt.NewWithClaims(jwt.GetSigningMethod(signed), server.claims(nil))
+			token.Header["typ"], token.Header["kid"] = "at+jwt", "k"
+			text, err := token.SignedString(key)
+			if err != nil {
+				t.Fatal(err)
+			}
+			want := "allowed"
+			if published == "ES256" {
+				want = "invalid"
+			}
+			if err := ask(newJWT(t, server.jwtConfig(server.direct())), text); kindOf(err) != want {
+				t.Errorf("%s by a key for %q: %v, want %s", signed, published, err, want)
+			}
+			cfg := server.jwtConfig(server.direct())
+			cfg.Algorithms = []string{"EdDSA", "ES256"}
+			if err := ask(newJWT(t, cfg), text); signed == "Ed25519" && kindOf(err) != "invalid" {
+				t.Errorf("Ed25519 if it is not asked for: %v", err)
+			}
+		}
+	}
+	server.rotate(t) // to a key of another kind
+	if err := ask(newJWT(t, server.jwtConfig(server.direct())), server.sign(t, map[string]any{"alg": "Ed25519"}, nil)); kindOf(err) != "invalid" {
+		t.Errorf("a key of another kind: %v", err)
+	}
+}
+
+// Tokens without a type are accepted if the host says so, and others are not then.
+func TestNoType(t *testing.T) {
+	server := newAuthServer(t)
+	for _, tc := range []struct {
+		types []string
+		typ   any
+		want  string
+	}{
+		{[]string{""}, nil, "allowed"},
+		{[]string{""}, "", "allowed"},
+		{[]string{""}, 1, "invalid"},
+		{[]string{""}, []string{}, "invalid"},
+		{[]string{""}, "JWT", "invalid"},
+		{[]string{""}, "application/", "allowed"},
+		{[]string{"at+jwt", ""}, "at+jwt", "allowed"},
+		{[]string{"at+jwt"}, nil, "invalid"},
+		{[]string{"JWT"}, "", "invalid"},
+		{nil, nil, "invalid"},
+	} {
+		cfg := server.jwtConfig(server.direct())
+		cfg.TokenTypes = tc.types
+		if err := ask(newJWT(t, cfg), server.sign(t, map[string]any{"typ": tc.typ}, nil)); kindOf(err) != tc.want {
+			t.Errorf("type %v if %q are accepted: %v, want %s", tc.typ, tc.types, err, tc.want)
+		}
+	}
+}
+
 // Every algorithm works with its keys, when it is asked for.
 func TestAlgorithms(t *testing.T) {
 	rsaKey, err := rsa.GenerateKey(rand.Reader, 2048)
@@ -305,6 +369,7 @@ func TestAlgorithms(t *testing.T) {
 		{"ES384", ec(elliptic.P384()), false},
 		{"ES512", ec(elliptic.P521()), false},
 		{"EdDSA", edKey, true},
+		{"Ed25519", edKey, true},
 	} {
 		server.keys = []*signingKey{{id: "of " + tc.alg, alg: jose.SignatureAlgorithm(tc.alg), private: tc.key.(crypto.Signer)}}
 		cfg := server.jwtConfig(server.direct())

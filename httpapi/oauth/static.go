@@ -71,7 +71,9 @@ func Static(tokens ...StaticToken) (httpapi.Authorizer, error) {
 			errs = append(errs, fmt.Errorf("the token at index %d: %w", i, err))
 			continue
 		}
-		known[hash] = grant{tenants: slices.Clone(t.Tenants), scopes: slices.Clone(t.Scopes)}
+		known[hash] = grant{Grant: Grant{
+			Tenants: slices.Clone(t.Tenants), AllTenants: slices.Contains(t.Tenants, AnyTenant), Scopes: slices.Clone(t.Scopes),
+		}}
 	}
 	if err := errors.Join(errs...); err != nil {
 		return nil, fmt.Errorf("oauth: invalid static tokens: %w", err)
@@ -90,9 +92,6 @@ func Static(tokens ...StaticToken) (httpapi.Authorizer, error) {
 		}
 		if granted == nil {
 			return invalid(errUnknownToken)
-		}
-		if slices.Contains(granted.tenants, AnyTenant) {
-			return grant{tenants: []string{tenant}, scopes: granted.scopes}.check(tenant, scope)
 		}
 		return granted.check(tenant, scope)
 	}, nil
