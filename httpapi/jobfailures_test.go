@@ -114,7 +114,9 @@ func TestFailuresOfARun(t *testing.T) {
 // placed is a source that has everything at one place.
 type placed struct{ reindextest.Slice }
 
-func (placed) Locate(_ context.Context, _ string, ids ...string) (map[string]string, error) {
+func (p placed) Open(context.Context, string) (reindex.Snapshot, error) { return p, nil }
+
+func (placed) Locate(_ context.Context, ids ...string) (map[string]string, error) {
 	where := map[string]string{}
 	for _, id := range ids {
 		where[id] = "acme.jsonl, line 7"

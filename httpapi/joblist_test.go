@@ -24,7 +24,7 @@ func serveJobs(t *testing.T, jobs []reindex.Job) *service {
 		if _, created, err := store.Create(t.Context(), open); err != nil || !created {
 			t.Fatal(created, err)
 		}
-		if err := store.Update(t.Context(), job); err != nil {
+		if err := store.Finish(t.Context(), job); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -30,6 +30,10 @@ func (x *null) Write(_ context.Context, batch []reindex.Product) error {
 	return nil
 }
 
+func (x *null) Name() string { return "null" }
+
+func (x *null) Flush(context.Context) ([]reindex.ItemError, error) { return nil, nil }
+
 func (x *null) Seal(context.Context) (reindex.Sealed, error) {
 	return reindex.Sealed{Documents: x.n.Load(), Live: -1}, nil
 }

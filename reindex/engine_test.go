@@ -224,7 +224,9 @@ type counted struct {
 	err error
 }
 
-func (c counted) Count(context.Context, string) (int64, error) {
+func (c counted) Open(context.Context, string) (reindex.Snapshot, error) { return c, nil }
+
+func (c counted) Count(context.Context) (int64, error) {
 	if c.n == -7 {
 		panic(errSource)
 	}
@@ -321,7 +323,9 @@ type located struct {
 	err error
 }
 
-func (l located) Locate(_ context.Context, tenant string, ids ...string) (map[string]string, error) {
+func (l located) Open(context.Context, string) (reindex.Snapshot, error) { return l, nil }
+
+func (l located) Locate(_ context.Context, ids ...string) (map[string]string, error) {
 	where := map[string]string{}
 	for i, p := range l.Slice {
 		if slices.Contains(ids, p.ID) {

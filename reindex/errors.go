@@ -32,6 +32,12 @@ var (
 	// ErrFenced: an index refuses to publish a generation because a newer run of the tenant has begun. See [Fence].
 	ErrFenced = errors.New("a newer reindex of the tenant has taken over")
 
+	// ErrNoLiveIndex: no index of the tenant is live, as it was never reindexed.
+	ErrNoLiveIndex = errors.New("the tenant has no live index")
+
+	// ErrDamaged: an index is damaged. A reindex of the tenant replaces it.
+	ErrDamaged = errors.New("the index is damaged; reindex this tenant")
+
 	// ErrTooLarge: an index does not take a batch or a product of that size. See [Generation].
 	ErrTooLarge = errors.New("too large for the index")
 

@@ -13,8 +13,7 @@ type Indexer interface {
 	Begin(ctx context.Context, tenant string) (Generation, error)
 }
 
-// Generation is one complete copy of a tenant's products in the making. The engine calls Begin, then Write from several goroutines,
-// then Seal, Commit and Abort one after the other. Abort is called at the end of every run, also after a failed Commit.
+// Writer adds products to a generation. It is safe for concurrent use.
 //
 // Every method tries once and classifies what went wrong; the engine retries. An error of Write is one of
 //   - [*BatchError]: some items failed, the others have been accepted;
@@ -23,14 +22,29 @@ type Indexer interface {
 //   - [*TemporaryError]: nothing is known to be accepted, and the same call can succeed later;
 //   - any other error: nothing that the engine does can help. It ends the run.
 //
-// From Begin, Seal and Commit only [*TemporaryError] is called again.
-type Generation interface {
-	// Write adds products. It is safe for concurrent use, idempotent by id (a product written twice is there once, with the body
-	// of the later call), and keeps nothing of the batch after it has returned.
+// A call of Flush that failed with a [*TemporaryError] is made again.
+type Writer interface {
+	// Write adds products. It is idempotent by id (a product written twice is there once, with the body of the later call), and
+	// keeps nothing of the batch after it has returned.
 	Write(ctx context.Context, batch []Product) error
 
-	// Seal waits until every write has landed durably and tells what the generation holds, and what it would replace. No Write
-	// follows it.
+	// Flush waits until the batches of this writer have landed, and returns the products that the index refused after Write had
+	// returned, each once: all of those so far, again at each call.
+	Flush(ctx context.Context) ([]ItemError, error)
+}
+
+// Generation is one complete copy of a tenant's products in the making. The engine calls Begin, then Write from several goroutines,
+// then Flush, Seal, Commit and Abort one after the other. Abort is called at the end of every run, also after a failed Commit.
+//
+// Of Begin, Flush, Seal and Commit, a call that failed with a [*TemporaryError] is made again; any other error ends the run.
+// Capabilities of a generation are found through [As].
+type Generation interface {
+	Writer
+
+	// Name is the generation's name in the index, unique within the tenant: what logs call it.
+	Name() string
+
+	// Seal makes what was written durable, and returns what the generation holds and what it would replace. No Write follows it.
 	Seal(ctx context.Context) (Sealed, error)
 
 	// Commit makes the sealed generation the one that searches see, atomically, and retires the one before. A [*TemporaryError]
@@ -41,16 +55,17 @@ type Generation interface {
 	Abort(ctx context.Context) error
 }
 
-// Sealed tells what a generation holds once every write has landed.
+// Sealed is what a generation holds once every write has landed, and what it would replace.
 type Sealed struct {
 	// Documents is the number of products in this generation.
 	Documents int64
 
-	// Live is the number of products that searches see now; -1 where none are served yet.
+	// Live is the number of products in the index that is live now; -1 if it is known that none is.
 	Live int64
 
-	// Failed are the products that the index refused after Write had returned. They are not among Documents.
-	Failed []ItemError
+	// LiveErr is why Live is not known, although an index is live, or may be; nil if Live is known. A generation that may replace
+	// more than it holds goes live only if Config.MinFraction is negative.
+	LiveErr error
 }
 
 // Limits is what an [Indexer] takes at once, and works best with where no more is asked for. Zero means that it does not mind.
@@ -82,8 +97,9 @@ type Reaper interface {
 	Reap(ctx context.Context, tenant string) (int, error)
 }
 
-// DocCounter is an optional capability of an [Indexer]: it tells how many documents of a tenant searches see now. The engine takes the
-// number for an estimate of what to expect from a source that announces nothing. An error means: not known.
+// DocCounter is an optional capability of an [Indexer]: it returns how many documents of a tenant searches see now, or an error that
+// matches [ErrNoLiveIndex] if none are served. The engine takes the number for an estimate of what to expect from a source that
+// announces nothing. Any other error means that the number is not known.
 type DocCounter interface {
 	DocCount(ctx context.Context, tenant string) (int64, error)
 }

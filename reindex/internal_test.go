@@ -153,18 +153,18 @@ func (w wrapped) Unwrap() Source { return w.Source }
 
 type counting struct{ SourceFunc }
 
-func (counting) Count(context.Context, string) (int64, error) { return 7, nil }
+func (counting) Count(context.Context) (int64, error) { return 7, nil }
 
 func TestAs(t *testing.T) {
 	if c, ok := As[Counter](wrapped{wrapped{counting{}}}); !ok {
 		t.Error("a wrapped capability is not found")
-	} else if n, _ := c.Count(t.Context(), ""); n != 7 {
+	} else if n, _ := c.Count(t.Context()); n != 7 {
 		t.Errorf("count %d", n)
 	}
 	if _, ok := As[Counter](struct{ Source }{counting{}}); ok {
 		t.Error("a wrapper without Unwrap does not hide a capability")
 	}
-	if _, ok := As[Partitioner](wrapped{counting{}}); ok {
+	if _, ok := As[Splitter](wrapped{counting{}}); ok {
 		t.Error("found a capability that is not there")
 	}
 	if _, ok := As[Counter](nil); ok {
@@ -185,7 +185,7 @@ func TestJobsKept(t *testing.T) {
 			t.Fatal(created, err)
 		}
 		job.Status = StatusSuccess
-		if err := store.Update(t.Context(), job); err != nil {
+		if err := store.Finish(t.Context(), job); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -87,17 +87,22 @@ func (j *Job) Remaining() (time.Duration, bool) {
 // token, so that one that was only paused can not publish late: see [Fence].
 type JobStore interface {
 	// Create stores job, which has not ended. Where the tenant already has a job of the same entity type that has not ended, it
-	// stores nothing and returns that job and false. What it returns holds the job's Fence. Where the lease of the tenant's unfinished
-	// job has run out, that job becomes a failure first.
+	// stores nothing and returns that job and false; if that job has the same id, an earlier try of this call has stored it, and created
+	// is true. What Create returns holds the job's Fence. An unfinished job of the tenant whose lease has run out becomes a failure
+	// first.
 	Create(ctx context.Context, job Job) (stored Job, created bool, err error)
 
-	// Update replaces the record of the same tenant and id and renews its lease. The error matches [ErrJobNotFound] where there is
-	// none, [ErrLeaseLost] where the job has ended as the store sees it (the record stays as it is then), and [ErrCancelled] where the
-	// record was replaced and somebody has called Cancel; an Update that ends the job does not tell that. The engine makes those before a
-	// switch-over and at a job's end again where the error is a [TemporaryError].
-	Update(ctx context.Context, job Job) error
+	// Renew replaces the record of a job that has not ended, by tenant and id, and renews its lease. It reports whether somebody has
+	// called Cancel. The error matches [ErrJobNotFound] if there is no such job, and [ErrLeaseLost] if the job has ended as the store
+	// sees it; the record stays as it is then. A call that failed with a [*TemporaryError] can succeed later.
+	Renew(ctx context.Context, job Job) (cancelled bool, err error)
 
-	// Cancel asks the process that runs a job to stop it: its next Update tells. The error matches [ErrJobNotFound] or [ErrJobEnded].
+	// Finish replaces the record of a job by its end. Errors are those of Renew. For a job that has ended in the same way already it
+	// does nothing and returns nil, so that a call whose answer was lost can be made again.
+	Finish(ctx context.Context, job Job) error
+
+	// Cancel asks the process that runs a job to stop it: its next Renew reports that. The error matches [ErrJobNotFound] or
+	// [ErrJobEnded].
 	Cancel(ctx context.Context, tenant, id string) error
 
 	// Get returns one job, or an error that matches [ErrJobNotFound].
@@ -107,7 +112,7 @@ type JobStore interface {
 	// DuplicateIDs.
 	List(ctx context.Context, tenant string, query JobQuery) (jobs []Job, total int, err error)
 
-	// Lease is how long a job is taken for alive after its last Create or Update. 0: for ever, as only this process uses the store.
+	// Lease is how long a job is taken for alive after its last Create or Renew. 0: for ever, as only this process uses the store.
 	Lease() time.Duration
 }
 

@@ -37,7 +37,7 @@ func (m *memJobs) Create(ctx context.Context, job Job) (Job, bool, error) {
 	jobs := m.tenants[job.Tenant]
 	for _, j := range jobs {
 		if !j.Status.Ended() && j.EntityType == job.EntityType {
-			return j, false, nil
+			return j, j.ID == job.ID, nil
 		}
 	}
 	m.tenants[job.Tenant] = append(m.forgetOldest(jobs), job)
@@ -61,42 +61,60 @@ func (m *memJobs) forgetOldest(jobs []Job) []Job {
 	})
 }
 
-func (m *memJobs) Update(ctx context.Context, job Job) error {
-	if err := ctx.Err(); err != nil {
-		return err
-	}
+func (m *memJobs) Renew(ctx context.Context, job Job) (cancelled bool, err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	i := m.index(job.Tenant, job.ID)
-	if i < 0 {
-		return notFound(job.Tenant, job.ID)
+	stored, err := m.stored(ctx, job.Tenant, job.ID)
+	if err != nil {
+		return false, err
 	}
-	if m.tenants[job.Tenant][i].Status.Ended() {
-		return fmt.Errorf("tenant %s, job %q: %w", job.Tenant, job.ID, ErrLeaseLost)
+	if stored.Status.Ended() {
+		return false, ofJob(job.Tenant, job.ID, ErrLeaseLost)
 	}
-	m.tenants[job.Tenant][i] = job
-	if job.Status.Ended() {
-		m.tenants[job.Tenant] = m.forgetOldest(m.tenants[job.Tenant])
-		delete(m.cancelled, job.ID)
-		return nil
+	*stored = job
+	return m.cancelled[job.ID], nil
+}
+
+func (m *memJobs) Finish(ctx context.Context, job Job) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	stored, err := m.stored(ctx, job.Tenant, job.ID)
+	if err != nil {
+		return err
 	}
-	if m.cancelled[job.ID] {
-		return fmt.Errorf("tenant %s, job %q: %w", job.Tenant, job.ID, ErrCancelled)
+	if stored.Status.Ended() {
+		if stored.Status == job.Status && stored.Message == job.Message {
+			return nil
+		}
+		return ofJob(job.Tenant, job.ID, ErrLeaseLost)
 	}
+	*stored = job
+	m.tenants[job.Tenant] = m.forgetOldest(m.tenants[job.Tenant])
+	delete(m.cancelled, job.ID)
 	return nil
 }
 
-func (m *memJobs) Get(ctx context.Context, tenant, id string) (Job, error) {
+// stored returns the job's place in the store. The caller holds mu.
+func (m *memJobs) stored(ctx context.Context, tenant, id string) (*Job, error) {
 	if err := ctx.Err(); err != nil {
-		return Job{}, err
+		return nil, err
 	}
+	jobs := m.tenants[tenant]
+	i := slices.IndexFunc(jobs, func(j Job) bool { return j.ID == id })
+	if i < 0 {
+		return nil, ofJob(tenant, id, ErrJobNotFound)
+	}
+	return &jobs[i], nil
+}
+
+func (m *memJobs) Get(ctx context.Context, tenant, id string) (Job, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	i := m.index(tenant, id)
-	if i < 0 {
-		return Job{}, notFound(tenant, id)
+	stored, err := m.stored(ctx, tenant, id)
+	if err != nil {
+		return Job{}, err
 	}
-	return m.tenants[tenant][i], nil
+	return *stored, nil
 }
 
 func (m *memJobs) List(ctx context.Context, tenant string, query JobQuery) ([]Job, int, error) {
@@ -112,25 +130,22 @@ func (m *memJobs) List(ctx context.Context, tenant string, query JobQuery) ([]Jo
 }
 
 func (m *memJobs) Cancel(ctx context.Context, tenant, id string) error {
-	job, err := m.Get(ctx, tenant, id)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	stored, err := m.stored(ctx, tenant, id)
 	if err != nil {
 		return err
 	}
-	if job.Status.Ended() {
-		return fmt.Errorf("tenant %s, job %q: %w", tenant, id, ErrJobEnded)
+	if stored.Status.Ended() {
+		return ofJob(tenant, id, ErrJobEnded)
 	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
 	m.cancelled[id] = true
 	return nil
 }
 
 func (m *memJobs) Lease() time.Duration { return 0 }
 
-func (m *memJobs) index(tenant, id string) int {
-	return slices.IndexFunc(m.tenants[tenant], func(j Job) bool { return j.ID == id })
-}
-
-func notFound(tenant, id string) error {
-	return fmt.Errorf("tenant %s, job %q: %w", tenant, id, ErrJobNotFound)
+// ofJob says which job an error is about.
+func ofJob(tenant, id string, err error) error {
+	return fmt.Errorf("tenant %s, job %q: %w", tenant, id, err)
 }

@@ -77,5 +77,9 @@ func (r *run) holdLease(ctx context.Context) error {
 func (r *run) store(ctx context.Context) error {
 	r.storing.Lock()
 	defer r.storing.Unlock()
-	return r.cfg.Jobs.Update(ctx, r.now())
+	cancelled, err := r.cfg.Jobs.Renew(ctx, r.now())
+	if err == nil && cancelled {
+		err = ofJob(r.tenant, r.id, ErrCancelled)
+	}
+	return err
 }

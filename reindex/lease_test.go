@@ -29,12 +29,12 @@ func (l *leasing) Create(ctx context.Context, job reindex.Job) (reindex.Job, boo
 	return l.JobStore.Create(ctx, job)
 }
 
-func (l *leasing) Update(ctx context.Context, job reindex.Job) error {
+func (l *leasing) Renew(ctx context.Context, job reindex.Job) (cancelled bool, err error) {
 	l.updates.Add(1)
-	if err := l.fail.Load(); err != nil && !job.Status.Ended() {
-		return *err
+	if err := l.fail.Load(); err != nil {
+		return false, *err
 	}
-	return l.JobStore.Update(ctx, job)
+	return l.JobStore.Renew(ctx, job)
 }
 
 // While a run goes on its lease is renewed in time; when that can not be, the run stops before the lease ends.
@@ -48,7 +48,6 @@ func TestLease(t *testing.T) {
 	}{
 		{"renewed", nil, nil, 0},
 		{"given up", reindex.ErrLeaseLost, reindex.ErrLeaseLost, 15 * time.Second},
-		{"cancelled by another process", reindex.ErrCancelled, reindex.ErrCancelled, 15 * time.Second},
 		{"not renewed", errStore, reindex.ErrLeaseLost, time.Minute},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -259,12 +258,26 @@ type passing struct {
 	failed map[reindex.Status]int
 }
 
-func (p passing) Update(ctx context.Context, job reindex.Job) error {
+func (p passing) fail(job reindex.Job) error {
 	if job.Status != reindex.StatusInProgress && p.failed[job.Status] < 3 {
 		p.failed[job.Status]++
 		return reindex.Temporary(errors.New("the connection is lost"))
 	}
-	return p.leasing.Update(ctx, job)
+	return nil
+}
+
+func (p passing) Renew(ctx context.Context, job reindex.Job) (cancelled bool, err error) {
+	if err := p.fail(job); err != nil {
+		return false, err
+	}
+	return p.leasing.Renew(ctx, job)
+}
+
+func (p passing) Finish(ctx context.Context, job reindex.Job) error {
+	if err := p.fail(job); err != nil {
+		return err
+	}
+	return p.leasing.Finish(ctx, job)
 }
 
 // A store that fails for a moment, right when the index is to be switched over and when the end is stored, does no harm.

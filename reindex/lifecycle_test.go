@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"iter"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -28,7 +29,11 @@ func newGated(n int) gated {
 	return gated{products: reindextest.Products(n, "new"), gate: make(chan struct{})}
 }
 
-func (g gated) Products(ctx context.Context, _ string) iter.Seq2[reindex.Product, error] {
+func (g gated) Open(context.Context, string) (reindex.Snapshot, error) { return g, nil }
+
+func (g gated) Close() error { return nil }
+
+func (g gated) Products(ctx context.Context) iter.Seq2[reindex.Product, error] {
 	return func(yield func(reindex.Product, error) bool) {
 		for i, p := range g.products {
 			if i == len(g.products)/2 {
@@ -448,38 +453,45 @@ func (s failingStore) Create(context.Context, reindex.Job) (reindex.Job, bool, e
 	return reindex.Job{}, false, s.err
 }
 
-// partitioned is a source in partitions.
-type partitioned struct {
+// parted is a source in parts.
+type parted struct {
 	reindextest.Slice
 
 	parts [][]reindex.Product
 	err   error
 }
 
-func (p partitioned) Partitions(ctx context.Context, tenant string, n int) ([]iter.Seq2[reindex.Product, error], error) {
-	if p.err != nil {
-		return nil, p.err
+func (p parted) Open(context.Context, string) (reindex.Snapshot, error) { return p, nil }
+
+func (p parted) Split(_ context.Context, n int) ([]string, error) {
+	var names []string
+	for i := range min(n, len(p.parts)) {
+		names = append(names, strconv.Itoa(i))
 	}
-	var seqs []iter.Seq2[reindex.Product, error]
-	for _, part := range p.parts[:min(n, len(p.parts))] {
-		seqs = append(seqs, reindextest.Slice(part).Products(ctx, tenant))
-	}
-	return seqs, nil
+	return names, p.err
 }
 
-func TestPartitions(t *testing.T) {
+func (p parted) Part(ctx context.Context, name string) iter.Seq2[reindex.Product, error] {
+	i, err := strconv.Atoi(name)
+	if err != nil {
+		panic(err)
+	}
+	return reindextest.Slice(p.parts[i]).Products(ctx)
+}
+
+func TestParts(t *testing.T) {
 	products := reindextest.Products(3000, "new")
 	apart := [][]reindex.Product{products[:1000], products[1000:1100], products[1100:]}
 	overlapping := [][]reindex.Product{products[:1000], append(slices.Clone(products[2000:]), reindextest.NewProduct("p0", map[string]any{"rev": "other"})), products[1000:2000]}
 	for _, test := range []struct {
 		name    string
-		src     partitioned
+		src     parted
 		readers int
 	}{
-		{"apart", partitioned{nil, apart, nil}, 3}, // Products would yield nothing
-		{"overlapping", partitioned{products, overlapping, nil}, 3},
-		{"unsupported", partitioned{products, nil, errors.ErrUnsupported}, 3},
-		{"not asked for", partitioned{products, nil, errSource}, 1},
+		{"apart", parted{nil, apart, nil}, 3}, // Products would yield nothing
+		{"overlapping", parted{products, overlapping, nil}, 3},
+		{"unsupported", parted{products, nil, errors.ErrUnsupported}, 3},
+		{"not asked for", parted{products, nil, errSource}, 1},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			b := newBench(t, test.src, &reindex.Config{Readers: test.readers, CountMargin: -1}, nil)
@@ -494,7 +506,7 @@ func TestPartitions(t *testing.T) {
 		})
 	}
 	t.Run("failing", func(t *testing.T) {
-		b := newBench(t, partitioned{products, nil, errSource}, &reindex.Config{Readers: 2}, nil)
+		b := newBench(t, parted{products, nil, errSource}, &reindex.Config{Readers: 2}, nil)
 		if _, err := b.Run(t.Context(), tenant); !errors.Is(err, errSource) {
 			t.Errorf("error %v", err)
 		}
@@ -507,9 +519,9 @@ func TestProductsInMemory(t *testing.T) {
 	const docs, workers = 10, 3
 	var mu sync.Mutex
 	read, written, most := 0, 0, 0
-	src := reindex.SourceFunc(func(ctx context.Context, tenant string) iter.Seq2[reindex.Product, error] {
+	src := reindex.SourceFunc(func(ctx context.Context, _ string) iter.Seq2[reindex.Product, error] {
 		return func(yield func(reindex.Product, error) bool) {
-			for p, err := range reindextest.Slice(reindextest.Products(5000, "new")).Products(ctx, tenant) {
+			for p, err := range reindextest.Slice(reindextest.Products(5000, "new")).Products(ctx) {
 				mu.Lock()
 				read++
 				most = max(most, read-written)

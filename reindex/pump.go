@@ -67,6 +67,12 @@ func (p *pump) read(ctx context.Context, seq iter.Seq2[Product, error]) error {
 	b := p.newBatch()
 	var read int64
 	for product, err := range seq {
+		if bad, ok := errors.AsType[*RecordError](err); ok {
+			b.counted.Read++
+			b.counted.Rejected++
+			p.list(&b.counted, Rejection{ID: bad.ID, Reason: bad.Err.Error(), Where: bad.Where})
+			continue
+		}
 		if err != nil {
 			return fmt.Errorf("the source failed after %d products: %w", read, err)
 		}

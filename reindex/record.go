@@ -24,7 +24,7 @@ func (r *run) execute(ctx context.Context) (Report, error) {
 
 // locate adds to the listed rejections where the source has them.
 func (r *run) locate(ctx context.Context) {
-	locator, ok := As[Locator](r.src)
+	locator, ok := As[Locator](r.snap)
 	listed := r.now().Report.Rejections
 	if !ok || len(listed) == 0 || ctx.Err() != nil {
 		return
@@ -35,7 +35,7 @@ func (r *run) locate(ctx context.Context) {
 	}
 	var where map[string]string
 	err := guard(func() (err error) {
-		where, err = locator.Locate(ctx, r.tenant, ids...)
+		where, err = locator.Locate(ctx, ids...)
 		return err
 	})
 	if err != nil {
@@ -92,7 +92,7 @@ func (r *run) finish(ctx context.Context, failure *RunError) Job {
 
 	storeCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), r.cfg.CleanupTimeout)
 	defer cancel()
-	if err := r.cfg.Retry.do(storeCtx, func() error { return r.cfg.Jobs.Update(storeCtx, job) }); err != nil {
+	if err := r.cfg.Retry.do(storeCtx, func() error { return r.cfg.Jobs.Finish(storeCtx, job) }); err != nil {
 		r.log.ErrorContext(ctx, "storing the job's end failed", "status", job.Status, "error", err)
 	}
 	job = r.change(func(j *Job) { *j = job })

@@ -71,6 +71,7 @@ type run struct {
 	turn       *turn
 	log        *slog.Logger
 	storing    sync.Mutex // held while the job is written to the store
+	snap       Snapshot
 }
 
 // rebuild is the whole life of a run but for its record.
@@ -80,12 +81,15 @@ func (r *run) rebuild(ctx context.Context) error {
 	}
 	r.enter(ctx, StatusInProgress)
 	r.change(func(j *Job) { j.Report.Durations.Pending = time.Since(r.started) })
-	seqs, err := r.ask(ctx)
+	parts, err := r.ask(ctx)
+	if r.snap != nil {
+		defer func() { _ = r.snap.Close() }()
+	}
 	if err != nil {
 		return inPhase(PhaseRead, err)
 	}
-	if len(seqs) > 0 {
-		err = r.build(ctx, seqs)
+	if len(parts) > 0 {
+		err = r.build(ctx, parts)
 		if !errors.Is(err, errOverlap) {
 			return err
 		}
@@ -98,21 +102,24 @@ func (r *run) rebuild(ctx context.Context) error {
 }
 
 // ask lets the source count and partition its products, where it can.
-func (r *run) ask(ctx context.Context) (seqs []iter.Seq2[Product, error], err error) {
-	err = guard(func() error {
+func (r *run) ask(ctx context.Context) (parts []string, err error) {
+	err = guard(func() (err error) {
+		if r.snap, err = r.src.Open(ctx, r.tenant); err != nil {
+			return err
+		}
 		if err := r.count(ctx); err != nil {
 			return err
 		}
-		seqs, err = r.partitions(ctx)
+		parts, err = r.split(ctx)
 		return err
 	})
-	return seqs, err
+	return parts, err
 }
 
 // count asks the source how many products to expect, or else the index how many there are.
 func (r *run) count(ctx context.Context) error {
-	if counter, ok := As[Counter](r.src); ok {
-		n, err := counter.Count(ctx, r.tenant)
+	if counter, ok := As[Counter](r.snap); ok {
+		n, err := counter.Count(ctx)
 		if err == nil {
 			r.change(func(j *Job) { j.Expected, j.Report.Expected = n, n })
 			return nil
@@ -129,34 +136,38 @@ func (r *run) count(ctx context.Context) error {
 	return nil
 }
 
-// partitions returns the sequences to read at the same time; none where the source is to be read in one.
-func (r *run) partitions(ctx context.Context) ([]iter.Seq2[Product, error], error) {
-	partitioner, ok := As[Partitioner](r.src)
+// split returns the parts to read at the same time; none if the source is to be read in one.
+func (r *run) split(ctx context.Context) ([]string, error) {
+	splitter, ok := As[Splitter](r.snap)
 	if !ok || r.cfg.Readers == 1 {
 		return nil, nil
 	}
-	seqs, err := partitioner.Partitions(ctx, r.tenant, r.cfg.Readers)
+	parts, err := splitter.Split(ctx, r.cfg.Readers)
 	if errors.Is(err, errors.ErrUnsupported) {
 		return nil, nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("partitioning the source: %w", err)
+		return nil, fmt.Errorf("splitting the source: %w", err)
 	}
-	return seqs, nil
+	return parts, nil
 }
 
 // build fills a generation from the partitions, or from the whole source where there are none, checks it, and makes it live.
-func (r *run) build(ctx context.Context, partitions []iter.Seq2[Product, error]) error {
+func (r *run) build(ctx context.Context, parts []string) error {
 	gen, err := r.begin(ctx)
 	if err != nil {
 		return inPhase(PhaseBegin, err)
 	}
 	defer r.abort(ctx, gen)
 
-	p := newPump(r, gen, len(partitions) > 0)
-	seqs := partitions
-	if len(seqs) == 0 {
-		seqs = []iter.Seq2[Product, error]{r.products(ctx)}
+	p := newPump(r, gen, len(parts) > 0)
+	seqs := []iter.Seq2[Product, error]{r.products(ctx)}
+	if len(parts) > 0 {
+		splitter, _ := As[Splitter](r.snap)
+		seqs = nil
+		for _, name := range parts {
+			seqs = append(seqs, splitter.Part(ctx, name))
+		}
 	}
 	err = r.timed(func(d *Durations) *time.Duration { return &d.Load }, func() error { return p.fill(ctx, seqs) })
 	if err != nil {
@@ -180,7 +191,7 @@ func (r *run) build(ctx context.Context, partitions []iter.Seq2[Product, error])
 // products reads the source in the sequence's own goroutine, so that a panic of Products itself is caught there, too.
 func (r *run) products(ctx context.Context) iter.Seq2[Product, error] {
 	return func(yield func(Product, error) bool) {
-		r.src.Products(ctx, r.tenant)(yield)
+		r.snap.Products(ctx)(yield)
 	}
 }
 
@@ -211,7 +222,15 @@ func (r *run) reap(ctx context.Context) {
 
 // seal waits for the writes to land and moves what the index refused late from indexed to rejected.
 func (r *run) seal(ctx context.Context, p *pump) (sealed Sealed, err error) {
+	var late []ItemError
 	err = r.timed(func(d *Durations) *time.Duration { return &d.Seal }, func() error {
+		err := r.cfg.Retry.do(ctx, func() (err error) {
+			late, err = p.gen.Flush(ctx)
+			return err
+		})
+		if err != nil {
+			return err
+		}
 		return r.cfg.Retry.do(ctx, func() (err error) {
 			sealed, err = p.gen.Seal(ctx)
 			return err
@@ -220,9 +239,9 @@ func (r *run) seal(ctx context.Context, p *pump) (sealed Sealed, err error) {
 	if err != nil {
 		return sealed, err
 	}
-	failed := make(map[string]struct{}, len(sealed.Failed))
+	failed := make(map[string]struct{}, len(late))
 	var rejections []Rejection
-	for _, item := range sealed.Failed {
+	for _, item := range late {
 		if _, twice := failed[item.ID]; twice || !p.seen.has(item.ID) {
 			return sealed, fmt.Errorf("the index reported product %q as failed, which was not written, or twice: a defect of the Indexer", item.ID)
 		}

@@ -207,11 +207,18 @@ func TestReportsOfStrangersEndTheRun(t *testing.T) {
 	}
 }
 
-// sealing is an index whose Seal tells something else than the truth.
+// outcome is what a sealed generation holds, and which products were refused late.
+type outcome struct {
+	reindex.Sealed
+
+	late []reindex.ItemError
+}
+
+// sealing is an index whose Flush and Seal return something else than the truth.
 type sealing struct {
 	*reindextest.Memory
 
-	change func(*reindex.Sealed)
+	change func(*outcome)
 }
 
 func (s sealing) Begin(ctx context.Context, tenant string) (reindex.Generation, error) {
@@ -222,36 +229,43 @@ func (s sealing) Begin(ctx context.Context, tenant string) (reindex.Generation, 
 type sealingGeneration struct {
 	reindex.Generation
 
-	change func(*reindex.Sealed)
+	change func(*outcome)
+}
+
+func (g sealingGeneration) Flush(ctx context.Context) ([]reindex.ItemError, error) {
+	var o outcome
+	g.change(&o)
+	return o.late, ctx.Err()
 }
 
 func (g sealingGeneration) Seal(ctx context.Context) (reindex.Sealed, error) {
 	sealed, err := g.Generation.Seal(ctx)
-	g.change(&sealed)
-	return sealed, err
+	o := outcome{Sealed: sealed}
+	g.change(&o)
+	return o.Sealed, err
 }
 
 // What the sealed generation holds decides.
 func TestAccounting(t *testing.T) {
 	products := reindextest.Products(100, "new")
-	late := func(ids ...string) func(*reindex.Sealed) {
-		return func(s *reindex.Sealed) {
+	late := func(ids ...string) func(*outcome) {
+		return func(s *outcome) {
 			s.Documents -= int64(len(ids))
 			for _, id := range ids {
-				s.Failed = append(s.Failed, reindex.ItemError{ID: id, Err: errBusy})
+				s.late = append(s.late, reindex.ItemError{ID: id, Err: errBusy})
 			}
 		}
 	}
 	for _, test := range []struct {
 		name     string
-		change   func(*reindex.Sealed)
+		change   func(*outcome)
 		rejected int64
 		err      string
 	}{
-		{"one document too few", func(s *reindex.Sealed) { s.Documents-- }, 0, "accepted 100 products, but holds 99"},
-		{"one too many", func(s *reindex.Sealed) { s.Documents++ }, 0, "accepted 100 products, but holds 101"},
+		{"one document too few", func(s *outcome) { s.Documents-- }, 0, "accepted 100 products, but holds 99"},
+		{"one too many", func(s *outcome) { s.Documents++ }, 0, "accepted 100 products, but holds 101"},
 		{"refused late", late("p1", "p2"), 2, ""},
-		{"refused late, counted nevertheless", func(s *reindex.Sealed) { late("p1")(s); s.Documents++ }, 1, "accepted 99 products, but holds 100"},
+		{"refused late, counted nevertheless", func(s *outcome) { late("p1")(s); s.Documents++ }, 1, "accepted 99 products, but holds 100"},
 		{"a stranger refused late", late("stranger"), 0, "defect of the Indexer"},
 		{"refused twice", late("p1", "p1"), 0, "defect of the Indexer"},
 	} {

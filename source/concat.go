@@ -2,7 +2,9 @@ package source
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
+	"fmt"
 	"iter"
 	"slices"
 
@@ -10,71 +12,226 @@ import (
 )
 
 // Concat returns a source of the products of all the sources, one source after the other. A tenant must be known to each of them, and
-// an id must be in one of them only. It counts where all of them do.
+// an id must be in one of them only. It counts if all of them do, and finds products by id if all of them do. Places and the names of
+// parts say which source they are of, from 1 on.
 func Concat(sources ...reindex.Source) reindex.Source {
-	return concat(slices.Clone(sources))
+	c := concat(slices.Clone(sources))
+	return c
 }
 
 type concat []reindex.Source
 
-// Products yields the products of one source after the other.
-func (c concat) Products(ctx context.Context, tenant string) iter.Seq2[reindex.Product, error] {
-	seqs := make([]iter.Seq2[reindex.Product, error], len(c))
+// Open opens all the sources, or none.
+func (c concat) Open(ctx context.Context, tenant string) (reindex.Snapshot, error) {
+	snap := make(concatSnapshot, 0, len(c))
 	for i, src := range c {
-		seqs[i] = src.Products(ctx, tenant)
+		inner, err := src.Open(ctx, tenant)
+		if err != nil {
+			return nil, errors.Join(snap.name(i, err), snap.Close())
+		}
+		snap = append(snap, inner)
+	}
+	return snap, nil
+}
+
+type concatSnapshot []reindex.Snapshot
+
+// Close closes all the snapshots.
+func (c concatSnapshot) Close() error {
+	var errs []error
+	for i, snap := range c {
+		if err := snap.Close(); err != nil {
+			errs = append(errs, c.name(i, err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// Products yields the products of one snapshot after the other.
+func (c concatSnapshot) Products(ctx context.Context) iter.Seq2[reindex.Product, error] {
+	seqs := make([]iter.Seq2[reindex.Product, error], len(c))
+	for i, snap := range c {
+		seqs[i] = c.named(i, snap.Products(ctx))
 	}
 	return chain(seqs)
 }
 
-// Count adds up what the sources announce.
-func (c concat) Count(ctx context.Context, tenant string) (int64, error) {
+// Count adds up what the snapshots announce.
+func (c concatSnapshot) Count(ctx context.Context) (int64, error) {
+	return c.sum(func(snap reindex.Snapshot) (int64, error) { return count(ctx, snap) })
+}
+
+// Estimate adds up what the snapshots announce, exactly or not.
+func (c concatSnapshot) Estimate(ctx context.Context) (int64, error) {
+	return c.sum(func(snap reindex.Snapshot) (int64, error) {
+		n, err := count(ctx, snap)
+		if errors.Is(err, errors.ErrUnsupported) {
+			return estimate(ctx, snap)
+		}
+		return n, err
+	})
+}
+
+func (c concatSnapshot) sum(of func(reindex.Snapshot) (int64, error)) (int64, error) {
 	var sum int64
-	for _, src := range c {
-		n, err := count(ctx, src, tenant)
+	for i, snap := range c {
+		n, err := of(snap)
 		if err != nil {
-			return 0, err
+			return 0, c.name(i, err)
 		}
 		sum += n
 	}
 	return sum, nil
 }
 
-// Partitions splits each source, and reads those that can not be split beside each other.
-func (c concat) Partitions(ctx context.Context, tenant string, n int) ([]iter.Seq2[reindex.Product, error], error) {
-	var all []iter.Seq2[reindex.Product, error]
-	for _, src := range c {
-		p, ok := reindex.As[reindex.Partitioner](src)
-		if !ok {
-			all = append(all, src.Products(ctx, tenant))
-			continue
-		}
-		seqs, err := p.Partitions(ctx, tenant, n)
-		switch {
-		case errors.Is(err, errors.ErrUnsupported):
-			seqs = []iter.Seq2[reindex.Product, error]{src.Products(ctx, tenant)}
-		case err != nil:
-			return nil, err
-		}
-		all = append(all, seqs...)
-	}
-	// Neighbours, which come from one source, go to different groups.
-	groups := make([][]iter.Seq2[reindex.Product, error], max(1, min(n, len(all))))
-	for i, seq := range all {
-		groups[i%len(groups)] = append(groups[i%len(groups)], seq)
-	}
-	out := make([]iter.Seq2[reindex.Product, error], len(groups))
-	for i, group := range groups {
-		out[i] = chain(group)
-	}
-	return out, nil
+// piece is a part of one of the sources, or the whole of one that cannot be split.
+type piece struct {
+	Source int     `json:"source"` // from 1 on
+	Part   *string `json:"part,omitempty"`
 }
 
-// chain joins sequences. It ends with the first error.
+// Split splits each snapshot. Those that cannot be split are read beside each other. A part is a list of pieces.
+func (c concatSnapshot) Split(ctx context.Context, n int) ([]string, error) {
+	if n < 1 {
+		return nil, fmt.Errorf("source: %d parts were asked for", n)
+	}
+	var all []piece
+	for i, snap := range c {
+		pieces, err := split(ctx, snap, n)
+		if err != nil {
+			return nil, c.name(i, err)
+		}
+		for _, part := range pieces {
+			all = append(all, piece{i + 1, part})
+		}
+	}
+	// Neighbours, which come from one source, go to different groups.
+	groups := make([][]piece, max(1, min(n, len(all))))
+	for i, p := range all {
+		groups[i%len(groups)] = append(groups[i%len(groups)], p)
+	}
+	names := make([]string, len(groups))
+	for i, group := range groups {
+		name, err := json.Marshal(group)
+		if err != nil {
+			return nil, fmt.Errorf("source: naming a part: %w", err)
+		}
+		names[i] = string(name)
+	}
+	return names, nil
+}
+
+// split returns the names of a snapshot's parts, or nil for the whole of one that cannot be split.
+func split(ctx context.Context, snap reindex.Snapshot, n int) ([]*string, error) {
+	splitter, err := splitterOf(snap)
+	if err != nil {
+		return []*string{nil}, nil
+	}
+	names, err := splitter.Split(ctx, n)
+	if errors.Is(err, errors.ErrUnsupported) {
+		return []*string{nil}, nil
+	}
+	parts := make([]*string, len(names))
+	for i := range names {
+		parts[i] = &names[i]
+	}
+	return parts, err
+}
+
+// Part yields the products of one piece after the other.
+func (c concatSnapshot) Part(ctx context.Context, name string) iter.Seq2[reindex.Product, error] {
+	var pieces []piece
+	if err := json.Unmarshal([]byte(name), &pieces); err != nil || pieces == nil && len(c) > 0 {
+		return failing(fmt.Errorf("source: %.200q is not the name of a part of joined sources", name))
+	}
+	seqs := make([]iter.Seq2[reindex.Product, error], len(pieces))
+	for i, p := range pieces {
+		if p.Source < 1 || p.Source > len(c) {
+			return failing(fmt.Errorf("source: a part is of source %d, there are %d", p.Source, len(c)))
+		}
+		seq, err := c.piece(ctx, p)
+		if err != nil {
+			return failing(c.name(p.Source-1, err))
+		}
+		seqs[i] = c.named(p.Source-1, seq)
+	}
+	return chain(seqs)
+}
+
+func (c concatSnapshot) piece(ctx context.Context, p piece) (iter.Seq2[reindex.Product, error], error) {
+	snap := c[p.Source-1]
+	if p.Part == nil {
+		return snap.Products(ctx), nil
+	}
+	splitter, err := splitterOf(snap)
+	if err != nil {
+		return nil, err
+	}
+	return splitter.Part(ctx, *p.Part), nil
+}
+
+// Locate asks those of the snapshots that locate.
+func (c concatSnapshot) Locate(ctx context.Context, ids ...string) (map[string]string, error) {
+	all, located := map[string]string{}, false
+	for i, snap := range c {
+		places, err := locate(ctx, snap, ids)
+		if errors.Is(err, errors.ErrUnsupported) {
+			continue
+		}
+		if err != nil {
+			return nil, c.name(i, err)
+		}
+		located = true
+		for id, place := range places {
+			if _, taken := all[id]; !taken { // the first one is read first
+				all[id] = c.where(i, place)
+			}
+		}
+	}
+	if !located {
+		return nil, fmt.Errorf("source: none of the joined sources locates: %w", errors.ErrUnsupported)
+	}
+	return all, nil
+}
+
+// where says of which source a place is.
+func (c concatSnapshot) where(i int, place string) string {
+	if len(c) == 1 {
+		return place
+	}
+	if place == "" {
+		return fmt.Sprintf("source %d", i+1)
+	}
+	return fmt.Sprintf("source %d, %s", i+1, place)
+}
+
+// name says of which source an error is.
+func (c concatSnapshot) name(i int, err error) error {
+	return fmt.Errorf("source %d: %w", i+1, err)
+}
+
+// named says of which source records are that cannot be read.
+func (c concatSnapshot) named(i int, seq iter.Seq2[reindex.Product, error]) iter.Seq2[reindex.Product, error] {
+	return func(yield func(reindex.Product, error) bool) {
+		for p, err := range seq {
+			if record, ok := errors.AsType[*reindex.RecordError](err); ok {
+				err = &reindex.RecordError{ID: record.ID, Where: c.where(i, record.Where), Err: record.Err}
+			} else if err != nil {
+				err = c.name(i, err)
+			}
+			if !yield(p, err) {
+				return
+			}
+		}
+	}
+}
+
+// chain joins sequences. It ends with the first error that ends one of them.
 func chain(seqs []iter.Seq2[reindex.Product, error]) iter.Seq2[reindex.Product, error] {
 	return func(yield func(reindex.Product, error) bool) {
 		for _, seq := range seqs {
 			for p, err := range seq {
-				if !yield(p, err) || err != nil {
+				if !yield(p, err) || err != nil && !isRecord(err) {
 					return
 				}
 			}

@@ -27,9 +27,7 @@ func Example_own() {
 			}
 		}
 	})
-	for p, err := range own.Products(context.Background(), "shop") {
-		fmt.Println(p.ID, string(p.Body), err)
-	}
+	show(own)
 	// Output:
 	// boot {"name":"boot"} <nil>
 	// sock {"name":"sock"} <nil>
@@ -40,9 +38,7 @@ func ExampleLocalize() {
 	if err != nil {
 		panic(err)
 	}
-	for p, err := range src.Products(context.Background(), "shop") {
-		fmt.Println(p.ID, string(p.Body), err)
-	}
+	show(src)
 	// Output:
 	// 1@en {"language":"en","name":"Boot","cost":{"net":5}} <nil>
 	// 1@de {"language":"de","name":"Stiefel","cost":{"net":5}} <nil>
@@ -53,11 +49,21 @@ func ExampleExclude() {
 	if err != nil {
 		panic(err)
 	}
-	for p, err := range src.Products(context.Background(), "shop") {
-		fmt.Println(p.ID, string(p.Body), err)
-	}
+	show(src)
 	// Output:
 	// 1 {"name":{"en":"Boot","de":"Stiefel"}} <nil>
+}
+
+// show prints what a source yields.
+func show(src reindex.Source) {
+	snap, err := src.Open(context.Background(), "shop")
+	if err != nil {
+		panic(err)
+	}
+	defer snap.Close()
+	for p, err := range snap.Products(context.Background()) {
+		fmt.Println(p.ID, string(p.Body), err)
+	}
 }
 
 func catalogue() reindex.Source {

@@ -53,11 +53,11 @@ func Localize(src reindex.Source, l Localization) (reindex.Source, error) {
 	lo := localizer{paths: parsed, Localization: l}
 	switch {
 	case !l.DocumentPerLanguage:
-		return counted{flow{src, lo.fields}, 1}, nil
+		return newFlow(src, 1, lo.fields), nil
 	case len(l.Languages) > 0:
-		return counted{flow{src, lo.documents}, int64(len(l.Languages))}, nil
+		return newFlow(src, int64(len(l.Languages)), lo.documents), nil
 	default:
-		return flow{src, lo.documents}, nil
+		return newFlow(src, 0, lo.documents), nil
 	}
 }
 

@@ -21,35 +21,106 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 const tenant = "shop"
 
-// shop is a source that knows one tenant, counts and has partitions.
+// shop is a source that knows one tenant, counts, locates and has parts.
 type shop []reindex.Product
 
-func (s shop) Products(ctx context.Context, t string) iter.Seq2[reindex.Product, error] {
+func (s shop) Open(_ context.Context, t string) (reindex.Snapshot, error) {
+	if t != tenant {
+		return nil, fmt.Errorf("tenant %q is unknown", t)
+	}
+	return shopSnapshot(s), nil
+}
+
+type shopSnapshot []reindex.Product
+
+func (s shopSnapshot) Close() error { return nil }
+
+func (s shopSnapshot) Products(ctx context.Context) iter.Seq2[reindex.Product, error] {
 	return func(yield func(reindex.Product, error) bool) {
-		if t != tenant {
-			yield(reindex.Product{}, fmt.Errorf("tenant %q is unknown", t))
-			return
-		}
-		for p, err := range reindextest.Slice(s).Products(ctx, t) {
-			if !yield(p, err) {
+		for _, p := range s {
+			if ctx.Err() != nil {
+				yield(reindex.Product{}, ctx.Err())
+				return
+			}
+			if !yield(p, nil) {
 				return
 			}
 		}
 	}
 }
 
-func (s shop) Count(context.Context, string) (int64, error) { return int64(len(s)), nil }
+func (s shopSnapshot) Count(context.Context) (int64, error) { return int64(len(s)), nil }
 
-func (s shop) Partitions(ctx context.Context, t string, n int) ([]iter.Seq2[reindex.Product, error], error) {
-	var seqs []iter.Seq2[reindex.Product, error]
-	for part := range slices.Chunk(s, max(1, (len(s)+n-1)/n)) {
-		seqs = append(seqs, part.Products(ctx, t))
+func (s shopSnapshot) Locate(_ context.Context, ids ...string) (map[string]string, error) {
+	where := map[string]string{}
+	for i, p := range s {
+		if slices.Contains(ids, p.ID) {
+			where[p.ID] = fmt.Sprintf("row %d", i+1)
+		}
 	}
-	return seqs, nil
+	return where, nil
+}
+
+func (s shopSnapshot) Split(_ context.Context, n int) ([]string, error) {
+	size := max(1, (len(s)+n-1)/n)
+	names := []string{}
+	for from := 0; from == 0 || from < len(s); from += size {
+		names = append(names, fmt.Sprintf("%d to %d", from, min(from+size, len(s))))
+	}
+	return names, nil
+}
+
+func (s shopSnapshot) Part(ctx context.Context, name string) iter.Seq2[reindex.Product, error] {
+	var from, to int
+	if _, err := fmt.Sscanf(name, "%d to %d", &from, &to); err != nil {
+		return func(yield func(reindex.Product, error) bool) { yield(reindex.Product{}, err) }
+	}
+	return s[from:to].Products(ctx)
 }
 
 // bare hides what a source can do besides.
-func bare(src reindex.Source) reindex.Source { return reindex.SourceFunc(src.Products) }
+func bare(src reindex.Source) reindex.Source {
+	return reindex.SourceFunc(func(ctx context.Context, tenant string) iter.Seq2[reindex.Product, error] {
+		return func(yield func(reindex.Product, error) bool) {
+			snap, err := src.Open(ctx, tenant)
+			if err != nil {
+				yield(reindex.Product{}, err)
+				return
+			}
+			snap.Products(ctx)(yield)
+		}
+	})
+}
+
+// unlocated hides the places of a shop.
+type unlocated struct{ shop }
+
+func (u unlocated) Open(ctx context.Context, tenant string) (reindex.Snapshot, error) {
+	snap, err := u.shop.Open(ctx, tenant)
+	if err != nil {
+		return nil, err
+	}
+	return struct {
+		reindex.Snapshot
+		reindex.Counter
+		reindex.Splitter
+	}{snap, snap.(reindex.Counter), snap.(reindex.Splitter)}, nil
+}
+
+// open returns a snapshot that is closed at the end of the test.
+func open(t *testing.T, src reindex.Source) reindex.Snapshot {
+	t.Helper()
+	snap, err := src.Open(t.Context(), tenant)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := snap.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return snap
+}
 
 func must(t *testing.T) func(reindex.Source, error) reindex.Source {
 	t.Helper()
@@ -69,15 +140,21 @@ func TestConformance(t *testing.T) {
 	for name, wrap := range map[string]func(t *testing.T, s shop) reindex.Source{
 		"Map": func(_ *testing.T, s shop) reindex.Source { return source.Map(s, same) },
 		"Filter": func(_ *testing.T, s shop) reindex.Source {
-			return source.Filter(append(slices.Clone(extra), s...), func(_ context.Context, _ string, p reindex.Product) (bool, error) {
+			mixed := shop{}
+			for i, p := range s {
+				mixed = append(mixed, p, extra[i%len(extra)])
+			}
+			return source.Filter(mixed, func(_ context.Context, _ string, p reindex.Product) (bool, error) {
 				return !strings.Contains(string(p.Body), "unwanted"), nil
 			})
 		},
-		"Concat":     func(_ *testing.T, s shop) reindex.Source { return source.Concat(s[:len(s)/3], s[len(s)/3:]) },
-		"ConcatBare": func(_ *testing.T, s shop) reindex.Source { return source.Concat(s[:len(s)/3], bare(s[len(s)/3:])) },
-		"Bare":       func(_ *testing.T, s shop) reindex.Source { return source.Map(bare(s), same) },
-		"Select":     func(t *testing.T, s shop) reindex.Source { return must(t)(source.Select(s, "**")) },
-		"Exclude":    func(t *testing.T, s shop) reindex.Source { return must(t)(source.Exclude(s, "no.such.field")) },
+		"Concat": func(_ *testing.T, s shop) reindex.Source { return source.Concat(s[:len(s)/3], s[len(s)/3:]) },
+		"ConcatBare": func(_ *testing.T, s shop) reindex.Source {
+			return source.Concat(unlocated{s[:len(s)/3]}, bare(s[len(s)/3:]))
+		},
+		"Bare":    func(_ *testing.T, s shop) reindex.Source { return source.Map(bare(s), same) },
+		"Select":  func(t *testing.T, s shop) reindex.Source { return must(t)(source.Select(s, "**")) },
+		"Exclude": func(t *testing.T, s shop) reindex.Source { return must(t)(source.Exclude(s, "no.such.field")) },
 		"Localize": func(t *testing.T, s shop) reindex.Source {
 			return must(t)(source.Localize(s, source.Localization{Fields: []string{"no"}}))
 		},
@@ -116,17 +193,18 @@ func TestCapabilities(t *testing.T) {
 		"Any languages": {must(t)(source.Localize(s, anyLanguage)), -1, 2},
 		"Bare":          {source.Map(bare(s), same), -1, 0},
 	} {
+		snap := open(t, test.src)
 		n, err := int64(-1), errors.ErrUnsupported
-		if c, ok := reindex.As[reindex.Counter](test.src); ok {
-			n, err = c.Count(t.Context(), tenant)
+		if c, ok := reindex.As[reindex.Counter](snap); ok {
+			n, err = c.Count(t.Context())
 		}
 		if want := test.count; want < 0 && !errors.Is(err, errors.ErrUnsupported) || want >= 0 && (err != nil || n != want) {
 			t.Errorf("%s: count is %d, error %v; want %d", name, n, err, want)
 		}
-		p, _ := reindex.As[reindex.Partitioner](test.src)
-		seqs, err := p.Partitions(t.Context(), tenant, 2)
-		if len(seqs) != test.parts || test.parts == 0 && !errors.Is(err, errors.ErrUnsupported) {
-			t.Errorf("%s: %d partitions, error %v; want %d", name, len(seqs), err, test.parts)
+		p, _ := reindex.As[reindex.Splitter](snap)
+		parts, err := p.Split(t.Context(), 2)
+		if len(parts) != test.parts || test.parts == 0 && !errors.Is(err, errors.ErrUnsupported) {
+			t.Errorf("%s: %d parts, error %v; want %d", name, len(parts), err, test.parts)
 		}
 	}
 }
@@ -151,7 +229,7 @@ func TestErrors(t *testing.T) {
 		"Concat":    source.Concat(failing, s),
 	} {
 		n, failed := 0, error(nil)
-		for _, err := range src.Products(t.Context(), tenant) {
+		for _, err := range open(t, src).Products(t.Context()) {
 			if failed != nil {
 				t.Errorf("%s: the sequence went on after %v", name, failed)
 			}
@@ -163,28 +241,33 @@ func TestErrors(t *testing.T) {
 			t.Errorf("%s: %d products, error %v", name, n, failed)
 		}
 	}
-	partitions := source.Concat(failing, brokenPartitions{broken})
-	if _, err := partitions.(reindex.Partitioner).Partitions(t.Context(), tenant, 2); !errors.Is(err, broken) {
+	parts := open(t, source.Concat(s, brokenParts{broken})).(reindex.Splitter)
+	if _, err := parts.Split(t.Context(), 2); !errors.Is(err, broken) {
 		t.Error(err)
 	}
 }
 
-type brokenPartitions struct{ err error }
+// brokenParts is a source that cannot be split because of an error.
+type brokenParts struct{ err error }
 
-func (b brokenPartitions) Products(context.Context, string) iter.Seq2[reindex.Product, error] {
-	return nil
+func (b brokenParts) Open(context.Context, string) (reindex.Snapshot, error) {
+	return brokenSnapshot{shopSnapshot{}, b.err}, nil
 }
 
-func (b brokenPartitions) Partitions(context.Context, string, int) ([]iter.Seq2[reindex.Product, error], error) {
-	return nil, b.err
+type brokenSnapshot struct {
+	shopSnapshot
+
+	err error
 }
+
+func (b brokenSnapshot) Split(context.Context, int) ([]string, error) { return nil, b.err }
 
 // bodies returns what a source makes of one body, by id.
 func bodies(t *testing.T, wrap func(reindex.Source) (reindex.Source, error), body string) []string {
 	t.Helper()
 	src := must(t)(wrap(shop{{ID: "p", Body: json.RawMessage(body)}}))
 	var out []string
-	for p, err := range src.Products(t.Context(), tenant) {
+	for p, err := range open(t, src).Products(t.Context()) {
 		if err != nil {
 			t.Fatal(err)
 		}

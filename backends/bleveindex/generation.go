@@ -118,6 +118,12 @@ func (g *generation) write(batch *index.Batch) error {
 	return inner.Batch(batch)
 }
 
+// Flush has nothing to wait for: Write returns when a batch is on the disk.
+func (g *generation) Flush(ctx context.Context) ([]reindex.ItemError, error) { return nil, ctx.Err() }
+
+// Name returns the name of the generation's directory.
+func (g *generation) Name() string { return g.name }
+
 // Seal waits until everything is on the disk, and opens the index as searches will see it. bleve begins to merge its segments then, in
 // the background. Called again it returns the same.
 func (g *generation) Seal(ctx context.Context) (reindex.Sealed, error) {

@@ -39,6 +39,12 @@ func (g *generation) fence() string {
 
 func (g *generation) writeAlias() string { return g.name + ".write" }
 
+// Flush implements [reindex.Writer]. The answer to a write says what became of each product: there is nothing to wait for.
+func (g *generation) Flush(ctx context.Context) ([]reindex.ItemError, error) { return nil, ctx.Err() }
+
+// Name returns the name of the generation's index.
+func (g *generation) Name() string { return g.name }
+
 // Seal implements [reindex.Generation]. It makes everything durable, sets the settings that were off while loading, waits for the
 // replicas that the host asked for, and counts. Live is -1, too, while the live index is closed. When it is called again it goes on
 // with the step that failed.

@@ -45,7 +45,7 @@ type sending struct {
 
 // Write sends the products as one task and returns when the server has accepted it. Where Config.MaxTasks tasks wait, it waits for the
 // first of them, and sends again what that one has left undone. Products whose id is too long for a key, or that have an attribute
-// Config.KeyAttribute, are reported at once; what the server itself refuses is in Sealed.Failed.
+// Config.KeyAttribute, are reported at once; Flush returns what the server itself refuses.
 func (g *generation) Write(ctx context.Context, products []reindex.Product) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -122,7 +122,23 @@ func (g *generation) takeSlot(ctx context.Context) error {
 	}
 }
 
-// Seal waits for every task, isolates what the server refused, and counts.
+// Name returns the uid of the generation's index.
+func (g *generation) Name() string { return g.uid }
+
+// Flush waits for every task, and isolates what the server refused.
+func (g *generation) Flush(ctx context.Context) ([]reindex.ItemError, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	if err := g.settleAll(ctx); err != nil {
+		return nil, err
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return slices.Clone(g.failed), nil
+}
+
+// Seal waits for every task, as Flush does, and counts.
 func (g *generation) Seal(ctx context.Context) (reindex.Sealed, error) {
 	if err := ctx.Err(); err != nil {
 		return reindex.Sealed{}, err
@@ -142,9 +158,7 @@ func (g *generation) Seal(ctx context.Context) (reindex.Sealed, error) {
 	if err != nil {
 		return reindex.Sealed{}, err
 	}
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	return reindex.Sealed{Documents: documents, Live: live, Failed: slices.Clone(g.failed)}, nil
+	return reindex.Sealed{Documents: documents, Live: live}, nil
 }
 
 // checkIdentity makes sure that the generation's index is the one that Begin created: a deleted one comes back, empty and without its

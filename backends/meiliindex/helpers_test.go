@@ -107,13 +107,29 @@ func mustWrite(t testing.TB, gen reindex.Generation, products ...reindex.Product
 	}
 }
 
-func mustSeal(t testing.TB, gen reindex.Generation) reindex.Sealed {
+// sealing is what a generation holds, and what the server refused.
+type sealing struct {
+	Documents, Live int64
+	Failed          []reindex.ItemError
+}
+
+func mustSeal(t testing.TB, gen reindex.Generation) sealing {
 	t.Helper()
-	sealed, err := gen.Seal(t.Context())
+	s, err := seal(t.Context(), gen)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return sealed
+	return s
+}
+
+// seal completes a generation as the engine does.
+func seal(ctx context.Context, gen reindex.Generation) (sealing, error) {
+	failed, err := gen.Flush(ctx)
+	if err != nil {
+		return sealing{}, err
+	}
+	s, err := gen.Seal(ctx)
+	return sealing{s.Documents, s.Live, failed}, err
 }
 
 func publish(t testing.TB, ix *Index, products ...reindex.Product) {

@@ -152,7 +152,7 @@ func TestIsolationSurvivesLostAnswers(t *testing.T) {
 	products[41] = product(products[41].ID, `{"_vectors":2}`)
 	mustWrite(t, gen, products...)
 	for tries := 0; ; tries++ {
-		sealed, err := gen.Seal(t.Context())
+		sealed, err := seal(t.Context(), gen)
 		if isTemporary(err) && tries < 50 {
 			continue
 		}

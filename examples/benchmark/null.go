@@ -32,6 +32,11 @@ func (n *null) Write(_ context.Context, batch []reindex.Product) error {
 	return nil
 }
 
+// Name is the same for each generation: there is only one.
+func (n *null) Name() string { return "null" }
+
+func (n *null) Flush(context.Context) ([]reindex.ItemError, error) { return nil, nil }
+
 func (n *null) Seal(context.Context) (reindex.Sealed, error) {
 	return reindex.Sealed{Documents: n.documents.Load(), Live: -1}, nil
 }

@@ -55,11 +55,11 @@ func newShop(t *testing.T, bad int) *shop {
 	for i := range bad {
 		products[10*i].Body = []byte("[]")
 	}
-	source := placed{func(ctx context.Context, tenant string) iter.Seq2[reindex.Product, error] {
+	source := placed{func(ctx context.Context, _ string) iter.Seq2[reindex.Product, error] {
 		return func(yield func(reindex.Product, error) bool) {
 			select {
 			case <-s.hold:
-				reindextest.Slice(products).Products(ctx, tenant)(yield)
+				reindextest.Slice(products).Products(ctx)(yield)
 			case <-ctx.Done():
 				yield(reindex.Product{}, ctx.Err())
 			}
@@ -94,7 +94,14 @@ func newShop(t *testing.T, bad int) *shop {
 // placed is a source that knows where p0 is.
 type placed struct{ reindex.SourceFunc }
 
-func (placed) Locate(context.Context, string, ...string) (map[string]string, error) {
+func (p placed) Open(ctx context.Context, tenant string) (reindex.Snapshot, error) {
+	snap, err := p.SourceFunc.Open(ctx, tenant)
+	return placedSnapshot{snap}, err
+}
+
+type placedSnapshot struct{ reindex.Snapshot }
+
+func (placedSnapshot) Locate(context.Context, ...string) (map[string]string, error) {
 	return map[string]string{"p0": "acme.jsonl, line 1"}, nil
 }
 

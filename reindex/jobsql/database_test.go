@@ -175,11 +175,20 @@ func mustCreate(tb testing.TB, s *Store, job reindex.Job) reindex.Job {
 	return stored
 }
 
-func mustUpdate(tb testing.TB, s *Store, job reindex.Job) {
+// mustStore stores a job as it is: its end, if it has ended.
+func mustStore(tb testing.TB, s *Store, job reindex.Job) {
 	tb.Helper()
-	if err := s.Update(tb.Context(), job); err != nil {
+	if err := store(tb.Context(), s, job); err != nil {
 		tb.Fatal(err)
 	}
+}
+
+func store(ctx context.Context, s *Store, job reindex.Job) error {
+	if job.Status.Ended() {
+		return s.Finish(ctx, job)
+	}
+	_, err := s.Renew(ctx, job)
+	return err
 }
 
 func mustGet(tb testing.TB, s *Store, tenant, id string) reindex.Job {

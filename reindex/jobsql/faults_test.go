@@ -33,7 +33,7 @@ func calls(ctx context.Context, s *Store) map[string]error {
 	_, _, errList := s.List(ctx, "acme", reindex.JobQuery{})
 	_, _, errSelect := s.List(ctx, "acme", reindex.JobQuery{Match: func(reindex.Job) bool { return true }})
 	return map[string]error{
-		"create": errCreate, "get": errGet, "update": s.Update(ctx, job), "end": s.Update(ctx, failed), "cancel": s.Cancel(ctx, "acme", "job1"),
+		"create": errCreate, "get": errGet, "update": store(ctx, s, job), "end": store(ctx, s, failed), "cancel": s.Cancel(ctx, "acme", "job1"),
 		"list": errList, "select": errSelect,
 	}
 }

@@ -15,7 +15,7 @@ func end(tb testing.TB, s *Store, job reindex.Job) {
 	tb.Helper()
 	job.Status = reindex.StatusSuccess
 	job.Report.DuplicateIDs = []string{"of " + job.ID}
-	mustUpdate(tb, s, job)
+	mustStore(tb, s, job)
 }
 
 func count(tb testing.TB, s *Store, table string) (n int) {
@@ -129,7 +129,7 @@ func testListsGoneAgain(t *testing.T, d database) {
 	job := mustCreate(t, s, newJob("a", "1"))
 	for _, ids := range [][]string{{"x"}, nil, {"y", "z"}} {
 		job.Report.DuplicateIDs = ids
-		mustUpdate(t, s, job)
+		mustStore(t, s, job)
 		if got := mustGet(t, s, "a", "1"); !reflect.DeepEqual(got, job) {
 			t.Errorf("the job is %+v, want %+v", got, job)
 		}
@@ -142,7 +142,7 @@ func testAnyText(t *testing.T, d database) {
 	job := mustCreate(t, s, newJob("a", "1"))
 	job.Status, job.Message = reindex.StatusFailure, "a \x00 and \xff, 日本"
 	job.Report.Rejections = []reindex.Rejection{{ID: "\x00", Reason: "\x01"}}
-	mustUpdate(t, s, job)
+	mustStore(t, s, job)
 	got := mustGet(t, s, "a", "1")
 	if got.Message != "a \uFFFD and \uFFFD, 日本" || got.Report.Rejections[0] != job.Report.Rejections[0] {
 		t.Errorf("the job is %+v", got)
@@ -150,7 +150,7 @@ func testAnyText(t *testing.T, d database) {
 	for _, key := range [][2]string{{"a", "\x00"}, {"\xff", "1"}, {"a\x00", "1"}} {
 		_, err := s.Get(t.Context(), key[0], key[1])
 		assertNotFound(t, err)
-		assertNotFound(t, s.Update(t.Context(), newJob(key[0], key[1])))
+		assertNotFound(t, store(t.Context(), s, newJob(key[0], key[1])))
 		assertNotFound(t, s.Cancel(t.Context(), key[0], key[1]))
 	}
 }

@@ -39,7 +39,7 @@ func testDied(t *testing.T, d database) {
 		if jobs, _, err := s.List(t.Context(), "a", reindex.JobQuery{Limit: 1}); err != nil || jobs[0].Status != derived.Status || jobs[0].Message != derived.Message {
 			t.Errorf("the list has %+v, error %v", jobs, err)
 		}
-		if err := s.Update(t.Context(), job); !errors.Is(err, reindex.ErrLeaseLost) {
+		if err := store(t.Context(), s, job); !errors.Is(err, reindex.ErrLeaseLost) {
 			t.Errorf("its update: %v, want ErrLeaseLost", err)
 		}
 		if err := s.Cancel(t.Context(), "a", job.ID); !errors.Is(err, reindex.ErrJobEnded) {
@@ -51,7 +51,7 @@ func testDied(t *testing.T, d database) {
 			t.Errorf("stored as\n%+v, shown before as\n%+v", stored, derived)
 		}
 		next.Status = reindex.StatusSuccess
-		mustUpdate(t, s, next)
+		mustStore(t, s, next)
 	}
 }
 

@@ -55,7 +55,11 @@ type gated struct {
 
 func newGated(n int) gated { return gated{reindextest.Products(n, "new"), make(chan struct{})} }
 
-func (g gated) Products(ctx context.Context, _ string) iter.Seq2[reindex.Product, error] {
+func (g gated) Open(context.Context, string) (reindex.Snapshot, error) { return g, nil }
+
+func (g gated) Close() error { return nil }
+
+func (g gated) Products(ctx context.Context) iter.Seq2[reindex.Product, error] {
 	return func(yield func(reindex.Product, error) bool) {
 		select {
 		case <-g.gate:

@@ -38,7 +38,7 @@ func (s *Store) Create(ctx context.Context, job reindex.Job) (stored reindex.Job
 	if err != nil {
 		return reindex.Job{}, false, ofJob(job.Tenant, job.ID, fmt.Errorf("creating it in the database: %w", err))
 	}
-	return stored, created, nil
+	return stored, created || stored.ID == text(job.ID), nil // the second: an earlier try was stored, and its answer lost
 }
 
 // create is a Create within a transaction.
@@ -104,13 +104,37 @@ func (s *Store) storeLists(ctx context.Context, tx session, tenant string, fence
 		ON CONFLICT (tenant, fence) DO UPDATE SET lists = excluded.lists`, tenant, fence, lists)
 }
 
-// Update implements [reindex.JobStore]. What the database fails with is a [*reindex.TemporaryError]: to store the same again does no harm.
-func (s *Store) Update(ctx context.Context, job reindex.Job) error {
+// Renew implements [reindex.JobStore]. What the database fails with is a [*reindex.TemporaryError]: to store the same again does no harm.
+func (s *Store) Renew(ctx context.Context, job reindex.Job) (cancelled bool, err error) {
+	cancelled, err = s.save(ctx, job)
+	if errors.Is(err, sql.ErrNoRows) {
+		return false, s.missed(ctx, job.Tenant, job.ID, reindex.ErrLeaseLost)
+	}
+	return cancelled, err
+}
+
+// Finish implements [reindex.JobStore]. Errors are as those of Renew.
+func (s *Store) Finish(ctx context.Context, job reindex.Job) error {
+	_, err := s.save(ctx, job)
+	if !errors.Is(err, sql.ErrNoRows) {
+		return err
+	}
+	stored, err := s.Get(ctx, job.Tenant, job.ID)
+	if err != nil {
+		return err
+	}
+	if stored.Status == job.Status && stored.Message == text(job.Message) {
+		return nil // an earlier try was stored, and its answer lost
+	}
+	return ofJob(job.Tenant, job.ID, reindex.ErrLeaseLost)
+}
+
+// save replaces the record of a job that is alive; [sql.ErrNoRows] if there is none.
+func (s *Store) save(ctx context.Context, job reindex.Job) (cancelled bool, err error) {
 	lists, err := encodeLists(&job.Report)
 	if err != nil {
-		return ofJob(job.Tenant, job.ID, err)
+		return false, ofJob(job.Tenant, job.ID, err)
 	}
-	var cancelled bool
 	if lists == "" && !job.Status.Ended() {
 		_, cancelled, err = s.update(ctx, s.db, job, false)
 	} else {
@@ -125,15 +149,10 @@ func (s *Store) Update(ctx context.Context, job reindex.Job) error {
 			return s.trim(ctx, tx, text(job.Tenant))
 		})
 	}
-	switch {
-	case errors.Is(err, sql.ErrNoRows):
-		return s.missed(ctx, job.Tenant, job.ID, reindex.ErrLeaseLost)
-	case err != nil:
-		return ofJob(job.Tenant, job.ID, reindex.Temporary(fmt.Errorf("storing it in the database: %w", err)))
-	case cancelled && !job.Status.Ended():
-		return ofJob(job.Tenant, job.ID, reindex.ErrCancelled)
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+		return false, ofJob(job.Tenant, job.ID, reindex.Temporary(fmt.Errorf("storing it in the database: %w", err)))
 	}
-	return nil
+	return cancelled, err
 }
 
 // update replaces the record of a job that is alive and renews its lease; [sql.ErrNoRows] where there is none.

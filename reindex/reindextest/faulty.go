@@ -17,6 +17,7 @@ type Op string
 const (
 	OpBegin  Op = "begin"
 	OpWrite  Op = "write"
+	OpFlush  Op = "flush"
 	OpSeal   Op = "seal"
 	OpCommit Op = "commit"
 	OpAbort  Op = "abort"
@@ -143,6 +144,19 @@ func (g *faultyGeneration) Write(ctx context.Context, batch []reindex.Product) e
 	})
 }
 
+// Unwrap returns the Generation that is wrapped.
+func (g *faultyGeneration) Unwrap() reindex.Generation { return g.inner }
+
+func (g *faultyGeneration) Name() string { return g.inner.Name() }
+
+func (g *faultyGeneration) Flush(ctx context.Context) (failed []reindex.ItemError, err error) {
+	err = g.f.call(ctx, Call{Op: OpFlush, Tenant: g.tenant}, func([]reindex.Product) (err error) {
+		failed, err = g.inner.Flush(ctx)
+		return err
+	})
+	return failed, err
+}
+
 func (g *faultyGeneration) Seal(ctx context.Context) (sealed reindex.Sealed, err error) {
 	err = g.f.call(ctx, Call{Op: OpSeal, Tenant: g.tenant}, func([]reindex.Product) (err error) {
 		sealed, err = g.inner.Seal(ctx)
@@ -188,7 +202,7 @@ func Random(seed uint64, every int, poison func(id string) bool) func(Call) Faul
 			return Fault{Err: []error{reindex.ErrTooLarge, reindex.ErrRefused}[rng.IntN(2)]}
 		case kind == 3 && len(c.Batch) > 0 && len(items) == 0:
 			return Fault{Items: []reindex.ItemError{{ID: c.Batch[rng.IntN(len(c.Batch))].ID, Retryable: true, Err: errInjected}}}
-		case kind == 4 && (c.Op == OpWrite || c.Op == OpSeal) && len(items) == 0:
+		case kind == 4 && (c.Op == OpWrite || c.Op == OpFlush || c.Op == OpSeal) && len(items) == 0:
 			return Fault{Lost: reindex.Temporary(errInjected)}
 		}
 		return Fault{Err: reindex.Temporary(errInjected)}

@@ -74,12 +74,16 @@ func mustWrite(t *testing.T, gen reindex.Generation, products []reindex.Product)
 
 func mustSeal(t *testing.T, gen reindex.Generation, documents int64) reindex.Sealed {
 	t.Helper()
+	failed, err := gen.Flush(t.Context())
+	if err != nil {
+		t.Fatalf("flush: %v", err)
+	}
 	sealed, err := gen.Seal(t.Context())
 	if err != nil {
 		t.Fatalf("seal: %v", err)
 	}
-	if sealed.Documents != documents || len(sealed.Failed) > 0 {
-		t.Fatalf("sealed %d documents, failed %v; want %d, none", sealed.Documents, sealed.Failed, documents)
+	if sealed.Documents != documents || sealed.LiveErr != nil || len(failed) > 0 {
+		t.Fatalf("sealed %+v, failed %v; want %d documents, no failed ones", sealed, failed, documents)
 	}
 	return sealed
 }

@@ -22,7 +22,9 @@ func TestJobStore(t *testing.T, open func(t *testing.T) reindex.JobStore) {
 		{"CreateAndGet", testCreateAndGet},
 		{"OneUnfinishedPerTenant", testOneUnfinished},
 		{"ConcurrentCreates", testConcurrentCreates},
-		{"Update", testUpdate},
+		{"Finish", testFinish},
+		{"FinishTwice", testFinishTwice},
+		{"CreateTwice", testCreateTwice},
 		{"EndedForGood", testEndedForGood},
 		{"Cancel", testCancelJob},
 		{"NotFound", testNotFound},
@@ -54,10 +56,17 @@ func mustCreate(t *testing.T, s reindex.JobStore, j reindex.Job) reindex.Job {
 	return stored
 }
 
-func mustUpdate(t *testing.T, s reindex.JobStore, j reindex.Job) {
+// mustStore stores a job as it is: its end, if it has ended.
+func mustStore(t *testing.T, s reindex.JobStore, j reindex.Job) {
 	t.Helper()
-	if err := s.Update(t.Context(), j); err != nil {
-		t.Fatalf("update %s: %v", j.ID, err)
+	if j.Status.Ended() {
+		if err := s.Finish(t.Context(), j); err != nil {
+			t.Fatalf("finish %s: %v", j.ID, err)
+		}
+		return
+	}
+	if cancelled, err := s.Renew(t.Context(), j); err != nil || cancelled {
+		t.Fatalf("renew %s: cancelled %v, error %v", j.ID, cancelled, err)
 	}
 }
 
@@ -82,7 +91,7 @@ func testOneUnfinished(t *testing.T, s reindex.JobStore) {
 	mustCreate(t, s, job("b", "2", 0))
 	for _, status := range []reindex.Status{reindex.StatusPending, reindex.StatusInProgress, reindex.StatusPublished} {
 		first.Status = status
-		mustUpdate(t, s, first)
+		mustStore(t, s, first)
 		stored, created, err := s.Create(t.Context(), job("a", "3", 1))
 		if err != nil || created {
 			t.Fatalf("while a job is %s: created %v, error %v", status, created, err)
@@ -93,7 +102,7 @@ func testOneUnfinished(t *testing.T, s reindex.JobStore) {
 	other.EntityType = "CATEGORY"
 	mustCreate(t, s, other)
 	first.Status = reindex.StatusFailure
-	mustUpdate(t, s, first)
+	mustStore(t, s, first)
 	mustCreate(t, s, job("a", "5", 3))
 }
 
@@ -127,7 +136,7 @@ func testConcurrentCreates(t *testing.T, s reindex.JobStore) {
 	}
 }
 
-func testUpdate(t *testing.T, s reindex.JobStore) {
+func testFinish(t *testing.T, s reindex.JobStore) {
 	j := mustCreate(t, s, job("a", "1", 0))
 	j.Status, j.Message, j.Expected, j.Estimated, j.Processed = reindex.StatusFailure, "why", 120, true, 119
 	j.Modified = j.Modified.Add(time.Second)
@@ -136,7 +145,7 @@ func testUpdate(t *testing.T, s reindex.JobStore) {
 		Rejections: []reindex.Rejection{{ID: "x", Reason: "no \"good\"", Where: "a.jsonl, line 7"}, {ID: "y", Reason: "ä"}}, DuplicateIDs: []string{"d", "日本"},
 		Durations: reindex.Durations{Pending: 1, Begin: 2, Load: time.Hour, Seal: 4, Commit: 5, Total: 6},
 	}
-	mustUpdate(t, s, j)
+	mustStore(t, s, j)
 	got, err := s.Get(t.Context(), "a", "1")
 	if err != nil {
 		t.Fatal(err)
@@ -148,11 +157,15 @@ func testUpdate(t *testing.T, s reindex.JobStore) {
 func testEndedForGood(t *testing.T, s reindex.JobStore) {
 	j := mustCreate(t, s, job("a", "1", 0))
 	j.Status = reindex.StatusFailure
-	mustUpdate(t, s, j)
+	mustStore(t, s, j)
 	late := j
 	late.Status = reindex.StatusSuccess
-	if err := s.Update(t.Context(), late); !errors.Is(err, reindex.ErrLeaseLost) {
-		t.Errorf("update of an ended job: %v, want ErrLeaseLost", err)
+	if err := s.Finish(t.Context(), late); !errors.Is(err, reindex.ErrLeaseLost) {
+		t.Errorf("another end of an ended job: %v, want ErrLeaseLost", err)
+	}
+	late.Status = reindex.StatusInProgress
+	if _, err := s.Renew(t.Context(), late); !errors.Is(err, reindex.ErrLeaseLost) {
+		t.Errorf("renewal of an ended job: %v, want ErrLeaseLost", err)
 	}
 	got, err := s.Get(t.Context(), "a", "1")
 	if err != nil {
@@ -161,26 +174,49 @@ func testEndedForGood(t *testing.T, s reindex.JobStore) {
 	assertJob(t, got, j)
 }
 
-// Who runs a job learns with the next update that somebody wants it stopped.
+// A call whose answer was lost can be made again.
+func testFinishTwice(t *testing.T, s reindex.JobStore) {
+	j := mustCreate(t, s, job("a", "1", 0))
+	j.Status, j.Message, j.Processed = reindex.StatusFailure, "why", 3
+	mustStore(t, s, j)
+	mustStore(t, s, j)
+	got, err := s.Get(t.Context(), "a", "1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	assertJob(t, got, j)
+}
+
+func testCreateTwice(t *testing.T, s reindex.JobStore) {
+	first := mustCreate(t, s, job("a", "1", 0))
+	if again := mustCreate(t, s, job("a", "1", 0)); again.Fence != first.Fence {
+		t.Errorf("the job's fence was %d, and is %d at the second try", first.Fence, again.Fence)
+	}
+	if _, total, err := s.List(t.Context(), "a", reindex.JobQuery{}); total != 1 || err != nil {
+		t.Errorf("%d jobs, error %v; want 1", total, err)
+	}
+}
+
+// Who runs a job learns with the next renewal that somebody wants it stopped.
 func testCancelJob(t *testing.T, s reindex.JobStore) {
 	j := mustCreate(t, s, job("a", "1", 0))
-	mustUpdate(t, s, j)
+	mustStore(t, s, j)
 	if err := s.Cancel(t.Context(), "a", "1"); err != nil {
 		t.Fatal(err)
 	}
 	j.Processed = 7
-	if err := s.Update(t.Context(), j); !errors.Is(err, reindex.ErrCancelled) {
-		t.Errorf("update of a cancelled job: %v, want ErrCancelled", err)
+	if cancelled, err := s.Renew(t.Context(), j); err != nil || !cancelled {
+		t.Errorf("renewal of a cancelled job: cancelled %v, error %v", cancelled, err)
 	}
 	if got, err := s.Get(t.Context(), "a", "1"); err != nil || got.Processed != 7 || got.Status.Ended() {
 		t.Errorf("the job is %+v, error %v", got, err)
 	}
 	j.Status = reindex.StatusFailure
-	mustUpdate(t, s, j)
+	mustStore(t, s, j)
 	if err := s.Cancel(t.Context(), "a", "1"); !errors.Is(err, reindex.ErrJobEnded) {
 		t.Errorf("cancel of an ended job: %v, want ErrJobEnded", err)
 	}
-	mustUpdate(t, s, mustCreate(t, s, job("a", "2", 1))) // the next one is not concerned
+	mustStore(t, s, mustCreate(t, s, job("a", "2", 1))) // the next one is not concerned
 }
 
 func testNotFound(t *testing.T, s reindex.JobStore) {
@@ -189,8 +225,13 @@ func testNotFound(t *testing.T, s reindex.JobStore) {
 		if _, err := s.Get(t.Context(), key[0], key[1]); !errors.Is(err, reindex.ErrJobNotFound) {
 			t.Errorf("get of %q: %v, want ErrJobNotFound", key, err)
 		}
-		if err := s.Update(t.Context(), job(key[0], key[1], 0)); !errors.Is(err, reindex.ErrJobNotFound) {
-			t.Errorf("update of %q: %v, want ErrJobNotFound", key, err)
+		if _, err := s.Renew(t.Context(), job(key[0], key[1], 0)); !errors.Is(err, reindex.ErrJobNotFound) {
+			t.Errorf("renew of %q: %v, want ErrJobNotFound", key, err)
+		}
+		ended := job(key[0], key[1], 0)
+		ended.Status = reindex.StatusSuccess
+		if err := s.Finish(t.Context(), ended); !errors.Is(err, reindex.ErrJobNotFound) {
+			t.Errorf("finish of %q: %v, want ErrJobNotFound", key, err)
 		}
 		if err := s.Cancel(t.Context(), key[0], key[1]); !errors.Is(err, reindex.ErrJobNotFound) {
 			t.Errorf("cancel of %q: %v, want ErrJobNotFound", key, err)
@@ -208,7 +249,7 @@ func createEnded(t *testing.T, s reindex.JobStore, n int, tenants ...string) {
 			if i%3 == 0 {
 				j.Status = reindex.StatusFailure
 			}
-			mustUpdate(t, s, j)
+			mustStore(t, s, j)
 		}
 	}
 }
@@ -284,8 +325,8 @@ func testLeaseRunsOut(t *testing.T, s reindex.JobStore) {
 		t.Errorf("the next job's fence is %d, the dead one's %d", next.Fence, dead.Fence)
 	}
 	dead.Status = reindex.StatusSuccess
-	if err := s.Update(t.Context(), dead); !errors.Is(err, reindex.ErrLeaseLost) {
-		t.Errorf("the dead job's update: %v, want ErrLeaseLost", err)
+	if err := s.Finish(t.Context(), dead); !errors.Is(err, reindex.ErrLeaseLost) {
+		t.Errorf("the dead job's end: %v, want ErrLeaseLost", err)
 	}
 }
 
@@ -293,7 +334,7 @@ func testLeaseRunsOut(t *testing.T, s reindex.JobStore) {
 func testLeaseRenewed(t *testing.T, s reindex.JobStore) {
 	j := mustCreate(t, s, job("a", "1", 0))
 	for start := time.Now(); time.Since(start) < 3*s.Lease(); {
-		mustUpdate(t, s, j)
+		mustStore(t, s, j)
 		if _, created, err := s.Create(t.Context(), job("a", "2", 1)); created || err != nil {
 			t.Fatalf("a living job was declared dead: created %v, error %v", created, err)
 		}
@@ -322,6 +363,6 @@ func testFences(t *testing.T, s reindex.JobStore) {
 		}
 		last = j.Fence
 		j.Status = reindex.StatusSuccess
-		mustUpdate(t, s, j)
+		mustStore(t, s, j)
 	}
 }

@@ -3,6 +3,7 @@ package reindextest
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"maps"
 	"sync"
 
@@ -13,7 +14,8 @@ import (
 type Memory struct {
 	mu   sync.Mutex
 	live map[string]map[string]json.RawMessage // by tenant, then by id
-	open int
+
+	begun, open int
 }
 
 // NewMemory returns an empty index.
@@ -29,7 +31,9 @@ func (m *Memory) Begin(ctx context.Context, tenant string) (reindex.Generation, 
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.open++
-	return &memoryGeneration{index: m, tenant: tenant, docs: map[string]json.RawMessage{}}, nil
+	m.begun++
+	name := fmt.Sprintf("generation-%d", m.begun)
+	return &memoryGeneration{index: m, tenant: tenant, name: name, docs: map[string]json.RawMessage{}}, nil
 }
 
 // Documents returns the live bodies of a tenant by id; nil where nothing was ever committed.
@@ -62,8 +66,8 @@ func (m *Memory) Search(ctx context.Context, tenant string) (map[string]string, 
 }
 
 type memoryGeneration struct {
-	index  *Memory
-	tenant string
+	index        *Memory
+	tenant, name string
 
 	mu    sync.Mutex
 	docs  map[string]json.RawMessage
@@ -81,6 +85,14 @@ func (g *memoryGeneration) Write(ctx context.Context, batch []reindex.Product) e
 	}
 	return nil
 }
+
+// Flush has nothing to wait for.
+func (g *memoryGeneration) Flush(ctx context.Context) ([]reindex.ItemError, error) {
+	return nil, ctx.Err()
+}
+
+// Name returns the generation's number.
+func (g *memoryGeneration) Name() string { return g.name }
 
 func (g *memoryGeneration) Seal(ctx context.Context) (reindex.Sealed, error) {
 	g.mu.Lock()

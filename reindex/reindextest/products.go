@@ -37,11 +37,14 @@ func NewProduct(id string, fields map[string]any) reindex.Product {
 	return reindex.Product{ID: id, Body: body}
 }
 
-// Slice is a [reindex.Source] of the same products for every tenant. It counts them.
+// Slice is a [reindex.Source] of the same products for every tenant, and its own [reindex.Snapshot]. It counts them.
 type Slice []reindex.Product
 
+// Open returns s.
+func (s Slice) Open(context.Context, string) (reindex.Snapshot, error) { return s, nil }
+
 // Products yields the elements of s.
-func (s Slice) Products(ctx context.Context, _ string) iter.Seq2[reindex.Product, error] {
+func (s Slice) Products(ctx context.Context) iter.Seq2[reindex.Product, error] {
 	return func(yield func(reindex.Product, error) bool) {
 		for _, p := range s {
 			if ctx.Err() != nil {
@@ -56,7 +59,10 @@ func (s Slice) Products(ctx context.Context, _ string) iter.Seq2[reindex.Product
 }
 
 // Count returns the length of s.
-func (s Slice) Count(context.Context, string) (int64, error) { return int64(len(s)), nil }
+func (s Slice) Count(context.Context) (int64, error) { return int64(len(s)), nil }
+
+// Close does nothing.
+func (s Slice) Close() error { return nil }
 
 // Catalogue returns the path of one of the real catalogues that the project's own tests read, such as "retail.jsonl.gz". They are no
 // part of the module: their folder is named by PRODUCTINDEX_DATA, by default ../shared/data beside the module's root. Where the file is

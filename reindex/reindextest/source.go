@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"iter"
+	"slices"
 	"strings"
 	"testing"
 
@@ -17,6 +18,21 @@ type SourceFixture struct {
 	// Source holds the products that TestSource gave, under Tenant.
 	Source reindex.Source
 	Tenant string
+}
+
+// open opens a snapshot that is closed at the end of the test.
+func (f SourceFixture) open(t *testing.T) reindex.Snapshot {
+	t.Helper()
+	snap, err := f.Source.Open(t.Context(), f.Tenant)
+	if err != nil {
+		t.Fatalf("open: %v", err)
+	}
+	t.Cleanup(func() {
+		if err := snap.Close(); err != nil {
+			t.Errorf("close: %v", err)
+		}
+	})
+	return snap
 }
 
 // SourceProducts are products as a Source has to yield them: 100 of them, with awkward but valid ids and bodies, in a fixed order.
@@ -33,7 +49,7 @@ func SourceProducts() []reindex.Product {
 	)
 }
 
-// TestSource checks every promise of [reindex.Source], [reindex.Counter] and [reindex.Partitioner]. open returns a source of its own
+// TestSource checks every promise of [reindex.Source], [reindex.Snapshot] and the capabilities of both. open returns a source of its own
 // at each call, which holds exactly the given products, those of [SourceProducts] or none. same reports whether a body that the source
 // yielded is the one that was given; nil means: the same JSON value.
 func TestSource(t *testing.T, open func(t *testing.T, products []reindex.Product) SourceFixture, same func(got, want json.RawMessage) bool) {
@@ -46,13 +62,15 @@ func TestSource(t *testing.T, open func(t *testing.T, products []reindex.Product
 	}
 	t.Run("YieldsEveryProductOnce", func(t *testing.T) {
 		f := open(t, products)
-		for range 2 { // every call reads from the start
-			assertYields(t, []iter.Seq2[reindex.Product, error]{f.Source.Products(t.Context(), f.Tenant)}, products, same)
+		for range 2 { // every snapshot, and every call, reads from the start
+			snap := f.open(t)
+			for range 2 {
+				assertYields(t, []iter.Seq2[reindex.Product, error]{snap.Products(t.Context())}, products, same)
+			}
 		}
 	})
 	t.Run("Empty", func(t *testing.T) {
-		f := open(t, nil)
-		assertYields(t, []iter.Seq2[reindex.Product, error]{f.Source.Products(t.Context(), f.Tenant)}, nil, same)
+		assertYields(t, []iter.Seq2[reindex.Product, error]{open(t, nil).open(t).Products(t.Context())}, nil, same)
 	})
 	t.Run("ConcurrentReads", with(func(t *testing.T, f SourceFixture, products []reindex.Product) {
 		testConcurrentReads(t, f, len(products))
@@ -60,8 +78,14 @@ func TestSource(t *testing.T, open func(t *testing.T, products []reindex.Product
 	t.Run("UnknownTenant", with(testUnknownTenant))
 	t.Run("ConsumerStops", with(testConsumerStops))
 	t.Run("EndedContext", with(testReadEndedContext))
+	t.Run("OpenOutlivesItsContext", with(testOpenContext))
+	t.Run("KeepsBodies", func(t *testing.T) { testKeepsBodies(t, open(t, products), products, same) })
 	t.Run("Count", with(testCount))
-	t.Run("Partitions", func(t *testing.T) { testPartitions(t, open(t, products), products, same) })
+	t.Run("Locate", with(testLocate))
+	t.Run("Split", func(t *testing.T) { testSplit(t, open(t, products), products, same) })
+	t.Run("PartEndedContext", with(testPartEndedContext))
+	t.Run("UnknownPart", with(testUnknownPart))
+	t.Run("Find", func(t *testing.T) { testFind(t, open(t, products), products, same) })
 }
 
 func sameJSON(got, want json.RawMessage) bool {
@@ -84,25 +108,35 @@ func sameJSON(got, want json.RawMessage) bool {
 // assertYields reads the sequences and checks that together they yield every product once.
 func assertYields(t *testing.T, seqs []iter.Seq2[reindex.Product, error], want []reindex.Product, same func(got, want json.RawMessage) bool) {
 	t.Helper()
-	missing := map[string]json.RawMessage{}
-	for _, p := range want {
-		missing[p.ID] = p.Body
-	}
+	var got []reindex.Product
 	for _, seq := range seqs {
 		for p, err := range seq {
 			if err != nil {
 				t.Fatalf("the source failed: %v", err)
 			}
-			body, ok := missing[p.ID]
-			if !ok {
-				t.Errorf("product %q came twice, or should not be there", p.ID)
-				continue
-			}
-			if !same(p.Body, body) {
-				t.Errorf("product %q is %.200s, want %.200s", p.ID, p.Body, body)
-			}
-			delete(missing, p.ID)
+			got = append(got, p)
 		}
+	}
+	assertProducts(t, got, want, same)
+}
+
+// assertProducts checks that got holds every product of want once.
+func assertProducts(t *testing.T, got, want []reindex.Product, same func(got, want json.RawMessage) bool) {
+	t.Helper()
+	missing := map[string]json.RawMessage{}
+	for _, p := range want {
+		missing[p.ID] = p.Body
+	}
+	for _, p := range got {
+		body, ok := missing[p.ID]
+		if !ok {
+			t.Errorf("product %q came twice, or should not be there", p.ID)
+			continue
+		}
+		if !same(p.Body, body) {
+			t.Errorf("product %q is %.200s, want %.200s", p.ID, p.Body, body)
+		}
+		delete(missing, p.ID)
 	}
 	for id := range missing {
 		t.Errorf("product %q did not come", id)
@@ -117,12 +151,13 @@ func testConcurrentReads(t *testing.T, f SourceFixture, want int) {
 	results := make(chan result)
 	for range 4 {
 		go func() {
-			var r result
-			for _, err := range f.Source.Products(t.Context(), f.Tenant) {
-				r.err = errors.Join(r.err, err)
-				r.n++
+			snap, err := f.Source.Open(t.Context(), f.Tenant)
+			if err != nil {
+				results <- result{err: err}
+				return
 			}
-			results <- r
+			n, err := drain(snap.Products(t.Context()))
+			results <- result{n, errors.Join(err, snap.Close())}
 		}()
 	}
 	for range 4 {
@@ -138,15 +173,22 @@ func testUnknownTenant(t *testing.T, f SourceFixture, _ []reindex.Product) {
 		t.Skip("a slice serves every tenant")
 	}
 	for _, unknown := range []string{"unknown", "../" + f.Tenant, f.Tenant + "/", "*", "%", ""} {
-		for p, err := range f.Source.Products(t.Context(), unknown) {
+		snap, err := f.Source.Open(t.Context(), unknown)
+		if err != nil {
+			continue
+		}
+		for p, err := range snap.Products(t.Context()) {
 			if err == nil {
 				t.Errorf("tenant %q yielded product %q", unknown, p.ID)
 			}
 			break
 		}
-		n, failed := drain(f.Source.Products(t.Context(), unknown))
+		n, failed := drain(snap.Products(t.Context()))
 		if n != 0 || failed == nil {
 			t.Errorf("tenant %q yielded %d products and error %v, want an error alone", unknown, n, failed)
+		}
+		if err := snap.Close(); err != nil {
+			t.Errorf("close: %v", err)
 		}
 	}
 }
@@ -169,7 +211,7 @@ func drain(seq iter.Seq2[reindex.Product, error]) (n int, failed error) {
 func testConsumerStops(t *testing.T, f SourceFixture, _ []reindex.Product) {
 	for _, stop := range []int{1, 2, 50} {
 		n := 0
-		for _, err := range f.Source.Products(t.Context(), f.Tenant) {
+		for _, err := range f.open(t).Products(t.Context()) {
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -183,39 +225,126 @@ func testConsumerStops(t *testing.T, f SourceFixture, _ []reindex.Product) {
 func testReadEndedContext(t *testing.T, f SourceFixture, products []reindex.Product) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	n, err := drain(f.Source.Products(ctx, f.Tenant))
-	if !errors.Is(err, context.Canceled) || n >= len(products) {
-		t.Errorf("a read under an ended context yielded %d products and error %v", n, err)
+	assertEnds(t, f.open(t).Products(ctx), len(products))
+	for _, after := range []int{1, 50} {
+		ctx, cancel := context.WithCancel(t.Context())
+		assertEnds(t, cancelAfter(f.open(t).Products(ctx), after, cancel), len(products))
 	}
 }
 
+// assertEnds reads a sequence whose context has ended, or ends on the way.
+func assertEnds(t *testing.T, seq iter.Seq2[reindex.Product, error], all int) {
+	t.Helper()
+	n, err := drain(seq)
+	if !errors.Is(err, context.Canceled) || n >= all {
+		t.Errorf("a read under a context that ended yielded %d of %d products and error %v", n, all, err)
+	}
+}
+
+func cancelAfter(seq iter.Seq2[reindex.Product, error], n int, cancel func()) iter.Seq2[reindex.Product, error] {
+	return func(yield func(reindex.Product, error) bool) {
+		read := 0
+		for p, err := range seq {
+			if read++; read == n {
+				cancel()
+			}
+			if !yield(p, err) {
+				return
+			}
+		}
+	}
+}
+
+// A snapshot lives until it is closed, not until the context ends under which it was opened.
+func testOpenContext(t *testing.T, f SourceFixture, products []reindex.Product) {
+	ctx, cancel := context.WithCancel(t.Context())
+	snap, err := f.Source.Open(ctx, f.Tenant)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cancel()
+	if n, err := drain(snap.Products(t.Context())); n != len(products) || err != nil {
+		t.Errorf("a read after the end of the context of Open yielded %d products, error %v", n, err)
+	}
+	if err := snap.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+// A body stays as it was yielded.
+func testKeepsBodies(t *testing.T, f SourceFixture, products []reindex.Product, same func(got, want json.RawMessage) bool) {
+	snap := f.open(t)
+	keeps := func(what string, seq iter.Seq2[reindex.Product, error]) {
+		var kept, copies []reindex.Product
+		for p, err := range seq {
+			if err != nil {
+				t.Fatal(err)
+			}
+			kept = append(kept, p)
+			copies = append(copies, reindex.Product{ID: strings.Clone(p.ID), Body: bytes.Clone(p.Body)})
+		}
+		for i, p := range kept {
+			if p.ID != copies[i].ID || !bytes.Equal(p.Body, copies[i].Body) {
+				t.Errorf("%s: product %q was changed after it had been yielded", what, copies[i].ID)
+			}
+		}
+	}
+	keeps("Products", snap.Products(t.Context()))
+	if splitter, ok := reindex.As[reindex.Splitter](snap); ok {
+		for _, name := range split(t, splitter, 2) {
+			keeps("Part "+name, splitter.Part(t.Context(), name))
+		}
+	}
+	assertYields(t, []iter.Seq2[reindex.Product, error]{snap.Products(t.Context())}, products, same)
+}
+
 func testCount(t *testing.T, f SourceFixture, products []reindex.Product) {
-	counter, ok := reindex.As[reindex.Counter](f.Source)
+	counter, ok := reindex.As[reindex.Counter](f.open(t))
 	if !ok {
 		t.Skip("the source does not count")
 	}
-	n, err := counter.Count(t.Context(), f.Tenant)
+	n, err := counter.Count(t.Context())
 	if errors.Is(err, errors.ErrUnsupported) {
-		t.Skip("the source can not count this tenant")
+		t.Skip("the source cannot count this tenant")
 	}
 	if err != nil || n != int64(len(products)) {
 		t.Errorf("count is %d, error %v; want %d", n, err, len(products))
 	}
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := counter.Count(ended); err != nil && !errors.Is(err, context.Canceled) {
+		t.Errorf("count under an ended context: %v", err)
+	}
 }
 
-func testPartitions(t *testing.T, f SourceFixture, products []reindex.Product, same func(got, want json.RawMessage) bool) {
-	partitioner, ok := reindex.As[reindex.Partitioner](f.Source)
+// Locate finds each product at a place of its own, and says nothing of products that are not there.
+func testLocate(t *testing.T, f SourceFixture, products []reindex.Product) {
+	locator, ok := reindex.As[reindex.Locator](f.open(t))
 	if !ok {
-		t.Skip("the source has no partitions")
+		t.Skip("the source does not locate")
 	}
-	for _, n := range []int{1, 2, 3, 8} {
-		seqs, err := partitioner.Partitions(t.Context(), f.Tenant, n)
-		if errors.Is(err, errors.ErrUnsupported) {
-			t.Skip("the source can not partition this tenant")
+	var ids []string
+	for _, p := range products {
+		ids = append(ids, p.ID)
+	}
+	where, err := locator.Locate(t.Context(), append(slices.Clone(ids), "not there")...)
+	if errors.Is(err, errors.ErrUnsupported) {
+		t.Skip("the source cannot locate this tenant's products")
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	places := map[string]string{}
+	for _, id := range ids {
+		if where[id] == "" {
+			t.Errorf("product %q has no place", id)
 		}
-		if err != nil || len(seqs) > n {
-			t.Fatalf("%d partitions, error %v; want at most %d", len(seqs), err, n)
+		if other, taken := places[where[id]]; taken {
+			t.Errorf("products %q and %q are both at %q", id, other, where[id])
 		}
-		assertYields(t, seqs, products, same)
+		places[where[id]] = id
+	}
+	if len(where) != len(ids) {
+		t.Errorf("%d places of %d products, %q among them", len(where), len(ids), where["not there"])
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -70,18 +71,64 @@ func newSource(tb testing.TB, contents map[string]string, cfg *csv.Config) *csv.
 	return src
 }
 
-// read returns the tenant's products, each as its id and body.
-func read(tb testing.TB, src *csv.Source) (products []string, failed error) {
+// products opens a snapshot, reads it, and closes it.
+func products(ctx context.Context, src *csv.Source, tenant string) iter.Seq2[reindex.Product, error] {
+	return func(yield func(reindex.Product, error) bool) {
+		snap, err := src.Open(ctx, tenant)
+		if err != nil {
+			yield(reindex.Product{}, err)
+			return
+		}
+		snap.Products(ctx)(yield)
+		if err := snap.Close(); err != nil {
+			panic(err)
+		}
+	}
+}
+
+// read returns the tenant's products, each as its id and body, what was rejected, each as place and reason, and what ended the read.
+func read(tb testing.TB, src *csv.Source) (all, rejected []string, failed error) {
 	tb.Helper()
-	for p, err := range src.Products(tb.Context(), "acme") {
+	for p, err := range products(tb.Context(), src, "acme") {
 		if failed != nil {
 			tb.Fatalf("the sequence went on after %v", failed)
 		}
-		if failed = err; err == nil {
-			products = append(products, p.ID+" "+string(p.Body))
+		if bad, ok := errors.AsType[*reindex.RecordError](err); ok {
+			rejected = append(rejected, fmt.Sprintf("%s: %v", bad.Where, bad.Err))
+		} else if failed = err; err == nil {
+			all = append(all, p.ID+" "+string(p.Body))
 		}
 	}
-	return products, failed
+	return all, rejected, failed
+}
+
+// capability opens a snapshot that is closed at the end of the test, and finds a capability of it.
+func capability[T any](tb testing.TB, src *csv.Source, tenant string) (T, error) {
+	tb.Helper()
+	var none T
+	snap, err := src.Open(tb.Context(), tenant)
+	if err != nil {
+		return none, err
+	}
+	tb.Cleanup(func() {
+		if err := snap.Close(); err != nil {
+			tb.Error(err)
+		}
+	})
+	t, ok := reindex.As[T](snap)
+	if !ok {
+		tb.Fatalf("the snapshot is not a %T", &none)
+	}
+	return t, nil
+}
+
+func count(tb testing.TB, src *csv.Source, tenant string) (int64, error) {
+	tb.Helper()
+	counter, err := capability[reindex.Counter](tb, src, tenant)
+	if err != nil {
+		return 0, err
+	}
+	return counter.Count(tb.Context())
 }
 
 // Whole products travel in one JSON column here, so that all of the suite's can.
@@ -134,7 +181,7 @@ func TestProducts(t *testing.T) {
 		"no product": {csv.Config{}, "id,name\n", nil},
 		"nothing":    {csv.Config{Header: []string{"id"}}, "", nil},
 	} {
-		got, err := read(t, newSource(t, map[string]string{"acme.csv": test.content}, &test.cfg))
+		got, _, err := read(t, newSource(t, map[string]string{"acme.csv": test.content}, &test.cfg))
 		if err != nil || strings.Join(got, "\n") != strings.Join(test.want, "\n") {
 			t.Errorf("%s: error %v\n%s\nwant\n%s", name, err, strings.Join(got, "\n"), strings.Join(test.want, "\n"))
 		}
@@ -146,17 +193,17 @@ func TestFolder(t *testing.T) {
 	src := newSource(t, map[string]string{
 		"acme/2.csv.gz": "name,id\nb,2\n", "acme/1.csv": "id,name\n1,a\n", "acme/3.tsv.zst": "id\n3\n", "acme/_notes.txt": "x", "other.csv": "id\n9\n",
 	}, nil)
-	got, err := read(t, src)
+	got, _, err := read(t, src)
 	want := `1 {"id":"1","name":"a"}|2 {"name":"b","id":"2"}|3 {"id":"3"}`
 	if err != nil || strings.Join(got, "|") != want {
 		t.Errorf("%q, error %v", got, err)
 	}
-	if n, err := src.Count(t.Context(), "acme"); err != nil || n != 3 {
+	if n, err := count(t, src, "acme"); err != nil || n != 3 {
 		t.Errorf("count %d, error %v", n, err)
 	}
 }
 
-// What is wrong in a file ends the read, and the error says where.
+// What leaves the rest of a file unreadable ends the read, and the error says where.
 func TestBroken(t *testing.T) {
 	large := strings.Repeat("x", 100_000)
 	for name, test := range map[string]struct {
@@ -164,29 +211,44 @@ func TestBroken(t *testing.T) {
 		content string
 		want    string
 	}{
-		"few cells":     {csv.Config{}, "id,name\n1,a\n\n2\n", "acme.csv, line 4: the record has 1 cells for 2 columns"},
-		"many cells":    {csv.Config{}, "id,name\n1,a,b\n", "acme.csv, line 2: the record has 3 cells"},
 		"quote inside":  {csv.Config{}, "id,name\n1,a\n2,b\"\n", "acme.csv, line 3: "},
 		"quote open":    {csv.Config{}, "id,name\n1,a\n2,\"b\n3,c\n", "acme.csv, line "},
-		"cut off":       {csv.Config{}, "id,name\n1,a\n2", "acme.csv, line 3: the record has 1 cells"},
-		"no number":     {csv.Config{Types: map[string]csv.Type{"price": csv.Number}}, "id,price\n1,2\n2,\"1,5\"\n", `acme.csv, line 3: column "price": "1,5" is no number`},
-		"grouped":       {csv.Config{DecimalComma: true, Types: map[string]csv.Type{"id": csv.Number}}, "id\n1.234\n", `"1.234" is no number`},
-		"no bool":       {csv.Config{Types: map[string]csv.Type{"ok": csv.Bool}}, "id,ok\n1,yes\n", `line 2: column "ok": "yes" is neither`},
-		"no JSON":       {csv.Config{Types: map[string]csv.Type{"ok": csv.JSON}}, "id,ok\n1,{\n", `line 2: column "ok": "{" is no JSON`},
-		"no id":         {csv.Config{}, "id,name\n,a\n", "line 2: column \"id\", the product's id, is empty"},
 		"no id column":  {csv.Config{}, "sku,name\n1,a\n", `line 1: there is no column "id"; the columns are ["sku" "name"]`},
 		"no column":     {csv.Config{Types: map[string]csv.Type{"price": csv.Number}}, "id\n1\n", `line 1: there is no column "price"`},
 		"twice":         {csv.Config{}, "id,a,a\n", `line 1: two columns have the name "a"`},
 		"no name":       {csv.Config{}, "id,\n", "line 1: column 2 has no name"},
 		"empty":         {csv.Config{}, "", "line 1: the file is empty"},
-		"no UTF-8":      {csv.Config{}, "id,name\n1,a\n2,\xff\n", `line 3: column "name": the text is no valid UTF-8`},
 		"header UTF-8":  {csv.Config{}, "id,\xff\n", "line 1: the name of column 2 is no valid UTF-8"},
 		"large record":  {csv.Config{MaxRecordBytes: 10_000}, "id,name\n1,a\n2," + large + "\n", "line 3: the record is too large"},
 		"endless quote": {csv.Config{MaxRecordBytes: 10_000}, "id,name\n1,\"" + strings.Repeat("a\n", 50_000), "the record is too large"},
 	} {
-		_, err := read(t, newSource(t, map[string]string{"acme.csv": test.content}, &test.cfg))
+		_, _, err := read(t, newSource(t, map[string]string{"acme.csv": test.content}, &test.cfg))
 		if _, ok := errors.AsType[*csv.LineError](err); !ok || !strings.Contains(err.Error(), test.want) {
 			t.Errorf("%s: %v, want %q", name, err, test.want)
+		}
+	}
+}
+
+// One bad record leaves those behind it readable.
+func TestRejected(t *testing.T) {
+	for name, test := range map[string]struct {
+		cfg     csv.Config
+		content string
+		want    string
+	}{
+		"few cells":  {csv.Config{}, "id,name\n1,a\n\n2\n", "acme.csv, line 4: the record has 1 cells for 2 columns"},
+		"many cells": {csv.Config{}, "id,name\n1,a,b\n", "acme.csv, line 2: the record has 3 cells"},
+		"cut off":    {csv.Config{}, "id,name\n1,a\n2", "acme.csv, line 3: the record has 1 cells"},
+		"no number":  {csv.Config{Types: map[string]csv.Type{"price": csv.Number}}, "id,price\n1,2\n2,\"1,5\"\n", `acme.csv, line 3: column "price": "1,5" is no number`},
+		"grouped":    {csv.Config{DecimalComma: true, Types: map[string]csv.Type{"id": csv.Number}}, "id\n1.234\n", `"1.234" is no number`},
+		"no bool":    {csv.Config{Types: map[string]csv.Type{"ok": csv.Bool}}, "id,ok\n1,yes\n", `line 2: column "ok": "yes" is neither`},
+		"no JSON":    {csv.Config{Types: map[string]csv.Type{"ok": csv.JSON}}, "id,ok\n1,{\n", `line 2: column "ok": "{" is no JSON`},
+		"no id":      {csv.Config{}, "id,name\n,a\n", "line 2: column \"id\", the product's id, is empty"},
+		"no UTF-8":   {csv.Config{}, "id,name\n1,a\n2,\xff\n", `line 3: column "name": the text is no valid UTF-8`},
+	} {
+		_, rejected, err := read(t, newSource(t, map[string]string{"acme.csv": test.content}, &test.cfg))
+		if err != nil || len(rejected) != 1 || !strings.Contains(rejected[0], test.want) {
+			t.Errorf("%s: %q, error %v, want %q", name, rejected, err, test.want)
 		}
 	}
 }
@@ -204,7 +266,7 @@ func TestCutOff(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if got, err := read(t, src); err == nil || !strings.Contains(err.Error(), name) {
+			if got, _, err := read(t, src); err == nil || !strings.Contains(err.Error(), name) {
 				t.Errorf("%s, %d of %d bytes: %d products, error %v", name, size, len(whole), len(got), err)
 			}
 		}
@@ -216,7 +278,7 @@ func TestCancelled(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	n, failed := 0, error(nil)
-	for _, err := range src.Products(ctx, "acme") {
+	for _, err := range products(ctx, src, "acme") {
 		if failed = err; err == nil {
 			n++
 		}
@@ -228,14 +290,14 @@ func TestCancelled(t *testing.T) {
 }
 
 func TestFiles(t *testing.T) {
-	if _, err := read(t, newSource(t, map[string]string{"acme.csv": "id\n", "acme.csv.gz": "id\n"}, nil)); !errors.Is(err, csv.ErrAmbiguous) {
+	if _, _, err := read(t, newSource(t, map[string]string{"acme.csv": "id\n", "acme.csv.gz": "id\n"}, nil)); !errors.Is(err, csv.ErrAmbiguous) {
 		t.Error(err)
 	}
 	src := newSource(t, map[string]string{"a.csv": "id\n1\n", "acme.csv": "id\n2\n"}, &csv.Config{Files: map[string][]string{"acme": {"a.csv"}}})
-	if got, err := read(t, src); err != nil || len(got) != 1 || got[0] != `1 {"id":"1"}` {
+	if got, _, err := read(t, src); err != nil || len(got) != 1 || got[0] != `1 {"id":"1"}` {
 		t.Errorf("%q, error %v", got, err)
 	}
-	if _, err := src.Count(t.Context(), "other"); !errors.Is(err, csv.ErrUnknownTenant) {
+	if _, err := count(t, src, "other"); !errors.Is(err, csv.ErrUnknownTenant) {
 		t.Error(err)
 	}
 	if _, err := csv.New(t.TempDir()+"/none", nil); err == nil {
@@ -243,7 +305,7 @@ func TestFiles(t *testing.T) {
 	}
 	if src, err := csv.New(t.TempDir(), nil); err != nil {
 		t.Error(err)
-	} else if _, err := read(t, src); !errors.Is(err, csv.ErrUnknownTenant) {
+	} else if _, _, err := read(t, src); !errors.Is(err, csv.ErrUnknownTenant) {
 		t.Error(err)
 	}
 }
@@ -275,9 +337,9 @@ func FuzzProducts(f *testing.F) {
 			cfg.Types = map[string]csv.Type{"price": csv.Type(kind)}
 		}
 		src := newSource(t, map[string]string{"acme.csv": content}, cfg)
-		for p, err := range src.Products(t.Context(), "acme") {
+		for p, err := range products(t.Context(), src, "acme") {
 			if err != nil {
-				break
+				continue
 			}
 			var row map[string]any
 			if err := json.Unmarshal(p.Body, &row); err != nil || !utf8.Valid(p.Body) {

@@ -18,10 +18,12 @@
 // header, unless Config.Header names the columns; each column becomes a member of the product's JSON object. Cells are strings unless
 // Config.Types says otherwise. A byte order mark, of UTF-8 or UTF-16, wins over Config.Encoding.
 //
-// # What ends a read
+// # What is rejected, and what ends a read
 //
-// A record with more or fewer cells than the header, a cell that is not of its type, text that is not of the encoding, a quote that is
-// not closed, a record larger than Config.MaxRecordBytes, a damaged or cut off gzip or zstd stream, a file that changes while it is
-// read: the sequence ends with an error that names the file, and the line where there is one ([*LineError]). A plain
-// file that is cut off inside its last cell can not be told from a whole one; a compressed one can.
+// A record with more or fewer cells than the header, without an id, or with a cell that is not of its type is one that cannot be read: a
+// [*reindex.RecordError] with its place. The records behind it are read.
+//
+// A quote that is not closed, a record larger than Config.MaxRecordBytes, a damaged or cut off gzip or zstd stream, a file that changes
+// between Open and the end of the read: the sequence ends with an error that names the file, and the line if there is one
+// ([*LineError]). A plain file that is cut off inside its last cell cannot be distinguished from a whole one; a compressed one can.
 package csv

@@ -23,7 +23,12 @@ func ExampleNewFS() {
 	if err != nil {
 		panic(err)
 	}
-	for p, err := range src.Products(context.Background(), "acme") {
+	snap, err := src.Open(context.Background(), "acme")
+	if err != nil {
+		panic(err)
+	}
+	defer func() { _ = snap.Close() }()
+	for p, err := range snap.Products(context.Background()) {
 		fmt.Println(p.ID, string(p.Body), err)
 	}
 	// Output:

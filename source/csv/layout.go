@@ -11,7 +11,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"productindex/reindex"
+	"productindex/source/internal/files"
 	"productindex/source/internal/jsonenc"
 )
 
@@ -78,25 +78,40 @@ func missing(name string, names []string) error {
 	return fmt.Errorf("there is no column %q; the columns are %q", name, names)
 }
 
-// product encodes a record.
-func (l *layout) product(record []string) (reindex.Product, error) {
-	if len(record) != len(l.names) {
-		return reindex.Product{}, fmt.Errorf("the record has %d cells for %d columns", len(record), len(l.names))
+// record makes the cells of a line a record.
+func (l *layout) record(cells []string, line int64, need files.Need) files.Record {
+	r := files.Record{Line: line}
+	if need == files.Lines {
+		return r
 	}
-	if record[l.id] == "" {
-		return reindex.Product{}, fmt.Errorf("column %q, the product's id, is empty", l.names[l.id])
+	if l.id < len(cells) {
+		r.ID = strings.Clone(cells[l.id])
+	}
+	if need == files.Bodies {
+		r.Body, r.Err = l.body(cells)
+	}
+	return r
+}
+
+// body encodes the cells of a record.
+func (l *layout) body(cells []string) (json.RawMessage, error) {
+	if len(cells) != len(l.names) {
+		return nil, fmt.Errorf("the record has %d cells for %d columns", len(cells), len(l.names))
+	}
+	if cells[l.id] == "" {
+		return nil, fmt.Errorf("column %q, the product's id, is empty", l.names[l.id])
 	}
 	buf := l.buf[:0]
 	var err error
-	for i, cell := range record {
+	for i, cell := range cells {
 		buf = append(buf, l.prefixes[i]...)
 		if buf, err = l.appendCell(buf, cell, l.types[i]); err != nil {
-			return reindex.Product{}, fmt.Errorf("column %q: %w", l.names[i], err)
+			return nil, fmt.Errorf("column %q: %w", l.names[i], err)
 		}
 	}
 	buf = append(buf, '}')
 	l.buf = buf
-	return reindex.Product{ID: strings.Clone(record[l.id]), Body: slices.Clone(json.RawMessage(buf))}, nil
+	return slices.Clone(json.RawMessage(buf)), nil
 }
 
 // appendCell appends a cell as JSON.

@@ -32,13 +32,13 @@ var (
 	ErrTooLong = errors.New("the record is too large")
 )
 
-// LineError tells at which line of which file a read ended, and why.
+// LineError is where a read ended, and why.
 type LineError struct {
 	// File is the file's path in the source's folder, with slashes.
 	File string
 
 	// Line is the line's number, from 1, in what is decompressed. A record can have several lines.
-	Line int
+	Line int64
 
 	// Err is what is wrong.
 	Err error
@@ -50,17 +50,10 @@ func (e *LineError) Error() string { return fmt.Sprintf("csv: %s, line %d: %v", 
 // Unwrap returns the reason.
 func (e *LineError) Unwrap() error { return e.Err }
 
-// Source is a [reindex.Source] over CSV files. It also implements [reindex.Counter]. It is safe for concurrent use, and keeps no file
-// open between calls.
-type Source struct {
-	cfg    Config
-	folder files.Folder
-}
+// Source is a [reindex.Source] over CSV files. It is safe for concurrent use, and keeps no file open between calls.
+type Source struct{ files files.Source }
 
-var (
-	_ reindex.Source  = (*Source)(nil)
-	_ reindex.Counter = (*Source)(nil)
-)
+var _ reindex.Source = (*Source)(nil)
 
 // New returns a source over the files in the folder at path. Nothing outside of the folder is ever read: a symbolic link that leads out
 // of it is an error. The folder is opened anew for each read, so that path may be a link that is switched from one version of the
@@ -83,139 +76,83 @@ func newSource(cfg *Config, open func() (fs.FS, func(), error)) (*Source, error)
 	if err := c.validate(); err != nil {
 		return nil, err
 	}
-	return &Source{cfg: c, folder: files.Folder{Open: open, Endings: []string{".csv", ".tsv"}, Files: c.Files}}, nil
+	return &Source{files.Source{
+		Name: "csv", Folder: files.Folder{Open: open, Endings: []string{".csv", ".tsv"}, Files: c.Files}, Format: format{c},
+	}}, nil
 }
 
-// Products implements [reindex.Source]. A tenant without a file is an error that matches [ErrUnknownTenant]. What is wrong in a file
-// comes as a [*LineError].
-func (s *Source) Products(ctx context.Context, tenant string) iter.Seq2[reindex.Product, error] {
-	return func(yield func(reindex.Product, error) bool) {
-		err := s.each(ctx, tenant, func(l *layout, record []string) (bool, error) {
-			p, err := l.product(record)
-			if err != nil {
-				return false, err
-			}
-			return yield(p, nil), nil
-		})
-		if err != nil {
-			yield(reindex.Product{}, err)
-		}
-	}
+// Open implements [reindex.Source]. It lists the tenant's files. A tenant without a file is an error that matches [ErrUnknownTenant]. A
+// file that changes between Open and the end of a read ends the read with an error that matches [ErrChanged].
+//
+// The snapshot yields a record that cannot be read as a [*reindex.RecordError], and what leaves the rest of a file unreadable as a
+// [*LineError]. Its capabilities:
+//
+//   - [reindex.Counter]: it reads all of the tenant's files.
+//   - [reindex.Splitter]: the files of a folder are spread over the parts. One file alone is not split. A part's name holds names, sizes
+//     and times of its files; a process whose files are other ones refuses it with an error that matches [ErrChanged].
+//   - [reindex.Locator]: the file and the line of the first product of each id, as "acme.csv, line 17". It reads the files from the
+//     start, until it has found them all.
+func (s *Source) Open(ctx context.Context, tenant string) (reindex.Snapshot, error) {
+	return s.files.Open(ctx, tenant)
 }
 
-// Count implements [reindex.Counter]. It reads all of the tenant's files, and fails where their records are malformed.
-func (s *Source) Count(ctx context.Context, tenant string) (int64, error) {
-	var n int64
-	err := s.each(ctx, tenant, func(*layout, []string) (bool, error) {
-		n++
-		return true, nil
-	})
-	if err != nil {
-		return 0, err
-	}
-	return n, nil
-}
+// format reads CSV files.
+type format struct{ cfg Config }
 
-// visitor sees one record, which is valid until it returns, and reports whether it wants another one.
-type visitor func(l *layout, record []string) (bool, error)
-
-// each visits the records of all the tenant's files.
-func (s *Source) each(ctx context.Context, tenant string, visit visitor) error {
-	fsys, names, done, err := s.folder.Find(tenant)
-	if err != nil {
-		return fmt.Errorf("csv: %w", err)
-	}
-	defer done()
-	for _, name := range names {
-		more, err := s.file(ctx, fsys, name, visit)
-		if err != nil || !more {
-			return err
-		}
-	}
-	return nil
-}
-
-// file visits the records of one file.
-func (s *Source) file(ctx context.Context, fsys fs.FS, name string, visit visitor) (more bool, err error) {
-	if err := ctx.Err(); err != nil {
-		return false, err
-	}
-	f, info, err := files.OpenRegular(fsys, name)
-	if err != nil {
-		return false, fmt.Errorf("csv: %w", err)
-	}
-	defer f.Close()
-	kind, _, raw, err := files.Detect(f, name)
-	if err != nil {
-		return false, fail(name, 1, err)
-	}
-	text, done, err := kind.Decompress(raw)
-	if err != nil {
-		return false, fail(name, 1, err)
-	}
-	defer done()
-	in := &budget{r: s.decode(text), max: s.cfg.MaxRecordBytes}
-	more, err = s.records(ctx, s.reader(in), in, name, visit)
-	if err != nil || !more {
-		return false, err
-	}
-	if err := files.Unchanged(f, name, info); err != nil {
-		return false, fmt.Errorf("csv: %w", err)
-	}
-	return true, nil
-}
-
-// records visits the records of an open file.
-func (s *Source) records(ctx context.Context, r *csv.Reader, in *budget, name string, visit visitor) (more bool, err error) {
-	l, err := s.cfg.header(r)
-	if err != nil {
-		return false, fail(name, 1, err)
-	}
-	line := 1
-	for {
-		if err := ctx.Err(); err != nil {
-			return false, err
-		}
-		in.used = 0
-		record, err := r.Read()
-		if err == io.EOF { //nolint:errorlint // what wraps it is no end of a file
-			return true, nil
-		}
-		if err != nil {
-			return false, fail(name, line+1, err)
-		}
-		line, _ = r.FieldPos(0)
-		more, err := visit(l, record)
-		if err != nil {
-			return false, fail(name, line, err)
-		}
-		if !more {
-			return false, nil
-		}
-	}
-}
-
-// fail says where an error was found, unless encoding/csv knows better.
-func fail(name string, line int, err error) error {
+// Fail implements [files.Format], unless encoding/csv knows better.
+func (f format) Fail(file string, line int64, err error) error {
 	if parse, ok := errors.AsType[*csv.ParseError](err); ok {
-		return &LineError{File: name, Line: parse.Line, Err: parse.Err}
+		return &LineError{File: file, Line: int64(parse.Line), Err: parse.Err}
 	}
-	return &LineError{File: name, Line: line, Err: files.Broken(err)}
+	return &LineError{File: file, Line: line, Err: files.Broken(err)}
+}
+
+// Records implements [files.Format].
+func (f format) Records(ctx context.Context, file *files.Input, need files.Need) iter.Seq2[files.Record, error] {
+	return func(yield func(files.Record, error) bool) {
+		in := &budget{r: f.decode(file.Text), max: f.cfg.MaxRecordBytes}
+		r := f.reader(in)
+		l, err := f.cfg.header(r)
+		if err != nil {
+			yield(files.Record{}, f.Fail(file.Name, 1, err))
+			return
+		}
+		line := 1
+		for {
+			if err := ctx.Err(); err != nil {
+				yield(files.Record{}, err)
+				return
+			}
+			in.used = 0
+			record, err := r.Read()
+			if err == io.EOF { //nolint:errorlint // what wraps it is not the end of a file
+				return
+			}
+			if err != nil {
+				yield(files.Record{}, f.Fail(file.Name, int64(line+1), err))
+				return
+			}
+			line, _ = r.FieldPos(0)
+			if !yield(l.record(record, int64(line), need), nil) {
+				return
+			}
+		}
+	}
 }
 
 // decode returns the text of a file as UTF-8.
-func (s *Source) decode(r io.Reader) io.Reader {
+func (f format) decode(r io.Reader) io.Reader {
 	decoder := encoding.Nop.NewDecoder()
-	if s.cfg.Encoding != nil {
-		decoder = s.cfg.Encoding.NewDecoder()
+	if f.cfg.Encoding != nil {
+		decoder = f.cfg.Encoding.NewDecoder()
 	}
 	return transform.NewReader(r, unicode.BOMOverride(decoder))
 }
 
-func (s *Source) reader(in io.Reader) *csv.Reader {
+func (f format) reader(in io.Reader) *csv.Reader {
 	r := csv.NewReader(in)
-	r.Comma, r.Comment = s.cfg.Comma, s.cfg.Comment
-	r.LazyQuotes, r.TrimLeadingSpace = s.cfg.LazyQuotes, s.cfg.TrimLeadingSpace
+	r.Comma, r.Comment = f.cfg.Comma, f.cfg.Comment
+	r.LazyQuotes, r.TrimLeadingSpace = f.cfg.LazyQuotes, f.cfg.TrimLeadingSpace
 	r.FieldsPerRecord = -1 // checked with a better message
 	r.ReuseRecord = true
 	return r

@@ -29,8 +29,8 @@ type Source struct {
 }
 
 var (
-	_ reindex.Source  = (*Source)(nil)
-	_ reindex.Counter = (*Source)(nil)
+	_ reindex.Source    = (*Source)(nil)
+	_ reindex.Estimator = (*snapshot)(nil)
 )
 
 // New returns a source. The error names every setting that is invalid. It makes no request.
@@ -46,31 +46,41 @@ func New(cfg Config) (*Source, error) {
 	return &Source{cfg: c, tokens: &tokens{cfg: c, url: tokenURL, tenants: map[string]*tenantToken{}}}, nil
 }
 
-// Count returns how many products the service has now.
-func (s *Source) Count(ctx context.Context, tenant string) (int64, error) {
+// Open returns a snapshot of the tenant's products. It makes no request, and holds nothing open. See the package's documentation for what
+// is promised while products are added and removed.
+func (s *Source) Open(_ context.Context, tenant string) (reindex.Snapshot, error) {
 	if err := checkTenant(tenant); err != nil {
-		return 0, err
+		return nil, fmt.Errorf("emporix: reading the products of tenant %q: %w", tenant, err)
 	}
-	p, err := s.fetch(ctx, tenant, span{number: 1, size: 1})
+	return &snapshot{src: s, tenant: tenant}, nil
+}
+
+// snapshot is one read of a tenant's products.
+type snapshot struct {
+	src    *Source
+	tenant string
+}
+
+// Products yields every product in the order of the ids.
+func (s *snapshot) Products(ctx context.Context) iter.Seq2[reindex.Product, error] {
+	return func(yield func(reindex.Product, error) bool) {
+		if err := s.src.readAll(ctx, s.tenant, yield); err != nil {
+			yield(reindex.Product{}, fmt.Errorf("emporix: reading the products of tenant %q: %w", s.tenant, err))
+		}
+	}
+}
+
+// Estimate returns how many products the service has now: some can be added and removed before they are read.
+func (s *snapshot) Estimate(ctx context.Context) (int64, error) {
+	p, err := s.src.fetch(ctx, s.tenant, span{number: 1, size: 1})
 	if err != nil {
-		return 0, fmt.Errorf("emporix: counting the products of tenant %q: %w", tenant, err)
+		return 0, fmt.Errorf("emporix: counting the products of tenant %q: %w", s.tenant, err)
 	}
 	return int64(p.total), nil
 }
 
-// Products yields every product in the order of the ids. See the package's documentation for what that means while products are
-// added and removed.
-func (s *Source) Products(ctx context.Context, tenant string) iter.Seq2[reindex.Product, error] {
-	return func(yield func(reindex.Product, error) bool) {
-		err := checkTenant(tenant)
-		if err == nil {
-			err = s.readAll(ctx, tenant, yield)
-		}
-		if err != nil {
-			yield(reindex.Product{}, fmt.Errorf("emporix: reading the products of tenant %q: %w", tenant, err))
-		}
-	}
-}
+// Close does nothing: nothing is open.
+func (s *snapshot) Close() error { return nil }
 
 func checkTenant(tenant string) error {
 	if !tenantName.MatchString(tenant) {

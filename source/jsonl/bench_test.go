@@ -27,11 +27,11 @@ import (
 const benchmarked = 20_000
 
 // catalogue is a file of so many products like those of real catalogues: some 750 bytes each, the id in front.
-func catalogue(products int) []byte {
+func catalogue(size int) []byte {
 	rnd := rand.New(rand.NewPCG(1, 2))
 	words := strings.Fields("wired wireless controller red black oak cotton \"pro\" über series 2025 4.5 kg with for and Xbox leather backpack kitchen")
 	var b bytes.Buffer
-	for range products {
+	for range size {
 		var text strings.Builder
 		for text.Len() < 600 {
 			text.WriteString(words[rnd.IntN(len(words))])
@@ -60,7 +60,7 @@ func BenchmarkProducts(b *testing.B) {
 			var source, scanner, keeping time.Duration
 			for b.Loop() {
 				start := time.Now()
-				drain(b, src.Products(b.Context(), "c"))
+				drain(b, products(b.Context(), src, "c"))
 				source += time.Since(start)
 
 				start = time.Now()
@@ -89,20 +89,20 @@ func BenchmarkAllocations(b *testing.B) {
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
 	for b.Loop() {
-		drain(b, src.Products(b.Context(), "c"))
+		drain(b, products(b.Context(), src, "c"))
 	}
 	runtime.ReadMemStats(&after)
-	products := float64(bytes.Count(content, []byte{'\n'}) * b.N)
-	b.ReportMetric(float64(after.Mallocs-before.Mallocs)/products, "allocs/product")
-	b.ReportMetric(float64(after.TotalAlloc-before.TotalAlloc)/products, "B/product")
+	all := float64(bytes.Count(content, []byte{'\n'}) * b.N)
+	b.ReportMetric(float64(after.Mallocs-before.Mallocs)/all, "allocs/product")
+	b.ReportMetric(float64(after.TotalAlloc-before.TotalAlloc)/all, "B/product")
 }
 
 // kept keeps the compiler from doing without the copies.
 var kept []byte
 
-// BenchmarkPartitions reads a file in one partition and in two at the same time, by turns, and reports the second time as a multiple of
+// BenchmarkParts reads a file in one part and in two at the same time, by turns, and reports the second time as a multiple of
 // the first.
-func BenchmarkPartitions(b *testing.B) {
+func BenchmarkParts(b *testing.B) {
 	content := catalogue(benchmarked)
 	dir := b.TempDir()
 	write(b, filepath.Join(dir, "c.jsonl"), content)
@@ -112,7 +112,7 @@ func BenchmarkPartitions(b *testing.B) {
 	}
 	read := func(n int) time.Duration {
 		start := time.Now()
-		seqs, err := src.Partitions(b.Context(), "c", n)
+		seqs, err := split(b, src, "c", n)
 		if err != nil {
 			b.Fatal(err)
 		}

@@ -9,50 +9,63 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/klauspost/compress/zstd"
 
 	"productindex/source/jsonl"
 )
 
-// bad asserts that a read ends with an error at that line after so many products.
-func bad(t *testing.T, src *jsonl.Source, file string, products int, line int64, target error, text string) {
+// ends asserts that a read ends with an error at that line after so many products.
+func ends(t *testing.T, src *jsonl.Source, file string, want int, line int64, target error, text string) {
 	t.Helper()
-	ids, err := read(src.Products(t.Context(), "c"))
+	ids, err := read(products(t.Context(), src, "c"))
 	lineErr, ok := errors.AsType[*jsonl.LineError](err)
 	if !ok || lineErr.File != file || lineErr.Line != line || !errors.Is(err, target) {
 		t.Errorf("got %v, want an error at line %d of %s that matches %v", err, line, file, target)
 		return
 	}
-	if len(ids) != products || !strings.Contains(err.Error(), text) || !strings.Contains(err.Error(), fmt.Sprintf("%s, line %d: ", file, line)) {
-		t.Errorf("got %d products and %v, want %d and %q", len(ids), err, products, text)
+	if len(ids) != want || !strings.Contains(err.Error(), text) || !strings.Contains(err.Error(), fmt.Sprintf("%s, line %d: ", file, line)) {
+		t.Errorf("got %d products and %v, want %d and %q", len(ids), err, want, text)
 	}
 }
 
+// A line without an id is one record that cannot be read; those behind it are read.
 func TestBadLines(t *testing.T) {
 	t.Parallel()
-	for _, c := range []struct {
-		content  string
-		products int
-		line     int64
-		target   error
-		text     string
-	}{
-		{one + "\n" + "no JSON\n" + one, 1, 3, jsonl.ErrNoID, "no JSON object, it begins with 'n'"},
-		{one + "[" + one + "]", 1, 2, jsonl.ErrNoID, "begins with '['"},
-		{one + `{"sku":1}` + "\n", 1, 2, jsonl.ErrNoID, "Config.IDField"},
-		{one + `{"id":true}` + "\n", 1, 2, jsonl.ErrNoID, "string or an integer"},
-		{one + "{\"id\":\"\xe4\"}\n", 1, 2, jsonl.ErrNoID, "not valid UTF-8"},
-		{one + `{"id":"2","name":"cut o`, 1, 2, io.ErrUnexpectedEOF, "cut off"},
-		{one + `{"id":"2","nested":{}`, 1, 2, io.ErrUnexpectedEOF, "cut off"},
-		{one + "{\n\"id\":\"2\"\n}\n", 1, 2, jsonl.ErrNoID, "one object on one line"},
+	for bad, text := range map[string]string{
+		"not JSON\n":          "no JSON object, it begins with 'n'",
+		"[" + one:             "begins with '['",
+		`{"sku":1}` + "\n":    "Config.IDField",
+		`{"id":true}` + "\n":  "string or an integer",
+		"{\"id\":\"\xe4\"}\n": "not valid UTF-8",
+		"{\n":                 "one object on one line",
 	} {
 		for _, name := range []string{"c.jsonl", "c.jsonl.gz", "c.jsonl.zst"} {
-			bad(t, memory(t, nil, map[string]string{name: string(compress(t, name, []byte(c.content)))}), name, c.products, c.line, c.target, c.text)
+			src := memory(t, nil, map[string]string{name: string(compress(t, name, []byte(one+"\n"+bad+`{"id":"2"}`)))})
+			ids, rejected, err := readAll(products(t.Context(), src, "c"))
+			if err != nil || fmt.Sprint(ids) != "[1 2]" || len(rejected) != 1 || rejected[0].Where != name+", line 3" ||
+				!errors.Is(rejected[0], jsonl.ErrNoID) || !strings.Contains(rejected[0].Err.Error(), text) {
+				t.Errorf("%q: got %v, %v, %v, want %q", bad, ids, rejected, err, text)
+			}
 		}
 	}
+}
+
+func TestCutOffLines(t *testing.T) {
+	t.Parallel()
+	for _, last := range []string{`{"id":"2","name":"cut o`, `{"id":"2","nested":{}`} {
+		for _, name := range []string{"c.jsonl", "c.jsonl.gz", "c.jsonl.zst"} {
+			src := memory(t, nil, map[string]string{name: string(compress(t, name, []byte(one+last)))})
+			ends(t, src, name, 1, 2, io.ErrUnexpectedEOF, "cut off")
+		}
+	}
+}
+
+func TestUTF16(t *testing.T) {
+	t.Parallel()
 	for _, utf16 := range []string{"\xff\xfe{\x00", "\xfe\xff\x00{"} {
-		_, err := read(memory(t, nil, map[string]string{"c.jsonl": utf16}).Products(t.Context(), "c"))
+		_, err := read(products(t.Context(), memory(t, nil, map[string]string{"c.jsonl": utf16}), "c"))
 		if err == nil || !strings.Contains(err.Error(), "c.jsonl, line 1: the file is UTF-16") {
 			t.Errorf("got %v", err)
 		}
@@ -68,12 +81,12 @@ func TestCutOffFiles(t *testing.T) {
 		packed := compress(t, name, content)
 		for _, cut := range []int{0, 4, 5, 9, 12, len(packed) / 3, len(packed) / 2, len(packed) - 9, len(packed) - 1} {
 			src := memory(t, nil, map[string]string{name: string(packed[:cut])})
-			ids, err := read(src.Products(t.Context(), "c"))
+			ids, err := read(products(t.Context(), src, "c"))
 			lineErr, ok := errors.AsType[*jsonl.LineError](err)
 			if !ok || !errors.Is(err, io.ErrUnexpectedEOF) || lineErr.File != name || lineErr.Line != int64(len(ids)+1) || len(ids) > lines {
 				t.Errorf("%s cut at %d: got %d products and %v", name, cut, len(ids), err)
 			}
-			if _, err := src.Count(t.Context(), "c"); !errors.Is(err, io.ErrUnexpectedEOF) {
+			if _, err := count(t, src, "c"); !errors.Is(err, io.ErrUnexpectedEOF) {
 				t.Errorf("%s cut at %d: counting, got %v", name, cut, err)
 			}
 		}
@@ -81,7 +94,7 @@ func TestCutOffFiles(t *testing.T) {
 		for i := len(damaged) / 2; i < len(damaged)/2+20; i++ {
 			damaged[i] ^= 0xa5
 		}
-		_, err := read(memory(t, nil, map[string]string{name: string(damaged)}).Products(t.Context(), "c"))
+		_, _, err := readAll(products(t.Context(), memory(t, nil, map[string]string{name: string(damaged)}), "c"))
 		if _, ok := errors.AsType[*jsonl.LineError](err); !ok {
 			t.Errorf("%s damaged: got %v", name, err)
 		}
@@ -99,18 +112,18 @@ func TestLargeZstdWindow(t *testing.T) {
 	if err := errors.Join(err, w.Flush(), w.Close()); err != nil {
 		t.Fatal(err)
 	}
-	bad(t, memory(t, nil, map[string]string{"c.jsonl": b.String()}), "c.jsonl", 0, 1, zstd.ErrWindowSizeExceeded, "at most 128 MiB")
+	ends(t, memory(t, nil, map[string]string{"c.jsonl": b.String()}), "c.jsonl", 0, 1, zstd.ErrWindowSizeExceeded, "at most 128 MiB")
 }
 
 func TestLongLines(t *testing.T) {
 	t.Parallel()
 	long := `{"text":"` + strings.Repeat("x", 50<<20) + `","id":"2"}` + "\n"
 	files := map[string]string{"c.jsonl": one + long + one}
-	if ids, err := read(memory(t, nil, files).Products(t.Context(), "c")); err != nil || fmt.Sprint(ids) != "[1 2 1]" {
+	if ids, err := read(products(t.Context(), memory(t, nil, files), "c")); err != nil || fmt.Sprint(ids) != "[1 2 1]" {
 		t.Errorf("got %v, %v", ids, err)
 	}
-	bad(t, memory(t, &jsonl.Config{MaxLineBytes: 1 << 20}, files), "c.jsonl", 1, 2, jsonl.ErrTooLong, "more than 1048576 bytes; Config.MaxLineBytes")
-	if _, err := memory(t, &jsonl.Config{MaxLineBytes: 1 << 20}, files).Count(t.Context(), "c"); !errors.Is(err, jsonl.ErrTooLong) {
+	ends(t, memory(t, &jsonl.Config{MaxLineBytes: 1 << 20}, files), "c.jsonl", 1, 2, jsonl.ErrTooLong, "more than 1048576 bytes; Config.MaxLineBytes")
+	if _, err := count(t, memory(t, &jsonl.Config{MaxLineBytes: 1 << 20}, files), "c"); !errors.Is(err, jsonl.ErrTooLong) {
 		t.Errorf("got %v", err)
 	}
 }
@@ -125,7 +138,7 @@ func TestChangedFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	var failed error
-	for _, err := range src.Products(t.Context(), "c") {
+	for _, err := range products(t.Context(), src, "c") {
 		if failed = err; err == nil {
 			write(t, name, []byte(one+one+one))
 		}
@@ -134,13 +147,47 @@ func TestChangedFile(t *testing.T) {
 		t.Errorf("got %v", failed)
 	}
 	// A file that is replaced is read as it was.
-	for _, err := range src.Products(t.Context(), "c") {
+	for _, err := range products(t.Context(), src, "c") {
 		if err != nil {
 			t.Error(err)
 		}
 		write(t, name+".new", []byte("other"))
 		if err := os.Rename(name+".new", name); err != nil {
 			t.Skip(err)
+		}
+	}
+}
+
+// A file that changes between Open and the read of it ends the read, and so does one that is gone.
+func TestChangedSinceOpen(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	name := filepath.Join(dir, "c.jsonl")
+	src, err := jsonl.New(dir, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for what, change := range map[string]func() error{
+		"written": func() error { return os.WriteFile(name, []byte(one+one), 0o600) },
+		"removed": func() error { return os.Remove(name) },
+		"replaced": func() error {
+			return errors.Join(os.WriteFile(name+".new", []byte(one+one), 0o600), os.Rename(name+".new", name))
+		},
+		"touched": func() error { return os.Chtimes(name, time.Unix(1, 0), time.Unix(1, 0)) },
+	} {
+		write(t, name, []byte(one))
+		snap, err := src.Open(t.Context(), "c")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := change(); err != nil {
+			t.Fatal(err)
+		}
+		if ids, err := read(snap.Products(t.Context())); !errors.Is(err, jsonl.ErrChanged) || ids != nil || !strings.Contains(err.Error(), "c.jsonl") {
+			t.Errorf("%s: got %v, %v", what, ids, err)
+		}
+		if err := snap.Close(); err != nil {
+			t.Error(err)
 		}
 	}
 }

@@ -21,11 +21,11 @@
 // first one counts. Members of nested objects do not count.
 //
 // The source looks at a line only as far as the id. Whether the rest is valid JSON is checked by the engine, in parallel, which
-// rejects a bad product by its id; [Source.Locate] tells where it is.
+// rejects a bad product by its id; the snapshot's [reindex.Locator] finds its place. A line without an id is a [*reindex.RecordError].
 //
 // # What ends a read
 //
-// A line without an id, a line longer than Config.MaxLineBytes, a damaged or truncated gzip or zstd stream, a last line that is cut
-// off: the sequence ends with a [*LineError], which names file and line. A file that changes while it is read ends it, too; to replace
-// a catalogue while runs go on, write a new file beside it and rename it into place.
+// A line longer than Config.MaxLineBytes, a damaged or truncated gzip or zstd stream, a last line that is cut off: the sequence ends
+// with a [*LineError], which names file and line. A file that changes between Open and the end of the read ends it, too; to replace a
+// catalogue while runs go on, write a new file beside it and rename it into place.
 package jsonl

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"testing/fstest"
 
+	"productindex/reindex"
 	"productindex/source/jsonl"
 )
 
@@ -17,7 +18,13 @@ func ExampleNewFS() {
 		fmt.Println(err)
 		return
 	}
-	for p, err := range src.Products(context.Background(), "acme") {
+	snap, err := src.Open(context.Background(), "acme")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer func() { _ = snap.Close() }()
+	for p, err := range snap.Products(context.Background()) {
 		if err != nil {
 			fmt.Println(err)
 			return
@@ -36,34 +43,43 @@ func ExampleConfig_files() {
 		fmt.Println(err)
 		return
 	}
-	fmt.Println(src.Count(context.Background(), "acme"))
+	snap, err := src.Open(context.Background(), "acme")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer func() { _ = snap.Close() }()
+	for p, err := range snap.Products(context.Background()) {
+		fmt.Println(p.ID, err)
+	}
 	// Output: 1 <nil>
 }
 
-func ExampleLineError() {
-	src, err := jsonl.NewFS(fstest.MapFS{"acme.jsonl": {Data: []byte(`{"id": "1"}` + "\n" + `{"name": "Shoe"}`)}}, nil)
+// A line that is not a product leaves those behind it readable.
+func ExampleSource_Open() {
+	src, err := jsonl.NewFS(fstest.MapFS{"acme.jsonl": {Data: []byte(`{"name": "Shoe"}` + "\n" + `{"id": "1"}` + "\n")}}, nil)
 	if err != nil {
 		fmt.Println(err)
 		return
 	}
-	for _, err := range src.Products(context.Background(), "acme") {
-		if lineErr, ok := errors.AsType[*jsonl.LineError](err); ok {
-			fmt.Println(lineErr.File, lineErr.Line)
-			fmt.Println(err)
+	snap, err := src.Open(context.Background(), "acme")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer func() { _ = snap.Close() }()
+	for p, err := range snap.Products(context.Background()) {
+		if bad, ok := errors.AsType[*reindex.RecordError](err); ok {
+			fmt.Printf("%s: %v\n", bad.Where, bad.Err)
+			continue
 		}
+		fmt.Println(p.ID, err)
+	}
+	if locator, ok := reindex.As[reindex.Locator](snap); ok {
+		fmt.Println(locator.Locate(context.Background(), "1"))
 	}
 	// Output:
-	// acme.jsonl 2
-	// jsonl: acme.jsonl, line 2: no product id: the product has no member "id"; every line needs one, Config.IDField names it
-}
-
-func ExampleSource_Locate() {
-	src, err := jsonl.NewFS(fstest.MapFS{"acme.jsonl": {Data: []byte(`{"id": "1"}` + "\n" + `{"id": "2", bad}` + "\n")}}, nil)
-	if err != nil {
-		fmt.Println(err)
-		return
-	}
-	places, err := src.Locate(context.Background(), "acme", "2")
-	fmt.Println(places["2"], err)
-	// Output: acme.jsonl, line 2 <nil>
+	// acme.jsonl, line 1: no product id: the product has no member "id"; every line needs one, Config.IDField names it
+	// 1 <nil>
+	// map[1:acme.jsonl, line 2] <nil>
 }

@@ -2,11 +2,9 @@ package jsonl
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
-	"iter"
 	"maps"
 	"slices"
 
@@ -65,18 +63,10 @@ func (c *Config) validate() error {
 	return nil
 }
 
-// Source is a [reindex.Source] over JSON-lines files. It also implements [reindex.Counter] and [reindex.Partitioner]. It is safe for
-// concurrent use, and keeps no file open between calls.
-type Source struct {
-	cfg  Config
-	open func() (fsys fs.FS, done func(), err error)
-}
+// Source is a [reindex.Source] over JSON-lines files. It is safe for concurrent use, and keeps no file open between calls.
+type Source struct{ files files.Source }
 
-var (
-	_ reindex.Source      = (*Source)(nil)
-	_ reindex.Counter     = (*Source)(nil)
-	_ reindex.Partitioner = (*Source)(nil)
-)
+var _ reindex.Source = (*Source)(nil)
 
 // New returns a source over the files in the folder at path. Nothing outside of the folder is ever read: a symbolic link that leads out
 // of it is an error. The folder is opened anew for each read, so that path may be a link that is switched from one version of the
@@ -100,102 +90,27 @@ func newSource(cfg *Config, open func() (fs.FS, func(), error)) (*Source, error)
 	if err := c.validate(); err != nil {
 		return nil, err
 	}
-	return &Source{cfg: c, open: open}, nil
+	return &Source{files.Source{
+		Name: "jsonl", Folder: files.Folder{Open: open, Endings: []string{".jsonl", ".ndjson"}, Files: c.Files}, Format: format{c}, Ranges: true,
+	}}, nil
 }
 
-// Products implements [reindex.Source]. A tenant without a file is an error that matches [ErrUnknownTenant]; one that
-// reindex.CheckTenant does not accept matches [reindex.ErrTenant]. What is wrong in a file comes as a [*LineError]. A body is a part
-// of a larger piece of memory, 32 KiB for products that are smaller than that, which stays in memory as long as any body in it does.
-func (s *Source) Products(ctx context.Context, tenant string) iter.Seq2[reindex.Product, error] {
-	return func(yield func(reindex.Product, error) bool) {
-		fsys, names, done, err := s.find(tenant)
-		if err != nil {
-			yield(reindex.Product{}, err)
-			return
-		}
-		defer done()
-		for _, name := range names {
-			if !s.products(ctx, fsys, whole(name), yield) {
-				return
-			}
-		}
-	}
-}
-
-// products yields the products of a part, and reports whether the consumer wants more.
-func (s *Source) products(ctx context.Context, fsys fs.FS, p part, yield func(reindex.Product, error) bool) bool {
-	stopped := false
-	err := s.scan(ctx, fsys, p, false, func(line []byte, _ int64) error {
-		id, err := findID(line, s.cfg.IDField)
-		if err != nil {
-			return err
-		}
-		if !yield(reindex.Product{ID: id, Body: json.RawMessage(line)}, nil) {
-			stopped = true
-			return errStop
-		}
-		return nil
-	})
-	if err != nil && !stopped {
-		yield(reindex.Product{}, err)
-	}
-	return err == nil
-}
-
-// Count implements [reindex.Counter]. It reads all of the tenant's files to their end, compressed ones included, and fails as Products
-// does, save that it does not look for ids. That costs about as much as decompressing them does; a host that would rather do
-// without hides the capability: reindex.SourceFunc(src.Products).
-func (s *Source) Count(ctx context.Context, tenant string) (int64, error) {
-	fsys, names, done, err := s.find(tenant)
-	if err != nil {
-		return 0, err
-	}
-	defer done()
-	var count int64
-	for _, name := range names {
-		err := s.scan(ctx, fsys, whole(name), true, func([]byte, int64) error {
-			count++
-			return nil
-		})
-		if err != nil {
-			return 0, err
-		}
-	}
-	return count, nil
-}
-
-// Locate tells where products are: for each of the ids that the tenant's files hold, the file and the line of the first product of
-// that id, as "acme.jsonl.gz, line 17". It reads the files from the start, until it has found them all, and is meant for what a report
-// lists as rejected.
-func (s *Source) Locate(ctx context.Context, tenant string, ids ...string) (map[string]string, error) {
-	fsys, names, done, err := s.find(tenant)
-	if err != nil {
-		return nil, err
-	}
-	defer done()
-	wanted := make(map[string]bool, len(ids))
-	for _, id := range ids {
-		wanted[id] = true
-	}
-	found := make(map[string]string, len(wanted))
-	for _, name := range names {
-		if len(found) == len(wanted) {
-			break
-		}
-		err := s.scan(ctx, fsys, whole(name), true, func(line []byte, number int64) error {
-			id, err := findID(line, s.cfg.IDField)
-			if err != nil || !wanted[id] || found[id] != "" {
-				return nil //nolint:nilerr // a line without an id is none of those that are looked for
-			}
-			found[id] = fmt.Sprintf("%s, line %d", name, number)
-			if len(found) == len(wanted) {
-				return errStop
-			}
-			return nil
-		})
-		if err != nil && !errors.Is(err, errStop) {
-			return found, err
-		}
-	}
-	return found, nil
+// Open implements [reindex.Source]. It lists the tenant's files. A tenant without a file is an error that matches [ErrUnknownTenant];
+// one that reindex.CheckTenant does not accept matches [reindex.ErrTenant]. A file that changes between Open and the end of a read ends
+// the read with an error that matches [ErrChanged]; to replace a catalogue while runs go on, write a new file beside it and rename it
+// into place.
+//
+// The snapshot yields a line that is not a product as a [*reindex.RecordError], and what leaves the rest of a file unreadable as a
+// [*LineError]. A body is a part of a larger piece of memory, 32 KiB for products that are smaller than that, which stays in memory as
+// long as any body in it does. Its capabilities:
+//
+//   - [reindex.Counter]: it reads all of the tenant's files to their end, compressed ones included, and counts the lines that are not
+//     blank. That costs about as much as decompressing them does; a host that would rather do without wraps the snapshot.
+//   - [reindex.Splitter]: plain files are split into ranges of whole lines, compressed ones are read whole; both are spread over the
+//     parts. One compressed file alone cannot be split. A part's name holds names, sizes and times of its files; a process whose files are
+//     other ones refuses it with an error that matches [ErrChanged].
+//   - [reindex.Locator]: the file and the line of the first product of each id, as "acme.jsonl.gz, line 17". It reads the files from
+//     the start, until it has found them all, and is meant for what a report lists as rejected.
+func (s *Source) Open(ctx context.Context, tenant string) (reindex.Snapshot, error) {
+	return s.files.Open(ctx, tenant)
 }

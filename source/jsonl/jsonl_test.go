@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"iter"
 	"maps"
 	"os"
 	"path/filepath"
@@ -35,17 +34,6 @@ func memory(tb testing.TB, cfg *jsonl.Config, files map[string]string) *jsonl.So
 		tb.Fatal(err)
 	}
 	return src
-}
-
-// read returns the ids that a sequence yields and its error.
-func read(seq iter.Seq2[reindex.Product, error]) (ids []string, err error) {
-	for p, failed := range seq {
-		if failed != nil {
-			return ids, failed
-		}
-		ids = append(ids, p.ID)
-	}
-	return ids, nil
 }
 
 func TestFilesOfTenants(t *testing.T) {
@@ -83,7 +71,7 @@ func TestFilesOfTenants(t *testing.T) {
 		"plain": "[1]", "nd": "[1]", "nd-gz": "[1]", "zst": "[1]", "named-gz": "[1]", "named-plain": "[1]", "empty": "[]", "folder": "[1 2 3]",
 		"a.b": "[1]", "é": "[1]",
 	} {
-		if ids, err := read(src.Products(t.Context(), tenant)); err != nil || fmt.Sprint(ids) != want {
+		if ids, err := read(products(t.Context(), src, tenant)); err != nil || fmt.Sprint(ids) != want {
 			t.Errorf("%s: got %v, %v, want %s", tenant, ids, err, want)
 		}
 	}
@@ -94,21 +82,21 @@ func TestFilesOfTenants(t *testing.T) {
 		`folder\a`: jsonl.ErrUnknownTenant, "e\u0301": jsonl.ErrUnknownTenant, "none": jsonl.ErrUnknownTenant,
 		"two": jsonl.ErrAmbiguous, "both": jsonl.ErrAmbiguous, "twice": jsonl.ErrAmbiguous,
 	} {
-		if ids, err := read(src.Products(t.Context(), tenant)); !errors.Is(err, want) || ids != nil {
+		if ids, err := read(products(t.Context(), src, tenant)); !errors.Is(err, want) || ids != nil {
 			t.Errorf("%q: got %v, %v, want %v", tenant, ids, err, want)
 		}
-		if _, err := src.Count(t.Context(), tenant); !errors.Is(err, want) {
+		if _, err := count(t, src, tenant); !errors.Is(err, want) {
 			t.Errorf("%q: counting, got %v, want %v", tenant, err, want)
 		}
-		if _, err := src.Partitions(t.Context(), tenant, 2); !errors.Is(err, want) {
-			t.Errorf("%q: partitioning, got %v, want %v", tenant, err, want)
+		if _, err := split(t, src, tenant, 2); !errors.Is(err, want) {
+			t.Errorf("%q: splitting, got %v, want %v", tenant, err, want)
 		}
 	}
 	for tenant, want := range map[string]string{
-		"strange": "strange/2.jsonl.bz2", "nested": "nested/more", "two": "two.jsonl, two.jsonl.gz", "irregular": "no regular file",
+		"strange": "strange/2.jsonl.bz2", "nested": "nested/more", "two": "two.jsonl, two.jsonl.gz", "irregular": "not a regular file",
 		"unknown": `no file for the tenant "unknown"`,
 	} {
-		if _, err := read(src.Products(t.Context(), tenant)); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := read(products(t.Context(), src, tenant)); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: got %v, want an error with %q", tenant, err, want)
 		}
 	}
@@ -121,14 +109,14 @@ func TestConfigFiles(t *testing.T) {
 		"b.txt": `{"sku":1,"id":"no"}`, "sub/a.jsonl": `{"sku":2}`, "other.jsonl": `{"sku":3}`,
 	})
 	files["acme"][0], files["other"] = "changed afterwards", []string{"other.jsonl"}
-	if ids, err := read(src.Products(t.Context(), "acme")); err != nil || fmt.Sprint(ids) != "[1 2]" {
+	if ids, err := read(products(t.Context(), src, "acme")); err != nil || fmt.Sprint(ids) != "[1 2]" {
 		t.Errorf("got %v, %v", ids, err)
 	}
-	if _, err := read(src.Products(t.Context(), "other")); !errors.Is(err, jsonl.ErrUnknownTenant) {
+	if _, err := read(products(t.Context(), src, "other")); !errors.Is(err, jsonl.ErrUnknownTenant) {
 		t.Errorf("got %v", err)
 	}
 	src = memory(t, &jsonl.Config{Files: map[string][]string{"acme": {"gone.jsonl"}}}, nil)
-	if _, err := read(src.Products(t.Context(), "acme")); !errors.Is(err, fs.ErrNotExist) || !strings.Contains(err.Error(), "gone.jsonl") {
+	if _, err := read(products(t.Context(), src, "acme")); !errors.Is(err, fs.ErrNotExist) || !strings.Contains(err.Error(), "gone.jsonl") {
 		t.Errorf("got %v", err)
 	}
 }
@@ -167,7 +155,7 @@ func TestLinesOfFiles(t *testing.T) {
 		for _, name := range []string{"c.jsonl", "c.jsonl.gz", "c.jsonl.zst"} {
 			src := memory(t, nil, map[string]string{name: string(compress(t, name, []byte(content)))})
 			var got []string
-			for p, err := range src.Products(t.Context(), "c") {
+			for p, err := range products(t.Context(), src, "c") {
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -176,7 +164,7 @@ func TestLinesOfFiles(t *testing.T) {
 			if strings.Join(got, "|") != want {
 				t.Errorf("%q in %s: got %q, want %q", content, name, got, want)
 			}
-			if n, err := src.Count(t.Context(), "c"); err != nil || n != int64(len(got)) {
+			if n, err := count(t, src, "c"); err != nil || n != int64(len(got)) {
 				t.Errorf("%q in %s: counted %d, %v, want %d", content, name, n, err, len(got))
 			}
 		}
@@ -190,7 +178,7 @@ func TestBodiesStay(t *testing.T) {
 	for _, name := range []string{"c.jsonl", "c.jsonl.gz", "c.jsonl.zst"} {
 		src := memory(t, nil, map[string]string{name: string(compress(t, name, content))})
 		var bodies [][]byte
-		for p, err := range src.Products(t.Context(), "c") {
+		for p, err := range products(t.Context(), src, "c") {
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -209,7 +197,7 @@ func TestGzipMembersFollowEachOther(t *testing.T) {
 		members := bytes.Join([][]byte{
 			compress(t, name, []byte("{\"id\":\"1\"}\n{\"id")), compress(t, name, nil), compress(t, name, []byte("\":\"2\"}\n")),
 		}, nil)
-		if ids, err := read(memory(t, nil, map[string]string{name: string(members)}).Products(t.Context(), "c")); err != nil || fmt.Sprint(ids) != "[1 2]" {
+		if ids, err := read(products(t.Context(), memory(t, nil, map[string]string{name: string(members)}), "c")); err != nil || fmt.Sprint(ids) != "[1 2]" {
 			t.Errorf("%s: got %v, %v", name, ids, err)
 		}
 	}
@@ -223,7 +211,7 @@ func TestRealCatalogues(t *testing.T) {
 			t.Fatal(err)
 		}
 		ids := map[string]bool{}
-		for p, err := range src.Products(t.Context(), tenant) {
+		for p, err := range products(t.Context(), src, tenant) {
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -232,7 +220,7 @@ func TestRealCatalogues(t *testing.T) {
 			}
 			ids[p.ID] = true
 		}
-		if n, err := src.Count(t.Context(), tenant); err != nil || n != want || len(ids) != int(want) {
+		if n, err := count(t, src, tenant); err != nil || n != want || len(ids) != int(want) {
 			t.Errorf("%s: counted %d, %v, read %d ids, want %d", tenant, n, err, len(ids), want)
 		}
 	}
@@ -255,12 +243,12 @@ func TestLinksOutOfTheFolder(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, tenant := range []string{"file", "folder"} {
-		ids, err := read(src.Products(t.Context(), tenant))
+		ids, err := read(products(t.Context(), src, tenant))
 		if err == nil || ids != nil || !strings.Contains(err.Error(), "escapes") || strings.Contains(err.Error(), outside) {
 			t.Errorf("%s: got %v, %v", tenant, ids, err)
 		}
 	}
-	if ids, err := read(src.Products(t.Context(), "inside")); err != nil || len(ids) != 1 {
+	if ids, err := read(products(t.Context(), src, "inside")); err != nil || len(ids) != 1 {
 		t.Errorf("got %v, %v", ids, err)
 	}
 }
@@ -283,14 +271,14 @@ func TestFolderIsOpenedAnew(t *testing.T) {
 		if err := errors.Join(os.Remove(current), os.Symlink(version, current)); err != nil {
 			t.Fatal(err)
 		}
-		if ids, err := read(src.Products(t.Context(), "c")); err != nil || "v"+ids[0] != version {
+		if ids, err := read(products(t.Context(), src, "c")); err != nil || "v"+ids[0] != version {
 			t.Errorf("%s: got %v, %v", version, ids, err)
 		}
 	}
 	if err := os.Remove(current); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := read(src.Products(t.Context(), "c")); !errors.Is(err, fs.ErrNotExist) || strings.Contains(err.Error(), dir) {
+	if _, err := read(products(t.Context(), src, "c")); !errors.Is(err, fs.ErrNotExist) || strings.Contains(err.Error(), dir) {
 		t.Errorf("got %v", err)
 	}
 }
@@ -302,18 +290,18 @@ func TestLocate(t *testing.T) {
 		"c/2.jsonl.gz": string(compress(t, ".gz", []byte("{\"id\":7}\n"))),
 		"c/3.jsonl":    "{cut off",
 	})
-	got, err := src.Locate(t.Context(), "c", "b", "7")
+	got, err := locate(t, src, "c", "b", "7")
 	if want := map[string]string{"b": "c/1.jsonl, line 3", "7": "c/2.jsonl.gz, line 1"}; err != nil || !maps.Equal(got, want) {
 		t.Errorf("got %v, %v, want %v", got, err, want)
 	}
-	if got, err = src.Locate(t.Context(), "c"); err != nil || len(got) != 0 {
+	if got, err = locate(t, src, "c"); err != nil || len(got) != 0 {
 		t.Errorf("got %v, %v", got, err)
 	}
-	got, err = src.Locate(t.Context(), "c", "a", "gone")
+	got, err = locate(t, src, "c", "a", "gone")
 	if !errors.Is(err, io.ErrUnexpectedEOF) || !maps.Equal(got, map[string]string{"a": "c/1.jsonl, line 1"}) {
 		t.Errorf("got %v, %v", got, err)
 	}
-	if _, err := src.Locate(t.Context(), "unknown", "a"); !errors.Is(err, jsonl.ErrUnknownTenant) {
+	if _, err := locate(t, src, "unknown", "a"); !errors.Is(err, jsonl.ErrUnknownTenant) {
 		t.Errorf("got %v", err)
 	}
 }
@@ -332,13 +320,13 @@ func TestFilesAreClosed(t *testing.T) {
 			}
 			ctx, cancel := context.WithCancel(t.Context())
 			defer cancel()
-			for range src.Products(ctx, "c") {
+			for range products(ctx, src, "c") {
 				break
 			}
-			_, _ = read(src.Products(ctx, "c"))
-			_, _ = src.Count(ctx, "c")
-			_, _ = src.Partitions(ctx, "c", 2)
-			for range src.Products(ctx, "c") {
+			_, _ = read(products(ctx, src, "c"))
+			_, _ = count(t, src, "c")
+			_, _ = split(t, src, "c", 2)
+			for range products(ctx, src, "c") {
 				cancel()
 			}
 			if fsys.opened == 0 || fsys.opened != fsys.closed {
@@ -382,7 +370,7 @@ func TestContextEndsARead(t *testing.T) {
 	defer cancel()
 	n := 0
 	var failed error
-	for _, err := range src.Products(ctx, "c") {
+	for _, err := range products(ctx, src, "c") {
 		if failed = err; err == nil {
 			n++
 		}
@@ -393,13 +381,28 @@ func TestContextEndsARead(t *testing.T) {
 	if n != 3 || !errors.Is(failed, context.Canceled) {
 		t.Errorf("got %d products, %v", n, failed)
 	}
-	if _, err := src.Count(ctx, "c"); !errors.Is(err, context.Canceled) {
+	counter, err := capability[reindex.Counter](t, src, "c")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := counter.Count(ctx); !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v", err)
 	}
-	if _, err := src.Partitions(ctx, "c", 2); !errors.Is(err, context.Canceled) {
+	if _, err := src.Open(ctx, "c"); !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v", err)
 	}
-	if _, err := src.Locate(ctx, "c", "1"); !errors.Is(err, context.Canceled) {
+	splitter, err := capability[reindex.Splitter](t, src, "c")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := splitter.Split(ctx, 2); !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v", err)
+	}
+	locator, err := capability[reindex.Locator](t, src, "c")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := locator.Locate(ctx, "1"); !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v", err)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"sync"
 	"testing"
 
+	"productindex/reindex"
 	"productindex/source/sqlsource"
 )
 
@@ -28,7 +29,7 @@ func BenchmarkPostgreSQL(b *testing.B) {
 	b.Run("Products", func(b *testing.B) {
 		for b.Loop() {
 			n := 0
-			for _, err := range src.Products(b.Context(), "shop") {
+			for _, err := range openShop(b, src).Products(b.Context()) {
 				if err != nil {
 					b.Fatal(err)
 				}
@@ -39,16 +40,17 @@ func BenchmarkPostgreSQL(b *testing.B) {
 			}
 		}
 	})
-	b.Run("Partitions2", func(b *testing.B) {
+	b.Run("Parts2", func(b *testing.B) {
 		for b.Loop() {
-			seqs, err := src.Partitions(b.Context(), "shop", 2)
+			splitter := openShop(b, src).(reindex.Splitter)
+			names, err := splitter.Split(b.Context(), 2)
 			if err != nil {
 				b.Fatal(err)
 			}
 			var wg sync.WaitGroup
-			for _, seq := range seqs {
+			for _, name := range names {
 				wg.Go(func() {
-					for _, err := range seq {
+					for _, err := range splitter.Part(b.Context(), name) {
 						if err != nil {
 							b.Error(err)
 						}

@@ -32,7 +32,12 @@ func ExampleNew() {
 	if err != nil {
 		panic(err)
 	}
-	for p, err := range src.Products(context.Background(), "shop") {
+	snap, err := src.Open(context.Background(), "shop")
+	if err != nil {
+		panic(err)
+	}
+	defer snap.Close()
+	for p, err := range snap.Products(context.Background()) {
 		if err != nil {
 			panic(err)
 		}

@@ -1,10 +1,9 @@
 package sqlsource_test
 
 import (
-	"context"
-	"errors"
 	"fmt"
 	"iter"
+	"slices"
 	"strings"
 	"testing"
 
@@ -110,16 +109,37 @@ func testCollation(t *testing.T, d database) {
 	}
 }
 
-func testPartitions(t *testing.T, d database) {
+// parts splits a snapshot.
+func parts(t *testing.T, snap reindex.Snapshot, n int) (names []string, seqs []iter.Seq2[reindex.Product, error]) {
+	t.Helper()
+	splitter, ok := reindex.As[reindex.Splitter](snap)
+	if !ok {
+		t.Fatal("the snapshot cannot be split")
+	}
+	names, err := splitter.Split(t.Context(), n)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range names {
+		seqs = append(seqs, splitter.Part(t.Context(), name))
+	}
+	return names, seqs
+}
+
+func testParts(t *testing.T, d database) {
 	const total = 10_000
 	reader, writer := d.open(t), d.open(t)
 	fill(t, writer, d, total)
 	src := newSource(t, reader, sqlsource.Config{
 		Dialect: d.dialect, PageRows: 500, Query: "SELECT id, name, price FROM products WHERE tenant = $1",
 	})
-	seqs, err := src.Partitions(t.Context(), "shop", 3)
-	if err != nil || len(seqs) != 3 {
-		t.Fatalf("%d partitions, error %v", len(seqs), err)
+	snap := openShop(t, src)
+	_, seqs := parts(t, snap, 3)
+	if len(seqs) != 3 {
+		t.Fatalf("%d parts", len(seqs))
+	}
+	if n := reader.Stats().InUse; n != 1 {
+		t.Errorf("%d connections are in use before a part is read", n)
 	}
 	ids := make([]bool, total+1)
 	sizes := interleave(t, seqs, func(i int, p reindex.Product) {
@@ -131,21 +151,17 @@ func testPartitions(t *testing.T, d database) {
 	sum := 0
 	for _, n := range sizes {
 		if sum += n; n < total/3-1 || n > total/3+1 {
-			t.Errorf("the sizes of the partitions are %v", sizes)
+			t.Errorf("the sizes of the parts are %v", sizes)
 		}
 	}
 	if sum != total {
 		t.Errorf("%d products, want the %d of the snapshot", sum, total)
 	}
-	for _, err := range seqs[0] {
-		if err == nil {
-			t.Error("a partition was read twice")
-		}
+	if n := reader.Stats().InUse; n != 1 {
+		t.Errorf("%d connections are in use after the parts have been read", n)
 	}
-	if n := reader.Stats().InUse; n != 0 {
-		t.Errorf("%d connections are in use", n)
-	}
-	testPartitionLimits(t, d)
+	testPartLimits(t, d)
+	testPartNames(t, d)
 }
 
 // interleave reads the sequences in turns and returns their lengths.
@@ -179,59 +195,55 @@ func interleave(t *testing.T, seqs []iter.Seq2[reindex.Product, error], visit fu
 	return sizes
 }
 
-func testPartitionLimits(t *testing.T, d database) {
+func testPartLimits(t *testing.T, d database) {
+	t.Helper()
 	db := d.open(t)
 	exec(t, db, "CREATE TABLE few (id integer PRIMARY KEY)", "INSERT INTO few VALUES (1), (2), (3)")
 	cfg := sqlsource.Config{Dialect: d.dialect, Query: "SELECT id FROM few WHERE $1 = 'shop'"}
 	src := newSource(t, db, cfg)
-	count := func(want int, seqs []iter.Seq2[reindex.Product, error]) {
-		t.Helper()
-		n := 0
-		interleave(t, seqs, func(int, reindex.Product) { n++ })
-		if n != want {
-			t.Errorf("%d products, want %d", n, want)
-		}
+	names, seqs := parts(t, openShop(t, src), 8)
+	n := 0
+	interleave(t, seqs, func(int, reindex.Product) { n++ })
+	if len(names) != 3 || n != 3 {
+		t.Errorf("3 products: %d parts, %d products", len(names), n)
 	}
-	seqs, err := src.Partitions(t.Context(), "shop", 8)
-	if err != nil || len(seqs) != 3 {
-		t.Errorf("3 products: %d partitions, error %v", len(seqs), err)
+	cfg.PageRows = -1
+	if _, ok := reindex.As[reindex.Splitter](openShop(t, newSource(t, db, cfg))); ok {
+		t.Error("one statement has parts")
 	}
-	count(3, seqs)
-	db.SetMaxOpenConns(2)
-	seqs, err = src.Partitions(t.Context(), "shop", 8)
-	if err != nil || len(seqs) != 2 {
-		t.Errorf("2 connections: %d partitions, error %v", len(seqs), err)
-	}
-	count(3, seqs)
-	if seqs, err = src.Partitions(t.Context(), "other", 2); err != nil || len(seqs) != 1 {
-		t.Fatalf("unknown tenant: %d partitions, error %v", len(seqs), err)
-	}
-	for _, err := range seqs[0] {
-		if !errors.Is(err, sqlsource.ErrUnknownTenant) {
-			t.Errorf("unknown tenant: %v", err)
-		}
-	}
-	// What is not read is released with ctx.
-	ctx, cancel := context.WithCancel(t.Context())
-	seqs, err = src.Partitions(ctx, "shop", 2)
+}
+
+// A part's name means the same to another process: in the same state as long as the first one is there, else in its own.
+func testPartNames(t *testing.T, d database) {
+	t.Helper()
+	here, there, writer := d.open(t), d.open(t), d.open(t)
+	exec(t, writer, "CREATE TABLE named (id text PRIMARY KEY)", "INSERT INTO named VALUES ('a'), ('b'), ('c'), ('d')")
+	cfg := sqlsource.Config{Dialect: d.dialect, Query: "SELECT id FROM named WHERE $1 = 'shop'"}
+	first, err := newSource(t, here, cfg).Open(t.Context(), "shop")
 	if err != nil {
 		t.Fatal(err)
 	}
-	cancel()
-	for _, seq := range seqs {
-		for _, err := range seq {
-			if !errors.Is(err, context.Canceled) {
-				t.Errorf("after the end of ctx: %v", err)
+	names, _ := parts(t, first, 2)
+	exec(t, writer, "INSERT INTO named VALUES ('aa'), ('cc')")
+	second := openShop(t, newSource(t, there, cfg)).(reindex.Splitter)
+	ids := func() (ids []string) {
+		for _, name := range names {
+			for p, err := range second.Part(t.Context(), name) {
+				if err != nil {
+					t.Fatal(err)
+				}
+				ids = append(ids, p.ID)
 			}
 		}
+		return ids
 	}
-	seqs, err = src.Partitions(t.Context(), "shop", 2) // waits until both connections are back
-	if err != nil {
+	if got := ids(); !slices.Equal(got, []string{"a", "b", "c", "d"}) {
+		t.Errorf("beside the first snapshot: %q", got)
+	}
+	if err := first.Close(); err != nil {
 		t.Fatal(err)
 	}
-	count(3, seqs)
-	cfg.PageRows = -1
-	if _, err := newSource(t, db, cfg).Partitions(t.Context(), "shop", 2); !errors.Is(err, errors.ErrUnsupported) {
-		t.Errorf("one statement: %v", err)
+	if got := ids(); !slices.Equal(got, []string{"a", "aa", "b", "c", "cc", "d"}) {
+		t.Errorf("after the first snapshot: %q", got)
 	}
 }

@@ -2,9 +2,7 @@ package sqlsource
 
 import (
 	"bytes"
-	"cmp"
 	"context"
-	"database/sql"
 	"fmt"
 	"slices"
 	"time"
@@ -14,62 +12,22 @@ import (
 
 // reader reads the rows of one snapshot, or those of one range of keys.
 type reader struct {
-	src  *Source
-	ctx  context.Context //nolint:containedctx // a reader lives no longer than the sequence that was given ctx
-	tx   *sql.Tx
-	args []any
-	row  *row
+	cfg     Config
+	session *session
+	args    []any
+	row     *row
 
 	from, below any // range of keys: from on, up to but without below; nil: no limit
-	partition   bool
+	part        bool
 	lastID      string
 	count       int64
 }
 
-func (r *reader) close() {
-	// The transaction only read: there is nothing to lose, and the driver drops a connection on which even this fails.
-	_ = r.tx.Rollback()
-}
-
-// prepare looks at what the query returns, and checks what paging relies on.
-func (r *reader) prepare(tenant string) error {
-	cfg := r.src.cfg
-	if err := r.src.checkTenant(r.ctx, r.tx, tenant); err != nil {
-		return err
-	}
-	rows, err := r.tx.QueryContext(r.ctx, cfg.describeSQL(), r.args...)
-	if err != nil {
-		return fmt.Errorf("Config.Query: %w", err)
-	}
-	defer rows.Close()
-	types, err := rows.ColumnTypes()
-	if err != nil {
-		return fmt.Errorf("Config.Query: %w", err)
-	}
-	if r.row, err = newRow(cfg, types); err != nil {
-		return fmt.Errorf("Config.Query: %w", err)
-	}
-	if err := cmp.Or(rows.Err(), rows.Close()); err != nil {
-		return fmt.Errorf("Config.Query: %w", err)
-	}
-	if cfg.PageRows < 0 {
-		return nil
-	}
-	null, err := exists(r.ctx, r.tx, cfg.nullKeySQL(), r.args)
-	if err != nil {
-		return fmt.Errorf("looking for rows without a key: %w", err)
-	}
-	if null {
-		return fmt.Errorf("column %q is NULL in some row: a key must have a value in each", cfg.Key)
-	}
-	return nil
-}
-
 // read yields the rows. It returns an error that is not yielded yet.
-func (r *reader) read(yield func(reindex.Product, error) bool) error {
+func (r *reader) read(ctx context.Context, yield func(reindex.Product, error) bool) error {
 	after, more := any(nil), true
 	for more {
-		last, next, err := r.page(after, yield)
+		last, next, err := r.page(ctx, after, yield)
 		if err != nil {
 			if r.count > 0 {
 				err = fmt.Errorf("after %d products, the last one %q: %w", r.count, r.lastID, err)
@@ -86,8 +44,8 @@ func (r *reader) read(yield func(reindex.Product, error) bool) error {
 // A page begins with the last row of the one before (>=, not >), which is not yielded again. Where that row is not found in its place,
 // the key is not unique in the database's own order, or did not survive the way to the driver and back: rows could be lost or come
 // twice, and an error says so.
-func (r *reader) page(after any, yield func(reindex.Product, error) bool) (last any, more bool, err error) {
-	cfg := r.src.cfg
+func (r *reader) page(ctx context.Context, after any, yield func(reindex.Product, error) bool) (last any, more bool, err error) {
+	cfg := r.cfg
 	limit, overlap := cfg.PageRows, after != nil
 	args := r.args
 	lower := r.from
@@ -104,13 +62,21 @@ func (r *reader) page(after any, yield func(reindex.Product, error) bool) (last 
 		limit++
 	}
 	query := cfg.pageSQL(r.row, len(r.args), lower != nil, r.below != nil, limit)
-	rows, err := r.tx.QueryContext(r.ctx, query, args...)
+	done, err := r.session.use(ctx)
+	if err != nil {
+		return nil, false, err
+	}
+	defer done()
+	rows, err := r.session.QueryContext(ctx, query, args...)
 	if err != nil {
 		return nil, false, err
 	}
 	defer rows.Close()
 	n := 0
 	for ; rows.Next(); n++ {
+		if err := ctx.Err(); err != nil { // which the driver need not have noticed yet
+			return nil, false, err
+		}
 		if err := rows.Scan(r.row.dest...); err != nil {
 			return nil, false, err
 		}
@@ -145,21 +111,21 @@ func (r *reader) page(after any, yield func(reindex.Product, error) bool) (last 
 // checkEnd looks at a page of n rows.
 func (r *reader) checkEnd(n int, overlap bool) error {
 	switch {
-	case n > 0 || r.partition:
+	case n > 0 || r.part:
 		return nil
 	case overlap:
-		return fmt.Errorf("the row where a page ended is gone: %w", errKey(r.src.cfg.Key))
-	case r.src.cfg.Tenants == "":
-		return fmt.Errorf("%w: Config.Query returns no row for it, and Config.Tenants, which could tell that it exists, is not set",
+		return fmt.Errorf("the row where a page ended is gone: %w", errKey(r.cfg.Key))
+	case r.cfg.Tenants == "":
+		return fmt.Errorf("%w: Config.Query returns no row for it, and Config.Tenants, which could say that it exists, is not set",
 			ErrUnknownTenant)
 	}
 	return nil
 }
 
-// errKey tells what Config.Key must be.
+// errKey says what Config.Key must be.
 func errKey(column string) error {
-	return fmt.Errorf("column %q can not be the key to page by: it must be unique within a tenant, also in the database's order "+
-		"(a collation can take different texts for equal), and have a type that the driver returns exactly", column)
+	return fmt.Errorf("column %q cannot be the key to page by: it must be unique within a tenant, also in the database's order "+
+		"(a collation can hold different texts to be equal), and have a type that the driver returns exactly", column)
 }
 
 // sameKey reports whether a driver returned the same key twice.

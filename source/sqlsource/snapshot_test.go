@@ -16,7 +16,7 @@ func testSnapshot(t *testing.T, d database, total int) {
 	fill(t, writer, d, total)
 	src := newSource(t, reader, sqlsource.Config{Dialect: d.dialect, Query: d.sql("SELECT id, name, price FROM products WHERE tenant = $1")})
 	n, ids := 0, make([]bool, total+1)
-	for p, err := range src.Products(t.Context(), "shop") {
+	for p, err := range openShop(t, src).Products(t.Context()) {
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -29,7 +29,7 @@ func testSnapshot(t *testing.T, d database, total int) {
 	if n != total {
 		t.Fatalf("%d products, want the %d of the snapshot", n, total)
 	}
-	if after, err := src.Count(t.Context(), "shop"); err != nil || after == int64(total) {
+	if after, err := count(t, src); err != nil || after == int64(total) {
 		t.Fatalf("%d products now, error %v: the test changed nothing", after, err)
 	}
 }
@@ -76,7 +76,7 @@ func testLostConnection(t *testing.T, d database) {
 		Dialect: d.dialect, PageRows: 10, Query: d.sql("SELECT id, name FROM products WHERE tenant = $1"),
 	})
 	n, failed := 0, error(nil)
-	for _, err := range src.Products(t.Context(), "shop") {
+	for _, err := range openShop(t, src).Products(t.Context()) {
 		if err != nil {
 			failed = err
 			continue

@@ -10,7 +10,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	mysqldriver "github.com/go-sql-driver/mysql"
 	_ "github.com/jackc/pgx/v5/stdlib"
@@ -122,7 +121,12 @@ func read(tb testing.TB, src reindex.Source) ([]reindex.Product, error) {
 	tb.Helper()
 	var products []reindex.Product
 	var failed error
-	for p, err := range src.Products(tb.Context(), "shop") {
+	snap, err := src.Open(tb.Context(), "shop")
+	if err != nil {
+		return nil, err
+	}
+	defer snap.Close()
+	for p, err := range snap.Products(tb.Context()) {
 		if failed != nil {
 			tb.Fatalf("the sequence went on after the error %v", failed)
 		}
@@ -135,11 +139,37 @@ func read(tb testing.TB, src reindex.Source) ([]reindex.Product, error) {
 	return products, failed
 }
 
+// openShop returns a snapshot of the tenant "shop" that is closed at the end of the test.
+func openShop(tb testing.TB, src reindex.Source) reindex.Snapshot {
+	tb.Helper()
+	snap, err := src.Open(tb.Context(), "shop")
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() {
+		if err := snap.Close(); err != nil {
+			tb.Error(err)
+		}
+	})
+	return snap
+}
+
+// count returns what a new snapshot announces.
+func count(tb testing.TB, src reindex.Source) (int64, error) {
+	tb.Helper()
+	snap, err := src.Open(tb.Context(), "shop")
+	if err != nil {
+		return 0, err
+	}
+	defer snap.Close()
+	return snap.(reindex.Counter).Count(tb.Context())
+}
+
 func TestPostgreSQL(t *testing.T) {
 	d := postgres(t)
 	testDatabase(t, d)
 	t.Run("Types", func(t *testing.T) { testPostgresTypes(t, d) })
-	t.Run("Partitions", func(t *testing.T) { testPartitions(t, d) })
+	t.Run("Parts", func(t *testing.T) { testParts(t, d) })
 	t.Run("LostConnection", func(t *testing.T) { testLostConnection(t, d) })
 	t.Run("ColumnTwice", func(t *testing.T) { testColumnTwice(t, d, `the column "size" twice`) })
 	t.Run("Collation", func(t *testing.T) { testCollation(t, d) })
@@ -154,7 +184,7 @@ func TestMySQL(t *testing.T) {
 	t.Run("Collations", func(t *testing.T) { testMySQLCollations(t, d) })
 	t.Run("LostConnection", func(t *testing.T) { testLostConnection(t, d) })
 	t.Run("ColumnTwice", func(t *testing.T) { testColumnTwice(t, d, "Duplicate column name 'size'") })
-	t.Run("NoPartitions", func(t *testing.T) { testNoPartitions(t, d) })
+	t.Run("NoParts", func(t *testing.T) { testNoParts(t, d) })
 	t.Run("ManyProducts", func(t *testing.T) { testSnapshot(t, d, 20_000) })
 }
 
@@ -162,7 +192,7 @@ func TestSQLite(t *testing.T) {
 	d := sqlite(t)
 	testDatabase(t, d)
 	t.Run("Types", func(t *testing.T) { testSQLiteTypes(t, d) })
-	t.Run("NoPartitions", func(t *testing.T) { testNoPartitions(t, d) })
+	t.Run("NoParts", func(t *testing.T) { testNoParts(t, d) })
 	t.Run("ManyProducts", func(t *testing.T) { testSnapshot(t, d, 20_000) })
 }
 
@@ -179,10 +209,10 @@ func testDatabase(t *testing.T, d database) {
 	t.Run("QuotedNames", func(t *testing.T) { testQuotedNames(t, d) })
 }
 
-func testNoPartitions(t *testing.T, d database) {
-	src := newSource(t, d.open(t), sqlsource.Config{Dialect: d.dialect, Query: "SELECT 1 AS id"})
-	if _, err := src.Partitions(t.Context(), "shop", 2); !errors.Is(err, errors.ErrUnsupported) {
-		t.Fatal(err)
+func testNoParts(t *testing.T, d database) {
+	src := newSource(t, d.open(t), sqlsource.Config{Dialect: d.dialect, Query: "SELECT 1 AS id", Args: func(string) []any { return nil }})
+	if _, ok := reindex.As[reindex.Splitter](openShop(t, src)); ok {
+		t.Fatal("connections that share no snapshot have parts")
 	}
 }
 
@@ -232,7 +262,7 @@ func testPages(t *testing.T, d database) {
 					t.Fatalf("%d rows, pages of %d: product %d is %q, %s", n, size, i, p.ID, p.Body)
 				}
 			}
-			if count, err := src.Count(t.Context(), "shop"); err != nil || count != int64(n) {
+			if count, err := count(t, src); err != nil || count != int64(n) {
 				t.Fatalf("count is %d, error %v", count, err)
 			}
 		}
@@ -298,65 +328,76 @@ func testUnknownTenant(t *testing.T, d database) {
 	if products, err := read(t, src); err != nil || len(products) != 0 {
 		t.Errorf("an empty tenant: %d products, error %v", len(products), err)
 	}
-	for _, err := range src.Products(t.Context(), "other") {
-		if !errors.Is(err, sqlsource.ErrUnknownTenant) {
-			t.Errorf("another tenant: %v", err)
-		}
-	}
-	if _, err := src.Count(t.Context(), "other"); !errors.Is(err, sqlsource.ErrUnknownTenant) {
-		t.Errorf("counting another tenant: %v", err)
+	if _, err := src.Open(t.Context(), "other"); !errors.Is(err, sqlsource.ErrUnknownTenant) {
+		t.Errorf("another tenant: %v", err)
 	}
 }
 
-// A sequence holds its connection no longer than it is read, however that ends.
+// A snapshot holds one connection until it is closed, however its sequences end.
 func testReleases(t *testing.T, d database) {
 	db := d.open(t)
 	exec(t, db, "CREATE TABLE releases (id integer PRIMARY KEY)", "INSERT INTO releases VALUES (1), (2), (3)")
 	src := newSource(t, db, sqlsource.Config{
 		Dialect: d.dialect, PageRows: 2, Query: "SELECT id FROM releases", Args: func(string) []any { return nil },
 	})
-	idle := func(when string) {
+	reads := func(when string, read func(snap reindex.Snapshot)) {
 		t.Helper()
-		if n := db.Stats().InUse; n != 0 {
+		snap, err := src.Open(t.Context(), "shop")
+		if err != nil {
+			t.Fatal(err)
+		}
+		read(snap)
+		if n := db.Stats().InUse; n > 1 {
 			t.Errorf("%s: %d connections are in use", when, n)
+		}
+		for range 2 { // closing twice does no harm
+			if err := snap.Close(); err != nil {
+				t.Errorf("%s: closing: %v", when, err)
+			}
+		}
+		if n := db.Stats().InUse; n != 0 {
+			t.Errorf("%s: %d connections are in use after Close", when, n)
 		}
 	}
 	for stop := 1; stop <= 3; stop++ {
-		n := 0
-		for _, err := range src.Products(t.Context(), "shop") {
-			if err != nil {
-				t.Fatal(err)
+		reads(fmt.Sprintf("stopped after %d", stop), func(snap reindex.Snapshot) {
+			n := 0
+			for _, err := range snap.Products(t.Context()) {
+				if err != nil {
+					t.Fatal(err)
+				}
+				if n++; n == stop {
+					break
+				}
 			}
-			if n++; n == stop {
-				break
-			}
+		})
+	}
+	reads("cancelled in the middle", func(snap reindex.Snapshot) {
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		var last error
+		for _, err := range snap.Products(ctx) {
+			cancel()
+			last = err
 		}
-		idle(fmt.Sprintf("stopped after %d", stop))
-	}
-	ctx, cancel := context.WithCancel(t.Context())
-	defer cancel()
-	var last error
-	for _, err := range src.Products(ctx, "shop") {
-		cancel()
-		last = err
-	}
-	if !errors.Is(last, context.Canceled) {
-		t.Errorf("cancelled in the middle: %v", last)
-	}
-	// The connection of a cancelled transaction comes back a little later.
-	db.SetMaxOpenConns(1)
-	wait, stop := context.WithTimeout(t.Context(), time.Minute)
-	defer stop()
-	if err := db.PingContext(wait); err != nil {
-		t.Errorf("the connection of a cancelled read: %v", err)
-	}
-	func() {
+		if !errors.Is(last, context.Canceled) {
+			t.Errorf("cancelled in the middle: %v", last)
+		}
+	})
+	reads("after a panic", func(snap reindex.Snapshot) {
 		defer func() { _ = recover() }()
-		for range src.Products(t.Context(), "shop") {
+		for range snap.Products(t.Context()) {
 			panic("the consumer's own")
 		}
-	}()
-	idle("after a panic")
+	})
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := src.Open(ended, "shop"); !errors.Is(err, context.Canceled) {
+		t.Errorf("opened under a context that has ended: %v", err)
+	}
+	if n := db.Stats().InUse; n != 0 {
+		t.Errorf("%d connections are in use", n)
+	}
 }
 
 // Names that need quotes, and names made to break out of them, are only names.

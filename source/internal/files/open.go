@@ -27,32 +27,37 @@ const (
 	Zstd
 )
 
-// OpenRegular opens a regular file. Other ones could block for ever. The error names the file.
-func OpenRegular(fsys fs.FS, name string) (fs.File, fs.FileInfo, error) {
+// StatRegular looks at a regular file. Other ones could block for ever. The error names the file.
+func StatRegular(fsys fs.FS, name string) (fs.FileInfo, error) {
 	info, err := fs.Stat(fsys, name)
 	if err == nil && !info.Mode().IsRegular() {
-		err = errors.New("it is no regular file")
+		err = errors.New("it is not a regular file")
 	}
 	if err != nil {
-		return nil, nil, fmt.Errorf("%s: %w", name, Reason(err))
+		return nil, fmt.Errorf("%s: %w", name, Reason(err))
+	}
+	return info, nil
+}
+
+// OpenRegular opens a regular file. The error names the file.
+func OpenRegular(fsys fs.FS, name string) (fs.File, fs.FileInfo, error) {
+	if _, err := StatRegular(fsys, name); err != nil {
+		return nil, nil, err
 	}
 	file, err := fsys.Open(name)
 	if err != nil {
 		return nil, nil, fmt.Errorf("%s: %w", name, Reason(err))
 	}
-	if info, err = file.Stat(); err != nil {
+	info, err := file.Stat()
+	if err != nil {
 		_ = file.Close()
 		return nil, nil, fmt.Errorf("%s: %w", name, Reason(err))
 	}
 	return file, info, nil
 }
 
-// Unchanged returns an error that matches [ErrChanged] and names the file, where it is not what it was.
-func Unchanged(file fs.File, name string, before fs.FileInfo) error {
-	now, err := file.Stat()
-	if err != nil {
-		return fmt.Errorf("%s: %w", name, Reason(err))
-	}
+// same returns an error that matches [ErrChanged] and names the file, if it is not what it was.
+func same(name string, before, now fs.FileInfo) error {
 	if now.Size() != before.Size() || !now.ModTime().Equal(before.ModTime()) {
 		return fmt.Errorf("%s: %w: it had %d bytes, it has %d; write a new file beside it and rename it into place",
 			name, ErrChanged, before.Size(), now.Size())

@@ -10,13 +10,14 @@ import (
 	"testing"
 	"testing/fstest"
 
+	"productindex/reindex"
 	"productindex/source/jsonl"
 )
 
-// partitions returns the ids of each partition, and the error that any of them ended with.
-func partitions(t *testing.T, src *jsonl.Source, n int) (ids [][]string, failed error) {
+// parts returns the ids of each part, and the error that any of them ended with.
+func parts(t *testing.T, src *jsonl.Source, n int) (ids [][]string, failed error) {
 	t.Helper()
-	seqs, err := src.Partitions(t.Context(), "c", n)
+	seqs, err := split(t, src, "c", n)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -28,7 +29,7 @@ func partitions(t *testing.T, src *jsonl.Source, n int) (ids [][]string, failed 
 	return ids, failed
 }
 
-func TestPartitionsHoldEveryProductOnce(t *testing.T) {
+func TestPartsHoldEveryProductOnce(t *testing.T) {
 	t.Parallel()
 	// Lines of all lengths, some longer than a range, so that ranges begin at, before and behind line ends, and some hold no line.
 	var plain strings.Builder
@@ -57,26 +58,26 @@ func TestPartitionsHoldEveryProductOnce(t *testing.T) {
 		"empty":         {"c.jsonl": ""},
 	} {
 		src := memory(t, nil, files)
-		want, err := read(src.Products(t.Context(), "c"))
+		want, err := read(products(t.Context(), src, "c"))
 		if err != nil {
 			t.Fatal(err)
 		}
-		if ids, err := partitions(t, src, 1); err != nil || !slices.Equal(slices.Concat(ids...), want) {
-			t.Errorf("%s: one partition is not in order, %v", name, err)
+		if ids, err := parts(t, src, 1); err != nil || !slices.Equal(slices.Concat(ids...), want) {
+			t.Errorf("%s: one part is not in order, %v", name, err)
 		}
 		slices.Sort(want)
 		for n := range 9 {
-			ids, err := partitions(t, src, n)
+			ids, err := parts(t, src, n)
 			got := slices.Sorted(slices.Values(slices.Concat(ids...)))
 			if err != nil || !slices.Equal(got, want) || len(ids) > max(n, 1) {
-				t.Errorf("%s, n=%d: got %d products in %d partitions, %v, want %d", name, n, len(got), len(ids), err, len(want))
+				t.Errorf("%s, n=%d: got %d products in %d parts, %v, want %d", name, n, len(got), len(ids), err, len(want))
 			}
 		}
 	}
 }
 
-// FuzzPartitions compares the partitions of a file with the file.
-func FuzzPartitions(f *testing.F) {
+// FuzzParts compares the parts of a file with the file.
+func FuzzParts(f *testing.F) {
 	f.Add([]byte("\n\r x"), uint16(9), uint8(3))
 	f.Add([]byte("x\nxxxxxxxx"), uint16(5000), uint8(7))
 	f.Fuzz(func(t *testing.T, shape []byte, stretch uint16, n uint8) {
@@ -89,51 +90,51 @@ func FuzzPartitions(f *testing.F) {
 			fmt.Fprintf(&b, "\n{\"id\":%d,\"x\":%q}\n", i, strings.Repeat("x", int(c)*int(stretch)/16))
 		}
 		src := memory(t, nil, map[string]string{"c.jsonl": b.String()})
-		want, err := read(src.Products(t.Context(), "c"))
+		want, err := read(products(t.Context(), src, "c"))
 		if err != nil {
 			t.Fatal(err)
 		}
 		slices.Sort(want)
-		ids, err := partitions(t, src, int(n))
+		ids, err := parts(t, src, int(n))
 		if got := slices.Sorted(slices.Values(slices.Concat(ids...))); err != nil || !slices.Equal(got, want) {
 			t.Errorf("got %d products, %v, want %d", len(got), err, len(want))
 		}
 	})
 }
 
-func TestPartitionsAreOfLikeSize(t *testing.T) {
+func TestPartsAreOfLikeSize(t *testing.T) {
 	t.Parallel()
 	content := string(catalogue(2000))
 	src := memory(t, nil, map[string]string{"c/1.jsonl": content, "c/2.jsonl": content[:strings.IndexByte(content, '\n')+1]})
-	ids, err := partitions(t, src, 3)
+	ids, err := parts(t, src, 3)
 	if err != nil || len(ids) != 3 {
-		t.Fatalf("got %d partitions, %v", len(ids), err)
+		t.Fatalf("got %d parts, %v", len(ids), err)
 	}
 	for i, part := range ids {
 		if len(part) < 500 || len(part) > 850 {
-			t.Errorf("partition %d holds %d of 2000 products", i, len(part))
+			t.Errorf("part %d holds %d of 2000 products", i, len(part))
 		}
 	}
 }
 
 // There is more in a compressed file than its size tells.
-func TestPartitionsWithACompressedFile(t *testing.T) {
+func TestPartsWithACompressedFile(t *testing.T) {
 	t.Parallel()
 	part := string(catalogue(250))
 	src := memory(t, nil, map[string]string{
 		"c/1.jsonl": part, "c/2.jsonl": part, "c/3.jsonl": part, "c/4.jsonl.gz": string(compress(t, ".gz", catalogue(1000))),
 	})
-	ids, err := partitions(t, src, 2)
+	ids, err := parts(t, src, 2)
 	if err != nil || len(ids) != 2 || len(ids[0])+len(ids[1]) != 1750 || max(len(ids[0]), len(ids[1])) != 1000 {
-		t.Errorf("got %d partitions, %v; want one of the compressed file and one of the others", len(ids), err)
+		t.Errorf("got %d parts, %v; want one of the compressed file and one of the others", len(ids), err)
 	}
 }
 
-func TestPartitionsOfOneCompressedFile(t *testing.T) {
+func TestPartsOfOneCompressedFile(t *testing.T) {
 	t.Parallel()
 	for _, name := range []string{"c.jsonl.gz", "c.jsonl.zst"} {
 		src := memory(t, nil, map[string]string{name: string(compress(t, name, []byte(one)))})
-		if _, err := src.Partitions(t.Context(), "c", 2); !errors.Is(err, errors.ErrUnsupported) || !strings.Contains(err.Error(), name) {
+		if _, err := split(t, src, "c", 2); !errors.Is(err, errors.ErrUnsupported) || !strings.Contains(err.Error(), name) {
 			t.Errorf("got %v", err)
 		}
 	}
@@ -142,31 +143,45 @@ func TestPartitionsOfOneCompressedFile(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := src.Partitions(t.Context(), "c", 2); !errors.Is(err, errors.ErrUnsupported) {
+	if _, err := split(t, src, "c", 2); !errors.Is(err, errors.ErrUnsupported) {
 		t.Errorf("got %v", err)
 	}
 }
 
-// Errors of a partition name the line in the file, not the one in the partition.
-func TestPartitionsNameTheLine(t *testing.T) {
+// What is wrong in a part has its line in the file, not the one in the part.
+func TestPartsNameTheLine(t *testing.T) {
 	t.Parallel()
 	content := string(catalogue(1000))
 	lines := strings.SplitAfter(content, "\n")
-	for line, bad := range map[int]string{1: "bad\n", 2: `{"sku":1}` + "\n", 600: `["x"]` + "\n", 999: "{\"id\":1.5}\n", 1000: `{"id":"cut o`} {
+	for line, bad := range map[int]string{1: "bad\n", 2: `{"sku":1}` + "\n", 600: `["x"]` + "\n", 999: "{\"id\":1.5}\n"} {
 		changed := slices.Clone(lines[:1000])
 		changed[line-1] = bad
-		_, err := partitions(t, memory(t, nil, map[string]string{"c.jsonl": strings.Join(changed, "")}), 4)
-		lineErr, ok := errors.AsType[*jsonl.LineError](err)
-		if !ok || lineErr.Line != int64(line) || lineErr.File != "c.jsonl" {
-			t.Errorf("got %v, want an error at line %d", err, line)
+		seqs, err := split(t, memory(t, nil, map[string]string{"c.jsonl": strings.Join(changed, "")}), "c", 4)
+		if err != nil {
+			t.Fatal(err)
 		}
-		if line == 1000 && !errors.Is(err, io.ErrUnexpectedEOF) {
-			t.Errorf("got %v", err)
+		var where []string
+		for _, seq := range seqs {
+			_, rejected, err := readAll(seq)
+			if err != nil {
+				t.Error(err)
+			}
+			for _, r := range rejected {
+				where = append(where, r.Where)
+			}
 		}
+		if want := fmt.Sprintf("[c.jsonl, line %d]", line); fmt.Sprint(where) != want {
+			t.Errorf("got %v, want %s", where, want)
+		}
+	}
+	_, err := parts(t, memory(t, nil, map[string]string{"c.jsonl": content + `{"id":"cut o`}), 4)
+	lineErr, ok := errors.AsType[*jsonl.LineError](err)
+	if !ok || lineErr.Line != 1001 || lineErr.File != "c.jsonl" || !errors.Is(err, io.ErrUnexpectedEOF) {
+		t.Errorf("got %v", err)
 	}
 }
 
-func TestPartitionsOfAChangedFile(t *testing.T) {
+func TestPartsOfAChangedFile(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	name := filepath.Join(dir, "c.jsonl")
@@ -176,7 +191,7 @@ func TestPartitionsOfAChangedFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, content := range [][]byte{catalogue(999), compress(t, ".gz", catalogue(999)), nil} {
-		seqs, err := src.Partitions(t.Context(), "c", 2)
+		seqs, err := split(t, src, "c", 2)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -187,5 +202,33 @@ func TestPartitionsOfAChangedFile(t *testing.T) {
 			}
 		}
 		write(t, name, catalogue(1000))
+	}
+}
+
+// A part's name leads to the tenant's files alone, as they were.
+func TestForgedParts(t *testing.T) {
+	t.Parallel()
+	src := memory(t, nil, map[string]string{"c.jsonl": one, "other.jsonl": one})
+	splitter, err := capability[reindex.Splitter](t, src, "c")
+	if err != nil {
+		t.Fatal(err)
+	}
+	names, err := splitter.Split(t.Context(), 2)
+	if err != nil || len(names) != 1 {
+		t.Fatalf("got %q, %v", names, err)
+	}
+	if ids, err := read(splitter.Part(t.Context(), names[0])); err != nil || fmt.Sprint(ids) != "[1]" {
+		t.Errorf("got %v, %v", ids, err)
+	}
+	for _, name := range []string{
+		"", "[]", "null", "1", names[0] + "x",
+		strings.Replace(names[0], "c.jsonl", "other.jsonl", 1), strings.Replace(names[0], "c.jsonl", "../c.jsonl", 1),
+		strings.Replace(names[0], `"size":11`, `"size":12`, 1),
+		strings.Replace(names[0], "}", `,"start":3,"end":2}`, 1), strings.Replace(names[0], "}", `,"start":3,"end":200}`, 1),
+		strings.Replace(names[0], "}", `,"start":-3,"end":2}`, 1), strings.Replace(names[0], "}", `,"start":3}`, 1),
+	} {
+		if ids, err := read(splitter.Part(t.Context(), name)); err == nil || ids != nil {
+			t.Errorf("%s: got %v, %v", name, ids, err)
+		}
 	}
 }

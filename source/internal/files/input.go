@@ -1,0 +1,132 @@
+package files
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+)
+
+// Range is what is read in one go: a file, or whole lines of one that is not compressed.
+type Range struct {
+	File
+
+	// Start and End are in bytes. An End of 0 means: the whole file.
+	Start, End int64
+}
+
+// Input is a range that is open.
+type Input struct {
+	Range
+
+	// Text is what is to be read, decompressed.
+	Text io.Reader
+	// Plain: the file is not compressed.
+	Plain bool
+	// Head is the first bytes of the file, at most 4; nil for a range of it.
+	Head []byte
+
+	file   fs.File
+	close  func()
+	before int64 // lines before the range, once they have been counted; else -1
+}
+
+// open opens a range for reading. The caller closes it.
+func (s *Snapshot) open(ctx context.Context, r Range) (*Input, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	file, info, err := OpenRegular(s.fsys, r.Name)
+	if errors.Is(err, fs.ErrNotExist) {
+		err = fmt.Errorf("%s: %w: it is not there any more", r.Name, ErrChanged)
+	}
+	if err == nil {
+		err = same(r.Name, r.Info, info)
+	}
+	if err != nil {
+		if file != nil {
+			_ = file.Close()
+		}
+		return nil, s.src.wrap(err)
+	}
+	in := &Input{Range: r, file: file, close: func() { _ = file.Close() }, before: -1}
+	if err := in.begin(); err != nil {
+		in.close()
+		return nil, s.src.Format.Fail(r.Name, 1, Broken(err))
+	}
+	return in, nil
+}
+
+// begin makes Text what is in the range.
+func (in *Input) begin() error {
+	if in.End > 0 {
+		at, ok := in.file.(io.ReaderAt)
+		if !ok {
+			return errors.New("the file system does not read ranges of files")
+		}
+		in.Text = io.NewSectionReader(at, in.Start, in.End-in.Start)
+		return nil
+	}
+	kind, head, r, err := Detect(in.file, in.Name)
+	if err != nil {
+		return err
+	}
+	text, done, err := kind.Decompress(r)
+	if err != nil {
+		return err
+	}
+	in.Text, in.Head, in.Plain = text, head, kind == Plain
+	closeFile := in.close
+	in.close = func() { done(); closeFile() }
+	return nil
+}
+
+// unchanged returns an error that matches [ErrChanged] if the file is not what it was.
+func (in *Input) unchanged() error {
+	now, err := in.file.Stat()
+	if err != nil {
+		return fmt.Errorf("%s: %w", in.Name, Reason(err))
+	}
+	return same(in.Name, in.Info, now)
+}
+
+// Place returns where a line of the range is.
+func (in *Input) Place(line int64) string {
+	before, err := in.linesBefore()
+	if err != nil {
+		return fmt.Sprintf("%s, line %d from byte %d on", in.Name, line, in.Start+1)
+	}
+	return fmt.Sprintf("%s, line %d", in.Name, before+line)
+}
+
+// Line returns the number in the file of a line of the range.
+func (in *Input) Line(line int64) int64 {
+	before, _ := in.linesBefore()
+	return before + line
+}
+
+// linesBefore counts the lines before the range. They were not read; where a line is to be named it is worth it.
+func (in *Input) linesBefore() (int64, error) {
+	if in.before >= 0 {
+		return in.before, nil
+	}
+	var count int64
+	if at, ok := in.file.(io.ReaderAt); ok && in.Start > 0 {
+		r := io.NewSectionReader(at, 0, in.Start)
+		buf := make([]byte, chunkBytes)
+		for {
+			n, err := r.Read(buf)
+			count += int64(bytes.Count(buf[:n], []byte{'\n'}))
+			if errors.Is(err, io.EOF) {
+				break
+			}
+			if err != nil {
+				return 0, err
+			}
+		}
+	}
+	in.before = count
+	return count, nil
+}

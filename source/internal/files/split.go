@@ -1,0 +1,231 @@
+package files
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"slices"
+
+	"productindex/reindex"
+)
+
+const (
+	// minPart is the smallest range that a file is split into, in bytes.
+	minPart = 64 << 10
+
+	// partsEach is how many ranges a part is made of, about, so that they add up to parts of like sizes.
+	partsEach = 4
+
+	// inflation is how much more there is to do for a byte of a compressed file than for one of a plain file.
+	inflation = 6
+
+	chunkBytes = 32 << 10
+)
+
+// Split implements [reindex.Splitter]. Plain files are split into ranges of whole lines if the format allows it, others are read whole;
+// both are spread over the parts. The error matches [errors.ErrUnsupported] if all there is to read is one file that cannot be split.
+func (s *Snapshot) Split(ctx context.Context, n int) ([]string, error) {
+	n = max(n, 1)
+	all := make([]weighed, len(s.files))
+	var total int64
+	for i, f := range s.files {
+		var err error
+		if all[i], err = s.weigh(ctx, Range{File: f}); err != nil {
+			return nil, err
+		}
+		total += all[i].weight
+	}
+	if len(all) == 1 && !all[0].ranges {
+		return nil, fmt.Errorf("%s: %s cannot be split: %w", s.src.Name, s.files[0].Name, errors.ErrUnsupported)
+	}
+	var parts []weighed
+	for _, f := range all {
+		ranges, err := s.split(ctx, f, max(minPart, total/int64(n*partsEach)))
+		if err != nil {
+			return nil, err
+		}
+		parts = append(parts, ranges...)
+	}
+	var names []string
+	for _, ranges := range spread(parts, n) {
+		name, err := partName(ranges)
+		if err != nil {
+			return nil, s.src.wrap(err)
+		}
+		names = append(names, name)
+	}
+	return names, nil
+}
+
+// Part implements [reindex.Splitter].
+func (s *Snapshot) Part(ctx context.Context, name string) iter.Seq2[reindex.Product, error] {
+	return func(yield func(reindex.Product, error) bool) {
+		ranges, err := s.part(name)
+		if err != nil {
+			yield(reindex.Product{}, s.src.wrap(err))
+			return
+		}
+		s.products(ctx, ranges)(yield)
+	}
+}
+
+// weighed is a range, and how much work it is to read it.
+type weighed struct {
+	Range
+
+	weight int64
+	ranges bool // it can be split
+}
+
+// weigh looks at a file.
+func (s *Snapshot) weigh(ctx context.Context, r Range) (weighed, error) {
+	in, err := s.open(ctx, r)
+	if err != nil {
+		return weighed{}, err
+	}
+	defer in.close()
+	_, readsAt := in.file.(io.ReaderAt)
+	w := weighed{Range: r, weight: r.Info.Size(), ranges: s.src.Ranges && readsAt && in.Plain}
+	if !in.Plain {
+		w.weight *= inflation
+	}
+	return w, nil
+}
+
+// split cuts a file into ranges of about size bytes, at line ends, if that can be done.
+func (s *Snapshot) split(ctx context.Context, w weighed, size int64) ([]weighed, error) {
+	if !w.ranges || w.weight <= size {
+		return []weighed{w}, nil
+	}
+	in, err := s.open(ctx, w.Range)
+	if err != nil {
+		return nil, err
+	}
+	defer in.close()
+	at, _ := in.file.(io.ReaderAt)
+	count := (w.weight + size - 1) / size
+	var out []weighed
+	var start int64
+	for i := int64(1); i <= count && start < w.weight; i++ {
+		end := w.weight
+		if i < count {
+			if end, err = lineStart(ctx, at, w.weight/count*i, w.weight); err != nil {
+				return nil, s.src.wrap(fmt.Errorf("%s: %w", w.Name, Reason(err)))
+			}
+		}
+		if end > start {
+			out = append(out, weighed{Range: Range{w.File, start, end}, weight: end - start})
+			start = end
+		}
+	}
+	return out, nil
+}
+
+// lineStart returns where the first line begins at offset or behind it, or size.
+func lineStart(ctx context.Context, at io.ReaderAt, offset, size int64) (int64, error) {
+	offset-- // a line begins at offset if another one ends right before it
+	r := io.NewSectionReader(at, offset, size-offset)
+	buf := make([]byte, chunkBytes)
+	for {
+		if err := ctx.Err(); err != nil {
+			return 0, err
+		}
+		n, err := r.Read(buf)
+		if i := bytes.IndexByte(buf[:n], '\n'); i >= 0 {
+			return offset + int64(i) + 1, nil
+		}
+		offset += int64(n)
+		if errors.Is(err, io.EOF) {
+			return size, nil
+		}
+		if err != nil {
+			return 0, err
+		}
+	}
+}
+
+// spread distributes ranges over at most n parts of like weights, in each of which they keep their order. None is empty, unless
+// there is nothing to distribute.
+func spread(ranges []weighed, n int) [][]Range {
+	byWeight := make([]int, len(ranges))
+	for i := range byWeight {
+		byWeight[i] = i
+	}
+	slices.SortStableFunc(byWeight, func(a, b int) int { return cmp.Compare(ranges[b].weight, ranges[a].weight) })
+	loads := make([]int64, min(n, len(ranges)))
+	members := make([][]int, len(loads))
+	for _, i := range byWeight {
+		least := 0
+		for j, load := range loads {
+			if load < loads[least] {
+				least = j
+			}
+		}
+		loads[least] += max(1, ranges[i].weight)
+		members[least] = append(members[least], i)
+	}
+	out := make([][]Range, len(loads))
+	for j, indexes := range members {
+		slices.Sort(indexes)
+		for _, i := range indexes {
+			out[j] = append(out[j], ranges[i].Range)
+		}
+	}
+	return out
+}
+
+// named is a range as it stands in the name of a part: which bytes of which file, and what shows that the file is still the same.
+type named struct {
+	File     string `json:"file"`
+	Size     int64  `json:"size"`
+	Modified int64  `json:"modified"` // in nanoseconds since 1970
+	Start    int64  `json:"start,omitempty"`
+	End      int64  `json:"end,omitempty"`
+}
+
+func name(r Range) named {
+	return named{r.Name, r.Info.Size(), r.Info.ModTime().UnixNano(), r.Start, r.End}
+}
+
+// partName returns the name of a part.
+func partName(ranges []Range) (string, error) {
+	list := make([]named, len(ranges))
+	for i, r := range ranges {
+		list[i] = name(r)
+	}
+	text, err := json.Marshal(list)
+	return string(text), err
+}
+
+// part returns the ranges of the part of that name.
+func (s *Snapshot) part(text string) ([]Range, error) {
+	var list []named
+	if err := json.Unmarshal([]byte(text), &list); err != nil || len(list) == 0 {
+		return nil, fmt.Errorf("there is no part named %.100q", text)
+	}
+	byName := make(map[string]File, len(s.files))
+	for _, f := range s.files {
+		byName[f.Name] = f
+	}
+	ranges := make([]Range, len(list))
+	for i, n := range list {
+		file, ok := byName[n.File]
+		if !ok {
+			return nil, fmt.Errorf("%.100q: %w: it is not among the tenant's files", n.File, ErrChanged)
+		}
+		r := Range{file, n.Start, n.End}
+		if now := name(r); now != n {
+			return nil, fmt.Errorf("%s: %w: it had %d bytes when it was split, it has %d", n.File, ErrChanged, n.Size, now.Size)
+		}
+		if n.Start < 0 || n.End < 0 || n.End > n.Size || (n.Start != 0 || n.End != 0) && (n.Start >= n.End || !s.src.Ranges) {
+			return nil, fmt.Errorf("%s has no bytes %d to %d", n.File, n.Start, n.End)
+		}
+		ranges[i] = r
+	}
+	return ranges, nil
+}

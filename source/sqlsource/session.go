@@ -1,0 +1,119 @@
+package sqlsource
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"time"
+)
+
+// rollbackTimeout limits how long the end of a transaction may take that only read.
+const rollbackTimeout = 10 * time.Second
+
+// session is a read-only transaction whose statements all see the state of one moment. One statement runs in it at a time.
+type session struct {
+	querier
+
+	turn chan struct{}
+	end  func() // frees the connection
+}
+
+// querier is what *sql.Tx and *sql.Conn have in common.
+type querier interface {
+	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
+	ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error)
+}
+
+// begin opens a transaction, which ends with ctx, or with end.
+func (s *Source) begin(ctx context.Context) (*session, error) {
+	if s.cfg.Dialect == MySQL {
+		return s.beginMySQL(ctx)
+	}
+	opts := &sql.TxOptions{ReadOnly: true}
+	if s.cfg.Dialect == PostgreSQL {
+		opts.Isolation = sql.LevelRepeatableRead
+	}
+	tx, err := s.db.BeginTx(ctx, opts)
+	if err != nil {
+		return nil, fmt.Errorf("beginning a transaction: %w", err)
+	}
+	// The transaction only read: there is nothing to lose, and the driver drops a connection on which even this fails.
+	return newSession(tx, func() { _ = tx.Rollback() }), nil
+}
+
+// beginMySQL begins a transaction with the snapshot of this moment: by itself it would have that of its first look into a table.
+func (s *Source) beginMySQL(ctx context.Context) (*session, error) {
+	conn, err := s.db.Conn(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("beginning a transaction: %w", err)
+	}
+	end := func() {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), rollbackTimeout)
+		defer cancel()
+		// As above: database/sql drops a connection that the driver says is broken.
+		_, _ = conn.ExecContext(ctx, "ROLLBACK")
+		_ = conn.Close()
+	}
+	for _, statement := range []string{"SET TRANSACTION ISOLATION LEVEL REPEATABLE READ", "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY"} {
+		if _, err := conn.ExecContext(ctx, statement); err != nil {
+			end()
+			return nil, fmt.Errorf("beginning a transaction: %w", err)
+		}
+	}
+	return newSession(conn, end), nil
+}
+
+func newSession(q querier, end func()) *session {
+	return &session{querier: q, turn: make(chan struct{}, 1), end: end}
+}
+
+// use waits until no other statement runs. The caller calls done after its own. A driver that is stopped within a statement drops the
+// connection: under a ctx that has ended there is none.
+func (s *session) use(ctx context.Context) (done func(), err error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	select {
+	case s.turn <- struct{}{}:
+		return func() { <-s.turn }, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+// scalar reads the one value that a query returns into dest.
+func (s *session) scalar(ctx context.Context, dest any, query string, args ...any) error {
+	found, err := s.first(ctx, []any{dest}, query, args...)
+	if err == nil && !found {
+		err = sql.ErrNoRows
+	}
+	return err
+}
+
+// exists reports whether the query returns a row.
+func (s *session) exists(ctx context.Context, query string, args ...any) (bool, error) {
+	return s.first(ctx, nil, query, args...)
+}
+
+// first reads the first row into dest, if there is both.
+func (s *session) first(ctx context.Context, dest []any, query string, args ...any) (bool, error) {
+	done, err := s.use(ctx)
+	if err != nil {
+		return false, err
+	}
+	defer done()
+	rows, err := s.QueryContext(ctx, query, args...)
+	if err != nil {
+		return false, err
+	}
+	defer rows.Close()
+	if !rows.Next() {
+		return false, rows.Err()
+	}
+	if dest != nil {
+		if err := rows.Scan(dest...); err != nil {
+			return false, err
+		}
+	}
+	return true, rows.Close()
+}

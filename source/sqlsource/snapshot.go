@@ -1,0 +1,108 @@
+package sqlsource
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"iter"
+	"sync"
+
+	"productindex/reindex"
+)
+
+// snapshot is one read of a tenant's products, in one transaction.
+type snapshot struct {
+	src     *Source
+	tenant  string
+	args    []any
+	layout  *row
+	session *session
+	seat    seat
+	cancel  context.CancelFunc
+	closing sync.Once
+}
+
+var (
+	_ reindex.Snapshot = (*snapshot)(nil)
+	_ reindex.Counter  = (*snapshot)(nil)
+)
+
+// prepare looks at the tenant, and at what the query returns.
+func (s *snapshot) prepare(ctx context.Context) error {
+	cfg := s.src.cfg
+	if cfg.Tenants != "" {
+		known, err := s.session.exists(ctx, cfg.Tenants, s.args...)
+		if err != nil {
+			return fmt.Errorf("Config.Tenants: %w", err)
+		}
+		if !known {
+			return fmt.Errorf("%w: Config.Tenants returns no row for it", ErrUnknownTenant)
+		}
+	}
+	rows, err := s.session.QueryContext(ctx, cfg.describeSQL(), s.args...)
+	if err != nil {
+		return fmt.Errorf("Config.Query: %w", err)
+	}
+	defer rows.Close()
+	types, err := rows.ColumnTypes()
+	if err == nil {
+		s.layout, err = newRow(cfg, types)
+	}
+	if err := cmp.Or(err, rows.Err(), rows.Close()); err != nil {
+		return fmt.Errorf("Config.Query: %w", err)
+	}
+	return nil
+}
+
+// Products yields every product, over the connection of the snapshot, which reads one page at a time: two sequences take turns. A read
+// that is stopped within a page, by the end of ctx, can cost the connection, and with it the snapshot.
+func (s *snapshot) Products(ctx context.Context) iter.Seq2[reindex.Product, error] {
+	return func(yield func(reindex.Product, error) bool) {
+		r := &reader{cfg: s.src.cfg, session: s.session, args: s.args, row: s.layout.clone()}
+		err := s.checkKeys(ctx)
+		if err == nil {
+			err = r.read(ctx, yield)
+		}
+		if err != nil {
+			yield(reindex.Product{}, s.src.wrap(ctx, s.tenant, err))
+		}
+	}
+}
+
+// Count returns how many rows a read yields.
+func (s *snapshot) Count(ctx context.Context) (int64, error) {
+	var n int64
+	if err := s.session.scalar(ctx, &n, s.src.cfg.countSQL(), s.args...); err != nil {
+		return 0, s.src.wrap(ctx, s.tenant, fmt.Errorf("counting: %w", err))
+	}
+	return n, nil
+}
+
+// Close ends the transaction and gives the connection back.
+func (s *snapshot) Close() error {
+	s.closing.Do(func() {
+		if s.session != nil {
+			s.session.end()
+		}
+		s.cancel()
+		s.seat.release()
+		release(s.src.db)
+	})
+	return nil
+}
+
+// checkKeys checks what paging relies on.
+func (s *snapshot) checkKeys(ctx context.Context) error {
+	cfg := s.src.cfg
+	if cfg.PageRows < 0 {
+		return nil
+	}
+	null, err := s.session.exists(ctx, cfg.nullKeySQL(), s.args...)
+	if err != nil {
+		return fmt.Errorf("looking for rows without a key: %w", err)
+	}
+	if null {
+		return fmt.Errorf("column %q is NULL in some row: a key must have a value in each", cfg.Key)
+	}
+	return nil
+}

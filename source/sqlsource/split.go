@@ -1,0 +1,199 @@
+package sqlsource
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"iter"
+	"regexp"
+	"strings"
+	"sync"
+
+	"productindex/reindex"
+)
+
+// splittable is a snapshot in a database whose connections can share one.
+type splittable struct {
+	*snapshot
+
+	exporting sync.Mutex
+	exported  string // the database's name of the snapshot, once it is known
+}
+
+var _ reindex.Splitter = (*splittable)(nil)
+
+// part is what a part's name says: a range of keys, and the snapshot in which it is read, for as long as that is alive.
+type part struct {
+	From     *key   `json:"from,omitempty"`  // nil: from the start
+	Below    *key   `json:"below,omitempty"` // nil: to the end
+	Snapshot string `json:"snapshot,omitempty"`
+}
+
+// snapshotName is how PostgreSQL names snapshots.
+var snapshotName = regexp.MustCompile(`^[0-9A-Fa-f]+(-[0-9A-Fa-f]+)*$`)
+
+// Split names at most n ranges of the key with about as many products each. Nothing is opened for them, but a place in the pool is kept,
+// so that they can be read. The error matches [ErrNoRoom] and [errors.ErrUnsupported] if there is none.
+func (s *splittable) Split(ctx context.Context, n int) ([]string, error) {
+	if n < 1 {
+		return nil, fmt.Errorf("sqlsource: %d parts were asked for", n)
+	}
+	if err := s.seat.reserve(); err != nil {
+		return nil, fmt.Errorf("sqlsource: splitting tenant %q: %w: %w", s.tenant, errors.ErrUnsupported, err)
+	}
+	names, err := s.split(ctx, n)
+	if err != nil {
+		return nil, s.src.wrap(ctx, s.tenant, fmt.Errorf("splitting the keys: %w", err))
+	}
+	return names, nil
+}
+
+func (s *splittable) split(ctx context.Context, n int) ([]string, error) {
+	if err := s.checkKeys(ctx); err != nil {
+		return nil, err
+	}
+	total, err := s.Count(ctx)
+	if err != nil {
+		return nil, err
+	}
+	snapshot, err := s.export(ctx)
+	if err != nil {
+		return nil, err
+	}
+	parts := []part{{Snapshot: snapshot}}
+	for i := int64(1); i < min(int64(n), total); i++ {
+		var c cell
+		if err := s.session.scalar(ctx, &c, s.src.cfg.keyAtSQL(total*i/int64(n)), s.args...); err != nil {
+			return nil, err
+		}
+		bound, err := newKey(s.layout.bindable(c))
+		if err != nil {
+			return nil, err
+		}
+		parts[i-1].Below = bound
+		parts = append(parts, part{From: bound, Snapshot: snapshot})
+	}
+	names := make([]string, len(parts))
+	for i, p := range parts {
+		name, err := json.Marshal(p)
+		if err != nil {
+			return nil, err
+		}
+		names[i] = string(name)
+	}
+	return names, nil
+}
+
+// export returns the name under which other connections can import the snapshot while its own one is open.
+func (s *splittable) export(ctx context.Context) (string, error) {
+	s.exporting.Lock()
+	defer s.exporting.Unlock()
+	if s.exported != "" {
+		return s.exported, nil
+	}
+	if err := s.session.scalar(ctx, &s.exported, "SELECT pg_export_snapshot()"); err != nil {
+		return "", fmt.Errorf("exporting the snapshot: %w", err)
+	}
+	return s.exported, nil
+}
+
+// Part yields the rows of a range of keys. It holds a connection of its own while it is read. If the pool has none to spare it waits for
+// another part's, or yields an error that matches [ErrNoRoom] if none is read.
+//
+// A name of a snapshot that is not alive any more, since the process that opened it is gone, is read in this one.
+func (s *splittable) Part(ctx context.Context, name string) iter.Seq2[reindex.Product, error] {
+	return func(yield func(reindex.Product, error) bool) {
+		if err := s.readPart(ctx, name, yield); err != nil {
+			yield(reindex.Product{}, s.src.wrap(ctx, s.tenant, err))
+		}
+	}
+}
+
+func (s *splittable) readPart(ctx context.Context, name string, yield func(reindex.Product, error) bool) error {
+	p, err := parsePart(name)
+	if err != nil {
+		return err
+	}
+	leave, err := s.seat.sit(ctx)
+	if err != nil {
+		return err
+	}
+	defer leave()
+	session, err := s.join(ctx, p.Snapshot)
+	if err != nil {
+		return err
+	}
+	defer session.end()
+	r := &reader{cfg: s.src.cfg, session: session, args: s.args, row: s.layout.clone(), part: true}
+	if p.From != nil {
+		r.from = p.From.value
+	}
+	if p.Below != nil {
+		r.below = p.Below.value
+	}
+	return r.read(ctx, yield)
+}
+
+// parsePart reads a part's name.
+func parsePart(name string) (part, error) {
+	var p part
+	d := json.NewDecoder(bytes.NewReader([]byte(name)))
+	d.DisallowUnknownFields()
+	err := d.Decode(&p)
+	switch {
+	case err != nil:
+	case d.More() || !strings.HasPrefix(name, "{"):
+		err = errors.New("it is not one object")
+	case !snapshotName.MatchString(p.Snapshot):
+		err = errors.New("its snapshot is not one of PostgreSQL")
+	}
+	if err != nil {
+		return part{}, fmt.Errorf("%.200q is not the name of a part: %w", name, err)
+	}
+	return p, nil
+}
+
+// join begins a transaction in the snapshot of that name or, if it is not alive any more, in this one.
+func (s *splittable) join(ctx context.Context, name string) (*session, error) {
+	session, err := s.enter(ctx, name)
+	if err == nil || !isGone(err) {
+		return session, err
+	}
+	own, exportErr := s.export(ctx)
+	if exportErr != nil {
+		return nil, exportErr
+	}
+	if name == own {
+		return nil, fmt.Errorf("the snapshot is lost: %w", err)
+	}
+	return s.enter(ctx, own)
+}
+
+// enter begins a transaction that sees what the exporting one sees.
+func (s *splittable) enter(ctx context.Context, name string) (*session, error) {
+	session, err := s.src.begin(ctx)
+	if err != nil {
+		return nil, err
+	}
+	// The statement takes no parameters.
+	if _, err := session.ExecContext(ctx, "SET TRANSACTION SNAPSHOT '"+strings.ReplaceAll(name, "'", "''")+"'"); err != nil {
+		session.end()
+		return nil, fmt.Errorf("sharing the snapshot: %w", err)
+	}
+	return session, nil
+}
+
+// isGone reports whether PostgreSQL knows no such snapshot, or knows that the transaction that exported it has ended.
+func isGone(err error) bool {
+	var state interface{ SQLState() string }
+	if !errors.As(err, &state) {
+		return false
+	}
+	switch state.SQLState() {
+	case "22023", "42704", "55000": // invalid_parameter_value, undefined_object, object_not_in_prerequisite_state
+		return true
+	}
+	return false
+}
