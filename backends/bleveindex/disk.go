@@ -2,68 +2,79 @@ package bleveindex
 
 import (
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime"
-	"strings"
-	"syscall"
 )
 
-// writeSynced writes a file and waits until it is on the disk.
-func writeSynced(path, content string) error {
+// disk is how this package changes the file system. A test puts functions of its own in place, to see their order and to make them fail.
+type disk struct {
+	sync   func(file *os.File) error // waits until a file, or the names in a directory, are on the disk
+	rename func(from, to string) error
+	remove func(path string) error // with everything in it
+}
+
+var osDisk = disk{sync: (*os.File).Sync, rename: os.Rename, remove: os.RemoveAll}
+
+// replace gives a file this content, atomically: through temp, a name in the same directory. With replaced false nothing has changed; with
+// true the file has the new content, and an error says that a power cut may still undo it.
+func (d disk) replace(path, temp, content string) (replaced bool, err error) {
+	if err := d.write(temp, content); err != nil {
+		return false, err
+	}
+	if err := d.rename(temp, path); err != nil {
+		return false, err
+	}
+	return true, d.syncDir(filepath.Dir(path))
+}
+
+// write writes a file and waits until it is on the disk.
+func (d disk) write(path, content string) error {
 	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {
 		return err
 	}
 	_, err = file.WriteString(content)
-	return errors.Join(err, file.Sync(), file.Close())
+	return errors.Join(err, d.sync(file), file.Close())
+}
+
+// makeDir creates a directory if it does not exist, and waits until its name is on the disk.
+func (d disk) makeDir(path string) error {
+	if err := os.Mkdir(path, 0o700); err != nil && !errors.Is(err, fs.ErrExist) { //nolint:gosec // tenantDir has no separators
+		return err
+	}
+	return d.syncDir(filepath.Dir(path))
 }
 
 // syncDir waits until the names in a directory are on the disk. Windows has no such call, and needs none.
-func syncDir(path string) error {
+func (d disk) syncDir(path string) error {
 	if runtime.GOOS == "windows" {
 		return nil
 	}
-	return syncFile(path)
+	return d.syncFile(path)
 }
 
-func syncFile(path string) error {
+func (d disk) syncFile(path string) error {
 	file, err := os.Open(path) //nolint:gosec // the path is the index's own
 	if err != nil {
 		return err
 	}
-	return errors.Join(file.Sync(), file.Close())
+	return errors.Join(d.sync(file), file.Close())
 }
 
 // syncTree waits until every directory in the tree is on the disk, and every file that bleve does not sync itself.
-func syncTree(root string) error {
+func (d disk) syncTree(root string) error {
 	return filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
 		switch {
 		case err != nil:
 			return err
 		case entry.IsDir():
-			return syncDir(path)
-		case filepath.Base(path) == metaFile && runtime.GOOS != "windows": // a file that is open for reading can not be synced there
-			return syncFile(path)
+			return d.syncDir(path)
+		case filepath.Base(path) == metaFile && runtime.GOOS != "windows": // a file that is open for reading cannot be synced there
+			return d.syncFile(path)
 		default:
 			return nil
 		}
 	})
-}
-
-// explain adds to an error of the file system what can be done about it.
-func explain(dir string, err error) error {
-	is := func(cause error) bool { // bleve wraps some errors as text
-		return errors.Is(err, cause) || strings.Contains(err.Error(), cause.Error())
-	}
-	switch {
-	case is(syscall.ENOSPC):
-		return fmt.Errorf("the disk of %s is full, a reindex needs the space of a second index: %w", dir, err)
-	case is(syscall.EMFILE):
-		return fmt.Errorf("the process has too many files open, raise its limit (ulimit -n): %w", err)
-	default:
-		return err
-	}
 }

@@ -6,11 +6,24 @@
 // One directory holds the indexes of any number of tenants, and belongs to one [Index] at a time:
 //
 //	lock                     held by the process that has the directory open
-//	t-acme/                  one directory a tenant; names that are not plain are encoded, see tenantDir
-//	t-acme/live              names the live generation; replaced atomically
-//	t-acme/g-…/              one bleve index a generation
+//	t-acme/                  one directory per tenant; names that are not plain are encoded, see tenantDir
+//	t-acme/live              names the live generation, and its number of documents; replaced atomically
+//	t-acme/g-…/              one bleve index per generation
+//	t-acme/g-…/mark          whether the generation was ever live
 //
-// A process that dies leaves at most generations that the file live does not name. [Open] and [Index.Reap] remove them.
+// A process that dies leaves at most generations that the file live does not name. [Open] and [Index.Reap] remove them. If the file live is
+// lost they remove nothing that may have been live.
+//
+// # Damage
+//
+// Before an index is opened all of its files are read, and its segments compared with their checksums: 8 ms for the 118 MB of pcparts, a
+// catalogue of 47,551 products, if they are in memory, and the time that the disk takes for them if they are not. An index that is damaged
+// is an error that matches [reindex.ErrDamaged], for its own tenant alone, and a reindex replaces it; that it must not shrink too much holds
+// for it, too, since its number of documents is known without opening it. A panic in bleve is an error.
+//
+// The list of segments, root.bolt, has no checksum: damage to it that can be read is found only if the number of documents is wrong. An
+// index is not compared again while it is open, unless a search panics; then damage can give wrong answers. A panic in a goroutine that
+// bleve starts during a search, and memory that bleve asks for and does not get, end the process.
 //
 // # Searching
 //
@@ -20,7 +33,7 @@
 //
 // # Mapping
 //
-// [NewMapping] describes how products are indexed where Config names no other mapping.
+// [NewMapping] describes how products are indexed if Config names no other mapping.
 //
 // # Capacity
 //

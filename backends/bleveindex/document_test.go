@@ -175,7 +175,7 @@ func TestSearchErrors(t *testing.T) {
 	if _, err := ix.Search(t.Context(), "acme", bleve.NewSearchRequest(bleve.NewQueryStringQuery("a:b:c^"))); err == nil {
 		t.Error("a query that is none was answered")
 	}
-	if _, err := ix.Search(t.Context(), "nonesuch", bleve.NewSearchRequest(bleve.NewMatchAllQuery())); !errors.Is(err, ErrNoIndex) {
+	if _, err := ix.Search(t.Context(), "nonesuch", bleve.NewSearchRequest(bleve.NewMatchAllQuery())); !errors.Is(err, reindex.ErrNoLiveIndex) {
 		t.Errorf("a tenant without an index: %v", err)
 	}
 }

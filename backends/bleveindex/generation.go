@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"sync"
 
 	"github.com/blevesearch/bleve/v2"
@@ -41,38 +39,6 @@ const (
 
 func (s state) String() string {
 	return [...]string{"open for writing", "sealed", "broken", "committed", "discarded"}[s]
-}
-
-// Begin opens a new generation of the tenant: a new bleve index on the disk.
-func (ix *Index) Begin(ctx context.Context, tenant string) (reindex.Generation, error) {
-	g, err := ix.begin(ctx, tenant)
-	if err != nil {
-		return nil, fmt.Errorf("bleveindex: begin a generation of tenant %q: %w", tenant, err)
-	}
-	return g, nil
-}
-
-func (ix *Index) begin(ctx context.Context, name string) (*generation, error) {
-	if err := ctx.Err(); err != nil {
-		return nil, err
-	}
-	t, err := ix.tenant(name, true)
-	if err != nil {
-		return nil, err
-	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.closed {
-		return nil, ErrClosed
-	}
-	g := &generation{t: t, tenant: name, name: newGenerationName()}
-	g.dir = filepath.Join(t.dir, g.name)
-	if g.index, err = createForLoading(g.dir, ix.cfg); err != nil {
-		return nil, errors.Join(explain(t.dir, err), os.RemoveAll(g.dir))
-	}
-	t.busy[g.name] = true
-	t.gens[g] = struct{}{}
-	return g, nil
 }
 
 // Write maps the products, and writes those that can be mapped as one batch, which is on the disk when Write returns. The ids are used as
@@ -115,7 +81,7 @@ func (g *generation) write(batch *index.Batch) error {
 	if err != nil {
 		return err
 	}
-	return inner.Batch(batch)
+	return guard(func() error { return inner.Batch(batch) })
 }
 
 // Flush has nothing to wait for: Write returns when a batch is on the disk.
@@ -143,8 +109,12 @@ func (g *generation) Seal(ctx context.Context) (reindex.Sealed, error) {
 		g.state = broken
 		return reindex.Sealed{}, fmt.Errorf("bleveindex: seal %s of tenant %q: %w", g.dir, g.tenant, explain(g.t.dir, err))
 	}
+	live, err := g.t.documents(ctx)
+	if err != nil {
+		return reindex.Sealed{}, fmt.Errorf("bleveindex: count the live documents of tenant %q: %w", g.tenant, err)
+	}
 	g.state = sealed
-	g.sealed = reindex.Sealed{Documents: documents, Live: g.t.documents()}
+	g.sealed = reindex.Sealed{Documents: documents, Live: live}
 	return g.sealed, nil
 }
 
@@ -152,62 +122,16 @@ func (g *generation) Seal(ctx context.Context) (reindex.Sealed, error) {
 func (g *generation) settle() (int64, error) {
 	loaded := g.index
 	g.index = nil
-	if err := errors.Join(loaded.Close(), syncTree(g.dir)); err != nil {
+	disk := g.t.ix.disk
+	if err := errors.Join(closeIndex(loaded), disk.syncTree(g.dir), disk.syncDir(g.t.dir)); err != nil {
 		return 0, err
 	}
-	searchable, err := openForSearch(g.dir)
+	searchable, n, err := openForSearch(g.dir)
 	if err != nil {
 		return 0, err
-	}
-	n, err := searchable.DocCount()
-	if err != nil {
-		return 0, errors.Join(err, searchable.Close())
 	}
 	g.index = searchable
-	return int64(n), nil //nolint:gosec // bleve counts documents in 64 bits, and holds less than 2⁶³
-}
-
-// documents returns how many documents searches see now; -1 where there is no live index that can be searched.
-func (t *tenant) documents() int64 {
-	l, err := t.acquire()
-	if err != nil {
-		if !errors.Is(err, ErrNoIndex) {
-			t.ix.cfg.Logger.Warn("the live index can not be opened, a commit will replace it", "dir", t.dir, "error", err)
-		}
-		return -1
-	}
-	defer l.done()
-	n, err := l.index.DocCount()
-	if err != nil {
-		return -1
-	}
-	return int64(n) //nolint:gosec // as above
-}
-
-// Commit replaces the pointer file and then the index that searches use. An error means that nothing has changed, but for one that says
-// that the generation is live.
-func (g *generation) Commit(ctx context.Context) error {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if g.state != sealed {
-		return g.stateError("commit")
-	}
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	replaced, err := g.t.publish(g)
-	if replaced {
-		g.state = committed
-		g.index = nil // the live index's from now on
-	}
-	switch {
-	case err == nil:
-		return nil
-	case replaced:
-		return fmt.Errorf("bleveindex: commit %s of tenant %q: it is live, but a power cut may undo that: %w", g.dir, g.tenant, err)
-	default:
-		return fmt.Errorf("bleveindex: commit %s of tenant %q: %w", g.dir, g.tenant, explain(g.t.dir, err))
-	}
+	return n, nil
 }
 
 // Abort closes the generation and removes it from the disk, whatever ctx says. After a Commit it does nothing.
@@ -227,7 +151,7 @@ func (g *generation) discard() error {
 	g.state = discarded
 	var err error
 	if g.index != nil {
-		err = g.index.Close()
+		err = closeIndex(g.index)
 		g.index = nil
 	}
 	g.t.mu.Lock()
@@ -236,7 +160,7 @@ func (g *generation) discard() error {
 	return errors.Join(err, g.t.discard(g.name))
 }
 
-// stateError tells why a call can not be made now.
+// stateError says why a call can not be made now.
 func (g *generation) stateError(what string) error {
 	g.t.mu.Lock()
 	closed := g.t.closed
@@ -244,5 +168,5 @@ func (g *generation) stateError(what string) error {
 	if closed {
 		return fmt.Errorf("bleveindex: %s a generation of tenant %q: %w", what, g.tenant, ErrClosed)
 	}
-	return fmt.Errorf("bleveindex: can not %s a generation of tenant %q that is %s", what, g.tenant, g.state)
+	return fmt.Errorf("bleveindex: cannot %s a generation of tenant %q that is %s", what, g.tenant, g.state)
 }

@@ -72,7 +72,7 @@ func revs(ctx context.Context, ix *Index, tenant string) (map[string]string, err
 	req := bleve.NewSearchRequestOptions(bleve.NewMatchAllQuery(), 5000, 0, false)
 	req.Fields = []string{"rev"}
 	result, err := ix.Search(ctx, tenant, req)
-	if errors.Is(err, ErrNoIndex) {
+	if errors.Is(err, reindex.ErrNoLiveIndex) {
 		return map[string]string{}, nil
 	}
 	if err != nil {

@@ -1,6 +1,7 @@
 package bleveindex
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -14,21 +15,6 @@ import (
 	"productindex/reindex"
 )
 
-// Sentinel errors. Match them with [errors.Is].
-var (
-	// ErrNoIndex: the tenant has no live index; it was never reindexed.
-	ErrNoIndex = errors.New("the tenant has no live index yet")
-
-	// ErrClosed: the Index was closed.
-	ErrClosed = errors.New("the index is closed")
-
-	// ErrLocked: another process, or another Index of this one, has the directory open.
-	ErrLocked = errors.New("the directory is open in another process or Index")
-
-	// ErrDamaged: the file that names a tenant's live generation is not as it was written. A reindex of the tenant replaces it.
-	ErrDamaged = errors.New("damaged pointer to the live index")
-)
-
 const (
 	lockFile = "lock"
 
@@ -36,15 +22,19 @@ const (
 	maxWriters = 4
 )
 
-// Index is a directory of bleve indexes, one live one a tenant. It is a [reindex.Indexer] with the capabilities [reindex.Limiter] and
+// Index is a directory of bleve indexes, one live one per tenant. It is a [reindex.Indexer] with the capabilities [reindex.Limiter] and
 // [reindex.Reaper]. It is safe for concurrent use.
 type Index struct {
 	dir  string
 	cfg  Config
+	disk disk
 	lock *flock.Flock
 
+	ctx  context.Context //nolint:containedctx // ends with the Index: what goes on behind its calls uses it
+	stop context.CancelFunc
+
 	mu      sync.RWMutex
-	tenants map[string]*tenant // by name of their directory
+	tenants map[string]*tenant // by name
 	closed  bool
 
 	open     sync.WaitGroup // live and retired indexes that are not closed yet, removals in progress
@@ -52,10 +42,14 @@ type Index struct {
 	closeErr error
 }
 
-// Open opens the directory, creates it where it does not exist, and removes what dead processes have left in it. Indexes are opened when
+// Open opens the directory, creates it if it does not exist, and removes what dead processes have left in it. Indexes are opened when
 // they are searched first. A nil cfg means the defaults. The error matches [ErrLocked], at once, while another Index has the directory
 // open. A tenant whose pointer is damaged does not keep the others from being opened.
 func Open(dir string, cfg *Config) (*Index, error) {
+	return openOn(osDisk, dir, cfg)
+}
+
+func openOn(disk disk, dir string, cfg *Config) (*Index, error) {
 	c := cfg.withDefaults()
 	if err := c.validate(); err != nil {
 		return nil, err
@@ -67,6 +61,9 @@ func Open(dir string, cfg *Config) (*Index, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil { //nolint:gosec // the host's own choice
 		return nil, fmt.Errorf("bleveindex: open: %w", err)
 	}
+	if err := disk.syncDir(filepath.Dir(dir)); err != nil {
+		return nil, fmt.Errorf("bleveindex: open %s: %w", dir, err)
+	}
 	lock := flock.New(filepath.Join(dir, lockFile))
 	switch locked, err := lock.TryLock(); {
 	case err != nil:
@@ -74,7 +71,8 @@ func Open(dir string, cfg *Config) (*Index, error) {
 	case !locked:
 		return nil, fmt.Errorf("bleveindex: open %s: %w", dir, ErrLocked)
 	}
-	ix := &Index{dir: dir, cfg: c, lock: lock, tenants: map[string]*tenant{}}
+	ix := &Index{dir: dir, cfg: c, disk: disk, lock: lock, tenants: map[string]*tenant{}}
+	ix.ctx, ix.stop = context.WithCancel(context.Background())
 	openIndexes.Store(dir, ix)
 	if err := ix.reapAll(); err != nil {
 		return nil, errors.Join(fmt.Errorf("bleveindex: open: %w", err), ix.Close())
@@ -96,6 +94,7 @@ func (ix *Index) Close() error {
 		ix.closed = true
 		tenants := ix.tenants
 		ix.mu.Unlock()
+		ix.stop()
 		var errs []error
 		for _, t := range tenants {
 			errs = append(errs, t.close())
@@ -110,53 +109,35 @@ func (ix *Index) Close() error {
 	return ix.closeErr
 }
 
-// tenant returns the state of a tenant. Where the tenant has no directory yet it is created, or the error matches [ErrNoIndex].
+// tenant returns the state of a tenant. If the tenant has no directory yet the error matches [reindex.ErrNoLiveIndex], unless one is going
+// to be created.
 func (ix *Index) tenant(name string, create bool) (*tenant, error) {
 	if err := reindex.CheckTenant(name); err != nil {
 		return nil, err
 	}
-	base := tenantDir(name)
 	ix.mu.RLock()
-	t, closed := ix.tenants[base], ix.closed
+	t, closed := ix.tenants[name], ix.closed
 	ix.mu.RUnlock()
-	if t != nil || closed {
-		return t, closedError(closed)
+	switch {
+	case closed:
+		return nil, ErrClosed
+	case t != nil:
+		return t, nil
 	}
-	dir := filepath.Join(ix.dir, base)
-	if create {
-		if err := makeDir(dir); err != nil {
-			return nil, explain(ix.dir, err)
+	if !create {
+		_, err := os.Stat(filepath.Join(ix.dir, tenantDir(name))) //nolint:gosec // tenantDir has no separators
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil, reindex.ErrNoLiveIndex
 		}
-	} else if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) { //nolint:gosec // tenantDir has no separators
-		return nil, ErrNoIndex
 	}
 	ix.mu.Lock()
 	defer ix.mu.Unlock()
 	if ix.closed {
 		return nil, ErrClosed
 	}
-	if t = ix.tenants[base]; t == nil {
-		t = newTenant(ix, dir)
-		ix.tenants[base] = t
+	if t = ix.tenants[name]; t == nil {
+		t = newTenant(ix, name)
+		ix.tenants[name] = t
 	}
 	return t, nil
-}
-
-func closedError(closed bool) error {
-	if closed {
-		return ErrClosed
-	}
-	return nil
-}
-
-// makeDir creates a directory where it does not exist, and waits until its name is on the disk.
-func makeDir(path string) error {
-	err := os.Mkdir(path, 0o700) //nolint:gosec // tenantDir has no separators
-	if errors.Is(err, fs.ErrExist) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	return syncDir(filepath.Dir(path))
 }

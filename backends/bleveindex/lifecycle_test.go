@@ -211,8 +211,8 @@ func TestReapAtOpen(t *testing.T) {
 // A damaged pointer is an error of that tenant alone, nothing of it is removed, and a reindex repairs it.
 func TestDamagedPointer(t *testing.T) {
 	for name, damage := range map[string]string{
-		"empty": "", "cut": formatPointer(newGenerationName())[:20], "gone": formatPointer(newGenerationName()), "other version": "2 g\n",
-		"bit": strings.Replace(formatPointer(newGenerationName()), "T", "U", 1), "traversal": formatPointer("../../etc"),
+		"empty": "", "cut": pointer{newGenerationName(), 10}.format()[:20], "gone": pointer{newGenerationName(), 10}.format(), "other version": "3 g\n",
+		"bit": strings.Replace(pointer{newGenerationName(), 10}.format(), "T", "U", 1), "traversal": pointer{"../../etc", 10}.format(),
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
@@ -228,10 +228,10 @@ func TestDamagedPointer(t *testing.T) {
 			}
 			ix = open(t, dir, nil)
 			_, err := revs(t.Context(), ix, "acme")
-			if !errors.Is(err, ErrDamaged) || !strings.Contains(err.Error(), path) {
+			if !errors.Is(err, reindex.ErrDamaged) || !strings.Contains(err.Error(), path) {
 				t.Errorf("search: %v", err)
 			}
-			if _, err := ix.Reap(t.Context(), "acme"); !errors.Is(err, ErrDamaged) {
+			if _, err := ix.Reap(t.Context(), "acme"); !errors.Is(err, reindex.ErrDamaged) {
 				t.Errorf("reap: %v", err)
 			}
 			if names := generationsOnDisk(t, dir, "acme"); len(names) != 1 {
@@ -239,8 +239,8 @@ func TestDamagedPointer(t *testing.T) {
 			}
 			assertLive(t, ix, "other", 10, "1")
 			gen := seal(t, ix, "acme", products(5, "2"))
-			if gen.sealed.Live != -1 {
-				t.Errorf("Live is %d, want -1", gen.sealed.Live)
+			if gen.sealed.Live != 10 {
+				t.Errorf("Live is %d, want the 10 documents that were live", gen.sealed.Live)
 			}
 			if err := gen.Commit(t.Context()); err != nil {
 				t.Fatal(err)
@@ -316,7 +316,7 @@ func TestTenantErrors(t *testing.T) {
 			}
 		}
 	}
-	if _, err := ix.DocCount(ctx, "unknown"); !errors.Is(err, ErrNoIndex) {
+	if _, err := ix.DocCount(ctx, "unknown"); !errors.Is(err, reindex.ErrNoLiveIndex) {
 		t.Errorf("count: %v", err)
 	}
 	if n, err := ix.Reap(ctx, "unknown"); n != 0 || err != nil {

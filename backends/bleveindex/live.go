@@ -1,23 +1,35 @@
 package bleveindex
 
 import (
+	"context"
+	"errors"
+	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/blevesearch/bleve/v2"
 	"github.com/blevesearch/bleve/v2/index/scorch"
+
+	"productindex/reindex"
 )
 
 // liveIndex is an open index with a count of those who use it: its being live, and every search.
 type liveIndex struct {
+	t     *tenant
 	index bleve.Index
 	name  string // of the generation
 	refs  atomic.Int64
 	last  atomic.Pointer[func()] // called when the last reference is dropped; set before being live ends
+	used  atomic.Int64           // when a search ended last, or it was opened: nanoseconds since 1970
+
+	checking sync.Mutex
+	sound    bool // after a panic: its files are as they were written
 }
 
-func newLiveIndex(index bleve.Index, name string) *liveIndex {
-	l := &liveIndex{index: index, name: name}
+func newLiveIndex(t *tenant, index bleve.Index, name string) *liveIndex {
+	l := &liveIndex{t: t, index: index, name: name}
 	l.refs.Store(1)
+	l.used.Store(time.Now().UnixNano())
 	return l
 }
 
@@ -37,46 +49,125 @@ func (l *liveIndex) acquire() bool {
 // release drops the reference that being live is; last is called, once, when nobody has one any more.
 func (l *liveIndex) release(last func()) {
 	l.last.Store(&last)
-	l.done()
+	l.drop()
 }
 
 // done drops a search's reference.
 func (l *liveIndex) done() {
+	l.used.Store(time.Now().UnixNano())
+	l.drop()
+}
+
+func (l *liveIndex) drop() {
 	if l.refs.Add(-1) == 0 {
 		(*l.last.Load())()
 	}
 }
 
-const (
-	metaFile = "index_meta.json" // bleve's own, which it does not sync
+// count returns how many documents the index holds.
+func (l *liveIndex) count() (n int64, err error) {
+	err = guard(func() error {
+		documents, err := l.index.DocCount()
+		n = int64(documents) //nolint:gosec // bleve counts documents in 64 bits, and holds less than 2⁶³
+		return err
+	})
+	return n, err
+}
 
-	// Without a time limit bleve waits for ever for an index that is open elsewhere. The directory's lock keeps that from happening.
-	boltTimeout = "5s"
-)
+// suspect logs a panic in a call of the index, and finds out once per index whether damage to its files is the cause.
+func (l *liveIndex) suspect(ctx context.Context, cause error) error {
+	if panicked, ok := errors.AsType[*panicError](cause); ok {
+		l.t.ix.cfg.Logger.Error("bleve panicked", "dir", l.t.dir, "generation", l.name, "panic", panicked.value, "stack", string(panicked.stack))
+	}
+	if !l.checking.TryLock() {
+		return cause // somebody else is at it
+	}
+	defer l.checking.Unlock()
+	if l.sound {
+		return cause
+	}
+	err := l.verify(ctx)
+	if errors.Is(err, reindex.ErrDamaged) {
+		l.t.condemn(l, err)
+		return errors.Join(err, cause)
+	}
+	l.sound = err == nil
+	return cause
+}
+
+// verify compares the segments of an open index with their checksums.
+func (l *liveIndex) verify(ctx context.Context) error {
+	var paths []string
+	err := guard(func() error {
+		inner, err := l.index.Advanced()
+		if err != nil {
+			return err
+		}
+		reader, err := inner.Reader()
+		if err != nil {
+			return err
+		}
+		if snapshot, ok := reader.(*scorch.IndexSnapshot); ok {
+			for _, s := range snapshot.Segments() {
+				if file, ok := s.Segment().(interface{ Path() string }); ok {
+					paths = append(paths, file.Path())
+				}
+			}
+		}
+		return reader.Close()
+	})
+	if err != nil {
+		return err
+	}
+	return verifySegments(ctx, paths)
+}
+
+const metaFile = "index_meta.json" // bleve's own, which it does not sync
 
 // createForLoading creates an index whose segments are merged no further than queries at the switch need it: into 52, and one more for
 // every 400,000 products. The smallest are merged, 16 into one. Without any merging pcparts, a catalogue of 47,551 products, is loaded
 // in a tenth less time, and ends in a hundred segments, where queries take nearly three times as long as in an index that was built
 // sequentially, not twice.
-func createForLoading(dir string, cfg Config) (bleve.Index, error) {
-	return bleve.NewUsing(dir, cfg.Mapping, scorch.Name, scorch.Name, map[string]any{
-		"bolt_timeout":           boltTimeout,
-		"asyncErrorCallbackName": backgroundCallback,
-		"scorchMergePlanOptions": map[string]any{
-			"MaxSegmentsPerTier":   52,
-			"SegmentsPerMergeTask": 16,
-			"TierGrowth":           1000,
-			"FloorSegmentSize":     400,
-		},
+func createForLoading(dir string, cfg Config) (created bleve.Index, err error) {
+	err = guard(func() (err error) {
+		created, err = bleve.NewUsing(dir, cfg.Mapping, scorch.Name, scorch.Name, map[string]any{
+			"bolt_timeout":           boltTimeout.String(),
+			"asyncErrorCallbackName": backgroundCallback,
+			"scorchMergePlanOptions": map[string]any{
+				"MaxSegmentsPerTier":   52,
+				"SegmentsPerMergeTask": 16,
+				"TierGrowth":           1000,
+				"FloorSegmentSize":     400,
+			},
+		})
+		return err
 	})
+	return created, err
 }
 
 // openForSearch opens an index with bleve's own options for merging, in place of those it was loaded with, but for one: more segments at
-// once, since nothing is written to it any more.
-func openForSearch(dir string) (bleve.Index, error) {
-	return bleve.OpenUsing(dir, map[string]any{
-		"bolt_timeout":           boltTimeout,
-		"asyncErrorCallbackName": backgroundCallback,
-		"scorchMergePlanOptions": map[string]any{"SegmentsPerMergeTask": 16},
+// once, since nothing is written to it any more. It returns the number of its documents. A panic becomes damage.
+func openForSearch(dir string) (opened bleve.Index, documents int64, err error) {
+	err = guard(func() (err error) {
+		opened, err = bleve.OpenUsing(dir, map[string]any{
+			"bolt_timeout":           boltTimeout.String(),
+			"asyncErrorCallbackName": backgroundCallback,
+			"scorchMergePlanOptions": map[string]any{"SegmentsPerMergeTask": 16},
+		})
+		return err
 	})
+	if _, panicked := errors.AsType[*panicError](err); panicked {
+		return nil, 0, damaged("%w", err)
+	}
+	if err != nil {
+		return nil, 0, err
+	}
+	l := liveIndex{index: opened}
+	if documents, err = l.count(); err != nil {
+		return nil, 0, errors.Join(err, closeIndex(opened))
+	}
+	return opened, documents, nil
 }
+
+// closeIndex closes an index. A panic becomes an error.
+func closeIndex(index bleve.Index) error { return guard(index.Close) }

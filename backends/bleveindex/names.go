@@ -1,8 +1,14 @@
 package bleveindex
 
 import (
+	"crypto/rand"
 	"encoding/base32"
+	"fmt"
+	"regexp"
 	"strings"
+	"time"
+
+	"productindex/reindex"
 )
 
 const (
@@ -22,11 +28,33 @@ func tenantDir(tenant string) string {
 	return encodedPrefix + base32Lower.EncodeToString([]byte(tenant))
 }
 
+// tenantOf returns the tenant whose directory has this name, and false if none has.
+func tenantOf(name string) (tenant string, ok bool) {
+	tenant, plain := strings.CutPrefix(name, plainPrefix)
+	if !plain {
+		encoded, found := strings.CutPrefix(name, encodedPrefix)
+		decoded, err := base32Lower.DecodeString(encoded)
+		if !found || err != nil {
+			return "", false
+		}
+		tenant = string(decoded)
+	}
+	if reindex.CheckTenant(tenant) != nil || tenantDir(tenant) != name {
+		return "", false
+	}
+	return tenant, true
+}
+
 func notPlain(r rune) bool {
 	return (r < 'a' || r > 'z') && (r < '0' || r > '9') && r != '-' && r != '_'
 }
 
-// isTenantDir reports whether name can be that of a tenant's directory.
-func isTenantDir(name string) bool {
-	return strings.HasPrefix(name, plainPrefix) || strings.HasPrefix(name, encodedPrefix)
+// generationName matches the name of a generation's directory: its time of birth in UTC, and 64 random bits.
+var generationName = regexp.MustCompile(`^g-\d{8}T\d{6}\.\d{9}Z-[0-9a-f]{16}$`)
+
+// newGenerationName returns a name that no other generation has; later ones sort after earlier ones.
+func newGenerationName() string {
+	var random [8]byte
+	_, _ = rand.Read(random[:]) // never fails
+	return fmt.Sprintf("g-%s-%x", time.Now().UTC().Format("20060102T150405.000000000Z"), random)
 }

@@ -1,25 +1,13 @@
 package bleveindex
 
 import (
+	"errors"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"productindex/reindex"
 )
-
-// tenantOf is the tenant whose directory has this name.
-func tenantOf(t *testing.T, name string) string {
-	t.Helper()
-	if plain, ok := strings.CutPrefix(name, plainPrefix); ok {
-		return plain
-	}
-	tenant, err := base32Lower.DecodeString(strings.TrimPrefix(name, encodedPrefix))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(tenant)
-}
 
 // A tenant can be told from the name of its directory, so that no two have the same one, whatever a file system does to names.
 func FuzzTenantDir(f *testing.F) {
@@ -31,26 +19,44 @@ func FuzzTenantDir(f *testing.F) {
 			return
 		}
 		name := tenantDir(tenant)
-		if got := tenantOf(t, name); got != tenant {
-			t.Errorf("%q has directory %q, which is that of %q", tenant, name, got)
+		if got, ok := tenantOf(name); !ok || got != tenant {
+			t.Errorf("%q has directory %q, which is that of %q, %t", tenant, name, got, ok)
 		}
-		if !isTenantDir(name) || len(name) > 255 || filepath.Base(name) != name || strings.Trim(name, "abcdefghijklmnopqrstuvwxyz0123456789-_") != "" {
+		if len(name) > 255 || filepath.Base(name) != name || strings.Trim(name, "abcdefghijklmnopqrstuvwxyz0123456789-_") != "" {
 			t.Errorf("%q has directory %q", tenant, name)
 		}
 	})
 }
 
+func FuzzTenantOf(f *testing.F) {
+	for _, name := range []string{"t-acme", "t-", "t-Acme", "x-", "x-64o36d1", "x-64o36d1=", "x-0", "lock", "x-C5H66", "t-a/b"} {
+		f.Add(name)
+	}
+	f.Fuzz(func(t *testing.T, name string) {
+		if tenant, ok := tenantOf(name); ok && (tenantDir(tenant) != name || reindex.CheckTenant(tenant) != nil) {
+			t.Errorf("%q is the directory of %q, whose directory is %q", name, tenant, tenantDir(tenant))
+		}
+	})
+}
+
 func FuzzParsePointer(f *testing.F) {
-	f.Add(formatPointer(newGenerationName()))
-	f.Add("1 g-20260101T000000.000000000Z-0123456789abcdef 00000000\n")
-	f.Add("2 a b c\n")
+	name := newGenerationName()
+	for _, content := range []string{
+		pointer{name, 47551}.format(), pointer{name, unknown}.format(), pointer{documents: 0}.format(), line("1 " + name), line("2 " + name + " -2"),
+		line("2 " + name + " 007"), line("2 ../.. 1"), line("1 ../.."), "1 " + name + " 00000000\n", "3 a b c\n", "",
+	} {
+		f.Add(content)
+	}
 	f.Fuzz(func(t *testing.T, content string) {
-		generation, err := parsePointer(content)
+		p, err := parsePointer(content)
 		if err != nil {
+			if !errors.Is(err, reindex.ErrDamaged) {
+				t.Errorf("%q: %v", content, err)
+			}
 			return
 		}
-		if formatPointer(generation) != content || !generationName.MatchString(generation) {
-			t.Errorf("%q names %q", content, generation)
+		if p.format() != content && line("1 "+p.generation) != content || p.generation != "" && !generationName.MatchString(p.generation) || p.documents < unknown {
+			t.Errorf("%q says %+v", content, p)
 		}
 	})
 }

@@ -1,80 +1,159 @@
 package bleveindex
 
 import (
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"hash/crc32"
 	"io/fs"
 	"os"
 	"path/filepath"
-	"regexp"
+	"strconv"
 	"strings"
-	"time"
+
+	"productindex/reindex"
 )
 
+// Two small files say what is live: the pointer in a tenant's directory names the live generation, and the mark in a generation's directory
+// says whether it was ever named. Each is one line that ends in a checksum.
 const (
 	pointerFile    = "live"
 	pointerTemp    = "live.new"
-	pointerVersion = "1"
+	pointerVersion = "2"
+	pointerNothing = "-" // in place of a name: nothing is live
+
+	markFile    = "mark"
+	markTemp    = "mark.new"
+	markLoading = "1 loading" // from Begin on
+	markLive    = "1 live"    // from right before the pointer names the generation, with its number of documents
+
+	unknown = -1 // in place of a number of documents
 )
 
-// generationName matches the name of a generation's directory: its time of birth in UTC, and 64 random bits.
-var generationName = regexp.MustCompile(`^g-\d{8}T\d{6}\.\d{9}Z-[0-9a-f]{16}$`)
-
-// newGenerationName returns a name that no other generation has; later ones sort after earlier ones.
-func newGenerationName() string {
-	var random [8]byte
-	_, _ = rand.Read(random[:]) // never fails
-	return fmt.Sprintf("g-%s-%x", time.Now().UTC().Format("20060102T150405.000000000Z"), random)
+// pointer is what a pointer file says: the live generation, and how many documents it held when it was sealed, or unknown.
+type pointer struct {
+	generation string
+	documents  int64
 }
 
-// formatPointer returns the content of a pointer file: its version, the generation's name, and a checksum of both.
-func formatPointer(generation string) string {
-	content := pointerVersion + " " + generation
+// line returns a line of a file with its checksum.
+func line(content string) string {
 	return fmt.Sprintf("%s %08x\n", content, crc32.ChecksumIEEE([]byte(content)))
 }
 
-// parsePointer returns the generation that a pointer file names. The error matches [ErrDamaged].
-func parsePointer(content string) (generation string, err error) {
+// format returns the content of a pointer file.
+func (p pointer) format() string {
+	name := p.generation
+	if name == "" {
+		name = pointerNothing
+	}
+	return line(fmt.Sprintf("%s %s %d", pointerVersion, name, p.documents))
+}
+
+// parsePointer reads the content of a pointer file. The error matches [reindex.ErrDamaged].
+func parsePointer(content string) (pointer, error) {
 	fields := strings.Fields(content)
 	switch {
-	case len(fields) == 3 && content == formatPointer(fields[1]) && generationName.MatchString(fields[1]):
-		return fields[1], nil
-	case len(fields) > 0 && fields[0] != pointerVersion && len(content) < 4096:
-		return "", fmt.Errorf("%w: it is of version %.20q, this library knows version %s only", ErrDamaged, fields[0], pointerVersion)
-	default:
-		return "", fmt.Errorf("%w: %.100q", ErrDamaged, content)
+	case len(fields) == 4 && fields[0] == pointerVersion:
+		p := pointer{generation: fields[1]}
+		var err error
+		p.documents, err = strconv.ParseInt(fields[2], 10, 64)
+		if p.generation == pointerNothing {
+			p.generation = ""
+		}
+		if err == nil && p.documents >= unknown && content == p.format() && (p.generation == "" || generationName.MatchString(p.generation)) {
+			return p, nil
+		}
+	case len(fields) == 3 && fields[0] == "1": // as releases before this one wrote it
+		if content == line("1 "+fields[1]) && generationName.MatchString(fields[1]) {
+			return pointer{generation: fields[1], documents: unknown}, nil
+		}
+	case len(fields) > 0 && fields[0] != pointerVersion && fields[0] != "1" && len(content) < 4096:
+		return pointer{}, damaged("it is of version %.20q, this library knows versions up to %s", fields[0], pointerVersion)
 	}
+	return pointer{}, damaged("it says %.100q", content)
 }
 
-// readPointer returns the generation that is live in a tenant's directory. The error matches [fs.ErrNotExist] where none is, and
-// [ErrDamaged] where the file, or the generation that it names, is not as it was written.
-func readPointer(dir string) (generation string, err error) {
+// readPointer returns what is live in a tenant's directory. The error matches [reindex.ErrNoLiveIndex] if it is known that nothing is, and
+// [reindex.ErrDamaged] if the pointer, or the generation that it names, is gone or not as it was written. p then holds what is known.
+func readPointer(dir string) (p pointer, err error) {
 	path := filepath.Join(dir, pointerFile)
 	content, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return withoutPointer(dir, nil)
+	}
 	if err != nil {
-		return "", err
+		return pointer{documents: unknown}, err
 	}
-	generation, err = parsePointer(string(content))
+	p, err = parsePointer(string(content))
 	if err != nil {
-		return "", fmt.Errorf("%s: %w", path, err)
+		return withoutPointer(dir, fmt.Errorf("%s: %w", path, err))
 	}
-	if _, err := os.Stat(filepath.Join(dir, generation)); errors.Is(err, fs.ErrNotExist) { //nolint:gosec // generationName has no separators
-		return "", fmt.Errorf("%s: %w: it names %s, which is gone", path, ErrDamaged, generation)
+	if p.generation == "" {
+		return p, reindex.ErrNoLiveIndex
 	}
-	return generation, nil
+	if _, err := os.Stat(filepath.Join(dir, p.generation)); errors.Is(err, fs.ErrNotExist) {
+		return p, damaged("%s names %s, which is gone", path, p.generation)
+	}
+	return p, nil
 }
 
-// writePointer makes generation the live one of a tenant's directory, atomically. With replaced false nothing has changed; with true
-// it is live, and an error says that a power cut might still undo it.
-func writePointer(dir, generation string) (replaced bool, err error) {
-	temp := filepath.Join(dir, pointerTemp)
-	if err := writeSynced(temp, formatPointer(generation)); err != nil {
-		return false, err
+// withoutPointer returns what is known about a tenant whose pointer is missing, or damaged as cause says. A pointer that is missing beside a
+// generation which may have been live was lost.
+func withoutPointer(dir string, cause error) (pointer, error) {
+	p := pointer{documents: unknown}
+	entries, err := os.ReadDir(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return p, reindex.ErrNoLiveIndex
 	}
-	if err := os.Rename(temp, filepath.Join(dir, pointerFile)); err != nil {
-		return false, err
+	if err != nil {
+		return p, errors.Join(cause, err)
 	}
-	return true, syncDir(dir)
+	var lived []pointer
+	for _, entry := range entries {
+		if !generationName.MatchString(entry.Name()) {
+			continue
+		}
+		if loading, documents := readMark(filepath.Join(dir, entry.Name())); !loading {
+			lived = append(lived, pointer{entry.Name(), documents})
+		}
+	}
+	switch {
+	case cause == nil && len(lived) == 0:
+		return p, reindex.ErrNoLiveIndex
+	case len(lived) == 1:
+		p.documents = lived[0].documents // what the pointer named, or what was there beside it before a crash: a good guess at its size
+	}
+	if cause == nil {
+		cause = damaged("%s is missing, but %s was live", filepath.Join(dir, pointerFile), lived[0].generation)
+	}
+	return p, cause
+}
+
+// writePointer makes p what is live in a tenant's directory, as [disk.replace] does.
+func (d disk) writePointer(dir string, p pointer) (replaced bool, err error) {
+	return d.replace(filepath.Join(dir, pointerFile), filepath.Join(dir, pointerTemp), p.format())
+}
+
+// writeMark writes the mark of a generation.
+func (d disk) writeMark(dir, content string) error {
+	_, err := d.replace(filepath.Join(dir, markFile), filepath.Join(dir, markTemp), line(content))
+	return err
+}
+
+// readMark reports whether a generation is known never to have been live, and otherwise how many documents it held, or unknown.
+func readMark(dir string) (loading bool, documents int64) {
+	content, err := os.ReadFile(filepath.Join(dir, markFile))
+	if err != nil {
+		return false, unknown
+	}
+	if string(content) == line(markLoading) {
+		return true, unknown
+	}
+	fields := strings.Fields(string(content))
+	if len(fields) == 4 && fields[0]+" "+fields[1] == markLive && line(markLive+" "+fields[2]) == string(content) {
+		if n, err := strconv.ParseInt(fields[2], 10, 64); err == nil && n >= 0 {
+			return false, n
+		}
+	}
+	return false, unknown
 }

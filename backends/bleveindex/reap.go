@@ -4,98 +4,121 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
+
+	"productindex/reindex"
 )
 
 // Reap removes the generations of a tenant that are neither live nor in use by this process, and returns how many that were. Open has
-// done so before; what is left since then could not be removed at that time. Of a tenant whose pointer is damaged nothing is removed,
-// since one of its generations may be the live one; the error then matches [ErrDamaged].
+// done so before; what is left since then could not be removed at that time. If the tenant's pointer is lost or damaged only what is known
+// never to have been live is removed, since one of the others may be the live one; the error then matches [reindex.ErrDamaged].
 func (ix *Index) Reap(ctx context.Context, tenant string) (int, error) {
+	n, err := ix.reap(ctx, tenant)
+	if err != nil {
+		return n, fmt.Errorf("bleveindex: reap tenant %q: %w", tenant, err)
+	}
+	return n, nil
+}
+
+func (ix *Index) reap(ctx context.Context, tenant string) (int, error) {
 	if err := ctx.Err(); err != nil {
 		return 0, err
 	}
 	t, err := ix.tenant(tenant, false)
-	if errors.Is(err, ErrNoIndex) {
+	if errors.Is(err, reindex.ErrNoLiveIndex) {
 		return 0, nil
 	}
-	if err == nil {
-		var n int
-		if n, err = t.reap(ctx); err == nil {
-			return n, nil
-		}
-		return n, fmt.Errorf("bleveindex: reap tenant %q: %w", tenant, err)
+	if err != nil {
+		return 0, err
 	}
-	return 0, fmt.Errorf("bleveindex: reap tenant %q: %w", tenant, err)
+	return t.reap(ctx)
 }
 
-// reapAll reaps every tenant of the directory. Only a directory that can not be read is an error.
+// reapAll reaps every tenant of the directory. Only a directory that cannot be read is an error.
 func (ix *Index) reapAll() error {
-	entries, err := os.ReadDir(ix.dir)
+	tenants, err := ix.onDisk()
 	if err != nil {
 		return err
 	}
-	for _, entry := range entries {
-		if !entry.IsDir() || !isTenantDir(entry.Name()) {
-			continue
+	for _, tenant := range tenants {
+		t := newTenant(ix, tenant)
+		n, err := t.reap(ix.ctx)
+		if err != nil {
+			ix.cfg.Logger.Error("removing leftovers failed", "dir", t.dir, "error", err)
 		}
-		dir := filepath.Join(ix.dir, entry.Name())
-		if n, err := newTenant(ix, dir).reap(context.Background()); err != nil {
-			ix.cfg.Logger.Error("removing leftovers failed", "dir", dir, "error", err)
-		} else if n > 0 {
-			ix.cfg.Logger.Info("removed leftovers", "dir", dir, "generations", n)
+		if n > 0 {
+			ix.cfg.Logger.Info("removed leftovers", "dir", t.dir, "generations", n)
 		}
 	}
 	return nil
 }
 
+// onDisk returns the tenants that have a directory.
+func (ix *Index) onDisk() ([]string, error) {
+	entries, err := os.ReadDir(ix.dir)
+	if err != nil {
+		return nil, err
+	}
+	var tenants []string
+	for _, entry := range entries {
+		if tenant, ok := tenantOf(entry.Name()); ok && entry.IsDir() {
+			tenants = append(tenants, tenant)
+		}
+	}
+	return tenants, nil
+}
+
 // reap removes the tenant's leftovers, one after the other until ctx ends.
 func (t *tenant) reap(ctx context.Context) (int, error) {
 	leftovers, err := t.claimLeftovers()
-	if err != nil {
-		return 0, err
-	}
 	removed := 0
-	var errs []error
 	for _, name := range leftovers {
 		if ctx.Err() != nil {
-			t.mu.Lock()
-			delete(t.busy, name)
-			t.mu.Unlock()
+			t.unuse(name)
 			continue
 		}
-		if err := t.discard(name); err != nil {
-			errs = append(errs, err)
+		if failed := t.discard(name); failed != nil {
+			err = errors.Join(err, failed)
 			continue
 		}
 		removed++
 	}
-	return removed, errors.Join(append(errs, ctx.Err())...)
+	return removed, errors.Join(err, ctx.Err())
 }
 
-// claimLeftovers returns the generations that nobody uses, and marks them as in use, so that nobody else removes them.
+// claimLeftovers returns the generations that nobody uses, and marks them as in use, so that nobody else removes them. With an error they
+// are only those that were certainly never live.
 func (t *tenant) claimLeftovers() ([]string, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.closed {
 		return nil, ErrClosed
 	}
-	live, err := readPointer(t.dir)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, err
-	}
 	entries, err := os.ReadDir(t.dir)
 	if err != nil {
 		return nil, err
 	}
+	live, err := readPointer(t.dir)
+	if errors.Is(err, reindex.ErrNoLiveIndex) {
+		err = nil
+	}
+	if err == nil {
+		err = t.ix.disk.syncDir(t.dir) // a pointer that could still go back to one of them does not any more
+	}
 	var leftovers []string
 	for _, entry := range entries {
 		name := entry.Name()
-		if generationName.MatchString(name) && name != live && !t.busy[name] {
-			t.busy[name] = true
-			leftovers = append(leftovers, name)
+		if !generationName.MatchString(name) || name == live.generation || t.busy[name] {
+			continue
 		}
+		if err != nil {
+			if loading, _ := readMark(filepath.Join(t.dir, name)); !loading {
+				continue
+			}
+		}
+		t.busy[name] = true
+		leftovers = append(leftovers, name)
 	}
-	return leftovers, nil
+	return leftovers, err
 }

@@ -6,9 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/blevesearch/bleve/v2"
 	"github.com/blevesearch/bleve/v2/search"
+	"github.com/blevesearch/bleve/v2/search/highlight"
 )
 
 // BodyField is the field in which an index keeps the product's body as it was written, a string. It is stored, not searched.
@@ -16,8 +18,10 @@ const BodyField = "_body"
 
 var errNoRequest = errors.New("the search request is nil")
 
-// Search answers req from the tenant's live generation. It neither waits nor fails while a reindex switches generations. The error
-// matches [ErrNoIndex] where the tenant was never reindexed, [ErrClosed], or [ErrDamaged].
+// Search answers req from the tenant's live generation. It neither waits nor fails while a reindex switches generations. The first search
+// of a tenant opens its index, and every other one waits for that until ctx ends. The error matches [reindex.ErrNoLiveIndex] if the tenant
+// was never reindexed, [reindex.ErrDamaged] if its index is damaged, [ErrClosed], or the cause for which ctx ended. A panic in bleve, and in
+// a query of the host's own, is an error.
 //
 // The fields that req.Fields names are those of the product: what the mapping does not store is taken from its stored body, decoded as
 // by encoding/json, objects and arrays included. "metadata.name" is a field of a nested object, or of every object of an array. "*" means
@@ -30,28 +34,91 @@ func (ix *Index) Search(ctx context.Context, tenant string, req *bleve.SearchReq
 	return result, nil
 }
 
-func (ix *Index) search(ctx context.Context, tenant string, req *bleve.SearchRequest) (*bleve.SearchResult, error) {
-	if req == nil {
-		return nil, errNoRequest
-	}
-	l, err := ix.acquire(ctx, tenant)
-	if err != nil {
+func (ix *Index) search(ctx context.Context, tenant string, req *bleve.SearchRequest) (result *bleve.SearchResult, err error) {
+	if err := checkRequest(req); err != nil {
 		return nil, err
 	}
-	defer l.done()
+	err = ix.withLive(ctx, tenant, func(l *liveIndex) error {
+		result, err = l.search(ctx, req)
+		return err
+	})
+	return result, err
+}
+
+// checkRequest reports what bleve would answer with a panic.
+func checkRequest(req *bleve.SearchRequest) error {
+	switch {
+	case req == nil:
+		return errNoRequest
+	case req.Query == nil:
+		return errors.New("the search request has no query, bleve.NewMatchAllQuery finds everything")
+	case req.From < 0 || req.Size < 0 || req.From+req.Size < 0:
+		return fmt.Errorf("the search request is for %d hits from hit %d on, want numbers that are not negative", req.Size, req.From)
+	default:
+		return req.Validate()
+	}
+}
+
+// search lets bleve find the hits, and loads them itself, since bleve does so for as long as it takes, also after ctx has ended.
+func (l *liveIndex) search(ctx context.Context, req *bleve.SearchRequest) (*bleve.SearchResult, error) {
 	own := *req
-	own.Fields = storedFields(req.Fields)
+	own.Fields, own.Highlight = nil, nil
+	own.IncludeLocations = req.IncludeLocations || req.Highlight != nil
 	result, err := l.index.SearchInContext(ctx, &own)
 	if err != nil {
 		return nil, err
 	}
 	result.Request = req
-	for _, hit := range result.Hits {
+	if len(req.Fields) == 0 && req.Highlight == nil {
+		return result, nil
+	}
+	start := time.Now()
+	err = l.load(ctx, req, result.Hits)
+	result.Took += time.Since(start)
+	return result, err
+}
+
+// load fills in the hits' fields and fragments.
+func (l *liveIndex) load(ctx context.Context, req *bleve.SearchRequest, hits search.DocumentMatchCollection) (err error) {
+	highlighter, err := highlighterOf(req)
+	if err != nil {
+		return err
+	}
+	inner, err := l.index.Advanced()
+	if err != nil {
+		return err
+	}
+	reader, err := inner.Reader()
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, reader.Close()) }()
+	own := *req
+	own.Fields = storedFields(req.Fields)
+	for _, hit := range hits {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if err, _ := bleve.LoadAndHighlightAllFields(hit, &own, l.index.Name(), reader, highlighter); err != nil {
+			return fmt.Errorf("load product %q: %w", hit.ID, err)
+		}
 		if err := fillFields(hit, req.Fields); err != nil {
-			return nil, fmt.Errorf("stored body of product %q: %w", hit.ID, err)
+			return fmt.Errorf("stored body of product %q: %w", hit.ID, err)
 		}
 	}
-	return result, nil
+	return nil
+}
+
+// highlighterOf returns the highlighter that a request names, and nil if it wants none.
+func highlighterOf(req *bleve.SearchRequest) (highlight.Highlighter, error) {
+	if req.Highlight == nil {
+		return nil, nil //nolint:nilnil // as documented
+	}
+	name := bleve.Config.DefaultHighlighter
+	if req.Highlight.Style != nil {
+		name = *req.Highlight.Style
+	}
+	return bleve.Config.Cache.HighlighterNamed(name)
 }
 
 // storedFields are the fields to ask bleve for: the body besides those that are wanted. With "*" bleve returns it anyway, and a second
@@ -76,16 +143,29 @@ func (ix *Index) DocCount(ctx context.Context, tenant string) (int64, error) {
 	return n, nil
 }
 
-func (ix *Index) docCount(ctx context.Context, tenant string) (int64, error) {
-	l, err := ix.acquire(ctx, tenant)
-	if err != nil {
-		return 0, err
-	}
-	defer l.done()
-	n, err := l.index.DocCount()
-	return int64(n), err //nolint:gosec // bleve counts documents in 64 bits, and holds less than 2⁶³
+func (ix *Index) docCount(ctx context.Context, tenant string) (n int64, err error) {
+	err = ix.withLive(ctx, tenant, func(l *liveIndex) error {
+		n, err = l.count()
+		return err
+	})
+	return n, err
 }
 
+// withLive calls f with the tenant's live index. A panic in f is an error: of a damaged index, if its files turn out to be damaged.
+func (ix *Index) withLive(ctx context.Context, tenant string, f func(*liveIndex) error) error {
+	l, err := ix.acquire(ctx, tenant)
+	if err != nil {
+		return err
+	}
+	defer l.done()
+	err = guard(func() error { return f(l) })
+	if _, panicked := errors.AsType[*panicError](err); panicked {
+		return l.suspect(ctx, err)
+	}
+	return err
+}
+
+// acquire returns the tenant's live index with a reference that the caller gives back with done.
 func (ix *Index) acquire(ctx context.Context, tenant string) (*liveIndex, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
@@ -94,11 +174,7 @@ func (ix *Index) acquire(ctx context.Context, tenant string) (*liveIndex, error)
 	if err != nil {
 		return nil, err
 	}
-	l, err := t.acquire()
-	if err != nil {
-		return nil, err
-	}
-	return l, nil
+	return t.acquire(ctx)
 }
 
 // Body returns the product's body from a hit of a search whose request asked for the field [BodyField], and false where there is none.

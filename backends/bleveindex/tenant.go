@@ -1,71 +1,170 @@
 package bleveindex
 
 import (
+	"context"
 	"errors"
 	"fmt"
-	"io/fs"
-	"os"
 	"path/filepath"
 	"sync"
 	"sync/atomic"
+
+	"github.com/blevesearch/bleve/v2"
+
+	"productindex/reindex"
 )
 
 // tenant is what this process holds of one tenant: the live index and the generations in the making.
 type tenant struct {
 	ix   *Index
+	name string
 	dir  string
 	live atomic.Pointer[liveIndex] // nil until it is searched first
 
-	mu     sync.Mutex               // guards what follows, and the pointer file
-	busy   map[string]bool          // generations whose directories this process uses or removes
-	gens   map[*generation]struct{} // generations in the making
-	closed bool
+	mu      sync.Mutex               // guards what follows, and the files that say what is live
+	busy    map[string]bool          // generations whose directories this process uses or removes
+	gens    map[*generation]struct{} // generations in the making
+	opening *opening                 // of the live index; nil if nobody waits for it
+	idle    chan struct{}            // closed once the live index that was closed for being idle is; nil if none was
+	damage  damage
+	closed  bool
 }
 
-func newTenant(ix *Index, dir string) *tenant {
-	return &tenant{ix: ix, dir: dir, busy: map[string]bool{}, gens: map[*generation]struct{}{}}
+// opening is the live index being opened, once for all who wait for it.
+type opening struct {
+	pointer    pointer
+	superseded bool          // another generation is live by now; under t.mu, as remove
+	remove     bool          // this one can be removed
+	done       chan struct{} // closed once the index is in place, or err says why not
+	err        error
 }
 
-// acquire returns the live index with a reference that the caller releases. It opens it where no search did before.
-func (t *tenant) acquire() (*liveIndex, error) {
-	for {
-		l := t.live.Load()
-		if l == nil {
-			if err := t.openLive(); err != nil {
-				return nil, err
-			}
-			continue
-		}
-		if l.acquire() {
-			return l, nil
-		}
-		// It was retired since it was loaded: its successor is in place.
+// damage is what is wrong with a generation that is not opened again.
+type damage struct {
+	generation string
+	err        error
+}
+
+func newTenant(ix *Index, name string) *tenant {
+	return &tenant{
+		ix: ix, name: name, dir: filepath.Join(ix.dir, tenantDir(name)),
+		busy: map[string]bool{}, gens: map[*generation]struct{}{},
 	}
 }
 
-// openLive opens the generation that the pointer names.
-func (t *tenant) openLive() error {
+// acquire returns the live index with a reference that the caller releases. It opens it if no search did before, and waits for that until
+// ctx ends.
+func (t *tenant) acquire(ctx context.Context) (*liveIndex, error) {
+	for {
+		if l := t.live.Load(); l != nil && l.acquire() {
+			return l, nil
+		}
+		o, err := t.open()
+		if err != nil {
+			return nil, err
+		}
+		if o == nil {
+			continue // it is in place by now
+		}
+		select {
+		case <-o.done:
+			if o.err != nil {
+				return nil, o.err
+			}
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+}
+
+// open begins to open the generation that the pointer names, unless somebody does already. It returns nil if the live index is open.
+func (t *tenant) open() (*opening, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	switch {
 	case t.closed:
-		return ErrClosed
+		return nil, ErrClosed
 	case t.live.Load() != nil:
-		return nil
+		return nil, nil //nolint:nilnil // as documented
+	case t.opening != nil:
+		return t.opening, nil
 	}
-	name, err := readPointer(t.dir)
-	if errors.Is(err, fs.ErrNotExist) {
-		return ErrNoIndex
+	p, err := readPointer(t.dir)
+	if err != nil {
+		return nil, err
+	}
+	if p.generation == t.damage.generation {
+		return nil, t.damage.err
+	}
+	o := &opening{pointer: p, done: make(chan struct{})}
+	t.opening = o
+	t.busy[p.generation] = true
+	closing := t.idle
+	t.ix.open.Go(func() {
+		if closing != nil {
+			<-closing
+		}
+		index, err := t.openGeneration(p)
+		t.opened(o, index, err)
+	})
+	return o, nil
+}
+
+// openGeneration checks a generation's files and opens it for searches.
+func (t *tenant) openGeneration(p pointer) (bleve.Index, error) {
+	dir := filepath.Join(t.dir, p.generation)
+	err := verify(t.ix.ctx, dir)
+	var index bleve.Index
+	if err == nil {
+		var n int64
+		index, n, err = openForSearch(dir)
+		if err == nil && p.documents != unknown && n != p.documents {
+			err = errors.Join(damaged("it holds %d of its %d documents", n, p.documents), closeIndex(index))
+		}
 	}
 	if err != nil {
-		return err
+		return nil, explain(t.dir, fmt.Errorf("live index %s: %w", dir, err))
 	}
-	index, err := openForSearch(filepath.Join(t.dir, name))
-	if err != nil {
-		return explain(t.dir, fmt.Errorf("live index %s: %w", filepath.Join(t.dir, name), err))
+	return index, nil
+}
+
+// opened puts an index in place for those who wait for it, unless another one is live by now.
+func (t *tenant) opened(o *opening, index bleve.Index, err error) {
+	t.mu.Lock()
+	if errors.Is(err, reindex.ErrDamaged) {
+		t.damage = damage{o.pointer.generation, err}
 	}
-	t.setLive(newLiveIndex(index, name))
-	return nil
+	unused := t.closed || o.superseded
+	switch {
+	case t.closed:
+		err = ErrClosed
+	case o.superseded:
+		err = nil
+	case err == nil:
+		t.setLive(newLiveIndex(t, index, o.pointer.generation))
+	}
+	if t.live.Load() == nil && !o.remove {
+		delete(t.busy, o.pointer.generation)
+	}
+	t.opening = nil
+	t.mu.Unlock()
+	o.err = err
+	close(o.done)
+	if unused && index != nil {
+		t.closeLogged(index, o.pointer.generation)
+	}
+	if o.remove {
+		t.remove(o.pointer.generation)
+	}
+}
+
+// condemn lets go of a live index that has turned out to be damaged. It is not opened again.
+func (t *tenant) condemn(l *liveIndex, err error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if !t.closed && t.live.CompareAndSwap(l, nil) {
+		t.damage = damage{l.name, err}
+		t.retire(l, false)
+	}
 }
 
 // setLive makes l the index that searches use, and returns the one before. t.mu is held, and t is not closed.
@@ -75,49 +174,41 @@ func (t *tenant) setLive(l *liveIndex) (before *liveIndex) {
 	return t.live.Swap(l)
 }
 
-// publish makes a sealed generation live and retires the one before. The error is nil, or replaced tells whether it is live nevertheless.
-func (t *tenant) publish(g *generation) (replaced bool, err error) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.closed {
-		return false, ErrClosed
-	}
-	previous, _ := readPointer(t.dir) // where it can not be read there is nothing that can be retired
-	if replaced, err = writePointer(t.dir, g.name); !replaced {
-		return false, err
-	}
-	before := t.setLive(newLiveIndex(g.index, g.name))
-	delete(t.gens, g)
-	if before != nil {
-		t.retire(before, err == nil) // a pointer that may come back keeps its index
-	} else if previous != "" && err == nil {
-		t.removeLater(previous)
-	}
-	return true, err
-}
-
-// retire drops the reference that being live is. When the last search has let go of it the index is closed, and removed from the disk.
+// retire drops the reference that being live is. When the last search has let go of it the index is closed, and removed from the disk or
+// left to Reap. t.mu is held.
 func (t *tenant) retire(l *liveIndex, remove bool) {
 	l.release(func() {
 		go func() {
 			defer t.ix.open.Done()
-			if err := l.index.Close(); err != nil {
-				t.ix.cfg.Logger.Error("closing an index failed", "dir", t.dir, "generation", l.name, "error", err)
-			}
+			t.closeLogged(l.index, l.name)
 			if remove {
 				t.remove(l.name)
+			} else {
+				t.unuse(l.name)
 			}
 		}()
 	})
 }
 
+func (t *tenant) closeLogged(index bleve.Index, generation string) {
+	if err := closeIndex(index); err != nil {
+		t.ix.cfg.Logger.Error("closing an index failed", "dir", t.dir, "generation", generation, "error", err)
+	}
+}
+
 // removeLater removes a generation that no search uses. t.mu is held, and t is not closed.
 func (t *tenant) removeLater(name string) {
 	t.busy[name] = true
-	t.ix.open.Go(func() { t.remove(name) })
+	closing := t.idle
+	t.ix.open.Go(func() {
+		if closing != nil {
+			<-closing
+		}
+		t.remove(name)
+	})
 }
 
-// remove removes a generation from the disk. What can not be removed now is left to Reap.
+// remove removes a generation from the disk. What cannot be removed now is left to Reap.
 func (t *tenant) remove(name string) {
 	if err := t.discard(name); err != nil {
 		t.ix.cfg.Logger.Error("removing an old generation failed", "dir", t.dir, "generation", name, "error", err)
@@ -126,11 +217,47 @@ func (t *tenant) remove(name string) {
 
 // discard removes a generation from the disk, and from those that this process uses.
 func (t *tenant) discard(name string) error {
-	err := os.RemoveAll(filepath.Join(t.dir, name))
-	t.mu.Lock()
-	delete(t.busy, name)
-	t.mu.Unlock()
+	err := t.ix.disk.remove(filepath.Join(t.dir, name))
+	t.unuse(name)
 	return err
+}
+
+func (t *tenant) unuse(name string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	delete(t.busy, name)
+}
+
+// documents returns how many documents searches see now, or saw before the live index was damaged; -1 if it is known that nothing is live.
+func (t *tenant) documents(ctx context.Context) (int64, error) {
+	if l := t.live.Load(); l != nil && l.acquire() {
+		n, err := l.count()
+		l.done()
+		if err == nil {
+			return n, nil
+		}
+	}
+	t.mu.Lock()
+	p, err := readPointer(t.dir)
+	t.mu.Unlock()
+	if errors.Is(err, reindex.ErrNoLiveIndex) {
+		return -1, nil
+	}
+	if p.documents != unknown {
+		if err != nil {
+			t.ix.cfg.Logger.Warn("the live index is damaged, a commit replaces it", "dir", t.dir, "error", err)
+		}
+		return p.documents, nil
+	}
+	if err != nil {
+		return 0, err
+	}
+	l, err := t.acquire(ctx)
+	if err != nil {
+		return 0, err
+	}
+	defer l.done()
+	return l.count()
 }
 
 // close discards the generations in the making and lets go of the live index.
@@ -141,11 +268,10 @@ func (t *tenant) close() error {
 	for g := range t.gens {
 		gens = append(gens, g)
 	}
-	l := t.live.Swap(nil)
-	t.mu.Unlock()
-	if l != nil {
+	if l := t.live.Swap(nil); l != nil {
 		t.retire(l, false)
 	}
+	t.mu.Unlock()
 	var errs []error
 	for _, g := range gens {
 		errs = append(errs, g.discard())

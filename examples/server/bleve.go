@@ -22,7 +22,7 @@ func openBleve(cfg config) (backend, error) {
 			request.Query = bleve.NewMatchQuery(query)
 		}
 		result, err := index.Search(ctx, tenant, request)
-		if errors.Is(err, bleveindex.ErrNoIndex) || errors.Is(err, reindex.ErrTenant) {
+		if errors.Is(err, reindex.ErrNoLiveIndex) || errors.Is(err, reindex.ErrTenant) {
 			return found{}, errNoIndex
 		}
 		if err != nil {

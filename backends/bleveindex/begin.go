@@ -1,0 +1,62 @@
+package bleveindex
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"productindex/reindex"
+)
+
+// Begin opens a new generation of the tenant: a new bleve index on the disk.
+func (ix *Index) Begin(ctx context.Context, tenant string) (reindex.Generation, error) {
+	g, err := ix.begin(ctx, tenant)
+	if err != nil {
+		return nil, fmt.Errorf("bleveindex: begin a generation of tenant %q: %w", tenant, err)
+	}
+	return g, nil
+}
+
+func (ix *Index) begin(ctx context.Context, name string) (*generation, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	t, err := ix.tenant(name, true)
+	if err != nil {
+		return nil, err
+	}
+	g := &generation{t: t, tenant: name, name: newGenerationName()}
+	g.dir = filepath.Join(t.dir, g.name)
+	if err := t.create(g); err != nil {
+		return nil, explain(t.dir, err)
+	}
+	return g, nil
+}
+
+// create creates a generation on the disk, with a mark that says that it was never live.
+func (t *tenant) create(g *generation) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.closed {
+		return ErrClosed
+	}
+	disk := t.ix.disk
+	err := disk.makeDir(t.dir)
+	if err == nil {
+		err = os.Mkdir(g.dir, 0o700)
+	}
+	if err == nil {
+		err = disk.writeMark(g.dir, markLoading)
+	}
+	if err == nil {
+		g.index, err = createForLoading(g.dir, t.ix.cfg)
+	}
+	if err != nil {
+		return errors.Join(err, disk.remove(g.dir))
+	}
+	t.busy[g.name] = true
+	t.gens[g] = struct{}{}
+	return nil
+}

@@ -1,0 +1,70 @@
+package bleveindex
+
+import (
+	"context"
+	"fmt"
+)
+
+// Commit replaces the pointer file and then the index that searches use. An error means that nothing has changed, but for one that says
+// that the generation is live.
+func (g *generation) Commit(ctx context.Context) error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.state != sealed {
+		return g.stateError("commit")
+	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	replaced, err := g.t.publish(g)
+	if replaced {
+		g.state = committed
+		g.index = nil // the live index's from now on
+	}
+	switch {
+	case err == nil:
+		return nil
+	case replaced:
+		return fmt.Errorf("bleveindex: commit %s of tenant %q: it is live, but a power cut may undo that: %w", g.dir, g.tenant, err)
+	default:
+		return fmt.Errorf("bleveindex: commit %s of tenant %q: %w", g.dir, g.tenant, explain(g.t.dir, err))
+	}
+}
+
+// publish makes a sealed generation live and retires the one before. The error is nil, or replaced reports whether it is live nevertheless.
+//
+// The order is what a power cut leaves behind: everything of the new generation is on the disk before the pointer names it, and the pointer
+// is before anything of the old generation is removed.
+func (t *tenant) publish(g *generation) (replaced bool, err error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.closed {
+		return false, ErrClosed
+	}
+	documents := g.sealed.Documents
+	if err := t.ix.disk.writeMark(g.dir, fmt.Sprintf("%s %d", markLive, documents)); err != nil {
+		return false, err
+	}
+	previous, _ := readPointer(t.dir) // if it cannot be read there is nothing that can be retired
+	replaced, err = t.ix.disk.writePointer(t.dir, pointer{g.name, documents})
+	if !replaced {
+		return false, err
+	}
+	before := t.setLive(newLiveIndex(t, g.index, g.name))
+	delete(t.gens, g)
+	t.leave(before, previous.generation, err == nil) // a pointer that may come back keeps its index
+	return true, err
+}
+
+// leave lets go of the generation that was live, which is open as before unless that is nil. t.mu is held.
+func (t *tenant) leave(before *liveIndex, generation string, remove bool) {
+	if t.opening != nil {
+		t.opening.superseded, t.opening.remove = true, remove
+	}
+	switch {
+	case before != nil:
+		t.retire(before, remove)
+	case t.opening == nil && generation != "" && remove:
+		t.removeLater(generation)
+	}
+}
