@@ -32,7 +32,8 @@ type Config struct {
 	Engines []*reindex.Engine
 
 	// MaxStreams is how many event streams are open at the same time, of all tenants; a request for one more is answered with 400 and
-	// [MessageTooManyStreams]. Default 100.
+	// [MessageTooManyStreams]. A tenant may have all of them only while no other one wants some: it loses its latest ones then, until both
+	// have as many. Default 100.
 	MaxStreams int
 	// StreamInterval is the shortest time between two events of a stream. Default 200 ms.
 	StreamInterval time.Duration
@@ -40,8 +41,8 @@ type Config struct {
 	StreamHeartbeat time.Duration
 	// StreamWriteTimeout is how long a client may take to accept an event; then its stream is closed. Default 10 s.
 	StreamWriteTimeout time.Duration
-	// Stopping ends all streams when it is closed, which is for a server that shuts down to do: it would wait for them. Nil: they end with
-	// their jobs and their requests.
+	// Stopping ends all streams when it is closed, which is for a server that shuts down to do: it would wait for them. [StopOnShutdown]
+	// has it done. Nil: they end with their jobs and their requests.
 	Stopping <-chan struct{}
 
 	// TriggerRate limits how often a tenant's reindex may be triggered, through both endpoints together. A trigger that joins the run in

@@ -60,11 +60,13 @@
 // not told the same again; after the end it is answered with 204, at which an EventSource stops. Comments keep an idle stream alive.
 //
 // A stream has a deadline for each write, instead of the server's timeouts. It needs middleware that can be unwrapped, as
-// http.ResponseController says. The request is authorized once, when the stream begins. When the engine fails meanwhile, the stream
+// http.ResponseController says. If nothing can be sent before the handler returns, as in an http.TimeoutHandler, each client is told of the
+// state once and comes back for the next one; the log has an error for each such request. The request is authorized once, when the stream begins. When the engine fails meanwhile, the stream
 // ends without the job's end: who comes back is told more. A job that another process runs is looked at once a second.
 //
-// Where Config.MaxStreams are open already, the contract leaves only 400 for one more: its message is [MessageTooManyStreams], and it
-// has the header Retry-After. The job can be looked up at any time.
+// If Config.MaxStreams are open already, the contract leaves only 400 for one more: its message is [MessageTooManyStreams], and it
+// has the header Retry-After. The job can be looked up at any time. A tenant that has fewer streams than another one is not refused: the
+// other one's latest stream ends instead, and its client comes back as if the connection had broken.
 //
 // # Rejected products
 //
@@ -107,8 +109,8 @@
 //
 // # What the host sets
 //
-// A server that shuts down waits for streams, which last as long as their jobs, unless [Config].Stopping ends them. That can be the end
-// of the context of signal.NotifyContext, or a channel that a function given to http.Server.RegisterOnShutdown closes.
+// A server that shuts down waits for streams, which last as long as their jobs, unless [Config].Stopping ends them. [StopOnShutdown]
+// makes such a channel for a server.
 //
 // What net/http refuses before it calls any handler is answered by net/http, in plain text: a request that is not HTTP (400), an
 // expectation other than 100-continue (417), headers beyond http.Server.MaxHeaderBytes (431), an unknown transfer encoding (501),

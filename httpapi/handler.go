@@ -54,8 +54,8 @@ func Mount(mux Mux, e *reindex.Engine, cfg Config) (err error) {
 type handler struct {
 	engines  engines
 	cfg      Config
-	triggers *limiters     // by tenant
-	streams  chan struct{} // holds one for each event stream
+	triggers *limiters // by tenant
+	streams  *streamSlots
 }
 
 func newHandler(e engine, cfg Config) (*handler, error) {
@@ -74,7 +74,7 @@ func newHandler(e engine, cfg Config) (*handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &handler{engines: all, cfg: cfg, triggers: triggers, streams: make(chan struct{}, cfg.MaxStreams)}, nil
+	return &handler{engines: all, cfg: cfg, triggers: triggers, streams: newStreamSlots(cfg.MaxStreams)}, nil
 }
 
 // call is one request on its way.
@@ -101,7 +101,7 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	c := &call{w: w, r: r, id: requestID(r.Header), route: rt, params: params}
 	h.limitBody(c)
 	res := h.respond(c) //nolint:contextcheck // the call has the request, and so its context
-	sent, err := res.write(w, c.id)
+	sent, err := res.write(w, r.Method, c.id)
 	if err != nil {
 		c.attrs = append(c.attrs, slog.String("write_error", err.Error()))
 	}

@@ -12,7 +12,7 @@ import (
 	"productindex/reindex"
 )
 
-// MessageTooManyStreams is the message of the 400 that tells that Config.MaxStreams event streams are open already. Its header
+// MessageTooManyStreams is the message of the 400 for an event stream beyond Config.MaxStreams. Its header
 // Retry-After has a number of seconds after which to try again.
 const MessageTooManyStreams = "Too many event streams"
 
@@ -39,15 +39,19 @@ func (h *handler) jobEvents(c *call) (response, error) {
 	if c.r.Method == http.MethodHead {
 		return res, nil
 	}
-	select {
-	case h.streams <- struct{}{}:
-	default:
-		return response{}, tooManyStreams()
+	if !canFlush(c.w) {
+		h.logFailure(c.r.Context(), c, "following the job failed", errCannotFlush.Error())
+		res.body, err = onceText(job, last)
+		return res, err
+	}
+	slot, err := h.streams.take(c.tenant)
+	if err != nil {
+		return response{}, err
 	}
 	res.stream = func(w http.ResponseWriter) (int64, error) {
-		defer func() { <-h.streams }()
-		s := &eventStream{cfg: &h.cfg, w: w, control: http.NewResponseController(w), last: last}
-		err := s.run(c.r.Context(), e.Watch, c.tenant, job.ID)
+		defer h.streams.release(slot)
+		s := &eventStream{cfg: &h.cfg, w: w, control: http.NewResponseController(w), last: last, taken: slot.ended}
+		err := s.run(c.r.Context(), e.Watch, c.tenant, job)
 		if s.failure != nil {
 			h.logFailure(c.r.Context(), c, "following the job failed", s.failure.Error())
 		}
@@ -56,10 +60,14 @@ func (h *handler) jobEvents(c *call) (response, error) {
 	return res, nil
 }
 
-func tooManyStreams() error {
-	p := invalid(MessageTooManyStreams, "Try again later, or look the job up from time to time")
-	p.retryAfter = streamWait
-	return p
+// onceText is all that a client is told if nothing can be sent while its job goes on: the state, unless the client knows it, and that it
+// is to come back.
+func onceText(job reindex.Job, last string) ([]byte, error) {
+	if eventID(job) == last {
+		return []byte(reconnectLater), nil
+	}
+	text, err := event(job)
+	return append([]byte(reconnectLater), text...), err
 }
 
 // eventID names a state of a job that an event has told of. Two states of one name look the same but for the time.

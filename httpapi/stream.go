@@ -16,6 +16,8 @@ import (
 const (
 	// reconnect tells clients how long to wait before they come back when a stream has broken.
 	reconnect = "retry: 2000\n"
+	// reconnectLater is for clients that are told of one state only.
+	reconnectLater = "retry: 5000\n"
 	// heartbeat is a comment, which clients ignore. Neither has an empty line after it: some clients would take that for an event.
 	heartbeat = ":\n"
 )
@@ -24,8 +26,9 @@ const (
 type eventStream struct {
 	cfg     *Config
 	control *http.ResponseController
-	last    string // the id of the state that the client knows
-	failure error  // of the engine; it does not reach the client
+	last    string          // the id of the state that the client knows
+	taken   <-chan struct{} // closed: its place is another one's
+	failure error           // of the engine, or of what is in the way; it does not reach the client
 
 	mu   sync.Mutex // held while something is written
 	w    http.ResponseWriter
@@ -35,11 +38,15 @@ type eventStream struct {
 // watch is Engine.Watch.
 type watch func(ctx context.Context, tenant, id string) iter.Seq2[reindex.Job, error]
 
-// run tells of the job until it has ended, the client is gone, the request's context ends, the server stops or the engine fails. Its error
-// is that of the connection.
-func (s *eventStream) run(request context.Context, follow watch, tenant, id string) error {
+// run tells of the job until it has ended, the client is gone, the request's context ends, the server stops, the place is taken or the
+// engine fails. Its error is that of the connection.
+func (s *eventStream) run(request context.Context, follow watch, tenant string, job reindex.Job) error {
 	defer func() { _ = s.control.SetWriteDeadline(time.Now().Add(s.cfg.StreamWriteTimeout)) }() // for what net/http writes last
-	if err := s.write([]byte(reconnect)); err != nil {
+	err := s.write([]byte(reconnect))
+	if errors.Is(err, errors.ErrUnsupported) {
+		return s.once(job)
+	}
+	if err != nil {
 		return err
 	}
 	// Whatever the request had for a body has been dealt with. A client that says nothing for long is what is expected now, until
@@ -58,6 +65,8 @@ func (s *eventStream) run(request context.Context, follow watch, tenant, id stri
 		select {
 		case <-s.cfg.Stopping:
 			hangUp()
+		case <-s.taken:
+			hangUp()
 		case <-ctx.Done():
 		}
 	})
@@ -68,7 +77,7 @@ func (s *eventStream) run(request context.Context, follow watch, tenant, id stri
 			s.failure = fmt.Errorf("panic: %v\n%s", v, debug.Stack())
 		}
 	}()
-	for job, err := range follow(ctx, tenant, id) {
+	for job, err := range follow(ctx, tenant, job.ID) {
 		switch {
 		case request.Err() != nil:
 			return nil
@@ -84,6 +93,16 @@ func (s *eventStream) run(request context.Context, follow watch, tenant, id stri
 		pause(ctx, s.cfg.StreamInterval)
 	}
 	return nil
+}
+
+// once tells of the state alone: a wrapper turned out not to flush what it promised to.
+func (s *eventStream) once(job reindex.Job) error {
+	s.failure = errCannotFlush
+	text, err := onceText(job, s.last)
+	if err != nil {
+		return err
+	}
+	return s.put(text)
 }
 
 // pause reports whether all of the time has passed.
@@ -128,15 +147,20 @@ func (s *eventStream) write(text []byte) error {
 	if err := s.setDeadline(s.control.SetWriteDeadline, time.Now().Add(s.cfg.StreamWriteTimeout)); err != nil {
 		return err
 	}
-	n, err := s.w.Write(text)
-	s.sent += int64(n)
-	if err != nil {
+	if err := s.put(text); err != nil {
 		return err
 	}
 	if err := s.control.Flush(); err != nil {
 		return err
 	}
 	return s.setDeadline(s.control.SetWriteDeadline, time.Time{})
+}
+
+// put writes text.
+func (s *eventStream) put(text []byte) error {
+	n, err := s.w.Write(text)
+	s.sent += int64(n)
+	return err
 }
 
 // setDeadline sets a deadline where the connection has them.

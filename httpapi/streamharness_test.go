@@ -28,9 +28,15 @@ type stream struct {
 // follow opens the event stream of a job. lastEventID is empty for none.
 func (s *service) follow(id, lastEventID string) *stream {
 	s.t.Helper()
+	return s.followPath(jobsPath+"/"+id+"/events", lastEventID)
+}
+
+// followPath opens the event stream at a path.
+func (s *service) followPath(path, lastEventID string) *stream {
+	s.t.Helper()
 	ctx, hang := context.WithTimeout(s.t.Context(), patience)
 	s.t.Cleanup(hang)
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, s.srv.URL+jobsPath+"/"+id+"/events", nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, s.srv.URL+path, nil)
 	if err != nil {
 		s.t.Fatal(err)
 	}

@@ -187,23 +187,29 @@ func jsonResponse(status int, v any) response {
 	return response{status: status, header: map[string]string{}, body: body}
 }
 
-// write sends the response, and returns how many bytes the body has. Its error is that of the connection.
-func (res response) write(w http.ResponseWriter, requestID string) (int64, error) {
+// write sends the response to a request of that method, and returns how many bytes of a body were written. Its error is that of the
+// connection. Without a body nothing is written: HTTP/2 refuses even no bytes after 204, and middleware would look for their type.
+func (res response) write(w http.ResponseWriter, method, requestID string) (int64, error) {
 	header := w.Header()
 	header.Set("Cache-Control", "no-store")
 	header.Set("X-Content-Type-Options", "nosniff")
 	header.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'") // for browsers that are pointed here
 	header.Set("X-Request-ID", requestID)
+	if len(res.body) > 0 {
+		header.Set("Content-Type", "application/json")
+	}
 	for name, value := range res.header {
 		header.Set(name, value)
 	}
 	if len(res.body) > 0 {
-		header.Set("Content-Type", "application/json")
 		header.Set("Content-Length", strconv.Itoa(len(res.body)))
 	}
 	w.WriteHeader(res.status)
 	if res.stream != nil {
 		return res.stream(w)
+	}
+	if len(res.body) == 0 || method == http.MethodHead {
+		return 0, nil
 	}
 	n, err := w.Write(res.body)
 	return int64(n), err
