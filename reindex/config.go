@@ -7,13 +7,16 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 )
 
 // Config adjusts an [Engine]. The zero value, and nil in its place, means the defaults. New copies it.
 type Config struct {
-	// EntityType is what the source yields, as jobs show it: 1 to 64 upper-case letters, digits and underscores, the first one a letter.
-	// Default [EntityProduct]. A tenant is reindexed by one job of each type at a time. Engines of different types may share Jobs. They
+	// EntityType is what the source yields, as jobs show it: the name of any schema, 1 to 128 characters of printable UTF-8 that neither begin
+	// nor end with a space. Case matters. Default [EntityProduct]. A tenant is reindexed by one job of each type at a time. Engines of different types may share Jobs. They
 	// never share an index: give each an Indexer with a folder or a prefix of its own.
 	EntityType string
 
@@ -133,8 +136,8 @@ func (c *Config) validate() error {
 		}
 	}
 	if !isEntityType(c.EntityType) {
-		errs = append(errs, fmt.Errorf("EntityType is %q, it must be 1 to %d of A to Z, 0 to 9 and _, the first one a letter",
-			c.EntityType, maxEntityTypeBytes))
+		errs = append(errs, fmt.Errorf("EntityType is %q, it must be 1 to %d printable characters, without spaces at either end",
+			c.EntityType, maxEntityType))
 	}
 	atLeastOne("Readers", int64(c.Readers))
 	notNegative("Workers", c.Workers)
@@ -160,14 +163,11 @@ func (c *Config) validate() error {
 	return nil
 }
 
-const maxEntityTypeBytes = 64
+// maxEntityType is the length of the longest entity type, in characters.
+const maxEntityType = 128
 
 func isEntityType(s string) bool {
-	for i := range len(s) {
-		letter, other := s[i] >= 'A' && s[i] <= 'Z', s[i] >= '0' && s[i] <= '9' || s[i] == '_'
-		if !letter && (i == 0 || !other) {
-			return false
-		}
-	}
-	return s != "" && len(s) <= maxEntityTypeBytes
+	printable := func(r rune) bool { return r != utf8.RuneError && unicode.IsPrint(r) }
+	return s != "" && utf8.RuneCountInString(s) <= maxEntityType && strings.TrimSpace(s) == s &&
+		!strings.ContainsFunc(s, func(r rune) bool { return !printable(r) })
 }
