@@ -8,8 +8,6 @@ import (
 	"net/http"
 	"slices"
 	"time"
-
-	"productindex/reindex"
 )
 
 // Config adjusts a handler. Authorizer is required; the zero value of every other field means its default.
@@ -26,10 +24,24 @@ type Config struct {
 	// EngineTimeout limits each call of the engine, which waits for nothing but its job store. Default 30 s.
 	EngineTimeout time.Duration
 
-	// Engines are further ones, each for another entity type (see reindex.Config.EntityType): the one that the handler is made for is
-	// that for products. A job is created by the engine of its type, and looked up, listed, cancelled and followed whichever it is. The
-	// engines may share a job store or have their own.
-	Engines []*reindex.Engine
+	// Engines are further ones, each for another entity type (see reindex.Config.EntityType). A job is created by the engine of its type, and
+	// looked up, listed, cancelled and followed whichever it is. The engines may share a job store or have their own.
+	Engines []Engine
+	// RAG is the engine that reindexes products for retrieval-augmented generation: it creates the jobs for which the newer endpoint is given
+	// "rag": true. It needs an entity type of its own, such as PRODUCT_RAG, to be told apart from the engine for products; callers see its
+	// jobs as those of PRODUCT, with rag. Nil: such jobs are refused, with an answer that says why.
+	RAG Engine
+
+	// Prefix is what requests have in front of /indexing in their paths, such as "/api". It begins with a slash and does not end with one.
+	// Default: nothing. It is needed if neither http.StripPrefix takes the prefix away nor [Mount] is given a router that adds it.
+	Prefix string
+	// ServerURL is how clients reach what is in front of /indexing, as the served document has it: a URL, such as
+	// "https://shop.example/api", or a path. Default: the prefix with which the document is requested, also if http.StripPrefix has
+	// taken it away. It is needed behind a proxy that changes paths.
+	ServerURL string
+	// TokenURL is where clients get their tokens, as the served document has it: a URL or a path. Clients send their secrets there. Default:
+	// ServerURL and /oauth/token, which is on the host's own server.
+	TokenURL string
 
 	// MaxStreams is how many event streams are open at the same time, of all tenants; a request for one more is answered with 400 and
 	// [MessageTooManyStreams]. A tenant may have all of them only while no other one wants some: it loses its latest ones then, until both
@@ -90,9 +102,13 @@ func (c Config) validate() error {
 	if c.Authorizer == nil {
 		errs = append(errs, errors.New("Authorizer is not set; AllowAll lets everybody in"))
 	}
-	if slices.Contains(c.Engines, nil) {
+	if slices.ContainsFunc(c.Engines, isNil) {
 		errs = append(errs, errors.New("one of Engines is nil"))
 	}
+	if c.RAG != nil && isNil(c.RAG) {
+		errs = append(errs, errors.New("RAG is a nil pointer; leave it out"))
+	}
+	errs = append(errs, c.checkURLs()...)
 	positive := func(name string, isPositive bool, value any) {
 		if !isPositive {
 			errs = append(errs, fmt.Errorf("%s is %v, it must be positive", name, value))

@@ -44,9 +44,15 @@
 // name, a null mode, and a body in another encoding or type than plain UTF-8 JSON are refused. Where the body is empty, its type does
 // not matter.
 //
-// A job that asks for more than there is, rag or an entityType that no engine is mounted for (see Config.Engines), is refused rather than
-// started without it. The same holds for fields that a job does not have. Where it is not known how many products to expect, a job has no
-// expectedCount. Where that is only how many were live when the job began, the job has estimated, which is true and otherwise not there.
+// A job that asks for more than there is, rag (see Config.RAG) or an entityType that no engine is mounted for (see Config.Engines), is
+// refused rather than started without it. The same holds for fields that a job does not have. If it is not known how many products to expect,
+// a job has no expectedCount. If that is only how many were live when the job began, the job has estimated, which is true and otherwise
+// not there.
+//
+// A job's processedCount is the number of products that were indexed, as the contract says. Beside it are readCount, rejectedCount and
+// duplicateCount, so that a job that left products out is not taken for one that did not; phase, which is pending, begin, load, seal or
+// commit while the job goes on, and where it was if it failed; and durations, in milliseconds, of the phases that have ended. A job for
+// which rag was asked has rag, which is true and otherwise not there.
 //
 // A path is split into segments before they are decoded, as RFC 3986 says: /indexing/%61cme/reindex is the tenant acme, an encoded
 // slash is a part of a tenant, and so refused. Paths are neither cleaned nor redirected.
@@ -87,8 +93,9 @@
 //	processedCount:(>=10 AND <20)       meets two comparisons
 //	metadata.createdAt:>"2026-01-02T15:04:05+01:00"
 //	                                    dates are in double quotes, in RFC 3339 with any offset
-//	message:~(?i)timeout                holds what the regular expression finds; texts only. It ends at white space, unless it is
-//	                                    in double quotes
+//	message:~(?i)timeout                holds what the regular expression finds; texts only. It ends at the first white space that is
+//	                                    not in its own parentheses or brackets, as in message:~(connection refused)
+//	message:(~connection refused)       the same; it ends at the closing parenthesis. Or it is in double quotes after the ~
 //	message:exists                      is there
 //	expectedCount:missing               is not there; null means the same, as jobs have no nulls
 //
@@ -102,10 +109,17 @@
 // for a job is bounded, and a list ends at the job at which its caller has gone or Config.EngineTimeout is over.
 //
 // The parameter sort has fields, separated by commas, the first one foremost, each given once: field or field:asc ascends, field:desc
-// descends. Texts sort by their bytes. A missing field comes before all values, or after them where it descends. Jobs that do not
+// descends; the case of asc and desc does not matter. Texts sort by their bytes. A missing field comes before all values, or after them where it descends. Jobs that do not
 // differ come newest first. An empty q or sort is as none.
 //
 // What is wrong with either is told with its place, as in "At character 8: …", counted from 1.
+//
+// # Mounting
+//
+// [Mount] puts the routes on an http.ServeMux, on chi's routers, and, through [MuxFunc], on gorilla/mux's. gin, echo and fiber get
+// [NewHandler]'s handler for all paths under /indexing. Under a prefix, use http.StripPrefix, a router that adds the prefix, or
+// Config.Prefix. The document at /indexing/openapi.json says where the endpoints are: under the prefix with which it was requested, or at
+// Config.ServerURL. Its token URL, to which clients send their secrets, is on the same server unless Config.TokenURL says otherwise.
 //
 // # What the host sets
 //

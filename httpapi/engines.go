@@ -5,14 +5,16 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"reflect"
 	"slices"
 	"strings"
 
+	"productindex/httpapi/internal/jobquery"
 	"productindex/reindex"
 )
 
-// engine is the part of *reindex.Engine that is needed here.
-type engine interface {
+// Engine is what a handler needs of an engine. [*reindex.Engine] has it, with the promises of its documentation.
+type Engine interface {
 	EntityType() string
 	Start(ctx context.Context, tenant string) (job reindex.Job, started bool, err error)
 	Job(ctx context.Context, tenant, id string) (reindex.Job, error)
@@ -21,51 +23,78 @@ type engine interface {
 	Watch(ctx context.Context, tenant, id string) iter.Seq2[reindex.Job, error]
 }
 
-// engines are one for each entity type; the first one is that for products.
-type engines []engine
-
-// check reports whether the types are as they should be.
-func (es engines) check() error {
-	if t := es[0].EntityType(); t != reindex.EntityProduct {
-		return fmt.Errorf("the engine reindexes %s, it must be one for %s; others go into Engines", t, reindex.EntityProduct)
+// isNil reports whether there is no engine, also if a nil pointer pretends to be one.
+func isNil(e Engine) bool {
+	if e == nil {
+		return true
 	}
-	for i, e := range es {
-		if at := slices.IndexFunc(es, func(other engine) bool { return other.EntityType() == e.EntityType() }); at != i {
-			return fmt.Errorf("there is more than one engine for the entity type %s", e.EntityType())
-		}
-	}
-	return nil
+	v := reflect.ValueOf(e)
+	return v.Kind() == reflect.Pointer && v.IsNil()
 }
 
-// of returns the engine of an entity type, and nil where there is none.
-func (es engines) of(entityType string) engine {
-	for _, e := range es {
-		if e.EntityType() == entityType {
+// engines are one for each entity type, and one for products with rag.
+type engines struct {
+	all []Engine // rag included, as the last one
+	rag Engine   // nil: there is none
+}
+
+func newEngines(first Engine, cfg *Config) (engines, error) {
+	es := engines{all: append([]Engine{first}, cfg.Engines...), rag: cfg.RAG}
+	if es.rag != nil {
+		es.all = append(es.all, es.rag)
+	}
+	for i, e := range es.all {
+		if at := slices.IndexFunc(es.all, func(other Engine) bool { return other.EntityType() == e.EntityType() }); at != i {
+			hint := ""
+			if e == es.rag {
+				hint = "; that for RAG needs a type of its own, such as PRODUCT_RAG, which callers do not see"
+			}
+			return es, fmt.Errorf("there is more than one engine for the entity type %s%s", e.EntityType(), hint)
+		}
+	}
+	return es, nil
+}
+
+// of returns the engine of an entity type that callers know, and nil if there is none.
+func (es engines) of(entityType string) Engine {
+	for _, e := range es.all {
+		if e.EntityType() == entityType && e != es.rag {
 			return e
 		}
 	}
 	return nil
 }
 
-// entityTypes lists the types.
+// entityTypes lists the types that callers know.
 func (es engines) entityTypes() string {
-	types := make([]string, len(es))
-	for i, e := range es {
-		types[i] = e.EntityType()
+	var types []string
+	for _, e := range es.all {
+		if e != es.rag {
+			types = append(types, e.EntityType())
+		}
 	}
 	return strings.Join(types, ", ")
 }
 
-// answers reports whether e is the engine that knows about a job: the one of its type, or the first one where that is gone. Where
-// engines share a store, others find the job there, too, but not how it is now.
-func (es engines) answers(e engine, job reindex.Job) bool {
-	own := es.of(job.EntityType)
-	return own == e || own == nil && es[0] == e
+// shown returns a job as callers see it.
+func (es engines) shown(job reindex.Job) jobquery.Job {
+	out := jobquery.Job{Record: job}
+	if es.rag != nil && job.EntityType == es.rag.EntityType() {
+		out.Record.EntityType, out.RAG = reindex.EntityProduct, true
+	}
+	return out
+}
+
+// answers reports whether e is the engine that knows about a job: the one of its type, or the first one if that is gone. If engines share
+// a store, others find the job there as well, but not how it is now.
+func (es engines) answers(e Engine, job reindex.Job) bool {
+	own := slices.IndexFunc(es.all, func(other Engine) bool { return other.EntityType() == job.EntityType })
+	return es.all[max(own, 0)] == e
 }
 
 // job finds a job, and the engine that knows about it.
-func (es engines) job(ctx context.Context, tenant, id string) (engine, reindex.Job, error) {
-	for _, e := range es {
+func (es engines) job(ctx context.Context, tenant, id string) (Engine, reindex.Job, error) {
+	for _, e := range es.all {
 		job, err := e.Job(ctx, tenant, id)
 		if errors.Is(err, reindex.ErrJobNotFound) || err == nil && !es.answers(e, job) {
 			continue
@@ -77,12 +106,12 @@ func (es engines) job(ctx context.Context, tenant, id string) (engine, reindex.J
 
 // jobs lists the jobs of all engines, each of them once, whether the engines share a store or not.
 func (es engines) jobs(ctx context.Context, tenant string, query reindex.JobQuery) ([]reindex.Job, int, error) {
-	if len(es) == 1 {
-		return es[0].Jobs(ctx, tenant, query)
+	if len(es.all) == 1 {
+		return es.all[0].Jobs(ctx, tenant, query)
 	}
 	var all []reindex.Job
 	total := 0
-	for _, e := range es {
+	for _, e := range es.all {
 		part := query
 		part.Match = func(job reindex.Job) bool { return es.answers(e, job) && (query.Match == nil || query.Match(job)) }
 		if part.Offset = 0; query.Limit > 0 {

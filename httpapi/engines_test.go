@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"testing"
@@ -52,7 +53,7 @@ func TestEntityTypes(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			products, releaseProducts := engineOf(t, "", 100, stores[0])
 			categories, releaseCategories := engineOf(t, "CATEGORY", 7, stores[1])
-			s := serve(t, products, Config{Engines: []*reindex.Engine{categories}})
+			s := serve(t, products, Config{Engines: []Engine{categories}})
 			first := s.create(creation)
 			second := s.create(category)
 			if joined := s.send("POST", jobsPath, category); joined.status != http.StatusOK || joined.job(t)["id"] != second {
@@ -61,7 +62,7 @@ func TestEntityTypes(t *testing.T) {
 			if got := s.post(full); got.status != http.StatusNoContent || len(s.ids("")) != 2 { // joins the job for products
 				t.Errorf("%d %s, jobs %q", got.status, got.body, s.ids(""))
 			}
-			for id, want := range map[string]string{first: `"PRODUCT","status":"PUBLISHED","expectedCount":100,"processedCount":100,`, second: `"CATEGORY","status":"PUBLISHED","expectedCount":7,"processedCount":7,`} {
+			for id, want := range map[string]string{first: `"PRODUCT","status":"PUBLISHED","phase":"seal","expectedCount":100,"readCount":100,"processedCount":100,`, second: `"CATEGORY","status":"PUBLISHED","phase":"seal","expectedCount":7,"readCount":7,"processedCount":7,`} {
 				c := s.follow(id, "")
 				c.until(func(e seen) bool { return e.Status == "PUBLISHED" })
 				c.hang()
@@ -93,7 +94,7 @@ func TestEntityTypes(t *testing.T) {
 func TestEntityTypesAreRefused(t *testing.T) {
 	products, release := engineOf(t, "", 10, nil)
 	categories, _ := engineOf(t, "CATEGORY", 10, nil)
-	s := serve(t, products, Config{Engines: []*reindex.Engine{categories}})
+	s := serve(t, products, Config{Engines: []Engine{categories}})
 	for _, body := range []string{`{}`, `{"entityType":"BRAND"}`} {
 		got := s.send("POST", jobsPath, body)
 		if got.status != http.StatusBadRequest || len(got.message.Details) != 1 || !strings.HasSuffix(got.message.Details[0], ": PRODUCT, CATEGORY") &&
@@ -101,10 +102,78 @@ func TestEntityTypesAreRefused(t *testing.T) {
 			t.Errorf("%s: %d %s", body, got.status, got.body)
 		}
 	}
-	if _, err := NewHandler(categories, Config{Authorizer: AllowAll}); err == nil || !strings.Contains(err.Error(), "CATEGORY") {
-		t.Errorf("an engine for categories where that for products goes: %v", err)
+	release()
+}
+
+// A server need not have products: then the older endpoint says so, and everything else is as with them.
+func TestWithoutProducts(t *testing.T) {
+	categories, release := engineOf(t, "CATEGORY", 10, nil)
+	brands, releaseBrands := engineOf(t, "Größe & Schnitt", 10, nil)
+	releaseBrands()
+	release()
+	s := serve(t, categories, Config{Engines: []Engine{brands}})
+	if got := s.post(full); got.status != http.StatusBadRequest || got.message.Message != "Unsupported entityType" ||
+		!slices.Equal(got.message.Details, []string{"Supported entity types: CATEGORY, Größe & Schnitt"}) {
+		t.Errorf("%d %s", got.status, got.body)
+	}
+	await(t, categories, "acme", s.create(category))
+	id := s.create(`{"entityType":"Größe & Schnitt"}`)
+	await(t, brands, "acme", id)
+	if got := s.ids("?q=" + url.QueryEscape(`entityType:"Größe & Schnitt"`)); !slices.Equal(got, []string{id}) {
+		t.Errorf("%q", got)
+	}
+}
+
+// The documentation's own example of a job, with and without an engine for it.
+func TestRAG(t *testing.T) {
+	const rag = `{"entityType":"PRODUCT","rag":true}`
+	shared := reindex.NewJobs(0)
+	products, release := engineOf(t, "", 10, shared)
+	vectors, releaseVectors := engineOf(t, "PRODUCT_RAG", 7, shared)
+	categories, _ := engineOf(t, "CATEGORY", 7, shared)
+
+	s := serve(t, products, Config{Engines: []Engine{categories}})
+	got := s.send("POST", jobsPath, rag)
+	if got.status != http.StatusBadRequest || got.message.Message != "Unsupported rag" || !strings.Contains(got.body, "no index for retrieval-augmented generation") {
+		t.Errorf("without an engine: %d %s", got.status, got.body)
+	}
+
+	s = serve(t, products, Config{Engines: []Engine{categories}, RAG: vectors})
+	plain, id := s.create(creation), s.create(rag)
+	if plain == id {
+		t.Error("products with and without rag are one job")
+	}
+	if got := s.send("POST", jobsPath, rag); got.status != http.StatusOK || got.job(t)["id"] != id {
+		t.Errorf("joined: %d %s", got.status, got.body)
 	}
 	release()
+	releaseVectors()
+	last := s.follow(id, "").until(func(e seen) bool { return e.Status == "SUCCESS" })
+	if *last.ProcessedCount != 7 || !last.RAG || last.EntityType != "PRODUCT" {
+		t.Errorf("%s", last.data)
+	}
+	await(t, products, "acme", plain)
+	if got := s.send("GET", jobsPath+"/"+id+"?fields=entityType,rag", ""); got.body != `{"entityType":"PRODUCT","rag":true}` {
+		t.Errorf("%s", got.body)
+	}
+	for q, want := range map[string][]string{
+		"entityType:PRODUCT": {id, plain}, "rag:true": {id}, "rag:missing": {plain}, "entityType:PRODUCT_RAG": {}, "": {id, plain},
+	} {
+		if got := s.ids("?sort=rag:desc&q=" + q); !slices.Equal(got, want) {
+			t.Errorf("%s: %q, want %q", q, got, want)
+		}
+	}
+	for body, message := range map[string]string{
+		`{"entityType":"CATEGORY","rag":true}`: "Unsupported rag", `{"entityType":"PRODUCT_RAG"}`: "Unsupported entityType",
+		`{"entityType":"PRODUCT","rag":null}`: "Invalid rag", `{"entityType":"PRODUCT","rag":"true"}`: "Invalid rag",
+	} {
+		if got := s.send("POST", jobsPath, body); got.status != http.StatusBadRequest || got.message.Message != message || strings.Contains(got.body, "PRODUCT_RAG") {
+			t.Errorf("%s: %d %s", body, got.status, got.body)
+		}
+	}
+	if _, err := NewHandler(products, Config{Authorizer: AllowAll, RAG: products}); err == nil || !strings.Contains(err.Error(), "PRODUCT_RAG") {
+		t.Errorf("an engine of the same type: %v", err)
+	}
 }
 
 // The older endpoint reindexes products.
@@ -112,7 +181,7 @@ func TestReindexIsForProducts(t *testing.T) {
 	products, release := engineOf(t, "", 10, nil)
 	categories, _ := engineOf(t, "CATEGORY", 10, nil)
 	defer release()
-	s := serve(t, products, Config{Engines: []*reindex.Engine{categories}})
+	s := serve(t, products, Config{Engines: []Engine{categories}})
 	s.post(full)
 	if got := s.send("GET", jobsPath+"?fields=entityType", ""); got.body != `[{"entityType":"PRODUCT"}]` {
 		t.Errorf("%s", got.body)
@@ -130,7 +199,7 @@ func TestPagesOfSeveralEngines(t *testing.T) {
 			categories, releaseCategories := engineOf(t, "CATEGORY", 10, stores[1])
 			releaseProducts()
 			releaseCategories()
-			s := serve(t, products, Config{Engines: []*reindex.Engine{categories}})
+			s := serve(t, products, Config{Engines: []Engine{categories}})
 			var want []string // newest first
 			for i := range 7 {
 				body, e := creation, products
@@ -155,7 +224,7 @@ func TestPagesOfSeveralEngines(t *testing.T) {
 			}
 			isProduct := func(job reindex.Job) bool { return job.EntityType == reindex.EntityProduct }
 			oldestFirst := func(a, b reindex.Job) int { return a.Created.Compare(b.Created) }
-			jobs, total, err := engines{products, categories}.jobs(t.Context(), "acme", reindex.JobQuery{Match: isProduct, Compare: oldestFirst, Offset: 1, Limit: 2})
+			jobs, total, err := engines{all: []Engine{products, categories}}.jobs(t.Context(), "acme", reindex.JobQuery{Match: isProduct, Compare: oldestFirst, Offset: 1, Limit: 2})
 			if err != nil || total != 4 || len(jobs) != 2 || jobs[0].ID != want[4] || jobs[1].ID != want[2] {
 				t.Errorf("%d of %d jobs, %v: %+v", len(jobs), total, err, jobs)
 			}
@@ -172,7 +241,7 @@ func TestForgottenEntityType(t *testing.T) {
 	}
 	products, _ := engineOf(t, "", 10, jobs)
 	categories, _ := engineOf(t, "CATEGORY", 10, jobs)
-	for _, further := range [][]*reindex.Engine{nil, {categories}} {
+	for _, further := range [][]Engine{nil, {categories}} {
 		s := serve(t, products, Config{Engines: further})
 		if got := s.ids(""); !slices.Equal(got, []string{"B1"}) {
 			t.Errorf("%q", got)
@@ -187,7 +256,7 @@ func TestForgottenEntityType(t *testing.T) {
 func TestOneOfSeveralEnginesFails(t *testing.T) {
 	products, _ := engineOf(t, "", 10, nil)
 	categories, _ := engineOf(t, "CATEGORY", 10, brokenJobs{reindex.NewJobs(0)})
-	s := serve(t, products, Config{Engines: []*reindex.Engine{categories}})
+	s := serve(t, products, Config{Engines: []Engine{categories}})
 	for _, path := range []string{jobsPath, jobsPath + "/J1"} {
 		if got := s.send("GET", path, ""); got.status != http.StatusBadRequest || got.message.Message != MessageUnavailable {
 			t.Errorf("%s: %d %s", path, got.status, got.body)

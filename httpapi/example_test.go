@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"regexp"
 	"strings"
+	"time"
 
 	"productindex/httpapi"
 	"productindex/reindex"
@@ -77,7 +78,7 @@ func ExampleConfig_engines() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	handler, err := httpapi.NewHandler(products, httpapi.Config{Authorizer: httpapi.AllowAll, Engines: []*reindex.Engine{categories}})
+	handler, err := httpapi.NewHandler(products, httpapi.Config{Authorizer: httpapi.AllowAll, Engines: []httpapi.Engine{categories}})
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -121,26 +122,38 @@ func (r *router) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	http.Error(w, "page not found", http.StatusNotFound)
 }
 
-// mountable makes the router one that Mount takes.
-type mountable struct{ *router }
-
-func (m mountable) Handle(pattern string, handler http.Handler) { m.router.Handle(pattern, handler) }
-
-// The endpoint on a third party's mux. Where its Handle has results, as gorilla/mux's has, a small type hides them.
-func ExampleMount_thirdParty() {
+// The endpoint on a third party's mux whose Handle has results, as gorilla/mux's has, below a prefix.
+func ExampleMuxFunc() {
 	engine := newEngine()
 
 	mux := &router{}
-	if err := httpapi.Mount(mountable{mux}, engine, httpapi.Config{Authorizer: httpapi.AllowAll}); err != nil {
+	mount := httpapi.MuxFunc(func(pattern string, h http.Handler) { mux.Handle("/api"+pattern, h) })
+	if err := httpapi.Mount(mount, engine, httpapi.Config{Authorizer: httpapi.AllowAll}); err != nil {
 		log.Fatal(err)
 	}
 
-	post(mux, "/indexing/acme/reindex", "any")
+	post(mux, "/api/indexing/acme/reindex", "any")
 	post(mux, "/elsewhere", "any")
 	shutdown(engine)
 	// Output:
 	// 204
 	// 404 page not found
+}
+
+// A server whose end does not wait for those who follow a job.
+func ExampleStopOnShutdown() {
+	engine := newEngine()
+
+	server := &http.Server{ReadHeaderTimeout: 5 * time.Second}
+	handler, err := httpapi.NewHandler(engine, httpapi.Config{Authorizer: httpapi.AllowAll, Stopping: httpapi.StopOnShutdown(server)})
+	if err != nil {
+		log.Fatal(err)
+	}
+	server.Handler = handler
+
+	fmt.Println(server.Shutdown(context.Background())) // event streams end
+	shutdown(engine)                                   // jobs end
+	// Output: <nil>
 }
 
 // The handler as the outermost one, so that the host's mux does not redirect requests for an empty tenant.

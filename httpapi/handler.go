@@ -6,49 +6,20 @@ import (
 	"log/slog"
 	"net/http"
 	"runtime/debug"
+	"strings"
 	"time"
-
-	"productindex/reindex"
 )
 
-// Mux is what [Mount] needs of a mux: http.ServeMux and most others have it.
-type Mux interface {
-	Handle(pattern string, handler http.Handler)
-}
+var errNoEngine = errors.New("httpapi: the engine is nil")
 
-// NewHandler returns a handler for everything under /indexing, safe for concurrent use. The error names every setting of cfg that is
-// invalid. The host keeps the engines, and shuts them down after its server.
-func NewHandler(e *reindex.Engine, cfg Config) (http.Handler, error) {
-	if e == nil {
-		return nil, errors.New("httpapi: the engine is nil")
+// NewHandler returns a handler for everything under /indexing, or under Config.Prefix and /indexing, safe for concurrent use. The first
+// engine may reindex any entity type, as Config.Engines may. The error names every setting of cfg that is invalid. The host keeps the engines,
+// and shuts them down after its server.
+func NewHandler(e Engine, cfg Config) (http.Handler, error) {
+	if isNil(e) {
+		return nil, errNoEngine
 	}
 	return newHandler(e, cfg)
-}
-
-// Mount makes [NewHandler]'s handler answer the routes on mux, with patterns such as /indexing/{tenant}/reindex that http.ServeMux
-// and others understand; and, where a pattern that ends with a slash means everything below it, all else under /indexing. It returns
-// an error, too, where the mux panics because a pattern is taken.
-//
-// An http.ServeMux redirects paths with empty or dot segments before any handler sees them; see Config.Fallback.
-func Mount(mux Mux, e *reindex.Engine, cfg Config) (err error) {
-	if mux == nil {
-		return errors.New("httpapi: the mux is nil")
-	}
-	h, err := NewHandler(e, cfg)
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if v := recover(); v != nil {
-			err = fmt.Errorf("httpapi: the mux refused a pattern: %v", v)
-		}
-	}()
-	for _, rt := range routes {
-		mux.Handle(rt.pattern, h)
-	}
-	mux.Handle("/"+base, h) // or http.ServeMux would redirect it
-	mux.Handle("/"+base+"/", h)
-	return nil
 }
 
 type handler struct {
@@ -58,16 +29,13 @@ type handler struct {
 	streams  *streamSlots
 }
 
-func newHandler(e engine, cfg Config) (*handler, error) {
+func newHandler(e Engine, cfg Config) (*handler, error) {
 	cfg = cfg.withDefaults()
 	if err := cfg.validate(); err != nil {
 		return nil, err
 	}
-	all := engines{e}
-	for _, further := range cfg.Engines {
-		all = append(all, further)
-	}
-	if err := all.check(); err != nil {
+	all, err := newEngines(e, &cfg)
+	if err != nil {
 		return nil, fmt.Errorf("httpapi: invalid config: %w", err)
 	}
 	triggers, err := newLimiters(cfg.TriggerRate)
@@ -84,6 +52,7 @@ type call struct {
 	id     string
 	route  *route
 	params map[string]string
+	prefix string // of the path, in front of the route, as it came
 	tenant string // empty until it was checked
 	read   int    // bytes of the body
 	attrs  []slog.Attr
@@ -91,21 +60,29 @@ type call struct {
 
 // ServeHTTP answers a request.
 func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	begin := time.Now()
-	path := r.URL.EscapedPath()
-	if h.cfg.Fallback != nil && !underBase(path) {
+	path, ok := strings.CutPrefix(r.URL.EscapedPath(), h.cfg.Prefix)
+	if h.cfg.Fallback != nil && (!ok || !underBase(path)) {
 		h.cfg.Fallback.ServeHTTP(w, r)
 		return
 	}
-	rt, params := match(path)
-	c := &call{w: w, r: r, id: requestID(r.Header), route: rt, params: params}
+	c := &call{w: w, r: r, prefix: h.cfg.Prefix}
+	if ok {
+		c.route, c.params = match(path)
+	}
+	h.serve(c) //nolint:contextcheck // the call has the request, and so its context
+}
+
+// serve answers a request whose route is known.
+func (h *handler) serve(c *call) {
+	begin := time.Now()
+	c.id = requestID(c.r.Header)
 	h.limitBody(c)
-	res := h.respond(c) //nolint:contextcheck // the call has the request, and so its context
-	sent, err := res.write(w, r.Method, c.id)
+	res := h.respond(c)
+	sent, err := res.write(c.w, c.r.Method, c.id)
 	if err != nil {
 		c.attrs = append(c.attrs, slog.String("write_error", err.Error()))
 	}
-	h.logAccess(c, res.status, sent, time.Since(begin)) //nolint:contextcheck // as above
+	h.logAccess(c, res.status, sent, time.Since(begin))
 }
 
 // underBase reports whether the path begins with the segment that every route has.

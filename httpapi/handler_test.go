@@ -40,14 +40,14 @@ func TestInvalidConfig(t *testing.T) {
 		{
 			Config{
 				Authorizer: AllowAll, MaxBodyBytes: -1, ReadTimeout: -1, EngineTimeout: -1,
-				MaxStreams: -1, StreamInterval: -1, StreamHeartbeat: -1, StreamWriteTimeout: -1, Engines: []*reindex.Engine{nil},
+				MaxStreams: -1, StreamInterval: -1, StreamHeartbeat: -1, StreamWriteTimeout: -1, Engines: []Engine{nil},
 			},
 			[]string{
 				"MaxBodyBytes is -1", "ReadTimeout is -1ns", "EngineTimeout is -1ns",
 				"MaxStreams is -1", "StreamInterval is -1ns", "StreamHeartbeat is -1ns", "StreamWriteTimeout is -1ns", "one of Engines is nil",
 			},
 		},
-		{Config{Authorizer: AllowAll, Engines: []*reindex.Engine{e}}, []string{"more than one engine for the entity type PRODUCT"}},
+		{Config{Authorizer: AllowAll, Engines: []Engine{e}}, []string{"more than one engine for the entity type PRODUCT"}},
 	} {
 		_, err := NewHandler(e, tc.cfg)
 		for name, err := range map[string]error{"NewHandler": err, "Mount": Mount(http.NewServeMux(), e, tc.cfg)} {

@@ -113,7 +113,7 @@ type service struct {
 }
 
 // serve starts a server; without an Authorizer in cfg, everybody is let in.
-func serve(t *testing.T, e engine, cfg Config) *service {
+func serve(t *testing.T, e Engine, cfg Config) *service {
 	t.Helper()
 	s := &service{t: t, log: &syncBuffer{}, doc: loadDocument(t)}
 	if cfg.Authorizer == nil {

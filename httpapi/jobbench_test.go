@@ -19,7 +19,7 @@ func BenchmarkJobQuery(b *testing.B) {
 		at := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC).Add(-time.Duration(i) * time.Minute)
 		jobs[i] = reindex.Job{
 			ID: fmt.Sprintf("J%d", i), Tenant: "acme", EntityType: reindex.EntityProduct, Status: reindex.StatusSuccess,
-			Expected: int64(i * 7919 % 10_000), Processed: int64(i * 7919 % 10_000), Created: at, Modified: at,
+			Expected: int64(i * 7919 % 10_000), Report: reindex.Report{Indexed: int64(i * 7919 % 10_000)}, Created: at, Modified: at,
 		}
 		if i%2 > 0 {
 			jobs[i].Status, jobs[i].Message = reindex.StatusFailure, strings.Repeat("the shop did not answer ", 10)
@@ -41,7 +41,7 @@ func BenchmarkJobQuery(b *testing.B) {
 			if err != nil {
 				b.Fatal(err)
 			}
-			query := q.forStore(b.Context())
+			query := q.forStore(b.Context(), engines{}.shown)
 			b.ReportAllocs()
 			for b.Loop() {
 				query.Select(slices.Clone(jobs))

@@ -6,10 +6,10 @@ import (
 	"math"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"productindex/httpapi/internal/jobquery"
-	"productindex/reindex"
 )
 
 // MessageTooManyStreams is the message of the 400 for an event stream beyond Config.MaxStreams. Its header
@@ -26,7 +26,7 @@ func (h *handler) jobEvents(c *call) (response, error) {
 		return response{}, err
 	}
 	last := c.r.Header.Get("Last-Event-ID")
-	if job.Status.Ended() && last == eventID(job) {
+	if job.Status.Ended() && last == eventID(h.engines.shown(job)) {
 		return response{status: http.StatusNoContent}, nil // which tells an EventSource not to come back
 	}
 	res := response{status: http.StatusOK, header: map[string]string{
@@ -41,7 +41,7 @@ func (h *handler) jobEvents(c *call) (response, error) {
 	}
 	if !canFlush(c.w) {
 		h.logFailure(c.r.Context(), c, "following the job failed", errCannotFlush.Error())
-		res.body, err = onceText(job, last)
+		res.body, err = onceText(h.engines.shown(job), last)
 		return res, err
 	}
 	slot, err := h.streams.take(c.tenant)
@@ -50,7 +50,7 @@ func (h *handler) jobEvents(c *call) (response, error) {
 	}
 	res.stream = func(w http.ResponseWriter) (int64, error) {
 		defer h.streams.release(slot)
-		s := &eventStream{cfg: &h.cfg, w: w, control: http.NewResponseController(w), last: last, taken: slot.ended}
+		s := &eventStream{cfg: &h.cfg, w: w, control: http.NewResponseController(w), last: last, taken: slot.ended, shown: h.engines.shown}
 		err := s.run(c.r.Context(), e.Watch, c.tenant, job)
 		if s.failure != nil {
 			h.logFailure(c.r.Context(), c, "following the job failed", s.failure.Error())
@@ -62,7 +62,7 @@ func (h *handler) jobEvents(c *call) (response, error) {
 
 // onceText is all that a client is told if nothing can be sent while its job goes on: the state, unless the client knows it, and that it
 // is to come back.
-func onceText(job reindex.Job, last string) ([]byte, error) {
+func onceText(job jobquery.Job, last string) ([]byte, error) {
 	if eventID(job) == last {
 		return []byte(reconnectLater), nil
 	}
@@ -70,13 +70,16 @@ func onceText(job reindex.Job, last string) ([]byte, error) {
 	return append([]byte(reconnectLater), text...), err
 }
 
-// eventID names a state of a job that an event has told of. Two states of one name look the same but for the time.
-func eventID(job reindex.Job) string {
-	expected := ""
-	if job.Expected >= 0 {
-		expected = strconv.FormatInt(job.Expected, 10)
+// eventID names a state of a job that an event has told of. Two states of one name look the same but for the times.
+func eventID(job jobquery.Job) string {
+	v := jobquery.Show(job)
+	parts := []string{v.Status, v.Phase}
+	for _, n := range []*int64{v.ReadCount, v.ProcessedCount, v.RejectedCount, v.DuplicateCount, v.ExpectedCount} {
+		if n != nil {
+			parts = append(parts, strconv.FormatInt(*n, 10))
+		}
 	}
-	return fmt.Sprintf("%s-%d-%s", job.Status, job.Processed, expected)
+	return strings.Join(parts, ".")
 }
 
 // eventView is the schema ReindexJobEvent.
@@ -87,8 +90,8 @@ type eventView struct {
 	RemainingSeconds *int64   `json:"remainingSeconds,omitempty"`
 }
 
-func viewEvent(job reindex.Job) eventView {
-	v := eventView{View: jobquery.Show(&jobquery.Job{Record: job})}
+func viewEvent(shown jobquery.Job) eventView {
+	job, v := &shown.Record, eventView{View: jobquery.Show(shown)}
 	if fraction, known := job.Fraction(); known {
 		fraction = math.Floor(fraction*1e4) / 1e4 // 1 is all of it
 		v.Progress = &fraction
@@ -101,7 +104,7 @@ func viewEvent(job reindex.Job) eventView {
 }
 
 // event is one event in the format of the HTML standard, section 9.2.
-func event(job reindex.Job) ([]byte, error) {
+func event(job jobquery.Job) ([]byte, error) {
 	data, err := json.Marshal(viewEvent(job))
 	if err != nil {
 		return nil, err

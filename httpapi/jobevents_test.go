@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"iter"
 	"log/slog"
@@ -18,6 +19,7 @@ import (
 
 	"github.com/tmaxmax/go-sse"
 
+	"productindex/httpapi/internal/jobquery"
 	"productindex/reindex"
 )
 
@@ -31,12 +33,12 @@ func TestEvents(t *testing.T) {
 		t.Errorf("the stream begins with %q", line)
 	}
 	first := c.until(func(e seen) bool { return *e.ProcessedCount == 0 && e.ExpectedCount != nil })
-	if first.id != "IN_PROGRESS-0-100" || first.ID != id || *first.Progress != 0 || first.RemainingSeconds != nil {
+	if !strings.HasPrefix(first.id, "IN_PROGRESS.") || !strings.HasSuffix(first.id, ".0.0.0.100") || first.ID != id || *first.Progress != 0 || first.RemainingSeconds != nil {
 		t.Errorf("%s: %s", first.id, first.data)
 	}
 	step <- struct{}{}
 	tenth := c.until(func(e seen) bool { return *e.ProcessedCount == 10 })
-	if tenth.id != "IN_PROGRESS-10-100" || *tenth.Progress != 0.1 || tenth.RemainingSeconds == nil {
+	if tenth.id != fmt.Sprintf("IN_PROGRESS.load.%d.10.0.0.100", *tenth.ReadCount) || *tenth.Progress != 0.1 || tenth.RemainingSeconds == nil {
 		t.Errorf("%s: %s", tenth.id, tenth.data)
 	}
 	again := s.follow(id, tenth.id)
@@ -44,28 +46,28 @@ func TestEvents(t *testing.T) {
 		t.Errorf("the stream begins with %q", line)
 	}
 	step <- struct{}{}
-	if e, _ := again.event(); e.id == tenth.id || *e.ProcessedCount != 20 {
+	if e, _ := again.event(); e.id == tenth.id || *e.ReadCount < 20 {
 		t.Errorf("after %s came %s", tenth.id, e.id)
 	}
 	close(step)
 	for _, c := range []*stream{c, again} {
 		last := c.until(func(e seen) bool { return e.Status == "SUCCESS" })
-		if last.id != "SUCCESS-100-100" || *last.Progress != 1 || *last.RemainingSeconds != 0 {
+		if last.id != "SUCCESS..100.100.0.0.100" || *last.Progress != 1 || *last.RemainingSeconds != 0 {
 			t.Errorf("%s: %s", last.id, last.data)
 		}
 		if e, ok := c.event(); ok {
 			t.Errorf("after the end came %s", e.id)
 		}
 	}
-	got := s.send("GET", jobsPath+"/"+id+"/events", "", "Last-Event-ID: SUCCESS-100-100")
+	got := s.send("GET", jobsPath+"/"+id+"/events", "", "Last-Event-ID: SUCCESS..100.100.0.0.100")
 	if got.status != http.StatusNoContent {
 		t.Errorf("after the end: %d %s", got.status, got.body)
 	}
-	for _, known := range []string{"", "IN_PROGRESS-10-100", "nonsense"} {
+	for _, known := range []string{"", "IN_PROGRESS.load.10.10.0.0.100", "nonsense"} {
 		c := s.follow(id, known)
 		e, _ := c.event()
 		_, more := c.event()
-		if e.id != "SUCCESS-100-100" || more {
+		if e.id != "SUCCESS..100.100.0.0.100" || more {
 			t.Errorf("who knows of %q is told %q, and more %v", known, e.id, more)
 		}
 		if list := s.send("GET", jobsPath+"/"+id, ""); !strings.HasPrefix(e.data, strings.TrimSuffix(list.body, "}")) {
@@ -90,17 +92,17 @@ func TestEventsAreUnderstood(t *testing.T) {
 		}
 	}
 	var view eventView
-	if err := json.Unmarshal([]byte(last.Data), &view); err != nil || view.Status != "SUCCESS" || last.LastEventID != "SUCCESS-100-100" || last.Type != "" {
+	if err := json.Unmarshal([]byte(last.Data), &view); err != nil || view.Status != "SUCCESS" || last.LastEventID != "SUCCESS..100.100.0.0.100" || last.Type != "" {
 		t.Errorf("%+v: %v", last, err)
 	}
 }
 
 // The end of a failed job tells why; what is not known is not there.
 func TestEventsOfAFailure(t *testing.T) {
-	job := reindex.Job{ID: "J1", Status: reindex.StatusFailure, Expected: -1, Processed: 7, Message: "that is why"}
+	job := reindex.Job{ID: "J1", Status: reindex.StatusFailure, Expected: -1, Processed: 7, Report: reindex.Report{Read: 9, Indexed: 4, Rejected: 2, Duplicates: 1}, Message: "that is why"}
 	s := serve(t, &fakeEngine{job: found(job), watch: states(job)}, Config{})
 	e, _ := s.follow("J1", "").event()
-	if e.id != "FAILURE-7-" || e.Message != job.Message || e.Progress != nil || e.ExpectedCount != nil {
+	if e.id != "FAILURE.pending.9.4.2.1" || *e.ReadCount != 9 || *e.ProcessedCount != 4 || *e.RejectedCount != 2 || *e.DuplicateCount != 1 || e.Message != job.Message || e.Progress != nil || e.ExpectedCount != nil {
 		t.Errorf("%s: %s", e.id, e.data)
 	}
 	job.Expected, job.Estimated = 7, true
@@ -114,11 +116,11 @@ func TestEventsOfAFailure(t *testing.T) {
 func TestProgress(t *testing.T) {
 	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	job := reindex.Job{Status: reindex.StatusInProgress, Expected: 100_000, Processed: 99_999, Created: at, Modified: at.Add(50 * time.Second)}
-	if v := viewEvent(job); *v.Progress != 0.9999 || *v.RemainingSeconds != 1 {
+	if v := viewEvent(jobquery.Job{Record: job}); *v.Progress != 0.9999 || *v.RemainingSeconds != 1 {
 		t.Errorf("progress %v, %d s remain", *v.Progress, *v.RemainingSeconds)
 	}
 	job.Processed = 33_333
-	if v := viewEvent(job); *v.Progress != 0.3333 || *v.RemainingSeconds != 101 {
+	if v := viewEvent(jobquery.Job{Record: job}); *v.Progress != 0.3333 || *v.RemainingSeconds != 101 {
 		t.Errorf("progress %v, %d s remain", *v.Progress, *v.RemainingSeconds)
 	}
 }
@@ -170,7 +172,7 @@ func TestEngineFailsAmidstAStream(t *testing.T) {
 				}
 			}}, brisk)
 			c := s.follow("J1", "")
-			if e, ok := c.event(); !ok || e.id != "IN_PROGRESS-0-10" {
+			if e, ok := c.event(); !ok || e.id != "IN_PROGRESS.begin.0.0.0.0.10" {
 				t.Errorf("event %s", e.id)
 			}
 			if e, ok := c.event(); ok {
@@ -305,7 +307,7 @@ func TestHeadOfEvents(t *testing.T) {
 	ended := unfinished
 	ended.Status = reindex.StatusSuccess
 	e.job = found(ended)
-	if got := s.send("HEAD", jobsPath+"/J1/events", "", "Last-Event-ID: "+eventID(ended)); got.status != http.StatusNoContent {
+	if got := s.send("HEAD", jobsPath+"/J1/events", "", "Last-Event-ID: "+eventID(jobquery.Job{Record: ended})); got.status != http.StatusNoContent {
 		t.Errorf("%d", got.status)
 	}
 }
@@ -320,7 +322,7 @@ func TestEventsForARequestWithABody(t *testing.T) {
 		t.Fatal(err)
 	}
 	text, err := io.ReadAll(conn)
-	if err != nil || !strings.Contains(string(text), "id: SUCCESS-0-10\n") {
+	if err != nil || !strings.Contains(string(text), "id: SUCCESS..0.0.0.0.10\n") {
 		t.Errorf("%q, %v", text, err)
 	}
 }
@@ -393,9 +395,9 @@ func FuzzEvent(f *testing.F) {
 	f.Add("\xff\u2028", "", int64(0), int64(1<<62), int64(-5))
 	f.Fuzz(func(t *testing.T, message, entityType string, expected, processed, took int64) {
 		for _, status := range []reindex.Status{reindex.StatusInProgress, reindex.StatusFailure, reindex.StatusSuccess} {
-			job := reindex.Job{Status: status, EntityType: entityType, Message: message, Expected: expected, Processed: processed}
+			job := reindex.Job{Status: status, EntityType: entityType, Message: message, Expected: expected, Processed: processed, Report: reindex.Report{Read: processed}}
 			job.Modified = job.Created.Add(time.Duration(took))
-			text, err := event(job)
+			text, err := event(jobquery.Job{Record: job})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -405,7 +407,7 @@ func FuzzEvent(f *testing.F) {
 				if err := errors.Join(err, json.Unmarshal([]byte(e.Data), &view)); err != nil {
 					t.Fatalf("%q: %v", text, err)
 				}
-				if n++; e.LastEventID != eventID(job) || view.EntityType != string([]rune(entityType)) ||
+				if n++; e.LastEventID != eventID(jobquery.Job{Record: job}) || view.EntityType != string([]rune(entityType)) ||
 					view.RemainingSeconds != nil && *view.RemainingSeconds < 0 {
 					t.Errorf("%q: %+v", text, e)
 				}

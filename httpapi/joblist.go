@@ -36,19 +36,19 @@ func parseJobQuery(rawQuery string) (q jobQuery, err error) {
 	return q, err
 }
 
-// forStore is the query as a job store evaluates it. Once ctx has ended nothing matches or differs any more, which ends the work at the
+// forStore is the query as a job store evaluates it, on jobs as they are shown. Once ctx has ended nothing matches or differs any more, which ends the work at the
 // next job.
-func (q *jobQuery) forStore(ctx context.Context) reindex.JobQuery {
+func (q *jobQuery) forStore(ctx context.Context, shown func(reindex.Job) jobquery.Job) reindex.JobQuery {
 	out := reindex.JobQuery{Offset: q.page.offset(), Limit: q.page.size}
 	if len(q.conditions) > 0 {
-		out.Match = func(job reindex.Job) bool { return ctx.Err() == nil && q.conditions.Hold(&jobquery.Job{Record: job}) }
+		out.Match = func(job reindex.Job) bool { return ctx.Err() == nil && q.conditions.Hold(shown(job)) }
 	}
 	if len(q.order) > 0 {
 		out.Compare = func(a, b reindex.Job) int {
 			if ctx.Err() != nil {
 				return 0
 			}
-			return q.order.Compare(&jobquery.Job{Record: a}, &jobquery.Job{Record: b})
+			return q.order.Compare(shown(a), shown(b))
 		}
 	}
 	return out

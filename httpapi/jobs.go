@@ -26,15 +26,15 @@ func (h *handler) createJob(c *call) (response, error) {
 		return response{}, err
 	}
 	if !started {
-		return jsonResponse(http.StatusOK, jobquery.Show(&jobquery.Job{Record: job})), nil
+		return jsonResponse(http.StatusOK, jobquery.Show(h.engines.shown(job))), nil
 	}
-	res := jsonResponse(http.StatusCreated, jobquery.Show(&jobquery.Job{Record: job}))
+	res := jsonResponse(http.StatusCreated, jobquery.Show(h.engines.shown(job)))
 	res.header["Location"] = "reindex-jobs/" + job.ID // relative to the request's path: right below any prefix of the host's
 	return res, nil
 }
 
-// engineFor returns the engine of the entity type that is asked for, which is to work without rag.
-func (h *handler) engineFor(fields map[string]json.RawMessage) (engine, error) {
+// engineFor returns the engine of the entity type that is asked for, with rag or without.
+func (h *handler) engineFor(fields map[string]json.RawMessage) (Engine, error) {
 	entityType, given, err := stringField(fields, "entityType")
 	if err != nil {
 		return nil, err
@@ -42,18 +42,34 @@ func (h *handler) engineFor(fields map[string]json.RawMessage) (engine, error) {
 	if !given {
 		return nil, invalid("Missing entityType", "Field 'entityType' is required, supported: "+h.engines.entityTypes())
 	}
+	switch string(fields["rag"]) {
+	case "", "false":
+		return h.engineOf(entityType)
+	case "true":
+		return h.engineWithRAG(entityType)
+	default:
+		return nil, invalid("Invalid rag", "Field 'rag' must be a boolean")
+	}
+}
+
+// engineOf returns the engine of an entity type.
+func (h *handler) engineOf(entityType string) (Engine, error) {
 	e := h.engines.of(entityType)
 	if e == nil {
 		return nil, invalid("Unsupported entityType", "Supported entity types: "+h.engines.entityTypes())
 	}
-	switch string(fields["rag"]) {
-	case "", "false":
-		return e, nil
-	case "true":
-		return nil, invalid("Unsupported rag", "Indexing for retrieval-augmented generation is not supported")
-	default:
-		return nil, invalid("Invalid rag", "Field 'rag' must be a boolean")
+	return e, nil
+}
+
+// engineWithRAG returns the engine of products for retrieval-augmented generation.
+func (h *handler) engineWithRAG(entityType string) (Engine, error) {
+	switch {
+	case h.engines.rag == nil:
+		return nil, invalid("Unsupported rag", "This service has no index for retrieval-augmented generation: leave field 'rag' out, or set it to false")
+	case entityType != reindex.EntityProduct:
+		return nil, invalid("Unsupported rag", "Only "+reindex.EntityProduct+" is indexed for retrieval-augmented generation")
 	}
+	return h.engines.rag, nil
 }
 
 // listJobs is GET /indexing/{tenant}/reindex-jobs.
@@ -66,7 +82,7 @@ func (h *handler) listJobs(c *call) (response, error) {
 	var total int
 	err = h.askEngine(c.r.Context(), c, func(ctx context.Context) error {
 		var err error
-		jobs, total, err = h.engines.jobs(ctx, c.tenant, query.forStore(ctx))
+		jobs, total, err = h.engines.jobs(ctx, c.tenant, query.forStore(ctx, h.engines.shown))
 		return cmp.Or(err, ctx.Err()) // what was not looked through to the end is no answer
 	})
 	if err != nil {
@@ -74,7 +90,7 @@ func (h *handler) listJobs(c *call) (response, error) {
 	}
 	views := make([]jobquery.View, len(jobs))
 	for i, job := range jobs {
-		views[i] = query.fields.Of(jobquery.Show(&jobquery.Job{Record: job}))
+		views[i] = query.fields.Of(jobquery.Show(h.engines.shown(job)))
 	}
 	res := jsonResponse(http.StatusOK, views)
 	if wantsTotal(c.r.Header) {
@@ -97,11 +113,11 @@ func (h *handler) getJob(c *call) (response, error) {
 	if err != nil {
 		return response{}, err
 	}
-	return jsonResponse(http.StatusOK, fields.Of(jobquery.Show(&jobquery.Job{Record: job}))), nil
+	return jsonResponse(http.StatusOK, fields.Of(jobquery.Show(h.engines.shown(job)))), nil
 }
 
 // lookUp finds the job that the path names, and the engine that knows about it.
-func (h *handler) lookUp(c *call) (e engine, job reindex.Job, err error) {
+func (h *handler) lookUp(c *call) (e Engine, job reindex.Job, err error) {
 	id := c.params["id"]
 	if !isJobID(id) {
 		return nil, job, noSuchJob()

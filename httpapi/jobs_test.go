@@ -79,7 +79,8 @@ func TestJob(t *testing.T) {
 	close(hold)
 	await(t, e, "acme", id)
 	got := s.send("GET", address.Path, "")
-	want := map[string]any{"id": id, "entityType": "PRODUCT", "status": "SUCCESS", "expectedCount": 100.0, "processedCount": 100.0}
+	want := map[string]any{"id": id, "entityType": "PRODUCT", "status": "SUCCESS", "expectedCount": 100.0, "readCount": 100.0, "processedCount": 100.0,
+		"rejectedCount": 0.0, "duplicateCount": 0.0}
 	job := got.job(t)
 	for name, value := range want {
 		if job[name] != value {
@@ -87,7 +88,8 @@ func TestJob(t *testing.T) {
 		}
 	}
 	metadata, _ := job["metadata"].(map[string]any)
-	if len(job) != len(want)+1 || len(metadata) != 2 {
+	durations, _ := job["durations"].(map[string]any)
+	if len(job) != len(want)+2 || len(metadata) != 2 || len(durations) != 6 {
 		t.Errorf("%d %s", got.status, got.body)
 	}
 	for _, name := range []string{"createdAt", "modifiedAt"} {
@@ -172,7 +174,8 @@ func listing(_ context.Context, tenant string, query reindex.JobQuery) ([]reinde
 	var jobs []reindex.Job
 	for i := query.Offset; i < min(total, query.Offset+query.Limit); i++ {
 		jobs = append(jobs, reindex.Job{
-			ID: fmt.Sprintf("J%d", i+1), Tenant: tenant, EntityType: reindex.EntityProduct, Status: reindex.StatusSuccess, Expected: 5, Processed: 5,
+			ID: fmt.Sprintf("J%d", i+1), Tenant: tenant, EntityType: reindex.EntityProduct, Status: reindex.StatusSuccess, Expected: 5,
+			Report:   reindex.Report{Read: 9, Indexed: 6, Rejected: 2, Duplicates: 1, Durations: reindex.Durations{Load: 1500 * time.Microsecond, Total: time.Second}},
 			Message:  "left over",
 			Created:  time.Date(2026, 1, 2, 3, 4, 5, 678_900_000, time.FixedZone("", 3600)),
 			Modified: time.Date(2026, 1, 2, 3, 4, 6, 0, time.UTC),
@@ -248,8 +251,8 @@ func TestFields(t *testing.T) {
 		return jobs[0], err
 	}}
 	s := serve(t, e, Config{})
-	const all = `{"id":"J1","entityType":"PRODUCT","status":"SUCCESS","expectedCount":5,"processedCount":5,` +
-		`"metadata":{"createdAt":"2026-01-02T02:04:05.678Z","modifiedAt":"2026-01-02T03:04:06.000Z"}}`
+	const all = `{"id":"J1","entityType":"PRODUCT","status":"SUCCESS","expectedCount":5,"readCount":9,"processedCount":6,"rejectedCount":2,` +
+		`"duplicateCount":1,"durations":{"loadMillis":1,"totalMillis":1000},"metadata":{"createdAt":"2026-01-02T02:04:05.678Z","modifiedAt":"2026-01-02T03:04:06.000Z"}}`
 	for _, tc := range []struct{ fields, want string }{
 		{"", all},
 		{"?fields=", all},
@@ -257,7 +260,11 @@ func TestFields(t *testing.T) {
 		{"?fields=id", `{"id":"J1"}`},
 		{"?fields=status,id,id", `{"id":"J1","status":"SUCCESS"}`},
 		{"?fields=id,%20entityType", `{"id":"J1","entityType":"PRODUCT"}`},
-		{"?fields=expectedCount,processedCount", `{"expectedCount":5,"processedCount":5}`},
+		{"?fields=expectedCount,processedCount", `{"expectedCount":5,"processedCount":6}`},
+		{"?fields=duplicateCount,rejectedCount,readCount", `{"readCount":9,"rejectedCount":2,"duplicateCount":1}`},
+		{"?fields=durations", `{"durations":{"loadMillis":1,"totalMillis":1000}}`},
+		{"?fields=durations.totalMillis,id", `{"id":"J1","durations":{"totalMillis":1000}}`},
+		{"?fields=durations.sealMillis,phase,rag", `{}`},
 		{"?fields=message", `{}`},
 		{"?fields=estimated", `{}`},
 		{"?fields=metadata", `{"metadata":{"createdAt":"2026-01-02T02:04:05.678Z","modifiedAt":"2026-01-02T03:04:06.000Z"}}`},
@@ -292,7 +299,7 @@ func TestEstimate(t *testing.T) {
 			t.Errorf("%s and %s, want %s", one.body, list.body, want)
 		}
 	}
-	if got := s.send("GET", jobsPath+"/J1", ""); !strings.Contains(got.body, `"expectedCount":5,"estimated":true,"processedCount":0`) {
+	if got := s.send("GET", jobsPath+"/J1", ""); !strings.Contains(got.body, `"expectedCount":5,"estimated":true,"readCount":0`) {
 		t.Errorf("%s", got.body)
 	}
 }
@@ -396,6 +403,6 @@ func FuzzJobQuery(f *testing.F) {
 		if q.page.number < 1 || q.page.size < 1 || q.page.size > 2000 || q.page.offset() < 0 {
 			t.Fatalf("%q: %+v", raw, q)
 		}
-		q.fields.Of(jobquery.Show(&jobquery.Job{Record: reindex.Job{}})) // knows every field
+		q.fields.Of(jobquery.Show(jobquery.Job{Record: reindex.Job{}})) // knows every field
 	})
 }

@@ -1,16 +1,84 @@
 package httpapi
 
 import (
+	"bytes"
 	_ "embed"
+	"encoding/json"
+	"fmt"
 	"net/http"
+	"net/url"
+	"path"
+	"strings"
 )
 
-// document describes exactly what is served.
+// document describes exactly what is served. It has the URLs of a server that is mounted without a prefix.
 //
 //go:embed openapi.json
 var document []byte
 
+// The URLs in the document, as they stand there.
+const (
+	plainServerURL = "/"
+	plainTokenURL  = "/oauth/token" //nolint:gosec // no credentials
+)
+
 // openAPI is GET /indexing/openapi.json.
-func (h *handler) openAPI(*call) (response, error) {
-	return response{status: http.StatusOK, body: document}, nil
+func (h *handler) openAPI(c *call) (response, error) {
+	server := h.cfg.ServerURL
+	if server == "" {
+		server = requestPrefix(c)
+	}
+	token := h.cfg.TokenURL
+	if token == "" {
+		token = strings.TrimSuffix(server, "/") + plainTokenURL
+	}
+	body := replaceURL(document, "url", plainServerURL, server)
+	return response{status: http.StatusOK, body: replaceURL(body, "tokenUrl", plainTokenURL, token)}, nil
+}
+
+// replaceURL sets the one member of that name and value to another value.
+func replaceURL(document []byte, name, from, to string) []byte {
+	member := func(value string) []byte {
+		encoded, err := json.Marshal(value)
+		if err != nil {
+			return nil // never: a string always has an encoding
+		}
+		return fmt.Appendf(nil, "%q: %s", name, encoded)
+	}
+	return bytes.Replace(document, member(from), member(to), 1)
+}
+
+// requestPrefix returns what the client has put in front of the route: what is in the path still, and what http.StripPrefix has taken.
+func requestPrefix(c *call) string {
+	prefix := c.prefix
+	if sent, err := url.ParseRequestURI(c.r.RequestURI); err == nil {
+		route := strings.TrimPrefix(c.r.URL.EscapedPath(), c.prefix)
+		if whole, ok := strings.CutSuffix(sent.EscapedPath(), route); ok {
+			prefix = whole
+		}
+	}
+	return path.Clean("/" + prefix) // two slashes at its beginning would name another server
+}
+
+// checkURLs reports what is wrong with the prefix and the URLs of the document.
+func (c Config) checkURLs() []error {
+	var errs []error
+	if p := c.Prefix; p != "" {
+		u, err := url.ParseRequestURI(p)
+		if err != nil || u.EscapedPath() != p || path.Clean(p) != p || p == "/" || strings.ContainsAny(p, "{}?#") || !strings.HasPrefix(p, "/") {
+			errs = append(errs, fmt.Errorf("the Prefix is %q, it must be a path such as /api, without a slash at its end", p))
+		}
+	}
+	for name, text := range map[string]string{"ServerURL": c.ServerURL, "TokenURL": c.TokenURL} {
+		if text == "" {
+			continue
+		}
+		u, err := url.Parse(text)
+		isURL := err == nil && (u.Scheme == "https" || u.Scheme == "http") && u.Host != "" && u.User == nil
+		isPath := err == nil && u.Scheme == "" && u.Host == "" && strings.HasPrefix(text, "/")
+		if !isURL && !isPath || strings.ContainsAny(text, "?#") {
+			errs = append(errs, fmt.Errorf("%s must be an http or https URL, or a path, without credentials, query and fragment", name))
+		}
+	}
+	return errs
 }

@@ -54,7 +54,8 @@ func TestDocumentDescribesTheRoutes(t *testing.T) {
 	}
 }
 
-// The served document says of the specified endpoint what the specification says.
+// The served document says of the specified endpoint what the specification says, but for where clients send their secrets: that is
+// the host's to say (see TestURLsOfTheDocument).
 func TestDocumentAgreesWithTheSpecification(t *testing.T) {
 	data, err := os.ReadFile(reindextest.Shared(t, "openapi/reindex.json", "PRODUCTINDEX_OPENAPI"))
 	if err != nil {
@@ -67,6 +68,8 @@ func TestDocumentAgreesWithTheSpecification(t *testing.T) {
 	if err := json.Unmarshal(document, &got); err != nil {
 		t.Fatal(err)
 	}
+	flow, _ := at(want, []string{"components", "securitySchemes", "OAuth2", "flows", "clientCredentials"}).(map[string]any)
+	delete(flow, "tokenUrl")
 	for _, path := range [][]string{
 		{"openapi"},
 		{"info", "title"},

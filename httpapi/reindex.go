@@ -22,7 +22,11 @@ func (h *handler) reindex(c *call) (response, error) {
 	if err := checkMode(fields); err != nil {
 		return response{}, err
 	}
-	if _, _, err := h.start(c, h.engines[0]); err != nil {
+	e, err := h.engineOf(reindex.EntityProduct)
+	if err != nil {
+		return response{}, err
+	}
+	if _, _, err := h.start(c, e); err != nil {
 		return response{}, err
 	}
 	return response{status: http.StatusNoContent}, nil
@@ -42,7 +46,7 @@ func checkMode(fields map[string]json.RawMessage) error {
 
 // start begins a run of the tenant, or joins the one in progress. A caller who hangs up at this point has asked for the run all the
 // same, so the call does not end with the request.
-func (h *handler) start(c *call, e engine) (job reindex.Job, started bool, err error) {
+func (h *handler) start(c *call, e Engine) (job reindex.Job, started bool, err error) {
 	if wait := h.triggers.take(c.tenant); wait > 0 {
 		return job, false, tooManyTriggers(wait)
 	}

@@ -64,6 +64,19 @@ func match(escapedPath string) (*route, map[string]string) {
 	return nil, nil
 }
 
+// matchEnd finds the values of the parameters in the route's pattern in the last segments of an escaped path, and what is in front of them.
+func (rt *route) matchEnd(escapedPath string) (prefix string, params map[string]string, ok bool) {
+	pattern := strings.Split(rt.pattern, "/")
+	end := len(escapedPath)
+	for range len(pattern) - 1 { // the pattern begins with a slash
+		if end = strings.LastIndexByte(escapedPath[:end], '/'); end < 0 {
+			return "", nil, false
+		}
+	}
+	params, ok = matchSegments(pattern, segments(escapedPath[end:]))
+	return escapedPath[:end], params, ok
+}
+
 func matchSegments(pattern, got []string) (map[string]string, bool) {
 	if len(pattern) != len(got) {
 		return nil, false

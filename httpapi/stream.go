@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"productindex/httpapi/internal/jobquery"
 	"productindex/reindex"
 )
 
@@ -26,6 +27,7 @@ const (
 type eventStream struct {
 	cfg     *Config
 	control *http.ResponseController
+	shown   func(reindex.Job) jobquery.Job
 	last    string          // the id of the state that the client knows
 	taken   <-chan struct{} // closed: its place is another one's
 	failure error           // of the engine, or of what is in the way; it does not reach the client
@@ -98,7 +100,7 @@ func (s *eventStream) run(request context.Context, follow watch, tenant string, 
 // once tells of the state alone: a wrapper turned out not to flush what it promised to.
 func (s *eventStream) once(job reindex.Job) error {
 	s.failure = errCannotFlush
-	text, err := onceText(job, s.last)
+	text, err := onceText(s.shown(job), s.last)
 	if err != nil {
 		return err
 	}
@@ -129,14 +131,15 @@ func (s *eventStream) beat(ctx context.Context) error {
 
 // tell writes an event, unless the client knows.
 func (s *eventStream) tell(job reindex.Job) error {
-	if eventID(job) == s.last {
+	shown := s.shown(job)
+	if eventID(shown) == s.last {
 		return nil
 	}
-	text, err := event(job)
+	text, err := event(shown)
 	if err != nil {
 		return err
 	}
-	s.last = eventID(job)
+	s.last = eventID(shown)
 	return s.write(text)
 }
 

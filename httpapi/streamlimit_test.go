@@ -10,6 +10,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"productindex/httpapi/internal/jobquery"
 )
 
 // flusher is a wrapper that has a Flush method and passes it on, if it can, as many do.
@@ -144,7 +146,7 @@ func TestNothingIsWrittenWithoutABody(t *testing.T) {
 		}{
 			{http.MethodPost, reindexPath, "", http.StatusNoContent},
 			{http.MethodDelete, jobsPath + "/J1", "", http.StatusAccepted},
-			{http.MethodGet, jobsPath + "/J1/events", eventID(ended), http.StatusNoContent},
+			{http.MethodGet, jobsPath + "/J1/events", eventID(jobquery.Job{Record: ended}), http.StatusNoContent},
 			{http.MethodHead, jobsPath + "/J1", "", http.StatusOK},
 			{http.MethodHead, "/indexing/openapi.json", "", http.StatusOK},
 			{http.MethodHead, "/indexing/nowhere", "", http.StatusNotFound},

@@ -9,7 +9,7 @@ import (
 type Conditions []condition
 
 // Hold reports whether the job meets all of them.
-func (cs Conditions) Hold(job *Job) bool {
+func (cs Conditions) Hold(job Job) bool {
 	return !slices.ContainsFunc(cs, func(c condition) bool { return !c.holds(job) })
 }
 
@@ -19,7 +19,7 @@ type condition struct {
 	test  test
 }
 
-func (c condition) holds(job *Job) bool { return c.test.holds(c.field.value(job)) }
+func (c condition) holds(job Job) bool { return c.test.holds(c.field.value(job)) }
 
 // test is what a condition asks of a field's value. A value that is missing passes none but its own test.
 type test interface {

@@ -104,6 +104,38 @@ var conditionTests = []struct{ q, want string }{
 	{"entityType:~T$", "J8 J6 J5 J4 J3 J2 J1"},
 	{"id:~3 status:~F", "J3"},
 
+	// regular expressions with spaces
+	{"message:(~shop .K.ln. is)", "J2"},
+	{"message:~(shop .K.ln. is)", "J2"},
+	{"message:~(is closed|timeout) status:FAILURE", "J3 J2"},
+	{"message:(~is closed|timeout) status:FAILURE", "J3 J2"},
+	{"message:( ~is closed)", "J2"},
+	{"message:(~(is|was) (closed|open))", "J2"},
+	{`message:(~closed \(503\):)`, "J2"},
+	{`message:(~closed [(]503[)]:)`, "J2"},
+	{`message:(~"closed (503): see")`, ""},
+	{`message:(~"closed \\(503\\): see")`, "J2"},
+	{`message:~closed\ [(]503`, "J2"},
+	{"message:~[x ]Is", ""},
+	{"message:~(?i)[x ]IS\tid:exists", "J2"},
+	{"id:(~J3) message:(~time)", "J3"},
+
+	// fields of the report
+	{"readCount:57", "J3"},
+	{"rejectedCount:>0", "J3"},
+	{"rejectedCount:0", "J8 J7 J6 J5 J4 J2 J1"},
+	{"duplicateCount:(>=1 AND <3)", "J5"},
+	{"phase:load", "J3"},
+	{"phase:seal", "J5"},
+	{"phase:(pending,begin)", "J8 J7 J6 J2"},
+	{"phase:missing", "J4 J1"},
+	{"durations.loadMillis:>=1000", "J5 J3"},
+	{"durations.beginMillis:20", "J3"},
+	{"durations.sealMillis:1", "J5"},
+	{"durations.totalMillis:exists", "J5"},
+	{"rag:missing", jobquerytest.EveryJob},
+	{"rag:true", ""},
+
 	// null, exists, missing
 	{"message:exists", "J6 J3 J2"},
 	{"message:missing", "J8 J7 J5 J4 J1"},
@@ -142,8 +174,8 @@ func selected(t *testing.T, q, sort string) string {
 	jobs := jobquerytest.Varied()
 	slices.Reverse(jobs)
 	query := reindex.JobQuery{
-		Match:   func(job reindex.Job) bool { return conditions.Hold(&Job{Record: job}) },
-		Compare: func(a, b reindex.Job) int { return order.Compare(&Job{Record: a}, &Job{Record: b}) },
+		Match:   func(job reindex.Job) bool { return conditions.Hold(Job{Record: job}) },
+		Compare: func(a, b reindex.Job) int { return order.Compare(Job{Record: a}, Job{Record: b}) },
 	}
 	jobs, _ = query.Select(jobs)
 	ids := make([]string, len(jobs))
@@ -163,7 +195,9 @@ func TestConditions(t *testing.T) {
 }
 
 const (
-	needsField = "the name of a field is needed: id, entityType, status, expectedCount, estimated, processedCount, message, metadata.createdAt, metadata.modifiedAt"
+	needsField = "the name of a field is needed: id, entityType, rag, status, phase, expectedCount, estimated, readCount, processedCount, " +
+		"rejectedCount, duplicateCount, message, durations.pendingMillis, durations.beginMillis, durations.loadMillis, durations.sealMillis, " +
+		"durations.commitMillis, durations.totalMillis, metadata.createdAt, metadata.modifiedAt"
 	needsSpace = `a space must follow a condition; a value with spaces or any of "(),: is in double quotes`
 	takesCount = "field 'processedCount' takes a whole number of 64 bits, such as 100"
 	takesDate  = `field 'metadata.createdAt' takes a date and time in double quotes, such as "2026-01-02T15:04:05.000Z"; the + of an offset is %2B in a URL`
@@ -232,7 +266,16 @@ var refusedConditions = []struct{ q, detail string }{
 	{"message:(null)", "At character 10: " + noMeaning},
 	{"message:(timeout,missing)", "At character 18: " + noMeaning},
 	{"message:(exists)", "At character 10: " + noMeaning},
-	{"message:(~time)", "At character 10: " + noMeaning},
+	{"message:(time,~x)", "At character 15: " + noMeaning},
+	{"message:(~time", "At character 15: a closing parenthesis must follow a regular expression in parentheses"},
+	{`message:(~"time"x)`, "At character 17: a closing parenthesis must follow a regular expression in parentheses"},
+	{"message:(~)", "At character 11: a regular expression is missing"},
+	{"message:(~(a)", "At character 14: a closing parenthesis must follow a regular expression in parentheses"},
+	{"message:(~a)b", "At character 13: " + needsSpace},
+	{"message:~(a b", "At character 10: not a regular expression of RE2: missing closing ): (a"},
+	{"processedCount:(~1)", "At character 17: field 'processedCount' takes no regular expression, it takes a whole number of 64 bits, such as 100"},
+	{"phase:reading", "At character 7: field 'phase' takes one of pending, begin, load, seal, commit"},
+	{"durations:exists", "At character 1: " + needsField},
 	{"message:(time,>x)", "At character 15: " + noMeaning},
 	{"message:(time,<x)", "At character 15: " + noMeaning},
 

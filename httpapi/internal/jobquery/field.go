@@ -2,6 +2,7 @@ package jobquery
 
 import (
 	"cmp"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -51,87 +52,147 @@ func timeOf(t time.Time) value { return numberOf(t.UnixMilli()) }
 // field is a field of a job.
 type field struct {
 	name  string // as the parameters fields, q and sort have it
-	copy  func(to, from *View)
 	kind  kind
-	among []string         // all values there are; nil: any of its kind
-	value func(*Job) value // known exactly where the field is shown; nil: an object, which q and sort do not know
+	among []string          // all values there are; nil: any of its kind
+	at    func(v *View) any // where the field is shown: a pointer
+	value func(Job) value   // known exactly where the field is shown; nil: an object, which q and sort do not know
+}
+
+// copy shows what another view shows of the field.
+func (f *field) copy(to, from *View) {
+	reflect.ValueOf(f.at(to)).Elem().Set(reflect.ValueOf(f.at(from)).Elem())
+}
+
+// show shows a value of the field.
+func (f *field) show(v *View, got value) {
+	switch place := f.at(v).(type) {
+	case *string:
+		if *place = got.text; f.kind == kindTime {
+			*place = timestamp(time.UnixMilli(got.number))
+		}
+	case **int64:
+		*place = &got.number
+	case *bool:
+		*place = got.known
+	}
+}
+
+// text is a field that is a text.
+func text(name string, at func(*View) any, of func(Job) string) *field {
+	return &field{name: name, at: at, value: func(job Job) value { return textOf(of(job)) }}
+}
+
+// flag is a field that is true, or missing.
+func flag(name string, at func(*View) any, of func(Job) bool) *field {
+	return &field{name: name, at: at, among: []string{"true"}, value: func(job Job) value {
+		if !of(job) {
+			return value{}
+		}
+		return textOf("true")
+	}}
+}
+
+// count is a field that is a number of entities.
+func count(name string, at func(*View) any, of func(*reindex.Report) int64) *field {
+	return &field{name: name, at: at, kind: kindNumber, value: func(job Job) value { return numberOf(of(&job.Record.Report)) }}
+}
+
+// millis is a field that is the length of a phase; missing before its end.
+func millis(name string, at func(*View) any, of func(*reindex.Durations) time.Duration) *field {
+	return &field{name: name, at: at, kind: kindNumber, value: func(job Job) value {
+		d := of(&job.Record.Report.Durations)
+		if d <= 0 {
+			return value{}
+		}
+		return numberOf(d.Milliseconds())
+	}}
+}
+
+// date is a field that is a time.
+func date(name string, at func(*View) any, of func(Job) time.Time) *field {
+	return &field{name: name, at: at, kind: kindTime, value: func(job Job) value { return timeOf(of(job)) }}
+}
+
+// object is a field that has fields.
+func object(name string, at func(*View) any) *field { return &field{name: name, at: at} }
+
+// oneOf gives a field all the values that it has.
+func (f *field) oneOf(values ...string) *field {
+	f.among = values
+	return f
 }
 
 // allFields are all fields, in the order in which they are shown.
 var allFields = []*field{
-	{
-		name:  "id",
-		copy:  func(to, from *View) { to.ID = from.ID },
-		value: func(job *Job) value { return textOf(job.Record.ID) },
-	},
-	{
-		name:  "entityType",
-		copy:  func(to, from *View) { to.EntityType = from.EntityType },
-		value: func(job *Job) value { return textOf(job.Record.EntityType) },
-	},
-	{
-		name: "status",
-		copy: func(to, from *View) { to.Status = from.Status },
-		among: []string{
-			string(reindex.StatusPending), string(reindex.StatusInProgress), string(reindex.StatusPublished),
-			string(reindex.StatusSuccess), string(reindex.StatusFailure),
-		},
-		value: func(job *Job) value { return textOf(string(job.Record.Status)) },
-	},
-	{
-		name: "expectedCount",
-		copy: func(to, from *View) { to.ExpectedCount = from.ExpectedCount },
-		kind: kindNumber,
-		value: func(job *Job) value {
-			if job.Record.Expected < 0 {
-				return value{}
-			}
-			return numberOf(job.Record.Expected)
-		},
-	},
-	{
-		name:  "estimated",
-		copy:  func(to, from *View) { to.Estimated = from.Estimated },
-		among: []string{"true"},
-		value: func(job *Job) value {
-			if job.Record.Expected < 0 || !job.Record.Estimated {
-				return value{}
-			}
-			return textOf("true")
-		},
-	},
-	{
-		name:  "processedCount",
-		copy:  func(to, from *View) { to.ProcessedCount = from.ProcessedCount },
-		kind:  kindNumber,
-		value: func(job *Job) value { return numberOf(job.Record.Processed) },
-	},
-	{
-		name: "message",
-		copy: func(to, from *View) { to.Message = from.Message },
-		value: func(job *Job) value {
-			if job.Record.Status != reindex.StatusFailure {
-				return value{}
-			}
-			return textOf(job.Record.Message)
-		},
-	},
-	{
-		name: "metadata",
-		copy: func(to, from *View) { to.Metadata = from.Metadata },
-	},
-	{
-		name:  "metadata.createdAt",
-		copy:  func(to, from *View) { to.Metadata.CreatedAt = from.Metadata.CreatedAt },
-		kind:  kindTime,
-		value: func(job *Job) value { return timeOf(job.Record.Created) },
-	},
-	{
-		name:  "metadata.modifiedAt",
-		copy:  func(to, from *View) { to.Metadata.ModifiedAt = from.Metadata.ModifiedAt },
-		kind:  kindTime,
-		value: func(job *Job) value { return timeOf(job.Record.Modified) },
-	},
+	text("id", func(v *View) any { return &v.ID }, func(job Job) string { return job.Record.ID }),
+	text("entityType", func(v *View) any { return &v.EntityType }, func(job Job) string { return job.Record.EntityType }),
+	flag("rag", func(v *View) any { return &v.RAG }, func(job Job) bool { return job.RAG }),
+	text("status", func(v *View) any { return &v.Status }, func(job Job) string { return string(job.Record.Status) }).oneOf(
+		string(reindex.StatusPending), string(reindex.StatusInProgress), string(reindex.StatusPublished),
+		string(reindex.StatusSuccess), string(reindex.StatusFailure),
+	),
+	text("phase", func(v *View) any { return &v.Phase }, phase).oneOf(phases...),
+	{name: "expectedCount", kind: kindNumber, at: func(v *View) any { return &v.ExpectedCount }, value: func(job Job) value {
+		if job.Record.Expected < 0 {
+			return value{}
+		}
+		return numberOf(job.Record.Expected)
+	}},
+	flag("estimated", func(v *View) any { return &v.Estimated }, func(job Job) bool {
+		return job.Record.Expected >= 0 && job.Record.Estimated
+	}),
+	count("readCount", func(v *View) any { return &v.ReadCount }, func(r *reindex.Report) int64 { return r.Read }),
+	count("processedCount", func(v *View) any { return &v.ProcessedCount }, func(r *reindex.Report) int64 { return r.Indexed }),
+	count("rejectedCount", func(v *View) any { return &v.RejectedCount }, func(r *reindex.Report) int64 { return r.Rejected }),
+	count("duplicateCount", func(v *View) any { return &v.DuplicateCount }, func(r *reindex.Report) int64 { return r.Duplicates }),
+	text("message", func(v *View) any { return &v.Message }, func(job Job) string {
+		if job.Record.Status != reindex.StatusFailure {
+			return ""
+		}
+		return job.Record.Message
+	}),
+	object("durations", func(v *View) any { return &v.Durations }),
+	millis("durations.pendingMillis", func(v *View) any { return &v.Durations.PendingMillis },
+		func(d *reindex.Durations) time.Duration { return d.Pending }),
+	millis("durations.beginMillis", func(v *View) any { return &v.Durations.BeginMillis },
+		func(d *reindex.Durations) time.Duration { return d.Begin }),
+	millis("durations.loadMillis", func(v *View) any { return &v.Durations.LoadMillis },
+		func(d *reindex.Durations) time.Duration { return d.Load }),
+	millis("durations.sealMillis", func(v *View) any { return &v.Durations.SealMillis },
+		func(d *reindex.Durations) time.Duration { return d.Seal }),
+	millis("durations.commitMillis", func(v *View) any { return &v.Durations.CommitMillis },
+		func(d *reindex.Durations) time.Duration { return d.Commit }),
+	millis("durations.totalMillis", func(v *View) any { return &v.Durations.TotalMillis },
+		func(d *reindex.Durations) time.Duration { return d.Total }),
+	object("metadata", func(v *View) any { return &v.Metadata }),
+	date("metadata.createdAt", func(v *View) any { return &v.Metadata.CreatedAt }, func(job Job) time.Time { return job.Record.Created }),
+	date("metadata.modifiedAt", func(v *View) any { return &v.Metadata.ModifiedAt }, func(job Job) time.Time { return job.Record.Modified }),
+}
+
+// phases are the values of the field phase, in the order in which a job passes through them. Each has a duration.
+var phases = []string{"pending", "begin", "load", "seal", "commit"}
+
+// phase is where a job is, or where it was when it failed; empty once it has succeeded.
+func phase(job Job) string {
+	d := &job.Record.Report.Durations
+	ended := 0 // phases
+	for i, took := range []time.Duration{d.Pending, d.Begin, d.Load, d.Seal, d.Commit} {
+		if took > 0 {
+			ended = i + 1
+		}
+	}
+	switch job.Record.Status {
+	case reindex.StatusSuccess:
+		return ""
+	case reindex.StatusFailure:
+		return phases[max(0, ended-1)] // a phase that failed has a duration as well
+	case reindex.StatusInProgress:
+		ended = max(ended, 1)
+	case reindex.StatusPublished:
+		ended = max(ended, 3)
+	case reindex.StatusPending:
+	}
+	return phases[min(ended, len(phases)-1)]
 }
 
 // isAny accepts every field.

@@ -36,7 +36,7 @@ func requirePlace(t *testing.T, parameter, text string, err error) {
 // shown is what a response shows of a field; nil: it is not there. Times are their milliseconds.
 func shown(t *testing.T, job reindex.Job, field *field) any {
 	t.Helper()
-	data, err := json.Marshal(Show(&Job{Record: job}))
+	data, err := json.Marshal(Show(Job{Record: job}))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -180,15 +180,15 @@ func FuzzJobQ(f *testing.F) {
 		}
 		at := time.UnixMilli(millis % 253_402_300_800_000) // the years that RFC 3339 has
 		jobs := append(jobquerytest.Varied(), reindex.Job{
-			ID: text, EntityType: text, Status: reindex.StatusFailure, Expected: count, Processed: count, Message: text, Created: at, Modified: at,
+			ID: text, EntityType: text, Status: reindex.StatusFailure, Expected: count, Processed: count, Report: reindex.Report{Indexed: count, Rejected: count / 2, Durations: reindex.Durations{Load: time.Duration(count)}}, Message: text, Created: at, Modified: at,
 		})
 		for _, job := range jobs {
 			if !utf8.ValidString(job.ID) || at.UTC().Year() < 0 {
 				continue // is never shown as it is
 			}
 			for i, c := range conditions {
-				if want, got := holdsShown(t, c, job), c.holds(&Job{Record: job}); got != want || again[i].holds(&Job{Record: job}) != want {
-					t.Fatalf("%q: %s: %v, written anew %v, want %v for %+v", q, printCondition(c), got, again[i].holds(&Job{Record: job}), want, job)
+				if want, got := holdsShown(t, c, job), c.holds(Job{Record: job}); got != want || again[i].holds(Job{Record: job}) != want {
+					t.Fatalf("%q: %s: %v, written anew %v, want %v for %+v", q, printCondition(c), got, again[i].holds(Job{Record: job}), want, job)
 				}
 			}
 		}
@@ -270,7 +270,7 @@ func FuzzJobSort(f *testing.F) {
 						want = order
 					}
 				}
-				if got := keys.Compare(&Job{Record: a}, &Job{Record: b}); got != want {
+				if got := keys.Compare(Job{Record: a}, Job{Record: b}); got != want {
 					t.Fatalf("%q: %s and %s: %d, want %d", list, a.ID, b.ID, got, want)
 				}
 			}

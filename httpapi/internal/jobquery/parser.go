@@ -114,7 +114,7 @@ func (p *parser) condition() (c condition, err error) {
 func (p *parser) test(field *field) (test, error) {
 	switch {
 	case p.take("~"):
-		return p.pattern(field)
+		return p.pattern(field, false)
 	case p.at("<>"):
 		b, err := p.bound(field)
 		return bounds{b}, err
@@ -122,8 +122,11 @@ func (p *parser) test(field *field) (test, error) {
 		return p.single(field)
 	}
 	p.skipSpace()
-	if p.at("<>") {
+	switch {
+	case p.at("<>"):
 		return p.between(field)
+	case p.take("~"):
+		return p.pattern(field, true)
 	}
 	return p.anyOf(field)
 }
@@ -204,21 +207,19 @@ func (p *parser) bound(field *field) (b bound, err error) {
 	return b, err
 }
 
-// pattern reads the rest of ~regex, up to the next space or in double quotes.
-func (p *parser) pattern(field *field) (test, error) {
+// pattern reads the rest of ~regex: in double quotes, or up to the space that ends it. In parentheses, as in (~regex), it ends at the
+// closing one.
+func (p *parser) pattern(field *field, inParentheses bool) (test, error) {
 	start := p.pos
 	if field.kind != kindText {
 		return nil, p.fail(start-len("~"), fmt.Sprintf("field '%s' takes no regular expression, it takes %s", field.name, field.takes()))
 	}
-	var expression string
-	var err error
-	if p.at(`"`) {
-		expression, err = p.quoted()
-	} else {
-		expression = p.until(space)
-	}
+	expression, err := p.expression(inParentheses)
 	if err != nil {
 		return nil, err
+	}
+	if inParentheses && !p.take(")") {
+		return nil, p.fail(p.pos, "a closing parenthesis must follow a regular expression in parentheses")
 	}
 	re, instructions, err := compilePattern(expression, MaxInstructions-p.instructions)
 	if err != nil {
@@ -226,6 +227,34 @@ func (p *parser) pattern(field *field) (test, error) {
 	}
 	p.instructions += instructions
 	return pattern{re}, nil
+}
+
+// expression passes over a regular expression, and returns it. It ends at the first delimiter that is no part of it: one in parentheses or
+// brackets of its own is, and one after a backslash. If there is none such it ends at the first one, so that its error is about that.
+func (p *parser) expression(inParentheses bool) (string, error) {
+	if p.at(`"`) {
+		return p.quoted()
+	}
+	delimiter := space
+	if inParentheses {
+		delimiter = ")"
+	}
+	start, first := p.pos, -1
+	for {
+		p.until(delimiter)
+		text := p.text[start:p.pos]
+		if first < 0 {
+			first = p.pos
+		}
+		if !isUnfinished(text) {
+			return text, nil
+		}
+		if p.done() || len(text) > MaxPattern*utf8.UTFMax {
+			p.pos = first
+			return p.text[start:first], nil
+		}
+		p.pos++
+	}
 }
 
 // value reads a value that the field may have.

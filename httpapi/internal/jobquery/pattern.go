@@ -40,6 +40,13 @@ func compilePattern(expression string, allowed int) (re *regexp.Regexp, instruct
 	return re, instructions, nil
 }
 
+// isUnfinished reports whether an expression ends within parentheses, brackets or an escape.
+func isUnfinished(expression string) bool {
+	_, err := syntax.Parse(expression, syntax.Perl)
+	bad, ok := errors.AsType[*syntax.Error](err)
+	return ok && (bad.Code == syntax.ErrMissingParen || bad.Code == syntax.ErrMissingBracket || bad.Code == syntax.ErrTrailingBackslash)
+}
+
 func patternError(err error) error {
 	if bad, ok := errors.AsType[*syntax.Error](err); ok {
 		return fmt.Errorf("not a regular expression of RE2: %s: %s", bad.Code, bad.Expr)

@@ -16,7 +16,7 @@ type Order []sortKey
 
 // Compare orders jobs by the first field by which they differ. A field that is missing comes before all values, or after them if it
 // descends.
-func (o Order) Compare(a, b *Job) int {
+func (o Order) Compare(a, b Job) int {
 	for _, key := range o {
 		order := key.field.value(a).compare(key.field.value(b))
 		if order == 0 {
@@ -30,7 +30,7 @@ func (o Order) Compare(a, b *Job) int {
 	return 0
 }
 
-// ParseSort reads "field", "field:asc" or "field:desc", separated by commas, with or without spaces around them. An empty list has no keys.
+// ParseSort reads "field", "field:asc" or "field:desc", with directions in any case, separated by commas, with or without spaces around them. An empty list has no keys.
 // Its error is an [*Error] with the place.
 func ParseSort(list string) (Order, error) {
 	if strings.Trim(list, space) == "" {
@@ -60,9 +60,9 @@ func parseSortKey(part string) (key sortKey, reason string) {
 	switch {
 	case key.field == nil:
 		return key, "the name of a field is needed: " + fieldNames((*field).isValue)
-	case directed && direction != "asc" && direction != "desc":
+	case directed && !strings.EqualFold(direction, "asc") && !strings.EqualFold(direction, "desc"):
 		return key, "the direction of field '" + name + "' is asc or desc"
 	}
-	key.descending = direction == "desc"
+	key.descending = strings.EqualFold(direction, "desc")
 	return key, ""
 }

@@ -14,6 +14,8 @@ import (
 type Job struct {
 	// Record is the job. Its EntityType is the one that is shown.
 	Record reindex.Job
+	// RAG is set if it reindexes for retrieval-augmented generation.
+	RAG bool
 }
 
 // Error says what is wrong with a parameter, to its caller.
@@ -27,14 +29,30 @@ func (e *Error) Error() string { return e.Message + ": " + e.Detail }
 
 // View is the schema ReindexJob. A field with its zero value was not asked for, or is not known.
 type View struct {
-	ID             string       `json:"id,omitempty"`
-	EntityType     string       `json:"entityType,omitempty"`
-	Status         string       `json:"status,omitempty"`
-	ExpectedCount  *int64       `json:"expectedCount,omitempty"`
-	Estimated      bool         `json:"estimated,omitempty"`
-	ProcessedCount *int64       `json:"processedCount,omitempty"`
-	Message        string       `json:"message,omitempty"`
-	Metadata       MetadataView `json:"metadata,omitzero"`
+	ID             string        `json:"id,omitempty"`
+	EntityType     string        `json:"entityType,omitempty"`
+	RAG            bool          `json:"rag,omitempty"`
+	Status         string        `json:"status,omitempty"`
+	Phase          string        `json:"phase,omitempty"`
+	ExpectedCount  *int64        `json:"expectedCount,omitempty"`
+	Estimated      bool          `json:"estimated,omitempty"`
+	ReadCount      *int64        `json:"readCount,omitempty"`
+	ProcessedCount *int64        `json:"processedCount,omitempty"`
+	RejectedCount  *int64        `json:"rejectedCount,omitempty"`
+	DuplicateCount *int64        `json:"duplicateCount,omitempty"`
+	Message        string        `json:"message,omitempty"`
+	Durations      DurationsView `json:"durations,omitzero"`
+	Metadata       MetadataView  `json:"metadata,omitzero"`
+}
+
+// DurationsView is a part of the schema ReindexJob: the lengths of the phases that have begun and ended, in milliseconds.
+type DurationsView struct {
+	PendingMillis *int64 `json:"pendingMillis,omitempty"`
+	BeginMillis   *int64 `json:"beginMillis,omitempty"`
+	LoadMillis    *int64 `json:"loadMillis,omitempty"`
+	SealMillis    *int64 `json:"sealMillis,omitempty"`
+	CommitMillis  *int64 `json:"commitMillis,omitempty"`
+	TotalMillis   *int64 `json:"totalMillis,omitempty"`
 }
 
 // MetadataView is a part of the schema ReindexJob.
@@ -44,20 +62,15 @@ type MetadataView struct {
 }
 
 // Show returns all of a job that callers see. A failure's message is all that it says of the reason.
-func Show(job *Job) View {
-	r := &job.Record
-	v := View{
-		ID:             r.ID,
-		EntityType:     r.EntityType,
-		Status:         string(r.Status),
-		ProcessedCount: new(r.Processed),
-		Metadata:       MetadataView{CreatedAt: timestamp(r.Created), ModifiedAt: timestamp(r.Modified)},
-	}
-	if r.Expected >= 0 {
-		v.ExpectedCount, v.Estimated = new(r.Expected), r.Estimated
-	}
-	if r.Status == reindex.StatusFailure {
-		v.Message = r.Message
+func Show(job Job) View {
+	var v View
+	for _, f := range allFields {
+		if f.value == nil {
+			continue
+		}
+		if got := f.value(job); got.known {
+			f.show(&v, got)
+		}
 	}
 	return v
 }

@@ -24,11 +24,17 @@ func Varied() []reindex.Job {
 		{Status: reindex.StatusInProgress, Expected: 1000, Estimated: true, Processed: 10, Created: day(8), Modified: day(8)},
 	}
 	for i := range jobs {
+		jobs[i].Report.Indexed, jobs[i].Report.Read = jobs[i].Processed, jobs[i].Processed
 		jobs[i].ID, jobs[i].Tenant = "J"+string(rune('1'+i)), "acme"
 		if jobs[i].EntityType == "" {
 			jobs[i].EntityType = reindex.EntityProduct
 		}
 	}
+	third, fifth := &jobs[2].Report, &jobs[4].Report
+	third.Read, third.Rejected = 57, 7
+	third.Durations = reindex.Durations{Pending: 1, Begin: 20 * time.Millisecond, Load: 3 * time.Second}
+	fifth.Read, fifth.Duplicates = 11, 2
+	fifth.Durations = reindex.Durations{Pending: time.Second, Begin: 1, Load: time.Second, Seal: 1_999_999, Total: 4 * time.Second}
 	return jobs
 }
 

@@ -1,0 +1,123 @@
+package httpapi
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+)
+
+// Mux is what [Mount] needs of a mux: http.ServeMux and chi's routers have it. [MuxFunc] makes one out of a method that returns something,
+// as gorilla/mux's Handle does. A framework whose routes are not patterns such as /indexing/{tenant}/reindex gets [NewHandler]'s handler for
+// all paths under /indexing instead: gin, echo and fiber. The package's test module has an example of each.
+type Mux interface {
+	Handle(pattern string, handler http.Handler)
+}
+
+// MuxFunc makes a [Mux] out of a function.
+type MuxFunc func(pattern string, handler http.Handler)
+
+// Handle calls f.
+func (f MuxFunc) Handle(pattern string, handler http.Handler) { f(pattern, handler) }
+
+// Mount makes [NewHandler]'s handler answer the routes on mux, each by its pattern, below Config.Prefix. A router that puts a prefix of its own
+// in front of its patterns, as chi's Route does, needs no Config.Prefix, whether or not it takes the prefix from the requests.
+//
+// An http.ServeMux is given each method by itself, so that patterns of the host's with wildcards, such as "GET /" or "GET /{shop}/{page}",
+// may stand beside them, before and after. What is none of the routes' methods, and what else is under /indexing, is answered as far as
+// such patterns leave room. The mux redirects paths with empty or dot segments before any handler sees them; see Config.Fallback.
+//
+// Mount returns an error if cfg is invalid, and if the mux panics because a pattern is taken.
+func Mount(mux Mux, e Engine, cfg Config) error {
+	if f, ok := mux.(MuxFunc); mux == nil || ok && f == nil {
+		return errors.New("httpapi: the mux is nil")
+	}
+	if isNil(e) {
+		return errNoEngine
+	}
+	h, err := newHandler(e, cfg)
+	if err != nil {
+		return err
+	}
+	if standard, ok := mux.(*http.ServeMux); ok {
+		return h.mountByMethod(standard)
+	}
+	for i := range routes {
+		if err := handle(mux, cfg.Prefix+routes[i].pattern, h.at(&routes[i])); err != nil {
+			return err
+		}
+	}
+	for _, pattern := range []string{"", "/"} {
+		_ = handle(mux, cfg.Prefix+"/"+base+pattern, h) // taken: it is the host's
+	}
+	return nil
+}
+
+// methods are those that net/http has names for, but CONNECT, whose requests have no paths.
+var methods = []string{
+	http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodOptions, http.MethodTrace,
+}
+
+// deepest is how many segments below /indexing a route has at most.
+const deepest = 4
+
+// mountByMethod mounts the routes, and then, where the host leaves room, all that would otherwise be answered in a way that is not documented.
+// A pattern for all that is below /indexing would contradict every pattern of the host's with a wildcard in its place, so there is one for
+// each number of segments.
+func (h *handler) mountByMethod(mux *http.ServeMux) error {
+	for i := range routes {
+		rt := &routes[i]
+		for _, op := range rt.operations {
+			if err := handle(mux, op.method+" "+h.cfg.Prefix+rt.pattern, h.at(rt)); err != nil {
+				return err
+			}
+		}
+		handleRest(mux, h.cfg.Prefix+rt.pattern, h.at(rt))
+	}
+	pattern := h.cfg.Prefix + "/" + base
+	for i := range deepest {
+		handleRest(mux, pattern, h)
+		handleRest(mux, pattern+"/{$}", h)
+		pattern += fmt.Sprintf("/{s%d}", i)
+	}
+	handleRest(mux, pattern, h)
+	handleRest(mux, pattern+"/{rest...}", h)
+	return nil
+}
+
+// handle registers a pattern. A mux refuses one by a panic.
+func handle(mux Mux, pattern string, handler http.Handler) (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = fmt.Errorf("httpapi: the mux refused the pattern %q: %v", pattern, v)
+		}
+	}()
+	mux.Handle(pattern, handler)
+	return nil
+}
+
+// handleRest registers a pattern for each method that has none.
+func handleRest(mux *http.ServeMux, pattern string, handler http.Handler) {
+	for _, method := range methods {
+		_ = handle(mux, method+" "+pattern, handler) // taken: it is another route's, or the host's
+	}
+}
+
+// mounted answers requests that a mux has found to be for one route.
+type mounted struct {
+	handler *handler
+	route   *route
+}
+
+// at returns the handler for one route, whatever the mux has put in front of its pattern.
+func (h *handler) at(rt *route) http.Handler { return mounted{h, rt} }
+
+// ServeHTTP answers a request.
+func (m mounted) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	prefix, params, ok := m.route.matchEnd(r.URL.EscapedPath())
+	if !ok {
+		m.handler.ServeHTTP(w, r)
+		return
+	}
+	c := &call{w: w, r: r, route: m.route, params: params, prefix: prefix}
+	m.handler.serve(c) //nolint:contextcheck // the call has the request, and so its context
+}

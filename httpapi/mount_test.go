@@ -1,0 +1,269 @@
+package httpapi
+
+import (
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/getkin/kin-openapi/openapi3"
+
+	"productindex/reindex"
+)
+
+// behind serves a handler on a socket.
+func behind(t *testing.T, h http.Handler) *service {
+	t.Helper()
+	s := &service{t: t, srv: httptest.NewServer(h), doc: loadDocument(t)}
+	t.Cleanup(s.srv.Close)
+	return s
+}
+
+// mount mounts an engine on a mux, which has to take it.
+func mount(t *testing.T, mux Mux, e Engine, prefix string) {
+	t.Helper()
+	if err := Mount(mux, e, Config{Authorizer: AllowAll, Prefix: prefix}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// prefixed are ways to serve the endpoints under /api.
+var prefixed = map[string]func(t *testing.T, e Engine) http.Handler{
+	"StripPrefix of a handler": func(t *testing.T, e Engine) http.Handler {
+		h, err := newHandler(e, Config{Authorizer: AllowAll})
+		if err != nil {
+			t.Fatal(err)
+		}
+		mux := http.NewServeMux()
+		mux.Handle("/api/", http.StripPrefix("/api", h))
+		return mux
+	},
+	"StripPrefix of a mux": func(t *testing.T, e Engine) http.Handler {
+		inner, mux := http.NewServeMux(), http.NewServeMux()
+		mount(t, inner, e, "")
+		mux.Handle("/api/", http.StripPrefix("/api", inner))
+		return mux
+	},
+	"a handler with a prefix": func(t *testing.T, e Engine) http.Handler {
+		h, err := newHandler(e, Config{Authorizer: AllowAll, Prefix: "/api"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return h
+	},
+	"a mux with a prefix": func(t *testing.T, e Engine) http.Handler {
+		mux := http.NewServeMux()
+		mount(t, mux, e, "/api")
+		return mux
+	},
+	"a router that adds one": func(t *testing.T, e Engine) http.Handler {
+		mux := http.NewServeMux()
+		mount(t, MuxFunc(func(pattern string, h http.Handler) { mux.Handle("/api"+pattern, h) }), e, "")
+		return mux
+	},
+}
+
+// Under a prefix there is what there is without, and nothing elsewhere; the document says where.
+func TestPrefix(t *testing.T) {
+	for name, handler := range prefixed {
+		t.Run(name, func(t *testing.T) {
+			e := &fakeEngine{job: found(unfinished)}
+			s := behind(t, handler(t, e))
+			for path, status := range map[string]int{
+				"/api" + reindexPath: 204, "/api/indexing/%61cme/reindex": 204, "/api/indexing/ac-me/reindex": 400, "/api/indexing/ac%2Fme/reindex": 400,
+				"/api/indexing/acme/reindex/x": 404, reindexPath: 404, "/other" + reindexPath: 404, "/apix" + reindexPath: 404, "/api/api" + reindexPath: 404,
+				"/api/x" + reindexPath: 404, "/api/indexing/x" + reindexPath: 404,
+			} {
+				res, err := s.srv.Client().Post(s.srv.URL+path, "", nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				_ = res.Body.Close()
+				if started := e.starts(); res.StatusCode != status || (len(started) > 0) != (status == 204) {
+					t.Errorf("%s: %s, started %q, want %d", path, res.Status, started, status)
+				}
+			}
+			server, token := s.urls("/api/indexing/openapi.json")
+			if server != "/api" || token != "/api/oauth/token" {
+				t.Errorf("the document has %q and %q", server, token)
+			}
+			if got := s.fetch("/api" + jobsPath + "/J1"); got.status != http.StatusOK {
+				t.Errorf("the job: %d", got.status)
+			}
+		})
+	}
+}
+
+// fetch asks for a path that need not be one of the document's.
+func (s *service) fetch(path string) result {
+	s.t.Helper()
+	res, err := s.srv.Client().Get(s.srv.URL + path)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer res.Body.Close()
+	body, err := io.ReadAll(res.Body)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return result{status: res.StatusCode, header: res.Header, body: string(body)}
+}
+
+// urls returns the server and the token URL of the document at a path.
+func (s *service) urls(path string) (server, token string) {
+	s.t.Helper()
+	got := s.fetch(path)
+	doc, err := openapi3.NewLoader().LoadFromData([]byte(got.body))
+	if err != nil || len(doc.Servers) != 1 {
+		s.t.Fatalf("%d: %v", got.status, err)
+	}
+	return doc.Servers[0].URL, doc.Components.SecuritySchemes["OAuth2"].Value.Flows.ClientCredentials.TokenURL
+}
+
+// The document's URLs are those of the configuration, and by default the host's own, whatever the request claims.
+func TestURLsOfTheDocument(t *testing.T) {
+	for _, tc := range []struct {
+		cfg           Config
+		path          string
+		server, token string
+	}{
+		{Config{}, "", "/", "/oauth/token"},
+		{Config{TokenURL: "https://auth.example/token"}, "", "/", "https://auth.example/token"},
+		{Config{ServerURL: "https://shop.example/api"}, "", "https://shop.example/api", "https://shop.example/api/oauth/token"},
+		{Config{ServerURL: "https://shop.example/", TokenURL: "/token"}, "", "https://shop.example/", "/token"},
+		{Config{Prefix: "/a/b"}, "/a/b", "/a/b", "/a/b/oauth/token"},
+		{Config{Prefix: "/a", ServerURL: "/outside"}, "/a", "/outside", "/outside/oauth/token"},
+	} {
+		s := serve(t, &fakeEngine{}, tc.cfg)
+		if server, token := s.urls(tc.path + "/indexing/openapi.json?x=y"); server != tc.server || token != tc.token {
+			t.Errorf("%+v: %q and %q", tc, server, token)
+		}
+	}
+	if strings.Contains(string(document), "emporix") {
+		t.Error("the document leads to somebody else's servers")
+	}
+	r := httptest.NewRequest(http.MethodGet, "http://h//evil.example/x/indexing/openapi.json", nil)
+	h, err := newHandler(&fakeEngine{}, Config{Authorizer: AllowAll})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := httptest.NewRecorder()
+	h.at(&routes[0]).ServeHTTP(w, r) // as a mux does that has a prefix of any kind
+	if !strings.Contains(w.Body.String(), `"url": "/evil.example/x"`) {
+		t.Errorf("%.200s", w.Body)
+	}
+}
+
+// The endpoints stand beside patterns of the host's, each of which would match their paths, and are answered as documented.
+func TestBesideTheHostsPatterns(t *testing.T) {
+	for _, patterns := range [][]string{
+		{"/"}, {"GET /"}, {"GET /{path...}"}, {"GET /{shop}/{page}"}, {"POST /{shop}/{id}/{action}"}, {"/{a}/{b}/{c}"}, {"GET /{a}/{b}/{c}/{d}", "DELETE /{x}/"},
+		{"GET /{a}/{b}/{c}/{d}/{e}"}, {"GET /", "POST /", "PUT /{a}/{b...}"},
+	} {
+		t.Run(strings.Join(patterns, " and "), func(t *testing.T) {
+			for _, first := range []bool{true, false} {
+				mux, e := http.NewServeMux(), &fakeEngine{job: found(unfinished)}
+				hosts := func() {
+					for _, p := range patterns {
+						mux.HandleFunc(p, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusTeapot) })
+					}
+				}
+				if first {
+					hosts()
+				}
+				mount(t, mux, e, "")
+				if !first {
+					hosts()
+				}
+				s := behind(t, mux)
+				for _, path := range []string{"/indexing", "/indexing/", "/indexing/a", "/indexing/a/", "/indexing/a/b/c/d/e", reindexPath + "/", "/indexing/a/b/c/d/e/f/"} {
+					if got := s.send(http.MethodGet, path, ""); got.status != http.StatusNotFound {
+						t.Errorf("%s: %d %s", path, got.status, got.body)
+					}
+				}
+				if got := s.post(full); got.status != http.StatusNoContent {
+					t.Errorf("%d %s", got.status, got.body)
+				}
+				for _, path := range []string{jobsPath + "/J1", "/indexing/openapi.json"} {
+					if got := s.fetch(path); got.status != http.StatusOK || got.header.Get("X-Request-ID") == "" {
+						t.Errorf("%s: %d", path, got.status)
+					}
+				}
+				if got := s.send(http.MethodPut, jobsPath+"/J1", ""); got.status != http.StatusMethodNotAllowed || got.header.Get("Allow") != "GET, HEAD, DELETE" {
+					t.Errorf("%d %v", got.status, got.header)
+				}
+			}
+		})
+	}
+}
+
+// What the host has for itself under /indexing stays so.
+func TestHostsPatternUnderIndexing(t *testing.T) {
+	mux := http.NewServeMux()
+	for _, p := range []string{"GET /indexing/{name}", "GET /indexing/status", "PUT /indexing/{tenant}/reindex"} {
+		mux.HandleFunc(p, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusTeapot) })
+	}
+	mount(t, mux, &fakeEngine{}, "")
+	s := behind(t, mux)
+	for path, status := range map[string]int{
+		"/indexing/x": http.StatusTeapot, "/indexing/status": http.StatusTeapot, "/indexing/openapi.json": http.StatusOK, "/indexing/x/y": http.StatusNotFound,
+	} {
+		if got := s.fetch(path); got.status != status {
+			t.Errorf("%s: %d", path, got.status)
+		}
+	}
+	if got := s.post(full); got.status != http.StatusNoContent {
+		t.Errorf("%d %s", got.status, got.body)
+	}
+}
+
+// A pattern of a route that is taken is an error, which names it.
+func TestMountTwice(t *testing.T) {
+	mux := http.NewServeMux()
+	mount(t, mux, &fakeEngine{}, "")
+	mount(t, mux, &fakeEngine{}, "/api")
+	if err := Mount(mux, &fakeEngine{}, Config{Authorizer: AllowAll}); err == nil || !strings.Contains(err.Error(), "/indexing/openapi.json") {
+		t.Errorf("%v", err)
+	}
+	taken := MuxFunc(func(pattern string, _ http.Handler) {
+		if strings.HasSuffix(pattern, "/events") {
+			panic("taken")
+		}
+	})
+	if err := Mount(taken, &fakeEngine{}, Config{Authorizer: AllowAll}); err == nil || !strings.Contains(err.Error(), "events") {
+		t.Errorf("%v", err)
+	}
+}
+
+// What is nil is refused, whatever type it has.
+func TestNilEngines(t *testing.T) {
+	var none *reindex.Engine
+	for name, err := range map[string]error{
+		"engine":  second(NewHandler(none, Config{Authorizer: AllowAll})),
+		"Engines": second(NewHandler(&fakeEngine{}, Config{Authorizer: AllowAll, Engines: []Engine{none}})),
+		"RAG":     second(NewHandler(&fakeEngine{}, Config{Authorizer: AllowAll, RAG: none})),
+		"Mount":   Mount(http.NewServeMux(), none, Config{Authorizer: AllowAll}),
+		"MuxFunc": Mount(MuxFunc(nil), &fakeEngine{}, Config{Authorizer: AllowAll}),
+	} {
+		if err == nil || !strings.Contains(err.Error(), "nil") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func second[T any](_ T, err error) error { return err }
+
+func TestInvalidURLs(t *testing.T) {
+	for _, cfg := range []Config{
+		{Prefix: "api"}, {Prefix: "/"}, {Prefix: "/api/"}, {Prefix: "/a//b"}, {Prefix: "/../a"}, {Prefix: "/{x}"}, {Prefix: "//a"}, {Prefix: "/a b"},
+		{Prefix: "https://h/a"}, {Prefix: "/a?b"},
+		{ServerURL: "shop.example"}, {ServerURL: "ftp://shop.example"}, {ServerURL: "https://u:p@shop.example"}, {ServerURL: "https://"},
+		{ServerURL: "//shop.example/x"}, {ServerURL: "https://h/?x"}, {TokenURL: "oauth/token"}, {TokenURL: "javascript:alert(1)"}, {TokenURL: "\x00"},
+	} {
+		cfg.Authorizer = AllowAll
+		if _, err := NewHandler(&fakeEngine{}, cfg); err == nil || strings.Contains(err.Error(), "u:p@") {
+			t.Errorf("%+v: %v", cfg, err)
+		}
+	}
+}
