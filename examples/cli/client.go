@@ -21,12 +21,20 @@ type client struct {
 type job struct {
 	ID         string `json:"id"`
 	EntityType string `json:"entityType"`
+	RAG        bool   `json:"rag"`
 	Status     string `json:"status"`
+	Phase      string `json:"phase"`
 	Expected   *int64 `json:"expectedCount"`
 	Estimated  bool   `json:"estimated"`
-	Processed  int64  `json:"processedCount"`
+	Read       int64  `json:"readCount"`
+	Indexed    int64  `json:"processedCount"`
+	Rejected   int64  `json:"rejectedCount"`
+	Duplicates int64  `json:"duplicateCount"`
 	Message    string `json:"message"`
-	Metadata   struct {
+	Durations  struct {
+		TotalMillis *int64 `json:"totalMillis"`
+	} `json:"durations"`
+	Metadata struct {
 		CreatedAt time.Time `json:"createdAt"`
 	} `json:"metadata"`
 	RemainingSeconds *int64 `json:"remainingSeconds"` // in events

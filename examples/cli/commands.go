@@ -4,7 +4,6 @@ import (
 	"context"
 	"flag"
 	"fmt"
-	"io"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -14,14 +13,16 @@ import (
 
 // trigger starts a job, or joins the one in progress.
 func (a *app) trigger(ctx context.Context, args []string) error {
-	flags := newFlags("trigger", a.note)
+	flags := a.newFlags("trigger")
 	entityType := flags.String("type", "PRODUCT", "what is reindexed")
+	rag := flags.Bool("rag", false, "reindex products for retrieval-augmented generation")
 	following := flags.Bool("follow", false, "show the job's progress until it has ended")
-	if rest, err := parse(flags, args); err != nil || len(rest) > 0 {
-		return a.misused(err)
+	if _, err := a.only(0, flags, args); err != nil {
+		return err
 	}
 	var started job
-	if _, err := a.call(ctx, http.MethodPost, "reindex-jobs", map[string]any{"entityType": *entityType}, &started); err != nil {
+	creation := map[string]any{"entityType": *entityType, "rag": *rag}
+	if _, err := a.call(ctx, http.MethodPost, "reindex-jobs", creation, &started); err != nil {
 		return err
 	}
 	fmt.Fprintln(a.out, started.ID)
@@ -33,21 +34,22 @@ func (a *app) trigger(ctx context.Context, args []string) error {
 
 // cancel asks a job to stop.
 func (a *app) cancel(ctx context.Context, args []string) error {
-	if len(args) != 1 {
-		return a.misused(nil)
-	}
-	if _, err := a.call(ctx, http.MethodDelete, jobPath(args[0]), nil, nil); err != nil {
+	rest, err := a.only(1, a.newFlags("cancel"), args)
+	if err != nil {
 		return err
 	}
-	fmt.Fprintf(a.out, "%s stops\n", args[0])
+	if _, err := a.call(ctx, http.MethodDelete, jobPath(rest[0]), nil, nil); err != nil {
+		return err
+	}
+	fmt.Fprintf(a.out, "%s stops\n", rest[0])
 	return nil
 }
 
 func jobPath(id string) string { return "reindex-jobs/" + url.PathEscape(id) }
 
 // queryFlags are flags that fill the parameters of a query. The server checks them.
-func queryFlags(name string, note io.Writer, parameters map[string]string) (*flag.FlagSet, url.Values) {
-	flags, query := newFlags(name, note), url.Values{}
+func (a *app) queryFlags(name string, parameters map[string]string) (*flag.FlagSet, url.Values) {
+	flags, query := a.newFlags(name), url.Values{}
 	for flagName, parameter := range parameters {
 		flags.Func(flagName, parameter, func(text string) error {
 			query.Set(parameter, text)
@@ -59,9 +61,9 @@ func queryFlags(name string, note io.Writer, parameters map[string]string) (*fla
 
 // list shows a page of jobs.
 func (a *app) list(ctx context.Context, args []string) error {
-	flags, query := queryFlags("list", a.note, map[string]string{"q": "q", "sort": "sort", "page": "pageNumber", "size": "pageSize"})
-	if rest, err := parse(flags, args); err != nil || len(rest) > 0 {
-		return a.misused(err)
+	flags, query := a.queryFlags("list", map[string]string{"q": "q", "sort": "sort", "page": "pageNumber", "size": "pageSize"})
+	if _, err := a.only(0, flags, args); err != nil {
+		return err
 	}
 	var jobs []job
 	header, err := a.call(ctx, http.MethodGet, "reindex-jobs?"+query.Encode(), nil, &jobs)
@@ -69,10 +71,11 @@ func (a *app) list(ctx context.Context, args []string) error {
 		return err
 	}
 	table := tabwriter.NewWriter(a.out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "ID\tTYPE\tSTATUS\tPROCESSED\tEXPECTED\tCREATED\tMESSAGE")
+	fmt.Fprintln(table, "ID\tTYPE\tSTATUS\tINDEXED\tREJECTED\tDUPLICATES\tREAD\tEXPECTED\tCREATED\tTOOK\tMESSAGE")
 	for _, j := range jobs {
 		created := j.Metadata.CreatedAt.Local().Format(time.DateTime)
-		fmt.Fprintf(table, "%s\t%s\t%s\t%d\t%s\t%s\t%s\n", j.ID, j.EntityType, j.Status, j.Processed, j.expected(), created, j.Message)
+		fmt.Fprintf(table, "%s\t%s\t%s\t%d\t%d\t%d\t%d\t%s\t%s\t%s\t%s\n", j.ID, j.kind(), j.state(), j.Indexed, j.Rejected, j.Duplicates, j.Read,
+			j.expected(), created, j.took(), j.Message)
 	}
 	if err := table.Flush(); err != nil {
 		return err
@@ -81,7 +84,36 @@ func (a *app) list(ctx context.Context, args []string) error {
 	return nil
 }
 
-// expected is how many products are expected: "about" an estimate, "?" where nothing is known.
+// kind is what is reindexed.
+func (j *job) kind() string {
+	if j.RAG {
+		return j.EntityType + ", rag"
+	}
+	return j.EntityType
+}
+
+// state is where the job stands, and in which phase.
+func (j *job) state() string {
+	if j.Phase == "" {
+		return j.Status
+	}
+	return j.Status + ", " + j.Phase
+}
+
+// took is how long the job took; "-" before its end.
+func (j *job) took() string {
+	if j.Durations.TotalMillis == nil {
+		return "-"
+	}
+	return (time.Duration(*j.Durations.TotalMillis) * time.Millisecond).String()
+}
+
+// outcome is what became of the products that were read.
+func (j *job) outcome() string {
+	return fmt.Sprintf("%d products indexed, %d rejected, %d duplicates", j.Indexed, j.Rejected, j.Duplicates)
+}
+
+// expected is how many products are expected: "about" an estimate, "?" if nothing is known.
 func (j *job) expected() string {
 	switch {
 	case j.Expected == nil:
@@ -95,10 +127,10 @@ func (j *job) expected() string {
 
 // failures shows a page of the products that a job rejected.
 func (a *app) failures(ctx context.Context, args []string) error {
-	flags, query := queryFlags("failures", a.note, map[string]string{"page": "pageNumber", "size": "pageSize"})
-	rest, err := parse(flags, args)
-	if err != nil || len(rest) != 1 {
-		return a.misused(err)
+	flags, query := a.queryFlags("failures", map[string]string{"page": "pageNumber", "size": "pageSize"})
+	rest, err := a.only(1, flags, args)
+	if err != nil {
+		return err
 	}
 	id := rest[0]
 	var rejected []struct{ ID, Reason, Where string }

@@ -4,53 +4,84 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
+	"os"
 	"strings"
 	"time"
 
 	"github.com/schollz/progressbar/v3"
 	"github.com/tmaxmax/go-sse"
+	"golang.org/x/term"
 
 	"productindex/httpapi"
 )
 
 // follow shows a job's progress until it has ended.
 func (a *app) follow(ctx context.Context, args []string) error {
-	if len(args) != 1 {
-		return a.misused(nil)
+	rest, err := a.only(1, a.newFlags("follow"), args)
+	if err != nil {
+		return err
 	}
-	return a.followJob(ctx, args[0])
+	return a.followJob(ctx, rest[0])
 }
 
-// followJob reads the job's events and moves a bar. A job that failed is an error.
+// followJob reads the job's events and shows how it goes on. A job that failed is an error.
 func (a *app) followJob(ctx context.Context, id string) error {
-	bar := progressbar.NewOptions64(1, progressbar.OptionSetWriter(a.note), progressbar.OptionShowCount(), progressbar.OptionSetWidth(40),
-		progressbar.OptionSetPredictTime(false))
-	last, err := a.events(ctx, id, func(j job) { show(bar, j) })
-	fmt.Fprintln(a.note)
+	show, end := a.lines(), func() {}
+	if isTerminal(a.note) {
+		show, end = a.bar()
+	}
+	last, err := a.events(ctx, id, show)
+	end()
 	if err != nil {
 		return err
 	}
 	if last.Status != "SUCCESS" {
 		return fmt.Errorf("job %s ended as %s: %s", id, last.Status, last.Message)
 	}
-	fmt.Fprintf(a.out, "SUCCESS: %d products processed\n", last.Processed)
+	fmt.Fprintf(a.out, "SUCCESS: %s\n", last.outcome())
 	return nil
 }
 
-// show moves the bar to where the job is.
-func show(bar *progressbar.ProgressBar, j job) {
-	text := strings.ToLower(j.Status)
+// isTerminal reports whether w is a terminal, on which a bar can move.
+func isTerminal(w io.Writer) bool {
+	file, ok := w.(*os.File)
+	return ok && term.IsTerminal(int(file.Fd()))
+}
+
+// lines returns what shows the job as a line each time that it enters another phase.
+func (a *app) lines() func(job) {
+	last := ""
+	return func(j job) {
+		if state := strings.ToLower(j.state()); state != last {
+			last = state
+			fmt.Fprintf(a.note, "%s: %s\n", state, j.outcome())
+		}
+	}
+}
+
+// bar returns what shows the job as a bar, and what leaves its line at the end.
+func (a *app) bar() (show func(job), end func()) {
+	bar := progressbar.NewOptions64(1, progressbar.OptionSetWriter(a.note), progressbar.OptionShowCount(), progressbar.OptionSetWidth(40),
+		progressbar.OptionSetPredictTime(false))
+	return func(j job) { move(bar, j) }, func() { fmt.Fprintln(a.note) }
+}
+
+// move moves the bar to where the job is.
+func move(bar *progressbar.ProgressBar, j job) {
+	text := strings.ToLower(j.state())
 	if j.RemainingSeconds != nil && !j.ended() {
 		text += fmt.Sprintf(", %v left", time.Duration(*j.RemainingSeconds)*time.Second)
 	}
-	most := max(1, j.Processed) // what is expected is not always known, and may be too low
+	done := j.Indexed + j.Rejected + j.Duplicates
+	most := max(1, done) // what is expected is not always known, and may be too low
 	if j.Expected != nil {
 		most = max(most, *j.Expected)
 	}
 	bar.ChangeMax64(most)
 	bar.Describe(text)
-	_ = bar.Set64(j.Processed) // a bar that can not be drawn is no reason to stop
+	_ = bar.Set64(done) // a bar that cannot be drawn is no reason to stop
 }
 
 // events calls tell with every state of a job that the server tells of, and returns the last one: its end. Where the connection breaks
@@ -71,10 +102,12 @@ func (c *client) events(ctx context.Context, id string, tell func(job)) (last jo
 		if event.Data == "" {
 			return // no event by the HTML standard; the library yields it
 		}
-		if err := json.Unmarshal([]byte(event.Data), &last); err != nil {
-			stop(fmt.Errorf("an event that is none of a reindex job: %w", err))
+		var j job // anew: what an event does not have is not there any more
+		if err := json.Unmarshal([]byte(event.Data), &j); err != nil {
+			stop(fmt.Errorf("an event that is not one of a reindex job: %w", err))
 			return
 		}
+		last = j
 		if tell(last); last.ended() {
 			stop(nil)
 		}

@@ -3,8 +3,8 @@
 //	go run ./examples/cli -url http://localhost:8080 -tenant acme trigger -follow
 //	go run ./examples/cli -tenant acme list -q status:FAILURE -sort metadata.createdAt:desc
 //
-// The bearer token comes from PRODUCTINDEX_TOKEN. The exit code is 1 where a job that was followed has failed, or anything else went wrong,
-// and 2 where the command line is.
+// The bearer token comes from PRODUCTINDEX_TOKEN. The exit code is 1 if a job that was followed has failed, or anything else went wrong, and
+// 2 if the command line is wrong. A terminal shows a job's progress as a bar, everything else as a line for each of its phases.
 package main
 
 import (
@@ -16,13 +16,14 @@ import (
 	"net/url"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"syscall"
 )
 
 const usage = `usage: cli [-url URL] -tenant TENANT COMMAND
 
-  trigger [-type PRODUCT] [-follow]                  start a job, or join the one in progress
+  trigger [-type PRODUCT] [-rag] [-follow]           start a job, or join the one in progress
   follow ID                                          show a job's progress until it has ended
   list [-q CONDITIONS] [-sort FIELDS] [-page N] [-size N]
   cancel ID                                          ask a job to stop
@@ -39,7 +40,7 @@ func main() {
 	err := run(ctx, os.Args[1:], os.Getenv("PRODUCTINDEX_TOKEN"), os.Stdout, os.Stderr)
 	stop()
 	switch {
-	case err == nil:
+	case err == nil, errors.Is(err, flag.ErrHelp):
 	case errors.Is(err, errUsage):
 		os.Exit(2)
 	default:
@@ -56,51 +57,73 @@ type app struct {
 	note io.Writer // what goes on meanwhile
 }
 
-// run carries out a command line.
+// run carries out a command line. The error is flag.ErrHelp if that asks for help, which was given then.
 func run(ctx context.Context, args []string, token string, out, note io.Writer) error {
-	flags := newFlags("cli", note)
+	a := &app{out: out, note: note}
+	flags := a.newFlags("cli")
 	server := flags.String("url", "http://localhost:8080", "the server, up to /indexing")
 	tenant := flags.String("tenant", "", "whose products are reindexed")
-	rest, err := parse(flags, args)
+	rest, err := a.parse(flags, args)
 	if err != nil {
 		return err
-	}
-	if *tenant == "" || len(rest) == 0 {
-		fmt.Fprint(note, usage)
-		return errUsage
 	}
 	commands := map[string]func(*app, context.Context, []string) error{
 		"trigger": (*app).trigger, "follow": (*app).follow, "list": (*app).list, "cancel": (*app).cancel, "failures": (*app).failures,
 	}
+	if len(rest) == 0 {
+		return a.misused("a command is missing")
+	}
 	command, ok := commands[rest[0]]
-	if !ok {
-		fmt.Fprintf(note, "there is no command %q\n\n%s", rest[0], usage)
-		return errUsage
+	switch {
+	case !ok:
+		return a.misused(fmt.Sprintf("there is no command %q", rest[0]))
+	case *tenant == "" && !asksForHelp(rest[1:]):
+		return a.misused("-tenant is missing")
 	}
 	base := strings.TrimSuffix(*server, "/") + "/indexing/" + url.PathEscape(*tenant) + "/"
-	a := &app{client: &client{base: base, token: token}, out: out, note: note}
+	a.client = &client{base: base, token: token}
 	return command(a, ctx, rest[1:])
 }
 
-func newFlags(name string, note io.Writer) *flag.FlagSet {
+func asksForHelp(args []string) bool {
+	return slices.ContainsFunc(args, func(arg string) bool {
+		return strings.TrimLeft(arg, "-") == "h" || strings.TrimLeft(arg, "-") == "help"
+	})
+}
+
+func (a *app) newFlags(name string) *flag.FlagSet {
 	flags := flag.NewFlagSet(name, flag.ContinueOnError)
-	flags.SetOutput(note)
-	flags.Usage = func() { fmt.Fprint(note, usage) }
+	flags.SetOutput(a.note)
+	flags.Usage = func() {} // parse shows it
 	return flags
 }
 
-// parse returns what follows the flags; the flag package has told what is wrong.
-func parse(flags *flag.FlagSet, args []string) ([]string, error) {
-	if err := flags.Parse(args); err != nil {
-		return nil, errUsage
+// parse returns what follows the flags. It gives the help that is asked for, and says what is wrong.
+func (a *app) parse(flags *flag.FlagSet, args []string) ([]string, error) {
+	err := flags.Parse(args)
+	switch {
+	case errors.Is(err, flag.ErrHelp):
+		fmt.Fprint(a.out, usage)
+		return nil, flag.ErrHelp
+	case err != nil: // the flag package has said why
+		return nil, a.misused("")
 	}
 	return flags.Args(), nil
 }
 
-// misused returns err, of which the flag package has told the user, or tells how the program is used.
-func (a *app) misused(err error) error {
-	if err != nil {
-		return err
+// only is parse for a command that has so many arguments after its flags.
+func (a *app) only(n int, flags *flag.FlagSet, args []string) ([]string, error) {
+	rest, err := a.parse(flags, args)
+	if err == nil && len(rest) != n {
+		err = a.misused(fmt.Sprintf("%s: %d arguments instead of %d", flags.Name(), len(rest), n))
+	}
+	return rest, err
+}
+
+// misused says what is wrong with the command line, unless that was said, and how it is to be.
+func (a *app) misused(reason string) error {
+	if reason != "" {
+		fmt.Fprintf(a.note, "%s\n\n", reason)
 	}
 	fmt.Fprint(a.note, usage)
 	return errUsage

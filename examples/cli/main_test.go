@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"iter"
@@ -147,11 +148,15 @@ func TestTriggerAndFollow(t *testing.T) {
 	s := newShop(t, 1)
 	id := s.trigger(t)
 	close(s.hold)
+	const end = "SUCCESS: 99 products indexed, 1 rejected, 0 duplicates\n"
 	out, note, err := s.cli(t.Context(), "trigger", "-follow")
-	if err != nil || !strings.HasSuffix(out, "\nSUCCESS: 100 products processed\n") || !strings.Contains(note, "success") {
+	if err != nil || !strings.HasSuffix(out, "\n"+end) {
 		t.Errorf("%s%s%v", out, note, err)
 	}
-	if out, _, err := s.cli(t.Context(), "follow", id); err != nil || out != "SUCCESS: 100 products processed\n" {
+	if !strings.HasSuffix(note, strings.ToLower(end)) || strings.ContainsAny(note, "\r█") { // no terminal, no bar
+		t.Errorf("%q", note)
+	}
+	if out, _, err := s.cli(t.Context(), "follow", id); err != nil || out != end {
 		t.Errorf("%s%v", out, err)
 	}
 	if out, note, err := s.cli(t.Context(), "failures", id); err != nil || !strings.HasPrefix(out, "p0: ") || !strings.HasSuffix(out, " (acme.jsonl, line 1)\n") ||
@@ -192,7 +197,7 @@ func TestCancelAndList(t *testing.T) {
 		t.Error(err)
 	}
 	out, note, err := s.cli(t.Context(), "list", "-q", "status:FAILURE")
-	row := regexp.MustCompile(`(?m)^` + id + ` +PRODUCT +FAILURE +0 +\? +20\d\d-.* the reindex was cancelled$`)
+	row := regexp.MustCompile(`(?m)^` + id + ` +PRODUCT +FAILURE, load +0 +0 +0 +0 +\? +20\d\d-.* \d[\d.]*m?s +the reindex was cancelled$`)
 	if err != nil || note != "1 of 1 jobs\n" || !row.MatchString(out) {
 		t.Errorf("%s%s%v", out, note, err)
 	}
@@ -242,7 +247,7 @@ func TestFollowComesBack(t *testing.T) {
 		return true
 	}
 	out, _, err := s.cli(t.Context(), "follow", id)
-	if err != nil || out != "SUCCESS: 100 products processed\n" {
+	if err != nil || out != "SUCCESS: 100 products indexed, 0 rejected, 0 duplicates\n" {
 		t.Errorf("%s%v", out, err)
 	}
 	if known := "IN_PROGRESS-0-"; !slices.Equal(s.streams, []string{"", known, known, known, known, known, known}) {
@@ -299,12 +304,43 @@ func TestErrors(t *testing.T) {
 func TestUsage(t *testing.T) {
 	for _, args := range []string{
 		"", "trigger", "-tenant acme", "-tenant acme dance", "-tenant acme trigger now", "-tenant acme trigger -now", "-tenant acme follow",
-		"-tenant acme cancel a b", "-tenant acme failures", "-tenant acme list all", "-h",
+		"-tenant acme cancel a b", "-tenant acme failures", "-tenant acme list all",
+		"-now", "trigger -tenant acme",
 	} {
 		var note bytes.Buffer
 		err := run(t.Context(), strings.Fields(args), token, io.Discard, &note)
 		if !errors.Is(err, errUsage) || !strings.Contains(note.String(), "usage: cli") {
 			t.Errorf("%s: %v, %s", args, err, &note)
+		}
+	}
+}
+
+// Who asks for help gets it, and nothing went wrong.
+func TestHelp(t *testing.T) {
+	for _, args := range []string{"-h", "--help", "trigger -h", "-tenant acme list -help", "-tenant acme follow --h", "-tenant acme cancel -h", "failures -h"} {
+		var out, note bytes.Buffer
+		err := run(t.Context(), strings.Fields(args), token, &out, &note)
+		if !errors.Is(err, flag.ErrHelp) || out.String() != usage || note.Len() > 0 {
+			t.Errorf("%s: %v, %s%s", args, err, &out, &note)
+		}
+	}
+}
+
+// On a terminal the bar is where the job is, also if more came than was expected.
+func TestBar(t *testing.T) {
+	var note bytes.Buffer
+	show, end := (&app{note: &note}).bar()
+	expected, left := int64(10), int64(7)
+	for _, j := range []job{
+		{Status: "IN_PROGRESS", Phase: "load", Indexed: 3, Rejected: 1, Duplicates: 1, Expected: &expected, RemainingSeconds: &left},
+		{Status: "PUBLISHED", Phase: "seal", Indexed: 12, Expected: &expected},
+	} {
+		show(j)
+	}
+	end()
+	for _, want := range []string{"in_progress, load, 7s left", "█", "(5/10)", "published, seal", "(12/12)"} {
+		if !strings.Contains(note.String(), want) {
+			t.Errorf("no %q in %q", want, &note)
 		}
 	}
 }
@@ -321,6 +357,8 @@ func TestExitCode(t *testing.T) {
 		{good.URL, "trigger -follow", 0},
 		{bad.URL, "trigger -follow", 1},
 		{good.URL, "dance", 2},
+		{good.URL, "-h", 0},
+		{good.URL, "list -h", 0},
 	} {
 		cmd := exec.CommandContext(t.Context(), os.Args[0], append([]string{"-url", test.url, "-tenant", "acme"}, strings.Fields(test.args)...)...)
 		cmd.Env = append(os.Environ(), "CLI_CHILD=true", "PRODUCTINDEX_TOKEN="+token)
