@@ -28,6 +28,7 @@ const (
 
 const (
 	defaultIDColumn       = "id"
+	defaultIDSeparator    = ":"
 	defaultMaxRecordBytes = 16 << 20
 )
 
@@ -35,31 +36,57 @@ const (
 type Config struct {
 	// IDColumn is the column that holds the product's id. Default "id".
 	IDColumn string
+	// IDColumns, if it is set, takes the place of IDColumn: the id is the cells of these columns with IDSeparator between them. A cell
+	// that contains the separator is an error, so that two ids never become one; some of the cells can be empty.
+	IDColumns []string
+	// IDSeparator is what separates the parts of an id of several columns. Default ":".
+	IDSeparator string
+
+	// SkipRows is the number of records at the start of each file that are left out, such as a title above the header.
+	SkipRows int
 	// Header names the columns of files that have no header. Default: the first record of each file does.
 	Header []string
+	// Rename gives columns other names, by those in the file or in Header. All other settings have the new ones. A column that is
+	// renamed to "" is left out. A column that a file does not have is an error.
+	Rename map[string]string
+	// DropUnnamed leaves out columns without a name. Otherwise a cell in one is an error, unless it is empty.
+	DropUnnamed bool
+	// Arrays, if it is set, makes one product of the records of one id that follow each other, such as the variants of a product. Each
+	// record adds one object to each array, unless all its cells for it are empty. Of the other columns, one record has the value, or
+	// all that have it agree; otherwise the product cannot be read.
+	Arrays []Array
+
 	// Types are the types of columns by their names. A column that a file does not have is an error.
 	Types map[string]Type
+	// NullWords are cells that become null, such as "NULL" or "N/A", whether they are quoted or not. The empty string can be one.
+	NullWords []string
 	// DecimalComma: numbers have a comma in place of the decimal point. One that has a point is an error.
 	DecimalComma bool
 
-	// Comma separates the cells. Default ','; other dialects have ';' or '\t'.
+	// Comma separates the cells. Default ','; other dialects have ';' or '\t'. A first line such as "sep=;" takes precedence.
 	Comma rune
-	// Comment, where it is set, begins lines that are skipped.
+	// Comment, if it is set, begins lines that are skipped.
 	Comment rune
-	// LazyQuotes lets a quote stand inside of a cell that has none around it, and a single one inside of a cell that has.
+	// LazyQuotes lets a quote stand inside of a cell that has none around it, and a single one inside of a cell that has, if that cell
+	// is closed on the line it begins on. If it is not closed there, its quotes are text, such as in: "Deluxe" sock
 	LazyQuotes bool
+	// NoQuotes makes quotes text like any other.
+	NoQuotes bool
 	// TrimLeadingSpace removes white space before a cell.
 	TrimLeadingSpace bool
 	// Encoding is that of the text, such as charmap.Windows1252 of golang.org/x/text. Default UTF-8.
 	Encoding encoding.Encoding
 
-	// MaxRecordBytes is the size of the largest record, in bytes of UTF-8. It bounds what a quote that is not closed takes in.
-	// It is checked as a buffer is filled, 4 KiB at a time. Default 16 MiB.
+	// MaxRecordBytes is the size of the largest record, in bytes of UTF-8, and of the largest product of several records. It bounds what
+	// a quote that is not closed takes in. Default 16 MiB.
 	MaxRecordBytes int64
 
-	// Files, where it is not nil, lists each tenant's files, in the order in which they are read, in place of the conventions that the
+	// Files, if it is not nil, lists each tenant's files, in the order in which they are read, in place of the conventions that the
 	// package's documentation states; other tenants are then unknown. Paths are relative to the source's folder, with slashes.
 	Files map[string][]string
+	// FollowLinks lets symbolic links lead out of the folder that New is given. Whoever can write to the folder then chooses which files of
+	// the machine are read.
+	FollowLinks bool
 }
 
 // withDefaults returns a copy of c in which every field that is not set has its default.
@@ -71,41 +98,54 @@ func (c *Config) withDefaults() Config {
 	if out.IDColumn == "" {
 		out.IDColumn = defaultIDColumn
 	}
+	if out.IDSeparator == "" {
+		out.IDSeparator = defaultIDSeparator
+	}
 	if out.Comma == 0 {
 		out.Comma = ','
 	}
 	if out.MaxRecordBytes == 0 {
 		out.MaxRecordBytes = defaultMaxRecordBytes
 	}
-	out.Header, out.Types = slices.Clone(out.Header), maps.Clone(out.Types)
-	out.Files = maps.Clone(out.Files)
-	for tenant, names := range out.Files {
-		out.Files[tenant] = slices.Clone(names)
+	out.Header, out.IDColumns, out.NullWords = slices.Clone(out.Header), slices.Clone(out.IDColumns), slices.Clone(out.NullWords)
+	out.Types, out.Rename = maps.Clone(out.Types), maps.Clone(out.Rename)
+	out.Arrays = slices.Clone(out.Arrays)
+	for i := range out.Arrays {
+		out.Arrays[i].Columns = slices.Clone(out.Arrays[i].Columns)
 	}
+	out.Files = files.CloneFiles(out.Files)
 	return out
+}
+
+// options returns what the config has in common with those of other sources.
+func (c *Config) options() files.Options {
+	return files.Options{Name: "csv", Endings: []string{".csv", ".tsv"}, Files: c.Files, FollowLinks: c.FollowLinks}
+}
+
+// idColumns returns the columns of the id.
+func (c *Config) idColumns() []string {
+	if len(c.IDColumns) > 0 {
+		return c.IDColumns
+	}
+	return []string{c.IDColumn}
 }
 
 // validate reports every setting of a config with defaults that makes no sense.
 func (c *Config) validate() error {
-	errs := []error{files.CheckFiles(c.Files)}
+	errs := []error{files.CheckFiles(c.Files), c.checkDialect(), c.checkArrays()}
 	if c.MaxRecordBytes < 1 {
 		errs = append(errs, fmt.Errorf("MaxRecordBytes is %d, it must be positive", c.MaxRecordBytes))
 	}
-	for name, r := range map[string]rune{"Comma": c.Comma, "Comment": c.Comment} {
-		if r == '"' || r == '\r' || r == '\n' || r == utf8.RuneError || !utf8.ValidRune(r) {
-			errs = append(errs, fmt.Errorf("%s can not be %q", name, r))
-		}
+	if c.SkipRows < 0 {
+		errs = append(errs, fmt.Errorf("SkipRows is %d, it cannot be negative", c.SkipRows))
 	}
-	if c.Comma == c.Comment {
-		errs = append(errs, errors.New("Comma and Comment are the same")) //nolint:staticcheck // names of fields
-	}
-	for column, t := range c.Types {
-		if t < Text || t > JSON {
-			errs = append(errs, fmt.Errorf("the type of column %q is %d, which is none", column, t))
+	for _, column := range slices.Sorted(maps.Keys(c.Types)) {
+		if t := c.Types[column]; t < Text || t > JSON {
+			errs = append(errs, fmt.Errorf("the type of column %q is %d, which is not a type", column, t))
 		}
 	}
 	if c.Header != nil {
-		if _, err := c.layOut(c.Header); err != nil {
+		if _, err := c.columns(c.Header, false); err != nil {
 			errs = append(errs, fmt.Errorf("Header: %w", err)) //nolint:staticcheck // the name of a field
 		}
 	}
@@ -113,4 +153,46 @@ func (c *Config) validate() error {
 		return fmt.Errorf("csv: invalid config: %w", err)
 	}
 	return nil
+}
+
+// checkDialect returns what is wrong with the characters that separate things.
+func (c *Config) checkDialect() error {
+	var errs []error
+	if err := checkMark(c.Comma); err != nil {
+		errs = append(errs, fmt.Errorf("Comma: %w", err)) //nolint:staticcheck // the name of a field
+	}
+	if err := checkMark(c.Comment); err != nil {
+		errs = append(errs, fmt.Errorf("Comment: %w", err)) //nolint:staticcheck // the name of a field
+	}
+	if c.Comma == c.Comment {
+		errs = append(errs, errors.New("Comma and Comment are the same")) //nolint:staticcheck // names of fields
+	}
+	if c.LazyQuotes && c.NoQuotes {
+		errs = append(errs, errors.New("LazyQuotes and NoQuotes exclude each other"))
+	}
+	return errors.Join(errs...)
+}
+
+// checkMark returns an error if a character has another meaning.
+func checkMark(r rune) error {
+	if r == '"' || r == '\r' || r == '\n' || r == utf8.RuneError || !utf8.ValidRune(r) {
+		return fmt.Errorf("it cannot be %q", r)
+	}
+	return nil
+}
+
+// checkArrays returns what is wrong with the arrays, as far as that does not depend on a file.
+func (c *Config) checkArrays() error {
+	var errs []error
+	names := map[string]bool{}
+	for _, a := range c.Arrays {
+		if a.Name == "" || len(a.Columns) == 0 || slices.Contains(a.Columns, "") {
+			errs = append(errs, fmt.Errorf("array %q needs a name, columns, and names of columns", a.Name))
+		}
+		if names[a.Name] {
+			errs = append(errs, fmt.Errorf("two arrays have the name %q", a.Name))
+		}
+		names[a.Name] = true
+	}
+	return errors.Join(errs...)
 }

@@ -7,129 +7,17 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"iter"
 	"strings"
 	"testing"
 	"testing/fstest"
 	"unicode/utf8"
 
-	"github.com/klauspost/compress/gzip"
-	"github.com/klauspost/compress/zstd"
-	"go.uber.org/goleak"
 	"golang.org/x/text/encoding/charmap"
 
 	"productindex/reindex"
 	"productindex/reindex/reindextest"
 	"productindex/source/csv"
 )
-
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
-
-// compress compresses content as the ending of name tells.
-func compress(tb testing.TB, name string, content []byte) []byte {
-	tb.Helper()
-	var b bytes.Buffer
-	var w io.WriteCloser
-	switch {
-	case strings.HasSuffix(name, ".gz"):
-		w = gzip.NewWriter(&b)
-	case strings.HasSuffix(name, ".zst"):
-		z, err := zstd.NewWriter(&b)
-		if err != nil {
-			tb.Fatal(err)
-		}
-		w = z
-	default:
-		return content
-	}
-	if _, err := w.Write(content); err != nil {
-		tb.Fatal(err)
-	}
-	if err := w.Close(); err != nil {
-		tb.Fatal(err)
-	}
-	return b.Bytes()
-}
-
-// fsOf returns a file system of files, compressed as their names say.
-func fsOf(tb testing.TB, contents map[string]string) fstest.MapFS {
-	tb.Helper()
-	fsys := fstest.MapFS{}
-	for name, content := range contents {
-		fsys[name] = &fstest.MapFile{Data: compress(tb, name, []byte(content))}
-	}
-	return fsys
-}
-
-func newSource(tb testing.TB, contents map[string]string, cfg *csv.Config) *csv.Source {
-	tb.Helper()
-	src, err := csv.NewFS(fsOf(tb, contents), cfg)
-	if err != nil {
-		tb.Fatal(err)
-	}
-	return src
-}
-
-// products opens a snapshot, reads it, and closes it.
-func products(ctx context.Context, src *csv.Source, tenant string) iter.Seq2[reindex.Product, error] {
-	return func(yield func(reindex.Product, error) bool) {
-		snap, err := src.Open(ctx, tenant)
-		if err != nil {
-			yield(reindex.Product{}, err)
-			return
-		}
-		snap.Products(ctx)(yield)
-		if err := snap.Close(); err != nil {
-			panic(err)
-		}
-	}
-}
-
-// read returns the tenant's products, each as its id and body, what was rejected, each as place and reason, and what ended the read.
-func read(tb testing.TB, src *csv.Source) (all, rejected []string, failed error) {
-	tb.Helper()
-	for p, err := range products(tb.Context(), src, "acme") {
-		if failed != nil {
-			tb.Fatalf("the sequence went on after %v", failed)
-		}
-		if bad, ok := errors.AsType[*reindex.RecordError](err); ok {
-			rejected = append(rejected, fmt.Sprintf("%s: %v", bad.Where, bad.Err))
-		} else if failed = err; err == nil {
-			all = append(all, p.ID+" "+string(p.Body))
-		}
-	}
-	return all, rejected, failed
-}
-
-// capability opens a snapshot that is closed at the end of the test, and finds a capability of it.
-func capability[T any](tb testing.TB, src *csv.Source, tenant string) (T, error) {
-	tb.Helper()
-	var none T
-	snap, err := src.Open(tb.Context(), tenant)
-	if err != nil {
-		return none, err
-	}
-	tb.Cleanup(func() {
-		if err := snap.Close(); err != nil {
-			tb.Error(err)
-		}
-	})
-	t, ok := reindex.As[T](snap)
-	if !ok {
-		tb.Fatalf("the snapshot is not a %T", &none)
-	}
-	return t, nil
-}
-
-func count(tb testing.TB, src *csv.Source, tenant string) (int64, error) {
-	tb.Helper()
-	counter, err := capability[reindex.Counter](tb, src, tenant)
-	if err != nil {
-		return 0, err
-	}
-	return counter.Count(tb.Context())
-}
 
 // Whole products travel in one JSON column here, so that all of the suite's can.
 func TestConformance(t *testing.T) {
@@ -211,22 +99,32 @@ func TestBroken(t *testing.T) {
 		content string
 		want    string
 	}{
-		"quote inside":  {csv.Config{}, "id,name\n1,a\n2,b\"\n", "acme.csv, line 3: "},
-		"quote open":    {csv.Config{}, "id,name\n1,a\n2,\"b\n3,c\n", "acme.csv, line "},
+		"quote open":    {csv.Config{}, "id,name\n1,a\n2,\"b\n3,c\n", "acme.csv, line 3: the quote that opens here is never closed"},
 		"no id column":  {csv.Config{}, "sku,name\n1,a\n", `line 1: there is no column "id"; the columns are ["sku" "name"]`},
 		"no column":     {csv.Config{Types: map[string]csv.Type{"price": csv.Number}}, "id\n1\n", `line 1: there is no column "price"`},
 		"twice":         {csv.Config{}, "id,a,a\n", `line 1: two columns have the name "a"`},
-		"no name":       {csv.Config{}, "id,\n", "line 1: column 2 has no name"},
 		"empty":         {csv.Config{}, "", "line 1: the file is empty"},
-		"header UTF-8":  {csv.Config{}, "id,\xff\n", "line 1: the name of column 2 is no valid UTF-8"},
-		"large record":  {csv.Config{MaxRecordBytes: 10_000}, "id,name\n1,a\n2," + large + "\n", "line 3: the record is too large"},
-		"endless quote": {csv.Config{MaxRecordBytes: 10_000}, "id,name\n1,\"" + strings.Repeat("a\n", 50_000), "the record is too large"},
+		"header UTF-8":  {csv.Config{}, "id,\xff\n", "line 1: the name of column 2 is not valid text"},
+		"endless quote": {csv.Config{MaxRecordBytes: 10_000}, "id,name\n1,\"" + strings.Repeat("a\n", 50_000), "or the quote that opens here is not closed"},
+		"quote, lazy":   {csv.Config{LazyQuotes: true, Comma: '\t'}, "id\tname\n1\ta\n2\t\"Deluxe\n3\tc\n", "acme.csv, line 3: the quote that opens here is never closed"},
+		"quote, deep":   {csv.Config{}, "id,name\n1,a\n2,\"b\"\n3,\"x\ny\",\"z\n" + strings.Repeat("4,d\n", 20_000), "acme.csv, line 5: the quote that opens here is never closed"},
+		"long, quoted":  {csv.Config{MaxRecordBytes: 10_000}, "id,name\n1,a\n2,\"" + large + "\"\n", "line 3: the record is too large"},
+		"many columns":  {csv.Config{}, "x" + manyColumns() + "\n", "the first of 100001 columns are"},
 	} {
 		_, _, err := read(t, newSource(t, map[string]string{"acme.csv": test.content}, &test.cfg))
-		if _, ok := errors.AsType[*csv.LineError](err); !ok || !strings.Contains(err.Error(), test.want) {
-			t.Errorf("%s: %v, want %q", name, err, test.want)
+		if _, ok := errors.AsType[*csv.LineError](err); !ok || !strings.Contains(err.Error(), test.want) || len(err.Error()) > 2000 {
+			t.Errorf("%s: %.2000v, want %q", name, err, test.want)
 		}
 	}
+}
+
+// manyColumns is a header that is too large for a message.
+func manyColumns() string {
+	var b strings.Builder
+	for i := range 100_000 {
+		fmt.Fprintf(&b, ",column %d", i)
+	}
+	return b.String()
 }
 
 // One bad record leaves those behind it readable.
@@ -236,15 +134,23 @@ func TestRejected(t *testing.T) {
 		content string
 		want    string
 	}{
-		"few cells":  {csv.Config{}, "id,name\n1,a\n\n2\n", "acme.csv, line 4: the record has 1 cells for 2 columns"},
-		"many cells": {csv.Config{}, "id,name\n1,a,b\n", "acme.csv, line 2: the record has 3 cells"},
-		"cut off":    {csv.Config{}, "id,name\n1,a\n2", "acme.csv, line 3: the record has 1 cells"},
-		"no number":  {csv.Config{Types: map[string]csv.Type{"price": csv.Number}}, "id,price\n1,2\n2,\"1,5\"\n", `acme.csv, line 3: column "price": "1,5" is no number`},
-		"grouped":    {csv.Config{DecimalComma: true, Types: map[string]csv.Type{"id": csv.Number}}, "id\n1.234\n", `"1.234" is no number`},
-		"no bool":    {csv.Config{Types: map[string]csv.Type{"ok": csv.Bool}}, "id,ok\n1,yes\n", `line 2: column "ok": "yes" is neither`},
-		"no JSON":    {csv.Config{Types: map[string]csv.Type{"ok": csv.JSON}}, "id,ok\n1,{\n", `line 2: column "ok": "{" is no JSON`},
-		"no id":      {csv.Config{}, "id,name\n,a\n", "line 2: column \"id\", the product's id, is empty"},
-		"no UTF-8":   {csv.Config{}, "id,name\n1,a\n2,\xff\n", `line 3: column "name": the text is no valid UTF-8`},
+		"few cells":     {csv.Config{}, "id,name\n1,a\n\n2\n", "acme.csv, line 4: the record has 1 cells for 2 columns"},
+		"many cells":    {csv.Config{}, "id,name\n1,a,b\n", "acme.csv, line 2: the record has 3 cells"},
+		"cut off":       {csv.Config{}, "id,name\n1,a\n2", "acme.csv, line 3: the record has 1 cells"},
+		"no number":     {csv.Config{Types: map[string]csv.Type{"price": csv.Number}}, "id,price\n1,2\n2,\"1,5\"\n", `acme.csv, line 3: column "price": "1,5" is not a number`},
+		"grouped":       {csv.Config{DecimalComma: true, Types: map[string]csv.Type{"id": csv.Number}}, "id\n1.234\n", `"1.234" is not a number`},
+		"no bool":       {csv.Config{Types: map[string]csv.Type{"ok": csv.Bool}}, "id,ok\n1,yes\n", `line 2: column "ok": "yes" is neither`},
+		"no JSON":       {csv.Config{Types: map[string]csv.Type{"ok": csv.JSON}}, "id,ok\n1,{\n", `line 2: column "ok": "{" is not JSON`},
+		"no id":         {csv.Config{}, "id,name\n,a\n", "line 2: column \"id\", the product's id, is empty"},
+		"no UTF-8":      {csv.Config{}, "id,name\n1,a\n2,\xff\n", `line 3: column "name": the text is not valid UTF-8`},
+		"quote inside":  {csv.Config{}, "id,name\n1,a\n2,b\"\n", "acme.csv, line 3: a quote stands in a cell that has none around it"},
+		"no name":       {csv.Config{}, "id,,name\n1,,a\n2,x,b\n", "line 3: column 2 has no name, but the cell is not empty"},
+		"large record":  {csv.Config{MaxRecordBytes: 10_000}, "id,name\n1,a\n2," + strings.Repeat("x", 100_000) + "\n", "line 3: the record is too large"},
+		"stray quote":   {csv.Config{}, "id,name\n1,\"Deluxe\" sock\n2,\"b\"\n3,c\n", "acme.csv, line 2: a quoted cell is not closed on its line, or has a single quote inside"},
+		"stray, closed": {csv.Config{}, "id,name\n1,\"5\" nail\"\n2,b\n", "acme.csv, line 2: a quoted cell is not closed on its line"},
+		"no id, null":   {csv.Config{NullWords: []string{"NULL"}}, "id,name\nNULL,a\n2,b\n", `line 2: column "id", the product's id, is empty`},
+		"id UTF-8":      {csv.Config{}, "id,name\n\xff,a\n2,b\n", `line 2: column "id", the product's id: the text is not valid UTF-8`},
+		"header twice":  {csv.Config{}, "id,name\n1,a\n\ufeffid,name\n2,b\n", "line 3: the record repeats the header"},
 	} {
 		_, rejected, err := read(t, newSource(t, map[string]string{"acme.csv": test.content}, &test.cfg))
 		if err != nil || len(rejected) != 1 || !strings.Contains(rejected[0], test.want) {
@@ -312,9 +218,9 @@ func TestFiles(t *testing.T) {
 
 func TestConfig(t *testing.T) {
 	_, err := csv.NewFS(nil, &csv.Config{
-		Comma: '"', Comment: '\n', MaxRecordBytes: -1, Types: map[string]csv.Type{"a": 9}, Header: []string{"b"}, Files: map[string][]string{"": {"../x"}, "t": {}},
+		Comma: '"', Comment: '\n', MaxRecordBytes: -1, SkipRows: -1, LazyQuotes: true, NoQuotes: true, Arrays: []csv.Array{{Name: "x", Columns: []string{"b"}}, {Name: "x"}}, Types: map[string]csv.Type{"a": 9}, Header: []string{"b"}, Files: map[string][]string{"": {"../x"}, "t": {}},
 	})
-	for _, want := range []string{"Comma", "Comment", "MaxRecordBytes", `column "a"`, `Header: there is no column "id"`, "invalid tenant", "../x", `"t" has no files`} {
+	for _, want := range []string{"Comma", "Comment", "SkipRows", "LazyQuotes", `array "x"`, `two arrays have the name "x"`, "MaxRecordBytes", `column "a"`, `Header: there is no column "id"`, "invalid tenant", "../x", `"t" has no files`} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("the error does not name %s: %v", want, err)
 		}

@@ -1,152 +1,296 @@
 package csv
 
 import (
-	"encoding/csv"
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
-	"strconv"
 	"strings"
 	"unicode/utf8"
 
-	"productindex/source/internal/files"
 	"productindex/source/internal/jsonenc"
+)
+
+// errRepeated: the header stands among the records, as where files were put one behind the other.
+var errRepeated = errors.New("the record repeats the header")
+
+// column is a column of a file.
+type column struct {
+	name   string // of the member; "" if the column has none
+	kind   Type
+	array  int // the array that it is a part of, or own
+	prefix []byte
+}
+
+// What [column.array] is for a column that is not part of an array.
+const (
+	own     = -1 // a member of the product itself
+	dropped = -2 // left out
+	unnamed = -3 // left out, and empty
 )
 
 // layout is the columns of a file.
 type layout struct {
-	names        []string
-	types        []Type
-	prefixes     [][]byte // of the members of an object, up to the colon
-	id           int
-	decimalComma bool
-	buf          []byte
+	cellType
+
+	columns   []column
+	header    [][]byte // as it stands in the file, if it does
+	ids       []int
+	separator string
+	arrays    []Array
+	buf       []byte
 }
 
-// header lays out a file.
-func (c *Config) header(r *csv.Reader) (*layout, error) {
+// layOut reads the header of a file, if it has one.
+func (c *Config) layOut(r *rows, decoded bool) (*layout, error) {
+	for range c.SkipRows {
+		if err := r.read(); err != nil {
+			return nil, atEnd(err)
+		}
+	}
 	if c.Header != nil {
-		return c.layOut(c.Header)
+		return c.columns(c.Header, decoded)
 	}
-	record, err := r.Read()
-	if err == io.EOF {
-		return nil, errors.New("the file is empty: it has not even a header")
+	if err := r.read(); err != nil {
+		return nil, atEnd(err)
 	}
+	if r.fault != nil {
+		return nil, r.fault
+	}
+	names := make([]string, len(r.cells))
+	for i, cell := range r.cells {
+		names[i] = string(cell)
+	}
+	l, err := c.columns(names, decoded)
 	if err != nil {
 		return nil, err
 	}
-	return c.layOut(record)
-}
-
-// layOut checks the names of columns.
-func (c *Config) layOut(header []string) (*layout, error) {
-	l := &layout{id: -1, decimalComma: c.DecimalComma}
-	for i, name := range header {
-		name = strings.Clone(name)
-		switch {
-		case !utf8.ValidString(name):
-			return nil, fmt.Errorf("the name of column %d is no valid UTF-8: set Config.Encoding", i+1)
-		case name == "":
-			return nil, fmt.Errorf("column %d has no name", i+1)
-		case slices.Contains(l.names, name):
-			return nil, fmt.Errorf("two columns have the name %q", name)
-		case name == c.IDColumn:
-			l.id = i
-		}
-		before := ","
-		if i == 0 {
-			before = "{"
-		}
-		l.names = append(l.names, name)
-		l.types = append(l.types, c.Types[name])
-		l.prefixes = append(l.prefixes, append(jsonenc.AppendString([]byte(before), name), ':'))
-	}
-	if l.id < 0 {
-		return nil, missing(c.IDColumn, l.names)
-	}
-	for name := range c.Types {
-		if !slices.Contains(l.names, name) {
-			return nil, missing(name, l.names)
-		}
+	for _, name := range names {
+		l.header = append(l.header, []byte(name))
 	}
 	return l, nil
 }
 
-func missing(name string, names []string) error {
-	return fmt.Errorf("there is no column %q; the columns are %q", name, names)
+// atEnd explains the end of a file before its header.
+func atEnd(err error) error {
+	if errors.Is(err, io.EOF) {
+		return errors.New("the file is empty: it does not even have a header")
+	}
+	return err
 }
 
-// record makes the cells of a line a record.
-func (l *layout) record(cells []string, line int64, need files.Need) files.Record {
-	r := files.Record{Line: line}
-	if need == files.Lines {
-		return r
+// columns checks the names of columns, and finds those that the config names.
+func (c *Config) columns(header []string, decoded bool) (*layout, error) {
+	null := make(map[string]bool, len(c.NullWords))
+	for _, word := range c.NullWords {
+		null[word] = true
 	}
-	if l.id < len(cells) {
-		r.ID = strings.Clone(cells[l.id])
+	l := &layout{cellType: cellType{c.DecimalComma, decoded, null}, separator: c.IDSeparator, arrays: c.Arrays}
+	at := make(map[string]int, len(header))
+	original := make(map[string]bool, len(header))
+	for i, name := range header {
+		if !utf8.ValidString(name) {
+			return nil, fmt.Errorf("the name of column %d is not valid text of the file's encoding; see Config.Encoding", i+1)
+		}
+		col := column{name: name, array: own}
+		original[name] = true
+		if renamed, ok := c.Rename[name]; ok && name != "" {
+			col.name = renamed
+			if renamed == "" {
+				col.array = dropped
+			}
+		}
+		if name == "" {
+			col.array = unnamed
+			if c.DropUnnamed {
+				col.array = dropped
+			}
+		}
+		if other, ok := at[col.name]; ok && col.name != "" {
+			return nil, fmt.Errorf("two columns have the name %.50q: the columns %d and %d", col.name, other+1, i+1)
+		}
+		if col.name != "" {
+			at[col.name] = i
+		}
+		col.kind = c.Types[col.name]
+		l.columns = append(l.columns, col)
 	}
-	if need == files.Bodies {
-		r.Body, r.Err = l.body(cells)
+	for _, name := range slices.Sorted(maps.Keys(c.Rename)) {
+		if !original[name] {
+			return nil, missing(name, header)
+		}
 	}
-	return r
+	for _, name := range slices.Concat(c.idColumns(), slices.Sorted(maps.Keys(c.Types))) {
+		if _, ok := at[name]; !ok {
+			return nil, missing(name, header)
+		}
+	}
+	for _, name := range c.idColumns() {
+		l.ids = append(l.ids, at[name])
+	}
+	if err := l.arrange(header, at); err != nil {
+		return nil, err
+	}
+	l.prefix()
+	return l, nil
+}
+
+// arrange assigns the columns of arrays.
+func (l *layout) arrange(header []string, at map[string]int) error {
+	for n, array := range l.arrays {
+		found := false
+		for i := range l.columns {
+			col := &l.columns[i]
+			if col.name == "" || !array.has(col.name) {
+				continue
+			}
+			if col.array != own {
+				return fmt.Errorf("column %.50q is in the arrays %q and %q", col.name, l.arrays[col.array].Name, array.Name)
+			}
+			if slices.Contains(l.ids, i) {
+				return fmt.Errorf("column %.50q is in the array %q; it cannot be, it holds the product's id", col.name, array.Name)
+			}
+			col.array = n
+			found = true
+		}
+		if !found {
+			return fmt.Errorf("array %q: %w", array.Name, missing(array.Columns[0], header))
+		}
+		for _, name := range array.Columns {
+			if _, ok := at[name]; !ok && !strings.HasSuffix(name, "*") {
+				return fmt.Errorf("array %q: %w", array.Name, missing(name, header))
+			}
+		}
+		if i, ok := at[array.Name]; ok && l.columns[i].array == own {
+			return fmt.Errorf("array %q has the name of a column", array.Name)
+		}
+	}
+	return nil
+}
+
+// prefix sets what stands before each value of an object.
+func (l *layout) prefix() {
+	begun := map[int]bool{}
+	for i := range l.columns {
+		col := &l.columns[i]
+		before := ","
+		if !begun[col.array] {
+			before = "{"
+		}
+		begun[col.array] = true
+		col.prefix = append(jsonenc.AppendString([]byte(before), col.name), ':')
+	}
+}
+
+// missing says that there is no such column, and names those that there are, as far as that helps.
+func missing(name string, header []string) error {
+	const most = 30
+	shown := make([]string, 0, most)
+	for _, other := range header {
+		if len(shown) == most {
+			return fmt.Errorf("there is no column %.50q; the first of %d columns are [%s]", name, len(header), strings.Join(shown, " "))
+		}
+		shown = append(shown, fmt.Sprintf("%.50q", other))
+	}
+	return fmt.Errorf("there is no column %.50q; the columns are [%s]", name, strings.Join(shown, " "))
+}
+
+// id returns the product's id.
+func (l *layout) id(cells [][]byte) (string, error) {
+	if len(l.ids) == 1 {
+		if l.ids[0] >= len(cells) {
+			return "", l.ragged(cells)
+		}
+		cell := cells[l.ids[0]]
+		if err := l.check(cell); err != nil {
+			return "", fmt.Errorf("column %.50q, the product's id: %w", l.columns[l.ids[0]].name, err)
+		}
+		if len(cell) == 0 || l.isNull(cell) {
+			return "", fmt.Errorf("column %.50q, the product's id, is empty", l.columns[l.ids[0]].name)
+		}
+		return string(cell), nil
+	}
+	return l.joinedID(cells)
+}
+
+// joinedID returns an id of several columns.
+func (l *layout) joinedID(cells [][]byte) (string, error) {
+	var id []byte
+	empty := true
+	for n, i := range l.ids {
+		if i >= len(cells) {
+			return "", l.ragged(cells)
+		}
+		cell := cells[i]
+		name := l.columns[i].name
+		if err := l.check(cell); err != nil {
+			return "", fmt.Errorf("column %.50q, a part of the product's id: %w", name, err)
+		}
+		if bytes.Contains(cell, []byte(l.separator)) {
+			return "", fmt.Errorf("column %.50q, a part of the product's id, contains %q, which separates the parts: choose another Config.IDSeparator",
+				name, l.separator)
+		}
+		if n > 0 {
+			id = append(id, l.separator...)
+		}
+		if !l.isNull(cell) {
+			id = append(id, cell...)
+			empty = empty && len(cell) == 0
+		}
+	}
+	if empty {
+		return "", errors.New("the columns of the product's id are empty")
+	}
+	return string(id), nil
+}
+
+func (l *layout) ragged(cells [][]byte) error {
+	return fmt.Errorf("the record has %d cells for %d columns", len(cells), len(l.columns))
+}
+
+// fault returns what is wrong with a record but for its cells.
+func (l *layout) fault(cells [][]byte) error {
+	if len(cells) != len(l.columns) {
+		return l.ragged(cells)
+	}
+	if len(cells) > 1 && len(l.header) > 0 && slices.EqualFunc(cells, l.header, bytes.Equal) {
+		return errRepeated
+	}
+	return nil
 }
 
 // body encodes the cells of a record.
-func (l *layout) body(cells []string) (json.RawMessage, error) {
-	if len(cells) != len(l.names) {
-		return nil, fmt.Errorf("the record has %d cells for %d columns", len(cells), len(l.names))
-	}
-	if cells[l.id] == "" {
-		return nil, fmt.Errorf("column %q, the product's id, is empty", l.names[l.id])
-	}
+func (l *layout) body(cells [][]byte) (json.RawMessage, error) {
 	buf := l.buf[:0]
 	var err error
 	for i, cell := range cells {
-		buf = append(buf, l.prefixes[i]...)
-		if buf, err = l.appendCell(buf, cell, l.types[i]); err != nil {
-			return nil, fmt.Errorf("column %q: %w", l.names[i], err)
+		if buf, err = l.appendMember(buf, i, cell); err != nil {
+			return nil, err
 		}
 	}
 	buf = append(buf, '}')
 	l.buf = buf
-	return slices.Clone(json.RawMessage(buf)), nil
+	return bytes.Clone(buf), nil
 }
 
-// appendCell appends a cell as JSON.
-func (l *layout) appendCell(dst []byte, cell string, t Type) ([]byte, error) {
-	if !utf8.ValidString(cell) {
-		return nil, errors.New("the text is no valid UTF-8: set Config.Encoding")
+// appendMember appends a cell as a member of its object.
+func (l *layout) appendMember(dst []byte, i int, cell []byte) ([]byte, error) {
+	col := &l.columns[i]
+	switch col.array {
+	case dropped:
+		return dst, nil
+	case unnamed:
+		if len(cell) > 0 {
+			return nil, fmt.Errorf("column %d has no name, but the cell is not empty: Config.Header names it, and Config.DropUnnamed leaves it out", i+1)
+		}
+		return dst, nil
 	}
-	text := strings.TrimSpace(cell)
-	if text == "" && t != Text {
-		return append(dst, "null"...), nil
+	dst, err := l.append(append(dst, col.prefix...), cell, col.kind)
+	if err != nil {
+		return nil, fmt.Errorf("column %.50q: %w", col.name, err)
 	}
-	switch t {
-	case Text:
-		return jsonenc.AppendString(dst, cell), nil
-	case Number:
-		grouped := l.decimalComma && strings.Contains(text, ".") // 1.234 would become a fraction
-		if l.decimalComma {
-			text = strings.Replace(text, ",", ".", 1)
-		}
-		if grouped || !jsonenc.IsNumber(text) {
-			return nil, fmt.Errorf("%.50q is no number", cell)
-		}
-		return append(dst, text...), nil
-	case Bool:
-		b, err := strconv.ParseBool(text)
-		if err != nil {
-			return nil, fmt.Errorf("%.50q is neither true nor false", cell)
-		}
-		return strconv.AppendBool(dst, b), nil
-	case JSON:
-		if !json.Valid([]byte(text)) {
-			return nil, fmt.Errorf("%.50q is no JSON", cell)
-		}
-		return append(dst, text...), nil
-	default:
-		return nil, fmt.Errorf("unknown type %d", t)
-	}
+	return dst, nil
 }

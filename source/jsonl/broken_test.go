@@ -21,7 +21,7 @@ func ends(t *testing.T, src *jsonl.Source, file string, want int, line int64, ta
 	t.Helper()
 	ids, err := read(products(t.Context(), src, "c"))
 	lineErr, ok := errors.AsType[*jsonl.LineError](err)
-	if !ok || lineErr.File != file || lineErr.Line != line || !errors.Is(err, target) {
+	if !ok || lineErr.File != file || lineErr.Line != line || target != nil && !errors.Is(err, target) {
 		t.Errorf("got %v, want an error at line %d of %s that matches %v", err, line, file, target)
 		return
 	}
@@ -34,12 +34,12 @@ func ends(t *testing.T, src *jsonl.Source, file string, want int, line int64, ta
 func TestBadLines(t *testing.T) {
 	t.Parallel()
 	for bad, text := range map[string]string{
-		"not JSON\n":          "no JSON object, it begins with 'n'",
+		"not JSON\n":          "not a JSON object, it begins with 'n'",
 		"[" + one:             "begins with '['",
 		`{"sku":1}` + "\n":    "Config.IDField",
 		`{"id":true}` + "\n":  "string or an integer",
 		"{\"id\":\"\xe4\"}\n": "not valid UTF-8",
-		"{\n":                 "one object on one line",
+		"{\n":                 "one whole object",
 	} {
 		for _, name := range []string{"c.jsonl", "c.jsonl.gz", "c.jsonl.zst"} {
 			src := memory(t, nil, map[string]string{name: string(compress(t, name, []byte(one+"\n"+bad+`{"id":"2"}`)))})
@@ -54,10 +54,55 @@ func TestBadLines(t *testing.T) {
 
 func TestCutOffLines(t *testing.T) {
 	t.Parallel()
-	for _, last := range []string{`{"id":"2","name":"cut o`, `{"id":"2","nested":{}`} {
+	for _, last := range []string{`{"id":"2","name":"cut o`, `{"id":"2","nested":{}`, `{`, `{"id":"2","is":tru`, `{"id":"\`} {
 		for _, name := range []string{"c.jsonl", "c.jsonl.gz", "c.jsonl.zst"} {
 			src := memory(t, nil, map[string]string{name: string(compress(t, name, []byte(one+last)))})
 			ends(t, src, name, 1, 2, io.ErrUnexpectedEOF, "cut off")
+		}
+	}
+}
+
+// A last line that is wrong, but does not end too early, is one bad record.
+func TestBadLastLine(t *testing.T) {
+	t.Parallel()
+	for last, id := range map[string]string{`{"id":"2",bad}`: "2", `{"id":"2"}}`: "2", `{"id":"2",x`: "2", `{no`: "", `]`: "", `"cut o`: ""} {
+		for _, end := range []string{"", "\n"} {
+			ids, rejected, err := readAll(products(t.Context(), memory(t, nil, map[string]string{"c.jsonl": one + last + end}), "c"))
+			if want := strings.TrimSpace("1 " + id); err != nil || strings.Join(ids, " ") != want || len(ids)+len(rejected) != 2 {
+				t.Errorf("%q: got %v, %v, %v, want %s", last+end, ids, rejected, err, want)
+			}
+		}
+	}
+}
+
+// A byte order mark stands at the start of each of the files that were put one behind the other.
+func TestByteOrderMarks(t *testing.T) {
+	t.Parallel()
+	first, second := "\ufeff"+one, "\ufeff{\"id\":\"2\"}\n"
+	for name, content := range map[string]string{
+		"c.jsonl": first + second, "c.jsonl.gz": string(compress(t, ".gz", []byte(first))) + string(compress(t, ".gz", []byte(second))),
+		"c.jsonl.zst": string(compress(t, ".zst", []byte(first))) + string(compress(t, ".zst", []byte(second))),
+		"c.json":      "\ufeff[" + one + "]\ufeff[{\"id\":\"2\"}]",
+	} {
+		if ids, err := read(products(t.Context(), memory(t, nil, map[string]string{name: content}), "c")); err != nil || fmt.Sprint(ids) != "[1 2]" {
+			t.Errorf("%s: got %v, %v", name, ids, err)
+		}
+	}
+}
+
+// What stands behind the end of a compressed file is something else, and no sign that the file is cut off.
+func TestTrailingData(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"c.jsonl.gz", "c.jsonl.zst"} {
+		packed := string(compress(t, name, []byte(one)))
+		for _, tail := range []string{one, "\x00\x00\x00\x00\x00\x00\x00\x00", "\n"} {
+			ids, err := read(products(t.Context(), memory(t, nil, map[string]string{name: packed + tail}), "c"))
+			if err == nil || fmt.Sprint(ids) != "[1]" || !strings.Contains(err.Error(), name) || !strings.Contains(err.Error(), "behind") {
+				t.Errorf("%s with %q: got %v, %v", name, tail, ids, err)
+			}
+			if name == "c.jsonl.gz" && errors.Is(err, io.ErrUnexpectedEOF) {
+				t.Errorf("%s with %q: it is said to be cut off: %v", name, tail, err)
+			}
 		}
 	}
 }
@@ -122,9 +167,13 @@ func TestLongLines(t *testing.T) {
 	if ids, err := read(products(t.Context(), memory(t, nil, files), "c")); err != nil || fmt.Sprint(ids) != "[1 2 1]" {
 		t.Errorf("got %v, %v", ids, err)
 	}
-	ends(t, memory(t, &jsonl.Config{MaxLineBytes: 1 << 20}, files), "c.jsonl", 1, 2, jsonl.ErrTooLong, "more than 1048576 bytes; Config.MaxLineBytes")
-	if _, err := count(t, memory(t, &jsonl.Config{MaxLineBytes: 1 << 20}, files), "c"); !errors.Is(err, jsonl.ErrTooLong) {
-		t.Errorf("got %v", err)
+	ids, rejected, err := readAll(products(t.Context(), memory(t, &jsonl.Config{MaxLineBytes: 1 << 20}, files), "c"))
+	if err != nil || fmt.Sprint(ids) != "[1 1]" || len(rejected) != 1 || rejected[0].Where != "c.jsonl, line 2" ||
+		!errors.Is(rejected[0], jsonl.ErrTooLong) || !strings.Contains(rejected[0].Err.Error(), "more than 1048576 bytes; Config.MaxLineBytes") {
+		t.Errorf("got %v, %v, %v", ids, rejected, err)
+	}
+	if n, err := count(t, memory(t, &jsonl.Config{MaxLineBytes: 1 << 20}, files), "c"); n != 3 || err != nil {
+		t.Errorf("got %v, %v", n, err)
 	}
 }
 

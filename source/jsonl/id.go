@@ -2,45 +2,82 @@ package jsonl
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"strconv"
 	"unicode/utf16"
 	"unicode/utf8"
+
+	"productindex/source/internal/jsonenc"
 )
 
-// findID returns the value of the first member called field of the JSON object that line begins with, which must be a string or an
-// integer. It looks no further than that, and is not strict about what comes before: for valid JSON the answer is right, and what is
-// no valid JSON is found by whoever decodes the line.
-func findID(line []byte, field string) (string, error) {
-	i := skipSpace(line, 0)
-	if i == len(line) || line[i] != '{' {
-		return "", fmt.Errorf("%w: the line is no JSON object, it begins with %s", ErrNoID, describe(line, i))
+// errMissing: an object has no such member.
+var errMissing = errors.New("no such member")
+
+// findID returns the value of the first member called field of the JSON object that text begins with, which must be a string or an
+// integer. A field "a.b" is also the member b of an object that is the member a. It looks no further than that, and is not strict about
+// what comes before: for valid JSON the answer is right, and what is not valid JSON is found by whoever decodes the text.
+func findID(text []byte, field string) (string, error) {
+	i := skipSpace(text, 0)
+	if i == len(text) || text[i] != '{' {
+		return "", fmt.Errorf("%w: the record is not a JSON object, it begins with %s", ErrNoID, describe(text, i))
 	}
+	id, _, err := find(text, i, field, field)
+	if errors.Is(err, errMissing) {
+		return "", missing(field)
+	}
+	return id, err
+}
+
+// find looks for the member called rest of the object at i, and returns its value, or errMissing and where the object ends.
+func find(line []byte, i int, rest, field string) (id string, end int, err error) {
 	i = skipSpace(line, i+1)
 	if i < len(line) && line[i] == '}' {
-		return "", missing(field)
+		return "", i + 1, errMissing
 	}
 	for {
 		key, next, err := member(line, i)
 		if err != nil {
-			return "", err
+			return "", 0, err
 		}
-		if isKey(key, field) {
-			return idValue(line, next, field)
+		if isKey(key, rest) {
+			id, err := idValue(line, next, field)
+			return id, 0, err
 		}
-		if i = skipValue(line, next); i < 0 {
-			return "", malformed(line, len(line))
+		if below, ok := under(key, rest); ok && next < len(line) && line[next] == '{' {
+			id, end, err := find(line, next, below, field)
+			if !errors.Is(err, errMissing) {
+				return id, 0, err
+			}
+			i = end
+		} else if i = skipValue(line, next); i < 0 {
+			return "", 0, malformed(line, len(line))
 		}
 		i = skipSpace(line, i)
 		switch {
 		case i < len(line) && line[i] == ',':
 			i = skipSpace(line, i+1)
 		case i < len(line) && line[i] == '}':
-			return "", missing(field)
+			return "", i + 1, errMissing
 		default:
-			return "", malformed(line, i)
+			return "", 0, malformed(line, i)
 		}
 	}
+}
+
+// under returns what follows the key, between its quotes, and a dot in field.
+func under(key []byte, field string) (rest string, ok bool) {
+	if bytes.IndexByte(key, '\\') >= 0 {
+		s, err := unescape(key)
+		if err != nil {
+			return "", false
+		}
+		key = []byte(s)
+	}
+	if len(key) >= len(field) || field[len(key)] != '.' || field[:len(key)] != string(key) {
+		return "", false
+	}
+	return field[len(key)+1:], true
 }
 
 // member returns the key of the member at i, between its quotes, and where its value begins.
@@ -105,12 +142,12 @@ func intValue(line []byte, i int, field string) (string, error) {
 		ok = ok && '0' <= c && c <= '9'
 	}
 	if !ok {
-		return "", fmt.Errorf("%w: the value of %q must be a string or an integer, it begins with %s", ErrNoID, field, describe(line, i))
+		return "", fmt.Errorf("%w: the value of %q must be a string or an integer, it is %s", ErrNoID, field, describeValue(line, i))
 	}
 	return string(text), nil
 }
 
-// skipValue returns where the value at i ends, or -1 where it does not.
+// skipValue returns where the value at i ends, or -1 if it does not.
 func skipValue(line []byte, i int) int {
 	if i == len(line) {
 		return -1
@@ -129,7 +166,7 @@ func skipValue(line []byte, i int) int {
 	}
 }
 
-// skipNested returns where the object or array at i ends, or -1 where it does not.
+// skipNested returns where the object or array at i ends, or -1 if it does not.
 func skipNested(line []byte, i int) int {
 	for depth := 0; i < len(line); i++ {
 		switch line[i] {
@@ -148,7 +185,7 @@ func skipNested(line []byte, i int) int {
 	return -1
 }
 
-// stringEnd returns the index of the quote that ends the string whose text begins at i, or -1 where there is none.
+// stringEnd returns the index of the quote that ends the string whose text begins at i, or -1 if there is none.
 func stringEnd(line []byte, i int) int {
 	for i < len(line) {
 		switch line[i] {
@@ -188,24 +225,24 @@ func isSpace(c byte) bool { return c == ' ' || c == '\t' || c == '\r' || c == '\
 // rather than to replace it, so that two ids never become one.
 func unescape(text []byte) (string, error) {
 	out := make([]byte, 0, len(text))
-	for len(text) > 0 {
+	for size := len(text); len(text) > 0; {
 		i := bytes.IndexByte(text, '\\')
 		if i < 0 {
 			out = append(out, text...)
 			break
 		}
 		out = append(out, text[:i]...)
-		r, size := escape(text[i:])
-		if size == 0 {
-			return "", fmt.Errorf("holds a bad escape sequence at byte %d", len(out))
+		r, used := escape(text[i:])
+		if used == 0 {
+			return "", fmt.Errorf("holds a bad escape sequence at byte %d", size-len(text)+i+1)
 		}
 		out = utf8.AppendRune(out, r)
-		text = text[i+size:]
+		text = text[i+used:]
 	}
 	return string(out), nil
 }
 
-// escape decodes the escape sequence that text begins with; the size is 0 where it is none.
+// escape decodes the escape sequence that text begins with; the size is 0 if it is none.
 func escape(text []byte) (r rune, size int) {
 	if len(text) < 2 {
 		return 0, 0
@@ -250,20 +287,43 @@ func unit(text []byte) (r rune, ok bool) {
 }
 
 func missing(field string) error {
-	return fmt.Errorf("%w: the product has no member %q; every line needs one, Config.IDField names it", ErrNoID, field)
+	return fmt.Errorf("%w: the product has no member %q; every product needs one, Config.IDField names it", ErrNoID, field)
 }
 
 func malformed(line []byte, i int) error {
 	if i >= len(line) {
-		return fmt.Errorf("%w: the line ends in the middle of the object; a product is one object on one line", ErrNoID)
+		return fmt.Errorf("%w: the record ends in the middle of the object; on a line there must be one whole object", ErrNoID)
 	}
-	return fmt.Errorf("%w: the line is not valid JSON, see %s at byte %d of it", ErrNoID, describe(line, i), i+1)
+	return fmt.Errorf("%w: the record is not valid JSON, see %s at byte %d of it", ErrNoID, describe(line, i), i+1)
 }
 
-// describe names the byte at i. It never shows more of a product.
+// describe names the character at i. It never shows more of a product.
 func describe(line []byte, i int) string {
 	if i >= len(line) {
 		return "nothing"
 	}
-	return strconv.QuoteRune(rune(line[i]))
+	switch r, size := utf8.DecodeRune(line[i:]); {
+	case r == '\ufeff':
+		return "a byte order mark"
+	case r == utf8.RuneError && size == 1:
+		return fmt.Sprintf("the byte 0x%02x, which is not UTF-8", line[i])
+	default:
+		return strconv.QuoteRune(r)
+	}
+}
+
+// describeValue names the kind of the value at i.
+func describeValue(line []byte, i int) string {
+	text := line[i:scalarEnd(line, i)]
+	switch c := line[i]; {
+	case c == '{':
+		return "an object"
+	case c == '[':
+		return "an array"
+	case string(text) == "null", string(text) == "true", string(text) == "false":
+		return string(text)
+	case jsonenc.IsNumber(text):
+		return "a number with a fraction or an exponent"
+	}
+	return "not a JSON value, it begins with " + describe(line, i)
 }

@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"maps"
-	"slices"
 
 	"productindex/reindex"
 	"productindex/source/internal/files"
@@ -14,16 +12,20 @@ import (
 
 // Config adjusts a [Source]. The zero value, and nil in its place, means the defaults. New and NewFS copy it.
 type Config struct {
-	// IDField is the member of each product that holds its id. Default "id".
+	// IDField is the member of each product that holds its id. "_id.$oid" is the member of that name, and also the member "$oid" of the
+	// object that is the member "_id"; the first one in the text counts. Default "id".
 	IDField string
 
-	// MaxLineBytes is the length of the longest line, in bytes; a longer one ends the read with an error that matches [ErrTooLong].
-	// Default 64 MiB.
+	// MaxLineBytes is the length of the longest line, in bytes, and of the longest value that spans lines. A longer one is a record that
+	// cannot be read; its error matches [ErrTooLong]. Default 64 MiB.
 	MaxLineBytes int
 
-	// Files, where it is not nil, lists each tenant's files, in the order in which they are read, in place of the conventions that the
+	// Files, if it is not nil, lists each tenant's files, in the order in which they are read, in place of the conventions that the
 	// package's documentation states; other tenants are then unknown. Paths are relative to the source's folder, with slashes.
 	Files map[string][]string
+	// FollowLinks lets symbolic links lead out of the folder that New is given. Whoever can write to the folder then chooses which files of
+	// the machine are read.
+	FollowLinks bool
 }
 
 const (
@@ -43,11 +45,13 @@ func (c *Config) withDefaults() Config {
 	if out.MaxLineBytes == 0 {
 		out.MaxLineBytes = defaultMaxLineBytes
 	}
-	out.Files = maps.Clone(out.Files)
-	for tenant, files := range out.Files {
-		out.Files[tenant] = slices.Clone(files)
-	}
+	out.Files = files.CloneFiles(out.Files)
 	return out
+}
+
+// options returns what the config has in common with those of other sources.
+func (c *Config) options() files.Options {
+	return files.Options{Name: "jsonl", Endings: []string{".jsonl", ".ndjson", ".json"}, Files: c.Files, FollowLinks: c.FollowLinks}
 }
 
 // validate reports every setting of a config with defaults that makes no sense.
@@ -64,35 +68,33 @@ func (c *Config) validate() error {
 }
 
 // Source is a [reindex.Source] over JSON-lines files. It is safe for concurrent use, and keeps no file open between calls.
-type Source struct{ files files.Source }
+type Source struct{ files *files.Source }
 
 var _ reindex.Source = (*Source)(nil)
 
-// New returns a source over the files in the folder at path. Nothing outside of the folder is ever read: a symbolic link that leads out
-// of it is an error. The folder is opened anew for each read, so that path may be a link that is switched from one version of the
-// catalogues to the next. It fails where the folder cannot be opened now, or the config makes no sense.
+// New returns a source over the files in the folder at path. Unless Config.FollowLinks is set, nothing outside of the folder is ever read:
+// a symbolic link that leads out of it is an error. The folder is opened anew for each snapshot, so that path may be a link that is
+// switched from one version of the catalogues to the next. New fails if the folder cannot be opened now, or the config is not valid.
 func New(path string, cfg *Config) (*Source, error) {
-	open, err := files.Dir(path)
-	if err != nil {
-		return nil, fmt.Errorf("jsonl: %w", err)
-	}
-	return newSource(cfg, open)
-}
-
-// NewFS returns a source over the files in fsys, such as an [embed.FS]. What New says about links holds as far as fsys sees to it.
-// Files that implement [io.ReaderAt] can be split into partitions. It fails where the config makes no sense.
-func NewFS(fsys fs.FS, cfg *Config) (*Source, error) {
-	return newSource(cfg, files.FS(fsys))
-}
-
-func newSource(cfg *Config, open func() (fs.FS, func(), error)) (*Source, error) {
 	c := cfg.withDefaults()
 	if err := c.validate(); err != nil {
 		return nil, err
 	}
-	return &Source{files.Source{
-		Name: "jsonl", Folder: files.Folder{Open: open, Endings: []string{".jsonl", ".ndjson"}, Files: c.Files}, Format: format{c}, Ranges: true,
-	}}, nil
+	src, err := files.New(path, c.options(), format{c})
+	if err != nil {
+		return nil, err
+	}
+	return &Source{src}, nil
+}
+
+// NewFS returns a source over the files in fsys, such as an [embed.FS]. What New says about links holds as far as fsys sees to it.
+// Files that implement [io.ReaderAt] can be split into ranges. NewFS fails if the config is not valid.
+func NewFS(fsys fs.FS, cfg *Config) (*Source, error) {
+	c := cfg.withDefaults()
+	if err := c.validate(); err != nil {
+		return nil, err
+	}
+	return &Source{files.NewFS(fsys, c.options(), format{c})}, nil
 }
 
 // Open implements [reindex.Source]. It lists the tenant's files. A tenant without a file is an error that matches [ErrUnknownTenant];

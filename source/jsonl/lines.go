@@ -28,8 +28,9 @@ type lines struct {
 	last   bool  // it had no line end
 }
 
-// read returns the next line without its line end, io.EOF after the last one, or what ended the stream early. A line that the stream
-// failed in is not returned. A line that is too long is an error that matches ErrTooLong. In either case number is the line's.
+// read returns the next line without its line end, io.EOF behind the last one, or what ended the stream early. A line that the stream
+// failed in is not returned. A line that is too long is an error that matches ErrTooLong; the next one can be read. In either case number
+// is the line's.
 func (l *lines) read() ([]byte, error) {
 	for {
 		if i := bytes.IndexByte(l.buf[l.scan:l.end], '\n'); i >= 0 {
@@ -38,7 +39,7 @@ func (l *lines) read() ([]byte, error) {
 		l.scan = l.end
 		switch {
 		case l.end-l.start > l.max:
-			return l.take(l.end, 0)
+			return nil, l.skipLong()
 		case l.err == nil:
 			l.fill()
 		case errors.Is(l.err, io.EOF) && l.start < l.end:
@@ -61,13 +62,40 @@ func (l *lines) take(end, ending int) ([]byte, error) {
 	l.start = end + ending
 	l.scan = l.start
 	if len(line) > l.max {
-		return nil, fmt.Errorf("%w: more than %d bytes; Config.MaxLineBytes allows more", ErrTooLong, l.max)
+		return nil, l.tooLong()
 	}
 	if len(l.buf) > chunkBytes && !l.reuse {
 		// The large chunk is the long line's alone. What was read behind it is less than a chunk, see fill.
 		l.move(chunkBytes)
 	}
 	return line, nil
+}
+
+// skipLong leaves out a line that is too long.
+func (l *lines) skipLong() error {
+	l.number++
+	l.offset = l.next
+	for {
+		data := l.buf[l.start:l.end]
+		i := bytes.IndexByte(data, '\n')
+		if i >= 0 {
+			data = data[:i+1]
+		}
+		l.next += int64(len(data))
+		l.start += len(data)
+		l.scan = l.start
+		switch {
+		case i >= 0 || errors.Is(l.err, io.EOF):
+			return l.tooLong()
+		case l.err != nil:
+			return l.err
+		}
+		l.fill()
+	}
+}
+
+func (l *lines) tooLong() error {
+	return fmt.Errorf("%w: more than %d bytes; Config.MaxLineBytes allows more", ErrTooLong, l.max)
 }
 
 // fill reads once, into a new chunk where this one is full.

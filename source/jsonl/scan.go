@@ -15,7 +15,7 @@ import (
 // bom is the byte order mark of UTF-8.
 var bom = []byte("\ufeff")
 
-// format reads files of lines.
+// format reads files of lines, and files of values that span lines.
 type format struct{ cfg Config }
 
 // Fail implements [files.Format].
@@ -23,51 +23,105 @@ func (f format) Fail(file string, line int64, err error) error {
 	return &LineError{File: file, Line: line, Err: err}
 }
 
-// Records implements [files.Format]. A record is a line that is not blank, without the white space around it.
+// Splits implements [files.Format].
+func (f format) Splits(in *files.Input) bool {
+	return !isUTF16(in.Head) && !spansLines(&lines{r: in.Text, max: f.cfg.MaxLineBytes})
+}
+
+func isUTF16(head []byte) bool {
+	return bytes.HasPrefix(head, []byte{0xff, 0xfe}) || bytes.HasPrefix(head, []byte{0xfe, 0xff})
+}
+
+// Records implements [files.Format]. A record is a line that is not blank, without the white space around it, or a value.
 func (f format) Records(ctx context.Context, in *files.Input, need files.Need) iter.Seq2[files.Record, error] {
 	return func(yield func(files.Record, error) bool) {
-		l := lines{r: in.Text, max: f.cfg.MaxLineBytes, reuse: need != files.Bodies}
-		fail := func(err error) { yield(files.Record{}, f.Fail(in.Name, in.Line(l.number), err)) }
-		if bytes.HasPrefix(in.Head, []byte{0xff, 0xfe}) || bytes.HasPrefix(in.Head, []byte{0xfe, 0xff}) {
-			l.number = 1
-			fail(errors.New("the file is UTF-16; convert it to UTF-8"))
+		if isUTF16(in.Head) {
+			yield(files.Record{}, f.Fail(in.Name, 1, errors.New("the file is UTF-16; convert it to UTF-8")))
 			return
 		}
-		for {
-			line, err := l.read()
-			if errors.Is(err, io.EOF) {
-				return
-			}
-			if err := ctx.Err(); err != nil {
-				yield(files.Record{}, err)
-				return
-			}
-			if err != nil {
-				fail(files.Broken(err))
-				return
-			}
-			if l.offset == 0 && in.Start == 0 {
-				line = bytes.TrimPrefix(line, bom)
-			}
-			if line = trim(line); len(line) == 0 {
-				continue
-			}
-			if l.last && line[0] == '{' && !json.Valid(line) {
-				fail(fmt.Errorf("the last line is not a complete JSON object, and has no line end: the file is cut off: %w", io.ErrUnexpectedEOF))
-				return
-			}
-			if !yield(f.record(line, l.number, need), nil) {
-				return
-			}
+		l := &lines{r: in.Text, max: f.cfg.MaxLineBytes, reuse: need != files.Bodies}
+		var line int64
+		var err error
+		if in.End == 0 && spansLines(l) {
+			line, err = f.values(ctx, l, need, yield)
+		} else {
+			line, err = f.lines(ctx, l, need, yield)
+		}
+		if ctx.Err() != nil && err != nil {
+			yield(files.Record{}, ctx.Err())
+		} else if err != nil {
+			yield(files.Record{}, f.Fail(in.Name, in.Line(line), err))
 		}
 	}
 }
 
-// record makes a line a record.
-func (f format) record(line []byte, number int64, need files.Need) files.Record {
-	r := files.Record{Line: number, Body: line}
+// lines yields the lines, until an error in the line that it returns.
+func (f format) lines(ctx context.Context, l *lines, need files.Need, yield func(files.Record, error) bool) (int64, error) {
+	for {
+		line, err := l.read()
+		if errors.Is(err, io.EOF) {
+			return 0, nil
+		}
+		if ctx.Err() != nil {
+			return 0, ctx.Err()
+		}
+		if errors.Is(err, ErrTooLong) {
+			if !yield(files.Record{Line: l.number, Err: err}, nil) {
+				return 0, nil
+			}
+			continue
+		}
+		if err != nil {
+			return l.number, err
+		}
+		// A byte order mark also stands inside of files that were put one behind the other.
+		if line = trim(bytes.TrimPrefix(line, bom)); len(line) == 0 {
+			continue
+		}
+		if l.last && line[0] == '{' && endsEarly(line) {
+			return l.number, fmt.Errorf("the last line ends in the middle of an object: the file is cut off: %w", io.ErrUnexpectedEOF)
+		}
+		if !yield(f.record(line, l.number, need), nil) {
+			return 0, nil
+		}
+	}
+}
+
+// endsEarly reports whether more text could make a line valid JSON.
+func endsEarly(line []byte) bool {
+	var value json.RawMessage
+	return errors.Is(json.NewDecoder(bytes.NewReader(line)).Decode(&value), io.ErrUnexpectedEOF)
+}
+
+// values yields the values, until an error in the line that it returns.
+func (f format) values(ctx context.Context, l *lines, need files.Need, yield func(files.Record, error) bool) (int64, error) {
+	v := &values{l: l, line: 1}
+	for {
+		value, err := v.read()
+		if errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
+			return 0, nil
+		}
+		if ctx.Err() != nil {
+			return 0, ctx.Err()
+		}
+		record := files.Record{Line: v.began, Err: err}
+		if err == nil {
+			record = f.record(value, v.began, need)
+		} else if !errors.Is(err, ErrTooLong) {
+			return v.began, err
+		}
+		record.Byte = v.beganByte + 1
+		if !yield(record, nil) {
+			return 0, nil
+		}
+	}
+}
+
+// record makes a line or a value a record.
+func (f format) record(text []byte, line int64, need files.Need) files.Record {
+	r := files.Record{Line: line, Body: text}
 	if need >= files.IDs {
-		r.ID, r.Err = findID(line, f.cfg.IDField)
+		r.ID, r.Err = findID(text, f.cfg.IDField)
 	}
 	return r
 }

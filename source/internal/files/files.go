@@ -9,6 +9,7 @@ import (
 	"maps"
 	"os"
 	"path"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -19,40 +20,55 @@ import (
 var (
 	ErrUnknownTenant = errors.New("no file for the tenant")
 	ErrAmbiguous     = errors.New("more than one file for the same products")
-	ErrChanged       = errors.New("the file changed while it was read")
+	ErrChanged       = errors.New("the file has changed during the read")
 )
 
-// Folder is where the files of all tenants are.
-type Folder struct {
-	// Open opens the file system; done closes it.
-	Open func() (fsys fs.FS, done func(), err error)
-	// Endings are those of files that hold products, without compression: .csv stands for .csv.gz and .csv.zst, too.
+// Options are what the configs of the sources have in common.
+type Options struct {
+	// Name is the source's name. It begins the errors.
+	Name string
+	// Endings are those of files that hold products, without compression: .csv also stands for .csv.gz and .csv.zst.
 	Endings []string
-	// Files, where it is not nil, lists each tenant's files.
+	// Files, if it is not nil, lists each tenant's files.
 	Files map[string][]string
+	// FollowLinks lets symbolic links lead out of the folder.
+	FollowLinks bool
 }
 
-// Dir returns what opens the folder at path anew for each read, and nothing outside of it. It fails where it can not be opened now.
-func Dir(path string) (func() (fs.FS, func(), error), error) {
-	root, err := os.OpenRoot(path)
-	if err != nil {
-		return nil, fmt.Errorf("opening the folder: %w", err)
-	}
-	if err := root.Close(); err != nil {
-		return nil, fmt.Errorf("closing the folder: %w", err)
-	}
+// folder is where the files of all tenants are.
+type folder struct {
+	Options
+
+	// open opens the file system; done closes it.
+	open func() (fsys fs.FS, done func(), err error)
+}
+
+// dir returns what opens the folder at path anew for each read. Unless links are followed, nothing outside of it is ever opened.
+func dir(path string, followLinks bool) func() (fs.FS, func(), error) {
 	return func() (fs.FS, func(), error) {
+		if followLinks {
+			// The path may be a link that is switched from one version to the next; one read sees one of them.
+			path, err := filepath.EvalSymlinks(path)
+			if err != nil {
+				return nil, nil, fmt.Errorf("opening the folder of the catalogues: %w", Reason(err))
+			}
+			return os.DirFS(path), func() {}, nil
+		}
 		root, err := os.OpenRoot(path)
 		if err != nil {
 			return nil, nil, fmt.Errorf("opening the folder of the catalogues: %w", Reason(err))
 		}
 		return root.FS(), func() { _ = root.Close() }, nil
-	}, nil
+	}
 }
 
-// FS returns what opens a file system that is there already.
-func FS(fsys fs.FS) func() (fs.FS, func(), error) {
-	return func() (fs.FS, func(), error) { return fsys, func() {}, nil }
+// CloneFiles returns a copy of a listing of files.
+func CloneFiles(listed map[string][]string) map[string][]string {
+	out := maps.Clone(listed)
+	for tenant, names := range out {
+		out[tenant] = slices.Clone(names)
+	}
+	return out
 }
 
 // CheckFiles returns what is wrong with a listing of files.
@@ -75,15 +91,15 @@ func CheckFiles(listed map[string][]string) error {
 	return errors.Join(errs...)
 }
 
-// Find opens the file system and returns the names of the tenant's files in it. The caller calls done.
-func (f Folder) Find(tenant string) (fsys fs.FS, names []string, done func(), err error) {
+// find opens the file system and returns the names of the tenant's files in it. The caller calls done.
+func (f folder) find(tenant string) (fsys fs.FS, names []string, done func(), err error) {
 	if err := reindex.CheckTenant(tenant); err != nil {
 		return nil, nil, nil, err
 	}
 	if f.Files != nil && f.Files[tenant] == nil {
 		return nil, nil, nil, fmt.Errorf("%w %q: Config.Files does not list it", ErrUnknownTenant, tenant)
 	}
-	fsys, done, err = f.Open()
+	fsys, done, err = f.open()
 	if err != nil {
 		return nil, nil, nil, err
 	}
@@ -99,7 +115,7 @@ func (f Folder) Find(tenant string) (fsys fs.FS, names []string, done func(), er
 
 // conventional returns the tenant's files by their names. It compares names from a listing rather than to open what a tenant's name
 // leads to, so that a name is nothing but a name: no path, no other spelling of another tenant's on a file system that ignores case.
-func (f Folder) conventional(fsys fs.FS, tenant string) ([]string, error) {
+func (f folder) conventional(fsys fs.FS, tenant string) ([]string, error) {
 	entries, err := fs.ReadDir(fsys, ".")
 	if err != nil {
 		return nil, fmt.Errorf("listing the folder of the catalogues: %w", Reason(err))
@@ -136,7 +152,7 @@ func (f Folder) conventional(fsys fs.FS, tenant string) ([]string, error) {
 }
 
 // parts returns the files of a tenant's folder.
-func (f Folder) parts(fsys fs.FS, folder string) ([]string, error) {
+func (f folder) parts(fsys fs.FS, folder string) ([]string, error) {
 	entries, err := fs.ReadDir(fsys, folder)
 	if err != nil {
 		return nil, fmt.Errorf("listing the folder %s: %w", folder, Reason(err))
@@ -170,7 +186,7 @@ func (f Folder) parts(fsys fs.FS, folder string) ([]string, error) {
 var compressions = []string{"", ".gz", ".zst"}
 
 // cutEnding returns name without its ending.
-func (f Folder) cutEnding(name string) (stem string, ok bool) {
+func (f folder) cutEnding(name string) (stem string, ok bool) {
 	for _, ending := range f.Endings {
 		for _, compression := range compressions {
 			if stem, ok := strings.CutSuffix(name, ending+compression); ok {
@@ -181,7 +197,7 @@ func (f Folder) cutEnding(name string) (stem string, ok bool) {
 	return name, false
 }
 
-func (f Folder) endings() string {
+func (f folder) endings() string {
 	var all []string
 	for _, ending := range f.Endings {
 		for _, compression := range compressions {
@@ -193,8 +209,12 @@ func (f Folder) endings() string {
 
 // Reason returns what went wrong with a file without the path, which can be one on this machine that callers have no use for.
 func Reason(err error) error {
-	if pathErr, ok := errors.AsType[*fs.PathError](err); ok {
-		return pathErr.Err
+	pathErr, ok := errors.AsType[*fs.PathError](err)
+	if !ok {
+		return err
 	}
-	return err
+	if strings.Contains(pathErr.Err.Error(), "escapes") { // the error of package os has no name
+		return fmt.Errorf("a symbolic link leads out of the folder; Config.FollowLinks allows it: %w", pathErr.Err)
+	}
+	return pathErr.Err
 }

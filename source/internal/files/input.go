@@ -21,7 +21,7 @@ type Range struct {
 type Input struct {
 	Range
 
-	// Text is what is to be read, decompressed.
+	// Text is what is to be read, decompressed. Its errors say what is wrong with the file; under a done context it fails.
 	Text io.Reader
 	// Plain: the file is not compressed.
 	Plain bool
@@ -38,7 +38,7 @@ func (s *Snapshot) open(ctx context.Context, r Range) (*Input, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	file, info, err := OpenRegular(s.fsys, r.Name)
+	file, info, err := openRegular(s.fsys, r.Name)
 	if errors.Is(err, fs.ErrNotExist) {
 		err = fmt.Errorf("%s: %w: it is not there any more", r.Name, ErrChanged)
 	}
@@ -54,8 +54,9 @@ func (s *Snapshot) open(ctx context.Context, r Range) (*Input, error) {
 	in := &Input{Range: r, file: file, close: func() { _ = file.Close() }, before: -1}
 	if err := in.begin(); err != nil {
 		in.close()
-		return nil, s.src.Format.Fail(r.Name, 1, Broken(err))
+		return nil, s.src.format.Fail(r.Name, 1, broken(err))
 	}
+	in.Text = &text{ctx, in.Text}
 	return in, nil
 }
 
@@ -69,11 +70,11 @@ func (in *Input) begin() error {
 		in.Text = io.NewSectionReader(at, in.Start, in.End-in.Start)
 		return nil
 	}
-	kind, head, r, err := Detect(in.file, in.Name)
+	kind, head, r, err := detect(in.file, in.Name)
 	if err != nil {
 		return err
 	}
-	text, done, err := kind.Decompress(r)
+	text, done, err := kind.decompress(r)
 	if err != nil {
 		return err
 	}
@@ -81,6 +82,24 @@ func (in *Input) begin() error {
 	closeFile := in.close
 	in.close = func() { done(); closeFile() }
 	return nil
+}
+
+// text explains the errors of what it reads from, and ends with its context.
+type text struct {
+	ctx context.Context //nolint:containedctx // of the one read that this is a part of
+	r   io.Reader
+}
+
+// Read reads from what is below.
+func (t *text) Read(p []byte) (int, error) {
+	if err := t.ctx.Err(); err != nil {
+		return 0, err
+	}
+	n, err := t.r.Read(p)
+	if err != nil && !errors.Is(err, io.EOF) {
+		err = broken(err)
+	}
+	return n, err
 }
 
 // unchanged returns an error that matches [ErrChanged] if the file is not what it was.
@@ -92,13 +111,20 @@ func (in *Input) unchanged() error {
 	return same(in.Name, in.Info, now)
 }
 
-// Place returns where a line of the range is.
-func (in *Input) Place(line int64) string {
+// place returns where a record is.
+func (in *Input) place(r Record) string {
 	before, err := in.linesBefore()
 	if err != nil {
-		return fmt.Sprintf("%s, line %d from byte %d on", in.Name, line, in.Start+1)
+		return fmt.Sprintf("%s, line %d from byte %d on", in.Name, r.Line, in.Start+1)
 	}
-	return fmt.Sprintf("%s, line %d", in.Name, before+line)
+	return place(in.Name, before+r.Line, r.Byte)
+}
+
+func place(name string, line, at int64) string {
+	if at > 0 {
+		return fmt.Sprintf("%s, line %d, byte %d", name, line, at)
+	}
+	return fmt.Sprintf("%s, line %d", name, line)
 }
 
 // Line returns the number in the file of a line of the range.

@@ -17,18 +17,18 @@ import (
 // command accepts, too, unless told otherwise.
 const maxWindow = 128 << 20
 
-// Compression tells how a file is compressed.
+// Compression is how a file is compressed.
 type Compression int
 
-// The compressions that [Detect] knows.
+// The compressions that [detect] knows.
 const (
 	Plain Compression = iota
 	Gzip
 	Zstd
 )
 
-// StatRegular looks at a regular file. Other ones could block for ever. The error names the file.
-func StatRegular(fsys fs.FS, name string) (fs.FileInfo, error) {
+// statRegular looks at a regular file. Other ones could block for ever. The error names the file.
+func statRegular(fsys fs.FS, name string) (fs.FileInfo, error) {
 	info, err := fs.Stat(fsys, name)
 	if err == nil && !info.Mode().IsRegular() {
 		err = errors.New("it is not a regular file")
@@ -39,9 +39,9 @@ func StatRegular(fsys fs.FS, name string) (fs.FileInfo, error) {
 	return info, nil
 }
 
-// OpenRegular opens a regular file. The error names the file.
-func OpenRegular(fsys fs.FS, name string) (fs.File, fs.FileInfo, error) {
-	if _, err := StatRegular(fsys, name); err != nil {
+// openRegular opens a regular file. The error names the file.
+func openRegular(fsys fs.FS, name string) (fs.File, fs.FileInfo, error) {
+	if _, err := statRegular(fsys, name); err != nil {
 		return nil, nil, err
 	}
 	file, err := fsys.Open(name)
@@ -65,9 +65,9 @@ func same(name string, before, now fs.FileInfo) error {
 	return nil
 }
 
-// Detect tells how a file is compressed by its first bytes, and returns them with a reader of the whole file. The error is for the
-// caller to say of which file.
-func Detect(file io.Reader, name string) (kind Compression, head []byte, r io.Reader, err error) {
+// detect recognizes by its first bytes how a file is compressed, and returns them with a reader of the whole file. The caller adds to
+// the error which file it is.
+func detect(file io.Reader, name string) (kind Compression, head []byte, r io.Reader, err error) {
 	head = make([]byte, 4)
 	n, err := io.ReadFull(file, head)
 	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
@@ -81,37 +81,111 @@ func Detect(file io.Reader, name string) (kind Compression, head []byte, r io.Re
 	case bytes.Equal(head, []byte{0x28, 0xb5, 0x2f, 0xfd}), n == 4 && head[0]&0xf0 == 0x50 && bytes.Equal(head[1:], []byte{0x2a, 0x4d, 0x18}):
 		return Zstd, head, r, nil
 	case n == 0 && (strings.HasSuffix(name, ".gz") || strings.HasSuffix(name, ".zst")):
-		return Plain, nil, nil, Broken(io.ErrUnexpectedEOF)
+		return Plain, nil, nil, broken(io.ErrUnexpectedEOF)
 	}
 	return Plain, head, r, nil
 }
 
-// Decompress returns a reader of what is in r, and what frees its memory. Errors, also those of reading, are for [Broken] to explain.
-func (c Compression) Decompress(r io.Reader) (text io.Reader, done func(), err error) {
+// decompress returns a reader of what is in r, and what frees its memory. Errors, also those of reading, are for [broken] to explain.
+func (c Compression) decompress(r io.Reader) (text io.Reader, done func(), err error) {
 	const buffered = 64 << 10
 	switch c {
 	case Gzip:
-		z, err := gzip.NewReader(bufio.NewReaderSize(r, buffered))
+		in := bufio.NewReaderSize(r, buffered)
+		z, err := gzip.NewReader(in)
 		if err != nil {
 			return nil, nil, err
 		}
-		return z, func() { _ = z.Close() }, nil
+		z.Multistream(false)
+		return &members{z, in}, func() { _ = z.Close() }, nil
 	case Zstd:
 		z, err := zstd.NewReader(r, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(maxWindow))
 		if err != nil {
 			return nil, nil, err
 		}
-		return z, z.Close, nil
+		return &frames{z}, z.Close, nil
 	case Plain:
 	}
 	return r, func() {}, nil
 }
 
-// Broken explains an error of reading or decompressing.
-func Broken(err error) error {
+// errTrailing: a compressed file has something else behind its end.
+var errTrailing = errors.New("behind the end of the compressed data is something that is not compressed in the same way; remove it")
+
+// frames reads the frames of a zstd file.
+type frames struct{ z *zstd.Decoder }
+
+// Read reads from the frames. The decoder does not distinguish the start of a frame from up to three other bytes.
+func (f *frames) Read(p []byte) (int, error) {
+	n, err := f.z.Read(p)
+	if errors.Is(err, io.ErrUnexpectedEOF) {
+		err = &explained{"the compressed file is cut off, or something else stands behind its end", err}
+	}
+	return n, err
+}
+
+// explained is an error whose text is complete.
+type explained struct {
+	text string
+	err  error
+}
+
+func (e *explained) Error() string { return e.text }
+func (e *explained) Unwrap() error { return e.err }
+
+// members reads the members of a gzip file one after the other.
+type members struct {
+	z  *gzip.Reader
+	in *bufio.Reader
+}
+
+// Read reads from the member, and goes on to the next one at its end.
+func (m *members) Read(p []byte) (int, error) {
+	for {
+		n, err := m.z.Read(p)
+		if !errors.Is(err, io.EOF) {
+			return n, err
+		}
+		if err := m.next(); err != nil || n > 0 {
+			return n, err
+		}
+	}
+}
+
+// next begins the next member. It returns io.EOF if there is none.
+func (m *members) next() error {
+	magic, err := m.in.Peek(2)
+	if len(magic) == 0 {
+		return err
+	}
+	if magic[0] != 0x1f || len(magic) == 2 && magic[1] != 0x8b {
+		return errTrailing
+	}
+	if err := m.z.Reset(m.in); err != nil {
+		return cutOff(err)
+	}
+	m.z.Multistream(false)
+	return nil
+}
+
+// cutOff makes the end of a file that comes too early an error.
+func cutOff(err error) error {
+	if errors.Is(err, io.EOF) {
+		return io.ErrUnexpectedEOF
+	}
+	return err
+}
+
+// broken explains an error of reading or decompressing.
+func broken(err error) error {
+	var done *explained
 	switch {
+	case errors.As(err, &done):
+		return err
 	case errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF):
 		return fmt.Errorf("the compressed file is cut off: %w", io.ErrUnexpectedEOF)
+	case errors.Is(err, zstd.ErrMagicMismatch):
+		return errTrailing
 	case errors.Is(err, zstd.ErrWindowSizeExceeded):
 		return fmt.Errorf("%w: compress it with a window of at most %d MiB", err, maxWindow>>20)
 	}

@@ -14,6 +14,8 @@ import (
 type Format interface {
 	// Records yields the records of what is open. An error ends the sequence; what is wrong with one record alone is in the record.
 	Records(ctx context.Context, in *Input, need Need) iter.Seq2[Record, error]
+	// Splits reports whether what is open, the start of a plain file, can be read in ranges of whole lines.
+	Splits(in *Input) bool
 	// Fail returns err as one of that line of that file.
 	Fail(file string, line int64, err error) error
 }
@@ -34,18 +36,32 @@ type Record struct {
 	Body json.RawMessage
 	// Line is where the record begins, counted from 1 at the start of what is open.
 	Line int64
+	// Byte is the same in bytes, from 1, for records that can share a line; else 0.
+	Byte int64
 	// Err is what is wrong with the record.
 	Err error
 }
 
 // Source is the files of all tenants, and how they are read.
 type Source struct {
-	// Name begins the errors.
-	Name   string
-	Folder Folder
-	Format Format
-	// Ranges: plain files can be read in ranges of whole lines.
-	Ranges bool
+	folder folder
+	format Format
+}
+
+// New returns a source over the files in the folder at path. It fails if the folder cannot be opened now.
+func New(path string, o Options, format Format) (*Source, error) {
+	s := &Source{folder{o, dir(path, o.FollowLinks)}, format}
+	_, done, err := s.folder.open()
+	if err != nil {
+		return nil, s.wrap(err)
+	}
+	done()
+	return s, nil
+}
+
+// NewFS returns a source over the files in fsys.
+func NewFS(fsys fs.FS, o Options, format Format) *Source {
+	return &Source{folder{o, func() (fs.FS, func(), error) { return fsys, func() {}, nil }}, format}
 }
 
 // File is a file of a snapshot.
@@ -57,7 +73,7 @@ type File struct {
 // Snapshot is a tenant's files as they were when it was opened. A file that is not what it was ends a read with an error that matches
 // [ErrChanged]. No file is open between reads.
 type Snapshot struct {
-	src   Source
+	src   *Source
 	fsys  fs.FS
 	done  func()
 	files []File
@@ -71,8 +87,8 @@ var (
 )
 
 // Open lists a tenant's files.
-func (s Source) Open(ctx context.Context, tenant string) (reindex.Snapshot, error) {
-	fsys, names, done, err := s.Folder.Find(tenant)
+func (s *Source) Open(ctx context.Context, tenant string) (reindex.Snapshot, error) {
+	fsys, names, done, err := s.folder.find(tenant)
 	if err != nil {
 		return nil, s.wrap(err)
 	}
@@ -82,7 +98,7 @@ func (s Source) Open(ctx context.Context, tenant string) (reindex.Snapshot, erro
 			break
 		}
 		var info fs.FileInfo
-		if info, err = StatRegular(fsys, name); err != nil {
+		if info, err = statRegular(fsys, name); err != nil {
 			break
 		}
 		snap.files = append(snap.files, File{name, info})
@@ -95,7 +111,7 @@ func (s Source) Open(ctx context.Context, tenant string) (reindex.Snapshot, erro
 }
 
 // wrap says whose error it is.
-func (s Source) wrap(err error) error { return fmt.Errorf("%s: %w", s.Name, err) }
+func (s *Source) wrap(err error) error { return fmt.Errorf("%s: %w", s.folder.Name, err) }
 
 // Close implements [reindex.Snapshot].
 func (s *Snapshot) Close() error {
@@ -140,7 +156,7 @@ func (s *Snapshot) Locate(ctx context.Context, ids ...string) (map[string]string
 			if record.ID == "" || !wanted[record.ID] {
 				continue
 			}
-			found[record.ID] = fmt.Sprintf("%s, line %d", r.Name, record.Line)
+			found[record.ID] = place(r.Name, record.Line, record.Byte)
 			if delete(wanted, record.ID); len(wanted) == 0 {
 				break
 			}
@@ -177,9 +193,9 @@ func (s *Snapshot) rangeProducts(ctx context.Context, r Range, yield func(reinde
 		return false
 	}
 	defer in.close()
-	for record, err := range s.src.Format.Records(ctx, in, Bodies) {
+	for record, err := range s.src.format.Records(ctx, in, Bodies) {
 		if err == nil && record.Err != nil {
-			err = &reindex.RecordError{ID: record.ID, Where: in.Place(record.Line), Err: record.Err}
+			err = &reindex.RecordError{ID: record.ID, Where: in.place(record), Err: record.Err}
 			record.Body = nil
 		} else if err != nil {
 			yield(reindex.Product{}, err)
@@ -205,7 +221,7 @@ func (s *Snapshot) records(ctx context.Context, r Range, need Need) iter.Seq2[Re
 			return
 		}
 		defer in.close()
-		for record, err := range s.src.Format.Records(ctx, in, need) {
+		for record, err := range s.src.format.Records(ctx, in, need) {
 			if !yield(record, err) || err != nil {
 				return
 			}

@@ -41,7 +41,7 @@ func (s *Snapshot) Split(ctx context.Context, n int) ([]string, error) {
 		total += all[i].weight
 	}
 	if len(all) == 1 && !all[0].ranges {
-		return nil, fmt.Errorf("%s: %s cannot be split: %w", s.src.Name, s.files[0].Name, errors.ErrUnsupported)
+		return nil, fmt.Errorf("%s: %s cannot be split: %w", s.src.folder.Name, s.files[0].Name, errors.ErrUnsupported)
 	}
 	var parts []weighed
 	for _, f := range all {
@@ -90,7 +90,7 @@ func (s *Snapshot) weigh(ctx context.Context, r Range) (weighed, error) {
 	}
 	defer in.close()
 	_, readsAt := in.file.(io.ReaderAt)
-	w := weighed{Range: r, weight: r.Info.Size(), ranges: s.src.Ranges && readsAt && in.Plain}
+	w := weighed{Range: r, weight: r.Info.Size(), ranges: readsAt && in.Plain && s.src.format.Splits(in)}
 	if !in.Plain {
 		w.weight *= inflation
 	}
@@ -222,7 +222,7 @@ func (s *Snapshot) part(text string) ([]Range, error) {
 		if now := name(r); now != n {
 			return nil, fmt.Errorf("%s: %w: it had %d bytes when it was split, it has %d", n.File, ErrChanged, n.Size, now.Size)
 		}
-		if n.Start < 0 || n.End < 0 || n.End > n.Size || (n.Start != 0 || n.End != 0) && (n.Start >= n.End || !s.src.Ranges) {
+		if n.Start < 0 || n.End < 0 || n.End > n.Size || (n.Start != 0 || n.End != 0) && n.Start >= n.End {
 			return nil, fmt.Errorf("%s has no bytes %d to %d", n.File, n.Start, n.End)
 		}
 		ranges[i] = r

@@ -1,0 +1,276 @@
+package csv
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"unicode/utf8"
+)
+
+const (
+	// chunkBytes is how much is read at a time.
+	chunkBytes = 64 << 10
+
+	// maxEmptyReads is how often in a row a reader may return nothing, neither bytes nor an error.
+	maxEmptyReads = 100
+
+	// endingBytes is how far the first line end is looked for, to know which one the file has.
+	endingBytes = 1 << 20
+)
+
+// bom is the byte order mark in UTF-8.
+var bom = []byte("\ufeff")
+
+// rows splits text into records. Offsets are relative to start, the first byte of the record, so that they outlive a fill.
+//
+// Where quotes are wrong, a record still has an end: a quoted cell with a single quote inside has to end on the line it begins on. If it
+// does not, its quotes were none, and the cell ends at the next separator. So a wrong quote never takes in the records behind it.
+type rows struct {
+	in           io.Reader
+	comma        []byte
+	comment      []byte
+	quotes, lazy bool
+	trim         bool
+	max          int
+
+	buf        []byte
+	start, end int   // buf[start:end] has been read and not been consumed
+	err        error // what ended the text
+	cr         bool  // lines end with CR, LF or both; else with LF or CRLF
+
+	text, next int   // where the current line of the record ends, and the one behind it begins
+	passed     int64 // line ends between the start of the record and the current line
+
+	spans   []span
+	scratch []byte
+
+	cells [][]byte // of the record that was read, valid until the next one is
+	line  int64    // where it begins
+	fault error    // what is wrong with it
+}
+
+// span is where a cell is: in the buffer, or in scratch.
+type span struct {
+	from, to int
+	scratch  bool
+}
+
+func newRows(in io.Reader, c *Config) *rows {
+	r := &rows{
+		in: in, comma: utf8.AppendRune(nil, c.Comma), quotes: !c.NoQuotes, lazy: c.LazyQuotes, trim: c.TrimLeadingSpace,
+		max: int(min(c.MaxRecordBytes, 1<<40)), line: 1,
+	}
+	if c.Comment != 0 {
+		r.comment = utf8.AppendRune(nil, c.Comment)
+	}
+	return r
+}
+
+// begin finds out how lines end, and reads a line that names the separator.
+func (r *rows) begin() {
+	r.findEnding()
+	text, next, err := r.lineEnd(0)
+	if err != nil {
+		return // read finds it, too
+	}
+	sep, ok := bytes.CutPrefix(bytes.TrimPrefix(r.buf[r.start:r.start+text], bom), []byte("sep="))
+	if char, size := utf8.DecodeRune(sep); ok && size > 0 && size == len(sep) && checkMark(char) == nil {
+		r.comma = bytes.Clone(sep)
+		r.skip(next)
+	}
+}
+
+// findEnding looks for the first line end that is not quoted.
+func (r *rows) findEnding() {
+	quoted := false
+	for i := range endingBytes {
+		for i+1 >= r.end-r.start && r.err == nil {
+			r.fill()
+		}
+		data := r.buf[r.start:r.end]
+		if i >= len(data) {
+			return
+		}
+		switch c := data[i]; {
+		case c == '"':
+			quoted = r.quotes && !quoted
+		case c == '\n' && !quoted:
+			return
+		case c == '\r' && !quoted:
+			r.cr = i+1 == len(data) || data[i+1] != '\n'
+			return
+		}
+	}
+}
+
+// skip consumes so many bytes, a line.
+func (r *rows) skip(size int) {
+	r.start += size
+	r.line++
+}
+
+// read reads the next record. It returns io.EOF behind the last one, or what leaves the rest unreadable, which is in the line at line.
+func (r *rows) read() error {
+	r.start += r.next
+	r.line += r.passed
+	if r.next > 0 {
+		r.line++
+	}
+	r.text, r.next, r.passed, r.fault = 0, 0, 0, nil
+	for {
+		text, next, err := r.lineEnd(0)
+		if errors.Is(err, ErrTooLong) {
+			return r.skipLong(err)
+		}
+		if err != nil {
+			return err
+		}
+		data := r.buf[r.start : r.start+text]
+		if bytes.HasPrefix(data, bom) { // also where files were put one behind the other
+			r.start += len(bom)
+			continue
+		}
+		if len(data) == 0 || r.comment != nil && bytes.HasPrefix(data, r.comment) {
+			r.skip(next)
+			continue
+		}
+		r.text, r.next = text, next
+		if r.trim || r.quotes && bytes.IndexByte(data, '"') >= 0 {
+			return r.parse()
+		}
+		r.split(data)
+		return nil
+	}
+}
+
+// split makes a line without quotes the cells.
+func (r *rows) split(line []byte) {
+	r.cells = r.cells[:0]
+	if len(r.comma) == 1 {
+		comma := r.comma[0]
+		for i := bytes.IndexByte(line, comma); i >= 0; i = bytes.IndexByte(line, comma) {
+			r.cells = append(r.cells, line[:i:i])
+			line = line[i+1:]
+		}
+		r.cells = append(r.cells, line)
+		return
+	}
+	for {
+		cell, rest, more := bytes.Cut(line, r.comma)
+		r.cells = append(r.cells, cell)
+		if !more {
+			return
+		}
+		line = rest
+	}
+}
+
+// lineEnd returns where the line that begins at from ends, and where the next one begins. It returns io.EOF if there is no line.
+func (r *rows) lineEnd(from int) (text, next int, err error) {
+	for scanned := from; ; {
+		data := r.buf[r.start:r.end]
+		if text, next, ok := r.ending(data, scanned); ok {
+			if next > r.max {
+				return 0, 0, r.tooLong()
+			}
+			return text, next, nil
+		}
+		// A CR at the end of the data may be half of a line end.
+		scanned = max(from, len(data)-1)
+		switch {
+		case len(data) > r.max:
+			return 0, 0, r.tooLong()
+		case r.err == nil:
+			r.fill()
+		case !errors.Is(r.err, io.EOF) || len(data) == from:
+			return 0, 0, r.err
+		default:
+			text = len(data)
+			if data[text-1] == '\r' {
+				text--
+			}
+			return max(text, from), len(data), nil
+		}
+	}
+}
+
+// ending returns where the first line end at i or behind it begins and ends. What may be half a line end is none.
+func (r *rows) ending(data []byte, i int) (text, next int, ok bool) {
+	lf := bytes.IndexByte(data[i:], '\n')
+	if r.cr {
+		rest := data[i:]
+		if lf >= 0 {
+			rest = rest[:lf+1]
+		}
+		if cr := bytes.IndexByte(rest, '\r'); cr >= 0 {
+			switch {
+			case cr+1 < len(rest) && rest[cr+1] == '\n':
+				return i + cr, i + cr + 2, true
+			case cr+1 < len(rest):
+				return i + cr, i + cr + 1, true
+			}
+			return 0, 0, false
+		}
+	}
+	if lf < 0 {
+		return 0, 0, false
+	}
+	text = i + lf
+	if lf > 0 && data[text-1] == '\r' {
+		text--
+	}
+	return text, i + lf + 1, true
+}
+
+func (r *rows) tooLong() error {
+	return fmt.Errorf("%w: it has more than %d bytes; Config.MaxRecordBytes allows more", ErrTooLong, r.max)
+}
+
+// skipLong leaves out a record of one line that is too long. If it has a quote, where it ends is not known.
+func (r *rows) skipLong(fault error) error {
+	for {
+		data := r.buf[r.start:r.end]
+		text, next, ok := r.ending(data, 0)
+		seen := data
+		if ok {
+			seen = data[:text]
+		}
+		switch {
+		case r.quotes && bytes.IndexByte(seen, '"') >= 0:
+			return fmt.Errorf("%w, or a quote is not closed", fault)
+		case ok:
+			r.cells, r.fault, r.next = r.cells[:0], fault, next
+			return nil
+		case errors.Is(r.err, io.EOF):
+			r.cells, r.fault, r.next = r.cells[:0], fault, len(data)
+			return nil
+		case r.err != nil:
+			return r.err
+		}
+		r.start = max(r.start, r.end-1)
+		r.fill()
+	}
+}
+
+// fill reads once, behind what has not been consumed.
+func (r *rows) fill() {
+	if r.end == len(r.buf) {
+		pending := r.buf[r.start:r.end]
+		to := r.buf
+		if len(pending) > len(to)/2 || len(to) == 0 {
+			to = make([]byte, max(chunkBytes, 2*len(to)))
+		}
+		r.end = copy(to, pending)
+		r.start, r.buf = 0, to
+	}
+	for range maxEmptyReads {
+		n, err := r.in.Read(r.buf[r.end:min(len(r.buf), r.end+chunkBytes)])
+		r.end += n
+		r.err = err
+		if n > 0 || err != nil {
+			return
+		}
+	}
+	r.err = io.ErrNoProgress
+}
