@@ -14,29 +14,20 @@ import (
 const maxDepth = 10000
 
 var (
-	errNotUTF8   = errors.New("the body is no valid UTF-8")
-	errNotObject = errors.New("the body is no JSON object")
+	errNotUTF8   = errors.New("the body is not valid UTF-8")
+	errNotObject = errors.New("the body is not a JSON object")
 )
 
 // checkBody returns body as one line of valid JSON, an object; a copy only where it spans several lines.
 func checkBody(body json.RawMessage) (json.RawMessage, error) {
-	if !utf8.Valid(body) {
+	s := scanner{data: body}
+	err := s.document()
+	// Text of ASCII alone need not be looked at twice. What is wrong with the text comes before what is wrong with the JSON in it.
+	if (err != nil || s.beyondASCII) && !utf8.Valid(body) {
 		return nil, errNotUTF8
 	}
-	s := scanner{data: body}
-	s.space()
-	if s.peek() != '{' {
-		if json.Valid(body) {
-			return nil, errNotObject
-		}
-		return nil, s.fail("a JSON object")
-	}
-	if err := s.value(0); err != nil {
+	if err != nil {
 		return nil, err
-	}
-	s.space()
-	if s.pos < len(s.data) {
-		return nil, s.fail("nothing after the object")
 	}
 	if !s.lines {
 		return body, nil
@@ -44,24 +35,52 @@ func checkBody(body json.RawMessage) (json.RawMessage, error) {
 	var line bytes.Buffer
 	line.Grow(len(body))
 	if err := json.Compact(&line, body); err != nil {
-		return nil, fmt.Errorf("the body is no valid JSON: %w", err)
+		return nil, fmt.Errorf("the body is not valid JSON: %w", err)
 	}
 	return line.Bytes(), nil
 }
 
-// scanner checks JSON text by RFC 8259 without building anything; the text is known to be valid UTF-8. It takes what json.Valid
-// takes, several times faster.
+// scanner checks JSON text by RFC 8259 without building anything, but not whether it is valid UTF-8. It takes what json.Valid takes,
+// several times faster.
 type scanner struct {
-	data  []byte
-	pos   int
-	lines bool // a line feed or carriage return was seen between tokens
+	data        []byte
+	pos         int
+	lines       bool // a line feed or carriage return was seen between tokens
+	beyondASCII bool // so was a byte above 127 in a string
+}
+
+// document passes over one object and the white space around it.
+func (s *scanner) document() error {
+	s.space()
+	if s.peek() != '{' {
+		if json.Valid(s.data) {
+			return errNotObject
+		}
+		return s.fail("a JSON object")
+	}
+	if err := s.value(0); err != nil {
+		return err
+	}
+	s.space()
+	if s.pos < len(s.data) {
+		return s.fail("nothing after the object")
+	}
+	return nil
 }
 
 func (s *scanner) fail(want string) error {
 	if s.pos >= len(s.data) {
-		return fmt.Errorf("the body is no valid JSON: it ends at byte %d, expected %s", s.pos, want)
+		return fmt.Errorf("the body is not valid JSON: it ends after byte %d, expected %s", s.pos, want)
 	}
-	return fmt.Errorf("the body is no valid JSON: %q at byte %d, expected %s", s.data[s.pos], s.pos, want)
+	return fmt.Errorf("the body is not valid JSON: %q at byte %d, expected %s", s.char(), s.pos+1, want)
+}
+
+// char returns the character at the position, and a byte that begins none as it is.
+func (s *scanner) char() string {
+	if r, size := utf8.DecodeRune(s.data[s.pos:]); r != utf8.RuneError {
+		return string(s.data[s.pos : s.pos+size])
+	}
+	return string(s.data[s.pos : s.pos+1])
 }
 
 // peek returns the next byte, and 0, which begins no token, at the end.
@@ -222,7 +241,9 @@ func isDigit(c byte) bool { return '0' <= c && c <= '9' }
 func (s *scanner) str() error {
 	s.pos++
 	for {
-		s.pos += plain(s.data[s.pos:])
+		n, beyondASCII := plain(s.data[s.pos:])
+		s.pos += n
+		s.beyondASCII = s.beyondASCII || beyondASCII
 		switch c := s.peek(); {
 		case c == '"':
 			s.pos++
@@ -239,26 +260,30 @@ func (s *scanner) str() error {
 	}
 }
 
-// plain returns how many bytes of text come before the first quote, backslash or control character. It looks at eight bytes at once:
-// a byte of the word has its highest bit set in hit where it is one of these (bytes after the first hit may be set wrongly).
-func plain(text []byte) int {
+// plain returns how many bytes of text come before the first quote, backslash or control character, and reports whether there are bytes
+// above 127 among them, or right behind. It looks at eight bytes at once: a byte of the word has its highest bit set in hit if it is one
+// of these (bytes after the first hit may be set wrongly).
+func plain(text []byte) (n int, beyondASCII bool) {
 	const ones, highs = 0x0101010101010101, 0x8080808080808080
-	n := 0
+	var all uint64
 	for ; len(text)-n >= 8; n += 8 {
 		w := binary.LittleEndian.Uint64(text[n:])
 		quote := w ^ ones*'"'
 		slash := w ^ ones*'\\'
+		all |= w
 		hit := ((w-ones*' ')&^w | (quote-ones)&^quote | (slash-ones)&^slash) & highs
 		if hit != 0 {
-			return n + bits.TrailingZeros64(hit)/8
+			return n + bits.TrailingZeros64(hit)/8, all&highs != 0
 		}
 	}
 	for ; n < len(text); n++ {
-		if c := text[n]; c < ' ' || c == '"' || c == '\\' {
+		c := text[n]
+		if c < ' ' || c == '"' || c == '\\' {
 			break
 		}
+		all |= uint64(c)
 	}
-	return n
+	return n, all&highs != 0
 }
 
 // escape passes over an escape sequence; pos is at its backslash.

@@ -20,7 +20,7 @@ type Config struct {
 	// never share an index: give each an Indexer with a folder or a prefix of its own.
 	EntityType string
 
-	// Readers is how many partitions of a source are read at the same time, where it is a [Partitioner]. Default 1: Products is read.
+	// Readers is how many parts of a source are read at the same time, if its snapshots are a [Splitter]. Default 1: Products is read.
 	Readers int
 	// Workers is how many batches of a run are checked and written at the same time, at most: an overloaded index gets fewer (see
 	// "Adapting to the index" in the package's documentation). [Limits] of the index caps it and is the default; without it
@@ -28,7 +28,7 @@ type Config struct {
 	Workers int
 	// BatchDocs is the largest number of products in a batch. [Limits] of the index caps it and is the default; without it 1,000.
 	BatchDocs int
-	// BatchBytes is the largest sum of the lengths of the bodies in a batch, in bytes; a larger product makes a batch of its own. An
+	// BatchBytes is the largest sum of the lengths of the ids and bodies in a batch, in bytes; a larger product makes a batch of its own. An
 	// index that is slow or takes less gets smaller ones. [Limits] of the index caps it and is the default; without it 4 MiB.
 	BatchBytes int
 
@@ -39,16 +39,19 @@ type Config struct {
 
 	// MaxRejected is how many products may be rejected in a run that still goes live. Default 0; negative: any number.
 	MaxRejected int64
-	// AllowEmpty lets a run go live that read no product.
+	// MaxDuplicates is how many products may come with the id of one read before and another body, in a run that still goes live; the
+	// first one read counts. The same product twice does no harm and is not counted here. Default 0; negative: any number.
+	MaxDuplicates int64
+	// AllowEmpty lets a run go live that read no product. The rule on shrinking holds nevertheless: see MinFraction.
 	AllowEmpty bool
 	// MinFraction is the smallest size of a new generation, as a fraction of the live one's number of documents. Default 0.5;
 	// negative: no limit.
 	MinFraction float64
-	// CountMargin is by which fraction of the announced number (see [Counter]) a run may stay below it. Default 0.01; negative: no
-	// limit.
+	// CountMargin is by which fraction of the announced number (see [Counter]) the number of different products read may stay below it.
+	// Default 0: none may be missing; negative: any number may.
 	CountMargin float64
 
-	// Retry tells how often and when failed calls are made again.
+	// Retry is how often and when failed calls are made again.
 	Retry Retry
 	// CleanupTimeout limits the time in which a run that ended discards its generation. Default 30 s.
 	CleanupTimeout time.Duration
@@ -66,25 +69,10 @@ type Config struct {
 	Trace *Trace
 }
 
-// Retry is the policy for calls that failed with a [TemporaryError], and for items of a [BatchError] that are retryable. The wait
-// before try n is drawn at random from the upper half of MinDelay × 2ⁿ⁻², at most MaxDelay, and is never shorter than the server asked for.
-type Retry struct {
-	// Attempts is how often a call is made in all. Default 8.
-	Attempts int
-	// MinDelay is the longest wait before the second try. Default 200 ms.
-	MinDelay time.Duration
-	// MaxDelay is the longest wait before any try. Default 30 s.
-	MaxDelay time.Duration
-}
-
 const (
 	defaultBatchDocs      = 1000
 	defaultBatchBytes     = 4 << 20
 	defaultMinFraction    = 0.5
-	defaultCountMargin    = 0.01
-	defaultAttempts       = 8
-	defaultMinDelay       = 200 * time.Millisecond
-	defaultMaxDelay       = 30 * time.Second
 	defaultCleanupTimeout = 30 * time.Second
 	defaultMaxRuns        = 2
 	defaultReportItems    = 100
@@ -99,10 +87,7 @@ func (c *Config) withDefaults() Config {
 	setDefault(&out.EntityType, EntityProduct)
 	setDefault(&out.Readers, 1)
 	setDefault(&out.MinFraction, defaultMinFraction)
-	setDefault(&out.CountMargin, defaultCountMargin)
-	setDefault(&out.Retry.Attempts, defaultAttempts)
-	setDefault(&out.Retry.MinDelay, defaultMinDelay)
-	setDefault(&out.Retry.MaxDelay, max(defaultMaxDelay, out.Retry.MinDelay))
+	out.Retry = out.Retry.withDefaults()
 	setDefault(&out.CleanupTimeout, defaultCleanupTimeout)
 	setDefault(&out.MaxRuns, defaultMaxRuns)
 	setDefault(&out.ReportItems, defaultReportItems)
@@ -112,6 +97,7 @@ func (c *Config) withDefaults() Config {
 	if out.Logger == nil {
 		out.Logger = slog.New(slog.DiscardHandler)
 	}
+	out.Logger = slog.New(contained{out.Logger.Handler()})
 	if out.Trace == nil {
 		out.Trace = &Trace{}
 	}
@@ -143,14 +129,10 @@ func (c *Config) validate() error {
 	notNegative("Workers", c.Workers)
 	notNegative("BatchDocs", c.BatchDocs)
 	notNegative("BatchBytes", c.BatchBytes)
-	atLeastOne("Retry.Attempts", int64(c.Retry.Attempts))
-	atLeastOne("Retry.MinDelay", int64(c.Retry.MinDelay))
 	atLeastOne("CleanupTimeout", int64(c.CleanupTimeout))
 	atLeastOne("MaxRuns", int64(c.MaxRuns))
 	atLeastOne("ReportItems", int64(c.ReportItems))
-	if c.Retry.MaxDelay < c.Retry.MinDelay {
-		errs = append(errs, fmt.Errorf("Retry.MaxDelay is %v, it must not be below Retry.MinDelay, %v", c.Retry.MaxDelay, c.Retry.MinDelay))
-	}
+	errs = append(errs, c.Retry.validate())
 	if !(c.MinFraction <= 1) { // NaN included
 		errs = append(errs, fmt.Errorf("MinFraction is %v, it must be at most 1", c.MinFraction))
 	}

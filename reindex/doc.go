@@ -8,30 +8,39 @@
 //
 // # A run's life
 //
-// A run waits for its turn ([StatusPending]) where Config.MaxRuns others are in progress, in the order of arrival. Then
-// ([StatusInProgress]) the engine asks the index to remove what dead runs have left ([Reaper]), asks the source how many products to
-// expect ([Counter]), opens a generation, and fills it. Readers (one, or one a partition: [Partitioner]) turn the source into batches;
-// workers check the bodies, call Config.Transform, and write. When every batch has been handed over ([StatusPublished]), the engine
-// seals the generation, checks it against the rules below, and commits it ([StatusSuccess]). Anything else ends as [StatusFailure].
+// A run waits for its turn ([StatusPending]) if Config.MaxRuns others are in progress, in the order of arrival. Then
+// ([StatusInProgress]) the engine opens a [Snapshot] of the source and asks it how many products to expect ([Counter], [Estimator]), asks
+// the index to remove what dead runs have left ([Reaper]), opens a generation, and fills it. Readers (one, or one a part: [Splitter])
+// turn the source into batches; workers check the bodies, call Config.Transform, and write. When every batch has been handed over
+// ([StatusPublished]), the engine seals the generation, checks it against the rules below, and commits it ([StatusSuccess]). Anything else
+// ends as [StatusFailure].
 //
 // # What is promised
 //
-// Accounting: every product read ends as indexed, rejected (with its id and the reason) or duplicate. Of several products of one id the
-// first one read counts, whatever the scheduling. The sums must match what the sealed generation holds ([RuleAccounting]).
+// Accounting: every product read ends as indexed, rejected (with its id, the reason and its place) or duplicate. Of several products of
+// one id the first one read counts, whatever the scheduling. The sums must match what the sealed generation holds ([RuleAccounting]).
 //
-// The gate: a generation goes live only if the source ended without an error, no more than Config.MaxRejected products were rejected
-// ([RuleRejected]), something was indexed ([RuleEmpty]), the source yielded what it announced ([RuleCount]), and the number of documents
-// did not collapse ([RuleShrunk]). A refusal is a [*GateError] with the rule and the numbers.
+// The gate: a generation goes live only if the source ended without an error and kept to the rules of a sequence, no more than
+// Config.MaxRejected products were rejected ([RuleRejected]) and no more than Config.MaxDuplicates came twice with different bodies
+// ([RuleDuplicates]), something was indexed ([RuleEmpty]), as many different products came as were announced ([RuleCount]), and the
+// number of documents did not collapse ([RuleShrunk]). A refusal is a [*GateError] with the rule and the numbers. "Not known" is never
+// taken for "none": a live index that cannot be counted closes the gate.
 //
-// Bounded memory: one batch a reader and one a worker, each of at most Config.BatchBytes or one larger product, and at most 24 bytes
-// an id, whatever the catalogue's size.
+// Bounded memory: one batch a reader and one a worker, each of at most Config.BatchBytes, ids included, or one larger product, and at
+// most 24 bytes an id, whatever the catalogue's size. Reports list at most Config.ReportItems, with reasons of at most 1,000 bytes.
 //
-// Retry in one place: indexes and sources try once and classify what went wrong (see [Generation]). The engine resends only what failed
-// and can succeed, waits as [Retry] says, splits what is too large, and isolates the one product that spoils a batch.
+// Retry in one place: indexes try once and classify what went wrong (see [Writer]). The engine resends only what failed and can succeed,
+// waits as [Retry] says, splits what is too large, and isolates the one product that spoils a batch. It does not read a source twice:
+// a source that calls a server tries again by itself, with Retry.Do.
 //
-// Cancellation: every call gets a context that ends when the run is to stop. Discarding a generation has a context of its own,
-// limited by Config.CleanupTimeout; a switch-over that has begun gets as long to end well. No goroutine outlives Engine.Shutdown. A
-// panic of a Source, a Transform or an Indexer ends the run as a failure, not the program.
+// Control: every call of a host's code gets a context that ends when its result is no longer wanted; that of a read ends also when a
+// write has failed. Discarding a generation has a context of its own, limited by Config.CleanupTimeout; a switch-over that has begun
+// gets as long to end well. A panic, runtime.Goexit or a nil pointer as an error in a Source, a Transform, an Indexer or a JobStore ends
+// the run as a failure, not the program. The lease of a job is renewed until its run has truly ended. No goroutine outlives
+// Engine.Shutdown but those that are stuck in code that ignores its context, and a [*StuckError] names these.
+//
+// True words: a job says FAILURE, and that nothing has changed, only if that is known. If the answer to the switch-over was lost, the job
+// and the error say that the new index may be live, whatever ended the run: see RunError.MayBeLive.
 //
 // One run a tenant: [Engine.Start] joins the run in progress, [Engine.Run] returns [ErrRunning].
 //
@@ -50,7 +59,7 @@
 //   - A batch that was refused with [ErrTooLarge], while all of its parts were accepted, caps the batches after it: their size is found
 //     by halving once, not for each batch anew. A single product that is too large, or refused with [ErrRefused], changes nothing.
 //
-// [BatchWrite] tells what became of both after each write.
+// [BatchWrite] has what became of both after each write.
 //
 // # Writing a Source or an Indexer
 //

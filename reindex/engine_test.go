@@ -113,6 +113,8 @@ func then(products []reindex.Product, after func(yield func(reindex.Product, err
 
 var errSource = errors.New("dial tcp 10.1.2.3: password authentication failed")
 
+var errIndex = errors.New("disk full on host 10.1.2.3")
+
 func TestRunSucceeds(t *testing.T) {
 	products := reindextest.Products(10_000, "new")
 	b := newBench(t, reindextest.Slice(products), nil, nil)
@@ -156,7 +158,7 @@ func TestRunFails(t *testing.T) {
 			return reindextest.Fault{}
 		}
 	}
-	errIndex := errors.New("disk full on host 10.1.2.3")
+
 	for _, test := range []struct {
 		name    string
 		src     reindex.Source
@@ -172,7 +174,7 @@ func TestRunFails(t *testing.T) {
 			src:   then(many[:9999], func(yield func(reindex.Product, error) bool) { yield(reindex.Product{}, errSource) }),
 			phase: reindex.PhaseRead, is: errSource, message: "reading the products failed; the service's log",
 		},
-		{name: "source ends early", src: announced(10_200, many), phase: reindex.PhaseCheck, rule: reindex.RuleCount, message: "announced 10200 products and yielded 10000, at least 10098"},
+		{name: "source ends early", src: announced(10_200, many), phase: reindex.PhaseCheck, rule: reindex.RuleCount, message: "announced 10200 products and yielded 10000 different ones, at least 10200"},
 		{name: "source yields nothing", src: reindextest.Slice(nil), phase: reindex.PhaseCheck, rule: reindex.RuleEmpty, message: "0 products were read"},
 		{
 			name: "everything is rejected", src: reindextest.Slice([]reindex.Product{{ID: "a", Body: json.RawMessage(`[]`)}}), cfg: reindex.Config{MaxRejected: -1, AllowEmpty: true},
@@ -180,7 +182,7 @@ func TestRunFails(t *testing.T) {
 		},
 		{name: "one bad product", src: reindextest.Slice(broken), phase: reindex.PhaseCheck, rule: reindex.RuleRejected, message: "1 products were rejected, at most 0"},
 		{name: "catalogue shrank", src: reindextest.Slice(many[:49]), phase: reindex.PhaseCheck, rule: reindex.RuleShrunk, message: "holds 49 documents and the live one 100, at least 50"},
-		{name: "counting fails", src: counted{reindextest.Slice(many), 0, errSource}, phase: reindex.PhaseRead, is: errSource},
+		{name: "counting fails", src: counted{reindextest.Slice(many), 0, errSource}, phase: reindex.PhaseOpen, is: errSource},
 		{name: "begin fails", src: reindextest.Slice(many), fault: fails(reindextest.OpBegin, errIndex), phase: reindex.PhaseBegin, is: errIndex, message: "opening a new index failed"},
 		{name: "write fails", src: reindextest.Slice(many), fault: fails(reindextest.OpWrite, errIndex), phase: reindex.PhaseWrite, is: errIndex, message: "writing to the new index failed"},
 		{name: "seal fails", src: reindextest.Slice(many), fault: fails(reindextest.OpSeal, errIndex), phase: reindex.PhaseSeal, is: errIndex, message: "completing the new index failed"},
@@ -245,7 +247,7 @@ func TestGateSettings(t *testing.T) {
 	}{
 		{"MinFraction just reached", reindextest.Slice(few), reindex.Config{MinFraction: 0.4}, few},
 		{"MinFraction off", reindextest.Slice(few[:1]), reindex.Config{MinFraction: -1}, few[:1]},
-		{"AllowEmpty", reindextest.Slice(nil), reindex.Config{AllowEmpty: true}, nil},
+		{"AllowEmpty", reindextest.Slice(nil), reindex.Config{AllowEmpty: true, MinFraction: -1}, nil},
 		{"MaxRejected just reached", reindextest.Slice(withBad), reindex.Config{MaxRejected: 1, MinFraction: -1}, few},
 		{"MaxRejected off", reindextest.Slice(withBad), reindex.Config{MaxRejected: -1, MinFraction: -1}, few},
 		{"CountMargin just reached", counted{reindextest.Slice(few), 50, nil}, reindex.Config{CountMargin: 0.2, MinFraction: -1}, few},
@@ -275,13 +277,13 @@ func TestDuplicates(t *testing.T) {
 	}
 	rejected := reindex.Product{ID: "r", Body: json.RawMessage(`no`)}
 	products = append(products, rejected, reindextest.NewProduct("r", map[string]any{"rev": "later"}))
-	b := newBench(t, reindextest.Slice(products), &reindex.Config{BatchDocs: 7, Workers: 4, MaxRejected: 1, ReportItems: 10}, nil)
+	b := newBench(t, reindextest.Slice(products), &reindex.Config{BatchDocs: 7, Workers: 4, MaxRejected: 1, MaxDuplicates: 81, ReportItems: 10}, nil)
 	report, err := b.Run(t.Context(), tenant)
 	if err != nil {
 		t.Fatal(err)
 	}
 	b.assertLive(t, first, "new")
-	if report.Duplicates != 81 || report.Indexed != 500 || report.Rejected != 1 || report.Read != 582 {
+	if report.Duplicates != 81 || report.Conflicts != 81 || report.Indexed != 500 || report.Rejected != 1 || report.Read != 582 {
 		t.Errorf("report %+v", report)
 	}
 	if want := []string{"p0", "p5", "p10", "p15", "p20", "p25", "p30", "p35", "p40", "p45"}; !slices.Equal(report.DuplicateIDs, want) {
@@ -371,7 +373,7 @@ func TestLogNamesRejections(t *testing.T) {
 	if _, err := b.Run(t.Context(), tenant); err == nil {
 		t.Fatal("no error")
 	}
-	for _, want := range []string{`"p0"`, `"p40"`, "acme, line 41", "no valid JSON", `"tenant":"acme"`, b.lastJob(t).ID} {
+	for _, want := range []string{`"p0"`, `"p40"`, "acme, line 41", "not valid JSON", `"tenant":"acme"`, b.lastJob(t).ID} {
 		if !strings.Contains(logged.String(), want) {
 			t.Errorf("the log lacks %q: %s", want, logged.String())
 		}
@@ -471,7 +473,7 @@ func TestPanics(t *testing.T) {
 		fault func(reindextest.Call) reindextest.Fault
 		phase reindex.Phase
 	}{
-		{name: "in Count", src: counted{n: -7}, phase: reindex.PhaseRead},
+		{name: "in Count", src: counted{n: -7}, phase: reindex.PhaseOpen},
 		{name: "in the sequence", src: then(products, func(func(reindex.Product, error) bool) { panic(errSource) }), phase: reindex.PhaseRead},
 		{name: "in Products", src: reindex.SourceFunc(func(context.Context, string) iter.Seq2[reindex.Product, error] { panic(errSource) }), phase: reindex.PhaseRead},
 		{name: "in Transform", src: reindextest.Slice(products), phase: reindex.PhaseWrite, cfg: reindex.Config{
@@ -507,9 +509,13 @@ func TestPanics(t *testing.T) {
 	})
 	t.Run("in Trace", func(t *testing.T) {
 		trace := &reindex.Trace{
-			JobChanged:   func(reindex.Job) { panic("trace") },
-			BatchWritten: func(string, reindex.BatchWrite) { panic("trace") },
-			JobEnded:     func(reindex.Job, error) { panic("trace") },
+			JobStarted:   func(context.Context, reindex.Job) context.Context { panic("trace") },
+			JobChanged:   func(context.Context, reindex.Job, reindex.Status) { panic("trace") },
+			JobEnded:     func(context.Context, reindex.Job, error) { panic("trace") },
+			PhaseStarted: func(context.Context, reindex.JobInfo, reindex.Phase) context.Context { panic("trace") },
+			PhaseEnded:   func(context.Context, reindex.JobInfo, reindex.Phase, error) { panic("trace") },
+			WriteStarted: func(context.Context, reindex.JobInfo, reindex.BatchWrite) context.Context { panic("trace") },
+			WriteEnded:   func(context.Context, reindex.JobInfo, reindex.BatchWrite) { panic("trace") },
 		}
 		b := newBench(t, reindextest.Slice(products), &reindex.Config{Trace: trace}, nil)
 		if _, err := b.Run(t.Context(), tenant); err != nil {
@@ -526,9 +532,9 @@ func TestTrace(t *testing.T) {
 		ended    []error
 	)
 	cfg := &reindex.Config{BatchDocs: 300, Trace: &reindex.Trace{
-		JobChanged:   func(j reindex.Job) { statuses = append(statuses, j.Status) },
-		BatchWritten: func(_ string, w reindex.BatchWrite) { writes <- w },
-		JobEnded:     func(_ reindex.Job, err error) { ended = append(ended, err) },
+		JobChanged: func(_ context.Context, j reindex.Job, _ reindex.Status) { statuses = append(statuses, j.Status) },
+		WriteEnded: func(_ context.Context, _ reindex.JobInfo, w reindex.BatchWrite) { writes <- w },
+		JobEnded:   func(_ context.Context, _ reindex.Job, err error) { ended = append(ended, err) },
 	}}
 	b := newBench(t, reindextest.Slice(reindextest.Products(1000, "new")), cfg, nil)
 	if _, err := b.Run(t.Context(), tenant); err != nil {

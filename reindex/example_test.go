@@ -5,30 +5,51 @@ import (
 	"encoding/json"
 	"fmt"
 	"iter"
+	"testing"
 
 	"productindex/reindex"
 	"productindex/reindex/reindextest"
 )
 
-// socks is a host's own source.
-func socks(_ context.Context, tenant string) iter.Seq2[reindex.Product, error] {
-	return func(yield func(reindex.Product, error) bool) {
-		if tenant != "acme" {
-			yield(reindex.Product{}, fmt.Errorf("no catalogue of tenant %s", tenant))
-			return
-		}
-		for _, id := range []string{"wool", "cotton", "bamboo"} {
-			body, err := json.Marshal(map[string]string{"id": id, "name": id + " socks"})
-			if !yield(reindex.Product{ID: id, Body: body}, err) || err != nil {
+// shop is a host's own source: one function over what the host has.
+func shop(catalogues map[string][]reindex.Product) reindex.SourceFunc {
+	return func(ctx context.Context, tenant string) iter.Seq2[reindex.Product, error] {
+		return func(yield func(reindex.Product, error) bool) {
+			products, ok := catalogues[tenant]
+			if !ok {
+				yield(reindex.Product{}, fmt.Errorf("no catalogue of tenant %q", tenant))
 				return
+			}
+			for _, product := range products {
+				if ctx.Err() != nil {
+					yield(reindex.Product{}, ctx.Err())
+					return
+				}
+				if !yield(product, nil) {
+					return
+				}
 			}
 		}
 	}
 }
 
+// socks are what the shop sells.
+var socks = shop(map[string][]reindex.Product{"acme": {
+	{ID: "wool", Body: json.RawMessage(`{"name":"wool socks"}`)},
+	{ID: "cotton", Body: json.RawMessage(`{"name":"cotton socks"}`)},
+	{ID: "bamboo", Body: json.RawMessage(`{"name":"bamboo socks"}`)},
+}})
+
+// The source of the examples keeps what a source promises.
+func TestSourceOfTheExamples(t *testing.T) {
+	reindextest.TestSource(t, func(_ *testing.T, products []reindex.Product) reindextest.SourceFixture {
+		return reindextest.SourceFixture{Source: shop(map[string][]reindex.Product{"acme": products}), Tenant: "acme"}
+	}, nil)
+}
+
 // Reindex a tenant and wait for the outcome. The in-memory index stands for one of package backends.
 func ExampleEngine_Run() {
-	engine, err := reindex.New(reindex.SourceFunc(socks), reindextest.NewMemory(), nil)
+	engine, err := reindex.New(socks, reindextest.NewMemory(), nil)
 	if err != nil {
 		fmt.Println(err)
 		return
@@ -41,7 +62,7 @@ func ExampleEngine_Run() {
 // Start a run, follow it, and shut down.
 func ExampleEngine_Start() {
 	ctx := context.Background()
-	engine, err := reindex.New(reindex.SourceFunc(socks), reindextest.NewMemory(), nil)
+	engine, err := reindex.New(socks, reindextest.NewMemory(), nil)
 	if err != nil {
 		fmt.Println(err)
 		return
@@ -70,7 +91,7 @@ func ExampleEngine_Start() {
 // The gate keeps what is not complete from going live, and says why.
 func ExampleGateError() {
 	memory := reindextest.NewMemory()
-	full, err := reindex.New(reindex.SourceFunc(socks), memory, nil)
+	full, err := reindex.New(socks, memory, nil)
 	if err != nil {
 		fmt.Println(err)
 		return
@@ -103,7 +124,7 @@ func ExampleGateError() {
 // A Transform makes what is indexed out of what was read.
 func ExampleConfig_transform() {
 	memory := reindextest.NewMemory()
-	engine, err := reindex.New(reindex.SourceFunc(socks), memory, &reindex.Config{
+	engine, err := reindex.New(socks, memory, &reindex.Config{
 		Transform: func(_ context.Context, tenant string, p reindex.Product) (json.RawMessage, error) {
 			var product struct {
 				Name string `json:"name"`

@@ -11,21 +11,23 @@ const (
 	RuleAccounting Rule = "accounting"
 	// RuleRejected: not more products were rejected than Config.MaxRejected.
 	RuleRejected Rule = "rejected"
+	// RuleDuplicates: not more products came with the id of another one and another body than Config.MaxDuplicates.
+	RuleDuplicates Rule = "duplicates"
 	// RuleEmpty: something was indexed, or Config.AllowEmpty is set and the source is empty.
 	RuleEmpty Rule = "empty"
-	// RuleCount: the source yielded what it announced, but for Config.CountMargin.
+	// RuleCount: the source yielded as many different products as it announced, but for Config.CountMargin.
 	RuleCount Rule = "count"
 	// RuleShrunk: the generation holds at least Config.MinFraction of what is live.
 	RuleShrunk Rule = "shrunk"
 )
 
-// GateError tells why a generation that was built did not go live.
+// GateError is why a generation that was built did not go live.
 type GateError struct {
 	// Rule that the generation broke.
 	Rule Rule
-	// Have is the number that the rule looked at, Want the one it has to reach (or, for RuleRejected, must not exceed).
+	// Have is the number that the rule looked at, Want the one it has to reach (for RuleRejected and RuleDuplicates: must not exceed).
 	Have, Want int64
-	// Detail tells in words what was compared and what can be done.
+	// Detail says what was compared and what can be done.
 	Detail string
 }
 
@@ -39,16 +41,14 @@ func (c *Config) gate(r *Report, sealed Sealed) error {
 	if err := checkAccounting(r, sealed); err != nil {
 		return err
 	}
-	if err := c.checkRejected(r.Rejected); err != nil {
-		return err
+	for _, check := range []func(*Report, Sealed) error{
+		c.checkRejections, c.checkDuplicates, c.checkCount, c.checkEmpty, c.checkShrunk,
+	} {
+		if err := check(r, sealed); err != nil {
+			return err
+		}
 	}
-	if err := c.checkCount(r); err != nil {
-		return err
-	}
-	if sealed.Documents == 0 {
-		return c.checkEmpty(r)
-	}
-	return c.checkShrunk(sealed)
+	return nil
 }
 
 func checkAccounting(r *Report, sealed Sealed) error {
@@ -71,31 +71,47 @@ func (c *Config) checkRejected(rejected int64) error {
 		"%d products were rejected, at most %d may be (MaxRejected); the report names them", rejected, c.MaxRejected)}
 }
 
-func (c *Config) checkCount(r *Report) error {
+func (c *Config) checkRejections(r *Report, _ Sealed) error { return c.checkRejected(r.Rejected) }
+
+func (c *Config) checkDuplicates(r *Report, _ Sealed) error {
+	if c.MaxDuplicates < 0 || r.Conflicts <= c.MaxDuplicates {
+		return nil
+	}
+	return &GateError{RuleDuplicates, r.Conflicts, c.MaxDuplicates, fmt.Sprintf(
+		"%d products have the id of another one and another body, at most %d may (MaxDuplicates); the report names some", r.Conflicts, c.MaxDuplicates)}
+}
+
+func (c *Config) checkCount(r *Report, _ Sealed) error {
 	if c.CountMargin < 0 || r.Expected < 0 {
 		return nil
 	}
-	least := atLeast(r.Expected, 1-c.CountMargin)
-	if r.Read >= least {
+	// A product that came twice with the same body may be one that was read twice in the place of another one.
+	least, different := atLeast(r.Expected, 1-c.CountMargin), r.Read-(r.Duplicates-r.Conflicts)
+	if different >= least {
 		return nil
 	}
-	return &GateError{RuleCount, r.Read, least, fmt.Sprintf(
-		"the source announced %d products and yielded %d, at least %d were needed (CountMargin)", r.Expected, r.Read, least)}
+	return &GateError{RuleCount, different, least, fmt.Sprintf(
+		"the source announced %d products and yielded %d different ones, at least %d were needed (CountMargin)", r.Expected, different, least)}
 }
 
-func (c *Config) checkEmpty(r *Report) error {
-	if c.AllowEmpty && r.Read == 0 {
+func (c *Config) checkEmpty(r *Report, sealed Sealed) error {
+	if sealed.Documents > 0 || c.AllowEmpty && r.Read == 0 {
 		return nil
 	}
 	return &GateError{RuleEmpty, 0, 1, fmt.Sprintf(
 		"%d products were read and none was indexed; AllowEmpty lets the index of an empty source go live", r.Read)}
 }
 
-func (c *Config) checkShrunk(sealed Sealed) error {
-	if c.MinFraction < 0 || sealed.Live < 0 {
+func (c *Config) checkShrunk(_ *Report, sealed Sealed) error {
+	if c.MinFraction < 0 {
 		return nil
 	}
-	least := atLeast(sealed.Live, c.MinFraction)
+	if sealed.LiveErr != nil {
+		return &GateError{RuleShrunk, sealed.Documents, 0,
+			"the documents of the live index cannot be counted, so it is not known whether the new index is much smaller; " +
+				"a negative MinFraction lets it go live all the same" + seeLog}
+	}
+	least := atLeast(max(0, sealed.Live), c.MinFraction)
 	if sealed.Documents >= least {
 		return nil
 	}

@@ -1,11 +1,17 @@
 package reindex
 
 import (
+	"context"
+	"errors"
 	"fmt"
+	"log/slog"
+	"reflect"
 	"runtime/debug"
+	"strings"
+	"unicode/utf8"
 )
 
-// PanicError is a panic of a Source, a Transform, an Indexer or a Trace that ended a run instead of the program.
+// PanicError is a panic of a host's code (a Source, a Transform, an Indexer, a JobStore) that ended a run instead of the program.
 type PanicError struct {
 	// Value is what was passed to panic.
 	Value any
@@ -16,10 +22,30 @@ type PanicError struct {
 // Error holds the value, not the stack.
 func (e *PanicError) Error() string { return fmt.Sprintf("panic: %v", e.Value) }
 
-// Unwrap returns the value where it is an error, and nil otherwise.
+// Unwrap returns the value if it is an error, and nil otherwise.
 func (e *PanicError) Unwrap() error {
 	err, _ := e.Value.(error)
 	return err
+}
+
+// errGoexit ends a run whose goroutine a host's code has ended.
+var errGoexit = errors.New("the goroutine was ended by runtime.Goexit: a defect of the code that it called")
+
+// contain calls f in a goroutine of its own and returns its error. A panic of f becomes a [*PanicError], and runtime.Goexit, which would
+// end the caller's goroutine in silence, errGoexit.
+func contain(f func() error) error {
+	result := make(chan error, 1)
+	go func() {
+		err := errGoexit
+		defer func() {
+			if v := recover(); v != nil {
+				err = &PanicError{Value: v, Stack: debug.Stack()}
+			}
+			result <- err
+		}()
+		err = f()
+	}()
+	return sound(<-result)
 }
 
 // guard calls f and returns its error, or its panic as a [*PanicError].
@@ -29,5 +55,87 @@ func guard(f func() error) (err error) {
 			err = &PanicError{Value: v, Stack: debug.Stack()}
 		}
 	}()
-	return f()
+	return sound(f())
 }
+
+// sound returns err, or another error in its place if the methods of an error in its tree panic, as those of a nil pointer do.
+func sound(err error) (result error) {
+	if err == nil {
+		return nil
+	}
+	defer func() {
+		if v := recover(); v != nil {
+			result = fmt.Errorf("an error of type %T whose methods panic: %v", err, v)
+		}
+	}()
+	if bad := findNil(err); bad != nil {
+		return fmt.Errorf("a nil %T was returned as an error", bad)
+	}
+	_ = err.Error()
+	return err
+}
+
+// findNil returns the first error in the tree of err that is a nil pointer in an interface; nil if there is none.
+func findNil(err error) error {
+	if v := reflect.ValueOf(err); v.Kind() == reflect.Pointer && v.IsNil() {
+		return err
+	}
+	switch err := err.(type) { //nolint:errorlint // this walks the tree itself
+	case interface{ Unwrap() error }:
+		if inner := err.Unwrap(); inner != nil {
+			return findNil(inner)
+		}
+	case interface{ Unwrap() []error }:
+		for _, inner := range err.Unwrap() {
+			if inner == nil {
+				continue
+			}
+			if bad := findNil(inner); bad != nil {
+				return bad
+			}
+		}
+	}
+	return nil
+}
+
+// maxReason is the length of the longest reason that a report holds, in bytes.
+const maxReason = 1000
+
+// reason returns the text of an error that a host's code gave, for a report.
+func reason(err error) string {
+	if err = sound(err); err == nil {
+		return "no reason was given"
+	}
+	return shorten(err.Error())
+}
+
+// shorten returns text, cut to maxReason bytes.
+func shorten(text string) string {
+	if len(text) <= maxReason {
+		return text
+	}
+	const more = "…"
+	end := maxReason - len(more)
+	for !utf8.RuneStart(text[end]) {
+		end--
+	}
+	return strings.Clone(text[:end]) + more
+}
+
+// contained is a handler of logs whose panics harm nothing but the log.
+type contained struct{ inner slog.Handler }
+
+func (h contained) Enabled(ctx context.Context, level slog.Level) (enabled bool) {
+	_ = guard(func() error { enabled = h.inner.Enabled(ctx, level); return nil })
+	return enabled
+}
+
+func (h contained) Handle(ctx context.Context, record slog.Record) error {
+	return guard(func() error { return h.inner.Handle(ctx, record) })
+}
+
+func (h contained) WithAttrs(attrs []slog.Attr) slog.Handler {
+	return contained{h.inner.WithAttrs(attrs)}
+}
+
+func (h contained) WithGroup(name string) slog.Handler { return contained{h.inner.WithGroup(name)} }

@@ -73,7 +73,8 @@ type Limits struct {
 	// MaxDocs is the largest number of products in one Write.
 	MaxDocs int
 
-	// MaxBytes is the largest sum of the lengths of the bodies in one Write, in bytes. A single larger product is still tried, alone.
+	// MaxBytes is the largest sum of the lengths of the ids and bodies in one Write, in bytes. A single larger product is still tried,
+	// alone.
 	MaxBytes int
 
 	// MaxInFlight is the largest number of concurrent calls of Write.

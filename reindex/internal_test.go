@@ -1,6 +1,7 @@
 package reindex
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -23,7 +24,7 @@ func TestImports(t *testing.T) {
 	}
 	paths := strings.Fields(string(out))
 	if !slices.Contains(paths, "productindex/reindex") {
-		t.Fatalf("go list tells %q", paths)
+		t.Fatalf("go list lists %q", paths)
 	}
 	for _, path := range paths {
 		if path != "productindex/reindex" && !strings.HasPrefix(path, "golang.org/x/sync/") {
@@ -35,16 +36,60 @@ func TestImports(t *testing.T) {
 func TestIDSet(t *testing.T) {
 	set := newIDSet()
 	rng := rand.New(rand.NewPCG(1, 2))
-	seen := map[string]bool{}
+	seen, bodies := map[string]bool{}, map[string]string{}
 	for range 300_000 {
 		id := fmt.Sprint(rng.IntN(200_000))
 		if set.has(id) != seen[id] {
 			t.Fatalf("has(%s) is %v", id, !seen[id])
 		}
-		if added := set.add(id); added == seen[id] {
-			t.Fatalf("add(%s) is %v", id, added)
+		body := fmt.Sprint(rng.IntN(2))
+		isNew, same := set.add(id, []byte(body))
+		if first, known := bodies[id]; isNew == known || known && same != (first == body) {
+			t.Fatalf("add(%s, %s) is %v, %v after body %q", id, body, isNew, same, first)
+		} else if !known {
+			bodies[id] = body
 		}
 		seen[id] = true
+	}
+}
+
+// All 62 bits of an id's place depend on the id, each of them on its own.
+func TestIDSetBits(t *testing.T) {
+	set := newIDSet()
+	const ids = 2000
+	places := map[int][]byte{} // by bit: one byte an id
+	for n := range ids {
+		shard, entry := set.place(fmt.Sprint(n))
+		if shard >= idShards || entry&tagMask != 0 {
+			t.Fatalf("shard %d, entry %x", shard, entry)
+		}
+		for bit := range 64 {
+			if bit < idShardBits {
+				places[bit] = append(places[bit], byte(shard>>bit&1))
+			}
+			if uint64(1)<<bit > tagMask {
+				places[idShardBits+bit] = append(places[idShardBits+bit], byte(entry>>bit&1))
+			}
+		}
+	}
+	if len(places) != 62 {
+		t.Fatalf("%d bits", len(places))
+	}
+	for a, values := range places {
+		for b, others := range places {
+			equal := 0
+			for i := range ids {
+				if values[i] == others[i] {
+					equal++
+				}
+			}
+			if a != b && (equal < ids*2/5 || equal > ids*3/5) {
+				t.Errorf("bits %d and %d are equal for %d of %d ids", a, b, equal, ids)
+			}
+		}
+		if ones := bytes.Count(values, []byte{1}); ones < ids*2/5 || ones > ids*3/5 {
+			t.Errorf("bit %d is set for %d of %d ids", a, ones, ids)
+		}
 	}
 }
 
@@ -52,7 +97,7 @@ func TestIDSet(t *testing.T) {
 func TestIDSetBytes(t *testing.T) {
 	set := newIDSet()
 	for n := 1; n <= 600_000; n++ {
-		set.add(fmt.Sprint(n))
+		set.add(fmt.Sprint(n), nil)
 		if n < 200_000 || n%20_000 > 0 {
 			continue
 		}
@@ -84,7 +129,7 @@ func TestConfigDefaults(t *testing.T) {
 		t.Fatal(err)
 	}
 	if c.Readers != 1 || c.MaxRejected != 0 ||
-		c.MinFraction != 0.5 || c.CountMargin != 0.01 || c.MaxRuns != 2 || c.Retry.Attempts != 8 || c.CleanupTimeout != 30*time.Second {
+		c.MinFraction != 0.5 || c.MaxDuplicates != 0 || c.CountMargin != 0 || c.MaxRuns != 2 || c.Retry.Attempts != 8 || c.CleanupTimeout != 30*time.Second {
 		t.Errorf("defaults %+v", c)
 	}
 }
@@ -123,7 +168,7 @@ func TestSizes(t *testing.T) {
 // The error names every setting that is invalid.
 func TestConfigInvalid(t *testing.T) {
 	c := &Config{
-		EntityType: "product", Readers: -1, Workers: -1, BatchDocs: -1, BatchBytes: -1, MinFraction: 1.1, CountMargin: math.NaN(), MaxRuns: -1, ReportItems: -1, CleanupTimeout: -1,
+		EntityType: " product", Readers: -1, Workers: -1, BatchDocs: -1, BatchBytes: -1, MinFraction: 1.1, CountMargin: math.NaN(), MaxRuns: -1, ReportItems: -1, CleanupTimeout: -1,
 		Retry: Retry{Attempts: -1, MinDelay: time.Second, MaxDelay: time.Millisecond},
 	}
 	_, err := New(SourceFunc(nil), struct{ Indexer }{}, c)
@@ -202,7 +247,7 @@ func TestJobsKept(t *testing.T) {
 // The gate's rules, each by its numbers alone.
 func TestGate(t *testing.T) {
 	cfg := (*Config)(nil).withDefaults()
-	sound := Report{Read: 10, Indexed: 7, Rejected: 0, Duplicates: 3, Expected: 10}
+	sound := Report{Read: 10, Indexed: 7, Rejected: 0, Duplicates: 3, Expected: 7}
 	for _, test := range []struct {
 		name   string
 		change func(r *Report, s *Sealed)
@@ -213,11 +258,14 @@ func TestGate(t *testing.T) {
 		{"one accounted too many", func(r *Report, _ *Sealed) { r.Duplicates++ }, RuleAccounting},
 		{"one document too few", func(_ *Report, s *Sealed) { s.Documents-- }, RuleAccounting},
 		{"one rejected", func(r *Report, _ *Sealed) { r.Rejected++; r.Read++ }, RuleRejected},
-		{"fewer than announced", func(r *Report, _ *Sealed) { r.Expected = 11 }, RuleCount},
-		{"more than announced", func(r *Report, _ *Sealed) { r.Expected = 9 }, ""},
+		{"as many as announced, some of them twice", func(r *Report, _ *Sealed) { r.Expected = 10 }, RuleCount},
+		{"one less than announced", func(r *Report, _ *Sealed) { r.Expected = 8 }, RuleCount},
+		{"more than announced", func(r *Report, _ *Sealed) { r.Expected = 6 }, ""},
+		{"one conflict", func(r *Report, _ *Sealed) { r.Conflicts = 1 }, RuleDuplicates},
 		{"nothing announced", func(r *Report, _ *Sealed) { r.Expected = -1 }, ""},
 		{"half of the live one", func(_ *Report, s *Sealed) { s.Live = 14 }, ""},
 		{"less than half of the live one", func(_ *Report, s *Sealed) { s.Live = 15 }, RuleShrunk},
+		{"a live one that cannot be counted", func(_ *Report, s *Sealed) { s.LiveErr = errors.New("shards are missing") }, RuleShrunk},
 		{"empty", func(r *Report, s *Sealed) { *r = Report{Expected: -1}; s.Documents = 0 }, RuleEmpty},
 	} {
 		t.Run(test.name, func(t *testing.T) {

@@ -8,11 +8,15 @@ import (
 	"time"
 )
 
-// DefaultJobsKept is how many ended jobs of a tenant [NewJobs] keeps by default.
+// DefaultJobsKept is how many ended jobs per tenant [NewJobs] keeps by default.
 const DefaultJobsKept = 100
 
-// NewJobs returns a [JobStore] in memory that keeps, of each tenant, the job in progress and the last kept ended ones (0:
-// [DefaultJobsKept]). What it holds ends with the process.
+// tenantsKept is for how many tenants, about, a store in memory keeps ended jobs: in all it keeps as many as so many tenants may have.
+const tenantsKept = 100
+
+// NewJobs returns a [JobStore] in memory that keeps, per tenant, the jobs in progress and the last kept ended ones (0:
+// [DefaultJobsKept]); of all tenants together the last 100 × kept ended ones. What it holds ends with the process. Several engines may
+// share it.
 func NewJobs(kept int) JobStore {
 	if kept <= 0 {
 		kept = DefaultJobsKept
@@ -26,7 +30,11 @@ type memJobs struct {
 	mu        sync.Mutex
 	tenants   map[string][]Job // oldest first
 	cancelled map[string]bool  // ids of jobs that somebody wants to stop
+	ended     []endedJob       // oldest first; some of them are forgotten already
 }
+
+// endedJob names a job that has ended.
+type endedJob struct{ tenant, id string }
 
 func (m *memJobs) Create(ctx context.Context, job Job) (Job, bool, error) {
 	if err := ctx.Err(); err != nil {
@@ -89,9 +97,22 @@ func (m *memJobs) Finish(ctx context.Context, job Job) error {
 		return ofJob(job.Tenant, job.ID, ErrLeaseLost)
 	}
 	*stored = job
-	m.tenants[job.Tenant] = m.forgetOldest(m.tenants[job.Tenant])
 	delete(m.cancelled, job.ID)
+	m.tenants[job.Tenant] = m.forgetOldest(m.tenants[job.Tenant])
+	m.ended = append(m.ended, endedJob{job.Tenant, job.ID})
+	if len(m.ended) > m.kept*tenantsKept {
+		m.forget(m.ended[0])
+		m.ended = m.ended[1:]
+	}
 	return nil
+}
+
+// forget drops one ended job, and its tenant if it was the last one.
+func (m *memJobs) forget(e endedJob) {
+	jobs := slices.DeleteFunc(m.tenants[e.tenant], func(j Job) bool { return j.ID == e.id })
+	if m.tenants[e.tenant] = jobs; len(jobs) == 0 {
+		delete(m.tenants, e.tenant)
+	}
 }
 
 // stored returns the job's place in the store. The caller holds mu.

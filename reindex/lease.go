@@ -7,47 +7,23 @@ import (
 	"time"
 )
 
-// renewals is how often a lease is renewed in its time.
-const renewals = 4
+const (
+	// renewals is how often a lease is renewed in its time.
+	renewals = 4
+	// leaselessInterval is how often a job is stored whose store has no leases: another engine may show it, or ask to cancel it.
+	leaselessInterval = time.Second
+)
 
-// keepLease renews the job's lease, and stores how far it has come, until the returned function is called. It cancels the run when
-// somebody wants it stopped, when the store has given it up, and when the lease could not be renewed until shortly before its end: the
-// run stops while it is still the only one.
-func (r *run) keepLease(ctx context.Context) (stop func()) {
-	lease := r.cfg.Jobs.Lease()
-	if lease <= 0 {
-		return func() {}
-	}
+// keepLease renews the job's lease, and stores how far it has come, until the returned function is called at the run's very end. It stops
+// the run if somebody wants it cancelled, if the store has given it up, and if the lease could not be renewed until shortly before its
+// end: the run stops while it is still the only one. A run that was stopped keeps its lease while it cleans up.
+func (r *record) keepLease(ctx context.Context, stopRun context.CancelCauseFunc) (stop func()) {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	k := keeper{record: r, lease: r.cfg.Jobs.Lease(), stopRun: stopRun}
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		ticker := time.NewTicker(lease / renewals)
-		defer ticker.Stop()
-		renewed := time.Now()
-		for {
-			select {
-			case <-ticker.C:
-			case <-ctx.Done():
-				return
-			}
-			start := time.Now()
-			switch err := r.renew(ctx, lease); {
-			case err == nil:
-				renewed = start
-			case ctx.Err() != nil:
-				return
-			case errors.Is(err, ErrCancelled), errors.Is(err, ErrLeaseLost):
-				r.cancel(err)
-				return
-			default:
-				r.log.WarnContext(ctx, "renewing the job's lease failed", "error", err)
-			}
-			if time.Since(renewed) >= lease*(renewals-1)/renewals {
-				r.cancel(fmt.Errorf("%w: it could not be renewed for %v", ErrLeaseLost, time.Since(renewed)))
-				return
-			}
-		}
+		k.run(ctx)
 	}()
 	return func() {
 		cancel()
@@ -55,31 +31,64 @@ func (r *run) keepLease(ctx context.Context) (stop func()) {
 	}
 }
 
-func (r *run) renew(ctx context.Context, lease time.Duration) error {
-	ctx, cancel := context.WithTimeout(ctx, lease/renewals)
-	defer cancel()
-	return guard(func() error { return r.store(ctx) })
+// keeper keeps the lease of one job.
+type keeper struct {
+	record  *record
+	lease   time.Duration // 0 if the store has none
+	stopRun context.CancelCauseFunc
 }
 
-// holdLease makes sure, shortly before the switch-over, that the job is still this run's.
-func (r *run) holdLease(ctx context.Context) error {
-	lease := r.cfg.Jobs.Lease()
-	if lease <= 0 {
-		return nil
+// interval is the time from one renewal to the next.
+func (k keeper) interval() time.Duration {
+	if k.lease <= 0 {
+		return leaselessInterval
 	}
-	if err := r.cfg.Retry.do(ctx, func() error { return r.renew(ctx, lease) }); err != nil {
+	return max(1, k.lease/renewals)
+}
+
+func (k keeper) run(ctx context.Context) {
+	ticker := time.NewTicker(k.interval())
+	defer ticker.Stop()
+	renewed := time.Now()
+	for {
+		select {
+		case <-ticker.C:
+		case <-ctx.Done():
+			return
+		}
+		start := time.Now()
+		switch err := k.renew(ctx); {
+		case err == nil:
+			renewed = start
+		case ctx.Err() != nil:
+			return
+		case errors.Is(err, ErrCancelled):
+			renewed = start
+			k.stopRun(err)
+		case errors.Is(err, ErrLeaseLost):
+			k.stopRun(err)
+			return
+		default:
+			k.record.log.WarnContext(ctx, "renewing the job's lease failed", "error", err)
+		}
+		if since := time.Since(renewed); k.lease > 0 && since >= k.lease*(renewals-1)/renewals {
+			k.stopRun(fmt.Errorf("%w: it could not be renewed for %v", ErrLeaseLost, since))
+		}
+	}
+}
+
+func (k keeper) renew(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, k.interval())
+	defer cancel()
+	return k.record.renew(ctx)
+}
+
+// holdLease makes sure, shortly before the switch-over, that the job is still this run's, and that nobody wants it cancelled.
+func (r *record) holdLease(ctx context.Context) error {
+	k := keeper{record: r, lease: r.cfg.Jobs.Lease()}
+	err := r.cfg.Retry.Do(ctx, func() error { return k.renew(ctx) })
+	if err != nil && (k.lease > 0 || stops(err)) {
 		return fmt.Errorf("renewing the lease before the switch-over: %w", err)
 	}
 	return nil
-}
-
-// store stores the job as it is. It does so once at a time, so that no older state replaces a newer one.
-func (r *run) store(ctx context.Context) error {
-	r.storing.Lock()
-	defer r.storing.Unlock()
-	cancelled, err := r.cfg.Jobs.Renew(ctx, r.now())
-	if err == nil && cancelled {
-		err = ofJob(r.tenant, r.id, ErrCancelled)
-	}
-	return err
 }

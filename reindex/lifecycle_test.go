@@ -532,7 +532,7 @@ func TestProductsInMemory(t *testing.T) {
 			}
 		}
 	})
-	cfg := &reindex.Config{BatchDocs: docs, Workers: workers, Trace: &reindex.Trace{BatchWritten: func(_ string, w reindex.BatchWrite) {
+	cfg := &reindex.Config{BatchDocs: docs, Workers: workers, Trace: &reindex.Trace{WriteEnded: func(_ context.Context, _ reindex.JobInfo, w reindex.BatchWrite) {
 		mu.Lock()
 		written += w.Docs
 		mu.Unlock()

@@ -90,7 +90,7 @@ func (p *pace) leave(t ticket, took time.Duration, err error) (window, size int)
 	return p.window, p.bytes
 }
 
-// overloaded tells whether the index could take the same later.
+// overloaded reports whether the index could take the same later.
 func overloaded(err error) bool {
 	if failed, ok := errors.AsType[*BatchError](err); ok {
 		for _, item := range failed.Items {
@@ -104,7 +104,7 @@ func overloaded(err error) bool {
 	return ok
 }
 
-// accepted tells whether the index has dealt with the batch, were it by refusing some products of it.
+// accepted reports whether the index has dealt with the batch, were it by refusing some products of it.
 func accepted(err error) bool {
 	_, ok := errors.AsType[*BatchError](err)
 	return ok || err == nil
@@ -218,14 +218,18 @@ func (p *pace) size() int {
 // fit returns how many of the products make the next batch of at most so many bytes, one at the least. Batches that follow come out
 // about as large.
 func fit(products []Product, bytes int) int {
-	total := bodyBytes(products)
+	total := productBytes(products)
 	if total <= bytes {
 		return len(products)
 	}
 	share := total / ((total + bytes - 1) / bytes)
-	n, sum := 1, len(products[0].Body)
-	for sum < share && sum+len(products[n].Body) <= bytes {
-		sum += len(products[n].Body)
+	n, sum := 1, productBytes(products[:1])
+	for sum < share {
+		next := productBytes(products[n : n+1])
+		if sum+next > bytes {
+			break
+		}
+		sum += next
 		n++
 	}
 	return n

@@ -198,14 +198,14 @@ func FuzzFit(f *testing.F) {
 		for _, n := range lengths {
 			products = append(products, Product{Body: make(json.RawMessage, n)})
 		}
-		needed := (bodyBytes(products) + int(size) - 1) / int(size)
+		needed := (productBytes(products) + int(size) - 1) / int(size)
 		cuts := 0
 		for rest := products; len(rest) > 0; cuts++ {
 			n := fit(rest, int(size))
 			if n < 1 || n > len(rest) {
 				t.Fatalf("%d of %d", n, len(rest))
 			}
-			if bytes := bodyBytes(rest[:n]); n > 1 && bytes > int(size) {
+			if bytes := productBytes(rest[:n]); n > 1 && bytes > int(size) {
 				t.Fatalf("%d products of %d bytes, at most %d", n, bytes, size)
 			}
 			rest = rest[n:]

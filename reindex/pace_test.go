@@ -53,7 +53,7 @@ type serverGeneration struct {
 func (g serverGeneration) Write(ctx context.Context, batch []reindex.Product) error {
 	bytes := 0
 	for _, p := range batch {
-		bytes += len(p.Body)
+		bytes += len(p.ID) + len(p.Body)
 	}
 	took, err := g.s.open(batch, bytes)
 	defer g.s.close(bytes)
@@ -123,7 +123,7 @@ func (s *server) accept(ctx context.Context, gen reindex.Generation, batch []rei
 }
 
 const (
-	unit    = 200       // bytes of a product
+	unit    = 200       // bytes of a product and its id
 	maxSize = 64 * unit // the largest batch: 64 products, so that the smallest is of one
 )
 
@@ -135,14 +135,14 @@ func (s *server) load(t *testing.T, n, rejected int) (reindex.Report, time.Durat
 	products := make([]reindex.Product, n)
 	for i := range products {
 		id := fmt.Sprintf("p%06d", i)
-		empty := len(reindextest.NewProduct(id, map[string]any{"rev": "new", "text": ""}).Body)
+		empty := len(id) + len(reindextest.NewProduct(id, map[string]any{"rev": "new", "text": ""}).Body)
 		products[i] = reindextest.NewProduct(id, map[string]any{"rev": "new", "text": strings.Repeat("x", unit-empty)})
 	}
 	if s.limits == (reindex.Limits{}) {
 		s.limits.MaxInFlight = 16
 	}
 	s.limits.MaxBytes = maxSize
-	cfg := &reindex.Config{MaxRejected: int64(rejected), Trace: &reindex.Trace{BatchWritten: func(_ string, w reindex.BatchWrite) {
+	cfg := &reindex.Config{MaxRejected: int64(rejected), Trace: &reindex.Trace{WriteEnded: func(_ context.Context, _ reindex.JobInfo, w reindex.BatchWrite) {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		s.writes, s.times = append(s.writes, w), append(s.times, time.Now())

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"iter"
 	"sync"
+	"sync/atomic"
 
 	"golang.org/x/sync/errgroup"
 )
@@ -13,24 +14,31 @@ import (
 // maxIDBytes is the length of the longest product id, in bytes.
 const maxIDBytes = 4096
 
-// errOverlap ends an attempt to read partitions: an id came twice, and no partition comes before another.
-var errOverlap = errors.New("the partitions hold products of the same id")
+// errOverlap ends an attempt to read parts: an id came twice with different bodies, and no part comes before another.
+var errOverlap = errors.New("the parts hold different products of the same id")
 
 // pump fills one generation: readers turn the source into batches, workers check and write them. What is in memory is bounded by one
 // batch a reader and one a worker, and the set of ids.
 type pump struct {
-	*run
-
-	gen         Generation
-	partitioned bool
-	pace        *pace
-	seen        *idSet
-	batches     chan *batch
-	unused      sync.Pool // of *batch
+	cfg     *Config
+	sizes   sizes
+	tenant  string
+	record  *record
+	info    JobInfo
+	gen     Writer
+	parted  bool
+	pace    *pace
+	ids     *idSet
+	batches chan *batch
+	unused  sync.Pool // of *batch
+	late    atomic.Pointer[error]
 }
 
-func newPump(r *run, gen Generation, partitioned bool) *pump {
-	return &pump{run: r, gen: gen, partitioned: partitioned, pace: newPace(r.sizes), seen: newIDSet(), batches: make(chan *batch)}
+func newPump(r *run, gen Writer, parted bool) *pump {
+	return &pump{
+		cfg: r.cfg, sizes: r.sizes, tenant: r.tenant, record: r.record, info: r.record.info(), gen: gen, parted: parted,
+		pace: newPace(r.sizes), ids: newIDSet(), batches: make(chan *batch),
+	}
 }
 
 // batch is a number of products on their way to the index, and what was counted while they were read.
@@ -41,88 +49,142 @@ type batch struct {
 	counted  Report
 }
 
+// sequence opens one of the sequences that are read at the same time, under the context that ends when it is no longer needed.
+type sequence func(ctx context.Context) iter.Seq2[Product, error]
+
+// sequences are those of the parts, or that of the whole snapshot if there are none.
+func sequences(snap Snapshot, parts []string) []sequence {
+	if len(parts) == 0 {
+		return []sequence{snap.Products}
+	}
+	var all []sequence
+	splitter, _ := As[Splitter](snap)
+	for _, name := range parts {
+		all = append(all, func(ctx context.Context) iter.Seq2[Product, error] { return splitter.Part(ctx, name) })
+	}
+	return all
+}
+
 // fill reads the sequences to their ends and writes what they yield. The first error stops everything.
-func (p *pump) fill(ctx context.Context, seqs []iter.Seq2[Product, error]) error {
+func (p *pump) fill(ctx context.Context, sequences []sequence) error {
 	all, ctx := errgroup.WithContext(ctx)
 	all.Go(func() error {
 		defer close(p.batches)
 		readers, ctx := errgroup.WithContext(ctx)
-		for _, seq := range seqs {
+		for _, open := range sequences {
 			readers.Go(func() error {
-				return inPhase(PhaseRead, guard(func() error { return p.read(ctx, seq) }))
+				return inPhase(PhaseRead, contain(func() error { return p.read(ctx, open) }))
 			})
 		}
 		return readers.Wait()
 	})
 	for range p.sizes.workers {
 		all.Go(func() error {
-			return inPhase(PhaseWrite, guard(func() error { return p.work(ctx) }))
+			return inPhase(PhaseWrite, contain(func() error { return p.work(ctx) }))
 		})
 	}
 	return all.Wait()
 }
 
 // read turns one sequence into batches.
-func (p *pump) read(ctx context.Context, seq iter.Seq2[Product, error]) error {
+func (p *pump) read(ctx context.Context, open sequence) error {
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
 	b := p.newBatch()
 	var read int64
-	for product, err := range seq {
-		if bad, ok := errors.AsType[*RecordError](err); ok {
-			b.counted.Read++
-			b.counted.Rejected++
-			p.list(&b.counted, Rejection{ID: bad.ID, Reason: bad.Err.Error(), Where: bad.Where})
-			continue
+	misused := func(err error) {
+		p.late.CompareAndSwap(nil, &err)
+		stop(err)
+	}
+	err := consume(open(ctx), func(product Product, err error) error {
+		if err != nil {
+			err = p.takeError(b, err, read)
+		} else {
+			b, err = p.take(ctx, b, product)
 		}
 		if err != nil {
-			return fmt.Errorf("the source failed after %d products: %w", read, err)
-		}
-		if len(b.products) > 0 && b.bytes+len(product.Body) > b.limit {
-			if b, err = p.send(ctx, b); err != nil {
-				return err
-			}
-		}
-		if err := p.take(b, product); err != nil {
 			return err
 		}
-		read++
-		if b.counted.Read >= int64(p.sizes.docs) || b.bytes >= b.limit {
-			if b, err = p.send(ctx, b); err != nil {
-				return err
-			}
+		if read++; b.counted.Read < int64(p.sizes.docs) && b.bytes < b.limit {
+			return nil
 		}
+		b, err = p.send(ctx, b)
+		return err
+	}, misused)
+	if err == nil {
+		err = ctx.Err() // a sequence that ended under a done context is not known to be complete
 	}
-	if err := ctx.Err(); err != nil {
-		return err // a sequence that ended under a done context is not known to be complete
+	if err != nil {
+		p.count(b)
+		return err
 	}
-	_, err := p.send(ctx, b)
+	_, err = p.send(ctx, b)
 	return err
 }
 
-// take counts a product and adds it to the batch, unless it is a duplicate or has no proper id.
-func (p *pump) take(b *batch, product Product) error {
+// misused returns an error if the source yielded something when it should not have.
+func (p *pump) misused() error {
+	if err := p.late.Load(); err != nil {
+		return *err
+	}
+	return nil
+}
+
+// takeError counts a record that cannot be read. Any other error ends the read.
+func (p *pump) takeError(b *batch, err error, read int64) error {
+	err = sound(err)
+	bad, ok := errors.AsType[*RecordError](err)
+	if !ok {
+		return fmt.Errorf("the source failed after %d products: %w", read, err)
+	}
+	b.counted.Read++
+	b.counted.Rejected++
+	p.list(&b.counted, Rejection{ID: shortID(bad.ID), Reason: reason(bad.Err), Where: shorten(bad.Where)})
+	return nil
+}
+
+// take counts a product and adds it to a batch, unless it is a duplicate or has no proper id: to b, or to the one that follows if b is
+// full, which it returns.
+func (p *pump) take(ctx context.Context, b *batch, product Product) (*batch, error) {
+	size := len(product.ID) + len(product.Body)
+	if len(b.products) > 0 && b.bytes+size > b.limit {
+		var err error
+		if b, err = p.send(ctx, b); err != nil {
+			return b, err
+		}
+	}
 	c := &b.counted
 	c.Read++
 	c.Bytes += int64(len(product.Body))
 	if n := len(product.ID); n == 0 || n > maxIDBytes {
 		c.Rejected++
-		reason := fmt.Sprintf("the id has %d bytes, 1 to %d are allowed", n, maxIDBytes)
-		p.list(c, Rejection{ID: product.ID[:min(n, maxIDBytes)], Reason: reason})
-		return nil
+		p.list(c, Rejection{ID: shortID(product.ID), Reason: fmt.Sprintf("the id has %d bytes, 1 to %d are allowed", n, maxIDBytes)})
+		return b, nil
 	}
-	if !p.seen.add(product.ID) {
-		if p.partitioned {
-			return errOverlap
-		}
-		c.Duplicates++
-		if len(c.DuplicateIDs) < p.cfg.ReportItems {
-			c.DuplicateIDs = append(c.DuplicateIDs, product.ID)
-		}
-		return nil
+	if isNew, same := p.ids.add(product.ID, product.Body); !isNew {
+		return b, p.takeDuplicate(c, product.ID, same)
 	}
 	b.products = append(b.products, product)
-	b.bytes += len(product.Body)
+	b.bytes += size
+	return b, nil
+}
+
+func (p *pump) takeDuplicate(c *Report, id string, same bool) error {
+	c.Duplicates++
+	if !same {
+		if p.parted {
+			return errOverlap
+		}
+		c.Conflicts++
+	}
+	if len(c.DuplicateIDs) < p.cfg.ReportItems {
+		c.DuplicateIDs = append(c.DuplicateIDs, id)
+	}
 	return nil
 }
+
+// shortID returns an id for a report, cut to the length of the longest one.
+func shortID(id string) string { return id[:min(len(id), maxIDBytes)] }
 
 // list adds rejections to a report that has room for them.
 func (p *pump) list(r *Report, rejections ...Rejection) {
@@ -130,19 +192,29 @@ func (p *pump) list(r *Report, rejections ...Rejection) {
 	r.Rejections = append(r.Rejections, rejections[:min(room, len(rejections))]...)
 }
 
-// send hands a batch to the workers and returns an empty one.
-func (p *pump) send(ctx context.Context, b *batch) (*batch, error) {
+// count adds what was counted while a batch was read to the report, and returns how the job stands then.
+func (p *pump) count(b *batch) Job {
 	c := b.counted
-	p.change(func(j *Job) {
+	b.counted = Report{}
+	return p.record.change(func(j *Job) {
 		r := &j.Report
 		r.Read += c.Read
 		r.Bytes += c.Bytes
 		r.Duplicates += c.Duplicates
+		r.Conflicts += c.Conflicts
+		r.Rejected += c.Rejected
+		p.list(r, c.Rejections...)
 		r.DuplicateIDs = append(r.DuplicateIDs, c.DuplicateIDs[:min(len(c.DuplicateIDs), p.cfg.ReportItems-len(r.DuplicateIDs))]...)
 	})
-	b.counted = Report{}
-	if err := p.reject(c.Rejected, c.Rejections...); err != nil {
-		return nil, err
+}
+
+// send hands a batch to the workers and returns an empty one.
+func (p *pump) send(ctx context.Context, b *batch) (*batch, error) {
+	bad := b.counted.Rejected
+	if job := p.count(b); bad > 0 {
+		if err := p.hopeless(job); err != nil {
+			return b, err
+		}
 	}
 	if len(b.products) == 0 {
 		return b, ctx.Err()
@@ -151,7 +223,7 @@ func (p *pump) send(ctx context.Context, b *batch) (*batch, error) {
 	case p.batches <- b:
 		return p.newBatch(), nil
 	case <-ctx.Done():
-		return nil, ctx.Err()
+		return b, ctx.Err()
 	}
 }
 
@@ -171,77 +243,45 @@ func (p *pump) recycle(b *batch) {
 	p.unused.Put(b)
 }
 
-// work checks and writes batches until there are no more.
-func (p *pump) work(ctx context.Context) error {
-	for b := range p.batches {
-		products, rejections, err := p.check(ctx, b.products)
-		if err != nil {
-			return err
-		}
-		if err := p.reject(int64(len(rejections)), rejections...); err != nil {
-			return err
-		}
-		if _, err := p.write(ctx, products); err != nil {
-			return err
-		}
-		p.recycle(b)
-	}
-	return nil
-}
-
-// check returns the products that can be indexed, in the same slice, and why the others can not.
-func (p *pump) check(ctx context.Context, products []Product) (good []Product, bad []Rejection, err error) {
-	good = products[:0]
-	for _, product := range products {
-		product, err := p.checkProduct(ctx, product)
-		if err == nil {
-			good = append(good, product)
-			continue
-		}
-		if ctx.Err() != nil {
-			return nil, nil, ctx.Err()
-		}
-		bad = append(bad, Rejection{ID: product.ID, Reason: err.Error()})
-	}
-	return good, bad, nil
-}
-
-func (p *pump) checkProduct(ctx context.Context, product Product) (Product, error) {
-	if !printable(product.ID) {
-		return product, errors.New("the id holds control characters or is no valid UTF-8")
-	}
-	body, err := checkBody(product.Body)
-	if err != nil || p.cfg.Transform == nil {
-		return Product{product.ID, body}, err
-	}
-	body, err = p.cfg.Transform(ctx, p.tenant, Product{product.ID, body})
-	if err != nil {
-		return product, fmt.Errorf("transform: %w", err)
-	}
-	body, err = checkBody(body)
-	if err != nil {
-		return product, fmt.Errorf("after the transform: %w", err)
-	}
-	return Product{product.ID, body}, nil
-}
-
 // rejected counts n rejected products and lists them.
 func (p *pump) rejected(n int64, rejections ...Rejection) Job {
-	return p.change(func(j *Job) {
+	return p.record.change(func(j *Job) {
 		j.Report.Rejected += n
 		p.list(&j.Report, rejections...)
 	})
 }
 
-// reject does the same while products are still being read. It returns an error once the run can no longer succeed and its report is
-// full: reading on would neither save the run nor tell more.
-func (p *pump) reject(n int64, rejections ...Rejection) error {
-	if n == 0 {
+// reject does the same while products are still being read. It returns an error once there is no hope for the run.
+func (p *pump) reject(rejections ...Rejection) error {
+	if len(rejections) == 0 {
 		return nil
 	}
-	job := p.rejected(n, rejections...)
+	return p.hopeless(p.rejected(int64(len(rejections)), rejections...))
+}
+
+// hopeless returns an error once the run can no longer succeed and its report is full: reading on would neither save the run nor say
+// more.
+func (p *pump) hopeless(job Job) error {
 	if len(job.Report.Rejections) < p.cfg.ReportItems {
 		return nil
 	}
 	return p.cfg.checkRejected(job.Report.Rejected)
+}
+
+// refusedLate moves what the index refused after Write had returned from indexed to rejected.
+func (p *pump) refusedLate(late []ItemError) error {
+	failed := make(map[string]struct{}, len(late))
+	rejections := make([]Rejection, 0, min(len(late), p.cfg.ReportItems))
+	for _, item := range late {
+		if _, twice := failed[item.ID]; twice || !p.ids.has(item.ID) {
+			return fmt.Errorf("the index reported product %q as failed, which was not written, or twice: a defect of the Indexer", shortID(item.ID))
+		}
+		failed[item.ID] = struct{}{}
+		if len(rejections) < p.cfg.ReportItems {
+			rejections = append(rejections, Rejection{ID: item.ID, Reason: reason(item.Err)})
+		}
+	}
+	p.record.change(func(j *Job) { j.Report.Indexed -= int64(len(late)) })
+	p.rejected(int64(len(late)), rejections...)
+	return nil
 }

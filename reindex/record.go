@@ -4,110 +4,142 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
+	"log/slog"
+	"sync"
 	"time"
 )
 
-// execute runs the run to its end, and records it.
-func (r *run) execute(ctx context.Context) (Report, error) {
-	stop := r.keepLease(ctx)
-	err := guard(func() error { return r.rebuild(ctx) })
-	r.locate(ctx)
-	stop()
-	r.turn.leave()
-	if err == nil {
-		return r.finish(ctx, nil).Report, nil
-	}
-	failure := r.explain(ctx, err)
-	return r.finish(ctx, failure).Report, failure
+// record owns the job of a run: it is the one place where the job changes, is stored, and shows to those who follow it.
+type record struct {
+	progress
+
+	cfg     *Config
+	log     *slog.Logger
+	started time.Time
+	storing sync.Mutex // held while the job is written to the store
 }
 
-// locate adds to the listed rejections where the source has them.
-func (r *run) locate(ctx context.Context) {
-	locator, ok := As[Locator](r.snap)
-	listed := r.now().Report.Rejections
-	if !ok || len(listed) == 0 || ctx.Err() != nil {
-		return
+func newRecord(cfg *Config, job Job) *record {
+	return &record{
+		progress: progress{job: job}, cfg: cfg, log: cfg.Logger.With("tenant", job.Tenant, "job", job.ID), started: time.Now(),
 	}
-	ids := make([]string, 0, len(listed))
-	for _, rejection := range listed {
-		ids = append(ids, rejection.ID)
-	}
-	var where map[string]string
-	err := guard(func() (err error) {
-		where, err = locator.Locate(ctx, ids...)
-		return err
+}
+
+func (r *record) info() JobInfo {
+	job := r.now()
+	return JobInfo{ID: job.ID, Tenant: job.Tenant, EntityType: job.EntityType}
+}
+
+// create stores the job. If the tenant has an unfinished one already, it returns that one and false.
+func (r *record) create(ctx context.Context) (job Job, created bool, err error) {
+	retry := r.cfg.Retry
+	retry.Attempts = min(retry.Attempts, createAttempts)
+	err = retry.Do(ctx, func() error {
+		return contain(func() (err error) {
+			job, created, err = r.cfg.Jobs.Create(ctx, r.now())
+			return err
+		})
 	})
-	if err != nil {
-		r.log.WarnContext(ctx, "locating the rejected products failed", "error", err)
-		return
+	if err == nil && created {
+		r.change(func(j *Job) { j.Fence = job.Fence })
 	}
-	listed = slices.Clone(listed)
-	for i := range listed {
-		listed[i].Where = where[listed[i].ID]
-	}
-	r.change(func(j *Job) { j.Report.Rejections = listed })
+	return job, created, err
 }
 
-// explain makes the error that the caller sees out of the one that ended the run.
-func (r *run) explain(ctx context.Context, err error) *RunError {
-	phase := PhaseBegin
-	if p, ok := errors.AsType[*phaseError](err); ok {
-		phase, err = p.phase, p.err
-	}
-	cause := context.Cause(ctx)
-	if cause != nil && !errors.Is(err, cause) {
-		if errors.Is(err, ctx.Err()) {
-			err = cause // the run was stopped; how its parts put that does not matter
-		} else {
-			err = fmt.Errorf("%w: %w", cause, err)
-		}
-	}
-	return &RunError{Tenant: r.tenant, Job: r.id, Phase: phase, Err: err, stopped: cause != nil}
+// neverBegan returns the job as one that ended before it began, as it could not be created.
+func (r *record) neverBegan() Job {
+	return r.change(func(j *Job) {
+		j.Status, j.Message = StatusFailure, "the reindex did not begin, as its job could not be stored"
+	})
 }
 
-// enter records that the job has come to a state that is not its end.
-func (r *run) enter(ctx context.Context, status Status) {
-	if r.now().Status == status {
-		return
+// createAttempts is how often Create is called in all: somebody waits for the answer.
+const createAttempts = 3
+
+// enter records that the job has come to a state that is not its end. An error means that the run is to stop.
+func (r *record) enter(ctx context.Context, status Status) error {
+	before := r.now().Status
+	if before == status {
+		return nil
 	}
 	job := r.change(func(j *Job) { j.Status = status })
-	if err := r.store(ctx); err != nil {
+	err := r.renew(ctx)
+	if err != nil && !stops(err) {
 		r.log.WarnContext(ctx, "storing the job failed", "status", status, "error", err)
+		err = nil
 	}
-	r.notify(job)
+	r.notify(ctx, job, before)
+	return err
 }
 
-// finish records the job's end; failure is nil where it succeeded. The end is stored before it shows, so that whoever sees it can
-// start the next run.
-func (r *run) finish(ctx context.Context, failure *RunError) Job {
+// renew stores the job as it is, and with that renews its lease. It does so once at a time, so that no older state replaces a newer one.
+func (r *record) renew(ctx context.Context) error {
+	r.storing.Lock()
+	defer r.storing.Unlock()
 	job := r.now()
+	var cancelled bool
+	err := contain(func() (err error) {
+		cancelled, err = r.cfg.Jobs.Renew(ctx, job)
+		return err
+	})
+	switch {
+	case errors.Is(err, ErrJobNotFound):
+		return fmt.Errorf("%w: %w", ErrLeaseLost, err)
+	case err == nil && cancelled:
+		return ofJob(job.Tenant, job.ID, ErrCancelled)
+	}
+	return err
+}
+
+// stops reports whether an error of renew ends the run.
+func stops(err error) bool { return errors.Is(err, ErrCancelled) || errors.Is(err, ErrLeaseLost) }
+
+// finish records the job's end; failure is nil if it succeeded. The end is stored before it shows, so that whoever sees it can start the
+// next run. The error is why it could not be stored; the end shows all the same.
+func (r *record) finish(ctx context.Context, failure *RunError) (Job, error) {
+	job := r.now()
+	before := job.Status
 	job.Status = StatusSuccess
-	var err error
+	var cause error
 	if failure != nil {
-		job.Status, job.Message, err = StatusFailure, message(failure), failure
+		job.Status, job.Message, cause = StatusFailure, message(failure), failure
 	}
 	job.Modified = time.Now().UTC()
 	job.Report.Durations.Total = time.Since(r.started)
 
-	storeCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), r.cfg.CleanupTimeout)
-	defer cancel()
-	if err := r.cfg.Retry.do(storeCtx, func() error { return r.cfg.Jobs.Finish(storeCtx, job) }); err != nil {
+	err := r.cfg.storeEnd(ctx, job)
+	if err != nil {
 		r.log.ErrorContext(ctx, "storing the job's end failed", "status", job.Status, "error", err)
 	}
 	job = r.change(func(j *Job) { *j = job })
-	r.notify(job)
+	r.notify(ctx, job, before)
 	if f := r.cfg.Trace.JobEnded; f != nil {
-		r.traced(func() { f(job, err) })
+		r.cfg.traced(func() { f(ctx, job, cause) })
 	}
-	r.logEnd(ctx, &job.Report, err)
-	return job
+	r.logEnd(ctx, &job.Report, cause)
+	return job, err
 }
+
+// storeEnd stores the end of a job. Whatever the store fails with, it is asked again: an end that is not stored blocks the tenant.
+func (c *Config) storeEnd(ctx context.Context, job Job) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.CleanupTimeout)
+	defer cancel()
+	return c.Retry.Do(ctx, func() error {
+		err := contain(func() error { return c.Jobs.Finish(ctx, job) })
+		if err == nil || endKnown(err) || errors.As(err, new(*TemporaryError)) {
+			return err
+		}
+		return Temporary(err)
+	})
+}
+
+// endKnown reports whether an error of Finish says that the job has ended already, or is gone.
+func endKnown(err error) bool { return errors.Is(err, ErrLeaseLost) || errors.Is(err, ErrJobNotFound) }
 
 // loggedRejections is how many rejections the log names at the end of a run.
 const loggedRejections = 5
 
-func (r *run) logEnd(ctx context.Context, report *Report, err error) {
+func (r *record) logEnd(ctx context.Context, report *Report, err error) {
 	attrs := []any{
 		"read", report.Read, "indexed", report.Indexed, "rejected", report.Rejected, "duplicates", report.Duplicates,
 		"bytes", report.Bytes, "duration", report.Durations.Total,
@@ -126,49 +158,9 @@ func (r *run) logEnd(ctx context.Context, report *Report, err error) {
 	r.log.ErrorContext(ctx, "reindex failed", attrs...)
 }
 
-func (r *run) notify(job Job) {
+// notify traces that the job's status has changed.
+func (r *record) notify(ctx context.Context, job Job, before Status) {
 	if f := r.cfg.Trace.JobChanged; f != nil {
-		r.traced(func() { f(job) })
+		r.cfg.traced(func() { f(ctx, job, before) })
 	}
-}
-
-// traced calls a host's trace function; a panic of it harms nothing but the trace.
-func (r *run) traced(f func()) {
-	if err := guard(func() error { f(); return nil }); err != nil {
-		r.log.Error("a trace function failed", "error", err)
-	}
-}
-
-// message tells the caller of an API why a job failed: in full where the text is the engine's own, and by phase alone where it comes
-// from a source or an index, whose errors can name hosts and accounts.
-func message(err *RunError) string {
-	if gate, ok := errors.AsType[*GateError](err); ok {
-		return gate.Error()
-	}
-	_, panicked := errors.AsType[*PanicError](err)
-	switch {
-	case errors.Is(err, ErrCancelled):
-		return ErrCancelled.Error()
-	case errors.Is(err, ErrShutdown):
-		return "the reindex was stopped because the service was shut down"
-	case errors.Is(err, ErrLeaseLost), errors.Is(err, ErrFenced):
-		return "the reindex was stopped because it was out of touch for too long; another one may have taken over"
-	case err.stopped:
-		return "the reindex was stopped by its caller"
-	case panicked:
-		return "the reindex failed by a defect" + seeLog
-	}
-	return phaseMessages[err.Phase] + seeLog
-}
-
-const seeLog = "; the service's log has the details"
-
-var phaseMessages = map[Phase]string{
-	PhasePending: "the reindex failed while it waited for its turn",
-	PhaseBegin:   "opening a new index failed",
-	PhaseRead:    "reading the products failed",
-	PhaseWrite:   "writing to the new index failed",
-	PhaseSeal:    "completing the new index failed",
-	PhaseCheck:   "checking the new index failed",
-	PhaseCommit:  "switching over to the new index failed, and whether it is live is not known",
 }

@@ -9,10 +9,12 @@ type Report struct {
 	Read int64
 	// Indexed is the number of products that the index accepted.
 	Indexed int64
-	// Rejected is the number of products that can not be indexed.
+	// Rejected is the number of products that cannot be indexed.
 	Rejected int64
 	// Duplicates is the number of products whose id had been read before; the first one read counts.
 	Duplicates int64
+	// Conflicts is the number of duplicates whose body is not the one that was read first. See Config.MaxDuplicates.
+	Conflicts int64
 	// Expected is what the source announced through [Counter]; -1 where it announces nothing.
 	Expected int64
 	// Replaced is the number of documents in the index that was live before; -1 where there was none or the run did not get so far.
@@ -30,7 +32,7 @@ type Report struct {
 	// DuplicateIDs are the ids of duplicates, up to Config.ReportItems of them, in the order in which they were read.
 	DuplicateIDs []string
 
-	// Durations tells where the time went.
+	// Durations is where the time went.
 	Durations Durations
 }
 
@@ -38,9 +40,9 @@ type Report struct {
 type Rejection struct {
 	// ID is the product's id.
 	ID string
-	// Reason tells why, in the index's words where it was the index. Callers of an API see it.
+	// Reason is why, in the index's words if it was the index, cut to 1,000 bytes. Callers of an API see it.
 	Reason string
-	// Where tells where the source has the product, if it knows; see [Locator].
+	// Where is the product's place in the source, if that is known; see [Locator] and [RecordError].
 	Where string
 }
 
@@ -48,6 +50,8 @@ type Rejection struct {
 type Durations struct {
 	// Pending is how long the run waited for its turn.
 	Pending time.Duration
+	// Open covers the opening of the source, with what it announces.
+	Open time.Duration
 	// Begin covers the opening of the generation, the removal of leftovers before it included.
 	Begin time.Duration
 	// Load covers reading and writing, from the first product to the last batch.

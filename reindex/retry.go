@@ -8,8 +8,59 @@ import (
 	"time"
 )
 
-// do calls f until it succeeds, fails with anything but a [TemporaryError], or has been called as often as allowed.
-func (p Retry) do(ctx context.Context, f func() error) error {
+// Retry is the policy for calls that failed with a [TemporaryError], and for items of a [BatchError] that are retryable. The wait
+// before try n is drawn at random from the upper half of MinDelay × 2ⁿ⁻², at most MaxDelay, and is never shorter than the server asked
+// for, up to MaxRetryAfter.
+type Retry struct {
+	// Attempts is how often a call is made in all. Default 8.
+	Attempts int
+	// MinDelay is the longest wait before the second try. Default 200 ms.
+	MinDelay time.Duration
+	// MaxDelay is the longest wait before any try, unless the server asks for a longer one. Default 30 s.
+	MaxDelay time.Duration
+	// MaxRetryAfter is the longest wait that a server may ask for; what is above it is cut to it. Default 5 min, or MaxDelay if that is
+	// longer.
+	MaxRetryAfter time.Duration
+}
+
+const (
+	defaultAttempts      = 8
+	defaultMinDelay      = 200 * time.Millisecond
+	defaultMaxDelay      = 30 * time.Second
+	defaultMaxRetryAfter = 5 * time.Minute
+)
+
+// withDefaults returns a copy of p in which every field that is not set has its default.
+func (p Retry) withDefaults() Retry {
+	setDefault(&p.Attempts, defaultAttempts)
+	setDefault(&p.MinDelay, defaultMinDelay)
+	setDefault(&p.MaxDelay, max(defaultMaxDelay, p.MinDelay))
+	setDefault(&p.MaxRetryAfter, max(defaultMaxRetryAfter, p.MaxDelay))
+	return p
+}
+
+// validate returns what is wrong with a policy that has its defaults.
+func (p Retry) validate() error {
+	var errs []error
+	if p.Attempts < 1 {
+		errs = append(errs, fmt.Errorf("Retry.Attempts is %d, it must be positive", p.Attempts))
+	}
+	if p.MinDelay < 1 {
+		errs = append(errs, fmt.Errorf("Retry.MinDelay is %v, it must be positive", p.MinDelay))
+	}
+	if p.MaxDelay < p.MinDelay {
+		errs = append(errs, fmt.Errorf("Retry.MaxDelay is %v, it must not be below Retry.MinDelay, %v", p.MaxDelay, p.MinDelay))
+	}
+	if p.MaxRetryAfter < 0 {
+		errs = append(errs, fmt.Errorf("Retry.MaxRetryAfter is %v, it must not be negative", p.MaxRetryAfter))
+	}
+	return errors.Join(errs...)
+}
+
+// Do calls f until it succeeds, fails with anything but a [*TemporaryError], or has been called as often as the policy allows; fields
+// that are not set have their defaults. It returns the last error, or the cause of the end of ctx if ctx ends during a wait.
+func (p Retry) Do(ctx context.Context, f func() error) error {
+	p = p.withDefaults()
 	for attempt := 1; ; attempt++ {
 		err := f()
 		temporary, ok := errors.AsType[*TemporaryError](err)
@@ -22,13 +73,13 @@ func (p Retry) do(ctx context.Context, f func() error) error {
 	}
 }
 
-// pause waits before the next try, after attempt tries that failed, the last one with failure. It returns an error where there is no
-// next try: the attempts are used up, or ctx ended.
+// pause waits before the next try, after attempt tries that failed, the last one with failure. It returns an error if there is no next
+// try: the attempts are used up, or ctx ended.
 func (p Retry) pause(ctx context.Context, attempt int, retryAfter time.Duration, failure error) error {
 	if attempt >= p.Attempts {
 		return fmt.Errorf("failed %d times in a row, the last time with: %w", attempt, failure)
 	}
-	timer := time.NewTimer(max(p.delay(attempt), retryAfter))
+	timer := time.NewTimer(max(p.delay(attempt), min(retryAfter, p.MaxRetryAfter)))
 	defer timer.Stop()
 	select {
 	case <-timer.C:

@@ -4,141 +4,122 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"iter"
-	"log/slog"
-	"sync"
+	"slices"
 	"time"
 )
 
-// Phase is a part of a run's life.
-type Phase string
-
-// The phases of a run, in order.
-const (
-	PhasePending Phase = "pending"
-	PhaseBegin   Phase = "begin"
-	PhaseRead    Phase = "read"
-	PhaseWrite   Phase = "write"
-	PhaseSeal    Phase = "seal"
-	PhaseCheck   Phase = "check"
-	PhaseCommit  Phase = "commit"
-)
-
-// RunError is what Engine.Run returns when a run fails. Match its cause with [errors.Is] and [errors.As].
-type RunError struct {
-	// Tenant and Job identify the run.
-	Tenant, Job string
-	// Phase in which it ended.
-	Phase Phase
-	// Err is the cause: a [*GateError], [ErrCancelled], [ErrShutdown], a [*PanicError], or what the Source or the Indexer returned.
-	Err error
-
-	stopped bool // the run's context had ended
-}
-
-// Error names tenant, job, phase and cause.
-func (e *RunError) Error() string {
-	return fmt.Sprintf("reindex of tenant %s, job %s: %s: %v", e.Tenant, e.Job, e.Phase, e.Err)
-}
-
-// Unwrap returns the cause.
-func (e *RunError) Unwrap() error { return e.Err }
-
-// phaseError carries the phase of an error up to where the run ends.
-type phaseError struct {
-	phase Phase
-	err   error
-}
-
-func (e *phaseError) Error() string { return string(e.phase) + ": " + e.err.Error() }
-func (e *phaseError) Unwrap() error { return e.err }
-
-func inPhase(phase Phase, err error) error {
-	if err == nil {
-		return nil
-	}
-	return &phaseError{phase, err}
-}
-
 // run is one run of one tenant.
 type run struct {
-	*Engine
-	progress
+	phases
 
-	id, tenant string
-	started    time.Time
-	cancel     context.CancelCauseFunc
-	turn       *turn
-	log        *slog.Logger
-	storing    sync.Mutex // held while the job is written to the store
-	snap       Snapshot
+	src    Source
+	ix     Indexer
+	cfg    *Config
+	sizes  sizes
+	tenant string
+	record *record
+	cancel context.CancelCauseFunc
+	turn   *turn
+}
+
+// execute runs the run to its end, and records it. The lease is renewed until that is done.
+func (r *run) execute(ctx context.Context) (job Job, err, storeErr error) {
+	stop := r.record.keepLease(ctx, r.cancel)
+	defer stop()
+	err = contain(func() error { return r.rebuild(ctx) })
+	r.turn.leave()
+	r.enter(PhaseEnd)
+	if err == nil {
+		job, storeErr = r.record.finish(ctx, nil)
+		return job, nil, storeErr
+	}
+	failure := r.explain(ctx, err)
+	job, storeErr = r.record.finish(ctx, failure)
+	return job, failure, storeErr
+}
+
+// stopIf stops the run if there is an error.
+func (r *run) stopIf(err error) {
+	if err != nil {
+		r.cancel(err)
+	}
 }
 
 // rebuild is the whole life of a run but for its record.
 func (r *run) rebuild(ctx context.Context) error {
-	if err := r.turn.wait(ctx); err != nil {
-		return inPhase(PhasePending, err)
+	if err := r.phase(ctx, PhasePending, r.turn.wait); err != nil {
+		return err
 	}
-	r.enter(ctx, StatusInProgress)
-	r.change(func(j *Job) { j.Report.Durations.Pending = time.Since(r.started) })
-	parts, err := r.ask(ctx)
-	if r.snap != nil {
-		defer func() { _ = r.snap.Close() }()
+	r.stopIf(r.record.enter(ctx, StatusInProgress))
+	var (
+		snap  Snapshot
+		parts []string
+	)
+	err := r.phase(ctx, PhaseOpen, func(ctx context.Context) (err error) {
+		if snap, err = r.src.Open(ctx, r.tenant); err != nil {
+			return err
+		}
+		if err := r.count(ctx, snap); err != nil {
+			return err
+		}
+		parts, err = r.split(ctx, snap)
+		return err
+	})
+	if snap != nil {
+		defer r.leaveSource(ctx, snap)
 	}
 	if err != nil {
-		return inPhase(PhaseRead, err)
+		return err
 	}
 	if len(parts) > 0 {
-		err = r.build(ctx, parts)
+		err := r.build(ctx, snap, parts)
 		if !errors.Is(err, errOverlap) {
 			return err
 		}
-		r.log.WarnContext(ctx, "partitions overlap, reading again in one sequence")
-		r.change(func(j *Job) {
+		r.record.log.WarnContext(ctx, "parts hold different products of the same id, reading again in one sequence")
+		r.record.change(func(j *Job) {
 			j.Report = Report{Expected: j.Report.Expected, Replaced: -1, Durations: j.Report.Durations}
 		})
 	}
-	return r.build(ctx, nil)
+	return r.build(ctx, snap, nil)
 }
 
-// ask lets the source count and partition its products, where it can.
-func (r *run) ask(ctx context.Context) (parts []string, err error) {
-	err = guard(func() (err error) {
-		if r.snap, err = r.src.Open(ctx, r.tenant); err != nil {
-			return err
-		}
-		if err := r.count(ctx); err != nil {
-			return err
-		}
-		parts, err = r.split(ctx)
-		return err
-	})
-	return parts, err
-}
-
-// count asks the source how many products to expect, or else the index how many there are.
-func (r *run) count(ctx context.Context) error {
-	if counter, ok := As[Counter](r.snap); ok {
+// count asks the snapshot how many products to expect, or else the index how many there are.
+func (r *run) count(ctx context.Context, snap Snapshot) error {
+	if counter, ok := As[Counter](snap); ok {
 		n, err := counter.Count(ctx)
 		if err == nil {
-			r.change(func(j *Job) { j.Expected, j.Report.Expected = n, n })
+			r.record.change(func(j *Job) { j.Expected, j.Report.Expected = n, n })
 			return nil
 		}
 		if !errors.Is(err, errors.ErrUnsupported) {
 			return fmt.Errorf("counting the source's products: %w", err)
 		}
 	}
+	estimated := func(n int64) {
+		r.record.change(func(j *Job) { j.Expected, j.Estimated = n, true })
+	}
+	if estimator, ok := As[Estimator](snap); ok {
+		n, err := estimator.Estimate(ctx)
+		if err == nil {
+			estimated(n)
+			return nil
+		}
+		if !errors.Is(err, errors.ErrUnsupported) {
+			return fmt.Errorf("estimating the number of the source's products: %w", err)
+		}
+	}
 	if live, ok := As[DocCounter](r.ix); ok {
 		if n, err := live.DocCount(ctx, r.tenant); err == nil {
-			r.change(func(j *Job) { j.Expected, j.Estimated = n, true })
+			estimated(n)
 		}
 	}
 	return nil
 }
 
 // split returns the parts to read at the same time; none if the source is to be read in one.
-func (r *run) split(ctx context.Context) ([]string, error) {
-	splitter, ok := As[Splitter](r.snap)
+func (r *run) split(ctx context.Context, snap Snapshot) ([]string, error) {
+	splitter, ok := As[Splitter](snap)
 	if !ok || r.cfg.Readers == 1 {
 		return nil, nil
 	}
@@ -152,54 +133,74 @@ func (r *run) split(ctx context.Context) ([]string, error) {
 	return parts, nil
 }
 
-// build fills a generation from the partitions, or from the whole source where there are none, checks it, and makes it live.
-func (r *run) build(ctx context.Context, parts []string) error {
-	gen, err := r.begin(ctx)
-	if err != nil {
-		return inPhase(PhaseBegin, err)
+// leaveSource asks for the places of what was rejected, and closes the snapshot.
+func (r *run) leaveSource(ctx context.Context, snap Snapshot) {
+	r.enter(PhaseAbort)
+	r.locate(ctx, snap)
+	if err := contain(snap.Close); err != nil {
+		r.record.log.WarnContext(ctx, "closing the source failed", "error", err)
 	}
-	defer r.abort(ctx, gen)
+}
 
-	p := newPump(r, gen, len(parts) > 0)
-	seqs := []iter.Seq2[Product, error]{r.products(ctx)}
-	if len(parts) > 0 {
-		splitter, _ := As[Splitter](r.snap)
-		seqs = nil
-		for _, name := range parts {
-			seqs = append(seqs, splitter.Part(ctx, name))
+// locate adds to the listed rejections where the source has them.
+func (r *run) locate(ctx context.Context, snap Snapshot) {
+	listed := slices.Clone(r.record.now().Report.Rejections)
+	var ids []string
+	for _, rejection := range listed {
+		if rejection.Where == "" && rejection.ID != "" {
+			ids = append(ids, rejection.ID)
 		}
 	}
-	err = r.timed(func(d *Durations) *time.Duration { return &d.Load }, func() error { return p.fill(ctx, seqs) })
+	locator, ok := As[Locator](snap)
+	if !ok || len(ids) == 0 || ctx.Err() != nil {
+		return
+	}
+	var where map[string]string
+	err := contain(func() (err error) {
+		where, err = locator.Locate(ctx, ids...)
+		return err
+	})
+	if err != nil && !errors.Is(err, errors.ErrUnsupported) {
+		r.record.log.WarnContext(ctx, "locating the rejected products failed", "error", err)
+	}
+	if err != nil {
+		return
+	}
+	for i := range listed {
+		if listed[i].Where == "" {
+			listed[i].Where = where[listed[i].ID]
+		}
+	}
+	r.record.change(func(j *Job) { j.Report.Rejections = listed })
+}
+
+// build fills a generation from the parts, or from the whole source if there are none, checks it, and makes it live.
+func (r *run) build(ctx context.Context, snap Snapshot, parts []string) error {
+	gen, err := r.begin(ctx)
 	if err != nil {
 		return err
 	}
-	r.enter(ctx, StatusPublished)
-	sealed, err := r.seal(ctx, p)
+	defer r.abort(ctx, gen)
+	p := newPump(r, gen, len(parts) > 0)
+	if err := r.phase(ctx, PhaseLoad, func(ctx context.Context) error { return p.fill(ctx, sequences(snap, parts)) }); err != nil {
+		return err
+	}
+	r.stopIf(r.record.enter(ctx, StatusPublished))
+	sealed, err := r.seal(ctx, gen, p)
 	if err != nil {
-		return inPhase(PhaseSeal, err)
+		return err
 	}
-	job := r.now()
-	if err := r.cfg.gate(&job.Report, sealed); err != nil {
-		return inPhase(PhaseCheck, err)
+	if err := r.phase(ctx, PhaseCheck, func(ctx context.Context) error { return r.check(ctx, p, sealed) }); err != nil {
+		return err
 	}
-	if err := r.holdLease(ctx); err != nil {
-		return inPhase(PhaseCheck, err)
-	}
-	return inPhase(PhaseCommit, r.commit(ctx, gen))
-}
-
-// products reads the source in the sequence's own goroutine, so that a panic of Products itself is caught there, too.
-func (r *run) products(ctx context.Context) iter.Seq2[Product, error] {
-	return func(yield func(Product, error) bool) {
-		r.snap.Products(ctx)(yield)
-	}
+	return r.commit(ctx, gen)
 }
 
 // begin removes what dead runs have left and opens a generation.
 func (r *run) begin(ctx context.Context) (gen Generation, err error) {
-	err = r.timed(func(d *Durations) *time.Duration { return &d.Begin }, func() error {
+	err = r.phase(ctx, PhaseBegin, func(ctx context.Context) error {
 		r.reap(ctx)
-		return r.cfg.Retry.do(ctx, func() (err error) {
+		return r.cfg.Retry.Do(ctx, func() (err error) {
 			gen, err = r.ix.Begin(ctx, r.tenant)
 			return err
 		})
@@ -214,58 +215,80 @@ func (r *run) reap(ctx context.Context) {
 	}
 	switch n, err := reaper.Reap(ctx, r.tenant); {
 	case err != nil:
-		r.log.WarnContext(ctx, "removing the leftovers of dead runs failed", "error", err)
+		r.record.log.WarnContext(ctx, "removing the leftovers of dead runs failed", "error", err)
 	case n > 0:
-		r.log.InfoContext(ctx, "removed the leftovers of dead runs", "generations", n)
+		r.record.log.InfoContext(ctx, "removed the leftovers of dead runs", "generations", n)
 	}
 }
 
 // seal waits for the writes to land and moves what the index refused late from indexed to rejected.
-func (r *run) seal(ctx context.Context, p *pump) (sealed Sealed, err error) {
-	var late []ItemError
-	err = r.timed(func(d *Durations) *time.Duration { return &d.Seal }, func() error {
-		err := r.cfg.Retry.do(ctx, func() (err error) {
-			late, err = p.gen.Flush(ctx)
+func (r *run) seal(ctx context.Context, gen Generation, p *pump) (sealed Sealed, err error) {
+	err = r.phase(ctx, PhaseSeal, func(ctx context.Context) error {
+		var late []ItemError
+		err := r.cfg.Retry.Do(ctx, func() (err error) {
+			late, err = gen.Flush(ctx)
 			return err
 		})
 		if err != nil {
 			return err
 		}
-		return r.cfg.Retry.do(ctx, func() (err error) {
-			sealed, err = p.gen.Seal(ctx)
+		err = r.cfg.Retry.Do(ctx, func() (err error) {
+			sealed, err = gen.Seal(ctx)
 			return err
 		})
+		if err != nil {
+			return err
+		}
+		return p.refusedLate(late)
 	})
 	if err != nil {
 		return sealed, err
 	}
-	failed := make(map[string]struct{}, len(late))
-	var rejections []Rejection
-	for _, item := range late {
-		if _, twice := failed[item.ID]; twice || !p.seen.has(item.ID) {
-			return sealed, fmt.Errorf("the index reported product %q as failed, which was not written, or twice: a defect of the Indexer", item.ID)
-		}
-		failed[item.ID] = struct{}{}
-		rejections = append(rejections, Rejection{ID: item.ID, Reason: item.Err.Error()})
+	if sealed.LiveErr != nil {
+		r.record.log.WarnContext(ctx, "the documents of the live index cannot be counted", "error", sound(sealed.LiveErr))
+		sealed.Live = -1
 	}
-	r.change(func(j *Job) {
-		j.Report.Indexed -= int64(len(rejections))
-		j.Report.Replaced = sealed.Live
-	})
-	p.rejected(int64(len(rejections)), rejections...)
+	r.record.change(func(j *Job) { j.Report.Replaced = sealed.Live })
 	return sealed, nil
 }
+
+// check decides whether the sealed generation may go live.
+func (r *run) check(ctx context.Context, p *pump, sealed Sealed) error {
+	job := r.record.now()
+	if err := r.cfg.gate(&job.Report, sealed); err != nil {
+		return err
+	}
+	if err := p.misused(); err != nil {
+		return err
+	}
+	return r.record.holdLease(ctx)
+}
+
+// unknownError is an error of a switch-over that may have been applied.
+type unknownError struct{ error }
+
+func (e unknownError) Unwrap() error { return e.error }
 
 // commit makes the generation live. Once it has begun, the end of ctx stops it only after CleanupTimeout: a switch-over cut off in the
 // middle would leave it unknown what is live.
 func (r *run) commit(ctx context.Context, gen Generation) error {
 	if ctx.Err() != nil {
-		return context.Cause(ctx)
+		return inPhase(PhaseCommit, context.Cause(ctx))
 	}
 	commitCtx, cancel := lingering(ctx, r.cfg.CleanupTimeout)
 	defer cancel()
-	return r.timed(func(d *Durations) *time.Duration { return &d.Commit }, func() error {
-		return r.cfg.Retry.do(commitCtx, func() error { return gen.Commit(commitCtx) })
+	return r.phase(commitCtx, PhaseCommit, func(ctx context.Context) error {
+		known := true
+		err := r.cfg.Retry.Do(ctx, func() error {
+			known = false
+			err := contain(func() error { return gen.Commit(ctx) })
+			known = err == nil || errors.Is(err, ErrFenced) || errors.As(err, new(*TemporaryError))
+			return err
+		})
+		if err != nil && !known {
+			return unknownError{err}
+		}
+		return err
 	})
 }
 
@@ -273,18 +296,34 @@ func (r *run) commit(ctx context.Context, gen Generation) error {
 func (r *run) abort(ctx context.Context, gen Generation) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), r.cfg.CleanupTimeout)
 	defer cancel()
-	if err := guard(func() error { return gen.Abort(ctx) }); err != nil {
-		r.log.WarnContext(ctx, "discarding the generation failed, a later run removes it", "error", err)
+	if err := r.phase(ctx, PhaseAbort, gen.Abort); err != nil {
+		r.record.log.WarnContext(ctx, "discarding the generation failed, a later run removes it", "generation", nameOf(gen), "error", err)
 	}
 }
 
-// timed calls f, whose panic becomes an error, and adds the time it took to one of the durations.
-func (r *run) timed(field func(*Durations) *time.Duration, f func() error) error {
-	start := time.Now()
-	err := guard(f)
-	took := time.Since(start)
-	r.change(func(j *Job) { *field(&j.Report.Durations) += took })
-	return err
+// nameOf returns the name of a generation, whatever its methods do.
+func nameOf(gen Generation) (name string) {
+	_ = guard(func() error { name = gen.Name(); return nil })
+	return name
+}
+
+// explain makes the error that the caller sees out of the one that ended the run.
+func (r *run) explain(ctx context.Context, err error) *RunError {
+	phase := PhaseOpen
+	if p, ok := errors.AsType[*phaseError](err); ok {
+		phase, err = p.phase, p.err
+	}
+	_, unknown := errors.AsType[unknownError](err)
+	cause := context.Cause(ctx)
+	if cause != nil && !errors.Is(err, cause) {
+		if errors.Is(err, ctx.Err()) {
+			err = cause // the run was stopped; how its parts put that does not matter
+		} else {
+			err = fmt.Errorf("%w: %w", cause, err)
+		}
+	}
+	job := r.record.now()
+	return &RunError{Tenant: job.Tenant, Job: job.ID, Phase: phase, Err: err, MayBeLive: unknown, stopped: cause != nil}
 }
 
 // lingering returns a context that ends a while after ctx does.

@@ -1,25 +1,51 @@
 package reindex
 
-import "time"
+import (
+	"context"
+	"time"
+)
 
-// Trace is a set of functions that the engine calls as runs go on, for a host's metrics. Any of them may be nil. They are called from
-// several goroutines at the same time, must return quickly, and see values that nobody changes any more.
+// Trace is a set of functions that the engine calls as runs go on, for a host's metrics and spans. Any of them may be nil. They are called
+// from several goroutines at the same time, must return quickly, and see values that nobody changes any more. A panic of one harms
+// nothing but the trace.
+//
+// Of each pair, the first function returns the context under which the work between the two is done: a span that it puts there is the
+// parent of what follows, and reaches the Source and the Indexer. The second gets that context back.
 type Trace struct {
-	// JobChanged is called when a job is created and each time its status changes.
-	JobChanged func(job Job)
-
-	// BatchWritten is called after every call of Generation.Write.
-	BatchWritten func(tenant string, w BatchWrite)
-
+	// JobStarted is called when a job has been created, under the context of the call that created it. Everything else of the job
+	// happens under the context that it returns.
+	JobStarted func(ctx context.Context, job Job) context.Context
+	// JobChanged is called when a job has been created (before is empty then) and each time its status has changed.
+	JobChanged func(ctx context.Context, job Job, before Status)
 	// JobEnded is called once at the end of a run; err is what Engine.Run returns.
-	JobEnded func(job Job, err error)
+	JobEnded func(ctx context.Context, job Job, err error)
+
+	// PhaseStarted is called before each phase of a run but PhaseRead and PhaseWrite, which are the two sides of PhaseLoad.
+	PhaseStarted func(ctx context.Context, of JobInfo, phase Phase) context.Context
+	// PhaseEnded is called after it; err is nil if the phase succeeded.
+	PhaseEnded func(ctx context.Context, of JobInfo, phase Phase, err error)
+
+	// WriteStarted is called before each call of Generation.Write. Docs, Bytes and Attempt of w are set.
+	WriteStarted func(ctx context.Context, of JobInfo, w BatchWrite) context.Context
+	// WriteEnded is called after it.
+	WriteEnded func(ctx context.Context, of JobInfo, w BatchWrite)
+}
+
+// JobInfo names the job that a part of a [Trace] belongs to.
+type JobInfo struct {
+	// ID is the job's id.
+	ID string
+	// Tenant whose products are reindexed.
+	Tenant string
+	// EntityType is what is reindexed.
+	EntityType string
 }
 
 // BatchWrite describes one call of Generation.Write.
 type BatchWrite struct {
 	// Docs is the number of products sent.
 	Docs int
-	// Bytes is the sum of the lengths of their bodies, in bytes.
+	// Bytes is the sum of the lengths of their ids and bodies, in bytes.
 	Bytes int
 	// Attempt counts the tries of these products: 1 for the first.
 	Attempt int
@@ -30,4 +56,21 @@ type BatchWrite struct {
 	// InFlight is how many calls of the run may be made at the same time from now on, and MaxBytes how large batches may be: what the
 	// engine makes of this call and the ones before it.
 	InFlight, MaxBytes int
+}
+
+// traced calls a function of a Trace; a panic of it harms nothing but the trace.
+func (c *Config) traced(f func()) {
+	if err := guard(func() error { f(); return nil }); err != nil {
+		c.Logger.Error("a trace function failed", "error", err)
+	}
+}
+
+// starts calls the first function of a pair and returns the context that it returns, or ctx if it returns none.
+func (c *Config) starts(ctx context.Context, f func() context.Context) context.Context {
+	var inner context.Context
+	c.traced(func() { inner = f() }) //nolint:fatcontext // the host's function derives it
+	if inner == nil {
+		return ctx
+	}
+	return inner
 }

@@ -27,7 +27,7 @@ func (p *pump) write(ctx context.Context, products []Product) (tooLarge int, err
 			attempt = 1 // the index moves on; only tries without progress count
 		}
 		if len(o.again) > 0 {
-			p.log.WarnContext(ctx, "write failed, trying again", "attempt", attempt, "products", len(o.again), "error", o.failure)
+			p.record.log.WarnContext(ctx, "write failed, trying again", "attempt", attempt, "products", len(o.again), "error", o.failure)
 			if err := p.cfg.Retry.pause(ctx, attempt, o.wait, o.failure); err != nil {
 				return tooLarge, ofBatch(o.again, err)
 			}
@@ -85,9 +85,9 @@ func (p *pump) split(ctx context.Context, products []Product, reason error) (too
 		if size {
 			tooLarge = 1
 		}
-		return tooLarge, p.reject(1, Rejection{ID: products[0].ID, Reason: reason.Error()})
+		return tooLarge, p.reject(Rejection{ID: products[0].ID, Reason: rejectionReason(reason)})
 	}
-	bytes := bodyBytes(products)
+	bytes := productBytes(products)
 	half := len(products) / 2
 	for _, part := range [][]Product{products[:half], products[half:]} {
 		n, err := p.write(ctx, part)
@@ -104,23 +104,29 @@ func (p *pump) split(ctx context.Context, products []Product, reason error) (too
 
 // writeOnce calls Write, and counts and traces the call. Products accepted by a call that returns nil are counted here.
 func (p *pump) writeOnce(ctx context.Context, t ticket, products []Product, attempt int) error {
+	w := BatchWrite{Docs: len(products), Bytes: productBytes(products), Attempt: attempt}
+	trace, info := p.cfg.Trace, p.info
+	if start := trace.WriteStarted; start != nil {
+		outer := ctx
+		ctx = p.cfg.starts(ctx, func() context.Context { return start(outer, info, w) })
+	}
 	start := time.Now()
-	err := p.gen.Write(ctx, products)
-	took := time.Since(start)
-	window, size := p.pace.leave(t, took, err)
-	p.change(func(j *Job) {
+	w.Err = sound(p.gen.Write(ctx, products))
+	w.Duration = time.Since(start)
+	w.InFlight, w.MaxBytes = p.pace.leave(t, w.Duration, w.Err)
+	p.record.change(func(j *Job) {
 		j.Report.Batches++
 		if attempt > 1 {
 			j.Report.Retries++
 		}
-		if err == nil {
+		if w.Err == nil {
 			j.Report.Indexed += int64(len(products))
 		}
 	})
-	if f := p.cfg.Trace.BatchWritten; f != nil {
-		p.traced(func() { f(p.tenant, BatchWrite{len(products), bodyBytes(products), attempt, took, err, window, size}) })
+	if end := trace.WriteEnded; end != nil {
+		p.cfg.traced(func() { end(ctx, info, w) })
 	}
-	return err
+	return w.Err
 }
 
 // settle counts the outcome of a batch of which some products failed, and returns those to send again, in the same slice.
@@ -143,21 +149,21 @@ func (p *pump) settle(products []Product, failed *BatchError) (again []Product, 
 		case item.Retryable:
 			again = append(again, product)
 		default:
-			rejections = append(rejections, Rejection{ID: product.ID, Reason: item.Err.Error()})
+			rejections = append(rejections, Rejection{ID: product.ID, Reason: reason(item.Err)})
 		}
 	}
 	if found := len(again) + len(rejections); found == 0 || found != len(failed.Items) {
 		return nil, fmt.Errorf("the index reported %d failed products of a batch of %d, of which %d were in it: a defect of the Indexer",
 			len(failed.Items), sent, found)
 	}
-	p.change(func(j *Job) { j.Report.Indexed += accepted })
-	return again, p.reject(int64(len(rejections)), rejections...)
+	p.record.change(func(j *Job) { j.Report.Indexed += accepted })
+	return again, p.reject(rejections...)
 }
 
-func bodyBytes(products []Product) int {
+func productBytes(products []Product) int {
 	n := 0
 	for _, p := range products {
-		n += len(p.Body)
+		n += len(p.ID) + len(p.Body)
 	}
 	return n
 }

@@ -337,7 +337,7 @@ func testLimits(t *testing.T, cfg reindex.Config, limits reindex.Limits) {
 		}
 		return reindextest.Fault{Delay: time.Second} // long enough for every worker to have one
 	}))
-	cfg.Trace = &reindex.Trace{BatchWritten: func(string, reindex.BatchWrite) {
+	cfg.Trace = &reindex.Trace{WriteEnded: func(context.Context, reindex.JobInfo, reindex.BatchWrite) {
 		mu.Lock()
 		defer mu.Unlock()
 		inFlight--

@@ -1,6 +1,7 @@
 package esindex
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -29,7 +30,7 @@ func TestAdaptsToASmallServer(t *testing.T) {
 		late, large   int
 		writes, bytes int
 	)
-	engine, err := reindex.New(products, ix, &reindex.Config{Trace: &reindex.Trace{BatchWritten: func(_ string, w reindex.BatchWrite) {
+	engine, err := reindex.New(products, ix, &reindex.Config{Trace: &reindex.Trace{WriteEnded: func(_ context.Context, _ reindex.JobInfo, w reindex.BatchWrite) {
 		mu.Lock()
 		defer mu.Unlock()
 		writes++

@@ -191,7 +191,7 @@ func newTracedEngine(t *testing.T, src reindex.Source, ix reindex.Indexer, s *St
 	ended := make(chan reindex.Job, 1)
 	e, err := reindex.New(src, ix, &reindex.Config{
 		Jobs: s, Retry: reindex.Retry{Attempts: 3, MinDelay: time.Millisecond},
-		Trace: &reindex.Trace{JobEnded: func(job reindex.Job, _ error) { ended <- job }},
+		Trace: &reindex.Trace{JobEnded: func(_ context.Context, job reindex.Job, _ error) { ended <- job }},
 	})
 	if err != nil {
 		t.Fatal(err)

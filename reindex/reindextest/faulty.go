@@ -177,7 +177,8 @@ func (g *faultyGeneration) Abort(ctx context.Context) error {
 var errInjected = errors.New("injected fault")
 
 // Random returns faults for [NewFaulty] that a seed decides: about one call in every calls goes wrong, in one of the ways an index goes
-// wrong in practice. Products whose ids poison selects are rejected for good in every write.
+// wrong in practice; the answer to a Commit that was applied can be lost. Products whose ids poison selects are rejected for good in every
+// write.
 func Random(seed uint64, every int, poison func(id string) bool) func(Call) Fault {
 	var mu sync.Mutex
 	rng := rand.New(rand.NewPCG(seed, seed))
@@ -202,6 +203,8 @@ func Random(seed uint64, every int, poison func(id string) bool) func(Call) Faul
 			return Fault{Err: []error{reindex.ErrTooLarge, reindex.ErrRefused}[rng.IntN(2)]}
 		case kind == 3 && len(c.Batch) > 0 && len(items) == 0:
 			return Fault{Items: []reindex.ItemError{{ID: c.Batch[rng.IntN(len(c.Batch))].ID, Retryable: true, Err: errInjected}}}
+		case kind == 4 && c.Op == OpCommit:
+			return Fault{Lost: errInjected}
 		case kind == 4 && (c.Op == OpWrite || c.Op == OpFlush || c.Op == OpSeal) && len(items) == 0:
 			return Fault{Lost: reindex.Temporary(errInjected)}
 		}

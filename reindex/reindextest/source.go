@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"iter"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -18,6 +19,9 @@ type SourceFixture struct {
 	// Source holds the products that TestSource gave, under Tenant.
 	Source reindex.Source
 	Tenant string
+
+	// Place returns where the product is that TestSource gave at position i, as Locate says it. Nil: places are not compared.
+	Place func(i int, p reindex.Product) string
 }
 
 // open opens a snapshot that is closed at the end of the test.
@@ -110,14 +114,25 @@ func assertYields(t *testing.T, seqs []iter.Seq2[reindex.Product, error], want [
 	t.Helper()
 	var got []reindex.Product
 	for _, seq := range seqs {
+		here := goroutine()
 		for p, err := range seq {
 			if err != nil {
 				t.Fatalf("the source failed: %v", err)
+			}
+			if goroutine() != here {
+				t.Errorf("product %q was yielded from another goroutine than the one that called the sequence", p.ID)
 			}
 			got = append(got, p)
 		}
 	}
 	assertProducts(t, got, want, same)
+}
+
+// goroutine identifies the goroutine that calls it.
+func goroutine() string {
+	stack := make([]byte, 64)
+	head, _, _ := strings.Cut(string(stack[:runtime.Stack(stack, false)]), " [")
+	return head
 }
 
 // assertProducts checks that got holds every product of want once.
@@ -187,8 +202,28 @@ func testUnknownTenant(t *testing.T, f SourceFixture, _ []reindex.Product) {
 		if n != 0 || failed == nil {
 			t.Errorf("tenant %q yielded %d products and error %v, want an error alone", unknown, n, failed)
 		}
+		assertNoParts(t, f, snap, unknown)
 		if err := snap.Close(); err != nil {
 			t.Errorf("close: %v", err)
+		}
+	}
+}
+
+// assertNoParts checks that the snapshot of a tenant that does not exist has no products in parts either, those of another tenant included.
+func assertNoParts(t *testing.T, f SourceFixture, snap reindex.Snapshot, unknown string) {
+	t.Helper()
+	parts, ok := reindex.As[reindex.Splitter](snap)
+	if !ok {
+		return
+	}
+	names, _ := parts.Split(t.Context(), 2) // an error is fine
+	if known, ok := reindex.As[reindex.Splitter](f.open(t)); ok {
+		others, _ := known.Split(t.Context(), 2)
+		names = append(names, others...)
+	}
+	for _, name := range names {
+		if n, _ := drain(parts.Part(t.Context(), name)); n != 0 {
+			t.Errorf("tenant %q: part %q yielded %d products", unknown, name, n)
 		}
 	}
 }
@@ -335,9 +370,12 @@ func testLocate(t *testing.T, f SourceFixture, products []reindex.Product) {
 		t.Fatal(err)
 	}
 	places := map[string]string{}
-	for _, id := range ids {
+	for i, id := range ids {
 		if where[id] == "" {
 			t.Errorf("product %q has no place", id)
+		}
+		if f.Place != nil && where[id] != f.Place(i, products[i]) {
+			t.Errorf("product %q is at %q, want %q", id, where[id], f.Place(i, products[i]))
 		}
 		if other, taken := places[where[id]]; taken {
 			t.Errorf("products %q and %q are both at %q", id, other, where[id])
@@ -346,5 +384,9 @@ func testLocate(t *testing.T, f SourceFixture, products []reindex.Product) {
 	}
 	if len(where) != len(ids) {
 		t.Errorf("%d places of %d products, %q among them", len(where), len(ids), where["not there"])
+	}
+	last := ids[len(ids)-1]
+	if alone, err := locator.Locate(t.Context(), last); err != nil || len(alone) != 1 || alone[last] != where[last] {
+		t.Errorf("product %q alone is at %v, error %v; want %q", last, alone, err, where[last])
 	}
 }

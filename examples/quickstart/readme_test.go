@@ -1,0 +1,79 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/blevesearch/bleve/v2"
+
+	"productindex/backends/bleveindex"
+	"productindex/httpapi"
+	"productindex/reindex"
+	"productindex/source/jsonl"
+)
+
+// embedding is what the README shows as the lines that embed the library. A host looks at each err.
+//
+//nolint:ineffassign,staticcheck,wastedassign // the README leaves that out
+func embedding(ctx context.Context, mux *http.ServeMux, authorize httpapi.Authorizer) error {
+	// README: begin
+	source, err := jsonl.New("catalogues", nil) // catalogues/acme.jsonl.gz, …: where products come from
+	index, err := bleveindex.Open("index", nil) // the search index, in this process
+	engine, err := reindex.New(source, index, &reindex.Config{Logger: slog.Default()})
+	err = httpapi.Mount(mux, engine, httpapi.Config{Authorizer: authorize}) // POST /indexing/{tenant}/reindex
+
+	report, err := engine.Run(ctx, "acme") // or without HTTP
+	fmt.Println(report.Indexed, report.Rejections)
+	hits, err := index.Search(ctx, "acme", bleve.NewSearchRequest(bleve.NewMatchQuery("wool socks")))
+	err = engine.Shutdown(ctx) // lets runs end, cancels what outlives ctx
+	// README: end
+	if err != nil || hits.Total != 1 {
+		return fmt.Errorf("%d hits, error %w", hits.Total, err)
+	}
+	return index.Close()
+}
+
+// The README's lines compile, run, and are the ones above.
+func TestReadme(t *testing.T) {
+	readme, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	code, err := os.ReadFile("readme_test.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, lines, _ := strings.Cut(string(code), "\t// README: begin\n")
+	lines, _, _ = strings.Cut(lines, "\t// README: end\n")
+	if lines = spaceless(lines); lines == "" || !strings.Contains(spaceless(string(readme)), lines) {
+		t.Errorf("the README does not hold these lines:\n%s", lines)
+	}
+
+	t.Chdir(t.TempDir())
+	if err := os.Mkdir("catalogues", 0o700); err != nil {
+		t.Fatal(err)
+	}
+	catalogue := filepath.Join("catalogues", "acme.jsonl")
+	if err := os.WriteFile(catalogue, []byte(`{"id":"1","name":"Wool socks"}`+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	mux := http.NewServeMux()
+	if err := embedding(t.Context(), mux, httpapi.AllowAll); err != nil {
+		t.Error(err)
+	}
+	answer := httptest.NewRecorder()
+	mux.ServeHTTP(answer, httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/indexing/a/reindex", nil))
+	if answer.Code != http.StatusBadRequest { // no such tenant
+		t.Errorf("the mounted endpoint answers %d", answer.Code)
+	}
+}
+
+// spaceless returns text with one space for any white space.
+func spaceless(text string) string { return strings.Join(strings.Fields(text), " ") }

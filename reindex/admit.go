@@ -1,0 +1,152 @@
+package reindex
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+)
+
+// admit makes a run of the tenant whose context is derived from base, stores its job and gives it a place in the line. If one is in
+// progress already, r is nil and job is that one's. A run that was admitted must be executed.
+func (e *Engine) admit(ctx, base context.Context, tenant string) (runCtx context.Context, r *run, job Job, err error) {
+	if err := CheckTenant(tenant); err != nil {
+		return nil, nil, Job{}, err
+	}
+	if err := e.ends.store(ctx, &e.cfg, tenant); err != nil {
+		return nil, nil, Job{}, err
+	}
+	r = e.newRun(tenant)
+	runCtx, r.cancel = context.WithCancelCause(base)
+	if err := e.register(r); err != nil {
+		r.cancel(err)
+		return nil, nil, Job{}, err
+	}
+	job, created, err := r.record.create(ctx)
+	if err != nil {
+		e.ends.keep(r.record.neverBegan()) // the store may have created it, and lost its answer
+	}
+	if err != nil || !created {
+		e.release(r)
+		return nil, nil, e.refresh(job), err
+	}
+	if job.Fence > 0 {
+		runCtx = WithFence(runCtx, job.Fence)
+	}
+	if f := e.cfg.Trace.JobStarted; f != nil {
+		before := runCtx
+		runCtx = e.cfg.starts(runCtx, func() context.Context { return f(before, job) })
+	}
+	r.record.notify(runCtx, job, "")
+	r.turn = e.turns.enter()
+	if r.turn.now() {
+		r.stopIf(r.record.enter(ctx, StatusInProgress))
+	}
+	return runCtx, r, job, nil
+}
+
+func (e *Engine) newRun(tenant string) *run {
+	now := time.Now().UTC()
+	return &run{src: e.src, ix: e.ix, cfg: &e.cfg, sizes: e.sizes, tenant: tenant, record: newRecord(&e.cfg, Job{
+		ID: rand.Text(), Tenant: tenant, EntityType: e.cfg.EntityType, Status: StatusPending, Expected: -1,
+		Created: now, Modified: now, Report: Report{Expected: -1, Replaced: -1},
+	})}
+}
+
+func (e *Engine) register(r *run) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.closed {
+		return fmt.Errorf("tenant %s: %w", r.tenant, ErrShutdown)
+	}
+	e.runs[r.record.now().ID] = r
+	return nil
+}
+
+func (e *Engine) release(r *run) {
+	r.cancel(nil)
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	delete(e.runs, r.record.now().ID)
+	if len(e.runs) == 0 && e.idle != nil {
+		close(e.idle)
+		e.idle = nil
+	}
+}
+
+// execute runs a run that was admitted to its end.
+func (e *Engine) execute(ctx context.Context, r *run) (Report, error) {
+	defer e.release(r)
+	job, err, storeErr := r.execute(ctx)
+	if storeErr != nil && !endKnown(storeErr) {
+		e.ends.keep(job)
+	}
+	return job.Report, err
+}
+
+// ends keeps the ends of jobs that could not be stored: without them a store without leases would take these jobs for running for ever.
+// They are stored before the tenant's next run.
+type ends struct {
+	mu   sync.Mutex
+	jobs map[string]Job // by id
+}
+
+func (e *ends) keep(job Job) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.jobs == nil {
+		e.jobs = map[string]Job{}
+	}
+	e.jobs[job.ID] = job
+}
+
+// store stores the ends of the tenant's jobs, or of every tenant's if tenant is empty.
+func (e *ends) store(ctx context.Context, cfg *Config, tenant string) error {
+	e.mu.Lock()
+	jobs := slices.Collect(maps.Values(e.jobs))
+	e.mu.Unlock()
+	for _, job := range jobs {
+		if tenant != "" && job.Tenant != tenant {
+			continue
+		}
+		err := contain(func() error { return cfg.Jobs.Finish(ctx, job) })
+		if err != nil && !endKnown(err) {
+			return ofJob(job.Tenant, job.ID, fmt.Errorf("storing the end of an earlier job: %w", err))
+		}
+		e.mu.Lock()
+		delete(e.jobs, job.ID)
+		e.mu.Unlock()
+	}
+	return nil
+}
+
+// of returns a stored job as it is now, if its end could not be stored.
+func (e *ends) of(stored Job) Job {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if job, ok := e.jobs[stored.ID]; ok && !stored.Status.Ended() && job.Tenant == stored.Tenant {
+		return job
+	}
+	return stored
+}
+
+func (e *ends) has(tenant, id string) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	job, ok := e.jobs[id]
+	return ok && job.Tenant == tenant
+}
+
+// addTo adds the tenant's jobs.
+func (e *ends) addTo(jobs snapshot, tenant string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for id, job := range e.jobs {
+		if job.Tenant == tenant {
+			jobs[id] = job
+		}
+	}
+}

@@ -1,0 +1,98 @@
+package reindex
+
+import (
+	"errors"
+)
+
+// publicError is an error with a text for the callers of an API.
+type publicError struct {
+	error
+
+	text string
+}
+
+func (e *publicError) Unwrap() error         { return e.error }
+func (e *publicError) PublicMessage() string { return e.text }
+
+// Public returns err with a text that callers of an API may see: it names what they can mend, such as a file, a line or a field, and
+// holds no secrets, hosts or index names. An error type can have a method PublicMessage() string instead. A job's Message and the
+// reason of a rejection are made of such texts; what has none is described in general words, and the log has the details.
+func Public(err error, text string) error {
+	if err == nil {
+		return nil
+	}
+	return &publicError{err, text}
+}
+
+// publicMessage returns what callers of an API may see of err.
+func publicMessage(err error) (string, bool) {
+	public, ok := errors.AsType[interface {
+		error
+		PublicMessage() string
+	}](err)
+	if !ok {
+		return "", false
+	}
+	return shorten(public.PublicMessage()), true
+}
+
+const (
+	seeLog  = "; the service's log has the details"
+	notSure = "; whether the new index is live is not known"
+)
+
+var phaseMessages = map[Phase]string{
+	PhasePending: "the reindex failed while it waited for its turn",
+	PhaseOpen:    "opening the source failed",
+	PhaseBegin:   "opening a new index failed",
+	PhaseLoad:    "loading the products failed",
+	PhaseRead:    "reading the products failed",
+	PhaseWrite:   "writing to the new index failed",
+	PhaseSeal:    "completing the new index failed",
+	PhaseCheck:   "checking the new index failed",
+	PhaseCommit:  "switching over to the new index failed",
+}
+
+// message says to the caller of an API why a job failed: in full if the text is the engine's own or one made for that (see [Public]),
+// and by phase alone if it comes from a source or an index, whose errors can name hosts and accounts.
+func message(err *RunError) string {
+	text := causeMessage(err)
+	if err.MayBeLive {
+		text += notSure
+	}
+	return text
+}
+
+func causeMessage(err *RunError) string {
+	if gate, ok := errors.AsType[*GateError](err); ok {
+		return gate.Error()
+	}
+	_, panicked := errors.AsType[*PanicError](err)
+	switch {
+	case errors.Is(err, ErrCancelled):
+		return ErrCancelled.Error()
+	case errors.Is(err, ErrShutdown):
+		return "the reindex was stopped because the service was shut down"
+	case errors.Is(err, ErrLeaseLost), errors.Is(err, ErrFenced):
+		return "the reindex was stopped because it was out of touch for too long; another one may have taken over"
+	case err.stopped:
+		return "the reindex was stopped by its caller"
+	case panicked, errors.Is(err, errGoexit), errors.Is(err, errMisuse):
+		return "the reindex failed by a defect" + seeLog
+	}
+	if public, ok := publicMessage(err); ok {
+		return phaseMessages[err.Phase] + ": " + public
+	}
+	return phaseMessages[err.Phase] + seeLog
+}
+
+// rejectionReason is why an index did not take a single product that it refused as a whole, for callers of an API.
+func rejectionReason(err error) string {
+	if public, ok := publicMessage(err); ok {
+		return public
+	}
+	if errors.Is(err, ErrTooLarge) {
+		return "the product is " + ErrTooLarge.Error()
+	}
+	return "the product was " + ErrRefused.Error()
+}

@@ -1,0 +1,132 @@
+package reindex
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"time"
+)
+
+// Phase is a part of a run's life.
+type Phase string
+
+// The phases of a run, in order.
+const (
+	// PhasePending: the run waits for its turn.
+	PhasePending Phase = "pending"
+	// PhaseOpen: the source is opened and asked what it announces.
+	PhaseOpen Phase = "open"
+	// PhaseBegin: leftovers are removed and a generation is opened.
+	PhaseBegin Phase = "begin"
+	// PhaseLoad: products are read and written. Errors of it are of PhaseRead or PhaseWrite.
+	PhaseLoad Phase = "load"
+	// PhaseRead is the side of PhaseLoad that reads products.
+	PhaseRead Phase = "read"
+	// PhaseWrite is the side of PhaseLoad that checks and writes them.
+	PhaseWrite Phase = "write"
+	// PhaseSeal: what was written lands and is counted.
+	PhaseSeal Phase = "seal"
+	// PhaseCheck: the gate decides.
+	PhaseCheck Phase = "check"
+	// PhaseCommit: the switch-over.
+	PhaseCommit Phase = "commit"
+	// PhaseAbort: the generation is discarded, unless it is live, and the source is closed.
+	PhaseAbort Phase = "abort"
+	// PhaseEnd: the end of the job is stored.
+	PhaseEnd Phase = "end"
+)
+
+// cleansUp reports whether a phase goes on, for a limited time, after its run was cancelled.
+func (p Phase) cleansUp() bool { return p == PhaseCommit || p == PhaseAbort || p == PhaseEnd }
+
+// RunError is what Engine.Run returns when a run fails. Match its cause with [errors.Is] and [errors.As].
+type RunError struct {
+	// Tenant and Job identify the run.
+	Tenant, Job string
+	// Phase in which it ended.
+	Phase Phase
+	// Err is the cause: a [*GateError], [ErrCancelled], [ErrShutdown], a [*PanicError], or what the Source or the Indexer returned.
+	Err error
+	// MayBeLive reports that it is not known whether the new index is live: the switch-over was begun, and no answer to it is known. If
+	// it is not set, the live index is what it was before the run.
+	MayBeLive bool
+
+	stopped bool // the run's context had ended
+}
+
+// Error names tenant, job, phase and cause, and says if the new index may be live.
+func (e *RunError) Error() string {
+	text := fmt.Sprintf("reindex of tenant %s, job %s: %s: %v", e.Tenant, e.Job, e.Phase, e.Err)
+	if e.MayBeLive {
+		text += notSure
+	}
+	return text
+}
+
+// Unwrap returns the cause.
+func (e *RunError) Unwrap() error { return e.Err }
+
+// phaseError carries the phase of an error up to where the run ends.
+type phaseError struct {
+	phase Phase
+	err   error
+}
+
+func (e *phaseError) Error() string { return string(e.phase) + ": " + e.err.Error() }
+func (e *phaseError) Unwrap() error { return e.err }
+
+// inPhase returns err as one of the phase, unless it is one of a phase already.
+func inPhase(phase Phase, err error) error {
+	if err == nil || errors.As(err, new(*phaseError)) {
+		return err
+	}
+	return &phaseError{phase, err}
+}
+
+// position is the phase that a run is in, and since when.
+type position struct {
+	phase Phase
+	since time.Time
+}
+
+// phases is where a run stands.
+type phases struct{ at atomic.Pointer[position] }
+
+func (p *phases) enter(phase Phase) { p.at.Store(&position{phase, time.Now()}) }
+
+func (p *phases) where() position {
+	if at := p.at.Load(); at != nil {
+		return *at
+	}
+	return position{phase: PhasePending}
+}
+
+// phase runs f as a phase of the run: contained, timed and traced. The error is one of the phase.
+func (r *run) phase(ctx context.Context, phase Phase, f func(ctx context.Context) error) error {
+	r.enter(phase)
+	trace, info := r.cfg.Trace, r.record.info()
+	if start := trace.PhaseStarted; start != nil {
+		outer := ctx
+		ctx = r.cfg.starts(ctx, func() context.Context { return start(outer, info, phase) })
+	}
+	start := time.Now()
+	err := inPhase(phase, contain(func() error { return f(ctx) }))
+	took := time.Since(start)
+	r.record.change(func(j *Job) {
+		if field := j.Report.Durations.of(phase); field != nil {
+			*field += took
+		}
+	})
+	if end := trace.PhaseEnded; end != nil {
+		r.cfg.traced(func() { end(ctx, info, phase, err) })
+	}
+	return err
+}
+
+// of returns where the length of a phase is kept; nil if it is not.
+func (d *Durations) of(phase Phase) *time.Duration {
+	return map[Phase]*time.Duration{
+		PhasePending: &d.Pending, PhaseOpen: &d.Open, PhaseBegin: &d.Begin, PhaseLoad: &d.Load, PhaseSeal: &d.Seal, PhaseCommit: &d.Commit,
+	}[phase]
+}

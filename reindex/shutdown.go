@@ -1,0 +1,122 @@
+package reindex
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+const (
+	// shutdownGrace is how long a run that was cancelled may take to notice it before it counts as stuck.
+	shutdownGrace = time.Second
+	// stuckInterval is how often Shutdown looks whether all that are left are stuck.
+	stuckInterval = 50 * time.Millisecond
+)
+
+// StuckError is returned by Engine.Shutdown if runs are left: the code that they called ignores its context. Each holds a goroutine, its
+// lease and its place until that code returns.
+type StuckError struct {
+	// Runs are those that are left, the oldest first.
+	Runs []StuckRun
+}
+
+// StuckRun is a run that did not end although it was cancelled.
+type StuckRun struct {
+	// Tenant and Job identify the run.
+	Tenant, Job string
+	// Phase is where it is stuck.
+	Phase Phase
+	// For is how long it has been in that phase.
+	For time.Duration
+}
+
+// Error names every run that is left.
+func (e *StuckError) Error() string {
+	var runs []string
+	for _, r := range e.Runs {
+		runs = append(runs, fmt.Sprintf("tenant %s, job %s: %s for %v", r.Tenant, r.Job, r.Phase, r.For.Round(time.Millisecond)))
+	}
+	return fmt.Sprintf("%d runs are stuck in code that ignores its context (%s)", len(e.Runs), strings.Join(runs, "; "))
+}
+
+// Shutdown stops accepting runs and waits until those in progress have ended. When ctx ends first, it cancels them, waits until they
+// have cleaned up, within Config.CleanupTimeout, and returns the cause of ctx's end. No goroutine of the engine is left when it returns,
+// but for those that are stuck in code that ignores its context: the error is then also a [*StuckError] that names them.
+func (e *Engine) Shutdown(ctx context.Context) error {
+	idle := e.close()
+	select {
+	case <-idle:
+		return e.ends.store(ctx, &e.cfg, "")
+	case <-ctx.Done():
+	}
+	cause := context.Cause(ctx)
+	for _, r := range e.left() {
+		r.cancel(ErrShutdown)
+	}
+	start := time.Now()
+	ticker := time.NewTicker(stuckInterval)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-idle:
+			return cause
+		case <-ticker.C:
+			if stuck := e.stuck(start); stuck != nil {
+				return errors.Join(cause, stuck)
+			}
+		}
+	}
+}
+
+// close stops accepting runs and returns what is closed when none is left.
+func (e *Engine) close() <-chan struct{} {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.closed = true
+	if e.idle != nil {
+		return e.idle
+	}
+	idle := make(chan struct{})
+	if len(e.runs) == 0 {
+		close(idle)
+		return idle
+	}
+	e.idle = idle
+	return idle
+}
+
+// left returns the runs that have not ended, the oldest first.
+func (e *Engine) left() []*run {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	var runs []*run
+	for _, r := range e.runs {
+		runs = append(runs, r)
+	}
+	slices.SortFunc(runs, func(a, b *run) int { return a.record.started.Compare(b.record.started) })
+	return runs
+}
+
+// stuck returns an error that names the runs that are left, if all of them are stuck; they were cancelled at the given time.
+func (e *Engine) stuck(cancelled time.Time) error {
+	var stuck StuckError
+	for _, r := range e.left() {
+		at := r.where()
+		patience := shutdownGrace
+		if at.phase.cleansUp() {
+			patience += e.cfg.CleanupTimeout
+		}
+		if time.Since(at.since) < patience || time.Since(cancelled) < patience {
+			return nil
+		}
+		job := r.record.now()
+		stuck.Runs = append(stuck.Runs, StuckRun{job.Tenant, job.ID, at.phase, time.Since(at.since)})
+	}
+	if len(stuck.Runs) == 0 {
+		return nil
+	}
+	return &stuck
+}
