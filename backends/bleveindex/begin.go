@@ -20,7 +20,7 @@ func (ix *Index) Begin(ctx context.Context, tenant string) (reindex.Generation, 
 }
 
 func (ix *Index) begin(ctx context.Context, name string) (*generation, error) {
-	if err := ctx.Err(); err != nil {
+	if err := errors.Join(ctx.Err(), ix.writable()); err != nil {
 		return nil, err
 	}
 	t, err := ix.tenant(name, true)

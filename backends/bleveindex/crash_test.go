@@ -3,6 +3,7 @@ package bleveindex
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -14,18 +15,34 @@ import (
 
 const (
 	childDir = "BLEVEINDEX_CHILD_DIR" // set in a child process: the directory to reindex
-	childRev = "BLEVEINDEX_CHILD_REV"
+	childRev = "BLEVEINDEX_CHILD_REV" // the revision to write, or childReads
+
+	childReads = "read" // the child does not write: it prints how many products it finds
 
 	crashProducts = 2000
 )
 
-// runChild reindexes once, as a process that is going to be killed.
+// runChild reindexes once, as a process that is going to be killed, or reads.
 func runChild(dir string) int {
-	if err := reindexOnce(dir, os.Getenv(childRev)); err != nil {
+	once := reindexOnce
+	if os.Getenv(childRev) == childReads {
+		once = readOnce
+	}
+	if err := once(dir, os.Getenv(childRev)); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
 	return 0
+}
+
+func readOnce(dir, _ string) error {
+	ix, err := Open(dir, &Config{ReadOnly: true})
+	if err != nil {
+		return err
+	}
+	found, err := revs(context.Background(), ix, "acme")
+	fmt.Fprint(os.Stdout, len(found))
+	return errors.Join(err, ix.Close())
 }
 
 func reindexOnce(dir, rev string) error {

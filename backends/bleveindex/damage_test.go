@@ -220,7 +220,7 @@ func TestOlderPointer(t *testing.T) {
 	}
 	ix = open(t, dir, nil)
 	if err := run(t, ix, "acme", products(1, "2")); err == nil {
-		t.Error("one product replaced an index that could not be counted")
+		t.Error("one product replaced an index that cannot be counted")
 	}
 	if err := ix.Close(); err != nil {
 		t.Fatal(err)

@@ -1,7 +1,9 @@
 package bleveindex
 
 import (
+	"context"
 	"errors"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -77,4 +79,26 @@ func (d disk) syncTree(root string) error {
 			return nil
 		}
 	})
+}
+
+// copyFile copies a file, and waits until the copy is on the disk.
+func copyFile(ctx context.Context, from, to string) (err error) {
+	source, err := os.Open(from) //nolint:gosec // the path is the index's own
+	if err != nil {
+		return err
+	}
+	defer source.Close()
+	target, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	for err == nil {
+		if err = ctx.Err(); err == nil {
+			_, err = io.CopyN(target, source, 16<<20)
+		}
+	}
+	if errors.Is(err, io.EOF) {
+		err = nil
+	}
+	return errors.Join(err, target.Sync(), target.Close())
 }

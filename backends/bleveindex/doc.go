@@ -3,7 +3,7 @@
 //
 // # On disk
 //
-// One directory holds the indexes of any number of tenants, and belongs to one [Index] at a time:
+// One directory holds the indexes of any number of tenants, and belongs to one [Index] at a time, but for those that are read-only:
 //
 //	lock                     held by the process that has the directory open
 //	t-acme/                  one directory per tenant; names that are not plain are encoded, see tenantDir
@@ -30,6 +30,16 @@
 // [Index.Search] takes a bleve search request and always answers from one complete generation. It neither waits nor fails while
 // generations are switched: a search that is running keeps the generation it began with, which is closed and removed from the disk when
 // its last search has ended.
+//
+// # Tenants
+//
+// [Index.Tenants] lists the tenants, and [Index.DeleteTenant] removes one. A tenant's index is open from its first search on, with about two
+// files and three goroutines, until nobody has searched it for Config.IdleTimeout.
+//
+// # Other processes
+//
+// A second process searches a directory that another one reindexes with Config.ReadOnly. [Index.Backup] copies what is live to a directory
+// that [Open] opens, also from a process that is read-only.
 //
 // # Mapping
 //

@@ -17,6 +17,9 @@ var (
 
 	// ErrLocked: another process, or another Index of this one, has the directory open.
 	ErrLocked = errors.New("the directory is open in another process or Index")
+
+	// ErrReadOnly: the Index was opened with Config.ReadOnly.
+	ErrReadOnly = errors.New("the index is open read-only")
 )
 
 // damaged returns an error that matches [reindex.ErrDamaged]; what tells the damage.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"path/filepath"
 
 	"github.com/blevesearch/bleve/v2"
 
@@ -67,4 +68,49 @@ func ExampleNewMapping() {
 	}
 	fmt.Println(index.Close())
 	// Output: <nil>
+}
+
+// A backup of all tenants, made while searches and reindexes go on, is restored in place of a directory that was lost.
+func ExampleIndex_Backup() {
+	ctx := context.Background()
+	dir, err := os.MkdirTemp("", "products")
+	if err != nil {
+		panic(err)
+	}
+	defer os.RemoveAll(dir)
+	live, backup := filepath.Join(dir, "live"), filepath.Join(dir, "backup")
+
+	index, err := bleveindex.Open(live, nil)
+	if err != nil {
+		panic(err)
+	}
+	engine, err := reindex.New(reindextest.Slice{{ID: "1", Body: []byte(`{"name": "Woollen socks"}`)}}, index, nil)
+	if err != nil {
+		panic(err)
+	}
+	if _, err := engine.Run(ctx, "acme"); err != nil {
+		panic(err)
+	}
+	if err := index.Backup(ctx, backup); err != nil {
+		panic(err)
+	}
+
+	// The directory is lost; the host has ended.
+	if err := index.Close(); err != nil {
+		panic(err)
+	}
+	if err := os.RemoveAll(live); err != nil {
+		panic(err)
+	}
+
+	if err := os.CopyFS(live, os.DirFS(backup)); err != nil {
+		panic(err)
+	}
+	index, err = bleveindex.Open(live, nil)
+	if err != nil {
+		panic(err)
+	}
+	defer index.Close()
+	fmt.Println(index.DocCount(ctx, "acme"))
+	// Output: 1 <nil>
 }

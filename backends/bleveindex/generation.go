@@ -160,7 +160,7 @@ func (g *generation) discard() error {
 	return errors.Join(err, g.t.discard(g.name))
 }
 
-// stateError says why a call can not be made now.
+// stateError says why a call cannot be made now.
 func (g *generation) stateError(what string) error {
 	g.t.mu.Lock()
 	closed := g.t.closed

@@ -28,7 +28,7 @@ type Index struct {
 	dir  string
 	cfg  Config
 	disk disk
-	lock *flock.Flock
+	lock *flock.Flock // nil if the Index is read-only
 
 	ctx  context.Context //nolint:containedctx // ends with the Index: what goes on behind its calls uses it
 	stop context.CancelFunc
@@ -37,14 +37,14 @@ type Index struct {
 	tenants map[string]*tenant // by name
 	closed  bool
 
-	open     sync.WaitGroup // live and retired indexes that are not closed yet, removals in progress
+	open     sync.WaitGroup // live and retired indexes that are not closed yet, and what goes on behind calls
 	once     sync.Once
 	closeErr error
 }
 
 // Open opens the directory, creates it if it does not exist, and removes what dead processes have left in it. Indexes are opened when
 // they are searched first. A nil cfg means the defaults. The error matches [ErrLocked], at once, while another Index has the directory
-// open. A tenant whose pointer is damaged does not keep the others from being opened.
+// open, unless one of the two is read-only. A tenant whose pointer is damaged does not keep the others from being opened.
 func Open(dir string, cfg *Config) (*Index, error) {
 	return openOn(osDisk, dir, cfg)
 }
@@ -58,26 +58,48 @@ func openOn(disk disk, dir string, cfg *Config) (*Index, error) {
 	if err != nil {
 		return nil, fmt.Errorf("bleveindex: open %s: %w", dir, err)
 	}
-	if err := os.MkdirAll(dir, 0o700); err != nil { //nolint:gosec // the host's own choice
-		return nil, fmt.Errorf("bleveindex: open: %w", err)
+	ix := &Index{dir: dir, cfg: c, disk: disk, tenants: map[string]*tenant{}}
+	ix.ctx, ix.stop = context.WithCancel(context.Background())
+	if c.ReadOnly {
+		_, err = os.ReadDir(dir)
+	} else {
+		err = ix.take()
 	}
-	if err := disk.syncDir(filepath.Dir(dir)); err != nil {
+	if err != nil {
+		ix.stop()
 		return nil, fmt.Errorf("bleveindex: open %s: %w", dir, err)
 	}
-	lock := flock.New(filepath.Join(dir, lockFile))
-	switch locked, err := lock.TryLock(); {
-	case err != nil:
-		return nil, fmt.Errorf("bleveindex: open: %w", err)
-	case !locked:
-		return nil, fmt.Errorf("bleveindex: open %s: %w", dir, ErrLocked)
-	}
-	ix := &Index{dir: dir, cfg: c, disk: disk, lock: lock, tenants: map[string]*tenant{}}
-	ix.ctx, ix.stop = context.WithCancel(context.Background())
-	openIndexes.Store(dir, ix)
-	if err := ix.reapAll(); err != nil {
-		return nil, errors.Join(fmt.Errorf("bleveindex: open: %w", err), ix.Close())
+	if c.IdleTimeout > 0 {
+		ix.open.Go(func() { ix.closeIdle(c.IdleTimeout) })
 	}
 	return ix, nil
+}
+
+// take creates the directory, locks it, and removes what dead processes have left.
+func (ix *Index) take() error {
+	_, err := os.Stat(ix.dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		if err := os.MkdirAll(ix.dir, 0o700); err != nil {
+			return err
+		}
+		err = ix.disk.syncDir(filepath.Dir(ix.dir))
+	}
+	if err != nil {
+		return err
+	}
+	lock := flock.New(filepath.Join(ix.dir, lockFile))
+	switch locked, err := lock.TryLock(); {
+	case err != nil:
+		return err
+	case !locked:
+		return ErrLocked
+	}
+	if err := ix.reapAll(); err != nil {
+		return errors.Join(err, lock.Unlock())
+	}
+	openIndexes.Store(ix.dir, ix)
+	ix.lock = lock
+	return nil
 }
 
 // Limits are the sizes that bleve works best with: batches of Config.BatchBytes, but no more than 1,000 products, and a writer for each
@@ -100,8 +122,10 @@ func (ix *Index) Close() error {
 			errs = append(errs, t.close())
 		}
 		ix.open.Wait()
-		openIndexes.Delete(ix.dir)
-		errs = append(errs, ix.lock.Unlock())
+		if ix.lock != nil {
+			openIndexes.Delete(ix.dir)
+			errs = append(errs, ix.lock.Unlock())
+		}
 		if err := errors.Join(errs...); err != nil {
 			ix.closeErr = fmt.Errorf("bleveindex: close: %w", err)
 		}

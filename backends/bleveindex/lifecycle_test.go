@@ -139,12 +139,6 @@ func TestClose(t *testing.T) {
 	assertLive(t, open(t, dir, nil), "acme", 10, "1")
 }
 
-func (ix *Index) isClosed() bool {
-	ix.mu.RLock()
-	defer ix.mu.RUnlock()
-	return ix.closed
-}
-
 // Searches that run while the index is closed end well or with ErrClosed.
 func TestCloseDuringSearches(t *testing.T) {
 	ix := open(t, t.TempDir(), nil)

@@ -3,6 +3,7 @@ package bleveindex
 import (
 	"context"
 	"errors"
+	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -18,9 +19,12 @@ type liveIndex struct {
 	t     *tenant
 	index bleve.Index
 	name  string // of the generation
-	refs  atomic.Int64
-	last  atomic.Pointer[func()] // called when the last reference is dropped; set before being live ends
-	used  atomic.Int64           // when a search ended last, or it was opened: nanoseconds since 1970
+
+	snapshot string // the directory of a snapshot that was made for this process alone, or empty
+
+	refs atomic.Int64
+	last atomic.Pointer[func()] // called when the last reference is dropped; set before being live ends
+	used atomic.Int64           // when a search ended last, or it was opened: nanoseconds since 1970
 
 	checking sync.Mutex
 	sound    bool // after a panic: its files are as they were written
@@ -61,6 +65,21 @@ func (l *liveIndex) done() {
 func (l *liveIndex) drop() {
 	if l.refs.Add(-1) == 0 {
 		(*l.last.Load())()
+	}
+}
+
+// close closes the index, and removes its snapshot if it has one.
+func (l *liveIndex) close() error {
+	err := closeIndex(l.index)
+	if l.snapshot != "" {
+		err = errors.Join(err, os.RemoveAll(l.snapshot)) //nolint:gosec // os.MkdirTemp's own name
+	}
+	return err
+}
+
+func (l *liveIndex) closeLogged() {
+	if err := l.close(); err != nil {
+		l.t.ix.cfg.Logger.Error("closing an index failed", "dir", l.t.dir, "generation", l.name, "error", err)
 	}
 }
 
@@ -148,12 +167,19 @@ func createForLoading(dir string, cfg Config) (created bleve.Index, err error) {
 // openForSearch opens an index with bleve's own options for merging, in place of those it was loaded with, but for one: more segments at
 // once, since nothing is written to it any more. It returns the number of its documents. A panic becomes damage.
 func openForSearch(dir string) (opened bleve.Index, documents int64, err error) {
+	return openIndex(dir, map[string]any{"scorchMergePlanOptions": map[string]any{"SegmentsPerMergeTask": 16}})
+}
+
+// openReadOnly opens an index as openForSearch does, and changes none of its files.
+func openReadOnly(dir string) (opened bleve.Index, documents int64, err error) {
+	return openIndex(dir, map[string]any{"read_only": true})
+}
+
+func openIndex(dir string, options map[string]any) (opened bleve.Index, documents int64, err error) {
+	options["bolt_timeout"] = boltTimeout.String()
+	options["asyncErrorCallbackName"] = backgroundCallback
 	err = guard(func() (err error) {
-		opened, err = bleve.OpenUsing(dir, map[string]any{
-			"bolt_timeout":           boltTimeout.String(),
-			"asyncErrorCallbackName": backgroundCallback,
-			"scorchMergePlanOptions": map[string]any{"SegmentsPerMergeTask": 16},
-		})
+		opened, err = bleve.OpenUsing(dir, options)
 		return err
 	})
 	if _, panicked := errors.AsType[*panicError](err); panicked {

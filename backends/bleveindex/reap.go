@@ -22,7 +22,7 @@ func (ix *Index) Reap(ctx context.Context, tenant string) (int, error) {
 }
 
 func (ix *Index) reap(ctx context.Context, tenant string) (int, error) {
-	if err := ctx.Err(); err != nil {
+	if err := errors.Join(ctx.Err(), ix.writable()); err != nil {
 		return 0, err
 	}
 	t, err := ix.tenant(tenant, false)
@@ -35,7 +35,7 @@ func (ix *Index) reap(ctx context.Context, tenant string) (int, error) {
 	return t.reap(ctx)
 }
 
-// reapAll reaps every tenant of the directory. Only a directory that cannot be read is an error.
+// reapAll reaps every tenant of the directory, and removes the directories of those that were deleted. Only a directory that cannot be read is an error.
 func (ix *Index) reapAll() error {
 	tenants, err := ix.onDisk()
 	if err != nil {
@@ -44,6 +44,9 @@ func (ix *Index) reapAll() error {
 	for _, tenant := range tenants {
 		t := newTenant(ix, tenant)
 		n, err := t.reap(ix.ctx)
+		if err == nil {
+			err = t.clear()
+		}
 		if err != nil {
 			ix.cfg.Logger.Error("removing leftovers failed", "dir", t.dir, "error", err)
 		}
@@ -75,7 +78,9 @@ func (t *tenant) reap(ctx context.Context) (int, error) {
 	removed := 0
 	for _, name := range leftovers {
 		if ctx.Err() != nil {
+			t.mu.Lock()
 			t.unuse(name)
+			t.mu.Unlock()
 			continue
 		}
 		if failed := t.discard(name); failed != nil {

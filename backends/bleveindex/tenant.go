@@ -8,8 +8,6 @@ import (
 	"sync"
 	"sync/atomic"
 
-	"github.com/blevesearch/bleve/v2"
-
 	"productindex/reindex"
 )
 
@@ -26,7 +24,10 @@ type tenant struct {
 	opening *opening                 // of the live index; nil if nobody waits for it
 	idle    chan struct{}            // closed once the live index that was closed for being idle is; nil if none was
 	damage  damage
+	freed   chan struct{} // closed, and replaced, when a generation is not in use any more
 	closed  bool
+
+	followed atomic.Int64 // when a read-only Index looked at the pointer last: nanoseconds since 1970
 }
 
 // opening is the live index being opened, once for all who wait for it.
@@ -47,13 +48,16 @@ type damage struct {
 func newTenant(ix *Index, name string) *tenant {
 	return &tenant{
 		ix: ix, name: name, dir: filepath.Join(ix.dir, tenantDir(name)),
-		busy: map[string]bool{}, gens: map[*generation]struct{}{},
+		busy: map[string]bool{}, gens: map[*generation]struct{}{}, freed: make(chan struct{}),
 	}
 }
 
 // acquire returns the live index with a reference that the caller releases. It opens it if no search did before, and waits for that until
 // ctx ends.
 func (t *tenant) acquire(ctx context.Context) (*liveIndex, error) {
+	if t.ix.cfg.ReadOnly {
+		t.follow(followInterval)
+	}
 	for {
 		if l := t.live.Load(); l != nil && l.acquire() {
 			return l, nil
@@ -95,6 +99,11 @@ func (t *tenant) open() (*opening, error) {
 	if p.generation == t.damage.generation {
 		return nil, t.damage.err
 	}
+	return t.startOpening(p), nil
+}
+
+// startOpening begins to open a generation. t.mu is held, and t is not closed.
+func (t *tenant) startOpening(p pointer) *opening {
 	o := &opening{pointer: p, done: make(chan struct{})}
 	t.opening = o
 	t.busy[p.generation] = true
@@ -103,34 +112,40 @@ func (t *tenant) open() (*opening, error) {
 		if closing != nil {
 			<-closing
 		}
-		index, err := t.openGeneration(p)
-		t.opened(o, index, err)
+		l, err := t.openGeneration(p)
+		t.opened(o, l, err)
 	})
-	return o, nil
+	return o
 }
 
 // openGeneration checks a generation's files and opens it for searches.
-func (t *tenant) openGeneration(p pointer) (bleve.Index, error) {
+func (t *tenant) openGeneration(p pointer) (*liveIndex, error) {
 	dir := filepath.Join(t.dir, p.generation)
-	err := verify(t.ix.ctx, dir)
-	var index bleve.Index
-	if err == nil {
-		var n int64
-		index, n, err = openForSearch(dir)
-		if err == nil && p.documents != unknown && n != p.documents {
-			err = errors.Join(damaged("it holds %d of its %d documents", n, p.documents), closeIndex(index))
-		}
+	l := newLiveIndex(t, nil, p.generation)
+	var n int64
+	var err error
+	if t.ix.cfg.ReadOnly {
+		l.index, n, l.snapshot, err = openShadow(t.ix.ctx, dir)
+	} else if err = verify(t.ix.ctx, dir); err == nil {
+		l.index, n, err = openForSearch(dir)
+	}
+	if err == nil && p.documents != unknown && n != p.documents {
+		err = errors.Join(damaged("it holds %d of its %d documents", n, p.documents), l.close())
 	}
 	if err != nil {
 		return nil, explain(t.dir, fmt.Errorf("live index %s: %w", dir, err))
 	}
-	return index, nil
+	return l, nil
 }
 
 // opened puts an index in place for those who wait for it, unless another one is live by now.
-func (t *tenant) opened(o *opening, index bleve.Index, err error) {
+func (t *tenant) opened(o *opening, l *liveIndex, err error) {
 	t.mu.Lock()
-	if errors.Is(err, reindex.ErrDamaged) {
+	if err != nil && t.ix.cfg.ReadOnly {
+		now, _ := readPointer(t.dir) // what was not found may be what the writer has replaced meanwhile
+		o.superseded = now.generation != o.pointer.generation
+	}
+	if errors.Is(err, reindex.ErrDamaged) && !o.superseded {
 		t.damage = damage{o.pointer.generation, err}
 	}
 	unused := t.closed || o.superseded
@@ -140,17 +155,19 @@ func (t *tenant) opened(o *opening, index bleve.Index, err error) {
 	case o.superseded:
 		err = nil
 	case err == nil:
-		t.setLive(newLiveIndex(t, index, o.pointer.generation))
+		if before := t.setLive(l); before != nil {
+			t.retire(before, false) // a read-only Index has followed
+		}
 	}
-	if t.live.Load() == nil && !o.remove {
-		delete(t.busy, o.pointer.generation)
+	if (err != nil || unused) && !o.remove {
+		t.unuse(o.pointer.generation)
 	}
 	t.opening = nil
 	t.mu.Unlock()
 	o.err = err
 	close(o.done)
-	if unused && index != nil {
-		t.closeLogged(index, o.pointer.generation)
+	if unused && l != nil {
+		l.closeLogged()
 	}
 	if o.remove {
 		t.remove(o.pointer.generation)
@@ -180,20 +197,16 @@ func (t *tenant) retire(l *liveIndex, remove bool) {
 	l.release(func() {
 		go func() {
 			defer t.ix.open.Done()
-			t.closeLogged(l.index, l.name)
+			l.closeLogged()
 			if remove {
 				t.remove(l.name)
-			} else {
-				t.unuse(l.name)
+				return
 			}
+			t.mu.Lock()
+			defer t.mu.Unlock()
+			t.unuse(l.name)
 		}()
 	})
-}
-
-func (t *tenant) closeLogged(index bleve.Index, generation string) {
-	if err := closeIndex(index); err != nil {
-		t.ix.cfg.Logger.Error("closing an index failed", "dir", t.dir, "generation", generation, "error", err)
-	}
 }
 
 // removeLater removes a generation that no search uses. t.mu is held, and t is not closed.
@@ -218,14 +231,17 @@ func (t *tenant) remove(name string) {
 // discard removes a generation from the disk, and from those that this process uses.
 func (t *tenant) discard(name string) error {
 	err := t.ix.disk.remove(filepath.Join(t.dir, name))
+	t.mu.Lock()
+	defer t.mu.Unlock()
 	t.unuse(name)
 	return err
 }
 
+// unuse notes that this process does not use a generation any more. t.mu is held.
 func (t *tenant) unuse(name string) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
 	delete(t.busy, name)
+	close(t.freed)
+	t.freed = make(chan struct{})
 }
 
 // documents returns how many documents searches see now, or saw before the live index was damaged; -1 if it is known that nothing is live.

@@ -1,0 +1,110 @@
+package bleveindex
+
+import (
+	"context"
+	"errors"
+	"math"
+	"reflect"
+	"strings"
+	"testing"
+
+	"github.com/blevesearch/bleve/v2"
+	"github.com/blevesearch/bleve/v2/mapping"
+	"github.com/blevesearch/bleve/v2/search"
+	"github.com/blevesearch/bleve/v2/search/query"
+	index "github.com/blevesearch/bleve_index_api"
+)
+
+// A request that bleve would panic for is an error that says what is wrong with it.
+func TestSearchRequests(t *testing.T) {
+	ix := open(t, t.TempDir(), nil)
+	publish(t, ix, "acme", products(10, "1")...)
+	request := func(f func(*bleve.SearchRequest)) *bleve.SearchRequest {
+		req := bleve.NewSearchRequest(bleve.NewMatchAllQuery())
+		f(req)
+		return req
+	}
+	for want, req := range map[string]*bleve.SearchRequest{
+		"is nil":                   nil,
+		"has no query":             request(func(r *bleve.SearchRequest) { r.Query = nil }),
+		"10 hits from hit -1 on":   request(func(r *bleve.SearchRequest) { r.From = -1 }),
+		"-1 hits from hit 0 on":    request(func(r *bleve.SearchRequest) { r.Size = -1 }),
+		"not negative":             request(func(r *bleve.SearchRequest) { r.From, r.Size = math.MaxInt, math.MaxInt }),
+		"cannot use search after":  request(func(r *bleve.SearchRequest) { r.SearchAfter, r.From = []string{"p1"}, 1 }),
+		"no highlighter with name": request(func(r *bleve.SearchRequest) { r.Highlight = bleve.NewHighlightWithStyle("nonesuch") }),
+	} {
+		if _, err := ix.Search(t.Context(), "acme", req); err == nil || !strings.HasPrefix(err.Error(), `bleveindex: search tenant "acme": `) ||
+			!strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "panic") {
+			t.Errorf("want an error that says %q: %v", want, err)
+		}
+	}
+}
+
+// cancelling is a query that ends a context when its first hit is found, too late for bleve to see it.
+type cancelling struct {
+	query.Query
+
+	cancel func()
+}
+
+func (q cancelling) Searcher(ctx context.Context, r index.IndexReader, m mapping.IndexMapping, o search.SearcherOptions) (search.Searcher, error) {
+	searcher, err := q.Query.Searcher(ctx, r, m, o)
+	return cancellingSearcher{searcher, q.cancel}, err
+}
+
+type cancellingSearcher struct {
+	search.Searcher
+
+	cancel func()
+}
+
+func (s cancellingSearcher) Next(ctx *search.SearchContext) (*search.DocumentMatch, error) {
+	s.cancel()
+	return s.Searcher.Next(ctx)
+}
+
+// No hits are loaded for a search that nobody waits for any more.
+func TestCancelDuringLoad(t *testing.T) {
+	ix := open(t, t.TempDir(), nil)
+	publish(t, ix, "acme", products(100, "1")...)
+	ctx, cancel := context.WithCancel(t.Context())
+	req := bleve.NewSearchRequestOptions(cancelling{bleve.NewMatchAllQuery(), cancel}, 100, 0, false)
+	req.Fields = []string{"rev"}
+	if result, err := ix.Search(ctx, "acme", req); !errors.Is(err, context.Canceled) {
+		t.Errorf("%v, %v", result, err)
+	}
+}
+
+// Hits have the fragments and locations that bleve gives them.
+func TestHighlight(t *testing.T) {
+	ix := open(t, t.TempDir(), nil)
+	publish(t, ix, "acme", object("1", `{"name": "Red socks, blue socks"}`), object("2", `{"name": "Blue shoes"}`))
+	live, err := ix.acquire(t.Context(), "acme")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer live.done()
+	match := bleve.NewMatchQuery("blue")
+	match.SetField("name")
+	for _, locations := range []bool{false, true} {
+		req := bleve.NewSearchRequest(match)
+		req.Highlight, req.IncludeLocations = bleve.NewHighlight(), locations
+		want, err := live.index.SearchInContext(t.Context(), req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := ix.Search(t.Context(), "acme", req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, hit := range got.Hits {
+			if !reflect.DeepEqual(hit.Fragments, want.Hits[i].Fragments) || !reflect.DeepEqual(hit.Locations, want.Hits[i].Locations) ||
+				hit.ID != want.Hits[i].ID || hit.Index != want.Hits[i].Index {
+				t.Errorf("%+v, bleve has %+v", hit, want.Hits[i])
+			}
+		}
+		if len(got.Hits) != 2 {
+			t.Errorf("%d hits", len(got.Hits))
+		}
+	}
+}

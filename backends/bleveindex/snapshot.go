@@ -1,0 +1,193 @@
+package bleveindex
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/blevesearch/bleve/v2"
+
+	"productindex/reindex"
+)
+
+// snapshotTries is how often a generation is tried to be read whose files change meanwhile, since bleve merges its segments.
+const snapshotTries = 20
+
+// snapshot makes to, a directory that does not exist yet, an index of its own that is what the index in from was at one moment, also while
+// another process writes there. place puts a segment, which never changes, at its new path.
+//
+// It goes without the lock of bleve's database, which a writer holds for good: of a file that two reads find the same, all was there at one
+// moment between them; and at any moment the pages that its newest complete transaction needs are as they were written.
+func snapshot(ctx context.Context, from, to string, place func(ctx context.Context, from, to string) error) error {
+	root := filepath.Join(from, storeDir, rootFile)
+	for try := 1; ; try++ {
+		content, err := readStable(ctx, root)
+		if err != nil {
+			return err
+		}
+		if err = trySnapshot(ctx, from, to, content, place); err == nil {
+			return nil
+		}
+		now, again := readStable(ctx, root)
+		if again != nil || bytes.Equal(now, content) || try == snapshotTries {
+			return errors.Join(err, again, os.RemoveAll(to))
+		}
+		if err := os.RemoveAll(to); err != nil { // what is missing had been merged
+			return err
+		}
+	}
+}
+
+func trySnapshot(ctx context.Context, from, to string, root []byte, place func(ctx context.Context, from, to string) error) error {
+	meta, err := os.ReadFile(filepath.Join(from, metaFile)) //nolint:gosec // the path is the index's own
+	if err != nil {
+		return missing(err)
+	}
+	store := filepath.Join(to, storeDir)
+	if err := os.MkdirAll(store, 0o700); err != nil {
+		return err
+	}
+	list := filepath.Join(store, rootFile)
+	if err := errors.Join(osDisk.write(filepath.Join(to, metaFile), string(meta)), osDisk.write(list, string(root))); err != nil {
+		return err
+	}
+	segments, err := readRoot(list)
+	if err != nil {
+		return err
+	}
+	for _, name := range segments {
+		if err := place(ctx, filepath.Join(from, storeDir, name), filepath.Join(store, name)); err != nil {
+			return missing(err)
+		}
+	}
+	return verify(ctx, to)
+}
+
+// readStable reads a file that somebody may be writing to, until two reads find the same.
+func readStable(ctx context.Context, path string) ([]byte, error) {
+	var before []byte
+	for {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		content, err := os.ReadFile(path) //nolint:gosec // the path is the index's own
+		if err != nil {
+			return nil, missing(err)
+		}
+		if before != nil && bytes.Equal(content, before) {
+			return content, nil
+		}
+		before = append([]byte{}, content...)
+	}
+}
+
+// openShadow opens a generation that another process may be writing to, read-only: a snapshot of it in a temporary directory, whose
+// segments are links. It returns that directory, too.
+func openShadow(ctx context.Context, generation string) (index bleve.Index, documents int64, dir string, err error) {
+	dir, err = os.MkdirTemp("", "bleveindex-")
+	if err != nil {
+		return nil, 0, "", err
+	}
+	link := func(_ context.Context, from, to string) error { return os.Symlink(from, to) }
+	to := filepath.Join(dir, filepath.Base(generation))
+	for try := 1; ; try++ {
+		if err = snapshot(ctx, generation, to, link); err != nil {
+			break
+		}
+		if index, documents, err = openReadOnly(to); err == nil {
+			return index, documents, dir, nil
+		}
+		if verify(ctx, to) == nil || try == snapshotTries {
+			break
+		}
+		if err = os.RemoveAll(to); err != nil { // a segment was merged before bleve had opened it
+			break
+		}
+	}
+	return nil, 0, "", errors.Join(err, os.RemoveAll(dir))
+}
+
+// Backup copies what is live of every tenant into dir, which is created if it does not exist, and waits until it is on the disk. dir is
+// then a directory for [Open]: a backup is restored by copying dir to where it is wanted, while no Index is open there. Reindexes and
+// searches go on meanwhile; each tenant's copy is one complete generation. It is checked as indexes are when they are opened, so that a
+// damaged one is an error that matches [reindex.ErrDamaged]. That of one tenant does not keep the others from being copied; one that dir
+// holds already is an error, too.
+//
+// A copy that another program makes of the Index's own directory can be damaged while an Index has it open, unless all files are copied as
+// they are at one moment, as a file system's snapshot does.
+func (ix *Index) Backup(ctx context.Context, dir string) error {
+	if err := ix.backup(ctx, dir); err != nil {
+		return fmt.Errorf("bleveindex: back up %s to %s: %w", ix.dir, dir, err)
+	}
+	return nil
+}
+
+func (ix *Index) backup(ctx context.Context, dir string) error {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	tenants, err := ix.onDisk()
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for _, name := range tenants {
+		err := ctx.Err()
+		if err == nil {
+			err = ix.backupTenant(ctx, name, filepath.Join(dir, tenantDir(name)))
+		}
+		if err != nil && !errors.Is(err, reindex.ErrNoLiveIndex) {
+			errs = append(errs, fmt.Errorf("tenant %q: %w", name, err))
+		}
+	}
+	return errors.Join(append(errs, osDisk.syncDir(dir))...)
+}
+
+// backupTenant copies a tenant's live generation to a directory that does not exist yet.
+func (ix *Index) backupTenant(ctx context.Context, name, to string) error {
+	for {
+		l, err := ix.acquire(ctx, name) // so that this process does not remove it meanwhile
+		if err != nil {
+			return err
+		}
+		err = l.backup(ctx, to)
+		l.done()
+		if !errors.Is(err, reindex.ErrDamaged) || !ix.cfg.ReadOnly {
+			return err
+		}
+		if p, _ := readPointer(l.t.dir); p.generation == l.name {
+			return err
+		}
+		l.t.follow(0) // the writer has switched, and removed it
+	}
+}
+
+func (l *liveIndex) backup(ctx context.Context, to string) (err error) {
+	if err := os.Mkdir(to, 0o700); err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, os.RemoveAll(to))
+		}
+	}()
+	n, err := l.count()
+	if err != nil {
+		return err
+	}
+	generation := filepath.Join(to, l.name)
+	if err := snapshot(ctx, filepath.Join(l.t.dir, l.name), generation, copyFile); err != nil {
+		return err
+	}
+	if err := osDisk.writeMark(generation, fmt.Sprintf("%s %d", markLive, n)); err != nil {
+		return err
+	}
+	if err := osDisk.syncTree(to); err != nil {
+		return err
+	}
+	_, err = osDisk.writePointer(to, pointer{l.name, n})
+	return err
+}

@@ -1,0 +1,248 @@
+package bleveindex
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"testing"
+	"time"
+
+	"productindex/reindex"
+)
+
+// openReader opens a directory read-only, which another Index may have open.
+func openReader(t *testing.T, dir string) *Index {
+	t.Helper()
+	return open(t, dir, &Config{ReadOnly: true})
+}
+
+// awaitRev searches until a tenant's generation is of this rev.
+func awaitRev(t *testing.T, ix *Index, tenant string, n int, rev string) {
+	t.Helper()
+	for {
+		found, err := revs(t.Context(), ix, tenant)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if found["p0"] == rev {
+			break
+		}
+	}
+	assertLive(t, ix, tenant, n, rev)
+}
+
+// A second process searches what the first one reindexes, and changes nothing.
+func TestReadOnly(t *testing.T) {
+	dir := t.TempDir()
+	t.Setenv("TMPDIR", t.TempDir())
+	ix := open(t, dir, nil)
+	publish(t, ix, "acme", products(50, "1")...)
+	seal(t, ix, "acme", products(50, "x"))
+	executable, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	process := exec.CommandContext(t.Context(), executable)
+	process.Env = append(os.Environ(), childDir+"="+dir, childRev+"="+childReads)
+	process.Stderr = os.Stderr
+	if out, err := process.Output(); string(out) != "50" || err != nil {
+		t.Errorf("a second process finds %q documents, %v", out, err)
+	}
+	reader := openReader(t, dir)
+	assertLive(t, reader, "acme", 50, "1")
+	if tenants, err := reader.Tenants(t.Context()); !slices.Equal(tenants, []string{"acme"}) || err != nil {
+		t.Errorf("tenants: %q, %v", tenants, err)
+	}
+	if names := generationsOnDisk(t, dir, "acme"); len(names) != 2 {
+		t.Errorf("on the disk: %q", names)
+	}
+	_, beginErr := reader.Begin(t.Context(), "acme")
+	_, reapErr := reader.Reap(t.Context(), "acme")
+	for what, err := range map[string]error{"begin": beginErr, "reap": reapErr, "delete": reader.DeleteTenant(t.Context(), "acme")} {
+		if !errors.Is(err, ErrReadOnly) {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	old, err := reader.acquire(t.Context(), "acme")
+	if err != nil {
+		t.Fatal(err)
+	}
+	publish(t, ix, "acme", products(60, "2")...)
+	publish(t, ix, "new", products(5, "1")...)
+	awaitRev(t, reader, "acme", 60, "2")
+	assertLive(t, reader, "new", 5, "1")
+	if n, err := old.count(); n != 50 || err != nil {
+		t.Errorf("a search that began before sees %d documents, %v", n, err)
+	}
+	old.done()
+	if err := ix.DeleteTenant(t.Context(), "new"); err != nil {
+		t.Fatal(err)
+	}
+	for err == nil {
+		_, err = reader.DocCount(t.Context(), "new")
+	}
+	if !errors.Is(err, reindex.ErrNoLiveIndex) {
+		t.Errorf("count of a tenant that was deleted: %v", err)
+	}
+	if err := reader.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if left, err := os.ReadDir(os.Getenv("TMPDIR")); len(left) > 0 || err != nil {
+		t.Errorf("left in the temporary directory: %v, %v", left, err)
+	}
+	if _, err := Open(filepath.Join(dir, "nonesuch"), &Config{ReadOnly: true}); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("a directory that is not there: %v", err)
+	}
+}
+
+// A reader opens whole generations while the writer switches, and merges segments.
+func TestReadOnlyThroughSwitches(t *testing.T) {
+	dir := t.TempDir()
+	ix := open(t, dir, nil)
+	publish(t, ix, "acme", products(300, "0")...)
+	stop, done := make(chan struct{}), make(chan error)
+	go func() { done <- reindexUntil(t.Context(), ix, stop) }()
+	for range 60 {
+		reader, err := Open(dir, &Config{ReadOnly: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		found, err := revs(t.Context(), reader, "acme")
+		if err != nil || len(found) != 300 {
+			t.Errorf("%d documents, %v", len(found), err)
+		}
+		if err := reader.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+	close(stop)
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+}
+
+// A backup is a directory like the one it is of, at one moment of each tenant.
+func TestBackup(t *testing.T) {
+	dir, backup := t.TempDir(), filepath.Join(t.TempDir(), "backup")
+	ix := open(t, dir, nil)
+	for _, tenant := range []string{"acme", "Über/alles", "damaged", "deleted"} {
+		publish(t, ix, tenant, products(50, "1")...)
+	}
+	if err := ix.DeleteTenant(t.Context(), "deleted"); err != nil {
+		t.Fatal(err)
+	}
+	if err := ix.Close(); err != nil {
+		t.Fatal(err)
+	}
+	segments, _ := filepath.Glob(filepath.Join(dir, tenantDir("damaged"), "g-*", storeDir, "*.zap"))
+	change(t, segments[0], flipOneBit)
+	ix = open(t, dir, nil)
+	begin(t, ix, "acme")
+	begin(t, ix, "begun")
+	if err := ix.Backup(t.Context(), backup); !errors.Is(err, reindex.ErrDamaged) {
+		t.Errorf("backup: %v", err)
+	}
+	if err := ix.Backup(t.Context(), backup); !errors.Is(err, os.ErrExist) {
+		t.Errorf("backup into a backup: %v", err)
+	}
+	publish(t, ix, "acme", products(50, "2")...)
+
+	restored := open(t, backup, nil)
+	if tenants, err := restored.Tenants(t.Context()); !slices.Equal(tenants, []string{"acme", "Über/alles"}) || err != nil {
+		t.Errorf("tenants: %q, %v", tenants, err)
+	}
+	assertLive(t, restored, "acme", 50, "1")
+	assertLive(t, restored, "Über/alles", 50, "1")
+	if err := run(t, restored, "acme", products(60, "3")); err != nil {
+		t.Error(err)
+	}
+	assertLive(t, restored, "acme", 60, "3")
+	assertLive(t, ix, "acme", 50, "2")
+
+	cancelled, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := ix.Backup(cancelled, filepath.Join(t.TempDir(), "backup")); !errors.Is(err, context.Canceled) {
+		t.Errorf("cancelled: %v", err)
+	}
+	if err := openReader(t, dir).Backup(t.Context(), filepath.Join(t.TempDir(), "backup")); !errors.Is(err, reindex.ErrDamaged) {
+		t.Errorf("backup by a reader: %v", err)
+	}
+}
+
+// Backups that are made while tenants are reindexed are whole.
+func TestBackupThroughSwitches(t *testing.T) {
+	dir := t.TempDir()
+	ix := open(t, dir, nil)
+	publish(t, ix, "acme", products(300, "0")...)
+	reader := openReader(t, dir)
+	stop, done := make(chan struct{}), make(chan error)
+	go func() { done <- reindexUntil(t.Context(), ix, stop) }()
+	for i := range 10 {
+		backup := filepath.Join(t.TempDir(), "backup")
+		if err := []*Index{ix, reader}[i%2].Backup(t.Context(), backup); err != nil {
+			t.Fatal(err)
+		}
+		restored := open(t, backup, nil)
+		found, err := revs(t.Context(), restored, "acme")
+		if err != nil || len(found) != 300 {
+			t.Errorf("%d documents, %v", len(found), err)
+		}
+		if err := restored.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	close(stop)
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+}
+
+// reindexUntil makes one generation of 300 products after the other live, until stop is closed.
+func reindexUntil(ctx context.Context, ix *Index, stop <-chan struct{}) error {
+	for i := 1; !isDone(stop); i++ {
+		gen, err := ix.Begin(ctx, "acme")
+		if err != nil {
+			return err
+		}
+		for batch := range slices.Chunk(products(300, fmt.Sprint(i)), 10) { // many segments, to be merged after the switch
+			if err := gen.Write(ctx, batch); err != nil {
+				return err
+			}
+		}
+		_, err = gen.Seal(ctx)
+		if err := errors.Join(err, gen.Commit(ctx)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// A tenant whose new generation is damaged goes on to be read in the one before.
+func TestReadOnlyDamage(t *testing.T) {
+	dir := t.TempDir()
+	ix := open(t, dir, nil)
+	publish(t, ix, "acme", products(50, "1")...)
+	reader := openReader(t, dir)
+	assertLive(t, reader, "acme", 50, "1")
+	gen := seal(t, ix, "acme", products(50, "2"))
+	segments, _ := filepath.Glob(filepath.Join(gen.dir, storeDir, "*.zap"))
+	change(t, segments[0], flipOneBit)
+	if err := gen.Commit(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	tenant := mustTenant(t, reader, "acme")
+	for damaged := false; !damaged; {
+		assertLive(t, reader, "acme", 50, "1")
+		tenant.follow(time.Nanosecond)
+		tenant.mu.Lock()
+		damaged = tenant.damage.generation == gen.name
+		tenant.mu.Unlock()
+	}
+	assertLive(t, reader, "acme", 50, "1")
+	publish(t, ix, "acme", products(50, "3")...)
+	awaitRev(t, reader, "acme", 50, "3")
+}

@@ -1,0 +1,293 @@
+package bleveindex
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"testing"
+	"time"
+
+	"productindex/reindex"
+)
+
+func TestTenants(t *testing.T) {
+	dir := t.TempDir()
+	ix := open(t, dir, nil)
+	if tenants, err := ix.Tenants(t.Context()); len(tenants) > 0 || err != nil {
+		t.Errorf("of an empty directory: %q, %v", tenants, err)
+	}
+	want := []string{"Acme", "acme", "damaged", "lost", "Über/alles"}
+	for _, tenant := range append(want, "deleted") {
+		publish(t, ix, tenant, products(3, "1")...)
+	}
+	begin(t, ix, "begun")
+	if err := ix.DeleteTenant(t.Context(), "deleted"); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, tenantDir("damaged"), pointerFile), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(filepath.Join(dir, tenantDir("lost"), pointerFile)); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"x-", "t-", "t-UPPER", "other"} {
+		if err := os.Mkdir(filepath.Join(dir, name), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if tenants, err := ix.Tenants(t.Context()); !slices.Equal(tenants, want) || err != nil {
+		t.Errorf("%q, %v, want %q", tenants, err, want)
+	}
+	cancelled, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := ix.Tenants(cancelled); !errors.Is(err, context.Canceled) {
+		t.Errorf("cancelled: %v", err)
+	}
+	if err := ix.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := ix.Tenants(t.Context()); !errors.Is(err, ErrClosed) {
+		t.Errorf("closed: %v", err)
+	}
+}
+
+// Nothing is left of a tenant that was deleted, whatever state it was in, and it can come back.
+func TestDeleteTenant(t *testing.T) {
+	for name, prepare := range map[string]func(t *testing.T, ix *Index){
+		"searched": func(t *testing.T, ix *Index) { assertLive(t, ix, "acme", 10, "1") },
+		"not open": func(*testing.T, *Index) {},
+		"closed for being idle": func(t *testing.T, ix *Index) {
+			assertLive(t, ix, "acme", 10, "1")
+			ix.closeUnusedSince(time.Now())
+		},
+		"damaged": func(t *testing.T, ix *Index) {
+			change(t, filepath.Join(ix.dir, tenantDir("acme"), pointerFile), half)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			ix := open(t, dir, nil)
+			publish(t, ix, "acme", products(10, "1")...)
+			publish(t, ix, "other", products(10, "1")...)
+			if err := ix.Close(); err != nil {
+				t.Fatal(err)
+			}
+			ix = open(t, dir, nil)
+			prepare(t, ix)
+			if err := ix.DeleteTenant(t.Context(), "acme"); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := ix.DocCount(t.Context(), "acme"); !errors.Is(err, reindex.ErrNoLiveIndex) {
+				t.Errorf("count: %v", err)
+			}
+			if _, err := os.Stat(filepath.Join(dir, tenantDir("acme"))); !errors.Is(err, os.ErrNotExist) {
+				t.Errorf("its directory: %v", err)
+			}
+			if err := ix.DeleteTenant(t.Context(), "acme"); err != nil {
+				t.Errorf("deleted again: %v", err)
+			}
+			assertLive(t, ix, "other", 10, "1")
+			gen := seal(t, ix, "acme", products(1, "2"))
+			if gen.sealed.Live != -1 {
+				t.Errorf("%d documents are live", gen.sealed.Live)
+			}
+			if err := ix.DeleteTenant(t.Context(), "acme"); !errors.Is(err, reindex.ErrRunning) {
+				t.Errorf("deleted during a reindex: %v", err)
+			}
+			if err := gen.Commit(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			assertLive(t, ix, "acme", 1, "2")
+		})
+	}
+}
+
+// A search that runs ends in what was deleted, also if nobody waits for it.
+func TestDeleteTenantInUse(t *testing.T) {
+	dir := t.TempDir()
+	ix := open(t, dir, nil)
+	publish(t, ix, "acme", products(10, "1")...)
+	searching, err := ix.acquire(t.Context(), "acme")
+	if err != nil {
+		t.Fatal(err)
+	}
+	impatient, cancel := context.WithCancel(t.Context())
+	deleted := make(chan error)
+	go func() { deleted <- ix.DeleteTenant(impatient, "acme") }()
+	for err == nil {
+		_, err = ix.DocCount(t.Context(), "acme")
+	}
+	if !errors.Is(err, reindex.ErrNoLiveIndex) {
+		t.Errorf("count: %v", err)
+	}
+	cancel()
+	if err := <-deleted; !errors.Is(err, context.Canceled) {
+		t.Errorf("delete: %v", err)
+	}
+	if n, err := searching.count(); n != 10 || err != nil {
+		t.Errorf("the search sees %d documents, %v", n, err)
+	}
+	searching.done()
+	if err := ix.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if names := generationsOnDisk(t, dir, "acme"); len(names) > 0 {
+		t.Errorf("left on the disk: %q", names)
+	}
+	open(t, dir, nil)
+	if _, err := os.Stat(filepath.Join(dir, tenantDir("acme"))); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("its directory after the next Open: %v", err)
+	}
+}
+
+// A process that dies while it deletes a tenant leaves the tenant deleted or as it was.
+func TestDeleteTenantFails(t *testing.T) {
+	for _, call := range []string{"sync t-acme/live.new", "rename t-acme/live", "sync t-acme", "remove t-acme/GEN", "remove t-acme"} {
+		ix, r := openRecorded(t)
+		gen := seal(t, ix, "acme", products(10, "1"))
+		if err := gen.Commit(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if call == "remove t-acme/GEN" {
+			call = "remove t-acme/" + gen.name
+		}
+		r.failing(call, errors.New("no luck"))
+		if err := ix.DeleteTenant(t.Context(), "acme"); err == nil {
+			t.Errorf("%s fails: no error", call)
+		}
+		r.failing("", nil)
+		_, err := ix.DocCount(t.Context(), "acme")
+		if replaced := call != "sync t-acme/live.new" && call != "rename t-acme/live"; errors.Is(err, reindex.ErrNoLiveIndex) != replaced || err != nil != replaced {
+			t.Errorf("%s fails: count: %v", call, err)
+		}
+		if err := ix.DeleteTenant(t.Context(), "acme"); err != nil {
+			t.Errorf("%s failed: deleted again: %v", call, err)
+		}
+		if _, err := os.Stat(filepath.Join(r.dir, tenantDir("acme"))); !errors.Is(err, os.ErrNotExist) {
+			t.Errorf("%s failed: its directory: %v", call, err)
+		}
+	}
+}
+
+// openFiles returns how many files this process has open, or 0 where that cannot be seen.
+func openFiles() int {
+	entries, _ := os.ReadDir("/proc/self/fd")
+	return len(entries)
+}
+
+// Hundreds of tenants hold neither files nor goroutines once nobody has searched them for a while, and answer again afterwards.
+func TestIdle(t *testing.T) {
+	tenants := 200
+	if os.Getenv("CI") == "true" {
+		tenants = 1000
+	}
+	dir := t.TempDir()
+	ix := open(t, dir, nil)
+	publish(t, ix, "acme", products(3, "1")...)
+	if err := ix.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for i := range tenants {
+		if err := os.CopyFS(filepath.Join(dir, tenantDir(fmt.Sprint("tenant-", i))), os.DirFS(filepath.Join(dir, tenantDir("acme")))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ix = open(t, dir, &Config{IdleTimeout: -1})
+	files, goroutines := openFiles(), runtime.NumGoroutine()
+	for i := range tenants {
+		assertLive(t, ix, fmt.Sprint("tenant-", i), 3, "1")
+	}
+	if n := runtime.NumGoroutine(); n < goroutines+tenants {
+		t.Fatalf("with %d goroutines more the indexes are not open", n-goroutines)
+	}
+	t.Logf("%d tenants have %d files open, and %d goroutines", tenants, openFiles()-files, runtime.NumGoroutine()-goroutines)
+	used, err := ix.acquire(t.Context(), "tenant-0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	recently := time.Now()
+	assertLive(t, ix, "tenant-1", 3, "1")
+	ix.closeUnusedSince(recently)
+	for i := range tenants {
+		if i < 2 {
+			continue
+		}
+		closing := mustTenant(t, ix, fmt.Sprint("tenant-", i)).idle
+		if closing == nil {
+			t.Fatalf("tenant %d is still open", i)
+		}
+		<-closing
+	}
+	for runtime.NumGoroutine() > goroutines+2*20 {
+		runtime.Gosched() // the last goroutines are on their way out
+	}
+	if n := openFiles() - files; n > 2*20 {
+		t.Errorf("two open tenants hold %d files", n)
+	}
+	if n, err := used.count(); n != 3 || err != nil {
+		t.Errorf("a search that goes on sees %d documents, %v", n, err)
+	}
+	used.done()
+	for i := range 5 {
+		assertLive(t, ix, fmt.Sprint("tenant-", i), 3, "1")
+	}
+}
+
+// Searches and switches go on while indexes are closed for being idle all the time.
+func TestIdleDuringSearches(t *testing.T) {
+	dir := t.TempDir()
+	ix := open(t, dir, &Config{IdleTimeout: time.Nanosecond})
+	publish(t, ix, "acme", products(20, "0")...)
+	stop := make(chan struct{})
+	searched := make(chan int)
+	for range 2 {
+		go func() {
+			n := 0
+			for ; !isDone(stop); n++ {
+				if found, err := revs(t.Context(), ix, "acme"); err != nil || len(found) != 20 {
+					t.Errorf("%d documents, %v", len(found), err)
+					break
+				}
+				ix.closeUnusedSince(time.Now())
+			}
+			searched <- n
+		}()
+	}
+	for i := range 5 {
+		publish(t, ix, "acme", products(20, fmt.Sprint(i))...)
+		for range 20 {
+			assertLive(t, ix, "acme", 20, fmt.Sprint(i))
+		}
+	}
+	close(stop)
+	t.Logf("%d and %d searches", <-searched, <-searched)
+	if err := ix.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if names := generationsOnDisk(t, dir, "acme"); len(names) != 1 {
+		t.Errorf("left on the disk: %q", names)
+	}
+}
+
+func isDone(stop <-chan struct{}) bool {
+	select {
+	case <-stop:
+		return true
+	default:
+		return false
+	}
+}
+
+// The timeout closes an index without a call.
+func TestIdleTimeout(t *testing.T) {
+	ix := open(t, t.TempDir(), &Config{IdleTimeout: time.Millisecond})
+	publish(t, ix, "acme", products(3, "1")...)
+	for mustTenant(t, ix, "acme").live.Load() != nil {
+		runtime.Gosched()
+	}
+	assertLive(t, ix, "acme", 3, "1")
+}
