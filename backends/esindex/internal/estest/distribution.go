@@ -13,18 +13,14 @@ import (
 	"strings"
 )
 
-const (
-	version  = "8.19.7"
-	artifact = "org.elasticsearch.distribution.integ-test-zip:elasticsearch:" + version + ":zip"
-)
-
-// distribution returns the folder of the unpacked distribution, which it fetches where the cache does not have it yet.
-func distribution(ctx context.Context) (string, error) {
+// distribution returns the folder of the release's unpacked distribution, which it fetches if the cache does not have it yet.
+func distribution(ctx context.Context, release Release, javaHome string) (string, error) {
 	cache, err := cacheDir()
 	if err != nil {
 		return "", err
 	}
-	home := filepath.Join(cache, "elasticsearch-"+version+"-with-plugin")
+	name := release.Family + "-" + release.Version
+	home := filepath.Join(cache, name+"-for-tests")
 	if _, err := os.Stat(home); err == nil {
 		return home, nil
 	}
@@ -36,17 +32,19 @@ func distribution(ctx context.Context) (string, error) {
 		return "", err
 	}
 	defer os.RemoveAll(work)
-	mvn := exec.CommandContext(ctx, "mvn", "-q", "-B", "dependency:copy", "-Dartifact="+artifact, "-DoutputDirectory="+work)
+	mvn := exec.CommandContext(ctx, "mvn", "-q", "-B", "dependency:copy", "-Dartifact="+release.artifact(), "-DoutputDirectory="+work)
 	mvn.Dir = work
 	if out, err := mvn.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("mvn dependency:copy %s: %w\n%s", artifact, err, out)
+		return "", fmt.Errorf("mvn dependency:copy %s: %w\n%s", release.artifact(), err, out)
 	}
-	if err := unzip(filepath.Join(work, "elasticsearch-"+version+".zip"), work); err != nil {
+	if err := unzip(filepath.Join(work, name+".zip"), work); err != nil {
 		return "", err
 	}
-	unpacked := filepath.Join(work, "elasticsearch-"+version)
-	if err := installPlugin(ctx, unpacked, work); err != nil {
-		return "", err
+	unpacked := filepath.Join(work, name)
+	if release == defaultRelease {
+		if err := installPlugin(ctx, javaHome, unpacked, work); err != nil {
+			return "", err
+		}
 	}
 	err = os.Rename(unpacked, home)
 	if errors.Is(err, fs.ErrExist) {
@@ -101,7 +99,11 @@ func unzipFile(file *zip.File, dir string) error {
 		return err
 	}
 	defer in.Close()
-	out, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644)
+	mode := fs.FileMode(0o644)
+	if filepath.Base(filepath.Dir(path)) == "bin" {
+		mode = 0o755
+	}
+	out, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, mode)
 	if err != nil {
 		return err
 	}

@@ -1,8 +1,9 @@
-// Package estest runs real Elasticsearch servers for tests. It takes the distribution that Elastic publishes for integration tests from
-// Maven Central through the mvn command, keeps it in a cache, and runs it as an unprivileged user on a free port.
+// Package estest runs real Elasticsearch and OpenSearch servers for tests. It takes the distribution that each project publishes for
+// integration tests from Maven Central through the mvn command, keeps it in a cache, and runs it as an unprivileged user on a free port.
 //
-// It needs a JDK, 17 or later, and Maven. Where they are missing tests are skipped; with CI=true they fail. ELASTICSEARCH_URL names a server
-// that runs already, for the tests that need no server of their own. PRODUCTINDEX_CACHE names another folder for the cache.
+// ESTEST_SERVER names the family and the version, such as "opensearch:2.19.6". It needs a JDK, 17 or later (21 for Elasticsearch 9 and
+// OpenSearch 3), and Maven. If they are missing, tests are skipped; with CI=true they fail. ELASTICSEARCH_URL names a server that runs
+// already, for the tests that need no server of their own. PRODUCTINDEX_CACHE names another folder for the cache.
 package estest
 
 import (
@@ -15,7 +16,6 @@ import (
 	"net/http"
 	"net/url"
 	"os"
-	"os/exec"
 	"sync"
 	"testing"
 	"time"
@@ -26,8 +26,12 @@ import (
 // startTimeout limits how long a server may take to answer, the download of the distribution included.
 const startTimeout = 5 * time.Minute
 
-// errMissing: this machine can not run a server.
-var errMissing = errors.New("a JDK (17 or later) and Maven are needed to run an Elasticsearch for tests, or ELASTICSEARCH_URL to use another one")
+var (
+	// errMissing: this machine cannot run a server.
+	errMissing = errors.New("a JDK (17 or later) and Maven are needed to run a server for tests, or ELASTICSEARCH_URL to use another one")
+	// errNotSecure: the release has no authentication.
+	errNotSecure = fmt.Errorf("security is tested on %v alone", defaultRelease)
+)
 
 // lazy is a server that several tests share, started by the first one that needs it.
 type lazy struct {
@@ -91,7 +95,7 @@ func need(tb testing.TB, get func() (*Server, error)) *Server {
 	tb.Helper()
 	server, err := get()
 	switch {
-	case errors.Is(err, errMissing) && !inCI():
+	case errors.Is(err, errNotSecure), errors.Is(err, errMissing) && !inCI():
 		tb.Skip(err)
 	case err != nil:
 		tb.Fatal(err)
@@ -101,16 +105,6 @@ func need(tb testing.TB, get func() (*Server, error)) *Server {
 
 // inCI reports whether a missing program is a failure.
 func inCI() bool { return os.Getenv("CI") == "true" }
-
-// available reports whether the programs are here that Start needs.
-func available() error {
-	for _, program := range []string{"java", "javac", "mvn"} {
-		if _, err := exec.LookPath(program); err != nil {
-			return fmt.Errorf("%w: %w", errMissing, err)
-		}
-	}
-	return nil
-}
 
 // Transport returns a client of the server that does not retry, logged in as the superuser where the server asks for one. The options
 // change that. The client's connections are closed at the end of the test.

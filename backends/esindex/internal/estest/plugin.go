@@ -18,7 +18,7 @@ import (
 var plugin embed.FS
 
 // installPlugin compiles the plugin against the distribution in home and puts it there.
-func installPlugin(ctx context.Context, home, work string) error {
+func installPlugin(ctx context.Context, javaHome, home, work string) error {
 	source, err := plugin.ReadFile("plugin/StandIn.java")
 	if err != nil {
 		return err
@@ -32,7 +32,7 @@ func installPlugin(ctx context.Context, home, work string) error {
 		return err
 	}
 	classes := filepath.Join(work, "classes")
-	javac := exec.CommandContext(ctx, "javac", "--release", "17", "-cp", filepath.Join(home, "lib", "*"), "-d", classes, file)
+	javac := exec.CommandContext(ctx, filepath.Join(javaHome, "bin", "javac"), "--release", "17", "-cp", filepath.Join(home, "lib", "*"), "-d", classes, file)
 	if out, err := javac.CombinedOutput(); err != nil {
 		return fmt.Errorf("javac %s: %w\n%s", file, err, out)
 	}
@@ -40,7 +40,7 @@ func installPlugin(ctx context.Context, home, work string) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
-	text := strings.ReplaceAll(string(descriptor), "VERSION", version)
+	text := strings.ReplaceAll(string(descriptor), "VERSION", defaultRelease.Version)
 	return errors.Join(
 		os.WriteFile(filepath.Join(dir, "plugin-descriptor.properties"), []byte(text), 0o644),
 		jar(filepath.Join(dir, "estest.jar"), classes),

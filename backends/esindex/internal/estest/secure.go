@@ -46,10 +46,7 @@ func (s *Server) secure(ctx context.Context, config string) error {
 
 // keystore runs the distribution's elasticsearch-keystore.
 func (s *Server) keystore(ctx context.Context, input string, args ...string) error {
-	cmd, err := s.command("elasticsearch-keystore", args...)
-	if err != nil {
-		return err
-	}
+	cmd := s.command("elasticsearch-keystore", args...)
 	cmd.Stdin = strings.NewReader(input)
 	done := make(chan error, 1)
 	var out []byte
@@ -58,6 +55,7 @@ func (s *Server) keystore(ctx context.Context, input string, args ...string) err
 		out, err = cmd.CombinedOutput()
 		done <- err
 	}()
+	var err error
 	select {
 	case err = <-done:
 	case <-ctx.Done():

@@ -20,14 +20,18 @@ import (
 
 // Options adjust a server.
 type Options struct {
+	// Release to run. The zero value is the one that ESTEST_SERVER names, or else the default.
+	Release Release
 	// Secure turns on TLS and authentication.
 	Secure bool
 	// Settings of the node, beside our own.
 	Settings map[string]string
 }
 
-// Server is a running Elasticsearch.
+// Server is a running server.
 type Server struct {
+	// Release that runs; the zero value if ELASTICSEARCH_URL names the server.
+	Release Release
 	// URL is where it listens, without a path. It stays the same when the server is started again.
 	URL string
 	// CA is the certificate, in PEM, that signed the server's own; nil without TLS.
@@ -36,20 +40,35 @@ type Server struct {
 	Username, Password string
 
 	opts      Options
+	javaHome  string
 	home, dir string
 	port      string
 	process   *process
 }
 
-// nobody is the user as whom the server runs where the tests run as root: Elasticsearch refuses to be root.
+// nobody is the user as whom the server runs where the tests run as root: a server refuses to be root.
 const nobody = 65534
 
 // Start starts a server and waits until it serves. The caller has to stop it. ctx bounds the start alone.
 func Start(ctx context.Context, opts Options) (*Server, error) {
-	if err := available(); err != nil {
+	release := opts.Release
+	if release == (Release{}) {
+		var err error
+		if release, err = ParseRelease(os.Getenv("ESTEST_SERVER")); err != nil {
+			return nil, err
+		}
+	}
+	if opts.Secure && release != defaultRelease {
+		return nil, fmt.Errorf("%w, it is %v", errNotSecure, release)
+	}
+	if _, err := exec.LookPath("mvn"); err != nil {
+		return nil, fmt.Errorf("%w: %w", errMissing, err)
+	}
+	javaHome, err := release.javaHome()
+	if err != nil {
 		return nil, err
 	}
-	home, err := distribution(ctx)
+	home, err := distribution(ctx, release, javaHome)
 	if err != nil {
 		return nil, err
 	}
@@ -57,7 +76,7 @@ func Start(ctx context.Context, opts Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{opts: opts, home: home, dir: dir, port: "0"}
+	s := &Server{Release: release, opts: opts, javaHome: javaHome, home: home, dir: dir, port: "0"}
 	if err := s.prepare(ctx); err != nil {
 		return nil, errors.Join(err, os.RemoveAll(dir))
 	}
@@ -67,9 +86,9 @@ func Start(ctx context.Context, opts Options) (*Server, error) {
 	return s, nil
 }
 
-// prepare lays out the server's folder: config, data, logs and tmp.
+// prepare lays out the server's folder: config, data, logs, repo (for snapshots) and tmp.
 func (s *Server) prepare(ctx context.Context) error {
-	for _, sub := range []string{"config", "data", "logs", "tmp"} {
+	for _, sub := range []string{"config", "data", "logs", "repo", "tmp"} {
 		if err := os.Mkdir(filepath.Join(s.dir, sub), 0o755); err != nil {
 			return err
 		}
@@ -78,12 +97,31 @@ func (s *Server) prepare(ctx context.Context) error {
 	if err := os.CopyFS(config, os.DirFS(filepath.Join(s.home, "config"))); err != nil {
 		return err
 	}
+	if err := withoutGCLog(filepath.Join(config, "jvm.options")); err != nil {
+		return err
+	}
 	if s.opts.Secure {
 		if err := s.secure(ctx, config); err != nil {
 			return err
 		}
 	}
 	return s.chown()
+}
+
+// withoutGCLog removes the log of the garbage collector from the options of the JVM: OpenSearch writes it into its own folder, which it
+// must not do.
+func withoutGCLog(file string) error {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return err
+	}
+	var kept []string
+	for line := range strings.Lines(string(text)) {
+		if !strings.Contains(line, "-Xlog:gc") {
+			kept = append(kept, line)
+		}
+	}
+	return os.WriteFile(file, []byte(strings.Join(kept, "")), 0o644)
 }
 
 // chown gives the folder to the user that the server runs as.
@@ -108,7 +146,7 @@ func (s *Server) Restart(ctx context.Context) error {
 	s.process = p
 	if err := s.wait(ctx); err != nil {
 		s.Kill()
-		return fmt.Errorf("starting Elasticsearch: %w; its last words:\n%s", err, p.tail())
+		return fmt.Errorf("starting %v: %w; its last words:\n%s", s.Release, err, p.tail())
 	}
 	return nil
 }
@@ -125,8 +163,11 @@ func (s *Server) settings() []string {
 		"http.port":                                         s.port,
 		"transport.host":                                    "127.0.0.1",
 		"transport.port":                                    0,
-		"xpack.security.enabled":                            s.opts.Secure,
-		"xpack.security.http.ssl.enabled":                   s.opts.Secure,
+		"path.repo":                                         filepath.Join(s.dir, "repo"),
+	}
+	if s.Release.Family == "elasticsearch" {
+		settings["xpack.security.enabled"] = s.opts.Secure
+		settings["xpack.security.http.ssl.enabled"] = s.opts.Secure
 	}
 	if s.opts.Secure {
 		settings["xpack.security.autoconfiguration.enabled"] = false
@@ -144,26 +185,19 @@ func (s *Server) settings() []string {
 }
 
 // command prepares one of the distribution's programs, as the unprivileged user.
-func (s *Server) command(name string, args ...string) (*exec.Cmd, error) {
-	java, err := exec.LookPath("java")
-	if err != nil {
-		return nil, err
-	}
-	if java, err = filepath.EvalSymlinks(java); err != nil {
-		return nil, err
-	}
+func (s *Server) command(name string, args ...string) *exec.Cmd {
 	cmd := exec.Command("bash", append([]string{filepath.Join(s.home, "bin", name)}, args...)...)
 	cmd.Dir = s.dir
 	cmd.Env = []string{
 		"PATH=" + os.Getenv("PATH"), "HOME=" + s.dir,
-		"ES_JAVA_HOME=" + filepath.Dir(filepath.Dir(java)), "ES_PATH_CONF=" + filepath.Join(s.dir, "config"),
-		"ES_TMPDIR=" + filepath.Join(s.dir, "tmp"), "ES_JAVA_OPTS=-Xms512m -Xmx512m",
+		s.Release.variable("JAVA_HOME") + "=" + s.javaHome, s.Release.variable("PATH_CONF") + "=" + filepath.Join(s.dir, "config"),
+		s.Release.variable("TMPDIR") + "=" + filepath.Join(s.dir, "tmp"), s.Release.variable("JAVA_OPTS") + "=-Xms512m -Xmx512m",
 	}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	if os.Geteuid() == 0 {
 		cmd.SysProcAttr.Credential = &syscall.Credential{Uid: nobody, Gid: nobody}
 	}
-	return cmd, nil
+	return cmd
 }
 
 // process is one life of a server.
@@ -181,10 +215,7 @@ var published = regexp.MustCompile(`HttpServerTransport.* publish_address \{.*:(
 // start runs the server. The goroutine that starts it lives as long as the server does, on a thread of its own: the kernel kills the
 // server when that thread ends, thus at the latest with this process. The launcher takes the JVM that it started with it.
 func (s *Server) start() (*process, error) {
-	cmd, err := s.command("elasticsearch", s.settings()...)
-	if err != nil {
-		return nil, err
-	}
+	cmd := s.command(s.Release.Family, s.settings()...)
 	output, err := cmd.StdoutPipe()
 	if err != nil {
 		return nil, err
