@@ -193,10 +193,11 @@ func engineLoad(b *testing.B, ix reindex.Indexer, products reindextest.Slice, cf
 func bulkIndexerLoad(b *testing.B, ix *Index, products reindextest.Slice) error {
 	b.Helper()
 	ctx := context.WithoutCancel(b.Context())
-	g := &generation{ix: ix, tenant: acme, alias: ix.Alias(acme), name: generationName(ix.Alias(acme), time.Now())}
-	if err := g.create(ctx); err != nil {
+	gen, err := ix.Begin(ctx, acme)
+	if err != nil {
 		return err
 	}
+	g := gen.(*generation)
 	indexer, err := esutil.NewBulkIndexer(esutil.BulkIndexerConfig{
 		Client: clientOf{ix.transport}, Index: g.name, NumWorkers: benchWorkers,
 	})
@@ -218,7 +219,7 @@ func bulkIndexerLoad(b *testing.B, ix *Index, products reindextest.Slice) error 
 	if _, err := g.Seal(ctx); err != nil {
 		return err
 	}
-	return ix.remove(ctx, g.name)
+	return gen.Abort(ctx)
 }
 
 // clientOf is a transport as the BulkIndexer takes it.

@@ -9,13 +9,12 @@ import (
 	"slices"
 	"time"
 
-	"github.com/elastic/go-elasticsearch/v8/esapi"
-
 	"productindex/reindex"
 )
 
-// Commit implements [reindex.Generation]. It fails where something else has become live since Begin; an index that a stray write
-// has created under the alias's name is replaced. The index that was live is deleted, unless it is none of ours.
+// Commit implements [reindex.Generation]. It fails if something else has become live since Begin; an index that a stray write has created
+// under the alias's name is replaced. What others have put on the alias and on the live index goes over to the new one: the alias's
+// filter and routing, and further aliases. The index that was live is deleted unless it is none of ours, or somebody gave an alias to it.
 func (g *generation) Commit(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -23,85 +22,130 @@ func (g *generation) Commit(ctx context.Context) error {
 	if g.committed.Load() {
 		return nil
 	}
-	previous, err := g.previous(ctx)
+	s, err := g.plan(ctx)
 	if err != nil {
 		return err
 	}
-	err = g.swap(ctx, previous)
-	if hasType(err, "invalid_alias_name_exception") && len(g.live.indexes) == 0 && !g.live.concrete {
-		g.live.concrete = true
-		err = g.swap(ctx, previous)
-	}
-	if err != nil {
+	if err := g.swap(ctx, s); err != nil {
 		if err = g.resolve(ctx, err); err != nil {
 			return err
 		}
 	}
 	g.committed.Store(true)
 	g.end()
-	g.ix.retire(ctx, g.alias, g.retired(previous))
+	if g.before.concrete {
+		g.ix.cfg.Logger.WarnContext(ctx, "the index in the place of the alias was deleted, the alias has replaced it", "index", g.names.live)
+	}
+	g.ix.retire(ctx, g.names, s.retired)
 	return nil
 }
 
-// previous returns what a host that keeps the previous generation has kept so far.
-func (g *generation) previous(ctx context.Context) (target, error) {
+// switchOver is what a switch does.
+type switchOver struct {
+	actions []action
+	retired []string // the indexes that are out of use afterwards
+}
+
+// plan looks at what is live now, and works out the switch from there to the generation.
+func (g *generation) plan(ctx context.Context) (switchOver, error) {
+	now, err := g.ix.behind(ctx, g.names)
+	if err != nil {
+		return switchOver{}, err
+	}
+	delete(now.indexes, g.name) // somebody was faster than we are, the switch says so
+	if now.concrete && len(g.before.indexes) == 0 {
+		g.before.concrete = true
+	}
+	if err := errors.Join(g.ix.replaceable(g.names, now), g.unchanged(now)); err != nil {
+		return switchOver{}, g.fencedOr(ctx, err)
+	}
+	s := switchOver{actions: []action{removeAlias(g.name, g.fence())}}
+	if now.concrete {
+		s.actions = append(s.actions, action{"remove_index": {keyIndex: g.names.live}})
+	}
+	if err := g.planAliases(now, &s); err != nil {
+		return switchOver{}, err
+	}
+	return s, g.planKept(ctx, now, &s)
+}
+
+// unchanged returns an error if something else is live than at Begin.
+func (g *generation) unchanged(now target) error {
+	if now.same(g.before) {
+		return nil
+	}
+	return fmt.Errorf("esindex: alias %s stood for %v when the run began and stands for %v now: another run or someone else "+
+		"has changed it, and it was left as it is", g.names.live, g.before, now)
+}
+
+// planAliases moves the tenant's alias, and those that others gave to the live index. An alias of the live index counts before one of a
+// template, and one that the host names in its Config before both.
+func (g *generation) planAliases(now target, s *switchOver) error {
+	live, err := now.definition(g.names)
+	if err != nil {
+		return err
+	}
+	further := maps.Clone(g.templated)
+	if further == nil {
+		further = map[string]definition{}
+	}
+	for _, index := range now.stray {
+		if index != g.name {
+			s.actions = append(s.actions, dropAlias(index, g.names.live))
+		}
+	}
+	for _, index := range now.sorted() {
+		s.actions = append(s.actions, removeAlias(index, g.names.live))
+		if !isGeneration(g.names.live, index) {
+			continue // it stays, with what is its own
+		}
+		for alias, d := range now.indexes[index].further(g.names, index) {
+			s.actions = append(s.actions, removeAlias(index, alias))
+			further[alias] = d
+		}
+	}
+	maps.Copy(further, g.ix.hostAliases(g.names.tenant))
+	for _, alias := range slices.Sorted(maps.Keys(further)) {
+		s.actions = append(s.actions, addAlias(g.name, alias, further[alias]))
+	}
+	s.actions = append(s.actions, addAlias(g.name, g.names.live, live))
+	return nil
+}
+
+// hostAliases are the aliases that the host names in its Config, of this tenant.
+func (ix *Index) hostAliases(tenant string) map[string]definition {
+	found := map[string]definition{}
+	for alias, d := range ix.aliases {
+		found[expandAlias(alias, tenant)] = d
+	}
+	return found
+}
+
+// planKept lets the index that is live become the one to go back to, if the host wants one.
+func (g *generation) planKept(ctx context.Context, now target, s *switchOver) error {
 	if !g.ix.cfg.KeepPrevious {
-		return target{}, nil
+		s.retired = now.sorted()
+		return nil
 	}
-	return g.ix.behind(ctx, previousName(g.alias))
-}
-
-// retired are the indexes that the switch-over has put out of use.
-func (g *generation) retired(previous target) []string {
-	if g.ix.cfg.KeepPrevious {
-		return previous.indexes
+	kept, err := g.ix.look(ctx, g.names.kept)
+	if err != nil {
+		return err
 	}
-	return g.live.indexes
-}
-
-// action is one action of a call of _aliases.
-type action map[string]map[string]any
-
-const keyIndex = "index"
-
-func addAlias(index, alias string, hidden bool) action {
-	// An alias can not have two write indexes: where another index got it meanwhile, the call fails.
-	return action{"add": {keyIndex: index, "alias": alias, "is_write_index": !hidden, "is_hidden": hidden}}
-}
-
-func removeAlias(index, alias string) action {
-	return action{"remove": {keyIndex: index, "alias": alias, "must_exist": true}}
-}
-
-// updateAliases makes one atomic call: all of the actions happen, or none.
-func (ix *Index) updateAliases(ctx context.Context, what string, actions []action) error {
-	var answer struct{ Acknowledged bool }
-	err := call(ctx, ix.transport, what, esapi.IndicesUpdateAliasesRequest{Body: jsonBody(map[string]any{"actions": actions})}, &answer)
-	if err == nil && !answer.Acknowledged {
-		return reindex.Temporary(fmt.Errorf("elasticsearch: %s: not acknowledged in time", what))
-	}
-	return err
-}
-
-// swap moves the alias from what was live at Begin to the generation.
-func (g *generation) swap(ctx context.Context, previous target) error {
-	actions := []action{removeAlias(g.name, g.fence())}
-	if g.live.concrete {
-		actions = append(actions, action{"remove_index": {keyIndex: g.alias}})
-	}
-	for _, index := range g.live.indexes {
-		actions = append(actions, removeAlias(index, g.alias))
-	}
-	if g.ix.cfg.KeepPrevious {
-		for _, index := range previous.indexes {
-			actions = append(actions, removeAlias(index, previousName(g.alias)))
-		}
-		for _, index := range g.live.indexes {
-			actions = append(actions, addAlias(index, previousName(g.alias), true))
+	for index := range kept {
+		s.actions = append(s.actions, dropAlias(index, g.names.kept))
+		if _, live := now.indexes[index]; !live && index != g.name {
+			s.retired = append(s.retired, index)
 		}
 	}
-	actions = append(actions, addAlias(g.name, g.alias, false))
-	return g.ix.updateAliases(ctx, "switching alias "+g.alias+" to index "+g.name, actions)
+	for _, index := range now.sorted() {
+		s.actions = append(s.actions, addAlias(index, g.names.kept, hiddenDefinition()))
+	}
+	return nil
+}
+
+// swap makes the switch.
+func (g *generation) swap(ctx context.Context, s switchOver) error {
+	return g.ix.updateAliases(ctx, "switching alias "+g.names.live+" to index "+g.name, s.actions)
 }
 
 const (
@@ -109,8 +153,8 @@ const (
 	resolveInterval = 100 * time.Millisecond
 )
 
-// resolve finds out what became of a switch-over that failed. It returns nil where it was applied, a [*reindex.TemporaryError] where
-// it certainly was not, and can be tried again, and any other error where it can not, or where the server does not tell.
+// resolve finds out what became of a switch that failed. It returns nil if it was applied, a [*reindex.TemporaryError] if it certainly
+// was not, and can be tried again, and any other error if it cannot, or if the server does not say.
 func (g *generation) resolve(ctx context.Context, failure error) error {
 	limited, cancel := context.WithTimeout(context.WithoutCancel(ctx), resolveTimeout)
 	defer cancel()
@@ -131,29 +175,30 @@ func (g *generation) resolve(ctx context.Context, failure error) error {
 		case <-ctx.Done():
 			return fmt.Errorf("%w; whether it was applied is unknown: %w", permanent(failure), ctx.Err())
 		case <-limited.Done():
-			return fmt.Errorf("%w; whether it was applied is unknown, the server did not tell within %v", permanent(failure), resolveTimeout)
+			return fmt.Errorf("%w; whether it was applied is unknown, the server did not say within %v", permanent(failure), resolveTimeout)
 		}
 	}
 }
 
-// outcome asks whether the generation is live, and rules out that it becomes so through a call made before: it puts another fence in
-// the place of the one that such a call needs.
+// outcome asks whether the generation is live through our switch, and rules out that it becomes so through a call made before: it puts
+// another fence in the place of the one that such a call needs.
 func (g *generation) outcome(ctx context.Context) (applied, certain bool, err error) {
-	found, err := g.ix.aliases(ctx, g.name)
+	entries, err := g.ix.look(ctx, g.name)
 	if err != nil {
 		return false, false, err
 	}
-	aliases, exists := found[g.name]
-	switch {
-	case aliases[g.alias]:
+	e, exists := entries[g.name]
+	switch _, live := e.Aliases[g.names.live]; {
+	case live && !e.fenced(g.name):
 		return true, true, nil
 	case !exists:
 		return false, true, nil
 	}
 	next := &generation{name: g.name}
 	next.fences.Store(g.fences.Load() + 1)
-	if !aliases[next.fence()] {
-		err := g.ix.updateAliases(ctx, "fencing index "+g.name, []action{removeAlias(g.name, g.fence()), addAlias(g.name, next.fence(), true)})
+	if _, there := e.Aliases[next.fence()]; !there {
+		err := g.ix.updateAliases(ctx, "fencing index "+g.name,
+			[]action{removeAlias(g.name, g.fence()), addAlias(g.name, next.fence(), hiddenDefinition())})
 		if hasStatus(err, http.StatusNotFound) {
 			return false, false, reindex.Temporary(err) // something has changed meanwhile
 		}
@@ -165,93 +210,86 @@ func (g *generation) outcome(ctx context.Context) (applied, certain bool, err er
 	return false, true, nil
 }
 
-// notApplied makes an error of the failure of a switch-over that certainly was not applied.
+// notApplied makes an error of the failure of a switch that certainly was not applied. If an alias was given or taken away while the
+// switch was planned, it can be planned again.
 func (g *generation) notApplied(ctx context.Context, failure error) error {
-	if g.token != 0 {
-		if err := g.fenced(ctx); err != nil {
-			return err
-		}
+	if err := g.fenced(ctx); err != nil {
+		return err
 	}
-	now, err := g.ix.behind(ctx, g.alias)
-	if err == nil && !now.same(g.live) {
-		return fmt.Errorf("elasticsearch: alias %s stood for %v when the run began and stands for %v now: another run or someone else "+
-			"has changed it, and it was left as it is: %w", g.alias, g.live, now, permanent(failure))
+	now, err := g.ix.behind(ctx, g.names)
+	if err != nil {
+		return failure
+	}
+	if err := g.unchanged(now); err != nil {
+		return fmt.Errorf("%w: %w", err, permanent(failure))
+	}
+	switch {
+	case hasType(failure, "aliases_not_found_exception"), hasType(failure, "invalid_alias_name_exception") && now.concrete != g.before.concrete:
+		return reindex.Temporary(permanent(failure))
 	}
 	return failure
 }
 
-// fenced returns an error that matches [reindex.ErrFenced] where a run with a greater fencing token has begun: its index is there, or
-// ours is not any more.
-func (g *generation) fenced(ctx context.Context) error {
-	marks, err := g.ix.marks(ctx, g.tenant)
-	if err != nil {
-		return err
-	}
-	_, exists := marks[g.name]
-	greater := func(m found) bool { return m.Fence > g.token }
-	if exists && !slices.ContainsFunc(slices.Collect(maps.Values(marks)), greater) {
-		return nil
-	}
-	return fmt.Errorf("elasticsearch: index %s was not published: %w", g.name, reindex.ErrFenced)
-}
-
-// same reports whether both stand for the same.
-func (t target) same(other target) bool {
-	if t.concrete != other.concrete || len(t.indexes) != len(other.indexes) {
-		return false
-	}
-	for _, index := range t.indexes {
-		if !slices.Contains(other.indexes, index) {
-			return false
-		}
-	}
-	return true
-}
-
-// permanent strips the mark that a call can be made again.
-func permanent(err error) error {
-	if temporary := (*reindex.TemporaryError)(nil); errors.As(err, &temporary) {
-		return temporary.Err
+// fencedOr returns the error of a newer run that has taken over, or err if there is none.
+func (g *generation) fencedOr(ctx context.Context, err error) error {
+	if fenced := g.fenced(ctx); fenced != nil {
+		return fenced
 	}
 	return err
 }
 
-// Abort implements [reindex.Generation].
+// fenced returns an error that matches [reindex.ErrFenced] if a run with a greater fencing token has begun: its index is there, or ours
+// is not any more.
+func (g *generation) fenced(ctx context.Context) error {
+	if g.token == 0 {
+		return nil
+	}
+	marked, err := g.ix.marked(ctx, g.names)
+	if err != nil {
+		return err
+	}
+	_, exists := marked[g.name]
+	newer := func(e entry) bool { return e.Mappings.Meta.Mark.Fence > g.token }
+	if exists && !slices.ContainsFunc(slices.Collect(maps.Values(marked)), newer) {
+		return nil
+	}
+	return fmt.Errorf("esindex: index %s was not published: %w", g.name, reindex.ErrFenced)
+}
+
+// Abort implements [reindex.Generation]. Whatever becomes of it, the generation is not in use any more: what it fails to delete is left to
+// Reap.
 func (g *generation) Abort(ctx context.Context) error {
 	if g.committed.Load() {
 		return nil
 	}
-	deleted, err := g.ix.discard(ctx, g.alias, g.name)
-	if err != nil {
-		return err
-	}
-	if !deleted {
-		g.committed.Store(true)
-	}
 	g.end()
-	return nil
+	_, err := g.ix.discard(ctx, g.names, g.name)
+	return err
 }
 
-// discard deletes a generation that is not live. Before, it removes the generation's fences, so that a switch-over still under way can
-// not make it live. It reports false where the generation is live.
-func (ix *Index) discard(ctx context.Context, alias, name string) (bool, error) {
+// discard deletes a generation that is not live. Before, it removes the generation's fences, so that a switch still under way cannot make
+// it live. One that is live, or to which somebody gave an alias, stays. It reports whether the generation is gone.
+func (ix *Index) discard(ctx context.Context, n names, index string) (bool, error) {
 	for {
-		found, err := ix.aliases(ctx, name)
-		aliases, exists := found[name]
+		entries, err := ix.look(ctx, index)
+		e, exists := entries[index]
 		switch {
 		case err != nil:
 			return false, err
 		case !exists:
 			return true, nil
-		case aliases[alias]:
+		case e.published(n, index), e.keptBack(n) && ix.cfg.KeepPrevious:
 			return false, nil
 		}
-		var fences []action
-		for fence := range aliases {
-			fences = append(fences, removeAlias(name, fence))
+		var ours []action
+		further := e.further(n, index)
+		for alias := range e.Aliases {
+			if _, theirs := further[alias]; !theirs {
+				ours = append(ours, removeAlias(index, alias))
+			}
 		}
-		if len(fences) > 0 {
-			err := ix.updateAliases(ctx, "fencing index "+name, fences)
+		if len(ours) > 0 {
+			err := ix.updateAliases(ctx, "fencing index "+index, ours)
 			if hasStatus(err, http.StatusNotFound) {
 				continue // it went live, or away, meanwhile
 			}
@@ -259,15 +297,16 @@ func (ix *Index) discard(ctx context.Context, alias, name string) (bool, error) 
 				return false, err
 			}
 		}
-		return true, ix.remove(ctx, name)
+		if len(further) > 0 {
+			ix.leaveTo(ctx, index, further)
+			return false, nil
+		}
+		return true, ix.remove(ctx, index, "its run is over, and it is not live")
 	}
 }
 
-// remove deletes an index, if it is there.
-func (ix *Index) remove(ctx context.Context, name string) error {
-	err := call(ctx, ix.transport, "deleting index "+name, esapi.IndicesDeleteRequest{Index: []string{name}}, nil)
-	if hasType(err, "index_not_found_exception") {
-		return nil
-	}
-	return err
+// leaveTo logs why an index is not deleted.
+func (ix *Index) leaveTo(ctx context.Context, index string, theirs map[string]definition) {
+	ix.cfg.Logger.WarnContext(ctx, "an index that is out of use stays, as it bears an alias that somebody gave to it",
+		"index", index, "aliases", slices.Sorted(maps.Keys(theirs)))
 }

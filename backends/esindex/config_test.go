@@ -11,12 +11,12 @@ import (
 
 func TestInvalidConfig(t *testing.T) {
 	_, err := New(nil, &Config{
-		Prefix: "Products", Settings: []byte(`[]`), Mappings: []byte(`{"_meta":1}`), ReplicaTimeout: -1, ReapAfter: time.Second,
+		Prefix: "Products", Settings: []byte(`[]`), Mappings: []byte(`{"_meta":1}`), Aliases: []byte(`[]`), ReplicaTimeout: -1, ReapAfter: time.Second,
 	})
 	if err == nil {
 		t.Fatal("no error")
 	}
-	for _, name := range []string{"transport", "Prefix", "Settings", "Mappings", "ReplicaTimeout", "ReapAfter"} {
+	for _, name := range []string{"transport", "Prefix", "Settings", "Mappings", "Aliases", "ReplicaTimeout", "ReapAfter"} {
 		if !strings.Contains(err.Error(), name) {
 			t.Errorf("the error does not speak of %s: %v", name, err)
 		}
@@ -26,6 +26,14 @@ func TestInvalidConfig(t *testing.T) {
 			t.Errorf("Mappings %q are accepted", text)
 		}
 	}
+	for _, text := range []string{``, `{"a":1}`, `{"a":null}`, `{"A":{}}`, `{"a,b":{}}`, `{"products-x":{}}`, `{"":{}}`, `{"-a":{}}`, `{"{other}":{}}`} {
+		if _, err := New(answers{}, &Config{Aliases: []byte(text)}); err == nil {
+			t.Errorf("Aliases %q are accepted", text)
+		}
+	}
+	if _, err := New(answers{}, &Config{Aliases: []byte(`{"all-products":{},"shop-{tenant}":{"filter":{"term":{"x":1}}}}`)}); err != nil {
+		t.Error(err)
+	}
 	if _, err := New(answers{}, nil); err != nil {
 		t.Error(err)
 	}
@@ -33,23 +41,18 @@ func TestInvalidConfig(t *testing.T) {
 
 func TestSettings(t *testing.T) {
 	for _, test := range []struct {
-		name, text    string
-		load, restore map[string]any
-		wait          bool
+		name, text string
+		create     map[string]any
+		wait       bool
 	}{
-		{
-			"none", `{}`, map[string]any{},
-			map[string]any{refreshInterval: nil, replicas: nil}, false,
-		},
+		{"none", `{}`, map[string]any{}, false},
 		{
 			"nested", `{"index":{"refresh_interval":"5s","analysis":{"filter":{"x":{"type":"stop"}}}},"number_of_replicas":"2"}`,
-			map[string]any{"index.analysis.filter.x.type": "stop"},
-			map[string]any{refreshInterval: "5s", replicas: "2"}, true,
+			map[string]any{"index.analysis.filter.x.type": "stop", refreshInterval: "5s", replicas: "2"}, true,
 		},
 		{
 			"flat", `{"index.auto_expand_replicas":"0-1","index.codec":"best_compression"}`,
-			map[string]any{"index.codec": "best_compression"},
-			map[string]any{refreshInterval: nil, replicas: nil, expandReplicas: "0-1"}, true,
+			map[string]any{"index.codec": "best_compression", expandReplicas: "0-1"}, true,
 		},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -57,8 +60,8 @@ func TestSettings(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			test.load[refreshInterval], test.load[replicas], test.load[hidden] = -1, 0, true
-			if !reflect.DeepEqual(s.load, test.load) || !reflect.DeepEqual(s.restore, test.restore) || s.wait != test.wait {
+			test.create[hidden] = true
+			if !reflect.DeepEqual(s.create, test.create) || s.wait != test.wait {
 				t.Errorf("got %+v", s)
 			}
 		})
@@ -70,8 +73,13 @@ func FuzzSettings(f *testing.F) {
 	f.Add([]byte(`{"index":1}`))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		s, err := parseSettings(text)
-		if err == nil && (s.load[refreshInterval] != -1 || s.load[replicas] != 0 || s.load[hidden] != true) {
-			t.Errorf("loading with %v", s.load)
+		if err != nil {
+			return
+		}
+		for name := range s.create {
+			if !strings.HasPrefix(name, "index.") {
+				t.Errorf("setting %q", name)
+			}
 		}
 	})
 }

@@ -2,8 +2,11 @@ package esindex
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"maps"
 	"strconv"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -14,22 +17,28 @@ import (
 
 // generation is one index in the making.
 type generation struct {
-	ix            *Index
-	tenant, alias string
-	name          string
-	live          target // what searches saw at Begin
-	token         int64  // the run's fencing token; 0 where it has none
-	fences        atomic.Int32
-	committed     atomic.Bool
-	pulse         pulse
+	ix        *Index
+	names     names
+	name      string
+	before    target                // what the alias stood for at Begin
+	token     int64                 // the run's fencing token; 0 if it has none
+	templated map[string]definition // the aliases that templates gave to the index, which it gets when it goes live
+	found     map[string]any        // the settings that the index was created with
+	restore   map[string]any        // those of them that are other ones while it is loaded
+	fences    atomic.Int32
+	committed atomic.Bool
+	pulse     pulse
+
+	marking   sync.Mutex
+	documents *int64 // counted by Seal, for the mark
 
 	steps  int // of Seal that are done
 	sealed reindex.Sealed
 }
 
-// fence is an alias of this generation alone. The switch-over removes it in the same atomic call and fails where it is not there. So a
-// switch-over whose answer was lost, and which may still be under way, can be ruled out for ever by removing the fence before it. Writes
-// go to the first fence.
+// fence is an alias of this generation alone. The switch removes it in the same atomic call and fails if it is not there. So a switch
+// whose answer was lost, and which may still be under way, can be ruled out for ever by removing the fence before it. Writes go to the
+// first fence.
 func (g *generation) fence() string {
 	if n := g.fences.Load(); n > 0 {
 		return g.name + ".commit" + strconv.Itoa(int(n))
@@ -46,14 +55,15 @@ func (g *generation) Flush(ctx context.Context) ([]reindex.ItemError, error) { r
 func (g *generation) Name() string { return g.name }
 
 // Seal implements [reindex.Generation]. It makes everything durable, sets the settings that were off while loading, waits for the
-// replicas that the host asked for, and counts. Live is -1, too, while the live index is closed. When it is called again it goes on
-// with the step that failed.
+// replicas that the host asked for, and counts. If it is called again it goes on with the step that failed.
+//
+// A live index that cannot be counted, as it is closed, blocked or lacks shards, has as many products as it had when it was sealed.
 func (g *generation) Seal(ctx context.Context) (reindex.Sealed, error) {
 	if err := ctx.Err(); err != nil {
 		return reindex.Sealed{}, err
 	}
 	steps := []func(context.Context) error{
-		g.flush, g.restoreSettings, g.refresh, g.awaitReplicas, g.countDocuments, g.countLive,
+		g.flush, g.restoreSettings, g.refresh, g.awaitReplicas, g.countDocuments, g.noteDocuments, g.countLive,
 	}
 	for g.steps < len(steps) {
 		if err := steps[g.steps](ctx); err != nil {
@@ -70,9 +80,35 @@ func (g *generation) flush(ctx context.Context) error {
 	return call(ctx, g.ix.transport, "flushing index "+g.name, req, nil)
 }
 
+// restoreSettings sets the settings that are other ones during the load. How many copies writes wait for comes last: there have to be as
+// many.
 func (g *generation) restoreSettings(ctx context.Context) error {
-	req := esapi.IndicesPutSettingsRequest{Index: []string{g.name}, Body: jsonBody(g.ix.settings.restore)}
-	return call(ctx, g.ix.transport, "setting the settings of index "+g.name, req, nil)
+	first, last := apart(g.restore, activeShards)
+	return g.set(ctx, first, last)
+}
+
+// apart returns the settings without one of them, and that one alone.
+func apart(settings map[string]any, name string) (others, alone map[string]any) {
+	others, alone = maps.Clone(settings), map[string]any{}
+	if value, set := others[name]; set {
+		delete(others, name)
+		alone[name] = value
+	}
+	return others, alone
+}
+
+// set sets settings, one group after the other.
+func (g *generation) set(ctx context.Context, groups ...map[string]any) error {
+	for _, settings := range groups {
+		if len(settings) == 0 {
+			continue
+		}
+		req := esapi.IndicesPutSettingsRequest{Index: []string{g.name}, Body: jsonBody(settings)}
+		if err := call(ctx, g.ix.transport, "setting the settings of index "+g.name, req, nil); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (g *generation) refresh(ctx context.Context) error {
@@ -84,34 +120,94 @@ func (g *generation) countDocuments(ctx context.Context) (err error) {
 	return err
 }
 
-func (g *generation) countLive(ctx context.Context) (err error) {
-	g.sealed.Live, err = g.ix.count(ctx, g.alias)
-	if hasType(err, "index_not_found_exception", "index_closed_exception") {
-		g.sealed.Live, err = -1, nil
-	}
+// noteDocuments keeps the number of products with the index: it is there when the index itself cannot be read any more.
+func (g *generation) noteDocuments(ctx context.Context) error {
+	counted := g.sealed.Documents
+	g.marking.Lock()
+	g.documents = &counted
+	g.marking.Unlock()
+	return g.writeMark(ctx)
+}
+
+func (g *generation) countLive(ctx context.Context) error {
+	live, err := g.ix.countLive(ctx, g.names)
+	g.sealed.Live = live
 	return err
 }
 
-// count counts the documents behind a name. Of a live index with missing shards it counts those that searches see.
-func (ix *Index) count(ctx context.Context, name string) (int64, error) {
+// errPartial: some shards of an index did not answer.
+var errPartial = errors.New("some of its shards did not answer")
+
+// count counts the documents of one index. All of its shards have to answer.
+func (ix *Index) count(ctx context.Context, index string) (int64, error) {
 	var answer struct {
 		Count  int64
 		Shards struct{ Total, Successful int } `json:"_shards"`
 	}
-	what := "counting " + name
-	if err := call(ctx, ix.transport, what, esapi.CountRequest{Index: []string{name}}, &answer); err != nil {
+	what := "counting index " + index
+	if err := call(ctx, ix.transport, what, esapi.CountRequest{Index: []string{index}}, &answer); err != nil {
 		return 0, err
 	}
-	if ix.isOpen(name) && answer.Shards.Successful < answer.Shards.Total {
-		return 0, reindex.Temporary(fmt.Errorf("elasticsearch: %s: %d of %d shards answered", what, answer.Shards.Successful, answer.Shards.Total))
+	if answer.Shards.Successful < answer.Shards.Total {
+		return 0, reindex.Temporary(fmt.Errorf("esindex: %s: %w: %d of %d did", what, errPartial, answer.Shards.Successful, answer.Shards.Total))
 	}
 	return answer.Count, nil
+}
+
+// countLive counts the products in the tenant's live index, without regard to a filter of its alias; -1 if nothing is live. Of an index
+// that cannot be counted it takes the number that was noted when it was sealed.
+func (ix *Index) countLive(ctx context.Context, n names) (int64, error) {
+	t, err := ix.behind(ctx, n)
+	if err != nil {
+		return 0, err
+	}
+	if t.concrete {
+		return ix.count(ctx, n.live)
+	}
+	if len(t.indexes) == 0 {
+		return -1, nil
+	}
+	var sum int64
+	for index, e := range t.indexes {
+		count, err := ix.count(ctx, index)
+		if hasType(err, "index_not_found_exception") {
+			return 0, reindex.Temporary(err) // it went away since
+		}
+		if m := e.Mappings.Meta.Mark; uncountable(err) && m != nil && m.Documents != nil {
+			ix.cfg.Logger.WarnContext(ctx, "the live index cannot be counted, it had so many products when it went live",
+				"index", index, "products", *m.Documents, "error", err)
+			count, err = *m.Documents, nil
+		}
+		if err != nil {
+			return 0, err
+		}
+		sum += count
+	}
+	return sum, nil
+}
+
+// uncountable reports whether err is of the index itself, and not of the way to the server.
+func uncountable(err error) bool {
+	if err == nil {
+		return false
+	}
+	_, temporary := errors.AsType[*reindex.TemporaryError](err)
+	answer, isAnswer := errors.AsType[*ServerError](err)
+	switch {
+	case errors.Is(err, errPartial):
+		return true
+	case !isAnswer || answer.Status == 429 && temporary:
+		return false
+	case !temporary:
+		return true
+	}
+	return hasType(err, "search_phase_execution_exception", "no_shard_available_action_exception", "unavailable_shards_exception")
 }
 
 // replicaInterval is how often Seal looks whether the replicas are there.
 const replicaInterval = 200 * time.Millisecond
 
-// awaitReplicas waits until every copy of every shard is there, where the host has asked for replicas.
+// awaitReplicas waits until every copy of every shard is there, if the host has asked for replicas.
 func (g *generation) awaitReplicas(ctx context.Context) error {
 	if !g.ix.settings.wait {
 		return nil
@@ -136,7 +232,7 @@ func (g *generation) awaitReplicas(ctx context.Context) error {
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-limit.C:
-			return fmt.Errorf("elasticsearch: index %s has %d of the %d shard copies that its settings ask for, after %v; "+
+			return fmt.Errorf("esindex: index %s has %d of the %d shard copies that its settings ask for, after %v; "+
 				"add nodes or set number_of_replicas lower", g.name, answer.Shards.Successful, answer.Shards.Total, g.ix.cfg.ReplicaTimeout)
 		}
 	}

@@ -61,7 +61,7 @@ func wipe(t testing.TB, ix *Index) {
 		t.Errorf("cleaning up: %v", err)
 	}
 	for name := range found {
-		if err := ix.remove(ctx, name); err != nil {
+		if err := ix.remove(ctx, name, "test"); err != nil {
 			t.Errorf("cleaning up: %v", err)
 		}
 	}

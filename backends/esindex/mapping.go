@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"maps"
 	"strings"
 )
 
@@ -21,12 +20,17 @@ import (
 //
 // Only the analyzer "standard" is used. For a language's stemming, or facets on numbers of another kind, set Config.Mappings.
 const DefaultMappings = `{
+	"dynamic": true,
 	"subobjects": false,
 	"date_detection": false,
 	"dynamic_templates": [
-		{"text": {"match_mapping_type": ["string", "boolean"], "mapping": {
+		{"text": {"match_mapping_type": "string", "mapping": {
 			"type": "text", "fields": {"keyword": {"type": "keyword", "ignore_above": 1024}}}}},
-		{"numbers": {"match_mapping_type": ["long", "double"], "mapping": {
+		{"booleans": {"match_mapping_type": "boolean", "mapping": {
+			"type": "text", "fields": {"keyword": {"type": "keyword", "ignore_above": 1024}}}}},
+		{"integers": {"match_mapping_type": "long", "mapping": {
+			"type": "double", "ignore_malformed": true, "fields": {"keyword": {"type": "keyword", "ignore_above": 1024}}}}},
+		{"decimals": {"match_mapping_type": "double", "mapping": {
 			"type": "double", "ignore_malformed": true, "fields": {"keyword": {"type": "keyword", "ignore_above": 1024}}}}}
 	]
 }`
@@ -38,14 +42,15 @@ const (
 	refreshInterval = "index.refresh_interval"
 	replicas        = "index.number_of_replicas"
 	expandReplicas  = "index.auto_expand_replicas"
+	activeShards    = "index.write.wait_for_active_shards"
 	hidden          = "index.hidden"
 )
 
-// settings are the host's in the two forms that a generation goes through.
+// settings are the host's.
 type settings struct {
-	load    map[string]any // to create the index with
-	restore map[string]any // to set before it is counted
-	wait    bool           // the host asked for replicas
+	create    map[string]any // to create the index with
+	wait      bool           // the host asked for replicas
+	byDefault bool           // the host said nothing
 }
 
 // parseSettings reads the host's settings.
@@ -54,19 +59,20 @@ func parseSettings(text []byte) (settings, error) {
 	if err := decode(text, &nested); err != nil {
 		return settings{}, fmt.Errorf("field Settings: %w", err)
 	}
-	flat := map[string]any{}
-	flatten("", nested, flat)
-	s := settings{load: maps.Clone(flat), restore: map[string]any{}}
-	for _, name := range []string{refreshInterval, replicas, expandReplicas} {
-		value, set := flat[name]
-		delete(s.load, name)
-		if set || name != expandReplicas {
-			s.restore[name] = value
-		}
-		s.wait = s.wait || set && name != refreshInterval
+	s := settings{create: flat(nested)}
+	for _, name := range []string{replicas, expandReplicas} {
+		_, set := s.create[name]
+		s.wait = s.wait || set
 	}
-	s.load[refreshInterval], s.load[replicas], s.load[hidden] = -1, 0, true
+	s.create[hidden] = true
 	return s, nil
+}
+
+// flat returns nested settings under their full names.
+func flat(nested map[string]any) map[string]any {
+	out := map[string]any{}
+	flatten("", nested, out)
+	return out
 }
 
 // flatten writes nested settings under their full names, which start with "index.".
@@ -86,8 +92,15 @@ func flatten(path string, nested, flat map[string]any) {
 
 // mappings are the host's, apart from their _meta.
 type mappings struct {
-	fields map[string]json.RawMessage
-	meta   map[string]json.RawMessage
+	fields    map[string]json.RawMessage
+	meta      map[string]json.RawMessage
+	byDefault bool // the host said nothing
+}
+
+// names reports whether the mappings have the parameter.
+func (m mappings) names(parameter string) bool {
+	_, ok := m.fields[parameter]
+	return ok
 }
 
 // parseMappings reads the host's mappings.
@@ -135,4 +148,36 @@ func decode[T ~map[string]V, V any](text []byte, into *T) error {
 		return errors.New("it must be one JSON object")
 	}
 	return nil
+}
+
+// tenantPlace is where the tenant stands in the name of an alias of the host.
+const tenantPlace = "{tenant}"
+
+// expandAlias is the name of a host's alias for the tenant.
+func expandAlias(name, tenant string) string {
+	return strings.ReplaceAll(name, tenantPlace, encodeTenant(tenant))
+}
+
+// parseAliases reads the host's aliases.
+func parseAliases(text []byte, prefix string) (map[string]definition, error) {
+	aliases := map[string]definition{}
+	if text == nil {
+		return aliases, nil
+	}
+	if err := decode(text, &aliases); err != nil {
+		return nil, fmt.Errorf("field Aliases: %w", err)
+	}
+	for name, d := range aliases {
+		plain := strings.ReplaceAll(name, tenantPlace, "a")
+		switch {
+		case !aliasGrammar.MatchString(plain) || len(name) > maxPrefixBytes:
+			return nil, fmt.Errorf("field Aliases: the name %q must match %s, beside %s, and have at most %d bytes",
+				name, aliasGrammar, tenantPlace, maxPrefixBytes)
+		case strings.HasPrefix(name, prefix+"-"):
+			return nil, fmt.Errorf("field Aliases: the name %q begins as those of the tenants' own aliases do, %s-", name, prefix)
+		case d == nil:
+			return nil, fmt.Errorf("field Aliases: %q must be an object, such as {}", name)
+		}
+	}
+	return aliases, nil
 }

@@ -29,6 +29,7 @@ const (
 
 var (
 	prefixGrammar     = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]*$`)
+	aliasGrammar      = regexp.MustCompile(`^[^A-Z\\/*?"<>| ,#:{}+_.-][^A-Z\\/*?"<>| ,#:{}]*$`)
 	generationGrammar = regexp.MustCompile(`^[0-9]{8}t[0-9]{9}\.[a-z2-7]{13}$`)
 )
 

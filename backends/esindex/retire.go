@@ -2,39 +2,33 @@ package esindex
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"time"
 
 	"github.com/elastic/go-elasticsearch/v8/esapi"
-
-	"productindex/reindex"
 )
 
 const (
-	retireTimeout  = 30 * time.Second
-	retireInterval = 50 * time.Millisecond
+	// idleTimeout is how long an old index stays, at the most, that searches have open.
+	idleTimeout  = 30 * time.Second
+	idleInterval = 50 * time.Millisecond
+	// removeTimeout limits the calls that delete an old index, beside the waiting.
+	removeTimeout = 30 * time.Second
 )
 
-// ErrNoPrevious: there is no generation to go back to.
-var ErrNoPrevious = errors.New("no previous index of this tenant is kept")
-
 // retire deletes indexes that were live, once no search uses them. What fails is logged, and left to Reap.
-func (ix *Index) retire(ctx context.Context, alias string, indexes []string) {
+func (ix *Index) retire(ctx context.Context, n names, indexes []string) {
 	for _, index := range indexes {
-		if !isGeneration(alias, index) {
-			ix.cfg.Logger.WarnContext(ctx, "the index that was live is none of ours and stays", "alias", alias, "index", index)
+		if !isGeneration(n.live, index) {
+			ix.cfg.Logger.WarnContext(ctx, "the index that was live is none of ours and stays", "alias", n.live, "index", index)
 			continue
 		}
-		if err := ix.retireOne(ctx, index); err != nil {
+		if err := ix.retireOne(ctx, n, index); err != nil {
 			ix.cfg.Logger.WarnContext(ctx, "deleting the index that was live failed, a later run deletes it", "index", index, "error", err)
 		}
 	}
 }
 
-func (ix *Index) retireOne(ctx context.Context, index string) error {
-	ctx, cancel := context.WithTimeout(ctx, max(0, ix.cfg.RetireDelay)+retireTimeout)
-	defer cancel()
+func (ix *Index) retireOne(ctx context.Context, n names, index string) error {
 	if ix.cfg.RetireDelay > 0 {
 		delay := time.NewTimer(ix.cfg.RetireDelay)
 		defer delay.Stop()
@@ -47,14 +41,55 @@ func (ix *Index) retireOne(ctx context.Context, index string) error {
 	if err := ix.awaitIdle(ctx, index); err != nil {
 		return err
 	}
-	return ix.remove(ctx, index)
+	ctx, cancel := context.WithTimeout(ctx, removeTimeout)
+	defer cancel()
+	_, err := ix.removeUnused(ctx, n, index, "another one is live in its place")
+	return err
 }
 
-// awaitIdle waits until no search is in progress in the index, nor between two of its steps, but no longer than retireTimeout.
+// removeUnused deletes an index that was live, unless it is so again, is kept to go back to, or somebody gave an alias to it. It reports
+// whether it has.
+func (ix *Index) removeUnused(ctx context.Context, n names, index, why string) (bool, error) {
+	entries, err := ix.look(ctx, index)
+	if err != nil {
+		return false, err
+	}
+	e, exists := entries[index]
+	if !exists {
+		return false, nil
+	}
+	theirs := e.further(n, index)
+	if d, live := e.Aliases[n.live]; live {
+		theirs[n.live] = d
+	}
+	if d, kept := e.Aliases[n.kept]; kept && ix.cfg.KeepPrevious {
+		theirs[n.kept] = d
+	}
+	if len(theirs) > 0 {
+		ix.leaveTo(ctx, index, theirs)
+		return false, nil
+	}
+	return true, ix.remove(ctx, index, why)
+}
+
+// remove deletes an index, if it is there.
+func (ix *Index) remove(ctx context.Context, index, why string) error {
+	err := call(ctx, ix.transport, "deleting index "+index, esapi.IndicesDeleteRequest{Index: []string{index}}, nil)
+	if hasType(err, "index_not_found_exception") {
+		return nil
+	}
+	if err == nil {
+		ix.cfg.Logger.InfoContext(ctx, "deleted an index", "index", index, "why", why)
+	}
+	return err
+}
+
+// awaitIdle waits until no search is in progress in the index, nor between two of its steps. After idleTimeout it does not wait any more:
+// a scroll may stay open for days.
 func (ix *Index) awaitIdle(ctx context.Context, index string) error {
-	limit := time.NewTimer(retireTimeout)
+	limit := time.NewTimer(ix.idle)
 	defer limit.Stop()
-	tick := time.NewTicker(retireInterval)
+	tick := time.NewTicker(idleInterval)
 	defer tick.Stop()
 	req := esapi.IndicesStatsRequest{Index: []string{index}, Metric: []string{"search"}, FilterPath: []string{"_all.total.search.open_contexts"}}
 	for {
@@ -82,32 +117,4 @@ func (ix *Index) awaitIdle(ctx context.Context, index string) error {
 			return ctx.Err()
 		}
 	}
-}
-
-// Rollback makes the generation live again that was live before, in one atomic call, and keeps the present one in its place: a second
-// Rollback undoes the first. It needs Config.KeepPrevious, and returns an error that matches [ErrNoPrevious] where nothing was kept. A run
-// of the tenant that is in progress fails when it ends. It is safe to call at any time.
-func (ix *Index) Rollback(ctx context.Context, tenant string) error {
-	if err := reindex.CheckTenant(tenant); err != nil {
-		return err
-	}
-	alias := ix.Alias(tenant)
-	kept := previousName(alias)
-	previous, err := ix.behind(ctx, kept)
-	if err != nil {
-		return err
-	}
-	if len(previous.indexes) != 1 {
-		return fmt.Errorf("elasticsearch: tenant %s: %w", tenant, ErrNoPrevious)
-	}
-	live, err := ix.behind(ctx, alias)
-	if err != nil {
-		return err
-	}
-	index := previous.indexes[0]
-	actions := []action{removeAlias(index, kept), addAlias(index, alias, false)}
-	for _, present := range live.indexes {
-		actions = append(actions, removeAlias(present, alias), addAlias(present, kept, true))
-	}
-	return ix.updateAliases(ctx, "switching alias "+alias+" back to index "+index, actions)
 }

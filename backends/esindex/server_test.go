@@ -270,39 +270,6 @@ func TestReapElsewhere(t *testing.T) {
 	assertLive(t, ix, 3, "1")
 }
 
-func TestReplicas(t *testing.T) {
-	ix := open(t, func(c *Config) {
-		c.Settings, c.ReplicaTimeout = []byte(`{"number_of_replicas":1,"refresh_interval":"7s"}`), 300*time.Millisecond
-	})
-	g := begin(t, ix)
-	_, err := g.Seal(t.Context())
-	if err == nil || errors.As(err, new(*reindex.TemporaryError)) || !strings.Contains(err.Error(), "1 of the 2 shard copies") {
-		t.Errorf("with one node and one replica: %v", err)
-	}
-	_, text := request(t, ix.transport, http.MethodGet, "/"+g.name+"/_settings/index.refresh_interval,index.number_of_replicas?flat_settings=true", "")
-	if !strings.Contains(text, `"index.refresh_interval":"7s"`) || !strings.Contains(text, `"index.number_of_replicas":"1"`) {
-		t.Errorf("after Seal: %s", text)
-	}
-}
-
-func TestLiveIsClosed(t *testing.T) {
-	ix := open(t, nil)
-	old := publish(t, ix, 3, "1")
-	request(t, ix.transport, http.MethodPost, "/"+old+"/_close", "")
-	g := begin(t, ix)
-	if err := g.Write(t.Context(), reindextest.Products(4, "2")); err != nil {
-		t.Fatal(err)
-	}
-	if sealed, err := g.Seal(t.Context()); err != nil || sealed.Live != -1 {
-		t.Errorf("sealed %+v, error %v", sealed, err)
-	}
-	if err := g.Commit(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	assertLive(t, ix, 4, "2")
-	assertIndexes(t, ix, g.name)
-}
-
 // Searches go on through 50 reindexes, without an error, and see one generation at a time.
 func TestSearchThroughReindexes(t *testing.T) {
 	ix := open(t, func(c *Config) { c.RetireDelay = 20 * time.Millisecond })

@@ -3,7 +3,6 @@ package esindex
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -13,14 +12,19 @@ import (
 	"productindex/reindex"
 )
 
-// maxIDBytes is the length of the longest id that Elasticsearch takes.
-const maxIDBytes = 512
+const (
+	// maxIDBytes is the length of the longest id that the server takes.
+	maxIDBytes = 512
+	// maxNesting is how deep a product may be nested. The server's parsers are recursive, and a deep product has ended a whole node.
+	maxNesting = 100
+)
 
 // bulkQuery asks for no more of the answer than is read. require_alias keeps the server from creating an index, with mappings of its own,
 // where ours was deleted.
 const bulkQuery = "/_bulk?require_alias=true&filter_path=errors,items.*.status,items.*.error.type,items.*.error.reason,items.*.error.caused_by.reason"
 
-// Write implements [reindex.Generation]. Products with an id of more than 512 bytes are rejected.
+// Write implements [reindex.Generation]. Products with an id of more than 512 bytes, and those nested more than
+// 100 levels deep, are rejected.
 func (g *generation) Write(ctx context.Context, batch []reindex.Product) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -31,15 +35,41 @@ func (g *generation) Write(ctx context.Context, batch []reindex.Product) error {
 	}
 	what := "writing to index " + g.name
 	failed, header, err := g.send(ctx, sent)
+	if notByServer(err) {
+		return g.blame(ctx, what, err)
+	}
 	if err != nil {
 		return classifyWrite(ctx, what, err)
 	}
 	for _, item := range failed {
 		if fatal := (*ServerError)(nil); errors.As(item.Err, &fatal) && hopeless(fatal) {
-			return fmt.Errorf("elasticsearch: %s: %w", what, fatal)
+			return fmt.Errorf("esindex: %s: %w", what, fatal)
 		}
 	}
 	return batchError(unfit, failed, header)
+}
+
+// notByServer reports whether something between us and the server has answered in its place, and refused the request: a firewall that does
+// not like what a product says, for one.
+func notByServer(err error) bool {
+	if answer, ok := errors.AsType[*unreadable](err); ok {
+		return !answer.cut
+	}
+	answer, ok := errors.AsType[*ServerError](err)
+	if !ok || answer.Type != "" || answer.Status >= http.StatusInternalServerError {
+		return false
+	}
+	return !slices.Contains([]int{
+		http.StatusUnauthorized, http.StatusProxyAuthRequired, http.StatusRequestTimeout, http.StatusRequestEntityTooLarge, http.StatusTooManyRequests,
+	}, answer.Status)
+}
+
+// blame finds out whether a request was refused for its products: then a request without them passes.
+func (g *generation) blame(ctx context.Context, what string, refusal error) error {
+	if err := g.tryWrite(ctx); err != nil {
+		return err
+	}
+	return fmt.Errorf("esindex: %s: %w, or by something in between such as a firewall: %w", what, reindex.ErrRefused, refusal)
 }
 
 func batchError(unfit, failed []reindex.ItemError, header http.Header) error {
@@ -57,9 +87,11 @@ func admit(batch []reindex.Product) (fit []reindex.Product, unfit []reindex.Item
 		case p.ID == "":
 			return errors.New("the id is empty")
 		case len(p.ID) > maxIDBytes:
-			return fmt.Errorf("the id has %d bytes, Elasticsearch takes at most %d", len(p.ID), maxIDBytes)
+			return fmt.Errorf("the id has %d bytes, the server takes at most %d", len(p.ID), maxIDBytes)
 		case bytes.IndexByte(p.Body, '\n') >= 0:
 			return errors.New("the body is more than one line")
+		case deeperThan(p.Body, maxNesting):
+			return fmt.Errorf("the body is nested more than %d levels deep, which the server might not survive", maxNesting)
 		}
 		return nil
 	}
@@ -134,11 +166,11 @@ func failedItems(text []byte, products []reindex.Product) ([]reindex.ItemError, 
 			} `json:"index"`
 		} `json:"items"`
 	}
-	if err := json.Unmarshal(text, &parsed); err != nil {
-		return nil, fmt.Errorf("reading the answer: %w", err)
+	if err := decodeAnswer(text, &parsed); err != nil {
+		return nil, err
 	}
 	if parsed.Errors == nil || len(parsed.Items) != len(products) {
-		return nil, fmt.Errorf("the answer tells of %d items, %d were sent", len(parsed.Items), len(products))
+		return nil, &unreadable{err: fmt.Errorf("it has %d items, %d were sent", len(parsed.Items), len(products)), cut: true}
 	}
 	var failed []reindex.ItemError
 	for i := range parsed.Items {
@@ -174,7 +206,31 @@ func classifyWrite(ctx context.Context, what string, err error) error {
 		fallthrough
 	case hasType(err, "action_request_validation_exception", "parse_exception", "x_content_parse_exception", "document_parsing_exception",
 		"mapper_parsing_exception", "json_parse_exception", "illegal_argument_exception"):
-		return fmt.Errorf("elasticsearch: %s: %w: %w", what, sentinel, err)
+		return fmt.Errorf("esindex: %s: %w: %w", what, sentinel, err)
 	}
 	return classify(ctx, what, err)
+}
+
+// deeperThan reports whether a valid JSON text has more than levels arrays and objects inside of each other.
+func deeperThan(text []byte, levels int) bool {
+	if bytes.Count(text, []byte{'{'})+bytes.Count(text, []byte{'['}) <= levels {
+		return false
+	}
+	depth, inString := 0, false
+	for i := 0; i < len(text); i++ {
+		switch c := text[i]; {
+		case inString && c == '\\':
+			i++
+		case c == '"':
+			inString = !inString
+		case inString:
+		case c == '{' || c == '[':
+			if depth++; depth > levels {
+				return true
+			}
+		case c == '}' || c == ']':
+			depth--
+		}
+	}
+	return false
 }

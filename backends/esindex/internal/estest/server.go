@@ -309,3 +309,25 @@ func (s *Server) Stop() {
 	s.Kill()
 	_ = os.RemoveAll(s.dir)
 }
+
+// LoseShard deletes the files of one shard of an index, which has to be closed. The shard is lost when the index is opened again.
+func (s *Server) LoseShard(uuid string, shard int) error {
+	files, err := filepath.Glob(filepath.Join(s.dir, "data", "indices", uuid, fmt.Sprint(shard), "index", "*"))
+	if err != nil {
+		return err
+	}
+	more, err := filepath.Glob(filepath.Join(s.dir, "data", "nodes", "*", "indices", uuid, fmt.Sprint(shard), "index", "*")) // OpenSearch
+	if err != nil {
+		return err
+	}
+	files = append(files, more...)
+	if len(files) == 0 {
+		return fmt.Errorf("index %s has no files of shard %d on this machine", uuid, shard)
+	}
+	for _, file := range files {
+		if err := os.Remove(file); err != nil {
+			return err
+		}
+	}
+	return nil
+}

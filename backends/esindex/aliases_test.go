@@ -1,0 +1,301 @@
+package esindex
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"productindex/reindex"
+	"productindex/reindex/reindextest"
+)
+
+// definitions returns how an index bears its aliases, those of ours alone left out.
+func definitions(t *testing.T, ix *Index, index string) map[string]string {
+	t.Helper()
+	found, err := ix.look(t.Context(), index)
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := map[string]string{}
+	for alias, d := range found[index].Aliases {
+		if alias == ix.Alias(acme) || strings.HasSuffix(alias, "-all") {
+			for key, value := range d {
+				out[alias+" "+key] = string(value)
+			}
+			out[alias] = ""
+		}
+	}
+	return out
+}
+
+// What others have put on the tenant's alias and on the live index is there after the switch, also after a rollback.
+func TestAliasesMove(t *testing.T) {
+	for _, keep := range []bool{false, true} {
+		t.Run(fmt.Sprintf("keep=%v", keep), func(t *testing.T) {
+			ix := open(t, func(c *Config) { c.KeepPrevious = keep })
+			old := publish(t, ix, 3, "1")
+			all, alias := ix.cfg.Prefix+"x-all", ix.Alias(acme)
+			hide := `{"bool":{"must_not":[{"term":{"_id":"p0"}}]}}`
+			must(t, ix, http.MethodPost, "/_aliases", `{"actions":[
+				{"add":{"index":"`+old+`","alias":"`+alias+`","filter":`+hide+`,"index_routing":"1","search_routing":"1,2","is_hidden":true}},
+				{"add":{"index":"`+old+`","alias":"`+all+`","filter":`+hide+`,"routing":"7"}}]}`)
+			before := definitions(t, ix, old)
+			if before[alias+" filter"] == "" || before[all+" search_routing"] == "" || before[alias+" is_hidden"] == "" {
+				t.Fatalf("the server has %v", before)
+			}
+			g := begin(t, ix)
+			fill(t, g, 4, "2")
+			if g.sealed.Live != 3 {
+				t.Errorf("%d products are live, want 3: those that the filter hides count, too", g.sealed.Live)
+			}
+			if err := g.Commit(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			assertDefinitions(t, definitions(t, ix, g.name), before)
+			assertBears(t, ix, all, g.name)
+			if !keep {
+				return
+			}
+			if err := ix.Rollback(t.Context(), acme); err != nil {
+				t.Fatal(err)
+			}
+			assertDefinitions(t, definitions(t, ix, old), before)
+			assertBears(t, ix, all, old)
+			assertBears(t, ix, alias, old)
+		})
+	}
+}
+
+func assertDefinitions(t *testing.T, got, want map[string]string) {
+	t.Helper()
+	for key, value := range want {
+		if strings.HasSuffix(key, keyWriteIndex) {
+			continue
+		}
+		if have, ok := got[key]; !ok || have != value {
+			t.Errorf("%s is %q, want %q", key, have, value)
+		}
+	}
+}
+
+// Two indexes that bear the tenant's alias in different ways have no one successor.
+func TestAliasesDiffer(t *testing.T) {
+	ix := open(t, nil)
+	name := publish(t, ix, 3, "1")
+	must(t, ix, http.MethodPut, "/"+ix.cfg.Prefix+"-handmade", `{"aliases":{"`+ix.Alias(acme)+`":{"filter":{"term":{"rev":"1"}}}}}`)
+	_, err := ix.Begin(t.Context(), acme)
+	if _, temporary := asTemporary(err); err == nil || temporary || !strings.Contains(err.Error(), name) || !strings.Contains(err.Error(), "handmade") {
+		t.Errorf("begin: %v; want a lasting error that names both indexes", err)
+	}
+	assertIndexes(t, ix, name, ix.cfg.Prefix+"-handmade")
+}
+
+// An alias that appears or goes away while the switch is planned is noticed.
+func TestAliasesChangeMeanwhile(t *testing.T) {
+	ix := open(t, nil)
+	old := publish(t, ix, 3, "1")
+	all := ix.cfg.Prefix + "x-all"
+	must(t, ix, http.MethodPut, "/"+old+"/_alias/"+all, "")
+	g := begin(t, ix)
+	fill(t, g, 4, "2")
+	s, err := g.plan(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	must(t, ix, http.MethodDelete, "/"+old+"/_alias/"+all, "")
+	err = g.resolve(t.Context(), g.swap(t.Context(), s))
+	if _, temporary := asTemporary(err); !temporary {
+		t.Errorf("a switch whose plan is out of date: %v; want an error that is temporary", err)
+	}
+	if err := g.Commit(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	assertBears(t, ix, all)
+	assertLive(t, ix, 4, "2")
+}
+
+// The aliases that the host names are there after the first run, of each tenant.
+func TestHostAliases(t *testing.T) {
+	prefix := ""
+	ix := open(t, func(c *Config) {
+		prefix = c.Prefix
+		c.Aliases = []byte(`{"` + c.Prefix + `x-all":{},"` + c.Prefix + `x-{tenant}":{"filter":{"term":{"rev.keyword":"2"}}}}`)
+	})
+	for _, rev := range []string{"1", "2"} {
+		name := publish(t, ix, 2, rev)
+		assertBears(t, ix, prefix+"x-all", name)
+		assertBears(t, ix, prefix+"x-acme", name)
+	}
+	assertBears(t, ix, prefix+"x-other")
+	if d := definitionOf(t, ix, prefix+"x-acme"); !strings.Contains(d, "rev.keyword") {
+		t.Errorf("the host's alias is %s", d)
+	}
+}
+
+func definitionOf(t *testing.T, ix *Index, alias string) string {
+	t.Helper()
+	return must(t, ix, http.MethodGet, "/_alias/"+alias, "")
+}
+
+// An index to which somebody gave an alias is deleted neither by Reap, nor after the switch, nor by Abort.
+func TestSomebodysIndexStays(t *testing.T) {
+	var logged journal
+	ix := open(t, func(c *Config) { c.Logger = logged.logger() })
+	pin := func(index string) {
+		t.Helper()
+		must(t, ix, http.MethodPut, "/"+index+"/_alias/"+ix.cfg.Prefix+"x-pinned", "")
+	}
+
+	aborted := begin(t, ix)
+	pin(aborted.name)
+	if err := aborted.Abort(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	old := publish(t, ix, 3, "1")
+	ix.cfg.RetireDelay = -1
+	g := begin(t, ix)
+	fill(t, g, 4, "2")
+	s, err := g.plan(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := g.swap(t.Context(), s); err != nil {
+		t.Fatal(err)
+	}
+	g.committed.Store(true)
+	g.end()
+	pin(old)
+	ix.retire(t.Context(), g.names, s.retired)
+	ix.now = func() time.Time { return time.Now().Add(24 * time.Hour) }
+	if n, err := ix.Reap(t.Context(), acme); n != 0 || err != nil {
+		t.Errorf("reaped %d, error %v", n, err)
+	}
+	assertIndexes(t, ix, aborted.name, old, g.name)
+	for _, index := range []string{aborted.name, old} {
+		if !logged.says("bears an alias", index) {
+			t.Errorf("the log does not say why %s stays", index)
+		}
+	}
+	for _, index := range []string{aborted.name, old} {
+		must(t, ix, http.MethodDelete, "/"+index+"/_alias/"+ix.cfg.Prefix+"x-pinned", "")
+	}
+	if n, err := ix.Reap(t.Context(), acme); n != 2 || err != nil {
+		t.Errorf("reaped %d, error %v, after the alias is gone; want 2", n, err)
+	}
+	assertIndexes(t, ix, g.name)
+	if !logged.says("deleted", old) {
+		t.Errorf("the log does not say that %s was deleted", old)
+	}
+}
+
+// Whoever points the alias back by hand while the old index is about to be deleted keeps it.
+func TestRollbackByHandBeforeRetiring(t *testing.T) {
+	ix := open(t, nil)
+	old := publish(t, ix, 3, "1")
+	g := begin(t, ix)
+	fill(t, g, 4, "2")
+	s, err := g.plan(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := g.swap(t.Context(), s); err != nil {
+		t.Fatal(err)
+	}
+	g.committed.Store(true)
+	g.end()
+	byHand(t, ix, g.name, old)
+	ix.retire(t.Context(), g.names, s.retired)
+	assertLive(t, ix, 3, "1")
+	if n, err := ix.Reap(t.Context(), acme); n != 1 || err != nil {
+		t.Errorf("reaped %d, error %v; want the one that nobody wants", n, err)
+	}
+	assertIndexes(t, ix, old)
+	assertLive(t, ix, 3, "1")
+}
+
+// byHand moves the tenant's alias as an operator does.
+func byHand(t *testing.T, ix *Index, from, to string) {
+	t.Helper()
+	must(t, ix, http.MethodPost, "/_aliases", `{"actions":[{"remove":{"index":"`+from+`","alias":"`+ix.Alias(acme)+`"}},
+		{"add":{"index":"`+to+`","alias":"`+ix.Alias(acme)+`"}}]}`)
+}
+
+// After a rollback by hand the next run keeps what is live, which is also what was kept.
+func TestKeepPreviousAfterRollbackByHand(t *testing.T) {
+	ix := open(t, func(c *Config) { c.KeepPrevious = true })
+	first := publish(t, ix, 1, "1")
+	second := publish(t, ix, 2, "2")
+	byHand(t, ix, second, first)
+	if err := ix.Rollback(t.Context(), acme); !errors.Is(err, ErrNoPrevious) {
+		t.Errorf("a rollback to what is live already: %v", err)
+	}
+	assertLive(t, ix, 1, "1")
+	third := publish(t, ix, 3, "3")
+	assertLive(t, ix, 3, "3")
+	assertBears(t, ix, previousName(ix.Alias(acme)), first)
+	if err := ix.Rollback(t.Context(), acme); err != nil {
+		t.Fatal(err)
+	}
+	assertLive(t, ix, 1, "1")
+	assertBears(t, ix, previousName(ix.Alias(acme)), third)
+}
+
+// An index in the place of the alias is not deleted if the host wants to keep what was live; otherwise the log says that it is.
+func TestConcreteIndex(t *testing.T) {
+	var logged journal
+	stray := func(ix *Index) {
+		t.Helper()
+		must(t, ix, http.MethodPut, "/"+ix.Alias(acme)+"/_doc/1?refresh=true", `{"rev":"stray"}`)
+	}
+	keeping := func(c *Config) { c.KeepPrevious = true }
+
+	ix := open(t, keeping)
+	stray(ix)
+	if _, err := ix.Begin(t.Context(), acme); err == nil || !strings.Contains(err.Error(), "KeepPrevious") {
+		t.Errorf("begin: %v", err)
+	}
+	assertLive(t, ix, 1, "stray")
+
+	ix = open(t, keeping)
+	g := begin(t, ix)
+	fill(t, g, 3, "1")
+	stray(ix)
+	if err := g.Commit(t.Context()); err == nil || !strings.Contains(err.Error(), "KeepPrevious") {
+		t.Errorf("commit: %v", err)
+	}
+	assertLive(t, ix, 1, "stray")
+
+	ix = open(t, func(c *Config) { c.Logger = logged.logger() })
+	stray(ix)
+	publish(t, ix, 3, "1")
+	if !logged.says("deleted", ix.Alias(acme)) {
+		t.Error("the log does not say that the stray index was deleted")
+	}
+}
+
+// A generation whose Abort fails is not in use any more: its signs of life end, and Reap deletes it.
+func TestAbortThatFails(t *testing.T) {
+	ix := open(t, nil)
+	publish(t, ix, 3, "live")
+	g := begin(t, ix)
+	if err := g.Write(t.Context(), reindextest.Products(5, "1")); err != nil {
+		t.Fatal(err)
+	}
+	working := ix.transport
+	ix.transport = answers{status: http.StatusBadRequest, body: `{"error":{"type":"snapshot_in_progress_exception","reason":"wait"},"status":400}`}
+	err := g.Abort(t.Context())
+	if _, temporary := asTemporary(err); !temporary {
+		t.Errorf("abort during a snapshot: %v; want an error that is temporary", err)
+	}
+	ix.transport = working
+	if ix.isOpen(g.name) {
+		t.Error("the generation is still in use")
+	}
+	if n, err := ix.Reap(reindex.WithFence(t.Context(), 0), acme); n != 1 || err != nil {
+		t.Errorf("reaped %d, error %v; want 1", n, err)
+	}
+	assertLive(t, ix, 3, "live")
+}

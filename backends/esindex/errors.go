@@ -1,0 +1,208 @@
+package esindex
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"productindex/reindex"
+)
+
+// ServerError is what the server answered when it refused a call. It is found with [errors.As] in the errors of this package.
+type ServerError struct {
+	// Status is the HTTP status of the answer, or of a part of it.
+	Status int
+	// Type is the server's name for the error, such as "cluster_block_exception"; empty if a proxy answered.
+	Type string
+	// Reason is the server's explanation; empty if it gave none.
+	Reason string
+
+	retryAfter time.Duration
+}
+
+// Error is the reason and the status.
+func (e *ServerError) Error() string {
+	if e.Type == "" {
+		return fmt.Sprintf("HTTP status %d (%s)", e.Status, http.StatusText(e.Status))
+	}
+	return fmt.Sprintf("%s: %s (HTTP status %d)", e.Type, shorten(e.Reason), e.Status)
+}
+
+const maxReason = 600
+
+// shorten cuts off what is too long for a message: the server quotes whole values.
+func shorten(reason string) string {
+	if len(reason) <= maxReason {
+		return reason
+	}
+	return string(bytes.ToValidUTF8([]byte(reason[:maxReason]), nil)) + "…"
+}
+
+// temporary reports whether the same call can succeed later. A full disk shows as a block with status 429, but waiting does not help. A
+// snapshot ends by itself.
+func (e *ServerError) temporary() bool {
+	switch e.Type {
+	case "cluster_block_exception":
+		return e.Status >= http.StatusInternalServerError
+	case "snapshot_in_progress_exception":
+		return true
+	}
+	switch e.Status {
+	case http.StatusTooManyRequests, http.StatusRequestTimeout:
+		return true
+	default:
+		return e.Status >= http.StatusInternalServerError
+	}
+}
+
+// hasType reports whether err is an answer of the server of one of these types.
+func hasType(err error, types ...string) bool {
+	answer, ok := errors.AsType[*ServerError](err)
+	return ok && slices.Contains(types, answer.Type)
+}
+
+func hasStatus(err error, status int) bool {
+	answer, ok := errors.AsType[*ServerError](err)
+	return ok && answer.Status == status
+}
+
+// serverError makes an error of an answer that is one. What is not in the server's form, a proxy's page, is left out.
+func serverError(status int, header http.Header, text []byte) *ServerError {
+	e := &ServerError{Status: status, retryAfter: retryAfter(header)}
+	var body struct {
+		Error json.RawMessage `json:"error"`
+	}
+	if json.Unmarshal(text, &body) != nil {
+		return e
+	}
+	var detail cause
+	if json.Unmarshal(body.Error, &detail) == nil {
+		e.Type, e.Reason = detail.Type, detail.reason()
+	} else if json.Unmarshal(body.Error, &e.Reason) == nil {
+		e.Type = "error"
+	}
+	return e
+}
+
+// cause is an error in the server's form.
+type cause struct {
+	Type     string `json:"type"`
+	Reason   string `json:"reason"`
+	CausedBy struct {
+		Reason string `json:"reason"`
+	} `json:"caused_by"`
+}
+
+func (c *cause) reason() string {
+	if c.CausedBy.Reason == "" || strings.Contains(c.Reason, c.CausedBy.Reason) {
+		return c.Reason
+	}
+	return shorten(c.Reason) + ": " + c.CausedBy.Reason
+}
+
+// retryAfter reads the header of that name: seconds, or a date (RFC 9110, 10.2.3).
+func retryAfter(header http.Header) time.Duration {
+	value := header.Get("Retry-After")
+	if seconds, err := strconv.ParseUint(value, 10, 31); err == nil {
+		return time.Duration(seconds) * time.Second
+	}
+	if date, err := http.ParseTime(value); err == nil {
+		return max(0, time.Until(date))
+	}
+	return 0
+}
+
+// unreadable: an answer with a status of success is not in the server's form.
+type unreadable struct {
+	err error
+	cut bool // it begins as JSON does, so it was cut off on its way
+}
+
+func (e *unreadable) Error() string {
+	if e.cut {
+		return "reading the answer: " + e.err.Error()
+	}
+	return "the answer is not JSON: the address is that of something else, or a proxy or a firewall in between has answered"
+}
+
+func (e *unreadable) Unwrap() error { return e.err }
+
+// decodeAnswer decodes an answer with a status of success.
+func decodeAnswer(text []byte, into any) error {
+	err := json.Unmarshal(text, into)
+	if err == nil {
+		return nil
+	}
+	start := bytes.TrimLeft(text, " \t\r\n")
+	return &unreadable{err: err, cut: len(start) == 0 || start[0] == '{' || start[0] == '['}
+}
+
+// lost reports whether err is of a connection that failed or an answer that was cut off, and not, say, of a certificate, an address that
+// is not valid, or a client that refuses the product. What is not known to pass is not waited for: a host's own transport marks such
+// errors as a [*reindex.TemporaryError].
+func lost(err error) bool {
+	if answer, ok := errors.AsType[*unreadable](err); ok {
+		return answer.cut
+	}
+	if _, ok := errors.AsType[*reindex.TemporaryError](err); ok {
+		return true
+	}
+	if outer, ok := errors.AsType[*url.Error](err); ok {
+		err = outer.Err // it has the methods of a net.Error, whatever it wraps
+	}
+	if op, ok := errors.AsType[*net.OpError](err); ok && op.Op == "remote error" {
+		return false // an alert of TLS
+	}
+	if _, ok := errors.AsType[net.Error](err); ok {
+		return true
+	}
+	if _, ok := errors.AsType[syscall.Errno](err); ok {
+		return true
+	}
+	for _, known := range []error{io.EOF, io.ErrUnexpectedEOF, io.ErrClosedPipe, net.ErrClosed, context.DeadlineExceeded, context.Canceled} {
+		if errors.Is(err, known) {
+			return true
+		}
+	}
+	// The errors of net/http that have no type.
+	text := err.Error()
+	return strings.HasPrefix(text, "http2: ") || strings.Contains(text, "server closed idle connection") ||
+		strings.Contains(text, "transport connection broken")
+}
+
+// classify wraps the error of a call as [reindex.Generation] asks for.
+func classify(ctx context.Context, what string, err error) error {
+	if err == nil {
+		return nil
+	}
+	refused, isRefused := errors.AsType[*ServerError](err)
+	switch {
+	case ctx.Err() != nil:
+		return fmt.Errorf("esindex: %s: %w", what, ctx.Err())
+	case isRefused && refused.temporary():
+		return &reindex.TemporaryError{Err: fmt.Errorf("esindex: %s: %w", what, refused), RetryAfter: refused.retryAfter}
+	case isRefused || !lost(err):
+		return fmt.Errorf("esindex: %s: %w", what, err)
+	default:
+		return reindex.Temporary(fmt.Errorf("esindex: %s: %w", what, err))
+	}
+}
+
+// permanent strips the mark that a call can be made again.
+func permanent(err error) error {
+	if temporary, ok := errors.AsType[*reindex.TemporaryError](err); ok {
+		return temporary.Err
+	}
+	return err
+}

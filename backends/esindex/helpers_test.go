@@ -1,0 +1,86 @@
+package esindex
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"log/slog"
+	"net/http"
+	"strings"
+	"sync"
+
+	"github.com/elastic/elastic-transport-go/v8/elastictransport"
+)
+
+func errorAs[T error](err error) (T, bool) { return errors.AsType[T](err) }
+
+func withTransport(rt http.RoundTripper) elastictransport.Option {
+	return elastictransport.WithTransport(rt)
+}
+
+// refusing is a way to the server on which calls of one path are refused, as for want of a privilege.
+type refusing struct {
+	path string
+	next http.RoundTripper
+}
+
+func (r refusing) RoundTrip(req *http.Request) (*http.Response, error) {
+	if strings.HasPrefix(req.URL.Path, r.path) {
+		return refuse(req, http.StatusForbidden, `{"error":{"type":"security_exception","reason":"injected"},"status":403}`)
+	}
+	return r.next.RoundTrip(req)
+}
+
+// firewall is a way to the server on which something answers requests in its place that hold a word.
+type firewall struct {
+	word   string
+	status int
+	page   string
+	next   http.RoundTripper
+}
+
+func (f firewall) RoundTrip(req *http.Request) (*http.Response, error) {
+	if req.Body == nil {
+		return f.next.RoundTrip(req)
+	}
+	body, err := io.ReadAll(req.Body)
+	if err != nil {
+		return nil, err
+	}
+	if bytes.Contains(body, []byte(f.word)) {
+		return refuse(req, f.status, f.page)
+	}
+	again := req.Clone(req.Context())
+	again.Body = io.NopCloser(bytes.NewReader(body))
+	return f.next.RoundTrip(again)
+}
+
+// journal keeps what is logged.
+type journal struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (j *journal) Write(p []byte) (int, error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.text.Write(p)
+}
+
+func (j *journal) logger() *slog.Logger { return slog.New(slog.NewTextHandler(j, nil)) }
+
+// says reports whether a line has all of the words.
+func (j *journal) says(words ...string) bool {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	for line := range strings.Lines(j.text.String()) {
+		all := true
+		for _, word := range words {
+			all = all && strings.Contains(line, word)
+		}
+		if all {
+			return true
+		}
+	}
+	return false
+}
