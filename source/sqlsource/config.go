@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 )
 
 // Dialect is the kind of database behind a [database/sql.DB].
@@ -92,14 +91,9 @@ func (c Config) withDefaults() Config {
 	if c.PageRows == 0 {
 		c.PageRows = DefaultPageRows
 	}
-	c.Query = trimQuery(c.Query)
-	c.Tenants = trimQuery(c.Tenants)
+	c.Query = trimQuery(c.Dialect, c.Query)
+	c.Tenants = trimQuery(c.Dialect, c.Tenants)
 	return c
-}
-
-// trimQuery removes what would end a query that is to stand in parentheses.
-func trimQuery(q string) string {
-	return strings.TrimRight(strings.TrimSpace(q), "; \t\r\n")
 }
 
 // validate reports every setting of a config with defaults that makes no sense.

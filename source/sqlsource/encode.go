@@ -1,230 +1,25 @@
 package sqlsource
 
 import (
-	"bytes"
-	"database/sql"
+	"cmp"
 	"encoding/base64"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"maps"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
 
-	"productindex/reindex"
 	"productindex/source/internal/jsonenc"
 )
 
-// cell takes a driver's value without copying it. It is valid until the next row is read.
-type cell struct{ v any }
-
-// Scan implements [sql.Scanner].
-func (c *cell) Scan(v any) error {
-	c.v = v
-	return nil
-}
-
-// column is one column of the query.
-type column struct {
-	name string
-	kind kind
-	// prefix is what precedes the column's value in an object.
-	prefix []byte
-}
-
-// row reads one row after the other.
-type row struct {
-	columns string // for SELECT
-	cols    []column
-	cells   []cell
-	dest    []any
-	id, key int // positions in cells
-	body    int // -1: an object of all the columns
-	buf     []byte
-}
-
-// newRow lays out the columns that the query returns.
-func newRow(cfg Config, types []*sql.ColumnType) (*row, error) {
-	names := make([]string, len(types))
-	for i, t := range types {
-		names[i] = t.Name()
-	}
-	for i, name := range names {
-		if slices.Contains(names[:i], name) {
-			return nil, fmt.Errorf("it returns the column %q twice", name)
-		}
-	}
-	find := func(setting, name string) (int, error) {
-		if i := slices.Index(names, name); i >= 0 {
-			return i, nil
-		}
-		return -1, fmt.Errorf("it has no column %q for Config.%s; its columns are %s", name, setting, strings.Join(names, ", "))
-	}
-	r := &row{body: -1}
-	var errs [4]error
-	r.id, errs[0] = find("ID", cfg.ID)
-	if cfg.PageRows >= 0 {
-		r.key, errs[1] = find("Key", cfg.Key)
-	} else {
-		r.key = r.id
-	}
-	if cfg.Body != "" {
-		r.body, errs[2] = find("Body", cfg.Body)
-	}
-	for _, name := range slices.Sorted(maps.Keys(cfg.Types)) {
-		if _, err := find("Types", name); err != nil {
-			errs[3] = err
-		}
-	}
-	if err := errors.Join(errs[:]...); err != nil {
-		return nil, err
-	}
-	if t := types[r.key].DatabaseTypeName(); cfg.PageRows >= 0 && !ordered(cfg.Dialect, t) {
-		return nil, fmt.Errorf("column %q can not be the key to page by: MySQL compares %s otherwise than it sorts it", cfg.Key, t)
-	}
-	r.layOut(cfg, types)
-	return r, nil
-}
-
-// layOut decides what to select and how to encode it.
-func (r *row) layOut(cfg Config, types []*sql.ColumnType) {
-	wanted := make([]int, 0, len(types))
-	if r.body < 0 {
-		for i := range types {
-			wanted = append(wanted, i)
-		}
-	} else {
-		wanted = append(wanted, r.id)
-		for _, i := range []int{r.key, r.body} {
-			if !slices.Contains(wanted, i) {
-				wanted = append(wanted, i)
-			}
-		}
-	}
-	expr := make([]string, len(wanted))
-	r.cols = make([]column, len(wanted))
-	for i, w := range wanted {
-		name := types[w].Name()
-		c := conversionOf(cfg.Dialect, types[w].DatabaseTypeName(), cfg.Types[name])
-		expr[i] = cfg.Dialect.quote(name)
-		if c.call != "" && r.body < 0 && w != r.id && w != r.key {
-			expr[i] = fmt.Sprintf(c.call, expr[i])
-			c.kind = c.called
-		}
-		r.cols[i] = column{name: name, kind: c.kind, prefix: prefix(i, name)}
-	}
-	r.columns = strings.Join(expr, ", ")
-	r.id, r.key = slices.Index(wanted, r.id), slices.Index(wanted, r.key)
-	if r.body >= 0 {
-		r.body = slices.Index(wanted, r.body)
-	}
-	r.cells = make([]cell, len(wanted))
-	r.dest = make([]any, len(wanted))
-	for i := range r.cells {
-		r.dest[i] = &r.cells[i]
-	}
-}
-
-// prefix is what precedes the value of the i-th member of an object.
-func prefix(i int, name string) []byte {
-	before := []byte{','}
-	if i == 0 {
-		before[0] = '{'
-	}
-	return append(jsonenc.AppendString(before, name), ':')
-}
-
-// keyValue returns the key of the current row as it is sent back to the database.
-func (r *row) keyValue() any { return r.bindable(r.cells[r.key]) }
-
-// bindable returns a key as it is sent back to the database. Drivers return one number as a text or as one of two types of integers,
-// which depends on its size, and on whether the statement has parameters.
-func (r *row) bindable(key cell) any {
-	k := r.cols[r.key].kind
-	switch v := key.v.(type) {
-	case []byte:
-		if k == kindBinary {
-			return bytes.Clone(v)
-		}
-		return string(v)
-	case int64:
-		if k == kindNumber {
-			return strconv.FormatInt(v, 10)
-		}
-	case uint64:
-		if k == kindNumber {
-			return strconv.FormatUint(v, 10)
-		}
-	}
-	return key.v
-}
-
-// product encodes the current row.
-func (r *row) product() (reindex.Product, error) {
-	id, err := idOf(r.cells[r.id].v)
-	if err != nil {
-		return reindex.Product{}, fmt.Errorf("column %q: %w", r.cols[r.id].name, err)
-	}
-	if r.body >= 0 {
-		body, err := bodyOf(r.cells[r.body].v)
-		if err != nil {
-			return reindex.Product{}, fmt.Errorf("product %q, column %q: %w", id, r.cols[r.body].name, err)
-		}
-		return reindex.Product{ID: id, Body: body}, nil
-	}
-	buf := r.buf[:0]
-	for i := range r.cols {
-		buf = append(buf, r.cols[i].prefix...)
-		if buf, err = appendValue(buf, r.cells[i].v, r.cols[i].kind); err != nil {
-			return reindex.Product{}, fmt.Errorf("product %q, column %q: %w", id, r.cols[i].name, err)
-		}
-	}
-	buf = append(buf, '}')
-	r.buf = buf
-	return reindex.Product{ID: id, Body: bytes.Clone(r.buf)}, nil
-}
-
-// idOf returns the text of an id.
-func idOf(v any) (string, error) {
-	switch v := v.(type) {
-	case string:
-		return v, nil
-	case []byte:
-		return string(v), nil
-	case int64:
-		return strconv.FormatInt(v, 10), nil
-	case uint64:
-		return strconv.FormatUint(v, 10), nil
-	case nil:
-		return "", errors.New("the id is NULL")
-	default:
-		return "", fmt.Errorf("an id can not be a %T: let the query cast it to text", v)
-	}
-}
-
-// bodyOf returns the text of a product.
-func bodyOf(v any) (json.RawMessage, error) {
-	switch v := v.(type) {
-	case string:
-		return json.RawMessage(v), nil
-	case []byte:
-		return bytes.Clone(v), nil
-	case nil:
-		return nil, errors.New("the product is NULL")
-	default:
-		return nil, fmt.Errorf("a product can not be a %T: let the query cast it to text", v)
-	}
-}
-
 // appendValue appends a value as JSON.
-func appendValue(dst []byte, v any, k kind) ([]byte, error) {
+func appendValue(dst []byte, v any, c *column) ([]byte, error) {
+	k := c.kind
 	switch v := v.(type) {
 	case nil:
 		return append(dst, "null"...), nil
 	case string:
-		return appendText(dst, v, k), nil
+		return appendText(dst, v, c), nil
 	case []byte:
 		switch {
 		case k == kindBinary:
@@ -232,7 +27,7 @@ func appendValue(dst []byte, v any, k kind) ([]byte, error) {
 		case (k == kindBits || k == kindBitBool) && len(v) <= 8:
 			return appendBits(dst, v, k), nil
 		}
-		return appendText(dst, v, k), nil
+		return appendText(dst, v, c), nil
 	case int64:
 		return appendInt(dst, v, k), nil
 	case uint64:
@@ -267,32 +62,41 @@ func appendInt(dst []byte, v int64, k kind) []byte {
 	}
 }
 
-// appendTime appends a moment, or a day. A day is one in the time zone that the driver gave it.
+// appendTime appends a moment, or a day: a date of SQLite can have a time, which makes it a moment.
 func appendTime(dst []byte, v time.Time, k kind) []byte {
 	switch {
-	case v.IsZero() && (k == kindMySQLDate || k == kindMySQLTime):
-		return append(dst, "null"...)
-	case k == kindDate || k == kindMySQLDate:
+	case v.UTC().Year() < 0 || v.UTC().Year() > 9999:
+		return append(dst, "null"...) // RFC 3339 has no text for it
+	case k == kindDate && v.Equal(midnight(v)):
 		return append(v.AppendFormat(append(dst, '"'), time.DateOnly), '"')
 	default:
 		return append(v.UTC().AppendFormat(append(dst, '"'), time.RFC3339Nano), '"')
 	}
 }
 
-// appendMySQLTime appends a day or a moment that a driver left as MySQL writes it. One that is no moment stays a text.
-func appendMySQLTime(dst []byte, v string, k kind) []byte {
+// midnight returns the start of the day of v, in its own time zone.
+func midnight(v time.Time) time.Time {
+	year, month, day := v.Date()
+	return time.Date(year, month, day, 0, 0, 0, 0, v.Location())
+}
+
+// appendMySQLTime appends a day or a moment as MySQL writes it. One that the calendar does not have, such as 2024-00-00, stays a text.
+func appendMySQLTime(dst []byte, v string, c *column) []byte {
 	if strings.Trim(v, "0-:. ") == "" {
 		return append(dst, "null"...) // 0000-00-00: none
 	}
-	if k == kindMySQLUnix {
+	switch c.kind {
+	case kindMySQLUnix:
 		seconds, fraction, _ := strings.Cut(v, ".")
 		sec, err := strconv.ParseInt(seconds, 10, 64)
 		nsec, err2 := strconv.ParseInt((fraction + "000000000")[:9], 10, 64)
 		if err == nil && err2 == nil {
-			return appendTime(dst, time.Unix(sec, nsec), k)
+			return appendTime(dst, time.Unix(sec, nsec), c.kind)
 		}
-	} else if t, err := time.Parse(time.DateTime, v); err == nil {
-		return appendTime(dst, t, k)
+	case kindMySQLTime:
+		if t, err := time.ParseInLocation(time.DateTime, v, cmp.Or(c.loc, time.UTC)); err == nil {
+			return appendTime(dst, t, c.kind)
+		}
 	}
 	return jsonenc.AppendString(dst, v)
 }
@@ -310,10 +114,13 @@ func appendBits(dst, v []byte, k kind) []byte {
 }
 
 // appendText appends a text as what it stands for.
-func appendText[T string | []byte](dst []byte, v T, k kind) []byte {
+func appendText[T string | []byte](dst []byte, v T, c *column) []byte {
+	k := c.kind
 	switch {
 	case k == kindMySQLTime, k == kindMySQLDate, k == kindMySQLUnix:
-		return appendMySQLTime(dst, string(v), k)
+		return appendMySQLTime(dst, string(v), c)
+	case k == kindDate && isInfinity(string(v)), k == kindMoment && isInfinity(string(v)):
+		return append(dst, "null"...)
 	case k == kindJSON, k == kindMaybeJSON && json.Valid([]byte(v)), k == kindNumber && jsonenc.IsNumber(v):
 		return append(dst, v...)
 	case k == kindNumber: // NaN and the infinities
@@ -323,14 +130,5 @@ func appendText[T string | []byte](dst []byte, v T, k kind) []byte {
 	}
 }
 
-// clone returns a row of the same layout that can be used at the same time.
-func (r *row) clone() *row {
-	c := *r
-	c.buf = nil
-	c.cells = make([]cell, len(r.cells))
-	c.dest = make([]any, len(r.cells))
-	for i := range c.cells {
-		c.dest[i] = &c.cells[i]
-	}
-	return &c
-}
+// isInfinity reports whether a text is PostgreSQL's for the end or the start of time.
+func isInfinity(v string) bool { return v == "infinity" || v == "-infinity" }

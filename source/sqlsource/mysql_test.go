@@ -174,7 +174,7 @@ func testMySQLKeys(t *testing.T, dsn string) {
 		"varchar(20) COLLATE utf8mb4_general_ci": {values: []string{"10", "a", "B", "c", "D"}},
 		"varchar(20) COLLATE utf8mb4_unicode_ci": {values: []string{"_x", "10", "a", "B", "œ", "z"}},
 		"varchar(20) CHARACTER SET latin1":       {values: []string{"a", "B", "P", "ö"}},
-		"binary(2)":                              {values: []string{"ab", "ac", "b0"}},
+		"binary(2)":                              {values: []string{"ab", "ac", "b0"}, err: "it is a BINARY"},
 		"uuid":                                   {values: []string{"00000000-0000-0000-0000-000000000001", "00000000-0000-0000-0000-000000000002", "00000000-0000-0000-0000-000000000003"}},
 		"time":                                   {values: []string{"-01:00:00", "09:00:00", "10:00:00", "100:00:00"}},
 		"enum('red', 'blue', 'green')":           {values: []string{"red", "blue", "green"}, err: "MySQL compares ENUM"},

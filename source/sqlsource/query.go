@@ -1,8 +1,12 @@
 package sqlsource
 
 import (
+	"errors"
+	"regexp"
+	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 )
 
 // quote returns name as an identifier.
@@ -27,15 +31,28 @@ func (c Config) describeSQL() string {
 	return "SELECT *" + c.from() + " LIMIT 0" //nolint:unqueryvet // which columns there are is the question
 }
 
-// nullKeySQL returns a row if there is one whose key is NULL.
-func (c Config) nullKeySQL() string {
-	return "SELECT 1" + c.from() + " WHERE " + c.Dialect.quote(c.Key) + " IS NULL LIMIT 1"
+// anySQL returns a row if the query does.
+func (c Config) anySQL() string { return "SELECT 1" + c.from() + " LIMIT 1" }
+
+// countKeysSQL counts the rows that have a key.
+func (c Config) countKeysSQL() string {
+	return "SELECT count(" + c.Dialect.quote(c.Key) + ")" + c.from()
 }
 
 // keyAtSQL returns the key of the row at an offset, in the order of the key.
 func (c Config) keyAtSQL(offset int64) string {
 	key := c.Dialect.quote(c.Key)
-	return "SELECT " + key + c.from() + " ORDER BY " + key + " LIMIT 1 OFFSET " + strconv.FormatInt(offset, 10)
+	return "SELECT " + key + c.from() + " WHERE " + key + " IS NOT NULL ORDER BY " + key + " LIMIT 1 OFFSET " + strconv.FormatInt(offset, 10)
+}
+
+// nullKeySQL returns a row if there is one whose key is NULL.
+func (c Config) nullKeySQL() string {
+	return "SELECT 1" + c.from() + " WHERE " + c.Dialect.quote(c.Key) + " IS NULL LIMIT 1"
+}
+
+// noKeySQL reads the rows that have no key.
+func (c Config) noKeySQL(r *row) string {
+	return "SELECT " + r.columns + c.from() + " WHERE " + c.Dialect.quote(c.Key) + " IS NULL"
 }
 
 // keyParam is the n-th parameter, from 1, of a statement that uses them in order, which is compared with a key of a kind.
@@ -50,25 +67,99 @@ func (c Config) keyParam(n int, k kind) string {
 	}
 }
 
-// pageSQL reads rows in the order of the key, from a key on and below another one where these are set. Their parameters follow the
+// pageSQL reads rows in the order of the key, from a key on and below another one if these are set. Their parameters follow the
 // query's own args ones. A negative limit reads all of the query's rows as they come.
 func (c Config) pageSQL(r *row, args int, from, below bool, limit int) string {
-	var b strings.Builder
-	b.WriteString("SELECT " + r.columns + c.from())
+	query := "SELECT " + r.columns + c.from()
+	if limit < 0 {
+		return query
+	}
 	kind := r.cols[r.key].kind
 	key := c.Dialect.quote(c.Key)
-	word := " WHERE "
+	where := key + " IS NOT NULL"
 	if from {
 		args++
-		b.WriteString(word + key + " >= " + c.keyParam(args, kind))
-		word = " AND "
+		where = key + " >= " + c.keyParam(args, kind)
 	}
 	if below {
 		args++
-		b.WriteString(word + key + " < " + c.keyParam(args, kind))
+		where += " AND " + key + " < " + c.keyParam(args, kind)
 	}
-	if limit >= 0 {
-		b.WriteString(" ORDER BY " + key + " LIMIT " + strconv.Itoa(limit))
+	return query + " WHERE " + where + " ORDER BY " + key + " LIMIT " + strconv.Itoa(limit)
+}
+
+// idsSQL reads columns of the rows that can have one of the ids: which of them do is to be seen in the rows, since collations hold texts to
+// be equal that are different ids. It returns no statement if no row can have one of them.
+func (c Config) idsSQL(r *row, columns string, args []any, ids []string) (statement string, all []any) {
+	expr, values := c.idValues(r.idType, ids)
+	if len(values) == 0 {
+		return "", nil
 	}
-	return b.String()
+	params := make([]string, len(values))
+	for i := range values {
+		params[i] = c.keyParam(len(args)+i+1, kindValue)
+	}
+	return "SELECT " + columns + c.from() + " WHERE " + expr + " IN (" + strings.Join(params, ", ") + ")", append(slices.Clip(args), values...)
+}
+
+// idValues returns what to compare ids with, and the values of those that a column of the type can have.
+func (c Config) idValues(typeName string, ids []string) (expr string, values []any) {
+	expr = c.Dialect.quote(c.ID)
+	switch bits := integerBits(typeName); {
+	case c.Dialect == SQLite: // in which the values of one column are of several types
+		for _, id := range ids {
+			values = append(values, id)
+			if n, err := strconv.ParseInt(id, 10, 64); err == nil {
+				values = append(values, n)
+			}
+		}
+		return expr, values
+	case bits > 0 && strings.HasPrefix(typeName, "UNSIGNED"):
+		return expr, parsed(ids, func(id string) (any, error) { return strconv.ParseUint(id, 10, bits) })
+	case bits > 0:
+		return expr, parsed(ids, func(id string) (any, error) { return strconv.ParseInt(id, 10, bits) })
+	case c.Dialect == PostgreSQL && !slices.Contains([]string{"TEXT", "VARCHAR", "BPCHAR"}, typeName):
+		expr = "CAST(" + expr + " AS text)"
+		if typeName == "UUID" { // which has an index to use
+			expr = c.Dialect.quote(c.ID)
+			ids = slices.DeleteFunc(slices.Clone(ids), func(id string) bool { return !uuidText.MatchString(id) })
+		}
+	case c.Dialect == MySQL && !slices.Contains([]string{"VARCHAR", "CHAR", "TEXT", "TINYTEXT", "MEDIUMTEXT", "LONGTEXT"}, typeName):
+		expr = "CAST(" + expr + " AS CHAR)"
+	}
+	return expr, parsed(ids, func(id string) (any, error) {
+		if !utf8.ValidString(id) || strings.Contains(id, "\x00") {
+			return nil, errors.New("no text of a database")
+		}
+		return id, nil
+	})
+}
+
+// uuidText is how PostgreSQL writes a UUID.
+var uuidText = regexp.MustCompile(`^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`)
+
+// integerBits returns the size of a type of integers, and 0 if the type is another one.
+func integerBits(typeName string) int {
+	switch strings.TrimPrefix(typeName, "UNSIGNED ") {
+	case "TINYINT":
+		return 8
+	case "INT2", "SMALLINT":
+		return 16
+	case "INT4", "INT", "MEDIUMINT":
+		return 32
+	case "INT8", "BIGINT":
+		return 64
+	}
+	return 0
+}
+
+// parsed returns the values of the ids that have one.
+func parsed(ids []string, parse func(id string) (any, error)) []any {
+	var values []any
+	for _, id := range ids {
+		if v, err := parse(id); err == nil {
+			values = append(values, v)
+		}
+	}
+	return values
 }

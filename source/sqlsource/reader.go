@@ -19,38 +19,41 @@ type reader struct {
 
 	from, below any // range of keys: from on, up to but without below; nil: no limit
 	part        bool
+	stopped     bool // by the consumer
 	lastID      string
 	count       int64
 }
 
 // read yields the rows. It returns an error that is not yielded yet.
 func (r *reader) read(ctx context.Context, yield func(reindex.Product, error) bool) error {
-	after, more := any(nil), true
-	for more {
-		last, next, err := r.page(ctx, after, yield)
-		if err != nil {
-			if r.count > 0 {
-				err = fmt.Errorf("after %d products, the last one %q: %w", r.count, r.lastID, err)
-			}
-			return err
-		}
-		after, more = last, next
+	after, more, err := any(nil), true, error(nil)
+	for more && err == nil {
+		after, more, err = r.page(ctx, after, yield)
 	}
-	return nil
+	if err == nil && !r.stopped && r.below == nil && r.cfg.PageRows >= 0 && r.cfg.Key == r.cfg.ID {
+		err = r.readNoKey(ctx, yield)
+	}
+	if err == nil && !r.stopped && !r.part && r.count == 0 && r.cfg.Tenants == "" {
+		err = fmt.Errorf("%w: Config.Query returns no row for it, and Config.Tenants, which could say that it exists, is not set", ErrUnknownTenant)
+	}
+	if err != nil && r.count > 0 {
+		err = fmt.Errorf("after %d products, the last one %q: %w", r.count, r.lastID, err)
+	}
+	return err
 }
 
 // page yields one page of rows and returns the key of the last one, and whether there can be more.
 //
-// A page begins with the last row of the one before (>=, not >), which is not yielded again. Where that row is not found in its place,
+// A page begins with the last row of the one before (>=, not >), which is not yielded again. If that row is not found in its place,
 // the key is not unique in the database's own order, or did not survive the way to the driver and back: rows could be lost or come
 // twice, and an error says so.
 func (r *reader) page(ctx context.Context, after any, yield func(reindex.Product, error) bool) (last any, more bool, err error) {
-	cfg := r.cfg
-	limit, overlap := cfg.PageRows, after != nil
+	limit, overlap := r.cfg.PageRows, after != nil
 	args := r.args
 	lower := r.from
 	if overlap {
 		lower = after
+		limit++
 	}
 	if lower != nil {
 		args = append(slices.Clip(args), lower)
@@ -58,68 +61,78 @@ func (r *reader) page(ctx context.Context, after any, yield func(reindex.Product
 	if r.below != nil {
 		args = append(slices.Clip(args), r.below)
 	}
-	if overlap {
-		limit++
+	n := 0
+	err = r.rows(ctx, r.cfg.pageSQL(r.row, len(r.args), lower != nil, r.below != nil, limit), args, func() (bool, error) {
+		key := r.row.keyValue()
+		n++
+		switch {
+		case n == 1 && overlap:
+			if !sameKey(key, after) {
+				return false, fmt.Errorf("the row with the key %v is not where a page ended: %w", after, errKey(r.cfg.Key))
+			}
+			last = after
+			return true, nil
+		case limit >= 0 && n > 1 && sameKey(key, last):
+			return false, fmt.Errorf("two rows have the key %v: %w", key, errKey(r.cfg.Key))
+		}
+		last = key
+		return r.yield(yield), nil
+	})
+	if err == nil && n == 0 && overlap {
+		err = fmt.Errorf("the row where a page ended is gone: %w", errKey(r.cfg.Key))
 	}
-	query := cfg.pageSQL(r.row, len(r.args), lower != nil, r.below != nil, limit)
+	return last, limit >= 0 && n == limit && !r.stopped, err
+}
+
+// readNoKey yields the rows whose key is their id, and is missing. Most often there is none.
+func (r *reader) readNoKey(ctx context.Context, yield func(reindex.Product, error) bool) error {
+	return r.rows(ctx, r.cfg.noKeySQL(r.row), r.args, func() (bool, error) {
+		if r.row.keyValue() != nil {
+			return true, nil // MySQL's 0000-00-00 is NULL, and is not
+		}
+		return r.yield(yield), nil
+	})
+}
+
+// yield hands on the current row, or what is wrong with it. It reports whether the consumer wants more.
+func (r *reader) yield(yield func(reindex.Product, error) bool) bool {
+	p, bad := r.row.product()
+	if bad != nil {
+		p.ID = bad.ID
+		r.stopped = !yield(reindex.Product{}, bad)
+	} else {
+		r.stopped = !yield(p, nil)
+	}
+	r.count++
+	r.lastID = p.ID
+	return !r.stopped
+}
+
+// rows runs a statement and calls visit for each of its rows, until visit returns false.
+func (r *reader) rows(ctx context.Context, query string, args []any, visit func() (bool, error)) error {
 	done, err := r.session.use(ctx)
 	if err != nil {
-		return nil, false, err
+		return err
 	}
 	defer done()
 	rows, err := r.session.QueryContext(ctx, query, args...)
 	if err != nil {
-		return nil, false, err
+		return err
 	}
 	defer rows.Close()
-	n := 0
-	for ; rows.Next(); n++ {
+	for rows.Next() {
 		if err := ctx.Err(); err != nil { // which the driver need not have noticed yet
-			return nil, false, err
+			return err
 		}
 		if err := rows.Scan(r.row.dest...); err != nil {
-			return nil, false, err
+			return err
 		}
-		key := r.row.keyValue()
-		if n == 0 && overlap {
-			if !sameKey(key, after) {
-				return nil, false, fmt.Errorf("the row with the key %v is not where a page ended: %w", after, errKey(cfg.Key))
-			}
-			last = after
-			continue
-		}
-		if limit >= 0 && n > 0 && sameKey(key, last) {
-			return nil, false, fmt.Errorf("two rows have the key %v: %w", key, errKey(cfg.Key))
-		}
-		last = key
-		p, err := r.row.product()
-		if err != nil {
-			return nil, false, err
-		}
-		r.count++
-		r.lastID = p.ID
-		if !yield(p, nil) {
-			return nil, false, nil
+		more, err := visit()
+		if err != nil || !more {
+			return err
 		}
 	}
-	if err := rows.Err(); err != nil {
-		return nil, false, err
-	}
-	return last, limit >= 0 && n == limit, r.checkEnd(n, overlap)
-}
-
-// checkEnd looks at a page of n rows.
-func (r *reader) checkEnd(n int, overlap bool) error {
-	switch {
-	case n > 0 || r.part:
-		return nil
-	case overlap:
-		return fmt.Errorf("the row where a page ended is gone: %w", errKey(r.cfg.Key))
-	case r.cfg.Tenants == "":
-		return fmt.Errorf("%w: Config.Query returns no row for it, and Config.Tenants, which could say that it exists, is not set",
-			ErrUnknownTenant)
-	}
-	return nil
+	return rows.Err()
 }
 
 // errKey says what Config.Key must be.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"iter"
 	"sync"
+	"time"
 
 	"productindex/reindex"
 )
@@ -39,17 +40,36 @@ func (s *snapshot) prepare(ctx context.Context) error {
 			return fmt.Errorf("%w: Config.Tenants returns no row for it", ErrUnknownTenant)
 		}
 	}
-	rows, err := s.session.QueryContext(ctx, cfg.describeSQL(), s.args...)
-	if err != nil {
+	if err := s.describe(ctx); err != nil {
 		return fmt.Errorf("Config.Query: %w", err)
+	}
+	return nil
+}
+
+// describe learns what the query returns.
+func (s *snapshot) describe(ctx context.Context) error {
+	rows, err := s.session.QueryContext(ctx, s.src.cfg.describeSQL(), s.args...)
+	if err != nil {
+		return err
 	}
 	defer rows.Close()
 	types, err := rows.ColumnTypes()
 	if err == nil {
-		s.layout, err = newRow(cfg, types)
+		s.layout, err = newRow(s.src.cfg, types)
 	}
 	if err := cmp.Or(err, rows.Err(), rows.Close()); err != nil {
-		return fmt.Errorf("Config.Query: %w", err)
+		return err
+	}
+	if !s.layout.has(kindMySQLTime) {
+		return nil
+	}
+	// The time zone of the driver is that of the times it makes.
+	var c cell
+	if err := s.session.scalar(ctx, &c, "SELECT TIMESTAMP '2000-01-01 00:00:00'"); err != nil {
+		return fmt.Errorf("asking for the driver's time zone: %w", err)
+	}
+	if at, ok := c.v.(time.Time); ok {
+		s.layout.setZone(at.Location())
 	}
 	return nil
 }
@@ -91,10 +111,10 @@ func (s *snapshot) Close() error {
 	return nil
 }
 
-// checkKeys checks what paging relies on.
+// checkKeys checks what paging relies on. A row whose key is its id, and is missing, is one bad record.
 func (s *snapshot) checkKeys(ctx context.Context) error {
 	cfg := s.src.cfg
-	if cfg.PageRows < 0 {
+	if cfg.PageRows < 0 || cfg.Key == cfg.ID {
 		return nil
 	}
 	null, err := s.session.exists(ctx, cfg.nullKeySQL(), s.args...)

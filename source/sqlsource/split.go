@@ -54,8 +54,8 @@ func (s *splittable) split(ctx context.Context, n int) ([]string, error) {
 	if err := s.checkKeys(ctx); err != nil {
 		return nil, err
 	}
-	total, err := s.Count(ctx)
-	if err != nil {
+	var total int64
+	if err := s.session.scalar(ctx, &total, s.src.cfg.countKeysSQL(), s.args...); err != nil {
 		return nil, err
 	}
 	snapshot, err := s.export(ctx)

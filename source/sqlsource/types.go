@@ -4,8 +4,9 @@ import "strings"
 
 // Types that several databases name alike.
 const (
-	typeDate = "DATE"
-	typeJSON = "JSON"
+	typeDate  = "DATE"
+	typeJSON  = "JSON"
+	typeJSONB = "JSONB"
 )
 
 // kind is how the values of a column become JSON.
@@ -17,21 +18,21 @@ const (
 	kindNumber                // a text that is a number
 	kindJSON                  // a text that is JSON: the database has checked it
 	kindMaybeJSON             // a text that should be JSON
-	kindDate                  // a time.Time that is a day
+	kindDate                  // a time.Time that is a day, or infinity
 	kindBool                  // an integer that is 0 or 1
 	kindBinary                // bytes that are no text
 	kindBits                  // bytes that are an integer
 	kindBitBool               // bytes that are an integer that is 0 or 1
-	kindMySQLDate             // a time.Time or a text, or 0000-00-00
-	kindMySQLTime             // a time.Time or a text, or 0000-00-00 00:00:00
+	kindMoment                // a time.Time, or infinity
+	kindMySQLDate             // a text, which can be 0000-00-00
+	kindMySQLTime             // a text, which can be 0000-00-00 00:00:00
 	kindMySQLUnix             // an integer or a text: seconds since 1970; 0 stands for 0000-00-00 00:00:00
 )
 
 // conversion is how the values of a type get from the database into JSON.
 type conversion struct {
 	kind kind
-	// call, where it is set, is what the database does with the column first, in which %s stands for the column. It gives the kind called.
-	// The id and the key go without it, since they have to be what the database compares.
+	// call, if it is set, is what the database does with the column first, in which %s stands for the column. It gives the kind called.
 	call   string
 	called kind
 }
@@ -41,7 +42,7 @@ func conversionOf(d Dialect, typeName string, host Type) conversion {
 	var c conversion
 	switch d {
 	case SQLite:
-		c.kind = sqliteKind(typeName)
+		c = sqliteConversion(typeName, host)
 	case MySQL:
 		c = mysqlConversion(typeName)
 	case PostgreSQL:
@@ -59,28 +60,33 @@ func conversionOf(d Dialect, typeName string, host Type) conversion {
 	return c
 }
 
-func sqliteKind(typeName string) kind {
-	switch strings.ToUpper(typeName) {
-	case typeJSON:
-		return kindMaybeJSON
-	case typeDate:
-		return kindDate
-	case "BOOL", "BOOLEAN":
-		return kindBool
+// sqliteConversion goes by the declared type. Bytes are a BLOB, whatever that is.
+func sqliteConversion(typeName string, host Type) conversion {
+	typeName = strings.ToUpper(typeName)
+	switch {
+	case typeName == typeJSON, typeName == typeJSONB, host == JSON:
+		// A BLOB can be JSON in SQLite's own encoding, JSONB. Everything else stays as it is.
+		return conversion{kind: kindBinary, call: "CASE WHEN json_valid(%s, 8) THEN json(%s) ELSE %s END", called: kindMaybeJSON}
+	case typeName == typeDate:
+		return conversion{kind: kindDate}
+	case typeName == "BOOL", typeName == "BOOLEAN":
+		return conversion{kind: kindBool}
 	default:
-		return kindBinary // bytes are a BLOB, whatever the column's declared type
+		return conversion{kind: kindBinary}
 	}
 }
 
 func postgresConversion(typeName string) conversion {
 	switch typeName {
-	case "BOOL", "INT2", "INT4", "INT8", "FLOAT8", "TEXT", "VARCHAR", "BPCHAR", "UUID", "TIMESTAMP", "TIMESTAMPTZ":
+	case "BOOL", "INT2", "INT4", "INT8", "FLOAT8", "TEXT", "VARCHAR", "BPCHAR", "UUID":
 		return conversion{kind: kindValue}
+	case "TIMESTAMP", "TIMESTAMPTZ":
+		return conversion{kind: kindMoment}
 	case "FLOAT4":
 		return conversion{kind: kindFloat32}
 	case "NUMERIC":
 		return conversion{kind: kindNumber}
-	case typeJSON, "JSONB":
+	case typeJSON, typeJSONB:
 		return conversion{kind: kindJSON}
 	case typeDate:
 		return conversion{kind: kindDate}
@@ -102,9 +108,10 @@ func mysqlConversion(typeName string) conversion {
 		// Results have it in the session's time zone, which a driver need not know.
 		return conversion{kind: kindMySQLTime, call: "UNIX_TIMESTAMP(%s)", called: kindMySQLUnix}
 	case "DATETIME":
-		return conversion{kind: kindMySQLTime}
+		// A driver that makes a time of it makes another day of 2024-00-00.
+		return conversion{kind: kindMySQLTime, call: "CAST(%s AS CHAR)", called: kindMySQLTime}
 	case typeDate:
-		return conversion{kind: kindMySQLDate}
+		return conversion{kind: kindMySQLDate, call: "CAST(%s AS CHAR)", called: kindMySQLDate}
 	case "BIT":
 		return conversion{kind: kindBits}
 	case typeJSON:
@@ -120,4 +127,23 @@ func mysqlConversion(typeName string) conversion {
 // MySQL sorts ENUM and SET by the positions of their members, but compares them with texts as texts: rows would be lost.
 func ordered(d Dialect, typeName string) bool {
 	return d != MySQL || typeName != "ENUM" && typeName != "SET" && typeName != "BIT"
+}
+
+// identifies reports whether values of a type can be ids: those that have one text. SQLite says so of each value.
+func identifies(d Dialect, typeName string) bool {
+	switch d {
+	case PostgreSQL:
+		switch typeName {
+		case "BYTEA", "BOOL", "FLOAT4", "FLOAT8", "TIMESTAMP", "TIMESTAMPTZ", typeDate:
+			return false
+		}
+	case MySQL:
+		switch typeName {
+		case "FLOAT", "DOUBLE", "BIT":
+			return false
+		}
+		return mysqlConversion(typeName).kind != kindBinary
+	case SQLite:
+	}
+	return true
 }
