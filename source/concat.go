@@ -123,8 +123,8 @@ func (c concatSnapshot) Split(ctx context.Context, n int) ([]string, error) {
 
 // split returns the names of a snapshot's parts, or nil for the whole of one that cannot be split.
 func split(ctx context.Context, snap reindex.Snapshot, n int) ([]*string, error) {
-	splitter, err := splitterOf(snap)
-	if err != nil {
+	splitter, ok := reindex.As[reindex.Splitter](snap)
+	if !ok {
 		return []*string{nil}, nil
 	}
 	names, err := splitter.Split(ctx, n)

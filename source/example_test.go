@@ -62,7 +62,7 @@ func show(src reindex.Source) {
 	}
 	defer snap.Close()
 	for p, err := range snap.Products(context.Background()) {
-		fmt.Println(p.ID, string(p.Body), err)
+		fmt.Println(p.ID, string(p.Body), err) //nolint:forbidigo // the examples check it
 	}
 }
 

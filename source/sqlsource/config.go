@@ -20,12 +20,12 @@ const (
 	SQLite Dialect = "SQLite"
 )
 
-// Type is what the values of a column are where the database does not tell.
+// Type is what the values of a column are if the database does not say.
 type Type string
 
 // The types that a column can be said to have.
 const (
-	// JSON: texts that are JSON documents are embedded as they are. A text that is none stays a text.
+	// JSON: texts that are JSON documents are embedded as they are. A text that is not one stays a text.
 	JSON Type = "JSON"
 	// Boolean: the number 0 is false, and 1 is true. Other values stay what they are.
 	Boolean Type = "Boolean"
@@ -34,7 +34,7 @@ const (
 // DefaultPageRows is how many rows a statement reads by default.
 const DefaultPageRows = 5000
 
-// Config tells a [Source] what to read. Dialect and Query are required.
+// Config says what a [Source] reads. Dialect and Query are required.
 type Config struct {
 	// Dialect is the kind of database.
 	Dialect Dialect
@@ -51,14 +51,14 @@ type Config struct {
 	// Args returns the parameters of Query (and of Tenants) for a tenant. Nil means the tenant alone.
 	Args func(tenant string) []any
 
-	// ID is the column of the product's id: a text, an integer or a UUID, never NULL. Default "id".
+	// ID is the column of the product's id: a text, an integer or a UUID. A row in which it is NULL is a bad record. Default "id".
 	ID string
 
 	// Body is the column that holds the whole product as a JSON object, which is handed on as it is. Empty means that each row
 	// becomes an object of all of its columns (see the package's documentation for the types).
 	Body string
 
-	// Types says what columns hold where their types in the database do not tell. MySQL's BOOLEAN is TINYINT(1), which drivers show
+	// Types says what columns hold if their types in the database do not. MySQL's BOOLEAN is TINYINT(1), which drivers show
 	// as any other integer; MariaDB's JSON is LONGTEXT; and in SQLite what a function returns has no declared type. Such as
 	// {"active": Boolean, "attributes": JSON}.
 	Types map[string]Type
@@ -69,7 +69,7 @@ type Config struct {
 
 	// PageRows is how many rows one statement reads. Default [DefaultPageRows]. Negative: one statement reads all of them, in
 	// whatever order Query has. That suits queries without a fitting key, and needs a driver that streams its rows, a server
-	// that lets one statement run as long as indexing takes (MySQL: net_write_timeout), and rules out Partitions.
+	// that lets one statement run as long as indexing takes (MySQL: net_write_timeout), and rules out parts.
 	PageRows int
 
 	// Tenants is a query with the same parameters as Query that returns a row if the tenant exists, such as
@@ -96,7 +96,7 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
-// validate reports every setting of a config with defaults that makes no sense.
+// validate reports every setting of a config with defaults that is not valid.
 func (c Config) validate() error {
 	var errs []error
 	switch c.Dialect {

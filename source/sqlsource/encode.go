@@ -22,7 +22,7 @@ func appendValue(dst []byte, v any, c *column) ([]byte, error) {
 		return appendText(dst, v, c), nil
 	case []byte:
 		switch {
-		case k == kindBinary:
+		case k == kindBinary, k == kindSQLiteJSON && !json.Valid(v):
 			return append(base64.StdEncoding.AppendEncode(append(dst, '"'), v), '"'), nil
 		case (k == kindBits || k == kindBitBool) && len(v) <= 8:
 			return appendBits(dst, v, k), nil
@@ -85,15 +85,15 @@ func appendMySQLTime(dst []byte, v string, c *column) []byte {
 	if strings.Trim(v, "0-:. ") == "" {
 		return append(dst, "null"...) // 0000-00-00: none
 	}
-	switch c.kind {
-	case kindMySQLUnix:
+	if c.kind == kindMySQLUnix {
 		seconds, fraction, _ := strings.Cut(v, ".")
 		sec, err := strconv.ParseInt(seconds, 10, 64)
 		nsec, err2 := strconv.ParseInt((fraction + "000000000")[:9], 10, 64)
 		if err == nil && err2 == nil {
 			return appendTime(dst, time.Unix(sec, nsec), c.kind)
 		}
-	case kindMySQLTime:
+	}
+	if c.kind == kindMySQLTime {
 		if t, err := time.ParseInLocation(time.DateTime, v, cmp.Or(c.loc, time.UTC)); err == nil {
 			return appendTime(dst, t, c.kind)
 		}
@@ -121,7 +121,7 @@ func appendText[T string | []byte](dst []byte, v T, c *column) []byte {
 		return appendMySQLTime(dst, string(v), c)
 	case k == kindDate && isInfinity(string(v)), k == kindMoment && isInfinity(string(v)):
 		return append(dst, "null"...)
-	case k == kindJSON, k == kindMaybeJSON && json.Valid([]byte(v)), k == kindNumber && jsonenc.IsNumber(v):
+	case k == kindJSON, (k == kindMaybeJSON || k == kindSQLiteJSON) && json.Valid([]byte(v)), k == kindNumber && jsonenc.IsNumber(v):
 		return append(dst, v...)
 	case k == kindNumber: // NaN and the infinities
 		return append(dst, "null"...)

@@ -69,6 +69,9 @@ var mysqlTypes = []struct{ column, value, want string }{
 	{"bit(64)", "18446744073709551615", `18446744073709551615`},
 	{"date", "'2024-02-29'", `"2024-02-29"`},
 	{"date", "'0000-00-00'", `null`},
+	{"date", "'2024-00-00'", `"2024-00-00"`},
+	{"date", "'2024-02-00'", `"2024-02-00"`},
+	{"datetime", "'2024-00-00 12:34:56'", `"2024-00-00 12:34:56"`},
 	{"datetime", "'2024-02-29 12:34:56'", `"2024-02-29T12:34:56Z"`},
 	{"datetime(6)", "'2024-02-29 12:34:56.789000'", `"2024-02-29T12:34:56.789Z"`},
 	{"datetime", "'0000-00-00 00:00:00'", `null`},
@@ -152,6 +155,15 @@ func testMySQLTypes(t *testing.T, dsn string) {
 // A driver that takes DATETIME for a time of some zone is believed, but a day stays that day.
 func testMySQLDriverZone(t *testing.T, dsn string) {
 	t.Helper()
+	// The value of a key is what it is in other columns, too.
+	for _, params := range []string{"", "?parseTime=true"} {
+		products, err := read(t, newSource(t, open(t, "mysql", dsn+params), sqlsource.Config{
+			Dialect: sqlsource.MySQL, Key: "day", Query: "SELECT ? AS id, DATE '2024-02-29' AS day",
+		}))
+		if want := `{"id":"shop","day":"2024-02-29"}`; err != nil || len(products) != 1 || string(products[0].Body) != want {
+			t.Errorf("%s, error %v; want %s", products, err, want)
+		}
+	}
 	products, err := read(t, newSource(t, open(t, "mysql", dsn+"?parseTime=true&loc=Asia%2FTokyo"), sqlsource.Config{
 		Dialect: sqlsource.MySQL, Query: "SELECT ? AS id, DATE '2024-02-29' AS day, TIMESTAMP '2024-02-29 12:34:56' AS at",
 	}))

@@ -65,6 +65,12 @@ func testPostgresTypes(t *testing.T, d database) {
 			t.Errorf("%s: %s, want %s", expr, got, want)
 		}
 	}
+	for _, expr := range []string{`'\x00ff'::bytea`, "true", "1.5::float8", "now()", "ARRAY['a']", "'10.0.0.1'::inet"} {
+		_, err := read(t, newSource(t, db, sqlsource.Config{Dialect: d.dialect, Query: "SELECT " + expr + " AS id WHERE $1 <> ''"}))
+		if err == nil || !strings.Contains(err.Error(), "cannot be the id") {
+			t.Errorf("%s as an id: %v", expr, err)
+		}
+	}
 	for key, want := range map[string]string{
 		"n::int8": "1 2 3 4 5", "(n + 0.25)::numeric(5,2)": "1.25 2.25 3.25 4.25 5.25", "('k' || n)::text": "k1 k2 k3 k4 k5",
 		"('00000000-0000-0000-0000-00000000000' || n)::uuid": "", "(n || '')::char(3)": "1 2 3 4 5",

@@ -118,13 +118,13 @@ func (c Config) idValues(typeName string, ids []string) (expr string, values []a
 		return expr, parsed(ids, func(id string) (any, error) { return strconv.ParseUint(id, 10, bits) })
 	case bits > 0:
 		return expr, parsed(ids, func(id string) (any, error) { return strconv.ParseInt(id, 10, bits) })
-	case c.Dialect == PostgreSQL && !slices.Contains([]string{"TEXT", "VARCHAR", "BPCHAR"}, typeName):
+	case c.Dialect == PostgreSQL && !slices.Contains([]string{typeText, typeVarchar, typeBPChar}, typeName):
 		expr = "CAST(" + expr + " AS text)"
 		if typeName == "UUID" { // which has an index to use
 			expr = c.Dialect.quote(c.ID)
 			ids = slices.DeleteFunc(slices.Clone(ids), func(id string) bool { return !uuidText.MatchString(id) })
 		}
-	case c.Dialect == MySQL && !slices.Contains([]string{"VARCHAR", "CHAR", "TEXT", "TINYTEXT", "MEDIUMTEXT", "LONGTEXT"}, typeName):
+	case c.Dialect == MySQL && !slices.Contains([]string{typeVarchar, "CHAR", typeText, "TINYTEXT", "MEDIUMTEXT", "LONGTEXT"}, typeName):
 		expr = "CAST(" + expr + " AS CHAR)"
 	}
 	return expr, parsed(ids, func(id string) (any, error) {

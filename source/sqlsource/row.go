@@ -228,7 +228,7 @@ func (r *row) place(key cell) string {
 	name := r.cols[r.key].name
 	switch v := r.bindable(key).(type) {
 	case nil:
-		return fmt.Sprintf("row without a value of %s", name)
+		return "row without a value of " + name
 	case string:
 		return fmt.Sprintf("row with %s %q", name, v)
 	case []byte:
@@ -263,7 +263,7 @@ func (r *row) idOf(v any) (string, error) {
 
 // unpadded removes the spaces that fill the value of a type of fixed length, which databases ignore when they compare.
 func (r *row) unpadded(id string) string {
-	if r.idType == "BPCHAR" || r.idType == "CHAR" {
+	if r.idType == typeBPChar || r.idType == "CHAR" {
 		return strings.TrimRight(id, " ")
 	}
 	return id

@@ -3,6 +3,7 @@ package sqlsource_test
 import (
 	"database/sql"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -31,6 +32,31 @@ func testSnapshot(t *testing.T, d database, total int) {
 	}
 	if after, err := count(t, src); err != nil || after == int64(total) {
 		t.Fatalf("%d products now, error %v: the test changed nothing", after, err)
+	}
+}
+
+// A snapshot is the state of the moment of Open, not that of its first read.
+func testMoment(t *testing.T, d database) {
+	reader, writer := d.open(t), d.open(t)
+	fill(t, writer, d, 10)
+	snap := openShop(t, newSource(t, reader, sqlsource.Config{Dialect: d.dialect, Query: d.sql("SELECT id, name, price FROM products WHERE tenant = $1")}))
+	exec(t, writer, "DELETE FROM products WHERE id > 5", "INSERT INTO products VALUES ('shop', 11, 'new', 0)")
+	if n, err := snap.(reindex.Counter).Count(t.Context()); err != nil || n != 10 {
+		t.Errorf("count is %d, error %v", n, err)
+	}
+	ids := make([]bool, 11)
+	for p, err := range snap.Products(t.Context()) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		checkProduct(t, p, ids)
+	}
+	if slices.Contains(ids[1:], false) {
+		t.Errorf("of ten products came %v", ids[1:])
+	}
+	places, err := snap.(reindex.Locator).Locate(t.Context(), "10", "11")
+	if err != nil || len(places) != 1 || places["10"] != "row with id 10" {
+		t.Errorf("the places are %q, error %v", places, err)
 	}
 }
 

@@ -170,6 +170,14 @@ func TestPostgreSQL(t *testing.T) {
 	testDatabase(t, d)
 	t.Run("Types", func(t *testing.T) { testPostgresTypes(t, d) })
 	t.Run("Parts", func(t *testing.T) { testParts(t, d) })
+	t.Run("Room", func(t *testing.T) { testRoom(t, d) })
+	t.Run("Find", func(t *testing.T) {
+		testFind(t, d, map[string]string{
+			"text": "('a'), ('b''c'), ('7'), ('ä')", "varchar(20)": "('a'), ('x y')", "char(5)": "('a'), ('bb')", "smallint": "(7), (-7), (32767)",
+			"integer": "(7), (2147483647)", "bigint": "(7), (9223372036854775807)", "numeric": "(7), (1.50)",
+			"uuid": "('6579c22f-be2b-444c-a52b-0116dd82df6c')",
+		})
+	})
 	t.Run("LostConnection", func(t *testing.T) { testLostConnection(t, d) })
 	t.Run("ColumnTwice", func(t *testing.T) { testColumnTwice(t, d, `the column "size" twice`) })
 	t.Run("Collation", func(t *testing.T) { testCollation(t, d) })
@@ -181,6 +189,14 @@ func TestMySQL(t *testing.T) {
 	testDatabase(t, d)
 	t.Run("Types", func(t *testing.T) { testMySQLTypes(t, dsn) })
 	t.Run("Keys", func(t *testing.T) { testMySQLKeys(t, dsn) })
+	t.Run("Find", func(t *testing.T) {
+		testFind(t, d, map[string]string{
+			"text": "('a'), ('b''c'), ('7'), ('ä')", "varchar(20) COLLATE utf8mb4_general_ci": "('a'), ('x y')", "char(5)": "('a'), ('bb')",
+			"varchar(20) CHARACTER SET latin1": "('a'), ('ö')", "tinyint": "(7), (-7)", "smallint unsigned": "(7), (65535)", "mediumint": "(7)",
+			"integer": "(7), (2147483647)", "bigint": "(7), (9223372036854775807)", "bigint unsigned": "(7), (18446744073709551615)",
+			"decimal(10,2)": "(7), (1.50)", "uuid": "('6579c22f-be2b-444c-a52b-0116dd82df6c')", "year": "(2024)",
+		})
+	})
 	t.Run("Collations", func(t *testing.T) { testMySQLCollations(t, d) })
 	t.Run("LostConnection", func(t *testing.T) { testLostConnection(t, d) })
 	t.Run("ColumnTwice", func(t *testing.T) { testColumnTwice(t, d, "Duplicate column name 'size'") })
@@ -192,6 +208,13 @@ func TestSQLite(t *testing.T) {
 	d := sqlite(t)
 	testDatabase(t, d)
 	t.Run("Types", func(t *testing.T) { testSQLiteTypes(t, d) })
+	t.Run("Binary", func(t *testing.T) { testSQLiteBinary(t, d) })
+	t.Run("Find", func(t *testing.T) {
+		testFind(t, d, map[string]string{
+			"text": "('a'), ('b''c'), ('7'), ('ä')", "integer": "(7), (9223372036854775807)", "integer PRIMARY KEY": "(7)", "": "(7), ('a'), ('8')",
+			"varchar(20) COLLATE NOCASE": "('a')", "numeric": "(7)",
+		})
+	})
 	t.Run("NoParts", func(t *testing.T) { testNoParts(t, d) })
 	t.Run("ManyProducts", func(t *testing.T) { testSnapshot(t, d, 20_000) })
 }
@@ -205,6 +228,8 @@ func testDatabase(t *testing.T, d database) {
 	t.Run("Mistakes", func(t *testing.T) { testMistakes(t, d) })
 	t.Run("UnknownTenant", func(t *testing.T) { testUnknownTenant(t, d) })
 	t.Run("ReleasesConnections", func(t *testing.T) { testReleases(t, d) })
+	t.Run("BadRows", func(t *testing.T) { testBadRows(t, d) })
+	t.Run("OpenSeesOneMoment", func(t *testing.T) { testMoment(t, d) })
 	t.Run("HostTypes", func(t *testing.T) { testHostTypes(t, d) })
 	t.Run("QuotedNames", func(t *testing.T) { testQuotedNames(t, d) })
 }

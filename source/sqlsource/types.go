@@ -2,31 +2,38 @@ package sqlsource
 
 import "strings"
 
-// Types that several databases name alike.
+// Names of types that are used in several places.
 const (
-	typeDate  = "DATE"
-	typeJSON  = "JSON"
-	typeJSONB = "JSONB"
+	typeDate      = "DATE"
+	typeJSON      = "JSON"
+	typeJSONB     = "JSONB"
+	typeBool      = "BOOL"
+	typeText      = "TEXT"
+	typeVarchar   = "VARCHAR"
+	typeBPChar    = "BPCHAR" // char(n) of PostgreSQL
+	typeTimestamp = "TIMESTAMP"
+	typeBit       = "BIT"
 )
 
 // kind is how the values of a column become JSON.
 type kind int
 
 const (
-	kindValue     kind = iota // as the driver's Go type says
-	kindFloat32               // a float64 that was a float32
-	kindNumber                // a text that is a number
-	kindJSON                  // a text that is JSON: the database has checked it
-	kindMaybeJSON             // a text that should be JSON
-	kindDate                  // a time.Time that is a day, or infinity
-	kindBool                  // an integer that is 0 or 1
-	kindBinary                // bytes that are no text
-	kindBits                  // bytes that are an integer
-	kindBitBool               // bytes that are an integer that is 0 or 1
-	kindMoment                // a time.Time, or infinity
-	kindMySQLDate             // a text, which can be 0000-00-00
-	kindMySQLTime             // a text, which can be 0000-00-00 00:00:00
-	kindMySQLUnix             // an integer or a text: seconds since 1970; 0 stands for 0000-00-00 00:00:00
+	kindValue      kind = iota // as the driver's Go type says
+	kindFloat32                // a float64 that was a float32
+	kindNumber                 // a text that is a number
+	kindJSON                   // a text that is JSON: the database has checked it
+	kindMaybeJSON              // a text that should be JSON
+	kindSQLiteJSON             // a text or a BLOB that should be JSON
+	kindDate                   // a time.Time that is a day, or infinity
+	kindBool                   // an integer that is 0 or 1
+	kindBinary                 // bytes that are no text
+	kindBits                   // bytes that are an integer
+	kindBitBool                // bytes that are an integer that is 0 or 1
+	kindMoment                 // a time.Time, or infinity
+	kindMySQLDate              // a text, which can be 0000-00-00
+	kindMySQLTime              // a text, which can be 0000-00-00 00:00:00
+	kindMySQLUnix              // an integer or a text: seconds since 1970; 0 stands for 0000-00-00 00:00:00
 )
 
 // conversion is how the values of a type get from the database into JSON.
@@ -66,10 +73,10 @@ func sqliteConversion(typeName string, host Type) conversion {
 	switch {
 	case typeName == typeJSON, typeName == typeJSONB, host == JSON:
 		// A BLOB can be JSON in SQLite's own encoding, JSONB. Everything else stays as it is.
-		return conversion{kind: kindBinary, call: "CASE WHEN json_valid(%s, 8) THEN json(%s) ELSE %s END", called: kindMaybeJSON}
+		return conversion{kind: kindBinary, call: "CASE WHEN json_valid(%s, 8) THEN json(%s) ELSE %s END", called: kindSQLiteJSON}
 	case typeName == typeDate:
 		return conversion{kind: kindDate}
-	case typeName == "BOOL", typeName == "BOOLEAN":
+	case typeName == typeBool, typeName == "BOOLEAN":
 		return conversion{kind: kindBool}
 	default:
 		return conversion{kind: kindBinary}
@@ -78,9 +85,9 @@ func sqliteConversion(typeName string, host Type) conversion {
 
 func postgresConversion(typeName string) conversion {
 	switch typeName {
-	case "BOOL", "INT2", "INT4", "INT8", "FLOAT8", "TEXT", "VARCHAR", "BPCHAR", "UUID":
+	case typeBool, "INT2", "INT4", "INT8", "FLOAT8", typeText, typeVarchar, typeBPChar, "UUID":
 		return conversion{kind: kindValue}
-	case "TIMESTAMP", "TIMESTAMPTZ":
+	case typeTimestamp, "TIMESTAMPTZ":
 		return conversion{kind: kindMoment}
 	case "FLOAT4":
 		return conversion{kind: kindFloat32}
@@ -104,7 +111,7 @@ func mysqlConversion(typeName string) conversion {
 	case "FLOAT":
 		// Without parameters, results come as texts, for which MySQL rounds a FLOAT to six digits, but not a DOUBLE.
 		return conversion{kind: kindFloat32, call: "(%s + 0E0)", called: kindFloat32}
-	case "TIMESTAMP":
+	case typeTimestamp:
 		// Results have it in the session's time zone, which a driver need not know.
 		return conversion{kind: kindMySQLTime, call: "UNIX_TIMESTAMP(%s)", called: kindMySQLUnix}
 	case "DATETIME":
@@ -112,7 +119,7 @@ func mysqlConversion(typeName string) conversion {
 		return conversion{kind: kindMySQLTime, call: "CAST(%s AS CHAR)", called: kindMySQLTime}
 	case typeDate:
 		return conversion{kind: kindMySQLDate, call: "CAST(%s AS CHAR)", called: kindMySQLDate}
-	case "BIT":
+	case typeBit:
 		return conversion{kind: kindBits}
 	case typeJSON:
 		return conversion{kind: kindJSON}
@@ -126,7 +133,7 @@ func mysqlConversion(typeName string) conversion {
 // ordered reports whether values of a type can be paged by: the database sorts them as it compares them with what a driver makes of them.
 // MySQL sorts ENUM and SET by the positions of their members, but compares them with texts as texts: rows would be lost.
 func ordered(d Dialect, typeName string) bool {
-	return d != MySQL || typeName != "ENUM" && typeName != "SET" && typeName != "BIT"
+	return d != MySQL || typeName != "ENUM" && typeName != "SET" && typeName != typeBit
 }
 
 // identifies reports whether values of a type can be ids: those that have one text. SQLite says so of each value.
@@ -134,12 +141,14 @@ func identifies(d Dialect, typeName string) bool {
 	switch d {
 	case PostgreSQL:
 		switch typeName {
-		case "BYTEA", "BOOL", "FLOAT4", "FLOAT8", "TIMESTAMP", "TIMESTAMPTZ", typeDate:
+		case "BYTEA", typeBool, "FLOAT4", "FLOAT8", typeTimestamp, "TIMESTAMPTZ", typeDate, "TIME", "TIMETZ", "INTERVAL", "INET", "CIDR", "MACADDR",
+			typeJSON, typeJSONB:
 			return false
 		}
+		return !strings.HasPrefix(typeName, "_") // an array
 	case MySQL:
 		switch typeName {
-		case "FLOAT", "DOUBLE", "BIT":
+		case "FLOAT", "DOUBLE", typeBit:
 			return false
 		}
 		return mysqlConversion(typeName).kind != kindBinary

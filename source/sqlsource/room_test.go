@@ -1,0 +1,154 @@
+package sqlsource_test
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"sync"
+	"testing"
+	"time"
+
+	"productindex/reindex"
+	"productindex/reindex/jobsql"
+	"productindex/reindex/reindextest"
+	"productindex/source"
+	"productindex/source/sqlsource"
+)
+
+// watched is an index that looks at the pool while products are written.
+type watched struct {
+	*reindextest.Memory
+
+	look func(ctx context.Context) error
+}
+
+func (w watched) Begin(ctx context.Context, tenant string) (reindex.Generation, error) {
+	gen, err := w.Memory.Begin(ctx, tenant)
+	return watchedGeneration{gen, w.look}, err
+}
+
+type watchedGeneration struct {
+	reindex.Generation
+
+	look func(ctx context.Context) error
+}
+
+func (w watchedGeneration) Write(ctx context.Context, batch []reindex.Product) error {
+	if err := w.look(ctx); err != nil {
+		return err
+	}
+	return w.Generation.Write(ctx, batch)
+}
+
+// ownConnection returns an error if there is no connection for anyone but the sources.
+func ownConnection(db *sql.DB) func(ctx context.Context) error {
+	return func(ctx context.Context) error {
+		ctx, cancel := context.WithTimeout(ctx, time.Minute)
+		defer cancel()
+		return db.PingContext(ctx)
+	}
+}
+
+// Sources on one pool leave a connection to the job store, and read on.
+func testRoom(t *testing.T, d database) {
+	const total = 3000
+	fill(t, d.open(t), d, total)
+	cfg := sqlsource.Config{Dialect: d.dialect, PageRows: 100, Query: "SELECT id, name FROM products WHERE tenant = $1 AND id % 2 = 0"}
+	odd := cfg
+	odd.Query = "SELECT id, name FROM products WHERE tenant = $1 AND id % 2 = 1"
+	for _, test := range []struct{ connections, readers int }{{3, 1}, {3, 4}, {4, 4}, {5, 8}} {
+		db := d.open(t)
+		db.SetMaxOpenConns(test.connections)
+		jobs, err := jobsql.New(t.Context(), db, &jobsql.Config{Dialect: jobsql.PostgreSQL})
+		if err != nil {
+			t.Fatal(err)
+		}
+		index := watched{reindextest.NewMemory(), ownConnection(db)}
+		engine, err := reindex.New(source.Concat(newSource(t, db, cfg), newSource(t, db, odd)), index, &reindex.Config{Jobs: jobs, Readers: test.readers})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		report, err := engine.Run(ctx, "shop")
+		cancel()
+		if err != nil || report.Indexed != total {
+			t.Errorf("%d connections, %d readers: %d products, error %v", test.connections, test.readers, report.Indexed, err)
+		}
+		if n := db.Stats().InUse; n != 0 {
+			t.Errorf("%d connections are in use", n)
+		}
+	}
+	testNoRoom(t, d, cfg)
+	testPartsTakeTurns(t, d, cfg, total/2)
+}
+
+// A pool that is too small is an error that says so.
+func testNoRoom(t *testing.T, d database, cfg sqlsource.Config) {
+	t.Helper()
+	db := d.open(t)
+	db.SetMaxOpenConns(2)
+	src := newSource(t, db, cfg)
+	if _, err := source.Concat(src, src).Open(t.Context(), "shop"); !errors.Is(err, sqlsource.ErrNoRoom) {
+		t.Errorf("two snapshots of a pool of two: %v", err)
+	}
+	snap := openShop(t, src).(reindex.Splitter)
+	if _, err := snap.Split(t.Context(), 2); !errors.Is(err, sqlsource.ErrNoRoom) || !errors.Is(err, errors.ErrUnsupported) {
+		t.Errorf("parts of a pool of two: %v", err)
+	}
+	names, _ := parts(t, openShop(t, newSource(t, d.open(t), cfg)), 2)
+	for _, err := range snap.Part(t.Context(), names[0]) { // named by another process
+		if !errors.Is(err, sqlsource.ErrNoRoom) {
+			t.Errorf("a part of a pool of two: %v", err)
+		}
+	}
+	if n := db.Stats().InUse; n != 1 {
+		t.Errorf("%d connections are in use", n)
+	}
+}
+
+// Parts for which there is no connection wait for one, as long as they are wanted.
+func testPartsTakeTurns(t *testing.T, d database, cfg sqlsource.Config, want int) {
+	t.Helper()
+	db := d.open(t)
+	db.SetMaxOpenConns(3)
+	snap := openShop(t, newSource(t, db, cfg))
+	names, seqs := parts(t, snap, 8)
+	if len(names) != 8 {
+		t.Fatalf("%d parts", len(names))
+	}
+	var (
+		mu   sync.Mutex
+		read int
+		all  sync.WaitGroup
+	)
+	for _, seq := range seqs {
+		all.Go(func() {
+			for _, err := range seq {
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				mu.Lock()
+				if read++; read%100 == 0 && db.Stats().InUse > 2 {
+					t.Errorf("%d connections are in use", db.Stats().InUse)
+				}
+				mu.Unlock()
+			}
+		})
+	}
+	all.Wait()
+	if read != want {
+		t.Errorf("%d products, want %d", read, want)
+	}
+	for range seqs[0] { // while the only place is taken
+		ctx, cancel := context.WithCancel(t.Context())
+		time.AfterFunc(10*time.Millisecond, cancel)
+		for _, err := range snap.(reindex.Splitter).Part(ctx, names[1]) {
+			if !errors.Is(err, context.Canceled) {
+				t.Errorf("a part that waited for a place until its end: %v", err)
+			}
+		}
+		cancel()
+		break
+	}
+}
