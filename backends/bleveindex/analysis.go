@@ -1,6 +1,9 @@
 package bleveindex
 
 import (
+	"bytes"
+
+	"github.com/blevesearch/bleve/v2/analysis"
 	"github.com/blevesearch/bleve/v2/document"
 	index "github.com/blevesearch/bleve_index_api"
 )
@@ -34,6 +37,9 @@ func analyzed(doc *document.Document, numbers *numberCache, buffer *termBuffer) 
 		switch field.(type) {
 		case *document.TextField, *document.NumericField, *document.BooleanField, *document.DateTimeField:
 			ours[i] = analyzedField{Field: field, doc: d}
+			if i > 0 && sameTokens(doc.Fields[i-1], field) {
+				ours[i].same = &ours[i-1]
+			}
 			d.fields = append(d.fields, &ours[i])
 			doc.Fields[i] = &ours[i]
 		default:
@@ -45,6 +51,23 @@ func analyzed(doc *document.Document, numbers *numberCache, buffer *termBuffer) 
 	}
 	buffer.mergeNames(d)
 	return d
+}
+
+// sameTokens reports whether a text is that of the field before it, analyzed in the same way: of a text that is in _all, too.
+func sameTokens(before, field document.Field) bool {
+	text, ok := field.(*document.TextField)
+	if !ok || text.Name() != allName {
+		return false
+	}
+	if ours, ok := before.(*analyzedField); ok {
+		before = ours.Field
+	}
+	other, ok := before.(*document.TextField)
+	if !ok || !bytes.Equal(other.Value(), text.Value()) {
+		return false
+	}
+	theirs, ok := other.Analyzer().(*analysis.DefaultAnalyzer)
+	return ok && text.Analyzer() == analysis.Analyzer(theirs)
 }
 
 // fieldBytes is about what a field takes in memory besides its value.
@@ -77,6 +100,7 @@ type analyzedField struct {
 
 	doc    *analyzedDocument
 	tokens []token
+	same   *analyzedField         // has the same tokens, and is analyzed before
 	next   *analyzedField         // the next one of the same name, whose tokens are among the terms of the first
 	merged bool                   // it is not the first
 	terms  index.TokenFrequencies // while the document is in the buffer
@@ -91,6 +115,10 @@ type token struct {
 
 // Analyze does what that of bleve's field does.
 func (f *analyzedField) Analyze() {
+	if f.same != nil {
+		f.tokens = f.same.tokens
+		return
+	}
 	if text, ok := f.Field.(*document.TextField); ok {
 		f.tokens = textTokens(text)
 		return
@@ -98,7 +126,7 @@ func (f *analyzedField) Analyze() {
 	var shared index.TokenFrequencies
 	f.tokens, shared = f.doc.numbers.of(f.Field)
 	options := f.Options()
-	if f.next == nil && !f.merged && !f.doc.foreign && !options.IncludeTermVectors() && !options.SkipFreqNorm() {
+	if f.next == nil && !f.merged && !f.doc.foreign && !options.IncludeTermVectors() {
 		f.shared = shared // else bleve merges others into the terms, or wants different ones
 	}
 }

@@ -1,9 +1,11 @@
 package bleveindex
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"sync"
 
 	"github.com/blevesearch/bleve/v2/document"
@@ -22,24 +24,35 @@ const (
 	maxFields = 65_000
 )
 
-var errEmptyID = errors.New("the id is empty")
+var (
+	errEmptyID  = errors.New("the id is empty")
+	errNoObject = errors.New("the body is not an object")
+)
 
-// document makes a bleve document of a product. Fields of the product that have the name of one that the index uses itself are left out;
-// in the stored body they are.
+// document makes a bleve document of a product. Bleve's own mappings leave out fields of the product that have the name of one that the
+// index uses itself; in the stored body they are.
 func (g *generation) document(p reindex.Product, buffer *termBuffer) (index.Document, error) {
 	if p.ID == "" {
 		return nil, errEmptyID
 	}
-	var fields map[string]any
-	if err := json.Unmarshal(p.Body, &fields); err != nil {
-		return nil, fmt.Errorf("the body can not be decoded: %w", err)
+	body, err := decode(p.Body)
+	if err != nil {
+		return nil, fmt.Errorf("the body cannot be decoded: %w", err)
 	}
-	delete(fields, idField) // bleve would take it for the id
-	delete(fields, allName)
-	delete(fields, BodyField)
+	fields, ok := body.(map[string]any)
+	if !ok {
+		return nil, errNoObject
+	}
+	m := g.t.ix.cfg.Mapping
+	if _, ok := m.(*ProductMapping); !ok {
+		delete(fields, idField) // bleve would take it for the id
+		delete(fields, allName)
+		delete(fields, BodyField)
+		fields, _ = plain(fields).(map[string]any)
+	}
 	doc := document.NewDocument(p.ID)
-	if err := mapDocument(g.t.ix.cfg.Mapping, doc, fields); err != nil {
-		return nil, fmt.Errorf("the body can not be mapped: %w", err)
+	if err := mapDocument(m, doc, fields); err != nil {
+		return nil, fmt.Errorf("the body cannot be mapped: %w", err)
 	}
 	if err := g.fields.add(doc.Fields); err != nil {
 		return nil, err
@@ -48,6 +61,19 @@ func (g *generation) document(p reindex.Product, buffer *termBuffer) (index.Docu
 		doc.AddField(document.NewTextFieldCustom(BodyField, nil, p.Body, index.StoreField, nil))
 	}
 	return analyzed(doc, &g.numbers, buffer), nil
+}
+
+// decode decodes JSON, numbers as they are written.
+func decode(body []byte) (value any, err error) {
+	decoder := json.NewDecoder(bytes.NewReader(body))
+	decoder.UseNumber()
+	if err = decoder.Decode(&value); err != nil {
+		return nil, err
+	}
+	if _, err = decoder.Token(); !errors.Is(err, io.EOF) {
+		return nil, errors.New("something follows the value")
+	}
+	return value, nil
 }
 
 // mapDocument maps the fields of a product into doc. bleve panics where a field that is mapped as a shape is none.

@@ -5,57 +5,55 @@ import (
 
 	"github.com/blevesearch/bleve/v2/analysis/analyzer/keyword"
 	"github.com/blevesearch/bleve/v2/mapping"
+
+	"productindex/backends/bleveindex/analyzers"
 )
 
-// The fields of products that the default mapping knows by name. Each exists in the spellings that spellings makes of it.
+// The fields of products that the default mapping knows by name. Each exists in the spellings that spellings makes of it. What a field is
+// called decides how strings in it are compared and how much a word in it counts, never whether a value is found.
 const (
-	textFields = "name title description shortDescription longDescription summary"
+	nameFields = "name title"
+
+	// Texts that may be long: nobody sorts or filters by them.
+	textFields = "description shortDescription longDescription summary"
 
 	codeFields = "code sku ean gtin upc mpn isbn asin barcode productCode productNumber articleNumber itemNumber partNumber"
 
 	// Nobody types these into a search box, and random ones make _all large: it does without them.
 	referenceFields = "id parentId parentVariantId brandId categoryId categoryIds supplierId vendorId"
 
-	// Values that many products share. Where they are objects, the fields of groupKeys in them are keywords.
-	groupFields = "brand category categories tag tags label labels manufacturer vendor supplier productType type status condition" +
-		" currency color gender availability"
-	groupKeys = "id code key slug"
+	// Values that many products share, which say what kind of product it is.
+	groupFields = "brand category categories manufacturer vendor productType type style"
 
-	numberFields = "price originalPrice salePrice listPrice amount stock currentStock quantity rating popularity position"
+	// Numbers, also with a currency or a decimal comma.
+	numberFields = "price originalPrice salePrice listPrice amount"
 )
 
-// addProductFields adds the known fields to a mapping.
+const textType = "text"
+
+// addProductFields adds to a mapping what queries have to know of the known fields: the analyzers that differ from the default.
 func addProductFields(dm *mapping.DocumentMapping) {
-	for _, name := range spellings(textFields) {
+	for _, name := range spellings(nameFields + " " + textFields) {
 		text := mapping.NewDocumentMapping()
-		text.AddFieldMapping(newText(""))
-		for tag, analyzer := range languages {
-			text.AddFieldMappingsAt(tag, newText(sharedPrefix+analyzer))
+		for _, tag := range analyzers.Tags() {
+			text.AddFieldMappingsAt(tag, newText(analyzers.For(tag)))
 		}
 		dm.AddSubDocumentMapping(name, text)
 	}
 	for _, name := range spellings(codeFields) {
-		dm.AddFieldMappingsAt(name, newKeyword(), newNumber())
+		code := newText(analyzers.Keyword)
+		code.IncludeTermVectors = false // it is one word
+		dm.AddFieldMappingsAt(name, code)
 	}
 	for _, name := range spellings(referenceFields) {
-		reference := newKeyword()
-		reference.IncludeInAll = false
-		dm.AddFieldMappingsAt(name, reference, newNumber())
+		reference := newText(keyword.Name)
+		reference.IncludeInAll, reference.DocValues, reference.IncludeTermVectors = false, true, false
+		dm.AddFieldMappingsAt(name, reference)
 	}
-	for _, name := range spellings(groupFields) {
-		dm.AddFieldMappingsAt(name, newKeyword(), newNumber())
-		for key := range strings.FieldsSeq(groupKeys) {
-			dm.Properties[name].AddFieldMappingsAt(key, newKeyword(), newNumber())
-		}
-	}
-	for _, name := range spellings(numberFields) {
-		number := newNumber()
-		number.DocValues = true
-		dm.AddFieldMappingsAt(name, number, newText("")) // "on request" is text
-	}
+	forms := mapping.NewDocumentMapping()
+	forms.DefaultAnalyzer = analyzers.Keyword
+	dm.AddSubDocumentMapping(formsName, forms)
 }
-
-const textType = "text"
 
 // spellings returns names as they are, and those of several words in snake_case too.
 func spellings(names string) []string {
@@ -77,17 +75,26 @@ func spellings(names string) []string {
 	return all
 }
 
-// newText maps text in which phrases are found, with the analyzer of that name, or the mapping's default for an empty one.
+// nameSet returns the spellings of names.
+func nameSet(names string) map[string]bool {
+	set := map[string]bool{}
+	for _, name := range spellings(names) {
+		set[name] = true
+	}
+	return set
+}
+
+var (
+	longTexts = nameSet(textFields)
+	texts     = nameSet(nameFields + " " + textFields)
+	prices    = nameSet(numberFields)
+	words     = nameSet(nameFields + " " + textFields + " " + groupFields)
+)
+
+// isTranslated reports whether values of a field in an object are texts in several languages.
+func isTranslated(field string) bool { return texts[field] }
+
+// newText maps text in which phrases are found, with the analyzer of that name.
 func newText(analyzer string) *mapping.FieldMapping {
 	return &mapping.FieldMapping{Type: textType, Analyzer: analyzer, Index: true, IncludeTermVectors: true, IncludeInAll: true}
-}
-
-// newKeyword maps text that matches as a whole, and can be sorted and faceted by. The term vectors make brand:"Hewlett Packard" match,
-// which bleve takes for a phrase.
-func newKeyword() *mapping.FieldMapping {
-	return &mapping.FieldMapping{Type: textType, Analyzer: keyword.Name, Index: true, IncludeTermVectors: true, IncludeInAll: true, DocValues: true}
-}
-
-func newNumber() *mapping.FieldMapping {
-	return &mapping.FieldMapping{Type: "number", Index: true}
 }

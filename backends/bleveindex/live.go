@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -184,6 +185,9 @@ func openIndex(dir string, options map[string]any) (opened bleve.Index, document
 	})
 	if _, panicked := errors.AsType[*panicError](err); panicked {
 		return nil, 0, damaged("%w", err)
+	}
+	if err != nil && strings.HasSuffix(err.Error(), "registered") { // an analyzer, or another part of its mapping
+		return nil, 0, damaged("another version of this program made it: %w", err)
 	}
 	if err != nil {
 		return nil, 0, err

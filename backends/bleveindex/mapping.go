@@ -1,72 +1,64 @@
 package bleveindex
 
 import (
-	"slices"
-	"strconv"
+	"encoding/json"
+	"fmt"
 	"strings"
 	"sync"
-	"time"
 
 	"github.com/blevesearch/bleve/v2"
 	"github.com/blevesearch/bleve/v2/analysis"
-	"github.com/blevesearch/bleve/v2/analysis/analyzer/keyword"
 	"github.com/blevesearch/bleve/v2/analysis/datetime/flexible"
 	"github.com/blevesearch/bleve/v2/document"
 	"github.com/blevesearch/bleve/v2/mapping"
 	index "github.com/blevesearch/bleve_index_api"
+
+	"productindex/backends/bleveindex/analyzers"
 )
 
-// timestamps is the name of the parser that takes RFC 3339 timestamps, and nothing else, for dates.
+// timestamps is the name of the parser of the strings that are dates.
 const timestamps = "timestamps"
 
-// ProductMapping is the mapping of products that [NewMapping] returns: bleve's own with another way to index what it does not name, and
-// to fill the field _all. It is safe for concurrent use once it is in a [Config]; a host changes it before that.
+// ProductMapping is the mapping of products that [NewMapping] returns: a bleve mapping with a way of its own to index what it does not
+// name. It is safe for concurrent use once it is in a [Config]; a host changes it before that.
 type ProductMapping struct {
 	*mapping.IndexMappingImpl
 
-	once     sync.Once
-	explicit map[string]textField // the text fields that the mapping names
-	all      analysis.Analyzer    // of _all
+	once  sync.Once
+	all   analysis.Analyzer // of _all
+	roots map[string]*node  // by document type
+	mu    sync.RWMutex      // guards the children of all nodes, and known
+	known int
+
+	formless bool // a host took the keyword forms out
 }
 
-// textField is what MapDocument knows of a text field that the mapping names.
-type textField struct {
-	kind     kind
-	keyword  bool
-	analyzer analysis.Analyzer
-	options  index.FieldIndexingOptions
-}
-
-// kind is how a field goes into _all.
-type kind int
-
-const (
-	dynamic    kind = iota // the mapping does not name it: as it is
-	asIs                   // its terms are those of _all's analyzer
-	reanalyzed             // they are not
-	hidden                 // it does not
-)
-
-// NewMapping returns the default mapping of products. A host can add fields of its own to its DefaultMapping. What it does:
+// NewMapping returns the default mapping of products. Every value of every product is indexed as what it is, whatever the name of its
+// field:
 //
-//   - name, title, description and the like are text. Where they are an object with languages as keys, as in {"de": "…", "en-GB": "…"},
-//     each language has bleve's analyzer for it: search name.de. What is tagged with a region, as de-AT, is in name.de too. Text without a
-//     known language has bleve's standard analyzer. Phrases are found.
-//   - id, brandId and the like, sku, ean and other codes, and brand, category, tags, status and the like are keywords: they match as a
-//     whole, and can be sorted and faceted by. A number in their place is a keyword too.
-//   - price, stock, rating and the like are numbers that can be sorted by.
-//   - Every other field is indexed as what it is: numbers, booleans, strings that are RFC 3339 timestamps as dates, all other strings as
-//     text, without phrases.
-//   - _all, which is searched where a query names no field, holds the words of every text and every keyword but for ids, as bleve's
-//     standard analyzer makes them: without stemming, so that one query fits all languages.
+//   - Strings are text, with the analyzer [analyzers.Words] in any language. Phrases are found.
+//   - In name, title, description and summary, where they are an object with languages as keys, as in {"de": "…", "en-GB": "…"}, each
+//     language has its own analyzer: search name.de. What is tagged with a region or in capitals, as de-AT or DE, is in name.de too.
+//   - In sku, ean and other fields of codes, strings are one term, folded; in id, brandId and the like one term as it is.
+//   - Numbers are numbers, and so are strings that are one, as "49.99". In price and the like a string may have a currency or a decimal
+//     comma. Digits that a float64 cannot hold are text as well.
+//   - Booleans are booleans. Strings that are RFC 3339 timestamps, or days as 2026-01-31, are dates.
+//   - Every value of up to 256 bytes has a keyword form beside that, by which [Index.Search] sorts, counts facets, and [Filter] filters:
+//     compared folded, shown as it is written.
+//   - _all, which is searched where a query names no field, holds the words of every text but for ids, and the digits of every number.
 //
-// Nothing is stored field by field: see [Index.Search] for how hits get their fields. Highlighting needs a field that a host's mapping
-// stores. Numbers are indexed as 64-bit floats: integers are exact up to 2⁵³.
+// Nothing is stored field by field: see [Index.Search] for how hits get their fields.
+//
+// A product's own top-level fields _id, _all, _body and _keyword, and one without a name, are indexed with one more underscore.
+//
+// A host can add fields of its own to DefaultMapping. Values of another type than such a field has are indexed as above.
 func NewMapping() *ProductMapping {
 	m := bleve.NewIndexMapping()
 	m.StoreDynamic = false
 	m.DocValuesDynamic = false
-	if err := m.AddCustomDateTimeParser(timestamps, map[string]any{"type": flexible.Name, "layouts": []any{time.RFC3339}}); err != nil {
+	m.DefaultAnalyzer = analyzers.Words
+	parser := map[string]any{"type": flexible.Name, "layouts": []any{layouts[0], layouts[1]}}
+	if err := m.AddCustomDateTimeParser(timestamps, parser); err != nil {
 		panic(err) //nolint:forbidigo // bleve has this parser, and the layouts are constant
 	}
 	m.DefaultDateTimeParser = timestamps
@@ -74,113 +66,78 @@ func NewMapping() *ProductMapping {
 	return &ProductMapping{IndexMappingImpl: m}
 }
 
-// MapDocument adds the fields of a product to doc, as bleve's mapping does, then leaves out what searches do not need of those that the
-// mapping does not name, and makes _all what NewMapping says.
-func (m *ProductMapping) MapDocument(doc *document.Document, data any) error {
-	if err := m.IndexMappingImpl.MapDocument(doc, data); err != nil {
-		return err
+// SetLanguage makes the names and descriptions that are not tagged with a language be of this one, as in a catalogue with one language.
+func (m *ProductMapping) SetLanguage(tag string) error {
+	known, ok := analyzers.Language(tag)
+	if !ok {
+		return fmt.Errorf("bleveindex: there is no analyzer of language %q; those with one are %s", tag, strings.Join(analyzers.Tags(), ", "))
 	}
-	m.once.Do(m.prepare)
-	excluded := m.refineAll(doc)
-	if len(doc.CompositeFields) > 0 { // a mapping can switch _all off
-		doc.CompositeFields = []*document.CompositeField{
-			document.NewCompositeFieldWithIndexingOptions(allName, true, nil, excluded, phrases),
+	for _, name := range spellings(nameFields + " " + textFields) {
+		if text := m.DefaultMapping.Properties[name]; text != nil {
+			text.Fields = []*mapping.FieldMapping{newText(analyzers.For(known))}
 		}
 	}
 	return nil
 }
 
-// refineAll refines the fields of a document, and returns the names of those that do not go into _all.
-func (m *ProductMapping) refineAll(doc *document.Document) (excluded []string) {
-	excluded = []string{idField, allName}
-	for i, field := range doc.Fields {
-		field, kind := m.refine(field)
-		doc.Fields[i] = field
-		if kind == reanalyzed {
-			// The number of the text's own field keeps phrases from spanning texts.
-			position := []uint64{uint64(i)}
-			doc.AddField(document.NewTextFieldCustom(allName, position, field.Value(), phrases, m.all))
+// MapDocument adds the fields of a product to doc: see [NewMapping].
+func (m *ProductMapping) MapDocument(doc *document.Document, data any) error {
+	product, ok := data.(map[string]any)
+	if !ok {
+		encoded, err := json.Marshal(data)
+		if err == nil {
+			err = json.Unmarshal(encoded, &product)
 		}
-		if kind == reanalyzed || kind == hidden {
-			excluded = append(excluded, field.Name())
+		if err != nil {
+			return fmt.Errorf("a product has to be an object: %w", err)
 		}
 	}
-	return excluded
+	m.once.Do(m.prepare)
+	root := m.root(product)
+	if !root.dm.Enabled {
+		return nil
+	}
+	w := walks.Get().(*walk) //nolint:forcetypeassert // its New
+	defer w.giveBack()
+	w.m, w.doc = m, doc
+	all := root.dm.Properties[allName]
+	w.noAll = all != nil && !all.Enabled
+	if len(root.foreign) > 0 {
+		if err := w.delegate(root, product); err != nil {
+			return err
+		}
+	}
+	if err := w.object(root, product); err != nil {
+		return err
+	}
+	doc.SetIndexed()
+	return nil
 }
 
 // phrases are the options of text in which phrases are found.
 const phrases = index.IndexField | index.IncludeTermVectors
 
-// refine returns the field to index in place of one that bleve's mapping made, and how it goes into _all.
-func (m *ProductMapping) refine(field document.Field) (document.Field, kind) {
-	switch f := field.(type) {
-	case *document.TextField:
-		if named, ok := m.explicit[f.Name()]; ok {
-			return f, named.kind
-		}
-		if name, named, ok := m.withoutRegion(f.Name()); ok {
-			return document.NewTextFieldCustom(name, f.ArrayPositions(), f.Value(), named.options, named.analyzer), named.kind
-		}
-		return document.NewTextFieldCustom(f.Name(), f.ArrayPositions(), f.Value(), index.IndexField, f.Analyzer()), dynamic
-	case *document.NumericField:
-		named := m.explicit[f.Name()]
-		number, err := f.Number()
-		if !named.keyword || err != nil {
-			return f, hidden
-		}
-		digits := strconv.AppendFloat(nil, number, 'f', -1, 64)
-		return document.NewTextFieldCustom(f.Name(), f.ArrayPositions(), digits, named.options, named.analyzer), named.kind
-	default:
-		return f, hidden
-	}
-}
-
-// withoutRegion finds the field name.de for one whose name is name.de-AT, name.de_AT or name.zh-Hans-CN.
-func (m *ProductMapping) withoutRegion(name string) (string, textField, bool) {
-	dot := strings.LastIndexByte(name, '.')
-	end := strings.IndexAny(name[dot+1:], "-_")
-	if dot < 0 || end < 0 || languages[name[dot+1:][:end]] == "" {
-		return "", textField{}, false
-	}
-	name = name[:dot+1+end]
-	named, ok := m.explicit[name]
-	return name, named, ok
-}
-
-// prepare notes the text fields that the mapping names.
+// prepare makes the roots.
 func (m *ProductMapping) prepare() {
-	all := m.AnalyzerNameForPath(allName)
-	m.all = m.AnalyzerNamed(all)
-	m.explicit = map[string]textField{}
-	var visit func(dm *mapping.DocumentMapping, path []string)
-	visit = func(dm *mapping.DocumentMapping, path []string) {
-		for _, f := range dm.Fields {
-			if f.Type != textType {
-				continue
-			}
-			name := strings.Join(path, ".")
-			analyzer := f.Analyzer
-			if analyzer == "" {
-				analyzer = m.AnalyzerNameForPath(name)
-			}
-			if f.Name != "" {
-				name = strings.Join(append(path[:len(path)-1:len(path)-1], f.Name), ".")
-			}
-			named := textField{reanalyzed, analyzer == keyword.Name, m.AnalyzerNamed(analyzer), f.Options()}
-			switch {
-			case !f.IncludeInAll:
-				named.kind = hidden
-			case analyzer == all:
-				named.kind = asIs
-			}
-			m.explicit[name] = named
+	m.all = m.AnalyzerNamed(m.AnalyzerNameForPath(allName))
+	forms := m.DefaultMapping.Properties[formsName]
+	m.formless = forms == nil || !forms.Enabled
+	m.roots = map[string]*node{"": m.newRoot(m.DefaultMapping)}
+	for name, dm := range m.TypeMapping {
+		m.roots[name] = m.newRoot(dm)
+	}
+}
+
+// root returns the node of a product as a whole.
+func (m *ProductMapping) root(product map[string]any) *node {
+	if len(m.roots) > 1 {
+		kind, ok := product[m.TypeField].(string)
+		if !ok {
+			kind = m.DefaultType
 		}
-		for property, child := range dm.Properties {
-			visit(child, append(slices.Clip(path), property))
+		if root := m.roots[kind]; root != nil && kind != "" {
+			return root
 		}
 	}
-	visit(m.DefaultMapping, nil)
-	for _, dm := range m.TypeMapping {
-		visit(dm, nil)
-	}
+	return m.roots[""]
 }

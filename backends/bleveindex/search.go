@@ -24,8 +24,12 @@ var errNoRequest = errors.New("the search request is nil")
 // a query of the host's own, is an error.
 //
 // The fields that req.Fields names are those of the product: what the mapping does not store is taken from its stored body, decoded as
-// by encoding/json, objects and arrays included. "metadata.name" is a field of a nested object, or of every object of an array. "*" means
-// all of the product's own fields. See also [BodyField] and [Body].
+// by encoding/json, objects and arrays included; an integer that a float64 cannot hold is a json.Number. "metadata.name" is a field of a nested object, or of every object of an array. "*" means
+// all of the product's own fields. See also [BodyField] and [Body]. Highlighting marks words in the texts of the stored body.
+//
+// With the mapping that [NewMapping] returns, sorting by a field, and facets of its values, compare values folded, and show them as most
+// products have them: JBL and jbl are one. Numbers come before texts. What a host's own mapping of a field keeps for sorting and facets
+// takes their place.
 func (ix *Index) Search(ctx context.Context, tenant string, req *bleve.SearchRequest) (*bleve.SearchResult, error) {
 	result, err := ix.search(ctx, tenant, req)
 	if err != nil {
@@ -64,11 +68,21 @@ func (l *liveIndex) search(ctx context.Context, req *bleve.SearchRequest) (*blev
 	own := *req
 	own.Fields, own.Highlight = nil, nil
 	own.IncludeLocations = req.IncludeLocations || req.Highlight != nil
+	m := l.index.Mapping()
+	own.Query = withoutShortPhrases(req.Query, m)
+	own.Sort = sortedByForms(req.Sort, m)
+	var byForms map[string]bool
+	own.Facets, byForms = countedByForms(req.Facets, m)
 	result, err := l.index.SearchInContext(ctx, &own)
 	if err != nil {
 		return nil, err
 	}
 	result.Request = req
+	for name := range byForms {
+		if facet := result.Facets[name]; facet != nil {
+			foldFacet(facet, req.Facets[name])
+		}
+	}
 	if len(req.Fields) == 0 && req.Highlight == nil {
 		return result, nil
 	}
@@ -95,6 +109,13 @@ func (l *liveIndex) load(ctx context.Context, req *bleve.SearchRequest, hits sea
 	defer func() { err = errors.Join(err, reader.Close()) }()
 	own := *req
 	own.Fields = storedFields(req.Fields)
+	var marks *highlighting
+	if highlighter != nil {
+		marks = newHighlighting(req, highlighter, l.index.Mapping())
+		if own.Fields == nil {
+			own.Fields = []string{BodyField}
+		}
+	}
 	for _, hit := range hits {
 		if err := ctx.Err(); err != nil {
 			return err
@@ -102,7 +123,7 @@ func (l *liveIndex) load(ctx context.Context, req *bleve.SearchRequest, hits sea
 		if err, _ := bleve.LoadAndHighlightAllFields(hit, &own, l.index.Name(), reader, highlighter); err != nil {
 			return fmt.Errorf("load product %q: %w", hit.ID, err)
 		}
-		if err := fillFields(hit, req.Fields); err != nil {
+		if err := fillFields(hit, req.Fields, marks); err != nil {
 			return fmt.Errorf("stored body of product %q: %w", hit.ID, err)
 		}
 	}
@@ -183,8 +204,8 @@ func Body(hit *search.DocumentMatch) (json.RawMessage, bool) {
 	return json.RawMessage(body), ok
 }
 
-// fillFields takes the values of those of the fields that bleve had not stored from the hit's body.
-func fillFields(hit *search.DocumentMatch, fields []string) error {
+// fillFields takes the values of those of the fields that bleve had not stored from the hit's body, and marks the words in it.
+func fillFields(hit *search.DocumentMatch, fields []string, marks *highlighting) error {
 	body, ok := Body(hit)
 	if !ok {
 		return nil
@@ -192,9 +213,13 @@ func fillFields(hit *search.DocumentMatch, fields []string) error {
 	if !slices.Contains(fields, BodyField) {
 		delete(hit.Fields, BodyField)
 	}
-	var product map[string]any
-	if err := json.Unmarshal(body, &product); err != nil {
+	decoded, err := decode(body)
+	if err != nil {
 		return err
+	}
+	product, _ := readable(decoded).(map[string]any)
+	if marks != nil {
+		marks.mark(hit, product)
 	}
 	for _, name := range fields {
 		if name == "*" {
@@ -206,6 +231,25 @@ func fillFields(hit *search.DocumentMatch, fields []string) error {
 		}
 	}
 	return nil
+}
+
+// readable returns decoded JSON with float64s for the numbers that they hold.
+func readable(value any) any {
+	switch value := value.(type) {
+	case json.Number:
+		if n, err := value.Float64(); err == nil && isExact(string(value), n) {
+			return n
+		}
+	case []any:
+		for i, element := range value {
+			value[i] = readable(element)
+		}
+	case map[string]any:
+		for name, element := range value {
+			value[name] = readable(element)
+		}
+	}
+	return value
 }
 
 func setField(hit *search.DocumentMatch, name string, value any) {

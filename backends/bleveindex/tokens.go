@@ -88,10 +88,16 @@ func numberTokens(coded numeric.PrefixCoded) []token {
 	return tokens
 }
 
+// numberKind is a value, and whether its terms have frequencies.
+type numberKind struct {
+	value     string
+	frequency int
+}
+
 // numberCache keeps the tokens and terms of the first values of a generation that are not texts. It is safe for concurrent use.
 type numberCache struct {
 	mu    sync.RWMutex
-	known map[string]knownNumber
+	known map[numberKind]knownNumber
 }
 
 type knownNumber struct {
@@ -104,8 +110,12 @@ const maxNumbers = 1000
 
 // of returns the tokens of a value, and the terms where it is known.
 func (c *numberCache) of(f document.Field) ([]token, index.TokenFrequencies) {
+	kind := numberKind{frequency: 1}
+	if f.Options().SkipFreqNorm() {
+		kind.frequency = 0
+	}
 	c.mu.RLock()
-	number, ok := c.known[string(f.Value())]
+	number, ok := c.known[numberKind{string(f.Value()), kind.frequency}]
 	full := len(c.known) == maxNumbers
 	c.mu.RUnlock()
 	switch {
@@ -114,19 +124,20 @@ func (c *numberCache) of(f document.Field) ([]token, index.TokenFrequencies) {
 	case full:
 		return valueTokens(f), nil
 	}
+	kind.value = string(f.Value())
 	number = knownNumber{valueTokens(f), index.TokenFrequencies{}}
 	for _, t := range number.tokens {
 		frequency := &index.TokenFreq{}
-		frequency.SetFrequency(1)
+		frequency.SetFrequency(kind.frequency)
 		number.terms[t.term] = frequency
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.known == nil {
-		c.known = make(map[string]knownNumber)
+		c.known = make(map[numberKind]knownNumber)
 	}
 	if len(c.known) < maxNumbers {
-		c.known[string(f.Value())] = number
+		c.known[kind] = number
 	}
 	return number.tokens, number.terms
 }

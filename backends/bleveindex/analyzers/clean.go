@@ -1,0 +1,135 @@
+package analyzers
+
+import (
+	"bytes"
+	"html"
+	"unicode/utf8"
+
+	"golang.org/x/text/unicode/norm"
+)
+
+// span is where a byte of a cleaned text comes from.
+type span struct{ start, end int32 }
+
+// clean returns the text in compatibility-composed Unicode (NFKC), without tags, and with the characters that entities stand for. Where
+// that is not the text itself, spans has the place of each of its bytes in the text.
+func clean(text []byte) (cleaned []byte, spans []span) {
+	if isPlain(text) {
+		return text, nil
+	}
+	c := cleaner{out: make([]byte, 0, len(text)+8), spans: make([]span, 0, len(text)+8)}
+	for i := 0; i < len(text); {
+		i = c.next(text, i)
+	}
+	return c.out, c.spans
+}
+
+// isPlain reports whether there is nothing to clean.
+func isPlain(text []byte) bool {
+	ascii := true
+	for _, b := range text {
+		switch {
+		case b == '<' || b == '&' || b == '_' || b == '`':
+			return false
+		case b >= utf8.RuneSelf:
+			ascii = false
+		}
+	}
+	return ascii || norm.NFKC.IsNormal(text) && !bytes.ContainsAny(text, "\u2122\u2120\u00b4")
+}
+
+type cleaner struct {
+	out   []byte
+	spans []span
+}
+
+// next cleans what begins at text[i], and returns where the rest begins.
+func (c *cleaner) next(text []byte, i int) int {
+	switch text[i] {
+	case '<':
+		if end := tagEnd(text[i:]); end > 0 {
+			c.add(" ", i, i+end)
+			return i + end
+		}
+	case '&':
+		if decoded, end := entity(text[i:]); end > 0 {
+			c.add(decoded, i, i+end)
+			return i + end
+		}
+	case '_': // joins words for Unicode, which is right for programs
+		c.add(" ", i, i+1)
+		return i + 1
+	case '`':
+		c.add("'", i, i+1)
+		return i + 1
+	}
+	if text[i] < utf8.RuneSelf && (i+1 == len(text) || text[i+1] < utf8.RuneSelf) {
+		c.add(string(text[i]), i, i+1)
+		return i + 1
+	}
+	r, size := utf8.DecodeRune(text[i:])
+	switch {
+	case r == '\u2122' || r == '\u2120': // trade and service marks, which are letters for NFKC
+		c.add(" ", i, i+size)
+		return i + size
+	case r == '\u00b4': // an acute accent in place of an apostrophe, which is a space and an accent for NFKC
+		c.add("'", i, i+size)
+		return i + size
+	case r >= '\u00bc' && r <= '\u00be' || r >= '\u2150' && r <= '\u215e': // fractions: 1½ is not 11/2
+		c.add(" ", i, i)
+	}
+	end := i + max(1, norm.NFKC.NextBoundary(text[i:], true))
+	c.add(string(norm.NFKC.Bytes(text[i:end])), i, end)
+	return end
+}
+
+func (c *cleaner) add(s string, start, end int) {
+	c.out = append(c.out, s...)
+	for range len(s) {
+		c.spans = append(c.spans, span{int32(start), int32(end)}) //nolint:gosec // bodies are smaller than 2 GiB
+	}
+}
+
+// maxTag is how long a tag is at most.
+const maxTag = 2000
+
+// tagEnd returns where the tag that text begins with ends; 0: it is none.
+func tagEnd(text []byte) int {
+	if bytes.HasPrefix(text, []byte("<!--")) {
+		if end := bytes.Index(text, []byte("-->")); end > 0 {
+			return end + len("-->")
+		}
+		return 0
+	}
+	if len(text) < 3 {
+		return 0
+	}
+	first := text[1]
+	if first == '/' {
+		first = text[2]
+	}
+	if first|0x20 < 'a' || first|0x20 > 'z' {
+		return 0
+	}
+	end := bytes.IndexByte(text[:min(len(text), maxTag)], '>')
+	if end < 0 || bytes.IndexByte(text[1:end], '<') >= 0 {
+		return 0
+	}
+	return end + 1
+}
+
+// maxEntity is how long an entity is at most: &CounterClockwiseContourIntegral;
+const maxEntity = 34
+
+// entity returns the characters that the entity stands for that text begins with, and where it ends; 0: it is none.
+func entity(text []byte) (string, int) {
+	end := bytes.IndexByte(text[:min(len(text), maxEntity)], ';') + 1
+	if end == 0 {
+		return "", 0
+	}
+	decoded := html.UnescapeString(string(text[:end]))
+	if decoded == string(text[:end]) {
+		return "", 0
+	}
+	return norm.NFKC.String(decoded), end
+}

@@ -1,0 +1,95 @@
+package analyzers
+
+import (
+	"bytes"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/blevesearch/bleve/v2/analysis"
+	"golang.org/x/text/unicode/norm"
+)
+
+// folding folds words, and stems them lightly where stem is set.
+type folding struct{ stem bool }
+
+// Filter returns the words. One that can be read in two ways is two, in the same place: L'Oréal is oreal and loreal.
+func (f folding) Filter(input analysis.TokenStream) analysis.TokenStream {
+	var more analysis.TokenStream // what is found besides, in order of places
+	for _, token := range input {
+		if other := f.fold(token); other != nil {
+			more = append(more, other)
+		}
+	}
+	if more == nil {
+		return input
+	}
+	all := make(analysis.TokenStream, 0, len(input)+len(more))
+	for _, token := range input {
+		all = append(all, token)
+		for len(more) > 0 && more[0].Position == token.Position {
+			all = append(all, more[0])
+			more = more[1:]
+		}
+	}
+	return all
+}
+
+// fold folds a word, and returns the other way to read it, or nil.
+func (f folding) fold(token *analysis.Token) (other *analysis.Token) {
+	word, plain := lower(token.Term)
+	if !plain {
+		word = []byte(foldLetters(norm.NFKC.String(string(token.Term))))
+	}
+	if joined, rest, ok := withoutApostrophes(word); ok {
+		word = joined
+		if rest != nil {
+			second := *token
+			second.Term = f.stemmed(rest)
+			other = &second
+		}
+	}
+	token.Term = f.stemmed(word)
+	return other
+}
+
+func (f folding) stemmed(word []byte) []byte {
+	if !f.stem {
+		return word
+	}
+	return stem(word)
+}
+
+// lower makes an ASCII word lower case, and reports whether it is one.
+func lower(word []byte) ([]byte, bool) {
+	for i, b := range word {
+		if b >= utf8.RuneSelf {
+			return word, false
+		}
+		if b >= 'A' && b <= 'Z' {
+			word[i] = b | 0x20
+		}
+	}
+	return word, true
+}
+
+const apostrophes = "'\u2018\u2019\u02bc"
+
+// elided are words that stand before an apostrophe instead of being written out, in French and Italian.
+const elided = " l d j m t s n c qu dell all nell sull dall un "
+
+// withoutApostrophes returns a word without its apostrophes, and what stands after an elided word, or nil.
+func withoutApostrophes(word []byte) (joined, rest []byte, ok bool) {
+	at := bytes.IndexAny(word, apostrophes)
+	if at < 0 {
+		return nil, nil, false
+	}
+	_, size := utf8.DecodeRune(word[at:])
+	before, after := word[:at], word[at+size:]
+	if again, _, ok := withoutApostrophes(after); ok {
+		after = again
+	}
+	if len(after) > 2 && len(before) > 0 && strings.Contains(elided, " "+string(before)+" ") {
+		rest = bytes.Clone(after)
+	}
+	return append(bytes.Clone(before), after...), rest, true
+}

@@ -1,0 +1,88 @@
+package analyzers
+
+import (
+	"html"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"golang.org/x/text/unicode/norm"
+)
+
+// Fold returns a value as it is compared with others: in lower case, without accents, in one width and encoding, with single spaces.
+func Fold(value string) string {
+	value = strings.Join(strings.Fields(html.UnescapeString(value)), " ")
+	if isASCII(value) {
+		return strings.ToLower(value)
+	}
+	return foldLetters(norm.NFKC.String(value))
+}
+
+func isASCII(s string) bool {
+	for i := range len(s) {
+		if s[i] >= utf8.RuneSelf {
+			return false
+		}
+	}
+	return true
+}
+
+// letters are folded to these.
+var letters = map[rune]string{
+	'ß': "ss", 'æ': "ae", 'œ': "oe", 'ø': "o", 'đ': "d", 'ð': "d", 'þ': "th", 'ł': "l", 'ı': "i", 'ħ': "h", 'ŧ': "t", 'ŋ': "n", 'ĸ': "k",
+	'ſ': "s", 'ς': "σ", 'ґ': "г", 'ى': "ي", 'ی': "ي", 'ک': "ك", 'ة': "ه", 'ـ': "",
+}
+
+// folded are the scripts whose marks do not matter.
+var folded = []*unicode.RangeTable{unicode.Latin, unicode.Greek, unicode.Cyrillic, unicode.Hebrew, unicode.Arabic}
+
+// foldLetters folds letters of a text in NFKC.
+func foldLetters(s string) string {
+	var b strings.Builder
+	b.Grow(len(s))
+	markless := false // what marks stand on has none
+	for _, r := range s {
+		r = unicode.ToLower(r)
+		if r < utf8.RuneSelf {
+			b.WriteByte(byte(r))
+			markless = true
+			continue
+		}
+		if unicode.Is(unicode.Mn, r) {
+			if !markless {
+				b.WriteRune(r)
+			}
+			continue
+		}
+		if to, ok := letters[r]; ok {
+			b.WriteString(to)
+			markless = true
+			continue
+		}
+		if unicode.IsDigit(r) {
+			b.WriteByte('0' + digit(r))
+			continue
+		}
+		markless = unicode.In(r, folded...)
+		if markless {
+			if parts := norm.NFD.PropertiesString(string(r)).Decomposition(); len(parts) > 0 {
+				r, _ = utf8.DecodeRune(parts)
+			}
+			if to, ok := letters[r]; ok { // ǿ
+				b.WriteString(to)
+				continue
+			}
+		}
+		b.WriteRune(r)
+	}
+	return b.String()
+}
+
+// digit returns the value of a decimal digit: those of a script follow each other, from 0.
+func digit(r rune) (value byte) {
+	for value < 9 && unicode.IsDigit(r-1) {
+		value++
+		r--
+	}
+	return value
+}

@@ -1,0 +1,159 @@
+package analyzers
+
+import (
+	"slices"
+	"strings"
+	"unicode"
+
+	"github.com/blevesearch/bleve/v2/analysis"
+	"github.com/blevesearch/bleve/v2/analysis/lang/ar"
+	"github.com/blevesearch/bleve/v2/analysis/lang/bg"
+	"github.com/blevesearch/bleve/v2/analysis/lang/ca"
+	"github.com/blevesearch/bleve/v2/analysis/lang/cjk"
+	"github.com/blevesearch/bleve/v2/analysis/lang/ckb"
+	"github.com/blevesearch/bleve/v2/analysis/lang/cs"
+	"github.com/blevesearch/bleve/v2/analysis/lang/da"
+	"github.com/blevesearch/bleve/v2/analysis/lang/de"
+	"github.com/blevesearch/bleve/v2/analysis/lang/el"
+	"github.com/blevesearch/bleve/v2/analysis/lang/en"
+	"github.com/blevesearch/bleve/v2/analysis/lang/es"
+	"github.com/blevesearch/bleve/v2/analysis/lang/fa"
+	"github.com/blevesearch/bleve/v2/analysis/lang/fi"
+	"github.com/blevesearch/bleve/v2/analysis/lang/fr"
+	"github.com/blevesearch/bleve/v2/analysis/lang/hi"
+	"github.com/blevesearch/bleve/v2/analysis/lang/hr"
+	"github.com/blevesearch/bleve/v2/analysis/lang/hu"
+	"github.com/blevesearch/bleve/v2/analysis/lang/it"
+	"github.com/blevesearch/bleve/v2/analysis/lang/nl"
+	"github.com/blevesearch/bleve/v2/analysis/lang/no"
+	"github.com/blevesearch/bleve/v2/analysis/lang/pl"
+	"github.com/blevesearch/bleve/v2/analysis/lang/pt"
+	"github.com/blevesearch/bleve/v2/analysis/lang/ro"
+	"github.com/blevesearch/bleve/v2/analysis/lang/ru"
+	"github.com/blevesearch/bleve/v2/analysis/lang/sv"
+	"github.com/blevesearch/bleve/v2/analysis/lang/tr"
+	"github.com/blevesearch/bleve/v2/analysis/token/stop"
+	"github.com/blevesearch/bleve/v2/registry"
+)
+
+// language says how words of a language are stemmed, and which ones say little.
+type language struct {
+	bleve string // the name of bleve's analyzer; empty: it has none
+	words string // the name of bleve's list of frequent words; empty: it has none
+	ends  suffixes
+}
+
+// languages by their tag. Czech and Greek are stemmed by the ends of words, Ukrainian and Bulgarian as Cyrillic is in any text, and Thai,
+// which has no endings, is cut into pairs of characters.
+var languages = map[string]language{
+	"ar": {bleve: ar.AnalyzerName, words: ar.StopName}, "bg": {words: bg.StopName}, "ca": {words: ca.StopName},
+	"ckb": {bleve: ckb.AnalyzerName, words: ckb.StopName}, "cs": {words: cs.StopName, ends: czechEnds},
+	"da": {bleve: da.AnalyzerName, words: da.StopName}, "de": {bleve: de.AnalyzerName, words: de.StopName},
+	"el": {words: el.StopName}, "en": {bleve: en.AnalyzerName, words: en.StopName},
+	"es": {bleve: es.AnalyzerName, words: es.StopName}, "fa": {bleve: fa.AnalyzerName, words: fa.StopName},
+	"fi": {bleve: fi.AnalyzerName, words: fi.StopName}, "fr": {bleve: fr.AnalyzerName, words: fr.StopName},
+	"hi": {bleve: hi.AnalyzerName, words: hi.StopName}, "hr": {bleve: hr.AnalyzerName, words: hr.StopName},
+	"hu": {bleve: hu.AnalyzerName, words: hu.StopName}, "it": {bleve: it.AnalyzerName, words: it.StopName},
+	"ja": {bleve: cjk.AnalyzerName}, "ko": {bleve: cjk.AnalyzerName}, "zh": {bleve: cjk.AnalyzerName},
+	"nb": {bleve: no.AnalyzerName, words: no.StopName}, "nn": {bleve: no.AnalyzerName, words: no.StopName},
+	"no": {bleve: no.AnalyzerName, words: no.StopName}, "nl": {bleve: nl.AnalyzerName, words: nl.StopName},
+	"pl": {bleve: pl.AnalyzerName, words: pl.StopName}, "pt": {bleve: pt.AnalyzerName, words: pt.StopName},
+	"ro": {bleve: ro.AnalyzerName, words: ro.StopName}, "ru": {bleve: ru.AnalyzerName, words: ru.StopName},
+	"sk": {ends: czechEnds}, "sv": {bleve: sv.AnalyzerName, words: sv.StopName}, "th": {},
+	"tr": {bleve: tr.AnalyzerName, words: tr.StopName}, "uk": {},
+}
+
+// Tags returns the tags of the languages that have an analyzer of their own, sorted.
+func Tags() []string {
+	tags := make([]string, 0, len(languages))
+	for tag := range languages {
+		tags = append(tags, tag)
+	}
+	slices.Sort(tags)
+	return tags
+}
+
+// Language returns the tag, among [Tags], of the language that a tag such as de, de-AT, zh_Hans_CN or DE names.
+func Language(tag string) (string, bool) {
+	end := strings.IndexAny(tag, "-_")
+	if end < 0 {
+		end = len(tag)
+	}
+	if end > len("ckb") {
+		return "", false
+	}
+	tag = strings.ToLower(tag[:end])
+	_, ok := languages[tag]
+	return tag, ok
+}
+
+// newLanguage makes the analyzer of a language: bleve's, without leaving words out, over the same words, and folded.
+func newLanguage(l language, cache *registry.Cache) (analysis.Analyzer, error) {
+	a := &analysis.DefaultAnalyzer{Tokenizer: newTokenizer()}
+	if l.bleve == "" {
+		a.TokenFilters = []analysis.TokenFilter{folding{stem: l.ends == nil}}
+		if l.ends != nil {
+			a.TokenFilters = append(a.TokenFilters, l.ends)
+		}
+		return a, nil
+	}
+	theirs, err := cache.AnalyzerNamed(l.bleve)
+	if err != nil {
+		return nil, err
+	}
+	parts, ok := theirs.(*analysis.DefaultAnalyzer)
+	if !ok {
+		return theirs, nil
+	}
+	a.CharFilters = parts.CharFilters
+	if l.bleve == cjk.AnalyzerName {
+		a.Tokenizer = cleaning{parts.Tokenizer} // its filter makes the pairs
+	}
+	a.TokenFilters = append(a.TokenFilters, letterCase{turkish: l.bleve == tr.AnalyzerName, romanian: l.bleve == ro.AnalyzerName})
+	for _, filter := range parts.TokenFilters {
+		if _, ok := filter.(*stop.StopTokensFilter); !ok {
+			a.TokenFilters = append(a.TokenFilters, filter)
+		}
+	}
+	a.TokenFilters = append(a.TokenFilters, folding{})
+	return a, nil
+}
+
+// cleaning finds words of cleaned text in another way than Unicode's.
+type cleaning struct{ words analysis.Tokenizer }
+
+func (c cleaning) Tokenize(input []byte) analysis.TokenStream {
+	text, spans := clean(input)
+	tokens := c.words.Tokenize(text)
+	for _, found := range tokens {
+		if spans != nil && found.Start < found.End {
+			found.Start, found.End = int(spans[found.Start].start), int(spans[found.End-1].end)
+		}
+	}
+	return tokens
+}
+
+// letterCase makes words lower case in the way of their language, and their letters those that its stemmer knows.
+type letterCase struct{ turkish, romanian bool }
+
+func (c letterCase) Filter(input analysis.TokenStream) analysis.TokenStream {
+	for _, token := range input {
+		if word, plain := lower(token.Term); plain && !c.turkish {
+			token.Term = word
+			continue
+		}
+		token.Term = []byte(c.lower(string(token.Term)))
+	}
+	return input
+}
+
+func (c letterCase) lower(word string) string {
+	if c.turkish {
+		return strings.ToLowerSpecial(unicode.TurkishCase, word)
+	}
+	word = strings.ToLower(word)
+	if c.romanian {
+		word = strings.NewReplacer("ș", "ş", "ț", "ţ").Replace(word)
+	}
+	return word
+}

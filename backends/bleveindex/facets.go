@@ -1,0 +1,170 @@
+package bleveindex
+
+import (
+	"cmp"
+	"math"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/blevesearch/bleve/v2"
+	"github.com/blevesearch/bleve/v2/mapping"
+	"github.com/blevesearch/bleve/v2/search"
+	"github.com/blevesearch/bleve/v2/search/query"
+)
+
+// Filter returns a query that finds the products that have one of the values in a field, whatever their case, accents and width. Numbers
+// and booleans are given as they are written in JSON. It needs the keyword forms of the default mapping, which values of more than 256
+// bytes and UUIDs do not have. It adds nothing to a score: put it into the filter of a boolean query, or in a conjunction.
+func Filter(field string, values ...string) query.Query {
+	all := make([]query.Query, 0, 2*len(values))
+	for _, value := range values {
+		for _, key := range keysOf(field, value) {
+			forms := query.NewPrefixQuery(key + separator)
+			forms.SetField(formsName + "." + field)
+			forms.SetBoost(0)
+			all = append(all, forms)
+		}
+	}
+	if len(all) == 0 {
+		return query.NewMatchNoneQuery()
+	}
+	found := query.NewDisjunctionQuery(all)
+	found.SetBoost(0)
+	return found
+}
+
+// keysOf returns what the keyword forms of a value can be compared by.
+func keysOf(field, value string) (keys []string) {
+	if form := textForm(value); form != "" {
+		key, _ := splitForm(form)
+		keys = append(keys, key)
+	}
+	n, ok := numberIn(value)
+	if !ok && prices[field[strings.LastIndexByte(field, '.')+1:]] {
+		n, ok = priceIn(value)
+	}
+	if !ok {
+		parsed, err := strconv.ParseFloat(value, 64) // 1e3
+		n, ok = parsed, err == nil && !math.IsInf(n, 0) && !math.IsNaN(n)
+	}
+	if ok {
+		keys = append(keys, numberKey(n))
+	}
+	if date, _, ok := dateIn(value); ok {
+		keys = append(keys, dateKey(date))
+	}
+	return keys
+}
+
+// hasForms reports whether values of a field are sorted and counted by their keyword forms in an index with this mapping.
+func hasForms(m mapping.IndexMapping, field string) bool {
+	im, ok := m.(interface {
+		FieldMappingForPath(path string) mapping.FieldMapping
+	})
+	if !ok || isReserved(field) {
+		return false
+	}
+	root := rootMapping(m)
+	if root == nil {
+		return false
+	}
+	forms := root.Properties[formsName]
+	return forms != nil && forms.Enabled && !im.FieldMappingForPath(field).DocValues
+}
+
+// isReserved reports whether a field is one of the index itself.
+func isReserved(field string) bool {
+	first, _, _ := strings.Cut(field, ".")
+	return first == idField || first == allName || first == BodyField || first == formsName
+}
+
+func rootMapping(m mapping.IndexMapping) *mapping.DocumentMapping {
+	switch m := m.(type) {
+	case *ProductMapping:
+		return m.DefaultMapping
+	case *mapping.IndexMappingImpl:
+		return m.DefaultMapping
+	}
+	return nil
+}
+
+// sortedByForms returns the order with the keyword forms in place of the fields that have them.
+func sortedByForms(order search.SortOrder, m mapping.IndexMapping) search.SortOrder {
+	own := slices.Clone(order)
+	for i, by := range own {
+		field, ok := by.(*search.SortField)
+		if !ok || field.Type == search.SortFieldAsNumber || field.Type == search.SortFieldAsDate || !hasForms(m, field.Field) {
+			continue
+		}
+		forms := *field
+		forms.Field, forms.Type = formsName+"."+field.Field, search.SortFieldAsString
+		own[i] = &forms
+	}
+	return own
+}
+
+// countedByForms returns the facet requests with the keyword forms in place of the fields that have them, and which ones these are.
+func countedByForms(facets bleve.FacetsRequest, m mapping.IndexMapping) (own bleve.FacetsRequest, byForms map[string]bool) {
+	byForms = map[string]bool{}
+	for name, facet := range facets {
+		if facet == nil || facet.NumericRanges != nil || facet.DateTimeRanges != nil || !hasForms(m, facet.Field) {
+			continue
+		}
+		if own == nil {
+			own = bleve.FacetsRequest{}
+			for other, unchanged := range facets {
+				own[other] = unchanged
+			}
+		}
+		// All of them, since several may be written forms of one value.
+		own[name] = bleve.NewFacetRequest(formsName+"."+facet.Field, math.MaxInt32)
+		byForms[name] = true
+	}
+	if own == nil {
+		return facets, nil
+	}
+	return own, byForms
+}
+
+// foldFacet makes one term of those that are the same value, shown as most products have it, and keeps the most frequent ones.
+func foldFacet(result *search.FacetResult, wanted *bleve.FacetRequest) {
+	pattern := regexp.MustCompile(wanted.TermPattern) // bleve has validated it
+	type value struct {
+		term *search.TermFacet
+		most int
+	}
+	values := map[string]*value{}
+	total := 0
+	for _, form := range result.Terms.Terms() {
+		key, written := splitForm(form.Term)
+		if !strings.HasPrefix(written, wanted.TermPrefix) || !pattern.MatchString(written) {
+			continue
+		}
+		total += form.Count
+		v := values[key]
+		if v == nil {
+			v = &value{term: &search.TermFacet{}}
+			values[key] = v
+		}
+		v.term.Count += form.Count
+		if form.Count > v.most || form.Count == v.most && written < v.term.Term {
+			v.most, v.term.Term = form.Count, written
+		}
+	}
+	terms := make([]*search.TermFacet, 0, len(values))
+	for _, v := range values {
+		terms = append(terms, v.term)
+	}
+	slices.SortFunc(terms, func(a, b *search.TermFacet) int {
+		return cmp.Or(cmp.Compare(b.Count, a.Count), strings.Compare(a.Term, b.Term))
+	})
+	terms = terms[:min(len(terms), wanted.Size)]
+	result.Field, result.Total, result.Other = wanted.Field, total, total
+	result.Terms = &search.TermFacets{}
+	for _, term := range terms {
+		result.Other -= term.Count
+	}
+	result.Terms.Add(terms...)
+}

@@ -1,0 +1,164 @@
+package bleveindex
+
+import (
+	"strings"
+
+	"github.com/blevesearch/bleve/v2/analysis"
+	"github.com/blevesearch/bleve/v2/mapping"
+	index "github.com/blevesearch/bleve_index_api"
+
+	"productindex/backends/bleveindex/analyzers"
+)
+
+// node is what the mapping says of the values at one path, whatever product they are in.
+type node struct {
+	name     string // of its field
+	form     string // of the field with its keyword forms; empty: it has none
+	dm       *mapping.DocumentMapping
+	dynamic  bool // values that dm has no field for are indexed
+	disabled bool
+	price    bool // strings in it can be amounts
+	whole    bool // facets are counted by its own terms: those of numbers would be among them
+	text     bool // numbers in it are words as well
+	texts    []textField
+	others   []otherField
+	children map[string]*node
+	foreign  map[string]bool // of a root: the names of fields that bleve's mapping maps
+}
+
+// textField is a field that the mapping makes of a string.
+type textField struct {
+	name     string
+	analyzer analysis.Analyzer
+	options  index.FieldIndexingOptions
+	all      bool // it is in _all
+}
+
+// otherField is a field that the mapping makes of a value that is no string.
+type otherField struct {
+	name    string
+	kind    string
+	options index.FieldIndexingOptions
+	parser  string
+}
+
+// maxNodes bounds how many nodes are kept: ids in the place of names would be endless.
+const maxNodes = 2 * maxFields
+
+func (m *ProductMapping) newRoot(dm *mapping.DocumentMapping) *node {
+	root := &node{dm: dm, dynamic: dm.Dynamic, children: map[string]*node{}, foreign: map[string]bool{}}
+	for name, property := range dm.Properties {
+		if isForeign(property) {
+			root.foreign[name] = true
+		}
+	}
+	return root
+}
+
+// isForeign reports whether a mapping has something that is not made of single values: shapes, points, vectors, nested documents.
+func isForeign(dm *mapping.DocumentMapping) bool {
+	if dm.Nested {
+		return true
+	}
+	for _, f := range dm.Fields {
+		switch f.Type {
+		case textType, "number", "boolean", "datetime":
+		default:
+			return true
+		}
+	}
+	for _, property := range dm.Properties {
+		if isForeign(property) {
+			return true
+		}
+	}
+	return false
+}
+
+// child returns the node of the values with a name in the object that n is for.
+func (m *ProductMapping) child(n *node, name string) *node {
+	m.mu.RLock()
+	c := n.children[name]
+	m.mu.RUnlock()
+	if c != nil {
+		return c
+	}
+	c = m.newNode(n, name)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.known < maxNodes {
+		m.known++
+		n.children[name] = c
+	}
+	return c
+}
+
+// newNode finds out what the mapping says of a name in an object.
+func (m *ProductMapping) newNode(parent *node, name string) *node {
+	top := parent.name == ""
+	path := name
+	if top {
+		path = unreserved(name)
+	} else {
+		path = parent.name + "." + name
+	}
+	n := &node{name: path, dynamic: parent.dynamic, disabled: parent.disabled, price: prices[name], text: top && words[name], children: map[string]*node{}}
+	if parent.dm != nil {
+		n.dm = parent.dm.Properties[name]
+		if tag, ok := analyzers.Language(name); ok && n.dm == nil && parent.dm.Properties[tag] != nil && m.isProductText(parent) {
+			n.dm, n.name = parent.dm.Properties[tag], parent.name+"."+tag
+		}
+		if top && (name == formsName || path != name) {
+			n.dm = nil
+		}
+	}
+	if n.form = formsName + "." + n.name; longTexts[strings.SplitN(n.name, ".", 2)[0]] {
+		n.form = ""
+	}
+	if n.dm != nil {
+		n.dynamic, n.disabled = n.dm.Dynamic, n.disabled || !n.dm.Enabled
+		m.addFields(n, path)
+	}
+	return n
+}
+
+// isProductText reports whether values of n in an object are texts in several languages.
+func (m *ProductMapping) isProductText(n *node) bool {
+	return isTranslated(n.name) && n.dm == m.DefaultMapping.Properties[n.name]
+}
+
+// addFields notes the fields that the mapping names for n.
+func (m *ProductMapping) addFields(n *node, path string) {
+	for _, f := range n.dm.Fields {
+		name := n.name
+		if f.Name != "" {
+			name = name[:strings.LastIndexByte(name, '.')+1] + f.Name
+		}
+		if f.Type != textType {
+			n.others = append(n.others, otherField{name, f.Type, f.Options(), f.DateFormat})
+			continue
+		}
+		analyzer := f.Analyzer
+		if analyzer == "" {
+			analyzer = m.AnalyzerNameForPath(path)
+		}
+		n.texts = append(n.texts, textField{name, m.AnalyzerNamed(analyzer), f.Options(), f.IncludeInAll})
+		if f.DocValues {
+			n.form, n.whole = "", true // it is one itself
+		}
+	}
+}
+
+// unreserved returns the name that a top-level field of a product has in the index.
+func unreserved(name string) string {
+	first, _, _ := strings.Cut(name, ".")
+	switch strings.TrimLeft(first, "_") {
+	case "":
+		return "_" + name
+	case idField[1:], allName[1:], BodyField[1:], formsName[1:]:
+		if strings.HasPrefix(name, "_") {
+			return "_" + name
+		}
+	}
+	return name
+}

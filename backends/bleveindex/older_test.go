@@ -1,0 +1,110 @@
+package bleveindex
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/blevesearch/bleve/v2"
+
+	"productindex/backends/bleveindex/analyzers"
+	"productindex/reindex"
+)
+
+// unpackOlder returns a directory with an index that the first version of this package made.
+func unpackOlder(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	if out, err := exec.CommandContext(t.Context(), "tar", "xzf", "testdata/first-layout.tar.gz", "-C", dir).CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	return dir
+}
+
+// An index that an older version made is searched as it was made, and by bleve alone.
+func TestOlderIndex(t *testing.T) {
+	dir := unpackOlder(t)
+	ix := open(t, dir, nil)
+	for q, want := range map[string]string{
+		"name.de:laufschuh": "shoe", "brand:Acme": "gift sock", "brand:acme": "", "laufschuhe": "shoe", "price:>10": "shoe", "packard": "shoe",
+	} {
+		if got := strings.Join(find(t, ix, "acme", q), " "); got != want {
+			t.Errorf("%s finds %q, want %q", q, got, want)
+		}
+	}
+	req := bleve.NewSearchRequest(bleve.NewMatchAllQuery())
+	req.AddFacet("brands", bleve.NewFacetRequest("brand", 5))
+	req.SortBy([]string{"price"})
+	result, err := ix.Search(t.Context(), "acme", req)
+	if err != nil || result.Hits[0].ID != "sock" || result.Facets["brands"].Terms.Len() != 3 {
+		t.Errorf("%v, %v", result, err)
+	}
+	publish(t, ix, "acme", shop...)
+	if got := find(t, ix, "acme", "brand:acme"); !slices.Equal(got, []string{"gift", "sock"}) {
+		t.Errorf("after a reindex: %q", got)
+	}
+	if err := ix.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for _, dir := range generationDirs(t, dir) {
+		plain, err := bleve.Open(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		result, err := plain.Search(bleve.NewSearchRequest(bleve.NewMatchQuery("SHOES")))
+		if err != nil || result.Total != 1 {
+			t.Errorf("bleve alone: %v, %v", result, err)
+		}
+		if err := plain.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// An index that needs an analyzer that this program does not have says what to do.
+func TestIndexOfAnotherVersion(t *testing.T) {
+	dir := t.TempDir()
+	ix := open(t, dir, nil)
+	publish(t, ix, "acme", products(1, "1")...)
+	if err := ix.Close(); err != nil {
+		t.Fatal(err)
+	}
+	plain, err := bleve.Open(generationDirs(t, dir)[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	inner, err := plain.Advanced()
+	if err != nil {
+		t.Fatal(err)
+	}
+	later, err := json.Marshal(plain.Mapping())
+	if err == nil {
+		later = bytes.ReplaceAll(later, []byte(analyzers.Words), []byte("product-later"))
+		err = inner.SetInternal([]byte("_mapping"), later)
+	}
+	if err := errors.Join(err, plain.Close()); err != nil {
+		t.Fatal(err)
+	}
+	ix = open(t, dir, nil)
+	_, err = ix.Search(t.Context(), "acme", bleve.NewSearchRequest(bleve.NewMatchAllQuery()))
+	if !errors.Is(err, reindex.ErrDamaged) || !strings.Contains(err.Error(), "reindex this tenant") || !strings.Contains(err.Error(), "product-later") {
+		t.Errorf("the error is %v", err)
+	}
+	publish(t, ix, "acme", products(2, "2")...)
+	assertLive(t, ix, "acme", 2, "2")
+}
+
+// generationDirs returns the directories of all generations.
+func generationDirs(t *testing.T, dir string) []string {
+	t.Helper()
+	dirs, err := filepath.Glob(filepath.Join(dir, "t-*", "g-*"))
+	if err != nil || len(dirs) == 0 {
+		t.Fatalf("generations %v, %v", dirs, err)
+	}
+	return dirs
+}

@@ -1,0 +1,344 @@
+package bleveindex
+
+import (
+	"encoding/json"
+	"fmt"
+	"math"
+	"slices"
+	"strconv"
+	"sync"
+
+	"github.com/blevesearch/bleve/v2/analysis"
+	"github.com/blevesearch/bleve/v2/document"
+	index "github.com/blevesearch/bleve_index_api"
+
+	"productindex/backends/bleveindex/analyzers"
+)
+
+// walk makes the fields of one product.
+type walk struct {
+	m         *ProductMapping
+	doc       *document.Document
+	positions []uint64 // in the arrays around the value
+	noAll     bool     // there is no _all
+	inAll     map[string]struct{}
+}
+
+var walks = sync.Pool{New: func() any { return &walk{inAll: map[string]struct{}{}} }}
+
+func (w *walk) giveBack() {
+	w.m, w.doc = nil, nil
+	w.positions = w.positions[:0]
+	clear(w.inAll)
+	walks.Put(w)
+}
+
+// object adds the fields of an object.
+func (w *walk) object(n *node, fields map[string]any) error {
+	for name, value := range fields {
+		if n.foreign[name] {
+			continue
+		}
+		if err := w.value(w.m.child(n, name), value); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// value adds the fields of a value.
+func (w *walk) value(n *node, value any) error {
+	if n.disabled {
+		return nil
+	}
+	switch value := value.(type) {
+	case nil:
+	case map[string]any:
+		return w.object(n, value)
+	case []any:
+		for i, element := range value {
+			w.positions = append(w.positions, uint64(i))
+			if err := w.value(n, element); err != nil {
+				return err
+			}
+			w.positions = w.positions[:len(w.positions)-1]
+		}
+	case string:
+		w.string(n, value)
+	case bool:
+		w.bool(n, value)
+	case json.Number, float64:
+		return w.number(n, value)
+	default:
+		return w.foreignValue(n, value)
+	}
+	return nil
+}
+
+// foreignValue adds a value of a type that decoded JSON does not have.
+func (w *walk) foreignValue(n *node, value any) error {
+	encoded, err := json.Marshal(value)
+	if err != nil {
+		return fmt.Errorf("field %.100q: %w", n.name, err)
+	}
+	decoded, err := decode(encoded)
+	if err != nil {
+		return fmt.Errorf("field %.100q: %w", n.name, err)
+	}
+	return w.value(n, decoded)
+}
+
+// string adds a string: the fields that the mapping names, or text; and the number or date that it is.
+func (w *walk) string(n *node, value string) {
+	date, layout, isDate := dateIn(value)
+	numeric, isNumber := 0.0, false
+	if !isDate {
+		if numeric, isNumber = numberIn(value); !isNumber && n.price {
+			numeric, isNumber = priceIn(value)
+		}
+	}
+	named := w.namedDate(n, value)
+	if len(n.texts) > 0 {
+		w.namedTexts(n, value)
+		isDate, isNumber = isDate && n.form != "" && !named, false // a code that is a number is none
+	} else if !n.dynamic {
+		return
+	} else if !isDate || layout != layouts[0] {
+		w.addText(n.name, value, w.dynamicOptions(textOptions(value)), w.m.all, true)
+	}
+	switch {
+	case isDate && !named:
+		if field, err := document.NewDateTimeFieldWithIndexingOptions(n.name, w.array(), date, layout, w.dynamicOptions(index.IndexField)); err == nil {
+			w.doc.AddField(field)
+		}
+		w.addForm(n, dateForm(date, value))
+	case isNumber:
+		w.addNumber(n, numeric)
+		w.addForm(n, numberForm(numeric, value))
+	default:
+		w.addForm(n, textForm(value))
+	}
+}
+
+// namedTexts adds the text fields that the mapping names.
+func (w *walk) namedTexts(n *node, value string) {
+	inAll := false
+	for _, f := range n.texts {
+		w.addText(f.name, value, f.options, f.analyzer, f.all && !inAll)
+		inAll = inAll || f.all
+	}
+}
+
+// namedDate adds the dates that the mapping names.
+func (w *walk) namedDate(n *node, value string) (added bool) {
+	for _, f := range n.others {
+		if f.kind != "datetime" {
+			continue
+		}
+		parser := w.m.DateTimeParserNamed(f.parser)
+		if parser == nil {
+			continue
+		}
+		date, layout, err := parser.ParseDateTime(value)
+		if err != nil {
+			continue
+		}
+		if field, err := document.NewDateTimeFieldWithIndexingOptions(f.name, w.array(), date, layout, f.options); err == nil {
+			w.doc.AddField(field)
+			added = true
+		}
+	}
+	return added
+}
+
+// addText adds a text, and its words to _all.
+func (w *walk) addText(name, value string, options index.FieldIndexingOptions, analyzer analysis.Analyzer, all bool) {
+	w.doc.AddField(document.NewTextFieldCustom(name, w.array(), []byte(value), options, analyzer))
+	if all {
+		w.addToAll(value, textOptions(value))
+	}
+}
+
+// bool adds a boolean.
+func (w *walk) bool(n *node, value bool) {
+	named := false
+	for _, f := range n.others {
+		if f.kind == "boolean" {
+			w.doc.AddField(document.NewBooleanFieldWithIndexingOptions(f.name, w.array(), value, f.options))
+			named = true
+		}
+	}
+	if !named {
+		if !n.dynamic {
+			return
+		}
+		w.doc.AddField(document.NewBooleanFieldWithIndexingOptions(n.name, w.array(), value, w.dynamicOptions(index.IndexField)))
+	}
+	w.addForm(n, textForm(strconv.FormatBool(value)))
+}
+
+// number adds a number: where texts are expected also its digits.
+func (w *walk) number(n *node, value any) error {
+	numeric, literal, err := number(value)
+	if err != nil {
+		return fmt.Errorf("field %.100q: the number %.50v is out of range", n.name, value)
+	}
+	named := false
+	for _, f := range n.others {
+		if f.kind == "number" {
+			w.doc.AddField(document.NewNumericFieldWithIndexingOptions(f.name, w.array(), numeric, f.options))
+			named = true
+		}
+	}
+	w.namedTexts(n, literal)
+	if len(n.texts) > 0 && !named {
+		w.addNumber(n, numeric)
+		w.addForm(n, textForm(literal))
+		return nil
+	}
+	if !named {
+		if !n.dynamic {
+			return nil
+		}
+		w.addNumber(n, numeric)
+	}
+	if isExact(literal, numeric) && !n.text {
+		w.addToAll(literal, index.IndexField)
+	} else {
+		w.addText(n.name, literal, w.dynamicOptions(index.IndexField), w.m.all, true)
+	}
+	w.addForm(n, numberForm(numeric, literal))
+	return nil
+}
+
+func (w *walk) addNumber(n *node, value float64) {
+	if n.whole {
+		return
+	}
+	value += 0 // without a sign of zero
+	options := index.IndexField | index.SkipFreqNorm
+	if math.Abs(value) >= rareNumber {
+		options = index.IndexField
+	}
+	w.doc.AddField(document.NewNumericFieldWithIndexingOptions(n.name, w.array(), value, w.dynamicOptions(options)))
+}
+
+// rareNumber is from where on numbers are more likely to be codes.
+const rareNumber = 1e6
+
+// addForm adds the keyword form of a value.
+func (w *walk) addForm(n *node, form string) {
+	if form == "" || n.form == "" || len(form) > 2*maxForm || !w.m.IndexDynamic || w.m.formless {
+		return
+	}
+	options := formOptions
+	if len(form) < rare {
+		options |= index.SkipFreqNorm
+	}
+	w.doc.AddField(document.NewTextFieldCustom(n.form, w.array(), []byte(form), options, nil))
+}
+
+const (
+	formOptions = index.IndexField | index.DocValues
+
+	// rare is from which length on values are more likely to be in one product only. bleve keeps a term that is in one document in less
+	// space where it has a frequency, and others where they have none.
+	rare = 16
+)
+
+// textOptions are the options of a text: phrases are found in what may have several words.
+func textOptions(value string) index.FieldIndexingOptions {
+	if analyzers.IsUUID(value) {
+		return index.IndexField
+	}
+	for i := range len(value) {
+		if b := value[i]; !(b >= '0' && b <= '9' || b|0x20 >= 'a' && b|0x20 <= 'z') {
+			return phrases
+		}
+	}
+	return index.IndexField
+}
+
+// addToAll adds words to _all, once for each value of the product.
+func (w *walk) addToAll(value string, options index.FieldIndexingOptions) {
+	if _, known := w.inAll[value]; known || w.noAll {
+		return
+	}
+	w.inAll[value] = struct{}{}
+	// The number of the field keeps phrases from spanning texts.
+	position := []uint64{uint64(len(w.doc.Fields))}
+	w.doc.AddField(document.NewTextFieldCustom(allName, position, []byte(value), options, w.m.all))
+}
+
+// dynamicOptions are the options of a field that the mapping does not name.
+func (w *walk) dynamicOptions(options index.FieldIndexingOptions) index.FieldIndexingOptions {
+	if !w.m.IndexDynamic {
+		options &^= index.IndexField
+	}
+	if w.m.StoreDynamic {
+		options |= index.StoreField
+	}
+	if w.m.DocValuesDynamic {
+		options |= index.DocValues
+	}
+	return options
+}
+
+func (w *walk) array() []uint64 {
+	if len(w.positions) == 0 {
+		return nil
+	}
+	return slices.Clone(w.positions)
+}
+
+// delegate has bleve map the fields that are not made of single values.
+func (w *walk) delegate(root *node, product map[string]any) error {
+	some := map[string]any{}
+	for name := range root.foreign {
+		if value, ok := product[name]; ok {
+			some[name] = plain(value)
+		}
+	}
+	if value, ok := product[w.m.TypeField]; ok {
+		some[w.m.TypeField] = value
+	}
+	if err := w.m.IndexMappingImpl.MapDocument(w.doc, some); err != nil {
+		return err
+	}
+	w.doc.CompositeFields = nil
+	if !root.foreign[w.m.TypeField] {
+		w.doc.Fields = slices.DeleteFunc(w.doc.Fields, func(f document.Field) bool { return f.Name() == w.m.TypeField })
+	}
+	for _, field := range slices.Clone(w.doc.Fields) {
+		named := w.m.FieldMappingForPath(field.Name())
+		if text, ok := field.(*document.TextField); ok && (named.Type == "" || named.IncludeInAll) {
+			w.addToAll(string(text.Value()), textOptions(string(text.Value())))
+		}
+	}
+	return nil
+}
+
+// plain returns decoded JSON with its numbers as bleve expects them.
+func plain(value any) any {
+	switch value := value.(type) {
+	case json.Number:
+		n, err := value.Float64()
+		if err != nil {
+			return string(value)
+		}
+		return n
+	case []any:
+		all := make([]any, len(value))
+		for i, element := range value {
+			all[i] = plain(element)
+		}
+		return all
+	case map[string]any:
+		all := make(map[string]any, len(value))
+		for name, element := range value {
+			all[name] = plain(element)
+		}
+		return all
+	}
+	return value
+}
