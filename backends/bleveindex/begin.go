@@ -10,7 +10,9 @@ import (
 	"productindex/reindex"
 )
 
-// Begin opens a new generation of the tenant: a new bleve index on the disk.
+// Begin opens a new generation of the tenant: a new bleve index on the disk. The error matches [reindex.ErrFenced] unless the fencing token
+// in ctx is greater than those of the generations before, if both have one. The Index remembers tokens until it is closed: nobody else can
+// have a generation in its directory.
 func (ix *Index) Begin(ctx context.Context, tenant string) (reindex.Generation, error) {
 	g, err := ix.begin(ctx, tenant)
 	if err != nil {
@@ -28,6 +30,7 @@ func (ix *Index) begin(ctx context.Context, name string) (*generation, error) {
 		return nil, err
 	}
 	g := &generation{t: t, tenant: name, name: newGenerationName()}
+	g.token, _ = reindex.Fence(ctx)
 	g.dir = filepath.Join(t.dir, g.name)
 	if err := t.create(g); err != nil {
 		return nil, explain(t.dir, err)
@@ -41,6 +44,9 @@ func (t *tenant) create(g *generation) error {
 	defer t.mu.Unlock()
 	if t.closed {
 		return ErrClosed
+	}
+	if g.token > 0 && g.token <= t.token {
+		return fmt.Errorf("fencing token %d after %d: %w", g.token, t.token, reindex.ErrFenced)
 	}
 	disk := t.ix.disk
 	err := disk.makeDir(t.dir)
@@ -56,6 +62,7 @@ func (t *tenant) create(g *generation) error {
 	if err != nil {
 		return errors.Join(err, disk.remove(g.dir))
 	}
+	t.token = max(t.token, g.token)
 	t.busy[g.name] = true
 	t.gens[g] = struct{}{}
 	return nil

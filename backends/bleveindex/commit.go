@@ -3,10 +3,12 @@ package bleveindex
 import (
 	"context"
 	"fmt"
+
+	"productindex/reindex"
 )
 
 // Commit replaces the pointer file and then the index that searches use. An error means that nothing has changed, but for one that says
-// that the generation is live.
+// that the generation is live. It matches [reindex.ErrFenced] if a generation with a greater fencing token was begun since.
 func (g *generation) Commit(ctx context.Context) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -40,6 +42,9 @@ func (t *tenant) publish(g *generation) (replaced bool, err error) {
 	defer t.mu.Unlock()
 	if t.closed {
 		return false, ErrClosed
+	}
+	if g.token > 0 && g.token < t.token {
+		return false, reindex.ErrFenced
 	}
 	documents := g.sealed.Documents
 	if err := t.ix.disk.writeMark(g.dir, fmt.Sprintf("%s %d", markLive, documents)); err != nil {

@@ -18,6 +18,7 @@ type generation struct {
 	tenant  string
 	name    string
 	dir     string
+	token   int64 // see reindex.Fence; 0 if the run has none
 	fields  fieldCounter
 	numbers numberCache
 
@@ -111,10 +112,10 @@ func (g *generation) Seal(ctx context.Context) (reindex.Sealed, error) {
 	}
 	live, err := g.t.documents(ctx)
 	if err != nil {
-		return reindex.Sealed{}, fmt.Errorf("bleveindex: count the live documents of tenant %q: %w", g.tenant, err)
+		err = fmt.Errorf("bleveindex: count the live documents of tenant %q: %w", g.tenant, err)
 	}
 	g.state = sealed
-	g.sealed = reindex.Sealed{Documents: documents, Live: live}
+	g.sealed = reindex.Sealed{Documents: documents, Live: live, LiveErr: err}
 	return g.sealed, nil
 }
 

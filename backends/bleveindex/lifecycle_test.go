@@ -270,6 +270,47 @@ func TestCommitFails(t *testing.T) {
 	assertLive(t, ix, "acme", 5, "2")
 }
 
+// Of two runs of a tenant the one with the greater fencing token wins, also after it has ended.
+func TestFencing(t *testing.T) {
+	ix := open(t, t.TempDir(), nil)
+	beginWith := func(token int64) (reindex.Generation, error) {
+		return ix.Begin(reindex.WithFence(t.Context(), token), "acme")
+	}
+	late, err := beginWith(3)
+	if err != nil {
+		t.Fatal(err)
+	}
+	newer, err := beginWith(4)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, token := range []int64{1, 3, 4} {
+		if _, err := beginWith(token); !errors.Is(err, reindex.ErrFenced) || !strings.Contains(err.Error(), `tenant "acme"`) {
+			t.Errorf("token %d after 4: %v", token, err)
+		}
+	}
+	for _, gen := range []reindex.Generation{late, newer} {
+		if _, err := gen.Seal(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := late.Commit(t.Context()); !errors.Is(err, reindex.ErrFenced) {
+		t.Errorf("the late one: %v", err)
+	}
+	if err := newer.Commit(t.Context()); err != nil {
+		t.Errorf("the newer one: %v", err)
+	}
+	if err := late.Commit(t.Context()); !errors.Is(err, reindex.ErrFenced) {
+		t.Errorf("the late one, after the newer one: %v", err)
+	}
+	publish(t, ix, "acme", products(1, "without a token")...)
+	if gen, err := ix.Begin(reindex.WithFence(t.Context(), 1), "other"); err != nil {
+		t.Errorf("token 1 of another tenant: %v", err)
+	} else if err := gen.Abort(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestCallsOutOfOrder(t *testing.T) {
 	ix := open(t, t.TempDir(), nil)
 	gen := begin(t, ix, "acme")

@@ -24,6 +24,7 @@ type tenant struct {
 	opening *opening                 // of the live index; nil if nobody waits for it
 	idle    chan struct{}            // closed once the live index that was closed for being idle is; nil if none was
 	damage  damage
+	token   int64         // the greatest fencing token of a generation
 	freed   chan struct{} // closed, and replaced, when a generation is not in use any more
 	closed  bool
 
