@@ -20,6 +20,9 @@ import (
 // connectTimeout limits how long connecting to PostgreSQL may take where its URL sets no limit (connect_timeout).
 const connectTimeout = 5 * time.Second
 
+// connLifetime limits how long a connection to PostgreSQL is kept, so that one to a former primary does not answer for long.
+const connLifetime = 5 * time.Minute
+
 // openJobs opens the store of jobs that the configuration names; nil stands for the engine's own, in memory.
 func openJobs(ctx context.Context, cfg config) (jobs reindex.JobStore, stop func() error, err error) {
 	db, dialect, err := openDatabase(cfg.Jobs)
@@ -51,7 +54,9 @@ func openDatabase(name string) (*sql.DB, jobsql.Dialect, error) {
 		if connection.ConnectTimeout == 0 {
 			connection.ConnectTimeout = connectTimeout
 		}
-		return stdlib.OpenDB(*connection), jobsql.PostgreSQL, nil
+		db := stdlib.OpenDB(*connection)
+		db.SetConnMaxLifetime(connLifetime) // see jobsql on failovers
+		return db, jobsql.PostgreSQL, nil
 	}
 	return nil, "", errors.New("PRODUCTINDEX_JOBS is neither sqlite:PATH nor postgres://…, nor empty")
 }

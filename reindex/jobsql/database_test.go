@@ -90,6 +90,9 @@ func TestPostgreSQL(t *testing.T) {
 	testDatabase(t, fresh)
 	t.Run("FewRights", func(t *testing.T) { testFewRights(t, fresh(t)) })
 	t.Run("ConnectionLost", func(t *testing.T) { testConnectionLost(t, fresh(t)) })
+	t.Run("LostAnswers", func(t *testing.T) { testLostAnswers(t, fresh(t)) })
+	t.Run("LostAnswersOfRun", func(t *testing.T) { testLostAnswersOfRun(t, fresh(t)) })
+	t.Run("CancelledCommit", func(t *testing.T) { testCancelledCommit(t, fresh(t)) })
 }
 
 // testDatabase tests all that holds for both databases. fresh returns an empty one.

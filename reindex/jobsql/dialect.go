@@ -3,12 +3,10 @@ package jobsql
 import (
 	"context"
 	"database/sql"
-	"database/sql/driver"
 	"errors"
 	"fmt"
 	"strconv"
 	"strings"
-	"time"
 )
 
 // Dialect is a kind of database.
@@ -28,6 +26,14 @@ func (d Dialect) now() string {
 	return "CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT)"
 }
 
+// greatest is a function that returns the greatest of its arguments.
+func (d Dialect) greatest() string {
+	if d == SQLite {
+		return "MAX"
+	}
+	return "GREATEST"
+}
+
 // begin starts a transaction in which a statement sees what others have committed before it. In SQLite it is the only one that writes,
 // from its start on; in PostgreSQL a lock has to see to that.
 func (d Dialect) begin() string {
@@ -37,10 +43,10 @@ func (d Dialect) begin() string {
 	return "BEGIN ISOLATION LEVEL READ COMMITTED"
 }
 
-// sql writes a statement as the dialect wants it: {now} stands for the database's time, {clustered} for what lets a table's rows lie in
-// the order of its key, and a question mark for a parameter.
+// sql writes a statement as the dialect wants it: {now} stands for the database's time, {greatest} for the function of that name,
+// {clustered} for what lets a table's rows lie in the order of its key, and a question mark for a parameter.
 func (d Dialect) sql(statement string) string {
-	statement = strings.ReplaceAll(statement, "{now}", d.now())
+	statement = strings.NewReplacer("{now}", d.now(), "{greatest}", d.greatest()).Replace(statement)
 	if d == SQLite {
 		return strings.ReplaceAll(statement, "{clustered}", " WITHOUT ROWID")
 	}
@@ -69,36 +75,6 @@ func (s *Store) exec(ctx context.Context, q session, statement string, args ...a
 
 func (s *Store) queryRow(ctx context.Context, q session, statement string, args ...any) *sql.Row {
 	return q.QueryRowContext(ctx, s.cfg.Dialect.sql(statement), args...)
-}
-
-// rollbackTimeout limits how long undoing a transaction may take.
-const rollbackTimeout = 5 * time.Second
-
-// transact runs f in a transaction on a connection of its own. Where f fails nothing of it remains.
-func (s *Store) transact(ctx context.Context, f func(tx session) error) error {
-	c, err := s.db.Conn(ctx)
-	if err != nil {
-		return err
-	}
-	defer c.Close()
-	if _, err := c.ExecContext(ctx, s.cfg.Dialect.begin()); err != nil {
-		return err
-	}
-	err = f(c)
-	if err == nil {
-		_, err = c.ExecContext(ctx, "COMMIT")
-	}
-	if err != nil {
-		undo, cancel := context.WithTimeout(context.WithoutCancel(ctx), rollbackTimeout)
-		defer cancel()
-		if _, failed := c.ExecContext(undo, "ROLLBACK"); failed != nil {
-			_ = c.Raw(func(any) error { return driver.ErrBadConn }) // nobody may get a connection that is in a transaction
-		}
-	}
-	if cause := ctx.Err(); err != nil && cause != nil && !errors.Is(err, cause) {
-		return fmt.Errorf("%w: %w", cause, err) // a driver may tell of the connection alone that it gave up
-	}
-	return err
 }
 
 // checkWaits makes sure that connections to SQLite wait for one another instead of failing at once.

@@ -3,14 +3,9 @@ package jobsql
 import (
 	"context"
 	"errors"
-	"net"
 	"strings"
-	"sync"
 	"testing"
 	"time"
-
-	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/stdlib"
 
 	"productindex/reindex"
 	"productindex/reindex/reindextest"
@@ -50,7 +45,7 @@ func assertCallsFail(t *testing.T, errs map[string]error, want error, secrets ..
 			t.Errorf("%s: error %v, want %v", call, err, want)
 		}
 		_, temporary := errors.AsType[*reindex.TemporaryError](err)
-		if temporary != (call == "update" || call == "end") {
+		if temporary != (call == "create" || call == "update" || call == "end") {
 			t.Errorf("%s: error %v, temporary: %v", call, err, temporary)
 		}
 		for _, secret := range secrets {
@@ -103,55 +98,6 @@ func testContext(t *testing.T, d database) {
 		t.Errorf("%d tenants are stored", n)
 	}
 	mustCreate(t, s, newJob("a", "1"))
-}
-
-// wire is the way to the database, which can be cut.
-type wire struct {
-	mu    sync.Mutex
-	isCut bool
-	conns []net.Conn
-}
-
-func (w *wire) dial(ctx context.Context, network, address string) (net.Conn, error) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if w.isCut {
-		return nil, errors.New("connection refused")
-	}
-	c, err := new(net.Dialer).DialContext(ctx, network, address)
-	w.conns = append(w.conns, c)
-	return c, err
-}
-
-// set cuts the wire, with all connections over it, or mends it.
-func (w *wire) set(isCut bool) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.isCut = isCut
-	for _, c := range w.conns {
-		if c != nil {
-			_ = c.Close()
-		}
-	}
-	w.conns = nil
-}
-
-// openWired opens the database over a wire, as a user with a password.
-func openWired(t *testing.T, d database, lease time.Duration) (*Store, *wire) {
-	t.Helper()
-	cfg, err := pgx.ParseConfig(d.dsn + " password=s3cret")
-	if err != nil {
-		t.Fatal(err)
-	}
-	w := &wire{}
-	cfg.DialFunc = w.dial
-	db := stdlib.OpenDB(*cfg)
-	t.Cleanup(func() { _ = db.Close() })
-	s, err := New(t.Context(), db, &Config{Dialect: PostgreSQL, Lease: lease})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return s, w
 }
 
 // Without its database a store tells what failed, and no secrets; a run survives that for a moment, and otherwise ends before its lease.

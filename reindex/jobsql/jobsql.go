@@ -12,10 +12,31 @@
 // stored as one when the tenant's next job is created. The clock of the database decides, so those of the processes need not agree. A
 // step of that clock lengthens or shortens the leases of the moment.
 //
+// # Failovers and poolers
+//
+// Every call can be made again, also one whose answer got lost: a job is created once, and ends once. Fencing tokens follow the database's
+// clock, so that they grow also if an asynchronous standby takes over that has not got the last ones. A job that it has not got is
+// [reindex.ErrJobNotFound], and its run ends when its lease does.
+//
+// If another PostgreSQL server can take over, name all of them in the connection string and add target_session_attrs=read-write, so that new
+// connections go to the one that takes writes:
+//
+//	host=db1,db2 dbname=shop target_session_attrs=read-write
+//
+// Connections to the old one may live on, read-only. They are closed when something cannot be stored through them, and the next one is
+// tried at once. Until then they answer what only reads, out of date: limit that with db.SetConnMaxLifetime.
+//
+// Behind a pooler that shares connections by transaction, such as pgbouncer with pool_mode=transaction, statements that were prepared get lost.
+// There, have pgx prepare none:
+//
+//	host=pgbouncer dbname=shop default_query_exec_mode=exec
+//
+// After a failover, the pooler's own connections are its operator's to replace.
+//
 // # Tables
 //
 // [New] makes and migrates the tables reindex_schema, reindex_tenants, reindex_jobs and reindex_job_lists. In PostgreSQL they are in the
-// first schema of the connections' search_path. Where they are up to date New changes nothing, so that a program can do without the
+// first schema of the connections' search_path. If they are up to date New changes nothing, so that a program can do without the
 // right to create tables. SQLite 3.42 or later is needed, in a file: a database in memory is another one on each connection.
 package jobsql
 

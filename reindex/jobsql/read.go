@@ -82,7 +82,7 @@ func (s *Store) Get(ctx context.Context, tenant, id string) (reindex.Job, error)
 	if errors.Is(err, sql.ErrNoRows) {
 		err = reindex.ErrJobNotFound
 	} else if err != nil {
-		err = fmt.Errorf("reading it from the database: %w", err)
+		err = fmt.Errorf("reading it from the database: %w", advise(err))
 	}
 	return job, ofJob(tenant, id, err)
 }
@@ -94,7 +94,7 @@ func (s *Store) Get(ctx context.Context, tenant, id string) (reindex.Job, error)
 func (s *Store) List(ctx context.Context, tenant string, query reindex.JobQuery) (jobs []reindex.Job, total int, err error) {
 	jobs, total, err = s.list(ctx, text(tenant), query)
 	if err != nil {
-		return nil, 0, fmt.Errorf("tenant %s: listing the jobs in the database: %w", tenant, err)
+		return nil, 0, fmt.Errorf("tenant %s: listing the jobs in the database: %w", tenant, advise(err))
 	}
 	return jobs, total, nil
 }

@@ -25,7 +25,8 @@ func text(s string) string {
 	return strings.ReplaceAll(strings.ToValidUTF8(s, "\uFFFD"), "\x00", "\uFFFD")
 }
 
-// Create implements [reindex.JobStore].
+// Create implements [reindex.JobStore]. What the database fails with is a [*reindex.TemporaryError]: to create the same job again finds what an
+// earlier try has stored.
 func (s *Store) Create(ctx context.Context, job reindex.Job) (stored reindex.Job, created bool, err error) {
 	// Triggers that join a run only read, so that any number of them does not hold up the renewal of its lease.
 	stored, err = s.one(ctx, s.db, text(job.Tenant), "entity_type = ? AND "+isAlive, text(job.EntityType))
@@ -36,7 +37,7 @@ func (s *Store) Create(ctx context.Context, job reindex.Job) (stored reindex.Job
 		})
 	}
 	if err != nil {
-		return reindex.Job{}, false, ofJob(job.Tenant, job.ID, fmt.Errorf("creating it in the database: %w", err))
+		return reindex.Job{}, false, ofJob(job.Tenant, job.ID, reindex.Temporary(fmt.Errorf("creating it in the database: %w", err)))
 	}
 	return stored, created || stored.ID == text(job.ID), nil // the second: an earlier try was stored, and its answer lost
 }
@@ -61,7 +62,9 @@ func (s *Store) create(ctx context.Context, tx session, job reindex.Job) (stored
 		return stored, false, err
 	}
 	stored = job
-	err = s.queryRow(ctx, tx, "UPDATE reindex_tenants SET fence = fence + 1 WHERE tenant = ? RETURNING fence", tenant).Scan(&stored.Fence)
+	// Tokens follow the clock: if a failover loses the last ones, the next are greater all the same.
+	err = s.queryRow(ctx, tx, `UPDATE reindex_tenants SET fence = {greatest}(fence + 1, {now}) WHERE tenant = ? RETURNING fence`,
+		tenant).Scan(&stored.Fence)
 	if err != nil {
 		return stored, false, err
 	}
@@ -136,7 +139,10 @@ func (s *Store) save(ctx context.Context, job reindex.Job) (cancelled bool, err 
 		return false, ofJob(job.Tenant, job.ID, err)
 	}
 	if lists == "" && !job.Status.Ended() {
-		_, cancelled, err = s.update(ctx, s.db, job, false)
+		err = s.withConn(ctx, func(c *sql.Conn) error {
+			_, cancelled, err = s.update(ctx, c, job, false)
+			return err
+		})
 	} else {
 		err = s.transact(ctx, func(tx session) error {
 			var fence int64
@@ -177,8 +183,10 @@ func (s *Store) missed(ctx context.Context, tenant, id string, ended error) erro
 // Cancel implements [reindex.JobStore].
 func (s *Store) Cancel(ctx context.Context, tenant, id string) error {
 	var fence int64
-	err := s.queryRow(ctx, s.db, "UPDATE reindex_jobs SET cancelled = TRUE WHERE tenant = ? AND id = ? AND "+isAlive+
-		" RETURNING fence", text(tenant), text(id)).Scan(&fence)
+	err := s.withConn(ctx, func(c *sql.Conn) error {
+		return s.queryRow(ctx, c, "UPDATE reindex_jobs SET cancelled = TRUE WHERE tenant = ? AND id = ? AND "+isAlive+
+			" RETURNING fence", text(tenant), text(id)).Scan(&fence)
+	})
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
 		return s.missed(ctx, tenant, id, reindex.ErrJobEnded)

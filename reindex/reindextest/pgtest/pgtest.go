@@ -1,5 +1,5 @@
-// Package pgtest runs a real PostgreSQL server for a test, from the programs that a distribution's package installs. It imports no
-// driver: a test opens the server's connection string with the one it uses.
+// Package pgtest runs real PostgreSQL servers for a test, standbys of them, and pgbouncer before them, from the programs that a
+// distribution's packages install. It imports no driver: a test opens a server's connection string with the one it uses.
 package pgtest
 
 import (
@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"syscall"
 	"testing"
 	"time"
 
@@ -19,52 +20,85 @@ import (
 // startTimeout limits how long a server may take to be created and to start; slow machines need seconds.
 const startTimeout = 2 * time.Minute
 
-// Start runs an empty PostgreSQL server until the test ends and returns its connection string, of the form "host=... user=...". The
-// server listens on a Unix socket in a folder of its own, so that several can run at once; what it stores does not survive a crash.
-// It is looked for under /usr/lib/postgresql and in PATH. Where there is none the test is skipped, except under CI=true, where it fails.
+// Start runs a server as [Run] does, and returns its connection string.
+func Start(tb testing.TB) string {
+	tb.Helper()
+	return Run(tb).DSN()
+}
+
+// Server is a running PostgreSQL server.
+type Server struct {
+	bin, dir string
+	attr     *syscall.SysProcAttr
+}
+
+// Run runs an empty PostgreSQL server until the test ends. The server listens on a Unix socket in a folder of its own, so that several can
+// run at once; what it stores does not survive a crash. It is looked for under /usr/lib/postgresql and in PATH. If there is none the test is
+// skipped, except under CI=true, where it fails.
 //
 // PostgreSQL refuses to run as root: then the server runs as the user postgres, or nobody.
-func Start(tb testing.TB) string {
+func Run(tb testing.TB) *Server {
+	tb.Helper()
+	s := newServer(tb)
+	if err := s.run("initdb", "-D", s.data(), "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-sync"); err != nil {
+		tb.Fatal(err)
+	}
+	s.start(tb)
+	return s
+}
+
+// newServer returns a server that has no data yet.
+func newServer(tb testing.TB) *Server {
 	tb.Helper()
 	bin, err := findBin()
 	if err != nil {
 		program.Missing(tb, err)
 	}
 	dir, attr := program.Dir(tb, "pgtest", "postgres")
-	run := func(name string, args ...string) error {
-		ctx, cancel := context.WithTimeout(context.Background(), startTimeout)
-		defer cancel()
-		cmd := exec.CommandContext(ctx, filepath.Join(bin, name), args...)
-		cmd.Dir = dir
-		cmd.Env = append(os.Environ(), "LC_ALL=C")
-		cmd.SysProcAttr = attr
-		// A server that inherited a pipe would keep it open: the output goes to a file.
-		out, err := os.Create(filepath.Join(dir, name+".out"))
-		if err != nil {
-			return err
-		}
-		defer out.Close()
-		cmd.Stdout, cmd.Stderr = out, out
-		if err := cmd.Run(); err != nil {
-			text, _ := os.ReadFile(out.Name())
-			return fmt.Errorf("%s: %w\n%s", name, err, text)
-		}
-		return nil
-	}
-	data := filepath.Join(dir, "data")
-	if err := run("initdb", "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-sync"); err != nil {
-		tb.Fatal(err)
-	}
-	options := "-k " + dir + " -c listen_addresses='' -c fsync=off -c synchronous_commit=off -c full_page_writes=off"
+	return &Server{bin, dir, attr}
+}
+
+// DSN returns the server's connection string, of the form "host=... user=... dbname=...".
+func (s *Server) DSN() string { return "host=" + s.dir + " user=postgres dbname=postgres" }
+
+// Host returns the server's host, as it stands in a connection string: the folder of its socket.
+func (s *Server) Host() string { return s.dir }
+
+func (s *Server) data() string { return filepath.Join(s.dir, "data") }
+
+func (s *Server) start(tb testing.TB) {
+	tb.Helper()
+	options := "-k " + s.dir + " -c listen_addresses='' -c fsync=off -c synchronous_commit=off -c full_page_writes=off"
 	tb.Cleanup(func() {
-		// Stopping a server that did not start fails, and nothing is left of it then.
-		_ = run("pg_ctl", "-D", data, "-m", "immediate", "-w", "stop")
+		// Stopping a server that does not run fails, and nothing is left of it then.
+		_ = s.run("pg_ctl", "-D", s.data(), "-m", "immediate", "-w", "stop")
 	})
-	if err := run("pg_ctl", "-D", data, "-w", "-l", filepath.Join(dir, "server.log"), "-o", options, "start"); err != nil {
-		text, _ := os.ReadFile(filepath.Join(dir, "server.log"))
+	if err := s.run("pg_ctl", "-D", s.data(), "-w", "-l", filepath.Join(s.dir, "server.log"), "-o", options, "start"); err != nil {
+		text, _ := os.ReadFile(filepath.Join(s.dir, "server.log"))
 		tb.Fatalf("%v\n%s", err, text)
 	}
-	return "host=" + dir + " user=postgres dbname=postgres"
+}
+
+// run runs one of PostgreSQL's programs to its end.
+func (s *Server) run(name string, args ...string) error {
+	ctx, cancel := context.WithTimeout(context.Background(), startTimeout)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, filepath.Join(s.bin, name), args...)
+	cmd.Dir = s.dir
+	cmd.Env = append(os.Environ(), "LC_ALL=C")
+	cmd.SysProcAttr = s.attr
+	// A server that inherited a pipe would keep it open: the output goes to a file.
+	out, err := os.Create(filepath.Join(s.dir, name+".out"))
+	if err != nil {
+		return err
+	}
+	defer out.Close()
+	cmd.Stdout, cmd.Stderr = out, out
+	if err := cmd.Run(); err != nil {
+		text, _ := os.ReadFile(out.Name())
+		return fmt.Errorf("%s: %w\n%s", name, err, text)
+	}
+	return nil
 }
 
 // findBin returns the folder with the newest server's programs.

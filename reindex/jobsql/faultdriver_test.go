@@ -1,0 +1,162 @@
+package jobsql
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"errors"
+	"io"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"productindex/reindex"
+)
+
+// errFault is what a faulty driver fails with.
+var errFault = errors.New("the network is down")
+
+// faults make one statement fail, and rollbacks, before or after the database has executed them.
+type faults struct {
+	connector driver.Driver
+	dsn       string
+	armed     bool
+	count, at int  // of statements since they were armed, but rollbacks; the one that fails
+	after     bool // it fails after it was executed
+	rollback  bool // rollbacks fail unexecuted
+}
+
+func (f *faults) Connect(context.Context) (driver.Conn, error) {
+	c, err := f.connector.Open(f.dsn)
+	if err != nil {
+		return nil, err
+	}
+	return &faultyConn{c, f}, nil
+}
+
+func (f *faults) Driver() driver.Driver { return f.connector }
+
+// next returns the fault of the next statement, and whether that is executed before.
+func (f *faults) next(statement string) (after bool, fault error) {
+	switch {
+	case !f.armed:
+		return false, nil
+	case strings.HasPrefix(statement, "ROLLBACK"):
+		if f.rollback {
+			return false, errFault
+		}
+		return false, nil
+	}
+	f.count++
+	if f.count-1 == f.at {
+		return f.after, errFault
+	}
+	return false, nil
+}
+
+// faultyConn is a connection that does what database/sql has to be able to count on, and nothing more: it does not look whether it is in a
+// transaction before it is used again.
+type faultyConn struct {
+	driver.Conn
+
+	faults *faults
+}
+
+func (c *faultyConn) ExecContext(ctx context.Context, statement string, args []driver.NamedValue) (driver.Result, error) {
+	after, fault := c.faults.next(statement)
+	if fault != nil && !after {
+		return nil, fault
+	}
+	result, err := c.Conn.(driver.ExecerContext).ExecContext(ctx, statement, args)
+	return result, errors.Join(fault, err)
+}
+
+func (c *faultyConn) QueryContext(ctx context.Context, statement string, args []driver.NamedValue) (driver.Rows, error) {
+	after, fault := c.faults.next(statement)
+	if fault != nil && !after {
+		return nil, fault
+	}
+	rows, err := c.Conn.(driver.QueryerContext).QueryContext(ctx, statement, args)
+	if err != nil || fault == nil {
+		return rows, err
+	}
+	defer rows.Close()
+	for row := make([]driver.Value, len(rows.Columns())); err == nil; {
+		err = rows.Next(row)
+	}
+	if !errors.Is(err, io.EOF) {
+		return nil, err
+	}
+	return nil, fault
+}
+
+// Whichever statement fails, before or after the database has executed it, and whether or not what was begun can be rolled back: nothing of a
+// call that fails stays half done, its connection is as good as new or closed, and the second try does what the first one was to do.
+func TestFailingStatements(t *testing.T) {
+	for _, f := range []faults{{}, {after: true}, {rollback: true}, {after: true, rollback: true}} {
+		for failed := true; failed; f.at++ {
+			f.armed, f.count = false, 0
+			failed = testFailingStatement(t, &f)
+		}
+		if f.at < 20 {
+			t.Errorf("only %d statements were executed", f.at)
+		}
+	}
+}
+
+// testFailingStatement takes a job from its creation to its end, and reports whether a statement failed.
+func testFailingStatement(t *testing.T, f *faults) (failed bool) {
+	t.Helper()
+	d := newSQLite(t)
+	f.connector, f.dsn = d.open(t).Driver(), d.dsn
+	db := sql.OpenDB(f)
+	defer db.Close()
+	db.SetMaxOpenConns(1)
+	s, err := New(t.Context(), db, &Config{Dialect: SQLite, Lease: time.Hour})
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.armed = true
+	job := newJob("a", "1")
+	listed := job
+	listed.Report.Rejections = []reindex.Rejection{{ID: "x", Reason: "y"}}
+	ended := listed
+	ended.Status = reindex.StatusSuccess
+	for i, call := range []func() error{
+		func() error { return tryCreate(t, s, job) },
+		func() error { return store(t.Context(), s, job) },
+		func() error { return store(t.Context(), s, listed) },
+		func() error { return s.Cancel(t.Context(), "a", "1") },
+		func() error { return store(t.Context(), s, ended) },
+		func() error { return tryCreate(t, s, newJob("a", "2")) },
+	} {
+		if err := call(); err != nil {
+			if failed || !errors.Is(err, errFault) {
+				t.Fatalf("%+v: call %d fails with %v", *f, i, err)
+			}
+			failed = true
+			if err := call(); err != nil {
+				t.Errorf("%+v: call %d fails a second time with %v", *f, i, err)
+			}
+		}
+	}
+	f.armed = false
+	got := mustGet(t, s, "a", "1")
+	if ended.Fence = got.Fence; !reflect.DeepEqual(got, ended) {
+		t.Errorf("%+v: the job is\n%+v, want\n%+v", *f, got, ended)
+	}
+	if jobs, lists := count(t, s, "reindex_jobs"), count(t, s, "reindex_job_lists"); jobs != 2 || lists != 1 {
+		t.Errorf("%+v: %d jobs and %d lists are stored, want 2 and 1", *f, jobs, lists)
+	}
+	return failed
+}
+
+func tryCreate(t *testing.T, s *Store, job reindex.Job) error {
+	t.Helper()
+	stored, created, err := s.Create(t.Context(), job)
+	if err == nil && (!created || stored.ID != job.ID) {
+		t.Errorf("created %v, the job is %+v", created, stored)
+	}
+	return err
+}

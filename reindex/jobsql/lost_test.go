@@ -1,0 +1,136 @@
+package jobsql
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"productindex/reindex"
+	"productindex/reindex/reindextest"
+)
+
+// isCommit and isStatement are requests after which the database has stored something.
+func isCommit(request []byte) bool { return bytes.Contains(request, []byte("COMMIT\x00")) }
+
+func isStatement(request []byte) bool { return bytes.HasPrefix(request, []byte("B")) } // Bind: it was prepared before
+
+// A call whose answer gets lost, after the database has done what it says, can be made again, and does no harm then: there is one job, with
+// one fencing token, and it ends as it has to.
+func testLostAnswers(t *testing.T, d database) {
+	s, w := openWired(t, d, time.Hour)
+	want := newJob("a", "1")
+	end(t, s, mustCreate(t, s, newJob("a", "0"))) // prepares all statements
+	job := mustCreate(t, s, newJob("a", "00"))
+	mustStore(t, s, job)
+	if err := s.Cancel(t.Context(), "a", "00"); err != nil {
+		t.Fatal(err)
+	}
+	end(t, s, job)
+
+	finished := want
+	finished.Status, finished.Message = reindex.StatusFailure, "why"
+	finished.Report.Rejections = []reindex.Rejection{{ID: "x", Reason: "y"}}
+	var fence int64
+	for _, call := range []struct {
+		name      string
+		lose      func([]byte) bool
+		make      func() error
+		temporary bool
+	}{
+		{"Create", isCommit, func() error {
+			stored, created, err := s.Create(t.Context(), want)
+			if err == nil && (!created || stored.ID != want.ID) {
+				t.Errorf("the second try created the job: %v; it is %+v", created, stored)
+			}
+			fence = stored.Fence
+			return err
+		}, true},
+		{"Renew", isStatement, func() error {
+			_, err := s.Renew(t.Context(), want)
+			return err
+		}, true},
+		{"Cancel", isStatement, func() error { return s.Cancel(t.Context(), "a", "1") }, false},
+		{"Finish", isCommit, func() error { return s.Finish(t.Context(), finished) }, true},
+	} {
+		w.lose(call.lose)
+		err := call.make() // may have been made again by the store itself: pgx says of a COMMIT's lost answer that it was not sent
+		if w.armed() {
+			t.Errorf("%s: no answer got lost", call.name)
+		}
+		_, temporary := errors.AsType[*reindex.TemporaryError](err)
+		if err != nil && (temporary != call.temporary || strings.Contains(err.Error(), "s3cret")) {
+			t.Errorf("%s whose answer got lost: %v, temporary %v", call.name, err, temporary)
+		}
+		if err := call.make(); err != nil {
+			t.Errorf("%s, the second time: %v", call.name, err)
+		}
+	}
+	finished.Fence = fence
+	if got := mustGet(t, s, "a", "1"); !reflect.DeepEqual(got, finished) {
+		t.Errorf("the job is\n%+v, want\n%+v", got, finished)
+	}
+	if n := count(t, s, "reindex_jobs"); n != 3 {
+		t.Errorf("%d jobs are stored, want 3", n)
+	}
+	other := finished
+	other.Status, other.Message = reindex.StatusSuccess, ""
+	if err := s.Finish(t.Context(), other); !errors.Is(err, reindex.ErrLeaseLost) {
+		t.Errorf("another end: %v, want ErrLeaseLost", err)
+	}
+}
+
+// Whichever of the answers of a run gets lost, there is one job, which succeeds, and the next run is not held up.
+func testLostAnswersOfRun(t *testing.T, d database) {
+	s, w := openWired(t, d, time.Hour)
+	index := reindextest.NewMemory()
+	for n := 1; ; n++ {
+		commits := 0
+		w.lose(func(request []byte) bool {
+			if isCommit(request) {
+				commits++
+			}
+			return commits == n
+		})
+		e := newEngine(t, reindextest.Slice(reindextest.Products(10, "new")), index, s)
+		report, err := e.Run(t.Context(), "acme")
+		if err != nil || report.Indexed != 10 {
+			t.Fatalf("answer %d got lost: %+v, error %v", n, report, err)
+		}
+		jobs, total, err := s.List(t.Context(), "acme", reindex.JobQuery{Limit: 1})
+		if err != nil || total != n || jobs[0].Status != reindex.StatusSuccess {
+			t.Fatalf("answer %d got lost: %d jobs, want %d, the last %+v, error %v", n, total, n, jobs, err)
+		}
+		if w.armed() {
+			if n < 3 {
+				t.Errorf("a run committed %d times", n-1)
+			}
+			return
+		}
+	}
+}
+
+// A caller who goes away while a transaction ends does not leave it open whether it was stored: it was.
+func testCancelledCommit(t *testing.T, d database) {
+	s, w := openWired(t, d, time.Hour)
+	ctx, cancel := context.WithCancel(t.Context())
+	w.lose(func(request []byte) bool {
+		if isCommit(request) {
+			cancel()
+		}
+		return false
+	})
+	stored, created, err := s.Create(ctx, newJob("a", "1"))
+	if err != nil || !created {
+		t.Fatalf("created %v, error %v", created, err)
+	}
+	if got := mustGet(t, s, "a", "1"); got.Fence != stored.Fence {
+		t.Errorf("the job is %+v", got)
+	}
+	if _, _, err := s.Create(ctx, newJob("b", "2")); !errors.Is(err, context.Canceled) {
+		t.Errorf("a call after its context ended: %v", err)
+	}
+}

@@ -1,0 +1,121 @@
+package jobsql
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+)
+
+// The SQLSTATEs that a store does something about.
+const (
+	stateReadOnly         = "25006" // read_only_sql_transaction
+	stateNoStatement      = "26000" // invalid_sql_statement_name
+	stateStatementTwice   = "42P05" // duplicate_prepared_statement
+	adviceReadOnly        = "the server is read-only: if it was the primary until a failover, name all servers in the connection string and add target_session_attrs=read-write"
+	adviceNoPreparedState = "a prepared statement is not where it was made: behind a pooler that shares connections by transaction, add default_query_exec_mode=exec to pgx's connection string"
+)
+
+// hasState reports whether the database failed with one of the SQLSTATEs.
+func hasState(err error, states ...string) bool {
+	var failure interface{ SQLState() string } // as of pgx and of lib/pq
+	return errors.As(err, &failure) && slices.Contains(states, failure.SQLState())
+}
+
+// advise adds to an error what its reader can do about it.
+func advise(err error) error {
+	switch {
+	case hasState(err, stateReadOnly):
+		return fmt.Errorf("%w (%s)", err, adviceReadOnly)
+	case hasState(err, stateNoStatement, stateStatementTwice):
+		return fmt.Errorf("%w (%s)", err, adviceNoPreparedState)
+	}
+	return err
+}
+
+// withConn runs f on a connection of its own.
+//
+// A connection to what was the primary before a failover may outlive that, and stays as good as useless for as long as it is in the pool. So
+// one whose server is read-only is closed, as is one that is broken, and f runs on the next one. That ends with a connection that was not there
+// before. What f does can be done twice: of a connection that was lost with the answer of a COMMIT, a driver may say that it was broken before.
+func (s *Store) withConn(ctx context.Context, f func(c *sql.Conn) error) error {
+	for others := s.db.Stats().OpenConnections; ; others-- {
+		err := s.once(ctx, f)
+		if others <= 0 || ctx.Err() != nil || !isUseless(err) {
+			return advise(err)
+		}
+	}
+}
+
+// isUseless reports whether an error says that nothing can be stored through its connection.
+func isUseless(err error) bool {
+	return errors.Is(err, driver.ErrBadConn) || hasState(err, stateReadOnly)
+}
+
+func (s *Store) once(ctx context.Context, f func(c *sql.Conn) error) error {
+	c, err := s.db.Conn(ctx)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	if err = f(c); isUseless(err) {
+		discard(c)
+	}
+	return err
+}
+
+// discard closes a connection in place of giving it back to the pool.
+func discard(c *sql.Conn) { _ = c.Raw(func(any) error { return driver.ErrBadConn }) }
+
+// endTimeout limits how long the end of a transaction may take.
+const endTimeout = 5 * time.Second
+
+// transact runs f in a transaction on a connection of its own, or several times until one of them can be stored. If f fails nothing of it
+// remains.
+func (s *Store) transact(ctx context.Context, f func(tx session) error) error {
+	err := s.withConn(ctx, func(c *sql.Conn) error {
+		_, err := c.ExecContext(ctx, s.cfg.Dialect.begin())
+		if err == nil {
+			err = f(c)
+		}
+		if err == nil {
+			err = ctx.Err()
+		}
+		if err == nil {
+			err = commit(ctx, c)
+		}
+		if err != nil {
+			undo(ctx, c)
+		}
+		return err
+	})
+	if cause := ctx.Err(); err != nil && cause != nil && !errors.Is(err, cause) {
+		return fmt.Errorf("%w: %w", cause, err) // a driver may say of the connection alone that it gave up
+	}
+	return err
+}
+
+// commit ends a transaction. It is not broken off for a caller who goes away: nobody would know then what is stored. It does end by the
+// caller's deadline.
+func commit(ctx context.Context, c *sql.Conn) error {
+	deadline := time.Now().Add(endTimeout)
+	if end, ok := ctx.Deadline(); ok && end.Before(deadline) {
+		deadline = end
+	}
+	ctx, cancel := context.WithDeadline(context.WithoutCancel(ctx), deadline)
+	defer cancel()
+	_, err := c.ExecContext(ctx, "COMMIT")
+	return err
+}
+
+// undo makes sure that nobody gets a connection that is in a transaction.
+func undo(ctx context.Context, c *sql.Conn) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), endTimeout)
+	defer cancel()
+	if _, err := c.ExecContext(ctx, "ROLLBACK"); err != nil {
+		discard(c)
+	}
+}

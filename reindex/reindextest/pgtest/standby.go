@@ -1,0 +1,31 @@
+package pgtest
+
+import "testing"
+
+// Standby runs a standby of the server until the test ends: a copy that follows by streaming replication, asynchronously, and answers what
+// only reads.
+func (s *Server) Standby(tb testing.TB) *Server {
+	tb.Helper()
+	standby := newServer(tb)
+	if err := standby.run("pg_basebackup", "-h", s.dir, "-U", "postgres", "-D", standby.data(), "-R", "-c", "fast", "--no-sync"); err != nil {
+		tb.Fatal(err)
+	}
+	standby.start(tb)
+	return standby
+}
+
+// Promote makes a standby a primary, which follows nobody any more. It returns when the server takes writes.
+func (s *Server) Promote(tb testing.TB) {
+	tb.Helper()
+	if err := s.run("pg_ctl", "-D", s.data(), "-w", "promote"); err != nil {
+		tb.Fatal(err)
+	}
+}
+
+// Crash ends the server at once, as a crash does.
+func (s *Server) Crash(tb testing.TB) {
+	tb.Helper()
+	if err := s.run("pg_ctl", "-D", s.data(), "-m", "immediate", "-w", "stop"); err != nil {
+		tb.Fatal(err)
+	}
+}
