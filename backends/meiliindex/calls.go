@@ -73,7 +73,7 @@ func outcome(t *meilisearch.Task) error {
 		&taskError{t.UID, string(t.Type), t.Error.Code, t.Error.Message, t.Error.Type == "system" || t.Error.Code == codeIndexNotFound})
 }
 
-// failedWith tells whether err is that of a task that failed with that code.
+// failedWith reports whether err is that of a task that failed with that code.
 func failedWith(err error, code string) bool {
 	failed, ok := errors.AsType[*taskError](err)
 	return ok && failed.code == code

@@ -169,7 +169,7 @@ func (g *generation) confirmByIndexes(ctx context.Context) error {
 	return nil
 }
 
-// appliedByNow waits until no swap waits on the server, and tells whether the live index is the one that the generation has filled: an
+// appliedByNow waits until no swap waits on the server, and reports whether the live index is the one that the generation has filled: an
 // index keeps the time at which it was created when it gets another name.
 func (g *generation) appliedByNow(ctx context.Context) (applied bool, err error) {
 	err = g.persist(ctx, func() (bool, error) {

@@ -92,13 +92,13 @@ func noSpaceHint(message string) string {
 	return " (the server's disk is full: it needs room for both generations)"
 }
 
-// isMissing tells whether a call failed because there is no such index.
+// isMissing reports whether a call failed because there is no such index.
 func isMissing(err error) bool {
 	var e *meilisearch.Error
 	return errors.As(err, &e) && e.MeilisearchApiError.Code == codeIndexNotFound
 }
 
-// mayHaveArrived tells whether the server may have accepted a request whose call failed.
+// mayHaveArrived reports whether the server may have accepted a request whose call failed.
 func mayHaveArrived(err error) bool {
 	var e *meilisearch.Error
 	if !errors.As(err, &e) {

@@ -40,7 +40,7 @@ func Example() {
 	fmt.Println("indexed", report.Indexed)
 
 	live := client.Index(index.LiveUID("acme"))
-	found, err := live.SearchWithContext(ctx, "sock", &meilisearch.SearchRequest{Filter: "brand = Yarn"})
+	found, err := live.SearchWithContext(ctx, "sock", &meilisearch.SearchRequest{Limit: 10})
 	if err != nil {
 		panic(err)
 	}

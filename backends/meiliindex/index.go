@@ -103,7 +103,7 @@ func (ix *Index) checkVersion(ctx context.Context) error {
 	return nil
 }
 
-// hasRename tells whether a version is 1.18 or later; one that can not be read is taken for it.
+// hasRename reports whether a version is 1.18 or later; one that can not be read is taken for it.
 func hasRename(version string) bool {
 	parts := strings.SplitN(version, ".", 3)
 	if len(parts) < 2 {

@@ -48,7 +48,7 @@ func encodeName(s string) string {
 	return "_" + base64.RawURLEncoding.EncodeToString([]byte(s))
 }
 
-// isPlain tells whether s is its own encoding.
+// isPlain reports whether s is its own encoding.
 func isPlain(s string) bool {
 	for i := range len(s) {
 		c := s[i]

@@ -23,7 +23,7 @@ func (ix *Index) stagingUID(tenant string, n stagingName) string {
 	return fmt.Sprintf("%s-%s-%016x-%08x-%s", ix.cfg.Prefix, n.instance, uint64(n.token), n.number, encodeName(tenant)) //nolint:gosec // -1 is all ones
 }
 
-// parseStaging tells whether uid is that of an index which is being filled for the tenant, or was.
+// parseStaging reports whether uid is that of an index which is being filled for the tenant, or was.
 func (ix *Index) parseStaging(tenant, uid string) (n stagingName, ok bool) {
 	rest, begins := strings.CutPrefix(uid, ix.cfg.Prefix+"-")
 	rest, ends := strings.CutSuffix(rest, "-"+encodeName(tenant))

@@ -61,7 +61,7 @@ func appendDocument(buf, body []byte, attribute, key string) ([]byte, error) {
 	return append(buf, '"', '}', '\n'), nil
 }
 
-// hasMember tells whether a JSON object has a member of that name, as it is spelled, at its top.
+// hasMember reports whether a JSON object has a member of that name, as it is spelled, at its top.
 func hasMember(body []byte, name string) bool {
 	if !bytes.Contains(body, []byte(`"`+name+`"`)) {
 		return false

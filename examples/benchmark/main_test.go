@@ -72,7 +72,7 @@ func output(t *testing.T, args ...string) string {
 // Both loads of every backend that needs no server run to the end and find the same number of products.
 func TestCompare(t *testing.T) {
 	file := products(t, 400)
-	for _, name := range []string{"bleve", "meilisearch", "null"} {
+	for _, name := range []string{"bleve", "null"} {
 		lines := strings.Split(strings.TrimSpace(output(t, "-backend", name, "-catalogue", file, "-rounds", "1")), "\n")
 		if last := lines[len(lines)-1]; !strings.HasPrefix(last, "ratio=") {
 			t.Errorf("%s: the last line is %q", name, last)

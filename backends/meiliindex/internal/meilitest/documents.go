@@ -32,7 +32,9 @@ func (s *Server) changeDocuments(batch []*task) {
 			break
 		}
 		if t.kind == typeDeletion {
-			poison = s.planDeletion(ix, t, &changes)
+			for _, id := range t.deletedIDs {
+				changes = append(changes, change{t, id, nil})
+			}
 			continue
 		}
 		mine, k, err := planAddition(t, key)
@@ -41,7 +43,7 @@ func (s *Server) changeDocuments(batch []*task) {
 			continue
 		}
 		key = k
-		poison = s.parseDocuments(ix, t, mine, &changes)
+		poison = ix.parseDocuments(t, mine, &changes)
 	}
 	if poison == nil && tooManyFields(ix, changes) {
 		poison = badRequest("max_fields_limit_exceeded", "A document cannot contain more than 65,535 fields.")
@@ -61,7 +63,7 @@ func (s *Server) changeDocuments(batch []*task) {
 
 // planAddition finds the primary key and the ids of a task's documents.
 func planAddition(t *task, key string) (ids []string, primaryKey string, err *TaskError) {
-	documents := t.documents.documents
+	documents := t.documents
 	switch {
 	case t.primaryKey != nil && key != "" && key != *t.primaryKey:
 		return nil, "", badRequest("index_primary_key_already_exists", "Index already has a primary key: `%s`.", key)
@@ -106,9 +108,9 @@ func inferKey(d rawDocument) (string, *TaskError) {
 }
 
 // parseDocuments appends the changes of a task whose ids are good.
-func (s *Server) parseDocuments(ix *index, t *task, ids []string, changes *[]change) *TaskError {
+func (ix *index) parseDocuments(t *task, ids []string, changes *[]change) *TaskError {
 	geo := ix.allows("filterableAttributes", "_geo")
-	for i, d := range t.documents.documents {
+	for i, d := range t.documents {
 		doc := newObject()
 		for _, f := range d.fields {
 			if f.name == "_vectors" && f.text[0] != '{' {
@@ -176,26 +178,6 @@ func tooManyFields(ix *index, changes []change) bool {
 	return len(ix.fields)+len(added) > maxFields
 }
 
-func (s *Server) planDeletion(ix *index, t *task, changes *[]change) *TaskError {
-	if t.deletion.filter == nil {
-		for _, id := range t.deletion.ids {
-			*changes = append(*changes, change{t, id, nil})
-		}
-		return nil
-	}
-	keep, err := ix.filter(*t.deletion.filter)
-	if err != nil {
-		err.Code, err.Link = "invalid_document_filter", "https://docs.meilisearch.com/errors#invalid_document_filter"
-		return err
-	}
-	for id, at := range ix.places {
-		if keep(ix.slots[at]) {
-			*changes = append(*changes, change{t, id, nil})
-		}
-	}
-	return nil
-}
-
 // commit does what was planned and ends the tasks.
 func (s *Server) commit(ix *index, batch []*task, changes []change) {
 	counts := map[*task]int{}
@@ -214,12 +196,8 @@ func (s *Server) commit(ix *index, batch []*task, changes []change) {
 			seen[c.task][c.id] = true
 			counts[c.task]++
 		}
-		at, there := ix.places[c.id]
-		if !there && c.task.documents.skipCreation {
-			continue
-		}
 		doc := c.doc
-		if there && c.task.documents.merge {
+		if at, there := ix.places[c.id]; there && c.task.merge {
 			doc = clone(ix.slots[at])
 			for _, name := range c.doc.keys {
 				doc.set(name, c.doc.values[name])
@@ -232,11 +210,11 @@ func (s *Server) commit(ix *index, batch []*task, changes []change) {
 		if t.ended() {
 			continue
 		}
+		count := "indexedDocuments"
 		if t.kind == typeDeletion {
-			t.details.set("deletedDocuments", counts[t])
-		} else {
-			t.details.set("indexedDocuments", counts[t])
+			count = "deletedDocuments"
 		}
+		t.details.set(count, counts[t])
 		t.finish(Succeeded, nil)
 	}
 }

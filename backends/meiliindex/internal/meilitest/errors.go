@@ -57,7 +57,7 @@ const uidRule = "is not a valid index uid. Index uid can be an integer or a stri
 const idRule = "is invalid. A document identifier can be of type integer or string, only composed of alphanumeric characters " +
 	"(a-z A-Z 0-9), hyphens (-) and underscores (_), and can not be more than 511 bytes."
 
-// validUID tells whether s can name an index. The limit is 400 bytes, whatever the message says.
+// validUID reports whether s can name an index. The limit is 400 bytes, whatever the message says.
 func validUID(s string) bool { return validID(s, 400) }
 
 func validDocumentID(s string) bool { return validID(s, 511) }

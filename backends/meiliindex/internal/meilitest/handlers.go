@@ -10,10 +10,8 @@ import (
 
 // routes is a function: the handlers refer to the server, which refers to the routes.
 var routes = sync.OnceValue(func() []route {
-	all := []route{
-		{"GET", "/health", "", noBody, func(*call) (answer, error) { return ok(newObject("status", "available")) }},
+	return []route{
 		{"GET", "/version", "version", noBody, (*call).version},
-		{"GET", "/stats", "stats.get", noBody, (*call).allStats},
 		{"GET", "/indexes", "indexes.get", noBody, (*call).listIndexes},
 		{"POST", "/indexes", "indexes.create", jsonBody, (*call).createIndex},
 		{"GET", "/indexes/*", "indexes.get", noBody, (*call).getIndex},
@@ -24,34 +22,20 @@ var routes = sync.OnceValue(func() []route {
 		{"POST", "/indexes/*/documents", "documents.add", documentsBody, (*call).addDocuments},
 		{"PUT", "/indexes/*/documents", "documents.add", documentsBody, (*call).addDocuments},
 		{"DELETE", "/indexes/*/documents", "documents.delete", noBody, (*call).deleteAllDocuments},
-		{"POST", "/indexes/*/documents/fetch", "documents.get", jsonBody, (*call).fetchDocuments},
-		{"POST", "/indexes/*/documents/delete-batch", "documents.delete", jsonBody, (*call).deleteDocuments},
-		{"POST", "/indexes/*/documents/delete", "documents.delete", jsonBody, (*call).deleteByFilter},
-		{"GET", "/indexes/*/documents/*", "documents.get", noBody, (*call).getDocument},
 		{"DELETE", "/indexes/*/documents/*", "documents.delete", noBody, (*call).deleteDocument},
+		{"POST", "/indexes/*/documents/delete-batch", "documents.delete", jsonBody, (*call).deleteDocuments},
 		{"GET", "/indexes/*/settings", "settings.get", noBody, (*call).getSettings},
 		{"PATCH", "/indexes/*/settings", "settings.update", jsonBody, (*call).patchSettings},
 		{"DELETE", "/indexes/*/settings", "settings.update", noBody, (*call).resetSettings},
-		{"POST", "/indexes/*/search", "search", jsonBody, (*call).postSearch},
-		{"GET", "/indexes/*/search", "search", noBody, (*call).getSearch},
-		{"POST", "/multi-search", "search", jsonBody, (*call).multiSearch},
+		{"PUT", "/indexes/*/settings/facet-search", "settings.update", jsonBody, (*call).putFacetSearch},
+		{"POST", "/indexes/*/search", "search", jsonBody, (*call).search},
 		{"POST", "/swap-indexes", "indexes.swap", jsonBody, (*call).swapIndexes},
 		{"GET", "/tasks", "tasks.get", noBody, (*call).listTasks},
 		{"DELETE", "/tasks", "tasks.delete", noBody, (*call).deleteTasks},
 		{"POST", "/tasks/cancel", "tasks.cancel", noBody, (*call).cancelTasks},
 		{"GET", "/tasks/*", "tasks.get", noBody, (*call).getTask},
-		{"GET", "/keys", "keys.get", noBody, (*call).listKeys},
 		{"POST", "/keys", "keys.create", jsonBody, (*call).createKey},
-		{"DELETE", "/keys/*", "keys.delete", noBody, (*call).deleteKey},
 	}
-	for _, p := range settingParts {
-		all = append(all,
-			route{"GET", "/indexes/*/settings/" + p.route, "settings.get", noBody, func(c *call) (answer, error) { return c.getPart(p) }},
-			route{p.method, "/indexes/*/settings/" + p.route, "settings.update", jsonBody, func(c *call) (answer, error) { return c.putPart(p) }},
-			route{"DELETE", "/indexes/*/settings/" + p.route, "settings.update", noBody,
-				func(c *call) (answer, error) { return c.enqueueSettings(newObject(p.name, nil)) }})
-	}
-	return all
 })
 
 func (c *call) version() (answer, error) {
@@ -70,17 +54,6 @@ func (c *call) index() (*index, error) {
 		return ix, nil
 	}
 	return nil, indexNotFound(c.params[0])
-}
-
-func (c *call) allStats() (answer, error) {
-	defer c.lock()()
-	all := newObject()
-	for _, uid := range c.s.sortedIndexes() {
-		if c.key.sees(uid) {
-			all.set(uid, c.s.statsView(uid))
-		}
-	}
-	return ok(newObject("databaseSize", 0, "usedDatabaseSize", 0, "lastUpdate", nil, "indexes", all))
 }
 
 func (c *call) indexStats() (answer, error) {
@@ -150,51 +123,38 @@ func textOrNull(s *string) any {
 	return *s
 }
 
-func (c *call) updateIndex() (answer, error) {
-	body, err := c.object("primaryKey", "uid")
-	if err != nil {
-		return answer{}, err
-	}
-	key, err := member(body, "primaryKey", "invalid_index_primary_key")
-	if err != nil {
-		return answer{}, err
-	}
-	uid, err := member(body, "uid", "invalid_index_uid")
-	if err != nil {
-		return answer{}, err
-	}
-	t := &task{index: c.params[0], kind: typeUpdate, primaryKey: key, details: newObject("primaryKey", textOrNull(key))}
-	if uid != nil {
-		if !validUID(*uid) {
-			return answer{}, badRequest("invalid_index_uid", "`%s` %s", *uid, uidRule)
-		}
-		t.newUID = *uid
-		t.details.set("oldIndexUid", t.index)
-		t.details.set("newIndexUid", *uid)
-	}
-	defer c.lock()()
-	return accepted(c.s.enqueue(t))
-}
-
 func (c *call) deleteIndex() (answer, error) {
 	defer c.lock()()
 	return accepted(c.s.enqueue(&task{index: c.params[0], kind: typeDrop, details: newObject("deletedDocuments", nil)}))
 }
 
-func (c *call) metadata() *string {
-	if text, there := c.param("customMetadata"); there {
-		return &text
+func (c *call) listDocuments() (answer, error) {
+	if err := c.checkParams("offset", "limit", "fields"); err != nil {
+		return answer{}, err
 	}
-	return nil
+	offset, err1 := c.number("offset", "invalid_document_offset", 0)
+	limit, err2 := c.number("limit", "invalid_document_limit", 20)
+	if err := errors.Join(err1, err2); err != nil {
+		return answer{}, err
+	}
+	defer c.lock()()
+	ix, err := c.index()
+	if err != nil {
+		return answer{}, err
+	}
+	all := ix.documents()
+	results := page(all, offset, limit)
+	if fields, some := c.list("fields"); some {
+		for i, d := range results {
+			results[i] = pick(d, func(name string) bool { return slices.Contains(fields, name) })
+		}
+	}
+	return ok(newObject("results", list(results), "offset", offset, "limit", limit, "total", len(all)))
 }
 
 func (c *call) addDocuments() (answer, error) {
-	if err := c.checkParams("primaryKey", "csvDelimiter", "customMetadata", "skipCreation"); err != nil {
+	if err := c.checkParams("primaryKey", "customMetadata"); err != nil {
 		return answer{}, err
-	}
-	skip, _ := c.param("skipCreation")
-	if skip != "" && skip != "true" && skip != "false" {
-		return answer{}, badRequest("invalid_skip_creation", "skipCreation must be either `true` or `false`. Found: `%s`", skip)
 	}
 	read, kind := readJSON, "json"
 	if c.ndjson {
@@ -208,9 +168,9 @@ func (c *call) addDocuments() (answer, error) {
 		return answer{}, err
 	}
 	t := &task{
-		index: c.params[0], kind: typeDocuments, metadata: c.metadata(), mayCreate: c.key.allows("indexes.create"),
-		documents: &documentsPayload{documents, c.r.Method == http.MethodPut, skip == "true"},
-		details:   newObject("receivedDocuments", len(documents), "indexedDocuments", nil),
+		index: c.params[0], kind: typeDocuments, mayCreate: c.key.allows("indexes.create"), documents: documents, bytes: len(c.body),
+		merge: c.r.Method == http.MethodPut, metadata: c.metadata(),
+		details: newObject("receivedDocuments", len(documents), "indexedDocuments", nil),
 	}
 	if key, there := c.param("primaryKey"); there {
 		t.primaryKey = &key
@@ -219,27 +179,35 @@ func (c *call) addDocuments() (answer, error) {
 	return accepted(c.s.enqueue(t))
 }
 
-func (c *call) enqueueDeletion(payload *deletionPayload) (answer, error) {
-	details := newObject("providedIds", len(payload.ids), "deletedDocuments", nil, "originalFilter", nil)
-	switch {
-	case payload.all:
-		details = newObject("deletedDocuments", nil)
-	case payload.filter != nil:
-		details.set("originalFilter", string(encode(*payload.filter)))
+func (c *call) metadata() *string {
+	if text, there := c.param("customMetadata"); there {
+		return &text
+	}
+	return nil
+}
+
+// updateIndex sets the primary key. The emulator renames indexes in swaps only.
+func (c *call) updateIndex() (answer, error) {
+	body, err := c.object("primaryKey")
+	if err != nil {
+		return answer{}, err
+	}
+	key, err := member(body, "primaryKey", "invalid_index_primary_key")
+	if err != nil {
+		return answer{}, err
 	}
 	defer c.lock()()
-	return accepted(c.s.enqueue(&task{
-		index: c.params[0], kind: typeDeletion, metadata: c.metadata(), deletion: payload, details: details,
-	}))
+	return accepted(c.s.enqueue(&task{index: c.params[0], kind: typeUpdate, primaryKey: key, details: newObject("primaryKey", textOrNull(key))}))
 }
 
 func (c *call) deleteAllDocuments() (answer, error) {
-	return c.enqueueDeletion(&deletionPayload{all: true})
+	defer c.lock()()
+	return accepted(c.s.enqueue(&task{
+		index: c.params[0], kind: typeDeletion, metadata: c.metadata(), details: newObject("deletedDocuments", nil),
+	}))
 }
 
-func (c *call) deleteDocument() (answer, error) {
-	return c.enqueueDeletion(&deletionPayload{ids: []string{c.params[1]}})
-}
+func (c *call) deleteDocument() (answer, error) { return c.enqueueDeletion([]string{c.params[1]}) }
 
 func (c *call) deleteDocuments() (answer, error) {
 	v, err := c.json()
@@ -250,31 +218,19 @@ func (c *call) deleteDocuments() (answer, error) {
 	if !isList {
 		return answer{}, badRequest("bad_request", "Json deserialize error: invalid type: map, expected a sequence at line 1 column 0")
 	}
-	payload := &deletionPayload{ids: []string{}}
+	ids := []string{}
 	for _, e := range list {
-		payload.ids = append(payload.ids, idOf(e))
+		ids = append(ids, idOf(e))
 	}
-	return c.enqueueDeletion(payload)
+	return c.enqueueDeletion(ids)
 }
 
-func (c *call) deleteByFilter() (answer, error) {
-	body, err := c.object("filter")
-	if err != nil {
-		return answer{}, err
-	}
-	filter, err := member(body, "filter", "invalid_document_filter")
-	switch {
-	case err != nil:
-		return answer{}, err
-	case filter == nil:
-		return answer{}, badRequest("missing_document_filter", "Missing field `filter`")
-	case *filter == "":
-		return answer{}, badRequest("invalid_document_filter", "Sending an empty filter is forbidden.")
-	}
-	if err := checkFilter(*filter); err != nil {
-		return answer{}, err
-	}
-	return c.enqueueDeletion(&deletionPayload{filter: filter})
+func (c *call) enqueueDeletion(ids []string) (answer, error) {
+	defer c.lock()()
+	return accepted(c.s.enqueue(&task{
+		index: c.params[0], kind: typeDeletion, metadata: c.metadata(), deletedIDs: ids,
+		details: newObject("providedIds", len(ids), "deletedDocuments", nil, "originalFilter", nil),
+	}))
 }
 
 func (c *call) swapIndexes() (answer, error) {
@@ -371,7 +327,7 @@ func (c *call) parseSwap(i int, v any) (swap, error) {
 	return swap{names[0], names[1], rename}, nil
 }
 
-// beforeRename tells whether the server's version is one that has no rename in swaps: before 1.18.
+// beforeRename reports whether the server's version is one that has no rename in swaps: before 1.18.
 func (s *Server) beforeRename() bool {
 	for _, old := range []string{"0.", "1.0.", "1.1.", "1.2.", "1.3.", "1.4.", "1.5.", "1.6.", "1.7.", "1.8.", "1.9.", "1.10.", "1.11.",
 		"1.12.", "1.13.", "1.14.", "1.15.", "1.16.", "1.17."} {

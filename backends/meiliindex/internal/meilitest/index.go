@@ -159,25 +159,16 @@ func (s *Server) update(t *task) {
 	switch {
 	case ix == nil:
 		t.finish(Failed, indexNotFound(t.index))
-		return
 	case t.primaryKey != nil && ix.count() > 0 && *t.primaryKey != ix.primaryKey:
 		t.finish(Failed, badRequest("index_primary_key_already_exists", "Index `%s`: Index already has a primary key: `%s`.", t.index,
 			ix.primaryKey))
-		return
-	case t.newUID != "" && s.indexes[t.newUID] != nil:
-		t.finish(Failed, badRequest("index_already_exists", "Index `%s` already exists.", t.newUID))
-		return
+	default:
+		if t.primaryKey != nil {
+			ix.primaryKey = *t.primaryKey
+		}
+		ix.updated = time.Now()
+		t.finish(Succeeded, nil)
 	}
-	if t.primaryKey != nil {
-		ix.primaryKey = *t.primaryKey
-	}
-	if t.newUID != "" {
-		s.indexes[t.newUID] = ix
-		delete(s.indexes, t.index)
-		s.renameTasks(t.uid, map[string]string{t.index: t.newUID})
-	}
-	ix.updated = time.Now()
-	t.finish(Succeeded, nil)
 }
 
 // renameTasks gives the tasks before uid the new names of their indexes.

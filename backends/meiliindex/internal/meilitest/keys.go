@@ -41,7 +41,7 @@ func newUUID() string {
 
 var masterKey = &key{value: MasterKey, actions: []string{"*"}, indexes: []string{"*"}}
 
-// allows tells whether the key has the right to do action.
+// allows reports whether the key has the right to do action.
 func (k *key) allows(action string) bool {
 	group, verb, _ := strings.Cut(action, ".")
 	return slices.ContainsFunc(k.actions, func(a string) bool {
@@ -49,7 +49,7 @@ func (k *key) allows(action string) bool {
 	})
 }
 
-// sees tells whether the key is for that index; "*" asks for all of them.
+// sees reports whether the key is for that index; "*" asks for all of them.
 func (k *key) sees(uid string) bool {
 	return slices.ContainsFunc(k.indexes, func(pattern string) bool {
 		prefix, star := strings.CutSuffix(pattern, "*")
@@ -98,15 +98,6 @@ func anyList(values []string) []any {
 		list = append(list, v)
 	}
 	return list
-}
-
-func (c *call) listKeys() (answer, error) {
-	defer c.lock()()
-	var views []*object
-	for _, k := range c.s.keys {
-		views = append(views, k.view())
-	}
-	return ok(newObject("results", list(page(views, 0, 20)), "offset", 0, "limit", 20, "total", len(views)))
 }
 
 var keyActions = strings.Fields("* search documents.* documents.add documents.get documents.delete indexes.* indexes.create indexes.get " +
@@ -174,10 +165,4 @@ func (k *key) expireAt(body *object) error {
 	}
 	k.expires, k.expiresAs = at, text
 	return nil
-}
-
-func (c *call) deleteKey() (answer, error) {
-	defer c.lock()()
-	c.s.keys = slices.DeleteFunc(c.s.keys, func(k *key) bool { return k.uid == c.params[0] })
-	return answer{status: http.StatusNoContent}, nil
 }

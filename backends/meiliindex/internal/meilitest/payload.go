@@ -5,13 +5,6 @@ import (
 	"strings"
 )
 
-// documentsPayload is what a request to add or update documents carries.
-type documentsPayload struct {
-	documents    []rawDocument
-	merge        bool
-	skipCreation bool
-}
-
 // rawDocument is a document as it was sent; its fields are looked at when its task is processed.
 type rawDocument struct {
 	text   []byte
@@ -21,12 +14,6 @@ type rawDocument struct {
 type rawField struct {
 	name string
 	text []byte
-}
-
-type deletionPayload struct {
-	ids    []string
-	all    bool
-	filter *string
 }
 
 const maxFields = 65535

@@ -67,21 +67,21 @@ func (s *Server) nextBatch() []*task {
 }
 
 func batchable(t *task) bool {
-	return t.kind == typeDocuments || t.kind == typeSettings || t.kind == typeDeletion && !t.deletion.all && t.deletion.filter == nil
+	return t.kind == typeDocuments || t.kind == typeSettings || t.kind == typeDeletion && !t.clears()
 }
 
-// joins tells whether t, the next task of the index, becomes part of the batch.
+// joins reports whether t, the next task of the index, becomes part of the batch.
 func (s *Server) joins(batch []*task, t *task) bool {
 	first, last := batch[0], batch[len(batch)-1]
 	switch {
-	case last.kind == typeDrop || last.kind == typeDeletion && last.deletion.all:
+	case last.kind == typeDrop || last.clears():
 		return false
 	case t.kind == typeDrop:
 		return true
 	case first.kind == typeSettings || t.kind == typeSettings:
 		return first.kind == t.kind
 	case t.kind == typeDeletion:
-		return t.deletion.filter == nil
+		return true
 	case t.kind != typeDocuments:
 		return false
 	}
@@ -161,7 +161,7 @@ func (s *Server) apply(batch []*task) {
 	switch {
 	case last.kind == typeDrop:
 		s.dropIndex(batch)
-	case last.kind == typeDeletion && last.deletion.all:
+	case last.clears():
 		s.clearIndex(batch)
 	case last.kind == typeCancelation:
 		s.cancel(last)
@@ -179,6 +179,9 @@ func (s *Server) apply(batch []*task) {
 		s.changeDocuments(batch)
 	}
 }
+
+// clears reports whether the task deletes all documents of its index.
+func (t *task) clears() bool { return t.kind == typeDeletion && t.deletedIDs == nil }
 
 func (s *Server) cancel(by *task) {
 	canceled := 0

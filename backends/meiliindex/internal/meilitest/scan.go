@@ -166,7 +166,7 @@ func (s *scanner) text() ([]byte, error) {
 	return nil, s.fail(len(s.data), "EOF while parsing a string")
 }
 
-// isEscape tells whether text begins with what may follow a backslash.
+// isEscape reports whether text begins with what may follow a backslash.
 func isEscape(text []byte) bool {
 	switch text[0] {
 	case '"', '\\', '/', 'b', 'f', 'n', 'r', 't':

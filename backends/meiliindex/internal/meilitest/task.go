@@ -43,11 +43,12 @@ type task struct {
 
 	enqueued, started, finished time.Time
 
-	documents  *documentsPayload
-	deletion   *deletionPayload
+	documents  []rawDocument
+	bytes      int      // of the documents, as they were sent
+	merge      bool     // the documents with those of their ids
+	deletedIDs []string // nil: all documents
 	settings   *object
 	primaryKey *string
-	newUID     string
 	mayCreate  bool
 	swaps      []swap
 	targets    []int // of a cancelation or a deletion of tasks
@@ -71,8 +72,6 @@ func (t *task) names() []string {
 		return names
 	case t.noIndex:
 		return nil
-	case t.newUID != "":
-		return []string{t.index, t.newUID}
 	}
 	return []string{t.index}
 }

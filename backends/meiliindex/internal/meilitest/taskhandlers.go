@@ -1,27 +1,21 @@
 package meilitest
 
 import (
-	"errors"
 	"net/http"
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 )
 
 var taskStatuses = []string{Enqueued, Processing, Succeeded, Failed, Canceled}
 
 var taskTypes = []string{
-	typeDocuments, "documentEdition", typeDeletion, typeSettings, typeCreation, typeDrop, typeUpdate, typeSwap, typeCancelation,
+	typeDocuments, "documentEdition", typeDeletion, typeSettings, typeCreation, typeDrop, "indexUpdate", typeSwap, typeCancelation,
 	typeTaskDelete, "dumpCreation", "snapshotCreation", "export", "upgradeDatabase", "indexCompaction", "networkTopologyChange", "dsrUpdate",
 	"dsrClear",
 }
 
-var (
-	dateParams  = []string{"afterEnqueuedAt", "beforeEnqueuedAt", "afterStartedAt", "beforeStartedAt", "afterFinishedAt", "beforeFinishedAt"}
-	listParams  = append([]string{"limit", "from", "reverse", "batchUids", "uids", "canceledBy", "types", "statuses", "indexUids"}, dateParams...)
-	whichParams = append([]string{"uids", "batchUids", "canceledBy", "types", "statuses", "indexUids"}, dateParams...)
-)
+var whichParams = []string{"uids", "types", "statuses", "indexUids"}
 
 func (c *call) getTask() (answer, error) {
 	uid, err := strconv.ParseUint(c.params[0], 10, 32)
@@ -36,7 +30,7 @@ func (c *call) getTask() (answer, error) {
 	return ok(t.view())
 }
 
-// maySee tells whether the key sees the task. One without an index is seen by keys for every index alone.
+// maySee reports whether the key sees the task. One without an index is seen by keys for every index alone.
 func (c *call) maySee(t *task) bool {
 	if t.noIndex {
 		return c.key.sees("*")
@@ -45,18 +39,12 @@ func (c *call) maySee(t *task) bool {
 }
 
 func (c *call) listTasks() (answer, error) {
-	if err := c.checkParams(listParams...); err != nil {
+	if err := c.checkParams(append([]string{"limit"}, whichParams...)...); err != nil {
 		return answer{}, err
 	}
-	limit, err1 := c.number("limit", "invalid_task_limit", 20)
-	from, err2 := c.number("from", "invalid_task_from", -1)
-	if err := errors.Join(err1, err2); err != nil {
+	limit, err := c.number("limit", "invalid_task_limit", 20)
+	if err != nil {
 		return answer{}, err
-	}
-	reverse, _ := c.param("reverse")
-	if reverse != "" && reverse != "true" && reverse != "false" {
-		return answer{}, badRequest("invalid_task_reverse",
-			"Invalid value in parameter `reverse`: could not parse `%s` as a boolean, expected either `true` or `false`", reverse)
 	}
 	matches, err := c.taskFilter()
 	if err != nil {
@@ -70,12 +58,7 @@ func (c *call) listTasks() (answer, error) {
 		}
 	}
 	total := len(found)
-	if reverse != "true" {
-		slices.Reverse(found)
-	}
-	if from >= 0 {
-		found = slices.DeleteFunc(found, func(t *task) bool { return reverse == "true" && t.uid < from || reverse != "true" && t.uid > from })
-	}
+	slices.Reverse(found)
 	next := any(nil)
 	if len(found) > limit {
 		next, found = found[limit].uid, found[:limit]
@@ -97,24 +80,16 @@ func (c *call) listTasks() (answer, error) {
 // taskFilter reads the parameters that select tasks.
 func (c *call) taskFilter() (func(*task) bool, error) {
 	var tests []func(*task) bool
-	for name, of := range map[string]func(*task) int{
-		"uids": func(t *task) int { return t.uid }, "batchUids": func(t *task) int { return t.batch },
-		"canceledBy": func(t *task) int { return t.canceledBy },
-	} {
-		values, given := c.list(name)
-		if !given {
-			continue
-		}
+	if values, given := c.list("uids"); given {
 		wanted := map[int]bool{}
 		for _, v := range values {
 			n, err := strconv.ParseUint(v, 10, 32)
 			if err != nil {
-				code := map[string]string{"uids": "invalid_task_uids", "batchUids": "invalid_batch_uids", "canceledBy": "invalid_task_canceled_by"}[name]
-				return nil, badRequest(code, "Invalid value in parameter `%s`: could not parse `%s` as a positive integer", name, v)
+				return nil, badRequest("invalid_task_uids", "Invalid value in parameter `uids`: could not parse `%s` as a positive integer", v)
 			}
 			wanted[int(n)] = true
 		}
-		tests = append(tests, func(t *task) bool { return wanted[of(t)] })
+		tests = append(tests, func(t *task) bool { return wanted[t.uid] })
 	}
 	if values, given := c.list("statuses"); given {
 		if err := oneOf(values, taskStatuses, "statuses", "status", "statuses"); err != nil {
@@ -140,11 +115,6 @@ func (c *call) taskFilter() (func(*task) bool, error) {
 		}
 		tests = append(tests, func(t *task) bool { return slices.ContainsFunc(values, t.touches) })
 	}
-	dates, err := c.dateFilter()
-	if err != nil {
-		return nil, err
-	}
-	tests = append(tests, dates...)
 	return func(t *task) bool {
 		return !slices.ContainsFunc(tests, func(test func(*task) bool) bool { return !test(t) })
 	}, nil
@@ -158,46 +128,6 @@ func oneOf(values, names []string, param, what, plural string) error {
 		}
 	}
 	return nil
-}
-
-func (c *call) dateFilter() (tests []func(*task) bool, err error) {
-	for _, name := range dateParams {
-		text, given := c.param(name)
-		if !given || text == "*" {
-			continue
-		}
-		at, err := time.Parse(time.RFC3339, text)
-		if err != nil {
-			at, err = time.Parse(time.DateOnly, text)
-		}
-		if err != nil {
-			return nil, badRequest("invalid_task_"+snake(name), "Invalid value in parameter `%s`: `%s` is an invalid date-time. It should follow "+
-				"the YYYY-MM-DD or RFC 3339 date-time format.", name, text)
-		}
-		tests = append(tests, func(t *task) bool {
-			when := t.enqueued
-			switch {
-			case strings.Contains(name, "Started"):
-				when = t.started
-			case strings.Contains(name, "Finished"):
-				when = t.finished
-			}
-			return !when.IsZero() && (strings.HasPrefix(name, "after") == when.After(at))
-		})
-	}
-	return tests, nil
-}
-
-func snake(name string) string {
-	var b strings.Builder
-	for _, r := range name {
-		if r >= 'A' && r <= 'Z' {
-			b.WriteByte('_')
-			r += 'a' - 'A'
-		}
-		b.WriteRune(r)
-	}
-	return b.String()
 }
 
 func (c *call) cancelTasks() (answer, error) {
