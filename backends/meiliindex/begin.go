@@ -12,8 +12,9 @@ import (
 	"productindex/reindex"
 )
 
-// Begin creates an index of its own for the generation, with the settings that it will have, and waits for both. An index of a run that
-// the fencing token of ctx shows to be over is deleted first, so that the run can not publish it any more.
+// Begin creates an index of its own for the generation, with the settings that it will have, and waits for both. If ctx has a fencing
+// token, the generations with smaller ones are deleted, so that their runs cannot publish them any more. A token that is not greater than
+// that of every generation before is refused with an error that matches [reindex.ErrFenced].
 func (ix *Index) Begin(ctx context.Context, tenant string) (reindex.Generation, error) {
 	if err := reindex.CheckTenant(tenant); err != nil {
 		return nil, fmt.Errorf("meiliindex: %w", err)
@@ -35,7 +36,9 @@ func (ix *Index) begin(ctx context.Context, tenant string) (*generation, error) 
 	token, fenced := reindex.Fence(ctx)
 	if !fenced {
 		token = noToken
-	} else if err := ix.removeOlder(ctx, tenant, token); err != nil {
+	} else if all, err := ix.list(ctx, tenant); err != nil {
+		return nil, err
+	} else if err := ix.checkToken(tenant, "", token, all); err != nil {
 		return nil, err
 	}
 	settings, err := ix.settings(ctx, tenant)
@@ -46,10 +49,11 @@ func (ix *Index) begin(ctx context.Context, tenant string) (*generation, error) 
 		ix: ix, tenant: tenant, live: ix.LiveUID(tenant), uid: ix.register(tenant, token), token: token,
 		posts: semaphore.NewWeighted(int64(ix.cfg.MaxTasks)), slots: make(chan struct{}, ix.cfg.MaxTasks), settling: make(chan struct{}, 1),
 	}
-	if g.created, err = ix.create(ctx, g.uid, settings); err != nil {
-		cleanup, cancel := context.WithTimeout(context.WithoutCancel(ctx), discardFor)
-		defer cancel()
-		_ = g.discard(cleanup) // the error that counts is the first one
+	if err = g.create(ctx, settings); err == nil && fenced {
+		err = g.takeOver(ctx)
+	}
+	if err != nil {
+		g.giveUp(ctx)
 		return nil, err
 	}
 	return g, nil
@@ -57,6 +61,16 @@ func (ix *Index) begin(ctx context.Context, tenant string) (*generation, error) 
 
 // discardFor limits the time in which an index is discarded whose creation failed.
 const discardFor = 10 * time.Second
+
+// giveUp discards a generation that Begin does not return.
+func (g *generation) giveUp(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), discardFor)
+	defer cancel()
+	if err := g.discard(ctx); err != nil {
+		g.ix.cfg.Logger.WarnContext(ctx, "deleting an index that was begun in vain failed, a later run deletes it", "tenant", g.tenant,
+			"index", g.uid, "error", err)
+	}
+}
 
 // register chooses the uid of a generation's index and marks it as in use.
 func (ix *Index) register(tenant string, token int64) string {
@@ -74,15 +88,10 @@ func (ix *Index) unregister(uid string) {
 	delete(ix.open, uid)
 }
 
-// removeOlder deletes the indexes of runs with a smaller token.
-func (ix *Index) removeOlder(ctx context.Context, tenant string, token int64) error {
-	older, err := ix.staging(ctx, tenant, func(n stagingName, _ *meilisearch.IndexResult) bool { return n.token != noToken && n.token < token })
-	for _, uid := range older {
-		if _, err := ix.deleteIndex(ctx, uid); err != nil {
-			return err
-		}
-	}
-	return err
+func (ix *Index) isOpen(uid string) bool {
+	ix.mu.Lock()
+	defer ix.mu.Unlock()
+	return ix.open[uid]
 }
 
 // settings returns what a new index is set to: the host's settings, or those of the live index; nil: nothing.
@@ -97,48 +106,77 @@ func (ix *Index) settings(ctx context.Context, tenant string) (*meilisearch.Sett
 	case isMissing(err):
 		return nil, nil //nolint:nilnil // no settings is an answer
 	case errors.As(err, &e) && e.ErrCode == meilisearch.ErrCodeResponseUnmarshalBody:
-		return nil, fmt.Errorf("meiliindex: the settings of %s can not be kept: the client does not understand them, give Config.Settings", live)
+		return nil, fmt.Errorf("meiliindex: the settings of %s cannot be kept: the client does not understand them, give Config.Settings", live)
 	case err != nil:
 		return nil, explain(ctx, "settings.get", live, err)
 	case len(settings.Embedders) > 0: // their keys come back masked
-		return nil, fmt.Errorf("meiliindex: the settings of %s can not be kept: they have embedders, whose keys the server does not tell, "+
+		return nil, fmt.Errorf("meiliindex: the settings of %s cannot be kept: they have embedders, whose keys the server does not show, "+
 			"give Config.Settings", live)
 	}
 	return settings, nil
 }
 
-// create makes the index and returns when the server says that it was created, which it keeps when it changes its name.
-func (ix *Index) create(ctx context.Context, uid string, settings *meilisearch.Settings) (time.Time, error) {
-	info, err := ix.client.CreateIndexWithContext(ctx, &meilisearch.IndexConfig{Uid: uid, PrimaryKey: ix.cfg.KeyAttribute})
+// create makes the generation's index and its mark, and notes when the server says that the index was created, which does not change with
+// its name.
+func (g *generation) create(ctx context.Context, settings *meilisearch.Settings) error {
+	tasks, err := g.enqueueCreation(ctx, settings)
 	if err != nil {
-		return time.Time{}, explain(ctx, "indexes.create", uid, err)
+		return err
 	}
-	tasks := []int64{info.TaskUID}
-	if settings != nil {
-		index := ix.client.Index(uid)
-		info, err := index.UpdateSettingsWithContext(ctx, settings)
-		if err != nil {
-			return time.Time{}, explain(ctx, "settings.update", uid, err)
-		}
-		tasks = append(tasks, info.TaskUID)
-		if ix.cfg.Settings == nil && !settings.FacetSearch { // the live index has it off, which the client leaves out
-			if info, err = index.UpdateFacetSearchWithContext(ctx, false); err != nil {
-				return time.Time{}, explain(ctx, "settings.update", uid, err)
-			}
-			tasks = append(tasks, info.TaskUID)
-		}
+	mark, err := g.enqueueMark(ctx)
+	if err != nil {
+		return err
 	}
 	for _, task := range tasks {
-		if err := ix.awaitSuccess(ctx, task); err != nil {
-			return time.Time{}, err
+		if err := g.ix.awaitSuccess(ctx, task); err != nil {
+			return err
 		}
 	}
-	index, err := ix.getIndex(ctx, uid)
+	if mark != nil {
+		// The mark is there already if an earlier try of this run has made it.
+		if err := g.ix.awaitSuccess(ctx, mark); err != nil && !failedWith(err, codeIndexExists) {
+			return err
+		}
+	}
+	index, err := g.ix.getIndex(ctx, g.uid)
 	if err == nil && index == nil {
-		err = fmt.Errorf("meiliindex: index %s was deleted right after it had been created", uid)
+		err = fmt.Errorf("meiliindex: index %s of tenant %q was deleted right after it had been created", g.uid, g.tenant)
 	}
+	if err == nil {
+		g.created = index.CreatedAt
+	}
+	return err
+}
+
+func (g *generation) enqueueCreation(ctx context.Context, settings *meilisearch.Settings) (tasks []*meilisearch.TaskInfo, err error) {
+	cfg := &g.ix.cfg
+	info, err := g.ix.client.CreateIndexWithContext(ctx, &meilisearch.IndexConfig{Uid: g.uid, PrimaryKey: cfg.KeyAttribute})
 	if err != nil {
-		return time.Time{}, err
+		return nil, explain(ctx, "indexes.create", g.uid, err)
 	}
-	return index.CreatedAt, nil
+	tasks = append(tasks, info)
+	if settings == nil {
+		return tasks, nil
+	}
+	index := g.ix.client.Index(g.uid)
+	if info, err = index.UpdateSettingsWithContext(ctx, settings); err != nil {
+		return nil, explain(ctx, "settings.update", g.uid, err)
+	}
+	tasks = append(tasks, info)
+	if cfg.Settings == nil && !settings.FacetSearch { // the live index has it off, which the client leaves out
+		if info, err = index.UpdateFacetSearchWithContext(ctx, false); err != nil {
+			return nil, explain(ctx, "settings.update", g.uid, err)
+		}
+		tasks = append(tasks, info)
+	}
+	return tasks, nil
+}
+
+// enqueueMark has the generation's mark made, if it has a token.
+func (g *generation) enqueueMark(ctx context.Context) (*meilisearch.TaskInfo, error) {
+	if g.token == noToken {
+		return nil, nil //nolint:nilnil // no task is an answer
+	}
+	info, err := g.ix.client.CreateIndexWithContext(ctx, &meilisearch.IndexConfig{Uid: g.mark()})
+	return info, explain(ctx, "indexes.create", g.mark(), err)
 }

@@ -10,7 +10,8 @@ import (
 	"github.com/meilisearch/meilisearch-go"
 )
 
-// errNoTask: the server knows no such task, or does not show it to the key.
+// errNoTask: the server does not show such a task. It has forgotten it, the key does not see it, or the server was restored from a snapshot
+// or a dump, after which another task has its uid.
 var errNoTask = errors.New("the server shows no such task")
 
 // taskError is a task that did not succeed, in the server's words.
@@ -39,18 +40,22 @@ func (ix *Index) getTask(ctx context.Context, uid int64) (*meilisearch.Task, err
 }
 
 // await waits until the task has ended. A call that fails ends it; the task may then be awaited again.
-func (ix *Index) await(ctx context.Context, uid int64) (*meilisearch.Task, error) {
+func (ix *Index) await(ctx context.Context, info *meilisearch.TaskInfo) (*meilisearch.Task, error) {
 	var task *meilisearch.Task
 	err := ix.poll(ctx, func() (done bool, err error) {
-		task, err = ix.getTask(ctx, uid)
+		task, err = ix.getTask(ctx, info.TaskUID)
+		if err == nil && (task.Type != info.Type || task.IndexUID != info.IndexUID) {
+			err = fmt.Errorf("meiliindex: task %d is %s of index %q, no longer %s of index %q: %w", info.TaskUID, task.Type, task.IndexUID, info.Type,
+				info.IndexUID, errNoTask)
+		}
 		return err == nil && ended(task), err
 	})
 	return task, err
 }
 
-// awaitSuccess waits until the task has ended, and returns its error where it did not succeed.
-func (ix *Index) awaitSuccess(ctx context.Context, uid int64) error {
-	task, err := ix.await(ctx, uid)
+// awaitSuccess waits until the task has ended, and returns its error if it did not succeed.
+func (ix *Index) awaitSuccess(ctx context.Context, info *meilisearch.TaskInfo) error {
+	task, err := ix.await(ctx, info)
 	if err != nil {
 		return err
 	}
@@ -73,7 +78,7 @@ func outcome(t *meilisearch.Task) error {
 		&taskError{t.UID, string(t.Type), t.Error.Code, t.Error.Message, t.Error.Type == "system" || t.Error.Code == codeIndexNotFound})
 }
 
-// failedWith reports whether err is that of a task that failed with that code.
+// failedWith reports whether err is that of a task that failed with the code.
 func failedWith(err error, code string) bool {
 	failed, ok := errors.AsType[*taskError](err)
 	return ok && failed.code == code
@@ -109,7 +114,7 @@ func (ix *Index) waiting(ctx context.Context, q meilisearch.TasksQuery) (int64, 
 	return tasks.Total, nil
 }
 
-// getIndex returns the index, nil where there is none.
+// getIndex returns the index, nil if there is none.
 func (ix *Index) getIndex(ctx context.Context, uid string) (*meilisearch.IndexResult, error) {
 	found, err := ix.client.GetIndexWithContext(ctx, uid)
 	if isMissing(err) {
@@ -118,7 +123,7 @@ func (ix *Index) getIndex(ctx context.Context, uid string) (*meilisearch.IndexRe
 	return found, explain(ctx, "indexes.get", uid, err)
 }
 
-// countDocuments returns the number of documents in an index, -1 where there is no such index.
+// countDocuments returns the number of documents in an index, -1 if there is no such index.
 func (ix *Index) countDocuments(ctx context.Context, uid string) (int64, error) {
 	stats, err := ix.client.Index(uid).GetStatsWithContext(ctx, nil)
 	switch {
@@ -130,15 +135,62 @@ func (ix *Index) countDocuments(ctx context.Context, uid string) (int64, error) 
 	return stats.NumberOfDocuments, nil
 }
 
-// deleteIndex deletes an index and waits for it. It reports whether there was one.
-func (ix *Index) deleteIndex(ctx context.Context, uid string) (existed bool, err error) {
-	info, err := ix.client.DeleteIndexWithContext(ctx, uid)
+// remove deletes indexes, cancels what waits for them, and returns how many there were. The server works on the tasks of an index in their
+// order: an index that a swap before has made live bears another name by then, and is not deleted.
+func (ix *Index) remove(ctx context.Context, uids ...string) (removed int, err error) {
+	var (
+		deletions []*meilisearch.TaskInfo
+		errs      []error
+	)
+	for _, uid := range uids {
+		query := &meilisearch.CancelTasksQuery{IndexUIDS: []string{uid}, Statuses: unfinished}
+		if _, err := ix.client.CancelTasksWithContext(ctx, query); err != nil { // costs time only
+			ix.cfg.Logger.WarnContext(ctx, "cancelling the tasks of an index that is deleted failed", "index", uid,
+				"error", explain(ctx, "tasks.cancel", uid, err))
+		}
+		info, err := ix.client.DeleteIndexWithContext(ctx, uid)
+		if err != nil {
+			errs = append(errs, explain(ctx, "indexes.delete", uid, err))
+			continue
+		}
+		deletions = append(deletions, info)
+	}
+	for _, deletion := range deletions {
+		err := ix.awaitSuccess(ctx, deletion)
+		switch {
+		case err == nil:
+			removed++
+		case !failedWith(err, codeIndexNotFound):
+			errs = append(errs, err)
+		}
+	}
+	return removed, errors.Join(errs...)
+}
+
+// staging is an index of a tenant beside the live one.
+type staging struct {
+	stagingName
+
+	uid string
+}
+
+// listLimit is more indexes than a server can have. One answer has them all: if they were read in pages, an index would be skipped when
+// others are deleted meanwhile.
+const listLimit = 1_000_000
+
+// list returns the indexes of the tenant beside the live one.
+func (ix *Index) list(ctx context.Context, tenant string) (all []staging, err error) {
+	found, err := ix.client.ListIndexesWithContext(ctx, &meilisearch.IndexesQuery{Limit: listLimit})
 	if err != nil {
-		return false, explain(ctx, "indexes.delete", uid, err)
+		return nil, explain(ctx, "indexes.get", "", err)
 	}
-	err = ix.awaitSuccess(ctx, info.TaskUID)
-	if failedWith(err, codeIndexNotFound) {
-		return false, nil
+	if n := int64(len(found.Results)); n < found.Total {
+		return nil, fmt.Errorf("meiliindex: the server lists %d of its %d indexes", n, found.Total)
 	}
-	return err == nil, err
+	for _, index := range found.Results {
+		if n, ok := ix.parseStaging(tenant, index.UID); ok {
+			all = append(all, staging{n, index.UID})
+		}
+	}
+	return all, nil
 }

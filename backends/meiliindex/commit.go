@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/meilisearch/meilisearch-go"
@@ -25,8 +26,9 @@ type swapState struct {
 // confirmFor is how long the outcome of a swap is looked for while the server does not answer.
 const confirmFor = 30 * time.Second
 
-// Commit swaps the generation's index with the live one in one task, or gives it the live one's name where nothing is live, waits for
-// that task, and has what was live before deleted. When an answer is lost, it finds out from the server what happened.
+// Commit swaps the generation's index with the live one in one task, or gives it the live one's name if nothing is live, waits for that
+// task, and has what was live before deleted. If an answer is lost, Commit finds out from the server what happened. A generation whose
+// fencing token is no longer the greatest does not go live, and the error matches [reindex.ErrFenced].
 func (g *generation) Commit(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -48,9 +50,6 @@ func (g *generation) switchOver(ctx context.Context) error {
 		return g.errUnknown(nil)
 	}
 	if !g.swap.asked {
-		if err := g.checkFence(ctx); err != nil {
-			return err
-		}
 		if err := g.askForSwap(ctx); err != nil || g.swap.applied {
 			return err
 		}
@@ -58,50 +57,40 @@ func (g *generation) switchOver(ctx context.Context) error {
 	return g.confirm(ctx)
 }
 
-// checkFence refuses to go on when a run with a larger token has begun, or the index is no longer the generation's.
-func (g *generation) checkFence(ctx context.Context) error {
-	if g.token != noToken {
-		newer, err := g.ix.staging(ctx, g.tenant, func(n stagingName, _ *meilisearch.IndexResult) bool {
-			return n.token != noToken && n.token > g.token
-		})
-		if err != nil {
-			return err
-		}
-		if len(newer) > 0 {
-			return fmt.Errorf("meiliindex: index %s of tenant %q is not published, there is %s: %w", g.uid, g.tenant, newer[0], reindex.ErrFenced)
-		}
-	}
-	return g.checkIdentity(ctx)
-}
-
+// askForSwap enqueues the swap. It asks for the indexes right before: a second swap would undo the first one.
 func (g *generation) askForSwap(ctx context.Context) error {
+	if err := g.checkIdentity(ctx); err != nil {
+		return err
+	}
 	live, err := g.ix.getIndex(ctx, g.live)
 	if err != nil {
 		return err
 	}
 	g.swap.rename = live == nil
-	info, err := g.ix.client.SwapIndexesWithContext(ctx, []*meilisearch.SwapIndexesParams{
-		{Indexes: []string{g.uid, g.live}, Rename: g.swap.rename},
-	})
-	switch {
-	case err == nil:
+	info, err := g.ix.client.SwapIndexesWithContext(ctx, g.swaps(g.swap.rename))
+	if err == nil {
 		g.swap.task, g.swap.asked = info.TaskUID, true
 		return nil
-	case !mayHaveArrived(err):
-		return explain(ctx, "indexes.swap", g.uid, err)
 	}
-	return g.resolve(ctx, explain(ctx, "indexes.swap", g.uid, err))
+	return g.resolve(ctx, err, explain(ctx, "indexes.swap", g.uid, err))
 }
 
-// resolve finds out what became of a swap whose answer was lost. One that was not applied may still be on its way to the server.
-func (g *generation) resolve(ctx context.Context, lost error) error {
-	applied, err := g.appliedByNow(ctx)
-	if err != nil || !applied {
-		g.swap.lost = true
-		return g.errUnknown(cmp.Or(err, lost))
+// resolve finds out what became of a swap that no task is known of. failed is the client's error, err what is made of it.
+func (g *generation) resolve(ctx context.Context, failed, err error) error {
+	arrived := arrivalOf(failed)
+	if arrived == never {
+		return err
 	}
-	g.swap.applied = true
-	return nil
+	applied, unknown := g.appliedByNow(ctx)
+	switch {
+	case unknown == nil && applied:
+		g.swap.applied = true
+		return nil
+	case unknown == nil && arrived == unlikely:
+		return err
+	}
+	g.swap.lost = true // it may still be on its way to the server
+	return g.errUnknown(cmp.Or(unknown, err))
 }
 
 func (g *generation) errUnknown(err error) error {
@@ -133,44 +122,62 @@ func (g *generation) confirm(ctx context.Context) error {
 	var task *meilisearch.Task
 	err := g.persist(ctx, func() (done bool, err error) {
 		task, err = g.ix.getTask(ctx, g.swap.task)
+		if err == nil && !g.isSwap(task) {
+			err = errNoTask
+		}
 		return err == nil && ended(task), err
 	})
 	switch {
-	case errors.Is(err, errNoTask): // the key does not see swaps
+	case errors.Is(err, errNoTask):
 		return g.confirmByIndexes(ctx)
 	case err != nil:
 		return g.errUnknown(err)
 	}
-	failure := outcome(task)
-	if failure == nil {
-		g.swap.applied = true
-		return nil
+	if failure := outcome(task); failure != nil {
+		return g.notApplied(ctx, failure)
 	}
-	g.swap.asked = false
-	if failedWith(failure, codeIndexExists) || failedWith(failure, codeIndexNotFound) {
-		if err := g.checkIdentity(ctx); err != nil {
-			return fmt.Errorf("%w (%w)", failure, err)
-		}
-		return reindex.Temporary(failure) // the live index came or went meanwhile
-	}
-	return failure
+	g.swap.applied = true
+	return nil
 }
 
-// confirmByIndexes finds out how a swap ended that the key does not see.
+// isSwap reports whether the task is the swap that makes the generation live. The uid alone is no proof: after a restore the server counts
+// from where it was, and gives the uid to another task.
+func (g *generation) isSwap(task *meilisearch.Task) bool {
+	return task.Type == meilisearch.TaskTypeIndexSwap && slices.ContainsFunc(task.Details.Swaps, func(s meilisearch.SwapIndexesParams) bool {
+		return slices.Equal(s.Indexes, []string{g.uid, g.live})
+	})
+}
+
+// confirmByIndexes finds out how a swap ended whose task the server does not show.
 func (g *generation) confirmByIndexes(ctx context.Context) error {
 	applied, err := g.appliedByNow(ctx)
 	if err != nil {
 		return g.errUnknown(err)
 	}
 	if !applied {
-		return fmt.Errorf("meiliindex: the swap of index %s with %s failed (task %d, which the API key does not see)", g.uid, g.live, g.swap.task)
+		return g.notApplied(ctx, fmt.Errorf("meiliindex: the swap of index %s with %s failed; the server does not show its task, %d", g.uid, g.live,
+			g.swap.task))
 	}
 	g.swap.applied = true
 	return nil
 }
 
+// notApplied classifies the failure of a swap that certainly was not applied.
+func (g *generation) notApplied(ctx context.Context, failure error) error {
+	g.swap.asked = false
+	for _, check := range []func(context.Context) error{g.checkMark, g.checkIdentity} {
+		if err := check(ctx); err != nil {
+			return fmt.Errorf("%w (%w)", failure, err)
+		}
+	}
+	if failedWith(failure, codeIndexExists) || failedWith(failure, codeIndexNotFound) {
+		return reindex.Temporary(failure) // the live index came or went meanwhile
+	}
+	return failure
+}
+
 // appliedByNow waits until no swap waits on the server, and reports whether the live index is the one that the generation has filled: an
-// index keeps the time at which it was created when it gets another name.
+// index keeps the time at which it was created when it gets another name. It is an error if the index is neither live nor where it was.
 func (g *generation) appliedByNow(ctx context.Context) (applied bool, err error) {
 	err = g.persist(ctx, func() (bool, error) {
 		n, err := g.ix.waiting(ctx, meilisearch.TasksQuery{Types: []meilisearch.TaskType{meilisearch.TaskTypeIndexSwap}})
@@ -178,26 +185,40 @@ func (g *generation) appliedByNow(ctx context.Context) (applied bool, err error)
 			return false, err
 		}
 		live, err := g.ix.getIndex(ctx, g.live)
-		applied = live != nil && live.CreatedAt.Equal(g.created)
+		if applied = g.isFilled(live); err != nil || applied {
+			return err == nil, err
+		}
+		own, err := g.ix.getIndex(ctx, g.uid)
+		if err == nil && !g.isFilled(own) {
+			err = fmt.Errorf("meiliindex: the index that was filled as %s is neither there nor live", g.uid)
+		}
 		return err == nil, err
 	})
 	return applied, err
 }
 
-// retire has what was live before deleted. What fails here is left to Reap.
+// isFilled reports whether an index is the one that the generation has filled, whatever its name is now.
+func (g *generation) isFilled(index *meilisearch.IndexResult) bool {
+	return index != nil && index.CreatedAt.Equal(g.created)
+}
+
+// retire has what was live before deleted, which Commit does not wait for. What fails here is left to Reap.
 func (g *generation) retire(ctx context.Context) {
 	if g.swap.rename {
 		g.swap.retired = true
 	}
 	if !g.swap.retired {
 		_, err := g.ix.client.DeleteIndexWithContext(ctx, g.uid)
-		g.swap.retired = err == nil
+		if g.swap.retired = err == nil; err != nil {
+			g.ix.cfg.Logger.WarnContext(ctx, "deleting the index that was live failed, a later run deletes it", "tenant", g.tenant, "index", g.uid,
+				"error", explain(ctx, "indexes.delete", g.uid, err))
+		}
 	}
 	g.ix.unregister(g.uid)
 }
 
-// Abort cancels the generation's tasks, and no others, and deletes its index. The server processes tasks of an index in their order, so
-// that a swap which may still be under way comes first, in which case what is deleted was live before, or fails.
+// Abort cancels the generation's tasks, and no others, and deletes its index. The server works on the tasks of an index in their order: a
+// swap that may still be under way comes first, in which case what is deleted was live before, or fails.
 func (g *generation) Abort(ctx context.Context) error {
 	if g.swap.applied {
 		if !g.swap.retired {
@@ -206,16 +227,18 @@ func (g *generation) Abort(ctx context.Context) error {
 		return nil
 	}
 	if g.swap.asked {
-		_, _ = g.ix.client.CancelTasksWithContext(ctx, &meilisearch.CancelTasksQuery{UIDS: []int64{g.swap.task}, Statuses: unfinished})
+		query := &meilisearch.CancelTasksQuery{UIDS: []int64{g.swap.task}, Statuses: unfinished}
+		if _, err := g.ix.client.CancelTasksWithContext(ctx, query); err != nil {
+			g.ix.cfg.Logger.WarnContext(ctx, "cancelling the swap of an aborted run failed", "tenant", g.tenant, "index", g.uid,
+				"error", explain(ctx, "tasks.cancel", "", err))
+		}
 	}
 	return g.discard(ctx)
 }
 
-// discard deletes the generation's index.
+// discard deletes the generation's index. What is left is Reap's.
 func (g *generation) discard(ctx context.Context) error {
-	defer g.ix.unregister(g.uid) // what is left is Reap's
-	// A failure to cancel costs time only.
-	_, _ = g.ix.client.CancelTasksWithContext(ctx, &meilisearch.CancelTasksQuery{IndexUIDS: []string{g.uid}, Statuses: unfinished})
-	_, err := g.ix.deleteIndex(ctx, g.uid)
+	defer g.ix.unregister(g.uid)
+	_, err := g.ix.remove(ctx, g.uid)
 	return err
 }

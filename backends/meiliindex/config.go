@@ -3,6 +3,7 @@ package meiliindex
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"regexp"
 	"time"
 
@@ -12,7 +13,7 @@ import (
 // Config adjusts an [Index]. The zero value, and nil in its place, means the defaults. New copies it.
 type Config struct {
 	// Prefix begins the uids of all indexes, 1 to 100 letters, digits, hyphens and underscores, the first one no hyphen. Default
-	// "products_". Two Indexes on one server have prefixes of which none begins the other.
+	// "products_". Two Indexes on one server have prefixes neither of which begins the other.
 	Prefix string
 
 	// KeyAttribute is the attribute that holds the primary key of a document, letters, digits, hyphens and underscores. Default
@@ -26,25 +27,34 @@ type Config struct {
 	// PayloadLimit is the server's --http-payload-size-limit in bytes. Default 100,000,000, the server's own default.
 	PayloadLimit int
 
-	// MaxTasks is how many tasks of a run may wait on the server. Default 8.
+	// BatchBytes is the largest sum of the lengths of the bodies in one task, in bytes, and at most half of PayloadLimit. Default 48 MiB.
+	// Larger batches are indexed faster, and take more memory: see "Capacity" in the package's documentation.
+	BatchBytes int
+
+	// MaxTasks is how many tasks of a run may wait on the server, and how many payloads are kept in memory until they are known to be
+	// indexed. Default 2: the server works on one while the next one waits.
 	MaxTasks int
 
 	// PollInterval is the longest time between two looks at a task. Default 100 ms.
 	PollInterval time.Duration
 
 	// StaleAfter is how long an index of another process, which has no fencing token (see [reindex.Fence]), has to have been left alone
-	// before Reap takes it for a leftover. Default one hour; negative: at once, for a server that no other process reindexes to. The
+	// before Reap deletes it. Default one hour; negative: at once, for a server that no other process reindexes to. The
 	// clocks of server and process should not differ by as much.
 	StaleAfter time.Duration
+
+	// Logger receives what fails after a run has ended, such as the deletion of an old index. Nil discards it.
+	Logger *slog.Logger
 }
 
-// DefaultKeyAttribute is the attribute that holds the primary key of a document where Config names no other.
+// DefaultKeyAttribute is the attribute that holds the primary key of a document if Config names no other.
 const DefaultKeyAttribute = "reindex_key"
 
 const (
 	defaultPrefix       = "products_"
 	defaultPayloadLimit = 100_000_000
-	defaultMaxTasks     = 8
+	defaultBatchBytes   = 48 << 20
+	defaultMaxTasks     = 2
 	defaultPollInterval = 100 * time.Millisecond
 	defaultStaleAfter   = time.Hour
 )
@@ -58,9 +68,13 @@ func (c *Config) withDefaults() Config {
 	setDefault(&out.Prefix, defaultPrefix)
 	setDefault(&out.KeyAttribute, DefaultKeyAttribute)
 	setDefault(&out.PayloadLimit, defaultPayloadLimit)
+	setDefault(&out.BatchBytes, defaultBatchBytes)
 	setDefault(&out.MaxTasks, defaultMaxTasks)
 	setDefault(&out.PollInterval, defaultPollInterval)
 	setDefault(&out.StaleAfter, defaultStaleAfter)
+	if out.Logger == nil {
+		out.Logger = slog.New(slog.DiscardHandler)
+	}
 	return out
 }
 
@@ -92,6 +106,9 @@ func (c *Config) validate() error {
 	}
 	if c.PayloadLimit < 1 {
 		errs = append(errs, fmt.Errorf("invalid PayloadLimit %d: it must be positive", c.PayloadLimit))
+	}
+	if c.BatchBytes < 1 {
+		errs = append(errs, fmt.Errorf("invalid BatchBytes %d: it must be positive", c.BatchBytes))
 	}
 	if c.MaxTasks < 1 {
 		errs = append(errs, fmt.Errorf("invalid MaxTasks %d: it must be positive", c.MaxTasks))

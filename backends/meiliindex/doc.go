@@ -10,15 +10,18 @@
 //		meilisearch.WithContentEncoding(meilisearch.GzipEncoding, meilisearch.BestSpeed))
 //
 // The key needs the actions indexes.create, indexes.get, indexes.delete, indexes.swap, documents.add, settings.update, stats.get,
-// tasks.get and tasks.cancel, and settings.get where Config.Settings is nil. With version it also tells an older server at once. A key
-// for every index ("*") sees the task of a swap; one for the pattern of Config.Prefix works, too, and learns from the indexes how the swap
-// ended.
+// tasks.get and tasks.cancel, and settings.get where Config.Settings is nil. With version an older server is found at once. A key for
+// every index ("*") sees the task of a swap. One for the pattern of Config.Prefix also works, and learns from the indexes how the swap ended.
 //
 // # On the server
 //
 // Searches use the index that [Index.LiveUID] names. While a reindex runs there is another one, whose uid begins with the prefix and a
 // hyphen; what was live before goes under that name when the two are swapped, and is deleted. While both are there, the server's disk
 // holds both.
+//
+// Runs that have a fencing token (see [reindex.Fence]), as with jobs in PostgreSQL, leave one more index per tenant: a mark, empty, whose uid
+// bears the greatest token so far. The swap renames the mark in the same task, so that a run whose mark a newer one has deleted cannot
+// publish. If the tokens start again from 1, because the store of the jobs was lost, delete the mark.
 //
 // # Documents
 //
@@ -27,8 +30,9 @@
 //
 // # Capacity
 //
-// Meilisearch indexes a few large tasks faster than many small ones: by default batches have up to 10,000 products or 16 MiB. What a task
-// carries is kept until the task is known to have succeeded, since one bad document fails all of its task, and now and then all tasks
-// beside it: at most Config.MaxTasks payloads, so MaxTasks × BatchBytes of memory for each run. The
-// documents of a task that failed are sent again without the bad ones, which are found by halving.
+// Meilisearch indexes a few large tasks faster than many small ones, and the first task, which it works on alone, is the better the larger it
+// is. By default a task has up to Config.BatchBytes of products, 48 MiB, so that most catalogues are one or two tasks. One bad document
+// fails all of its task, and now and then all tasks beside it; therefore what a task carries is kept until the task is known to have
+// succeeded. A run holds at most MaxTasks + 2 times BatchBytes: the payloads of MaxTasks tasks, the batch that is written and the batch that
+// is read. The documents of a task that failed are sent again without the bad ones, which are found by halving.
 package meiliindex

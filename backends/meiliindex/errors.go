@@ -98,18 +98,30 @@ func isMissing(err error) bool {
 	return errors.As(err, &e) && e.MeilisearchApiError.Code == codeIndexNotFound
 }
 
-// mayHaveArrived reports whether the server may have accepted a request whose call failed.
-func mayHaveArrived(err error) bool {
+// arrival is whether the server may have accepted a request whose call failed.
+type arrival int
+
+const (
+	never    arrival = iota // the server refused it, or was not reached
+	unlikely                // whoever answered did not take it
+	possible
+)
+
+func arrivalOf(err error) arrival {
 	var e *meilisearch.Error
 	if !errors.As(err, &e) {
-		return true
+		return possible
 	}
 	if op, ok := errors.AsType[*net.OpError](e.OriginError); ok && op.Op == "dial" {
-		return false
+		return never
 	}
-	switch e.StatusCode {
-	case 0, http.StatusInternalServerError, http.StatusBadGateway, http.StatusGatewayTimeout:
-		return true
+	switch {
+	case e.ErrCode == meilisearch.ErrCodeResponseUnmarshalBody, e.ErrCode == meilisearch.MeilisearchMaxRetriesExceeded:
+		return possible
+	case e.StatusCode == http.StatusRequestTimeout, e.StatusCode == http.StatusTooManyRequests, e.StatusCode == http.StatusServiceUnavailable:
+		return unlikely
+	case e.StatusCode >= http.StatusBadRequest && e.StatusCode < http.StatusInternalServerError:
+		return never
 	}
-	return e.ErrCode == meilisearch.ErrCodeResponseUnmarshalBody || e.ErrCode == meilisearch.MeilisearchMaxRetriesExceeded
+	return possible
 }

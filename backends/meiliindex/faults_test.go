@@ -64,7 +64,7 @@ func TestFaults(t *testing.T) {
 			live = want
 		}
 		if fmt.Sprint(found) != fmt.Sprint(live) {
-			t.Fatalf("seed %d, error %v: found %d documents, want %d", seed, err, len(found), len(live))
+			t.Fatalf("seed %d, error %v: found %v, want %v", seed, err, found, live)
 		}
 	}
 	t.Logf("%d of %d runs succeeded", succeeded, faultSeeds)
@@ -283,6 +283,37 @@ func TestTasksThatOthersTouch(t *testing.T) {
 	}
 }
 
+// A task of documents whose uid another task has is made good, as after a restore from a snapshot.
+func TestDocumentsWhoseUIDAnotherTaskHas(t *testing.T) {
+	for name, other := range map[string]string{
+		"another type":  `{"uid":%d,"indexUid":%q,"type":"settingsUpdate","status":"succeeded","details":{"indexedDocuments":1}}`,
+		"another index": `{"uid":%d,"indexUid":"a%s","type":"documentAdditionOrUpdate","status":"succeeded","details":{"indexedDocuments":1}}`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := server(t)
+			gen := begin(t, newIndex(t, s, nil))
+			_, first := s.Task(0)
+			var failed atomic.Bool
+			s.SetTaskFault(func(string, string) *meilitest.TaskError {
+				if failed.Swap(true) {
+					return nil
+				}
+				return &meilitest.TaskError{Message: "lost", Code: "internal", Type: "internal"}
+			})
+			s.SetFault(func(r *http.Request) *meilitest.Fault {
+				if r.URL.Path != fmt.Sprintf("/tasks/%d", first) {
+					return nil
+				}
+				return &meilitest.Fault{Status: http.StatusOK, Body: fmt.Sprintf(other, first, gen.uid)}
+			})
+			mustWrite(t, gen, product("a", `{}`))
+			if sealed := mustSeal(t, gen); sealed.Documents != 1 || len(sealed.Failed) != 0 {
+				t.Errorf("sealed %+v", sealed)
+			}
+		})
+	}
+}
+
 // A generation whose index was deleted meanwhile is not published, although its tasks succeeded.
 
 func TestIndexDeletedMeanwhile(t *testing.T) {
@@ -317,6 +348,71 @@ func TestIndexDeletedMeanwhile(t *testing.T) {
 	mustWrite(t, gen, product("a", `{}`)) // makes the index again, without its settings
 	if _, err := gen.Seal(t.Context()); err == nil || isTemporary(err) || !strings.Contains(err.Error(), "was deleted") {
 		t.Errorf("seal: %v", err)
+	}
+}
+
+// An index that took the place of the sealed one does not go live.
+func TestIndexReplacedAfterSeal(t *testing.T) {
+	s := server(t)
+	ix := newIndex(t, s, nil)
+	publish(t, ix, product("live", `{}`))
+	gen := begin(t, ix)
+	mustWrite(t, gen, product("a", `{}`), product("b", `{}`))
+	mustSeal(t, gen)
+	admin := connect(t, s.URL, meilitest.MasterKey)
+	if _, err := admin.DeleteIndexWithContext(t.Context(), gen.uid); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := admin.CreateIndexWithContext(t.Context(), &meilisearch.IndexConfig{Uid: gen.uid}); err != nil {
+		t.Fatal(err)
+	}
+	waitAll(t, s)
+	if err := gen.Commit(t.Context()); err == nil || isTemporary(err) || !strings.Contains(err.Error(), "was deleted") {
+		t.Errorf("commit: %v", err)
+	}
+	assertLive(t, ix, 1)
+}
+
+// A live index that cannot be counted is not taken for one that is not there. A reindex is what mends it: Seal succeeds, and says so.
+func TestLiveIndexThatCannotBeCounted(t *testing.T) {
+	for _, test := range []struct {
+		status, times int // how often counting fails; -1: always
+		retries       int
+		unknown       bool
+	}{
+		{http.StatusForbidden, -1, 0, true},
+		{http.StatusInternalServerError, -1, liveTries - 1, true},
+		{http.StatusServiceUnavailable, liveTries - 1, liveTries - 1, false},
+	} {
+		t.Run(fmt.Sprintf("%d, %d times", test.status, test.times), func(t *testing.T) {
+			s := server(t)
+			ix := newIndex(t, s, nil)
+			publish(t, ix, product("live", `{}`), product("too", `{}`))
+			gen := begin(t, ix)
+			mustWrite(t, gen, product("a", `{}`))
+			counts := 0
+			s.SetFault(func(r *http.Request) *meilitest.Fault {
+				if r.URL.Path != "/indexes/products_acme/stats" {
+					return nil
+				}
+				if counts++; test.times >= 0 && counts > test.times {
+					return nil
+				}
+				return &meilitest.Fault{Status: test.status}
+			})
+			var sealed reindex.Sealed
+			err := reindex.Temporary(errors.New("not yet tried"))
+			retries := -1
+			for ; isTemporary(err) && retries < 10; retries++ {
+				sealed, err = gen.Seal(t.Context())
+			}
+			if err != nil || retries != test.retries || (sealed.LiveErr != nil) != test.unknown || !test.unknown && sealed.Live != 2 {
+				t.Errorf("after %d more tries sealed %+v, %v", retries, sealed, err)
+			}
+			if sealed.Documents != 1 {
+				t.Errorf("%d documents", sealed.Documents)
+			}
+		})
 	}
 }
 

@@ -1,7 +1,9 @@
 package meiliindex
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -27,6 +29,8 @@ type generation struct {
 	settling chan struct{}       // a lock: its holder looks at what was sent
 	sealed   bool
 
+	liveTries int // to count the live index
+
 	mu     sync.Mutex
 	sent   []*sending          // in the order of their tasks
 	failed []reindex.ItemError // what the server refused
@@ -39,11 +43,11 @@ type generation struct {
 type sending struct {
 	isolation
 
-	task      int64
+	task      *meilisearch.TaskInfo
 	documents []document
 }
 
-// Write sends the products as one task and returns when the server has accepted it. Where Config.MaxTasks tasks wait, it waits for the
+// Write sends the products as one task and returns when the server has accepted it. If Config.MaxTasks tasks wait, it waits for the
 // first of them, and sends again what that one has left undone. Products whose id is too long for a key, or that have an attribute
 // Config.KeyAttribute, are reported at once; Flush returns what the server itself refuses.
 func (g *generation) Write(ctx context.Context, products []reindex.Product) error {
@@ -53,9 +57,15 @@ func (g *generation) Write(ctx context.Context, products []reindex.Product) erro
 	if g.sealed {
 		return fmt.Errorf("meiliindex: write to index %s of tenant %q after it was sealed", g.uid, g.tenant)
 	}
-	documents, body, failed := g.ix.encode(products)
-	if err := g.write(ctx, documents, body); err != nil {
+	if err := g.takeSlot(ctx); err != nil { // before there is a copy of the bodies
 		return err
+	}
+	documents, body, failed := g.ix.encode(products)
+	if sent, err := g.write(ctx, documents, body); !sent {
+		<-g.slots
+		if err != nil {
+			return err
+		}
 	}
 	if len(failed) > 0 {
 		return &reindex.BatchError{Items: failed}
@@ -63,33 +73,29 @@ func (g *generation) Write(ctx context.Context, products []reindex.Product) erro
 	return nil
 }
 
-func (g *generation) write(ctx context.Context, documents []document, body []byte) error {
+// write sends documents as one task, which then holds the caller's slot. It sends nothing if there are none.
+func (g *generation) write(ctx context.Context, documents []document, body []byte) (sent bool, err error) {
 	if len(documents) == 0 {
-		return nil
+		return false, nil
 	}
 	if len(body) > g.ix.cfg.PayloadLimit && len(documents) > 1 {
-		return fmt.Errorf("meiliindex: %d products make a payload of %d bytes, the limit is %d: %w", len(documents), len(body),
+		return false, fmt.Errorf("meiliindex: %d products make a payload of %d bytes, the limit is %d: %w", len(documents), len(body),
 			g.ix.cfg.PayloadLimit, reindex.ErrTooLarge)
 	}
-	if err := g.takeSlot(ctx); err != nil {
-		return err
-	}
 	if err := g.posts.Acquire(ctx, 1); err != nil {
-		<-g.slots
-		return err
+		return false, err
 	}
 	defer g.posts.Release(1)
 	info, err := g.post(ctx, body)
 	if err != nil {
-		<-g.slots
-		return err
+		return false, err
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	s := &sending{task: info.TaskUID, documents: documents}
-	at, _ := slices.BinarySearchFunc(g.sent, s.task, func(s *sending, task int64) int { return int(s.task - task) })
+	s := &sending{task: info, documents: documents}
+	at, _ := slices.BinarySearchFunc(g.sent, info.TaskUID, func(s *sending, uid int64) int { return cmp.Compare(s.task.TaskUID, uid) })
 	g.sent = slices.Insert(g.sent, at, s)
-	return nil
+	return true, nil
 }
 
 // post sends documents to the generation's index.
@@ -125,7 +131,7 @@ func (g *generation) takeSlot(ctx context.Context) error {
 // Name returns the uid of the generation's index.
 func (g *generation) Name() string { return g.uid }
 
-// Flush waits for every task, and isolates what the server refused.
+// Flush waits for every task, isolates the products that the server refused, and returns them.
 func (g *generation) Flush(ctx context.Context) ([]reindex.ItemError, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
@@ -138,7 +144,7 @@ func (g *generation) Flush(ctx context.Context) ([]reindex.ItemError, error) {
 	return slices.Clone(g.failed), nil
 }
 
-// Seal waits for every task, as Flush does, and counts.
+// Seal makes sure that the index is the one that was filled and that no task of it waits, and counts.
 func (g *generation) Seal(ctx context.Context) (reindex.Sealed, error) {
 	if err := ctx.Err(); err != nil {
 		return reindex.Sealed{}, err
@@ -151,14 +157,35 @@ func (g *generation) Seal(ctx context.Context) (reindex.Sealed, error) {
 		return reindex.Sealed{}, err
 	}
 	documents, err := g.ix.countDocuments(ctx, g.uid)
+	if err == nil && documents < 0 {
+		err = g.errGone()
+	}
 	if err != nil {
 		return reindex.Sealed{}, err
 	}
-	live, err := g.ix.countDocuments(ctx, g.live)
+	live, liveErr, err := g.countLive(ctx)
 	if err != nil {
 		return reindex.Sealed{}, err
 	}
-	return reindex.Sealed{Documents: documents, Live: live}, nil
+	return reindex.Sealed{Documents: documents, Live: live, LiveErr: liveErr}, nil
+}
+
+// liveTries is how often the live index is counted before its number of documents is not known. A reindex is what mends a broken index, so
+// that the run goes on then.
+const liveTries = 4
+
+// countLive counts the documents of the live index, -1 if there is none. It tries once: err is for the engine, which calls Seal again, and
+// becomes unknown when that did not help.
+func (g *generation) countLive(ctx context.Context) (live int64, unknown, err error) {
+	live, err = g.ix.countDocuments(ctx, g.live)
+	if err == nil || ctx.Err() != nil {
+		return live, nil, err
+	}
+	g.liveTries++
+	if _, temporary := errors.AsType[*reindex.TemporaryError](err); temporary && g.liveTries < liveTries {
+		return 0, nil, err
+	}
+	return 0, err, nil
 }
 
 // checkIdentity makes sure that the generation's index is the one that Begin created: a deleted one comes back, empty and without its
@@ -168,7 +195,7 @@ func (g *generation) checkIdentity(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if index == nil || !index.CreatedAt.Equal(g.created) {
+	if !g.isFilled(index) {
 		return g.errGone()
 	}
 	return nil

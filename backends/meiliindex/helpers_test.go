@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -142,11 +143,12 @@ func publish(t testing.TB, ix *Index, products ...reindex.Product) {
 	}
 }
 
-// assertIndexes waits for all tasks and checks which indexes there are then.
+// assertIndexes waits for all tasks and checks which indexes there are then, marks aside.
 func assertIndexes(t testing.TB, s *meilitest.Server, want ...string) {
 	t.Helper()
 	waitAll(t, s)
-	if got := s.Indexes(); fmt.Sprint(got) != fmt.Sprint(want) {
+	got := slices.DeleteFunc(s.Indexes(), func(uid string) bool { return strings.Contains(uid, "-00000000-") })
+	if fmt.Sprint(got) != fmt.Sprint(want) {
 		t.Errorf("the server has the indexes %v, want %v", got, want)
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/meilisearch/meilisearch-go"
 
@@ -23,6 +24,7 @@ type Index struct {
 	instance string
 
 	maxRefused, maxInARow int
+	now                   func() time.Time
 
 	mu      sync.Mutex
 	checked bool            // the server's version is one that will do
@@ -51,32 +53,27 @@ func New(client meilisearch.ServiceManager, cfg *Config) (*Index, error) {
 	_, _ = rand.Read(instance[:]) // never fails
 	return &Index{
 		client: client, cfg: c, instance: hex.EncodeToString(instance[:]), open: map[string]bool{},
-		maxRefused: defaultMaxRefused, maxInARow: defaultMaxInARow,
+		maxRefused: defaultMaxRefused, maxInARow: defaultMaxInARow, now: time.Now,
 	}, nil
 }
 
-// A few large tasks are indexed faster than many small ones. The server works on one after the other, so that one call that waits and one
-// on its way keep it busy.
-const (
-	limitDocs     = 10_000
-	limitBytes    = 16 << 20
-	limitInFlight = 2
-)
+// limitDocs bounds what is kept of very small products beside their bodies.
+const limitDocs = 200_000
 
-// Limits returns the sizes that a server indexes fast, and that leave room for the primary keys in a payload. The time that a Write takes
-// is mostly that of the tasks before it, and says nothing about its size.
+// Limits returns the largest batches that memory allows, since the server indexes few large tasks faster than many small ones. It works on
+// one after the other, so that one call of Write at a time keeps it busy. The time that a Write takes is mostly that of the tasks before
+// it, and says nothing about its size.
 func (ix *Index) Limits() reindex.Limits {
 	return reindex.Limits{
-		MaxDocs: limitDocs, MaxBytes: min(limitBytes, max(1, ix.cfg.PayloadLimit/2)),
-		MaxInFlight: min(limitInFlight, ix.cfg.MaxTasks), SlowWrite: -1,
+		MaxDocs: limitDocs, MaxBytes: min(ix.cfg.BatchBytes, max(1, ix.cfg.PayloadLimit/2)), MaxInFlight: 1, SlowWrite: -1,
 	}
 }
 
-// DocCount returns the number of documents in the tenant's live index; an error where there is none.
+// DocCount returns the number of documents in the tenant's live index. The error matches [reindex.ErrNoLiveIndex] if there is none.
 func (ix *Index) DocCount(ctx context.Context, tenant string) (int64, error) {
 	n, err := ix.countDocuments(ctx, ix.LiveUID(tenant))
 	if err == nil && n < 0 {
-		err = fmt.Errorf("meiliindex: tenant %q has no live index", tenant)
+		return 0, fmt.Errorf("meiliindex: tenant %q: %w", tenant, reindex.ErrNoLiveIndex)
 	}
 	return n, err
 }
@@ -94,7 +91,7 @@ func (ix *Index) checkVersion(ctx context.Context) error {
 		return err
 	}
 	if err == nil && !hasRename(version.PkgVersion) {
-		return fmt.Errorf("meiliindex: the server is Meilisearch %s, which can not rename an index in a swap: 1.18 or later is needed",
+		return fmt.Errorf("meiliindex: the server is Meilisearch %s, which cannot rename an index in a swap: 1.18 or later is needed",
 			version.PkgVersion)
 	}
 	ix.mu.Lock()
@@ -103,7 +100,7 @@ func (ix *Index) checkVersion(ctx context.Context) error {
 	return nil
 }
 
-// hasRename reports whether a version is 1.18 or later; one that can not be read is taken for it.
+// hasRename reports whether a version is 1.18 or later. A version that cannot be read passes.
 func hasRename(version string) bool {
 	parts := strings.SplitN(version, ".", 3)
 	if len(parts) < 2 {

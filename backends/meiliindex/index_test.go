@@ -2,6 +2,7 @@ package meiliindex
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"net/http"
 	"reflect"
@@ -24,8 +25,8 @@ func TestNew(t *testing.T) {
 	if _, err := New(client, nil); err != nil {
 		t.Error(err)
 	}
-	_, err := New(client, &Config{Prefix: "-a", KeyAttribute: "_geo", PayloadLimit: -1, MaxTasks: -1, PollInterval: -1})
-	for _, name := range []string{"Prefix", "KeyAttribute", "PayloadLimit", "MaxTasks", "PollInterval"} {
+	_, err := New(client, &Config{Prefix: "-a", KeyAttribute: "_geo", PayloadLimit: -1, BatchBytes: -1, MaxTasks: -1, PollInterval: -1})
+	for _, name := range []string{"Prefix", "KeyAttribute", "PayloadLimit", "BatchBytes", "MaxTasks", "PollInterval"} {
 		if err == nil || !strings.Contains(err.Error(), name) {
 			t.Errorf("%s is not named: %v", name, err)
 		}
@@ -36,19 +37,19 @@ func TestNew(t *testing.T) {
 	}
 }
 
-// Limits leave room for the keys within the server's limit, and no more calls wait than there may be tasks. Batches never get smaller
-// because a Write waited for tasks.
+// Limits leave room for the keys within the server's limit. Batches never get smaller because a Write waited for tasks.
 func TestLimits(t *testing.T) {
 	for _, test := range []struct {
-		cfg             Config
-		bytes, inFlight int
+		cfg   Config
+		bytes int
 	}{
-		{Config{}, 16 << 20, 2},
-		{Config{PayloadLimit: 1 << 20, MaxTasks: 1}, 1 << 19, 1},
-		{Config{PayloadLimit: 1}, 1, 2},
+		{Config{}, 50_000_000},
+		{Config{BatchBytes: 1 << 20}, 1 << 20},
+		{Config{PayloadLimit: 1 << 20}, 1 << 19},
+		{Config{PayloadLimit: 1}, 1},
 	} {
 		got := newIndex(t, server(t), &test.cfg).Limits()
-		if want := (reindex.Limits{MaxDocs: 10_000, MaxBytes: test.bytes, MaxInFlight: test.inFlight, SlowWrite: -1}); got != want {
+		if want := (reindex.Limits{MaxDocs: limitDocs, MaxBytes: test.bytes, MaxInFlight: 1, SlowWrite: -1}); got != want {
 			t.Errorf("%+v: %+v, want %+v", test.cfg, got, want)
 		}
 	}
@@ -230,7 +231,7 @@ func TestGzip(t *testing.T) {
 	if compressed.Load() == 0 {
 		t.Error("nothing was compressed")
 	}
-	if _, err := ix.DocCount(t.Context(), "nobody"); err == nil || !strings.Contains(err.Error(), "no live index") {
+	if _, err := ix.DocCount(t.Context(), "nobody"); !errors.Is(err, reindex.ErrNoLiveIndex) || !strings.HasPrefix(err.Error(), "meiliindex: ") {
 		t.Errorf("count: %v", err)
 	}
 }

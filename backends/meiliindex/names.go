@@ -7,15 +7,28 @@ import (
 	"strings"
 )
 
-// stagingName is what the uid of an index that is being filled says: the prefix, a hyphen, this, a hyphen, and the tenant. A live
-// index's uid has no hyphen after the prefix, so that the two can not be mixed up, whatever the tenants are called.
+// stagingName is what the uid of an index beside the live one says: the prefix, a hyphen, this, a hyphen, and the tenant. A live index's
+// uid has no hyphen after the prefix, so that the two cannot be mixed up, whatever the tenants are called.
 type stagingName struct {
 	instance string // 12 hex digits: of which Index it is
-	token    int64  // of the run; noToken where it has none
-	number   uint32 // counts the generations of the Index
+	token    int64  // of the run; noToken if it has none
+	number   uint32 // counts the generations of the Index from 1; 0 is a mark
 }
 
-const noToken = -1
+const (
+	noToken = -1
+	nobody  = "000000000000" // the instance of the mark of a generation that went live
+)
+
+// markName is the name of a mark: an empty index that keeps the greatest fencing token that a generation of the tenant was begun with.
+func markName(instance string, token int64) stagingName { return stagingName{instance, token, 0} }
+
+func (n stagingName) isMark() bool { return n.number == 0 }
+
+// isOlder reports whether the run with that token has taken over from the one of this name.
+func (n stagingName) isOlder(token int64) bool {
+	return n.token != noToken && token != noToken && n.token < token
+}
 
 var stagingPattern = regexp.MustCompile(`^([0-9a-f]{12})-([0-9a-f]{16})-([0-9a-f]{8})$`)
 
@@ -23,7 +36,7 @@ func (ix *Index) stagingUID(tenant string, n stagingName) string {
 	return fmt.Sprintf("%s-%s-%016x-%08x-%s", ix.cfg.Prefix, n.instance, uint64(n.token), n.number, encodeName(tenant)) //nolint:gosec // -1 is all ones
 }
 
-// parseStaging reports whether uid is that of an index which is being filled for the tenant, or was.
+// parseStaging reads the uid of an index of the tenant beside the live one.
 func (ix *Index) parseStaging(tenant, uid string) (n stagingName, ok bool) {
 	rest, begins := strings.CutPrefix(uid, ix.cfg.Prefix+"-")
 	rest, ends := strings.CutSuffix(rest, "-"+encodeName(tenant))

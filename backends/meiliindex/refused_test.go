@@ -63,7 +63,7 @@ func TestBadProductsAreFound(t *testing.T) {
 	if len(want) > 0 {
 		t.Errorf("not reported: %v", want)
 	}
-	if extra := s.Tasks(documentTasks) - 10; extra > 7*20 {
+	if extra := s.Tasks(documentTasks) - 1; extra > 7*20 {
 		t.Errorf("%d extra tasks", extra)
 	} else {
 		t.Logf("%d extra tasks", extra)
@@ -78,7 +78,7 @@ func TestSharedBatch(t *testing.T) {
 	for body, reason := range badBodies {
 		t.Run(reason, func(t *testing.T) {
 			s := server(t)
-			ix := newIndex(t, s, nil)
+			ix := newIndex(t, s, &Config{MaxTasks: 3})
 			gen := begin(t, ix)
 			s.Pause()
 			mustWrite(t, gen, reindextest.Products(3, "1")...)

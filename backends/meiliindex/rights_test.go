@@ -1,7 +1,6 @@
 package meiliindex
 
 import (
-	"context"
 	"errors"
 	"strings"
 	"testing"
@@ -99,91 +98,4 @@ func TestFailedSwapUnseen(t *testing.T) {
 	if n, err := ix.DocCount(t.Context(), "acme"); n != 1 || err != nil {
 		t.Errorf("%d documents are live, %v", n, err)
 	}
-}
-
-func TestReapOfOthers(t *testing.T) {
-	s := server(t)
-	mine, other := newIndex(t, s, nil), newIndex(t, s, nil)
-	plain := begin(t, other)
-	fenced, err := other.Begin(reindex.WithFence(t.Context(), 5), "acme")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for name, ctx := range map[string]context.Context{
-		"no token": t.Context(), "an older token": reindex.WithFence(t.Context(), 4), "the same token": reindex.WithFence(t.Context(), 5),
-	} {
-		if n, err := mine.Reap(ctx, "acme"); n != 0 || err != nil {
-			t.Errorf("with %s: reaped %d, %v, want 0", name, n, err)
-		}
-	}
-	if n, err := mine.Reap(t.Context(), "other"); n != 0 || err != nil {
-		t.Errorf("of another tenant: reaped %d, %v", n, err)
-	}
-	if n, err := mine.Reap(reindex.WithFence(t.Context(), 6), "acme"); n != 1 || err != nil {
-		t.Errorf("with a newer token: reaped %d, %v, want 1", n, err)
-	}
-	mustWrite(t, fenced, product("a", `{}`))
-	if _, err := fenced.Seal(t.Context()); !errors.Is(err, reindex.ErrFenced) {
-		t.Errorf("seal: %v", err)
-	}
-	mine.cfg.StaleAfter = time.Nanosecond
-	if n, err := mine.Reap(t.Context(), "acme"); n != 2 || err != nil {
-		t.Errorf("idle ones: reaped %d, %v, want 2", n, err)
-	}
-	if s.Indexes(); plain.Abort(t.Context()) != nil || fenced.Abort(t.Context()) != nil {
-		t.Error("abort of what is gone failed")
-	}
-	assertIndexes(t, s)
-}
-
-func TestReapSparesWhatGoesLive(t *testing.T) {
-	s := server(t)
-	mine, other := newIndex(t, s, &Config{StaleAfter: -1}), newIndex(t, s, nil)
-	gen := begin(t, other)
-	mustWrite(t, gen, product("a", `{}`))
-	mustSeal(t, gen)
-	_, swap := s.Task(0)
-	s.Hold(swap)
-	result := make(chan error)
-	go func() { result <- gen.Commit(t.Context()) }()
-	if err := s.Wait(t.Context(), swap, func(status string) bool { return status == meilitest.Processing }); err != nil {
-		t.Fatal(err)
-	}
-	if n, err := mine.Reap(t.Context(), "acme"); n != 0 || err != nil {
-		t.Errorf("reaped %d, %v", n, err)
-	}
-	s.Release(swap)
-	if err := <-result; err != nil {
-		t.Error(err)
-	}
-	assertIndexes(t, s, "products_acme")
-}
-
-func TestFence(t *testing.T) {
-	s := server(t)
-	mine, other := newIndex(t, s, nil), newIndex(t, s, nil)
-	seal := func(ix *Index, token int64) reindex.Generation {
-		gen, err := ix.Begin(reindex.WithFence(t.Context(), token), "acme")
-		if err != nil {
-			t.Fatal(err)
-		}
-		mustWrite(t, gen, product("a", `{}`))
-		mustSeal(t, gen)
-		return gen
-	}
-	old := seal(mine, 1)
-	newer := seal(other, 2)
-	if err := old.Commit(t.Context()); !errors.Is(err, reindex.ErrFenced) || isTemporary(err) {
-		t.Errorf("the older one's commit: %v", err)
-	}
-	if err := newer.Commit(t.Context()); err != nil {
-		t.Error(err)
-	}
-	if err := old.Commit(t.Context()); !errors.Is(err, reindex.ErrFenced) {
-		t.Errorf("the older one's commit, late: %v", err)
-	}
-	if err := old.Abort(t.Context()); err != nil {
-		t.Error(err)
-	}
-	assertIndexes(t, s, "products_acme")
 }

@@ -75,7 +75,7 @@ func (g *generation) examine(ctx context.Context, s *sending) (good bool, err er
 		return false, nil // it was examined before
 	}
 	task, err := g.ix.await(ctx, s.task)
-	if errors.Is(err, errNoTask) { // somebody deleted it; to send it once more does no harm
+	if errors.Is(err, errNoTask) { // sending its documents once more does no harm
 		s.doubt(s.documents)
 		return false, nil
 	}
@@ -100,13 +100,13 @@ func (g *generation) examine(ctx context.Context, s *sending) (good bool, err er
 func (g *generation) verdict(task *meilisearch.Task, documents []document) (refused, err error) {
 	err = outcome(task)
 	if failed, ok := errors.AsType[*taskError](err); ok && !failed.system {
-		return fmt.Errorf("%s: %s", failed.code, failed.message), nil
+		return fmt.Errorf("%s: %s", failed.code, strings.TrimPrefix(failed.message, "Index `"+g.uid+"`: ")), nil
 	}
 	if err != nil {
 		return nil, err
 	}
 	if want := distinct(documents); task.Details.IndexedDocuments != want {
-		return nil, fmt.Errorf("task %d succeeded and indexed %d documents of %d: %w", task.UID, task.Details.IndexedDocuments, want, g.errGone())
+		return nil, fmt.Errorf("meiliindex: task %d succeeded and indexed %d documents of %d: %w", task.UID, task.Details.IndexedDocuments, want, g.errGone())
 	}
 	return nil, nil
 }
@@ -230,7 +230,7 @@ func (g *generation) sendAlone(ctx context.Context, documents []document) (refus
 	if err != nil {
 		return nil, err
 	}
-	task, err := g.ix.await(ctx, info.TaskUID)
+	task, err := g.ix.await(ctx, info)
 	if err != nil {
 		return nil, err
 	}

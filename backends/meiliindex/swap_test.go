@@ -1,8 +1,10 @@
 package meiliindex
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"strings"
 	"sync/atomic"
@@ -19,6 +21,7 @@ func TestLostAnswerOfTheSwap(t *testing.T) {
 	for name, lost := range map[string]meilitest.Fault{
 		"the key sees no swaps": {After: true, Status: 502},
 		"cut":                   {After: true}, "a proxy's answer": {After: true, Status: 504, Body: "<html>"}, "an internal error": {After: true, Status: 500},
+		"said to be overloaded": {After: true, Status: 503}, "said to be too much": {After: true, Status: 429},
 	} {
 		for _, rename := range []bool{true, false} {
 			t.Run(fmt.Sprintf("%s, rename %v", name, rename), func(t *testing.T) {
@@ -171,5 +174,118 @@ func TestLiveIndexChangesMeanwhile(t *testing.T) {
 				t.Errorf("%d documents are live, %v", n, err)
 			}
 		})
+	}
+}
+
+// A task that bears the uid of the swap is no proof if it is another one, as after a restore from a snapshot.
+func TestSwapWhoseUIDAnotherTaskHas(t *testing.T) {
+	for name, other := range map[string]string{
+		"another type with the same details": `{"uid":%d,"type":"indexUpdate","status":%q,"details":{"swaps":[{"indexes":["UID","products_acme"]}]},` +
+			`"error":{"code":"internal"}}`,
+		"another type":    `{"uid":%d,"indexUid":"a","type":"documentAdditionOrUpdate","status":%q,"error":{"code":"internal"}}`,
+		"other indexes":   `{"uid":%d,"type":"indexSwap","status":%q,"details":{"swaps":[{"indexes":["a","b"]}]},"error":{"code":"internal"}}`,
+		"without details": `{"uid":%d,"type":"indexSwap","status":%q,"error":{"code":"internal"}}`,
+	} {
+		for _, applied := range []bool{true, false} {
+			t.Run(fmt.Sprintf("%s, applied %v", name, applied), func(t *testing.T) {
+				s := server(t)
+				ix := newIndex(t, s, nil)
+				publish(t, ix, product("old", `{}`))
+				gen := begin(t, ix)
+				mustWrite(t, gen, product("new", `{}`), product("newer", `{}`))
+				mustSeal(t, gen)
+				status, want := meilitest.Failed, int64(2)
+				if !applied {
+					status, want = meilitest.Succeeded, 1
+					s.SetTaskFault(func(kind, _ string) *meilitest.TaskError {
+						if kind != "indexSwap" {
+							return nil
+						}
+						return &meilitest.TaskError{Message: "broken", Code: "internal", Type: "internal"}
+					})
+				}
+				_, swap := s.Task(0)
+				s.SetFault(func(r *http.Request) *meilitest.Fault {
+					if r.URL.Path != fmt.Sprintf("/tasks/%d", swap) {
+						return nil
+					}
+					return &meilitest.Fault{Status: http.StatusOK, Body: strings.ReplaceAll(fmt.Sprintf(other, swap, status), "UID", gen.uid)}
+				})
+				if err := gen.Commit(t.Context()); (err == nil) != applied || isTemporary(err) {
+					t.Errorf("commit: %v", err)
+				}
+				if n, err := ix.DocCount(t.Context(), "acme"); n != want || err != nil {
+					t.Errorf("%d documents are live, %v, want %d", n, err, want)
+				}
+			})
+		}
+	}
+}
+
+// An index that is neither live nor where it was filled leaves it unknown what happened.
+func TestSwapOfALostIndex(t *testing.T) {
+	s := server(t)
+	ix := newIndex(t, s, nil)
+	publish(t, ix, product("old", `{}`))
+	gen := begin(t, ix)
+	mustWrite(t, gen, product("new", `{}`), product("newer", `{}`))
+	mustSeal(t, gen)
+	admin := connect(t, s.URL, meilitest.MasterKey)
+	s.SetFault(func(r *http.Request) *meilitest.Fault {
+		if r.URL.Path == "/swap-indexes" {
+			_, _ = admin.DeleteIndexWithContext(t.Context(), gen.uid)
+			return &meilitest.Fault{Status: http.StatusBadGateway}
+		}
+		return nil
+	})
+	if err := gen.Commit(t.Context()); err == nil || isTemporary(err) || !strings.Contains(err.Error(), "not known") {
+		t.Errorf("commit: %v", err)
+	}
+}
+
+// A key that does not see swaps, and another swap right after: whether the generation was live for a moment is not known.
+func TestSwapUndoneUnseen(t *testing.T) {
+	s := server(t)
+	ix, err := New(connect(t, s.URL, newKey(t, s, "products_*", leastActions...)), withFastPolls(nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	publish(t, ix, product("old", `{}`))
+	gen := begin(t, ix)
+	mustWrite(t, gen, product("new", `{}`))
+	mustSeal(t, gen)
+	_, swap := s.Task(0)
+	admin := connect(t, s.URL, meilitest.MasterKey)
+	s.SetFault(func(r *http.Request) *meilitest.Fault {
+		if r.URL.Path == fmt.Sprintf("/tasks/%d", swap) {
+			_, _ = admin.CreateIndexWithContext(t.Context(), &meilisearch.IndexConfig{Uid: "x"})
+			_, _ = admin.SwapIndexesWithContext(t.Context(), []*meilisearch.SwapIndexesParams{{Indexes: []string{"x", gen.live}}})
+		}
+		return nil
+	})
+	if err := gen.Commit(t.Context()); err == nil || isTemporary(err) || !strings.Contains(err.Error(), "not known") {
+		t.Errorf("commit: %v", err)
+	}
+}
+
+// What Commit leaves behind without an error is in the log.
+func TestRetireLogs(t *testing.T) {
+	s := server(t)
+	var logged bytes.Buffer
+	ix := newIndex(t, s, &Config{Logger: slog.New(slog.NewTextHandler(&logged, nil))})
+	publish(t, ix, product("old", `{}`))
+	gen := begin(t, ix)
+	mustWrite(t, gen, product("new", `{}`))
+	mustSeal(t, gen)
+	s.SetFault(on(http.MethodDelete, "/indexes/"+gen.uid, meilitest.Fault{Status: 503}))
+	if err := gen.Commit(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if text := logged.String(); !strings.Contains(text, gen.uid) || !strings.Contains(text, "level=WARN") || !strings.Contains(text, "503") {
+		t.Errorf("the log has %q", text)
+	}
+	s.SetFault(nil)
+	if n, err := ix.Reap(t.Context(), "acme"); n != 1 || err != nil {
+		t.Errorf("reaped %d, %v, want 1", n, err)
 	}
 }

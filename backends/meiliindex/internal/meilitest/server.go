@@ -127,7 +127,7 @@ func (s *Server) Restart() {
 	s.http.CloseClientConnections()
 }
 
-// Task tells the state of a task, empty where there is none, and how many tasks were enqueued so far.
+// Task returns the state of a task, empty if there is none, and how many tasks were enqueued so far.
 func (s *Server) Task(uid int) (status string, enqueued int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -145,6 +145,19 @@ func (s *Server) Tasks(kind string) int {
 		}
 	}
 	return n
+}
+
+// Payloads returns the sizes of what the tasks carry that add documents, in bytes and in the order in which they were enqueued.
+func (s *Server) Payloads() []int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var sizes []int
+	for _, t := range s.tasks {
+		if t.kind == typeDocuments {
+			sizes = append(sizes, t.bytes)
+		}
+	}
+	return sizes
 }
 
 // Indexes returns the uids of all indexes, sorted.
