@@ -135,6 +135,14 @@ func TestDamage(t *testing.T) {
 		"generation gone":     removed(""),
 		"pointer gone":        removed("../live"),
 		"pointer flipped":     changed("../live", flipMiddle),
+		"documents gone": changed("../live", func(b []byte) []byte {
+			p, err := parsePointer(string(b))
+			if err != nil {
+				t.Fatal(err)
+			}
+			p.documents++
+			return []byte(p.format())
+		}),
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()

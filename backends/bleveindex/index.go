@@ -22,8 +22,8 @@ const (
 	maxWriters = 4
 )
 
-// Index is a directory of bleve indexes, one live one per tenant. It is a [reindex.Indexer] with the capabilities [reindex.Limiter] and
-// [reindex.Reaper]. It is safe for concurrent use.
+// Index is a directory of bleve indexes, one live one per tenant. It is a [reindex.Indexer] with the capabilities [reindex.Limiter],
+// [reindex.Reaper] and [reindex.DocCounter]. It is safe for concurrent use.
 type Index struct {
 	dir  string
 	cfg  Config

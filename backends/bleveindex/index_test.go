@@ -9,9 +9,10 @@ import (
 )
 
 var (
-	_ reindex.Indexer = (*Index)(nil)
-	_ reindex.Limiter = (*Index)(nil)
-	_ reindex.Reaper  = (*Index)(nil)
+	_ reindex.Indexer    = (*Index)(nil)
+	_ reindex.Limiter    = (*Index)(nil)
+	_ reindex.Reaper     = (*Index)(nil)
+	_ reindex.DocCounter = (*Index)(nil)
 )
 
 func TestConformance(t *testing.T) {

@@ -2,6 +2,7 @@ package bleveindex
 
 import (
 	"errors"
+	"fmt"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -57,6 +58,21 @@ func FuzzParsePointer(f *testing.F) {
 		}
 		if p.format() != content && line("1 "+p.generation) != content || p.generation != "" && !generationName.MatchString(p.generation) || p.documents < unknown {
 			t.Errorf("%q says %+v", content, p)
+		}
+	})
+}
+
+func FuzzParseMark(f *testing.F) {
+	for _, content := range []string{line(markLoading), line(markLive + " 0"), line(markLive + " 47551"), line(markLive + " -1"), line(markLive), ""} {
+		f.Add(content)
+	}
+	f.Fuzz(func(t *testing.T, content string) {
+		loading, documents := parseMark(content)
+		if loading && content != line(markLoading) {
+			t.Errorf("%q says that the generation was never live", content)
+		}
+		if documents != unknown && content != line(fmt.Sprintf("%s %d", markLive, documents)) {
+			t.Errorf("%q says %d documents", content, documents)
 		}
 	})
 }

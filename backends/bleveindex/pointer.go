@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -92,10 +93,13 @@ func readPointer(dir string) (p pointer, err error) {
 		return p, reindex.ErrNoLiveIndex
 	}
 	_, err = os.Stat(filepath.Join(dir, p.generation)) //nolint:gosec // generationName has no separators
-	if errors.Is(err, fs.ErrNotExist) {
-		return p, damaged("%s names %s, which is gone", path, p.generation)
+	if !errors.Is(err, fs.ErrNotExist) {
+		return p, nil
 	}
-	return p, nil
+	if now, err := os.ReadFile(path); err == nil && string(now) != string(content) { //nolint:gosec // the path is the index's own
+		return readPointer(dir) // another process has switched, and removed it
+	}
+	return p, damaged("%s names %s, which is gone", path, p.generation)
 }
 
 // withoutPointer returns what is known about a tenant whose pointer is missing, or damaged as cause says. A pointer that is missing beside a
@@ -141,18 +145,27 @@ func (d disk) writeMark(dir, content string) error {
 	return err
 }
 
-// readMark reports whether a generation is known never to have been live, and otherwise how many documents it held, or unknown.
+// readMark reports whether a generation is known never to have been live, and otherwise how many documents it held, or unknown. Releases
+// before this one wrote no marks; a directory with nothing in it is a generation that is being created.
 func readMark(dir string) (loading bool, documents int64) {
 	content, err := os.ReadFile(filepath.Join(dir, markFile)) //nolint:gosec // the path is the index's own
-	if err != nil {
-		return false, unknown
+	if err == nil {
+		return parseMark(string(content))
 	}
-	if string(content) == line(markLoading) {
+	entries, err := os.ReadDir(dir)
+	more := slices.ContainsFunc(entries, func(entry fs.DirEntry) bool { return entry.Name() != markTemp })
+	return err == nil && !more, unknown
+}
+
+// parseMark reads the content of a mark.
+func parseMark(content string) (loading bool, documents int64) {
+	if content == line(markLoading) {
 		return true, unknown
 	}
-	fields := strings.Fields(string(content))
-	if len(fields) == 4 && fields[0]+" "+fields[1] == markLive && line(markLive+" "+fields[2]) == string(content) {
-		if n, err := strconv.ParseInt(fields[2], 10, 64); err == nil && n >= 0 {
+	fields := strings.Fields(content)
+	if len(fields) == 4 && fields[0]+" "+fields[1] == markLive {
+		n, err := strconv.ParseInt(fields[2], 10, 64)
+		if err == nil && n >= 0 && content == line(fmt.Sprintf("%s %d", markLive, n)) {
 			return false, n
 		}
 	}
