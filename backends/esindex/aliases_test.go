@@ -229,7 +229,7 @@ func TestKeepPreviousAfterRollbackByHand(t *testing.T) {
 	first := publish(t, ix, 1, "1")
 	second := publish(t, ix, 2, "2")
 	byHand(t, ix, second, first)
-	if err := ix.Rollback(t.Context(), acme); !errors.Is(err, ErrNoPrevious) {
+	if err := ix.Rollback(t.Context(), acme); !errors.Is(err, reindex.ErrNoLiveIndex) {
 		t.Errorf("a rollback to what is live already: %v", err)
 	}
 	assertLive(t, ix, 1, "1")

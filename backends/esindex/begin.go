@@ -19,7 +19,7 @@ import (
 const discardTimeout = 10 * time.Second
 
 // Begin implements [reindex.Indexer]. With a fencing token in ctx (see [reindex.Fence]) it deletes the generations of runs with smaller
-// ones, and fails if there is one with a greater.
+// ones, and fails if there is one with the same token or a greater one.
 //
 // It looks at what the server has made of the new index, as templates add to it: it removes aliases, and fails if the products could not
 // be loaded or the index not be switched to. What can be known before the load does not show after it.

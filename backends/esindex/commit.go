@@ -238,7 +238,7 @@ func (g *generation) fencedOr(ctx context.Context, err error) error {
 	return err
 }
 
-// fenced returns an error that matches [reindex.ErrFenced] if a run with a greater fencing token has begun: its index is there, or ours
+// fenced returns an error that matches [reindex.ErrFenced] if a run with a fencing token that is not smaller has begun: its index is there, or ours
 // is not any more.
 func (g *generation) fenced(ctx context.Context) error {
 	if g.token == 0 {
@@ -249,8 +249,7 @@ func (g *generation) fenced(ctx context.Context) error {
 		return err
 	}
 	_, exists := marked[g.name]
-	newer := func(e entry) bool { return e.Mappings.Meta.Mark.Fence > g.token }
-	if exists && !slices.ContainsFunc(slices.Collect(maps.Values(marked)), newer) {
+	if exists && g.newer(marked) == "" {
 		return nil
 	}
 	return fmt.Errorf("esindex: index %s was not published: %w", g.name, reindex.ErrFenced)

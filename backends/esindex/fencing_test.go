@@ -96,3 +96,37 @@ func TestReapWithFence(t *testing.T) {
 		}
 	}
 }
+
+// Two runs with the same token do not both publish: only one of them can be what the job store knows of.
+func TestSameFence(t *testing.T) {
+	ix := open(t, nil)
+	elsewhere, err := New(ix.transport, &ix.cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx := reindex.WithFence(t.Context(), 7)
+	first, err := ix.Begin(ctx, acme)
+	if err != nil {
+		t.Fatal(err)
+	}
+	fill(t, first, 2, "first")
+	if _, err := elsewhere.Begin(ctx, acme); !errors.Is(err, reindex.ErrFenced) {
+		t.Errorf("the second run with the token gets %v, want %v", err, reindex.ErrFenced)
+	}
+	if err := first.Commit(ctx); err != nil {
+		t.Fatal(err)
+	}
+	for _, index := range []*Index{ix, elsewhere} {
+		if _, err := index.Begin(ctx, acme); !errors.Is(err, reindex.ErrFenced) {
+			t.Errorf("a run with the token of the live index gets %v, want %v", err, reindex.ErrFenced)
+		}
+	}
+	next, err := elsewhere.Begin(reindex.WithFence(t.Context(), 8), acme)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := next.Abort(t.Context()); err != nil {
+		t.Error(err)
+	}
+	assertLive(t, ix, 2, "first")
+}

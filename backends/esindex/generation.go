@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net/http"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -57,7 +58,7 @@ func (g *generation) Name() string { return g.name }
 // Seal implements [reindex.Generation]. It makes everything durable, sets the settings that were off while loading, waits for the
 // replicas that the host asked for, and counts. If it is called again it goes on with the step that failed.
 //
-// A live index that cannot be counted, as it is closed, blocked or lacks shards, has as many products as it had when it was sealed.
+// A live index that cannot be counted, as it is closed, blocked or lacks shards, counts with as many products as it had when it was sealed.
 func (g *generation) Seal(ctx context.Context) (reindex.Sealed, error) {
 	if err := ctx.Err(); err != nil {
 		return reindex.Sealed{}, err
@@ -129,9 +130,8 @@ func (g *generation) noteDocuments(ctx context.Context) error {
 	return g.writeMark(ctx)
 }
 
-func (g *generation) countLive(ctx context.Context) error {
-	live, err := g.ix.countLive(ctx, g.names)
-	g.sealed.Live = live
+func (g *generation) countLive(ctx context.Context) (err error) {
+	g.sealed.Live, g.sealed.LiveErr, err = g.ix.countLive(ctx, g.names)
 	return err
 }
 
@@ -155,35 +155,36 @@ func (ix *Index) count(ctx context.Context, index string) (int64, error) {
 }
 
 // countLive counts the products in the tenant's live index, without regard to a filter of its alias; -1 if nothing is live. Of an index
-// that cannot be counted it takes the number that was noted when it was sealed.
-func (ix *Index) countLive(ctx context.Context, n names) (int64, error) {
+// that cannot be counted it takes the number that was noted when it was sealed; unknown is why there is none.
+func (ix *Index) countLive(ctx context.Context, n names) (sum int64, unknown, err error) {
 	t, err := ix.behind(ctx, n)
-	if err != nil {
-		return 0, err
+	switch {
+	case err != nil:
+		return 0, nil, err
+	case t.concrete:
+		t.indexes = map[string]entry{n.live: {}}
+	case len(t.indexes) == 0:
+		return -1, nil, nil
 	}
-	if t.concrete {
-		return ix.count(ctx, n.live)
-	}
-	if len(t.indexes) == 0 {
-		return -1, nil
-	}
-	var sum int64
 	for index, e := range t.indexes {
 		count, err := ix.count(ctx, index)
-		if hasType(err, "index_not_found_exception") {
-			return 0, reindex.Temporary(err) // it went away since
-		}
-		if m := e.Mappings.Meta.Mark; uncountable(err) && m != nil && m.Documents != nil {
-			ix.cfg.Logger.WarnContext(ctx, "the live index cannot be counted, it had so many products when it went live",
+		m := e.Mappings.Meta.Mark
+		switch {
+		case err == nil:
+			sum += count
+		case hasType(err, "index_not_found_exception"):
+			return 0, nil, reindex.Temporary(err) // it went away since
+		case !uncountable(err):
+			return 0, nil, err
+		case m != nil && m.Documents != nil:
+			ix.cfg.Logger.WarnContext(ctx, "the live index cannot be counted, it had so many products when it was sealed",
 				"index", index, "products", *m.Documents, "error", err)
-			count, err = *m.Documents, nil
+			sum += *m.Documents
+		default:
+			unknown = fmt.Errorf("%w; how many products it had was not noted", permanent(err))
 		}
-		if err != nil {
-			return 0, err
-		}
-		sum += count
 	}
-	return sum, nil
+	return sum, unknown, nil
 }
 
 // uncountable reports whether err is of the index itself, and not of the way to the server.
@@ -196,7 +197,7 @@ func uncountable(err error) bool {
 	switch {
 	case errors.Is(err, errPartial):
 		return true
-	case !isAnswer || answer.Status == 429 && temporary:
+	case !isAnswer || answer.Status == http.StatusTooManyRequests && temporary:
 		return false
 	case !temporary:
 		return true

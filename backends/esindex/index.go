@@ -78,11 +78,14 @@ func (ix *Index) DocCount(ctx context.Context, tenant string) (int64, error) {
 	if err := reindex.CheckTenant(tenant); err != nil {
 		return 0, err
 	}
-	count, err := ix.countLive(ctx, ix.names(tenant))
-	if err == nil && count < 0 {
-		return 0, fmt.Errorf("esindex: tenant %s: no index is live", tenant)
+	count, unknown, err := ix.countLive(ctx, ix.names(tenant))
+	switch {
+	case err != nil || unknown != nil:
+		return 0, errors.Join(err, unknown)
+	case count < 0:
+		return 0, fmt.Errorf("esindex: tenant %s: %w", tenant, reindex.ErrNoLiveIndex)
 	}
-	return count, err
+	return count, nil
 }
 
 // setOpen notes whether the generation is in use.

@@ -121,7 +121,20 @@ func (ix *Index) sweep(ctx context.Context, n names, index string) (bool, error)
 	return ix.discard(ctx, n, index)
 }
 
-// takeOver makes sure that no run with a smaller fencing token can publish any more, and that there is none with a greater one. Each run
+// newer returns the name of a generation with a token that is not smaller than ours, empty if there is none. What this Index has made and
+// given up does not count: a run's own earlier tries have its token, too.
+func (g *generation) newer(marked map[string]entry) string {
+	for index, e := range marked {
+		m := e.Mappings.Meta.Mark
+		own := index == g.name || m.Owner == g.ix.owner && m.Fence == g.token && !g.ix.isOpen(index) && !g.ix.inUse(g.names, index, e)
+		if m.Fence >= g.token && !own {
+			return index
+		}
+	}
+	return ""
+}
+
+// takeOver makes sure that no run with a smaller fencing token can publish any more, and that there is none with the same or a greater one. Each run
 // calls it after it has made its own index, so that of two runs at least one sees the other.
 func (g *generation) takeOver(ctx context.Context) error {
 	if g.token == 0 {
@@ -131,10 +144,8 @@ func (g *generation) takeOver(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	for index, e := range marked {
-		if e.Mappings.Meta.Mark.Fence > g.token {
-			return fmt.Errorf("esindex: index %s: %w: its index is %s", g.name, reindex.ErrFenced, index)
-		}
+	if newer := g.newer(marked); newer != "" {
+		return fmt.Errorf("esindex: index %s: %w: its index is %s", g.name, reindex.ErrFenced, newer)
 	}
 	for index, e := range marked {
 		if e.Mappings.Meta.Mark.olderThan(g.token) && !g.ix.inUse(g.names, index, e) {

@@ -2,7 +2,6 @@ package esindex
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -10,11 +9,19 @@ import (
 	"productindex/reindex"
 )
 
-// ErrNoPrevious: there is no generation to go back to.
-var ErrNoPrevious = errors.New("no previous index of this tenant is kept")
+// noPreviousError is the error of a Rollback without a generation to go back to.
+type noPreviousError struct{ tenant string }
+
+// Error names the tenant, and what keeps generations.
+func (e *noPreviousError) Error() string {
+	return "esindex: tenant " + e.tenant + ": no index is kept to go back to; Config.KeepPrevious keeps the one before"
+}
+
+// Is reports whether target is [reindex.ErrNoLiveIndex].
+func (e *noPreviousError) Is(target error) bool { return target == reindex.ErrNoLiveIndex }
 
 // Rollback makes the generation live again that was live before, in one atomic call, and keeps the present one in its place: a second
-// Rollback undoes the first. It needs Config.KeepPrevious, and returns an error that matches [ErrNoPrevious] if nothing was kept. If the
+// Rollback undoes the first. It needs Config.KeepPrevious, and returns an error that matches [reindex.ErrNoLiveIndex] if nothing was kept. If the
 // generation that was kept cannot be searched, as it is closed or lacks shards, it returns an error and changes nothing. A run of the
 // tenant that is in progress fails when it ends. It is safe to call at any time.
 func (ix *Index) Rollback(ctx context.Context, tenant string) error {
@@ -38,7 +45,7 @@ func (ix *Index) Rollback(ctx context.Context, tenant string) error {
 	case live.concrete:
 		return fmt.Errorf("esindex: there is an index of the name %s, where the alias has to be; delete it first", n.live)
 	case len(kept) == 0:
-		return fmt.Errorf("esindex: tenant %s: %w", tenant, ErrNoPrevious)
+		return &noPreviousError{tenant}
 	case len(kept) > 1:
 		return fmt.Errorf("esindex: tenant %s: alias %s names several indexes to go back to, %v; take it from all but one",
 			tenant, n.kept, slices.Sorted(maps.Keys(kept)))

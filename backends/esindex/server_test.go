@@ -197,11 +197,11 @@ func TestForeignIndexStays(t *testing.T) {
 
 func TestKeepPrevious(t *testing.T) {
 	ix := open(t, func(c *Config) { c.KeepPrevious = true })
-	if err := ix.Rollback(t.Context(), acme); !errors.Is(err, ErrNoPrevious) {
+	if err := ix.Rollback(t.Context(), acme); !errors.Is(err, reindex.ErrNoLiveIndex) {
 		t.Errorf("rollback of nothing: %v", err)
 	}
 	publish(t, ix, 1, "1")
-	if err := ix.Rollback(t.Context(), acme); !errors.Is(err, ErrNoPrevious) {
+	if err := ix.Rollback(t.Context(), acme); !errors.Is(err, reindex.ErrNoLiveIndex) {
 		t.Errorf("rollback to nothing: %v", err)
 	}
 	second := publish(t, ix, 2, "2")

@@ -310,6 +310,9 @@ func (s *Server) Stop() {
 	_ = os.RemoveAll(s.dir)
 }
 
+// Repository is a folder in which the server may keep snapshots.
+func (s *Server) Repository() string { return filepath.Join(s.dir, "repo") }
+
 // LoseShard deletes the files of one shard of an index, which has to be closed. The shard is lost when the index is opened again.
 func (s *Server) LoseShard(uuid string, shard int) error {
 	files, err := filepath.Glob(filepath.Join(s.dir, "data", "indices", uuid, fmt.Sprint(shard), "index", "*"))

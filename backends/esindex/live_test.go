@@ -1,0 +1,216 @@
+package esindex
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"productindex/backends/esindex/internal/estest"
+	"productindex/reindex"
+	"productindex/reindex/reindextest"
+)
+
+// redden makes an index lose one of its shards.
+func redden(t *testing.T, server *estest.Server, ix *Index, index string) {
+	t.Helper()
+	if server.Release == (estest.Release{}) {
+		t.Skip("a server of the test's own is needed, as files of it are deleted")
+	}
+	entries, err := ix.look(t.Context(), index)
+	if err != nil {
+		t.Fatal(err)
+	}
+	must(t, ix, http.MethodPost, "/"+index+"/_close", "")
+	if err := server.LoseShard(fmt.Sprint(entries[index].Settings.Index["uuid"]), 0); err != nil {
+		t.Fatal(err)
+	}
+	must(t, ix, http.MethodPost, "/"+index+"/_open?wait_for_active_shards=0", "")
+}
+
+// A live index that is broken in some way is known to have had so many products, and is replaced.
+func TestBrokenLiveIndex(t *testing.T) {
+	server := estest.Plain(t)
+	for _, test := range []struct {
+		name     string
+		settings string
+		hurt     func(t *testing.T, ix *Index, index string)
+	}{
+		{"closed", `{}`, func(t *testing.T, ix *Index, index string) { must(t, ix, http.MethodPost, "/"+index+"/_close", "") }},
+		{"not to be read", `{}`, func(t *testing.T, ix *Index, index string) {
+			must(t, ix, http.MethodPut, "/"+index+"/_settings", `{"index.blocks.read":true}`)
+		}},
+		{"red", `{"number_of_shards":1}`, func(t *testing.T, ix *Index, index string) { redden(t, server, ix, index) }},
+		{"partly red", `{"number_of_shards":2}`, func(t *testing.T, ix *Index, index string) { redden(t, server, ix, index) }},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			ix := open(t, func(c *Config) { c.Settings = []byte(test.settings) })
+			old := publish(t, ix, 20, "1")
+			test.hurt(t, ix, old)
+
+			g := begin(t, ix)
+			if err := g.Write(t.Context(), reindextest.Products(4, "2")); err != nil {
+				t.Fatal(err)
+			}
+			if sealed, err := g.Seal(t.Context()); err != nil || sealed.Live != 20 || sealed.LiveErr != nil {
+				t.Errorf("sealed %+v, error %v; want 20 live, as was noted", sealed, err)
+			}
+			if err := g.Abort(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := reindexed(t, ix, 4); !isGate(err, reindex.RuleShrunk) {
+				t.Errorf("a run of 4 products in the place of 20: %v", err)
+			}
+			if _, err := reindexed(t, ix, 21); err != nil {
+				t.Fatal(err)
+			}
+			found, err := search(t.Context(), ix, acme)
+			if err != nil || len(found) != 21 {
+				t.Errorf("%d products live, error %v; want 21", len(found), err)
+			}
+			if names := indexes(t, ix); len(names) != 1 {
+				t.Errorf("there are the indexes %v", names)
+			}
+		})
+	}
+}
+
+// If the number was not noted, as by an earlier version, it is not known, and not taken for none.
+func TestLiveIndexOfUnknownSize(t *testing.T) {
+	ix := open(t, nil)
+	old := publish(t, ix, 20, "1")
+	must(t, ix, http.MethodPut, "/"+old+"/_mapping", `{"_meta":{"productindex":{"prefix":"`+ix.cfg.Prefix+`","tenant":"acme","owner":"x","alive":"2026-01-01T00:00:00Z"}}}`)
+	must(t, ix, http.MethodPost, "/"+old+"/_close", "")
+	if n, err := ix.DocCount(t.Context(), acme); err == nil || errors.Is(err, reindex.ErrNoLiveIndex) {
+		t.Errorf("%d documents, error %v; want one that does not say that nothing is live", n, err)
+	}
+	g := begin(t, ix)
+	if err := g.Write(t.Context(), reindextest.Products(4, "2")); err != nil {
+		t.Fatal(err)
+	}
+	sealed, err := g.Seal(t.Context())
+	if err != nil || sealed.LiveErr == nil || !strings.Contains(sealed.LiveErr.Error(), old) {
+		t.Errorf("sealed %+v, error %v; want a LiveErr that names the index", sealed, err)
+	}
+	if err := g.Abort(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := reindexed(t, ix, 40); !isGate(err, reindex.RuleShrunk) {
+		t.Errorf("a run in the place of an unknown number of products: %v", err)
+	}
+}
+
+func isGate(err error, rule reindex.Rule) bool {
+	gate, ok := errors.AsType[*reindex.GateError](err)
+	return ok && gate.Rule == rule
+}
+
+// reindexed runs the engine over n products.
+func reindexed(t *testing.T, ix *Index, n int) (reindex.Report, error) {
+	t.Helper()
+	engine, err := reindex.New(reindextest.Slice(reindextest.Products(n, "2")), ix, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return engine.Run(t.Context(), acme)
+}
+
+// A live index that cannot be switched away from shows at Begin.
+func TestLiveIndexIsReadOnly(t *testing.T) {
+	ix := open(t, nil)
+	old := publish(t, ix, 3, "1")
+	must(t, ix, http.MethodPut, "/"+old+"/_settings", `{"index.blocks.read_only":true}`)
+	gen, err := ix.Begin(t.Context(), acme)
+	if _, temporary := asTemporary(err); err == nil || temporary || !strings.Contains(err.Error(), "read-only") || !strings.Contains(err.Error(), old) {
+		t.Errorf("begin: %v; want a lasting error that says what and which", err)
+	}
+	if gen != nil {
+		_ = gen.Abort(t.Context())
+	}
+	must(t, ix, http.MethodPut, "/"+old+"/_settings", `{"index.blocks.read_only":null}`)
+	assertIndexes(t, ix, old)
+}
+
+// A rollback to an index that does not answer changes nothing.
+func TestRollbackToBrokenIndex(t *testing.T) {
+	server := estest.Plain(t)
+	for _, test := range []struct {
+		name string
+		hurt func(t *testing.T, ix *Index, index string)
+	}{
+		{"closed", func(t *testing.T, ix *Index, index string) { must(t, ix, http.MethodPost, "/"+index+"/_close", "") }},
+		{"not to be read", func(t *testing.T, ix *Index, index string) {
+			must(t, ix, http.MethodPut, "/"+index+"/_settings", `{"index.blocks.read":true}`)
+		}},
+		{"partly red", func(t *testing.T, ix *Index, index string) { redden(t, server, ix, index) }},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			ix := open(t, func(c *Config) { c.KeepPrevious, c.Settings = true, []byte(`{"number_of_shards":2}`) })
+			first := publish(t, ix, 2, "1")
+			second := publish(t, ix, 3, "2")
+			test.hurt(t, ix, first)
+			if err := ix.Rollback(t.Context(), acme); err == nil || !strings.Contains(err.Error(), first) {
+				t.Errorf("rollback: %v; want an error that names the index", err)
+			}
+			assertLive(t, ix, 3, "2")
+			assertBears(t, ix, ix.Alias(acme), second)
+			assertBears(t, ix, previousName(ix.Alias(acme)), first)
+		})
+	}
+}
+
+// A scroll keeps an old index for a while, not for ever, and is safe for that while.
+func TestScrollKeepsTheOldIndex(t *testing.T) {
+	ix := open(t, nil)
+	ix.idle = 1500 * time.Millisecond
+	old := publish(t, ix, 3, "1")
+	must(t, ix, http.MethodPost, "/"+old+"/_search?scroll=10m&size=1", `{}`)
+	g := begin(t, ix)
+	fill(t, g, 4, "2")
+	start := time.Now()
+	if err := g.Commit(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if took := time.Since(start); took < ix.idle {
+		t.Errorf("the old index stayed for %v, want at least %v", took, ix.idle)
+	}
+	assertIndexes(t, ix, g.name)
+	assertLive(t, ix, 4, "2")
+}
+
+// While a snapshot of it is taken an index cannot be deleted. Abort says that this passes, nobody works on the generation any more, and
+// Reap deletes it afterwards.
+func TestAbortDuringASnapshot(t *testing.T) {
+	server := estest.Plain(t)
+	if server.Release == (estest.Release{}) {
+		t.Skip("a server of the test's own is needed, as it has a folder for snapshots")
+	}
+	ix := open(t, nil)
+	repository := "/_snapshot/" + ix.cfg.Prefix
+	must(t, ix, http.MethodPut, repository, `{"type":"fs","settings":{"location":"`+server.Repository()+"/"+ix.cfg.Prefix+`","max_snapshot_bytes_per_sec":"5kb"}}`)
+	publish(t, ix, 3, "live")
+	g := begin(t, ix)
+	products := reindextest.Slice{}
+	for i := range 10 {
+		products = append(products, reindextest.NewProduct(fmt.Sprint(i), map[string]any{"text": strings.Repeat(fmt.Sprint(i, " noise ", i*i), 2000)}))
+	}
+	if err := g.Write(t.Context(), products); err != nil {
+		t.Fatal(err)
+	}
+	if err := g.flush(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	must(t, ix, http.MethodPut, repository+"/s", `{"indices":"`+g.name+`"}`)
+	defer func() { request(t, ix.transport, http.MethodDelete, repository, "") }()
+	err := g.Abort(t.Context())
+	if _, temporary := asTemporary(err); !temporary || !strings.Contains(err.Error(), "snapshot_in_progress") {
+		t.Fatalf("abort during a snapshot: %v; want an error that is temporary", err)
+	}
+	must(t, ix, http.MethodDelete, repository+"/s", "")
+	if n, err := ix.Reap(t.Context(), acme); n != 1 || err != nil {
+		t.Errorf("reaped %d, error %v; want 1", n, err)
+	}
+	assertLive(t, ix, 3, "live")
+}
