@@ -96,6 +96,7 @@ func TestFailover(t *testing.T) {
 	if _, err := s.Renew(t.Context(), job); err != nil {
 		t.Errorf("the first renewal after the failover: %v", err)
 	}
+	assertWritable(t, s, 8)
 	if got := mustGet(t, direct(standby).store(t, Config{}), "a", "kept"); got.Report.Read != 7 {
 		t.Errorf("the new primary has %+v", got)
 	}
@@ -107,19 +108,6 @@ func TestFailover(t *testing.T) {
 	}
 	close(src.gate)
 	awaitSuccess(t, s, "shop", run.ID)
-	fillPool(t, s, 8)
-	for range 8 {
-		c, err := s.db.Conn(t.Context())
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer c.Close()
-		var readOnly string
-		if err := c.QueryRowContext(t.Context(), "SHOW transaction_read_only").Scan(&readOnly); err != nil || readOnly != "off" {
-			t.Errorf("a connection in the pool is read-only: %s, error %v", readOnly, err)
-		}
-	}
-
 	// Who knows the old one alone is told what to do.
 	single := direct(primary).open(t)
 	alone, err := New(t.Context(), single, &Config{Dialect: PostgreSQL})
@@ -129,6 +117,22 @@ func TestFailover(t *testing.T) {
 	for call, err := range calls(t.Context(), alone) {
 		if reads := call == "get" || call == "list" || call == "select"; !reads && (err == nil || !strings.Contains(err.Error(), "target_session_attrs=read-write")) {
 			t.Errorf("%s on a read-only server: %v", call, err)
+		}
+	}
+}
+
+// assertWritable makes sure that no connection in the pool is of a server that is read-only.
+func assertWritable(t *testing.T, s *Store, n int) {
+	t.Helper()
+	for range n {
+		c, err := s.db.Conn(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		var readOnly string
+		if err := c.QueryRowContext(t.Context(), "SHOW transaction_read_only").Scan(&readOnly); err != nil || readOnly != "off" {
+			t.Errorf("a connection in the pool is read-only: %s, error %v", readOnly, err)
 		}
 	}
 }
