@@ -111,6 +111,7 @@ func testDatabase(t *testing.T, fresh func(tb testing.TB) database) {
 		{"Constraint", testConstraint},
 		{"Died", testDied},
 		{"Killed", testKilled},
+		{"RecordLost", testRecordLost},
 		{"History", testHistory},
 		{"HistoryKeepsUnfinished", testHistoryKeepsUnfinished},
 		{"Lists", testLists},

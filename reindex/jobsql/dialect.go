@@ -34,6 +34,14 @@ func (d Dialect) greatest() string {
 	return "GREATEST"
 }
 
+// writable is a condition that holds if the server takes writes.
+func (d Dialect) writable() string {
+	if d == SQLite {
+		return "TRUE"
+	}
+	return "current_setting('transaction_read_only') = 'off'"
+}
+
 // begin starts a transaction in which a statement sees what others have committed before it. In SQLite it is the only one that writes,
 // from its start on; in PostgreSQL a lock has to see to that.
 func (d Dialect) begin() string {
@@ -43,10 +51,10 @@ func (d Dialect) begin() string {
 	return "BEGIN ISOLATION LEVEL READ COMMITTED"
 }
 
-// sql writes a statement as the dialect wants it: {now} stands for the database's time, {greatest} for the function of that name,
-// {clustered} for what lets a table's rows lie in the order of its key, and a question mark for a parameter.
+// sql writes a statement as the dialect wants it: {now} stands for the database's time, {greatest} and {writable} for what the methods of
+// these names return, {clustered} for what lets a table's rows lie in the order of its key, and a question mark for a parameter.
 func (d Dialect) sql(statement string) string {
-	statement = strings.NewReplacer("{now}", d.now(), "{greatest}", d.greatest()).Replace(statement)
+	statement = strings.NewReplacer("{now}", d.now(), "{greatest}", d.greatest(), "{writable}", d.writable()).Replace(statement)
 	if d == SQLite {
 		return strings.ReplaceAll(statement, "{clustered}", " WITHOUT ROWID")
 	}

@@ -82,7 +82,8 @@ func TestFailover(t *testing.T) {
 		t.Fatal(err)
 	}
 	job := mustCreate(t, s, newJob("a", "kept"))
-	await(t, next, "SELECT COUNT(*)::text FROM reindex_jobs", "2")
+	mustCreate(t, direct(primary).store(t, Config{Lease: MinLease}), newJob("c", "short"))
+	await(t, next, "SELECT COUNT(*)::text FROM reindex_jobs", "3")
 
 	configure(t, next, "primary_conninfo = ''")
 	await(t, next, "SELECT COUNT(*)::text FROM pg_stat_wal_receiver", "0")
@@ -114,6 +115,10 @@ func TestFailover(t *testing.T) {
 	if err != nil {
 		t.Fatal(err) // the tables are up to date
 	}
+	if got := mustGet(t, alone, "c", "short"); got.Status.Ended() {
+		t.Errorf("a read-only server, which learns of no renewals, says that a job is dead: %+v", got)
+	}
+	awaitFailure(t, s, "c", "short")
 	for call, err := range calls(t.Context(), alone) {
 		if reads := call == "get" || call == "list" || call == "select"; !reads && (err == nil || !strings.Contains(err.Error(), "target_session_attrs=read-write")) {
 			t.Errorf("%s on a read-only server: %v", call, err)

@@ -16,7 +16,7 @@
 //
 // Every call can be made again, also one whose answer got lost: a job is created once, and ends once. Fencing tokens follow the database's
 // clock, so that they grow also if an asynchronous standby takes over that has not got the last ones. A job that it has not got is
-// [reindex.ErrJobNotFound], and its run ends when its lease does.
+// [reindex.ErrJobNotFound], and its run ends at the next renewal of its lease.
 //
 // If another PostgreSQL server can take over, name all of them in the connection string and add target_session_attrs=read-write, so that new
 // connections go to the one that takes writes:
@@ -24,7 +24,8 @@
 //	host=db1,db2 dbname=shop target_session_attrs=read-write
 //
 // Connections to the old one may live on, read-only. They are closed when something cannot be stored through them, and the next one is
-// tried at once. Until then they answer what only reads, out of date: limit that with db.SetConnMaxLifetime.
+// tried at once. Until then they answer what only reads, out of date: limit that with db.SetConnMaxLifetime. A server that is read-only says of
+// no job that its lease has run out.
 //
 // Behind a pooler that shares connections by transaction, such as pgbouncer with pool_mode=transaction, statements that were prepared get lost.
 // There, have pgx prepare none:

@@ -55,6 +55,25 @@ func testDied(t *testing.T, d database) {
 	}
 }
 
+// A run whose job is no longer there, as after a failover that lost it, ends at the next renewal of its lease and publishes nothing.
+func testRecordLost(t *testing.T, d database) {
+	s := d.store(t, Config{Lease: time.Second})
+	index := reindextest.NewMemory()
+	e, ended := newTracedEngine(t, newGated(1), index, s)
+	job, _, err := e.Start(t.Context(), "acme")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.exec(t.Context(), s.db, "DELETE FROM reindex_jobs"); err != nil {
+		t.Fatal(err)
+	}
+	assertEnd(t, ended, job, reindex.StatusFailure, "out of touch")
+	if docs := index.Documents("acme"); len(docs) != 0 {
+		t.Errorf("%d documents are live", len(docs))
+	}
+	mustCreate(t, s, newJob("acme", "next"))
+}
+
 // childLease is how long the jobs live of the process that is killed.
 const childLease = time.Second
 

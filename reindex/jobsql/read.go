@@ -23,10 +23,11 @@ func died(status reindex.Status) string {
 	return messageDied
 }
 
-// A job that has not ended is alive, or dead: its lease has run out.
+// A job that has not ended is alive, or dead: its lease has run out. A server that is read-only does not learn of renewals in time, or
+// ever: what it has says of no job that it is dead.
 const (
 	isAlive = "NOT ended AND lease_end >= {now}"
-	isDead  = "NOT ended AND lease_end < {now}"
+	isDead  = "NOT ended AND lease_end < {now} AND {writable}"
 )
 
 // columns are what record.scan reads.
