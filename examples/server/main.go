@@ -42,7 +42,7 @@ func run(log *slog.Logger) (err error) {
 	}
 	source, err := jsonl.New(cfg.Catalogues, nil)
 	if err != nil {
-		return err
+		return fmt.Errorf("PRODUCTINDEX_CATALOGUES is %s: %w", cfg.Catalogues, err)
 	}
 	index, err := openBackend(cfg)
 	if err != nil {
