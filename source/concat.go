@@ -16,7 +16,46 @@ import (
 // parts say which source they are of, from 1 on.
 func Concat(sources ...reindex.Source) reindex.Source {
 	c := concat(slices.Clone(sources))
-	return c
+	finders := make([]reindex.Finder, len(c))
+	for i, src := range c {
+		finder, ok := reindex.As[reindex.Finder](src)
+		if !ok {
+			return c
+		}
+		finders[i] = finder
+	}
+	return findingConcat{c, finders}
+}
+
+// findingConcat joins sources that find products by id.
+type findingConcat struct {
+	concat
+
+	finders []reindex.Finder
+}
+
+// Find asks one source after the other for the products that are not found yet.
+func (c findingConcat) Find(ctx context.Context, tenant string, ids ...string) iter.Seq2[reindex.Product, error] {
+	return func(yield func(reindex.Product, error) bool) {
+		missing := map[string]bool{}
+		for _, id := range ids {
+			missing[id] = true
+		}
+		names := make(concatSnapshot, len(c.concat))
+		for i, finder := range c.finders {
+			ids = slices.DeleteFunc(slices.Clone(ids), func(id string) bool { return !missing[id] })
+			for p, err := range names.named(i, finder.Find(ctx, tenant, ids...)) {
+				if !yield(p, err) || err != nil && !isRecord(err) {
+					return
+				}
+				id := p.ID
+				if record, ok := errors.AsType[*reindex.RecordError](err); ok {
+					id = record.ID
+				}
+				delete(missing, id)
+			}
+		}
+	}
 }
 
 type concat []reindex.Source

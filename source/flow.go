@@ -5,36 +5,47 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"sync/atomic"
 
 	"productindex/reindex"
 )
 
 // Map returns a source whose products are what fn makes of those of src. fn must keep ids unique, and must not change p.Body in
 // place. A [*reindex.RecordError] of fn rejects the one product; any other error ends the sequence.
+//
+// Products are found by the ids that they have in src: an fn that changes ids makes Find fail, as soon as it has changed one, and is no
+// match for an Engine.Update that looks products up.
 func Map(src reindex.Source, fn func(ctx context.Context, tenant string, p reindex.Product) (reindex.Product, error)) reindex.Source {
-	return newFlow(src, 1, func(ctx context.Context, tenant string, p reindex.Product, emit func(reindex.Product) bool) (bool, error) {
-		out, err := fn(ctx, tenant, p)
+	f := &flow{src: src, times: 1}
+	f.change = func(ctx context.Context, s *flowSnapshot, p reindex.Product, emit func(reindex.Product) bool) (bool, error) {
+		out, err := fn(ctx, s.tenant, p)
 		if err != nil {
 			return true, err
 		}
+		if out.ID != p.ID {
+			f.renames.Store(true)
+		}
 		return emit(out), nil
-	})
+	}
+	return f.source()
 }
 
 // Filter returns a source of those products of src for which keep returns true. How many these are is not known before: it neither counts
 // nor estimates. Errors of keep are as those of the function of [Map].
 func Filter(src reindex.Source, keep func(ctx context.Context, tenant string, p reindex.Product) (bool, error)) reindex.Source {
-	return newFlow(src, 0, func(ctx context.Context, tenant string, p reindex.Product, emit func(reindex.Product) bool) (bool, error) {
-		kept, err := keep(ctx, tenant, p)
+	f := &flow{src: src}
+	f.change = func(ctx context.Context, s *flowSnapshot, p reindex.Product, emit func(reindex.Product) bool) (bool, error) {
+		kept, err := keep(ctx, s.tenant, p)
 		if err != nil {
 			return true, err
 		}
 		return !kept || emit(p), nil
-	})
+	}
+	return f.source()
 }
 
 // change makes products of one product. It hands each to emit, and returns false if emit did, or an error.
-type change func(ctx context.Context, tenant string, p reindex.Product, emit func(reindex.Product) bool) (bool, error)
+type change func(ctx context.Context, s *flowSnapshot, p reindex.Product, emit func(reindex.Product) bool) (bool, error)
 
 // flow is a source whose products are made from those of another one. It has no Unwrap: what the other one announces is not its own.
 type flow struct {
@@ -42,10 +53,74 @@ type flow struct {
 	// times is how many products are made of each; 0: that is not known.
 	times  int64
 	change change
+	// origins returns the ids of the products that the one with the id can be made of. Nil: those of its own id.
+	origins func(id string) []string
+	// complete, if it is set, checks a snapshot of which everything has been read.
+	complete func(*flowSnapshot) error
+	renames  atomic.Bool // an id was changed, and there are no origins
 }
 
-func newFlow(src reindex.Source, times int64, change change) reindex.Source {
-	return &flow{src: src, times: times, change: change}
+// source returns the flow with the capabilities that it has.
+func (f *flow) source() reindex.Source {
+	if finder, ok := reindex.As[reindex.Finder](f.src); ok {
+		return &findingFlow{f, finder}
+	}
+	return f
+}
+
+// originsOf returns the ids of the products that those with the ids can be made of, each once.
+func (f *flow) originsOf(ids []string) []string {
+	if f.origins == nil {
+		return ids
+	}
+	var all []string
+	seen := map[string]bool{}
+	for _, id := range ids {
+		for _, origin := range f.origins(id) {
+			if !seen[origin] {
+				seen[origin] = true
+				all = append(all, origin)
+			}
+		}
+	}
+	return all
+}
+
+// findingFlow is a flow from a source that finds products by id.
+type findingFlow struct {
+	*flow
+
+	finder reindex.Finder
+}
+
+// errRenamed: products are not found by the ids that they have been given.
+var errRenamed = errors.New("source: the function given to Map changes ids, so products cannot be looked up by id: give Engine.Update their bodies")
+
+// Find yields what becomes of the products that the wrapped source finds.
+func (f *findingFlow) Find(ctx context.Context, tenant string, ids ...string) iter.Seq2[reindex.Product, error] {
+	return func(yield func(reindex.Product, error) bool) {
+		if f.renames.Load() {
+			yield(reindex.Product{}, errRenamed)
+			return
+		}
+		wanted := map[string]bool{}
+		for _, id := range ids {
+			wanted[id] = true
+		}
+		s := &flowSnapshot{flow: f.flow, tenant: tenant}
+		for p, err := range s.through(ctx, f.finder.Find(ctx, tenant, f.originsOf(ids)...)) {
+			if err == nil && f.renames.Load() {
+				err = errRenamed
+			}
+			if err == nil && !wanted[p.ID] {
+				continue
+			}
+			delete(wanted, p.ID)
+			if !yield(p, err) || err != nil && !isRecord(err) {
+				return
+			}
+		}
+	}
 }
 
 // Open opens the wrapped source.
@@ -62,11 +137,34 @@ type flowSnapshot struct {
 	flow   *flow
 	inner  reindex.Snapshot
 	tenant string
+	read   tally
 }
 
 // Products yields what becomes of the products of the wrapped snapshot.
 func (s *flowSnapshot) Products(ctx context.Context) iter.Seq2[reindex.Product, error] {
-	return s.through(ctx, s.inner.Products(ctx))
+	return s.checked(ctx, s.through(ctx, s.inner.Products(ctx)), func() bool { return true })
+}
+
+// checked ends a sequence with what is wrong with all that was read, if end reports that it was all.
+func (s *flowSnapshot) checked(
+	ctx context.Context, seq iter.Seq2[reindex.Product, error], end func() bool,
+) iter.Seq2[reindex.Product, error] {
+	if s.flow.complete == nil {
+		return seq
+	}
+	return func(yield func(reindex.Product, error) bool) {
+		for p, err := range seq {
+			if !yield(p, err) || err != nil && !isRecord(err) {
+				return
+			}
+		}
+		if ctx.Err() != nil || !end() {
+			return
+		}
+		if err := s.flow.complete(s); err != nil {
+			yield(reindex.Product{}, err)
+		}
+	}
 }
 
 // Close closes the wrapped snapshot.
@@ -96,7 +194,9 @@ func (s *flowSnapshot) Split(ctx context.Context, n int) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	return splitter.Split(ctx, n)
+	names, err := splitter.Split(ctx, n)
+	s.read.expect(names)
+	return names, err
 }
 
 // Part yields what becomes of the products of a part of the wrapped snapshot.
@@ -105,12 +205,27 @@ func (s *flowSnapshot) Part(ctx context.Context, name string) iter.Seq2[reindex.
 	if err != nil {
 		return failing(err)
 	}
-	return s.through(ctx, splitter.Part(ctx, name))
+	return s.checked(ctx, s.through(ctx, splitter.Part(ctx, name)), func() bool { return s.read.end(name) })
 }
 
 // Locate returns where the products are from which those with the ids are made.
 func (s *flowSnapshot) Locate(ctx context.Context, ids ...string) (map[string]string, error) {
-	return locate(ctx, s.inner, ids)
+	if s.flow.origins == nil {
+		return locate(ctx, s.inner, ids)
+	}
+	origins, err := locate(ctx, s.inner, s.flow.originsOf(ids))
+	if err != nil {
+		return nil, err
+	}
+	where := map[string]string{}
+	for _, id := range ids {
+		for _, origin := range s.flow.origins(id) {
+			if place := origins[origin]; place != "" && where[id] == "" {
+				where[id] = place
+			}
+		}
+	}
+	return where, nil
 }
 
 func (s *flowSnapshot) through(ctx context.Context, seq iter.Seq2[reindex.Product, error]) iter.Seq2[reindex.Product, error] {
@@ -119,7 +234,7 @@ func (s *flowSnapshot) through(ctx context.Context, seq iter.Seq2[reindex.Produc
 		for p, err := range seq {
 			more := true
 			if err == nil {
-				if more, err = s.flow.change(ctx, s.tenant, p, emit); err != nil {
+				if more, err = s.flow.change(ctx, s, p, emit); err != nil {
 					err = changeError(s.tenant, p.ID, err)
 				}
 			}

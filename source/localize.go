@@ -12,30 +12,34 @@ import (
 )
 
 // Localization says what [Localize] makes of texts that are maps from language to text.
+//
+// Such a map is an object, {"en": "Boot", "de-AT": "Stiefel"}, or an array of objects with language and value,
+// [{"language": "en", "value": "Boot"}]; instead of language, "locale" or "lang" is understood, and instead of value, "text". The
+// case of languages does not count, nor does it count if - or _ separates their parts. A null is no text.
 type Localization struct {
 	// Fields are the paths of the fields that hold such maps, such as "name" or "**.label"; see [Select] for their form. A field that
-	// holds no object is the same in all languages.
+	// holds no map is the same in all languages.
 	Fields []string
 
-	// Languages are those to keep, such as "en" and "de". Empty: those that a product has.
+	// Languages are those to keep, such as "en" and "de". Empty: those that a product has, written as they usually are: en, de-AT, zh-Hans.
 	Languages []string
 
-	// Fallback are the languages whose text stands in where a document's own has none, the first one first.
+	// Fallback are the languages whose text stands in if a document's own has none, the first one first.
 	// Only with DocumentPerLanguage.
 	Fallback []string
 
-	// DocumentPerLanguage makes one document of each language: each map is replaced by its text in that language, or left out where
+	// DocumentPerLanguage makes one document of each language: each map is replaced by its text in that language, or left out if
 	// there is none. The document's id is the product's, an @ and the language; its member "language" is the language. A product
-	// without any map, where Languages is empty, stays one document, as it is.
+	// without any map stays one document, as it is, if Languages is empty.
 	//
-	// Otherwise a product stays one document, and each map becomes one member a language: "name" becomes "name_en" and "name_de".
-	// Where the object has a member of that name already, that one stays.
+	// Otherwise a product stays one document, and each map an object with the languages as its members: the text of "name" in German is
+	// name.de, which the mapping of package bleveindex analyzes as German. A map without a text to keep is left out.
 	DocumentPerLanguage bool
 }
 
-// Localize returns a source whose products are localized as l says. A body that is no JSON object passes unchanged, for the engine to
-// reject. It counts as src does, where the number of documents is the same for each product: with Languages, or without
-// DocumentPerLanguage. The error names a field path that is malformed.
+// Localize returns a source whose products are localized as l says. A body that is not a JSON object passes unchanged, for the engine to
+// reject. It counts as src does if the number of documents is the same for each product: with Languages, or without
+// DocumentPerLanguage. Products are found by the ids of documents. The error names a field path that is malformed.
 func Localize(src reindex.Source, l Localization) (reindex.Source, error) {
 	parsed, err := parsePaths(l.Fields)
 	if err != nil {
@@ -45,20 +49,28 @@ func Localize(src reindex.Source, l Localization) (reindex.Source, error) {
 		return nil, errors.New("source: Localization.Fallback needs DocumentPerLanguage")
 	}
 	for i, language := range l.Languages {
-		if language == "" || slices.Contains(l.Languages[:i], language) {
+		if language == "" || slices.ContainsFunc(l.Languages[:i], func(other string) bool { return sameLanguage(other, language) }) {
 			return nil, fmt.Errorf("source: Localization.Languages: %q is empty or comes twice", language)
 		}
 	}
 	l.Languages, l.Fallback = slices.Clone(l.Languages), slices.Clone(l.Fallback)
 	lo := localizer{paths: parsed, Localization: l}
-	switch {
-	case !l.DocumentPerLanguage:
-		return newFlow(src, 1, lo.fields), nil
-	case len(l.Languages) > 0:
-		return newFlow(src, int64(len(l.Languages)), lo.documents), nil
-	default:
-		return newFlow(src, 0, lo.documents), nil
+	f := &flow{src: src, times: 1, change: lo.fields}
+	if l.DocumentPerLanguage {
+		f.times, f.change, f.origins = int64(len(l.Languages)), lo.documents, productsOf
 	}
+	return f.source(), nil
+}
+
+// productsOf returns the ids of the products that can become the document: those before an @, and the document's own.
+func productsOf(id string) []string {
+	ids := []string{id}
+	for i := 1; i < len(id); i++ {
+		if id[i] == '@' {
+			ids = append(ids, id[:i])
+		}
+	}
+	return ids
 }
 
 type localizer struct {
@@ -67,16 +79,16 @@ type localizer struct {
 	paths paths
 }
 
-// fields makes one document with a member a language.
-func (l localizer) fields(_ context.Context, _ string, p reindex.Product, emit func(reindex.Product) bool) (bool, error) {
+// fields makes one document of a product.
+func (l localizer) fields(_ context.Context, _ *flowSnapshot, p reindex.Product, emit func(reindex.Product) bool) (bool, error) {
 	if isObject(p.Body) {
 		p.Body = l.rewrite(p.Body, l.appendFields)
 	}
 	return emit(p), nil
 }
 
-// documents makes one document a language.
-func (l localizer) documents(_ context.Context, _ string, p reindex.Product, emit func(reindex.Product) bool) (bool, error) {
+// documents makes one document per language.
+func (l localizer) documents(_ context.Context, _ *flowSnapshot, p reindex.Product, emit func(reindex.Product) bool) (bool, error) {
 	if !isObject(p.Body) {
 		return emit(p), nil // rejected once, under the id that it has
 	}
@@ -88,7 +100,7 @@ func (l localizer) documents(_ context.Context, _ string, p reindex.Product, emi
 		return emit(p), nil
 	}
 	for _, language := range languages {
-		body := l.rewrite(p.Body, func(dst, _, quoted, texts []byte) []byte {
+		body := l.rewrite(p.Body, func(dst, quoted []byte, texts []text) []byte {
 			return l.appendText(dst, quoted, texts, language)
 		})
 		if !emit(reindex.Product{ID: p.ID + "@" + language, Body: withLanguage(body, language)}) {
@@ -98,39 +110,48 @@ func (l localizer) documents(_ context.Context, _ string, p reindex.Product, emi
 	return true, nil
 }
 
-// appendFields appends one member a language, each with a comma after it. object is where the map stands.
-func (l localizer) appendFields(dst, object, quoted, texts []byte) []byte {
-	name := rawjson.Text(quoted)
-	for language, text := range rawjson.Members(texts) {
-		language := rawjson.Text(language)
-		member := name + "_" + language
-		if len(l.Languages) > 0 && !slices.Contains(l.Languages, language) || rawjson.Get(object, member) != nil {
-			continue
+// appendFields appends the member with an object of its texts, and a comma after it.
+func (l localizer) appendFields(dst, quoted []byte, texts []text) []byte {
+	before := len(dst)
+	dst = append(append(dst, quoted...), ':', '{')
+	start := len(dst)
+	for _, t := range texts {
+		name := t.language
+		if len(l.Languages) > 0 {
+			i := slices.IndexFunc(l.Languages, func(wanted string) bool { return sameLanguage(wanted, name) })
+			if i < 0 {
+				continue
+			}
+			name = l.Languages[i]
 		}
-		dst = append(append(append(jsonenc.AppendString(dst, member), ':'), text...), ',')
+		dst = append(append(append(jsonenc.AppendString(dst, name), ':'), t.value...), ',')
 	}
-	return dst
+	if len(dst) == start {
+		return dst[:before]
+	}
+	dst[len(dst)-1] = '}' // in place of the last comma
+	return append(dst, ',')
 }
 
-// appendText appends the member with its text in a language, with a comma after it.
-func (l localizer) appendText(dst, quoted, texts []byte, language string) []byte {
-	text := rawjson.Get(texts, language)
-	for i := 0; text == nil && i < len(l.Fallback); i++ {
-		text = rawjson.Get(texts, l.Fallback[i])
+// appendText appends the member with its text in a language, and a comma after it.
+func (l localizer) appendText(dst, quoted []byte, texts []text, language string) []byte {
+	value := textIn(texts, language)
+	for i := 0; value == nil && i < len(l.Fallback); i++ {
+		value = textIn(texts, l.Fallback[i])
 	}
-	if text == nil {
+	if value == nil {
 		return dst
 	}
-	return append(append(append(append(dst, quoted...), ':'), text...), ',')
+	return append(append(append(append(dst, quoted...), ':'), value...), ',')
 }
 
 // languagesOf returns the languages of all maps of a product, in the order in which they come up.
 func (l localizer) languagesOf(body []byte) []string {
 	var languages []string
-	l.rewrite(body, func(dst, _, _, texts []byte) []byte {
-		for quoted := range rawjson.Members(texts) {
-			if language := rawjson.Text(quoted); !slices.Contains(languages, language) {
-				languages = append(languages, language)
+	l.rewrite(body, func(dst, _ []byte, texts []text) []byte {
+		for _, t := range texts {
+			if !slices.Contains(languages, t.language) {
+				languages = append(languages, t.language)
 			}
 		}
 		return dst
@@ -150,8 +171,8 @@ func withLanguage(object []byte, language string) []byte {
 	return append(out, '}')
 }
 
-// replaceMap appends what a language map becomes: members, each with a comma after it.
-type replaceMap func(dst, object, quoted, texts []byte) []byte
+// replaceMap appends what a language map becomes: a member with a comma after it, or nothing.
+type replaceMap func(dst, quoted []byte, texts []text) []byte
 
 // rewrite returns the object with its language maps replaced.
 func (l localizer) rewrite(object []byte, replace replaceMap) []byte {
@@ -174,8 +195,13 @@ func (w *rewriter) object(dst, object []byte, at []position) []byte {
 		depth := len(w.stack)
 		var full bool
 		w.stack, full = w.paths.step(w.stack, at, nameOf(quoted))
-		if full && value[0] == '{' {
-			dst = w.replace(dst, object, quoted, value)
+		var texts []text
+		isMap := false
+		if full {
+			texts, isMap = textsOf(value)
+		}
+		if isMap {
+			dst = w.replace(dst, quoted, texts)
 		} else {
 			dst = append(w.value(append(append(dst, quoted...), ':'), value, w.stack[depth:]), ',')
 		}

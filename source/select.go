@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 
 	"productindex/reindex"
 	"productindex/source/internal/rawjson"
@@ -16,8 +17,9 @@ import (
 // character after it. Arrays do not count: "variants.sku" is the sku of each variant. An object or an array in which nothing is
 // selected is left out.
 //
-// What is kept stays as it is in the text. A body that is no JSON object passes unchanged, for the engine to reject. The error names a
-// path that is malformed. The source counts as src does.
+// What is kept stays as it is in the text. A body that is not a JSON object passes unchanged, for the engine to reject. The error names a
+// path that is malformed. The source counts as src does. If no product has any of the fields a read ends with an error, which names the
+// paths: one of them is misspelt, most likely.
 func Select(src reindex.Source, paths ...string) (reindex.Source, error) {
 	return prune(src, paths, true)
 }
@@ -33,15 +35,31 @@ func prune(src reindex.Source, patterns []string, keep bool) (reindex.Source, er
 	if err != nil {
 		return nil, err
 	}
-	return Map(src, func(_ context.Context, _ string, p reindex.Product) (reindex.Product, error) {
+	f := &flow{src: src, times: 1}
+	f.change = func(_ context.Context, s *flowSnapshot, p reindex.Product, emit func(reindex.Product) bool) (bool, error) {
 		if !isObject(p.Body) {
-			return p, nil
+			return emit(p), nil
 		}
 		w := pruner{paths: parsed, keep: keep}
 		w.stack = parsed.start(w.space[:0])
-		p.Body, _ = w.object(make([]byte, 0, len(p.Body)), p.Body, w.stack)
-		return p, nil
-	}), nil
+		var found bool
+		p.Body, found = w.object(make([]byte, 0, len(p.Body)), p.Body, w.stack)
+		s.read.products.Add(1)
+		if found {
+			s.read.matching.Add(1)
+		}
+		return emit(p), nil
+	}
+	if keep {
+		f.complete = func(s *flowSnapshot) error {
+			if n := s.read.products.Load(); n > 0 && s.read.matching.Load() == 0 {
+				return fmt.Errorf("source: tenant %q: none of the fields selected, %q, is in any of %d products: each would be indexed as {}",
+					s.tenant, patterns, n)
+			}
+			return nil
+		}
+	}
+	return f.source(), nil
 }
 
 // isObject reports whether body is valid JSON, and an object.

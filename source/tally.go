@@ -1,0 +1,33 @@
+package source
+
+import (
+	"sync"
+	"sync/atomic"
+)
+
+// tally is what was seen of the products of a snapshot, and of which of its parts.
+type tally struct {
+	products, matching atomic.Int64
+
+	mu   sync.Mutex
+	left map[string]bool // parts that have not been read to their ends; nil: the snapshot was not split here
+}
+
+// expect notes the parts that together are everything.
+func (t *tally) expect(parts []string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.left = map[string]bool{}
+	for _, name := range parts {
+		t.left[name] = true
+	}
+}
+
+// end notes that a part has been read, and reports whether it was the last one. A process that reads parts of another one never knows.
+func (t *tally) end(part string) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	known := t.left[part]
+	delete(t.left, part)
+	return known && len(t.left) == 0
+}
