@@ -23,11 +23,11 @@ const tenant = "shop"
 // shop is a slice for one tenant.
 type shop []reindex.Product
 
-func (s shop) Open(_ context.Context, t string) (reindex.Snapshot, error) {
+func (s shop) Open(ctx context.Context, t string) (reindex.Snapshot, error) {
 	if t != tenant {
 		return nil, fmt.Errorf("tenant %q is unknown", t)
 	}
-	return source.Slice(s).Open(context.Background(), t)
+	return source.Slice(s).Open(ctx, t)
 }
 
 func (s shop) Find(ctx context.Context, t string, ids ...string) iter.Seq2[reindex.Product, error] {
@@ -211,8 +211,8 @@ func TestErrors(t *testing.T) {
 // brokenParts is a source that cannot be split because of an error.
 type brokenParts struct{ err error }
 
-func (b brokenParts) Open(context.Context, string) (reindex.Snapshot, error) {
-	snap, err := source.Slice{}.Open(context.Background(), tenant)
+func (b brokenParts) Open(ctx context.Context, tenant string) (reindex.Snapshot, error) {
+	snap, err := source.Slice{}.Open(ctx, tenant)
 	return brokenSnapshot{snap, b.err}, err
 }
 

@@ -23,23 +23,63 @@ type span struct{ number, size int }
 func (s span) start() int { return (s.number - 1) * s.size }
 func (s span) end() int   { return s.number * s.size }
 
-// page is what the service answered for a span.
+// page is what the service answered to a request.
 type page struct {
 	span
 
-	products []reindex.Product
-	total    int // of all products, when the page was made
+	products []entry
+	total    int    // of all products, when the page was made; not known of a page that a cursor leads to
+	next     string // the cursor that leads to the page after it, if the service has cursors
+}
+
+// entry is a product of a page, or what is wrong with it.
+type entry struct {
+	reindex.Product
+
+	bad error
+}
+
+// query is what a request asks for: a page of the catalogue, what a cursor leads to, or the products with some ids.
+type query struct {
+	span
+
+	cursor string
+	ids    []string
+}
+
+// String names what is asked for.
+func (q query) String() string {
+	switch {
+	case q.cursor != "":
+		return fmt.Sprintf("the page of %d products after the one before", q.size)
+	case len(q.ids) > 0:
+		return fmt.Sprintf("looking for %d products", len(q.ids))
+	}
+	return fmt.Sprintf("page %d of %d products", q.number, q.size)
 }
 
 // fetch requests a page until it comes whole.
-func (s *Source) fetch(ctx context.Context, tenant string, sp span) (page, error) {
-	p, err := try(ctx, s.cfg.Retry, func() (page, error) {
+func (s *Source) fetch(ctx context.Context, tenant string, q query) (page, error) {
+	var p page
+	err := s.retry(ctx, tenant, s.listURL(tenant, q), func(resp *http.Response) (err error) {
+		p, err = s.read(resp, q)
+		return err
+	})
+	if err != nil {
+		return page{}, fmt.Errorf("%v: %w", q, err)
+	}
+	return p, nil
+}
+
+// retry makes a request until its answer is read.
+func (s *Source) retry(ctx context.Context, tenant, address string, read func(*http.Response) error) error {
+	return try(ctx, s.cfg.Retry, func() error {
 		attempt, cancel := context.WithTimeout(ctx, s.cfg.Timeout)
 		defer cancel()
-		p, token, err := s.request(attempt, tenant, sp, "")
+		token, err := s.request(attempt, tenant, address, "", read)
 		var unauthorized *unauthorizedError
 		if errors.As(err, &unauthorized) {
-			p, _, err = s.request(attempt, tenant, sp, token)
+			_, err = s.request(attempt, tenant, address, token, read)
 		}
 		if errors.As(err, &unauthorized) {
 			err = permanent(err)
@@ -47,12 +87,8 @@ func (s *Source) fetch(ctx context.Context, tenant string, sp span) (page, error
 		if attempt.Err() != nil && ctx.Err() == nil && err != nil {
 			err = fmt.Errorf("no answer within %v", s.cfg.Timeout) // not a deadline of the caller's
 		}
-		return p, err
+		return err
 	})
-	if err != nil {
-		return page{}, fmt.Errorf("page %d of %d products: %w", sp.number, sp.size, err)
-	}
-	return p, nil
 }
 
 // unauthorizedError: the service does not take the token.
@@ -61,15 +97,15 @@ type unauthorizedError struct{ err error }
 func (e *unauthorizedError) Error() string { return e.err.Error() }
 func (e *unauthorizedError) Unwrap() error { return e.err }
 
-// request makes one request for a page, with another token than the refused one, and returns the token that it used.
-func (s *Source) request(ctx context.Context, tenant string, sp span, refused string) (p page, token string, err error) {
+// request makes one request, with another token than the refused one, and returns the token that it used.
+func (s *Source) request(ctx context.Context, tenant, address, refused string, read func(*http.Response) error) (token string, err error) {
 	token, err = s.tokens.get(ctx, tenant, refused)
 	if err != nil {
-		return page{}, "", err
+		return "", err
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, s.pageURL(tenant, sp), nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
 	if err != nil {
-		return page{}, token, permanent(err)
+		return token, permanent(err)
 	}
 	req.Header.Set("Authorization", "Bearer "+token)
 	req.Header.Set("Accept", "application/json")
@@ -79,24 +115,35 @@ func (s *Source) request(ctx context.Context, tenant string, sp span, refused st
 		if broken, ok := errors.AsType[*url.Error](err); ok {
 			err = broken.Err // without the URL, whose parameters can be anything
 		}
-		return page{}, token, err
+		return token, err
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
-		return page{}, token, s.refusal(tenant, resp)
+		return token, s.refusal(tenant, resp)
 	}
-	p, err = s.read(resp, sp)
-	return p, token, err
+	return token, read(resp)
 }
 
-// pageURL is the address of a page.
-func (s *Source) pageURL(tenant string, sp span) string {
-	query := url.Values{}
-	maps.Copy(query, s.cfg.Params)
-	query.Set("pageNumber", strconv.Itoa(sp.number))
-	query.Set("pageSize", strconv.Itoa(sp.size))
-	query.Set("sort", "id:asc")
-	return strings.TrimRight(s.cfg.BaseURL, "/") + "/product/" + url.PathEscape(tenant) + "/products?" + query.Encode()
+// productsURL is the address of a tenant's products.
+func (s *Source) productsURL(tenant string) string {
+	return strings.TrimRight(s.cfg.BaseURL, "/") + "/product/" + url.PathEscape(tenant) + "/products"
+}
+
+// listURL is the address of what is asked for.
+func (s *Source) listURL(tenant string, q query) string {
+	values := url.Values{}
+	maps.Copy(values, s.cfg.Params)
+	values.Set("pageSize", strconv.Itoa(q.size))
+	values.Set("sort", "id:asc")
+	if q.cursor != "" {
+		values.Set("next", q.cursor)
+	} else {
+		values.Set("pageNumber", strconv.Itoa(q.number))
+	}
+	if len(q.ids) > 0 {
+		values.Set("q", strings.TrimSpace(s.cfg.Params.Get("q")+" id:("+strings.Join(q.ids, ",")+")"))
+	}
+	return s.productsURL(tenant) + "?" + values.Encode()
 }
 
 // refusal describes an answer other than 200.
@@ -113,36 +160,49 @@ func (s *Source) refusal(tenant string, resp *http.Response) error {
 	}
 }
 
-// read reads and checks a page.
-func (s *Source) read(resp *http.Response, sp span) (page, error) {
+// body reads the body of an answer.
+func (s *Source) body(resp *http.Response) ([]byte, error) {
 	body, err := io.ReadAll(io.LimitReader(resp.Body, s.cfg.MaxPageBytes+1))
 	if err != nil {
-		return page{}, fmt.Errorf("the answer broke off after %d bytes: %w", len(body), err)
+		return nil, fmt.Errorf("the answer broke off after %d bytes: %w", len(body), err)
 	}
 	if int64(len(body)) > s.cfg.MaxPageBytes {
-		return page{}, permanent(fmt.Errorf("the answer is larger than Config.MaxPageBytes, %d: ask for fewer products a page", s.cfg.MaxPageBytes))
+		return nil, permanent(fmt.Errorf("the answer is larger than Config.MaxPageBytes, %d: ask for fewer products per page", s.cfg.MaxPageBytes))
 	}
-	total, err := strconv.Atoi(resp.Header.Get("X-Total-Count"))
-	if err != nil || total < 0 {
-		return page{}, permanent(errors.New("the answer's header X-Total-Count holds no number: the end of the catalogue can not be told"))
+	return body, nil
+}
+
+// read reads and checks a page.
+func (s *Source) read(resp *http.Response, q query) (page, error) {
+	body, err := s.body(resp)
+	if err != nil {
+		return page{}, err
 	}
-	p := page{span: sp, total: total}
+	p := page{span: q.span, next: resp.Header.Get("X-Next-Cursor")}
+	if q.cursor == "" {
+		p.total, err = strconv.Atoi(resp.Header.Get("X-Total-Count"))
+		if err != nil || p.total < 0 {
+			return page{}, permanent(errors.New("the answer's header X-Total-Count holds no number: where the catalogue ends cannot be known"))
+		}
+	}
 	if !json.Valid(body) || bytes.TrimSpace(body)[0] != '[' {
-		return page{}, errors.New("the answer is no JSON array")
+		return page{}, errors.New("the answer is not a JSON array")
 	}
-	previous := ""
+	previous, first := "", true
 	for product := range rawjson.Elements(body) {
 		id, err := idOf(product)
 		if err != nil {
-			return page{}, permanent(fmt.Errorf("product %d of the page: %w", len(p.products)+1, err))
+			where := fmt.Sprintf("product %d of %v", len(p.products)+1, q)
+			p.products = append(p.products, entry{bad: &reindex.RecordError{Where: where, Err: err}})
+			continue
 		}
-		if len(p.products) > 0 && id <= previous {
+		if !first && id <= previous {
 			return page{}, permanent(fmt.Errorf("product %q comes after product %q: the service does not sort by id", id, previous))
 		}
-		p.products = append(p.products, reindex.Product{ID: id, Body: product})
-		previous = id
+		p.products = append(p.products, entry{Product: reindex.Product{ID: id, Body: product}})
+		previous, first = id, false
 	}
-	if len(p.products) > sp.size {
+	if len(p.products) > q.size {
 		return page{}, permanent(fmt.Errorf("the page holds %d products", len(p.products)))
 	}
 	return p, nil
@@ -152,7 +212,7 @@ func (s *Source) read(resp *http.Response, sp span) (page, error) {
 func idOf(product []byte) (string, error) {
 	id := rawjson.Get(product, "id")
 	if len(id) <= 2 || id[0] != '"' {
-		return "", errors.New("it has no id")
+		return "", errors.New("the product has no id")
 	}
 	return rawjson.Text(id), nil
 }

@@ -22,7 +22,7 @@ const (
 // minPageSize leaves room to make pages overlap.
 const minPageSize = 30
 
-// Config tells a [Source] where the API is. BaseURL and Credentials are required.
+// Config says the API of a [Source] is. BaseURL and Credentials are required.
 type Config struct {
 	// BaseURL is where the API is, such as https://api.emporix.io.
 	BaseURL string
@@ -50,8 +50,7 @@ type Config struct {
 
 	// Timeout limits each request, the reading of its answer included. Default [DefaultTimeout].
 	Timeout time.Duration
-	// Retry tells how often and when failed requests are made again. Defaults: 8 attempts, 200 ms, 30 s. A service that asks to wait
-	// longer than ten times MaxDelay ends the read.
+	// Retry says how often and when failed requests are made again; fields that are not set have the defaults of [reindex.Retry].
 	Retry reindex.Retry
 
 	// Client makes the requests. Default: a client with net/http's default transport. Its redirect policy is not used.
@@ -69,9 +68,6 @@ func (c Config) withDefaults() Config {
 	setDefault(&c.Concurrency, DefaultConcurrency)
 	setDefault(&c.MaxPageBytes, DefaultMaxPageBytes)
 	setDefault(&c.Timeout, DefaultTimeout)
-	setDefault(&c.Retry.Attempts, 8)
-	setDefault(&c.Retry.MinDelay, 200*time.Millisecond)
-	setDefault(&c.Retry.MaxDelay, max(30*time.Second, c.Retry.MinDelay))
 	client := http.Client{}
 	if c.Client != nil {
 		client = *c.Client
@@ -87,7 +83,7 @@ func setDefault[T int | int64 | time.Duration](field *T, value T) {
 	}
 }
 
-// validate reports every setting of a config with defaults that makes no sense.
+// validate reports every setting of a config with defaults that is not valid.
 func (c Config) validate() error {
 	var errs []error
 	atLeast := func(name string, v, least int64) {
@@ -98,7 +94,7 @@ func (c Config) validate() error {
 	checkURL := func(name, s string) {
 		// The URL is not quoted: it could hold a password.
 		if u, err := url.Parse(s); err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" {
-			errs = append(errs, fmt.Errorf("%s is no absolute http or https URL", name))
+			errs = append(errs, fmt.Errorf("%s is not an absolute http or https URL", name))
 		}
 	}
 	checkURL("BaseURL", c.BaseURL)
@@ -112,9 +108,12 @@ func (c Config) validate() error {
 	atLeast("Concurrency", int64(c.Concurrency), 1)
 	atLeast("MaxPageBytes", c.MaxPageBytes, 1)
 	atLeast("Timeout", int64(c.Timeout), 1)
-	atLeast("Retry.Attempts", int64(c.Retry.Attempts), 1)
-	atLeast("Retry.MinDelay", int64(c.Retry.MinDelay), 1)
-	atLeast("Retry.MaxDelay", int64(c.Retry.MaxDelay), int64(c.Retry.MinDelay))
+	atLeast("Retry.Attempts", int64(c.Retry.Attempts), 0)
+	atLeast("Retry.MinDelay", int64(c.Retry.MinDelay), 0)
+	if c.Retry.MaxDelay != 0 {
+		atLeast("Retry.MaxDelay", int64(c.Retry.MaxDelay), int64(c.Retry.MinDelay))
+	}
+	atLeast("Retry.MaxRetryAfter", int64(c.Retry.MaxRetryAfter), 0)
 	if err := errors.Join(errs...); err != nil {
 		return fmt.Errorf("emporix: invalid config: %w", err)
 	}

@@ -1,12 +1,14 @@
 package emporix_test
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"maps"
 	"math/rand/v2"
 	"net/http"
+	"net/url"
 	"strings"
 	"sync"
 	"testing"
@@ -22,10 +24,16 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func TestConformance(t *testing.T) {
-	reindextest.TestSource(t, func(t *testing.T, products []reindex.Product) reindextest.SourceFixture {
-		t.Helper()
-		return reindextest.SourceFixture{Source: newServer(t, products).source(t), Tenant: tenant}
-	}, nil)
+	for name, cursors := range map[string]bool{"Pages": false, "Cursors": true} {
+		t.Run(name, func(t *testing.T) {
+			reindextest.TestSource(t, func(t *testing.T, products []reindex.Product) reindextest.SourceFixture {
+				t.Helper()
+				s := newServer(t, products)
+				s.Cursors = cursors
+				return reindextest.SourceFixture{Source: s.source(t), Tenant: tenant}
+			}, nil)
+		})
+	}
 }
 
 // products returns n products with ids that leave room for others between them.
@@ -125,10 +133,11 @@ func TestRequests(t *testing.T) {
 
 // While products are added and removed before any request, those that stay come once, in order.
 func TestShiftingPages(t *testing.T) {
-	for seed := range uint64(150) {
+	for seed := range uint64(200) {
 		r := rand.New(rand.NewPCG(seed, 1))
 		all := products(200 + r.IntN(200))
 		s := newServer(t, all)
+		s.Cursors = seed%4 == 0
 		stay := map[string]bool{}
 		var staying, leaving []reindex.Product
 		share := r.Float64()
@@ -309,21 +318,23 @@ func TestErrors(t *testing.T) {
 		"no token":      {config: func(c *emporix.Config) { c.TokenURL = c.BaseURL + "/none" }, want: "asking for a token: HTTP status 404"},
 		"refused":       {before: answer(0, -1, 401, nil, "t0k3n"), want: "the token is not accepted"},
 		"forbidden":     {before: answer(0, -1, 403, nil, "t0k3n"), want: "product.product_read"},
-		"always 500":    {before: answer(1, -1, 500, nil, "s3cr3t"), want: "after 3 attempts: asking for products: HTTP status 500"},
+		"always 500":    {before: answer(1, -1, 500, nil, "s3cr3t"), want: "failed 3 times in a row, the last time with: asking for products: HTTP status 500"},
 		"bad request":   {before: answer(0, -1, 400, nil, "t0k3n"), want: "HTTP status 400 Bad Request"},
 		"redirect":      {before: answer(0, -1, 302, http.Header{"Location": {"/elsewhere"}}, ""), want: "redirects are not followed"},
-		"long wait":     {before: answer(0, -1, 429, http.Header{"Retry-After": {"3600"}}, ""), want: "asks to wait 1h0m0s"},
-		"no array":      {before: answer(0, -1, 200, total, `{"id":"t0k3n"}`), want: "no JSON array"},
-		"no JSON":       {before: answer(0, -1, 200, total, `[{"id":"t0k3n"}`), want: "no JSON array"},
-		"nothing":       {before: answer(0, -1, 200, total, ``), want: "no JSON array"},
-		"no id":         {before: answer(0, -1, 200, total, `[{"id":"a"},{"ID":"b"}]`), want: "product 2 of the page: it has no id"},
-		"no object":     {before: answer(0, -1, 200, total, `["a"]`), want: "product 1 of the page: it has no id"},
+		"long wait":     {before: answer(0, -1, 429, http.Header{"Retry-After": {"3600"}}, ""), want: "HTTP status 429"},
+		"no array":      {before: answer(0, -1, 200, total, `{"id":"t0k3n"}`), want: "not a JSON array"},
+		"no JSON":       {before: answer(0, -1, 200, total, `[{"id":"t0k3n"}`), want: "not a JSON array"},
+		"nothing":       {before: answer(0, -1, 200, total, ``), want: "not a JSON array"},
 		"twice":         {before: answer(0, -1, 200, total, `[{"id":"a"},{"id":"a"}]`), want: `product "a" comes after product "a"`},
 		"out of order":  {before: answer(0, -1, 200, total, `[{"id":"b"},{"id":"B"}]`), want: "does not sort by id"},
 		"no total":      {before: answer(0, -1, 200, nil, `[]`), want: "X-Total-Count"},
 		"bad total":     {before: answer(0, -1, 200, http.Header{"X-Total-Count": {"many"}}, `[]`), want: "X-Total-Count"},
-		"smaller pages": {before: answer(0, -1, 200, total, `[{"id":"a"},{"id":"b"}]`), want: "2 products of a total of 100 where 30 were asked for"},
-		"too large":     {config: func(c *emporix.Config) { c.MaxPageBytes = 100 }, want: "larger than Config.MaxPageBytes, 100"},
+		"smaller pages": {before: answer(0, -1, 200, total, `[{"id":"a"},{"id":"b"}]`), want: "2 products of a total of 100, and 30 were asked for"},
+		"cursor back":   {before: answer(0, -1, 200, http.Header{"X-Total-Count": {"100"}, "X-Next-Cursor": {"c"}}, `[{"id":"b"}]`), want: `from product "b" back to product "b"`},
+		"cursor nowhere": {
+			before: answer(0, -1, 200, http.Header{"X-Total-Count": {"100"}, "X-Next-Cursor": {"c"}}, `[]`), want: "led to no product",
+		},
+		"too large": {config: func(c *emporix.Config) { c.MaxPageBytes = 100 }, want: "larger than Config.MaxPageBytes, 100"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newServer(t, products(100))
@@ -427,5 +438,120 @@ func TestConfig(t *testing.T) {
 	}
 	if strings.Contains(err.Error(), "s3cr3t") {
 		t.Errorf("the error holds a password: %v", err)
+	}
+}
+
+// A product without an id is one bad record with its place, also if pages overlap, and the read goes on. (Where two pages have nothing but
+// such a product in common, their overlap is not seen.)
+func TestBadProducts(t *testing.T) {
+	for _, cursors := range []bool{false, true} {
+		for n := 1; n < 100; n++ {
+			all := products(n)
+			s := newServer(t, all)
+			s.Cursors = cursors
+			bad := map[int]bool{0: true, 13: true, 14: true, 40: true, n - 1: n != 30}
+			want := 0
+			for i := range all {
+				if bad[i] {
+					s.products[i].Body = []byte(`{"code":"no id"}`) // it stays in its place
+					want++
+				}
+			}
+			var ids []string
+			for p, err := range open(t, s.source(t)).Products(t.Context()) {
+				if record, ok := errors.AsType[*reindex.RecordError](err); ok && strings.Contains(record.Where, "product ") {
+					want--
+					continue
+				}
+				if err != nil {
+					t.Fatalf("cursors %v, %d products: %v", cursors, n, err)
+				}
+				ids = append(ids, p.ID)
+			}
+			if want != 0 {
+				t.Fatalf("cursors %v, %d products: %d bad ones are missing", cursors, n, want)
+			}
+			var good []reindex.Product
+			for i, p := range all {
+				if !bad[i] {
+					good = append(good, p)
+				}
+			}
+			if checkComplete(t, ids, good); len(ids) != len(good) {
+				t.Fatalf("cursors %v, %d products: %d came", cursors, n, len(ids))
+			}
+			s.Close()
+		}
+	}
+}
+
+// Products are looked up many at a time. What the service does not say is not taken to be deleted.
+func TestFind(t *testing.T) {
+	s := newServer(t, append(products(300), reindextest.NewProduct("a b", map[string]any{}), reindextest.NewProduct("a/b", map[string]any{})))
+	var ids []string
+	for i := range 200 {
+		ids = append(ids, fmt.Sprintf("p%05d", i*5)) // every other one is there
+	}
+	n := 0
+	for p, err := range s.source(t).Find(t.Context(), tenant, append(ids, "a b", "a/b", "a,b", "")...) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n++; n > 100 && p.ID != "a b" && p.ID != "a/b" {
+			t.Errorf("product %q came", p.ID)
+		}
+	}
+	if n != 102 || s.requests != 4+3 {
+		t.Errorf("%d products in %d requests", n, s.requests)
+	}
+	for name, test := range map[string]struct {
+		before func(int, http.ResponseWriter, *http.Request) bool
+		params url.Values
+		tenant string
+		ids    []string
+		want   string
+	}{
+		"ignored":        {ids: []string{"p00010"}, before: answer(0, 1, 200, http.Header{"X-Total-Count": {"1"}}, `[{"id":"p00000"}]`), want: "not asked for"},
+		"cut":            {ids: []string{"p00000", "p00010"}, before: answer(0, 1, 200, http.Header{"X-Total-Count": {"2"}}, `[{"id":"p00000"}]`), want: "has 2 products"},
+		"another":        {ids: []string{"a b"}, before: answer(1, 1, 200, nil, `{"id":"b"}`), want: `gave product "b"`},
+		"filter":         {ids: []string{"a b"}, params: url.Values{"q": {"published:true"}}, want: "filter"},
+		"unknown":        {tenant: "other", ids: []string{"p00000"}, want: "unknown tenant"},
+		"unknown, alone": {tenant: "other", ids: []string{"a b"}, want: "unknown tenant"},
+		"failing":        {ids: []string{"a b"}, before: answer(1, -1, 500, nil, ""), want: "HTTP status 500"},
+	} {
+		s.requests, s.Before = 0, test.before
+		cfg := s.config()
+		cfg.Params = test.params
+		cfg.Retry.Attempts = 2
+		src, err := emporix.New(cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var failed error
+		for p, err := range src.Find(t.Context(), cmp.Or(test.tenant, tenant), test.ids...) {
+			if failed = err; err == nil {
+				t.Errorf("%s: product %q came", name, p.ID)
+			}
+		}
+		if failed == nil || !strings.Contains(failed.Error(), test.want) {
+			t.Errorf("%s: error %v, want one with %q", name, failed, test.want)
+		}
+	}
+	// A filter in the config stays.
+	var got string
+	s.Before = func(_ int, _ http.ResponseWriter, r *http.Request) bool {
+		got = r.FormValue("q")
+		return false
+	}
+	cfg := s.config()
+	cfg.Params = url.Values{"q": {"published:true"}}
+	src, err := emporix.New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range src.Find(t.Context(), tenant, "a", "b") {
+	}
+	if got != "published:true id:(a,b)" {
+		t.Errorf("the query is %q", got)
 	}
 }

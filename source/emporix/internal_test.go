@@ -36,11 +36,11 @@ func TestRetryAfter(t *testing.T) {
 				header.Set("Retry-After", start.Add(7*time.Second).UTC().Format(http.TimeFormat))
 			}
 			tries := 0
-			_, err := try(t.Context(), reindex.Retry{Attempts: 2, MinDelay: time.Millisecond, MaxDelay: time.Second}, func() (int, error) {
+			err := try(t.Context(), reindex.Retry{Attempts: 2, MinDelay: time.Millisecond, MaxDelay: time.Second}, func() error {
 				if tries++; tries == 1 {
-					return 0, statusError("asking", &http.Response{StatusCode: http.StatusTooManyRequests, Header: header})
+					return statusError("asking", &http.Response{StatusCode: http.StatusTooManyRequests, Header: header})
 				}
-				return 0, nil
+				return nil
 			})
 			if waited := time.Since(start); err != nil || waited < 7*time.Second || waited > 9*time.Second {
 				t.Errorf("%q: waited %v, error %v", value, waited, err)
@@ -53,9 +53,9 @@ func TestRetryAfter(t *testing.T) {
 func TestBackoff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		start, tries, broken := time.Now(), 0, errors.New("broken")
-		_, err := try(t.Context(), reindex.Retry{Attempts: 20, MinDelay: time.Millisecond, MaxDelay: time.Second}, func() (int, error) {
+		err := try(t.Context(), reindex.Retry{Attempts: 20, MinDelay: time.Millisecond, MaxDelay: time.Second}, func() error {
 			tries++
-			return 0, broken
+			return broken
 		})
 		if waited := time.Since(start); tries != 20 || waited < time.Second || waited > 30*time.Second {
 			t.Errorf("%d tries in %v", tries, waited)

@@ -19,28 +19,29 @@ const maxSetbacks = 10
 func (s *Source) readAll(ctx context.Context, tenant string, yield func(reindex.Product, error) bool) error {
 	f := newFetcher(ctx, s, tenant)
 	defer f.stop()
-	last, setbacks := "", 0
-	for {
+	out, setbacks := output{yield: yield}, 0
+	for first := true; ; first = false {
 		p, err := f.next() //nolint:contextcheck // the requests under way share one context
 		if err != nil {
 			return err
 		}
-		if last != "" && !p.reaches(last) {
+		if first && p.next != "" {
+			return s.readCursor(ctx, tenant, p, &out)
+		}
+		if out.last != "" && !p.reaches(out.last) {
 			// Products before this page were removed: look for last further ahead, in larger and larger steps.
 			if setbacks++; setbacks > maxSetbacks {
-				return fmt.Errorf("%w: product %q is not found any more", ErrShifting, last)
+				return fmt.Errorf("%w: product %q is not found any more", ErrShifting, out.last)
 			}
 			f.restart(p.start() - (p.size<<setbacks)/4)
 			continue
 		}
-		for _, product := range p.products {
-			if product.ID <= last {
-				continue
-			}
-			last, setbacks = product.ID, 0
-			if !yield(product, nil) {
-				return nil
-			}
+		more, news, err := out.page(ctx, p)
+		if err != nil || !more {
+			return err
+		}
+		if news {
+			setbacks = 0
 		}
 		if len(p.products) == p.size {
 			continue
@@ -50,16 +51,85 @@ func (s *Source) readAll(ctx context.Context, tenant string, yield func(reindex.
 		}
 		// A page that is not full, and more products after it: a moment between two changes, or a service that gives less than asked for.
 		if setbacks++; setbacks > maxSetbacks {
-			return fmt.Errorf("page %d holds %d products of a total of %d where %d were asked for: Config.PageSize may be more than the service gives",
+			return fmt.Errorf("page %d holds %d products of a total of %d, and %d were asked for: Config.PageSize may be more than the service gives",
 				p.number, len(p.products), p.total, p.size)
 		}
 		f.restart(p.start() + len(p.products))
 	}
 }
 
+// output hands products on, in the order of their ids.
+type output struct {
+	yield func(reindex.Product, error) bool
+	last  string // the id of the last product
+	bad   int    // bad entries handed on since
+}
+
+// page hands on what is new in a page, and reports whether the consumer wants more, and whether there was a product after last.
+func (o *output) page(ctx context.Context, p page) (more, news bool, err error) {
+	from := 0
+	for i, e := range p.products {
+		if e.bad == nil && e.ID <= o.last {
+			from = i + 1
+		}
+	}
+	bad := 0 // a page that overlaps can begin with what is bad already
+	for _, e := range p.products[from:] {
+		if err := ctx.Err(); err != nil {
+			return false, news, err
+		}
+		if e.bad == nil {
+			o.last, o.bad, bad, news = e.ID, 0, 0, true
+		} else if bad++; bad <= o.bad {
+			continue
+		} else {
+			o.bad++
+		}
+		if !o.yield(e.Product, e.bad) {
+			return false, news, nil
+		}
+	}
+	return true, news, nil
+}
+
+// readCursor reads the pages after the first one by the cursors that lead from each to the next. A cursor stands for a place in the order of
+// the ids, which does not move if products are added or removed.
+func (s *Source) readCursor(ctx context.Context, tenant string, p page, out *output) error {
+	for empty := 0; ; {
+		more, news, err := out.page(ctx, p)
+		switch {
+		case err != nil || !more || p.next == "":
+			return err
+		case news:
+			empty = 0
+		default:
+			if empty++; empty > maxSetbacks {
+				return fmt.Errorf("%d cursors in a row led to no product after %q", empty, out.last)
+			}
+		}
+		if p, err = s.fetch(ctx, tenant, query{span: span{size: s.cfg.PageSize}, cursor: p.next}); err != nil {
+			return fmt.Errorf("after product %q: %w", out.last, err)
+		}
+		if first, ok := p.first(); ok && first <= out.last {
+			return fmt.Errorf("the service's cursor led from product %q back to product %q", out.last, first)
+		}
+	}
+}
+
+// first returns the first id of a page.
+func (p page) first() (string, bool) {
+	for _, e := range p.products {
+		if e.bad == nil {
+			return e.ID, true
+		}
+	}
+	return "", false
+}
+
 // reaches reports whether the page begins at the start of the catalogue, or holds an id that is not after last.
 func (p page) reaches(last string) bool {
-	return p.start() == 0 || len(p.products) > 0 && p.products[0].ID <= last
+	first, ok := p.first()
+	return p.start() == 0 || ok && first <= last
 }
 
 // following returns the page that holds the product before offset and as many of those from offset on as it can, of at most size.
@@ -130,7 +200,7 @@ func (f *fetcher) request(sp span) <-chan answer {
 	result := make(chan answer, 1)
 	ctx := f.ctx
 	f.running.Go(func() {
-		p, err := f.src.fetch(ctx, f.tenant, sp)
+		p, err := f.src.fetch(ctx, f.tenant, query{span: sp})
 		result <- answer{page: p, err: err}
 	})
 	return result

@@ -7,6 +7,7 @@ import (
 	"net/http/httptest"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -27,6 +28,8 @@ type server struct {
 
 	// Before, if set, is called before request n for products, from 0 on. It reports whether it has answered.
 	Before func(n int, w http.ResponseWriter, r *http.Request) bool
+	// Cursors is whether the server leads from page to page by cursors.
+	Cursors bool
 	// TokenUses is how often a token is accepted; 0: always.
 	TokenUses int
 
@@ -48,6 +51,7 @@ func newServer(t *testing.T, products []reindex.Product) *server {
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /oauth/token", s.token)
 	mux.HandleFunc("GET /product/{tenant}/products", s.list)
+	mux.HandleFunc("GET /product/{tenant}/products/{id}", s.list)
 	s.Server = httptest.NewServer(mux)
 	t.Cleanup(s.Close)
 	return s
@@ -59,7 +63,7 @@ func (s *server) config() emporix.Config {
 		BaseURL:     s.URL,
 		Credentials: emporix.Static(clientID, clientSecret),
 		PageSize:    30,
-		Retry:       reindex.Retry{MinDelay: time.Millisecond, MaxDelay: 10 * time.Millisecond},
+		Retry:       reindex.Retry{MinDelay: time.Millisecond, MaxDelay: 10 * time.Millisecond, MaxRetryAfter: 20 * time.Millisecond},
 		Client:      s.Client(),
 	}
 }
@@ -147,23 +151,62 @@ func (s *server) list(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusNotFound)
 		return
 	}
+	if id := r.PathValue("id"); id != "" {
+		i, found := s.find(id)
+		if !found {
+			w.WriteHeader(http.StatusNotFound)
+			return
+		}
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = w.Write(s.products[i].Body)
+		return
+	}
 	number, _ := strconv.Atoi(r.FormValue("pageNumber"))
 	size, _ := strconv.Atoi(r.FormValue("pageSize"))
-	if number < 1 || size < 1 || r.FormValue("sort") != "id:asc" || r.Header.Get("X-Total-Count") != "true" {
+	if size < 1 || r.FormValue("sort") != "id:asc" || r.Header.Get("X-Total-Count") != "true" {
 		w.WriteHeader(http.StatusBadRequest)
 		return
 	}
-	s.writePage(w, number, size)
+	switch next, ids := r.FormValue("next"), r.FormValue("q"); {
+	case next != "" && number == 0 && s.Cursors:
+		after, _ := cut(next, "after ")
+		start, _ := s.find(after + "\x00")
+		s.writePage(w, s.products, start, size, false)
+	case ids != "":
+		s.writePage(w, s.asked(ids), 0, size, true)
+	case number >= 1:
+		s.writePage(w, s.products, (number-1)*size, size, true)
+	default:
+		w.WriteHeader(http.StatusBadRequest)
+	}
 }
 
-func (s *server) writePage(w http.ResponseWriter, number, size int) {
-	start := min((number-1)*size, len(s.products))
+// asked returns the products of a query of the form id:(a,b).
+func (s *server) asked(q string) (all []reindex.Product) {
+	ids, _ := cut(q, "id:(")
+	for id := range strings.SplitSeq(strings.TrimSuffix(ids, ")"), ",") {
+		if i, found := s.find(id); found {
+			all = append(all, s.products[i])
+		}
+	}
+	slices.SortFunc(all, func(a, b reindex.Product) int { return strings.Compare(a.ID, b.ID) })
+	return all
+}
+
+func (s *server) writePage(w http.ResponseWriter, products []reindex.Product, start, size int, count bool) {
+	start = min(start, len(products))
+	end := min(start+size, len(products))
 	bodies := []json.RawMessage{}
-	for _, p := range s.products[start:min(start+size, len(s.products))] {
+	for _, p := range products[start:end] {
 		bodies = append(bodies, p.Body)
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("X-Total-Count", strconv.Itoa(len(s.products)))
+	if count {
+		w.Header().Set("X-Total-Count", strconv.Itoa(len(products)))
+	}
+	if s.Cursors && end < len(products) && end > 0 {
+		w.Header().Set("X-Next-Cursor", "after "+products[end-1].ID)
+	}
 	_ = json.NewEncoder(w).Encode(bodies) //nolint:errchkjson // the reader may have gone
 }
 

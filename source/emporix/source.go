@@ -30,6 +30,7 @@ type Source struct {
 
 var (
 	_ reindex.Source    = (*Source)(nil)
+	_ reindex.Finder    = (*Source)(nil)
 	_ reindex.Estimator = (*snapshot)(nil)
 )
 
@@ -72,7 +73,7 @@ func (s *snapshot) Products(ctx context.Context) iter.Seq2[reindex.Product, erro
 
 // Estimate returns how many products the service has now: some can be added and removed before they are read.
 func (s *snapshot) Estimate(ctx context.Context) (int64, error) {
-	p, err := s.src.fetch(ctx, s.tenant, span{number: 1, size: 1})
+	p, err := s.src.fetch(ctx, s.tenant, query{span: span{number: 1, size: 1}})
 	if err != nil {
 		return 0, fmt.Errorf("emporix: counting the products of tenant %q: %w", s.tenant, err)
 	}

@@ -10,6 +10,8 @@ import (
 
 	"golang.org/x/oauth2"
 	"golang.org/x/oauth2/clientcredentials"
+
+	"productindex/reindex"
 )
 
 // tokens has the current access token of each tenant.
@@ -83,7 +85,7 @@ func statusError(doing string, r *http.Response) error {
 	switch {
 	case r.StatusCode == http.StatusTooManyRequests, r.StatusCode == http.StatusRequestTimeout,
 		r.StatusCode >= 500 && r.StatusCode != http.StatusNotImplemented:
-		return &retryError{err: err, after: retryAfter(r.Header)}
+		return &reindex.TemporaryError{Err: err, RetryAfter: retryAfter(r.Header)}
 	case r.StatusCode >= 300 && r.StatusCode < 400:
 		err = fmt.Errorf("%w: redirects are not followed, check the URLs of the config", err)
 	}
