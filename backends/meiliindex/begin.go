@@ -12,9 +12,10 @@ import (
 	"productindex/reindex"
 )
 
-// Begin creates an index of its own for the generation, with the settings that it will have, and waits for both. If ctx has a fencing
-// token, the generations with smaller ones are deleted, so that their runs cannot publish them any more. A token that is not greater than
-// that of every generation before is refused with an error that matches [reindex.ErrFenced].
+// Begin creates an index of its own for the generation, with the settings that it will have, and waits for both. If ctx
+// has a fencing token, the generations with smaller ones are deleted, so that their runs cannot publish them any more.
+// A token that is not greater than that of every generation before is refused with an error that matches
+// [reindex.ErrFenced].
 func (ix *Index) Begin(ctx context.Context, tenant string) (reindex.Generation, error) {
 	if err := reindex.CheckTenant(tenant); err != nil {
 		return nil, fmt.Errorf("meiliindex: %w", err)
@@ -116,8 +117,8 @@ func (ix *Index) settings(ctx context.Context, tenant string) (*meilisearch.Sett
 	return settings, nil
 }
 
-// create makes the generation's index and its mark, and notes when the server says that the index was created, which does not change with
-// its name.
+// create makes the generation's index and its mark, and notes when the server says that the index was created, which
+// does not change with its name.
 func (g *generation) create(ctx context.Context, settings *meilisearch.Settings) error {
 	tasks, err := g.enqueueCreation(ctx, settings)
 	if err != nil {

@@ -10,8 +10,8 @@ import (
 	"github.com/meilisearch/meilisearch-go"
 )
 
-// errNoTask: the server does not show such a task. It has forgotten it, the key does not see it, or the server was restored from a snapshot
-// or a dump, after which another task has its uid.
+// errNoTask: the server does not show such a task. It has forgotten it, the key does not see it, or the server was
+// restored from a snapshot or a dump, after which another task has its uid.
 var errNoTask = errors.New("the server shows no such task")
 
 // taskError is a task that did not succeed, in the server's words.
@@ -135,8 +135,8 @@ func (ix *Index) countDocuments(ctx context.Context, uid string) (int64, error) 
 	return stats.NumberOfDocuments, nil
 }
 
-// remove deletes indexes, cancels what waits for them, and returns how many there were. The server works on the tasks of an index in their
-// order: an index that a swap before has made live bears another name by then, and is not deleted.
+// remove deletes indexes, cancels what waits for them, and returns how many there were. The server works on the tasks
+// of an index in their order: an index that a swap before has made live bears another name by then, and is not deleted.
 func (ix *Index) remove(ctx context.Context, uids ...string) (removed int, err error) {
 	var (
 		deletions []*meilisearch.TaskInfo
@@ -174,8 +174,8 @@ type staging struct {
 	uid string
 }
 
-// listLimit is more indexes than a server can have. One answer has them all: if they were read in pages, an index would be skipped when
-// others are deleted meanwhile.
+// listLimit is more indexes than a server can have. One answer has them all: if they were read in pages, an index would
+// be skipped when others are deleted meanwhile.
 const listLimit = 1_000_000
 
 // list returns the indexes of the tenant beside the live one.

@@ -26,9 +26,10 @@ type swapState struct {
 // confirmFor is how long the outcome of a swap is looked for while the server does not answer.
 const confirmFor = 30 * time.Second
 
-// Commit swaps the generation's index with the live one in one task, or gives it the live one's name if nothing is live, waits for that
-// task, and has what was live before deleted. If an answer is lost, Commit finds out from the server what happened. A generation whose
-// fencing token is no longer the greatest does not go live, and the error matches [reindex.ErrFenced].
+// Commit swaps the generation's index with the live one in one task, or gives it the live one's name if nothing is
+// live, waits for that task, and has what was live before deleted. If an answer is lost, Commit finds out from the
+// server what happened. A generation whose fencing token is no longer the greatest does not go live, and the error
+// matches [reindex.ErrFenced].
 func (g *generation) Commit(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -75,7 +76,8 @@ func (g *generation) askForSwap(ctx context.Context) error {
 	return g.resolve(ctx, err, explain(ctx, "indexes.swap", g.uid, err))
 }
 
-// resolve finds out what became of a swap that no task is known of. failed is the client's error, err what is made of it.
+// resolve finds out what became of a swap that no task is known of. failed is the client's error, err what is made of
+// it.
 func (g *generation) resolve(ctx context.Context, failed, err error) error {
 	arrived := arrivalOf(failed)
 	if arrived == never {
@@ -102,7 +104,8 @@ func (g *generation) errUnknown(err error) error {
 	return fmt.Errorf("%s: %v", text, err) //nolint:errorlint // see above
 }
 
-// persist polls through failures that may pass, for a while: what was asked for may be done already, so that giving up leaves it unknown.
+// persist polls through failures that may pass, for a while: what was asked for may be done already, so that giving up
+// leaves it unknown.
 func (g *generation) persist(ctx context.Context, look func() (bool, error)) error {
 	deadline := time.Now().Add(confirmFor)
 	return g.ix.poll(ctx, func() (bool, error) {
@@ -140,8 +143,8 @@ func (g *generation) confirm(ctx context.Context) error {
 	return nil
 }
 
-// isSwap reports whether the task is the swap that makes the generation live. The uid alone is no proof: after a restore the server counts
-// from where it was, and gives the uid to another task.
+// isSwap reports whether the task is the swap that makes the generation live. The uid alone is no proof: after a
+// restore the server counts from where it was, and gives the uid to another task.
 func (g *generation) isSwap(task *meilisearch.Task) bool {
 	return task.Type == meilisearch.TaskTypeIndexSwap && slices.ContainsFunc(task.Details.Swaps, func(s meilisearch.SwapIndexesParams) bool {
 		return slices.Equal(s.Indexes, []string{g.uid, g.live})
@@ -176,8 +179,9 @@ func (g *generation) notApplied(ctx context.Context, failure error) error {
 	return failure
 }
 
-// appliedByNow waits until no swap waits on the server, and reports whether the live index is the one that the generation has filled: an
-// index keeps the time at which it was created when it gets another name. It is an error if the index is neither live nor where it was.
+// appliedByNow waits until no swap waits on the server, and reports whether the live index is the one that the
+// generation has filled: an index keeps the time at which it was created when it gets another name. It is an error if
+// the index is neither live nor where it was.
 func (g *generation) appliedByNow(ctx context.Context) (applied bool, err error) {
 	err = g.persist(ctx, func() (bool, error) {
 		n, err := g.ix.waiting(ctx, meilisearch.TasksQuery{Types: []meilisearch.TaskType{meilisearch.TaskTypeIndexSwap}})
@@ -217,8 +221,9 @@ func (g *generation) retire(ctx context.Context) {
 	g.ix.unregister(g.uid)
 }
 
-// Abort cancels the generation's tasks, and no others, and deletes its index. The server works on the tasks of an index in their order: a
-// swap that may still be under way comes first, in which case what is deleted was live before, or fails.
+// Abort cancels the generation's tasks, and no others, and deletes its index. The server works on the tasks of an index
+// in their order: a swap that may still be under way comes first, in which case what is deleted was live before, or
+// fails.
 func (g *generation) Abort(ctx context.Context) error {
 	if g.swap.applied {
 		if !g.swap.retired {

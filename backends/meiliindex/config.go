@@ -12,35 +12,36 @@ import (
 
 // Config adjusts an [Index]. The zero value, and nil in its place, means the defaults. New copies it.
 type Config struct {
-	// Prefix begins the uids of all indexes, 1 to 100 letters, digits, hyphens and underscores, the first one no hyphen. Default
-	// "products_". Two Indexes on one server have prefixes neither of which begins the other.
+	// Prefix begins the uids of all indexes, 1 to 100 letters, digits, hyphens and underscores, the first one no hyphen.
+	// Default "products_". Two Indexes on one server have prefixes neither of which begins the other.
 	Prefix string
 
-	// KeyAttribute is the attribute that holds the primary key of a document, letters, digits, hyphens and underscores. Default
-	// [DefaultKeyAttribute]. It has to stay the same as long as the indexes live.
+	// KeyAttribute is the attribute that holds the primary key of a document, letters, digits, hyphens and underscores.
+	// Default [DefaultKeyAttribute]. It has to stay the same as long as the indexes live.
 	KeyAttribute string
 
-	// Settings of the indexes. Nil: those that the live index has at the beginning of a reindex, the server's defaults for the first one.
-	// They must not be changed after New.
+	// Settings of the indexes. Nil: those that the live index has at the beginning of a reindex, the server's defaults for
+	// the first one. They must not be changed after New.
 	Settings *meilisearch.Settings
 
 	// PayloadLimit is the server's --http-payload-size-limit in bytes. Default 100,000,000, the server's own default.
 	PayloadLimit int
 
-	// BatchBytes is the largest sum of the lengths of the bodies in one task, in bytes, and at most half of PayloadLimit. Default 48 MiB.
-	// Larger batches are indexed faster, and take more memory: see "Capacity" in the package's documentation.
+	// BatchBytes is the largest sum of the lengths of the bodies in one task, in bytes, and at most half of PayloadLimit.
+	// Default 48 MiB. Larger batches are indexed faster, and take more memory: see "Capacity" in the package's
+	// documentation.
 	BatchBytes int
 
-	// MaxTasks is how many tasks of a run may wait on the server, and how many payloads are kept in memory until they are known to be
-	// indexed. Default 2: the server works on one while the next one waits.
+	// MaxTasks is how many tasks of a run may wait on the server, and how many payloads are kept in memory until they are
+	// known to be indexed. Default 2: the server works on one while the next one waits.
 	MaxTasks int
 
 	// PollInterval is the longest time between two looks at a task. Default 100 ms.
 	PollInterval time.Duration
 
-	// StaleAfter is how long an index of another process, which has no fencing token (see [reindex.Fence]), has to have been left alone
-	// before Reap deletes it. Default one hour; negative: at once, for a server that no other process reindexes to. The
-	// clocks of server and process should not differ by as much.
+	// StaleAfter is how long an index of another process, which has no fencing token (see [reindex.Fence]), has to have
+	// been left alone before Reap deletes it. Default one hour; negative: at once, for a server that no other process
+	// reindexes to. The clocks of server and process should not differ by as much.
 	StaleAfter time.Duration
 
 	// Logger receives what fails after a run has ended, such as the deletion of an old index. Nil discards it.

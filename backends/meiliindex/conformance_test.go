@@ -10,8 +10,8 @@ import (
 	"productindex/reindex/reindextest"
 )
 
-// TestConformance runs over the emulator and, where MEILISEARCH_URL and MEILISEARCH_API_KEY name one, over a real server, on which it
-// leaves nothing.
+// TestConformance runs over the emulator and, if MEILISEARCH_URL and MEILISEARCH_API_KEY name one, over a real
+// server, on which it leaves nothing.
 func TestConformance(t *testing.T) {
 	t.Run("Emulator", func(t *testing.T) {
 		reindextest.TestIndexer(t, func(t *testing.T) reindextest.Fixture {

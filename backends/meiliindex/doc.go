@@ -1,38 +1,43 @@
-// Package meiliindex keeps product indexes on a Meilisearch server, version 1.18 or later. It is a [reindex.Indexer]: every full reindex
-// fills an index of its own beside the live one and swaps the two in one task.
+// Package meiliindex keeps product indexes on a Meilisearch server, version 1.18 or later. It is a [reindex.Indexer]:
+// every full reindex fills an index of its own beside the live one and swaps the two in one task.
 //
 // # The client
 //
-// [New] takes a client of meilisearch-go. Its retries have to be switched off: the engine retries, and the client reports an answer that
-// comes with the last of its retries as a failure. Compression is the client's, too, and pays when the server is not near:
+// [New] takes a client of meilisearch-go. Its retries have to be switched off: the engine retries, and the client
+// reports an answer that comes with the last of its retries as a failure. Compression is also the client's, and pays
+// when the server is not near:
 //
 //	client := meilisearch.New("https://search.example.com", meilisearch.WithAPIKey(key), meilisearch.DisableRetries(),
 //		meilisearch.WithContentEncoding(meilisearch.GzipEncoding, meilisearch.BestSpeed))
 //
-// The key needs the actions indexes.create, indexes.get, indexes.delete, indexes.swap, documents.add, settings.update, stats.get,
-// tasks.get and tasks.cancel, and settings.get where Config.Settings is nil. With version an older server is found at once. A key for
-// every index ("*") sees the task of a swap. One for the pattern of Config.Prefix also works, and learns from the indexes how the swap ended.
+// The key needs the actions indexes.create, indexes.get, indexes.delete, indexes.swap, documents.add, settings.update,
+// stats.get, tasks.get and tasks.cancel, and settings.get if Config.Settings is nil. With version an older server is
+// found at once. A key for every index ("*") sees the task of a swap. One for the pattern of Config.Prefix also works,
+// and learns from the indexes how the swap ended.
 //
 // # On the server
 //
-// Searches use the index that [Index.LiveUID] names. While a reindex runs there is another one, whose uid begins with the prefix and a
-// hyphen; what was live before goes under that name when the two are swapped, and is deleted. While both are there, the server's disk
-// holds both.
+// Searches use the index that [Index.LiveUID] names. While a reindex runs there is another one, whose uid begins with
+// the prefix and a hyphen; what was live before goes under that name when the two are swapped, and is deleted. While
+// both are there, the server's disk holds both.
 //
-// Runs that have a fencing token (see [reindex.Fence]), as with jobs in PostgreSQL, leave one more index per tenant: a mark, empty, whose uid
-// bears the greatest token so far. The swap renames the mark in the same task, so that a run whose mark a newer one has deleted cannot
-// publish. If the tokens start again from 1, because the store of the jobs was lost, delete the mark.
+// Runs that have a fencing token (see [reindex.Fence]), as with jobs in PostgreSQL, leave one more index per tenant: a
+// mark, empty, whose uid bears the greatest token so far. The swap renames the mark in the same task, so that a run
+// whose mark a newer one has deleted cannot publish. If the tokens start again from 1, because the store of the jobs
+// was lost, delete the mark.
 //
 // # Documents
 //
-// A product's body becomes a document as it is, with one more attribute at its end: Config.KeyAttribute, the primary key, which holds
-// [Key] of the product's id. Any id is possible that way. A product that has such an attribute itself is rejected.
+// A product's body becomes a document as it is, with one more attribute at its end: Config.KeyAttribute, the primary
+// key, which holds [Key] of the product's id. Any id is possible that way. A product that has such an attribute itself
+// is rejected.
 //
 // # Capacity
 //
-// Meilisearch indexes a few large tasks faster than many small ones, and the first task, which it works on alone, is the better the larger it
-// is. By default a task has up to Config.BatchBytes of products, 48 MiB, so that most catalogues are one or two tasks. One bad document
-// fails all of its task, and now and then all tasks beside it; therefore what a task carries is kept until the task is known to have
-// succeeded. A run holds at most MaxTasks + 2 times BatchBytes: the payloads of MaxTasks tasks, the batch that is written and the batch that
-// is read. The documents of a task that failed are sent again without the bad ones, which are found by halving.
+// Meilisearch indexes a few large tasks faster than many small ones, and the first task, which it works on alone, is
+// the better the larger it is. By default a task has up to Config.BatchBytes of products, 48 MiB, so that most
+// catalogues are one or two tasks. One bad document fails all of its task, and now and then all tasks beside it;
+// therefore what a task carries is kept until the task is known to have succeeded. A run holds at most (MaxTasks + 2) ×
+// BatchBytes: the payloads of MaxTasks tasks, the batch that is written and the batch that is read. The documents
+// of a task that failed are sent again without the bad ones, which are found by halving.
 package meiliindex

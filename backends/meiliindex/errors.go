@@ -55,7 +55,7 @@ func explain(ctx context.Context, action, uid string, err error) error {
 	case e.StatusCode == 0:
 		return reindex.Temporary(&callError{fmt.Sprintf("%s: no answer: %v", what, e.OriginError), err})
 	case e.ErrCode == meilisearch.ErrCodeResponseUnmarshalBody:
-		return reindex.Temporary(&callError{fmt.Sprintf("%s: status %d with an answer that can not be read", what, e.StatusCode), err})
+		return reindex.Temporary(&callError{fmt.Sprintf("%s: status %d with an answer that cannot be read", what, e.StatusCode), err})
 	}
 	said := fmt.Sprintf("%s: status %d", what, e.StatusCode)
 	if e.MeilisearchApiError.Code != "" {

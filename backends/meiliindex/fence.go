@@ -9,9 +9,10 @@ import (
 	"productindex/reindex"
 )
 
-// A run with a fencing token leaves a mark, an empty index that bears the token in its uid. The mark stays when the run is over, so that
-// the greatest token of a tenant is known from then on. The task that makes a generation live also renames its mark, and the server does
-// both or neither: a newer run, which deletes the marks of older ones, thereby keeps their generations from going live.
+// A run with a fencing token leaves a mark, an empty index that bears the token in its uid. The mark stays when the run
+// is over, so that the greatest token of a tenant is known from then on. The task that makes a generation live also
+// renames its mark, and the server does both or neither: a newer run, which deletes the marks of older ones, thereby
+// keeps their generations from going live.
 
 // checkToken refuses a token that is not greater than that of every other generation among those found.
 func (ix *Index) checkToken(tenant, uid string, token int64, all []staging) error {
@@ -26,8 +27,9 @@ func (ix *Index) checkToken(tenant, uid string, token int64, all []staging) erro
 	return nil
 }
 
-// takeOver makes sure that no generation with a smaller token can go live any more, and that there is none with a greater or an equal one.
-// A run calls it after it has left its own mark, so that of two runs at least one sees the other.
+// takeOver makes sure that no generation with a smaller token can go live any more, and that there is none with a
+// greater or an equal one. A run calls it after it has left its own mark, so that of two runs at least one sees the
+// other.
 func (g *generation) takeOver(ctx context.Context) error {
 	all, err := g.ix.list(ctx, g.tenant)
 	if err != nil {

@@ -66,7 +66,8 @@ func TestFence(t *testing.T) {
 	}
 }
 
-// A token has to be greater than every one that another generation was begun with, whether that is open, was aborted or is live.
+// A token has to be greater than every one that another generation was begun with, whether that is open, was aborted or
+// is live.
 func TestTokensOnlyGrow(t *testing.T) {
 	for name, end := range map[string]func(g *generation) error{
 		"open":    func(*generation) error { return nil },
@@ -109,8 +110,8 @@ func TestTokensOnlyGrow(t *testing.T) {
 	}
 }
 
-// A run that has taken over without having got to delete what the older one has filled fences it all the same. A key that does not see
-// swaps changes nothing about that.
+// A run that has taken over without having got to delete what the older one has filled fences it all the same. A key
+// that does not see swaps changes nothing about that.
 func TestFenceWithoutDeletion(t *testing.T) {
 	for _, indexes := range []string{"*", "products_*"} {
 		t.Run(indexes, func(t *testing.T) {
@@ -140,8 +141,8 @@ func TestFenceWithoutDeletion(t *testing.T) {
 	}
 }
 
-// The same run may begin again with its token: its first try failed, after the server had made an index or the mark, or what it had filled
-// was aborted.
+// The same run may begin again with its token: its first try failed, after the server had made an index or the mark, or
+// what it had filled was aborted.
 func TestBeginAgainWithTheSameToken(t *testing.T) {
 	s := server(t)
 	ix := newIndex(t, s, nil)
@@ -192,8 +193,8 @@ func TestBeginWithoutTheList(t *testing.T) {
 	assertIndexes(t, s)
 }
 
-// Of two runs that begin at the same time the one with the smaller token is refused, also if it saw nobody before it made its own index, and
-// so is the later one of two with the same token.
+// Of two runs that begin at the same time the one with the smaller token is refused, also if it saw nobody before it
+// made its own index, and so is the later one of two with the same token.
 func TestBeginAtTheSameTime(t *testing.T) {
 	for _, token := range []int64{4, 5} {
 		s := server(t)

@@ -47,9 +47,9 @@ type sending struct {
 	documents []document
 }
 
-// Write sends the products as one task and returns when the server has accepted it. If Config.MaxTasks tasks wait, it waits for the
-// first of them, and sends again what that one has left undone. Products whose id is too long for a key, or that have an attribute
-// Config.KeyAttribute, are reported at once; Flush returns what the server itself refuses.
+// Write sends the products as one task and returns when the server has accepted it. If Config.MaxTasks tasks wait, it
+// waits for the first of them, and sends again what that one has left undone. Products whose id is too long for a key,
+// or that have an attribute Config.KeyAttribute, are reported at once; Flush returns what the server itself refuses.
 func (g *generation) Write(ctx context.Context, products []reindex.Product) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -170,12 +170,12 @@ func (g *generation) Seal(ctx context.Context) (reindex.Sealed, error) {
 	return reindex.Sealed{Documents: documents, Live: live, LiveErr: liveErr}, nil
 }
 
-// liveTries is how often the live index is counted before its number of documents is not known. A reindex is what mends a broken index, so
-// that the run goes on then.
+// liveTries is how often the live index is counted before its number of documents is not known. A reindex is what mends
+// a broken index, so that the run goes on then.
 const liveTries = 4
 
-// countLive counts the documents of the live index, -1 if there is none. It tries once: err is for the engine, which calls Seal again, and
-// becomes unknown when that did not help.
+// countLive counts the documents of the live index, -1 if there is none. It tries once: err is for the engine, which
+// calls Seal again, and becomes unknown when that did not help.
 func (g *generation) countLive(ctx context.Context) (live int64, unknown, err error) {
 	live, err = g.ix.countDocuments(ctx, g.live)
 	if err == nil || ctx.Err() != nil {
@@ -188,8 +188,8 @@ func (g *generation) countLive(ctx context.Context) (live int64, unknown, err er
 	return 0, err, nil
 }
 
-// checkIdentity makes sure that the generation's index is the one that Begin created: a deleted one comes back, empty and without its
-// settings, with the next documents sent to it.
+// checkIdentity makes sure that the generation's index is the one that Begin created: a deleted one comes back, empty
+// and without its settings, with the next documents sent to it.
 func (g *generation) checkIdentity(ctx context.Context) error {
 	index, err := g.ix.getIndex(ctx, g.uid)
 	if err != nil {

@@ -85,7 +85,7 @@ func revs(ctx context.Context, client meilisearch.ServiceManager, ix *Index, ten
 	return found, nil
 }
 
-// realServer returns the address and the key of a real server, where the environment names one.
+// realServer returns the address and the key of a real server, if the environment names one.
 func realServer() (url, key string, ok bool) {
 	url = os.Getenv("MEILISEARCH_URL")
 	return strings.TrimRight(url, "/"), os.Getenv("MEILISEARCH_API_KEY"), url != ""

@@ -16,8 +16,8 @@ import (
 	"productindex/reindex"
 )
 
-// Index is a [reindex.Indexer], [reindex.Limiter], [reindex.Reaper] and [reindex.DocCounter] on a Meilisearch server. It is safe for
-// concurrent use.
+// Index is a [reindex.Indexer], [reindex.Limiter], [reindex.Reaper] and [reindex.DocCounter] on a Meilisearch server.
+// It is safe for concurrent use.
 type Index struct {
 	client   meilisearch.ServiceManager
 	cfg      Config
@@ -39,8 +39,8 @@ var _ interface {
 	reindex.DocCounter
 } = (*Index)(nil)
 
-// New returns an Index on the client's server, to which it makes no call. Retries of the client have to be switched off (see
-// [meilisearch.DisableRetries]). A nil cfg means the defaults. The error names every setting that is invalid.
+// New returns an Index on the client's server, to which it makes no call. Retries of the client have to be switched off
+// (see [meilisearch.DisableRetries]). A nil cfg means the defaults. The error names every setting that is invalid.
 func New(client meilisearch.ServiceManager, cfg *Config) (*Index, error) {
 	if client == nil {
 		return nil, errors.New("meiliindex: the client is nil")
@@ -60,16 +60,17 @@ func New(client meilisearch.ServiceManager, cfg *Config) (*Index, error) {
 // limitDocs bounds what is kept of very small products beside their bodies.
 const limitDocs = 200_000
 
-// Limits returns the largest batches that memory allows, since the server indexes few large tasks faster than many small ones. It works on
-// one after the other, so that one call of Write at a time keeps it busy. The time that a Write takes is mostly that of the tasks before
-// it, and says nothing about its size.
+// Limits returns the largest batches that memory allows, since the server indexes few large tasks faster than many
+// small ones. It works on one after the other, so that one call of Write at a time keeps it busy. The time that a Write
+// takes is mostly that of the tasks before it, and says nothing about its size.
 func (ix *Index) Limits() reindex.Limits {
 	return reindex.Limits{
 		MaxDocs: limitDocs, MaxBytes: min(ix.cfg.BatchBytes, max(1, ix.cfg.PayloadLimit/2)), MaxInFlight: 1, SlowWrite: -1,
 	}
 }
 
-// DocCount returns the number of documents in the tenant's live index. The error matches [reindex.ErrNoLiveIndex] if there is none.
+// DocCount returns the number of documents in the tenant's live index. The error matches [reindex.ErrNoLiveIndex] if
+// there is none.
 func (ix *Index) DocCount(ctx context.Context, tenant string) (int64, error) {
 	n, err := ix.countDocuments(ctx, ix.LiveUID(tenant))
 	if err == nil && n < 0 {
@@ -78,7 +79,7 @@ func (ix *Index) DocCount(ctx context.Context, tenant string) (int64, error) {
 	return n, err
 }
 
-// checkVersion asks for the server's version until it is known. A key without the action version is no error.
+// checkVersion asks for the server's version until it is known. A key without the action version is not an error.
 func (ix *Index) checkVersion(ctx context.Context) error {
 	ix.mu.Lock()
 	checked := ix.checked

@@ -56,7 +56,6 @@ func TestLimits(t *testing.T) {
 }
 
 // The names of live and staging indexes of different tenants never meet, also when a tenant is named like one.
-
 func TestUIDs(t *testing.T) {
 	ix := newIndex(t, server(t), nil)
 	name := stagingName{ix.instance, 5, 7}
@@ -87,7 +86,6 @@ func TestUIDs(t *testing.T) {
 }
 
 // An index has its settings before its documents: the host's, or those of the live one.
-
 func TestSettings(t *testing.T) {
 	s := server(t)
 	admin := connect(t, s.URL, meilitest.MasterKey)
@@ -129,8 +127,7 @@ func TestSettings(t *testing.T) {
 	}
 }
 
-// Settings that can not be kept are an error, not lost.
-
+// Settings that cannot be kept are an error, not lost.
 func TestSettingsThatCanNotBeKept(t *testing.T) {
 	s := server(t)
 	ix := newIndex(t, s, nil)
@@ -166,20 +163,11 @@ func change(t *testing.T, s *meilitest.Server, method, path, body string) {
 	waitAll(t, s)
 }
 
-// leastActions are the actions that the documentation asks for.
+// Reap leaves alone what another process works on, until that has been idle for long, or its token shows that it is
+// over.
 
-// The actions that the documentation names are enough, for all indexes and for those of the prefix, and each is needed.
-
-// A key that does not see swaps learns of a failed one, too.
-
-// Reap leaves alone what another process works on, until that has been idle for long, or its token shows that it is over.
-
-// Reap leaves alone what is about to go live, however long it has been idle.
-
-// A run whose token is smaller than that of a newer one can not publish what it has filled.
-
-// A payload over the limit is not sent, or refused by the server, and then split; a product of its own size is rejected.
-
+// A payload over the limit is not sent, or refused by the server, and then split; a product of its own size is
+// rejected.
 func TestPayloadLimit(t *testing.T) {
 	for name, limit := range map[string]int{"known": 20_000, "not known": 0} {
 		t.Run(name, func(t *testing.T) {
@@ -201,7 +189,6 @@ func TestPayloadLimit(t *testing.T) {
 }
 
 // A client that compresses works as well.
-
 func TestGzip(t *testing.T) {
 	s := server(t)
 	var compressed atomic.Int64
@@ -237,7 +224,6 @@ func TestGzip(t *testing.T) {
 }
 
 // What is sent is encoded into one piece of memory.
-
 func TestEncodeOnce(t *testing.T) {
 	ix := newIndex(t, server(t), nil)
 	products := []reindex.Product{
@@ -256,7 +242,6 @@ func TestEncodeOnce(t *testing.T) {
 }
 
 // No more than MaxTasks tasks wait, and no more than their payloads are kept.
-
 func TestMaxTasks(t *testing.T) {
 	s := server(t)
 	ix := newIndex(t, s, &Config{MaxTasks: 3})
@@ -287,7 +272,6 @@ func TestMaxTasks(t *testing.T) {
 }
 
 // Errors and documents hold no body of a product.
-
 func TestErrorsHoldNoBodies(t *testing.T) {
 	s := server(t)
 	ix := newIndex(t, s, nil)

@@ -6,22 +6,28 @@ import (
 	"fmt"
 )
 
-// MaxKeyBytes is the length of the longest primary key that Meilisearch takes, in bytes (1.50; 511 in all versions since 1.0).
+// MaxKeyBytes is the length of the longest primary key that Meilisearch takes, in bytes (1.50; 511 in all versions
+// since 1.0).
 const MaxKeyBytes = 511
 
-// ErrKey: a text is no key that [Key] returns, or an id is too long for one.
-var ErrKey = errors.New("invalid key")
+// ErrKey: a text is not a key that [Key] returns, or an id is too long for one.
+var ErrKey = errors.New("meiliindex: invalid key")
 
-// Key returns the primary key of the document that a product with this id becomes. Meilisearch takes 1 to 511 letters, digits, hyphens
-// and underscores. An id of that kind that begins with a letter or a digit is its own key; for any other the key is an underscore and the
-// id in unpadded URL-safe base64 (RFC 4648, section 5). No two ids have the same key. An id whose key would be too long (511 bytes of
-// the first kind, 382 of any other) is an error that matches [ErrKey].
+// Key returns the primary key of the document that a product with this id becomes. Meilisearch takes 1 to 511 letters,
+// digits, hyphens and underscores. An id of that kind that begins with a letter or a digit is its own key; for any
+// other the key is an underscore and the id in unpadded URL-safe base64 (RFC 4648, section 5). No two ids have the same
+// key. An id whose key would be too long (511 bytes of the first kind, 382 of any other) is an error that matches
+// [ErrKey].
 func Key(id string) (string, error) {
 	key := encodeName(id)
 	if len(key) > MaxKeyBytes {
-		return "", fmt.Errorf("%w: the id has %d bytes, its key would have %d, Meilisearch takes %d", ErrKey, len(id), len(key), MaxKeyBytes)
+		return "", fmt.Errorf("%w: %w", ErrKey, errTooLong(id, key))
 	}
 	return key, nil
+}
+
+func errTooLong(id, key string) error {
+	return fmt.Errorf("the id has %d bytes, its key would have %d, Meilisearch takes %d", len(id), len(key), MaxKeyBytes)
 }
 
 // ID returns the product's id whose [Key] is key. The error matches [ErrKey].
@@ -39,8 +45,8 @@ func ID(key string) (string, error) {
 	return string(id), nil
 }
 
-// encodeName writes any text in letters, digits, hyphens and underscores, differently for different texts. The result never begins with
-// a hyphen.
+// encodeName writes any text in letters, digits, hyphens and underscores, differently for different texts. The result
+// never begins with a hyphen.
 func encodeName(s string) string {
 	if isPlain(s) {
 		return s

@@ -7,8 +7,9 @@ import (
 	"strings"
 )
 
-// stagingName is what the uid of an index beside the live one says: the prefix, a hyphen, this, a hyphen, and the tenant. A live index's
-// uid has no hyphen after the prefix, so that the two cannot be mixed up, whatever the tenants are called.
+// stagingName is what the uid of an index beside the live one says: the prefix, a hyphen, this, a hyphen, and the
+// tenant. A live index's uid has no hyphen after the prefix, so that the two cannot be mixed up, whatever the tenants
+// are called.
 type stagingName struct {
 	instance string // 12 hex digits: of which Index it is
 	token    int64  // of the run; noToken if it has none
@@ -20,7 +21,8 @@ const (
 	nobody  = "000000000000" // the instance of the mark of a generation that went live
 )
 
-// markName is the name of a mark: an empty index that keeps the greatest fencing token that a generation of the tenant was begun with.
+// markName is the name of a mark: an empty index that keeps the greatest fencing token that a generation of the tenant
+// was begun with.
 func markName(instance string, token int64) stagingName { return stagingName{instance, token, 0} }
 
 func (n stagingName) isMark() bool { return n.number == 0 }
@@ -55,6 +57,6 @@ func (ix *Index) parseStaging(tenant, uid string) (n stagingName, ok bool) {
 	return stagingName{parts[1], int64(token), uint32(number)}, true //nolint:gosec // all ones are -1
 }
 
-// LiveUID returns the uid of the index that searches of the tenant use: Config.Prefix and the tenant, which is written as [Key] writes
-// an id. There is no such index before the tenant's first reindex.
+// LiveUID returns the uid of the index that searches of the tenant use: Config.Prefix and the tenant, which is written
+// as [Key] writes an id. There is no such index before the tenant's first reindex.
 func (ix *Index) LiveUID(tenant string) string { return ix.cfg.Prefix + encodeName(tenant) }

@@ -15,7 +15,8 @@ type document struct {
 	line    []byte
 }
 
-// encode makes documents of products, whose lines follow each other in body. Those that can not become one are returned with the reason.
+// encode makes documents of products, whose lines follow each other in body. Those that cannot become one are returned
+// with the reason.
 func (ix *Index) encode(products []reindex.Product) (documents []document, body []byte, failed []reindex.ItemError) {
 	attribute := ix.cfg.KeyAttribute
 	size := 0
@@ -24,8 +25,12 @@ func (ix *Index) encode(products []reindex.Product) (documents []document, body 
 	}
 	body = make([]byte, 0, size) // large enough: the lines stay where they are
 	for _, p := range products {
-		key, err := Key(p.ID)
-		if err == nil && hasMember(p.Body, attribute) {
+		var err error
+		key := encodeName(p.ID)
+		switch {
+		case len(key) > MaxKeyBytes:
+			err = errTooLong(p.ID, key)
+		case hasMember(p.Body, attribute):
 			err = fmt.Errorf("the product has an attribute %q of its own, which the index needs: set another KeyAttribute", attribute)
 		}
 		start := len(body)
@@ -41,12 +46,12 @@ func (ix *Index) encode(products []reindex.Product) (documents []document, body 
 	return documents, body, failed
 }
 
-// appendDocument appends a body with one more member at its end, and a line feed. Of two members of one name the server takes the last,
-// so that the key is always ours, however a product spells its own.
+// appendDocument appends a body with one more member at its end, and a line feed. Of two members of one name the server
+// takes the last, so that the key is always ours, however a product spells its own.
 func appendDocument(buf, body []byte, attribute, key string) ([]byte, error) {
 	body = bytes.TrimSpace(body)
 	if len(body) < 2 || body[0] != '{' || body[len(body)-1] != '}' {
-		return buf, errors.New("the body is no JSON object")
+		return buf, errors.New("the body is not a JSON object")
 	}
 	members := bytes.TrimSpace(body[1 : len(body)-1])
 	buf = append(buf, '{')

@@ -9,9 +9,10 @@ import (
 	"productindex/reindex"
 )
 
-// Reap deletes the tenant's indexes that generations have left: those of this Index that it does not use any more, those whose fencing
-// token is smaller than that of ctx, and those of other processes that have been left alone for Config.StaleAfter. Reap touches only
-// indexes that this package can have named. It returns when they are gone, and tasks of theirs have ended.
+// Reap deletes the tenant's indexes that generations have left: those of this Index that it does not use any more,
+// those whose fencing token is smaller than that of ctx, and those of other processes that have been left alone for
+// Config.StaleAfter. Reap touches only indexes that this package can have named. It returns when they are gone, and
+// tasks of theirs have ended.
 func (ix *Index) Reap(ctx context.Context, tenant string) (int, error) {
 	token, fenced := reindex.Fence(ctx)
 	if !fenced {
@@ -51,8 +52,8 @@ func (ix *Index) isLeftover(ctx context.Context, s staging, token int64) (bool, 
 	return ix.staysStale(ctx, s.uid)
 }
 
-// staysStale reports whether the index has been left alone for Config.StaleAfter, also once its tasks have ended: one of them may be about
-// to delete the index, to make it live, or to show that its run goes on.
+// staysStale reports whether the index has been left alone for Config.StaleAfter, also once its tasks have ended: one
+// of them may be about to delete the index, to make it live, or to show that its run goes on.
 func (ix *Index) staysStale(ctx context.Context, uid string) (stale bool, err error) {
 	err = ix.poll(ctx, func() (done bool, err error) {
 		waiting, err := ix.waiting(ctx, meilisearch.TasksQuery{IndexUIDS: []string{uid}})

@@ -16,7 +16,8 @@ import (
 	"productindex/reindex"
 )
 
-// Reap leaves alone what another process works on, until that has been idle for long, or its token shows that it is over.
+// Reap leaves alone what another process works on, until that has been idle for long, or its token shows that it is
+// over.
 func TestReapOfOthers(t *testing.T) {
 	s := server(t)
 	mine, other := newIndex(t, s, nil), newIndex(t, s, nil)
@@ -84,7 +85,8 @@ func TestReapSparesWhatGoesLive(t *testing.T) {
 	assertIndexes(t, s, "products_acme")
 }
 
-// One reaping is enough also while the server is slow: what a dead run has sent and asked for waits, and nothing is left for a second one.
+// One reaping is enough also while the server is slow: what a dead run has sent and asked for waits, and nothing is
+// left for a second one.
 func TestReapSettlesASlowQueue(t *testing.T) {
 	for name, stale := range map[string]time.Duration{"at once": -1, "by age": time.Nanosecond} {
 		t.Run(name, func(t *testing.T) {

@@ -30,8 +30,8 @@ func nest(depth int) string { return strings.Repeat("[", depth) + "1" + strings.
 
 func product(id, body string) reindex.Product { return reindex.Product{ID: id, Body: []byte(body)} }
 
-// Of 10,000 products with 7 bad ones all others are indexed, the bad ones reported with the server's reason, and no more than 20 tasks
-// are needed for each.
+// Of 10,000 products with 7 bad ones all others are indexed, the bad ones reported with the server's reason, and no
+// more than 20 tasks are needed for each.
 func TestBadProductsAreFound(t *testing.T) {
 	s := server(t)
 	ix := newIndex(t, s, nil)

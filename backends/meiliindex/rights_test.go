@@ -13,6 +13,7 @@ import (
 	"productindex/reindex/reindextest"
 )
 
+// leastActions are the actions that the documentation asks for.
 var leastActions = strings.Fields("indexes.create indexes.get indexes.delete indexes.swap documents.add settings.get settings.update stats.get " +
 	"tasks.get tasks.cancel")
 
@@ -26,6 +27,7 @@ func newKey(t *testing.T, s *meilitest.Server, indexes string, actions ...string
 	return key.Key
 }
 
+// The actions that the documentation names are enough, for all indexes and for those of the prefix, and each is needed.
 func TestLeastRights(t *testing.T) {
 	reindexWith := func(t *testing.T, s *meilitest.Server, key string) error {
 		ix, err := New(connect(t, s.URL, key), withFastPolls(nil))
@@ -73,6 +75,7 @@ func TestLeastRights(t *testing.T) {
 	}
 }
 
+// A key that does not see swaps also learns of a failed one.
 func TestFailedSwapUnseen(t *testing.T) {
 	s := server(t)
 	ix, err := New(connect(t, s.URL, newKey(t, s, "products_*", leastActions...)), withFastPolls(nil))

@@ -12,7 +12,8 @@ import (
 	"productindex/reindex"
 )
 
-// How many products of a generation the server may refuse, in all and in a row, before the reason is no longer looked for in them.
+// How many products of a generation the server may refuse, in all and in a row, before the reason is no longer looked
+// for in them.
 const (
 	defaultMaxRefused = 10_000
 	defaultMaxInARow  = 200
@@ -51,8 +52,8 @@ func (g *generation) forget(s *sending) {
 	<-g.slots
 }
 
-// settleOldest waits for the oldest task. When it did not succeed, it waits for all, and sends again what has to be. The caller holds
-// settling.
+// settleOldest waits for the oldest task. When it did not succeed, it waits for all, and sends again what has to be.
+// The caller holds settling.
 func (g *generation) settleOldest(ctx context.Context) error {
 	s := g.oldest()
 	if s == nil {
@@ -96,7 +97,8 @@ func (g *generation) examine(ctx context.Context, s *sending) (good bool, err er
 	return false, nil
 }
 
-// verdict reads what became of a task of documents: refused is the reason that lies in a document, err one that does not.
+// verdict reads what became of a task of documents: refused is the reason that lies in a document, err one that does
+// not.
 func (g *generation) verdict(task *meilisearch.Task, documents []document) (refused, err error) {
 	err = outcome(task)
 	if failed, ok := errors.AsType[*taskError](err); ok && !failed.system {
@@ -119,8 +121,8 @@ func (g *generation) idle(ctx context.Context) error {
 	})
 }
 
-// isolateAll waits for all that was sent, while nothing new is, and sends again what did not succeed, task by task, so that each of them
-// is alone in its batch.
+// isolateAll waits for all that was sent, while nothing new is, and sends again what did not succeed, task by task, so
+// that each of them is alone in its batch.
 func (g *generation) isolateAll(ctx context.Context) error {
 	if err := g.posts.Acquire(ctx, int64(g.ix.cfg.MaxTasks)); err != nil {
 		return err
@@ -157,7 +159,8 @@ func (g *generation) isolateAll(ctx context.Context) error {
 	return nil
 }
 
-// isolation is what is still to be found out about documents of a task that failed. It survives an error, so that the search goes on.
+// isolation is what is still to be found out about documents of a task that failed. It survives an error, so that the
+// search goes on.
 type isolation struct {
 	suspects []document // one of them is bad
 	reason   error      // the server's last word about them
@@ -173,7 +176,7 @@ func (i *isolation) suspect(documents []document, reason error) {
 
 func (i *isolation) doubt(documents []document) { i.unknown = documents }
 
-// leaveOut drops documents that later tasks carry, too: the later body counts.
+// leaveOut drops documents that later tasks also carry: the later body counts.
 func (i *isolation) leaveOut(later []*sending) {
 	if i.compared {
 		return
@@ -191,8 +194,8 @@ func (i *isolation) leaveOut(later []*sending) {
 	}
 }
 
-// isolate sends documents in ever smaller parts, one task at a time, until all good ones are indexed and the bad ones known: for each bad
-// one among n about log₂ n + 2 tasks.
+// isolate sends documents in ever smaller parts, one task at a time, until all good ones are indexed and the bad ones
+// known: for each bad one among n about log₂ n + 2 tasks.
 func (g *generation) isolate(ctx context.Context, s *sending) error {
 	for s.pending() {
 		if len(s.suspects) == 1 {

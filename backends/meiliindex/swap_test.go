@@ -17,6 +17,7 @@ import (
 	"productindex/backends/meiliindex/internal/meilitest"
 )
 
+// When the answer to the swap is lost, Commit finds out what became of it.
 func TestLostAnswerOfTheSwap(t *testing.T) {
 	for name, lost := range map[string]meilitest.Fault{
 		"the key sees no swaps": {After: true, Status: 502},
@@ -49,6 +50,7 @@ func TestLostAnswerOfTheSwap(t *testing.T) {
 	}
 }
 
+// A swap that never arrived, and one that certainly did not.
 func TestSwapNeverArrives(t *testing.T) {
 	for name, test := range map[string]struct {
 		fault     meilitest.Fault
@@ -92,6 +94,7 @@ func TestSwapNeverArrives(t *testing.T) {
 	}
 }
 
+// While the server restarts, Commit goes on looking for the outcome of its swap.
 func TestRestartDuringTheSwap(t *testing.T) {
 	s := server(t)
 	ix := newIndex(t, s, nil)
@@ -123,6 +126,7 @@ func TestRestartDuringTheSwap(t *testing.T) {
 	assertIndexes(t, s, "products_acme")
 }
 
+// A server that does not come back leaves it unknown whether the swap took place, and Commit says so in the end.
 func TestServerGoneDuringTheSwap(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		gone := &http.Client{Transport: roundTripper(func(*http.Request) (*http.Response, error) {
@@ -141,6 +145,7 @@ func TestServerGoneDuringTheSwap(t *testing.T) {
 	})
 }
 
+// The live index comes or goes between the question and the swap: Commit may be called again.
 func TestLiveIndexChangesMeanwhile(t *testing.T) {
 	for _, goes := range []bool{true, false} {
 		t.Run(fmt.Sprint(goes), func(t *testing.T) {
@@ -243,7 +248,8 @@ func TestSwapOfALostIndex(t *testing.T) {
 	}
 }
 
-// A key that does not see swaps, and another swap right after: whether the generation was live for a moment is not known.
+// A key that does not see swaps, and another swap right after: whether the generation was live for a moment is not
+// known.
 func TestSwapUndoneUnseen(t *testing.T) {
 	s := server(t)
 	ix, err := New(connect(t, s.URL, newKey(t, s, "products_*", leastActions...)), withFastPolls(nil))

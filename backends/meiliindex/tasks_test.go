@@ -33,8 +33,8 @@ func load(tb testing.TB, s *meilitest.Server, cfg *Config, source reindex.Source
 	return s.Payloads()[before:]
 }
 
-// An engine with default settings sends the fewest tasks that BatchBytes allows, of which none but the last is smaller, and the first one
-// least of all: the server works on it alone.
+// An engine with default settings sends the fewest tasks that BatchBytes allows, of which none but the last is smaller,
+// and the first one least of all: the server works on it alone.
 func TestFewestTasks(t *testing.T) {
 	const products, bytes = 3000, 1000
 	s := server(t)
@@ -51,8 +51,9 @@ func TestFewestTasks(t *testing.T) {
 	}
 }
 
-// BenchmarkTasks reports how many tasks a catalogue of 40 MB becomes, and how large the first one is: with default settings, and in batches
-// of 10,000 and of 1,000 products, which is what the client library sends. The time is the emulator's, and says nothing about a server.
+// BenchmarkTasks reports how many tasks a catalogue of 40 MB becomes, and how large the first one is: with default
+// settings, and in batches of 10,000 and of 1,000 products, which is what the client library sends. The time is the
+// emulator's, and says nothing about a server.
 func BenchmarkTasks(b *testing.B) {
 	source := sized(40_000, 1000)
 	for _, docs := range []int{0, 10_000, 1000} {

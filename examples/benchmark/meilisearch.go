@@ -22,8 +22,8 @@ const (
 	meiliWait = 50 * time.Millisecond
 )
 
-// withMeilisearch calls load with a client of the server that MEILISEARCH_URL, by default the one on this machine, and MEILISEARCH_API_KEY
-// name.
+// withMeilisearch calls load with a client of the server that MEILISEARCH_URL, by default the one on this machine, and
+// MEILISEARCH_API_KEY name.
 func withMeilisearch(load func(client meilisearch.ServiceManager) (int64, error)) (loaded, error) {
 	server, key := os.Getenv("MEILISEARCH_URL"), os.Getenv("MEILISEARCH_API_KEY")
 	if server == "" {

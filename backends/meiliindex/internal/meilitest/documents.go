@@ -15,8 +15,8 @@ type change struct {
 	doc  *object // nil: delete it
 }
 
-// changeDocuments processes a batch of additions and deletions by id. A bad id, a wrong primary key or a document with too many fields
-// fails its own task; anything else that is wrong with a document fails the whole batch.
+// changeDocuments processes a batch of additions and deletions by id. A bad id, a wrong primary key or a document with
+// too many fields fails its own task; anything else that is wrong with a document fails the whole batch.
 func (s *Server) changeDocuments(batch []*task) {
 	uid := batch[0].index
 	ix := s.indexes[uid]

@@ -28,8 +28,8 @@ func (s *Server) run() {
 	}
 }
 
-// nextBatch chooses what is processed next: cancelations, then deletions of tasks, then the oldest task with those of its index that
-// can share its batch.
+// nextBatch chooses what is processed next: cancelations, then deletions of tasks, then the oldest task with those of
+// its index that can share its batch.
 func (s *Server) nextBatch() []*task {
 	for s.firstOpen < len(s.tasks) && s.tasks[s.firstOpen].ended() {
 		s.firstOpen++

@@ -51,7 +51,8 @@ var volatile = []string{
 	"databaseSize", "usedDatabaseSize", "rawDocumentDbSize", "avgDocumentSize", "commitSha", "commitDate",
 }
 
-// TestReplay sends every recorded request to a fresh emulator and compares status and body with what the real server answered.
+// TestReplay sends every recorded request to a fresh emulator and compares status and body with what the real server
+// answered.
 func TestReplay(t *testing.T) {
 	files, err := filepath.Glob(filepath.Join("testdata", "exchanges", "*.json"))
 	if err != nil || len(files) == 0 {
@@ -96,7 +97,8 @@ func replay(t *testing.T, file string) {
 	}
 }
 
-// held finds the tasks that the recording shows as being processed while other requests went on, with the last step that needs it.
+// held finds the tasks that the recording shows as being processed while other requests went on, with the last step
+// that needs it.
 func held(steps []step) map[int]int {
 	until := map[int]int{}
 	for i, st := range steps {
@@ -118,7 +120,8 @@ func held(steps []step) map[int]int {
 	return until
 }
 
-// release lets go of the tasks that no later step wants to see in processing, once the step asks for something that has ended.
+// release lets go of the tasks that no later step wants to see in processing, once the step asks for something that has
+// ended.
 func (p *player) release(i int, st step) {
 	if st.Timing == "settled" || st.Timing == "" && st.Request.Method == http.MethodGet {
 		for uid, last := range p.until {

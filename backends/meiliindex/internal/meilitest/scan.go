@@ -6,8 +6,9 @@ import (
 	"unicode/utf8"
 )
 
-// scanner checks the syntax of JSON the way the server does when a request arrives: numbers out of range, lone surrogates and deep
-// nesting pass here and fail later, in the task. Its messages and positions are those of serde_json.
+// scanner checks the syntax of JSON the way the server does when a request arrives: numbers out of range, lone
+// surrogates and deep nesting pass here and fail later, in the task. Its messages and positions are those of
+// serde_json.
 type scanner struct {
 	data []byte
 	pos  int
@@ -236,7 +237,8 @@ func (s *scanner) digits() bool {
 
 func isDigit(c byte) bool { return c >= '0' && c <= '9' }
 
-// parseNumber returns n as the server keeps it: an integer of 64 bits as it is, anything else as a float; false if out of range.
+// parseNumber returns n as the server keeps it: an integer of 64 bits as it is, anything else as a float; false if out
+// of range.
 func parseNumber(text string) (number, bool) {
 	if _, err := strconv.ParseInt(text, 10, 64); err == nil && text != "-0" {
 		return number(text), true

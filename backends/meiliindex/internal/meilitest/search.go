@@ -7,8 +7,8 @@ import (
 	"unicode"
 )
 
-// search answers a search. The emulator's is a plain scan for the documents that hold every word. It does not rank, filter or sort. The
-// client always sends hybrid, which is null.
+// search answers a search. The emulator's is a plain scan for the documents that hold every word. It does not rank,
+// filter or sort. The client always sends hybrid, which is null.
 func (c *call) search() (answer, error) {
 	body, err := c.object("q", "offset", "limit", "hybrid")
 	if err != nil {

@@ -1,5 +1,5 @@
-// Package meilitest emulates, in process and on a real socket, the part of the Meilisearch protocol that package meiliindex uses. What
-// it answers is decided by exchanges recorded from a real server; the replay test compares.
+// Package meilitest emulates, in process and on a real socket, the part of the Meilisearch protocol that package
+// meiliindex uses. What it answers is decided by exchanges recorded from a real server; the replay test compares.
 package meilitest
 
 import (
@@ -16,7 +16,8 @@ const MasterKey = "master-key-of-the-emulator"
 // DefaultPayloadLimit is the payload limit of a server that is not told another one, in bytes.
 const DefaultPayloadLimit = 100_000_000
 
-// Server is an emulated Meilisearch. Its exported fields are set before the first request. Its methods are safe for concurrent use.
+// Server is an emulated Meilisearch. Its exported fields are set before the first request. Its methods are safe for
+// concurrent use.
 type Server struct {
 	// URL is where the server listens.
 	URL string
@@ -78,7 +79,8 @@ func (s *Server) Close() {
 	s.http.Close()
 }
 
-// SetFault has f see every request before the server does; it may make the request fail. It is called concurrently. Nil ends that.
+// SetFault has f see every request before the server does; it may make the request fail. It is called concurrently. Nil
+// ends that.
 func (s *Server) SetFault(f func(r *http.Request) *Fault) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -147,7 +149,8 @@ func (s *Server) Tasks(kind string) int {
 	return n
 }
 
-// Payloads returns the sizes of what the tasks carry that add documents, in bytes and in the order in which they were enqueued.
+// Payloads returns the sizes of what the tasks carry that add documents, in bytes and in the order in which they were
+// enqueued.
 func (s *Server) Payloads() []int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
