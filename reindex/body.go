@@ -260,23 +260,27 @@ func (s *scanner) str() error {
 	}
 }
 
+const ones, highs = 0x0101010101010101, 0x8080808080808080
+
 // plain returns how many bytes of text come before the first quote, backslash or control character, and reports whether there are bytes
-// above 127 among them, or right behind. It looks at eight bytes at once: a byte of the word has its highest bit set in hit if it is one
-// of these (bytes after the first hit may be set wrongly).
+// above 127 among them. It looks at eight bytes at once.
 func plain(text []byte) (n int, beyondASCII bool) {
-	const ones, highs = 0x0101010101010101, 0x8080808080808080
 	var all uint64
-	for ; len(text)-n >= 8; n += 8 {
-		w := binary.LittleEndian.Uint64(text[n:])
-		quote := w ^ ones*'"'
-		slash := w ^ ones*'\\'
+	rest := text
+	for len(rest) >= 8 {
+		w := binary.LittleEndian.Uint64(rest)
+		if hit := special(w); hit != 0 {
+			n = bits.TrailingZeros64(hit) / 8
+			all |= w & (1<<(8*n) - 1)
+			return len(text) - len(rest) + n, all&highs != 0
+		}
 		all |= w
-		hit := ((w-ones*' ')&^w | (quote-ones)&^quote | (slash-ones)&^slash) & highs
-		if hit != 0 {
-			return n + bits.TrailingZeros64(hit)/8, all&highs != 0
+		rest = rest[8:]
+		if w&highs == 0 {
+			rest = rest[plainASCII(rest):]
 		}
 	}
-	for ; n < len(text); n++ {
+	for n = len(text) - len(rest); n < len(text); n++ {
 		c := text[n]
 		if c < ' ' || c == '"' || c == '\\' {
 			break
@@ -284,6 +288,29 @@ func plain(text []byte) (n int, beyondASCII bool) {
 		all |= uint64(c)
 	}
 	return n, all&highs != 0
+}
+
+// special sets the highest bit of each byte that is a quote, a backslash or a control character. Bytes after the first one may be set
+// wrongly.
+func special(w uint64) uint64 {
+	quote := w ^ ones*'"'
+	slash := w ^ ones*'\\'
+	return ((w-ones*' ')&^w | (quote-ones)&^quote | (slash-ones)&^slash) & highs
+}
+
+// plainASCII returns how many bytes of text are plain and below 128, in steps of 16.
+func plainASCII(text []byte) int {
+	rest := text
+	for len(rest) >= 16 {
+		a, b := binary.LittleEndian.Uint64(rest), binary.LittleEndian.Uint64(rest[8:16])
+		x := (a - ones*' ') | ((a ^ ones*'"') - ones) | ((a ^ ones*'\\') - ones) | a
+		y := (b - ones*' ') | ((b ^ ones*'"') - ones) | ((b ^ ones*'\\') - ones) | b
+		if (x|y)&highs != 0 {
+			break
+		}
+		rest = rest[16:]
+	}
+	return len(text) - len(rest)
 }
 
 // escape passes over an escape sequence; pos is at its backslash.
