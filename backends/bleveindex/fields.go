@@ -88,6 +88,7 @@ var (
 	longTexts = nameSet(textFields)
 	texts     = nameSet(nameFields + " " + textFields)
 	prices    = nameSet(numberFields)
+	groups    = nameSet(groupFields)
 	words     = nameSet(nameFields + " " + textFields + " " + groupFields)
 )
 

@@ -40,6 +40,10 @@ func (s soughtTerms) hasTerm(field, term string) bool {
 // collect adds the terms of a query, but for those that must not be there.
 func (s soughtTerms) collect(q query.Query, m mapping.IndexMapping) {
 	switch q := q.(type) {
+	case *ProductQuery:
+		for field, terms := range q.sought() {
+			s[field] = append(s[field], terms...)
+		}
 	case *query.QueryStringQuery:
 		if parsed, err := q.Parse(); err == nil {
 			s.collect(parsed, m)
@@ -115,7 +119,7 @@ func (h *highlighting) mark(hit *search.DocumentMatch, product map[string]any) {
 	}
 	texts := document.NewDocument(hit.ID)
 	found := &search.DocumentMatch{Locations: search.FieldTermLocationMap{}}
-	h.visit(nil, nil, product, func(field string, positions []uint64, text string) {
+	visitTexts(nil, nil, product, func(field string, positions []uint64, text string) {
 		if len(h.fields) > 0 && !slices.Contains(h.fields, field) || hit.Fragments[field] != nil {
 			return
 		}
@@ -134,16 +138,16 @@ func (h *highlighting) mark(hit *search.DocumentMatch, product map[string]any) {
 	}
 }
 
-// visit calls f for every text of a value.
-func (h *highlighting) visit(path []string, positions []uint64, value any, f func(field string, positions []uint64, text string)) {
+// visitTexts calls f for every text of a value.
+func visitTexts(path []string, positions []uint64, value any, f func(field string, positions []uint64, text string)) {
 	switch value := value.(type) {
 	case map[string]any:
 		for name, child := range value {
-			h.visit(append(slices.Clip(path), name), positions, child, f)
+			visitTexts(append(slices.Clip(path), name), positions, child, f)
 		}
 	case []any:
 		for i, child := range value {
-			h.visit(path, append(slices.Clip(positions), uint64(i)), child, f)
+			visitTexts(path, append(slices.Clip(positions), uint64(i)), child, f)
 		}
 	case string:
 		f(strings.Join(path, "."), positions, value)

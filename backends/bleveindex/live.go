@@ -27,6 +27,8 @@ type liveIndex struct {
 	last atomic.Pointer[func()] // called when the last reference is dropped; set before being live ends
 	used atomic.Int64           // when a search ended last, or it was opened: nanoseconds since 1970
 
+	fields fieldCache
+
 	checking sync.Mutex
 	sound    bool // after a panic: its files are as they were written
 }

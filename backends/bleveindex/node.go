@@ -19,6 +19,7 @@ type node struct {
 	disabled bool
 	price    bool // strings in it can be amounts
 	whole    bool // facets are counted by its own terms: those of numbers would be among them
+	group    bool // a value in it names a kind of product
 	text     bool // numbers in it are words as well
 	texts    []textField
 	others   []otherField
@@ -102,7 +103,7 @@ func (m *ProductMapping) newNode(parent *node, name string) *node {
 	} else {
 		path = parent.name + "." + name
 	}
-	n := &node{name: path, dynamic: parent.dynamic, disabled: parent.disabled, price: prices[name], text: top && words[name], children: map[string]*node{}}
+	n := &node{name: path, dynamic: parent.dynamic, disabled: parent.disabled, price: prices[name], text: top && words[name], group: top && groups[name], children: map[string]*node{}}
 	if parent.dm != nil {
 		n.dm = parent.dm.Properties[name]
 		if tag, ok := analyzers.Language(name); ok && n.dm == nil && parent.dm.Properties[tag] != nil && m.isProductText(parent) {

@@ -73,7 +73,7 @@ func (l *liveIndex) search(ctx context.Context, req *bleve.SearchRequest) (*blev
 	own.Sort = sortedByForms(req.Sort, m)
 	var byForms map[string]bool
 	own.Facets, byForms = countedByForms(req.Facets, m)
-	result, err := l.index.SearchInContext(ctx, &own)
+	result, err := l.index.SearchInContext(context.WithValue(ctx, fieldsKey{}, &l.fields), &own)
 	if err != nil {
 		return nil, err
 	}
@@ -229,6 +229,9 @@ func fillFields(hit *search.DocumentMatch, fields []string, marks *highlighting)
 		} else if value, ok := lookUp(product, name); ok {
 			setField(hit, name, value)
 		}
+	}
+	if len(hit.Fields) == 0 {
+		hit.Fields = nil
 	}
 	return nil
 }

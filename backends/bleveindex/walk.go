@@ -105,6 +105,11 @@ func (w *walk) string(n *node, value string) {
 		return
 	} else if !isDate || layout != layouts[0] {
 		w.addText(n.name, value, w.dynamicOptions(textOptions(value)), w.m.all, true)
+		if n.group {
+			if words := camelCase(value); words != "" {
+				w.addText(n.name, words, w.dynamicOptions(phrases), w.m.all, true)
+			}
+		}
 	}
 	switch {
 	case isDate && !named:
@@ -118,6 +123,26 @@ func (w *walk) string(n *node, value string) {
 	default:
 		w.addForm(n, textForm(value))
 	}
+}
+
+// camelCase returns the words of a value such as CaseFan or CPUCooler, with spaces; empty: it is none.
+func camelCase(value string) string {
+	var words []byte
+	for i := range len(value) {
+		b := value[i]
+		if !(b >= 'A' && b <= 'Z' || b >= 'a' && b <= 'z') {
+			return ""
+		}
+		upper := b < 'a'
+		if i > 0 && upper && (value[i-1] >= 'a' || i+1 < len(value) && value[i+1] >= 'a') {
+			words = append(words, ' ')
+		}
+		words = append(words, b)
+	}
+	if len(words) == len(value) {
+		return ""
+	}
+	return string(words)
 }
 
 // namedTexts adds the text fields that the mapping names.

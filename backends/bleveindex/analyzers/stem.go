@@ -30,7 +30,11 @@ func stem(word []byte) []byte {
 	if to, ok := singular[string(word)]; ok {
 		return []byte(to)
 	}
-	return ending(withoutPlural(word))
+	word = withoutPlural(word)
+	if to, ok := singular[string(word)]; ok { // mens
+		return []byte(to)
+	}
+	return ending(word)
 }
 
 // withoutPlural takes the sign of a plural from a word of Latin letters.

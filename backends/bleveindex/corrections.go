@@ -1,0 +1,253 @@
+package bleveindex
+
+import (
+	"cmp"
+	"errors"
+	"slices"
+	"strings"
+	"sync"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/blevesearch/bleve/v2/document"
+	index "github.com/blevesearch/bleve_index_api"
+
+	"productindex/backends/bleveindex/analyzers"
+)
+
+const (
+	// rareCount is from how many products on a word is not taken for a misspelling of another.
+	rareCount = 3
+
+	maxCorrections = 3
+	maxCompletions = 20
+	maxDictionary  = 20_000 // how many words that begin in the same way are looked at
+)
+
+// candidate is a term of _all in place of a word.
+type candidate struct {
+	term     string
+	count    uint64
+	distance uint8
+}
+
+// correct adds the terms that are most like a word, and says so.
+func (x *expansion) correct(w *word) error {
+	if !w.found() && len(w.text) >= minCode {
+		if err := x.addPrefix(w, 0.7); err != nil || w.found() {
+			return err
+		}
+	}
+	for _, term := range w.terms {
+		found, err := x.similar(term)
+		if err != nil {
+			return err
+		}
+		for _, c := range found {
+			w.ways = append(w.ways, way{phrase: []string{c.term}, weight: 0.7})
+			surface, err := x.surface(c.term)
+			if err != nil {
+				return err
+			}
+			w.said.Corrected = append(w.said.Corrected, surface)
+		}
+	}
+	w.said.LeftOut = !w.found()
+	return nil
+}
+
+// widen adds what is like words: others for those that few products have, and longer ones for codes.
+func (x *expansion) widen(words []*word) error {
+	for _, w := range words {
+		if len(w.parts) > 0 {
+			if err := x.widen(w.parts); err != nil {
+				return err
+			}
+			continue
+		}
+		if isCodeLike(w.text) {
+			if err := x.addPrefix(w, 0.5); err != nil {
+				return err
+			}
+		} else if w.rare && w.said.Corrected == nil {
+			if err := x.correct(w); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// minCode is how long the beginning of a code is at least.
+const minCode = 4
+
+// isCodeLike reports whether a word looks like a code, or the beginning of one.
+func isCodeLike(text string) bool {
+	return len(text) >= minCode && strings.ContainsFunc(text, unicode.IsDigit) && strings.ContainsFunc(text, unicode.IsLetter)
+}
+
+// similar returns the terms that differ least from one. Digits are not corrected: another number is another product.
+func (x *expansion) similar(term string) ([]candidate, error) {
+	length := utf8.RuneCountInString(term)
+	fuzzy, ok := x.reader.(index.IndexReaderFuzzy)
+	if !ok || length < 4 || strings.ContainsFunc(term, unicode.IsDigit) {
+		return nil, nil
+	}
+	most := 1
+	if length > 7 {
+		most = 2
+	}
+	_, size := utf8.DecodeRuneInString(term)
+	for _, prefix := range []string{term[:size], ""} {
+		found, err := x.within(fuzzy, term, most, prefix)
+		if len(found) > 0 || err != nil {
+			return found, err
+		}
+		most = 1 // the first letter is rarely wrong
+	}
+	return nil, nil
+}
+
+// within returns the best terms within a distance of one.
+func (x *expansion) within(fuzzy index.IndexReaderFuzzy, term string, most int, prefix string) (found []candidate, err error) {
+	dictionary, automaton, err := fuzzy.FieldDictFuzzyAutomaton(allName, term, most, prefix)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, dictionary.Close()) }()
+	for {
+		entry, err := dictionary.Next()
+		if err != nil {
+			return nil, err
+		}
+		if entry == nil {
+			break
+		}
+		distance := entry.EditDistance
+		if automaton != nil {
+			_, distance = automaton.MatchAndDistance(entry.Term)
+		}
+		if entry.Term != term && !strings.ContainsFunc(entry.Term, unicode.IsDigit) {
+			found = append(found, candidate{entry.Term, entry.Count, distance})
+		}
+	}
+	slices.SortFunc(found, func(a, b candidate) int {
+		return cmp.Or(cmp.Compare(a.distance, b.distance), cmp.Compare(b.count, a.count), strings.Compare(a.term, b.term))
+	})
+	for i, c := range found {
+		if i == maxCorrections || c.distance > found[0].distance || c.count*10 < found[0].count {
+			return found[:i], nil
+		}
+	}
+	return found, nil
+}
+
+// addPrefix adds the most frequent terms that begin like a word.
+func (x *expansion) addPrefix(w *word, weight float64) (err error) {
+	prefix := analyzers.Fold(w.text)
+	if prefix == "" {
+		return nil
+	}
+	dictionary, err := x.reader.FieldDictPrefix(allName, []byte(prefix))
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, dictionary.Close()) }()
+	var found []candidate
+	for range maxDictionary {
+		entry, err := dictionary.Next()
+		if err != nil {
+			return err
+		}
+		if entry == nil {
+			break
+		}
+		if !slices.Contains(w.terms, entry.Term) {
+			found = append(found, candidate{term: entry.Term, count: entry.Count})
+		}
+	}
+	slices.SortFunc(found, func(a, b candidate) int {
+		return cmp.Or(cmp.Compare(b.count, a.count), strings.Compare(a.term, b.term))
+	})
+	for _, c := range found[:min(len(found), maxCompletions)] {
+		w.ways = append(w.ways, way{phrase: []string{c.term}, weight: weight})
+	}
+	x.terms[allName] = append(x.terms[allName], soughtTerm{prefix, true})
+	return nil
+}
+
+// surface returns a word of a product that is this term, which the term itself, a stem, need not be.
+func (x *expansion) surface(term string) (string, error) {
+	docs, err := x.reader.TermFieldReader(x.ctx, []byte(term), allName, false, false, false)
+	if err != nil {
+		return "", err
+	}
+	first, err := docs.Next(nil)
+	if err = errors.Join(err, docs.Close()); err != nil || first == nil {
+		return term, err
+	}
+	id, err := x.reader.ExternalID(first.ID)
+	if err != nil {
+		return "", err
+	}
+	stored, err := x.reader.Document(id)
+	if err != nil || stored == nil {
+		return term, err
+	}
+	surface := term
+	stored.VisitFields(func(field index.Field) {
+		if text, ok := field.(*document.TextField); ok && text.Name() == BodyField {
+			if word := x.wordIn(text.Value(), term); word != "" {
+				surface = strings.ToLower(word)
+			}
+		}
+	})
+	return surface, nil
+}
+
+// wordIn returns a word of a body that is this term.
+func (x *expansion) wordIn(body []byte, term string) (word string) {
+	product, err := decode(body)
+	if err != nil {
+		return ""
+	}
+	visitTexts(nil, nil, product, func(_ string, _ []uint64, text string) {
+		if word != "" {
+			return
+		}
+		for _, token := range x.all.Analyze([]byte(text)) {
+			if string(token.Term) == term {
+				word = text[token.Start:token.End]
+				return
+			}
+		}
+	})
+	return word
+}
+
+// fieldCache keeps the names of an index's fields, until something was written to it.
+type fieldCache struct {
+	mu     sync.Mutex
+	reader index.IndexReader
+	fields map[string]bool
+}
+
+func (c *fieldCache) of(reader index.IndexReader) (map[string]bool, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.fields != nil && c.reader == reader {
+		return c.fields, nil
+	}
+	names, err := reader.Fields()
+	if err != nil {
+		return nil, err
+	}
+	fields := make(map[string]bool, len(names))
+	for _, name := range names {
+		if !strings.HasPrefix(name, formsName+".") {
+			fields[name] = true
+		}
+	}
+	c.reader, c.fields = reader, fields
+	return fields, nil
+}

@@ -1,0 +1,414 @@
+package bleveindex
+
+import (
+	"context"
+	"math"
+	"slices"
+	"strings"
+	"unicode"
+
+	"github.com/blevesearch/bleve/v2/analysis"
+	"github.com/blevesearch/bleve/v2/mapping"
+	"github.com/blevesearch/bleve/v2/search"
+	index "github.com/blevesearch/bleve_index_api"
+
+	"productindex/backends/bleveindex/analyzers"
+)
+
+// expansion finds out, for one search, what the words of a text can stand for in the index.
+type expansion struct {
+	ctx     context.Context //nolint:containedctx // bleve's searchers keep it as well
+	reader  index.IndexReader
+	m       mapping.IndexMapping
+	options search.SearcherOptions
+	query   *QueryOptions
+
+	all       analysis.Analyzer
+	docs      uint64
+	fields    map[string]bool // that the index has
+	weighted  []weightedField
+	languages []weightedField
+	synonyms  thesaurus
+	counts    map[string]uint64 // documents with a term in _all
+
+	read        []*word // all words of the text
+	words       []*word // those, or several in one
+	explanation Explanation
+	terms       soughtTerms
+}
+
+// weightedField is a field in which words count more than elsewhere.
+type weightedField struct {
+	name     string
+	weight   float64
+	analyzer analysis.Analyzer // nil: that of _all
+}
+
+// How much more than in _all.
+const (
+	nameWeight        = 4
+	groupWeight       = 6
+	descriptionWeight = 1
+	codeWeight        = 50
+)
+
+// word is a word of the text, or several that can be one.
+type word struct {
+	text     string
+	position int
+	terms    []string // ways to read it
+	ways     []way
+	rare     bool // few products have it
+	common   bool // it says little
+	parts    []*word
+	said     *WordExplanation
+}
+
+// way is something that a word can stand for: a term, or several that follow each other.
+type way struct {
+	field  string // empty: _all, and the fields with a weight
+	phrase []string
+	weight float64
+}
+
+func newExpansion(
+	ctx context.Context, reader index.IndexReader, m mapping.IndexMapping, options search.SearcherOptions, q *QueryOptions,
+) (*expansion, error) {
+	x := &expansion{
+		ctx: ctx, reader: reader, m: m, options: options, query: q, all: m.AnalyzerNamed(m.AnalyzerNameForPath(allName)),
+		counts: map[string]uint64{}, terms: soughtTerms{},
+	}
+	x.synonyms, _ = ctx.Value(thesaurusKey{}).(thesaurus)
+	var err error
+	if x.docs, err = reader.DocCount(); err != nil {
+		return nil, err
+	}
+	if x.fields, err = fieldsOf(ctx, reader); err != nil {
+		return nil, err
+	}
+	for _, name := range spellings(nameFields) {
+		x.weigh(name, nameWeight)
+	}
+	for _, name := range spellings(groupFields) {
+		x.weigh(name, groupWeight)
+		x.weigh(name+".name", groupWeight)
+	}
+	x.addLanguages()
+	return x, nil
+}
+
+// weigh notes a field whose words are those of _all.
+func (x *expansion) weigh(name string, weight float64) {
+	if !x.fields[name] {
+		return
+	}
+	switch analyzer := x.m.AnalyzerNameForPath(name); analyzer {
+	case x.m.AnalyzerNameForPath(allName):
+		x.weighted = append(x.weighted, weightedField{name: name, weight: weight})
+	default:
+		x.languages = append(x.languages, weightedField{name, weight, x.m.AnalyzerNamed(analyzer)})
+	}
+}
+
+// addLanguages notes the fields of the language, or of all.
+func (x *expansion) addLanguages() {
+	tag, _ := analyzers.Language(x.query.Language)
+	for name := range x.fields {
+		field, language, ok := strings.Cut(name, ".")
+		known, isTag := analyzers.Language(language)
+		if !ok || !isTag || known != language || !isTranslated(field) || tag != "" && language != tag {
+			continue
+		}
+		weight := float64(descriptionWeight)
+		if !longTexts[field] {
+			weight = nameWeight
+		}
+		if tag != "" {
+			weight *= 2
+		}
+		x.languages = append(x.languages, weightedField{name, weight, x.m.AnalyzerNamed(x.m.AnalyzerNameForPath(name))})
+	}
+	slices.SortFunc(x.languages, func(a, b weightedField) int { return strings.Compare(a.name, b.name) })
+}
+
+// parse finds the words of a text, and what they stand for.
+func (x *expansion) parse(text string) error {
+	for _, token := range x.all.Analyze([]byte(text)) {
+		if n := len(x.words); n > 0 && token.Position == x.words[n-1].position {
+			x.words[n-1].terms = append(x.words[n-1].terms, string(token.Term))
+			continue
+		}
+		if len(x.words) == maxWords {
+			break
+		}
+		x.words = append(x.words, &word{text: text[token.Start:token.End], position: token.Position, terms: []string{string(token.Term)}})
+	}
+	x.explanation.Words = make([]WordExplanation, len(x.words))
+	for i, w := range x.words {
+		w.said = &x.explanation.Words[i]
+		w.said.Word = w.text
+		last := i == len(x.words)-1 && !strings.HasSuffix(text, " ")
+		if err := x.expand(w, last && x.query.Prefix); err != nil {
+			return err
+		}
+	}
+	x.read = slices.Clone(x.words)
+	if err := x.expandSynonyms(); err != nil {
+		return err
+	}
+	if err := x.join(); err != nil {
+		return err
+	}
+	for _, w := range x.words {
+		if len(w.ways) == 0 && len(w.parts) == 0 && !x.query.Exact {
+			if err := x.correct(w); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// expand finds what a word stands for.
+func (x *expansion) expand(w *word, prefix bool) error {
+	total := uint64(0)
+	for _, term := range w.terms {
+		n, err := x.addTerm(w, term, 1)
+		if err != nil {
+			return err
+		}
+		total += n
+		for _, other := range withoutDigraphs(term) {
+			if _, err := x.addTerm(w, other, 0.9); err != nil {
+				return err
+			}
+		}
+	}
+	w.rare = total < rareCount
+	for _, field := range x.languages {
+		for _, token := range field.analyzer.Analyze([]byte(w.text)) {
+			n, err := x.count(field.name, string(token.Term))
+			if err != nil {
+				return err
+			}
+			if n > 0 {
+				w.ways = append(w.ways, way{field: field.name, phrase: []string{string(token.Term)}, weight: field.weight})
+			}
+		}
+	}
+	if prefix {
+		if err := x.addPrefix(w, 0.8); err != nil {
+			return err
+		}
+	}
+	return x.split(w, total > 0)
+}
+
+// addTerm adds a term of _all, if products have it, and returns how many.
+func (x *expansion) addTerm(w *word, term string, weight float64) (uint64, error) {
+	n, err := x.countAll(term)
+	if err == nil && n > 0 {
+		w.ways = append(w.ways, way{phrase: []string{term}, weight: weight})
+	}
+	return n, err
+}
+
+// withoutDigraphs returns a word with the vowels for which ae, oe and ue can stand.
+func withoutDigraphs(term string) []string {
+	other := strings.NewReplacer("ae", "a", "oe", "o", "ue", "u").Replace(term)
+	if other == term {
+		return nil
+	}
+	return []string{other}
+}
+
+// split adds what a word is with a space in it: between letters and digits, or, for a word that no product has, between two others.
+func (x *expansion) split(w *word, known bool) error {
+	letters := []rune(strings.ToLower(w.text))
+	var cuts [][]string
+	if parts := splitDigits(letters); len(parts) > 1 {
+		cuts = append(cuts, parts)
+	} else if !known {
+		for at := 2; at <= len(letters)-2; at++ {
+			cuts = append(cuts, []string{string(letters[:at]), string(letters[at:])})
+		}
+		if len(letters) > 3 { // tshirt
+			cuts = append(cuts, []string{string(letters[:1]), string(letters[1:])})
+		}
+	}
+	for _, parts := range cuts {
+		phrase, err := x.phraseOf(parts)
+		if err != nil {
+			return err
+		}
+		if phrase != nil {
+			w.ways = append(w.ways, way{phrase: phrase, weight: 0.8})
+		}
+	}
+	return nil
+}
+
+// splitDigits cuts where letters and digits meet.
+func splitDigits(letters []rune) (parts []string) {
+	start := 0
+	for i := 1; i < len(letters); i++ {
+		if unicode.IsDigit(letters[i]) != unicode.IsDigit(letters[i-1]) {
+			parts = append(parts, string(letters[start:i]))
+			start = i
+		}
+	}
+	return append(parts, string(letters[start:]))
+}
+
+// phraseOf returns the terms of words, or nil if there is one that no product has.
+func (x *expansion) phraseOf(words []string) ([]string, error) {
+	var phrase []string
+	for _, part := range words {
+		tokens := x.all.Analyze([]byte(part))
+		if len(tokens) == 0 {
+			return nil, nil
+		}
+		term := string(tokens[0].Term)
+		if n, err := x.countAll(term); n == 0 || err != nil {
+			return nil, err
+		}
+		phrase = append(phrase, term)
+	}
+	return phrase, nil
+}
+
+// join adds what two or three words are without the spaces between them.
+func (x *expansion) join() error {
+	var joined []*word
+	for i := 0; i < len(x.words); {
+		n, terms, err := x.longestJoin(i)
+		if err != nil {
+			return err
+		}
+		if n < 2 {
+			joined = append(joined, x.words[i])
+			i++
+			continue
+		}
+		w := &word{parts: slices.Clone(x.words[i : i+n]), said: x.words[i].said}
+		for _, term := range terms {
+			w.ways = append(w.ways, way{phrase: []string{term}, weight: 1.5 * float64(n)})
+		}
+		joined = append(joined, w)
+		i += n
+	}
+	x.words = joined
+	return nil
+}
+
+// longestJoin returns how many words from the i-th on are a term if they are joined, and the terms.
+func (x *expansion) longestJoin(i int) (int, []string, error) {
+	for n := min(3, len(x.words)-i); n > 1; n-- {
+		var text strings.Builder
+		for _, w := range x.words[i : i+n] {
+			text.WriteString(w.text)
+		}
+		var found []string
+		for _, token := range x.all.Analyze([]byte(text.String())) {
+			if token.Start > 0 || token.End < text.Len() {
+				continue
+			}
+			term := string(token.Term)
+			if count, err := x.countAll(term); err != nil {
+				return 0, nil, err
+			} else if count > 0 {
+				found = append(found, term)
+			}
+		}
+		if len(found) > 0 {
+			return n, found, nil
+		}
+	}
+	return 1, nil, nil
+}
+
+// sorted returns the words that count, and those that say little beside them.
+func (x *expansion) sorted() (required, optional []*word) {
+	tag, _ := analyzers.Language(x.query.Language)
+	for _, w := range x.words {
+		if !w.found() {
+			continue
+		}
+		w.common = len(w.parts) == 0 && analyzers.Common(tag, strings.ToLower(w.text))
+		if w.common {
+			optional = append(optional, w)
+		} else {
+			required = append(required, w)
+		}
+	}
+	if len(required) == 0 {
+		return optional, nil
+	}
+	for _, w := range optional {
+		w.said.Optional = true
+	}
+	return required, optional
+}
+
+// found reports whether products have the word.
+func (w *word) found() bool {
+	return len(w.ways) > 0 || len(w.parts) > 0
+}
+
+// leavesOut reports whether there is a word that no product has.
+func (x *expansion) leavesOut() bool {
+	return slices.ContainsFunc(x.words, func(w *word) bool { return !w.found() })
+}
+
+// codes returns the fields in which the whole text is a code or an id.
+func (x *expansion) codes(text string) (found []way) {
+	text = strings.TrimSpace(text)
+	for _, name := range spellings(codeFields) {
+		if x.fields[name] {
+			found = append(found, way{field: name, phrase: []string{analyzers.Fold(text)}, weight: codeWeight})
+		}
+	}
+	for _, name := range spellings(referenceFields) {
+		if x.fields[name] {
+			found = append(found, way{field: name, phrase: []string{text}, weight: codeWeight})
+		}
+	}
+	return slices.DeleteFunc(found, func(w way) bool {
+		n, err := x.count(w.field, w.phrase[0])
+		return n == 0 && err == nil
+	})
+}
+
+func (x *expansion) countAll(term string) (uint64, error) {
+	if n, ok := x.counts[term]; ok {
+		return n, nil
+	}
+	n, err := x.count(allName, term)
+	x.counts[term] = n
+	return n, err
+}
+
+// count returns how many documents have a term in a field.
+func (x *expansion) count(field, term string) (uint64, error) {
+	terms, err := x.reader.TermFieldReader(x.ctx, []byte(term), field, false, false, false)
+	if err != nil {
+		return 0, err
+	}
+	n := terms.Count()
+	return n, terms.Close()
+}
+
+// idf is how much a term says that so many documents have, as bleve has it.
+func (x *expansion) idf(count uint64) float64 {
+	return 1 + math.Log(float64(x.docs)/float64(count+1))
+}
+
+type fieldsKey struct{}
+
+// fieldsOf returns the names of the fields that the index has.
+func fieldsOf(ctx context.Context, reader index.IndexReader) (map[string]bool, error) {
+	if cache, ok := ctx.Value(fieldsKey{}).(*fieldCache); ok {
+		return cache.of(reader)
+	}
+	return new(fieldCache).of(reader)
+}

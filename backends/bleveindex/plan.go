@@ -1,0 +1,230 @@
+package bleveindex
+
+import (
+	"context"
+
+	"github.com/blevesearch/bleve/v2/mapping"
+	"github.com/blevesearch/bleve/v2/search"
+	"github.com/blevesearch/bleve/v2/search/searcher"
+	index "github.com/blevesearch/bleve_index_api"
+)
+
+// plan is a query that finds what has at least min of the required words, or one of the codes.
+type plan struct {
+	x        *expansion
+	required []*word
+	optional []*word
+	codes    []way
+	min      int
+}
+
+// Searcher is called by bleve.
+func (p *plan) Searcher(
+	ctx context.Context, reader index.IndexReader, _ mapping.IndexMapping, options search.SearcherOptions,
+) (search.Searcher, error) {
+	b := builder{p.x, ctx, reader, options}
+	must, err := b.words(p.required)
+	if err != nil {
+		return nil, err
+	}
+	var found search.Searcher
+	switch {
+	case len(must) == 0:
+	case p.min == len(must):
+		found, err = searcher.NewConjunctionSearcher(ctx, reader, must, options)
+	default:
+		words := newUnion(must, p.min, false)
+		words.tier = tier
+		found = words
+	}
+	if err != nil {
+		return nil, b.close(must, err)
+	}
+	if found != nil && options.Score != unscored {
+		more, err := b.words(p.optional)
+		if err == nil {
+			more, err = b.pairs(more)
+		}
+		if err != nil {
+			return nil, b.close([]search.Searcher{found}, err)
+		}
+		if len(more) == 0 {
+			return p.orCodes(b, found)
+		}
+		if found, err = searcher.NewBooleanSearcher(ctx, reader, found, newUnion(more, 0, false), nil, options); err != nil {
+			return nil, err
+		}
+	}
+	return p.orCodes(b, found)
+}
+
+// orCodes adds the products that have one of the codes.
+func (p *plan) orCodes(b builder, found search.Searcher) (search.Searcher, error) {
+	if len(p.codes) == 0 {
+		return found, nil
+	}
+	var all []search.Searcher
+	if found != nil {
+		all = append(all, found)
+	}
+	for _, code := range p.codes {
+		s, err := b.way(code)
+		if err != nil {
+			return nil, b.close(all, err)
+		}
+		all = append(all, s)
+	}
+	return newUnion(all, 1, true), nil
+}
+
+// tier is more than the words of a text score.
+const tier = 1000
+
+// builder makes the searchers of words.
+type builder struct {
+	x       *expansion
+	ctx     context.Context //nolint:containedctx // for the time of a call
+	reader  index.IndexReader
+	options search.SearcherOptions
+}
+
+func (b builder) words(words []*word) (all []search.Searcher, err error) {
+	for _, w := range words {
+		s, err := b.word(w)
+		if err != nil {
+			return nil, b.close(all, err)
+		}
+		all = append(all, s)
+	}
+	return all, nil
+}
+
+// word finds what a word stands for; the best way counts.
+func (b builder) word(w *word) (search.Searcher, error) {
+	var ways []search.Searcher
+	if len(w.parts) > 0 {
+		parts := w.parts
+		for _, part := range parts {
+			if !part.found() {
+				parts = nil
+				break
+			}
+		}
+		if parts != nil {
+			all, err := b.words(parts)
+			if err != nil {
+				return nil, err
+			}
+			together, err := searcher.NewConjunctionSearcher(b.ctx, b.reader, all, b.options)
+			if err != nil {
+				return nil, b.close(all, err)
+			}
+			ways = append(ways, together)
+		}
+	}
+	for _, way := range w.ways {
+		s, err := b.way(way)
+		if err != nil {
+			return nil, b.close(ways, err)
+		}
+		ways = append(ways, s)
+	}
+	if len(ways) == 1 {
+		return ways[0], nil
+	}
+	return newUnion(ways, 1, true), nil
+}
+
+// way finds a term or a phrase, in all fields that count.
+func (b builder) way(w way) (search.Searcher, error) {
+	if w.field != "" {
+		for _, term := range w.phrase {
+			b.x.note(w.field, term)
+		}
+		n, err := b.x.count(w.field, w.phrase[0])
+		if err != nil {
+			return nil, err
+		}
+		return searcher.NewTermSearcher(b.ctx, b.reader, w.phrase[0], w.field, w.weight/b.x.idf(n), b.options)
+	}
+	for _, term := range w.phrase {
+		b.x.note(allName, term)
+	}
+	if len(w.phrase) > 1 {
+		return searcher.NewPhraseSearcher(b.ctx, b.reader, w.phrase, 0, false, allName, w.weight, b.options)
+	}
+	term := w.phrase[0]
+	total, err := b.x.countAll(term)
+	if err != nil {
+		return nil, err
+	}
+	// bleve squares how much a word says.
+	idf := b.x.idf(total)
+	base, err := searcher.NewTermSearcher(b.ctx, b.reader, term, allName, w.weight/idf, b.options)
+	if err != nil || b.options.Score == unscored {
+		return base, err
+	}
+	all := []search.Searcher{base}
+	for _, field := range b.x.weighted {
+		n, err := b.x.count(field.name, term)
+		if err != nil {
+			return nil, b.close(all, err)
+		}
+		if n == 0 {
+			continue
+		}
+		// A word says as much in a field as it does in all of them.
+		own := b.x.idf(n)
+		s, err := searcher.NewTermSearcher(b.ctx, b.reader, term, field.name, w.weight*field.weight*idf/(own*own), b.options)
+		if err != nil {
+			return nil, b.close(all, err)
+		}
+		all = append(all, s)
+	}
+	if len(all) == 1 {
+		return base, nil
+	}
+	return newUnion(all, 1, false), nil
+}
+
+// pairs adds what finds two words of the text that follow each other in a name, too.
+func (b builder) pairs(all []search.Searcher) ([]search.Searcher, error) {
+	for i := range min(len(b.x.read)-1, maxPairs) {
+		first, second := b.x.read[i].terms[0], b.x.read[i+1].terms[0]
+		for _, field := range b.x.weighted {
+			if field.weight != nameWeight {
+				continue
+			}
+			n, err := b.x.count(field.name, first)
+			if err != nil {
+				return nil, b.close(all, err)
+			}
+			s, err := searcher.NewPhraseSearcher(b.ctx, b.reader, []string{first, second}, 0, false, field.name, field.weight/b.x.idf(n)/2, b.options)
+			if err != nil {
+				return nil, b.close(all, err)
+			}
+			all = append(all, s)
+		}
+	}
+	return all, nil
+}
+
+// maxPairs bounds how many pairs of words count.
+const maxPairs = 6
+
+func (b builder) close(all []search.Searcher, err error) error {
+	for _, s := range all {
+		_ = s.Close() // err says more
+	}
+	return err
+}
+
+// note keeps a term for highlighting.
+func (x *expansion) note(field, term string) {
+	for _, known := range x.terms[field] {
+		if known.term == term && !known.prefix {
+			return
+		}
+	}
+	x.terms[field] = append(x.terms[field], soughtTerm{term: term})
+}

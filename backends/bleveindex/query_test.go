@@ -1,0 +1,190 @@
+package bleveindex
+
+import (
+	"math"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/blevesearch/bleve/v2"
+	"github.com/blevesearch/bleve/v2/search/query"
+
+	"productindex/reindex"
+)
+
+var electronics = []reindex.Product{
+	object("rtx", `{"sku":"GV-N4090/B","name":"Gigabyte GeForce RTX 4090 Gaming","brand":"Gigabyte","category":"GraphicsCard","price":1699}`),
+	object("bracket", `{"name":"Bracket","brand":"Nobody","category":"Accessory","description":"Holds any graphics card, as a GeForce RTX 4090 does"}`),
+	object("ssd", `{"sku":"MZ-V9P2T0","name":"Samsung 990 PRO 2 TB","brand":"Samsung","category":"Storage","price":"159.90"}`),
+	object("phone", `{"name":{"en":"Mobile phones for seniors","de":"Handys für Senioren"},"brand":"On","category":"Phones"}`),
+	object("shirt", `{"name":"Men's T-Shirt, crème","brand":"L'Oréal","category":"Apparel","color":"Navy Blue"}`),
+	object("glasses", `{"name":"Aviator sunglasses","category":"Accessory","color":"navy blue"}`),
+	object("sofa", `{"name":"Corner sofa","category":"Furniture","description":"Seats five people and a settee"}`),
+	object("monitor", `{"name":"Monitor 27\" 144Hz","category":"Monitor"}`),
+}
+
+// first returns the ids of hits in order.
+func ranked(t *testing.T, ix *Index, q query.Query) []string {
+	t.Helper()
+	result, err := ix.Search(t.Context(), "acme", bleve.NewSearchRequest(q))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ids := []string{}
+	for _, hit := range result.Hits {
+		if math.IsNaN(hit.Score) || math.IsInf(hit.Score, 0) {
+			t.Errorf("the score of %s is %v", hit.ID, hit.Score)
+		}
+		ids = append(ids, hit.ID)
+	}
+	return ids
+}
+
+func TestQuery(t *testing.T) {
+	ix := open(t, t.TempDir(), nil)
+	publish(t, ix, "acme", electronics...)
+	for _, test := range []struct {
+		text    string
+		options *QueryOptions
+		want    string // the ids of the first hits; "-": nothing is found
+	}{
+		{"geforce rtx 4090", nil, "rtx bracket"},             // names before descriptions
+		{"RTX4090", nil, "rtx bracket"},                      // split
+		{"990pro", nil, "ssd"},                               //
+		{"samsung 990pro 2tb", nil, "ssd"},                   //
+		{"144 hz monitor", nil, "monitor"},                   // joined
+		{"sun glasses", nil, "glasses"},                      //
+		{"tshirt", nil, "shirt"},                             //
+		{"t-shirt", nil, "shirt"},                            //
+		{"mens shirts creme", nil, "shirt"},                  // plurals, apostrophes, accents
+		{"oreal", nil, "shirt"},                              //
+		{"loreal", nil, "shirt"},                             //
+		{"L’ORÉAL", nil, "shirt"},                            //
+		{"graphics card", nil, "rtx bracket"},                // a kind of product before a description
+		{"gigabite", nil, "rtx"},                             // misspelled
+		{"samsugn", nil, "ssd"},                              //
+		{"samsung 991 pro", nil, "ssd"},                      // digits are not, but left out
+		{"4091", nil, "-"},                                   //
+		{"sams", nil, "ssd"},                                 // longer words, where there is no other
+		{"mon", nil, "-"},                                    //
+		{"mon", &QueryOptions{Prefix: true}, "monitor"},      // search as you type
+		{"corner so", &QueryOptions{Prefix: true}, "sofa"},   //
+		{"so corner ", &QueryOptions{Prefix: true}, "sofa"},  // not after a space
+		{"GV-N4090/B", nil, "rtx"},                           // codes
+		{"gv-n4090/b", nil, "rtx"},                           //
+		{"On", nil, "phone"},                                 // brands that are common words
+		{"phone for seniors", nil, "phone"},                  //
+		{"phones with seniors", nil, "phone"},                // common words need not be there
+		{"handy", nil, "phone"},                              // stemmed in the language of the field
+		{"handy", &QueryOptions{Language: "de-AT"}, "phone"}, //
+		{"handys", &QueryOptions{Language: "en"}, "phone"},   // and in all languages by its words
+		{"samsung toaster", nil, "ssd"},                      // nothing has all words
+		{"samsung toaster", &QueryOptions{Exact: true}, "-"}, //
+		{"gigabite", &QueryOptions{Exact: true}, "-"},        //
+		{"navy blue", &QueryOptions{Filter: Filter("category", "accessory")}, "glasses"},
+		{"accessory monitor", &QueryOptions{Filter: Filter("color", "NAVY BLUE")}, "glasses"},
+		{"toaster", nil, "-"}, {"?!", nil, "-"},
+	} {
+		got := ranked(t, ix, Query(test.text, test.options))
+		want := strings.Fields(test.want)
+		if test.want == "-" {
+			want = []string{}
+		}
+		if len(got) < len(want) || !slices.Equal(got[:len(want)], want) || test.want == "-" && len(got) > 0 {
+			t.Errorf("%q %+v finds %q, want %q", test.text, test.options, got, want)
+		}
+	}
+	if got := ranked(t, ix, Query(" ", nil)); len(got) != len(electronics) {
+		t.Errorf("an empty text finds %q", got)
+	}
+	if got := ranked(t, ix, Query("", &QueryOptions{Filter: Filter("color", "navy blue")})); len(got) != 2 {
+		t.Errorf("a filter alone finds %q", got)
+	}
+}
+
+func TestQueryExplainsItself(t *testing.T) {
+	ix := open(t, t.TempDir(), nil)
+	publish(t, ix, "acme", electronics...)
+	q := Query("the gigabite 4090 toaster", nil)
+	if e := q.Explanation(); e.Words != nil {
+		t.Errorf("before a search: %+v", e)
+	}
+	if got := ranked(t, ix, q); len(got) == 0 || got[0] != "rtx" {
+		t.Errorf("found %q", got)
+	}
+	e := q.Explanation()
+	if len(e.Words) != 4 || e.Words[0].Word != "the" || !e.Words[0].LeftOut && !e.Words[0].Optional ||
+		!slices.Equal(e.Words[1].Corrected, []string{"gigabyte"}) || e.Words[2].Corrected != nil || !e.Words[3].LeftOut {
+		t.Errorf("the explanation is %+v", e)
+	}
+	q = Query("corner settee samsung", nil)
+	ranked(t, ix, q)
+	if e := q.Explanation(); e.Required != 1 {
+		t.Errorf("of three words %d are required, one product has two", e.Required)
+	}
+	req := bleve.NewSearchRequest(Query("x", &QueryOptions{Language: "klingon"}))
+	if _, err := ix.Search(t.Context(), "acme", req); err == nil || !strings.Contains(err.Error(), "klingon") {
+		t.Errorf("an unknown language: %v", err)
+	}
+}
+
+func TestHighlights(t *testing.T) {
+	ix := open(t, t.TempDir(), nil)
+	publish(t, ix, "acme", object("1", `{"name":"<b>Red</b> caf&eacute; chairs & more","description":"A chair, red.","tags":["Chairs","x"],"color":"burgundy"}`))
+	for _, test := range []struct {
+		query query.Query
+		field string
+		want  string
+	}{
+		{Query("CAFE chair", nil), "name", `&lt;b&gt;Red&lt;/b&gt; <mark>caf&amp;eacute;</mark> <mark>chairs</mark> &amp; more`},
+		{Query("chairz", nil), "description", "A <mark>chair</mark>, red."},
+		{Query("burgundy", nil), "color", "<mark>burgundy</mark>"},
+		{bleve.NewMatchQuery("chairs"), "tags", "<mark>Chairs</mark>"},
+		{bleve.NewQueryStringQuery("color:burgundy"), "color", "<mark>burgundy</mark>"},
+		{bleve.NewMatchPhraseQuery("red cafe"), "name", "<mark>Red</mark>"},
+		{bleve.NewPrefixQuery("burg"), "color", "<mark>burgundy</mark>"},
+	} {
+		req := bleve.NewSearchRequest(test.query)
+		req.Highlight = bleve.NewHighlightWithStyle("html")
+		result, err := ix.Search(t.Context(), "acme", req)
+		if err != nil || len(result.Hits) != 1 {
+			t.Fatalf("%v, %v", result, err)
+		}
+		if got := strings.Join(result.Hits[0].Fragments[test.field], "|"); !strings.Contains(got, test.want) {
+			t.Errorf("%T marks %s in %v, want %s", test.query, got, result.Hits[0].Fragments, test.want)
+		}
+	}
+	req := bleve.NewSearchRequest(Query("chair", nil))
+	req.Highlight = bleve.NewHighlight()
+	req.Highlight.Fields = []string{"tags"}
+	result, err := ix.Search(t.Context(), "acme", req)
+	if err != nil || len(result.Hits[0].Fragments) != 1 || result.Hits[0].Fields != nil {
+		t.Errorf("one field: %v, %v", result, err)
+	}
+}
+
+// Whatever is typed is answered, and by products that have something of it.
+func FuzzQuery(f *testing.F) {
+	for _, text := range []string{"RTX4090", "t-shirt", "L'Oréal's", "手机壳 red", "<b>&amp;", "a\x00b \xff", "AND +foo -bar", strings.Repeat("word ", 50), "ﬁ½™", "มือถือ"} {
+		f.Add(text, "de", true)
+		f.Add(text, "", false)
+	}
+	ix := open(f, f.TempDir(), nil)
+	publish(f, ix, "acme", slices.Concat(electronics, shop)...)
+	f.Fuzz(func(t *testing.T, text, language string, prefix bool) {
+		q := Query(text, &QueryOptions{Language: language, Prefix: prefix})
+		if q.Validate() != nil {
+			return
+		}
+		req := bleve.NewSearchRequest(q)
+		req.Highlight = bleve.NewHighlight()
+		result, err := ix.Search(t.Context(), "acme", req)
+		if err != nil {
+			t.Fatalf("%q: %v", text, err)
+		}
+		e := q.Explanation()
+		if result.Total > 0 && strings.TrimSpace(text) != "" && e.Required == 0 && len(e.Words) > 0 && !slices.ContainsFunc(e.Words, func(w WordExplanation) bool { return w.LeftOut }) {
+			t.Errorf("%q finds %d products for nothing: %+v", text, result.Total, e)
+		}
+	})
+}
