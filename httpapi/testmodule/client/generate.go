@@ -1,0 +1,3 @@
+package client
+
+//go:generate go tool oapi-codegen -config config.yaml -o client.gen.go ../../openapi.json

@@ -1,0 +1,95 @@
+package testmodule_test
+
+import (
+	"fmt"
+	"net/http"
+
+	"github.com/gin-gonic/gin"
+	"github.com/go-chi/chi/v5"
+	"github.com/gofiber/fiber/v3"
+	"github.com/gofiber/fiber/v3/middleware/adaptor"
+	"github.com/gorilla/mux"
+	"github.com/labstack/echo/v4"
+
+	"productindex/httpapi"
+)
+
+// hello is the host's own handler, which has a wildcard where the endpoints are.
+func hello(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "hello") }
+
+// A router on which patterns are mounted adds its prefix by itself.
+func onChi(engine httpapi.Engine, cfg httpapi.Config) (http.Handler, error) {
+	r := chi.NewRouter()
+	r.Get("/{shop}/{page}", hello)
+	var err error
+	r.Route("/api", func(api chi.Router) { err = httpapi.Mount(api, engine, cfg) })
+	return r, err
+}
+
+// Handle has a result, which MuxFunc drops.
+func onGorilla(engine httpapi.Engine, cfg httpapi.Config) (http.Handler, error) {
+	r := mux.NewRouter()
+	r.HandleFunc("/{shop}/{page}", hello).Methods(http.MethodGet)
+	api := r.PathPrefix("/api").Subrouter()
+	err := httpapi.Mount(httpapi.MuxFunc(func(pattern string, h http.Handler) { api.Handle(pattern, h) }), engine, cfg)
+	return r, err
+}
+
+// A framework gets the handler for all that is under /indexing.
+func onGin(engine httpapi.Engine, cfg httpapi.Config) (http.Handler, error) {
+	cfg.Prefix = "/api"
+	h, err := httpapi.NewHandler(engine, cfg)
+	if err != nil {
+		return nil, err
+	}
+	gin.SetMode(gin.ReleaseMode)
+	r := gin.New()
+	r.GET("/:shop/:page", gin.WrapF(hello))
+	r.Any("/api/indexing/*path", gin.WrapH(h))
+	return r, nil
+}
+
+func onEcho(engine httpapi.Engine, cfg httpapi.Config) (http.Handler, error) {
+	cfg.Prefix = "/api"
+	h, err := httpapi.NewHandler(engine, cfg)
+	if err != nil {
+		return nil, err
+	}
+	e := echo.New()
+	e.GET("/:shop/:page", echo.WrapHandler(http.HandlerFunc(hello)))
+	e.Any("/api/indexing/*", echo.WrapHandler(h))
+	return e, nil
+}
+
+// The standard library's mux, with the host's wildcards beside the endpoints.
+func onServeMux(engine httpapi.Engine, cfg httpapi.Config) (http.Handler, error) {
+	cfg.Prefix = "/api"
+	r := http.NewServeMux()
+	r.HandleFunc("GET /{shop}/{page}", hello)
+	return r, httpapi.Mount(r, engine, cfg)
+}
+
+// http.StripPrefix takes the prefix away, so that nobody else needs to know about it.
+func onStripPrefix(engine httpapi.Engine, cfg httpapi.Config) (http.Handler, error) {
+	h, err := httpapi.NewHandler(engine, cfg)
+	if err != nil {
+		return nil, err
+	}
+	r := http.NewServeMux()
+	r.HandleFunc("GET /acme/{page}", hello)
+	r.Handle("/api/", http.StripPrefix("/api", h))
+	return r, nil
+}
+
+// fiber is no http.Handler, so this is what serves it.
+func onFiber(engine httpapi.Engine, cfg httpapi.Config) (*fiber.App, error) {
+	cfg.Prefix = "/api"
+	h, err := httpapi.NewHandler(engine, cfg)
+	if err != nil {
+		return nil, err
+	}
+	app := fiber.New()
+	app.Use("/api/indexing", adaptor.HTTPHandler(h))
+	app.Get("/:shop/:page", adaptor.HTTPHandlerFunc(hello))
+	return app, nil
+}
