@@ -77,7 +77,11 @@ func (h *handler) serve(c *call) {
 	begin := time.Now()
 	c.id = requestID(c.r.Header)
 	h.limitBody(c)
-	res := h.respond(c)
+	h.finish(c, h.respond(c), begin)
+}
+
+// finish sends the answer to a request that came at begin, and logs it.
+func (h *handler) finish(c *call, res response, begin time.Time) {
 	sent, err := res.write(c.w, c.r.Method, c.id)
 	if err != nil {
 		c.attrs = append(c.attrs, slog.String("write_error", err.Error()))

@@ -102,6 +102,12 @@ func (s *service) fetch(path string) result {
 	if err != nil {
 		s.t.Fatal(err)
 	}
+	return s.read(res)
+}
+
+// read reads an answer that need not be one of the document's.
+func (s *service) read(res *http.Response) result {
+	s.t.Helper()
 	defer res.Body.Close()
 	body, err := io.ReadAll(res.Body)
 	if err != nil {

@@ -1,0 +1,41 @@
+package httpapi
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+)
+
+// Protect returns a handler for a route of the host's own, such as a search: it passes requests on to next if the Authorizer of cfg lets
+// their senders do to the tenant what needs the scope, and answers all others as the endpoints do, with 400, 401 or 403, and a line in the
+// log. tenant finds the tenant in a request, for example by [http.Request.PathValue]; one that is outside of the contract's grammar is refused
+// before the Authorizer is asked. Of cfg, the Authorizer and the Logger are used.
+func Protect(next http.Handler, scope string, tenant func(*http.Request) string, cfg Config) (http.Handler, error) {
+	if next == nil || tenant == nil {
+		return nil, errors.New("httpapi: Protect needs a handler and what finds the tenant in a request")
+	}
+	if !isScope(scope) {
+		return nil, fmt.Errorf("httpapi: Protect has %q for a scope", scope)
+	}
+	cfg = cfg.withDefaults()
+	if err := cfg.validate(); err != nil {
+		return nil, err
+	}
+	h := &handler{cfg: cfg}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		begin := time.Now()
+		c := &call{w: w, r: r, id: requestID(r.Header), route: &route{pattern: r.Pattern}}
+		name := tenant(r)
+		err := checkTenant(name)
+		if err == nil {
+			c.tenant = name
+			err = h.authorize(c, scope) //nolint:contextcheck // the call has the request, and so its context
+		}
+		if err == nil {
+			next.ServeHTTP(w, r)
+			return
+		}
+		h.finish(c, toWire(err, c.id), begin) //nolint:contextcheck // as above
+	}), nil
+}

@@ -1,0 +1,99 @@
+package httpapi
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+)
+
+// A host's own route answers those whom it does not let in as the endpoints do, and asks about no tenant that cannot be one.
+func TestProtect(t *testing.T) {
+	logged := &syncBuffer{}
+	authorize := func(r *http.Request, tenant, scope string) error {
+		if !isTenant(tenant) || scope != ScopeView {
+			t.Errorf("asked about tenant %q, scope %q", tenant, scope)
+		}
+		switch r.Header.Get("Authorization") {
+		case "Bearer good":
+			return nil
+		case "Bearer old":
+			return ErrExpiredToken
+		case "Bearer other":
+			return fmt.Errorf("of another tenant: %w", &ScopeError{})
+		case "Bearer often":
+			return &LimitError{RetryAfter: time.Minute}
+		case "Bearer down":
+			return errors.New("hunter2 is down")
+		case "Bearer panic":
+			panic("hunter2")
+		default:
+			return ErrInvalidToken
+		}
+	}
+	next := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, "found for "+r.PathValue("tenant")) })
+	tenant := func(r *http.Request) string { return r.PathValue("tenant") }
+	h, err := Protect(next, ScopeView, tenant, Config{Authorizer: authorize, Logger: slog.New(slog.NewJSONHandler(logged, nil))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	mux := http.NewServeMux()
+	mux.Handle("GET /search/{tenant}", h)
+	s := behind(t, mux)
+	for _, tc := range []struct {
+		tenant, token string
+		status        int
+		body          string
+	}{
+		{"acme", "good", 200, "found for acme"},
+		{"acme", "", 401, "oauth.v2.InvalidAccessToken"},
+		{"acme", "old", 401, "keymanagement.service.access_token_expired"},
+		{"acme", "other", 403, "Missing required scopes '[indexing.search_view]'"},
+		{"acme", "often", 403, MessageTooManyFailures},
+		{"acme", "down", 403, MessageNotAuthorized},
+		{"acme", "panic", 403, MessageNotAuthorized},
+		{"ac-me", "good", 400, "Invalid tenant"},
+		{"..%2Facme", "good", 400, "Invalid tenant"},
+		{"ACME", "", 400, "Invalid tenant"},
+	} {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.srv.URL+"/search/"+tc.tenant, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("Authorization", "Bearer "+tc.token)
+		res, err := s.srv.Client().Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := s.read(res)
+		if got.status != tc.status || !strings.Contains(got.body, tc.body) || strings.Contains(got.body, "hunter2") {
+			t.Errorf("%+v: %d %s", tc, got.status, got.body)
+		}
+		if tc.status != 200 && (got.header.Get("X-Content-Type-Options") != "nosniff" || got.header.Get("Content-Type") != "application/json") ||
+			(tc.status == 401) != (got.header.Get("WWW-Authenticate") != "" && tc.token != "other") || (tc.token == "often") != (got.header.Get("Retry-After") == "60") {
+			t.Errorf("%+v: headers %v", tc, got.header)
+		}
+	}
+	if log := logged.String(); strings.Count(log, `"route":"GET /search/{tenant}"`) != 9 || !strings.Contains(log, "of another tenant") ||
+		!strings.Contains(log, "hunter2 is down") {
+		t.Errorf("log %s", log)
+	}
+}
+
+func TestProtectNeedsEverything(t *testing.T) {
+	tenant := func(*http.Request) string { return "acme" }
+	next, allow := http.NotFoundHandler(), Config{Authorizer: AllowAll}
+	for name, err := range map[string]error{
+		"a handler":     second(Protect(nil, ScopeView, tenant, allow)),
+		"the tenant":    second(Protect(next, ScopeView, nil, allow)),
+		"a scope":       second(Protect(next, "", tenant, allow)),
+		"an Authorizer": second(Protect(next, ScopeView, tenant, Config{})),
+	} {
+		if err == nil {
+			t.Errorf("%s is missing", name)
+		}
+	}
+}
