@@ -49,9 +49,9 @@
 // a job has no expectedCount. If that is only how many were live when the job began, the job has estimated, which is true and otherwise
 // not there.
 //
-// A job's processedCount is the number of products that were indexed, as the contract says. Beside it are readCount, rejectedCount and
-// duplicateCount, so that a job that left products out is not taken for one that did not; phase, which is pending, begin, load, seal or
-// commit while the job goes on, and where it was if it failed; and durations, in milliseconds, of the phases that have ended. A job for
+// A job's processedCount is the number of products that were indexed, as the contract says. Beside it are readCount, rejectedCount,
+// duplicateCount and conflictCount (duplicates that differ), so that a job that left products out is not taken for one that did not; phase,
+// which is pending, open, begin, load, seal or commit while the job goes on, and where it was if it failed; and durations, in milliseconds, of the phases that have ended. A job for
 // which rag was asked has rag, which is true and otherwise not there.
 //
 // A path is split into segments before they are decoded, as RFC 3986 says: /indexing/%61cme/reindex is the tenant acme, an encoded

@@ -44,16 +44,32 @@ func (h *handler) listFailures(c *call) (response, error) {
 }
 
 func viewFailure(r reindex.Rejection) failureView {
-	v := failureView{ID: r.ID, Reason: r.Reason}
-	if isRelative(r.Where) {
-		v.Where = r.Where
-	}
-	return v
+	return failureView{ID: r.ID, Reason: r.Reason, Where: publicPlace(r.Where)}
 }
 
-// isRelative reports whether a place, as a source names it, is within what the source reads, such as "acme.jsonl, line 17": no URL, no
-// absolute path of any system, none that leads elsewhere.
+// publicPlace is what callers see of a place, as a source names it: all of one within what the source reads, such as "acme.jsonl, line 17";
+// of a file elsewhere on the machine its name alone; of a URL, nothing, as that can hold secrets.
+func publicPlace(place string) string {
+	if isRelative(place) {
+		return place
+	}
+	file, rest, _ := strings.Cut(place, ", ")
+	if strings.Contains(place, "://") || !isRelative(rest) {
+		return ""
+	}
+	file = file[strings.LastIndexAny(file, `/\`)+1:]
+	switch {
+	case file == "" || !isRelative(file):
+		return ""
+	case rest == "":
+		return file
+	default:
+		return file + ", " + rest
+	}
+}
+
+// isRelative reports whether a place is within what the source reads: no URL, no absolute path of any system, none that leads elsewhere.
 func isRelative(place string) bool {
-	return !strings.HasPrefix(place, "/") && !strings.ContainsAny(place, `\~`) && !strings.Contains(place, "..") &&
-		!strings.Contains(place, ":/")
+	return !strings.HasPrefix(place, "/") && !strings.HasPrefix(place, "~") && !strings.Contains(place, `\`) &&
+		!strings.Contains(place, "..") && !strings.Contains(place, ":/") && !strings.Contains(place, " /")
 }

@@ -124,24 +124,30 @@ func (placed) Locate(_ context.Context, ids ...string) (map[string]string, error
 	return where, nil
 }
 
-// Places outside of what a source reads are internals of the service.
+// Of places outside of what a source reads, which are internals of the service, the file's name is left.
 func TestPlaces(t *testing.T) {
-	for where, shown := range map[string]bool{
-		"acme.jsonl, line 7":         true,
-		"acme/part-1.csv.gz, line 2": true,
-		"row 17":                     true,
-		"/srv/acme.jsonl, line 7":    false,
-		`C:\data\acme.jsonl, line 7`: false,
-		"C:/data/acme.jsonl, line 7": false,
-		`\\host\share\acme.jsonl`:    false,
-		"~shop/acme.jsonl":           false,
-		"a/../../acme.jsonl":         false,
-		"https://user:pass@host/x":   false,
-		"file:/srv/acme.jsonl":       false,
-		"":                           true,
+	for where, want := range map[string]string{
+		"acme.jsonl, line 7":              "acme.jsonl, line 7",
+		"acme/part-1.csv.gz, line 2":      "acme/part-1.csv.gz, line 2",
+		"PROGRA~1.csv, line 2":            "PROGRA~1.csv, line 2",
+		"row 17":                          "row 17",
+		"/srv/acme.jsonl, line 7":         "acme.jsonl, line 7",
+		"/srv/acme.jsonl":                 "acme.jsonl",
+		`C:\data\acme.jsonl, line 7`:      "acme.jsonl, line 7",
+		"C:/data/acme.jsonl, line 7":      "acme.jsonl, line 7",
+		`\\host\share\acme.jsonl`:         "acme.jsonl",
+		"~shop/acme.jsonl":                "acme.jsonl",
+		"a/../../acme.jsonl, line 3":      "acme.jsonl, line 3",
+		"file:/srv/acme.jsonl":            "acme.jsonl",
+		"/srv/..":                         "",
+		"/srv/":                           "",
+		"/srv/a.jsonl, within /srv/b.tar": "",
+		"https://user:pass@host/x":        "",
+		"s3://bucket/x?signature=y, line": "",
+		"":                                "",
 	} {
-		if got := viewFailure(reindex.Rejection{ID: "p", Reason: "r", Where: where}); (got.Where == where) != shown {
-			t.Errorf("%q is shown as %q", where, got.Where)
+		if got := viewFailure(reindex.Rejection{ID: "p", Reason: "r", Where: where}); got.Where != want {
+			t.Errorf("%q is shown as %q, want %q", where, got.Where, want)
 		}
 	}
 }

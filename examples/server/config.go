@@ -31,6 +31,11 @@ type config struct {
 	// JobsLease is how long after its last sign of life a server that has died is taken for alive, and its jobs with it.
 	JobsLease time.Duration `env:"PRODUCTINDEX_JOBS_LEASE" envDefault:"30s"`
 
+	// ServerURL is how clients reach this server, and TokenURL where they get their tokens, as the served OpenAPI document has it: URLs or
+	// paths; see httpapi.Config.
+	ServerURL string `env:"PRODUCTINDEX_SERVER_URL"`
+	TokenURL  string `env:"PRODUCTINDEX_TOKEN_URL"`
+
 	// Token is a bearer token that may do everything. Without it and SignedTokens the server listens on loopback addresses only.
 	Token string `env:"PRODUCTINDEX_TOKEN,unset"`
 	// SignedTokens are accepted, too.

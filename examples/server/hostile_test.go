@@ -96,7 +96,7 @@ func TestHostileRequests(t *testing.T) {
 		"PRODUCTINDEX_CATALOGUES="+catalogues, "PRODUCTINDEX_INDEX="+t.TempDir(), "PRODUCTINDEX_TOKEN="+staticToken,
 		"PRODUCTINDEX_FAILURES_PER_MINUTE=0", "PRODUCTINDEX_TRIGGERS_PER_MINUTE=0")...)
 	valid := i.sign(t, jwt.SigningMethodES256, i.key, nil, nil)
-	requests := slices.Concat(hostileTokens(t, i), hostileHeaders(valid), hostilePaths(valid), hostileBodies(valid), hostileFrames(valid))
+	requests := slices.Concat(hostileTokens(t, i), hostileHeaders(valid), hostilePaths(valid), hostileBodies(valid), hostileRoutes(valid), hostileFrames(valid))
 	if len(requests) < 100 {
 		t.Fatalf("%d requests", len(requests))
 	}

@@ -247,6 +247,52 @@ func hostileBodies(token string) []hostile {
 		hostile{name: "compression bomb", wire: raw(line, bomb.String(), bearer(token), isJSON, "Content-Encoding: gzip"), status: 400})
 }
 
+// hostileRoutes ask for everything that is not the one endpoint that starts runs, with a token of acme's that may not view, and without one.
+func hostileRoutes(token string) []hostile {
+	var all []hostile
+	for request, status := range map[string]int{
+		"GET /indexing/globex/reindex-jobs":                          403,
+		"GET /indexing/acme/reindex-jobs":                            403,
+		"GET /indexing/acme/reindex-jobs?q=id:(~":                    403,
+		"GET /indexing/acme/reindex-jobs/J1":                         403,
+		"GET /indexing/acme/reindex-jobs/J1/events":                  403,
+		"GET /indexing/acme/reindex-jobs/J1/failures":                403,
+		"GET /indexing/globex/reindex-jobs/..%2f..%2facme%2freindex": 403,
+		"DELETE /indexing/globex/reindex-jobs/J1":                    403,
+		"DELETE /indexing/acme/reindex-jobs/J1":                      404,
+		"DELETE /indexing/acme/reindex-jobs/J1%00":                   404,
+		"DELETE /indexing/acme/reindex-jobs/%27%20OR%201=1":          404,
+		"PUT /indexing/acme/reindex-jobs/J1":                         405,
+		"PATCH /indexing/acme/reindex-jobs":                          405,
+		"POST /indexing/acme/reindex-jobs/J1/events":                 405,
+		"GET /indexing/ACME/reindex-jobs/J1/events":                  400,
+		"POST /indexing/openapi.json":                                405,
+		"GET /indexing/openapi.json/":                                404,
+		"GET /search/acme?q=x":                                       403,
+		"GET /search/globex?q=x":                                     403,
+		"GET /search/ACME?q=x":                                       400,
+		"GET /search/..%2Facme?q=x":                                  400,
+		"GET /search/acme%00?q=x":                                    400,
+		"GET /search/" + strings.Repeat("a", 8000):                   400,
+	} {
+		name := "route " + request[:min(len(request), 60)]
+		all = append(all, hostile{name: name, wire: raw(request+" HTTP/1.1", "", bearer(token)), status: status})
+		if status == 403 || status == 404 && strings.HasPrefix(request, "DELETE") {
+			all = append(all, hostile{name: name + " without a token", wire: raw(request+" HTTP/1.1", ""), status: 401})
+		}
+	}
+	for name, body := range map[string]string{
+		"no type": `{}`, "null": `{"entityType":null}`, "a number": `{"entityType":1}`, "two": `{"entityType":"PRODUCT","entityType":"PRODUCT"}`,
+		"another case": `{"entityType":"product"}`, "a path": `{"entityType":"../PRODUCT"}`, "a zero": `{"entityType":"PRODUCT\u0000"}`,
+		"long": `{"entityType":"` + strings.Repeat("A", 60_000) + `"}`, "rag": `{"entityType":"PRODUCT","rag":true}`,
+		"rag in a string": `{"entityType":"PRODUCT","rag":"false"}`, "rag twice": `{"entityType":"PRODUCT","rag":false,"rag":true}`,
+	} {
+		wire := raw("POST /indexing/acme/reindex-jobs HTTP/1.1", body, bearer(token), "Content-Type: application/json")
+		all = append(all, hostile{name: "job of " + name, wire: wire, status: 400})
+	}
+	return all
+}
+
 // hostileFrames are about where a request ends. Those with a token have no body that would be accepted.
 func hostileFrames(token string) []hostile {
 	const isJSON, chunked = "Content-Type: application/json", "Transfer-Encoding: chunked"

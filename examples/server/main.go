@@ -78,12 +78,20 @@ func routes(ctx context.Context, cfg config, engine *reindex.Engine, index backe
 	if err != nil {
 		return nil, err
 	}
+	settings := httpapi.Config{
+		Authorizer: authorize, TriggerRate: perMinute(cfg.MaxTriggers), Logger: log, Stopping: ctx.Done(),
+		ServerURL: cfg.ServerURL, TokenURL: cfg.TokenURL,
+	}
+	tenant := func(r *http.Request) string { return r.PathValue("tenant") }
+	search, err := httpapi.Protect(searchHandler(index, log), httpapi.ScopeView, tenant, settings)
+	if err != nil {
+		return nil, err
+	}
 	mux := http.NewServeMux()
-	mux.Handle("GET /search/{tenant}", searchHandler(index, authorize, log))
+	mux.Handle("GET /search/{tenant}", search)
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
-	return httpapi.NewHandler(engine, httpapi.Config{
-		Authorizer: authorize, TriggerRate: perMinute(cfg.MaxTriggers), Logger: log, Fallback: mux, Stopping: ctx.Done(),
-	})
+	settings.Fallback = mux
+	return httpapi.NewHandler(engine, settings)
 }
 
 // serve answers requests until ctx ends or that fails, then shuts down in order: the server first, so that nothing new comes in, then the

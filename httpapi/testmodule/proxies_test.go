@@ -111,6 +111,9 @@ func TestEventsThroughMiddleware(t *testing.T) {
 			defer cancel()
 			address, last, requests := server.URL+"/indexing/acme/reindex-jobs/"+job.ID+"/events", "", 0
 			for !strings.HasPrefix(last, "SUCCESS") {
+				if strings.HasPrefix(last, "FAILURE") {
+					t.Fatalf("the job ended as %s", last)
+				}
 				requests++
 				req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
 				if err != nil {

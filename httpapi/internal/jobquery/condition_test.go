@@ -127,7 +127,10 @@ var conditionTests = []struct{ q, want string }{
 	{"duplicateCount:(>=1 AND <3)", "J5"},
 	{"phase:load", "J3"},
 	{"phase:seal", "J5"},
-	{"phase:(pending,begin)", "J8 J7 J6 J2"},
+	{"phase:(pending,open)", "J8 J7 J6 J2"},
+	{"phase:begin", ""},
+	{"conflictCount:1", "J5"},
+	{"durations.openMillis:missing", jobquerytest.EveryJob},
 	{"phase:missing", "J4 J1"},
 	{"durations.loadMillis:>=1000", "J5 J3"},
 	{"durations.beginMillis:20", "J3"},
@@ -196,7 +199,7 @@ func TestConditions(t *testing.T) {
 
 const (
 	needsField = "the name of a field is needed: id, entityType, rag, status, phase, expectedCount, estimated, readCount, processedCount, " +
-		"rejectedCount, duplicateCount, message, durations.pendingMillis, durations.beginMillis, durations.loadMillis, durations.sealMillis, " +
+		"rejectedCount, duplicateCount, conflictCount, message, durations.pendingMillis, durations.openMillis, durations.beginMillis, durations.loadMillis, durations.sealMillis, " +
 		"durations.commitMillis, durations.totalMillis, metadata.createdAt, metadata.modifiedAt"
 	needsSpace = `a space must follow a condition; a value with spaces or any of "(),: is in double quotes`
 	takesCount = "field 'processedCount' takes a whole number of 64 bits, such as 100"
@@ -274,7 +277,7 @@ var refusedConditions = []struct{ q, detail string }{
 	{"message:(~a)b", "At character 13: " + needsSpace},
 	{"message:~(a b", "At character 10: not a regular expression of RE2: missing closing ): (a"},
 	{"processedCount:(~1)", "At character 17: field 'processedCount' takes no regular expression, it takes a whole number of 64 bits, such as 100"},
-	{"phase:reading", "At character 7: field 'phase' takes one of pending, begin, load, seal, commit"},
+	{"phase:reading", "At character 7: field 'phase' takes one of pending, open, begin, load, seal, commit"},
 	{"durations:exists", "At character 1: " + needsField},
 	{"message:(time,>x)", "At character 15: " + noMeaning},
 	{"message:(time,<x)", "At character 15: " + noMeaning},

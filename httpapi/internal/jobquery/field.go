@@ -145,6 +145,7 @@ var allFields = []*field{
 	count("processedCount", func(v *View) any { return &v.ProcessedCount }, func(r *reindex.Report) int64 { return r.Indexed }),
 	count("rejectedCount", func(v *View) any { return &v.RejectedCount }, func(r *reindex.Report) int64 { return r.Rejected }),
 	count("duplicateCount", func(v *View) any { return &v.DuplicateCount }, func(r *reindex.Report) int64 { return r.Duplicates }),
+	count("conflictCount", func(v *View) any { return &v.ConflictCount }, func(r *reindex.Report) int64 { return r.Conflicts }),
 	text("message", func(v *View) any { return &v.Message }, func(job Job) string {
 		if job.Record.Status != reindex.StatusFailure {
 			return ""
@@ -154,6 +155,8 @@ var allFields = []*field{
 	object("durations", func(v *View) any { return &v.Durations }),
 	millis("durations.pendingMillis", func(v *View) any { return &v.Durations.PendingMillis },
 		func(d *reindex.Durations) time.Duration { return d.Pending }),
+	millis("durations.openMillis", func(v *View) any { return &v.Durations.OpenMillis },
+		func(d *reindex.Durations) time.Duration { return d.Open }),
 	millis("durations.beginMillis", func(v *View) any { return &v.Durations.BeginMillis },
 		func(d *reindex.Durations) time.Duration { return d.Begin }),
 	millis("durations.loadMillis", func(v *View) any { return &v.Durations.LoadMillis },
@@ -170,13 +173,19 @@ var allFields = []*field{
 }
 
 // phases are the values of the field phase, in the order in which a job passes through them. Each has a duration.
-var phases = []string{"pending", "begin", "load", "seal", "commit"}
+var phases = []string{
+	string(reindex.PhasePending), string(reindex.PhaseOpen), string(reindex.PhaseBegin), string(reindex.PhaseLoad), string(reindex.PhaseSeal),
+	string(reindex.PhaseCommit),
+}
+
+// sealing is where PhaseSeal is among them.
+const sealing = 4
 
 // phase is where a job is, or where it was when it failed; empty once it has succeeded.
 func phase(job Job) string {
 	d := &job.Record.Report.Durations
 	ended := 0 // phases
-	for i, took := range []time.Duration{d.Pending, d.Begin, d.Load, d.Seal, d.Commit} {
+	for i, took := range []time.Duration{d.Pending, d.Open, d.Begin, d.Load, d.Seal, d.Commit} {
 		if took > 0 {
 			ended = i + 1
 		}
@@ -189,7 +198,7 @@ func phase(job Job) string {
 	case reindex.StatusInProgress:
 		ended = max(ended, 1)
 	case reindex.StatusPublished:
-		ended = max(ended, 3)
+		ended = max(ended, sealing)
 	case reindex.StatusPending:
 	}
 	return phases[min(ended, len(phases)-1)]

@@ -18,7 +18,7 @@ func TestSort(t *testing.T) {
 		{"id:Desc", jobquerytest.EveryJob},
 		{"id:ASC", "J1 J2 J3 J4 J5 J6 J7 J8"},
 		{"readCount:desc,id", "J1 J3 J6 J5 J8 J2 J4 J7"},
-		{"phase", "J4 J1 J8 J3 J7 J6 J2 J5"},
+		{"phase", "J4 J1 J3 J8 J7 J6 J2 J5"},
 		{"durations.loadMillis:desc,id", "J3 J5 J1 J2 J4 J6 J7 J8"},
 		{"entityType", "J7 J8 J6 J5 J4 J3 J2 J1"},
 		{"status", "J6 J5 J3 J2 J8 J7 J4 J1"},

@@ -40,6 +40,7 @@ type View struct {
 	ProcessedCount *int64        `json:"processedCount,omitempty"`
 	RejectedCount  *int64        `json:"rejectedCount,omitempty"`
 	DuplicateCount *int64        `json:"duplicateCount,omitempty"`
+	ConflictCount  *int64        `json:"conflictCount,omitempty"`
 	Message        string        `json:"message,omitempty"`
 	Durations      DurationsView `json:"durations,omitzero"`
 	Metadata       MetadataView  `json:"metadata,omitzero"`
@@ -48,6 +49,7 @@ type View struct {
 // DurationsView is a part of the schema ReindexJob: the lengths of the phases that have begun and ended, in milliseconds.
 type DurationsView struct {
 	PendingMillis *int64 `json:"pendingMillis,omitempty"`
+	OpenMillis    *int64 `json:"openMillis,omitempty"`
 	BeginMillis   *int64 `json:"beginMillis,omitempty"`
 	LoadMillis    *int64 `json:"loadMillis,omitempty"`
 	SealMillis    *int64 `json:"sealMillis,omitempty"`

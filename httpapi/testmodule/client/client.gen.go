@@ -37,6 +37,7 @@ const (
 	ReindexJobPhaseBegin   ReindexJobPhase = "begin"
 	ReindexJobPhaseCommit  ReindexJobPhase = "commit"
 	ReindexJobPhaseLoad    ReindexJobPhase = "load"
+	ReindexJobPhaseOpen    ReindexJobPhase = "open"
 	ReindexJobPhasePending ReindexJobPhase = "pending"
 	ReindexJobPhaseSeal    ReindexJobPhase = "seal"
 )
@@ -49,6 +50,8 @@ func (e ReindexJobPhase) Valid() bool {
 	case ReindexJobPhaseCommit:
 		return true
 	case ReindexJobPhaseLoad:
+		return true
+	case ReindexJobPhaseOpen:
 		return true
 	case ReindexJobPhasePending:
 		return true
@@ -91,6 +94,7 @@ const (
 	ReindexJobEventPhaseBegin   ReindexJobEventPhase = "begin"
 	ReindexJobEventPhaseCommit  ReindexJobEventPhase = "commit"
 	ReindexJobEventPhaseLoad    ReindexJobEventPhase = "load"
+	ReindexJobEventPhaseOpen    ReindexJobEventPhase = "open"
 	ReindexJobEventPhasePending ReindexJobEventPhase = "pending"
 	ReindexJobEventPhaseSeal    ReindexJobEventPhase = "seal"
 )
@@ -103,6 +107,8 @@ func (e ReindexJobEventPhase) Valid() bool {
 	case ReindexJobEventPhaseCommit:
 		return true
 	case ReindexJobEventPhaseLoad:
+		return true
+	case ReindexJobEventPhaseOpen:
 		return true
 	case ReindexJobEventPhasePending:
 		return true
@@ -163,6 +169,9 @@ type ReindexFailure struct {
 
 // ReindexJob defines model for ReindexJob.
 type ReindexJob struct {
+	// ConflictCount How many of the duplicates differ from the product that was read first.
+	ConflictCount *int64 `json:"conflictCount,omitempty"`
+
 	// DuplicateCount How many products had an id that had been read before. The first one counts. Each product that was read is indexed, rejected or a duplicate in the end.
 	DuplicateCount *int64 `json:"duplicateCount,omitempty"`
 
@@ -176,6 +185,9 @@ type ReindexJob struct {
 
 		// LoadMillis How long it took to read and write the products.
 		LoadMillis *int64 `json:"loadMillis,omitempty"`
+
+		// OpenMillis How long it took to open the source.
+		OpenMillis *int64 `json:"openMillis,omitempty"`
 
 		// PendingMillis How long the job waited for its turn.
 		PendingMillis *int64 `json:"pendingMillis,omitempty"`
@@ -209,7 +221,7 @@ type ReindexJob struct {
 		ModifiedAt *time.Time `json:"modifiedAt,omitempty"`
 	} `json:"metadata,omitempty"`
 
-	// Phase Where the job is, or where it was when it failed; absent once it has succeeded. `pending`: it waits for its turn. `begin`: a new index is opened. `load`: products are read and written. `seal`: the new index is completed and checked. `commit`: searches are switched over to it.
+	// Phase Where the job is, or where it was when it failed; absent once it has succeeded. `pending`: it waits for its turn. `open`: the source is opened. `begin`: a new index is opened. `load`: products are read and written. `seal`: the new index is completed and checked. `commit`: searches are switched over to it.
 	Phase *ReindexJobPhase `json:"phase,omitempty"`
 
 	// ProcessedCount How many products have been indexed so far.
@@ -228,7 +240,7 @@ type ReindexJob struct {
 	Status *ReindexJobStatus `json:"status,omitempty"`
 }
 
-// ReindexJobPhase Where the job is, or where it was when it failed; absent once it has succeeded. `pending`: it waits for its turn. `begin`: a new index is opened. `load`: products are read and written. `seal`: the new index is completed and checked. `commit`: searches are switched over to it.
+// ReindexJobPhase Where the job is, or where it was when it failed; absent once it has succeeded. `pending`: it waits for its turn. `open`: the source is opened. `begin`: a new index is opened. `load`: products are read and written. `seal`: the new index is completed and checked. `commit`: searches are switched over to it.
 type ReindexJobPhase string
 
 // ReindexJobStatus `PENDING`: the limit of parallel jobs is reached. `PUBLISHED`: every product was handed to the index. `SUCCESS`: the new index was checked and is live. `FAILURE`: the live index is what it was before.
@@ -247,6 +259,9 @@ type ReindexJobCreation struct {
 
 // ReindexJobEvent defines model for ReindexJobEvent.
 type ReindexJobEvent struct {
+	// ConflictCount How many of the duplicates differ from the product that was read first.
+	ConflictCount *int64 `json:"conflictCount,omitempty"`
+
 	// DuplicateCount How many products had an id that had been read before. The first one counts. Each product that was read is indexed, rejected or a duplicate in the end.
 	DuplicateCount *int64 `json:"duplicateCount,omitempty"`
 
@@ -260,6 +275,9 @@ type ReindexJobEvent struct {
 
 		// LoadMillis How long it took to read and write the products.
 		LoadMillis *int64 `json:"loadMillis,omitempty"`
+
+		// OpenMillis How long it took to open the source.
+		OpenMillis *int64 `json:"openMillis,omitempty"`
 
 		// PendingMillis How long the job waited for its turn.
 		PendingMillis *int64 `json:"pendingMillis,omitempty"`
@@ -293,7 +311,7 @@ type ReindexJobEvent struct {
 		ModifiedAt *time.Time `json:"modifiedAt,omitempty"`
 	} `json:"metadata,omitempty"`
 
-	// Phase Where the job is, or where it was when it failed; absent once it has succeeded. `pending`: it waits for its turn. `begin`: a new index is opened. `load`: products are read and written. `seal`: the new index is completed and checked. `commit`: searches are switched over to it.
+	// Phase Where the job is, or where it was when it failed; absent once it has succeeded. `pending`: it waits for its turn. `open`: the source is opened. `begin`: a new index is opened. `load`: products are read and written. `seal`: the new index is completed and checked. `commit`: searches are switched over to it.
 	Phase *ReindexJobEventPhase `json:"phase,omitempty"`
 
 	// ProcessedCount How many products have been indexed so far.
@@ -318,7 +336,7 @@ type ReindexJobEvent struct {
 	Status *ReindexJobEventStatus `json:"status,omitempty"`
 }
 
-// ReindexJobEventPhase Where the job is, or where it was when it failed; absent once it has succeeded. `pending`: it waits for its turn. `begin`: a new index is opened. `load`: products are read and written. `seal`: the new index is completed and checked. `commit`: searches are switched over to it.
+// ReindexJobEventPhase Where the job is, or where it was when it failed; absent once it has succeeded. `pending`: it waits for its turn. `open`: the source is opened. `begin`: a new index is opened. `load`: products are read and written. `seal`: the new index is completed and checked. `commit`: searches are switched over to it.
 type ReindexJobEventPhase string
 
 // ReindexJobEventStatus `PENDING`: the limit of parallel jobs is reached. `PUBLISHED`: every product was handed to the index. `SUCCESS`: the new index was checked and is live. `FAILURE`: the live index is what it was before.

@@ -33,7 +33,7 @@ func Varied() []reindex.Job {
 	third, fifth := &jobs[2].Report, &jobs[4].Report
 	third.Read, third.Rejected = 57, 7
 	third.Durations = reindex.Durations{Pending: 1, Begin: 20 * time.Millisecond, Load: 3 * time.Second}
-	fifth.Read, fifth.Duplicates = 11, 2
+	fifth.Read, fifth.Duplicates, fifth.Conflicts = 11, 2, 1
 	fifth.Durations = reindex.Durations{Pending: time.Second, Begin: 1, Load: time.Second, Seal: 1_999_999, Total: 4 * time.Second}
 	return jobs
 }
