@@ -14,8 +14,8 @@ import (
 type config struct {
 	// Addr is where to listen.
 	Addr string `env:"PRODUCTINDEX_ADDR" envDefault:"127.0.0.1:8080"`
-	// Catalogues is a folder with the products: TENANT.jsonl, also with .gz or .zst, or a folder TENANT of such files.
-	Catalogues string `env:"PRODUCTINDEX_CATALOGUES,required"`
+	// Catalogue is where the products are.
+	Catalogue catalogue
 	// Backend is where the index is: bleve, elasticsearch or meilisearch.
 	Backend string `env:"PRODUCTINDEX_BACKEND" envDefault:"bleve"`
 	// Index is the folder of bleve's index. Default: productindex in the user's cache folder.

@@ -1,8 +1,9 @@
-// Server mounts the reindex endpoint over a folder of JSON-lines catalogues, one a tenant, and searches what it has indexed. It is
-// configured by the environment alone (see config.go), logs JSON lines to standard error, and shuts down gracefully on SIGTERM: it
+// Server mounts the reindex endpoint over a folder of catalogues, JSON lines or CSV, one per tenant, or over a database, and searches what it
+// has indexed. It is configured by the environment alone (see config.go and catalogue.go), logs JSON lines to standard error, and shuts down gracefully on SIGTERM: it
 // takes no more requests, lets running reindexes end for a while, and then cancels them.
 //
 //	PRODUCTINDEX_CATALOGUES=./catalogues go run ./examples/server
+//	PRODUCTINDEX_DATABASE=sqlite:shop.db PRODUCTINDEX_QUERY='SELECT * FROM products WHERE tenant = ?' go run ./examples/server
 //	curl -X POST localhost:8080/indexing/acme/reindex
 //	curl 'localhost:8080/search/acme?q=wool'
 package main
@@ -21,7 +22,6 @@ import (
 
 	"productindex/httpapi"
 	"productindex/reindex"
-	"productindex/source/jsonl"
 )
 
 func main() {
@@ -40,10 +40,11 @@ func run(log *slog.Logger) (err error) {
 	if err != nil {
 		return err
 	}
-	source, err := jsonl.New(cfg.Catalogues, nil)
+	source, closeSource, err := cfg.Catalogue.open(ctx)
 	if err != nil {
-		return fmt.Errorf("PRODUCTINDEX_CATALOGUES is %s: %w", cfg.Catalogues, err)
+		return err
 	}
+	defer func() { err = errors.Join(err, closeSource()) }()
 	index, err := openBackend(cfg)
 	if err != nil {
 		return err
@@ -68,7 +69,7 @@ func run(log *slog.Logger) (err error) {
 	if err != nil {
 		return err
 	}
-	log.Info("listening", "address", listener.Addr().String(), "backend", cfg.Backend, "catalogues", cfg.Catalogues)
+	log.Info("listening", "address", listener.Addr().String(), "backend", cfg.Backend)
 	return serve(ctx, stop, listener, handler, engine, cfg.ShutdownTimeout)
 }
 

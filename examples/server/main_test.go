@@ -243,8 +243,23 @@ func TestConfig(t *testing.T) {
 		{"PRODUCTINDEX_JOBS is neither", "PRODUCTINDEX_JOBS=oracle:s3cret PRODUCTINDEX_CATALOGUES=."},
 		{"PRODUCTINDEX_JOBS is neither", "PRODUCTINDEX_JOBS=sqlite: PRODUCTINDEX_CATALOGUES=."},
 		{"PRODUCTINDEX_JOBS: jobsql", "PRODUCTINDEX_JOBS=sqlite:/no/such/folder/jobs.db PRODUCTINDEX_CATALOGUES=."},
-		{"PRODUCTINDEX_JOBS is no valid URL", "PRODUCTINDEX_JOBS=postgres://user:s3cret%@host/db PRODUCTINDEX_CATALOGUES=."},
+		{"PRODUCTINDEX_JOBS is not a valid URL", "PRODUCTINDEX_JOBS=postgres://user:s3cret%@host/db PRODUCTINDEX_CATALOGUES=."},
 		{"PRODUCTINDEX_JOBS: jobsql", "PRODUCTINDEX_JOBS=postgres://user:s3cret@127.0.0.1:1/db PRODUCTINDEX_CATALOGUES=."},
+		{"PRODUCTINDEX_JOBS names a database of MySQL", "PRODUCTINDEX_JOBS=mysql://user:s3cret@127.0.0.1/db PRODUCTINDEX_CATALOGUES=."},
+		{"both set", "PRODUCTINDEX_CATALOGUES=. PRODUCTINDEX_DATABASE=sqlite:shop.db"},
+		{"set PRODUCTINDEX_QUERY", "PRODUCTINDEX_DATABASE=sqlite:shop.db"},
+		{"PRODUCTINDEX_DATABASE is neither", "PRODUCTINDEX_DATABASE=oracle:s3cret PRODUCTINDEX_QUERY=x"},
+		{"PRODUCTINDEX_DATABASE: connecting", "PRODUCTINDEX_DATABASE=sqlite:/no/such/shop.db PRODUCTINDEX_QUERY=x"},
+		{"PRODUCTINDEX_DATABASE: connecting", "PRODUCTINDEX_DATABASE=postgres://user:s3cret@127.0.0.1:1/db PRODUCTINDEX_QUERY=x"},
+		{"PRODUCTINDEX_DATABASE: connecting", "PRODUCTINDEX_DATABASE=mysql://user:s3cret@127.0.0.1:1/db PRODUCTINDEX_QUERY=x"},
+		{"PRODUCTINDEX_DATABASE is not a valid URL", "PRODUCTINDEX_DATABASE=mysql://user:s3cret%@127.0.0.1/db PRODUCTINDEX_QUERY=x"},
+		{"can be bool or json", "PRODUCTINDEX_DATABASE=sqlite:x PRODUCTINDEX_QUERY=x PRODUCTINDEX_TYPES=price:number"},
+		{"it is for csv and databases", "PRODUCTINDEX_CATALOGUES=. PRODUCTINDEX_TYPES=price:number"},
+		{"PRODUCTINDEX_FORMAT", "PRODUCTINDEX_CATALOGUES=. PRODUCTINDEX_FORMAT=xml"},
+		{"csv has text, number, bool and json", "PRODUCTINDEX_CATALOGUES=. PRODUCTINDEX_FORMAT=csv PRODUCTINDEX_TYPES=price:money"},
+		{"PRODUCTINDEX_CSV_COMMA", "PRODUCTINDEX_CATALOGUES=. PRODUCTINDEX_FORMAT=csv PRODUCTINDEX_CSV_COMMA=;;"},
+		{"PRODUCTINDEX_CSV_QUOTES", "PRODUCTINDEX_CATALOGUES=. PRODUCTINDEX_FORMAT=csv PRODUCTINDEX_CSV_QUOTES=some"},
+		{"PRODUCTINDEX_CSV_ENCODING", "PRODUCTINDEX_CATALOGUES=. PRODUCTINDEX_FORMAT=csv PRODUCTINDEX_CSV_ENCODING=utf-9"},
 		{"Lease is 1ms", "PRODUCTINDEX_JOBS=sqlite:jobs.db PRODUCTINDEX_JOBS_LEASE=1ms PRODUCTINDEX_CATALOGUES=."},
 	} {
 		cmd := exec.CommandContext(t.Context(), os.Args[0])
@@ -254,7 +269,7 @@ func TestConfig(t *testing.T) {
 			t.Errorf("%s: error %v; want %q in %s", test.env, err, test.want, out)
 		}
 		if strings.Contains(string(out), "s3cret") {
-			t.Errorf("%s: a secret is told: %s", test.env, out)
+			t.Errorf("%s: a secret is shown: %s", test.env, out)
 		}
 	}
 }
