@@ -68,6 +68,24 @@ func (u unlocated) Open(ctx context.Context, tenant string) (reindex.Snapshot, e
 	}{snap, snap.(reindex.Counter), snap.(reindex.Splitter)}, nil
 }
 
+// estimated announces about how many products there are in place of their exact number.
+type estimated struct{ shop }
+
+func (e estimated) Open(ctx context.Context, tenant string) (reindex.Snapshot, error) {
+	snap, err := e.shop.Open(ctx, tenant)
+	return estimatedSnapshot{snap, e.shop}, err
+}
+
+type estimatedSnapshot struct {
+	reindex.Snapshot
+
+	shop shop
+}
+
+func (s estimatedSnapshot) Estimate(context.Context) (int64, error) {
+	return int64(len(s.shop)) + 1, nil
+}
+
 // open returns a snapshot that is closed at the end of the test.
 func open(t *testing.T, src reindex.Source) reindex.Snapshot {
 	t.Helper()
@@ -166,6 +184,43 @@ func TestCapabilities(t *testing.T) {
 		parts, err := p.Split(t.Context(), 2)
 		if len(parts) != test.parts || test.parts == 0 && !errors.Is(err, errors.ErrUnsupported) {
 			t.Errorf("%s: %d parts, error %v; want %d", name, len(parts), err, test.parts)
+		}
+	}
+}
+
+// Where all parts announce how many products they have, exactly or not, so does what is made of them.
+func TestEstimates(t *testing.T) {
+	s := shop(reindextest.Products(10, "1"))
+	languages := source.Localization{Fields: []string{"name"}, Languages: []string{"de", "en", "fr"}, DocumentPerLanguage: true}
+	keepAll := func(context.Context, string, reindex.Product) (bool, error) { return true, nil }
+	for name, test := range map[string]struct {
+		src  reindex.Source
+		want int64 // -1: none
+	}{
+		"Map":              {source.Map(estimated{s}, same), 11},
+		"Filter":           {source.Filter(estimated{s}, keepAll), -1},
+		"Select":           {must(t)(source.Select(estimated{s}, "name")), 11},
+		"Exclude":          {must(t)(source.Exclude(estimated{s}, "name")), 11},
+		"Languages":        {must(t)(source.Localize(estimated{s}, languages)), 33},
+		"Concat":           {source.Concat(estimated{s}, estimated{s}), 22},
+		"Concat, one is":   {source.Concat(s, source.Map(estimated{s}, same), s), 31},
+		"Concat in Concat": {source.Map(source.Concat(s, source.Concat(estimated{s}, s)), same), 31},
+		"Concat bare":      {source.Concat(estimated{s}, bare(s)), -1},
+	} {
+		snap := open(t, test.src)
+		if c, ok := reindex.As[reindex.Counter](snap); ok {
+			if n, err := c.Count(t.Context()); !errors.Is(err, errors.ErrUnsupported) {
+				t.Errorf("%s: the exact count is %d, error %v; want none", name, n, err)
+			}
+		}
+		e, ok := reindex.As[reindex.Estimator](snap)
+		if !ok {
+			t.Errorf("%s does not estimate", name)
+			continue
+		}
+		n, err := e.Estimate(t.Context())
+		if want := test.want; want < 0 && !errors.Is(err, errors.ErrUnsupported) || want >= 0 && (err != nil || n != want) {
+			t.Errorf("%s: the estimate is %d, error %v; want %d", name, n, err, want)
 		}
 	}
 }

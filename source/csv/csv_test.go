@@ -86,7 +86,7 @@ func TestFolder(t *testing.T) {
 	if err != nil || strings.Join(got, "|") != want {
 		t.Errorf("%q, error %v", got, err)
 	}
-	if n, err := count(t, src, "acme"); err != nil || n != 3 {
+	if n, err := estimate(t, src, "acme"); err != nil || n != 3 {
 		t.Errorf("count %d, error %v", n, err)
 	}
 }
@@ -203,7 +203,7 @@ func TestFiles(t *testing.T) {
 	if got, _, err := read(t, src); err != nil || len(got) != 1 || got[0] != `1 {"id":"1"}` {
 		t.Errorf("%q, error %v", got, err)
 	}
-	if _, err := count(t, src, "other"); !errors.Is(err, csv.ErrUnknownTenant) {
+	if _, err := estimate(t, src, "other"); !errors.Is(err, csv.ErrUnknownTenant) {
 		t.Error(err)
 	}
 	if _, err := csv.New(t.TempDir()+"/none", nil); err == nil {

@@ -28,7 +28,7 @@ func outcome(t *testing.T, cfg csv.Config, content string) string {
 	}
 	if err != nil {
 		got = append(got, "end: "+err.Error())
-	} else if n, err := count(t, src, "acme"); err != nil || n != int64(len(got)) {
+	} else if n, err := estimate(t, src, "acme"); err != nil || n != int64(len(got)) {
 		t.Errorf("%q: counted %d, %v, want %d", content, n, err, len(got))
 	}
 	return strings.Join(got, "|")

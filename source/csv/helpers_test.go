@@ -117,13 +117,13 @@ func capability[T any](tb testing.TB, src *csv.Source, tenant string) (T, error)
 	return t, nil
 }
 
-func count(tb testing.TB, src *csv.Source, tenant string) (int64, error) {
+func estimate(tb testing.TB, src *csv.Source, tenant string) (int64, error) {
 	tb.Helper()
-	counter, err := capability[reindex.Counter](tb, src, tenant)
+	estimator, err := capability[reindex.Estimator](tb, src, tenant)
 	if err != nil {
 		return 0, err
 	}
-	return counter.Count(tb.Context())
+	return estimator.Estimate(tb.Context())
 }
 
 func locate(tb testing.TB, src *csv.Source, ids ...string) map[string]string {

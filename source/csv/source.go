@@ -78,7 +78,7 @@ func NewFS(fsys fs.FS, cfg *Config) (*Source, error) {
 // The snapshot yields a record that cannot be read as a [*reindex.RecordError], and what leaves the rest of a file unreadable as a
 // [*LineError]. Its capabilities:
 //
-//   - [reindex.Counter]: it reads all of the tenant's files.
+//   - [reindex.Estimator]: it reads all of the tenant's files and counts the records, also those of a product that comes twice.
 //   - [reindex.Splitter]: the files of a folder are spread over the parts. One file alone is not split. A part's name holds names, sizes
 //     and times of its files; a process whose files are other ones refuses it with an error that matches [ErrChanged].
 //   - [reindex.Locator]: the file and the line of the first product of each id, as "acme.csv, line 17". It reads the files from the

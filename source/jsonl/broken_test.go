@@ -131,7 +131,7 @@ func TestCutOffFiles(t *testing.T) {
 			if !ok || !errors.Is(err, io.ErrUnexpectedEOF) || lineErr.File != name || lineErr.Line != int64(len(ids)+1) || len(ids) > lines {
 				t.Errorf("%s cut at %d: got %d products and %v", name, cut, len(ids), err)
 			}
-			if _, err := count(t, src, "c"); !errors.Is(err, io.ErrUnexpectedEOF) {
+			if _, err := estimate(t, src, "c"); !errors.Is(err, io.ErrUnexpectedEOF) {
 				t.Errorf("%s cut at %d: counting, got %v", name, cut, err)
 			}
 		}
@@ -172,7 +172,7 @@ func TestLongLines(t *testing.T) {
 		!errors.Is(rejected[0], jsonl.ErrTooLong) || !strings.Contains(rejected[0].Err.Error(), "more than 1048576 bytes; Config.MaxLineBytes") {
 		t.Errorf("got %v, %v, %v", ids, rejected, err)
 	}
-	if n, err := count(t, memory(t, &jsonl.Config{MaxLineBytes: 1 << 20}, files), "c"); n != 3 || err != nil {
+	if n, err := estimate(t, memory(t, &jsonl.Config{MaxLineBytes: 1 << 20}, files), "c"); n != 3 || err != nil {
 		t.Errorf("got %v, %v", n, err)
 	}
 }

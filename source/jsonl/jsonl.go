@@ -106,8 +106,9 @@ func NewFS(fsys fs.FS, cfg *Config) (*Source, error) {
 // [*LineError]. A body is a part of a larger piece of memory, 32 KiB for products that are smaller than that, which stays in memory as
 // long as any body in it does. Its capabilities:
 //
-//   - [reindex.Counter]: it reads all of the tenant's files to their end, compressed ones included, and counts the lines that are not
-//     blank. That costs about as much as decompressing them does; a host that would rather do without wraps the snapshot.
+//   - [reindex.Estimator]: it reads all of the tenant's files to their end, compressed ones included, and counts the lines that are not
+//     blank, also those of a product that comes twice. That costs about as much as decompressing them does; a host that would rather do
+//     without wraps the snapshot.
 //   - [reindex.Splitter]: plain files are split into ranges of whole lines, compressed ones are read whole; both are spread over the
 //     parts. One compressed file alone cannot be split. A part's name holds names, sizes and times of its files; a process whose files are
 //     other ones refuses it with an error that matches [ErrChanged].

@@ -85,7 +85,7 @@ func TestFilesOfTenants(t *testing.T) {
 		if ids, err := read(products(t.Context(), src, tenant)); !errors.Is(err, want) || ids != nil {
 			t.Errorf("%q: got %v, %v, want %v", tenant, ids, err, want)
 		}
-		if _, err := count(t, src, tenant); !errors.Is(err, want) {
+		if _, err := estimate(t, src, tenant); !errors.Is(err, want) {
 			t.Errorf("%q: counting, got %v, want %v", tenant, err, want)
 		}
 		if _, err := split(t, src, tenant, 2); !errors.Is(err, want) {
@@ -164,7 +164,7 @@ func TestLinesOfFiles(t *testing.T) {
 			if strings.Join(got, "|") != want {
 				t.Errorf("%q in %s: got %q, want %q", content, name, got, want)
 			}
-			if n, err := count(t, src, "c"); err != nil || n != int64(len(got)) {
+			if n, err := estimate(t, src, "c"); err != nil || n != int64(len(got)) {
 				t.Errorf("%q in %s: counted %d, %v, want %d", content, name, n, err, len(got))
 			}
 		}
@@ -220,7 +220,7 @@ func TestRealCatalogues(t *testing.T) {
 			}
 			ids[p.ID] = true
 		}
-		if n, err := count(t, src, tenant); err != nil || n != want || len(ids) != int(want) {
+		if n, err := estimate(t, src, tenant); err != nil || n != want || len(ids) != int(want) {
 			t.Errorf("%s: counted %d, %v, read %d ids, want %d", tenant, n, err, len(ids), want)
 		}
 	}
@@ -342,7 +342,7 @@ func TestFilesAreClosed(t *testing.T) {
 				break
 			}
 			_, _ = read(products(ctx, src, "c"))
-			_, _ = count(t, src, "c")
+			_, _ = estimate(t, src, "c")
 			_, _ = split(t, src, "c", 2)
 			for range products(ctx, src, "c") {
 				cancel()
@@ -399,11 +399,11 @@ func TestContextEndsARead(t *testing.T) {
 	if n != 3 || !errors.Is(failed, context.Canceled) {
 		t.Errorf("got %d products, %v", n, failed)
 	}
-	counter, err := capability[reindex.Counter](t, src, "c")
+	estimator, err := capability[reindex.Estimator](t, src, "c")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := counter.Count(ctx); !errors.Is(err, context.Canceled) {
+	if _, err := estimator.Estimate(ctx); !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v", err)
 	}
 	if _, err := src.Open(ctx, "c"); !errors.Is(err, context.Canceled) {

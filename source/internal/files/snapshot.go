@@ -80,10 +80,10 @@ type Snapshot struct {
 }
 
 var (
-	_ reindex.Snapshot = (*Snapshot)(nil)
-	_ reindex.Counter  = (*Snapshot)(nil)
-	_ reindex.Splitter = (*Snapshot)(nil)
-	_ reindex.Locator  = (*Snapshot)(nil)
+	_ reindex.Snapshot  = (*Snapshot)(nil)
+	_ reindex.Estimator = (*Snapshot)(nil)
+	_ reindex.Splitter  = (*Snapshot)(nil)
+	_ reindex.Locator   = (*Snapshot)(nil)
 )
 
 // Open lists a tenant's files.
@@ -124,8 +124,9 @@ func (s *Snapshot) Products(ctx context.Context) iter.Seq2[reindex.Product, erro
 	return s.products(ctx, s.whole())
 }
 
-// Count implements [reindex.Counter].
-func (s *Snapshot) Count(ctx context.Context) (int64, error) {
+// Estimate implements [reindex.Estimator]. It counts the records: as a product may stand in a file twice, they can be more than the
+// products.
+func (s *Snapshot) Estimate(ctx context.Context) (int64, error) {
 	var n int64
 	for _, r := range s.whole() {
 		for _, err := range s.records(ctx, r, Lines) {
