@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/http"
+	"os"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -18,8 +19,13 @@ import (
 	"productindex/reindex/reindextest"
 )
 
-// faultSeeds is how many random sequences of faults the requests go through.
-const faultSeeds = 200
+// faultSeeds returns how many random sequences of faults the requests go through: more under CI.
+func faultSeeds() int {
+	if os.Getenv("CI") == "true" {
+		return 200
+	}
+	return 40
+}
 
 // Whatever goes wrong on the way to the server: after a run that succeeded the new products are live, all but the bad
 // ones, and after
@@ -35,7 +41,8 @@ func TestFaults(t *testing.T) {
 	}
 	live := map[string]string{}
 	succeeded := 0
-	for seed := range uint64(faultSeeds) {
+	seeds := faultSeeds()
+	for seed := range uint64(seeds) {
 		products, want := reindextest.Products(40, fmt.Sprint(seed)), map[string]string{}
 		for i, p := range products {
 			if want[p.ID] = fmt.Sprint(seed); i%20 == 17 {
@@ -64,9 +71,9 @@ func TestFaults(t *testing.T) {
 			t.Fatalf("seed %d, error %v: found %v, want %v", seed, err, found, live)
 		}
 	}
-	t.Logf("%d of %d runs succeeded", succeeded, faultSeeds)
-	if succeeded < faultSeeds/4 {
-		t.Errorf("only %d of %d runs succeeded", succeeded, faultSeeds)
+	t.Logf("%d of %d runs succeeded", succeeded, seeds)
+	if succeeded < seeds/4 {
+		t.Errorf("only %d of %d runs succeeded", succeeded, seeds)
 	}
 	if _, err := ix.Reap(t.Context(), "acme"); err != nil {
 		t.Error(err)

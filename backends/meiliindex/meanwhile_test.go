@@ -13,6 +13,7 @@ import (
 
 	"productindex/backends/meiliindex/internal/meilitest"
 	"productindex/reindex"
+	"productindex/reindex/reindextest"
 )
 
 // A cancelled run cancels its own tasks, and no others.
@@ -205,6 +206,39 @@ func TestLiveIndexThatCannotBeCounted(t *testing.T) {
 				t.Errorf("%d documents", sealed.Documents)
 			}
 		})
+	}
+}
+
+// One product does not replace a live index that cannot be counted, unless the host has switched the rule off.
+func TestUncountedLiveIndexClosesTheGate(t *testing.T) {
+	for _, off := range []bool{false, true} {
+		s := server(t)
+		ix := newIndex(t, s, nil)
+		publish(t, ix, reindextest.Products(10, "1")...)
+		s.SetFault(func(r *http.Request) *meilitest.Fault {
+			if r.URL.Path == "/indexes/products_acme/stats" {
+				return &meilitest.Fault{Status: http.StatusForbidden}
+			}
+			return nil
+		})
+		cfg := &reindex.Config{}
+		if off {
+			cfg.MinFraction = -1
+		}
+		engine, err := reindex.New(reindextest.Slice(reindextest.Products(1, "2")), ix, cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = engine.Run(t.Context(), "acme")
+		if gate, closed := errors.AsType[*reindex.GateError](err); closed == off || closed && gate.Rule != reindex.RuleShrunk || off && err != nil {
+			t.Errorf("rule off: %v: %v", off, err)
+		}
+		s.SetFault(nil)
+		want := int64(10)
+		if off {
+			want = 1
+		}
+		assertLive(t, ix, want)
 	}
 }
 
