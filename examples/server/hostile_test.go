@@ -97,7 +97,7 @@ func TestHostileRequests(t *testing.T) {
 		"PRODUCTINDEX_FAILURES_PER_MINUTE=0", "PRODUCTINDEX_TRIGGERS_PER_MINUTE=0")...)
 	valid := i.sign(t, jwt.SigningMethodES256, i.key, nil, nil)
 	requests := slices.Concat(hostileTokens(t, i), hostileHeaders(valid), hostilePaths(valid), hostileBodies(valid), hostileRoutes(valid), hostileFrames(valid))
-	if len(requests) < 100 {
+	if len(requests) < 200 {
 		t.Fatalf("%d requests", len(requests))
 	}
 	var sending sync.WaitGroup

@@ -40,6 +40,11 @@ type LineError struct {
 // Error names file, line and reason.
 func (e *LineError) Error() string { return fmt.Sprintf("csv: %s, line %d: %v", e.File, e.Line, e.Err) }
 
+// PublicMessage is what callers of an API see: the file's path is within the source's folder. See [reindex.Public].
+func (e *LineError) PublicMessage() string {
+	return fmt.Sprintf("%s, line %d: %v", e.File, e.Line, e.Err)
+}
+
 // Unwrap returns the reason.
 func (e *LineError) Unwrap() error { return e.Err }
 

@@ -18,10 +18,13 @@ import (
 
 // Sentinel errors for states, which the sources hand on as their own.
 var (
-	ErrUnknownTenant = errors.New("no file for the tenant")
-	ErrAmbiguous     = errors.New("more than one file for the same products")
-	ErrChanged       = errors.New("the file has changed during the read")
+	ErrUnknownTenant = public("no file for the tenant")
+	ErrAmbiguous     = public("more than one file for the same products")
+	ErrChanged       = public("the file has changed during the read")
 )
+
+// public is an error that callers of an API may see.
+func public(text string) error { return reindex.Public(errors.New(text), text) }
 
 // Options are what the configs of the sources have in common.
 type Options struct {
