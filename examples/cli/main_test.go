@@ -197,7 +197,7 @@ func TestCancelAndList(t *testing.T) {
 		t.Error(err)
 	}
 	out, note, err := s.cli(t.Context(), "list", "-q", "status:FAILURE")
-	row := regexp.MustCompile(`(?m)^` + id + ` +PRODUCT +FAILURE, load +0 +0 +0 +0 +\? +20\d\d-.* \d[\d.]*m?s +the reindex was cancelled$`)
+	row := regexp.MustCompile(`(?m)^` + id + ` +PRODUCT +FAILURE, \w+ +0 +0 +0 +0 +\? +20\d\d-.* \d[\d.]*m?s +the reindex was cancelled$`)
 	if err != nil || note != "1 of 1 jobs\n" || !row.MatchString(out) {
 		t.Errorf("%s%s%v", out, note, err)
 	}

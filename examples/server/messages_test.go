@@ -41,7 +41,11 @@ func TestBrokenCatalogues(t *testing.T) {
 		"bad":    `rule "rejected"`,
 	} {
 		status, body := s.send(t, http.MethodPost, "/indexing/"+tenant+"/reindex-jobs", "", `{"entityType":"PRODUCT"}`)
-		var job struct{ ID, Status, Message string }
+		var job struct {
+			ID      string `json:"id"`
+			Status  string `json:"status"`
+			Message string `json:"message"`
+		}
 		if err := json.Unmarshal([]byte(body), &job); err != nil || status != http.StatusCreated {
 			t.Fatalf("%s: %d %s", tenant, status, body)
 		}
