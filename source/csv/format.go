@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"iter"
 
 	"productindex/source/internal/files"
 )
@@ -13,92 +12,93 @@ import (
 type format struct{ cfg Config }
 
 // Fail implements [files.Format].
-func (f format) Fail(file string, line int64, err error) error {
+func (f *format) Fail(file string, line int64, err error) error {
 	return &LineError{File: file, Line: line, Err: err}
 }
 
 // Splits implements [files.Format]: whether a line end ends a record depends on the quotes in all lines before it.
-func (f format) Splits(*files.Input) bool { return false }
+func (f *format) Splits(*files.Input) bool { return false }
 
 // Records implements [files.Format].
-func (f format) Records(ctx context.Context, in *files.Input, need files.Need) iter.Seq2[files.Record, error] {
-	return func(yield func(files.Record, error) bool) {
-		text, decoded, err := decode(in.Text, f.cfg.Encoding)
-		if err != nil {
-			yield(files.Record{}, f.fail(ctx, in, 1, err))
-			return
-		}
-		r := newRows(text, &f.cfg)
-		r.begin()
-		l, err := f.cfg.layOut(r, decoded)
-		if err != nil {
-			yield(files.Record{}, f.fail(ctx, in, r.line, err))
-			return
-		}
-		read := f.single
-		if len(f.cfg.Arrays) > 0 {
-			read = f.grouped
-		}
-		more, err := read(ctx, r, l, need, yield)
-		if more && err != nil && !errors.Is(err, io.EOF) {
-			yield(files.Record{}, f.fail(ctx, in, r.line, err))
-		}
+func (f *format) Records(ctx context.Context, in *files.Input, need files.Need, visit files.Visitor) error {
+	text, decoded, err := decode(in.Text, f.cfg.Encoding)
+	if err != nil {
+		return f.fail(ctx, in, 1, err)
 	}
+	r := newRows(text, &f.cfg)
+	r.begin()
+	l, err := f.cfg.layOut(r, decoded)
+	if err != nil {
+		return f.fail(ctx, in, r.line, err)
+	}
+	if len(f.cfg.Arrays) > 0 {
+		err = f.grouped(ctx, r, l, need, visit)
+	} else {
+		err = f.single(ctx, r, l, need, visit)
+	}
+	if err != nil && !errors.Is(err, files.ErrStopped) {
+		return f.fail(ctx, in, r.line, err)
+	}
+	return err
 }
 
 // fail returns what ended a read, with the line unless it was the context.
-func (f format) fail(ctx context.Context, in *files.Input, line int64, err error) error {
+func (f *format) fail(ctx context.Context, in *files.Input, line int64, err error) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
 	return f.Fail(in.Name, line, err)
 }
 
-// single yields one product a record, until the error that it returns.
-func (f format) single(ctx context.Context, r *rows, l *layout, need files.Need, yield func(files.Record, error) bool) (more bool, err error) {
+// single visits one product a record.
+func (f *format) single(ctx context.Context, r *rows, l *layout, need files.Need, visit files.Visitor) error {
+	var record files.Record
 	for {
 		if err := ctx.Err(); err != nil {
-			return true, err
+			return err
 		}
-		if err := r.read(); err != nil {
-			return true, err
+		if err := r.read(); errors.Is(err, io.EOF) {
+			return nil
+		} else if err != nil {
+			return err
 		}
-		record := files.Record{Line: r.line}
+		record = files.Record{Line: r.line}
 		if need >= files.IDs {
 			record.ID, record.Err = f.id(r, l)
 		}
 		if need == files.Bodies && record.Err == nil {
 			record.Body, record.Err = l.body(r.cells)
 		}
-		if !yield(record, nil) {
-			return false, nil
+		if !visit(&record) {
+			return files.ErrStopped
 		}
 	}
 }
 
-// grouped yields one product for the records of one id that follow each other.
-func (f format) grouped(ctx context.Context, r *rows, l *layout, need files.Need, yield func(files.Record, error) bool) (more bool, err error) {
+// grouped visits one product for the records of one id that follow each other.
+func (f *format) grouped(ctx context.Context, r *rows, l *layout, need files.Need, visit files.Visitor) error {
 	g := &group{layout: l, max: f.cfg.MaxRecordBytes, bodies: need == files.Bodies}
 	for {
 		if err := ctx.Err(); err != nil {
-			return true, err
+			return err
 		}
-		err := r.read()
-		if errors.Is(err, io.EOF) && g.open {
-			return yield(g.end(), nil), nil
-		}
-		if err != nil {
-			return true, err
+		if err := r.read(); errors.Is(err, io.EOF) {
+			if g.open && !visit(g.end()) {
+				return files.ErrStopped
+			}
+			return nil
+		} else if err != nil {
+			return err
 		}
 		id, fault := f.id(r, l)
 		if id == "" {
-			if !yield(files.Record{Line: r.line, Err: fault}, nil) {
-				return false, nil
+			if !visit(&files.Record{Line: r.line, Err: fault}) {
+				return files.ErrStopped
 			}
 			continue
 		}
-		if g.open && g.record.ID != id && !yield(g.end(), nil) {
-			return false, nil
+		if g.open && g.record.ID != id && !visit(g.end()) {
+			return files.ErrStopped
 		}
 		if !g.open {
 			g.begin(id, r.line)
@@ -108,7 +108,7 @@ func (f format) grouped(ctx context.Context, r *rows, l *layout, need files.Need
 }
 
 // id returns the id of the record that was read, if it is known, and what is wrong with the record but for its cells.
-func (f format) id(r *rows, l *layout) (id string, fault error) {
+func (f *format) id(r *rows, l *layout) (id string, fault error) {
 	if r.fault != nil && len(r.cells) == 0 {
 		return "", r.fault
 	}

@@ -61,7 +61,7 @@ func New(path string, cfg *Config) (*Source, error) {
 	if err := c.validate(); err != nil {
 		return nil, err
 	}
-	src, err := files.New(path, c.options(), format{c})
+	src, err := files.New(path, c.options(), &format{c})
 	if err != nil {
 		return nil, err
 	}
@@ -74,7 +74,7 @@ func NewFS(fsys fs.FS, cfg *Config) (*Source, error) {
 	if err := c.validate(); err != nil {
 		return nil, err
 	}
-	return &Source{files.NewFS(fsys, c.options(), format{c})}, nil
+	return &Source{files.NewFS(fsys, c.options(), &format{c})}, nil
 }
 
 // Open implements [reindex.Source]. It lists the tenant's files. A tenant without a file is an error that matches [ErrUnknownTenant]. A

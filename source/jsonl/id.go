@@ -2,7 +2,6 @@ package jsonl
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"strconv"
 	"unicode/utf16"
@@ -10,9 +9,6 @@ import (
 
 	"productindex/source/internal/jsonenc"
 )
-
-// errMissing: an object has no such member.
-var errMissing = errors.New("no such member")
 
 // findID returns the value of the first member called field of the JSON object that text begins with, which must be a string or an
 // integer. A field "a.b" is also the member b of an object that is the member a. It looks no further than that, and is not strict about
@@ -22,45 +18,47 @@ func findID(text []byte, field string) (string, error) {
 	if i == len(text) || text[i] != '{' {
 		return "", fmt.Errorf("%w: the record is not a JSON object, it begins with %s", ErrNoID, describe(text, i))
 	}
-	id, _, err := find(text, i, field, field)
-	if errors.Is(err, errMissing) {
+	at, _, err := find(text, i, field)
+	if err != nil {
+		return "", err
+	}
+	if at < 0 {
 		return "", missing(field)
 	}
-	return id, err
+	return idValue(text, at, field)
 }
 
-// find looks for the member called rest of the object at i, and returns its value, or errMissing and where the object ends.
-func find(line []byte, i int, rest, field string) (id string, end int, err error) {
+// find returns where the value of the member called field of the object at i begins, or -1 and where the object ends.
+func find(line []byte, i int, field string) (at, end int, err error) {
 	i = skipSpace(line, i+1)
 	if i < len(line) && line[i] == '}' {
-		return "", i + 1, errMissing
+		return -1, i + 1, nil
 	}
 	for {
 		key, next, err := member(line, i)
 		if err != nil {
-			return "", 0, err
+			return 0, 0, err
 		}
-		if isKey(key, rest) {
-			id, err := idValue(line, next, field)
-			return id, 0, err
+		if isKey(key, field) {
+			return next, 0, nil
 		}
-		if below, ok := under(key, rest); ok && next < len(line) && line[next] == '{' {
-			id, end, err := find(line, next, below, field)
-			if !errors.Is(err, errMissing) {
-				return id, 0, err
+		if rest, ok := under(key, field); ok && next < len(line) && line[next] == '{' {
+			at, end, err := find(line, next, rest)
+			if err != nil || at >= 0 {
+				return at, end, err
 			}
 			i = end
 		} else if i = skipValue(line, next); i < 0 {
-			return "", 0, malformed(line, len(line))
+			return 0, 0, malformed(line, len(line))
 		}
 		i = skipSpace(line, i)
 		switch {
 		case i < len(line) && line[i] == ',':
 			i = skipSpace(line, i+1)
 		case i < len(line) && line[i] == '}':
-			return "", i + 1, errMissing
+			return -1, i + 1, nil
 		default:
-			return "", 0, malformed(line, i)
+			return 0, 0, malformed(line, i)
 		}
 	}
 }

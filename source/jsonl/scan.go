@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"iter"
 
 	"productindex/source/internal/files"
 )
@@ -19,12 +18,12 @@ var bom = []byte("\ufeff")
 type format struct{ cfg Config }
 
 // Fail implements [files.Format].
-func (f format) Fail(file string, line int64, err error) error {
+func (f *format) Fail(file string, line int64, err error) error {
 	return &LineError{File: file, Line: line, Err: err}
 }
 
 // Splits implements [files.Format].
-func (f format) Splits(in *files.Input) bool {
+func (f *format) Splits(in *files.Input) bool {
 	return !isUTF16(in.Head) && !spansLines(&lines{r: in.Text, max: f.cfg.MaxLineBytes})
 }
 
@@ -33,56 +32,56 @@ func isUTF16(head []byte) bool {
 }
 
 // Records implements [files.Format]. A record is a line that is not blank, without the white space around it, or a value.
-func (f format) Records(ctx context.Context, in *files.Input, need files.Need) iter.Seq2[files.Record, error] {
-	return func(yield func(files.Record, error) bool) {
-		if isUTF16(in.Head) {
-			yield(files.Record{}, f.Fail(in.Name, 1, errors.New("the file is UTF-16; convert it to UTF-8")))
-			return
-		}
-		l := &lines{r: in.Text, max: f.cfg.MaxLineBytes, reuse: need != files.Bodies}
-		var line int64
-		var err error
-		if in.End == 0 && spansLines(l) {
-			line, err = f.values(ctx, l, need, yield)
-		} else {
-			line, err = f.lines(ctx, l, need, yield)
-		}
-		if ctx.Err() != nil && err != nil {
-			yield(files.Record{}, ctx.Err())
-		} else if err != nil {
-			yield(files.Record{}, f.Fail(in.Name, in.Line(line), err))
-		}
+func (f *format) Records(ctx context.Context, in *files.Input, need files.Need, visit files.Visitor) error {
+	if isUTF16(in.Head) {
+		return f.Fail(in.Name, 1, errors.New("the file is UTF-16; convert it to UTF-8"))
 	}
+	l := &lines{r: in.Text, max: f.cfg.MaxLineBytes, reuse: need != files.Bodies}
+	var line int64
+	var err error
+	if in.End == 0 && spansLines(l) {
+		line, err = f.values(ctx, l, need, visit)
+	} else {
+		line, err = f.lines(ctx, l, need, visit)
+	}
+	if err != nil && !errors.Is(err, files.ErrStopped) && ctx.Err() == nil {
+		return f.Fail(in.Name, in.Line(line), err)
+	}
+	return err
 }
 
-// lines yields the lines, until an error in the line that it returns.
-func (f format) lines(ctx context.Context, l *lines, need files.Need, yield func(files.Record, error) bool) (int64, error) {
+// lines visits the lines, until an error in the line that it returns.
+func (f *format) lines(ctx context.Context, l *lines, need files.Need, visit files.Visitor) (int64, error) {
+	var record files.Record
 	for {
 		line, err := l.read()
-		if errors.Is(err, io.EOF) {
-			return 0, nil
-		}
 		if ctx.Err() != nil {
 			return 0, ctx.Err()
 		}
-		if errors.Is(err, ErrTooLong) {
-			if !yield(files.Record{Line: l.number, Err: err}, nil) {
-				return 0, nil
+		switch {
+		case err == nil:
+		case errors.Is(err, io.EOF):
+			return 0, nil
+		case !errors.Is(err, ErrTooLong):
+			return l.number, err
+		default:
+			if !visit(&files.Record{Line: l.number, Err: err}) {
+				return 0, files.ErrStopped
 			}
 			continue
 		}
-		if err != nil {
-			return l.number, err
+		if len(line) > 0 && line[0] == bom[0] { // also inside of files that were put one behind the other
+			line = bytes.TrimPrefix(line, bom)
 		}
-		// A byte order mark also stands inside of files that were put one behind the other.
-		if line = trim(bytes.TrimPrefix(line, bom)); len(line) == 0 {
+		if line = trim(line); len(line) == 0 {
 			continue
 		}
 		if l.last && line[0] == '{' && endsEarly(line) {
 			return l.number, fmt.Errorf("the last line ends in the middle of an object: the file is cut off: %w", io.ErrUnexpectedEOF)
 		}
-		if !yield(f.record(line, l.number, need), nil) {
-			return 0, nil
+		f.set(&record, line, l.number, need)
+		if !visit(&record) {
+			return 0, files.ErrStopped
 		}
 	}
 }
@@ -93,37 +92,35 @@ func endsEarly(line []byte) bool {
 	return errors.Is(json.NewDecoder(bytes.NewReader(line)).Decode(&value), io.ErrUnexpectedEOF)
 }
 
-// values yields the values, until an error in the line that it returns.
-func (f format) values(ctx context.Context, l *lines, need files.Need, yield func(files.Record, error) bool) (int64, error) {
+// values visits the values, until an error in the line that it returns.
+func (f *format) values(ctx context.Context, l *lines, need files.Need, visit files.Visitor) (int64, error) {
 	v := &values{l: l, line: 1}
 	for {
 		value, err := v.read()
-		if errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
+		if errors.Is(err, io.EOF) {
 			return 0, nil
 		}
 		if ctx.Err() != nil {
 			return 0, ctx.Err()
 		}
-		record := files.Record{Line: v.began, Err: err}
+		record := files.Record{Line: v.began, Byte: v.beganByte + 1, Err: err}
 		if err == nil {
-			record = f.record(value, v.began, need)
+			f.set(&record, value, v.began, need)
 		} else if !errors.Is(err, ErrTooLong) {
 			return v.began, err
 		}
-		record.Byte = v.beganByte + 1
-		if !yield(record, nil) {
-			return 0, nil
+		if !visit(&record) {
+			return 0, files.ErrStopped
 		}
 	}
 }
 
-// record makes a line or a value a record.
-func (f format) record(text []byte, line int64, need files.Need) files.Record {
-	r := files.Record{Line: line, Body: text}
+// set makes a line or a value the record.
+func (f *format) set(record *files.Record, text []byte, line int64, need files.Need) {
+	record.Line, record.Body = line, text
 	if need >= files.IDs {
-		r.ID, r.Err = findID(text, f.cfg.IDField)
+		record.ID, record.Err = findID(text, f.cfg.IDField)
 	}
-	return r
 }
 
 // trim returns line without the white space around it.

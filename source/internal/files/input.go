@@ -112,7 +112,7 @@ func (in *Input) unchanged() error {
 }
 
 // place returns where a record is.
-func (in *Input) place(r Record) string {
+func (in *Input) place(r *Record) string {
 	before, err := in.linesBefore()
 	if err != nil {
 		return fmt.Sprintf("%s, line %d from byte %d on", in.Name, r.Line, in.Start+1)

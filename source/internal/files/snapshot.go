@@ -3,6 +3,7 @@ package files
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io/fs"
 	"iter"
@@ -12,8 +13,9 @@ import (
 
 // Format is how the records of a file are read.
 type Format interface {
-	// Records yields the records of what is open. An error ends the sequence; what is wrong with one record alone is in the record.
-	Records(ctx context.Context, in *Input, need Need) iter.Seq2[Record, error]
+	// Records visits the records of what is open until visit returns false, which is ErrStopped. It returns what leaves the rest
+	// unreadable; what is wrong with one record alone is in the record.
+	Records(ctx context.Context, in *Input, need Need, visit Visitor) error
 	// Splits reports whether what is open, the start of a plain file, can be read in ranges of whole lines.
 	Splits(in *Input) bool
 	// Fail returns err as one of that line of that file.
@@ -29,6 +31,12 @@ const (
 	IDs
 	Bodies
 )
+
+// ErrStopped: a visitor did not want another record.
+var ErrStopped = errors.New("stopped")
+
+// Visitor sees one record, which is valid until it returns but for its body, and reports whether it wants another one.
+type Visitor func(*Record) bool
 
 // Record is one record of a file.
 type Record struct {
@@ -129,11 +137,14 @@ func (s *Snapshot) Products(ctx context.Context) iter.Seq2[reindex.Product, erro
 func (s *Snapshot) Estimate(ctx context.Context) (int64, error) {
 	var n int64
 	for _, r := range s.whole() {
-		for _, err := range s.records(ctx, r, Lines) {
-			if err != nil {
-				return 0, err
+		err := s.records(ctx, r, Lines, func(*Input) Visitor {
+			return func(*Record) bool {
+				n++
+				return true
 			}
-			n++
+		})
+		if err != nil {
+			return 0, err
 		}
 	}
 	return n, nil
@@ -150,17 +161,17 @@ func (s *Snapshot) Locate(ctx context.Context, ids ...string) (map[string]string
 		if len(wanted) == 0 {
 			break
 		}
-		for record, err := range s.records(ctx, r, IDs) {
-			if err != nil {
-				return found, err
+		err := s.records(ctx, r, IDs, func(in *Input) Visitor {
+			return func(record *Record) bool {
+				if record.ID != "" && wanted[record.ID] {
+					found[record.ID] = in.place(record)
+					delete(wanted, record.ID)
+				}
+				return len(wanted) > 0
 			}
-			if record.ID == "" || !wanted[record.ID] {
-				continue
-			}
-			found[record.ID] = place(r.Name, record.Line, record.Byte)
-			if delete(wanted, record.ID); len(wanted) == 0 {
-				break
-			}
+		})
+		if err != nil && !errors.Is(err, ErrStopped) {
+			return found, err
 		}
 	}
 	return found, nil
@@ -178,57 +189,39 @@ func (s *Snapshot) whole() []Range {
 // products yields the products of some ranges.
 func (s *Snapshot) products(ctx context.Context, ranges []Range) iter.Seq2[reindex.Product, error] {
 	return func(yield func(reindex.Product, error) bool) {
+		visitor := func(in *Input) Visitor {
+			return func(r *Record) bool {
+				if r.Err != nil {
+					return yield(reindex.Product{ID: r.ID}, &reindex.RecordError{ID: r.ID, Where: in.place(r), Err: r.Err})
+				}
+				return yield(reindex.Product{ID: r.ID, Body: r.Body}, nil)
+			}
+		}
 		for _, r := range ranges {
-			if !s.rangeProducts(ctx, r, yield) {
+			err := s.records(ctx, r, Bodies, visitor)
+			if errors.Is(err, ErrStopped) {
+				return
+			}
+			if err != nil {
+				yield(reindex.Product{}, err)
 				return
 			}
 		}
 	}
 }
 
-// rangeProducts yields the products of a range, and reports whether the consumer wants more.
-func (s *Snapshot) rangeProducts(ctx context.Context, r Range, yield func(reindex.Product, error) bool) bool {
+// records lets a visitor see the records of a range.
+func (s *Snapshot) records(ctx context.Context, r Range, need Need, visitor func(*Input) Visitor) error {
 	in, err := s.open(ctx, r)
 	if err != nil {
-		yield(reindex.Product{}, err)
-		return false
+		return err
 	}
 	defer in.close()
-	for record, err := range s.src.format.Records(ctx, in, Bodies) {
-		if err == nil && record.Err != nil {
-			err = &reindex.RecordError{ID: record.ID, Where: in.place(record), Err: record.Err}
-			record.Body = nil
-		} else if err != nil {
-			yield(reindex.Product{}, err)
-			return false
-		}
-		if !yield(reindex.Product{ID: record.ID, Body: record.Body}, err) {
-			return false
-		}
+	if err := s.src.format.Records(ctx, in, need, visitor(in)); err != nil {
+		return err
 	}
 	if err := in.unchanged(); err != nil {
-		yield(reindex.Product{}, s.src.wrap(err))
-		return false
+		return s.src.wrap(err)
 	}
-	return true
-}
-
-// records yields the records of a range.
-func (s *Snapshot) records(ctx context.Context, r Range, need Need) iter.Seq2[Record, error] {
-	return func(yield func(Record, error) bool) {
-		in, err := s.open(ctx, r)
-		if err != nil {
-			yield(Record{}, err)
-			return
-		}
-		defer in.close()
-		for record, err := range s.src.format.Records(ctx, in, need) {
-			if !yield(record, err) || err != nil {
-				return
-			}
-		}
-		if err := in.unchanged(); err != nil {
-			yield(Record{}, s.src.wrap(err))
-		}
-	}
+	return nil
 }
