@@ -59,7 +59,10 @@ func readSource(t *testing.T, src *Source) (got []string) {
 	for p, err := range snap.Products(t.Context()) {
 		bad, rejected := errors.AsType[*reindex.RecordError](err)
 		ended, ends := errors.AsType[*LineError](err)
-		var row struct{ ID, Name string }
+		var row struct {
+			ID   string `json:"id"`
+			Name string `json:"name"`
+		}
 		switch {
 		case rejected:
 			got = append(got, bad.Where)

@@ -2,13 +2,16 @@ package jsonl_test
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/fstest"
 	"time"
 
 	"github.com/klauspost/compress/zstd"
@@ -239,4 +242,57 @@ func TestChangedSinceOpen(t *testing.T) {
 			t.Error(err)
 		}
 	}
+}
+
+// A line that has no end does not outlive the context.
+func TestContextEndsALine(t *testing.T) {
+	t.Parallel()
+	for _, start := range []string{`{"id":"1`, `[{"id":"1`, ""} {
+		ctx, cancel := context.WithCancel(t.Context())
+		src, err := jsonl.NewFS(endless{fstest.MapFS{"c.jsonl": {Data: []byte(start)}}, cancel}, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if ids, err := read(products(ctx, src, "c")); !errors.Is(err, context.Canceled) || ids != nil {
+			t.Errorf("%q: got %v, %v", start, ids, err)
+		}
+	}
+}
+
+// endless is a file system whose files go on for ever. They cancel what reads them when they have gone on for a while.
+type endless struct {
+	fstest.MapFS
+
+	cancel context.CancelFunc
+}
+
+func (e endless) Open(name string) (fs.File, error) {
+	f, err := e.MapFS.Open(name)
+	if _, dir := f.(fs.ReadDirFile); err != nil || dir {
+		return f, err
+	}
+	return &endlessFile{File: f, cancel: e.cancel}, nil
+}
+
+type endlessFile struct {
+	fs.File
+
+	cancel context.CancelFunc
+	reads  int
+}
+
+func (f *endlessFile) Read(p []byte) (int, error) {
+	if n, err := f.File.Read(p); err == nil {
+		return n, nil
+	}
+	if f.reads++; f.reads == 10 {
+		f.cancel()
+	}
+	if f.reads == 1000 {
+		return 0, errors.New("the read goes on under a context that has ended")
+	}
+	for i := range p {
+		p[i] = 'x'
+	}
+	return len(p), nil
 }

@@ -174,7 +174,24 @@ func TestPartsNameTheLine(t *testing.T) {
 			t.Errorf("got %v, want %s", where, want)
 		}
 	}
-	_, err := parts(t, memory(t, nil, map[string]string{"c.jsonl": content + `{"id":"cut o`}), 4)
+	seqs, err := split(t, memory(t, nil, map[string]string{"c.jsonl": content + "bad\nworse\n"}), "c", 4)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var where []string
+	for _, seq := range seqs {
+		_, rejected, err := readAll(seq)
+		if err != nil {
+			t.Error(err)
+		}
+		for _, r := range rejected {
+			where = append(where, r.Where)
+		}
+	}
+	if want := "[c.jsonl, line 1001 c.jsonl, line 1002]"; fmt.Sprint(where) != want {
+		t.Errorf("got %v, want %s", where, want)
+	}
+	_, err = parts(t, memory(t, nil, map[string]string{"c.jsonl": content + `{"id":"cut o`}), 4)
 	lineErr, ok := errors.AsType[*jsonl.LineError](err)
 	if !ok || lineErr.Line != 1001 || lineErr.File != "c.jsonl" || !errors.Is(err, io.ErrUnexpectedEOF) {
 		t.Errorf("got %v", err)
@@ -227,8 +244,8 @@ func TestForgedParts(t *testing.T) {
 		strings.Replace(names[0], "}", `,"start":3,"end":2}`, 1), strings.Replace(names[0], "}", `,"start":3,"end":200}`, 1),
 		strings.Replace(names[0], "}", `,"start":-3,"end":2}`, 1), strings.Replace(names[0], "}", `,"start":3}`, 1),
 	} {
-		if ids, err := read(splitter.Part(t.Context(), name)); err == nil || ids != nil {
-			t.Errorf("%s: got %v, %v", name, ids, err)
+		if ids, rejected, err := readAll(splitter.Part(t.Context(), name)); err == nil || ids != nil || rejected != nil {
+			t.Errorf("%s: got %v, %v, %v", name, ids, rejected, err)
 		}
 	}
 }
