@@ -21,7 +21,8 @@
 // is an error that matches [reindex.ErrDamaged], for its own tenant alone, and a reindex replaces it; that it must not shrink too much holds
 // for it, too, since its number of documents is known without opening it. A panic in bleve is an error.
 //
-// The list of segments, root.bolt, has no checksum: damage to it that can be read is found only if the number of documents is wrong. An
+// The list of segments, root.bolt, has no checksum. Its structure is checked, so that it can be read without a panic; a changed value in it
+// is found only if bleve does not understand it, or the number of documents is wrong. An
 // index is not compared again while it is open, unless a search panics; then damage can give wrong answers. A panic in a goroutine that
 // bleve starts during a search, and memory that bleve asks for and does not get, end the process.
 //

@@ -40,7 +40,7 @@ func TestSearchRequests(t *testing.T) {
 	}
 }
 
-// cancelling is a query that ends a context when its first hit is found, too late for bleve to see it.
+// cancelling is a query that ends a context when its last hit was found, too late for bleve to see it.
 type cancelling struct {
 	query.Query
 
@@ -59,8 +59,11 @@ type cancellingSearcher struct {
 }
 
 func (s cancellingSearcher) Next(ctx *search.SearchContext) (*search.DocumentMatch, error) {
-	s.cancel()
-	return s.Searcher.Next(ctx)
+	hit, err := s.Searcher.Next(ctx)
+	if hit == nil {
+		s.cancel()
+	}
+	return hit, err
 }
 
 // No hits are loaded for a search that nobody waits for any more.

@@ -144,6 +144,37 @@ func TestDeleteTenantInUse(t *testing.T) {
 	}
 }
 
+// A reindex that begins while a tenant is deleted keeps its directory.
+func TestDeleteTenantDuringBegin(t *testing.T) {
+	ix := open(t, t.TempDir(), nil)
+	publish(t, ix, "acme", products(10, "1")...)
+	tenant := mustTenant(t, ix, "acme")
+	busy, err := tenant.unpublish()
+	if err == nil {
+		err = tenant.awaitUnused(t.Context(), busy)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	gen := begin(t, ix, "acme")
+	if err := tenant.clear(); err != nil {
+		t.Fatal(err)
+	}
+	if err := gen.Write(t.Context(), products(20, "2")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := gen.Seal(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := gen.Commit(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := tenant.clear(); err != nil {
+		t.Fatal(err)
+	}
+	assertLive(t, ix, "acme", 20, "2")
+}
+
 // A process that dies while it deletes a tenant leaves the tenant deleted or as it was.
 func TestDeleteTenantFails(t *testing.T) {
 	for _, call := range []string{"sync t-acme/live.new", "rename t-acme/live", "sync t-acme", "remove t-acme/GEN", "remove t-acme"} {

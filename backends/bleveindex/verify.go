@@ -11,13 +11,11 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"syscall"
+	"slices"
 	"time"
 
 	"github.com/blevesearch/bleve/v2/index/scorch"
 	"github.com/blevesearch/bleve/v2/util"
-	"go.etcd.io/bbolt"
-	bolterrors "go.etcd.io/bbolt/errors"
 )
 
 const (
@@ -26,9 +24,6 @@ const (
 
 	// minSegmentBytes is what bleve reads of the end of a segment before it looks at its size.
 	minSegmentBytes = 64
-
-	// maxBuckets is how deep bleve nests its buckets, and more.
-	maxBuckets = 8
 )
 
 // verify checks the files of a generation before bleve opens them, since bleve panics, dies for want of memory, or answers wrongly if they
@@ -75,102 +70,51 @@ func missing(err error) error {
 	return err
 }
 
+var errRoot = errors.New("the list of segments is not complete")
+
 // readRoot reads all of the database in which bleve lists an index's segments, and returns the names of those that bleve will open.
 func readRoot(path string) (segments []string, err error) {
-	info, err := os.Stat(path) //nolint:gosec // the path is the index's own
+	content, err := os.ReadFile(path) //nolint:gosec // the path is the index's own
 	if err != nil {
 		return nil, missing(err)
 	}
-	if info.Size() == 0 {
-		return nil, damaged("%s is empty", path)
-	}
-	var file *os.File
-	err = guard(func() error {
-		db, err := bbolt.Open(path, 0, &bbolt.Options{ReadOnly: true, PreLoadFreelist: true, Timeout: boltTimeout,
-			OpenFile: func(path string, _ int, _ os.FileMode) (_ *os.File, err error) {
-				file, err = os.Open(path)
-				return file, err
-			}})
-		if err != nil {
-			return err
-		}
-		err = db.View(func(tx *bbolt.Tx) (err error) {
-			segments, err = readTx(tx, file)
-			return err
-		})
-		return errors.Join(err, db.Close())
-	})
+	root, err := readBolt(content)
 	if err == nil {
-		return segments, nil
+		segments, err = segmentsOf(root)
 	}
-	if file != nil {
-		_ = file.Close() // and its lock with it: after a panic nobody else would
-	}
-	_, system := errors.AsType[syscall.Errno](err)
-	switch {
-	case errors.Is(err, bolterrors.ErrTimeout):
-		return nil, fmt.Errorf("%s is open in another process: %w", path, err)
-	case system:
-		return nil, err
-	default:
+	if err != nil {
 		return nil, damaged("%s: %w", path, err)
 	}
+	return segments, nil
 }
 
-var errRoot = errors.New("the list of segments is not complete")
-
-func readTx(tx *bbolt.Tx, file *os.File) ([]string, error) {
-	info, err := file.Stat()
-	if err != nil {
-		return nil, err
-	}
-	if tx.Size() > info.Size() {
-		return nil, fmt.Errorf("%w: %d of its %d bytes are there", errRoot, info.Size(), tx.Size())
-	}
-	snapshots := tx.Bucket(util.BoltSnapshotsBucket)
-	if snapshots == nil {
+// segmentsOf returns the segments of the newest of bleve's snapshots.
+func segmentsOf(root *boltBucket) ([]string, error) {
+	snapshots := root.buckets[string(util.BoltSnapshotsBucket)]
+	if snapshots == nil || snapshots.buckets[snapshots.last] == nil {
 		return nil, errRoot
 	}
-	if err := readAll(snapshots, maxBuckets); err != nil {
-		return nil, err
-	}
-	newest, _ := snapshots.Cursor().Last()
-	snapshot := snapshots.Bucket(newest)
-	if snapshot == nil || snapshot.Bucket(util.BoltMetaDataKey) == nil || snapshot.Bucket(util.BoltInternalKey) == nil {
+	snapshot := snapshots.buckets[snapshots.last]
+	internal := snapshot.buckets[string(util.BoltInternalKey)]
+	if internal == nil || snapshot.buckets[string(util.BoltMetaDataKey)] == nil {
 		return nil, errRoot
 	}
-	if !json.Valid(snapshot.Bucket(util.BoltInternalKey).Get(util.MappingInternalKey)) {
+	if !json.Valid(internal.values[string(util.MappingInternalKey)]) {
 		return nil, errors.New("the mapping is not valid JSON")
 	}
 	var names []string
-	return names, snapshot.ForEachBucket(func(key []byte) error {
+	for key, segment := range snapshot.buckets {
 		if key[0] == util.BoltInternalKey[0] || key[0] == util.BoltMetaDataKey[0] {
-			return nil
+			continue
 		}
-		name := string(snapshot.Bucket(key).Get(util.BoltPathKey))
+		name := string(segment.values[string(util.BoltPathKey)])
 		if name == "" || filepath.Base(name) != name {
-			return fmt.Errorf("%w: a segment is %.100q", errRoot, name)
+			return nil, fmt.Errorf("%w: a segment is %.100q", errRoot, name)
 		}
 		names = append(names, name)
-		return nil
-	})
-}
-
-// readAll reads every page of a bucket, so that what cannot be read shows here and not in a goroutine of bleve's.
-func readAll(bucket *bbolt.Bucket, depth int) error {
-	if depth == 0 {
-		return fmt.Errorf("%w: its buckets have no end", errRoot)
 	}
-	return bucket.ForEach(func(key, value []byte) error {
-		if len(key) == 0 {
-			return fmt.Errorf("%w: a key is empty", errRoot)
-		}
-		if value != nil {
-			_ = crc32.ChecksumIEEE(value)
-			return nil
-		}
-		return readAll(bucket.Bucket(key), depth-1)
-	})
+	slices.Sort(names)
+	return names, nil
 }
 
 // verifySegments compares segments with the checksums that bleve wrote at their ends, in the order of a sequential read. All of them are
