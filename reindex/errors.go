@@ -38,6 +38,10 @@ var (
 	// ErrDamaged: an index is damaged. A reindex of the tenant replaces it.
 	ErrDamaged = errors.New("the index is damaged; reindex this tenant")
 
+	// ErrAgain: an index has learned something of the products that a new generation has to know from its start. A Write that returns an
+	// error which matches it makes the engine discard the generation and read the source again, up to 20 times in a run.
+	ErrAgain = errors.New("the products have to be read once more")
+
 	// ErrTooLarge: an index does not take a batch or a product of that size. See [Generation].
 	ErrTooLarge = errors.New("too large for the index")
 

@@ -66,6 +66,10 @@ type Sealed struct {
 	// LiveErr is why Live is not known, although an index is live, or may be; nil if Live is known. A generation that may replace
 	// more than it holds goes live only if Config.MinFraction is negative.
 	LiveErr error
+
+	// Ignored is the number of different fields of products that the index keeps but does not search, as it has as many fields as it may
+	// have.
+	Ignored int64
 }
 
 // Limits is what an [Indexer] takes at once, and works best with where no more is asked for. Zero means that it does not mind.

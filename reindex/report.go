@@ -19,6 +19,8 @@ type Report struct {
 	Expected int64
 	// Replaced is the number of documents in the index that was live before; -1 where there was none or the run did not get so far.
 	Replaced int64
+	// Ignored is the number of different fields that the index keeps but does not search, as it has as many fields as it may have.
+	Ignored int64
 
 	// Bytes is the sum of the lengths of the bodies read, in bytes.
 	Bytes int64

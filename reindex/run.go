@@ -71,18 +71,26 @@ func (r *run) rebuild(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if len(parts) > 0 {
+	for again := 0; ; {
 		err := r.build(ctx, snap, parts)
-		if !errors.Is(err, errOverlap) {
+		switch {
+		case errors.Is(err, errOverlap):
+			parts = nil
+			r.record.log.WarnContext(ctx, "parts hold different products of the same id, reading again in one sequence")
+		case errors.Is(err, ErrAgain) && again < maxAgain:
+			again++
+			r.record.log.InfoContext(ctx, "reading again, as the index asks for it", "reason", sound(err))
+		default:
 			return err
 		}
-		r.record.log.WarnContext(ctx, "parts hold different products of the same id, reading again in one sequence")
 		r.record.change(func(j *Job) {
 			j.Report = Report{Expected: j.Report.Expected, Replaced: -1, Durations: j.Report.Durations}
 		})
 	}
-	return r.build(ctx, snap, nil)
 }
+
+// maxAgain is how often a run reads its source again because the index asks for it.
+const maxAgain = 20
 
 // count asks the snapshot how many products to expect, or else the index how many there are.
 func (r *run) count(ctx context.Context, snap Snapshot) error {
@@ -248,7 +256,7 @@ func (r *run) seal(ctx context.Context, gen Generation, p *pump) (sealed Sealed,
 		r.record.log.WarnContext(ctx, "the documents of the live index cannot be counted", "error", sound(sealed.LiveErr))
 		sealed.Live = -1
 	}
-	r.record.change(func(j *Job) { j.Report.Replaced = sealed.Live })
+	r.record.change(func(j *Job) { j.Report.Replaced, j.Report.Ignored = sealed.Live, sealed.Ignored })
 	return sealed, nil
 }
 

@@ -141,7 +141,7 @@ func testFinish(t *testing.T, s reindex.JobStore) {
 	j.Status, j.Message, j.Expected, j.Estimated, j.Processed = reindex.StatusFailure, "why", 120, true, 119
 	j.Modified = j.Modified.Add(time.Second)
 	j.Report = reindex.Report{
-		Read: 120, Indexed: 100, Rejected: 10, Duplicates: 9, Expected: 120, Replaced: 90, Bytes: 1 << 40, Batches: 7, Retries: 2,
+		Read: 120, Indexed: 100, Rejected: 10, Duplicates: 9, Expected: 120, Replaced: 90, Ignored: 3, Bytes: 1 << 40, Batches: 7, Retries: 2,
 		Rejections: []reindex.Rejection{{ID: "x", Reason: "no \"good\"", Where: "a.jsonl, line 7"}, {ID: "y", Reason: "ä"}}, DuplicateIDs: []string{"d", "日本"},
 		Durations: reindex.Durations{Pending: 1, Begin: 2, Load: time.Hour, Seal: 4, Commit: 5, Total: 6},
 	}
