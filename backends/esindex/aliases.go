@@ -99,6 +99,7 @@ var looked = []string{
 	"*.aliases", "*.mappings._meta." + markKey, "*.mappings.dynamic", "*.mappings._routing", "*.settings.index.uuid",
 	"*.settings.index.number_of_replicas", "*.settings.index.auto_expand_replicas", "*.settings.index.refresh_interval",
 	"*.settings.index.write.wait_for_active_shards", "*.settings.index.default_pipeline", "*.settings.index.final_pipeline",
+	"*.settings." + ignoreBeyondLimit,
 }
 
 // look returns what the server says of the indexes behind a name or a pattern, by their names. There are none if there is nothing of

@@ -37,6 +37,7 @@ func (ix *Index) Begin(ctx context.Context, tenant string) (reindex.Generation, 
 	}
 	g := &generation{ix: ix, names: n, name: generationName(n.live, ix.now()), before: live}
 	g.token, _ = reindex.Fence(ctx)
+	g.unsearched = ix.unsearchedFields(tenant, live)
 	ix.setOpen(g.name, true)
 	for _, step := range []func(context.Context) error{g.create, g.inspect, g.rehearse, g.prepare, g.takeOver} {
 		if err = step(ctx); err != nil {
@@ -77,10 +78,14 @@ func (g *generation) create(ctx context.Context) error {
 	what := "creating index " + g.name
 	for {
 		settings, mappings := g.ix.abilities.adapt(g.ix.settings, g.ix.mappings)
+		body := mappings.marked(g.mark())
+		if mappings.byDefault && g.ix.abilities.lacksSubobjects() && len(g.unsearched) > 0 {
+			body["properties"] = unsearchedProperties(g.unsearched)
+		}
 		var created struct{ Acknowledged bool }
 		err := call(ctx, g.ix.transport, what, esapi.IndicesCreateRequest{Index: g.name, WaitForActiveShards: "1", Body: jsonBody(map[string]any{
 			"settings": settings.create,
-			"mappings": mappings.marked(g.mark()),
+			"mappings": body,
 			"aliases":  map[string]any{g.fence(): hiddenDefinition()},
 		})}, &created)
 		switch {

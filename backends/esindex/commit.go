@@ -33,6 +33,7 @@ func (g *generation) Commit(ctx context.Context) error {
 	}
 	g.committed.Store(true)
 	g.end()
+	g.ix.forgetUnsearched(g.names.tenant)
 	if g.before.concrete {
 		g.ix.cfg.Logger.WarnContext(ctx, "the index in the place of the alias was deleted, the alias has replaced it", "index", g.names.live)
 	}

@@ -18,17 +18,18 @@ import (
 
 // generation is one index in the making.
 type generation struct {
-	ix        *Index
-	names     names
-	name      string
-	before    target                // what the alias stood for at Begin
-	token     int64                 // the run's fencing token; 0 if it has none
-	templated map[string]definition // the aliases that templates gave to the index, which it gets when it goes live
-	found     map[string]any        // the settings that the index was created with
-	restore   map[string]any        // those of them that are other ones while it is loaded
-	fences    atomic.Int32
-	committed atomic.Bool
-	pulse     pulse
+	ix         *Index
+	names      names
+	name       string
+	before     target                // what the alias stood for at Begin
+	token      int64                 // the run's fencing token; 0 if it has none
+	templated  map[string]definition // the aliases that templates gave to the index, which it gets when it goes live
+	found      map[string]any        // the settings that the index was created with
+	restore    map[string]any        // those of them that are other ones while it is loaded
+	unsearched []string              // fields that the index keeps and does not search
+	fences     atomic.Int32
+	committed  atomic.Bool
+	pulse      pulse
 
 	marking   sync.Mutex
 	documents *int64 // counted by Seal, for the mark
@@ -64,7 +65,7 @@ func (g *generation) Seal(ctx context.Context) (reindex.Sealed, error) {
 		return reindex.Sealed{}, err
 	}
 	steps := []func(context.Context) error{
-		g.flush, g.restoreSettings, g.refresh, g.awaitReplicas, g.countDocuments, g.noteDocuments, g.countLive,
+		g.flush, g.restoreSettings, g.refresh, g.awaitReplicas, g.countDocuments, g.countIgnored, g.noteDocuments, g.countLive,
 	}
 	for g.steps < len(steps) {
 		if err := steps[g.steps](ctx); err != nil {
@@ -192,7 +193,7 @@ func uncountable(err error) bool {
 	if err == nil {
 		return false
 	}
-	_, temporary := errors.AsType[*reindex.TemporaryError](err)
+	temporary := isTemporary(err)
 	answer, isAnswer := errors.AsType[*ServerError](err)
 	switch {
 	case errors.Is(err, errPartial):

@@ -2,6 +2,7 @@ package esindex
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"io"
 	"log/slog"
@@ -83,4 +84,26 @@ func (j *journal) says(words ...string) bool {
 		}
 	}
 	return false
+}
+
+// depth returns how many arrays and objects of a JSON text are inside of each other, at the most.
+func depth(text []byte) (int, bool) {
+	if !json.Valid(text) {
+		return 0, false
+	}
+	decoder := json.NewDecoder(bytes.NewReader(text))
+	now, most := 0, 0
+	for {
+		token, err := decoder.Token()
+		if err != nil {
+			return most, errors.Is(err, io.EOF)
+		}
+		switch token {
+		case json.Delim('{'), json.Delim('['):
+			now++
+			most = max(most, now)
+		case json.Delim('}'), json.Delim(']'):
+			now--
+		}
+	}
 }

@@ -26,8 +26,9 @@ type Index struct {
 	idle      time.Duration // how long an old index stays that searches have open
 	abilities abilities
 
-	mu   sync.Mutex
-	open map[string]bool // the names of the generations that are in use
+	mu         sync.Mutex
+	open       map[string]bool     // the names of the generations that are in use
+	unsearched map[string][]string // by tenant, what was learned since its last generation that went live
 }
 
 var (
@@ -43,7 +44,7 @@ func New(t esapi.Transport, cfg *Config) (*Index, error) {
 	c := cfg.withDefaults()
 	settings, errSettings := parseSettings(c.Settings)
 	mappings, errMappings := parseMappings(c.Mappings)
-	settings.byDefault, mappings.byDefault = cfg == nil || cfg.Settings == nil, cfg == nil || cfg.Mappings == nil
+	settings.byDefault, mappings.byDefault = string(c.Settings) == defaultSettings, string(c.Mappings) == DefaultMappings
 	aliases, errAliases := parseAliases(c.Aliases, c.Prefix)
 	err := errors.Join(c.validate(), errSettings, errMappings, errAliases)
 	if t == nil {
@@ -55,6 +56,7 @@ func New(t esapi.Transport, cfg *Config) (*Index, error) {
 	return &Index{
 		transport: t, cfg: c, settings: settings, mappings: mappings, aliases: aliases,
 		owner: rand.Text(), now: time.Now, idle: idleTimeout, open: map[string]bool{},
+		unsearched: map[string][]string{},
 	}, nil
 }
 

@@ -71,7 +71,7 @@ func wipe(t testing.TB, ix *Index) {
 func indexes(t testing.TB, ix *Index) []string {
 	t.Helper()
 	var found map[string]json.RawMessage
-	req := esapi.IndicesGetRequest{Index: []string{ix.cfg.Prefix + "-*"}, ExpandWildcards: "all", Features: "aliases"}
+	req := esapi.IndicesGetRequest{Index: []string{ix.cfg.Prefix + "-*"}, ExpandWildcards: "all", FilterPath: []string{"*.settings.index.uuid"}}
 	if err := call(t.Context(), ix.transport, "listing", req, &found); err != nil {
 		t.Fatal(err)
 	}

@@ -8,15 +8,17 @@ import (
 	"strings"
 )
 
-// DefaultMappings are the mappings of an index whose [Config] has none. They take every JSON object that Elasticsearch can store:
+// DefaultMappings are the mappings of an index whose [Config] has none. They take every JSON object that the server can store:
 //   - Objects have no mappings of their own ("subobjects": false): {"size":{"width":3}} is the field size.width. So a field may be an
-//     object in one product and a value in another.
+//     object in one product and a value in another. A server that does not know the parameter, as OpenSearch, keeps such a field and does
+//     not search it: the first run that meets one reads the source again.
 //   - Text and booleans are full text, and under <field>.keyword exact values for filters, sorting and facets.
-//   - Numbers are doubles, so that ranges work, and under <field>.keyword exact values. A field is a number where its first value is
-//     one; what is no number later on is found under <field>.keyword alone.
+//   - Numbers are doubles, so that ranges work, and under <field>.keyword exact values. A field is a number if its first value is one, or
+//     if the first product that has it has numbers and text in it; what is no number is found under <field>.keyword alone.
 //   - Dates stay text: a product whose date is written differently would be rejected.
-//   - From the thousandth field on, further ones are stored but not searchable (in the default settings:
-//     mapping.total_fields.ignore_dynamic_beyond_limit, Elasticsearch 8.14). Text counts as two fields, and so do numbers.
+//   - From the thousandth field on, further ones are kept but not searched, and counted in Report.Ignored (in the default settings:
+//     mapping.total_fields.ignore_dynamic_beyond_limit). Text counts as two fields, and so do numbers. A server that does not know the
+//     setting, Elasticsearch before 8.14 and OpenSearch, rejects a product with a new field then.
 //
 // Only the analyzer "standard" is used. For a language's stemming, or facets on numbers of another kind, set Config.Mappings.
 const DefaultMappings = `{
@@ -24,16 +26,17 @@ const DefaultMappings = `{
 	"subobjects": false,
 	"date_detection": false,
 	"dynamic_templates": [
-		{"text": {"match_mapping_type": "string", "mapping": {
-			"type": "text", "fields": {"keyword": {"type": "keyword", "ignore_above": 1024}}}}},
-		{"booleans": {"match_mapping_type": "boolean", "mapping": {
-			"type": "text", "fields": {"keyword": {"type": "keyword", "ignore_above": 1024}}}}},
-		{"integers": {"match_mapping_type": "long", "mapping": {
-			"type": "double", "ignore_malformed": true, "fields": {"keyword": {"type": "keyword", "ignore_above": 1024}}}}},
-		{"decimals": {"match_mapping_type": "double", "mapping": {
-			"type": "double", "ignore_malformed": true, "fields": {"keyword": {"type": "keyword", "ignore_above": 1024}}}}}
+		{"text": {"match_mapping_type": "string", "mapping": ` + textField + `}},
+		{"booleans": {"match_mapping_type": "boolean", "mapping": ` + textField + `}},
+		{"integers": {"match_mapping_type": "long", "mapping": ` + numberField + `}},
+		{"decimals": {"match_mapping_type": "double", "mapping": ` + numberField + `}}
 	]
 }`
+
+const (
+	textField   = `{"type": "text", "fields": {"keyword": {"type": "keyword", "ignore_above": 1024}}}`
+	numberField = `{"type": "double", "ignore_malformed": true, "fields": {"keyword": {"type": "keyword", "ignore_above": 1024}}}`
+)
 
 // defaultSettings belong to DefaultMappings.
 const defaultSettings = `{"index.mapping.total_fields.ignore_dynamic_beyond_limit": true}`
@@ -50,7 +53,7 @@ const (
 type settings struct {
 	create    map[string]any // to create the index with
 	wait      bool           // the host asked for replicas
-	byDefault bool           // the host said nothing
+	byDefault bool           // they are our own
 }
 
 // parseSettings reads the host's settings.
@@ -94,7 +97,7 @@ func flatten(path string, nested, flat map[string]any) {
 type mappings struct {
 	fields    map[string]json.RawMessage
 	meta      map[string]json.RawMessage
-	byDefault bool // the host said nothing
+	byDefault bool // they are our own
 }
 
 // names reports whether the mappings have the parameter.

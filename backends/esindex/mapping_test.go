@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
@@ -105,6 +106,7 @@ func TestDefaultMappings(t *testing.T) {
 		return reindextest.NewProduct(fmt.Sprint(id), map[string]any{"v": v})
 	}
 	ix := open(t, nil)
+	lacks(t, ix, func(a *abilities) bool { return a.noSubobjects })
 	run(t, ix, reindextest.Slice{
 		product(1, 12), product(2, "twelve"), product(3, 12.5), product(4, map[string]any{"w": true}), product(5, []any{map[string]any{"w": "x"}, 7}),
 		product(6, 1e300), product(7, json.Number("123456789012345678901234567890")), product(8, "2026-01-01"), product(9, strings.Repeat("long", 20000)),
@@ -124,7 +126,99 @@ func TestDefaultMappings(t *testing.T) {
 	}
 }
 
-// Thousands of fields do not make thousands of mappings, nor reject a product.
+// A new field with values of two types is accepted, in whatever order the values and the products come.
+func TestMixedTypes(t *testing.T) {
+	values := map[string]any{
+		"first a number": []any{1, "x"}, "first text": []any{"x", 1}, "number and boolean": []any{true, 2.5}, "in objects": []any{map[string]any{"w": 1}, map[string]any{"w": "x"}},
+		"three": []any{"x", false, 7}, "number": 3, "text": "x",
+	}
+	for name, value := range values {
+		for _, first := range []bool{true, false} {
+			t.Run(fmt.Sprintf("%s,first=%v", name, first), func(t *testing.T) {
+				ix := open(t, nil)
+				products := reindextest.Slice{reindextest.NewProduct("mixed", map[string]any{"m": value, "n": value, "o.p": value})}
+				for _, other := range []any{1, "y", 2.5, []any{"z", 3}} {
+					if name == "in objects" {
+						other = map[string]any{"w": other}
+					}
+					products = append(products, reindextest.NewProduct(fmt.Sprint(other), map[string]any{"m": other, "n": "y"}))
+				}
+				if name == "in objects" {
+					for i := range products[1:] {
+						products[i+1] = reindextest.NewProduct(products[i+1].ID, map[string]any{"m": map[string]any{"w": i}, "n": map[string]any{"w": "y"}})
+					}
+				}
+				if !first {
+					slices.Reverse(products)
+				}
+				run(t, ix, products)
+			})
+		}
+	}
+}
+
+// Many products that bring the same new fields at the same time, with values of different types, are all accepted.
+func TestMixedTypesAtTheSameTime(t *testing.T) {
+	ix := open(t, nil)
+	products := reindextest.Slice{}
+	for i := range 200 {
+		fields := map[string]any{}
+		for j := range 8 {
+			fields[fmt.Sprintf("f%d", (i/4+j)%40)] = []any{i, fmt.Sprint("t", i), true}[(i+j)%3]
+		}
+		products = append(products, reindextest.NewProduct(fmt.Sprint(i), fields))
+	}
+	engine, err := reindex.New(products, ix, &reindex.Config{BatchDocs: 5, Workers: 8})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if report, err := engine.Run(t.Context(), acme); err != nil || report.Indexed != 200 {
+		t.Errorf("indexed %d, rejected %v, error %v", report.Indexed, report.Rejections, err)
+	}
+}
+
+// A field that is an object in one product and a value in another is accepted, whichever comes first and whatever the server can do.
+func TestObjectsAndValues(t *testing.T) {
+	products := reindextest.Slice{}
+	for i := range 400 {
+		n := i / 5
+		fields := map[string]any{
+			"plain": i,
+			"m":     []any{i, map[string]any{"w": i}, "x", []any{map[string]any{"w": 1}, 2}}[n%4],
+			"o":     map[string]any{"p": []any{map[string]any{"q": "x"}, 7}[n%2], "r": i},
+		}
+		if i == 399 {
+			fields["late"] = map[string]any{"x": 1}
+		} else {
+			fields["late"] = i
+		}
+		products = append(products, reindextest.NewProduct(fmt.Sprint(i), fields))
+	}
+	ix := open(t, nil)
+	for range 2 {
+		run(t, ix, products)
+		if n := matching(t, ix, `{"range":{"plain":{"gte":100}}}`); n != 300 {
+			t.Errorf("%d products are found by a plain field, want 300", n)
+		}
+		if n := matching(t, ix, `{"range":{"o.r":{"gte":100}}}`); n != 300 {
+			t.Errorf("%d products are found by a field beside, want 300", n)
+		}
+	}
+}
+
+// lacks skips a test of what the server cannot do.
+func lacks(t *testing.T, ix *Index, what func(*abilities) bool) {
+	t.Helper()
+	begin(t, ix) // finds it out
+	ix.abilities.mu.Lock()
+	defer ix.abilities.mu.Unlock()
+	if what(&ix.abilities) {
+		t.Skip("the server cannot do this")
+	}
+}
+
+// Thousands of fields do not make thousands of mappings, nor reject a product. Those that are not searched are counted, and values that do
+// not fit a field that is, are not.
 func TestManyFields(t *testing.T) {
 	var products reindextest.Slice
 	for i := range 30 {
@@ -134,13 +228,27 @@ func TestManyFields(t *testing.T) {
 		}
 		products = append(products, reindextest.NewProduct(fmt.Sprint(i), fields))
 	}
+	products = append(products,
+		reindextest.NewProduct("30", map[string]any{"name": "Product 30", "attribute-0-0": "no number"}),
+		reindextest.NewProduct("31", map[string]any{"name": strings.Repeat("long ", 400)}))
 	ix := open(t, nil)
-	run(t, ix, products)
-	if n := matching(t, ix, `{"match":{"name":"product"}}`); n != 30 {
-		t.Errorf("%d products are found by their name, want 30", n)
+	lacks(t, ix, func(a *abilities) bool { return a.noLimit })
+	engine, err := reindex.New(products, ix, nil)
+	if err != nil {
+		t.Fatal(err)
 	}
-	_, text := request(t, ix.transport, http.MethodGet, "/"+ix.Alias(acme)+"/_mapping", "")
-	if n := strings.Count(text, `"type":`); n > 1100 {
+	report, err := engine.Run(t.Context(), acme)
+	if err != nil || report.Indexed != 32 {
+		t.Fatalf("%d of 32 products indexed, rejected %v, error %v", report.Indexed, report.Rejections, err)
+	}
+	_, mapping := request(t, ix.transport, http.MethodGet, "/"+ix.Alias(acme)+"/_mapping", "")
+	if searched := strings.Count(mapping, `"attribute-`); report.Ignored != int64(3000-searched) || searched == 0 {
+		t.Errorf("%d fields are ignored, want %d", report.Ignored, 3000-searched)
+	}
+	if n := matching(t, ix, `{"match":{"name":"product"}}`); n != 31 {
+		t.Errorf("%d products are found by their name, want 31", n)
+	}
+	if n := strings.Count(mapping, `"type":`); n > 1100 {
 		t.Errorf("%d fields", n)
 	}
 }

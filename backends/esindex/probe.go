@@ -51,3 +51,10 @@ func (a *abilities) learn(err error, s settings, m mappings) bool {
 	}
 	return true
 }
+
+// lacksSubobjects reports whether the server turned out not to know the parameter.
+func (a *abilities) lacksSubobjects() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.noSubobjects
+}

@@ -24,6 +24,8 @@ type mark struct {
 	Fence int64 `json:"fence,omitempty"`
 	// Documents is the number of products that it held when it was sealed; nil before.
 	Documents *int64 `json:"documents,omitempty"`
+	// Unsearched are the fields that it keeps and does not search.
+	Unsearched []string `json:"unsearched,omitempty"`
 	// Alive is when the owner has last shown a sign of life.
 	Alive time.Time `json:"alive"`
 }
@@ -32,7 +34,7 @@ type mark struct {
 func (g *generation) mark() mark {
 	return mark{
 		Prefix: g.ix.cfg.Prefix, Tenant: g.names.tenant, Owner: g.ix.owner, Fence: g.token,
-		Documents: g.documents, Alive: g.ix.now().UTC(),
+		Documents: g.documents, Unsearched: g.unsearched, Alive: g.ix.now().UTC(),
 	}
 }
 

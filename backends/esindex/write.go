@@ -35,11 +35,17 @@ func (g *generation) Write(ctx context.Context, batch []reindex.Product) error {
 	}
 	what := "writing to index " + g.name
 	failed, header, err := g.send(ctx, sent)
+	if err == nil {
+		failed, err = g.sendMixed(ctx, sent, failed)
+	}
 	if notByServer(err) {
 		return g.blame(ctx, what, err)
 	}
 	if err != nil {
 		return classifyWrite(ctx, what, err)
+	}
+	if err := g.learnUnsearched(failed); err != nil {
+		return err
 	}
 	for _, item := range failed {
 		if fatal := (*ServerError)(nil); errors.As(item.Err, &fatal) && hopeless(fatal) {

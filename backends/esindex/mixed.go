@@ -1,0 +1,186 @@
+package esindex
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/elastic/go-elasticsearch/v8/esapi"
+
+	"productindex/reindex"
+)
+
+// A field that is new, and has a number and a text in the very product that brings it, has two types at once, and the server rejects the
+// product: it makes the field's mapping from each of its values. The same happens if two products bring the field at the same time. Either
+// would be accepted if the field had a mapping already. So it gets one, and the product is sent again.
+
+// mixedField is how the server says that a field has two types.
+var mixedField = regexp.MustCompile(`mapper \[(.+)\] cannot be changed from type \[(?:double|text)\] to \[(?:double|text)\]`)
+
+// maxMixed is how many such fields of a batch get a mapping. The server names one field of a product at a time.
+const maxMixed = 32
+
+// sendMixed sends those of the failed products again whose new fields have two types, and returns what failed in the end.
+func (g *generation) sendMixed(ctx context.Context, sent []reindex.Product, failed []reindex.ItemError) ([]reindex.ItemError, error) {
+	if !g.ix.mappings.byDefault {
+		return failed, nil // the host has said what its fields are
+	}
+	mapped := map[string]bool{}
+	for range maxMixed {
+		fields, ids := mixedFields(failed, mapped)
+		if len(fields) == 0 {
+			return failed, nil
+		}
+		for field := range fields {
+			mapped[field] = true
+		}
+		if err := g.mapNumbers(ctx, fields); err != nil {
+			return nil, err
+		}
+		var again []reindex.Product
+		for _, p := range sent {
+			if ids[p.ID] {
+				again = append(again, p)
+			}
+		}
+		refused, _, err := g.send(ctx, again)
+		if err != nil {
+			return nil, err
+		}
+		rest := refused
+		for _, item := range failed {
+			if !ids[item.ID] {
+				rest = append(rest, item)
+			}
+		}
+		failed = rest
+	}
+	return failed, nil
+}
+
+// mixedFields returns the fields with two types that have no mapping yet, and the products that have them.
+func mixedFields(failed []reindex.ItemError, mapped map[string]bool) (fields, ids map[string]bool) {
+	fields, ids = map[string]bool{}, map[string]bool{}
+	for _, item := range failed {
+		answer, ok := errors.AsType[*ServerError](item.Err)
+		if !ok {
+			continue
+		}
+		m := mixedField.FindStringSubmatch(answer.Reason)
+		if m != nil && !mapped[m[1]] {
+			fields[m[1]], ids[item.ID] = true, true
+		}
+	}
+	return fields, ids
+}
+
+// mapNumbers gives each field the mapping of numbers, which takes text as well. A field that has become text meanwhile takes numbers, and
+// stays what it is.
+func (g *generation) mapNumbers(ctx context.Context, fields map[string]bool) error {
+	for field := range fields {
+		body := jsonBody(map[string]any{"properties": map[string]any{field: json.RawMessage(numberField)}})
+		err := call(ctx, g.ix.transport, "mapping field "+field+" of index "+g.name, esapi.IndicesPutMappingRequest{Index: []string{g.name}, Body: body}, nil)
+		if _, answered := errors.AsType[*ServerError](err); err != nil && (!answered || isTemporary(err)) {
+			return err
+		}
+	}
+	return nil
+}
+
+// isTemporary reports whether the call can be made again.
+func isTemporary(err error) bool {
+	_, ok := errors.AsType[*reindex.TemporaryError](err)
+	return ok
+}
+
+// A server that does not know "subobjects" has a mapping for each object, and rejects a product in which a field is an object that is a
+// value in others, or the other way round; the mapping that it has got cannot be changed any more. So the next generation has a mapping for
+// such a field from its start, under which the server keeps the field and does not look into it.
+
+// objectAndValue is how a server says that a field is an object in one product and a value in another.
+var objectAndValue = []*regexp.Regexp{
+	regexp.MustCompile(`object mapping for \[(.+?)\] tried to parse field `),
+	regexp.MustCompile(`failed to parse field \[(.+?)\] of type \[(?:double|text)\](?s:.*) value: '\{`),
+	regexp.MustCompile(`can't merge a non object mapping \[(.+?)\] with an object mapping`),
+}
+
+// maxUnsearched is how many fields of a tenant are kept unsearched. A product with a further one is rejected.
+const maxUnsearched = 500
+
+// learnUnsearched notes the fields for which products were refused that a new generation would accept, and returns an error that matches
+// [reindex.ErrAgain] if there are any.
+func (g *generation) learnUnsearched(failed []reindex.ItemError) error {
+	if !g.ix.mappings.byDefault || !g.ix.abilities.lacksSubobjects() {
+		return nil
+	}
+	var learned []string
+	for _, item := range failed {
+		answer, ok := errors.AsType[*ServerError](item.Err)
+		if !ok {
+			continue
+		}
+		for _, pattern := range objectAndValue {
+			m := pattern.FindStringSubmatch(answer.Reason)
+			if m != nil && !slices.Contains(g.unsearched, m[1]) && !slices.Contains(learned, m[1]) {
+				learned = append(learned, m[1])
+			}
+		}
+	}
+	if len(learned) == 0 || !g.ix.noteUnsearched(g.names.tenant, learned) {
+		return nil
+	}
+	return fmt.Errorf("esindex: index %s: fields that are objects in some products and values in others cannot be searched on this server, and "+
+		"the next index keeps them unsearched: %s: %w", g.name, strings.Join(learned, ", "), reindex.ErrAgain)
+}
+
+// noteUnsearched notes fields for the tenant's next generation. It reports whether there is room for them.
+func (ix *Index) noteUnsearched(tenant string, fields []string) bool {
+	ix.mu.Lock()
+	defer ix.mu.Unlock()
+	if len(ix.unsearched[tenant])+len(fields) > maxUnsearched {
+		return false
+	}
+	for _, field := range fields {
+		if !slices.Contains(ix.unsearched[tenant], field) {
+			ix.unsearched[tenant] = append(ix.unsearched[tenant], field)
+		}
+	}
+	return true
+}
+
+// unsearchedFields returns the fields that a new generation of the tenant keeps unsearched: those of what is live, and those learned since.
+func (ix *Index) unsearchedFields(tenant string, live target) []string {
+	ix.mu.Lock()
+	fields := slices.Clone(ix.unsearched[tenant])
+	ix.mu.Unlock()
+	for _, e := range live.indexes {
+		if m := e.Mappings.Meta.Mark; m != nil {
+			fields = append(fields, m.Unsearched...)
+		}
+	}
+	slices.Sort(fields)
+	return slices.Compact(fields)
+}
+
+// forgetUnsearched forgets what was noted for the tenant: the live index has it in its mark.
+func (ix *Index) forgetUnsearched(tenant string) {
+	ix.mu.Lock()
+	defer ix.mu.Unlock()
+	delete(ix.unsearched, tenant)
+}
+
+// unsearchedProperties are the mappings of fields that are kept unsearched. A field inside of another one of them needs none.
+func unsearchedProperties(fields []string) map[string]any {
+	properties := map[string]any{}
+	for _, field := range fields {
+		inside := func(other string) bool { return strings.HasPrefix(field, other+".") }
+		if !slices.ContainsFunc(fields, inside) {
+			properties[field] = map[string]any{"type": "object", "enabled": false}
+		}
+	}
+	return properties
+}

@@ -1,0 +1,157 @@
+package esindex
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+
+	"productindex/backends/esindex/internal/estest"
+	"productindex/reindex"
+	"productindex/reindex/reindextest"
+)
+
+// A firewall that refuses what one product says costs that product alone.
+func TestFirewall(t *testing.T) {
+	server := estest.Plain(t)
+	for _, test := range []struct {
+		name   string
+		status int
+		page   string
+	}{
+		{"forbidden", http.StatusForbidden, "<html>Request blocked</html>"},
+		{"not acceptable", http.StatusNotAcceptable, "<html>Request blocked</html>"},
+		{"a page with 200", http.StatusOK, "<html>Request blocked</html>"},
+		{"empty", http.StatusForbidden, ""},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			wall := firewall{word: "<script>", status: test.status, page: test.page, next: http.DefaultTransport}
+			ix := openOn(t, server.Transport(t, withTransport(wall)), nil)
+			products := reindextest.Products(40, "1")
+			products[17] = reindextest.NewProduct("bad", map[string]any{"rev": "1", "name": "<script>alert(1)</script>"})
+			products[17].Body = []byte(strings.ReplaceAll(string(products[17].Body), `\u003c`, "<"))
+			products[17].Body = []byte(strings.ReplaceAll(string(products[17].Body), `\u003e`, ">"))
+			engine, err := reindex.New(reindextest.Slice(products), ix, &reindex.Config{MaxRejected: 1})
+			if err != nil {
+				t.Fatal(err)
+			}
+			report, err := engine.Run(t.Context(), acme)
+			if err != nil || report.Indexed != 39 || report.Rejected != 1 || report.Rejections[0].ID != "bad" {
+				t.Errorf("indexed %d, rejected %v, error %v", report.Indexed, report.Rejections, err)
+			}
+		})
+	}
+}
+
+// Something that refuses every request ends the run, after one product or none was tried.
+func TestFirewallRefusesAll(t *testing.T) {
+	server := estest.Plain(t)
+	wall := firewall{word: `"_id"`, status: http.StatusForbidden, page: "<html>Request blocked</html>", next: http.DefaultTransport}
+	ix := openOn(t, server.Transport(t, withTransport(wall)), nil)
+	engine, err := reindex.New(reindextest.Slice(reindextest.Products(40, "1")), ix, &reindex.Config{MaxRejected: -1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if report, err := engine.Run(t.Context(), acme); err == nil || report.Rejected > 0 || report.Retries > 0 || !strings.Contains(err.Error(), "403") {
+		t.Errorf("rejected %d, %d retries, error %v", report.Rejected, report.Retries, err)
+	}
+	assertIndexes(t, ix)
+}
+
+// What does not pass by waiting is not waited for, and what does is.
+func TestTransportErrors(t *testing.T) {
+	refused := &net.OpError{Op: "dial", Err: errors.New("connection refused")}
+	for _, test := range []struct {
+		name      string
+		given     answers
+		temporary bool
+	}{
+		{"product check", answers{err: errors.New("the client noticed that the server is not Elasticsearch and we do not support this unknown product")}, false},
+		{"scheme", answers{err: &url.Error{Op: "Get", URL: "x", Err: errors.New("unsupported protocol scheme")}}, false},
+		{"plain HTTP", answers{err: errors.New("http: server gave HTTP response to HTTPS client")}, false},
+		{"alert of TLS", answers{err: &net.OpError{Op: "remote error", Err: errors.New("tls: bad certificate")}}, false},
+		{"a page", answers{status: 200, body: "<html><title>Welcome</title></html>"}, false},
+		{"refused", answers{err: refused}, true},
+		{"refused, in a client", answers{err: &url.Error{Op: "Get", URL: "x", Err: refused}}, true},
+		{"cut off", answers{err: fmt.Errorf("reading: %w", io.ErrUnexpectedEOF)}, true},
+		{"nothing", answers{status: 200}, true},
+		{"cut JSON", answers{status: 200, body: `{"a":`}, true},
+		{"closed", answers{err: errors.New("http: server closed idle connection")}, true},
+		{"HTTP/2", answers{err: errors.New("http2: client connection lost")}, true},
+		{"marked by the host", answers{err: reindex.Temporary(errors.New("no token yet"))}, true},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			ix, err := New(test.given, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			calls := map[string]func() error{
+				"begin":    func() error { _, err := ix.Begin(t.Context(), acme); return err },
+				"count":    func() error { _, err := ix.DocCount(t.Context(), acme); return err },
+				"delete":   func() error { return ix.remove(t.Context(), "x", "test") },
+				"write":    func() error { return writeThrough(t, test.given) },
+				"rollback": func() error { return ix.Rollback(t.Context(), acme) },
+			}
+			for name, call := range calls {
+				err := call()
+				if _, temporary := asTemporary(err); err == nil || temporary != test.temporary {
+					t.Errorf("%s: temporary %v: %v; want %v", name, temporary, err, test.temporary)
+				}
+			}
+		})
+	}
+}
+
+// A product that is nested too deep is rejected before it reaches the server.
+func TestNesting(t *testing.T) {
+	ix := open(t, nil)
+	nested := func(levels int, opening, closing string) []byte {
+		return []byte(`{"rev":"1","d":` + strings.Repeat(opening, levels-1) + `1` + strings.Repeat(closing, levels-1) + `}`)
+	}
+	products := reindextest.Slice{
+		{ID: "flat", Body: []byte(`{"rev":"1","d":"` + strings.Repeat(`[{\"`, 2000) + `"}`)},
+		{ID: "wide", Body: []byte(`{"rev":"1","d":[` + strings.Repeat(`{"a":[]},`, 300) + `{}]}`)},
+		{ID: "lists", Body: nested(maxNesting, "[", "]")},
+		{ID: "deep lists", Body: nested(maxNesting+1, "[", "]")},
+		{ID: "deep", Body: nested(maxNesting+1, `{"x":`, "}")},
+		{ID: "deeper", Body: nested(1200, `{"x":`, "}")},
+		{ID: "deepest", Body: nested(9000, `[`, "]")},
+	}
+	engine, err := reindex.New(products, ix, &reindex.Config{MaxRejected: -1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	report, err := engine.Run(t.Context(), acme)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range report.Rejections {
+		if !strings.HasPrefix(r.ID, "deep") || !strings.Contains(r.Reason, "100 levels") {
+			t.Errorf("rejected %s: %s", r.ID, r.Reason)
+		}
+	}
+	if report.Rejected != 4 || report.Indexed != 3 {
+		t.Errorf("indexed %d, rejected %d; want 3 and 4", report.Indexed, report.Rejected)
+	}
+}
+
+func FuzzDeeperThan(f *testing.F) {
+	f.Add([]byte(`{"a":[{"b":"[[[\"{{{"}]}`), 3)
+	f.Add([]byte(`{"a":"\\"}`), 1)
+	f.Fuzz(func(t *testing.T, text []byte, levels int) {
+		if levels < 0 || levels > 50 {
+			t.Skip("not a limit")
+		}
+		want, ok := depth(text)
+		if !ok {
+			t.Skip("not JSON")
+		}
+		if got := deeperThan(text, levels); got != (want > levels) {
+			t.Errorf("%s has %d levels, more than %d: %v", text, want, levels, got)
+		}
+	})
+}
