@@ -1,4 +1,7 @@
-// Package esindex is a [reindex.Indexer] over Elasticsearch 8.
+// Package esindex is a [reindex.Indexer] over Elasticsearch, 8.11 or later, and OpenSearch, 2.19 or later.
+//
+// It finds out what the server can do from what it refuses, and leaves out of its own settings and mappings what that is. OpenSearch does
+// not know "subobjects": see [DefaultMappings]. It is reached through an *elastictransport.Client; an *elasticsearch.Client refuses it.
 //
 // Searches of a tenant go to the alias <prefix>-<tenant> (see [Index.Alias]). Each run fills an index of its own beside the live one,
 // <prefix>-<tenant>-<time>.<random>, which wildcards do not find, and then moves the alias in one atomic call.
@@ -21,7 +24,17 @@
 // [Index.Limits]). A server that answers with status 429, 503 or 413, or takes long, gets fewer or smaller ones: see "Adapting to the
 // index" in the documentation of package reindex.
 //
+// # What others do to the indexes
+//
+// An index counts as live if it was switched to, not because it bears the alias: a template gives an alias to every index whose name
+// matches. Begin removes such aliases from the new index. At the switch the alias keeps its filter and its routing, and the further aliases of
+// the live index move along, also those of a template. No index that bears an alias of someone else is deleted.
+//
+// What can be known before a load shows at Begin: a live index that is read-only, no room for shards or replicas, a missing privilege, a
+// template that rejects products or sends them through a pipeline. A live index that is broken does not keep a run from replacing it.
+//
 // # Privileges
 //
-// A user or an API key needs "manage", "index" and "read" on the indexes <prefix>-*, and no cluster privilege. Searches need "read".
+// A user or an API key needs "manage", "index" and "read" on the indexes <prefix>-*, and no cluster privilege; with
+// "monitor" Begin also compares the replicas that the settings ask for with the number of nodes. Searches need "read".
 package esindex

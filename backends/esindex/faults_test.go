@@ -10,7 +10,6 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"net/url"
-	"os"
 	"strings"
 	"sync"
 	"syscall"
@@ -29,7 +28,7 @@ import (
 // faultRuns returns how many runs go through injected faults: fewer on a developer's machine, and on all releases but one.
 func faultRuns(server *estest.Server) uint64 {
 	switch {
-	case os.Getenv("CI") != "true":
+	case !inCI():
 		return 12
 	case server.Release.Family == "opensearch":
 		return 20

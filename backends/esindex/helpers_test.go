@@ -7,11 +7,15 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"os"
 	"strings"
 	"sync"
 
 	"github.com/elastic/elastic-transport-go/v8/elastictransport"
 )
+
+// inCI reports whether there is time for the long tests.
+func inCI() bool { return os.Getenv("CI") == "true" }
 
 func errorAs[T error](err error) (T, bool) { return errors.AsType[T](err) }
 

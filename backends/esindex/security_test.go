@@ -13,7 +13,6 @@ import (
 
 	"productindex/backends/esindex/internal/estest"
 	"productindex/reindex"
-	"productindex/reindex/reindextest"
 )
 
 // apiKey makes a key that may do with the indexes of the prefix what privileges say.
@@ -32,18 +31,32 @@ func apiKey(t *testing.T, server *estest.Server, prefix, privileges string) *ela
 
 const leastPrivileges = `"manage","index","read"`
 
-func TestConformanceSecure(t *testing.T) {
+// The privileges that the documentation names are enough for all that an Index does.
+func TestLeastPrivileges(t *testing.T) {
 	server := estest.Secure(t)
-	n := 0
-	reindextest.TestIndexer(t, func(t *testing.T) reindextest.Fixture {
-		n++
-		prefix := fmt.Sprintf("secure-%d", n)
-		transport := apiKey(t, server, prefix, leastPrivileges)
-		openSecure := func(t *testing.T) *Index {
-			return openOn(t, transport, func(c *Config) { c.Prefix = prefix })
+	transport := apiKey(t, server, "least", leastPrivileges)
+	ix := openOn(t, transport, func(c *Config) { c.Prefix, c.KeepPrevious = "least", true })
+	for _, n := range []int{3, 4, 5} {
+		if _, err := reindexed(t, ix, n); err != nil {
+			t.Fatal(err)
 		}
-		return fixture(openSecure(t), openSecure)
-	})
+	}
+	if err := ix.Rollback(t.Context(), acme); err != nil {
+		t.Error(err)
+	}
+	if n, err := ix.DocCount(t.Context(), acme); n != 4 || err != nil {
+		t.Errorf("%d documents, error %v; want 4", n, err)
+	}
+	gen, err := ix.Begin(reindex.WithFence(t.Context(), 1), acme)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n, err := ix.Reap(reindex.WithFence(t.Context(), 2), acme); n != 0 || err != nil {
+		t.Errorf("reaped %d, error %v; want 0, as this Index works on it", n, err)
+	}
+	if err := gen.Abort(t.Context()); err != nil {
+		t.Error(err)
+	}
 }
 
 func TestSecurityErrors(t *testing.T) {

@@ -19,7 +19,7 @@ import (
 	"productindex/reindex"
 )
 
-// elasticsearch is what the environment says of the server.
+// elasticsearch is what the environment says of the server, an Elasticsearch or an OpenSearch.
 type elasticsearch struct {
 	// URL of the server.
 	URL string `env:"ELASTICSEARCH_URL" envDefault:"http://localhost:9200"`
