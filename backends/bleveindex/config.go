@@ -1,7 +1,6 @@
 package bleveindex
 
 import (
-	"encoding/json"
 	"fmt"
 	"log/slog"
 	"time"
@@ -17,6 +16,10 @@ type Config struct {
 	// a mapping of a type of the host's own has to have the JSON of a [mapping.IndexMappingImpl]. A new mapping takes effect with
 	// each tenant's next reindex.
 	Mapping mapping.IndexMapping
+
+	// TenantMapping, if not nil, returns the mapping of a tenant, in place of Mapping. It is called when a generation begins and when an
+	// index is opened, concurrently for different tenants. The mapping must not be changed afterwards, and is checked like Mapping.
+	TenantMapping func(tenant string) (mapping.IndexMapping, error)
 
 	// OmitBodies leaves the products' bodies out of the index. Search requests then find the values of those fields only that
 	// Mapping stores; with [NewMapping] that is none. It saves about a quarter of the disk's space.
@@ -71,19 +74,26 @@ func (c *Config) validate() error {
 	if c.BatchBytes < 0 {
 		return fmt.Errorf("bleveindex: invalid config: BatchBytes is %d, want 0 for the default or a number of bytes", c.BatchBytes)
 	}
-	if err := c.Mapping.Validate(); err != nil {
-		return fmt.Errorf("bleveindex: invalid config: Mapping: %w", err)
-	}
-	encoded, err := json.Marshal(c.Mapping)
-	if err != nil {
-		return fmt.Errorf("bleveindex: invalid config: Mapping cannot be encoded as JSON: %w", err)
-	}
-	var read mapping.IndexMappingImpl
-	if err = json.Unmarshal(encoded, &read); err == nil {
-		err = read.Validate()
-	}
-	if err != nil {
-		return fmt.Errorf("bleveindex: invalid config: Mapping's JSON is not that of an IndexMappingImpl: %w", err)
+	if err := checkMapping(c.Mapping); err != nil {
+		return fmt.Errorf("bleveindex: invalid config: %w", err)
 	}
 	return nil
+}
+
+// mappingOf returns the mapping of a tenant.
+func (c *Config) mappingOf(tenant string) (mapping.IndexMapping, error) {
+	if c.TenantMapping == nil {
+		return c.Mapping, nil
+	}
+	m, err := c.TenantMapping(tenant)
+	if err == nil && m == nil {
+		return c.Mapping, nil
+	}
+	if err == nil {
+		err = checkMapping(m)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("mapping of the tenant: %w", err)
+	}
+	return m, nil
 }

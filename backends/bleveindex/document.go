@@ -43,7 +43,7 @@ func (g *generation) document(p reindex.Product, buffer *termBuffer) (index.Docu
 	if !ok {
 		return nil, errNoObject
 	}
-	m := g.t.ix.cfg.Mapping
+	m := g.mapping
 	if _, ok := m.(*ProductMapping); !ok {
 		delete(fields, idField) // bleve would take it for the id
 		delete(fields, allName)

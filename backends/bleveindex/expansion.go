@@ -28,7 +28,7 @@ type expansion struct {
 	fields    map[string]bool // that the index has
 	weighted  []weightedField
 	languages []weightedField
-	synonyms  thesaurus
+	synonyms  map[string][]string
 	counts    map[string]uint64 // documents with a term in _all
 
 	read        []*word // all words of the text
@@ -78,7 +78,9 @@ func newExpansion(
 		ctx: ctx, reader: reader, m: m, options: options, query: q, all: m.AnalyzerNamed(m.AnalyzerNameForPath(allName)),
 		counts: map[string]uint64{}, terms: soughtTerms{},
 	}
-	x.synonyms, _ = ctx.Value(thesaurusKey{}).(thesaurus)
+	if known, _ := ctx.Value(thesaurusKey{}).(*thesaurus); known != nil {
+		x.synonyms = known.all
+	}
 	var err error
 	if x.docs, err = reader.DocCount(); err != nil {
 		return nil, err

@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"github.com/blevesearch/bleve/v2"
+	"github.com/blevesearch/bleve/v2/mapping"
 	index "github.com/blevesearch/bleve_index_api"
 
 	"productindex/reindex"
@@ -19,6 +20,7 @@ type generation struct {
 	name    string
 	dir     string
 	token   int64 // see reindex.Fence; 0 if the run has none
+	mapping mapping.IndexMapping
 	fields  fieldCounter
 	numbers numberCache
 

@@ -11,6 +11,7 @@ import (
 
 	"github.com/blevesearch/bleve/v2"
 	"github.com/blevesearch/bleve/v2/index/scorch"
+	"github.com/blevesearch/bleve/v2/mapping"
 
 	"productindex/reindex"
 )
@@ -27,7 +28,8 @@ type liveIndex struct {
 	last atomic.Pointer[func()] // called when the last reference is dropped; set before being live ends
 	used atomic.Int64           // when a search ended last, or it was opened: nanoseconds since 1970
 
-	fields fieldCache
+	fields    fieldCache
+	thesaurus func() (*thesaurus, error) // made once
 
 	checking sync.Mutex
 	sound    bool // after a panic: its files are as they were written
@@ -35,6 +37,13 @@ type liveIndex struct {
 
 func newLiveIndex(t *tenant, index bleve.Index, name string) *liveIndex {
 	l := &liveIndex{t: t, index: index, name: name}
+	l.thesaurus = sync.OnceValues(func() (*thesaurus, error) {
+		m, err := t.ix.cfg.mappingOf(t.name)
+		if err != nil {
+			return nil, err
+		}
+		return newThesaurus(m), nil
+	})
 	l.refs.Store(1)
 	l.used.Store(time.Now().UnixNano())
 	return l
@@ -150,9 +159,9 @@ const metaFile = "index_meta.json" // bleve's own, which it does not sync
 // every 400,000 products. The smallest are merged, 16 into one. Without any merging pcparts, a catalogue of 47,551 products, is loaded
 // in a tenth less time, and ends in a hundred segments, where queries take nearly three times as long as in an index that was built
 // sequentially, not twice.
-func createForLoading(dir string, cfg Config) (created bleve.Index, err error) {
+func createForLoading(dir string, m mapping.IndexMapping) (created bleve.Index, err error) {
 	err = guard(func() (err error) {
-		created, err = bleve.NewUsing(dir, cfg.Mapping, scorch.Name, scorch.Name, map[string]any{
+		created, err = bleve.NewUsing(dir, m, scorch.Name, scorch.Name, map[string]any{
 			"bolt_timeout":           boltTimeout.String(),
 			"asyncErrorCallbackName": backgroundCallback,
 			"scorchMergePlanOptions": map[string]any{

@@ -24,6 +24,8 @@ const timestamps = "timestamps"
 type ProductMapping struct {
 	*mapping.IndexMappingImpl
 
+	synonyms map[string][]*bleve.SynonymDefinition // by collection
+
 	once  sync.Once
 	all   analysis.Analyzer // of _all
 	roots map[string]*node  // by document type

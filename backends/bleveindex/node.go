@@ -105,7 +105,7 @@ func (m *ProductMapping) newNode(parent *node, name string) *node {
 	}
 	n := &node{name: path, dynamic: parent.dynamic, disabled: parent.disabled, price: prices[name], text: top && words[name], group: top && groups[name], children: map[string]*node{}}
 	if parent.dm != nil {
-		n.dm = parent.dm.Properties[name]
+		n.dm = propertyAt(parent.dm, name)
 		if tag, ok := analyzers.Language(name); ok && n.dm == nil && parent.dm.Properties[tag] != nil && m.isProductText(parent) {
 			n.dm, n.name = parent.dm.Properties[tag], parent.name+"."+tag
 		}
@@ -121,6 +121,16 @@ func (m *ProductMapping) newNode(parent *node, name string) *node {
 		m.addFields(n, path)
 	}
 	return n
+}
+
+// propertyAt returns what a mapping says of a name, which can be a path.
+func propertyAt(dm *mapping.DocumentMapping, name string) *mapping.DocumentMapping {
+	for part := range strings.SplitSeq(name, ".") {
+		if dm = dm.Properties[part]; dm == nil {
+			return nil
+		}
+	}
+	return dm
 }
 
 // isProductText reports whether values of n in an object are texts in several languages.

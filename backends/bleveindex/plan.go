@@ -151,7 +151,7 @@ func (b builder) way(w way) (search.Searcher, error) {
 		b.x.note(allName, term)
 	}
 	if len(w.phrase) > 1 {
-		return searcher.NewPhraseSearcher(b.ctx, b.reader, w.phrase, 0, false, allName, w.weight, b.options)
+		return b.phrase(w)
 	}
 	term := w.phrase[0]
 	total, err := b.x.countAll(term)
@@ -183,6 +183,31 @@ func (b builder) way(w way) (search.Searcher, error) {
 	}
 	if len(all) == 1 {
 		return base, nil
+	}
+	return newUnion(all, 1, false), nil
+}
+
+// phrase finds terms that follow each other.
+func (b builder) phrase(w way) (search.Searcher, error) {
+	fields := []weightedField{{name: allName, weight: 1}}
+	if b.options.Score != unscored {
+		fields = append(fields, b.x.weighted...)
+	}
+	var all []search.Searcher
+	for _, field := range fields {
+		n, err := b.x.count(field.name, w.phrase[0])
+		if err != nil {
+			return nil, b.close(all, err)
+		}
+		if n == 0 && field.name != allName {
+			continue
+		}
+		boost := w.weight * field.weight / b.x.idf(n)
+		s, err := searcher.NewPhraseSearcher(b.ctx, b.reader, w.phrase, 0, false, field.name, boost, b.options)
+		if err != nil {
+			return nil, b.close(all, err)
+		}
+		all = append(all, s)
 	}
 	return newUnion(all, 1, false), nil
 }

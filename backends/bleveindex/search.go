@@ -73,7 +73,17 @@ func (l *liveIndex) search(ctx context.Context, req *bleve.SearchRequest) (*blev
 	own.Sort = sortedByForms(req.Sort, m)
 	var byForms map[string]bool
 	own.Facets, byForms = countedByForms(req.Facets, m)
-	result, err := l.index.SearchInContext(context.WithValue(ctx, fieldsKey{}, &l.fields), &own)
+	synonyms, err := l.thesaurus()
+	if err != nil {
+		return nil, err
+	}
+	if own.PreSearchData == nil {
+		if own.PreSearchData, err = synonyms.expand(ctx, own.Query, m); err != nil {
+			return nil, err
+		}
+	}
+	ctx = context.WithValue(context.WithValue(ctx, fieldsKey{}, &l.fields), thesaurusKey{}, synonyms)
+	result, err := l.index.SearchInContext(ctx, &own)
 	if err != nil {
 		return nil, err
 	}

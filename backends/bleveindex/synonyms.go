@@ -1,14 +1,181 @@
 package bleveindex
 
 import (
+	"context"
+	"fmt"
+	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/blevesearch/bleve/v2"
+	"github.com/blevesearch/bleve/v2/mapping"
+	"github.com/blevesearch/bleve/v2/search"
+	"github.com/blevesearch/bleve/v2/search/query"
+	index "github.com/blevesearch/bleve_index_api"
+
+	"productindex/backends/bleveindex/analyzers"
 )
+
+// ProductSynonyms is the collection of synonyms that count in all texts of products.
+const ProductSynonyms = "products"
+
+// DefineSynonyms adds synonyms to a collection: to [ProductSynonyms], or to that of a synonym source that the host has added to the mapping
+// and given to fields. bleve's definitions are equivalent terms, or terms that also stand for others. A [Query] takes synonyms of up to
+// three words, bleve's own queries those of one word. They are kept in the mapping, not in the index: new ones count from the next Open on.
+//
+//	err := mapping.DefineSynonyms(bleveindex.ProductSynonyms, &bleve.SynonymDefinition{Synonyms: []string{"tv", "television"}})
+func (m *ProductMapping) DefineSynonyms(collection string, definitions ...*bleve.SynonymDefinition) error {
+	for _, definition := range definitions {
+		if err := definition.Validate(); err != nil {
+			return fmt.Errorf("bleveindex: synonyms of collection %q: %w", collection, err)
+		}
+	}
+	if _, known := m.CustomAnalysis.SynonymSources[ProductSynonyms]; collection == ProductSynonyms && !known {
+		source := map[string]any{"collection": ProductSynonyms, "analyzer": analyzers.Synonyms}
+		if err := m.AddSynonymSource(ProductSynonyms, source); err != nil {
+			return fmt.Errorf("bleveindex: synonyms of collection %q: %w", collection, err)
+		}
+		m.DefaultSynonymSource = ProductSynonyms
+	}
+	if m.synonyms == nil {
+		m.synonyms = map[string][]*bleve.SynonymDefinition{}
+	}
+	m.synonyms[collection] = append(m.synonyms[collection], definitions...)
+	return nil
+}
 
 type thesaurusKey struct{}
 
-// thesaurus has the synonyms of terms, all as the analyzer of synonyms makes them.
-type thesaurus map[string][]string
+// thesaurus has the synonyms of terms.
+type thesaurus struct {
+	sources map[string]map[string][]string // by name of the source
+	all     map[string][]string            // of _all
+}
+
+// newThesaurus returns the synonyms of a mapping, or nil.
+func newThesaurus(m mapping.IndexMapping) *thesaurus {
+	own, ok := m.(*ProductMapping)
+	if !ok || len(own.synonyms) == 0 {
+		return nil
+	}
+	t := &thesaurus{sources: map[string]map[string][]string{}}
+	for name := range own.CustomAnalysis.SynonymSources {
+		source := own.SynonymSourceNamed(name)
+		terms := map[string][]string{}
+		analyzer := own.AnalyzerNamed(source.Analyzer())
+		all := func(words []string) (analyzed []string) {
+			for _, word := range words {
+				var term []string
+				for _, token := range analyzer.Analyze([]byte(word)) {
+					term = append(term, string(token.Term))
+				}
+				if len(term) > 0 {
+					analyzed = append(analyzed, strings.Join(term, " "))
+				}
+			}
+			return analyzed
+		}
+		for _, definition := range own.synonyms[source.Collection()] {
+			input, synonyms := all(definition.Input), all(definition.Synonyms)
+			if len(input) == 0 {
+				input = synonyms
+			}
+			for _, term := range input {
+				for _, synonym := range synonyms {
+					if synonym != term && !slices.Contains(terms[term], synonym) {
+						terms[term] = append(terms[term], synonym)
+					}
+				}
+			}
+		}
+		t.sources[name] = terms
+	}
+	t.all = t.sources[own.SynonymSourceForPath(allName)]
+	return t
+}
+
+// expand returns what bleve is told of synonyms before a search.
+func (t *thesaurus) expand(ctx context.Context, q query.Query, m mapping.IndexMapping) (map[string]any, error) {
+	synonyms, ok := m.(mapping.SynonymMapping)
+	if t == nil || !ok {
+		return nil, nil //nolint:nilnil // nothing to tell
+	}
+	found, err := query.ExtractSynonyms(ctx, synonyms, thesaurusReader{t: t}, q, search.FieldTermSynonymMap{})
+	if err != nil {
+		return nil, err
+	}
+	return map[string]any{search.SynonymPreSearchDataKey: found}, nil
+}
+
+// thesaurusReader reads a thesaurus as bleve reads one in an index.
+type thesaurusReader struct {
+	index.IndexReader
+
+	t *thesaurus
+}
+
+func (r thesaurusReader) ThesaurusTermReader(_ context.Context, source string, term []byte) (index.ThesaurusTermReader, error) {
+	single := slices.DeleteFunc(slices.Clone(r.t.sources[source][string(term)]), func(s string) bool { return strings.Contains(s, " ") })
+	return &synonymReader{single}, nil
+}
+
+func (r thesaurusReader) keys(source string, keep func(term string) bool) (index.ThesaurusKeys, error) {
+	keys := &synonymKeys{}
+	for term := range r.t.sources[source] {
+		if keep(term) {
+			keys.terms = append(keys.terms, term)
+		}
+	}
+	return keys, nil
+}
+
+func (r thesaurusReader) ThesaurusKeys(source string) (index.ThesaurusKeys, error) {
+	return r.keys(source, func(string) bool { return true })
+}
+
+func (r thesaurusReader) ThesaurusKeysFuzzy(source, term string, fuzziness int, prefix string) (index.ThesaurusKeys, error) {
+	return r.keys(source, func(key string) bool {
+		return strings.HasPrefix(key, prefix) && search.LevenshteinDistance(key, term) <= fuzziness
+	})
+}
+
+func (r thesaurusReader) ThesaurusKeysRegexp(source, expression string) (index.ThesaurusKeys, error) {
+	pattern, err := regexp.Compile("^(?:" + expression + ")$")
+	if err != nil {
+		return nil, err
+	}
+	return r.keys(source, pattern.MatchString)
+}
+
+func (r thesaurusReader) ThesaurusKeysPrefix(source string, prefix []byte) (index.ThesaurusKeys, error) {
+	return r.keys(source, func(key string) bool { return strings.HasPrefix(key, string(prefix)) })
+}
+
+// synonymReader yields synonyms, then "".
+type synonymReader struct{ rest []string }
+
+func (r *synonymReader) Next() (next string, err error) {
+	if len(r.rest) > 0 {
+		next, r.rest = r.rest[0], r.rest[1:]
+	}
+	return next, nil
+}
+
+func (r *synonymReader) Close() error { return nil }
+func (r *synonymReader) Size() int    { return 0 }
+
+type synonymKeys struct{ terms []string }
+
+func (k *synonymKeys) Next() (*index.ThesaurusEntry, error) {
+	if len(k.terms) == 0 {
+		return nil, nil //nolint:nilnil // as bleve has it
+	}
+	next := k.terms[0]
+	k.terms = k.terms[1:]
+	return &index.ThesaurusEntry{Term: next}, nil
+}
+
+func (k *synonymKeys) Close() error { return nil }
 
 // maxSynonymWords is how many words a synonym can have.
 const maxSynonymWords = 3

@@ -36,6 +36,9 @@ func (f folding) Filter(input analysis.TokenStream) analysis.TokenStream {
 
 // fold folds a word, and returns the other way to read it, or nil.
 func (f folding) fold(token *analysis.Token) (other *analysis.Token) {
+	if f.stem && isCapitalPlural(token.Term) {
+		token.Term = token.Term[:len(token.Term)-1]
+	}
 	word, plain := lower(token.Term)
 	if !plain {
 		word = []byte(foldLetters(norm.NFKC.String(string(token.Term))))
@@ -50,6 +53,20 @@ func (f folding) fold(token *analysis.Token) (other *analysis.Token) {
 	}
 	token.Term = f.stemmed(word)
 	return other
+}
+
+// isCapitalPlural reports whether a word is as TVs.
+func isCapitalPlural(word []byte) bool {
+	last := len(word) - 1
+	if last < 2 || word[last] != 's' {
+		return false
+	}
+	for _, b := range word[:last] {
+		if b < 'A' || b > 'Z' {
+			return false
+		}
+	}
+	return true
 }
 
 func (f folding) stemmed(word []byte) []byte {

@@ -1,0 +1,69 @@
+package bleveindex
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/blevesearch/bleve/v2/mapping"
+)
+
+// checkMapping reports a mapping that bleve would refuse or could not read back, and what a mapping names in vain.
+func checkMapping(m mapping.IndexMapping) error {
+	if err := m.Validate(); err != nil {
+		return fmt.Errorf("Mapping: %w", err)
+	}
+	encoded, err := json.Marshal(m)
+	if err != nil {
+		return fmt.Errorf("Mapping cannot be encoded as JSON: %w", err)
+	}
+	var read mapping.IndexMappingImpl
+	if err = json.Unmarshal(encoded, &read); err == nil {
+		err = read.Validate()
+	}
+	if err != nil {
+		return fmt.Errorf("Mapping's JSON is not that of an IndexMappingImpl: %w", err)
+	}
+	errs := []error{checkFields("", read.DefaultMapping)}
+	for _, name := range slices.Sorted(maps.Keys(read.TypeMapping)) {
+		errs = append(errs, checkFields("", read.TypeMapping[name]))
+	}
+	defined, _ := m.(*ProductMapping)
+	for name := range read.CustomAnalysis.SynonymSources {
+		collection := read.SynonymSourceNamed(name).Collection()
+		if defined == nil || len(defined.synonyms[collection]) == 0 {
+			errs = append(errs, fmt.Errorf("Mapping: synonym source %q has no definitions: add them to collection %q with ProductMapping.DefineSynonyms",
+				name, collection))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// checkFields reports fields that no value ever has: below an object that is not mapped, or that is switched off.
+func checkFields(path string, dm *mapping.DocumentMapping) error {
+	if !dm.Enabled && len(dm.Properties)+len(dm.Fields) > 0 {
+		return fmt.Errorf("Mapping: %q is switched off, and names fields: enable it, or leave them out", path)
+	}
+	var errs []error
+	for _, name := range slices.Sorted(maps.Keys(dm.Properties)) {
+		property := dm.Properties[name]
+		if object, field, ok := cutLast(name); ok {
+			errs = append(errs, fmt.Errorf("Mapping: %q is below an object that is not mapped: "+
+				"add a document mapping named %q, and in that the field %q", strings.TrimPrefix(path+"."+name, "."), object, field))
+			continue
+		}
+		errs = append(errs, checkFields(strings.TrimPrefix(path+"."+name, "."), property))
+	}
+	return errors.Join(errs...)
+}
+
+func cutLast(name string) (before, after string, ok bool) {
+	at := strings.LastIndexByte(name, '.')
+	if at <= 0 || at == len(name)-1 {
+		return "", "", false
+	}
+	return name[:at], name[at+1:], true
+}
