@@ -14,18 +14,18 @@ import (
 // checkMapping reports a mapping that bleve would refuse or could not read back, and what a mapping names in vain.
 func checkMapping(m mapping.IndexMapping) error {
 	if err := m.Validate(); err != nil {
-		return fmt.Errorf("Mapping: %w", err)
+		return fmt.Errorf("the mapping: %w", err)
 	}
 	encoded, err := json.Marshal(m)
 	if err != nil {
-		return fmt.Errorf("Mapping cannot be encoded as JSON: %w", err)
+		return fmt.Errorf("the mapping cannot be encoded as JSON: %w", err)
 	}
 	var read mapping.IndexMappingImpl
 	if err = json.Unmarshal(encoded, &read); err == nil {
 		err = read.Validate()
 	}
 	if err != nil {
-		return fmt.Errorf("Mapping's JSON is not that of an IndexMappingImpl: %w", err)
+		return fmt.Errorf("the mapping's JSON is not that of an IndexMappingImpl: %w", err)
 	}
 	errs := []error{checkFields("", read.DefaultMapping)}
 	for _, name := range slices.Sorted(maps.Keys(read.TypeMapping)) {
@@ -35,7 +35,7 @@ func checkMapping(m mapping.IndexMapping) error {
 	for name := range read.CustomAnalysis.SynonymSources {
 		collection := read.SynonymSourceNamed(name).Collection()
 		if defined == nil || len(defined.synonyms[collection]) == 0 {
-			errs = append(errs, fmt.Errorf("Mapping: synonym source %q has no definitions: add them to collection %q with ProductMapping.DefineSynonyms",
+			errs = append(errs, fmt.Errorf("the mapping: synonym source %q has no definitions: add them to collection %q with ProductMapping.DefineSynonyms",
 				name, collection))
 		}
 	}
@@ -45,13 +45,13 @@ func checkMapping(m mapping.IndexMapping) error {
 // checkFields reports fields that no value ever has: below an object that is not mapped, or that is switched off.
 func checkFields(path string, dm *mapping.DocumentMapping) error {
 	if !dm.Enabled && len(dm.Properties)+len(dm.Fields) > 0 {
-		return fmt.Errorf("Mapping: %q is switched off, and names fields: enable it, or leave them out", path)
+		return fmt.Errorf("the mapping: %q is switched off, and names fields: enable it, or leave them out", path)
 	}
 	var errs []error
 	for _, name := range slices.Sorted(maps.Keys(dm.Properties)) {
 		property := dm.Properties[name]
 		if object, field, ok := cutLast(name); ok {
-			errs = append(errs, fmt.Errorf("Mapping: %q is below an object that is not mapped: "+
+			errs = append(errs, fmt.Errorf("the mapping: %q is below an object that is not mapped: "+
 				"add a document mapping named %q, and in that the field %q", strings.TrimPrefix(path+"."+name, "."), object, field))
 			continue
 		}

@@ -114,3 +114,53 @@ func ExampleIndex_Backup() {
 	fmt.Println(index.DocCount(ctx, "acme"))
 	// Output: 1 <nil>
 }
+
+// What a shopper types, within filters, with facets and highlights.
+func ExampleQuery() {
+	ctx := context.Background()
+	dir, err := os.MkdirTemp("", "products")
+	if err != nil {
+		panic(err)
+	}
+	defer os.RemoveAll(dir)
+	index, err := bleveindex.Open(dir, nil)
+	if err != nil {
+		panic(err)
+	}
+	defer index.Close()
+	source := reindextest.Slice{
+		{ID: "1", Body: []byte(`{"name": "Woollen sock", "brand": "Acme", "color": "Forest Green", "price": "12.50"}`)},
+		{ID: "2", Body: []byte(`{"name": "Woollen sock", "brand": "ACME", "color": "Red", "price": 9}`)},
+	}
+	engine, err := reindex.New(source, index, nil)
+	if err != nil {
+		panic(err)
+	}
+	if _, err := engine.Run(ctx, "acme"); err != nil {
+		panic(err)
+	}
+
+	query := bleveindex.Query("wollen so", &bleveindex.QueryOptions{
+		Language: "en", Prefix: true, // search as you type
+		Filter: bleve.NewConjunctionQuery(bleveindex.Filter("brand", "acme"), bleveindex.Filter("color", "green", "forest green")),
+	})
+	request := bleve.NewSearchRequestOptions(query, 10, 0, false)
+	request.Fields = []string{"name", "price"}
+	request.Highlight = bleve.NewHighlightWithStyle("html")
+	request.AddFacet("colors", bleve.NewFacetRequest("color", 10))
+	result, err := index.Search(ctx, "acme", request)
+	if err != nil {
+		panic(err)
+	}
+	for _, hit := range result.Hits {
+		fmt.Println(hit.ID, hit.Fragments["name"][0], hit.Fields["price"])
+	}
+	for _, color := range result.Facets["colors"].Terms.Terms() {
+		fmt.Println(color.Term, color.Count)
+	}
+	fmt.Println(query.Explanation().Words[0].Corrected)
+	// Output:
+	// 1 <mark>Woollen</mark> <mark>sock</mark> 12.50
+	// Forest Green 1
+	// [woollen]
+}

@@ -2,6 +2,7 @@ package bleveindex
 
 import (
 	"cmp"
+	"maps"
 	"math"
 	"regexp"
 	"slices"
@@ -113,10 +114,7 @@ func countedByForms(facets bleve.FacetsRequest, m mapping.IndexMapping) (own ble
 			continue
 		}
 		if own == nil {
-			own = bleve.FacetsRequest{}
-			for other, unchanged := range facets {
-				own[other] = unchanged
-			}
+			own = maps.Clone(facets)
 		}
 		// All of them, since several may be written forms of one value.
 		own[name] = bleve.NewFacetRequest(formsName+"."+facet.Field, math.MaxInt32)

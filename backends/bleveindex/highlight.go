@@ -1,6 +1,7 @@
 package bleveindex
 
 import (
+	"maps"
 	"slices"
 	"strings"
 
@@ -107,10 +108,7 @@ func newHighlighting(req *bleve.SearchRequest, highlighter highlight.Highlighter
 
 // mark adds fragments to a hit, for fields that have none yet.
 func (h *highlighting) mark(hit *search.DocumentMatch, product map[string]any) {
-	terms := soughtTerms{}
-	for field, sought := range h.sought {
-		terms[field] = sought
-	}
+	terms := maps.Clone(h.sought)
 	for field, located := range hit.Locations { // what is found by likeness
 		for term := range located {
 			terms[field] = append(terms[field], soughtTerm{term: term})
@@ -156,7 +154,7 @@ func visitTexts(path []string, positions []uint64, value any, f func(field strin
 
 // locate notes where a text has terms that are sought, and reports whether it has some.
 func (h *highlighting) locate(found *search.DocumentMatch, terms soughtTerms, field string, positions []uint64, text string) bool {
-	any := false
+	located := false
 	for _, in := range []string{allName, field} {
 		if len(terms[in]) == 0 {
 			continue
@@ -170,7 +168,7 @@ func (h *highlighting) locate(found *search.DocumentMatch, terms soughtTerms, fi
 			if !terms.hasTerm(in, term) {
 				continue
 			}
-			any = true
+			located = true
 			of := found.Locations[field]
 			if of == nil {
 				of = search.TermLocationMap{}
@@ -181,7 +179,7 @@ func (h *highlighting) locate(found *search.DocumentMatch, terms soughtTerms, fi
 			})
 		}
 	}
-	return any
+	return located
 }
 
 // indexedName returns the name of the field in the index: name.de for name.de-AT.

@@ -99,7 +99,7 @@ func (m *ProductMapping) MapDocument(doc *document.Document, data any) error {
 	if !root.dm.Enabled {
 		return nil
 	}
-	w := walks.Get().(*walk) //nolint:forcetypeassert // its New
+	w := takeWalk()
 	defer w.giveBack()
 	w.m, w.doc = m, doc
 	all := root.dm.Properties[allName]

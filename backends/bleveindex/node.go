@@ -97,11 +97,9 @@ func (m *ProductMapping) child(n *node, name string) *node {
 // newNode finds out what the mapping says of a name in an object.
 func (m *ProductMapping) newNode(parent *node, name string) *node {
 	top := parent.name == ""
-	path := name
+	path := parent.name + "." + name
 	if top {
 		path = unreserved(name)
-	} else {
-		path = parent.name + "." + name
 	}
 	n := &node{name: path, dynamic: parent.dynamic, disabled: parent.disabled, price: prices[name], text: top && words[name], group: top && groups[name], children: map[string]*node{}}
 	if parent.dm != nil {

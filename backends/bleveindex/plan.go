@@ -2,6 +2,7 @@ package bleveindex
 
 import (
 	"context"
+	"slices"
 
 	"github.com/blevesearch/bleve/v2/mapping"
 	"github.com/blevesearch/bleve/v2/search"
@@ -102,25 +103,16 @@ func (b builder) words(words []*word) (all []search.Searcher, err error) {
 // word finds what a word stands for; the best way counts.
 func (b builder) word(w *word) (search.Searcher, error) {
 	var ways []search.Searcher
-	if len(w.parts) > 0 {
-		parts := w.parts
-		for _, part := range parts {
-			if !part.found() {
-				parts = nil
-				break
-			}
+	if len(w.parts) > 0 && !slices.ContainsFunc(w.parts, func(part *word) bool { return !part.found() }) {
+		all, err := b.words(w.parts)
+		if err != nil {
+			return nil, err
 		}
-		if parts != nil {
-			all, err := b.words(parts)
-			if err != nil {
-				return nil, err
-			}
-			together, err := searcher.NewConjunctionSearcher(b.ctx, b.reader, all, b.options)
-			if err != nil {
-				return nil, b.close(all, err)
-			}
-			ways = append(ways, together)
+		together, err := searcher.NewConjunctionSearcher(b.ctx, b.reader, all, b.options)
+		if err != nil {
+			return nil, b.close(all, err)
 		}
+		ways = append(ways, together)
 	}
 	for _, way := range w.ways {
 		s, err := b.way(way)

@@ -157,7 +157,7 @@ const few = 10
 
 // relax lets a plan find more if it finds few: what is like the words first, then what lacks some.
 func (x *expansion) relax(p *plan) error {
-	if x.query.Exact || p.min == 0 {
+	if x.query.Exact || p.min == 0 || len(p.codes) > 0 {
 		return nil
 	}
 	n, err := x.findsUpTo(p, few)

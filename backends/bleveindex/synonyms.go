@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/blevesearch/bleve/v2"
+	"github.com/blevesearch/bleve/v2/analysis"
 	"github.com/blevesearch/bleve/v2/mapping"
 	"github.com/blevesearch/bleve/v2/search"
 	"github.com/blevesearch/bleve/v2/search/query"
@@ -61,37 +62,42 @@ func newThesaurus(m mapping.IndexMapping) *thesaurus {
 	t := &thesaurus{sources: map[string]map[string][]string{}}
 	for name := range own.CustomAnalysis.SynonymSources {
 		source := own.SynonymSourceNamed(name)
-		terms := map[string][]string{}
-		analyzer := own.AnalyzerNamed(source.Analyzer())
-		all := func(words []string) (analyzed []string) {
-			for _, word := range words {
-				var term []string
-				for _, token := range analyzer.Analyze([]byte(word)) {
-					term = append(term, string(token.Term))
-				}
-				if len(term) > 0 {
-					analyzed = append(analyzed, strings.Join(term, " "))
-				}
-			}
-			return analyzed
-		}
+		terms, analyzer := map[string][]string{}, own.AnalyzerNamed(source.Analyzer())
 		for _, definition := range own.synonyms[source.Collection()] {
-			input, synonyms := all(definition.Input), all(definition.Synonyms)
+			input, synonyms := analyzeAll(analyzer, definition.Input), analyzeAll(analyzer, definition.Synonyms)
 			if len(input) == 0 {
 				input = synonyms
 			}
-			for _, term := range input {
-				for _, synonym := range synonyms {
-					if synonym != term && !slices.Contains(terms[term], synonym) {
-						terms[term] = append(terms[term], synonym)
-					}
-				}
-			}
+			addSynonyms(terms, input, synonyms)
 		}
 		t.sources[name] = terms
 	}
 	t.all = t.sources[own.SynonymSourceForPath(allName)]
 	return t
+}
+
+// analyzeAll returns texts as terms, joined by spaces.
+func analyzeAll(analyzer analysis.Analyzer, texts []string) (analyzed []string) {
+	for _, text := range texts {
+		var terms []string
+		for _, token := range analyzer.Analyze([]byte(text)) {
+			terms = append(terms, string(token.Term))
+		}
+		if len(terms) > 0 {
+			analyzed = append(analyzed, strings.Join(terms, " "))
+		}
+	}
+	return analyzed
+}
+
+func addSynonyms(terms map[string][]string, input, synonyms []string) {
+	for _, term := range input {
+		for _, synonym := range synonyms {
+			if synonym != term && !slices.Contains(terms[term], synonym) {
+				terms[term] = append(terms[term], synonym)
+			}
+		}
+	}
 }
 
 // expand returns what bleve is told of synonyms before a search.

@@ -7,20 +7,20 @@ import (
 	index "github.com/blevesearch/bleve_index_api"
 )
 
-// union finds what at least min of its searchers find. bleve's own disjunction divides a score by the number of its searchers, so that a
+// union finds what at least some number of its searchers find. bleve's own disjunction divides a score by the number of its searchers, so that a
 // word with many synonyms would count less. Here a score is the sum of the searchers' scores, or the best of them, and tier for each
 // searcher that finds the document.
 type union struct {
 	searchers []search.Searcher
 	current   []*search.DocumentMatch
-	min       int
+	least     int
 	best      bool
 	tier      float64
 	begun     bool
 }
 
-func newUnion(searchers []search.Searcher, min int, best bool) *union {
-	u := &union{searchers: searchers, current: make([]*search.DocumentMatch, len(searchers)), min: min, best: best}
+func newUnion(searchers []search.Searcher, least int, best bool) *union {
+	u := &union{searchers: searchers, current: make([]*search.DocumentMatch, len(searchers)), least: least, best: best}
 	u.SetQueryNorm(1 / math.Sqrt(u.Weight()))
 	return u
 }
@@ -41,7 +41,7 @@ func (u *union) Next(ctx *search.SearchContext) (*search.DocumentMatch, error) {
 		if first == nil {
 			return nil, nil //nolint:nilnil // as bleve has it
 		}
-		match, err := u.take(ctx, first, n >= u.min)
+		match, err := u.take(ctx, first, n >= u.least)
 		if match != nil || err != nil {
 			return match, err
 		}
@@ -153,7 +153,7 @@ func (u *union) Close() (err error) {
 	return err
 }
 
-func (u *union) Min() int { return u.min }
+func (u *union) Min() int { return u.least }
 
 func (u *union) Size() (bytes int) {
 	for _, s := range u.searchers {

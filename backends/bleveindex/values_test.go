@@ -162,8 +162,7 @@ var (
 func randomValue(r *rand.Rand, depth int) string {
 	switch n := r.IntN(10); {
 	case n < 5 || depth > 3:
-		encoded, _ := json.Marshal(someStrings[r.IntN(len(someStrings))])
-		return string(encoded)
+		return quoted(someStrings[r.IntN(len(someStrings))])
 	case n < 7:
 		return someNumbers[r.IntN(len(someNumbers))]
 	case n == 7:
@@ -179,6 +178,15 @@ func randomValue(r *rand.Rand, depth int) string {
 	}
 }
 
+// quoted returns a string as JSON.
+func quoted(s string) string {
+	encoded, err := json.Marshal(s)
+	if err != nil {
+		panic(err) //nolint:forbidigo // every string can be encoded
+	}
+	return string(encoded)
+}
+
 func randomObject(r *rand.Rand, depth int) string {
 	fields := map[string]string{}
 	for range 1 + r.IntN(4) {
@@ -186,8 +194,7 @@ func randomObject(r *rand.Rand, depth int) string {
 	}
 	var all []string
 	for _, name := range slices.Sorted(maps.Keys(fields)) {
-		encoded, _ := json.Marshal(name)
-		all = append(all, string(encoded)+":"+fields[name])
+		all = append(all, quoted(name)+":"+fields[name])
 	}
 	return "{" + strings.Join(all, ",") + "}"
 }

@@ -24,7 +24,15 @@ type walk struct {
 	inAll     map[string]struct{}
 }
 
-var walks = sync.Pool{New: func() any { return &walk{inAll: map[string]struct{}{}} }}
+// walks are those that no product uses.
+var walks sync.Pool
+
+func takeWalk() *walk {
+	if w, ok := walks.Get().(*walk); ok {
+		return w
+	}
+	return &walk{inAll: map[string]struct{}{}}
+}
 
 func (w *walk) giveBack() {
 	w.m, w.doc = nil, nil
@@ -98,18 +106,14 @@ func (w *walk) string(n *node, value string) {
 		}
 	}
 	named := w.namedDate(n, value)
-	if len(n.texts) > 0 {
+	switch {
+	case len(n.texts) > 0:
 		w.namedTexts(n, value)
 		isDate, isNumber = isDate && n.form != "" && !named, false // a code that is a number is none
-	} else if !n.dynamic {
+	case !n.dynamic:
 		return
-	} else if !isDate || layout != layouts[0] {
-		w.addText(n.name, value, w.dynamicOptions(textOptions(value)), w.m.all, true)
-		if n.group {
-			if words := camelCase(value); words != "" {
-				w.addText(n.name, words, w.dynamicOptions(phrases), w.m.all, true)
-			}
-		}
+	case !isDate || layout != layouts[0]:
+		w.dynamicText(n, value)
 	}
 	switch {
 	case isDate && !named:
@@ -125,12 +129,23 @@ func (w *walk) string(n *node, value string) {
 	}
 }
 
+// dynamicText adds a text that the mapping does not name.
+func (w *walk) dynamicText(n *node, value string) {
+	w.addText(n.name, value, w.dynamicOptions(textOptions(value)), w.m.all, true)
+	if !n.group {
+		return
+	}
+	if words := camelCase(value); words != "" {
+		w.addText(n.name, words, w.dynamicOptions(phrases), w.m.all, true)
+	}
+}
+
 // camelCase returns the words of a value such as CaseFan or CPUCooler, with spaces; empty: it is none.
 func camelCase(value string) string {
 	var words []byte
 	for i := range len(value) {
 		b := value[i]
-		if !(b >= 'A' && b <= 'Z' || b >= 'a' && b <= 'z') {
+		if b|0x20 < 'a' || b|0x20 > 'z' {
 			return ""
 		}
 		upper := b < 'a'
@@ -277,7 +292,7 @@ func textOptions(value string) index.FieldIndexingOptions {
 		return index.IndexField
 	}
 	for i := range len(value) {
-		if b := value[i]; !(b >= '0' && b <= '9' || b|0x20 >= 'a' && b|0x20 <= 'z') {
+		if b := value[i]; (b < '0' || b > '9') && (b|0x20 < 'a' || b|0x20 > 'z') {
 			return phrases
 		}
 	}

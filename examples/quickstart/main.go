@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/blevesearch/bleve/v2"
+	"github.com/blevesearch/bleve/v2/search"
 	"github.com/schollz/progressbar/v3"
 
 	"productindex/backends/bleveindex"
@@ -83,8 +84,8 @@ func run(ctx context.Context) (err error) {
 	if err := follow(ctx, engine); err != nil {
 		return err
 	}
-	for _, words := range []string{"wool blanket", "name.de:Socke", "code:SWE-WOO-0004", "+gift +price:<30"} {
-		if err := search(ctx, index, words); err != nil {
+	for _, text := range []string{"wool blankets", "grüne socken", "SWE-WOO-0004", "merino sweter"} {
+		if err := find(ctx, index, text); err != nil {
 			return err
 		}
 	}
@@ -154,22 +155,47 @@ func follow(ctx context.Context, engine *reindex.Engine) error {
 	return nil
 }
 
-// search prints the best hits of a query in bleve's query language.
-func search(ctx context.Context, index *bleveindex.Index, words string) error {
-	request := bleve.NewSearchRequestOptions(bleve.NewQueryStringQuery(words), 3, 0, false)
-	request.Fields = []string{"name.en", "name.de", "code", "price"}
+// find prints the best hits for what a shopper types, in the products below 150 EUR, and how many there are of each color.
+func find(ctx context.Context, index *bleveindex.Index, text string) error {
+	limit := 150.0
+	affordable := bleve.NewNumericRangeQuery(nil, &limit)
+	affordable.SetField("price")
+	query := bleveindex.Query(text, &bleveindex.QueryOptions{Filter: affordable})
+	request := bleve.NewSearchRequestOptions(query, 3, 0, false)
+	request.Fields = []string{"code", "name.en", "name.de", "price"}
+	request.Highlight = bleve.NewHighlightWithStyle("html")
+	request.AddFacet("colors", bleve.NewFacetRequest("color", 3))
 	result, err := index.Search(ctx, tenant, request)
 	if err != nil {
 		return err
 	}
 	if result.Total == 0 {
-		return fmt.Errorf("nothing found for %q", words)
+		return fmt.Errorf("nothing found for %q", text)
 	}
-	fmt.Printf("\n%s: %d hits\n", words, result.Total)
+	fmt.Printf("\n%s: %d hits", text, result.Total)
+	for _, word := range query.Explanation().Words {
+		if word.Corrected != nil {
+			fmt.Printf(", with %s for %s", strings.Join(word.Corrected, " or "), word.Word)
+		}
+	}
+	for _, color := range result.Facets["colors"].Terms.Terms() {
+		fmt.Printf(", %d %s", color.Count, color.Term)
+	}
+	fmt.Println()
 	for _, hit := range result.Hits {
-		fmt.Printf("  %.2f  %v  %v / %v  %v EUR\n", hit.Score, hit.Fields["code"], hit.Fields["name.en"], hit.Fields["name.de"], hit.Fields["price"])
+		fmt.Printf("  %v  %v  %v EUR\n", hit.Fields["code"], marked(hit, "name.en", "name.de"), hit.Fields["price"])
 	}
 	return nil
+}
+
+// marked returns the first of the fields that has words in it that were found, with these marked, or the first field as it is.
+func marked(hit *search.DocumentMatch, fields ...string) string {
+	for _, field := range fields {
+		if fragments := hit.Fragments[field]; len(fragments) > 0 {
+			return fragments[0]
+		}
+	}
+	return fmt.Sprint(hit.Fields[fields[0]])
 }
 
 const next = `

@@ -10,8 +10,8 @@ import (
 // backend is an index and how to search it.
 type backend struct {
 	indexer reindex.Indexer
-	// search returns what a query finds; an error that matches errNoIndex where nothing was indexed for the tenant yet.
-	search func(ctx context.Context, tenant, query string) (found, error)
+	// search returns what a question finds; an error that matches errNoIndex if nothing was indexed for the tenant yet, or errPlainOnly.
+	search func(ctx context.Context, tenant string, q question) (found, error)
 	close  func() error
 }
 

@@ -138,7 +138,7 @@ type cluster struct {
 	env        []string
 	wires      [2]*wire
 	servers    [2]*server
-	search     func(ctx context.Context, tenant, query string) (found, error) // past the servers
+	search     func(ctx context.Context, tenant string, q question) (found, error) // past the servers
 }
 
 // newCluster starts two servers of a tenant that has a live index.
@@ -195,7 +195,7 @@ func (c *cluster) succeed(t *testing.T, i int, rev string) {
 
 func (c *cluster) count(t *testing.T, query string) int64 {
 	t.Helper()
-	answer, err := c.search(t.Context(), c.tenant, query)
+	answer, err := c.search(t.Context(), c.tenant, question{Text: query})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -227,7 +227,7 @@ func (c *cluster) watch(t *testing.T) (stop func()) {
 		searches, ticker := 0, time.NewTicker(10*time.Millisecond)
 		defer ticker.Stop()
 		for ctx.Err() == nil {
-			answer, err := c.search(ctx, c.tenant, "")
+			answer, err := c.search(ctx, c.tenant, question{})
 			if ctx.Err() == nil && (err != nil || answer.Total != sharedSize) {
 				t.Errorf("a search finds %d products, error %v; want %d", answer.Total, err, sharedSize)
 			}

@@ -55,11 +55,14 @@ func openElasticsearch(cfg config) (backend, error) {
 	if err != nil {
 		return backend{}, err
 	}
-	search := func(ctx context.Context, tenant, query string) (found, error) {
+	search := func(ctx context.Context, tenant string, q question) (found, error) {
 		if reindex.CheckTenant(tenant) != nil {
 			return found{}, errNoIndex
 		}
-		return searchElasticsearch(ctx, client, index.Alias(tenant), query)
+		if !q.plain() {
+			return found{}, errPlainOnly
+		}
+		return searchElasticsearch(ctx, client, index.Alias(tenant), q)
 	}
 	stop := func() error {
 		roundTripper.CloseIdleConnections()
@@ -85,12 +88,12 @@ func trust(file string) (*tls.Config, error) {
 	return cfg, nil
 }
 
-func searchElasticsearch(ctx context.Context, client esapi.Transport, alias, query string) (found, error) {
+func searchElasticsearch(ctx context.Context, client esapi.Transport, alias string, q question) (found, error) {
 	question := map[string]any{"match_all": map[string]any{}}
-	if query != "" {
-		question = map[string]any{"simple_query_string": map[string]any{"query": query}}
+	if q.Text != "" {
+		question = map[string]any{"simple_query_string": map[string]any{"query": q.Text}}
 	}
-	body, err := json.Marshal(map[string]any{"query": question, "size": hits, "_source": false, "track_total_hits": true})
+	body, err := json.Marshal(map[string]any{"query": question, "size": hits, "from": q.From, "track_total_hits": true})
 	if err != nil {
 		return found{}, err
 	}
@@ -111,16 +114,17 @@ func searchElasticsearch(ctx context.Context, client esapi.Transport, alias, que
 				Value int64 `json:"value"`
 			} `json:"total"`
 			Hits []struct {
-				ID string `json:"_id"` //nolint:tagliatelle // Elasticsearch's name
+				ID     string          `json:"_id"`     //nolint:tagliatelle // Elasticsearch's names
+				Source json.RawMessage `json:"_source"` //nolint:tagliatelle // as above
 			} `json:"hits"`
 		} `json:"hits"`
 	}
 	if err := json.NewDecoder(response.Body).Decode(&result); err != nil {
 		return found{}, err
 	}
-	answer := found{Total: result.Hits.Total.Value, IDs: []string{}}
-	for _, hit := range result.Hits.Hits {
-		answer.IDs = append(answer.IDs, hit.ID)
+	answer := found{Total: result.Hits.Total.Value, Hits: []hit{}}
+	for _, match := range result.Hits.Hits {
+		answer.Hits = append(answer.Hits, hit{ID: match.ID, Product: match.Source})
 	}
 	return answer, nil
 }

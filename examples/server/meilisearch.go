@@ -29,11 +29,14 @@ func openMeilisearch(cfg config) (backend, error) {
 	if err != nil {
 		return backend{}, err
 	}
-	search := func(ctx context.Context, tenant, query string) (found, error) {
+	search := func(ctx context.Context, tenant string, q question) (found, error) {
 		if reindex.CheckTenant(tenant) != nil {
 			return found{}, errNoIndex
 		}
-		return searchMeilisearch(ctx, client.Index(index.LiveUID(tenant)), query)
+		if !q.plain() {
+			return found{}, errPlainOnly
+		}
+		return searchMeilisearch(ctx, client.Index(index.LiveUID(tenant)), q)
 	}
 	stop := func() error {
 		client.Close()
@@ -42,8 +45,8 @@ func openMeilisearch(cfg config) (backend, error) {
 	return backend{index, search, stop}, nil
 }
 
-func searchMeilisearch(ctx context.Context, index meilisearch.IndexManager, query string) (found, error) {
-	raw, err := index.SearchRawWithContext(ctx, query, &meilisearch.SearchRequest{Limit: hits})
+func searchMeilisearch(ctx context.Context, index meilisearch.IndexManager, q question) (found, error) {
+	raw, err := index.SearchRawWithContext(ctx, q.Text, &meilisearch.SearchRequest{Limit: hits, Offset: int64(q.From)})
 	if failed, ok := errors.AsType[*meilisearch.Error](err); ok && failed.StatusCode == http.StatusNotFound {
 		return found{}, errNoIndex
 	}
@@ -51,20 +54,37 @@ func searchMeilisearch(ctx context.Context, index meilisearch.IndexManager, quer
 		return found{}, err
 	}
 	var result struct {
-		Total int64            `json:"estimatedTotalHits"`
-		Hits  []map[string]any `json:"hits"`
+		Total int64             `json:"estimatedTotalHits"`
+		Hits  []json.RawMessage `json:"hits"`
 	}
 	if err := json.Unmarshal(*raw, &result); err != nil {
 		return found{}, err
 	}
-	answer := found{Total: result.Total, IDs: []string{}}
-	for _, hit := range result.Hits {
-		key, _ := hit[meiliindex.DefaultKeyAttribute].(string)
-		id, err := meiliindex.ID(key)
+	answer := found{Total: result.Total, Hits: []hit{}}
+	for _, document := range result.Hits {
+		id, product, err := ownFields(document)
 		if err != nil {
 			return found{}, err
 		}
-		answer.IDs = append(answer.IDs, id)
+		answer.Hits = append(answer.Hits, hit{ID: id, Product: product})
 	}
 	return answer, nil
+}
+
+// ownFields takes the key that package meiliindex has added from a product, and returns the id in it.
+func ownFields(document json.RawMessage) (id string, product json.RawMessage, err error) {
+	var fields map[string]json.RawMessage
+	if err := json.Unmarshal(document, &fields); err != nil {
+		return "", nil, err
+	}
+	var key string
+	if err := json.Unmarshal(fields[meiliindex.DefaultKeyAttribute], &key); err != nil {
+		return "", nil, err
+	}
+	delete(fields, meiliindex.DefaultKeyAttribute)
+	if id, err = meiliindex.ID(key); err != nil {
+		return "", nil, err
+	}
+	product, err = json.Marshal(fields)
+	return id, product, err
 }

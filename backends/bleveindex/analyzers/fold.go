@@ -44,7 +44,7 @@ func foldLetters(s string) string {
 	for _, r := range s {
 		r = unicode.ToLower(r)
 		if r < utf8.RuneSelf {
-			b.WriteByte(byte(r))
+			b.WriteRune(r)
 			markless = true
 			continue
 		}

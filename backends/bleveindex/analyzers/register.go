@@ -53,8 +53,8 @@ func register(name string, get func() (analysis.Analyzer, error)) {
 	mustRegister(name, func(map[string]any, *registry.Cache) (analysis.Analyzer, error) { return get() })
 }
 
-func mustRegister(name string, make registry.AnalyzerConstructor) {
-	if err := registry.RegisterAnalyzer(name, make); err != nil {
+func mustRegister(name string, constructor registry.AnalyzerConstructor) {
+	if err := registry.RegisterAnalyzer(name, constructor); err != nil {
 		panic(err) //nolint:forbidigo // the name is taken: as in bleve's own packages
 	}
 }

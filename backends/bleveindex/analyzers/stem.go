@@ -43,7 +43,7 @@ func withoutPlural(word []byte) []byte {
 	switch {
 	case last == 's' && before != 's' && before != 'u':
 		return word[:len(word)-1]
-	case last == 'x' && before == 'u' && len(word) > 4 && bytes.IndexByte([]byte("aeo"), word[len(word)-3]) >= 0: // bijoux
+	case last == 'x' && before == 'u' && len(word) > 4 && strings.IndexByte("aeo", word[len(word)-3]) >= 0: // bijoux
 		return word[:len(word)-1]
 	}
 	return word
