@@ -33,6 +33,11 @@ func Example_own() {
 	// sock {"name":"sock"} <nil>
 }
 
+func ExampleSlice() {
+	show(source.Slice{{ID: "boot", Body: json.RawMessage(`{"name":"Boot"}`)}})
+	// Output: boot {"name":"Boot"} <nil>
+}
+
 func ExampleLocalize() {
 	src, err := source.Localize(catalogue(), source.Localization{Fields: []string{"name"}, Languages: []string{"en", "de"}, DocumentPerLanguage: true})
 	if err != nil {

@@ -52,6 +52,17 @@ func hold(db *sql.DB) error {
 	return nil
 }
 
+// spare returns an error if sources hold every connection of db: whoever waits for one then could wait for itself.
+func spare(db *sql.DB) error {
+	rooms.Lock()
+	defer rooms.Unlock()
+	r, most := rooms.of[db], db.Stats().MaxOpenConnections
+	if r != nil && most > 0 && r.held >= most {
+		return fmt.Errorf("%w: it opens at most %d, and a snapshot holds that; raise SetMaxOpenConns", ErrNoRoom, most)
+	}
+	return nil
+}
+
 // release gives a place back.
 func release(db *sql.DB) {
 	rooms.Lock()

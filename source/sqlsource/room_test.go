@@ -80,6 +80,46 @@ func testRoom(t *testing.T, d database) {
 	}
 	testNoRoom(t, d, cfg)
 	testPartsTakeTurns(t, d, cfg, total/2)
+	testFindBesideSnapshot(t, d, cfg)
+	testStartOver(t, d)
+}
+
+// Products are found while a snapshot is open, unless it holds all that the pool has.
+func testFindBesideSnapshot(t *testing.T, d database, cfg sqlsource.Config) {
+	t.Helper()
+	db := d.open(t)
+	src := newSource(t, db, cfg)
+	for connections, want := range map[int]error{1: sqlsource.ErrNoRoom, 2: nil} {
+		db.SetMaxOpenConns(connections)
+		snap, err := src.Open(t.Context(), "shop")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for p, err := range src.Find(t.Context(), "shop", "2") {
+			if !errors.Is(err, want) {
+				t.Errorf("%d connections: product %q, error %v", connections, p.ID, err)
+			}
+		}
+		if err := snap.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// A snapshot is read again as a whole after parts of it were given up.
+func testStartOver(t *testing.T, d database) {
+	t.Helper()
+	db := d.open(t)
+	exec(t, db, "CREATE TABLE twice AS SELECT n, CASE n WHEN 4990 THEN 10 ELSE n END AS id FROM generate_series(1, 5000) AS s(n)")
+	src := newSource(t, db, sqlsource.Config{Dialect: d.dialect, Key: "n", PageRows: 100, Query: "SELECT * FROM twice WHERE $1 = 'shop'"})
+	engine, err := reindex.New(src, reindextest.NewMemory(), &reindex.Config{Readers: 3, MaxDuplicates: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	report, err := engine.Run(t.Context(), "shop")
+	if err != nil || report.Indexed != 4999 || report.Duplicates != 1 {
+		t.Errorf("%d products, %d duplicates, error %v", report.Indexed, report.Duplicates, err)
+	}
 }
 
 // A pool that is too small is an error that says so.
