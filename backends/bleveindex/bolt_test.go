@@ -136,7 +136,7 @@ func TestReadBoltDamaged(t *testing.T) {
 	if err := errors.Join(err, r.readPage(root, newBoltBucket()), r.readFreelist(freelist)); err != nil {
 		t.Fatal(err)
 	}
-	step := uint64(5)
+	step := uint64(29)
 	if os.Getenv("CI") == "true" {
 		step = 1
 	}
