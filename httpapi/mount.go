@@ -71,7 +71,6 @@ func (h *handler) mountByMethod(mux *http.ServeMux) error {
 				return err
 			}
 		}
-		handleRest(mux, h.cfg.Prefix+rt.pattern, h.at(rt))
 	}
 	pattern := h.cfg.Prefix + "/" + base
 	for i := range deepest {

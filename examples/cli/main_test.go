@@ -241,14 +241,14 @@ func TestFollowComesBack(t *testing.T) {
 			defer stop()
 			job, err := s.engine.Job(ctx, "acme", id)
 			w.Header().Set("Content-Type", "text/event-stream")
-			fmt.Fprintf(w, "retry: 1\n\nid: %s-0-\ndata: {\"status\":%q}\n\n", job.Status, job.Status)
+			fmt.Fprintf(w, "retry: 1\n\nid: %s-0-\ndata: {\"status\":%q,\"phase\":\"load\"}\n\n", job.Status, job.Status)
 			return err == nil
 		}
 		return true
 	}
-	out, _, err := s.cli(t.Context(), "follow", id)
-	if err != nil || out != "SUCCESS: 100 products indexed, 0 rejected, 0 duplicates\n" {
-		t.Errorf("%s%v", out, err)
+	out, note, err := s.cli(t.Context(), "follow", id)
+	if err != nil || out != "SUCCESS: 100 products indexed, 0 rejected, 0 duplicates\n" || !strings.HasSuffix(note, "\n"+strings.ToLower(out)) {
+		t.Errorf("%s%s%v", out, note, err)
 	}
 	if known := "IN_PROGRESS-0-"; !slices.Equal(s.streams, []string{"", known, known, known, known, known, known}) {
 		t.Errorf("came back with %q", s.streams)
