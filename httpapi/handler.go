@@ -60,7 +60,11 @@ type call struct {
 
 // ServeHTTP answers a request.
 func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	path, ok := strings.CutPrefix(r.URL.EscapedPath(), h.cfg.Prefix)
+	path := r.URL.EscapedPath()
+	if !strings.HasPrefix(path, "/") {
+		path = "/" + path // http.StripPrefix("/api/", …) takes the slash as well
+	}
+	path, ok := strings.CutPrefix(path, h.cfg.Prefix)
 	if h.cfg.Fallback != nil && (!ok || !underBase(path)) {
 		h.cfg.Fallback.ServeHTTP(w, r)
 		return

@@ -39,6 +39,15 @@ var prefixed = map[string]func(t *testing.T, e Engine) http.Handler{
 		mux.Handle("/api/", http.StripPrefix("/api", h))
 		return mux
 	},
+	"StripPrefix with a slash at the end": func(t *testing.T, e Engine) http.Handler {
+		h, err := newHandler(e, Config{Authorizer: AllowAll})
+		if err != nil {
+			t.Fatal(err)
+		}
+		mux := http.NewServeMux()
+		mux.Handle("/api/", http.StripPrefix("/api/", h))
+		return mux
+	},
 	"StripPrefix of a mux": func(t *testing.T, e Engine) http.Handler {
 		inner, mux := http.NewServeMux(), http.NewServeMux()
 		mount(t, inner, e, "")
