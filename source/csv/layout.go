@@ -14,7 +14,7 @@ import (
 	"productindex/source/internal/jsonenc"
 )
 
-// errRepeated: the header stands among the records, as where files were put one behind the other.
+// errRepeated: the header stands among the records, as if files were put one behind the other.
 var errRepeated = errors.New("the record repeats the header")
 
 // column is a column of a file.

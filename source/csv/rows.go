@@ -127,7 +127,7 @@ func (r *rows) read() error {
 			return err
 		}
 		data := r.buf[r.start : r.start+text]
-		if bytes.HasPrefix(data, bom) { // also where files were put one behind the other
+		if bytes.HasPrefix(data, bom) { // also if files were put one behind the other
 			r.start += len(bom)
 			continue
 		}

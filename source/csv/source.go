@@ -18,10 +18,10 @@ var (
 	// ErrAmbiguous: more than one file or folder could be meant.
 	ErrAmbiguous = files.ErrAmbiguous
 
-	// ErrChanged: a file was written to while it was read.
+	// ErrChanged: a file is not what it was when the snapshot was opened, or when its parts were named.
 	ErrChanged = files.ErrChanged
 
-	// ErrTooLong: a record is larger than Config.MaxRecordBytes.
+	// ErrTooLong: a record, or a product of several, is larger than Config.MaxRecordBytes.
 	ErrTooLong = errors.New("the record is too large")
 )
 

@@ -15,17 +15,17 @@ var (
 	// ErrAmbiguous: more than one file or folder could be meant.
 	ErrAmbiguous = files.ErrAmbiguous
 
-	// ErrTooLong: a line is longer than Config.MaxLineBytes.
+	// ErrTooLong: a line or a value is longer than Config.MaxLineBytes.
 	ErrTooLong = errors.New("the line is too long")
 
-	// ErrNoID: no id can be taken from a line.
+	// ErrNoID: no id can be taken from a line or a value.
 	ErrNoID = errors.New("no product id")
 
-	// ErrChanged: a file was written to while it was read.
+	// ErrChanged: a file is not what it was when the snapshot was opened, or when its parts were named.
 	ErrChanged = files.ErrChanged
 )
 
-// LineError tells at which line of which file a read ended, and why.
+// LineError is where a read ended, and why.
 type LineError struct {
 	// File is the file's path in the source's folder, with slashes.
 	File string
@@ -33,8 +33,7 @@ type LineError struct {
 	// Line is the line's number, from 1. In compressed files lines are counted as they are after decompression.
 	Line int64
 
-	// Err is what is wrong with the line. It matches ErrTooLong, ErrNoID, [io.ErrUnexpectedEOF] for a file that is cut off, or what
-	// reading or decompressing the file returned.
+	// Err is what is wrong. It matches [io.ErrUnexpectedEOF] if the file is cut off, or what reading or decompressing the file returned.
 	Err error
 }
 

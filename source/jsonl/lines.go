@@ -98,7 +98,7 @@ func (l *lines) tooLong() error {
 	return fmt.Errorf("%w: more than %d bytes; Config.MaxLineBytes allows more", ErrTooLong, l.max)
 }
 
-// fill reads once, into a new chunk where this one is full.
+// fill reads once, into a new chunk if this one is full.
 func (l *lines) fill() {
 	if l.end == len(l.buf) {
 		size := chunkBytes

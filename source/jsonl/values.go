@@ -95,7 +95,7 @@ func (v *values) take(end int) ([]byte, error) {
 	return v.l.take(end, 0)
 }
 
-// ended explains the end of the file where there has to be more.
+// ended explains the end of the file before the end of a value or an array.
 func (v *values) ended(what string) error {
 	if errors.Is(v.l.err, io.EOF) {
 		return fmt.Errorf("%s: the file is cut off: %w", what, io.ErrUnexpectedEOF)
@@ -141,7 +141,7 @@ func (v *values) separators() (byte, error) {
 	}
 }
 
-// peek consumes space, and byte order marks where files were put one behind the other, and returns the byte behind it.
+// peek consumes space, and byte order marks if files were put one behind the other, and returns the byte behind it.
 func (v *values) peek() (byte, error) {
 	for {
 		data := v.l.buf[v.l.start:v.l.end]

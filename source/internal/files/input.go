@@ -133,7 +133,7 @@ func (in *Input) Line(line int64) int64 {
 	return before + line
 }
 
-// linesBefore counts the lines before the range. They were not read; where a line is to be named it is worth it.
+// linesBefore counts the lines before the range, which were not read, once.
 func (in *Input) linesBefore() (int64, error) {
 	if in.before >= 0 {
 		return in.before, nil

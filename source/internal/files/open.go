@@ -14,7 +14,7 @@ import (
 )
 
 // maxWindow is the largest window of a zstd stream that is read, in bytes; decompressing takes as much memory. It is what the zstd
-// command accepts, too, unless told otherwise.
+// command also accepts by default.
 const maxWindow = 128 << 20
 
 // Compression is how a file is compressed.

@@ -9,7 +9,7 @@ import (
 
 const hex = "0123456789abcdef"
 
-// AppendString appends s as a JSON string. Only what JSON demands is escaped. Bytes that are no valid UTF-8 stay as they are, so that
+// AppendString appends s as a JSON string. Only what JSON demands is escaped. Bytes that are not valid UTF-8 stay as they are, so that
 // whoever checks the result sees them, instead of a silent replacement.
 func AppendString[T ~string | ~[]byte](dst []byte, s T) []byte {
 	dst = append(dst, '"')
