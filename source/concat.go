@@ -9,6 +9,7 @@ import (
 	"slices"
 
 	"productindex/reindex"
+	"productindex/source/internal/public"
 )
 
 // Concat returns a source of the products of all the sources, one source after the other. A tenant must be known to each of them, and
@@ -246,7 +247,7 @@ func (c concatSnapshot) where(i int, place string) string {
 
 // name says of which source an error is.
 func (c concatSnapshot) name(i int, err error) error {
-	return fmt.Errorf("source %d: %w", i+1, err)
+	return public.Within(fmt.Sprintf("source %d", i+1), err)
 }
 
 // named says of which source records are that cannot be read.

@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 
 	"productindex/reindex"
+	"productindex/source/internal/public"
 )
 
 // Map returns a source whose products are what fn makes of those of src. fn must keep ids unique, and must not change p.Body in
@@ -252,7 +253,7 @@ func (s *flowSnapshot) through(ctx context.Context, seq iter.Seq2[reindex.Produc
 func changeError(tenant, id string, err error) error {
 	record, ok := errors.AsType[*reindex.RecordError](err)
 	if !ok {
-		return fmt.Errorf("source: tenant %q, product %q: %w", tenant, id, err)
+		return fmt.Errorf("source: tenant %q: %w", tenant, public.Within(fmt.Sprintf("product %q", id), err))
 	}
 	if record.ID != "" {
 		return record

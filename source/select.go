@@ -7,6 +7,7 @@ import (
 	"fmt"
 
 	"productindex/reindex"
+	"productindex/source/internal/public"
 	"productindex/source/internal/rawjson"
 )
 
@@ -53,8 +54,8 @@ func prune(src reindex.Source, patterns []string, keep bool) (reindex.Source, er
 	if keep {
 		f.complete = func(s *flowSnapshot) error {
 			if n := s.read.products.Load(); n > 0 && s.read.matching.Load() == 0 {
-				return fmt.Errorf("source: tenant %q: none of the fields selected, %q, is in any of %d products: each would be indexed as {}",
-					s.tenant, patterns, n)
+				return fmt.Errorf("source: tenant %q: %w", s.tenant, public.Errorf(
+					"none of the fields selected, %q, is in any of %d products: each would be indexed as {}", patterns, n))
 			}
 			return nil
 		}

@@ -8,6 +8,7 @@ import (
 
 	"productindex/reindex"
 	"productindex/source/internal/files"
+	"productindex/source/internal/public"
 )
 
 // Sentinel errors for states. Match them with [errors.Is].
@@ -40,9 +41,10 @@ type LineError struct {
 // Error names file, line and reason.
 func (e *LineError) Error() string { return fmt.Sprintf("csv: %s, line %d: %v", e.File, e.Line, e.Err) }
 
-// PublicMessage is what callers of an API see: the file's path is within the source's folder. See [reindex.Public].
+// PublicMessage names file, line and reason for callers of an API: the file's path is within the source's folder. What it says of an error
+// of the file system is in general words. See [reindex.Public].
 func (e *LineError) PublicMessage() string {
-	return fmt.Sprintf("%s, line %d: %v", e.File, e.Line, e.Err)
+	return fmt.Sprintf("%s, line %d: %s", e.File, e.Line, public.Reason(e.Err))
 }
 
 // Unwrap returns the reason.

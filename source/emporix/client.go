@@ -14,6 +14,7 @@ import (
 	"strings"
 
 	"productindex/reindex"
+	"productindex/source/internal/public"
 	"productindex/source/internal/rawjson"
 )
 
@@ -85,7 +86,7 @@ func (s *Source) retry(ctx context.Context, tenant, address string, read func(*h
 			err = permanent(err)
 		}
 		if attempt.Err() != nil && ctx.Err() == nil && err != nil {
-			err = fmt.Errorf("no answer within %v", s.cfg.Timeout) // not a deadline of the caller's
+			err = public.Errorf("no answer within %v", s.cfg.Timeout) // not a deadline of the caller's
 		}
 		return err
 	})
@@ -115,13 +116,18 @@ func (s *Source) request(ctx context.Context, tenant, address, refused string, r
 		if broken, ok := errors.AsType[*url.Error](err); ok {
 			err = broken.Err // without the URL, whose parameters can be anything
 		}
-		return token, err
+		return token, unreachable(err)
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
 		return token, s.refusal(tenant, resp)
 	}
 	return token, read(resp)
+}
+
+// unreachable marks an error of a connection, which names hosts.
+func unreachable(err error) error {
+	return reindex.Public(err, "the product service cannot be reached")
 }
 
 // productsURL is the address of a tenant's products.
@@ -150,11 +156,11 @@ func (s *Source) listURL(tenant string, q query) string {
 func (s *Source) refusal(tenant string, resp *http.Response) error {
 	switch err := statusError("asking for products", resp); resp.StatusCode {
 	case http.StatusUnauthorized:
-		return &unauthorizedError{fmt.Errorf("%w: the token is not accepted", err)}
+		return &unauthorizedError{public.Errorf("%w: the token is not accepted", err)}
 	case http.StatusForbidden:
-		return permanent(fmt.Errorf("%w: the credentials need the scope product.product_read", err))
+		return permanent(public.Errorf("%w: the credentials need the scope product.product_read", err))
 	case http.StatusNotFound:
-		return permanent(fmt.Errorf("%w: %w %q", err, ErrUnknownTenant, tenant))
+		return permanent(public.Errorf("%w: %w %q", err, ErrUnknownTenant, tenant))
 	default:
 		return err
 	}
@@ -164,10 +170,10 @@ func (s *Source) refusal(tenant string, resp *http.Response) error {
 func (s *Source) body(resp *http.Response) ([]byte, error) {
 	body, err := io.ReadAll(io.LimitReader(resp.Body, s.cfg.MaxPageBytes+1))
 	if err != nil {
-		return nil, fmt.Errorf("the answer broke off after %d bytes: %w", len(body), err)
+		return nil, reindex.Public(fmt.Errorf("the answer broke off after %d bytes: %w", len(body), err), "the answer of the product service broke off")
 	}
 	if int64(len(body)) > s.cfg.MaxPageBytes {
-		return nil, permanent(fmt.Errorf("the answer is larger than Config.MaxPageBytes, %d: ask for fewer products per page", s.cfg.MaxPageBytes))
+		return nil, permanent(public.Errorf("the answer is larger than Config.MaxPageBytes, %d: ask for fewer products per page", s.cfg.MaxPageBytes))
 	}
 	return body, nil
 }
@@ -182,11 +188,11 @@ func (s *Source) read(resp *http.Response, q query) (page, error) {
 	if q.cursor == "" {
 		p.total, err = strconv.Atoi(resp.Header.Get("X-Total-Count"))
 		if err != nil || p.total < 0 {
-			return page{}, permanent(errors.New("the answer's header X-Total-Count holds no number: where the catalogue ends cannot be known"))
+			return page{}, permanent(public.Errorf("the answer's header X-Total-Count holds no number: where the catalogue ends cannot be known"))
 		}
 	}
 	if !json.Valid(body) || bytes.TrimSpace(body)[0] != '[' {
-		return page{}, errors.New("the answer is not a JSON array")
+		return page{}, public.Own(errors.New("the answer is not a JSON array"))
 	}
 	previous, first := "", true
 	for product := range rawjson.Elements(body) {
@@ -197,13 +203,13 @@ func (s *Source) read(resp *http.Response, q query) (page, error) {
 			continue
 		}
 		if !first && id <= previous {
-			return page{}, permanent(fmt.Errorf("product %q comes after product %q: the service does not sort by id", id, previous))
+			return page{}, permanent(public.Errorf("product %q comes after product %q: the service does not sort by id", id, previous))
 		}
 		p.products = append(p.products, entry{Product: reindex.Product{ID: id, Body: product}})
 		previous, first = id, false
 	}
 	if len(p.products) > q.size {
-		return page{}, permanent(fmt.Errorf("the page holds %d products", len(p.products)))
+		return page{}, permanent(public.Errorf("the page holds %d products", len(p.products)))
 	}
 	return p, nil
 }

@@ -17,6 +17,7 @@ import (
 	"productindex/reindex"
 	"productindex/reindex/reindextest"
 	"productindex/source/emporix"
+	"productindex/source/internal/public"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -350,12 +351,37 @@ func TestErrors(t *testing.T) {
 			if err == nil || !strings.Contains(err.Error(), test.want) || !strings.Contains(err.Error(), `tenant "shop"`) {
 				t.Fatalf("error %v, want one with %q", err, test.want)
 			}
+			text, ok := public.Text(err)
+			if seen := test.want[strings.LastIndex(test.want, ": ")+1:]; ok != (name != "no secret") || ok && !strings.Contains(text, seen) {
+				t.Errorf("callers see %q of %v, want %q", text, err, seen)
+			}
 			for _, secret := range []string{clientSecret, "s3cr3t", "wr0ng", "t0k3n"} {
 				if strings.Contains(err.Error(), secret) {
 					t.Errorf("the error holds %q: %v", secret, err)
 				}
 			}
+			if strings.Contains(text, s.Listener.Addr().String()) {
+				t.Errorf("callers see where the service is: %s", text)
+			}
 		})
+	}
+}
+
+// Callers see that the service is not there, and not where it should be.
+func TestUnreachable(t *testing.T) {
+	s := newServer(t, products(1))
+	cfg := s.config()
+	cfg.Retry.Attempts = 2
+	for _, tokens := range []string{"", s.URL + "/oauth/token"} {
+		cfg.BaseURL, cfg.TokenURL = "http://127.0.0.1:1", tokens
+		src, err := emporix.New(cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = read(t, src)
+		if text, _ := public.Text(err); text != "the product service cannot be reached" {
+			t.Errorf("callers see %q of %v", text, err)
+		}
 	}
 }
 

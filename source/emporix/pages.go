@@ -6,6 +6,7 @@ import (
 	"sync"
 
 	"productindex/reindex"
+	"productindex/source/internal/public"
 )
 
 // maxSetbacks is how often in a row the source goes back, or asks again for the end, without having yielded a product.
@@ -31,7 +32,7 @@ func (s *Source) readAll(ctx context.Context, tenant string, yield func(reindex.
 		if out.last != "" && !p.reaches(out.last) {
 			// Products before this page were removed: look for last further ahead, in larger and larger steps.
 			if setbacks++; setbacks > maxSetbacks {
-				return fmt.Errorf("%w: product %q is not found any more", ErrShifting, out.last)
+				return public.Errorf("%w: product %q is not found any more", ErrShifting, out.last)
 			}
 			f.restart(p.start() - (p.size<<setbacks)/4)
 			continue
@@ -51,7 +52,7 @@ func (s *Source) readAll(ctx context.Context, tenant string, yield func(reindex.
 		}
 		// A page that is not full, and more products after it: a moment between two changes, or a service that gives less than asked for.
 		if setbacks++; setbacks > maxSetbacks {
-			return fmt.Errorf("page %d holds %d products of a total of %d, and %d were asked for: Config.PageSize may be more than the service gives",
+			return public.Errorf("page %d holds %d products of a total of %d, and %d were asked for: Config.PageSize may be more than the service gives",
 				p.number, len(p.products), p.total, p.size)
 		}
 		f.restart(p.start() + len(p.products))
@@ -104,14 +105,14 @@ func (s *Source) readCursor(ctx context.Context, tenant string, p page, out *out
 			empty = 0
 		default:
 			if empty++; empty > maxSetbacks {
-				return fmt.Errorf("%d cursors in a row led to no product after %q", empty, out.last)
+				return public.Errorf("%d cursors in a row led to no product after %q", empty, out.last)
 			}
 		}
 		if p, err = s.fetch(ctx, tenant, query{span: span{size: s.cfg.PageSize}, cursor: p.next}); err != nil {
 			return fmt.Errorf("after product %q: %w", out.last, err)
 		}
 		if first, ok := p.first(); ok && first <= out.last {
-			return fmt.Errorf("the service's cursor led from product %q back to product %q", out.last, first)
+			return public.Errorf("the service's cursor led from product %q back to product %q", out.last, first)
 		}
 	}
 }

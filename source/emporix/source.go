@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"productindex/reindex"
+	"productindex/source/internal/public"
 )
 
 var (
@@ -85,7 +86,7 @@ func (s *snapshot) Close() error { return nil }
 
 func checkTenant(tenant string) error {
 	if !tenantName.MatchString(tenant) {
-		return fmt.Errorf("%w %q: %w, it must match %s", ErrUnknownTenant, tenant, reindex.ErrTenant, tenantName)
+		return public.Errorf("%w %q: %w, it must match %s", ErrUnknownTenant, tenant, reindex.ErrTenant, tenantName)
 	}
 	return nil
 }

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/oauth2/clientcredentials"
 
 	"productindex/reindex"
+	"productindex/source/internal/public"
 )
 
 // tokens has the current access token of each tenant.
@@ -71,23 +72,27 @@ func (t *tokens) fetch(ctx context.Context, tenant string) (*oauth2.Token, error
 	// The library's error holds what the service answered, which can repeat what it was sent.
 	var answer *oauth2.RetrieveError
 	if errors.As(err, &answer) && answer.Response != nil {
-		return nil, statusError("asking for a token", answer.Response)
+		return nil, statusError(askingForToken, answer.Response)
 	}
 	if broken, ok := errors.AsType[*url.Error](err); ok {
-		return nil, fmt.Errorf("asking for a token: %w", broken.Err)
+		return nil, fmt.Errorf(askingForToken+": %w", unreachable(broken.Err))
 	}
-	return nil, errors.New("asking for a token: the answer is no token")
+	return nil, public.Errorf(askingForToken + ": the answer is not a token")
 }
+
+const askingForToken = "asking for a token"
 
 // statusError describes an answer that is no success, and whether and when to try again.
 func statusError(doing string, r *http.Response) error {
-	err := fmt.Errorf("%s: HTTP status %d %s", doing, r.StatusCode, http.StatusText(r.StatusCode))
+	err := public.Errorf("%s: HTTP status %d %s", doing, r.StatusCode, http.StatusText(r.StatusCode))
 	switch {
 	case r.StatusCode == http.StatusTooManyRequests, r.StatusCode == http.StatusRequestTimeout,
 		r.StatusCode >= 500 && r.StatusCode != http.StatusNotImplemented:
 		return &reindex.TemporaryError{Err: err, RetryAfter: retryAfter(r.Header)}
+	case doing == askingForToken && (r.StatusCode == http.StatusUnauthorized || r.StatusCode == http.StatusBadRequest):
+		err = public.Errorf("%w: the client id or its secret is not accepted", err)
 	case r.StatusCode >= 300 && r.StatusCode < 400:
-		err = fmt.Errorf("%w: redirects are not followed, check the URLs of the config", err)
+		err = public.Errorf("%w: redirects are not followed, check the URLs of the config", err)
 	}
 	return permanent(err)
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"productindex/source/internal/files"
+	"productindex/source/internal/public"
 )
 
 // Sentinel errors for states. Match them with [errors.Is].
@@ -42,9 +43,10 @@ func (e *LineError) Error() string {
 	return fmt.Sprintf("jsonl: %s, line %d: %v", e.File, e.Line, e.Err)
 }
 
-// PublicMessage is what callers of an API see: the file's path is within the source's folder.
+// PublicMessage names file, line and reason for callers of an API: the file's path is within the source's folder. What it says of an error
+// of the file system is in general words. See [reindex.Public].
 func (e *LineError) PublicMessage() string {
-	return fmt.Sprintf("%s, line %d: %v", e.File, e.Line, e.Err)
+	return fmt.Sprintf("%s, line %d: %s", e.File, e.Line, public.Reason(e.Err))
 }
 
 // Unwrap returns the reason.

@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"productindex/reindex"
+	"productindex/source/internal/public"
 )
 
 // idsPerStatement is how many ids one statement looks for, and so how many products Find holds in memory.
@@ -90,7 +91,7 @@ func (s *Source) find(ctx context.Context, tenant string, ids []string, wanted m
 	}
 	known, err := session.exists(ctx, s.cfg.anySQL(), snap.args...)
 	if err == nil && !known {
-		err = fmt.Errorf("%w: Config.Query returns no row for it, and Config.Tenants, which could say that it exists, is not set", ErrUnknownTenant)
+		err = public.Errorf("%w: Config.Query returns no row for it, and Config.Tenants, which could say that it exists, is not set", ErrUnknownTenant)
 	}
 	return nil, err
 }

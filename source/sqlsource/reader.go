@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"productindex/reindex"
+	"productindex/source/internal/public"
 )
 
 // reader reads the rows of one snapshot, or those of one range of keys.
@@ -34,10 +35,10 @@ func (r *reader) read(ctx context.Context, yield func(reindex.Product, error) bo
 		err = r.readNoKey(ctx, yield)
 	}
 	if err == nil && !r.stopped && !r.part && r.count == 0 && r.cfg.Tenants == "" {
-		err = fmt.Errorf("%w: Config.Query returns no row for it, and Config.Tenants, which could say that it exists, is not set", ErrUnknownTenant)
+		err = public.Errorf("%w: Config.Query returns no row for it, and Config.Tenants, which could say that it exists, is not set", ErrUnknownTenant)
 	}
 	if err != nil && r.count > 0 {
-		err = fmt.Errorf("after %d products, the last one %q: %w", r.count, r.lastID, err)
+		err = public.Within(fmt.Sprintf("after %d products, the last one %q", r.count, r.lastID), err)
 	}
 	return err
 }
@@ -68,18 +69,18 @@ func (r *reader) page(ctx context.Context, after any, yield func(reindex.Product
 		switch {
 		case n == 1 && overlap:
 			if !sameKey(key, after) {
-				return false, fmt.Errorf("the row with the key %v is not where a page ended: %w", after, errKey(r.cfg.Key))
+				return false, public.Errorf("the row with the key %v is not where a page ended: %w", after, errKey(r.cfg.Key))
 			}
 			last = after
 			return true, nil
 		case limit >= 0 && n > 1 && sameKey(key, last):
-			return false, fmt.Errorf("two rows have the key %v: %w", key, errKey(r.cfg.Key))
+			return false, public.Errorf("two rows have the key %v: %w", key, errKey(r.cfg.Key))
 		}
 		last = key
 		return r.yield(yield), nil
 	})
 	if err == nil && n == 0 && overlap {
-		err = fmt.Errorf("the row where a page ended is gone: %w", errKey(r.cfg.Key))
+		err = public.Errorf("the row where a page ended is gone: %w", errKey(r.cfg.Key))
 	}
 	return last, limit >= 0 && n == limit && !r.stopped, err
 }

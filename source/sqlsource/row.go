@@ -14,6 +14,7 @@ import (
 
 	"productindex/reindex"
 	"productindex/source/internal/jsonenc"
+	"productindex/source/internal/public"
 )
 
 // cell takes a driver's value without copying it. It is valid until the next row is read.
@@ -56,7 +57,7 @@ func newRow(cfg Config, types []*sql.ColumnType) (*row, error) {
 	}
 	for i, name := range names {
 		if slices.Contains(names[:i], name) {
-			return nil, fmt.Errorf("it returns the column %q twice", name)
+			return nil, public.Errorf("it returns the column %q twice", name)
 		}
 	}
 	var errs []error
@@ -79,14 +80,14 @@ func newRow(cfg Config, types []*sql.ColumnType) (*row, error) {
 		find("Types", name)
 	}
 	if err := errors.Join(errs...); err != nil {
-		return nil, err
+		return nil, public.Own(err)
 	}
 	idType, keyType := types[id].DatabaseTypeName(), types[key].DatabaseTypeName()
 	if cfg.PageRows >= 0 && !ordered(cfg.Dialect, keyType) {
-		return nil, fmt.Errorf("column %q cannot be the key to page by: MySQL compares %s otherwise than it sorts it", cfg.Key, keyType)
+		return nil, public.Errorf("column %q cannot be the key to page by: MySQL compares %s otherwise than it sorts it", cfg.Key, keyType)
 	}
 	if !identifies(cfg.Dialect, idType) {
-		return nil, fmt.Errorf("column %q cannot be the id, it is a %s: let the query cast it to text, such as a hexadecimal one", cfg.ID, idType)
+		return nil, public.Errorf("column %q cannot be the id, it is a %s: let the query cast it to text, such as a hexadecimal one", cfg.ID, idType)
 	}
 	r := &row{body: body, idType: idType}
 	r.layOut(cfg, types, id, key)

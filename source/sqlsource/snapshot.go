@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"productindex/reindex"
+	"productindex/source/internal/public"
 )
 
 // snapshot is one read of a tenant's products, in one transaction.
@@ -37,11 +38,11 @@ func (s *snapshot) prepare(ctx context.Context) error {
 			return fmt.Errorf("Config.Tenants: %w", err)
 		}
 		if !known {
-			return fmt.Errorf("%w: Config.Tenants returns no row for it", ErrUnknownTenant)
+			return public.Errorf("%w: Config.Tenants returns no row for it", ErrUnknownTenant)
 		}
 	}
 	if err := s.describe(ctx); err != nil {
-		return fmt.Errorf("Config.Query: %w", err)
+		return public.Within("Config.Query", err)
 	}
 	return nil
 }
@@ -122,7 +123,7 @@ func (s *snapshot) checkKeys(ctx context.Context) error {
 		return fmt.Errorf("looking for rows without a key: %w", err)
 	}
 	if null {
-		return fmt.Errorf("column %q is NULL in some row: a key must have a value in each", cfg.Key)
+		return public.Errorf("column %q is NULL in some row: a key must have a value in each", cfg.Key)
 	}
 	return nil
 }

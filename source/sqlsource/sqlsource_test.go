@@ -231,6 +231,7 @@ func testDatabase(t *testing.T, d database) {
 	t.Run("OpenSeesOneMoment", func(t *testing.T) { testMoment(t, d) })
 	t.Run("HostTypes", func(t *testing.T) { testHostTypes(t, d) })
 	t.Run("QuotedNames", func(t *testing.T) { testQuotedNames(t, d) })
+	t.Run("PublicMessages", func(t *testing.T) { testPublicMessages(t, d) })
 }
 
 func testNoParts(t *testing.T, d database) {

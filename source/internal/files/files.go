@@ -12,19 +12,18 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 
 	"productindex/reindex"
+	"productindex/source/internal/public"
 )
 
 // Sentinel errors for states, which the sources hand on as their own.
 var (
-	ErrUnknownTenant = public("no file for the tenant")
-	ErrAmbiguous     = public("more than one file for the same products")
-	ErrChanged       = public("the file has changed during the read")
+	ErrUnknownTenant = errors.New("no file for the tenant")
+	ErrAmbiguous     = errors.New("more than one file for the same products")
+	ErrChanged       = errors.New("the file has changed during the read")
 )
-
-// public is an error that callers of an API may see.
-func public(text string) error { return reindex.Public(errors.New(text), text) }
 
 // Options are what the configs of the sources have in common.
 type Options struct {
@@ -53,13 +52,13 @@ func dir(path string, followLinks bool) func() (fs.FS, func(), error) {
 			// The path may be a link that is switched from one version to the next; one read sees one of them.
 			path, err := filepath.EvalSymlinks(path)
 			if err != nil {
-				return nil, nil, fmt.Errorf("opening the folder of the catalogues: %w", Reason(err))
+				return nil, nil, public.Within("opening the folder of the catalogues", Reason(err))
 			}
 			return os.DirFS(path), func() {}, nil
 		}
 		root, err := os.OpenRoot(path)
 		if err != nil {
-			return nil, nil, fmt.Errorf("opening the folder of the catalogues: %w", Reason(err))
+			return nil, nil, public.Within("opening the folder of the catalogues", Reason(err))
 		}
 		return root.FS(), func() { _ = root.Close() }, nil
 	}
@@ -100,7 +99,7 @@ func (f folder) find(tenant string) (fsys fs.FS, names []string, done func(), er
 		return nil, nil, nil, err
 	}
 	if f.Files != nil && f.Files[tenant] == nil {
-		return nil, nil, nil, fmt.Errorf("%w %q: Config.Files does not list it", ErrUnknownTenant, tenant)
+		return nil, nil, nil, public.Errorf("%w %q: Config.Files does not list it", ErrUnknownTenant, tenant)
 	}
 	fsys, done, err = f.open()
 	if err != nil {
@@ -121,7 +120,7 @@ func (f folder) find(tenant string) (fsys fs.FS, names []string, done func(), er
 func (f folder) conventional(fsys fs.FS, tenant string) ([]string, error) {
 	entries, err := fs.ReadDir(fsys, ".")
 	if err != nil {
-		return nil, fmt.Errorf("listing the folder of the catalogues: %w", Reason(err))
+		return nil, public.Within("listing the folder of the catalogues", Reason(err))
 	}
 	var found []string
 	folder := false
@@ -129,7 +128,7 @@ func (f folder) conventional(fsys fs.FS, tenant string) ([]string, error) {
 		if e.Name() == tenant {
 			info, err := fs.Stat(fsys, tenant)
 			if err != nil {
-				return nil, fmt.Errorf("%s: %w", tenant, Reason(err))
+				return nil, public.Within(tenant, Reason(err))
 			}
 			if folder = info.IsDir(); folder {
 				found = append(found, tenant+"/")
@@ -144,10 +143,10 @@ func (f folder) conventional(fsys fs.FS, tenant string) ([]string, error) {
 	}
 	switch {
 	case len(found) == 0:
-		return nil, fmt.Errorf("%w %q: there is neither a folder of that name nor a file with one of the endings %s behind it",
+		return nil, public.Errorf("%w %q: there is neither a folder of that name nor a file with one of the endings %s behind it",
 			ErrUnknownTenant, tenant, f.endings())
 	case len(found) > 1:
-		return nil, fmt.Errorf("tenant %q: %w: %s; leave one of them", tenant, ErrAmbiguous, strings.Join(found, ", "))
+		return nil, public.Errorf("tenant %q: %w: %s; leave one of them", tenant, ErrAmbiguous, strings.Join(found, ", "))
 	case folder:
 		return f.parts(fsys, tenant)
 	}
@@ -158,7 +157,7 @@ func (f folder) conventional(fsys fs.FS, tenant string) ([]string, error) {
 func (f folder) parts(fsys fs.FS, folder string) ([]string, error) {
 	entries, err := fs.ReadDir(fsys, folder)
 	if err != nil {
-		return nil, fmt.Errorf("listing the folder %s: %w", folder, Reason(err))
+		return nil, public.Within("listing the folder "+folder, Reason(err))
 	}
 	var names []string
 	stems := map[string]string{}
@@ -169,17 +168,17 @@ func (f folder) parts(fsys fs.FS, folder string) ([]string, error) {
 		}
 		stem, ok := f.cutEnding(name)
 		if !ok {
-			return nil, fmt.Errorf("%s has none of the endings %s; if it holds no products, move it away or begin its name with _",
+			return nil, public.Errorf("%s has none of the endings %s; if it holds no products, move it away or begin its name with _",
 				name, f.endings())
 		}
 		if other := stems[stem]; other != "" {
-			return nil, fmt.Errorf("%w: %s, %s; leave one of them", ErrAmbiguous, other, name)
+			return nil, public.Errorf("%w: %s, %s; leave one of them", ErrAmbiguous, other, name)
 		}
 		stems[stem] = name
 		names = append(names, name)
 	}
 	if len(names) == 0 {
-		return nil, fmt.Errorf("%w: the folder %s holds none; for a catalogue without products put an empty %s file there",
+		return nil, public.Errorf("%w: the folder %s holds none; for a catalogue without products put an empty %s file there",
 			ErrUnknownTenant, folder, f.Endings[0])
 	}
 	return names, nil
@@ -210,14 +209,27 @@ func (f folder) endings() string {
 	return strings.Join(all, " ")
 }
 
-// Reason returns what went wrong with a file without the path, which can be one on this machine that callers have no use for.
+// Reason returns what went wrong with a file without the path, which can be one on this machine that callers have no use for. What callers
+// of an API may see of it is in words of ours or the operating system's: those of a host's file system can name anything.
 func Reason(err error) error {
-	pathErr, ok := errors.AsType[*fs.PathError](err)
-	if !ok {
+	if pathErr, ok := errors.AsType[*fs.PathError](err); ok {
+		if strings.Contains(pathErr.Err.Error(), "escapes") { // the error of package os has no name
+			return reindex.Public(fmt.Errorf("%s; Config.FollowLinks allows it: %w", leadsOut, pathErr.Err), leadsOut)
+		}
+		err = pathErr.Err
+	}
+	if _, ok := public.Text(err); ok {
 		return err
 	}
-	if strings.Contains(pathErr.Err.Error(), "escapes") { // the error of package os has no name
-		return fmt.Errorf("a symbolic link leads out of the folder; Config.FollowLinks allows it: %w", pathErr.Err)
+	if number, ok := errors.AsType[syscall.Errno](err); ok {
+		return reindex.Public(err, number.Error())
 	}
-	return pathErr.Err
+	for _, known := range []error{fs.ErrNotExist, fs.ErrPermission, fs.ErrClosed} {
+		if errors.Is(err, known) {
+			return reindex.Public(err, known.Error())
+		}
+	}
+	return reindex.Public(err, "it cannot be read; the service's log has the details")
 }
+
+const leadsOut = "a symbolic link leads out of the folder"

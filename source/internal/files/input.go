@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+
+	"productindex/source/internal/public"
 )
 
 // Range is what is read in one go: a file, or whole lines of one that is not compressed.
@@ -40,7 +42,7 @@ func (s *Snapshot) open(ctx context.Context, r Range) (*Input, error) {
 	}
 	file, info, err := openRegular(s.fsys, r.Name)
 	if errors.Is(err, fs.ErrNotExist) {
-		err = fmt.Errorf("%s: %w: it is not there any more", r.Name, ErrChanged)
+		err = public.Errorf("%s: %w: it is not there any more", r.Name, ErrChanged)
 	}
 	if err == nil {
 		err = same(r.Name, r.Info, info)
@@ -67,10 +69,10 @@ func (in *Input) begin() error {
 		if !ok {
 			return errors.New("the file system does not read ranges of files")
 		}
-		in.Text = io.NewSectionReader(at, in.Start, in.End-in.Start)
+		in.Text = &raw{io.NewSectionReader(at, in.Start, in.End-in.Start)}
 		return nil
 	}
-	kind, head, r, err := detect(in.file, in.Name)
+	kind, head, r, err := detect(&raw{in.file}, in.Name)
 	if err != nil {
 		return err
 	}
@@ -82,6 +84,18 @@ func (in *Input) begin() error {
 	closeFile := in.close
 	in.close = func() { done(); closeFile() }
 	return nil
+}
+
+// raw reads a file as it is. So its errors are known from those of decompressing.
+type raw struct{ r io.Reader }
+
+// Read reads from the file.
+func (r *raw) Read(p []byte) (int, error) {
+	n, err := r.r.Read(p)
+	if err != nil && !errors.Is(err, io.EOF) {
+		err = Reason(err)
+	}
+	return n, err
 }
 
 // text explains the errors of what it reads from, and ends with its context.
@@ -106,7 +120,7 @@ func (t *text) Read(p []byte) (int, error) {
 func (in *Input) unchanged() error {
 	now, err := in.file.Stat()
 	if err != nil {
-		return fmt.Errorf("%s: %w", in.Name, Reason(err))
+		return public.Within(in.Name, Reason(err))
 	}
 	return same(in.Name, in.Info, now)
 }

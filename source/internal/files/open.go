@@ -11,6 +11,8 @@ import (
 
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
+
+	"productindex/source/internal/public"
 )
 
 // maxWindow is the largest window of a zstd stream that is read, in bytes; decompressing takes as much memory. It is what the zstd
@@ -31,10 +33,10 @@ const (
 func statRegular(fsys fs.FS, name string) (fs.FileInfo, error) {
 	info, err := fs.Stat(fsys, name)
 	if err == nil && !info.Mode().IsRegular() {
-		err = errors.New("it is not a regular file")
+		err = public.Own(errors.New("it is not a regular file"))
 	}
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", name, Reason(err))
+		return nil, public.Within(name, Reason(err))
 	}
 	return info, nil
 }
@@ -46,12 +48,12 @@ func openRegular(fsys fs.FS, name string) (fs.File, fs.FileInfo, error) {
 	}
 	file, err := fsys.Open(name)
 	if err != nil {
-		return nil, nil, fmt.Errorf("%s: %w", name, Reason(err))
+		return nil, nil, public.Within(name, Reason(err))
 	}
 	info, err := file.Stat()
 	if err != nil {
 		_ = file.Close()
-		return nil, nil, fmt.Errorf("%s: %w", name, Reason(err))
+		return nil, nil, public.Within(name, Reason(err))
 	}
 	return file, info, nil
 }
@@ -59,7 +61,7 @@ func openRegular(fsys fs.FS, name string) (fs.File, fs.FileInfo, error) {
 // same returns an error that matches [ErrChanged] and names the file, if it is not what it was.
 func same(name string, before, now fs.FileInfo) error {
 	if now.Size() != before.Size() || !now.ModTime().Equal(before.ModTime()) {
-		return fmt.Errorf("%s: %w: it had %d bytes, it has %d; write a new file beside it and rename it into place",
+		return public.Errorf("%s: %w: it had %d bytes, it has %d; write a new file beside it and rename it into place",
 			name, ErrChanged, before.Size(), now.Size())
 	}
 	return nil
@@ -71,7 +73,7 @@ func detect(file io.Reader, name string) (kind Compression, head []byte, r io.Re
 	head = make([]byte, 4)
 	n, err := io.ReadFull(file, head)
 	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
-		return Plain, nil, nil, Reason(err)
+		return Plain, nil, nil, err
 	}
 	head = head[:n]
 	r = io.MultiReader(bytes.NewReader(head), file)
@@ -189,5 +191,5 @@ func broken(err error) error {
 	case errors.Is(err, zstd.ErrWindowSizeExceeded):
 		return fmt.Errorf("%w: compress it with a window of at most %d MiB", err, maxWindow>>20)
 	}
-	return Reason(err)
+	return err
 }

@@ -12,6 +12,7 @@ import (
 	"slices"
 
 	"productindex/reindex"
+	"productindex/source/internal/public"
 )
 
 const (
@@ -115,7 +116,7 @@ func (s *Snapshot) split(ctx context.Context, w weighed, size int64) ([]weighed,
 		end := w.weight
 		if i < count {
 			if end, err = lineStart(ctx, at, w.weight/count*i, w.weight); err != nil {
-				return nil, s.src.wrap(fmt.Errorf("%s: %w", w.Name, Reason(err)))
+				return nil, s.src.wrap(public.Within(w.Name, Reason(err)))
 			}
 		}
 		if end > start {
@@ -216,11 +217,11 @@ func (s *Snapshot) part(text string) ([]Range, error) {
 	for i, n := range list {
 		file, ok := byName[n.File]
 		if !ok {
-			return nil, fmt.Errorf("%.100q: %w: it is not among the tenant's files", n.File, ErrChanged)
+			return nil, public.Errorf("%.100q: %w: it is not among the tenant's files", n.File, ErrChanged)
 		}
 		r := Range{file, n.Start, n.End}
 		if now := name(r); now != n {
-			return nil, fmt.Errorf("%s: %w: it had %d bytes when it was split, it has %d", n.File, ErrChanged, n.Size, now.Size)
+			return nil, public.Errorf("%s: %w: it had %d bytes when it was split, it has %d", n.File, ErrChanged, n.Size, now.Size)
 		}
 		if n.Start < 0 || n.End < 0 || n.End > n.Size || (n.Start != 0 || n.End != 0) && n.Start >= n.End {
 			return nil, fmt.Errorf("%s has no bytes %d to %d", n.File, n.Start, n.End)

@@ -1,0 +1,49 @@
+// Package public marks what callers of an API may see of the errors of sources. See [reindex.Public].
+package public
+
+import (
+	"errors"
+	"fmt"
+
+	"productindex/reindex"
+)
+
+// Text returns what callers of an API may see of err, and reports whether there is such a text.
+func Text(err error) (text string, ok bool) {
+	public, ok := errors.AsType[interface {
+		error
+		PublicMessage() string
+	}](err)
+	if !ok {
+		return "", false
+	}
+	return public.PublicMessage(), true
+}
+
+// Own returns err as one whose whole text callers of an API may see: it is in words of ours.
+func Own(err error) error {
+	if err == nil {
+		return nil
+	}
+	return reindex.Public(err, err.Error())
+}
+
+// Errorf is [fmt.Errorf] for an error whose whole text callers of an API may see.
+func Errorf(format string, args ...any) error { return Own(fmt.Errorf(format, args...)) }
+
+// Reason returns what callers of an API may see of err if it is known to be in words of ours: all, unless it says otherwise.
+func Reason(err error) string {
+	if text, ok := Text(err); ok {
+		return text
+	}
+	return err.Error()
+}
+
+// Within returns err with a place before it, also before what callers of an API may see of it, if there is anything.
+func Within(place string, err error) error {
+	within := fmt.Errorf("%s: %w", place, err)
+	if text, ok := Text(err); ok {
+		return reindex.Public(within, place+": "+text)
+	}
+	return within
+}

@@ -1,0 +1,47 @@
+package sqlsource_test
+
+import (
+	"strings"
+	"testing"
+
+	"productindex/source/internal/public"
+	"productindex/source/sqlsource"
+)
+
+// What the callers of an API see of an error speaks of rows and columns, never in a driver's words.
+func testPublicMessages(t *testing.T, d database) {
+	db := d.open(t)
+	exec(t, db, "CREATE TABLE spoken (id varchar(20), k varchar(20), tenant varchar(20))",
+		"INSERT INTO spoken VALUES ('1', 'a', 'shop'), ('2', 'a', 'shop'), ('3', NULL, 'null')")
+	query := func(where string) string { return d.sql("SELECT id, k FROM spoken WHERE tenant " + where) }
+	for _, test := range []struct {
+		cfg  sqlsource.Config
+		want string // "" for nothing
+	}{
+		{sqlsource.Config{Query: query("= $1"), Key: "k"}, `after 1 products, the last one "1": two rows have the key a: column "k" cannot be the key`},
+		{sqlsource.Config{Query: query("<> $1"), Key: "k"}, `column "k" is NULL in some row`},
+		{sqlsource.Config{Query: query("= $1 AND id = 'none'")}, "unknown tenant: Config.Query returns no row for it"},
+		{sqlsource.Config{Query: query("= $1"), Tenants: d.sql("SELECT 1 FROM spoken WHERE id = $1")}, "unknown tenant: Config.Tenants returns no row for it"},
+		{sqlsource.Config{Query: query("= $1"), ID: "sku"}, `Config.Query: it has no column "sku" for Config.ID; its columns are id, k`},
+		{sqlsource.Config{Query: d.sql("SELECT hunter2 FROM spoken WHERE tenant = $1")}, ""},
+	} {
+		test.cfg.Dialect = d.dialect
+		_, err := read(t, newSource(t, db, test.cfg))
+		text, ok := public.Text(err)
+		if err == nil || ok != (test.want != "") || !strings.HasPrefix(text, test.want) {
+			t.Errorf("callers see %q of %v, want %q", text, err, test.want)
+		}
+	}
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	src, err := sqlsource.New(db, sqlsource.Config{Dialect: d.dialect, Query: query("= $1")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := read(t, src); err == nil {
+		t.Error("a closed database is no error")
+	} else if text, ok := public.Text(err); ok {
+		t.Errorf("callers see %q of %v", text, err)
+	}
+}
