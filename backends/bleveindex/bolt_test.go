@@ -138,7 +138,7 @@ func TestReadBoltDamaged(t *testing.T) {
 	}
 	step := uint64(29)
 	if os.Getenv("CI") == "true" {
-		step = 1
+		step = 5
 	}
 	path := filepath.Join(t.TempDir(), rootFile)
 	refused, harmless := 0, 0

@@ -172,11 +172,11 @@ func TestDamageAnywhere(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	step := 9973
+	places := 10
 	if os.Getenv("CI") == "true" {
-		step = 997
+		places = 50
 	}
-	for i := 0; i < len(content); i += step {
+	for i := 0; i < len(content); i += len(content)/places + 1 {
 		other := t.TempDir()
 		if err := os.CopyFS(filepath.Join(other, tenantDir("acme")), sound); err != nil {
 			t.Fatal(err)
