@@ -28,21 +28,22 @@ func BenchmarkPostgreSQL(b *testing.B) {
 	})
 	b.Run("Products", func(b *testing.B) {
 		for b.Loop() {
-			n := 0
-			for _, err := range openShop(b, src).Products(b.Context()) {
+			n, snap := 0, openShop(b, src)
+			for _, err := range snap.Products(b.Context()) {
 				if err != nil {
 					b.Fatal(err)
 				}
 				n++
 			}
-			if n != total {
-				b.Fatal(n)
+			if err := snap.Close(); err != nil || n != total {
+				b.Fatal(n, err)
 			}
 		}
 	})
 	b.Run("Parts2", func(b *testing.B) {
 		for b.Loop() {
-			splitter := openShop(b, src).(reindex.Splitter)
+			snap := openShop(b, src)
+			splitter := snap.(reindex.Splitter)
 			names, err := splitter.Split(b.Context(), 2)
 			if err != nil {
 				b.Fatal(err)
@@ -58,6 +59,9 @@ func BenchmarkPostgreSQL(b *testing.B) {
 				})
 			}
 			wg.Wait()
+			if err := snap.Close(); err != nil {
+				b.Fatal(err)
+			}
 		}
 	})
 }
