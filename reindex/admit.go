@@ -50,7 +50,7 @@ func (e *Engine) admit(ctx, base context.Context, tenant string) (runCtx context
 
 func (e *Engine) newRun(tenant string) *run {
 	now := time.Now().UTC()
-	return &run{src: e.src, ix: e.ix, cfg: &e.cfg, sizes: e.sizes, tenant: tenant, record: newRecord(&e.cfg, Job{
+	return &run{src: e.src, ix: e.ix, cfg: &e.cfg, sizes: e.sizes, streams: e.streams, tenant: tenant, record: newRecord(&e.cfg, Job{
 		ID: rand.Text(), Tenant: tenant, EntityType: e.cfg.EntityType, Status: StatusPending, Expected: -1,
 		Created: now, Modified: now, Report: Report{Expected: -1, Replaced: -1},
 	})}
@@ -71,9 +71,8 @@ func (e *Engine) release(r *run) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	delete(e.runs, r.record.now().ID)
-	if len(e.runs) == 0 && e.idle != nil {
+	if len(e.runs) == 0 && e.closed {
 		close(e.idle)
-		e.idle = nil
 	}
 }
 

@@ -2,7 +2,6 @@ package reindex
 
 import (
 	"context"
-	"errors"
 	"fmt"
 )
 
@@ -28,7 +27,7 @@ func (p *pump) work(ctx context.Context) error {
 func (p *pump) check(ctx context.Context, products []Product) (good []Product, bad []Rejection, err error) {
 	good = products[:0]
 	for _, product := range products {
-		product, err := p.checkProduct(ctx, product)
+		product, err := p.cfg.checkProduct(ctx, p.tenant, product)
 		if err == nil {
 			good = append(good, product)
 			continue
@@ -41,15 +40,16 @@ func (p *pump) check(ctx context.Context, products []Product) (good []Product, b
 	return good, bad, nil
 }
 
-func (p *pump) checkProduct(ctx context.Context, product Product) (Product, error) {
-	if !printable(product.ID) {
-		return product, errors.New("the id holds control characters or is not valid UTF-8")
+// checkProduct returns a product as it is to be indexed.
+func (c *Config) checkProduct(ctx context.Context, tenant string, product Product) (Product, error) {
+	if err := checkID(product.ID); err != nil {
+		return product, err
 	}
 	body, err := checkBody(product.Body)
-	if err != nil || p.cfg.Transform == nil {
+	if err != nil || c.Transform == nil {
 		return Product{product.ID, body}, err
 	}
-	body, err = p.cfg.Transform(ctx, p.tenant, Product{product.ID, body})
+	body, err = c.Transform(ctx, tenant, Product{product.ID, body})
 	if err != nil {
 		return product, fmt.Errorf("transform: %w", sound(err))
 	}

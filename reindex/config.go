@@ -56,6 +56,10 @@ type Config struct {
 	// CleanupTimeout limits the time in which a run that ended discards its generation. Default 30 s.
 	CleanupTimeout time.Duration
 
+	// ChangeBytes is how many bytes of changes, ids and bodies, are kept per tenant while a run goes on; see Engine.Update. If more come, the
+	// live index takes them, and the run fails. Default 64 MiB.
+	ChangeBytes int
+
 	// MaxRuns is how many runs, of different tenants, are in progress at the same time; more are PENDING. Default 2.
 	MaxRuns int
 	// Jobs keeps the jobs. Default NewJobs(0): the last ones of each tenant, in memory.
@@ -74,6 +78,7 @@ const (
 	defaultBatchBytes     = 4 << 20
 	defaultMinFraction    = 0.5
 	defaultCleanupTimeout = 30 * time.Second
+	defaultChangeBytes    = 64 << 20
 	defaultMaxRuns        = 2
 	defaultReportItems    = 100
 )
@@ -89,6 +94,7 @@ func (c *Config) withDefaults() Config {
 	setDefault(&out.MinFraction, defaultMinFraction)
 	out.Retry = out.Retry.withDefaults()
 	setDefault(&out.CleanupTimeout, defaultCleanupTimeout)
+	setDefault(&out.ChangeBytes, defaultChangeBytes)
 	setDefault(&out.MaxRuns, defaultMaxRuns)
 	setDefault(&out.ReportItems, defaultReportItems)
 	if out.Jobs == nil {
@@ -130,6 +136,7 @@ func (c *Config) validate() error {
 	notNegative("BatchDocs", c.BatchDocs)
 	notNegative("BatchBytes", c.BatchBytes)
 	atLeastOne("CleanupTimeout", int64(c.CleanupTimeout))
+	atLeastOne("ChangeBytes", int64(c.ChangeBytes))
 	atLeastOne("MaxRuns", int64(c.MaxRuns))
 	atLeastOne("ReportItems", int64(c.ReportItems))
 	errs = append(errs, c.Retry.validate())

@@ -44,6 +44,16 @@
 //
 // One run a tenant: [Engine.Start] joins the run in progress, [Engine.Run] returns [ErrRunning].
 //
+// # Edits during a run
+//
+// [Engine.Update] changes single products in the live index ([Updater]). What it accepts while a run goes on is also carried into the new
+// generation ([Editor]), so that a switch-over undoes no edit: a run notes where the tenant's changes stand before it opens the source,
+// loads, replays what was accepted since, the last change of each product, until little is left, seals, counts, passes the gate, and
+// then holds the tenant's updates for the short time in which it replays the rest and commits. To replay too much is harmless. What the
+// edits added and removed is part of the accounting. A change that an index refuses is reported with its id and reason, and holds
+// nothing up. A run whose generation cannot be edited, or for which too many changes came (Config.ChangeBytes), does not go live
+// ([RuleCurrent]).
+//
 // # Adapting to the index
 //
 // Config and [Limits] say how large batches are and how many are written at the same time, at the most. A run begins with that, and an

@@ -18,10 +18,12 @@ type Engine struct {
 	sizes sizes
 	turns turns
 
+	streams *streams
+
 	mu     sync.Mutex
 	closed bool
 	runs   map[string]*run // by job id
-	idle   chan struct{}   // closed when no run is left; nil while nobody waits for that
+	idle   chan struct{}   // made when the engine is closed, closed when no run is left
 	ends   ends
 }
 
@@ -64,7 +66,9 @@ func New(src Source, ix Indexer, cfg *Config) (*Engine, error) {
 	if err := c.validate(); err != nil {
 		return nil, err
 	}
-	return &Engine{src: src, ix: ix, cfg: c, sizes: newSizes(&c, ix), turns: turns{free: c.MaxRuns}, runs: map[string]*run{}}, nil
+	e := &Engine{src: src, ix: ix, cfg: c, sizes: newSizes(&c, ix), turns: turns{free: c.MaxRuns}, runs: map[string]*run{}}
+	e.streams = newStreams(&e.cfg, src, ix, e.sizes)
+	return e, nil
 }
 
 // EntityType returns what the engine reindexes: Config.EntityType, or its default.

@@ -13,6 +13,8 @@ const (
 	RuleRejected Rule = "rejected"
 	// RuleDuplicates: not more products came with the id of another one and another body than Config.MaxDuplicates.
 	RuleDuplicates Rule = "duplicates"
+	// RuleCurrent: the generation holds every change that was accepted while it was filled; see [Editor] and Config.ChangeBytes.
+	RuleCurrent Rule = "current"
 	// RuleEmpty: something was indexed, or Config.AllowEmpty is set and the source is empty.
 	RuleEmpty Rule = "empty"
 	// RuleCount: the source yielded as many different products as it announced, but for Config.CountMargin.
@@ -56,9 +58,12 @@ func checkAccounting(r *Report, sealed Sealed) error {
 		return &GateError{RuleAccounting, sum, r.Read, fmt.Sprintf(
 			"%d products were read, but %d were indexed, %d rejected and %d duplicates", r.Read, r.Indexed, r.Rejected, r.Duplicates)}
 	}
-	if sealed.Documents != r.Indexed {
-		return &GateError{RuleAccounting, sealed.Documents, r.Indexed, fmt.Sprintf(
-			"the index accepted %d products, but holds %d", r.Indexed, sealed.Documents)}
+	if want := r.Indexed + r.Added - r.Removed; sealed.Documents != want {
+		text := fmt.Sprintf("the index accepted %d products, but holds %d", r.Indexed, sealed.Documents)
+		if r.Added != 0 || r.Removed != 0 {
+			text += fmt.Sprintf("; changes added %d and removed %d", r.Added, r.Removed)
+		}
+		return &GateError{RuleAccounting, sealed.Documents, want, text}
 	}
 	return nil
 }

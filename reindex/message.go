@@ -48,6 +48,7 @@ var phaseMessages = map[Phase]string{
 	PhaseLoad:    "loading the products failed",
 	PhaseRead:    "reading the products failed",
 	PhaseWrite:   "writing to the new index failed",
+	PhaseCatchUp: "carrying changes into the new index failed",
 	PhaseSeal:    "completing the new index failed",
 	PhaseCheck:   "checking the new index failed",
 	PhaseCommit:  "switching over to the new index failed",

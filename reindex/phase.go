@@ -25,6 +25,8 @@ const (
 	PhaseRead Phase = "read"
 	// PhaseWrite is the side of PhaseLoad that checks and writes them.
 	PhaseWrite Phase = "write"
+	// PhaseCatchUp: changes that were accepted meanwhile are carried into the generation, before and after PhaseSeal.
+	PhaseCatchUp Phase = "catch-up"
 	// PhaseSeal: what was written lands and is counted.
 	PhaseSeal Phase = "seal"
 	// PhaseCheck: the gate decides.
@@ -127,6 +129,7 @@ func (r *run) phase(ctx context.Context, phase Phase, f func(ctx context.Context
 // of returns where the length of a phase is kept; nil if it is not.
 func (d *Durations) of(phase Phase) *time.Duration {
 	return map[Phase]*time.Duration{
-		PhasePending: &d.Pending, PhaseOpen: &d.Open, PhaseBegin: &d.Begin, PhaseLoad: &d.Load, PhaseSeal: &d.Seal, PhaseCommit: &d.Commit,
+		PhasePending: &d.Pending, PhaseOpen: &d.Open, PhaseBegin: &d.Begin, PhaseLoad: &d.Load, PhaseCatchUp: &d.CatchUp, PhaseSeal: &d.Seal,
+		PhaseCommit: &d.Commit,
 	}[phase]
 }

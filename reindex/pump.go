@@ -28,7 +28,8 @@ type pump struct {
 	gen     Writer
 	parted  bool
 	pace    *pace
-	ids     *idSet
+	ids     *idSet // of all products that were read
+	bad     *idSet // of those of them that were rejected
 	batches chan *batch
 	unused  sync.Pool // of *batch
 	late    atomic.Pointer[error]
@@ -37,7 +38,7 @@ type pump struct {
 func newPump(r *run, gen Writer, parted bool) *pump {
 	return &pump{
 		cfg: r.cfg, sizes: r.sizes, tenant: r.tenant, record: r.record, info: r.record.info(), gen: gen, parted: parted,
-		pace: newPace(r.sizes), ids: newIDSet(), batches: make(chan *batch),
+		pace: newPace(r.sizes), ids: newIDSet(), bad: newIDSet(), batches: make(chan *batch),
 	}
 }
 
@@ -245,6 +246,9 @@ func (p *pump) recycle(b *batch) {
 
 // rejected counts n rejected products and lists them.
 func (p *pump) rejected(n int64, rejections ...Rejection) Job {
+	for _, rejection := range rejections {
+		p.bad.add(rejection.ID, nil)
+	}
 	return p.record.change(func(j *Job) {
 		j.Report.Rejected += n
 		p.list(&j.Report, rejections...)
@@ -268,6 +272,9 @@ func (p *pump) hopeless(job Job) error {
 	return p.cfg.checkRejected(job.Report.Rejected)
 }
 
+// holds reports whether a product was read and not rejected.
+func (p *pump) holds(id string) bool { return p.ids.has(id) && !p.bad.has(id) }
+
 // refusedLate moves what the index refused after Write had returned from indexed to rejected.
 func (p *pump) refusedLate(late []ItemError) error {
 	failed := make(map[string]struct{}, len(late))
@@ -277,6 +284,7 @@ func (p *pump) refusedLate(late []ItemError) error {
 			return fmt.Errorf("the index reported product %q as failed, which was not written, or twice: a defect of the Indexer", shortID(item.ID))
 		}
 		failed[item.ID] = struct{}{}
+		p.bad.add(item.ID, nil)
 		if len(rejections) < p.cfg.ReportItems {
 			rejections = append(rejections, Rejection{ID: item.ID, Reason: reason(item.Err)})
 		}

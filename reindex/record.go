@@ -158,6 +158,15 @@ func (r *record) logEnd(ctx context.Context, report *Report, err error) {
 	r.log.ErrorContext(ctx, "reindex failed", attrs...)
 }
 
+// held measures for how long updates are held: until the returned function is called.
+func (r *record) held() (end func()) {
+	start := time.Now()
+	return func() {
+		took := time.Since(start)
+		r.change(func(j *Job) { j.Report.Durations.Held += took })
+	}
+}
+
 // notify traces that the job's status has changed.
 func (r *record) notify(ctx context.Context, job Job, before Status) {
 	if f := r.cfg.Trace.JobChanged; f != nil {

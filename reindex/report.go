@@ -29,6 +29,13 @@ type Report struct {
 	// Retries is the number of those calls that sent products again.
 	Retries int64
 
+	// ChangesApplied is the number of changes that were carried into the new generation, of each product's the last one, each time.
+	ChangesApplied int64
+	// ChangesRefused is the number of changes that it did not take.
+	ChangesRefused int64
+	// Added and Removed are by how many products these changes made the generation larger and smaller.
+	Added, Removed int64
+
 	// Rejections are the rejected products, up to Config.ReportItems of them, in the order in which they became known.
 	Rejections []Rejection
 	// DuplicateIDs are the ids of duplicates, up to Config.ReportItems of them, in the order in which they were read.
@@ -60,7 +67,11 @@ type Durations struct {
 	Load time.Duration
 	// Seal is the wait until everything had landed.
 	Seal time.Duration
-	// Commit is the switch-over.
+	// CatchUp is what carrying changes into the generation took, before and after it was sealed.
+	CatchUp time.Duration
+	// Held is for how long updates of the tenant had to wait for the switch-over.
+	Held time.Duration
+	// Commit is the switch-over, Held included.
 	Commit time.Duration
 	// Total is the whole run, Pending included.
 	Total time.Duration

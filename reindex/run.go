@@ -20,6 +20,8 @@ type run struct {
 	record *record
 	cancel context.CancelCauseFunc
 	turn   *turn
+
+	streams *streams
 }
 
 // execute runs the run to its end, and records it. The lease is renewed until that is done.
@@ -51,6 +53,8 @@ func (r *run) rebuild(ctx context.Context) error {
 		return err
 	}
 	r.stopIf(r.record.enter(ctx, StatusInProgress))
+	feed := r.streams.follow(r.tenant) // before the source is opened: what it does not have is replayed
+	defer feed.end()
 	var (
 		snap  Snapshot
 		parts []string
@@ -72,7 +76,7 @@ func (r *run) rebuild(ctx context.Context) error {
 		return err
 	}
 	for again := 0; ; {
-		err := r.build(ctx, snap, parts)
+		err := r.build(ctx, feed, snap, parts)
 		switch {
 		case errors.Is(err, errOverlap):
 			parts = nil
@@ -183,7 +187,7 @@ func (r *run) locate(ctx context.Context, snap Snapshot) {
 }
 
 // build fills a generation from the parts, or from the whole source if there are none, checks it, and makes it live.
-func (r *run) build(ctx context.Context, snap Snapshot, parts []string) error {
+func (r *run) build(ctx context.Context, feed *feed, snap Snapshot, parts []string) error {
 	gen, err := r.begin(ctx)
 	if err != nil {
 		return err
@@ -194,14 +198,24 @@ func (r *run) build(ctx context.Context, snap Snapshot, parts []string) error {
 		return err
 	}
 	r.stopIf(r.record.enter(ctx, StatusPublished))
-	sealed, err := r.seal(ctx, gen, p)
+	if err := r.flush(ctx, gen, p); err != nil {
+		return err
+	}
+	edits := newEditing(feed, gen, p)
+	if err := r.phase(ctx, PhaseCatchUp, edits.catchUp); err != nil {
+		return err
+	}
+	sealed, err := r.seal(ctx, gen)
 	if err != nil {
 		return err
 	}
 	if err := r.phase(ctx, PhaseCheck, func(ctx context.Context) error { return r.check(ctx, p, sealed) }); err != nil {
 		return err
 	}
-	return r.commit(ctx, gen)
+	if err := r.phase(ctx, PhaseCatchUp, edits.catchUp); err != nil {
+		return err
+	}
+	return r.commit(ctx, gen, edits)
 }
 
 // begin removes what dead runs have left and opens a generation.
@@ -229,9 +243,9 @@ func (r *run) reap(ctx context.Context) {
 	}
 }
 
-// seal waits for the writes to land and moves what the index refused late from indexed to rejected.
-func (r *run) seal(ctx context.Context, gen Generation, p *pump) (sealed Sealed, err error) {
-	err = r.phase(ctx, PhaseSeal, func(ctx context.Context) error {
+// flush waits for the writes to land and moves what the index refused late from indexed to rejected.
+func (r *run) flush(ctx context.Context, gen Generation, p *pump) error {
+	return r.phase(ctx, PhaseSeal, func(ctx context.Context) error {
 		var late []ItemError
 		err := r.cfg.Retry.Do(ctx, func() (err error) {
 			late, err = gen.Flush(ctx)
@@ -240,14 +254,17 @@ func (r *run) seal(ctx context.Context, gen Generation, p *pump) (sealed Sealed,
 		if err != nil {
 			return err
 		}
-		err = r.cfg.Retry.Do(ctx, func() (err error) {
+		return p.refusedLate(late)
+	})
+}
+
+// seal makes the generation durable and counts it.
+func (r *run) seal(ctx context.Context, gen Generation) (sealed Sealed, err error) {
+	err = r.phase(ctx, PhaseSeal, func(ctx context.Context) error {
+		return r.cfg.Retry.Do(ctx, func() (err error) {
 			sealed, err = gen.Seal(ctx)
 			return err
 		})
-		if err != nil {
-			return err
-		}
-		return p.refusedLate(late)
 	})
 	if err != nil {
 		return sealed, err
@@ -279,25 +296,29 @@ func (e unknownError) Unwrap() error { return e.error }
 
 // commit makes the generation live. Once it has begun, the end of ctx stops it only after CleanupTimeout: a switch-over cut off in the
 // middle would leave it unknown what is live.
-func (r *run) commit(ctx context.Context, gen Generation) error {
+func (r *run) commit(ctx context.Context, gen Generation, edits *editing) error {
 	if ctx.Err() != nil {
 		return inPhase(PhaseCommit, context.Cause(ctx))
 	}
 	commitCtx, cancel := lingering(ctx, r.cfg.CleanupTimeout)
 	defer cancel()
 	return r.phase(commitCtx, PhaseCommit, func(ctx context.Context) error {
-		known := true
-		err := r.cfg.Retry.Do(ctx, func() error {
-			known = false
-			err := contain(func() error { return gen.Commit(ctx) })
-			known = err == nil || errors.Is(err, ErrFenced) || errors.As(err, new(*TemporaryError))
-			return err
-		})
-		if err != nil && !known {
-			return unknownError{err}
-		}
+		return edits.switchOver(ctx, func(ctx context.Context) error { return r.publish(ctx, gen) })
+	})
+}
+
+// publish makes the generation live. An [unknownError] may have been applied.
+func (r *run) publish(ctx context.Context, gen Generation) error {
+	known := true
+	err := r.cfg.Retry.Do(ctx, func() error {
+		err := contain(func() error { return gen.Commit(ctx) })
+		known = err == nil || errors.Is(err, ErrFenced) || errors.As(err, new(*TemporaryError))
 		return err
 	})
+	if err != nil && !known {
+		return unknownError{err}
+	}
+	return err
 }
 
 // abort discards the generation unless it is live. It has a context of its own: it runs also, and above all, when ctx has ended.

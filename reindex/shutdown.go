@@ -21,6 +21,8 @@ const (
 type StuckError struct {
 	// Runs are those that are left, the oldest first.
 	Runs []StuckRun
+	// Updates are the tenants whose live index is being changed still.
+	Updates []string
 }
 
 // StuckRun is a run that did not end although it was cancelled.
@@ -39,10 +41,13 @@ func (e *StuckError) Error() string {
 	for _, r := range e.Runs {
 		runs = append(runs, fmt.Sprintf("tenant %s, job %s: %s for %v", r.Tenant, r.Job, r.Phase, r.For.Round(time.Millisecond)))
 	}
-	return fmt.Sprintf("%d runs are stuck in code that ignores its context (%s)", len(e.Runs), strings.Join(runs, "; "))
+	for _, tenant := range e.Updates {
+		runs = append(runs, fmt.Sprintf("tenant %s: an update", tenant))
+	}
+	return fmt.Sprintf("%d calls are stuck in code that ignores its context (%s)", len(runs), strings.Join(runs, "; "))
 }
 
-// Shutdown stops accepting runs and waits until those in progress have ended. When ctx ends first, it cancels them, waits until they
+// Shutdown stops accepting runs and changes, and waits until those in progress have ended. When ctx ends first, it cancels them, waits until they
 // have cleaned up, within Config.CleanupTimeout, and returns the cause of ctx's end. No goroutine of the engine is left when it returns,
 // but for those that are stuck in code that ignores its context: the error is then also a [*StuckError] that names them.
 func (e *Engine) Shutdown(ctx context.Context) error {
@@ -53,6 +58,7 @@ func (e *Engine) Shutdown(ctx context.Context) error {
 	case <-ctx.Done():
 	}
 	cause := context.Cause(ctx)
+	e.streams.stop(ErrShutdown)
 	for _, r := range e.left() {
 		r.cancel(ErrShutdown)
 	}
@@ -74,17 +80,22 @@ func (e *Engine) Shutdown(ctx context.Context) error {
 // close stops accepting runs and returns what is closed when none is left.
 func (e *Engine) close() <-chan struct{} {
 	e.mu.Lock()
-	defer e.mu.Unlock()
 	e.closed = true
-	if e.idle != nil {
-		return e.idle
+	if e.idle == nil {
+		e.idle = make(chan struct{})
+		if len(e.runs) == 0 {
+			close(e.idle)
+		}
 	}
+	runs := e.idle
+	e.mu.Unlock()
+	streams := e.streams.close()
 	idle := make(chan struct{})
-	if len(e.runs) == 0 {
-		close(idle)
-		return idle
-	}
-	e.idle = idle
+	go func() {
+		defer close(idle)
+		<-runs
+		<-streams
+	}()
 	return idle
 }
 
@@ -100,9 +111,13 @@ func (e *Engine) left() []*run {
 	return runs
 }
 
-// stuck returns an error that names the runs that are left, if all of them are stuck; they were cancelled at the given time.
+// stuck returns an error that names the runs that are left, if all of them are stuck, and the tenants whose changes are; they were
+// cancelled at the given time.
 func (e *Engine) stuck(cancelled time.Time) error {
 	var stuck StuckError
+	if time.Since(cancelled) >= shutdownGrace {
+		stuck.Updates = e.streams.left()
+	}
 	for _, r := range e.left() {
 		at := r.where()
 		patience := shutdownGrace
@@ -115,7 +130,7 @@ func (e *Engine) stuck(cancelled time.Time) error {
 		job := r.record.now()
 		stuck.Runs = append(stuck.Runs, StuckRun{job.Tenant, job.ID, at.phase, time.Since(at.since)})
 	}
-	if len(stuck.Runs) == 0 {
+	if len(stuck.Runs)+len(stuck.Updates) == 0 {
 		return nil
 	}
 	return &stuck

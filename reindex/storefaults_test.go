@@ -261,15 +261,15 @@ type slowLease struct {
 
 func (s *slowLease) Renew(ctx context.Context, job reindex.Job) (bool, error) {
 	start := time.Now()
+	if start.After(s.failFrom) {
+		return false, errStore
+	}
 	timer := time.NewTimer(s.takes)
 	defer timer.Stop()
 	select {
 	case <-timer.C:
 	case <-ctx.Done():
 		return false, ctx.Err()
-	}
-	if start.After(s.failFrom) {
-		return false, errStore
 	}
 	s.renewed = start
 	return s.leasing.Renew(ctx, job)

@@ -11,13 +11,14 @@ import (
 
 // numbers are those of a job and of its report, in the order in which they are stored; new ones come last. Together in one column they
 // are read several times as fast as in a column each.
-func numbers(j *reindex.Job) [20]*int64 {
+func numbers(j *reindex.Job) [26]*int64 {
 	r, d := &j.Report, &j.Report.Durations
 	return [...]*int64{
 		&j.Expected, &j.Processed,
 		&r.Read, &r.Indexed, &r.Rejected, &r.Duplicates, &r.Expected, &r.Replaced, &r.Bytes, &r.Batches, &r.Retries,
 		(*int64)(&d.Pending), (*int64)(&d.Begin), (*int64)(&d.Load), (*int64)(&d.Seal), (*int64)(&d.Commit), (*int64)(&d.Total),
 		&r.Conflicts, (*int64)(&d.Open), &r.Ignored,
+		&r.ChangesApplied, &r.ChangesRefused, &r.Added, &r.Removed, (*int64)(&d.CatchUp), (*int64)(&d.Held),
 	}
 }
 

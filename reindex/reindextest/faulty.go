@@ -21,6 +21,8 @@ const (
 	OpSeal   Op = "seal"
 	OpCommit Op = "commit"
 	OpAbort  Op = "abort"
+	OpUpdate Op = "update"
+	OpEdit   Op = "edit"
 )
 
 // Call is one call that a [Faulty] is about to make.
@@ -33,6 +35,8 @@ type Call struct {
 	Tenant string
 	// Batch is what is to be written; nil but for OpWrite.
 	Batch []reindex.Product
+	// Changes are what is to be changed; nil but for OpUpdate and OpEdit.
+	Changes []reindex.Change
 }
 
 // Fault is what goes wrong with a call. The zero value is: nothing.
@@ -65,6 +69,17 @@ func NewFaulty(ix reindex.Indexer, fault func(Call) Fault) *Faulty {
 
 // Unwrap returns the Indexer that is wrapped.
 func (f *Faulty) Unwrap() reindex.Indexer { return f.inner }
+
+// Update changes the live index, or goes wrong. If the wrapped Indexer is not a [reindex.Updater], it returns [errors.ErrUnsupported].
+func (f *Faulty) Update(ctx context.Context, tenant string, changes []reindex.Change) error {
+	updater, ok := reindex.As[reindex.Updater](f.inner)
+	if !ok {
+		return errors.ErrUnsupported
+	}
+	return f.call(ctx, Call{Op: OpUpdate, Tenant: tenant, Changes: changes}, func([]reindex.Product) error {
+		return updater.Update(ctx, tenant, changes)
+	})
+}
 
 // Calls returns how many calls of op were made so far.
 func (f *Faulty) Calls(op Op) int {
@@ -146,6 +161,16 @@ func (g *faultyGeneration) Write(ctx context.Context, batch []reindex.Product) e
 
 // Unwrap returns the Generation that is wrapped.
 func (g *faultyGeneration) Unwrap() reindex.Generation { return g.inner }
+
+func (g *faultyGeneration) Edit(ctx context.Context, changes []reindex.Change) error {
+	editor, ok := reindex.As[reindex.Editor](g.inner)
+	if !ok {
+		return errors.ErrUnsupported
+	}
+	return g.f.call(ctx, Call{Op: OpEdit, Tenant: g.tenant, Changes: changes}, func([]reindex.Product) error {
+		return editor.Edit(ctx, changes)
+	})
+}
 
 func (g *faultyGeneration) Name() string { return g.inner.Name() }
 

@@ -36,6 +36,11 @@ func TestIndexer(t *testing.T, open func(t *testing.T) Fixture) {
 		{"ReapSparesTheOpen", testReapSparesTheOpen},
 		{"ReapLeftovers", testReapLeftovers},
 		{"Limits", testLimits},
+		{"Update", testUpdate},
+		{"UpdateIsDurable", testUpdateIsDurable},
+		{"UpdateIDs", testUpdateIDs},
+		{"Edit", testEdit},
+		{"EditAbort", testEditAbort},
 		{"Engine", testEngine},
 		{"EngineUnderFaults", testEngineUnderFaults},
 	} {

@@ -65,6 +65,42 @@ func (m *Memory) Search(ctx context.Context, tenant string) (map[string]string, 
 	return found, ctx.Err()
 }
 
+// DocCount returns how many documents of the tenant are live.
+func (m *Memory) DocCount(ctx context.Context, tenant string) (int64, error) {
+	docs := m.Documents(tenant)
+	if docs == nil {
+		return 0, reindex.ErrNoLiveIndex
+	}
+	return int64(len(docs)), ctx.Err()
+}
+
+// Update changes the live documents of a tenant.
+func (m *Memory) Update(ctx context.Context, tenant string, changes []reindex.Change) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.live[tenant] == nil {
+		return reindex.ErrNoLiveIndex
+	}
+	docs := maps.Clone(m.live[tenant]) // searches read the old ones
+	edit(docs, changes)
+	m.live[tenant] = docs
+	return nil
+}
+
+// edit carries changes out.
+func edit(docs map[string]json.RawMessage, changes []reindex.Change) {
+	for _, c := range changes {
+		if c.Delete {
+			delete(docs, c.ID)
+		} else {
+			docs[c.ID] = append(json.RawMessage(nil), c.Body...)
+		}
+	}
+}
+
 type memoryGeneration struct {
 	index        *Memory
 	tenant, name string
@@ -83,6 +119,20 @@ func (g *memoryGeneration) Write(ctx context.Context, batch []reindex.Product) e
 	for _, p := range batch {
 		g.docs[p.ID] = append(json.RawMessage(nil), p.Body...)
 	}
+	return nil
+}
+
+// Edit carries changes out in the generation.
+func (g *memoryGeneration) Edit(ctx context.Context, changes []reindex.Change) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.ended {
+		return fmt.Errorf("%s has ended", g.name)
+	}
+	edit(g.docs, changes)
 	return nil
 }
 

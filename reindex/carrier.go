@@ -1,0 +1,150 @@
+package reindex
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+)
+
+// carry sends changes until each of them has been taken or refused, and returns the refused ones by their positions. Any other error means
+// that it is not known which were taken.
+func (s *streams) carry(ctx context.Context, tenant string, entries []entry, send func([]Change) error) (map[int64]ItemError, error) {
+	c := carrier{retry: s.cfg.Retry, send: send, refused: map[int64]ItemError{}}
+	entries, err := c.find(ctx, s.cfg, s.src, tenant, entries)
+	if err == nil {
+		err = c.carry(ctx, entries)
+	}
+	return c.refused, err
+}
+
+// carrier sends changes to one index.
+type carrier struct {
+	retry   Retry
+	send    func([]Change) error
+	refused map[int64]ItemError
+}
+
+func (c *carrier) refuse(e entry, err error) {
+	c.refused[e.position] = ItemError{ID: e.change.ID, Err: err}
+}
+
+// find looks up the products of which it is only known that they have changed.
+func (c *carrier) find(ctx context.Context, cfg *Config, src Source, tenant string, entries []entry) ([]entry, error) {
+	var ids []string
+	for _, e := range entries {
+		if e.change.lookup() {
+			ids = append(ids, e.change.ID)
+		}
+	}
+	finder, ok := As[Finder](src)
+	if len(ids) == 0 || !ok {
+		return entries, nil
+	}
+	found := map[string]Change{}
+	failed := map[string]error{}
+	err := contain(func() error {
+		for product, err := range finder.Find(ctx, tenant, ids...) {
+			bad, isRecord := errors.AsType[*RecordError](sound(err))
+			switch {
+			case isRecord:
+				failed[bad.ID] = bad.Err
+			case err != nil:
+				return fmt.Errorf("finding changed products: %w", err)
+			default:
+				found[product.ID], failed[product.ID] = cfg.prepareChange(ctx, tenant, Change{ID: product.ID, Body: product.Body})
+			}
+		}
+		return ctx.Err()
+	})
+	if err != nil {
+		return nil, err
+	}
+	maps.DeleteFunc(failed, func(_ string, err error) bool { return err == nil })
+	kept := entries[:0]
+	for _, e := range entries {
+		if e.change.lookup() {
+			if err := failed[e.change.ID]; err != nil {
+				c.refuse(e, errors.New(reason(err)))
+				continue
+			}
+			change, ok := found[e.change.ID]
+			if !ok {
+				change = Change{ID: e.change.ID, Delete: true}
+			}
+			e.change = change
+		}
+		kept = append(kept, e)
+	}
+	return kept, nil
+}
+
+// carry sends entries, whose ids are different from each other.
+func (c *carrier) carry(ctx context.Context, entries []entry) error {
+	for attempt := 1; len(entries) > 0; attempt++ {
+		changes := make([]Change, len(entries))
+		for i, e := range entries {
+			changes[i] = e.change
+		}
+		err := contain(func() error { return c.send(changes) })
+		failed, isBatch := errors.AsType[*BatchError](err)
+		temporary, isTemporary := errors.AsType[*TemporaryError](err)
+		switch {
+		case err == nil:
+			return nil
+		case ctx.Err() != nil:
+			return context.Cause(ctx)
+		case isBatch:
+			if entries, err = c.settle(entries, failed); err != nil || len(entries) == 0 {
+				return err
+			}
+			err = c.retry.pause(ctx, attempt, failed.RetryAfter, failed)
+		case errors.Is(err, ErrTooLarge), errors.Is(err, ErrRefused):
+			return c.split(ctx, entries, err)
+		case isTemporary:
+			err = c.retry.pause(ctx, attempt, temporary.RetryAfter, err)
+		}
+		if err != nil {
+			return fmt.Errorf("%d changes, the first one of product %q: %w", len(entries), entries[0].change.ID, err)
+		}
+	}
+	return nil
+}
+
+// settle notes what was refused of entries and returns those to send again.
+func (c *carrier) settle(entries []entry, failed *BatchError) (again []entry, err error) {
+	reasons := make(map[string]ItemError, len(failed.Items))
+	for _, item := range failed.Items {
+		reasons[item.ID] = item
+	}
+	found := 0
+	for _, e := range entries {
+		item, bad := reasons[e.change.ID]
+		if !bad {
+			continue
+		}
+		if found++; item.Retryable {
+			again = append(again, e)
+		} else {
+			c.refuse(e, errors.New(reason(item.Err)))
+		}
+	}
+	if found == 0 || found != len(failed.Items) {
+		return nil, fmt.Errorf("the index reported %d failed changes of %d, of which %d were among them: a defect of the Indexer",
+			len(failed.Items), len(entries), found)
+	}
+	return again, nil
+}
+
+// split sends the halves of what was refused as a whole, and refuses a single change.
+func (c *carrier) split(ctx context.Context, entries []entry, why error) error {
+	if len(entries) == 1 {
+		c.refuse(entries[0], errors.New(rejectionReason(why)))
+		return nil
+	}
+	half := len(entries) / 2
+	if err := c.carry(ctx, entries[:half]); err != nil {
+		return err
+	}
+	return c.carry(ctx, entries[half:])
+}

@@ -1,0 +1,192 @@
+package reindextest
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"testing"
+
+	"productindex/reindex"
+)
+
+// upsert is a change to a product of [Products] with this rev.
+func upsert(id, rev string) reindex.Change {
+	p := product(id, rev)
+	return reindex.Change{ID: p.ID, Body: p.Body}
+}
+
+func deletion(id string) reindex.Change { return reindex.Change{ID: id, Delete: true} }
+
+// updater skips the test if the Indexer changes no single products.
+func updater(t *testing.T, f Fixture) reindex.Updater {
+	t.Helper()
+	updater, ok := reindex.As[reindex.Updater](f.Indexer)
+	if !ok {
+		t.Skip("the Indexer is not an Updater")
+	}
+	return updater
+}
+
+func mustUpdate(t *testing.T, f Fixture, changes ...reindex.Change) {
+	t.Helper()
+	if err := updater(t, f).Update(t.Context(), tenant, changes); err != nil {
+		t.Fatalf("update: %v", err)
+	}
+	f.settle(t)
+}
+
+// settle waits until searches see what was updated.
+func (f Fixture) settle(t *testing.T) {
+	t.Helper()
+	if settler, ok := reindex.As[reindex.Settler](f.Indexer); ok {
+		if err := settler.Settle(t.Context(), tenant); err != nil {
+			t.Fatalf("settle: %v", err)
+		}
+	}
+}
+
+func mustEdit(t *testing.T, gen reindex.Generation, changes ...reindex.Change) {
+	t.Helper()
+	editor, ok := reindex.As[reindex.Editor](gen)
+	if !ok {
+		t.Skip("the Generation is not an Editor")
+	}
+	if err := editor.Edit(t.Context(), changes); err != nil {
+		t.Fatalf("edit: %v", err)
+	}
+}
+
+// testUpdate changes the live index: upserts of new and old products, deletions of what is there and of what is not, over and over.
+func testUpdate(t *testing.T, f Fixture) {
+	updater := updater(t, f)
+	if err := updater.Update(t.Context(), tenant, []reindex.Change{upsert("p0", "x")}); !errors.Is(err, reindex.ErrNoLiveIndex) {
+		t.Errorf("update of a tenant without a live index: %v, want ErrNoLiveIndex", err)
+	}
+	f.publish(t, tenant, Products(10, "1"))
+	f.publish(t, "other", Products(10, "1"))
+	want := revs(Products(10, "1"), "1")
+	mustUpdate(t, f, upsert("p3", "2"), deletion("p4"), upsert("new", "2"), deletion("not there"))
+	want["p3"], want["new"] = "2", "2"
+	delete(want, "p4")
+	assertFound(t, f.all(t, tenant), want)
+	mustUpdate(t, f, deletion("new"), upsert("p4", "3"), deletion("p4 "))
+	want["p4"] = "3"
+	delete(want, "new")
+	assertFound(t, f.all(t, tenant), want)
+	for i := range 30 { // single ones, which are most
+		rev := fmt.Sprint("r", i)
+		mustUpdate(t, f, upsert("p5", rev))
+		want["p5"] = rev
+	}
+	assertFound(t, f.all(t, tenant), want)
+	assertFound(t, f.all(t, "other"), revs(Products(10, "1"), "1"))
+	if counter, ok := reindex.As[reindex.DocCounter](f.Indexer); ok {
+		if n, err := counter.DocCount(t.Context(), tenant); n != 10 || err != nil {
+			t.Errorf("%d documents are counted, error %v; want 10", n, err)
+		}
+	}
+	gen := f.begin(t, tenant)
+	mustWrite(t, gen, Products(3, "4"))
+	if sealed := mustSeal(t, gen, 3); sealed.Live != 10 {
+		t.Errorf("Live is %d after updates, want 10", sealed.Live)
+	}
+}
+
+// What is changed in the live index outlives its process, and does not reach a generation in the making.
+func testUpdateIsDurable(t *testing.T, f Fixture) {
+	updater(t, f)
+	f.publish(t, tenant, Products(10, "1"))
+	gen := f.begin(t, tenant)
+	mustWrite(t, gen, Products(5, "2"))
+	mustUpdate(t, f, upsert("p0", "u"), deletion("p1"))
+	want := revs(Products(10, "1"), "1")
+	want["p0"] = "u"
+	delete(want, "p1")
+	assertFound(t, f.all(t, tenant), want)
+	mustSeal(t, gen, 5)
+	if err := gen.Commit(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	assertFound(t, f.all(t, tenant), revs(Products(5, "2"), "2"))
+	mustUpdate(t, f, upsert("p0", "u"), deletion("p1"))
+	if f.Reopen == nil {
+		return
+	}
+	f = f.Reopen(t)
+	want = revs(Products(5, "2"), "2")
+	want["p0"] = "u"
+	delete(want, "p1")
+	assertFound(t, f.all(t, tenant), want)
+	mustUpdate(t, f, upsert("p1", "v"))
+	want["p1"] = "v"
+	assertFound(t, f.all(t, tenant), want)
+}
+
+// Every id and body that can be indexed can be changed and deleted, each under itself alone.
+func testUpdateIDs(t *testing.T, f Fixture) {
+	updater := updater(t, f)
+	f.publish(t, tenant, Products(1, "1"))
+	want := revs(Products(1, "1"), "1")
+	for i, id := range awkwardIDs {
+		var failed *reindex.BatchError
+		switch err := updater.Update(t.Context(), tenant, []reindex.Change{upsert(id, fmt.Sprint(i))}); {
+		case errors.As(err, &failed) && len(failed.Items) == 1 && failed.Items[0].ID == id && !failed.Items[0].Retryable:
+		case err != nil:
+			t.Errorf("update of %.40q: %v", id, err)
+		default:
+			want[id] = fmt.Sprint(i)
+		}
+	}
+	f.settle(t)
+	assertFound(t, f.all(t, tenant), want)
+	var all []reindex.Change
+	for _, id := range awkwardIDs {
+		all = append(all, deletion(id))
+	}
+	mustUpdate(t, f, all...)
+	assertFound(t, f.all(t, tenant), revs(Products(1, "1"), "1"))
+}
+
+// Edits of a generation, before it is sealed and after, are in it when it goes live, and do not show before.
+func testEdit(t *testing.T, f Fixture) {
+	f.publish(t, tenant, Products(4, "0"))
+	gen := f.begin(t, tenant)
+	mustWrite(t, gen, Products(10, "1"))
+	if _, err := gen.Flush(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	mustEdit(t, gen, upsert("p3", "2"), deletion("p4"), upsert("early", "2"), deletion("not there"))
+	mustEdit(t, gen, upsert("p3", "3"), deletion("p5"))
+	mustEdit(t, gen, upsert("p5", "3"))
+	mustSeal(t, gen, 10) // 10 + early - p4
+	mustEdit(t, gen, upsert("late", "4"), deletion("p6"), deletion("p6 "))
+	mustEdit(t, gen, upsert("p7", "5"), deletion("early"))
+	assertFound(t, f.all(t, tenant), revs(Products(4, "0"), "0"))
+	if err := gen.Commit(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	want := revs(Products(10, "1"), "1")
+	maps.Copy(want, map[string]string{"p3": "3", "p5": "3", "late": "4", "p7": "5"})
+	delete(want, "p4")
+	delete(want, "p6")
+	f.settle(t)
+	assertFound(t, f.all(t, tenant), want)
+	if f.Reopen != nil {
+		f = f.Reopen(t)
+		assertFound(t, f.all(t, tenant), want)
+	}
+}
+
+// An edited generation that is aborted leaves nothing behind.
+func testEditAbort(t *testing.T, f Fixture) {
+	f.publish(t, tenant, Products(4, "0"))
+	gen := f.begin(t, tenant)
+	mustWrite(t, gen, Products(10, "1"))
+	mustEdit(t, gen, upsert("p3", "2"))
+	mustSeal(t, gen, 10)
+	mustEdit(t, gen, deletion("p0"))
+	if err := gen.Abort(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	assertFound(t, f.all(t, tenant), revs(Products(4, "0"), "0"))
+}

@@ -1,0 +1,93 @@
+package reindex
+
+import (
+	"context"
+	"errors"
+	"fmt"
+)
+
+// Update carries changes of the tenant's products into the live index, and into the generation of a run in progress before that goes
+// live. Changes of one product take effect in the order of the calls. Changes from different calls are carried together. It returns when
+// the live index has the changes; see Settle for when searches see them. If no index is live but the first run is in progress, it
+// returns when that run is sure to have the changes.
+//
+// Bodies are checked as those of products are, and go through Config.Transform. A [*BatchError] lists the changes that were refused, by
+// the engine or by the index; the others have been carried out. The error matches [ErrTenant], [ErrShutdown], or [ErrNoLiveIndex] if there
+// is nothing to change, and [errors.ErrUnsupported] if the index is not an [Updater], or a change has neither body nor Delete and the
+// source is not a [Finder]. If ctx ends first, the changes may be carried out later.
+//
+// Changes are kept in memory while they are under way and while a run needs them, up to Config.ChangeBytes per tenant: all changes and
+// runs of a tenant have to go through one Engine.
+func (e *Engine) Update(ctx context.Context, tenant string, changes ...Change) error {
+	if err := e.checkUpdate(tenant, changes); err != nil {
+		return err
+	}
+	good, bad, err := e.cfg.prepare(ctx, tenant, changes)
+	if err != nil {
+		return err
+	}
+	if len(good) > 0 {
+		refused, err := e.await(ctx, tenant, good)
+		if err != nil {
+			return err
+		}
+		bad = append(bad, refused...)
+	}
+	if len(bad) > 0 {
+		return &BatchError{Items: bad}
+	}
+	return nil
+}
+
+// checkUpdate returns why changes cannot be accepted at all.
+func (e *Engine) checkUpdate(tenant string, changes []Change) error {
+	if err := CheckTenant(tenant); err != nil {
+		return err
+	}
+	if _, ok := As[Updater](e.ix); !ok {
+		return fmt.Errorf("tenant %s: the index cannot change single products: %w", tenant, errors.ErrUnsupported)
+	}
+	size := 0
+	for _, c := range changes {
+		size += c.size()
+		if _, ok := As[Finder](e.src); !ok && c.lookup() {
+			return fmt.Errorf("tenant %s, product %q: the change has no body, and the source cannot find products by id: %w",
+				tenant, shortID(c.ID), errors.ErrUnsupported)
+		}
+	}
+	if size > e.cfg.ChangeBytes {
+		return fmt.Errorf("tenant %s: the changes have %d bytes, at most %d may be in one call (ChangeBytes)", tenant, size, e.cfg.ChangeBytes)
+	}
+	return nil
+}
+
+// await hands changes to the tenant's stream and waits for what becomes of them.
+func (e *Engine) await(ctx context.Context, tenant string, changes []Change) (refused []ItemError, err error) {
+	st, done, err := e.streams.accept(tenant)
+	if err != nil {
+		return nil, err
+	}
+	defer done()
+	w := st.log.append(changes)
+	e.streams.apply(tenant, st)
+	select {
+	case <-w.done:
+		return w.refused, w.err
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+}
+
+// Settle waits until searches of the tenant see every change that Update had accepted when Settle was called.
+func (e *Engine) Settle(ctx context.Context, tenant string) error {
+	if err := CheckTenant(tenant); err != nil {
+		return err
+	}
+	if _, err := e.await(ctx, tenant, nil); err != nil {
+		return err
+	}
+	if settler, ok := As[Settler](e.ix); ok {
+		return contain(func() error { return settler.Settle(ctx, tenant) })
+	}
+	return nil
+}
