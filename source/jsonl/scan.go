@@ -70,11 +70,11 @@ func (f *format) lines(ctx context.Context, l *lines, need files.Need, visit fil
 			}
 			continue
 		}
-		if len(line) > 0 && line[0] == bom[0] { // also inside of files that were put one behind the other
-			line = bytes.TrimPrefix(line, bom)
-		}
-		if line = trim(line); len(line) == 0 {
-			continue
+		if n := len(line); n == 0 || line[0] != '{' || line[n-1] != '}' {
+			// A byte order mark also stands inside of files that were put one behind the other.
+			if line = trim(bytes.TrimPrefix(line, bom)); len(line) == 0 {
+				continue
+			}
 		}
 		if l.last && line[0] == '{' && endsEarly(line) {
 			return l.number, fmt.Errorf("the last line ends in the middle of an object: the file is cut off: %w", io.ErrUnexpectedEOF)
