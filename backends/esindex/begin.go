@@ -39,18 +39,27 @@ func (ix *Index) Begin(ctx context.Context, tenant string) (reindex.Generation, 
 	g.token, _ = reindex.Fence(ctx)
 	g.unsearched = ix.unsearchedFields(tenant, live)
 	ix.setOpen(g.name, true)
-	for _, step := range []func(context.Context) error{g.create, g.inspect, g.rehearse, g.prepare, g.takeOver} {
-		if err = step(ctx); err != nil {
-			break
-		}
-	}
-	if err != nil {
-		ix.setOpen(g.name, false)
-		g.discardUnborn(ctx)
+	if err := g.open(ctx, g.create, g.inspect, g.rehearse, g.prepare, g.takeOver); err != nil {
 		return nil, err
 	}
 	g.pulse.start(ix.cfg.ReapAfter/4, g.showLife) //nolint:contextcheck // the generation outlives ctx
 	return g, nil
+}
+
+// open makes the steps of Begin. If one of them fails, nothing is left.
+func (g *generation) open(ctx context.Context, steps ...func(context.Context) error) error {
+	for _, step := range steps {
+		err := step(ctx)
+		if hasType(err, "index_not_found_exception") {
+			err = g.fencedOr(ctx, err) // a newer run has deleted it
+		}
+		if err != nil {
+			g.ix.setOpen(g.name, false)
+			g.discardUnborn(ctx)
+			return err
+		}
+	}
+	return nil
 }
 
 // replaceable returns an error if a new index cannot take the place of what the alias stands for.

@@ -269,6 +269,7 @@ func faultyRun(t *testing.T, ix *Index, products reindextest.Slice) (reindex.Rep
 
 // The server dies in the middle of a load and comes back: the run goes on, and nothing is missing.
 func TestServerDiesDuringTheLoad(t *testing.T) {
+	onlyInCI(t)
 	server := estest.Own(t, estest.Options{})
 	ix := openOn(t, server.Transport(t), nil)
 	publish(t, ix, 10, "old")

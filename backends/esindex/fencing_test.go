@@ -130,3 +130,30 @@ func TestSameFence(t *testing.T) {
 	}
 	assertLive(t, ix, 2, "first")
 }
+
+// A run whose index was deleted by a newer one while it was still in its Begin says why.
+func TestFencedDuringBegin(t *testing.T) {
+	ix := open(t, nil)
+	elsewhere, err := New(ix.transport, &ix.cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := ix.names(acme)
+	g := &generation{ix: ix, names: n, name: generationName(n.live, ix.now()), token: 7}
+	ix.setOpen(g.name, true)
+	if err := g.create(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	later, err := elsewhere.Begin(reindex.WithFence(t.Context(), 8), acme)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := later.Abort(t.Context()); err != nil {
+			t.Error(err)
+		}
+	}()
+	if err := g.open(t.Context(), g.rehearse); !errors.Is(err, reindex.ErrFenced) {
+		t.Errorf("the earlier run gets %v, want %v", err, reindex.ErrFenced)
+	}
+}

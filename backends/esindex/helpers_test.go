@@ -10,12 +10,21 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"testing"
 
 	"github.com/elastic/elastic-transport-go/v8/elastictransport"
 )
 
 // inCI reports whether there is time for the long tests.
 func inCI() bool { return os.Getenv("CI") == "true" }
+
+// onlyInCI skips a test that starts a server of its own.
+func onlyInCI(t *testing.T) {
+	t.Helper()
+	if !inCI() {
+		t.Skip("a server of the test's own is for CI")
+	}
+}
 
 func errorAs[T error](err error) (T, bool) { return errors.AsType[T](err) }
 

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"compress/gzip"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"os"
@@ -270,5 +271,30 @@ func TestOwnMappings(t *testing.T) {
 		if !strings.Contains(text, want) {
 			t.Errorf("the index lacks %s: %s", want, text)
 		}
+	}
+}
+
+// The answers of servers that do not know "subobjects" name the field.
+func TestLearnUnsearched(t *testing.T) {
+	ix, err := New(answers{}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ix.abilities.noSubobjects = true
+	for reason, field := range map[string]string{
+		"object mapping for [o.p] tried to parse field [p] as object, but found a concrete value":                                                               "o.p",
+		"can't merge a non object mapping [n] with an object mapping":                                                                                           "n",
+		"failed to parse field [v] of type [double] in document with id '2'. Preview of field's value: '{w=2}': Current token (START_OBJECT) not numeric":       "v",
+		"failed to parse field [t.x] of type [text] in document with id '6'. Preview of field's value: '{x=1}': Can't get text on a START_OBJECT at 1:6":        "t.x",
+		"failed to parse field [m.keyword] of type [keyword] in document with id '5'. Preview of field's value: 'null': Can't get text on a END_OBJECT at 1:30": "m",
+		"failed to parse field [_id] of type [_id] in document with id 'body-15'. Preview of field's value: 'x': Field [_id] is a metadata field":               "",
+		"failed to parse: The depth of the field has exceeded the allowed limit of [20].":                                                                       "",
+	} {
+		g := &generation{ix: ix, names: ix.names(reason[:20]), name: "x"}
+		err := g.learnUnsearched([]reindex.ItemError{{ID: "1", Err: &ServerError{Status: 400, Reason: reason}}})
+		if learned := ix.unsearchedFields(g.names.tenant, target{}); field == "" && err != nil || field != "" && (!errors.Is(err, reindex.ErrAgain) || !slices.Contains(learned, field)) {
+			t.Errorf("%s: learned %v, error %v; want %q", reason, learned, err, field)
+		}
+		ix.unsearched = map[string][]string{}
 	}
 }

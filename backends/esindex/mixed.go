@@ -104,7 +104,8 @@ func isTemporary(err error) bool {
 // objectAndValue is how a server says that a field is an object in one product and a value in another.
 var objectAndValue = []*regexp.Regexp{
 	regexp.MustCompile(`object mapping for \[(.+?)\] tried to parse field `),
-	regexp.MustCompile(`failed to parse field \[(.+?)\] of type \[(?:double|text)\](?s:.*) value: '\{`),
+	regexp.MustCompile(`failed to parse field \[(.+?)(?:\.keyword)?\] of type \[(?:double|text|keyword)\]` +
+		`(?s:.*)(?: value: '\{|Can't get text on a (?:START|END)_OBJECT)`),
 	regexp.MustCompile(`can't merge a non object mapping \[(.+?)\] with an object mapping`),
 }
 

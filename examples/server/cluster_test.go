@@ -68,20 +68,25 @@ type event struct {
 	*http.Request
 
 	answered bool
+	sealed   bool // the server has begun to seal an index
 }
 
-// isWrite reports whether it is a request that writes products.
-func (e event) isWrite() bool { return !e.answered && strings.HasSuffix(e.URL.Path, "/_bulk") }
+// isWrite reports whether it is a request that writes products; the trial at the beginning of a run asks for the whole answer.
+func (e event) isWrite() bool {
+	return !e.answered && strings.HasSuffix(e.URL.Path, "/_bulk") && e.URL.Query().Has("filter_path")
+}
 
-// isSwitch reports whether it is the request that makes a new index live.
+// isSwitch reports whether it is the request that makes a new index live, and not its rehearsal.
 func (e event) isSwitch() bool {
-	return !e.answered && e.Method == http.MethodPost && e.URL.Path == "/_aliases"
+	return !e.answered && e.sealed && e.Method == http.MethodPost && e.URL.Path == "/_aliases"
 }
 
 // wire is a server's way to Elasticsearch. It waits for the function that is set at each event.
 type wire struct {
 	url  string
 	hook atomic.Pointer[func(event)]
+
+	sealed atomic.Bool // since the hook was set
 }
 
 func newWire(t *testing.T, target string) *wire {
@@ -95,12 +100,12 @@ func newWire(t *testing.T, target string) *wire {
 	proxy := &httputil.ReverseProxy{
 		Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(address) }, Transport: transport, ErrorLog: log.New(io.Discard, "", 0),
 		ModifyResponse: func(r *http.Response) error {
-			w.happens(event{r.Request, true})
+			w.happens(event{Request: r.Request, answered: true})
 			return nil
 		},
 	}
 	server := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
-		w.happens(event{r, false})
+		w.happens(event{Request: r})
 		proxy.ServeHTTP(rw, r)
 	}))
 	t.Cleanup(func() {
@@ -112,6 +117,10 @@ func newWire(t *testing.T, target string) *wire {
 }
 
 func (w *wire) happens(e event) {
+	if strings.HasSuffix(e.URL.Path, "/_flush") {
+		w.sealed.Store(true)
+	}
+	e.sealed = w.sealed.Load()
 	if hook := w.hook.Load(); hook != nil {
 		(*hook)(e)
 	}
@@ -119,6 +128,7 @@ func (w *wire) happens(e event) {
 
 // set sets what waits; nil lets everything pass.
 func (w *wire) set(hook func(event)) {
+	w.sealed.Store(false)
 	if hook == nil {
 		w.hook.Store(nil)
 		return
