@@ -27,7 +27,7 @@ type analyzedDocument struct {
 func analyzed(doc *document.Document, numbers *numberCache, buffer *termBuffer) index.Document {
 	d := &analyzedDocument{Document: doc, numbers: numbers, buffer: buffer, fields: make([]*analyzedField, 0, len(doc.Fields)+1)}
 	for _, field := range doc.Fields {
-		if _, ok := field.(index.GeoShapeField); ok {
+		if _, ok := field.(index.GeoShapeField); ok && !isForm(field) {
 			return doc
 		}
 		d.size += fieldBytes + len(field.Value())
@@ -42,6 +42,7 @@ func analyzed(doc *document.Document, numbers *numberCache, buffer *termBuffer) 
 			}
 			d.fields = append(d.fields, &ours[i])
 			doc.Fields[i] = &ours[i]
+		case *formField: // it has no terms
 		default:
 			d.foreign = true
 		}
@@ -51,6 +52,11 @@ func analyzed(doc *document.Document, numbers *numberCache, buffer *termBuffer) 
 	}
 	buffer.mergeNames(d)
 	return d
+}
+
+func isForm(field document.Field) bool {
+	_, ok := field.(*formField)
+	return ok
 }
 
 // sameTokens reports whether a text is that of the field before it, analyzed in the same way: of a text that is in _all, too.

@@ -27,6 +27,7 @@ const (
 var (
 	errEmptyID  = errors.New("the id is empty")
 	errNoObject = errors.New("the body is not an object")
+	errNoShape  = errors.New("a keyword form is not a shape")
 )
 
 // document makes a bleve document of a product. Bleve's own mappings leave out fields of the product that have the name of one that the

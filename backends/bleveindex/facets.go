@@ -6,58 +6,12 @@ import (
 	"math"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/blevesearch/bleve/v2"
 	"github.com/blevesearch/bleve/v2/mapping"
 	"github.com/blevesearch/bleve/v2/search"
-	"github.com/blevesearch/bleve/v2/search/query"
 )
-
-// Filter returns a query that finds the products that have one of the values in a field, whatever their case, accents and width. Numbers
-// and booleans are given as they are written in JSON. It needs the keyword forms of the default mapping, which values of more than 256
-// bytes and UUIDs do not have. It adds nothing to a score: put it into the filter of a boolean query, or in a conjunction.
-func Filter(field string, values ...string) query.Query {
-	all := make([]query.Query, 0, 2*len(values))
-	for _, value := range values {
-		for _, key := range keysOf(field, value) {
-			forms := query.NewPrefixQuery(key + separator)
-			forms.SetField(formsName + "." + field)
-			forms.SetBoost(0)
-			all = append(all, forms)
-		}
-	}
-	if len(all) == 0 {
-		return query.NewMatchNoneQuery()
-	}
-	found := query.NewDisjunctionQuery(all)
-	found.SetBoost(0)
-	return found
-}
-
-// keysOf returns what the keyword forms of a value can be compared by.
-func keysOf(field, value string) (keys []string) {
-	if form := textForm(value); form != "" {
-		key, _ := splitForm(form)
-		keys = append(keys, key)
-	}
-	n, ok := numberIn(value)
-	if !ok && prices[field[strings.LastIndexByte(field, '.')+1:]] {
-		n, ok = priceIn(value)
-	}
-	if !ok {
-		parsed, err := strconv.ParseFloat(value, 64) // 1e3
-		n, ok = parsed, err == nil && !math.IsInf(n, 0) && !math.IsNaN(n)
-	}
-	if ok {
-		keys = append(keys, numberKey(n))
-	}
-	if date, _, ok := dateIn(value); ok {
-		keys = append(keys, dateKey(date))
-	}
-	return keys
-}
 
 // hasForms reports whether values of a field are sorted and counted by their keyword forms in an index with this mapping.
 func hasForms(m mapping.IndexMapping, field string) bool {
@@ -101,7 +55,7 @@ func sortedByForms(order search.SortOrder, m mapping.IndexMapping) search.SortOr
 		}
 		forms := *field
 		forms.Field, forms.Type = formsName+"."+field.Field, search.SortFieldAsString
-		own[i] = &forms
+		own[i] = formSort{&forms}
 	}
 	return own
 }
@@ -136,6 +90,9 @@ func foldFacet(result *search.FacetResult, wanted *bleve.FacetRequest) {
 	values := map[string]*value{}
 	total := 0
 	for _, form := range result.Terms.Terms() {
+		if form.Term == formTerm {
+			continue
+		}
 		key, written := splitForm(form.Term)
 		if !strings.HasPrefix(written, wanted.TermPrefix) || !pattern.MatchString(written) {
 			continue

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/blevesearch/bleve/v2"
+	"github.com/blevesearch/bleve/v2/index/scorch"
 	"github.com/blevesearch/bleve/v2/search/query"
 
 	"productindex/backends/bleveindex/analyzers"
@@ -92,6 +93,7 @@ func TestKeywordForms(t *testing.T) {
 	for _, field := range []string{"color", "brand", "price", "new"} {
 		req.AddFacet(field, bleve.NewFacetRequest(field, 3))
 	}
+	merge(t, ix, "acme")
 	result, err := ix.Search(t.Context(), "acme", req)
 	if err != nil {
 		t.Fatal(err)
@@ -182,7 +184,7 @@ func randomValue(r *rand.Rand, depth int) string {
 func quoted(s string) string {
 	encoded, err := json.Marshal(s)
 	if err != nil {
-		panic(err) //nolint:forbidigo // every string can be encoded
+		panic(err)
 	}
 	return string(encoded)
 }
@@ -237,7 +239,19 @@ func TestEveryValueIsFound(t *testing.T) {
 		}
 		all, decoded[p.ID] = append(all, p), body
 	}
-	publish(t, ix, "acme", all...)
+	gen := begin(t, ix, "acme")
+	for batch := range slices.Chunk(all, 25) {
+		if err := gen.Write(t.Context(), batch); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := gen.Seal(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := gen.Commit(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	merge(t, ix, "acme")
 	checked := map[string]bool{}
 	for _, p := range all {
 		scan("", decoded[p.ID], func(field string, value any) {
@@ -251,6 +265,27 @@ func TestEveryValueIsFound(t *testing.T) {
 	}
 	if len(checked) < 1000 {
 		t.Fatalf("%d values were checked only", len(checked))
+	}
+}
+
+// merge makes one segment of those of the live index.
+func merge(t *testing.T, ix *Index, tenant string) {
+	t.Helper()
+	live, err := ix.acquire(t.Context(), tenant)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer live.done()
+	inner, err := live.index.Advanced()
+	if err != nil {
+		t.Fatal(err)
+	}
+	all, ok := inner.(*scorch.Scorch)
+	if !ok {
+		t.Fatalf("the index is a %T", inner)
+	}
+	if err := all.ForceMerge(t.Context(), nil); err != nil {
+		t.Fatal(err)
 	}
 }
 

@@ -22,6 +22,7 @@ type walk struct {
 	positions []uint64 // in the arrays around the value
 	noAll     bool     // there is no _all
 	inAll     map[string]struct{}
+	formed    map[string]struct{} // fields that have a keyword form
 }
 
 // walks are those that no product uses.
@@ -31,13 +32,14 @@ func takeWalk() *walk {
 	if w, ok := walks.Get().(*walk); ok {
 		return w
 	}
-	return &walk{inAll: map[string]struct{}{}}
+	return &walk{inAll: map[string]struct{}{}, formed: map[string]struct{}{}}
 }
 
 func (w *walk) giveBack() {
 	w.m, w.doc = nil, nil
 	w.positions = w.positions[:0]
 	clear(w.inAll)
+	clear(w.formed)
 	walks.Put(w)
 }
 
@@ -271,20 +273,10 @@ func (w *walk) addForm(n *node, form string) {
 	if form == "" || n.form == "" || len(form) > 2*maxForm || !w.m.IndexDynamic || w.m.formless {
 		return
 	}
-	options := formOptions
-	if len(form) < rare {
-		options |= index.SkipFreqNorm
-	}
-	w.doc.AddField(document.NewTextFieldCustom(n.form, w.array(), []byte(form), options, nil))
+	_, again := w.formed[n.form]
+	w.formed[n.form] = struct{}{}
+	w.doc.AddField(&formField{n.form, w.array(), []byte(form), again})
 }
-
-const (
-	formOptions = index.IndexField | index.DocValues
-
-	// rare is from which length on values are more likely to be in one product only. bleve keeps a term that is in one document in less
-	// space where it has a frequency, and others where they have none.
-	rare = 16
-)
 
 // textOptions are the options of a text: phrases are found in what may have several words.
 func textOptions(value string) index.FieldIndexingOptions {

@@ -1,0 +1,148 @@
+package bleveindex
+
+import (
+	"context"
+	"errors"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/blevesearch/bleve/v2/mapping"
+	"github.com/blevesearch/bleve/v2/search"
+	"github.com/blevesearch/bleve/v2/search/query"
+	"github.com/blevesearch/bleve/v2/search/searcher"
+	index "github.com/blevesearch/bleve_index_api"
+)
+
+// valueFilter is the query that [Filter] returns.
+type valueFilter struct {
+	field  string
+	values []string
+}
+
+// Filter returns a query that finds the products that have one of the values in a field, whatever their case, accents and width. Numbers
+// and booleans are given as they are written in JSON. It needs the keyword forms of the default mapping, which values of more than 256
+// bytes and UUIDs do not have. It adds nothing to a score.
+func Filter(field string, values ...string) query.Query {
+	return &valueFilter{field, values}
+}
+
+// Searcher finds the products that have the words of a value, and then looks which of them have just these.
+func (f *valueFilter) Searcher(
+	ctx context.Context, reader index.IndexReader, m mapping.IndexMapping, _ search.SearcherOptions,
+) (search.Searcher, error) {
+	keys := map[string]bool{}
+	var candidates []query.Query
+	for _, value := range f.values {
+		of := keysOf(f.field, value)
+		if len(of) == 0 {
+			continue
+		}
+		for _, key := range of {
+			keys[key] = true
+		}
+		candidates = append(candidates, f.candidates(value, m)...)
+	}
+	if len(keys) == 0 {
+		return searcher.NewMatchNoneSearcher(reader)
+	}
+	var among query.Query = query.NewMatchAllQuery()
+	if !slices.Contains(candidates, nil) {
+		among = query.NewDisjunctionQuery(candidates)
+	}
+	found, err := among.Searcher(ctx, reader, m, search.SearcherOptions{Score: unscored})
+	if err != nil {
+		return nil, err
+	}
+	forms, err := reader.DocValueReader([]string{formsName + "." + f.field})
+	if err != nil {
+		_ = found.Close()
+		return nil, err
+	}
+	whole := &wholeValues{}
+	whole.Searcher = searcher.NewFilteringSearcher(ctx, found, func(_ *search.SearchContext, match *search.DocumentMatch) bool {
+		has := false
+		err := forms.VisitDocValues(match.IndexInternalID, func(_ string, form []byte) {
+			key, _ := splitForm(string(form))
+			has = has || keys[key] && string(form) != formTerm
+		})
+		whole.failed = errors.Join(whole.failed, err)
+		return has
+	})
+	return whole, nil
+}
+
+// wholeValues finds what its searcher finds, and fails if values could not be read.
+type wholeValues struct {
+	search.Searcher
+
+	failed error
+}
+
+func (w *wholeValues) Next(ctx *search.SearchContext) (*search.DocumentMatch, error) {
+	match, err := w.Searcher.Next(ctx)
+	return match, errors.Join(err, w.failed)
+}
+
+func (w *wholeValues) Advance(ctx *search.SearchContext, id index.IndexInternalID) (*search.DocumentMatch, error) {
+	match, err := w.Searcher.Advance(ctx, id)
+	return match, errors.Join(err, w.failed)
+}
+
+// candidates returns queries that find the products that can have a value. One that is nil finds all.
+func (f *valueFilter) candidates(value string, m mapping.IndexMapping) []query.Query {
+	var all []query.Query
+	if analyzer := m.AnalyzerNamed(m.AnalyzerNameForPath(f.field)); analyzer == nil || len(analyzer.Analyze([]byte(value))) == 0 {
+		return []query.Query{nil}
+	}
+	words := query.NewMatchQuery(value)
+	words.SetField(f.field)
+	words.SetOperator(query.MatchQueryOperatorAnd)
+	all = append(all, words)
+	if b, err := strconv.ParseBool(value); err == nil {
+		is := query.NewBoolFieldQuery(b)
+		is.SetField(f.field)
+		all = append(all, is)
+	}
+	inclusive := true
+	if n, ok := numberOf(f.field, value); ok {
+		is := query.NewNumericRangeInclusiveQuery(&n, &n, &inclusive, &inclusive)
+		is.SetField(f.field)
+		all = append(all, is)
+	}
+	if date, _, ok := dateIn(value); ok {
+		is := query.NewDateRangeInclusiveQuery(date, date, &inclusive, &inclusive)
+		is.SetField(f.field)
+		all = append(all, is)
+	}
+	return all
+}
+
+// numberOf returns the number that a value of a field can be.
+func numberOf(field, value string) (float64, bool) {
+	n, ok := numberIn(value)
+	if !ok && prices[field[strings.LastIndexByte(field, '.')+1:]] {
+		n, ok = priceIn(value)
+	}
+	if !ok {
+		parsed, err := strconv.ParseFloat(value, 64) // 1e3
+		n, ok = parsed, err == nil && !math.IsInf(parsed, 0) && !math.IsNaN(parsed)
+	}
+	return n + 0, ok // without a sign of zero
+}
+
+// keysOf returns what the keyword forms of a value can be compared by.
+func keysOf(field, value string) (keys []string) {
+	if form := textForm(value); form != "" {
+		key, _ := splitForm(form)
+		keys = append(keys, key)
+	}
+	if n, ok := numberOf(field, value); ok {
+		keys = append(keys, numberKey(n))
+	}
+	if date, _, ok := dateIn(value); ok {
+		keys = append(keys, dateKey(date))
+	}
+	return keys
+}
