@@ -83,7 +83,7 @@ type WordExplanation struct {
 //
 // An empty text finds everything. [ProductQuery.Explanation] says what was looked for.
 func Query(text string, options *QueryOptions) *ProductQuery {
-	q := &ProductQuery{text: text}
+	q := &ProductQuery{text: strings.ToValidUTF8(text, " ")}
 	if options != nil {
 		q.options = *options
 	}

@@ -16,6 +16,9 @@ var singular = map[string]string{
 // stem crosses singular and plural of a folded word where that is safe in all languages of its script, or nearly: two words that become
 // the same one mean the same. Words with digits are left as they are.
 func stem(word []byte) []byte {
+	if to, ok := singular[string(word)]; ok {
+		return []byte(to)
+	}
 	if len(word) < 4 {
 		return word
 	}
@@ -26,9 +29,6 @@ func stem(word []byte) []byte {
 		if b < 'a' || b > 'z' {
 			return word
 		}
-	}
-	if to, ok := singular[string(word)]; ok {
-		return []byte(to)
 	}
 	word = withoutPlural(word)
 	if to, ok := singular[string(word)]; ok { // mens
