@@ -90,7 +90,7 @@ func isCodeLike(text string) bool {
 func (x *expansion) similar(term string) ([]candidate, error) {
 	length := utf8.RuneCountInString(term)
 	fuzzy, ok := x.reader.(index.IndexReaderFuzzy)
-	if !ok || length < 4 || strings.ContainsFunc(term, unicode.IsDigit) {
+	if !ok || length < 4 || length > maxWord || strings.ContainsFunc(term, unicode.IsDigit) {
 		return nil, nil
 	}
 	most := 1

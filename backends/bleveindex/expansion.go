@@ -227,6 +227,9 @@ func withoutDigraphs(term string) []string {
 // split adds what a word is with a space in it: between letters and digits, or, for a word that no product has, between two others.
 func (x *expansion) split(w *word, known bool) error {
 	letters := []rune(strings.ToLower(w.text))
+	if len(letters) > maxWord {
+		return nil
+	}
 	var cuts [][]string
 	if parts := splitDigits(letters); len(parts) > 1 {
 		cuts = append(cuts, parts)

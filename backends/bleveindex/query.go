@@ -32,8 +32,11 @@ type QueryOptions struct {
 	Filter query.Query
 }
 
-// maxWords is how many words of a text are looked for.
-const maxWords = 24
+const (
+	maxText  = 1000 // how many bytes of a text are looked at
+	maxWords = 24   // how many words of it are looked for
+	maxWord  = 24   // how many letters a word has at most that is split or corrected
+)
 
 // ProductQuery is what [Query] returns: a query of bleve's, for one search at a time.
 type ProductQuery struct {
@@ -81,8 +84,11 @@ type WordExplanation struct {
 //     990pro and 990 PRO, sun glasses and sunglasses. A word that no product has is corrected by a letter or two.
 //   - Synonyms are those of the mapping: see [ProductMapping.DefineSynonyms].
 //
-// An empty text finds everything. [ProductQuery.Explanation] says what was looked for.
+// Of a long text the first 24 words count. An empty one finds everything. [ProductQuery.Explanation] says what was looked for.
 func Query(text string, options *QueryOptions) *ProductQuery {
+	if len(text) > maxText {
+		text = text[:maxText]
+	}
 	q := &ProductQuery{text: strings.ToValidUTF8(text, " ")}
 	if options != nil {
 		q.options = *options

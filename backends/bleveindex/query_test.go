@@ -94,6 +94,9 @@ func TestQuery(t *testing.T) {
 			t.Errorf("%q %+v finds %q, want %q", test.text, test.options, got, want)
 		}
 	}
+	if got := ranked(t, ix, Query(strings.Repeat("x", 1<<20)+" "+strings.Repeat("word ", 1<<18), nil)); len(got) > 0 {
+		t.Errorf("a long text finds %q", got)
+	}
 	if got := ranked(t, ix, Query(" ", nil)); len(got) != len(electronics) {
 		t.Errorf("an empty text finds %q", got)
 	}
