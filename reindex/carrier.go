@@ -7,20 +7,11 @@ import (
 	"maps"
 )
 
-// carry sends changes until each of them has been taken or refused, and returns the refused ones by their positions. Any other error means
-// that it is not known which were taken.
-func (s *streams) carry(ctx context.Context, tenant string, entries []entry, send func([]Change) error) (map[int64]ItemError, error) {
-	c := carrier{retry: s.cfg.Retry, send: send, refused: map[int64]ItemError{}}
-	entries, err := c.find(ctx, s.cfg, s.src, tenant, entries)
-	if err == nil {
-		err = c.carry(ctx, entries)
-	}
-	return c.refused, err
-}
-
 // carrier sends changes to one index.
 type carrier struct {
-	retry   Retry
+	cfg     *Config
+	src     Source
+	tenant  string
 	send    func([]Change) error
 	refused map[int64]ItemError
 }
@@ -30,21 +21,21 @@ func (c *carrier) refuse(e entry, err error) {
 }
 
 // find looks up the products of which it is only known that they have changed.
-func (c *carrier) find(ctx context.Context, cfg *Config, src Source, tenant string, entries []entry) ([]entry, error) {
+func (c *carrier) find(ctx context.Context, entries []entry) ([]entry, error) {
 	var ids []string
 	for _, e := range entries {
 		if e.change.lookup() {
 			ids = append(ids, e.change.ID)
 		}
 	}
-	finder, ok := As[Finder](src)
+	finder, ok := As[Finder](c.src)
 	if len(ids) == 0 || !ok {
 		return entries, nil
 	}
 	found := map[string]Change{}
 	failed := map[string]error{}
 	err := contain(func() error {
-		for product, err := range finder.Find(ctx, tenant, ids...) {
+		for product, err := range finder.Find(ctx, c.tenant, ids...) {
 			bad, isRecord := errors.AsType[*RecordError](sound(err))
 			switch {
 			case isRecord:
@@ -52,7 +43,7 @@ func (c *carrier) find(ctx context.Context, cfg *Config, src Source, tenant stri
 			case err != nil:
 				return fmt.Errorf("finding changed products: %w", err)
 			default:
-				found[product.ID], failed[product.ID] = cfg.prepareChange(ctx, tenant, Change{ID: product.ID, Body: product.Body})
+				found[product.ID], failed[product.ID] = c.cfg.prepareChange(ctx, c.tenant, Change{ID: product.ID, Body: product.Body})
 			}
 		}
 		return ctx.Err()
@@ -98,11 +89,11 @@ func (c *carrier) carry(ctx context.Context, entries []entry) error {
 			if entries, err = c.settle(entries, failed); err != nil || len(entries) == 0 {
 				return err
 			}
-			err = c.retry.pause(ctx, attempt, failed.RetryAfter, failed)
+			err = c.cfg.Retry.pause(ctx, attempt, failed.RetryAfter, failed)
 		case errors.Is(err, ErrTooLarge), errors.Is(err, ErrRefused):
 			return c.split(ctx, entries, err)
 		case isTemporary:
-			err = c.retry.pause(ctx, attempt, temporary.RetryAfter, err)
+			err = c.cfg.Retry.pause(ctx, attempt, temporary.RetryAfter, err)
 		}
 		if err != nil {
 			return fmt.Errorf("%d changes, the first one of product %q: %w", len(entries), entries[0].change.ID, err)

@@ -84,25 +84,3 @@ func (c *Config) prepareChange(ctx context.Context, tenant string, change Change
 	change.Body = product.Body
 	return change, err
 }
-
-func checkID(id string) error {
-	if !printable(id) {
-		return errors.New("the id holds control characters or is not valid UTF-8")
-	}
-	return nil
-}
-
-// lastOfEach returns the last change of each id, in the order in which these came.
-func lastOfEach(entries []entry) []entry {
-	last := make(map[string]int, len(entries))
-	for i, e := range entries {
-		last[e.change.ID] = i
-	}
-	kept := make([]entry, 0, len(last))
-	for i, e := range entries {
-		if last[e.change.ID] == i {
-			kept = append(kept, e)
-		}
-	}
-	return kept
-}

@@ -20,12 +20,12 @@ type changeLog struct {
 	mu       sync.Mutex
 	entries  []entry
 	bytes    int
-	head     int64           // the last position that was given
-	applied  int64           // up to which the live index is current
-	lost     int64           // up to which changes were dropped that a run still needed
-	pins     map[*feed]int64 // where runs began
-	waiting  []*waiter       // in the order of their positions
-	applying bool            // an applier is at work
+	head     int64             // the last position that was given
+	applied  int64             // up to which the live index is current
+	lost     int64             // up to which changes were dropped that a run still needed
+	pins     map[*pin]struct{} // where runs began
+	waiting  []*waiter         // in the order of their positions
+	applying bool              // an applier is at work
 }
 
 // waiter is a call of Update that waits until its changes are in the live index.
@@ -83,8 +83,8 @@ func (l *changeLog) shed() {
 // trim forgets what neither the live index nor a run needs any more.
 func (l *changeLog) trim() {
 	oldest := l.applied
-	for _, replayed := range l.pins {
-		oldest = min(oldest, replayed)
+	for p := range l.pins {
+		oldest = min(oldest, p.position)
 	}
 	n := 0
 	for n < len(l.entries) && l.entries[n].position <= oldest {
@@ -145,18 +145,22 @@ func (l *changeLog) carried(position int64, refused map[int64]ItemError, err err
 	l.trim()
 }
 
-// pin makes the log keep what comes from now on for a run.
-func (l *changeLog) pin(f *feed) (position int64) {
+// pin is a position after which a log keeps everything, as a run needs it.
+type pin struct{ position int64 }
+
+// pin makes the log keep what comes from now on.
+func (l *changeLog) pin() *pin {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.pins[f] = l.head
-	return l.head
+	p := &pin{l.head}
+	l.pins[p] = struct{}{}
+	return p
 }
 
-func (l *changeLog) unpin(f *feed) {
+func (l *changeLog) unpin(p *pin) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	delete(l.pins, f)
+	delete(l.pins, p)
 	l.trim()
 }
 
@@ -194,4 +198,19 @@ func (l *changeLog) busy() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.applying
+}
+
+// lastOfEach returns the last change of each id, in the order in which these came.
+func lastOfEach(entries []entry) []entry {
+	last := make(map[string]int, len(entries))
+	for i, e := range entries {
+		last[e.change.ID] = i
+	}
+	kept := make([]entry, 0, len(last))
+	for i, e := range entries {
+		if last[e.change.ID] == i {
+			kept = append(kept, e)
+		}
+	}
+	return kept
 }

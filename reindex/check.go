@@ -2,42 +2,21 @@ package reindex
 
 import (
 	"context"
+	"errors"
 	"fmt"
 )
 
-// work checks and writes batches until there are no more.
-func (p *pump) work(ctx context.Context) error {
-	for b := range p.batches {
-		products, rejections, err := p.check(ctx, b.products)
-		if err != nil {
-			return err
-		}
-		if err := p.reject(rejections...); err != nil {
-			return err
-		}
-		if _, err := p.write(ctx, products); err != nil {
-			return err
-		}
-		p.recycle(b)
+// maxIDBytes is the length of the longest product id, in bytes.
+const maxIDBytes = 4096
+
+// shortID returns an id for a report, cut to the length of the longest one.
+func shortID(id string) string { return id[:min(len(id), maxIDBytes)] }
+
+func checkID(id string) error {
+	if !printable(id) {
+		return errors.New("the id holds control characters or is not valid UTF-8")
 	}
 	return nil
-}
-
-// check returns the products that can be indexed, in the same slice, and why the others cannot.
-func (p *pump) check(ctx context.Context, products []Product) (good []Product, bad []Rejection, err error) {
-	good = products[:0]
-	for _, product := range products {
-		product, err := p.cfg.checkProduct(ctx, p.tenant, product)
-		if err == nil {
-			good = append(good, product)
-			continue
-		}
-		if ctx.Err() != nil {
-			return nil, nil, ctx.Err()
-		}
-		bad = append(bad, Rejection{ID: product.ID, Reason: reason(err)})
-	}
-	return good, bad, nil
 }
 
 // checkProduct returns a product as it is to be indexed.

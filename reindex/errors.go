@@ -49,6 +49,12 @@ var (
 	ErrRefused = errors.New("refused by the index")
 )
 
+// What follows a message that cannot say all.
+const (
+	seeLog  = "; the service's log has the details"
+	notSure = "; whether the new index is live is not known"
+)
+
 // ItemError tells why one product was not indexed.
 type ItemError struct {
 	// ID is the product's id.

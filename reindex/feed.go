@@ -20,20 +20,18 @@ type feed struct {
 	tenant  string
 	stream  *stream
 	leave   func()
-	start   int64
+	pin     *pin
 }
 
 // follow begins to keep the tenant's changes for a run.
 func (s *streams) follow(tenant string) *feed {
 	st, done := s.use(tenant)
-	f := &feed{streams: s, tenant: tenant, stream: st, leave: done}
-	f.start = st.log.pin(f)
-	return f
+	return &feed{streams: s, tenant: tenant, stream: st, leave: done, pin: st.log.pin()}
 }
 
 // end lets go of the changes that were kept.
 func (f *feed) end() {
-	f.stream.log.unpin(f)
+	f.stream.log.unpin(f.pin)
 	f.leave()
 }
 
@@ -41,16 +39,16 @@ func (f *feed) end() {
 type editing struct {
 	feed     *feed
 	gen      Generation
-	pump     *pump
+	tally    *tally
 	record   *record
 	replayed int64
 	present  map[string]bool // whether products that were edited are in the generation
 	refused  map[int64]ItemError
 }
 
-func newEditing(f *feed, gen Generation, p *pump) *editing {
+func newEditing(f *feed, gen Generation, t *tally) *editing {
 	return &editing{
-		feed: f, gen: gen, pump: p, record: p.record, replayed: f.start, present: map[string]bool{}, refused: map[int64]ItemError{},
+		feed: f, gen: gen, tally: t, record: t.record, replayed: f.pin.position, present: map[string]bool{}, refused: map[int64]ItemError{},
 	}
 }
 
@@ -127,7 +125,7 @@ func (d *editing) account(ctx context.Context, entries []entry, upserts map[stri
 		applied++
 		was, known := d.present[id]
 		if !known {
-			was = d.pump.holds(id)
+			was = d.tally.holds(id)
 		}
 		switch is := upserts[id]; {
 		case is && !was:

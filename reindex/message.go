@@ -36,11 +36,6 @@ func publicMessage(err error) (string, bool) {
 	return shorten(public.PublicMessage()), true
 }
 
-const (
-	seeLog  = "; the service's log has the details"
-	notSure = "; whether the new index is live is not known"
-)
-
 var phaseMessages = map[Phase]string{
 	PhasePending: "the reindex failed while it waited for its turn",
 	PhaseOpen:    "opening the source failed",

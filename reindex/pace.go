@@ -10,8 +10,6 @@ import (
 )
 
 const (
-	// defaultSlowWrite is far below the minute after which proxies and load balancers commonly give a request up.
-	defaultSlowWrite = 10 * time.Second
 	// paceSteps is how many steps of growth lead from the smallest batch to the largest. The smallest is one step.
 	paceSteps = 64
 	// probeAfter is how many windows of quick writes it takes to try the window again that was too much the last time.

@@ -1,7 +1,6 @@
 package reindex
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"sync/atomic"
@@ -102,28 +101,6 @@ func (p *phases) where() position {
 		return *at
 	}
 	return position{phase: PhasePending}
-}
-
-// phase runs f as a phase of the run: contained, timed and traced. The error is one of the phase.
-func (r *run) phase(ctx context.Context, phase Phase, f func(ctx context.Context) error) error {
-	r.enter(phase)
-	trace, info := r.cfg.Trace, r.record.info()
-	if start := trace.PhaseStarted; start != nil {
-		outer := ctx
-		ctx = r.cfg.starts(ctx, func() context.Context { return start(outer, info, phase) })
-	}
-	start := time.Now()
-	err := inPhase(phase, contain(func() error { return f(ctx) }))
-	took := time.Since(start)
-	r.record.change(func(j *Job) {
-		if field := j.Report.Durations.of(phase); field != nil {
-			*field += took
-		}
-	})
-	if end := trace.PhaseEnded; end != nil {
-		r.cfg.traced(func() { end(ctx, info, phase, err) })
-	}
-	return err
 }
 
 // of returns where the length of a phase is kept; nil if it is not.

@@ -15,3 +15,12 @@ type Product struct {
 	// valid UTF-8 included) and an object, and hands indexes bodies of one line, with neither a line feed nor a carriage return.
 	Body json.RawMessage
 }
+
+// productBytes returns the sum of the lengths of the ids and bodies of products.
+func productBytes(products []Product) int {
+	n := 0
+	for _, p := range products {
+		n += len(p.ID) + len(p.Body)
+	}
+	return n
+}

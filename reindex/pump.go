@@ -11,9 +11,6 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// maxIDBytes is the length of the longest product id, in bytes.
-const maxIDBytes = 4096
-
 // errOverlap ends an attempt to read parts: an id came twice with different bodies, and no part comes before another.
 var errOverlap = errors.New("the parts hold different products of the same id")
 
@@ -23,22 +20,18 @@ type pump struct {
 	cfg     *Config
 	sizes   sizes
 	tenant  string
-	record  *record
-	info    JobInfo
-	gen     Writer
 	parted  bool
-	pace    *pace
-	ids     *idSet // of all products that were read
-	bad     *idSet // of those of them that were rejected
+	tally   *tally
+	writer  *writer
 	batches chan *batch
 	unused  sync.Pool // of *batch
 	late    atomic.Pointer[error]
 }
 
-func newPump(r *run, gen Writer, parted bool) *pump {
+func newPump(cfg *Config, sizes sizes, t *tally, gen Writer, parted bool) *pump {
 	return &pump{
-		cfg: r.cfg, sizes: r.sizes, tenant: r.tenant, record: r.record, info: r.record.info(), gen: gen, parted: parted,
-		pace: newPace(r.sizes), ids: newIDSet(), bad: newIDSet(), batches: make(chan *batch),
+		cfg: cfg, sizes: sizes, tenant: t.record.now().Tenant, parted: parted, tally: t, writer: newWriter(cfg, sizes, t, gen),
+		batches: make(chan *batch),
 	}
 }
 
@@ -140,7 +133,7 @@ func (p *pump) takeError(b *batch, err error, read int64) error {
 	}
 	b.counted.Read++
 	b.counted.Rejected++
-	p.list(&b.counted, Rejection{ID: shortID(bad.ID), Reason: reason(bad.Err), Where: shorten(bad.Where)})
+	p.tally.list(&b.counted, Rejection{ID: shortID(bad.ID), Reason: reason(bad.Err), Where: shorten(bad.Where)})
 	return nil
 }
 
@@ -159,10 +152,10 @@ func (p *pump) take(ctx context.Context, b *batch, product Product) (*batch, err
 	c.Bytes += int64(len(product.Body))
 	if n := len(product.ID); n == 0 || n > maxIDBytes {
 		c.Rejected++
-		p.list(c, Rejection{ID: shortID(product.ID), Reason: fmt.Sprintf("the id has %d bytes, 1 to %d are allowed", n, maxIDBytes)})
+		p.tally.list(c, Rejection{ID: shortID(product.ID), Reason: fmt.Sprintf("the id has %d bytes, 1 to %d are allowed", n, maxIDBytes)})
 		return b, nil
 	}
-	if isNew, same := p.ids.add(product.ID, product.Body); !isNew {
+	if isNew, same := p.tally.ids.add(product.ID, product.Body); !isNew {
 		return b, p.takeDuplicate(c, product.ID, same)
 	}
 	b.products = append(b.products, product)
@@ -184,36 +177,18 @@ func (p *pump) takeDuplicate(c *Report, id string, same bool) error {
 	return nil
 }
 
-// shortID returns an id for a report, cut to the length of the longest one.
-func shortID(id string) string { return id[:min(len(id), maxIDBytes)] }
-
-// list adds rejections to a report that has room for them.
-func (p *pump) list(r *Report, rejections ...Rejection) {
-	room := max(0, p.cfg.ReportItems-len(r.Rejections))
-	r.Rejections = append(r.Rejections, rejections[:min(room, len(rejections))]...)
-}
-
-// count adds what was counted while a batch was read to the report, and returns how the job stands then.
+// count accounts for what was counted while a batch was read.
 func (p *pump) count(b *batch) Job {
-	c := b.counted
+	counted := b.counted
 	b.counted = Report{}
-	return p.record.change(func(j *Job) {
-		r := &j.Report
-		r.Read += c.Read
-		r.Bytes += c.Bytes
-		r.Duplicates += c.Duplicates
-		r.Conflicts += c.Conflicts
-		r.Rejected += c.Rejected
-		p.list(r, c.Rejections...)
-		r.DuplicateIDs = append(r.DuplicateIDs, c.DuplicateIDs[:min(len(c.DuplicateIDs), p.cfg.ReportItems-len(r.DuplicateIDs))]...)
-	})
+	return p.tally.count(counted)
 }
 
 // send hands a batch to the workers and returns an empty one.
 func (p *pump) send(ctx context.Context, b *batch) (*batch, error) {
 	bad := b.counted.Rejected
 	if job := p.count(b); bad > 0 {
-		if err := p.hopeless(job); err != nil {
+		if err := p.tally.hopeless(job); err != nil {
 			return b, err
 		}
 	}
@@ -233,7 +208,7 @@ func (p *pump) newBatch() *batch {
 	if !ok {
 		b = &batch{}
 	}
-	b.limit = p.pace.size()
+	b.limit = p.writer.pace.size()
 	return b
 }
 
@@ -244,52 +219,37 @@ func (p *pump) recycle(b *batch) {
 	p.unused.Put(b)
 }
 
-// rejected counts n rejected products and lists them.
-func (p *pump) rejected(n int64, rejections ...Rejection) Job {
-	for _, rejection := range rejections {
-		p.bad.add(rejection.ID, nil)
-	}
-	return p.record.change(func(j *Job) {
-		j.Report.Rejected += n
-		p.list(&j.Report, rejections...)
-	})
-}
-
-// reject does the same while products are still being read. It returns an error once there is no hope for the run.
-func (p *pump) reject(rejections ...Rejection) error {
-	if len(rejections) == 0 {
-		return nil
-	}
-	return p.hopeless(p.rejected(int64(len(rejections)), rejections...))
-}
-
-// hopeless returns an error once the run can no longer succeed and its report is full: reading on would neither save the run nor say
-// more.
-func (p *pump) hopeless(job Job) error {
-	if len(job.Report.Rejections) < p.cfg.ReportItems {
-		return nil
-	}
-	return p.cfg.checkRejected(job.Report.Rejected)
-}
-
-// holds reports whether a product was read and not rejected.
-func (p *pump) holds(id string) bool { return p.ids.has(id) && !p.bad.has(id) }
-
-// refusedLate moves what the index refused after Write had returned from indexed to rejected.
-func (p *pump) refusedLate(late []ItemError) error {
-	failed := make(map[string]struct{}, len(late))
-	rejections := make([]Rejection, 0, min(len(late), p.cfg.ReportItems))
-	for _, item := range late {
-		if _, twice := failed[item.ID]; twice || !p.ids.has(item.ID) {
-			return fmt.Errorf("the index reported product %q as failed, which was not written, or twice: a defect of the Indexer", shortID(item.ID))
+// work checks and writes batches until there are no more.
+func (p *pump) work(ctx context.Context) error {
+	for b := range p.batches {
+		products, rejections, err := p.check(ctx, b.products)
+		if err != nil {
+			return err
 		}
-		failed[item.ID] = struct{}{}
-		p.bad.add(item.ID, nil)
-		if len(rejections) < p.cfg.ReportItems {
-			rejections = append(rejections, Rejection{ID: item.ID, Reason: reason(item.Err)})
+		if err := p.tally.reject(rejections...); err != nil {
+			return err
 		}
+		if _, err := p.writer.write(ctx, products); err != nil {
+			return err
+		}
+		p.recycle(b)
 	}
-	p.record.change(func(j *Job) { j.Report.Indexed -= int64(len(late)) })
-	p.rejected(int64(len(late)), rejections...)
 	return nil
+}
+
+// check returns the products that can be indexed, in the same slice, and why the others cannot.
+func (p *pump) check(ctx context.Context, products []Product) (good []Product, bad []Rejection, err error) {
+	good = products[:0]
+	for _, product := range products {
+		product, err := p.cfg.checkProduct(ctx, p.tenant, product)
+		if err == nil {
+			good = append(good, product)
+			continue
+		}
+		if ctx.Err() != nil {
+			return nil, nil, ctx.Err()
+		}
+		bad = append(bad, Rejection{ID: product.ID, Reason: reason(err)})
+	}
+	return good, bad, nil
 }

@@ -1,6 +1,7 @@
 package reindex
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -32,10 +33,10 @@ const (
 
 // withDefaults returns a copy of p in which every field that is not set has its default.
 func (p Retry) withDefaults() Retry {
-	setDefault(&p.Attempts, defaultAttempts)
-	setDefault(&p.MinDelay, defaultMinDelay)
-	setDefault(&p.MaxDelay, max(defaultMaxDelay, p.MinDelay))
-	setDefault(&p.MaxRetryAfter, max(defaultMaxRetryAfter, p.MaxDelay))
+	p.Attempts = cmp.Or(p.Attempts, defaultAttempts)
+	p.MinDelay = cmp.Or(p.MinDelay, defaultMinDelay)
+	p.MaxDelay = cmp.Or(p.MaxDelay, max(defaultMaxDelay, p.MinDelay))
+	p.MaxRetryAfter = cmp.Or(p.MaxRetryAfter, max(defaultMaxRetryAfter, p.MaxDelay))
 	return p
 }
 

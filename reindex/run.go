@@ -40,6 +40,28 @@ func (r *run) execute(ctx context.Context) (job Job, err, storeErr error) {
 	return job, failure, storeErr
 }
 
+// phase runs f as a phase of the run: contained, timed and traced. The error is one of the phase.
+func (r *run) phase(ctx context.Context, phase Phase, f func(ctx context.Context) error) error {
+	r.enter(phase)
+	trace, info := r.cfg.Trace, r.record.info()
+	if start := trace.PhaseStarted; start != nil {
+		outer := ctx
+		ctx = r.cfg.starts(ctx, func() context.Context { return start(outer, info, phase) })
+	}
+	start := time.Now()
+	err := inPhase(phase, contain(func() error { return f(ctx) }))
+	took := time.Since(start)
+	r.record.change(func(j *Job) {
+		if field := j.Report.Durations.of(phase); field != nil {
+			*field += took
+		}
+	})
+	if end := trace.PhaseEnded; end != nil {
+		r.cfg.traced(func() { end(ctx, info, phase, err) })
+	}
+	return err
+}
+
 // stopIf stops the run if there is an error.
 func (r *run) stopIf(err error) {
 	if err != nil {
@@ -193,15 +215,16 @@ func (r *run) build(ctx context.Context, feed *feed, snap Snapshot, parts []stri
 		return err
 	}
 	defer r.abort(ctx, gen)
-	p := newPump(r, gen, len(parts) > 0)
+	t := newTally(r.cfg, r.record)
+	p := newPump(r.cfg, r.sizes, t, gen, len(parts) > 0)
 	if err := r.phase(ctx, PhaseLoad, func(ctx context.Context) error { return p.fill(ctx, sequences(snap, parts)) }); err != nil {
 		return err
 	}
 	r.stopIf(r.record.enter(ctx, StatusPublished))
-	if err := r.flush(ctx, gen, p); err != nil {
+	if err := r.flush(ctx, gen, t); err != nil {
 		return err
 	}
-	edits := newEditing(feed, gen, p)
+	edits := newEditing(feed, gen, t)
 	if err := r.phase(ctx, PhaseCatchUp, edits.catchUp); err != nil {
 		return err
 	}
@@ -244,7 +267,7 @@ func (r *run) reap(ctx context.Context) {
 }
 
 // flush waits for the writes to land and moves what the index refused late from indexed to rejected.
-func (r *run) flush(ctx context.Context, gen Generation, p *pump) error {
+func (r *run) flush(ctx context.Context, gen Generation, t *tally) error {
 	return r.phase(ctx, PhaseSeal, func(ctx context.Context) error {
 		var late []ItemError
 		err := r.cfg.Retry.Do(ctx, func() (err error) {
@@ -254,7 +277,7 @@ func (r *run) flush(ctx context.Context, gen Generation, p *pump) error {
 		if err != nil {
 			return err
 		}
-		return p.refusedLate(late)
+		return t.refusedLate(late)
 	})
 }
 

@@ -62,7 +62,7 @@ func (s *streams) accept(tenant string) (st *stream, done func(), err error) {
 func (s *streams) join(tenant string) (st *stream, done func()) {
 	st = s.tenants[tenant]
 	if st == nil {
-		st = &stream{log: changeLog{limit: s.cfg.ChangeBytes, pins: map[*feed]int64{}}, turn: make(chan struct{}, 1)}
+		st = &stream{log: changeLog{limit: s.cfg.ChangeBytes, pins: map[*pin]struct{}{}}, turn: make(chan struct{}, 1)}
 		s.tenants[tenant] = st
 	}
 	st.users++
@@ -166,4 +166,15 @@ func (s *streams) applyNext(ctx context.Context, tenant string, st *stream) erro
 	}
 	st.log.carried(last, refused, err)
 	return err
+}
+
+// carry sends changes until each of them has been taken or refused, and returns the refused ones by their positions. Any other error means
+// that it is not known which were taken.
+func (s *streams) carry(ctx context.Context, tenant string, entries []entry, send func([]Change) error) (map[int64]ItemError, error) {
+	c := carrier{cfg: s.cfg, src: s.src, tenant: tenant, send: send, refused: map[int64]ItemError{}}
+	entries, err := c.find(ctx, entries)
+	if err == nil {
+		err = c.carry(ctx, entries)
+	}
+	return c.refused, err
 }

@@ -1,0 +1,39 @@
+package reindex
+
+import (
+	"cmp"
+	"runtime"
+	"time"
+)
+
+// defaultSlowWrite is far below the minute after which proxies and load balancers commonly give a request up.
+const defaultSlowWrite = 10 * time.Second
+
+// sizes is what a pump works with.
+type sizes struct {
+	docs, bytes, workers int
+	slow                 time.Duration
+}
+
+// newSizes returns what the config asks for, within the index's limits. If it asks for nothing, batches are as large, and as many at the
+// same time, as the index likes them.
+func newSizes(c *Config, ix Indexer) sizes {
+	var limits Limits
+	if l, ok := As[Limiter](ix); ok {
+		limits = l.Limits()
+	}
+	return sizes{
+		docs:    within(cmp.Or(c.BatchDocs, limits.MaxDocs, defaultBatchDocs), limits.MaxDocs),
+		bytes:   within(cmp.Or(c.BatchBytes, limits.MaxBytes, defaultBatchBytes), limits.MaxBytes),
+		workers: within(cmp.Or(c.Workers, limits.MaxInFlight, max(2, runtime.GOMAXPROCS(0))), limits.MaxInFlight),
+		slow:    cmp.Or(limits.SlowWrite, defaultSlowWrite),
+	}
+}
+
+// within returns n, or the limit if there is one and n is above it.
+func within(n, limit int) int {
+	if limit > 0 {
+		return min(n, limit)
+	}
+	return n
+}

@@ -1,0 +1,85 @@
+package reindex
+
+import "fmt"
+
+// tally accounts for the products of one generation: in the report of its run, and by their ids.
+type tally struct {
+	cfg    *Config
+	record *record
+	ids    *idSet // of all products that were read
+	bad    *idSet // of those of them that were rejected
+}
+
+func newTally(cfg *Config, r *record) *tally {
+	return &tally{cfg: cfg, record: r, ids: newIDSet(), bad: newIDSet()}
+}
+
+// count adds what was counted while a batch was read to the report, and returns how the job stands then.
+func (t *tally) count(c Report) Job {
+	return t.record.change(func(j *Job) {
+		r := &j.Report
+		r.Read += c.Read
+		r.Bytes += c.Bytes
+		r.Duplicates += c.Duplicates
+		r.Conflicts += c.Conflicts
+		r.Rejected += c.Rejected
+		t.list(r, c.Rejections...)
+		r.DuplicateIDs = append(r.DuplicateIDs, c.DuplicateIDs[:min(len(c.DuplicateIDs), t.cfg.ReportItems-len(r.DuplicateIDs))]...)
+	})
+}
+
+// list adds rejections to a report that has room for them.
+func (t *tally) list(r *Report, rejections ...Rejection) {
+	room := max(0, t.cfg.ReportItems-len(r.Rejections))
+	r.Rejections = append(r.Rejections, rejections[:min(room, len(rejections))]...)
+}
+
+// rejected counts n rejected products and lists them.
+func (t *tally) rejected(n int64, rejections ...Rejection) Job {
+	for _, rejection := range rejections {
+		t.bad.add(rejection.ID, nil)
+	}
+	return t.record.change(func(j *Job) {
+		j.Report.Rejected += n
+		t.list(&j.Report, rejections...)
+	})
+}
+
+// reject does the same while products are still being read. It returns an error once there is no hope for the run.
+func (t *tally) reject(rejections ...Rejection) error {
+	if len(rejections) == 0 {
+		return nil
+	}
+	return t.hopeless(t.rejected(int64(len(rejections)), rejections...))
+}
+
+// hopeless returns an error once the run can no longer succeed and its report is full: reading on would neither save the run nor say
+// more.
+func (t *tally) hopeless(job Job) error {
+	if len(job.Report.Rejections) < t.cfg.ReportItems {
+		return nil
+	}
+	return t.cfg.checkRejected(job.Report.Rejected)
+}
+
+// holds reports whether a product was read and not rejected.
+func (t *tally) holds(id string) bool { return t.ids.has(id) && !t.bad.has(id) }
+
+// refusedLate moves what the index refused after Write had returned from indexed to rejected.
+func (t *tally) refusedLate(late []ItemError) error {
+	failed := make(map[string]struct{}, len(late))
+	rejections := make([]Rejection, 0, min(len(late), t.cfg.ReportItems))
+	for _, item := range late {
+		if _, twice := failed[item.ID]; twice || !t.ids.has(item.ID) {
+			return fmt.Errorf("the index reported product %q as failed, which was not written, or twice: a defect of the Indexer", shortID(item.ID))
+		}
+		failed[item.ID] = struct{}{}
+		t.bad.add(item.ID, nil)
+		if len(rejections) < t.cfg.ReportItems {
+			rejections = append(rejections, Rejection{ID: item.ID, Reason: reason(item.Err)})
+		}
+	}
+	t.record.change(func(j *Job) { j.Report.Indexed -= int64(len(late)) })
+	t.rejected(int64(len(late)), rejections...)
+	return nil
+}
