@@ -101,10 +101,13 @@ func findNil(err error) error {
 // maxReason is the length of the longest reason that a report holds, in bytes.
 const maxReason = 1000
 
-// reason returns the text of an error that a host's code gave, for a report.
+// reason returns the text of an error that a host's code gave, for a report: the one for callers of an API, if there is one.
 func reason(err error) string {
 	if err = sound(err); err == nil {
 		return "no reason was given"
+	}
+	if public, ok := publicMessage(err); ok {
+		return public
 	}
 	return shorten(err.Error())
 }

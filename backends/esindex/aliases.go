@@ -72,9 +72,15 @@ func (ix *Index) updateAliases(ctx context.Context, what string, actions []actio
 	var answer struct{ Acknowledged bool }
 	err := call(ctx, ix.transport, what, esapi.IndicesUpdateAliasesRequest{Body: jsonBody(map[string]any{"actions": actions})}, &answer)
 	if err == nil && !answer.Acknowledged {
-		return reindex.Temporary(fmt.Errorf("esindex: %s: not acknowledged in time", what))
+		return unacknowledged(what)
 	}
 	return err
+}
+
+// unacknowledged is the error of a change that the cluster has not made everywhere in time.
+func unacknowledged(what string) error {
+	return reindex.Temporary(reindex.Public(fmt.Errorf("esindex: %s: not acknowledged in time", what),
+		"the nodes of the cluster did not acknowledge a change in time"))
 }
 
 // entry is what the server says of one index.
@@ -203,8 +209,10 @@ func (t target) definition(n names) (definition, error) {
 	for _, index := range t.sorted() {
 		next := t.indexes[index].Aliases[n.live]
 		if from != "" && !d.same(next) {
-			return nil, fmt.Errorf("esindex: alias %s has another filter or routing for index %s than for index %s, and a new index can have "+
-				"only one of them: make them the same, or take the alias from one of the indexes", n.live, from, index)
+			return nil, reindex.Public(
+				fmt.Errorf("esindex: alias %s has another filter or routing for index %s than for index %s, and a new index can have "+
+					"only one of them: make them the same, or take the alias from one of the indexes", n.live, from, index),
+				"the tenant's alias has another filter or routing for one of its indexes than for another; make them the same")
 		}
 		d, from = next, index
 	}

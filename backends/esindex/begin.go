@@ -65,8 +65,10 @@ func (g *generation) open(ctx context.Context, steps ...func(context.Context) er
 // replaceable returns an error if a new index cannot take the place of what the alias stands for.
 func (ix *Index) replaceable(n names, t target) error {
 	if t.concrete && ix.cfg.KeepPrevious {
-		return fmt.Errorf("esindex: there is an index of the name %s, where the alias has to be. It cannot be kept under that name, and "+
-			"KeepPrevious is on: clone it to another name and delete it, or switch KeepPrevious off", n.live)
+		return reindex.Public(
+			fmt.Errorf("esindex: there is an index of the name %s, where the alias has to be. It cannot be kept under that name, and "+
+				"KeepPrevious is on: clone it to another name and delete it, or switch KeepPrevious off", n.live),
+			"an index has the name that the tenant's alias needs, and cannot be kept under it; clone and delete it, or switch KeepPrevious off")
 	}
 	_, err := t.definition(n)
 	return err
@@ -101,10 +103,12 @@ func (g *generation) create(ctx context.Context) error {
 		case hasType(err, "resource_already_exists_exception"):
 			return nil
 		case hasType(err, "illegal_state_exception") && strings.Contains(err.Error(), "more than one write index"):
-			return fmt.Errorf("%w: an index template makes each new index the write index of an alias; take %q out of the template, or keep "+
-				"its pattern off the indexes %s-*", permanent(err), keyWriteIndex, g.ix.cfg.Prefix)
+			return reindex.Public(
+				fmt.Errorf("%w: an index template makes each new index the write index of an alias; take %q out of the template, or keep "+
+					"its pattern off the indexes %s-*", permanent(err), keyWriteIndex, g.ix.cfg.Prefix),
+				fmt.Sprintf("an index template makes each new index the write index of an alias; take %q out of the template", keyWriteIndex))
 		case err == nil && !created.Acknowledged:
-			return reindex.Temporary(fmt.Errorf("esindex: %s: not acknowledged in time", what))
+			return unacknowledged(what)
 		case g.ix.abilities.learn(err, g.ix.settings, g.ix.mappings):
 			continue
 		}
@@ -121,7 +125,8 @@ func (g *generation) inspect(ctx context.Context) error {
 	}
 	e, ok := entries[g.name]
 	if !ok {
-		return reindex.Temporary(fmt.Errorf("esindex: index %s is gone right after it was made", g.name))
+		return reindex.Temporary(reindex.Public(fmt.Errorf("esindex: index %s is gone right after it was made", g.name),
+			"the new index is gone right after it was made"))
 	}
 	var actions []action
 	g.templated = map[string]definition{}
@@ -149,15 +154,19 @@ func (g *generation) inspect(ctx context.Context) error {
 func (g *generation) suits(e entry) error {
 	dynamic := fmt.Sprint(e.Mappings.Dynamic)
 	if strings.HasPrefix(dynamic, "strict") && !g.ix.mappings.names("dynamic") {
-		return fmt.Errorf("esindex: a template sets dynamic to %q for index %s, which rejects every product with a new field; "+
-			"set dynamic in Config.Mappings, or keep the template off the indexes %s-*", dynamic, g.name, g.ix.cfg.Prefix)
+		return reindex.Public(
+			fmt.Errorf("esindex: a template sets dynamic to %q for index %s, which rejects every product with a new field; "+
+				"set dynamic in Config.Mappings, or keep the template off the indexes %s-*", dynamic, g.name, g.ix.cfg.Prefix),
+			fmt.Sprintf("an index template sets dynamic to %q, which rejects every product with a new field", dynamic))
 	}
 	for _, pipeline := range []string{"index.default_pipeline", "index.final_pipeline"} {
 		value, set := g.found[pipeline]
 		if _, ours := g.ix.settings.create[pipeline]; set && value != "_none" && !ours {
-			return fmt.Errorf("esindex: a template sends the products of index %s through the pipeline %v, which can change, drop or redirect "+
-				"them; set %s in Config.Settings, to that pipeline or to _none, or keep the template off the indexes %s-*",
-				g.name, value, pipeline, g.ix.cfg.Prefix)
+			return reindex.Public(
+				fmt.Errorf("esindex: a template sends the products of index %s through the pipeline %v, which can change, drop or redirect "+
+					"them; set %s in Config.Settings, to that pipeline or to _none, or keep the template off the indexes %s-*",
+					g.name, value, pipeline, g.ix.cfg.Prefix),
+				fmt.Sprintf("an index template sets %s, and a pipeline can change, drop or redirect products", pipeline))
 		}
 	}
 	return nil
@@ -203,8 +212,9 @@ func (g *generation) roomForReplicas(ctx context.Context) error {
 	if wanted < health.Nodes {
 		return nil
 	}
-	return fmt.Errorf("esindex: the settings ask for %d replicas, which takes %d data nodes, and the cluster has %d; "+
+	text := fmt.Sprintf("the settings ask for %d replicas, which takes %d data nodes, and the cluster has %d; "+
 		"add nodes or set number_of_replicas lower", wanted, wanted+1, health.Nodes)
+	return reindex.Public(fmt.Errorf("esindex: %s", text), text)
 }
 
 // loading are the settings of an index while it is loaded: no refreshes, no replicas.

@@ -75,8 +75,10 @@ func (g *generation) unchanged(now target) error {
 	if now.same(g.before) {
 		return nil
 	}
-	return fmt.Errorf("esindex: alias %s stood for %v when the run began and stands for %v now: another run or someone else "+
-		"has changed it, and it was left as it is", g.names.live, g.before, now)
+	return reindex.Public(
+		fmt.Errorf("esindex: alias %s stood for %v when the run began and stands for %v now: another run or someone else "+
+			"has changed it, and it was left as it is", g.names.live, g.before, now),
+		"another run or someone else has moved the tenant's alias since the run began, and it was left as it is")
 }
 
 // planAliases moves the tenant's alias, and those that others gave to the live index. An alias of the live index counts before one of a

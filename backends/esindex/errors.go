@@ -138,6 +138,14 @@ func (e *unreadable) Error() string {
 
 func (e *unreadable) Unwrap() error { return e.err }
 
+// PublicMessage is what callers of an API may see. See [reindex.Public].
+func (e *unreadable) PublicMessage() string {
+	if e.cut {
+		return "the server's answer was cut off"
+	}
+	return e.Error()
+}
+
 // decodeAnswer decodes an answer with a status of success.
 func decodeAnswer(text []byte, into any) error {
 	err := json.Unmarshal(text, into)
@@ -195,8 +203,16 @@ func classify(ctx context.Context, what string, err error) error {
 	case isRefused || !lost(err):
 		return fmt.Errorf("esindex: %s: %w", what, err)
 	default:
-		return reindex.Temporary(fmt.Errorf("esindex: %s: %w", what, err))
+		return reindex.Temporary(fmt.Errorf("esindex: %s: %w", what, unreachable(err)))
 	}
+}
+
+// unreachable marks an error of a connection, which names hosts, unless it has a text for callers of an API.
+func unreachable(err error) error {
+	if _, ok := errors.AsType[*unreadable](err); ok {
+		return err
+	}
+	return reindex.Public(err, "the server cannot be reached")
 }
 
 // permanent strips the mark that a call can be made again.

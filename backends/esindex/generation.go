@@ -150,7 +150,9 @@ func (ix *Index) count(ctx context.Context, index string) (int64, error) {
 		return 0, err
 	}
 	if answer.Shards.Successful < answer.Shards.Total {
-		return 0, reindex.Temporary(fmt.Errorf("esindex: %s: %w: %d of %d did", what, errPartial, answer.Shards.Successful, answer.Shards.Total))
+		return 0, reindex.Temporary(reindex.Public(
+			fmt.Errorf("esindex: %s: %w: %d of %d did", what, errPartial, answer.Shards.Successful, answer.Shards.Total),
+			"not all shards of the index are available"))
 	}
 	return answer.Count, nil
 }
@@ -234,8 +236,9 @@ func (g *generation) awaitReplicas(ctx context.Context) error {
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-limit.C:
-			return fmt.Errorf("esindex: index %s has %d of the %d shard copies that its settings ask for, after %v; "+
-				"add nodes or set number_of_replicas lower", g.name, answer.Shards.Successful, answer.Shards.Total, g.ix.cfg.ReplicaTimeout)
+			text := fmt.Sprintf("%d of the %d shard copies that its settings ask for, after %v; add nodes or set number_of_replicas lower",
+				answer.Shards.Successful, answer.Shards.Total, g.ix.cfg.ReplicaTimeout)
+			return reindex.Public(fmt.Errorf("esindex: index %s has %s", g.name, text), "the index has "+text)
 		}
 	}
 }

@@ -112,6 +112,7 @@ func TestMissingPrivilege(t *testing.T) {
 			if _, temporary := asTemporary(err); err == nil || temporary || !strings.Contains(err.Error(), "security_exception") || !strings.Contains(err.Error(), ix.Alias(acme)) {
 				t.Errorf("begin: %v; want a lasting error that names the index", err)
 			}
+			checkPublic(t, err, "the server's account lacks a privilege for indices:", prefix)
 			if missing != "manage" {
 				assertIndexes(t, ix)
 			}

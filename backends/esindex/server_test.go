@@ -82,11 +82,11 @@ func assertIndexes(t *testing.T, ix *Index, want ...string) {
 }
 
 func TestBlocks(t *testing.T) {
-	for _, test := range []struct{ name, path, body, says string }{
-		{"disk full", "_settings", `{"index.blocks.read_only_allow_delete":true}`, "disk usage exceeded flood-stage watermark"},
-		{"read-only", "_settings", `{"index.blocks.read_only":true}`, "index read-only"},
-		{"closed", "_close", ``, "index_closed_exception"},
-		{"deleted", "", ``, "no such index"},
+	for _, test := range []struct{ name, path, body, says, seen string }{
+		{"disk full", "_settings", `{"index.blocks.read_only_allow_delete":true}`, "disk usage exceeded flood-stage watermark", "the server takes no writes: [TOO_MANY_REQUESTS/12/disk usage exceeded flood-stage"},
+		{"read-only", "_settings", `{"index.blocks.read_only":true}`, "index read-only", "the server takes no writes: [FORBIDDEN/5/index read-only"},
+		{"closed", "_close", ``, "index_closed_exception", "the index is closed"},
+		{"deleted", "", ``, "no such index", "the index is gone"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			ix := open(t, nil)
@@ -104,6 +104,7 @@ func TestBlocks(t *testing.T) {
 			if err == nil || !strings.Contains(err.Error(), test.says) || !strings.Contains(err.Error(), g.name) {
 				t.Errorf("the run ended with %v; want %q and the index's name", err, test.says)
 			}
+			checkPublic(t, err, test.seen, ix.cfg.Prefix)
 			if report.Batches != 1 {
 				t.Errorf("%d calls of Write, want one: it can not get better", report.Batches)
 			}

@@ -75,7 +75,8 @@ func (g *generation) blame(ctx context.Context, what string, refusal error) erro
 	if err := g.tryWrite(ctx); err != nil {
 		return err
 	}
-	return fmt.Errorf("esindex: %s: %w, or by something in between such as a firewall: %w", what, reindex.ErrRefused, refusal)
+	return reindex.Public(fmt.Errorf("esindex: %s: %w, or by something in between such as a firewall: %w", what, reindex.ErrRefused, refusal),
+		"the product was refused by something in front of the index, such as a firewall"+status(refusal))
 }
 
 func batchError(unfit, failed []reindex.ItemError, header http.Header) error {
@@ -212,9 +213,21 @@ func classifyWrite(ctx context.Context, what string, err error) error {
 		fallthrough
 	case hasType(err, "action_request_validation_exception", "parse_exception", "x_content_parse_exception", "document_parsing_exception",
 		"mapper_parsing_exception", "json_parse_exception", "illegal_argument_exception"):
-		return fmt.Errorf("esindex: %s: %w: %w", what, sentinel, err)
+		refused := fmt.Errorf("esindex: %s: %w: %w", what, sentinel, err)
+		if errors.Is(sentinel, reindex.ErrTooLarge) {
+			return reindex.Public(refused, "the product is "+reindex.ErrTooLarge.Error()+status(err))
+		}
+		return refused
 	}
 	return classify(ctx, what, err)
+}
+
+// status returns the status of an answer, to stand behind a text, if there is one.
+func status(err error) string {
+	if answer, ok := errors.AsType[*ServerError](err); ok {
+		return fmt.Sprintf(" (HTTP status %d)", answer.Status)
+	}
+	return ""
 }
 
 // deeperThan reports whether a valid JSON text has more than levels arrays and objects inside of each other.

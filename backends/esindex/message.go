@@ -1,0 +1,104 @@
+package esindex
+
+import (
+	"fmt"
+	"net/http"
+	"regexp"
+	"strings"
+)
+
+// PublicMessage is what callers of an API may see: the server's type and reason without names of indexes, nodes, accounts and hosts. See
+// [reindex.Public].
+func (e *ServerError) PublicMessage() string {
+	status := fmt.Sprintf("HTTP status %d (%s)", e.Status, http.StatusText(e.Status))
+	if e.Type == "" {
+		return "the server, or something in between, answered with " + status
+	}
+	if e.Status == http.StatusUnauthorized {
+		return "the server does not accept the credentials"
+	}
+	switch e.Type {
+	case "cluster_block_exception":
+		return "the server takes no writes" + blockedBy(e.Reason)
+	case "security_exception":
+		return "the server's account lacks a privilege" + privilege(e.Reason)
+	case "index_not_found_exception":
+		return "the index is gone: somebody has deleted it"
+	case "index_closed_exception":
+		return "the index is closed: somebody has closed it"
+	case "es_rejected_execution_exception", "rejected_execution_exception", "circuit_breaking_exception":
+		return fmt.Sprintf("the server has too much to do (%s)", e.Type)
+	case "unavailable_shards_exception", "no_shard_available_action_exception", "search_phase_execution_exception":
+		return fmt.Sprintf("not all shards of the index are available (%s)", e.Type)
+	case "node_not_connected_exception", "node_disconnected_exception", "remote_transport_exception", "master_not_discovered_exception",
+		"process_cluster_event_timeout_exception":
+		return fmt.Sprintf("the nodes of the cluster do not all answer (%s)", e.Type)
+	}
+	reason := withoutNames(e.Reason)
+	if !ofDocument(e.Type) { // the values of a product are the tenant's own
+		reason = withoutHosts(reason)
+	}
+	if strings.Contains(reason, "maximum normal shards open") || strings.Contains(reason, "maximum shards open") {
+		return "the cluster has no room for the shards of another index: " + shorten(reason)
+	}
+	return e.Type + ": " + shorten(reason)
+}
+
+// ofDocument reports whether an error of that type speaks of what is in a product.
+func ofDocument(kind string) bool {
+	switch kind {
+	case "document_parsing_exception", "mapper_parsing_exception", "strict_dynamic_mapping_exception", "x_content_parse_exception",
+		"parse_exception", "json_parse_exception":
+		return true
+	}
+	return false
+}
+
+var (
+	blocks       = regexp.MustCompile(`blocked by: (.*)`)
+	deniedAction = regexp.MustCompile(`action \[([a-z:/_*-]+(?:\[[a-z]\])*)\]`)
+	granted      = regexp.MustCompile(`granted by the (?:index|cluster) privileges \[[a-z_,]*\]`)
+	permission   = regexp.MustCompile(`no permissions for \[([a-z:/_*, -]+(?:\[[a-z]\])*)\]`) // OpenSearch
+)
+
+// blockedBy returns which blocks there are. What precedes them names the index.
+func blockedBy(reason string) string {
+	if found := blocks.FindStringSubmatch(reason); found != nil {
+		return ": " + withoutNames(shorten(found[1]))
+	}
+	return ""
+}
+
+// privilege returns what must be allowed. The rest of the reason names the account, its roles and the index.
+func privilege(reason string) string {
+	for _, pattern := range []*regexp.Regexp{deniedAction, permission} {
+		if found := pattern.FindStringSubmatch(reason); found != nil {
+			text := " for " + found[1]
+			if by := granted.FindString(reason); by != "" {
+				text += ", " + by
+			}
+			return text
+		}
+	}
+	return ""
+}
+
+// The names of indexes, their aliases and their shards, as the server writes them, and those that only this package makes; the names of
+// nodes and hosts.
+var (
+	namedThings = regexp.MustCompile(`(?i)\b((?:index|indices|alias(?:es)?|data stream|node|user|host)(?: names?)?:? )\[[^\]]*\]`)
+	shards      = regexp.MustCompile(`\[[^\[\]]+\]\[\d+\]`)
+	generations = regexp.MustCompile(`[a-z0-9][^\s\[\]{}()'",:]*-[0-9]{8}t[0-9]{9}\.[a-z2-7]{13}(?:\.[a-z0-9]+)?`)
+	nodes       = regexp.MustCompile(`\{[^{}]*\}(?:\{[^{}]*\})+`)
+	addresses   = regexp.MustCompile(`[a-z]+://[^\s\]]+|(?:\d{1,3}\.){3}\d{1,3}(?::\d+)?|\b[A-Za-z][\w-]*(?:\.[\w-]+)+:\d{2,5}\b|\[[0-9a-fA-F:]*::[0-9a-fA-F:]*\](?::\d+)?`)
+)
+
+func withoutNames(reason string) string {
+	reason = generations.ReplaceAllString(reason, "…")
+	reason = namedThings.ReplaceAllString(reason, "${1}[…]")
+	return shards.ReplaceAllString(reason, "[…]")
+}
+
+func withoutHosts(reason string) string {
+	return addresses.ReplaceAllString(nodes.ReplaceAllString(reason, "{…}"), "…")
+}
