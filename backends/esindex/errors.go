@@ -19,6 +19,9 @@ import (
 	"productindex/reindex"
 )
 
+// typeBlocked is the server's name for an index or a cluster that takes no writes.
+const typeBlocked = "cluster_block_exception"
+
 // ServerError is what the server answered when it refused a call. It is found with [errors.As] in the errors of this package.
 type ServerError struct {
 	// Status is the HTTP status of the answer, or of a part of it.
@@ -53,7 +56,7 @@ func shorten(reason string) string {
 // snapshot ends by itself.
 func (e *ServerError) temporary() bool {
 	switch e.Type {
-	case "cluster_block_exception":
+	case typeBlocked:
 		return e.Status >= http.StatusInternalServerError
 	case "snapshot_in_progress_exception":
 		return true

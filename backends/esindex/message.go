@@ -18,7 +18,7 @@ func (e *ServerError) PublicMessage() string {
 		return "the server does not accept the credentials"
 	}
 	switch e.Type {
-	case "cluster_block_exception":
+	case typeBlocked:
 		return "the server takes no writes" + blockedBy(e.Reason)
 	case "security_exception":
 		return "the server's account lacks a privilege" + privilege(e.Reason)

@@ -6,8 +6,6 @@ import (
 	"net/http"
 	"strings"
 	"testing"
-
-	"productindex/reindex"
 )
 
 const secretIndex = "shop-acme-20250102t030405678.abcdefghijklm"
@@ -49,10 +47,10 @@ func TestPublicMessages(t *testing.T) {
 	}
 	for err, want := range map[error]string{
 		classify(t.Context(), "looking at "+secretIndex, &net.OpError{Op: "dial", Err: errors.New("es01.internal: connection refused")}): "the server cannot be reached",
-		classifyWrite(t.Context(), secretIndex, &ServerError{Status: http.StatusRequestEntityTooLarge}):                                "the product is too large for the index (HTTP status 413)",
-		classifyWrite(t.Context(), secretIndex, &ServerError{Status: 400, Type: "parse_exception", Reason: "line 3"}):                  "parse_exception: line 3",
-		classify(t.Context(), secretIndex, decodeAnswer([]byte("<html>"), nil)):                                                        "the answer is not JSON",
-		classify(t.Context(), secretIndex, decodeAnswer([]byte(`{"took":`), nil)):                                                      "the server's answer was cut off",
+		classifyWrite(t.Context(), secretIndex, &ServerError{Status: http.StatusRequestEntityTooLarge}):                                  "the product is too large for the index (HTTP status 413)",
+		classifyWrite(t.Context(), secretIndex, &ServerError{Status: 400, Type: "parse_exception", Reason: "line 3"}):                    "parse_exception: line 3",
+		classify(t.Context(), secretIndex, decodeAnswer([]byte("<html>"), nil)):                                                          "the answer is not JSON",
+		classify(t.Context(), secretIndex, decodeAnswer([]byte(`{"took":`), nil)):                                                        "the server's answer was cut off",
 	} {
 		checkPublic(t, err, want)
 	}
@@ -85,8 +83,7 @@ func TestPublicMessageOfAlias(t *testing.T) {
 	g := &generation{name: secretIndex, names: names{live: "shop-acme"}}
 	checkPublic(t, g.unchanged(target{indexes: map[string]entry{"shop-acme": {}}}), "another run or someone else has moved the tenant's alias")
 	checkPublic(t, unacknowledged("creating index "+secretIndex), "the nodes of the cluster did not acknowledge a change in time")
-	var temporary *reindex.TemporaryError
-	if !errors.As(unacknowledged("x"), &temporary) {
+	if _, ok := asTemporary(unacknowledged("x")); !ok {
 		t.Error("it is not temporary")
 	}
 }

@@ -195,7 +195,7 @@ func failedItems(text []byte, products []reindex.Product) ([]reindex.ItemError, 
 // is full, or we may not write.
 func hopeless(e *ServerError) bool {
 	switch e.Type {
-	case "cluster_block_exception":
+	case typeBlocked:
 		return !e.temporary()
 	case "index_not_found_exception", "index_closed_exception", "security_exception":
 		return true
