@@ -11,7 +11,8 @@ import (
 )
 
 // Begin opens a new generation of the tenant: a new bleve index on the disk. The error matches [reindex.ErrFenced] unless the fencing token
-// in ctx is greater than those of the generations before, if both have one. The Index remembers tokens until it is closed: nobody else can
+// in ctx is greater than those of the generations before, if both have one; the run of the greatest one may begin again after an Abort. The
+// Index remembers tokens until it is closed: nobody else can
 // have a generation in its directory.
 func (ix *Index) Begin(ctx context.Context, tenant string) (reindex.Generation, error) {
 	g, err := ix.begin(ctx, tenant)
@@ -49,7 +50,7 @@ func (t *tenant) create(g *generation) error {
 	if t.closed {
 		return ErrClosed
 	}
-	if g.token > 0 && g.token <= t.token {
+	if own := g.token == t.token && t.again; g.token > 0 && g.token <= t.token && !own {
 		return fmt.Errorf("fencing token %d after %d: %w", g.token, t.token, reindex.ErrFenced)
 	}
 	disk := t.ix.disk
@@ -66,7 +67,9 @@ func (t *tenant) create(g *generation) error {
 	if err != nil {
 		return errors.Join(err, disk.remove(g.dir))
 	}
-	t.token = max(t.token, g.token)
+	if g.token > 0 {
+		t.token, t.again = g.token, false
+	}
 	t.busy[g.name] = true
 	t.gens[g] = struct{}{}
 	return nil

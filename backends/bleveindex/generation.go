@@ -159,6 +159,7 @@ func (g *generation) discard() error {
 	}
 	g.t.mu.Lock()
 	delete(g.t.gens, g)
+	g.t.again = g.t.again || g.token > 0 && g.token == g.t.token
 	g.t.mu.Unlock()
 	return errors.Join(err, g.t.discard(g.name))
 }

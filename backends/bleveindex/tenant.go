@@ -25,6 +25,7 @@ type tenant struct {
 	idle    chan struct{}            // closed once the live index that was closed for being idle is; nil if none was
 	damage  damage
 	token   int64         // the greatest fencing token of a generation
+	again   bool          // the run of that token has discarded its generation, and may begin again
 	freed   chan struct{} // closed, and replaced, when a generation is not in use any more
 	closed  bool
 

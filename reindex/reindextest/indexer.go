@@ -41,6 +41,7 @@ func TestIndexer(t *testing.T, open func(t *testing.T) Fixture) {
 		{"UpdateIDs", testUpdateIDs},
 		{"Edit", testEdit},
 		{"EditAbort", testEditAbort},
+		{"Fencing", testFencing},
 		{"Engine", testEngine},
 		{"EngineUnderFaults", testEngineUnderFaults},
 	} {

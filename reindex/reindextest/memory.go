@@ -15,12 +15,21 @@ type Memory struct {
 	mu   sync.Mutex
 	live map[string]map[string]json.RawMessage // by tenant, then by id
 
+	fences map[string]fence
+
 	begun, open int
+}
+
+// fence is the greatest token that an index has seen of a tenant, and whether the run that has it may begin again: it has discarded
+// what it had.
+type fence struct {
+	token int64
+	free  bool
 }
 
 // NewMemory returns an empty index.
 func NewMemory() *Memory {
-	return &Memory{live: map[string]map[string]json.RawMessage{}}
+	return &Memory{live: map[string]map[string]json.RawMessage{}, fences: map[string]fence{}}
 }
 
 // Begin opens a generation.
@@ -30,10 +39,17 @@ func (m *Memory) Begin(ctx context.Context, tenant string) (reindex.Generation, 
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	token, _ := reindex.Fence(ctx)
+	if seen := m.fences[tenant]; token > 0 && (token < seen.token || token == seen.token && !seen.free) {
+		return nil, fmt.Errorf("tenant %s, token %d: %w", tenant, token, reindex.ErrFenced)
+	}
+	if token > 0 {
+		m.fences[tenant] = fence{token: token}
+	}
 	m.open++
 	m.begun++
 	name := fmt.Sprintf("generation-%d", m.begun)
-	return &memoryGeneration{index: m, tenant: tenant, name: name, docs: map[string]json.RawMessage{}}, nil
+	return &memoryGeneration{index: m, tenant: tenant, token: token, name: name, docs: map[string]json.RawMessage{}}, nil
 }
 
 // Documents returns the live bodies of a tenant by id; nil where nothing was ever committed.
@@ -104,6 +120,7 @@ func edit(docs map[string]json.RawMessage, changes []reindex.Change) {
 type memoryGeneration struct {
 	index        *Memory
 	tenant, name string
+	token        int64
 
 	mu    sync.Mutex
 	docs  map[string]json.RawMessage
@@ -158,12 +175,23 @@ func (g *memoryGeneration) Commit(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	g.end(func() { g.index.live[g.tenant] = maps.Clone(g.docs) })
-	return nil
+	var err error
+	g.end(func() {
+		if g.token < g.index.fences[g.tenant].token {
+			err = fmt.Errorf("tenant %s, token %d: %w", g.tenant, g.token, reindex.ErrFenced)
+			return
+		}
+		g.index.live[g.tenant] = maps.Clone(g.docs)
+	})
+	return err
 }
 
 func (g *memoryGeneration) Abort(context.Context) error {
-	g.end(func() {})
+	g.end(func() {
+		if seen := g.index.fences[g.tenant]; seen.token == g.token {
+			g.index.fences[g.tenant] = fence{g.token, true}
+		}
+	})
 	return nil
 }
 
