@@ -24,7 +24,7 @@ var (
 
 // damaged returns an error that matches [reindex.ErrDamaged]; what tells the damage.
 func damaged(what string, args ...any) error {
-	return fmt.Errorf("%w: %w", reindex.ErrDamaged, fmt.Errorf(what, args...))
+	return reindex.Public(fmt.Errorf("%w: %w", reindex.ErrDamaged, fmt.Errorf(what, args...)), reindex.ErrDamaged.Error())
 }
 
 // panicError is what a panic in bleve, or in what bleve calls, becomes.
@@ -48,16 +48,27 @@ func guard(f func() error) (err error) {
 	return f()
 }
 
-// explain adds to an error of the file system what can be done about it.
+// PublicMessage is what callers of an API may see. See [reindex.Public].
+func (e *panicError) PublicMessage() string {
+	return "a file of the index is damaged, or its disk fails"
+}
+
+// explain adds to an error of the file system what can be done about it, and what callers of an API may see of it: no path.
 func explain(dir string, err error) error {
 	is := func(cause error) bool { // bleve wraps some errors as text
 		return errors.Is(err, cause) || strings.Contains(err.Error(), cause.Error())
 	}
 	switch {
 	case is(syscall.ENOSPC):
-		return fmt.Errorf("the disk of %s is full, a reindex needs the space of a second index: %w", dir, err)
+		const text = "is full, a reindex needs the space of a second index"
+		return reindex.Public(fmt.Errorf("the disk of %s %s: %w", dir, text, err), "the disk of the index "+text)
 	case is(syscall.EMFILE):
-		return fmt.Errorf("the process has too many files open, raise its limit (ulimit -n): %w", err)
+		const text = "the process has too many files open, raise its limit (ulimit -n)"
+		return reindex.Public(fmt.Errorf("%s: %w", text, err), text)
+	case is(syscall.EROFS), is(syscall.EACCES):
+		return reindex.Public(err, "the folder of the index cannot be written to")
+	case is(syscall.EIO):
+		return reindex.Public(err, "the disk of the index fails")
 	default:
 		return err
 	}

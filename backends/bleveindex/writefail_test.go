@@ -3,6 +3,7 @@ package bleveindex
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -10,6 +11,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"productindex/reindex"
 )
 
 // A disk that takes no more ends a run at once; the live index stays, and what the run had written goes.
@@ -107,5 +110,33 @@ func TestExplain(t *testing.T) {
 		if got := explain("dir", err); !errors.Is(got, err) || !strings.Contains(got.Error(), want) {
 			t.Errorf("%v becomes %v", err, got)
 		}
+	}
+}
+
+// What callers of an API see of a failure says why, and no path.
+func TestPublicMessages(t *testing.T) {
+	panicked := guard(func() error { panic("/var/hunter2") })
+	for _, test := range []struct {
+		err  error
+		want string
+	}{
+		{explain("/var/hunter2", &os.PathError{Op: "write", Path: "/var/hunter2", Err: syscall.ENOSPC}), "the disk of the index is full, a reindex needs the space of a second index"},
+		{explain("/var/hunter2", &os.PathError{Op: "open", Path: "/var/hunter2", Err: syscall.EMFILE}), "the process has too many files open, raise its limit (ulimit -n)"},
+		{explain("/var/hunter2", &os.PathError{Op: "open", Path: "/var/hunter2", Err: syscall.EROFS}), "the folder of the index cannot be written to"},
+		{explain("/var/hunter2", errors.New("/var/hunter2: "+syscall.EIO.Error())), "the disk of the index fails"},
+		{explain("/var/hunter2", damaged("%s: %w", "/var/hunter2", panicked)), reindex.ErrDamaged.Error()},
+		{explain("/var/hunter2", panicked), "a file of the index is damaged, or its disk fails"},
+		{explain("/var/hunter2", errors.New("/var/hunter2 is odd")), ""},
+	} {
+		public, ok := errors.AsType[interface {
+			error
+			PublicMessage() string
+		}](fmt.Errorf("bleveindex: write to /var/hunter2: %w", test.err))
+		if ok != (test.want != "") || ok && public.PublicMessage() != test.want {
+			t.Errorf("callers see %q of %v, want %q", public, test.err, test.want)
+		}
+	}
+	if err := damaged("x"); !errors.Is(err, reindex.ErrDamaged) {
+		t.Errorf("%v is not known as damage", err)
 	}
 }

@@ -107,12 +107,13 @@ func (ix *Index) settings(ctx context.Context, tenant string) (*meilisearch.Sett
 	case isMissing(err):
 		return nil, nil //nolint:nilnil // no settings is an answer
 	case errors.As(err, &e) && e.ErrCode == meilisearch.ErrCodeResponseUnmarshalBody:
-		return nil, fmt.Errorf("meiliindex: the settings of %s cannot be kept: the client does not understand them, give Config.Settings", live)
+		const text = "cannot be kept: the client does not understand them, give Config.Settings"
+		return nil, reindex.Public(fmt.Errorf("meiliindex: the settings of %s %s", live, text), "the settings of the live index "+text)
 	case err != nil:
 		return nil, explain(ctx, "settings.get", live, err)
 	case len(settings.Embedders) > 0: // their keys come back masked
-		return nil, fmt.Errorf("meiliindex: the settings of %s cannot be kept: they have embedders, whose keys the server does not show, "+
-			"give Config.Settings", live)
+		const text = "cannot be kept: they have embedders, whose keys the server does not show, give Config.Settings"
+		return nil, reindex.Public(fmt.Errorf("meiliindex: the settings of %s %s", live, text), "the settings of the live index "+text)
 	}
 	return settings, nil
 }
@@ -141,7 +142,8 @@ func (g *generation) create(ctx context.Context, settings *meilisearch.Settings)
 	}
 	index, err := g.ix.getIndex(ctx, g.uid)
 	if err == nil && index == nil {
-		err = fmt.Errorf("meiliindex: index %s of tenant %q was deleted right after it had been created", g.uid, g.tenant)
+		err = reindex.Public(fmt.Errorf("meiliindex: index %s of tenant %q was deleted right after it had been created", g.uid, g.tenant),
+			"somebody has deleted the new index right after it had been created")
 	}
 	if err == nil {
 		g.created = index.CreatedAt

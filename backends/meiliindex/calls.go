@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/meilisearch/meilisearch-go"
+
+	"productindex/reindex"
 )
 
 // errNoTask: the server does not show such a task. It has forgotten it, the key does not see it, or the server was
@@ -28,6 +30,9 @@ func (e *taskError) Error() string {
 	}
 	return text
 }
+
+// PublicMessage is what callers of an API may see. See [reindex.Public].
+func (e *taskError) PublicMessage() string { return publicText(e.code, e.message) }
 
 // getTask asks for a task once.
 func (ix *Index) getTask(ctx context.Context, uid int64) (*meilisearch.Task, error) {
@@ -72,7 +77,8 @@ func outcome(t *meilisearch.Task) error {
 		return nil
 	}
 	if t.Status == meilisearch.TaskStatusCanceled {
-		return fmt.Errorf("meiliindex: task %d (%s) was canceled by task %d", t.UID, t.Type, t.CanceledBy)
+		return reindex.Public(fmt.Errorf("meiliindex: task %d (%s) was canceled by task %d", t.UID, t.Type, t.CanceledBy),
+			"somebody has canceled a task of the run on the server")
 	}
 	return fmt.Errorf("meiliindex: %w",
 		&taskError{t.UID, string(t.Type), t.Error.Code, t.Error.Message, t.Error.Type == "system" || t.Error.Code == codeIndexNotFound})

@@ -194,7 +194,8 @@ func (g *generation) appliedByNow(ctx context.Context) (applied bool, err error)
 		}
 		own, err := g.ix.getIndex(ctx, g.uid)
 		if err == nil && !g.isFilled(own) {
-			err = fmt.Errorf("meiliindex: the index that was filled as %s is neither there nor live", g.uid)
+			err = reindex.Public(fmt.Errorf("meiliindex: the index that was filled as %s is neither there nor live", g.uid),
+				"the new index is neither there nor live")
 		}
 		return err == nil, err
 	})

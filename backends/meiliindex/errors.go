@@ -25,13 +25,19 @@ const (
 
 // callError is a call that failed, in the server's words and without what was sent.
 type callError struct {
-	text string
-	err  error
+	text   string
+	public string // for callers of an API
+	err    error
 }
 
 func (e *callError) Error() string { return e.text }
 
 func (e *callError) Unwrap() error { return e.err }
+
+func (e *callError) PublicMessage() string { return e.public }
+
+// unreachable is what callers of an API see of an error of a connection, which names hosts.
+const unreachable = "the server cannot be reached"
 
 // explain classifies the error of one call as [reindex.Generation] asks for. action is the one that the key needs.
 func explain(ctx context.Context, action, uid string, err error) error {
@@ -47,42 +53,48 @@ func explain(ctx context.Context, action, uid string, err error) error {
 	}
 	var e *meilisearch.Error
 	if !errors.As(err, &e) {
-		return reindex.Temporary(&callError{what + ": the connection was lost", err})
+		return reindex.Temporary(&callError{what + ": the connection was lost", unreachable, err})
 	}
 	switch {
 	case e.ErrCode == meilisearch.MeilisearchMaxRetriesExceeded:
-		return &callError{what + ": the client's own retries got in the way, switch them off with meilisearch.DisableRetries", err}
+		const text = "the client's own retries got in the way, switch them off with meilisearch.DisableRetries"
+		return &callError{what + ": " + text, text, err}
 	case e.StatusCode == 0:
-		return reindex.Temporary(&callError{fmt.Sprintf("%s: no answer: %v", what, e.OriginError), err})
+		return reindex.Temporary(&callError{fmt.Sprintf("%s: no answer: %v", what, e.OriginError), unreachable, err})
 	case e.ErrCode == meilisearch.ErrCodeResponseUnmarshalBody:
-		return reindex.Temporary(&callError{fmt.Sprintf("%s: status %d with an answer that cannot be read", what, e.StatusCode), err})
+		text := fmt.Sprintf("status %d with an answer that cannot be read", e.StatusCode)
+		return reindex.Temporary(&callError{what + ": " + text, "the server gave " + text, err})
 	}
 	said := fmt.Sprintf("%s: status %d", what, e.StatusCode)
-	if e.MeilisearchApiError.Code != "" {
-		said += fmt.Sprintf(", %s: %s", e.MeilisearchApiError.Code, e.MeilisearchApiError.Message)
+	seen := fmt.Sprintf("the server, or something in between, answered with HTTP status %d (%s)", e.StatusCode, http.StatusText(e.StatusCode))
+	if code, message := e.MeilisearchApiError.Code, e.MeilisearchApiError.Message; code != "" {
+		said += fmt.Sprintf(", %s: %s", code, message)
+		seen = publicText(code, message)
 	}
-	return classify(e, action, said)
+	return classify(action, &callError{said, seen, e}, e)
 }
 
-func classify(e *meilisearch.Error, action, said string) error {
+func classify(action string, failed *callError, e *meilisearch.Error) error {
 	switch e.StatusCode {
 	case http.StatusUnauthorized, http.StatusForbidden:
-		return fmt.Errorf("%w: give it the action %s on the indexes of the prefix: %w", &callError{said, e}, action, errForbidden)
+		failed.public = fmt.Sprintf("%v: it needs the action %s", errForbidden, action)
+		return fmt.Errorf("%w: give it the action %s on the indexes of the prefix: %w", failed, action, errForbidden)
 	case http.StatusRequestEntityTooLarge:
-		return fmt.Errorf("%w: %w", &callError{said, e}, reindex.ErrTooLarge)
+		failed.public = fmt.Sprintf("the product is %v: %s", reindex.ErrTooLarge, failed.public)
+		return fmt.Errorf("%w: %w", failed, reindex.ErrTooLarge)
 	case http.StatusBadRequest:
 		if action == "documents.add" {
-			return fmt.Errorf("%w: %w", &callError{said, e}, reindex.ErrRefused)
+			return fmt.Errorf("%w: %w", failed, reindex.ErrRefused)
 		}
 	case http.StatusRequestTimeout, http.StatusTooManyRequests, http.StatusInternalServerError, http.StatusBadGateway,
 		http.StatusServiceUnavailable, http.StatusGatewayTimeout:
-		return reindex.Temporary(&callError{said, e})
+		return reindex.Temporary(failed)
 	case http.StatusUnprocessableEntity:
 		if e.MeilisearchApiError.Code == codeNoSpace {
-			return &callError{said + noSpaceHint(e.MeilisearchApiError.Message), e}
+			failed.text += noSpaceHint(e.MeilisearchApiError.Message)
 		}
 	}
-	return &callError{said, e}
+	return failed
 }
 
 func noSpaceHint(message string) string {

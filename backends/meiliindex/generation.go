@@ -79,8 +79,9 @@ func (g *generation) write(ctx context.Context, documents []document, body []byt
 		return false, nil
 	}
 	if len(body) > g.ix.cfg.PayloadLimit && len(documents) > 1 {
-		return false, fmt.Errorf("meiliindex: %d products make a payload of %d bytes, the limit is %d: %w", len(documents), len(body),
-			g.ix.cfg.PayloadLimit, reindex.ErrTooLarge)
+		text := fmt.Sprintf("a payload of %d bytes, the limit is %d", len(body), g.ix.cfg.PayloadLimit)
+		return false, reindex.Public(fmt.Errorf("meiliindex: %d products make %s: %w", len(documents), text, reindex.ErrTooLarge),
+			fmt.Sprintf("the product is %v: it makes %s", reindex.ErrTooLarge, text))
 	}
 	if err := g.posts.Acquire(ctx, 1); err != nil {
 		return false, err
@@ -202,7 +203,8 @@ func (g *generation) checkIdentity(ctx context.Context) error {
 }
 
 func (g *generation) errGone() error {
-	err := fmt.Errorf("meiliindex: index %s of tenant %q was deleted while it was filled", g.uid, g.tenant)
+	err := reindex.Public(fmt.Errorf("meiliindex: index %s of tenant %q was deleted while it was filled", g.uid, g.tenant),
+		"somebody has deleted the new index while it was filled")
 	if g.token != noToken {
 		return fmt.Errorf("%w: %w", err, reindex.ErrFenced)
 	}

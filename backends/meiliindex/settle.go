@@ -102,7 +102,7 @@ func (g *generation) examine(ctx context.Context, s *sending) (good bool, err er
 func (g *generation) verdict(task *meilisearch.Task, documents []document) (refused, err error) {
 	err = outcome(task)
 	if failed, ok := errors.AsType[*taskError](err); ok && !failed.system {
-		return fmt.Errorf("%s: %s", failed.code, strings.TrimPrefix(failed.message, "Index `"+g.uid+"`: ")), nil
+		return errors.New(failed.PublicMessage()), nil
 	}
 	if err != nil {
 		return nil, err
