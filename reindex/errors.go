@@ -63,7 +63,7 @@ type ItemError struct {
 	// Retryable: the same product can succeed later, without a change.
 	Retryable bool
 
-	// Err is the reason, in the index's words where it gave one.
+	// Err is the reason, in the index's words where it gave one. Callers of an API see its text, or the one of [Public].
 	Err error
 }
 

@@ -345,3 +345,23 @@ func TestPublicMessages(t *testing.T) {
 		t.Error("Public makes an error of nil")
 	}
 }
+
+// The reason of a rejected product is the text for callers of an API, whoever rejected it, and the error's own if there is none.
+func TestPublicReasons(t *testing.T) {
+	secret := reindex.Public(errors.New("index hunter2: price is text"), "price is text")
+	src := then(reindextest.Products(3, "1"), func(yield func(reindex.Product, error) bool) {
+		yield(reindex.Product{}, &reindex.RecordError{ID: "record", Err: secret})
+	})
+	b := newBench(t, src, &reindex.Config{MaxRejected: -1, MinFraction: -1}, onWrite(func(c reindextest.Call) reindextest.Fault {
+		return reindextest.Fault{Items: []reindex.ItemError{{ID: "p0", Err: fmt.Errorf("write: %w", secret)}, {ID: "p1", Err: errors.New("no price")}}}
+	}))
+	report, err := b.Run(t.Context(), tenant)
+	if err != nil || len(report.Rejections) != 3 {
+		t.Fatalf("rejected %v, error %v", report.Rejections, err)
+	}
+	for _, r := range report.Rejections {
+		if want := map[string]string{"record": "price is text", "p0": "price is text", "p1": "no price"}[r.ID]; r.Reason != want {
+			t.Errorf("product %s: the reason is %q, want %q", r.ID, r.Reason, want)
+		}
+	}
+}

@@ -15,8 +15,9 @@ func (e *publicError) Unwrap() error         { return e.error }
 func (e *publicError) PublicMessage() string { return e.text }
 
 // Public returns err with a text that callers of an API may see: it names what they can mend, such as a file, a line or a field, and
-// holds no secrets, hosts or index names. An error type can have a method PublicMessage() string instead. A job's Message and the
-// reason of a rejection are made of such texts; what has none is described in general words, and the log has the details.
+// holds no secrets, hosts or index names. An error type can have a method PublicMessage() string instead. A job's Message is made of such
+// a text; what has none is described in general words, and the log has the details. The reason of a rejection is such a text, or the whole
+// one of an [ItemError]'s or a [RecordError]'s Err that has none.
 func Public(err error, text string) error {
 	if err == nil {
 		return nil

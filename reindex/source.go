@@ -103,7 +103,7 @@ type RecordError struct {
 	ID string
 	// Where is the record's place, such as "acme.csv, line 17", if it is known.
 	Where string
-	// Err is what is wrong with the record. Callers of an API see its text as the reason of the rejection.
+	// Err is what is wrong with the record. Callers of an API see its text, or the one of [Public], as the reason of the rejection.
 	Err error
 }
 

@@ -41,7 +41,10 @@ func TestFirewall(t *testing.T) {
 			}
 			report, err := engine.Run(t.Context(), acme)
 			if err != nil || report.Indexed != 39 || report.Rejected != 1 || report.Rejections[0].ID != "bad" {
-				t.Errorf("indexed %d, rejected %v, error %v", report.Indexed, report.Rejections, err)
+				t.Fatalf("indexed %d, rejected %v, error %v", report.Indexed, report.Rejections, err)
+			}
+			if reason := report.Rejections[0].Reason; !strings.HasPrefix(reason, "the product was refused by something in front of the index") {
+				t.Errorf("the reason is %q", reason)
 			}
 		})
 	}
