@@ -352,7 +352,7 @@ func TestPublicReasons(t *testing.T) {
 	src := then(reindextest.Products(3, "1"), func(yield func(reindex.Product, error) bool) {
 		yield(reindex.Product{}, &reindex.RecordError{ID: "record", Err: secret})
 	})
-	b := newBench(t, src, &reindex.Config{MaxRejected: -1, MinFraction: -1}, onWrite(func(c reindextest.Call) reindextest.Fault {
+	b := newBench(t, src, &reindex.Config{MaxRejected: -1, MinFraction: -1}, onWrite(func(reindextest.Call) reindextest.Fault {
 		return reindextest.Fault{Items: []reindex.ItemError{{ID: "p0", Err: fmt.Errorf("write: %w", secret)}, {ID: "p1", Err: errors.New("no price")}}}
 	}))
 	report, err := b.Run(t.Context(), tenant)
