@@ -50,6 +50,7 @@ func (ix *Index) begin(ctx context.Context, tenant string) (*generation, error) 
 		ix: ix, tenant: tenant, live: ix.LiveUID(tenant), uid: ix.register(tenant, token), token: token,
 		posts: semaphore.NewWeighted(int64(ix.cfg.MaxTasks)), slots: make(chan struct{}, ix.cfg.MaxTasks), settling: make(chan struct{}, 1),
 	}
+	g.docs = g.uploader()
 	if err = g.create(ctx, settings); err == nil && fenced {
 		err = g.takeOver(ctx)
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/meilisearch/meilisearch-go"
@@ -16,11 +17,14 @@ import (
 // restored from a snapshot or a dump, after which another task has its uid.
 var errNoTask = errors.New("the server shows no such task")
 
+// errCanceled: somebody has canceled a task.
+var errCanceled = errors.New("canceled")
+
 // taskError is a task that did not succeed, in the server's words.
 type taskError struct {
 	uid                 int64
 	kind, code, message string
-	system              bool
+	system              bool // no document is to blame
 }
 
 func (e *taskError) Error() string {
@@ -77,11 +81,11 @@ func outcome(t *meilisearch.Task) error {
 		return nil
 	}
 	if t.Status == meilisearch.TaskStatusCanceled {
-		return reindex.Public(fmt.Errorf("meiliindex: task %d (%s) was canceled by task %d", t.UID, t.Type, t.CanceledBy),
-			"somebody has canceled a task of the run on the server")
+		return reindex.Public(fmt.Errorf("meiliindex: task %d (%s): %w by task %d", t.UID, t.Type, errCanceled, t.CanceledBy),
+			"somebody has canceled a task on the server")
 	}
 	return fmt.Errorf("meiliindex: %w",
-		&taskError{t.UID, string(t.Type), t.Error.Code, t.Error.Message, t.Error.Type == "system" || t.Error.Code == codeIndexNotFound})
+		&taskError{t.UID, string(t.Type), t.Error.Code, t.Error.Message, t.Error.Type == "system" || strings.HasPrefix(t.Error.Code, codeOfIndex)})
 }
 
 // failedWith reports whether err is that of a task that failed with the code.

@@ -11,7 +11,8 @@
 //		meilisearch.WithContentEncoding(meilisearch.GzipEncoding, meilisearch.BestSpeed))
 //
 // The key needs the actions indexes.create, indexes.get, indexes.delete, indexes.swap, documents.add, settings.update,
-// stats.get, tasks.get and tasks.cancel, and settings.get if Config.Settings is nil. With version an older server is
+// stats.get, tasks.get and tasks.cancel, settings.get if Config.Settings is nil, and documents.delete if products are
+// deleted by [reindex.Engine.Update]. With version an older server is
 // found at once. A key for every index ("*") sees the task of a swap. One for the pattern of Config.Prefix also works,
 // and learns from the indexes how the swap ended.
 //
@@ -31,6 +32,12 @@
 // A product's body becomes a document as it is, with one more attribute at its end: Config.KeyAttribute, the primary
 // key, which holds [Key] of the product's id. Any id is possible that way. A product that has such an attribute itself
 // is rejected.
+//
+// # Single products
+//
+// [Index.Update] changes the live index. Changes that come together become one task of upserts and one of deletions, as
+// the server works on few large tasks faster than on many small ones. An update takes as long as its tasks, which wait
+// behind all others of the server: a task of a large reindex delays it.
 //
 // # Capacity
 //

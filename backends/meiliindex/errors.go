@@ -21,6 +21,7 @@ const (
 	codeIndexNotFound = "index_not_found"
 	codeIndexExists   = "index_already_exists"
 	codeNoSpace       = "no_space_left_on_device"
+	codeOfIndex       = "index_" // begins those that say what an index is like
 )
 
 // callError is a call that failed, in the server's words and without what was sent.

@@ -9,7 +9,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/meilisearch/meilisearch-go"
 	"golang.org/x/sync/semaphore"
 
 	"productindex/reindex"
@@ -31,21 +30,15 @@ type generation struct {
 
 	liveTries int // to count the live index
 
-	mu     sync.Mutex
-	sent   []*sending          // in the order of their tasks
-	failed []reindex.ItemError // what the server refused
-	inARow int                 // of these, since a task of documents succeeded
+	docs *uploader // of what Write is given
+
+	mu   sync.Mutex
+	sent []*sending // in the order of their tasks
 
 	swap swapState
 }
 
-// sending is a task and what it carries, kept until the task is known to have succeeded.
-type sending struct {
-	isolation
-
-	task      *meilisearch.TaskInfo
-	documents []document
-}
+var _ reindex.Editor = (*generation)(nil)
 
 // Write sends the products as one task and returns when the server has accepted it. If Config.MaxTasks tasks wait, it
 // waits for the first of them, and sends again what that one has left undone. Products whose id is too long for a key,
@@ -78,32 +71,19 @@ func (g *generation) write(ctx context.Context, documents []document, body []byt
 	if len(documents) == 0 {
 		return false, nil
 	}
-	if len(body) > g.ix.cfg.PayloadLimit && len(documents) > 1 {
-		text := fmt.Sprintf("a payload of %d bytes, the limit is %d", len(body), g.ix.cfg.PayloadLimit)
-		return false, reindex.Public(fmt.Errorf("meiliindex: %d products make %s: %w", len(documents), text, reindex.ErrTooLarge),
-			fmt.Sprintf("the product is %v: it makes %s", reindex.ErrTooLarge, text))
-	}
 	if err := g.posts.Acquire(ctx, 1); err != nil {
 		return false, err
 	}
 	defer g.posts.Release(1)
-	info, err := g.post(ctx, body)
+	s, err := g.docs.send(ctx, documents, body)
 	if err != nil {
 		return false, err
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	s := &sending{task: info, documents: documents}
-	at, _ := slices.BinarySearchFunc(g.sent, info.TaskUID, func(s *sending, uid int64) int { return cmp.Compare(s.task.TaskUID, uid) })
+	at, _ := slices.BinarySearchFunc(g.sent, s.task.TaskUID, func(s *sending, uid int64) int { return cmp.Compare(s.task.TaskUID, uid) })
 	g.sent = slices.Insert(g.sent, at, s)
 	return true, nil
-}
-
-// post sends documents to the generation's index.
-func (g *generation) post(ctx context.Context, body []byte) (*meilisearch.TaskInfo, error) {
-	info, err := g.ix.client.Index(g.uid).AddDocumentsNdjsonWithContext(ctx, body,
-		&meilisearch.DocumentOptions{PrimaryKey: &g.ix.cfg.KeyAttribute})
-	return info, explain(ctx, "documents.add", g.uid, err)
 }
 
 // takeSlot waits until fewer than Config.MaxTasks tasks are out. One of those who wait looks after the oldest task.
@@ -140,9 +120,7 @@ func (g *generation) Flush(ctx context.Context) ([]reindex.ItemError, error) {
 	if err := g.settleAll(ctx); err != nil {
 		return nil, err
 	}
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	return slices.Clone(g.failed), nil
+	return g.docs.refused(), nil
 }
 
 // Seal makes sure that the index is the one that was filled and that no task of it waits, and counts.

@@ -61,6 +61,16 @@ func withFastPolls(cfg *Config) *Config {
 // revs answers one search for all of a tenant's documents: the value of each one's field rev.
 func revs(ctx context.Context, client meilisearch.ServiceManager, ix *Index, tenant string) (map[string]string, error) {
 	found := map[string]string{}
+	all, err := hits(ctx, client, ix, tenant)
+	for id, hit := range all {
+		found[id] = fmt.Sprint(hit["rev"])
+	}
+	return found, err
+}
+
+// hits answers one search for all of a tenant's documents, by the ids of the products.
+func hits(ctx context.Context, client meilisearch.ServiceManager, ix *Index, tenant string) (map[string]map[string]any, error) {
+	found := map[string]map[string]any{}
 	raw, err := client.Index(ix.LiveUID(tenant)).SearchRawWithContext(ctx, "", &meilisearch.SearchRequest{Limit: 1000})
 	if isMissing(err) {
 		return found, nil
@@ -80,7 +90,7 @@ func revs(ctx context.Context, client meilisearch.ServiceManager, ix *Index, ten
 		if err != nil {
 			return nil, err
 		}
-		found[id] = fmt.Sprint(hit["rev"])
+		found[id] = hit
 	}
 	return found, nil
 }

@@ -16,8 +16,8 @@ import (
 	"productindex/reindex"
 )
 
-// Index is a [reindex.Indexer], [reindex.Limiter], [reindex.Reaper] and [reindex.DocCounter] on a Meilisearch server.
-// It is safe for concurrent use.
+// Index is a [reindex.Indexer], [reindex.Updater], [reindex.Limiter], [reindex.Reaper] and [reindex.DocCounter] on a
+// Meilisearch server; its generations are [reindex.Editor] values. It is safe for concurrent use.
 type Index struct {
 	client   meilisearch.ServiceManager
 	cfg      Config
@@ -34,6 +34,7 @@ type Index struct {
 
 var _ interface {
 	reindex.Indexer
+	reindex.Updater
 	reindex.Limiter
 	reindex.Reaper
 	reindex.DocCounter
@@ -74,7 +75,7 @@ func (ix *Index) Limits() reindex.Limits {
 func (ix *Index) DocCount(ctx context.Context, tenant string) (int64, error) {
 	n, err := ix.countDocuments(ctx, ix.LiveUID(tenant))
 	if err == nil && n < 0 {
-		return 0, fmt.Errorf("meiliindex: tenant %q: %w", tenant, reindex.ErrNoLiveIndex)
+		return 0, errNotLive(tenant)
 	}
 	return n, err
 }

@@ -55,7 +55,7 @@ func TestPublicMessages(t *testing.T) {
 	}
 	g := &generation{uid: secretUID, tenant: "acme", token: noToken}
 	checkPublic(t, g.errGone(), "somebody has deleted the new index while it was filled")
-	checkPublic(t, outcome(&meilisearch.Task{Status: meilisearch.TaskStatusCanceled}), "somebody has canceled a task of the run on the server")
+	checkPublic(t, outcome(&meilisearch.Task{Status: meilisearch.TaskStatusCanceled}), "somebody has canceled a task on the server")
 	if !errors.Is(explain(t.Context(), "documents.add", secretUID, apiError(http.StatusBadRequest, "x")), reindex.ErrRefused) {
 		t.Error("a refused batch is not known as one")
 	}

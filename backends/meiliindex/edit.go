@@ -1,0 +1,140 @@
+package meiliindex
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/meilisearch/meilisearch-go"
+
+	"productindex/reindex"
+)
+
+// Edit carries changes out in the generation's index and returns when their tasks have succeeded: one task for all
+// upserts, one for all deletions. A [*reindex.BatchError] lists the products that cannot become a document and those
+// that the server refused; the other changes have been carried out. An Edit that failed can be repeated, also if the
+// server has accepted a task of it.
+func (g *generation) Edit(ctx context.Context, changes []reindex.Change) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if g.swap.asked || g.swap.applied || g.swap.lost {
+		return fmt.Errorf("meiliindex: edit of index %s of tenant %q after it was committed", g.uid, g.tenant)
+	}
+	if g.oldest() != nil { // what is still to be isolated must not be sent after the edits
+		if err := g.settleAll(ctx); err != nil {
+			return err
+		}
+	}
+	err := g.uploader().apply(ctx, changes)
+	if failedWith(err, codeIndexNotFound) {
+		return fmt.Errorf("%w (%w)", g.errGone(), err)
+	}
+	return err
+}
+
+// uploader returns one for the generation's index.
+func (g *generation) uploader() *uploader {
+	return &uploader{ix: g.ix, tenant: g.tenant, uid: g.uid, primaryKey: &g.ix.cfg.KeyAttribute, gone: g.errGone}
+}
+
+// apply sends the upserts among changes, whose ids are different from each other, as one task and the deletions as
+// another, so that the server can work on both at the same time, and waits for them.
+func (u *uploader) apply(ctx context.Context, changes []reindex.Change) error {
+	upserts, deletions := split(changes)
+	if n := listSize(deletions); n > u.ix.cfg.PayloadLimit && len(deletions) > 1 { // the server would answer with status 500
+		return u.errTooLarge(len(deletions), n)
+	}
+	documents, body, failed := u.ix.encode(upserts)
+	var s *sending
+	var deletion *meilisearch.TaskInfo
+	var err error
+	if len(documents) > 0 {
+		if s, err = u.send(ctx, documents, body); err != nil {
+			return err
+		}
+	}
+	if len(deletions) > 0 {
+		if deletion, err = u.remove(ctx, deletions); err != nil {
+			return err
+		}
+	}
+	if s != nil {
+		if err := u.settle(ctx, s); err != nil {
+			return err
+		}
+	}
+	if deletion != nil {
+		if err := u.settleRemoval(ctx, deletion, deletions); err != nil {
+			return err
+		}
+	}
+	if failed = append(failed, u.refused()...); len(failed) > 0 {
+		return &reindex.BatchError{Items: failed}
+	}
+	return nil
+}
+
+// split returns the products that changes add or replace, and the keys of those that they delete. What is too long for
+// a key is in no index.
+func split(changes []reindex.Change) (upserts []reindex.Product, deletions []string) {
+	for _, c := range changes {
+		if !c.Delete {
+			upserts = append(upserts, reindex.Product{ID: c.ID, Body: c.Body})
+		} else if key := encodeName(c.ID); len(key) <= MaxKeyBytes {
+			deletions = append(deletions, key)
+		}
+	}
+	return upserts, deletions
+}
+
+// listSize returns the length of keys as a JSON array, in bytes.
+func listSize(keys []string) int {
+	size := len("[]")
+	for _, key := range keys {
+		size += len(key) + len(`"",`)
+	}
+	return size
+}
+
+// settle waits for what was sent, and sends again what did not succeed, without the documents that are to blame.
+func (u *uploader) settle(ctx context.Context, s *sending) error {
+	good, err := u.examine(ctx, s)
+	if good || err != nil {
+		return err
+	}
+	if err := u.idle(ctx); err != nil {
+		return err
+	}
+	return u.isolate(ctx, s)
+}
+
+// remove has the documents with these keys deleted.
+func (u *uploader) remove(ctx context.Context, keys []string) (*meilisearch.TaskInfo, error) {
+	info, err := u.ix.client.Index(u.uid).DeleteDocumentsWithContext(ctx, keys, nil)
+	return info, explain(ctx, "documents.delete", u.uid, err)
+}
+
+// settleRemoval waits until documents are deleted. A deletion that failed with the bad documents of its batch is sent
+// once more; by then it is alone.
+func (u *uploader) settleRemoval(ctx context.Context, info *meilisearch.TaskInfo, keys []string) error {
+	task, err := u.ix.await(ctx, info)
+	if err == nil {
+		err = outcome(task)
+	}
+	failed, isTask := errors.AsType[*taskError](err)
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, errNoTask), errors.Is(err, errCanceled), isTask && !failed.system:
+	default:
+		return err
+	}
+	if err := u.idle(ctx); err != nil {
+		return err
+	}
+	if info, err = u.remove(ctx, keys); err != nil {
+		return err
+	}
+	return u.ix.awaitSuccess(ctx, info)
+}

@@ -1,0 +1,174 @@
+package meiliindex
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"productindex/backends/meiliindex/internal/meilitest"
+	"productindex/reindex"
+	"productindex/reindex/reindextest"
+)
+
+// Four writers insert, edit and delete at random while reindexes run one after the other: at the end the live index is
+// what the database is, body by body, and nothing more; also if requests go wrong on their way.
+func TestEditsAreNeverLost(t *testing.T) {
+	for seed := range uint64(3) {
+		for _, faulty := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%d, faulty %v", seed, faulty), func(t *testing.T) {
+				s := server(t)
+				ix := newIndex(t, s, nil)
+				db := &database{products: map[string]string{}}
+				for i := range 200 {
+					db.put(fmt.Sprint("p/", i), "0")
+				}
+				engine, err := reindex.New(db, ix, &reindex.Config{
+					BatchDocs: 40, CountMargin: -1, MinFraction: -1,
+					Retry: reindex.Retry{Attempts: 8, MinDelay: time.Microsecond, MaxDelay: time.Millisecond},
+				})
+				if err != nil {
+					t.Fatal(err)
+				}
+				mustRun(t, engine)
+				if faulty {
+					s.SetFault(randomFaults(seed))
+				}
+				var writers sync.WaitGroup
+				done := make(chan struct{})
+				for w := range 4 {
+					rng := rand.New(rand.NewPCG(seed, uint64(w)))
+					writers.Go(func() { db.edit(t, engine, rng, w, done) })
+				}
+				var carried int64
+				for range 5 {
+					report, err := engine.Run(t.Context(), tenant)
+					if err != nil && !faulty {
+						t.Errorf("run: %v", err)
+					}
+					carried += report.ChangesApplied
+				}
+				close(done)
+				writers.Wait()
+				s.SetFault(nil)
+				if err := errors.Join(engine.Settle(t.Context(), tenant), engine.Shutdown(t.Context())); err != nil {
+					t.Error(err)
+				}
+				if carried == 0 {
+					t.Error("no run had to carry a change")
+				}
+				if got := bodies(t, s, ix); !maps.Equal(got, db.products) {
+					t.Errorf("%d documents are live, %d products are in the database: %s", len(got), len(db.products), difference(got, db.products))
+				}
+			})
+		}
+	}
+}
+
+func mustRun(t *testing.T, engine *reindex.Engine) {
+	t.Helper()
+	if _, err := engine.Run(t.Context(), tenant); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// difference names what is not the same in both.
+func difference(got, want map[string]string) string {
+	var lines []string
+	for id := range got {
+		if want[id] == "" {
+			lines = append(lines, fmt.Sprintf("%s was deleted and is %s", id, got[id]))
+		}
+	}
+	for id, body := range want {
+		if got[id] != body {
+			lines = append(lines, fmt.Sprintf("%s is %s, want %s", id, got[id], body))
+		}
+	}
+	return strings.Join(lines, "; ")
+}
+
+// database is a source that is edited while it is read.
+type database struct {
+	mu       sync.Mutex
+	products map[string]string // bodies
+}
+
+func (d *database) Open(context.Context, string) (reindex.Snapshot, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	var products reindextest.Slice
+	for id, body := range d.products {
+		products = append(products, product(id, body))
+	}
+	return products, nil
+}
+
+// put stores a product and returns the change.
+func (d *database) put(id, rev string) reindex.Change {
+	p := reindextest.NewProduct(id, map[string]any{"rev": rev, "name": "Product " + rev, "tags": []string{id, rev}})
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.products[id] = string(p.Body)
+	return reindex.Change{ID: id, Body: p.Body}
+}
+
+func (d *database) delete(id string) reindex.Change {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	delete(d.products, id)
+	return deletion(id)
+}
+
+// edit changes products at random, first in the database and then through the engine, one to three in a call. Each
+// writer has products of its own, so that their changes have the same order in both.
+func (d *database) edit(t *testing.T, engine *reindex.Engine, rng *rand.Rand, writer int, done <-chan struct{}) {
+	for n := 0; ; n++ {
+		select {
+		case <-done:
+			return
+		default:
+		}
+		var changes []reindex.Change
+		for range 1 + rng.IntN(3) {
+			id := fmt.Sprint("p/", rng.IntN(60)*4+writer)
+			if rng.IntN(4) == 0 {
+				changes = append(changes, d.delete(id))
+			} else {
+				changes = append(changes, d.put(id, fmt.Sprint(writer, ".", n)))
+			}
+		}
+		err := engine.Update(t.Context(), tenant, changes...)
+		for isTemporary(err) {
+			err = engine.Update(t.Context(), tenant, changes...)
+		}
+		if err != nil {
+			t.Errorf("update: %v", err)
+		}
+	}
+}
+
+// bodies returns all live documents as they are, without their keys.
+func bodies(t *testing.T, s *meilitest.Server, ix *Index) map[string]string {
+	t.Helper()
+	found, err := hits(t.Context(), connect(t, s.URL, meilitest.MasterKey), ix, tenant)
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := map[string]string{}
+	for id, hit := range found {
+		delete(hit, ix.cfg.KeyAttribute)
+		body, err := json.Marshal(hit)
+		if err != nil {
+			t.Fatal(err)
+		}
+		out[id] = string(body)
+	}
+	return out
+}
