@@ -244,7 +244,7 @@ func places(field string, of []*index.TokenLocation) string {
 // Once a buffer has held documents it holds others like them without allocating anything.
 func TestTermBufferIsReused(t *testing.T) {
 	buffer, analyze := new(termBuffer), newAnalysis(t)
-	g := &generation{t: &tenant{ix: &Index{}}, mapping: NewMapping()}
+	g := &mapper{mapping: NewMapping()}
 	var docs []*analyzedDocument
 	for _, body := range []string{`{"name":"red wine","sizes":[1,2],"tags":["a","b"]}`, `{"description":"a dry red, red wine","price":7}`} {
 		doc, err := g.document(object("id", body), buffer)

@@ -34,7 +34,7 @@ func (ix *Index) begin(ctx context.Context, name string) (*generation, error) {
 	if err != nil {
 		return nil, err
 	}
-	g := &generation{t: t, tenant: name, name: newGenerationName(), mapping: m}
+	g := &generation{t: t, tenant: name, name: newGenerationName(), mapper: ix.cfg.newMapper(m)}
 	g.token, _ = reindex.Fence(ctx)
 	g.dir = filepath.Join(t.dir, g.name)
 	if err := t.create(g); err != nil {
@@ -62,7 +62,7 @@ func (t *tenant) create(g *generation) error {
 		err = disk.writeMark(g.dir, markLoading)
 	}
 	if err == nil {
-		g.index, err = createForLoading(g.dir, g.mapping)
+		g.index, err = createForLoading(g.dir, g.mapper.mapping)
 	}
 	if err != nil {
 		return errors.Join(err, disk.remove(g.dir))

@@ -212,7 +212,7 @@ func segments(tb testing.TB, ix *Index, tenant string) string {
 func BenchmarkAnalysis(b *testing.B) {
 	products := readCatalogue(b, "pcparts.jsonl.gz")[:2000]
 	m := NewMapping()
-	g := &generation{t: &tenant{ix: &Index{cfg: Config{OmitBodies: true}}}, mapping: m}
+	g := &mapper{mapping: m, omitBodies: true}
 	plain := func(p reindex.Product) (index.Document, error) {
 		var fields map[string]any
 		if err := json.Unmarshal(p.Body, &fields); err != nil {

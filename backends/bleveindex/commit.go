@@ -46,16 +46,21 @@ func (t *tenant) publish(g *generation) (replaced bool, err error) {
 	if g.token > 0 && g.token < t.token {
 		return false, reindex.ErrFenced
 	}
-	documents := g.sealed.Documents
+	documents, err := g.documents()
+	if err != nil {
+		return false, err
+	}
 	if err := t.ix.disk.writeMark(g.dir, fmt.Sprintf("%s %d", markLive, documents)); err != nil {
 		return false, err
 	}
 	previous, _ := readPointer(t.dir) // if it cannot be read there is nothing that can be retired
-	replaced, err = t.ix.disk.writePointer(t.dir, pointer{g.name, documents})
+	replaced, err = t.ix.disk.writePointer(t.dir, pointer{generation: g.name, documents: documents})
 	if !replaced {
 		return false, err
 	}
-	before := t.setLive(newLiveIndex(t, g.index, g.name))
+	live := newLiveIndex(t, g.index, g.name)
+	live.mapper = g.mapper
+	before := t.setLive(live)
 	delete(t.gens, g)
 	t.leave(before, previous.generation, err == nil) // a pointer that may come back keeps its index
 	return true, err

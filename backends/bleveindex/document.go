@@ -30,9 +30,17 @@ var (
 	errNoShape  = errors.New("a keyword form is not a shape")
 )
 
+// mapper makes the documents of one index.
+type mapper struct {
+	mapping    mapping.IndexMapping
+	omitBodies bool
+	fields     fieldCounter
+	numbers    numberCache
+}
+
 // document makes a bleve document of a product. Bleve's own mappings leave out fields of the product that have the name of one that the
 // index uses itself; in the stored body they are.
-func (g *generation) document(p reindex.Product, buffer *termBuffer) (index.Document, error) {
+func (m *mapper) document(p reindex.Product, buffer *termBuffer) (index.Document, error) {
 	if p.ID == "" {
 		return nil, errEmptyID
 	}
@@ -44,24 +52,23 @@ func (g *generation) document(p reindex.Product, buffer *termBuffer) (index.Docu
 	if !ok {
 		return nil, errNoObject
 	}
-	m := g.mapping
-	if _, ok := m.(*ProductMapping); !ok {
+	if _, ok := m.mapping.(*ProductMapping); !ok {
 		delete(fields, idField) // bleve would take it for the id
 		delete(fields, allName)
 		delete(fields, BodyField)
 		fields, _ = plain(fields).(map[string]any)
 	}
 	doc := document.NewDocument(p.ID)
-	if err := mapDocument(m, doc, fields); err != nil {
+	if err := mapDocument(m.mapping, doc, fields); err != nil {
 		return nil, fmt.Errorf("the body cannot be mapped: %w", err)
 	}
-	if err := g.fields.add(doc.Fields); err != nil {
+	if err := m.fields.add(doc.Fields); err != nil {
 		return nil, err
 	}
-	if !g.t.ix.cfg.OmitBodies {
+	if !m.omitBodies {
 		doc.AddField(document.NewTextFieldCustom(BodyField, nil, p.Body, index.StoreField, nil))
 	}
-	return analyzed(doc, &g.numbers, buffer), nil
+	return analyzed(doc, &m.numbers, buffer), nil
 }
 
 // decode decodes JSON, numbers as they are written.

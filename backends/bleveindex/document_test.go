@@ -107,10 +107,10 @@ func TestRejectsTooManyFields(t *testing.T) {
 	ix := open(t, t.TempDir(), nil)
 	gen := begin(t, ix, "acme")
 	for i := range maxFields {
-		if gen.fields.names == nil {
-			gen.fields.names = map[string]struct{}{}
+		if gen.mapper.fields.names == nil {
+			gen.mapper.fields.names = map[string]struct{}{}
 		}
-		gen.fields.names[fmt.Sprint(i)] = struct{}{}
+		gen.mapper.fields.names[fmt.Sprint(i)] = struct{}{}
 	}
 	var failed *reindex.BatchError
 	if err := gen.Write(t.Context(), products(1, "1")); !errors.As(err, &failed) || failed.Items[0].ID != "p0" {

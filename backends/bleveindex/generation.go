@@ -7,27 +7,24 @@ import (
 	"sync"
 
 	"github.com/blevesearch/bleve/v2"
-	"github.com/blevesearch/bleve/v2/mapping"
-	index "github.com/blevesearch/bleve_index_api"
 
 	"productindex/reindex"
 )
 
 // generation is a [reindex.Generation]: a bleve index of its own beside the live one.
 type generation struct {
-	t       *tenant
-	tenant  string
-	name    string
-	dir     string
-	token   int64 // see reindex.Fence; 0 if the run has none
-	mapping mapping.IndexMapping
-	fields  fieldCounter
-	numbers numberCache
+	t      *tenant
+	tenant string
+	name   string
+	dir    string
+	token  int64 // see reindex.Fence; 0 if the run has none
+	mapper *mapper
 
 	mu     sync.RWMutex // held for reading while a batch is written, for writing while the state changes
 	state  state
 	index  bleve.Index // open while the state is writing or sealed
 	sealed reindex.Sealed
+	edited bool // since it was sealed
 }
 
 type state int
@@ -52,39 +49,23 @@ func (g *generation) Write(ctx context.Context, products []reindex.Product) erro
 	if g.state != writing {
 		return g.stateError("write to")
 	}
-	buffer := takeTermBuffer()
-	defer buffer.giveBack()
-	batch := index.NewBatch()
-	var failed []reindex.ItemError
+	b := newBatch(g.mapper)
+	defer b.end()
 	for _, p := range products {
-		doc, err := g.document(p, buffer)
-		if err != nil {
-			failed = append(failed, reindex.ItemError{ID: p.ID, Err: err})
-			continue
-		}
-		batch.Update(doc)
+		b.upsert(p)
 	}
-	if err := ctx.Err(); err != nil {
-		return err
+	if err := b.write(ctx, g.index); err != nil {
+		return g.writeError(len(products), err)
 	}
-	if len(batch.IndexOps) > 0 {
-		if err := g.write(batch); err != nil {
-			return fmt.Errorf("bleveindex: write %d products of tenant %q to %s: %w", len(products), g.tenant, g.dir, explain(g.t.dir, err))
-		}
-	}
-	if len(failed) > 0 {
-		return &reindex.BatchError{Items: failed}
-	}
-	return nil
+	return b.failure()
 }
 
-// write hands a batch to the index below bleve's own, which takes documents of bleve's own type only.
-func (g *generation) write(batch *index.Batch) error {
-	inner, err := g.index.Advanced()
-	if err != nil {
-		return err
+// writeError says what could not be written.
+func (g *generation) writeError(n int, err error) error {
+	if ctxErr := contextError(err); ctxErr != nil {
+		return ctxErr
 	}
-	return guard(func() error { return inner.Batch(batch) })
+	return fmt.Errorf("bleveindex: write %d products of tenant %q to %s: %w", n, g.tenant, g.dir, explain(g.t.dir, err))
 }
 
 // Flush has nothing to wait for: Write returns when a batch is on the disk.

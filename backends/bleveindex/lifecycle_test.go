@@ -205,8 +205,8 @@ func TestReapAtOpen(t *testing.T) {
 // A damaged pointer is an error of that tenant alone, nothing of it is removed, and a reindex repairs it.
 func TestDamagedPointer(t *testing.T) {
 	for name, damage := range map[string]string{
-		"empty": "", "cut": pointer{newGenerationName(), 10}.format()[:20], "gone": pointer{newGenerationName(), 10}.format(), "other version": "3 g\n",
-		"bit": strings.Replace(pointer{newGenerationName(), 10}.format(), "T", "U", 1), "traversal": pointer{"../../etc", 10}.format(),
+		"empty": "", "cut": pointer{generation: newGenerationName(), documents: 10}.format()[:20], "gone": pointer{generation: newGenerationName(), documents: 10}.format(), "other version": "3 g\n",
+		"bit": strings.Replace(pointer{generation: newGenerationName(), documents: 10}.format(), "T", "U", 1), "traversal": pointer{generation: "../../etc", documents: 10}.format(),
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()

@@ -28,6 +28,9 @@ type liveIndex struct {
 	last atomic.Pointer[func()] // called when the last reference is dropped; set before being live ends
 	used atomic.Int64           // when a search ended last, or it was opened: nanoseconds since 1970
 
+	mapper  *mapper     // of what is updated
+	updated atomic.Bool // the pointer says so
+
 	fields    fieldCache
 	thesaurus func() (*thesaurus, error) // made once
 

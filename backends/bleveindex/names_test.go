@@ -43,7 +43,7 @@ func FuzzTenantOf(f *testing.F) {
 func FuzzParsePointer(f *testing.F) {
 	name := newGenerationName()
 	for _, content := range []string{
-		pointer{name, 47551}.format(), pointer{name, unknown}.format(), pointer{documents: 0}.format(), line("1 " + name), line("2 " + name + " -2"),
+		pointer{generation: name, documents: 47551}.format(), pointer{generation: name, documents: unknown}.format(), pointer{documents: 0}.format(), line("1 " + name), line("2 " + name + " -2"),
 		line("2 " + name + " 007"), line("2 ../.. 1"), line("1 ../.."), "1 " + name + " 00000000\n", "3 a b c\n", "",
 	} {
 		f.Add(content)

@@ -22,6 +22,8 @@ const (
 	pointerVersion = "2"
 	pointerNothing = "-" // in place of a name: nothing is live
 
+	pointerUpdated = "~" // before the number: the generation was updated since
+
 	markFile    = "mark"
 	markTemp    = "mark.new"
 	markLoading = "1 loading" // from Begin on
@@ -30,10 +32,12 @@ const (
 	unknown = -1 // in place of a number of documents
 )
 
-// pointer is what a pointer file says: the live generation, and how many documents it held when it was sealed, or unknown.
+// pointer is what a pointer file says: the live generation, and how many documents it held when it was sealed, or unknown. Of one that was
+// updated since, that is about what it holds now; of one that was not, a difference is damage.
 type pointer struct {
 	generation string
 	documents  int64
+	updated    bool
 }
 
 // line returns a line of a file with its checksum.
@@ -47,7 +51,11 @@ func (p pointer) format() string {
 	if name == "" {
 		name = pointerNothing
 	}
-	return line(fmt.Sprintf("%s %s %d", pointerVersion, name, p.documents))
+	about := ""
+	if p.updated {
+		about = pointerUpdated
+	}
+	return line(fmt.Sprintf("%s %s %s%d", pointerVersion, name, about, p.documents))
 }
 
 // parsePointer reads the content of a pointer file. The error matches [reindex.ErrDamaged].
@@ -57,7 +65,9 @@ func parsePointer(content string) (pointer, error) {
 	case len(fields) == 4 && fields[0] == pointerVersion:
 		p := pointer{generation: fields[1]}
 		var err error
-		p.documents, err = strconv.ParseInt(fields[2], 10, 64)
+		number, updated := strings.CutPrefix(fields[2], pointerUpdated)
+		p.updated = updated
+		p.documents, err = strconv.ParseInt(number, 10, 64)
 		if p.generation == pointerNothing {
 			p.generation = ""
 		}
@@ -119,7 +129,7 @@ func withoutPointer(dir string, cause error) (pointer, error) {
 			continue
 		}
 		if loading, documents := readMark(filepath.Join(dir, entry.Name())); !loading {
-			lived = append(lived, pointer{entry.Name(), documents})
+			lived = append(lived, pointer{generation: entry.Name(), documents: documents})
 		}
 	}
 	switch {

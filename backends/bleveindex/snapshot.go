@@ -188,6 +188,6 @@ func (l *liveIndex) backup(ctx context.Context, to string) (err error) {
 	if err := osDisk.syncTree(to); err != nil {
 		return err
 	}
-	_, err = osDisk.writePointer(to, pointer{l.name, n})
+	_, err = osDisk.writePointer(to, pointer{l.name, n, l.updated.Load()})
 	return err
 }

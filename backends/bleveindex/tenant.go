@@ -131,8 +131,11 @@ func (t *tenant) openGeneration(p pointer) (*liveIndex, error) {
 	} else if err = verify(t.ix.ctx, dir); err == nil {
 		l.index, n, err = openForSearch(dir)
 	}
-	if err == nil && p.documents != unknown && n != p.documents {
+	if err == nil && p.documents != unknown && !p.updated && n != p.documents {
 		err = errors.Join(damaged("it holds %d of its %d documents", n, p.documents), l.close())
+	}
+	if err == nil && !t.ix.cfg.ReadOnly {
+		err = l.prepareUpdates(p)
 	}
 	if err != nil {
 		return nil, explain(t.dir, fmt.Errorf("live index %s: %w", dir, err))
