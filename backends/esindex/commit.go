@@ -269,6 +269,10 @@ func (g *generation) Abort(ctx context.Context) error {
 	return err
 }
 
+// isBlocked reports whether an index is blocked, as on a full disk. Some servers then change no aliases of it, for a switch still under way
+// neither, but delete it.
+func isBlocked(err error) bool { return hasType(err, "cluster_block_exception") }
+
 // discard deletes a generation that is not live. Before, it removes the generation's fences, so that a switch still under way cannot make
 // it live. One that is live, or to which somebody gave an alias, stays. It reports whether the generation is gone.
 func (ix *Index) discard(ctx context.Context, n names, index string) (bool, error) {
@@ -295,7 +299,7 @@ func (ix *Index) discard(ctx context.Context, n names, index string) (bool, erro
 			if hasStatus(err, http.StatusNotFound) {
 				continue // it went live, or away, meanwhile
 			}
-			if err != nil {
+			if err != nil && !isBlocked(err) {
 				return false, err
 			}
 		}

@@ -281,7 +281,7 @@ func TestShardsWithoutRoom(t *testing.T) {
 	if _, temporary := asTemporary(err); err == nil || temporary || !strings.Contains(err.Error(), "maximum") {
 		t.Errorf("with 10,000 shard copies: %v", err)
 	}
-	checkPublic(t, err, "the cluster has no room for the shards of another index: Validation Failed: 1: this action would add [10000] shards", ix.cfg.Prefix)
+	checkPublic(t, err, "the cluster has no room for the shards of another index: Validation Failed: 1: this action would add [10000] ", ix.cfg.Prefix)
 	assertIndexes(t, ix)
 }
 
