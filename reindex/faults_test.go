@@ -502,7 +502,7 @@ func TestNoSnapshot(t *testing.T) {
 // A source that yields when it should not is not published, whatever it yields.
 func TestMisusedSequences(t *testing.T) {
 	products := reindextest.Products(1000, "new")
-	late := make(chan struct{})
+	read, late := make(chan struct{}), make(chan struct{}) // the sequence is known to have ended; it has yielded once more
 	for _, test := range []struct {
 		name string
 		read func(yield func(reindex.Product, error) bool)
@@ -528,6 +528,7 @@ func TestMisusedSequences(t *testing.T) {
 				yield(p, nil)
 			}
 			go func() {
+				<-read
 				yield(products[0], nil)
 				close(late)
 			}()
@@ -536,6 +537,7 @@ func TestMisusedSequences(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			b := newBench(t, then(nil, test.read), &reindex.Config{Workers: 1, BatchDocs: 10}, func(c reindextest.Call) reindextest.Fault {
 				if c.Op == reindextest.OpSeal && test.name == "after it has ended" {
+					close(read)
 					<-late
 				}
 				if c.Op == reindextest.OpWrite && test.name == "from several goroutines" {
