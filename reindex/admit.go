@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// admit makes a run of the tenant whose context is derived from base, stores its job and gives it a place in the line. If one is in
-// progress already, r is nil and job is that one's. A run that was admitted must be executed.
+// admit makes a run of the tenant whose context is derived from base, stores its job and gives it a place in the line.
+// If one is in progress already, r is nil and job is that one's. A run that was admitted must be executed.
 func (e *Engine) admit(ctx, base context.Context, tenant string) (runCtx context.Context, r *run, job Job, err error) {
 	if err := CheckTenant(tenant); err != nil {
 		return nil, nil, Job{}, err

@@ -39,7 +39,8 @@ func (l *learning) Write(ctx context.Context, batch []reindex.Product) error {
 	return l.Generation.Write(ctx, batch)
 }
 
-// A run reads its source again if the index asks for it, and accounts for the last time alone. It does not do so for ever.
+// A run reads its source again if the index asks for it, and accounts for the last time alone. It does not do so for
+// ever.
 func TestAgain(t *testing.T) {
 	for _, learn := range []int{0, 1, 3, 20, 1000} {
 		t.Run(fmt.Sprint(learn), func(t *testing.T) {

@@ -22,7 +22,8 @@ var (
 func checkBody(body json.RawMessage) (json.RawMessage, error) {
 	s := scanner{data: body}
 	err := s.document()
-	// Text of ASCII alone need not be looked at twice. What is wrong with the text comes before what is wrong with the JSON in it.
+	// Text of ASCII alone need not be looked at twice. What is wrong with the text comes before what is wrong with the
+	// JSON in it.
 	if (err != nil || s.beyondASCII) && !utf8.Valid(body) {
 		return nil, errNotUTF8
 	}
@@ -40,8 +41,8 @@ func checkBody(body json.RawMessage) (json.RawMessage, error) {
 	return line.Bytes(), nil
 }
 
-// scanner checks JSON text by RFC 8259 without building anything, but not whether it is valid UTF-8. It takes what json.Valid takes,
-// several times faster.
+// scanner checks JSON text by RFC 8259 without building anything, but not whether it is valid UTF-8. It takes what
+// json.Valid takes, several times faster.
 type scanner struct {
 	data        []byte
 	pos         int
@@ -262,8 +263,8 @@ func (s *scanner) str() error {
 
 const ones, highs = 0x0101010101010101, 0x8080808080808080
 
-// plain returns how many bytes of text come before the first quote, backslash or control character, and reports whether there are bytes
-// above 127 among them. It looks at eight bytes at once.
+// plain returns how many bytes of text come before the first quote, backslash or control character, and reports whether
+// there are bytes above 127 among them. It looks at eight bytes at once.
 func plain(text []byte) (n int, beyondASCII bool) {
 	var all uint64
 	rest := text
@@ -290,8 +291,8 @@ func plain(text []byte) (n int, beyondASCII bool) {
 	return n, all&highs != 0
 }
 
-// special sets the highest bit of each byte that is a quote, a backslash or a control character. Bytes after the first one may be set
-// wrongly.
+// special sets the highest bit of each byte that is a quote, a backslash or a control character. Bytes after the first
+// one may be set wrongly.
 func special(w uint64) uint64 {
 	quote := w ^ ones*'"'
 	slash := w ^ ones*'\\'

@@ -1,8 +1,9 @@
 package reindex
 
-// As finds the capability T, an interface such as [Counter] or [Limiter], in a [Source], [Snapshot], [Indexer], [Generation] or
-// [JobStore]: v itself, or what it wraps. A wrapper that leaves the capabilities of the wrapped value intact has a method Unwrap that
-// returns it, as the interface it implements; one that has no such method hides all of them.
+// As finds the capability T, an interface such as [Counter] or [Limiter], in a [Source], [Snapshot], [Indexer],
+// [Generation] or [JobStore]: v itself, or what it wraps. A wrapper that leaves the capabilities of the wrapped value
+// intact has a method Unwrap that returns it, as the interface it implements; one that has no such method hides all of
+// them.
 func As[T any](v any) (T, bool) {
 	for v != nil {
 		if t, ok := v.(T); ok {

@@ -7,8 +7,9 @@ import (
 	"fmt"
 )
 
-// Change is an edit of one product: an upsert, or a deletion if Delete is set. Without either a body or Delete the product is looked up in
-// the source (see [Finder]): many webhooks carry ids alone. Nobody changes the bytes of the body.
+// Change is an edit of one product: an upsert, or a deletion if Delete is set. Without either a body or Delete the
+// product is looked up in the source (see [Finder]): many webhooks carry ids alone. Nobody changes the bytes of the
+// body.
 type Change struct {
 	// ID is the product's id, as in [Product].
 	ID string
@@ -24,15 +25,16 @@ func (c Change) lookup() bool { return !c.Delete && c.Body == nil }
 // size is what the change takes of a log, in bytes.
 func (c Change) size() int { return len(c.ID) + len(c.Body) }
 
-// Updater is an optional capability of an [Indexer]: it changes the live index. Without it Engine.Update returns an error that matches
-// [errors.ErrUnsupported].
+// Updater is an optional capability of an [Indexer]: it changes the live index. Without it Engine.Update returns an
+// error that matches [errors.ErrUnsupported].
 type Updater interface {
-	// Update carries changes out in the tenant's live index: upserts, each with a body that the engine has checked, and deletions. Ids are
-	// different from each other. A product that is to be deleted and is not there is none of its business. When it returns nil the
-	// changes have landed, and searches see them, at the latest after the index's own refresh interval; see [Settler].
+	// Update carries changes out in the tenant's live index: upserts, each with a body that the engine has checked, and
+	// deletions. Ids are different from each other. A product that is to be deleted and is not there is none of its
+	// business. When it returns nil the changes have landed, and searches see them, at the latest after the index's own
+	// refresh interval; see [Settler].
 	//
-	// The engine calls it once at a time per tenant, and never while a generation of the tenant is committed. The error matches
-	// [ErrNoLiveIndex] if nothing is live; otherwise it is one of those of Writer.Write.
+	// The engine calls it once at a time per tenant, and never while a generation of the tenant is committed. The error
+	// matches [ErrNoLiveIndex] if nothing is live; otherwise it is one of those of Writer.Write.
 	Update(ctx context.Context, tenant string, changes []Change) error
 }
 
@@ -42,11 +44,11 @@ type Settler interface {
 	Settle(ctx context.Context, tenant string) error
 }
 
-// Editor is an optional capability of a [Generation]: it takes the edits that were made while it was filled. Without it a run during
-// which a change was accepted does not go live ([RuleCurrent]).
+// Editor is an optional capability of a [Generation]: it takes the edits that were made while it was filled. Without it
+// a run during which a change was accepted does not go live ([RuleCurrent]).
 type Editor interface {
-	// Edit carries changes out in the generation, as Updater.Update does in the live index. The engine calls it after the last Write and
-	// Flush, once at a time, before Seal and after it, until Commit.
+	// Edit carries changes out in the generation, as Updater.Update does in the live index. The engine calls it after the
+	// last Write and Flush, once at a time, before Seal and after it, until Commit.
 	Edit(ctx context.Context, changes []Change) error
 }
 

@@ -12,8 +12,8 @@ type entry struct {
 	change   Change
 }
 
-// changeLog keeps the accepted changes of one tenant, in the order in which they were accepted, for as long as the live index or a run
-// still needs them. Positions count from 1.
+// changeLog keeps the accepted changes of one tenant, in the order in which they were accepted, for as long as the live
+// index or a run still needs them. Positions count from 1.
 type changeLog struct {
 	limit int // of bytes
 
@@ -69,7 +69,8 @@ func (l *changeLog) last() int64 {
 	return l.head
 }
 
-// shed keeps the log within its limit: it drops the oldest changes that the live index has, although a run needs them still.
+// shed keeps the log within its limit: it drops the oldest changes that the live index has, although a run needs them
+// still.
 func (l *changeLog) shed() {
 	n := 0
 	for l.bytes > l.limit && n < len(l.entries) && l.entries[n].position <= l.applied {
@@ -97,8 +98,8 @@ func (l *changeLog) trim() {
 // errLogLost: changes that a run has to replay were dropped.
 var errLogLost = errors.New("more changes came while the reindex went on than are kept (ChangeBytes)")
 
-// after returns the changes after a position, up to a number of documents and of bytes, at least one if there is any, and how many are
-// left behind them.
+// after returns the changes after a position, up to a number of documents and of bytes, at least one if there is any,
+// and how many are left behind them.
 func (l *changeLog) after(position int64, docs, bytes int) (entries []entry, left int, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -118,8 +119,8 @@ func (l *changeLog) after(position int64, docs, bytes int) (entries []entry, lef
 	return slices.Clone(l.entries[first:n]), len(l.entries) - n, nil
 }
 
-// carried notes that the live index is current up to a position, and wakes those whose changes it has: refused are the ones that it did
-// not take, err is why it took none.
+// carried notes that the live index is current up to a position, and wakes those whose changes it has: refused are the
+// ones that it did not take, err is why it took none.
 func (l *changeLog) carried(position int64, refused map[int64]ItemError, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

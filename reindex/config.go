@@ -15,40 +15,45 @@ import (
 
 // Config adjusts an [Engine]. The zero value, and nil in its place, means the defaults. New copies it.
 type Config struct {
-	// EntityType is what the source yields, as jobs show it: the name of any schema, 1 to 128 characters of printable UTF-8 that neither begin
-	// nor end with a space. Case matters. Default [EntityProduct]. A tenant is reindexed by one job of each type at a time. Engines of different types may share Jobs. They
-	// never share an index: give each an Indexer with a folder or a prefix of its own.
+	// EntityType is what the source yields, as jobs show it: the name of any schema, 1 to 128 characters of printable
+	// UTF-8 that neither begin nor end with a space. Case matters. Default [EntityProduct]. A tenant is reindexed by one
+	// job of each type at a time. Engines of different types may share Jobs. They never share an index: give each an
+	// Indexer with a folder or a prefix of its own.
 	EntityType string
 
-	// Readers is how many parts of a source are read at the same time, if its snapshots are a [Splitter]. Default 1: Products is read.
+	// Readers is how many parts of a source are read at the same time, if its snapshots are a [Splitter]. Default 1:
+	// Products is read.
 	Readers int
-	// Workers is how many batches of a run are checked and written at the same time, at most: an overloaded index gets fewer (see
-	// "Adapting to the index" in the package's documentation). [Limits] of the index caps it and is the default; without it
-	// GOMAXPROCS, at least 2.
+	// Workers is how many batches of a run are checked and written at the same time, at most: an overloaded index gets
+	// fewer (see "Adapting to the index" in the package's documentation). [Limits] of the index caps it and is the
+	// default; without it GOMAXPROCS, at least 2.
 	Workers int
-	// BatchDocs is the largest number of products in a batch. [Limits] of the index caps it and is the default; without it 1,000.
+	// BatchDocs is the largest number of products in a batch. [Limits] of the index caps it and is the default; without it
+	// 1,000.
 	BatchDocs int
-	// BatchBytes is the largest sum of the lengths of the ids and bodies in a batch, in bytes; a larger product makes a batch of its own. An
-	// index that is slow or takes less gets smaller ones. [Limits] of the index caps it and is the default; without it 4 MiB.
+	// BatchBytes is the largest sum of the lengths of the ids and bodies in a batch, in bytes; a larger product makes a
+	// batch of its own. An index that is slow or takes less gets smaller ones. [Limits] of the index caps it and is the
+	// default; without it 4 MiB.
 	BatchBytes int
 
-	// Transform, where it is set, makes the body that is indexed from the product that was read. It runs in the workers, so it is
-	// called concurrently, and must not change p.Body in place. An error rejects the product, with the error's text as the reason, which
-	// callers of an API see.
+	// Transform, where it is set, makes the body that is indexed from the product that was read. It runs in the workers,
+	// so it is called concurrently, and must not change p.Body in place. An error rejects the product, with the error's
+	// text as the reason, which callers of an API see.
 	Transform func(ctx context.Context, tenant string, p Product) (json.RawMessage, error)
 
 	// MaxRejected is how many products may be rejected in a run that still goes live. Default 0; negative: any number.
 	MaxRejected int64
-	// MaxDuplicates is how many products may come with the id of one read before and another body, in a run that still goes live; the
-	// first one read counts. The same product twice does no harm and is not counted here. Default 0; negative: any number.
+	// MaxDuplicates is how many products may come with the id of one read before and another body, in a run that still
+	// goes live; the first one read counts. The same product twice does no harm and is not counted here. Default 0;
+	// negative: any number.
 	MaxDuplicates int64
 	// AllowEmpty lets a run go live that read no product. The rule on shrinking holds nevertheless: see MinFraction.
 	AllowEmpty bool
-	// MinFraction is the smallest size of a new generation, as a fraction of the live one's number of documents. Default 0.5;
-	// negative: no limit.
+	// MinFraction is the smallest size of a new generation, as a fraction of the live one's number of documents. Default
+	// 0.5; negative: no limit.
 	MinFraction float64
-	// CountMargin is by which fraction of the announced number (see [Counter]) the number of different products read may stay below it.
-	// Default 0: none may be missing; negative: any number may.
+	// CountMargin is by which fraction of the announced number (see [Counter]) the number of different products read may
+	// stay below it. Default 0: none may be missing; negative: any number may.
 	CountMargin float64
 
 	// Retry is how often and when failed calls are made again.
@@ -56,8 +61,8 @@ type Config struct {
 	// CleanupTimeout limits the time in which a run that ended discards its generation. Default 30 s.
 	CleanupTimeout time.Duration
 
-	// ChangeBytes is how many bytes of changes, ids and bodies, are kept per tenant while a run goes on; see Engine.Update. If more come, the
-	// live index takes them, and the run fails. Default 64 MiB.
+	// ChangeBytes is how many bytes of changes, ids and bodies, are kept per tenant while a run goes on; see
+	// Engine.Update. If more come, the live index takes them, and the run fails. Default 64 MiB.
 	ChangeBytes int
 
 	// MaxRuns is how many runs, of different tenants, are in progress at the same time; more are PENDING. Default 2.

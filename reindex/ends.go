@@ -8,8 +8,8 @@ import (
 	"sync"
 )
 
-// ends keeps the ends of jobs that could not be stored: without them a store without leases would take these jobs for running for ever.
-// They are stored before the tenant's next run.
+// ends keeps the ends of jobs that could not be stored: without them a store without leases would take these jobs for
+// running for ever. They are stored before the tenant's next run.
 type ends struct {
 	mu   sync.Mutex
 	jobs map[string]Job // by id

@@ -22,8 +22,8 @@ type Engine struct {
 	ends   ends
 }
 
-// New returns an engine that reads products through src and writes them through ix. A nil cfg means the defaults. The error names
-// every setting that is invalid.
+// New returns an engine that reads products through src and writes them through ix. A nil cfg means the defaults. The
+// error names every setting that is invalid.
 func New(src Source, ix Indexer, cfg *Config) (*Engine, error) {
 	if src == nil || ix == nil {
 		return nil, errors.New("reindex: New needs a Source and an Indexer")

@@ -51,9 +51,9 @@ func body(id string, size int) json.RawMessage {
 	return reindextest.NewProduct(id, fields).Body
 }
 
-// BenchmarkPipeline is the whole engine over a source in memory and an index that does nothing: reading, the accounting of ids, the
-// check of every body, batching, progress. It reports the cost of a product of 1 KiB, and how many bytes of bodies one core gets
-// through in a second of its work (bodies / processor time).
+// BenchmarkPipeline is the whole engine over a source in memory and an index that does nothing: reading, the accounting
+// of ids, the check of every body, batching, progress. It reports the cost of a product of 1 KiB, and how many bytes of
+// bodies one core gets through in a second of its work (bodies / processor time).
 func BenchmarkPipeline(b *testing.B) {
 	const n, size = 100_000, 1024
 	products := make(reindextest.Slice, n)

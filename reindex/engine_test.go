@@ -63,7 +63,8 @@ func publish(t *testing.T, ix reindex.Indexer, products []reindex.Product) {
 	}
 }
 
-// assertLive checks which products are live: those of products, all with this rev. It also checks that no generation was left open.
+// assertLive checks which products are live: those of products, all with this rev. It also checks that no generation
+// was left open.
 func (b bench) assertLive(t *testing.T, products []reindex.Product, rev string) {
 	t.Helper()
 	found, err := b.index.Search(t.Context(), tenant)

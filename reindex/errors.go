@@ -38,8 +38,9 @@ var (
 	// ErrDamaged: an index is damaged. A reindex of the tenant replaces it.
 	ErrDamaged = errors.New("the index is damaged; reindex this tenant")
 
-	// ErrAgain: an index has learned something of the products that a new generation has to know from its start. A Write that returns an
-	// error which matches it makes the engine discard the generation and read the source again, up to 20 times in a run.
+	// ErrAgain: an index has learned something of the products that a new generation has to know from its start. A Write
+	// that returns an error which matches it makes the engine discard the generation and read the source again, up to 20
+	// times in a run.
 	ErrAgain = errors.New("the products have to be read once more")
 
 	// ErrTooLarge: an index does not take a batch or a product of that size. See [Generation].
@@ -73,12 +74,14 @@ func (e ItemError) Error() string { return fmt.Sprintf("product %q: %v", e.ID, e
 // Unwrap returns the reason.
 func (e ItemError) Unwrap() error { return e.Err }
 
-// BatchError is returned by Generation.Write when some products of a batch failed. The products that it does not list were accepted.
+// BatchError is returned by Generation.Write when some products of a batch failed. The products that it does not list
+// were accepted.
 type BatchError struct {
 	// Items are the products that failed, each at most once.
 	Items []ItemError
 
-	// RetryAfter is the shortest time to wait before the retryable ones are sent again, as the server asked; 0 where it did not.
+	// RetryAfter is the shortest time to wait before the retryable ones are sent again, as the server asked; 0 where it
+	// did not.
 	RetryAfter time.Duration
 }
 

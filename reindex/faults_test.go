@@ -18,7 +18,8 @@ import (
 	"productindex/reindex/reindextest"
 )
 
-// What a host's code does wrong, or does not do at all, and what becomes of the run. Each test is named after the fault.
+// What a host's code does wrong, or does not do at all, and what becomes of the run. Each test is named after the
+// fault.
 
 // A write that fails for good ends the context of the read: a source that waits for that does not hold the run.
 func TestFailedWriteEndsTheRead(t *testing.T) {
@@ -99,7 +100,8 @@ func slowly(op reindextest.Op, d time.Duration) func(reindextest.Call) reindexte
 	}
 }
 
-// A run that somebody cancels through the store keeps its lease until it has ended, so that no second one begins meanwhile.
+// A run that somebody cancels through the store keeps its lease until it has ended, so that no second one begins
+// meanwhile.
 func TestCancelledRunKeepsItsLease(t *testing.T) {
 	for _, test := range []struct {
 		op     reindextest.Op
@@ -342,7 +344,8 @@ func (g uncountableGeneration) Seal(ctx context.Context) (reindex.Sealed, error)
 	return sealed, err
 }
 
-// "Not known" is not "none": a live index that cannot be counted closes the gate, unless the host has switched the rule off.
+// "Not known" is not "none": a live index that cannot be counted closes the gate, unless the host has switched the rule
+// off.
 func TestUncountableLiveIndexClosesTheGate(t *testing.T) {
 	for _, test := range []struct {
 		fraction float64

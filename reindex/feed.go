@@ -7,14 +7,17 @@ import (
 )
 
 const (
-	// littleLeft is how many changes may be left when a run goes on to seal, or to switch over: they are replayed in a moment.
+	// littleLeft is how many changes may be left when a run goes on to seal, or to switch over: they are replayed in a
+	// moment.
 	littleLeft = 100
-	// catchUpRounds is how often a run that does not come nearer to the head of the log tries to, before it goes on nevertheless.
+	// catchUpRounds is how often a run that does not come nearer to the head of the log tries to, before it goes on
+	// nevertheless.
 	catchUpRounds = 20
 )
 
-// feed replays the changes of a tenant into the generation of one run: all that were accepted since the run began, which is before its
-// source was opened. A change that the source had already, and one that is replayed twice, ends in the same state.
+// feed replays the changes of a tenant into the generation of one run: all that were accepted since the run began,
+// which is before its source was opened. A change that the source had already, and one that is replayed twice, ends in
+// the same state.
 type feed struct {
 	streams *streams
 	tenant  string
@@ -144,9 +147,9 @@ func (d *editing) account(ctx context.Context, entries []entry, upserts map[stri
 	})
 }
 
-// switchOver holds the tenant's updates for the time in which it replays the rest and commits. What the generation held when it went
-// live is what the live index is current with. An error of commit for which mayBeLive holds leaves that open: changes are then carried
-// out again.
+// switchOver holds the tenant's updates for the time in which it replays the rest and commits. What the generation held
+// when it went live is what the live index is current with. An error of commit for which mayBeLive holds leaves that
+// open: changes are then carried out again.
 func (d *editing) switchOver(ctx context.Context, commit func(ctx context.Context) error) error {
 	st := d.feed.stream
 	release, err := st.hold(ctx)

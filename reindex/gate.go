@@ -13,7 +13,8 @@ const (
 	RuleRejected Rule = "rejected"
 	// RuleDuplicates: not more products came with the id of another one and another body than Config.MaxDuplicates.
 	RuleDuplicates Rule = "duplicates"
-	// RuleCurrent: the generation holds every change that was accepted while it was filled; see [Editor] and Config.ChangeBytes.
+	// RuleCurrent: the generation holds every change that was accepted while it was filled; see [Editor] and
+	// Config.ChangeBytes.
 	RuleCurrent Rule = "current"
 	// RuleEmpty: something was indexed, or Config.AllowEmpty is set and the source is empty.
 	RuleEmpty Rule = "empty"
@@ -27,7 +28,8 @@ const (
 type GateError struct {
 	// Rule that the generation broke.
 	Rule Rule
-	// Have is the number that the rule looked at, Want the one it has to reach (for RuleRejected and RuleDuplicates: must not exceed).
+	// Have is the number that the rule looked at, Want the one it has to reach (for RuleRejected and RuleDuplicates: must
+	// not exceed).
 	Have, Want int64
 	// Detail says what was compared and what can be done.
 	Detail string
@@ -124,7 +126,8 @@ func (c *Config) checkShrunk(_ *Report, sealed Sealed) error {
 		"the new index holds %d documents and the live one %d, at least %d were needed (MinFraction)", sealed.Documents, sealed.Live, least)}
 }
 
-// atLeast returns fraction of n, rounded up to whole documents; a product of floats such as 0.99 × 100 is not rounded up twice.
+// atLeast returns fraction of n, rounded up to whole documents; a product of floats such as 0.99 × 100 is not rounded
+// up twice.
 func atLeast(n int64, fraction float64) int64 {
 	exact := float64(n) * fraction
 	least := int64(exact)

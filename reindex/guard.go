@@ -11,7 +11,8 @@ import (
 	"unicode/utf8"
 )
 
-// PanicError is a panic of a host's code (a Source, a Transform, an Indexer, a JobStore) that ended a run instead of the program.
+// PanicError is a panic of a host's code (a Source, a Transform, an Indexer, a JobStore) that ended a run instead of
+// the program.
 type PanicError struct {
 	// Value is what was passed to panic.
 	Value any
@@ -31,8 +32,8 @@ func (e *PanicError) Unwrap() error {
 // errGoexit ends a run whose goroutine a host's code has ended.
 var errGoexit = errors.New("the goroutine was ended by runtime.Goexit: a defect of the code that it called")
 
-// contain calls f in a goroutine of its own and returns its error. A panic of f becomes a [*PanicError], and runtime.Goexit, which would
-// end the caller's goroutine in silence, errGoexit.
+// contain calls f in a goroutine of its own and returns its error. A panic of f becomes a [*PanicError], and
+// runtime.Goexit, which would end the caller's goroutine in silence, errGoexit.
 func contain(f func() error) error {
 	result := make(chan error, 1)
 	go func() {
@@ -58,7 +59,8 @@ func guard(f func() error) (err error) {
 	return sound(f())
 }
 
-// sound returns err, or another error in its place if the methods of an error in its tree panic, as those of a nil pointer do.
+// sound returns err, or another error in its place if the methods of an error in its tree panic, as those of a nil
+// pointer do.
 func sound(err error) (result error) {
 	if err == nil {
 		return nil
@@ -101,7 +103,8 @@ func findNil(err error) error {
 // maxReason is the length of the longest reason that a report holds, in bytes.
 const maxReason = 1000
 
-// reason returns the text of an error that a host's code gave, for a report: the one for callers of an API, if there is one.
+// reason returns the text of an error that a host's code gave, for a report: the one for callers of an API, if there is
+// one.
 func reason(err error) string {
 	if err = sound(err); err == nil {
 		return "no reason was given"

@@ -6,15 +6,16 @@ import (
 	"sync"
 )
 
-// idSet remembers the ids of a run, and a tag of each one's body, in at most 12 bytes each, whatever their length, so that a garbage
-// collector that lets the heap double stays within 24. It keeps 62 bits of a hash of an id: 12 choose the shard, 50 stand in it, beside
-// 14 bits of a hash of the body. Both hashes have random seeds.
+// idSet remembers the ids of a run, and a tag of each one's body, in at most 12 bytes each, whatever their length, so
+// that a garbage collector that lets the heap double stays within 24. It keeps 62 bits of a hash of an id: 12 choose
+// the shard, 50 stand in it, beside 14 bits of a hash of the body. Both hashes have random seeds.
 //
-// Among 10 million ids, the chance that any two different ones are taken for the same is about 1 in 100,000. Their bodies have different
-// tags but for 1 case in 16,384, so that such a pair counts as a conflict rather than going unseen.
+// Among 10 million ids, the chance that any two different ones are taken for the same is about 1 in 100,000. Their
+// bodies have different tags but for 1 case in 16,384, so that such a pair counts as a conflict rather than going
+// unseen.
 //
-// A shard is an open-addressed table that grows by a quarter when it is 85 % full, so it is never less than 68 % full, and growing
-// needs room for one shard more, not for a second copy of everything.
+// A shard is an open-addressed table that grows by a quarter when it is 85 % full, so it is never less than 68 % full,
+// and growing needs room for one shard more, not for a second copy of everything.
 type idSet struct {
 	idSeed, bodySeed maphash.Seed
 
@@ -38,8 +39,8 @@ func newIDSet() *idSet {
 	return &idSet{idSeed: maphash.MakeSeed(), bodySeed: maphash.MakeSeed()}
 }
 
-// add puts id into the set, with the tag of its body. It reports whether id was new, and else whether its body is the same as the first
-// one's.
+// add puts id into the set, with the tag of its body. It reports whether id was new, and else whether its body is the
+// same as the first one's.
 func (s *idSet) add(id string, body []byte) (isNew, same bool) {
 	shard, entry := s.place(id)
 	tag := maphash.Bytes(s.bodySeed, body) & tagMask

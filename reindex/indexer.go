@@ -5,9 +5,9 @@ import (
 	"time"
 )
 
-// Indexer is a search index that can be rebuilt beside the live one. It is safe for concurrent use by several tenants; the engine has
-// at most one generation of a tenant open at a time. Tenants are any strings that [CheckTenant] accepts, and an Indexer keeps them
-// apart whatever they hold.
+// Indexer is a search index that can be rebuilt beside the live one. It is safe for concurrent use by several tenants;
+// the engine has at most one generation of a tenant open at a time. Tenants are any strings that [CheckTenant] accepts,
+// and an Indexer keeps them apart whatever they hold.
 type Indexer interface {
 	// Begin opens a new, empty generation that no search sees. ctx bounds the call, not the generation.
 	Begin(ctx context.Context, tenant string) (Generation, error)
@@ -17,41 +17,45 @@ type Indexer interface {
 //
 // Every method tries once and classifies what went wrong; the engine retries. An error of Write is one of
 //   - [*BatchError]: some items failed, the others have been accepted;
-//   - one that matches [ErrTooLarge] or [ErrRefused]: nothing was accepted, smaller batches may be. The engine splits the batch,
-//     down to a single product, which it then rejects with this reason;
+//   - one that matches [ErrTooLarge] or [ErrRefused]: nothing was accepted, smaller batches may be. The engine splits
+//     the batch, down to a single product, which it then rejects with this reason;
 //   - [*TemporaryError]: nothing is known to be accepted, and the same call can succeed later;
 //   - any other error: nothing that the engine does can help. It ends the run.
 //
 // A call of Flush that failed with a [*TemporaryError] is made again.
 type Writer interface {
-	// Write adds products. It is idempotent by id (a product written twice is there once, with the body of the later call), and
-	// keeps nothing of the batch after it has returned.
+	// Write adds products. It is idempotent by id (a product written twice is there once, with the body of the later
+	// call), and keeps nothing of the batch after it has returned.
 	Write(ctx context.Context, batch []Product) error
 
-	// Flush waits until the batches of this writer have landed, and returns the products that the index refused after Write had
-	// returned, each once: all of those so far, again at each call.
+	// Flush waits until the batches of this writer have landed, and returns the products that the index refused after
+	// Write had returned, each once: all of those so far, again at each call.
 	Flush(ctx context.Context) ([]ItemError, error)
 }
 
-// Generation is one complete copy of a tenant's products in the making. The engine calls Begin, then Write from several goroutines,
-// then Flush, Seal, Commit and Abort one after the other. Abort is called at the end of every run, also after a failed Commit.
+// Generation is one complete copy of a tenant's products in the making. The engine calls Begin, then Write from several
+// goroutines, then Flush, Seal, Commit and Abort one after the other. Abort is called at the end of every run, also
+// after a failed Commit.
 //
-// Of Begin, Flush, Seal and Commit, a call that failed with a [*TemporaryError] is made again; any other error ends the run.
-// Capabilities of a generation are found through [As].
+// Of Begin, Flush, Seal and Commit, a call that failed with a [*TemporaryError] is made again; any other error ends the
+// run. Capabilities of a generation are found through [As].
 type Generation interface {
 	Writer
 
 	// Name is the generation's name in the index, unique within the tenant: what logs call it.
 	Name() string
 
-	// Seal makes what was written durable, and returns what the generation holds and what it would replace. No Write follows it.
+	// Seal makes what was written durable, and returns what the generation holds and what it would replace. No Write
+	// follows it.
 	Seal(ctx context.Context) (Sealed, error)
 
-	// Commit makes the sealed generation the one that searches see, atomically, and retires the one before. A [*TemporaryError]
-	// means that it certainly was not applied; with any other error the generation may be live, and Abort leaves it be if it is.
+	// Commit makes the sealed generation the one that searches see, atomically, and retires the one before. A
+	// [*TemporaryError] means that it certainly was not applied; with any other error the generation may be live, and
+	// Abort leaves it be if it is.
 	Commit(ctx context.Context) error
 
-	// Abort discards the generation. After a Commit that was applied it does nothing and returns nil. It may be called twice.
+	// Abort discards the generation. After a Commit that was applied it does nothing and returns nil. It may be called
+	// twice.
 	Abort(ctx context.Context) error
 }
 
@@ -63,48 +67,50 @@ type Sealed struct {
 	// Live is the number of products in the index that is live now; -1 if it is known that none is.
 	Live int64
 
-	// LiveErr is why Live is not known, although an index is live, or may be; nil if Live is known. A generation that may replace
-	// more than it holds goes live only if Config.MinFraction is negative.
+	// LiveErr is why Live is not known, although an index is live, or may be; nil if Live is known. A generation that may
+	// replace more than it holds goes live only if Config.MinFraction is negative.
 	LiveErr error
 
-	// Ignored is the number of different fields of products that the index keeps but does not search, as it has as many fields as it may
-	// have.
+	// Ignored is the number of different fields of products that the index keeps but does not search, as it has as many
+	// fields as it may have.
 	Ignored int64
 }
 
-// Limits is what an [Indexer] takes at once, and works best with where no more is asked for. Zero means that it does not mind.
+// Limits is what an [Indexer] takes at once, and works best with where no more is asked for. Zero means that it does
+// not mind.
 type Limits struct {
 	// MaxDocs is the largest number of products in one Write.
 	MaxDocs int
 
-	// MaxBytes is the largest sum of the lengths of the ids and bodies in one Write, in bytes. A single larger product is still tried,
-	// alone.
+	// MaxBytes is the largest sum of the lengths of the ids and bodies in one Write, in bytes. A single larger product is
+	// still tried, alone.
 	MaxBytes int
 
 	// MaxInFlight is the largest number of concurrent calls of Write.
 	MaxInFlight int
 
-	// SlowWrite is how long a Write may take before batches get smaller, and fewer at the same time. Zero: 10 s, which leaves room below
-	// the minute after which proxies commonly give up. Negative: the time that a Write takes says nothing about the size of its batch.
+	// SlowWrite is how long a Write may take before batches get smaller, and fewer at the same time. Zero: 10 s, which
+	// leaves room below the minute after which proxies commonly give up. Negative: the time that a Write takes says
+	// nothing about the size of its batch.
 	SlowWrite time.Duration
 }
 
-// Limiter is an optional capability of an [Indexer]: the sizes it works best with. They cap what Config asks for, and are the sizes of
-// batches where it asks for nothing. Without it the engine uses Config and its defaults alone.
+// Limiter is an optional capability of an [Indexer]: the sizes it works best with. They cap what Config asks for, and
+// are the sizes of batches where it asks for nothing. Without it the engine uses Config and its defaults alone.
 type Limiter interface {
 	Limits() Limits
 }
 
-// Reaper is an optional capability of an [Indexer]: it removes what runs that died have left of a tenant, and returns how many
-// generations that were. It never touches what is live or what a living run owns. The engine calls it at the start of each run; an
-// error is logged and the run goes on. Without it leftovers stay until someone removes them.
+// Reaper is an optional capability of an [Indexer]: it removes what runs that died have left of a tenant, and returns
+// how many generations that were. It never touches what is live or what a living run owns. The engine calls it at the
+// start of each run; an error is logged and the run goes on. Without it leftovers stay until someone removes them.
 type Reaper interface {
 	Reap(ctx context.Context, tenant string) (int, error)
 }
 
-// DocCounter is an optional capability of an [Indexer]: it returns how many documents of a tenant searches see now, or an error that
-// matches [ErrNoLiveIndex] if none are served. The engine takes the number for an estimate of what to expect from a source that
-// announces nothing. Any other error means that the number is not known.
+// DocCounter is an optional capability of an [Indexer]: it returns how many documents of a tenant searches see now, or
+// an error that matches [ErrNoLiveIndex] if none are served. The engine takes the number for an estimate of what to
+// expect from a source that announces nothing. Any other error means that the number is not known.
 type DocCounter interface {
 	DocCount(ctx context.Context, tenant string) (int64, error)
 }

@@ -142,8 +142,8 @@ type limiting struct {
 
 func (l limiting) Limits() Limits { return l.limits }
 
-// Batches are as large, and as many at the same time, as the config says, or else as the index likes them, or else the default; never
-// more than the limits.
+// Batches are as large, and as many at the same time, as the config says, or else as the index likes them, or else the
+// default; never more than the limits.
 func TestSizes(t *testing.T) {
 	cores := max(2, runtime.GOMAXPROCS(0))
 	for _, test := range []struct {

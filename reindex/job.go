@@ -7,7 +7,8 @@ import (
 	"time"
 )
 
-// EntityProduct is the entity type of the jobs of an [Engine] that reindexes products; see Config.EntityType for others.
+// EntityProduct is the entity type of the jobs of an [Engine] that reindexes products; see Config.EntityType for
+// others.
 const EntityProduct = "PRODUCT"
 
 // Status is where a job stands. The values are those of the HTTP contract.
@@ -23,7 +24,8 @@ const (
 	StatusPublished Status = "PUBLISHED"
 	// StatusSuccess: the new generation was checked and is live.
 	StatusSuccess Status = "SUCCESS"
-	// StatusFailure: the live index is what it was before the job. Where the answer to the switch-over itself was lost, Message says so.
+	// StatusFailure: the live index is what it was before the job. Where the answer to the switch-over itself was lost,
+	// Message says so.
 	StatusFailure Status = "FAILURE"
 )
 
@@ -40,25 +42,26 @@ type Job struct {
 	EntityType string
 	// Status is where the job stands.
 	Status Status
-	// Expected is the number of products that the source announced through [Counter], or, where Estimated is set, the number of
-	// documents that were live at the start (see [DocCounter]); -1 where neither is known.
+	// Expected is the number of products that the source announced through [Counter], or, where Estimated is set, the
+	// number of documents that were live at the start (see [DocCounter]); -1 where neither is known.
 	Expected  int64
 	Estimated bool
 	// Processed is the number of products read so far whose outcome is known: indexed, rejected or duplicate.
 	Processed int64
-	// Message tells why the job failed; empty unless Status is StatusFailure. It is written for the caller of an API: no secrets,
-	// no stack traces.
+	// Message tells why the job failed; empty unless Status is StatusFailure. It is written for the caller of an API: no
+	// secrets, no stack traces.
 	Message string
 	// Created is when the job was accepted, Modified when its record last changed, both in UTC.
 	Created, Modified time.Time
 	// Report is complete once the job has ended.
 	Report Report
-	// Fence is the job's fencing token, which the store gave it: greater than that of every earlier job of the tenant. 0 where the
-	// store gives none. See [Fence].
+	// Fence is the job's fencing token, which the store gave it: greater than that of every earlier job of the tenant. 0
+	// where the store gives none. See [Fence].
 	Fence int64
 }
 
-// Fraction returns how much of the expected products has been processed, from 0 to 1; false where the number is not known.
+// Fraction returns how much of the expected products has been processed, from 0 to 1; false where the number is not
+// known.
 func (j *Job) Fraction() (float64, bool) {
 	switch {
 	case j.Status == StatusSuccess:
@@ -69,8 +72,8 @@ func (j *Job) Fraction() (float64, bool) {
 	return min(1, float64(j.Processed)/float64(j.Expected)), true
 }
 
-// Remaining estimates, from the time that the products processed so far took, how long the rest will take; false while there is nothing
-// to go by.
+// Remaining estimates, from the time that the products processed so far took, how long the rest will take; false while
+// there is nothing to go by.
 func (j *Job) Remaining() (time.Duration, bool) {
 	done, known := j.Fraction()
 	if !known || done == 0 || j.Status.Ended() {
@@ -80,39 +83,41 @@ func (j *Job) Remaining() (time.Duration, bool) {
 	return time.Duration(float64(took) * (1 - done) / done), true
 }
 
-// JobStore keeps jobs. It is safe for concurrent use and is the authority on which run of a tenant is in progress. It passes
-// reindextest.TestJobStore.
+// JobStore keeps jobs. It is safe for concurrent use and is the authority on which run of a tenant is in progress. It
+// passes reindextest.TestJobStore.
 //
-// A store that several processes share gives every job a lease, so that a process that dies does not block its tenants, and a fencing
-// token, so that one that was only paused can not publish late: see [Fence].
+// A store that several processes share gives every job a lease, so that a process that dies does not block its tenants,
+// and a fencing token, so that one that was only paused can not publish late: see [Fence].
 type JobStore interface {
-	// Create stores job, which has not ended. Where the tenant already has a job of the same entity type that has not ended, it
-	// stores nothing and returns that job and false; if that job has the same id, an earlier try of this call has stored it, and created
-	// is true. What Create returns holds the job's Fence. An unfinished job of the tenant whose lease has run out becomes a failure
-	// first.
+	// Create stores job, which has not ended. Where the tenant already has a job of the same entity type that has not
+	// ended, it stores nothing and returns that job and false; if that job has the same id, an earlier try of this call
+	// has stored it, and created is true. What Create returns holds the job's Fence. An unfinished job of the tenant whose
+	// lease has run out becomes a failure first.
 	Create(ctx context.Context, job Job) (stored Job, created bool, err error)
 
-	// Renew replaces the record of a job that has not ended, by tenant and id, and renews its lease. It reports whether somebody has
-	// called Cancel. The error matches [ErrJobNotFound] if there is no such job, and [ErrLeaseLost] if the job has ended as the store
-	// sees it; the record stays as it is then. A call that failed with a [*TemporaryError] can succeed later.
+	// Renew replaces the record of a job that has not ended, by tenant and id, and renews its lease. It reports whether
+	// somebody has called Cancel. The error matches [ErrJobNotFound] if there is no such job, and [ErrLeaseLost] if the
+	// job has ended as the store sees it; the record stays as it is then. A call that failed with a [*TemporaryError] can
+	// succeed later.
 	Renew(ctx context.Context, job Job) (cancelled bool, err error)
 
-	// Finish replaces the record of a job by its end. Errors are those of Renew. For a job that has ended in the same way already it
-	// does nothing and returns nil, so that a call whose answer was lost can be made again.
+	// Finish replaces the record of a job by its end. Errors are those of Renew. For a job that has ended in the same way
+	// already it does nothing and returns nil, so that a call whose answer was lost can be made again.
 	Finish(ctx context.Context, job Job) error
 
-	// Cancel asks the process that runs a job to stop it: its next Renew reports that. The error matches [ErrJobNotFound] or
-	// [ErrJobEnded].
+	// Cancel asks the process that runs a job to stop it: its next Renew reports that. The error matches [ErrJobNotFound]
+	// or [ErrJobEnded].
 	Cancel(ctx context.Context, tenant, id string) error
 
 	// Get returns one job, or an error that matches [ErrJobNotFound].
 	Get(ctx context.Context, tenant, id string) (Job, error)
 
-	// List returns the tenant's jobs that the query selects, and how many match it in all. Their Reports may lack Rejections and
-	// DuplicateIDs.
+	// List returns the tenant's jobs that the query selects, and how many match it in all. Their Reports may lack
+	// Rejections and DuplicateIDs.
 	List(ctx context.Context, tenant string, query JobQuery) (jobs []Job, total int, err error)
 
-	// Lease is how long a job is taken for alive after its last Create or Renew. 0: for ever, as only this process uses the store.
+	// Lease is how long a job is taken for alive after its last Create or Renew. 0: for ever, as only this process uses
+	// the store.
 	Lease() time.Duration
 }
 
@@ -120,7 +125,8 @@ type JobStore interface {
 type JobQuery struct {
 	// Match selects jobs; nil selects all.
 	Match func(Job) bool
-	// Compare puts jobs in order, as in [slices.SortStableFunc]; jobs that are equal by it, and all where it is nil, come newest first.
+	// Compare puts jobs in order, as in [slices.SortStableFunc]; jobs that are equal by it, and all where it is nil, come
+	// newest first.
 	Compare func(a, b Job) int
 	// Offset is the number of jobs to leave out.
 	Offset int
@@ -137,7 +143,8 @@ func (q JobQuery) Page(total int) (first, last int) {
 	return first, last
 }
 
-// Select returns the part of jobs, which are newest first, that the query selects, and how many match it in all. It changes jobs.
+// Select returns the part of jobs, which are newest first, that the query selects, and how many match it in all. It
+// changes jobs.
 func (q JobQuery) Select(jobs []Job) (selected []Job, total int) {
 	if q.Match != nil {
 		jobs = slices.DeleteFunc(jobs, func(j Job) bool { return !q.Match(j) })

@@ -11,12 +11,13 @@ import (
 // DefaultJobsKept is how many ended jobs per tenant [NewJobs] keeps by default.
 const DefaultJobsKept = 100
 
-// tenantsKept is for how many tenants, about, a store in memory keeps ended jobs: in all it keeps as many as so many tenants may have.
+// tenantsKept is for how many tenants, about, a store in memory keeps ended jobs: in all it keeps as many as so many
+// tenants may have.
 const tenantsKept = 100
 
 // NewJobs returns a [JobStore] in memory that keeps, per tenant, the jobs in progress and the last kept ended ones (0:
-// [DefaultJobsKept]); of all tenants together the last 100 × kept ended ones. What it holds ends with the process. Several engines may
-// share it.
+// [DefaultJobsKept]); of all tenants together the last 100 × kept ended ones. What it holds ends with the process.
+// Several engines may share it.
 func NewJobs(kept int) JobStore {
 	if kept <= 0 {
 		kept = DefaultJobsKept

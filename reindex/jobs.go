@@ -34,8 +34,9 @@ func (e *Engine) Jobs(ctx context.Context, tenant string, query JobQuery) (jobs 
 	return jobs, total, nil
 }
 
-// Cancel asks a job to stop and returns at once; the job ends as a failure that says so, unless its switch-over has begun already. A
-// job that another process runs learns of it when it renews its lease. The error matches [ErrJobNotFound] or [ErrJobEnded].
+// Cancel asks a job to stop and returns at once; the job ends as a failure that says so, unless its switch-over has
+// begun already. A job that another process runs learns of it when it renews its lease. The error matches
+// [ErrJobNotFound] or [ErrJobEnded].
 func (e *Engine) Cancel(ctx context.Context, tenant, id string) error {
 	if r := e.find(tenant, id); r != nil && !r.record.now().Status.Ended() {
 		r.cancel(ErrCancelled)
@@ -47,8 +48,9 @@ func (e *Engine) Cancel(ctx context.Context, tenant, id string) error {
 	return e.cfg.Jobs.Cancel(ctx, tenant, id)
 }
 
-// Watch yields the job as it is, then as it is after changes, and ends when it has yielded the job's end. Changes that come faster
-// than the consumer takes them are left out. An error ends the sequence: [ErrJobNotFound], or the end of ctx.
+// Watch yields the job as it is, then as it is after changes, and ends when it has yielded the job's end. Changes that
+// come faster than the consumer takes them are left out. An error ends the sequence: [ErrJobNotFound], or the end of
+// ctx.
 func (e *Engine) Watch(ctx context.Context, tenant, id string) iter.Seq2[Job, error] {
 	return func(yield func(Job, error) bool) {
 		for {
@@ -99,7 +101,8 @@ func (e *Engine) refresh(job Job) Job {
 	return e.ends.of(job)
 }
 
-// snapshot holds jobs as they were at one moment, by id. A listing looks at a job several times, and has to see the same each time.
+// snapshot holds jobs as they were at one moment, by id. A listing looks at a job several times, and has to see the
+// same each time.
 type snapshot map[string]Job
 
 // running returns the jobs of the tenant that this engine runs, as they are now.

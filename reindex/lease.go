@@ -10,13 +10,15 @@ import (
 const (
 	// renewals is how often a lease is renewed in its time.
 	renewals = 4
-	// leaselessInterval is how often a job is stored whose store has no leases: another engine may show it, or ask to cancel it.
+	// leaselessInterval is how often a job is stored whose store has no leases: another engine may show it, or ask to
+	// cancel it.
 	leaselessInterval = time.Second
 )
 
-// keepLease renews the job's lease, and stores how far it has come, until the returned function is called at the run's very end. It stops
-// the run if somebody wants it cancelled, if the store has given it up, and if the lease could not be renewed until shortly before its
-// end: the run stops while it is still the only one. A run that was stopped keeps its lease while it cleans up.
+// keepLease renews the job's lease, and stores how far it has come, until the returned function is called at the run's
+// very end. It stops the run if somebody wants it cancelled, if the store has given it up, and if the lease could not
+// be renewed until shortly before its end: the run stops while it is still the only one. A run that was stopped keeps
+// its lease while it cleans up.
 func (r *record) keepLease(ctx context.Context, stopRun context.CancelCauseFunc) (stop func()) {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	k := keeper{record: r, lease: r.cfg.Jobs.Lease(), stopRun: stopRun}
@@ -83,7 +85,8 @@ func (k keeper) renew(ctx context.Context) error {
 	return k.record.renew(ctx)
 }
 
-// holdLease makes sure, shortly before the switch-over, that the job is still this run's, and that nobody wants it cancelled.
+// holdLease makes sure, shortly before the switch-over, that the job is still this run's, and that nobody wants it
+// cancelled.
 func (r *record) holdLease(ctx context.Context) error {
 	k := keeper{record: r, lease: r.cfg.Jobs.Lease()}
 	err := r.cfg.Retry.Do(ctx, func() error { return k.renew(ctx) })

@@ -280,7 +280,8 @@ func (p passing) Finish(ctx context.Context, job reindex.Job) error {
 	return p.leasing.Finish(ctx, job)
 }
 
-// A store that fails for a moment, right when the index is to be switched over and when the end is stored, does no harm.
+// A store that fails for a moment, right when the index is to be switched over and when the end is stored, does no
+// harm.
 func TestStoreFailsForAMoment(t *testing.T) {
 	store := passing{newLeasing(), map[reindex.Status]int{}}
 	b := newBench(t, reindextest.Slice(reindextest.Products(100, "new")), &reindex.Config{Jobs: store}, nil)

@@ -17,8 +17,9 @@ import (
 	"productindex/reindex/reindextest"
 )
 
-// gated is a source that yields half of its products and waits for the gate to open, or for the end of its context, before the rest.
-// ending says how it tells that its context ended: with an error, or, as a careless source does, by stopping.
+// gated is a source that yields half of its products and waits for the gate to open, or for the end of its context,
+// before the rest. ending says how it tells that its context ended: with an error, or, as a careless source does, by
+// stopping.
 type gated struct {
 	products []reindex.Product
 	gate     chan struct{}

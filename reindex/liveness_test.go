@@ -346,7 +346,8 @@ func TestPublicMessages(t *testing.T) {
 	}
 }
 
-// The reason of a rejected product is the text for callers of an API, whoever rejected it, and the error's own if there is none.
+// The reason of a rejected product is the text for callers of an API, whoever rejected it, and the error's own if there
+// is none.
 func TestPublicReasons(t *testing.T) {
 	secret := reindex.Public(errors.New("index hunter2: price is text"), "price is text")
 	src := then(reindextest.Products(3, "1"), func(yield func(reindex.Product, error) bool) {

@@ -16,8 +16,8 @@ import (
 	"productindex/reindex"
 )
 
-// BenchmarkMemory reads 1 and 10 million products from a source that makes them as it goes, each in a process of its own, and reports
-// the peak of its resident memory. What 9 million more products add is what their ids cost.
+// BenchmarkMemory reads 1 and 10 million products from a source that makes them as it goes, each in a process of its
+// own, and reports the peak of its resident memory. What 9 million more products add is what their ids cost.
 func BenchmarkMemory(b *testing.B) {
 	peaks := map[int]float64{}
 	for _, millions := range []int{1, 10} {

@@ -14,10 +14,10 @@ type publicError struct {
 func (e *publicError) Unwrap() error         { return e.error }
 func (e *publicError) PublicMessage() string { return e.text }
 
-// Public returns err with a text that callers of an API may see: it names what they can mend, such as a file, a line or a field, and
-// holds no secrets, hosts or index names. An error type can have a method PublicMessage() string instead. A job's Message is made of such
-// a text; what has none is described in general words, and the log has the details. The reason of a rejection is such a text, or the whole
-// one of an [ItemError]'s or a [RecordError]'s Err that has none.
+// Public returns err with a text that callers of an API may see: it names what they can mend, such as a file, a line or
+// a field, and holds no secrets, hosts or index names. An error type can have a method PublicMessage() string instead.
+// A job's Message is made of such a text; what has none is described in general words, and the log has the details. The
+// reason of a rejection is such a text, or the whole one of an [ItemError]'s or a [RecordError]'s Err that has none.
 func Public(err error, text string) error {
 	if err == nil {
 		return nil
@@ -50,8 +50,8 @@ var phaseMessages = map[Phase]string{
 	PhaseCommit:  "switching over to the new index failed",
 }
 
-// message says to the caller of an API why a job failed: in full if the text is the engine's own or one made for that (see [Public]),
-// and by phase alone if it comes from a source or an index, whose errors can name hosts and accounts.
+// message says to the caller of an API why a job failed: in full if the text is the engine's own or one made for that
+// (see [Public]), and by phase alone if it comes from a source or an index, whose errors can name hosts and accounts.
 func message(err *RunError) string {
 	text := causeMessage(err)
 	if err.MayBeLive {

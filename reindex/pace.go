@@ -16,18 +16,20 @@ const (
 	probeAfter = 16
 )
 
-// pace adapts a run to what its index takes: how many writes are in flight (the window) and how large batches are. Both begin at the
-// most that is allowed, so an index that never complains is never held back, and follow the rule by which TCP shares a network: additive
-// increase, multiplicative decrease (RFC 5681).
+// pace adapts a run to what its index takes: how many writes are in flight (the window) and how large batches are. Both
+// begin at the most that is allowed, so an index that never complains is never held back, and follow the rule by which
+// TCP shares a network: additive increase, multiplicative decrease (RFC 5681).
 //
-//   - Overload (a temporary error, or items that are to be sent again) halves the window; one write at a time that is still too much
-//     halves the batches.
+//   - Overload (a temporary error, or items that are to be sent again) halves the window; one write at a time that is
+//     still too much halves the batches.
 //   - A slow write halves the batches; the smallest ones that are still slow halve the window.
 //   - Whatever was in flight when something was halved tells nothing new and halves nothing more.
-//   - A window of quick writes in a row makes the window larger by one, and the batches by a step. The window that was too much the last
-//     time is tried again only after many of them (as in RFC 9438, growth is slow around it): an index that takes n writes gets n nearly
-//     all the time. After an outage, in which every try halves, batches double up to half of what they were.
-//   - A batch that was refused as too large, but of which every part was accepted, caps the batches below its size for good.
+//   - A window of quick writes in a row makes the window larger by one, and the batches by a step. The window that was
+//     too much the last time is tried again only after many of them (as in RFC 9438, growth is slow around it): an
+//     index that takes n writes gets n nearly all the time. After an outage, in which every try halves, batches double
+//     up to half of what they were.
+//   - A batch that was refused as too large, but of which every part was accepted, caps the batches below its size for
+//     good.
 type pace struct {
 	maxInFlight, maxBytes int
 	step                  int // of batches, in bytes, and the smallest one
@@ -213,8 +215,8 @@ func (p *pace) size() int {
 	return p.bytes
 }
 
-// fit returns how many of the products make the next batch of at most so many bytes, one at the least. Batches that follow come out
-// about as large.
+// fit returns how many of the products make the next batch of at most so many bytes, one at the least. Batches that
+// follow come out about as large.
 func fit(products []Product, bytes int) int {
 	total := productBytes(products)
 	if total <= bytes {

@@ -95,7 +95,8 @@ func TestPaceIgnores(t *testing.T) {
 	}
 }
 
-// Writes of between half the limit and the limit are neither slow nor quick: batches stay as they are, and so does the window.
+// Writes of between half the limit and the limit are neither slow nor quick: batches stay as they are, and so does the
+// window.
 func TestPaceHolds(t *testing.T) {
 	p := testPace()
 	p.leave(enterAll(t, p, 1)[0], 11*time.Second, nil)
@@ -185,7 +186,8 @@ func TestFitCutsEvenly(t *testing.T) {
 	}
 }
 
-// FuzzFit: the batches of a cut are within the size, but for single products, are all of them, and are not many more than needed.
+// FuzzFit: the batches of a cut are within the size, but for single products, are all of them, and are not many more
+// than needed.
 func FuzzFit(f *testing.F) {
 	f.Add([]byte{1, 2, 3, 4}, uint16(3))
 	f.Add([]byte{100, 100, 100, 1}, uint16(200))

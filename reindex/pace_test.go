@@ -127,8 +127,8 @@ const (
 	maxSize = 64 * unit // the largest batch: 64 products, so that the smallest is of one
 )
 
-// load indexes products of a unit each through the server, in batches of up to 64, and checks that each of them was accepted once.
-// It returns how long that took.
+// load indexes products of a unit each through the server, in batches of up to 64, and checks that each of them was
+// accepted once. It returns how long that took.
 func (s *server) load(t *testing.T, n, rejected int) (reindex.Report, time.Duration) {
 	t.Helper()
 	s.Memory, s.accepted, s.sent = reindextest.NewMemory(), map[string]int{}, map[string]bool{}
@@ -168,8 +168,8 @@ func (s *server) load(t *testing.T, n, rejected int) (reindex.Report, time.Durat
 
 func (s *server) last() reindex.BatchWrite { return s.writes[len(s.writes)-1] }
 
-// An index that takes n writes at the same time gets n nearly all the time, and few more: those that tell how many it takes at first, and
-// after that one in 16 × n to see whether it takes more by now.
+// An index that takes n writes at the same time gets n nearly all the time, and few more: those that tell how many it
+// takes at first, and after that one in 16 × n to see whether it takes more by now.
 func TestPaceFindsTheCapacity(t *testing.T) {
 	for _, capacity := range []int{1, 2, 3, 6, 11, 16} {
 		t.Run(fmt.Sprint(capacity), func(t *testing.T) {
@@ -206,8 +206,8 @@ func TestPaceLeavesAQuickIndexAlone(t *testing.T) {
 	})
 }
 
-// The payload that an index takes is found by halving, once, and then kept below: each of the 16 writers that may find out at the same time
-// pays for it, twice because growth brings it near once more, and for nothing after that.
+// The payload that an index takes is found by halving, once, and then kept below: each of the 16 writers that may find
+// out at the same time pays for it, twice because growth brings it near once more, and for nothing after that.
 func TestPaceFindsThePayload(t *testing.T) {
 	for _, payload := range []int{63 * unit, 48 * unit, 33 * unit, 20 * unit, 5 * unit, unit} {
 		t.Run(fmt.Sprint(payload), func(t *testing.T) {
@@ -265,8 +265,8 @@ func TestPaceIsNotShrunkByABadProduct(t *testing.T) {
 	})
 }
 
-// Where the time of a write grows with its size and with how many there are, batches shrink until it is within bounds; where the smallest
-// ones still take too long, fewer of them are written at the same time.
+// Where the time of a write grows with its size and with how many there are, batches shrink until it is within bounds;
+// where the smallest ones still take too long, fewer of them are written at the same time.
 func TestPaceKeepsWritesQuick(t *testing.T) {
 	for _, test := range []struct {
 		name               string
@@ -305,7 +305,8 @@ func TestPaceKeepsWritesQuick(t *testing.T) {
 	}
 }
 
-// A server whose memory for writes is smaller than one batch gets smaller batches: with the same ones again and again it would never end.
+// A server whose memory for writes is smaller than one batch gets smaller batches: with the same ones again and again
+// it would never end.
 func TestPaceFitsIntoLittleMemory(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &server{memory: 40 * unit}
@@ -319,7 +320,8 @@ func TestPaceFitsIntoLittleMemory(t *testing.T) {
 	})
 }
 
-// A server that was gone for a while gets nearly as much as before within some twenty rounds after it is back, and all of it later.
+// A server that was gone for a while gets nearly as much as before within some twenty rounds after it is back, and all
+// of it later.
 func TestPaceRecovers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		start := time.Now()

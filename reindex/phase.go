@@ -47,10 +47,11 @@ type RunError struct {
 	Tenant, Job string
 	// Phase in which it ended.
 	Phase Phase
-	// Err is the cause: a [*GateError], [ErrCancelled], [ErrShutdown], a [*PanicError], or what the Source or the Indexer returned.
+	// Err is the cause: a [*GateError], [ErrCancelled], [ErrShutdown], a [*PanicError], or what the Source or the Indexer
+	// returned.
 	Err error
-	// MayBeLive reports that it is not known whether the new index is live: the switch-over was begun, and no answer to it is known. If
-	// it is not set, the live index is what it was before the run.
+	// MayBeLive reports that it is not known whether the new index is live: the switch-over was begun, and no answer to it
+	// is known. If it is not set, the live index is what it was before the run.
 	MayBeLive bool
 
 	stopped bool // the run's context had ended

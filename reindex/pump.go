@@ -14,8 +14,8 @@ import (
 // errOverlap ends an attempt to read parts: an id came twice with different bodies, and no part comes before another.
 var errOverlap = errors.New("the parts hold different products of the same id")
 
-// pump fills one generation: readers turn the source into batches, workers check and write them. What is in memory is bounded by one
-// batch a reader and one a worker, and the set of ids.
+// pump fills one generation: readers turn the source into batches, workers check and write them. What is in memory is
+// bounded by one batch a reader and one a worker, and the set of ids.
 type pump struct {
 	cfg     *Config
 	sizes   sizes
@@ -43,7 +43,8 @@ type batch struct {
 	counted  Report
 }
 
-// sequence opens one of the sequences that are read at the same time, under the context that ends when it is no longer needed.
+// sequence opens one of the sequences that are read at the same time, under the context that ends when it is no longer
+// needed.
 type sequence func(ctx context.Context) iter.Seq2[Product, error]
 
 // sequences are those of the parts, or that of the whole snapshot if there are none.
@@ -137,8 +138,8 @@ func (p *pump) takeError(b *batch, err error, read int64) error {
 	return nil
 }
 
-// take counts a product and adds it to a batch, unless it is a duplicate or has no proper id: to b, or to the one that follows if b is
-// full, which it returns.
+// take counts a product and adds it to a batch, unless it is a duplicate or has no proper id: to b, or to the one that
+// follows if b is full, which it returns.
 func (p *pump) take(ctx context.Context, b *batch, product Product) (*batch, error) {
 	size := len(product.ID) + len(product.Body)
 	if len(b.products) > 0 && b.bytes+size > b.limit {

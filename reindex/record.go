@@ -72,7 +72,8 @@ func (r *record) enter(ctx context.Context, status Status) error {
 	return err
 }
 
-// renew stores the job as it is, and with that renews its lease. It does so once at a time, so that no older state replaces a newer one.
+// renew stores the job as it is, and with that renews its lease. It does so once at a time, so that no older state
+// replaces a newer one.
 func (r *record) renew(ctx context.Context) error {
 	r.storing.Lock()
 	defer r.storing.Unlock()
@@ -94,8 +95,8 @@ func (r *record) renew(ctx context.Context) error {
 // stops reports whether an error of renew ends the run.
 func stops(err error) bool { return errors.Is(err, ErrCancelled) || errors.Is(err, ErrLeaseLost) }
 
-// finish records the job's end; failure is nil if it succeeded. The end is stored before it shows, so that whoever sees it can start the
-// next run. The error is why it could not be stored; the end shows all the same.
+// finish records the job's end; failure is nil if it succeeded. The end is stored before it shows, so that whoever sees
+// it can start the next run. The error is why it could not be stored; the end shows all the same.
 func (r *record) finish(ctx context.Context, failure *RunError) (Job, error) {
 	job := r.now()
 	before := job.Status
@@ -120,7 +121,8 @@ func (r *record) finish(ctx context.Context, failure *RunError) (Job, error) {
 	return job, err
 }
 
-// storeEnd stores the end of a job. Whatever the store fails with, it is asked again: an end that is not stored blocks the tenant.
+// storeEnd stores the end of a job. Whatever the store fails with, it is asked again: an end that is not stored blocks
+// the tenant.
 func (c *Config) storeEnd(ctx context.Context, job Job) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.CleanupTimeout)
 	defer cancel()

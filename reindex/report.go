@@ -2,8 +2,8 @@ package reindex
 
 import "time"
 
-// Report accounts for one run. Read = Indexed + Rejected + Duplicates in every run that succeeds; in a run that failed, products that
-// were still under way are in Read alone.
+// Report accounts for one run. Read = Indexed + Rejected + Duplicates in every run that succeeds; in a run that failed,
+// products that were still under way are in Read alone.
 type Report struct {
 	// Read is the number of products that the source yielded.
 	Read int64
@@ -17,9 +17,11 @@ type Report struct {
 	Conflicts int64
 	// Expected is what the source announced through [Counter]; -1 where it announces nothing.
 	Expected int64
-	// Replaced is the number of documents in the index that was live before; -1 where there was none or the run did not get so far.
+	// Replaced is the number of documents in the index that was live before; -1 where there was none or the run did not
+	// get so far.
 	Replaced int64
-	// Ignored is the number of different fields that the index keeps but does not search, as it has as many fields as it may have.
+	// Ignored is the number of different fields that the index keeps but does not search, as it has as many fields as it
+	// may have.
 	Ignored int64
 
 	// Bytes is the sum of the lengths of the bodies read, in bytes.
@@ -29,7 +31,8 @@ type Report struct {
 	// Retries is the number of those calls that sent products again.
 	Retries int64
 
-	// ChangesApplied is the number of changes that were carried into the new generation, of each product's the last one, each time.
+	// ChangesApplied is the number of changes that were carried into the new generation, of each product's the last one,
+	// each time.
 	ChangesApplied int64
 	// ChangesRefused is the number of changes that it did not take.
 	ChangesRefused int64

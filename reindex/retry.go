@@ -9,9 +9,9 @@ import (
 	"time"
 )
 
-// Retry is the policy for calls that failed with a [TemporaryError], and for items of a [BatchError] that are retryable. The wait
-// before try n is drawn at random from the upper half of MinDelay × 2ⁿ⁻², at most MaxDelay, and is never shorter than the server asked
-// for, up to MaxRetryAfter.
+// Retry is the policy for calls that failed with a [TemporaryError], and for items of a [BatchError] that are
+// retryable. The wait before try n is drawn at random from the upper half of MinDelay × 2ⁿ⁻², at most MaxDelay, and is
+// never shorter than the server asked for, up to MaxRetryAfter.
 type Retry struct {
 	// Attempts is how often a call is made in all. Default 8.
 	Attempts int
@@ -19,8 +19,8 @@ type Retry struct {
 	MinDelay time.Duration
 	// MaxDelay is the longest wait before any try, unless the server asks for a longer one. Default 30 s.
 	MaxDelay time.Duration
-	// MaxRetryAfter is the longest wait that a server may ask for; what is above it is cut to it. Default 5 min, or MaxDelay if that is
-	// longer.
+	// MaxRetryAfter is the longest wait that a server may ask for; what is above it is cut to it. Default 5 min, or
+	// MaxDelay if that is longer.
 	MaxRetryAfter time.Duration
 }
 
@@ -58,8 +58,9 @@ func (p Retry) validate() error {
 	return errors.Join(errs...)
 }
 
-// Do calls f until it succeeds, fails with anything but a [*TemporaryError], or has been called as often as the policy allows; fields
-// that are not set have their defaults. It returns the last error, or the cause of the end of ctx if ctx ends during a wait.
+// Do calls f until it succeeds, fails with anything but a [*TemporaryError], or has been called as often as the policy
+// allows; fields that are not set have their defaults. It returns the last error, or the cause of the end of ctx if ctx
+// ends during a wait.
 func (p Retry) Do(ctx context.Context, f func() error) error {
 	p = p.withDefaults()
 	for attempt := 1; ; attempt++ {
@@ -74,8 +75,8 @@ func (p Retry) Do(ctx context.Context, f func() error) error {
 	}
 }
 
-// pause waits before the next try, after attempt tries that failed, the last one with failure. It returns an error if there is no next
-// try: the attempts are used up, or ctx ended.
+// pause waits before the next try, after attempt tries that failed, the last one with failure. It returns an error if
+// there is no next try: the attempts are used up, or ctx ended.
 func (p Retry) pause(ctx context.Context, attempt int, retryAfter time.Duration, failure error) error {
 	if attempt >= p.Attempts {
 		return fmt.Errorf("failed %d times in a row, the last time with: %w", attempt, failure)

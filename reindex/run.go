@@ -317,8 +317,8 @@ type unknownError struct{ error }
 
 func (e unknownError) Unwrap() error { return e.error }
 
-// commit makes the generation live. Once it has begun, the end of ctx stops it only after CleanupTimeout: a switch-over cut off in the
-// middle would leave it unknown what is live.
+// commit makes the generation live. Once it has begun, the end of ctx stops it only after CleanupTimeout: a switch-over
+// cut off in the middle would leave it unknown what is live.
 func (r *run) commit(ctx context.Context, gen Generation, edits *editing) error {
 	if ctx.Err() != nil {
 		return inPhase(PhaseCommit, context.Cause(ctx))
@@ -344,7 +344,8 @@ func (r *run) publish(ctx context.Context, gen Generation) error {
 	return err
 }
 
-// abort discards the generation unless it is live. It has a context of its own: it runs also, and above all, when ctx has ended.
+// abort discards the generation unless it is live. It has a context of its own: it runs also, and above all, when ctx
+// has ended.
 func (r *run) abort(ctx context.Context, gen Generation) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), r.cfg.CleanupTimeout)
 	defer cancel()

@@ -16,8 +16,8 @@ const (
 	stuckInterval = 50 * time.Millisecond
 )
 
-// StuckError is returned by Engine.Shutdown if runs are left: the code that they called ignores its context. Each holds a goroutine, its
-// lease and its place until that code returns.
+// StuckError is returned by Engine.Shutdown if runs are left: the code that they called ignores its context. Each holds
+// a goroutine, its lease and its place until that code returns.
 type StuckError struct {
 	// Runs are those that are left, the oldest first.
 	Runs []StuckRun
@@ -47,9 +47,10 @@ func (e *StuckError) Error() string {
 	return fmt.Sprintf("%d calls are stuck in code that ignores its context (%s)", len(runs), strings.Join(runs, "; "))
 }
 
-// Shutdown stops accepting runs and changes, and waits until those in progress have ended. When ctx ends first, it cancels them, waits until they
-// have cleaned up, within Config.CleanupTimeout, and returns the cause of ctx's end. No goroutine of the engine is left when it returns,
-// but for those that are stuck in code that ignores its context: the error is then also a [*StuckError] that names them.
+// Shutdown stops accepting runs and changes, and waits until those in progress have ended. When ctx ends first, it
+// cancels them, waits until they have cleaned up, within Config.CleanupTimeout, and returns the cause of ctx's end. No
+// goroutine of the engine is left when it returns, but for those that are stuck in code that ignores its context: the
+// error is then also a [*StuckError] that names them.
 func (e *Engine) Shutdown(ctx context.Context) error {
 	idle := e.close()
 	select {
@@ -111,8 +112,8 @@ func (e *Engine) left() []*run {
 	return runs
 }
 
-// stuck returns an error that names the runs that are left, if all of them are stuck, and the tenants whose changes are; they were
-// cancelled at the given time.
+// stuck returns an error that names the runs that are left, if all of them are stuck, and the tenants whose changes
+// are; they were cancelled at the given time.
 func (e *Engine) stuck(cancelled time.Time) error {
 	var stuck StuckError
 	if time.Since(cancelled) >= shutdownGrace {

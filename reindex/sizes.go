@@ -15,8 +15,8 @@ type sizes struct {
 	slow                 time.Duration
 }
 
-// newSizes returns what the config asks for, within the index's limits. If it asks for nothing, batches are as large, and as many at the
-// same time, as the index likes them.
+// newSizes returns what the config asks for, within the index's limits. If it asks for nothing, batches are as large,
+// and as many at the same time, as the index likes them.
 func newSizes(c *Config, ix Indexer) sizes {
 	var limits Limits
 	if l, ok := As[Limiter](ix); ok {

@@ -5,11 +5,11 @@ import (
 	"fmt"
 )
 
-// Run reindexes the tenant and returns when the new index is live, or with the reason why it is not. The Report is filled in either case.
-// The run ends when ctx does.
+// Run reindexes the tenant and returns when the new index is live, or with the reason why it is not. The Report is
+// filled in either case. The run ends when ctx does.
 //
-// The error matches [ErrTenant], [ErrRunning] or [ErrShutdown] if no run began, and is a [*RunError] if one failed: then the live index
-// is what it was before, unless RunError.MayBeLive is set.
+// The error matches [ErrTenant], [ErrRunning] or [ErrShutdown] if no run began, and is a [*RunError] if one failed:
+// then the live index is what it was before, unless RunError.MayBeLive is set.
 func (e *Engine) Run(ctx context.Context, tenant string) (Report, error) {
 	ctx, r, job, err := e.admit(ctx, ctx, tenant)
 	if err != nil {
@@ -21,8 +21,8 @@ func (e *Engine) Run(ctx context.Context, tenant string) (Report, error) {
 	return e.execute(ctx, r)
 }
 
-// Start begins a run of the tenant and returns its job at once, or joins the one in progress: then started is false and job is that
-// run's. The run keeps the values of ctx but does not end with it; see Cancel and Shutdown.
+// Start begins a run of the tenant and returns its job at once, or joins the one in progress: then started is false and
+// job is that run's. The run keeps the values of ctx but does not end with it; see Cancel and Shutdown.
 //
 // The error matches [ErrTenant] or [ErrShutdown], or is what the [JobStore] returned; nothing was started then.
 func (e *Engine) Start(ctx context.Context, tenant string) (job Job, started bool, err error) {

@@ -275,7 +275,8 @@ func (s *slowLease) Renew(ctx context.Context, job reindex.Job) (bool, error) {
 	return s.leasing.Renew(ctx, job)
 }
 
-// A lease counts from the call that renewed it, not from the answer: the store may have set its end when the call began.
+// A lease counts from the call that renewed it, not from the answer: the store may have set its end when the call
+// began.
 func TestLeaseCountsFromTheCall(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := &slowLease{leasing: newLeasing(), takes: 14 * time.Second, failFrom: time.Now().Add(5 * time.Minute)}

@@ -31,8 +31,8 @@ func newStreams(cfg *Config, src Source, ix Indexer, sizes sizes) *streams {
 	return s
 }
 
-// stream carries the changes of one tenant into its live index, in order: one applier at a time, which ends when there is nothing left
-// to do. Whoever writes to the live index, the applier or a switch-over, holds turn.
+// stream carries the changes of one tenant into its live index, in order: one applier at a time, which ends when there
+// is nothing left to do. Whoever writes to the live index, the applier or a switch-over, holds turn.
 type stream struct {
 	log  changeLog
 	turn chan struct{}
@@ -168,8 +168,8 @@ func (s *streams) applyNext(ctx context.Context, tenant string, st *stream) erro
 	return err
 }
 
-// carry sends changes until each of them has been taken or refused, and returns the refused ones by their positions. Any other error means
-// that it is not known which were taken.
+// carry sends changes until each of them has been taken or refused, and returns the refused ones by their positions.
+// Any other error means that it is not known which were taken.
 func (s *streams) carry(ctx context.Context, tenant string, entries []entry, send func([]Change) error) (map[int64]ItemError, error) {
 	c := carrier{cfg: s.cfg, src: s.src, tenant: tenant, send: send, refused: map[int64]ItemError{}}
 	entries, err := c.find(ctx, entries)

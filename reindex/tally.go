@@ -53,8 +53,8 @@ func (t *tally) reject(rejections ...Rejection) error {
 	return t.hopeless(t.rejected(int64(len(rejections)), rejections...))
 }
 
-// hopeless returns an error once the run can no longer succeed and its report is full: reading on would neither save the run nor say
-// more.
+// hopeless returns an error once the run can no longer succeed and its report is full: reading on would neither save
+// the run nor say more.
 func (t *tally) hopeless(job Job) error {
 	if len(job.Report.Rejections) < t.cfg.ReportItems {
 		return nil

@@ -9,8 +9,9 @@ import (
 // MaxTenantBytes is the length of the longest tenant that [CheckTenant] accepts, in bytes.
 const MaxTenantBytes = 128
 
-// CheckTenant reports whether tenant is one that the engine and every index take: 1 to [MaxTenantBytes] bytes of valid UTF-8 without
-// control characters. The HTTP contract's own grammar is narrower and checked in package httpapi. The error matches [ErrTenant].
+// CheckTenant reports whether tenant is one that the engine and every index take: 1 to [MaxTenantBytes] bytes of valid
+// UTF-8 without control characters. The HTTP contract's own grammar is narrower and checked in package httpapi. The
+// error matches [ErrTenant].
 func CheckTenant(tenant string) error {
 	switch {
 	case tenant == "":

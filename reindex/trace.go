@@ -5,22 +5,23 @@ import (
 	"time"
 )
 
-// Trace is a set of functions that the engine calls as runs go on, for a host's metrics and spans. Any of them may be nil. They are called
-// from several goroutines at the same time, must return quickly, and see values that nobody changes any more. A panic of one harms
-// nothing but the trace.
+// Trace is a set of functions that the engine calls as runs go on, for a host's metrics and spans. Any of them may be
+// nil. They are called from several goroutines at the same time, must return quickly, and see values that nobody
+// changes any more. A panic of one harms nothing but the trace.
 //
-// Of each pair, the first function returns the context under which the work between the two is done: a span that it puts there is the
-// parent of what follows, and reaches the Source and the Indexer. The second gets that context back.
+// Of each pair, the first function returns the context under which the work between the two is done: a span that it
+// puts there is the parent of what follows, and reaches the Source and the Indexer. The second gets that context back.
 type Trace struct {
-	// JobStarted is called when a job has been created, under the context of the call that created it. Everything else of the job
-	// happens under the context that it returns.
+	// JobStarted is called when a job has been created, under the context of the call that created it. Everything else of
+	// the job happens under the context that it returns.
 	JobStarted func(ctx context.Context, job Job) context.Context
 	// JobChanged is called when a job has been created (before is empty then) and each time its status has changed.
 	JobChanged func(ctx context.Context, job Job, before Status)
 	// JobEnded is called once at the end of a run; err is what Engine.Run returns.
 	JobEnded func(ctx context.Context, job Job, err error)
 
-	// PhaseStarted is called before each phase of a run but PhaseRead and PhaseWrite, which are the two sides of PhaseLoad.
+	// PhaseStarted is called before each phase of a run but PhaseRead and PhaseWrite, which are the two sides of
+	// PhaseLoad.
 	PhaseStarted func(ctx context.Context, of JobInfo, phase Phase) context.Context
 	// PhaseEnded is called after it; err is nil if the phase succeeded.
 	PhaseEnded func(ctx context.Context, of JobInfo, phase Phase, err error)
@@ -53,7 +54,7 @@ type BatchWrite struct {
 	Duration time.Duration
 	// Err is what the call returned.
 	Err error
-	// InFlight is how many calls of the run may be made at the same time from now on, and MaxBytes how large batches may be: what the
-	// engine makes of this call and the ones before it.
+	// InFlight is how many calls of the run may be made at the same time from now on, and MaxBytes how large batches may
+	// be: what the engine makes of this call and the ones before it.
 	InFlight, MaxBytes int
 }

@@ -6,18 +6,19 @@ import (
 	"fmt"
 )
 
-// Update carries changes of the tenant's products into the live index, and into the generation of a run in progress before that goes
-// live. Changes of one product take effect in the order of the calls. Changes from different calls are carried together. It returns when
-// the live index has the changes; see Settle for when searches see them. If no index is live but the first run is in progress, it
-// returns when that run is sure to have the changes.
+// Update carries changes of the tenant's products into the live index, and into the generation of a run in progress
+// before that goes live. Changes of one product take effect in the order of the calls. Changes from different calls are
+// carried together. It returns when the live index has the changes; see Settle for when searches see them. If no index
+// is live but the first run is in progress, it returns when that run is sure to have the changes.
 //
-// Bodies are checked as those of products are, and go through Config.Transform. A [*BatchError] lists the changes that were refused, by
-// the engine or by the index; the others have been carried out. The error matches [ErrTenant], [ErrShutdown], or [ErrNoLiveIndex] if there
-// is nothing to change, and [errors.ErrUnsupported] if the index is not an [Updater], or a change has neither body nor Delete and the
-// source is not a [Finder]. If ctx ends first, the changes may be carried out later.
+// Bodies are checked as those of products are, and go through Config.Transform. A [*BatchError] lists the changes that
+// were refused, by the engine or by the index; the others have been carried out. The error matches [ErrTenant],
+// [ErrShutdown], or [ErrNoLiveIndex] if there is nothing to change, and [errors.ErrUnsupported] if the index is not an
+// [Updater], or a change has neither body nor Delete and the source is not a [Finder]. If ctx ends first, the changes
+// may be carried out later.
 //
-// Changes are kept in memory while they are under way and while a run needs them, up to Config.ChangeBytes per tenant: all changes and
-// runs of a tenant have to go through one Engine.
+// Changes are kept in memory while they are under way and while a run needs them, up to Config.ChangeBytes per tenant:
+// all changes and runs of a tenant have to go through one Engine.
 func (e *Engine) Update(ctx context.Context, tenant string, changes ...Change) error {
 	if err := e.checkUpdate(tenant, changes); err != nil {
 		return err

@@ -507,8 +507,8 @@ func TestRuleCurrent(t *testing.T) {
 	}
 }
 
-// Whatever is written while runs go on, and whatever goes wrong in the index, the live index ends as the truth has it, and no moment
-// shows a product that was deleted before the switch-over began.
+// Whatever is written while runs go on, and whatever goes wrong in the index, the live index ends as the truth has it,
+// and no moment shows a product that was deleted before the switch-over began.
 func TestEditsAreNeverLost(t *testing.T) {
 	for seed := range uint64(20) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
@@ -570,8 +570,8 @@ func (d *truth) Open(context.Context, string) (reindex.Snapshot, error) {
 	return products, nil
 }
 
-// edit changes products at random, first in the database and then through the engine. Each writer has products of its own, so that the
-// order of their changes is the same in both.
+// edit changes products at random, first in the database and then through the engine. Each writer has products of its
+// own, so that the order of their changes is the same in both.
 func (d *truth) edit(t *testing.T, e *reindex.Engine, seed uint64, writer int) {
 	rng := rand.New(rand.NewPCG(seed, 1))
 	for n := range 150 {

@@ -20,9 +20,9 @@ func newWriter(cfg *Config, sizes sizes, t *tally, gen Writer) *writer {
 	return &writer{cfg: cfg, info: t.record.info(), tally: t, gen: gen, pace: newPace(sizes)}
 }
 
-// write sends products until each of them has been accepted or rejected, in batches as large as the index takes now. It resends what
-// failed and can succeed, and splits what is too large or refused as a whole, down to the one product that is to blame. It returns how
-// many single products were too large.
+// write sends products until each of them has been accepted or rejected, in batches as large as the index takes now. It
+// resends what failed and can succeed, and splits what is too large or refused as a whole, down to the one product that
+// is to blame. It returns how many single products were too large.
 func (w *writer) write(ctx context.Context, products []Product) (tooLarge int, err error) {
 	attempt, resent := 1, 0 // the number of the next try of the first products, as many as were sent before
 	for len(products) > 0 {
@@ -90,8 +90,8 @@ func ofBatch(products []Product, err error) error {
 	return fmt.Errorf("batch of %d products, the first one %q: %w", len(products), products[0].ID, err)
 }
 
-// split sends the halves of a batch that was refused as a whole, and rejects a single product. A batch of which no part is too large was
-// itself too large: that is worth knowing for the next ones. With a product to blame it is not.
+// split sends the halves of a batch that was refused as a whole, and rejects a single product. A batch of which no part
+// is too large was itself too large: that is worth knowing for the next ones. With a product to blame it is not.
 func (w *writer) split(ctx context.Context, products []Product, reason error) (tooLarge int, err error) {
 	size := errors.Is(reason, ErrTooLarge)
 	if len(products) == 1 {
@@ -142,7 +142,8 @@ func (w *writer) writeOnce(ctx context.Context, t ticket, products []Product, at
 	return call.Err
 }
 
-// settle counts the outcome of a batch of which some products failed, and returns those to send again, in the same slice.
+// settle counts the outcome of a batch of which some products failed, and returns those to send again, in the same
+// slice.
 func (w *writer) settle(products []Product, failed *BatchError) (again []Product, err error) {
 	reasons := make(map[string]ItemError, len(failed.Items))
 	for _, item := range failed.Items {

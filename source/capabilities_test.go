@@ -146,7 +146,8 @@ func TestFindRenamed(t *testing.T) {
 	}
 }
 
-// A selection of nothing ends the read with the paths, read as a whole or in parts. A field that one product has is something.
+// A selection of nothing ends the read with the paths, read as a whole or in parts. A field that one product has is
+// something.
 func TestSelectNothing(t *testing.T) {
 	s := shop(reindextest.Products(9, "1"))
 	rare := append(slices.Clone(s), reindextest.NewProduct("rare", map[string]any{"rare": 1}))

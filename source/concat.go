@@ -12,9 +12,9 @@ import (
 	"productindex/source/internal/public"
 )
 
-// Concat returns a source of the products of all the sources, one source after the other. A tenant must be known to each of them, and
-// an id must be in one of them only. It counts if all of them do, and finds products by id if all of them do. Places and the names of
-// parts say which source they are of, from 1 on.
+// Concat returns a source of the products of all the sources, one source after the other. A tenant must be known to
+// each of them, and an id must be in one of them only. It counts if all of them do, and finds products by id if all of
+// them do. Places and the names of parts say which source they are of, from 1 on.
 func Concat(sources ...reindex.Source) reindex.Source {
 	c := concat(slices.Clone(sources))
 	finders := make([]reindex.Finder, len(c))

@@ -11,11 +11,11 @@ import (
 	"productindex/source/internal/public"
 )
 
-// Map returns a source whose products are what fn makes of those of src. fn must keep ids unique, and must not change p.Body in
-// place. A [*reindex.RecordError] of fn rejects the one product; any other error ends the sequence.
+// Map returns a source whose products are what fn makes of those of src. fn must keep ids unique, and must not change
+// p.Body in place. A [*reindex.RecordError] of fn rejects the one product; any other error ends the sequence.
 //
-// Products are found by the ids that they have in src: an fn that changes ids makes Find fail, as soon as it has changed one, and is no
-// match for an Engine.Update that looks products up.
+// Products are found by the ids that they have in src: an fn that changes ids makes Find fail, as soon as it has
+// changed one, and is no match for an Engine.Update that looks products up.
 func Map(src reindex.Source, fn func(ctx context.Context, tenant string, p reindex.Product) (reindex.Product, error)) reindex.Source {
 	f := &flow{src: src, times: 1}
 	f.change = func(ctx context.Context, s *flowSnapshot, p reindex.Product, emit func(reindex.Product) bool) (bool, error) {
@@ -31,8 +31,8 @@ func Map(src reindex.Source, fn func(ctx context.Context, tenant string, p reind
 	return f.source()
 }
 
-// Filter returns a source of those products of src for which keep returns true. How many these are is not known before: it neither counts
-// nor estimates. Errors of keep are as those of the function of [Map].
+// Filter returns a source of those products of src for which keep returns true. How many these are is not known before:
+// it neither counts nor estimates. Errors of keep are as those of the function of [Map].
 func Filter(src reindex.Source, keep func(ctx context.Context, tenant string, p reindex.Product) (bool, error)) reindex.Source {
 	f := &flow{src: src}
 	f.change = func(ctx context.Context, s *flowSnapshot, p reindex.Product, emit func(reindex.Product) bool) (bool, error) {
@@ -48,7 +48,8 @@ func Filter(src reindex.Source, keep func(ctx context.Context, tenant string, p 
 // change makes products of one product. It hands each to emit, and returns false if emit did, or an error.
 type change func(ctx context.Context, s *flowSnapshot, p reindex.Product, emit func(reindex.Product) bool) (bool, error)
 
-// flow is a source whose products are made from those of another one. It has no Unwrap: what the other one announces is not its own.
+// flow is a source whose products are made from those of another one. It has no Unwrap: what the other one announces is
+// not its own.
 type flow struct {
 	src reindex.Source
 	// times is how many products are made of each; 0: that is not known.

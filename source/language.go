@@ -23,7 +23,8 @@ func textIn(texts []text, language string) []byte {
 	return nil
 }
 
-// textsOf returns the texts of a language map, one per language: the first one that is not null. It reports whether the value is a map.
+// textsOf returns the texts of a language map, one per language: the first one that is not null. It reports whether the
+// value is a map.
 func textsOf(value []byte) (texts []text, isMap bool) {
 	add := func(language string, value []byte) {
 		if string(value) != "null" && textIn(texts, language) == nil {
@@ -78,7 +79,8 @@ func sameLanguage(a, b string) bool {
 	return a == b || strings.EqualFold(strings.ReplaceAll(a, "_", "-"), strings.ReplaceAll(b, "_", "-"))
 }
 
-// usualSpelling returns the name of a language with capitals as BCP 47 recommends them: en, de-AT, zh-Hans. Other names stay as they are.
+// usualSpelling returns the name of a language with capitals as BCP 47 recommends them: en, de-AT, zh-Hans. Other names
+// stay as they are.
 func usualSpelling(language string) string {
 	parts := strings.FieldsFunc(language, func(r rune) bool { return r == '-' || r == '_' })
 	if len(parts) == 0 || len(parts[0]) > 3 || !slices.ContainsFunc([]byte(language), isUpper) && len(parts) == 1 {

@@ -14,32 +14,35 @@ import (
 // Localization says what [Localize] makes of texts that are maps from language to text.
 //
 // Such a map is an object, {"en": "Boot", "de-AT": "Stiefel"}, or an array of objects with language and value,
-// [{"language": "en", "value": "Boot"}]; instead of language, "locale" or "lang" is understood, and instead of value, "text". The
-// case of languages does not count, nor does it count if - or _ separates their parts. A null is no text.
+// [{"language": "en", "value": "Boot"}]; instead of language, "locale" or "lang" is understood, and instead of value,
+// "text". The case of languages does not count, nor does it count if - or _ separates their parts. A null is no text.
 type Localization struct {
-	// Fields are the paths of the fields that hold such maps, such as "name" or "**.label"; see [Select] for their form. A field that
-	// holds no map is the same in all languages.
+	// Fields are the paths of the fields that hold such maps, such as "name" or "**.label"; see [Select] for their form. A
+	// field that holds no map is the same in all languages.
 	Fields []string
 
-	// Languages are those to keep, such as "en" and "de". Empty: those that a product has, written as they usually are: en, de-AT, zh-Hans.
+	// Languages are those to keep, such as "en" and "de". Empty: those that a product has, written as they usually are:
+	// en, de-AT, zh-Hans.
 	Languages []string
 
 	// Fallback are the languages whose text stands in if a document's own has none, the first one first.
 	// Only with DocumentPerLanguage.
 	Fallback []string
 
-	// DocumentPerLanguage makes one document of each language: each map is replaced by its text in that language, or left out if
-	// there is none. The document's id is the product's, an @ and the language; its member "language" is the language. A product
-	// without any map stays one document, as it is, if Languages is empty.
+	// DocumentPerLanguage makes one document of each language: each map is replaced by its text in that language, or left
+	// out if there is none. The document's id is the product's, an @ and the language; its member "language" is the
+	// language. A product without any map stays one document, as it is, if Languages is empty.
 	//
-	// Otherwise a product stays one document, and each map an object with the languages as its members: the text of "name" in German is
-	// name.de, which the mapping of package bleveindex analyzes as German. A map without a text to keep is left out.
+	// Otherwise a product stays one document, and each map an object with the languages as its members: the text of "name"
+	// in German is name.de, which the mapping of package bleveindex analyzes as German. A map without a text to keep is
+	// left out.
 	DocumentPerLanguage bool
 }
 
-// Localize returns a source whose products are localized as l says. A body that is not a JSON object passes unchanged, for the engine to
-// reject. It counts as src does if the number of documents is the same for each product: with Languages, or without
-// DocumentPerLanguage. Products are found by the ids of documents. The error names a field path that is malformed.
+// Localize returns a source whose products are localized as l says. A body that is not a JSON object passes unchanged,
+// for the engine to reject. It counts as src does if the number of documents is the same for each product: with
+// Languages, or without DocumentPerLanguage. Products are found by the ids of documents. The error names a field path
+// that is malformed.
 func Localize(src reindex.Source, l Localization) (reindex.Source, error) {
 	parsed, err := parsePaths(l.Fields)
 	if err != nil {

@@ -93,7 +93,8 @@ func (p paths) start(dst []position) []position {
 	return dst
 }
 
-// step appends the positions after a member that is reached at the positions at. full reports whether a pattern is matched as a whole.
+// step appends the positions after a member that is reached at the positions at. full reports whether a pattern is
+// matched as a whole.
 func (p paths) step(dst, at []position, name []byte) (next []position, full bool) {
 	base := len(dst)
 	for _, pos := range at {

@@ -13,20 +13,20 @@ import (
 
 // Select returns a source whose products have only the fields that one of the paths names, with everything below them.
 //
-// A path is the names of members from the outside in, with dots between them: "price", "metadata.mixins". In place of a name, * stands for
-// any one and ** for any number of them, also none: "**.label" is every label, wherever it is. A backslash takes the meaning from the
-// character after it. Arrays do not count: "variants.sku" is the sku of each variant. An object or an array in which nothing is
-// selected is left out.
+// A path is the names of members from the outside in, with dots between them: "price", "metadata.mixins". In place of a
+// name, * stands for any one and ** for any number of them, also none: "**.label" is every label, wherever it is. A
+// backslash takes the meaning from the character after it. Arrays do not count: "variants.sku" is the sku of each
+// variant. An object or an array in which nothing is selected is left out.
 //
-// What is kept stays as it is in the text. A body that is not a JSON object passes unchanged, for the engine to reject. The error names a
-// path that is malformed. The source counts as src does. If no product has any of the fields a read ends with an error, which names the
-// paths: one of them is misspelt, most likely.
+// What is kept stays as it is in the text. A body that is not a JSON object passes unchanged, for the engine to reject.
+// The error names a path that is malformed. The source counts as src does. If no product has any of the fields a read
+// ends with an error, which names the paths: one of them is misspelt, most likely.
 func Select(src reindex.Source, paths ...string) (reindex.Source, error) {
 	return prune(src, paths, true)
 }
 
-// Exclude returns a source whose products lack the fields that one of the paths names, with everything below them; see [Select] for
-// paths. Objects and arrays that become empty stay. The source counts as src does.
+// Exclude returns a source whose products lack the fields that one of the paths names, with everything below them; see
+// [Select] for paths. Objects and arrays that become empty stay. The source counts as src does.
 func Exclude(src reindex.Source, paths ...string) (reindex.Source, error) {
 	return prune(src, paths, false)
 }

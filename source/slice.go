@@ -8,8 +8,8 @@ import (
 	"productindex/reindex"
 )
 
-// Slice is a source of the same products for every tenant, for tests and for catalogues that are in memory. It counts, locates, finds and
-// splits them. The slice must not be changed while it is read.
+// Slice is a source of the same products for every tenant, for tests and for catalogues that are in memory. It counts,
+// locates, finds and splits them. The slice must not be changed while it is read.
 type Slice []reindex.Product
 
 // Open returns a snapshot of s.

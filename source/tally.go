@@ -23,7 +23,8 @@ func (t *tally) expect(parts []string) {
 	}
 }
 
-// end notes that a part has been read, and reports whether it was the last one. A process that reads parts of another one never knows.
+// end notes that a part has been read, and reports whether it was the last one. A process that reads parts of another
+// one never knows.
 func (t *tally) end(part string) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()

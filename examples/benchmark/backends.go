@@ -8,7 +8,8 @@ import (
 	"productindex/source/jsonl"
 )
 
-// loader loads a file's products into an index, which may use the empty folder dir. Where it fails it leaves nothing open.
+// loader loads a file's products into an index, which may use the empty folder dir. Where it fails it leaves nothing
+// open.
 type loader func(ctx context.Context, file, dir string) (loaded, error)
 
 // loaded is an index at the end of a load.

@@ -31,8 +31,8 @@ func bleveEngine(ctx context.Context, file, dir string) (loaded, error) {
 	return loaded{products: products, search: search, close: index.Close}, nil
 }
 
-// bleveLibrary indexes batches of 1,000 documents one after the other, with the mapping that the engine uses. Like the engine it stores each
-// product's body, which hits are shown from.
+// bleveLibrary indexes batches of 1,000 documents one after the other, with the mapping that the engine uses. Like the
+// engine it stores each product's body, which hits are shown from.
 func bleveLibrary(_ context.Context, file, dir string) (loaded, error) {
 	index, err := bleve.New(filepath.Join(dir, "index"), bleveindex.NewMapping())
 	if err != nil {

@@ -24,7 +24,8 @@ type catalogue struct {
 	bytes         int64 // of the products
 }
 
-// prepare makes the named catalogue with so many products (0: as many as it has) in the folder dir, or uses a file as it is.
+// prepare makes the named catalogue with so many products (0: as many as it has) in the folder dir, or uses a file as
+// it is.
 func prepare(name string, products int, dir string) (catalogue, error) {
 	c := catalogue{file: filepath.Join(dir, fmt.Sprintf("catalogue-%d.jsonl", products))}
 	var err error
@@ -68,8 +69,8 @@ func path(name string) string {
 	return name
 }
 
-// resize writes n products of a file: all of them as often as they fit, from the second time on with new ids, and of the rest every so
-// many, so that no part of the catalogue counts more than another.
+// resize writes n products of a file: all of them as often as they fit, from the second time on with new ids, and of
+// the rest every so many, so that no part of the catalogue counts more than another.
 func resize(file string, n int, write func([]byte) error) error {
 	type product struct {
 		id   string

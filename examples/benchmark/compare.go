@@ -79,7 +79,8 @@ func (c *comparison) ratios(f figure) []float64 {
 	return all
 }
 
-// print prints the medians, the median of the rounds' ratios with their range, and last how many times as fast the engine is.
+// print prints the medians, the median of the rounds' ratios with their range, and last how many times as fast the
+// engine is.
 func (c *comparison) print() {
 	fmt.Printf("\n%s\n\n%-28s %10s %10s   %s\n", c.subject, "medians", loadEngine, loadLibrary, "engine : library (range)")
 	for _, f := range figures {

@@ -19,7 +19,8 @@ import (
 	"productindex/backends/esindex"
 )
 
-// esWorkers is how many requests are under way at the same time in both loads: as many as the engine likes to have by default.
+// esWorkers is how many requests are under way at the same time in both loads: as many as the engine likes to have by
+// default.
 const esWorkers = 8
 
 // esLibraryIndex is the index that the library's load fills.
@@ -52,8 +53,8 @@ func esEngine(ctx context.Context, file, _ string) (loaded, error) {
 	return loaded{products: products, close: nothing}, err
 }
 
-// esLibrary is the BulkIndexer of the client library, into an index with the mappings and the settings that the engine's has while it
-// is loaded; then refresh and count.
+// esLibrary is the BulkIndexer of the client library, into an index with the mappings and the settings that the
+// engine's has while it is loaded; then refresh and count.
 func esLibrary(ctx context.Context, file, _ string) (loaded, error) {
 	transport, err := esClient()
 	if err != nil {

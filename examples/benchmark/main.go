@@ -1,12 +1,13 @@
-// Benchmark loads a catalogue twice a round, in turn: through the engine, and straight through the client library of the same index, as
-// that library's documentation shows. Each load is a process of its own. It prints what both took, and last how many times as fast the
-// engine is.
+// Benchmark loads a catalogue twice a round, in turn: through the engine, and straight through the client library of
+// the same index, as that library's documentation shows. Each load is a process of its own. It prints what both took,
+// and last how many times as fast the engine is.
 //
 //	go run ./examples/benchmark -backend bleve
 //	go run ./examples/benchmark -backend bleve -catalogue multilingual -products 10000 -json
 //	go run ./examples/benchmark -backend null -catalogue products.jsonl.gz
 //
-// With -scale it loads catalogues of several sizes through the engine instead, and prints how the cost of a product grows.
+// With -scale it loads catalogues of several sizes through the engine instead, and prints how the cost of a product
+// grows.
 //
 //	go run ./examples/benchmark -backend bleve -scale 10000,100000,1000000
 //

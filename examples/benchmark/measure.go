@@ -28,7 +28,8 @@ type result struct {
 	Wall      float64 `json:"wall_s"`
 	PerSecond float64 `json:"products_per_s"`
 	CPU       float64 `json:"cpu_s"`
-	// Allocated is the sum of all allocations on the Go heap, Peak the process's peak resident memory, PeakOwn that without mapped files.
+	// Allocated is the sum of all allocations on the Go heap, Peak the process's peak resident memory, PeakOwn that
+	// without mapped files.
 	Allocated float64 `json:"allocated_bytes"`
 	Peak      float64 `json:"peak_bytes"`
 	PeakOwn   float64 `json:"peak_own_bytes"`
@@ -50,7 +51,8 @@ type settled struct {
 	Query latency `json:"query"`
 }
 
-// measureInChild runs one load in a process of its own, so that neither the heap nor the caches of one weigh on the other.
+// measureInChild runs one load in a process of its own, so that neither the heap nor the caches of one weigh on the
+// other.
 func measureInChild(ctx context.Context, o options, c catalogue, load string, round int) (result, error) {
 	self, err := os.Executable()
 	if err != nil {
@@ -144,9 +146,9 @@ func look(ctx context.Context, r *result, l loaded, o options, dir string) (err 
 // settleTimeout is how long an index may be busy in the background, with millions of products.
 const settleTimeout = 15 * time.Minute
 
-// settle waits until this process has used no more than a twentieth of its time on a CPU for a while, and the folder has not changed, and
-// returns when that began. That works for every index, whatever it does in the background. It returns the zero time where the CPU time
-// is not known.
+// settle waits until this process has used no more than a twentieth of its time on a CPU for a while, and the folder
+// has not changed, and returns when that began. That works for every index, whatever it does in the background. It
+// returns the zero time where the CPU time is not known.
 func settle(ctx context.Context, dir string, quiet time.Duration) (time.Time, error) {
 	if cpuTime() == 0 {
 		return time.Time{}, nil

@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// memoryWatch notes how much memory of its own this process has at most: without the files that it has mapped, of which the system drops
-// what it needs for something else.
+// memoryWatch notes how much memory of its own this process has at most: without the files that it has mapped, of which
+// the system drops what it needs for something else.
 type memoryWatch struct {
 	stop chan struct{}
 	done sync.WaitGroup
@@ -43,8 +43,8 @@ func (w *memoryWatch) end() float64 {
 	return w.most
 }
 
-// memory returns one of this process's sizes in memory in bytes, where Linux tells it: VmHWM is the peak of its resident memory, RssAnon
-// what it has of its own now.
+// memory returns one of this process's sizes in memory in bytes, where Linux tells it: VmHWM is the peak of its
+// resident memory, RssAnon what it has of its own now.
 func memory(name string) float64 {
 	status, err := os.ReadFile("/proc/self/status")
 	if err != nil {

@@ -16,7 +16,8 @@ const (
 	textWords  = 6
 )
 
-// languages are what the words of each language are made of. They look like the language, have its letters, and say nothing.
+// languages are what the words of each language are made of. They look like the language, have its letters, and say
+// nothing.
 var languages = map[string]string{
 	"ar": "كتا مدر سيا بيت نور شمس قلم ريح حدي ورد سمك خبز زيت ملح",
 	"cs": "kou po sta pře vý čer vo sní dře ží lo mra ško hrá",

@@ -14,7 +14,8 @@ import (
 // queryCount is how many queries are measured.
 const queryCount = 300
 
-// queryOf returns the first two words of a product's name, of one language after the other where it is in several; empty: it has none.
+// queryOf returns the first two words of a product's name, of one language after the other where it is in several;
+// empty: it has none.
 func queryOf(line []byte, i int) string {
 	var product struct {
 		Name json.RawMessage `json:"name"`
@@ -49,7 +50,8 @@ type latency struct {
 	P95 float64 `json:"p95_us"`
 }
 
-// measureQueries makes every query of a file twice, one after the other, and measures the second time. hits are what they find together.
+// measureQueries makes every query of a file twice, one after the other, and measures the second time. hits are what
+// they find together.
 func (l loaded) measureQueries(ctx context.Context, file string) (took latency, hits float64, err error) {
 	if l.search == nil {
 		return latency{}, 0, nil

@@ -24,7 +24,8 @@ type scaling struct {
 	subject
 
 	Sizes []size `json:"sizes"`
-	// Spread and CPUSpread are how many times the cheapest size's cost of a product that of the dearest is. 1 is linear growth.
+	// Spread and CPUSpread are how many times the cheapest size's cost of a product that of the dearest is. 1 is linear
+	// growth.
 	Spread    float64 `json:"spread"`
 	CPUSpread float64 `json:"cpu_spread"`
 }

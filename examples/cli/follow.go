@@ -84,8 +84,8 @@ func move(bar *progressbar.ProgressBar, j job) {
 	_ = bar.Set64(done) // a bar that cannot be drawn is no reason to stop
 }
 
-// events calls tell with every state of a job that the server tells of, and returns the last one: its end. Where the connection breaks
-// it comes back, and goes on after the last event.
+// events calls tell with every state of a job that the server tells of, and returns the last one: its end. Where the
+// connection breaks it comes back, and goes on after the last event.
 func (c *client) events(ctx context.Context, id string, tell func(job)) (last job, err error) {
 	request, err := c.request(ctx, http.MethodGet, jobPath(id)+"/events", nil)
 	if err != nil {
@@ -122,8 +122,8 @@ func (c *client) events(ctx context.Context, id string, tell func(job)) (last jo
 	return last, fmt.Errorf("following job %s: %w", id, err)
 }
 
-// eventTransport makes an error of every answer that is an error, after which the library comes back; stop is called with one that is for
-// good.
+// eventTransport makes an error of every answer that is an error, after which the library comes back; stop is called
+// with one that is for good.
 type eventTransport struct{ stop context.CancelCauseFunc }
 
 func (t eventTransport) RoundTrip(request *http.Request) (*http.Response, error) {

@@ -3,8 +3,9 @@
 //	go run ./examples/cli -url http://localhost:8080 -tenant acme trigger -follow
 //	go run ./examples/cli -tenant acme list -q status:FAILURE -sort metadata.createdAt:desc
 //
-// The bearer token comes from PRODUCTINDEX_TOKEN. The exit code is 1 if a job that was followed has failed, or anything else went wrong, and
-// 2 if the command line is wrong. A terminal shows a job's progress as a bar, everything else as a line for each of its phases.
+// The bearer token comes from PRODUCTINDEX_TOKEN. The exit code is 1 if a job that was followed has failed, or anything
+// else went wrong, and 2 if the command line is wrong. A terminal shows a job's progress as a bar, everything else as a
+// line for each of its phases.
 package main
 
 import (

@@ -1,4 +1,5 @@
-// Quickstart reindexes a small catalogue into embedded bleve, through the HTTP endpoint, and searches it. It needs nothing but Go:
+// Quickstart reindexes a small catalogue into embedded bleve, through the HTTP endpoint, and searches it. It needs
+// nothing but Go:
 //
 //	go run ./examples/quickstart
 package main
@@ -155,7 +156,8 @@ func follow(ctx context.Context, engine *reindex.Engine) error {
 	return nil
 }
 
-// find prints the best hits for what a shopper types, in the products below 150 EUR, and how many there are of each color.
+// find prints the best hits for what a shopper types, in the products below 150 EUR, and how many there are of each
+// color.
 func find(ctx context.Context, index *bleveindex.Index, text string) error {
 	limit := 150.0
 	affordable := bleve.NewNumericRangeQuery(nil, &limit)
@@ -188,7 +190,8 @@ func find(ctx context.Context, index *bleveindex.Index, text string) error {
 	return nil
 }
 
-// marked returns the first of the fields that has words in it that were found, with these marked, or the first field as it is.
+// marked returns the first of the fields that has words in it that were found, with these marked, or the first field as
+// it is.
 func marked(hit *search.DocumentMatch, fields ...string) string {
 	for _, field := range fields {
 		if fragments := hit.Fragments[field]; len(fragments) > 0 {

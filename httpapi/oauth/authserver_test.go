@@ -39,8 +39,8 @@ const (
 	rsID, rsSecret = "resource server", "s3cr3t: of the resource server"
 )
 
-// authServer is zitadel's authorization server over a storage of the tests' own: clients get access tokens for their credentials, signed
-// or opaque, and revoke them; others introspect them.
+// authServer is zitadel's authorization server over a storage of the tests' own: clients get access tokens for their
+// credentials, signed or opaque, and revoke them; others introspect them.
 type authServer struct {
 	op.Storage // panics in what the tests do not use
 
@@ -247,7 +247,8 @@ func (a *authServer) revoke(t *testing.T, client *http.Client, id, token string)
 	}
 }
 
-// sign makes a token with the server's key, whatever the header and the claims. Both are those of a valid token where they are not given.
+// sign makes a token with the server's key, whatever the header and the claims. Both are those of a valid token where
+// they are not given.
 func (a *authServer) sign(t *testing.T, header, claims map[string]any) string {
 	t.Helper()
 	a.mu.Lock()

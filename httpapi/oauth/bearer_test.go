@@ -61,8 +61,8 @@ func TestBearer(t *testing.T) {
 	}
 }
 
-// FuzzAuthorization: whatever the header, what is taken from it is a token of RFC 6750's grammar, and no Authorizer lets anybody in for
-// it, panics, or tells in its error what the token was.
+// FuzzAuthorization: whatever the header, what is taken from it is a token of RFC 6750's grammar, and no Authorizer
+// lets anybody in for it, panics, or tells in its error what the token was.
 func FuzzAuthorization(f *testing.F) {
 	for _, tc := range headers {
 		if len(tc.values) > 0 && len(tc.values[0]) < 1000 {

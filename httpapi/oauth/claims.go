@@ -10,33 +10,35 @@ import (
 	"strings"
 )
 
-// Claims says where the claims of a valid token name what it allows. [JWT] and [Introspection] read them alike. Tenant or Grant is
-// required.
+// Claims says where the claims of a valid token name what it allows. [JWT] and [Introspection] read them alike. Tenant
+// or Grant is required.
 //
-// A place is the name of a claim, taken literally: "tenant", "https://shop.example/tenant". If the claim lies within another, the place
-// is a JSON Pointer through objects (RFC 6901), which begins with a slash: "/realm_access/roles", "/ext/tenant". In a pointer, ~1 stands
-// for a slash in a name, and ~0 for a tilde. At a place is a string, or an array of strings; what else is in the array does not count. A pointer that
-// ends in "/*" also reads the names of an object's members, which is how Keycloak lists organizations, and Zitadel roles:
-// "/organization/*".
+// A place is the name of a claim, taken literally: "tenant", "https://shop.example/tenant". If the claim lies within
+// another, the place is a JSON Pointer through objects (RFC 6901), which begins with a slash: "/realm_access/roles",
+// "/ext/tenant". In a pointer, ~1 stands for a slash in a name, and ~0 for a tilde. At a place is a string, or an array
+// of strings; what else is in the array does not count. A pointer that ends in "/*" also reads the names of an object's
+// members, which is how Keycloak lists organizations, and Zitadel roles: "/organization/*".
 type Claims struct {
 	// Tenant is the place of the tenant or the tenants. They are compared with the path's tenant as they are.
 	Tenant string
 
-	// Scopes are the places of what the token's holder may do: scopes, roles, permissions, groups. What is at several of them counts
-	// together. A string is a list of words; a string of an array is one word, spaces included. Default: scope or, if there is none, scp.
+	// Scopes are the places of what the token's holder may do: scopes, roles, permissions, groups. What is at several of
+	// them counts together. A string is a list of words; a string of an array is one word, spaces included. Default: scope
+	// or, if there is none, scp.
 	Scopes []string
 
 	// ScopeNames are the authorization server's names of scopes, by scope:
 	//
 	//	map[string][]string{httpapi.ScopeManage: {"Catalog.ReadWrite.All", "catalog-admin"}}
 	//
-	// A scope that is a key here is known by these names alone, so that its own name does not count unless it is among them. Every other
-	// scope goes by its own name.
+	// A scope that is a key here is known by these names alone, so that its own name does not count unless it is among
+	// them. Every other scope goes by its own name.
 	ScopeNames map[string][]string
 
-	// Grant has the last word, if it is set: it gets all claims, and what the fields above have read of them, and returns what the token
-	// allows. It is called concurrently, and may ask others within the time that ctx gives. Its errors are answered as those of an
-	// [httpapi.Authorizer] are. Their texts get into the host's log, and what is secret in the claims does not belong there.
+	// Grant has the last word, if it is set: it gets all claims, and what the fields above have read of them, and returns
+	// what the token allows. It is called concurrently, and may ask others within the time that ctx gives. Its errors are
+	// answered as those of an [httpapi.Authorizer] are. Their texts get into the host's log, and what is secret in the
+	// claims does not belong there.
 	Grant func(ctx context.Context, claims map[string]any, read Grant) (Grant, error)
 }
 

@@ -21,8 +21,8 @@ type endpoint struct {
 	allowHTTP bool
 }
 
-// newEndpoint checks the URL. The client is copied, to one that follows no redirects: they would take a token, or the trust in keys, to
-// wherever the answer says.
+// newEndpoint checks the URL. The client is copied, to one that follows no redirects: they would take a token, or the
+// trust in keys, to wherever the answer says.
 func newEndpoint(rawURL string, client *http.Client, allowHTTP bool) (endpoint, error) {
 	u, err := url.Parse(rawURL)
 	switch {
@@ -67,7 +67,8 @@ func (s statusError) Error() string {
 	return fmt.Sprintf("the answer is %d %s", int(s), http.StatusText(int(s)))
 }
 
-// call sends the request and decodes the answer, which is JSON. Its errors hold nothing of the request's or the answer's body.
+// call sends the request and decodes the answer, which is JSON. Its errors hold nothing of the request's or the
+// answer's body.
 func (e endpoint) call(request *http.Request, into any) error {
 	request.Header.Set("Accept", "application/json")
 	response, err := e.client.Do(request)

@@ -11,8 +11,8 @@ import (
 	"productindex/httpapi/oauth"
 )
 
-// Tokens of the deployment's own, and signed ones of everybody else; a client that fails 20 times in a row is let alone, then has one
-// try each 10 seconds.
+// Tokens of the deployment's own, and signed ones of everybody else; a client that fails 20 times in a row is let
+// alone, then has one try each 10 seconds.
 func Example() {
 	deployment, err := oauth.Static(oauth.StaticToken{
 		SHA256:  "2f7ed4b1f9ec42ed79f4276b14b2cf3ba0ab4f5b7e40e9cf8b6b3a9a3a0e7d2b", // printf %s "$TOKEN" | sha256sum

@@ -8,8 +8,8 @@ import (
 )
 
 // First returns an Authorizer that asks the given ones in turn, each only where the one before does not know the token
-// ([httpapi.ErrInvalidToken]): such as [Static] for a deployment's own token, then [JWT] for everybody else's. What costs a call of the
-// authorization server comes last.
+// ([httpapi.ErrInvalidToken]): such as [Static] for a deployment's own token, then [JWT] for everybody else's. What
+// costs a call of the authorization server comes last.
 func First(authorizers ...httpapi.Authorizer) httpapi.Authorizer {
 	return func(r *http.Request, tenant, scope string) error {
 		err := invalid(errUnknownToken)

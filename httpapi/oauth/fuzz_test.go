@@ -15,7 +15,8 @@ import (
 	"productindex/httpapi"
 )
 
-// FuzzKeys: of whatever a server publishes, a key is of one of the kinds that verify signatures, and fits algorithms of its kind alone.
+// FuzzKeys: of whatever a server publishes, a key is of one of the kinds that verify signatures, and fits algorithms of
+// its kind alone.
 func FuzzKeys(f *testing.F) {
 	for _, seed := range []string{
 		`{"keys":[{"kty":"EC","crv":"P-256","kid":"k","use":"sig","alg":"ES256","x":"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU","y":"x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0"}]}`,
@@ -56,7 +57,8 @@ func FuzzKeys(f *testing.F) {
 	})
 }
 
-// FuzzIntrospection: whatever a server answers about a token, only one that is active, for this service and not expired is accepted.
+// FuzzIntrospection: whatever a server answers about a token, only one that is active, for this service and not expired
+// is accepted.
 func FuzzIntrospection(f *testing.F) {
 	for _, seed := range []string{
 		`{"active":true,"scope":"indexing.search_manage","tenant":"acme","aud":"indexing","exp":9999999999}`,
@@ -94,7 +96,8 @@ func FuzzIntrospection(f *testing.F) {
 	})
 }
 
-// FuzzPlace: a name finds what a pointer to it finds, whatever the name and the claims, and what is found are strings that are there.
+// FuzzPlace: a name finds what a pointer to it finds, whatever the name and the claims, and what is found are strings
+// that are there.
 func FuzzPlace(f *testing.F) {
 	for _, seed := range [][2]string{
 		{`{"tenant":"acme"}`, "tenant"}, {`{"a/b":{"~":["acme",1]}}`, "a/b"}, {`{"":{"":"acme"}}`, "/"}, {`{"org":{"acme":{}}}`, "/org/*"},

@@ -16,7 +16,8 @@ type grant struct {
 	noTenant, noScope string // why there is none, for the host's log
 }
 
-// check returns nil if the grant has the tenant and the scope. Its errors differ in their text alone, which no response holds.
+// check returns nil if the grant has the tenant and the scope. Its errors differ in their text alone, which no response
+// holds.
 func (g grant) check(tenant, scope string) error {
 	missing := &httpapi.ScopeError{Missing: []string{scope}}
 	switch {

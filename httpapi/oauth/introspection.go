@@ -19,8 +19,8 @@ import (
 	"productindex/httpapi"
 )
 
-// IntrospectionConfig configures [Introspection]. URL, ClientID, ClientSecret and Claims are required; the zero value of every other
-// field means its default.
+// IntrospectionConfig configures [Introspection]. URL, ClientID, ClientSecret and Claims are required; the zero value
+// of every other field means its default.
 type IntrospectionConfig struct {
 	// URL is the server's introspection endpoint.
 	URL string
@@ -28,22 +28,23 @@ type IntrospectionConfig struct {
 	ClientID, ClientSecret string
 	// Claims says what a token allows. Its places are in the answer; Claims.Grant is called once for each answer.
 	Claims Claims
-	// Audience has this service's names. If it is set, the answer's aud has to have one of them. Set it if the server has an aud and also
-	// gives out tokens for other services.
+	// Audience has this service's names. If it is set, the answer's aud has to have one of them. Set it if the server has
+	// an aud and also gives out tokens for other services.
 	Audience []string
 
-	// MaxAge is how long a token that is active is accepted without asking again, and so how long one that is revoked still is; never
-	// longer than until its exp. Default 1 min.
+	// MaxAge is how long a token that is active is accepted without asking again, and so how long one that is revoked
+	// still is; never longer than until its exp. Default 1 min.
 	MaxAge time.Duration
-	// RefusedMaxAge is how long a token that is not active, or not for this service, is refused without asking again. Default 10 s.
+	// RefusedMaxAge is how long a token that is not active, or not for this service, is refused without asking again.
+	// Default 10 s.
 	RefusedMaxAge time.Duration
 	// CacheSize is how many tokens are remembered, as SHA-256 hashes; the ones used last are. Default 10,000.
 	CacheSize int
 
 	// Timeout limits a call. Default 5 s.
 	Timeout time.Duration
-	// MaxFailures is after how many failed calls in a row the server is left alone for the time of Pause. Then one call tries whether
-	// it is well again. Default 5.
+	// MaxFailures is after how many failed calls in a row the server is left alone for the time of Pause. Then one call
+	// tries whether it is well again. Default 5.
 	MaxFailures int
 	// Pause is how long a failing server is left alone. Default 10 s.
 	Pause time.Duration
@@ -84,9 +85,9 @@ func (c IntrospectionConfig) validate() error {
 
 // Introspection returns an Authorizer that asks the authorization server whether a token is active, and for what.
 //
-// A token is sent to the server and nowhere else, and is kept as a hash only. While the server fails, tokens that it answered for are
-// accepted for as long as MaxAge says. An answer of 400 is not taken for a failure of the server, since any client could cause it with a
-// token that the server does not like.
+// A token is sent to the server and nowhere else, and is kept as a hash only. While the server fails, tokens that it
+// answered for are accepted for as long as MaxAge says. An answer of 400 is not taken for a failure of the server,
+// since any client could cause it with a token that the server does not like.
 func Introspection(cfg IntrospectionConfig) (httpapi.Authorizer, error) {
 	cfg = cfg.withDefaults()
 	endpoint, err := newEndpoint(cfg.URL, cfg.Client, cfg.AllowHTTP)

@@ -30,8 +30,8 @@ type undecided struct{ error }
 // Unwrap returns the error itself.
 func (u undecided) Unwrap() error { return u.error }
 
-// jwks are the issuer's keys. They are fetched when they are needed: at first use, when they are old, and when none of them verifies a
-// token, which is how a new key is found.
+// jwks are the issuer's keys. They are fetched when they are needed: at first use, when they are old, and when none of
+// them verifies a token, which is how a new key is found.
 type jwks struct {
 	locate   func(ctx context.Context) (endpoint, error)
 	flight   flight[*keySet]
@@ -68,8 +68,8 @@ func (j *jwks) current(ctx context.Context) (*keySet, error) {
 	return set, nil
 }
 
-// newer returns the keys that have taken the place of old, after an attempt to fetch them unless old is as new as a token that arrived then.
-// It returns nil if there are none.
+// newer returns the keys that have taken the place of old, after an attempt to fetch them unless old is as new as a
+// token that arrived then. It returns nil if there are none.
 func (j *jwks) newer(ctx context.Context, old *keySet, arrived time.Time) (*keySet, error) {
 	if j.known.Load() == old && old.fetched.Before(arrived) {
 		if err := j.refresh(ctx); err != nil {
@@ -124,8 +124,8 @@ func (j *jwks) fetch(ctx context.Context) (*keySet, error) {
 	return set, nil
 }
 
-// publicKey returns a key that verifies signatures, or nil: secrets are none, whatever they are called, nor are short keys. A key that is not
-// understood does not spoil the others.
+// publicKey returns a key that verifies signatures, or nil: secrets are none, whatever they are called, nor are short
+// keys. A key that is not understood does not spoil the others.
 func publicKey(k jwkset.JWKMarshal) crypto.PublicKey {
 	if k.USE != "" && k.USE != jwkset.UseSig || len(k.KEYOPS) > 0 && !slices.Contains(k.KEYOPS, jwkset.KeyOpsVerify) {
 		return nil

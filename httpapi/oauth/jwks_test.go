@@ -41,7 +41,8 @@ func hang(_ http.ResponseWriter, r *http.Request) bool {
 	return true
 }
 
-// What can be wrong with the server of the keys: while there are none, nothing can be decided; it is asked again only after a while.
+// What can be wrong with the server of the keys: while there are none, nothing can be decided; it is asked again only
+// after a while.
 func TestKeysAreNotToBeHad(t *testing.T) {
 	for name, fault := range map[string]func(http.ResponseWriter, *http.Request) bool{
 		"unavailable": answer("/keys", http.StatusServiceUnavailable, "{}"),
@@ -126,7 +127,8 @@ func TestKeysAge(t *testing.T) {
 	})
 }
 
-// Unknown keys make nobody fetch more often than the interval says. A key that is new and not found yet is no reason to give up others.
+// Unknown keys make nobody fetch more often than the interval says. A key that is new and not found yet is no reason to
+// give up others.
 func TestUnknownKeysAreRateLimited(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		server := newAuthServer(t)
@@ -170,8 +172,8 @@ func TestUnknownKeysAreRateLimited(t *testing.T) {
 	})
 }
 
-// A key that takes the place of another without a name of its own, in a token or among the keys, is found by the first token that it signs,
-// at the limited rate, and the old one's tokens are worth nothing then.
+// A key that takes the place of another without a name of its own, in a token or among the keys, is found by the first
+// token that it signs, at the limited rate, and the old one's tokens are worth nothing then.
 func TestRotationWithoutNames(t *testing.T) {
 	for name, header := range map[string]map[string]any{"no kid": {"kid": nil}, "the same kid": {"kid": "k"}} {
 		synctest.Test(t, func(t *testing.T) {
@@ -257,7 +259,8 @@ func TestNewAlgorithm(t *testing.T) {
 	})
 }
 
-// What cannot be a token of the issuer makes nobody look for keys, so that the tokens of another issuer do not suffer while this one is down.
+// What cannot be a token of the issuer makes nobody look for keys, so that the tokens of another issuer do not suffer
+// while this one is down.
 func TestTokensOfOthersFetchNothing(t *testing.T) {
 	first, second := newAuthServer(t), newAuthServer(t)
 	second.issuer = "https://other.test"
@@ -292,7 +295,8 @@ func TestFetchesAreMerged(t *testing.T) {
 	})
 }
 
-// Of what the server publishes, only keys that are for signatures, and long enough, count; what is odd does not spoil the rest.
+// Of what the server publishes, only keys that are for signatures, and long enough, count; what is odd does not spoil
+// the rest.
 func TestKeysThatDoNotCount(t *testing.T) {
 	short, err := rsa.GenerateKey(rand.Reader, 1024)
 	if err != nil {
@@ -345,8 +349,8 @@ func TestKeysThatDoNotCount(t *testing.T) {
 	}
 }
 
-// askAtOnce asks with one token many times, and makes further requests, while the server holds its answers back. The first one hangs up;
-// the others have to be answered all the same. It is called within a synctest bubble.
+// askAtOnce asks with one token many times, and makes further requests, while the server holds its answers back. The
+// first one hangs up; the others have to be answered all the same. It is called within a synctest bubble.
 func askAtOnce(t *testing.T, server *authServer, authorize httpapi.Authorizer, token string, further ...func()) {
 	t.Helper()
 	release := make(chan struct{})

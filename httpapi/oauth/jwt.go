@@ -16,44 +16,48 @@ import (
 	"productindex/httpapi"
 )
 
-// JWTConfig configures [JWT]. Issuer, Audience and Claims are required; the zero value of every other field means its default.
+// JWTConfig configures [JWT]. Issuer, Audience and Claims are required; the zero value of every other field means its
+// default.
 type JWTConfig struct {
 	// Issuer is what a token's iss has to be.
 	Issuer string
 	// Audience has this service's names. A token has to be for one of them.
 	Audience []string
-	// AudienceClaim is the place of what a token is for; see [Claims] on places. Default aud. Cognito's access tokens have none: there, make
-	// it client_id, and Audience the clients that may call.
+	// AudienceClaim is the place of what a token is for; see [Claims] on places. Default aud. Cognito's access tokens have
+	// none: there, make it client_id, and Audience the clients that may call.
 	AudienceClaim string
 	// Claims says what a token allows.
 	Claims Claims
 
-	// JWKS is the URL of the issuer's public keys (RFC 7517). Default: the jwks_uri of its metadata, which is read whenever the keys are
-	// fetched, and has to name the same issuer.
+	// JWKS is the URL of the issuer's public keys (RFC 7517). Default: the jwks_uri of its metadata, which is read
+	// whenever the keys are fetched, and has to name the same issuer.
 	JWKS string
-	// Metadata is the URL of the issuer's metadata. It is not read if JWKS is set. Default: Issuer and /.well-known/openid-configuration
-	// or, if nothing is there, the place of RFC 8414. Tokens of version 1 of Microsoft's, and of its B2C, have theirs elsewhere.
+	// Metadata is the URL of the issuer's metadata. It is not read if JWKS is set. Default: Issuer and
+	// /.well-known/openid-configuration or, if nothing is there, the place of RFC 8414. Tokens of version 1 of
+	// Microsoft's, and of its B2C, have theirs elsewhere.
 	Metadata string
 
-	// Algorithms are those that a token may be signed with. Default RS256, PS256, ES256, EdDSA, Ed25519. The last two are one
-	// algorithm, whose name depends on the server's age (RFC 9864). Only signatures by public keys are possible: the ones of the
-	// default, and their variants of 384 and 512 bits.
+	// Algorithms are those that a token may be signed with. Default RS256, PS256, ES256, EdDSA, Ed25519. The last two are
+	// one algorithm, whose name depends on the server's age (RFC 9864). Only signatures by public keys are possible: the
+	// ones of the default, and their variants of 384 and 512 bits.
 	Algorithms []string
-	// TokenTypes are the types (the header typ) that a token may have; application/ before them and upper case do not matter. Default
-	// at+jwt, as RFC 9068 demands, so that no ID token passes for an access token. Many servers sign access tokens with the type JWT:
-	// name it here. Okta and Cognito give none: name the empty type here. In both cases make sure that no other kind of token, such as an
-	// ID token, is for one of the names in Audience.
+	// TokenTypes are the types (the header typ) that a token may have; application/ before them and upper case do not
+	// matter. Default at+jwt, as RFC 9068 demands, so that no ID token passes for an access token. Many servers sign
+	// access tokens with the type JWT: name it here. Okta and Cognito give none: name the empty type here. In both cases
+	// make sure that no other kind of token, such as an ID token, is for one of the names in Audience.
 	TokenTypes []string
-	// Leeway is by how much the clocks of issuer and host may differ when exp and nbf are checked. Default 30 s; negative: not at all.
+	// Leeway is by how much the clocks of issuer and host may differ when exp and nbf are checked. Default 30 s; negative:
+	// not at all.
 	Leeway time.Duration
 
-	// KeysMaxAge is how old the keys may get before they are fetched anew. A key that the issuer takes back is accepted for that long.
-	// Default 10 min.
+	// KeysMaxAge is how old the keys may get before they are fetched anew. A key that the issuer takes back is accepted
+	// for that long. Default 10 min.
 	KeysMaxAge time.Duration
 	// KeysMaxStale is how old the keys may get while the issuer cannot be reached. Default 1 h, at least KeysMaxAge.
 	KeysMaxStale time.Duration
-	// KeysMinInterval is the shortest time between two fetches. If no known key is the token's, or none verifies its signature, new keys
-	// are looked for once in this time; until then the token is invalid. Default 10 s, at most KeysMaxAge.
+	// KeysMinInterval is the shortest time between two fetches. If no known key is the token's, or none verifies its
+	// signature, new keys are looked for once in this time; until then the token is invalid. Default 10 s, at most
+	// KeysMaxAge.
 	KeysMinInterval time.Duration
 	// Timeout limits a fetch. Default 5 s.
 	Timeout time.Duration
@@ -109,11 +113,13 @@ func (c JWTConfig) validate() error {
 	return errors.Join(errs...)
 }
 
-// publicKeyAlgorithms are those whose keys can be published. With any other, none or HMAC, whoever knows the public key signs.
+// publicKeyAlgorithms are those whose keys can be published. With any other, none or HMAC, whoever knows the public key
+// signs.
 var publicKeyAlgorithms = []string{"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA", ed25519Name}
 
-// JWT returns an Authorizer for access tokens that the issuer signs. A token needs a signature by one of the issuer's keys, the issuer, an
-// audience and an exp, and has no crit header. Its own word on where to find keys (jku, jwk, x5u, x5c) does not count.
+// JWT returns an Authorizer for access tokens that the issuer signs. A token needs a signature by one of the issuer's
+// keys, the issuer, an audience and an exp, and has no crit header. Its own word on where to find keys (jku, jwk, x5u,
+// x5c) does not count.
 //
 // The keys are fetched when they are first needed, and kept; see [JWTConfig].
 func JWT(cfg JWTConfig) (httpapi.Authorizer, error) {

@@ -271,7 +271,8 @@ func TestNoLeeway(t *testing.T) {
 	})
 }
 
-// Ed25519 is EdDSA: a key that is published under one name verifies tokens of the other, and no key of another kind does.
+// Ed25519 is EdDSA: a key that is published under one name verifies tokens of the other, and no key of another kind
+// does.
 func TestNamesOfEd25519(t *testing.T) {
 	_, key, err := ed25519.GenerateKey(rand.Reader)
 	if err != nil {

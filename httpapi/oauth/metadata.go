@@ -9,8 +9,8 @@ import (
 	"strings"
 )
 
-// metadata finds the URL of an issuer's keys in the document that the issuer publishes about itself (OpenID Connect Discovery 1.0,
-// RFC 8414).
+// metadata finds the URL of an issuer's keys in the document that the issuer publishes about itself (OpenID Connect
+// Discovery 1.0, RFC 8414).
 type metadata struct {
 	issuer string
 	places []endpoint // tried in turn, each if there is nothing at the one before
@@ -33,7 +33,8 @@ func newMetadata(issuer, rawURL string, client *http.Client, allowHTTP bool) (me
 	return m, nil
 }
 
-// wellKnown returns the places of an issuer's metadata: OpenID Connect puts it below the issuer's path, RFC 8414 before it.
+// wellKnown returns the places of an issuer's metadata: OpenID Connect puts it below the issuer's path, RFC 8414 before
+// it.
 func wellKnown(issuer string) []string {
 	places := []string{strings.TrimSuffix(issuer, "/") + "/.well-known/openid-configuration"}
 	if u, err := url.Parse(issuer); err == nil {

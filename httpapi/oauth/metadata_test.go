@@ -72,7 +72,8 @@ func TestPlacesOfMetadata(t *testing.T) {
 	}
 }
 
-// What can be wrong with the document: nothing can be decided, the log says why, and the keys of before are used until they are too old.
+// What can be wrong with the document: nothing can be decided, the log says why, and the keys of before are used until
+// they are too old.
 func TestMetadataIsNotToBeHad(t *testing.T) {
 	for name, tc := range map[string]struct {
 		fault func(http.ResponseWriter, *http.Request) bool

@@ -16,8 +16,8 @@ import (
 
 type object = map[string]any
 
-// provider is an authorization server in the form of its access tokens, and a config that fits them. The tokens are written after those that
-// the servers' documentation shows.
+// provider is an authorization server in the form of its access tokens, and a config that fits them. The tokens are
+// written after those that the servers' documentation shows.
 type provider struct {
 	name           string
 	header, claims object // of a token that may manage acme; nil removes what sign adds
@@ -182,7 +182,8 @@ var providers = []provider{
 	},
 }
 
-// The access tokens of real servers, signed and introspected, grant what they say, and nothing once a claim is another one.
+// The access tokens of real servers, signed and introspected, grant what they say, and nothing once a claim is another
+// one.
 func TestProviders(t *testing.T) {
 	for _, p := range providers {
 		server := newAuthServer(t)
@@ -288,7 +289,8 @@ func TestMissingClaims(t *testing.T) {
 	}
 }
 
-// What a host's function says about an introspected token is remembered as the answer is, and is no failure of the server.
+// What a host's function says about an introspected token is remembered as the answer is, and is no failure of the
+// server.
 func TestGrantOfIntrospection(t *testing.T) {
 	server := newAuthServer(t, &oauthClient{id: "shop", opaque: true, tenant: "acme"})
 	client := server.direct()

@@ -53,9 +53,9 @@ func (t StaticToken) hash() (tokenHash, error) {
 // errUnknownToken: a token that is none of the configured ones.
 var errUnknownToken = errors.New("the token is not known")
 
-// Static returns an Authorizer that accepts the tokens given: for development, and for a few services that know each other. Only hashes of them
-// are kept. Every comparison takes the same time, whichever token matches or comes close. Static tokens do not expire; to replace one,
-// give both for a while.
+// Static returns an Authorizer that accepts the tokens given: for development, and for a few services that know each
+// other. Only hashes of them are kept. Every comparison takes the same time, whichever token matches or comes close.
+// Static tokens do not expire; to replace one, give both for a while.
 func Static(tokens ...StaticToken) (httpapi.Authorizer, error) {
 	var errs []error
 	if len(tokens) == 0 {

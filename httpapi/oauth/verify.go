@@ -32,8 +32,8 @@ var (
 	errAlgorithm = errors.New("the token is signed by an algorithm (alg) that is not accepted")
 )
 
-// verify returns the claims of a token that is valid. If no known key is the token's, or none verifies it, newer ones are looked for once:
-// a server may have taken new keys into use, and not all tokens name theirs.
+// verify returns the claims of a token that is valid. If no known key is the token's, or none verifies it, newer ones
+// are looked for once: a server may have taken new keys into use, and not all tokens name theirs.
 func (v *verifier) verify(ctx context.Context, token string) (map[string]any, error) {
 	arrived := time.Now()
 	var used *keySet
@@ -64,7 +64,8 @@ func (v *verifier) verify(ctx context.Context, token string) (map[string]any, er
 	return nil, invalid(why)
 }
 
-// parse checks a token against the keys. They are asked for only if the token's header and issuer are as they have to be.
+// parse checks a token against the keys. They are asked for only if the token's header and issuer are as they have to
+// be.
 func (v *verifier) parse(token string, keys func() (*keySet, error)) (*tokenClaims, error) {
 	claims, supported := &tokenClaims{audience: v.audience}, false
 	_, err := v.parser.ParseWithClaims(token, claims, func(t *jwt.Token) (any, error) {
@@ -115,8 +116,8 @@ func (v *verifier) checkHeader(header map[string]any) (id string, err error) {
 	return id, nil
 }
 
-// reason returns the first of the known reasons that err matches. Expiry is the last: it counts if nothing else is wrong. The texts of
-// err itself may hold parts of the token.
+// reason returns the first of the known reasons that err matches. Expiry is the last: it counts if nothing else is
+// wrong. The texts of err itself may hold parts of the token.
 func (v *verifier) reason(err error, claims *tokenClaims) error {
 	for _, known := range []error{
 		errAlgorithm, errTokenType, errNoType, errCritical, errKeyID, errUnknownKey,

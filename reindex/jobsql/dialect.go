@@ -42,8 +42,8 @@ func (d Dialect) writable() string {
 	return "current_setting('transaction_read_only') = 'off'"
 }
 
-// begin starts a transaction in which a statement sees what others have committed before it. In SQLite it is the only one that writes,
-// from its start on; in PostgreSQL a lock has to see to that.
+// begin starts a transaction in which a statement sees what others have committed before it. In SQLite it is the only
+// one that writes, from its start on; in PostgreSQL a lock has to see to that.
 func (d Dialect) begin() string {
 	if d == SQLite {
 		return "BEGIN IMMEDIATE"
@@ -51,8 +51,9 @@ func (d Dialect) begin() string {
 	return "BEGIN ISOLATION LEVEL READ COMMITTED"
 }
 
-// sql writes a statement as the dialect wants it: {now} stands for the database's time, {greatest} and {writable} for what the methods of
-// these names return, {clustered} for what lets a table's rows lie in the order of its key, and a question mark for a parameter.
+// sql writes a statement as the dialect wants it: {now} stands for the database's time, {greatest} and {writable} for
+// what the methods of these names return, {clustered} for what lets a table's rows lie in the order of its key, and a
+// question mark for a parameter.
 func (d Dialect) sql(statement string) string {
 	statement = strings.NewReplacer("{now}", d.now(), "{greatest}", d.greatest(), "{writable}", d.writable()).Replace(statement)
 	if d == SQLite {

@@ -69,8 +69,9 @@ func fillPool(t *testing.T, s *Store, n int) {
 	}
 }
 
-// A standby takes over from a primary that lives on, read-only, with all connections to it, and that has not sent its last transactions: a run
-// ends as if nothing had been, jobs that were lost are known to be, and fencing tokens are not given twice.
+// A standby takes over from a primary that lives on, read-only, with all connections to it, and that has not sent its
+// last transactions: a run ends as if nothing had been, jobs that were lost are known to be, and fencing tokens are not
+// given twice.
 func TestFailover(t *testing.T) {
 	primary := pgtest.Run(t)
 	standby := primary.Standby(t)
@@ -178,7 +179,8 @@ func TestCrash(t *testing.T) {
 	mustCreate(t, s, newJob("shop", "next"))
 }
 
-// pgx's default way to call is of no use behind a pooler that shares connections by transaction, and the error says what is.
+// pgx's default way to call is of no use behind a pooler that shares connections by transaction, and the error says
+// what is.
 func TestBouncerDefaultMode(t *testing.T) {
 	server := pgtest.Run(t)
 	d := database{PostgreSQL, server.Bouncer(t, 1) + " dbname=postgres"}

@@ -55,8 +55,8 @@ func (f *faults) next(statement string) (after bool, fault error) {
 	return false, nil
 }
 
-// faultyConn is a connection that does what database/sql has to be able to count on, and nothing more: it does not look whether it is in a
-// transaction before it is used again.
+// faultyConn is a connection that does what database/sql has to be able to count on, and nothing more: it does not look
+// whether it is in a transaction before it is used again.
 type faultyConn struct {
 	driver.Conn
 
@@ -91,8 +91,9 @@ func (c *faultyConn) QueryContext(ctx context.Context, statement string, args []
 	return nil, fault
 }
 
-// Whichever statement fails, before or after the database has executed it, and whether or not what was begun can be rolled back: nothing of a
-// call that fails stays half done, its connection is as good as new or closed, and the second try does what the first one was to do.
+// Whichever statement fails, before or after the database has executed it, and whether or not what was begun can be
+// rolled back: nothing of a call that fails stays half done, its connection is as good as new or closed, and the second
+// try does what the first one was to do.
 func TestFailingStatements(t *testing.T) {
 	for _, f := range []faults{{}, {after: true}, {rollback: true}, {after: true, rollback: true}} {
 		for failed := true; failed; f.at++ {

@@ -33,7 +33,8 @@ func calls(ctx context.Context, s *Store) map[string]error {
 	}
 }
 
-// assertCallsFail makes sure that each call tells which job or tenant it failed for, and that those that may be made again say so.
+// assertCallsFail makes sure that each call tells which job or tenant it failed for, and that those that may be made
+// again say so.
 func assertCallsFail(t *testing.T, errs map[string]error, want error, secrets ...string) {
 	t.Helper()
 	for call, err := range errs {
@@ -100,7 +101,8 @@ func testContext(t *testing.T, d database) {
 	mustCreate(t, s, newJob("a", "1"))
 }
 
-// Without its database a store tells what failed, and no secrets; a run survives that for a moment, and otherwise ends before its lease.
+// Without its database a store tells what failed, and no secrets; a run survives that for a moment, and otherwise ends
+// before its lease.
 func testConnectionLost(t *testing.T, d database) {
 	s, w := openWired(t, d, 2*time.Second)
 	src, index := newGated(100), reindextest.NewMemory()
@@ -131,7 +133,8 @@ func testConnectionLost(t *testing.T, d database) {
 	}
 }
 
-// newTracedEngine returns an engine that does not try long, and the ends of its jobs: a database that is gone does not tell them.
+// newTracedEngine returns an engine that does not try long, and the ends of its jobs: a database that is gone does not
+// tell them.
 func newTracedEngine(t *testing.T, src reindex.Source, ix reindex.Indexer, s *Store) (*reindex.Engine, <-chan reindex.Job) {
 	t.Helper()
 	ended := make(chan reindex.Job, 1)

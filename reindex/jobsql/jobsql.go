@@ -1,5 +1,5 @@
-// Package jobsql keeps jobs in SQLite or PostgreSQL through database/sql: they outlive the process, and several processes can share them.
-// It imports no driver; the host opens the database with the one it uses.
+// Package jobsql keeps jobs in SQLite or PostgreSQL through database/sql: they outlive the process, and several
+// processes can share them. It imports no driver; the host opens the database with the one it uses.
 //
 //	db, err := sql.Open("pgx", "postgres://…") // of github.com/jackc/pgx/v5/stdlib; or, of modernc.org/sqlite:
 //	db, err := sql.Open("sqlite", "file:jobs.db?_pragma=journal_mode(WAL)&_pragma=busy_timeout(5000)")
@@ -8,27 +8,27 @@
 //
 // # Leases
 //
-// A job whose process has not renewed its lease in time (see [Config]) shows as a failure that says so, from that moment on, and is
-// stored as one when the tenant's next job is created. The clock of the database decides, so those of the processes need not agree. A
-// step of that clock lengthens or shortens the leases of the moment.
+// A job whose process has not renewed its lease in time (see [Config]) shows as a failure that says so, from that
+// moment on, and is stored as one when the tenant's next job is created. The clock of the database decides, so those of
+// the processes need not agree. A step of that clock lengthens or shortens the leases of the moment.
 //
 // # Failovers and poolers
 //
-// Every call can be made again, also one whose answer got lost: a job is created once, and ends once. Fencing tokens follow the database's
-// clock, so that they grow also if an asynchronous standby takes over that has not got the last ones. A job that it has not got is
-// [reindex.ErrJobNotFound], and its run ends at the next renewal of its lease.
+// Every call can be made again, also one whose answer got lost: a job is created once, and ends once. Fencing tokens
+// follow the database's clock, so that they grow also if an asynchronous standby takes over that has not got the last
+// ones. A job that it has not got is [reindex.ErrJobNotFound], and its run ends at the next renewal of its lease.
 //
-// If another PostgreSQL server can take over, name all of them in the connection string and add target_session_attrs=read-write, so that new
-// connections go to the one that takes writes:
+// If another PostgreSQL server can take over, name all of them in the connection string and add
+// target_session_attrs=read-write, so that new connections go to the one that takes writes:
 //
 //	host=db1,db2 dbname=shop target_session_attrs=read-write
 //
-// Connections to the old one may live on, read-only. They are closed when something cannot be stored through them, and the next one is
-// tried at once. Until then they answer what only reads, out of date: limit that with db.SetConnMaxLifetime. A server that is read-only says of
-// no job that its lease has run out.
+// Connections to the old one may live on, read-only. They are closed when something cannot be stored through them, and
+// the next one is tried at once. Until then they answer what only reads, out of date: limit that with
+// db.SetConnMaxLifetime. A server that is read-only says of no job that its lease has run out.
 //
-// Behind a pooler that shares connections by transaction, such as pgbouncer with pool_mode=transaction, statements that were prepared get lost.
-// There, have pgx prepare none:
+// Behind a pooler that shares connections by transaction, such as pgbouncer with pool_mode=transaction, statements that
+// were prepared get lost. There, have pgx prepare none:
 //
 //	host=pgbouncer dbname=shop default_query_exec_mode=exec
 //
@@ -36,9 +36,10 @@
 //
 // # Tables
 //
-// [New] makes and migrates the tables reindex_schema, reindex_tenants, reindex_jobs and reindex_job_lists. In PostgreSQL they are in the
-// first schema of the connections' search_path. If they are up to date New changes nothing, so that a program can do without the
-// right to create tables. SQLite 3.42 or later is needed, in a file: a database in memory is another one on each connection.
+// [New] makes and migrates the tables reindex_schema, reindex_tenants, reindex_jobs and reindex_job_lists. In
+// PostgreSQL they are in the first schema of the connections' search_path. If they are up to date New changes nothing,
+// so that a program can do without the right to create tables. SQLite 3.42 or later is needed, in a file: a database in
+// memory is another one on each connection.
 package jobsql
 
 import (
@@ -63,11 +64,11 @@ const (
 type Config struct {
 	// Dialect is [SQLite] or [PostgreSQL]; there is no default.
 	Dialect Dialect
-	// Lease is how long a job is taken for alive after its last Create or Update. An engine renews it four times in that time. Default
-	// [DefaultLease], at least [MinLease].
+	// Lease is how long a job is taken for alive after its last Create or Update. An engine renews it four times in that
+	// time. Default [DefaultLease], at least [MinLease].
 	Lease time.Duration
-	// History is how many ended jobs of a tenant are kept; older ones are deleted when a job is created and when one ends. Default
-	// [DefaultHistory].
+	// History is how many ended jobs of a tenant are kept; older ones are deleted when a job is created and when one ends.
+	// Default [DefaultHistory].
 	History int
 }
 
@@ -109,10 +110,11 @@ type Store struct {
 
 var _ reindex.JobStore = (*Store)(nil)
 
-// New makes or migrates the tables, where that is needed, and returns a store over db, which the caller closes after its last use. Of
-// several processes that start at once, one migrates and the others wait.
+// New makes or migrates the tables, where that is needed, and returns a store over db, which the caller closes after
+// its last use. Of several processes that start at once, one migrates and the others wait.
 //
-// The error names every setting that is invalid. Where the tables are newer than this package, it says so and nothing is changed.
+// The error names every setting that is invalid. Where the tables are newer than this package, it says so and nothing
+// is changed.
 func New(ctx context.Context, db *sql.DB, cfg *Config) (*Store, error) {
 	if db == nil {
 		return nil, errors.New("jobsql: New needs a database")

@@ -16,7 +16,8 @@ import (
 	"productindex/reindex/reindextest"
 )
 
-// A job whose lease has run out is the same failure before and after it is stored as one, for Get as for List, and tells what is known.
+// A job whose lease has run out is the same failure before and after it is stored as one, for Get as for List, and
+// tells what is known.
 func testDied(t *testing.T, d database) {
 	s := d.store(t, Config{Lease: MinLease})
 	for _, test := range []struct {
@@ -55,7 +56,8 @@ func testDied(t *testing.T, d database) {
 	}
 }
 
-// A run whose job is no longer there, as after a failover that lost it, ends at the next renewal of its lease and publishes nothing.
+// A run whose job is no longer there, as after a failover that lost it, ends at the next renewal of its lease and
+// publishes nothing.
 func testRecordLost(t *testing.T, d database) {
 	s := d.store(t, Config{Lease: time.Second})
 	index := reindextest.NewMemory()
@@ -104,7 +106,8 @@ func runForEver(dsn string) {
 	select {}
 }
 
-// A process's job lives as long as the process does, and is a failure when its lease has run out after the process was killed.
+// A process's job lives as long as the process does, and is a failure when its lease has run out after the process was
+// killed.
 func testKilled(t *testing.T, d database) {
 	s := d.store(t, Config{Lease: childLease})
 	child := exec.CommandContext(t.Context(), os.Args[0])

@@ -18,8 +18,8 @@ func isCommit(request []byte) bool { return bytes.Contains(request, []byte("COMM
 
 func isStatement(request []byte) bool { return bytes.HasPrefix(request, []byte("B")) } // Bind: it was prepared before
 
-// A call whose answer gets lost, after the database has done what it says, can be made again, and does no harm then: there is one job, with
-// one fencing token, and it ends as it has to.
+// A call whose answer gets lost, after the database has done what it says, can be made again, and does no harm then:
+// there is one job, with one fencing token, and it ends as it has to.
 func testLostAnswers(t *testing.T, d database) {
 	s, w := openWired(t, d, time.Hour)
 	want := newJob("a", "1")

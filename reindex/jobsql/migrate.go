@@ -5,8 +5,8 @@ import (
 	"fmt"
 )
 
-// steps make the tables of each version out of those of the one before; the first makes them out of nothing. A step that was released
-// never changes.
+// steps make the tables of each version out of those of the one before; the first makes them out of nothing. A step
+// that was released never changes.
 var steps = [][]string{
 	{
 		`CREATE TABLE reindex_tenants (

@@ -23,8 +23,8 @@ func died(status reindex.Status) string {
 	return messageDied
 }
 
-// A job that has not ended is alive, or dead: its lease has run out. A server that is read-only does not learn of renewals in time, or
-// ever: what it has says of no job that it is dead.
+// A job that has not ended is alive, or dead: its lease has run out. A server that is read-only does not learn of
+// renewals in time, or ever: what it has says of no job that it is dead.
 const (
 	isAlive = "NOT ended AND lease_end >= {now}"
 	isDead  = "NOT ended AND lease_end < {now} AND {writable}"
@@ -88,8 +88,8 @@ func (s *Store) Get(ctx context.Context, tenant, id string) (reindex.Job, error)
 	return job, ofJob(tenant, id, err)
 }
 
-// List implements [reindex.JobStore]. The jobs, as query.Match and query.Compare see them and as it returns them, have Reports without
-// Rejections and DuplicateIDs; Get returns all of one.
+// List implements [reindex.JobStore]. The jobs, as query.Match and query.Compare see them and as it returns them, have
+// Reports without Rejections and DuplicateIDs; Get returns all of one.
 //
 // With a Match or a Compare it reads all of the tenant's jobs, and those of the page otherwise.
 func (s *Store) List(ctx context.Context, tenant string, query reindex.JobQuery) (jobs []reindex.Job, total int, err error) {
@@ -117,7 +117,8 @@ func (s *Store) list(ctx context.Context, tenant string, query reindex.JobQuery)
 	return jobs, total, nil
 }
 
-// read returns up to limit of the tenant's jobs, newest first, and of these the ones that match; all where match is nil.
+// read returns up to limit of the tenant's jobs, newest first, and of these the ones that match; all where match is
+// nil.
 func (s *Store) read(ctx context.Context, tenant string, match func(reindex.Job) bool, limit, offset int) (jobs []reindex.Job, err error) {
 	rows, err := s.db.QueryContext(ctx, s.cfg.Dialect.sql("SELECT "+columns+
 		" FROM reindex_jobs WHERE tenant = ? ORDER BY fence DESC LIMIT ? OFFSET ?"), tenant, limit, offset)

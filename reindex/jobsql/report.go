@@ -9,8 +9,8 @@ import (
 	"productindex/reindex"
 )
 
-// numbers are those of a job and of its report, in the order in which they are stored; new ones come last. Together in one column they
-// are read several times as fast as in a column each.
+// numbers are those of a job and of its report, in the order in which they are stored; new ones come last. Together in
+// one column they are read several times as fast as in a column each.
 func numbers(j *reindex.Job) [26]*int64 {
 	r, d := &j.Report, &j.Report.Durations
 	return [...]*int64{
@@ -36,8 +36,8 @@ func encodeNumbers(j *reindex.Job) string {
 
 var errNumbers = errors.New("the stored numbers are no JSON array of integers")
 
-// decodeNumbers reads what encodeNumbers wrote. Numbers that an older version did not store stay as they are, those that only a newer
-// one knows are left out.
+// decodeNumbers reads what encodeNumbers wrote. Numbers that an older version did not store stay as they are, those
+// that only a newer one knows are left out.
 func decodeNumbers(text string, j *reindex.Job) error {
 	if len(text) < len("[0]") || text[0] != '[' || text[len(text)-1] != ']' {
 		return errNumbers

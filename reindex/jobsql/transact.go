@@ -38,9 +38,10 @@ func advise(err error) error {
 
 // withConn runs f on a connection of its own.
 //
-// A connection to what was the primary before a failover may outlive that, and stays as good as useless for as long as it is in the pool. So
-// one whose server is read-only is closed, as is one that is broken, and f runs on the next one. That ends with a connection that was not there
-// before. What f does can be done twice: of a connection that was lost with the answer of a COMMIT, a driver may say that it was broken before.
+// A connection to what was the primary before a failover may outlive that, and stays as good as useless for as long as
+// it is in the pool. So one whose server is read-only is closed, as is one that is broken, and f runs on the next one.
+// That ends with a connection that was not there before. What f does can be done twice: of a connection that was lost
+// with the answer of a COMMIT, a driver may say that it was broken before.
 func (s *Store) withConn(ctx context.Context, f func(c *sql.Conn) error) error {
 	for others := s.db.Stats().OpenConnections; ; others-- {
 		err := s.once(ctx, f)
@@ -73,8 +74,8 @@ func discard(c *sql.Conn) { _ = c.Raw(func(any) error { return driver.ErrBadConn
 // endTimeout limits how long the end of a transaction may take.
 const endTimeout = 5 * time.Second
 
-// transact runs f in a transaction on a connection of its own, or several times until one of them can be stored. If f fails nothing of it
-// remains.
+// transact runs f in a transaction on a connection of its own, or several times until one of them can be stored. If f
+// fails nothing of it remains.
 func (s *Store) transact(ctx context.Context, f func(tx session) error) error {
 	err := s.withConn(ctx, func(c *sql.Conn) error {
 		_, err := c.ExecContext(ctx, s.cfg.Dialect.begin())
@@ -98,8 +99,8 @@ func (s *Store) transact(ctx context.Context, f func(tx session) error) error {
 	return err
 }
 
-// commit ends a transaction. It is not broken off for a caller who goes away: nobody would know then what is stored. It does end by the
-// caller's deadline.
+// commit ends a transaction. It is not broken off for a caller who goes away: nobody would know then what is stored. It
+// does end by the caller's deadline.
 func commit(ctx context.Context, c *sql.Conn) error {
 	deadline := time.Now().Add(endTimeout)
 	if end, ok := ctx.Deadline(); ok && end.Before(deadline) {

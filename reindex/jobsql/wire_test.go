@@ -47,7 +47,8 @@ func (w *wire) set(isCut bool) {
 	w.conns = nil
 }
 
-// lose makes the connection end between the next request of a kind and its answer: the database has done what it was asked to then.
+// lose makes the connection end between the next request of a kind and its answer: the database has done what it was
+// asked to then.
 func (w *wire) lose(kind func(request []byte) bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()

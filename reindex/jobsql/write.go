@@ -25,8 +25,8 @@ func text(s string) string {
 	return strings.ReplaceAll(strings.ToValidUTF8(s, "\uFFFD"), "\x00", "\uFFFD")
 }
 
-// Create implements [reindex.JobStore]. What the database fails with is a [*reindex.TemporaryError]: to create the same job again finds what an
-// earlier try has stored.
+// Create implements [reindex.JobStore]. What the database fails with is a [*reindex.TemporaryError]: to create the same
+// job again finds what an earlier try has stored.
 func (s *Store) Create(ctx context.Context, job reindex.Job) (stored reindex.Job, created bool, err error) {
 	// Triggers that join a run only read, so that any number of them does not hold up the renewal of its lease.
 	stored, err = s.one(ctx, s.db, text(job.Tenant), "entity_type = ? AND "+isAlive, text(job.EntityType))
@@ -88,7 +88,8 @@ func (s *Store) bury(ctx context.Context, tx session, tenant string) error {
 		string(reindex.StatusFailure), int64(time.Millisecond), string(reindex.StatusPublished), messageDiedPublished, messageDied, tenant)
 }
 
-// trim forgets the tenant's oldest ended jobs. The fences that they had are not given again: reindex_tenants remembers them.
+// trim forgets the tenant's oldest ended jobs. The fences that they had are not given again: reindex_tenants remembers
+// them.
 func (s *Store) trim(ctx context.Context, tx session, tenant string) error {
 	for _, table := range []string{"reindex_job_lists", "reindex_jobs"} {
 		if err := s.exec(ctx, tx, "DELETE FROM "+table+` WHERE tenant = ? AND fence IN (SELECT fence FROM reindex_jobs
@@ -107,7 +108,8 @@ func (s *Store) storeLists(ctx context.Context, tx session, tenant string, fence
 		ON CONFLICT (tenant, fence) DO UPDATE SET lists = excluded.lists`, tenant, fence, lists)
 }
 
-// Renew implements [reindex.JobStore]. What the database fails with is a [*reindex.TemporaryError]: to store the same again does no harm.
+// Renew implements [reindex.JobStore]. What the database fails with is a [*reindex.TemporaryError]: to store the same
+// again does no harm.
 func (s *Store) Renew(ctx context.Context, job reindex.Job) (cancelled bool, err error) {
 	cancelled, err = s.save(ctx, job)
 	if errors.Is(err, sql.ErrNoRows) {

@@ -56,7 +56,8 @@ func mustEdit(t *testing.T, gen reindex.Generation, changes ...reindex.Change) {
 	}
 }
 
-// testUpdate changes the live index: upserts of new and old products, deletions of what is there and of what is not, over and over.
+// testUpdate changes the live index: upserts of new and old products, deletions of what is there and of what is not,
+// over and over.
 func testUpdate(t *testing.T, f Fixture) {
 	updater := updater(t, f)
 	if err := updater.Update(t.Context(), tenant, []reindex.Change{upsert("p0", "x")}); !errors.Is(err, reindex.ErrNoLiveIndex) {

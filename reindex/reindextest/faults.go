@@ -14,8 +14,9 @@ import (
 // faultSeeds is how many random sequences of faults the suite goes through.
 const faultSeeds = 20
 
-// Whatever goes wrong between engine and index: after a run that succeeded the new products are live, all but the rejected ones, and
-// after one that failed the old ones. A run that does not know may have published the new ones, or left the old ones; never a mixture.
+// Whatever goes wrong between engine and index: after a run that succeeded the new products are live, all but the
+// rejected ones, and after one that failed the old ones. A run that does not know may have published the new ones, or
+// left the old ones; never a mixture.
 func testEngineUnderFaults(t *testing.T, f Fixture) {
 	live := revs(Products(10, "0"), "0")
 	f.publish(t, tenant, Products(10, "0"))
@@ -40,7 +41,8 @@ func testEngineUnderFaults(t *testing.T, f Fixture) {
 	}
 }
 
-// RunFaulty reindexes products through ix with the faults that seed decides (see [Random]), in small batches and with short waits.
+// RunFaulty reindexes products through ix with the faults that seed decides (see [Random]), in small batches and with
+// short waits.
 func RunFaulty(t *testing.T, ix reindex.Indexer, seed uint64, products []reindex.Product, poison func(id string) bool) (reindex.Report, error) {
 	t.Helper()
 	engine, err := reindex.New(Slice(products), NewFaulty(ix, Random(seed, 6, poison)), &reindex.Config{

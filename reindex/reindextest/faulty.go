@@ -53,7 +53,8 @@ type Fault struct {
 	Lost error
 }
 
-// Faulty is an Indexer, wrapped, whose calls go wrong as a function says. Its capabilities are those of the wrapped one.
+// Faulty is an Indexer, wrapped, whose calls go wrong as a function says. Its capabilities are those of the wrapped
+// one.
 type Faulty struct {
 	inner reindex.Indexer
 	fault func(Call) Fault
@@ -62,7 +63,8 @@ type Faulty struct {
 	calls map[Op]int
 }
 
-// NewFaulty wraps ix. fault is called before every call, possibly from several goroutines at the same time, and says what is to go wrong.
+// NewFaulty wraps ix. fault is called before every call, possibly from several goroutines at the same time, and says
+// what is to go wrong.
 func NewFaulty(ix reindex.Indexer, fault func(Call) Fault) *Faulty {
 	return &Faulty{inner: ix, fault: fault, calls: map[Op]int{}}
 }
@@ -70,7 +72,8 @@ func NewFaulty(ix reindex.Indexer, fault func(Call) Fault) *Faulty {
 // Unwrap returns the Indexer that is wrapped.
 func (f *Faulty) Unwrap() reindex.Indexer { return f.inner }
 
-// Update changes the live index, or goes wrong. If the wrapped Indexer is not a [reindex.Updater], it returns [errors.ErrUnsupported].
+// Update changes the live index, or goes wrong. If the wrapped Indexer is not a [reindex.Updater], it returns
+// [errors.ErrUnsupported].
 func (f *Faulty) Update(ctx context.Context, tenant string, changes []reindex.Change) error {
 	updater, ok := reindex.As[reindex.Updater](f.inner)
 	if !ok {
@@ -201,9 +204,9 @@ func (g *faultyGeneration) Abort(ctx context.Context) error {
 // errInjected is the reason of every random fault.
 var errInjected = errors.New("injected fault")
 
-// Random returns faults for [NewFaulty] that a seed decides: about one call in every calls goes wrong, in one of the ways an index goes
-// wrong in practice; the answer to a Commit that was applied can be lost. Products whose ids poison selects are rejected for good in every
-// write.
+// Random returns faults for [NewFaulty] that a seed decides: about one call in every calls goes wrong, in one of the
+// ways an index goes wrong in practice; the answer to a Commit that was applied can be lost. Products whose ids poison
+// selects are rejected for good in every write.
 func Random(seed uint64, every int, poison func(id string) bool) func(Call) Fault {
 	var mu sync.Mutex
 	rng := rand.New(rand.NewPCG(seed, seed))

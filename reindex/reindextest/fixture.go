@@ -1,5 +1,6 @@
-// Package reindextest states what every Indexer, Source and JobStore of package reindex promises, as tests that an implementation
-// runs against itself, and has what tests of such code need: a reference Indexer in memory, sources, and an Indexer that injects faults.
+// Package reindextest states what every Indexer, Source and JobStore of package reindex promises, as tests that an
+// implementation runs against itself, and has what tests of such code need: a reference Indexer in memory, sources, and
+// an Indexer that injects faults.
 package reindextest
 
 import (
@@ -14,15 +15,15 @@ type Fixture struct {
 	// Indexer is empty, and no other test uses it.
 	Indexer reindex.Indexer
 
-	// Search answers one search for all of the tenant's live documents: their ids, each with the value of the document's field
-	// "rev", a string. All of it comes from one search request, so that a mixture of two generations shows up. For a tenant that
-	// has no live index it returns an empty map and no error. It is safe for concurrent use. The suite indexes at most 1,000 products
-	// where it searches.
+	// Search answers one search for all of the tenant's live documents: their ids, each with the value of the document's
+	// field "rev", a string. All of it comes from one search request, so that a mixture of two generations shows up. For a
+	// tenant that has no live index it returns an empty map and no error. It is safe for concurrent use. The suite indexes
+	// at most 1,000 products where it searches.
 	Search func(ctx context.Context, tenant string) (map[string]string, error)
 
-	// Reopen opens the same storage again, as a new process does after this one died without a word: generations that are open now
-	// are leftovers then. Indexer and Search of the old fixture are not used any more. Nil where the Indexer is not a
-	// [reindex.Reaper].
+	// Reopen opens the same storage again, as a new process does after this one died without a word: generations that are
+	// open now are leftovers then. Indexer and Search of the old fixture are not used any more. Nil where the Indexer is
+	// not a [reindex.Reaper].
 	Reopen func(t *testing.T) Fixture
 }
 

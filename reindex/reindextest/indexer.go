@@ -12,7 +12,8 @@ import (
 	"productindex/reindex"
 )
 
-// TestIndexer checks every promise of [reindex.Indexer] and [reindex.Generation]. open returns a fixture of its own at each call.
+// TestIndexer checks every promise of [reindex.Indexer] and [reindex.Generation]. open returns a fixture of its own at
+// each call.
 func TestIndexer(t *testing.T, open func(t *testing.T) Fixture) {
 	for _, test := range []struct {
 		name string
@@ -278,7 +279,8 @@ func testBodies(t *testing.T, f Fixture) {
 	assertAllButRejected(t, f, products, want)
 }
 
-// assertAllButRejected writes products as the engine does and checks that searches find exactly those that were not rejected.
+// assertAllButRejected writes products as the engine does and checks that searches find exactly those that were not
+// rejected.
 func assertAllButRejected(t *testing.T, f Fixture, products []reindex.Product, want map[string]string) {
 	t.Helper()
 	engine, err := reindex.New(Slice(products), f.Indexer, &reindex.Config{MaxRejected: -1})

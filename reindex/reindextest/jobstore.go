@@ -289,8 +289,8 @@ func testSelect(t *testing.T, s reindex.JobStore) {
 	assertLists(t, s, reindex.JobQuery{Match: failed, Compare: fewest}, 4, "a0", "a9", "a6", "a3")
 }
 
-// TestJobLeases checks what [reindex.JobStore] promises of leases and fencing tokens. open returns an empty store of its own at each
-// call, whose leases are as long as asked.
+// TestJobLeases checks what [reindex.JobStore] promises of leases and fencing tokens. open returns an empty store of
+// its own at each call, whose leases are as long as asked.
 func TestJobLeases(t *testing.T, open func(t *testing.T, lease time.Duration) reindex.JobStore) {
 	t.Run("RunsOut", func(t *testing.T) { testLeaseRunsOut(t, open(t, 100*time.Millisecond)) })
 	t.Run("Renewed", func(t *testing.T) { testLeaseRenewed(t, open(t, 2*time.Second)) })
@@ -330,7 +330,8 @@ func testLeaseRunsOut(t *testing.T, s reindex.JobStore) {
 	}
 }
 
-// A job shows as a failure when its lease has run out, also where no other follows; until then it is never declared dead.
+// A job shows as a failure when its lease has run out, also where no other follows; until then it is never declared
+// dead.
 func testLeaseRenewed(t *testing.T, s reindex.JobStore) {
 	j := mustCreate(t, s, job("a", "1", 0))
 	for start := time.Now(); time.Since(start) < 3*s.Lease(); {

@@ -20,8 +20,8 @@ type Memory struct {
 	begun, open int
 }
 
-// fence is the greatest token that an index has seen of a tenant, and whether the run that has it may begin again: it has discarded
-// what it had.
+// fence is the greatest token that an index has seen of a tenant, and whether the run that has it may begin again: it
+// has discarded what it had.
 type fence struct {
 	token int64
 	free  bool

@@ -20,7 +20,8 @@ type SourceFixture struct {
 	Source reindex.Source
 	Tenant string
 
-	// Place returns where the product is that TestSource gave at position i, as Locate says it. Nil: places are not compared.
+	// Place returns where the product is that TestSource gave at position i, as Locate says it. Nil: places are not
+	// compared.
 	Place func(i int, p reindex.Product) string
 }
 
@@ -39,7 +40,8 @@ func (f SourceFixture) open(t *testing.T) reindex.Snapshot {
 	return snap
 }
 
-// SourceProducts are products as a Source has to yield them: 100 of them, with awkward but valid ids and bodies, in a fixed order.
+// SourceProducts are products as a Source has to yield them: 100 of them, with awkward but valid ids and bodies, in a
+// fixed order.
 func SourceProducts() []reindex.Product {
 	products := Products(80, "1")
 	for _, id := range []string{"a b", "ä", "日本語", "🧦", `quote"d`, `back\slash`, "a/b", "a.b", "UPPER", "upper", "0017", "-1", "x,y", "x;y", "tab-free", "{}"} {
@@ -53,9 +55,9 @@ func SourceProducts() []reindex.Product {
 	)
 }
 
-// TestSource checks every promise of [reindex.Source], [reindex.Snapshot] and the capabilities of both. open returns a source of its own
-// at each call, which holds exactly the given products, those of [SourceProducts] or none. same reports whether a body that the source
-// yielded is the one that was given; nil means: the same JSON value.
+// TestSource checks every promise of [reindex.Source], [reindex.Snapshot] and the capabilities of both. open returns a
+// source of its own at each call, which holds exactly the given products, those of [SourceProducts] or none. same
+// reports whether a body that the source yielded is the one that was given; nil means: the same JSON value.
 func TestSource(t *testing.T, open func(t *testing.T, products []reindex.Product) SourceFixture, same func(got, want json.RawMessage) bool) {
 	if same == nil {
 		same = sameJSON
@@ -209,7 +211,8 @@ func testUnknownTenant(t *testing.T, f SourceFixture, _ []reindex.Product) {
 	}
 }
 
-// assertNoParts checks that the snapshot of a tenant that does not exist has no products in parts either, those of another tenant included.
+// assertNoParts checks that the snapshot of a tenant that does not exist has no products in parts either, those of
+// another tenant included.
 func assertNoParts(t *testing.T, f SourceFixture, snap reindex.Snapshot, unknown string) {
 	t.Helper()
 	parts, ok := reindex.As[reindex.Splitter](snap)

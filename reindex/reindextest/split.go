@@ -34,7 +34,8 @@ func splitter(t *testing.T, f SourceFixture) reindex.Splitter {
 	return splitter
 }
 
-// The parts hold every product once together, read one after the other, at the same time, and by another snapshot of the source.
+// The parts hold every product once together, read one after the other, at the same time, and by another snapshot of
+// the source.
 func testSplit(t *testing.T, f SourceFixture, products []reindex.Product, same func(got, want json.RawMessage) bool) {
 	here, there := splitter(t, f), splitter(t, f)
 	for _, n := range []int{1, 2, 3, 8} {

@@ -12,7 +12,8 @@ import (
 // generations is how many complete generations the suite publishes while searches go on.
 const generations = 12
 
-// Searches that run while generations are switched see one complete generation each, never a mixture, an error or nothing.
+// Searches that run while generations are switched see one complete generation each, never a mixture, an error or
+// nothing.
 func testSearchWhileSwitching(t *testing.T, f Fixture) {
 	size := func(rev int) int { return 100 + 50*(rev%3) }
 	f.publish(t, tenant, Products(size(0), "0"))
@@ -29,9 +30,9 @@ func testSearchWhileSwitching(t *testing.T, f Fixture) {
 	stop()
 }
 
-// SearchMeanwhile searches the tenant from four goroutines until the returned function is called, and fails the test for every search
-// that returns an error, nothing, a mixture of several revs, or another number of documents than size gives for their rev. It searches
-// at least a hundred times.
+// SearchMeanwhile searches the tenant from four goroutines until the returned function is called, and fails the test
+// for every search that returns an error, nothing, a mixture of several revs, or another number of documents than size
+// gives for their rev. It searches at least a hundred times.
 func SearchMeanwhile(t *testing.T, f Fixture, tenant string, size func(rev string) int) (stop func()) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())

@@ -22,7 +22,8 @@ import (
 // benchmarked is how many products the benchmark reads at a time.
 const benchmarked = 20_000
 
-// catalogue is a file of so many products like those of real exports: twelve columns, some 600 bytes each, one cell in four of them quoted.
+// catalogue is a file of so many products like those of real exports: twelve columns, some 600 bytes each, one cell in
+// four of them quoted.
 func catalogue(size int) []byte {
 	rnd := rand.New(rand.NewPCG(1, 2))
 	words := strings.Fields("wired wireless controller red black oak cotton über series 2025 4.5 kg with for and Xbox leather backpack kitchen")
@@ -44,8 +45,8 @@ func catalogue(size int) []byte {
 	return b.Bytes()
 }
 
-// BenchmarkProducts reads a file with a Source and, by turns, with encoding/csv alone, whose records are thrown away. It reports the
-// Source's time, which includes making each record a JSON object, as a multiple.
+// BenchmarkProducts reads a file with a Source and, by turns, with encoding/csv alone, whose records are thrown away.
+// It reports the Source's time, which includes making each record a JSON object, as a multiple.
 func BenchmarkProducts(b *testing.B) {
 	content := catalogue(benchmarked)
 	for _, name := range []string{"acme.csv", "acme.csv.gz"} {

@@ -36,8 +36,9 @@ const (
 type Config struct {
 	// IDColumn is the column that holds the product's id. Default "id".
 	IDColumn string
-	// IDColumns, if it is set, takes the place of IDColumn: the id is the cells of these columns with IDSeparator between them. A cell
-	// that contains the separator is an error, so that two ids never become one; some of the cells can be empty.
+	// IDColumns, if it is set, takes the place of IDColumn: the id is the cells of these columns with IDSeparator between
+	// them. A cell that contains the separator is an error, so that two ids never become one; some of the cells can be
+	// empty.
 	IDColumns []string
 	// IDSeparator is what separates the parts of an id of several columns. Default ":".
 	IDSeparator string
@@ -46,29 +47,32 @@ type Config struct {
 	SkipRows int
 	// Header names the columns of files that have no header. Default: the first record of each file does.
 	Header []string
-	// Rename gives columns other names, by those in the file or in Header. All other settings have the new ones. A column that is
-	// renamed to "" is left out. A column that a file does not have is an error.
+	// Rename gives columns other names, by those in the file or in Header. All other settings have the new ones. A column
+	// that is renamed to "" is left out. A column that a file does not have is an error.
 	Rename map[string]string
 	// DropUnnamed leaves out columns without a name. Otherwise a cell in one is an error, unless it is empty.
 	DropUnnamed bool
-	// Arrays, if it is set, makes one product of the records of one id that follow each other, such as the variants of a product. Each
-	// record adds one object to each array, unless all its cells for it are empty. Of the other columns, one record has the value, or
-	// all that have it agree; otherwise the product cannot be read.
+	// Arrays, if it is set, makes one product of the records of one id that follow each other, such as the variants of a
+	// product. Each record adds one object to each array, unless all its cells for it are empty. Of the other columns, one
+	// record has the value, or all that have it agree; otherwise the product cannot be read.
 	Arrays []Array
 
 	// Types are the types of columns by their names. A column that a file does not have is an error.
 	Types map[string]Type
-	// NullWords are cells that become null, such as "NULL" or "N/A", whether they are quoted or not. The empty string can be one.
+	// NullWords are cells that become null, such as "NULL" or "N/A", whether they are quoted or not. The empty string can
+	// be one.
 	NullWords []string
 	// DecimalComma: numbers have a comma in place of the decimal point. One that has a point is an error.
 	DecimalComma bool
 
-	// Comma separates the cells. Default ','; other dialects have ';' or '\t'. A first line such as "sep=;" takes precedence.
+	// Comma separates the cells. Default ','; other dialects have ';' or '\t'. A first line such as "sep=;" takes
+	// precedence.
 	Comma rune
 	// Comment, if it is set, begins lines that are skipped.
 	Comment rune
-	// LazyQuotes lets a quote stand inside of a cell that has none around it, and a single one inside of a cell that has, if that cell
-	// is closed on the line it begins on. If it is not closed there, its quotes are text, such as in: "Deluxe" sock
+	// LazyQuotes lets a quote stand inside of a cell that has none around it, and a single one inside of a cell that has,
+	// if that cell is closed on the line it begins on. If it is not closed there, its quotes are text, such as in:
+	// "Deluxe" sock
 	LazyQuotes bool
 	// NoQuotes makes quotes text like any other.
 	NoQuotes bool
@@ -77,15 +81,16 @@ type Config struct {
 	// Encoding is that of the text, such as charmap.Windows1252 of golang.org/x/text. Default UTF-8.
 	Encoding encoding.Encoding
 
-	// MaxRecordBytes is the size of the largest record, in bytes of UTF-8, and of the largest product of several records. It bounds what
-	// a quote that is not closed takes in. Default 16 MiB.
+	// MaxRecordBytes is the size of the largest record, in bytes of UTF-8, and of the largest product of several records.
+	// It bounds what a quote that is not closed takes in. Default 16 MiB.
 	MaxRecordBytes int64
 
-	// Files, if it is not nil, lists each tenant's files, in the order in which they are read, in place of the conventions that the
-	// package's documentation states; other tenants are then unknown. Paths are relative to the source's folder, with slashes.
+	// Files, if it is not nil, lists each tenant's files, in the order in which they are read, in place of the conventions
+	// that the package's documentation states; other tenants are then unknown. Paths are relative to the source's folder,
+	// with slashes.
 	Files map[string][]string
-	// FollowLinks lets symbolic links lead out of the folder that New is given. Whoever can write to the folder then chooses which files of
-	// the machine are read.
+	// FollowLinks lets symbolic links lead out of the folder that New is given. Whoever can write to the folder then
+	// chooses which files of the machine are read.
 	FollowLinks bool
 }
 

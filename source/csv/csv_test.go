@@ -230,7 +230,8 @@ func TestConfig(t *testing.T) {
 	}
 }
 
-// FuzzProducts: whatever a file holds, each body is a JSON object with the columns' names, and its texts are those of encoding/csv.
+// FuzzProducts: whatever a file holds, each body is a JSON object with the columns' names, and its texts are those of
+// encoding/csv.
 func FuzzProducts(f *testing.F) {
 	f.Add("id,name\n1,\"a, \"\"b\"\"\n\"\n", byte(0))
 	f.Add("id,price\n1,1.5\n2,\n", byte(1))

@@ -14,8 +14,8 @@ import (
 // errCutOff: the text ends too early.
 var errCutOff = fmt.Errorf("the file is cut off, its last character is not complete: %w", io.ErrUnexpectedEOF)
 
-// decode returns the text of a file as UTF-8, without the byte order mark at its start, and whether it was something else. Characters that
-// cannot be decoded become bytes that are not valid UTF-8.
+// decode returns the text of a file as UTF-8, without the byte order mark at its start, and whether it was something
+// else. Characters that cannot be decoded become bytes that are not valid UTF-8.
 func decode(in io.Reader, enc encoding.Encoding) (text io.Reader, decoded bool, err error) {
 	head := make([]byte, 3)
 	n, err := io.ReadFull(in, head)

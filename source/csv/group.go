@@ -14,8 +14,8 @@ import (
 type Array struct {
 	// Name is the name of the product's member.
 	Name string
-	// Columns are the columns that become members of the array's objects, by their names. "Variant *" stands for every column whose name
-	// begins with what is before the *, also if there is none.
+	// Columns are the columns that become members of the array's objects, by their names. "Variant *" stands for every
+	// column whose name begins with what is before the *, also if there is none.
 	Columns []string
 }
 

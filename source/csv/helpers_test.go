@@ -81,7 +81,8 @@ func products(ctx context.Context, src *csv.Source, tenant string) iter.Seq2[rei
 	}
 }
 
-// read returns the tenant's products, each as its id and body, what was rejected, each as place and reason, and what ended the read.
+// read returns the tenant's products, each as its id and body, what was rejected, each as place and reason, and what
+// ended the read.
 func read(tb testing.TB, src *csv.Source) (all, rejected []string, failed error) {
 	tb.Helper()
 	for p, err := range products(tb.Context(), src, "acme") {

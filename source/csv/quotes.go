@@ -47,8 +47,8 @@ func (r *rows) parse() error {
 	return nil
 }
 
-// bare adds the cell without quotes around it that begins at i, and returns where it ends. A quote in it is the fault, unless quotes are
-// lazy.
+// bare adds the cell without quotes around it that begins at i, and returns where it ends. A quote in it is the fault,
+// unless quotes are lazy.
 func (r *rows) bare(i int, fault error) (end int) {
 	cell := r.buf[r.start+i : r.start+r.text]
 	if at := bytes.Index(cell, r.comma); at >= 0 {

@@ -22,10 +22,12 @@ const (
 // bom is the byte order mark in UTF-8.
 var bom = []byte("\ufeff")
 
-// rows splits text into records. Offsets are relative to start, the first byte of the record, so that they outlive a fill.
+// rows splits text into records. Offsets are relative to start, the first byte of the record, so that they outlive a
+// fill.
 //
-// Where quotes are wrong, a record still has an end: a quoted cell with a single quote inside has to end on the line it begins on. If it
-// does not, its quotes were none, and the cell ends at the next separator. So a wrong quote never takes in the records behind it.
+// Where quotes are wrong, a record still has an end: a quoted cell with a single quote inside has to end on the line it
+// begins on. If it does not, its quotes were none, and the cell ends at the next separator. So a wrong quote never
+// takes in the records behind it.
 type rows struct {
 	in           io.Reader
 	comma        []byte
@@ -110,7 +112,8 @@ func (r *rows) skip(size int) {
 	r.line++
 }
 
-// read reads the next record. It returns io.EOF behind the last one, or what leaves the rest unreadable, which is in the line at line.
+// read reads the next record. It returns io.EOF behind the last one, or what leaves the rest unreadable, which is in
+// the line at line.
 func (r *rows) read() error {
 	r.start += r.next
 	r.line += r.passed
@@ -166,7 +169,8 @@ func (r *rows) split(line []byte) {
 	}
 }
 
-// lineEnd returns where the line that begins at from ends, and where the next one begins. It returns io.EOF if there is no line.
+// lineEnd returns where the line that begins at from ends, and where the next one begins. It returns io.EOF if there is
+// no line.
 func (r *rows) lineEnd(from int) (text, next int, err error) {
 	for scanned := from; ; {
 		data := r.buf[r.start:r.end]

@@ -41,8 +41,8 @@ type LineError struct {
 // Error names file, line and reason.
 func (e *LineError) Error() string { return fmt.Sprintf("csv: %s, line %d: %v", e.File, e.Line, e.Err) }
 
-// PublicMessage names file, line and reason for callers of an API: the file's path is within the source's folder. What it says of an error
-// of the file system is in general words. See [reindex.Public].
+// PublicMessage names file, line and reason for callers of an API: the file's path is within the source's folder. What
+// it says of an error of the file system is in general words. See [reindex.Public].
 func (e *LineError) PublicMessage() string {
 	return fmt.Sprintf("%s, line %d: %s", e.File, e.Line, public.Reason(e.Err))
 }
@@ -55,9 +55,10 @@ type Source struct{ files *files.Source }
 
 var _ reindex.Source = (*Source)(nil)
 
-// New returns a source over the files in the folder at path. Unless Config.FollowLinks is set, nothing outside of the folder is ever read:
-// a symbolic link that leads out of it is an error. The folder is opened anew for each snapshot, so that path may be a link that is
-// switched from one version of the catalogues to the next. New fails if the folder cannot be opened now, or the config is not valid.
+// New returns a source over the files in the folder at path. Unless Config.FollowLinks is set, nothing outside of the
+// folder is ever read: a symbolic link that leads out of it is an error. The folder is opened anew for each snapshot,
+// so that path may be a link that is switched from one version of the catalogues to the next. New fails if the folder
+// cannot be opened now, or the config is not valid.
 func New(path string, cfg *Config) (*Source, error) {
 	c := cfg.withDefaults()
 	if err := c.validate(); err != nil {
@@ -79,17 +80,20 @@ func NewFS(fsys fs.FS, cfg *Config) (*Source, error) {
 	return &Source{files.NewFS(fsys, c.options(), &format{c})}, nil
 }
 
-// Open implements [reindex.Source]. It lists the tenant's files. A tenant without a file is an error that matches [ErrUnknownTenant]. A
-// file that changes between Open and the end of a read ends the read with an error that matches [ErrChanged].
+// Open implements [reindex.Source]. It lists the tenant's files. A tenant without a file is an error that matches
+// [ErrUnknownTenant]. A file that changes between Open and the end of a read ends the read with an error that matches
+// [ErrChanged].
 //
-// The snapshot yields a record that cannot be read as a [*reindex.RecordError], and what leaves the rest of a file unreadable as a
-// [*LineError]. Its capabilities:
+// The snapshot yields a record that cannot be read as a [*reindex.RecordError], and what leaves the rest of a file
+// unreadable as a [*LineError]. Its capabilities:
 //
-//   - [reindex.Estimator]: it reads all of the tenant's files and counts the records, also those of a product that comes twice.
-//   - [reindex.Splitter]: the files of a folder are spread over the parts. One file alone is not split. A part's name holds names, sizes
-//     and times of its files; a process whose files are other ones refuses it with an error that matches [ErrChanged].
-//   - [reindex.Locator]: the file and the line of the first product of each id, as "acme.csv, line 17". It reads the files from the
-//     start, until it has found them all.
+//   - [reindex.Estimator]: it reads all of the tenant's files and counts the records, also those of a product that
+//     comes twice.
+//   - [reindex.Splitter]: the files of a folder are spread over the parts. One file alone is not split. A part's name
+//     holds names, sizes and times of its files; a process whose files are other ones refuses it with an error that
+//     matches [ErrChanged].
+//   - [reindex.Locator]: the file and the line of the first product of each id, as "acme.csv, line 17". It reads the
+//     files from the start, until it has found them all.
 func (s *Source) Open(ctx context.Context, tenant string) (reindex.Snapshot, error) {
 	return s.files.Open(ctx, tenant)
 }

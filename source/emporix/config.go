@@ -27,8 +27,9 @@ type Config struct {
 	// BaseURL is where the API is, such as https://api.emporix.io.
 	BaseURL string
 
-	// Credentials returns the client id and secret for a tenant; see [Static] for one pair. They need the scope product.product_read,
-	// and product.product_read_unpublished to read unpublished products, too. It is called for each new token, concurrently.
+	// Credentials returns the client id and secret for a tenant; see [Static] for one pair. They need the scope
+	// product.product_read, and product.product_read_unpublished to read unpublished products, too. It is called for each
+	// new token, concurrently.
 	Credentials func(ctx context.Context, tenant string) (clientID, clientSecret string, err error)
 
 	// Scopes are the scopes to ask for. Empty: those that the credentials have.
@@ -37,20 +38,22 @@ type Config struct {
 	// TokenURL is where tokens come from. Default BaseURL + /oauth/token.
 	TokenURL string
 
-	// Params are further query parameters of each request for products, such as a filter. Paging and sorting are the source's.
+	// Params are further query parameters of each request for products, such as a filter. Paging and sorting are the
+	// source's.
 	Params url.Values
 
 	// PageSize is how many products a page has, at least 30. Default [DefaultPageSize].
 	PageSize int
 	// Concurrency is how many pages are requested at the same time. Default [DefaultConcurrency].
 	Concurrency int
-	// MaxPageBytes is the size of the largest page that is accepted, in bytes. Default [DefaultMaxPageBytes]. Concurrency pages
-	// are held in memory.
+	// MaxPageBytes is the size of the largest page that is accepted, in bytes. Default [DefaultMaxPageBytes]. Concurrency
+	// pages are held in memory.
 	MaxPageBytes int64
 
 	// Timeout limits each request, the reading of its answer included. Default [DefaultTimeout].
 	Timeout time.Duration
-	// Retry says how often and when failed requests are made again; fields that are not set have the defaults of [reindex.Retry].
+	// Retry says how often and when failed requests are made again; fields that are not set have the defaults of
+	// [reindex.Retry].
 	Retry reindex.Retry
 
 	// Client makes the requests. Default: a client with net/http's default transport. Its redirect policy is not used.

@@ -21,8 +21,9 @@ const idsPerRequest = 50
 // plainID are ids that can stand in the query language of the service as they are.
 var plainID = regexp.MustCompile(`^[A-Za-z0-9_-]+$`)
 
-// Find yields those of the products with these ids that the tenant has now. It asks for many of them at a time. An id that the
-// service's query language has no place for is asked for alone, which Config.Params with a filter (q) rules out: that is an error.
+// Find yields those of the products with these ids that the tenant has now. It asks for many of them at a time. An id
+// that the service's query language has no place for is asked for alone, which Config.Params with a filter (q) rules
+// out: that is an error.
 func (s *Source) Find(ctx context.Context, tenant string, ids ...string) iter.Seq2[reindex.Product, error] {
 	return func(yield func(reindex.Product, error) bool) {
 		if err := s.find(ctx, tenant, ids, yield); err != nil {

@@ -14,8 +14,8 @@ import (
 	"productindex/source/emporix"
 )
 
-// A product without an id is one bad record with its place, also if pages overlap, and the read goes on. (Where two pages have nothing but
-// such a product in common, their overlap is not seen.)
+// A product without an id is one bad record with its place, also if pages overlap, and the read goes on. (Where two
+// pages have nothing but such a product in common, their overlap is not seen.)
 func TestBadProducts(t *testing.T) {
 	for _, cursors := range []bool{false, true} {
 		for n := 1; n < 100; n++ {

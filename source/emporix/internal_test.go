@@ -10,7 +10,8 @@ import (
 	"productindex/reindex"
 )
 
-// Wherever a page begins, the one planned after it overlaps and goes on, by at least a third of a page after the first one.
+// Wherever a page begins, the one planned after it overlaps and goes on, by at least a third of a page after the first
+// one.
 func TestFollowing(t *testing.T) {
 	for _, size := range []int{minPageSize, 31, 100, 500} {
 		for offset := range 50_000 {

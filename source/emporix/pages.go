@@ -14,9 +14,9 @@ const maxSetbacks = 10
 
 // readAll yields the products. It returns an error that is not yielded yet.
 //
-// The invariant: every product that exists during the whole read and whose id is not after last has been yielded. A page is a part of
-// the sorted catalogue without gaps, so if it begins at the start or holds an id that is not after last, yielding those that are
-// after last keeps the invariant.
+// The invariant: every product that exists during the whole read and whose id is not after last has been yielded. A
+// page is a part of the sorted catalogue without gaps, so if it begins at the start or holds an id that is not after
+// last, yielding those that are after last keeps the invariant.
 func (s *Source) readAll(ctx context.Context, tenant string, yield func(reindex.Product, error) bool) error {
 	f := newFetcher(ctx, s, tenant)
 	defer f.stop()
@@ -50,7 +50,8 @@ func (s *Source) readAll(ctx context.Context, tenant string, yield func(reindex.
 		if p.start()+len(p.products) >= p.total {
 			return nil
 		}
-		// A page that is not full, and more products after it: a moment between two changes, or a service that gives less than asked for.
+		// A page that is not full, and more products after it: a moment between two changes, or a service that gives less
+		// than asked for.
 		if setbacks++; setbacks > maxSetbacks {
 			return public.Errorf("page %d holds %d products of a total of %d, and %d were asked for: Config.PageSize may be more than the service gives",
 				p.number, len(p.products), p.total, p.size)
@@ -66,7 +67,8 @@ type output struct {
 	bad   int    // bad entries handed on since
 }
 
-// page hands on what is new in a page, and reports whether the consumer wants more, and whether there was a product after last.
+// page hands on what is new in a page, and reports whether the consumer wants more, and whether there was a product
+// after last.
 func (o *output) page(ctx context.Context, p page) (more, news bool, err error) {
 	from := 0
 	for i, e := range p.products {
@@ -93,8 +95,8 @@ func (o *output) page(ctx context.Context, p page) (more, news bool, err error) 
 	return true, news, nil
 }
 
-// readCursor reads the pages after the first one by the cursors that lead from each to the next. A cursor stands for a place in the order of
-// the ids, which does not move if products are added or removed.
+// readCursor reads the pages after the first one by the cursors that lead from each to the next. A cursor stands for a
+// place in the order of the ids, which does not move if products are added or removed.
 func (s *Source) readCursor(ctx context.Context, tenant string, p page, out *output) error {
 	for empty := 0; ; {
 		more, news, err := out.page(ctx, p)
@@ -133,8 +135,8 @@ func (p page) reaches(last string) bool {
 	return p.start() == 0 || ok && first <= last
 }
 
-// following returns the page that holds the product before offset and as many of those from offset on as it can, of at most size.
-// Pages of one size never overlap: pages of the sizes below it do.
+// following returns the page that holds the product before offset and as many of those from offset on as it can, of at
+// most size. Pages of one size never overlap: pages of the sizes below it do.
 func following(offset, size int) span {
 	if offset <= 0 {
 		return span{number: 1, size: size}

@@ -48,8 +48,8 @@ func New(cfg Config) (*Source, error) {
 	return &Source{cfg: c, tokens: &tokens{cfg: c, url: tokenURL, tenants: map[string]*tenantToken{}}}, nil
 }
 
-// Open returns a snapshot of the tenant's products. It makes no request, and holds nothing open. See the package's documentation for what
-// is promised while products are added and removed.
+// Open returns a snapshot of the tenant's products. It makes no request, and holds nothing open. See the package's
+// documentation for what is promised while products are added and removed.
 func (s *Source) Open(_ context.Context, tenant string) (reindex.Snapshot, error) {
 	if err := checkTenant(tenant); err != nil {
 		return nil, fmt.Errorf("emporix: reading the products of tenant %q: %w", tenant, err)

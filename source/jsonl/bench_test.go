@@ -43,9 +43,10 @@ func catalogue(size int) []byte {
 	return b.Bytes()
 }
 
-// BenchmarkProducts reads a file with a Source and, by turns, with a bufio.Scanner whose lines are thrown away, and with one whose lines are
-// copied so that they stay valid, as a product's body does. It reports the Source's time as a multiple of either. From a plain file,
-// that is how much fresh memory costs more than the same 64 KiB again and again; keeping is what a reindex has to pay for.
+// BenchmarkProducts reads a file with a Source and, by turns, with a bufio.Scanner whose lines are thrown away, and
+// with one whose lines are copied so that they stay valid, as a product's body does. It reports the Source's time as a
+// multiple of either. From a plain file, that is how much fresh memory costs more than the same 64 KiB again and again;
+// keeping is what a reindex has to pay for.
 func BenchmarkProducts(b *testing.B) {
 	content := catalogue(benchmarked)
 	for _, name := range []string{"c.jsonl", "c.jsonl.gz", "c.jsonl.zst"} {
@@ -100,8 +101,8 @@ func BenchmarkAllocations(b *testing.B) {
 // kept keeps the compiler from doing without the copies.
 var kept []byte
 
-// BenchmarkParts reads a file in one part and in two at the same time, by turns, and reports the second time as a multiple of
-// the first.
+// BenchmarkParts reads a file in one part and in two at the same time, by turns, and reports the second time as a
+// multiple of the first.
 func BenchmarkParts(b *testing.B) {
 	content := catalogue(benchmarked)
 	dir := b.TempDir()

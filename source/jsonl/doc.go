@@ -1,37 +1,39 @@
-// Package jsonl reads a tenant's products from JSON files: one JSON object a line, or an array of objects, or objects that span lines;
-// plain, gzip or zstd.
+// Package jsonl reads a tenant's products from JSON files: one JSON object a line, or an array of objects, or objects
+// that span lines; plain, gzip or zstd.
 //
 // # Which files
 //
-// A [Source] is rooted in one folder and reads nothing outside of it, wherever symbolic links lead, unless Config.FollowLinks allows it.
-// Unless Config.Files says otherwise, a tenant's products are in either of
+// A [Source] is rooted in one folder and reads nothing outside of it, wherever symbolic links lead, unless
+// Config.FollowLinks allows it. Unless Config.Files says otherwise, a tenant's products are in either of
 //
 //   - one file, named after the tenant: acme.jsonl, acme.ndjson or acme.json, each also with .gz or .zst behind it;
-//   - a folder, named after the tenant, of files with such endings, read in the order of their names: acme/part-01.jsonl.gz, …
-//     Names that begin with a dot or an underscore are skipped. Anything else in it is an error: a part that nobody reads, for its
-//     ending, would be missing from the index.
+//   - a folder, named after the tenant, of files with such endings, read in the order of their names:
+//     acme/part-01.jsonl.gz, … Names that begin with a dot or an underscore are skipped. Anything else in it is an
+//     error: a part that nobody reads, for its ending, would be missing from the index.
 //
-// Names are compared byte by byte, on every file system. More than one candidate for a tenant, such as acme.jsonl beside
-// acme.jsonl.gz, is an error and never a silent choice. The first bytes of a file, not its name, show how it is compressed.
+// Names are compared byte by byte, on every file system. More than one candidate for a tenant, such as acme.jsonl
+// beside acme.jsonl.gz, is an error and never a silent choice. The first bytes of a file, not its name, show how it is
+// compressed.
 //
 // # What is in them
 //
-// A file that begins with an array, or with an object whose first line is its brace alone, holds values that span lines: any number of
-// objects, and arrays of objects. Any other file holds lines. Lines end with LF or CRLF; the last one need not end at all. Blank lines are
-// skipped, and so is a UTF-8 byte order mark at the start of a line. A line's or value's bytes become the product's body as they are,
-// without white space around them. The id is the value of the object's member Config.IDField: a string, or an integer, which is taken as it
-// is spelled. Of several members of that name the first one counts.
+// A file that begins with an array, or with an object whose first line is its brace alone, holds values that span
+// lines: any number of objects, and arrays of objects. Any other file holds lines. Lines end with LF or CRLF; the last
+// one need not end at all. Blank lines are skipped, and so is a UTF-8 byte order mark at the start of a line. A line's
+// or value's bytes become the product's body as they are, without white space around them. The id is the value of the
+// object's member Config.IDField: a string, or an integer, which is taken as it is spelled. Of several members of that
+// name the first one counts.
 //
-// The source looks at a product only as far as the id. Whether the rest is valid JSON is checked by the engine, in parallel, which
-// rejects a bad product by its id; the snapshot's [reindex.Locator] finds its place.
+// The source looks at a product only as far as the id. Whether the rest is valid JSON is checked by the engine, in
+// parallel, which rejects a bad product by its id; the snapshot's [reindex.Locator] finds its place.
 //
 // # What is rejected, and what ends a read
 //
-// A line or a value without an id, or one longer than Config.MaxLineBytes, is a record that cannot be read: a [*reindex.RecordError] with
-// its place. The records behind it are read.
+// A line or a value without an id, or one longer than Config.MaxLineBytes, is a record that cannot be read: a
+// [*reindex.RecordError] with its place. The records behind it are read.
 //
-// A damaged or truncated gzip or zstd stream, something else behind its end, a last line that ends in the middle of an object, brackets or
-// strings that do not end in a file of values: the sequence ends with a [*LineError], which names file and line. A file that changes
-// between Open and the end of the read ends it, too; to replace a catalogue while runs go on, write a new file beside it and rename it into
-// place.
+// A damaged or truncated gzip or zstd stream, something else behind its end, a last line that ends in the middle of an
+// object, brackets or strings that do not end in a file of values: the sequence ends with a [*LineError], which names
+// file and line. A file that changes between Open and the end of the read ends it, too; to replace a catalogue while
+// runs go on, write a new file beside it and rename it into place.
 package jsonl

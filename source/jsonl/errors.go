@@ -34,7 +34,8 @@ type LineError struct {
 	// Line is the line's number, from 1. In compressed files lines are counted as they are after decompression.
 	Line int64
 
-	// Err is what is wrong. It matches [io.ErrUnexpectedEOF] if the file is cut off, or what reading or decompressing the file returned.
+	// Err is what is wrong. It matches [io.ErrUnexpectedEOF] if the file is cut off, or what reading or decompressing the
+	// file returned.
 	Err error
 }
 
@@ -43,8 +44,8 @@ func (e *LineError) Error() string {
 	return fmt.Sprintf("jsonl: %s, line %d: %v", e.File, e.Line, e.Err)
 }
 
-// PublicMessage names file, line and reason for callers of an API: the file's path is within the source's folder. What it says of an error
-// of the file system is in general words. See [reindex.Public].
+// PublicMessage names file, line and reason for callers of an API: the file's path is within the source's folder. What
+// it says of an error of the file system is in general words. See [reindex.Public].
 func (e *LineError) PublicMessage() string {
 	return fmt.Sprintf("%s, line %d: %s", e.File, e.Line, public.Reason(e.Err))
 }

@@ -10,9 +10,10 @@ import (
 	"productindex/source/internal/jsonenc"
 )
 
-// findID returns the value of the first member called field of the JSON object that text begins with, which must be a string or an
-// integer. A field "a.b" is also the member b of an object that is the member a. It looks no further than that, and is not strict about
-// what comes before: for valid JSON the answer is right, and what is not valid JSON is found by whoever decodes the text.
+// findID returns the value of the first member called field of the JSON object that text begins with, which must be a
+// string or an integer. A field "a.b" is also the member b of an object that is the member a. It looks no further than
+// that, and is not strict about what comes before: for valid JSON the answer is right, and what is not valid JSON is
+// found by whoever decodes the text.
 func findID(text []byte, field string) (string, error) {
 	i := skipSpace(text, 0)
 	if i == len(text) || text[i] != '{' {
@@ -219,8 +220,8 @@ func skipSpace(line []byte, i int) int {
 
 func isSpace(c byte) bool { return c == ' ' || c == '\t' || c == '\r' || c == '\n' }
 
-// unescape returns the value of a JSON string from the text between its quotes. Unlike encoding/json it refuses half a surrogate pair
-// rather than to replace it, so that two ids never become one.
+// unescape returns the value of a JSON string from the text between its quotes. Unlike encoding/json it refuses half a
+// surrogate pair rather than to replace it, so that two ids never become one.
 func unescape(text []byte) (string, error) {
 	out := make([]byte, 0, len(text))
 	for size := len(text); len(text) > 0; {

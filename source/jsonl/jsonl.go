@@ -12,19 +12,20 @@ import (
 
 // Config adjusts a [Source]. The zero value, and nil in its place, means the defaults. New and NewFS copy it.
 type Config struct {
-	// IDField is the member of each product that holds its id. "_id.$oid" is the member of that name, and also the member "$oid" of the
-	// object that is the member "_id"; the first one in the text counts. Default "id".
+	// IDField is the member of each product that holds its id. "_id.$oid" is the member of that name, and also the member
+	// "$oid" of the object that is the member "_id"; the first one in the text counts. Default "id".
 	IDField string
 
-	// MaxLineBytes is the length of the longest line, in bytes, and of the longest value that spans lines. A longer one is a record that
-	// cannot be read; its error matches [ErrTooLong]. Default 64 MiB.
+	// MaxLineBytes is the length of the longest line, in bytes, and of the longest value that spans lines. A longer one is
+	// a record that cannot be read; its error matches [ErrTooLong]. Default 64 MiB.
 	MaxLineBytes int
 
-	// Files, if it is not nil, lists each tenant's files, in the order in which they are read, in place of the conventions that the
-	// package's documentation states; other tenants are then unknown. Paths are relative to the source's folder, with slashes.
+	// Files, if it is not nil, lists each tenant's files, in the order in which they are read, in place of the conventions
+	// that the package's documentation states; other tenants are then unknown. Paths are relative to the source's folder,
+	// with slashes.
 	Files map[string][]string
-	// FollowLinks lets symbolic links lead out of the folder that New is given. Whoever can write to the folder then chooses which files of
-	// the machine are read.
+	// FollowLinks lets symbolic links lead out of the folder that New is given. Whoever can write to the folder then
+	// chooses which files of the machine are read.
 	FollowLinks bool
 }
 
@@ -67,14 +68,16 @@ func (c *Config) validate() error {
 	return nil
 }
 
-// Source is a [reindex.Source] over JSON-lines files. It is safe for concurrent use, and keeps no file open between calls.
+// Source is a [reindex.Source] over JSON-lines files. It is safe for concurrent use, and keeps no file open between
+// calls.
 type Source struct{ files *files.Source }
 
 var _ reindex.Source = (*Source)(nil)
 
-// New returns a source over the files in the folder at path. Unless Config.FollowLinks is set, nothing outside of the folder is ever read:
-// a symbolic link that leads out of it is an error. The folder is opened anew for each snapshot, so that path may be a link that is
-// switched from one version of the catalogues to the next. New fails if the folder cannot be opened now, or the config is not valid.
+// New returns a source over the files in the folder at path. Unless Config.FollowLinks is set, nothing outside of the
+// folder is ever read: a symbolic link that leads out of it is an error. The folder is opened anew for each snapshot,
+// so that path may be a link that is switched from one version of the catalogues to the next. New fails if the folder
+// cannot be opened now, or the config is not valid.
 func New(path string, cfg *Config) (*Source, error) {
 	c := cfg.withDefaults()
 	if err := c.validate(); err != nil {
@@ -87,8 +90,8 @@ func New(path string, cfg *Config) (*Source, error) {
 	return &Source{src}, nil
 }
 
-// NewFS returns a source over the files in fsys, such as an [embed.FS]. What New says about links holds as far as fsys sees to it.
-// Files that implement [io.ReaderAt] can be split into ranges. NewFS fails if the config is not valid.
+// NewFS returns a source over the files in fsys, such as an [embed.FS]. What New says about links holds as far as fsys
+// sees to it. Files that implement [io.ReaderAt] can be split into ranges. NewFS fails if the config is not valid.
 func NewFS(fsys fs.FS, cfg *Config) (*Source, error) {
 	c := cfg.withDefaults()
 	if err := c.validate(); err != nil {
@@ -97,23 +100,23 @@ func NewFS(fsys fs.FS, cfg *Config) (*Source, error) {
 	return &Source{files.NewFS(fsys, c.options(), &format{c})}, nil
 }
 
-// Open implements [reindex.Source]. It lists the tenant's files. A tenant without a file is an error that matches [ErrUnknownTenant];
-// one that reindex.CheckTenant does not accept matches [reindex.ErrTenant]. A file that changes between Open and the end of a read ends
-// the read with an error that matches [ErrChanged]; to replace a catalogue while runs go on, write a new file beside it and rename it
-// into place.
+// Open implements [reindex.Source]. It lists the tenant's files. A tenant without a file is an error that matches
+// [ErrUnknownTenant]; one that reindex.CheckTenant does not accept matches [reindex.ErrTenant]. A file that changes
+// between Open and the end of a read ends the read with an error that matches [ErrChanged]; to replace a catalogue
+// while runs go on, write a new file beside it and rename it into place.
 //
-// The snapshot yields a line that is not a product as a [*reindex.RecordError], and what leaves the rest of a file unreadable as a
-// [*LineError]. A body is a part of a larger piece of memory, 32 KiB for products that are smaller than that, which stays in memory as
-// long as any body in it does. Its capabilities:
+// The snapshot yields a line that is not a product as a [*reindex.RecordError], and what leaves the rest of a file
+// unreadable as a [*LineError]. A body is a part of a larger piece of memory, 32 KiB for products that are smaller than
+// that, which stays in memory as long as any body in it does. Its capabilities:
 //
-//   - [reindex.Estimator]: it reads all of the tenant's files to their end, compressed ones included, and counts the lines that are not
-//     blank, also those of a product that comes twice. That costs about as much as decompressing them does; a host that would rather do
-//     without wraps the snapshot.
-//   - [reindex.Splitter]: plain files are split into ranges of whole lines, compressed ones are read whole; both are spread over the
-//     parts. One compressed file alone cannot be split. A part's name holds names, sizes and times of its files; a process whose files are
-//     other ones refuses it with an error that matches [ErrChanged].
-//   - [reindex.Locator]: the file and the line of the first product of each id, as "acme.jsonl.gz, line 17". It reads the files from
-//     the start, until it has found them all, and is meant for what a report lists as rejected.
+//   - [reindex.Estimator]: it reads all of the tenant's files to their end, compressed ones included, and counts the
+//     lines that are not blank, also those of a product that comes twice. That costs about as much as decompressing
+//     them does; a host that would rather do without wraps the snapshot.
+//   - [reindex.Splitter]: plain files are split into ranges of whole lines, compressed ones are read whole; both are
+//     spread over the parts. One compressed file alone cannot be split. A part's name holds names, sizes and times of
+//     its files; a process whose files are other ones refuses it with an error that matches [ErrChanged].
+//   - [reindex.Locator]: the file and the line of the first product of each id, as "acme.jsonl.gz, line 17". It reads
+//     the files from the start, until it has found them all, and is meant for what a report lists as rejected.
 func (s *Source) Open(ctx context.Context, tenant string) (reindex.Snapshot, error) {
 	return s.files.Open(ctx, tenant)
 }

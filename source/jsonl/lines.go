@@ -7,12 +7,12 @@ import (
 	"io"
 )
 
-// chunkBytes is how much is read at a time, and what a line that the consumer keeps can hold in memory beside itself. Larger
-// chunks are not faster by much, and a consumer that keeps few of the lines would pin more.
+// chunkBytes is how much is read at a time, and what a line that the consumer keeps can hold in memory beside itself.
+// Larger chunks are not faster by much, and a consumer that keeps few of the lines would pin more.
 const chunkBytes = 32 << 10
 
-// lines splits a stream into lines. It reads into chunks and returns parts of them; no chunk is written to again once a line of it
-// was returned, unless reuse is set.
+// lines splits a stream into lines. It reads into chunks and returns parts of them; no chunk is written to again once a
+// line of it was returned, unless reuse is set.
 type lines struct {
 	r     io.Reader
 	max   int  // the longest line that is returned, in bytes
@@ -28,9 +28,9 @@ type lines struct {
 	last   bool  // it had no line end
 }
 
-// read returns the next line without its line end, io.EOF behind the last one, or what ended the stream early. A line that the stream
-// failed in is not returned. A line that is too long is an error that matches ErrTooLong; the next one can be read. In either case number
-// is the line's.
+// read returns the next line without its line end, io.EOF behind the last one, or what ended the stream early. A line
+// that the stream failed in is not returned. A line that is too long is an error that matches ErrTooLong; the next one
+// can be read. In either case number is the line's.
 func (l *lines) read() ([]byte, error) {
 	for {
 		if i := bytes.IndexByte(l.buf[l.scan:l.end], '\n'); i >= 0 {

@@ -10,7 +10,8 @@ import (
 	"testing/iotest"
 )
 
-// FuzzLines compares with bytes.Split, for streams that come in pieces of any size, and with long lines that follow from the input.
+// FuzzLines compares with bytes.Split, for streams that come in pieces of any size, and with long lines that follow
+// from the input.
 func FuzzLines(f *testing.F) {
 	f.Add([]byte("a\nb\r\n\nc"), 1, uint16(0), false)
 	f.Add([]byte("a\nb\n"), 7, uint16(20), true)

@@ -30,7 +30,8 @@ func (failingFile) Read([]byte) (int, error) {
 	return 0, errors.New("GET https://key:hunter2@storage.internal/bucket: broken pipe")
 }
 
-// What the callers of an API see of an error names the file, the line and the reason, and nothing of the machine or of a host's own words.
+// What the callers of an API see of an error names the file, the line and the reason, and nothing of the machine or of
+// a host's own words.
 func TestPublicMessages(t *testing.T) {
 	t.Parallel()
 	packed := string(compress(t, ".gz", []byte(one+one)))

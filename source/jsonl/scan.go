@@ -31,7 +31,8 @@ func isUTF16(head []byte) bool {
 	return bytes.HasPrefix(head, []byte{0xff, 0xfe}) || bytes.HasPrefix(head, []byte{0xfe, 0xff})
 }
 
-// Records implements [files.Format]. A record is a line that is not blank, without the white space around it, or a value.
+// Records implements [files.Format]. A record is a line that is not blank, without the white space around it, or a
+// value.
 func (f *format) Records(ctx context.Context, in *files.Input, need files.Need, visit files.Visitor) error {
 	if isUTF16(in.Head) {
 		return f.Fail(in.Name, 1, errors.New("the file is UTF-16; convert it to UTF-8"))

@@ -31,7 +31,8 @@ func parts(t *testing.T, src *jsonl.Source, n int) (ids [][]string, failed error
 
 func TestPartsHoldEveryProductOnce(t *testing.T) {
 	t.Parallel()
-	// Lines of all lengths, some longer than a range, so that ranges begin at, before and behind line ends, and some hold no line.
+	// Lines of all lengths, some longer than a range, so that ranges begin at, before and behind line ends, and some hold
+	// no line.
 	var plain strings.Builder
 	for i := range 3000 {
 		length := i % 300

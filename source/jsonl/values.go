@@ -7,7 +7,8 @@ import (
 	"io"
 )
 
-// values reads JSON values that can span lines, and the elements of arrays of them. It looks at the structure alone: brackets and strings.
+// values reads JSON values that can span lines, and the elements of arrays of them. It looks at the structure alone:
+// brackets and strings.
 type values struct {
 	l *lines
 
@@ -23,7 +24,8 @@ type values struct {
 	beganByte int64 // and the byte, from 0
 }
 
-// spansLines reports whether a file is such values: whether it begins with an array, or an object whose first line is its brace alone.
+// spansLines reports whether a file is such values: whether it begins with an array, or an object whose first line is
+// its brace alone.
 func spansLines(l *lines) bool {
 	for {
 		data := l.buf[l.start:l.end]
@@ -48,8 +50,8 @@ func spansLines(l *lines) bool {
 	}
 }
 
-// read returns the next value, io.EOF behind the last one, or what leaves the rest unreadable. A value that is too long is an error that
-// matches ErrTooLong; the next one can be read. In every case began is the line.
+// read returns the next value, io.EOF behind the last one, or what leaves the rest unreadable. A value that is too long
+// is an error that matches ErrTooLong; the next one can be read. In every case began is the line.
 func (v *values) read() ([]byte, error) {
 	c, err := v.separators()
 	v.began, v.beganByte = v.line, v.l.next

@@ -237,7 +237,8 @@ func hasID(text []byte) bool {
 		regexp.MustCompile(`^("[^"]+"|0|-?[1-9][0-9]*)$`).Match(*object.ID)
 }
 
-// checkValues checks that nothing but separators stands between the values that were read, and that all of valid JSON was.
+// checkValues checks that nothing but separators stands between the values that were read, and that all of valid JSON
+// was.
 func checkValues(t *testing.T, content []byte, got []string, ended error) {
 	t.Helper()
 	separators := regexp.MustCompile(`^([ \t\r\n,\[\]]|\x{feff})*`)

@@ -43,33 +43,35 @@ type Config struct {
 	//
 	//	SELECT sku AS id, name, price, tags FROM products WHERE tenant = $1
 	//
-	// The tenant is its one parameter ($1 in PostgreSQL, which may be used several times; ? in the others), unless Args says otherwise.
-	// The source wraps the query, as in SELECT ... FROM (Query) AS products WHERE id >= $2 ORDER BY id LIMIT 5000, and databases
-	// push that condition down into it. Identifiers in Query are the host's to quote; the source quotes those that it adds itself.
+	// The tenant is its one parameter ($1 in PostgreSQL, which may be used several times; ? in the others), unless Args
+	// says otherwise. The source wraps the query, as in SELECT ... FROM (Query) AS products WHERE id >= $2 ORDER BY id
+	// LIMIT 5000, and databases push that condition down into it. Identifiers in Query are the host's to quote; the source
+	// quotes those that it adds itself.
 	Query string
 
 	// Args returns the parameters of Query (and of Tenants) for a tenant. Nil means the tenant alone.
 	Args func(tenant string) []any
 
-	// ID is the column of the product's id: a text, an integer or a UUID. A row in which it is NULL is a bad record. Default "id".
+	// ID is the column of the product's id: a text, an integer or a UUID. A row in which it is NULL is a bad record.
+	// Default "id".
 	ID string
 
-	// Body is the column that holds the whole product as a JSON object, which is handed on as it is. Empty means that each row
-	// becomes an object of all of its columns (see the package's documentation for the types).
+	// Body is the column that holds the whole product as a JSON object, which is handed on as it is. Empty means that each
+	// row becomes an object of all of its columns (see the package's documentation for the types).
 	Body string
 
-	// Types says what columns hold if their types in the database do not. MySQL's BOOLEAN is TINYINT(1), which drivers show
-	// as any other integer; MariaDB's JSON is LONGTEXT; and in SQLite what a function returns has no declared type. Such as
-	// {"active": Boolean, "attributes": JSON}.
+	// Types says what columns hold if their types in the database do not. MySQL's BOOLEAN is TINYINT(1), which drivers
+	// show as any other integer; MariaDB's JSON is LONGTEXT; and in SQLite what a function returns has no declared type.
+	// Such as {"active": Boolean, "attributes": JSON}.
 	Types map[string]Type
 
-	// Key is the column to page by: never NULL, and unique within a tenant. An index that begins with what Query selects the
-	// tenant by, followed by the key, makes pages fast. Default: ID.
+	// Key is the column to page by: never NULL, and unique within a tenant. An index that begins with what Query selects
+	// the tenant by, followed by the key, makes pages fast. Default: ID.
 	Key string
 
-	// PageRows is how many rows one statement reads. Default [DefaultPageRows]. Negative: one statement reads all of them, in
-	// whatever order Query has. That suits queries without a fitting key, and needs a driver that streams its rows, a server
-	// that lets one statement run as long as indexing takes (MySQL: net_write_timeout), and rules out parts.
+	// PageRows is how many rows one statement reads. Default [DefaultPageRows]. Negative: one statement reads all of them,
+	// in whatever order Query has. That suits queries without a fitting key, and needs a driver that streams its rows, a
+	// server that lets one statement run as long as indexing takes (MySQL: net_write_timeout), and rules out parts.
 	PageRows int
 
 	// Tenants is a query with the same parameters as Query that returns a row if the tenant exists, such as

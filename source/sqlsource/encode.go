@@ -80,7 +80,8 @@ func midnight(v time.Time) time.Time {
 	return time.Date(year, month, day, 0, 0, 0, 0, v.Location())
 }
 
-// appendMySQLTime appends a day or a moment as MySQL writes it. One that the calendar does not have, such as 2024-00-00, stays a text.
+// appendMySQLTime appends a day or a moment as MySQL writes it. One that the calendar does not have, such as
+// 2024-00-00, stays a text.
 func appendMySQLTime(dst []byte, v string, c *column) []byte {
 	if strings.Trim(v, "0-:. ") == "" {
 		return append(dst, "null"...) // 0000-00-00: none

@@ -18,9 +18,10 @@ var (
 	_ reindex.Locator = (*snapshot)(nil)
 )
 
-// Find yields those of the products with these ids that the tenant has now. It holds a connection for a statement at a time, and none
-// while it yields, so it needs no place in the pool that is kept for it; if the pool's only connection is a snapshot's, the error matches
-// [ErrNoRoom]. A tenant of whom nothing is found is unknown unless Config.Tenants, or another product, says that it exists.
+// Find yields those of the products with these ids that the tenant has now. It holds a connection for a statement at a
+// time, and none while it yields, so it needs no place in the pool that is kept for it; if the pool's only connection
+// is a snapshot's, the error matches [ErrNoRoom]. A tenant of whom nothing is found is unknown unless Config.Tenants,
+// or another product, says that it exists.
 func (s *Source) Find(ctx context.Context, tenant string, ids ...string) iter.Seq2[reindex.Product, error] {
 	return func(yield func(reindex.Product, error) bool) {
 		wanted := map[string]bool{}

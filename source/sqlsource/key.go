@@ -9,7 +9,8 @@ import (
 	"unicode/utf8"
 )
 
-// key is the value of a key column, as it is sent back to the database. In JSON it keeps the type that the driver gave it.
+// key is the value of a key column, as it is sent back to the database. In JSON it keeps the type that the driver gave
+// it.
 type key struct{ value any }
 
 // The names of the types that a driver's value can have.

@@ -110,8 +110,8 @@ var mysqlHostTypes = []struct {
 	{"bit(2)", "b'10'", sqlsource.Boolean, `2`},
 }
 
-// The JSON is the same with and without parameters (which makes MySQL send binary values or texts), with the driver's parseTime and
-// without, and whatever the session's time zone is, also where the driver believes in another one.
+// The JSON is the same with and without parameters (which makes MySQL send binary values or texts), with the driver's
+// parseTime and without, and whatever the session's time zone is, also where the driver believes in another one.
 func testMySQLTypes(t *testing.T, dsn string) {
 	admin := open(t, "mysql", dsn+"?time_zone=%27%2B00:00%27&sql_mode=%27%27")
 	columns, values := []string{"id int PRIMARY KEY"}, []string{"1"}
@@ -172,7 +172,8 @@ func testMySQLDriverZone(t *testing.T, dsn string) {
 	}
 }
 
-// Pages by keys of all types hold every row once, in the order of the key; those whose order can not be relied on are refused.
+// Pages by keys of all types hold every row once, in the order of the key; those whose order can not be relied on are
+// refused.
 func testMySQLKeys(t *testing.T, dsn string) {
 	admin := open(t, "mysql", dsn)
 	for column, test := range map[string]struct {
@@ -226,8 +227,8 @@ func testMySQLKey(t *testing.T, db *sql.DB, column, query string, want []string,
 	}
 }
 
-// Texts that a collation takes for equal could swap their places between two pages: none is lost without an error. In a collation that
-// tells all of them apart, the pages are in its order.
+// Texts that a collation takes for equal could swap their places between two pages: none is lost without an error. In a
+// collation that tells all of them apart, the pages are in its order.
 func testMySQLCollations(t *testing.T, d database) {
 	db := d.open(t)
 	exec(t, db, "CREATE TABLE collated (id varchar(20) COLLATE utf8mb4_general_ci)",

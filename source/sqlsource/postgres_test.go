@@ -224,7 +224,8 @@ func testPartLimits(t *testing.T, d database) {
 	}
 }
 
-// A part's name means the same to another process: in the same state as long as the first one is there, else in its own.
+// A part's name means the same to another process: in the same state as long as the first one is there, else in its
+// own.
 func testPartNames(t *testing.T, d database) {
 	t.Helper()
 	here, there, writer := d.open(t), d.open(t), d.open(t)

@@ -55,7 +55,8 @@ func (c Config) noKeySQL(r *row) string {
 	return "SELECT " + r.columns + c.from() + " WHERE " + c.Dialect.quote(c.Key) + " IS NULL"
 }
 
-// keyParam is the n-th parameter, from 1, of a statement that uses them in order, which is compared with a key of a kind.
+// keyParam is the n-th parameter, from 1, of a statement that uses them in order, which is compared with a key of a
+// kind.
 func (c Config) keyParam(n int, k kind) string {
 	switch {
 	case c.Dialect == PostgreSQL:
@@ -67,8 +68,8 @@ func (c Config) keyParam(n int, k kind) string {
 	}
 }
 
-// pageSQL reads rows in the order of the key, from a key on and below another one if these are set. Their parameters follow the
-// query's own args ones. A negative limit reads all of the query's rows as they come.
+// pageSQL reads rows in the order of the key, from a key on and below another one if these are set. Their parameters
+// follow the query's own args ones. A negative limit reads all of the query's rows as they come.
 func (c Config) pageSQL(r *row, args int, from, below bool, limit int) string {
 	query := "SELECT " + r.columns + c.from()
 	if limit < 0 {
@@ -88,8 +89,8 @@ func (c Config) pageSQL(r *row, args int, from, below bool, limit int) string {
 	return query + " WHERE " + where + " ORDER BY " + key + " LIMIT " + strconv.Itoa(limit)
 }
 
-// idsSQL reads columns of the rows that can have one of the ids: which of them do is to be seen in the rows, since collations hold texts to
-// be equal that are different ids. It returns no statement if no row can have one of them.
+// idsSQL reads columns of the rows that can have one of the ids: which of them do is to be seen in the rows, since
+// collations hold texts to be equal that are different ids. It returns no statement if no row can have one of them.
 func (c Config) idsSQL(r *row, columns string, args []any, ids []string) (statement string, all []any) {
 	expr, values := c.idValues(r.idType, ids)
 	if len(values) == 0 {

@@ -45,9 +45,9 @@ func (r *reader) read(ctx context.Context, yield func(reindex.Product, error) bo
 
 // page yields one page of rows and returns the key of the last one, and whether there can be more.
 //
-// A page begins with the last row of the one before (>=, not >), which is not yielded again. If that row is not found in its place,
-// the key is not unique in the database's own order, or did not survive the way to the driver and back: rows could be lost or come
-// twice, and an error says so.
+// A page begins with the last row of the one before (>=, not >), which is not yielded again. If that row is not found
+// in its place, the key is not unique in the database's own order, or did not survive the way to the driver and back:
+// rows could be lost or come twice, and an error says so.
 func (r *reader) page(ctx context.Context, after any, yield func(reindex.Product, error) bool) (last any, more bool, err error) {
 	limit, overlap := r.cfg.PageRows, after != nil
 	args := r.args

@@ -76,7 +76,8 @@ func testBadRows(t *testing.T, d database) {
 	}
 }
 
-// Products are found, and located, by ids of every type; no other product comes for an id that a type or a collation holds to be the same.
+// Products are found, and located, by ids of every type; no other product comes for an id that a type or a collation
+// holds to be the same.
 func testFind(t *testing.T, d database, columns map[string]string) {
 	db := d.open(t)
 	table := ""

@@ -11,7 +11,8 @@ import (
 // ErrNoRoom: the pool of connections is too small for what is to be read, if one connection is left for others.
 var ErrNoRoom = errors.New("no connection is left in the pool")
 
-// rooms counts the connections that the sources of this process hold, by pool, so that several sources on one pool share what there is.
+// rooms counts the connections that the sources of this process hold, by pool, so that several sources on one pool
+// share what there is.
 var rooms = struct {
 	sync.Mutex
 
@@ -24,8 +25,8 @@ type room struct {
 	freed chan struct{} // closed, and replaced, if something is given back
 }
 
-// limit is how many connections of db all sources may hold together: all but one, which a job store, for one, needs. A pool of a single
-// connection is the source's alone while it reads. 0: there is no limit.
+// limit is how many connections of db all sources may hold together: all but one, which a job store, for one, needs. A
+// pool of a single connection is the source's alone while it reads. 0: there is no limit.
 func limit(db *sql.DB) int {
 	most := db.Stats().MaxOpenConnections
 	if most <= 0 {
@@ -75,8 +76,8 @@ func release(db *sql.DB) {
 	}
 }
 
-// seat is the place that a snapshot has for reading parts, beside its own connection. So whatever others hold, one part after the other
-// can be read.
+// seat is the place that a snapshot has for reading parts, beside its own connection. So whatever others hold, one part
+// after the other can be read.
 type seat struct {
 	db *sql.DB
 

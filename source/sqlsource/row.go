@@ -94,7 +94,8 @@ func newRow(cfg Config, types []*sql.ColumnType) (*row, error) {
 	return r, nil
 }
 
-// layOut decides what to select and how to encode it. The id and the key are read as what the database compares, without a conversion.
+// layOut decides what to select and how to encode it. The id and the key are read as what the database compares,
+// without a conversion.
 func (r *row) layOut(cfg Config, types []*sql.ColumnType, id, key int) {
 	var exprs []string
 	at := map[int]int{} // where columns are that are read without a conversion
@@ -172,8 +173,8 @@ func prefix(i int, name string) []byte {
 // keyValue returns the key of the current row as it is sent back to the database.
 func (r *row) keyValue() any { return r.bindable(r.cells[r.key]) }
 
-// bindable returns a key as it is sent back to the database. Drivers return one number as a text or as one of two types of integers,
-// which depends on its size, and on whether the statement has parameters.
+// bindable returns a key as it is sent back to the database. Drivers return one number as a text or as one of two types
+// of integers, which depends on its size, and on whether the statement has parameters.
 func (r *row) bindable(key cell) any {
 	k := r.cols[r.key].kind
 	switch v := key.v.(type) {

@@ -10,7 +10,8 @@ import (
 // rollbackTimeout limits how long the end of a transaction may take that only read.
 const rollbackTimeout = 10 * time.Second
 
-// session is a read-only transaction whose statements all see the state of one moment. One statement runs in it at a time.
+// session is a read-only transaction whose statements all see the state of one moment. One statement runs in it at a
+// time.
 type session struct {
 	querier
 
@@ -41,7 +42,8 @@ func (s *Source) begin(ctx context.Context) (*session, error) {
 	return newSession(tx, func() { _ = tx.Rollback() }), nil
 }
 
-// beginMySQL begins a transaction with the snapshot of this moment: by itself it would have that of its first look into a table.
+// beginMySQL begins a transaction with the snapshot of this moment: by itself it would have that of its first look into
+// a table.
 func (s *Source) beginMySQL(ctx context.Context) (*session, error) {
 	conn, err := s.db.Conn(ctx)
 	if err != nil {
@@ -67,8 +69,8 @@ func newSession(q querier, end func()) *session {
 	return &session{querier: q, turn: make(chan struct{}, 1), end: end}
 }
 
-// use waits until no other statement runs. The caller calls done after its own. A driver that is stopped within a statement drops the
-// connection: under a ctx that has ended there is none.
+// use waits until no other statement runs. The caller calls done after its own. A driver that is stopped within a
+// statement drops the connection: under a ctx that has ended there is none.
 func (s *session) use(ctx context.Context) (done func(), err error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err

@@ -75,8 +75,9 @@ func (s *snapshot) describe(ctx context.Context) error {
 	return nil
 }
 
-// Products yields every product, over the connection of the snapshot, which reads one page at a time: two sequences take turns. A read
-// that is stopped within a page, by the end of ctx, can cost the connection, and with it the snapshot.
+// Products yields every product, over the connection of the snapshot, which reads one page at a time: two sequences
+// take turns. A read that is stopped within a page, by the end of ctx, can cost the connection, and with it the
+// snapshot.
 func (s *snapshot) Products(ctx context.Context) iter.Seq2[reindex.Product, error] {
 	return func(yield func(reindex.Product, error) bool) {
 		r := &reader{cfg: s.src.cfg, session: s.session, args: s.args, row: s.layout.clone()}

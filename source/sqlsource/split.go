@@ -34,8 +34,9 @@ type part struct {
 // snapshotName is how PostgreSQL names snapshots.
 var snapshotName = regexp.MustCompile(`^[0-9A-Fa-f]+(-[0-9A-Fa-f]+)*$`)
 
-// Split names at most n ranges of the key with about as many products each. Nothing is opened for them, but a place in the pool is kept,
-// so that they can be read. The error matches [ErrNoRoom] and [errors.ErrUnsupported] if there is none.
+// Split names at most n ranges of the key with about as many products each. Nothing is opened for them, but a place in
+// the pool is kept, so that they can be read. The error matches [ErrNoRoom] and [errors.ErrUnsupported] if there is
+// none.
 func (s *splittable) Split(ctx context.Context, n int) ([]string, error) {
 	if n < 1 {
 		return nil, fmt.Errorf("sqlsource: %d parts were asked for", n)
@@ -99,8 +100,8 @@ func (s *splittable) export(ctx context.Context) (string, error) {
 	return s.exported, nil
 }
 
-// Part yields the rows of a range of keys. It holds a connection of its own while it is read. If the pool has none to spare it waits for
-// another part's, or yields an error that matches [ErrNoRoom] if none is read.
+// Part yields the rows of a range of keys. It holds a connection of its own while it is read. If the pool has none to
+// spare it waits for another part's, or yields an error that matches [ErrNoRoom] if none is read.
 //
 // A name of a snapshot that is not alive any more, since the process that opened it is gone, is read in this one.
 func (s *splittable) Part(ctx context.Context, name string) iter.Seq2[reindex.Product, error] {

@@ -34,7 +34,8 @@ func testSQLiteTypes(t *testing.T, d database) {
 	}
 }
 
-// JSON in SQLite's own encoding is JSON, as a column of a table, by the host's word, and as the whole product. Binary ids have no text.
+// JSON in SQLite's own encoding is JSON, as a column of a table, by the host's word, and as the whole product. Binary
+// ids have no text.
 func testSQLiteBinary(t *testing.T, d database) {
 	db := d.open(t)
 	for query, test := range map[string]struct {

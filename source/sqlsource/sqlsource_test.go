@@ -61,7 +61,8 @@ func postgres(tb testing.TB) database {
 	}
 }
 
-// mysql is a server with the SQL of the standard, so that the tests' statements fit it, too. Its transactions have no snapshots by default.
+// mysql is a server with the SQL of the standard, so that the tests' statements fit it, too. Its transactions have no
+// snapshots by default.
 func mysql(tb testing.TB) (d database, dsn string) {
 	dsn = mysqltest.Start(tb)
 	return database{

@@ -2,8 +2,8 @@ package sqlsource
 
 import "strings"
 
-// trimQuery removes what would end a query that is to stand in parentheses, or hide what is behind it: semicolons, spaces and comments at
-// its end.
+// trimQuery removes what would end a query that is to stand in parentheses, or hide what is behind it: semicolons,
+// spaces and comments at its end.
 func trimQuery(d Dialect, q string) string {
 	for {
 		trimmed := trimOnce(d, q)

@@ -39,12 +39,14 @@ const (
 // conversion is how the values of a type get from the database into JSON.
 type conversion struct {
 	kind kind
-	// call, if it is set, is what the database does with the column first, in which %s stands for the column. It gives the kind called.
+	// call, if it is set, is what the database does with the column first, in which %s stands for the column. It gives the
+	// kind called.
 	call   string
 	called kind
 }
 
-// conversionOf returns the conversion of a database's type, as a driver names it. The host can know more of the values than the database.
+// conversionOf returns the conversion of a database's type, as a driver names it. The host can know more of the values
+// than the database.
 func conversionOf(d Dialect, typeName string, host Type) conversion {
 	var c conversion
 	switch d {
@@ -130,8 +132,9 @@ func mysqlConversion(typeName string) conversion {
 	}
 }
 
-// ordered reports whether values of a type can be paged by: the database sorts them as it compares them with what a driver makes of them.
-// MySQL sorts ENUM and SET by the positions of their members, but compares them with texts as texts: rows would be lost.
+// ordered reports whether values of a type can be paged by: the database sorts them as it compares them with what a
+// driver makes of them. MySQL sorts ENUM and SET by the positions of their members, but compares them with texts as
+// texts: rows would be lost.
 func ordered(d Dialect, typeName string) bool {
 	return d != MySQL || typeName != "ENUM" && typeName != "SET" && typeName != typeBit
 }

@@ -1,4 +1,5 @@
-// Package mysqltest runs a real MariaDB server for a test, from the program that a distribution's package installs. It imports no driver.
+// Package mysqltest runs a real MariaDB server for a test, from the program that a distribution's package installs. It
+// imports no driver.
 package mysqltest
 
 import (
@@ -19,15 +20,16 @@ import (
 // startTimeout limits how long a server may take to start; slow machines need seconds.
 const startTimeout = 2 * time.Minute
 
-// Start runs a MariaDB server until the test ends, with one empty database, and returns a data source name of it as go-sql-driver/mysql
-// wants it, of the form "root@unix(...)/test", to which parameters can be appended. The server listens on a Unix socket in a folder of
-// its own, so that several can run at once; what it stores does not survive a crash. It has none of the system's tables, so that it
-// starts at once: whoever reaches the socket may do everything, and there are no named time zones.
+// Start runs a MariaDB server until the test ends, with one empty database, and returns a data source name of it as
+// go-sql-driver/mysql wants it, of the form "root@unix(...)/test", to which parameters can be appended. The server
+// listens on a Unix socket in a folder of its own, so that several can run at once; what it stores does not survive a
+// crash. It has none of the system's tables, so that it starts at once: whoever reaches the socket may do everything,
+// and there are no named time zones.
 //
 // The database's collation is utf8mb4_bin: texts are equal, and in order, as their bytes are.
 //
-// The server is looked for in /usr/sbin and in PATH. Where there is none the test is skipped, except under CI=true, where it fails.
-// As root it is run as the user mysql, or nobody.
+// The server is looked for in /usr/sbin and in PATH. Where there is none the test is skipped, except under CI=true,
+// where it fails. As root it is run as the user mysql, or nobody.
 func Start(tb testing.TB) string {
 	tb.Helper()
 	bin, err := findServer()

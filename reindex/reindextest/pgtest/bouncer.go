@@ -15,10 +15,12 @@ import (
 // bouncerPort is the port in the name of a pgbouncer's socket.
 const bouncerPort = "6432"
 
-// Bouncer runs a pgbouncer before the server until the test ends, and returns its connection string without a dbname, which can be that of any
-// database of the server's. It shares connections by transaction (pool_mode=transaction), at most size of them for each database.
+// Bouncer runs a pgbouncer before the server until the test ends, and returns its connection string without a dbname,
+// which can be that of any database of the server's. It shares connections by transaction (pool_mode=transaction), at
+// most size of them for each database.
 //
-// The program is looked for in /usr/sbin and in PATH. If there is none the test is skipped, except under CI=true, where it fails.
+// The program is looked for in /usr/sbin and in PATH. If there is none the test is skipped, except under CI=true, where
+// it fails.
 func (s *Server) Bouncer(tb testing.TB, size int) string {
 	tb.Helper()
 	bin, err := findBouncer()

@@ -1,5 +1,6 @@
-// Package pgtest runs real PostgreSQL servers for a test, standbys of them, and pgbouncer before them, from the programs that a
-// distribution's packages install. It imports no driver: a test opens a server's connection string with the one it uses.
+// Package pgtest runs real PostgreSQL servers for a test, standbys of them, and pgbouncer before them, from the
+// programs that a distribution's packages install. It imports no driver: a test opens a server's connection string with
+// the one it uses.
 package pgtest
 
 import (
@@ -32,9 +33,9 @@ type Server struct {
 	attr     *syscall.SysProcAttr
 }
 
-// Run runs an empty PostgreSQL server until the test ends. The server listens on a Unix socket in a folder of its own, so that several can
-// run at once; what it stores does not survive a crash. It is looked for under /usr/lib/postgresql and in PATH. If there is none the test is
-// skipped, except under CI=true, where it fails.
+// Run runs an empty PostgreSQL server until the test ends. The server listens on a Unix socket in a folder of its own,
+// so that several can run at once; what it stores does not survive a crash. It is looked for under /usr/lib/postgresql
+// and in PATH. If there is none the test is skipped, except under CI=true, where it fails.
 //
 // PostgreSQL refuses to run as root: then the server runs as the user postgres, or nobody.
 func Run(tb testing.TB) *Server {

@@ -2,8 +2,8 @@ package pgtest
 
 import "testing"
 
-// Standby runs a standby of the server until the test ends: a copy that follows by streaming replication, asynchronously, and answers what
-// only reads.
+// Standby runs a standby of the server until the test ends: a copy that follows by streaming replication,
+// asynchronously, and answers what only reads.
 func (s *Server) Standby(tb testing.TB) *Server {
 	tb.Helper()
 	standby := newServer(tb)

@@ -1,5 +1,5 @@
-// Package files finds and opens the files of a tenant, as the sources that read files all do. Its errors name files by their paths in
-// the source's folder, never by those on the machine; the caller says whose they are.
+// Package files finds and opens the files of a tenant, as the sources that read files all do. Its errors name files by
+// their paths in the source's folder, never by those on the machine; the caller says whose they are.
 package files
 
 import (
@@ -45,7 +45,8 @@ type folder struct {
 	open func() (fsys fs.FS, done func(), err error)
 }
 
-// dir returns what opens the folder at path anew for each read. Unless links are followed, nothing outside of it is ever opened.
+// dir returns what opens the folder at path anew for each read. Unless links are followed, nothing outside of it is
+// ever opened.
 func dir(path string, followLinks bool) func() (fs.FS, func(), error) {
 	return func() (fs.FS, func(), error) {
 		if followLinks {
@@ -115,8 +116,9 @@ func (f folder) find(tenant string) (fsys fs.FS, names []string, done func(), er
 	return fsys, names, done, nil
 }
 
-// conventional returns the tenant's files by their names. It compares names from a listing rather than to open what a tenant's name
-// leads to, so that a name is nothing but a name: no path, no other spelling of another tenant's on a file system that ignores case.
+// conventional returns the tenant's files by their names. It compares names from a listing rather than to open what a
+// tenant's name leads to, so that a name is nothing but a name: no path, no other spelling of another tenant's on a
+// file system that ignores case.
 func (f folder) conventional(fsys fs.FS, tenant string) ([]string, error) {
 	entries, err := fs.ReadDir(fsys, ".")
 	if err != nil {
@@ -209,8 +211,9 @@ func (f folder) endings() string {
 	return strings.Join(all, " ")
 }
 
-// Reason returns what went wrong with a file without the path, which can be one on this machine that callers have no use for. What callers
-// of an API may see of it is in words of ours or the operating system's: those of a host's file system can name anything.
+// Reason returns what went wrong with a file without the path, which can be one on this machine that callers have no
+// use for. What callers of an API may see of it is in words of ours or the operating system's: those of a host's file
+// system can name anything.
 func Reason(err error) error {
 	if pathErr, ok := errors.AsType[*fs.PathError](err); ok {
 		if strings.Contains(pathErr.Err.Error(), "escapes") { // the error of package os has no name

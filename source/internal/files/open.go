@@ -15,8 +15,8 @@ import (
 	"productindex/source/internal/public"
 )
 
-// maxWindow is the largest window of a zstd stream that is read, in bytes; decompressing takes as much memory. It is what the zstd
-// command also accepts by default.
+// maxWindow is the largest window of a zstd stream that is read, in bytes; decompressing takes as much memory. It is
+// what the zstd command also accepts by default.
 const maxWindow = 128 << 20
 
 // Compression is how a file is compressed.
@@ -67,8 +67,8 @@ func same(name string, before, now fs.FileInfo) error {
 	return nil
 }
 
-// detect recognizes by its first bytes how a file is compressed, and returns them with a reader of the whole file. The caller adds to
-// the error which file it is.
+// detect recognizes by its first bytes how a file is compressed, and returns them with a reader of the whole file. The
+// caller adds to the error which file it is.
 func detect(file io.Reader, name string) (kind Compression, head []byte, r io.Reader, err error) {
 	head = make([]byte, 4)
 	n, err := io.ReadFull(file, head)
@@ -88,7 +88,8 @@ func detect(file io.Reader, name string) (kind Compression, head []byte, r io.Re
 	return Plain, head, r, nil
 }
 
-// decompress returns a reader of what is in r, and what frees its memory. Errors, also those of reading, are for [broken] to explain.
+// decompress returns a reader of what is in r, and what frees its memory. Errors, also those of reading, are for
+// [broken] to explain.
 func (c Compression) decompress(r io.Reader) (text io.Reader, done func(), err error) {
 	const buffered = 64 << 10
 	switch c {

@@ -13,8 +13,8 @@ import (
 
 // Format is how the records of a file are read.
 type Format interface {
-	// Records visits the records of what is open until visit returns false, which is ErrStopped. It returns what leaves the rest
-	// unreadable; what is wrong with one record alone is in the record.
+	// Records visits the records of what is open until visit returns false, which is ErrStopped. It returns what leaves
+	// the rest unreadable; what is wrong with one record alone is in the record.
 	Records(ctx context.Context, in *Input, need Need, visit Visitor) error
 	// Splits reports whether what is open, the start of a plain file, can be read in ranges of whole lines.
 	Splits(in *Input) bool
@@ -78,8 +78,8 @@ type File struct {
 	Info fs.FileInfo
 }
 
-// Snapshot is a tenant's files as they were when it was opened. A file that is not what it was ends a read with an error that matches
-// [ErrChanged]. No file is open between reads.
+// Snapshot is a tenant's files as they were when it was opened. A file that is not what it was ends a read with an
+// error that matches [ErrChanged]. No file is open between reads.
 type Snapshot struct {
 	src   *Source
 	fsys  fs.FS
@@ -132,8 +132,8 @@ func (s *Snapshot) Products(ctx context.Context) iter.Seq2[reindex.Product, erro
 	return s.products(ctx, s.whole())
 }
 
-// Estimate implements [reindex.Estimator]. It counts the records: as a product may stand in a file twice, they can be more than the
-// products.
+// Estimate implements [reindex.Estimator]. It counts the records: as a product may stand in a file twice, they can be
+// more than the products.
 func (s *Snapshot) Estimate(ctx context.Context) (int64, error) {
 	var n int64
 	for _, r := range s.whole() {

@@ -28,8 +28,9 @@ const (
 	chunkBytes = 32 << 10
 )
 
-// Split implements [reindex.Splitter]. Plain files are split into ranges of whole lines if the format allows it, others are read whole;
-// both are spread over the parts. The error matches [errors.ErrUnsupported] if all there is to read is one file that cannot be split.
+// Split implements [reindex.Splitter]. Plain files are split into ranges of whole lines if the format allows it, others
+// are read whole; both are spread over the parts. The error matches [errors.ErrUnsupported] if all there is to read is
+// one file that cannot be split.
 func (s *Snapshot) Split(ctx context.Context, n int) ([]string, error) {
 	n = max(n, 1)
 	all := make([]weighed, len(s.files))
@@ -150,8 +151,8 @@ func lineStart(ctx context.Context, at io.ReaderAt, offset, size int64) (int64, 
 	}
 }
 
-// spread distributes ranges over at most n parts of like weights, in each of which they keep their order. None is empty, unless
-// there is nothing to distribute.
+// spread distributes ranges over at most n parts of like weights, in each of which they keep their order. None is
+// empty, unless there is nothing to distribute.
 func spread(ranges []weighed, n int) [][]Range {
 	byWeight := make([]int, len(ranges))
 	for i := range byWeight {
@@ -180,7 +181,8 @@ func spread(ranges []weighed, n int) [][]Range {
 	return out
 }
 
-// named is a range as it stands in the name of a part: which bytes of which file, and what shows that the file is still the same.
+// named is a range as it stands in the name of a part: which bytes of which file, and what shows that the file is still
+// the same.
 type named struct {
 	File     string `json:"file"`
 	Size     int64  `json:"size"`

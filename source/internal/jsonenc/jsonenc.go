@@ -9,8 +9,8 @@ import (
 
 const hex = "0123456789abcdef"
 
-// AppendString appends s as a JSON string. Only what JSON demands is escaped. Bytes that are not valid UTF-8 stay as they are, so that
-// whoever checks the result sees them, instead of a silent replacement.
+// AppendString appends s as a JSON string. Only what JSON demands is escaped. Bytes that are not valid UTF-8 stay as
+// they are, so that whoever checks the result sees them, instead of a silent replacement.
 func AppendString[T ~string | ~[]byte](dst []byte, s T) []byte {
 	dst = append(dst, '"')
 	start := 0
@@ -38,8 +38,8 @@ func AppendString[T ~string | ~[]byte](dst []byte, s T) []byte {
 	return append(dst, '"')
 }
 
-// AppendFloat appends f, which came from a float of that many bits (32 or 64), as the shortest JSON number that reads back as the same
-// value. JSON has no number for NaN and the infinities: they become null.
+// AppendFloat appends f, which came from a float of that many bits (32 or 64), as the shortest JSON number that reads
+// back as the same value. JSON has no number for NaN and the infinities: they become null.
 func AppendFloat(dst []byte, f float64, bits int) []byte {
 	if math.IsNaN(f) || math.IsInf(f, 0) {
 		return append(dst, "null"...)

@@ -31,7 +31,8 @@ func Own(err error) error {
 // Errorf is [fmt.Errorf] for an error whose whole text callers of an API may see.
 func Errorf(format string, args ...any) error { return Own(fmt.Errorf(format, args...)) }
 
-// Reason returns what callers of an API may see of err if it is known to be in words of ours: all, unless it says otherwise.
+// Reason returns what callers of an API may see of err if it is known to be in words of ours: all, unless it says
+// otherwise.
 func Reason(err error) string {
 	if text, ok := Text(err); ok {
 		return text

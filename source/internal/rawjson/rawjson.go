@@ -1,5 +1,5 @@
-// Package rawjson walks through JSON text without decoding it: what is not looked at is neither copied nor changed. The text must be
-// valid (see [encoding/json.Valid]); of other text it makes nothing useful, but it never panics.
+// Package rawjson walks through JSON text without decoding it: what is not looked at is neither copied nor changed. The
+// text must be valid (see [encoding/json.Valid]); of other text it makes nothing useful, but it never panics.
 package rawjson
 
 import (
@@ -8,7 +8,8 @@ import (
 	"iter"
 )
 
-// Members yields the members of an object: each name as it stands in the text, quotes included, and its value without surrounding space.
+// Members yields the members of an object: each name as it stands in the text, quotes included, and its value without
+// surrounding space.
 func Members(object []byte) iter.Seq2[[]byte, []byte] {
 	return func(yield func(name, value []byte) bool) {
 		i := skipSpace(object, 0)
@@ -59,7 +60,8 @@ func Text(quoted []byte) string {
 	return s
 }
 
-// Get returns the value of an object's member, or nil. With several members of the name, the last one counts, as in encoding/json.
+// Get returns the value of an object's member, or nil. With several members of the name, the last one counts, as in
+// encoding/json.
 func Get(object []byte, name string) []byte {
 	var found []byte
 	for n, value := range Members(object) {

@@ -19,8 +19,8 @@ func Missing(tb testing.TB, err error) {
 	tb.Skip(err)
 }
 
-// Dir creates a folder for a server, which is removed when the test ends, and returns what a process of the server needs: servers
-// refuse to run as root, and then run as the given user, or nobody, to whom the folder belongs.
+// Dir creates a folder for a server, which is removed when the test ends, and returns what a process of the server
+// needs: servers refuse to run as root, and then run as the given user, or nobody, to whom the folder belongs.
 //
 // A folder of the test itself would be closed to other users, and its name too long for a socket.
 func Dir(tb testing.TB, name, owner string) (string, *syscall.SysProcAttr) {
