@@ -46,11 +46,8 @@ func (t *tenant) publish(g *generation) (replaced bool, err error) {
 	if g.token > 0 && g.token < t.token {
 		return false, reindex.ErrFenced
 	}
-	documents, err := g.documents()
-	if err != nil {
-		return false, err
-	}
-	if err := t.ix.disk.writeMark(g.dir, fmt.Sprintf("%s %d", markLive, documents)); err != nil {
+	documents := g.documents
+	if err := t.ix.disk.writeMark(g.dir, liveMark(documents)); err != nil {
 		return false, err
 	}
 	previous, _ := readPointer(t.dir) // if it cannot be read there is nothing that can be retired

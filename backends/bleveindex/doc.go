@@ -9,7 +9,7 @@
 //	t-acme/                  one directory per tenant; names that are not plain are encoded, see tenantDir
 //	t-acme/live              names the live generation, and its number of documents; replaced atomically
 //	t-acme/g-…/              one bleve index per generation
-//	t-acme/g-…/mark          whether the generation was ever live
+//	t-acme/g-…/mark          whether the generation was ever live, and its number of documents
 //
 // A process that dies leaves at most generations that the file live does not name. [Open] and [Index.Reap] remove them. If the file live is
 // lost they remove nothing that may have been live.

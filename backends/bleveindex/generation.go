@@ -24,7 +24,8 @@ type generation struct {
 	state  state
 	index  bleve.Index // open while the state is writing or sealed
 	sealed reindex.Sealed
-	edited bool // since it was sealed
+
+	documents int64 // once it is sealed: how many it holds now
 }
 
 type state int
@@ -97,7 +98,7 @@ func (g *generation) Seal(ctx context.Context) (reindex.Sealed, error) {
 	if err != nil {
 		err = fmt.Errorf("bleveindex: count the live documents of tenant %q: %w", g.tenant, err)
 	}
-	g.state = sealed
+	g.state, g.documents = sealed, documents
 	g.sealed = reindex.Sealed{Documents: documents, Live: live, LiveErr: err}
 	return g.sealed, nil
 }

@@ -23,7 +23,7 @@ const (
 )
 
 // Index is a directory of bleve indexes, one live one per tenant. It is a [reindex.Indexer] with the capabilities [reindex.Limiter],
-// [reindex.Reaper] and [reindex.DocCounter]. It is safe for concurrent use.
+// [reindex.Reaper], [reindex.DocCounter] and [reindex.Updater]; its generations are [reindex.Editor]s. It is safe for concurrent use.
 type Index struct {
 	dir  string
 	cfg  Config

@@ -28,8 +28,8 @@ type liveIndex struct {
 	last atomic.Pointer[func()] // called when the last reference is dropped; set before being live ends
 	used atomic.Int64           // when a search ended last, or it was opened: nanoseconds since 1970
 
-	mapper  *mapper     // of what is updated
-	updated atomic.Bool // the pointer says so
+	editing sync.Mutex // held while the index is changed
+	mapper  *mapper    // nil until it is changed first, if this Index did not make it; under editing
 
 	fields    fieldCache
 	thesaurus func() (*thesaurus, error) // made once
@@ -99,9 +99,11 @@ func (l *liveIndex) closeLogged() {
 }
 
 // count returns how many documents the index holds.
-func (l *liveIndex) count() (n int64, err error) {
+func (l *liveIndex) count() (int64, error) { return countDocuments(l.index) }
+
+func countDocuments(of bleve.Index) (n int64, err error) {
 	err = guard(func() error {
-		documents, err := l.index.DocCount()
+		documents, err := of.DocCount()
 		n = int64(documents) //nolint:gosec // bleve counts documents in 64 bits, and holds less than 2⁶³
 		return err
 	})
@@ -206,8 +208,7 @@ func openIndex(dir string, options map[string]any) (opened bleve.Index, document
 	if err != nil {
 		return nil, 0, err
 	}
-	l := liveIndex{index: opened}
-	if documents, err = l.count(); err != nil {
+	if documents, err = countDocuments(opened); err != nil {
 		return nil, 0, errors.Join(err, closeIndex(opened))
 	}
 	return opened, documents, nil

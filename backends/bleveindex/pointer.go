@@ -22,22 +22,19 @@ const (
 	pointerVersion = "2"
 	pointerNothing = "-" // in place of a name: nothing is live
 
-	pointerUpdated = "~" // before the number: the generation was updated since
-
 	markFile    = "mark"
 	markTemp    = "mark.new"
 	markLoading = "1 loading" // from Begin on
-	markLive    = "1 live"    // from right before the pointer names the generation, with its number of documents
+	markLive    = "1 live"    // from right before the pointer names the generation, with its number of documents; updates renew it
 
 	unknown = -1 // in place of a number of documents
 )
 
-// pointer is what a pointer file says: the live generation, and how many documents it held when it was sealed, or unknown. Of one that was
-// updated since, that is about what it holds now; of one that was not, a difference is damage.
+// pointer is what a pointer file says: the live generation, and how many documents it held when it was sealed, or unknown. The
+// generation's mark says how many it holds since it was updated.
 type pointer struct {
 	generation string
 	documents  int64
-	updated    bool
 }
 
 // line returns a line of a file with its checksum.
@@ -51,11 +48,7 @@ func (p pointer) format() string {
 	if name == "" {
 		name = pointerNothing
 	}
-	about := ""
-	if p.updated {
-		about = pointerUpdated
-	}
-	return line(fmt.Sprintf("%s %s %s%d", pointerVersion, name, about, p.documents))
+	return line(fmt.Sprintf("%s %s %d", pointerVersion, name, p.documents))
 }
 
 // parsePointer reads the content of a pointer file. The error matches [reindex.ErrDamaged].
@@ -65,9 +58,7 @@ func parsePointer(content string) (pointer, error) {
 	case len(fields) == 4 && fields[0] == pointerVersion:
 		p := pointer{generation: fields[1]}
 		var err error
-		number, updated := strings.CutPrefix(fields[2], pointerUpdated)
-		p.updated = updated
-		p.documents, err = strconv.ParseInt(number, 10, 64)
+		p.documents, err = strconv.ParseInt(fields[2], 10, 64)
 		if p.generation == pointerNothing {
 			p.generation = ""
 		}
@@ -155,6 +146,18 @@ func (d disk) writeMark(dir, content string) error {
 	return err
 }
 
+// noteMark writes the mark of a generation as writeMark does, but does not wait until it is on the disk.
+func (d disk) noteMark(dir, content string) error {
+	temp := filepath.Join(dir, markTemp)
+	if err := os.WriteFile(temp, []byte(line(content)), 0o600); err != nil { //nolint:gosec // the path is the index's own
+		return err
+	}
+	return d.rename(temp, filepath.Join(dir, markFile))
+}
+
+// liveMark is the mark of a generation that was live with so many documents.
+func liveMark(documents int64) string { return fmt.Sprintf("%s %d", markLive, documents) }
+
 // readMark reports whether a generation is known never to have been live, and otherwise how many documents it held, or unknown. Releases
 // before this one wrote no marks; a directory with nothing in it is a generation that is being created.
 func readMark(dir string) (loading bool, documents int64) {
@@ -175,7 +178,7 @@ func parseMark(content string) (loading bool, documents int64) {
 	fields := strings.Fields(content)
 	if len(fields) == 4 && fields[0]+" "+fields[1] == markLive {
 		n, err := strconv.ParseInt(fields[2], 10, 64)
-		if err == nil && n >= 0 && content == line(fmt.Sprintf("%s %d", markLive, n)) {
+		if err == nil && n >= 0 && content == line(liveMark(n)) {
 			return false, n
 		}
 	}

@@ -182,12 +182,12 @@ func (l *liveIndex) backup(ctx context.Context, to string) (err error) {
 	if err := snapshot(ctx, filepath.Join(l.t.dir, l.name), generation, copyFile); err != nil {
 		return err
 	}
-	if err := osDisk.writeMark(generation, fmt.Sprintf("%s %d", markLive, n)); err != nil {
+	if err := osDisk.writeMark(generation, liveMark(n)); err != nil {
 		return err
 	}
 	if err := osDisk.syncTree(to); err != nil {
 		return err
 	}
-	_, err = osDisk.writePointer(to, pointer{l.name, n, l.updated.Load()})
+	_, err = osDisk.writePointer(to, pointer{l.name, n})
 	return err
 }

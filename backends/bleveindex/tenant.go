@@ -131,11 +131,10 @@ func (t *tenant) openGeneration(p pointer) (*liveIndex, error) {
 	} else if err = verify(t.ix.ctx, dir); err == nil {
 		l.index, n, err = openForSearch(dir)
 	}
-	if err == nil && p.documents != unknown && !p.updated && n != p.documents {
-		err = errors.Join(damaged("it holds %d of its %d documents", n, p.documents), l.close())
-	}
-	if err == nil && !t.ix.cfg.ReadOnly {
-		err = l.prepareUpdates(p)
+	if err == nil {
+		if err = checkDocuments(l.index, n, p.documents); err != nil {
+			err = errors.Join(err, l.close())
+		}
 	}
 	if err != nil {
 		return nil, explain(t.dir, fmt.Errorf("live index %s: %w", dir, err))
@@ -263,6 +262,11 @@ func (t *tenant) documents(ctx context.Context) (int64, error) {
 	t.mu.Unlock()
 	if errors.Is(err, reindex.ErrNoLiveIndex) {
 		return -1, nil
+	}
+	if p.generation != "" {
+		if _, now := readMark(filepath.Join(t.dir, p.generation)); now != unknown {
+			p.documents = now // since it was updated
+		}
 	}
 	if p.documents != unknown {
 		if err != nil {

@@ -1,10 +1,19 @@
 package bleveindex
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"path/filepath"
+	"strconv"
+
+	"github.com/blevesearch/bleve/v2"
+	"github.com/blevesearch/bleve/v2/index/scorch"
+	"github.com/blevesearch/bleve/v2/mapping"
+	"github.com/blevesearch/bleve/v2/util"
+	index "github.com/blevesearch/bleve_index_api"
 
 	"productindex/reindex"
 )
@@ -14,8 +23,16 @@ var (
 	_ reindex.Editor  = (*generation)(nil)
 )
 
-// Update implements [reindex.Updater]. The changes of one call are one batch, which is on the disk when Update returns, and which searches
-// that begin then see. A read-only Index in another process sees them when the next generation goes live.
+// documentsKey is where an index that was changed after it was sealed keeps the number of its documents, which changes with them.
+var documentsKey = []byte("productindex.documents")
+
+// Update implements [reindex.Updater]. The changes of one call are one batch, which is on the disk when Update returns. Searches that begin
+// then see it; every search sees all of a batch or nothing. Documents are made as the others of the index were, also if Config has another
+// mapping by now. Each batch is a segment, which bleve merges with others in the background: many changes in one call take much less time
+// than a call for each.
+//
+// ctx is looked at before the batch is written. The error matches [reindex.ErrNoLiveIndex], [reindex.ErrDamaged], [ErrReadOnly] or [ErrClosed]
+// if nothing can be changed.
 func (ix *Index) Update(ctx context.Context, tenant string, changes []reindex.Change) error {
 	err := ix.update(ctx, tenant, changes)
 	var failed *reindex.BatchError
@@ -29,80 +46,38 @@ func (ix *Index) update(ctx context.Context, tenant string, changes []reindex.Ch
 	if err := ix.writable(); err != nil {
 		return err
 	}
-	l, err := ix.acquire(ctx, tenant)
+	err := ix.withLive(ctx, tenant, func(l *liveIndex) error { return l.update(ctx, changes) })
 	if err != nil {
-		return err
+		return explain(filepath.Join(ix.dir, tenantDir(tenant)), err)
 	}
-	defer l.done()
-	if err := l.t.markUpdated(l); err != nil {
-		return explain(l.t.dir, err)
+	return nil
+}
+
+// update carries changes out in the live index.
+func (l *liveIndex) update(ctx context.Context, changes []reindex.Change) error {
+	l.editing.Lock()
+	defer l.editing.Unlock()
+	if l.mapper == nil {
+		mp, err := l.newMapper()
+		if err != nil {
+			return err
+		}
+		l.mapper = mp
 	}
 	b := newBatch(l.mapper)
 	defer b.end()
 	b.change(changes)
-	if err := b.write(ctx, l.index); err != nil {
-		return explain(l.t.dir, l.examine(ctx, err))
+	before, after, err := b.writeCounted(ctx, l.index)
+	if err != nil {
+		return err
 	}
-	if err := ix.disk.syncDir(filepath.Join(l.t.dir, l.name, storeDir)); err != nil {
-		return explain(l.t.dir, err)
+	if after != before {
+		l.noteDocuments(after)
+	}
+	if err := l.t.syncStore(l.name); err != nil {
+		return err
 	}
 	return b.failure()
-}
-
-// prepareUpdates makes an index that was opened ready to be updated: with the mapping that the tenant has now.
-func (l *liveIndex) prepareUpdates(p pointer) error {
-	m, err := l.t.ix.cfg.mappingOf(l.t.name)
-	if err != nil {
-		return errors.Join(err, l.close())
-	}
-	var names []string
-	err = guard(func() (err error) {
-		names, err = l.index.Fields()
-		return err
-	})
-	if err != nil {
-		return errors.Join(err, l.close())
-	}
-	l.mapper = l.t.ix.cfg.newMapper(m)
-	l.mapper.fields.names = make(map[string]struct{}, len(names))
-	for _, name := range names {
-		l.mapper.fields.names[name] = struct{}{}
-	}
-	l.updated.Store(p.updated)
-	return nil
-}
-
-// examine finds out whether damage is the cause of a panic.
-func (l *liveIndex) examine(ctx context.Context, err error) error {
-	if _, panicked := errors.AsType[*panicError](err); panicked {
-		return l.suspect(ctx, err)
-	}
-	return err
-}
-
-// markUpdated makes the pointer say that the live generation was updated, before it is: its number of documents is then about what the
-// pointer says, and a difference no damage.
-func (t *tenant) markUpdated(l *liveIndex) error {
-	if l.updated.Load() {
-		return nil
-	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	p, err := readPointer(t.dir)
-	if err != nil {
-		return err
-	}
-	if p.generation != l.name {
-		return fmt.Errorf("generation %s has taken the place of %s: a defect of the caller, which reindexes and updates at the same time", p.generation, l.name)
-	}
-	if !p.updated {
-		p.updated = true
-		if _, err := t.ix.disk.writePointer(t.dir, p); err != nil {
-			return err
-		}
-	}
-	l.updated.Store(true)
-	return nil
 }
 
 // Edit implements [reindex.Editor]. The changes of one call are one batch.
@@ -115,19 +90,168 @@ func (g *generation) Edit(ctx context.Context, changes []reindex.Change) error {
 	b := newBatch(g.mapper)
 	defer b.end()
 	b.change(changes)
-	if err := b.write(ctx, g.index); err != nil {
+	if err := g.edit(ctx, b); err != nil {
 		return g.writeError(len(changes), err)
 	}
-	g.edited = g.edited || g.state == sealed
 	return b.failure()
 }
 
-// documents returns how many documents a sealed generation holds, all of them on the disk, edits included.
-func (g *generation) documents() (int64, error) {
-	if !g.edited {
-		return g.sealed.Documents, nil
+// edit writes a batch of edits: once the generation is sealed with what Seal has done for the others.
+func (g *generation) edit(ctx context.Context, b *batch) error {
+	if g.state == writing {
+		return b.write(ctx, g.index)
 	}
-	l := liveIndex{index: g.index}
-	n, err := l.count()
-	return n, errors.Join(err, g.t.ix.disk.syncTree(g.dir))
+	_, after, err := b.writeCounted(ctx, g.index)
+	if err != nil {
+		return err
+	}
+	g.documents = after
+	return g.t.syncStore(g.name)
+}
+
+// writeCounted writes the batch to an index that is complete, together with the number of documents that it holds then.
+func (b *batch) writeCounted(ctx context.Context, complete bleve.Index) (before, after int64, err error) {
+	err = guard(func() error {
+		before, after, err = documentsAfter(complete, b.ops)
+		return err
+	})
+	if err != nil {
+		return 0, 0, err
+	}
+	b.ops.SetInternal(documentsKey, strconv.AppendInt(nil, after, 10))
+	return before, after, b.write(ctx, complete)
+}
+
+// syncStore waits until the names of a generation's segments are on the disk. Bleve syncs what is in them.
+func (t *tenant) syncStore(generation string) error {
+	return t.ix.disk.syncDir(filepath.Join(t.dir, generation, storeDir))
+}
+
+// noteDocuments notes the number of documents where it can be read without opening the index. It does not wait until that is on the disk:
+// after a power cut the number may be an older one, or not known, and is only used if the index turns out to be damaged.
+func (l *liveIndex) noteDocuments(n int64) {
+	if err := l.t.ix.disk.noteMark(filepath.Join(l.t.dir, l.name), liveMark(n)); err != nil {
+		l.t.ix.cfg.Logger.Warn("noting the number of documents failed", "dir", l.t.dir, "generation", l.name, "error", err)
+	}
+}
+
+// newMapper returns a mapper for an index that was opened again: with the mapping that its documents were made with.
+func (l *liveIndex) newMapper() (mp *mapper, err error) {
+	reader, err := readerOf(l.index)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, reader.Close()) }()
+	stored, err := reader.GetInternal(util.MappingInternalKey)
+	if err != nil {
+		return nil, err
+	}
+	names, err := reader.Fields()
+	if err != nil {
+		return nil, err
+	}
+	m, err := l.t.ix.cfg.mappingOf(l.t.name)
+	if err != nil {
+		return nil, err
+	}
+	if now, err := json.Marshal(m); err != nil || !bytes.Equal(now, stored) {
+		m = mappingBefore(m, l.index.Mapping())
+	}
+	mp = l.t.ix.cfg.newMapper(m)
+	mp.fields.names = make(map[string]struct{}, len(names))
+	for _, name := range names {
+		mp.fields.names[name] = struct{}{}
+	}
+	return mp, nil
+}
+
+// mappingBefore returns the mapping that stored, as bleve reads it from an index, was when the index was made. One of a type of the
+// host's own cannot be made from what is stored; now takes its place.
+func mappingBefore(now, stored mapping.IndexMapping) mapping.IndexMapping {
+	impl, ok := stored.(*mapping.IndexMappingImpl)
+	if !ok {
+		return now
+	}
+	switch now.(type) {
+	case *ProductMapping, *mapping.IndexMappingImpl:
+		if impl.DefaultMapping.Properties[formsName] != nil {
+			return &ProductMapping{IndexMappingImpl: impl}
+		}
+		return impl
+	default:
+		return now
+	}
+}
+
+func readerOf(of bleve.Index) (index.IndexReader, error) {
+	inner, err := of.Advanced()
+	if err != nil {
+		return nil, err
+	}
+	return inner.Reader()
+}
+
+// documentsAfter returns how many documents an index holds, and will hold after a batch.
+func documentsAfter(complete bleve.Index, ops *index.Batch) (before, after int64, err error) {
+	reader, err := readerOf(complete)
+	if err != nil {
+		return 0, 0, err
+	}
+	defer func() { err = errors.Join(err, reader.Close()) }()
+	snapshot, ok := reader.(*scorch.IndexSnapshot)
+	if !ok {
+		return 0, 0, fmt.Errorf("bleve reads the index with a %T", reader)
+	}
+	var upserts, deletions []string
+	for id, doc := range ops.IndexOps {
+		if doc != nil {
+			upserts = append(upserts, id)
+		} else {
+			deletions = append(deletions, id)
+		}
+	}
+	documents, err := snapshot.DocCount()
+	if err != nil {
+		return 0, 0, err
+	}
+	before = int64(documents) //nolint:gosec // bleve holds less than 2⁶³
+	after = before + int64(len(upserts))
+	for _, segment := range snapshot.Segments() {
+		for _, ids := range [][]string{upserts, deletions} {
+			there, err := segment.DocNumbers(ids)
+			if err != nil {
+				return 0, 0, err
+			}
+			after -= int64(there.GetCardinality()) //nolint:gosec // at most len(ids)
+		}
+	}
+	return before, after, nil
+}
+
+// expectedDocuments returns how many documents an index says that it holds, or unknown if it was not changed since it was sealed.
+func expectedDocuments(opened bleve.Index) (n int64, err error) {
+	n = unknown
+	err = guard(func() error {
+		value, err := opened.GetInternal(documentsKey)
+		if err == nil && value != nil {
+			n, err = strconv.ParseInt(string(value), 10, 64)
+		}
+		return err
+	})
+	return n, err
+}
+
+// checkDocuments compares the number of an index's documents with what it says itself, or, if it was never changed, with what is said of it.
+func checkDocuments(opened bleve.Index, n, said int64) error {
+	expected, err := expectedDocuments(opened)
+	if err != nil {
+		return damaged("its number of documents: %w", err)
+	}
+	if expected == unknown {
+		expected = said
+	}
+	if expected != unknown && n != expected {
+		return damaged("it holds %d of its %d documents", n, expected)
+	}
+	return nil
 }

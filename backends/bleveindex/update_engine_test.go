@@ -1,0 +1,204 @@
+package bleveindex
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"testing"
+
+	"github.com/blevesearch/bleve/v2"
+
+	"productindex/reindex"
+	"productindex/reindex/reindextest"
+)
+
+// truth is a database: a source that is edited while it is read.
+type truth struct {
+	mu       sync.Mutex
+	products map[string]string // id to body
+}
+
+func (d *truth) Open(context.Context, string) (reindex.Snapshot, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	var products reindextest.Slice
+	for id, body := range d.products {
+		products = append(products, object(id, body))
+	}
+	return products, nil
+}
+
+func (d *truth) set(id, rev string) reindex.Change {
+	body := fmt.Sprintf(`{"id":%q,"name":"edited %s of %s","rev":%q,"price":%d}`, id, rev, id, rev, len(rev))
+	d.products[id] = body
+	return reindex.Change{ID: id, Body: []byte(body)}
+}
+
+// edit changes products at random until done is closed, first in the database and then through the engine. Each writer has products of its
+// own, so that the order of their changes is the same in both.
+func (d *truth) edit(t *testing.T, e *reindex.Engine, seed uint64, writer int, done <-chan struct{}) (edits int) {
+	rng := rand.New(rand.NewPCG(seed, uint64(writer)))
+	for n := 0; ; n++ {
+		select {
+		case <-done:
+			return n
+		default:
+		}
+		id := fmt.Sprint("p", rng.IntN(60)*4+writer)
+		d.mu.Lock()
+		change := deletion(id)
+		if rng.IntN(4) > 0 {
+			change = d.set(id, fmt.Sprint(writer, ".", n))
+		} else {
+			delete(d.products, id)
+		}
+		d.mu.Unlock()
+		if err := e.Update(t.Context(), "acme", change); err != nil {
+			t.Errorf("update: %v", err)
+			return n
+		}
+	}
+}
+
+// bodies returns the body of each product that searches find.
+func bodies(t *testing.T, ix *Index, tenant string) map[string]string {
+	t.Helper()
+	req := bleve.NewSearchRequestOptions(bleve.NewMatchAllQuery(), 5000, 0, false)
+	req.Fields = []string{BodyField}
+	result, err := ix.Search(t.Context(), tenant, req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := map[string]string{}
+	for _, hit := range result.Hits {
+		body, _ := Body(hit)
+		found[hit.ID] = string(body)
+	}
+	if len(found) != int(result.Total) {
+		t.Errorf("%d hits of %d", len(found), result.Total)
+	}
+	return found
+}
+
+// Whatever is written while reindexes go on, the live index ends as the database has it: every product, every body, nothing more. That is
+// so in the next process, too.
+func TestEditsDuringReindexes(t *testing.T) {
+	for seed := range uint64(5) {
+		t.Run(fmt.Sprint(seed), func(t *testing.T) {
+			d := &truth{products: map[string]string{}}
+			for i := range 200 {
+				d.set(fmt.Sprint("p", i), "0")
+			}
+			dir := t.TempDir()
+			ix := open(t, dir, nil)
+			engine, err := reindex.New(d, ix, &reindex.Config{BatchDocs: 20, MinFraction: -1, CountMargin: -1})
+			if err != nil {
+				t.Fatal(err)
+			}
+			mustReindex(t, engine)
+			done := make(chan struct{})
+			var writers sync.WaitGroup
+			for w := range 4 {
+				writers.Go(func() {
+					if n := d.edit(t, engine, seed, w, done); n == 0 {
+						t.Error("a writer has not edited anything")
+					}
+				})
+			}
+			for range 5 {
+				mustReindex(t, engine)
+			}
+			close(done)
+			writers.Wait()
+			if err := errors.Join(engine.Settle(t.Context(), "acme"), engine.Shutdown(t.Context())); err != nil {
+				t.Error(err)
+			}
+			assertBodies(t, ix, d.products)
+			if err := ix.Close(); err != nil {
+				t.Fatal(err)
+			}
+			assertBodies(t, open(t, dir, nil), d.products)
+		})
+	}
+}
+
+func mustReindex(t *testing.T, engine *reindex.Engine) {
+	t.Helper()
+	if _, err := engine.Run(t.Context(), "acme"); err != nil {
+		t.Errorf("reindex: %v", err)
+	}
+}
+
+func assertBodies(t *testing.T, ix *Index, want map[string]string) {
+	t.Helper()
+	found := bodies(t, ix, "acme")
+	for id, body := range want {
+		if found[id] != body {
+			t.Errorf("product %s is %q, want %q", id, found[id], body)
+		}
+	}
+	if len(found) != len(want) {
+		t.Errorf("%d products are live, want %d", len(found), len(want))
+	}
+	if n, err := ix.DocCount(t.Context(), "acme"); n != int64(len(want)) || err != nil {
+		t.Errorf("%d documents are counted, %v; want %d", n, err, len(want))
+	}
+}
+
+// A search that runs beside updates sees each product whole, and all products of an update or none of them.
+func TestSearchWhileUpdating(t *testing.T) {
+	ix := open(t, t.TempDir(), nil)
+	d := &truth{products: map[string]string{}}
+	changes := func(rev string) (all []reindex.Change) {
+		for i := range 20 {
+			all = append(all, d.set(fmt.Sprint("p", i), rev))
+		}
+		return all
+	}
+	publish(t, ix, "acme", products(1, "0")...)
+	update(t, ix, "acme", append(changes("0"), deletion("p0"))...)
+	update(t, ix, "acme", changes("0")...)
+	done := make(chan struct{})
+	var searchers sync.WaitGroup
+	for range 2 {
+		searchers.Go(func() {
+			for {
+				assertOneRev(t, ix)
+				select {
+				case <-done:
+					return
+				default:
+				}
+			}
+		})
+	}
+	for i := range 60 {
+		update(t, ix, "acme", changes(fmt.Sprint("r", i))...)
+	}
+	close(done)
+	searchers.Wait()
+}
+
+// assertOneRev checks that one search finds 20 products, each of which is what its body says, all of the same rev.
+func assertOneRev(t *testing.T, ix *Index) {
+	req := bleve.NewSearchRequestOptions(bleve.NewMatchQuery("edited"), 100, 0, false)
+	req.Fields = []string{"rev", "name"}
+	req.SortBy([]string{"rev"})
+	result, err := ix.Search(context.Background(), "acme", req)
+	if err != nil {
+		t.Error(err)
+		return
+	}
+	if result.Total != 20 || len(result.Hits) != 20 {
+		t.Errorf("%d products are found", result.Total)
+		return
+	}
+	for _, hit := range result.Hits {
+		rev := hit.Fields["rev"]
+		if hit.Fields["name"] != fmt.Sprintf("edited %s of %s", rev, hit.ID) || rev != result.Hits[0].Fields["rev"] {
+			t.Errorf("product %s is %v beside rev %v", hit.ID, hit.Fields, result.Hits[0].Fields["rev"])
+		}
+	}
+}
