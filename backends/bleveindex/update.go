@@ -71,10 +71,11 @@ func (l *liveIndex) update(ctx context.Context, changes []reindex.Change) error 
 	if err != nil {
 		return err
 	}
+	err = l.t.syncStore(l.name)
 	if after != before {
 		l.noteDocuments(after)
 	}
-	if err := l.t.syncStore(l.name); err != nil {
+	if err != nil {
 		return err
 	}
 	return b.failure()
