@@ -103,7 +103,8 @@ type entry struct {
 // looked are the parts of an index that entry has. Its uuid is always there: an index without aliases would be left out otherwise.
 var looked = []string{
 	"*.aliases", "*.mappings._meta." + markKey, "*.mappings.dynamic", "*.mappings._routing", "*.settings.index.uuid",
-	"*.settings.index.number_of_replicas", "*.settings.index.auto_expand_replicas", "*.settings.index.refresh_interval",
+	"*.settings.index.number_of_shards", "*.settings.index.number_of_replicas", "*.settings.index.auto_expand_replicas",
+	"*.settings.index.refresh_interval",
 	"*.settings.index.write.wait_for_active_shards", "*.settings.index.default_pipeline", "*.settings.index.final_pipeline",
 	"*.settings." + ignoreBeyondLimit,
 }
@@ -114,7 +115,7 @@ func (ix *Index) look(ctx context.Context, name string) (map[string]entry, error
 	entries := map[string]entry{}
 	req := esapi.IndicesGetRequest{Index: []string{name}, ExpandWildcards: "all", FilterPath: looked}
 	err := call(ctx, ix.transport, "looking at "+name, req, &entries)
-	if hasType(err, "index_not_found_exception") {
+	if hasType(err, typeNotFound) {
 		return map[string]entry{}, nil
 	}
 	return entries, err

@@ -50,7 +50,7 @@ func (ix *Index) Begin(ctx context.Context, tenant string) (reindex.Generation, 
 func (g *generation) open(ctx context.Context, steps ...func(context.Context) error) error {
 	for _, step := range steps {
 		err := step(ctx)
-		if hasType(err, "index_not_found_exception") {
+		if hasType(err, typeNotFound) {
 			err = g.fencedOr(ctx, err) // a newer run has deleted it
 		}
 		if err != nil {
@@ -239,25 +239,22 @@ func (g *generation) prepare(ctx context.Context) error {
 	if err := g.set(ctx, first, last); err != nil {
 		return err
 	}
-	return g.tryWrite(ctx)
+	return g.writer(g.writeAlias()).tryWrite(ctx)
 }
 
 // tried is a product that is never written: it asks for a state of the index that does not exist.
 const tried = `{"index":{"_id":"productindex","if_seq_no":9007199254740991,"if_primary_term":9007199254740991}}` + "\n{}\n"
 
 // tryWrite finds out whether the index takes products, without writing one.
-func (g *generation) tryWrite(ctx context.Context) error {
-	what := "trying to write to index " + g.name
+func (w writer) tryWrite(ctx context.Context) error {
+	what := "trying to write to index " + w.index
 	var answer struct {
 		Items []struct {
-			Index struct {
-				Status int   `json:"status"`
-				Error  cause `json:"error"`
-			} `json:"index"`
+			Index itemResult `json:"index"`
 		} `json:"items"`
 	}
 	required := true
-	err := call(ctx, g.ix.transport, what, esapi.BulkRequest{Index: g.writeAlias(), Body: strings.NewReader(tried), RequireAlias: &required}, &answer)
+	err := call(ctx, w.ix.transport, what, esapi.BulkRequest{Index: w.alias, Body: strings.NewReader(tried), RequireAlias: &required}, &answer)
 	if err != nil {
 		return err
 	}

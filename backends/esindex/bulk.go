@@ -8,8 +8,9 @@ import (
 	"productindex/reindex"
 )
 
-// bulk is the body of a _bulk request (NDJSON): a line for the action and a line for the product. It is read straight from the
-// products; only the action lines are built, in a buffer that later bodies use again.
+// bulk is the body of a _bulk request (NDJSON): a line for the action and a line for the product. A product without a body is deleted,
+// and has the first of these lines alone. The body is read straight from the products; only the action lines are built, in a buffer that
+// later bodies use again.
 //
 // The client may go on reading a body after its call has returned. Once the body is released such reads fail: neither the products nor
 // the buffer are touched any more.
@@ -32,7 +33,8 @@ var actionPool = sync.Pool{New: func() any { return new(actions) }}
 var errReleased = errors.New("the request has ended")
 
 const (
-	actionHead = `{"index":{"_id":"`
+	indexHead  = `{"index":{"_id":"`
+	deleteHead = `{"delete":{"_id":"`
 	actionTail = "\"}}\n"
 )
 
@@ -42,15 +44,22 @@ func newBulk(products []reindex.Product) *bulk {
 	a.lines, a.ends = a.lines[:0], a.ends[:0]
 	b := &bulk{products: products, actions: a}
 	for i := range products {
-		a.lines = append(a.lines, actionHead...)
+		head, body := indexHead, int64(len(products[i].Body))+1
+		if deletes(products[i]) {
+			head, body = deleteHead, 0
+		}
+		a.lines = append(a.lines, head...)
 		a.lines = appendEscaped(a.lines, products[i].ID)
 		a.lines = append(a.lines, actionTail...)
 		a.ends = append(a.ends, len(a.lines))
-		b.length += int64(len(products[i].Body)) + 1
+		b.length += body
 	}
 	b.length += int64(len(a.lines))
 	return b
 }
+
+// deletes reports whether the product stands for a deletion.
+func deletes(p reindex.Product) bool { return len(p.Body) == 0 }
 
 // release ends the use of the products.
 func (b *bulk) release() {
@@ -68,7 +77,7 @@ func (b *bulk) open() (io.ReadCloser, error) { return &bulkReader{bulk: b}, nil 
 // bulkReader reads a body once.
 type bulkReader struct {
 	bulk *bulk
-	next int // the piece being read: 3i is the action of product i, 3i+1 its body, 3i+2 the line feed
+	next int // the piece being read: 3i is the action of product i, 3i+1 its body, 3i+2 the line feed; a deletion has the first alone
 	done int // bytes of it that were read
 }
 
@@ -107,11 +116,14 @@ func (r *bulkReader) piece() []byte {
 	case 1:
 		return r.bulk.products[i].Body
 	default:
+		if deletes(r.bulk.products[i]) {
+			return nil
+		}
 		return lineFeed
 	}
 }
 
-// Close does nothing: the body belongs to the call of Write.
+// Close does nothing: the body belongs to the call that writes.
 func (r *bulkReader) Close() error { return nil }
 
 const hexDigits = "0123456789abcdef"

@@ -13,15 +13,18 @@ import (
 	"productindex/reindex"
 )
 
+// Whatever the ids and bodies are, the body of a request has a line for each action and product, and a deletion between two products its
+// line alone.
 func FuzzBulk(f *testing.F) {
 	f.Add("1", `{"a":1}`, `"\`+"\u2028", `{"b":"ü"}`)
 	f.Add("a\x01\n", `{}`, `},{"index":{"_id":"x`, `{"c":[]}`)
 	f.Fuzz(func(t *testing.T, id1, body1, id2, body2 string) {
 		products := []reindex.Product{{ID: id1, Body: []byte(body1)}, {ID: id2, Body: []byte(body2)}}
 		sent, _ := admit(products)
-		if len(sent) < 2 || !utf8.ValidString(id1+id2) {
+		if len(sent) < 2 || !utf8.ValidString(id1) || !utf8.ValidString(id2) {
 			t.Skip("no two products with ids that Elasticsearch takes")
 		}
+		sent = []reindex.Product{sent[0], {ID: id2}, sent[1]}
 		b := newBulk(sent)
 		defer b.release()
 		r, err := b.open()
@@ -36,29 +39,40 @@ func FuzzBulk(f *testing.F) {
 			t.Errorf("the body has %d bytes, announced are %d", len(text), b.length)
 		}
 		lines := bytes.Split(bytes.TrimSuffix(text, lineFeed), lineFeed)
-		if len(lines) != 4 {
-			t.Fatalf("%d lines, want 4: %q", len(lines), text)
+		if len(lines) != 5 {
+			t.Fatalf("%d lines, want 5: %q", len(lines), text)
 		}
-		for i, p := range sent {
-			var action struct {
-				Index struct {
-					ID string `json:"_id"`
-				} `json:"index"`
+		for _, p := range sent {
+			var action map[string]struct {
+				ID string `json:"_id"`
 			}
-			if err := json.Unmarshal(lines[2*i], &action); err != nil || action.Index.ID != p.ID {
-				t.Errorf("action %q, error %v, want the id %q", lines[2*i], err, p.ID)
+			kind := "index"
+			if deletes(p) {
+				kind = "delete"
 			}
-			if !bytes.Equal(lines[2*i+1], p.Body) {
-				t.Errorf("body %q, want %q", lines[2*i+1], p.Body)
+			if err := json.Unmarshal(lines[0], &action); err != nil || len(action) != 1 || action[kind].ID != p.ID {
+				t.Errorf("action %q, error %v, want %s of the id %q", lines[0], err, kind, p.ID)
 			}
+			lines = lines[1:]
+			if deletes(p) {
+				continue
+			}
+			if !bytes.Equal(lines[0], p.Body) {
+				t.Errorf("body %q, want %q", lines[0], p.Body)
+			}
+			lines = lines[1:]
 		}
 	})
 }
 
 func TestBulkReader(t *testing.T) {
-	b := newBulk([]reindex.Product{{ID: "1", Body: []byte(`{"a":1}`)}, {ID: `2"`, Body: []byte(`{}`)}})
+	b := newBulk([]reindex.Product{{ID: "1", Body: []byte(`{"a":1}`)}, {ID: `gone"`}, {ID: `2"`, Body: []byte(`{}`)}, {ID: "3"}})
 	r, _ := b.open()
-	want := `{"index":{"_id":"1"}}` + "\n" + `{"a":1}` + "\n" + `{"index":{"_id":"2\""}}` + "\n{}\n"
+	want := `{"index":{"_id":"1"}}` + "\n" + `{"a":1}` + "\n" + `{"delete":{"_id":"gone\""}}` + "\n" +
+		`{"index":{"_id":"2\""}}` + "\n{}\n" + `{"delete":{"_id":"3"}}` + "\n"
+	if b.length != int64(len(want)) {
+		t.Errorf("the body is announced with %d bytes, it has %d", b.length, len(want))
+	}
 	if err := iotest.TestReader(r, []byte(want)); err != nil {
 		t.Error(err)
 	}
@@ -72,11 +86,11 @@ func TestBulkReader(t *testing.T) {
 func TestAdmit(t *testing.T) {
 	good := reindex.Product{ID: "good", Body: []byte(`{}`)}
 	batch := []reindex.Product{
-		good, {ID: strings.Repeat("x", 513), Body: good.Body}, {ID: strings.Repeat("é", 256), Body: good.Body}, {Body: good.Body},
+		good, {ID: strings.Repeat("x", 513), Body: good.Body}, {ID: strings.Repeat("é", 256), Body: good.Body}, {Body: good.Body}, {ID: "bodiless"},
 		{ID: "injected", Body: []byte("{}\n{\"delete\":{\"_index\":\"other\",\"_id\":\"1\"}}")}, good,
 	}
 	fit, unfit := admit(batch)
-	if len(fit) != 3 || len(unfit) != 3 || unfit[0].ID != batch[1].ID || unfit[1].ID != "" || unfit[2].ID != "injected" {
+	if len(fit) != 3 || len(unfit) != 4 || unfit[0].ID != batch[1].ID || unfit[1].ID != "" || unfit[2].ID != "bodiless" || unfit[3].ID != "injected" {
 		t.Errorf("fit: %v; unfit: %v", fit, unfit)
 	}
 	for _, item := range unfit {
@@ -87,7 +101,7 @@ func TestAdmit(t *testing.T) {
 }
 
 func TestFailedItems(t *testing.T) {
-	products := []reindex.Product{{ID: "a"}, {ID: "b"}}
+	products := []reindex.Product{{ID: "a", Body: []byte(`{}`)}, {ID: "b", Body: []byte(`{}`)}}
 	item := func(status, kind string) string {
 		return `{"index":{"status":` + status + `,"error":{"type":"` + kind + `","reason":"why"}}}`
 	}
@@ -132,11 +146,36 @@ func TestFailedItems(t *testing.T) {
 	}
 }
 
+// A deletion fails as a write does, unless there was nothing to delete.
+func TestFailedDeletions(t *testing.T) {
+	products := []reindex.Product{{ID: "a", Body: []byte(`{}`)}, {ID: "b"}}
+	for text, want := range map[string]string{
+		`{"status":200}`: "",
+		`{"status":404}`: "",
+		`{"status":404,"error":{"type":"index_not_found_exception","reason":"why"}}`:       "b",
+		`{"status":403,"error":{"type":"security_exception","reason":"why"}}`:              "b",
+		`{"status":429,"error":{"type":"es_rejected_execution_exception","reason":"why"}}`: "b+",
+		`{}`: "b",
+	} {
+		failed, err := failedItems([]byte(`{"errors":true,"items":[{"index":{"status":200}},{"delete":`+text+`}]}`), products)
+		got := ""
+		for _, f := range failed {
+			got += f.ID
+			if f.Retryable {
+				got += "+"
+			}
+		}
+		if err != nil || got != want {
+			t.Errorf("%s: failed %q, error %v; want %q", text, got, err, want)
+		}
+	}
+}
+
 func FuzzFailedItems(f *testing.F) {
 	f.Add([]byte(`{"errors":true,"items":[{"index":{"status":201}},{"index":{"status":400,"error":{"type":"t","reason":"r"}}}]}`))
 	f.Add([]byte(`{"errors":false,"items":[]}`))
 	f.Fuzz(func(t *testing.T, text []byte) {
-		failed, err := failedItems(text, []reindex.Product{{ID: "a"}, {ID: "b"}})
+		failed, err := failedItems(text, []reindex.Product{{ID: "a", Body: []byte(`{}`)}, {ID: "b"}})
 		if err != nil && failed != nil || len(failed) > 2 {
 			t.Errorf("%v, %v", failed, err)
 		}

@@ -22,6 +22,9 @@ func (g *generation) Commit(ctx context.Context) error {
 	if g.committed.Load() {
 		return nil
 	}
+	if err := g.showEdits(ctx); err != nil {
+		return err
+	}
 	s, err := g.plan(ctx)
 	if err != nil {
 		return err

@@ -33,8 +33,19 @@
 // What can be known before a load shows at Begin: a live index that is read-only, no room for shards or replicas, a missing privilege, a
 // template that rejects products or sends them through a pipeline. A live index that is broken does not keep a run from replacing it.
 //
+// # Changes of single products
+//
+// [Index.Update] sends upserts and deletions by _bulk to the live index, through its alias: none of it makes an index, and a deletion of
+// what is not there is none of its business. Searches see them after the index's refresh_interval, or after [Index.Settle]. A generation
+// takes those that were made while it was filled, and shows them from the switch on.
+//
+// The alias has to stand for one index and to take writes, without an index_routing unless the index has one shard. The number of
+// products in the mark of an index is that at its sealing: changes made since do not correct it. It counts only if the index itself
+// cannot be counted, see [reindex.Sealed].
+//
 // # Privileges
 //
 // A user or an API key needs "manage", "index" and "read" on the indexes <prefix>-*, and no cluster privilege; with
-// "monitor" Begin also compares the replicas that the settings ask for with the number of nodes. Searches need "read".
+// "monitor" Begin also compares the replicas that the settings ask for with the number of nodes. Changes that delete products also need
+// "delete". Searches need "read".
 package esindex

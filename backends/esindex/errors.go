@@ -22,6 +22,9 @@ import (
 // typeBlocked is the server's name for an index or a cluster that takes no writes.
 const typeBlocked = "cluster_block_exception"
 
+// typeNotFound is its name for an index that is not there, or that is no alias although one is required.
+const typeNotFound = "index_not_found_exception"
+
 // ServerError is what the server answered when it refused a call. It is found with [errors.As] in the errors of this package.
 type ServerError struct {
 	// Status is the HTTP status of the answer, or of a part of it.

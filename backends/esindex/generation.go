@@ -36,6 +36,7 @@ type generation struct {
 
 	steps  int // of Seal that are done
 	sealed reindex.Sealed
+	edited bool // since the last refresh
 }
 
 // fence is an alias of this generation alone. The switch removes it in the same atomic call and fails if it is not there. So a switch
@@ -57,12 +58,16 @@ func (g *generation) Flush(ctx context.Context) ([]reindex.ItemError, error) { r
 func (g *generation) Name() string { return g.name }
 
 // Seal implements [reindex.Generation]. It makes everything durable, sets the settings that were off while loading, waits for the
-// replicas that the host asked for, and counts. If it is called again it goes on with the step that failed.
+// replicas that the host asked for, and counts. If it is called again it goes on with the step that failed, or begins anew after an Edit.
 //
-// A live index that cannot be counted, as it is closed, blocked or lacks shards, counts with as many products as it had when it was sealed.
+// A live index that cannot be counted, as it is closed, blocked or lacks shards, counts with as many products as it had when it was sealed:
+// what Edit and [Index.Update] have added and removed since is not in that number.
 func (g *generation) Seal(ctx context.Context) (reindex.Sealed, error) {
 	if err := ctx.Err(); err != nil {
 		return reindex.Sealed{}, err
+	}
+	if g.edited {
+		g.steps = 0
 	}
 	steps := []func(context.Context) error{
 		g.flush, g.restoreSettings, g.refresh, g.awaitReplicas, g.countDocuments, g.countIgnored, g.noteDocuments, g.countLive,
@@ -114,7 +119,11 @@ func (g *generation) set(ctx context.Context, groups ...map[string]any) error {
 }
 
 func (g *generation) refresh(ctx context.Context) error {
-	return call(ctx, g.ix.transport, "refreshing index "+g.name, esapi.IndicesRefreshRequest{Index: []string{g.name}}, nil)
+	if err := g.ix.refresh(ctx, g.name); err != nil {
+		return err
+	}
+	g.edited = false
+	return nil
 }
 
 func (g *generation) countDocuments(ctx context.Context) (err error) {
@@ -122,7 +131,8 @@ func (g *generation) countDocuments(ctx context.Context) (err error) {
 	return err
 }
 
-// noteDocuments keeps the number of products with the index: it is there when the index itself cannot be read any more.
+// noteDocuments keeps the number of products with the index: it is there when the index itself cannot be read any more. Later changes do
+// not correct it, as that would take a change of the index's mappings for each.
 func (g *generation) noteDocuments(ctx context.Context) error {
 	counted := g.sealed.Documents
 	g.marking.Lock()
@@ -175,7 +185,7 @@ func (ix *Index) countLive(ctx context.Context, n names) (sum int64, unknown, er
 		switch {
 		case err == nil:
 			sum += count
-		case hasType(err, "index_not_found_exception"):
+		case hasType(err, typeNotFound):
 			return 0, nil, reindex.Temporary(err) // it went away since
 		case !uncountable(err):
 			return 0, nil, err

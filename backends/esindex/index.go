@@ -13,8 +13,8 @@ import (
 	"productindex/reindex"
 )
 
-// Index is a [reindex.Indexer] over Elasticsearch or OpenSearch, with the capabilities [reindex.Limiter], [reindex.Reaper] and
-// [reindex.DocCounter]. It is safe for concurrent use. Several processes may have one of the same prefix: of two runs of one tenant that end, the later one fails.
+// Index is a [reindex.Indexer] over Elasticsearch or OpenSearch, with the capabilities [reindex.Limiter], [reindex.Reaper],
+// [reindex.DocCounter], [reindex.Updater] and [reindex.Settler]; its generations are [reindex.Editor]s. It is safe for concurrent use. Several processes may have one of the same prefix: of two runs of one tenant that end, the later one fails.
 type Index struct {
 	transport esapi.Transport
 	cfg       Config

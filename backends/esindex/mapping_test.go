@@ -291,7 +291,7 @@ func TestLearnUnsearched(t *testing.T) {
 		"failed to parse: The depth of the field has exceeded the allowed limit of [20].":                                                                       "",
 	} {
 		g := &generation{ix: ix, names: ix.names(reason[:20]), name: "x"}
-		err := g.learnUnsearched([]reindex.ItemError{{ID: "1", Err: &ServerError{Status: 400, Reason: reason}}})
+		err := g.writer("x").learnUnsearched([]reindex.ItemError{{ID: "1", Err: &ServerError{Status: 400, Reason: reason}}})
 		if learned := ix.unsearchedFields(g.names.tenant, target{}); field == "" && err != nil || field != "" && (!errors.Is(err, reindex.ErrAgain) || !slices.Contains(learned, field)) {
 			t.Errorf("%s: learned %v, error %v; want %q", reason, learned, err, field)
 		}

@@ -22,7 +22,7 @@ func (e *ServerError) PublicMessage() string {
 		return "the server takes no writes" + blockedBy(e.Reason)
 	case "security_exception":
 		return "the server's account lacks a privilege" + privilege(e.Reason)
-	case "index_not_found_exception":
+	case typeNotFound:
 		return "the index is gone: somebody has deleted it"
 	case "index_closed_exception":
 		return "the index is closed: somebody has closed it"

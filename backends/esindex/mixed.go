@@ -25,8 +25,8 @@ var mixedField = regexp.MustCompile(`mapper \[(.+)\] cannot be changed from type
 const maxMixed = 32
 
 // sendMixed sends those of the failed products again whose new fields have two types, and returns what failed in the end.
-func (g *generation) sendMixed(ctx context.Context, sent []reindex.Product, failed []reindex.ItemError) ([]reindex.ItemError, error) {
-	if !g.ix.mappings.byDefault {
+func (w writer) sendMixed(ctx context.Context, sent []reindex.Product, failed []reindex.ItemError) ([]reindex.ItemError, error) {
+	if !w.ix.mappings.byDefault {
 		return failed, nil // the host has said what its fields are
 	}
 	mapped := map[string]bool{}
@@ -38,7 +38,7 @@ func (g *generation) sendMixed(ctx context.Context, sent []reindex.Product, fail
 		for field := range fields {
 			mapped[field] = true
 		}
-		if err := g.mapNumbers(ctx, fields); err != nil {
+		if err := w.mapNumbers(ctx, fields); err != nil {
 			return nil, err
 		}
 		var again []reindex.Product
@@ -47,7 +47,7 @@ func (g *generation) sendMixed(ctx context.Context, sent []reindex.Product, fail
 				again = append(again, p)
 			}
 		}
-		refused, _, err := g.send(ctx, again)
+		refused, _, err := w.send(ctx, again)
 		if err != nil {
 			return nil, err
 		}
@@ -80,10 +80,10 @@ func mixedFields(failed []reindex.ItemError, mapped map[string]bool) (fields, id
 
 // mapNumbers gives each field the mapping of numbers, which takes text as well. A field that has become text meanwhile takes numbers, and
 // stays what it is.
-func (g *generation) mapNumbers(ctx context.Context, fields map[string]bool) error {
+func (w writer) mapNumbers(ctx context.Context, fields map[string]bool) error {
 	for field := range fields {
 		body := jsonBody(map[string]any{"properties": map[string]any{field: json.RawMessage(numberField)}})
-		err := call(ctx, g.ix.transport, "mapping field "+field+" of index "+g.name, esapi.IndicesPutMappingRequest{Index: []string{g.name}, Body: body}, nil)
+		err := call(ctx, w.ix.transport, "mapping field "+field+" of index "+w.index, esapi.IndicesPutMappingRequest{Index: []string{w.index}, Body: body}, nil)
 		if _, answered := errors.AsType[*ServerError](err); err != nil && (!answered || isTemporary(err)) {
 			return err
 		}
@@ -114,8 +114,8 @@ const maxUnsearched = 500
 
 // learnUnsearched notes the fields for which products were refused that a new generation would accept, and returns an error that matches
 // [reindex.ErrAgain] if there are any.
-func (g *generation) learnUnsearched(failed []reindex.ItemError) error {
-	if !g.ix.mappings.byDefault || !g.ix.abilities.lacksSubobjects() {
+func (w writer) learnUnsearched(failed []reindex.ItemError) error {
+	if !w.ix.mappings.byDefault || !w.ix.abilities.lacksSubobjects() {
 		return nil
 	}
 	var learned []string
@@ -126,16 +126,16 @@ func (g *generation) learnUnsearched(failed []reindex.ItemError) error {
 		}
 		for _, pattern := range objectAndValue {
 			m := pattern.FindStringSubmatch(answer.Reason)
-			if m != nil && !slices.Contains(g.unsearched, m[1]) && !slices.Contains(learned, m[1]) {
+			if m != nil && !slices.Contains(w.unsearched, m[1]) && !slices.Contains(learned, m[1]) {
 				learned = append(learned, m[1])
 			}
 		}
 	}
-	if len(learned) == 0 || !g.ix.noteUnsearched(g.names.tenant, learned) {
+	if len(learned) == 0 || !w.ix.noteUnsearched(w.tenant, learned) {
 		return nil
 	}
 	return fmt.Errorf("esindex: index %s: fields that are objects in some products and values in others cannot be searched on this server, and "+
-		"the next index keeps them unsearched: %s: %w", g.name, strings.Join(learned, ", "), reindex.ErrAgain)
+		"the next index keeps them unsearched: %s: %w", w.index, strings.Join(learned, ", "), reindex.ErrAgain)
 }
 
 // noteUnsearched notes fields for the tenant's next generation. It reports whether there is room for them.

@@ -75,7 +75,7 @@ func (ix *Index) removeUnused(ctx context.Context, n names, index, why string) (
 // remove deletes an index, if it is there.
 func (ix *Index) remove(ctx context.Context, index, why string) error {
 	err := call(ctx, ix.transport, "deleting index "+index, esapi.IndicesDeleteRequest{Index: []string{index}}, nil)
-	if hasType(err, "index_not_found_exception") {
+	if hasType(err, typeNotFound) {
 		return nil
 	}
 	if err == nil {
@@ -103,7 +103,7 @@ func (ix *Index) awaitIdle(ctx context.Context, index string) error {
 			} `json:"_all"`
 		}
 		err := call(ctx, ix.transport, "waiting for the searches in index "+index, req, &answer)
-		if hasType(err, "index_not_found_exception", "index_closed_exception") {
+		if hasType(err, typeNotFound, "index_closed_exception") {
 			return nil
 		}
 		if err != nil || answer.All.Total.Search.Open == 0 {

@@ -29,7 +29,7 @@ func apiKey(t *testing.T, server *estest.Server, prefix, privileges string) *ela
 	return server.Transport(t, elastictransport.WithAPIKey(key.Encoded))
 }
 
-const leastPrivileges = `"manage","index","read"`
+const leastPrivileges = `"manage","index","delete","read"`
 
 // The privileges that the documentation names are enough for all that an Index does.
 func TestLeastPrivileges(t *testing.T) {
@@ -47,9 +47,16 @@ func TestLeastPrivileges(t *testing.T) {
 	if n, err := ix.DocCount(t.Context(), acme); n != 4 || err != nil {
 		t.Errorf("%d documents, error %v; want 4", n, err)
 	}
+	changes := []reindex.Change{upsert("p0", "2"), deletion("p1")}
+	if err := errors.Join(ix.Update(t.Context(), acme, changes), ix.Settle(t.Context(), acme)); err != nil {
+		t.Error(err)
+	}
 	gen, err := ix.Begin(reindex.WithFence(t.Context(), 1), acme)
 	if err != nil {
 		t.Fatal(err)
+	}
+	if editor, _ := reindex.As[reindex.Editor](gen); editor.Edit(t.Context(), changes) != nil {
+		t.Error("an edit was refused")
 	}
 	if n, err := ix.Reap(reindex.WithFence(t.Context(), 2), acme); n != 1 || err != nil {
 		t.Errorf("reaped %d, error %v; want 1, the run with the smaller token", n, err)
@@ -118,4 +125,23 @@ func TestMissingPrivilege(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Without the privilege to delete, runs and upserts go on, and a deletion is an error that names what is missing.
+func TestMissingPrivilegeToDelete(t *testing.T) {
+	server := estest.Secure(t)
+	ix := openOn(t, apiKey(t, server, "keeps", `"manage","index","read"`), func(c *Config) { c.Prefix = "keeps" })
+	publish(t, ix, 3, "1")
+	if err := ix.Update(t.Context(), acme, []reindex.Change{upsert("p0", "1"), upsert("new", "1")}); err != nil {
+		t.Error(err)
+	}
+	err := ix.Update(t.Context(), acme, []reindex.Change{deletion("p1")})
+	if err == nil || isTemporary(err) || !strings.Contains(err.Error(), "security_exception") {
+		t.Errorf("error %v, want a lasting one of the privilege", err)
+	}
+	checkPublic(t, err, "the server's account lacks a privilege for indices:", "keeps")
+	if err := ix.Settle(t.Context(), acme); err != nil {
+		t.Error(err)
+	}
+	assertLive(t, ix, 4, "1")
 }

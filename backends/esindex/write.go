@@ -30,21 +30,40 @@ func (g *generation) Write(ctx context.Context, batch []reindex.Product) error {
 		return err
 	}
 	sent, unfit := admit(batch)
+	return g.writer(g.writeAlias()).write(ctx, sent, unfit)
+}
+
+// writer writes to one index.
+type writer struct {
+	ix         *Index
+	tenant     string
+	index      string
+	alias      string   // of the index: the server takes writes to an alias alone, see bulkQuery
+	unsearched []string // fields that the index keeps and does not search
+	live       bool     // no new index begins for what is learned of the products
+}
+
+func (g *generation) writer(alias string) writer {
+	return writer{ix: g.ix, tenant: g.names.tenant, index: g.name, alias: alias, unsearched: g.unsearched}
+}
+
+// write sends products that were admitted, and deletions. What was not admitted is reported with what fails.
+func (w writer) write(ctx context.Context, sent []reindex.Product, unfit []reindex.ItemError) error {
 	if len(sent) == 0 {
 		return batchError(unfit, nil, nil)
 	}
-	what := "writing to index " + g.name
-	failed, header, err := g.send(ctx, sent)
+	what := "writing to index " + w.index
+	failed, header, err := w.send(ctx, sent)
 	if err == nil {
-		failed, err = g.sendMixed(ctx, sent, failed)
+		failed, err = w.sendMixed(ctx, sent, failed)
 	}
 	if notByServer(err) {
-		return g.blame(ctx, what, err)
+		return w.blame(ctx, what, err)
 	}
 	if err != nil {
 		return classifyWrite(ctx, what, err)
 	}
-	if err := g.learnUnsearched(failed); err != nil {
+	if err := w.learnUnsearched(failed); err != nil && !w.live {
 		return err
 	}
 	for _, item := range failed {
@@ -71,8 +90,8 @@ func notByServer(err error) bool {
 }
 
 // blame finds out whether a request was refused for its products: then a request without them passes.
-func (g *generation) blame(ctx context.Context, what string, refusal error) error {
-	if err := g.tryWrite(ctx); err != nil {
+func (w writer) blame(ctx context.Context, what string, refusal error) error {
+	if err := w.tryWrite(ctx); err != nil {
 		return err
 	}
 	return reindex.Public(fmt.Errorf("esindex: %s: %w, or by something in between such as a firewall: %w", what, reindex.ErrRefused, refusal),
@@ -89,21 +108,8 @@ func batchError(unfit, failed []reindex.ItemError, header http.Header) error {
 // admit sorts out what must not stand in a _bulk request: one bad id fails the whole request, and a line feed in a body would start a
 // new action.
 func admit(batch []reindex.Product) (fit []reindex.Product, unfit []reindex.ItemError) {
-	reason := func(p reindex.Product) error {
-		switch {
-		case p.ID == "":
-			return errors.New("the id is empty")
-		case len(p.ID) > maxIDBytes:
-			return fmt.Errorf("the id has %d bytes, the server takes at most %d", len(p.ID), maxIDBytes)
-		case bytes.IndexByte(p.Body, '\n') >= 0:
-			return errors.New("the body is more than one line")
-		case deeperThan(p.Body, maxNesting):
-			return fmt.Errorf("the body is nested more than %d levels deep, which the server might not survive", maxNesting)
-		}
-		return nil
-	}
 	for i, p := range batch {
-		err := reason(p)
+		err := admissible(p)
 		if err == nil {
 			if unfit != nil {
 				fit = append(fit, p)
@@ -121,9 +127,26 @@ func admit(batch []reindex.Product) (fit []reindex.Product, unfit []reindex.Item
 	return fit, unfit
 }
 
+// admissible returns why a product must not stand in a _bulk request.
+func admissible(p reindex.Product) error {
+	switch {
+	case p.ID == "":
+		return errors.New("the id is empty")
+	case len(p.ID) > maxIDBytes:
+		return fmt.Errorf("the id has %d bytes, the server takes at most %d", len(p.ID), maxIDBytes)
+	case len(p.Body) == 0:
+		return errors.New("the body is empty")
+	case bytes.IndexByte(p.Body, '\n') >= 0:
+		return errors.New("the body is more than one line")
+	case deeperThan(p.Body, maxNesting):
+		return fmt.Errorf("the body is nested more than %d levels deep, which the server might not survive", maxNesting)
+	}
+	return nil
+}
+
 // send makes one _bulk request and returns the products that failed.
-func (g *generation) send(ctx context.Context, products []reindex.Product) ([]reindex.ItemError, http.Header, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "/"+g.writeAlias()+bulkQuery, nil)
+func (w writer) send(ctx context.Context, products []reindex.Product) ([]reindex.ItemError, http.Header, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "/"+w.alias+bulkQuery, nil)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -132,7 +155,7 @@ func (g *generation) send(ctx context.Context, products []reindex.Product) ([]re
 	req.Body, req.GetBody, req.ContentLength = &bulkReader{bulk: body}, body.open, body.length
 	req.Header.Set("Content-Type", "application/x-ndjson")
 	req.Header.Set("Accept", "application/json")
-	res, err := g.ix.transport.Perform(req)
+	res, err := w.ix.transport.Perform(req)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -151,6 +174,12 @@ func (g *generation) send(ctx context.Context, products []reindex.Product) ([]re
 	return failed, res.Header, err
 }
 
+// itemResult is what became of one item of a _bulk request.
+type itemResult struct {
+	Status int   `json:"status"`
+	Error  cause `json:"error"`
+}
+
 var answerPool = sync.Pool{New: func() any { return new(bytes.Buffer) }}
 
 var (
@@ -159,7 +188,7 @@ var (
 )
 
 // failedItems reads the answer to a _bulk request of these products: the items are in the order of the request. Only an answer that
-// speaks of errors is decoded.
+// speaks of errors is decoded. A deletion of what is not there has a status of its own and no error.
 func failedItems(text []byte, products []reindex.Product) ([]reindex.ItemError, error) {
 	if bytes.HasPrefix(text, allWell) && bytes.HasSuffix(text, []byte("]}")) || bytes.Equal(text, noItems) {
 		return nil, nil
@@ -167,10 +196,8 @@ func failedItems(text []byte, products []reindex.Product) ([]reindex.ItemError, 
 	var parsed struct {
 		Errors *bool `json:"errors"`
 		Items  []struct {
-			Index struct {
-				Status int   `json:"status"`
-				Error  cause `json:"error"`
-			} `json:"index"`
+			Index  itemResult `json:"index"`
+			Delete itemResult `json:"delete"`
 		} `json:"items"`
 	}
 	if err := decodeAnswer(text, &parsed); err != nil {
@@ -181,8 +208,12 @@ func failedItems(text []byte, products []reindex.Product) ([]reindex.ItemError, 
 	}
 	var failed []reindex.ItemError
 	for i := range parsed.Items {
-		item := &parsed.Items[i].Index
-		if item.Status >= http.StatusOK && item.Status < http.StatusMultipleChoices {
+		item := parsed.Items[i].Index
+		if deletes(products[i]) {
+			item = parsed.Items[i].Delete
+		}
+		absent := deletes(products[i]) && item.Status == http.StatusNotFound && item.Error.Type == ""
+		if absent || item.Status >= http.StatusOK && item.Status < http.StatusMultipleChoices {
 			continue
 		}
 		err := &ServerError{Status: item.Status, Type: item.Error.Type, Reason: item.Error.reason()}
@@ -197,7 +228,7 @@ func hopeless(e *ServerError) bool {
 	switch e.Type {
 	case typeBlocked:
 		return !e.temporary()
-	case "index_not_found_exception", "index_closed_exception", "security_exception":
+	case typeNotFound, "index_closed_exception", "security_exception":
 		return true
 	}
 	return false

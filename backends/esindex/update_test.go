@@ -1,0 +1,453 @@
+package esindex
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/elastic/go-elasticsearch/v8/esapi"
+
+	"productindex/backends/esindex/internal/estest"
+	"productindex/reindex"
+	"productindex/reindex/reindextest"
+)
+
+func upsert(id, rev string) reindex.Change {
+	return reindex.Change{ID: id, Body: reindextest.NewProduct(id, map[string]any{"rev": rev}).Body}
+}
+
+func deletion(id string) reindex.Change { return reindex.Change{ID: id, Delete: true} }
+
+// revs are the products of reindextest.Products as a search finds them.
+func revs(n int, rev string) map[string]string {
+	found := map[string]string{}
+	for _, p := range reindextest.Products(n, rev) {
+		found[p.ID] = rev
+	}
+	return found
+}
+
+// assertFound checks what a search finds.
+func assertFound(t *testing.T, ix *Index, want map[string]string) {
+	t.Helper()
+	found, err := search(t.Context(), ix, acme)
+	if err != nil || !maps.Equal(found, want) {
+		t.Errorf("searches find %v, error %v; want %v", found, err, want)
+	}
+}
+
+// An update of what cannot be updated changes nothing, makes no index, and says why.
+func TestUpdateOfWhatCannotBeUpdated(t *testing.T) {
+	changes := []reindex.Change{upsert("p0", "2"), deletion("p1")}
+	for _, test := range []struct {
+		name     string
+		settings string
+		change   func(t *testing.T, ix *Index, live string)
+		noLive   bool
+		says     string
+	}{
+		{name: "alias taken away", change: func(t *testing.T, ix *Index, live string) {
+			mustAlias(t, ix, removeAlias(live, ix.Alias(acme)))
+		}, noLive: true, says: acme},
+		{name: "index deleted", change: func(t *testing.T, ix *Index, live string) {
+			request(t, ix.transport, http.MethodDelete, "/"+live, "")
+		}, noLive: true, says: acme},
+		{name: "index in the place of the alias", change: func(t *testing.T, ix *Index, live string) {
+			request(t, ix.transport, http.MethodDelete, "/"+live, "")
+			request(t, ix.transport, http.MethodPut, "/"+ix.Alias(acme)+"/_doc/p1?refresh=true", `{"rev":"stray"}`)
+		}, noLive: true, says: "where the alias has to be"},
+		{name: "several indexes", change: func(t *testing.T, ix *Index, _ string) {
+			request(t, ix.transport, http.MethodPut, "/"+ix.cfg.Prefix+"-further", "")
+			mustAlias(t, ix, addAlias(ix.cfg.Prefix+"-further", ix.Alias(acme), nil))
+		}, says: "several indexes"},
+		{name: "no writes", change: func(t *testing.T, ix *Index, live string) {
+			mustAlias(t, ix, addAlias(live, ix.Alias(acme), definition{keyWriteIndex: json.RawMessage("false")}))
+		}, says: "is_write_index"},
+		{name: "routing to a shard", settings: `{"number_of_shards":2}`, change: func(t *testing.T, ix *Index, live string) {
+			mustAlias(t, ix, addAlias(live, ix.Alias(acme), definition{keyRouting: json.RawMessage(`"x"`)}))
+		}, says: "index_routing"},
+		{name: "closed", change: func(t *testing.T, ix *Index, live string) {
+			request(t, ix.transport, http.MethodPost, "/"+live+"/_close", "")
+		}, says: "index_closed_exception"},
+		{name: "blocked", change: func(t *testing.T, ix *Index, live string) {
+			request(t, ix.transport, http.MethodPut, "/"+live+"/_settings", `{"index.blocks.read_only_allow_delete":true}`)
+		}, says: typeBlocked},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			ix := open(t, func(c *Config) {
+				if test.settings != "" {
+					c.Settings = []byte(test.settings)
+				}
+			})
+			live := publish(t, ix, 3, "1")
+			test.change(t, ix, live)
+			before := indexes(t, ix)
+			err := ix.Update(t.Context(), acme, changes)
+			if err == nil || isTemporary(err) || errors.Is(err, reindex.ErrNoLiveIndex) != test.noLive || !strings.Contains(err.Error(), test.says) {
+				t.Errorf("error %v; want a lasting one that says %q", err, test.says)
+			}
+			assertIndexes(t, ix, before...)
+		})
+	}
+}
+
+func mustAlias(t *testing.T, ix *Index, actions ...action) {
+	t.Helper()
+	if err := ix.updateAliases(t.Context(), "test", actions); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// between is a way to the server on which something happens before the first _bulk request.
+type between struct {
+	next esapi.Transport
+	once *sync.Once
+	do   func()
+}
+
+func (b between) Perform(req *http.Request) (*http.Response, error) {
+	if strings.HasSuffix(req.URL.Path, "/_bulk") {
+		b.once.Do(b.do)
+	}
+	return b.next.Perform(req)
+}
+
+// What happens to the live index after it was looked up makes no index and loses no update.
+func TestUpdateWhileTheLiveIndexGoes(t *testing.T) {
+	for _, changes := range [][]reindex.Change{{upsert("p0", "2")}, {deletion("p0")}, {upsert("p0", "2"), deletion("p1")}} {
+		ix := open(t, nil)
+		live := publish(t, ix, 3, "1")
+		plain := ix.transport
+		ix.transport = between{plain, new(sync.Once), func() { request(t, plain, http.MethodDelete, "/"+live, "") }}
+		if err := ix.Update(t.Context(), acme, changes); !errors.Is(err, reindex.ErrNoLiveIndex) {
+			t.Errorf("error %v, want ErrNoLiveIndex", err)
+		}
+		assertIndexes(t, ix)
+	}
+	ix := open(t, nil)
+	publish(t, ix, 3, "1")
+	next := begin(t, ix)
+	fill(t, next, 4, "2")
+	plain := ix.transport
+	ix.transport = between{plain, new(sync.Once), func() {
+		if err := next.Commit(t.Context()); err != nil {
+			t.Error(err)
+		}
+	}}
+	if err := ix.Update(t.Context(), acme, []reindex.Change{upsert("p0", "3")}); err != nil {
+		t.Errorf("update: %v", err)
+	}
+	if err := ix.Settle(t.Context(), acme); err != nil {
+		t.Error(err)
+	}
+	want := revs(4, "2")
+	want["p0"] = "3"
+	assertFound(t, ix, want)
+}
+
+// An alias with a filter, a search routing, or any routing if there is one shard, takes updates; those that the filter hides, too.
+func TestUpdateThroughAnAlias(t *testing.T) {
+	for name, d := range map[string]definition{
+		"filter":         {"filter": json.RawMessage(`{"term":{"rev":"1"}}`)},
+		"search routing": {"search_routing": json.RawMessage(`"x"`)},
+		"index routing":  {keyRouting: json.RawMessage(`"x"`)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			ix := open(t, nil)
+			live := publish(t, ix, 3, "1")
+			mustAlias(t, ix, addAlias(live, ix.Alias(acme), d))
+			for range 2 {
+				if err := ix.Update(t.Context(), acme, []reindex.Change{upsert("p0", "2"), deletion("p1"), upsert("new", "2")}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := ix.Settle(t.Context(), acme); err != nil {
+				t.Fatal(err)
+			}
+			if n, err := ix.DocCount(t.Context(), acme); n != 3 || err != nil {
+				t.Errorf("%d products, error %v; want 3", n, err)
+			}
+		})
+	}
+}
+
+// An update is classified as a write is: each change alone, and a deletion of what cannot be there is none.
+func TestUpdateRefusals(t *testing.T) {
+	ix := open(t, nil)
+	publish(t, ix, 3, "1")
+	deep := reindex.Change{ID: "deep", Body: []byte(`{"a":` + strings.Repeat("[", 101) + strings.Repeat("]", 101) + `}`)}
+	lines := reindex.Change{ID: "lines", Body: []byte("{\n}")}
+	long := strings.Repeat("x", maxIDBytes+1)
+	gen := begin(t, ix)
+	if err := gen.Write(t.Context(), reindextest.Products(3, "1")); err != nil {
+		t.Fatal(err)
+	}
+	for _, send := range []func([]reindex.Change) error{
+		func(c []reindex.Change) error { return ix.Update(t.Context(), acme, c) },
+		func(c []reindex.Change) error { return gen.Edit(t.Context(), c) },
+	} {
+		err := send([]reindex.Change{
+			upsert("p0", "2"), deep, lines, {ID: "empty"}, upsert(long, "2"), deletion(long), deletion(""), deletion("absent"), deletion("p1"),
+			{ID: "mixed", Body: []byte(`{"rev":"2","m":[1,"one"]}`)},
+		})
+		failed, ok := errors.AsType[*reindex.BatchError](err)
+		if !ok || len(failed.Items) != 4 {
+			t.Fatalf("error %v", err)
+		}
+		for i, id := range []string{"deep", "lines", "empty", long} {
+			if failed.Items[i].ID != id || failed.Items[i].Retryable {
+				t.Errorf("item %d: %+v", i, failed.Items[i])
+			}
+		}
+	}
+	want := map[string]string{"p0": "2", "p2": "1", "mixed": "2"}
+	if err := ix.Settle(t.Context(), acme); err != nil {
+		t.Fatal(err)
+	}
+	assertFound(t, ix, want)
+	if sealed, err := gen.Seal(t.Context()); err != nil || sealed.Documents != 3 || sealed.Live != 3 {
+		t.Errorf("sealed %+v, error %v", sealed, err)
+	}
+	if err := gen.Commit(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	assertFound(t, ix, want)
+}
+
+// Edits after Seal show from the switch on, also if the index refreshes never by itself, and are counted if it is sealed anew.
+func TestEditsShowAtTheSwitch(t *testing.T) {
+	ix := open(t, func(c *Config) { c.Settings = []byte(`{"refresh_interval":"-1"}`) })
+	publish(t, ix, 2, "0")
+	gen := begin(t, ix)
+	fill(t, gen, 3, "1")
+	edit := func(changes ...reindex.Change) {
+		t.Helper()
+		if err := gen.Edit(t.Context(), changes); err != nil {
+			t.Fatal(err)
+		}
+	}
+	edit(upsert("a", "2"), upsert("b", "2"), deletion("p0"))
+	if sealed, err := gen.Seal(t.Context()); err != nil || sealed.Documents != 4 {
+		t.Errorf("sealed %+v, error %v; want 4 documents", sealed, err)
+	}
+	gen.fences.Store(0)
+	if _, certain, err := gen.outcome(t.Context()); !certain || err != nil { // as after a switch that failed
+		t.Fatal(certain, err)
+	}
+	edit(deletion("a"), upsert("p1", "3"))
+	assertFound(t, ix, revs(2, "0"))
+	if err := gen.Commit(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	assertFound(t, ix, map[string]string{"b": "2", "p1": "3", "p2": "1"})
+	if err := gen.Edit(t.Context(), []reindex.Change{upsert("p2", "late")}); err == nil {
+		t.Error("an edit after the switch was taken")
+	}
+}
+
+// A run that a newer one has replaced is told so when it edits.
+func TestEditOfAFencedGeneration(t *testing.T) {
+	ix := open(t, nil)
+	old, err := ix.Begin(reindex.WithFence(t.Context(), 1), acme)
+	if err != nil {
+		t.Fatal(err)
+	}
+	fill(t, old, 3, "1")
+	next, err := ix.Begin(reindex.WithFence(t.Context(), 2), acme)
+	if err != nil {
+		t.Fatal(err)
+	}
+	editor, _ := reindex.As[reindex.Editor](old)
+	if err := editor.Edit(t.Context(), []reindex.Change{upsert("p0", "2")}); !errors.Is(err, reindex.ErrFenced) {
+		t.Errorf("error %v, want ErrFenced", err)
+	}
+	if err := errors.Join(old.Abort(t.Context()), next.Abort(t.Context())); err != nil {
+		t.Error(err)
+	}
+	assertIndexes(t, ix)
+}
+
+// Settle of a tenant without a live index has nothing to wait for, and any other failure shows.
+func TestSettle(t *testing.T) {
+	ix := open(t, nil)
+	if err := ix.Settle(t.Context(), acme); err != nil {
+		t.Errorf("nothing live: %v", err)
+	}
+	for _, test := range []struct {
+		name, body string
+		status     int
+		temporary  bool
+	}{
+		{"shards failed", `{"_shards":{"total":2,"successful":1,"failed":1}}`, http.StatusOK, true},
+		{"too much to do", `{"error":{"type":"es_rejected_execution_exception","reason":"x"},"status":429}`, http.StatusTooManyRequests, true},
+		{"closed", `{"error":{"type":"index_closed_exception","reason":"x"},"status":400}`, http.StatusBadRequest, false},
+	} {
+		broken, err := New(answers{status: test.status, body: test.body}, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := broken.Settle(t.Context(), acme); err == nil || isTemporary(err) != test.temporary {
+			t.Errorf("%s: %v", test.name, err)
+		}
+	}
+}
+
+// A field that is an object in one product and a value in others refuses that one alone, and the next generation keeps it.
+func TestUpdateLearnsUnsearchedFields(t *testing.T) {
+	ix, err := New(answers{}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ix.abilities.noSubobjects = true
+	const reason = "object mapping for [o] tried to parse field [o] as object, but found a concrete value"
+	ix.transport = answers{status: http.StatusOK, body: `{"errors":true,"items":[{"index":{"status":400,"error":{"type":"document_parsing_exception","reason":"` +
+		reason + `"}}},{"delete":{"status":404}}]}`}
+	w := writer{ix: ix, tenant: acme, index: "i", alias: "a", live: true}
+	sent, _ := operations([]reindex.Change{upsert("1", "x"), deletion("2")})
+	failed, ok := errors.AsType[*reindex.BatchError](w.write(t.Context(), sent, nil))
+	if !ok || len(failed.Items) != 1 || failed.Items[0].ID != "1" {
+		t.Errorf("failed %+v", failed)
+	}
+	if learned := ix.unsearchedFields(acme, target{}); len(learned) != 1 || learned[0] != "o" {
+		t.Errorf("learned %v", learned)
+	}
+	w.live = false
+	ix.forgetUnsearched(acme)
+	if err := w.write(t.Context(), sent, nil); !errors.Is(err, reindex.ErrAgain) {
+		t.Errorf("error %v, want ErrAgain", err)
+	}
+}
+
+// database is a source that is edited while it is read.
+type database struct {
+	mu       sync.Mutex
+	products map[string]json.RawMessage
+}
+
+func (d *database) Open(context.Context, string) (reindex.Snapshot, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	var products reindextest.Slice
+	for id, body := range d.products {
+		products = append(products, reindex.Product{ID: id, Body: body})
+	}
+	return products, nil
+}
+
+// change edits the database.
+func (d *database) change(c reindex.Change) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if c.Delete {
+		delete(d.products, c.ID)
+	} else {
+		d.products[c.ID] = c.Body
+	}
+}
+
+// edit changes products at random, first in the database and then through the engine, until done is closed. Each writer has products of
+// its own, so that the order of their changes is the same in both.
+func (d *database) edit(t *testing.T, e *reindex.Engine, seed uint64, writer int, done <-chan struct{}) {
+	rng := rand.New(rand.NewPCG(seed, uint64(writer)))
+	for n := 0; ; n++ {
+		select {
+		case <-done:
+			return
+		default:
+		}
+		id := fmt.Sprint("p", rng.IntN(150)*4+writer)
+		change := upsert(id, fmt.Sprint(writer, ".", n))
+		if rng.IntN(4) == 0 {
+			change = deletion(id)
+		}
+		d.change(change)
+		if err := e.Update(t.Context(), acme, change); err != nil {
+			t.Errorf("update: %v", err)
+			return
+		}
+	}
+}
+
+// documents returns the live documents as they are kept.
+func documents(t *testing.T, ix *Index) map[string]json.RawMessage {
+	t.Helper()
+	var answer struct {
+		Hits struct {
+			Hits []struct {
+				ID     string          `json:"_id"`
+				Source json.RawMessage `json:"_source"`
+			}
+		}
+	}
+	size := 10_000
+	if err := call(t.Context(), ix.transport, "searching", esapi.SearchRequest{Index: []string{ix.Alias(acme)}, Size: &size}, &answer); err != nil {
+		t.Fatal(err)
+	}
+	found := map[string]json.RawMessage{}
+	for _, hit := range answer.Hits.Hits {
+		found[hit.ID] = hit.Source
+	}
+	return found
+}
+
+// While writers edit, insert and delete, run after run goes live, and the live index ends as the database is.
+func TestEditsDuringRuns(t *testing.T) {
+	seeds := uint64(2)
+	if inCI() {
+		seeds = 5
+	}
+	for seed := range seeds {
+		t.Run(fmt.Sprint(seed), func(t *testing.T) {
+			ix := openOn(t, estest.Plain(t).Transport(t), nil)
+			db := &database{products: map[string]json.RawMessage{}}
+			for i := range 400 {
+				db.change(upsert(fmt.Sprint("p", i), "first"))
+			}
+			engine, err := reindex.New(db, ix, &reindex.Config{BatchDocs: 50, Workers: 4, CountMargin: -1, MinFraction: -1})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := engine.Run(t.Context(), acme); err != nil {
+				t.Fatal(err)
+			}
+			var writers sync.WaitGroup
+			done := make(chan struct{})
+			for w := range 4 {
+				writers.Go(func() { db.edit(t, engine, seed, w, done) })
+			}
+			var applied int64
+			for range 5 {
+				report, err := engine.Run(t.Context(), acme)
+				if err != nil {
+					t.Error(err)
+				}
+				applied += report.ChangesApplied
+			}
+			close(done)
+			writers.Wait()
+			if err := errors.Join(engine.Settle(t.Context(), acme), engine.Shutdown(t.Context())); err != nil {
+				t.Error(err)
+			}
+			if applied == 0 {
+				t.Error("no change was replayed: the runs were not edited")
+			}
+			if found := documents(t, ix); !maps.EqualFunc(found, db.products, func(a, b json.RawMessage) bool { return bytes.Equal(a, b) }) {
+				t.Errorf("the index holds %d products, the database %d, or other ones", len(found), len(db.products))
+				for id, body := range db.products {
+					if !bytes.Equal(found[id], body) {
+						t.Errorf("%s is %s in the index, %s in the database", id, found[id], body)
+					}
+				}
+			}
+			t.Logf("%d products, %d changes replayed", len(db.products), applied)
+		})
+	}
+}
