@@ -42,6 +42,9 @@ type Job struct {
 	EntityType string
 	// Status is where the job stands.
 	Status Status
+	// Phase is what the run is doing, or what it was doing when it failed: never [PhaseRead] or [PhaseWrite] before its
+	// end, and never what cleans up. Empty until it waits for its turn, and after a success.
+	Phase Phase
 	// Expected is the number of products that the source announced through [Counter], or, where Estimated is set, the
 	// number of documents that were live at the start (see [DocCounter]); -1 where neither is known.
 	Expected  int64

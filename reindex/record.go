@@ -100,10 +100,10 @@ func stops(err error) bool { return errors.Is(err, ErrCancelled) || errors.Is(er
 func (r *record) finish(ctx context.Context, failure *RunError) (Job, error) {
 	job := r.now()
 	before := job.Status
-	job.Status = StatusSuccess
+	job.Status, job.Phase = StatusSuccess, ""
 	var cause error
 	if failure != nil {
-		job.Status, job.Message, cause = StatusFailure, message(failure), failure
+		job.Status, job.Phase, job.Message, cause = StatusFailure, failure.Phase, message(failure), failure
 	}
 	job.Modified = time.Now().UTC()
 	job.Report.Durations.Total = time.Since(r.started)

@@ -43,6 +43,9 @@ func (r *run) execute(ctx context.Context) (job Job, err, storeErr error) {
 // phase runs f as a phase of the run: contained, timed and traced. The error is one of the phase.
 func (r *run) phase(ctx context.Context, phase Phase, f func(ctx context.Context) error) error {
 	r.enter(phase)
+	if phase != PhaseAbort {
+		r.record.change(func(j *Job) { j.Phase = phase })
+	}
 	trace, info := r.cfg.Trace, r.record.info()
 	if start := trace.PhaseStarted; start != nil {
 		outer := ctx

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 
 	"productindex/reindex"
@@ -11,7 +12,7 @@ import (
 
 // numbers are those of a job and of its report, in the order in which they are stored; new ones come last. Together in
 // one column they are read several times as fast as in a column each.
-func numbers(j *reindex.Job) [26]*int64 {
+func numbers(j *reindex.Job, phase *int64) [27]*int64 {
 	r, d := &j.Report, &j.Report.Durations
 	return [...]*int64{
 		&j.Expected, &j.Processed,
@@ -19,13 +20,21 @@ func numbers(j *reindex.Job) [26]*int64 {
 		(*int64)(&d.Pending), (*int64)(&d.Begin), (*int64)(&d.Load), (*int64)(&d.Seal), (*int64)(&d.Commit), (*int64)(&d.Total),
 		&r.Conflicts, (*int64)(&d.Open), &r.Ignored,
 		&r.ChangesApplied, &r.ChangesRefused, &r.Added, &r.Removed, (*int64)(&d.CatchUp), (*int64)(&d.Held),
+		phase,
 	}
+}
+
+// phases are those of a job, by the numbers under which they are stored; new ones come last.
+var phases = []reindex.Phase{
+	"", reindex.PhasePending, reindex.PhaseOpen, reindex.PhaseBegin, reindex.PhaseLoad, reindex.PhaseRead, reindex.PhaseWrite,
+	reindex.PhaseCatchUp, reindex.PhaseSeal, reindex.PhaseCheck, reindex.PhaseCommit,
 }
 
 // encodeNumbers writes a job's numbers as a JSON array.
 func encodeNumbers(j *reindex.Job) string {
 	text := []byte{'['}
-	for i, n := range numbers(j) {
+	phase := int64(max(0, slices.Index(phases, j.Phase)))
+	for i, n := range numbers(j, &phase) {
 		if i > 0 {
 			text = append(text, ',')
 		}
@@ -42,7 +51,8 @@ func decodeNumbers(text string, j *reindex.Job) error {
 	if len(text) < len("[0]") || text[0] != '[' || text[len(text)-1] != ']' {
 		return errNumbers
 	}
-	into, n, start := numbers(j), 0, 1
+	var phase int64
+	into, n, start := numbers(j, &phase), 0, 1
 	for i := 1; i < len(text); i++ {
 		if text[i] != ',' && i != len(text)-1 {
 			continue
@@ -55,6 +65,9 @@ func decodeNumbers(text string, j *reindex.Job) error {
 			*into[n] = number
 		}
 		n, start = n+1, i+1
+	}
+	if phase > 0 && phase < int64(len(phases)) {
+		j.Phase = phases[phase]
 	}
 	return nil
 }

@@ -138,6 +138,7 @@ func testConcurrentCreates(t *testing.T, s reindex.JobStore) {
 
 func testFinish(t *testing.T, s reindex.JobStore) {
 	j := mustCreate(t, s, job("a", "1", 0))
+	j.Phase = reindex.PhaseWrite
 	j.Status, j.Message, j.Expected, j.Estimated, j.Processed = reindex.StatusFailure, "why", 120, true, 119
 	j.Modified = j.Modified.Add(time.Second)
 	j.Report = reindex.Report{

@@ -174,34 +174,28 @@ var allFields = []*field{
 
 // phases are the values of the field phase, in the order in which a job passes through them. Each has a duration.
 var phases = []string{
-	string(reindex.PhasePending), string(reindex.PhaseOpen), string(reindex.PhaseBegin), string(reindex.PhaseLoad), string(reindex.PhaseSeal),
-	string(reindex.PhaseCommit),
+	string(reindex.PhasePending), string(reindex.PhaseOpen), string(reindex.PhaseBegin), string(reindex.PhaseLoad),
+	string(reindex.PhaseSeal), string(reindex.PhaseCommit),
 }
-
-// sealing is where PhaseSeal is among them.
-const sealing = 4
 
 // phase is where a job is, or where it was when it failed; empty once it has succeeded.
 func phase(job Job) string {
-	d := &job.Record.Report.Durations
-	ended := 0 // phases
-	for i, took := range []time.Duration{d.Pending, d.Open, d.Begin, d.Load, d.Seal, d.Commit} {
-		if took > 0 {
-			ended = i + 1
-		}
-	}
-	switch job.Record.Status {
-	case reindex.StatusSuccess:
+	phase, status := job.Record.Phase, job.Record.Status
+	switch {
+	case status == reindex.StatusSuccess:
 		return ""
-	case reindex.StatusFailure:
-		return phases[max(0, ended-1)] // a phase that failed has a duration as well
-	case reindex.StatusInProgress:
-		ended = max(ended, 1)
-	case reindex.StatusPublished:
-		ended = max(ended, sealing)
-	case reindex.StatusPending:
+	case phase == "" && status == reindex.StatusInProgress:
+		phase = reindex.PhaseOpen
+	case phase == "" && status != reindex.StatusPublished:
+		phase = reindex.PhasePending
+	case phase == "":
+		phase = reindex.PhaseSeal
+	case phase == reindex.PhaseRead, phase == reindex.PhaseWrite:
+		phase = reindex.PhaseLoad
+	case phase == reindex.PhaseCatchUp, phase == reindex.PhaseCheck:
+		phase = reindex.PhaseSeal
 	}
-	return phases[min(ended, len(phases)-1)]
+	return string(phase)
 }
 
 // isAny accepts every field.
