@@ -81,20 +81,15 @@ func (d disk) syncTree(root string) error {
 	})
 }
 
-// copyFile copies a file, and waits until the copy is on the disk.
-func copyFile(ctx context.Context, from, to string) (err error) {
-	source, err := os.Open(from) //nolint:gosec // the path is the index's own
-	if err != nil {
-		return err
-	}
-	defer source.Close()
+// copyFile copies a file that was just opened, and waits until the copy is on the disk.
+func copyFile(ctx context.Context, from *os.File, to string) (err error) {
 	target, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return err
 	}
 	for err == nil {
 		if err = ctx.Err(); err == nil {
-			_, err = io.CopyN(target, source, 16<<20)
+			_, err = io.CopyN(target, from, 16<<20)
 		}
 	}
 	if errors.Is(err, io.EOF) {

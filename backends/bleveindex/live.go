@@ -3,6 +3,7 @@ package bleveindex
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"strings"
 	"sync"
@@ -133,16 +134,17 @@ func (l *liveIndex) suspect(ctx context.Context, cause error) error {
 
 // verify compares the segments of an open index with their checksums.
 func (l *liveIndex) verify(ctx context.Context) error {
-	var paths []string
-	err := guard(func() error {
+	return guard(func() error {
 		inner, err := l.index.Advanced()
 		if err != nil {
 			return err
 		}
-		reader, err := inner.Reader()
-		if err != nil {
-			return err
+		of, ok := inner.(*scorch.Scorch)
+		if !ok {
+			return fmt.Errorf("the index is a %T", inner)
 		}
+		reader := of.CopyReader() // which keeps the files until it is closed, also if their segments are merged
+		var paths []string
 		if snapshot, ok := reader.(*scorch.IndexSnapshot); ok {
 			for _, s := range snapshot.Segments() {
 				if file, ok := s.Segment().(interface{ Path() string }); ok {
@@ -150,12 +152,8 @@ func (l *liveIndex) verify(ctx context.Context) error {
 				}
 			}
 		}
-		return reader.Close()
+		return errors.Join(verifySegments(ctx, paths), reader.CloseCopyReader())
 	})
-	if err != nil {
-		return err
-	}
-	return verifySegments(ctx, paths)
 }
 
 const metaFile = "index_meta.json" // bleve's own, which it does not sync

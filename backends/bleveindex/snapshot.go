@@ -21,7 +21,7 @@ const snapshotTries = 20
 //
 // It goes without the lock of bleve's database, which a writer holds for good: of a file that two reads find the same, all was there at one
 // moment between them; and at any moment the pages that its newest complete transaction needs are as they were written.
-func snapshot(ctx context.Context, from, to string, place func(ctx context.Context, from, to string) error) error {
+func snapshot(ctx context.Context, from, to string, place func(ctx context.Context, from *os.File, to string) error) error {
 	root := filepath.Join(from, storeDir, rootFile)
 	for try := 1; ; try++ {
 		content, err := readStable(ctx, root)
@@ -41,7 +41,7 @@ func snapshot(ctx context.Context, from, to string, place func(ctx context.Conte
 	}
 }
 
-func trySnapshot(ctx context.Context, from, to string, root []byte, place func(ctx context.Context, from, to string) error) error {
+func trySnapshot(ctx context.Context, from, to string, root []byte, place func(ctx context.Context, from *os.File, to string) error) (err error) {
 	meta, err := os.ReadFile(filepath.Join(from, metaFile)) //nolint:gosec // the path is the index's own
 	if err != nil {
 		return missing(err)
@@ -58,8 +58,21 @@ func trySnapshot(ctx context.Context, from, to string, root []byte, place func(c
 	if err != nil {
 		return err
 	}
-	for _, name := range segments {
-		if err := place(ctx, filepath.Join(from, storeDir, name), filepath.Join(store, name)); err != nil {
+	var files []*os.File
+	defer func() {
+		for _, file := range files {
+			err = errors.Join(err, file.Close())
+		}
+	}()
+	for _, name := range segments { // all before any is copied, for which they are there until then
+		file, err := os.Open(filepath.Join(from, storeDir, name)) //nolint:gosec // readRoot lets no separators through
+		if err != nil {
+			return missing(err)
+		}
+		files = append(files, file)
+	}
+	for i, name := range segments {
+		if err := place(ctx, files[i], filepath.Join(store, name)); err != nil {
 			return missing(err)
 		}
 	}
@@ -91,7 +104,7 @@ func openShadow(ctx context.Context, generation string) (index bleve.Index, docu
 	if err != nil {
 		return nil, 0, "", err
 	}
-	link := func(_ context.Context, from, to string) error { return os.Symlink(from, to) }
+	link := func(_ context.Context, from *os.File, to string) error { return os.Symlink(from.Name(), to) }
 	to := filepath.Join(dir, filepath.Base(generation))
 	for try := 1; ; try++ {
 		if err = snapshot(ctx, generation, to, link); err != nil {
@@ -174,12 +187,15 @@ func (l *liveIndex) backup(ctx context.Context, to string) (err error) {
 			err = errors.Join(err, os.RemoveAll(to))
 		}
 	}()
-	n, err := l.count()
+	generation := filepath.Join(to, l.name)
+	if err := snapshot(ctx, filepath.Join(l.t.dir, l.name), generation, copyFile); err != nil {
+		return err
+	}
+	copied, n, err := openReadOnly(generation) // the live index may hold others by now
 	if err != nil {
 		return err
 	}
-	generation := filepath.Join(to, l.name)
-	if err := snapshot(ctx, filepath.Join(l.t.dir, l.name), generation, copyFile); err != nil {
+	if err := closeIndex(copied); err != nil {
 		return err
 	}
 	if err := osDisk.writeMark(generation, liveMark(n)); err != nil {

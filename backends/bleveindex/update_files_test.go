@@ -1,0 +1,69 @@
+package bleveindex
+
+import (
+	"fmt"
+	"path/filepath"
+	"sync"
+	"testing"
+
+	"productindex/reindex"
+)
+
+// whileUpdating calls f while single products are updated, until f has returned.
+func whileUpdating(t *testing.T, ix *Index, tenant string, f func()) {
+	t.Helper()
+	done := make(chan struct{})
+	var updates sync.WaitGroup
+	updates.Go(func() {
+		for n := 0; !isDone(done); n++ {
+			if err := ix.Update(t.Context(), tenant, []reindex.Change{upsert(fmt.Sprint("p", n%300), fmt.Sprint(n)), deletion(fmt.Sprint("p", (n+7)%300))}); err != nil {
+				t.Errorf("update %d: %v", n, err)
+				return
+			}
+		}
+	})
+	f()
+	close(done)
+	updates.Wait()
+}
+
+// Segments that are merged while they are compared with their checksums are not damaged.
+func TestVerifyWhileUpdating(t *testing.T) {
+	ix := open(t, t.TempDir(), nil)
+	publish(t, ix, "acme", products(300, "1")...)
+	whileUpdating(t, ix, "acme", func() {
+		for range 200 {
+			l, err := ix.acquire(t.Context(), "acme")
+			if err != nil {
+				t.Fatal(err)
+			}
+			err = l.verify(t.Context())
+			l.done()
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+	})
+}
+
+// A backup that is made beside updates is what the index was at one moment.
+func TestBackupWhileUpdating(t *testing.T) {
+	ix := open(t, t.TempDir(), nil)
+	publish(t, ix, "acme", products(300, "1")...)
+	to := t.TempDir()
+	const backups = 10
+	whileUpdating(t, ix, "acme", func() {
+		for i := range backups {
+			if err := ix.Backup(t.Context(), filepath.Join(to, fmt.Sprint(i))); err != nil {
+				t.Errorf("backup %d: %v", i, err)
+			}
+		}
+	})
+	for i := range backups {
+		restored := open(t, filepath.Join(to, fmt.Sprint(i)), nil)
+		if found := bodies(t, restored, "acme"); len(found) < 290 || len(found) > 300 {
+			t.Errorf("backup %d holds %d products", i, len(found))
+		}
+		update(t, restored, "acme", upsert("p1", "restored"))
+	}
+}
