@@ -24,6 +24,7 @@ type liveIndex struct {
 	name  string // of the generation
 
 	snapshot string // the directory of a snapshot that was made for this process alone, or empty
+	view     view   // of what it was made of
 
 	refs atomic.Int64
 	last atomic.Pointer[func()] // called when the last reference is dropped; set before being live ends

@@ -2,6 +2,9 @@ package bleveindex
 
 import (
 	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
 	"time"
 
 	"productindex/reindex"
@@ -18,7 +21,7 @@ func (ix *Index) writable() error {
 	return nil
 }
 
-// follow looks whether another process has made another generation live, unless somebody looked within the interval. Searches use the
+// follow looks whether another process has made another generation live, or updated this one, unless somebody looked within the interval. Searches use the
 // generation before until the new one is open.
 func (t *tenant) follow(interval time.Duration) {
 	last, now := t.followed.Load(), time.Now().UnixNano()
@@ -37,7 +40,41 @@ func (t *tenant) follow(interval time.Duration) {
 		t.retire(l, false)
 	case err != nil:
 		t.ix.cfg.Logger.Warn("searches go on in the generation before", "dir", t.dir, "error", err)
-	case p.generation != l.name && p.generation != t.damage.generation:
+	case p.generation == t.damage.generation:
+	case p.generation != l.name || l.stale():
 		t.startOpening(p)
 	}
+}
+
+// followShare bounds how much of the time a read-only Index opens a tenant's index again that is updated all the time: a tenth.
+const followShare = 10
+
+// view is what a read-only Index knows of the files that a snapshot was made of.
+type view struct {
+	root   fs.FileInfo // of the list of segments; nil if it cannot be compared
+	opened time.Time
+	took   time.Duration
+}
+
+// look returns a view of a generation that is going to be opened.
+func look(dir string) view {
+	v := view{opened: time.Now()}
+	root, err := os.Stat(filepath.Join(dir, storeDir, rootFile))        //nolint:gosec // the path is the index's own
+	if err == nil && v.opened.Sub(root.ModTime()) > followInterval/10 { // else a file may change later and have the same time
+		v.root = root
+	}
+	return v
+}
+
+// stale reports whether another process has written to the generation since this snapshot of it was made.
+func (l *liveIndex) stale() bool {
+	if time.Since(l.view.opened) < followShare*l.view.took {
+		return false
+	}
+	root, err := os.Stat(filepath.Join(l.t.dir, l.name, storeDir, rootFile)) //nolint:gosec // the path is the index's own
+	if err != nil {
+		return false // it will be found out when there is another generation
+	}
+	was := l.view.root
+	return was == nil || !root.ModTime().Equal(was.ModTime()) || root.Size() != was.Size()
 }

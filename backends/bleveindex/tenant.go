@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"productindex/reindex"
 )
@@ -127,7 +128,9 @@ func (t *tenant) openGeneration(p pointer) (*liveIndex, error) {
 	var n int64
 	var err error
 	if t.ix.cfg.ReadOnly {
+		l.view = look(dir)
 		l.index, n, l.snapshot, err = openShadow(t.ix.ctx, dir)
+		l.view.took = time.Since(l.view.opened)
 	} else if err = verify(t.ix.ctx, dir); err == nil {
 		l.index, n, err = openForSearch(dir)
 	}
@@ -149,7 +152,9 @@ func (t *tenant) opened(o *opening, l *liveIndex, err error) {
 		now, _ := readPointer(t.dir) // what was not found may be what the writer has replaced meanwhile
 		o.superseded = now.generation != o.pointer.generation
 	}
-	if errors.Is(err, reindex.ErrDamaged) && !o.superseded {
+	if l := t.live.Load(); err != nil && l != nil && l.name == o.pointer.generation {
+		t.ix.cfg.Logger.Warn("searches go on without the last updates", "dir", t.dir, "error", err)
+	} else if errors.Is(err, reindex.ErrDamaged) && !o.superseded {
 		t.damage = damage{o.pointer.generation, err}
 	}
 	unused := t.closed || o.superseded

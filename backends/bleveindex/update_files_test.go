@@ -67,3 +67,30 @@ func TestBackupWhileUpdating(t *testing.T) {
 		update(t, restored, "acme", upsert("p1", "restored"))
 	}
 }
+
+// A second process that searches sees updates, also those of a product that was there, and all the while complete indexes.
+func TestReadOnlySeesUpdates(t *testing.T) {
+	dir := t.TempDir()
+	ix := open(t, dir, nil)
+	publish(t, ix, "acme", products(50, "1")...)
+	reader := openReader(t, dir)
+	assertLive(t, reader, "acme", 50, "1")
+	for _, rev := range []string{"2", "3"} {
+		var changes []reindex.Change
+		for _, p := range products(50, rev) {
+			changes = append(changes, reindex.Change{ID: p.ID, Body: p.Body})
+		}
+		update(t, ix, "acme", changes...)
+		awaitRev(t, reader, "acme", 50, rev)
+	}
+	update(t, ix, "acme", deletion("p1"))
+	for n := int64(50); n != 49; {
+		var err error
+		if _, err = revs(t.Context(), reader, "acme"); err == nil {
+			n, err = reader.DocCount(t.Context(), "acme")
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+}
