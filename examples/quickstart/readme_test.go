@@ -31,7 +31,7 @@ func embedding(ctx context.Context, mux *http.ServeMux, authorize httpapi.Author
 
 	report, err := engine.Run(ctx, "acme") // or without HTTP
 	fmt.Println(report.Indexed, report.Rejections)
-	hits, err := index.Search(ctx, "acme", bleve.NewSearchRequest(bleve.NewMatchQuery("wool socks")))
+	hits, err := index.Search(ctx, "acme", bleve.NewSearchRequest(bleveindex.Query("wool socks", nil)))
 	err = engine.Shutdown(ctx) // lets runs end, cancels what outlives ctx
 	// README: end
 	if err != nil || hits.Total != 1 {
