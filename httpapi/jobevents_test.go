@@ -38,7 +38,7 @@ func TestEvents(t *testing.T) {
 	}
 	step <- struct{}{}
 	tenth := c.until(func(e seen) bool { return *e.ProcessedCount == 10 })
-	if tenth.id != fmt.Sprintf("IN_PROGRESS.load.%d.10.0.0.0.100", *tenth.ReadCount) || *tenth.Progress != 0.1 || tenth.RemainingSeconds == nil {
+	if tenth.id != fmt.Sprintf("IN_PROGRESS.load.%d.10.0.0.0.0.0.100", *tenth.ReadCount) || *tenth.Progress != 0.1 || tenth.RemainingSeconds == nil {
 		t.Errorf("%s: %s", tenth.id, tenth.data)
 	}
 	again := s.follow(id, tenth.id)
@@ -52,22 +52,22 @@ func TestEvents(t *testing.T) {
 	close(step)
 	for _, c := range []*stream{c, again} {
 		last := c.until(func(e seen) bool { return e.Status == "SUCCESS" })
-		if last.id != "SUCCESS..100.100.0.0.0.100" || *last.Progress != 1 || *last.RemainingSeconds != 0 {
+		if last.id != "SUCCESS..100.100.0.0.0.0.0.100" || *last.Progress != 1 || *last.RemainingSeconds != 0 {
 			t.Errorf("%s: %s", last.id, last.data)
 		}
 		if e, ok := c.event(); ok {
 			t.Errorf("after the end came %s", e.id)
 		}
 	}
-	got := s.send("GET", jobsPath+"/"+id+"/events", "", "Last-Event-ID: SUCCESS..100.100.0.0.0.100")
+	got := s.send("GET", jobsPath+"/"+id+"/events", "", "Last-Event-ID: SUCCESS..100.100.0.0.0.0.0.100")
 	if got.status != http.StatusNoContent {
 		t.Errorf("after the end: %d %s", got.status, got.body)
 	}
-	for _, known := range []string{"", "IN_PROGRESS.load.10.10.0.0.0.100", "nonsense"} {
+	for _, known := range []string{"", "IN_PROGRESS.load.10.10.0.0.0.0.0.100", "nonsense"} {
 		c := s.follow(id, known)
 		e, _ := c.event()
 		_, more := c.event()
-		if e.id != "SUCCESS..100.100.0.0.0.100" || more {
+		if e.id != "SUCCESS..100.100.0.0.0.0.0.100" || more {
 			t.Errorf("who knows of %q is told %q, and more %v", known, e.id, more)
 		}
 		if list := s.send("GET", jobsPath+"/"+id, ""); !strings.HasPrefix(e.data, strings.TrimSuffix(list.body, "}")) {
@@ -92,18 +92,18 @@ func TestEventsAreUnderstood(t *testing.T) {
 		}
 	}
 	var view eventView
-	if err := json.Unmarshal([]byte(last.Data), &view); err != nil || view.Status != "SUCCESS" || last.LastEventID != "SUCCESS..100.100.0.0.0.100" || last.Type != "" {
+	if err := json.Unmarshal([]byte(last.Data), &view); err != nil || view.Status != "SUCCESS" || last.LastEventID != "SUCCESS..100.100.0.0.0.0.0.100" || last.Type != "" {
 		t.Errorf("%+v: %v", last, err)
 	}
 }
 
 // The end of a failed job tells why; what is not known is not there.
 func TestEventsOfAFailure(t *testing.T) {
-	job := reindex.Job{ID: "J1", Status: reindex.StatusFailure, Expected: -1, Processed: 8, Report: reindex.Report{Read: 9, Indexed: 4, Rejected: 2, Duplicates: 2, Conflicts: 1}, Message: "that is why"}
+	job := reindex.Job{ID: "J1", Status: reindex.StatusFailure, Expected: -1, Processed: 8, Report: reindex.Report{Read: 9, Indexed: 4, Rejected: 2, Duplicates: 2, Conflicts: 1, ChangesApplied: 7, ChangesRefused: 3}, Message: "that is why"}
 	s := serve(t, &fakeEngine{job: found(job), watch: states(job)}, Config{})
 	e, _ := s.follow("J1", "").event()
-	if e.id != "FAILURE.pending.9.4.2.2.1" || *e.ReadCount != 9 || *e.ProcessedCount != 4 || *e.RejectedCount != 2 || *e.DuplicateCount != 2 ||
-		*e.ConflictCount != 1 || e.Message != job.Message || e.Progress != nil || e.ExpectedCount != nil {
+	if e.id != "FAILURE.pending.9.4.2.2.1.7.3" || *e.ReadCount != 9 || *e.ProcessedCount != 4 || *e.RejectedCount != 2 || *e.DuplicateCount != 2 ||
+		*e.ConflictCount != 1 || *e.ChangesApplied != 7 || *e.ChangesRefused != 3 || e.Message != job.Message || e.Progress != nil || e.ExpectedCount != nil {
 		t.Errorf("%s: %s", e.id, e.data)
 	}
 	job.Expected, job.Estimated = 7, true
@@ -173,7 +173,7 @@ func TestEngineFailsAmidstAStream(t *testing.T) {
 				}
 			}}, brisk)
 			c := s.follow("J1", "")
-			if e, ok := c.event(); !ok || e.id != "IN_PROGRESS.open.0.0.0.0.0.10" {
+			if e, ok := c.event(); !ok || e.id != "IN_PROGRESS.open.0.0.0.0.0.0.0.10" {
 				t.Errorf("event %s", e.id)
 			}
 			if e, ok := c.event(); ok {
@@ -323,7 +323,7 @@ func TestEventsForARequestWithABody(t *testing.T) {
 		t.Fatal(err)
 	}
 	text, err := io.ReadAll(conn)
-	if err != nil || !strings.Contains(string(text), "id: SUCCESS..0.0.0.0.0.10\n") {
+	if err != nil || !strings.Contains(string(text), "id: SUCCESS..0.0.0.0.0.0.0.10\n") {
 		t.Errorf("%q, %v", text, err)
 	}
 }

@@ -80,7 +80,8 @@ func TestJob(t *testing.T) {
 	await(t, e, "acme", id)
 	got := s.send("GET", address.Path, "")
 	want := map[string]any{"id": id, "entityType": "PRODUCT", "status": "SUCCESS", "expectedCount": 100.0, "readCount": 100.0, "processedCount": 100.0,
-		"rejectedCount": 0.0, "duplicateCount": 0.0, "conflictCount": 0.0}
+		"rejectedCount": 0.0, "duplicateCount": 0.0, "conflictCount": 0.0,
+		"changesApplied": 0.0, "changesRefused": 0.0}
 	job := got.job(t)
 	for name, value := range want {
 		if job[name] != value {
@@ -252,7 +253,7 @@ func TestFields(t *testing.T) {
 	}}
 	s := serve(t, e, Config{})
 	const all = `{"id":"J1","entityType":"PRODUCT","status":"SUCCESS","expectedCount":5,"readCount":9,"processedCount":6,"rejectedCount":2,` +
-		`"duplicateCount":1,"conflictCount":0,"durations":{"loadMillis":1,"totalMillis":1000},"metadata":{"createdAt":"2026-01-02T02:04:05.678Z","modifiedAt":"2026-01-02T03:04:06.000Z"}}`
+		`"duplicateCount":1,"conflictCount":0,"changesApplied":0,"changesRefused":0,"durations":{"loadMillis":1,"totalMillis":1000},"metadata":{"createdAt":"2026-01-02T02:04:05.678Z","modifiedAt":"2026-01-02T03:04:06.000Z"}}`
 	for _, tc := range []struct{ fields, want string }{
 		{"", all},
 		{"?fields=", all},

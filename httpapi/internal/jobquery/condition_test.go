@@ -130,6 +130,8 @@ var conditionTests = []struct{ q, want string }{
 	{"phase:(pending,open)", "J8 J7 J6 J2"},
 	{"phase:begin", ""},
 	{"conflictCount:1", "J5"},
+	{"changesApplied:7", "J5"},
+	{"changesRefused:3", "J5"},
 	{"durations.openMillis:missing", jobquerytest.EveryJob},
 	{"phase:missing", "J4 J1"},
 	{"durations.loadMillis:>=1000", "J5 J3"},
@@ -199,7 +201,7 @@ func TestConditions(t *testing.T) {
 
 const (
 	needsField = "the name of a field is needed: id, entityType, rag, status, phase, expectedCount, estimated, readCount, processedCount, " +
-		"rejectedCount, duplicateCount, conflictCount, message, durations.pendingMillis, durations.openMillis, durations.beginMillis, durations.loadMillis, durations.sealMillis, " +
+		"rejectedCount, duplicateCount, conflictCount, changesApplied, changesRefused, message, durations.pendingMillis, durations.openMillis, durations.beginMillis, durations.loadMillis, durations.sealMillis, " +
 		"durations.commitMillis, durations.totalMillis, metadata.createdAt, metadata.modifiedAt"
 	needsSpace = `a space must follow a condition; a value with spaces or any of "(),: is in double quotes`
 	takesCount = "field 'processedCount' takes a whole number of 64 bits, such as 100"

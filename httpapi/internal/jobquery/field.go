@@ -146,6 +146,8 @@ var allFields = []*field{
 	count("rejectedCount", func(v *View) any { return &v.RejectedCount }, func(r *reindex.Report) int64 { return r.Rejected }),
 	count("duplicateCount", func(v *View) any { return &v.DuplicateCount }, func(r *reindex.Report) int64 { return r.Duplicates }),
 	count("conflictCount", func(v *View) any { return &v.ConflictCount }, func(r *reindex.Report) int64 { return r.Conflicts }),
+	count("changesApplied", func(v *View) any { return &v.ChangesApplied }, func(r *reindex.Report) int64 { return r.ChangesApplied }),
+	count("changesRefused", func(v *View) any { return &v.ChangesRefused }, func(r *reindex.Report) int64 { return r.ChangesRefused }),
 	text("message", func(v *View) any { return &v.Message }, func(job Job) string {
 		if job.Record.Status != reindex.StatusFailure {
 			return ""

@@ -41,6 +41,8 @@ type View struct {
 	RejectedCount  *int64        `json:"rejectedCount,omitempty"`
 	DuplicateCount *int64        `json:"duplicateCount,omitempty"`
 	ConflictCount  *int64        `json:"conflictCount,omitempty"`
+	ChangesApplied *int64        `json:"changesApplied,omitempty"`
+	ChangesRefused *int64        `json:"changesRefused,omitempty"`
 	Message        string        `json:"message,omitempty"`
 	Durations      DurationsView `json:"durations,omitzero"`
 	Metadata       MetadataView  `json:"metadata,omitzero"`

@@ -169,6 +169,12 @@ type ReindexFailure struct {
 
 // ReindexJob defines model for ReindexJob.
 type ReindexJob struct {
+	// ChangesApplied How many changes of single products, accepted while the job went on, have been carried into the new index so far.
+	ChangesApplied *int64 `json:"changesApplied,omitempty"`
+
+	// ChangesRefused How many such changes the new index did not take so far.
+	ChangesRefused *int64 `json:"changesRefused,omitempty"`
+
 	// ConflictCount How many of the duplicates differ from the product that was read first.
 	ConflictCount *int64 `json:"conflictCount,omitempty"`
 
@@ -259,6 +265,12 @@ type ReindexJobCreation struct {
 
 // ReindexJobEvent defines model for ReindexJobEvent.
 type ReindexJobEvent struct {
+	// ChangesApplied How many changes of single products, accepted while the job went on, have been carried into the new index so far.
+	ChangesApplied *int64 `json:"changesApplied,omitempty"`
+
+	// ChangesRefused How many such changes the new index did not take so far.
+	ChangesRefused *int64 `json:"changesRefused,omitempty"`
+
 	// ConflictCount How many of the duplicates differ from the product that was read first.
 	ConflictCount *int64 `json:"conflictCount,omitempty"`
 
