@@ -40,8 +40,8 @@ type eventStream struct {
 // watch is Engine.Watch.
 type watch func(ctx context.Context, tenant, id string) iter.Seq2[reindex.Job, error]
 
-// run tells of the job until it has ended, the client is gone, the request's context ends, the server stops, the place is taken or the
-// engine fails. Its error is that of the connection.
+// run sends the states of the job until it has ended, the client is gone, the request's context ends, the server stops,
+// the place is taken or the engine fails. Its error is that of the connection.
 func (s *eventStream) run(request context.Context, follow watch, tenant string, job reindex.Job) error {
 	defer func() { _ = s.control.SetWriteDeadline(time.Now().Add(s.cfg.StreamWriteTimeout)) }() // for what net/http writes last
 	err := s.write([]byte(reconnect))
@@ -97,7 +97,7 @@ func (s *eventStream) run(request context.Context, follow watch, tenant string, 
 	return nil
 }
 
-// once tells of the state alone: a wrapper turned out not to flush what it promised to.
+// once sends the state alone: a wrapper turned out not to flush what it promised to.
 func (s *eventStream) once(job reindex.Job) error {
 	s.failure = errCannotFlush
 	text, err := onceText(s.shown(job), s.last)

@@ -104,10 +104,7 @@ func (c *carrier) carry(ctx context.Context, entries []entry) error {
 
 // settle notes what was refused of entries and returns those to send again.
 func (c *carrier) settle(entries []entry, failed *BatchError) (again []entry, err error) {
-	reasons := make(map[string]ItemError, len(failed.Items))
-	for _, item := range failed.Items {
-		reasons[item.ID] = item
-	}
+	reasons := failed.byID()
 	found := 0
 	for _, e := range entries {
 		item, bad := reasons[e.change.ID]

@@ -93,6 +93,15 @@ func (e *BatchError) Error() string {
 	return fmt.Sprintf("%d products failed, the first one: %v", len(e.Items), e.Items[0])
 }
 
+// byID returns the items by the ids of their products.
+func (e *BatchError) byID() map[string]ItemError {
+	items := make(map[string]ItemError, len(e.Items))
+	for _, item := range e.Items {
+		items[item.ID] = item
+	}
+	return items
+}
+
 // TemporaryError marks a failed call that can succeed when it is made again: a lost connection, an overloaded server.
 type TemporaryError struct {
 	// Err is what went wrong.

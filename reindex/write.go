@@ -145,10 +145,7 @@ func (w *writer) writeOnce(ctx context.Context, t ticket, products []Product, at
 // settle counts the outcome of a batch of which some products failed, and returns those to send again, in the same
 // slice.
 func (w *writer) settle(products []Product, failed *BatchError) (again []Product, err error) {
-	reasons := make(map[string]ItemError, len(failed.Items))
-	for _, item := range failed.Items {
-		reasons[item.ID] = item
-	}
+	reasons := failed.byID()
 	var (
 		rejections []Rejection
 		accepted   int64

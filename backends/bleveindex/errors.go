@@ -22,7 +22,7 @@ var (
 	ErrReadOnly = errors.New("the index is open read-only")
 )
 
-// damaged returns an error that matches [reindex.ErrDamaged]; what tells the damage.
+// damaged returns an error that matches [reindex.ErrDamaged]; what says which damage it is.
 func damaged(what string, args ...any) error {
 	return reindex.Public(fmt.Errorf("%w: %w", reindex.ErrDamaged, fmt.Errorf(what, args...)), reindex.ErrDamaged.Error())
 }
@@ -33,7 +33,7 @@ type panicError struct {
 	stack []byte
 }
 
-// Error tells the panic's value.
+// Error returns the panic's value.
 func (e *panicError) Error() string { return fmt.Sprintf("panic in bleve: %v", e.value) }
 
 // guard calls f and returns what f returns. A panic in it, also for memory that cannot be read as its file was cut or its disk fails, is a

@@ -206,7 +206,7 @@ func isAny(*field) bool { return true }
 // isValue reports whether the field has values to compare.
 func (f *field) isValue() bool { return f.value != nil }
 
-// takes tells which values the field has.
+// takes returns which values the field has, in words.
 func (f *field) takes() string {
 	switch {
 	case f.among != nil:
