@@ -58,16 +58,18 @@ func (s funcSnapshot) Products(ctx context.Context) iter.Seq2[Product, error] {
 
 func (s funcSnapshot) Close() error { return nil }
 
-// Counter is an optional capability of a [Snapshot]: it announces how many records a read of it yields, exactly. The
-// engine shows the number as a job's expected count, and refuses to commit a run in which fewer different products came
-// (see Config.CountMargin). Without it, or if Count returns an error that matches [errors.ErrUnsupported], the engine
-// asks for an [Estimator]; any other error ends the run.
+// Counter is an optional capability of a [Snapshot]: it announces exactly how many different products a read of it
+// yields. A record that cannot be read is a product of its own; one that comes twice counts once. The engine shows the
+// number as a job's expected count, and refuses to commit a run in which fewer different products came (see
+// Config.CountMargin). A snapshot that cannot know which records repeat others is an [Estimator] instead. Without it, or
+// if Count returns an error that matches [errors.ErrUnsupported], the engine asks for an [Estimator]; any other error
+// ends the run.
 type Counter interface {
 	Count(ctx context.Context) (int64, error)
 }
 
-// Estimator is an optional capability of a [Snapshot] that cannot count cheaply: it returns about how many records a
-// read of it yields. The engine shows the number as a job's expected count and checks nothing against it. Errors are
+// Estimator is an optional capability of a [Snapshot] that cannot count exactly, or not cheaply: it returns about how
+// many records a read of it yields. The engine shows the number as a job's expected count and checks nothing against it. Errors are
 // those of [Counter].
 type Estimator interface {
 	Estimate(ctx context.Context) (int64, error)

@@ -13,6 +13,7 @@ import (
 	"productindex/reindex"
 	"productindex/reindex/reindextest"
 	"productindex/source"
+	"productindex/source/internal/sourcetest"
 )
 
 func TestSliceConformance(t *testing.T) {
@@ -20,6 +21,18 @@ func TestSliceConformance(t *testing.T) {
 		t.Helper()
 		return reindextest.SourceFixture{Source: shop(products), Tenant: tenant}
 	}, nil)
+}
+
+// A product that stands in a slice twice is one product, and harmless, also in what is made of it. Another product of the
+// same id is not.
+func TestSliceDuplicates(t *testing.T) {
+	a, b := reindextest.NewProduct("a", nil), reindextest.NewProduct("b", nil)
+	repeated, conflicting := source.Slice{a, b, a}, source.Slice{a, b, reindextest.NewProduct("a", map[string]any{"other": 1})}
+	sourcetest.Duplicates(t, tenant, repeated, conflicting)
+	sourcetest.Duplicates(t, tenant, source.Map(repeated, same), source.Concat(conflicting, source.Slice{reindextest.NewProduct("c", nil)}))
+	if n, err := open(t, repeated).(reindex.Counter).Count(t.Context()); err != nil || n != 2 {
+		t.Errorf("counted %d, %v, want 2", n, err)
+	}
 }
 
 // broken is a source with a record that cannot be read between two products.

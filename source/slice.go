@@ -48,8 +48,14 @@ func (s sliceSnapshot) Products(ctx context.Context) iter.Seq2[reindex.Product, 
 	}
 }
 
-// Count returns how many there are.
-func (s sliceSnapshot) Count(context.Context) (int64, error) { return int64(len(s)), nil }
+// Count returns how many different ids there are: a product that stands there twice is one product.
+func (s sliceSnapshot) Count(context.Context) (int64, error) {
+	ids := make(map[string]bool, len(s))
+	for _, p := range s {
+		ids[p.ID] = true
+	}
+	return int64(len(ids)), nil
+}
 
 // Split names ranges of about the same length.
 func (s sliceSnapshot) Split(_ context.Context, n int) ([]string, error) {

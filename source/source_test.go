@@ -14,6 +14,7 @@ import (
 	"productindex/reindex"
 	"productindex/reindex/reindextest"
 	"productindex/source"
+	"productindex/source/internal/sourcetest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -42,14 +43,7 @@ func (s shop) Find(ctx context.Context, t string, ids ...string) iter.Seq2[reind
 // bare hides what a source can do besides.
 func bare(src reindex.Source) reindex.Source {
 	return reindex.SourceFunc(func(ctx context.Context, tenant string) iter.Seq2[reindex.Product, error] {
-		return func(yield func(reindex.Product, error) bool) {
-			snap, err := src.Open(ctx, tenant)
-			if err != nil {
-				yield(reindex.Product{}, err)
-				return
-			}
-			snap.Products(ctx)(yield)
-		}
+		return sourcetest.Products(ctx, src, tenant)
 	})
 }
 
@@ -89,16 +83,7 @@ func (s estimatedSnapshot) Estimate(context.Context) (int64, error) {
 // open returns a snapshot that is closed at the end of the test.
 func open(t *testing.T, src reindex.Source) reindex.Snapshot {
 	t.Helper()
-	snap, err := src.Open(t.Context(), tenant)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := snap.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	return snap
+	return sourcetest.MustOpen(t, src, tenant)
 }
 
 func must(t *testing.T) func(reindex.Source, error) reindex.Source {

@@ -26,9 +26,11 @@ func product(id, rev string) reindex.Product {
 	return NewProduct(id, map[string]any{"name": "Product " + id, "price": 12.5, "rev": rev})
 }
 
-// NewProduct returns a product with these fields and the field "id". It panics where they can not be encoded.
+// NewProduct returns a product with these fields, which can be nil, and the field "id". It panics if a field cannot be
+// encoded as JSON.
 func NewProduct(id string, fields map[string]any) reindex.Product {
-	object := maps.Clone(fields)
+	object := map[string]any{}
+	maps.Copy(object, fields)
 	object["id"] = id
 	body, err := json.Marshal(object)
 	if err != nil {
@@ -37,7 +39,8 @@ func NewProduct(id string, fields map[string]any) reindex.Product {
 	return reindex.Product{ID: id, Body: body}
 }
 
-// Slice is a [reindex.Source] of the same products for every tenant, and its own [reindex.Snapshot]. It counts them.
+// Slice is a [reindex.Source] of the same products for every tenant, and its own [reindex.Snapshot]. It announces its
+// length, so that a run in which an element repeats another one does not pass the gate.
 type Slice []reindex.Product
 
 // Open returns s.

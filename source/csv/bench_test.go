@@ -17,6 +17,7 @@ import (
 	"github.com/klauspost/compress/gzip"
 
 	"productindex/source/csv"
+	"productindex/source/internal/sourcetest"
 )
 
 // benchmarked is how many products the benchmark reads at a time.
@@ -52,7 +53,7 @@ func BenchmarkProducts(b *testing.B) {
 	for _, name := range []string{"acme.csv", "acme.csv.gz"} {
 		b.Run(name, func(b *testing.B) {
 			dir := b.TempDir()
-			if err := os.WriteFile(filepath.Join(dir, name), compress(b, name, content), 0o600); err != nil {
+			if err := os.WriteFile(filepath.Join(dir, name), sourcetest.Compress(b, name, content), 0o600); err != nil {
 				b.Fatal(err)
 			}
 			src, err := csv.New(dir, &csv.Config{Types: map[string]csv.Type{"price": csv.Number, "stock": csv.Number}})
@@ -63,7 +64,7 @@ func BenchmarkProducts(b *testing.B) {
 			for b.Loop() {
 				start := time.Now()
 				n := 0
-				for _, err := range products(b.Context(), src, "acme") {
+				for _, err := range sourcetest.Products(b.Context(), src, "acme") {
 					if err != nil {
 						b.Fatal(err)
 					}

@@ -17,6 +17,7 @@ import (
 	"productindex/reindex"
 	"productindex/reindex/reindextest"
 	"productindex/source/csv"
+	"productindex/source/internal/sourcetest"
 )
 
 // Whole products travel in one JSON column here, so that all of the suite's can.
@@ -86,7 +87,7 @@ func TestFolder(t *testing.T) {
 	if err != nil || strings.Join(got, "|") != want {
 		t.Errorf("%q, error %v", got, err)
 	}
-	if n, err := estimate(t, src, "acme"); err != nil || n != 3 {
+	if n, err := sourcetest.Estimate(t, src, "acme"); err != nil || n != 3 {
 		t.Errorf("count %d, error %v", n, err)
 	}
 }
@@ -166,7 +167,7 @@ func TestCutOff(t *testing.T) {
 		content += fmt.Sprintf("%d,name %d\n", i, i*i)
 	}
 	for _, name := range []string{"acme.csv.gz", "acme.csv.zst"} {
-		whole := compress(t, name, []byte(content))
+		whole := sourcetest.Compress(t, name, []byte(content))
 		for size := 0; size < len(whole); size += 97 {
 			src, err := csv.NewFS(fstest.MapFS{name: {Data: whole[:size]}}, nil)
 			if err != nil {
@@ -184,7 +185,7 @@ func TestCancelled(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	n, failed := 0, error(nil)
-	for _, err := range products(ctx, src, "acme") {
+	for _, err := range sourcetest.Products(ctx, src, "acme") {
 		if failed = err; err == nil {
 			n++
 		}
@@ -203,7 +204,7 @@ func TestFiles(t *testing.T) {
 	if got, _, err := read(t, src); err != nil || len(got) != 1 || got[0] != `1 {"id":"1"}` {
 		t.Errorf("%q, error %v", got, err)
 	}
-	if _, err := estimate(t, src, "other"); !errors.Is(err, csv.ErrUnknownTenant) {
+	if _, err := sourcetest.Estimate(t, src, "other"); !errors.Is(err, csv.ErrUnknownTenant) {
 		t.Error(err)
 	}
 	if _, err := csv.New(t.TempDir()+"/none", nil); err == nil {
@@ -244,7 +245,7 @@ func FuzzProducts(f *testing.F) {
 			cfg.Types = map[string]csv.Type{"price": csv.Type(kind)}
 		}
 		src := newSource(t, map[string]string{"acme.csv": content}, cfg)
-		for p, err := range products(t.Context(), src, "acme") {
+		for p, err := range sourcetest.Products(t.Context(), src, "acme") {
 			if err != nil {
 				continue
 			}

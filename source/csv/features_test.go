@@ -16,6 +16,7 @@ import (
 
 	"productindex/reindex"
 	"productindex/source/csv"
+	"productindex/source/internal/sourcetest"
 )
 
 // outcome is what a read yields: products, and behind them what was rejected and what ended it.
@@ -28,7 +29,7 @@ func outcome(t *testing.T, cfg csv.Config, content string) string {
 	}
 	if err != nil {
 		got = append(got, "end: "+err.Error())
-	} else if n, err := estimate(t, src, "acme"); err != nil || n != int64(len(got)) {
+	} else if n, err := sourcetest.Estimate(t, src, "acme"); err != nil || n != int64(len(got)) {
 		t.Errorf("%q: counted %d, %v, want %d", content, n, err, len(got))
 	}
 	return strings.Join(got, "|")
@@ -151,8 +152,8 @@ func TestLocate(t *testing.T) {
 		"1": "acme/1.csv, line 3", "2": "acme/1.csv, line 5", "3": "acme/1.csv, line 6", "4": "acme/1.csv, line 7", "5": "acme/1.csv, line 10",
 		"6": "acme/2.csv.gz, line 2",
 	}
-	if got := locate(t, src, "1", "2", "3", "4", "5", "6", "7"); !maps.Equal(got, want) {
-		t.Errorf("got %v, want %v", got, want)
+	if got, err := sourcetest.Locate(t, src, "acme", "1", "2", "3", "4", "5", "6", "7"); err != nil || !maps.Equal(got, want) {
+		t.Errorf("got %v, error %v; want %v", got, err, want)
 	}
 	if _, rejected, err := read(t, src); err != nil || fmt.Sprint(rejected) != "[acme/1.csv, line 6: the record has 1 cells for 2 columns]" {
 		t.Errorf("got %v, %v", rejected, err)
@@ -162,7 +163,7 @@ func TestLocate(t *testing.T) {
 // The files of a folder are parts; one file is not split.
 func TestSplit(t *testing.T) {
 	src := newSource(t, map[string]string{"acme/1.csv": "id\n1\n", "acme/2.csv.gz": "id\n2\n", "acme/3.csv": "id\n3\n"}, nil)
-	splitter, err := capability[reindex.Splitter](t, src, "acme")
+	splitter, err := sourcetest.Capability[reindex.Splitter](t, src, "acme")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -182,7 +183,7 @@ func TestSplit(t *testing.T) {
 	if slices.Sort(ids); fmt.Sprint(ids) != "[1 2 3]" {
 		t.Errorf("got %v", ids)
 	}
-	one, err := capability[reindex.Splitter](t, newSource(t, map[string]string{"acme.csv": "id\n1\n"}, nil), "acme")
+	one, err := sourcetest.Capability[reindex.Splitter](t, newSource(t, map[string]string{"acme.csv": "id\n1\n"}, nil), "acme")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"productindex/source/csv"
+	"productindex/source/internal/sourcetest"
 )
 
 // shop groups the rows of a shop's export.
@@ -73,8 +74,9 @@ func TestGroups(t *testing.T) {
 func TestLocateGroups(t *testing.T) {
 	cfg := shop()
 	src := newSource(t, map[string]string{"acme.csv": shopHeader + "a,A,,,,,\na,,,,,1,\nb,\"B\nb\",,,,,\nb,,,,,1,\nc,C,,,,,\n"}, &cfg)
-	if got, want := locate(t, src, "a", "b", "c", "d"), map[string]string{"a": "acme.csv, line 2", "b": "acme.csv, line 4", "c": "acme.csv, line 7"}; !maps.Equal(got, want) {
-		t.Errorf("got %v, want %v", got, want)
+	want := map[string]string{"a": "acme.csv, line 2", "b": "acme.csv, line 4", "c": "acme.csv, line 7"}
+	if got, err := sourcetest.Locate(t, src, "acme", "a", "b", "c", "d"); err != nil || !maps.Equal(got, want) {
+		t.Errorf("got %v, error %v; want %v", got, err, want)
 	}
 }
 

@@ -18,6 +18,7 @@ import (
 	"productindex/reindex/reindextest"
 	"productindex/source/emporix"
 	"productindex/source/internal/public"
+	"productindex/source/internal/sourcetest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -45,35 +46,19 @@ func products(n int) []reindex.Product {
 }
 
 // read returns the ids that the source yields.
-func read(t *testing.T, src reindex.Source) ([]string, error) {
+func read(t *testing.T, src reindex.Source) (ids []string, err error) {
 	t.Helper()
-	var ids []string
-	var failed error
-	snap, err := src.Open(t.Context(), tenant)
-	if err != nil {
-		return nil, err
-	}
-	for p, err := range snap.Products(t.Context()) {
-		if failed != nil {
-			t.Fatalf("the sequence went on after the error %v", failed)
-		}
-		if err != nil {
-			failed = err
-			continue
-		}
+	products, err := sourcetest.Read(t, src, tenant)
+	for _, p := range products {
 		ids = append(ids, p.ID)
 	}
-	return ids, failed
+	return ids, err
 }
 
 // open returns a snapshot of the tenant.
 func open(t *testing.T, src reindex.Source) reindex.Snapshot {
 	t.Helper()
-	snap, err := src.Open(t.Context(), tenant)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return snap
+	return sourcetest.MustOpen(t, src, tenant)
 }
 
 // checkComplete checks that the ids ascend, and that all the wanted ones are there.

@@ -20,6 +20,7 @@ import (
 	"github.com/klauspost/compress/zstd"
 
 	"productindex/reindex"
+	"productindex/source/internal/sourcetest"
 	"productindex/source/jsonl"
 )
 
@@ -53,7 +54,7 @@ func BenchmarkProducts(b *testing.B) {
 		b.Run(name, func(b *testing.B) {
 			dir := b.TempDir()
 			file := filepath.Join(dir, name)
-			write(b, file, compress(b, name, content))
+			write(b, file, sourcetest.Compress(b, name, content))
 			src, err := jsonl.New(dir, nil)
 			if err != nil {
 				b.Fatal(err)
@@ -61,7 +62,7 @@ func BenchmarkProducts(b *testing.B) {
 			var source, scanner, keeping time.Duration
 			for b.Loop() {
 				start := time.Now()
-				drain(b, products(b.Context(), src, "c"))
+				drain(b, sourcetest.Products(b.Context(), src, "c"))
 				source += time.Since(start)
 
 				start = time.Now()
@@ -90,7 +91,7 @@ func BenchmarkAllocations(b *testing.B) {
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
 	for b.Loop() {
-		drain(b, products(b.Context(), src, "c"))
+		drain(b, sourcetest.Products(b.Context(), src, "c"))
 	}
 	runtime.ReadMemStats(&after)
 	all := float64(bytes.Count(content, []byte{'\n'}) * b.N)
@@ -113,7 +114,7 @@ func BenchmarkParts(b *testing.B) {
 	}
 	read := func(n int) time.Duration {
 		start := time.Now()
-		seqs, err := split(b, src, "c", n)
+		_, seqs, err := sourcetest.Split(b, src, "c", n)
 		if err != nil {
 			b.Fatal(err)
 		}

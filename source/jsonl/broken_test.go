@@ -16,13 +16,14 @@ import (
 
 	"github.com/klauspost/compress/zstd"
 
+	"productindex/source/internal/sourcetest"
 	"productindex/source/jsonl"
 )
 
 // ends asserts that a read ends with an error at that line after so many products.
 func ends(t *testing.T, src *jsonl.Source, file string, want int, line int64, target error, text string) {
 	t.Helper()
-	ids, err := read(products(t.Context(), src, "c"))
+	ids, err := read(sourcetest.Products(t.Context(), src, "c"))
 	lineErr, ok := errors.AsType[*jsonl.LineError](err)
 	if !ok || lineErr.File != file || lineErr.Line != line || target != nil && !errors.Is(err, target) {
 		t.Errorf("got %v, want an error at line %d of %s that matches %v", err, line, file, target)
@@ -45,8 +46,8 @@ func TestBadLines(t *testing.T) {
 		"{\n":                 "one whole object",
 	} {
 		for _, name := range []string{"c.jsonl", "c.jsonl.gz", "c.jsonl.zst"} {
-			src := memory(t, nil, map[string]string{name: string(compress(t, name, []byte(one+"\n"+bad+`{"id":"2"}`)))})
-			ids, rejected, err := readAll(products(t.Context(), src, "c"))
+			src := memory(t, nil, map[string]string{name: string(sourcetest.Compress(t, name, []byte(one+"\n"+bad+`{"id":"2"}`)))})
+			ids, rejected, err := readAll(sourcetest.Products(t.Context(), src, "c"))
 			if err != nil || fmt.Sprint(ids) != "[1 2]" || len(rejected) != 1 || rejected[0].Where != name+", line 3" ||
 				!errors.Is(rejected[0], jsonl.ErrNoID) || !strings.Contains(rejected[0].Err.Error(), text) {
 				t.Errorf("%q: got %v, %v, %v, want %q", bad, ids, rejected, err, text)
@@ -59,7 +60,7 @@ func TestCutOffLines(t *testing.T) {
 	t.Parallel()
 	for _, last := range []string{`{"id":"2","name":"cut o`, `{"id":"2","nested":{}`, `{`, `{"id":"2","is":tru`, `{"id":"\`} {
 		for _, name := range []string{"c.jsonl", "c.jsonl.gz", "c.jsonl.zst"} {
-			src := memory(t, nil, map[string]string{name: string(compress(t, name, []byte(one+last)))})
+			src := memory(t, nil, map[string]string{name: string(sourcetest.Compress(t, name, []byte(one+last)))})
 			ends(t, src, name, 1, 2, io.ErrUnexpectedEOF, "cut off")
 		}
 	}
@@ -70,7 +71,7 @@ func TestBadLastLine(t *testing.T) {
 	t.Parallel()
 	for last, id := range map[string]string{`{"id":"2",bad}`: "2", `{"id":"2"}}`: "2", `{"id":"2",x`: "2", `{no`: "", `]`: "", `"cut o`: ""} {
 		for _, end := range []string{"", "\n"} {
-			ids, rejected, err := readAll(products(t.Context(), memory(t, nil, map[string]string{"c.jsonl": one + last + end}), "c"))
+			ids, rejected, err := readAll(sourcetest.Products(t.Context(), memory(t, nil, map[string]string{"c.jsonl": one + last + end}), "c"))
 			if want := strings.TrimSpace("1 " + id); err != nil || strings.Join(ids, " ") != want || len(ids)+len(rejected) != 2 {
 				t.Errorf("%q: got %v, %v, %v, want %s", last+end, ids, rejected, err, want)
 			}
@@ -83,11 +84,11 @@ func TestByteOrderMarks(t *testing.T) {
 	t.Parallel()
 	first, second := "\ufeff"+one, "\ufeff{\"id\":\"2\"}\n"
 	for name, content := range map[string]string{
-		"c.jsonl": first + second, "c.jsonl.gz": string(compress(t, ".gz", []byte(first))) + string(compress(t, ".gz", []byte(second))),
-		"c.jsonl.zst": string(compress(t, ".zst", []byte(first))) + string(compress(t, ".zst", []byte(second))),
+		"c.jsonl": first + second, "c.jsonl.gz": string(sourcetest.Compress(t, ".gz", []byte(first))) + string(sourcetest.Compress(t, ".gz", []byte(second))),
+		"c.jsonl.zst": string(sourcetest.Compress(t, ".zst", []byte(first))) + string(sourcetest.Compress(t, ".zst", []byte(second))),
 		"c.json":      "\ufeff[" + one + "]\ufeff[{\"id\":\"2\"}]",
 	} {
-		if ids, err := read(products(t.Context(), memory(t, nil, map[string]string{name: content}), "c")); err != nil || fmt.Sprint(ids) != "[1 2]" {
+		if ids, err := read(sourcetest.Products(t.Context(), memory(t, nil, map[string]string{name: content}), "c")); err != nil || fmt.Sprint(ids) != "[1 2]" {
 			t.Errorf("%s: got %v, %v", name, ids, err)
 		}
 	}
@@ -97,9 +98,9 @@ func TestByteOrderMarks(t *testing.T) {
 func TestTrailingData(t *testing.T) {
 	t.Parallel()
 	for _, name := range []string{"c.jsonl.gz", "c.jsonl.zst"} {
-		packed := string(compress(t, name, []byte(one)))
+		packed := string(sourcetest.Compress(t, name, []byte(one)))
 		for _, tail := range []string{one, "\x00\x00\x00\x00\x00\x00\x00\x00", "\n"} {
-			ids, err := read(products(t.Context(), memory(t, nil, map[string]string{name: packed + tail}), "c"))
+			ids, err := read(sourcetest.Products(t.Context(), memory(t, nil, map[string]string{name: packed + tail}), "c"))
 			if err == nil || fmt.Sprint(ids) != "[1]" || !strings.Contains(err.Error(), name) || !strings.Contains(err.Error(), "behind") {
 				t.Errorf("%s with %q: got %v, %v", name, tail, ids, err)
 			}
@@ -113,7 +114,7 @@ func TestTrailingData(t *testing.T) {
 func TestUTF16(t *testing.T) {
 	t.Parallel()
 	for _, utf16 := range []string{"\xff\xfe{\x00", "\xfe\xff\x00{"} {
-		_, err := read(products(t.Context(), memory(t, nil, map[string]string{"c.jsonl": utf16}), "c"))
+		_, err := read(sourcetest.Products(t.Context(), memory(t, nil, map[string]string{"c.jsonl": utf16}), "c"))
 		if err == nil || !strings.Contains(err.Error(), "c.jsonl, line 1: the file is UTF-16") {
 			t.Errorf("got %v", err)
 		}
@@ -126,15 +127,15 @@ func TestCutOffFiles(t *testing.T) {
 	content := catalogue(100)
 	lines := bytes.Count(content, []byte("\n"))
 	for _, name := range []string{"c.jsonl.gz", "c.jsonl.zst"} {
-		packed := compress(t, name, content)
+		packed := sourcetest.Compress(t, name, content)
 		for _, cut := range []int{0, 4, 5, 9, 12, len(packed) / 3, len(packed) / 2, len(packed) - 9, len(packed) - 1} {
 			src := memory(t, nil, map[string]string{name: string(packed[:cut])})
-			ids, err := read(products(t.Context(), src, "c"))
+			ids, err := read(sourcetest.Products(t.Context(), src, "c"))
 			lineErr, ok := errors.AsType[*jsonl.LineError](err)
 			if !ok || !errors.Is(err, io.ErrUnexpectedEOF) || lineErr.File != name || lineErr.Line != int64(len(ids)+1) || len(ids) > lines {
 				t.Errorf("%s cut at %d: got %d products and %v", name, cut, len(ids), err)
 			}
-			if _, err := estimate(t, src, "c"); !errors.Is(err, io.ErrUnexpectedEOF) {
+			if _, err := sourcetest.Estimate(t, src, "c"); !errors.Is(err, io.ErrUnexpectedEOF) {
 				t.Errorf("%s cut at %d: counting, got %v", name, cut, err)
 			}
 		}
@@ -142,7 +143,7 @@ func TestCutOffFiles(t *testing.T) {
 		for i := len(damaged) / 2; i < len(damaged)/2+20; i++ {
 			damaged[i] ^= 0xa5
 		}
-		_, _, err := readAll(products(t.Context(), memory(t, nil, map[string]string{name: string(damaged)}), "c"))
+		_, _, err := readAll(sourcetest.Products(t.Context(), memory(t, nil, map[string]string{name: string(damaged)}), "c"))
 		if _, ok := errors.AsType[*jsonl.LineError](err); !ok {
 			t.Errorf("%s damaged: got %v", name, err)
 		}
@@ -167,15 +168,15 @@ func TestLongLines(t *testing.T) {
 	t.Parallel()
 	long := `{"text":"` + strings.Repeat("x", 50<<20) + `","id":"2"}` + "\n"
 	files := map[string]string{"c.jsonl": one + long + one}
-	if ids, err := read(products(t.Context(), memory(t, nil, files), "c")); err != nil || fmt.Sprint(ids) != "[1 2 1]" {
+	if ids, err := read(sourcetest.Products(t.Context(), memory(t, nil, files), "c")); err != nil || fmt.Sprint(ids) != "[1 2 1]" {
 		t.Errorf("got %v, %v", ids, err)
 	}
-	ids, rejected, err := readAll(products(t.Context(), memory(t, &jsonl.Config{MaxLineBytes: 1 << 20}, files), "c"))
+	ids, rejected, err := readAll(sourcetest.Products(t.Context(), memory(t, &jsonl.Config{MaxLineBytes: 1 << 20}, files), "c"))
 	if err != nil || fmt.Sprint(ids) != "[1 1]" || len(rejected) != 1 || rejected[0].Where != "c.jsonl, line 2" ||
 		!errors.Is(rejected[0], jsonl.ErrTooLong) || !strings.Contains(rejected[0].Err.Error(), "more than 1048576 bytes; Config.MaxLineBytes") {
 		t.Errorf("got %v, %v, %v", ids, rejected, err)
 	}
-	if n, err := estimate(t, memory(t, &jsonl.Config{MaxLineBytes: 1 << 20}, files), "c"); n != 3 || err != nil {
+	if n, err := sourcetest.Estimate(t, memory(t, &jsonl.Config{MaxLineBytes: 1 << 20}, files), "c"); n != 3 || err != nil {
 		t.Errorf("got %v, %v", n, err)
 	}
 }
@@ -190,7 +191,7 @@ func TestChangedFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	var failed error
-	for _, err := range products(t.Context(), src, "c") {
+	for _, err := range sourcetest.Products(t.Context(), src, "c") {
 		if failed = err; err == nil {
 			write(t, name, []byte(one+one+one))
 		}
@@ -199,7 +200,7 @@ func TestChangedFile(t *testing.T) {
 		t.Errorf("got %v", failed)
 	}
 	// A file that is replaced is read as it was.
-	for _, err := range products(t.Context(), src, "c") {
+	for _, err := range sourcetest.Products(t.Context(), src, "c") {
 		if err != nil {
 			t.Error(err)
 		}
@@ -253,7 +254,7 @@ func TestContextEndsALine(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if ids, err := read(products(ctx, src, "c")); !errors.Is(err, context.Canceled) || ids != nil {
+		if ids, err := read(sourcetest.Products(ctx, src, "c")); !errors.Is(err, context.Canceled) || ids != nil {
 			t.Errorf("%q: got %v, %v", start, ids, err)
 		}
 	}

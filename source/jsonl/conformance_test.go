@@ -9,6 +9,7 @@ import (
 
 	"productindex/reindex"
 	"productindex/reindex/reindextest"
+	"productindex/source/internal/sourcetest"
 	"productindex/source/jsonl"
 )
 
@@ -30,7 +31,7 @@ func TestConformance(t *testing.T) {
 				}
 				dir := t.TempDir()
 				for i, name := range names {
-					write(t, filepath.Join(dir, name), compress(t, name, contents[i].Bytes()))
+					write(t, filepath.Join(dir, name), sourcetest.Compress(t, name, contents[i].Bytes()))
 				}
 				src, err := jsonl.New(dir, nil)
 				if err != nil {

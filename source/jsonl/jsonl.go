@@ -78,26 +78,22 @@ var _ reindex.Source = (*Source)(nil)
 // folder is ever read: a symbolic link that leads out of it is an error. The folder is opened anew for each snapshot,
 // so that path may be a link that is switched from one version of the catalogues to the next. New fails if the folder
 // cannot be opened now, or the config is not valid.
-func New(path string, cfg *Config) (*Source, error) {
+func New(path string, cfg *Config) (*Source, error) { return newSource(files.Dir(path), cfg) }
+
+// NewFS returns a source over the files in fsys, such as an [embed.FS]. What New says about links holds as far as fsys
+// sees to it. Files that implement [io.ReaderAt] can be split into ranges. NewFS fails if the config is not valid.
+func NewFS(fsys fs.FS, cfg *Config) (*Source, error) { return newSource(files.FS(fsys), cfg) }
+
+func newSource(folder files.Folder, cfg *Config) (*Source, error) {
 	c := cfg.withDefaults()
 	if err := c.validate(); err != nil {
 		return nil, err
 	}
-	src, err := files.New(path, c.options(), &format{c})
+	src, err := files.New(folder, c.options(), &format{c})
 	if err != nil {
 		return nil, err
 	}
 	return &Source{src}, nil
-}
-
-// NewFS returns a source over the files in fsys, such as an [embed.FS]. What New says about links holds as far as fsys
-// sees to it. Files that implement [io.ReaderAt] can be split into ranges. NewFS fails if the config is not valid.
-func NewFS(fsys fs.FS, cfg *Config) (*Source, error) {
-	c := cfg.withDefaults()
-	if err := c.validate(); err != nil {
-		return nil, err
-	}
-	return &Source{files.NewFS(fsys, c.options(), &format{c})}, nil
 }
 
 // Open implements [reindex.Source]. It lists the tenant's files. A tenant without a file is an error that matches

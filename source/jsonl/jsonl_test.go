@@ -16,6 +16,7 @@ import (
 
 	"productindex/reindex"
 	"productindex/reindex/reindextest"
+	"productindex/source/internal/sourcetest"
 	"productindex/source/jsonl"
 )
 
@@ -41,14 +42,14 @@ func TestFilesOfTenants(t *testing.T) {
 	src := memory(t, nil, map[string]string{
 		"plain.jsonl":             one,
 		"nd.ndjson":               one,
-		"nd-gz.ndjson.gz":         string(compress(t, ".gz", []byte(one))),
-		"zst.jsonl.zst":           string(compress(t, ".zst", []byte(one))),
+		"nd-gz.ndjson.gz":         string(sourcetest.Compress(t, ".gz", []byte(one))),
+		"zst.jsonl.zst":           string(sourcetest.Compress(t, ".zst", []byte(one))),
 		"named-gz.jsonl.gz":       one,
-		"named-plain.jsonl":       string(compress(t, ".gz", []byte(one))),
+		"named-plain.jsonl":       string(sourcetest.Compress(t, ".gz", []byte(one))),
 		"empty.jsonl":             "",
 		"folder/b.jsonl":          `{"id":"2"}`,
-		"folder/a.jsonl.gz":       string(compress(t, ".gz", []byte(one))),
-		"folder/c.ndjson.zst":     string(compress(t, ".zst", []byte(`{"id":"3"}`))),
+		"folder/a.jsonl.gz":       string(sourcetest.Compress(t, ".gz", []byte(one))),
+		"folder/c.ndjson.zst":     string(sourcetest.Compress(t, ".zst", []byte(`{"id":"3"}`))),
 		"folder/_SUCCESS":         "",
 		"folder/._a.jsonl":        "what some systems put beside a file",
 		"a.b.jsonl":               one,
@@ -71,7 +72,7 @@ func TestFilesOfTenants(t *testing.T) {
 		"plain": "[1]", "nd": "[1]", "nd-gz": "[1]", "zst": "[1]", "named-gz": "[1]", "named-plain": "[1]", "empty": "[]", "folder": "[1 2 3]",
 		"a.b": "[1]", "é": "[1]",
 	} {
-		if ids, err := read(products(t.Context(), src, tenant)); err != nil || fmt.Sprint(ids) != want {
+		if ids, err := read(sourcetest.Products(t.Context(), src, tenant)); err != nil || fmt.Sprint(ids) != want {
 			t.Errorf("%s: got %v, %v, want %s", tenant, ids, err, want)
 		}
 	}
@@ -82,13 +83,13 @@ func TestFilesOfTenants(t *testing.T) {
 		`folder\a`: jsonl.ErrUnknownTenant, "e\u0301": jsonl.ErrUnknownTenant, "none": jsonl.ErrUnknownTenant,
 		"two": jsonl.ErrAmbiguous, "both": jsonl.ErrAmbiguous, "twice": jsonl.ErrAmbiguous,
 	} {
-		if ids, err := read(products(t.Context(), src, tenant)); !errors.Is(err, want) || ids != nil {
+		if ids, err := read(sourcetest.Products(t.Context(), src, tenant)); !errors.Is(err, want) || ids != nil {
 			t.Errorf("%q: got %v, %v, want %v", tenant, ids, err, want)
 		}
-		if _, err := estimate(t, src, tenant); !errors.Is(err, want) {
+		if _, err := sourcetest.Estimate(t, src, tenant); !errors.Is(err, want) {
 			t.Errorf("%q: counting, got %v, want %v", tenant, err, want)
 		}
-		if _, err := split(t, src, tenant, 2); !errors.Is(err, want) {
+		if _, _, err := sourcetest.Split(t, src, tenant, 2); !errors.Is(err, want) {
 			t.Errorf("%q: splitting, got %v, want %v", tenant, err, want)
 		}
 	}
@@ -96,7 +97,7 @@ func TestFilesOfTenants(t *testing.T) {
 		"strange": "strange/2.jsonl.bz2", "nested": "nested/more", "two": "two.jsonl, two.jsonl.gz", "irregular": "not a regular file",
 		"unknown": `no file for the tenant "unknown"`,
 	} {
-		if _, err := read(products(t.Context(), src, tenant)); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := read(sourcetest.Products(t.Context(), src, tenant)); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: got %v, want an error with %q", tenant, err, want)
 		}
 	}
@@ -109,14 +110,14 @@ func TestConfigFiles(t *testing.T) {
 		"b.txt": `{"sku":1,"id":"no"}`, "sub/a.jsonl": `{"sku":2}`, "other.jsonl": `{"sku":3}`,
 	})
 	files["acme"][0], files["other"] = "changed afterwards", []string{"other.jsonl"}
-	if ids, err := read(products(t.Context(), src, "acme")); err != nil || fmt.Sprint(ids) != "[1 2]" {
+	if ids, err := read(sourcetest.Products(t.Context(), src, "acme")); err != nil || fmt.Sprint(ids) != "[1 2]" {
 		t.Errorf("got %v, %v", ids, err)
 	}
-	if _, err := read(products(t.Context(), src, "other")); !errors.Is(err, jsonl.ErrUnknownTenant) {
+	if _, err := read(sourcetest.Products(t.Context(), src, "other")); !errors.Is(err, jsonl.ErrUnknownTenant) {
 		t.Errorf("got %v", err)
 	}
 	src = memory(t, &jsonl.Config{Files: map[string][]string{"acme": {"gone.jsonl"}}}, nil)
-	if _, err := read(products(t.Context(), src, "acme")); !errors.Is(err, fs.ErrNotExist) || !strings.Contains(err.Error(), "gone.jsonl") {
+	if _, err := read(sourcetest.Products(t.Context(), src, "acme")); !errors.Is(err, fs.ErrNotExist) || !strings.Contains(err.Error(), "gone.jsonl") {
 		t.Errorf("got %v", err)
 	}
 }
@@ -153,9 +154,9 @@ func TestLinesOfFiles(t *testing.T) {
 		"{\"id\":\"ü\"}\n{\"id\" : 2 }":                `{"id":"ü"}|{"id" : 2 }`,
 	} {
 		for _, name := range []string{"c.jsonl", "c.jsonl.gz", "c.jsonl.zst"} {
-			src := memory(t, nil, map[string]string{name: string(compress(t, name, []byte(content)))})
+			src := memory(t, nil, map[string]string{name: string(sourcetest.Compress(t, name, []byte(content)))})
 			var got []string
-			for p, err := range products(t.Context(), src, "c") {
+			for p, err := range sourcetest.Products(t.Context(), src, "c") {
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -164,7 +165,7 @@ func TestLinesOfFiles(t *testing.T) {
 			if strings.Join(got, "|") != want {
 				t.Errorf("%q in %s: got %q, want %q", content, name, got, want)
 			}
-			if n, err := estimate(t, src, "c"); err != nil || n != int64(len(got)) {
+			if n, err := sourcetest.Estimate(t, src, "c"); err != nil || n != int64(len(got)) {
 				t.Errorf("%q in %s: counted %d, %v, want %d", content, name, n, err, len(got))
 			}
 		}
@@ -176,9 +177,9 @@ func TestBodiesStay(t *testing.T) {
 	t.Parallel()
 	content := catalogue(1000)
 	for _, name := range []string{"c.jsonl", "c.jsonl.gz", "c.jsonl.zst"} {
-		src := memory(t, nil, map[string]string{name: string(compress(t, name, content))})
+		src := memory(t, nil, map[string]string{name: string(sourcetest.Compress(t, name, content))})
 		var bodies [][]byte
-		for p, err := range products(t.Context(), src, "c") {
+		for p, err := range sourcetest.Products(t.Context(), src, "c") {
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -195,9 +196,9 @@ func TestGzipMembersFollowEachOther(t *testing.T) {
 	t.Parallel()
 	for _, name := range []string{"c.jsonl.gz", "c.jsonl.zst"} {
 		members := bytes.Join([][]byte{
-			compress(t, name, []byte("{\"id\":\"1\"}\n{\"id")), compress(t, name, nil), compress(t, name, []byte("\":\"2\"}\n")),
+			sourcetest.Compress(t, name, []byte("{\"id\":\"1\"}\n{\"id")), sourcetest.Compress(t, name, nil), sourcetest.Compress(t, name, []byte("\":\"2\"}\n")),
 		}, nil)
-		if ids, err := read(products(t.Context(), memory(t, nil, map[string]string{name: string(members)}), "c")); err != nil || fmt.Sprint(ids) != "[1 2]" {
+		if ids, err := read(sourcetest.Products(t.Context(), memory(t, nil, map[string]string{name: string(members)}), "c")); err != nil || fmt.Sprint(ids) != "[1 2]" {
 			t.Errorf("%s: got %v, %v", name, ids, err)
 		}
 	}
@@ -211,7 +212,7 @@ func TestRealCatalogues(t *testing.T) {
 			t.Fatal(err)
 		}
 		ids := map[string]bool{}
-		for p, err := range products(t.Context(), src, tenant) {
+		for p, err := range sourcetest.Products(t.Context(), src, tenant) {
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -220,7 +221,7 @@ func TestRealCatalogues(t *testing.T) {
 			}
 			ids[p.ID] = true
 		}
-		if n, err := estimate(t, src, tenant); err != nil || n != want || len(ids) != int(want) {
+		if n, err := sourcetest.Estimate(t, src, tenant); err != nil || n != want || len(ids) != int(want) {
 			t.Errorf("%s: counted %d, %v, read %d ids, want %d", tenant, n, err, len(ids), want)
 		}
 	}
@@ -243,13 +244,13 @@ func TestLinksOutOfTheFolder(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, tenant := range []string{"file", "folder"} {
-		ids, err := read(products(t.Context(), src, tenant))
+		ids, err := read(sourcetest.Products(t.Context(), src, tenant))
 		if err == nil || ids != nil || !strings.Contains(err.Error(), tenant) || strings.Contains(err.Error(), outside) ||
 			!strings.Contains(err.Error(), "a symbolic link leads out of the folder; Config.FollowLinks allows it") {
 			t.Errorf("%s: got %v, %v", tenant, ids, err)
 		}
 	}
-	if ids, err := read(products(t.Context(), src, "inside")); err != nil || len(ids) != 1 {
+	if ids, err := read(sourcetest.Products(t.Context(), src, "inside")); err != nil || len(ids) != 1 {
 		t.Errorf("got %v, %v", ids, err)
 	}
 	current := filepath.Join(t.TempDir(), "current")
@@ -261,7 +262,7 @@ func TestLinksOutOfTheFolder(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, tenant := range []string{"file", "folder", "inside"} {
-			if ids, err := read(products(t.Context(), src, tenant)); err != nil || len(ids) != 1 {
+			if ids, err := read(sourcetest.Products(t.Context(), src, tenant)); err != nil || len(ids) != 1 {
 				t.Errorf("%s: got %v, %v", tenant, ids, err)
 			}
 		}
@@ -289,14 +290,14 @@ func TestFolderIsOpenedAnew(t *testing.T) {
 		if err := errors.Join(os.Remove(current), os.Symlink(version, current)); err != nil {
 			t.Fatal(err)
 		}
-		if ids, err := read(products(t.Context(), src, "c")); err != nil || "v"+ids[0] != version {
+		if ids, err := read(sourcetest.Products(t.Context(), src, "c")); err != nil || "v"+ids[0] != version {
 			t.Errorf("%s: got %v, %v", version, ids, err)
 		}
 	}
 	if err := os.Remove(current); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := read(products(t.Context(), src, "c")); !errors.Is(err, fs.ErrNotExist) || strings.Contains(err.Error(), dir) {
+	if _, err := read(sourcetest.Products(t.Context(), src, "c")); !errors.Is(err, fs.ErrNotExist) || strings.Contains(err.Error(), dir) {
 		t.Errorf("got %v", err)
 	}
 }
@@ -305,21 +306,21 @@ func TestLocate(t *testing.T) {
 	t.Parallel()
 	src := memory(t, nil, map[string]string{
 		"c/1.jsonl":    "{\"id\":\"a\"}\n\n{\"id\":\"b\",bad}\n{\"no\":1}\n{\"id\":\"b\"}\n",
-		"c/2.jsonl.gz": string(compress(t, ".gz", []byte("{\"id\":7}\n"))),
+		"c/2.jsonl.gz": string(sourcetest.Compress(t, ".gz", []byte("{\"id\":7}\n"))),
 		"c/3.jsonl":    `{"cut off`,
 	})
-	got, err := locate(t, src, "c", "b", "7")
+	got, err := sourcetest.Locate(t, src, "c", "b", "7")
 	if want := map[string]string{"b": "c/1.jsonl, line 3", "7": "c/2.jsonl.gz, line 1"}; err != nil || !maps.Equal(got, want) {
 		t.Errorf("got %v, %v, want %v", got, err, want)
 	}
-	if got, err = locate(t, src, "c"); err != nil || len(got) != 0 {
+	if got, err = sourcetest.Locate(t, src, "c"); err != nil || len(got) != 0 {
 		t.Errorf("got %v, %v", got, err)
 	}
-	got, err = locate(t, src, "c", "a", "gone")
+	got, err = sourcetest.Locate(t, src, "c", "a", "gone")
 	if !errors.Is(err, io.ErrUnexpectedEOF) || !maps.Equal(got, map[string]string{"a": "c/1.jsonl, line 1"}) {
 		t.Errorf("got %v, %v", got, err)
 	}
-	if _, err := locate(t, src, "unknown", "a"); !errors.Is(err, jsonl.ErrUnknownTenant) {
+	if _, err := sourcetest.Locate(t, src, "unknown", "a"); !errors.Is(err, jsonl.ErrUnknownTenant) {
 		t.Errorf("got %v", err)
 	}
 }
@@ -330,7 +331,7 @@ func TestFilesAreClosed(t *testing.T) {
 	for _, name := range []string{"c/1.jsonl", "c/1.jsonl.gz", "c/1.jsonl.zst"} {
 		for _, content := range []string{one + one, one + "bad\n", "{"} {
 			fsys := &counting{FS: fstest.MapFS{
-				name: {Data: compress(t, name, []byte(content))}, "c/2.jsonl.gz": {Data: []byte("\x1f\x8bbad")}, "c/3.jsonl.zst": {},
+				name: {Data: sourcetest.Compress(t, name, []byte(content))}, "c/2.jsonl.gz": {Data: []byte("\x1f\x8bbad")}, "c/3.jsonl.zst": {},
 			}}
 			src, err := jsonl.NewFS(fsys, nil)
 			if err != nil {
@@ -338,13 +339,13 @@ func TestFilesAreClosed(t *testing.T) {
 			}
 			ctx, cancel := context.WithCancel(t.Context())
 			defer cancel()
-			for range products(ctx, src, "c") {
+			for range sourcetest.Products(ctx, src, "c") {
 				break
 			}
-			_, _ = read(products(ctx, src, "c"))
-			_, _ = estimate(t, src, "c")
-			_, _ = split(t, src, "c", 2)
-			for range products(ctx, src, "c") {
+			_, _ = read(sourcetest.Products(ctx, src, "c"))
+			_, _ = sourcetest.Estimate(t, src, "c")
+			_, _, _ = sourcetest.Split(t, src, "c", 2)
+			for range sourcetest.Products(ctx, src, "c") {
 				cancel()
 			}
 			if fsys.opened == 0 || fsys.opened != fsys.closed {
@@ -388,7 +389,7 @@ func TestContextEndsARead(t *testing.T) {
 	defer cancel()
 	n := 0
 	var failed error
-	for _, err := range products(ctx, src, "c") {
+	for _, err := range sourcetest.Products(ctx, src, "c") {
 		if failed = err; err == nil {
 			n++
 		}
@@ -399,7 +400,7 @@ func TestContextEndsARead(t *testing.T) {
 	if n != 3 || !errors.Is(failed, context.Canceled) {
 		t.Errorf("got %d products, %v", n, failed)
 	}
-	estimator, err := capability[reindex.Estimator](t, src, "c")
+	estimator, err := sourcetest.Capability[reindex.Estimator](t, src, "c")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -409,14 +410,14 @@ func TestContextEndsARead(t *testing.T) {
 	if _, err := src.Open(ctx, "c"); !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v", err)
 	}
-	splitter, err := capability[reindex.Splitter](t, src, "c")
+	splitter, err := sourcetest.Capability[reindex.Splitter](t, src, "c")
 	if err != nil {
 		t.Fatal(err)
 	}
 	if _, err := splitter.Split(ctx, 2); !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v", err)
 	}
-	locator, err := capability[reindex.Locator](t, src, "c")
+	locator, err := sourcetest.Capability[reindex.Locator](t, src, "c")
 	if err != nil {
 		t.Fatal(err)
 	}

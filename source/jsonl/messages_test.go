@@ -10,6 +10,7 @@ import (
 	"testing/fstest"
 
 	"productindex/source/internal/public"
+	"productindex/source/internal/sourcetest"
 	"productindex/source/jsonl"
 )
 
@@ -34,7 +35,7 @@ func (failingFile) Read([]byte) (int, error) {
 // a host's own words.
 func TestPublicMessages(t *testing.T) {
 	t.Parallel()
-	packed := string(compress(t, ".gz", []byte(one+one)))
+	packed := string(sourcetest.Compress(t, ".gz", []byte(one+one)))
 	damaged := []byte(packed)
 	damaged[len(damaged)-6] ^= 1
 	dir := t.TempDir()
@@ -67,7 +68,7 @@ func TestPublicMessages(t *testing.T) {
 		{linked, "c.jsonl: a symbolic link leads out of the folder"},
 		{foreign, "c.jsonl, line 1: it cannot be read; the service's log has the details"},
 	} {
-		_, err := read(products(t.Context(), test.src, "c"))
+		_, err := read(sourcetest.Products(t.Context(), test.src, "c"))
 		text, ok := public.Text(err)
 		if !ok || !strings.HasPrefix(strings.TrimPrefix(text, `tenant "c": `), test.want) {
 			t.Errorf("callers see %q of %v, want %q", text, err, test.want)

@@ -11,13 +11,14 @@ import (
 	"testing/fstest"
 
 	"productindex/reindex"
+	"productindex/source/internal/sourcetest"
 	"productindex/source/jsonl"
 )
 
 // parts returns the ids of each part, and the error that any of them ended with.
 func parts(t *testing.T, src *jsonl.Source, n int) (ids [][]string, failed error) {
 	t.Helper()
-	seqs, err := split(t, src, "c", n)
+	_, seqs, err := sourcetest.Split(t, src, "c", n)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -49,7 +50,7 @@ func TestPartsHoldEveryProductOnce(t *testing.T) {
 	for i := range 5 * 1024 {
 		fmt.Fprintf(&aligned, "%-63s\n", fmt.Sprintf(`{"id":%d}`, i))
 	}
-	packed := string(compress(t, ".gz", []byte(`{"id":"packed"}`)))
+	packed := string(sourcetest.Compress(t, ".gz", []byte(`{"id":"packed"}`)))
 	for name, files := range map[string]map[string]string{
 		"one file":      {"c.jsonl": plain.String()},
 		"no final end":  {"c.jsonl": plain.String() + `{"id":"last"}`},
@@ -59,7 +60,7 @@ func TestPartsHoldEveryProductOnce(t *testing.T) {
 		"empty":         {"c.jsonl": ""},
 	} {
 		src := memory(t, nil, files)
-		want, err := read(products(t.Context(), src, "c"))
+		want, err := read(sourcetest.Products(t.Context(), src, "c"))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -91,7 +92,7 @@ func FuzzParts(f *testing.F) {
 			fmt.Fprintf(&b, "\n{\"id\":%d,\"x\":%q}\n", i, strings.Repeat("x", int(c)*int(stretch)/16))
 		}
 		src := memory(t, nil, map[string]string{"c.jsonl": b.String()})
-		want, err := read(products(t.Context(), src, "c"))
+		want, err := read(sourcetest.Products(t.Context(), src, "c"))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -123,7 +124,7 @@ func TestPartsWithACompressedFile(t *testing.T) {
 	t.Parallel()
 	part := string(catalogue(250))
 	src := memory(t, nil, map[string]string{
-		"c/1.jsonl": part, "c/2.jsonl": part, "c/3.jsonl": part, "c/4.jsonl.gz": string(compress(t, ".gz", catalogue(1000))),
+		"c/1.jsonl": part, "c/2.jsonl": part, "c/3.jsonl": part, "c/4.jsonl.gz": string(sourcetest.Compress(t, ".gz", catalogue(1000))),
 	})
 	ids, err := parts(t, src, 2)
 	if err != nil || len(ids) != 2 || len(ids[0])+len(ids[1]) != 1750 || max(len(ids[0]), len(ids[1])) != 1000 {
@@ -134,8 +135,8 @@ func TestPartsWithACompressedFile(t *testing.T) {
 func TestPartsOfOneCompressedFile(t *testing.T) {
 	t.Parallel()
 	for _, name := range []string{"c.jsonl.gz", "c.jsonl.zst"} {
-		src := memory(t, nil, map[string]string{name: string(compress(t, name, []byte(one)))})
-		if _, err := split(t, src, "c", 2); !errors.Is(err, errors.ErrUnsupported) || !strings.Contains(err.Error(), name) {
+		src := memory(t, nil, map[string]string{name: string(sourcetest.Compress(t, name, []byte(one)))})
+		if _, _, err := sourcetest.Split(t, src, "c", 2); !errors.Is(err, errors.ErrUnsupported) || !strings.Contains(err.Error(), name) {
 			t.Errorf("got %v", err)
 		}
 	}
@@ -144,7 +145,7 @@ func TestPartsOfOneCompressedFile(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := split(t, src, "c", 2); !errors.Is(err, errors.ErrUnsupported) {
+	if _, _, err := sourcetest.Split(t, src, "c", 2); !errors.Is(err, errors.ErrUnsupported) {
 		t.Errorf("got %v", err)
 	}
 }
@@ -157,7 +158,7 @@ func TestPartsNameTheLine(t *testing.T) {
 	for line, bad := range map[int]string{1: "bad\n", 2: `{"sku":1}` + "\n", 600: `["x"]` + "\n", 999: "{\"id\":1.5}\n"} {
 		changed := slices.Clone(lines[:1000])
 		changed[line-1] = bad
-		seqs, err := split(t, memory(t, nil, map[string]string{"c.jsonl": strings.Join(changed, "")}), "c", 4)
+		_, seqs, err := sourcetest.Split(t, memory(t, nil, map[string]string{"c.jsonl": strings.Join(changed, "")}), "c", 4)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -175,7 +176,7 @@ func TestPartsNameTheLine(t *testing.T) {
 			t.Errorf("got %v, want %s", where, want)
 		}
 	}
-	seqs, err := split(t, memory(t, nil, map[string]string{"c.jsonl": content + "bad\nworse\n"}), "c", 4)
+	_, seqs, err := sourcetest.Split(t, memory(t, nil, map[string]string{"c.jsonl": content + "bad\nworse\n"}), "c", 4)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -208,8 +209,8 @@ func TestPartsOfAChangedFile(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, content := range [][]byte{catalogue(999), compress(t, ".gz", catalogue(999)), nil} {
-		seqs, err := split(t, src, "c", 2)
+	for _, content := range [][]byte{catalogue(999), sourcetest.Compress(t, ".gz", catalogue(999)), nil} {
+		_, seqs, err := sourcetest.Split(t, src, "c", 2)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -227,7 +228,7 @@ func TestPartsOfAChangedFile(t *testing.T) {
 func TestForgedParts(t *testing.T) {
 	t.Parallel()
 	src := memory(t, nil, map[string]string{"c.jsonl": one, "other.jsonl": one})
-	splitter, err := capability[reindex.Splitter](t, src, "c")
+	splitter, err := sourcetest.Capability[reindex.Splitter](t, src, "c")
 	if err != nil {
 		t.Fatal(err)
 	}

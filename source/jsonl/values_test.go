@@ -17,6 +17,7 @@ import (
 
 	"productindex/reindex"
 	"productindex/reindex/reindextest"
+	"productindex/source/internal/sourcetest"
 	"productindex/source/jsonl"
 )
 
@@ -37,9 +38,9 @@ func TestValues(t *testing.T) {
 		"[{\"id\":1, bad}, {\"id\":2}]":                                "{\"id\":1, bad} line 1, byte 2|{\"id\":2} line 1, byte 17",
 	} {
 		for _, name := range []string{"c.json", "c.jsonl.gz", "c.ndjson.zst"} {
-			src := memory(t, nil, map[string]string{name: string(compress(t, name, []byte(content)))})
+			src := memory(t, nil, map[string]string{name: string(sourcetest.Compress(t, name, []byte(content)))})
 			var got []string
-			for p, err := range products(t.Context(), src, "c") {
+			for p, err := range sourcetest.Products(t.Context(), src, "c") {
 				if bad, ok := errors.AsType[*reindex.RecordError](err); ok {
 					got = append(got, "!"+strings.TrimPrefix(bad.Where, name+", "))
 					continue
@@ -47,7 +48,7 @@ func TestValues(t *testing.T) {
 				if err != nil {
 					t.Fatalf("%q: %v", content, err)
 				}
-				where, err := locate(t, src, "c", p.ID)
+				where, err := sourcetest.Locate(t, src, "c", p.ID)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -56,7 +57,7 @@ func TestValues(t *testing.T) {
 			if strings.Join(got, "|") != want {
 				t.Errorf("%q in %s:\ngot  %q\nwant %q", content, name, strings.Join(got, "|"), want)
 			}
-			if n, err := estimate(t, src, "c"); err != nil || n != int64(len(got)) {
+			if n, err := sourcetest.Estimate(t, src, "c"); err != nil || n != int64(len(got)) {
 				t.Errorf("%q in %s: counted %d, %v, want %d", content, name, n, err, len(got))
 			}
 		}
@@ -85,7 +86,7 @@ func TestBrokenValues(t *testing.T) {
 		{"[{\"id\":1,\n\"x\":\"no end}\n,{\"id\":2}]", 0, 2, nil, "a string is not closed on its line"},
 	} {
 		for _, name := range []string{"c.json", "c.jsonl.gz"} {
-			src := memory(t, nil, map[string]string{name: string(compress(t, name, []byte(c.content)))})
+			src := memory(t, nil, map[string]string{name: string(sourcetest.Compress(t, name, []byte(c.content)))})
 			ends(t, src, name, c.products, c.line, c.target, c.text)
 		}
 	}
@@ -95,16 +96,16 @@ func TestLongValues(t *testing.T) {
 	t.Parallel()
 	long := `{"text":[` + strings.Repeat("{\"x\":\"\\\\\"},\n", 100_000) + `1],"id":"2"}`
 	src := memory(t, &jsonl.Config{MaxLineBytes: 1 << 19}, map[string]string{"c.json": "[" + one + "," + long + ",\n" + one + "]"})
-	ids, rejected, err := readAll(products(t.Context(), src, "c"))
+	ids, rejected, err := readAll(sourcetest.Products(t.Context(), src, "c"))
 	if err != nil || fmt.Sprint(ids) != "[1 1]" || len(rejected) != 1 || !errors.Is(rejected[0], jsonl.ErrTooLong) ||
 		rejected[0].Where != "c.json, line 2, byte 14" {
 		t.Errorf("got %v, %v, %v", ids, rejected, err)
 	}
-	if where, err := locate(t, src, "c", "1"); err != nil || where["1"] != "c.json, line 1, byte 2" {
+	if where, err := sourcetest.Locate(t, src, "c", "1"); err != nil || where["1"] != "c.json, line 1, byte 2" {
 		t.Errorf("got %v, %v", where, err)
 	}
 	src = memory(t, nil, map[string]string{"c.json": "[" + one + "," + long + ",\n" + strings.Replace(one, "1", "3", 1) + "]"})
-	if where, err := locate(t, src, "c", "3"); err != nil || where["3"] != fmt.Sprintf("c.json, line 100003, byte %d", len(one)+len(long)+5) {
+	if where, err := sourcetest.Locate(t, src, "c", "3"); err != nil || where["3"] != fmt.Sprintf("c.json, line 100003, byte %d", len(one)+len(long)+5) {
 		t.Errorf("got %v, %v", where, err)
 	}
 }
@@ -113,7 +114,7 @@ func TestLongValues(t *testing.T) {
 func TestPartsOfArrays(t *testing.T) {
 	t.Parallel()
 	array := "[" + strings.ReplaceAll(strings.TrimSpace(string(catalogue(1000))), "\n", ",\n") + "]"
-	if _, err := split(t, memory(t, nil, map[string]string{"c.json": array}), "c", 4); !errors.Is(err, errors.ErrUnsupported) {
+	if _, _, err := sourcetest.Split(t, memory(t, nil, map[string]string{"c.json": array}), "c", 4); !errors.Is(err, errors.ErrUnsupported) {
 		t.Errorf("got %v", err)
 	}
 	ids, err := parts(t, memory(t, nil, map[string]string{"c/1.json": array, "c/2.jsonl": string(catalogue(1000))}), 2)
@@ -133,7 +134,7 @@ func TestConformanceOfArrays(t *testing.T) {
 			}
 			array := "[" + string(bytes.Join(bodies, []byte(","))) + "]"
 			return reindextest.SourceFixture{
-				Source: memory(t, nil, map[string]string{name: string(compress(t, name, []byte(array)))}), Tenant: "acme",
+				Source: memory(t, nil, map[string]string{name: string(sourcetest.Compress(t, name, []byte(array)))}), Tenant: "acme",
 			}
 		}, func(got, want json.RawMessage) bool { return bytes.Equal(got, want) })
 	}
@@ -160,7 +161,7 @@ func FuzzRecords(f *testing.F) {
 		}
 		var got []string
 		var ended error
-		for p, err := range products(t.Context(), src, "c") {
+		for p, err := range sourcetest.Products(t.Context(), src, "c") {
 			bad, rejected := errors.AsType[*reindex.RecordError](err)
 			switch {
 			case rejected:
@@ -176,7 +177,7 @@ func FuzzRecords(f *testing.F) {
 		} else {
 			checkLines(t, content, cfg.MaxLineBytes, got, ended)
 		}
-		n, err := estimate(t, src, "c")
+		n, err := sourcetest.Estimate(t, src, "c")
 		if (err == nil) != (ended == nil) || err == nil && n != int64(len(got)) {
 			t.Errorf("counted %d, %v, read %d, %v", n, err, len(got), ended)
 		}

@@ -19,6 +19,7 @@ import (
 	"productindex/reindex/reindextest"
 	"productindex/reindex/reindextest/mysqltest"
 	"productindex/reindex/reindextest/pgtest"
+	"productindex/source/internal/sourcetest"
 	"productindex/source/sqlsource"
 )
 
@@ -119,39 +120,13 @@ func newSource(tb testing.TB, db *sql.DB, cfg sqlsource.Config) *sqlsource.Sourc
 // read returns what the source yields for the tenant "shop".
 func read(tb testing.TB, src reindex.Source) ([]reindex.Product, error) {
 	tb.Helper()
-	var products []reindex.Product
-	var failed error
-	snap, err := src.Open(tb.Context(), "shop")
-	if err != nil {
-		return nil, err
-	}
-	defer snap.Close()
-	for p, err := range snap.Products(tb.Context()) {
-		if failed != nil {
-			tb.Fatalf("the sequence went on after the error %v", failed)
-		}
-		if err != nil {
-			failed = err
-			continue
-		}
-		products = append(products, p)
-	}
-	return products, failed
+	return sourcetest.Read(tb, src, "shop")
 }
 
 // openShop returns a snapshot of the tenant "shop" that is closed at the end of the test.
 func openShop(tb testing.TB, src reindex.Source) reindex.Snapshot {
 	tb.Helper()
-	snap, err := src.Open(tb.Context(), "shop")
-	if err != nil {
-		tb.Fatal(err)
-	}
-	tb.Cleanup(func() {
-		if err := snap.Close(); err != nil {
-			tb.Error(err)
-		}
-	})
-	return snap
+	return sourcetest.MustOpen(tb, src, "shop")
 }
 
 // count returns what a new snapshot announces.

@@ -41,14 +41,19 @@ type Options struct {
 type folder struct {
 	Options
 
-	// open opens the file system; done closes it.
-	open func() (fsys fs.FS, done func(), err error)
+	at Folder
 }
 
-// dir returns what opens the folder at path anew for each read. Unless links are followed, nothing outside of it is
-// ever opened.
-func dir(path string, followLinks bool) func() (fs.FS, func(), error) {
-	return func() (fs.FS, func(), error) {
+// open opens the file system. The caller calls done.
+func (f folder) open() (fsys fs.FS, done func(), err error) { return f.at(f.FollowLinks) }
+
+// Folder opens a folder for one read.
+type Folder func(followLinks bool) (fsys fs.FS, done func(), err error)
+
+// Dir returns the folder at path, which is opened anew for each read. Unless links are followed, nothing outside of it
+// is ever opened.
+func Dir(path string) Folder {
+	return func(followLinks bool) (fs.FS, func(), error) {
 		if followLinks {
 			// The path may be a link that is switched from one version to the next; one read sees one of them.
 			path, err := filepath.EvalSymlinks(path)
@@ -63,6 +68,11 @@ func dir(path string, followLinks bool) func() (fs.FS, func(), error) {
 		}
 		return root.FS(), func() { _ = root.Close() }, nil
 	}
+}
+
+// FS returns fsys as a folder. It sees to links itself.
+func FS(fsys fs.FS) Folder {
+	return func(bool) (fs.FS, func(), error) { return fsys, func() {}, nil }
 }
 
 // CloneFiles returns a copy of a listing of files.

@@ -56,20 +56,15 @@ type Source struct {
 	format Format
 }
 
-// New returns a source over the files in the folder at path. It fails if the folder cannot be opened now.
-func New(path string, o Options, format Format) (*Source, error) {
-	s := &Source{folder{o, dir(path, o.FollowLinks)}, format}
+// New returns a source over the files in a folder. It fails if the folder cannot be opened now.
+func New(at Folder, o Options, format Format) (*Source, error) {
+	s := &Source{folder{o, at}, format}
 	_, done, err := s.folder.open()
 	if err != nil {
 		return nil, s.wrap(err)
 	}
 	done()
 	return s, nil
-}
-
-// NewFS returns a source over the files in fsys.
-func NewFS(fsys fs.FS, o Options, format Format) *Source {
-	return &Source{folder{o, func() (fs.FS, func(), error) { return fsys, func() {}, nil }}, format}
 }
 
 // File is a file of a snapshot.
