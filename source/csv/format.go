@@ -52,7 +52,6 @@ func (f *format) fail(ctx context.Context, in *files.Input, line int64, err erro
 
 // single visits one product a record.
 func (f *format) single(ctx context.Context, r *rows, l *layout, need files.Need, visit files.Visitor) error {
-	var record files.Record
 	for {
 		if err := ctx.Err(); err != nil {
 			return err
@@ -62,14 +61,14 @@ func (f *format) single(ctx context.Context, r *rows, l *layout, need files.Need
 		} else if err != nil {
 			return err
 		}
-		record = files.Record{Line: r.line}
+		record := files.Record{Line: r.line}
 		if need >= files.IDs {
 			record.ID, record.Err = f.id(r, l)
 		}
 		if need == files.Bodies && record.Err == nil {
 			record.Body, record.Err = l.body(r.cells)
 		}
-		if !visit(&record) {
+		if !visit(record) {
 			return files.ErrStopped
 		}
 	}
@@ -92,7 +91,7 @@ func (f *format) grouped(ctx context.Context, r *rows, l *layout, need files.Nee
 		}
 		id, fault := f.id(r, l)
 		if id == "" {
-			if !visit(&files.Record{Line: r.line, Err: fault}) {
+			if !visit(files.Record{Line: r.line, Err: fault}) {
 				return files.ErrStopped
 			}
 			continue

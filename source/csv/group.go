@@ -139,12 +139,12 @@ func (g *group) mergeArray(n int, cells [][]byte) error {
 }
 
 // end returns the product.
-func (g *group) end() *files.Record {
+func (g *group) end() files.Record {
 	g.open = false
 	if g.bodies && g.record.Err == nil {
 		g.record.Body = g.body()
 	}
-	return &g.record
+	return g.record
 }
 
 // body encodes the product.

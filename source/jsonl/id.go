@@ -186,7 +186,15 @@ func skipNested(line []byte, i int) int {
 
 // stringEnd returns the index of the quote that ends the string whose text begins at i, or -1 if there is none.
 func stringEnd(line []byte, i int) int {
-	for i < len(line) {
+	end := bytes.IndexByte(line[i:], '"')
+	if end < 0 {
+		return -1
+	}
+	escape := bytes.IndexByte(line[i:i+end], '\\')
+	if escape < 0 {
+		return i + end
+	}
+	for i += escape; i < len(line); {
 		switch line[i] {
 		case '"':
 			return i

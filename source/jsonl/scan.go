@@ -53,7 +53,6 @@ func (f *format) Records(ctx context.Context, in *files.Input, need files.Need, 
 
 // lines visits the lines, until an error in the line that it returns.
 func (f *format) lines(ctx context.Context, l *lines, need files.Need, visit files.Visitor) (int64, error) {
-	var record files.Record
 	for {
 		line, err := l.read()
 		if ctx.Err() != nil {
@@ -66,7 +65,7 @@ func (f *format) lines(ctx context.Context, l *lines, need files.Need, visit fil
 		case !errors.Is(err, ErrTooLong):
 			return l.number, err
 		default:
-			if !visit(&files.Record{Line: l.number, Err: err}) {
+			if !visit(files.Record{Line: l.number, Err: err}) {
 				return 0, files.ErrStopped
 			}
 			continue
@@ -80,8 +79,11 @@ func (f *format) lines(ctx context.Context, l *lines, need files.Need, visit fil
 		if l.last && line[0] == '{' && endsEarly(line) {
 			return l.number, fmt.Errorf("the last line ends in the middle of an object: the file is cut off: %w", io.ErrUnexpectedEOF)
 		}
-		f.set(&record, line, l.number, need)
-		if !visit(&record) {
+		record := files.Record{Body: line, Line: l.number}
+		if need >= files.IDs {
+			record.ID, record.Err = findID(line, f.cfg.IDField)
+		}
+		if !visit(record) {
 			return 0, files.ErrStopped
 		}
 	}
@@ -104,23 +106,16 @@ func (f *format) values(ctx context.Context, l *lines, need files.Need, visit fi
 		if ctx.Err() != nil {
 			return 0, ctx.Err()
 		}
-		record := files.Record{Line: v.began, Byte: v.beganByte + 1, Err: err}
-		if err == nil {
-			f.set(&record, value, v.began, need)
-		} else if !errors.Is(err, ErrTooLong) {
+		if err != nil && !errors.Is(err, ErrTooLong) {
 			return v.began, err
 		}
-		if !visit(&record) {
+		record := files.Record{Body: value, Line: v.began, Byte: v.beganByte + 1, Err: err}
+		if err == nil && need >= files.IDs {
+			record.ID, record.Err = findID(value, f.cfg.IDField)
+		}
+		if !visit(record) {
 			return 0, files.ErrStopped
 		}
-	}
-}
-
-// set makes a line or a value the record.
-func (f *format) set(record *files.Record, text []byte, line int64, need files.Need) {
-	record.Line, record.Body = line, text
-	if need >= files.IDs {
-		record.ID, record.Err = findID(text, f.cfg.IDField)
 	}
 }
 

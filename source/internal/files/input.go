@@ -125,13 +125,13 @@ func (in *Input) unchanged() error {
 	return same(in.Name, in.Info, now)
 }
 
-// place returns where a record is.
-func (in *Input) place(r *Record) string {
+// place returns where a record is that begins at a line of the range and, unless it is 0, at a byte.
+func (in *Input) place(line, at int64) string {
 	before, err := in.linesBefore()
 	if err != nil {
-		return fmt.Sprintf("%s, line %d from byte %d on", in.Name, r.Line, in.Start+1)
+		return fmt.Sprintf("%s, line %d from byte %d on", in.Name, line, in.Start+1)
 	}
-	return place(in.Name, before+r.Line, r.Byte)
+	return place(in.Name, before+line, at)
 }
 
 func place(name string, line, at int64) string {

@@ -35,8 +35,8 @@ const (
 // ErrStopped: a visitor did not want another record.
 var ErrStopped = errors.New("stopped")
 
-// Visitor sees one record, which is valid until it returns but for its body, and reports whether it wants another one.
-type Visitor func(*Record) bool
+// Visitor sees one record, and reports whether it wants another one.
+type Visitor func(Record) bool
 
 // Record is one record of a file.
 type Record struct {
@@ -133,7 +133,7 @@ func (s *Snapshot) Estimate(ctx context.Context) (int64, error) {
 	var n int64
 	for _, r := range s.whole() {
 		err := s.records(ctx, r, Lines, func(*Input) Visitor {
-			return func(*Record) bool {
+			return func(Record) bool {
 				n++
 				return true
 			}
@@ -157,9 +157,9 @@ func (s *Snapshot) Locate(ctx context.Context, ids ...string) (map[string]string
 			break
 		}
 		err := s.records(ctx, r, IDs, func(in *Input) Visitor {
-			return func(record *Record) bool {
+			return func(record Record) bool {
 				if record.ID != "" && wanted[record.ID] {
-					found[record.ID] = in.place(record)
+					found[record.ID] = in.place(record.Line, record.Byte)
 					delete(wanted, record.ID)
 				}
 				return len(wanted) > 0
@@ -185,9 +185,9 @@ func (s *Snapshot) whole() []Range {
 func (s *Snapshot) products(ctx context.Context, ranges []Range) iter.Seq2[reindex.Product, error] {
 	return func(yield func(reindex.Product, error) bool) {
 		visitor := func(in *Input) Visitor {
-			return func(r *Record) bool {
+			return func(r Record) bool {
 				if r.Err != nil {
-					return yield(reindex.Product{ID: r.ID}, &reindex.RecordError{ID: r.ID, Where: in.place(r), Err: r.Err})
+					return yield(reindex.Product{ID: r.ID}, &reindex.RecordError{ID: r.ID, Where: in.place(r.Line, r.Byte), Err: r.Err})
 				}
 				return yield(reindex.Product{ID: r.ID, Body: r.Body}, nil)
 			}

@@ -4,6 +4,7 @@ package jsonenc
 import (
 	"encoding/json"
 	"math"
+	"math/bits"
 	"strconv"
 )
 
@@ -14,14 +15,10 @@ const hex = "0123456789abcdef"
 func AppendString[T ~string | ~[]byte](dst []byte, s T) []byte {
 	dst = append(dst, '"')
 	start := 0
-	for i := range len(s) {
-		c := s[i]
-		if c >= ' ' && c != '"' && c != '\\' {
-			continue
-		}
+	for i := special(s, 0); i < len(s); i = special(s, i+1) {
 		dst = append(dst, s[start:i]...)
 		start = i + 1
-		switch c {
+		switch c := s[i]; c {
 		case '"', '\\':
 			dst = append(dst, '\\', c)
 		case '\n':
@@ -36,6 +33,27 @@ func AppendString[T ~string | ~[]byte](dst []byte, s T) []byte {
 	}
 	dst = append(dst, s[start:]...)
 	return append(dst, '"')
+}
+
+// special returns the index of the first byte of s at i or behind it that JSON demands to escape, or len(s).
+func special[T ~string | ~[]byte](s T, i int) int {
+	const (
+		each = 0x0101010101010101 // times a byte: eight of it
+		high = 0x80 * each
+	)
+	for ; len(s)-i >= 8; i += 8 {
+		w := uint64(s[i]) | uint64(s[i+1])<<8 | uint64(s[i+2])<<16 | uint64(s[i+3])<<24 |
+			uint64(s[i+4])<<32 | uint64(s[i+5])<<40 | uint64(s[i+6])<<48 | uint64(s[i+7])<<56
+		quote, slash := w^'"'*each, w^'\\'*each
+		// The high bit of each byte that is below a space, a quote or a backslash, and perhaps of bytes behind such a one.
+		if found := ((w-' '*each)&^w | (quote-each)&^quote | (slash-each)&^slash) & high; found != 0 {
+			return i + bits.TrailingZeros64(found)/8
+		}
+	}
+	for i < len(s) && s[i] >= ' ' && s[i] != '"' && s[i] != '\\' {
+		i++
+	}
+	return i
 }
 
 // AppendFloat appends f, which came from a float of that many bits (32 or 64), as the shortest JSON number that reads

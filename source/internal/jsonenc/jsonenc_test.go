@@ -2,7 +2,9 @@ package jsonenc_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"math"
+	"strings"
 	"testing"
 	"unicode/utf8"
 
@@ -14,13 +16,16 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func FuzzAppendString(f *testing.F) {
-	for _, s := range []string{"", "plain", "quote \" slash \\ /", "\n\r\t\x00\x1f\x7f", "größe ก 👟", "\u2028", "bad \xff\xc3"} {
+	for _, s := range []string{"", "plain", "quote \" slash \\ /", "\n\r\t\x00\x1f\x7f", "größe ก 👟", "\u2028", "bad \xff\xc3", "1234567\x1f!\x20\x1f\x7f\x80\"#\"\"[\\]\\\x9c\xa2\xdc"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
 		got := jsonenc.AppendString([]byte("x"), s)
 		if fromBytes := jsonenc.AppendString([]byte("x"), []byte(s)); string(fromBytes) != string(got) {
 			t.Fatalf("as bytes %q, as a string %q", fromBytes, got)
+		}
+		if want := escaped(s); string(got[1:]) != want {
+			t.Fatalf("%q became %s, want %s", s, got[1:], want)
 		}
 		if !utf8.ValidString(s) {
 			if utf8.Valid(got) {
@@ -33,6 +38,21 @@ func FuzzAppendString(f *testing.F) {
 			t.Fatalf("%q became %s, which reads as %q, %v", s, got[1:], back, err)
 		}
 	})
+}
+
+// escaped escapes s byte by byte.
+func escaped(s string) string {
+	out := []byte{'"'}
+	for _, c := range []byte(s) {
+		if short := strings.IndexByte("\"\\\n\r\t", c); short >= 0 {
+			out = append(out, '\\', "\"\\nrt"[short])
+		} else if c < ' ' {
+			out = fmt.Appendf(out, "\\u%04x", c)
+		} else {
+			out = append(out, c)
+		}
+	}
+	return string(append(out, '"'))
 }
 
 func FuzzAppendFloat(f *testing.F) {
