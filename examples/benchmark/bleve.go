@@ -26,7 +26,7 @@ func bleveEngine(ctx context.Context, file, dir string) (loaded, error) {
 		return loaded{}, errors.Join(err, index.Close())
 	}
 	search := func(ctx context.Context, words string) (uint64, error) {
-		return total(index.Search(ctx, tenant, bleve.NewSearchRequest(bleve.NewMatchQuery(words))))
+		return total(index.Search(ctx, tenant, bleve.NewSearchRequest(bleveindex.Query(words, nil))))
 	}
 	return loaded{products: products, search: search, close: index.Close}, nil
 }
@@ -46,7 +46,7 @@ func bleveLibrary(_ context.Context, file, dir string) (loaded, error) {
 		return loaded{}, errors.Join(err, index.Close())
 	}
 	search := func(ctx context.Context, words string) (uint64, error) {
-		return total(index.SearchInContext(ctx, bleve.NewSearchRequest(bleve.NewMatchQuery(words))))
+		return total(index.SearchInContext(ctx, bleve.NewSearchRequest(bleveindex.Query(words, nil))))
 	}
 	return loaded{products: int64(count), search: search, close: index.Close}, nil
 }

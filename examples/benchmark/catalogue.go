@@ -21,6 +21,7 @@ const dataVariable = "PRODUCTINDEX_DATA"
 type catalogue struct {
 	file, queries string
 	products      int
+	duplicates    int   // products that file does not hold, whose id another one before them has
 	bytes         int64 // of the products
 }
 
@@ -40,8 +41,14 @@ func prepare(name string, products int, dir string) (catalogue, error) {
 	if err != nil {
 		return c, fmt.Errorf("making the catalogue: %w", err)
 	}
+	ids := map[string]bool{}
 	var texts []string
-	err = eachLine(c.file, func(_ string, line []byte) error {
+	err = eachLine(c.file, func(id string, line []byte) error {
+		if ids[id] {
+			c.duplicates++
+			return nil
+		}
+		ids[id] = true
 		c.products++
 		c.bytes += int64(len(line)) + 1
 		texts = append(texts, queryOf(line, len(texts)))
@@ -53,17 +60,43 @@ func prepare(name string, products int, dir string) (catalogue, error) {
 	if c.products == 0 {
 		return c, fmt.Errorf("%s holds no product", c.file)
 	}
-	queries, err := json.Marshal(pickQueries(texts))
+	if c.duplicates > 0 {
+		all := c.file
+		c.file = filepath.Join(dir, fmt.Sprintf("catalogue-%d-unique.jsonl", products))
+		if err := writeLines(c.file, func(write func([]byte) error) error { return firsts(all, write) }); err != nil {
+			return c, fmt.Errorf("making the catalogue without duplicates: %w", err)
+		}
+	}
+	shopper, err := shopperQueries(name)
+	if err != nil {
+		return c, err
+	}
+	content, err := json.Marshal(queries{Names: pickQueries(texts), Shopper: shopper})
 	if err != nil {
 		return c, err
 	}
 	c.queries = filepath.Join(dir, fmt.Sprintf("queries-%d.json", products))
-	return c, os.WriteFile(c.queries, queries, 0o600)
+	return c, os.WriteFile(c.queries, content, 0o600)
 }
+
+// firsts writes a file's products but for those whose id has come before: engines and libraries differ in which of them counts.
+func firsts(file string, write func([]byte) error) error {
+	ids := map[string]bool{}
+	return eachLine(file, func(id string, line []byte) error {
+		if ids[id] {
+			return nil
+		}
+		ids[id] = true
+		return write(line)
+	})
+}
+
+// isReal reports whether a catalogue is one of the real ones.
+func isReal(name string) bool { return name == "pcparts" || name == "retail" }
 
 // path returns the file of a catalogue that is not generated.
 func path(name string) string {
-	if name == "pcparts" || name == "retail" {
+	if isReal(name) {
 		return filepath.Join(cmp.Or(os.Getenv(dataVariable), filepath.Join("..", "shared", "data")), name+".jsonl.gz")
 	}
 	return name

@@ -82,7 +82,7 @@ func (c *comparison) ratios(f figure) []float64 {
 // print prints the medians, the median of the rounds' ratios with their range, and last how many times as fast the
 // engine is.
 func (c *comparison) print() {
-	fmt.Printf("\n%s\n\n%-28s %10s %10s   %s\n", c.subject, "medians", loadEngine, loadLibrary, "engine : library (range)")
+	fmt.Printf("\n%s\n\n%-31s %10s %10s   %s\n", c.subject, "medians", loadEngine, loadLibrary, "engine : library (range)")
 	for _, f := range figures {
 		engine, library := *f.of(&c.Median.Engine), *f.of(&c.Median.Library)
 		if engine == 0 && library == 0 {
@@ -92,7 +92,7 @@ func (c *comparison) print() {
 		if low, high := bounds(ratios); low > 0 && high < math.Inf(1) {
 			ratio = fmt.Sprintf("%.2f (%.2f to %.2f)", median(ratios), low, high)
 		}
-		fmt.Printf("%-28s %10s %10s   %s\n", f.name, f.format(engine), f.format(library), ratio)
+		fmt.Printf("%-31s %10s %10s   %s\n", f.name, f.format(engine), f.format(library), ratio)
 	}
 	fmt.Printf("\nratio=%.2f\n", c.Ratio)
 }

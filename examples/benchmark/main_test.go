@@ -80,6 +80,33 @@ func TestCompare(t *testing.T) {
 	}
 }
 
+// Of products with the same id the first one is loaded in both ways: which one counts is no part of what is compared.
+func TestDuplicates(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "products.jsonl")
+	lines := `{"id":"a","name":"wool socks"}
+{"id":"b","name":"cotton socks"}
+{"id":"a","name":"oak table"}
+`
+	if err := os.WriteFile(file, []byte(lines), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var got comparison
+	text := output(t, "-catalogue", file, "-rounds", "1", "-json")
+	if err := json.Unmarshal([]byte(text), &got); err != nil {
+		t.Fatal(err)
+	}
+	if got.Products != 2 || got.Duplicates != 1 || got.Median.Engine.Products != 2 || got.Median.Engine.Hits == 0 {
+		t.Errorf("%s", text)
+	}
+	c, err := prepare(file, 0, t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if kept, err := os.ReadFile(c.file); err != nil || strings.Contains(string(kept), "oak") || !strings.Contains(string(kept), "wool") {
+		t.Errorf("the products are %s, error %v", kept, err)
+	}
+}
+
 // The JSON has all figures: what was not measured with bleve is 0 or missing.
 func TestJSON(t *testing.T) {
 	profiles := filepath.Join(t.TempDir(), "profiles")
@@ -95,7 +122,7 @@ func TestJSON(t *testing.T) {
 	}
 	for _, r := range []result{got.Median.Engine, got.Median.Library, got.Rounds[0].Engine} {
 		for _, f := range figures {
-			if v := *f.of(&r); v <= 0 && f.name != "settled after, s" {
+			if v := *f.of(&r); v <= 0 && f.name != "settled after, s" && !strings.Contains(f.name, "shopper") {
 				t.Errorf("%s is %v", f.name, v)
 			}
 		}
@@ -103,6 +130,24 @@ func TestJSON(t *testing.T) {
 	found, err := filepath.Glob(filepath.Join(profiles, "bleve-400-*.pprof"))
 	if err != nil || len(found) != 2 {
 		t.Errorf("profiles %q, error %v", found, err)
+	}
+}
+
+// What shoppers type is known for the real catalogues.
+func TestShopperQueries(t *testing.T) {
+	folder := t.TempDir()
+	t.Setenv(dataVariable, folder)
+	if got, err := shopperQueries("pcparts"); len(got) > 0 || err != nil {
+		t.Errorf("without a file: %q, error %v", got, err)
+	}
+	content := "retail\tbackpack\tstyle=backpack\npcparts\trtx 4090\tname~RTX 4090\n"
+	if err := os.WriteFile(filepath.Join(folder, shopperFile), []byte(content), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for catalogue, want := range map[string][]string{"pcparts": {"rtx 4090"}, "multilingual": nil} {
+		if got, err := shopperQueries(catalogue); !slices.Equal(got, want) || err != nil {
+			t.Errorf("%s: %q, error %v", catalogue, got, err)
+		}
 	}
 }
 

@@ -35,20 +35,22 @@ type result struct {
 	PeakOwn   float64 `json:"peak_own_bytes"`
 	// Disk is the size of the index in its folder.
 	Disk float64 `json:"disk_bytes,omitzero"`
-	// Query is how long queries take right after the load, and Hits what they find together.
-	Query latency `json:"query,omitzero"`
-	Hits  float64 `json:"hits,omitzero"`
+	// Query is how long queries for names take right after the load, Shopper how long those of shoppers take, and Hits what they find together.
+	Query   latency `json:"query,omitzero"`
+	Shopper latency `json:"shopper,omitzero"`
+	Hits    float64 `json:"hits,omitzero"`
 	// Settled is what it is like once the process has nothing left to do in the background.
 	Settled settled `json:"settled,omitzero"`
 }
 
 // settled is what an index is like once its segments are merged. CPU and Peak are the whole process's.
 type settled struct {
-	After float64 `json:"after_s"`
-	CPU   float64 `json:"cpu_s"`
-	Peak  float64 `json:"peak_bytes"`
-	Disk  float64 `json:"disk_bytes"`
-	Query latency `json:"query"`
+	After   float64 `json:"after_s"`
+	CPU     float64 `json:"cpu_s"`
+	Peak    float64 `json:"peak_bytes"`
+	Disk    float64 `json:"disk_bytes"`
+	Query   latency `json:"query"`
+	Shopper latency `json:"shopper,omitzero"`
 }
 
 // measureInChild runs one load in a process of its own, so that neither the heap nor the caches of one weigh on the
@@ -127,7 +129,8 @@ func look(ctx context.Context, r *result, l loaded, o options, dir string) (err 
 		return err
 	}
 	end := time.Now()
-	if r.Query, r.Hits, err = l.measureQueries(ctx, o.child.queries); err != nil || l.search == nil {
+	f, err := l.measureQueries(ctx, o.child.queries)
+	if r.Query, r.Shopper, r.Hits = f.names, f.shopper, f.hits; err != nil || l.search == nil {
 		return err
 	}
 	quiet, err := settle(ctx, dir, o.settle)
@@ -138,7 +141,8 @@ func look(ctx context.Context, r *result, l loaded, o options, dir string) (err 
 	if s.Disk, err = diskUsage(dir); err != nil {
 		return err
 	}
-	s.Query, _, err = l.measureQueries(ctx, o.child.queries)
+	f, err = l.measureQueries(ctx, o.child.queries)
+	s.Query, s.Shopper = f.names, f.shopper
 	r.Settled = s
 	return err
 }

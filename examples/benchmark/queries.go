@@ -3,9 +3,12 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -44,25 +47,70 @@ func pickQueries(all []string) []string {
 	return queries
 }
 
+// queries are those that are measured.
+type queries struct {
+	Names   []string `json:"names"`   // the beginnings of products' names
+	Shopper []string `json:"shopper"` // what shoppers type; none: they are not known for this catalogue
+}
+
+// shopperFile has a line for each query that shoppers make in one of the real catalogues: its name, the query, and the rule for what is right.
+const shopperFile = "queries.tsv"
+
+// shopperQueries returns the shoppers' queries of a catalogue, or none.
+func shopperQueries(catalogue string) (found []string, err error) {
+	if !isReal(catalogue) {
+		return nil, nil
+	}
+	content, err := os.ReadFile(filepath.Join(filepath.Dir(path(catalogue)), shopperFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	for line := range strings.Lines(string(content)) {
+		if fields := strings.Split(line, "\t"); len(fields) > 1 && fields[0] == catalogue {
+			found = append(found, fields[1])
+		}
+	}
+	return found, err
+}
+
 // latency is how long queries take, in microseconds.
 type latency struct {
 	P50 float64 `json:"p50_us"`
 	P95 float64 `json:"p95_us"`
 }
 
-// measureQueries makes every query of a file twice, one after the other, and measures the second time. hits are what
-// they find together.
-func (l loaded) measureQueries(ctx context.Context, file string) (took latency, hits float64, err error) {
+// found is how long queries take, and how many products they find together.
+type found struct {
+	names, shopper latency
+	hits           float64
+}
+
+// measureQueries measures the queries of a file, unless the index is not searched.
+func (l loaded) measureQueries(ctx context.Context, file string) (f found, err error) {
 	if l.search == nil {
-		return latency{}, 0, nil
+		return f, nil
 	}
 	content, err := os.ReadFile(file)
 	if err != nil {
-		return latency{}, 0, err
+		return f, err
 	}
-	var queries []string
-	if err := json.Unmarshal(content, &queries); err != nil || len(queries) == 0 {
-		return latency{}, 0, err
+	var all queries
+	if err := json.Unmarshal(content, &all); err != nil {
+		return f, err
+	}
+	names, err := l.measure(ctx, all.Names, &f.names)
+	if err != nil {
+		return f, err
+	}
+	shopper, err := l.measure(ctx, all.Shopper, &f.shopper)
+	f.hits = names + shopper
+	return f, err
+}
+
+// measure makes queries twice, one after the other, and measures the second time. It returns how many products they find.
+func (l loaded) measure(ctx context.Context, queries []string, took *latency) (hits float64, err error) {
+	if len(queries) == 0 {
+		return 0, nil
 	}
 	times := make([]float64, 0, len(queries))
 	for _, measured := range []bool{false, true} {
@@ -70,7 +118,7 @@ func (l loaded) measureQueries(ctx context.Context, file string) (took latency, 
 			start := time.Now()
 			n, err := l.search(ctx, q)
 			if err != nil {
-				return latency{}, 0, fmt.Errorf("searching for %q: %w", q, err)
+				return 0, fmt.Errorf("searching for %q: %w", q, err)
 			}
 			if measured {
 				times = append(times, float64(time.Since(start).Nanoseconds())/1e3)
@@ -79,7 +127,8 @@ func (l loaded) measureQueries(ctx context.Context, file string) (took latency, 
 		}
 	}
 	slices.Sort(times)
-	return latency{P50: median(times), P95: times[len(times)*95/100]}, hits, nil
+	*took = latency{P50: median(times), P95: times[len(times)*95/100]}
+	return hits, nil
 }
 
 func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

@@ -15,16 +15,18 @@ type subject struct {
 	Backend   string `json:"backend"`
 	Catalogue string `json:"catalogue"`
 	Products  int    `json:"products,omitzero"`
-	Bytes     int64  `json:"bytes,omitzero"`
-	OS        string `json:"os"`
-	Arch      string `json:"arch"`
-	CPUs      int    `json:"cpus"`
-	Go        string `json:"go"`
+	// Duplicates are products that are left out, since another one before them has the same id.
+	Duplicates int    `json:"duplicates,omitzero"`
+	Bytes      int64  `json:"bytes,omitzero"`
+	OS         string `json:"os"`
+	Arch       string `json:"arch"`
+	CPUs       int    `json:"cpus"`
+	Go         string `json:"go"`
 }
 
 func newSubject(o options, c catalogue) subject {
 	return subject{
-		Backend: o.backend, Catalogue: o.catalogue, Products: c.products, Bytes: c.bytes,
+		Backend: o.backend, Catalogue: o.catalogue, Products: c.products, Duplicates: c.duplicates, Bytes: c.bytes,
 		OS: runtime.GOOS, Arch: runtime.GOARCH, CPUs: runtime.NumCPU(), Go: runtime.Version(),
 	}
 }
@@ -33,6 +35,9 @@ func (s subject) String() string {
 	text := s.Backend + ", " + s.Catalogue
 	if s.Products > 0 {
 		text += fmt.Sprintf(", %d products, %.1f MB", s.Products, float64(s.Bytes)/1e6)
+	}
+	if s.Duplicates > 0 {
+		text += fmt.Sprintf(" without %d duplicates", s.Duplicates)
 	}
 	return fmt.Sprintf("%s; %d CPUs, %s/%s, %s", text, s.CPUs, s.OS, s.Arch, s.Go)
 }
@@ -66,6 +71,8 @@ var figures = []figure{
 	{"on disk, MiB", func(r *result) *float64 { return &r.Disk }, mib, 1},
 	{"query p50, µs", func(r *result) *float64 { return &r.Query.P50 }, 1, 0},
 	{"query p95, µs", func(r *result) *float64 { return &r.Query.P95 }, 1, 0},
+	{"shopper query p50, µs", func(r *result) *float64 { return &r.Shopper.P50 }, 1, 0},
+	{"shopper query p95, µs", func(r *result) *float64 { return &r.Shopper.P95 }, 1, 0},
 	{"hits of the queries", func(r *result) *float64 { return &r.Hits }, 1, 0},
 	{"settled after, s", func(r *result) *float64 { return &r.Settled.After }, 1, 1},
 	{"settled: CPU time, s", func(r *result) *float64 { return &r.Settled.CPU }, 1, 2},
@@ -73,6 +80,8 @@ var figures = []figure{
 	{"settled: on disk, MiB", func(r *result) *float64 { return &r.Settled.Disk }, mib, 1},
 	{"settled: query p50, µs", func(r *result) *float64 { return &r.Settled.Query.P50 }, 1, 0},
 	{"settled: query p95, µs", func(r *result) *float64 { return &r.Settled.Query.P95 }, 1, 0},
+	{"settled: shopper query p50, µs", func(r *result) *float64 { return &r.Settled.Shopper.P50 }, 1, 0},
+	{"settled: shopper query p95, µs", func(r *result) *float64 { return &r.Settled.Shopper.P95 }, 1, 0},
 }
 
 const header = "round  load     products   wall s    cpu s  peak MiB   own MiB  disk MiB  query µs  settled µs"

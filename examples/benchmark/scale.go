@@ -84,7 +84,7 @@ func spread(costs []float64) float64 {
 
 // print prints the medians, and last the spread of the costs in wall time.
 func (s *scaling) print() {
-	fmt.Printf("\n%s\n\n%-28s", s.subject, "medians")
+	fmt.Printf("\n%s\n\n%-31s", s.subject, "medians")
 	for _, size := range s.Sizes {
 		fmt.Printf(" %10d", size.Products)
 	}
@@ -98,14 +98,14 @@ func (s *scaling) print() {
 			measured = measured || v != 0
 		}
 		if measured {
-			fmt.Printf("%-28s%s\n", f.name, &line)
+			fmt.Printf("%-31s%s\n", f.name, &line)
 		}
 	}
-	fmt.Printf("%-28s", "wall time a product, µs")
+	fmt.Printf("%-31s", "wall time a product, µs")
 	for _, size := range s.Sizes {
 		fmt.Printf(" %10.2f", size.Cost)
 	}
-	fmt.Printf("\n%-28s", "CPU time a product, µs")
+	fmt.Printf("\n%-31s", "CPU time a product, µs")
 	for _, size := range s.Sizes {
 		fmt.Printf(" %10.2f", size.CPUCost)
 	}
