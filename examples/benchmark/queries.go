@@ -17,7 +17,7 @@ import (
 // queryCount is how many queries are measured.
 const queryCount = 300
 
-// queryOf returns the first two words of a product's name, of one language after the other where it is in several;
+// queryOf returns the first two to four words of a product's name, of one language after the other if it is in several;
 // empty: it has none.
 func queryOf(line []byte, i int) string {
 	var product struct {
@@ -33,7 +33,7 @@ func queryOf(line []byte, i int) string {
 		name = names[tags[i%len(tags)]]
 	}
 	words := strings.Fields(name)
-	return strings.Join(words[:min(2, len(words))], " ")
+	return strings.Join(words[:min(2+i%3, len(words))], " ")
 }
 
 // pickQueries picks from the queries of all products, the same ones each time, from all over the catalogue.
