@@ -59,9 +59,12 @@ func explain(dir string, err error) error {
 		return errors.Is(err, cause) || strings.Contains(err.Error(), cause.Error())
 	}
 	switch {
-	case is(syscall.ENOSPC):
+	case is(syscall.ENOSPC), is(syscall.EDQUOT):
 		const text = "is full, a reindex needs the space of a second index"
 		return reindex.Public(fmt.Errorf("the disk of %s %s: %w", dir, text, err), "the disk of the index "+text)
+	case is(syscall.EFBIG):
+		const text = "a file of the index would be larger than the process, or the file system, allows (ulimit -f)"
+		return reindex.Public(fmt.Errorf("%s: %w", text, err), text)
 	case is(syscall.EMFILE):
 		const text = "the process has too many files open, raise its limit (ulimit -n)"
 		return reindex.Public(fmt.Errorf("%s: %w", text, err), text)

@@ -3,23 +3,32 @@
 package bleveindex
 
 import (
+	"context"
 	"errors"
+	"fmt"
+	"iter"
+	"math/rand/v2"
+	"os/signal"
+	"path/filepath"
+	"strings"
+	"sync"
 	"syscall"
 	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/blevesearch/bleve/v2/index/scorch"
 
 	"productindex/reindex"
 )
 
-// Where the process has too many files open a search says so, and nothing becomes of the index: bleve would have opened it without its
-// segments.
-func TestTooManyFiles(t *testing.T) {
-	if openFiles() == 0 {
-		t.Skip("the files of a process cannot be counted here")
-	}
-	dir := t.TempDir()
+// published returns the directory of an Index that is closed, with 20 products of a tenant in five segments.
+func published(t *testing.T) (dir string) {
+	t.Helper()
+	dir = t.TempDir()
 	ix := open(t, dir, nil)
 	gen := begin(t, ix, "acme")
-	for i := range 5 { // segments
+	for i := range 5 {
 		if err := gen.Write(t.Context(), products(20, "1")[i*4:(i+1)*4]); err != nil {
 			t.Fatal(err)
 		}
@@ -33,29 +42,54 @@ func TestTooManyFiles(t *testing.T) {
 	if err := ix.Close(); err != nil {
 		t.Fatal(err)
 	}
-	ix = open(t, dir, nil)
-	var limit syscall.Rlimit
-	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
+	return dir
+}
+
+// withLimit calls f while the process has another limit.
+func withLimit(t *testing.T, resource int, limit uint64, f func()) {
+	t.Helper()
+	var before syscall.Rlimit
+	if err := syscall.Getrlimit(resource, &before); err != nil {
+		t.Fatal(err)
+	}
+	low := before
+	low.Cur = limit
+	if err := syscall.Setrlimit(resource, &low); err != nil {
 		t.Fatal(err)
 	}
 	defer func() {
-		if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
+		if err := syscall.Setrlimit(resource, &before); err != nil {
 			t.Error(err)
 		}
 	}()
-	for more := range 8 { // from none to enough
-		low := limit
-		low.Cur = uint64(openFiles() + more)
-		if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &low); err != nil {
-			t.Fatal(err)
+	f()
+}
+
+// withFewFiles calls f with no more files to open, then with one, and so on, until it reports success.
+func withFewFiles(t *testing.T, f func(more int) (ok bool)) {
+	t.Helper()
+	if openFiles() == 0 {
+		t.Skip("the files of a process cannot be counted here")
+	}
+	for more := range 20 {
+		ok := false
+		withLimit(t, syscall.RLIMIT_NOFILE, uint64(openFiles()+more), func() { ok = f(more) })
+		if ok {
+			return
 		}
+	}
+	t.Error("20 files are too few")
+}
+
+// If the process has too many files open a search says so, and nothing becomes of the index: bleve would have opened it without its
+// segments.
+func TestTooManyFiles(t *testing.T) {
+	ix := open(t, published(t), nil)
+	withFewFiles(t, func(more int) bool {
 		found, err := revs(t.Context(), ix, "acme")
 		n, countErr := mustTenant(t, ix, "acme").documents(t.Context())
-		if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
-			t.Fatal(err)
-		}
 		if err == nil && len(found) == 20 {
-			break
+			return true
 		}
 		if !errors.Is(err, syscall.EMFILE) || errors.Is(err, reindex.ErrDamaged) {
 			t.Errorf("with %d files: %d documents, %v", more, len(found), err)
@@ -63,6 +97,102 @@ func TestTooManyFiles(t *testing.T) {
 		if countErr == nil && n != 20 || errors.Is(countErr, reindex.ErrDamaged) {
 			t.Errorf("with %d files: %d documents are live, %v", more, n, countErr)
 		}
-	}
+		return false
+	})
 	assertLive(t, ix, "acme", 20, "1")
 }
+
+// Files can run out after the check of an index, while bleve opens it. Then, too, the error says so.
+func TestTooManyFilesInBleve(t *testing.T) {
+	dir := published(t)
+	generation := filepath.Join(dir, tenantDir("acme"), generationsOnDisk(t, dir, "acme")[0])
+	withFewFiles(t, func(more int) bool {
+		opened, n, err := openForSearch(generation)
+		if err == nil {
+			if n != 20 {
+				t.Errorf("with %d files: %d documents", more, n)
+			}
+			return closeIndex(opened) == nil
+		}
+		if err = explain(dir, err); !errors.Is(err, syscall.EMFILE) || errors.Is(err, reindex.ErrDamaged) {
+			t.Errorf("with %d files: %v", more, err)
+		}
+		return false
+	})
+}
+
+// A disk that takes no more ends a run with an error that says so, though bleve itself would try again for ever. The live index stays as it
+// was, and nothing of the run is left.
+func TestRunOnFullDisk(t *testing.T) {
+	signal.Ignore(syscall.SIGXFSZ)
+	defer signal.Reset(syscall.SIGXFSZ)
+	dir := t.TempDir()
+	ix := open(t, dir, nil)
+	publish(t, ix, "acme", products(10, "1")...)
+	source := func(context.Context, string) iter.Seq2[reindex.Product, error] {
+		return func(yield func(reindex.Product, error) bool) {
+			random := rand.NewChaCha8([32]byte{})
+			for i := range 1000 {
+				noise := make([]byte, 4096)
+				_, _ = random.Read(noise) // never fails
+				if !yield(object(fmt.Sprint(i), fmt.Sprintf(`{"note":"%x"}`, noise)), nil) {
+					return
+				}
+			}
+		}
+	}
+	engine, err := reindex.New(reindex.SourceFunc(source), ix, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	withLimit(t, syscall.RLIMIT_FSIZE, 256<<10, func() { _, err = engine.Run(t.Context(), "acme") })
+	if err == nil || !strings.Contains(err.Error(), "ulimit -f") {
+		t.Errorf("run: %v", err)
+	}
+	assertLive(t, ix, "acme", 10, "1")
+	if names := generationsOnDisk(t, dir, "acme"); len(names) != 1 {
+		t.Errorf("left on the disk: %q", names)
+	}
+}
+
+// What fails again and again in the background waits longer each time, until the index is closed.
+func TestBackgroundPauses(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		generation := filepath.Join(t.TempDir(), "acme", "generation")
+		store := filepath.Join(generation, storeDir)
+		fails := func(source string) time.Duration {
+			start := time.Now()
+			backgroundError(scorch.NewScorchError(source, "no space", scorch.ErrPersist), store)
+			return time.Since(start)
+		}
+		for i, want := range []float64{1, 2, 4, 8, 16, 32, 60, 60} {
+			if got := fails("merger"); got.Seconds() != want {
+				t.Errorf("pause %d of the merger is %v, want %v s", i, got, want)
+			}
+		}
+		if got := fails("persister"); got != firstPause {
+			t.Errorf("the first pause of the persister is %v", got)
+		}
+		<-time.After(2 * time.Minute)
+		if got := fails("merger"); got != firstPause {
+			t.Errorf("the first pause after it has succeeded is %v", got)
+		}
+		var pause time.Duration
+		var failing sync.WaitGroup
+		failing.Go(func() { pause = fails("merger") })
+		synctest.Wait()
+		if err := closeIndex(namedIndex{name: generation}); err != nil {
+			t.Error(err)
+		}
+		failing.Wait()
+		if pause != 0 {
+			t.Errorf("the pause goes on for %v after the index was closed", pause)
+		}
+	})
+}
+
+// namedIndex is an index that has nothing to close.
+type namedIndex struct{ name string }
+
+func (i namedIndex) Name() string { return i.name }
+func (i namedIndex) Close() error { return nil }

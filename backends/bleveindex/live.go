@@ -153,7 +153,8 @@ func (l *liveIndex) verify(ctx context.Context) error {
 				}
 			}
 		}
-		return errors.Join(verifySegments(ctx, paths), reader.CloseCopyReader())
+		err = withFiles(paths, func(segments []*os.File) error { return verifySegments(ctx, segments) })
+		return errors.Join(err, reader.CloseCopyReader())
 	})
 }
 
@@ -194,10 +195,23 @@ func openReadOnly(dir string) (opened bleve.Index, documents int64, err error) {
 func openIndex(dir string, options map[string]any) (opened bleve.Index, documents int64, err error) {
 	options["bolt_timeout"] = boltTimeout.String()
 	options["asyncErrorCallbackName"] = backgroundCallback
-	err = guard(func() (err error) {
-		opened, err = bleve.OpenUsing(dir, options)
-		return err
-	})
+	for try := 1; ; try++ {
+		err = guard(func() (err error) {
+			opened, err = bleve.OpenUsing(dir, options)
+			return err
+		})
+		if err == nil || !strings.HasPrefix(err.Error(), nothingFound) {
+			break
+		}
+		if lack := checkSegments(dir); lack != nil {
+			err = lack
+			break
+		}
+		if try == openTries { // memory to map them may be what is missing
+			err = fmt.Errorf("bleve cannot open the segments that are there: %w", err)
+			break
+		}
+	}
 	if _, panicked := errors.AsType[*panicError](err); panicked {
 		return nil, 0, damaged("%w", err)
 	}
@@ -213,5 +227,11 @@ func openIndex(dir string, options map[string]any) (opened bleve.Index, document
 	return opened, documents, nil
 }
 
-// closeIndex closes an index. A panic becomes an error.
-func closeIndex(index bleve.Index) error { return guard(index.Close) }
+const (
+	// nothingFound is how bleve's error begins if it cannot open a segment, for whatever reason: it goes on with an empty index, in which
+	// there is no mapping.
+	nothingFound = "error parsing mapping JSON"
+
+	// openTries is how often an index is opened of which bleve finds nothing, though all of its files can be opened.
+	openTries = 3
+)

@@ -33,15 +33,45 @@ func verify(ctx context.Context, dir string) error {
 	if err := verifyMeta(filepath.Join(dir, metaFile)); err != nil {
 		return err
 	}
+	return withSegments(dir, func(segments []*os.File) error { return verifySegments(ctx, segments) })
+}
+
+// checkSegments reports whether all segments of a generation can be opened, as withSegments does.
+func checkSegments(dir string) error {
+	return withSegments(dir, func([]*os.File) error { return nil })
+}
+
+// withSegments calls f with the segments of a generation. It opens as many files at the same time as bleve does, so that a lack of files
+// shows here: bleve takes a segment that it cannot open for none.
+func withSegments(dir string, f func(segments []*os.File) error) error {
 	store := filepath.Join(dir, storeDir)
-	segments, err := readRoot(filepath.Join(store, rootFile))
+	list := filepath.Join(store, rootFile)
+	segments, err := readRoot(list)
 	if err != nil {
 		return err
 	}
 	for i, name := range segments {
 		segments[i] = filepath.Join(store, name)
 	}
-	return verifySegments(ctx, segments)
+	return withFiles([]string{list, store}, func([]*os.File) error { return withFiles(segments, f) })
+}
+
+// withFiles opens files, all at the same time, and calls f with them.
+func withFiles(paths []string, f func([]*os.File) error) (err error) {
+	var files []*os.File
+	defer func() {
+		for _, file := range files {
+			err = errors.Join(err, file.Close())
+		}
+	}()
+	for _, path := range paths {
+		file, err := os.Open(path) //nolint:gosec // the path is the index's own
+		if err != nil {
+			return missing(err)
+		}
+		files = append(files, file)
+	}
+	return f(files)
 }
 
 // verifyMeta checks bleve's own description of an index.
@@ -117,26 +147,12 @@ func segmentsOf(root *boltBucket) ([]string, error) {
 	return names, nil
 }
 
-// verifySegments compares segments with the checksums that bleve wrote at their ends, in the order of a sequential read. All of them are
-// open at the same time first, as bleve is going to have them, so that a lack of files shows here: bleve takes it for an empty index.
-func verifySegments(ctx context.Context, paths []string) (err error) {
-	var files []*os.File
-	defer func() {
-		for _, file := range files {
-			err = errors.Join(err, file.Close())
-		}
-	}()
-	for _, path := range paths {
-		file, err := os.Open(path) //nolint:gosec // the path is the index's own
-		if err != nil {
-			return missing(err)
-		}
-		files = append(files, file)
-	}
+// verifySegments compares segments with the checksums that bleve wrote at their ends, in the order of a sequential read.
+func verifySegments(ctx context.Context, segments []*os.File) error {
 	buffer := make([]byte, 256<<10)
-	for _, file := range files {
-		if err := verifySegment(ctx, file, buffer); err != nil {
-			return fmt.Errorf("%s: %w", file.Name(), err)
+	for _, segment := range segments {
+		if err := verifySegment(ctx, segment, buffer); err != nil {
+			return fmt.Errorf("%s: %w", segment.Name(), err)
 		}
 	}
 	return nil

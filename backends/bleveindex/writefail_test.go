@@ -104,7 +104,9 @@ func TestExplain(t *testing.T) {
 	for err, want := range map[error]string{
 		&os.PathError{Op: "write", Path: "x", Err: syscall.ENOSPC}: "is full",
 		errors.New("persist err: " + syscall.ENOSPC.Error()):       "is full",
-		&os.PathError{Op: "open", Path: "x", Err: syscall.EMFILE}:  "ulimit",
+		&os.PathError{Op: "write", Path: "x", Err: syscall.EDQUOT}: "is full",
+		&os.PathError{Op: "write", Path: "x", Err: syscall.EFBIG}:  "ulimit -f",
+		&os.PathError{Op: "open", Path: "x", Err: syscall.EMFILE}:  "ulimit -n",
 		&os.PathError{Op: "open", Path: "x", Err: syscall.EACCES}:  "open x",
 	} {
 		if got := explain("dir", err); !errors.Is(got, err) || !strings.Contains(got.Error(), want) {
