@@ -49,3 +49,11 @@ func splitterOf(snap reindex.Snapshot) (reindex.Splitter, error) {
 func failing(err error) iter.Seq2[reindex.Product, error] {
 	return func(yield func(reindex.Product, error) bool) { yield(reindex.Product{}, err) }
 }
+
+func setOf(ids []string) map[string]bool {
+	set := make(map[string]bool, len(ids))
+	for _, id := range ids {
+		set[id] = true
+	}
+	return set
+}

@@ -38,10 +38,7 @@ type findingConcat struct {
 // Find asks one source after the other for the products that are not found yet.
 func (c findingConcat) Find(ctx context.Context, tenant string, ids ...string) iter.Seq2[reindex.Product, error] {
 	return func(yield func(reindex.Product, error) bool) {
-		missing := map[string]bool{}
-		for _, id := range ids {
-			missing[id] = true
-		}
+		missing := setOf(ids)
 		names := make(concatSnapshot, len(c.concat))
 		for i, finder := range c.finders {
 			ids = slices.DeleteFunc(slices.Clone(ids), func(id string) bool { return !missing[id] })

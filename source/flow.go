@@ -105,10 +105,7 @@ func (f *findingFlow) Find(ctx context.Context, tenant string, ids ...string) it
 			yield(reindex.Product{}, errRenamed)
 			return
 		}
-		wanted := map[string]bool{}
-		for _, id := range ids {
-			wanted[id] = true
-		}
+		wanted := setOf(ids)
 		s := &flowSnapshot{flow: f.flow, tenant: tenant}
 		for p, err := range s.through(ctx, f.finder.Find(ctx, tenant, f.originsOf(ids)...)) {
 			if err == nil && f.renames.Load() {

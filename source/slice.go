@@ -17,10 +17,7 @@ func (s Slice) Open(context.Context, string) (reindex.Snapshot, error) { return 
 
 // Find yields the first product of each of the ids.
 func (s Slice) Find(ctx context.Context, _ string, ids ...string) iter.Seq2[reindex.Product, error] {
-	wanted := map[string]bool{}
-	for _, id := range ids {
-		wanted[id] = true
-	}
+	wanted := setOf(ids)
 	var found sliceSnapshot
 	for _, p := range s {
 		if wanted[p.ID] {
@@ -83,10 +80,7 @@ func (s sliceSnapshot) Part(ctx context.Context, name string) iter.Seq2[reindex.
 
 // Locate returns the positions of products, from 1 on.
 func (s sliceSnapshot) Locate(_ context.Context, ids ...string) (map[string]string, error) {
-	wanted := map[string]bool{}
-	for _, id := range ids {
-		wanted[id] = true
-	}
+	wanted := setOf(ids)
 	where := map[string]string{}
 	for i, p := range s {
 		if wanted[p.ID] && where[p.ID] == "" {

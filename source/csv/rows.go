@@ -6,14 +6,13 @@ import (
 	"fmt"
 	"io"
 	"unicode/utf8"
+
+	"productindex/source/internal/files"
 )
 
 const (
 	// chunkBytes is how much is read at a time.
 	chunkBytes = 64 << 10
-
-	// maxEmptyReads is how often in a row a reader may return nothing, neither bytes nor an error.
-	maxEmptyReads = 100
 
 	// endingBytes is how far the first line end is looked for, to know which one the file has.
 	endingBytes = 1 << 20
@@ -268,13 +267,7 @@ func (r *rows) fill() {
 		r.end = copy(to, pending)
 		r.start, r.buf = 0, to
 	}
-	for range maxEmptyReads {
-		n, err := r.in.Read(r.buf[r.end:min(len(r.buf), r.end+chunkBytes)])
-		r.end += n
-		r.err = err
-		if n > 0 || err != nil {
-			return
-		}
-	}
-	r.err = io.ErrNoProgress
+	n, err := files.ReadSome(r.in, r.buf[r.end:min(len(r.buf), r.end+chunkBytes)])
+	r.end += n
+	r.err = err
 }

@@ -4,68 +4,78 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"testing/fstest"
 
 	"productindex/reindex"
 	"productindex/source/jsonl"
 )
 
-// An embed.FS takes the place of the fstest.MapFS in a program that brings its catalogue along, and jsonl.New a folder.
+// An embed.FS takes the place of the fstest.MapFS in a program that brings its catalogue along, and jsonl.New that of
+// jsonl.NewFS for a folder on the disk.
 func ExampleNewFS() {
 	files := fstest.MapFS{"acme.jsonl": {Data: []byte(`{"sku": 17, "name": "Sock"}` + "\n" + `{"sku": 18, "name": "Shoe"}`)}}
 	src, err := jsonl.NewFS(files, &jsonl.Config{IDField: "sku"})
 	if err != nil {
-		fmt.Println(err)
-		return
+		panic(err)
 	}
-	snap, err := src.Open(context.Background(), "acme")
-	if err != nil {
-		fmt.Println(err)
-		return
-	}
-	defer func() { _ = snap.Close() }()
-	for p, err := range snap.Products(context.Background()) {
-		if err != nil {
-			fmt.Println(err)
-			return
-		}
-		fmt.Printf("%s %s\n", p.ID, p.Body)
-	}
+	show(src, "acme")
 	// Output:
 	// 17 {"sku": 17, "name": "Sock"}
 	// 18 {"sku": 18, "name": "Shoe"}
 }
 
+// A file that begins with an array is read as one, without holding more of it in memory than a product.
+func ExampleNewFS_array() {
+	files := fstest.MapFS{"acme.json": {Data: []byte(`[
+  {"id": "sock", "name": "Sock"},
+  {
+    "id": "shoe"
+  }
+]`)}}
+	src, err := jsonl.NewFS(files, nil)
+	if err != nil {
+		panic(err)
+	}
+	show(src, "acme")
+	// Output:
+	// sock {"id": "sock", "name": "Sock"}
+	// shoe {
+	//     "id": "shoe"
+	//   }
+}
+
+// The ids of an export of MongoDB are in objects.
+func ExampleConfig_idField() {
+	files := fstest.MapFS{"acme.jsonl": {Data: []byte(`{"_id": {"$oid": "65a1f0"}, "name": "Sock"}`)}}
+	src, err := jsonl.NewFS(files, &jsonl.Config{IDField: "_id.$oid"})
+	if err != nil {
+		panic(err)
+	}
+	show(src, "acme")
+	// Output: 65a1f0 {"_id": {"$oid": "65a1f0"}, "name": "Sock"}
+}
+
+// A host whose files have other names lists them.
 func ExampleConfig_files() {
 	files := fstest.MapFS{"exports/2026-01-31.txt": {Data: []byte(`{"id": "1"}`)}}
 	src, err := jsonl.NewFS(files, &jsonl.Config{Files: map[string][]string{"acme": {"exports/2026-01-31.txt"}}})
 	if err != nil {
-		fmt.Println(err)
-		return
+		panic(err)
 	}
-	snap, err := src.Open(context.Background(), "acme")
-	if err != nil {
-		fmt.Println(err)
-		return
-	}
-	defer func() { _ = snap.Close() }()
-	for p, err := range snap.Products(context.Background()) {
-		fmt.Println(p.ID, err)
-	}
-	// Output: 1 <nil>
+	show(src, "acme")
+	// Output: 1 {"id": "1"}
 }
 
 // A line that is not a product leaves those behind it readable.
 func ExampleSource_Open() {
 	src, err := jsonl.NewFS(fstest.MapFS{"acme.jsonl": {Data: []byte(`{"name": "Shoe"}` + "\n" + `{"id": "1"}` + "\n")}}, nil)
 	if err != nil {
-		fmt.Println(err)
-		return
+		panic(err)
 	}
 	snap, err := src.Open(context.Background(), "acme")
 	if err != nil {
-		fmt.Println(err)
-		return
+		panic(err)
 	}
 	defer func() { _ = snap.Close() }()
 	for p, err := range snap.Products(context.Background()) {
@@ -82,4 +92,52 @@ func ExampleSource_Open() {
 	// acme.jsonl, line 1: no product id: the product has no member "id"; every product needs one, Config.IDField names it
 	// 1 <nil>
 	// map[1:acme.jsonl, line 2] <nil>
+}
+
+// The parts of a large file are ranges of lines, which several goroutines or processes read.
+func ExampleSource_Open_parts() {
+	var catalogue strings.Builder
+	for i := range 10_000 {
+		fmt.Fprintf(&catalogue, `{"id": %d, "name": "Sock of size %d"}`+"\n", i, i)
+	}
+	src, err := jsonl.NewFS(fstest.MapFS{"acme.jsonl": {Data: []byte(catalogue.String())}}, nil)
+	if err != nil {
+		panic(err)
+	}
+	snap, err := src.Open(context.Background(), "acme")
+	if err != nil {
+		panic(err)
+	}
+	defer func() { _ = snap.Close() }()
+	splitter, _ := reindex.As[reindex.Splitter](snap)
+	names, err := splitter.Split(context.Background(), 2)
+	if err != nil {
+		panic(err)
+	}
+	read := 0
+	for _, name := range names {
+		for _, err := range splitter.Part(context.Background(), name) {
+			if err != nil {
+				panic(err)
+			}
+			read++
+		}
+	}
+	fmt.Println(read, "products in", len(names), "parts")
+	// Output: 10000 products in 2 parts
+}
+
+// show prints what a source yields.
+func show(src reindex.Source, tenant string) {
+	snap, err := src.Open(context.Background(), tenant)
+	if err != nil {
+		panic(err)
+	}
+	defer func() { _ = snap.Close() }()
+	for p, err := range snap.Products(context.Background()) {
+		if err != nil {
+			panic(err)
+		}
+		fmt.Println(p.ID, string(p.Body)) //nolint:forbidigo // the examples check it
+	}
 }

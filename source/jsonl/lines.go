@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+
+	"productindex/source/internal/files"
 )
 
 // chunkBytes is how much is read at a time, and what a line that the consumer keeps can hold in memory beside itself.
@@ -107,19 +109,10 @@ func (l *lines) fill() {
 		}
 		l.move(size)
 	}
-	for range maxEmptyReads {
-		n, err := l.r.Read(l.buf[l.end:min(len(l.buf), l.end+chunkBytes)])
-		l.end += n
-		l.err = err
-		if n > 0 || err != nil {
-			return
-		}
-	}
-	l.err = io.ErrNoProgress
+	n, err := files.ReadSome(l.r, l.buf[l.end:min(len(l.buf), l.end+chunkBytes)])
+	l.end += n
+	l.err = err
 }
-
-// maxEmptyReads is how often in a row a reader may return nothing, neither bytes nor an error.
-const maxEmptyReads = 100
 
 // move takes what has not been returned to the start of a chunk of that size.
 func (l *lines) move(size int) {

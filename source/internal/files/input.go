@@ -116,6 +116,19 @@ func (t *text) Read(p []byte) (int, error) {
 	return n, err
 }
 
+// maxEmptyReads is how often in a row a reader may return neither bytes nor an error.
+const maxEmptyReads = 100
+
+// ReadSome reads into p until there are bytes, or an error.
+func ReadSome(r io.Reader, p []byte) (int, error) {
+	for range maxEmptyReads {
+		if n, err := r.Read(p); n > 0 || err != nil {
+			return n, err
+		}
+	}
+	return 0, io.ErrNoProgress
+}
+
 // unchanged returns an error that matches [ErrChanged] if the file is not what it was.
 func (in *Input) unchanged() error {
 	now, err := in.file.Stat()
