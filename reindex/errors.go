@@ -43,6 +43,10 @@ var (
 	// times in a run.
 	ErrAgain = errors.New("the products have to be read once more")
 
+	// ErrTooManyChanges: one call of Engine.Update has more bytes of changes than are kept (Config.ChangeBytes). None of
+	// them was accepted: hand them on in several calls.
+	ErrTooManyChanges = errors.New("too many changes in one call")
+
 	// ErrTooLarge: an index does not take a batch or a product of that size. See [Generation].
 	ErrTooLarge = errors.New("too large for the index")
 

@@ -13,9 +13,9 @@ import (
 //
 // Bodies are checked as those of products are, and go through Config.Transform. A [*BatchError] lists the changes that
 // were refused, by the engine or by the index; the others have been carried out. The error matches [ErrTenant],
-// [ErrShutdown], or [ErrNoLiveIndex] if there is nothing to change, and [errors.ErrUnsupported] if the index is not an
-// [Updater], or a change has neither body nor Delete and the source is not a [Finder]. If ctx ends first, the changes
-// may be carried out later.
+// [ErrShutdown], [ErrTooManyChanges], or [ErrNoLiveIndex] if there is nothing to change, and [errors.ErrUnsupported] if
+// the index is not an [Updater], or a change has neither body nor Delete and the source is not a [Finder]. If ctx ends
+// first, the changes may be carried out later.
 //
 // Changes are kept in memory while they are under way and while a run needs them, up to Config.ChangeBytes per tenant:
 // all changes and runs of a tenant have to go through one Engine.
@@ -57,7 +57,8 @@ func (e *Engine) checkUpdate(tenant string, changes []Change) error {
 		}
 	}
 	if size > e.cfg.ChangeBytes {
-		return fmt.Errorf("tenant %s: the changes have %d bytes, at most %d may be in one call (ChangeBytes)", tenant, size, e.cfg.ChangeBytes)
+		return fmt.Errorf("tenant %s: %w: they have %d bytes, at most %d may be in one call (ChangeBytes)",
+			tenant, ErrTooManyChanges, size, e.cfg.ChangeBytes)
 	}
 	return nil
 }

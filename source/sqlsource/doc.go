@@ -39,6 +39,10 @@
 // A row whose id or product is NULL, or whose values cannot be encoded, is a [reindex.RecordError] with the row's key,
 // and the read goes on. Types that have no text to be an id, such as binary ones, are refused.
 //
+// # Changes
+//
+// [Follow] carries the changes that a host writes into an outbox table into the live index.
+//
 // # From a row to JSON
 //
 // A row becomes an object with one member a column, named as the column is. NULL is null. Texts, integers, floats and

@@ -157,6 +157,12 @@ func TestPostgreSQL(t *testing.T) {
 	t.Run("ColumnTwice", func(t *testing.T) { testColumnTwice(t, d, `the column "size" twice`) })
 	t.Run("Collation", func(t *testing.T) { testCollation(t, d) })
 	t.Run("ManyProducts", func(t *testing.T) { testSnapshot(t, d, 200_000) })
+	t.Run("FollowOne", func(t *testing.T) {
+		testFollowOne(t, d, func(tb testing.TB, admin *sql.DB) {
+			exec(tb, admin, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND backend_type = 'client backend'")
+		})
+	})
+	t.Run("FollowNotifications", func(t *testing.T) { testFollowNotifications(t, d) })
 }
 
 func TestMySQL(t *testing.T) {
@@ -173,6 +179,7 @@ func TestMySQL(t *testing.T) {
 		})
 	})
 	t.Run("Collations", func(t *testing.T) { testMySQLCollations(t, d) })
+	t.Run("FollowOne", func(t *testing.T) { testFollowOne(t, d, killMySQL) })
 	t.Run("LostConnection", func(t *testing.T) { testLostConnection(t, d) })
 	t.Run("ColumnTwice", func(t *testing.T) { testColumnTwice(t, d, "Duplicate column name 'size'") })
 	t.Run("NoParts", func(t *testing.T) { testNoParts(t, d) })
@@ -208,6 +215,22 @@ func testDatabase(t *testing.T, d database) {
 	t.Run("HostTypes", func(t *testing.T) { testHostTypes(t, d) })
 	t.Run("QuotedNames", func(t *testing.T) { testQuotedNames(t, d) })
 	t.Run("PublicMessages", func(t *testing.T) { testPublicMessages(t, d) })
+	t.Run("Follow", func(t *testing.T) { testFollow(t, d) })
+}
+
+func newEngine(tb testing.TB, src reindex.Source) (*reindex.Engine, *reindextest.Memory) {
+	tb.Helper()
+	index := reindextest.NewMemory()
+	engine, err := reindex.New(src, index, nil)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() {
+		if err := engine.Shutdown(context.Background()); err != nil {
+			tb.Error(err)
+		}
+	})
+	return engine, index
 }
 
 func testNoParts(t *testing.T, d database) {
