@@ -1,0 +1,121 @@
+package reindexotel
+
+import (
+	"context"
+	"errors"
+
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/codes"
+	"go.opentelemetry.io/otel/metric"
+	"go.opentelemetry.io/otel/trace"
+
+	"productindex/reindex"
+)
+
+// The keys of attributes. That of errors is the conventions' own.
+const (
+	errorTypeKey  = attribute.Key("error.type")
+	entityTypeKey = attribute.Key("reindex.entity_type")
+	phaseKey      = attribute.Key("reindex.phase")
+	statusKey     = attribute.Key("reindex.status")
+	outcomeKey    = attribute.Key("reindex.outcome")
+)
+
+func entityType(of string) attribute.KeyValue { return entityTypeKey.String(of) }
+
+// metrics are the instruments.
+type metrics struct {
+	run, phase, held, write                    metric.Float64Histogram
+	active                                     metric.Int64UpDownCounter
+	success                                    metric.Float64Gauge
+	products, changes, written, bytes, retries metric.Int64Counter
+	concurrency, batchLimit                    metric.Int64Gauge
+}
+
+// longBounds and shortBounds are the limits of the buckets in which durations are counted, in seconds.
+var (
+	longBounds  = []float64{0.1, 1, 5, 15, 30, 60, 300, 900, 1800, 3600, 7200, 14400, 28800}
+	shortBounds = []float64{0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60}
+)
+
+func newMetrics(meter metric.Meter) (*metrics, error) {
+	var errs []error
+	seconds := func(name, text string, bounds []float64) metric.Float64Histogram {
+		h, err := meter.Float64Histogram(name, metric.WithUnit("s"), metric.WithDescription(text), metric.WithExplicitBucketBoundaries(bounds...))
+		errs = append(errs, err)
+		return h
+	}
+	counter := func(name, unit, text string) metric.Int64Counter {
+		c, err := meter.Int64Counter(name, metric.WithUnit(unit), metric.WithDescription(text))
+		errs = append(errs, err)
+		return c
+	}
+	gauge := func(name, unit, text string) metric.Int64Gauge {
+		g, err := meter.Int64Gauge(name, metric.WithUnit(unit), metric.WithDescription(text))
+		errs = append(errs, err)
+		return g
+	}
+	active, err := meter.Int64UpDownCounter("reindex.run.active", metric.WithUnit("{run}"), metric.WithDescription("Runs that have not ended."))
+	errs = append(errs, err)
+	success, err := meter.Float64Gauge("reindex.run.last_success", metric.WithUnit("s"),
+		metric.WithDescription("When a run last succeeded, since 1970."))
+	errs = append(errs, err)
+	return &metrics{
+		run:         seconds("reindex.run.duration", "How long runs took.", longBounds),
+		phase:       seconds("reindex.phase.duration", "How long the phases of runs took.", longBounds),
+		held:        seconds("reindex.updates.held", "How long updates waited for a switch-over.", shortBounds),
+		write:       seconds("reindex.write.duration", "How long calls of Write took.", shortBounds),
+		active:      active,
+		success:     success,
+		products:    counter("reindex.products", "{product}", "Products of runs that have ended, by what became of them."),
+		changes:     counter("reindex.changes", "{change}", "Changes carried into new indexes, by what became of them."),
+		written:     counter("reindex.write.products", "{product}", "Products that calls of Write took to the index."),
+		bytes:       counter("reindex.write.size", "By", "Lengths of the ids and bodies that calls of Write took to the index."),
+		retries:     counter("reindex.write.retries", "{call}", "Calls of Write that sent products again."),
+		concurrency: gauge("reindex.write.concurrency", "{call}", "Calls of Write that a run may make at the same time."),
+		batchLimit:  gauge("reindex.write.batch_limit", "By", "How large the batches of a run may be."),
+	}, errors.Join(errs...)
+}
+
+// with makes the attributes of a measurement out of its own ones.
+type with func(more ...attribute.KeyValue) metric.MeasurementOption
+
+// ended measures a run that has ended.
+func (m *metrics) ended(ctx context.Context, job *reindex.Job, failure []attribute.KeyValue, with with) {
+	r := &job.Report
+	m.run.Record(ctx, r.Durations.Total.Seconds(), with(failure...))
+	if job.Status == reindex.StatusSuccess {
+		m.success.Record(ctx, float64(job.Modified.UnixMilli())/1000, with())
+		m.held.Record(ctx, r.Durations.Held.Seconds(), with())
+	}
+	count := func(c metric.Int64Counter, outcome string, n int64) { c.Add(ctx, n, with(outcomeKey.String(outcome))) }
+	count(m.products, "indexed", r.Indexed)
+	count(m.products, "rejected", r.Rejected)
+	count(m.products, "duplicate", r.Duplicates)
+	count(m.changes, "applied", r.ChangesApplied)
+	count(m.changes, "refused", r.ChangesRefused)
+}
+
+// wrote measures a call of Write.
+func (m *metrics) wrote(ctx context.Context, w reindex.BatchWrite, failure []attribute.KeyValue, with with) {
+	m.write.Record(ctx, w.Duration.Seconds(), with(failure...))
+	m.concurrency.Record(ctx, int64(w.InFlight), with())
+	m.batchLimit.Record(ctx, int64(w.MaxBytes), with())
+	if w.Attempt > 1 {
+		m.retries.Add(ctx, 1, with())
+	}
+	if w.Err == nil {
+		m.written.Add(ctx, int64(w.Docs), with())
+		m.bytes.Add(ctx, int64(w.Bytes), with())
+	}
+}
+
+// end ends a span, with the error if there is one.
+func end(span trace.Span, err error) {
+	if err != nil {
+		span.RecordError(err)
+		span.SetStatus(codes.Error, err.Error())
+		span.SetAttributes(failure(err)...)
+	}
+	span.End()
+}
