@@ -36,6 +36,10 @@ type Config struct {
 	// default; without it 4 MiB.
 	BatchBytes int
 
+	// Loader, if it is set, loads the products in the place of this process; see [Loader]. Jobs is then a store that other
+	// processes share.
+	Loader Loader
+
 	// Transform, where it is set, makes the body that is indexed from the product that was read. It runs in the workers,
 	// so it is called concurrently, and must not change p.Body in place. An error rejects the product, with the error's
 	// text as the reason, which callers of an API see.

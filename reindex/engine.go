@@ -2,6 +2,7 @@ package reindex
 
 import (
 	"errors"
+	"fmt"
 	"sync"
 )
 
@@ -31,6 +32,11 @@ func New(src Source, ix Indexer, cfg *Config) (*Engine, error) {
 	c := cfg.withDefaults()
 	if err := c.validate(); err != nil {
 		return nil, err
+	}
+	if c.Loader != nil {
+		if _, ok := As[Joiner](ix); !ok {
+			return nil, fmt.Errorf("reindex: the index cannot be loaded elsewhere, as it is not a Joiner: %w", errors.ErrUnsupported)
+		}
 	}
 	e := &Engine{src: src, ix: ix, cfg: c, sizes: newSizes(&c, ix), turns: turns{free: c.MaxRuns}, runs: map[string]*run{}}
 	e.streams = newStreams(&e.cfg, src, ix, e.sizes)

@@ -32,6 +32,12 @@ var (
 	// ErrFenced: an index refuses to publish a generation because a newer run of the tenant has begun. See [Fence].
 	ErrFenced = errors.New("a newer reindex of the tenant has taken over")
 
+	// ErrNoGeneration: there is no generation of that name that can be resumed; see [Resumer].
+	ErrNoGeneration = errors.New("there is no such generation")
+
+	// ErrCommitted: a generation that is to be resumed has gone live already; see [Resumer].
+	ErrCommitted = errors.New("the generation is live already")
+
 	// ErrNoLiveIndex: no index of the tenant is live, as it was never reindexed.
 	ErrNoLiveIndex = errors.New("the tenant has no live index")
 

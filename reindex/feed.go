@@ -47,6 +47,8 @@ type editing struct {
 	replayed int64
 	present  map[string]bool // whether products that were edited are in the generation
 	refused  map[int64]ItemError
+
+	uncounted bool // nobody knows which products the generation had
 }
 
 func newEditing(f *feed, gen Generation, t *tally) *editing {
@@ -126,6 +128,9 @@ func (d *editing) account(ctx context.Context, entries []entry, upserts map[stri
 			continue
 		}
 		applied++
+		if d.uncounted {
+			continue
+		}
 		was, known := d.present[id]
 		if !known {
 			was = d.tally.holds(id)

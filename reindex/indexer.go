@@ -108,6 +108,34 @@ type Reaper interface {
 	Reap(ctx context.Context, tenant string) (int, error)
 }
 
+// Joiner is an optional capability of an [Indexer]: a process other than the one that has begun a generation
+// writes into it as well. Without
+// it, or if Join returns an error that matches [errors.ErrUnsupported], only that process can.
+type Joiner interface {
+	// Join returns a writer into a generation of the tenant, by its [Generation.Name]. ctx bounds the call, not the writer.
+	// Its Flush speaks of what it has written alone.
+	//
+	// Once Flush of the generation itself was called, which is when its load is over, nothing that a joined writer sends is
+	// accepted: a worker that was paused cannot undo a change that came since, nor write to what is live. Join and Write
+	// return an error that matches [ErrFenced] then, and if the generation has gone live, was discarded, or is that of a run
+	// with a greater token than the one in ctx (see [Fence]).
+	Join(ctx context.Context, tenant, generation string) (Writer, error)
+}
+
+// Resumer is an optional capability of an [Indexer]: a generation that the process of a dead run has begun is continued
+// by another one. Without it, or if Resume returns an error that matches [errors.ErrUnsupported], a run that died begins
+// again.
+type Resumer interface {
+	// Resume takes a generation of the tenant over, by its [Generation.Name], with the token in ctx, which is greater than
+	// that of the run that has begun it (see [Fence]). What was written stays, and writers that have joined go on. The
+	// Commit of the process that had the generation before fails with an error that matches [ErrFenced], and its Abort does
+	// nothing.
+	//
+	// The error matches [ErrCommitted] if the generation is live, [ErrNoGeneration] if it is gone or never was, and
+	// [ErrFenced] if it has a greater token, or the same one.
+	Resume(ctx context.Context, tenant, generation string) (Generation, error)
+}
+
 // DocCounter is an optional capability of an [Indexer]: it returns how many documents of a tenant searches see now, or
 // an error that matches [ErrNoLiveIndex] if none are served. The engine takes the number for an estimate of what to
 // expect from a source that announces nothing. Any other error means that the number is not known.

@@ -11,10 +11,20 @@ type progress struct {
 	mu   sync.Mutex
 	job  Job
 	wake chan struct{} // closed at the next change; nil while nobody waits
+
+	watch func(Job) // is called after each change, if it is set
 }
 
 // change applies f to the job and returns it as it is then.
 func (p *progress) change(f func(j *Job)) Job {
+	job := p.apply(f)
+	if p.watch != nil {
+		p.watch(job)
+	}
+	return job
+}
+
+func (p *progress) apply(f func(j *Job)) Job {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	f(&p.job)

@@ -159,6 +159,9 @@ func (p *pump) take(ctx context.Context, b *batch, product Product) (*batch, err
 	if isNew, same := p.tally.ids.add(product.ID, product.Body); !isNew {
 		return b, p.takeDuplicate(c, product.ID, same)
 	}
+	if p.tally.hashes != nil {
+		p.tally.hashes.add(product.ID)
+	}
 	b.products = append(b.products, product)
 	b.bytes += size
 	return b, nil

@@ -21,6 +21,7 @@ type run struct {
 	cancel context.CancelCauseFunc
 	turn   *turn
 
+	resumes string // the name of the generation that a dead run has left
 	streams *streams
 }
 
@@ -31,6 +32,10 @@ func (r *run) execute(ctx context.Context) (job Job, err, storeErr error) {
 	err = contain(func() error { return r.rebuild(ctx) })
 	r.turn.leave()
 	r.enter(PhaseEnd)
+	if err != nil && r.handsOver(ctx) {
+		r.record.log.WarnContext(ctx, "leaving the reindex to another process", "reason", context.Cause(ctx))
+		return r.record.now(), r.explain(ctx, err), nil
+	}
 	if err == nil {
 		job, storeErr = r.record.finish(ctx, nil)
 		return job, nil, storeErr
@@ -80,11 +85,19 @@ func (r *run) rebuild(ctx context.Context) error {
 	r.stopIf(r.record.enter(ctx, StatusInProgress))
 	feed := r.streams.follow(r.tenant) // before the source is opened: what it does not have is replayed
 	defer feed.end()
+	resumed, err := r.reopen(ctx)
+	if errors.Is(err, ErrCommitted) {
+		r.record.log.InfoContext(ctx, "the run that died has made its index live")
+		return nil
+	}
+	if err != nil {
+		return err
+	}
 	var (
 		snap  Snapshot
 		parts []string
 	)
-	err := r.phase(ctx, PhaseOpen, func(ctx context.Context) (err error) {
+	err = r.phase(ctx, PhaseOpen, func(ctx context.Context) (err error) {
 		if snap, err = r.src.Open(ctx, r.tenant); err != nil {
 			return err
 		}
@@ -98,10 +111,12 @@ func (r *run) rebuild(ctx context.Context) error {
 		defer r.leaveSource(ctx, snap)
 	}
 	if err != nil {
+		r.abort(ctx, resumed)
 		return err
 	}
 	for again := 0; ; {
-		err := r.build(ctx, feed, snap, parts)
+		err := r.build(ctx, feed, snap, parts, resumed)
+		resumed = nil
 		switch {
 		case errors.Is(err, errOverlap):
 			parts = nil
@@ -157,10 +172,14 @@ func (r *run) count(ctx context.Context, snap Snapshot) error {
 // split returns the parts to read at the same time; none if the source is to be read in one.
 func (r *run) split(ctx context.Context, snap Snapshot) ([]string, error) {
 	splitter, ok := As[Splitter](snap)
-	if !ok || r.cfg.Readers == 1 {
+	n := r.cfg.Readers
+	if r.cfg.Loader != nil {
+		n = r.cfg.Loader.Split(r.record.now().Expected)
+	}
+	if !ok || n <= 1 {
 		return nil, nil
 	}
-	parts, err := splitter.Split(ctx, r.cfg.Readers)
+	parts, err := splitter.Split(ctx, n)
 	if errors.Is(err, errors.ErrUnsupported) {
 		return nil, nil
 	}
@@ -211,13 +230,18 @@ func (r *run) locate(ctx context.Context, snap Snapshot) {
 	r.record.change(func(j *Job) { j.Report.Rejections = listed })
 }
 
-// build fills a generation from the parts, or from the whole source if there are none, checks it, and makes it live.
-func (r *run) build(ctx context.Context, feed *feed, snap Snapshot, parts []string) error {
-	gen, err := r.begin(ctx)
-	if err != nil {
-		return err
+// build fills a generation from the parts, or from the whole source if there are none, checks it, and makes it live. The
+// generation is a new one unless one was resumed.
+func (r *run) build(ctx context.Context, feed *feed, snap Snapshot, parts []string, gen Generation) (err error) {
+	if gen == nil {
+		if gen, err = r.begin(ctx); err != nil {
+			return err
+		}
 	}
 	defer r.abort(ctx, gen)
+	if r.cfg.Loader != nil {
+		return r.buildElsewhere(ctx, feed, gen, Load{Generation: nameOf(gen), Parts: parts, Snapshot: snap})
+	}
 	t := newTally(r.cfg, r.record)
 	p := newPump(r.cfg, r.sizes, t, gen, len(parts) > 0)
 	if err := r.phase(ctx, PhaseLoad, func(ctx context.Context) error { return p.fill(ctx, sequences(snap, parts)) }); err != nil {
@@ -235,7 +259,7 @@ func (r *run) build(ctx context.Context, feed *feed, snap Snapshot, parts []stri
 	if err != nil {
 		return err
 	}
-	if err := r.phase(ctx, PhaseCheck, func(ctx context.Context) error { return r.check(ctx, p, sealed) }); err != nil {
+	if err := r.phase(ctx, PhaseCheck, func(ctx context.Context) error { return r.check(ctx, p.misused, sealed) }); err != nil {
 		return err
 	}
 	if err := r.phase(ctx, PhaseCatchUp, edits.catchUp); err != nil {
@@ -304,12 +328,12 @@ func (r *run) seal(ctx context.Context, gen Generation) (sealed Sealed, err erro
 }
 
 // check decides whether the sealed generation may go live.
-func (r *run) check(ctx context.Context, p *pump, sealed Sealed) error {
+func (r *run) check(ctx context.Context, misused func() error, sealed Sealed) error {
 	job := r.record.now()
 	if err := r.cfg.gate(&job.Report, sealed); err != nil {
 		return err
 	}
-	if err := p.misused(); err != nil {
+	if err := misused(); err != nil {
 		return err
 	}
 	return r.record.holdLease(ctx)
@@ -350,6 +374,9 @@ func (r *run) publish(ctx context.Context, gen Generation) error {
 // abort discards the generation unless it is live. It has a context of its own: it runs also, and above all, when ctx
 // has ended.
 func (r *run) abort(ctx context.Context, gen Generation) {
+	if gen == nil || r.handsOver(ctx) {
+		return
+	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), r.cfg.CleanupTimeout)
 	defer cancel()
 	if err := r.phase(ctx, PhaseAbort, gen.Abort); err != nil {

@@ -8,6 +8,8 @@ type tally struct {
 	record *record
 	ids    *idSet // of all products that were read
 	bad    *idSet // of those of them that were rejected
+
+	hashes *idHashes // of the ids of all products that were read, if another process is to compare them
 }
 
 func newTally(cfg *Config, r *record) *tally {

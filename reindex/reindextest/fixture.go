@@ -21,6 +21,9 @@ type Fixture struct {
 	// at most 1,000 products where it searches.
 	Search func(ctx context.Context, tenant string) (map[string]string, error)
 
+	// Other opens the same storage for another process, while this one goes on with it. Nil: Indexer is as good.
+	Other func(t *testing.T) reindex.Indexer
+
 	// Reopen opens the same storage again, as a new process does after this one died without a word: generations that are
 	// open now are leftovers then. Indexer and Search of the old fixture are not used any more. Nil where the Indexer is
 	// not a [reindex.Reaper].

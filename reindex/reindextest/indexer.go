@@ -43,6 +43,11 @@ func TestIndexer(t *testing.T, open func(t *testing.T) Fixture) {
 		{"Edit", testEdit},
 		{"EditAbort", testEditAbort},
 		{"Fencing", testFencing},
+		{"Join", testJoin},
+		{"JoinIsFenced", testJoinIsFenced},
+		{"Resume", testResume},
+		{"ResumeNothing", testResumeNothing},
+		{"EngineLoadsElsewhere", testEngineLoadsElsewhere},
 		{"Engine", testEngine},
 		{"EngineUnderFaults", testEngineUnderFaults},
 	} {

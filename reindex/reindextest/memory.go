@@ -17,6 +17,8 @@ type Memory struct {
 
 	fences map[string]fence
 
+	generations map[string]*memoryGeneration // those that can be joined and resumed, by tenant and name
+
 	begun, open int
 }
 
@@ -29,7 +31,8 @@ type fence struct {
 
 // NewMemory returns an empty index.
 func NewMemory() *Memory {
-	return &Memory{live: map[string]map[string]json.RawMessage{}, fences: map[string]fence{}}
+	return &Memory{live: map[string]map[string]json.RawMessage{}, fences: map[string]fence{},
+		generations: map[string]*memoryGeneration{}}
 }
 
 // Begin opens a generation.
@@ -49,7 +52,9 @@ func (m *Memory) Begin(ctx context.Context, tenant string) (reindex.Generation, 
 	m.open++
 	m.begun++
 	name := fmt.Sprintf("generation-%d", m.begun)
-	return &memoryGeneration{index: m, tenant: tenant, token: token, name: name, docs: map[string]json.RawMessage{}}, nil
+	g := &memoryGeneration{index: m, tenant: tenant, token: token, name: name, load: &memoryLoad{docs: map[string]json.RawMessage{}}}
+	m.generations[tenant+"/"+name] = g
+	return g, nil
 }
 
 // Documents returns the live bodies of a tenant by id; nil where nothing was ever committed.
@@ -121,20 +126,26 @@ type memoryGeneration struct {
 	index        *Memory
 	tenant, name string
 	token        int64
+	load         *memoryLoad
+	lost         bool // another process has resumed it; guarded by load.mu
+}
 
-	mu    sync.Mutex
-	docs  map[string]json.RawMessage
-	ended bool // committed or aborted
+// memoryLoad is what a generation holds, whoever runs it.
+type memoryLoad struct {
+	mu     sync.Mutex
+	docs   map[string]json.RawMessage
+	closed bool // to those who have joined
+	ended  bool // committed or aborted
 }
 
 func (g *memoryGeneration) Write(ctx context.Context, batch []reindex.Product) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	g.mu.Lock()
-	defer g.mu.Unlock()
+	g.load.mu.Lock()
+	defer g.load.mu.Unlock()
 	for _, p := range batch {
-		g.docs[p.ID] = append(json.RawMessage(nil), p.Body...)
+		g.load.docs[p.ID] = append(json.RawMessage(nil), p.Body...)
 	}
 	return nil
 }
@@ -144,17 +155,20 @@ func (g *memoryGeneration) Edit(ctx context.Context, changes []reindex.Change) e
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if g.ended {
+	g.load.mu.Lock()
+	defer g.load.mu.Unlock()
+	if g.load.ended {
 		return fmt.Errorf("%s has ended", g.name)
 	}
-	edit(g.docs, changes)
+	edit(g.load.docs, changes)
 	return nil
 }
 
-// Flush has nothing to wait for.
+// Flush has nothing to wait for. Those who have joined can write no more.
 func (g *memoryGeneration) Flush(ctx context.Context) ([]reindex.ItemError, error) {
+	g.load.mu.Lock()
+	defer g.load.mu.Unlock()
+	g.load.closed = true
 	return nil, ctx.Err()
 }
 
@@ -162,13 +176,13 @@ func (g *memoryGeneration) Flush(ctx context.Context) ([]reindex.ItemError, erro
 func (g *memoryGeneration) Name() string { return g.name }
 
 func (g *memoryGeneration) Seal(ctx context.Context) (reindex.Sealed, error) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
+	g.load.mu.Lock()
+	defer g.load.mu.Unlock()
 	live := int64(-1)
 	if docs := g.index.Documents(g.tenant); docs != nil {
 		live = int64(len(docs))
 	}
-	return reindex.Sealed{Documents: int64(len(g.docs)), Live: live}, ctx.Err()
+	return reindex.Sealed{Documents: int64(len(g.load.docs)), Live: live}, ctx.Err()
 }
 
 func (g *memoryGeneration) Commit(ctx context.Context) error {
@@ -177,17 +191,24 @@ func (g *memoryGeneration) Commit(ctx context.Context) error {
 	}
 	var err error
 	g.end(func() {
-		if g.token < g.index.fences[g.tenant].token {
+		if g.lost || g.token < g.index.fences[g.tenant].token {
 			err = fmt.Errorf("tenant %s, token %d: %w", g.tenant, g.token, reindex.ErrFenced)
 			return
 		}
-		g.index.live[g.tenant] = maps.Clone(g.docs)
+		g.index.live[g.tenant] = maps.Clone(g.load.docs)
+		g.load.ended = true
 	})
 	return err
 }
 
+// Abort discards the generation, unless another process has resumed it.
 func (g *memoryGeneration) Abort(context.Context) error {
 	g.end(func() {
+		if g.lost {
+			return
+		}
+		g.load.ended = true
+		delete(g.index.generations, g.tenant+"/"+g.name)
 		if seen := g.index.fences[g.tenant]; seen.token == g.token {
 			g.index.fences[g.tenant] = fence{g.token, true}
 		}
@@ -195,15 +216,17 @@ func (g *memoryGeneration) Abort(context.Context) error {
 	return nil
 }
 
-// end calls f, and counts the generation as no longer open, the first time.
+// end calls f, unless the generation has ended, and counts it as no longer open if that has ended it.
 func (g *memoryGeneration) end(f func()) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
+	g.load.mu.Lock()
+	defer g.load.mu.Unlock()
 	g.index.mu.Lock()
 	defer g.index.mu.Unlock()
-	if !g.ended {
-		g.ended = true
+	if g.load.ended {
+		return
+	}
+	f()
+	if g.load.ended {
 		g.index.open--
-		f()
 	}
 }

@@ -1,0 +1,157 @@
+package reindex
+
+import (
+	"context"
+	"errors"
+	"fmt"
+)
+
+// Loader has the products of a run loaded elsewhere: parts of them, by other processes. Each of these calls
+// Engine.LoadPart for a part at a time. Everything else of the run stays with the engine: opening and closing of source
+// and generation, the gate, edits, the switch-over, and the record.
+//
+// A run of an engine with a Loader that is stopped because its lease was lost, or because the engine is shut down,
+// leaves its generation and its job as they are, for the process that takes them over with Engine.Resume.
+type Loader interface {
+	// Split returns into how many parts the source is to be split, at most, if expected products are expected; -1 if that
+	// is not known.
+	Split(expected int64) int
+
+	// Load returns once every part was loaded, with the sum of their reports. Any error ends the run; one that matches
+	// [ErrAgain] begins it again. For a generation that it has begun to load before, it loads what is left.
+	Load(ctx context.Context, load Load) (Report, error)
+
+	// Explain is called if a generation holds another number of products than were counted as indexed, which they are
+	// once in each part. It returns what can be said about it, such as ids that came in two parts, or nothing.
+	Explain(ctx context.Context, load Load) string
+}
+
+// Load is what a [Loader] is to load.
+type Load struct {
+	// Job is the run's, with its fencing token.
+	Job Job
+	// Generation is the name to join.
+	Generation string
+	// Parts are the names of the source's parts, in the order of [Splitter]; none if the source is to be read in one.
+	Parts []string
+	// Snapshot is the run's own.
+	Snapshot Snapshot
+	// Report takes the sum of the reports so far, which shows as the job's progress. It returns an error once the run
+	// cannot succeed any more.
+	Report func(sum Report) error
+}
+
+// Part is one part of a run that a process loads for the one that runs it.
+type Part struct {
+	// Job identifies the run.
+	Job JobInfo
+	// Fence is the run's token; see [Fence].
+	Fence int64
+	// Generation is the name to join.
+	Generation string
+	// Name is that of the source's part; empty for all of its products.
+	Name string
+}
+
+// PartReport accounts for one part.
+type PartReport struct {
+	// Report has the numbers of the part alone: what was read, and what became of it.
+	Report Report
+	// IDs are hashes of the products' ids, 8 bytes each, sorted. They are the same in every process; see [HashID].
+	IDs []uint64
+}
+
+// LoadPart loads one part of a run of this engine's source into a generation that another process has begun, and
+// returns when everything of it has landed. It calls progress, if that is not nil, with how far it has come, from
+// several goroutines, after each batch.
+//
+// The error matches [ErrFenced] if the generation takes no more, [errors.ErrUnsupported] if the index cannot be joined,
+// and is a [*GateError] if the part alone keeps the run from succeeding.
+func (e *Engine) LoadPart(ctx context.Context, part Part, progress func(Report)) (PartReport, error) {
+	if part.Fence > 0 {
+		ctx = WithFence(ctx, part.Fence)
+	}
+	p := partLoad{cfg: &e.cfg, src: e.src, ix: e.ix, sizes: e.sizes, part: part}
+	var report PartReport
+	err := contain(func() (err error) {
+		report, err = p.load(ctx, progress)
+		return err
+	})
+	if phase, ok := errors.AsType[*phaseError](err); ok {
+		err = phase.err
+	}
+	return report, err
+}
+
+// PartBytes is how many bytes of products LoadPart has on their way to the index at the same time, at most.
+func (e *Engine) PartBytes() int { return e.sizes.workers * e.sizes.bytes }
+
+// partLoad loads one part.
+type partLoad struct {
+	cfg   *Config
+	src   Source
+	ix    Indexer
+	sizes sizes
+	part  Part
+}
+
+func (l *partLoad) load(ctx context.Context, progress func(Report)) (report PartReport, err error) {
+	writer, err := l.join(ctx)
+	if err != nil {
+		return report, err
+	}
+	snap, err := l.src.Open(ctx, l.part.Job.Tenant)
+	if err != nil {
+		return report, err
+	}
+	defer func() {
+		if closing := contain(snap.Close); closing != nil && err == nil {
+			err = fmt.Errorf("closing the source: %w", closing)
+		}
+	}()
+	var names []string
+	if l.part.Name != "" {
+		if _, ok := As[Splitter](snap); !ok {
+			return report, fmt.Errorf("part %q: the source has no parts: %w", l.part.Name, errors.ErrUnsupported)
+		}
+		names = []string{l.part.Name}
+	}
+	record := newRecord(l.cfg, Job{ID: l.part.Job.ID, Tenant: l.part.Job.Tenant, EntityType: l.part.Job.EntityType})
+	if progress != nil {
+		record.watch = func(j Job) { progress(j.Report) }
+	}
+	t := newTally(l.cfg, record)
+	t.hashes = &idHashes{}
+	pump := newPump(l.cfg, l.sizes, t, writer, false)
+	if err := pump.fill(ctx, sequences(snap, names)); err != nil {
+		return report, err
+	}
+	late, err := l.flush(ctx, writer)
+	if err == nil {
+		err = t.refusedLate(late)
+	}
+	if err == nil {
+		err = pump.misused()
+	}
+	return PartReport{Report: record.now().Report, IDs: t.hashes.sorted()}, err
+}
+
+func (l *partLoad) join(ctx context.Context) (w Writer, err error) {
+	joiner, ok := As[Joiner](l.ix)
+	if !ok {
+		return nil, fmt.Errorf("joining generation %s: %w", l.part.Generation, errors.ErrUnsupported)
+	}
+	err = l.cfg.Retry.Do(ctx, func() error {
+		w, err = joiner.Join(ctx, l.part.Job.Tenant, l.part.Generation)
+		return err
+	})
+	return w, err
+}
+
+func (l *partLoad) flush(ctx context.Context, w Writer) (late []ItemError, err error) {
+	err = l.cfg.Retry.Do(ctx, func() error {
+		late, err = w.Flush(ctx)
+		return err
+	})
+	return late, err
+}

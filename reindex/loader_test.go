@@ -1,0 +1,151 @@
+package reindex_test
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+
+	"productindex/reindex"
+	"productindex/reindex/reindextest"
+)
+
+// elsewhere is a Loader of one part, which is the whole source.
+type elsewhere struct {
+	worker  *reindex.Engine
+	loading chan reindex.Load // receives each load, and is nil if the part is to be loaded
+	add     int64             // to what was indexed
+	began   reindex.Job       // as it was when the load began
+}
+
+func (l *elsewhere) Split(int64) int { return 1 }
+
+func (l *elsewhere) Explain(context.Context, reindex.Load) string {
+	return "product \"p\" came in two parts"
+}
+
+func (l *elsewhere) Load(ctx context.Context, load reindex.Load) (reindex.Report, error) {
+	l.began = load.Job
+	if l.loading != nil {
+		if err := load.Report(reindex.Report{Read: 40, Indexed: 40}); err != nil {
+			return reindex.Report{}, err
+		}
+		l.loading <- load
+		<-ctx.Done()
+		return reindex.Report{}, context.Cause(ctx)
+	}
+	info := reindex.JobInfo{ID: load.Job.ID, Tenant: load.Job.Tenant, EntityType: load.Job.EntityType}
+	part, err := l.worker.LoadPart(ctx, reindex.Part{Job: info, Fence: load.Job.Fence, Generation: load.Generation}, nil)
+	part.Report.Indexed += l.add
+	part.Report.Read += l.add
+	return part.Report, err
+}
+
+func newElsewhere(t *testing.T, ix reindex.Indexer, jobs reindex.JobStore, l *elsewhere) *reindex.Engine {
+	t.Helper()
+	src := reindextest.Slice(reindextest.Products(50, "1"))
+	worker, err := reindex.New(src, ix, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.worker = worker
+	engine, err := reindex.New(src, ix, &reindex.Config{Jobs: jobs, Loader: l})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return engine
+}
+
+// A run whose engine is shut down leaves its job and its generation to the one that takes them over, and its counters
+// go on from there. The generation that has gone live meanwhile is a success.
+func TestRunIsHandedOver(t *testing.T) {
+	ix, jobs := reindextest.NewMemory(), reindex.NewJobs(0)
+	first := &elsewhere{loading: make(chan reindex.Load)}
+	engine := newElsewhere(t, ix, jobs, first)
+	if _, _, err := engine.Start(t.Context(), "acme"); err != nil {
+		t.Fatal(err)
+	}
+	load := <-first.loading
+	over, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := engine.Shutdown(over); !errors.Is(err, context.Canceled) {
+		t.Fatalf("shutdown: %v", err)
+	}
+	job, err := jobs.Get(t.Context(), "acme", load.Job.ID)
+	if err != nil || job.Status.Ended() || ix.Open() != 1 {
+		t.Fatalf("after the shutdown the job is %s (%v), %d generations are open; want an unfinished one, and 1", job.Status, err, ix.Open())
+	}
+	job.Fence = 2
+	job.Processed, job.Report.Read, job.Report.Indexed = 40, 40, 40
+	next := &elsewhere{}
+	second := newElsewhere(t, ix, jobs, next)
+	report, err := second.Resume(t.Context(), job, load.Generation)
+	if err != nil || report.Indexed != 50 || next.began.Processed != 40 {
+		t.Fatalf("resumed: %v, indexed %d, began with %d processed, want 40", err, report.Indexed, next.began.Processed)
+	}
+	if n := len(ix.Documents("acme")); n != 50 || ix.Open() != 0 {
+		t.Fatalf("%d products are live and %d generations open, want 50 and 0", n, ix.Open())
+	}
+	again, _, err := second.Create(t.Context(), "acme")
+	if err != nil {
+		t.Fatal(err)
+	}
+	again.Fence = 3
+	if _, err := second.Resume(t.Context(), again, load.Generation); err != nil {
+		t.Fatalf("resume of what is live already: %v", err)
+	}
+	if job, err := second.Job(t.Context(), "acme", again.ID); err != nil || job.Status != reindex.StatusSuccess {
+		t.Errorf("the job is %s (%v), want SUCCESS", job.Status, err)
+	}
+}
+
+// A run that was cancelled discards what was loaded elsewhere.
+func TestCancelOfALoadElsewhere(t *testing.T) {
+	ix := reindextest.NewMemory()
+	l := &elsewhere{loading: make(chan reindex.Load)}
+	engine := newElsewhere(t, ix, reindex.NewJobs(0), l)
+	job, _, err := engine.Start(t.Context(), "acme")
+	if err != nil {
+		t.Fatal(err)
+	}
+	<-l.loading
+	if err := engine.Cancel(t.Context(), "acme", job.ID); err != nil {
+		t.Fatal(err)
+	}
+	for j, err := range engine.Watch(t.Context(), "acme", job.ID) {
+		if job = j; err != nil {
+			t.Fatal(err)
+		}
+	}
+	if job.Message != reindex.ErrCancelled.Error() || ix.Open() != 0 {
+		t.Errorf("the job says %q, %d generations are open", job.Message, ix.Open())
+	}
+}
+
+// A difference between parts and generation is one, with what the loader says of it.
+func TestLoadElsewhereIsAccountedFor(t *testing.T) {
+	ix := reindextest.NewMemory()
+	engine := newElsewhere(t, ix, nil, &elsewhere{add: 1})
+	_, err := engine.Run(t.Context(), "acme")
+	gate, ok := errors.AsType[*reindex.GateError](err)
+	if !ok || gate.Rule != reindex.RuleAccounting || !strings.Contains(gate.Detail, "came in two parts") {
+		t.Fatalf("run: %v", err)
+	}
+	if ix.Documents("acme") != nil {
+		t.Error("it went live")
+	}
+}
+
+// A part of a generation that takes no more is refused.
+func TestLoadPartIsFenced(t *testing.T) {
+	ix := reindextest.NewMemory()
+	l := &elsewhere{}
+	engine := newElsewhere(t, ix, nil, l)
+	if _, err := engine.Run(t.Context(), "acme"); err != nil {
+		t.Fatal(err)
+	}
+	part := reindex.Part{Job: reindex.JobInfo{ID: "x", Tenant: "acme"}, Generation: "generation-1"}
+	if _, err := l.worker.LoadPart(t.Context(), part, nil); !errors.Is(err, reindex.ErrFenced) {
+		t.Errorf("part of what is live: %v, want ErrFenced", err)
+	}
+}

@@ -1,0 +1,153 @@
+package reindex
+
+import (
+	"context"
+	"errors"
+	"fmt"
+)
+
+// Create stores a job of the tenant that waits to be run, without running it: a process that shares the [JobStore] does,
+// with Resume. If the tenant has one in progress already, created is false and job is that one.
+//
+// The error matches [ErrTenant] or [ErrShutdown], or is what the store returned.
+func (e *Engine) Create(ctx context.Context, tenant string) (job Job, created bool, err error) {
+	if err := CheckTenant(tenant); err != nil {
+		return Job{}, false, err
+	}
+	r := e.newRun(tenant)
+	r.cancel = func(error) {}
+	if err := e.register(r); err != nil {
+		return Job{}, false, err
+	}
+	defer e.release(r)
+	return r.record.create(ctx)
+}
+
+// Resume runs a job that exists: one that Create has stored, or one whose process has died. The caller has got it from
+// the store, with a new fencing token, so that whoever ran it before can store and publish nothing more. generation is
+// the name of what that one was loading, which is continued if the index is a [Resumer]; empty if there is none. The
+// job's counters go on from what they were.
+//
+// Resume returns when the job has ended, as Run does, and ends when ctx does.
+func (e *Engine) Resume(ctx context.Context, job Job, generation string) (Report, error) {
+	r := e.newRun(job.Tenant)
+	r.record = newRecord(&e.cfg, job)
+	r.record.started = job.Created
+	r.resumes = generation
+	ctx, r.cancel = context.WithCancelCause(ctx)
+	if err := e.register(r); err != nil {
+		r.cancel(err)
+		return Report{}, err
+	}
+	if job.Fence > 0 {
+		ctx = WithFence(ctx, job.Fence)
+	}
+	if f := e.cfg.Trace.JobStarted; f != nil {
+		before := ctx
+		ctx = e.cfg.starts(ctx, func() context.Context { return f(before, job) })
+	}
+	r.turn = e.turns.enter()
+	return e.execute(ctx, r)
+}
+
+// reopen continues the generation that a dead run has left. It returns nil if there is none to continue.
+func (r *run) reopen(ctx context.Context) (gen Generation, err error) {
+	name := r.resumes
+	if r.resumes = ""; name == "" {
+		return nil, nil //nolint:nilnil // nothing to continue is no error
+	}
+	resumer, ok := As[Resumer](r.ix)
+	if !ok {
+		return nil, nil //nolint:nilnil // as above
+	}
+	err = r.phase(ctx, PhaseBegin, func(ctx context.Context) error {
+		return r.cfg.Retry.Do(ctx, func() (err error) {
+			gen, err = resumer.Resume(ctx, r.tenant, name)
+			return err
+		})
+	})
+	if errors.Is(err, errors.ErrUnsupported) || errors.Is(err, ErrNoGeneration) {
+		r.record.log.InfoContext(ctx, "the generation of the dead run cannot be continued, beginning again", "generation", name, "reason", sound(err))
+		return nil, nil //nolint:nilnil // as above
+	}
+	return gen, err
+}
+
+// handsOver reports whether a run that was stopped leaves everything to the process that takes it over.
+func (r *run) handsOver(ctx context.Context) bool {
+	cause := context.Cause(ctx)
+	return r.cfg.Loader != nil && (errors.Is(cause, ErrShutdown) || errors.Is(cause, ErrLeaseLost))
+}
+
+// buildElsewhere is build for products that other processes load. Changes are carried in after the products were counted: no process
+// knows the ids of all of them, so how many there are is compared before.
+func (r *run) buildElsewhere(ctx context.Context, feed *feed, gen Generation, load Load) error {
+	if err := r.phase(ctx, PhaseLoad, func(ctx context.Context) error { return r.loadElsewhere(ctx, load) }); err != nil {
+		return err
+	}
+	r.stopIf(r.record.enter(ctx, StatusPublished))
+	t := newTally(r.cfg, r.record)
+	if err := r.flush(ctx, gen, t); err != nil {
+		return err
+	}
+	sealed, err := r.seal(ctx, gen)
+	if err != nil {
+		return err
+	}
+	err = r.phase(ctx, PhaseCheck, func(ctx context.Context) error {
+		misused := func() error { return nil } // parts say that themselves
+		return r.explained(ctx, r.check(ctx, misused, sealed), load)
+	})
+	if err != nil {
+		return err
+	}
+	edits := newEditing(feed, gen, t)
+	edits.uncounted = true
+	if err := r.phase(ctx, PhaseCatchUp, edits.catchUp); err != nil {
+		return err
+	}
+	return r.commit(ctx, gen, edits)
+}
+
+// loadElsewhere has the parts loaded by other processes.
+func (r *run) loadElsewhere(ctx context.Context, load Load) error {
+	load.Job = r.record.now()
+	load.Report = r.total
+	sum, err := r.cfg.Loader.Load(ctx, load)
+	if err != nil {
+		return err
+	}
+	return r.total(sum)
+}
+
+// total replaces the numbers of the report by those of all parts. They do not go back while a part that was lost is read
+// again.
+func (r *run) total(sum Report) error {
+	job := r.record.change(func(j *Job) {
+		to := &j.Report
+		to.Read, to.Indexed, to.Rejected = sum.Read, sum.Indexed, sum.Rejected
+		to.Duplicates, to.Conflicts = sum.Duplicates, sum.Conflicts
+		to.Bytes, to.Batches, to.Retries = sum.Bytes, sum.Batches, sum.Retries
+		to.Rejections, to.DuplicateIDs = sum.Rejections, sum.DuplicateIDs
+	})
+	if len(job.Report.Rejections) < r.cfg.ReportItems {
+		return nil
+	}
+	return r.cfg.checkRejected(job.Report.Rejected)
+}
+
+// explained adds to an error of the accounting what the loader can say about it.
+func (r *run) explained(ctx context.Context, err error, load Load) error {
+	gate, ok := errors.AsType[*GateError](err)
+	if !ok || gate.Rule != RuleAccounting || r.cfg.Loader == nil {
+		return err
+	}
+	load.Job = r.record.now()
+	var why string
+	if failed := contain(func() error { why = r.cfg.Loader.Explain(ctx, load); return nil }); failed != nil || why == "" {
+		return err
+	}
+	more := *gate
+	more.Detail = fmt.Sprintf("%s; %s", gate.Detail, why)
+	return &more
+}
