@@ -9,7 +9,7 @@ import (
 	"productindex/reindex"
 )
 
-// count asks a snapshot how many products it has.
+// count returns the count of a snapshot.
 func count(ctx context.Context, snap reindex.Snapshot) (int64, error) {
 	c, ok := reindex.As[reindex.Counter](snap)
 	if !ok {
@@ -18,7 +18,7 @@ func count(ctx context.Context, snap reindex.Snapshot) (int64, error) {
 	return c.Count(ctx)
 }
 
-// estimate asks a snapshot about how many products it has.
+// estimate returns the estimate of a snapshot.
 func estimate(ctx context.Context, snap reindex.Snapshot) (int64, error) {
 	e, ok := reindex.As[reindex.Estimator](snap)
 	if !ok {
@@ -27,7 +27,7 @@ func estimate(ctx context.Context, snap reindex.Snapshot) (int64, error) {
 	return e.Estimate(ctx)
 }
 
-// locate asks a snapshot where products are.
+// locate returns the places of products in a snapshot.
 func locate(ctx context.Context, snap reindex.Snapshot, ids []string) (map[string]string, error) {
 	l, ok := reindex.As[reindex.Locator](snap)
 	if !ok {
@@ -36,7 +36,7 @@ func locate(ctx context.Context, snap reindex.Snapshot, ids []string) (map[strin
 	return l.Locate(ctx, ids...)
 }
 
-// splitterOf returns what splits a snapshot.
+// splitterOf returns the Splitter of a snapshot.
 func splitterOf(snap reindex.Snapshot) (reindex.Splitter, error) {
 	splitter, ok := reindex.As[reindex.Splitter](snap)
 	if !ok {
@@ -45,7 +45,7 @@ func splitterOf(snap reindex.Snapshot) (reindex.Splitter, error) {
 	return splitter, nil
 }
 
-// failing returns a sequence of nothing but the error.
+// failing returns a sequence of one error.
 func failing(err error) iter.Seq2[reindex.Product, error] {
 	return func(yield func(reindex.Product, error) bool) { yield(reindex.Product{}, err) }
 }

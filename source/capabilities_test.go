@@ -23,13 +23,18 @@ func TestSliceConformance(t *testing.T) {
 	}, nil)
 }
 
-// A product that stands in a slice twice is one product, and harmless, also in what is made of it. Another product of the
-// same id is not.
+// A product that stands in a slice twice is one product, and harmless, also in what is made of it. Another product of
+// the same id is not.
 func TestSliceDuplicates(t *testing.T) {
 	a, b := reindextest.NewProduct("a", nil), reindextest.NewProduct("b", nil)
 	repeated, conflicting := source.Slice{a, b, a}, source.Slice{a, b, reindextest.NewProduct("a", map[string]any{"other": 1})}
 	sourcetest.Duplicates(t, tenant, repeated, conflicting)
-	sourcetest.Duplicates(t, tenant, source.Map(repeated, same), source.Concat(conflicting, source.Slice{reindextest.NewProduct("c", nil)}))
+	sourcetest.Duplicates(
+		t,
+		tenant,
+		source.Map(repeated, same),
+		source.Concat(conflicting, source.Slice{reindextest.NewProduct("c", nil)}),
+	)
 	if n, err := open(t, repeated).(reindex.Counter).Count(t.Context()); err != nil || n != 2 {
 		t.Errorf("counted %d, %v, want 2", n, err)
 	}
@@ -147,10 +152,13 @@ func TestLocateAndFind(t *testing.T) {
 
 // Ids that Map has changed are not looked up: that none is found would mean that all are deleted.
 func TestFindRenamed(t *testing.T) {
-	src := source.Map(shop{{ID: "a"}, {ID: "b"}}, func(_ context.Context, _ string, p reindex.Product) (reindex.Product, error) {
-		p.ID = "x-" + p.ID
-		return p, nil
-	})
+	src := source.Map(
+		shop{{ID: "a"}, {ID: "b"}},
+		func(_ context.Context, _ string, p reindex.Product) (reindex.Product, error) {
+			p.ID = "x-" + p.ID
+			return p, nil
+		},
+	)
 	for _, id := range []string{"a", "x-a"} { // the first one changes one
 		got := yields(src.(reindex.Finder).Find(t.Context(), tenant, id))
 		if len(got) != 1 || !strings.Contains(got[0], "changes ids") {

@@ -12,9 +12,9 @@ import (
 	"productindex/source/internal/public"
 )
 
-// Concat returns a source of the products of all the sources, one source after the other. A tenant must be known to
-// each of them, and an id must be in one of them only. It counts if all of them do, and finds products by id if all of
-// them do. Places and the names of parts say which source they are of, from 1 on.
+// Concat returns a source of the products of all the sources, one source after the other. Each of them must know the
+// tenant, and an id must be in one of them only. It counts if all of them do, and finds products by id if all of them
+// do. Places, and errors, name the source by its number, from 1 on.
 func Concat(sources ...reindex.Source) reindex.Source {
 	c := concat(slices.Clone(sources))
 	finders := make([]reindex.Finder, len(c))
@@ -93,12 +93,12 @@ func (c concatSnapshot) Products(ctx context.Context) iter.Seq2[reindex.Product,
 	return chain(seqs)
 }
 
-// Count adds up what the snapshots announce.
+// Count adds up the counts of the snapshots.
 func (c concatSnapshot) Count(ctx context.Context) (int64, error) {
 	return c.sum(func(snap reindex.Snapshot) (int64, error) { return count(ctx, snap) })
 }
 
-// Estimate adds up what the snapshots announce, exactly or not.
+// Estimate adds up the counts of the snapshots, or the estimates of those that do not count.
 func (c concatSnapshot) Estimate(ctx context.Context) (int64, error) {
 	return c.sum(func(snap reindex.Snapshot) (int64, error) {
 		n, err := count(ctx, snap)
@@ -127,7 +127,7 @@ type piece struct {
 	Part   *string `json:"part,omitempty"`
 }
 
-// Split splits each snapshot. Those that cannot be split are read beside each other. A part is a list of pieces.
+// Split splits each snapshot. One that cannot be split is a single piece. A part is a list of pieces.
 func (c concatSnapshot) Split(ctx context.Context, n int) ([]string, error) {
 	if n < 1 {
 		return nil, fmt.Errorf("source: %d parts were asked for", n)
@@ -207,7 +207,7 @@ func (c concatSnapshot) piece(ctx context.Context, p piece) (iter.Seq2[reindex.P
 	return splitter.Part(ctx, *p.Part), nil
 }
 
-// Locate asks those of the snapshots that locate.
+// Locate asks the snapshots that are Locators.
 func (c concatSnapshot) Locate(ctx context.Context, ids ...string) (map[string]string, error) {
 	all, located := map[string]string{}, false
 	for i, snap := range c {
@@ -231,7 +231,7 @@ func (c concatSnapshot) Locate(ctx context.Context, ids ...string) (map[string]s
 	return all, nil
 }
 
-// where says of which source a place is.
+// where puts the source before a place.
 func (c concatSnapshot) where(i int, place string) string {
 	if len(c) == 1 {
 		return place
@@ -242,12 +242,12 @@ func (c concatSnapshot) where(i int, place string) string {
 	return fmt.Sprintf("source %d, %s", i+1, place)
 }
 
-// name says of which source an error is.
+// name puts the source before an error.
 func (c concatSnapshot) name(i int, err error) error {
 	return public.Within(fmt.Sprintf("source %d", i+1), err)
 }
 
-// named says of which source records are that cannot be read.
+// named puts the source before the errors of a sequence.
 func (c concatSnapshot) named(i int, seq iter.Seq2[reindex.Product, error]) iter.Seq2[reindex.Product, error] {
 	return func(yield func(reindex.Product, error) bool) {
 		for p, err := range seq {

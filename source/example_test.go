@@ -58,7 +58,10 @@ func ExampleSlice() {
 
 // A change without a body is looked up in the source, if that is a Finder. A product that is not found is deleted.
 func Example_find() {
-	products := source.Slice{{ID: "boot", Body: json.RawMessage(`{"price":120}`)}, {ID: "sock", Body: json.RawMessage(`{"price":5}`)}}
+	products := source.Slice{
+		{ID: "boot", Body: json.RawMessage(`{"price":120}`)},
+		{ID: "sock", Body: json.RawMessage(`{"price":5}`)},
+	}
 	index := reindextest.NewMemory()
 	engine, err := reindex.New(products, index, nil)
 	if err != nil {
@@ -98,7 +101,10 @@ func ExampleMap() {
 }
 
 func ExampleFilter() {
-	src := source.Slice{{ID: "boot", Body: json.RawMessage(`{"active":true}`)}, {ID: "sock", Body: json.RawMessage(`{"active":false}`)}}
+	src := source.Slice{
+		{ID: "boot", Body: json.RawMessage(`{"active":true}`)},
+		{ID: "sock", Body: json.RawMessage(`{"active":false}`)},
+	}
 	show(source.Filter(src, func(_ context.Context, _ string, p reindex.Product) (bool, error) {
 		return strings.Contains(string(p.Body), `"active":true`), nil
 	}))
@@ -108,7 +114,10 @@ func ExampleFilter() {
 // Products of several sources are one catalogue. A place says which source it is of.
 func ExampleConcat() {
 	shoes := source.Slice{{ID: "boot", Body: json.RawMessage(`{"name":"Boot"}`)}}
-	clothes := source.Slice{{ID: "sock", Body: json.RawMessage(`{"name":"Sock"}`)}, {ID: "hat", Body: json.RawMessage(`{"name":"Hat"}`)}}
+	clothes := source.Slice{
+		{ID: "sock", Body: json.RawMessage(`{"name":"Sock"}`)},
+		{ID: "hat", Body: json.RawMessage(`{"name":"Hat"}`)},
+	}
 	src := source.Concat(shoes, clothes)
 	show(src)
 
@@ -128,7 +137,9 @@ func ExampleConcat() {
 
 // A map from language to text becomes an object whose members package bleveindex analyzes by their languages.
 func ExampleLocalize() {
-	src := source.Slice{{ID: "1", Body: json.RawMessage(`{"name":[{"language":"en","value":"Boot"},{"language":"DE","value":"Stiefel"}]}`)}}
+	src := source.Slice{
+		{ID: "1", Body: json.RawMessage(`{"name":[{"language":"en","value":"Boot"},{"language":"DE","value":"Stiefel"}]}`)},
+	}
 	localized, err := source.Localize(src, source.Localization{Fields: []string{"name"}})
 	if err != nil {
 		panic(err)
@@ -138,7 +149,10 @@ func ExampleLocalize() {
 }
 
 func ExampleLocalize_documentPerLanguage() {
-	src, err := source.Localize(catalogue(), source.Localization{Fields: []string{"name"}, Languages: []string{"en", "de"}, DocumentPerLanguage: true})
+	src, err := source.Localize(
+		catalogue(),
+		source.Localization{Fields: []string{"name"}, Languages: []string{"en", "de"}, DocumentPerLanguage: true},
+	)
 	if err != nil {
 		panic(err)
 	}

@@ -14,11 +14,14 @@ import (
 // Map returns a source whose products are what fn makes of those of src. fn must keep ids unique, and must not change
 // p.Body in place. A [*reindex.RecordError] of fn rejects the one product; any other error ends the sequence.
 //
-// Products are found by the ids that they have in src: an fn that changes ids makes Find fail, as soon as it has
-// changed one, and is no match for an Engine.Update that looks products up.
-func Map(src reindex.Source, fn func(ctx context.Context, tenant string, p reindex.Product) (reindex.Product, error)) reindex.Source {
+// Products are found by the ids that they have in src. Once fn has changed an id, Find fails, and so does an
+// Engine.Update that has to look products up.
+func Map(
+	src reindex.Source,
+	fn func(ctx context.Context, tenant string, p reindex.Product) (reindex.Product, error),
+) reindex.Source {
 	f := &flow{src: src, times: 1}
-	f.change = func(ctx context.Context, s *flowSnapshot, p reindex.Product, emit func(reindex.Product) bool) (bool, error) {
+	f.change = func(ctx context.Context, s *flowSnapshot, p reindex.Product, emit emitter) (bool, error) {
 		out, err := fn(ctx, s.tenant, p)
 		if err != nil {
 			return true, err
@@ -31,11 +34,14 @@ func Map(src reindex.Source, fn func(ctx context.Context, tenant string, p reind
 	return f.source()
 }
 
-// Filter returns a source of those products of src for which keep returns true. How many these are is not known before:
-// it neither counts nor estimates. Errors of keep are as those of the function of [Map].
-func Filter(src reindex.Source, keep func(ctx context.Context, tenant string, p reindex.Product) (bool, error)) reindex.Source {
+// Filter returns a source of those products of src for which keep returns true. Their number is not known before, so it
+// neither counts nor estimates. Errors of keep are as those of the function of [Map].
+func Filter(
+	src reindex.Source,
+	keep func(ctx context.Context, tenant string, p reindex.Product) (bool, error),
+) reindex.Source {
 	f := &flow{src: src}
-	f.change = func(ctx context.Context, s *flowSnapshot, p reindex.Product, emit func(reindex.Product) bool) (bool, error) {
+	f.change = func(ctx context.Context, s *flowSnapshot, p reindex.Product, emit emitter) (bool, error) {
 		kept, err := keep(ctx, s.tenant, p)
 		if err != nil {
 			return true, err
@@ -45,17 +51,20 @@ func Filter(src reindex.Source, keep func(ctx context.Context, tenant string, p 
 	return f.source()
 }
 
-// change makes products of one product. It hands each to emit, and returns false if emit did, or an error.
-type change func(ctx context.Context, s *flowSnapshot, p reindex.Product, emit func(reindex.Product) bool) (bool, error)
+// emitter yields a product, and reports whether the consumer wants more.
+type emitter func(reindex.Product) bool
 
-// flow is a source whose products are made from those of another one. It has no Unwrap: what the other one announces is
-// not its own.
+// change makes products of one product and gives each to emit. It returns false as soon as emit does, or an error.
+type change func(ctx context.Context, s *flowSnapshot, p reindex.Product, emit emitter) (bool, error)
+
+// flow is a source whose products are made from those of another one. It has no Unwrap, since the capabilities of the
+// other one are not its own.
 type flow struct {
 	src reindex.Source
-	// times is how many products are made of each; 0: that is not known.
+	// times is the number of products that are made of each; 0: it is not known.
 	times  int64
 	change change
-	// origins returns the ids of the products that the one with the id can be made of. Nil: those of its own id.
+	// origins returns the ids of the products of which the one with the id can be made. Nil: its own id.
 	origins func(id string) []string
 	// complete, if it is set, checks a snapshot of which everything has been read.
 	complete func(*flowSnapshot) error
@@ -70,7 +79,7 @@ func (f *flow) source() reindex.Source {
 	return f
 }
 
-// originsOf returns the ids of the products that those with the ids can be made of, each once.
+// originsOf returns the ids of the products of which those with the ids can be made, each once.
 func (f *flow) originsOf(ids []string) []string {
 	if f.origins == nil {
 		return ids
@@ -96,9 +105,12 @@ type findingFlow struct {
 }
 
 // errRenamed: products are not found by the ids that they have been given.
-var errRenamed = errors.New("source: the function given to Map changes ids, so products cannot be looked up by id: give Engine.Update their bodies")
+var errRenamed = errors.New(
+	"source: the function given to Map changes ids, so products cannot be looked up by id: " +
+		"give Engine.Update their bodies",
+)
 
-// Find yields what becomes of the products that the wrapped source finds.
+// Find yields the products made of those that the wrapped source finds.
 func (f *findingFlow) Find(ctx context.Context, tenant string, ids ...string) iter.Seq2[reindex.Product, error] {
 	return func(yield func(reindex.Product, error) bool) {
 		if f.renames.Load() {
@@ -139,12 +151,12 @@ type flowSnapshot struct {
 	read   tally
 }
 
-// Products yields what becomes of the products of the wrapped snapshot.
+// Products yields the products made of those of the wrapped snapshot.
 func (s *flowSnapshot) Products(ctx context.Context) iter.Seq2[reindex.Product, error] {
 	return s.checked(ctx, s.through(ctx, s.inner.Products(ctx)), func() bool { return true })
 }
 
-// checked ends a sequence with what is wrong with all that was read, if end reports that it was all.
+// checked ends a sequence with the error of complete, if end reports that everything has been read.
 func (s *flowSnapshot) checked(
 	ctx context.Context, seq iter.Seq2[reindex.Product, error], end func() bool,
 ) iter.Seq2[reindex.Product, error] {
@@ -169,19 +181,24 @@ func (s *flowSnapshot) checked(
 // Close closes the wrapped snapshot.
 func (s *flowSnapshot) Close() error { return s.inner.Close() }
 
-// Count returns what the wrapped snapshot announces, times the number of products made of each.
+// uncounted is the error of a count that is not known.
+func (s *flowSnapshot) uncounted() error {
+	return fmt.Errorf("source: the number of products made from %T is not known: %w", s.inner, errors.ErrUnsupported)
+}
+
+// Count returns the count of the wrapped snapshot times the number of products made of each.
 func (s *flowSnapshot) Count(ctx context.Context) (int64, error) {
 	if s.flow.times == 0 {
-		return 0, fmt.Errorf("source: how many products become of those of %T is not known: %w", s.inner, errors.ErrUnsupported)
+		return 0, s.uncounted()
 	}
 	n, err := count(ctx, s.inner)
 	return n * s.flow.times, err
 }
 
-// Estimate returns about how many products the wrapped snapshot has, times the number of products made of each.
+// Estimate returns the estimate of the wrapped snapshot times the number of products made of each.
 func (s *flowSnapshot) Estimate(ctx context.Context) (int64, error) {
 	if s.flow.times == 0 {
-		return 0, fmt.Errorf("source: how many products become of those of %T is not known: %w", s.inner, errors.ErrUnsupported)
+		return 0, s.uncounted()
 	}
 	n, err := estimate(ctx, s.inner)
 	return n * s.flow.times, err
@@ -198,7 +215,7 @@ func (s *flowSnapshot) Split(ctx context.Context, n int) ([]string, error) {
 	return names, err
 }
 
-// Part yields what becomes of the products of a part of the wrapped snapshot.
+// Part yields the products made of those of a part of the wrapped snapshot.
 func (s *flowSnapshot) Part(ctx context.Context, name string) iter.Seq2[reindex.Product, error] {
 	splitter, err := splitterOf(s.inner)
 	if err != nil {
@@ -207,7 +224,7 @@ func (s *flowSnapshot) Part(ctx context.Context, name string) iter.Seq2[reindex.
 	return s.checked(ctx, s.through(ctx, splitter.Part(ctx, name)), func() bool { return s.read.end(name) })
 }
 
-// Locate returns where the products are from which those with the ids are made.
+// Locate returns the places of the products of which those with the ids are made.
 func (s *flowSnapshot) Locate(ctx context.Context, ids ...string) (map[string]string, error) {
 	if s.flow.origins == nil {
 		return locate(ctx, s.inner, ids)
@@ -227,7 +244,10 @@ func (s *flowSnapshot) Locate(ctx context.Context, ids ...string) (map[string]st
 	return where, nil
 }
 
-func (s *flowSnapshot) through(ctx context.Context, seq iter.Seq2[reindex.Product, error]) iter.Seq2[reindex.Product, error] {
+func (s *flowSnapshot) through(
+	ctx context.Context,
+	seq iter.Seq2[reindex.Product, error],
+) iter.Seq2[reindex.Product, error] {
 	return func(yield func(reindex.Product, error) bool) {
 		emit := func(p reindex.Product) bool { return yield(p, nil) }
 		for p, err := range seq {
@@ -247,7 +267,7 @@ func (s *flowSnapshot) through(ctx context.Context, seq iter.Seq2[reindex.Produc
 	}
 }
 
-// changeError is what to yield if a product cannot be changed.
+// changeError returns the error to yield if a product cannot be changed.
 func changeError(tenant, id string, err error) error {
 	record, ok := errors.AsType[*reindex.RecordError](err)
 	if !ok {

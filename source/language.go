@@ -7,9 +7,9 @@ import (
 	"productindex/source/internal/rawjson"
 )
 
-// text is a text in a language, as it stands in a product.
+// text is a text of a product in one language.
 type text struct {
-	language string // as languages usually are written
+	language string // in the usual spelling
 	value    []byte
 }
 
@@ -52,7 +52,8 @@ func textsOf(value []byte) (texts []text, isMap bool) {
 	return nil, false
 }
 
-// entryOf returns what an element of a list of texts says, and no value if it is not such an element.
+// entryOf returns the language and the value of an element of a list of texts. The value is nil if it is another
+// element.
 func entryOf(element []byte) (language string, value []byte) {
 	if element[0] != '{' {
 		return "", nil

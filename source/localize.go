@@ -11,21 +11,22 @@ import (
 	"productindex/source/internal/rawjson"
 )
 
-// Localization says what [Localize] makes of texts that are maps from language to text.
+// Localization adjusts [Localize], which rewrites maps from language to text.
 //
 // Such a map is an object, {"en": "Boot", "de-AT": "Stiefel"}, or an array of objects with language and value,
 // [{"language": "en", "value": "Boot"}]; instead of language, "locale" or "lang" is understood, and instead of value,
-// "text". The case of languages does not count, nor does it count if - or _ separates their parts. A null is no text.
+// "text". Languages are compared without regard to case, and - and _ between their parts are the same. A null does not
+// count as a text.
 type Localization struct {
-	// Fields are the paths of the fields that hold such maps, such as "name" or "**.label"; see [Select] for their form. A
-	// field that holds no map is the same in all languages.
+	// Fields are the paths of the fields that hold such maps, such as "name" or "**.label"; see [Select] for their form.
+	// Another value in such a field stays as it is, for all languages.
 	Fields []string
 
-	// Languages are those to keep, such as "en" and "de". Empty: those that a product has, written as they usually are:
-	// en, de-AT, zh-Hans.
+	// Languages are the languages to keep, such as "en" and "de". Empty: those of each product, spelled as BCP 47
+	// recommends: en, de-AT, zh-Hans.
 	Languages []string
 
-	// Fallback are the languages whose text stands in if a document's own has none, the first one first.
+	// Fallback are the languages whose text is used if there is none in a document's own language, the first one first.
 	// Only with DocumentPerLanguage.
 	Fallback []string
 
@@ -52,7 +53,8 @@ func Localize(src reindex.Source, l Localization) (reindex.Source, error) {
 		return nil, errors.New("source: Localization.Fallback needs DocumentPerLanguage")
 	}
 	for i, language := range l.Languages {
-		if language == "" || slices.ContainsFunc(l.Languages[:i], func(other string) bool { return sameLanguage(other, language) }) {
+		if language == "" ||
+			slices.ContainsFunc(l.Languages[:i], func(other string) bool { return sameLanguage(other, language) }) {
 			return nil, fmt.Errorf("source: Localization.Languages: %q is empty or comes twice", language)
 		}
 	}
@@ -83,7 +85,7 @@ type localizer struct {
 }
 
 // fields makes one document of a product.
-func (l localizer) fields(_ context.Context, _ *flowSnapshot, p reindex.Product, emit func(reindex.Product) bool) (bool, error) {
+func (l localizer) fields(_ context.Context, _ *flowSnapshot, p reindex.Product, emit emitter) (bool, error) {
 	if isObject(p.Body) {
 		p.Body = l.rewrite(p.Body, l.appendFields)
 	}
@@ -91,7 +93,7 @@ func (l localizer) fields(_ context.Context, _ *flowSnapshot, p reindex.Product,
 }
 
 // documents makes one document per language.
-func (l localizer) documents(_ context.Context, _ *flowSnapshot, p reindex.Product, emit func(reindex.Product) bool) (bool, error) {
+func (l localizer) documents(_ context.Context, _ *flowSnapshot, p reindex.Product, emit emitter) (bool, error) {
 	if !isObject(p.Body) {
 		return emit(p), nil // rejected once, under the id that it has
 	}

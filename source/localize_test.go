@@ -37,12 +37,12 @@ func TestLocalize(t *testing.T) {
 			`{"name":{"en":"Boot","de":"Stiefel"}}`,
 			[]string{`p@it {"language":"it","name":"Boot"}`, `p@de {"language":"de","name":"Stiefel"}`},
 		},
-		"null is no text": {
+		"null is not a text": {
 			source.Localization{Fields: []string{"name"}, Languages: []string{"de", "en"}, Fallback: []string{"fr", "en"}, DocumentPerLanguage: true},
 			`{"name":{"fr":null,"en":"Boot","de":null}}`,
 			[]string{`p@de {"language":"de","name":"Boot"}`, `p@en {"language":"en","name":"Boot"}`},
 		},
-		"null is no language": {
+		"null is not a language": {
 			source.Localization{Fields: []string{"*"}, DocumentPerLanguage: true}, `{"name":{"en":"Boot","de":null},"label":{"fr":null}}`,
 			[]string{`p@en {"language":"en","name":"Boot"}`},
 		},

@@ -13,8 +13,8 @@ import (
 	"productindex/source/internal/public"
 )
 
-// What the callers of an API see of an error comes through every composition, with the places that these add. What a
-// host's function says is its own business.
+// The text of an error that callers of an API see comes through every composition, with the places that these add. What
+// a host's function says is its own business.
 func TestPublicMessages(t *testing.T) {
 	s := shop(reindextest.Products(3, "1"))
 	cut := reindex.SourceFunc(func(context.Context, string) iter.Seq2[reindex.Product, error] {

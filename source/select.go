@@ -15,12 +15,12 @@ import (
 //
 // A path is the names of members from the outside in, with dots between them: "price", "metadata.mixins". In place of a
 // name, * stands for any one and ** for any number of them, also none: "**.label" is every label, wherever it is. A
-// backslash takes the meaning from the character after it. Arrays do not count: "variants.sku" is the sku of each
+// backslash makes the next character a part of the name. Arrays do not count: "variants.sku" is the sku of each
 // variant. An object or an array in which nothing is selected is left out.
 //
-// What is kept stays as it is in the text. A body that is not a JSON object passes unchanged, for the engine to reject.
-// The error names a path that is malformed. The source counts as src does. If no product has any of the fields a read
-// ends with an error, which names the paths: one of them is misspelt, most likely.
+// The text of the fields that are kept does not change. A body that is not a JSON object passes unchanged, for the
+// engine to reject. The error names a path that is malformed. The source counts as src does. If no product has any of
+// the fields, a read ends with an error that names the paths, since one of them is probably misspelt.
 func Select(src reindex.Source, paths ...string) (reindex.Source, error) {
 	return prune(src, paths, true)
 }
@@ -37,7 +37,7 @@ func prune(src reindex.Source, patterns []string, keep bool) (reindex.Source, er
 		return nil, err
 	}
 	f := &flow{src: src, times: 1}
-	f.change = func(_ context.Context, s *flowSnapshot, p reindex.Product, emit func(reindex.Product) bool) (bool, error) {
+	f.change = func(_ context.Context, s *flowSnapshot, p reindex.Product, emit emitter) (bool, error) {
 		if !isObject(p.Body) {
 			return emit(p), nil
 		}
@@ -68,10 +68,10 @@ func isObject(body []byte) bool {
 	return json.Valid(body) && bytes.TrimLeft(body, " \t\r\n")[0] == '{'
 }
 
-// pruner copies what is to stay of one product.
+// pruner copies the fields to keep of one product.
 type pruner struct {
 	paths paths
-	keep  bool       // what matches; otherwise: what does not
+	keep  bool       // the fields that match; otherwise: those that do not
 	stack []position // of all levels
 	space [32]position
 }
@@ -130,7 +130,7 @@ func (w *pruner) value(dst, value []byte, at []position) ([]byte, bool) {
 	return append(dst, ']'), found
 }
 
-// nameOf returns what a quoted name says.
+// nameOf returns the value of a quoted name.
 func nameOf(quoted []byte) []byte {
 	if bytes.IndexByte(quoted, '\\') < 0 {
 		return quoted[1 : len(quoted)-1]

@@ -46,7 +46,7 @@ func TestSelectAndExclude(t *testing.T) {
 	if got != `p {"b":1.50,"a":9007199254740993}` {
 		t.Error(got)
 	}
-	// The engine has to see what is wrong with a body.
+	// The engine has to see the bad body.
 	for _, body := range []string{``, `{"x":1`, `[{"x":1}]`, `"x"`, `null`} {
 		got := bodies(t, func(s reindex.Source) (reindex.Source, error) { return source.Exclude(s, "x") }, body)[0]
 		if got != "p "+body {
@@ -70,7 +70,7 @@ func TestPaths(t *testing.T) {
 		}
 	}
 	if _, err := source.Exclude(nil); err == nil {
-		t.Error("no path at all is no error")
+		t.Error("no path at all is accepted")
 	}
 	for _, path := range []string{`\*`, `a\.b`, `a\\`, "**.**", "*.*"} {
 		if _, err := source.Select(nil, path); err != nil {

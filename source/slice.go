@@ -9,7 +9,7 @@ import (
 )
 
 // Slice is a source of the same products for every tenant, for tests and for catalogues that are in memory. It counts,
-// locates, finds and splits them. The slice must not be changed while it is read.
+// locates, finds and splits them. A product can be in it twice. The slice must not be changed while it is read.
 type Slice []reindex.Product
 
 // Open returns a snapshot of s.
@@ -45,7 +45,7 @@ func (s sliceSnapshot) Products(ctx context.Context) iter.Seq2[reindex.Product, 
 	}
 }
 
-// Count returns how many different ids there are: a product that stands there twice is one product.
+// Count returns the number of different ids: a product that is in the slice twice counts once.
 func (s sliceSnapshot) Count(context.Context) (int64, error) {
 	ids := make(map[string]bool, len(s))
 	for _, p := range s {
@@ -72,7 +72,8 @@ func partName(from, to int) string { return fmt.Sprintf("%d to %d", from, to) }
 // Part yields the elements of a range.
 func (s sliceSnapshot) Part(ctx context.Context, name string) iter.Seq2[reindex.Product, error] {
 	var from, to int
-	if _, err := fmt.Sscanf(name, "%d to %d", &from, &to); err != nil || name != partName(from, to) || from < 0 || to < from || to > len(s) {
+	_, err := fmt.Sscanf(name, "%d to %d", &from, &to)
+	if err != nil || name != partName(from, to) || from < 0 || to < from || to > len(s) {
 		return failing(fmt.Errorf("source: %.200q is not the name of a part of %d products", name, len(s)))
 	}
 	return s[from:to].Products(ctx)

@@ -135,10 +135,14 @@ func TestConformance(t *testing.T) {
 	}
 }
 
-// What a source announces stays true of what is made of it, and is not announced where it would not be.
+// The count of a source is passed on by the sources made of it if it stays true, and only then.
 func TestCapabilities(t *testing.T) {
 	s := shop(reindextest.Products(10, "1"))
-	languages := source.Localization{Fields: []string{"name"}, Languages: []string{"de", "en", "fr"}, DocumentPerLanguage: true}
+	languages := source.Localization{
+		Fields:              []string{"name"},
+		Languages:           []string{"de", "en", "fr"},
+		DocumentPerLanguage: true,
+	}
 	anyLanguage := source.Localization{Fields: []string{"name"}, DocumentPerLanguage: true}
 	keepAll := func(context.Context, string, reindex.Product) (bool, error) { return true, nil }
 	for name, test := range map[string]struct {
@@ -173,10 +177,14 @@ func TestCapabilities(t *testing.T) {
 	}
 }
 
-// Where all parts announce how many products they have, exactly or not, so does what is made of them.
+// If all parts count or estimate their products, so does the source made of them.
 func TestEstimates(t *testing.T) {
 	s := shop(reindextest.Products(10, "1"))
-	languages := source.Localization{Fields: []string{"name"}, Languages: []string{"de", "en", "fr"}, DocumentPerLanguage: true}
+	languages := source.Localization{
+		Fields:              []string{"name"},
+		Languages:           []string{"de", "en", "fr"},
+		DocumentPerLanguage: true,
+	}
 	keepAll := func(context.Context, string, reindex.Product) (bool, error) { return true, nil }
 	for name, test := range map[string]struct {
 		src  reindex.Source

@@ -5,7 +5,7 @@ import (
 	"sync/atomic"
 )
 
-// tally is what was seen of the products of a snapshot, and of which of its parts.
+// tally counts the products of a snapshot that have been read, and knows which of its parts are left.
 type tally struct {
 	products, matching atomic.Int64
 
@@ -23,8 +23,8 @@ func (t *tally) expect(parts []string) {
 	}
 }
 
-// end notes that a part has been read, and reports whether it was the last one. A process that reads parts of another
-// one never knows.
+// end notes that a part has been read, and reports whether it was the last one. In a process that reads parts which
+// another process named it reports false.
 func (t *tally) end(part string) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -27,7 +27,9 @@ const benchmarked = 20_000
 // four of them quoted.
 func catalogue(size int) []byte {
 	rnd := rand.New(rand.NewPCG(1, 2))
-	words := strings.Fields("wired wireless controller red black oak cotton über series 2025 4.5 kg with for and Xbox leather backpack kitchen")
+	words := strings.Fields(
+		"wired wireless controller red black oak cotton über series 2025 4.5 kg with for and Xbox leather backpack kitchen",
+	)
 	var b bytes.Buffer
 	b.WriteString("id,name,description,brand,category,price,currency,stock,weight,colour,image,url\n")
 	for range size {
@@ -40,8 +42,20 @@ func catalogue(size int) []byte {
 		if rnd.IntN(4) == 0 {
 			description = `"` + strings.Replace(description, " ", `, ""new""`+"\n", 1) + `"`
 		}
-		fmt.Fprintf(&b, "%016x,%s,%s,Brand %d,Home & Garden,%d.99,EUR,%d,%d,%s,https://example.com/image/%d.jpg,https://example.com/p/%d\n",
-			rnd.Uint64(), strings.ToValidUTF8(text.String()[:30], ""), description, rnd.IntN(50), rnd.IntN(1000), rnd.IntN(500), rnd.IntN(9000), words[3], rnd.Uint32(), rnd.Uint32())
+		fmt.Fprintf(
+			&b,
+			"%016x,%s,%s,Brand %d,Home & Garden,%d.99,EUR,%d,%d,%s,https://example.com/image/%d.jpg,https://example.com/p/%d\n",
+			rnd.Uint64(),
+			strings.ToValidUTF8(text.String()[:30], ""),
+			description,
+			rnd.IntN(50),
+			rnd.IntN(1000),
+			rnd.IntN(500),
+			rnd.IntN(9000),
+			words[3],
+			rnd.Uint32(),
+			rnd.Uint32(),
+		)
 	}
 	return b.Bytes()
 }

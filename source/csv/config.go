@@ -12,7 +12,7 @@ import (
 	"productindex/source/internal/files"
 )
 
-// Type is what the cells of a column stand for.
+// Type is the type of the values in a column.
 type Type int
 
 const (
@@ -53,25 +53,25 @@ type Config struct {
 	// DropUnnamed leaves out columns without a name. Otherwise a cell in one is an error, unless it is empty.
 	DropUnnamed bool
 	// Arrays, if it is set, makes one product of the records of one id that follow each other, such as the variants of a
-	// product. Each record adds one object to each array, unless all its cells for it are empty. Of the other columns, one
-	// record has the value, or all that have it agree; otherwise the product cannot be read.
+	// product. Each record adds one object to each array, unless its cells for that array are all empty. In each other
+	// column the records that have a value must agree; otherwise the product cannot be read.
 	Arrays []Array
 
-	// Types are the types of columns by their names. A column that a file does not have is an error.
+	// Types are the types of columns by their names. Other columns are Text. A column that a file does not have is an
+	// error.
 	Types map[string]Type
 	// NullWords are cells that become null, such as "NULL" or "N/A", whether they are quoted or not. The empty string can
 	// be one.
 	NullWords []string
-	// DecimalComma: numbers have a comma in place of the decimal point. One that has a point is an error.
+	// DecimalComma means that numbers have a decimal comma. A number with a point is then an error.
 	DecimalComma bool
 
-	// Comma separates the cells. Default ','; other dialects have ';' or '\t'. A first line such as "sep=;" takes
-	// precedence.
+	// Comma separates the cells, such as ';' or '\t'. Default ','. A first line such as "sep=;" takes precedence.
 	Comma rune
 	// Comment, if it is set, begins lines that are skipped.
 	Comment rune
-	// LazyQuotes lets a quote stand inside of a cell that has none around it, and a single one inside of a cell that has,
-	// if that cell is closed on the line it begins on. If it is not closed there, its quotes are text, such as in:
+	// LazyQuotes allows quotes inside of a cell without quotes around it. It also allows single quotes inside of a quoted
+	// cell that is closed on the line it begins on. If it is not closed there, its quotes are text, such as in:
 	// "Deluxe" sock
 	LazyQuotes bool
 	// NoQuotes makes quotes text like any other.
@@ -82,7 +82,7 @@ type Config struct {
 	Encoding encoding.Encoding
 
 	// MaxRecordBytes is the size of the largest record, in bytes of UTF-8, and of the largest product of several records.
-	// It bounds what a quote that is not closed takes in. Default 16 MiB.
+	// It bounds the text behind a quote that is not closed. Default 16 MiB.
 	MaxRecordBytes int64
 
 	// Files, if it is not nil, lists each tenant's files, in the order in which they are read, in place of the conventions
@@ -112,7 +112,9 @@ func (c *Config) withDefaults() Config {
 	if out.MaxRecordBytes == 0 {
 		out.MaxRecordBytes = defaultMaxRecordBytes
 	}
-	out.Header, out.IDColumns, out.NullWords = slices.Clone(out.Header), slices.Clone(out.IDColumns), slices.Clone(out.NullWords)
+	out.Header = slices.Clone(out.Header)
+	out.IDColumns = slices.Clone(out.IDColumns)
+	out.NullWords = slices.Clone(out.NullWords)
 	out.Types, out.Rename = maps.Clone(out.Types), maps.Clone(out.Rename)
 	out.Arrays = slices.Clone(out.Arrays)
 	for i := range out.Arrays {
@@ -122,7 +124,7 @@ func (c *Config) withDefaults() Config {
 	return out
 }
 
-// options returns what the config has in common with those of other sources.
+// options returns the settings that all sources of files have.
 func (c *Config) options() files.Options {
 	return files.Options{Name: "csv", Endings: []string{".csv", ".tsv"}, Files: c.Files, FollowLinks: c.FollowLinks}
 }
@@ -135,7 +137,7 @@ func (c *Config) idColumns() []string {
 	return []string{c.IDColumn}
 }
 
-// validate reports every setting of a config with defaults that makes no sense.
+// validate reports every setting of a config with defaults that is not valid.
 func (c *Config) validate() error {
 	errs := []error{files.CheckFiles(c.Files), c.checkDialect(), c.checkArrays()}
 	if c.MaxRecordBytes < 1 {
@@ -160,7 +162,7 @@ func (c *Config) validate() error {
 	return nil
 }
 
-// checkDialect returns what is wrong with the characters that separate things.
+// checkDialect checks the characters that separate cells and begin comments.
 func (c *Config) checkDialect() error {
 	var errs []error
 	if err := checkMark(c.Comma); err != nil {
@@ -178,7 +180,7 @@ func (c *Config) checkDialect() error {
 	return errors.Join(errs...)
 }
 
-// checkMark returns an error if a character has another meaning.
+// checkMark returns an error if a character has another meaning in CSV.
 func checkMark(r rune) error {
 	if r == '"' || r == '\r' || r == '\n' || r == utf8.RuneError || !utf8.ValidRune(r) {
 		return fmt.Errorf("it cannot be %q", r)
@@ -186,7 +188,7 @@ func checkMark(r rune) error {
 	return nil
 }
 
-// checkArrays returns what is wrong with the arrays, as far as that does not depend on a file.
+// checkArrays checks the arrays, as far as that does not depend on a file.
 func (c *Config) checkArrays() error {
 	var errs []error
 	names := map[string]bool{}

@@ -80,7 +80,11 @@ func TestProducts(t *testing.T) {
 // Each file of a folder has a header of its own.
 func TestFolder(t *testing.T) {
 	src := newSource(t, map[string]string{
-		"acme/2.csv.gz": "name,id\nb,2\n", "acme/1.csv": "id,name\n1,a\n", "acme/3.tsv.zst": "id\n3\n", "acme/_notes.txt": "x", "other.csv": "id\n9\n",
+		"acme/2.csv.gz":   "name,id\nb,2\n",
+		"acme/1.csv":      "id,name\n1,a\n",
+		"acme/3.tsv.zst":  "id\n3\n",
+		"acme/_notes.txt": "x",
+		"other.csv":       "id\n9\n",
 	}, nil)
 	got, _, err := read(t, src)
 	want := `1 {"id":"1","name":"a"}|2 {"name":"b","id":"2"}|3 {"id":"3"}`
@@ -92,7 +96,7 @@ func TestFolder(t *testing.T) {
 	}
 }
 
-// What leaves the rest of a file unreadable ends the read, and the error says where.
+// An error that leaves the rest of a file unreadable ends the read, with its place.
 func TestBroken(t *testing.T) {
 	large := strings.Repeat("x", 100_000)
 	for name, test := range map[string]struct {
@@ -200,7 +204,11 @@ func TestFiles(t *testing.T) {
 	if _, _, err := read(t, newSource(t, map[string]string{"acme.csv": "id\n", "acme.csv.gz": "id\n"}, nil)); !errors.Is(err, csv.ErrAmbiguous) {
 		t.Error(err)
 	}
-	src := newSource(t, map[string]string{"a.csv": "id\n1\n", "acme.csv": "id\n2\n"}, &csv.Config{Files: map[string][]string{"acme": {"a.csv"}}})
+	src := newSource(
+		t,
+		map[string]string{"a.csv": "id\n1\n", "acme.csv": "id\n2\n"},
+		&csv.Config{Files: map[string][]string{"acme": {"a.csv"}}},
+	)
 	if got, _, err := read(t, src); err != nil || len(got) != 1 || got[0] != `1 {"id":"1"}` {
 		t.Errorf("%q, error %v", got, err)
 	}
@@ -219,7 +227,16 @@ func TestFiles(t *testing.T) {
 
 func TestConfig(t *testing.T) {
 	_, err := csv.NewFS(nil, &csv.Config{
-		Comma: '"', Comment: '\n', MaxRecordBytes: -1, SkipRows: -1, LazyQuotes: true, NoQuotes: true, Arrays: []csv.Array{{Name: "x", Columns: []string{"b"}}, {Name: "x"}}, Types: map[string]csv.Type{"a": 9}, Header: []string{"b"}, Files: map[string][]string{"": {"../x"}, "t": {}},
+		Comma:          '"',
+		Comment:        '\n',
+		MaxRecordBytes: -1,
+		SkipRows:       -1,
+		LazyQuotes:     true,
+		NoQuotes:       true,
+		Arrays:         []csv.Array{{Name: "x", Columns: []string{"b"}}, {Name: "x"}},
+		Types:          map[string]csv.Type{"a": 9},
+		Header:         []string{"b"},
+		Files:          map[string][]string{"": {"../x"}, "t": {}},
 	})
 	for _, want := range []string{"Comma", "Comment", "SkipRows", "LazyQuotes", `array "x"`, `two arrays have the name "x"`, "MaxRecordBytes", `column "a"`, `Header: there is no column "id"`, "invalid tenant", "../x", `"t" has no files`} {
 		if err == nil || !strings.Contains(err.Error(), want) {

@@ -26,13 +26,13 @@
 // # What is rejected, and what ends a read
 //
 // A record with more or fewer cells than the header, without an id, with a cell that is not of its type, with text that
-// is not of the encoding, with quotes where none can be, or a line without quotes that is too long, is one that cannot
-// be read: a [*reindex.RecordError] with its place. The records behind it are read: a quoted cell that is not closed as
-// it has to be ends on its own line. If it is one of several records of a product, the product cannot be read.
+// is not of the encoding, or with misplaced quotes, and a line without quotes that is too long cannot be read: each is
+// a [*reindex.RecordError] with its place. The records behind it are read, because a quoted cell that is not closed
+// properly ends on its own line. If it is one of several records of a product, the product cannot be read.
 //
 // A quote that is never closed, a record with quotes that is larger than Config.MaxRecordBytes, a damaged or cut off
 // gzip or zstd stream, something else behind its end, a text that ends in the middle of a character, a file that
 // changes between Open and the end of the read: the sequence ends with an error that names the file, and the line if
-// there is one ([*LineError]). A plain file that is cut off between two characters of its last cell cannot be
-// distinguished from a whole one; a compressed one can.
+// there is one ([*LineError]). A plain file that is cut off between two characters of its last cell looks like a whole
+// one; a compressed file does not.
 package csv

@@ -43,7 +43,10 @@ hat,Hat,h-1,8,
 		IDColumn: "Handle",
 		Types:    map[string]csv.Type{"price": csv.Number},
 		Rename:   map[string]string{"Variant SKU": "sku", "Variant Price": "price", "Image Src": "src"},
-		Arrays:   []csv.Array{{Name: "variants", Columns: []string{"sku", "price"}}, {Name: "images", Columns: []string{"src"}}},
+		Arrays: []csv.Array{
+			{Name: "variants", Columns: []string{"sku", "price"}},
+			{Name: "images", Columns: []string{"src"}},
+		},
 	})
 	if err != nil {
 		panic(err)

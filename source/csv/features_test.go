@@ -144,12 +144,16 @@ func TestEndlessHeader(t *testing.T) {
 	}
 }
 
-// The places of products are the lines they begin on, and so are those of what is rejected.
+// The places of products are the lines they begin on, and so are those of the rejected records.
 func TestLocate(t *testing.T) {
 	content := "\ufeffid,name\r\n\r\n1,\"a\r\nb\"\r\n2,x\r\n3\r\n4,\"\r\n\r\n\"\r\n5,y\r\n"
 	src := newSource(t, map[string]string{"acme/1.csv": content, "acme/2.csv.gz": "name,id\nx,6\nx,1\n"}, nil)
 	want := map[string]string{
-		"1": "acme/1.csv, line 3", "2": "acme/1.csv, line 5", "3": "acme/1.csv, line 6", "4": "acme/1.csv, line 7", "5": "acme/1.csv, line 10",
+		"1": "acme/1.csv, line 3",
+		"2": "acme/1.csv, line 5",
+		"3": "acme/1.csv, line 6",
+		"4": "acme/1.csv, line 7",
+		"5": "acme/1.csv, line 10",
 		"6": "acme/2.csv.gz, line 2",
 	}
 	if got, err := sourcetest.Locate(t, src, "acme", "1", "2", "3", "4", "5", "6", "7"); err != nil || !maps.Equal(got, want) {
@@ -162,7 +166,11 @@ func TestLocate(t *testing.T) {
 
 // The files of a folder are parts; one file is not split.
 func TestSplit(t *testing.T) {
-	src := newSource(t, map[string]string{"acme/1.csv": "id\n1\n", "acme/2.csv.gz": "id\n2\n", "acme/3.csv": "id\n3\n"}, nil)
+	src := newSource(
+		t,
+		map[string]string{"acme/1.csv": "id\n1\n", "acme/2.csv.gz": "id\n2\n", "acme/3.csv": "id\n3\n"},
+		nil,
+	)
 	splitter, err := sourcetest.Capability[reindex.Splitter](t, src, "acme")
 	if err != nil {
 		t.Fatal(err)
@@ -183,7 +191,11 @@ func TestSplit(t *testing.T) {
 	if slices.Sort(ids); fmt.Sprint(ids) != "[1 2 3]" {
 		t.Errorf("got %v", ids)
 	}
-	one, err := sourcetest.Capability[reindex.Splitter](t, newSource(t, map[string]string{"acme.csv": "id\n1\n"}, nil), "acme")
+	one, err := sourcetest.Capability[reindex.Splitter](
+		t,
+		newSource(t, map[string]string{"acme.csv": "id\n1\n"}, nil),
+		"acme",
+	)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -16,7 +16,7 @@ func (f *format) Fail(file string, line int64, err error) error {
 	return &LineError{File: file, Line: line, Err: err}
 }
 
-// Splits implements [files.Format]: whether a line end ends a record depends on the quotes in all lines before it.
+// Splits implements [files.Format]. A line end ends a record or not, depending on the quotes in all lines before it.
 func (f *format) Splits(*files.Input) bool { return false }
 
 // Records implements [files.Format].
@@ -42,7 +42,7 @@ func (f *format) Records(ctx context.Context, in *files.Input, need files.Need, 
 	return err
 }
 
-// fail returns what ended a read, with the line unless it was the context.
+// fail returns the error that ended a read, with the line, or that of the context.
 func (f *format) fail(ctx context.Context, in *files.Input, line int64, err error) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
@@ -106,7 +106,7 @@ func (f *format) grouped(ctx context.Context, r *rows, l *layout, need files.Nee
 	}
 }
 
-// id returns the id of the record that was read, if it is known, and what is wrong with the record but for its cells.
+// id returns the id of the record, if it is known, and the error of the record, if there is one outside of its cells.
 func (f *format) id(r *rows, l *layout) (id string, fault error) {
 	if r.fault != nil && len(r.cells) == 0 {
 		return "", r.fault

@@ -15,7 +15,7 @@ type Array struct {
 	// Name is the name of the product's member.
 	Name string
 	// Columns are the columns that become members of the array's objects, by their names. "Variant *" stands for every
-	// column whose name begins with what is before the *, also if there is none.
+	// column whose name begins with "Variant ", which can be none.
 	Columns []string
 }
 
@@ -108,7 +108,10 @@ func (g *group) mergeOwn(i int, cell []byte) error {
 		return fmt.Errorf("column %.50q: %w", g.columns[i].name, err)
 	}
 	if g.filled[i] && !bytes.Equal(value, g.values[i]) {
-		return fmt.Errorf("column %.50q differs between the records of the product; Config.Arrays can hold each of its values", g.columns[i].name)
+		return fmt.Errorf(
+			"column %.50q differs between the records of the product; Config.Arrays can hold each of its values",
+			g.columns[i].name,
+		)
 	}
 	g.values[i], g.filled[i] = value, !empty
 	return nil

@@ -73,14 +73,18 @@ func TestGroups(t *testing.T) {
 // The place of a product of several records is that of the first one.
 func TestLocateGroups(t *testing.T) {
 	cfg := shop()
-	src := newSource(t, map[string]string{"acme.csv": shopHeader + "a,A,,,,,\na,,,,,1,\nb,\"B\nb\",,,,,\nb,,,,,1,\nc,C,,,,,\n"}, &cfg)
+	src := newSource(
+		t,
+		map[string]string{"acme.csv": shopHeader + "a,A,,,,,\na,,,,,1,\nb,\"B\nb\",,,,,\nb,,,,,1,\nc,C,,,,,\n"},
+		&cfg,
+	)
 	want := map[string]string{"a": "acme.csv, line 2", "b": "acme.csv, line 4", "c": "acme.csv, line 7"}
 	if got, err := sourcetest.Locate(t, src, "acme", "a", "b", "c", "d"); err != nil || !maps.Equal(got, want) {
 		t.Errorf("got %v, error %v; want %v", got, err, want)
 	}
 }
 
-// The size of a product of many records has a limit, too.
+// The size of a product of many records also has a limit.
 func TestLargeGroup(t *testing.T) {
 	cfg := shop()
 	cfg.MaxRecordBytes = 1000

@@ -191,7 +191,12 @@ func missing(name string, header []string) error {
 	shown := make([]string, 0, most)
 	for _, other := range header {
 		if len(shown) == most {
-			return fmt.Errorf("there is no column %.50q; the first of %d columns are [%s]", name, len(header), strings.Join(shown, " "))
+			return fmt.Errorf(
+				"there is no column %.50q; the first of %d columns are [%s]",
+				name,
+				len(header),
+				strings.Join(shown, " "),
+			)
 		}
 		shown = append(shown, fmt.Sprintf("%.50q", other))
 	}
@@ -230,8 +235,12 @@ func (l *layout) joinedID(cells [][]byte) (string, error) {
 			return "", fmt.Errorf("column %.50q, a part of the product's id: %w", name, err)
 		}
 		if bytes.Contains(cell, []byte(l.separator)) {
-			return "", fmt.Errorf("column %.50q, a part of the product's id, contains %q, which separates the parts: choose another Config.IDSeparator",
-				name, l.separator)
+			return "", fmt.Errorf(
+				"column %.50q, a part of the product's id, contains %q, which separates the parts: "+
+					"choose another Config.IDSeparator",
+				name,
+				l.separator,
+			)
 		}
 		if n > 0 {
 			id = append(id, l.separator...)
@@ -251,7 +260,7 @@ func (l *layout) ragged(cells [][]byte) error {
 	return fmt.Errorf("the record has %d cells for %d columns", len(cells), len(l.columns))
 }
 
-// fault returns what is wrong with a record but for its cells.
+// fault returns an error if the record does not fit the columns, whatever is in its cells.
 func (l *layout) fault(cells [][]byte) error {
 	if len(cells) != len(l.columns) {
 		return l.ragged(cells)
@@ -284,7 +293,10 @@ func (l *layout) appendMember(dst []byte, i int, cell []byte) ([]byte, error) {
 		return dst, nil
 	case unnamed:
 		if len(cell) > 0 {
-			return nil, fmt.Errorf("column %d has no name, but the cell is not empty: Config.Header names it, and Config.DropUnnamed leaves it out", i+1)
+			return nil, fmt.Errorf(
+				"column %d has no name, but the cell is not empty: Config.Header names it, and Config.DropUnnamed leaves it out",
+				i+1,
+			)
 		}
 		return dst, nil
 	}

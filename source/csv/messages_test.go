@@ -10,7 +10,7 @@ import (
 	"productindex/source/internal/public"
 )
 
-// What the callers of an API see of an error names the file, the line and the reason.
+// Callers of an API see the file, the line and the reason of an error.
 func TestPublicMessages(t *testing.T) {
 	for _, test := range []struct {
 		name, content string

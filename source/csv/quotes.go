@@ -10,9 +10,14 @@ import (
 
 // Faults of one record: where it ends is known all the same.
 var (
-	errBareQuote  = errors.New("a quote stands in a cell that has none around it: Config.LazyQuotes allows it, and Config.NoQuotes makes quotes text")
-	errStrayQuote = errors.New("a quoted cell is not closed on its line, or has a single quote inside: Config.LazyQuotes allows it")
-	errOpenQuote  = errors.New("the quote that opens here is never closed")
+	errBareQuote = errors.New(
+		"a quote stands in a cell that has none around it: " +
+			"Config.LazyQuotes allows it, and Config.NoQuotes makes quotes text",
+	)
+	errStrayQuote = errors.New(
+		"a quoted cell is not closed on its line, or has a single quote inside: Config.LazyQuotes allows it",
+	)
+	errOpenQuote = errors.New("the quote that opens here is never closed")
 )
 
 // parse reads the cells of a record that begins at the current line.

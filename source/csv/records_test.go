@@ -40,7 +40,10 @@ func FuzzRecords(f *testing.F) {
 		if open > 0 {
 			want = append(want, fmt.Sprintf("ends at line %d", open))
 		}
-		src, err := NewFS(fstest.MapFS{"acme.csv": {Data: []byte(text)}}, &Config{Header: []string{"id", "name"}, LazyQuotes: lazy})
+		src, err := NewFS(
+			fstest.MapFS{"acme.csv": {Data: []byte(text)}},
+			&Config{Header: []string{"id", "name"}, LazyQuotes: lazy},
+		)
 		if err != nil {
 			t.Fatal(err)
 		}

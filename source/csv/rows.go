@@ -25,8 +25,8 @@ var bom = []byte("\ufeff")
 // fill.
 //
 // Where quotes are wrong, a record still has an end: a quoted cell with a single quote inside has to end on the line it
-// begins on. If it does not, its quotes were none, and the cell ends at the next separator. So a wrong quote never
-// takes in the records behind it.
+// begins on. If it does not, its quotes are text, and the cell ends at the next separator. So a wrong quote never
+// swallows the records behind it.
 type rows struct {
 	in           io.Reader
 	comma        []byte
@@ -48,7 +48,7 @@ type rows struct {
 
 	cells [][]byte // of the record that was read, valid until the next one is
 	line  int64    // where it begins
-	fault error    // what is wrong with it
+	fault error    // why it cannot be read
 }
 
 // span is where a cell is: in the buffer, or in scratch.
@@ -68,12 +68,12 @@ func newRows(in io.Reader, c *Config) *rows {
 	return r
 }
 
-// begin finds out how lines end, and reads a line that names the separator.
+// begin finds out how lines end, and reads a first line that names the separator.
 func (r *rows) begin() {
 	r.findEnding()
 	text, next, err := r.lineEnd(0)
 	if err != nil {
-		return // read finds it, too
+		return // read also finds it
 	}
 	sep, ok := bytes.CutPrefix(bytes.TrimPrefix(r.buf[r.start:r.start+text], bom), []byte("sep="))
 	if char, size := utf8.DecodeRune(sep); ok && size > 0 && size == len(sep) && checkMark(char) == nil {
@@ -82,7 +82,7 @@ func (r *rows) begin() {
 	}
 }
 
-// findEnding looks for the first line end that is not quoted.
+// findEnding finds out from the first line end that is not quoted whether lines end with CR.
 func (r *rows) findEnding() {
 	quoted := false
 	for i := range endingBytes {
@@ -111,8 +111,8 @@ func (r *rows) skip(size int) {
 	r.line++
 }
 
-// read reads the next record. It returns io.EOF behind the last one, or what leaves the rest unreadable, which is in
-// the line at line.
+// read reads the next record. It returns io.EOF behind the last one, or an error in the line r.line that leaves the
+// rest unreadable.
 func (r *rows) read() error {
 	r.start += r.next
 	r.line += r.passed
@@ -198,7 +198,8 @@ func (r *rows) lineEnd(from int) (text, next int, err error) {
 	}
 }
 
-// ending returns where the first line end at i or behind it begins and ends. What may be half a line end is none.
+// ending returns the start and the end of the first line end at i or behind it. A CR that may be half of one does not
+// count.
 func (r *rows) ending(data []byte, i int) (text, next int, ok bool) {
 	lf := bytes.IndexByte(data[i:], '\n')
 	if r.cr {
@@ -230,7 +231,7 @@ func (r *rows) tooLong() error {
 	return fmt.Errorf("%w: it has more than %d bytes; Config.MaxRecordBytes allows more", ErrTooLong, r.max)
 }
 
-// skipLong leaves out a record of one line that is too long. If it has a quote, where it ends is not known.
+// skipLong skips a record of one line that is too long. If it has a quote, its end is not known.
 func (r *rows) skipLong(fault error) error {
 	for {
 		data := r.buf[r.start:r.end]

@@ -204,7 +204,8 @@ func FuzzRows(f *testing.F) {
 		if open != wantOpen || !slices.EqualFunc(got, want, same) {
 			t.Fatalf("got %+v, open quote %d\nwant %+v, open quote %d", got, open, want, wantOpen)
 		}
-		if !ref.cr && !strings.Contains(strings.ReplaceAll(text, "\r\n", ""), "\r") && !strings.Contains(text, "\ufeff") && mode%3 == 0 {
+		if !ref.cr && !strings.Contains(strings.ReplaceAll(text, "\r\n", ""), "\r") && !strings.Contains(text, "\ufeff") &&
+			mode%3 == 0 {
 			compareStandard(t, text, cfg.Comma, got)
 		}
 	})
@@ -233,7 +234,7 @@ func compareStandard(t *testing.T, text string, comma rune, got []record) {
 	}
 }
 
-// What is read does not depend on where a chunk ends.
+// The records do not depend on where a chunk ends.
 func TestRowsAcrossChunks(t *testing.T) {
 	line := "1,\"a \"\"b\"\"\r\nc\",\"Deluxe\" sock,ü\r\n"
 	for pad := range len(line) {

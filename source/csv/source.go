@@ -26,23 +26,24 @@ var (
 	ErrTooLong = errors.New("the record is too large")
 )
 
-// LineError is where a read ended, and why.
+// LineError is the place and the reason of an error that ended a read.
 type LineError struct {
 	// File is the file's path in the source's folder, with slashes.
 	File string
 
-	// Line is the line's number, from 1, in what is decompressed. A record can have several lines.
+	// Line is the line's number, from 1. In compressed files lines are counted as they are after decompression. A record
+	// can have several lines.
 	Line int64
 
-	// Err is what is wrong.
+	// Err is the reason.
 	Err error
 }
 
 // Error names file, line and reason.
 func (e *LineError) Error() string { return fmt.Sprintf("csv: %s, line %d: %v", e.File, e.Line, e.Err) }
 
-// PublicMessage names file, line and reason for callers of an API: the file's path is within the source's folder. What
-// it says of an error of the file system is in general words. See [reindex.Public].
+// PublicMessage names file, line and reason for callers of an API: the file's path is within the source's folder.
+// Errors of the file system are in general words. See [reindex.Public].
 func (e *LineError) PublicMessage() string {
 	return fmt.Sprintf("%s, line %d: %s", e.File, e.Line, public.Reason(e.Err))
 }
@@ -61,7 +62,8 @@ var _ reindex.Source = (*Source)(nil)
 // cannot be opened now, or the config is not valid.
 func New(path string, cfg *Config) (*Source, error) { return newSource(files.Dir(path), cfg) }
 
-// NewFS returns a source over the files in fsys, such as an [embed.FS]. It fails if the config is not valid.
+// NewFS returns a source over the files in fsys, such as an [embed.FS]. fsys decides which links it follows. NewFS
+// fails if the config is not valid.
 func NewFS(fsys fs.FS, cfg *Config) (*Source, error) { return newSource(files.FS(fsys), cfg) }
 
 func newSource(folder files.Folder, cfg *Config) (*Source, error) {
@@ -80,14 +82,14 @@ func newSource(folder files.Folder, cfg *Config) (*Source, error) {
 // [ErrUnknownTenant]. A file that changes between Open and the end of a read ends the read with an error that matches
 // [ErrChanged].
 //
-// The snapshot yields a record that cannot be read as a [*reindex.RecordError], and what leaves the rest of a file
-// unreadable as a [*LineError]. Its capabilities:
+// The snapshot yields a [*reindex.RecordError] for a record that cannot be read. If the rest of a file cannot be read,
+// the read ends with a [*LineError]. The snapshot's capabilities:
 //
 //   - [reindex.Estimator]: it reads all of the tenant's files and counts the records, also those of a product that
 //     comes twice.
 //   - [reindex.Splitter]: the files of a folder are spread over the parts. One file alone is not split. A part's name
-//     holds names, sizes and times of its files; a process whose files are other ones refuses it with an error that
-//     matches [ErrChanged].
+//     holds names, sizes and times of its files. A process that has other files refuses it with an error that matches
+//     [ErrChanged].
 //   - [reindex.Locator]: the file and the line of the first product of each id, as "acme.csv, line 17". It reads the
 //     files from the start, until it has found them all.
 func (s *Source) Open(ctx context.Context, tenant string) (reindex.Snapshot, error) {

@@ -33,14 +33,14 @@ type page struct {
 	next     string // the cursor that leads to the page after it, if the service has cursors
 }
 
-// entry is a product of a page, or what is wrong with it.
+// entry is a product of a page, or its error.
 type entry struct {
 	reindex.Product
 
 	bad error
 }
 
-// query is what a request asks for: a page of the catalogue, what a cursor leads to, or the products with some ids.
+// query is the question of a request: a page of the catalogue, the page behind a cursor, or the products with some ids.
 type query struct {
 	span
 
@@ -48,7 +48,7 @@ type query struct {
 	ids    []string
 }
 
-// String names what is asked for.
+// String describes the question, for errors.
 func (q query) String() string {
 	switch {
 	case q.cursor != "":
@@ -92,14 +92,18 @@ func (s *Source) retry(ctx context.Context, tenant, address string, read func(*h
 	})
 }
 
-// unauthorizedError: the service does not take the token.
+// unauthorizedError: the service does not accept the token.
 type unauthorizedError struct{ err error }
 
 func (e *unauthorizedError) Error() string { return e.err.Error() }
 func (e *unauthorizedError) Unwrap() error { return e.err }
 
 // request makes one request, with another token than the refused one, and returns the token that it used.
-func (s *Source) request(ctx context.Context, tenant, address, refused string, read func(*http.Response) error) (token string, err error) {
+func (s *Source) request(
+	ctx context.Context,
+	tenant, address, refused string,
+	read func(*http.Response) error,
+) (token string, err error) {
 	token, err = s.tokens.get(ctx, tenant, refused)
 	if err != nil {
 		return "", err
@@ -135,7 +139,7 @@ func (s *Source) productsURL(tenant string) string {
 	return strings.TrimRight(s.cfg.BaseURL, "/") + "/product/" + url.PathEscape(tenant) + "/products"
 }
 
-// listURL is the address of what is asked for.
+// listURL is the address of a question.
 func (s *Source) listURL(tenant string, q query) string {
 	values := url.Values{}
 	maps.Copy(values, s.cfg.Params)
@@ -170,10 +174,18 @@ func (s *Source) refusal(tenant string, resp *http.Response) error {
 func (s *Source) body(resp *http.Response) ([]byte, error) {
 	body, err := io.ReadAll(io.LimitReader(resp.Body, s.cfg.MaxPageBytes+1))
 	if err != nil {
-		return nil, reindex.Public(fmt.Errorf("the answer broke off after %d bytes: %w", len(body), err), "the answer of the product service broke off")
+		return nil, reindex.Public(
+			fmt.Errorf("the answer broke off after %d bytes: %w", len(body), err),
+			"the answer of the product service broke off",
+		)
 	}
 	if int64(len(body)) > s.cfg.MaxPageBytes {
-		return nil, permanent(public.Errorf("the answer is larger than Config.MaxPageBytes, %d: ask for fewer products per page", s.cfg.MaxPageBytes))
+		return nil, permanent(
+			public.Errorf(
+				"the answer is larger than Config.MaxPageBytes, %d: ask for fewer products per page",
+				s.cfg.MaxPageBytes,
+			),
+		)
 	}
 	return body, nil
 }
@@ -188,7 +200,9 @@ func (s *Source) read(resp *http.Response, q query) (page, error) {
 	if q.cursor == "" {
 		p.total, err = strconv.Atoi(resp.Header.Get("X-Total-Count"))
 		if err != nil || p.total < 0 {
-			return page{}, permanent(public.Errorf("the answer's header X-Total-Count holds no number: where the catalogue ends cannot be known"))
+			return page{}, permanent(
+				public.Errorf("the answer's header X-Total-Count is not a number: the end of the catalogue is not known"),
+			)
 		}
 	}
 	if !json.Valid(body) || bytes.TrimSpace(body)[0] != '[' {
@@ -203,7 +217,9 @@ func (s *Source) read(resp *http.Response, q query) (page, error) {
 			continue
 		}
 		if !first && id <= previous {
-			return page{}, permanent(public.Errorf("product %q comes after product %q: the service does not sort by id", id, previous))
+			return page{}, permanent(
+				public.Errorf("product %q comes after product %q: the service does not sort by id", id, previous),
+			)
 		}
 		p.products = append(p.products, entry{Product: reindex.Product{ID: id, Body: product}})
 		previous, first = id, false

@@ -28,8 +28,8 @@ type Config struct {
 	BaseURL string
 
 	// Credentials returns the client id and secret for a tenant; see [Static] for one pair. They need the scope
-	// product.product_read, and product.product_read_unpublished to read unpublished products, too. It is called for each
-	// new token, concurrently.
+	// product.product_read, and also product.product_read_unpublished if unpublished products are to be read. It is called
+	// for each new token, concurrently.
 	Credentials func(ctx context.Context, tenant string) (clientID, clientSecret string, err error)
 
 	// Scopes are the scopes to ask for. Empty: those that the credentials have.
@@ -38,8 +38,8 @@ type Config struct {
 	// TokenURL is where tokens come from. Default BaseURL + /oauth/token.
 	TokenURL string
 
-	// Params are further query parameters of each request for products, such as a filter. Paging and sorting are the
-	// source's.
+	// Params are further query parameters of each request for products, such as a filter. The source sets those of paging
+	// and sorting.
 	Params url.Values
 
 	// PageSize is how many products a page has, at least 30. Default [DefaultPageSize].

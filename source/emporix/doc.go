@@ -9,8 +9,8 @@
 // pages overlap. A page counts only if it holds an id that is not after the last one yielded: then nothing stands
 // between the two, because a page is a part of the sorted catalogue without gaps. If the overlap is missing, since
 // products before it were removed, the source goes back and reads again. So every product that exists during the whole
-// read is yielded, once; one that is added or removed meanwhile may be or not. A catalogue that changes so fast that no
-// overlap is found ends the read with [ErrShifting].
+// read is yielded once. One that is added or removed meanwhile may be yielded or not. If the catalogue changes so fast
+// that no pages overlap, the read ends with [ErrShifting].
 //
 // Ids must come in the order of their bytes. A page that is not sorted like that ends the read with an error. A product
 // without an id is one bad record ([reindex.RecordError]).
@@ -20,5 +20,5 @@
 // Pages are requested a few at a time, by cursors one at a time, and yielded in order. A request that fails with 429,
 // 408 or 5xx, whose connection breaks, or whose answer is cut off, is made again with growing waits, and not before the
 // time that Retry-After names. A token that is refused is replaced once. Redirects are not followed: they could take
-// the secret elsewhere. Errors hold neither secrets nor tokens nor what the service wrote.
+// the secret elsewhere. Errors hold neither secrets, nor tokens, nor text of the service.
 package emporix

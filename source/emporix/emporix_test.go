@@ -40,7 +40,10 @@ func TestConformance(t *testing.T) {
 func products(n int) []reindex.Product {
 	all := make([]reindex.Product, n)
 	for i := range all {
-		all[i] = reindextest.NewProduct(fmt.Sprintf("p%05d", i*10), map[string]any{"name": map[string]any{"en": "Boot", "de": "Stiefel"}})
+		all[i] = reindextest.NewProduct(
+			fmt.Sprintf("p%05d", i*10),
+			map[string]any{"name": map[string]any{"en": "Boot", "de": "Stiefel"}},
+		)
 	}
 	return all
 }
@@ -210,7 +213,11 @@ func TestTimeout(t *testing.T) {
 }
 
 // answer returns a Before that answers the requests from one on, the given number of times.
-func answer(from, times, status int, header http.Header, body string) func(int, http.ResponseWriter, *http.Request) bool {
+func answer(
+	from, times, status int,
+	header http.Header,
+	body string,
+) func(int, http.ResponseWriter, *http.Request) bool {
 	var mu sync.Mutex
 	return func(n int, w http.ResponseWriter, _ *http.Request) bool {
 		mu.Lock()
@@ -289,7 +296,7 @@ func TestTokensAreShared(t *testing.T) {
 	}
 }
 
-// What can not be read ends the sequence with an error that says why, and tells no secrets.
+// An answer that cannot be read ends the sequence with an error that has the reason, and no secrets.
 func TestErrors(t *testing.T) {
 	total := http.Header{"X-Total-Count": {"100"}}
 	for name, test := range map[string]struct {
@@ -337,7 +344,8 @@ func TestErrors(t *testing.T) {
 				t.Fatalf("error %v, want one with %q", err, test.want)
 			}
 			text, ok := public.Text(err)
-			if seen := test.want[strings.LastIndex(test.want, ": ")+1:]; ok != (name != "no secret") || ok && !strings.Contains(text, seen) {
+			if seen := test.want[strings.LastIndex(test.want, ": ")+1:]; ok != (name != "no secret") ||
+				ok && !strings.Contains(text, seen) {
 				t.Errorf("callers see %q of %v, want %q", text, err, seen)
 			}
 			for _, secret := range []string{clientSecret, "s3cr3t", "wr0ng", "t0k3n"} {
@@ -434,8 +442,13 @@ func TestCancelled(t *testing.T) {
 
 func TestConfig(t *testing.T) {
 	_, err := emporix.New(emporix.Config{
-		BaseURL: "api.emporix.io", TokenURL: "https://user:s3cr3t@ho st/", PageSize: 29, Concurrency: -1, MaxPageBytes: -1, Timeout: -1,
-		Retry: reindex.Retry{Attempts: -1, MinDelay: time.Second, MaxDelay: time.Millisecond},
+		BaseURL:      "api.emporix.io",
+		TokenURL:     "https://user:s3cr3t@ho st/",
+		PageSize:     29,
+		Concurrency:  -1,
+		MaxPageBytes: -1,
+		Timeout:      -1,
+		Retry:        reindex.Retry{Attempts: -1, MinDelay: time.Second, MaxDelay: time.Millisecond},
 	})
 	for _, want := range []string{
 		"BaseURL", "TokenURL", "Credentials", "PageSize is 29, it must be at least 30", "Concurrency", "MaxPageBytes", "Timeout",

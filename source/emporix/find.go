@@ -15,15 +15,15 @@ import (
 	"productindex/reindex"
 )
 
-// idsPerRequest is how many products one request looks for.
+// idsPerRequest is the number of products that one request looks for.
 const idsPerRequest = 50
 
-// plainID are ids that can stand in the query language of the service as they are.
+// plainID matches the ids that the query language of the service can express.
 var plainID = regexp.MustCompile(`^[A-Za-z0-9_-]+$`)
 
 // Find yields those of the products with these ids that the tenant has now. It asks for many of them at a time. An id
-// that the service's query language has no place for is asked for alone, which Config.Params with a filter (q) rules
-// out: that is an error.
+// that the service's query language cannot express is asked for alone. That is an error if Config.Params has a filter
+// (q), which such a request cannot have.
 func (s *Source) Find(ctx context.Context, tenant string, ids ...string) iter.Seq2[reindex.Product, error] {
 	return func(yield func(reindex.Product, error) bool) {
 		if err := s.find(ctx, tenant, ids, yield); err != nil {
@@ -55,7 +55,7 @@ func (s *Source) find(ctx context.Context, tenant string, ids []string, yield fu
 		}
 	}
 	if len(others) > 0 && len(plain) == 0 {
-		// That the service has no product says nothing of the tenant.
+		// A missing product does not mean that the tenant is missing.
 		if _, err := s.fetch(ctx, tenant, query{span: span{number: 1, size: 1}}); err != nil {
 			return err
 		}
@@ -73,7 +73,12 @@ func (s *Source) find(ctx context.Context, tenant string, ids []string, yield fu
 }
 
 // findPlain asks for several products at once.
-func (s *Source) findPlain(ctx context.Context, tenant string, ids []string, yield func(reindex.Product, error) bool) (more bool, err error) {
+func (s *Source) findPlain(
+	ctx context.Context,
+	tenant string,
+	ids []string,
+	yield func(reindex.Product, error) bool,
+) (more bool, err error) {
 	p, err := s.fetch(ctx, tenant, query{span: span{number: 1, size: len(ids)}, ids: ids})
 	if err != nil {
 		return false, err

@@ -60,7 +60,14 @@ func TestBadProducts(t *testing.T) {
 
 // Products are looked up many at a time. What the service does not say is not taken to be deleted.
 func TestFind(t *testing.T) {
-	s := newServer(t, append(products(300), reindextest.NewProduct("a b", map[string]any{}), reindextest.NewProduct("a/b", map[string]any{})))
+	s := newServer(
+		t,
+		append(
+			products(300),
+			reindextest.NewProduct("a b", map[string]any{}),
+			reindextest.NewProduct("a/b", map[string]any{}),
+		),
+	)
 	var ids []string
 	for i := range 200 {
 		ids = append(ids, fmt.Sprintf("p%05d", i*5)) // every other one is there

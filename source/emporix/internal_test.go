@@ -21,7 +21,15 @@ func TestFollowing(t *testing.T) {
 				enough = offset + 1
 			}
 			if offset > 0 && sp.start() >= offset || sp.end() < enough || sp.size > size {
-				t.Fatalf("offset %d, size %d: page %d of %d begins at %d and ends at %d", offset, size, sp.number, sp.size, sp.start(), sp.end())
+				t.Fatalf(
+					"offset %d, size %d: page %d of %d begins at %d and ends at %d",
+					offset,
+					size,
+					sp.number,
+					sp.size,
+					sp.start(),
+					sp.end(),
+				)
 			}
 		}
 	}

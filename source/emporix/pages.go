@@ -53,21 +53,27 @@ func (s *Source) readAll(ctx context.Context, tenant string, yield func(reindex.
 		// A page that is not full, and more products after it: a moment between two changes, or a service that gives less
 		// than asked for.
 		if setbacks++; setbacks > maxSetbacks {
-			return public.Errorf("page %d holds %d products of a total of %d, and %d were asked for: Config.PageSize may be more than the service gives",
-				p.number, len(p.products), p.total, p.size)
+			return public.Errorf(
+				"page %d holds %d products of a total of %d, and %d were asked for: "+
+					"Config.PageSize may be more than the service gives",
+				p.number,
+				len(p.products),
+				p.total,
+				p.size,
+			)
 		}
 		f.restart(p.start() + len(p.products))
 	}
 }
 
-// output hands products on, in the order of their ids.
+// output yields products in the order of their ids.
 type output struct {
 	yield func(reindex.Product, error) bool
 	last  string // the id of the last product
 	bad   int    // bad entries handed on since
 }
 
-// page hands on what is new in a page, and reports whether the consumer wants more, and whether there was a product
+// page yields the new products of a page. It reports whether the consumer wants more, and whether there was a product
 // after last.
 func (o *output) page(ctx context.Context, p page) (more, news bool, err error) {
 	from := 0
@@ -76,7 +82,7 @@ func (o *output) page(ctx context.Context, p page) (more, news bool, err error) 
 			from = i + 1
 		}
 	}
-	bad := 0 // a page that overlaps can begin with what is bad already
+	bad := 0 // a page that overlaps can begin with a bad product of the page before
 	for _, e := range p.products[from:] {
 		if err := ctx.Err(); err != nil {
 			return false, news, err
@@ -168,7 +174,7 @@ type fetcher struct {
 	total   int // of products, as far as it is known
 }
 
-// answer is what became of a request.
+// answer is the result of a request.
 type answer struct {
 	page page
 	err  error
@@ -182,7 +188,7 @@ func newFetcher(ctx context.Context, s *Source, tenant string) *fetcher {
 
 // next returns the next page.
 func (f *fetcher) next() (page, error) {
-	// The first page comes alone: it tells how many there are.
+	// The first page comes alone: it has the number of products.
 	for len(f.queue) == 0 || len(f.queue) < f.src.cfg.Concurrency && f.offset < f.total {
 		sp := following(f.offset, f.src.cfg.PageSize)
 		f.offset = sp.end()

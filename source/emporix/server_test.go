@@ -63,8 +63,12 @@ func (s *server) config() emporix.Config {
 		BaseURL:     s.URL,
 		Credentials: emporix.Static(clientID, clientSecret),
 		PageSize:    30,
-		Retry:       reindex.Retry{MinDelay: time.Millisecond, MaxDelay: 10 * time.Millisecond, MaxRetryAfter: 20 * time.Millisecond},
-		Client:      s.Client(),
+		Retry: reindex.Retry{
+			MinDelay:      time.Millisecond,
+			MaxDelay:      10 * time.Millisecond,
+			MaxRetryAfter: 20 * time.Millisecond,
+		},
+		Client: s.Client(),
 	}
 }
 
@@ -143,7 +147,11 @@ func (s *server) list(w http.ResponseWriter, r *http.Request) {
 	uses, known := s.uses[token]
 	if !known || s.TokenUses > 0 && uses >= s.TokenUses {
 		w.WriteHeader(http.StatusUnauthorized)
-		fmt.Fprintf(w, `{"fault":{"faultstring":"Access Token expired %s","detail":{"errorcode":"keymanagement.service.access_token_expired"}}}`, token)
+		fmt.Fprintf(
+			w,
+			`{"fault":{"faultstring":"Access Token expired %s","detail":{"errorcode":"keymanagement.service.access_token_expired"}}}`,
+			token,
+		)
 		return
 	}
 	s.uses[token]++

@@ -13,7 +13,7 @@ import (
 )
 
 var (
-	// ErrUnknownTenant: the service knows no such tenant, or the tenant's name can not be one.
+	// ErrUnknownTenant: the service does not know the tenant, or its name cannot be a tenant's.
 	ErrUnknownTenant = errors.New("unknown tenant")
 
 	// ErrShifting: products are added and removed so fast that no two pages overlap. Try again when it is quieter.
@@ -35,7 +35,7 @@ var (
 	_ reindex.Estimator = (*snapshot)(nil)
 )
 
-// New returns a source. The error names every setting that is invalid. It makes no request.
+// New returns a source. The error names every setting that is not valid. New makes no request.
 func New(cfg Config) (*Source, error) {
 	c := cfg.withDefaults()
 	if err := c.validate(); err != nil {
@@ -48,8 +48,8 @@ func New(cfg Config) (*Source, error) {
 	return &Source{cfg: c, tokens: &tokens{cfg: c, url: tokenURL, tenants: map[string]*tenantToken{}}}, nil
 }
 
-// Open returns a snapshot of the tenant's products. It makes no request, and holds nothing open. See the package's
-// documentation for what is promised while products are added and removed.
+// Open returns a snapshot of the tenant's products. It makes no request, and holds nothing open. The package's
+// documentation has its promises while products are added and removed.
 func (s *Source) Open(_ context.Context, tenant string) (reindex.Snapshot, error) {
 	if err := checkTenant(tenant); err != nil {
 		return nil, fmt.Errorf("emporix: reading the products of tenant %q: %w", tenant, err)
@@ -81,7 +81,7 @@ func (s *snapshot) Estimate(ctx context.Context) (int64, error) {
 	return int64(p.total), nil
 }
 
-// Close does nothing: nothing is open.
+// Close does nothing.
 func (s *snapshot) Close() error { return nil }
 
 func checkTenant(tenant string) error {

@@ -30,7 +30,7 @@ type tenantToken struct {
 	token *oauth2.Token
 }
 
-// get returns a token that is not refused, which is the one that the service has just rejected, if any.
+// get returns a token other than refused, the one that the service has just rejected, if any.
 func (t *tokens) get(ctx context.Context, tenant, refused string) (string, error) {
 	t.mu.Lock()
 	tt := t.tenants[tenant]
@@ -69,7 +69,7 @@ func (t *tokens) fetch(ctx context.Context, tenant string) (*oauth2.Token, error
 	if err == nil {
 		return token, nil
 	}
-	// The library's error holds what the service answered, which can repeat what it was sent.
+	// The library's error holds the service's answer, which can repeat the request.
 	var answer *oauth2.RetrieveError
 	if errors.As(err, &answer) && answer.Response != nil {
 		return nil, statusError(askingForToken, answer.Response)
@@ -82,7 +82,7 @@ func (t *tokens) fetch(ctx context.Context, tenant string) (*oauth2.Token, error
 
 const askingForToken = "asking for a token"
 
-// statusError describes an answer that is no success, and whether and when to try again.
+// statusError returns an error for an answer that is not a success, which says whether and when to try again.
 func statusError(doing string, r *http.Response) error {
 	err := public.Errorf("%s: HTTP status %d %s", doing, r.StatusCode, http.StatusText(r.StatusCode))
 	switch {

@@ -30,7 +30,9 @@ const benchmarked = 20_000
 // catalogue is a file of so many products like those of real catalogues: some 750 bytes each, the id in front.
 func catalogue(size int) []byte {
 	rnd := rand.New(rand.NewPCG(1, 2))
-	words := strings.Fields("wired wireless controller red black oak cotton \"pro\" über series 2025 4.5 kg with for and Xbox leather backpack kitchen")
+	words := strings.Fields(
+		"wired wireless controller red black oak cotton \"pro\" über series 2025 4.5 kg with for and Xbox leather backpack kitchen",
+	)
 	var b bytes.Buffer
 	for range size {
 		var text strings.Builder
@@ -38,8 +40,16 @@ func catalogue(size int) []byte {
 			text.WriteString(words[rnd.IntN(len(words))])
 			text.WriteByte(' ')
 		}
-		fmt.Fprintf(&b, "{\"id\": \"%016x-%016x\", \"name\": %q, \"attributes\": {\"id\": %d, \"text\": %q}, \"price\": %d.99}\n",
-			rnd.Uint64(), rnd.Uint64(), text.String()[:30], rnd.Uint32(), text.String(), rnd.IntN(1000))
+		fmt.Fprintf(
+			&b,
+			"{\"id\": \"%016x-%016x\", \"name\": %q, \"attributes\": {\"id\": %d, \"text\": %q}, \"price\": %d.99}\n",
+			rnd.Uint64(),
+			rnd.Uint64(),
+			text.String()[:30],
+			rnd.Uint32(),
+			text.String(),
+			rnd.IntN(1000),
+		)
 	}
 	return b.Bytes()
 }
@@ -81,7 +91,7 @@ func BenchmarkProducts(b *testing.B) {
 	}
 }
 
-// BenchmarkAllocations reports memory and allocations a product.
+// BenchmarkAllocations reports memory and allocations per product.
 func BenchmarkAllocations(b *testing.B) {
 	content := catalogue(benchmarked)
 	src, err := jsonl.NewFS(fstest.MapFS{"c.jsonl": {Data: content}}, nil)

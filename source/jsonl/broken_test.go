@@ -29,7 +29,8 @@ func ends(t *testing.T, src *jsonl.Source, file string, want int, line int64, ta
 		t.Errorf("got %v, want an error at line %d of %s that matches %v", err, line, file, target)
 		return
 	}
-	if len(ids) != want || !strings.Contains(err.Error(), text) || !strings.Contains(err.Error(), fmt.Sprintf("%s, line %d: ", file, line)) {
+	if len(ids) != want || !strings.Contains(err.Error(), text) ||
+		!strings.Contains(err.Error(), fmt.Sprintf("%s, line %d: ", file, line)) {
 		t.Errorf("got %d products and %v, want %d and %q", len(ids), err, want, text)
 	}
 }
@@ -46,7 +47,11 @@ func TestBadLines(t *testing.T) {
 		"{\n":                 "one whole object",
 	} {
 		for _, name := range []string{"c.jsonl", "c.jsonl.gz", "c.jsonl.zst"} {
-			src := memory(t, nil, map[string]string{name: string(sourcetest.Compress(t, name, []byte(one+"\n"+bad+`{"id":"2"}`)))})
+			src := memory(
+				t,
+				nil,
+				map[string]string{name: string(sourcetest.Compress(t, name, []byte(one+"\n"+bad+`{"id":"2"}`)))},
+			)
 			ids, rejected, err := readAll(sourcetest.Products(t.Context(), src, "c"))
 			if err != nil || fmt.Sprint(ids) != "[1 2]" || len(rejected) != 1 || rejected[0].Where != name+", line 3" ||
 				!errors.Is(rejected[0], jsonl.ErrNoID) || !strings.Contains(rejected[0].Err.Error(), text) {
@@ -94,14 +99,15 @@ func TestByteOrderMarks(t *testing.T) {
 	}
 }
 
-// What stands behind the end of a compressed file is something else, and no sign that the file is cut off.
+// Something else behind the end of a compressed file does not count as a file that is cut off.
 func TestTrailingData(t *testing.T) {
 	t.Parallel()
 	for _, name := range []string{"c.jsonl.gz", "c.jsonl.zst"} {
 		packed := string(sourcetest.Compress(t, name, []byte(one)))
 		for _, tail := range []string{one, "\x00\x00\x00\x00\x00\x00\x00\x00", "\n"} {
 			ids, err := read(sourcetest.Products(t.Context(), memory(t, nil, map[string]string{name: packed + tail}), "c"))
-			if err == nil || fmt.Sprint(ids) != "[1]" || !strings.Contains(err.Error(), name) || !strings.Contains(err.Error(), "behind") {
+			if err == nil || fmt.Sprint(ids) != "[1]" || !strings.Contains(err.Error(), name) ||
+				!strings.Contains(err.Error(), "followed by something") {
 				t.Errorf("%s with %q: got %v, %v", name, tail, ids, err)
 			}
 			if name == "c.jsonl.gz" && errors.Is(err, io.ErrUnexpectedEOF) {
@@ -132,7 +138,8 @@ func TestCutOffFiles(t *testing.T) {
 			src := memory(t, nil, map[string]string{name: string(packed[:cut])})
 			ids, err := read(sourcetest.Products(t.Context(), src, "c"))
 			lineErr, ok := errors.AsType[*jsonl.LineError](err)
-			if !ok || !errors.Is(err, io.ErrUnexpectedEOF) || lineErr.File != name || lineErr.Line != int64(len(ids)+1) || len(ids) > lines {
+			if !ok || !errors.Is(err, io.ErrUnexpectedEOF) || lineErr.File != name || lineErr.Line != int64(len(ids)+1) ||
+				len(ids) > lines {
 				t.Errorf("%s cut at %d: got %d products and %v", name, cut, len(ids), err)
 			}
 			if _, err := sourcetest.Estimate(t, src, "c"); !errors.Is(err, io.ErrUnexpectedEOF) {
@@ -161,7 +168,15 @@ func TestLargeZstdWindow(t *testing.T) {
 	if err := errors.Join(err, w.Flush(), w.Close()); err != nil {
 		t.Fatal(err)
 	}
-	ends(t, memory(t, nil, map[string]string{"c.jsonl": b.String()}), "c.jsonl", 0, 1, zstd.ErrWindowSizeExceeded, "at most 128 MiB")
+	ends(
+		t,
+		memory(t, nil, map[string]string{"c.jsonl": b.String()}),
+		"c.jsonl",
+		0,
+		1,
+		zstd.ErrWindowSizeExceeded,
+		"at most 128 MiB",
+	)
 }
 
 func TestLongLines(t *testing.T) {
@@ -171,9 +186,14 @@ func TestLongLines(t *testing.T) {
 	if ids, err := read(sourcetest.Products(t.Context(), memory(t, nil, files), "c")); err != nil || fmt.Sprint(ids) != "[1 2 1]" {
 		t.Errorf("got %v, %v", ids, err)
 	}
-	ids, rejected, err := readAll(sourcetest.Products(t.Context(), memory(t, &jsonl.Config{MaxLineBytes: 1 << 20}, files), "c"))
+	ids, rejected, err := readAll(
+		sourcetest.Products(t.Context(), memory(t, &jsonl.Config{MaxLineBytes: 1 << 20}, files), "c"),
+	)
 	if err != nil || fmt.Sprint(ids) != "[1 1]" || len(rejected) != 1 || rejected[0].Where != "c.jsonl, line 2" ||
-		!errors.Is(rejected[0], jsonl.ErrTooLong) || !strings.Contains(rejected[0].Err.Error(), "more than 1048576 bytes; Config.MaxLineBytes") {
+		!errors.Is(
+			rejected[0],
+			jsonl.ErrTooLong,
+		) || !strings.Contains(rejected[0].Err.Error(), "more than 1048576 bytes; Config.MaxLineBytes") {
 		t.Errorf("got %v, %v, %v", ids, rejected, err)
 	}
 	if n, err := sourcetest.Estimate(t, memory(t, &jsonl.Config{MaxLineBytes: 1 << 20}, files), "c"); n != 3 || err != nil {

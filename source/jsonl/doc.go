@@ -8,8 +8,8 @@
 //
 //   - one file, named after the tenant: acme.jsonl, acme.ndjson or acme.json, each also with .gz or .zst behind it;
 //   - a folder, named after the tenant, of files with such endings, read in the order of their names:
-//     acme/part-01.jsonl.gz, … Names that begin with a dot or an underscore are skipped. Anything else in it is an
-//     error: a part that nobody reads, for its ending, would be missing from the index.
+//     acme/part-01.jsonl.gz, … Names that begin with a dot or an underscore are skipped. Any other file in it is an
+//     error: a part that is not read because of its ending would be missing from the index.
 //
 // Names are compared byte by byte, on every file system. More than one candidate for a tenant, such as acme.jsonl
 // beside acme.jsonl.gz, is an error and never a silent choice. The first bytes of a file, not its name, show how it is
@@ -19,9 +19,9 @@
 //
 // A file that begins with an array, or with an object whose first line is its brace alone, holds values that span
 // lines: any number of objects, and arrays of objects. Any other file holds lines. Lines end with LF or CRLF; the last
-// one need not end at all. Blank lines are skipped, and so is a UTF-8 byte order mark at the start of a line. A line's
-// or value's bytes become the product's body as they are, without white space around them. The id is the value of the
-// object's member Config.IDField: a string, or an integer, which is taken as it is spelled. Of several members of that
+// one need not have an end. Blank lines are skipped, and so is a UTF-8 byte order mark at the start of a line. The
+// bytes of a line or value, without the white space around them, become the product's body as they are. The id is the
+// value of the object's member Config.IDField: a string, or an integer as it is spelled. Of several members of that
 // name the first one counts.
 //
 // The source looks at a product only as far as the id. Whether the rest is valid JSON is checked by the engine, in
@@ -34,6 +34,6 @@
 //
 // A damaged or truncated gzip or zstd stream, something else behind its end, a last line that ends in the middle of an
 // object, brackets or strings that do not end in a file of values: the sequence ends with a [*LineError], which names
-// file and line. A file that changes between Open and the end of the read ends it, too; to replace a catalogue while
-// runs go on, write a new file beside it and rename it into place.
+// file and line. It also ends with an error if a file changes between Open and the end of the read. To replace a
+// catalogue while runs go on, write a new file beside it and rename it into place.
 package jsonl

@@ -26,7 +26,7 @@ var (
 	ErrChanged = files.ErrChanged
 )
 
-// LineError is where a read ended, and why.
+// LineError is the place and the reason of an error that ended a read.
 type LineError struct {
 	// File is the file's path in the source's folder, with slashes.
 	File string
@@ -34,8 +34,8 @@ type LineError struct {
 	// Line is the line's number, from 1. In compressed files lines are counted as they are after decompression.
 	Line int64
 
-	// Err is what is wrong. It matches [io.ErrUnexpectedEOF] if the file is cut off, or what reading or decompressing the
-	// file returned.
+	// Err is the reason. It matches [io.ErrUnexpectedEOF] if the file is cut off, and otherwise the error of reading or
+	// decompressing the file, if there was one.
 	Err error
 }
 
@@ -44,8 +44,8 @@ func (e *LineError) Error() string {
 	return fmt.Sprintf("jsonl: %s, line %d: %v", e.File, e.Line, e.Err)
 }
 
-// PublicMessage names file, line and reason for callers of an API: the file's path is within the source's folder. What
-// it says of an error of the file system is in general words. See [reindex.Public].
+// PublicMessage names file, line and reason for callers of an API: the file's path is within the source's folder.
+// Errors of the file system are in general words. See [reindex.Public].
 func (e *LineError) PublicMessage() string {
 	return fmt.Sprintf("%s, line %d: %s", e.File, e.Line, public.Reason(e.Err))
 }

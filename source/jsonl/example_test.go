@@ -14,7 +14,9 @@ import (
 // An embed.FS takes the place of the fstest.MapFS in a program that brings its catalogue along, and jsonl.New that of
 // jsonl.NewFS for a folder on the disk.
 func ExampleNewFS() {
-	files := fstest.MapFS{"acme.jsonl": {Data: []byte(`{"sku": 17, "name": "Sock"}` + "\n" + `{"sku": 18, "name": "Shoe"}`)}}
+	files := fstest.MapFS{
+		"acme.jsonl": {Data: []byte(`{"sku": 17, "name": "Sock"}` + "\n" + `{"sku": 18, "name": "Shoe"}`)},
+	}
 	src, err := jsonl.NewFS(files, &jsonl.Config{IDField: "sku"})
 	if err != nil {
 		panic(err)
@@ -69,7 +71,10 @@ func ExampleConfig_files() {
 
 // A line that is not a product leaves those behind it readable.
 func ExampleSource_Open() {
-	src, err := jsonl.NewFS(fstest.MapFS{"acme.jsonl": {Data: []byte(`{"name": "Shoe"}` + "\n" + `{"id": "1"}` + "\n")}}, nil)
+	src, err := jsonl.NewFS(
+		fstest.MapFS{"acme.jsonl": {Data: []byte(`{"name": "Shoe"}` + "\n" + `{"id": "1"}` + "\n")}},
+		nil,
+	)
 	if err != nil {
 		panic(err)
 	}

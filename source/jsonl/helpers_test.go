@@ -24,7 +24,7 @@ func write(tb testing.TB, name string, content []byte) {
 	}
 }
 
-// read returns the ids that a sequence yields and its error. A record that cannot be read is an error, too.
+// read returns the ids that a sequence yields and its error. A record that cannot be read is also an error.
 func read(seq iter.Seq2[reindex.Product, error]) (ids []string, err error) {
 	for p, failed := range seq {
 		if failed != nil {

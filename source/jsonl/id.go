@@ -11,9 +11,9 @@ import (
 )
 
 // findID returns the value of the first member called field of the JSON object that text begins with, which must be a
-// string or an integer. A field "a.b" is also the member b of an object that is the member a. It looks no further than
-// that, and is not strict about what comes before: for valid JSON the answer is right, and what is not valid JSON is
-// found by whoever decodes the text.
+// string or an integer. A field "a.b" is also the member b of an object that is the member a. findID stops there, and
+// checks the text before only as far as it has to: the answer is right for valid JSON, and text that is not valid is
+// rejected by the engine.
 func findID(text []byte, field string) (string, error) {
 	i := skipSpace(text, 0)
 	if i == len(text) || text[i] != '{' {
@@ -29,7 +29,7 @@ func findID(text []byte, field string) (string, error) {
 	return idValue(text, at, field)
 }
 
-// find returns where the value of the member called field of the object at i begins, or -1 and where the object ends.
+// find returns the start of the value of the member called field in the object at i, or -1 and the end of the object.
 func find(line []byte, i int, field string) (at, end int, err error) {
 	i = skipSpace(line, i+1)
 	if i < len(line) && line[i] == '}' {
@@ -64,7 +64,7 @@ func find(line []byte, i int, field string) (at, end int, err error) {
 	}
 }
 
-// under returns what follows the key, between its quotes, and a dot in field.
+// under returns the rest of field behind the key, given between its quotes, and a dot.
 func under(key []byte, field string) (rest string, ok bool) {
 	if bytes.IndexByte(key, '\\') >= 0 {
 		s, err := unescape(key)
@@ -79,7 +79,7 @@ func under(key []byte, field string) (rest string, ok bool) {
 	return field[len(key)+1:], true
 }
 
-// member returns the key of the member at i, between its quotes, and where its value begins.
+// member returns the key of the member at i, between its quotes, and the start of its value.
 func member(line []byte, i int) (key []byte, value int, err error) {
 	if i == len(line) || line[i] != '"' {
 		return nil, 0, malformed(line, i)
@@ -141,12 +141,17 @@ func intValue(line []byte, i int, field string) (string, error) {
 		ok = ok && '0' <= c && c <= '9'
 	}
 	if !ok {
-		return "", fmt.Errorf("%w: the value of %q must be a string or an integer, it is %s", ErrNoID, field, describeValue(line, i))
+		return "", fmt.Errorf(
+			"%w: the value of %q must be a string or an integer, it is %s",
+			ErrNoID,
+			field,
+			describeValue(line, i),
+		)
 	}
 	return string(text), nil
 }
 
-// skipValue returns where the value at i ends, or -1 if it does not.
+// skipValue returns the end of the value at i, or -1 if it has none.
 func skipValue(line []byte, i int) int {
 	if i == len(line) {
 		return -1
@@ -165,7 +170,7 @@ func skipValue(line []byte, i int) int {
 	}
 }
 
-// skipNested returns where the object or array at i ends, or -1 if it does not.
+// skipNested returns the end of the object or array at i, or -1 if it has none.
 func skipNested(line []byte, i int) int {
 	for depth := 0; i < len(line); i++ {
 		switch line[i] {
@@ -207,7 +212,7 @@ func stringEnd(line []byte, i int) int {
 	return -1
 }
 
-// scalarEnd returns where the number or literal at i ends.
+// scalarEnd returns the end of the number or literal at i.
 func scalarEnd(line []byte, i int) int {
 	for i < len(line) {
 		switch line[i] {
@@ -228,8 +233,8 @@ func skipSpace(line []byte, i int) int {
 
 func isSpace(c byte) bool { return c == ' ' || c == '\t' || c == '\r' || c == '\n' }
 
-// unescape returns the value of a JSON string from the text between its quotes. Unlike encoding/json it refuses half a
-// surrogate pair rather than to replace it, so that two ids never become one.
+// unescape returns the value of a JSON string from the text between its quotes. It refuses half a surrogate pair, which
+// encoding/json replaces, so that two ids never become one.
 func unescape(text []byte) (string, error) {
 	out := make([]byte, 0, len(text))
 	for size := len(text); len(text) > 0; {
@@ -249,7 +254,7 @@ func unescape(text []byte) (string, error) {
 	return string(out), nil
 }
 
-// escape decodes the escape sequence that text begins with; the size is 0 if it is none.
+// escape decodes the escape sequence that text begins with. The size is 0 if it is not valid.
 func escape(text []byte) (r rune, size int) {
 	if len(text) < 2 {
 		return 0, 0
@@ -299,7 +304,10 @@ func missing(field string) error {
 
 func malformed(line []byte, i int) error {
 	if i >= len(line) {
-		return fmt.Errorf("%w: the record ends in the middle of the object; on a line there must be one whole object", ErrNoID)
+		return fmt.Errorf(
+			"%w: the record ends in the middle of the object; on a line there must be one whole object",
+			ErrNoID,
+		)
 	}
 	return fmt.Errorf("%w: the record is not valid JSON, see %s at byte %d of it", ErrNoID, describe(line, i), i+1)
 }

@@ -50,12 +50,17 @@ func (c *Config) withDefaults() Config {
 	return out
 }
 
-// options returns what the config has in common with those of other sources.
+// options returns the settings that all sources of files have.
 func (c *Config) options() files.Options {
-	return files.Options{Name: "jsonl", Endings: []string{".jsonl", ".ndjson", ".json"}, Files: c.Files, FollowLinks: c.FollowLinks}
+	return files.Options{
+		Name:        "jsonl",
+		Endings:     []string{".jsonl", ".ndjson", ".json"},
+		Files:       c.Files,
+		FollowLinks: c.FollowLinks,
+	}
 }
 
-// validate reports every setting of a config with defaults that makes no sense.
+// validate reports every setting of a config with defaults that is not valid.
 func (c *Config) validate() error {
 	var errs []error
 	if c.MaxLineBytes < 1 {
@@ -80,8 +85,8 @@ var _ reindex.Source = (*Source)(nil)
 // cannot be opened now, or the config is not valid.
 func New(path string, cfg *Config) (*Source, error) { return newSource(files.Dir(path), cfg) }
 
-// NewFS returns a source over the files in fsys, such as an [embed.FS]. What New says about links holds as far as fsys
-// sees to it. Files that implement [io.ReaderAt] can be split into ranges. NewFS fails if the config is not valid.
+// NewFS returns a source over the files in fsys, such as an [embed.FS]. fsys decides which links it follows. Files that
+// implement [io.ReaderAt] can be split into ranges. NewFS fails if the config is not valid.
 func NewFS(fsys fs.FS, cfg *Config) (*Source, error) { return newSource(files.FS(fsys), cfg) }
 
 func newSource(folder files.Folder, cfg *Config) (*Source, error) {
@@ -101,16 +106,16 @@ func newSource(folder files.Folder, cfg *Config) (*Source, error) {
 // between Open and the end of a read ends the read with an error that matches [ErrChanged]; to replace a catalogue
 // while runs go on, write a new file beside it and rename it into place.
 //
-// The snapshot yields a line that is not a product as a [*reindex.RecordError], and what leaves the rest of a file
-// unreadable as a [*LineError]. A body is a part of a larger piece of memory, 32 KiB for products that are smaller than
-// that, which stays in memory as long as any body in it does. Its capabilities:
+// The snapshot yields a [*reindex.RecordError] for a line that is not a product. If the rest of a file cannot be read,
+// the read ends with a [*LineError]. A body is a part of a larger piece of memory, 32 KiB for products that are smaller
+// than that, which stays in memory as long as any body in it does. The snapshot's capabilities:
 //
 //   - [reindex.Estimator]: it reads all of the tenant's files to their end, compressed ones included, and counts the
-//     lines that are not blank, also those of a product that comes twice. That costs about as much as decompressing
-//     them does; a host that would rather do without wraps the snapshot.
+//     lines that are not blank, also those of a product that comes twice. That costs about as much as decompressing the
+//     files. A host that prefers no estimate wraps the snapshot.
 //   - [reindex.Splitter]: plain files are split into ranges of whole lines, compressed ones are read whole; both are
 //     spread over the parts. One compressed file alone cannot be split. A part's name holds names, sizes and times of
-//     its files; a process whose files are other ones refuses it with an error that matches [ErrChanged].
+//     its files. A process that has other files refuses it with an error that matches [ErrChanged].
 //   - [reindex.Locator]: the file and the line of the first product of each id, as "acme.jsonl.gz, line 17". It reads
 //     the files from the start, until it has found them all, and is meant for what a report lists as rejected.
 func (s *Source) Open(ctx context.Context, tenant string) (reindex.Snapshot, error) {

@@ -196,7 +196,13 @@ func TestGzipMembersFollowEachOther(t *testing.T) {
 	t.Parallel()
 	for _, name := range []string{"c.jsonl.gz", "c.jsonl.zst"} {
 		members := bytes.Join([][]byte{
-			sourcetest.Compress(t, name, []byte("{\"id\":\"1\"}\n{\"id")), sourcetest.Compress(t, name, nil), sourcetest.Compress(t, name, []byte("\":\"2\"}\n")),
+			sourcetest.Compress(
+				t,
+				name,
+				[]byte("{\"id\":\"1\"}\n{\"id"),
+			),
+			sourcetest.Compress(t, name, nil),
+			sourcetest.Compress(t, name, []byte("\":\"2\"}\n")),
 		}, nil)
 		if ids, err := read(sourcetest.Products(t.Context(), memory(t, nil, map[string]string{name: string(members)}), "c")); err != nil || fmt.Sprint(ids) != "[1 2]" {
 			t.Errorf("%s: got %v, %v", name, ids, err)
@@ -331,7 +337,11 @@ func TestFilesAreClosed(t *testing.T) {
 	for _, name := range []string{"c/1.jsonl", "c/1.jsonl.gz", "c/1.jsonl.zst"} {
 		for _, content := range []string{one + one, one + "bad\n", "{"} {
 			fsys := &counting{FS: fstest.MapFS{
-				name: {Data: sourcetest.Compress(t, name, []byte(content))}, "c/2.jsonl.gz": {Data: []byte("\x1f\x8bbad")}, "c/3.jsonl.zst": {},
+				name: {
+					Data: sourcetest.Compress(t, name, []byte(content)),
+				},
+				"c/2.jsonl.gz":  {Data: []byte("\x1f\x8bbad")},
+				"c/3.jsonl.zst": {},
 			}}
 			src, err := jsonl.NewFS(fsys, nil)
 			if err != nil {

@@ -9,12 +9,12 @@ import (
 	"productindex/source/internal/files"
 )
 
-// chunkBytes is how much is read at a time, and what a line that the consumer keeps can hold in memory beside itself.
-// Larger chunks are not faster by much, and a consumer that keeps few of the lines would pin more.
+// chunkBytes is the size of one read, and of the memory that stays in use with any line that the consumer keeps. Larger
+// chunks are hardly faster, and a consumer that keeps few lines would keep more memory.
 const chunkBytes = 32 << 10
 
-// lines splits a stream into lines. It reads into chunks and returns parts of them; no chunk is written to again once a
-// line of it was returned, unless reuse is set.
+// lines splits a stream into lines. It reads into chunks and returns parts of them. A chunk is not written to again
+// once one of its lines has been returned, unless reuse is set.
 type lines struct {
 	r     io.Reader
 	max   int  // the longest line that is returned, in bytes
@@ -30,9 +30,9 @@ type lines struct {
 	last   bool  // it had no line end
 }
 
-// read returns the next line without its line end, io.EOF behind the last one, or what ended the stream early. A line
-// that the stream failed in is not returned. A line that is too long is an error that matches ErrTooLong; the next one
-// can be read. In either case number is the line's.
+// read returns the next line without its line end, io.EOF behind the last one, or the error of the stream. A line that
+// the stream failed in is not returned. A line that is too long is an error that matches ErrTooLong; the next one can
+// be read. In either case number is the line's.
 func (l *lines) read() ([]byte, error) {
 	for {
 		if i := bytes.IndexByte(l.buf[l.scan:l.end], '\n'); i >= 0 {
@@ -67,13 +67,13 @@ func (l *lines) take(end, ending int) ([]byte, error) {
 		return nil, l.tooLong()
 	}
 	if len(l.buf) > chunkBytes && !l.reuse {
-		// The large chunk is the long line's alone. What was read behind it is less than a chunk, see fill.
+		// The large chunk is the long line's alone. The text behind it is less than a chunk, see fill.
 		l.move(chunkBytes)
 	}
 	return line, nil
 }
 
-// skipLong leaves out a line that is too long.
+// skipLong skips a line that is too long.
 func (l *lines) skipLong() error {
 	l.number++
 	l.offset = l.next

@@ -31,8 +31,7 @@ func (failingFile) Read([]byte) (int, error) {
 	return 0, errors.New("GET https://key:hunter2@storage.internal/bucket: broken pipe")
 }
 
-// What the callers of an API see of an error names the file, the line and the reason, and nothing of the machine or of
-// a host's own words.
+// Callers of an API see the file, the line and the reason of an error, and nothing of the machine or of a host's words.
 func TestPublicMessages(t *testing.T) {
 	t.Parallel()
 	packed := string(sourcetest.Compress(t, ".gz", []byte(one+one)))
@@ -58,7 +57,7 @@ func TestPublicMessages(t *testing.T) {
 		{in("c.jsonl", one+`{"id":`), "c.jsonl, line 2: the last line ends in the middle of an object: the file is cut off"},
 		{in("c/a.jsonl.gz", packed[:len(packed)-3]), "c/a.jsonl.gz, line 3: the compressed file is cut off"},
 		{in("c.jsonl.gz", string(damaged)), "c.jsonl.gz, line 3: gzip: invalid checksum"},
-		{in("c.jsonl.gz", packed+"x"), "c.jsonl.gz, line 3: behind the end of the compressed data"},
+		{in("c.jsonl.gz", packed+"x"), "c.jsonl.gz, line 3: the end of the compressed data is followed by something"},
 		{in("c.jsonl", "\xff\xfe{"), "c.jsonl, line 1: the file is UTF-16"},
 		{in("c.json", "[{]\n"), "c.json, line 1: the file is not valid JSON"},
 		{in("d.jsonl", one), `no file for the tenant "c"`},

@@ -77,7 +77,10 @@ func (f *format) lines(ctx context.Context, l *lines, need files.Need, visit fil
 			}
 		}
 		if l.last && line[0] == '{' && endsEarly(line) {
-			return l.number, fmt.Errorf("the last line ends in the middle of an object: the file is cut off: %w", io.ErrUnexpectedEOF)
+			return l.number, fmt.Errorf(
+				"the last line ends in the middle of an object: the file is cut off: %w",
+				io.ErrUnexpectedEOF,
+			)
 		}
 		record := files.Record{Body: line, Line: l.number}
 		if need >= files.IDs {

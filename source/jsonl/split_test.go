@@ -107,7 +107,11 @@ func FuzzParts(f *testing.F) {
 func TestPartsAreOfLikeSize(t *testing.T) {
 	t.Parallel()
 	content := string(catalogue(2000))
-	src := memory(t, nil, map[string]string{"c/1.jsonl": content, "c/2.jsonl": content[:strings.IndexByte(content, '\n')+1]})
+	src := memory(
+		t,
+		nil,
+		map[string]string{"c/1.jsonl": content, "c/2.jsonl": content[:strings.IndexByte(content, '\n')+1]},
+	)
 	ids, err := parts(t, src, 3)
 	if err != nil || len(ids) != 3 {
 		t.Fatalf("got %d parts, %v", len(ids), err)
@@ -119,12 +123,15 @@ func TestPartsAreOfLikeSize(t *testing.T) {
 	}
 }
 
-// There is more in a compressed file than its size tells.
+// There is more in a compressed file than its size says.
 func TestPartsWithACompressedFile(t *testing.T) {
 	t.Parallel()
 	part := string(catalogue(250))
 	src := memory(t, nil, map[string]string{
-		"c/1.jsonl": part, "c/2.jsonl": part, "c/3.jsonl": part, "c/4.jsonl.gz": string(sourcetest.Compress(t, ".gz", catalogue(1000))),
+		"c/1.jsonl":    part,
+		"c/2.jsonl":    part,
+		"c/3.jsonl":    part,
+		"c/4.jsonl.gz": string(sourcetest.Compress(t, ".gz", catalogue(1000))),
 	})
 	ids, err := parts(t, src, 2)
 	if err != nil || len(ids) != 2 || len(ids[0])+len(ids[1]) != 1750 || max(len(ids[0]), len(ids[1])) != 1000 {
@@ -150,7 +157,7 @@ func TestPartsOfOneCompressedFile(t *testing.T) {
 	}
 }
 
-// What is wrong in a part has its line in the file, not the one in the part.
+// An error in a part has its line in the file, not the one in the part.
 func TestPartsNameTheLine(t *testing.T) {
 	t.Parallel()
 	content := string(catalogue(1000))

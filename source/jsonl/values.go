@@ -7,8 +7,8 @@ import (
 	"io"
 )
 
-// values reads JSON values that can span lines, and the elements of arrays of them. It looks at the structure alone:
-// brackets and strings.
+// values reads JSON values that can span lines, and the elements of arrays of them. It looks at brackets and strings
+// only.
 type values struct {
 	l *lines
 
@@ -24,8 +24,8 @@ type values struct {
 	beganByte int64 // and the byte, from 0
 }
 
-// spansLines reports whether a file is such values: whether it begins with an array, or an object whose first line is
-// its brace alone.
+// spansLines reports whether a file holds such values: whether it begins with an array, or with an object whose first
+// line is its brace alone.
 func spansLines(l *lines) bool {
 	for {
 		data := l.buf[l.start:l.end]
@@ -50,8 +50,8 @@ func spansLines(l *lines) bool {
 	}
 }
 
-// read returns the next value, io.EOF behind the last one, or what leaves the rest unreadable. A value that is too long
-// is an error that matches ErrTooLong; the next one can be read. In every case began is the line.
+// read returns the next value, io.EOF behind the last one, or an error that leaves the rest unreadable. A value that is
+// too long is an error that matches ErrTooLong; the next one can be read. In every case began is the line.
 func (v *values) read() ([]byte, error) {
 	c, err := v.separators()
 	v.began, v.beganByte = v.line, v.l.next
@@ -116,7 +116,7 @@ func (v *values) skip(size int) {
 	v.l.scan = v.l.start
 }
 
-// separators consumes what stands between two values, and returns the first byte of the next one.
+// separators consumes the text between two values, and returns the first byte of the next one.
 func (v *values) separators() (byte, error) {
 	comma := false
 	for {
@@ -143,7 +143,8 @@ func (v *values) separators() (byte, error) {
 	}
 }
 
-// peek consumes space, and byte order marks if files were put one behind the other, and returns the byte behind it.
+// peek consumes space, and byte order marks, which stand between files that were put one behind the other. It returns
+// the byte behind them.
 func (v *values) peek() (byte, error) {
 	for {
 		data := v.l.buf[v.l.start:v.l.end]
@@ -162,7 +163,7 @@ func (v *values) peek() (byte, error) {
 	}
 }
 
-// end returns where the value ends, as far as it was read, or 0.
+// end returns the end of the value, or 0 if it has not been read so far.
 func (v *values) end(scalar bool) (int, error) {
 	l := v.l
 	if scalar {

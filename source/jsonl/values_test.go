@@ -64,7 +64,7 @@ func TestValues(t *testing.T) {
 	}
 }
 
-// What leaves the rest of the values unreadable ends the read, and has its line.
+// An error that leaves the rest of the values unreadable ends the read, with its line.
 func TestBrokenValues(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -95,7 +95,11 @@ func TestBrokenValues(t *testing.T) {
 func TestLongValues(t *testing.T) {
 	t.Parallel()
 	long := `{"text":[` + strings.Repeat("{\"x\":\"\\\\\"},\n", 100_000) + `1],"id":"2"}`
-	src := memory(t, &jsonl.Config{MaxLineBytes: 1 << 19}, map[string]string{"c.json": "[" + one + "," + long + ",\n" + one + "]"})
+	src := memory(
+		t,
+		&jsonl.Config{MaxLineBytes: 1 << 19},
+		map[string]string{"c.json": "[" + one + "," + long + ",\n" + one + "]"},
+	)
 	ids, rejected, err := readAll(sourcetest.Products(t.Context(), src, "c"))
 	if err != nil || fmt.Sprint(ids) != "[1 1]" || len(rejected) != 1 || !errors.Is(rejected[0], jsonl.ErrTooLong) ||
 		rejected[0].Where != "c.json, line 2, byte 14" {
@@ -134,7 +138,12 @@ func TestConformanceOfArrays(t *testing.T) {
 			}
 			array := "[" + string(bytes.Join(bodies, []byte(","))) + "]"
 			return reindextest.SourceFixture{
-				Source: memory(t, nil, map[string]string{name: string(sourcetest.Compress(t, name, []byte(array)))}), Tenant: "acme",
+				Source: memory(
+					t,
+					nil,
+					map[string]string{name: string(sourcetest.Compress(t, name, []byte(array)))},
+				),
+				Tenant: "acme",
 			}
 		}, func(got, want json.RawMessage) bool { return bytes.Equal(got, want) })
 	}
@@ -234,7 +243,8 @@ func hasID(text []byte) bool {
 		ID *json.RawMessage `json:"id"`
 	}
 	err := json.Unmarshal(text, &object)
-	return err == nil && bytes.Count(text, []byte("id")) == 1 && object.ID != nil && utf8.Valid(text) && !bytes.Contains(text, []byte(`\`)) &&
+	return err == nil && bytes.Count(text, []byte("id")) == 1 && object.ID != nil && utf8.Valid(text) &&
+		!bytes.Contains(text, []byte(`\`)) &&
 		regexp.MustCompile(`^("[^"]+"|0|-?[1-9][0-9]*)$`).Match(*object.ID)
 }
 
@@ -277,7 +287,8 @@ func checkValues(t *testing.T, content []byte, got []string, ended error) {
 		if err != nil {
 			return
 		}
-		if rest := text[d.InputOffset():]; !bytes.ContainsAny(value[:1], "{[\"") && len(rest) > 0 && !bytes.ContainsAny(rest[:1], " \t\r\n") {
+		if rest := text[d.InputOffset():]; !bytes.ContainsAny(value[:1], "{[\"") && len(rest) > 0 &&
+			!bytes.ContainsAny(rest[:1], " \t\r\n") {
 			return // 00 is two numbers there
 		}
 		var elements []json.RawMessage

@@ -20,7 +20,7 @@ const (
 	SQLite Dialect = "SQLite"
 )
 
-// Type is what the values of a column are if the database does not say.
+// Type is the type of a column's values that the database does not know.
 type Type string
 
 // The types that a column can be said to have.
@@ -39,14 +39,14 @@ type Config struct {
 	// Dialect is the kind of database.
 	Dialect Dialect
 
-	// Query is a SELECT that returns every product of a tenant, one a row, in any order, such as
+	// Query is a SELECT that returns every product of a tenant, one per row, in any order, such as
 	//
 	//	SELECT sku AS id, name, price, tags FROM products WHERE tenant = $1
 	//
 	// The tenant is its one parameter ($1 in PostgreSQL, which may be used several times; ? in the others), unless Args
 	// says otherwise. The source wraps the query, as in SELECT ... FROM (Query) AS products WHERE id >= $2 ORDER BY id
-	// LIMIT 5000, and databases push that condition down into it. Identifiers in Query are the host's to quote; the source
-	// quotes those that it adds itself.
+	// LIMIT 5000, and databases push that condition down into it. The host quotes the identifiers in Query; the source
+	// quotes those that it adds.
 	Query string
 
 	// Args returns the parameters of Query (and of Tenants) for a tenant. Nil means the tenant alone.
@@ -56,13 +56,13 @@ type Config struct {
 	// Default "id".
 	ID string
 
-	// Body is the column that holds the whole product as a JSON object, which is handed on as it is. Empty means that each
-	// row becomes an object of all of its columns (see the package's documentation for the types).
+	// Body is the column that holds the whole product as a JSON object, which becomes the body as it is. Empty: each row
+	// becomes an object of all of its columns (see the package's documentation for the types).
 	Body string
 
-	// Types says what columns hold if their types in the database do not. MySQL's BOOLEAN is TINYINT(1), which drivers
-	// show as any other integer; MariaDB's JSON is LONGTEXT; and in SQLite what a function returns has no declared type.
-	// Such as {"active": Boolean, "attributes": JSON}.
+	// Types are the types of columns that the database does not know, such as {"active": Boolean, "attributes": JSON}.
+	// MySQL's BOOLEAN is TINYINT(1), which drivers show as any other integer; MariaDB's JSON is LONGTEXT; and in SQLite
+	// the result of a function has no declared type.
 	Types map[string]Type
 
 	// Key is the column to page by: never NULL, and unique within a tenant. An index that begins with what Query selects
@@ -70,7 +70,7 @@ type Config struct {
 	Key string
 
 	// PageRows is how many rows one statement reads. Default [DefaultPageRows]. Negative: one statement reads all of them,
-	// in whatever order Query has. That suits queries without a fitting key, and needs a driver that streams its rows, a
+	// in the order of Query. That suits queries without a fitting key. It needs a driver that streams its rows, and a
 	// server that lets one statement run as long as indexing takes (MySQL: net_write_timeout), and rules out parts.
 	PageRows int
 

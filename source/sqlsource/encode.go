@@ -44,11 +44,11 @@ func appendValue(dst []byte, v any, c *column) ([]byte, error) {
 	case time.Time:
 		return appendTime(dst, v, k), nil
 	default:
-		return nil, fmt.Errorf("the driver returns a %T, which is no type of database/sql: let the query cast it", v)
+		return nil, fmt.Errorf("the driver returns a %T, which database/sql does not allow: let the query cast it", v)
 	}
 }
 
-// appendInt appends an integer as what it stands for.
+// appendInt appends an integer, as a boolean if the column is one.
 func appendInt(dst []byte, v int64, k kind) []byte {
 	switch {
 	case k == kindBool && (v == 0 || v == 1):
@@ -62,7 +62,7 @@ func appendInt(dst []byte, v int64, k kind) []byte {
 	}
 }
 
-// appendTime appends a moment, or a day: a date of SQLite can have a time, which makes it a moment.
+// appendTime appends a moment, or a day. A date of SQLite that has a time is a moment.
 func appendTime(dst []byte, v time.Time, k kind) []byte {
 	switch {
 	case v.UTC().Year() < 0 || v.UTC().Year() > 9999:
@@ -80,8 +80,8 @@ func midnight(v time.Time) time.Time {
 	return time.Date(year, month, day, 0, 0, 0, 0, v.Location())
 }
 
-// appendMySQLTime appends a day or a moment as MySQL writes it. One that the calendar does not have, such as
-// 2024-00-00, stays a text.
+// appendMySQLTime appends a day or a moment from MySQL's text. One that the calendar does not have, such as 2024-00-00,
+// stays a text.
 func appendMySQLTime(dst []byte, v string, c *column) []byte {
 	if strings.Trim(v, "0-:. ") == "" {
 		return append(dst, "null"...) // 0000-00-00: none
@@ -114,7 +114,7 @@ func appendBits(dst, v []byte, k kind) []byte {
 	return strconv.AppendUint(dst, n, 10)
 }
 
-// appendText appends a text as what it stands for.
+// appendText appends a text as the value that it stands for in a column of that kind.
 func appendText[T string | []byte](dst []byte, v T, c *column) []byte {
 	k := c.kind
 	switch {
@@ -122,7 +122,9 @@ func appendText[T string | []byte](dst []byte, v T, c *column) []byte {
 		return appendMySQLTime(dst, string(v), c)
 	case k == kindDate && isInfinity(string(v)), k == kindMoment && isInfinity(string(v)):
 		return append(dst, "null"...)
-	case k == kindJSON, (k == kindMaybeJSON || k == kindSQLiteJSON) && json.Valid([]byte(v)), k == kindNumber && jsonenc.IsNumber(v):
+	case k == kindJSON,
+		(k == kindMaybeJSON || k == kindSQLiteJSON) && json.Valid([]byte(v)),
+		k == kindNumber && jsonenc.IsNumber(v):
 		return append(dst, v...)
 	case k == kindNumber: // NaN and the infinities
 		return append(dst, "null"...)
@@ -131,5 +133,5 @@ func appendText[T string | []byte](dst []byte, v T, c *column) []byte {
 	}
 }
 
-// isInfinity reports whether a text is PostgreSQL's for the end or the start of time.
+// isInfinity reports whether a text is PostgreSQL's infinity or -infinity.
 func isInfinity(v string) bool { return v == "infinity" || v == "-infinity" }

@@ -38,7 +38,8 @@ func ExampleNew() {
 	// b-2 {"id":"b-2","name":"Sandal","price":49,"attributes":null}
 }
 
-// Products are looked up as they are now, such as those that have changed. What is not found is no longer in the shop.
+// Products are looked up as they are now, such as those that have changed. A product that is not found is no longer in
+// the shop.
 func ExampleSource_Find() {
 	db := shop()
 	defer db.Close()

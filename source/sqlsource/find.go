@@ -10,7 +10,7 @@ import (
 	"productindex/source/internal/public"
 )
 
-// idsPerStatement is how many ids one statement looks for, and so how many products Find holds in memory.
+// idsPerStatement is the number of ids that one statement looks for, and so of products that Find holds in memory.
 const idsPerStatement = 200
 
 var (
@@ -18,10 +18,10 @@ var (
 	_ reindex.Locator = (*snapshot)(nil)
 )
 
-// Find yields those of the products with these ids that the tenant has now. It holds a connection for a statement at a
-// time, and none while it yields, so it needs no place in the pool that is kept for it; if the pool's only connection
-// is a snapshot's, the error matches [ErrNoRoom]. A tenant of whom nothing is found is unknown unless Config.Tenants,
-// or another product, says that it exists.
+// Find yields those of the products with these ids that the tenant has now. It holds a connection during each statement
+// and none while it yields, so no place in the pool is kept for it. If the pool's only connection is a snapshot's, the
+// error matches [ErrNoRoom]. If nothing is found, and neither Config.Tenants nor another product shows that the tenant
+// exists, the error matches [ErrUnknownTenant].
 func (s *Source) Find(ctx context.Context, tenant string, ids ...string) iter.Seq2[reindex.Product, error] {
 	return func(yield func(reindex.Product, error) bool) {
 		wanted := map[string]bool{}
@@ -47,14 +47,19 @@ func (s *Source) Find(ctx context.Context, tenant string, ids ...string) iter.Se
 	}
 }
 
-// finding is a product that was found, or what is wrong with it.
+// finding is a product that was found, or the error of its row.
 type finding struct {
 	product reindex.Product
 	err     error
 }
 
 // find reads the products with these ids that are still wanted.
-func (s *Source) find(ctx context.Context, tenant string, ids []string, wanted map[string]bool) (found []finding, err error) {
+func (s *Source) find(
+	ctx context.Context,
+	tenant string,
+	ids []string,
+	wanted map[string]bool,
+) (found []finding, err error) {
 	if err := spare(s.db); err != nil {
 		return nil, err
 	}
@@ -92,7 +97,10 @@ func (s *Source) find(ctx context.Context, tenant string, ids []string, wanted m
 	}
 	known, err := session.exists(ctx, s.cfg.anySQL(), snap.args...)
 	if err == nil && !known {
-		err = public.Errorf("%w: Config.Query returns no row for it, and Config.Tenants, which could say that it exists, is not set", ErrUnknownTenant)
+		err = public.Errorf(
+			"%w: Config.Query returns no row for it, and Config.Tenants, which could say that it exists, is not set",
+			ErrUnknownTenant,
+		)
 	}
 	return nil, err
 }
@@ -111,7 +119,12 @@ func (s *snapshot) Locate(ctx context.Context, ids ...string) (map[string]string
 func (s *snapshot) locate(ctx context.Context, ids []string, places map[string]string) error {
 	cfg := s.src.cfg
 	r := &reader{cfg: cfg, session: s.session, row: s.layout.identity()}
-	query, args := cfg.idsSQL(r.row, cfg.Dialect.quote(r.row.cols[0].name)+", "+cfg.Dialect.quote(r.row.cols[1].name), s.args, ids)
+	query, args := cfg.idsSQL(
+		r.row,
+		cfg.Dialect.quote(r.row.cols[0].name)+", "+cfg.Dialect.quote(r.row.cols[1].name),
+		s.args,
+		ids,
+	)
 	if query == "" {
 		return nil
 	}
@@ -120,6 +133,6 @@ func (s *snapshot) locate(ctx context.Context, ids []string, places map[string]s
 		if err == nil && places[id] == "" && slices.Contains(ids, id) {
 			places[id] = r.row.place(r.row.cells[1])
 		}
-		return true, nil // a row without a proper id is none of these
+		return true, nil // a row without a proper id has none of these
 	})
 }

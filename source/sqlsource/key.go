@@ -9,8 +9,8 @@ import (
 	"unicode/utf8"
 )
 
-// key is the value of a key column, as it is sent back to the database. In JSON it keeps the type that the driver gave
-// it.
+// key is the value of a key column, as it is sent back to the database. Its JSON includes the type of the driver's
+// value.
 type key struct{ value any }
 
 // The names of the types that a driver's value can have.
@@ -35,7 +35,7 @@ func newKey(value any) (*key, error) {
 	return k, nil
 }
 
-// text returns the type and the text of a key, or no type if there is none for it.
+// text returns the type and the text of a key. The type is empty if the key has no text.
 func (k *key) text() (typ, text string) {
 	switch v := k.value.(type) {
 	case string:

@@ -40,7 +40,7 @@ func testPublicMessages(t *testing.T, d database) {
 		t.Fatal(err)
 	}
 	if _, err := read(t, src); err == nil {
-		t.Error("a closed database is no error")
+		t.Error("a closed database is not an error")
 	} else if text, ok := public.Text(err); ok {
 		t.Errorf("callers see %q of %v", text, err)
 	}

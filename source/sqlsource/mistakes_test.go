@@ -33,7 +33,12 @@ func testKeys(t *testing.T, d database) {
 
 func testMistakes(t *testing.T, d database) {
 	db := d.open(t)
-	exec(t, db, "CREATE TABLE mistakes (id integer PRIMARY KEY, price double precision, absent text, data "+d.blob+")", "INSERT INTO mistakes (id, price) VALUES (1, 1.5)")
+	exec(
+		t,
+		db,
+		"CREATE TABLE mistakes (id integer PRIMARY KEY, price double precision, absent text, data "+d.blob+")",
+		"INSERT INTO mistakes (id, price) VALUES (1, 1.5)",
+	)
 	for query, test := range map[string]struct {
 		cfg  sqlsource.Config
 		want string
@@ -52,7 +57,8 @@ func testMistakes(t *testing.T, d database) {
 		cfg := test.cfg
 		cfg.Dialect, cfg.Query, cfg.Args = d.dialect, query, func(string) []any { return nil }
 		products, err := read(t, newSource(t, db, cfg))
-		if err == nil || !strings.Contains(err.Error(), test.want) || !isRecord(err) && !strings.Contains(err.Error(), `"shop"`) {
+		if err == nil || !strings.Contains(err.Error(), test.want) ||
+			!isRecord(err) && !strings.Contains(err.Error(), `"shop"`) {
 			t.Errorf("%s: %d products, error %v; want one with %q", query, len(products), err, test.want)
 		}
 	}
@@ -83,7 +89,10 @@ func testUnknownTenant(t *testing.T, d database) {
 
 // SQLite renames the second of two columns with one name; here they would become an object with one member twice.
 func testColumnTwice(t *testing.T, d database, want string) {
-	_, err := read(t, newSource(t, d.open(t), sqlsource.Config{Dialect: d.dialect, Query: d.sql("SELECT $1 AS id, 1 AS size, 2 AS size")}))
+	_, err := read(
+		t,
+		newSource(t, d.open(t), sqlsource.Config{Dialect: d.dialect, Query: d.sql("SELECT $1 AS id, 1 AS size, 2 AS size")}),
+	)
 	if err == nil || !strings.Contains(err.Error(), want) {
 		t.Error(err)
 	}

@@ -18,7 +18,10 @@ func killMySQL(tb testing.TB, admin *sql.DB) {
 		tb.Fatal(err)
 	}
 	defer conn.Close()
-	rows, err := conn.QueryContext(tb.Context(), "SELECT id FROM information_schema.processlist WHERE id <> connection_id() AND command <> 'Daemon'")
+	rows, err := conn.QueryContext(
+		tb.Context(),
+		"SELECT id FROM information_schema.processlist WHERE id <> connection_id() AND command <> 'Daemon'",
+	)
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -62,7 +65,11 @@ var mysqlTypes = []struct{ column, value, want string }{
 	{"double", "0.1", `0.1`},
 	{"double", "1.7976931348623157e308", `1.7976931348623157e+308`},
 	{"decimal(10,2)", "19.90", `19.90`},
-	{"decimal(65,30)", "-12345678901234567890123456789012345.678901234567890123456789012345", `-12345678901234567890123456789012345.678901234567890123456789012345`},
+	{
+		"decimal(65,30)",
+		"-12345678901234567890123456789012345.678901234567890123456789012345",
+		`-12345678901234567890123456789012345.678901234567890123456789012345`,
+	},
 	{"decimal(3,2)", "-0.5", `-0.50`},
 	{"bit(1)", "b'1'", `1`},
 	{"bit(12)", "b'100000000001'", `2049`},
@@ -92,7 +99,7 @@ var mysqlTypes = []struct{ column, value, want string }{
 	{"point", "ST_PointFromText('POINT(1 2)')", `"AAAAAAEBAAAAAAAAAAAA8D8AAAAAAAAAQA=="`},
 }
 
-// mysqlHostTypes are values whose types the host has to tell.
+// mysqlHostTypes are values whose types the host has to set.
 var mysqlHostTypes = []struct {
 	column, value string
 	host          sqlsource.Type
@@ -129,7 +136,12 @@ func testMySQLTypes(t *testing.T, dsn string) {
 	for _, c := range mysqlHostTypes {
 		types[add(c.column, c.value, c.want)] = c.host
 	}
-	exec(t, admin, "CREATE TABLE types ("+strings.Join(columns, ", ")+")", "INSERT INTO types VALUES ("+strings.Join(values, ", ")+")")
+	exec(
+		t,
+		admin,
+		"CREATE TABLE types ("+strings.Join(columns, ", ")+")",
+		"INSERT INTO types VALUES ("+strings.Join(values, ", ")+")",
+	)
 	for _, params := range []string{
 		"", "?parseTime=true", "?interpolateParams=true", "?time_zone=%27-05:00%27",
 		"?parseTime=true&time_zone=%27-05:00%27", "?sql_mode=ANSI",
@@ -139,7 +151,10 @@ func testMySQLTypes(t *testing.T, dsn string) {
 			"SELECT * FROM types":                  func(string) []any { return nil },
 			"SELECT * FROM types WHERE ? = 'shop'": nil,
 		} {
-			products, err := read(t, newSource(t, db, sqlsource.Config{Dialect: sqlsource.MySQL, Query: query, Args: args, Types: types}))
+			products, err := read(
+				t,
+				newSource(t, db, sqlsource.Config{Dialect: sqlsource.MySQL, Query: query, Args: args, Types: types}),
+			)
 			if err != nil || len(products) != 1 {
 				t.Fatalf("%s, %s: %d products, error %v", params, query, len(products), err)
 			}
@@ -155,7 +170,7 @@ func testMySQLTypes(t *testing.T, dsn string) {
 // A driver that takes DATETIME for a time of some zone is believed, but a day stays that day.
 func testMySQLDriverZone(t *testing.T, dsn string) {
 	t.Helper()
-	// The value of a key is what it is in other columns, too.
+	// The value of a key is as in other columns.
 	for _, params := range []string{"", "?parseTime=true"} {
 		products, err := read(t, newSource(t, open(t, "mysql", dsn+params), sqlsource.Config{
 			Dialect: sqlsource.MySQL, Key: "day", Query: "SELECT ? AS id, DATE '2024-02-29' AS day",
@@ -167,12 +182,13 @@ func testMySQLDriverZone(t *testing.T, dsn string) {
 	products, err := read(t, newSource(t, open(t, "mysql", dsn+"?parseTime=true&loc=Asia%2FTokyo"), sqlsource.Config{
 		Dialect: sqlsource.MySQL, Query: "SELECT ? AS id, DATE '2024-02-29' AS day, TIMESTAMP '2024-02-29 12:34:56' AS at",
 	}))
-	if want := `{"id":"shop","day":"2024-02-29","at":"2024-02-29T03:34:56Z"}`; err != nil || len(products) != 1 || string(products[0].Body) != want {
+	if want := `{"id":"shop","day":"2024-02-29","at":"2024-02-29T03:34:56Z"}`; err != nil || len(products) != 1 ||
+		string(products[0].Body) != want {
 		t.Errorf("%s, error %v; want %s", products, err, want)
 	}
 }
 
-// Pages by keys of all types hold every row once, in the order of the key; those whose order can not be relied on are
+// Pages by keys of all types hold every row once, in the order of the key; those whose order cannot be relied on are
 // refused.
 func testMySQLKeys(t *testing.T, dsn string) {
 	admin := open(t, "mysql", dsn)
@@ -194,8 +210,18 @@ func testMySQLKeys(t *testing.T, dsn string) {
 		"set('red', 'blue', 'green')":            {values: []string{"red", "blue", "green"}, err: "MySQL compares SET"},
 		"bit(8)":                                 {values: []string{"1", "2", "3"}, err: "MySQL compares BIT"},
 	} {
-		exec(t, admin, "DROP TABLE IF EXISTS sorted, heap", "CREATE TABLE sorted (id "+column+" PRIMARY KEY)", "CREATE TABLE heap (id "+column+")",
-			"INSERT INTO sorted VALUES ('"+strings.Join(test.values, "'), ('")+"')", "INSERT INTO heap SELECT id FROM sorted ORDER BY id DESC")
+		exec(
+			t,
+			admin,
+			"DROP TABLE IF EXISTS sorted, heap",
+			"CREATE TABLE sorted (id "+column+" PRIMARY KEY)",
+			"CREATE TABLE heap (id "+column+")",
+			"INSERT INTO sorted VALUES ('"+strings.Join(
+				test.values,
+				"'), ('",
+			)+"')",
+			"INSERT INTO heap SELECT id FROM sorted ORDER BY id DESC",
+		)
 		for _, params := range []string{"", "?interpolateParams=true"} {
 			db := open(t, "mysql", dsn+params)
 			for _, table := range []string{"sorted", "heap"} {

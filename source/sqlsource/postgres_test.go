@@ -66,7 +66,10 @@ func testPostgresTypes(t *testing.T, d database) {
 		}
 	}
 	for _, expr := range []string{`'\x00ff'::bytea`, "true", "1.5::float8", "now()", "ARRAY['a']", "'10.0.0.1'::inet"} {
-		_, err := read(t, newSource(t, db, sqlsource.Config{Dialect: d.dialect, Query: "SELECT " + expr + " AS id WHERE $1 <> ''"}))
+		_, err := read(
+			t,
+			newSource(t, db, sqlsource.Config{Dialect: d.dialect, Query: "SELECT " + expr + " AS id WHERE $1 <> ''"}),
+		)
 		if err == nil || !strings.Contains(err.Error(), "cannot be the id") {
 			t.Errorf("%s as an id: %v", expr, err)
 		}
@@ -81,7 +84,9 @@ func testPostgresTypes(t *testing.T, d database) {
 			total = 2
 		}
 		products, err := read(t, newSource(t, db, sqlsource.Config{
-			Dialect: d.dialect, PageRows: 1, Query: fmt.Sprintf("SELECT %s AS id FROM generate_series(1, %d) AS s(n) WHERE $1 <> ''", key, total),
+			Dialect:  d.dialect,
+			PageRows: 1,
+			Query:    fmt.Sprintf("SELECT %s AS id FROM generate_series(1, %d) AS s(n) WHERE $1 <> ''", key, total),
 		}))
 		ids := make([]string, len(products))
 		for i, p := range products {
@@ -91,10 +96,12 @@ func testPostgresTypes(t *testing.T, d database) {
 			t.Errorf("key %s: ids %q, error %v", key, ids, err)
 		}
 	}
-	// Timestamps are keys, too: they come back with all their digits.
+	// Timestamps can be keys: they come back with all their digits.
 	products, err := read(t, newSource(t, db, sqlsource.Config{
-		Dialect: d.dialect, PageRows: 2, Key: "at",
-		Query: "SELECT n AS id, 'now'::timestamptz + n * interval '1 microsecond' AS at FROM generate_series(1, 5) AS s(n) WHERE $1 <> ''",
+		Dialect:  d.dialect,
+		PageRows: 2,
+		Key:      "at",
+		Query:    "SELECT n AS id, 'now'::timestamptz + n * interval '1 microsecond' AS at FROM generate_series(1, 5) AS s(n) WHERE $1 <> ''",
 	}))
 	if err != nil || len(products) != 5 {
 		t.Errorf("timestamps as keys: %d products, error %v", len(products), err)

@@ -31,7 +31,7 @@ func (c Config) describeSQL() string {
 	return "SELECT *" + c.from() + " LIMIT 0" //nolint:unqueryvet // which columns there are is the question
 }
 
-// anySQL returns a row if the query does.
+// anySQL returns one row of the query, if there is one.
 func (c Config) anySQL() string { return "SELECT 1" + c.from() + " LIMIT 1" }
 
 // countKeysSQL counts the rows that have a key.
@@ -42,7 +42,8 @@ func (c Config) countKeysSQL() string {
 // keyAtSQL returns the key of the row at an offset, in the order of the key.
 func (c Config) keyAtSQL(offset int64) string {
 	key := c.Dialect.quote(c.Key)
-	return "SELECT " + key + c.from() + " WHERE " + key + " IS NOT NULL ORDER BY " + key + " LIMIT 1 OFFSET " + strconv.FormatInt(offset, 10)
+	return "SELECT " + key + c.from() + " WHERE " + key + " IS NOT NULL ORDER BY " + key + " LIMIT 1 OFFSET " +
+		strconv.FormatInt(offset, 10)
 }
 
 // nullKeySQL returns a row if there is one whose key is NULL.
@@ -89,8 +90,8 @@ func (c Config) pageSQL(r *row, args int, from, below bool, limit int) string {
 	return query + " WHERE " + where + " ORDER BY " + key + " LIMIT " + strconv.Itoa(limit)
 }
 
-// idsSQL reads columns of the rows that can have one of the ids: which of them do is to be seen in the rows, since
-// collations hold texts to be equal that are different ids. It returns no statement if no row can have one of them.
+// idsSQL reads columns of the rows that can have one of the ids. Collations find texts equal that are different ids, so
+// the caller compares the ids of the rows. It returns no statement if no row can have one of them.
 func (c Config) idsSQL(r *row, columns string, args []any, ids []string) (statement string, all []any) {
 	expr, values := c.idValues(r.idType, ids)
 	if len(values) == 0 {
@@ -100,7 +101,8 @@ func (c Config) idsSQL(r *row, columns string, args []any, ids []string) (statem
 	for i := range values {
 		params[i] = c.keyParam(len(args)+i+1, kindValue)
 	}
-	return "SELECT " + columns + c.from() + " WHERE " + expr + " IN (" + strings.Join(params, ", ") + ")", append(slices.Clip(args), values...)
+	query := "SELECT " + columns + c.from() + " WHERE " + expr + " IN (" + strings.Join(params, ", ") + ")"
+	return query, append(slices.Clip(args), values...)
 }
 
 // idValues returns what to compare ids with, and the values of those that a column of the type can have.
@@ -125,7 +127,7 @@ func (c Config) idValues(typeName string, ids []string) (expr string, values []a
 			expr = c.Dialect.quote(c.ID)
 			ids = slices.DeleteFunc(slices.Clone(ids), func(id string) bool { return !uuidText.MatchString(id) })
 		}
-	case c.Dialect == MySQL && !slices.Contains([]string{typeVarchar, "CHAR", typeText, "TINYTEXT", "MEDIUMTEXT", "LONGTEXT"}, typeName):
+	case c.Dialect == MySQL && !slices.Contains(mysqlTexts, typeName):
 		expr = "CAST(" + expr + " AS CHAR)"
 	}
 	return expr, parsed(ids, func(id string) (any, error) {
@@ -135,6 +137,9 @@ func (c Config) idValues(typeName string, ids []string) (expr string, values []a
 		return id, nil
 	})
 }
+
+// mysqlTexts are the types of texts.
+var mysqlTexts = []string{typeVarchar, "CHAR", typeText, "TINYTEXT", "MEDIUMTEXT", "LONGTEXT"}
 
 // uuidText is how PostgreSQL writes a UUID.
 var uuidText = regexp.MustCompile(`^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`)

@@ -35,7 +35,10 @@ func (r *reader) read(ctx context.Context, yield func(reindex.Product, error) bo
 		err = r.readNoKey(ctx, yield)
 	}
 	if err == nil && !r.stopped && !r.part && r.count == 0 && r.cfg.Tenants == "" {
-		err = public.Errorf("%w: Config.Query returns no row for it, and Config.Tenants, which could say that it exists, is not set", ErrUnknownTenant)
+		err = public.Errorf(
+			"%w: Config.Query returns no row for it, and Config.Tenants, which could say that it exists, is not set",
+			ErrUnknownTenant,
+		)
 	}
 	if err != nil && r.count > 0 {
 		err = public.Within(fmt.Sprintf("after %d products, the last one %q", r.count, r.lastID), err)
@@ -45,10 +48,14 @@ func (r *reader) read(ctx context.Context, yield func(reindex.Product, error) bo
 
 // page yields one page of rows and returns the key of the last one, and whether there can be more.
 //
-// A page begins with the last row of the one before (>=, not >), which is not yielded again. If that row is not found
-// in its place, the key is not unique in the database's own order, or did not survive the way to the driver and back:
-// rows could be lost or come twice, and an error says so.
-func (r *reader) page(ctx context.Context, after any, yield func(reindex.Product, error) bool) (last any, more bool, err error) {
+// A page begins with the last row of the one before (>=, not >), which is not yielded again. If that row is not in its
+// place, it returns an error, since rows could be lost or come twice: the key is not unique in the database's order, or
+// changed on its way to the driver and back.
+func (r *reader) page(
+	ctx context.Context,
+	after any,
+	yield func(reindex.Product, error) bool,
+) (last any, more bool, err error) {
 	limit, overlap := r.cfg.PageRows, after != nil
 	args := r.args
 	lower := r.from
@@ -85,7 +92,7 @@ func (r *reader) page(ctx context.Context, after any, yield func(reindex.Product
 	return last, limit >= 0 && n == limit && !r.stopped, err
 }
 
-// readNoKey yields the rows whose key is their id, and is missing. Most often there is none.
+// readNoKey yields the rows whose key is their id and is NULL. Most often there are none.
 func (r *reader) readNoKey(ctx context.Context, yield func(reindex.Product, error) bool) error {
 	return r.rows(ctx, r.cfg.noKeySQL(r.row), r.args, func() (bool, error) {
 		if r.row.keyValue() != nil {
@@ -95,7 +102,7 @@ func (r *reader) readNoKey(ctx context.Context, yield func(reindex.Product, erro
 	})
 }
 
-// yield hands on the current row, or what is wrong with it. It reports whether the consumer wants more.
+// yield yields the current row or its error, and reports whether the consumer wants more.
 func (r *reader) yield(yield func(reindex.Product, error) bool) bool {
 	p, bad := r.row.product()
 	if bad != nil {
@@ -138,8 +145,11 @@ func (r *reader) rows(ctx context.Context, query string, args []any, visit func(
 
 // errKey says what Config.Key must be.
 func errKey(column string) error {
-	return fmt.Errorf("column %q cannot be the key to page by: it must be unique within a tenant, also in the database's order "+
-		"(a collation can hold different texts to be equal), and have a type that the driver returns exactly", column)
+	return fmt.Errorf(
+		"column %q cannot be the key to page by: it must be unique within a tenant, also in the database's order "+
+			"(a collation can hold different texts to be equal), and have a type that the driver returns exactly",
+		column,
+	)
 }
 
 // sameKey reports whether a driver returned the same key twice.

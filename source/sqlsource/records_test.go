@@ -31,8 +31,12 @@ func records(t *testing.T, seq iter.Seq2[reindex.Product, error]) (got []string)
 // A row that cannot be read is one bad record, which says where it is. The others are read, whatever the pages.
 func testBadRows(t *testing.T, d database) {
 	db := d.open(t)
-	exec(t, db, "CREATE TABLE bad (id varchar(10), n integer, body "+d.text+")",
-		"INSERT INTO bad VALUES ('a', 1, '{}'), (NULL, 2, '{}'), ('c', 3, NULL), ('d', 4, '{}'), (NULL, 5, NULL), ('f', 6, '{}')")
+	exec(
+		t,
+		db,
+		"CREATE TABLE bad (id varchar(10), n integer, body "+d.text+")",
+		"INSERT INTO bad VALUES ('a', 1, '{}'), (NULL, 2, '{}'), ('c', 3, NULL), ('d', 4, '{}'), (NULL, 5, NULL), ('f', 6, '{}')",
+	)
 	const noID, noID2 = `row without a value of id||column "id": the id is NULL`, `row with n 2||column "id": the id is NULL`
 	for _, test := range []struct {
 		cfg  sqlsource.Config
@@ -84,7 +88,11 @@ func testFind(t *testing.T, d database, columns map[string]string) {
 	for column, values := range columns {
 		table += "x"
 		exec(t, db, "CREATE TABLE "+table+" (id "+column+")", "INSERT INTO "+table+" VALUES "+values)
-		src := newSource(t, db, sqlsource.Config{Dialect: d.dialect, Query: d.sql("SELECT id FROM " + table + " WHERE $1 = 'shop'")})
+		src := newSource(
+			t,
+			db,
+			sqlsource.Config{Dialect: d.dialect, Query: d.sql("SELECT id FROM " + table + " WHERE $1 = 'shop'")},
+		)
 		snap := openShop(t, src)
 		all := records(t, snap.Products(t.Context()))
 		slices.Sort(all)
@@ -98,8 +106,25 @@ func testFind(t *testing.T, d database, columns map[string]string) {
 			}
 		}
 		others := []string{
-			"", " ", "nope", "0", "007", "+7", "7.0", "7 ", "A", "a ", "7abc", "99999999999999999999999", "-9223372036854775809", "a\x00", "\xff", "'",
-			"6579C22F-BE2B-444C-A52B-0116DD82DF6C", "6579c22fbe2b444ca52b0116dd82df6c", "{6579c22f-be2b-444c-a52b-0116dd82df6c}",
+			"",
+			" ",
+			"nope",
+			"0",
+			"007",
+			"+7",
+			"7.0",
+			"7 ",
+			"A",
+			"a ",
+			"7abc",
+			"99999999999999999999999",
+			"-9223372036854775809",
+			"a\x00",
+			"\xff",
+			"'",
+			"6579C22F-BE2B-444C-A52B-0116DD82DF6C",
+			"6579c22fbe2b444ca52b0116dd82df6c",
+			"{6579c22f-be2b-444c-a52b-0116dd82df6c}",
 		}
 		others = slices.DeleteFunc(others, func(id string) bool { return slices.Contains(all, id) })
 		if got := records(t, src.Find(t.Context(), "shop", others...)); len(got) != 0 {
@@ -121,7 +146,11 @@ func testFindMany(t *testing.T, d database) {
 	t.Helper()
 	db := d.open(t)
 	fill(t, db, d, 1000)
-	src := newSource(t, db, sqlsource.Config{Dialect: d.dialect, Query: d.sql("SELECT id FROM products WHERE tenant = $1")})
+	src := newSource(
+		t,
+		db,
+		sqlsource.Config{Dialect: d.dialect, Query: d.sql("SELECT id FROM products WHERE tenant = $1")},
+	)
 	var ids []string
 	for n := range 2000 {
 		ids = append(ids, fmt.Sprint(n))

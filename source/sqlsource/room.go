@@ -8,25 +8,25 @@ import (
 	"sync"
 )
 
-// ErrNoRoom: the pool of connections is too small for what is to be read, if one connection is left for others.
+// ErrNoRoom: the pool of connections is too small to read, if one connection is left for others.
 var ErrNoRoom = errors.New("no connection is left in the pool")
 
 // rooms counts the connections that the sources of this process hold, by pool, so that several sources on one pool
-// share what there is.
+// share it.
 var rooms = struct {
 	sync.Mutex
 
 	of map[*sql.DB]*room
 }{of: map[*sql.DB]*room{}}
 
-// room is what the sources hold of one pool. It is forgotten once they hold nothing.
+// room counts the connections of one pool that sources hold. It is forgotten once they hold none.
 type room struct {
 	held  int
 	freed chan struct{} // closed, and replaced, if something is given back
 }
 
-// limit is how many connections of db all sources may hold together: all but one, which a job store, for one, needs. A
-// pool of a single connection is the source's alone while it reads. 0: there is no limit.
+// limit returns how many connections of db all sources may hold together: all but one, which others need, such as a job
+// store. A pool of one connection is the source's alone while it reads. 0 means that there is no limit.
 func limit(db *sql.DB) int {
 	most := db.Stats().MaxOpenConnections
 	if most <= 0 {
@@ -46,14 +46,18 @@ func hold(db *sql.DB) error {
 	}
 	most := limit(db)
 	if most > 0 && r.held >= most {
-		return fmt.Errorf("%w: it opens at most %d, sources hold %d, and one is left for others, such as a job store; raise SetMaxOpenConns",
-			ErrNoRoom, db.Stats().MaxOpenConnections, r.held)
+		return fmt.Errorf(
+			"%w: it opens at most %d, sources hold %d, and one is left for others, such as a job store; raise SetMaxOpenConns",
+			ErrNoRoom,
+			db.Stats().MaxOpenConnections,
+			r.held,
+		)
 	}
 	r.held++
 	return nil
 }
 
-// spare returns an error if sources hold every connection of db: whoever waits for one then could wait for itself.
+// spare returns an error if sources hold every connection of db: a caller that waited for one could wait for itself.
 func spare(db *sql.DB) error {
 	rooms.Lock()
 	defer rooms.Unlock()
@@ -76,7 +80,7 @@ func release(db *sql.DB) {
 	}
 }
 
-// seat is the place that a snapshot has for reading parts, beside its own connection. So whatever others hold, one part
+// seat is the place that a snapshot keeps for reading parts, beside its own connection. Whatever others hold, one part
 // after the other can be read.
 type seat struct {
 	db *sql.DB
@@ -101,7 +105,7 @@ func (s *seat) reserve() error {
 	return nil
 }
 
-// sit waits for a place to read a part: the reserved one, or a further one. The caller calls leave.
+// sit waits for a place to read a part: the reserved one or another one. The caller calls leave.
 func (s *seat) sit(ctx context.Context) (leave func(), err error) {
 	if err := s.reserve(); err != nil {
 		return nil, err
@@ -146,7 +150,7 @@ func (s *seat) release() {
 	}
 }
 
-// freed returns what is closed if a place of db is given back. There is one at least that is held.
+// freed returns a channel that is closed when a place of db is given back. At least one is held.
 func freed(db *sql.DB) <-chan struct{} {
 	rooms.Lock()
 	defer rooms.Unlock()

@@ -53,7 +53,11 @@ func ownConnection(db *sql.DB) func(ctx context.Context) error {
 func testRoom(t *testing.T, d database) {
 	const total = 3000
 	fill(t, d.open(t), d, total)
-	cfg := sqlsource.Config{Dialect: d.dialect, PageRows: 100, Query: "SELECT id, name FROM products WHERE tenant = $1 AND id % 2 = 0"}
+	cfg := sqlsource.Config{
+		Dialect:  d.dialect,
+		PageRows: 100,
+		Query:    "SELECT id, name FROM products WHERE tenant = $1 AND id % 2 = 0",
+	}
 	odd := cfg
 	odd.Query = "SELECT id, name FROM products WHERE tenant = $1 AND id % 2 = 1"
 	for _, test := range []struct{ connections, readers int }{{3, 1}, {3, 4}, {4, 4}, {5, 8}} {
@@ -64,7 +68,11 @@ func testRoom(t *testing.T, d database) {
 			t.Fatal(err)
 		}
 		index := watched{reindextest.NewMemory(), ownConnection(db)}
-		engine, err := reindex.New(source.Concat(newSource(t, db, cfg), newSource(t, db, odd)), index, &reindex.Config{Jobs: jobs, Readers: test.readers})
+		engine, err := reindex.New(
+			source.Concat(newSource(t, db, cfg), newSource(t, db, odd)),
+			index,
+			&reindex.Config{Jobs: jobs, Readers: test.readers},
+		)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -110,8 +118,16 @@ func testFindBesideSnapshot(t *testing.T, d database, cfg sqlsource.Config) {
 func testStartOver(t *testing.T, d database) {
 	t.Helper()
 	db := d.open(t)
-	exec(t, db, "CREATE TABLE twice AS SELECT n, CASE n WHEN 4990 THEN 10 ELSE n END AS id FROM generate_series(1, 5000) AS s(n)")
-	src := newSource(t, db, sqlsource.Config{Dialect: d.dialect, Key: "n", PageRows: 100, Query: "SELECT * FROM twice WHERE $1 = 'shop'"})
+	exec(
+		t,
+		db,
+		"CREATE TABLE twice AS SELECT n, CASE n WHEN 4990 THEN 10 ELSE n END AS id FROM generate_series(1, 5000) AS s(n)",
+	)
+	src := newSource(
+		t,
+		db,
+		sqlsource.Config{Dialect: d.dialect, Key: "n", PageRows: 100, Query: "SELECT * FROM twice WHERE $1 = 'shop'"},
+	)
 	engine, err := reindex.New(src, reindextest.NewMemory(), &reindex.Config{Readers: 3, MaxDuplicates: 1})
 	if err != nil {
 		t.Fatal(err)

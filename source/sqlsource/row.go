@@ -32,7 +32,7 @@ type column struct {
 	kind kind
 	// prefix is what precedes the column's value in an object.
 	prefix []byte
-	// loc is the time zone of what has none. Nil: UTC.
+	// loc is the time zone of times that have none. Nil: UTC.
 	loc *time.Location
 }
 
@@ -64,7 +64,10 @@ func newRow(cfg Config, types []*sql.ColumnType) (*row, error) {
 	find := func(setting, name string) int {
 		i := slices.Index(names, name)
 		if i < 0 {
-			errs = append(errs, fmt.Errorf("it has no column %q for Config.%s; its columns are %s", name, setting, strings.Join(names, ", ")))
+			errs = append(
+				errs,
+				fmt.Errorf("it has no column %q for Config.%s; its columns are %s", name, setting, strings.Join(names, ", ")),
+			)
 		}
 		return i
 	}
@@ -84,18 +87,26 @@ func newRow(cfg Config, types []*sql.ColumnType) (*row, error) {
 	}
 	idType, keyType := types[id].DatabaseTypeName(), types[key].DatabaseTypeName()
 	if cfg.PageRows >= 0 && !ordered(cfg.Dialect, keyType) {
-		return nil, public.Errorf("column %q cannot be the key to page by: MySQL compares %s otherwise than it sorts it", cfg.Key, keyType)
+		return nil, public.Errorf(
+			"column %q cannot be the key to page by: MySQL compares %s otherwise than it sorts it",
+			cfg.Key,
+			keyType,
+		)
 	}
 	if !identifies(cfg.Dialect, idType) {
-		return nil, public.Errorf("column %q cannot be the id, it is a %s: let the query cast it to text, such as a hexadecimal one", cfg.ID, idType)
+		return nil, public.Errorf(
+			"column %q cannot be the id, it is a %s: let the query cast it to text, such as a hexadecimal one",
+			cfg.ID,
+			idType,
+		)
 	}
 	r := &row{body: body, idType: idType}
 	r.layOut(cfg, types, id, key)
 	return r, nil
 }
 
-// layOut decides what to select and how to encode it. The id and the key are read as what the database compares,
-// without a conversion.
+// layOut decides what to select and how to encode it. The id and the key are read without a conversion, as the database
+// compares them.
 func (r *row) layOut(cfg Config, types []*sql.ColumnType, id, key int) {
 	var exprs []string
 	at := map[int]int{} // where columns are that are read without a conversion
@@ -195,7 +206,7 @@ func (r *row) bindable(key cell) any {
 	return key.v
 }
 
-// product encodes the current row. The error says which row it is of, and what to do about it.
+// product encodes the current row. The error names the row's key and the column.
 func (r *row) product() (reindex.Product, *reindex.RecordError) {
 	id, err := r.idOf(r.cells[r.id].v)
 	if err != nil {
@@ -222,7 +233,11 @@ func (r *row) product() (reindex.Product, *reindex.RecordError) {
 }
 
 func (r *row) recordError(id string, col int, err error) *reindex.RecordError {
-	return &reindex.RecordError{ID: id, Where: r.place(r.cells[r.key]), Err: fmt.Errorf("column %q: %w", r.cols[col].name, err)}
+	return &reindex.RecordError{
+		ID:    id,
+		Where: r.place(r.cells[r.key]),
+		Err:   fmt.Errorf("column %q: %w", r.cols[col].name, err),
+	}
 }
 
 // place names a row by its key.

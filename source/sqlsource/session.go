@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// rollbackTimeout limits how long the end of a transaction may take that only read.
+// rollbackTimeout limits how long it may take to end a transaction, which has only read.
 const rollbackTimeout = 10 * time.Second
 
 // session is a read-only transaction whose statements all see the state of one moment. One statement runs in it at a
@@ -42,8 +42,8 @@ func (s *Source) begin(ctx context.Context) (*session, error) {
 	return newSession(tx, func() { _ = tx.Rollback() }), nil
 }
 
-// beginMySQL begins a transaction with the snapshot of this moment: by itself it would have that of its first look into
-// a table.
+// beginMySQL begins a transaction with the snapshot of this moment. By default it would be that of the first statement
+// that reads a table.
 func (s *Source) beginMySQL(ctx context.Context) (*session, error) {
 	conn, err := s.db.Conn(ctx)
 	if err != nil {
@@ -56,7 +56,10 @@ func (s *Source) beginMySQL(ctx context.Context) (*session, error) {
 		_, _ = conn.ExecContext(ctx, "ROLLBACK")
 		_ = conn.Close()
 	}
-	for _, statement := range []string{"SET TRANSACTION ISOLATION LEVEL REPEATABLE READ", "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY"} {
+	for _, statement := range []string{
+		"SET TRANSACTION ISOLATION LEVEL REPEATABLE READ",
+		"START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY",
+	} {
 		if _, err := conn.ExecContext(ctx, statement); err != nil {
 			end()
 			return nil, fmt.Errorf("beginning a transaction: %w", err)
@@ -69,8 +72,8 @@ func newSession(q querier, end func()) *session {
 	return &session{querier: q, turn: make(chan struct{}, 1), end: end}
 }
 
-// use waits until no other statement runs. The caller calls done after its own. A driver that is stopped within a
-// statement drops the connection: under a ctx that has ended there is none.
+// use waits until no other statement runs. The caller calls done after its own. It fails if ctx has ended, because a
+// driver that is stopped within a statement drops the connection.
 func (s *session) use(ctx context.Context) (done func(), err error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
@@ -97,7 +100,7 @@ func (s *session) exists(ctx context.Context, query string, args ...any) (bool, 
 	return s.first(ctx, nil, query, args...)
 }
 
-// first reads the first row into dest, if there is both.
+// first reads the first row into dest, unless there is no row or dest is nil.
 func (s *session) first(ctx context.Context, dest []any, query string, args ...any) (bool, error) {
 	done, err := s.use(ctx)
 	if err != nil {

@@ -29,7 +29,7 @@ var (
 	_ reindex.Counter  = (*snapshot)(nil)
 )
 
-// prepare looks at the tenant, and at what the query returns.
+// prepare checks that the tenant exists, and the columns of the query.
 func (s *snapshot) prepare(ctx context.Context) error {
 	cfg := s.src.cfg
 	if cfg.Tenants != "" {
@@ -47,7 +47,7 @@ func (s *snapshot) prepare(ctx context.Context) error {
 	return nil
 }
 
-// describe learns what the query returns.
+// describe finds out which columns the query returns.
 func (s *snapshot) describe(ctx context.Context) error {
 	rows, err := s.session.QueryContext(ctx, s.src.cfg.describeSQL(), s.args...)
 	if err != nil {
@@ -64,7 +64,7 @@ func (s *snapshot) describe(ctx context.Context) error {
 	if !s.layout.has(kindMySQLTime) {
 		return nil
 	}
-	// The time zone of the driver is that of the times it makes.
+	// The driver's time zone shows in the times that it returns.
 	var c cell
 	if err := s.session.scalar(ctx, &c, "SELECT TIMESTAMP '2000-01-01 00:00:00'"); err != nil {
 		return fmt.Errorf("asking for the driver's time zone: %w", err)
@@ -75,9 +75,8 @@ func (s *snapshot) describe(ctx context.Context) error {
 	return nil
 }
 
-// Products yields every product, over the connection of the snapshot, which reads one page at a time: two sequences
-// take turns. A read that is stopped within a page, by the end of ctx, can cost the connection, and with it the
-// snapshot.
+// Products yields every product, over the connection of the snapshot. Two sequences take turns, page by page. A read
+// that the end of ctx stops within a page can cost the connection, and with it the snapshot.
 func (s *snapshot) Products(ctx context.Context) iter.Seq2[reindex.Product, error] {
 	return func(yield func(reindex.Product, error) bool) {
 		r := &reader{cfg: s.src.cfg, session: s.session, args: s.args, row: s.layout.clone()}
@@ -113,7 +112,7 @@ func (s *snapshot) Close() error {
 	return nil
 }
 
-// checkKeys checks what paging relies on. A row whose key is its id, and is missing, is one bad record.
+// checkKeys returns an error if a row has no key. If the key is the id, such a row is a bad record instead.
 func (s *snapshot) checkKeys(ctx context.Context) error {
 	cfg := s.src.cfg
 	if cfg.PageRows < 0 || cfg.Key == cfg.ID {

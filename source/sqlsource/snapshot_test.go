@@ -15,7 +15,11 @@ import (
 func testSnapshot(t *testing.T, d database, total int) {
 	reader, writer := d.open(t), d.open(t)
 	fill(t, writer, d, total)
-	src := newSource(t, reader, sqlsource.Config{Dialect: d.dialect, Query: d.sql("SELECT id, name, price FROM products WHERE tenant = $1")})
+	src := newSource(
+		t,
+		reader,
+		sqlsource.Config{Dialect: d.dialect, Query: d.sql("SELECT id, name, price FROM products WHERE tenant = $1")},
+	)
 	n, ids := 0, make([]bool, total+1)
 	for p, err := range openShop(t, src).Products(t.Context()) {
 		if err != nil {
@@ -39,7 +43,14 @@ func testSnapshot(t *testing.T, d database, total int) {
 func testMoment(t *testing.T, d database) {
 	reader, writer := d.open(t), d.open(t)
 	fill(t, writer, d, 10)
-	snap := openShop(t, newSource(t, reader, sqlsource.Config{Dialect: d.dialect, Query: d.sql("SELECT id, name, price FROM products WHERE tenant = $1")}))
+	snap := openShop(
+		t,
+		newSource(
+			t,
+			reader,
+			sqlsource.Config{Dialect: d.dialect, Query: d.sql("SELECT id, name, price FROM products WHERE tenant = $1")},
+		),
+	)
 	exec(t, writer, "DELETE FROM products WHERE id > 5", "INSERT INTO products VALUES ('shop', 11, 'new', 0)")
 	if n, err := snap.(reindex.Counter).Count(t.Context()); err != nil || n != 10 {
 		t.Errorf("count is %d, error %v", n, err)
@@ -111,7 +122,8 @@ func testLostConnection(t *testing.T, d database) {
 			d.kill(t, admin)
 		}
 	}
-	if failed == nil || n >= 1000 || !strings.Contains(failed.Error(), fmt.Sprintf("after %d products, the last one %q", n, fmt.Sprint(n))) {
+	if failed == nil || n >= 1000 ||
+		!strings.Contains(failed.Error(), fmt.Sprintf("after %d products, the last one %q", n, fmt.Sprint(n))) {
 		t.Errorf("%d products, error %v", n, failed)
 	}
 }

@@ -12,8 +12,8 @@ import (
 // ErrUnknownTenant: the database has no such tenant, or no product of it if Config.Tenants is not set.
 var ErrUnknownTenant = errors.New("unknown tenant")
 
-// Source reads a tenant's products from a database. It is safe for concurrent use. See the package's documentation for
-// what it promises.
+// Source reads a tenant's products from a database. It is safe for concurrent use. The package's documentation has its
+// promises.
 type Source struct {
 	db  *sql.DB
 	cfg Config
@@ -22,7 +22,7 @@ type Source struct {
 var _ reindex.Source = (*Source)(nil)
 
 // New returns a source that reads through db, which stays the caller's. The error names every setting that is not
-// valid. It does not connect: that Query is valid, and has the columns named, is checked by Open.
+// valid. It does not connect: Open checks that Query is valid, and returns the columns that the config names.
 func New(db *sql.DB, cfg Config) (*Source, error) {
 	c := cfg.withDefaults()
 	if err := c.validate(); err != nil {
@@ -31,8 +31,8 @@ func New(db *sql.DB, cfg Config) (*Source, error) {
 	return &Source{db: db, cfg: c}, nil
 }
 
-// Open begins a transaction, over a connection that it holds until the snapshot is closed. All that the snapshot yields
-// is the state of this moment. The error matches [ErrNoRoom] if the pool has no connection to spare.
+// Open begins a transaction, over a connection that it holds until the snapshot is closed. The snapshot is the state of
+// this moment. The error matches [ErrNoRoom] if the pool has no connection to spare.
 func (s *Source) Open(ctx context.Context, tenant string) (reindex.Snapshot, error) {
 	snap, err := s.open(ctx, tenant)
 	if err != nil {

@@ -24,7 +24,7 @@ type splittable struct {
 
 var _ reindex.Splitter = (*splittable)(nil)
 
-// part is what a part's name says: a range of keys, and the snapshot in which it is read, for as long as that is alive.
+// part is the content of a part's name: a range of keys, and the snapshot in which to read it while that is alive.
 type part struct {
 	From     *key   `json:"from,omitempty"`  // nil: from the start
 	Below    *key   `json:"below,omitempty"` // nil: to the end
@@ -34,9 +34,9 @@ type part struct {
 // snapshotName is how PostgreSQL names snapshots.
 var snapshotName = regexp.MustCompile(`^[0-9A-Fa-f]+(-[0-9A-Fa-f]+)*$`)
 
-// Split names at most n ranges of the key with about as many products each. Nothing is opened for them, but a place in
-// the pool is kept, so that they can be read. The error matches [ErrNoRoom] and [errors.ErrUnsupported] if there is
-// none.
+// Split names at most n ranges of the key, of about the same numbers of products. It opens no connection for them, but
+// keeps a place in the pool, so that they can be read. If the pool has no place, the error matches [ErrNoRoom] and
+// [errors.ErrUnsupported].
 func (s *splittable) Split(ctx context.Context, n int) ([]string, error) {
 	if n < 1 {
 		return nil, fmt.Errorf("sqlsource: %d parts were asked for", n)
@@ -101,9 +101,9 @@ func (s *splittable) export(ctx context.Context) (string, error) {
 }
 
 // Part yields the rows of a range of keys. It holds a connection of its own while it is read. If the pool has none to
-// spare it waits for another part's, or yields an error that matches [ErrNoRoom] if none is read.
+// spare, it waits until another part has been read; if none is being read, it yields an error that matches [ErrNoRoom].
 //
-// A name of a snapshot that is not alive any more, since the process that opened it is gone, is read in this one.
+// A part whose snapshot has ended, because the process that opened it is gone, is read in this snapshot.
 func (s *splittable) Part(ctx context.Context, name string) iter.Seq2[reindex.Product, error] {
 	return func(yield func(reindex.Product, error) bool) {
 		if err := s.readPart(ctx, name, yield); err != nil {
@@ -156,7 +156,7 @@ func parsePart(name string) (part, error) {
 	return p, nil
 }
 
-// join begins a transaction in the snapshot of that name or, if it is not alive any more, in this one.
+// join begins a transaction in the snapshot of that name or, if that has ended, in this one.
 func (s *splittable) join(ctx context.Context, name string) (*session, error) {
 	session, err := s.enter(ctx, name)
 	if err == nil || !isGone(err) {
@@ -172,21 +172,23 @@ func (s *splittable) join(ctx context.Context, name string) (*session, error) {
 	return s.enter(ctx, own)
 }
 
-// enter begins a transaction that sees what the exporting one sees.
+// enter begins a transaction in the snapshot of that name.
 func (s *splittable) enter(ctx context.Context, name string) (*session, error) {
 	session, err := s.src.begin(ctx)
 	if err != nil {
 		return nil, err
 	}
 	// The statement takes no parameters.
-	if _, err := session.ExecContext(ctx, "SET TRANSACTION SNAPSHOT '"+strings.ReplaceAll(name, "'", "''")+"'"); err != nil {
+	statement := "SET TRANSACTION SNAPSHOT '" + strings.ReplaceAll(name, "'", "''") + "'"
+	if _, err := session.ExecContext(ctx, statement); err != nil {
 		session.end()
 		return nil, fmt.Errorf("sharing the snapshot: %w", err)
 	}
 	return session, nil
 }
 
-// isGone reports whether PostgreSQL knows no such snapshot, or knows that the transaction that exported it has ended.
+// isGone reports whether err means that the snapshot does not exist, or that the transaction that exported it has
+// ended.
 func isGone(err error) bool {
 	var state interface{ SQLState() string }
 	if !errors.As(err, &state) {

@@ -9,14 +9,21 @@ import (
 
 func testSQLiteTypes(t *testing.T, d database) {
 	db := d.open(t)
-	exec(t, db, `CREATE TABLE types (id INTEGER PRIMARY KEY, t TEXT, i INTEGER, r REAL, b BLOB, j JSON, yes BOOLEAN, no BOOL, day DATE, at TIMESTAMP, any)`,
+	exec(
+		t,
+		db,
+		`CREATE TABLE types (id INTEGER PRIMARY KEY, t TEXT, i INTEGER, r REAL, b BLOB, j JSON, yes BOOLEAN, no BOOL, day DATE, at TIMESTAMP, any)`,
 		`INSERT INTO types VALUES
 			(1, 'größe "x"', 9223372036854775807, 0.1, x'00ff10', '{"a": [1, 2.50]}', 1, 0, '2024-02-29', '2024-02-29 12:34:56', 'text'),
 			(2, null, NULL, 1e300, NULL, 'no json', 2, null, NULL, null, x'6162'),
 			(3, '', -1, 9e999, x'', '[]', 1, 1, 'soon', 'later', 1.5),
 			(4, '', 0, 0, NULL, jsonb('{"a": [1, 2.50]}'), 0, 0, '2024-02-29 12:34:56', '2024-02-29', jsonb('[1]')),
-			(5, '', 0, 0, NULL, x'00ff10', 0, 0, '2024-02-29 00:00:00', '2024-02-29T12:34:56.789Z', NULL)`)
-	products, err := read(t, newSource(t, db, sqlsource.Config{Dialect: d.dialect, Query: "SELECT * FROM types WHERE ? <> ''"}))
+			(5, '', 0, 0, NULL, x'00ff10', 0, 0, '2024-02-29 00:00:00', '2024-02-29T12:34:56.789Z', NULL)`,
+	)
+	products, err := read(
+		t,
+		newSource(t, db, sqlsource.Config{Dialect: d.dialect, Query: "SELECT * FROM types WHERE ? <> ''"}),
+	)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -48,7 +55,13 @@ func testSQLiteBinary(t *testing.T, d database) {
 		`SELECT x'6162' AS id`:                                  {sqlsource.Config{}, `the id is binary`},
 		`SELECT 1.5 AS id`:                                      {sqlsource.Config{}, `an id cannot be a float64`},
 	} {
-		exec(t, db, "DROP TABLE IF EXISTS binary", "CREATE TABLE binary (body JSONB)", `INSERT INTO binary VALUES (jsonb('{"a":1}'))`)
+		exec(
+			t,
+			db,
+			"DROP TABLE IF EXISTS binary",
+			"CREATE TABLE binary (body JSONB)",
+			`INSERT INTO binary VALUES (jsonb('{"a":1}'))`,
+		)
 		cfg := test.cfg
 		cfg.Dialect, cfg.Query, cfg.Args = d.dialect, query, func(string) []any { return nil }
 		products, err := read(t, newSource(t, db, cfg))

@@ -2,15 +2,15 @@ package sqlsource
 
 import "strings"
 
-// trimQuery removes what would end a query that is to stand in parentheses, or hide what is behind it: semicolons,
-// spaces and comments at its end.
+// trimQuery removes semicolons, spaces and comments at the end of a query. In parentheses they would end it, or hide
+// the text behind it.
 func trimQuery(d Dialect, q string) string {
 	for {
 		trimmed := trimOnce(d, q)
 		if trimmed == q {
 			return q
 		}
-		q = trimmed // what is at the end now can be the start of a comment, such as -- of --#
+		q = trimmed // its end can now be the start of a comment, such as the -- of --#
 	}
 }
 
@@ -26,7 +26,7 @@ func trimOnce(d Dialect, q string) string {
 	return strings.TrimLeft(q[:end], " \t\r\n\f")
 }
 
-// token returns the length of what q begins with, and whether it can be left out at the end of a query.
+// token returns the length of the token that q begins with, and whether it can be left out at the end of a query.
 func token(d Dialect, q string) (n int, ignored bool) {
 	switch {
 	case strings.IndexByte("; \t\r\n\f", q[0]) >= 0:
@@ -34,7 +34,7 @@ func token(d Dialect, q string) (n int, ignored bool) {
 	case isLineComment(d, q):
 		return upTo(q, 0, "\n"), true
 	case strings.HasPrefix(q, "/*"):
-		// MySQL executes what is in /*! */, and MariaDB what is in /*M! */.
+		// MySQL executes the text in /*! */, and MariaDB that in /*M! */.
 		executed := d == MySQL && (strings.HasPrefix(q, "/*!") || strings.HasPrefix(q, "/*M!"))
 		return blockComment(d, q), !executed
 	case q[0] == '\'', q[0] == '"', q[0] == '`' && d != PostgreSQL:
@@ -117,7 +117,7 @@ func isWord(c byte) bool {
 	return c == '_' || c >= 0x80 || '0' <= c && c <= '9' || 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z'
 }
 
-// upTo returns where the mark ends that is the first one from a position on, or the length of q.
+// upTo returns the end of the first mark from a position on, or the length of q.
 func upTo(q string, from int, mark string) int {
 	if i := strings.Index(q[from:], mark); i >= 0 {
 		return from + i + len(mark)

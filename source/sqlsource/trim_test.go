@@ -45,7 +45,7 @@ func TestTrimQuery(t *testing.T) {
 	}
 }
 
-// What is cut off an end leaves a query that nothing more is cut off, and never a part of a text.
+// The end that is cut off leaves a query that nothing more is cut off, and never a part of a text.
 func FuzzTrimQuery(f *testing.F) {
 	f.Add("SELECT 'a\\'; -- b' /* x */ # y\n;")
 	f.Add("SELECT $a$ ; $a$ E'\\'' \"b\" `c` --")

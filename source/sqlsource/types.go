@@ -27,7 +27,7 @@ const (
 	kindSQLiteJSON             // a text or a BLOB that should be JSON
 	kindDate                   // a time.Time that is a day, or infinity
 	kindBool                   // an integer that is 0 or 1
-	kindBinary                 // bytes that are no text
+	kindBinary                 // bytes that are not a text
 	kindBits                   // bytes that are an integer
 	kindBitBool                // bytes that are an integer that is 0 or 1
 	kindMoment                 // a time.Time, or infinity
@@ -36,17 +36,16 @@ const (
 	kindMySQLUnix              // an integer or a text: seconds since 1970; 0 stands for 0000-00-00 00:00:00
 )
 
-// conversion is how the values of a type get from the database into JSON.
+// conversion is the way of a type's values from the database into JSON.
 type conversion struct {
 	kind kind
-	// call, if it is set, is what the database does with the column first, in which %s stands for the column. It gives the
+	// call, if it is set, is an expression to select in place of the column, for which %s stands. Its values are of the
 	// kind called.
 	call   string
 	called kind
 }
 
-// conversionOf returns the conversion of a database's type, as a driver names it. The host can know more of the values
-// than the database.
+// conversionOf returns the conversion of a database's type, as a driver names it, unless the host has set one.
 func conversionOf(d Dialect, typeName string, host Type) conversion {
 	var c conversion
 	switch d {
@@ -69,13 +68,17 @@ func conversionOf(d Dialect, typeName string, host Type) conversion {
 	return c
 }
 
-// sqliteConversion goes by the declared type. Bytes are a BLOB, whatever that is.
+// sqliteConversion returns the conversion of a declared type. Bytes are a BLOB, whatever the type.
 func sqliteConversion(typeName string, host Type) conversion {
 	typeName = strings.ToUpper(typeName)
 	switch {
 	case typeName == typeJSON, typeName == typeJSONB, host == JSON:
 		// A BLOB can be JSON in SQLite's own encoding, JSONB. Everything else stays as it is.
-		return conversion{kind: kindBinary, call: "CASE WHEN json_valid(%s, 8) THEN json(%s) ELSE %s END", called: kindSQLiteJSON}
+		return conversion{
+			kind:   kindBinary,
+			call:   "CASE WHEN json_valid(%s, 8) THEN json(%s) ELSE %s END",
+			called: kindSQLiteJSON,
+		}
 	case typeName == typeDate:
 		return conversion{kind: kindDate}
 	case typeName == typeBool, typeName == "BOOLEAN":
@@ -114,10 +117,10 @@ func mysqlConversion(typeName string) conversion {
 		// Without parameters, results come as texts, for which MySQL rounds a FLOAT to six digits, but not a DOUBLE.
 		return conversion{kind: kindFloat32, call: "(%s + 0E0)", called: kindFloat32}
 	case typeTimestamp:
-		// Results have it in the session's time zone, which a driver need not know.
+		// Results are in the session's time zone, which a driver may not know.
 		return conversion{kind: kindMySQLTime, call: "UNIX_TIMESTAMP(%s)", called: kindMySQLUnix}
 	case "DATETIME":
-		// A driver that makes a time of it makes another day of 2024-00-00.
+		// A driver that returns a time turns 2024-00-00 into another day.
 		return conversion{kind: kindMySQLTime, call: "CAST(%s AS CHAR)", called: kindMySQLTime}
 	case typeDate:
 		return conversion{kind: kindMySQLDate, call: "CAST(%s AS CHAR)", called: kindMySQLDate}
@@ -132,20 +135,33 @@ func mysqlConversion(typeName string) conversion {
 	}
 }
 
-// ordered reports whether values of a type can be paged by: the database sorts them as it compares them with what a
-// driver makes of them. MySQL sorts ENUM and SET by the positions of their members, but compares them with texts as
-// texts: rows would be lost.
+// ordered reports whether a column of the type can be the key to page by, which the database sorts as it compares it.
+// MySQL sorts ENUM and SET by the positions of their members, but compares them as texts: rows would be lost.
 func ordered(d Dialect, typeName string) bool {
 	return d != MySQL || typeName != "ENUM" && typeName != "SET" && typeName != typeBit
 }
 
-// identifies reports whether values of a type can be ids: those that have one text. SQLite says so of each value.
+// identifies reports whether a column of the type can be the id: whether each value has one text. SQLite's values show
+// that one by one.
 func identifies(d Dialect, typeName string) bool {
 	switch d {
 	case PostgreSQL:
 		switch typeName {
-		case "BYTEA", typeBool, "FLOAT4", "FLOAT8", typeTimestamp, "TIMESTAMPTZ", typeDate, "TIME", "TIMETZ", "INTERVAL", "INET", "CIDR", "MACADDR",
-			typeJSON, typeJSONB:
+		case "BYTEA",
+			typeBool,
+			"FLOAT4",
+			"FLOAT8",
+			typeTimestamp,
+			"TIMESTAMPTZ",
+			typeDate,
+			"TIME",
+			"TIMETZ",
+			"INTERVAL",
+			"INET",
+			"CIDR",
+			"MACADDR",
+			typeJSON,
+			typeJSONB:
 			return false
 		}
 		return !strings.HasPrefix(typeName, "_") // an array

@@ -7,16 +7,25 @@ import (
 	"productindex/source/sqlsource"
 )
 
-// What the host says of a column counts in every database.
+// A type that the host sets counts in every database.
 func testHostTypes(t *testing.T, d database) {
 	cfg := sqlsource.Config{
-		Dialect: d.dialect, Query: d.sql(`SELECT 'p' AS id, '{"a": 1.50}' AS object, 'no json' AS text, 1 AS yes, 0 AS no, 2 AS two WHERE $1 <> ''`),
+		Dialect: d.dialect,
+		Query: d.sql(
+			`SELECT 'p' AS id, '{"a": 1.50}' AS object, 'no json' AS text, 1 AS yes, 0 AS no, 2 AS two WHERE $1 <> ''`,
+		),
 		Types: map[string]sqlsource.Type{
-			"object": sqlsource.JSON, "text": sqlsource.JSON, "yes": sqlsource.Boolean, "no": sqlsource.Boolean, "two": sqlsource.Boolean,
+			"object": sqlsource.JSON,
+			"text":   sqlsource.JSON,
+			"yes":    sqlsource.Boolean,
+			"no":     sqlsource.Boolean,
+			"two":    sqlsource.Boolean,
 		},
 	}
 	products, err := read(t, newSource(t, d.open(t), cfg))
-	if want := `{"id":"p","object":{"a": 1.50},"text":"no json","yes":true,"no":false,"two":2}`; err != nil || len(products) != 1 || string(products[0].Body) != want {
+	if want := `{"id":"p","object":{"a": 1.50},"text":"no json","yes":true,"no":false,"two":2}`; err != nil ||
+		len(products) != 1 ||
+		string(products[0].Body) != want {
 		t.Errorf("%s, error %v; want %s", products, err, want)
 	}
 	cfg.Types = map[string]sqlsource.Type{"objects": sqlsource.JSON}

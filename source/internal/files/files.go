@@ -1,5 +1,5 @@
-// Package files finds and opens the files of a tenant, as the sources that read files all do. Its errors name files by
-// their paths in the source's folder, never by those on the machine; the caller says whose they are.
+// Package files finds, opens, splits and reads the files of a tenant, for all sources that read files. Its errors name
+// files by their paths in the source's folder, never by those on the machine.
 package files
 
 import (
@@ -25,7 +25,7 @@ var (
 	ErrChanged       = errors.New("the file has changed during the read")
 )
 
-// Options are what the configs of the sources have in common.
+// Options are the settings that all sources of files have.
 type Options struct {
 	// Name is the source's name. It begins the errors.
 	Name string
@@ -70,7 +70,7 @@ func Dir(path string) Folder {
 	}
 }
 
-// FS returns fsys as a folder. It sees to links itself.
+// FS returns fsys as a folder. fsys decides which links it follows.
 func FS(fsys fs.FS) Folder {
 	return func(bool) (fs.FS, func(), error) { return fsys, func() {}, nil }
 }
@@ -84,7 +84,7 @@ func CloneFiles(listed map[string][]string) map[string][]string {
 	return out
 }
 
-// CheckFiles returns what is wrong with a listing of files.
+// CheckFiles returns an error that names every entry of a listing that is not valid.
 func CheckFiles(listed map[string][]string) error {
 	var errs []error
 	for _, tenant := range slices.Sorted(maps.Keys(listed)) {
@@ -97,7 +97,10 @@ func CheckFiles(listed map[string][]string) error {
 		}
 		for _, name := range names {
 			if !fs.ValidPath(name) || name == "." {
-				errs = append(errs, fmt.Errorf("tenant %q has the file %q in Files, it must be a path below the folder, with slashes", tenant, name))
+				errs = append(
+					errs,
+					fmt.Errorf("tenant %q has the file %q in Files, it must be a path below the folder, with slashes", tenant, name),
+				)
 			}
 		}
 	}
@@ -126,9 +129,8 @@ func (f folder) find(tenant string) (fsys fs.FS, names []string, done func(), er
 	return fsys, names, done, nil
 }
 
-// conventional returns the tenant's files by their names. It compares names from a listing rather than to open what a
-// tenant's name leads to, so that a name is nothing but a name: no path, no other spelling of another tenant's on a
-// file system that ignores case.
+// conventional returns the tenant's files by their names. It compares names from a listing instead of opening a file by
+// the tenant's name, which could be a path, or another tenant's name on a file system that ignores case.
 func (f folder) conventional(fsys fs.FS, tenant string) ([]string, error) {
 	entries, err := fs.ReadDir(fsys, ".")
 	if err != nil {
@@ -155,8 +157,12 @@ func (f folder) conventional(fsys fs.FS, tenant string) ([]string, error) {
 	}
 	switch {
 	case len(found) == 0:
-		return nil, public.Errorf("%w %q: there is neither a folder of that name nor a file with one of the endings %s behind it",
-			ErrUnknownTenant, tenant, f.endings())
+		return nil, public.Errorf(
+			"%w %q: there is neither a folder of that name nor a file with one of the endings %s behind it",
+			ErrUnknownTenant,
+			tenant,
+			f.endings(),
+		)
 	case len(found) > 1:
 		return nil, public.Errorf("tenant %q: %w: %s; leave one of them", tenant, ErrAmbiguous, strings.Join(found, ", "))
 	case folder:
@@ -180,8 +186,11 @@ func (f folder) parts(fsys fs.FS, folder string) ([]string, error) {
 		}
 		stem, ok := f.cutEnding(name)
 		if !ok {
-			return nil, public.Errorf("%s has none of the endings %s; if it holds no products, move it away or begin its name with _",
-				name, f.endings())
+			return nil, public.Errorf(
+				"%s has none of the endings %s; if it holds no products, move it away or begin its name with _",
+				name,
+				f.endings(),
+			)
 		}
 		if other := stems[stem]; other != "" {
 			return nil, public.Errorf("%w: %s, %s; leave one of them", ErrAmbiguous, other, name)
@@ -196,7 +205,7 @@ func (f folder) parts(fsys fs.FS, folder string) ([]string, error) {
 	return names, nil
 }
 
-// compressions are what an ending can have behind it.
+// compressions are the endings that can follow one of a format.
 var compressions = []string{"", ".gz", ".zst"}
 
 // cutEnding returns name without its ending.
@@ -221,9 +230,8 @@ func (f folder) endings() string {
 	return strings.Join(all, " ")
 }
 
-// Reason returns what went wrong with a file without the path, which can be one on this machine that callers have no
-// use for. What callers of an API may see of it is in words of ours or the operating system's: those of a host's file
-// system can name anything.
+// Reason returns the error of a file without the path, which can be one on this machine. Callers of an API see words of
+// this package or the operating system: those of a host's file system can name anything.
 func Reason(err error) error {
 	if pathErr, ok := errors.AsType[*fs.PathError](err); ok {
 		if strings.Contains(pathErr.Err.Error(), "escapes") { // the error of package os has no name

@@ -11,7 +11,7 @@ import (
 	"productindex/source/internal/public"
 )
 
-// Range is what is read in one go: a file, or whole lines of one that is not compressed.
+// Range is a file, or whole lines of one that is not compressed.
 type Range struct {
 	File
 
@@ -23,7 +23,7 @@ type Range struct {
 type Input struct {
 	Range
 
-	// Text is what is to be read, decompressed. Its errors say what is wrong with the file; under a done context it fails.
+	// Text reads the range, decompressed. Its errors explain how the file is damaged. It fails once the context has ended.
 	Text io.Reader
 	// Plain: the file is not compressed.
 	Plain bool
@@ -62,7 +62,7 @@ func (s *Snapshot) open(ctx context.Context, r Range) (*Input, error) {
 	return in, nil
 }
 
-// begin makes Text what is in the range.
+// begin sets Text to a reader of the range.
 func (in *Input) begin() error {
 	if in.End > 0 {
 		at, ok := in.file.(io.ReaderAt)
@@ -86,7 +86,7 @@ func (in *Input) begin() error {
 	return nil
 }
 
-// raw reads a file as it is. So its errors are known from those of decompressing.
+// raw reads a file as it is, and marks its errors, which differ from those of decompressing.
 type raw struct{ r io.Reader }
 
 // Read reads from the file.
@@ -98,13 +98,13 @@ func (r *raw) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// text explains the errors of what it reads from, and ends with its context.
+// text explains the errors of another reader, and ends with its context.
 type text struct {
 	ctx context.Context //nolint:containedctx // of the one read that this is a part of
 	r   io.Reader
 }
 
-// Read reads from what is below.
+// Read reads from the other reader.
 func (t *text) Read(p []byte) (int, error) {
 	if err := t.ctx.Err(); err != nil {
 		return 0, err
@@ -160,7 +160,7 @@ func (in *Input) Line(line int64) int64 {
 	return before + line
 }
 
-// linesBefore counts the lines before the range, which were not read, once.
+// linesBefore counts the lines before the range once, as they have not been read.
 func (in *Input) linesBefore() (int64, error) {
 	if in.before >= 0 {
 		return in.before, nil

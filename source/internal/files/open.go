@@ -15,8 +15,8 @@ import (
 	"productindex/source/internal/public"
 )
 
-// maxWindow is the largest window of a zstd stream that is read, in bytes; decompressing takes as much memory. It is
-// what the zstd command also accepts by default.
+// maxWindow is the largest window of a zstd stream that is read, in bytes. Decompressing takes as much memory. The zstd
+// command has the same limit by default.
 const maxWindow = 128 << 20
 
 // Compression is how a file is compressed.
@@ -80,7 +80,8 @@ func detect(file io.Reader, name string) (kind Compression, head []byte, r io.Re
 	switch {
 	case bytes.HasPrefix(head, []byte{0x1f, 0x8b}):
 		return Gzip, head, r, nil
-	case bytes.Equal(head, []byte{0x28, 0xb5, 0x2f, 0xfd}), n == 4 && head[0]&0xf0 == 0x50 && bytes.Equal(head[1:], []byte{0x2a, 0x4d, 0x18}):
+	case bytes.Equal(head, []byte{0x28, 0xb5, 0x2f, 0xfd}),
+		n == 4 && head[0]&0xf0 == 0x50 && bytes.Equal(head[1:], []byte{0x2a, 0x4d, 0x18}):
 		return Zstd, head, r, nil
 	case n == 0 && (strings.HasSuffix(name, ".gz") || strings.HasSuffix(name, ".zst")):
 		return Plain, nil, nil, broken(io.ErrUnexpectedEOF)
@@ -88,8 +89,8 @@ func detect(file io.Reader, name string) (kind Compression, head []byte, r io.Re
 	return Plain, head, r, nil
 }
 
-// decompress returns a reader of what is in r, and what frees its memory. Errors, also those of reading, are for
-// [broken] to explain.
+// decompress returns a reader of the text in r, and a function that frees its memory. [broken] explains the errors,
+// also those of reading.
 func (c Compression) decompress(r io.Reader) (text io.Reader, done func(), err error) {
 	const buffered = 64 << 10
 	switch c {
@@ -102,7 +103,12 @@ func (c Compression) decompress(r io.Reader) (text io.Reader, done func(), err e
 		z.Multistream(false)
 		return &members{z, in}, func() { _ = z.Close() }, nil
 	case Zstd:
-		z, err := zstd.NewReader(r, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(maxWindow))
+		z, err := zstd.NewReader(
+			r,
+			zstd.WithDecoderConcurrency(1),
+			zstd.WithDecoderLowmem(true),
+			zstd.WithDecoderMaxWindow(maxWindow),
+		)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -113,16 +119,18 @@ func (c Compression) decompress(r io.Reader) (text io.Reader, done func(), err e
 }
 
 // errTrailing: a compressed file has something else behind its end.
-var errTrailing = errors.New("behind the end of the compressed data is something that is not compressed in the same way; remove it")
+var errTrailing = errors.New(
+	"the end of the compressed data is followed by something that is not compressed in the same way; remove it",
+)
 
 // frames reads the frames of a zstd file.
 type frames struct{ z *zstd.Decoder }
 
-// Read reads from the frames. The decoder does not distinguish the start of a frame from up to three other bytes.
+// Read reads from the frames. To the decoder up to three stray bytes are the start of a frame that is cut off.
 func (f *frames) Read(p []byte) (int, error) {
 	n, err := f.z.Read(p)
 	if errors.Is(err, io.ErrUnexpectedEOF) {
-		err = &explained{"the compressed file is cut off, or something else stands behind its end", err}
+		err = &explained{"the compressed file is cut off, or its end is followed by something else", err}
 	}
 	return n, err
 }
@@ -171,7 +179,7 @@ func (m *members) next() error {
 	return nil
 }
 
-// cutOff makes the end of a file that comes too early an error.
+// cutOff returns io.ErrUnexpectedEOF for an end that comes too early.
 func cutOff(err error) error {
 	if errors.Is(err, io.EOF) {
 		return io.ErrUnexpectedEOF

@@ -13,19 +13,19 @@ import (
 
 // Format is how the records of a file are read.
 type Format interface {
-	// Records visits the records of what is open until visit returns false, which is ErrStopped. It returns what leaves
-	// the rest unreadable; what is wrong with one record alone is in the record.
+	// Records visits the records of in, until visit returns false: then it returns ErrStopped. It returns an error that
+	// leaves the rest unreadable. The error of one record is in the record.
 	Records(ctx context.Context, in *Input, need Need, visit Visitor) error
-	// Splits reports whether what is open, the start of a plain file, can be read in ranges of whole lines.
+	// Splits reports whether in, the start of a plain file, can be read in ranges of whole lines.
 	Splits(in *Input) bool
 	// Fail returns err as one of that line of that file.
 	Fail(file string, line int64, err error) error
 }
 
-// Need is what a reader of records needs to know of each.
+// Need is how much of each record a reader needs.
 type Need int
 
-// What [Format.Records] can be asked for. Each includes those before it.
+// Each need includes those before it.
 const (
 	Lines Need = iota
 	IDs
@@ -42,15 +42,15 @@ type Visitor func(Record) bool
 type Record struct {
 	ID   string
 	Body json.RawMessage
-	// Line is where the record begins, counted from 1 at the start of what is open.
+	// Line is the record's first line, counted from 1 at the start of the range.
 	Line int64
 	// Byte is the same in bytes, from 1, for records that can share a line; else 0.
 	Byte int64
-	// Err is what is wrong with the record.
+	// Err is why the record cannot be read.
 	Err error
 }
 
-// Source is the files of all tenants, and how they are read.
+// Source reads the files of all tenants in one format.
 type Source struct {
 	folder folder
 	format Format
@@ -113,7 +113,7 @@ func (s *Source) Open(ctx context.Context, tenant string) (reindex.Snapshot, err
 	return snap, nil
 }
 
-// wrap says whose error it is.
+// wrap puts the source's name before an error.
 func (s *Source) wrap(err error) error { return fmt.Errorf("%s: %w", s.folder.Name, err) }
 
 // Close implements [reindex.Snapshot].
@@ -127,8 +127,8 @@ func (s *Snapshot) Products(ctx context.Context) iter.Seq2[reindex.Product, erro
 	return s.products(ctx, s.whole())
 }
 
-// Estimate implements [reindex.Estimator]. It counts the records: as a product may stand in a file twice, they can be
-// more than the products.
+// Estimate implements [reindex.Estimator]. It counts the records, which can be more than the products, since a product
+// can be in the files twice.
 func (s *Snapshot) Estimate(ctx context.Context) (int64, error) {
 	var n int64
 	for _, r := range s.whole() {
@@ -187,7 +187,10 @@ func (s *Snapshot) products(ctx context.Context, ranges []Range) iter.Seq2[reind
 		visitor := func(in *Input) Visitor {
 			return func(r Record) bool {
 				if r.Err != nil {
-					return yield(reindex.Product{ID: r.ID}, &reindex.RecordError{ID: r.ID, Where: in.place(r.Line, r.Byte), Err: r.Err})
+					return yield(
+						reindex.Product{ID: r.ID},
+						&reindex.RecordError{ID: r.ID, Where: in.place(r.Line, r.Byte), Err: r.Err},
+					)
 				}
 				return yield(reindex.Product{ID: r.ID, Body: r.Body}, nil)
 			}

@@ -19,18 +19,18 @@ const (
 	// minPart is the smallest range that a file is split into, in bytes.
 	minPart = 64 << 10
 
-	// partsEach is how many ranges a part is made of, about, so that they add up to parts of like sizes.
+	// partsEach is about how many ranges make a part, so that parts are of about the same size.
 	partsEach = 4
 
-	// inflation is how much more there is to do for a byte of a compressed file than for one of a plain file.
+	// inflation is how much more work a byte of a compressed file takes than one of a plain file.
 	inflation = 6
 
 	chunkBytes = 32 << 10
 )
 
 // Split implements [reindex.Splitter]. Plain files are split into ranges of whole lines if the format allows it, others
-// are read whole; both are spread over the parts. The error matches [errors.ErrUnsupported] if all there is to read is
-// one file that cannot be split.
+// are read whole; both are spread over the parts. The error matches [errors.ErrUnsupported] if there is only one file
+// and it cannot be split.
 func (s *Snapshot) Split(ctx context.Context, n int) ([]string, error) {
 	n = max(n, 1)
 	all := make([]weighed, len(s.files))
@@ -76,7 +76,7 @@ func (s *Snapshot) Part(ctx context.Context, name string) iter.Seq2[reindex.Prod
 	}
 }
 
-// weighed is a range, and how much work it is to read it.
+// weighed is a range and the work of reading it.
 type weighed struct {
 	Range
 
@@ -84,7 +84,7 @@ type weighed struct {
 	ranges bool // it can be split
 }
 
-// weigh looks at a file.
+// weigh estimates the work of reading a file, and finds out whether it can be split.
 func (s *Snapshot) weigh(ctx context.Context, r Range) (weighed, error) {
 	in, err := s.open(ctx, r)
 	if err != nil {
@@ -181,8 +181,8 @@ func spread(ranges []weighed, n int) [][]Range {
 	return out
 }
 
-// named is a range as it stands in the name of a part: which bytes of which file, and what shows that the file is still
-// the same.
+// named is a range in the name of a part: the file, its size and time, which show whether it is still the same, and the
+// bytes.
 type named struct {
 	File     string `json:"file"`
 	Size     int64  `json:"size"`
@@ -223,7 +223,13 @@ func (s *Snapshot) part(text string) ([]Range, error) {
 		}
 		r := Range{file, n.Start, n.End}
 		if now := name(r); now != n {
-			return nil, public.Errorf("%s: %w: it had %d bytes when it was split, it has %d", n.File, ErrChanged, n.Size, now.Size)
+			return nil, public.Errorf(
+				"%s: %w: it had %d bytes when it was split, it has %d",
+				n.File,
+				ErrChanged,
+				n.Size,
+				now.Size,
+			)
 		}
 		if n.Start < 0 || n.End < 0 || n.End > n.Size || (n.Start != 0 || n.End != 0) && n.Start >= n.End {
 			return nil, fmt.Errorf("%s has no bytes %d to %d", n.File, n.Start, n.End)

@@ -10,8 +10,8 @@ import (
 
 const hex = "0123456789abcdef"
 
-// AppendString appends s as a JSON string. Only what JSON demands is escaped. Bytes that are not valid UTF-8 stay as
-// they are, so that whoever checks the result sees them, instead of a silent replacement.
+// AppendString appends s as a JSON string. It escapes only the characters that JSON demands to escape. Bytes that are
+// not valid UTF-8 stay as they are, so that a check of the result finds them.
 func AppendString[T ~string | ~[]byte](dst []byte, s T) []byte {
 	dst = append(dst, '"')
 	start := 0
@@ -75,5 +75,6 @@ func IsNumber[T ~string | ~[]byte](s T) bool {
 		return false
 	}
 	last := s[len(s)-1]
-	return last >= '0' && last <= '9' && json.Valid([]byte(s)) // begins and ends like a number: neither space nor another value
+	return last >= '0' && last <= '9' &&
+		json.Valid([]byte(s)) // begins and ends like a number: neither space nor another value
 }

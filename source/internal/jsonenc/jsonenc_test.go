@@ -72,7 +72,7 @@ func FuzzAppendFloat(f *testing.F) {
 			t.Fatalf("%v became %s, which reads as %v, %v", v, got, back, err)
 		}
 		if !jsonenc.IsNumber(got) {
-			t.Fatalf("%s is said to be no number", got)
+			t.Fatalf("IsNumber(%s) is false", got)
 		}
 	})
 }

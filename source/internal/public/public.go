@@ -8,7 +8,7 @@ import (
 	"productindex/reindex"
 )
 
-// Text returns what callers of an API may see of err, and reports whether there is such a text.
+// Text returns the text of err that callers of an API may see, and reports whether it has one.
 func Text(err error) (text string, ok bool) {
 	public, ok := errors.AsType[interface {
 		error
@@ -20,7 +20,7 @@ func Text(err error) (text string, ok bool) {
 	return public.PublicMessage(), true
 }
 
-// Own returns err as one whose whole text callers of an API may see: it is in words of ours.
+// Own returns err as one whose whole text callers of an API may see.
 func Own(err error) error {
 	if err == nil {
 		return nil
@@ -31,8 +31,8 @@ func Own(err error) error {
 // Errorf is [fmt.Errorf] for an error whose whole text callers of an API may see.
 func Errorf(format string, args ...any) error { return Own(fmt.Errorf(format, args...)) }
 
-// Reason returns what callers of an API may see of err if it is known to be in words of ours: all, unless it says
-// otherwise.
+// Reason returns the text that callers of an API may see of an error of this module: all of it, unless it has another
+// one for them.
 func Reason(err error) string {
 	if text, ok := Text(err); ok {
 		return text
@@ -40,7 +40,7 @@ func Reason(err error) string {
 	return err.Error()
 }
 
-// Within returns err with a place before it, also before what callers of an API may see of it, if there is anything.
+// Within returns err with a place before its text, and before the text that callers of an API may see, if it has one.
 func Within(place string, err error) error {
 	within := fmt.Errorf("%s: %w", place, err)
 	if text, ok := Text(err); ok {

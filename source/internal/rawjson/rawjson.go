@@ -1,5 +1,6 @@
-// Package rawjson walks through JSON text without decoding it: what is not looked at is neither copied nor changed. The
-// text must be valid (see [encoding/json.Valid]); of other text it makes nothing useful, but it never panics.
+// Package rawjson walks through JSON text without decoding it, so that the parts that nobody looks at are neither
+// copied nor changed. The text must be valid (see [encoding/json.Valid]). On other text it returns nothing useful, but
+// never panics.
 package rawjson
 
 import (
@@ -48,7 +49,7 @@ func Elements(array []byte) iter.Seq[[]byte] {
 	}
 }
 
-// Text returns what a quoted string says.
+// Text returns the value of a quoted string.
 func Text(quoted []byte) string {
 	if len(quoted) >= 2 && bytes.IndexByte(quoted, '\\') < 0 {
 		return string(quoted[1 : len(quoted)-1])

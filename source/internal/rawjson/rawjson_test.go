@@ -13,7 +13,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// What is walked through is what encoding/json decodes, and text that is no JSON does no harm.
+// Members and elements are those that encoding/json decodes, and text that is not JSON does no harm.
 func FuzzWalk(f *testing.F) {
 	for _, s := range []string{
 		`{}`, `[]`, `{"a":1}`, ` { "a" : [ 1 , {"b":"}]\""} ] , "\u0062" : null } `, `[1,"x",[],{}, true ]`, `{"a":1,"a":2}`, `"s"`, `12`,
@@ -30,7 +30,7 @@ func FuzzWalk(f *testing.F) {
 		for value := range rawjson.Elements(text) {
 			elements = append(elements, value)
 		}
-		if !json.Valid(text) || !utf8.Valid(text) { // encoding/json replaces what is no UTF-8
+		if !json.Valid(text) || !utf8.Valid(text) { // encoding/json replaces bytes that are not UTF-8
 			return
 		}
 		var wantMembers map[string]json.RawMessage

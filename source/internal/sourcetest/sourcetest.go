@@ -135,7 +135,12 @@ func Locate(tb testing.TB, src reindex.Source, tenant string, ids ...string) (ma
 }
 
 // Split returns the names of a new snapshot's parts, and their sequences.
-func Split(tb testing.TB, src reindex.Source, tenant string, n int) (names []string, seqs []iter.Seq2[reindex.Product, error], err error) {
+func Split(
+	tb testing.TB,
+	src reindex.Source,
+	tenant string,
+	n int,
+) (names []string, seqs []iter.Seq2[reindex.Product, error], err error) {
 	tb.Helper()
 	splitter, err := Capability[reindex.Splitter](tb, src, tenant)
 	if err != nil {
@@ -155,12 +160,24 @@ func Duplicates(t *testing.T, tenant string, repeated, conflicting reindex.Sourc
 	for _, readers := range []int{1, 2} {
 		report, err := run(t, repeated, tenant, readers)
 		if err != nil || report.Duplicates != 1 || report.Conflicts != 0 {
-			t.Errorf("%d readers, a product twice: %d duplicates, %d conflicts, error %v", readers, report.Duplicates, report.Conflicts, err)
+			t.Errorf(
+				"%d readers, a product twice: %d duplicates, %d conflicts, error %v",
+				readers,
+				report.Duplicates,
+				report.Conflicts,
+				err,
+			)
 		}
 		report, err = run(t, conflicting, tenant, readers)
 		gate, refused := errors.AsType[*reindex.GateError](err)
 		if !refused || gate.Rule != reindex.RuleDuplicates || report.Duplicates != 1 || report.Conflicts != 1 {
-			t.Errorf("%d readers, an id twice: %d duplicates, %d conflicts, error %v", readers, report.Duplicates, report.Conflicts, err)
+			t.Errorf(
+				"%d readers, an id twice: %d duplicates, %d conflicts, error %v",
+				readers,
+				report.Duplicates,
+				report.Conflicts,
+				err,
+			)
 		}
 	}
 }
