@@ -58,7 +58,11 @@ const MessageNotAuthorized = "The authorization could not be checked"
 
 // authorize asks the Authorizer, and returns nil or what the response tells.
 func (h *handler) authorize(c *call, scope string) error {
-	err := h.askAuthorizer(c, scope)
+	return h.judge(c, scope, h.askAuthorizer(c, scope))
+}
+
+// judge returns what the response tells of an Authorizer's answer; nil for nil.
+func (h *handler) judge(c *call, scope string, err error) error {
 	if err == nil {
 		return nil
 	}

@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -60,6 +61,11 @@ type Config struct {
 	// TriggerRate limits how often a tenant's reindex may be triggered, through both endpoints together. A trigger that joins the run in
 	// progress counts, too. Beyond it the answer is 400 with [MessageTooManyTriggers] and the header Retry-After. Default: no limit.
 	TriggerRate Rate
+
+	// Tenants returns the tenants that there are, in any order, for the list of those that a caller may see. It is
+	// called for each such request, so it is to be quick. Default: those that have jobs, if the stores of jobs list
+	// their tenants.
+	Tenants func(ctx context.Context) ([]string, error)
 
 	// Fallback serves what lies outside of /indexing. Default: 404 with an errorMessage. A host that makes this package's handler the
 	// outermost one, with its own mux as the Fallback, keeps http.ServeMux from redirecting unclean paths under /indexing.

@@ -129,7 +129,7 @@ func (h *handler) dispatch(c *call) (response, error) {
 		}
 		c.tenant = tenant
 	}
-	if op.scope != "" {
+	if op.scope != "" && !op.authorizes {
 		if err := h.authorize(c, op.scope); err != nil {
 			return response{}, err
 		}

@@ -80,6 +80,9 @@ func eventID(job jobquery.Job) string {
 			parts = append(parts, strconv.FormatInt(*n, 10))
 		}
 	}
+	if retries := job.Record.Report.Retries; retries > 0 { // all that happens while an index is overloaded
+		parts = append(parts, "r"+strconv.FormatInt(retries, 10))
+	}
 	return strings.Join(parts, ".")
 }
 
@@ -89,10 +92,19 @@ type eventView struct {
 
 	Progress         *float64 `json:"progress,omitempty"`
 	RemainingSeconds *int64   `json:"remainingSeconds,omitempty"`
+	ReadBytes        int64    `json:"readBytes"`
+	BatchCount       int64    `json:"batchCount"`
+	RetryCount       int64    `json:"retryCount"`
+	Concurrency      int64    `json:"concurrency,omitempty"`
+	BatchBytes       int64    `json:"batchBytes,omitempty"`
 }
 
 func viewEvent(shown jobquery.Job) eventView {
-	job, v := &shown.Record, eventView{View: jobquery.Show(shown)}
+	job := &shown.Record
+	v := eventView{
+		View: jobquery.Show(shown), ReadBytes: job.Report.Bytes, BatchCount: job.Report.Batches, RetryCount: job.Report.Retries,
+		Concurrency: job.InFlight, BatchBytes: job.BatchBytes,
+	}
 	if fraction, known := job.Fraction(); known {
 		fraction = math.Floor(fraction*1e4) / 1e4 // 1 is all of it
 		v.Progress = &fraction

@@ -23,6 +23,16 @@ import (
 	"productindex/reindex"
 )
 
+// While an index is overloaded nothing happens but retries: each of them is told.
+func TestEventsOfRetries(t *testing.T) {
+	job := jobquery.Job{Record: reindex.Job{ID: "J1", Status: reindex.StatusInProgress, Report: reindex.Report{Batches: 3, Retries: 1}}}
+	once := job
+	once.Record.Report.Retries++
+	if eventID(job) == eventID(once) || viewEvent(once).RetryCount != 2 || viewEvent(once).BatchCount != 3 {
+		t.Errorf("%s, %s, %+v", eventID(job), eventID(once), viewEvent(once))
+	}
+}
+
 // A job is told of at once, as it goes on, and when it has ended. Who comes back is not told the same again.
 func TestEvents(t *testing.T) {
 	e, step := stepwise(t, nil)
@@ -40,6 +50,9 @@ func TestEvents(t *testing.T) {
 	tenth := c.until(func(e seen) bool { return *e.ProcessedCount == 10 })
 	if tenth.id != fmt.Sprintf("IN_PROGRESS.load.%d.10.0.0.0.0.0.100", *tenth.ReadCount) || *tenth.Progress != 0.1 || tenth.RemainingSeconds == nil {
 		t.Errorf("%s: %s", tenth.id, tenth.data)
+	}
+	if tenth.Concurrency != 1 || tenth.BatchBytes <= 0 || tenth.BatchCount < 1 || tenth.ReadBytes <= 0 {
+		t.Errorf("%s", tenth.data)
 	}
 	again := s.follow(id, tenth.id)
 	if line, ok := again.line(); !ok || line != "retry: 2000" { // so it was told what it knows: nothing

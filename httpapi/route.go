@@ -23,6 +23,8 @@ type operation struct {
 	method string
 	scope  string // empty: without authorization
 	serve  func(*handler, *call) (response, error)
+
+	authorizes bool // by itself: it is about more than one tenant
 }
 
 // base is the first segment of every route.
@@ -31,24 +33,27 @@ const base = "indexing"
 // routes are all that is served.
 var routes = []route{
 	{"/indexing/openapi.json", []operation{
-		{http.MethodGet, "", (*handler).openAPI},
+		{method: http.MethodGet, serve: (*handler).openAPI},
+	}},
+	{"/indexing/reindex-tenants", []operation{
+		{method: http.MethodGet, scope: ScopeView, serve: (*handler).listTenants, authorizes: true},
 	}},
 	{"/indexing/{tenant}/reindex", []operation{
-		{http.MethodPost, ScopeManage, (*handler).reindex},
+		{method: http.MethodPost, scope: ScopeManage, serve: (*handler).reindex},
 	}},
 	{"/indexing/{tenant}/reindex-jobs", []operation{
-		{http.MethodGet, ScopeView, (*handler).listJobs},
-		{http.MethodPost, ScopeManage, (*handler).createJob},
+		{method: http.MethodGet, scope: ScopeView, serve: (*handler).listJobs},
+		{method: http.MethodPost, scope: ScopeManage, serve: (*handler).createJob},
 	}},
 	{"/indexing/{tenant}/reindex-jobs/{id}", []operation{
-		{http.MethodGet, ScopeView, (*handler).getJob},
-		{http.MethodDelete, ScopeManage, (*handler).cancelJob},
+		{method: http.MethodGet, scope: ScopeView, serve: (*handler).getJob},
+		{method: http.MethodDelete, scope: ScopeManage, serve: (*handler).cancelJob},
 	}},
 	{"/indexing/{tenant}/reindex-jobs/{id}/failures", []operation{
-		{http.MethodGet, ScopeView, (*handler).listFailures},
+		{method: http.MethodGet, scope: ScopeView, serve: (*handler).listFailures},
 	}},
 	{"/indexing/{tenant}/reindex-jobs/{id}/events", []operation{
-		{http.MethodGet, ScopeView, (*handler).jobEvents},
+		{method: http.MethodGet, scope: ScopeView, serve: (*handler).jobEvents},
 	}},
 }
 

@@ -128,6 +128,7 @@ func (w *writer) writeOnce(ctx context.Context, t ticket, products []Product, at
 	call.Duration = time.Since(start)
 	call.InFlight, call.MaxBytes = w.pace.leave(t, call.Duration, call.Err)
 	w.tally.record.change(func(j *Job) {
+		j.InFlight, j.BatchBytes = int64(call.InFlight), int64(call.MaxBytes)
 		j.Report.Batches++
 		if attempt > 1 {
 			j.Report.Retries++

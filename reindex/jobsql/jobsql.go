@@ -108,7 +108,10 @@ type Store struct {
 	cfg Config
 }
 
-var _ reindex.JobStore = (*Store)(nil)
+var (
+	_ reindex.JobStore     = (*Store)(nil)
+	_ reindex.TenantLister = (*Store)(nil)
+)
 
 // New makes or migrates the tables, where that is needed, and returns a store over db, which the caller closes after
 // its last use. Of several processes that start at once, one migrates and the others wait.

@@ -12,7 +12,7 @@ import (
 
 // numbers are those of a job and of its report, in the order in which they are stored; new ones come last. Together in
 // one column they are read several times as fast as in a column each.
-func numbers(j *reindex.Job, phase *int64) [27]*int64 {
+func numbers(j *reindex.Job, phase *int64) [29]*int64 {
 	r, d := &j.Report, &j.Report.Durations
 	return [...]*int64{
 		&j.Expected, &j.Processed,
@@ -20,7 +20,7 @@ func numbers(j *reindex.Job, phase *int64) [27]*int64 {
 		(*int64)(&d.Pending), (*int64)(&d.Begin), (*int64)(&d.Load), (*int64)(&d.Seal), (*int64)(&d.Commit), (*int64)(&d.Total),
 		&r.Conflicts, (*int64)(&d.Open), &r.Ignored,
 		&r.ChangesApplied, &r.ChangesRefused, &r.Added, &r.Removed, (*int64)(&d.CatchUp), (*int64)(&d.Held),
-		phase,
+		phase, &j.InFlight, &j.BatchBytes,
 	}
 }
 

@@ -30,6 +30,7 @@ func TestJobStore(t *testing.T, open func(t *testing.T) reindex.JobStore) {
 		{"NotFound", testNotFound},
 		{"List", testList},
 		{"Select", testSelect},
+		{"Tenants", testStoredTenants},
 	} {
 		t.Run(test.name, func(t *testing.T) { test.fn(t, open(t)) })
 	}
@@ -140,6 +141,7 @@ func testFinish(t *testing.T, s reindex.JobStore) {
 	j := mustCreate(t, s, job("a", "1", 0))
 	j.Phase = reindex.PhaseWrite
 	j.Status, j.Message, j.Expected, j.Estimated, j.Processed = reindex.StatusFailure, "why", 120, true, 119
+	j.InFlight, j.BatchBytes = 4, 1<<20
 	j.Modified = j.Modified.Add(time.Second)
 	j.Report = reindex.Report{
 		Read: 120, Indexed: 100, Rejected: 10, Duplicates: 9, Expected: 120, Replaced: 90, Ignored: 3, Bytes: 1 << 40, Batches: 7, Retries: 2,
@@ -288,6 +290,22 @@ func testSelect(t *testing.T, s reindex.JobStore) {
 	assertLists(t, s, reindex.JobQuery{Offset: 9, Limit: math.MaxInt}, 10, "a0")
 	assertLists(t, s, reindex.JobQuery{Compare: fewest, Limit: 5}, 10, "a8", "a4", "a0", "a9", "a5")
 	assertLists(t, s, reindex.JobQuery{Match: failed, Compare: fewest}, 4, "a0", "a9", "a6", "a3")
+}
+
+// A store may list its tenants.
+func testStoredTenants(t *testing.T, s reindex.JobStore) {
+	store, ok := reindex.As[reindex.TenantLister](s)
+	if !ok {
+		t.Skip("the store does not list its tenants")
+	}
+	if got, err := store.Tenants(t.Context()); len(got) > 0 || err != nil {
+		t.Errorf("an empty store has the tenants %q, %v", got, err)
+	}
+	createEnded(t, s, 3, "b", "a2", "a")
+	mustCreate(t, s, job("c", "unfinished", 0))
+	if got, err := store.Tenants(t.Context()); !slices.Equal(got, []string{"a", "a2", "b", "c"}) || err != nil {
+		t.Errorf("tenants %q, %v", got, err)
+	}
 }
 
 // TestJobLeases checks what [reindex.JobStore] promises of leases and fencing tokens. open returns an empty store of

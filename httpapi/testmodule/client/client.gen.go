@@ -265,11 +265,20 @@ type ReindexJobCreation struct {
 
 // ReindexJobEvent defines model for ReindexJobEvent.
 type ReindexJobEvent struct {
+	// BatchBytes How large a batch is at most, in bytes, as the index takes them; absent before the first one.
+	BatchBytes *int64 `json:"batchBytes,omitempty"`
+
+	// BatchCount How many batches have been sent to the index so far, those that failed included.
+	BatchCount *int64 `json:"batchCount,omitempty"`
+
 	// ChangesApplied How many changes of single products, accepted while the job went on, have been carried into the new index so far.
 	ChangesApplied *int64 `json:"changesApplied,omitempty"`
 
 	// ChangesRefused How many such changes the new index did not take so far.
 	ChangesRefused *int64 `json:"changesRefused,omitempty"`
+
+	// Concurrency How many batches are sent at the same time at most, as the index takes them; absent before the first one.
+	Concurrency *int64 `json:"concurrency,omitempty"`
 
 	// ConflictCount How many of the duplicates differ from the product that was read first.
 	ConflictCount *int64 `json:"conflictCount,omitempty"`
@@ -335,6 +344,9 @@ type ReindexJobEvent struct {
 	// Rag True if products are reindexed for retrieval-augmented generation; absent otherwise.
 	Rag *bool `json:"rag,omitempty"`
 
+	// ReadBytes How many bytes of products have been read so far.
+	ReadBytes *int64 `json:"readBytes,omitempty"`
+
 	// ReadCount How many products have been read so far.
 	ReadCount *int64 `json:"readCount,omitempty"`
 
@@ -343,6 +355,9 @@ type ReindexJobEvent struct {
 
 	// RemainingSeconds How long the rest will take, from how long the part that is done took; absent while that is not known.
 	RemainingSeconds *int64 `json:"remainingSeconds,omitempty"`
+
+	// RetryCount How many of these batches sent products again.
+	RetryCount *int64 `json:"retryCount,omitempty"`
 
 	// Status `PENDING`: the limit of parallel jobs is reached. `PUBLISHED`: every product was handed to the index. `SUCCESS`: the new index was checked and is live. `FAILURE`: the live index is what it was before.
 	Status *ReindexJobEventStatus `json:"status,omitempty"`
@@ -353,6 +368,17 @@ type ReindexJobEventPhase string
 
 // ReindexJobEventStatus `PENDING`: the limit of parallel jobs is reached. `PUBLISHED`: every product was handed to the index. `SUCCESS`: the new index was checked and is live. `FAILURE`: the live index is what it was before.
 type ReindexJobEventStatus string
+
+// ReindexTenant defines model for ReindexTenant.
+type ReindexTenant struct {
+	Job *ReindexJob `json:"job,omitempty"`
+
+	// Scopes What the caller may do to the tenant: `indexing.search_view`, and `indexing.search_manage` or not.
+	Scopes []string `json:"scopes"`
+
+	// Tenant The tenant.
+	Tenant string `json:"tenant"`
+}
 
 // ErrorMessage Schema for API specified errors.
 type ErrorMessage struct {
@@ -375,6 +401,9 @@ type LastEventID = string
 // XTotalCount defines model for X-Total-Count.
 type XTotalCount = string
 
+// After defines model for after.
+type After = string
+
 // Fields defines model for fields.
 type Fields = string
 
@@ -386,6 +415,9 @@ type PageNumber = int32
 
 // PageSize defines model for pageSize.
 type PageSize = int
+
+// Prefix defines model for prefix.
+type Prefix = string
 
 // Q defines model for q.
 type Q = string
@@ -416,6 +448,18 @@ type Unauthorized401 struct {
 		} `json:"detail,omitempty"`
 		Faultstring *string `json:"faultstring,omitempty"`
 	} `json:"fault,omitempty"`
+}
+
+// GETIndexingReindexTenantsParams defines parameters for GETIndexingReindexTenants.
+type GETIndexingReindexTenantsParams struct {
+	// After The tenant after which the list begins: the last one of the page before.
+	After *After `form:"after,omitempty" json:"after,omitempty"`
+
+	// Prefix What the tenants begin with.
+	Prefix *Prefix `form:"prefix,omitempty" json:"prefix,omitempty"`
+
+	// PageSize The largest number of tenants in a page.
+	PageSize *int `form:"pageSize,omitempty" json:"pageSize,omitempty"`
 }
 
 // GETIndexingReindexJobsParams defines parameters for GETIndexingReindexJobs.
@@ -562,6 +606,13 @@ type ClientInterface interface {
 	// Corresponds with GET /indexing/openapi.json (the `GETIndexingOpenapi` operationId).
 	GETIndexingOpenapi(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// GETIndexingReindexTenants Tenants
+	//
+	// Lists the tenants that the caller may view, by name, each with its newest job and with the scopes that the caller has for it. The next page begins after the last tenant of this one.
+	//
+	// Corresponds with GET /indexing/reindex-tenants (the `GETIndexingReindexTenants` operationId).
+	GETIndexingReindexTenants(ctx context.Context, params *GETIndexingReindexTenantsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// POSTIndexingReindexWithBody Reindex
 	//
 	// Triggers indexing process of products for the tenant. The reindex works with a `FULL` mode - all products are reindexed.
@@ -641,6 +692,23 @@ type ClientInterface interface {
 // Corresponds with GET /indexing/openapi.json (the `GETIndexingOpenapi` operationId).
 func (c *Client) GETIndexingOpenapi(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewGETIndexingOpenapiRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GETIndexingReindexTenants Tenants
+//
+// Lists the tenants that the caller may view, by name, each with its newest job and with the scopes that the caller has for it. The next page begins after the last tenant of this one.
+//
+// Corresponds with GET /indexing/reindex-tenants (the `GETIndexingReindexTenants` operationId).
+func (c *Client) GETIndexingReindexTenants(ctx context.Context, params *GETIndexingReindexTenantsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGETIndexingReindexTenantsRequest(c.Server, params)
 	if err != nil {
 		return nil, err
 	}
@@ -829,6 +897,84 @@ func NewGETIndexingOpenapiRequest(server string) (*http.Request, error) {
 	queryURL, err := serverURL.Parse(operationPath)
 	if err != nil {
 		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewGETIndexingReindexTenantsRequest constructs an http.Request for the GETIndexingReindexTenants method
+func NewGETIndexingReindexTenantsRequest(server string, params *GETIndexingReindexTenantsParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/indexing/reindex-tenants")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.After != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "after", *params.After, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Prefix != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "prefix", *params.Prefix, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.PageSize != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "pageSize", *params.PageSize, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
 	}
 
 	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
@@ -1370,6 +1516,15 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /indexing/openapi.json (the `GETIndexingOpenapi` operationId).
 	GETIndexingOpenapiWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GETIndexingOpenapiResponse, error)
 
+	// GETIndexingReindexTenantsWithResponse Tenants
+	//
+	// Lists the tenants that the caller may view, by name, each with its newest job and with the scopes that the caller has for it. The next page begins after the last tenant of this one.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /indexing/reindex-tenants (the `GETIndexingReindexTenants` operationId).
+	GETIndexingReindexTenantsWithResponse(ctx context.Context, params *GETIndexingReindexTenantsParams, reqEditors ...RequestEditorFn) (*GETIndexingReindexTenantsResponse, error)
+
 	// POSTIndexingReindexWithBodyWithResponse Reindex
 	//
 	// Triggers indexing process of products for the tenant. The reindex works with a `FULL` mode - all products are reindexed.
@@ -1487,6 +1642,90 @@ func (r GETIndexingOpenapiResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r GETIndexingOpenapiResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// GETIndexingReindexTenantsResponse400Headers the declared response headers of an HTTP 400 response for GETIndexingReindexTenants
+type GETIndexingReindexTenantsResponse400Headers struct {
+	RetryAfter *int
+}
+
+// GETIndexingReindexTenantsResponse401Headers the declared response headers of an HTTP 401 response for GETIndexingReindexTenants
+type GETIndexingReindexTenantsResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
+// GETIndexingReindexTenantsResponse403Headers the declared response headers of an HTTP 403 response for GETIndexingReindexTenants
+type GETIndexingReindexTenantsResponse403Headers struct {
+	RetryAfter      *int
+	WWWAuthenticate *string
+}
+
+type GETIndexingReindexTenantsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *[]ReindexTenant
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest400
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized401
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden403
+	// Headers400 the parsed response headers for an HTTP 400 response
+	Headers400 *GETIndexingReindexTenantsResponse400Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *GETIndexingReindexTenantsResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *GETIndexingReindexTenantsResponse403Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GETIndexingReindexTenantsResponse) GetJSON200() *[]ReindexTenant {
+	return r.JSON200
+}
+
+// GetJSON400 returns the response for an HTTP 400 `application/json` response
+func (r GETIndexingReindexTenantsResponse) GetJSON400() *BadRequest400 {
+	return r.JSON400
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r GETIndexingReindexTenantsResponse) GetJSON401() *Unauthorized401 {
+	return r.JSON401
+}
+
+// GetJSON403 returns the response for an HTTP 403 `application/json` response
+func (r GETIndexingReindexTenantsResponse) GetJSON403() *Forbidden403 {
+	return r.JSON403
+}
+
+// GetBody returns the raw response body bytes
+func (r GETIndexingReindexTenantsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GETIndexingReindexTenantsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GETIndexingReindexTenantsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GETIndexingReindexTenantsResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -2139,6 +2378,21 @@ func (c *ClientWithResponses) GETIndexingOpenapiWithResponse(ctx context.Context
 	return ParseGETIndexingOpenapiResponse(rsp)
 }
 
+// GETIndexingReindexTenantsWithResponse Tenants
+//
+// Lists the tenants that the caller may view, by name, each with its newest job and with the scopes that the caller has for it. The next page begins after the last tenant of this one.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /indexing/reindex-tenants (the `GETIndexingReindexTenants` operationId).
+func (c *ClientWithResponses) GETIndexingReindexTenantsWithResponse(ctx context.Context, params *GETIndexingReindexTenantsParams, reqEditors ...RequestEditorFn) (*GETIndexingReindexTenantsResponse, error) {
+	rsp, err := c.GETIndexingReindexTenants(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGETIndexingReindexTenantsResponse(rsp)
+}
+
 // POSTIndexingReindexWithBodyWithResponse Reindex
 //
 // Triggers indexing process of products for the tenant. The reindex works with a `FULL` mode - all products are reindexed.
@@ -2295,6 +2549,93 @@ func ParseGETIndexingOpenapiResponse(rsp *http.Response) (*GETIndexingOpenapiRes
 		}
 		response.JSON200 = &dest
 
+	}
+
+	return response, nil
+}
+
+// ParseGETIndexingReindexTenantsResponse parses an HTTP response from a GETIndexingReindexTenantsWithResponse call
+func ParseGETIndexingReindexTenantsResponse(rsp *http.Response) (*GETIndexingReindexTenantsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GETIndexingReindexTenantsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest []ReindexTenant
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest400
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized401
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden403
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 400:
+		var headers GETIndexingReindexTenantsResponse400Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers400 = &headers
+	case rsp.StatusCode == 401:
+		var headers GETIndexingReindexTenantsResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers GETIndexingReindexTenantsResponse403Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers403 = &headers
 	}
 
 	return response, nil

@@ -1,0 +1,170 @@
+package httpapi
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"productindex/reindex"
+	"productindex/reindex/reindextest"
+)
+
+const tenantsPath = "/indexing/reindex-tenants"
+
+// withTenants returns an engine whose store has an ended job of each tenant.
+func withTenants(t *testing.T, tenants ...string) *reindex.Engine {
+	t.Helper()
+	store := reindex.NewJobs(1)
+	for _, tenant := range tenants {
+		job := reindex.Job{ID: "J" + tenant, Tenant: tenant, EntityType: reindex.EntityProduct, Created: time.Now()}
+		if _, _, err := store.Create(t.Context(), job); err != nil {
+			t.Fatal(err)
+		}
+		job.Status = reindex.StatusSuccess
+		if err := store.Finish(t.Context(), job); err != nil {
+			t.Fatal(err)
+		}
+	}
+	e, err := reindex.New(reindextest.Slice{}, reindextest.NewMemory(), &reindex.Config{Jobs: store})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = e.Shutdown(context.Background()) })
+	return e
+}
+
+// tenants asks for tenants and returns them as "acme:vm:Jacme", with the first letters of the scopes and the job's id.
+func (s *service) tenants(query string, headers ...string) string {
+	s.t.Helper()
+	got := s.send(http.MethodGet, tenantsPath+query, "", headers...)
+	var views []tenantView
+	if got.status != http.StatusOK {
+		s.t.Errorf("%q: %d %s", query, got.status, got.body)
+	} else if err := json.Unmarshal([]byte(got.body), &views); err != nil {
+		s.t.Errorf("%q: %v", query, err)
+	}
+	var names []string
+	for _, v := range views {
+		scopes := strings.NewReplacer(ScopeView, "v", ScopeManage, "m", " ", "").Replace(strings.Join(v.Scopes, " "))
+		name := v.Tenant + ":" + scopes
+		if v.Job != nil {
+			name += ":" + v.Job.ID
+		}
+		names = append(names, name)
+	}
+	return strings.Join(names, " ")
+}
+
+// Callers see the tenants that they may view, with what they may do and the newest job.
+func TestTenants(t *testing.T) {
+	authorize := func(r *http.Request, tenant, scope string) error {
+		switch token := r.Header.Get("Authorization"); {
+		case token == "all" || token == "viewer" && scope == ScopeView || token == tenant:
+			return nil
+		case token == "":
+			return ErrInvalidToken
+		default:
+			return &ScopeError{}
+		}
+	}
+	s := serve(t, withTenants(t, "bcd", "abc", "acme", "abd"), Config{Authorizer: authorize})
+	for _, tc := range []struct{ token, query, want string }{
+		{"all", "", "abc:vm:Jabc abd:vm:Jabd acme:vm:Jacme bcd:vm:Jbcd"},
+		{"viewer", "", "abc:v:Jabc abd:v:Jabd acme:v:Jacme bcd:v:Jbcd"},
+		{"acme", "", "acme:vm:Jacme"},
+		{"nobody", "", ""},
+		{"all", "?pageSize=2", "abc:vm:Jabc abd:vm:Jabd"},
+		{"all", "?pageSize=2&after=abd", "acme:vm:Jacme bcd:vm:Jbcd"},
+		{"all", "?after=bcd", ""},
+		{"all", "?prefix=ab", "abc:vm:Jabc abd:vm:Jabd"},
+		{"all", "?prefix=acme&pageSize=1", "acme:vm:Jacme"},
+		{"acme", "?pageSize=1", "acme:vm:Jacme"},
+		{"viewer", "?prefix=x", ""},
+	} {
+		if got := s.tenants(tc.query, "Authorization: "+tc.token); got != tc.want {
+			t.Errorf("%s%s: %s, want %s", tc.token, tc.query, got, tc.want)
+		}
+	}
+	for query, want := range map[string]string{
+		"?after=x&after=y": "Ambiguous after", "?pageSize=201": "Invalid pageSize", "?prefix=a0123456789abcdef": "Invalid prefix",
+		"?%zz": "Malformed query",
+	} {
+		got := s.send(http.MethodGet, tenantsPath+query, "", "Authorization: all")
+		if got.status != http.StatusBadRequest || got.message.Message != want {
+			t.Errorf("%s: %d %s", query, got.status, got.body)
+		}
+	}
+	for _, query := range []string{"", "?after=zzz", "?prefix=x"} {
+		if got := s.send(http.MethodGet, tenantsPath+query, ""); got.status != http.StatusUnauthorized {
+			t.Errorf("without a token, %q: %d %s", query, got.status, got.body)
+		}
+	}
+}
+
+// Tenants are those of the host if it names them. Names that no request can have are left out.
+func TestTenantsOfTheHost(t *testing.T) {
+	failure := error(nil)
+	s := serve(t, withTenants(t, "acme", "gone"), Config{Tenants: func(context.Context) ([]string, error) {
+		return []string{"zoo", "acme", "Not a tenant", "acme", ""}, failure
+	}})
+	if got, want := s.tenants(""), "acme:vm:Jacme zoo:vm"; got != want {
+		t.Errorf("%s, want %s", got, want)
+	}
+	failure = errors.New("no database")
+	got := s.send(http.MethodGet, tenantsPath, "")
+	if got.status != http.StatusBadRequest || got.message.Message != MessageUnavailable {
+		t.Errorf("%d %s", got.status, got.body)
+	}
+	if !strings.Contains(s.log.String(), "no database") {
+		t.Errorf("the log has %s", s.log)
+	}
+}
+
+// An engine that does not know its tenants has none to list.
+func TestTenantsUnknown(t *testing.T) {
+	if got := serve(t, &fakeEngine{}, Config{}).tenants(""); got != "" {
+		t.Errorf("%s", got)
+	}
+}
+
+// An answer asks the store of jobs about the tenants that it has, however many there are, and the Authorizer about no
+// more than it needs.
+func TestManyTenants(t *testing.T) {
+	var names []string
+	for i := range 1000 {
+		names = append(names, fmt.Sprintf("shop%04d", i))
+	}
+	asked := 0
+	looked := 0
+	e := &fakeEngine{jobs: func(context.Context, string, reindex.JobQuery) ([]reindex.Job, int, error) {
+		looked++
+		return nil, 0, nil
+	}}
+	s := serve(t, e, Config{
+		Authorizer: func(*http.Request, string, string) error { asked++; return nil },
+		Tenants:    func(context.Context) ([]string, error) { return names, nil },
+	})
+	got := strings.Fields(s.tenants("?pageSize=10&after=shop0499"))
+	if len(got) != 10 || got[0] != "shop0500:vm" || looked != 10 || asked != 22 {
+		t.Errorf("%q, %d looks into the store, %d questions to the Authorizer", got, looked, asked)
+	}
+}
+
+// Every operation with a scope is about one tenant, whose authorization is checked before it is served, or the list of
+// tenants.
+func TestOperationsAreAuthorized(t *testing.T) {
+	for _, rt := range routes {
+		for _, op := range rt.operations {
+			own := rt.pattern == tenantsPath
+			if op.authorizes != own || op.scope != "" && !own && !slices.Contains(strings.Split(rt.pattern, "/"), "{tenant}") {
+				t.Errorf("%s %s: nobody checks the scope %s", op.method, rt.pattern, op.scope)
+			}
+		}
+	}
+}

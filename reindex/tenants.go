@@ -1,0 +1,36 @@
+package reindex
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+)
+
+// TenantLister is a capability of a [JobStore]: it knows its tenants.
+type TenantLister interface {
+	// Tenants returns the tenants that have jobs, each of them once, in order. It may return tenants whose jobs are
+	// forgotten.
+	Tenants(ctx context.Context) ([]string, error)
+}
+
+// Tenants returns the tenants that have jobs, each of them once, in order. The error matches [errors.ErrUnsupported] if
+// the store of jobs is no [TenantLister].
+func (e *Engine) Tenants(ctx context.Context) ([]string, error) {
+	store, ok := As[TenantLister](e.cfg.Jobs)
+	if !ok {
+		return nil, fmt.Errorf("the store of jobs does not list its tenants: %w", errors.ErrUnsupported)
+	}
+	return store.Tenants(ctx)
+}
+
+// Tenants implements [TenantLister].
+func (m *memJobs) Tenants(ctx context.Context) ([]string, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return slices.Sorted(maps.Keys(m.tenants)), nil
+}
