@@ -8,6 +8,7 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -35,18 +36,22 @@ func (h *handler) readObject(c *call) (map[string]json.RawMessage, error) {
 
 // readBody reads the whole body.
 func (h *handler) readBody(c *call) ([]byte, error) {
+	return h.readBodyUpTo(c, h.cfg.MaxBodyBytes, func(details ...string) *problem { return invalid("Request body too large", details...) })
+}
+
+// readBodyUpTo reads the whole body, up to a limit.
+func (h *handler) readBodyUpTo(c *call, limit int64, tooLarge func(details ...string) *problem) ([]byte, error) {
 	if c.r.Body == nil || c.r.Body == http.NoBody {
 		return nil, nil
 	}
-	limit := h.cfg.MaxBodyBytes
-	tooLarge := invalid("Request body too large", fmt.Sprintf("The limit is %d bytes", limit))
+	tooMuch := fmt.Sprintf("The limit is %d bytes", limit)
 	if c.r.ContentLength > limit {
-		return nil, tooLarge
+		return nil, tooLarge(tooMuch)
 	}
 	body, err := io.ReadAll(http.MaxBytesReader(c.w, c.r.Body, limit))
 	c.read = len(body)
 	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
-		return nil, tooLarge
+		return nil, tooLarge(tooMuch)
 	}
 	if err != nil {
 		return nil, invalid("Request body incomplete", "The body did not arrive as announced, or not in time")
@@ -56,13 +61,17 @@ func (h *handler) readBody(c *call) ([]byte, error) {
 
 // checkContentType accepts JSON in UTF-8 as it is. A body without a type is refused as one with another type is.
 func checkContentType(header http.Header) error {
-	const hint = "Send application/json, in UTF-8, without a content encoding"
+	return checkType(header, "Send application/json, in UTF-8, without a content encoding", "application/json")
+}
+
+// checkType accepts one of several media types, in UTF-8 and as it is.
+func checkType(header http.Header, hint string, accepted ...string) error {
 	types := header["Content-Type"]
 	if len(types) != 1 {
 		return invalid("Content-Type missing or ambiguous", hint)
 	}
 	mediaType, params, err := mime.ParseMediaType(types[0])
-	if err != nil || mediaType != "application/json" {
+	if err != nil || !slices.Contains(accepted, mediaType) {
 		return invalid("Unsupported Content-Type", hint)
 	}
 	if charset, ok := params["charset"]; ok && !strings.EqualFold(charset, "utf-8") {

@@ -33,6 +33,15 @@ type Config struct {
 	// jobs as those of PRODUCT, with rag. Nil: such jobs are refused, with an answer that says why.
 	RAG Engine
 
+	// Changes carries out changes of single products, which has further endpoints served and described: PUT and DELETE
+	// /indexing/{tenant}/products/{id}, and POST /indexing/{tenant}/changes (see the package's documentation). It is most often the engine
+	// for products. Nil: there are no such endpoints.
+	Changes Updater
+	// MaxChangesBytes is the length of the longest body with changes that is read, in bytes. Default 8 MiB.
+	MaxChangesBytes int64
+	// MaxChangeBytes is the length of the longest line in it, and of the longest product, in bytes. Default 1 MiB.
+	MaxChangeBytes int64
+
 	// Prefix is what requests have in front of /indexing in their paths, such as "/api". It begins with a slash and does not end with one.
 	// Default: nothing. It is needed if neither http.StripPrefix takes the prefix away nor [Mount] is given a router that adds it.
 	Prefix string
@@ -81,6 +90,9 @@ const (
 	defaultReadTimeout   = 10 * time.Second
 	defaultEngineTimeout = 30 * time.Second
 
+	defaultMaxChangesBytes = 8 << 20
+	defaultMaxChangeBytes  = 1 << 20
+
 	defaultMaxStreams         = 100
 	defaultStreamInterval     = 200 * time.Millisecond
 	defaultStreamHeartbeat    = 15 * time.Second
@@ -92,6 +104,8 @@ func (c Config) withDefaults() Config {
 	c.MaxBodyBytes = cmp.Or(c.MaxBodyBytes, defaultMaxBodyBytes)
 	c.ReadTimeout = cmp.Or(c.ReadTimeout, defaultReadTimeout)
 	c.EngineTimeout = cmp.Or(c.EngineTimeout, defaultEngineTimeout)
+	c.MaxChangesBytes = cmp.Or(c.MaxChangesBytes, defaultMaxChangesBytes)
+	c.MaxChangeBytes = cmp.Or(c.MaxChangeBytes, defaultMaxChangeBytes)
 	c.MaxStreams = cmp.Or(c.MaxStreams, defaultMaxStreams)
 	c.StreamInterval = cmp.Or(c.StreamInterval, defaultStreamInterval)
 	c.StreamHeartbeat = cmp.Or(c.StreamHeartbeat, defaultStreamHeartbeat)
@@ -123,6 +137,8 @@ func (c Config) validate() error {
 	positive("MaxBodyBytes", c.MaxBodyBytes > 0, c.MaxBodyBytes)
 	positive("ReadTimeout", c.ReadTimeout > 0, c.ReadTimeout)
 	positive("EngineTimeout", c.EngineTimeout > 0, c.EngineTimeout)
+	positive("MaxChangesBytes", c.MaxChangesBytes > 0, c.MaxChangesBytes)
+	positive("MaxChangeBytes", c.MaxChangeBytes > 0, c.MaxChangeBytes)
 	positive("MaxStreams", c.MaxStreams > 0, c.MaxStreams)
 	positive("StreamInterval", c.StreamInterval > 0, c.StreamInterval)
 	positive("StreamHeartbeat", c.StreamHeartbeat > 0, c.StreamHeartbeat)

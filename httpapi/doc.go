@@ -82,6 +82,19 @@
 // counts all of them. The reason is that of the check, the transform or the index. Where the source has a product is shown unless it is
 // an absolute path or a URL, which are internals of the service.
 //
+// # Changes of single products
+//
+// With Config.Changes a caller changes single products of the live index, also while a job goes on: PUT with the product as an object,
+// DELETE, or POST of many changes, one JSON object a line: {"id":"a","body":{…}} to put, {"id":"a","delete":true} to delete, and {"id":"a"}
+// to have the product looked up in the source. Changes of one product take effect in the order of the lines. If a line is not a change,
+// nothing of the request is carried out, and the answer names the line.
+//
+// The answer counts the changes that were accepted: they are in the live index, or on their way there, and in the index that a job in
+// progress makes. It lists the first of those that were refused, with reasons; a PUT or a DELETE that is refused is answered with 400. With
+// settle=true the answer waits until searches see the changes, and has applied then. An answer with an error that does not say that
+// nothing was accepted leaves that open: the same changes may be sent again. Ids are segments of a path, percent-encoded: a%2Fb is the
+// product a/b. Clients and muxes resolve the segments . and .. themselves: such ids are for POST.
+//
 // # Selecting and sorting jobs
 //
 // The parameter q of a list has conditions, separated by white space, all of which a job meets:

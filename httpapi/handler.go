@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/http"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"time"
 )
@@ -27,6 +28,9 @@ type handler struct {
 	cfg      Config
 	triggers *limiters // by tenant
 	streams  *streamSlots
+	routes   []route
+	document []byte
+	changes  chan struct{} // holds one for each request with changes
 }
 
 func newHandler(e Engine, cfg Config) (*handler, error) {
@@ -42,7 +46,17 @@ func newHandler(e Engine, cfg Config) (*handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &handler{engines: all, cfg: cfg, triggers: triggers, streams: newStreamSlots(cfg.MaxStreams)}, nil
+	h := &handler{
+		engines: all, cfg: cfg, triggers: triggers, streams: newStreamSlots(cfg.MaxStreams), routes: routes, document: document,
+		changes: make(chan struct{}, maxChangeCalls),
+	}
+	if cfg.Changes != nil {
+		h.routes = slices.Concat(routes, changeRoutes)
+		if h.document, err = withChanges(document); err != nil {
+			return nil, err
+		}
+	}
+	return h, nil
 }
 
 // call is one request on its way.
@@ -71,7 +85,7 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	c := &call{w: w, r: r, prefix: h.cfg.Prefix}
 	if ok {
-		c.route, c.params = match(path)
+		c.route, c.params = match(h.routes, path)
 	}
 	h.serve(c) //nolint:contextcheck // the call has the request, and so its context
 }

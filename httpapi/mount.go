@@ -41,8 +41,8 @@ func Mount(mux Mux, e Engine, cfg Config) error {
 	if standard, ok := mux.(*http.ServeMux); ok {
 		return h.mountByMethod(standard)
 	}
-	for i := range routes {
-		if err := handle(mux, cfg.Prefix+routes[i].pattern, h.at(&routes[i])); err != nil {
+	for i := range h.routes {
+		if err := handle(mux, cfg.Prefix+h.routes[i].pattern, h.at(&h.routes[i])); err != nil {
 			return err
 		}
 	}
@@ -64,8 +64,8 @@ const deepest = 4
 // A pattern for all that is below /indexing would contradict every pattern of the host's with a wildcard in its place, so there is one for
 // each number of segments.
 func (h *handler) mountByMethod(mux *http.ServeMux) error {
-	for i := range routes {
-		rt := &routes[i]
+	for i := range h.routes {
+		rt := &h.routes[i]
 		for _, op := range rt.operations {
 			if err := handle(mux, op.method+" "+h.cfg.Prefix+rt.pattern, h.at(rt)); err != nil {
 				return err

@@ -5,9 +5,11 @@ import (
 	_ "embed"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
 	"path"
+	"slices"
 	"strings"
 )
 
@@ -15,6 +17,26 @@ import (
 //
 //go:embed openapi.json
 var document []byte
+
+// changesDocument is what the document has beyond that if there is a Config.Changes, by the member to which it belongs.
+//
+//go:embed openapi-changes.json
+var changesDocument []byte
+
+// withChanges adds the endpoints of changes to the document, as the first ones of their kind.
+func withChanges(document []byte) ([]byte, error) {
+	var parts map[string]map[string]json.RawMessage
+	if err := json.Unmarshal(changesDocument, &parts); err != nil {
+		return nil, fmt.Errorf("httpapi: the document of changes: %w", err)
+	}
+	for member, added := range parts {
+		for _, name := range slices.Sorted(maps.Keys(added)) {
+			opening := fmt.Appendf(nil, "%q: {", member)
+			document = bytes.Replace(document, opening, fmt.Appendf(opening, "%q: %s,", name, added[name]), 1)
+		}
+	}
+	return document, nil
+}
 
 // The URLs in the document, as they stand there.
 const (
@@ -32,7 +54,7 @@ func (h *handler) openAPI(c *call) (response, error) {
 	if token == "" {
 		token = strings.TrimSuffix(server, "/") + plainTokenURL
 	}
-	body := replaceURL(document, "url", plainServerURL, server)
+	body := replaceURL(h.document, "url", plainServerURL, server)
 	return response{status: http.StatusOK, body: replaceURL(body, "tokenUrl", plainTokenURL, token)}, nil
 }
 

@@ -30,7 +30,7 @@ type operation struct {
 // base is the first segment of every route.
 const base = "indexing"
 
-// routes are all that is served.
+// routes are what is always served.
 var routes = []route{
 	{"/indexing/openapi.json", []operation{
 		{method: http.MethodGet, serve: (*handler).openAPI},
@@ -57,9 +57,9 @@ var routes = []route{
 	}},
 }
 
-// match finds the route of an escaped path, and the values of the parameters in its pattern. The path is split before its segments
+// match finds the one of the routes of an escaped path, and the values of the parameters in its pattern. The path is split before its segments
 // are decoded, so that an encoded slash does not separate.
-func match(escapedPath string) (*route, map[string]string) {
+func match(routes []route, escapedPath string) (*route, map[string]string) {
 	got := segments(escapedPath)
 	for i := range routes {
 		if params, ok := matchSegments(strings.Split(routes[i].pattern, "/"), got); ok {

@@ -106,7 +106,7 @@ func FuzzTenant(f *testing.F) {
 		if err != nil {
 			return
 		}
-		rt, params := match(u.EscapedPath())
+		rt, params := match(slices.Concat(routes, changeRoutes), u.EscapedPath())
 		if rt == nil {
 			return
 		}

@@ -46,6 +46,9 @@ type config struct {
 	// MaxTriggers is how many triggers a tenant may send in a minute; 0: any number.
 	MaxTriggers int `env:"PRODUCTINDEX_TRIGGERS_PER_MINUTE" envDefault:"60"`
 
+	// Changes has products changed one by one through PUT and DELETE /indexing/{tenant}/products/{id} and POST /indexing/{tenant}/changes.
+	Changes bool `env:"PRODUCTINDEX_CHANGES" envDefault:"false"`
+
 	// MaxRejected is how many products of a catalogue may be bad.
 	MaxRejected int64 `env:"PRODUCTINDEX_MAX_REJECTED" envDefault:"0"`
 	// MaxRuns is how many tenants are reindexed at the same time.

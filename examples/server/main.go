@@ -83,6 +83,9 @@ func routes(ctx context.Context, cfg config, engine *reindex.Engine, index backe
 		Authorizer: authorize, TriggerRate: perMinute(cfg.MaxTriggers), Logger: log, Stopping: ctx.Done(),
 		ServerURL: cfg.ServerURL, TokenURL: cfg.TokenURL,
 	}
+	if cfg.Changes {
+		settings.Changes = engine
+	}
 	tenant := func(r *http.Request) string { return r.PathValue("tenant") }
 	search, err := httpapi.Protect(searchHandler(index, log), httpapi.ScopeView, tenant, settings)
 	if err != nil {

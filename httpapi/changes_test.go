@@ -1,0 +1,248 @@
+package httpapi
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/getkin/kin-openapi/openapi3"
+	"github.com/getkin/kin-openapi/openapi3filter"
+
+	"productindex/reindex"
+	"productindex/reindex/reindextest"
+)
+
+const (
+	changesPath = "/indexing/acme/changes"
+	lines       = "Content-Type: application/x-ndjson"
+)
+
+// updates is an Updater that fails as a test says.
+type updates struct {
+	update func(tenant string, changes []reindex.Change) error
+	settle error
+}
+
+func (u updates) Update(_ context.Context, tenant string, changes ...reindex.Change) error {
+	return u.update(tenant, changes)
+}
+
+func (u updates) Settle(context.Context, string) error { return u.settle }
+
+// serveChanges serves changes, and holds the answers against the document that has them.
+func serveChanges(t *testing.T, u Updater, cfg Config) *service {
+	t.Helper()
+	cfg.Changes = u
+	s := serve(t, &fakeEngine{}, cfg)
+	got := s.send(http.MethodGet, "/indexing/openapi.json", "")
+	doc, err := openapi3.NewLoader().LoadFromData([]byte(got.body))
+	if err == nil {
+		err = doc.Validate(t.Context())
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.doc = doc
+	for _, mediaType := range []string{"application/x-ndjson", "application/jsonl"} {
+		openapi3filter.RegisterBodyDecoder(mediaType, openapi3filter.FileBodyDecoder)
+	}
+	return s
+}
+
+// changes posts JSON lines.
+func (s *service) changes(body string) result {
+	s.t.Helper()
+	return s.send(http.MethodPost, changesPath, body, "Content-Type: ", lines)
+}
+
+// Without Config.Changes there are no such paths, in the document either; with it, each route is described with its scope.
+func TestChangesAreOffByDefault(t *testing.T) {
+	s := serve(t, &fakeEngine{}, Config{})
+	for _, path := range []string{changesPath, "/indexing/acme/products/a"} {
+		for _, method := range []string{"PUT", "POST", "DELETE", "GET"} {
+			if got := s.send(method, path, "{}"); got.status != http.StatusNotFound {
+				t.Errorf("%s %s: %d", method, path, got.status)
+			}
+		}
+	}
+	s = serveChanges(t, updates{}, Config{})
+	for _, rt := range changeRoutes {
+		for _, op := range rt.operations {
+			if item := s.doc.Paths.Value(rt.pattern); item == nil || item.GetOperation(op.method) == nil || op.scope != ScopeManage {
+				t.Errorf("%s %s is not described, or for scope %s", op.method, rt.pattern, op.scope)
+			}
+		}
+	}
+	if want := len(loadDocument(t).Paths.Map()) + len(changeRoutes); s.doc.Paths.Len() != want {
+		t.Errorf("%d paths are described, want %d", s.doc.Paths.Len(), want)
+	}
+}
+
+// Over a real engine, changes are in the live index, and those that are refused are listed.
+func TestChangesOverAnEngine(t *testing.T) {
+	ix := reindextest.NewMemory()
+	e := newEngine(t, reindextest.Slice(reindextest.Products(3, "1")), ix)
+	s := serveChanges(t, e, Config{})
+	if got := s.send(http.MethodPut, "/indexing/acme/products/a", `{"n":1}`); got.status != http.StatusConflict {
+		t.Errorf("without a live index: %d %s", got.status, got.body)
+	}
+	if _, err := e.Run(t.Context(), "acme"); err != nil {
+		t.Fatal(err)
+	}
+	for _, id := range []string{"a", "a/b", "..", ".", "größe 🧦", "a%2Fb", "q?#", "+", strings.Repeat("x", 512)} {
+		escaped := ""
+		for _, b := range []byte(id) {
+			escaped += fmt.Sprintf("%%%02X", b)
+		}
+		path := "/indexing/acme/products/" + escaped
+		if got := s.send(http.MethodPut, path+"?settle=true", `{"n":1}`); got.body != `{"accepted":1,"applied":1,"refused":0,"refusals":[]}` {
+			t.Errorf("PUT %q: %d %s", id, got.status, got.body)
+		}
+		if got := string(ix.Documents("acme")[id]); got != `{"n":1}` {
+			t.Errorf("%q is %s", id, got)
+		}
+		if got := s.send(http.MethodDelete, path, ""); got.status != http.StatusOK {
+			t.Errorf("DELETE %q: %d %s", id, got.status, got.body)
+		}
+		if _, ok := ix.Documents("acme")[id]; ok {
+			t.Errorf("%q is still there", id)
+		}
+	}
+	got := s.changes("{\"id\":\"x\",\"body\":{\"n\":2}}\r\n\n{\"id\":\"\",\"delete\":true}\n{\"id\":\"y\",\"body\":{}}\n{\"delete\":true,\"id\":\"x\"}")
+	if got.status != http.StatusOK || !strings.HasPrefix(got.body, `{"accepted":3,"refused":1,"refusals":[{"id":"","reason":"the id has 0 bytes`) {
+		t.Errorf("%d %s", got.status, got.body)
+	}
+	if doc := ix.Documents("acme"); doc["x"] != nil || doc["y"] == nil {
+		t.Errorf("%s", doc)
+	}
+	if got := s.changes(`{"id":"look me up"}`); got.status != http.StatusConflict {
+		t.Errorf("without a Finder: %d %s", got.status, got.body)
+	}
+	if got := s.send(http.MethodDelete, "/indexing/acme/products/"+strings.Repeat("x", 5000), ""); got.status != http.StatusBadRequest || got.message.Message != "The change was refused" {
+		t.Errorf("too long an id: %d %s", got.status, got.body)
+	}
+	if err := e.Shutdown(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if got := s.changes(`{"id":"x","delete":true}`); got.status != http.StatusBadRequest || got.message.Message != MessageUnavailable {
+		t.Errorf("after Shutdown: %d %s", got.status, got.body)
+	}
+}
+
+// A request that is not right carries out nothing, and says what is wrong, and in which line.
+func TestChangesThatAreNotRight(t *testing.T) {
+	s := serveChanges(t, updates{update: func(string, []reindex.Change) error { t.Error("something was carried out"); return nil }},
+		Config{MaxChangesBytes: 300, MaxChangeBytes: 100})
+	good := `{"id":"a","delete":true}` + "\n"
+	for body, want := range map[string]struct {
+		status int
+		text   string
+	}{
+		good + `{"id":`:                                    {400, "Line 2"},
+		good + `[]`:                                        {400, "Line 2"},
+		good + `{"id":"a","id":"b"}`:                       {400, "Line 2: Duplicate field"},
+		good + `{"body":{}}`:                               {400, "Line 2: A change needs an id"},
+		good + `{"id":7}`:                                  {400, "Line 2: Invalid id"},
+		good + `{"id":"a","body":[]}`:                      {400, "Line 2: Invalid body"},
+		good + `{"id":"a","body":null}`:                    {400, "Line 2: Invalid body"},
+		good + `{"id":"a","body":{},"delete":true}`:        {400, "Line 2"},
+		good + `{"id":"a","delete":null}`:                  {400, "Line 2: Invalid delete"},
+		good + `{"id":"a","Delete":true}`:                  {400, "Line 2"},
+		good + "{\"id\":\"\xff\"}":                         {400, "Line 2: Malformed JSON"},
+		good + `{"id":"` + strings.Repeat("x", 100) + `"}`: {413, "Line 2 has 109 bytes"},
+		strings.Repeat(good, 20):                           {413, "The limit is 300 bytes"},
+	} {
+		if got := s.changes(body); got.status != want.status || !strings.Contains(got.body, want.text) {
+			t.Errorf("%s: %d %s, want %d %q", body, got.status, got.body, want.status, want.text)
+		}
+	}
+	for _, header := range []string{"Content-Type: ", "Content-Type: application/json", lines + "; charset=latin1"} {
+		got := s.send(http.MethodPost, changesPath, good, "Content-Type: ", header)
+		if got.status != http.StatusBadRequest || !strings.Contains(got.body, "application/x-ndjson") {
+			t.Errorf("%s: %d %s", header, got.status, got.body)
+		}
+	}
+	for body, status := range map[string]int{`[]`: 400, ``: 400, `{"a":`: 400, `{"a":"` + strings.Repeat("x", 100) + `"}`: 413} {
+		if got := s.send(http.MethodPut, "/indexing/acme/products/a", body, "Content-Type: ", "Content-Type: application/json"); got.status != status {
+			t.Errorf("PUT %s: %d %s", body, got.status, got.body)
+		}
+	}
+	for _, settle := range []string{"", "yes", "true&settle=true"} {
+		if got := s.send(http.MethodDelete, "/indexing/acme/products/a?settle="+settle, ""); got.status != http.StatusBadRequest {
+			t.Errorf("settle=%s: %d %s", settle, got.status, got.body)
+		}
+	}
+	many := serveChanges(t, updates{update: func(string, []reindex.Change) error { t.Error("something was carried out"); return nil }}, Config{})
+	if got := many.changes(strings.Repeat(good, maxChanges+1)); got.status != http.StatusRequestEntityTooLarge {
+		t.Errorf("%d changes: %d", maxChanges+1, got.status)
+	}
+}
+
+// What an Updater answers reaches callers as far as they may see it, and an unknown outcome is said to be one.
+func TestChangesThatFail(t *testing.T) {
+	var answer error
+	u := updates{update: func(string, []reindex.Change) error { return answer }, settle: errors.New("index i-17 is away")}
+	s := serveChanges(t, u, Config{})
+	for _, test := range []struct {
+		err    error
+		status int
+		text   string
+	}{
+		{fmt.Errorf("tenant acme: %w: 17", reindex.ErrTooManyChanges), 413, "several requests"},
+		{fmt.Errorf("tenant acme: %w", reindex.ErrNoLiveIndex), 409, "Reindex the tenant first"},
+		{fmt.Errorf("host-7: %w", errors.ErrUnsupported), 409, "no change was accepted"},
+		{errors.New("host-7 is away"), 400, "It is not known which changes were carried out"},
+		{context.DeadlineExceeded, 400, "It is not known which changes were carried out"},
+		{&reindex.BatchError{Items: []reindex.ItemError{
+			{ID: "a", Err: reindex.Public(errors.New("host-7 says no"), "no price")}, {ID: "b\xff", Err: errors.New("too long a name")},
+		}}, 200, `{"accepted":1,"refused":2,"refusals":[{"id":"a","reason":"no price"},{"id":"b` + "\uFFFD" + `","reason":"too long a name"}]}`},
+		{nil, 200, `{"accepted":3,"refused":0,"refusals":[]}`},
+	} {
+		answer = test.err
+		got := s.send(http.MethodPost, changesPath+"?settle=true", strings.Repeat(`{"id":"a","delete":true}`+"\n", 3), "Content-Type: ", lines)
+		if got.status != test.status || !strings.Contains(got.body, test.text) || strings.Contains(got.body, "host-7") || strings.Contains(got.body, "i-17") {
+			t.Errorf("%v: %d %s", test.err, got.status, got.body)
+		}
+	}
+}
+
+// Who may only view changes nothing.
+func TestChangesNeedTheScope(t *testing.T) {
+	s := serveChanges(t, updates{update: func(string, []reindex.Change) error { t.Error("something was carried out"); return nil }},
+		Config{Authorizer: func(_ *http.Request, _, scope string) error {
+			if scope == ScopeManage {
+				return &ScopeError{}
+			}
+			return nil
+		}})
+	for _, got := range []result{
+		s.changes(`{"id":"a","delete":true}`), s.send(http.MethodPut, "/indexing/acme/products/a", "{}"), s.send(http.MethodDelete, "/indexing/acme/products/a", ""),
+	} {
+		if got.status != http.StatusForbidden {
+			t.Errorf("%d %s", got.status, got.body)
+		}
+	}
+}
+
+func FuzzParseChanges(f *testing.F) {
+	f.Add([]byte(`{"id":"a","body":{"n":1}}` + "\n" + `{"id":"b","delete":true}` + "\n" + `{"id":"c"}`))
+	f.Add([]byte("{\"id\":\"\\ud800\",\"delete\":false}\r\n\r\n{}"))
+	f.Fuzz(func(t *testing.T, body []byte) {
+		changes, err := parseChanges(body, 1000)
+		if err != nil {
+			if toWire(err, "id").status == http.StatusBadRequest && strings.Contains(err.Error(), MessageUnavailable) {
+				t.Fatalf("%q: %v", body, err)
+			}
+			return
+		}
+		for _, c := range changes {
+			if c.Delete && c.Body != nil || c.Body != nil && (!json.Valid(c.Body) || c.Body[0] != '{') {
+				t.Fatalf("%q: %+v", body, c)
+			}
+		}
+	})
+}
