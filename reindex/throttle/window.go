@@ -1,0 +1,62 @@
+package throttle
+
+import (
+	"errors"
+	"fmt"
+	"time"
+)
+
+// day is the length of a day on a clock.
+const day = 24 * time.Hour
+
+// Window is a time of the day, each day. One whose end is not after its start goes over midnight.
+type Window struct {
+	// From and To are the start and the end, as hours and minutes since midnight on a clock, such as 22*time.Hour. They
+	// are different.
+	From, To time.Duration
+	// Location is the time zone of the clock. Nil: UTC.
+	Location *time.Location
+}
+
+func (w *Window) check() error {
+	if w.From < 0 || w.From >= day || w.To < 0 || w.To >= day || w.From == w.To {
+		return errors.New("Window.From and To must be different times from 0 to 24 hours after midnight")
+	}
+	return nil
+}
+
+// String is the window as people write it.
+func (w *Window) String() string {
+	return fmt.Sprintf("%s to %s %s", clock(w.From), clock(w.To), w.location())
+}
+
+func clock(d time.Duration) string { return time.Time{}.Add(d).Format("15:04") }
+
+func (w *Window) location() *time.Location {
+	if w.Location == nil {
+		return time.UTC
+	}
+	return w.Location
+}
+
+// until returns how long it takes until the window is open; 0: it is.
+func (w *Window) until(now time.Time) time.Duration {
+	local := now.In(w.location())
+	for days := -1; ; days++ { // yesterday's window can be open still
+		from, to := w.at(local, days, w.From), w.at(local, days, w.To)
+		if w.To < w.From {
+			to = w.at(local, days+1, w.To)
+		}
+		switch {
+		case now.Before(from):
+			return from.Sub(now)
+		case now.Before(to):
+			return 0
+		}
+	}
+}
+
+// at returns the time that a clock shows some days after a day.
+func (w *Window) at(local time.Time, days int, clock time.Duration) time.Time {
+	return time.Date(local.Year(), local.Month(), local.Day()+days, 0, 0, int(clock/time.Second), int(clock%time.Second), local.Location())
+}
