@@ -33,11 +33,11 @@ const linesHint = "Send application/x-ndjson or application/jsonl, in UTF-8, wit
 // changeRoutes are served if there is a Config.Changes.
 var changeRoutes = []route{
 	{"/indexing/{tenant}/products/{id}", []operation{
-		{http.MethodPut, ScopeManage, (*handler).putProduct},
-		{http.MethodDelete, ScopeManage, (*handler).deleteProduct},
+		{method: http.MethodPut, scope: ScopeManage, serve: (*handler).putProduct},
+		{method: http.MethodDelete, scope: ScopeManage, serve: (*handler).deleteProduct},
 	}},
 	{"/indexing/{tenant}/changes", []operation{
-		{http.MethodPost, ScopeManage, (*handler).postChanges},
+		{method: http.MethodPost, scope: ScopeManage, serve: (*handler).postChanges},
 	}},
 }
 
