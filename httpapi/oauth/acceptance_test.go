@@ -40,7 +40,10 @@ func serve(t *testing.T, authorize httpapi.Authorizer) *service {
 		t.Fatal(err)
 	}
 	s.engine = engine
-	h, err := httpapi.NewHandler(engine, httpapi.Config{Authorizer: authorize, Logger: slog.New(slog.NewJSONHandler(s, nil))})
+	h, err := httpapi.NewHandler(
+		engine,
+		httpapi.Config{Authorizer: authorize, Logger: slog.New(slog.NewJSONHandler(s, nil))},
+	)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -245,7 +248,11 @@ func TestKeyRotation(t *testing.T) {
 
 // While the server does not answer, requests get the documented 403, the log says why, and nothing more.
 func TestServerIsDown(t *testing.T) {
-	server := newAuthServer(t, &oauthClient{id: "shop", tenant: "acme"}, &oauthClient{id: "till", tenant: "acme", opaque: true})
+	server := newAuthServer(
+		t,
+		&oauthClient{id: "shop", tenant: "acme"},
+		&oauthClient{id: "till", tenant: "acme", opaque: true},
+	)
 	client := server.listen(t)
 	signed, opaque := server.token(t, client, "shop"), server.token(t, client, "till")
 	byKeys, err := oauth.JWT(server.jwtConfig(client))
@@ -263,10 +270,13 @@ func TestServerIsDown(t *testing.T) {
 	}{{byKeys, signed}, {byAsking, opaque}} {
 		s := serve(t, tc.authorize)
 		status, body, challenge := s.post(t, "acme", tc.token)
-		if status != http.StatusForbidden || !strings.Contains(body, httpapi.MessageNotAuthorized) || strings.Contains(body, server.issuer) || challenge != "" {
+		if status != http.StatusForbidden || !strings.Contains(body, httpapi.MessageNotAuthorized) ||
+			strings.Contains(body, server.issuer) ||
+			challenge != "" {
 			t.Errorf("%d %s %q", status, body, challenge)
 		}
-		if log := s.logged(); strings.Contains(log, tc.token) || strings.Contains(log, "s3cr3t") || !strings.Contains(log, server.issuer) {
+		if log := s.logged(); strings.Contains(log, tc.token) || strings.Contains(log, "s3cr3t") ||
+			!strings.Contains(log, server.issuer) {
 			t.Errorf("log %s", log)
 		}
 		if s.started(t, "acme") != 0 {

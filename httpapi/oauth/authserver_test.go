@@ -122,7 +122,12 @@ func (k publicKey) Key() any                           { return k.private.Public
 // newAuthServer returns a server that is called through its handler alone.
 func newAuthServer(t *testing.T, clients ...*oauthClient) *authServer {
 	t.Helper()
-	a := &authServer{issuer: "https://auth.test", clients: map[string]*oauthClient{}, tokens: map[string]issued{}, calls: map[string]int{}}
+	a := &authServer{
+		issuer:  "https://auth.test",
+		clients: map[string]*oauthClient{},
+		tokens:  map[string]issued{},
+		calls:   map[string]int{},
+	}
 	a.rotate(t)
 	for _, c := range append(clients, &oauthClient{id: rsID, secret: rsSecret}) {
 		c.secret = cmp.Or(c.secret, "secret-of-"+c.id)
@@ -219,7 +224,12 @@ func (a *authServer) token(t *testing.T, client *http.Client, id string, scopes 
 	if len(scopes) == 0 {
 		scopes = []string{httpapi.ScopeManage}
 	}
-	flow := clientcredentials.Config{ClientID: id, ClientSecret: a.clients[id].secret, TokenURL: a.issuer + "/oauth/token", Scopes: scopes}
+	flow := clientcredentials.Config{
+		ClientID:     id,
+		ClientSecret: a.clients[id].secret,
+		TokenURL:     a.issuer + "/oauth/token",
+		Scopes:       scopes,
+	}
 	token, err := flow.Token(context.WithValue(t.Context(), oauth2.HTTPClient, client))
 	if err != nil {
 		t.Fatal(err)
@@ -231,7 +241,12 @@ func (a *authServer) token(t *testing.T, client *http.Client, id string, scopes 
 func (a *authServer) revoke(t *testing.T, client *http.Client, id, token string) {
 	t.Helper()
 	form := url.Values{"token": {token}, "token_type_hint": {"access_token"}}
-	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, a.issuer+"/revoke", strings.NewReader(form.Encode()))
+	request, err := http.NewRequestWithContext(
+		t.Context(),
+		http.MethodPost,
+		a.issuer+"/revoke",
+		strings.NewReader(form.Encode()),
+	)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -247,8 +262,8 @@ func (a *authServer) revoke(t *testing.T, client *http.Client, id, token string)
 	}
 }
 
-// sign makes a token with the server's key, whatever the header and the claims. Both are those of a valid token where
-// they are not given.
+// sign makes a token with the server's key, whatever the header and the claims. Nil stands for
+// those of a valid token.
 func (a *authServer) sign(t *testing.T, header, claims map[string]any) string {
 	t.Helper()
 	a.mu.Lock()
@@ -267,7 +282,11 @@ func (a *authServer) sign(t *testing.T, header, claims map[string]any) string {
 // claims are those of a valid token, with others in place of some.
 func (a *authServer) claims(others map[string]any) jwt.MapClaims {
 	all := jwt.MapClaims{
-		"iss": a.issuer, "aud": audience, "exp": time.Now().Add(time.Hour).Unix(), "tenant": "acme", "scope": httpapi.ScopeManage,
+		"iss":    a.issuer,
+		"aud":    audience,
+		"exp":    time.Now().Add(time.Hour).Unix(),
+		"tenant": "acme",
+		"scope":  httpapi.ScopeManage,
 	}
 	override(all, others)
 	return all
@@ -285,14 +304,24 @@ func override(into, by map[string]any) {
 // jwtConfig is a config for the server's tokens.
 func (a *authServer) jwtConfig(client *http.Client) oauth.JWTConfig {
 	return oauth.JWTConfig{
-		Issuer: a.issuer, Audience: []string{audience}, JWKS: a.issuer + "/keys", Claims: oauth.Claims{Tenant: "tenant"}, TokenTypes: []string{"at+jwt", "JWT"}, Client: client,
+		Issuer:     a.issuer,
+		Audience:   []string{audience},
+		JWKS:       a.issuer + "/keys",
+		Claims:     oauth.Claims{Tenant: "tenant"},
+		TokenTypes: []string{"at+jwt", "JWT"},
+		Client:     client,
 	}
 }
 
 // introspectionConfig is a config for the server's opaque tokens.
 func (a *authServer) introspectionConfig(client *http.Client) oauth.IntrospectionConfig {
 	return oauth.IntrospectionConfig{
-		URL: a.issuer + "/oauth/introspect", ClientID: rsID, ClientSecret: rsSecret, Claims: oauth.Claims{Tenant: "tenant"}, Audience: []string{audience}, Client: client,
+		URL:          a.issuer + "/oauth/introspect",
+		ClientID:     rsID,
+		ClientSecret: rsSecret,
+		Claims:       oauth.Claims{Tenant: "tenant"},
+		Audience:     []string{audience},
+		Client:       client,
 	}
 }
 
@@ -332,10 +361,17 @@ func (r *request) GetSubject() string    { return r.client.id }
 func (r *request) GetScopes() []string   { return r.scopes }
 func (r *request) GetAudience() []string { return []string{cmp.Or(r.client.audience, audience)} }
 
-func (a *authServer) ClientCredentialsTokenRequest(_ context.Context, id string, scopes []string) (op.TokenRequest, error) {
+func (a *authServer) ClientCredentialsTokenRequest(
+	_ context.Context,
+	id string,
+	scopes []string,
+) (op.TokenRequest, error) {
 	c := a.clients[id]
 	if c.scopes != "" {
-		scopes = slices.DeleteFunc(slices.Clone(scopes), func(s string) bool { return !slices.Contains(strings.Fields(c.scopes), s) })
+		scopes = slices.DeleteFunc(
+			slices.Clone(scopes),
+			func(s string) bool { return !slices.Contains(strings.Fields(c.scopes), s) },
+		)
 	}
 	return &request{c, scopes}, nil
 }
@@ -349,11 +385,19 @@ func (a *authServer) CreateAccessToken(_ context.Context, r op.TokenRequest) (st
 	return id, expires, nil
 }
 
-func (a *authServer) GetPrivateClaimsFromScopes(_ context.Context, _, clientID string, scopes []string) (map[string]any, error) {
+func (a *authServer) GetPrivateClaimsFromScopes(
+	_ context.Context,
+	_, clientID string,
+	scopes []string,
+) (map[string]any, error) {
 	return a.clients[clientID].claims(scopes), nil
 }
 
-func (a *authServer) SetIntrospectionFromToken(_ context.Context, answer *oidc.IntrospectionResponse, id, _, _ string) error {
+func (a *authServer) SetIntrospectionFromToken(
+	_ context.Context,
+	answer *oidc.IntrospectionResponse,
+	id, _, _ string,
+) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	token, ok := a.tokens[id]

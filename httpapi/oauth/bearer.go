@@ -9,7 +9,7 @@ import (
 	"productindex/httpapi"
 )
 
-// maxTokenBytes is the length of the longest token that is looked at.
+// maxTokenBytes is the length of the longest token that is accepted.
 const maxTokenBytes = 16 << 10
 
 // Reasons why a request has no token to check.

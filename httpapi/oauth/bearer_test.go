@@ -61,8 +61,8 @@ func TestBearer(t *testing.T) {
 	}
 }
 
-// FuzzAuthorization: whatever the header, what is taken from it is a token of RFC 6750's grammar, and no Authorizer
-// lets anybody in for it, panics, or tells in its error what the token was.
+// FuzzAuthorization: whatever the header, the result is a token of RFC 6750's grammar, and no Authorizer
+// lets anybody in for it, panics, or repeats the token in its error.
 func FuzzAuthorization(f *testing.F) {
 	for _, tc := range headers {
 		if len(tc.values) > 0 && len(tc.values[0]) < 1000 {
@@ -75,12 +75,24 @@ func FuzzAuthorization(f *testing.F) {
 	} {
 		f.Add("Bearer " + token)
 	}
-	noServer := &http.Client{Transport: roundTripper(func(*http.Request) (*http.Response, error) { return nil, errors.New("no server") })}
-	byKeys, err := JWT(JWTConfig{Issuer: "https://auth.example", Audience: []string{"x"}, JWKS: "https://auth.example/keys", Claims: Claims{Tenant: "tenant"}, Client: noServer})
+	noServer := &http.Client{
+		Transport: roundTripper(func(*http.Request) (*http.Response, error) { return nil, errors.New("no server") }),
+	}
+	byKeys, err := JWT(
+		JWTConfig{
+			Issuer:   "https://auth.example",
+			Audience: []string{"x"},
+			JWKS:     "https://auth.example/keys",
+			Claims:   Claims{Tenant: "tenant"},
+			Client:   noServer,
+		},
+	)
 	if err != nil {
 		f.Fatal(err)
 	}
-	byHash, err := Static(StaticToken{SHA256: strings.Repeat("0", 64), Tenants: []string{AnyTenant}, Scopes: []string{httpapi.ScopeManage}})
+	byHash, err := Static(
+		StaticToken{SHA256: strings.Repeat("0", 64), Tenants: []string{AnyTenant}, Scopes: []string{httpapi.ScopeManage}},
+	)
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -92,7 +104,9 @@ func FuzzAuthorization(f *testing.F) {
 		if err == nil && (!grammar.MatchString(token) || !strings.HasSuffix(value, " "+token)) {
 			t.Fatalf("%q: token %q", value, token)
 		}
-		if want := regexp.MustCompile(`^(?i:bearer) +[A-Za-z0-9._~+/-]+=*$`).MatchString(value) && len(token) <= maxTokenBytes; want != (err == nil) && len(value) < maxTokenBytes {
+		if want := regexp.MustCompile(`^(?i:bearer) +[A-Za-z0-9._~+/-]+=*$`).MatchString(value) &&
+			len(token) <= maxTokenBytes; want != (err == nil) &&
+			len(value) < maxTokenBytes {
 			t.Fatalf("%q: %v, want a token: %v", value, err, want)
 		}
 		for _, authorize := range []httpapi.Authorizer{byKeys, byHash} {

@@ -10,49 +10,48 @@ import (
 	"strings"
 )
 
-// Claims says where the claims of a valid token name what it allows. [JWT] and [Introspection] read them alike. Tenant
-// or Grant is required.
+// Claims has the places of a token's tenants and scopes among its claims. [JWT] and [Introspection] read them alike.
+// Tenant or Grant is required.
 //
-// A place is the name of a claim, taken literally: "tenant", "https://shop.example/tenant". If the claim lies within
-// another, the place is a JSON Pointer through objects (RFC 6901), which begins with a slash: "/realm_access/roles",
-// "/ext/tenant". In a pointer, ~1 stands for a slash in a name, and ~0 for a tilde. At a place is a string, or an array
-// of strings; what else is in the array does not count. A pointer that ends in "/*" also reads the names of an object's
-// members, which is how Keycloak lists organizations, and Zitadel roles: "/organization/*".
+// A place is the literal name of a claim: "tenant", "https://shop.example/tenant". If the claim is inside of another
+// one, the place is a JSON Pointer through objects (RFC 6901), which begins with a slash: "/realm_access/roles",
+// "/ext/tenant". In a pointer, ~1 stands for a slash in a name, and ~0 for a tilde. The value at a place is a string or
+// an array of strings; other elements of the array do not count. A pointer that ends in "/*" also reads the names of an
+// object's members, as Keycloak lists organizations, and Zitadel roles: "/organization/*".
 type Claims struct {
 	// Tenant is the place of the tenant or the tenants. They are compared with the path's tenant as they are.
 	Tenant string
 
-	// Scopes are the places of what the token's holder may do: scopes, roles, permissions, groups. What is at several of
-	// them counts together. A string is a list of words; a string of an array is one word, spaces included. Default: scope
-	// or, if there is none, scp.
+	// Scopes are the places of the scopes: of scopes, roles, permissions, groups. The scopes of all places count. A string
+	// is a list of words; a string of an array is one word, spaces included. Default: scope or, if it is missing, scp.
 	Scopes []string
 
 	// ScopeNames are the authorization server's names of scopes, by scope:
 	//
 	//	map[string][]string{httpapi.ScopeManage: {"Catalog.ReadWrite.All", "catalog-admin"}}
 	//
-	// A scope that is a key here is known by these names alone, so that its own name does not count unless it is among
-	// them. Every other scope goes by its own name.
+	// A scope that is a key here has these names only: its own name does not count unless it is among them. Every other
+	// scope has its own name.
 	ScopeNames map[string][]string
 
-	// Grant has the last word, if it is set: it gets all claims, and what the fields above have read of them, and returns
-	// what the token allows. It is called concurrently, and may ask others within the time that ctx gives. Its errors are
-	// answered as those of an [httpapi.Authorizer] are. Their texts get into the host's log, and what is secret in the
-	// claims does not belong there.
+	// Grant, if it is set, has the last word. It gets all claims, and the grant that the fields above have found in them,
+	// and returns the grant of the token. It is called concurrently, and can call other services until ctx ends. Its
+	// errors are answered as those of an [httpapi.Authorizer]. Their texts get into the host's log, so they must not hold
+	// secrets of the claims.
 	Grant func(ctx context.Context, claims map[string]any, read Grant) (Grant, error)
 }
 
-// Grant is what a token allows.
+// Grant has the tenants and scopes of a token.
 type Grant struct {
-	// Tenants are those that the token is for.
+	// Tenants are the tenants that the token is for.
 	Tenants []string
-	// AllTenants says that the token is for every tenant, whatever Tenants has. No claim sets it, [Claims].Grant can.
+	// AllTenants means that the token is for every tenant, whatever Tenants has. Only [Claims].Grant can set it.
 	AllTenants bool
-	// Scopes are the token's, such as [httpapi.ScopeManage]. None includes another.
+	// Scopes are the token's scopes, such as [httpapi.ScopeManage]. No scope includes another one.
 	Scopes []string
 }
 
-// validate reports everything that makes no sense.
+// validate reports every field that is not valid.
 func (c Claims) validate() error {
 	errs := []error{isSet("Claims.Tenant", c.Tenant != "" || c.Grant != nil)}
 	for _, text := range append([]string{c.Tenant}, c.Scopes...) {
@@ -69,7 +68,7 @@ func (c Claims) validate() error {
 	return errors.Join(errs...)
 }
 
-// read returns what the claims of a valid token allow.
+// read returns the grant of a valid token.
 func (c Claims) read(ctx context.Context, claims map[string]any) (grant, error) {
 	if _, bound := claims["cnf"]; bound {
 		return grant{}, invalid(errBound)
@@ -87,11 +86,12 @@ func (c Claims) read(ctx context.Context, claims map[string]any) (grant, error) 
 		return grant{}, fmt.Errorf("reading the claims with the host's Claims.Grant: %w", err)
 	}
 	g.Grant = granted
-	g.noTenant, g.noScope = cmp.Or(g.noTenant, "Claims.Grant named no tenant"), cmp.Or(g.noScope, "Claims.Grant named no scope")
+	g.noTenant = cmp.Or(g.noTenant, "Claims.Grant named no tenant")
+	g.noScope = cmp.Or(g.noScope, "Claims.Grant named no scope")
 	return g, nil
 }
 
-// scopes returns the token's scopes, or why there are none.
+// scopes returns the token's scopes, or the reason why it has none.
 func (c Claims) scopes(claims map[string]any) (scopes []string, missing string) {
 	places := c.Scopes
 	if len(places) == 0 {

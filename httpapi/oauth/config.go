@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// isSet reports a field of a config that is needed and not set.
+// isSet returns an error if a required field of a config is not set.
 func isSet(name string, ok bool) error {
 	if ok {
 		return nil
@@ -14,7 +14,7 @@ func isSet(name string, ok bool) error {
 	return errors.New(name + " is not set")
 }
 
-// isPositive reports a field of a config with defaults that is negative.
+// isPositive returns an error if a field of a config with defaults is negative.
 func isPositive[T int | time.Duration](name string, value T) error {
 	if value >= 0 {
 		return nil

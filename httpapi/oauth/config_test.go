@@ -11,7 +11,12 @@ import (
 func TestInvalidConfigs(t *testing.T) {
 	jwt := func(edit func(*oauth.JWTConfig)) func() error {
 		return func() error {
-			cfg := oauth.JWTConfig{Issuer: "https://auth.example", Audience: []string{"indexing"}, JWKS: "https://auth.example/keys", Claims: oauth.Claims{Tenant: "tenant"}}
+			cfg := oauth.JWTConfig{
+				Issuer:   "https://auth.example",
+				Audience: []string{"indexing"},
+				JWKS:     "https://auth.example/keys",
+				Claims:   oauth.Claims{Tenant: "tenant"},
+			}
 			edit(&cfg)
 			_, err := oauth.JWT(cfg)
 			return err
@@ -19,7 +24,12 @@ func TestInvalidConfigs(t *testing.T) {
 	}
 	introspection := func(edit func(*oauth.IntrospectionConfig)) func() error {
 		return func() error {
-			cfg := oauth.IntrospectionConfig{URL: "https://auth.example/introspect", ClientID: "id", ClientSecret: "s3cr3t", Claims: oauth.Claims{Tenant: "tenant"}}
+			cfg := oauth.IntrospectionConfig{
+				URL:          "https://auth.example/introspect",
+				ClientID:     "id",
+				ClientSecret: "s3cr3t",
+				Claims:       oauth.Claims{Tenant: "tenant"},
+			}
 			edit(&cfg)
 			_, err := oauth.Introspection(cfg)
 			return err
@@ -74,15 +84,15 @@ func TestInvalidConfigs(t *testing.T) {
 		"introspection, http":                {introspection(func(c *oauth.IntrospectionConfig) { c.URL = "http://auth.example/" }), "URL AllowHTTP"},
 		"introspection, a secret in the URL": {introspection(func(c *oauth.IntrospectionConfig) { c.URL = "https://id:s3cr3t@auth.example/" }), "URL"},
 
-		"no tokens":               {static(), "none"},
-		"static":                  {static(oauth.StaticToken{Token: "t", Tenants: one, Scopes: one}), ""},
-		"static, twice":           {static(oauth.StaticToken{Token: "t", Tenants: one, Scopes: one}, oauth.StaticToken{Token: "t", Tenants: one, Scopes: one}), "index 1 twice"},
-		"static, nothing":         {static(oauth.StaticToken{}), "Token SHA256"},
-		"static, both":            {static(oauth.StaticToken{Token: "t", SHA256: "t", Tenants: one, Scopes: one}), "Token SHA256"},
-		"static, no tenants":      {static(oauth.StaticToken{Token: "t", Scopes: one}), "Tenants"},
-		"static, no scopes":       {static(oauth.StaticToken{Token: "t", Tenants: one, Scopes: []string{""}}), "Scopes"},
-		"static, no hash":         {static(oauth.StaticToken{SHA256: "abcd", Tenants: one, Scopes: one}), "SHA256"},
-		"static, can not be sent": {static(oauth.StaticToken{Token: "s3cr3t token", Tenants: one, Scopes: one}), "bearer"},
+		"no tokens":              {static(), "none"},
+		"static":                 {static(oauth.StaticToken{Token: "t", Tenants: one, Scopes: one}), ""},
+		"static, twice":          {static(oauth.StaticToken{Token: "t", Tenants: one, Scopes: one}, oauth.StaticToken{Token: "t", Tenants: one, Scopes: one}), "index 1 twice"},
+		"static, nothing":        {static(oauth.StaticToken{}), "Token SHA256"},
+		"static, both":           {static(oauth.StaticToken{Token: "t", SHA256: "t", Tenants: one, Scopes: one}), "Token SHA256"},
+		"static, no tenants":     {static(oauth.StaticToken{Token: "t", Scopes: one}), "Tenants"},
+		"static, no scopes":      {static(oauth.StaticToken{Token: "t", Tenants: one, Scopes: []string{""}}), "Scopes"},
+		"static, no hash":        {static(oauth.StaticToken{SHA256: "abcd", Tenants: one, Scopes: one}), "SHA256"},
+		"static, cannot be sent": {static(oauth.StaticToken{Token: "s3cr3t token", Tenants: one, Scopes: one}), "bearer"},
 	} {
 		err := tc.construct()
 		if (err == nil) != (tc.want == "") {

@@ -9,24 +9,23 @@
 // A token is taken from the one Authorization header of a request, never from its query or body. A token of more than
 // 16 KiB is not read.
 //
-// # What is answered
+// # Answers
 //
-// A request without a valid token gets [httpapi.ErrInvalidToken], or [httpapi.ErrExpiredToken] if expiry is all that is
-// wrong: 401. A token of another tenant, and one without the scope, get an [httpapi.ScopeError]: 403, and the two
-// answers are the same, so that nobody learns which tenants there are. The errors' texts give the reason for the host's
-// log, such as the name of a claim that is missing, in words that hold nothing of the token.
+// A request without a valid token gets [httpapi.ErrInvalidToken] or, if the token has expired but is valid otherwise,
+// [httpapi.ErrExpiredToken]: 401. A token of another tenant, and one without the scope, get an [httpapi.ScopeError]:
+// 403. These two answers are the same, so that callers cannot find out which tenants exist. The texts of the errors are
+// for the host's log. They give the reason, such as the name of a missing claim, and hold nothing of the token.
 //
-// An authorization server that does not answer, or answers nonsense, leaves the question open: any other error, and so
-// 403 with [httpapi.MessageNotAuthorized]. The contract has no 503, and 401 would make clients fetch new tokens from
-// the server that is failing.
+// If the authorization server does not answer, or its answer makes no sense, the question stays open. The error is then
+// another one, and the answer 403 with [httpapi.MessageNotAuthorized]. The contract has no 503, and 401 would make
+// clients fetch new tokens from the server that is failing.
 //
-// A token that is bound to its sender, by DPoP or a client certificate (the claim cnf, RFC 7800), is refused: whoever
-// accepts it as a mere bearer token takes away what the binding is for.
+// A token that is bound to its sender, by DPoP or a client certificate (the claim cnf, RFC 7800), is refused. To accept
+// it as a mere bearer token would undo the binding.
 //
 // # Settings for well-known servers
 //
-// What an access token looks like differs from server to server. The places of [Claims] reach what these put into
-// theirs:
+// Access tokens differ from server to server. [Claims] finds tenants and scopes in those of the following:
 //
 //   - Microsoft Entra ID: Issuer https://login.microsoftonline.com/DIRECTORY/v2.0, TokenTypes JWT, Claims.Scopes roles
 //     (of applications) and scp (of users). The tenant is an extension such as extn.shop, or the directory, tid, which
@@ -37,19 +36,19 @@
 //   - Keycloak: TokenTypes JWT; Claims.Scopes /realm_access/roles and /resource_access/CLIENT/roles, or none for scope;
 //     the tenant is /organization/*, whichever of its two forms the realm uses. Clients get an audience by a mapper.
 //   - Okta: Issuer https://DOMAIN/oauth2/SERVER, TokenTypes with the empty type, scopes as they are; the tenant is a
-//     claim that the authorization server is set up to add.
+//     claim that you configure the authorization server to add.
 //   - Amazon Cognito: TokenTypes with the empty type, AudienceClaim client_id, Claims.ScopeNames for names such as
 //     RESOURCE/manage; the tenant by Claims.Grant from client_id, or from a claim that a trigger adds.
 //
-// If one of several issuers signs, give [First] one [JWT] for each: a token of another issuer costs no call.
+// For several issuers, give [First] one [JWT] each: a token of another issuer costs no call.
 //
 // # How the server is called
 //
-// Calls of the authorization server end after a time, are limited in size, follow no redirects, and go to https URLs
-// only; to http ones on loopback addresses, and elsewhere if AllowHTTP is set. Concurrent calls for the same thing are
-// merged into one, which goes on when one of the waiting requests ends. The constructors call nobody: a host starts
-// while its authorization server is down. There is nothing to close, since nothing runs in the background between
-// requests.
+// Calls of the authorization server have limits of time and size, follow no redirects, and go to https URLs only. An
+// http URL is allowed on loopback addresses, and elsewhere if AllowHTTP is set. Concurrent calls for the same document
+// or token are merged into one, which goes on if one of the waiting requests ends. The constructors make no calls, so a
+// host can start while its authorization server is down. Nothing runs in the background between requests, so there is
+// nothing to close.
 //
 // All Authorizers are safe for concurrent use.
 package oauth

@@ -21,8 +21,8 @@ type endpoint struct {
 	allowHTTP bool
 }
 
-// newEndpoint checks the URL. The client is copied, to one that follows no redirects: they would take a token, or the
-// trust in keys, to wherever the answer says.
+// newEndpoint checks the URL. The endpoint has a copy of the client that follows no redirects: with them, an answer
+// could choose who gets a token, or whose keys are trusted.
 func newEndpoint(rawURL string, client *http.Client, allowHTTP bool) (endpoint, error) {
 	u, err := url.Parse(rawURL)
 	switch {
@@ -31,7 +31,7 @@ func newEndpoint(rawURL string, client *http.Client, allowHTTP bool) (endpoint, 
 	case u.Host == "" || u.User != nil || u.Scheme != "https" && u.Scheme != "http":
 		return endpoint{}, errors.New("the URL is not https://, a host and a path")
 	case u.Scheme == "http" && !allowHTTP && !isLoopback(u.Hostname()):
-		return endpoint{}, errors.New("the URL is not https; set AllowHTTP if something else keeps the connection secret")
+		return endpoint{}, errors.New("the URL is not https; set AllowHTTP if the connection is secret in another way")
 	}
 	copied := http.Client{}
 	if client != nil {
@@ -41,7 +41,7 @@ func newEndpoint(rawURL string, client *http.Client, allowHTTP bool) (endpoint, 
 	return endpoint{url: rawURL, client: &copied, allowHTTP: allowHTTP}, nil
 }
 
-// at returns the endpoint at another URL, called and checked in the same way.
+// at returns the endpoint at another URL, with the same client and the same checks.
 func (e endpoint) at(rawURL string) (endpoint, error) {
 	return newEndpoint(rawURL, e.client, e.allowHTTP)
 }

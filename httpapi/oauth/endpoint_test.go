@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// endless is a body of spaces that counts what was read of it.
+// endless is a body of spaces that counts the bytes read.
 type endless struct{ read int }
 
 func (e *endless) Read(p []byte) (int, error) {
@@ -26,9 +26,13 @@ func (e *endless) Close() error { return nil }
 // However long an answer is, no more than the limit is read.
 func TestEndlessAnswer(t *testing.T) {
 	body := &endless{}
-	e, err := newEndpoint("https://auth.example", &http.Client{Transport: roundTripper(func(*http.Request) (*http.Response, error) {
-		return &http.Response{StatusCode: http.StatusOK, Body: body}, nil
-	})}, false)
+	e, err := newEndpoint(
+		"https://auth.example",
+		&http.Client{Transport: roundTripper(func(*http.Request) (*http.Response, error) {
+			return &http.Response{StatusCode: http.StatusOK, Body: body}, nil
+		})},
+		false,
+	)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -33,7 +33,11 @@ func Example() {
 		fmt.Println(err)
 		return
 	}
-	authorize, err := httpapi.LimitFailures(oauth.First(deployment, signed), httpapi.Rate{Every: 10 * time.Second, Burst: 20}, nil)
+	authorize, err := httpapi.LimitFailures(
+		oauth.First(deployment, signed),
+		httpapi.Rate{Every: 10 * time.Second, Burst: 20},
+		nil,
+	)
 	if err != nil {
 		fmt.Println(err)
 		return
@@ -114,7 +118,9 @@ func ExampleClaims_grant() {
 
 // A token for development.
 func ExampleStatic() {
-	authorize, err := oauth.Static(oauth.StaticToken{Token: "dev-token", Tenants: []string{"acme"}, Scopes: []string{httpapi.ScopeView}})
+	authorize, err := oauth.Static(
+		oauth.StaticToken{Token: "dev-token", Tenants: []string{"acme"}, Scopes: []string{httpapi.ScopeView}},
+	)
 	if err != nil {
 		fmt.Println(err)
 		return

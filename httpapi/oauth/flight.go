@@ -15,8 +15,9 @@ type flight[T any] struct {
 	timeout time.Duration
 }
 
-// do returns what call returns, or ctx's error as soon as ctx ends. The call itself goes on then: others may wait for
-// it. A panic in it is an error, as it happens outside of the goroutines that net/http and httpapi guard.
+// do returns the result of call, or ctx's error as soon as ctx ends. The call itself then goes on, since others may
+// wait for it. A panic in it becomes an error, because it happens outside of the goroutines that net/http and httpapi
+// guard.
 func (f *flight[T]) do(ctx context.Context, key string, call func(context.Context) (T, error)) (T, error) {
 	outcome := f.group.DoChan(key, func() (value any, err error) {
 		defer func() {

@@ -67,7 +67,14 @@ func FuzzIntrospection(f *testing.F) {
 	} {
 		f.Add([]byte(seed))
 	}
-	i := &introspector{cfg: IntrospectionConfig{Claims: Claims{Tenant: "tenant"}, Audience: []string{"indexing"}, MaxAge: time.Minute, RefusedMaxAge: time.Second}}
+	i := &introspector{
+		cfg: IntrospectionConfig{
+			Claims:        Claims{Tenant: "tenant"},
+			Audience:      []string{"indexing"},
+			MaxAge:        time.Minute,
+			RefusedMaxAge: time.Second,
+		},
+	}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		claims := jwt.MapClaims{}
 		if json.Unmarshal(data, &claims) != nil {
@@ -76,7 +83,7 @@ func FuzzIntrospection(f *testing.F) {
 		said, err := readAnswer(claims)
 		if err != nil {
 			if isRefusal(err) {
-				t.Fatalf("%s: an answer that is none counts as one: %v", data, err)
+				t.Fatalf("%s: a bad answer counts as one: %v", data, err)
 			}
 			return
 		}
@@ -96,8 +103,8 @@ func FuzzIntrospection(f *testing.F) {
 	})
 }
 
-// FuzzPlace: a name finds what a pointer to it finds, whatever the name and the claims, and what is found are strings
-// that are there.
+// FuzzPlace: a name finds what a pointer to it finds, whatever the name and the claims, and it finds only strings
+// of the claims.
 func FuzzPlace(f *testing.F) {
 	for _, seed := range [][2]string{
 		{`{"tenant":"acme"}`, "tenant"}, {`{"a/b":{"~":["acme",1]}}`, "a/b"}, {`{"":{"":"acme"}}`, "/"}, {`{"org":{"acme":{}}}`, "/org/*"},

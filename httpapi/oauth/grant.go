@@ -9,15 +9,15 @@ import (
 	"productindex/httpapi"
 )
 
-// grant is what a valid token allows, and why that may be little.
+// grant has the tenants and scopes of a valid token, and the reasons why it has none.
 type grant struct {
 	Grant
 
-	noTenant, noScope string // why there is none, for the host's log
+	noTenant, noScope string // the reasons, for the host's log
 }
 
-// check returns nil if the grant has the tenant and the scope. Its errors differ in their text alone, which no response
-// holds.
+// check returns nil if the grant has the tenant and the scope. Its errors differ only in their texts, which are not a
+// part of any response.
 func (g grant) check(tenant, scope string) error {
 	missing := &httpapi.ScopeError{Missing: []string{scope}}
 	switch {
@@ -33,5 +33,5 @@ func (g grant) check(tenant, scope string) error {
 	return nil
 }
 
-// errBound: the token is worth nothing without a proof that nobody asks for here.
+// errBound: the token is not valid without a proof, which this package does not check.
 var errBound = errors.New("the token is bound to its sender (cnf)")

@@ -6,9 +6,10 @@ import (
 	"testing"
 )
 
-// What a host compiles in with this package: no authorization server, nor anything else that the tests use.
+// The dependencies that this package adds to a host: no authorization server, nor anything else that the tests use.
 func TestImports(t *testing.T) {
-	out, err := exec.CommandContext(t.Context(), "go", "list", "-deps", "-f", "{{if not .Standard}}{{.ImportPath}}{{end}}", ".").Output()
+	out, err := exec.CommandContext(t.Context(), "go", "list", "-deps", "-f", "{{if not .Standard}}{{.ImportPath}}{{end}}", ".").
+		Output()
 	if err != nil {
 		t.Fatal(err)
 	}

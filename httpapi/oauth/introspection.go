@@ -26,27 +26,27 @@ type IntrospectionConfig struct {
 	URL string
 	// ClientID and ClientSecret are this service's credentials there, sent by HTTP Basic.
 	ClientID, ClientSecret string
-	// Claims says what a token allows. Its places are in the answer; Claims.Grant is called once for each answer.
+	// Claims finds tenants and scopes in the answer. Claims.Grant is called once per answer.
 	Claims Claims
-	// Audience has this service's names. If it is set, the answer's aud has to have one of them. Set it if the server has
-	// an aud and also gives out tokens for other services.
+	// Audience has this service's names. If it is set, the answer's aud must have one of them. Set it if the server has an
+	// aud and also issues tokens for other services.
 	Audience []string
 
-	// MaxAge is how long a token that is active is accepted without asking again, and so how long one that is revoked
-	// still is; never longer than until its exp. Default 1 min.
+	// MaxAge is how long an active token is accepted before the server is asked again, but never longer than until its
+	// exp. A token that has been revoked is accepted for that long. Default 1 min.
 	MaxAge time.Duration
-	// RefusedMaxAge is how long a token that is not active, or not for this service, is refused without asking again.
-	// Default 10 s.
+	// RefusedMaxAge is how long a token that is not active, or not for this service, is refused before the server is asked
+	// again. Default 10 s.
 	RefusedMaxAge time.Duration
-	// CacheSize is how many tokens are remembered, as SHA-256 hashes; the ones used last are. Default 10,000.
+	// CacheSize is the number of tokens that are remembered, as SHA-256 hashes: those used last. Default 10,000.
 	CacheSize int
 
 	// Timeout limits a call. Default 5 s.
 	Timeout time.Duration
-	// MaxFailures is after how many failed calls in a row the server is left alone for the time of Pause. Then one call
-	// tries whether it is well again. Default 5.
+	// MaxFailures is the number of failed calls in a row after which the server is not called during Pause. Then one call
+	// finds out whether it works again. Default 5.
 	MaxFailures int
-	// Pause is how long a failing server is left alone. Default 10 s.
+	// Pause is how long a failing server is not called. Default 10 s.
 	Pause time.Duration
 
 	// Client calls the endpoint. Default: one with http.DefaultTransport.
@@ -74,7 +74,7 @@ func (c IntrospectionConfig) withDefaults() IntrospectionConfig {
 	return c
 }
 
-// validate reports every setting of a config with defaults that makes no sense.
+// validate reports every setting of a config with defaults that is not valid.
 func (c IntrospectionConfig) validate() error {
 	return errors.Join(
 		isSet("ClientID", c.ClientID != ""), isSet("ClientSecret", c.ClientSecret != ""), c.Claims.validate(),
@@ -83,11 +83,11 @@ func (c IntrospectionConfig) validate() error {
 	)
 }
 
-// Introspection returns an Authorizer that asks the authorization server whether a token is active, and for what.
+// Introspection returns an Authorizer that asks the authorization server whether a token is active, and what it allows.
 //
-// A token is sent to the server and nowhere else, and is kept as a hash only. While the server fails, tokens that it
-// answered for are accepted for as long as MaxAge says. An answer of 400 is not taken for a failure of the server,
-// since any client could cause it with a token that the server does not like.
+// A token is sent to the server and nowhere else, and only its hash is kept. While the server fails, tokens that it has
+// accepted before stay valid for MaxAge. An answer of 400 does not count as a failure of the server, since any client
+// could cause it with a token that the server cannot read.
 func Introspection(cfg IntrospectionConfig) (httpapi.Authorizer, error) {
 	cfg = cfg.withDefaults()
 	endpoint, err := newEndpoint(cfg.URL, cfg.Client, cfg.AllowHTTP)
@@ -114,10 +114,10 @@ func Introspection(cfg IntrospectionConfig) (httpapi.Authorizer, error) {
 
 type tokenHash [sha256.Size]byte
 
-// verdict is what the server said about a token.
+// verdict is the server's answer about a token.
 type verdict struct {
 	refused error     // why the token is not valid
-	granted grant     // of a valid one
+	granted grant     // of a valid token
 	until   time.Time // when to ask again, unless the token has expired
 	expires time.Time // the token's exp, or zero
 }
@@ -147,7 +147,7 @@ func (i *introspector) authorize(r *http.Request, tenant, scope string) error {
 	return v.granted.check(tenant, scope)
 }
 
-// expired reports whether the token was valid and is no more. What expired stays so: nobody needs to be asked.
+// expired reports whether the token was valid and has expired. It stays so: there is no need to ask again.
 func (v verdict) expired() bool { return !v.expires.IsZero() && !time.Now().Before(v.expires) }
 
 // lookUp returns the verdict on a token from the cache or from the server.
@@ -160,7 +160,10 @@ func (i *introspector) lookUp(ctx context.Context, token string) (verdict, error
 		said, err := i.breaker.Execute(func() (answer, error) { return i.ask(ctx, token) })
 		switch {
 		case errors.Is(err, gobreaker.ErrOpenState), errors.Is(err, gobreaker.ErrTooManyRequests):
-			return verdict{}, fmt.Errorf("the introspection at %s has failed too often and is left alone for a while", i.endpoint.url)
+			return verdict{}, fmt.Errorf(
+				"the introspection at %s has failed too often and is not called for a while",
+				i.endpoint.url,
+			)
 		case err != nil:
 			return verdict{}, fmt.Errorf("introspection at %s: %w", i.endpoint.url, err)
 		}
@@ -178,7 +181,7 @@ var (
 	errNoAnswer      = errors.New("the answer does not say whether the token is active")
 )
 
-// answer is what the server says about a token.
+// answer is the server's answer about a token.
 type answer struct {
 	active   bool
 	claims   jwt.MapClaims
@@ -226,7 +229,7 @@ func readAnswer(claims jwt.MapClaims) (answer, error) {
 	return a, nil
 }
 
-// judge makes a verdict of an answer. Its errors leave the question open.
+// judge returns the verdict of an answer. An error leaves the question open.
 func (i *introspector) judge(ctx context.Context, a answer) (verdict, error) {
 	refuse := func(why error) verdict {
 		return verdict{refused: why, until: time.Now().Add(i.cfg.RefusedMaxAge), expires: a.expires}
@@ -246,13 +249,14 @@ func (i *introspector) judge(ctx context.Context, a answer) (verdict, error) {
 	return v, err
 }
 
-// isRefusal reports whether an error of an Authorizer is about the token, not about what could not be decided.
+// isRefusal reports whether an Authorizer's error means that the token is refused: any other leaves the question open.
 func isRefusal(err error) bool {
 	_, lacks := errors.AsType[*httpapi.ScopeError](err)
 	return lacks || errors.Is(err, httpapi.ErrInvalidToken) || errors.Is(err, httpapi.ErrExpiredToken)
 }
 
-// accepts reports whether the audience is this service's, or the host has not said what that is.
+// accepts reports whether the audience is this service's, or the host has set none.
 func (i *introspector) accepts(audience []string) bool {
-	return len(i.cfg.Audience) == 0 || slices.ContainsFunc(audience, func(name string) bool { return slices.Contains(i.cfg.Audience, name) })
+	return len(i.cfg.Audience) == 0 ||
+		slices.ContainsFunc(audience, func(name string) bool { return slices.Contains(i.cfg.Audience, name) })
 }

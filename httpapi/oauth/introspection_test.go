@@ -154,7 +154,7 @@ func TestBreaker(t *testing.T) {
 	}
 }
 
-// A client can not make the service leave a server alone that is well, by tokens that the server answers with 400.
+// A client cannot make the service leave a server alone that is well, by tokens that the server answers with 400.
 func TestBadRequestsAreNoFailures(t *testing.T) {
 	server := newAuthServer(t, &oauthClient{id: "shop", opaque: true, tenant: "acme"})
 	client := server.direct()
@@ -167,7 +167,7 @@ func TestBadRequestsAreNoFailures(t *testing.T) {
 	a.expect("another", server.token(t, client, "shop"), "allowed", 1)
 }
 
-// What the server is asked, and what is made of its answer.
+// The request to the server, and the verdict on its answer.
 func TestIntrospectionAnswers(t *testing.T) {
 	server := newAuthServer(t)
 	for _, tc := range []struct{ name, answer, want string }{
@@ -186,7 +186,9 @@ func TestIntrospectionAnswers(t *testing.T) {
 	} {
 		server.breakBy(func(w http.ResponseWriter, r *http.Request) bool {
 			if user, password, _ := r.BasicAuth(); user != "resource+server" || password != "s3cr3t%3A+of+the+resource+server" || r.FormValue("token") != "a+token/=" ||
-				r.FormValue("token_type_hint") != "access_token" || r.URL.RawQuery != "" || r.Method != http.MethodPost {
+				r.FormValue("token_type_hint") != "access_token" ||
+				r.URL.RawQuery != "" ||
+				r.Method != http.MethodPost {
 				t.Errorf("%s: asked %v as %q %q", tc.name, r.Form, user, password)
 			}
 			_, _ = io.WriteString(w, tc.answer)
@@ -196,7 +198,9 @@ func TestIntrospectionAnswers(t *testing.T) {
 			t.Errorf("%s: %v, want %s", tc.name, err, tc.want)
 		}
 	}
-	server.breakBy(answer(introspectPath, http.StatusOK, `{"active":true,"scope":"indexing.search_manage","tenant":"acme"}`))
+	server.breakBy(
+		answer(introspectPath, http.StatusOK, `{"active":true,"scope":"indexing.search_manage","tenant":"acme"}`),
+	)
 	cfg := server.introspectionConfig(server.direct())
 	cfg.Audience = nil
 	if err := ask(newIntrospection(t, cfg), "token"); err != nil {

@@ -21,28 +21,28 @@ import (
 // minRSABits is the length of the shortest RSA key (RFC 7518, section 3.3).
 const minRSABits = 2048
 
-// errUnknownKey: the server's keys are known, and none of them is the token's.
+// errUnknownKey: the server's keys are known, and the token's is not among them.
 var errUnknownKey = errors.New("the token's key is not among those of the server")
 
-// undecided is an error that says nothing about the token.
+// undecided is an error that leaves open whether the token is valid.
 type undecided struct{ error }
 
 // Unwrap returns the error itself.
 func (u undecided) Unwrap() error { return u.error }
 
-// jwks are the issuer's keys. They are fetched when they are needed: at first use, when they are old, and when none of
-// them verifies a token, which is how a new key is found.
+// jwks has the issuer's keys. It fetches them at first use, if they are old, and if none of them verifies a token,
+// which is how a new key is found.
 type jwks struct {
 	locate   func(ctx context.Context) (endpoint, error)
 	flight   flight[*keySet]
 	maxAge   time.Duration // after which they are fetched anew
-	maxStale time.Duration // after which they are of no use
+	maxStale time.Duration // after which they are not used
 	attempts *rate.Limiter
 	known    atomic.Pointer[keySet]
 	failure  atomic.Pointer[error] // of the last attempt
 }
 
-// keySet are keys as they were at a time.
+// keySet has the keys as they were at a time.
 type keySet struct {
 	fetched time.Time
 	keys    []key
@@ -50,11 +50,11 @@ type keySet struct {
 
 type key struct {
 	id     string
-	alg    string // the one it is for, or empty
+	alg    string // the algorithm that it is for, or empty
 	public crypto.PublicKey
 }
 
-// current returns the keys as they are known, after an attempt to fetch them if there are none or they are old.
+// current returns the known keys, after an attempt to fetch them if there are none or they are old.
 func (j *jwks) current(ctx context.Context) (*keySet, error) {
 	set := j.known.Load()
 	if set != nil && time.Since(set.fetched) < j.maxAge {
@@ -68,8 +68,8 @@ func (j *jwks) current(ctx context.Context) (*keySet, error) {
 	return set, nil
 }
 
-// newer returns the keys that have taken the place of old, after an attempt to fetch them unless old is as new as a
-// token that arrived then. It returns nil if there are none.
+// newer returns keys that are newer than old, or nil if there are none. It tries to fetch them unless old was fetched
+// after the token arrived.
 func (j *jwks) newer(ctx context.Context, old *keySet, arrived time.Time) (*keySet, error) {
 	if j.known.Load() == old && old.fetched.Before(arrived) {
 		if err := j.refresh(ctx); err != nil {
@@ -82,7 +82,7 @@ func (j *jwks) newer(ctx context.Context, old *keySet, arrived time.Time) (*keyS
 	return nil, nil //nolint:nilnil // neither newer keys nor a failure
 }
 
-// refresh fetches the keys, unless that was tried just now. It returns the error of the last attempt.
+// refresh fetches the keys, unless it has tried to just now. It returns the error of the last attempt.
 func (j *jwks) refresh(ctx context.Context) error {
 	_, err := j.flight.do(ctx, "", func(ctx context.Context) (*keySet, error) {
 		if !j.attempts.Allow() {
@@ -119,18 +119,18 @@ func (j *jwks) fetch(ctx context.Context) (*keySet, error) {
 		}
 	}
 	if len(set.keys) == 0 {
-		return nil, fmt.Errorf("fetching the keys at %s: there is none that verifies signatures", place.url)
+		return nil, fmt.Errorf("fetching the keys at %s: none of them verifies signatures", place.url)
 	}
 	return set, nil
 }
 
-// publicKey returns a key that verifies signatures, or nil: secrets are none, whatever they are called, nor are short
-// keys. A key that is not understood does not spoil the others.
+// publicKey returns a key that verifies signatures, or nil. Secrets and short keys are not accepted, whatever their
+// names. A key that cannot be read does not spoil the others.
 func publicKey(k jwkset.JWKMarshal) crypto.PublicKey {
 	if k.USE != "" && k.USE != jwkset.UseSig || len(k.KEYOPS) > 0 && !slices.Contains(k.KEYOPS, jwkset.KeyOpsVerify) {
 		return nil
 	}
-	k.X5U, k.X5C, k.X5T, k.X5TS256 = "", nil, "", "" // the keys are trusted for where they come from
+	k.X5U, k.X5C, k.X5T, k.X5TS256 = "", nil, "", "" // the keys are trusted because of their URL
 	parsed, err := jwkset.NewJWKFromMarshal(k, jwkset.JWKMarshalOptions{}, jwkset.JWKValidateOptions{})
 	if err != nil {
 		return nil
@@ -146,7 +146,7 @@ func publicKey(k jwkset.JWKMarshal) crypto.PublicKey {
 	return nil
 }
 
-// fitting returns the keys that a token may be signed with: of those of its id, or of all if it names none.
+// fitting returns the keys that may have signed a token: those of its key id, or all if it names none.
 func (s *keySet) fitting(id, alg string) []jwt.VerificationKey {
 	var all []jwt.VerificationKey
 	for _, k := range s.keys {

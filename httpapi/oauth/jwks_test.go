@@ -41,7 +41,7 @@ func hang(_ http.ResponseWriter, r *http.Request) bool {
 	return true
 }
 
-// What can be wrong with the server of the keys: while there are none, nothing can be decided; it is asked again only
+// Faults of the server of the keys: while there are none, nothing can be decided; it is asked again only
 // after a while.
 func TestKeysAreNotToBeHad(t *testing.T) {
 	for name, fault := range map[string]func(http.ResponseWriter, *http.Request) bool{
@@ -127,8 +127,8 @@ func TestKeysAge(t *testing.T) {
 	})
 }
 
-// Unknown keys make nobody fetch more often than the interval says. A key that is new and not found yet is no reason to
-// give up others.
+// Unknown keys make nobody fetch more often than the interval says. A new key that is not found yet
+// does not make others unknown.
 func TestUnknownKeysAreRateLimited(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		server := newAuthServer(t)
@@ -220,7 +220,7 @@ func TestRotationWithoutNames(t *testing.T) {
 	}
 }
 
-// A token makes the keys be fetched once at most: what was fetched for it is as new as can be.
+// A token makes the keys be fetched once at most: the keys fetched for it are as new as can be.
 func TestOneLookUp(t *testing.T) {
 	server := newAuthServer(t)
 	stranger := newAuthServer(t)
@@ -259,7 +259,7 @@ func TestNewAlgorithm(t *testing.T) {
 	})
 }
 
-// What cannot be a token of the issuer makes nobody look for keys, so that the tokens of another issuer do not suffer
+// A token that cannot be the issuer's makes nobody look for keys, so that the tokens of another issuer do not suffer
 // while this one is down.
 func TestTokensOfOthersFetchNothing(t *testing.T) {
 	first, second := newAuthServer(t), newAuthServer(t)
@@ -295,8 +295,8 @@ func TestFetchesAreMerged(t *testing.T) {
 	})
 }
 
-// Of what the server publishes, only keys that are for signatures, and long enough, count; what is odd does not spoil
-// the rest.
+// Of what the server publishes, only keys that are for signatures, and long enough, count; odd keys do not spoil
+// the others.
 func TestKeysThatDoNotCount(t *testing.T) {
 	short, err := rsa.GenerateKey(rand.Reader, 1024)
 	if err != nil {

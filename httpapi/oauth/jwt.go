@@ -19,45 +19,46 @@ import (
 // JWTConfig configures [JWT]. Issuer, Audience and Claims are required; the zero value of every other field means its
 // default.
 type JWTConfig struct {
-	// Issuer is what a token's iss has to be.
+	// Issuer is the iss of valid tokens.
 	Issuer string
-	// Audience has this service's names. A token has to be for one of them.
+	// Audience has this service's names. A token must be for one of them.
 	Audience []string
-	// AudienceClaim is the place of what a token is for; see [Claims] on places. Default aud. Cognito's access tokens have
-	// none: there, make it client_id, and Audience the clients that may call.
+	// AudienceClaim is the place of a token's audience; see [Claims] on places. Default aud. Cognito's access tokens have
+	// none: there, set it to client_id, and Audience to the clients that may call.
 	AudienceClaim string
-	// Claims says what a token allows.
+	// Claims finds tenants and scopes in a token.
 	Claims Claims
 
 	// JWKS is the URL of the issuer's public keys (RFC 7517). Default: the jwks_uri of its metadata, which is read
 	// whenever the keys are fetched, and has to name the same issuer.
 	JWKS string
 	// Metadata is the URL of the issuer's metadata. It is not read if JWKS is set. Default: Issuer and
-	// /.well-known/openid-configuration or, if nothing is there, the place of RFC 8414. Tokens of version 1 of
-	// Microsoft's, and of its B2C, have theirs elsewhere.
+	// /.well-known/openid-configuration or, if that does not exist, the place of RFC 8414. Microsoft's tokens of version
+	// 1, and of B2C, need another URL.
 	Metadata string
 
-	// Algorithms are those that a token may be signed with. Default RS256, PS256, ES256, EdDSA, Ed25519. The last two are
-	// one algorithm, whose name depends on the server's age (RFC 9864). Only signatures by public keys are possible: the
-	// ones of the default, and their variants of 384 and 512 bits.
+	// Algorithms are the algorithms that a token may be signed with. Default RS256, PS256, ES256, EdDSA, Ed25519. The last
+	// two are one algorithm, whose name depends on the server's age (RFC 9864). Only public keys are possible: the
+	// algorithms of the default, and their variants of 384 and 512 bits.
 	Algorithms []string
 	// TokenTypes are the types (the header typ) that a token may have; application/ before them and upper case do not
-	// matter. Default at+jwt, as RFC 9068 demands, so that no ID token passes for an access token. Many servers sign
-	// access tokens with the type JWT: name it here. Okta and Cognito give none: name the empty type here. In both cases
-	// make sure that no other kind of token, such as an ID token, is for one of the names in Audience.
+	// matter. Default at+jwt, as RFC 9068 demands, so that an ID token is not accepted as an access token. Many servers
+	// sign access tokens with the type JWT: add it here. Those of Okta and Cognito have no type: add the empty one here.
+	// In both cases make sure that tokens of another kind, such as ID tokens, are not for one of the names in Audience.
 	TokenTypes []string
-	// Leeway is by how much the clocks of issuer and host may differ when exp and nbf are checked. Default 30 s; negative:
-	// not at all.
+	// Leeway is the difference between the clocks of issuer and host that is tolerated when exp and nbf are checked.
+	// Default 30 s; negative: none.
 	Leeway time.Duration
 
-	// KeysMaxAge is how old the keys may get before they are fetched anew. A key that the issuer takes back is accepted
-	// for that long. Default 10 min.
+	// KeysMaxAge is the age at which keys are fetched anew. A key that the issuer has withdrawn is accepted for that long.
+	// Default 10 min.
 	KeysMaxAge time.Duration
-	// KeysMaxStale is how old the keys may get while the issuer cannot be reached. Default 1 h, at least KeysMaxAge.
-	KeysMaxStale time.Duration
-	// KeysMinInterval is the shortest time between two fetches. If no known key is the token's, or none verifies its
-	// signature, new keys are looked for once in this time; until then the token is invalid. Default 10 s, at most
+	// KeysMaxStale is the age at which keys are no longer used if the issuer cannot be reached. Default 1 h, at least
 	// KeysMaxAge.
+	KeysMaxStale time.Duration
+	// KeysMinInterval is the shortest time between two fetches. For a token whose key is not known, or whose signature no
+	// key verifies, new keys are fetched at most once in this time; until then the token is not valid. Default 10 s, at
+	// most KeysMaxAge.
 	KeysMinInterval time.Duration
 	// Timeout limits a fetch. Default 5 s.
 	Timeout time.Duration
@@ -93,7 +94,7 @@ func (c JWTConfig) withDefaults() JWTConfig {
 	return c
 }
 
-// validate reports every setting of a config with defaults that makes no sense.
+// validate reports every setting of a config with defaults that is not valid.
 func (c JWTConfig) validate() error {
 	errs := []error{
 		isSet("Issuer", c.Issuer != ""), c.Claims.validate(), place(c.AudienceClaim).validate(),
@@ -103,23 +104,38 @@ func (c JWTConfig) validate() error {
 	}
 	for _, alg := range c.Algorithms {
 		if !slices.Contains(publicKeyAlgorithms, alg) {
-			errs = append(errs, fmt.Errorf("algorithm %q is none of %s", alg, strings.Join(publicKeyAlgorithms, ", ")))
+			errs = append(errs, fmt.Errorf("algorithm %q is not one of %s", alg, strings.Join(publicKeyAlgorithms, ", ")))
 		}
 	}
 	if c.KeysMaxStale < c.KeysMaxAge || c.KeysMaxAge < c.KeysMinInterval {
-		errs = append(errs, fmt.Errorf("KeysMinInterval is %v, KeysMaxAge %v, KeysMaxStale %v; none may be below the one before",
-			c.KeysMinInterval, c.KeysMaxAge, c.KeysMaxStale))
+		errs = append(
+			errs,
+			fmt.Errorf("KeysMinInterval is %v, KeysMaxAge %v, KeysMaxStale %v; none may be below the one before",
+				c.KeysMinInterval, c.KeysMaxAge, c.KeysMaxStale),
+		)
 	}
 	return errors.Join(errs...)
 }
 
-// publicKeyAlgorithms are those whose keys can be published. With any other, none or HMAC, whoever knows the public key
-// signs.
-var publicKeyAlgorithms = []string{"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA", ed25519Name}
+// publicKeyAlgorithms are the algorithms whose keys can be published. With any other one, none or HMAC, anybody who
+// knows the public key could sign.
+var publicKeyAlgorithms = []string{
+	"RS256",
+	"RS384",
+	"RS512",
+	"PS256",
+	"PS384",
+	"PS512",
+	"ES256",
+	"ES384",
+	"ES512",
+	"EdDSA",
+	ed25519Name,
+}
 
 // JWT returns an Authorizer for access tokens that the issuer signs. A token needs a signature by one of the issuer's
-// keys, the issuer, an audience and an exp, and has no crit header. Its own word on where to find keys (jku, jwk, x5u,
-// x5c) does not count.
+// keys, the issuer, an audience and an exp, and must not have a crit header. Its own headers about keys (jku, jwk, x5u,
+// x5c) are ignored.
 //
 // The keys are fetched when they are first needed, and kept; see [JWTConfig].
 func JWT(cfg JWTConfig) (httpapi.Authorizer, error) {
@@ -157,12 +173,12 @@ func JWT(cfg JWTConfig) (httpapi.Authorizer, error) {
 	}, nil
 }
 
-// keys returns a function that finds where the keys are.
+// keys returns a function that finds the endpoint of the keys.
 func (c JWTConfig) keys() (func(context.Context) (endpoint, error), error) {
 	if c.JWKS == "" {
 		m, err := newMetadata(c.Issuer, c.Metadata, c.Client, c.AllowHTTP)
 		if err != nil {
-			return nil, fmt.Errorf("JWKS is not set, and the URL of the issuer's metadata is of no use: %w", err)
+			return nil, fmt.Errorf("JWKS is not set, and the URL of the issuer's metadata is not valid: %w", err)
 		}
 		return m.keys, nil
 	}

@@ -160,14 +160,16 @@ func TestForgedTokens(t *testing.T) {
 			t.Fatal(err)
 		}
 		forged := map[string]string{
-			"none":            encode(`{"alg":"none","typ":"at+jwt","kid":"`+kid+`"}`) + "." + parts[1] + ".",
-			"None":            encode(`{"alg":"None","typ":"at+jwt"}`) + "." + parts[1] + "." + parts[2],
-			"no signature":    parts[0] + "." + parts[1] + ".",
-			"other claims":    parts[0] + "." + encode(strings.Replace(string(claims), "acme", "acmf", 1)) + "." + parts[2],
-			"null claims":     parts[0] + "." + encode("null") + "." + parts[2],
-			"array claims":    parts[0] + "." + encode("[]") + "." + parts[2],
-			"null header":     encode("null") + "." + parts[1] + "." + parts[2],
-			"two algorithms":  encode(`{"alg":"ES256","alg":"none","typ":"at+jwt","kid":"`+kid+`"}`) + "." + parts[1] + "." + parts[2],
+			"none":         encode(`{"alg":"none","typ":"at+jwt","kid":"`+kid+`"}`) + "." + parts[1] + ".",
+			"None":         encode(`{"alg":"None","typ":"at+jwt"}`) + "." + parts[1] + "." + parts[2],
+			"no signature": parts[0] + "." + parts[1] + ".",
+			"other claims": parts[0] + "." + encode(strings.Replace(string(claims), "acme", "acmf", 1)) + "." + parts[2],
+			"null claims":  parts[0] + "." + encode("null") + "." + parts[2],
+			"array claims": parts[0] + "." + encode("[]") + "." + parts[2],
+			"null header":  encode("null") + "." + parts[1] + "." + parts[2],
+			"two algorithms": encode(
+				`{"alg":"ES256","alg":"none","typ":"at+jwt","kid":"`+kid+`"}`,
+			) + "." + parts[1] + "." + parts[2],
 			"padded":          valid + "==",
 			"four parts":      valid + ".x",
 			"five parts":      valid + ".x.y",
@@ -200,7 +202,11 @@ func TestForgedTokens(t *testing.T) {
 		forged["another key"] = stranger.sign(t, nil, nil)
 		forged["another key under the same kid"] = stranger.sign(t, map[string]any{"kid": kid}, nil)
 		forged["another key without kid"] = stranger.sign(t, map[string]any{"kid": nil}, nil)
-		forged["another key that it brings along"] = stranger.sign(t, map[string]any{"kid": kid, "jwk": stranger.keys[0].private.Public()}, nil)
+		forged["another key that it brings along"] = stranger.sign(
+			t,
+			map[string]any{"kid": kid, "jwk": stranger.keys[0].private.Public()},
+			nil,
+		)
 		for name, token := range forged {
 			err := ask(authorize, token)
 			if kindOf(err) != "invalid" {
@@ -372,11 +378,17 @@ func TestAlgorithms(t *testing.T) {
 		{"EdDSA", edKey, true},
 		{"Ed25519", edKey, true},
 	} {
-		server.keys = []*signingKey{{id: "of " + tc.alg, alg: jose.SignatureAlgorithm(tc.alg), private: tc.key.(crypto.Signer)}}
+		server.keys = []*signingKey{
+			{id: "of " + tc.alg, alg: jose.SignatureAlgorithm(tc.alg), private: tc.key.(crypto.Signer)},
+		}
 		cfg := server.jwtConfig(server.direct())
 		cfg.Algorithms = []string{tc.alg}
 		token := jwt.NewWithClaims(jwt.GetSigningMethod(tc.alg), jwt.MapClaims{
-			"iss": server.issuer, "aud": audience, "exp": time.Now().Add(time.Hour).Unix(), "tenant": "acme", "scope": httpapi.ScopeManage,
+			"iss":    server.issuer,
+			"aud":    audience,
+			"exp":    time.Now().Add(time.Hour).Unix(),
+			"tenant": "acme",
+			"scope":  httpapi.ScopeManage,
 		})
 		token.Header["typ"], token.Header["kid"] = "at+jwt", "of "+tc.alg
 		signed, err := token.SignedString(tc.key)

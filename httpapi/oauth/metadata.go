@@ -16,7 +16,7 @@ type metadata struct {
 	places []endpoint // tried in turn, each if there is nothing at the one before
 }
 
-// newMetadata returns the metadata at the URL or, if that is empty, where the issuer's has to be.
+// newMetadata returns the metadata at the URL or, if that is empty, at the well-known places of the issuer.
 func newMetadata(issuer, rawURL string, client *http.Client, allowHTTP bool) (metadata, error) {
 	urls := []string{rawURL}
 	if rawURL == "" {
@@ -44,7 +44,7 @@ func wellKnown(issuer string) []string {
 	return places
 }
 
-// keys returns where the issuer's keys are.
+// keys returns the endpoint of the issuer's keys.
 func (m metadata) keys(ctx context.Context) (endpoint, error) {
 	var missing error
 	for _, place := range m.places {
@@ -61,7 +61,12 @@ func (m metadata) keys(ctx context.Context) (endpoint, error) {
 			continue
 		}
 		if found.Issuer != m.issuer {
-			return endpoint{}, fmt.Errorf("the metadata at %s is of the issuer %.200q, not of %q", place.url, found.Issuer, m.issuer)
+			return endpoint{}, fmt.Errorf(
+				"the metadata at %s is of the issuer %.200q, not of %q",
+				place.url,
+				found.Issuer,
+				m.issuer,
+			)
 		}
 		keys, err := place.at(found.JWKS)
 		if err != nil {

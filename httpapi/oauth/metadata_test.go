@@ -72,7 +72,7 @@ func TestPlacesOfMetadata(t *testing.T) {
 	}
 }
 
-// What can be wrong with the document: nothing can be decided, the log says why, and the keys of before are used until
+// Faults of the document: nothing can be decided, the log says why, and the keys of before are used until
 // they are too old.
 func TestMetadataIsNotToBeHad(t *testing.T) {
 	for name, tc := range map[string]struct {
@@ -135,7 +135,9 @@ func TestMetadataStaysInTheLog(t *testing.T) {
 	server.breakBy(answer(openIDPath, http.StatusOK, `{"issuer":"https://evil.test"}`))
 	s := serve(t, newJWT(t, discovering(server, server.direct())))
 	status, body, _ := s.post(t, "acme", server.sign(t, nil, nil))
-	if status != http.StatusForbidden || !strings.Contains(body, httpapi.MessageNotAuthorized) || strings.Contains(body, ".test") || !strings.Contains(s.logged(), "evil.test") {
+	if status != http.StatusForbidden || !strings.Contains(body, httpapi.MessageNotAuthorized) ||
+		strings.Contains(body, ".test") ||
+		!strings.Contains(s.logged(), "evil.test") {
 		t.Errorf("%d %s; log %s", status, body, s.logged())
 	}
 }

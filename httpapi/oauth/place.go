@@ -8,10 +8,10 @@ import (
 	"strings"
 )
 
-// place is where a value is in a token's claims; see [Claims].
+// place is the place of a value among a token's claims; see [Claims].
 type place string
 
-// members ends a pointer to what is listed at a place.
+// members is the end of a pointer to the names of an object's members.
 const members = "/*"
 
 var (
@@ -52,7 +52,7 @@ func (p place) find(claims map[string]any) (any, bool) {
 	return value, true
 }
 
-// strings returns what p names, each string as it is, or why that is nothing.
+// strings returns the strings at p as they are, or the reason why there are none.
 func (p place) strings(claims map[string]any) (found []string, missing string) {
 	value, ok := p.find(claims)
 	if !ok {
@@ -78,7 +78,7 @@ func (p place) strings(claims map[string]any) (found []string, missing string) {
 	return found, ""
 }
 
-// words returns what p names, a string by its words, or why that is nothing.
+// words returns the strings at p, a single one split into words, or the reason why there are none.
 func (p place) words(claims map[string]any) (found []string, missing string) {
 	if value, ok := p.find(claims); ok {
 		if text, ok := value.(string); ok {

@@ -15,15 +15,15 @@ import (
 // AnyTenant among the Tenants of a [StaticToken] stands for all of them.
 const AnyTenant = "*"
 
-// StaticToken is a token that the host was configured with, and what it allows.
+// StaticToken is a token of the host's configuration, with its tenants and scopes.
 type StaticToken struct {
-	// Token is the token itself. Draw it at random, with 128 bits or more: it is hashed once, which protects no password.
+	// Token is the token itself. It needs 128 random bits or more, since a single hash does not protect a weaker one.
 	Token string
 	// SHA256 is the token's SHA-256 hash in hexadecimal, in place of Token.
 	SHA256 string
-	// Tenants are those that the token is for, or [AnyTenant].
+	// Tenants are the tenants that the token is for, or [AnyTenant].
 	Tenants []string
-	// Scopes are the token's, such as [httpapi.ScopeManage]. None includes another.
+	// Scopes are the token's scopes, such as [httpapi.ScopeManage]. No scope includes another one.
 	Scopes []string
 }
 
@@ -44,18 +44,18 @@ func (t StaticToken) hash() (tokenHash, error) {
 		}
 		return tokenHash(decoded), nil
 	case !isToken(t.Token) || len(t.Token) > maxTokenBytes:
-		return hash, errors.New("it can not be sent as a bearer token: use letters, digits and -._~+/")
+		return hash, errors.New("it cannot be sent as a bearer token: use letters, digits and -._~+/")
 	default:
 		return sha256.Sum256([]byte(t.Token)), nil
 	}
 }
 
-// errUnknownToken: a token that is none of the configured ones.
+// errUnknownToken: the token is not one of those configured.
 var errUnknownToken = errors.New("the token is not known")
 
-// Static returns an Authorizer that accepts the tokens given: for development, and for a few services that know each
-// other. Only hashes of them are kept. Every comparison takes the same time, whichever token matches or comes close.
-// Static tokens do not expire; to replace one, give both for a while.
+// Static returns an Authorizer that accepts the given tokens, for development and for a few services that know each
+// other. It keeps only their hashes. Every comparison takes the same time, whether a token matches or not. Static
+// tokens do not expire; to replace one, give both for a while.
 func Static(tokens ...StaticToken) (httpapi.Authorizer, error) {
 	var errs []error
 	if len(tokens) == 0 {

@@ -18,7 +18,11 @@ func TestStatic(t *testing.T) {
 	authorize, err := oauth.Static(
 		oauth.StaticToken{Token: "one-tenant", Tenants: []string{"acme"}, Scopes: both},
 		oauth.StaticToken{Token: "viewer", Tenants: []string{"globex", "acme"}, Scopes: both[:1]},
-		oauth.StaticToken{SHA256: strings.ToUpper(hex.EncodeToString(hash[:])), Tenants: []string{oauth.AnyTenant}, Scopes: both},
+		oauth.StaticToken{
+			SHA256:  strings.ToUpper(hex.EncodeToString(hash[:])),
+			Tenants: []string{oauth.AnyTenant},
+			Scopes:  both,
+		},
 	)
 	if err != nil {
 		t.Fatal(err)
@@ -56,7 +60,11 @@ func TestFirst(t *testing.T) {
 		t.Fatal(err)
 	}
 	client := server.direct()
-	authorize := oauth.First(static, newJWT(t, server.jwtConfig(client)), newIntrospection(t, server.introspectionConfig(client)))
+	authorize := oauth.First(
+		static,
+		newJWT(t, server.jwtConfig(client)),
+		newIntrospection(t, server.introspectionConfig(client)),
+	)
 	for _, tc := range []struct {
 		token, want    string
 		introspections int

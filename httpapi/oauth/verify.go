@@ -23,7 +23,7 @@ type verifier struct {
 	parser   *jwt.Parser
 }
 
-// Reasons why a token is not looked at further.
+// Reasons why a token is refused before its signature is checked.
 var (
 	errTokenType = errors.New("the token is of a type (typ) that is not accepted")
 	errNoType    = errors.New("the token has no type (typ), and such ones are not accepted")
@@ -32,8 +32,8 @@ var (
 	errAlgorithm = errors.New("the token is signed by an algorithm (alg) that is not accepted")
 )
 
-// verify returns the claims of a token that is valid. If no known key is the token's, or none verifies it, newer ones
-// are looked for once: a server may have taken new keys into use, and not all tokens name theirs.
+// verify returns the claims of a valid token. If the token's key is not known, or no key verifies it, verify looks once
+// for newer keys: the server may use new ones, and not all tokens name their key.
 func (v *verifier) verify(ctx context.Context, token string) (map[string]any, error) {
 	arrived := time.Now()
 	var used *keySet
@@ -64,8 +64,7 @@ func (v *verifier) verify(ctx context.Context, token string) (map[string]any, er
 	return nil, invalid(why)
 }
 
-// parse checks a token against the keys. They are asked for only if the token's header and issuer are as they have to
-// be.
+// parse checks a token against the keys. It asks for them only if the token's header and issuer are right.
 func (v *verifier) parse(token string, keys func() (*keySet, error)) (*tokenClaims, error) {
 	claims, supported := &tokenClaims{audience: v.audience}, false
 	_, err := v.parser.ParseWithClaims(token, claims, func(t *jwt.Token) (any, error) {
@@ -116,8 +115,8 @@ func (v *verifier) checkHeader(header map[string]any) (id string, err error) {
 	return id, nil
 }
 
-// reason returns the first of the known reasons that err matches. Expiry is the last: it counts if nothing else is
-// wrong. The texts of err itself may hold parts of the token.
+// reason returns the first of the known reasons that err matches. Expiry is the last one: it counts only if the token
+// is valid otherwise. The text of err itself may hold parts of the token.
 func (v *verifier) reason(err error, claims *tokenClaims) error {
 	for _, known := range []error{
 		errAlgorithm, errTokenType, errNoType, errCritical, errKeyID, errUnknownKey,
@@ -132,7 +131,7 @@ func (v *verifier) reason(err error, claims *tokenClaims) error {
 	return jwt.ErrTokenInvalidClaims
 }
 
-// explain adds to a reason which claim it is about, and what that has to be.
+// explain adds to a reason the claim and its expected value.
 func (v *verifier) explain(known error, claims *tokenClaims) error {
 	switch {
 	case errors.Is(known, jwt.ErrTokenInvalidIssuer):
@@ -151,7 +150,7 @@ func (v *verifier) explain(known error, claims *tokenClaims) error {
 	return known
 }
 
-// tokenClaims are a token's claims, whose audience is at a place of the host's choice.
+// tokenClaims has a token's claims, with the audience at a place that the host chooses.
 type tokenClaims struct {
 	jwt.MapClaims
 
@@ -161,7 +160,7 @@ type tokenClaims struct {
 // UnmarshalJSON reads the claims.
 func (c *tokenClaims) UnmarshalJSON(data []byte) error { return json.Unmarshal(data, &c.MapClaims) }
 
-// GetAudience returns what the token is for.
+// GetAudience returns the token's audience.
 func (c *tokenClaims) GetAudience() (jwt.ClaimStrings, error) {
 	value, _ := c.audience.find(c.MapClaims)
 	return jwt.MapClaims{"aud": value}.GetAudience()
