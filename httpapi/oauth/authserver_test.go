@@ -262,8 +262,8 @@ func (a *authServer) revoke(t *testing.T, client *http.Client, id, token string)
 	}
 }
 
-// sign makes a token with the server's key, whatever the header and the claims. Nil stands for
-// those of a valid token.
+// sign makes a token with the server's key, whatever the header and the claims. Entries that they
+// lack are those of a valid token.
 func (a *authServer) sign(t *testing.T, header, claims map[string]any) string {
 	t.Helper()
 	a.mu.Lock()
