@@ -197,12 +197,15 @@ func (x *expansion) surface(term string) (string, error) {
 	surface := term
 	stored.VisitFields(func(field index.Field) {
 		if text, ok := field.(*document.TextField); ok && text.Name() == BodyField {
-			if word := x.wordIn(text.Value(), term); word != "" {
+			body, failed := x.bodies.Decode(text.Value())
+			if failed != nil {
+				err = failed
+			} else if word := x.wordIn(body, term); word != "" {
 				surface = strings.ToLower(word)
 			}
 		}
 	})
-	return surface, nil
+	return surface, err
 }
 
 // wordIn returns a word of a body that is this term.

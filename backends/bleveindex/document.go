@@ -7,11 +7,13 @@ import (
 	"fmt"
 	"io"
 	"sync"
+	"sync/atomic"
 
 	"github.com/blevesearch/bleve/v2/document"
 	"github.com/blevesearch/bleve/v2/mapping"
 	index "github.com/blevesearch/bleve_index_api"
 
+	"productindex/backends/bleveindex/internal/bodies"
 	"productindex/reindex"
 )
 
@@ -36,6 +38,26 @@ type mapper struct {
 	omitBodies bool
 	fields     fieldCounter
 	numbers    numberCache
+
+	learning sync.Mutex
+	bodies   atomic.Pointer[bodies.Codec] // nil: bodies are stored as they are
+}
+
+// learn makes bodies small from now on if they are not yet and these products say how, and returns the dictionary for that, or nil.
+func (m *mapper) learn(products []reindex.Product) ([]byte, error) {
+	if m.omitBodies {
+		return nil, nil
+	}
+	m.learning.Lock()
+	defer m.learning.Unlock()
+	if m.bodies.Load() == nil {
+		codec, err := bodies.Learn(len(products), func(i int) []byte { return products[i].Body })
+		if err != nil {
+			return nil, err
+		}
+		m.bodies.Store(codec)
+	}
+	return m.bodies.Load().Dictionary(), nil
 }
 
 // document makes a bleve document of a product. Bleve's own mappings leave out fields of the product that have the name of one that the
@@ -66,7 +88,7 @@ func (m *mapper) document(p reindex.Product, buffer *termBuffer) (index.Document
 		return nil, err
 	}
 	if !m.omitBodies {
-		doc.AddField(document.NewTextFieldCustom(BodyField, nil, p.Body, index.StoreField, nil))
+		doc.AddField(document.NewTextFieldCustom(BodyField, nil, m.bodies.Load().Encode(p.Body), index.StoreField, nil))
 	}
 	return analyzed(doc, &m.numbers, buffer), nil
 }

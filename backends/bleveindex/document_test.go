@@ -3,12 +3,14 @@ package bleveindex
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"reflect"
 	"strings"
 	"testing"
 
 	"github.com/blevesearch/bleve/v2"
 	"github.com/blevesearch/bleve/v2/document"
+	index "github.com/blevesearch/bleve_index_api"
 
 	"productindex/reindex"
 )
@@ -218,4 +220,43 @@ func FuzzDocument(f *testing.F) {
 			t.Errorf("found %v, %v", result, err)
 		}
 	})
+}
+
+// Bodies are compressed with a dictionary of the first ones, also those of updates after the index was opened again, and read as they were
+// written.
+func TestBodiesAreCompressed(t *testing.T) {
+	dir := t.TempDir()
+	ix := open(t, dir, nil)
+	publish(t, ix, "acme", products(300, "1")...)
+	if err := ix.Close(); err != nil {
+		t.Fatal(err)
+	}
+	ix = open(t, dir, nil)
+	later := products(301, "2")[300]
+	if err := ix.Update(t.Context(), "acme", []reindex.Change{{ID: later.ID, Body: later.Body}}); err != nil {
+		t.Fatal(err)
+	}
+	want := map[string]string{later.ID: string(later.Body)}
+	for _, p := range products(300, "1") {
+		want[p.ID] = string(p.Body)
+	}
+	if got := storedBodies(t, ix, "acme"); !maps.Equal(got, want) {
+		t.Errorf("the bodies are %v", got)
+	}
+	l, err := ix.acquire(t.Context(), "acme")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.done()
+	for _, id := range []string{"p0", "p299", later.ID} {
+		doc, err := l.index.Document(id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		doc.VisitFields(func(field index.Field) {
+			if field.Name() == BodyField && len(field.Value()) > len(want[id])*2/3 {
+				t.Errorf("the body of %s takes %d bytes in place of %d", id, len(field.Value()), len(want[id]))
+			}
+		})
+	}
 }

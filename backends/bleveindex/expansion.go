@@ -13,6 +13,7 @@ import (
 	index "github.com/blevesearch/bleve_index_api"
 
 	"productindex/backends/bleveindex/analyzers"
+	"productindex/backends/bleveindex/internal/bodies"
 )
 
 // expansion finds out, for one search, what the words of a text can stand for in the index.
@@ -29,6 +30,7 @@ type expansion struct {
 	weighted  []weightedField
 	languages []weightedField
 	synonyms  map[string][]string
+	bodies    *bodies.Codec
 	counts    map[string]uint64 // documents with a term in _all
 
 	read        []*word // all words of the text
@@ -78,14 +80,11 @@ func newExpansion(
 		ctx: ctx, reader: reader, m: m, options: options, query: q, all: m.AnalyzerNamed(m.AnalyzerNameForPath(allName)),
 		counts: map[string]uint64{}, terms: soughtTerms{},
 	}
-	if known, _ := ctx.Value(thesaurusKey{}).(*thesaurus); known != nil {
-		x.synonyms = known.all
-	}
 	var err error
 	if x.docs, err = reader.DocCount(); err != nil {
 		return nil, err
 	}
-	if x.fields, err = fieldsOf(ctx, reader); err != nil {
+	if err := x.known(); err != nil {
 		return nil, err
 	}
 	for _, name := range spellings(nameFields) {
@@ -408,12 +407,25 @@ func (x *expansion) idf(count uint64) float64 {
 	return 1 + math.Log(float64(x.docs)/float64(count+1))
 }
 
-type fieldsKey struct{}
+type liveKey struct{}
 
-// fieldsOf returns the names of the fields that the index has.
-func fieldsOf(ctx context.Context, reader index.IndexReader) (map[string]bool, error) {
-	if cache, ok := ctx.Value(fieldsKey{}).(*fieldCache); ok {
-		return cache.of(reader)
+// known takes over what is known of the index that is searched; of one of bleve's own that is the names of its fields.
+func (x *expansion) known() (err error) {
+	l, ok := x.ctx.Value(liveKey{}).(*liveIndex)
+	if !ok {
+		x.fields, err = new(fieldCache).of(x.reader)
+		return err
 	}
-	return new(fieldCache).of(reader)
+	synonyms, err := l.thesaurus()
+	if err != nil {
+		return err
+	}
+	if synonyms != nil {
+		x.synonyms = synonyms.all
+	}
+	if x.bodies, err = l.bodies(); err != nil {
+		return err
+	}
+	x.fields, err = l.fields.of(x.reader)
+	return err
 }

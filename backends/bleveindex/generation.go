@@ -50,8 +50,15 @@ func (g *generation) Write(ctx context.Context, products []reindex.Product) erro
 	if g.state != writing {
 		return g.stateError("write to")
 	}
+	dictionary, err := g.mapper.learn(products)
+	if err != nil {
+		return g.writeError(len(products), err)
+	}
 	b := newBatch(g.mapper)
 	defer b.end()
+	if dictionary != nil {
+		b.ops.SetInternal(dictionaryKey, dictionary)
+	}
 	for _, p := range products {
 		b.upsert(p)
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -14,6 +15,7 @@ import (
 	"github.com/blevesearch/bleve/v2/index/scorch"
 	"github.com/blevesearch/bleve/v2/mapping"
 
+	"productindex/backends/bleveindex/internal/bodies"
 	"productindex/reindex"
 )
 
@@ -34,7 +36,8 @@ type liveIndex struct {
 	mapper  *mapper    // nil until it is changed first, if this Index did not make it; under editing
 
 	fields    fieldCache
-	thesaurus func() (*thesaurus, error) // made once
+	thesaurus func() (*thesaurus, error)    // made once
+	bodies    func() (*bodies.Codec, error) // made once
 
 	checking sync.Mutex
 	sound    bool // after a panic: its files are as they were written
@@ -48,6 +51,13 @@ func newLiveIndex(t *tenant, index bleve.Index, name string) *liveIndex {
 			return nil, err
 		}
 		return newThesaurus(m), nil
+	})
+	l.bodies = sync.OnceValues(func() (*bodies.Codec, error) {
+		dictionary, err := l.index.GetInternal(dictionaryKey)
+		if err != nil {
+			return nil, err
+		}
+		return bodies.New(slices.Clone(dictionary))
 	})
 	l.refs.Store(1)
 	l.used.Store(time.Now().UnixNano())

@@ -11,9 +11,12 @@ import (
 	"github.com/blevesearch/bleve/v2"
 	"github.com/blevesearch/bleve/v2/search"
 	"github.com/blevesearch/bleve/v2/search/highlight"
+
+	"productindex/backends/bleveindex/internal/bodies"
 )
 
-// BodyField is the field in which an index keeps the product's body as it was written, a string. It is stored, not searched.
+// BodyField is the field in which a hit has the product's body as it was written, a string. It is stored, not searched. In the files of an
+// index it is compressed, so that bleve's own tools show bytes there that are not JSON.
 const BodyField = "_body"
 
 var errNoRequest = errors.New("the search request is nil")
@@ -82,7 +85,7 @@ func (l *liveIndex) search(ctx context.Context, req *bleve.SearchRequest) (*blev
 			return nil, err
 		}
 	}
-	ctx = context.WithValue(context.WithValue(ctx, fieldsKey{}, &l.fields), thesaurusKey{}, synonyms)
+	ctx = context.WithValue(ctx, liveKey{}, l)
 	result, err := l.index.SearchInContext(ctx, &own)
 	if err != nil {
 		return nil, err
@@ -108,11 +111,11 @@ func (l *liveIndex) load(ctx context.Context, req *bleve.SearchRequest, hits sea
 	if err != nil {
 		return err
 	}
-	inner, err := l.index.Advanced()
+	codec, err := l.bodies()
 	if err != nil {
 		return err
 	}
-	reader, err := inner.Reader()
+	reader, err := readerOf(l.index)
 	if err != nil {
 		return err
 	}
@@ -133,10 +136,27 @@ func (l *liveIndex) load(ctx context.Context, req *bleve.SearchRequest, hits sea
 		if err, _ := bleve.LoadAndHighlightAllFields(hit, &own, l.index.Name(), reader, highlighter); err != nil {
 			return fmt.Errorf("load product %q: %w", hit.ID, err)
 		}
-		if err := fillFields(hit, req.Fields, marks); err != nil {
+		if err = decodeBody(hit, codec); err == nil {
+			err = fillFields(hit, req.Fields, marks)
+		}
+		if err != nil {
 			return fmt.Errorf("stored body of product %q: %w", hit.ID, err)
 		}
 	}
+	return nil
+}
+
+// decodeBody replaces a hit's body as it is stored by the body.
+func decodeBody(hit *search.DocumentMatch, codec *bodies.Codec) error {
+	stored, ok := Body(hit)
+	if !ok {
+		return nil
+	}
+	body, err := codec.Decode(stored)
+	if err != nil {
+		return err
+	}
+	hit.Fields[BodyField] = string(body)
 	return nil
 }
 

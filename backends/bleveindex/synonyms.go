@@ -45,8 +45,6 @@ func (m *ProductMapping) DefineSynonyms(collection string, definitions ...*bleve
 	return nil
 }
 
-type thesaurusKey struct{}
-
 // thesaurus has the synonyms of terms.
 type thesaurus struct {
 	sources map[string]map[string][]string // by name of the source

@@ -23,6 +23,9 @@ var (
 	_ reindex.Editor  = (*generation)(nil)
 )
 
+// dictionaryKey is where an index keeps what its bodies are compressed with, from the first batch on.
+var dictionaryKey = []byte("productindex.bodies")
+
 // documentsKey is where an index that was changed after it was sealed keeps the number of its documents, which changes with them.
 var documentsKey = []byte("productindex.documents")
 
@@ -158,7 +161,12 @@ func (l *liveIndex) newMapper() (mp *mapper, err error) {
 	if now, err := json.Marshal(m); err != nil || !bytes.Equal(now, stored) {
 		m = mappingBefore(m, l.index.Mapping())
 	}
+	codec, err := l.bodies()
+	if err != nil {
+		return nil, err
+	}
 	mp = l.t.ix.cfg.newMapper(m)
+	mp.bodies.Store(codec)
 	mp.fields.names = make(map[string]struct{}, len(names))
 	for _, name := range names {
 		mp.fields.names[name] = struct{}{}

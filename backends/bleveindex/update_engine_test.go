@@ -62,8 +62,8 @@ func (d *truth) edit(t *testing.T, e *reindex.Engine, seed uint64, writer int, d
 	}
 }
 
-// bodies returns the body of each product that searches find.
-func bodies(t *testing.T, ix *Index, tenant string) map[string]string {
+// storedBodies returns the body of each product that searches find.
+func storedBodies(t *testing.T, ix *Index, tenant string) map[string]string {
 	t.Helper()
 	req := bleve.NewSearchRequestOptions(bleve.NewMatchAllQuery(), 5000, 0, false)
 	req.Fields = []string{BodyField}
@@ -133,7 +133,7 @@ func mustReindex(t *testing.T, engine *reindex.Engine) {
 
 func assertBodies(t *testing.T, ix *Index, want map[string]string) {
 	t.Helper()
-	found := bodies(t, ix, "acme")
+	found := storedBodies(t, ix, "acme")
 	for id, body := range want {
 		if found[id] != body {
 			t.Errorf("product %s is %q, want %q", id, found[id], body)

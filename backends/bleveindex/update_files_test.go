@@ -61,7 +61,7 @@ func TestBackupWhileUpdating(t *testing.T) {
 	})
 	for i := range backups {
 		restored := open(t, filepath.Join(to, fmt.Sprint(i)), nil)
-		if found := bodies(t, restored, "acme"); len(found) < 290 || len(found) > 300 {
+		if found := storedBodies(t, restored, "acme"); len(found) < 290 || len(found) > 300 {
 			t.Errorf("backup %d holds %d products", i, len(found))
 		}
 		update(t, restored, "acme", upsert("p1", "restored"))

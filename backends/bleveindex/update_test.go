@@ -265,7 +265,7 @@ func TestUpdatedIndexOpensAgain(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	want := bodies(t, ix, "acme")
+	want := storedBodies(t, ix, "acme")
 	if len(want) != 110 {
 		t.Errorf("%d products, want 110", len(want))
 	}
@@ -275,7 +275,7 @@ func TestUpdatedIndexOpensAgain(t *testing.T) {
 	}
 	for _, dir := range []string{dir, backup} {
 		ix := open(t, dir, nil)
-		got := bodies(t, ix, "acme")
+		got := storedBodies(t, ix, "acme")
 		for id, body := range want {
 			if got[id] != body {
 				t.Errorf("%s: product %q is %q, want %q", dir, id, got[id], body)
