@@ -1,0 +1,339 @@
+// Package schedule starts reindexes by the clock: per tenant, by a cron expression in a time zone.
+//
+//	s, err := schedule.New(engine, nil)
+//	...
+//	err = s.Set(schedule.Entry{Tenant: "acme", Cron: "30 2 * * *", Location: berlin, Jitter: 10 * time.Minute})
+//	...
+//	s.Run(ctx) // until ctx ends
+//
+// # Not twice
+//
+// Several processes can run the same schedule over one job store: the tenant is not reindexed again if a job of it was
+// created at the scheduled time or after it, whoever started it. A time of the clock that comes twice, when summer time
+// ends, counts once. One that does not come, when summer time begins, is moved by the hour.
+//
+// # Missed
+//
+// A time that passes while the process sleeps or is away, or at which no job can be created, is missed if it is past by
+// more than Config.Grace. That is logged and counted, and made up for if Config.CatchUp is set. What was missed before
+// the start of the process is known from the tenant's last job alone, and from nothing if there is none.
+package schedule
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"time"
+
+	"productindex/reindex"
+)
+
+// Engine is what a scheduler needs of an engine. [*reindex.Engine] has it.
+type Engine interface {
+	EntityType() string
+	Start(ctx context.Context, tenant string) (job reindex.Job, started bool, err error)
+	Jobs(ctx context.Context, tenant string, query reindex.JobQuery) (jobs []reindex.Job, total int, err error)
+}
+
+// Entry says when a tenant is reindexed.
+type Entry struct {
+	// Tenant is reindexed.
+	Tenant string
+	// Cron is an expression of five fields: minute, hour, day of month, month and day of week; or one of @hourly,
+	// @daily, @weekly, @monthly and @yearly.
+	Cron string
+	// Location is the time zone of the clock. Nil: UTC.
+	Location *time.Location
+	// Jitter is the longest time by which a start is put off, at random, so that tenants of one schedule do not start
+	// together. Default 0.
+	Jitter time.Duration
+}
+
+// Config adjusts a [Scheduler]. Nil, and the zero value, mean the defaults.
+type Config struct {
+	// Grace is how late a reindex may start. Default 5 min.
+	Grace time.Duration
+	// CatchUp starts a reindex also later than that, once for all times that were missed.
+	CatchUp bool
+	// Logger receives what happens. Nil discards it.
+	Logger *slog.Logger
+}
+
+const (
+	defaultGrace = 5 * time.Minute
+	// skew is by how much the clocks of processes may differ, or half of the time between two starts if that is less.
+	skew = time.Minute
+	// lookBack is for how long before its start a process looks for what was missed.
+	lookBack = 8 * 24 * time.Hour
+)
+
+// Status is an entry, and how it stands.
+type Status struct {
+	Entry
+
+	// Next is when the tenant is reindexed next, without the jitter.
+	Next time.Time
+	// Last is the scheduled time that was looked at last; zero if there was none.
+	Last time.Time
+	// Job is the id of the job that was started or joined then; empty if there was none.
+	Job string
+	// Missed counts the times that were missed.
+	Missed int64
+}
+
+// Scheduler starts reindexes by the clock. It is safe for concurrent use.
+type Scheduler struct {
+	engine Engine
+	cfg    Config
+
+	mu      sync.Mutex
+	plans   []*plan
+	changed chan struct{} // closed, and replaced, by Set
+}
+
+// plan is an entry in the making. Its status is guarded by Scheduler.mu.
+type plan struct {
+	Status
+
+	times times
+	at    time.Time // Next, with the jitter
+	busy  bool
+	fresh bool // nobody has looked yet for what was missed before
+}
+
+// New returns a scheduler without entries.
+func New(engine Engine, cfg *Config) (*Scheduler, error) {
+	if engine == nil {
+		return nil, errors.New("schedule: the engine is nil")
+	}
+	s := &Scheduler{engine: engine, changed: make(chan struct{})}
+	if cfg != nil {
+		s.cfg = *cfg
+	}
+	s.cfg.Grace = cmp.Or(s.cfg.Grace, defaultGrace)
+	if s.cfg.Grace < 0 {
+		return nil, fmt.Errorf("schedule: Grace is %v, it must not be negative", s.cfg.Grace)
+	}
+	if s.cfg.Logger == nil {
+		s.cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	return s, nil
+}
+
+// Set replaces all entries. The error names every one that is not valid; then nothing is changed.
+func (s *Scheduler) Set(entries ...Entry) error {
+	var errs []error
+	now := time.Now()
+	plans := make([]*plan, 0, len(entries))
+	for _, e := range entries {
+		t, err := parse(e)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("schedule of tenant %q: %w", e.Tenant, err))
+			continue
+		}
+		p := &plan{Status: Status{Entry: e}, times: t, fresh: true}
+		p.plan(now)
+		plans = append(plans, p)
+	}
+	if err := errors.Join(errs...); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, p := range plans { // an entry that stays keeps what is known of it
+		if i := slices.IndexFunc(s.plans, func(old *plan) bool { return old.Entry == p.Entry }); i >= 0 {
+			old := s.plans[i].Status
+			p.Last, p.Job, p.Missed, p.fresh = old.Last, old.Job, old.Missed, s.plans[i].fresh
+		}
+	}
+	s.plans = plans
+	close(s.changed)
+	s.changed = make(chan struct{})
+	return nil
+}
+
+// plan sets the next time after a moment.
+func (p *plan) plan(after time.Time) {
+	p.Next = p.times.next(after)
+	p.at = p.Next
+	if p.Jitter > 0 {
+		p.at = p.at.Add(rand.N(p.Jitter)) //nolint:gosec // it need not be unpredictable
+	}
+}
+
+// List returns all entries with how they stand, in the order of their tenants.
+func (s *Scheduler) List() []Status {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	list := make([]Status, len(s.plans))
+	for i, p := range s.plans {
+		list[i] = p.Status
+	}
+	slices.SortStableFunc(list, func(a, b Status) int { return cmp.Compare(a.Tenant, b.Tenant) })
+	return list
+}
+
+// Run starts reindexes until ctx ends, and returns when none is being started any more. Those in progress go on.
+func (s *Scheduler) Run(ctx context.Context) {
+	var starting sync.WaitGroup
+	defer starting.Wait()
+	for ctx.Err() == nil {
+		due, soonest, changed := s.due(time.Now())
+		for _, look := range due {
+			starting.Go(func() { s.attend(ctx, look) })
+		}
+		if len(due) > 0 {
+			continue
+		}
+		wait(ctx, soonest, changed)
+	}
+}
+
+// longest is how long Run sleeps at most: a machine that was asleep is then noticed.
+const longest = time.Minute
+
+func wait(ctx context.Context, until time.Time, changed <-chan struct{}) {
+	d := longest
+	if !until.IsZero() {
+		d = min(d, time.Until(until))
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-changed:
+	case <-ctx.Done():
+	}
+}
+
+// look is a time of a plan that has come, or one that is looked for in the past.
+type look struct {
+	plan   *plan
+	at     time.Time
+	before time.Time // the time that was looked at before it, if it is known
+	fresh  bool
+}
+
+// due takes the times that have come, and returns when the next one comes.
+func (s *Scheduler) due(now time.Time) (due []look, soonest time.Time, changed <-chan struct{}) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, p := range s.plans {
+		switch {
+		case p.busy:
+		case p.fresh:
+			p.fresh, p.busy = false, true
+			due = append(due, look{plan: p, at: p.times.last(now, lookBack), fresh: true})
+		case !p.at.After(now):
+			p.busy = true
+			due = append(due, look{plan: p, at: p.times.latest(p.Next, now), before: p.Last})
+			p.Missed += p.times.between(p.Next, now)
+		}
+		if !p.busy && (soonest.IsZero() || p.at.Before(soonest)) {
+			soonest = p.at
+		}
+	}
+	return due, soonest, s.changed
+}
+
+// attend does what is to be done at a time.
+func (s *Scheduler) attend(ctx context.Context, l look) {
+	job, missed := "", false
+	if !l.at.IsZero() {
+		job, missed = s.start(ctx, l)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	p := l.plan
+	p.busy = false
+	if !l.at.IsZero() && (job != "" || missed || !l.fresh) {
+		p.Last, p.Job = l.at, job
+	}
+	if missed {
+		p.Missed++
+	}
+	if !l.fresh {
+		p.plan(later(l.at, time.Now()))
+	}
+	close(s.changed)
+	s.changed = make(chan struct{})
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}
+
+// start starts the reindex of a scheduled time, unless that is done, or too late. It tries again until it is too late.
+func (s *Scheduler) start(ctx context.Context, l look) (job string, missed bool) {
+	tenant := l.plan.Tenant
+	logger := s.cfg.Logger.With("tenant", tenant, "scheduled", l.at)
+	limit := l.at.Add(l.plan.Jitter + s.cfg.Grace)
+	since := l.at.Add(-l.skew())
+	for delay := time.Second; ; delay = min(2*delay, time.Minute) {
+		late := time.Now().After(limit)
+		done, known, err := s.done(ctx, tenant, since)
+		switch {
+		case err == nil && (done || l.fresh && !known):
+			logger.DebugContext(ctx, "schedule: the tenant was reindexed already")
+			return "", false
+		case err == nil && late && !s.cfg.CatchUp:
+			logger.WarnContext(ctx, "schedule: a reindex was missed", "late", time.Since(l.at).String())
+			return "", true
+		case err == nil:
+			if job, err = s.trigger(ctx, logger, tenant); err == nil {
+				return job, late
+			}
+		}
+		if ctx.Err() != nil {
+			return "", false
+		}
+		if late || errors.Is(err, reindex.ErrShutdown) || errors.Is(err, reindex.ErrTenant) {
+			logger.ErrorContext(ctx, "schedule: a reindex was missed, as it cannot be started", "error", err)
+			return "", true
+		}
+		logger.WarnContext(ctx, "schedule: a reindex cannot be started, trying again", "error", err)
+		wait(ctx, time.Now().Add(delay), nil)
+	}
+}
+
+// skew is by how much an earlier job may be the one of a time.
+func (l look) skew() time.Duration {
+	most := min(skew, l.plan.times.next(l.at).Sub(l.at)/2)
+	if !l.before.IsZero() {
+		most = min(most, l.at.Sub(l.before)/2)
+	}
+	return most
+}
+
+// done reports whether a job of the tenant was created since a time, and whether there is any.
+func (s *Scheduler) done(ctx context.Context, tenant string, since time.Time) (done, known bool, err error) {
+	jobs, _, err := s.engine.Jobs(ctx, tenant, reindex.JobQuery{
+		Limit: 1, Match: func(job reindex.Job) bool { return job.EntityType == s.engine.EntityType() },
+	})
+	if err != nil || len(jobs) == 0 {
+		return false, false, err
+	}
+	return !jobs[0].Created.Before(since), true, nil
+}
+
+// trigger starts a run.
+func (s *Scheduler) trigger(ctx context.Context, logger *slog.Logger, tenant string) (string, error) {
+	job, started, err := s.engine.Start(ctx, tenant)
+	if err != nil {
+		return "", err
+	}
+	if started {
+		logger.InfoContext(ctx, "schedule: a reindex was started", "job", job.ID)
+	} else {
+		logger.WarnContext(ctx, "schedule: the reindex before goes on still, no other one was started", "job", job.ID)
+	}
+	return job.ID, nil
+}

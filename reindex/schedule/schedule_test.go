@@ -1,0 +1,308 @@
+package schedule_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"productindex/reindex"
+	"productindex/reindex/reindextest"
+	"productindex/reindex/schedule"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// start is when the tests begin: the time of a synctest bubble.
+var start = time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)
+
+// engine keeps when runs were started, since the start of the test.
+type engine struct {
+	mu      sync.Mutex
+	started []string
+	jobs    []reindex.Job
+	fail    func(call int) error
+	calls   int
+	running bool
+}
+
+func (e *engine) EntityType() string { return reindex.EntityProduct }
+
+func (e *engine) Start(_ context.Context, tenant string) (reindex.Job, bool, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.calls++
+	if e.fail != nil {
+		if err := e.fail(e.calls); err != nil {
+			return reindex.Job{}, false, err
+		}
+	}
+	job := reindex.Job{ID: fmt.Sprint("J", len(e.jobs)), Tenant: tenant, EntityType: reindex.EntityProduct, Created: time.Now()}
+	if e.running {
+		return job, false, nil
+	}
+	e.jobs = append([]reindex.Job{job}, e.jobs...)
+	e.started = append(e.started, tenant+" "+time.Since(start).String())
+	return job, true, nil
+}
+
+func (e *engine) Jobs(_ context.Context, tenant string, query reindex.JobQuery) ([]reindex.Job, int, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	var mine []reindex.Job
+	for _, job := range e.jobs {
+		if job.Tenant == tenant {
+			mine = append(mine, job)
+		}
+	}
+	jobs, total := query.Select(mine)
+	return jobs, total, nil
+}
+
+func (e *engine) starts() string {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return strings.Join(e.started, ", ")
+}
+
+// scheduler returns one that has the entries, and its log.
+func scheduler(t *testing.T, e schedule.Engine, cfg schedule.Config, entries ...schedule.Entry) (*schedule.Scheduler, *bytes.Buffer) {
+	t.Helper()
+	logged := &bytes.Buffer{}
+	cfg.Logger = slog.New(slog.NewTextHandler(logged, nil))
+	s, err := schedule.New(e, &cfg)
+	if err == nil {
+		err = s.Set(entries...)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s, logged
+}
+
+func runFor(t *testing.T, s *schedule.Scheduler, d time.Duration) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), d)
+	defer cancel()
+	s.Run(ctx)
+}
+
+// Each tenant is reindexed at the times of its expression.
+func TestTimes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := &engine{}
+		s, _ := scheduler(t, e, schedule.Config{}, schedule.Entry{Tenant: "acme", Cron: "30 */2 * * *"},
+			schedule.Entry{Tenant: "beta", Cron: "@daily", Location: time.FixedZone("", 3600)}, schedule.Entry{Tenant: "often", Cron: "58,59 4 * * *"})
+		runFor(t, s, 23*time.Hour+time.Minute)
+		want := "acme 30m0s, acme 2h30m0s, acme 4h30m0s, often 4h58m0s, often 4h59m0s, acme 6h30m0s, acme 8h30m0s, acme 10h30m0s, acme 12h30m0s, " +
+			"acme 14h30m0s, acme 16h30m0s, acme 18h30m0s, acme 20h30m0s, acme 22h30m0s, beta 23h0m0s"
+		if got := e.starts(); got != want {
+			t.Errorf("started %s\nwant    %s", got, want)
+		}
+		list := s.List()
+		if len(list) != 3 || list[0].Tenant != "acme" || !list[0].Next.Equal(start.Add(24*time.Hour+30*time.Minute)) ||
+			!list[0].Last.Equal(start.Add(22*time.Hour+30*time.Minute)) || list[0].Job == "" || list[0].Missed != 0 {
+			t.Errorf("%+v", list)
+		}
+	})
+}
+
+// When the clock is changed, a time that comes twice counts once, and one that does not come is moved.
+func TestSummerTime(t *testing.T) {
+	berlin, err := time.LoadLocation("Europe/Berlin")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct{ day, want time.Time }{
+		{time.Date(2000, 3, 26, 0, 0, 0, 0, berlin), time.Date(2000, 3, 26, 1, 30, 0, 0, time.UTC)}, // 02:30 does not come
+		{time.Date(2000, 10, 29, 0, 0, 0, 0, berlin), time.Date(2000, 10, 29, 0, 30, 0, 0, time.UTC)},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			<-time.After(time.Until(test.day))
+			e := &engine{}
+			s, _ := scheduler(t, e, schedule.Config{}, schedule.Entry{Tenant: "acme", Cron: "30 2 * * *", Location: berlin})
+			runFor(t, s, 22*time.Hour)
+			if got, want := e.starts(), "acme "+test.want.Sub(start).String(); got != want {
+				t.Errorf("started %s, want %s", got, want)
+			}
+		})
+	}
+}
+
+// Two processes with one schedule over one store start one reindex, also with jitter.
+func TestNotTwice(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := &engine{}
+		entry := schedule.Entry{Tenant: "acme", Cron: "0 * * * *", Jitter: 10 * time.Minute}
+		var both sync.WaitGroup
+		for range 2 {
+			s, _ := scheduler(t, e, schedule.Config{}, entry)
+			both.Go(func() { runFor(t, s, 100*time.Hour+30*time.Minute) })
+		}
+		both.Wait()
+		if n := len(e.started); n != 100 {
+			t.Errorf("%d starts in 100 hours", n)
+		}
+		late := 0
+		for i, text := range e.started {
+			d, err := time.ParseDuration(strings.TrimPrefix(text, "acme "))
+			if off := d - time.Duration(i+1)*time.Hour; err != nil || off < 0 || off > 10*time.Minute {
+				t.Errorf("start %d after %v", i, d)
+			} else if off > time.Minute {
+				late++
+			}
+		}
+		if late == 0 {
+			t.Error("nothing was put off")
+		}
+	})
+}
+
+// Times that pass while nobody is there are missed: logged, counted, and made up for once if that is wanted.
+func TestMissed(t *testing.T) {
+	for _, catchUp := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			e := &engine{}
+			entry := schedule.Entry{Tenant: "acme", Cron: "0 */6 * * *"}
+			s, _ := scheduler(t, e, schedule.Config{CatchUp: catchUp}, entry)
+			runFor(t, s, 7*time.Hour)
+			<-time.After(13 * time.Hour) // 12:00 and 18:00 pass
+			runFor(t, s, 2*time.Hour)
+			want := "acme 6h0m0s"
+			if catchUp {
+				want += ", acme 20h0m0s"
+			}
+			if got := e.starts(); got != want {
+				t.Errorf("catching up %v: started %s, want %s", catchUp, got, want)
+			}
+			if got := s.List()[0]; got.Missed != 2 || !got.Last.Equal(start.Add(18*time.Hour)) {
+				t.Errorf("%+v", got)
+			}
+			<-time.After(3 * time.Hour) // 00:00 passes
+			again, logged := scheduler(t, e, schedule.Config{CatchUp: catchUp}, entry)
+			runFor(t, again, time.Hour)
+			if catchUp {
+				want += ", acme 25h0m0s"
+			}
+			if got := e.starts(); got != want || again.List()[0].Missed != 1 {
+				t.Errorf("another process, catching up %v: started %s, want %s; %+v", catchUp, got, want, again.List())
+			}
+			if !catchUp && !strings.Contains(logged.String(), "a reindex was missed") {
+				t.Errorf("log %s", logged)
+			}
+		})
+	}
+	synctest.Test(t, func(t *testing.T) { // of what nothing is known
+		<-time.After(7 * time.Hour)
+		e := &engine{}
+		s, logged := scheduler(t, e, schedule.Config{CatchUp: true}, schedule.Entry{Tenant: "acme", Cron: "0 */6 * * *"})
+		runFor(t, s, time.Hour)
+		if e.starts() != "" || s.List()[0].Missed != 0 || logged.Len() > 0 {
+			t.Errorf("started %s; %s", e.starts(), logged)
+		}
+	})
+}
+
+// A start that fails is tried again until it is too late, and then missed.
+func TestFailures(t *testing.T) {
+	for _, test := range []struct {
+		failures int
+		err      error
+		started  string
+		missed   int64
+	}{
+		{3, errors.New("the store is away"), "acme 1h0m7s", 0},
+		{1000, errors.New("the store is away"), "", 1},
+		{1000, reindex.ErrShutdown, "", 1},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			e := &engine{fail: func(call int) error {
+				if call <= test.failures {
+					return test.err
+				}
+				return nil
+			}}
+			s, _ := scheduler(t, e, schedule.Config{}, schedule.Entry{Tenant: "acme", Cron: "0 1 * * *"})
+			runFor(t, s, 2*time.Hour)
+			if got := s.List()[0]; e.starts() != test.started || got.Missed != test.missed || e.calls > 15 {
+				t.Errorf("%v: started %s, %d calls, %+v", test.err, e.starts(), e.calls, got)
+			}
+		})
+	}
+	synctest.Test(t, func(t *testing.T) {
+		s, logged := scheduler(t, &engine{running: true}, schedule.Config{}, schedule.Entry{Tenant: "acme", Cron: "0 1 * * *"})
+		runFor(t, s, 2*time.Hour)
+		if !strings.Contains(logged.String(), "goes on still") {
+			t.Errorf("log %s", logged)
+		}
+	})
+}
+
+// Entries can be replaced while Run goes on.
+func TestSetWhileRunning(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := &engine{}
+		s, _ := scheduler(t, e, schedule.Config{}, schedule.Entry{Tenant: "acme", Cron: "0 5 * * *"})
+		time.AfterFunc(time.Hour, func() {
+			if err := s.Set(schedule.Entry{Tenant: "beta", Cron: "0 2 * * *"}); err != nil {
+				t.Error(err)
+			}
+		})
+		runFor(t, s, 6*time.Hour)
+		if got := e.starts(); got != "beta 2h0m0s" {
+			t.Errorf("started %s", got)
+		}
+	})
+}
+
+// What is wrong is named, and nothing is changed then.
+func TestInvalid(t *testing.T) {
+	s, _ := scheduler(t, &engine{}, schedule.Config{}, schedule.Entry{Tenant: "acme", Cron: "@weekly"})
+	for want, e := range map[string]schedule.Entry{
+		`"61 * * * *" is not valid`: {Tenant: "acme", Cron: "61 * * * *"}, `"" is not valid`: {Tenant: "acme"},
+		"never comes true": {Tenant: "acme", Cron: "0 0 30 2 *"}, "not one of times of the clock": {Tenant: "acme", Cron: "@every 1h"},
+		"has a time zone": {Tenant: "acme", Cron: "TZ=Asia/Tokyo 0 0 * * *"}, "invalid tenant": {Cron: "@daily"},
+		"Jitter is -1ns": {Tenant: "acme", Cron: "@daily", Jitter: -1},
+	} {
+		if err := s.Set(e); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%+v: %v, want %q", e, err, want)
+		}
+	}
+	if list := s.List(); len(list) != 1 || list[0].Cron != "@weekly" {
+		t.Errorf("%+v", list)
+	}
+	if _, err := schedule.New(nil, nil); err == nil {
+		t.Error("New takes no engine")
+	}
+	if _, err := schedule.New(&engine{}, &schedule.Config{Grace: -1}); err == nil {
+		t.Error("New takes a negative Grace")
+	}
+}
+
+// A real engine is reindexed by the clock.
+func TestEngine(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ix := reindextest.NewMemory()
+		e, err := reindex.New(reindextest.Slice(reindextest.Products(3, "1")), ix, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s, _ := scheduler(t, e, schedule.Config{}, schedule.Entry{Tenant: "acme", Cron: "0 * * * *"})
+		runFor(t, s, 3*time.Hour+time.Minute)
+		jobs, total, err := e.Jobs(t.Context(), "acme", reindex.JobQuery{})
+		if err != nil || total != 3 || len(ix.Documents("acme")) != 3 {
+			t.Errorf("%+v, error %v", jobs, err)
+		}
+		if err := e.Shutdown(t.Context()); err != nil {
+			t.Error(err)
+		}
+	})
+}

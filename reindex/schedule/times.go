@@ -1,0 +1,89 @@
+package schedule
+
+import (
+	"cmp"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/robfig/cron/v3"
+
+	"productindex/reindex"
+)
+
+// times are those of a cron expression on a clock.
+type times struct {
+	schedule *cron.SpecSchedule // of a clock without a time zone
+	location *time.Location
+}
+
+func parse(e Entry) (times, error) {
+	if err := reindex.CheckTenant(e.Tenant); err != nil {
+		return times{}, err
+	}
+	if e.Jitter < 0 {
+		return times{}, fmt.Errorf("Jitter is %v, it must not be negative", e.Jitter) //nolint:staticcheck // the field's name
+	}
+	if strings.HasPrefix(e.Cron, "TZ=") || strings.HasPrefix(e.Cron, "CRON_TZ=") {
+		return times{}, fmt.Errorf("the expression %q has a time zone: that is for Location to say", e.Cron)
+	}
+	parsed, err := cron.ParseStandard("CRON_TZ=UTC " + e.Cron)
+	if err != nil {
+		return times{}, fmt.Errorf("the expression %q is not valid: %w", e.Cron, err)
+	}
+	t := times{location: cmp.Or(e.Location, time.UTC)}
+	var ok bool
+	if t.schedule, ok = parsed.(*cron.SpecSchedule); !ok {
+		return times{}, fmt.Errorf("the expression %q is not one of times of the clock", e.Cron)
+	}
+	if t.next(time.Now()).IsZero() {
+		return times{}, fmt.Errorf("the expression %q never comes true", e.Cron)
+	}
+	return t, nil
+}
+
+// next returns the first time after a moment; none if there is none within years.
+func (t times) next(after time.Time) time.Time {
+	local := after.In(t.location)
+	clock := time.Date(local.Year(), local.Month(), local.Day(), local.Hour(), local.Minute(), local.Second(), 0, time.UTC)
+	for {
+		if clock = t.schedule.Next(clock); clock.IsZero() {
+			return time.Time{}
+		}
+		at := time.Date(clock.Year(), clock.Month(), clock.Day(), clock.Hour(), clock.Minute(), clock.Second(), 0, t.location)
+		if first := at.Add(-time.Hour); first.Format(time.DateTime) == at.Format(time.DateTime) {
+			at = first
+		}
+		if at.After(after) {
+			return at
+		}
+	}
+}
+
+// last returns the last time up to a moment, and none if there is none within a while before it.
+func (t times) last(now time.Time, within time.Duration) time.Time {
+	first := t.next(now.Add(-within))
+	if first.IsZero() || first.After(now) {
+		return time.Time{}
+	}
+	return t.latest(first, now)
+}
+
+// latest returns the last of the times from one of them on that are not after a moment.
+func (t times) latest(from, now time.Time) time.Time {
+	for {
+		next := t.next(from)
+		if next.IsZero() || next.After(now) {
+			return from
+		}
+		from = next
+	}
+}
+
+// between counts the times from one of them on that are not after a moment, but for the last one.
+func (t times) between(from, now time.Time) (n int64) {
+	for next := t.next(from); !next.IsZero() && !next.After(now); next = t.next(next) {
+		n++
+	}
+	return n
+}
