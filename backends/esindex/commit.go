@@ -230,7 +230,7 @@ func (g *generation) notApplied(ctx context.Context, failure error) error {
 		return fmt.Errorf("%w: %w", err, permanent(failure))
 	}
 	switch {
-	case hasType(failure, "aliases_not_found_exception"), hasType(failure, "invalid_alias_name_exception") && now.concrete != g.before.concrete:
+	case hasType(failure, "aliases_not_found_exception", "resource_not_found_exception"), hasType(failure, "invalid_alias_name_exception") && now.concrete != g.before.concrete:
 		return reindex.Temporary(permanent(failure))
 	}
 	return failure

@@ -156,6 +156,10 @@ func TestMixedTypes(t *testing.T) {
 					slices.Reverse(products)
 				}
 				run(t, ix, products)
+				_, mapping := request(t, ix.transport, http.MethodGet, "/"+ix.Alias(acme)+"/_mapping", "")
+				if flat := !ix.abilities.lacksSubobjects(); flat && strings.Contains(mapping, `"o":{`) {
+					t.Errorf("the field o.p became an object: %s", mapping)
+				}
 			})
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -78,17 +79,48 @@ func mixedFields(failed []reindex.ItemError, mapped map[string]bool) (fields, id
 	return fields, ids
 }
 
-// mapNumbers gives each field the mapping of numbers, which takes text as well. A field that has become text meanwhile takes numbers, and
-// stays what it is.
+// mapNumbers gives the fields the mapping of numbers, which also takes text. A field that has become text meanwhile takes numbers, and
+// stays what it is: it makes the server refuse the mappings of all of them, so each field then gets its own call.
 func (w writer) mapNumbers(ctx context.Context, fields map[string]bool) error {
+	err := w.mapTogether(ctx, slices.Sorted(maps.Keys(fields)))
+	if len(fields) == 1 || !isRefusal(err) {
+		return lasting(err)
+	}
 	for field := range fields {
-		body := jsonBody(map[string]any{"properties": map[string]any{field: json.RawMessage(numberField)}})
-		err := call(ctx, w.ix.transport, "mapping field "+field+" of index "+w.index, esapi.IndicesPutMappingRequest{Index: []string{w.index}, Body: body}, nil)
-		if _, answered := errors.AsType[*ServerError](err); err != nil && (!answered || isTemporary(err)) {
+		if err := lasting(w.mapTogether(ctx, []string{field})); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// lasting returns err unless it is a refusal of the mapping: what the product is sent again for then shows in the answer to it.
+func lasting(err error) error {
+	if isRefusal(err) {
+		return nil
+	}
+	return err
+}
+
+// isRefusal reports whether the server has answered that a call cannot be made, now or later.
+func isRefusal(err error) bool {
+	_, answered := errors.AsType[*ServerError](err)
+	return answered && !isTemporary(err)
+}
+
+// mapTogether gives all of the fields the mapping of numbers, or none of them. The call repeats that objects have no mappings of their own:
+// Elasticsearch before 8.13 otherwise makes an object of a field whose name has a dot, and then never answers a request with such a product.
+func (w writer) mapTogether(ctx context.Context, fields []string) error {
+	properties := map[string]any{}
+	for _, field := range fields {
+		properties[field] = json.RawMessage(numberField)
+	}
+	mappings := map[string]any{"properties": properties}
+	if !w.ix.abilities.lacksSubobjects() {
+		mappings[subobjects] = false
+	}
+	what := "mapping the fields " + strings.Join(fields, ", ") + " of index " + w.index
+	return call(ctx, w.ix.transport, what, esapi.IndicesPutMappingRequest{Index: []string{w.index}, Body: jsonBody(mappings)}, nil)
 }
 
 // isTemporary reports whether the call can be made again.
