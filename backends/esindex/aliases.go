@@ -109,12 +109,13 @@ var looked = []string{
 	"*.settings." + ignoreBeyondLimit,
 }
 
-// look returns what the server says of the indexes behind a name or a pattern, by their names. There are none if there is nothing of
+// look returns what the server says of the indexes behind names and patterns, by their names. There are none if there is nothing of
 // that name.
-func (ix *Index) look(ctx context.Context, name string) (map[string]entry, error) {
+func (ix *Index) look(ctx context.Context, names ...string) (map[string]entry, error) {
 	entries := map[string]entry{}
-	req := esapi.IndicesGetRequest{Index: []string{name}, ExpandWildcards: "all", FilterPath: looked}
-	err := call(ctx, ix.transport, "looking at "+name, req, &entries)
+	missing := len(names) > 1
+	req := esapi.IndicesGetRequest{Index: names, ExpandWildcards: "all", FilterPath: looked, IgnoreUnavailable: &missing}
+	err := call(ctx, ix.transport, "looking at "+strings.Join(names, " and "), req, &entries)
 	if hasType(err, typeNotFound) {
 		return map[string]entry{}, nil
 	}
@@ -233,16 +234,22 @@ func (ix *Index) behind(ctx context.Context, n names) (target, error) {
 	if err != nil {
 		return target{}, err
 	}
+	return n.behind(entries), nil
+}
+
+// behind returns what the tenant's alias stands for, of all indexes that there are. Those without the alias do not count.
+func (n names) behind(entries map[string]entry) target {
 	t := target{indexes: map[string]entry{}}
 	for index, e := range entries {
+		_, bears := e.Aliases[n.live]
 		switch {
 		case index == n.live:
-			return target{concrete: true}, nil
+			return target{concrete: true}
 		case e.published(n, index):
 			t.indexes[index] = e
-		default:
+		case bears:
 			t.stray = append(t.stray, index)
 		}
 	}
-	return t, nil
+	return t
 }

@@ -28,16 +28,8 @@ func (ix *Index) Begin(ctx context.Context, tenant string) (reindex.Generation, 
 		return nil, err
 	}
 	n := ix.names(tenant)
-	live, err := ix.behind(ctx, n)
-	if err == nil {
-		err = ix.replaceable(n, live)
-	}
-	if err != nil {
-		return nil, err
-	}
-	g := &generation{ix: ix, names: n, name: generationName(n.live, ix.now()), before: live}
+	g := &generation{ix: ix, names: n, name: generationName(n.live, ix.now())}
 	g.token, _ = reindex.Fence(ctx)
-	g.unsearched = ix.unsearchedFields(tenant, live)
 	ix.setOpen(g.name, true)
 	if err := g.open(ctx, g.create, g.inspect, g.rehearse, g.prepare, g.takeOver); err != nil {
 		return nil, err
@@ -89,8 +81,11 @@ func (g *generation) create(ctx context.Context) error {
 	what := "creating index " + g.name
 	for {
 		settings, mappings := g.ix.abilities.adapt(g.ix.settings, g.ix.mappings)
+		if err := g.findUnsearched(ctx); err != nil {
+			return err
+		}
 		body := mappings.marked(g.mark())
-		if mappings.byDefault && g.ix.abilities.lacksSubobjects() && len(g.unsearched) > 0 {
+		if len(g.unsearched) > 0 {
 			body["properties"] = unsearchedProperties(g.unsearched)
 		}
 		var created struct{ Acknowledged bool }
@@ -116,10 +111,10 @@ func (g *generation) create(ctx context.Context) error {
 	}
 }
 
-// inspect looks at what the server has made of the index, and removes the aliases that a template has given to it: one of them may be
-// the tenant's own, and searches would find an index that is still being loaded.
+// inspect looks at what is there of the tenant, now that the generation is. It removes the aliases that a template has given to the new
+// index: one of them may be the tenant's own, and searches would find an index that is still being loaded.
 func (g *generation) inspect(ctx context.Context) error {
-	entries, err := g.ix.look(ctx, g.name)
+	entries, err := g.ix.look(ctx, g.names.live, g.names.live+"-*")
 	if err != nil {
 		return err
 	}
@@ -127,6 +122,12 @@ func (g *generation) inspect(ctx context.Context) error {
 	if !ok {
 		return reindex.Temporary(reindex.Public(fmt.Errorf("esindex: index %s is gone right after it was made", g.name),
 			"the new index is gone right after it was made"))
+	}
+	g.seen = g.names.marked(entries)
+	delete(entries, g.name)
+	g.before = g.names.behind(entries)
+	if err := g.ix.replaceable(g.names, g.before); err != nil {
+		return err
 	}
 	var actions []action
 	g.templated = map[string]definition{}

@@ -33,7 +33,7 @@ func faultRuns(server *estest.Server) uint64 {
 	case server.Release.Family == "opensearch":
 		return 20
 	}
-	return 80
+	return 120
 }
 
 // toxics are what goes wrong with a connection to the server, each behind a proxy of its own.
@@ -99,7 +99,7 @@ func (c *chaos) RoundTrip(req *http.Request) (*http.Response, error) {
 	c.lateCall(false)
 	aliases, bulk := strings.HasSuffix(req.URL.Path, "/_aliases"), strings.HasSuffix(req.URL.Path, "/_bulk")
 	c.mu.Lock()
-	dice, route, products := c.rng.IntN(40), c.rng.IntN(len(c.proxies)), 1+c.rng.IntN(10)
+	dice, route, products := c.rng.IntN(30), c.rng.IntN(len(c.proxies)), 1+c.rng.IntN(10)
 	what := ""
 	switch {
 	case aliases && dice < 4:
@@ -259,7 +259,7 @@ func faultyRun(t *testing.T, ix *Index, products reindextest.Slice) (reindex.Rep
 	t.Helper()
 	engine, err := reindex.New(products, ix, &reindex.Config{
 		BatchDocs: 12, MaxRejected: 1, MinFraction: -1,
-		Retry: reindex.Retry{Attempts: 8, MinDelay: time.Millisecond, MaxDelay: 5 * time.Millisecond},
+		Retry: reindex.Retry{Attempts: 12, MinDelay: time.Millisecond, MaxDelay: 5 * time.Millisecond},
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -23,6 +23,7 @@ type generation struct {
 	name       string
 	before     target                // what the alias stood for at Begin
 	token      int64                 // the run's fencing token; 0 if it has none
+	seen       map[string]entry      // during Begin, the generations of the tenant
 	templated  map[string]definition // the aliases that templates gave to the index, which it gets when it goes live
 	found      map[string]any        // the settings that the index was created with
 	restore    map[string]any        // those of them that are other ones while it is loaded

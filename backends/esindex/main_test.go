@@ -148,10 +148,18 @@ func (m *mortal) Begin(ctx context.Context, tenant string) (reindex.Generation, 
 	return gen, err
 }
 
+// searchDelay is the RetireDelay of tests that search all the time: a search that has found the old index has to reach it meanwhile, also
+// on a machine that is busy.
+const searchDelay = 150 * time.Millisecond
+
 // fast opens an Index for the conformance suite.
 func fast(t *testing.T, transport esapi.Transport) *Index {
 	t.Helper()
-	return openOn(t, transport, nil)
+	return openOn(t, transport, func(c *Config) {
+		if strings.Contains(t.Name(), "Search") {
+			c.RetireDelay = searchDelay
+		}
+	})
 }
 
 func TestConformance(t *testing.T) {

@@ -185,6 +185,20 @@ func (ix *Index) noteUnsearched(tenant string, fields []string) bool {
 	return true
 }
 
+// findUnsearched finds the fields that the generation keeps unsearched: those of what is live, and those learned since. A server that knows
+// "subobjects" has none.
+func (g *generation) findUnsearched(ctx context.Context) error {
+	if !g.ix.mappings.byDefault || !g.ix.abilities.lacksSubobjects() {
+		return nil
+	}
+	live, err := g.ix.behind(ctx, g.names)
+	if err != nil {
+		return err
+	}
+	g.unsearched = g.ix.unsearchedFields(g.names.tenant, live)
+	return nil
+}
+
 // unsearchedFields returns the fields that a new generation of the tenant keeps unsearched: those of what is live, and those learned since.
 func (ix *Index) unsearchedFields(tenant string, live target) []string {
 	ix.mu.Lock()

@@ -94,12 +94,19 @@ func (ix *Index) marked(ctx context.Context, n names) (map[string]entry, error) 
 	if err != nil {
 		return nil, err
 	}
+	return n.marked(entries), nil
+}
+
+// marked returns those of the indexes that are generations of the tenant and bear its mark.
+func (n names) marked(entries map[string]entry) map[string]entry {
+	ours := map[string]entry{}
 	for index, e := range entries {
-		if m := e.Mappings.Meta.Mark; m == nil || m.Prefix != n.prefix || m.Tenant != n.tenant || !isGeneration(n.live, index) {
-			delete(entries, index)
+		m := e.Mappings.Meta.Mark
+		if m != nil && m.Prefix == n.prefix && m.Tenant == n.tenant && isGeneration(n.live, index) {
+			ours[index] = e
 		}
 	}
-	return entries, nil
+	return ours
 }
 
 // inUse reports whether the index is live, kept to go back to, or somebody's.
@@ -136,25 +143,22 @@ func (g *generation) newer(marked map[string]entry) string {
 	return ""
 }
 
-// takeOver makes sure that no run with a smaller fencing token can publish any more, and that there is none with the same or a greater one. Each run
-// calls it after it has made its own index, so that of two runs at least one sees the other.
+// takeOver makes sure that no run with a smaller fencing token can publish any more, and that there is none with the same or a greater
+// one. It goes by what inspect has seen after the generation's own index was there, so that of two runs at least one sees the other.
 func (g *generation) takeOver(ctx context.Context) error {
 	if g.token == 0 {
 		return nil
 	}
-	marked, err := g.ix.marked(ctx, g.names)
-	if err != nil {
-		return err
-	}
-	if newer := g.newer(marked); newer != "" {
+	if newer := g.newer(g.seen); newer != "" {
 		return fmt.Errorf("esindex: index %s: %w: its index is %s", g.name, reindex.ErrFenced, newer)
 	}
-	for index, e := range marked {
+	for index, e := range g.seen {
 		if e.Mappings.Meta.Mark.olderThan(g.token) && !g.ix.inUse(g.names, index, e) {
 			if _, err := g.ix.sweep(ctx, g.names, index); err != nil {
 				return err
 			}
 		}
 	}
+	g.seen = nil
 	return nil
 }

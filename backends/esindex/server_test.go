@@ -273,7 +273,7 @@ func TestReapElsewhere(t *testing.T) {
 
 // Searches go on through many reindexes, without an error, and see one generation at a time.
 func TestSearchThroughReindexes(t *testing.T) {
-	ix := open(t, func(c *Config) { c.RetireDelay = 20 * time.Millisecond })
+	ix := open(t, func(c *Config) { c.RetireDelay = searchDelay })
 	publish(t, ix, 30, "0")
 	ctx, stop := context.WithCancel(t.Context())
 	var searchers sync.WaitGroup
