@@ -16,16 +16,16 @@ type carrier struct {
 	refused map[int64]ItemError
 }
 
-func (c *carrier) refuse(e entry, err error) {
-	c.refused[e.position] = ItemError{ID: e.change.ID, Err: err}
+func (c *carrier) refuse(e ChangeEntry, err error) {
+	c.refused[e.Position] = ItemError{ID: e.Change.ID, Err: err}
 }
 
 // find looks up the products of which it is only known that they have changed.
-func (c *carrier) find(ctx context.Context, entries []entry) ([]entry, error) {
+func (c *carrier) find(ctx context.Context, entries []ChangeEntry) ([]ChangeEntry, error) {
 	var ids []string
 	for _, e := range entries {
-		if e.change.lookup() {
-			ids = append(ids, e.change.ID)
+		if e.Change.lookup() {
+			ids = append(ids, e.Change.ID)
 		}
 	}
 	finder, ok := As[Finder](c.src)
@@ -54,16 +54,16 @@ func (c *carrier) find(ctx context.Context, entries []entry) ([]entry, error) {
 	maps.DeleteFunc(failed, func(_ string, err error) bool { return err == nil })
 	kept := entries[:0]
 	for _, e := range entries {
-		if e.change.lookup() {
-			if err := failed[e.change.ID]; err != nil {
+		if e.Change.lookup() {
+			if err := failed[e.Change.ID]; err != nil {
 				c.refuse(e, errors.New(reason(err)))
 				continue
 			}
-			change, ok := found[e.change.ID]
+			change, ok := found[e.Change.ID]
 			if !ok {
-				change = Change{ID: e.change.ID, Delete: true}
+				change = Change{ID: e.Change.ID, Delete: true}
 			}
-			e.change = change
+			e.Change = change
 		}
 		kept = append(kept, e)
 	}
@@ -71,11 +71,11 @@ func (c *carrier) find(ctx context.Context, entries []entry) ([]entry, error) {
 }
 
 // carry sends entries, whose ids are different from each other.
-func (c *carrier) carry(ctx context.Context, entries []entry) error {
+func (c *carrier) carry(ctx context.Context, entries []ChangeEntry) error {
 	for attempt := 1; len(entries) > 0; attempt++ {
 		changes := make([]Change, len(entries))
 		for i, e := range entries {
-			changes[i] = e.change
+			changes[i] = e.Change
 		}
 		err := contain(func() error { return c.send(changes) })
 		failed, isBatch := errors.AsType[*BatchError](err)
@@ -96,18 +96,18 @@ func (c *carrier) carry(ctx context.Context, entries []entry) error {
 			err = c.cfg.Retry.pause(ctx, attempt, temporary.RetryAfter, err)
 		}
 		if err != nil {
-			return fmt.Errorf("%d changes, the first one of product %q: %w", len(entries), entries[0].change.ID, err)
+			return fmt.Errorf("%d changes, the first one of product %q: %w", len(entries), entries[0].Change.ID, err)
 		}
 	}
 	return nil
 }
 
 // settle notes what was refused of entries and returns those to send again.
-func (c *carrier) settle(entries []entry, failed *BatchError) (again []entry, err error) {
+func (c *carrier) settle(entries []ChangeEntry, failed *BatchError) (again []ChangeEntry, err error) {
 	reasons := failed.byID()
 	found := 0
 	for _, e := range entries {
-		item, bad := reasons[e.change.ID]
+		item, bad := reasons[e.Change.ID]
 		if !bad {
 			continue
 		}
@@ -125,7 +125,7 @@ func (c *carrier) settle(entries []entry, failed *BatchError) (again []entry, er
 }
 
 // split sends the halves of what was refused as a whole, and refuses a single change.
-func (c *carrier) split(ctx context.Context, entries []entry, why error) error {
+func (c *carrier) split(ctx context.Context, entries []ChangeEntry, why error) error {
 	if len(entries) == 1 {
 		c.refuse(entries[0], errors.New(rejectionReason(why)))
 		return nil

@@ -22,8 +22,8 @@ type Change struct {
 // lookup reports whether the change says only that the product has changed.
 func (c Change) lookup() bool { return !c.Delete && c.Body == nil }
 
-// size is what the change takes of a log, in bytes.
-func (c Change) size() int { return len(c.ID) + len(c.Body) }
+// Size is what the change takes of a [ChangeLog], in bytes.
+func (c Change) Size() int { return len(c.ID) + len(c.Body) }
 
 // Updater is an optional capability of an [Indexer]: it changes the live index. Without it Engine.Update returns an
 // error that matches [errors.ErrUnsupported].

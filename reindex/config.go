@@ -65,9 +65,20 @@ type Config struct {
 	// CleanupTimeout limits the time in which a run that ended discards its generation. Default 30 s.
 	CleanupTimeout time.Duration
 
-	// ChangeBytes is how many bytes of changes, ids and bodies, are kept per tenant while a run goes on; see
-	// Engine.Update. If more come, the live index takes them, and the run fails. Default 64 MiB.
+	// ChangeBytes is how many bytes of changes, ids and bodies, are kept per tenant while a run goes on, and may be in one
+	// call; see Engine.Update. If more come, the live index takes them, and the run fails. Default 64 MiB. A log in Changes
+	// has a limit of its own on what it keeps.
 	ChangeBytes int
+	// Changes keeps what Engine.Update accepts. Default: NewChanges(ChangeBytes), in memory. With a log that outlives the
+	// process, an engine also applies what another process has accepted and not applied, and does so until Shutdown. Of
+	// engines that share such a log each one has the same index.
+	Changes ChangeLog
+	// MaxHold limits the time in which updates of a tenant wait for a switch-over, in two parts. A run that has not replayed
+	// the last changes within it lets go and catches up again, and fails with [RuleCurrent] after the third time: nothing
+	// has changed then. One whose Commit takes longer is cut off: the job then says that the new index may be live, and
+	// what was accepted is carried out again in the index that is. Default 10 min: an index that queues its
+	// work may take long.
+	MaxHold time.Duration
 
 	// MaxRuns is how many runs, of different tenants, are in progress at the same time; more are PENDING. Default 2.
 	MaxRuns int
@@ -88,6 +99,7 @@ const (
 	defaultMinFraction    = 0.5
 	defaultCleanupTimeout = 30 * time.Second
 	defaultChangeBytes    = 64 << 20
+	defaultMaxHold        = 10 * time.Minute
 	defaultMaxRuns        = 2
 	defaultReportItems    = 100
 )
@@ -104,6 +116,10 @@ func (c *Config) withDefaults() Config {
 	out.Retry = out.Retry.withDefaults()
 	setDefault(&out.CleanupTimeout, defaultCleanupTimeout)
 	setDefault(&out.ChangeBytes, defaultChangeBytes)
+	if out.Changes == nil {
+		out.Changes = NewChanges(out.ChangeBytes)
+	}
+	setDefault(&out.MaxHold, defaultMaxHold)
 	setDefault(&out.MaxRuns, defaultMaxRuns)
 	setDefault(&out.ReportItems, defaultReportItems)
 	if out.Jobs == nil {
@@ -146,6 +162,7 @@ func (c *Config) validate() error {
 	notNegative("BatchBytes", c.BatchBytes)
 	atLeastOne("CleanupTimeout", int64(c.CleanupTimeout))
 	atLeastOne("ChangeBytes", int64(c.ChangeBytes))
+	atLeastOne("MaxHold", int64(c.MaxHold))
 	atLeastOne("MaxRuns", int64(c.MaxRuns))
 	atLeastOne("ReportItems", int64(c.ReportItems))
 	errs = append(errs, c.Retry.validate())

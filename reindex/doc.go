@@ -59,6 +59,10 @@
 // generation cannot be edited, or for which too many changes came (Config.ChangeBytes), does not go live
 // ([RuleCurrent]).
 //
+// Changes are kept in memory, or in a [ChangeLog] that outlives the process (Config.Changes): then several processes can
+// accept changes of a tenant, one of them at a time carries them into the live index, and what a crash interrupts is
+// carried out again.
+//
 // # Adapting to the index
 //
 // Config and [Limits] say how large batches are and how many are written at the same time, at the most. A run begins

@@ -24,7 +24,8 @@ type Engine struct {
 }
 
 // New returns an engine that reads products through src and writes them through ix. A nil cfg means the defaults. The
-// error names every setting that is invalid.
+// error names every setting that is invalid. If Config.Changes outlives the process, the engine begins at once to apply
+// what is left in it.
 func New(src Source, ix Indexer, cfg *Config) (*Engine, error) {
 	if src == nil || ix == nil {
 		return nil, errors.New("reindex: New needs a Source and an Indexer")
@@ -40,6 +41,9 @@ func New(src Source, ix Indexer, cfg *Config) (*Engine, error) {
 	}
 	e := &Engine{src: src, ix: ix, cfg: c, sizes: newSizes(&c, ix), turns: turns{free: c.MaxRuns}, runs: map[string]*run{}}
 	e.streams = newStreams(&e.cfg, src, ix, e.sizes)
+	if _, updates := As[Updater](ix); updates && e.streams.durable() {
+		e.streams.resume()
+	}
 	return e, nil
 }
 

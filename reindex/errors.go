@@ -53,6 +53,19 @@ var (
 	// them was accepted: hand them on in several calls.
 	ErrTooManyChanges = errors.New("too many changes in one call")
 
+	// ErrChangesFull: a [ChangeLog] holds as many changes of a tenant that are not applied yet as it may. Nothing was
+	// accepted: the same call can succeed once the live index has taken some.
+	ErrChangesFull = errors.New("too many changes are waiting to be applied")
+
+	// ErrChangesLost: a [ChangeLog] does not keep the changes after that position any more.
+	ErrChangesLost = errors.New("the changes are no longer kept")
+
+	// ErrClaimed: somebody else may write to the tenant's live index at the moment; see [ChangeLog].
+	ErrClaimed = errors.New("the tenant's live index is claimed by another")
+
+	// ErrClaimLost: the claim on the tenant's live index ran out, and another may have it; see [ChangeLog].
+	ErrClaimLost = errors.New("the claim on the tenant's live index was lost")
+
 	// ErrTooLarge: an index does not take a batch or a product of that size. See [Generation].
 	ErrTooLarge = errors.New("too large for the index")
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 )
 
 const (
@@ -22,20 +23,78 @@ type feed struct {
 	streams *streams
 	tenant  string
 	stream  *stream
-	leave   func()
-	pin     *pin
+	pin     string // its name
+	from    int64  // where it is
+	end     func() // lets go of the changes that were kept
 }
 
-// follow begins to keep the tenant's changes for a run.
-func (s *streams) follow(tenant string) *feed {
-	st, done := s.use(tenant)
-	return &feed{streams: s, tenant: tenant, stream: st, leave: done, pin: st.log.pin()}
+// follow begins to keep the tenant's changes for a run, whose name the pin has.
+func (s *streams) follow(ctx context.Context, tenant, name string) (*feed, error) {
+	st, leave := s.use(tenant)
+	st.fed(1)
+	f := &feed{streams: s, tenant: tenant, stream: st, pin: "run-" + name}
+	err := s.cfg.Retry.Do(ctx, func() error { return f.keep(ctx, -1) })
+	if err != nil {
+		st.fed(-1)
+		leave()
+		return nil, fmt.Errorf("keeping the changes that come during the run: %w", err)
+	}
+	stop := f.renew(context.WithoutCancel(ctx))
+	f.end = func() {
+		stop()
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.cfg.CleanupTimeout)
+		defer cancel()
+		if err := contain(func() error { return s.log.Unpin(ctx, tenant, f.pin) }); err != nil {
+			s.cfg.Logger.Warn("changes are kept longer than needed", "tenant", tenant, "error", err)
+		}
+		st.fed(-1)
+		leave()
+	}
+	return f, nil
 }
 
-// end lets go of the changes that were kept.
-func (f *feed) end() {
-	f.stream.log.unpin(f.pin)
-	f.leave()
+// pinLeases is for how many leases of the log a pin lasts that is not renewed.
+const pinLeases = 2
+
+// keep makes or renews the pin.
+func (f *feed) keep(ctx context.Context, position int64) error {
+	return contain(func() (err error) {
+		f.from, err = f.streams.log.Pin(ctx, f.tenant, f.pin, position, pinLeases*f.streams.log.Lease())
+		return err
+	})
+}
+
+// renew renews the pin until it is stopped.
+func (f *feed) renew(ctx context.Context) (stop func()) {
+	lease := f.streams.log.Lease()
+	if lease == 0 {
+		return func() {}
+	}
+	from, done := f.from, make(chan struct{})
+	ctx, cancel := context.WithCancel(ctx)
+	go func() {
+		defer close(done)
+		ticker := time.NewTicker(max(1, lease/renewals))
+		defer ticker.Stop()
+		for {
+			select {
+			case <-ticker.C:
+			case <-ctx.Done():
+				return
+			}
+			err := contain(func() error {
+				_, err := f.streams.log.Pin(ctx, f.tenant, f.pin, from, pinLeases*lease)
+				return err
+			})
+			if err != nil && ctx.Err() == nil {
+				f.streams.cfg.Logger.Warn("renewing the claim of a run on changes failed", "tenant", f.tenant, "error", err)
+			}
+		}
+	}()
+	return func() {
+		cancel()
+		<-done
+	}
 }
 
 // editing is a generation into which a feed is replayed.
@@ -53,13 +112,13 @@ type editing struct {
 
 func newEditing(f *feed, gen Generation, t *tally) *editing {
 	return &editing{
-		feed: f, gen: gen, tally: t, record: t.record, replayed: f.pin.position, present: map[string]bool{}, refused: map[int64]ItemError{},
+		feed: f, gen: gen, tally: t, record: t.record, replayed: f.from, present: map[string]bool{}, refused: map[int64]ItemError{},
 	}
 }
 
 // catchUp replays changes until only a few are left.
 func (d *editing) catchUp(ctx context.Context) error {
-	least, rounds := -1, 0
+	least, rounds := int64(-1), 0
 	for {
 		left, err := d.replay(ctx)
 		if err != nil || left <= littleLeft {
@@ -84,18 +143,15 @@ func (d *editing) rest(ctx context.Context) error {
 }
 
 // replay carries the next changes into the generation and returns how many are left behind them.
-func (d *editing) replay(ctx context.Context) (left int, err error) {
+func (d *editing) replay(ctx context.Context) (left int64, err error) {
 	f, sizes := d.feed, d.feed.streams.sizes
-	entries, left, err := f.stream.log.after(d.replayed, sizes.docs, sizes.bytes)
-	if errors.Is(err, errLogLost) {
-		return 0, &GateError{RuleCurrent, 0, 0, err.Error() + "; the live index has them"}
-	}
+	entries, left, err := f.after(ctx, d.replayed, sizes)
 	if err != nil || len(entries) == 0 {
-		return 0, err
+		return 0, lostChanges(err)
 	}
 	editor, ok := As[Editor](d.gen)
 	if !ok {
-		n := int64(len(entries) + left)
+		n := int64(len(entries)) + left
 		return 0, &GateError{RuleCurrent, n, 0, fmt.Sprintf(
 			"%d changes were accepted while the reindex went on, and this index cannot take them into the new one", n)}
 	}
@@ -109,21 +165,21 @@ func (d *editing) replay(ctx context.Context) (left int, err error) {
 	if err != nil {
 		return 0, fmt.Errorf("replaying changes: %w", err)
 	}
-	d.replayed = entries[len(entries)-1].position
+	d.replayed = entries[len(entries)-1].Position
 	d.account(ctx, last, upserts, refused)
 	return left, nil
 }
 
 // account adds to the report what became of entries, and of how many products there are now more or less.
-func (d *editing) account(ctx context.Context, entries []entry, upserts map[string]bool, refused map[int64]ItemError) {
+func (d *editing) account(ctx context.Context, entries []ChangeEntry, upserts map[string]bool, refused map[int64]ItemError) {
 	var applied, added, removed int64
-	applier := d.feed.stream.log.position()
+	applier := d.feed.stream.position()
 	for _, e := range entries {
-		id := e.change.ID
-		if item, bad := refused[e.position]; bad {
+		id := e.Change.ID
+		if item, bad := refused[e.Position]; bad {
 			d.record.log.WarnContext(ctx, "a change was refused by the new index", "product", id, "reason", item.Err)
-			if e.position > applier {
-				d.refused[e.position] = item
+			if e.Position > applier {
+				d.refused[e.Position] = item
 			}
 			continue
 		}
@@ -152,24 +208,74 @@ func (d *editing) account(ctx context.Context, entries []entry, upserts map[stri
 	})
 }
 
+// maxHolds is how often a run that could not replay the last changes within Config.MaxHold tries again.
+const maxHolds = 3
+
+// errHeld: a run has let go of updates, as it had held them for too long.
+var errHeld = errors.New("updates were held for too long")
+
 // switchOver holds the tenant's updates for the time in which it replays the rest and commits. What the generation held
-// when it went live is what the live index is current with. An error of commit for which mayBeLive holds leaves that
-// open: changes are then carried out again.
+// when it went live is what the live index is current with.
 func (d *editing) switchOver(ctx context.Context, commit func(ctx context.Context) error) error {
-	st := d.feed.stream
-	release, err := st.hold(ctx)
+	defer d.feed.streams.apply(d.feed.stream) // what came meanwhile
+	for holds := 1; ; holds++ {
+		err := d.switchOnce(ctx, commit)
+		if !errors.Is(err, errHeld) {
+			return err
+		}
+		if holds == maxHolds {
+			return &GateError{RuleCurrent, int64(holds), 0, fmt.Sprintf(
+				"the last changes could not be replayed within %v (MaxHold), %d times; the live index has them", d.feed.streams.cfg.MaxHold, holds)}
+		}
+		if err := d.catchUp(ctx); err != nil {
+			return err
+		}
+	}
+}
+
+func (d *editing) switchOnce(ctx context.Context, commit func(ctx context.Context) error) (err error) {
+	s, st := d.feed.streams, d.feed.stream
+	inside, h, err := s.hold(ctx, st, true)
 	if err != nil {
 		return err
 	}
-	defer d.feed.streams.apply(d.feed.tenant, st) // what came meanwhile
-	defer release()
+	defer func() { h.release(inside, err == nil) }()
 	defer d.record.held()()
-	if err := d.rest(ctx); err != nil {
+	limit, cancel := context.WithTimeout(inside, s.cfg.MaxHold)
+	defer cancel()
+	err = d.rest(limit)
+	if err == nil {
+		err = h.check(limit)
+	}
+	switch {
+	case ctx.Err() != nil:
+		return context.Cause(ctx)
+	case err != nil && (limit.Err() != nil || errors.Is(err, ErrClaimLost)):
+		return errHeld
+	case err != nil:
 		return err
 	}
-	if err := commit(ctx); err != nil {
-		return err
+	if err := commit(limit); err != nil {
+		if limit.Err() != nil {
+			h.cancel(errHeld) // the commit may be on its way: nobody writes until the claim runs out
+		}
+		return h.lateOr(inside, err)
 	}
-	st.log.carried(d.replayed, d.refused, nil)
+	if err := h.note(inside, d.replayed, d.refused); err != nil { // also if the claim was lost: it has set the log back
+		d.record.log.WarnContext(ctx, "changes that the new index has are carried out in it again", "error", err)
+		return nil
+	}
+	st.carried(d.replayed, d.refused, nil)
 	return nil
+}
+
+// after reads the next changes of the log.
+func (f *feed) after(ctx context.Context, position int64, sizes sizes) (entries []ChangeEntry, left int64, err error) {
+	err = f.streams.cfg.Retry.Do(ctx, func() error {
+		return contain(func() (err error) {
+			entries, left, err = f.streams.log.After(ctx, f.tenant, position, sizes.docs, sizes.bytes)
+			return err
+		})
+	})
+	return entries, left, err
 }

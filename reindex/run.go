@@ -83,7 +83,10 @@ func (r *run) rebuild(ctx context.Context) error {
 		return err
 	}
 	r.stopIf(r.record.enter(ctx, StatusInProgress))
-	feed := r.streams.follow(r.tenant) // before the source is opened: what it does not have is replayed
+	feed, err := r.streams.follow(ctx, r.tenant, r.record.info().ID) // before the source is opened: what it does not have is replayed
+	if err != nil {
+		return inPhase(PhaseOpen, err)
+	}
 	defer feed.end()
 	resumed, err := r.reopen(ctx)
 	if errors.Is(err, ErrCommitted) {

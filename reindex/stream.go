@@ -2,7 +2,7 @@ package reindex
 
 import (
 	"context"
-	"errors"
+	"crypto/rand"
 	"fmt"
 	"slices"
 	"sync"
@@ -10,34 +10,59 @@ import (
 
 // streams carry the changes of all tenants into their live indexes.
 type streams struct {
-	cfg   *Config
-	src   Source
-	ix    Indexer
-	sizes sizes
+	cfg    *Config
+	log    ChangeLog
+	src    Source
+	ix     Indexer
+	sizes  sizes
+	holder string // of claims
 
 	base context.Context //nolint:containedctx // of the appliers: it ends with the engine
 	stop context.CancelCauseFunc
 
 	mu      sync.Mutex
 	closed  bool
+	closing chan struct{} // closed with closed
 	tenants map[string]*stream
 	idled   sync.Once
 	idle    chan struct{} // made when the streams are closed, closed when none is in use
 }
 
 func newStreams(cfg *Config, src Source, ix Indexer, sizes sizes) *streams {
-	s := &streams{cfg: cfg, src: src, ix: ix, sizes: sizes, tenants: map[string]*stream{}}
+	s := &streams{
+		cfg: cfg, log: cfg.Changes, src: src, ix: ix, sizes: sizes, holder: rand.Text(),
+		closing: make(chan struct{}), tenants: map[string]*stream{},
+	}
 	s.base, s.stop = context.WithCancelCause(context.Background())
 	return s
 }
 
+// durable reports whether changes outlive the process once they are in the log.
+func (s *streams) durable() bool { return s.log.Lease() > 0 }
+
 // stream carries the changes of one tenant into its live index, in order: one applier at a time, which ends when there
-// is nothing left to do. Whoever writes to the live index, the applier or a switch-over, holds turn.
+// is nothing left to do. Whoever writes to the live index, the applier or a switch-over, holds turn, and the log's
+// claim.
 type stream struct {
-	log  changeLog
-	turn chan struct{}
+	tenant string
+	turn   chan struct{}
 
 	users int // calls, runs and appliers that use it; guarded by streams.mu
+
+	mu       sync.Mutex
+	head     int64     // the last position that is known to be given
+	applied  int64     // up to which the live index is known to be current
+	waiting  []*waiter // in the order of their positions
+	applying bool      // an applier is at work
+	feeds    int       // runs in progress, which replay what is accepted now
+}
+
+// waiter is a call that waits until changes are in the live index.
+type waiter struct {
+	first, last int64
+	done        chan struct{}
+	refused     []ItemError
+	err         error
 }
 
 // use returns a tenant's stream, which stays the tenant's until done is called.
@@ -62,7 +87,7 @@ func (s *streams) accept(tenant string) (st *stream, done func(), err error) {
 func (s *streams) join(tenant string) (st *stream, done func()) {
 	st = s.tenants[tenant]
 	if st == nil {
-		st = &stream{log: changeLog{limit: s.cfg.ChangeBytes, pins: map[*pin]struct{}{}}, turn: make(chan struct{}, 1)}
+		st = &stream{tenant: tenant, turn: make(chan struct{}, 1)}
 		s.tenants[tenant] = st
 	}
 	st.users++
@@ -87,6 +112,7 @@ func (s *streams) close() <-chan struct{} {
 	defer s.mu.Unlock()
 	if !s.closed {
 		s.closed, s.idle = true, make(chan struct{})
+		close(s.closing)
 	}
 	if len(s.tenants) == 0 {
 		s.idled.Do(func() { close(s.idle) })
@@ -100,7 +126,7 @@ func (s *streams) left() []string {
 	defer s.mu.Unlock()
 	var tenants []string
 	for tenant, st := range s.tenants {
-		if st.log.busy() {
+		if st.busy() {
 			tenants = append(tenants, tenant)
 		}
 	}
@@ -108,73 +134,146 @@ func (s *streams) left() []string {
 	return tenants
 }
 
-// hold waits until nobody else writes to the tenant's live index. The caller calls release.
-func (s *stream) hold(ctx context.Context) (release func(), err error) {
-	select {
-	case s.turn <- struct{}{}:
-		return func() { <-s.turn }, nil
-	case <-ctx.Done():
-		return nil, context.Cause(ctx)
-	}
-}
-
-// apply starts an applier of the tenant's changes if there is something to do and none is at work.
-func (s *streams) apply(tenant string, st *stream) {
-	if !st.log.start() {
-		return
-	}
-	_, done := s.use(tenant)
-	go func() {
-		defer done()
-		for !st.log.pause() {
-			before := st.log.position()
-			err := contain(func() error { return s.applyNext(s.base, tenant, st) })
-			if err == nil {
-				continue
-			}
-			s.cfg.Logger.Error("changes could not be applied", "tenant", tenant, "error", err)
-			if st.log.position() == before {
-				st.log.carried(st.log.last(), nil, err)
-			}
+// append adds changes to the log, and returns what to wait for: nothing if they are safe there.
+func (s *streams) append(ctx context.Context, st *stream, changes []Change) (*waiter, error) {
+	if s.durable() {
+		last, err := s.add(ctx, st.tenant, changes)
+		if err != nil {
+			return nil, err
 		}
-	}()
-}
-
-// applyNext carries the next changes into the live index.
-func (s *streams) applyNext(ctx context.Context, tenant string, st *stream) error {
-	release, err := st.hold(ctx)
+		st.learn(last)
+		w := &waiter{done: make(chan struct{})}
+		close(w.done)
+		return w, nil
+	}
+	st.mu.Lock() // so that the waiter is there before the applier is done
+	defer st.mu.Unlock()
+	last, err := s.log.Append(ctx, st.tenant, changes)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	defer release()
-	entries, _, err := st.log.after(st.log.position(), s.sizes.docs, s.sizes.bytes)
-	if err != nil || len(entries) == 0 {
-		return err
-	}
-	last := entries[len(entries)-1].position
-	updater, _ := As[Updater](s.ix)
-	refused, err := s.carry(ctx, tenant, lastOfEach(entries), func(changes []Change) error {
-		return updater.Update(ctx, tenant, changes)
-	})
-	if errors.Is(err, ErrNoLiveIndex) {
-		err = nil
-		if !st.log.pinned() {
-			err = fmt.Errorf("tenant %s: %w; reindex it first", tenant, ErrNoLiveIndex)
-		}
-		st.log.carried(last, refused, err)
-		return nil
-	}
-	st.log.carried(last, refused, err)
-	return err
+	st.head = max(st.head, last)
+	return st.wait(last-int64(len(changes))+1, last), nil
 }
 
-// carry sends changes until each of them has been taken or refused, and returns the refused ones by their positions.
-// Any other error means that it is not known which were taken.
-func (s *streams) carry(ctx context.Context, tenant string, entries []entry, send func([]Change) error) (map[int64]ItemError, error) {
-	c := carrier{cfg: s.cfg, src: s.src, tenant: tenant, send: send, refused: map[int64]ItemError{}}
-	entries, err := c.find(ctx, entries)
-	if err == nil {
-		err = c.carry(ctx, entries)
+// add appends to a log outside of the process.
+func (s *streams) add(ctx context.Context, tenant string, changes []Change) (last int64, err error) {
+	err = s.cfg.Retry.Do(ctx, func() error {
+		return contain(func() (err error) {
+			last, err = s.log.Append(ctx, tenant, changes)
+			return err
+		})
+	})
+	return last, err
+}
+
+// wait returns a waiter for positions. The caller holds mu.
+func (s *stream) wait(first, last int64) *waiter {
+	w := &waiter{first: first, last: last, done: make(chan struct{})}
+	if last <= s.applied {
+		close(w.done)
+		return w
 	}
-	return c.refused, err
+	s.waiting = append(s.waiting, w)
+	return w
+}
+
+// learn notes that there are changes up to a position.
+func (s *stream) learn(head int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.head = max(s.head, head)
+}
+
+// behind notes what the log says, which others may have changed.
+func (s *stream) behind(state ChangeState) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.head = max(s.head, state.Head)
+	if !s.applying {
+		s.applied = state.Applied
+	}
+}
+
+// carried notes that the live index is current up to a position, and wakes those whose changes it has: refused are the
+// ones that it did not take, err is why it took none.
+func (s *stream) carried(position int64, refused map[int64]ItemError, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.applied = max(s.applied, position)
+	for _, w := range s.waiting {
+		for p, item := range refused {
+			if w.first <= p && p <= w.last {
+				w.refused = append(w.refused, item)
+			}
+		}
+		if err != nil && w.first <= position {
+			w.err = err
+		}
+	}
+	s.waiting = slices.DeleteFunc(s.waiting, func(w *waiter) bool {
+		if w.last > position {
+			return false
+		}
+		close(w.done)
+		return true
+	})
+}
+
+// back notes that the live index may not be current after a position.
+func (s *stream) back(position int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.applied = min(s.applied, position)
+}
+
+// position returns up to where the live index is known to be current.
+func (s *stream) position() int64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.applied
+}
+
+// last returns the last position that is known.
+func (s *stream) last() int64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.head
+}
+
+// fed counts the runs that will replay what is accepted now.
+func (s *stream) fed(n int) (feeds int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.feeds += n
+	return s.feeds
+}
+
+// start reports whether an applier has to be started: there is something to do and none is at work.
+func (s *stream) start() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.applying || s.applied >= s.head {
+		return false
+	}
+	s.applying = true
+	return true
+}
+
+// pause reports whether the applier can end: nothing is left to do, or it has to.
+func (s *stream) pause(anyway bool) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.applied < s.head && !anyway {
+		return false
+	}
+	s.applying = false
+	return true
+}
+
+// busy reports whether an applier is at work.
+func (s *stream) busy() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.applying
 }

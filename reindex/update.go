@@ -17,8 +17,12 @@ import (
 // the index is not an [Updater], or a change has neither body nor Delete and the source is not a [Finder]. If ctx ends
 // first, the changes may be carried out later.
 //
-// Changes are kept in memory while they are under way and while a run needs them, up to Config.ChangeBytes per tenant:
-// all changes and runs of a tenant have to go through one Engine.
+// Without Config.Changes they are kept in memory while they are under way and while a run needs them, up to
+// Config.ChangeBytes per tenant: all changes and runs of a tenant have to go through one Engine. With a log there that
+// outlives the process, Update returns as soon as the log has the changes, whatever becomes of this process: they are
+// carried into the live index by one of the engines that share the log, and repeated until it takes or refuses them.
+// What it refuses is in the log of the engine and in what Changes returns. The error matches [ErrChangesFull] if too
+// much is waiting already, and not [ErrNoLiveIndex]: the first run has the changes.
 func (e *Engine) Update(ctx context.Context, tenant string, changes ...Change) error {
 	if err := e.checkUpdate(tenant, changes); err != nil {
 		return err
@@ -50,7 +54,7 @@ func (e *Engine) checkUpdate(tenant string, changes []Change) error {
 	}
 	size := 0
 	for _, c := range changes {
-		size += c.size()
+		size += c.Size()
 		if _, ok := As[Finder](e.src); !ok && c.lookup() {
 			return fmt.Errorf("tenant %s, product %q: the change has no body, and the source cannot find products by id: %w",
 				tenant, shortID(c.ID), errors.ErrUnsupported)
@@ -63,15 +67,23 @@ func (e *Engine) checkUpdate(tenant string, changes []Change) error {
 	return nil
 }
 
-// await hands changes to the tenant's stream and waits for what becomes of them.
+// await hands changes to the tenant's stream. It waits for what becomes of them, unless they are safe in the log.
 func (e *Engine) await(ctx context.Context, tenant string, changes []Change) (refused []ItemError, err error) {
 	st, done, err := e.streams.accept(tenant)
 	if err != nil {
 		return nil, err
 	}
 	defer done()
-	w := st.log.append(changes)
-	e.streams.apply(tenant, st)
+	w, err := e.streams.append(ctx, st, changes)
+	if err != nil {
+		return nil, err
+	}
+	e.streams.apply(st)
+	return w.wait(ctx)
+}
+
+// wait returns what became of the changes.
+func (w *waiter) wait(ctx context.Context) (refused []ItemError, err error) {
 	select {
 	case <-w.done:
 		return w.refused, w.err
@@ -80,16 +92,46 @@ func (e *Engine) await(ctx context.Context, tenant string, changes []Change) (re
 	}
 }
 
-// Settle waits until searches of the tenant see every change that Update had accepted when Settle was called.
+// Settle waits until searches of the tenant see every change that Update had accepted when Settle was called, in
+// whichever process that shares Config.Changes.
 func (e *Engine) Settle(ctx context.Context, tenant string) error {
 	if err := CheckTenant(tenant); err != nil {
 		return err
 	}
-	if _, err := e.await(ctx, tenant, nil); err != nil {
+	st, done, err := e.streams.accept(tenant)
+	if err != nil {
+		return err
+	}
+	defer done()
+	state, err := e.Changes(ctx, tenant)
+	if err != nil {
+		return err
+	}
+	st.behind(state)
+	st.mu.Lock()
+	w := st.wait(state.Head+1, state.Head)
+	st.mu.Unlock()
+	e.streams.apply(st)
+	if _, err := w.wait(ctx); err != nil {
 		return err
 	}
 	if settler, ok := As[Settler](e.ix); ok {
 		return contain(func() error { return settler.Settle(ctx, tenant) })
 	}
 	return nil
+}
+
+// Changes returns where the tenant's changes stand: how many are accepted and applied, and which the index has refused.
+func (e *Engine) Changes(ctx context.Context, tenant string) (state ChangeState, err error) {
+	if err := CheckTenant(tenant); err != nil {
+		return ChangeState{}, err
+	}
+	err = contain(func() (err error) {
+		state, err = e.cfg.Changes.State(ctx, tenant)
+		return err
+	})
+	if err != nil {
+		return ChangeState{}, fmt.Errorf("tenant %s: reading the log of changes: %w", tenant, err)
+	}
+	return state, nil
 }

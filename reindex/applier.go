@@ -1,0 +1,190 @@
+package reindex
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+)
+
+// apply starts an applier of the tenant's changes if there is something to do and none is at work.
+func (s *streams) apply(st *stream) {
+	if !st.start() {
+		return
+	}
+	_, done := s.use(st.tenant)
+	go func() {
+		defer done()
+		s.applyAll(st)
+	}()
+}
+
+// applyAll carries changes into the live index until none is left. What a log keeps beyond the process is left there
+// when the engine shuts down.
+func (s *streams) applyAll(st *stream) {
+	failures := 0
+	for !st.pause(s.durable() && (s.isClosing() || s.base.Err() != nil)) {
+		before := st.position()
+		err := contain(func() error { return s.applyNext(s.base, st) })
+		switch {
+		case err == nil:
+			failures = 0
+			continue
+		case errors.Is(err, ErrClaimed):
+			s.watch(st)
+			continue
+		}
+		s.cfg.Logger.Error("changes could not be applied", "tenant", st.tenant, "error", err)
+		switch {
+		case s.durable():
+			failures++
+			s.rest(s.cfg.Retry.delay(failures))
+		case st.position() == before:
+			st.carried(st.last(), nil, err)
+		}
+	}
+}
+
+func (s *streams) isClosing() bool {
+	select {
+	case <-s.closing:
+		return true
+	default:
+		return false
+	}
+}
+
+// rest waits for a while, or for the end of the engine.
+func (s *streams) rest(d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-s.closing:
+	case <-s.base.Done():
+	}
+}
+
+// pollInterval is how often an engine looks whether another one that holds a tenant's claim is done.
+const pollInterval = 100 * time.Millisecond
+
+// watch looks after a while how far the one that holds the claim has come.
+func (s *streams) watch(st *stream) {
+	s.rest(min(pollInterval, s.log.Lease()/renewals))
+	var state ChangeState
+	err := contain(func() (err error) {
+		state, err = s.log.State(s.base, st.tenant)
+		return err
+	})
+	if err != nil {
+		s.cfg.Logger.Warn("reading the log of changes failed", "tenant", st.tenant, "error", err)
+		return
+	}
+	st.learn(state.Head)
+	st.carried(state.Applied, nil, nil)
+}
+
+// applyNext carries the next changes into the live index.
+func (s *streams) applyNext(ctx context.Context, st *stream) (err error) {
+	ctx, h, err := s.hold(ctx, st, false)
+	if err != nil {
+		return err
+	}
+	defer func() { h.release(ctx, err == nil) }()
+	entries, _, err := s.log.After(ctx, st.tenant, h.applied, s.sizes.docs, s.sizes.bytes)
+	if err != nil {
+		return err
+	}
+	if len(entries) == 0 {
+		st.carried(h.applied, nil, nil)
+		return nil
+	}
+	if err := h.check(ctx); err != nil {
+		return err
+	}
+	last := entries[len(entries)-1].Position
+	updater, _ := As[Updater](s.ix)
+	refused, err := s.carry(ctx, st.tenant, lastOfEach(entries), func(changes []Change) error {
+		return updater.Update(ctx, st.tenant, changes)
+	})
+	noIndex := errors.Is(err, ErrNoLiveIndex)
+	switch {
+	case noIndex && !s.durable() && st.fed(0) == 0:
+		err = fmt.Errorf("tenant %s: %w; reindex it first", st.tenant, ErrNoLiveIndex)
+	case noIndex:
+		err = nil // the first run finds the changes in its source, or replays them
+	case err != nil && s.durable():
+		return h.lateOr(ctx, err)
+	}
+	if failed := h.note(ctx, last, refused); failed != nil {
+		return failed
+	}
+	st.carried(last, refused, err)
+	if noIndex {
+		return nil
+	}
+	return err
+}
+
+// note records in the log that the live index is current up to a position.
+func (h *held) note(ctx context.Context, position int64, refused map[int64]ItemError) error {
+	list := make([]RefusedChange, 0, len(refused))
+	for _, p := range slices.Sorted(maps.Keys(refused)) {
+		if item := refused[p]; p > h.applied {
+			list = append(list, RefusedChange{p, item.ID, reason(item.Err)})
+			h.streams.cfg.Logger.WarnContext(ctx, "a change was refused by the live index",
+				"tenant", h.stream.tenant, "product", item.ID, "reason", item.Err)
+		}
+	}
+	err := h.streams.cfg.Retry.Do(ctx, func() error {
+		return contain(func() error {
+			return h.streams.log.Applied(ctx, h.stream.tenant, h.fence, h.applied, position, list)
+		})
+	})
+	return h.lateOr(ctx, err)
+}
+
+// carry sends changes until each of them has been taken or refused, and returns the refused ones by their positions.
+// Any other error means that it is not known which were taken.
+func (s *streams) carry(ctx context.Context, tenant string, entries []ChangeEntry, send func([]Change) error) (map[int64]ItemError, error) {
+	c := carrier{cfg: s.cfg, src: s.src, tenant: tenant, send: send, refused: map[int64]ItemError{}}
+	entries, err := c.find(ctx, entries)
+	if err == nil {
+		err = c.carry(ctx, entries)
+	}
+	return c.refused, err
+}
+
+// resume applies what processes that have ended have left in the log: now, and from time to time.
+func (s *streams) resume() {
+	_, done := s.use("")
+	go func() {
+		defer done()
+		for !s.isClosing() && s.base.Err() == nil {
+			if err := contain(s.resumeAll); err != nil {
+				s.cfg.Logger.Warn("looking for changes that are not applied failed", "error", err)
+			}
+			s.rest(s.log.Lease())
+		}
+	}()
+}
+
+func (s *streams) resumeAll() error {
+	tenants, err := s.log.Pending(s.base)
+	if err != nil {
+		return err
+	}
+	for _, tenant := range tenants {
+		state, err := s.log.State(s.base, tenant)
+		if err != nil {
+			return fmt.Errorf("tenant %s: %w", tenant, err)
+		}
+		st, done := s.use(tenant)
+		st.behind(state)
+		s.apply(st)
+		done()
+	}
+	return nil
+}

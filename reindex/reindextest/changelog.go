@@ -1,0 +1,439 @@
+package reindextest
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"productindex/reindex"
+)
+
+// TestChangeLog checks every promise of [reindex.ChangeLog] but those about the passing of a lease. open returns an empty
+// log of its own at each call, which keeps 10,000 bytes per tenant.
+func TestChangeLog(t *testing.T, open func(t *testing.T) reindex.ChangeLog) {
+	for _, test := range []struct {
+		name string
+		fn   func(t *testing.T, l reindex.ChangeLog)
+	}{
+		{"AppendAndAfter", testAppendAndAfter},
+		{"PagesOfChanges", testPagesOfChanges},
+		{"ConcurrentAppends", testConcurrentAppends},
+		{"Applied", testApplied},
+		{"Claims", testClaims},
+		{"Urgent", testUrgent},
+		{"Rewind", testRewind},
+		{"Pins", testPins},
+		{"PinsRunOut", testPinsRunOut},
+		{"Full", testFull},
+		{"GivenUp", testGivenUp},
+		{"Refused", testRefusedChanges},
+		{"Pending", testPending},
+		{"TenantsOfChanges", testTenantsOfChanges},
+	} {
+		t.Run(test.name, func(t *testing.T) { test.fn(t, open(t)) })
+	}
+}
+
+const logTenant = "acme"
+
+// changesOf returns upserts of some ids; one that begins with a minus sign is a deletion.
+func changesOf(ids ...string) (changes []reindex.Change) {
+	for _, id := range ids {
+		if name, ok := strings.CutPrefix(id, "-"); ok {
+			changes = append(changes, reindex.Change{ID: name, Delete: true})
+		} else {
+			changes = append(changes, reindex.Change{ID: id, Body: json.RawMessage(`{"is":"` + id + `"}`)})
+		}
+	}
+	return changes
+}
+
+func mustAppend(t *testing.T, l reindex.ChangeLog, ids ...string) (last int64) {
+	t.Helper()
+	last, err := l.Append(t.Context(), logTenant, changesOf(ids...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return last
+}
+
+// assertAfter checks which changes come after a position.
+func assertAfter(t *testing.T, l reindex.ChangeLog, position int64, want ...string) {
+	t.Helper()
+	entries, left, err := l.After(t.Context(), logTenant, position, 1000, 1<<20)
+	if err != nil || left != 0 || len(entries) != len(want) {
+		t.Fatalf("after %d there are %v, %d left, error %v; want %v", position, entries, left, err, want)
+	}
+	for i, change := range changesOf(want...) {
+		e := entries[i]
+		if e.Position != position+int64(i)+1 || e.Change.ID != change.ID || e.Change.Delete != change.Delete || string(e.Change.Body) != string(change.Body) {
+			t.Errorf("after %d, entry %d is %+v, want %+v", position, i, e, change)
+		}
+	}
+}
+
+func assertState(t *testing.T, l reindex.ChangeLog, head, applied int64) reindex.ChangeState {
+	t.Helper()
+	state, err := l.State(t.Context(), logTenant)
+	if err != nil || state.Head != head || state.Applied != applied || state.Lag() != head-applied || state.Waiting.IsZero() != (head == applied) {
+		t.Errorf("state %+v, error %v; want head %d, applied %d", state, err, head, applied)
+	}
+	return state
+}
+
+func mustClaim(t *testing.T, l reindex.ChangeLog, holder string) (fence, applied int64) {
+	t.Helper()
+	fence, applied, err := l.Claim(t.Context(), logTenant, holder, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return fence, applied
+}
+
+// mustApply notes a position under a claim of its own.
+func mustApply(t *testing.T, l reindex.ChangeLog, position int64, refused ...reindex.RefusedChange) {
+	t.Helper()
+	fence, applied := mustClaim(t, l, "test")
+	if err := errors.Join(l.Applied(t.Context(), logTenant, fence, applied, position, refused), l.Release(t.Context(), logTenant, fence)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func assertLost(t *testing.T, err error) {
+	t.Helper()
+	if !errors.Is(err, reindex.ErrChangesLost) {
+		t.Errorf("error %v, want ErrChangesLost", err)
+	}
+}
+
+func testAppendAndAfter(t *testing.T, l reindex.ChangeLog) {
+	assertState(t, l, 0, 0)
+	assertAfter(t, l, 0)
+	if last := mustAppend(t, l, "a", "-b"); last != 2 {
+		t.Errorf("the last position is %d", last)
+	}
+	assertAfter(t, l, 0, "a", "-b")
+	changes := append(changesOf("c/ü'x'"), reindex.Change{ID: "lookup"})
+	if last, err := l.Append(t.Context(), logTenant, changes); last != 4 || err != nil {
+		t.Errorf("the last position is %d, error %v", last, err)
+	}
+	entries, left, err := l.After(t.Context(), logTenant, 0, 10, 1000)
+	if err != nil || left != 0 || len(entries) != 4 || entries[2].Change.ID != "c/ü'x'" || entries[3].Change.Body != nil || entries[3].Change.Delete {
+		t.Errorf("entries %+v, %d left, error %v", entries, left, err)
+	}
+}
+
+func testPagesOfChanges(t *testing.T, l reindex.ChangeLog) {
+	for i := range 20 {
+		mustAppend(t, l, fmt.Sprintf("p%02d", i))
+	}
+	size := changesOf("p00")[0].Size()
+	for _, test := range []struct{ docs, bytes, want int }{
+		{5, 1 << 20, 5}, {1000, 7*size + 1, 7}, {1000, 7 * size, 7}, {1000, 1, 1}, {1000, 1 << 20, 17},
+	} {
+		entries, left, err := l.After(t.Context(), logTenant, 3, test.docs, test.bytes)
+		if err != nil || len(entries) != test.want || left != int64(17-test.want) || entries[0].Position != 4 {
+			t.Errorf("%d documents of %d bytes: %v, %d left, error %v", test.docs, test.bytes, entries, left, err)
+		}
+	}
+}
+
+// A reader that goes from position to position sees every change, in the order of each caller, while changes come.
+func testConcurrentAppends(t *testing.T, l reindex.ChangeLog) {
+	const callers, calls = 8, 15
+	var running sync.WaitGroup
+	for c := range callers {
+		running.Go(func() {
+			for i := range calls {
+				if _, err := l.Append(t.Context(), logTenant, changesOf(fmt.Sprintf("%d-%d", c, i))); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	seen, position := map[string]bool{}, int64(0)
+	for len(seen) < callers*calls && !t.Failed() {
+		entries, _, err := l.After(t.Context(), logTenant, position, 7, 1<<20)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, e := range entries {
+			if position++; e.Position != position {
+				t.Fatalf("position %d comes after %d: what is between became visible late, or never", e.Position, position-1)
+			}
+			var c, i int
+			if _, err := fmt.Sscanf(e.Change.ID, "%d-%d", &c, &i); err != nil || i > 0 && !seen[fmt.Sprintf("%d-%d", c, i-1)] {
+				t.Errorf("change %s comes before the one that its caller made earlier; %v", e.Change.ID, err)
+			}
+			seen[e.Change.ID] = true
+		}
+	}
+	running.Wait()
+	assertState(t, l, callers*calls, 0)
+}
+
+func testApplied(t *testing.T, l reindex.ChangeLog) {
+	mustAppend(t, l, "a", "b", "c")
+	fence, applied := mustClaim(t, l, "x")
+	if applied != 0 {
+		t.Errorf("applied is %d", applied)
+	}
+	for _, position := range []int64{2, 1, 2} {
+		if err := l.Applied(t.Context(), logTenant, fence, 0, position, nil); err != nil {
+			t.Error(err)
+		}
+		assertState(t, l, 3, 2)
+	}
+	assertAfter(t, l, 2, "c")
+	_, _, err := l.After(t.Context(), logTenant, 1, 10, 1000)
+	assertLost(t, err)
+	if again, applied := mustClaim(t, l, "x"); again != fence || applied != 2 {
+		t.Errorf("the claim that was made again has fence %d at %d", again, applied)
+	}
+	if err := l.Applied(t.Context(), logTenant, fence, 2, 3, nil); err != nil {
+		t.Error(err)
+	}
+	if state := assertState(t, l, 3, 3); state.Bytes != 0 {
+		t.Errorf("state %+v", state)
+	}
+	if last := mustAppend(t, l, "d"); last != 4 {
+		t.Errorf("position %d was given twice", last)
+	}
+	assertAfter(t, l, 3, "d")
+}
+
+func testClaims(t *testing.T, l reindex.ChangeLog) {
+	first, _ := mustClaim(t, l, "x")
+	if _, _, err := l.Claim(t.Context(), logTenant, "y", false); !errors.Is(err, reindex.ErrClaimed) {
+		t.Errorf("a second claim: %v", err)
+	}
+	for range 2 {
+		if err := l.Release(t.Context(), logTenant, first); err != nil {
+			t.Error(err)
+		}
+	}
+	if err := l.Applied(t.Context(), logTenant, first, 0, 0, nil); !errors.Is(err, reindex.ErrClaimLost) {
+		t.Errorf("applied after the release: %v", err)
+	}
+	second, _ := mustClaim(t, l, "y")
+	if second <= first {
+		t.Errorf("fence %d comes after %d", second, first)
+	}
+	mustAppend(t, l, "a")
+	if err := l.Release(t.Context(), logTenant, first); err != nil { // not its any more
+		t.Error(err)
+	}
+	if err := l.Applied(t.Context(), logTenant, first, 0, 1, nil); !errors.Is(err, reindex.ErrClaimLost) {
+		t.Errorf("applied under an old fence: %v", err)
+	}
+	assertState(t, l, 1, 0)
+	if err := l.Applied(t.Context(), logTenant, second, 0, 1, nil); err != nil {
+		t.Error(err)
+	}
+}
+
+func testUrgent(t *testing.T, l reindex.ChangeLog) {
+	first, _ := mustClaim(t, l, "x")
+	if _, _, err := l.Claim(t.Context(), logTenant, "run", true); !errors.Is(err, reindex.ErrClaimed) {
+		t.Errorf("a second claim: %v", err)
+	}
+	if again, _ := mustClaim(t, l, "x"); again != first { // the holder renews
+		t.Errorf("fence %d in the place of %d", again, first)
+	}
+	if err := l.Release(t.Context(), logTenant, first); err != nil {
+		t.Error(err)
+	}
+	if _, _, err := l.Claim(t.Context(), logTenant, "y", false); !errors.Is(err, reindex.ErrClaimed) {
+		t.Errorf("a claim that is not urgent came first: %v", err)
+	}
+	fence, _, err := l.Claim(t.Context(), logTenant, "run", true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Release(t.Context(), logTenant, fence); err != nil {
+		t.Error(err)
+	}
+	mustClaim(t, l, "y")
+}
+
+func testRewind(t *testing.T, l reindex.ChangeLog) {
+	mustAppend(t, l, "a", "b", "c", "d")
+	if _, err := l.Pin(t.Context(), logTenant, "late", 1, 0); err != nil {
+		t.Fatal(err)
+	}
+	mustApply(t, l, 3)
+	fence, applied := mustClaim(t, l, "x")
+	if err := errors.Join(l.Rewind(t.Context(), logTenant, 1), l.Rewind(t.Context(), logTenant, 2)); err != nil {
+		t.Error(err)
+	}
+	if err := l.Applied(t.Context(), logTenant, fence, applied, 4, nil); err != nil { // it does not know
+		t.Error(err)
+	}
+	assertState(t, l, 4, 1)
+	assertAfter(t, l, 1, "b", "c", "d")
+	if err := l.Applied(t.Context(), logTenant, fence, 1, 4, nil); err != nil {
+		t.Error(err)
+	}
+	if err := l.Unpin(t.Context(), logTenant, "late"); err != nil {
+		t.Error(err)
+	}
+	assertLost(t, l.Rewind(t.Context(), logTenant, 1))
+	assertState(t, l, 4, 4)
+}
+
+func testPins(t *testing.T, l reindex.ChangeLog) {
+	mustAppend(t, l, "a", "b")
+	pin := func(name string, position, want int64) {
+		t.Helper()
+		if got, err := l.Pin(t.Context(), logTenant, name, position, 0); got != want || err != nil {
+			t.Errorf("pin %s is at %d, error %v; want %d", name, got, err, want)
+		}
+	}
+	pin("run", -1, 2)
+	mustAppend(t, l, "c", "d")
+	pin("run", -1, 2)
+	pin("kept", 1, 1)
+	mustApply(t, l, 4)
+	assertAfter(t, l, 1, "b", "c", "d")
+	for range 2 {
+		if err := l.Unpin(t.Context(), logTenant, "kept"); err != nil {
+			t.Error(err)
+		}
+	}
+	assertAfter(t, l, 2, "c", "d")
+	_, err := l.Pin(t.Context(), logTenant, "late", 1, 0)
+	assertLost(t, err)
+	if err := l.Unpin(t.Context(), logTenant, "run"); err != nil {
+		t.Error(err)
+	}
+	assertAfter(t, l, 4)
+	_, _, err = l.After(t.Context(), logTenant, 3, 10, 1000)
+	assertLost(t, err)
+}
+
+func testPinsRunOut(t *testing.T, l reindex.ChangeLog) {
+	mustAppend(t, l, "a")
+	for name, lasting := range map[string]time.Duration{"short": time.Millisecond, "long": time.Hour} {
+		if _, err := l.Pin(t.Context(), logTenant, name, 0, lasting); err != nil {
+			t.Fatal(err)
+		}
+	}
+	mustApply(t, l, 1)
+	assertAfter(t, l, 0, "a")
+	if err := l.Unpin(t.Context(), logTenant, "long"); err != nil {
+		t.Fatal(err)
+	}
+	for deadline := time.Now().Add(time.Minute); ; {
+		mustApply(t, l, 1)
+		if _, _, err := l.After(t.Context(), logTenant, 0, 10, 1000); errors.Is(err, reindex.ErrChangesLost) {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("a pin that has run out keeps entries")
+		}
+	}
+}
+
+// large is a change of 3,000 bytes.
+func large(id string) []reindex.Change {
+	return []reindex.Change{{ID: id, Body: json.RawMessage(`"` + strings.Repeat("x", 2998-len(id)) + `"`)}}
+}
+
+func testFull(t *testing.T, l reindex.ChangeLog) {
+	for _, id := range []string{"a", "b", "c"} {
+		if _, err := l.Append(t.Context(), logTenant, large(id)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range 2 {
+		if _, err := l.Append(t.Context(), logTenant, large("d")); !errors.Is(err, reindex.ErrChangesFull) {
+			t.Errorf("error %v, want ErrChangesFull", err)
+		}
+	}
+	if state := assertState(t, l, 3, 0); state.Bytes != 9000 {
+		t.Errorf("state %+v", state)
+	}
+	mustApply(t, l, 1)
+	if last, err := l.Append(t.Context(), logTenant, large("d")); last != 4 || err != nil {
+		t.Errorf("position %d, error %v", last, err)
+	}
+}
+
+// What is applied is given up when the log is full, although a pin needs it.
+func testGivenUp(t *testing.T, l reindex.ChangeLog) {
+	if _, err := l.Pin(t.Context(), logTenant, "run", -1, 0); err != nil {
+		t.Fatal(err)
+	}
+	for i, id := range []string{"a", "b", "c", "d"} {
+		if _, err := l.Append(t.Context(), logTenant, large(id)); err != nil {
+			t.Fatal(err)
+		}
+		mustApply(t, l, int64(i+1))
+	}
+	_, _, err := l.After(t.Context(), logTenant, 0, 10, 1<<20)
+	assertLost(t, err)
+	if entries, _, err := l.After(t.Context(), logTenant, 1, 10, 1<<20); len(entries) != 3 || err != nil {
+		t.Errorf("%d entries are kept, error %v", len(entries), err)
+	}
+}
+
+func testRefusedChanges(t *testing.T, l reindex.ChangeLog) {
+	for i := range 30 {
+		last := mustAppend(t, l, "a", "b", "c", "d")
+		var refused []reindex.RefusedChange
+		for k := range int64(4) {
+			refused = append(refused, reindex.RefusedChange{Position: last - 3 + k, ID: fmt.Sprint(i, "/", k), Reason: "why ü"})
+		}
+		mustApply(t, l, last, refused...)
+	}
+	state := assertState(t, l, 120, 120)
+	if n := len(state.Refused); n != reindex.MaxRefused {
+		t.Fatalf("%d refused changes are remembered", n)
+	}
+	if last := state.Refused[len(state.Refused)-1]; last != (reindex.RefusedChange{Position: 120, ID: "29/3", Reason: "why ü"}) {
+		t.Errorf("the last one is %+v", last)
+	}
+	if first := state.Refused[0].Position; first != 21 {
+		t.Errorf("the first one is at %d", first)
+	}
+}
+
+func testPending(t *testing.T, l reindex.ChangeLog) {
+	assertPending := func(want ...string) {
+		t.Helper()
+		tenants, err := l.Pending(t.Context())
+		slices.Sort(tenants)
+		if err != nil || !slices.Equal(tenants, want) {
+			t.Errorf("pending are %v, error %v; want %v", tenants, err, want)
+		}
+	}
+	assertPending()
+	mustAppend(t, l, "a", "b")
+	if _, err := l.Append(t.Context(), "other", changesOf("x")); err != nil {
+		t.Fatal(err)
+	}
+	assertPending(logTenant, "other")
+	mustApply(t, l, 1)
+	assertPending(logTenant, "other")
+	mustApply(t, l, 2)
+	assertPending("other")
+}
+
+func testTenantsOfChanges(t *testing.T, l reindex.ChangeLog) {
+	mustAppend(t, l, "a")
+	for _, tenant := range []string{"Acme", "acme2", "ä/b c", "_"} {
+		if last, err := l.Append(t.Context(), tenant, changesOf("x", "y")); last != 2 || err != nil {
+			t.Errorf("tenant %q: position %d, error %v", tenant, last, err)
+		}
+		if _, _, err := l.Claim(t.Context(), tenant, "h", false); err != nil {
+			t.Errorf("tenant %q: %v", tenant, err)
+		}
+	}
+	mustClaim(t, l, "other")
+	assertState(t, l, 1, 0)
+}
