@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"productindex/httpapi/internal/jobquery"
 	"productindex/reindex"
@@ -40,7 +41,7 @@ func parseTenantQuery(rawQuery string) (q tenantQuery, err error) {
 	}
 	q.after, q.prefix = values.Get("after"), values.Get("prefix")
 	for _, name := range []string{"after", "prefix"} {
-		if len(values.Get(name)) > maxTenantBytes {
+		if utf8.RuneCountInString(values.Get(name)) > maxTenantBytes {
 			return q, invalid("Invalid "+name, "Parameter '"+name+"' is a tenant, or its beginning: at most 16 characters")
 		}
 	}
