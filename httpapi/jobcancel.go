@@ -6,7 +6,7 @@ import (
 	"net/http"
 )
 
-// cancelJob is DELETE /indexing/{tenant}/reindex-jobs/{id}. A caller who hangs up at this point wants the job stopped all the same.
+// cancelJob is DELETE /indexing/{tenant}/reindex-jobs/{id}. The job is cancelled even if the caller hangs up.
 func (h *handler) cancelJob(c *call) (response, error) {
 	e, job, err := h.lookUp(c)
 	if err != nil {

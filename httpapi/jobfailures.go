@@ -47,8 +47,8 @@ func viewFailure(r reindex.Rejection) failureView {
 	return failureView{ID: r.ID, Reason: r.Reason, Where: publicPlace(r.Where)}
 }
 
-// publicPlace is what callers see of a place, as a source names it: all of one within what the source reads, such as "acme.jsonl, line 17";
-// of a file elsewhere on the machine its name alone; of a URL, nothing, as that can hold secrets.
+// publicPlace returns the part of a source's place that callers see: all of a relative one, such as "acme.jsonl, line
+// 17"; only the name of a file elsewhere on the machine; nothing of a URL, since that can hold secrets.
 func publicPlace(place string) string {
 	if isRelative(place) {
 		return place
@@ -68,7 +68,8 @@ func publicPlace(place string) string {
 	}
 }
 
-// isRelative reports whether a place is within what the source reads: no URL, no absolute path of any system, none that leads elsewhere.
+// isRelative reports whether a place is below the source's folder: not a URL, not an absolute path of any system, and
+// not a path that leads out of it.
 func isRelative(place string) bool {
 	return !strings.HasPrefix(place, "/") && !strings.HasPrefix(place, "~") && !strings.Contains(place, `\`) &&
 		!strings.Contains(place, "..") && !strings.Contains(place, ":/") && !strings.Contains(place, " /")

@@ -9,7 +9,7 @@ import (
 	"productindex/reindex"
 )
 
-// jobQuery is what a query asks of a list of jobs.
+// jobQuery is the query of a list of jobs.
 type jobQuery struct {
 	page       page
 	fields     jobquery.Fields
@@ -17,7 +17,8 @@ type jobQuery struct {
 	order      jobquery.Order // none: newest first
 }
 
-// parseJobQuery reads the query of a list. Its errors are answers. Parameters that the contract does not have are ignored.
+// parseJobQuery reads the query of a list. Its errors are answers. Parameters that the contract does not have are
+// ignored.
 func parseJobQuery(rawQuery string) (q jobQuery, err error) {
 	values, err := parseQuery(rawQuery, "pageNumber", "pageSize", "fields", "sort", "q")
 	if err != nil {
@@ -36,8 +37,8 @@ func parseJobQuery(rawQuery string) (q jobQuery, err error) {
 	return q, err
 }
 
-// forStore is the query as a job store evaluates it, on jobs as they are shown. Once ctx has ended nothing matches or differs any more, which ends the work at the
-// next job.
+// forStore returns the query for a job store, which sees jobs as they are shown. Once ctx has ended no job matches, and
+// all are equal, so that the store has no more work.
 func (q *jobQuery) forStore(ctx context.Context, shown func(reindex.Job) jobquery.Job) reindex.JobQuery {
 	out := reindex.JobQuery{Offset: q.page.offset(), Limit: q.page.size}
 	if len(q.conditions) > 0 {

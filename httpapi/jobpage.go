@@ -13,13 +13,13 @@ const (
 	maxPageNumber   = 1<<31 - 1
 )
 
-// page is the part of a list that a query asks for.
+// page is the part of a list that is asked for.
 type page struct {
 	number int // from 1
 	size   int // 1 to maxPageSize
 }
 
-// offset is how many come before the page.
+// offset is the number of items before the page.
 func (p page) offset() int { return (p.number - 1) * p.size }
 
 // parsePage reads the parameters of a page.
@@ -31,7 +31,7 @@ func parsePage(values url.Values) (p page, err error) {
 	return p, err
 }
 
-// wantsTotal reports whether a request asks for the number of all.
+// wantsTotal reports whether a request asks for the number of all items.
 func wantsTotal(header http.Header) bool {
 	return strings.EqualFold(header.Get("X-Total-Count"), "true")
 }

@@ -29,11 +29,11 @@ func (h *handler) createJob(c *call) (response, error) {
 		return jsonResponse(http.StatusOK, jobquery.Show(h.engines.shown(job))), nil
 	}
 	res := jsonResponse(http.StatusCreated, jobquery.Show(h.engines.shown(job)))
-	res.header["Location"] = "reindex-jobs/" + job.ID // relative to the request's path: right below any prefix of the host's
+	res.header["Location"] = "reindex-jobs/" + job.ID // relative to the request's path, so that the host's prefix stays
 	return res, nil
 }
 
-// engineFor returns the engine of the entity type that is asked for, with rag or without.
+// engineFor returns the engine of the entity type in the request, with rag or without.
 func (h *handler) engineFor(fields map[string]json.RawMessage) (Engine, error) {
 	entityType, given, err := stringField(fields, "entityType")
 	if err != nil {
@@ -65,7 +65,10 @@ func (h *handler) engineOf(entityType string) (Engine, error) {
 func (h *handler) engineWithRAG(entityType string) (Engine, error) {
 	switch {
 	case h.engines.rag == nil:
-		return nil, invalid("Unsupported rag", "This service has no index for retrieval-augmented generation: leave field 'rag' out, or set it to false")
+		return nil, invalid(
+			"Unsupported rag",
+			"This service has no index for retrieval-augmented generation: leave field 'rag' out, or set it to false",
+		)
 	case entityType != reindex.EntityProduct:
 		return nil, invalid("Unsupported rag", "Only "+reindex.EntityProduct+" is indexed for retrieval-augmented generation")
 	}
@@ -83,7 +86,7 @@ func (h *handler) listJobs(c *call) (response, error) {
 	err = h.askEngine(c.r.Context(), c, func(ctx context.Context) error {
 		var err error
 		jobs, total, err = h.engines.jobs(ctx, c.tenant, query.forStore(ctx, h.engines.shown))
-		return cmp.Or(err, ctx.Err()) // what was not looked through to the end is no answer
+		return cmp.Or(err, ctx.Err()) // a list that was not searched to its end is not an answer
 	})
 	if err != nil {
 		return response{}, err
@@ -116,7 +119,7 @@ func (h *handler) getJob(c *call) (response, error) {
 	return jsonResponse(http.StatusOK, fields.Of(jobquery.Show(h.engines.shown(job)))), nil
 }
 
-// lookUp finds the job that the path names, and the engine that knows about it.
+// lookUp finds the job that the path names, and the engine that knows it.
 func (h *handler) lookUp(c *call) (e Engine, job reindex.Job, err error) {
 	id := c.params["id"]
 	if !isJobID(id) {
@@ -129,7 +132,7 @@ func (h *handler) lookUp(c *call) (e Engine, job reindex.Job, err error) {
 	return e, job, err
 }
 
-// isJobID reports whether id may be one: letters and digits, as package reindex says. Nothing else gets to a job store.
+// isJobID reports whether id can be one of package reindex: letters and digits. Other ids do not reach a job store.
 func isJobID(id string) bool {
 	for i := range len(id) {
 		if !isAlphanumeric(id[i]) {

@@ -12,26 +12,31 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// Rate is how often something may happen: Burst times at once, and once more after each Every. The zero Rate sets no limit.
+// Rate is a limit: Burst events at once, and one more after each Every. The zero Rate sets no limit.
 type Rate struct {
-	// Every is the time after which one more is granted.
+	// Every is the time after which one more event is granted.
 	Every time.Duration
-	// Burst is how many are granted at once after a pause.
+	// Burst is the number of events that are granted at once after a pause.
 	Burst int
 }
 
-// check reports what makes no sense in a Rate.
+// check returns an error if the Rate is not valid.
 func (r Rate) check(name string) error {
 	if r != (Rate{}) && (r.Every <= 0 || r.Burst < 1) {
-		return fmt.Errorf("%s is %d at once and one each %v; both must be positive, or both zero for no limit", name, r.Burst, r.Every)
+		return fmt.Errorf(
+			"%s is %d at once and one each %v; both must be positive, or both zero for no limit",
+			name,
+			r.Burst,
+			r.Every,
+		)
 	}
 	return nil
 }
 
-// limitedKeys is how many keys a limiters remembers.
+// limitedKeys is the number of keys that limiters remember.
 const limitedKeys = 1 << 14
 
-// limiters limit the rate of each key by itself. Of the keys, those used last are remembered; a forgotten one begins anew.
+// limiters limit the rate of each key. They remember the keys used last; a forgotten key begins anew.
 type limiters struct {
 	rate  Rate
 	byKey *lru.Cache[string, *rate.Limiter]
@@ -49,7 +54,7 @@ func newLimiters(r Rate) (*limiters, error) {
 	return &limiters{rate: r, byKey: byKey}, nil
 }
 
-// of returns the key's limiter.
+// of returns the limiter of a key.
 func (l *limiters) of(key string) *rate.Limiter {
 	if known, ok := l.byKey.Get(key); ok {
 		return known
@@ -61,7 +66,7 @@ func (l *limiters) of(key string) *rate.Limiter {
 	return fresh
 }
 
-// take takes one of the key's grants and returns zero, or the time until there is one.
+// take takes a grant of the key and returns zero, or returns the time until there is one.
 func (l *limiters) take(key string) time.Duration {
 	if l == nil {
 		return 0
@@ -75,7 +80,7 @@ func (l *limiters) take(key string) time.Duration {
 	return wait
 }
 
-// wait returns the time until the key has a grant, and takes nothing.
+// wait returns the time until the key has a grant, without taking it.
 func (l *limiters) wait(key string) time.Duration {
 	known, ok := l.byKey.Get(key)
 	if !ok {
@@ -85,25 +90,26 @@ func (l *limiters) wait(key string) time.Duration {
 	return max(0, time.Duration(missing*float64(l.rate.Every)))
 }
 
-// LimitError is returned by an [Authorizer] for 403 with [MessageTooManyFailures]: the request was refused unseen.
+// LimitError is an [Authorizer]'s error for 403 with [MessageTooManyFailures]: the token was not checked.
 type LimitError struct {
-	// RetryAfter is when to try again; the response tells it in seconds.
+	// RetryAfter is the time after which to try again; the response has it in seconds.
 	RetryAfter time.Duration
 }
 
-// Error tells when to try again.
+// Error includes the time after which to try again.
 func (e *LimitError) Error() string {
 	return fmt.Sprintf("too many failed authentications, the next try is in %v", e.RetryAfter)
 }
 
-// LimitFailures returns an [Authorizer] that asks next, and limits how often a client may fail: each answer of next that matches
-// [ErrInvalidToken] or [ErrExpiredToken] counts. While a client is over the limit, next is not asked about it, whatever its token, and
-// the error is a [*LimitError]. Requests that are on their way at that moment are still answered. The clients of the last 16,384 addresses
-// are remembered.
+// LimitFailures returns an [Authorizer] that asks next, and limits how often a client may fail: each error of next that
+// matches [ErrInvalidToken] or [ErrExpiredToken] counts. While a client is over the limit, its tokens are not checked,
+// and the error is a [*LimitError]. Requests that next is checking at that moment are still answered. The clients of
+// the last 16,384 addresses are remembered.
 //
-// clientAddress tells clients apart. Nil means [RemoteAddress]: behind a proxy that is the proxy's address, one for all its clients,
-// and the host has to give a function that reads what its own proxy adds. Of an IPv6 address only the first 64 bits count, since one
-// client has as many addresses below them as it likes; of what is no IP address, the first 64 bytes. The empty address is not limited.
+// clientAddress identifies clients. Nil means [RemoteAddress]. Behind a proxy that is the proxy's address, the same for
+// all its clients: there the host has to give a function that reads the header that its own proxy sets. Of an IPv6
+// address only the first 64 bits count, since a client can choose the others. Of another text the first 64 bytes count.
+// The empty address is not limited.
 func LimitFailures(next Authorizer, limit Rate, clientAddress func(*http.Request) string) (Authorizer, error) {
 	if next == nil {
 		return nil, errors.New("httpapi: LimitFailures has no Authorizer to ask")
@@ -146,7 +152,7 @@ func RemoteAddress(r *http.Request) string {
 	return host
 }
 
-// clientKey is the part of an address that stands for a client.
+// clientKey is the part of an address that identifies a client.
 func clientKey(address string) string {
 	const network, longest = 64, 64
 	ip, err := netip.ParseAddr(address)

@@ -11,10 +11,10 @@ import (
 	"time"
 )
 
-// maxRequestIDBytes is the length of the longest request id that is taken from a request.
+// maxRequestIDBytes is the length of the longest request id that is accepted from a request.
 const maxRequestIDBytes = 128
 
-// requestID returns the request's X-Request-Id where there is one and it is harmless in headers and logs, or else a new one.
+// requestID returns the request's X-Request-Id, or a new one if there is none that is harmless in headers and logs.
 func requestID(header http.Header) string {
 	if ids := header["X-Request-Id"]; len(ids) == 1 && isRequestID(ids[0]) {
 		return ids[0]
@@ -22,7 +22,7 @@ func requestID(header http.Header) string {
 	return rand.Text()
 }
 
-// isRequestID accepts what UUIDs, ULIDs, trace ids, base64 and paths are made of.
+// isRequestID reports whether id has only the characters of UUIDs, ULIDs, trace ids, base64 and paths.
 func isRequestID(s string) bool {
 	if s == "" || len(s) > maxRequestIDBytes {
 		return false
@@ -40,7 +40,7 @@ func isAlphanumeric(c byte) bool {
 	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9'
 }
 
-// logAccess writes the line of a request. The path is in it as the route's pattern only, and the query not at all.
+// logAccess writes the line of a request. It has the route's pattern in place of the path, and no query.
 func (h *handler) logAccess(c *call, status int, sent int64, took time.Duration) {
 	pattern := ""
 	if c.route != nil {
@@ -59,7 +59,7 @@ func (h *handler) logAccess(c *call, status int, sent int64, took time.Duration)
 	h.cfg.Logger.LogAttrs(c.r.Context(), slog.LevelInfo, "httpapi: request", attrs...)
 }
 
-// logFailure writes the reason of a failure that the response does not tell.
+// logFailure writes the reason of a failure, which the response does not have.
 func (h *handler) logFailure(ctx context.Context, c *call, message, reason string) {
 	h.cfg.Logger.LogAttrs(ctx, slog.LevelError, "httpapi: "+message,
 		slog.String("tenant", c.tenant),
@@ -69,14 +69,14 @@ func (h *handler) logFailure(ctx context.Context, c *call, message, reason strin
 }
 
 const (
-	// minSecretBytes is the length of the shortest word that redact takes for a secret.
+	// minSecretBytes is the length of the shortest word that redact treats as a secret.
 	minSecretBytes = 6
 	// maxReasonBytes is the length of the longest reason that is logged.
 	maxReasonBytes = 8 << 10
 )
 
-// redact cuts out of text, which others wrote, whatever came in the request's headers and query: an error of an HTTP client, for
-// example, holds the URL that it called, and that may hold the token.
+// redact removes the values of the request's headers and query from the text of a foreign error. The error of an HTTP
+// client, for example, holds the URL that it called, which may hold the token.
 func redact(text string, r *http.Request) string {
 	secrets := words(r.URL.RawQuery)
 	for _, values := range r.Header {
@@ -98,7 +98,7 @@ func redact(text string, r *http.Request) string {
 	return strings.ToValidUTF8(text[:min(len(text), maxReasonBytes)], "")
 }
 
-// words returns s and what in it is between separators, as it is and with percent signs decoded.
+// words returns s and its parts between separators, as they are and with percent signs decoded.
 func words(s string) []string {
 	all := append([]string{s}, strings.Fields(s)...)
 	all = append(all, strings.FieldsFunc(s, func(c rune) bool { return strings.ContainsRune(" \t,;&=\"", c) })...)

@@ -15,22 +15,23 @@ import (
 )
 
 const (
-	// reconnect tells clients how long to wait before they come back when a stream has broken.
+	// reconnect is how long clients wait before they come back after a stream has broken.
 	reconnect = "retry: 2000\n"
-	// reconnectLater is for clients that are told of one state only.
+	// reconnectLater is for clients that get one state only.
 	reconnectLater = "retry: 5000\n"
-	// heartbeat is a comment, which clients ignore. Neither has an empty line after it: some clients would take that for an event.
+	// heartbeat is a comment, which clients ignore. Neither has an empty line after it, which some clients would see as an
+	// event.
 	heartbeat = ":\n"
 )
 
-// eventStream tells one client of one job.
+// eventStream sends the states of one job to one client.
 type eventStream struct {
 	cfg     *Config
 	control *http.ResponseController
 	shown   func(reindex.Job) jobquery.Job
 	last    string          // the id of the state that the client knows
 	taken   <-chan struct{} // closed: its place is another one's
-	failure error           // of the engine, or of what is in the way; it does not reach the client
+	failure error           // of the engine, or of a wrapper that does not flush; it does not reach the client
 
 	mu   sync.Mutex // held while something is written
 	w    http.ResponseWriter
@@ -43,7 +44,8 @@ type watch func(ctx context.Context, tenant, id string) iter.Seq2[reindex.Job, e
 // run sends the states of the job until it has ended, the client is gone, the request's context ends, the server stops,
 // the place is taken or the engine fails. Its error is that of the connection.
 func (s *eventStream) run(request context.Context, follow watch, tenant string, job reindex.Job) error {
-	defer func() { _ = s.control.SetWriteDeadline(time.Now().Add(s.cfg.StreamWriteTimeout)) }() // for what net/http writes last
+	// The last write of net/http has a deadline of its own.
+	defer func() { _ = s.control.SetWriteDeadline(time.Now().Add(s.cfg.StreamWriteTimeout)) }()
 	err := s.write([]byte(reconnect))
 	if errors.Is(err, errors.ErrUnsupported) {
 		return s.once(job)
@@ -51,8 +53,8 @@ func (s *eventStream) run(request context.Context, follow watch, tenant string, 
 	if err != nil {
 		return err
 	}
-	// Whatever the request had for a body has been dealt with. A client that says nothing for long is what is expected now, until
-	// net/http reads what may have come meanwhile.
+	// The request's body has been read. The client now sends nothing for long, so no read deadline applies until net/http
+	// reads the next request.
 	if err := s.setDeadline(s.control.SetReadDeadline, time.Time{}); err != nil {
 		return err
 	}
@@ -97,7 +99,7 @@ func (s *eventStream) run(request context.Context, follow watch, tenant string, 
 	return nil
 }
 
-// once sends the state alone: a wrapper turned out not to flush what it promised to.
+// once sends one state only, because a wrapper did not flush as it had promised.
 func (s *eventStream) once(job reindex.Job) error {
 	s.failure = errCannotFlush
 	text, err := onceText(s.shown(job), s.last)
@@ -107,7 +109,7 @@ func (s *eventStream) once(job reindex.Job) error {
 	return s.put(text)
 }
 
-// pause reports whether all of the time has passed.
+// pause waits, and reports whether all of the time has passed.
 func pause(ctx context.Context, while time.Duration) bool {
 	timer := time.NewTimer(while)
 	defer timer.Stop()
@@ -119,7 +121,7 @@ func pause(ctx context.Context, while time.Duration) bool {
 	}
 }
 
-// beat writes heartbeats until ctx ends or one can not be written.
+// beat writes heartbeats until ctx ends or a write fails.
 func (s *eventStream) beat(ctx context.Context) error {
 	for pause(ctx, s.cfg.StreamHeartbeat) {
 		if err := s.write([]byte(heartbeat)); err != nil {
@@ -129,7 +131,7 @@ func (s *eventStream) beat(ctx context.Context) error {
 	return nil
 }
 
-// tell writes an event, unless the client knows.
+// tell writes an event, unless the client knows the state.
 func (s *eventStream) tell(job reindex.Job) error {
 	shown := s.shown(job)
 	if eventID(shown) == s.last {
@@ -143,7 +145,7 @@ func (s *eventStream) tell(job reindex.Job) error {
 	return s.write(text)
 }
 
-// write sends text at once. No deadline is left: HTTP/2 would reset the stream at that time, with nothing to be written.
+// write sends text at once. It removes the deadline afterwards, since HTTP/2 would reset an idle stream at that time.
 func (s *eventStream) write(text []byte) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -166,7 +168,7 @@ func (s *eventStream) put(text []byte) error {
 	return err
 }
 
-// setDeadline sets a deadline where the connection has them.
+// setDeadline sets a deadline if the connection supports them.
 func (s *eventStream) setDeadline(set func(time.Time) error, deadline time.Time) error {
 	if err := set(deadline); err != nil && !errors.Is(err, http.ErrNotSupported) {
 		return err

@@ -7,8 +7,9 @@ import (
 	"sync"
 )
 
-// streamSlots hands out the places of event streams. A tenant may have all that nobody else wants: if there is none left for a tenant that
-// has fewer than another one, the stream that the one with the most has opened last gives its place up.
+// streamSlots hands out the places of event streams. A tenant may have all the places that no other tenant wants. If
+// none is left for a tenant that has fewer than another one, the newest stream of the tenant with the most gives up its
+// place.
 type streamSlots struct {
 	most int
 
@@ -20,14 +21,15 @@ type streamSlots struct {
 // streamSlot is a place.
 type streamSlot struct {
 	tenant string
-	ended  chan struct{} // closed: the stream has to end, the place is another one's
+	ended  chan struct{} // closed: the stream has to end, its place has been taken
 }
 
 func newStreamSlots(most int) *streamSlots {
 	return &streamSlots{most: most, byTenant: map[string][]*streamSlot{}}
 }
 
-// take returns a place for a stream of the tenant, or the answer if there is none. It is given back with release.
+// take returns a place for a stream of the tenant, or the answer if there is none. The caller gives it back with
+// release.
 func (s *streamSlots) take(tenant string) (*streamSlot, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -57,7 +59,7 @@ func (s *streamSlots) largest() []*streamSlot {
 	return largest
 }
 
-// release gives a place back, unless it is another one's by now.
+// release gives a place back, unless it has been taken.
 func (s *streamSlots) release(slot *streamSlot) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -82,12 +84,14 @@ func tooManyStreams() error {
 	return p
 }
 
-// errCannotFlush is why a client is not told of its job as that goes on.
-var errCannotFlush = errors.New("an event stream cannot be flushed: the http.ResponseWriter of this request sends nothing before its handler " +
-	"has returned, so that each client is told of the state of its job once and has to come back; give what wraps it a method " +
-	"Unwrap() http.ResponseWriter, and keep http.TimeoutHandler away from …/events")
+// errCannotFlush is why a client gets only one state of its job.
+var errCannotFlush = errors.New(
+	"an event stream cannot be flushed: the http.ResponseWriter of this request sends nothing before its handler " +
+		"has returned, so that each client gets the state of its job once and has to come back; give the wrapper a method " +
+		"Unwrap() http.ResponseWriter, and keep http.TimeoutHandler away from …/events",
+)
 
-// canFlush reports whether what is written to w can be sent at once. It asks every layer that can be unwrapped, and writes nothing.
+// canFlush reports whether a write to w can be flushed. It asks every layer that can be unwrapped, and writes nothing.
 func canFlush(w http.ResponseWriter) bool {
 	_, flushes := w.(http.Flusher)
 	if !flushes {
@@ -101,8 +105,8 @@ func canFlush(w http.ResponseWriter) bool {
 	return inner != nil && canFlush(inner)
 }
 
-// StopOnShutdown returns a channel that is closed as soon as server.Shutdown is called: for [Config].Stopping, so that the server does
-// not wait for event streams, which last as long as their jobs.
+// StopOnShutdown returns a channel that is closed as soon as server.Shutdown is called. It is for [Config].Stopping, so
+// that the server does not wait for event streams, which last as long as their jobs.
 func StopOnShutdown(server *http.Server) <-chan struct{} {
 	stopping := make(chan struct{})
 	server.RegisterOnShutdown(sync.OnceFunc(func() { close(stopping) }))

@@ -11,16 +11,16 @@ import (
 	"productindex/httpapi/internal/jobquery"
 )
 
-// MessageUnavailable is the message of the 400 that tells that the request was right and the engine could not do what it asks. A caller
-// may repeat the request: where a run was started after all, a repeated trigger joins it.
-const MessageUnavailable = "The request can not be carried out now"
+// MessageUnavailable is the message of the 400 for a valid request that the engine could not carry out. A caller may
+// repeat the request: if a run was started after all, a repeated trigger joins it.
+const MessageUnavailable = "The request cannot be carried out now"
 
-// MessageTooManyTriggers is the message of the 400 that tells that the request was right and came too soon after others of the tenant.
+// MessageTooManyTriggers is the message of the 400 for a valid request that came too soon after others of the tenant.
 // The header Retry-After has the seconds to wait.
 const MessageTooManyTriggers = "Too many reindex requests"
 
-// MessageTooManyFailures is the message of the 403 for a client that failed to authenticate too often. The header Retry-After has the
-// seconds to wait.
+// MessageTooManyFailures is the message of the 403 for a client that failed to authenticate too often. The header
+// Retry-After has the seconds to wait.
 const MessageTooManyFailures = "Too many failed authentications"
 
 // response is an answer in full, ready to be written.
@@ -38,7 +38,7 @@ type problem struct {
 	details    []string
 	allow      string        // of 405
 	challenge  string        // of 403: WWW-Authenticate
-	retryAfter time.Duration // of what came too soon
+	retryAfter time.Duration // of a request that came too soon
 }
 
 func (p *problem) Error() string { return p.message }
@@ -48,26 +48,26 @@ func invalid(message string, details ...string) *problem {
 	return &problem{status: http.StatusBadRequest, message: message, details: details}
 }
 
-// unavailable is the 400 for what is no fault of the caller.
+// unavailable is the 400 for a request that failed through no fault of the caller.
 func unavailable(requestID string) *problem {
 	return invalid(MessageUnavailable, "Nothing is wrong with the request, try again later", "Request id: "+requestID)
 }
 
-// tooManyTriggers is the 400 for what came too soon.
+// tooManyTriggers is the 400 for a request that came too soon.
 func tooManyTriggers(wait time.Duration) *problem {
 	p := invalid(MessageTooManyTriggers, "Nothing else is wrong with the request", "Try again in "+seconds(wait)+" s")
 	p.retryAfter = wait
 	return p
 }
 
-// tooManyFailures is the 403 for a client that is not listened to for a while.
+// tooManyFailures is the 403 for a client that has failed too often.
 func tooManyFailures(wait time.Duration) *problem {
 	p := forbidden(MessageTooManyFailures, "Try again in "+seconds(wait)+" s")
 	p.retryAfter = wait
 	return p
 }
 
-// seconds rounds up: whoever waits that long has waited long enough.
+// seconds rounds up, so that a client that waits so long has waited long enough.
 func seconds(d time.Duration) string {
 	return strconv.FormatInt(max(1, int64((d+time.Second-1)/time.Second)), 10)
 }
@@ -101,8 +101,8 @@ func (u *unauthorized) Error() string {
 	return ErrInvalidToken.Error()
 }
 
-// toWire is the one place where errors become responses. An error that is none of this package's tells a caller nothing but the id
-// under which the log has it.
+// toWire is the one place where errors become responses. A caller sees of a foreign error only the id under which the
+// log has it.
 func toWire(err error, requestID string) response {
 	var (
 		u *unauthorized
@@ -162,7 +162,7 @@ type fault struct {
 	} `json:"fault"`
 }
 
-// response has the challenge that RFC 6750, section 3, asks for: without an error code where there were no credentials.
+// response has the challenge that RFC 6750, section 3, asks for: without an error code if there were no credentials.
 func (u *unauthorized) response() response {
 	var f fault
 	f.Fault.Faultstring, f.Fault.Detail.Errorcode = "Invalid access token", "oauth.v2.InvalidAccessToken"
@@ -178,7 +178,7 @@ func (u *unauthorized) response() response {
 	return res
 }
 
-// jsonResponse encodes v, a value of this package's that always has an encoding.
+// jsonResponse encodes v, a value of this package that can always be encoded.
 func jsonResponse(status int, v any) response {
 	body, err := json.Marshal(v)
 	if err != nil {
@@ -187,13 +187,14 @@ func jsonResponse(status int, v any) response {
 	return response{status: status, header: map[string]string{}, body: body}
 }
 
-// write sends the response to a request of that method, and returns how many bytes of a body were written. Its error is that of the
-// connection. Without a body nothing is written: HTTP/2 refuses even no bytes after 204, and middleware would look for their type.
+// write sends the response to a request of that method, and returns the number of bytes of the body that were written.
+// Its error is that of the connection. It does not call Write for an empty body: HTTP/2 refuses that after 204, and
+// middleware would look for the body's type.
 func (res response) write(w http.ResponseWriter, method, requestID string) (int64, error) {
 	header := w.Header()
 	header.Set("Cache-Control", "no-store")
 	header.Set("X-Content-Type-Options", "nosniff")
-	header.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'") // for browsers that are pointed here
+	header.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'") // for browsers that open this URL
 	header.Set("X-Request-ID", requestID)
 	if len(res.body) > 0 {
 		header.Set("Content-Type", "application/json")

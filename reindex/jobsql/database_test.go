@@ -65,7 +65,10 @@ func (d database) store(tb testing.TB, cfg Config) *Store {
 
 func newSQLite(tb testing.TB) database {
 	tb.Helper()
-	return database{SQLite, "file:" + filepath.Join(tb.TempDir(), "jobs.db") + "?_pragma=journal_mode(WAL)&_pragma=busy_timeout(20000)"}
+	return database{
+		SQLite,
+		"file:" + filepath.Join(tb.TempDir(), "jobs.db") + "?_pragma=journal_mode(WAL)&_pragma=busy_timeout(20000)",
+	}
 }
 
 // newSchema returns a function that makes a database of the server's at each call.
@@ -165,8 +168,14 @@ func TestBusyTimeout(t *testing.T) {
 func newJob(tenant, id string) reindex.Job {
 	at := time.Unix(1_800_000_000, 1).UTC()
 	return reindex.Job{
-		ID: id, Tenant: tenant, EntityType: reindex.EntityProduct, Status: reindex.StatusInProgress, Expected: -1, Created: at, Modified: at,
-		Report: reindex.Report{Expected: -1, Replaced: -1},
+		ID:         id,
+		Tenant:     tenant,
+		EntityType: reindex.EntityProduct,
+		Status:     reindex.StatusInProgress,
+		Expected:   -1,
+		Created:    at,
+		Modified:   at,
+		Report:     reindex.Report{Expected: -1, Replaced: -1},
 	}
 }
 

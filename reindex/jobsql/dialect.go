@@ -42,8 +42,8 @@ func (d Dialect) writable() string {
 	return "current_setting('transaction_read_only') = 'off'"
 }
 
-// begin starts a transaction in which a statement sees what others have committed before it. In SQLite it is the only
-// one that writes, from its start on; in PostgreSQL a lock has to see to that.
+// begin starts a transaction in which a statement sees everything committed before it. In SQLite no other one writes
+// from its start on; in PostgreSQL that takes a lock.
 func (d Dialect) begin() string {
 	if d == SQLite {
 		return "BEGIN IMMEDIATE"
@@ -51,11 +51,12 @@ func (d Dialect) begin() string {
 	return "BEGIN ISOLATION LEVEL READ COMMITTED"
 }
 
-// sql writes a statement as the dialect wants it: {now} stands for the database's time, {greatest} and {writable} for
-// what the methods of these names return, {clustered} for what lets a table's rows lie in the order of its key, and a
-// question mark for a parameter.
+// sql translates a statement into the dialect: {now} stands for the database's time, {greatest} and {writable} for the
+// results of the methods of these names, {clustered} for the option that stores a table's rows in the order of its key,
+// and a question mark for a parameter.
 func (d Dialect) sql(statement string) string {
-	statement = strings.NewReplacer("{now}", d.now(), "{greatest}", d.greatest(), "{writable}", d.writable()).Replace(statement)
+	statement = strings.NewReplacer("{now}", d.now(), "{greatest}", d.greatest(), "{writable}", d.writable()).
+		Replace(statement)
 	if d == SQLite {
 		return strings.ReplaceAll(statement, "{clustered}", " WITHOUT ROWID")
 	}

@@ -16,7 +16,10 @@ import (
 
 // servers are the connection string of what is the primary of two.
 func servers(a, b *pgtest.Server) database {
-	return database{PostgreSQL, "host=" + a.Host() + "," + b.Host() + " user=postgres dbname=postgres target_session_attrs=read-write"}
+	return database{
+		PostgreSQL,
+		"host=" + a.Host() + "," + b.Host() + " user=postgres dbname=postgres target_session_attrs=read-write",
+	}
 }
 
 // direct is the connection string of one server, whatever it is.
@@ -121,7 +124,9 @@ func TestFailover(t *testing.T) {
 	}
 	awaitFailure(t, s, "c", "short")
 	for call, err := range calls(t.Context(), alone) {
-		if reads := call == "get" || call == "list" || call == "select"; !reads && (err == nil || !strings.Contains(err.Error(), "target_session_attrs=read-write")) {
+		if reads := call == "get" || call == "list" ||
+			call == "select"; !reads &&
+			(err == nil || !strings.Contains(err.Error(), "target_session_attrs=read-write")) {
 			t.Errorf("%s on a read-only server: %v", call, err)
 		}
 	}
@@ -137,7 +142,9 @@ func assertWritable(t *testing.T, s *Store, n int) {
 		}
 		defer c.Close()
 		var readOnly string
-		if err := c.QueryRowContext(t.Context(), "SHOW transaction_read_only").Scan(&readOnly); err != nil || readOnly != "off" {
+		if err := c.QueryRowContext(t.Context(), "SHOW transaction_read_only").
+			Scan(&readOnly); err != nil ||
+			readOnly != "off" {
 			t.Errorf("a connection in the pool is read-only: %s, error %v", readOnly, err)
 		}
 	}

@@ -63,7 +63,11 @@ type faultyConn struct {
 	faults *faults
 }
 
-func (c *faultyConn) ExecContext(ctx context.Context, statement string, args []driver.NamedValue) (driver.Result, error) {
+func (c *faultyConn) ExecContext(
+	ctx context.Context,
+	statement string,
+	args []driver.NamedValue,
+) (driver.Result, error) {
 	after, fault := c.faults.next(statement)
 	if fault != nil && !after {
 		return nil, fault
@@ -72,7 +76,11 @@ func (c *faultyConn) ExecContext(ctx context.Context, statement string, args []d
 	return result, errors.Join(fault, err)
 }
 
-func (c *faultyConn) QueryContext(ctx context.Context, statement string, args []driver.NamedValue) (driver.Rows, error) {
+func (c *faultyConn) QueryContext(
+	ctx context.Context,
+	statement string,
+	args []driver.NamedValue,
+) (driver.Rows, error) {
 	after, fault := c.faults.next(statement)
 	if fault != nil && !after {
 		return nil, fault

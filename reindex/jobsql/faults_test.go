@@ -28,8 +28,13 @@ func calls(ctx context.Context, s *Store) map[string]error {
 	_, _, errList := s.List(ctx, "acme", reindex.JobQuery{})
 	_, _, errSelect := s.List(ctx, "acme", reindex.JobQuery{Match: func(reindex.Job) bool { return true }})
 	return map[string]error{
-		"create": errCreate, "get": errGet, "update": store(ctx, s, job), "end": store(ctx, s, failed), "cancel": s.Cancel(ctx, "acme", "job1"),
-		"list": errList, "select": errSelect,
+		"create": errCreate,
+		"get":    errGet,
+		"update": store(ctx, s, job),
+		"end":    store(ctx, s, failed),
+		"cancel": s.Cancel(ctx, "acme", "job1"),
+		"list":   errList,
+		"select": errSelect,
 	}
 }
 
@@ -39,7 +44,8 @@ func assertCallsFail(t *testing.T, errs map[string]error, want error, secrets ..
 	t.Helper()
 	for call, err := range errs {
 		listing := call == "list" || call == "select"
-		if err == nil || !strings.Contains(err.Error(), "tenant acme") || !listing && !strings.Contains(err.Error(), `job "job1"`) {
+		if err == nil || !strings.Contains(err.Error(), "tenant acme") ||
+			!listing && !strings.Contains(err.Error(), `job "job1"`) {
 			t.Errorf("%s: error %v, want one that names tenant and job", call, err)
 		}
 		if want != nil && !errors.Is(err, want) {
@@ -135,7 +141,12 @@ func testConnectionLost(t *testing.T, d database) {
 
 // newTracedEngine returns an engine that does not try long, and the ends of its jobs: a database that is gone does not
 // tell them.
-func newTracedEngine(t *testing.T, src reindex.Source, ix reindex.Indexer, s *Store) (*reindex.Engine, <-chan reindex.Job) {
+func newTracedEngine(
+	t *testing.T,
+	src reindex.Source,
+	ix reindex.Indexer,
+	s *Store,
+) (*reindex.Engine, <-chan reindex.Job) {
 	t.Helper()
 	ended := make(chan reindex.Job, 1)
 	e, err := reindex.New(src, ix, &reindex.Config{

@@ -117,7 +117,8 @@ func testLists(t *testing.T, d database) {
 		t.Errorf("listed with the report %+v, error %v", jobs[1].Report, err)
 	}
 	report := mustGet(t, s, "a", "3").Report
-	if len(report.Rejections) != 1 || report.Rejections[0] != (reindex.Rejection{ID: "x", Reason: "why", Where: "there"}) ||
+	if len(report.Rejections) != 1 ||
+		report.Rejections[0] != (reindex.Rejection{ID: "x", Reason: "why", Where: "there"}) ||
 		!slices.Equal(report.DuplicateIDs, []string{"of 3"}) {
 		t.Errorf("the report of one job is %+v", report)
 	}

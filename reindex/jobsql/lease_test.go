@@ -34,7 +34,8 @@ func testDied(t *testing.T, d database) {
 		before := time.Now().UTC()
 		mustCreate(t, s, job)
 		derived := awaitFailure(t, s, "a", job.ID)
-		if derived.Message != test.message || derived.Report.Read != 7 || derived.Modified.Before(before) || derived.Modified.After(time.Now()) {
+		if derived.Message != test.message || derived.Report.Read != 7 || derived.Modified.Before(before) ||
+			derived.Modified.After(time.Now()) {
 			t.Errorf("the dead job is %+v, want message %q and as Modified the end of its lease", derived, test.message)
 		}
 		if jobs, _, err := s.List(t.Context(), "a", reindex.JobQuery{Limit: 1}); err != nil || jobs[0].Status != derived.Status || jobs[0].Message != derived.Message {

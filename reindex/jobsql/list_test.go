@@ -17,12 +17,31 @@ import (
 func fill(tb testing.TB, s *Store, tenant string, n int) {
 	tb.Helper()
 	job := reindex.Job{Report: reindex.Report{
-		Read: 47_551, Indexed: 47_451, Rejected: 100, Expected: 47_551, Replaced: 47_000, Bytes: 40 << 20, Batches: 48, Retries: 2,
-		Durations: reindex.Durations{Pending: 12_345, Begin: 123_456_789, Load: 3_123_456_789, Seal: 223_456_789, Commit: 23_456_789, Total: 3_923_456_789},
+		Read:     47_551,
+		Indexed:  47_451,
+		Rejected: 100,
+		Expected: 47_551,
+		Replaced: 47_000,
+		Bytes:    40 << 20,
+		Batches:  48,
+		Retries:  2,
+		Durations: reindex.Durations{
+			Pending: 12_345,
+			Begin:   123_456_789,
+			Load:    3_123_456_789,
+			Seal:    223_456_789,
+			Commit:  23_456_789,
+			Total:   3_923_456_789,
+		},
 	}}
 	for i := range 100 {
 		job.Report.Rejections = append(job.Report.Rejections, reindex.Rejection{
-			ID: fmt.Sprintf("product-%d", i), Reason: "the index refused it: failed to parse field [price] of type [double]", Where: "acme.jsonl.gz, line 12345",
+			ID: fmt.Sprintf(
+				"product-%d",
+				i,
+			),
+			Reason: "the index refused it: failed to parse field [price] of type [double]",
+			Where:  "acme.jsonl.gz, line 12345",
 		})
 	}
 	listed, err := encodeLists(&job.Report)
@@ -37,7 +56,10 @@ func fill(tb testing.TB, s *Store, tenant string, n int) {
 			1700000000000000000 + i * 1000000000, 1700000000000000000 + i * 1000000000, '[47551,' || (i * 7919 % 10007) || ',` + strings.TrimPrefix(encodeNumbers(&job), "[0,0,") + `', TRUE FROM n`,
 		`INSERT INTO reindex_job_lists (tenant, fence, lists) SELECT '` + tenant + `', i, '` + strings.ReplaceAll(listed, "'", "''") + `' FROM n`,
 	} {
-		statement = fmt.Sprintf("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < %d) ", n) + statement
+		statement = fmt.Sprintf(
+			"WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < %d) ",
+			n,
+		) + statement
 		if _, err := s.db.ExecContext(tb.Context(), statement); err != nil {
 			tb.Fatal(err)
 		}
@@ -134,7 +156,10 @@ func FuzzLists(f *testing.F) {
 	f.Add("p1", "no \"price\"", "a.jsonl, line 7", "d1")
 	f.Add("", "\x00", "\xff", "日本")
 	f.Fuzz(func(t *testing.T, id, reason, where, duplicate string) {
-		want := reindex.Report{Rejections: []reindex.Rejection{{ID: id, Reason: reason, Where: where}}, DuplicateIDs: []string{duplicate}}
+		want := reindex.Report{
+			Rejections:   []reindex.Rejection{{ID: id, Reason: reason, Where: where}},
+			DuplicateIDs: []string{duplicate},
+		}
 		text, err := encodeLists(&want)
 		if err != nil || strings.ContainsRune(text, 0) {
 			t.Fatalf("%q, error %v", text, err)

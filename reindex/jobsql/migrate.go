@@ -5,8 +5,8 @@ import (
 	"fmt"
 )
 
-// steps make the tables of each version out of those of the one before; the first makes them out of nothing. A step
-// that was released never changes.
+// steps lead from the tables of each version to those of the next one; the first one creates them. A step that was
+// released never changes.
 var steps = [][]string{
 	{
 		`CREATE TABLE reindex_tenants (
@@ -32,7 +32,7 @@ var steps = [][]string{
 		`CREATE UNIQUE INDEX reindex_jobs_id ON reindex_jobs (tenant, id)`,
 		`CREATE UNIQUE INDEX reindex_jobs_unfinished ON reindex_jobs (tenant, entity_type) WHERE NOT ended`,
 	},
-	{ // What a report lists is stored apart, so that listing jobs does not read it; the column tells whether there is something.
+	{ // The lists of a report are stored apart, so that listing jobs does not read them; the column says whether there are any.
 		`ALTER TABLE reindex_jobs ADD COLUMN listed BOOLEAN NOT NULL DEFAULT FALSE`,
 		`CREATE TABLE reindex_job_lists (
 			tenant TEXT NOT NULL,
@@ -71,7 +71,7 @@ func (s *Store) migrate(ctx context.Context, version int) error {
 	})
 }
 
-// version returns that of the tables; 0 where there are none.
+// version returns the version of the tables; 0 if there are none.
 func (s *Store) version(ctx context.Context, tx session) (version int, err error) {
 	exists := "SELECT EXISTS (SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'reindex_schema')"
 	if s.cfg.Dialect == PostgreSQL {

@@ -23,11 +23,28 @@ const storedLists = `INSERT INTO reindex_job_lists (tenant, fence, lists) VALUES
 func testMigrations(t *testing.T, d database) {
 	at := time.Unix(1_800_000_000, 0).UTC()
 	want := reindex.Job{
-		ID: "old", Tenant: "a", EntityType: "PRODUCT", Status: reindex.StatusFailure, Expected: 120, Estimated: true, Processed: 119,
-		Message: "why", Created: at.Add(1), Modified: at.Add(2), Fence: 41,
+		ID:         "old",
+		Tenant:     "a",
+		EntityType: "PRODUCT",
+		Status:     reindex.StatusFailure,
+		Expected:   120,
+		Estimated:  true,
+		Processed:  119,
+		Message:    "why",
+		Created:    at.Add(1),
+		Modified:   at.Add(2),
+		Fence:      41,
 		Report: reindex.Report{
-			Read: 120, Indexed: 100, Rejected: 10, Duplicates: 9, Expected: 121, Replaced: 90, Bytes: 1 << 40, Batches: 7, Retries: 2,
-			Durations: reindex.Durations{Pending: 1, Begin: 2, Load: 3, Seal: 4, Commit: 5, Total: 6},
+			Read:       120,
+			Indexed:    100,
+			Rejected:   10,
+			Duplicates: 9,
+			Expected:   121,
+			Replaced:   90,
+			Bytes:      1 << 40,
+			Batches:    7,
+			Retries:    2,
+			Durations:  reindex.Durations{Pending: 1, Begin: 2, Load: 3, Seal: 4, Commit: 5, Total: 6},
 		},
 	}
 	for version := range len(steps) + 1 {
@@ -77,7 +94,8 @@ func testNewerTables(t *testing.T, d database) {
 		}
 	}
 	_, err := New(t.Context(), db, &Config{Dialect: d.dialect})
-	if err == nil || !strings.Contains(err.Error(), fmt.Sprintf("version %d", len(steps)+1)) || !strings.Contains(err.Error(), "newer program") {
+	if err == nil || !strings.Contains(err.Error(), fmt.Sprintf("version %d", len(steps)+1)) ||
+		!strings.Contains(err.Error(), "newer program") {
 		t.Errorf("error %v, want one that names the version and what to do", err)
 	}
 	for _, table := range []string{"reindex_tenants", "reindex_jobs"} {

@@ -10,7 +10,7 @@ import (
 	"productindex/reindex"
 )
 
-// The messages of jobs whose process has died. Before a job was published its new index can not have gone live.
+// The messages of jobs whose process has died. A job that had not begun to publish cannot have gone live.
 const (
 	messageDied          = "the process that ran the reindex stopped answering: the job's lease ran out"
 	messageDiedPublished = messageDied + "; whether the new index went live is not known"
@@ -23,18 +23,18 @@ func died(status reindex.Status) string {
 	return messageDied
 }
 
-// A job that has not ended is alive, or dead: its lease has run out. A server that is read-only does not learn of
-// renewals in time, or ever: what it has says of no job that it is dead.
+// A job that has not ended is alive, unless its lease has run out: then it is dead. A server that is read-only gets
+// renewals late or never, so on it no job counts as dead.
 const (
 	isAlive = "NOT ended AND lease_end >= {now}"
 	isDead  = "NOT ended AND lease_end < {now} AND {writable}"
 )
 
-// columns are what record.scan reads.
+// columns are the columns that record.scan reads.
 const columns = "id, entity_type, status, estimated, message, created, modified, fence, numbers, " +
 	"CASE WHEN " + isDead + " THEN lease_end ELSE 0 END"
 
-// listsColumn is a further column: what the report lists.
+// listsColumn is a further column, with the lists of the report.
 const listsColumn = "(SELECT lists FROM reindex_job_lists l WHERE l.tenant = reindex_jobs.tenant AND l.fence = reindex_jobs.fence AND listed)"
 
 // record is a row of reindex_jobs that is being read.
@@ -49,11 +49,21 @@ type record struct {
 func (r *record) dest() []any {
 	j := &r.job
 	return []any{
-		&j.ID, &j.EntityType, &r.status, &j.Estimated, &j.Message, &r.created, &r.modified, &j.Fence, &r.numbers, &r.diedAt, &r.lists,
+		&j.ID,
+		&j.EntityType,
+		&r.status,
+		&j.Estimated,
+		&j.Message,
+		&r.created,
+		&r.modified,
+		&j.Fence,
+		&r.numbers,
+		&r.diedAt,
+		&r.lists,
 	}
 }
 
-// complete returns the job that was read. One whose lease has run out is the failure that it will be stored as.
+// complete returns the job that was read. A job whose lease has run out is the failure that will be stored.
 func (r *record) complete(tenant string) (reindex.Job, error) {
 	j := r.job
 	j.Tenant, j.Status = tenant, reindex.Status(r.status)
@@ -70,7 +80,11 @@ func (r *record) complete(tenant string) (reindex.Job, error) {
 // one returns the tenant's job that the condition selects, or [sql.ErrNoRows].
 func (s *Store) one(ctx context.Context, q session, tenant, condition string, args ...any) (reindex.Job, error) {
 	var r record
-	row := s.queryRow(ctx, q, "SELECT "+columns+", "+listsColumn+" FROM reindex_jobs WHERE tenant = ? AND "+condition, append([]any{tenant}, args...)...)
+	row := s.queryRow(
+		ctx,
+		q,
+		"SELECT "+columns+", "+listsColumn+" FROM reindex_jobs WHERE tenant = ? AND "+condition,
+		append([]any{tenant}, args...)...)
 	if err := row.Scan(r.dest()...); err != nil {
 		return reindex.Job{}, err
 	}
@@ -92,7 +106,11 @@ func (s *Store) Get(ctx context.Context, tenant, id string) (reindex.Job, error)
 // Reports without Rejections and DuplicateIDs; Get returns all of one.
 //
 // With a Match or a Compare it reads all of the tenant's jobs, and those of the page otherwise.
-func (s *Store) List(ctx context.Context, tenant string, query reindex.JobQuery) (jobs []reindex.Job, total int, err error) {
+func (s *Store) List(
+	ctx context.Context,
+	tenant string,
+	query reindex.JobQuery,
+) (jobs []reindex.Job, total int, err error) {
 	jobs, total, err = s.list(ctx, text(tenant), query)
 	if err != nil {
 		return nil, 0, fmt.Errorf("tenant %s: listing the jobs in the database: %w", tenant, advise(err))
@@ -100,8 +118,13 @@ func (s *Store) List(ctx context.Context, tenant string, query reindex.JobQuery)
 	return jobs, total, nil
 }
 
-func (s *Store) list(ctx context.Context, tenant string, query reindex.JobQuery) (jobs []reindex.Job, total int, err error) {
-	if err := s.queryRow(ctx, s.db, "SELECT COUNT(*) FROM reindex_jobs WHERE tenant = ?", tenant).Scan(&total); err != nil {
+func (s *Store) list(
+	ctx context.Context,
+	tenant string,
+	query reindex.JobQuery,
+) (jobs []reindex.Job, total int, err error) {
+	if err := s.queryRow(ctx, s.db, "SELECT COUNT(*) FROM reindex_jobs WHERE tenant = ?", tenant).
+		Scan(&total); err != nil {
 		return nil, 0, err
 	}
 	if query.Match == nil && query.Compare == nil {
@@ -117,9 +140,13 @@ func (s *Store) list(ctx context.Context, tenant string, query reindex.JobQuery)
 	return jobs, total, nil
 }
 
-// read returns up to limit of the tenant's jobs, newest first, and of these the ones that match; all where match is
-// nil.
-func (s *Store) read(ctx context.Context, tenant string, match func(reindex.Job) bool, limit, offset int) (jobs []reindex.Job, err error) {
+// read returns up to limit of the tenant's jobs, newest first, and of these the ones that match; all if match is nil.
+func (s *Store) read(
+	ctx context.Context,
+	tenant string,
+	match func(reindex.Job) bool,
+	limit, offset int,
+) (jobs []reindex.Job, err error) {
 	rows, err := s.db.QueryContext(ctx, s.cfg.Dialect.sql("SELECT "+columns+
 		" FROM reindex_jobs WHERE tenant = ? ORDER BY fence DESC LIMIT ? OFFSET ?"), tenant, limit, offset)
 	if err != nil {

@@ -92,7 +92,10 @@ func newEngine(tb testing.TB, src reindex.Source, ix reindex.Indexer, s *Store) 
 // Two engines over one database, 50 triggers at once: one run.
 func testTwoEngines(t *testing.T, d database) {
 	src, index := newGated(100), reindextest.NewMemory()
-	engines := []*reindex.Engine{newEngine(t, src, index, d.store(t, Config{})), newEngine(t, src, index, d.store(t, Config{}))}
+	engines := []*reindex.Engine{
+		newEngine(t, src, index, d.store(t, Config{})),
+		newEngine(t, src, index, d.store(t, Config{})),
+	}
 	var (
 		mu      sync.Mutex
 		ids     = map[string]bool{}

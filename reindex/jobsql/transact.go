@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// The SQLSTATEs that a store does something about.
+// The SQLSTATEs that a store handles.
 const (
 	stateReadOnly         = "25006" // read_only_sql_transaction
 	stateNoStatement      = "26000" // invalid_sql_statement_name
@@ -25,7 +25,7 @@ func hasState(err error, states ...string) bool {
 	return errors.As(err, &failure) && slices.Contains(states, failure.SQLState())
 }
 
-// advise adds to an error what its reader can do about it.
+// advise adds advice to an error.
 func advise(err error) error {
 	switch {
 	case hasState(err, stateReadOnly):
@@ -38,10 +38,9 @@ func advise(err error) error {
 
 // withConn runs f on a connection of its own.
 //
-// A connection to what was the primary before a failover may outlive that, and stays as good as useless for as long as
-// it is in the pool. So one whose server is read-only is closed, as is one that is broken, and f runs on the next one.
-// That ends with a connection that was not there before. What f does can be done twice: of a connection that was lost
-// with the answer of a COMMIT, a driver may say that it was broken before.
+// After a failover, connections to the old primary can stay in the pool, where they are useless. So a connection is
+// closed if its server is read-only, or if it is broken, and f runs on the next one, until one is new. f must be safe
+// to repeat: if a connection was lost with the answer to a COMMIT, a driver may report that it was broken before.
 func (s *Store) withConn(ctx context.Context, f func(c *sql.Conn) error) error {
 	for others := s.db.Stats().OpenConnections; ; others-- {
 		err := s.once(ctx, f)
@@ -51,7 +50,7 @@ func (s *Store) withConn(ctx context.Context, f func(c *sql.Conn) error) error {
 	}
 }
 
-// isUseless reports whether an error says that nothing can be stored through its connection.
+// isUseless reports whether an error means that its connection cannot store anything.
 func isUseless(err error) bool {
 	return errors.Is(err, driver.ErrBadConn) || hasState(err, stateReadOnly)
 }
@@ -68,14 +67,14 @@ func (s *Store) once(ctx context.Context, f func(c *sql.Conn) error) error {
 	return err
 }
 
-// discard closes a connection in place of giving it back to the pool.
+// discard closes a connection instead of giving it back to the pool.
 func discard(c *sql.Conn) { _ = c.Raw(func(any) error { return driver.ErrBadConn }) }
 
 // endTimeout limits how long the end of a transaction may take.
 const endTimeout = 5 * time.Second
 
-// transact runs f in a transaction on a connection of its own, or several times until one of them can be stored. If f
-// fails nothing of it remains.
+// transact runs f in a transaction on a connection of its own, and again on another one if that cannot store anything.
+// If f fails nothing is stored.
 func (s *Store) transact(ctx context.Context, f func(tx session) error) error {
 	err := s.withConn(ctx, func(c *sql.Conn) error {
 		_, err := c.ExecContext(ctx, s.cfg.Dialect.begin())
@@ -94,13 +93,13 @@ func (s *Store) transact(ctx context.Context, f func(tx session) error) error {
 		return err
 	})
 	if cause := ctx.Err(); err != nil && cause != nil && !errors.Is(err, cause) {
-		return fmt.Errorf("%w: %w", cause, err) // a driver may say of the connection alone that it gave up
+		return fmt.Errorf("%w: %w", cause, err) // a driver may report only that the connection gave up
 	}
 	return err
 }
 
-// commit ends a transaction. It is not broken off for a caller who goes away: nobody would know then what is stored. It
-// does end by the caller's deadline.
+// commit ends a transaction. It goes on if the caller's context is cancelled, because otherwise nobody would know
+// whether it was stored, but ends at the context's deadline.
 func commit(ctx context.Context, c *sql.Conn) error {
 	deadline := time.Now().Add(endTimeout)
 	if end, ok := ctx.Deadline(); ok && end.Before(deadline) {
@@ -112,7 +111,7 @@ func commit(ctx context.Context, c *sql.Conn) error {
 	return err
 }
 
-// undo makes sure that nobody gets a connection that is in a transaction.
+// undo makes sure that a connection in a transaction does not get back into the pool.
 func undo(ctx context.Context, c *sql.Conn) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), endTimeout)
 	defer cancel()

@@ -68,7 +68,10 @@ var broken = map[string]struct {
 	test string // that has to fail
 	open func(h halves) reindex.Source
 }{
-	"splits one part into two": {"Split", func(h halves) reindex.Source { return h }}, // a single part holds half of the products
+	"splits one part into two": {
+		"Split",
+		func(h halves) reindex.Source { return h },
+	}, // a single part holds half of the products
 	"reuses a body's memory":   {"KeepsBodies", func(h halves) reindex.Source { return reusing{h} }},
 	"ignores the tenant":       {"UnknownTenant", func(h halves) reindex.Source { return tenantless{h} }},
 	"ignores a part's context": {"PartEndedContext", func(h halves) reindex.Source { return deaf{h} }},

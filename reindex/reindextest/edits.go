@@ -17,7 +17,7 @@ func upsert(id, rev string) reindex.Change {
 
 func deletion(id string) reindex.Change { return reindex.Change{ID: id, Delete: true} }
 
-// updater skips the test if the Indexer changes no single products.
+// updater returns the Indexer's Updater, or skips the test if it has none.
 func updater(t *testing.T, f Fixture) reindex.Updater {
 	t.Helper()
 	updater, ok := reindex.As[reindex.Updater](f.Indexer)
@@ -35,7 +35,7 @@ func mustUpdate(t *testing.T, f Fixture, changes ...reindex.Change) {
 	f.settle(t)
 }
 
-// settle waits until searches see what was updated.
+// settle waits until searches see the updates.
 func (f Fixture) settle(t *testing.T) {
 	t.Helper()
 	if settler, ok := reindex.As[reindex.Settler](f.Indexer); ok {
@@ -56,8 +56,8 @@ func mustEdit(t *testing.T, gen reindex.Generation, changes ...reindex.Change) {
 	}
 }
 
-// testUpdate changes the live index: upserts of new and old products, deletions of what is there and of what is not,
-// over and over.
+// testUpdate changes the live index over and over: it upserts new and old products, and deletes products that are there
+// or are not.
 func testUpdate(t *testing.T, f Fixture) {
 	updater := updater(t, f)
 	if err := updater.Update(t.Context(), tenant, []reindex.Change{upsert("p0", "x")}); !errors.Is(err, reindex.ErrNoLiveIndex) {
@@ -74,7 +74,7 @@ func testUpdate(t *testing.T, f Fixture) {
 	want["p4"] = "3"
 	delete(want, "new")
 	assertFound(t, f.all(t, tenant), want)
-	for i := range 30 { // single ones, which are most
+	for i := range 30 { // single products, the most frequent case
 		rev := fmt.Sprint("r", i)
 		mustUpdate(t, f, upsert("p5", rev))
 		want["p5"] = rev
@@ -93,7 +93,7 @@ func testUpdate(t *testing.T, f Fixture) {
 	}
 }
 
-// What is changed in the live index outlives its process, and does not reach a generation in the making.
+// Changes of the live index outlive its process, and do not reach a generation in the making.
 func testUpdateIsDurable(t *testing.T, f Fixture) {
 	updater(t, f)
 	f.publish(t, tenant, Products(10, "1"))
@@ -123,7 +123,7 @@ func testUpdateIsDurable(t *testing.T, f Fixture) {
 	assertFound(t, f.all(t, tenant), want)
 }
 
-// Every id and body that can be indexed can be changed and deleted, each under itself alone.
+// Every id and body that can be indexed can be changed and deleted, without an effect on another one.
 func testUpdateIDs(t *testing.T, f Fixture) {
 	updater := updater(t, f)
 	f.publish(t, tenant, Products(1, "1"))

@@ -11,12 +11,12 @@ import (
 	"productindex/reindex"
 )
 
-// faultSeeds is how many random sequences of faults the suite goes through.
+// faultSeeds is the number of random sequences of faults that the suite goes through.
 const faultSeeds = 20
 
 // Whatever goes wrong between engine and index: after a run that succeeded the new products are live, all but the
-// rejected ones, and after one that failed the old ones. A run that does not know may have published the new ones, or
-// left the old ones; never a mixture.
+// rejected ones, and after one that failed the old ones. After a run whose end is not known either the new ones or the
+// old ones are live, never a mixture.
 func testEngineUnderFaults(t *testing.T, f Fixture) {
 	live := revs(Products(10, "0"), "0")
 	f.publish(t, tenant, Products(10, "0"))
@@ -31,7 +31,14 @@ func testEngineUnderFaults(t *testing.T, f Fixture) {
 		if err == nil || failed && failure.MayBeLive && maps.Equal(f.all(t, tenant), published) {
 			live = published
 			if report.Indexed != int64(len(live)) || report.Rejected != int64(len(products)-len(live)) {
-				t.Errorf("seed %d: indexed %d, rejected %d, want %d and %d", seed, report.Indexed, report.Rejected, len(live), len(products)-len(live))
+				t.Errorf(
+					"seed %d: indexed %d, rejected %d, want %d and %d",
+					seed,
+					report.Indexed,
+					report.Rejected,
+					len(live),
+					len(products)-len(live),
+				)
 			}
 		}
 		if err != nil && !failed {
@@ -43,7 +50,13 @@ func testEngineUnderFaults(t *testing.T, f Fixture) {
 
 // RunFaulty reindexes products through ix with the faults that seed decides (see [Random]), in small batches and with
 // short waits.
-func RunFaulty(t *testing.T, ix reindex.Indexer, seed uint64, products []reindex.Product, poison func(id string) bool) (reindex.Report, error) {
+func RunFaulty(
+	t *testing.T,
+	ix reindex.Indexer,
+	seed uint64,
+	products []reindex.Product,
+	poison func(id string) bool,
+) (reindex.Report, error) {
 	t.Helper()
 	engine, err := reindex.New(Slice(products), NewFaulty(ix, Random(seed, 6, poison)), &reindex.Config{
 		BatchDocs: 20, MaxRejected: -1,

@@ -27,34 +27,34 @@ const (
 
 // Call is one call that a [Faulty] is about to make.
 type Call struct {
-	// Op is which one.
+	// Op is the call.
 	Op Op
 	// N counts the calls of this Op, from 1.
 	N int
-	// Tenant it is made for.
+	// Tenant is the tenant that it is made for.
 	Tenant string
-	// Batch is what is to be written; nil but for OpWrite.
+	// Batch has the products to write; nil unless Op is OpWrite.
 	Batch []reindex.Product
-	// Changes are what is to be changed; nil but for OpUpdate and OpEdit.
+	// Changes are the changes to make; nil unless Op is OpUpdate or OpEdit.
 	Changes []reindex.Change
 }
 
-// Fault is what goes wrong with a call. The zero value is: nothing.
+// Fault is a fault of a call. The zero value is none.
 type Fault struct {
-	// Delay is waited before anything else, or until the call's context ends.
+	// Delay is the time to wait before anything else, unless the call's context ends first.
 	Delay time.Duration
-	// Panic, where it is not nil, is passed to panic.
+	// Panic, if it is not nil, is passed to panic.
 	Panic any
 	// Err is returned without making the call.
 	Err error
 	// Items are products of the batch that fail: the others are written, and a BatchError with these is returned.
 	Items []reindex.ItemError
-	// Lost is returned although the call was made and did what it should.
+	// Lost is returned although the call was made and succeeded.
 	Lost error
 }
 
-// Faulty is an Indexer, wrapped, whose calls go wrong as a function says. Its capabilities are those of the wrapped
-// one.
+// Faulty wraps an Indexer. A function decides which of its calls go wrong, and how. Its capabilities are those of the
+// wrapped one.
 type Faulty struct {
 	inner reindex.Indexer
 	fault func(Call) Fault
@@ -63,8 +63,8 @@ type Faulty struct {
 	calls map[Op]int
 }
 
-// NewFaulty wraps ix. fault is called before every call, possibly from several goroutines at the same time, and says
-// what is to go wrong.
+// NewFaulty wraps ix. fault is called before every call, possibly from several goroutines at the same time, and returns
+// the fault of that call.
 func NewFaulty(ix reindex.Indexer, fault func(Call) Fault) *Faulty {
 	return &Faulty{inner: ix, fault: fault, calls: map[Op]int{}}
 }
@@ -84,20 +84,20 @@ func (f *Faulty) Update(ctx context.Context, tenant string, changes []reindex.Ch
 	})
 }
 
-// Calls returns how many calls of op were made so far.
+// Calls returns the number of calls of op so far.
 func (f *Faulty) Calls(op Op) int {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.calls[op]
 }
 
-// Begin opens a generation whose calls go wrong, too.
+// Begin opens a generation whose calls can also go wrong.
 func (f *Faulty) Begin(ctx context.Context, tenant string) (gen reindex.Generation, err error) {
 	err = f.call(ctx, Call{Op: OpBegin, Tenant: tenant}, func([]reindex.Product) (err error) {
 		gen, err = f.inner.Begin(ctx, tenant)
 		return err
 	})
-	if err != nil && gen != nil { // its answer was lost: nobody will ever abort it
+	if err != nil && gen != nil { // its answer was lost: the engine cannot abort it
 		return nil, errors.Join(err, gen.Abort(context.WithoutCancel(ctx)))
 	}
 	return &faultyGeneration{f, tenant, gen}, err
@@ -194,7 +194,11 @@ func (g *faultyGeneration) Seal(ctx context.Context) (sealed reindex.Sealed, err
 }
 
 func (g *faultyGeneration) Commit(ctx context.Context) error {
-	return g.f.call(ctx, Call{Op: OpCommit, Tenant: g.tenant}, func([]reindex.Product) error { return g.inner.Commit(ctx) })
+	return g.f.call(
+		ctx,
+		Call{Op: OpCommit, Tenant: g.tenant},
+		func([]reindex.Product) error { return g.inner.Commit(ctx) },
+	)
 }
 
 func (g *faultyGeneration) Abort(ctx context.Context) error {
@@ -204,9 +208,9 @@ func (g *faultyGeneration) Abort(ctx context.Context) error {
 // errInjected is the reason of every random fault.
 var errInjected = errors.New("injected fault")
 
-// Random returns faults for [NewFaulty] that a seed decides: about one call in every calls goes wrong, in one of the
-// ways an index goes wrong in practice; the answer to a Commit that was applied can be lost. Products whose ids poison
-// selects are rejected for good in every write.
+// Random returns faults for [NewFaulty] that a seed decides: about one call in every calls goes wrong, as it does in
+// practice; the answer to a Commit that was applied can be lost. Products whose ids poison selects are rejected for
+// good in every write.
 func Random(seed uint64, every int, poison func(id string) bool) func(Call) Fault {
 	var mu sync.Mutex
 	rng := rand.New(rand.NewPCG(seed, seed))

@@ -8,8 +8,8 @@ import (
 	"productindex/reindex"
 )
 
-// A run that was overtaken by a newer one publishes nothing, and a token that was given twice lets one run through
-// only. The run whose token it is may begin again after it has discarded what it had.
+// A run that was overtaken by a newer one publishes nothing, and of two runs with one token only one does. A run may
+// begin again with its token after it has discarded its generation.
 func testFencing(t *testing.T, f Fixture) {
 	begin := func(token int64) (reindex.Generation, context.Context, error) {
 		ctx := reindex.WithFence(t.Context(), token)

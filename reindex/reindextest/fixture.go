@@ -18,15 +18,15 @@ type Fixture struct {
 	// Search answers one search for all of the tenant's live documents: their ids, each with the value of the document's
 	// field "rev", a string. All of it comes from one search request, so that a mixture of two generations shows up. For a
 	// tenant that has no live index it returns an empty map and no error. It is safe for concurrent use. The suite indexes
-	// at most 1,000 products where it searches.
+	// at most 1,000 products in tests that search.
 	Search func(ctx context.Context, tenant string) (map[string]string, error)
 
-	// Other opens the same storage for another process, while this one goes on with it. Nil: Indexer is as good.
+	// Other opens the same storage for another process, while this one goes on with it. Nil: Indexer is used.
 	Other func(t *testing.T) reindex.Indexer
 
 	// Reopen opens the same storage again, as a new process does after this one died without a word: generations that are
-	// open now are leftovers then. Indexer and Search of the old fixture are not used any more. Nil where the Indexer is
-	// not a [reindex.Reaper].
+	// open now are leftovers then. Indexer and Search of the old fixture are not used any more. Nil if the Indexer is not
+	// a [reindex.Reaper].
 	Reopen func(t *testing.T) Fixture
 }
 

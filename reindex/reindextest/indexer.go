@@ -57,7 +57,7 @@ func TestIndexer(t *testing.T, open func(t *testing.T) Fixture) {
 
 const tenant = "acme"
 
-// revs returns what a search finds when these products are live.
+// revs returns the result of a search if these products are live.
 func revs(products []reindex.Product, rev string) map[string]string {
 	found := map[string]string{}
 	for _, p := range products {
@@ -83,7 +83,12 @@ func assertFound(t *testing.T, got, want map[string]string) {
 		}
 	}
 	slices.Sort(wrong)
-	t.Errorf("searches find %d documents, want %d: %s", len(got), len(want), strings.Join(wrong[:min(5, len(wrong))], "; "))
+	t.Errorf(
+		"searches find %d documents, want %d: %s",
+		len(got),
+		len(want),
+		strings.Join(wrong[:min(5, len(wrong))], "; "),
+	)
 }
 
 func testNothingLive(t *testing.T, f Fixture) {
@@ -228,12 +233,45 @@ func testKeepsNothing(t *testing.T, f Fixture) {
 
 func testTenants(t *testing.T, f Fixture) {
 	names := []string{
-		"a", "A", "aa", "a-a", "a_a", "a.a", "a/a", `a\a`, "../a", "..", ".", "a*", "*", "a,b", "a b", "_all", "-a", "a%2F", "a%", "ä", "a\u0308",
-		"con", "a:b", "<a>", `"a"`, "a|b", "a?", "a#", "日本", strings.Repeat("x", reindex.MaxTenantBytes), strings.Repeat("x", reindex.MaxTenantBytes-1),
+		"a",
+		"A",
+		"aa",
+		"a-a",
+		"a_a",
+		"a.a",
+		"a/a",
+		`a\a`,
+		"../a",
+		"..",
+		".",
+		"a*",
+		"*",
+		"a,b",
+		"a b",
+		"_all",
+		"-a",
+		"a%2F",
+		"a%",
+		"ä",
+		"a\u0308",
+		"con",
+		"a:b",
+		"<a>",
+		`"a"`,
+		"a|b",
+		"a?",
+		"a#",
+		"日本",
+		strings.Repeat("x", reindex.MaxTenantBytes),
+		strings.Repeat("x", reindex.MaxTenantBytes-1),
 		strings.Repeat("é", reindex.MaxTenantBytes/2),
 	}
 	for i, name := range names {
-		f.publish(t, name, []reindex.Product{product("shared", fmt.Sprint(i)), product(fmt.Sprintf("only-%d", i), fmt.Sprint(i))})
+		f.publish(
+			t,
+			name,
+			[]reindex.Product{product("shared", fmt.Sprint(i)), product(fmt.Sprintf("only-%d", i), fmt.Sprint(i))},
+		)
 	}
 	for i, name := range names {
 		t.Run(fmt.Sprintf("%d", i), func(t *testing.T) {
@@ -244,14 +282,55 @@ func testTenants(t *testing.T, f Fixture) {
 	assertFound(t, f.all(t, "unknown"), nil)
 }
 
-// awkwardIDs are ids that some index has its own idea of.
+// awkwardIDs are ids that some index treats in its own way.
 var awkwardIDs = []string{
-	"1", "01", "1.0", "a", "A", "a b", " a", "a ", "a/b", "../a", "a.b", "a:b", "a,b", "a%20b", "a+b", "a&b=c", "a#b", "a?b", `a"b`, `a\b`, "'a'", "<a>",
-	"_a", "-a", "_id", "null", "true", "*", "ä", "a\u0308", "日本語", "🧦", "{}", "[1]", strings.Repeat("i", 200), strings.Repeat("i", 201),
-	strings.Repeat("i", 510), strings.Repeat("i", 512), strings.Repeat("i", 600), strings.Repeat("ä", 300), strings.Repeat("i", 4096),
+	"1",
+	"01",
+	"1.0",
+	"a",
+	"A",
+	"a b",
+	" a",
+	"a ",
+	"a/b",
+	"../a",
+	"a.b",
+	"a:b",
+	"a,b",
+	"a%20b",
+	"a+b",
+	"a&b=c",
+	"a#b",
+	"a?b",
+	`a"b`,
+	`a\b`,
+	"'a'",
+	"<a>",
+	"_a",
+	"-a",
+	"_id",
+	"null",
+	"true",
+	"*",
+	"ä",
+	"a\u0308",
+	"日本語",
+	"🧦",
+	"{}",
+	"[1]",
+	strings.Repeat("i", 200),
+	strings.Repeat("i", 201),
+	strings.Repeat(
+		"i",
+		510,
+	),
+	strings.Repeat("i", 512),
+	strings.Repeat("i", 600),
+	strings.Repeat("ä", 300),
+	strings.Repeat("i", 4096),
 }
 
-// Every id is indexed under itself alone, or rejected by name; none takes another's place.
+// Every id is indexed, or rejected by name; none replaces another one.
 func testIDs(t *testing.T, f Fixture) {
 	var products []reindex.Product
 	want := map[string]string{}
@@ -375,10 +454,10 @@ func testReapSparesTheOpen(t *testing.T, f Fixture) {
 	assertFound(t, f.all(t, tenant), revs(Products(7, "2"), "2"))
 }
 
-// What a dead process has left does not show, does not stand in the way, and is removed by Reap, or already by opening.
+// The generations that a dead process has left do not show and do no harm. Reap removes them, or the opening does.
 func testReapLeftovers(t *testing.T, f Fixture) {
 	if f.Reopen == nil {
-		t.Skip("the Indexer can not be opened again")
+		t.Skip("the Indexer cannot be opened again")
 	}
 	live := Products(5, "1")
 	f.publish(t, tenant, live)
@@ -394,7 +473,7 @@ func testReapLeftovers(t *testing.T, f Fixture) {
 	}
 	reaper, ok := reindex.As[reindex.Reaper](f.Indexer)
 	if !ok {
-		t.Fatal("Reopen is set, but the Indexer is no Reaper")
+		t.Fatal("Reopen is set, but the Indexer is not a Reaper")
 	}
 	if _, err := reaper.Reap(t.Context(), tenant); err != nil {
 		t.Fatal(err)

@@ -200,7 +200,7 @@ func testCreateTwice(t *testing.T, s reindex.JobStore) {
 	}
 }
 
-// Who runs a job learns with the next renewal that somebody wants it stopped.
+// The next renewal of a job reports that it is to be stopped.
 func testCancelJob(t *testing.T, s reindex.JobStore) {
 	j := mustCreate(t, s, job("a", "1", 0))
 	mustStore(t, s, j)
@@ -349,7 +349,7 @@ func testLeaseRunsOut(t *testing.T, s reindex.JobStore) {
 	}
 }
 
-// A job shows as a failure when its lease has run out, also where no other follows; until then it is never declared
+// A job shows as a failure when its lease has run out, also if no other job follows. Until then it is never declared
 // dead.
 func testLeaseRenewed(t *testing.T, s reindex.JobStore) {
 	j := mustCreate(t, s, job("a", "1", 0))

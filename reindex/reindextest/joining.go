@@ -81,7 +81,7 @@ func mustWriteAs(t *testing.T, w reindex.Writer, products []reindex.Product) {
 	}
 }
 
-// What several processes write into a generation is all there.
+// A generation has everything that several processes write into it.
 func testJoin(t *testing.T, f Fixture) {
 	joiner := f.joiner(t)
 	f.publish(t, tenant, Products(5, "0"))
@@ -99,7 +99,8 @@ func testJoin(t *testing.T, f Fixture) {
 	assertFound(t, f.all(t, tenant), revs(products, "1"))
 }
 
-// Who comes late writes nothing: not after the load was flushed, not into what is live, and not into what is gone.
+// A late process writes nothing: not after the load was flushed, not into a live generation, and not into a discarded
+// one.
 func testJoinIsFenced(t *testing.T, f Fixture) {
 	joiner := f.joiner(t)
 	refused := func(ctx context.Context, when string, w reindex.Writer, name string) {
@@ -142,7 +143,8 @@ func testJoinIsFenced(t *testing.T, f Fixture) {
 	assertFound(t, f.all(t, tenant), revs(Products(7, "1"), "1"))
 }
 
-// A generation is resumed with all that was written. Whoever had it before publishes and discards nothing any more.
+// A generation is resumed with everything that was written. The process that had it before can neither publish nor
+// discard it.
 func testResume(t *testing.T, f Fixture) {
 	resumer, joiner := f.resumer(t), f.joiner(t)
 	f.publish(t, tenant, Products(5, "0"))
@@ -185,7 +187,7 @@ func testResume(t *testing.T, f Fixture) {
 	assertFound(t, f.all(t, tenant), revs(products, "1"))
 }
 
-// What is live, and what is gone, cannot be resumed, and stays what it is.
+// A generation that is live or discarded cannot be resumed, and stays as it is.
 func testResumeNothing(t *testing.T, f Fixture) {
 	resumer := f.resumer(t)
 	gen, ctx := f.beginWith(t, 5)
@@ -208,7 +210,7 @@ func testResumeNothing(t *testing.T, f Fixture) {
 	assertFound(t, f.all(t, tenant), revs(Products(7, "1"), "1"))
 }
 
-// An engine that has its parts loaded by another one ends with all of them.
+// An engine whose parts another engine loads ends with all of them.
 func testEngineLoadsElsewhere(t *testing.T, f Fixture) {
 	f.joiner(t)
 	products := Products(90, "1")

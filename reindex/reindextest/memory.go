@@ -22,8 +22,8 @@ type Memory struct {
 	begun, open int
 }
 
-// fence is the greatest token that an index has seen of a tenant, and whether the run that has it may begin again: it
-// has discarded what it had.
+// fence is the greatest token of a tenant that an index has seen. It is free if the run that has it has discarded its
+// generation, and so may begin again.
 type fence struct {
 	token int64
 	free  bool
@@ -52,12 +52,18 @@ func (m *Memory) Begin(ctx context.Context, tenant string) (reindex.Generation, 
 	m.open++
 	m.begun++
 	name := fmt.Sprintf("generation-%d", m.begun)
-	g := &memoryGeneration{index: m, tenant: tenant, token: token, name: name, load: &memoryLoad{docs: map[string]json.RawMessage{}}}
+	g := &memoryGeneration{
+		index:  m,
+		tenant: tenant,
+		token:  token,
+		name:   name,
+		load:   &memoryLoad{docs: map[string]json.RawMessage{}},
+	}
 	m.generations[tenant+"/"+name] = g
 	return g, nil
 }
 
-// Documents returns the live bodies of a tenant by id; nil where nothing was ever committed.
+// Documents returns the live bodies of a tenant by id; nil if nothing was ever committed.
 func (m *Memory) Documents(tenant string) map[string]json.RawMessage {
 	m.mu.Lock()
 	defer m.mu.Unlock()

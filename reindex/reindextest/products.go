@@ -68,16 +68,16 @@ func (s Slice) Count(context.Context) (int64, error) { return int64(len(s)), nil
 func (s Slice) Close() error { return nil }
 
 // Catalogue returns the path of one of the real catalogues that the project's own tests read, such as
-// "retail.jsonl.gz". They are no part of the module: their folder is named by PRODUCTINDEX_DATA, by default
-// ../shared/data beside the module's root. Where the file is absent the test is skipped; with CI=true it fails.
+// "retail.jsonl.gz". They are not a part of the module: PRODUCTINDEX_DATA names their folder, by default
+// ../shared/data beside the module's root. If the file is missing the test is skipped; with CI=true it fails.
 func Catalogue(tb testing.TB, name string) string {
 	tb.Helper()
 	return Shared(tb, filepath.Join("data", name), "PRODUCTINDEX_DATA")
 }
 
 // Shared returns the path of a file of the project's shared folder, ../shared beside the module's root; the environment
-// variable env, where it is set, names another folder for its last element. Where the file is absent the test is
-// skipped; with CI=true it fails.
+// variable env, if it is set, names another folder for its last element. If the file is missing the test is skipped;
+// with CI=true it fails.
 func Shared(tb testing.TB, name, env string) string {
 	tb.Helper()
 	path := filepath.Join(moduleRoot(tb), "..", "shared", name)

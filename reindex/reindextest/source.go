@@ -20,8 +20,8 @@ type SourceFixture struct {
 	Source reindex.Source
 	Tenant string
 
-	// Place returns where the product is that TestSource gave at position i, as Locate says it. Nil: places are not
-	// compared.
+	// Place returns the place that Locate has to return for the product that TestSource gave at position i. Nil: places
+	// are not compared.
 	Place func(i int, p reindex.Product) string
 }
 
@@ -47,8 +47,17 @@ func SourceProducts() []reindex.Product {
 	for _, id := range []string{"a b", "ä", "日本語", "🧦", `quote"d`, `back\slash`, "a/b", "a.b", "UPPER", "upper", "0017", "-1", "x,y", "x;y", "tab-free", "{}"} {
 		products = append(products, product(id, "1"))
 	}
-	return append(products,
-		NewProduct("nested", map[string]any{"name": map[string]any{"en": "Sock", "de": "Socke"}, "rev": "1", "id": "nested", "sizes": []any{1, 2.5, "XL"}}),
+	return append(
+		products,
+		NewProduct(
+			"nested",
+			map[string]any{
+				"name":  map[string]any{"en": "Sock", "de": "Socke"},
+				"rev":   "1",
+				"id":    "nested",
+				"sizes": []any{1, 2.5, "XL"},
+			},
+		),
 		NewProduct("long", map[string]any{"rev": "1", "text": strings.Repeat("long text ", 20000)}),
 		NewProduct("null", map[string]any{"rev": "1", "nothing": nil}),
 		NewProduct("big", map[string]any{"rev": "1", "number": json.Number("9007199254740993")}),
@@ -58,7 +67,11 @@ func SourceProducts() []reindex.Product {
 // TestSource checks every promise of [reindex.Source], [reindex.Snapshot] and the capabilities of both. open returns a
 // source of its own at each call, which holds exactly the given products, those of [SourceProducts] or none. same
 // reports whether a body that the source yielded is the one that was given; nil means: the same JSON value.
-func TestSource(t *testing.T, open func(t *testing.T, products []reindex.Product) SourceFixture, same func(got, want json.RawMessage) bool) {
+func TestSource(
+	t *testing.T,
+	open func(t *testing.T, products []reindex.Product) SourceFixture,
+	same func(got, want json.RawMessage) bool,
+) {
 	if same == nil {
 		same = sameJSON
 	}
@@ -112,7 +125,12 @@ func sameJSON(got, want json.RawMessage) bool {
 }
 
 // assertYields reads the sequences and checks that together they yield every product once.
-func assertYields(t *testing.T, seqs []iter.Seq2[reindex.Product, error], want []reindex.Product, same func(got, want json.RawMessage) bool) {
+func assertYields(
+	t *testing.T,
+	seqs []iter.Seq2[reindex.Product, error],
+	want []reindex.Product,
+	same func(got, want json.RawMessage) bool,
+) {
 	t.Helper()
 	var got []reindex.Product
 	for _, seq := range seqs {
@@ -309,8 +327,13 @@ func testOpenContext(t *testing.T, f SourceFixture, products []reindex.Product) 
 	}
 }
 
-// A body stays as it was yielded.
-func testKeepsBodies(t *testing.T, f SourceFixture, products []reindex.Product, same func(got, want json.RawMessage) bool) {
+// A body does not change after it was yielded.
+func testKeepsBodies(
+	t *testing.T,
+	f SourceFixture,
+	products []reindex.Product,
+	same func(got, want json.RawMessage) bool,
+) {
 	snap := f.open(t)
 	keeps := func(what string, seq iter.Seq2[reindex.Product, error]) {
 		var kept, copies []reindex.Product
@@ -355,7 +378,7 @@ func testCount(t *testing.T, f SourceFixture, products []reindex.Product) {
 	}
 }
 
-// Locate finds each product at a place of its own, and says nothing of products that are not there.
+// Locate finds each product at a place of its own, and returns no place for products that are not there.
 func testLocate(t *testing.T, f SourceFixture, products []reindex.Product) {
 	locator, ok := reindex.As[reindex.Locator](f.open(t))
 	if !ok {

@@ -103,7 +103,7 @@ func testUnknownPart(t *testing.T, f SourceFixture, _ []reindex.Product) {
 	}
 }
 
-// Find yields what is there of what is asked for.
+// Find yields those of the products asked for that are there.
 func testFind(t *testing.T, f SourceFixture, products []reindex.Product, same func(got, want json.RawMessage) bool) {
 	finder, ok := reindex.As[reindex.Finder](f.Source)
 	if !ok {

@@ -9,7 +9,7 @@ import (
 	"productindex/reindex"
 )
 
-// generations is how many complete generations the suite publishes while searches go on.
+// generations is the number of complete generations that the suite publishes while searches go on.
 const generations = 12
 
 // Searches that run while generations are switched see one complete generation each, never a mixture, an error or
@@ -64,7 +64,7 @@ func SearchMeanwhile(t *testing.T, f Fixture, tenant string, size func(rev strin
 	}
 }
 
-// inspect tells what is wrong with the result of one search.
+// inspect returns why the result of a search is wrong, or nothing.
 func inspect(found map[string]string, err error, size func(rev string) int) string {
 	if err != nil {
 		return fmt.Sprintf("a search failed: %v", err)

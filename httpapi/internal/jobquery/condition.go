@@ -21,17 +21,17 @@ type condition struct {
 
 func (c condition) holds(job Job) bool { return c.test.holds(c.field.value(job)) }
 
-// test is what a condition asks of a field's value. A value that is missing passes none but its own test.
+// test is the test of a field's value. A value that is missing passes only the test for that.
 type test interface {
 	holds(v value) bool
 }
 
-// presence asks that the value is there, or that it is not.
+// presence passes if the value is there, or if it is not.
 type presence bool
 
 func (p presence) holds(v value) bool { return v.known == bool(p) }
 
-// anyOf asks for one of some values.
+// anyOf passes for one of some values.
 type anyOf map[value]struct{}
 
 func (a anyOf) holds(v value) bool {
@@ -39,7 +39,7 @@ func (a anyOf) holds(v value) bool {
 	return ok
 }
 
-// bounds asks for a number, or a time, within all of them.
+// bounds pass for a number, or a time, within all of them.
 type bounds []bound
 
 type bound struct {
@@ -69,7 +69,7 @@ func (b bound) holds(n int64) bool {
 	}
 }
 
-// pattern asks for a text in which the regular expression finds something.
+// pattern passes for a text in which the regular expression has a match.
 type pattern struct{ re *regexp.Regexp }
 
 func (p pattern) holds(v value) bool { return v.known && p.re.MatchString(v.text) }

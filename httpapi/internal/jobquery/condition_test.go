@@ -47,7 +47,7 @@ var conditionTests = []struct{ q, want string }{
 	{`message:">a"`, ""},
 	{`message:""`, ""},
 
-	// dates: what is shown counts, in any zone
+	// dates: the time shown counts, in any zone
 	{`metadata.createdAt:"2026-01-01T10:00:00.123Z"`, "J1"},
 	{`metadata.createdAt:"2026-01-01T10:00:00.1239Z"`, "J1"},
 	{`metadata.createdAt:"2026-01-01T10:00:00.124Z"`, ""},
@@ -240,12 +240,18 @@ var refusedConditions = []struct{ q, detail string }{
 	{"processedCount:1e3", "At character 16: " + takesCount},
 	{"processedCount:9223372036854775808", "At character 16: " + takesCount},
 	{`processedCount:""`, "At character 16: " + takesCount},
-	{"processedCount:>", "At character 17: a value is missing, field 'processedCount' takes a whole number of 64 bits, such as 100"},
+	{
+		"processedCount:>",
+		"At character 17: a value is missing, field 'processedCount' takes a whole number of 64 bits, such as 100",
+	},
 	{"processedCount:>=null", "At character 18: " + takesCount},
 	{"processedCount:=5", "At character 16: " + takesCount},
 	{"processedCount:>=<5", "At character 18: " + takesCount},
 	{"processedCount:(1,x)", "At character 19: " + takesCount},
-	{"processedCount:~1", "At character 16: field 'processedCount' takes no regular expression, it takes a whole number of 64 bits, such as 100"},
+	{
+		"processedCount:~1",
+		"At character 16: field 'processedCount' takes no regular expression, it takes a whole number of 64 bits, such as 100",
+	},
 
 	{"metadata.createdAt:2026-01-02T15:04:05Z", "At character 20: " + takesDate},
 	{"metadata.createdAt:yesterday", "At character 20: " + takesDate},
@@ -278,7 +284,10 @@ var refusedConditions = []struct{ q, detail string }{
 	{"message:(~(a)", "At character 14: a closing parenthesis must follow a regular expression in parentheses"},
 	{"message:(~a)b", "At character 13: " + needsSpace},
 	{"message:~(a b", "At character 10: not a regular expression of RE2: missing closing ): (a"},
-	{"processedCount:(~1)", "At character 17: field 'processedCount' takes no regular expression, it takes a whole number of 64 bits, such as 100"},
+	{
+		"processedCount:(~1)",
+		"At character 17: field 'processedCount' takes no regular expression, it takes a whole number of 64 bits, such as 100",
+	},
 	{"phase:reading", "At character 7: field 'phase' takes one of pending, open, begin, load, seal, commit"},
 	{"durations:exists", "At character 1: " + needsField},
 	{"message:(time,>x)", "At character 15: " + noMeaning},

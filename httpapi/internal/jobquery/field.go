@@ -11,7 +11,7 @@ import (
 	"productindex/reindex"
 )
 
-// kind is what the values of a field are.
+// kind is the kind of a field's values.
 type kind int
 
 const (
@@ -20,8 +20,8 @@ const (
 	kindTime
 )
 
-// value is what a field has in one job: a text, a number, or a time as the milliseconds since 1970 that responses show. The zero value
-// stands for a field that the job does not have.
+// value is the value of a field in one job: a text, a number, or a time as the milliseconds since 1970 that responses
+// show. The zero value stands for a field that the job does not have.
 type value struct {
 	known  bool
 	text   string
@@ -42,7 +42,7 @@ func (v value) compare(w value) int {
 	}
 }
 
-// textOf is the value of a text. Where it is empty it is not shown, and so missing.
+// textOf is the value of a text. An empty one is not shown, and so missing.
 func textOf(s string) value { return value{known: s != "", text: s} }
 
 func numberOf(n int64) value { return value{known: true, number: n} }
@@ -53,9 +53,9 @@ func timeOf(t time.Time) value { return numberOf(t.UnixMilli()) }
 type field struct {
 	name  string // as the parameters fields, q and sort have it
 	kind  kind
-	among []string          // all values there are; nil: any of its kind
-	at    func(v *View) any // where the field is shown: a pointer
-	value func(Job) value   // known exactly where the field is shown; nil: an object, which q and sort do not know
+	among []string          // all values that there are; nil: any of its kind
+	at    func(v *View) any // a pointer to the field of the view
+	value func(Job) value   // missing exactly if the field is not shown; nil: an object, which q and sort do not know
 }
 
 // copy shows what another view shows of the field.
@@ -94,7 +94,12 @@ func flag(name string, at func(*View) any, of func(Job) bool) *field {
 
 // count is a field that is a number of entities.
 func count(name string, at func(*View) any, of func(*reindex.Report) int64) *field {
-	return &field{name: name, at: at, kind: kindNumber, value: func(job Job) value { return numberOf(of(&job.Record.Report)) }}
+	return &field{
+		name:  name,
+		at:    at,
+		kind:  kindNumber,
+		value: func(job Job) value { return numberOf(of(&job.Record.Report)) },
+	}
 }
 
 // millis is a field that is the length of a phase; missing before its end.
@@ -132,22 +137,51 @@ var allFields = []*field{
 		string(reindex.StatusSuccess), string(reindex.StatusFailure),
 	),
 	text("phase", func(v *View) any { return &v.Phase }, phase).oneOf(phases...),
-	{name: "expectedCount", kind: kindNumber, at: func(v *View) any { return &v.ExpectedCount }, value: func(job Job) value {
-		if job.Record.Expected < 0 {
-			return value{}
-		}
-		return numberOf(job.Record.Expected)
-	}},
+	{
+		name: "expectedCount",
+		kind: kindNumber,
+		at:   func(v *View) any { return &v.ExpectedCount },
+		value: func(job Job) value {
+			if job.Record.Expected < 0 {
+				return value{}
+			}
+			return numberOf(job.Record.Expected)
+		},
+	},
 	flag("estimated", func(v *View) any { return &v.Estimated }, func(job Job) bool {
 		return job.Record.Expected >= 0 && job.Record.Estimated
 	}),
 	count("readCount", func(v *View) any { return &v.ReadCount }, func(r *reindex.Report) int64 { return r.Read }),
-	count("processedCount", func(v *View) any { return &v.ProcessedCount }, func(r *reindex.Report) int64 { return r.Indexed }),
-	count("rejectedCount", func(v *View) any { return &v.RejectedCount }, func(r *reindex.Report) int64 { return r.Rejected }),
-	count("duplicateCount", func(v *View) any { return &v.DuplicateCount }, func(r *reindex.Report) int64 { return r.Duplicates }),
-	count("conflictCount", func(v *View) any { return &v.ConflictCount }, func(r *reindex.Report) int64 { return r.Conflicts }),
-	count("changesApplied", func(v *View) any { return &v.ChangesApplied }, func(r *reindex.Report) int64 { return r.ChangesApplied }),
-	count("changesRefused", func(v *View) any { return &v.ChangesRefused }, func(r *reindex.Report) int64 { return r.ChangesRefused }),
+	count(
+		"processedCount",
+		func(v *View) any { return &v.ProcessedCount },
+		func(r *reindex.Report) int64 { return r.Indexed },
+	),
+	count(
+		"rejectedCount",
+		func(v *View) any { return &v.RejectedCount },
+		func(r *reindex.Report) int64 { return r.Rejected },
+	),
+	count(
+		"duplicateCount",
+		func(v *View) any { return &v.DuplicateCount },
+		func(r *reindex.Report) int64 { return r.Duplicates },
+	),
+	count(
+		"conflictCount",
+		func(v *View) any { return &v.ConflictCount },
+		func(r *reindex.Report) int64 { return r.Conflicts },
+	),
+	count(
+		"changesApplied",
+		func(v *View) any { return &v.ChangesApplied },
+		func(r *reindex.Report) int64 { return r.ChangesApplied },
+	),
+	count(
+		"changesRefused",
+		func(v *View) any { return &v.ChangesRefused },
+		func(r *reindex.Report) int64 { return r.ChangesRefused },
+	),
 	text("message", func(v *View) any { return &v.Message }, func(job Job) string {
 		if job.Record.Status != reindex.StatusFailure {
 			return ""
@@ -170,8 +204,16 @@ var allFields = []*field{
 	millis("durations.totalMillis", func(v *View) any { return &v.Durations.TotalMillis },
 		func(d *reindex.Durations) time.Duration { return d.Total }),
 	object("metadata", func(v *View) any { return &v.Metadata }),
-	date("metadata.createdAt", func(v *View) any { return &v.Metadata.CreatedAt }, func(job Job) time.Time { return job.Record.Created }),
-	date("metadata.modifiedAt", func(v *View) any { return &v.Metadata.ModifiedAt }, func(job Job) time.Time { return job.Record.Modified }),
+	date(
+		"metadata.createdAt",
+		func(v *View) any { return &v.Metadata.CreatedAt },
+		func(job Job) time.Time { return job.Record.Created },
+	),
+	date(
+		"metadata.modifiedAt",
+		func(v *View) any { return &v.Metadata.ModifiedAt },
+		func(job Job) time.Time { return job.Record.Modified },
+	),
 }
 
 // phases are the values of the field phase, in the order in which a job passes through them. Each has a duration.
@@ -180,7 +222,7 @@ var phases = []string{
 	string(reindex.PhaseSeal), string(reindex.PhaseCommit),
 }
 
-// phase is where a job is, or where it was when it failed; empty once it has succeeded.
+// phase is the phase of a job, or the one in which it failed; empty once it has succeeded.
 func phase(job Job) string {
 	phase, status := job.Record.Phase, job.Record.Status
 	switch {
@@ -206,7 +248,7 @@ func isAny(*field) bool { return true }
 // isValue reports whether the field has values to compare.
 func (f *field) isValue() bool { return f.value != nil }
 
-// takes returns which values the field has, in words.
+// takes describes the values of the field.
 func (f *field) takes() string {
 	switch {
 	case f.among != nil:
@@ -220,7 +262,7 @@ func (f *field) takes() string {
 	}
 }
 
-// parse returns the value that a text stands for; false where the field has none such.
+// parse returns the value that a text stands for; false if the field cannot have it.
 func (f *field) parse(text string) (value, bool) {
 	switch f.kind {
 	case kindNumber:

@@ -147,8 +147,8 @@ func printConditions(conditions Conditions) string {
 	return strings.Join(parts, " ")
 }
 
-// A q is refused with a place, or it selects what a reader of the responses would select, with a bounded effort, and means the same
-// when it is written in another way.
+// A q is refused with a place, or it selects what a reader of the responses would select, with a bounded effort, and
+// means the same when it is written in another way.
 func FuzzJobQ(f *testing.F) {
 	for _, tc := range conditionTests {
 		f.Add(tc.q, "timeout", int64(7), int64(1_767_261_600_123))
@@ -174,13 +174,25 @@ func FuzzJobQ(f *testing.F) {
 		printed := printConditions(conditions)
 		again, err := ParseConditions(printed)
 		if utf8.RuneCountInString(printed) > MaxConditions || hasFarTime(conditions) {
-			again = conditions // can not be written this way
+			again = conditions // cannot be written this way
 		} else if err != nil || printConditions(again) != printed {
 			t.Fatalf("%q: %q is not the same, but %q: %v", q, printed, printConditions(again), err)
 		}
 		at := time.UnixMilli(millis % 253_402_300_800_000) // the years that RFC 3339 has
 		jobs := append(jobquerytest.Varied(), reindex.Job{
-			ID: text, EntityType: text, Status: reindex.StatusFailure, Expected: count, Processed: count, Report: reindex.Report{Indexed: count, Rejected: count / 2, Durations: reindex.Durations{Load: time.Duration(count)}}, Message: text, Created: at, Modified: at,
+			ID:         text,
+			EntityType: text,
+			Status:     reindex.StatusFailure,
+			Expected:   count,
+			Processed:  count,
+			Report: reindex.Report{
+				Indexed:   count,
+				Rejected:  count / 2,
+				Durations: reindex.Durations{Load: time.Duration(count)},
+			},
+			Message:  text,
+			Created:  at,
+			Modified: at,
 		})
 		for _, job := range jobs {
 			if !utf8.ValidString(job.ID) || at.UTC().Year() < 0 {
@@ -231,7 +243,8 @@ func compareShown(t *testing.T, field *field, a, b reindex.Job) int {
 	return strings.Compare(v.(string), w.(string))
 }
 
-// A sort is refused with a place, or it orders jobs as a reader of the responses would, and means the same when it is written in full.
+// A sort is refused with a place, or it orders jobs as a reader of the responses would, and means the same when it is
+// written in full.
 func FuzzJobSort(f *testing.F) {
 	for _, list := range []string{
 		"", "id", "id:asc", "id:desc,status", " status:asc , processedCount:desc ", "message", "expectedCount:desc", "metadata.createdAt,metadata.modifiedAt:desc",

@@ -92,9 +92,13 @@ func (p *parser) take(token string) bool {
 
 func (p *parser) fail(pos int, reason string) error { return misplaced("q", p.text, pos, reason) }
 
-// misplaced is the error that names the place of what is wrong in a parameter: the offset, in bytes, as characters from 1.
+// misplaced is an error at a place of a parameter. It turns the offset, in bytes, into the number of a character from
+// 1.
 func misplaced(parameter, text string, offset int, reason string) error {
-	return &Error{"Invalid " + parameter, fmt.Sprintf("At character %d: %s", utf8.RuneCountInString(text[:offset])+1, reason)}
+	return &Error{
+		"Invalid " + parameter,
+		fmt.Sprintf("At character %d: %s", utf8.RuneCountInString(text[:offset])+1, reason),
+	}
 }
 
 // condition reads field:test.
@@ -207,12 +211,15 @@ func (p *parser) bound(field *field) (b bound, err error) {
 	return b, err
 }
 
-// pattern reads the rest of ~regex: in double quotes, or up to the space that ends it. In parentheses, as in (~regex), it ends at the
-// closing one.
+// pattern reads the rest of ~regex: in double quotes, or up to the space that ends it. In parentheses, as in (~regex),
+// the closing one ends it.
 func (p *parser) pattern(field *field, inParentheses bool) (test, error) {
 	start := p.pos
 	if field.kind != kindText {
-		return nil, p.fail(start-len("~"), fmt.Sprintf("field '%s' takes no regular expression, it takes %s", field.name, field.takes()))
+		return nil, p.fail(
+			start-len("~"),
+			fmt.Sprintf("field '%s' takes no regular expression, it takes %s", field.name, field.takes()),
+		)
 	}
 	expression, err := p.expression(inParentheses)
 	if err != nil {
@@ -229,8 +236,9 @@ func (p *parser) pattern(field *field, inParentheses bool) (test, error) {
 	return pattern{re}, nil
 }
 
-// expression passes over a regular expression, and returns it. It ends at the first delimiter that is no part of it: one in parentheses or
-// brackets of its own is, and one after a backslash. If there is none such it ends at the first one, so that its error is about that.
+// expression passes over a regular expression, and returns it. It ends at the first delimiter outside of its own
+// parentheses and brackets, and not after a backslash. If there is no such delimiter it ends at the first one, so that
+// the error is about that.
 func (p *parser) expression(inParentheses bool) (string, error) {
 	if p.at(`"`) {
 		return p.quoted()
@@ -278,12 +286,16 @@ func (p *parser) value(field *field) (v value, err error) {
 	case !ok:
 		return v, p.fail(start, fmt.Sprintf("field '%s' takes %s", field.name, field.takes()))
 	case !inQuotes && isReserved(text):
-		return v, p.fail(start, "null, missing, exists, ~, < and > mean nothing here; a text that is one of them, or begins so, is in double quotes")
+		return v, p.fail(
+			start,
+			"null, missing, exists, ~, < and > mean nothing here; a text that is one of them, or begins so, is in double quotes",
+		)
 	}
 	return v, nil
 }
 
-// isReserved reports whether a text has a meaning of its own right after the colon, so that it is not a value elsewhere.
+// isReserved reports whether a text has a meaning of its own right after the colon, so that it is not a value
+// elsewhere.
 func isReserved(text string) bool {
 	return text == "null" || text == "missing" || text == "exists" || strings.IndexByte("~<>", text[0]) >= 0
 }

@@ -11,13 +11,13 @@ import (
 const (
 	// MaxPattern is the length of the longest regular expression in a q, in characters.
 	MaxPattern = 128
-	// MaxInstructions limits the instructions into which all regular expressions of a q are compiled. The time to match a text is at
-	// most proportional to them, and a few characters such as .{1000} make thousands.
+	// MaxInstructions limits the instructions into which all regular expressions of a q are compiled. The time to match a
+	// text is at most proportional to them, and a few characters such as .{1000} make thousands.
 	MaxInstructions = 200
 )
 
-// compilePattern compiles a regular expression if it is within the limits, and tells into how many instructions at most. Its errors are
-// reasons for a caller.
+// compilePattern compiles a regular expression that is within the limits, and returns the greatest number of its
+// instructions. Its errors are reasons for a caller.
 func compilePattern(expression string, allowed int) (re *regexp.Regexp, instructions int, err error) {
 	switch {
 	case expression == "":
@@ -30,8 +30,10 @@ func compilePattern(expression string, allowed int) (re *regexp.Regexp, instruct
 		return nil, 0, patternError(err)
 	}
 	if instructions = programSize(tree); instructions > allowed {
-		return nil, 0, fmt.Errorf("all regular expressions of a q have at most %d instructions when compiled, this makes more of them: repeat less",
-			MaxInstructions)
+		return nil, 0, fmt.Errorf(
+			"all regular expressions of a q have at most %d instructions when compiled, this makes more of them: repeat less",
+			MaxInstructions,
+		)
 	}
 	re, err = regexp.Compile(expression)
 	if err != nil {
@@ -44,7 +46,8 @@ func compilePattern(expression string, allowed int) (re *regexp.Regexp, instruct
 func isUnfinished(expression string) bool {
 	_, err := syntax.Parse(expression, syntax.Perl)
 	bad, ok := errors.AsType[*syntax.Error](err)
-	return ok && (bad.Code == syntax.ErrMissingParen || bad.Code == syntax.ErrMissingBracket || bad.Code == syntax.ErrTrailingBackslash)
+	return ok &&
+		(bad.Code == syntax.ErrMissingParen || bad.Code == syntax.ErrMissingBracket || bad.Code == syntax.ErrTrailingBackslash)
 }
 
 func patternError(err error) error {
@@ -54,8 +57,8 @@ func patternError(err error) error {
 	return errors.New("not a regular expression of RE2")
 }
 
-// programSize is no less than the number of instructions into which package regexp compiles a tree. To compile one in order to find out
-// would take 30 ms and 28 MB in the worst case.
+// programSize returns an upper bound of the instructions into which package regexp compiles a tree. To compile it would
+// take 30 ms and 28 MB in the worst case.
 func programSize(tree *syntax.Regexp) int {
 	const begin, end = 1, 1
 	return begin + size(tree) + end
@@ -82,8 +85,17 @@ func size(tree *syntax.Regexp) int {
 			return max(1, tree.Min)*sum + 2
 		}
 		return max(1, tree.Min*sum+(tree.Max-tree.Min)*(sum+1)) // those that may be there with a question mark each
-	case syntax.OpNoMatch, syntax.OpEmptyMatch, syntax.OpCharClass, syntax.OpAnyCharNotNL, syntax.OpAnyChar, syntax.OpBeginLine, syntax.OpEndLine,
-		syntax.OpBeginText, syntax.OpEndText, syntax.OpWordBoundary, syntax.OpNoWordBoundary:
+	case syntax.OpNoMatch,
+		syntax.OpEmptyMatch,
+		syntax.OpCharClass,
+		syntax.OpAnyCharNotNL,
+		syntax.OpAnyChar,
+		syntax.OpBeginLine,
+		syntax.OpEndLine,
+		syntax.OpBeginText,
+		syntax.OpEndText,
+		syntax.OpWordBoundary,
+		syntax.OpNoWordBoundary:
 	}
 	return 1
 }

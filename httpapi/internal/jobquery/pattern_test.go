@@ -47,7 +47,7 @@ func TestPatternSize(t *testing.T) {
 			t.Errorf("%.40s: %v", tc.expression, err)
 		}
 		if compiled := compiledSize(t, tc.expression); tc.allowed && (size < compiled || size > compiled+10) || !tc.allowed && compiled <= MaxInstructions {
-			t.Errorf("%.40s: %d instructions, taken for %d", tc.expression, compiled, size)
+			t.Errorf("%.40s: %d instructions, estimated as %d", tc.expression, compiled, size)
 		}
 	}
 	for _, size := range []int{1000, 100, 10} {
@@ -57,7 +57,7 @@ func TestPatternSize(t *testing.T) {
 	}
 }
 
-// No expression is larger than it is taken for, so that the limit holds.
+// No expression is larger than its estimate, so that the limit holds.
 func FuzzPatternSize(f *testing.F) {
 	for _, expression := range []string{
 		"", "a", "abc|abd|x?", "(a*)*", "((a|b)?c+)*?", "x{0}", "(abc){0,}", "x{2,}", "(x?){0,3}", "(){5}", "(|a){3,}", `\pL{2}\b$`, "(?i)straße", "[^\\x00-\\x{10FFFF}]",
@@ -75,7 +75,7 @@ func FuzzPatternSize(f *testing.F) {
 			return // takes too long to compile
 		}
 		if compiled := compiledSize(t, expression); compiled > size {
-			t.Fatalf("%q: %d instructions, taken for %d", expression, compiled, size)
+			t.Fatalf("%q: %d instructions, estimated as %d", expression, compiled, size)
 		}
 	})
 }

@@ -14,8 +14,8 @@ type sortKey struct {
 // Order is the fields to sort by, the first one foremost.
 type Order []sortKey
 
-// Compare orders jobs by the first field by which they differ. A field that is missing comes before all values, or after them if it
-// descends.
+// Compare orders jobs by the first field in which they differ. A missing value comes before all others, or after them
+// in descending order.
 func (o Order) Compare(a, b Job) int {
 	for _, key := range o {
 		order := key.field.value(a).compare(key.field.value(b))
@@ -30,8 +30,8 @@ func (o Order) Compare(a, b Job) int {
 	return 0
 }
 
-// ParseSort reads "field", "field:asc" or "field:desc", with directions in any case, separated by commas, with or without spaces around them. An empty list has no keys.
-// Its error is an [*Error] with the place.
+// ParseSort reads "field", "field:asc" or "field:desc", with directions in any case, separated by commas, with or
+// without spaces around them. An empty list has no keys. Its error is an [*Error] with the place.
 func ParseSort(list string) (Order, error) {
 	if strings.Trim(list, space) == "" {
 		return nil, nil
@@ -53,7 +53,7 @@ func ParseSort(list string) (Order, error) {
 	return keys, nil
 }
 
-// parseSortKey reads one part, or tells what is wrong with it.
+// parseSortKey reads one key.
 func parseSortKey(part string) (key sortKey, reason string) {
 	name, direction, directed := strings.Cut(part, ":")
 	key.field = fieldNamed(name, (*field).isValue)

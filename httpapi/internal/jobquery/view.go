@@ -1,5 +1,5 @@
-// Package jobquery is the language in which callers select, sort and project jobs: the parameters q, sort and fields of a list. All of
-// it is about jobs as they are shown; the documentation of package httpapi describes the language.
+// Package jobquery implements the language in which callers select, sort and project jobs: the parameters q, sort and
+// fields of a list. It sees jobs as they are shown. The documentation of package httpapi describes the language.
 package jobquery
 
 import (
@@ -18,7 +18,7 @@ type Job struct {
 	RAG bool
 }
 
-// Error says what is wrong with a parameter, to its caller.
+// Error is an error of a parameter, for its caller.
 type Error struct {
 	// Message names the parameter, Detail the place and the reason.
 	Message, Detail string
@@ -48,7 +48,8 @@ type View struct {
 	Metadata       MetadataView  `json:"metadata,omitzero"`
 }
 
-// DurationsView is a part of the schema ReindexJob: the lengths of the phases that have begun and ended, in milliseconds.
+// DurationsView is a part of the schema ReindexJob: the lengths of the phases that have begun and ended, in
+// milliseconds.
 type DurationsView struct {
 	PendingMillis *int64 `json:"pendingMillis,omitempty"`
 	OpenMillis    *int64 `json:"openMillis,omitempty"`
@@ -65,7 +66,7 @@ type MetadataView struct {
 	ModifiedAt string `json:"modifiedAt,omitempty"`
 }
 
-// Show returns all of a job that callers see. A failure's message is all that it says of the reason.
+// Show returns the view of a job. A failure's message is all that callers see of the reason.
 func Show(job Job) View {
 	var v View
 	for _, f := range allFields {
@@ -85,7 +86,7 @@ func timestamp(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.
 // Fields are the fields of a job that a caller wants; nil means all of them.
 type Fields []*field
 
-// Of returns the view with no more than these fields.
+// Of returns the view with these fields only.
 func (fs Fields) Of(v View) View {
 	if fs == nil {
 		return v

@@ -23,13 +23,13 @@ const startTimeout = 2 * time.Minute
 // Start runs a MariaDB server until the test ends, with one empty database, and returns a data source name of it as
 // go-sql-driver/mysql wants it, of the form "root@unix(...)/test", to which parameters can be appended. The server
 // listens on a Unix socket in a folder of its own, so that several can run at once; what it stores does not survive a
-// crash. It has none of the system's tables, so that it starts at once: whoever reaches the socket may do everything,
-// and there are no named time zones.
+// crash. It has none of the system's tables, so that it starts at once: anybody who reaches the socket may do
+// everything, and there are no named time zones.
 //
 // The database's collation is utf8mb4_bin: texts are equal, and in order, as their bytes are.
 //
-// The server is looked for in /usr/sbin and in PATH. Where there is none the test is skipped, except under CI=true,
-// where it fails. As root it is run as the user mysql, or nobody.
+// The server is looked for in /usr/sbin and in PATH. If there is none the test is skipped; with CI=true it fails. As
+// root it is run as the user mysql, or nobody.
 func Start(tb testing.TB) string {
 	tb.Helper()
 	bin, err := findServer()
@@ -41,9 +41,24 @@ func Start(tb testing.TB) string {
 	if err := os.WriteFile(filepath.Join(dir, "init.sql"), []byte(create), 0o644); err != nil {
 		tb.Fatal(err)
 	}
-	cmd := exec.Command(bin, "--no-defaults", "--datadir="+dir, "--socket="+filepath.Join(dir, "socket"), "--pid-file="+filepath.Join(dir, "pid"),
-		"--init-file="+filepath.Join(dir, "init.sql"), "--skip-networking", "--skip-grant-tables", "--innodb-log-file-size=32M",
-		"--innodb-buffer-pool-size=64M", "--innodb-flush-log-at-trx-commit=0", "--skip-innodb-doublewrite", "--innodb-use-native-aio=0")
+	cmd := exec.Command(
+		bin,
+		"--no-defaults",
+		"--datadir="+dir,
+		"--socket="+filepath.Join(dir, "socket"),
+		"--pid-file="+filepath.Join(dir, "pid"),
+		"--init-file="+filepath.Join(
+			dir,
+			"init.sql",
+		),
+		"--skip-networking",
+		"--skip-grant-tables",
+		"--innodb-log-file-size=32M",
+		"--innodb-buffer-pool-size=64M",
+		"--innodb-flush-log-at-trx-commit=0",
+		"--skip-innodb-doublewrite",
+		"--innodb-use-native-aio=0",
+	)
 	cmd.Dir, cmd.SysProcAttr = dir, attr
 	out, err := cmd.StderrPipe()
 	if err != nil {

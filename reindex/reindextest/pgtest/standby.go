@@ -3,7 +3,7 @@ package pgtest
 import "testing"
 
 // Standby runs a standby of the server until the test ends: a copy that follows by streaming replication,
-// asynchronously, and answers what only reads.
+// asynchronously, and executes only statements that read.
 func (s *Server) Standby(tb testing.TB) *Server {
 	tb.Helper()
 	standby := newServer(tb)
