@@ -22,6 +22,7 @@ func (g *generation) Commit(ctx context.Context) error {
 	if replaced {
 		g.state = committed
 		g.index = nil // the live index's from now on
+		g.t.ix.closeSurplus()
 	}
 	switch {
 	case err == nil:

@@ -34,6 +34,10 @@ type Config struct {
 	// nobody searches are free. The next search opens it again. Default 10 minutes; negative: never.
 	IdleTimeout time.Duration
 
+	// MaxOpen is how many tenants' indexes are open at the same time: if one more is opened, that which was searched the longest time ago is
+	// closed, as after IdleTimeout. Those in use stay open, also if they are more. Default 0: no maximum.
+	MaxOpen int
+
 	// ReadOnly opens a directory for searches while another process reindexes there. The Index takes no lock, changes nothing, and refuses
 	// what would with [ErrReadOnly]. It follows switches and updates within a second, or ten times what it takes to open the index if that is
 	// more, and answers from what was there before until the new index is open. It needs symbolic links in a temporary directory, and a system on which files that are open can be removed.
@@ -73,6 +77,9 @@ func (c *Config) withDefaults() Config {
 func (c *Config) validate() error {
 	if c.BatchBytes < 0 {
 		return fmt.Errorf("bleveindex: invalid config: BatchBytes is %d, want 0 for the default or a number of bytes", c.BatchBytes)
+	}
+	if c.MaxOpen < 0 {
+		return fmt.Errorf("bleveindex: invalid config: MaxOpen is %d, want 0 for no maximum or a number of indexes", c.MaxOpen)
 	}
 	if err := checkMapping(c.Mapping); err != nil {
 		return fmt.Errorf("bleveindex: invalid config: %w", err)

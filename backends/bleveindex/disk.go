@@ -49,6 +49,17 @@ func (d disk) makeDir(path string) error {
 	return d.syncDir(filepath.Dir(path))
 }
 
+// makeAll creates a directory, and those that it is in, and waits until the names of those that did not exist are on the disk.
+func (d disk) makeAll(path string) error {
+	if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if err := d.makeAll(filepath.Dir(path)); err != nil {
+		return err
+	}
+	return d.makeDir(path)
+}
+
 // syncDir waits until the names in a directory are on the disk. Windows has no such call, and needs none.
 func (d disk) syncDir(path string) error {
 	if runtime.GOOS == "windows" {
@@ -82,7 +93,7 @@ func (d disk) syncTree(root string) error {
 }
 
 // copyFile copies a file that was just opened, and waits until the copy is on the disk.
-func copyFile(ctx context.Context, from *os.File, to string) (err error) {
+func (d disk) copyFile(ctx context.Context, from *os.File, to string) (err error) {
 	target, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return err
@@ -95,5 +106,5 @@ func copyFile(ctx context.Context, from *os.File, to string) (err error) {
 	if errors.Is(err, io.EOF) {
 		err = nil
 	}
-	return errors.Join(err, target.Sync(), target.Close())
+	return errors.Join(err, d.sync(target), target.Close())
 }

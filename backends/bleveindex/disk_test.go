@@ -2,6 +2,7 @@ package bleveindex
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -234,4 +235,58 @@ func TestLostPointer(t *testing.T) {
 		t.Errorf("reaped %d, %v", n, err)
 	}
 	assertLive(t, ix, "acme", 100, "3")
+}
+
+// The names of the directories that Open creates are on the disk when it returns.
+func TestSyncsOfNewRoot(t *testing.T) {
+	r := &recorder{dir: t.TempDir()}
+	ix, err := openOn(r.disk(), filepath.Join(r.dir, "var", "index"), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := ix.Close(); err != nil {
+		t.Error(err)
+	}
+	assertOrder(t, r.take(), "sync .", "sync var")
+	r.failing("sync .", errors.New("no luck"))
+	if _, err := openOn(r.disk(), filepath.Join(r.dir, "other"), nil); err == nil || !strings.Contains(err.Error(), "no luck") {
+		t.Errorf("open: %v", err)
+	}
+}
+
+// All of a backup is on the disk, with its names, before its pointer names it; a sync that fails is an error.
+func TestSyncsOfBackup(t *testing.T) {
+	ix, r := openRecorded(t)
+	publish(t, ix, "acme", products(10, "1")...)
+	name := generationsOnDisk(t, r.dir, "acme")[0]
+	r.take()
+	to := filepath.Join(r.dir, "copies", "monday")
+	if err := ix.Backup(t.Context(), to); err != nil {
+		t.Fatal(err)
+	}
+	calls := r.take()
+	generation := "copies/monday/t-acme/" + name
+	pointer := []string{"sync copies/monday/t-acme/live.new", "rename copies/monday/t-acme/live", "sync copies/monday/t-acme", "sync copies/monday"}
+	segments, err := filepath.Glob(filepath.Join(to, "t-acme", name, "store", "*.zap"))
+	if err != nil || len(segments) == 0 {
+		t.Fatalf("segments %q, error %v", segments, err)
+	}
+	for _, segment := range segments {
+		assertOrder(t, calls, append([]string{"sync " + generation + "/store/" + filepath.Base(segment)}, pointer...)...)
+	}
+	for _, path := range []string{
+		"/store/root.bolt", "/store", "/index_meta.json", "", "/mark.new",
+	} {
+		assertOrder(t, calls, append([]string{"sync " + generation + path}, pointer...)...)
+	}
+	assertOrder(t, calls, append([]string{"sync .", "sync copies", "sync copies/monday/t-acme"}, pointer...)...)
+	for i, call := range slices.Compact(slices.Sorted(slices.Values(calls))) {
+		r.failing(strings.ReplaceAll(call, "monday", fmt.Sprint("day-", i)), errors.New("no luck"))
+		if call == "sync ." || call == "sync copies" {
+			continue // they are there by now
+		}
+		if err := ix.Backup(t.Context(), filepath.Join(r.dir, "copies", fmt.Sprint("day-", i))); err == nil || !strings.Contains(err.Error(), "no luck") {
+			t.Errorf("%s failed: %v", call, err)
+		}
+	}
 }

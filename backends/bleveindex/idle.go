@@ -1,6 +1,11 @@
 package bleveindex
 
-import "time"
+import (
+	"cmp"
+	"maps"
+	"slices"
+	"time"
+)
 
 // closeIdle closes the live indexes that no search has used for some time, until the Index is closed.
 func (ix *Index) closeIdle(timeout time.Duration) {
@@ -18,24 +23,50 @@ func (ix *Index) closeIdle(timeout time.Duration) {
 
 // closeUnusedSince closes the live indexes that no search has used since then.
 func (ix *Index) closeUnusedSince(then time.Time) {
-	ix.mu.RLock()
-	tenants := make([]*tenant, 0, len(ix.tenants))
-	for _, t := range ix.tenants {
-		tenants = append(tenants, t)
-	}
-	ix.mu.RUnlock()
-	for _, t := range tenants {
+	for _, t := range ix.known() {
 		t.closeUnusedSince(then)
 	}
 }
 
-// closeUnusedSince closes the live index if no search uses it, nor has since then. The next search opens it again, when it is closed.
-func (t *tenant) closeUnusedSince(then time.Time) {
+// known returns the tenants that this process knows.
+func (ix *Index) known() []*tenant {
+	ix.mu.RLock()
+	defer ix.mu.RUnlock()
+	return slices.Collect(maps.Values(ix.tenants))
+}
+
+// closeSurplus closes the live indexes that were used the longest time ago, if more are open than Config allows and nobody uses them.
+func (ix *Index) closeSurplus() {
+	if ix.cfg.MaxOpen == 0 {
+		return
+	}
+	type opened struct {
+		tenant *tenant
+		used   int64
+	}
+	var all []opened
+	for _, t := range ix.known() {
+		if l := t.live.Load(); l != nil {
+			all = append(all, opened{t, l.used.Load()})
+		}
+	}
+	slices.SortFunc(all, func(a, b opened) int { return cmp.Compare(a.used, b.used) })
+	surplus := len(all) - ix.cfg.MaxOpen
+	for _, o := range all[:max(0, len(all)-1)] { // the last one is that for which others are closed
+		if surplus > 0 && o.tenant.closeUnusedSince(time.Now()) {
+			surplus--
+		}
+	}
+}
+
+// closeUnusedSince closes the live index if no search uses it, nor has since then, and reports whether it does. The next search opens it
+// again, when it is closed.
+func (t *tenant) closeUnusedSince(then time.Time) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	l := t.live.Load()
 	if t.closed || l == nil || l.used.Load() > then.UnixNano() || !l.refs.CompareAndSwap(1, 0) {
-		return
+		return false
 	}
 	t.live.Store(nil) // a search that has found no reference left finds this once it has t.mu
 	closed := make(chan struct{})
@@ -50,4 +81,5 @@ func (t *tenant) closeUnusedSince(then time.Time) {
 		t.mu.Unlock()
 		close(closed)
 	}()
+	return true
 }

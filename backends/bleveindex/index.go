@@ -77,14 +77,7 @@ func openOn(disk disk, dir string, cfg *Config) (*Index, error) {
 
 // take creates the directory, locks it, and removes what dead processes have left.
 func (ix *Index) take() error {
-	_, err := os.Stat(ix.dir)
-	if errors.Is(err, fs.ErrNotExist) {
-		if err := os.MkdirAll(ix.dir, 0o700); err != nil {
-			return err
-		}
-		err = ix.disk.syncDir(filepath.Dir(ix.dir))
-	}
-	if err != nil {
+	if err := ix.disk.makeAll(ix.dir); err != nil {
 		return err
 	}
 	lock := flock.New(filepath.Join(ix.dir, lockFile))

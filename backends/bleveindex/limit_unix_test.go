@@ -6,8 +6,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"iter"
 	"math/rand/v2"
+	"os"
 	"os/signal"
 	"path/filepath"
 	"strings"
@@ -196,3 +198,67 @@ type namedIndex struct{ name string }
 
 func (i namedIndex) Name() string { return i.name }
 func (i namedIndex) Close() error { return nil }
+
+// withoutPermission calls f while this process may not read a directory.
+func withoutPermission(t *testing.T, dir string, f func()) {
+	t.Helper()
+	if err := os.Chmod(dir, 0); err != nil {
+		t.Fatal(err)
+	}
+	const nobody = 65534
+	root := os.Geteuid() == 0
+	if root { // who may read everything
+		if err := syscall.Setreuid(-1, nobody); err != nil {
+			t.Skipf("another user cannot be tried: %v", err)
+		}
+	}
+	defer func() {
+		if root {
+			if err := syscall.Setreuid(-1, 0); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := os.Chmod(dir, 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}()
+	f()
+}
+
+// A missing permission is not taken for damage, nor for an empty index, by searches and by what counts the live documents for the rule on
+// shrinking; and it is named. Searches go on when it is back.
+func TestNoPermission(t *testing.T) {
+	for _, place := range []string{"", tenantDir("acme"), "store"} {
+		dir := published(t)
+		ix := open(t, dir, nil)
+		tenant := mustTenant(t, ix, "acme")
+		path := filepath.Join(dir, place)
+		if place == "store" {
+			path = filepath.Join(dir, tenantDir("acme"), generationsOnDisk(t, dir, "acme")[0], place)
+		}
+		withoutPermission(t, path, func() {
+			found, err := revs(t.Context(), ix, "acme")
+			if !errors.Is(err, fs.ErrPermission) || errors.Is(err, reindex.ErrDamaged) || errors.Is(err, reindex.ErrNoLiveIndex) {
+				t.Errorf("without %q: %d documents, %v", place, len(found), err)
+			}
+			if n, err := tenant.documents(t.Context()); err == nil && n != 20 || err != nil && !errors.Is(err, fs.ErrPermission) {
+				t.Errorf("without %q: %d documents are live, %v", place, n, err)
+			}
+			if gen, err := ix.Begin(t.Context(), "acme"); err == nil {
+				sealed, err := gen.Seal(t.Context())
+				if err == nil && sealed.LiveErr == nil && sealed.Live != 20 {
+					t.Errorf("without %q: a generation beside %d documents", place, sealed.Live)
+				}
+				if err := gen.Abort(t.Context()); err != nil {
+					t.Error(err)
+				}
+			} else if !errors.Is(err, fs.ErrPermission) {
+				t.Errorf("without %q: begin: %v", place, err)
+			}
+		})
+		assertLive(t, ix, "acme", 20, "1")
+		if err := ix.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+}

@@ -21,14 +21,14 @@ const snapshotTries = 20
 //
 // It goes without the lock of bleve's database, which a writer holds for good: of a file that two reads find the same, all was there at one
 // moment between them; and at any moment the pages that its newest complete transaction needs are as they were written.
-func snapshot(ctx context.Context, from, to string, place func(ctx context.Context, from *os.File, to string) error) error {
+func (d disk) snapshot(ctx context.Context, from, to string, place func(ctx context.Context, from *os.File, to string) error) error {
 	root := filepath.Join(from, storeDir, rootFile)
 	for try := 1; ; try++ {
 		content, err := readStable(ctx, root)
 		if err != nil {
 			return err
 		}
-		if err = trySnapshot(ctx, from, to, content, place); err == nil {
+		if err = d.trySnapshot(ctx, from, to, content, place); err == nil {
 			return nil
 		}
 		now, again := readStable(ctx, root)
@@ -41,7 +41,9 @@ func snapshot(ctx context.Context, from, to string, place func(ctx context.Conte
 	}
 }
 
-func trySnapshot(ctx context.Context, from, to string, root []byte, place func(ctx context.Context, from *os.File, to string) error) (err error) {
+func (d disk) trySnapshot(
+	ctx context.Context, from, to string, root []byte, place func(ctx context.Context, from *os.File, to string) error,
+) (err error) {
 	meta, err := os.ReadFile(filepath.Join(from, metaFile)) //nolint:gosec // the path is the index's own
 	if err != nil {
 		return missing(err)
@@ -51,7 +53,7 @@ func trySnapshot(ctx context.Context, from, to string, root []byte, place func(c
 		return err
 	}
 	list := filepath.Join(store, rootFile)
-	if err := errors.Join(osDisk.write(filepath.Join(to, metaFile), string(meta)), osDisk.write(list, string(root))); err != nil {
+	if err := errors.Join(d.write(filepath.Join(to, metaFile), string(meta)), d.write(list, string(root))); err != nil {
 		return err
 	}
 	segments, err := readRoot(list)
@@ -107,7 +109,7 @@ func openShadow(ctx context.Context, generation string) (index bleve.Index, docu
 	link := func(_ context.Context, from *os.File, to string) error { return os.Symlink(from.Name(), to) }
 	to := filepath.Join(dir, filepath.Base(generation))
 	for try := 1; ; try++ {
-		if err = snapshot(ctx, generation, to, link); err != nil {
+		if err = osDisk.snapshot(ctx, generation, to, link); err != nil {
 			break
 		}
 		if index, documents, err = openReadOnly(to); err == nil {
@@ -139,7 +141,7 @@ func (ix *Index) Backup(ctx context.Context, dir string) error {
 }
 
 func (ix *Index) backup(ctx context.Context, dir string) error {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	if err := ix.disk.makeAll(dir); err != nil {
 		return err
 	}
 	tenants, err := ix.onDisk()
@@ -156,7 +158,7 @@ func (ix *Index) backup(ctx context.Context, dir string) error {
 			errs = append(errs, fmt.Errorf("tenant %q: %w", name, err))
 		}
 	}
-	return errors.Join(append(errs, osDisk.syncDir(dir))...)
+	return errors.Join(append(errs, ix.disk.syncDir(dir))...)
 }
 
 // backupTenant copies a tenant's live generation to a directory that does not exist yet.
@@ -187,8 +189,8 @@ func (l *liveIndex) backup(ctx context.Context, to string) (err error) {
 			err = errors.Join(err, os.RemoveAll(to))
 		}
 	}()
-	generation := filepath.Join(to, l.name)
-	if err := snapshot(ctx, filepath.Join(l.t.dir, l.name), generation, copyFile); err != nil {
+	generation, disk := filepath.Join(to, l.name), l.t.ix.disk
+	if err := disk.snapshot(ctx, filepath.Join(l.t.dir, l.name), generation, disk.copyFile); err != nil {
 		return err
 	}
 	copied, n, err := openReadOnly(generation) // the live index may hold others by now
@@ -198,12 +200,12 @@ func (l *liveIndex) backup(ctx context.Context, to string) (err error) {
 	if err := closeIndex(copied); err != nil {
 		return err
 	}
-	if err := osDisk.writeMark(generation, liveMark(n)); err != nil {
+	if err := disk.writeMark(generation, liveMark(n)); err != nil {
 		return err
 	}
-	if err := osDisk.syncTree(to); err != nil {
+	if err := disk.syncTree(to); err != nil {
 		return err
 	}
-	_, err = osDisk.writePointer(to, pointer{l.name, n})
+	_, err = disk.writePointer(to, pointer{l.name, n})
 	return err
 }

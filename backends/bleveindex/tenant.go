@@ -117,6 +117,7 @@ func (t *tenant) startOpening(p pointer) *opening {
 		}
 		l, err := t.openGeneration(p)
 		t.opened(o, l, err)
+		t.ix.closeSurplus()
 	})
 	return o
 }

@@ -9,6 +9,7 @@ import (
 	"runtime"
 	"slices"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"productindex/reindex"
@@ -253,6 +254,9 @@ func TestIdle(t *testing.T) {
 		}
 		<-closing
 	}
+	if mustTenant(t, ix, "tenant-1").live.Load() == nil {
+		t.Error("an index is closed that was used since")
+	}
 	for runtime.NumGoroutine() > goroutines+2*20 {
 		runtime.Gosched() // the last goroutines are on their way out
 	}
@@ -321,4 +325,75 @@ func TestIdleTimeout(t *testing.T) {
 		runtime.Gosched()
 	}
 	assertLive(t, ix, "acme", 3, "1")
+}
+
+// No more indexes are open than Config allows, but for those in use. Those used last stay open, and all answer.
+func TestMaxOpen(t *testing.T) {
+	const tenants, most = 6, 2
+	dir := t.TempDir()
+	ix := open(t, dir, &Config{MaxOpen: most})
+	name := func(i int) string { return fmt.Sprint("tenant-", i) }
+	isOpen := func() (names []string) {
+		for i := range tenants {
+			if mustTenant(t, ix, name(i)).live.Load() != nil {
+				names = append(names, name(i))
+			}
+		}
+		return names
+	}
+	for i := range tenants {
+		publish(t, ix, name(i), products(3, "1")...)
+	}
+	if got := isOpen(); !slices.Equal(got, []string{name(4), name(5)}) {
+		t.Errorf("after the switches %q are open", got)
+	}
+	used, err := ix.acquire(t.Context(), name(0))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range tenants {
+		assertLive(t, ix, name(i), 3, "1")
+		if l := mustTenant(t, ix, name(i)).live.Load(); l == nil {
+			t.Errorf("the index of %s is closed after its search", name(i))
+		}
+	}
+	got := isOpen()
+	if !slices.Contains(got, name(0)) || len(got) > most+1 {
+		t.Errorf("after the searches %q are open, want %s, which is in use, and some others", got, name(0))
+	}
+	used.done()
+}
+
+// A generation whose index is still being closed for being idle is removed after that.
+func TestRemoveAfterIdleClose(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := &recorder{dir: t.TempDir()}
+		ix, err := openOn(r.disk(), r.dir, &Config{IdleTimeout: -1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		acme, err := ix.tenant("acme", true)
+		if err != nil {
+			t.Fatal(err)
+		}
+		name := newGenerationName()
+		removal := "remove t-acme/" + name
+		closing := make(chan struct{})
+		acme.mu.Lock()
+		acme.idle = closing
+		acme.removeLater(name)
+		acme.mu.Unlock()
+		synctest.Wait()
+		if slices.Contains(r.take(), removal) {
+			t.Error("the generation is removed while its index is being closed")
+		}
+		close(closing)
+		synctest.Wait()
+		if calls := r.take(); !slices.Contains(calls, removal) {
+			t.Errorf("the generation is not removed: %q", calls)
+		}
+		if err := ix.Close(); err != nil {
+			t.Error(err)
+		}
+	})
 }
