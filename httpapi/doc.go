@@ -9,9 +9,12 @@
 //	403  the token's scopes do not suffice, or could not be checked; an errorMessage
 //	405  the method is not POST; an errorMessage, and the header Allow
 //
+// With ?dryRun=true, or dryRun in the body, everything is done but the switch-over. A reindex that is asked for while a dry run is in
+// progress does not join it, nor the other way round: the answer is 400 here, and 409 at the newer endpoints.
+//
 // The newer endpoints answer likewise:
 //
-//	POST /indexing/{tenant}/reindex-jobs       201 the new job, or 200 the one in progress
+//	POST /indexing/{tenant}/reindex-jobs       201 the new job, 200 the one in progress, or 409 it is of another kind
 //	GET  /indexing/{tenant}/reindex-jobs       200 a page of the tenant's jobs, selected by q, in the order of sort
 //	GET  /indexing/{tenant}/reindex-jobs/{id}  200 one job, or 404
 //

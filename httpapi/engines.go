@@ -16,7 +16,7 @@ import (
 // Engine is what a handler needs of an engine. [*reindex.Engine] has it, with the promises of its documentation.
 type Engine interface {
 	EntityType() string
-	Start(ctx context.Context, tenant string) (job reindex.Job, started bool, err error)
+	StartWith(ctx context.Context, tenant string, options reindex.Options) (job reindex.Job, started bool, err error)
 	Job(ctx context.Context, tenant, id string) (reindex.Job, error)
 	Jobs(ctx context.Context, tenant string, query reindex.JobQuery) (jobs []reindex.Job, total int, err error)
 	Cancel(ctx context.Context, tenant, id string) error

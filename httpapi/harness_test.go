@@ -49,7 +49,7 @@ type fakeEngine struct {
 	started []string
 }
 
-func (f *fakeEngine) Start(ctx context.Context, tenant string) (reindex.Job, bool, error) {
+func (f *fakeEngine) StartWith(ctx context.Context, tenant string, _ reindex.Options) (reindex.Job, bool, error) {
 	f.mu.Lock()
 	f.started = append(f.started, tenant)
 	f.mu.Unlock()

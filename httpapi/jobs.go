@@ -21,7 +21,11 @@ func (h *handler) createJob(c *call) (response, error) {
 	if err != nil {
 		return response{}, err
 	}
-	job, started, err := h.start(c, e)
+	options, err := parseOptions(c.r.URL.RawQuery, fields)
+	if err != nil {
+		return response{}, err
+	}
+	job, started, err := h.start(c, e, options)
 	if err != nil {
 		return response{}, err
 	}
@@ -43,9 +47,9 @@ func (h *handler) engineFor(fields map[string]json.RawMessage) (Engine, error) {
 		return nil, invalid("Missing entityType", "Field 'entityType' is required, supported: "+h.engines.entityTypes())
 	}
 	switch string(fields["rag"]) {
-	case "", "false":
+	case "", no:
 		return h.engineOf(entityType)
-	case "true":
+	case yes:
 		return h.engineWithRAG(entityType)
 	default:
 		return nil, invalid("Invalid rag", "Field 'rag' must be a boolean")

@@ -22,11 +22,18 @@ func (h *handler) reindex(c *call) (response, error) {
 	if err := checkMode(fields); err != nil {
 		return response{}, err
 	}
+	options, err := parseOptions(c.r.URL.RawQuery, fields)
+	if err != nil {
+		return response{}, err
+	}
 	e, err := h.engineOf(reindex.EntityProduct)
 	if err != nil {
 		return response{}, err
 	}
-	if _, _, err := h.start(c, e); err != nil {
+	if _, _, err := h.start(c, e, options); err != nil {
+		if busy, ok := errors.AsType[*problem](err); ok && busy.status == http.StatusConflict {
+			busy.status = http.StatusBadRequest // the specification of this path has no other
+		}
 		return response{}, err
 	}
 	return response{status: http.StatusNoContent}, nil
@@ -46,12 +53,12 @@ func checkMode(fields map[string]json.RawMessage) error {
 
 // start begins a run of the tenant, or joins the one in progress. A caller who hangs up at this point has asked for the run all the
 // same, so the call does not end with the request.
-func (h *handler) start(c *call, e Engine) (job reindex.Job, started bool, err error) {
+func (h *handler) start(c *call, e Engine, options reindex.Options) (job reindex.Job, started bool, err error) {
 	if wait := h.triggers.take(c.tenant); wait > 0 {
 		return job, false, tooManyTriggers(wait)
 	}
 	err = h.askEngine(context.WithoutCancel(c.r.Context()), c, func(ctx context.Context) error {
-		job, started, err = e.Start(ctx, c.tenant)
+		job, started, err = e.StartWith(ctx, c.tenant, options)
 		return err
 	})
 	if err == nil {
@@ -72,6 +79,9 @@ func (h *handler) askEngine(ctx context.Context, c *call, ask func(context.Conte
 		return noSuchJob()
 	case errors.Is(err, reindex.ErrJobEnded):
 		return conflict("The job has ended", "A job that has ended stays as it is")
+	case errors.Is(err, reindex.ErrRunning):
+		return conflict("Another kind of job is in progress", "A dry run is never joined by a reindex, nor a reindex by a dry run: "+
+			"try again when the job in progress has ended, or cancel it")
 	default:
 		h.logFailure(ctx, c, "the engine failed", err.Error())
 		return unavailable(c.id)

@@ -9,14 +9,14 @@ import (
 
 // admit makes a run of the tenant whose context is derived from base, stores its job and gives it a place in the line.
 // If one is in progress already, r is nil and job is that one's. A run that was admitted must be executed.
-func (e *Engine) admit(ctx, base context.Context, tenant string) (runCtx context.Context, r *run, job Job, err error) {
+func (e *Engine) admit(ctx, base context.Context, tenant string, options Options) (runCtx context.Context, r *run, job Job, err error) {
 	if err := CheckTenant(tenant); err != nil {
 		return nil, nil, Job{}, err
 	}
 	if err := e.ends.store(ctx, &e.cfg, tenant); err != nil {
 		return nil, nil, Job{}, err
 	}
-	r = e.newRun(tenant)
+	r = e.newRun(tenant, options)
 	runCtx, r.cancel = context.WithCancelCause(base)
 	if err := e.register(r); err != nil {
 		r.cancel(err)
@@ -45,10 +45,10 @@ func (e *Engine) admit(ctx, base context.Context, tenant string) (runCtx context
 	return runCtx, r, job, nil
 }
 
-func (e *Engine) newRun(tenant string) *run {
+func (e *Engine) newRun(tenant string, options Options) *run {
 	now := time.Now().UTC()
 	return &run{src: e.src, ix: e.ix, cfg: &e.cfg, sizes: e.sizes, streams: e.streams, tenant: tenant, record: newRecord(&e.cfg, Job{
-		ID: rand.Text(), Tenant: tenant, EntityType: e.cfg.EntityType, Status: StatusPending, Expected: -1,
+		ID: rand.Text(), Tenant: tenant, EntityType: e.cfg.EntityType, Options: options, Status: StatusPending, Expected: -1,
 		Created: now, Modified: now, Report: Report{Expected: -1, Replaced: -1},
 	})}
 }

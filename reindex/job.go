@@ -22,7 +22,7 @@ const (
 	StatusInProgress Status = "IN_PROGRESS"
 	// StatusPublished: the source is exhausted and every batch was handed to the index. Nothing is live yet.
 	StatusPublished Status = "PUBLISHED"
-	// StatusSuccess: the new generation was checked and is live.
+	// StatusSuccess: the new generation was checked and is live; after a dry run, it was checked and discarded.
 	StatusSuccess Status = "SUCCESS"
 	// StatusFailure: the live index is what it was before the job. Where the answer to the switch-over itself was lost,
 	// Message says so.
@@ -40,6 +40,8 @@ type Job struct {
 	Tenant string
 	// EntityType is what is reindexed: Config.EntityType of the engine that runs the job.
 	EntityType string
+	// Options are what was asked of the run.
+	Options Options
 	// Status is where the job stands.
 	Status Status
 	// Phase is what the run is doing, or what it was doing when it failed: never [PhaseRead] or [PhaseWrite] before its

@@ -14,7 +14,7 @@ func (e *Engine) Create(ctx context.Context, tenant string) (job Job, created bo
 	if err := CheckTenant(tenant); err != nil {
 		return Job{}, false, err
 	}
-	r := e.newRun(tenant)
+	r := e.newRun(tenant, Options{})
 	r.cancel = func(error) {}
 	if err := e.register(r); err != nil {
 		return Job{}, false, err
@@ -30,7 +30,7 @@ func (e *Engine) Create(ctx context.Context, tenant string) (job Job, created bo
 //
 // Resume returns when the job has ended, as Run does, and ends when ctx does.
 func (e *Engine) Resume(ctx context.Context, job Job, generation string) (Report, error) {
-	r := e.newRun(job.Tenant)
+	r := e.newRun(job.Tenant, job.Options)
 	r.record = newRecord(&e.cfg, job)
 	r.record.started = job.Created
 	r.resumes = generation

@@ -347,9 +347,12 @@ type unknownError struct{ error }
 
 func (e unknownError) Unwrap() error { return e.error }
 
-// commit makes the generation live. Once it has begun, the end of ctx stops it only after CleanupTimeout: a switch-over
+// commit makes the generation live, unless this is a dry run. Once it has begun, the end of ctx stops it only after CleanupTimeout: a switch-over
 // cut off in the middle would leave it unknown what is live.
 func (r *run) commit(ctx context.Context, gen Generation, edits *editing) error {
+	if r.record.now().Options.DryRun {
+		return nil // who has begun the generation discards what is not live
+	}
 	if ctx.Err() != nil {
 		return inPhase(PhaseCommit, context.Cause(ctx))
 	}

@@ -22,6 +22,7 @@ type job struct {
 	ID         string `json:"id"`
 	EntityType string `json:"entityType"`
 	RAG        bool   `json:"rag"`
+	DryRun     bool   `json:"dryRun"`
 	Status     string `json:"status"`
 	Phase      string `json:"phase"`
 	Expected   *int64 `json:"expectedCount"`

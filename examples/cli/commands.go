@@ -16,12 +16,13 @@ func (a *app) trigger(ctx context.Context, args []string) error {
 	flags := a.newFlags("trigger")
 	entityType := flags.String("type", "PRODUCT", "what is reindexed")
 	rag := flags.Bool("rag", false, "reindex products for retrieval-augmented generation")
+	dryRun := flags.Bool("dry-run", false, "fill and check a new index, and discard it: nothing that searches see changes")
 	following := flags.Bool("follow", false, "show the job's progress until it has ended")
 	if _, err := a.only(0, flags, args); err != nil {
 		return err
 	}
 	var started job
-	creation := map[string]any{"entityType": *entityType, "rag": *rag}
+	creation := map[string]any{"entityType": *entityType, "rag": *rag, "dryRun": *dryRun}
 	if _, err := a.call(ctx, http.MethodPost, "reindex-jobs", creation, &started); err != nil {
 		return err
 	}
@@ -84,12 +85,16 @@ func (a *app) list(ctx context.Context, args []string) error {
 	return nil
 }
 
-// kind is what is reindexed.
+// kind is what is reindexed, and how.
 func (j *job) kind() string {
+	kind := j.EntityType
 	if j.RAG {
-		return j.EntityType + ", rag"
+		kind += ", rag"
 	}
-	return j.EntityType
+	if j.DryRun {
+		kind += ", dry run"
+	}
+	return kind
 }
 
 // state is where the job stands, and in which phase.

@@ -40,7 +40,11 @@ func (a *app) followJob(ctx context.Context, id string) error {
 	if last.Status != "SUCCESS" {
 		return fmt.Errorf("job %s ended as %s: %s", id, last.Status, last.Message)
 	}
-	fmt.Fprintf(a.out, "SUCCESS: %s\n", last.outcome())
+	note := ""
+	if last.DryRun {
+		note = "; a dry run: nothing that searches see has changed"
+	}
+	fmt.Fprintf(a.out, "SUCCESS: %s%s\n", last.outcome(), note)
 	return nil
 }
 

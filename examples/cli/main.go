@@ -24,7 +24,8 @@ import (
 
 const usage = `usage: cli [-url URL] -tenant TENANT COMMAND
 
-  trigger [-type PRODUCT] [-rag] [-follow]           start a job, or join the one in progress
+  trigger [-type PRODUCT] [-rag] [-dry-run] [-follow]
+                                                     start a job, or join the one in progress
   follow ID                                          show a job's progress until it has ended
   list [-q CONDITIONS] [-sort FIELDS] [-page N] [-size N]
   cancel ID                                          ask a job to stop

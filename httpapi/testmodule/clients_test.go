@@ -143,16 +143,16 @@ func callEverything(t *testing.T, s *shop, address string) {
 func createJob(ctx context.Context, t *testing.T, c *client.ClientWithResponses) string {
 	t.Helper()
 	creation := client.POSTIndexingReindexJobsJSONRequestBody{EntityType: "PRODUCT"}
-	created, err := c.POSTIndexingReindexJobsWithResponse(ctx, "acme", creation)
+	created, err := c.POSTIndexingReindexJobsWithResponse(ctx, "acme", nil, creation)
 	if err != nil || created.JSON201 == nil || *created.JSON201.EntityType != "PRODUCT" {
 		t.Fatalf("%v: %s", err, body(created))
 	}
-	joined, err := c.POSTIndexingReindexJobsWithResponse(ctx, "acme", creation)
+	joined, err := c.POSTIndexingReindexJobsWithResponse(ctx, "acme", nil, creation)
 	if err != nil || joined.JSON200 == nil || *joined.JSON200.Id != *created.JSON201.Id {
 		t.Fatalf("%v: %s", err, body(joined))
 	}
 	mode := client.FULL
-	triggered, err := c.POSTIndexingReindexWithResponse(ctx, "acme", client.POSTIndexingReindexJSONRequestBody{Mode: &mode})
+	triggered, err := c.POSTIndexingReindexWithResponse(ctx, "acme", nil, client.POSTIndexingReindexJSONRequestBody{Mode: &mode})
 	if err != nil || triggered.StatusCode() != http.StatusNoContent || len(triggered.Body) > 0 {
 		t.Fatalf("%v: %s", err, body(triggered))
 	}
@@ -221,19 +221,19 @@ func refusals(ctx context.Context, t *testing.T, c *client.ClientWithResponses, 
 	t.Helper()
 	rag := true
 	creation := client.POSTIndexingReindexJobsJSONRequestBody{EntityType: "PRODUCT", Rag: &rag}
-	if got, err := c.POSTIndexingReindexJobsWithResponse(ctx, "acme", creation); err != nil || got.JSON400 == nil || *got.JSON400.Message != "Unsupported rag" {
+	if got, err := c.POSTIndexingReindexJobsWithResponse(ctx, "acme", nil, creation); err != nil || got.JSON400 == nil || *got.JSON400.Message != "Unsupported rag" {
 		t.Errorf("%v: %s", err, body(got))
 	}
-	if got, err := c.POSTIndexingReindexWithResponse(ctx, "ac-me", client.POSTIndexingReindexJSONRequestBody{}); err != nil || got.JSON400 == nil ||
+	if got, err := c.POSTIndexingReindexWithResponse(ctx, "ac-me", nil, client.POSTIndexingReindexJSONRequestBody{}); err != nil || got.JSON400 == nil ||
 		*got.JSON400.Code != http.StatusBadRequest {
 		t.Errorf("%v: %s", err, body(got))
 	}
-	if got, err := c.POSTIndexingReindexWithResponse(ctx, "globex", client.POSTIndexingReindexJSONRequestBody{}); err != nil || got.JSON401 == nil ||
+	if got, err := c.POSTIndexingReindexWithResponse(ctx, "globex", nil, client.POSTIndexingReindexJSONRequestBody{}); err != nil || got.JSON401 == nil ||
 		*got.JSON401.Fault.Detail.Errorcode != "oauth.v2.InvalidAccessToken" {
 		t.Errorf("%v: %s", err, body(got))
 	}
 	viewer := as(t, address, "viewer-of-acme")
-	if got, err := viewer.POSTIndexingReindexWithResponse(ctx, "acme", client.POSTIndexingReindexJSONRequestBody{}); err != nil || got.JSON403 == nil ||
+	if got, err := viewer.POSTIndexingReindexWithResponse(ctx, "acme", nil, client.POSTIndexingReindexJSONRequestBody{}); err != nil || got.JSON403 == nil ||
 		*got.JSON403.Message != "Scope validation failed" {
 		t.Errorf("%v: %s", err, body(got))
 	}
@@ -248,7 +248,7 @@ func stopJob(ctx context.Context, t *testing.T, c *client.ClientWithResponses, e
 	if got, err := c.DELETEIndexingReindexJobWithResponse(ctx, "acme", ended); err != nil || got.JSON409 == nil {
 		t.Errorf("%v: %s", err, body(got))
 	}
-	created, err := c.POSTIndexingReindexJobsWithResponse(ctx, "acme", client.POSTIndexingReindexJobsJSONRequestBody{EntityType: "PRODUCT"})
+	created, err := c.POSTIndexingReindexJobsWithResponse(ctx, "acme", nil, client.POSTIndexingReindexJobsJSONRequestBody{EntityType: "PRODUCT"})
 	if err != nil || created.JSON201 == nil {
 		t.Fatalf("%v: %s", err, body(created))
 	}

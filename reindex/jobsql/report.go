@@ -12,7 +12,7 @@ import (
 
 // numbers are those of a job and of its report, in the order in which they are stored; new ones come last. Together in
 // one column they are read several times as fast as in a column each.
-func numbers(j *reindex.Job, phase *int64) [29]*int64 {
+func numbers(j *reindex.Job, phase, options *int64) [30]*int64 {
 	r, d := &j.Report, &j.Report.Durations
 	return [...]*int64{
 		&j.Expected, &j.Processed,
@@ -20,7 +20,7 @@ func numbers(j *reindex.Job, phase *int64) [29]*int64 {
 		(*int64)(&d.Pending), (*int64)(&d.Begin), (*int64)(&d.Load), (*int64)(&d.Seal), (*int64)(&d.Commit), (*int64)(&d.Total),
 		&r.Conflicts, (*int64)(&d.Open), &r.Ignored,
 		&r.ChangesApplied, &r.ChangesRefused, &r.Added, &r.Removed, (*int64)(&d.CatchUp), (*int64)(&d.Held),
-		phase, &j.InFlight, &j.BatchBytes,
+		phase, &j.InFlight, &j.BatchBytes, options,
 	}
 }
 
@@ -30,11 +30,26 @@ var phases = []reindex.Phase{
 	reindex.PhaseCatchUp, reindex.PhaseSeal, reindex.PhaseCheck, reindex.PhaseCommit,
 }
 
+// The bits of the number under which the options of a job are stored.
+const optionDryRun = 1 << iota
+
+func encodeOptions(o reindex.Options) (bits int64) {
+	if o.DryRun {
+		bits |= optionDryRun
+	}
+	return bits
+}
+
+func decodeOptions(bits int64) reindex.Options {
+	return reindex.Options{DryRun: bits&optionDryRun != 0}
+}
+
 // encodeNumbers writes a job's numbers as a JSON array.
 func encodeNumbers(j *reindex.Job) string {
 	text := []byte{'['}
 	phase := int64(max(0, slices.Index(phases, j.Phase)))
-	for i, n := range numbers(j, &phase) {
+	options := encodeOptions(j.Options)
+	for i, n := range numbers(j, &phase, &options) {
 		if i > 0 {
 			text = append(text, ',')
 		}
@@ -51,8 +66,8 @@ func decodeNumbers(text string, j *reindex.Job) error {
 	if len(text) < len("[0]") || text[0] != '[' || text[len(text)-1] != ']' {
 		return errNumbers
 	}
-	var phase int64
-	into, n, start := numbers(j, &phase), 0, 1
+	var phase, options int64
+	into, n, start := numbers(j, &phase, &options), 0, 1
 	for i := 1; i < len(text); i++ {
 		if text[i] != ',' && i != len(text)-1 {
 			continue
@@ -66,6 +81,7 @@ func decodeNumbers(text string, j *reindex.Job) error {
 		}
 		n, start = n+1, i+1
 	}
+	j.Options = decodeOptions(options)
 	if phase > 0 && phase < int64(len(phases)) {
 		j.Phase = phases[phase]
 	}

@@ -40,8 +40,8 @@ func TestJobStore(t *testing.T, open func(t *testing.T) reindex.JobStore) {
 func job(tenant, id string, n int) reindex.Job {
 	at := time.Date(2026, 11, 24, 8, 0, 0, n*int(time.Millisecond), time.UTC)
 	return reindex.Job{
-		ID: id, Tenant: tenant, EntityType: reindex.EntityProduct, Status: reindex.StatusPending, Expected: -1, Created: at, Modified: at,
-		Report: reindex.Report{Expected: -1, Replaced: -1},
+		ID: id, Tenant: tenant, EntityType: reindex.EntityProduct, Options: reindex.Options{DryRun: true},
+		Status: reindex.StatusPending, Expected: -1, Created: at, Modified: at, Report: reindex.Report{Expected: -1, Replaced: -1},
 	}
 }
 

@@ -200,7 +200,7 @@ func TestConditions(t *testing.T) {
 }
 
 const (
-	needsField = "the name of a field is needed: id, entityType, rag, status, phase, expectedCount, estimated, readCount, processedCount, " +
+	needsField = "the name of a field is needed: id, entityType, rag, dryRun, status, phase, expectedCount, estimated, readCount, processedCount, " +
 		"rejectedCount, duplicateCount, conflictCount, changesApplied, changesRefused, message, durations.pendingMillis, durations.openMillis, durations.beginMillis, durations.loadMillis, durations.sealMillis, " +
 		"durations.commitMillis, durations.totalMillis, metadata.createdAt, metadata.modifiedAt"
 	needsSpace = `a space must follow a condition; a value with spaces or any of "(),: is in double quotes`

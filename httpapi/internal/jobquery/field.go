@@ -132,6 +132,7 @@ var allFields = []*field{
 	text("id", func(v *View) any { return &v.ID }, func(job Job) string { return job.Record.ID }),
 	text("entityType", func(v *View) any { return &v.EntityType }, func(job Job) string { return job.Record.EntityType }),
 	flag("rag", func(v *View) any { return &v.RAG }, func(job Job) bool { return job.RAG }),
+	flag("dryRun", func(v *View) any { return &v.DryRun }, func(job Job) bool { return job.Record.Options.DryRun }),
 	text("status", func(v *View) any { return &v.Status }, func(job Job) string { return string(job.Record.Status) }).oneOf(
 		string(reindex.StatusPending), string(reindex.StatusInProgress), string(reindex.StatusPublished),
 		string(reindex.StatusSuccess), string(reindex.StatusFailure),

@@ -32,6 +32,7 @@ type View struct {
 	ID             string        `json:"id,omitempty"`
 	EntityType     string        `json:"entityType,omitempty"`
 	RAG            bool          `json:"rag,omitempty"`
+	DryRun         bool          `json:"dryRun,omitempty"`
 	Status         string        `json:"status,omitempty"`
 	Phase          string        `json:"phase,omitempty"`
 	ExpectedCount  *int64        `json:"expectedCount,omitempty"`

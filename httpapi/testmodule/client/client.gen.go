@@ -148,6 +148,9 @@ func (e ReindexJobEventStatus) Valid() bool {
 
 // Reindex defines model for Reindex.
 type Reindex struct {
+	// DryRun Everything is done but the switch-over: the new index is filled and checked, and then discarded.
+	DryRun *bool `json:"dryRun,omitempty"`
+
 	// Mode Indicates reindex mode. Supported modes: `FULL`.
 	Mode *ReindexMode `json:"mode,omitempty"`
 }
@@ -177,6 +180,9 @@ type ReindexJob struct {
 
 	// ConflictCount How many of the duplicates differ from the product that was read first.
 	ConflictCount *int64 `json:"conflictCount,omitempty"`
+
+	// DryRun True if the job is a dry run: its new index is discarded, never live; absent otherwise.
+	DryRun *bool `json:"dryRun,omitempty"`
 
 	// DuplicateCount How many products had an id that had been read before. The first one counts. Each product that was read is indexed, rejected or a duplicate in the end.
 	DuplicateCount *int64 `json:"duplicateCount,omitempty"`
@@ -242,18 +248,21 @@ type ReindexJob struct {
 	// RejectedCount How many products could not be indexed so far; see their list.
 	RejectedCount *int64 `json:"rejectedCount,omitempty"`
 
-	// Status `PENDING`: the limit of parallel jobs is reached. `PUBLISHED`: every product was handed to the index. `SUCCESS`: the new index was checked and is live. `FAILURE`: the live index is what it was before.
+	// Status `PENDING`: the limit of parallel jobs is reached. `PUBLISHED`: every product was handed to the index. `SUCCESS`: the new index was checked and is live, or, after a dry run, was checked and discarded. `FAILURE`: the live index is what it was before.
 	Status *ReindexJobStatus `json:"status,omitempty"`
 }
 
 // ReindexJobPhase Where the job is, or where it was when it failed; absent once it has succeeded. `pending`: it waits for its turn. `open`: the source is opened. `begin`: a new index is opened. `load`: products are read and written. `seal`: the new index is completed and checked. `commit`: searches are switched over to it.
 type ReindexJobPhase string
 
-// ReindexJobStatus `PENDING`: the limit of parallel jobs is reached. `PUBLISHED`: every product was handed to the index. `SUCCESS`: the new index was checked and is live. `FAILURE`: the live index is what it was before.
+// ReindexJobStatus `PENDING`: the limit of parallel jobs is reached. `PUBLISHED`: every product was handed to the index. `SUCCESS`: the new index was checked and is live, or, after a dry run, was checked and discarded. `FAILURE`: the live index is what it was before.
 type ReindexJobStatus string
 
 // ReindexJobCreation defines model for ReindexJobCreation.
 type ReindexJobCreation struct {
+	// DryRun Everything is done but the switch-over: the new index is filled and checked, and then discarded.
+	DryRun *bool `json:"dryRun,omitempty"`
+
 	// EntityType What is reindexed: `PRODUCT`, or a further type that this service has, such as `ORDER` or a schema of the tenant's own. The answer to any other names them.
 	//
 	// Example: PRODUCT
@@ -282,6 +291,9 @@ type ReindexJobEvent struct {
 
 	// ConflictCount How many of the duplicates differ from the product that was read first.
 	ConflictCount *int64 `json:"conflictCount,omitempty"`
+
+	// DryRun True if the job is a dry run: its new index is discarded, never live; absent otherwise.
+	DryRun *bool `json:"dryRun,omitempty"`
 
 	// DuplicateCount How many products had an id that had been read before. The first one counts. Each product that was read is indexed, rejected or a duplicate in the end.
 	DuplicateCount *int64 `json:"duplicateCount,omitempty"`
@@ -359,14 +371,14 @@ type ReindexJobEvent struct {
 	// RetryCount How many of these batches sent products again.
 	RetryCount *int64 `json:"retryCount,omitempty"`
 
-	// Status `PENDING`: the limit of parallel jobs is reached. `PUBLISHED`: every product was handed to the index. `SUCCESS`: the new index was checked and is live. `FAILURE`: the live index is what it was before.
+	// Status `PENDING`: the limit of parallel jobs is reached. `PUBLISHED`: every product was handed to the index. `SUCCESS`: the new index was checked and is live, or, after a dry run, was checked and discarded. `FAILURE`: the live index is what it was before.
 	Status *ReindexJobEventStatus `json:"status,omitempty"`
 }
 
 // ReindexJobEventPhase Where the job is, or where it was when it failed; absent once it has succeeded. `pending`: it waits for its turn. `open`: the source is opened. `begin`: a new index is opened. `load`: products are read and written. `seal`: the new index is completed and checked. `commit`: searches are switched over to it.
 type ReindexJobEventPhase string
 
-// ReindexJobEventStatus `PENDING`: the limit of parallel jobs is reached. `PUBLISHED`: every product was handed to the index. `SUCCESS`: the new index was checked and is live. `FAILURE`: the live index is what it was before.
+// ReindexJobEventStatus `PENDING`: the limit of parallel jobs is reached. `PUBLISHED`: every product was handed to the index. `SUCCESS`: the new index was checked and is live, or, after a dry run, was checked and discarded. `FAILURE`: the live index is what it was before.
 type ReindexJobEventStatus string
 
 // ReindexTenant defines model for ReindexTenant.
@@ -403,6 +415,9 @@ type XTotalCount = string
 
 // After defines model for after.
 type After = string
+
+// DryRun defines model for dryRun.
+type DryRun = bool
 
 // Fields defines model for fields.
 type Fields = string
@@ -462,6 +477,12 @@ type GETIndexingReindexTenantsParams struct {
 	PageSize *int `form:"pageSize,omitempty" json:"pageSize,omitempty"`
 }
 
+// POSTIndexingReindexParams defines parameters for POSTIndexingReindex.
+type POSTIndexingReindexParams struct {
+	// DryRun Everything is done but the switch-over: the new index is filled and checked, and then discarded. The body can say it as well; the two must not differ.
+	DryRun *DryRun `form:"dryRun,omitempty" json:"dryRun,omitempty"`
+}
+
 // GETIndexingReindexJobsParams defines parameters for GETIndexingReindexJobs.
 type GETIndexingReindexJobsParams struct {
 	// PageNumber The page to answer with; the first one is 1.
@@ -493,6 +514,12 @@ type GETIndexingReindexJobsParams struct {
 
 	// XTotalCount `true` asks for the number of all items that match in the response header of the same name; anything else does not.
 	XTotalCount *XTotalCount `json:"X-Total-Count,omitempty"`
+}
+
+// POSTIndexingReindexJobsParams defines parameters for POSTIndexingReindexJobs.
+type POSTIndexingReindexJobsParams struct {
+	// DryRun Everything is done but the switch-over: the new index is filled and checked, and then discarded. The body can say it as well; the two must not differ.
+	DryRun *DryRun `form:"dryRun,omitempty" json:"dryRun,omitempty"`
 }
 
 // GETIndexingReindexJobParams defines parameters for GETIndexingReindexJob.
@@ -620,7 +647,7 @@ type ClientInterface interface {
 	// Takes any type of body and a specified content type.
 	//
 	// Corresponds with POST /indexing/{tenant}/reindex (the `POSTIndexingReindex` operationId).
-	POSTIndexingReindexWithBody(ctx context.Context, tenant Tenant, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+	POSTIndexingReindexWithBody(ctx context.Context, tenant Tenant, params *POSTIndexingReindexParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// POSTIndexingReindex Reindex
 	//
@@ -629,7 +656,7 @@ type ClientInterface interface {
 	// Takes a body of the `application/json` content type.
 	//
 	// Corresponds with POST /indexing/{tenant}/reindex (the `POSTIndexingReindex` operationId).
-	POSTIndexingReindex(ctx context.Context, tenant Tenant, body POSTIndexingReindexJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+	POSTIndexingReindex(ctx context.Context, tenant Tenant, params *POSTIndexingReindexParams, body POSTIndexingReindexJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// GETIndexingReindexJobs Reindex jobs
 	//
@@ -645,7 +672,7 @@ type ClientInterface interface {
 	// Takes any type of body and a specified content type.
 	//
 	// Corresponds with POST /indexing/{tenant}/reindex-jobs (the `POSTIndexingReindexJobs` operationId).
-	POSTIndexingReindexJobsWithBody(ctx context.Context, tenant Tenant, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+	POSTIndexingReindexJobsWithBody(ctx context.Context, tenant Tenant, params *POSTIndexingReindexJobsParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// POSTIndexingReindexJobs Reindex
 	//
@@ -654,7 +681,7 @@ type ClientInterface interface {
 	// Takes a body of the `application/json` content type.
 	//
 	// Corresponds with POST /indexing/{tenant}/reindex-jobs (the `POSTIndexingReindexJobs` operationId).
-	POSTIndexingReindexJobs(ctx context.Context, tenant Tenant, body POSTIndexingReindexJobsJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+	POSTIndexingReindexJobs(ctx context.Context, tenant Tenant, params *POSTIndexingReindexJobsParams, body POSTIndexingReindexJobsJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// DELETEIndexingReindexJob Cancel a reindex job
 	//
@@ -726,8 +753,8 @@ func (c *Client) GETIndexingReindexTenants(ctx context.Context, params *GETIndex
 // Takes any type of body and a specified content type.
 //
 // Corresponds with POST /indexing/{tenant}/reindex (the `POSTIndexingReindex` operationId).
-func (c *Client) POSTIndexingReindexWithBody(ctx context.Context, tenant Tenant, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewPOSTIndexingReindexRequestWithBody(c.Server, tenant, contentType, body)
+func (c *Client) POSTIndexingReindexWithBody(ctx context.Context, tenant Tenant, params *POSTIndexingReindexParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPOSTIndexingReindexRequestWithBody(c.Server, tenant, params, contentType, body)
 	if err != nil {
 		return nil, err
 	}
@@ -745,8 +772,8 @@ func (c *Client) POSTIndexingReindexWithBody(ctx context.Context, tenant Tenant,
 // Takes a body of the `application/json` content type.
 //
 // Corresponds with POST /indexing/{tenant}/reindex (the `POSTIndexingReindex` operationId).
-func (c *Client) POSTIndexingReindex(ctx context.Context, tenant Tenant, body POSTIndexingReindexJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewPOSTIndexingReindexRequest(c.Server, tenant, body)
+func (c *Client) POSTIndexingReindex(ctx context.Context, tenant Tenant, params *POSTIndexingReindexParams, body POSTIndexingReindexJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPOSTIndexingReindexRequest(c.Server, tenant, params, body)
 	if err != nil {
 		return nil, err
 	}
@@ -781,8 +808,8 @@ func (c *Client) GETIndexingReindexJobs(ctx context.Context, tenant Tenant, para
 // Takes any type of body and a specified content type.
 //
 // Corresponds with POST /indexing/{tenant}/reindex-jobs (the `POSTIndexingReindexJobs` operationId).
-func (c *Client) POSTIndexingReindexJobsWithBody(ctx context.Context, tenant Tenant, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewPOSTIndexingReindexJobsRequestWithBody(c.Server, tenant, contentType, body)
+func (c *Client) POSTIndexingReindexJobsWithBody(ctx context.Context, tenant Tenant, params *POSTIndexingReindexJobsParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPOSTIndexingReindexJobsRequestWithBody(c.Server, tenant, params, contentType, body)
 	if err != nil {
 		return nil, err
 	}
@@ -800,8 +827,8 @@ func (c *Client) POSTIndexingReindexJobsWithBody(ctx context.Context, tenant Ten
 // Takes a body of the `application/json` content type.
 //
 // Corresponds with POST /indexing/{tenant}/reindex-jobs (the `POSTIndexingReindexJobs` operationId).
-func (c *Client) POSTIndexingReindexJobs(ctx context.Context, tenant Tenant, body POSTIndexingReindexJobsJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewPOSTIndexingReindexJobsRequest(c.Server, tenant, body)
+func (c *Client) POSTIndexingReindexJobs(ctx context.Context, tenant Tenant, params *POSTIndexingReindexJobsParams, body POSTIndexingReindexJobsJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPOSTIndexingReindexJobsRequest(c.Server, tenant, params, body)
 	if err != nil {
 		return nil, err
 	}
@@ -986,18 +1013,18 @@ func NewGETIndexingReindexTenantsRequest(server string, params *GETIndexingReind
 }
 
 // NewPOSTIndexingReindexRequest calls the generic POSTIndexingReindex builder with application/json body
-func NewPOSTIndexingReindexRequest(server string, tenant Tenant, body POSTIndexingReindexJSONRequestBody) (*http.Request, error) {
+func NewPOSTIndexingReindexRequest(server string, tenant Tenant, params *POSTIndexingReindexParams, body POSTIndexingReindexJSONRequestBody) (*http.Request, error) {
 	var bodyReader io.Reader
 	buf, err := json.Marshal(body)
 	if err != nil {
 		return nil, err
 	}
 	bodyReader = bytes.NewReader(buf)
-	return NewPOSTIndexingReindexRequestWithBody(server, tenant, "application/json", bodyReader)
+	return NewPOSTIndexingReindexRequestWithBody(server, tenant, params, "application/json", bodyReader)
 }
 
 // NewPOSTIndexingReindexRequestWithBody constructs an http.Request for the POSTIndexingReindex method, with any body, and a specified content type
-func NewPOSTIndexingReindexRequestWithBody(server string, tenant Tenant, contentType string, body io.Reader) (*http.Request, error) {
+func NewPOSTIndexingReindexRequestWithBody(server string, tenant Tenant, params *POSTIndexingReindexParams, contentType string, body io.Reader) (*http.Request, error) {
 	var err error
 
 	var pathParam0 string
@@ -1020,6 +1047,33 @@ func NewPOSTIndexingReindexRequestWithBody(server string, tenant Tenant, content
 	queryURL, err := serverURL.Parse(operationPath)
 	if err != nil {
 		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.DryRun != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "dryRun", *params.DryRun, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
 	}
 
 	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
@@ -1157,18 +1211,18 @@ func NewGETIndexingReindexJobsRequest(server string, tenant Tenant, params *GETI
 }
 
 // NewPOSTIndexingReindexJobsRequest calls the generic POSTIndexingReindexJobs builder with application/json body
-func NewPOSTIndexingReindexJobsRequest(server string, tenant Tenant, body POSTIndexingReindexJobsJSONRequestBody) (*http.Request, error) {
+func NewPOSTIndexingReindexJobsRequest(server string, tenant Tenant, params *POSTIndexingReindexJobsParams, body POSTIndexingReindexJobsJSONRequestBody) (*http.Request, error) {
 	var bodyReader io.Reader
 	buf, err := json.Marshal(body)
 	if err != nil {
 		return nil, err
 	}
 	bodyReader = bytes.NewReader(buf)
-	return NewPOSTIndexingReindexJobsRequestWithBody(server, tenant, "application/json", bodyReader)
+	return NewPOSTIndexingReindexJobsRequestWithBody(server, tenant, params, "application/json", bodyReader)
 }
 
 // NewPOSTIndexingReindexJobsRequestWithBody constructs an http.Request for the POSTIndexingReindexJobs method, with any body, and a specified content type
-func NewPOSTIndexingReindexJobsRequestWithBody(server string, tenant Tenant, contentType string, body io.Reader) (*http.Request, error) {
+func NewPOSTIndexingReindexJobsRequestWithBody(server string, tenant Tenant, params *POSTIndexingReindexJobsParams, contentType string, body io.Reader) (*http.Request, error) {
 	var err error
 
 	var pathParam0 string
@@ -1191,6 +1245,33 @@ func NewPOSTIndexingReindexJobsRequestWithBody(server string, tenant Tenant, con
 	queryURL, err := serverURL.Parse(operationPath)
 	if err != nil {
 		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.DryRun != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "dryRun", *params.DryRun, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
 	}
 
 	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
@@ -1532,7 +1613,7 @@ type ClientWithResponsesInterface interface {
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /indexing/{tenant}/reindex (the `POSTIndexingReindex` operationId).
-	POSTIndexingReindexWithBodyWithResponse(ctx context.Context, tenant Tenant, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*POSTIndexingReindexResponse, error)
+	POSTIndexingReindexWithBodyWithResponse(ctx context.Context, tenant Tenant, params *POSTIndexingReindexParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*POSTIndexingReindexResponse, error)
 
 	// POSTIndexingReindexWithResponse Reindex
 	//
@@ -1541,7 +1622,7 @@ type ClientWithResponsesInterface interface {
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /indexing/{tenant}/reindex (the `POSTIndexingReindex` operationId).
-	POSTIndexingReindexWithResponse(ctx context.Context, tenant Tenant, body POSTIndexingReindexJSONRequestBody, reqEditors ...RequestEditorFn) (*POSTIndexingReindexResponse, error)
+	POSTIndexingReindexWithResponse(ctx context.Context, tenant Tenant, params *POSTIndexingReindexParams, body POSTIndexingReindexJSONRequestBody, reqEditors ...RequestEditorFn) (*POSTIndexingReindexResponse, error)
 
 	// GETIndexingReindexJobsWithResponse Reindex jobs
 	//
@@ -1559,7 +1640,7 @@ type ClientWithResponsesInterface interface {
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /indexing/{tenant}/reindex-jobs (the `POSTIndexingReindexJobs` operationId).
-	POSTIndexingReindexJobsWithBodyWithResponse(ctx context.Context, tenant Tenant, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*POSTIndexingReindexJobsResponse, error)
+	POSTIndexingReindexJobsWithBodyWithResponse(ctx context.Context, tenant Tenant, params *POSTIndexingReindexJobsParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*POSTIndexingReindexJobsResponse, error)
 
 	// POSTIndexingReindexJobsWithResponse Reindex
 	//
@@ -1568,7 +1649,7 @@ type ClientWithResponsesInterface interface {
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /indexing/{tenant}/reindex-jobs (the `POSTIndexingReindexJobs` operationId).
-	POSTIndexingReindexJobsWithResponse(ctx context.Context, tenant Tenant, body POSTIndexingReindexJobsJSONRequestBody, reqEditors ...RequestEditorFn) (*POSTIndexingReindexJobsResponse, error)
+	POSTIndexingReindexJobsWithResponse(ctx context.Context, tenant Tenant, params *POSTIndexingReindexJobsParams, body POSTIndexingReindexJobsJSONRequestBody, reqEditors ...RequestEditorFn) (*POSTIndexingReindexJobsResponse, error)
 
 	// DELETEIndexingReindexJobWithResponse Cancel a reindex job
 	//
@@ -1934,6 +2015,8 @@ type POSTIndexingReindexJobsResponse struct {
 	JSON401 *Unauthorized401
 	// JSON403 the response for an HTTP 403 `application/json` response
 	JSON403 *Forbidden403
+	// JSON409 the response for an HTTP 409 `application/json` response
+	JSON409 *Conflict409
 	// Headers201 the parsed response headers for an HTTP 201 response
 	Headers201 *POSTIndexingReindexJobsResponse201Headers
 	// Headers400 the parsed response headers for an HTTP 400 response
@@ -1967,6 +2050,11 @@ func (r POSTIndexingReindexJobsResponse) GetJSON401() *Unauthorized401 {
 // GetJSON403 returns the response for an HTTP 403 `application/json` response
 func (r POSTIndexingReindexJobsResponse) GetJSON403() *Forbidden403 {
 	return r.JSON403
+}
+
+// GetJSON409 returns the response for an HTTP 409 `application/json` response
+func (r POSTIndexingReindexJobsResponse) GetJSON409() *Conflict409 {
+	return r.JSON409
 }
 
 // GetBody returns the raw response body bytes
@@ -2400,8 +2488,8 @@ func (c *ClientWithResponses) GETIndexingReindexTenantsWithResponse(ctx context.
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
 // Corresponds with POST /indexing/{tenant}/reindex (the `POSTIndexingReindex` operationId).
-func (c *ClientWithResponses) POSTIndexingReindexWithBodyWithResponse(ctx context.Context, tenant Tenant, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*POSTIndexingReindexResponse, error) {
-	rsp, err := c.POSTIndexingReindexWithBody(ctx, tenant, contentType, body, reqEditors...)
+func (c *ClientWithResponses) POSTIndexingReindexWithBodyWithResponse(ctx context.Context, tenant Tenant, params *POSTIndexingReindexParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*POSTIndexingReindexResponse, error) {
+	rsp, err := c.POSTIndexingReindexWithBody(ctx, tenant, params, contentType, body, reqEditors...)
 	if err != nil {
 		return nil, err
 	}
@@ -2415,8 +2503,8 @@ func (c *ClientWithResponses) POSTIndexingReindexWithBodyWithResponse(ctx contex
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
 // Corresponds with POST /indexing/{tenant}/reindex (the `POSTIndexingReindex` operationId).
-func (c *ClientWithResponses) POSTIndexingReindexWithResponse(ctx context.Context, tenant Tenant, body POSTIndexingReindexJSONRequestBody, reqEditors ...RequestEditorFn) (*POSTIndexingReindexResponse, error) {
-	rsp, err := c.POSTIndexingReindex(ctx, tenant, body, reqEditors...)
+func (c *ClientWithResponses) POSTIndexingReindexWithResponse(ctx context.Context, tenant Tenant, params *POSTIndexingReindexParams, body POSTIndexingReindexJSONRequestBody, reqEditors ...RequestEditorFn) (*POSTIndexingReindexResponse, error) {
+	rsp, err := c.POSTIndexingReindex(ctx, tenant, params, body, reqEditors...)
 	if err != nil {
 		return nil, err
 	}
@@ -2445,8 +2533,8 @@ func (c *ClientWithResponses) GETIndexingReindexJobsWithResponse(ctx context.Con
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
 // Corresponds with POST /indexing/{tenant}/reindex-jobs (the `POSTIndexingReindexJobs` operationId).
-func (c *ClientWithResponses) POSTIndexingReindexJobsWithBodyWithResponse(ctx context.Context, tenant Tenant, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*POSTIndexingReindexJobsResponse, error) {
-	rsp, err := c.POSTIndexingReindexJobsWithBody(ctx, tenant, contentType, body, reqEditors...)
+func (c *ClientWithResponses) POSTIndexingReindexJobsWithBodyWithResponse(ctx context.Context, tenant Tenant, params *POSTIndexingReindexJobsParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*POSTIndexingReindexJobsResponse, error) {
+	rsp, err := c.POSTIndexingReindexJobsWithBody(ctx, tenant, params, contentType, body, reqEditors...)
 	if err != nil {
 		return nil, err
 	}
@@ -2460,8 +2548,8 @@ func (c *ClientWithResponses) POSTIndexingReindexJobsWithBodyWithResponse(ctx co
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
 // Corresponds with POST /indexing/{tenant}/reindex-jobs (the `POSTIndexingReindexJobs` operationId).
-func (c *ClientWithResponses) POSTIndexingReindexJobsWithResponse(ctx context.Context, tenant Tenant, body POSTIndexingReindexJobsJSONRequestBody, reqEditors ...RequestEditorFn) (*POSTIndexingReindexJobsResponse, error) {
-	rsp, err := c.POSTIndexingReindexJobs(ctx, tenant, body, reqEditors...)
+func (c *ClientWithResponses) POSTIndexingReindexJobsWithResponse(ctx context.Context, tenant Tenant, params *POSTIndexingReindexJobsParams, body POSTIndexingReindexJobsJSONRequestBody, reqEditors ...RequestEditorFn) (*POSTIndexingReindexJobsResponse, error) {
+	rsp, err := c.POSTIndexingReindexJobs(ctx, tenant, params, body, reqEditors...)
 	if err != nil {
 		return nil, err
 	}
@@ -2869,6 +2957,13 @@ func ParsePOSTIndexingReindexJobsResponse(rsp *http.Response) (*POSTIndexingRein
 			return nil, err
 		}
 		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict409
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON409 = &dest
 
 	}
 

@@ -1,0 +1,44 @@
+package httpapi
+
+import (
+	"encoding/json"
+	"strings"
+
+	"productindex/reindex"
+)
+
+// parseOptions reads what is asked of a run, from the query or from the fields of the body.
+func parseOptions(rawQuery string, fields map[string]json.RawMessage) (options reindex.Options, err error) {
+	options.DryRun, err = boolOption(rawQuery, fields, "dryRun")
+	return options, err
+}
+
+// The booleans as JSON and queries have them.
+const (
+	yes = "true"
+	no  = "false"
+)
+
+// boolOption reads a parameter of the query that is a field of the body as well. If both are given they say the same.
+func boolOption(rawQuery string, fields map[string]json.RawMessage, name string) (set bool, err error) {
+	values, err := parseQuery(rawQuery, name)
+	if err != nil && strings.Contains(rawQuery, name) {
+		return false, err // of a query without the parameter nothing is read
+	}
+	var given []string
+	if field, ok := fields[name]; ok {
+		given = append(given, string(field))
+	}
+	if values.Has(name) {
+		given = append(given, values.Get(name))
+	}
+	for _, text := range given {
+		if text != yes && text != no {
+			return false, invalid("Invalid "+name, "'"+name+"' is true or false, in the query or in the body")
+		}
+		if text != given[0] {
+			return false, invalid("Ambiguous "+name, "'"+name+"' is one thing in the query and another one in the body")
+		}
+	}
+	return len(given) > 0 && given[0] == yes, nil
+}

@@ -1,0 +1,65 @@
+package httpapi
+
+import (
+	"net/http"
+	"testing"
+
+	"productindex/reindex"
+	"productindex/reindex/reindextest"
+)
+
+func TestDryRun(t *testing.T) {
+	memory := reindextest.NewMemory()
+	ix, sealing, release := held(memory)
+	e := newEngine(t, reindextest.Slice(reindextest.Products(100, "1")), ix)
+	s := serve(t, e, Config{})
+	created := s.send("POST", jobsPath+"?dryRun=true", creation)
+	job := created.job(t)
+	if created.status != http.StatusCreated || job["dryRun"] != true {
+		t.Fatalf("%d %s", created.status, created.body)
+	}
+	<-sealing
+	const busy = "Another kind of job is in progress"
+	if got := s.send("POST", jobsPath, creation); got.status != http.StatusConflict || got.message.Message != busy {
+		t.Errorf("a reindex during a dry run: %d %s", got.status, got.body)
+	}
+	if got := s.post(full); got.status != http.StatusBadRequest || got.message.Code != http.StatusBadRequest || got.message.Message != busy {
+		t.Errorf("a reindex during a dry run: %d %s", got.status, got.body)
+	}
+	got := s.send("POST", jobsPath, `{"entityType":"PRODUCT","dryRun":true}`)
+	if got.status != http.StatusOK || got.job(t)["id"] != job["id"] {
+		t.Errorf("a dry run during a dry run: %d %s", got.status, got.body)
+	}
+	if got := s.post(`{"dryRun":true}`); got.status != http.StatusNoContent {
+		t.Errorf("a dry run during a dry run: %d %s", got.status, got.body)
+	}
+	release()
+	id, _ := job["id"].(string)
+	await(t, e, "acme", id)
+	got = s.send("GET", jobsPath+"/"+id, "")
+	ended := got.job(t)
+	if ended["status"] != string(reindex.StatusSuccess) || ended["dryRun"] != true || ended["message"] != nil {
+		t.Errorf("%v", ended)
+	}
+	if memory.Documents("acme") != nil {
+		t.Error("a dry run has made its index live")
+	}
+}
+
+func TestDryRunIsTrueOrFalse(t *testing.T) {
+	s := serve(t, &fakeEngine{}, Config{})
+	for _, target := range []string{jobsPath, reindexPath} {
+		for _, bad := range []struct{ query, body string }{
+			{"?dryRun=1", creation}, {"?dryRun=", creation}, {"?dryRun=true&dryRun=true", creation}, {"?dryRun=%ZZ", creation},
+			{"", `{"entityType":"PRODUCT","dryRun":"true"}`}, {"", `{"entityType":"PRODUCT","dryRun":null}`},
+			{"?dryRun=true", `{"entityType":"PRODUCT","dryRun":false}`},
+		} {
+			if got := s.send("POST", target+bad.query, bad.body); got.status != http.StatusBadRequest {
+				t.Errorf("%s%s %s: %d %s", target, bad.query, bad.body, got.status, got.body)
+			}
+		}
+		if got := s.send("POST", target+"?dryRun=false", `{"entityType":"PRODUCT","dryRun":false}`); got.status >= http.StatusBadRequest {
+			t.Errorf("%s: %d %s", target, got.status, got.body)
+		}
+	}
+}
