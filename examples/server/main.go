@@ -6,6 +6,10 @@
 //	PRODUCTINDEX_DATABASE=sqlite:shop.db PRODUCTINDEX_QUERY='SELECT * FROM products WHERE tenant = ?' go run ./examples/server
 //	curl -X POST localhost:8080/indexing/acme/reindex
 //	curl 'localhost:8080/search/acme?q=wool'
+//	curl localhost:8080/metrics
+//
+// Spans and metrics also go to where the variables of OpenTelemetry say, such as OTEL_EXPORTER_OTLP_ENDPOINT. The folder
+// ../deploy has an image, alerts and a dashboard. /metrics names no tenant and asks for no token.
 package main
 
 import (
@@ -22,10 +26,11 @@ import (
 
 	"productindex/httpapi"
 	"productindex/reindex"
+	"productindex/reindex/reindexotel"
 )
 
 func main() {
-	log := slog.New(slog.NewJSONHandler(os.Stderr, nil))
+	log := slog.New(reindexotel.Logs(slog.NewJSONHandler(os.Stderr, nil)))
 	if err := run(log); err != nil {
 		log.Error("the server failed", "error", err)
 		os.Exit(1)
@@ -55,13 +60,22 @@ func run(log *slog.Logger) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, closeJobs()) }()
+	telemetry, err := openTelemetry(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		last, cancel := context.WithTimeout(context.WithoutCancel(ctx), cfg.ShutdownTimeout)
+		defer cancel()
+		err = errors.Join(err, telemetry.close(last))
+	}()
 	engine, err := reindex.New(source, index.indexer, &reindex.Config{
-		Logger: log, MaxRejected: cfg.MaxRejected, MaxRuns: cfg.MaxRuns, Jobs: jobs,
+		Logger: log, MaxRejected: cfg.MaxRejected, MaxRuns: cfg.MaxRuns, Jobs: jobs, Trace: telemetry.trace,
 	})
 	if err != nil {
 		return err
 	}
-	handler, err := routes(ctx, cfg, engine, index, log)
+	handler, err := routes(ctx, cfg, engine, index, telemetry.metrics, log)
 	if err != nil {
 		return err
 	}
@@ -73,8 +87,11 @@ func run(log *slog.Logger) (err error) {
 	return serve(ctx, stop, listener, handler, engine, cfg.ShutdownTimeout)
 }
 
-// routes puts the reindex endpoint and the search on one mux. Event streams, which last as long as a job, end with ctx.
-func routes(ctx context.Context, cfg config, engine *reindex.Engine, index backend, log *slog.Logger) (http.Handler, error) {
+// routes puts the reindex endpoint, the search and the metrics on one mux. Event streams, which last as long as a job,
+// end with ctx.
+func routes(
+	ctx context.Context, cfg config, engine *reindex.Engine, index backend, metrics http.Handler, log *slog.Logger,
+) (http.Handler, error) {
 	authorize, err := cfg.authorizer()
 	if err != nil {
 		return nil, err
@@ -93,6 +110,7 @@ func routes(ctx context.Context, cfg config, engine *reindex.Engine, index backe
 	}
 	mux := http.NewServeMux()
 	mux.Handle("GET /search/{tenant}", search)
+	mux.Handle("GET /metrics", metrics)
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
 	settings.Fallback = mux
 	return httpapi.NewHandler(engine, settings)

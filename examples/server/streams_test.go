@@ -38,7 +38,7 @@ func stopAmidstEvents(t *testing.T, end func(stop func(), listener net.Listener)
 		t.Fatal(err)
 	}
 	ctx, stop := context.WithCancel(t.Context())
-	handler, err := routes(ctx, config{}, engine, backend{}, slog.New(slog.DiscardHandler))
+	handler, err := routes(ctx, config{}, engine, backend{}, http.NotFoundHandler(), slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}

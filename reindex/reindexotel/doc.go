@@ -22,8 +22,9 @@
 // Durations are in seconds, sizes in bytes. The attribute reindex.entity_type is what is reindexed, error.type the kind
 // of a failure, one of few. No metric bears the tenant, as there can be many, unless Config.TenantAttribute is set.
 //
-//   - reindex.run.duration: how long runs took, the wait for their turn included. Runs are counted by it; error.type is
-//     the phase in which a run failed, or "cancelled".
+//   - reindex.runs: the runs that have ended; reindex.outcome is success, failure or cancelled.
+//   - reindex.run.duration: how long they took, the wait for their turn included; error.type is the phase in which a run
+//     failed, "cancelled" or "shutdown".
 //   - reindex.run.active: the runs that have not ended; reindex.status is PENDING, IN_PROGRESS or PUBLISHED.
 //   - reindex.run.last_success: when a run last succeeded, in seconds since 1970.
 //   - reindex.phase.duration: how long phases took; reindex.phase names one.

@@ -25,11 +25,12 @@ func entityType(of string) attribute.KeyValue { return entityTypeKey.String(of) 
 
 // metrics are the instruments.
 type metrics struct {
-	run, phase, held, write                    metric.Float64Histogram
-	active                                     metric.Int64UpDownCounter
-	success                                    metric.Float64Gauge
-	products, changes, written, bytes, retries metric.Int64Counter
-	concurrency, batchLimit                    metric.Int64Gauge
+	run, phase, held, write metric.Float64Histogram
+	active                  metric.Int64UpDownCounter
+	success                 metric.Float64Gauge
+	runs, products, changes metric.Int64Counter
+	written, bytes, retries metric.Int64Counter
+	concurrency, batchLimit metric.Int64Gauge
 }
 
 // longBounds and shortBounds are the limits of the buckets in which durations are counted, in seconds.
@@ -65,6 +66,7 @@ func newMetrics(meter metric.Meter) (*metrics, error) {
 		phase:       seconds("reindex.phase.duration", "How long the phases of runs took.", longBounds),
 		held:        seconds("reindex.updates.held", "How long updates waited for a switch-over.", shortBounds),
 		write:       seconds("reindex.write.duration", "How long calls of Write took.", shortBounds),
+		runs:        counter("reindex.runs", "{run}", "Runs that have ended, by how."),
 		active:      active,
 		success:     success,
 		products:    counter("reindex.products", "{product}", "Products of runs that have ended, by what became of them."),
@@ -80,10 +82,37 @@ func newMetrics(meter metric.Meter) (*metrics, error) {
 // with makes the attributes of a measurement out of its own ones.
 type with func(more ...attribute.KeyValue) metric.MeasurementOption
 
+// started makes the counters of a run's outcomes known before it ends: the first step of a counter that nobody has seen
+// at 0 is lost on those who watch how it grows.
+func (m *metrics) started(ctx context.Context, with with) {
+	for _, outcome := range []string{"success", "failure", "cancelled"} {
+		m.runs.Add(ctx, 0, with(outcomeKey.String(outcome)))
+	}
+	for _, outcome := range []string{"indexed", "rejected", "duplicate"} {
+		m.products.Add(ctx, 0, with(outcomeKey.String(outcome)))
+	}
+	for _, outcome := range []string{"applied", "refused"} {
+		m.changes.Add(ctx, 0, with(outcomeKey.String(outcome)))
+	}
+	m.retries.Add(ctx, 0, with())
+}
+
+// outcome names how a run has ended.
+func outcome(err error) string {
+	switch {
+	case err == nil:
+		return "success"
+	case errors.Is(err, reindex.ErrCancelled):
+		return "cancelled"
+	}
+	return "failure"
+}
+
 // ended measures a run that has ended.
-func (m *metrics) ended(ctx context.Context, job *reindex.Job, failure []attribute.KeyValue, with with) {
+func (m *metrics) ended(ctx context.Context, job *reindex.Job, err error, with with) {
 	r := &job.Report
-	m.run.Record(ctx, r.Durations.Total.Seconds(), with(failure...))
+	m.runs.Add(ctx, 1, with(outcomeKey.String(outcome(err))))
+	m.run.Record(ctx, r.Durations.Total.Seconds(), with(failure(err)...))
 	if job.Status == reindex.StatusSuccess {
 		m.success.Record(ctx, float64(job.Modified.UnixMilli())/1000, with())
 		m.held.Record(ctx, r.Durations.Held.Seconds(), with())

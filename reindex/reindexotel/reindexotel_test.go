@@ -184,6 +184,8 @@ func TestMetrics(t *testing.T) {
 		name, attributes string
 		value            float64
 	}{
+		{"reindex.runs", of + ",reindex.outcome=success", 2},
+		{"reindex.runs", of + ",reindex.outcome=failure", 0},
 		{"reindex.run.duration", of, 2},
 		{"reindex.phase.duration", of + ",reindex.phase=load", 2},
 		{"reindex.updates.held", of, 2},
@@ -217,6 +219,9 @@ func TestMetricsOfFailure(t *testing.T) {
 	}
 	if got := o.points(t, "reindex.run.duration"); got["error.type=read,reindex.entity_type=PRODUCT"] != 1 {
 		t.Errorf("reindex.run.duration: %v", got)
+	}
+	if got := o.points(t, "reindex.runs")["reindex.entity_type=PRODUCT,reindex.outcome=failure"]; got != 1 {
+		t.Errorf("failed runs: %v, want 1", got)
 	}
 	if got := o.points(t, "reindex.run.last_success"); len(got) != 0 {
 		t.Errorf("reindex.run.last_success: %v, want none", got)

@@ -79,6 +79,7 @@ func (o *observer) start(ctx context.Context, name string, options ...trace.Span
 }
 
 func (o *observer) jobStarted(ctx context.Context, job reindex.Job) context.Context {
+	o.metrics.started(ctx, o.of(info(job)))
 	return o.start(ctx, "reindex", trace.WithNewRoot(), trace.WithLinks(trace.LinkFromContext(ctx)), ofJob(info(job)))
 }
 
@@ -93,9 +94,7 @@ func (o *observer) jobChanged(ctx context.Context, job reindex.Job, before reind
 }
 
 func (o *observer) jobEnded(ctx context.Context, job reindex.Job, err error) {
-	o.metrics.ended(ctx, &job, failure(err), func(more ...attribute.KeyValue) metric.MeasurementOption {
-		return o.with(info(job), more...)
-	})
+	o.metrics.ended(ctx, &job, err, o.of(info(job)))
 	span := trace.SpanFromContext(ctx)
 	span.SetAttributes(
 		attribute.Int64("reindex.products.read", job.Report.Read), attribute.Int64("reindex.products.indexed", job.Report.Indexed),
@@ -122,8 +121,13 @@ func (o *observer) writeStarted(ctx context.Context, of reindex.JobInfo, w reind
 }
 
 func (o *observer) writeEnded(ctx context.Context, of reindex.JobInfo, w reindex.BatchWrite) {
-	o.metrics.wrote(ctx, w, failure(w.Err), func(more ...attribute.KeyValue) metric.MeasurementOption { return o.with(of, more...) })
+	o.metrics.wrote(ctx, w, failure(w.Err), o.of(of))
 	end(trace.SpanFromContext(ctx), w.Err)
+}
+
+// of returns what makes the attributes of a job's measurements.
+func (o *observer) of(of reindex.JobInfo) with {
+	return func(more ...attribute.KeyValue) metric.MeasurementOption { return o.with(of, more...) }
 }
 
 // with returns the attributes of a measurement.

@@ -1,0 +1,79 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"go.opentelemetry.io/contrib/exporters/autoexport"
+	otelprometheus "go.opentelemetry.io/otel/exporters/prometheus"
+	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
+	"go.opentelemetry.io/otel/sdk/resource"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+
+	"productindex/reindex"
+	"productindex/reindex/reindexotel"
+)
+
+// telemetry is what the server reports of itself: metrics at /metrics, and metrics and spans by OTLP if the usual
+// environment of OpenTelemetry (OTEL_EXPORTER_OTLP_ENDPOINT, OTEL_TRACES_EXPORTER, …) names where they go.
+type telemetry struct {
+	trace   *reindex.Trace
+	metrics http.Handler
+	close   func(ctx context.Context) error
+}
+
+func openTelemetry(ctx context.Context) (*telemetry, error) {
+	what, err := resource.New(ctx, resource.WithTelemetrySDK(), resource.WithFromEnv(), resource.WithSchemaURL(""))
+	if err != nil {
+		return nil, fmt.Errorf("describing this server to OpenTelemetry: %w", err)
+	}
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	pulled, err := otelprometheus.New(otelprometheus.WithRegisterer(registry))
+	if err != nil {
+		return nil, fmt.Errorf("metrics for Prometheus: %w", err)
+	}
+	metrics := []sdkmetric.Option{sdkmetric.WithResource(what), sdkmetric.WithReader(pulled)}
+	if exported("METRICS") {
+		pushed, err := autoexport.NewMetricReader(ctx)
+		if err != nil {
+			return nil, fmt.Errorf("exporting metrics: %w", err)
+		}
+		metrics = append(metrics, sdkmetric.WithReader(pushed))
+	}
+	spans := []sdktrace.TracerProviderOption{sdktrace.WithResource(what)}
+	if exported("TRACES") {
+		exporter, err := autoexport.NewSpanExporter(ctx)
+		if err != nil {
+			return nil, fmt.Errorf("exporting spans: %w", err)
+		}
+		spans = append(spans, sdktrace.WithBatcher(exporter))
+	}
+	tracer, meter := sdktrace.NewTracerProvider(spans...), sdkmetric.NewMeterProvider(metrics...)
+	trace, err := reindexotel.New(&reindexotel.Config{TracerProvider: tracer, MeterProvider: meter})
+	if err != nil {
+		return nil, err
+	}
+	return &telemetry{
+		trace:   trace,
+		metrics: promhttp.HandlerFor(registry, promhttp.HandlerOpts{}),
+		close:   func(ctx context.Context) error { return errors.Join(tracer.Shutdown(ctx), meter.Shutdown(ctx)) },
+	}, nil
+}
+
+// exported reports whether the environment names where signals of a kind go. By its specification OpenTelemetry would
+// send them to this machine otherwise, where mostly nobody listens.
+func exported(kind string) bool {
+	for _, name := range []string{"OTEL_" + kind + "_EXPORTER", "OTEL_EXPORTER_OTLP_" + kind + "_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"} {
+		if os.Getenv(name) != "" {
+			return true
+		}
+	}
+	return false
+}
