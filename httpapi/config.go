@@ -42,6 +42,10 @@ type Config struct {
 	// MaxChangeBytes is the length of the longest line in it, and of the longest product, in bytes. Default 1 MiB.
 	MaxChangeBytes int64
 
+	// Throttle has the limits of each tenant's runs looked up and changed, by GET and PUT /indexing/{tenant}/throttle, also while a run goes
+	// on. Nil: there are no such endpoints.
+	Throttle Throttle
+
 	// Prefix is what requests have in front of /indexing in their paths, such as "/api". It begins with a slash and does not end with one.
 	// Default: nothing. It is needed if neither http.StripPrefix takes the prefix away nor [Mount] is given a router that adds it.
 	Prefix string

@@ -98,6 +98,12 @@
 // nothing was accepted leaves that open: the same changes may be sent again. Ids are segments of a path, percent-encoded: a%2Fb is the
 // product a/b. Clients and muxes resolve the segments . and .. themselves: such ids are for POST.
 //
+// # Throttling
+//
+// With Config.Throttle a caller sees and sets how fast a tenant's products are read: PUT replaces all limits, as in
+// {"documentsPerSecond":2000,"bytesPerSecond":0,"paused":false,"window":{"from":"22:00","to":"06:00","timeZone":"Europe/Berlin"}}. They hold
+// at once, also for the run in progress. A limit of 0, and one that is not given, is none; paused stops the reading until it is set again.
+//
 // # Selecting and sorting jobs
 //
 // The parameter q of a list has conditions, separated by white space, all of which a job meets:

@@ -50,9 +50,16 @@ func newHandler(e Engine, cfg Config) (*handler, error) {
 		engines: all, cfg: cfg, triggers: triggers, streams: newStreamSlots(cfg.MaxStreams), routes: routes, document: document,
 		changes: make(chan struct{}, maxChangeCalls),
 	}
-	if cfg.Changes != nil {
-		h.routes = slices.Concat(routes, changeRoutes)
-		if h.document, err = withChanges(document); err != nil {
+	for _, part := range []struct {
+		on       bool
+		routes   []route
+		document []byte
+	}{{cfg.Changes != nil, changeRoutes, changesDocument}, {cfg.Throttle != nil, throttleRoutes, throttleDocument}} {
+		if !part.on {
+			continue
+		}
+		h.routes = slices.Concat(h.routes, part.routes)
+		if h.document, err = withPart(h.document, part.document); err != nil {
 			return nil, err
 		}
 	}

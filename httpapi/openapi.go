@@ -23,11 +23,16 @@ var document []byte
 //go:embed openapi-changes.json
 var changesDocument []byte
 
-// withChanges adds the endpoints of changes to the document, as the first ones of their kind.
-func withChanges(document []byte) ([]byte, error) {
+// throttleDocument is the same of Config.Throttle.
+//
+//go:embed openapi-throttle.json
+var throttleDocument []byte
+
+// withPart adds a part to the document, as the first ones of their kind.
+func withPart(document, part []byte) ([]byte, error) {
 	var parts map[string]map[string]json.RawMessage
-	if err := json.Unmarshal(changesDocument, &parts); err != nil {
-		return nil, fmt.Errorf("httpapi: the document of changes: %w", err)
+	if err := json.Unmarshal(part, &parts); err != nil {
+		return nil, fmt.Errorf("httpapi: a part of the document: %w", err)
 	}
 	for member, added := range parts {
 		for _, name := range slices.Sorted(maps.Keys(added)) {

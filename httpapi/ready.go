@@ -1,0 +1,131 @@
+package httpapi
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"net/http"
+	"slices"
+	"sync"
+	"time"
+)
+
+// Check reports whether something that a server needs is there, such as a database. It returns when ctx ends.
+type Check func(ctx context.Context) error
+
+const (
+	// checkTimeout is how long a check may take.
+	checkTimeout = 5 * time.Second
+	// checkInterval is how long what was found is believed: many probes cost no more than one.
+	checkInterval = time.Second
+)
+
+// isReady is what is said of a check that succeeds, and of all of them.
+const isReady = "ready"
+
+// readiness is the body of an answer: what is not ready has a word, and the log the reason.
+type readiness struct {
+	Status string            `json:"status"`
+	Checks map[string]string `json:"checks"`
+}
+
+// Ready returns a handler for a probe such as /readyz: 200 if every check succeeds, else 503, with the names of the checks and whether they
+// are ready. Reasons are in the log alone, once for each change. Callers need no token, and learn nothing but the names. Nil discards the log.
+func Ready(log *slog.Logger, checks map[string]Check) http.Handler {
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
+	return &prober{logger: log, checks: maps.Clone(checks), was: map[string]bool{}}
+}
+
+// prober makes one round of checks at a time.
+type prober struct {
+	logger *slog.Logger
+	checks map[string]Check
+
+	mu     sync.Mutex
+	at     time.Time
+	answer readiness
+	was    map[string]bool // what was not ready at last
+}
+
+// ServeHTTP answers a probe.
+func (p *prober) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	answer := p.look(context.WithoutCancel(r.Context()))
+	status := http.StatusOK
+	if answer.Status != isReady {
+		status = http.StatusServiceUnavailable
+	}
+	_, _ = jsonResponse(status, answer).write(w, r.Method, requestID(r.Header)) // the prober has gone
+}
+
+// look returns what was found a moment ago, or looks again.
+func (p *prober) look(ctx context.Context) readiness {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if time.Since(p.at) < checkInterval {
+		return p.answer
+	}
+	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
+	defer cancel()
+	answer := readiness{Status: isReady, Checks: map[string]string{}}
+	for name, err := range p.run(ctx) {
+		answer.Checks[name] = isReady
+		if err != nil {
+			answer.Status, answer.Checks[name] = "not ready", "not ready"
+		}
+		p.tell(ctx, name, err)
+	}
+	p.at, p.answer = time.Now(), answer
+	return answer
+}
+
+// run makes all checks at the same time. One that does not return has failed.
+func (p *prober) run(ctx context.Context) map[string]error {
+	type outcome struct {
+		name string
+		err  error
+	}
+	outcomes := make(chan outcome, len(p.checks))
+	for name, check := range p.checks {
+		go func() {
+			err := errors.New("the check did not end")
+			defer func() {
+				if v := recover(); v != nil {
+					err = fmt.Errorf("panic: %v", v)
+				}
+				outcomes <- outcome{name, err}
+			}()
+			err = check(ctx)
+		}()
+	}
+	found := map[string]error{}
+	for range p.checks {
+		select {
+		case o := <-outcomes:
+			found[o.name] = o.err
+		case <-ctx.Done():
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(p.checks)) {
+		if _, ok := found[name]; !ok {
+			found[name] = ctx.Err()
+		}
+	}
+	return found
+}
+
+// tell logs what has changed.
+func (p *prober) tell(ctx context.Context, name string, err error) {
+	if (err != nil) == p.was[name] {
+		return
+	}
+	p.was[name] = err != nil
+	if err != nil {
+		p.logger.WarnContext(ctx, "httpapi: not ready", "check", name, "error", err)
+	} else {
+		p.logger.InfoContext(ctx, "httpapi: ready again", "check", name)
+	}
+}

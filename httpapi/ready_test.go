@@ -1,0 +1,72 @@
+package httpapi
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// probe asks once.
+func probe(t *testing.T, h http.Handler) (int, string) {
+	t.Helper()
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/readyz", nil))
+	return w.Code, w.Body.String()
+}
+
+// A probe says what is not ready, and not why; the log says that, once.
+func TestReady(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var away error
+		calls := 0
+		logged := &syncBuffer{}
+		h := Ready(slog.New(slog.NewTextHandler(logged, nil)), map[string]Check{
+			"jobs":  func(context.Context) error { calls++; return away },
+			"index": func(context.Context) error { return nil },
+		})
+		for range 10 {
+			if status, body := probe(t, h); status != http.StatusOK || body != `{"status":"ready","checks":{"index":"ready","jobs":"ready"}}` {
+				t.Errorf("%d %s", status, body)
+			}
+		}
+		if calls != 1 {
+			t.Errorf("%d calls of a check by ten probes", calls)
+		}
+		away = errors.New("host-7 is away")
+		for range 5 {
+			<-time.After(2 * time.Second)
+			if status, body := probe(t, h); status != http.StatusServiceUnavailable || body != `{"status":"not ready","checks":{"index":"ready","jobs":"not ready"}}` {
+				t.Errorf("%d %s", status, body)
+			}
+		}
+		if n := strings.Count(logged.String(), "host-7"); n != 1 {
+			t.Errorf("the log has the reason %d times: %s", n, logged)
+		}
+		away = nil
+		<-time.After(2 * time.Second)
+		if status, _ := probe(t, h); status != http.StatusOK || !strings.Contains(logged.String(), "ready again") {
+			t.Errorf("%d; log %s", status, logged)
+		}
+	})
+}
+
+// A check that hangs or panics is not ready.
+func TestReadyContainsChecks(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		end := make(chan struct{})
+		h := Ready(nil, map[string]Check{
+			"hangs":  func(context.Context) error { <-end; return nil },
+			"panics": func(context.Context) error { panic("a defect") },
+		})
+		if status, body := probe(t, h); status != http.StatusServiceUnavailable || body != `{"status":"not ready","checks":{"hangs":"not ready","panics":"not ready"}}` {
+			t.Errorf("%d %s", status, body)
+		}
+		close(end)
+	})
+}

@@ -1,0 +1,90 @@
+package httpapi
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/getkin/kin-openapi/openapi3"
+
+	"productindex/reindex/throttle"
+)
+
+const throttlePath = "/indexing/acme/throttle"
+
+// serveThrottle serves limits, and holds the answers against the document that has them.
+func serveThrottle(t *testing.T, cfg Config) (*service, *throttle.Throttle) {
+	t.Helper()
+	limits, err := throttle.New(throttle.Config{Tenant: throttle.Limits{Documents: 2000}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg.Throttle = limits
+	s := serve(t, &fakeEngine{}, cfg)
+	if s.doc, err = openapi3.NewLoader().LoadFromData([]byte(s.send(http.MethodGet, "/indexing/openapi.json", "").body)); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.doc.Validate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	return s, limits
+}
+
+// Limits are shown and replaced, tenant by tenant.
+func TestThrottle(t *testing.T) {
+	s, limits := serveThrottle(t, Config{Changes: updates{}})
+	if got := s.send(http.MethodGet, throttlePath, ""); got.body != `{"documentsPerSecond":2000,"bytesPerSecond":0,"paused":false}` {
+		t.Errorf("%d %s", got.status, got.body)
+	}
+	const night = `{"documentsPerSecond":0,"bytesPerSecond":1500.5,"paused":true,"window":{"from":"22:00","to":"06:30","timeZone":"Europe/Berlin"}}`
+	if got := s.send(http.MethodPut, throttlePath, night); got.body != night {
+		t.Errorf("%d %s", got.status, got.body)
+	}
+	got := limits.Limits("acme")
+	if !got.Paused || got.Bytes != 1500.5 || got.Documents != 0 || got.Window.String() != "22:00 to 06:30 Europe/Berlin" {
+		t.Errorf("%+v", got)
+	}
+	if got := s.send(http.MethodPut, throttlePath, `{}`); got.body != `{"documentsPerSecond":0,"bytesPerSecond":0,"paused":false}` {
+		t.Errorf("%d %s", got.status, got.body)
+	}
+	if got := limits.Limits("other"); got.Documents != 2000 {
+		t.Errorf("the limits of another tenant are %+v", got)
+	}
+	if s.doc.Paths.Value("/indexing/{tenant}/changes") == nil {
+		t.Error("the changes are not described beside the limits")
+	}
+}
+
+// What is wrong is refused, and changes nothing.
+func TestThrottleRefuses(t *testing.T) {
+	s, limits := serveThrottle(t, Config{Authorizer: func(r *http.Request, _, scope string) error {
+		if scope == ScopeManage && r.Header.Get("Manage") == "" {
+			return &ScopeError{}
+		}
+		return nil
+	}})
+	for body, want := range map[string]string{
+		``: "Content-Type", `[]`: "object", `{"documentsPerSecond":-1}`: "not negative", `{"documentsPerSecond":"9"}`: "Invalid limits",
+		`{"documentPerSecond":9}`: "Invalid limits", `{"paused":1}`: "Invalid limits", `{"paused":true,"paused":false}`: "Duplicate field",
+		`{"window":{"from":"1:00","to":"02:00","timeZone":"UTC"}}`: "such as 22:00", `{"window":{"from":"25:00","to":"02:00"}}`: "such as 22:00",
+		`{"window":{"from":"01:00","to":"02:00","timeZone":"Local"}}`: "Europe/Berlin", `{"window":{"from":"01:00","to":"02:00","timeZone":"../x"}}`: "Europe/Berlin",
+		`{"window":{"from":"01:00","to":"01:00","timeZone":"UTC"}}`: "different times",
+	} {
+		if got := s.send(http.MethodPut, throttlePath, body, "Manage: yes"); got.status != http.StatusBadRequest || !strings.Contains(got.body, want) {
+			t.Errorf("%s: %d %s, want %q", body, got.status, got.body, want)
+		}
+	}
+	if got := s.send(http.MethodPut, throttlePath, `{}`); got.status != http.StatusForbidden {
+		t.Errorf("without the scope: %d", got.status)
+	}
+	if got := s.send(http.MethodGet, throttlePath, ""); got.status != http.StatusOK {
+		t.Errorf("to view: %d", got.status)
+	}
+	if got := limits.Limits("acme"); got != (throttle.Limits{Documents: 2000}) {
+		t.Errorf("the limits are %+v", got)
+	}
+	off := serve(t, &fakeEngine{}, Config{})
+	if got := off.send(http.MethodGet, throttlePath, ""); got.status != http.StatusNotFound {
+		t.Errorf("without Config.Throttle: %d", got.status)
+	}
+}
