@@ -54,7 +54,8 @@
 //
 // A job's processedCount is the number of products that were indexed, as the contract says. Beside it are readCount, rejectedCount,
 // duplicateCount and conflictCount (duplicates that differ), so that a job that left products out is not taken for one that did not;
-// changesApplied and changesRefused, the changes of single products that came meanwhile (see reindex.Engine.Update); phase,
+// changesApplied and changesRefused, the changes of single products that came meanwhile (see reindex.Engine.Update); ignoredFieldCount, how
+// many fields the new index keeps and does not search (see reindex.Report), if there are any; phase,
 // which is pending, open, begin, load, seal or commit while the job goes on, and where it was if it failed; and durations, in milliseconds, of the phases that have ended. A job for
 // which rag was asked has rag, which is true and otherwise not there.
 //

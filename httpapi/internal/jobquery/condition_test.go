@@ -132,6 +132,7 @@ var conditionTests = []struct{ q, want string }{
 	{"conflictCount:1", "J5"},
 	{"changesApplied:7", "J5"},
 	{"changesRefused:3", "J5"},
+	{"ignoredFieldCount:12", "J5"},
 	{"durations.openMillis:missing", jobquerytest.EveryJob},
 	{"phase:missing", "J4 J1"},
 	{"durations.loadMillis:>=1000", "J5 J3"},
@@ -201,7 +202,7 @@ func TestConditions(t *testing.T) {
 
 const (
 	needsField = "the name of a field is needed: id, entityType, rag, dryRun, status, phase, expectedCount, estimated, readCount, processedCount, " +
-		"rejectedCount, duplicateCount, conflictCount, changesApplied, changesRefused, message, durations.pendingMillis, durations.openMillis, durations.beginMillis, durations.loadMillis, durations.sealMillis, " +
+		"rejectedCount, duplicateCount, conflictCount, changesApplied, changesRefused, ignoredFieldCount, message, durations.pendingMillis, durations.openMillis, durations.beginMillis, durations.loadMillis, durations.sealMillis, " +
 		"durations.commitMillis, durations.totalMillis, metadata.createdAt, metadata.modifiedAt"
 	needsSpace = `a space must follow a condition; a value with spaces or any of "(),: is in double quotes`
 	takesCount = "field 'processedCount' takes a whole number of 64 bits, such as 100"

@@ -183,6 +183,12 @@ var allFields = []*field{
 		func(v *View) any { return &v.ChangesRefused },
 		func(r *reindex.Report) int64 { return r.ChangesRefused },
 	),
+	{name: "ignoredFieldCount", kind: kindNumber, at: func(v *View) any { return &v.IgnoredFields }, value: func(job Job) value {
+		if job.Record.Report.Ignored == 0 {
+			return value{}
+		}
+		return numberOf(job.Record.Report.Ignored)
+	}},
 	text("message", func(v *View) any { return &v.Message }, func(job Job) string {
 		if job.Record.Status != reindex.StatusFailure {
 			return ""

@@ -44,6 +44,7 @@ type View struct {
 	ConflictCount  *int64        `json:"conflictCount,omitempty"`
 	ChangesApplied *int64        `json:"changesApplied,omitempty"`
 	ChangesRefused *int64        `json:"changesRefused,omitempty"`
+	IgnoredFields  *int64        `json:"ignoredFieldCount,omitempty"`
 	Message        string        `json:"message,omitempty"`
 	Durations      DurationsView `json:"durations,omitzero"`
 	Metadata       MetadataView  `json:"metadata,omitzero"`

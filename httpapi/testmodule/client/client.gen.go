@@ -223,6 +223,9 @@ type ReindexJob struct {
 	ExpectedCount *int64  `json:"expectedCount,omitempty"`
 	Id            *string `json:"id,omitempty"`
 
+	// IgnoredFieldCount How many different fields of products the new index keeps and does not search, as it has as many fields as it may have. Absent if there are none.
+	IgnoredFieldCount *int64 `json:"ignoredFieldCount,omitempty"`
+
 	// Message Why the job failed; in jobs with the status `FAILURE` only.
 	Message  *string `json:"message,omitempty"`
 	Metadata *struct {
@@ -333,6 +336,9 @@ type ReindexJobEvent struct {
 	// ExpectedCount How many products the source announced, or an estimate (see `estimated`); absent where neither is known.
 	ExpectedCount *int64  `json:"expectedCount,omitempty"`
 	Id            *string `json:"id,omitempty"`
+
+	// IgnoredFieldCount How many different fields of products the new index keeps and does not search, as it has as many fields as it may have. Absent if there are none.
+	IgnoredFieldCount *int64 `json:"ignoredFieldCount,omitempty"`
 
 	// Message Why the job failed; in jobs with the status `FAILURE` only.
 	Message  *string `json:"message,omitempty"`

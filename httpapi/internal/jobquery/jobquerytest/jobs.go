@@ -55,7 +55,7 @@ func Varied() []reindex.Job {
 	third.Read, third.Rejected = 57, 7
 	third.Durations = reindex.Durations{Pending: 1, Begin: 20 * time.Millisecond, Load: 3 * time.Second}
 	fifth.Read, fifth.Duplicates, fifth.Conflicts = 11, 2, 1
-	fifth.ChangesApplied, fifth.ChangesRefused = 7, 3
+	fifth.ChangesApplied, fifth.ChangesRefused, fifth.Ignored = 7, 3, 12
 	fifth.Durations = reindex.Durations{
 		Pending: time.Second,
 		Begin:   1,
