@@ -11,22 +11,22 @@ import (
 
 // The scopes of the contract.
 const (
-	// ScopeView is needed to read.
+	// ScopeView is the scope for reading.
 	ScopeView = "indexing.search_view"
-	// ScopeManage is needed to trigger and to change.
+	// ScopeManage is the scope for triggering and changing.
 	ScopeManage = "indexing.search_manage"
 )
 
-// Authorizer decides whether the sender of r may do to the tenant what needs the scope, [ScopeView] or [ScopeManage]. It is called
-// concurrently. The tenant is within the contract's grammar. The request's body is not there to be read.
+// Authorizer decides whether the sender of r has the scope, [ScopeView] or [ScopeManage], for the tenant. It is called
+// concurrently. The tenant is within the contract's grammar. The Authorizer must not read the request's body.
 //
-// Nil lets the request pass. An error that matches [ErrInvalidToken] or [ErrExpiredToken] is answered with 401, a [*ScopeError] or a
-// [*LimitError] with 403. Any other error, and a panic, means that the Authorizer could not decide: 403 with [MessageNotAuthorized], and a
-// line in the log. The text of an error never gets into a response. It gets into the log, where everything that came in the request's
-// headers and query is cut out of it. Package oauth has Authorizers.
+// Nil lets the request pass. An error that matches [ErrInvalidToken] or [ErrExpiredToken] is answered with 401, a
+// [*ScopeError] or a [*LimitError] with 403. Any other error, and a panic, means that the Authorizer could not decide:
+// 403 with [MessageNotAuthorized], and a line in the log. The text of an error is never a part of a response. In the
+// log it stands without the values of the request's headers and query. Package oauth has Authorizers.
 type Authorizer func(r *http.Request, tenant, scope string) error
 
-// AllowAll is an [Authorizer] that lets every request pass: for tests, and for hosts that authorize requests before they get here.
+// AllowAll is an [Authorizer] that lets every request pass, for tests and for hosts that authorize requests before.
 func AllowAll(*http.Request, string, string) error { return nil }
 
 // Errors that an [Authorizer] returns for 401. Match them with [errors.Is].
@@ -34,14 +34,14 @@ var (
 	// ErrInvalidToken: there is no access token, or it is not valid.
 	ErrInvalidToken = errors.New("invalid access token")
 
-	// ErrExpiredToken: the access token was valid and is no more.
+	// ErrExpiredToken: the access token has expired, and is valid otherwise.
 	ErrExpiredToken = errors.New("access token expired")
 )
 
-// ScopeError is returned by an [Authorizer] for 403: the token is valid and lacks scopes. A token of another tenant lacks the scope for
-// this one: the zero ScopeError says so without telling whether the tenant exists.
+// ScopeError is returned by an [Authorizer] for 403: the token is valid and lacks scopes. A token of another tenant
+// lacks the scope for this one: the zero ScopeError says so and does not reveal whether the tenant exists.
 type ScopeError struct {
-	// Missing are the scopes that the response names. None, or none that is a scope by RFC 6749, means the one that was asked for.
+	// Missing are the scopes that the response names. If none of them is a scope by RFC 6749, it names the one asked for.
 	Missing []string
 }
 
@@ -53,15 +53,15 @@ func (e *ScopeError) Error() string {
 	return "missing required scopes: " + strings.Join(e.Missing, ", ")
 }
 
-// MessageNotAuthorized is the message of the 403 that tells that an [Authorizer] could not decide.
+// MessageNotAuthorized is the message of the 403 if an [Authorizer] could not decide.
 const MessageNotAuthorized = "The authorization could not be checked"
 
-// authorize asks the Authorizer, and returns nil or what the response tells.
+// authorize asks the Authorizer, and returns nil or the error of the response.
 func (h *handler) authorize(c *call, scope string) error {
 	return h.judge(c, scope, h.askAuthorizer(c, scope))
 }
 
-// judge returns what the response tells of an Authorizer's answer; nil for nil.
+// judge returns the error of the response to an Authorizer's answer; nil for nil.
 func (h *handler) judge(c *call, scope string, err error) error {
 	if err == nil {
 		return nil
@@ -102,7 +102,9 @@ func (h *handler) askAuthorizer(c *call, scope string) (err error) {
 			err = fmt.Errorf("panic: %v\n%s", v, debug.Stack())
 		}
 	}()
-	r := c.r.WithContext(c.r.Context()) // a copy: whoever reads its body must not leave an empty one, which means FULL
+	r := c.r.WithContext(
+		c.r.Context(),
+	) // a copy: an Authorizer that reads its body must not leave an empty one, which means FULL
 	r.Body = http.NoBody
 	return h.cfg.Authorizer(r, c.tenant, scope)
 }

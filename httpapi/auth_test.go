@@ -23,7 +23,7 @@ const (
 	challengeScope = `Bearer realm="indexing", error="insufficient_scope", scope="%s"`
 )
 
-// What an Authorizer can return, and the answer to it.
+// The errors of an Authorizer, and the answers to them.
 func TestAuthorizerErrors(t *testing.T) {
 	const (
 		managed = `Bearer realm="indexing", scope="indexing.search_manage"`
@@ -64,11 +64,20 @@ func TestAuthorizerErrors(t *testing.T) {
 			}
 			got := s.post(full, headers...)
 			if got.status != tc.status || got.body != tc.body || got.header.Get("WWW-Authenticate") != tc.challenge {
-				t.Errorf("%d %s %q\nwant %d %s %q", got.status, got.body, got.header["Www-Authenticate"], tc.status, tc.body, tc.challenge)
+				t.Errorf(
+					"%d %s %q\nwant %d %s %q",
+					got.status,
+					got.body,
+					got.header["Www-Authenticate"],
+					tc.status,
+					tc.body,
+					tc.challenge,
+				)
 			}
 			s.srv.Close()
 			log := s.log.String()
-			if strings.Contains(log, token) || !strings.Contains(log, tc.logged) || strings.Contains(log, `"ERROR"`) != (tc.body == bodyUndecided) {
+			if strings.Contains(log, token) || !strings.Contains(log, tc.logged) ||
+				strings.Contains(log, `"ERROR"`) != (tc.body == bodyUndecided) {
 				t.Errorf("log %s, want %q", log, tc.logged)
 			}
 			if started := e.starts(); len(started) > 0 {
@@ -90,7 +99,8 @@ func TestAuthorizerPanics(t *testing.T) {
 	}
 	s.srv.Close()
 	log := s.log.String()
-	if strings.Contains(log, "s3cr3t") || !strings.Contains(log, "panic: [cut]") || !strings.Contains(log, "auth_test.go") {
+	if strings.Contains(log, "s3cr3t") || !strings.Contains(log, "panic: [cut]") ||
+		!strings.Contains(log, "auth_test.go") {
 		t.Errorf("log %s", log)
 	}
 	if started := e.starts(); len(started) > 0 {
@@ -98,7 +108,8 @@ func TestAuthorizerPanics(t *testing.T) {
 	}
 }
 
-// The Authorizer is asked once, about the decoded tenant and the operation's scope, and not about what is refused before.
+// The Authorizer is asked once, about the decoded tenant and the operation's scope, and not about requests that are
+// refused before.
 func TestAuthorizerIsAsked(t *testing.T) {
 	var asked []string
 	e := &fakeEngine{jobs: listing, job: func(context.Context, string, string) (reindex.Job, error) {

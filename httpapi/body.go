@@ -14,15 +14,17 @@ import (
 	"unicode/utf8"
 )
 
-// limitBody sets the time at which the body must have arrived, for whoever reads it: net/http reads what a handler left. It lifts the
-// limit by itself once the body has ended. A connection that has no deadlines, as in a test without a server, goes without.
+// limitBody sets the time at which the body must have arrived, also the rest that net/http reads after the handler.
+// net/http lifts the limit once the body has ended. A connection without deadlines, as in a test without a server, has
+// no limit.
 func (h *handler) limitBody(c *call) {
 	if c.r.Body != nil && c.r.Body != http.NoBody {
 		_ = http.NewResponseController(c.w).SetReadDeadline(time.Now().Add(h.cfg.ReadTimeout))
 	}
 }
 
-// readObject reads the request's body, which is one JSON object, and returns its fields. An empty body is an object without fields.
+// readObject reads the request's body, which is one JSON object, and returns its fields. An empty body is an object
+// without fields.
 func (h *handler) readObject(c *call) (map[string]json.RawMessage, error) {
 	body, err := h.readBody(c)
 	if err != nil || len(body) == 0 {
@@ -36,7 +38,11 @@ func (h *handler) readObject(c *call) (map[string]json.RawMessage, error) {
 
 // readBody reads the whole body.
 func (h *handler) readBody(c *call) ([]byte, error) {
-	return h.readBodyUpTo(c, h.cfg.MaxBodyBytes, func(details ...string) *problem { return invalid("Request body too large", details...) })
+	return h.readBodyUpTo(
+		c,
+		h.cfg.MaxBodyBytes,
+		func(details ...string) *problem { return invalid("Request body too large", details...) },
+	)
 }
 
 // readBodyUpTo reads the whole body, up to a limit.
@@ -59,12 +65,13 @@ func (h *handler) readBodyUpTo(c *call, limit int64, tooLarge func(details ...st
 	return body, nil
 }
 
-// checkContentType accepts JSON in UTF-8 as it is. A body without a type is refused as one with another type is.
+// checkContentType accepts JSON in UTF-8 that is not compressed. A body without a type is refused like one with another
+// type.
 func checkContentType(header http.Header) error {
 	return checkType(header, "Send application/json, in UTF-8, without a content encoding", "application/json")
 }
 
-// checkType accepts one of several media types, in UTF-8 and as it is.
+// checkType accepts one of several media types, in UTF-8 and not compressed.
 func checkType(header http.Header, hint string, accepted ...string) error {
 	types := header["Content-Type"]
 	if len(types) != 1 {
@@ -85,8 +92,8 @@ func checkType(header http.Header, hint string, accepted ...string) error {
 	return nil
 }
 
-// parseObject returns the fields of one JSON object (RFC 8259). Its errors are answers: what is no JSON, holds invalid UTF-8, goes on
-// after its end, is no object, or has two fields of one name.
+// parseObject returns the fields of one JSON object (RFC 8259). Its errors are answers to a text that is not JSON or
+// not UTF-8, goes on after its end, is not an object, or has two fields of one name.
 func parseObject(body []byte) (map[string]json.RawMessage, error) {
 	const malformed = "Malformed JSON"
 	if !utf8.Valid(body) {
@@ -136,7 +143,7 @@ func syntaxDetail(err error) string {
 	return "The body is not JSON"
 }
 
-// stringField returns a field that is a string; ok is false where there is no such field.
+// stringField returns a field that is a string; ok is false if there is no such field.
 func stringField(fields map[string]json.RawMessage, name string) (s string, ok bool, err error) {
 	raw, ok := fields[name]
 	if !ok {

@@ -13,18 +13,19 @@ import (
 	"productindex/reindex"
 )
 
-// Updater carries changes of single products into the live index. [*reindex.Engine] is one, with the promises of its documentation.
+// Updater carries changes of single products into the live index. [*reindex.Engine] is one, with the promises of its
+// documentation.
 type Updater interface {
 	Update(ctx context.Context, tenant string, changes ...reindex.Change) error
 	Settle(ctx context.Context, tenant string) error
 }
 
 const (
-	// maxChanges is how many changes one request may have.
+	// maxChanges is the greatest number of changes in a request.
 	maxChanges = 10_000
-	// maxChangeCalls is how many requests with changes are read and carried out at the same time. More wait.
+	// maxChangeCalls is the number of requests with changes that are read and carried out at the same time. More wait.
 	maxChangeCalls = 16
-	// maxRefusedShown is how many refused changes an answer lists.
+	// maxRefusedShown is the number of refused changes that an answer lists.
 	maxRefusedShown = 1000
 )
 
@@ -158,7 +159,7 @@ func (v *changesView) refuse(refused *reindex.BatchError) {
 	}
 }
 
-// refusalReason is what callers see of why a change was refused: see [reindex.ItemError].
+// refusalReason returns the reason of a refused change that callers see: see [reindex.ItemError].
 func refusalReason(item reindex.ItemError) string {
 	if public, ok := errors.AsType[interface {
 		error
@@ -172,7 +173,7 @@ func refusalReason(item reindex.ItemError) string {
 	return item.Err.Error()
 }
 
-// changeProblem is the answer to changes of which it is not known that any was accepted.
+// changeProblem is the answer if it is not known whether any change was accepted.
 func (h *handler) changeProblem(ctx context.Context, c *call, err error) error {
 	switch {
 	case errors.Is(err, reindex.ErrTooManyChanges):
@@ -180,12 +181,16 @@ func (h *handler) changeProblem(ctx context.Context, c *call, err error) error {
 	case errors.Is(err, reindex.ErrNoLiveIndex):
 		return conflict("The tenant has no live index", "Reindex the tenant first; no change was accepted")
 	case errors.Is(err, errors.ErrUnsupported):
-		return conflict("This service cannot carry out such a change",
-			"The index takes no changes of single products, or the source cannot look up a product without a body; no change was accepted")
+		return conflict(
+			"This service cannot carry out such a change",
+			"The index takes no changes of single products, or the source cannot look up a product without a body; no change was accepted",
+		)
 	}
 	h.logFailure(ctx, c, "the engine failed", err.Error())
 	p := unavailable(c.id)
-	p.details = append([]string{"It is not known which changes were carried out; send them again, the same change twice does no harm"}, p.details[1:]...)
+	p.details = append(
+		[]string{"It is not known which changes were carried out; send them again, the same change twice does no harm"},
+		p.details[1:]...)
 	return p
 }
 
@@ -209,7 +214,7 @@ func wantsSettled(r *http.Request) (bool, error) {
 	return false, invalid("Invalid settle", "Parameter 'settle' must be true or false")
 }
 
-// parseChanges returns the changes of a body, one a line. Its errors are answers, and name the line.
+// parseChanges returns the changes of a body, one per line. Its errors are answers, and name the line.
 func parseChanges(body []byte, maxLine int64) ([]reindex.Change, error) {
 	var changes []reindex.Change
 	number := 0
@@ -234,7 +239,7 @@ func parseChanges(body []byte, maxLine int64) ([]reindex.Change, error) {
 	return changes, nil
 }
 
-// inLine puts the line in front of what is wrong with it.
+// inLine puts the line before its error.
 func inLine(number int, err error) error {
 	p, ok := errors.AsType[*problem](err)
 	if !ok {

@@ -59,7 +59,8 @@ func (s *service) changes(body string) result {
 	return s.send(http.MethodPost, changesPath, body, "Content-Type: ", lines)
 }
 
-// Without Config.Changes there are no such paths, in the document either; with it, each route is described with its scope.
+// Without Config.Changes there are no such paths, in the document either; with it, each route is described with its
+// scope.
 func TestChangesAreOffByDefault(t *testing.T) {
 	s := serve(t, &fakeEngine{}, Config{})
 	for _, path := range []string{changesPath, "/indexing/acme/products/a"} {
@@ -112,8 +113,11 @@ func TestChangesOverAnEngine(t *testing.T) {
 			t.Errorf("%q is still there", id)
 		}
 	}
-	got := s.changes("{\"id\":\"x\",\"body\":{\"n\":2}}\r\n\n{\"id\":\"\",\"delete\":true}\n{\"id\":\"y\",\"body\":{}}\n{\"delete\":true,\"id\":\"x\"}")
-	if got.status != http.StatusOK || !strings.HasPrefix(got.body, `{"accepted":3,"refused":1,"refusals":[{"id":"","reason":"the id has 0 bytes`) {
+	got := s.changes(
+		"{\"id\":\"x\",\"body\":{\"n\":2}}\r\n\n{\"id\":\"\",\"delete\":true}\n{\"id\":\"y\",\"body\":{}}\n{\"delete\":true,\"id\":\"x\"}",
+	)
+	if got.status != http.StatusOK ||
+		!strings.HasPrefix(got.body, `{"accepted":3,"refused":1,"refusals":[{"id":"","reason":"the id has 0 bytes`) {
 		t.Errorf("%d %s", got.status, got.body)
 	}
 	if doc := ix.Documents("acme"); doc["x"] != nil || doc["y"] == nil {
@@ -135,8 +139,11 @@ func TestChangesOverAnEngine(t *testing.T) {
 
 // A request that is not right carries out nothing, and says what is wrong, and in which line.
 func TestChangesThatAreNotRight(t *testing.T) {
-	s := serveChanges(t, updates{update: func(string, []reindex.Change) error { t.Error("something was carried out"); return nil }},
-		Config{MaxChangesBytes: 300, MaxChangeBytes: 100})
+	s := serveChanges(
+		t,
+		updates{update: func(string, []reindex.Change) error { t.Error("something was carried out"); return nil }},
+		Config{MaxChangesBytes: 300, MaxChangeBytes: 100},
+	)
 	good := `{"id":"a","delete":true}` + "\n"
 	for body, want := range map[string]struct {
 		status int
@@ -176,13 +183,17 @@ func TestChangesThatAreNotRight(t *testing.T) {
 			t.Errorf("settle=%s: %d %s", settle, got.status, got.body)
 		}
 	}
-	many := serveChanges(t, updates{update: func(string, []reindex.Change) error { t.Error("something was carried out"); return nil }}, Config{})
+	many := serveChanges(
+		t,
+		updates{update: func(string, []reindex.Change) error { t.Error("something was carried out"); return nil }},
+		Config{},
+	)
 	if got := many.changes(strings.Repeat(good, maxChanges+1)); got.status != http.StatusRequestEntityTooLarge {
 		t.Errorf("%d changes: %d", maxChanges+1, got.status)
 	}
 }
 
-// What an Updater answers reaches callers as far as they may see it, and an unknown outcome is said to be one.
+// An Updater's errors reach callers as far as they may see it, and an unknown outcome is said to be one.
 func TestChangesThatFail(t *testing.T) {
 	var answer error
 	u := updates{update: func(string, []reindex.Change) error { return answer }, settle: errors.New("index i-17 is away")}
@@ -203,8 +214,15 @@ func TestChangesThatFail(t *testing.T) {
 		{nil, 200, `{"accepted":3,"refused":0,"refusals":[]}`},
 	} {
 		answer = test.err
-		got := s.send(http.MethodPost, changesPath+"?settle=true", strings.Repeat(`{"id":"a","delete":true}`+"\n", 3), "Content-Type: ", lines)
-		if got.status != test.status || !strings.Contains(got.body, test.text) || strings.Contains(got.body, "host-7") || strings.Contains(got.body, "i-17") {
+		got := s.send(
+			http.MethodPost,
+			changesPath+"?settle=true",
+			strings.Repeat(`{"id":"a","delete":true}`+"\n", 3),
+			"Content-Type: ",
+			lines,
+		)
+		if got.status != test.status || !strings.Contains(got.body, test.text) || strings.Contains(got.body, "host-7") ||
+			strings.Contains(got.body, "i-17") {
 			t.Errorf("%v: %d %s", test.err, got.status, got.body)
 		}
 	}
@@ -212,13 +230,16 @@ func TestChangesThatFail(t *testing.T) {
 
 // Who may only view changes nothing.
 func TestChangesNeedTheScope(t *testing.T) {
-	s := serveChanges(t, updates{update: func(string, []reindex.Change) error { t.Error("something was carried out"); return nil }},
+	s := serveChanges(
+		t,
+		updates{update: func(string, []reindex.Change) error { t.Error("something was carried out"); return nil }},
 		Config{Authorizer: func(_ *http.Request, _, scope string) error {
 			if scope == ScopeManage {
 				return &ScopeError{}
 			}
 			return nil
-		}})
+		}},
+	)
 	for _, got := range []result{
 		s.changes(`{"id":"a","delete":true}`), s.send(http.MethodPut, "/indexing/acme/products/a", "{}"), s.send(http.MethodDelete, "/indexing/acme/products/a", ""),
 	} {

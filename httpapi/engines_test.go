@@ -17,11 +17,16 @@ import (
 
 const category = `{"entityType":"CATEGORY"}`
 
-// engineOf returns an engine of an entity type over n of its things, which waits before it completes an index until release is called.
+// engineOf returns an engine of an entity type over n of its things, which waits before it completes an index until
+// release is called.
 func engineOf(t *testing.T, entityType string, n int, jobs reindex.JobStore) (e *reindex.Engine, release func()) {
 	t.Helper()
 	ix, _, release := held(reindextest.NewMemory())
-	e, err := reindex.New(reindextest.Slice(reindextest.Products(n, "1")), ix, &reindex.Config{EntityType: entityType, Jobs: jobs})
+	e, err := reindex.New(
+		reindextest.Slice(reindextest.Products(n, "1")),
+		ix,
+		&reindex.Config{EntityType: entityType, Jobs: jobs},
+	)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -44,7 +49,8 @@ func (s *service) ids(query string) []string {
 	return ids
 }
 
-// Jobs of several types are created by the engines of their types, and found whichever it is, as they are now: with one store and with two.
+// Jobs of several types are created by the engines of their types, and found whichever it is, as they are now: with one
+// store and with two.
 func TestEntityTypes(t *testing.T) {
 	shared := reindex.NewJobs(0)
 	for name, stores := range map[string][2]reindex.JobStore{
@@ -97,8 +103,9 @@ func TestEntityTypesAreRefused(t *testing.T) {
 	s := serve(t, products, Config{Engines: []Engine{categories}})
 	for _, body := range []string{`{}`, `{"entityType":"BRAND"}`} {
 		got := s.send("POST", jobsPath, body)
-		if got.status != http.StatusBadRequest || len(got.message.Details) != 1 || !strings.HasSuffix(got.message.Details[0], ": PRODUCT, CATEGORY") &&
-			!strings.HasSuffix(got.message.Details[0], "supported: PRODUCT, CATEGORY") {
+		if got.status != http.StatusBadRequest || len(got.message.Details) != 1 ||
+			!strings.HasSuffix(got.message.Details[0], ": PRODUCT, CATEGORY") &&
+				!strings.HasSuffix(got.message.Details[0], "supported: PRODUCT, CATEGORY") {
 			t.Errorf("%s: %d %s", body, got.status, got.body)
 		}
 	}
@@ -134,7 +141,8 @@ func TestRAG(t *testing.T) {
 
 	s := serve(t, products, Config{Engines: []Engine{categories}})
 	got := s.send("POST", jobsPath, rag)
-	if got.status != http.StatusBadRequest || got.message.Message != "Unsupported rag" || !strings.Contains(got.body, "no index for retrieval-augmented generation") {
+	if got.status != http.StatusBadRequest || got.message.Message != "Unsupported rag" ||
+		!strings.Contains(got.body, "no index for retrieval-augmented generation") {
 		t.Errorf("without an engine: %d %s", got.status, got.body)
 	}
 
@@ -224,7 +232,13 @@ func TestPagesOfSeveralEngines(t *testing.T) {
 			}
 			isProduct := func(job reindex.Job) bool { return job.EntityType == reindex.EntityProduct }
 			oldestFirst := func(a, b reindex.Job) int { return a.Created.Compare(b.Created) }
-			jobs, total, err := engines{all: []Engine{products, categories}}.jobs(t.Context(), "acme", reindex.JobQuery{Match: isProduct, Compare: oldestFirst, Offset: 1, Limit: 2})
+			jobs, total, err := engines{
+				all: []Engine{products, categories},
+			}.jobs(
+				t.Context(),
+				"acme",
+				reindex.JobQuery{Match: isProduct, Compare: oldestFirst, Offset: 1, Limit: 2},
+			)
 			if err != nil || total != 4 || len(jobs) != 2 || jobs[0].ID != want[4] || jobs[1].ID != want[2] {
 				t.Errorf("%d of %d jobs, %v: %+v", len(jobs), total, err, jobs)
 			}
@@ -252,7 +266,7 @@ func TestForgottenEntityType(t *testing.T) {
 	}
 }
 
-// One engine that fails is enough for a list to fail: half of it would be no answer.
+// One engine that fails is enough for a list to fail: half of it would not be an answer.
 func TestOneOfSeveralEnginesFails(t *testing.T) {
 	products, _ := engineOf(t, "", 10, nil)
 	categories, _ := engineOf(t, "CATEGORY", 10, brokenJobs{reindex.NewJobs(0)})
@@ -264,7 +278,7 @@ func TestOneOfSeveralEnginesFails(t *testing.T) {
 	}
 }
 
-// brokenJobs is a store that can not be read.
+// brokenJobs is a store that cannot be read.
 type brokenJobs struct{ reindex.JobStore }
 
 func (brokenJobs) Get(context.Context, string, string) (reindex.Job, error) {

@@ -182,7 +182,7 @@ func TestAccessLog(t *testing.T) {
 	}
 }
 
-// What a stranger's error repeats of a request is cut out of the log.
+// The parts of a request that a foreign error repeats are cut out of the log.
 func TestRedact(t *testing.T) {
 	r := httptest.NewRequest(http.MethodPost, reindexPath+"?access_token=query%2Ds3cr3t&x=1", nil)
 	r.SetBasicAuth("a-client", "basic s3cr3t")
@@ -251,7 +251,8 @@ func TestMount(t *testing.T) {
 	}
 	// On http.ServeMux, all but the paths that it redirects is answered as without it.
 	for _, tc := range paths {
-		if strings.Contains(tc.path, "//") || strings.Contains(tc.path, "/.") || strings.Contains(tc.path, "%2e") || !strings.HasPrefix(tc.path, "/indexing") {
+		if strings.Contains(tc.path, "//") || strings.Contains(tc.path, "/.") || strings.Contains(tc.path, "%2e") ||
+			!strings.HasPrefix(tc.path, "/indexing") {
 			continue
 		}
 		w := httptest.NewRecorder()

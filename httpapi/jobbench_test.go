@@ -18,8 +18,16 @@ func BenchmarkJobQuery(b *testing.B) {
 	for i := range jobs {
 		at := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC).Add(-time.Duration(i) * time.Minute)
 		jobs[i] = reindex.Job{
-			ID: fmt.Sprintf("J%d", i), Tenant: "acme", EntityType: reindex.EntityProduct, Status: reindex.StatusSuccess,
-			Expected: int64(i * 7919 % 10_000), Report: reindex.Report{Indexed: int64(i * 7919 % 10_000)}, Created: at, Modified: at,
+			ID:         fmt.Sprintf("J%d", i),
+			Tenant:     "acme",
+			EntityType: reindex.EntityProduct,
+			Status:     reindex.StatusSuccess,
+			Expected: int64(
+				i * 7919 % 10_000,
+			),
+			Report:   reindex.Report{Indexed: int64(i * 7919 % 10_000)},
+			Created:  at,
+			Modified: at,
 		}
 		if i%2 > 0 {
 			jobs[i].Status, jobs[i].Message = reindex.StatusFailure, strings.Repeat("the shop did not answer ", 10)

@@ -13,7 +13,8 @@ import (
 	"productindex/reindex/reindextest"
 )
 
-// held returns an index whose Seal waits until release is called, whatever its context says. sealing is closed once a run has got there.
+// held returns an index whose Seal waits until release is called, whatever its context says. sealing is closed once a
+// run has got there.
 func held(ix reindex.Indexer) (faulty *reindextest.Faulty, sealing <-chan struct{}, release func()) {
 	reached, hold := make(chan struct{}), make(chan struct{})
 	reach := sync.OnceFunc(func() { close(reached) })
@@ -75,14 +76,16 @@ func TestCancelJobFails(t *testing.T) {
 	}
 	s := serve(t, e, Config{})
 	got := s.send("DELETE", jobsPath+"/J1", "")
-	if got.status != http.StatusBadRequest || got.message.Message != MessageUnavailable || strings.Contains(got.body, "hunter2") {
+	if got.status != http.StatusBadRequest || got.message.Message != MessageUnavailable ||
+		strings.Contains(got.body, "hunter2") {
 		t.Errorf("%d %s", got.status, got.body)
 	}
 	e.job = func(context.Context, string, string) (reindex.Job, error) {
 		return reindex.Job{}, errors.New("hunter2")
 	}
 	got = s.send("DELETE", jobsPath+"/J1", "")
-	if got.status != http.StatusBadRequest || got.message.Message != MessageUnavailable || strings.Contains(got.body, "hunter2") {
+	if got.status != http.StatusBadRequest || got.message.Message != MessageUnavailable ||
+		strings.Contains(got.body, "hunter2") {
 		t.Errorf("%d %s", got.status, got.body)
 	}
 }

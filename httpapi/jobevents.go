@@ -16,7 +16,7 @@ import (
 // Retry-After has a number of seconds after which to try again.
 const MessageTooManyStreams = "Too many event streams"
 
-// streamWait is the Retry-After of an event stream too many.
+// streamWait is the Retry-After for an event stream beyond the limit.
 const streamWait = 5 * time.Second
 
 // jobEvents is GET /indexing/{tenant}/reindex-jobs/{id}/events.
@@ -27,7 +27,7 @@ func (h *handler) jobEvents(c *call) (response, error) {
 	}
 	last := c.r.Header.Get("Last-Event-ID")
 	if job.Status.Ended() && last == eventID(h.engines.shown(job)) {
-		return response{status: http.StatusNoContent}, nil // which tells an EventSource not to come back
+		return response{status: http.StatusNoContent}, nil // at which an EventSource does not come back
 	}
 	res := response{status: http.StatusOK, header: map[string]string{
 		"Content-Type":      "text/event-stream",
@@ -50,7 +50,14 @@ func (h *handler) jobEvents(c *call) (response, error) {
 	}
 	res.stream = func(w http.ResponseWriter) (int64, error) {
 		defer h.streams.release(slot)
-		s := &eventStream{cfg: &h.cfg, w: w, control: http.NewResponseController(w), last: last, taken: slot.ended, shown: h.engines.shown}
+		s := &eventStream{
+			cfg:     &h.cfg,
+			w:       w,
+			control: http.NewResponseController(w),
+			last:    last,
+			taken:   slot.ended,
+			shown:   h.engines.shown,
+		}
 		err := s.run(c.r.Context(), e.Watch, c.tenant, job)
 		if s.failure != nil {
 			h.logFailure(c.r.Context(), c, "following the job failed", s.failure.Error())
@@ -60,8 +67,8 @@ func (h *handler) jobEvents(c *call) (response, error) {
 	return res, nil
 }
 
-// onceText is all that a client is told if nothing can be sent while its job goes on: the state, unless the client knows it, and that it
-// is to come back.
+// onceText is the whole stream of a client if nothing can be sent while its job goes on: the state, unless the client
+// knows it, and the time after which to come back.
 func onceText(job jobquery.Job, last string) ([]byte, error) {
 	if eventID(job) == last {
 		return []byte(reconnectLater), nil
@@ -70,7 +77,7 @@ func onceText(job jobquery.Job, last string) ([]byte, error) {
 	return append([]byte(reconnectLater), text...), err
 }
 
-// eventID names a state of a job that an event has told of. Two states of one name look the same but for the times.
+// eventID identifies the state of a job in an event. Two states with one id differ at most in their times.
 func eventID(job jobquery.Job) string {
 	v := jobquery.Show(job)
 	parts := []string{v.Status, v.Phase}
@@ -80,7 +87,7 @@ func eventID(job jobquery.Job) string {
 			parts = append(parts, strconv.FormatInt(*n, 10))
 		}
 	}
-	if retries := job.Record.Report.Retries; retries > 0 { // all that happens while an index is overloaded
+	if retries := job.Record.Report.Retries; retries > 0 { // the only change while an index is overloaded
 		parts = append(parts, "r"+strconv.FormatInt(retries, 10))
 	}
 	return strings.Join(parts, ".")
@@ -102,8 +109,14 @@ type eventView struct {
 func viewEvent(shown jobquery.Job) eventView {
 	job := &shown.Record
 	v := eventView{
-		View: jobquery.Show(shown), ReadBytes: job.Report.Bytes, BatchCount: job.Report.Batches, RetryCount: job.Report.Retries,
-		Concurrency: job.InFlight, BatchBytes: job.BatchBytes,
+		View: jobquery.Show(
+			shown,
+		),
+		ReadBytes:   job.Report.Bytes,
+		BatchCount:  job.Report.Batches,
+		RetryCount:  job.Report.Retries,
+		Concurrency: job.InFlight,
+		BatchBytes:  job.BatchBytes,
 	}
 	if fraction, known := job.Fraction(); known {
 		fraction = math.Floor(fraction*1e4) / 1e4 // 1 is all of it

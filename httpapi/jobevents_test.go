@@ -23,9 +23,11 @@ import (
 	"productindex/reindex"
 )
 
-// While an index is overloaded nothing happens but retries: each of them is told.
+// While an index is overloaded nothing happens but retries: each of them is an event.
 func TestEventsOfRetries(t *testing.T) {
-	job := jobquery.Job{Record: reindex.Job{ID: "J1", Status: reindex.StatusInProgress, Report: reindex.Report{Batches: 3, Retries: 1}}}
+	job := jobquery.Job{
+		Record: reindex.Job{ID: "J1", Status: reindex.StatusInProgress, Report: reindex.Report{Batches: 3, Retries: 1}},
+	}
 	once := job
 	once.Record.Report.Retries++
 	if eventID(job) == eventID(once) || viewEvent(once).RetryCount != 2 || viewEvent(once).BatchCount != 3 {
@@ -33,7 +35,8 @@ func TestEventsOfRetries(t *testing.T) {
 	}
 }
 
-// A job is told of at once, as it goes on, and when it has ended. Who comes back is not told the same again.
+// A job has an event at once, as it goes on, and when it has ended. A client that comes back does not get the same
+// state again.
 func TestEvents(t *testing.T) {
 	e, step := stepwise(t, nil)
 	s := serve(t, e, brisk)
@@ -43,19 +46,22 @@ func TestEvents(t *testing.T) {
 		t.Errorf("the stream begins with %q", line)
 	}
 	first := c.until(func(e seen) bool { return *e.ProcessedCount == 0 && e.ExpectedCount != nil })
-	if !strings.HasPrefix(first.id, "IN_PROGRESS.") || !strings.HasSuffix(first.id, ".0.0.0.0.100") || first.ID != id || *first.Progress != 0 || first.RemainingSeconds != nil {
+	if !strings.HasPrefix(first.id, "IN_PROGRESS.") || !strings.HasSuffix(first.id, ".0.0.0.0.100") || first.ID != id ||
+		*first.Progress != 0 ||
+		first.RemainingSeconds != nil {
 		t.Errorf("%s: %s", first.id, first.data)
 	}
 	step <- struct{}{}
 	tenth := c.until(func(e seen) bool { return *e.ProcessedCount == 10 })
-	if tenth.id != fmt.Sprintf("IN_PROGRESS.load.%d.10.0.0.0.0.0.100", *tenth.ReadCount) || *tenth.Progress != 0.1 || tenth.RemainingSeconds == nil {
+	if tenth.id != fmt.Sprintf("IN_PROGRESS.load.%d.10.0.0.0.0.0.100", *tenth.ReadCount) || *tenth.Progress != 0.1 ||
+		tenth.RemainingSeconds == nil {
 		t.Errorf("%s: %s", tenth.id, tenth.data)
 	}
 	if tenth.Concurrency != 1 || tenth.BatchBytes <= 0 || tenth.BatchCount < 1 || tenth.ReadBytes <= 0 {
 		t.Errorf("%s", tenth.data)
 	}
 	again := s.follow(id, tenth.id)
-	if line, ok := again.line(); !ok || line != "retry: 2000" { // so it was told what it knows: nothing
+	if line, ok := again.line(); !ok || line != "retry: 2000" { // so it knows everything
 		t.Errorf("the stream begins with %q", line)
 	}
 	step <- struct{}{}
@@ -81,7 +87,7 @@ func TestEvents(t *testing.T) {
 		e, _ := c.event()
 		_, more := c.event()
 		if e.id != "SUCCESS..100.100.0.0.0.0.0.100" || more {
-			t.Errorf("who knows of %q is told %q, and more %v", known, e.id, more)
+			t.Errorf("a client that knows %q gets %q, and more %v", known, e.id, more)
 		}
 		if list := s.send("GET", jobsPath+"/"+id, ""); !strings.HasPrefix(e.data, strings.TrimSuffix(list.body, "}")) {
 			t.Errorf("event %s, job %s", e.data, list.body)
@@ -110,13 +116,30 @@ func TestEventsAreUnderstood(t *testing.T) {
 	}
 }
 
-// The end of a failed job tells why; what is not known is not there.
+// The last event of a failed job has the reason; numbers that are not known are missing.
 func TestEventsOfAFailure(t *testing.T) {
-	job := reindex.Job{ID: "J1", Status: reindex.StatusFailure, Expected: -1, Processed: 8, Report: reindex.Report{Read: 9, Indexed: 4, Rejected: 2, Duplicates: 2, Conflicts: 1, ChangesApplied: 7, ChangesRefused: 3}, Message: "that is why"}
+	job := reindex.Job{
+		ID:        "J1",
+		Status:    reindex.StatusFailure,
+		Expected:  -1,
+		Processed: 8,
+		Report: reindex.Report{
+			Read:           9,
+			Indexed:        4,
+			Rejected:       2,
+			Duplicates:     2,
+			Conflicts:      1,
+			ChangesApplied: 7,
+			ChangesRefused: 3,
+		},
+		Message: "that is why",
+	}
 	s := serve(t, &fakeEngine{job: found(job), watch: states(job)}, Config{})
 	e, _ := s.follow("J1", "").event()
 	if e.id != "FAILURE.pending.9.4.2.2.1.7.3" || *e.ReadCount != 9 || *e.ProcessedCount != 4 || *e.RejectedCount != 2 || *e.DuplicateCount != 2 ||
-		*e.ConflictCount != 1 || *e.ChangesApplied != 7 || *e.ChangesRefused != 3 || e.Message != job.Message || e.Progress != nil || e.ExpectedCount != nil {
+		*e.ConflictCount != 1 || *e.ChangesApplied != 7 || *e.ChangesRefused != 3 || e.Message != job.Message ||
+		e.Progress != nil ||
+		e.ExpectedCount != nil {
 		t.Errorf("%s: %s", e.id, e.data)
 	}
 	job.Expected, job.Estimated = 7, true
@@ -129,7 +152,13 @@ func TestEventsOfAFailure(t *testing.T) {
 // Fractions are rounded down, so that 1 is all of it; seconds are rounded up, so that 0 is the end.
 func TestProgress(t *testing.T) {
 	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
-	job := reindex.Job{Status: reindex.StatusInProgress, Expected: 100_000, Processed: 99_999, Created: at, Modified: at.Add(50 * time.Second)}
+	job := reindex.Job{
+		Status:    reindex.StatusInProgress,
+		Expected:  100_000,
+		Processed: 99_999,
+		Created:   at,
+		Modified:  at.Add(50 * time.Second),
+	}
 	if v := viewEvent(jobquery.Job{Record: job}); *v.Progress != 0.9999 || *v.RemainingSeconds != 1 {
 		t.Errorf("progress %v, %d s remain", *v.Progress, *v.RemainingSeconds)
 	}
@@ -156,7 +185,12 @@ func states(jobs ...reindex.Job) iter.Seq2[reindex.Job, error] {
 }
 
 // unfinished is a job in progress.
-var unfinished = reindex.Job{ID: "J1", EntityType: reindex.EntityProduct, Status: reindex.StatusInProgress, Expected: 10}
+var unfinished = reindex.Job{
+	ID:         "J1",
+	EntityType: reindex.EntityProduct,
+	Status:     reindex.StatusInProgress,
+	Expected:   10,
+}
 
 func TestEventsAreRefused(t *testing.T) {
 	e := &fakeEngine{}
@@ -164,7 +198,8 @@ func TestEventsAreRefused(t *testing.T) {
 	for err, status := range map[error]int{reindex.ErrJobNotFound: http.StatusNotFound, errors.New("hunter2"): http.StatusBadRequest} {
 		e.job = func(context.Context, string, string) (reindex.Job, error) { return reindex.Job{}, err }
 		got := s.send("GET", jobsPath+"/J1/events", "")
-		if got.status != status || strings.Contains(got.body, "hunter2") || status == http.StatusBadRequest && got.message.Message != MessageUnavailable {
+		if got.status != status || strings.Contains(got.body, "hunter2") ||
+			status == http.StatusBadRequest && got.message.Message != MessageUnavailable {
 			t.Errorf("%v: %d %s", err, got.status, got.body)
 		}
 	}
@@ -193,7 +228,8 @@ func TestEngineFailsAmidstAStream(t *testing.T) {
 				t.Errorf("after the failure came %s", e.id)
 			}
 			s.srv.Close()
-			if log := s.log.String(); strings.Count(log, "hunter2") != 1 || !strings.Contains(log, `"status":200`) || strings.Contains(log, "write_error") {
+			if log := s.log.String(); strings.Count(log, "hunter2") != 1 || !strings.Contains(log, `"status":200`) ||
+				strings.Contains(log, "write_error") {
 				t.Errorf("log %s", log)
 			}
 		})
@@ -232,12 +268,14 @@ func TestClientHangsUp(t *testing.T) {
 		t.Error(err)
 	}
 	s.srv.Close()
-	if log := s.log.String(); strings.Contains(log, "write_error") || !strings.Contains(log, `"status":200`) || strings.Contains(log, `"ERROR"`) {
+	if log := s.log.String(); strings.Contains(log, "write_error") || !strings.Contains(log, `"status":200`) ||
+		strings.Contains(log, `"ERROR"`) {
 		t.Errorf("log %s", log)
 	}
 }
 
-// Streams end with the server that shuts down, or with the context of their request, and that is no failure of theirs.
+// Streams end with the server that shuts down, or with the context of their request, and that is not a failure of
+// theirs.
 func TestStreamsEndWithTheServer(t *testing.T) {
 	for name, byContext := range map[string]bool{"stopping": false, "context": true} {
 		t.Run(name, func(t *testing.T) {
@@ -246,7 +284,11 @@ func TestStreamsEndWithTheServer(t *testing.T) {
 			defer stop()
 			srv := httptest.NewUnstartedServer(nil)
 			srv.Config.BaseContext = func(net.Listener) context.Context { return base }
-			cfg := Config{Authorizer: AllowAll, StreamInterval: time.Nanosecond, Logger: slog.New(slog.NewTextHandler(logged, nil))}
+			cfg := Config{
+				Authorizer:     AllowAll,
+				StreamInterval: time.Nanosecond,
+				Logger:         slog.New(slog.NewTextHandler(logged, nil)),
+			}
 			if byContext {
 				srv.Config.RegisterOnShutdown(stop)
 			} else {
@@ -285,7 +327,8 @@ func TestTooManyStreams(t *testing.T) {
 	first.event()
 	second.event()
 	got := s.send("GET", jobsPath+"/J1/events", "")
-	if got.status != http.StatusBadRequest || got.message.Message != MessageTooManyStreams || got.header.Get("Retry-After") != "5" {
+	if got.status != http.StatusBadRequest || got.message.Message != MessageTooManyStreams ||
+		got.header.Get("Retry-After") != "5" {
 		t.Errorf("%d %v %s", got.status, got.header, got.body)
 	}
 	if got := s.send("HEAD", jobsPath+"/J1/events", ""); got.status != http.StatusOK { // takes no room
@@ -326,11 +369,15 @@ func TestHeadOfEvents(t *testing.T) {
 	}
 }
 
-// A request with a body that does not arrive gets its events, too, and is over when they are.
+// A request with a body that does not arrive also gets its events, and ends with them.
 func TestEventsForARequestWithABody(t *testing.T) {
 	job := unfinished
 	job.Status = reindex.StatusSuccess
-	s := serve(t, &fakeEngine{job: found(job), watch: states(unfinished, job)}, Config{ReadTimeout: 10 * time.Millisecond, StreamInterval: time.Nanosecond})
+	s := serve(
+		t,
+		&fakeEngine{job: found(job), watch: states(unfinished, job)},
+		Config{ReadTimeout: 10 * time.Millisecond, StreamInterval: time.Nanosecond},
+	)
 	conn := s.dial()
 	if _, err := io.WriteString(conn, "GET "+jobsPath+"/J1/events HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\n"); err != nil {
 		t.Fatal(err)
@@ -344,11 +391,16 @@ func TestEventsForARequestWithABody(t *testing.T) {
 // Streams pass through middleware that can be unwrapped, and HTTP/2.
 func TestEventsThroughMiddleware(t *testing.T) {
 	e, logged := newEndless(), &syncBuffer{}
-	h, err := newHandler(e, Config{Authorizer: AllowAll, StreamInterval: time.Nanosecond, Logger: slog.New(slog.NewJSONHandler(logged, nil))})
+	h, err := newHandler(
+		e,
+		Config{Authorizer: AllowAll, StreamInterval: time.Nanosecond, Logger: slog.New(slog.NewJSONHandler(logged, nil))},
+	)
 	if err != nil {
 		t.Fatal(err)
 	}
-	srv := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { h.ServeHTTP(unwrapping{w}, r) }))
+	srv := httptest.NewUnstartedServer(
+		http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { h.ServeHTTP(unwrapping{w}, r) }),
+	)
 	srv.EnableHTTP2 = true
 	srv.StartTLS()
 	t.Cleanup(srv.Close)
@@ -390,7 +442,10 @@ func (d *deadlines) FlushError() error                   { return d.note("flush"
 func TestDeadlines(t *testing.T) {
 	job := unfinished
 	job.Status = reindex.StatusSuccess
-	h, err := newHandler(&fakeEngine{job: found(unfinished), watch: states(unfinished, job)}, Config{Authorizer: AllowAll, StreamInterval: time.Nanosecond})
+	h, err := newHandler(
+		&fakeEngine{job: found(unfinished), watch: states(unfinished, job)},
+		Config{Authorizer: AllowAll, StreamInterval: time.Nanosecond},
+	)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -409,7 +464,14 @@ func FuzzEvent(f *testing.F) {
 	f.Add("\xff\u2028", "", int64(0), int64(1<<62), int64(-5))
 	f.Fuzz(func(t *testing.T, message, entityType string, expected, processed, took int64) {
 		for _, status := range []reindex.Status{reindex.StatusInProgress, reindex.StatusFailure, reindex.StatusSuccess} {
-			job := reindex.Job{Status: status, EntityType: entityType, Message: message, Expected: expected, Processed: processed, Report: reindex.Report{Read: processed}}
+			job := reindex.Job{
+				Status:     status,
+				EntityType: entityType,
+				Message:    message,
+				Expected:   expected,
+				Processed:  processed,
+				Report:     reindex.Report{Read: processed},
+			}
 			job.Modified = job.Created.Add(time.Duration(took))
 			text, err := event(jobquery.Job{Record: job})
 			if err != nil {

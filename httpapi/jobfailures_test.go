@@ -18,7 +18,10 @@ import (
 func rejecting(context.Context, string, string) (reindex.Job, error) {
 	job := reindex.Job{ID: "J1", Report: reindex.Report{Rejected: 40}}
 	for i := range 25 {
-		job.Report.Rejections = append(job.Report.Rejections, reindex.Rejection{ID: fmt.Sprintf("p%d", i+1), Reason: "no good"})
+		job.Report.Rejections = append(
+			job.Report.Rejections,
+			reindex.Rejection{ID: fmt.Sprintf("p%d", i+1), Reason: "no good"},
+		)
 	}
 	return job, nil
 }
@@ -82,11 +85,15 @@ func TestFailuresAreRefused(t *testing.T) {
 	}
 }
 
-// What a real run rejects is shown in the order of its report, with the place where the source has it.
+// The products that a real run rejects are shown in the order of its report, with the place where the source has it.
 func TestFailuresOfARun(t *testing.T) {
 	products := reindextest.Products(10, "1")
 	products[3].Body, products[7].Body = []byte("{"), []byte("[]")
-	e, err := reindex.New(placed{reindextest.Slice(products)}, reindextest.NewMemory(), &reindex.Config{MaxRejected: 1, ReportItems: 100})
+	e, err := reindex.New(
+		placed{reindextest.Slice(products)},
+		reindextest.NewMemory(),
+		&reindex.Config{MaxRejected: 1, ReportItems: 100},
+	)
 	if err != nil {
 		t.Fatal(err)
 	}

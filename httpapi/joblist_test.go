@@ -78,7 +78,7 @@ func TestSelectedJobs(t *testing.T) {
 	}
 }
 
-// What is wrong with a parameter is said with its place.
+// The error of a parameter has its place.
 func TestSelectionIsRefused(t *testing.T) {
 	s := serve(t, &fakeEngine{}, Config{})
 	for _, tc := range []struct{ parameter, value, message, detail string }{
@@ -108,14 +108,18 @@ func TestPagesOfMatches(t *testing.T) {
 		{"status:PUBLISHED", "id", "2", "1", "", "0"},
 		{"", "id", "2", "2", "J3 J4", "8"},
 	} {
-		got, res := s.list(url.Values{"q": {tc.q}, "sort": {tc.sort}, "pageSize": {tc.size}, "pageNumber": {tc.number}}, "X-Total-Count: true")
+		got, res := s.list(
+			url.Values{"q": {tc.q}, "sort": {tc.sort}, "pageSize": {tc.size}, "pageNumber": {tc.number}},
+			"X-Total-Count: true",
+		)
 		if total := res.header.Get("X-Total-Count"); got != tc.want || total != tc.total {
 			t.Errorf("%v: %q of %s", tc, got, total)
 		}
 	}
 }
 
-// A listing that is not done when its time is over matches nothing any more, so that the store ends soon, and is no answer.
+// A listing that is not done when its time is over matches nothing any more, so that the store ends soon, and is not an
+// answer.
 func TestListingInTime(t *testing.T) {
 	for _, param := range []string{"q=id:exists", "sort=id"} {
 		e := &fakeEngine{jobs: func(ctx context.Context, _ string, query reindex.JobQuery) ([]reindex.Job, int, error) {

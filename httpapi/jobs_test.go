@@ -55,7 +55,8 @@ func TestJob(t *testing.T) {
 
 	created := s.send("POST", jobsPath, creation)
 	first := created.job(t)
-	if created.status != http.StatusCreated || first["entityType"] != "PRODUCT" || first["status"] != "IN_PROGRESS" && first["status"] != "PENDING" {
+	if created.status != http.StatusCreated || first["entityType"] != "PRODUCT" ||
+		first["status"] != "IN_PROGRESS" && first["status"] != "PENDING" {
 		t.Fatalf("%d %s", created.status, created.body)
 	}
 	id, _ := first["id"].(string)
@@ -79,9 +80,19 @@ func TestJob(t *testing.T) {
 	close(hold)
 	await(t, e, "acme", id)
 	got := s.send("GET", address.Path, "")
-	want := map[string]any{"id": id, "entityType": "PRODUCT", "status": "SUCCESS", "expectedCount": 100.0, "readCount": 100.0, "processedCount": 100.0,
-		"rejectedCount": 0.0, "duplicateCount": 0.0, "conflictCount": 0.0,
-		"changesApplied": 0.0, "changesRefused": 0.0}
+	want := map[string]any{
+		"id":             id,
+		"entityType":     "PRODUCT",
+		"status":         "SUCCESS",
+		"expectedCount":  100.0,
+		"readCount":      100.0,
+		"processedCount": 100.0,
+		"rejectedCount":  0.0,
+		"duplicateCount": 0.0,
+		"conflictCount":  0.0,
+		"changesApplied": 0.0,
+		"changesRefused": 0.0,
+	}
 	job := got.job(t)
 	for name, value := range want {
 		if job[name] != value {
@@ -112,7 +123,7 @@ func TestJob(t *testing.T) {
 	}
 }
 
-// A failed job tells why. Where the source does not count, nothing is expected.
+// A failed job has the reason. If the source does not count, nothing is expected.
 func TestFailedJob(t *testing.T) {
 	src := reindex.SourceFunc(func(context.Context, string) iter.Seq2[reindex.Product, error] {
 		return func(yield func(reindex.Product, error) bool) {
@@ -130,7 +141,9 @@ func TestFailedJob(t *testing.T) {
 	}
 	got := s.send("GET", jobsPath+"/"+id, "")
 	shown := got.job(t)
-	if _, expected := shown["expectedCount"]; expected || shown["status"] != "FAILURE" || shown["message"] != job.Message || job.Message == "" {
+	if _, expected := shown["expectedCount"]; expected || shown["status"] != "FAILURE" ||
+		shown["message"] != job.Message ||
+		job.Message == "" {
 		t.Errorf("%s, want the message %q", got.body, job.Message)
 	}
 }
@@ -155,7 +168,8 @@ func TestJobCreationIsRefused(t *testing.T) {
 		{`{"entityType":"PRODUCT"`, "Malformed JSON"},
 	} {
 		got := s.send("POST", jobsPath, tc.body)
-		if started := e.starts(); got.status != http.StatusBadRequest || got.message.Message != tc.message || len(started) > 0 {
+		if started := e.starts(); got.status != http.StatusBadRequest || got.message.Message != tc.message ||
+			len(started) > 0 {
 			t.Errorf("%s: %d %s, started %q, want %q", tc.body, got.status, got.body, started, tc.message)
 		}
 	}
@@ -175,8 +189,21 @@ func listing(_ context.Context, tenant string, query reindex.JobQuery) ([]reinde
 	var jobs []reindex.Job
 	for i := query.Offset; i < min(total, query.Offset+query.Limit); i++ {
 		jobs = append(jobs, reindex.Job{
-			ID: fmt.Sprintf("J%d", i+1), Tenant: tenant, EntityType: reindex.EntityProduct, Status: reindex.StatusSuccess, Expected: 5,
-			Report:   reindex.Report{Read: 9, Indexed: 6, Rejected: 2, Duplicates: 1, Durations: reindex.Durations{Load: 1500 * time.Microsecond, Total: time.Second}},
+			ID: fmt.Sprintf(
+				"J%d",
+				i+1,
+			),
+			Tenant:     tenant,
+			EntityType: reindex.EntityProduct,
+			Status:     reindex.StatusSuccess,
+			Expected:   5,
+			Report: reindex.Report{
+				Read:       9,
+				Indexed:    6,
+				Rejected:   2,
+				Duplicates: 1,
+				Durations:  reindex.Durations{Load: 1500 * time.Microsecond, Total: time.Second},
+			},
 			Message:  "left over",
 			Created:  time.Date(2026, 1, 2, 3, 4, 5, 678_900_000, time.FixedZone("", 3600)),
 			Modified: time.Date(2026, 1, 2, 3, 4, 6, 0, time.UTC),
@@ -215,7 +242,7 @@ func TestPages(t *testing.T) {
 	}
 }
 
-// A page has the contract's size unless the caller asks for another, which the store alone can not tell with few jobs.
+// A page has the contract's size unless the caller asks for another, which a store with few jobs cannot show.
 func TestDefaultPage(t *testing.T) {
 	var asked reindex.JobQuery
 	s := serve(t, &fakeEngine{jobs: func(_ context.Context, _ string, query reindex.JobQuery) ([]reindex.Job, int, error) {
@@ -287,10 +314,20 @@ func TestFields(t *testing.T) {
 
 // An expected count that is only an estimate says so, in one job and in lists.
 func TestEstimate(t *testing.T) {
-	job := reindex.Job{ID: "J1", EntityType: reindex.EntityProduct, Status: reindex.StatusInProgress, Expected: 5, Estimated: true}
-	s := serve(t, &fakeEngine{job: found(job), jobs: func(context.Context, string, reindex.JobQuery) ([]reindex.Job, int, error) {
-		return []reindex.Job{job}, 1, nil
-	}}, Config{})
+	job := reindex.Job{
+		ID:         "J1",
+		EntityType: reindex.EntityProduct,
+		Status:     reindex.StatusInProgress,
+		Expected:   5,
+		Estimated:  true,
+	}
+	s := serve(
+		t,
+		&fakeEngine{job: found(job), jobs: func(context.Context, string, reindex.JobQuery) ([]reindex.Job, int, error) {
+			return []reindex.Job{job}, 1, nil
+		}},
+		Config{},
+	)
 	for fields, want := range map[string]string{
 		"id,expectedCount,estimated": `{"id":"J1","expectedCount":5,"estimated":true}`,
 		"expectedCount":              `{"expectedCount":5}`,
@@ -346,7 +383,7 @@ func TestQueriesAreRefused(t *testing.T) {
 	}
 }
 
-// An engine that can not look jobs up tells as little as one that can not start them.
+// The answer of an engine that cannot look jobs up has as little of the reason as that of one that cannot start them.
 func TestLookUpFails(t *testing.T) {
 	e := &fakeEngine{
 		job: func(context.Context, string, string) (reindex.Job, error) {
@@ -361,7 +398,8 @@ func TestLookUpFails(t *testing.T) {
 	}
 	s := serve(t, e, Config{})
 	for _, got := range []result{s.send("GET", jobsPath, ""), s.send("GET", jobsPath+"/J1", ""), s.send("POST", jobsPath, creation)} {
-		if got.status != http.StatusBadRequest || got.message.Message != MessageUnavailable || strings.Contains(got.body, "hunter2") {
+		if got.status != http.StatusBadRequest || got.message.Message != MessageUnavailable ||
+			strings.Contains(got.body, "hunter2") {
 			t.Errorf("%d %s", got.status, got.body)
 		}
 	}
@@ -371,7 +409,7 @@ func TestLookUpFails(t *testing.T) {
 	}
 }
 
-// Ids that are none do not get to the engine.
+// Ids that are not valid do not reach the engine.
 func TestJobIDs(t *testing.T) {
 	asked := 0
 	s := serve(t, &fakeEngine{job: func(context.Context, string, string) (reindex.Job, error) {

@@ -14,16 +14,21 @@ import (
 	"time"
 )
 
-// A tenant's triggers are limited over both endpoints, each tenant by itself, and only those that are right in all else.
+// A tenant's triggers are limited over both endpoints, each tenant by itself, and only those that are right in all
+// else.
 func TestTriggerRate(t *testing.T) {
 	e := &fakeEngine{jobs: listing}
 	deny := false
-	s := serve(t, e, Config{TriggerRate: Rate{Every: time.Hour, Burst: 2}, Authorizer: func(*http.Request, string, string) error {
-		if deny {
-			return ErrInvalidToken
-		}
-		return nil
-	}})
+	s := serve(
+		t,
+		e,
+		Config{TriggerRate: Rate{Every: time.Hour, Burst: 2}, Authorizer: func(*http.Request, string, string) error {
+			if deny {
+				return ErrInvalidToken
+			}
+			return nil
+		}},
+	)
 	for _, tc := range []struct {
 		method, path, body string
 		deny               bool
@@ -42,10 +47,12 @@ func TestTriggerRate(t *testing.T) {
 	} {
 		deny = tc.deny
 		got := s.send(tc.method, tc.path, tc.body)
-		if got.status != tc.status || (got.message.Message == MessageTooManyTriggers) != tc.limited || (got.header.Get("Retry-After") == "3600") != tc.limited {
+		if got.status != tc.status || (got.message.Message == MessageTooManyTriggers) != tc.limited ||
+			(got.header.Get("Retry-After") == "3600") != tc.limited {
 			t.Errorf("%s %s %s: %d %s %v", tc.method, tc.path, tc.body, got.status, got.body, got.header)
 		}
-		if tc.limited && !slices.Equal(got.message.Details, []string{"Nothing else is wrong with the request", "Try again in 3600 s"}) {
+		if tc.limited &&
+			!slices.Equal(got.message.Details, []string{"Nothing else is wrong with the request", "Try again in 3600 s"}) {
 			t.Errorf("details %q", got.message.Details)
 		}
 	}
@@ -82,7 +89,8 @@ func TestLimitersRecover(t *testing.T) {
 	})
 }
 
-// A client that fails too often is not asked about any more, whatever its token; others are, and so is the client after a while.
+// A client that fails too often is not asked about any more, whatever its token; others are, and so is the client after
+// a while.
 func TestLimitFailures(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		asked := 0
@@ -153,13 +161,15 @@ func TestLimitedFailuresAreAnswered(t *testing.T) {
 		if got.status != tc.status {
 			t.Errorf("%+v: %d %s", tc, got.status, got.body)
 		}
-		if tc.status == http.StatusForbidden && (got.message.Message != MessageTooManyFailures || got.header.Get("Retry-After") != "3600") {
+		if tc.status == http.StatusForbidden &&
+			(got.message.Message != MessageTooManyFailures || got.header.Get("Retry-After") != "3600") {
 			t.Errorf("%s %v", got.body, got.header)
 		}
 	}
 	s.srv.Close()
 	log := s.log.String()
-	if strings.Contains(log, "-token") || !strings.Contains(log, "too many failed authentications") || strings.Contains(log, `"ERROR"`) {
+	if strings.Contains(log, "-token") || !strings.Contains(log, "too many failed authentications") ||
+		strings.Contains(log, `"ERROR"`) {
 		t.Errorf("log %s", log)
 	}
 	if started := e.starts(); len(started) != 3 {

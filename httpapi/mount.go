@@ -6,9 +6,10 @@ import (
 	"net/http"
 )
 
-// Mux is what [Mount] needs of a mux: http.ServeMux and chi's routers have it. [MuxFunc] makes one out of a method that returns something,
-// as gorilla/mux's Handle does. A framework whose routes are not patterns such as /indexing/{tenant}/reindex gets [NewHandler]'s handler for
-// all paths under /indexing instead: gin, echo and fiber. The package's test module has an example of each.
+// Mux is a mux for [Mount]. http.ServeMux and chi's routers are such. [MuxFunc] makes one from a method that returns
+// something, as gorilla/mux's Handle does. Frameworks whose routes are not patterns such as /indexing/{tenant}/reindex
+// (gin, echo and fiber) get [NewHandler]'s handler for all paths under /indexing instead. The package's test module has
+// an example of each.
 type Mux interface {
 	Handle(pattern string, handler http.Handler)
 }
@@ -19,14 +20,16 @@ type MuxFunc func(pattern string, handler http.Handler)
 // Handle calls f.
 func (f MuxFunc) Handle(pattern string, handler http.Handler) { f(pattern, handler) }
 
-// Mount makes [NewHandler]'s handler answer the routes on mux, each by its pattern, below Config.Prefix. A router that puts a prefix of its own
-// in front of its patterns, as chi's Route does, needs no Config.Prefix, whether or not it takes the prefix from the requests.
+// Mount makes [NewHandler]'s handler answer the routes on mux, each by its pattern, below Config.Prefix. A router that
+// puts a prefix of its own in front of its patterns, as chi's Route does, needs no Config.Prefix, whether or not it
+// takes the prefix from the requests.
 //
-// An http.ServeMux is given each method by itself, so that patterns of the host's with wildcards, such as "GET /" or "GET /{shop}/{page}",
-// may stand beside them, before and after. What is none of the routes' methods, and what else is under /indexing, is answered as far as
-// such patterns leave room. The mux redirects paths with empty or dot segments before any handler sees them; see Config.Fallback.
+// On an http.ServeMux each method is registered by itself, so that patterns of the host with wildcards, such as "GET /"
+// or "GET /{shop}/{page}", can be registered before and after. Requests with other methods, and for other paths under
+// /indexing, get this package's answers unless such a pattern matches them. The mux redirects paths with empty or dot
+// segments before any handler sees them; see Config.Fallback.
 //
-// Mount returns an error if cfg is invalid, and if the mux panics because a pattern is taken.
+// Mount returns an error if cfg is not valid, and if the mux panics because a pattern is taken.
 func Mount(mux Mux, e Engine, cfg Config) error {
 	if f, ok := mux.(MuxFunc); mux == nil || ok && f == nil {
 		return errors.New("httpapi: the mux is nil")
@@ -52,17 +55,24 @@ func Mount(mux Mux, e Engine, cfg Config) error {
 	return nil
 }
 
-// methods are those that net/http has names for, but CONNECT, whose requests have no paths.
+// methods are those that net/http names, except CONNECT, whose requests have no paths.
 var methods = []string{
-	http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodOptions, http.MethodTrace,
+	http.MethodGet,
+	http.MethodHead,
+	http.MethodPost,
+	http.MethodPut,
+	http.MethodPatch,
+	http.MethodDelete,
+	http.MethodOptions,
+	http.MethodTrace,
 }
 
-// deepest is how many segments below /indexing a route has at most.
+// deepest is the greatest number of segments below /indexing that a route has.
 const deepest = 4
 
-// mountByMethod mounts the routes, and then, where the host leaves room, all that would otherwise be answered in a way that is not documented.
-// A pattern for all that is below /indexing would contradict every pattern of the host's with a wildcard in its place, so there is one for
-// each number of segments.
+// mountByMethod mounts the routes. It then mounts patterns that the host has not taken for all other requests, whose
+// answers would otherwise not be the documented ones. One pattern for everything below /indexing would conflict with
+// every pattern of the host that has a wildcard in that place, so there is one per number of segments.
 func (h *handler) mountByMethod(mux *http.ServeMux) error {
 	for i := range h.routes {
 		rt := &h.routes[i]
@@ -101,13 +111,13 @@ func handleRest(mux *http.ServeMux, pattern string, handler http.Handler) {
 	}
 }
 
-// mounted answers requests that a mux has found to be for one route.
+// mounted answers requests that a mux has matched with one route.
 type mounted struct {
 	handler *handler
 	route   *route
 }
 
-// at returns the handler for one route, whatever the mux has put in front of its pattern.
+// at returns the handler for one route, whatever the prefix that the mux has put before its pattern.
 func (h *handler) at(rt *route) http.Handler { return mounted{h, rt} }
 
 // ServeHTTP answers a request.

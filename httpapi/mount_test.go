@@ -170,7 +170,8 @@ func TestURLsOfTheDocument(t *testing.T) {
 	}
 }
 
-// The endpoints stand beside patterns of the host's, each of which would match their paths, and are answered as documented.
+// The endpoints stand beside patterns of the host's, each of which would match their paths, and are answered as
+// documented.
 func TestBesideTheHostsPatterns(t *testing.T) {
 	for _, patterns := range [][]string{
 		{"/"}, {"GET /"}, {"GET /{path...}"}, {"GET /{shop}/{page}"}, {"POST /{shop}/{id}/{action}"}, {"/{a}/{b}/{c}"}, {"GET /{a}/{b}/{c}/{d}", "DELETE /{x}/"},
@@ -213,7 +214,7 @@ func TestBesideTheHostsPatterns(t *testing.T) {
 	}
 }
 
-// What the host has for itself under /indexing stays so.
+// The host's own routes under /indexing stay the host's.
 func TestHostsPatternUnderIndexing(t *testing.T) {
 	mux := http.NewServeMux()
 	for _, p := range []string{"GET /indexing/{name}", "GET /indexing/status", "PUT /indexing/{tenant}/reindex"} {
@@ -251,7 +252,7 @@ func TestMountTwice(t *testing.T) {
 	}
 }
 
-// What is nil is refused, whatever type it has.
+// A nil value is refused, whatever its type.
 func TestNilEngines(t *testing.T) {
 	var none *reindex.Engine
 	for name, err := range map[string]error{

@@ -13,12 +13,13 @@ import (
 	"strings"
 )
 
-// document describes exactly what is served. It has the URLs of a server that is mounted without a prefix.
+// document describes exactly the endpoints that are served. It has the URLs of a server that is mounted without a
+// prefix.
 //
 //go:embed openapi.json
 var document []byte
 
-// changesDocument is what the document has beyond that if there is a Config.Changes, by the member to which it belongs.
+// changesDocument has the additions to the document if there is a Config.Changes, by the members to which they belong.
 //
 //go:embed openapi-changes.json
 var changesDocument []byte
@@ -75,7 +76,8 @@ func replaceURL(document []byte, name, from, to string) []byte {
 	return bytes.Replace(document, member(from), member(to), 1)
 }
 
-// requestPrefix returns what the client has put in front of the route: what is in the path still, and what http.StripPrefix has taken.
+// requestPrefix returns the prefix of the route in the client's URL: the part that http.StripPrefix has removed, and
+// the part that is still in the path.
 func requestPrefix(c *call) string {
 	prefix := c.prefix
 	if sent, err := url.ParseRequestURI(c.r.RequestURI); err == nil {
@@ -87,12 +89,13 @@ func requestPrefix(c *call) string {
 	return path.Clean("/" + prefix) // two slashes at its beginning would name another server
 }
 
-// checkURLs reports what is wrong with the prefix and the URLs of the document.
+// checkURLs returns an error if the prefix or a URL of the document is not valid.
 func (c Config) checkURLs() []error {
 	var errs []error
 	if p := c.Prefix; p != "" {
 		u, err := url.ParseRequestURI(p)
-		if err != nil || u.EscapedPath() != p || path.Clean(p) != p || p == "/" || strings.ContainsAny(p, "{}?#") || !strings.HasPrefix(p, "/") {
+		if err != nil || u.EscapedPath() != p || path.Clean(p) != p || p == "/" || strings.ContainsAny(p, "{}?#") ||
+			!strings.HasPrefix(p, "/") {
 			errs = append(errs, fmt.Errorf("the Prefix is %q, it must be a path such as /api, without a slash at its end", p))
 		}
 	}
@@ -104,7 +107,10 @@ func (c Config) checkURLs() []error {
 		isURL := err == nil && (u.Scheme == "https" || u.Scheme == "http") && u.Host != "" && u.User == nil
 		isPath := err == nil && u.Scheme == "" && u.Host == "" && strings.HasPrefix(text, "/")
 		if !isURL && !isPath || strings.ContainsAny(text, "?#") {
-			errs = append(errs, fmt.Errorf("%s must be an http or https URL, or a path, without credentials, query and fragment", name))
+			errs = append(
+				errs,
+				fmt.Errorf("%s must be an http or https URL, or a path, without credentials, query and fragment", name),
+			)
 		}
 	}
 	return errs

@@ -54,8 +54,8 @@ func TestDocumentDescribesTheRoutes(t *testing.T) {
 	}
 }
 
-// The served document says of the specified endpoint what the specification says, but for where clients send their secrets: that is
-// the host's to say (see TestURLsOfTheDocument).
+// The served document says of the specified endpoint what the specification says, but for where clients send their
+// secrets: that is the host's to say (see TestURLsOfTheDocument).
 func TestDocumentAgreesWithTheSpecification(t *testing.T) {
 	data, err := os.ReadFile(reindextest.Shared(t, "openapi/reindex.json", "PRODUCTINDEX_OPENAPI"))
 	if err != nil {
@@ -87,7 +87,17 @@ func TestDocumentAgreesWithTheSpecification(t *testing.T) {
 // The document's pattern of fields knows every field, and nothing else; as does what reads it.
 func TestDocumentDescribesFields(t *testing.T) {
 	pattern := regexp.MustCompile(loadDocument(t).Components.Parameters["fields"].Value.Schema.Value.Pattern)
-	lists := map[string]bool{"": true, ",": true, " id ,\t,status\r\n": true, "id,": true, "ID": false, "id status": false, "metadata.": false, "id\u00a0": false, "0": false}
+	lists := map[string]bool{
+		"":                   true,
+		",":                  true,
+		" id ,\t,status\r\n": true,
+		"id,":                true,
+		"ID":                 false,
+		"id status":          false,
+		"metadata.":          false,
+		"id\u00a0":           false,
+		"0":                  false,
+	}
 	for _, name := range jobquery.FieldNames() {
 		lists[name] = true
 		lists["id, "+name] = true
@@ -100,7 +110,7 @@ func TestDocumentDescribesFields(t *testing.T) {
 	}
 }
 
-// The served document tells the limits that hold, and its examples are right.
+// The served document has the limits that hold, and its examples are right.
 func TestDocumentTellsOfQueries(t *testing.T) {
 	params := loadDocument(t).Components.Parameters
 	q, order := params["q"].Value, params["sort"].Value
@@ -129,7 +139,8 @@ func at(v any, path []string) any {
 	return v
 }
 
-// compareJSON requires of got what want has. Objects may have more, and descriptions may differ where the specification's is empty.
+// compareJSON requires of got what want has. Objects may have more, and descriptions may differ where the
+// specification's is empty.
 func compareJSON(t *testing.T, path []string, want, got any) {
 	t.Helper()
 	object, ok := want.(map[string]any)

@@ -10,7 +10,8 @@ import (
 	"time"
 )
 
-// A host's own route answers those whom it does not let in as the endpoints do, and asks about no tenant that cannot be one.
+// A host's own route answers those whom it does not let in as the endpoints do, and asks about no tenant that cannot be
+// one.
 func TestProtect(t *testing.T) {
 	logged := &syncBuffer{}
 	authorize := func(r *http.Request, tenant, scope string) error {
@@ -34,9 +35,16 @@ func TestProtect(t *testing.T) {
 			return ErrInvalidToken
 		}
 	}
-	next := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, "found for "+r.PathValue("tenant")) })
+	next := http.HandlerFunc(
+		func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, "found for "+r.PathValue("tenant")) },
+	)
 	tenant := func(r *http.Request) string { return r.PathValue("tenant") }
-	h, err := Protect(next, ScopeView, tenant, Config{Authorizer: authorize, Logger: slog.New(slog.NewJSONHandler(logged, nil))})
+	h, err := Protect(
+		next,
+		ScopeView,
+		tenant,
+		Config{Authorizer: authorize, Logger: slog.New(slog.NewJSONHandler(logged, nil))},
+	)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -73,11 +81,13 @@ func TestProtect(t *testing.T) {
 			t.Errorf("%+v: %d %s", tc, got.status, got.body)
 		}
 		if tc.status != 200 && (got.header.Get("X-Content-Type-Options") != "nosniff" || got.header.Get("Content-Type") != "application/json") ||
-			(tc.status == 401) != (got.header.Get("WWW-Authenticate") != "" && tc.token != "other") || (tc.token == "often") != (got.header.Get("Retry-After") == "60") {
+			(tc.status == 401) != (got.header.Get("WWW-Authenticate") != "" && tc.token != "other") ||
+			(tc.token == "often") != (got.header.Get("Retry-After") == "60") {
 			t.Errorf("%+v: headers %v", tc, got.header)
 		}
 	}
-	if log := logged.String(); strings.Count(log, `"route":"GET /search/{tenant}"`) != 9 || !strings.Contains(log, "of another tenant") ||
+	if log := logged.String(); strings.Count(log, `"route":"GET /search/{tenant}"`) != 9 ||
+		!strings.Contains(log, "of another tenant") ||
 		!strings.Contains(log, "hunter2 is down") {
 		t.Errorf("log %s", log)
 	}

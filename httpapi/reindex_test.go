@@ -29,7 +29,11 @@ var bodies = []struct {
 	{name: "escaped", body: `{"\u006dode":"F\u0055LL"}`},
 	{name: "unknown fields", body: `{"mode":"FULL","rag":[true,{"a":{}}],"Mode":"X"}`},
 	{name: "same name in a nested object", body: `{"x":{"mode":1,"mode":2}}`},
-	{name: "charset", body: full, headers: []string{"Content-Type: ", "Content-Type: Application/JSON; Charset=\"UTF-8\""}},
+	{
+		name:    "charset",
+		body:    full,
+		headers: []string{"Content-Type: ", "Content-Type: Application/JSON; Charset=\"UTF-8\""},
+	},
 	{name: "other parameter", body: full, headers: []string{"Content-Type: ", "Content-Type: application/json; v=1"}},
 	{name: "identity", body: full, headers: []string{"Content-Encoding: identity"}},
 	{name: "at the limit", body: `{"x":"` + strings.Repeat("a", 1000-8) + `"}`},
@@ -68,10 +72,22 @@ var bodies = []struct {
 	{name: "array mode", body: `{"mode":["FULL"]}`, message: "Invalid mode"},
 	{name: "object mode", body: `{"mode":{"mode":"FULL"}}`, message: "Invalid mode"},
 	{name: "no type", body: full, headers: []string{"Content-Type: "}, message: "Content-Type missing or ambiguous"},
-	{name: "two types", body: full, headers: []string{"Content-Type: application/json"}, message: "Content-Type missing or ambiguous"},
-	{name: "text", body: full, headers: []string{"Content-Type: ", "Content-Type: text/plain"}, message: "Unsupported Content-Type"},
 	{
-		name: "form", body: "mode=FULL", headers: []string{"Content-Type: ", "Content-Type: application/x-www-form-urlencoded"},
+		name:    "two types",
+		body:    full,
+		headers: []string{"Content-Type: application/json"},
+		message: "Content-Type missing or ambiguous",
+	},
+	{
+		name:    "text",
+		body:    full,
+		headers: []string{"Content-Type: ", "Content-Type: text/plain"},
+		message: "Unsupported Content-Type",
+	},
+	{
+		name:    "form",
+		body:    "mode=FULL",
+		headers: []string{"Content-Type: ", "Content-Type: application/x-www-form-urlencoded"},
 		message: "Unsupported Content-Type",
 	},
 	{
@@ -107,7 +123,8 @@ func TestBodies(t *testing.T) {
 				}
 				return
 			}
-			if started := e.starts(); got.status != http.StatusBadRequest || got.message.Message != tc.message || len(started) > 0 {
+			if started := e.starts(); got.status != http.StatusBadRequest || got.message.Message != tc.message ||
+				len(started) > 0 {
 				t.Errorf("status %d, body %s, started %q, want 400, %q, nothing started", got.status, got.body, started, tc.message)
 			}
 		})
@@ -124,13 +141,21 @@ var hostile = []struct {
 	{name: "HTTP/1.0", request: "POST /indexing/acme/reindex HTTP/1.0\n\n", status: 204, starts: 1},
 	{
 		name:    "HTTP/1.0, chunked: no body",
-		request: "POST /indexing/acme/reindex HTTP/1.0\nContent-Type: application/json\nTransfer-Encoding: chunked\n\n2\r\n[]\r\n0\r\n\r\n", status: 204, starts: 1,
+		request: "POST /indexing/acme/reindex HTTP/1.0\nContent-Type: application/json\nTransfer-Encoding: chunked\n\n2\r\n[]\r\n0\r\n\r\n",
+		status:  204,
+		starts:  1,
 	},
-	{name: "empty chunked body", request: "POST /indexing/acme/reindex HTTP/1.1\nHost: h\nTransfer-Encoding: chunked\n\n0\r\n\r\n", status: 204, starts: 1},
+	{
+		name:    "empty chunked body",
+		request: "POST /indexing/acme/reindex HTTP/1.1\nHost: h\nTransfer-Encoding: chunked\n\n0\r\n\r\n",
+		status:  204,
+		starts:  1,
+	},
 	{
 		name:    "chunked body",
 		request: "POST /indexing/acme/reindex HTTP/1.1\nHost: h\nContent-Type: application/json\nTransfer-Encoding: chunked\n\n8\r\n{\"mode\":\r\n7\r\n\"FULL\"}\r\n0\r\n\r\n",
-		status:  204, starts: 1,
+		status:  204,
+		starts:  1,
 	},
 	{
 		name:    "absolute target",
@@ -140,7 +165,8 @@ var hostile = []struct {
 	{
 		name:    "expectation",
 		request: "POST /indexing/acme/reindex HTTP/1.1\nHost: h\nExpect: 100-continue\nContent-Type: application/json\nContent-Length: 2\n\n{}",
-		status:  204, starts: 1,
+		status:  204,
+		starts:  1,
 	},
 	{
 		name:    "expectation of a body that is too large",
@@ -155,20 +181,46 @@ var hostile = []struct {
 	{
 		name:    "broken chunk",
 		request: "POST /indexing/acme/reindex HTTP/1.1\nHost: h\nContent-Type: application/json\nTransfer-Encoding: chunked\n\nZZ\r\n{}\r\n",
-		status:  400, message: "Request body incomplete",
+		status:  400,
+		message: "Request body incomplete",
 	},
 	{
 		name:    "body longer than announced",
 		request: "POST /indexing/acme/reindex HTTP/1.1\nHost: h\nContent-Type: application/json\nContent-Length: 3\n\n" + full,
 		status:  400,
 	},
-	{name: "method in lower case", request: "post /indexing/acme/reindex HTTP/1.1\nHost: h\nContent-Length: 0\n\n", status: 405},
-	{name: "unheard-of method", request: "BREW /indexing/acme/reindex HTTP/1.1\nHost: h\nContent-Length: 0\n\n", status: 405},
+	{
+		name:    "method in lower case",
+		request: "post /indexing/acme/reindex HTTP/1.1\nHost: h\nContent-Length: 0\n\n",
+		status:  405,
+	},
+	{
+		name:    "unheard-of method",
+		request: "BREW /indexing/acme/reindex HTTP/1.1\nHost: h\nContent-Length: 0\n\n",
+		status:  405,
+	},
 	{name: "connect", request: "CONNECT /indexing/acme/reindex HTTP/1.1\nHost: h\n\n", status: 405},
-	{name: "override", request: "GET /indexing/acme/reindex HTTP/1.1\nHost: h\nX-HTTP-Method-Override: POST\n\n", status: 405},
-	{name: "upgrade", request: "POST /indexing/acme/reindex HTTP/1.1\nHost: h\nConnection: upgrade\nUpgrade: h2c\nContent-Length: 0\n\n", status: 204, starts: 1},
-	{name: "zero byte in the tenant", request: "POST /indexing/acme%00/reindex HTTP/1.1\nHost: h\nContent-Length: 0\n\n", status: 400},
-	{name: "non-ASCII tenant", request: "POST /indexing/\xc3\xa4cme/reindex HTTP/1.1\nHost: h\nContent-Length: 0\n\n", status: 400},
+	{
+		name:    "override",
+		request: "GET /indexing/acme/reindex HTTP/1.1\nHost: h\nX-HTTP-Method-Override: POST\n\n",
+		status:  405,
+	},
+	{
+		name:    "upgrade",
+		request: "POST /indexing/acme/reindex HTTP/1.1\nHost: h\nConnection: upgrade\nUpgrade: h2c\nContent-Length: 0\n\n",
+		status:  204,
+		starts:  1,
+	},
+	{
+		name:    "zero byte in the tenant",
+		request: "POST /indexing/acme%00/reindex HTTP/1.1\nHost: h\nContent-Length: 0\n\n",
+		status:  400,
+	},
+	{
+		name:    "non-ASCII tenant",
+		request: "POST /indexing/\xc3\xa4cme/reindex HTTP/1.1\nHost: h\nContent-Length: 0\n\n",
+		status:  400,
+	},
 }
 
 func TestRawRequests(t *testing.T) {
@@ -188,7 +240,7 @@ func TestRawRequests(t *testing.T) {
 	}
 }
 
-// A caller who asks before he sends a body that is too large is not told to go on.
+// A caller who asks before he sends a body that is too large is not asked to go on.
 func TestTooLargeToContinue(t *testing.T) {
 	s := serve(t, &fakeEngine{}, Config{})
 	conn := s.dial()
@@ -203,7 +255,14 @@ func TestTooLargeToContinue(t *testing.T) {
 // A caller who sends his body too slowly gets an answer, and starts nothing.
 func TestSlowBody(t *testing.T) {
 	e := &fakeEngine{}
-	denied := serve(t, e, Config{ReadTimeout: 50 * time.Millisecond, Authorizer: func(*http.Request, string, string) error { return ErrInvalidToken }})
+	denied := serve(
+		t,
+		e,
+		Config{
+			ReadTimeout: 50 * time.Millisecond,
+			Authorizer:  func(*http.Request, string, string) error { return ErrInvalidToken },
+		},
+	)
 	for _, tc := range []struct {
 		name   string
 		s      *service
@@ -330,7 +389,8 @@ func TestStartOutlivesTheRequest(t *testing.T) {
 	}
 }
 
-// An engine that fails is answered with the documented 400, which tells nothing but the id under which the log has the reason.
+// An engine that fails is answered with the documented 400, which has nothing but the id under which the log has the
+// reason.
 func TestEngineFailures(t *testing.T) {
 	const secret = "postgres://user:hunter2@db"
 	for _, tc := range []struct {
@@ -352,11 +412,15 @@ func TestEngineFailures(t *testing.T) {
 			s := serve(t, e, Config{EngineTimeout: 50 * time.Millisecond})
 			got := s.post(full, "X-Request-Id: id-1")
 			if got.status != http.StatusBadRequest || got.message.Message != MessageUnavailable ||
-				!slices.Equal(got.message.Details, []string{"Nothing is wrong with the request, try again later", "Request id: id-1"}) {
+				!slices.Equal(
+					got.message.Details,
+					[]string{"Nothing is wrong with the request, try again later", "Request id: id-1"},
+				) {
 				t.Errorf("status %d, body %s", got.status, got.body)
 			}
 			s.srv.Close()
-			if log := s.log.String(); !strings.Contains(log, tc.log) || !strings.Contains(log, `"request_id":"id-1"`) || !strings.Contains(log, `"ERROR"`) {
+			if log := s.log.String(); !strings.Contains(log, tc.log) || !strings.Contains(log, `"request_id":"id-1"`) ||
+				!strings.Contains(log, `"ERROR"`) {
 				t.Errorf("log %s, want %q", log, tc.log)
 			}
 		})
@@ -389,7 +453,8 @@ func FuzzParseObject(f *testing.F) {
 	})
 }
 
-// decodeStrictly decodes an object as the standard library does, to which the last of several fields of one name counts.
+// decodeStrictly decodes an object as the standard library does, to which the last of several fields of one name
+// counts.
 func decodeStrictly(t *testing.T, body []byte) map[string]any {
 	t.Helper()
 	var want map[string]any

@@ -18,7 +18,7 @@ type route struct {
 	operations []operation
 }
 
-// operation is what a route does for one method.
+// operation serves one method of a route.
 type operation struct {
 	method string
 	scope  string // empty: without authorization
@@ -30,7 +30,7 @@ type operation struct {
 // base is the first segment of every route.
 const base = "indexing"
 
-// routes are what is always served.
+// routes are the routes that are always served.
 var routes = []route{
 	{"/indexing/openapi.json", []operation{
 		{method: http.MethodGet, serve: (*handler).openAPI},
@@ -57,8 +57,8 @@ var routes = []route{
 	}},
 }
 
-// match finds the one of the routes of an escaped path, and the values of the parameters in its pattern. The path is split before its segments
-// are decoded, so that an encoded slash does not separate.
+// match finds the one of the routes of an escaped path, and the values of the parameters in its pattern. The path is
+// split before its segments are decoded, so that an encoded slash does not separate.
 func match(routes []route, escapedPath string) (*route, map[string]string) {
 	got := segments(escapedPath)
 	for i := range routes {
@@ -69,7 +69,8 @@ func match(routes []route, escapedPath string) (*route, map[string]string) {
 	return nil, nil
 }
 
-// matchEnd finds the values of the parameters in the route's pattern in the last segments of an escaped path, and what is in front of them.
+// matchEnd finds the values of the parameters of the route's pattern in the last segments of an escaped path, and the
+// part in front of them.
 func (rt *route) matchEnd(escapedPath string) (prefix string, params map[string]string, ok bool) {
 	pattern := strings.Split(rt.pattern, "/")
 	end := len(escapedPath)
@@ -108,7 +109,7 @@ func segments(escapedPath string) []string {
 	return parts
 }
 
-// operation returns what the route does for the method. A route that answers GET answers HEAD.
+// operation returns the operation for the method. A route that answers GET answers HEAD.
 func (rt *route) operation(method string) (operation, error) {
 	var allow []string
 	for _, op := range rt.operations {
@@ -129,12 +130,15 @@ func (rt *route) operation(method string) (operation, error) {
 	}
 }
 
-// checkTenant holds a decoded tenant against the contract's grammar.
+// checkTenant checks a decoded tenant against the contract's grammar.
 func checkTenant(tenant string) error {
 	if isTenant(tenant) {
 		return nil
 	}
-	return invalid("Invalid tenant", "A tenant has 3 to 16 characters: lower case letters and digits, the first one a letter")
+	return invalid(
+		"Invalid tenant",
+		"A tenant has 3 to 16 characters: lower case letters and digits, the first one a letter",
+	)
 }
 
 func isTenant(s string) bool {

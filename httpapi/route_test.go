@@ -111,7 +111,9 @@ func FuzzTenant(f *testing.F) {
 			return
 		}
 		tenant, ok := params["tenant"]
-		if want := ok && grammar.MatchString(tenant) && len(tenant) >= 3 && len(tenant) <= 16; ok && want != (checkTenant(tenant) == nil) {
+		if want := ok && grammar.MatchString(tenant) && len(tenant) >= 3 &&
+			len(tenant) <= 16; ok &&
+			want != (checkTenant(tenant) == nil) {
 			t.Fatalf("%q: tenant %q, want accepted: %v", path, tenant, want)
 		}
 	})

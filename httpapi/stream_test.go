@@ -66,7 +66,10 @@ func serveInTime(t *testing.T, e *reindex.Engine, cfg Config) *service {
 	if err != nil {
 		t.Fatal(err)
 	}
-	srv := &httptest.Server{Listener: listener, Config: &http.Server{Handler: h, ReadTimeout: time.Second, WriteTimeout: time.Second}}
+	srv := &httptest.Server{
+		Listener: listener,
+		Config:   &http.Server{Handler: h, ReadTimeout: time.Second, WriteTimeout: time.Second},
+	}
 	srv.Start()
 	transport := srv.Client().Transport.(*http.Transport)
 	transport.DialContext = listener.dial
@@ -128,7 +131,7 @@ func TestHeartbeats(t *testing.T) {
 	})
 }
 
-// Changes that come fast are told of together, and the end ends the stream at once.
+// Changes that come fast become one event, and the end ends the stream at once.
 func TestStreamInterval(t *testing.T) {
 	inTime(t, Config{}, func(t *testing.T, s *service, _ *reindex.Engine, step chan struct{}) {
 		c := s.follow(s.create(creation), "")
@@ -154,20 +157,24 @@ func TestStreamInterval(t *testing.T) {
 	})
 }
 
-// A client that stops reading for a while is then told how things are, not how they were.
+// A client that stops reading for a while then gets the latest state only.
 func TestSlowClient(t *testing.T) {
-	inTime(t, Config{StreamInterval: time.Nanosecond}, func(t *testing.T, s *service, _ *reindex.Engine, step chan struct{}) {
-		c := s.follow(s.create(creation), "")
-		c.until(func(e seen) bool { return e.ExpectedCount != nil }) // the last bytes of it are not read
-		for range 9 {
-			step <- struct{}{}
-			<-time.After(time.Millisecond)
-		}
-		if e, _ := c.event(); *e.ProcessedCount != 90 {
-			t.Errorf("told of %s", e.id)
-		}
-		close(step)
-	})
+	inTime(
+		t,
+		Config{StreamInterval: time.Nanosecond},
+		func(t *testing.T, s *service, _ *reindex.Engine, step chan struct{}) {
+			c := s.follow(s.create(creation), "")
+			c.until(func(e seen) bool { return e.ExpectedCount != nil }) // the last bytes of it are not read
+			for range 9 {
+				step <- struct{}{}
+				<-time.After(time.Millisecond)
+			}
+			if e, _ := c.event(); *e.ProcessedCount != 90 {
+				t.Errorf("an event of %s", e.id)
+			}
+			close(step)
+		},
+	)
 }
 
 // A client that does not read any more is cut off, and makes room.
@@ -204,10 +211,13 @@ func (h heartless) Write(text []byte) (int, error) {
 	return h.deadlines.Write(text)
 }
 
-// A heartbeat that can not be written is the end of the stream.
+// A heartbeat that cannot be written ends the stream.
 func TestHeartbeatFails(t *testing.T) {
 	e, logged := newEndless(), &syncBuffer{}
-	h, err := newHandler(e, Config{Authorizer: AllowAll, StreamHeartbeat: time.Nanosecond, Logger: slog.New(slog.NewJSONHandler(logged, nil))})
+	h, err := newHandler(
+		e,
+		Config{Authorizer: AllowAll, StreamHeartbeat: time.Nanosecond, Logger: slog.New(slog.NewJSONHandler(logged, nil))},
+	)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -112,7 +112,7 @@ func (c *stream) check(e *seen) {
 	}
 }
 
-// until reads events up to one that is as wanted. None of them tells the same as the one before.
+// until reads events up to one that is as wanted. No event repeats the one before.
 func (c *stream) until(wanted func(seen) bool) seen {
 	c.t.Helper()
 	last := ""

@@ -35,8 +35,8 @@ func wrapped(next http.Handler, wrap func(http.ResponseWriter) http.ResponseWrit
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { next.ServeHTTP(wrap(w), r) })
 }
 
-// A client whose events cannot be sent as they come is told of the state as it is, each time that it comes back, and of the end. The log says
-// what is wrong.
+// A client whose events cannot be sent as they come gets the latest state each time that it comes back, and of the end.
+// The log says what is wrong.
 func TestStreamsThatCannotBeFlushed(t *testing.T) {
 	for name, wrap := range map[string]func(http.Handler) http.Handler{
 		"embedded": func(next http.Handler) http.Handler {
@@ -78,7 +78,8 @@ func TestStreamsThatCannotBeFlushed(t *testing.T) {
 			if got := s.send("GET", jobsPath+"/"+id+"/events", "", "Last-Event-ID: "+last.id); got.status != http.StatusNoContent {
 				t.Errorf("after the end: %d", got.status)
 			}
-			if log := logged.String(); strings.Count(log, `"level":"ERROR"`) != 3 || !strings.Contains(log, "cannot be flushed") {
+			if log := logged.String(); strings.Count(log, `"level":"ERROR"`) != 3 ||
+				!strings.Contains(log, "cannot be flushed") {
 				t.Errorf("log %s", log)
 			}
 		})
@@ -125,7 +126,8 @@ func (c counting) Write(p []byte) (int, error) {
 	return c.ResponseWriter.Write(p)
 }
 
-// An answer without a body is written as one, over HTTP/1.1 and HTTP/2: nobody looks for the type of nothing, and no write fails.
+// An answer without a body is written as one, over HTTP/1.1 and HTTP/2: nobody looks for the type of nothing, and no
+// write fails.
 func TestNothingIsWrittenWithoutABody(t *testing.T) {
 	for _, http2 := range []bool{false, true} {
 		var writes atomic.Int64
@@ -137,7 +139,9 @@ func TestNothingIsWrittenWithoutABody(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		srv := httptest.NewUnstartedServer(wrapped(h, func(w http.ResponseWriter) http.ResponseWriter { return counting{w, &writes} }))
+		srv := httptest.NewUnstartedServer(
+			wrapped(h, func(w http.ResponseWriter) http.ResponseWriter { return counting{w, &writes} }),
+		)
 		srv.EnableHTTP2 = http2
 		srv.StartTLS()
 		for _, tc := range []struct {
@@ -188,7 +192,8 @@ func TestShareOfStreams(t *testing.T) {
 	refused := func(tenant string) bool {
 		t.Helper()
 		got := s.send("GET", "/indexing/"+tenant+"/reindex-jobs/J1/events", "")
-		return got.status == http.StatusBadRequest && got.message.Message == MessageTooManyStreams && got.header.Get("Retry-After") == "5"
+		return got.status == http.StatusBadRequest && got.message.Message == MessageTooManyStreams &&
+			got.header.Get("Retry-After") == "5"
 	}
 	var acme []*stream
 	for range 4 {

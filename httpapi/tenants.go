@@ -13,7 +13,7 @@ import (
 	"productindex/reindex"
 )
 
-// maxTenants is how many tenants an answer has at most. Each costs a look into the store of jobs.
+// maxTenants is the greatest number of tenants in an answer. Each costs a query of the store of jobs.
 const maxTenants = 200
 
 // tenantView is the schema ReindexTenant.
@@ -28,7 +28,7 @@ type tenantLister interface {
 	Tenants(ctx context.Context) ([]string, error)
 }
 
-// tenantQuery is what a query asks of the list of tenants.
+// tenantQuery is the query of the list of tenants.
 type tenantQuery struct {
 	after, prefix string
 	size          int
@@ -58,8 +58,8 @@ func (q tenantQuery) selects(tenant string) bool {
 	return tenant > q.after && strings.HasPrefix(tenant, q.prefix)
 }
 
-// listTenants is GET /indexing/reindex-tenants. Tenants that the caller may not see are left out, as if there were
-// none.
+// listTenants is GET /indexing/reindex-tenants. Tenants that the caller may not see are left out, as if they did
+// not exist.
 func (h *handler) listTenants(c *call) (response, error) {
 	query, err := parseTenantQuery(c.r.URL.RawQuery)
 	if err != nil {
@@ -71,7 +71,7 @@ func (h *handler) listTenants(c *call) (response, error) {
 	}
 	views := []tenantView{}
 	for i, tenant := range tenants {
-		// The first one is asked about whatever is wanted: who has no valid token is to learn that.
+		// The first tenant is always checked, so that a caller without a valid token gets 401.
 		if i > 0 && !query.selects(tenant) || len(views) == query.size {
 			continue
 		}

@@ -81,7 +81,7 @@ func onStripPrefix(engine httpapi.Engine, cfg httpapi.Config) (http.Handler, err
 	return r, nil
 }
 
-// fiber is no http.Handler, so this is what serves it.
+// fiber is not an http.Handler, so this serves it.
 func onFiber(engine httpapi.Engine, cfg httpapi.Config) (*fiber.App, error) {
 	cfg.Prefix = "/api"
 	h, err := httpapi.NewHandler(engine, cfg)
