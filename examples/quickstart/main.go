@@ -14,15 +14,18 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"os/signal"
 	"strings"
 	"time"
 
 	"github.com/blevesearch/bleve/v2"
-	"github.com/blevesearch/bleve/v2/search"
+	hits "github.com/blevesearch/bleve/v2/search"
 	"github.com/schollz/progressbar/v3"
+	"golang.org/x/term"
 
 	"productindex/backends/bleveindex"
 	"productindex/httpapi"
+	"productindex/httpapi/console"
 	"productindex/reindex"
 	"productindex/source/jsonl"
 )
@@ -35,9 +38,11 @@ var catalogue embed.FS
 const tenant = "demo"
 
 func main() {
-	if err := run(context.Background()); err != nil {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	if err := run(ctx); err != nil {
 		fmt.Fprintln(os.Stderr, "quickstart:", err)
-		os.Exit(1)
+		os.Exit(1) //nolint:gocritic // the process ends: nothing is left to be stopped
 	}
 }
 
@@ -68,11 +73,16 @@ func run(ctx context.Context) (err error) {
 	}
 	defer func() { err = errors.Join(err, engine.Shutdown(ctx)) }()
 
-	// The endpoint, on a mux of the host's. AllowAll lets everybody in: fine here, never in production.
+	// The endpoint and the console, on a mux of the host's. AllowAll lets everybody in: fine here, never in production.
 	mux := http.NewServeMux()
 	if err := httpapi.Mount(mux, engine, httpapi.Config{Authorizer: httpapi.AllowAll}); err != nil {
 		return err
 	}
+	page, err := console.New(&console.Config{Search: search(index), Authorizer: httpapi.AllowAll})
+	if err != nil {
+		return err
+	}
+	mux.Handle("/console/", http.StripPrefix("/console", page))
 	address, stop, err := serve(ctx, mux)
 	if err != nil {
 		return err
@@ -91,7 +101,18 @@ func run(ctx context.Context) (err error) {
 		}
 	}
 	fmt.Print(next)
+	look(ctx, address)
 	return nil
+}
+
+// look says where the console is and, if somebody is there to open it, waits until they have seen enough.
+func look(ctx context.Context, address string) {
+	if !term.IsTerminal(int(os.Stdout.Fd())) {
+		fmt.Printf("The console was at %s/console/, where it stays if this runs in a terminal\n", address)
+		return
+	}
+	fmt.Printf("The console, until you press Ctrl-C: %s/console/\n", address)
+	<-ctx.Done()
 }
 
 // serve starts a server on a free port of this machine.
@@ -190,9 +211,29 @@ func find(ctx context.Context, index *bleveindex.Index, text string) error {
 	return nil
 }
 
+// search is the search of the console: what a shopper has typed so far.
+func search(index *bleveindex.Index) func(context.Context, string, string) (console.Found, error) {
+	return func(ctx context.Context, tenant, text string) (console.Found, error) {
+		query := bleveindex.Query(text, &bleveindex.QueryOptions{Prefix: true})
+		request := bleve.NewSearchRequest(query)
+		request.Fields = []string{"name.en", bleveindex.BodyField}
+		result, err := index.Search(ctx, tenant, request)
+		if err != nil {
+			return console.Found{}, err
+		}
+		found := console.Found{Total: int64(result.Total)} //nolint:gosec // a number of documents
+		for _, hit := range result.Hits {
+			name, _ := hit.Fields["name.en"].(string)
+			body, _ := bleveindex.Body(hit)
+			found.Hits = append(found.Hits, console.Hit{ID: hit.ID, Name: name, Product: body})
+		}
+		return found, nil
+	}
+}
+
 // marked returns the first of the fields that has words in it that were found, with these marked, or the first field as
 // it is.
-func marked(hit *search.DocumentMatch, fields ...string) string {
+func marked(hit *hits.DocumentMatch, fields ...string) string {
 	for _, field := range fields {
 		if fragments := hit.Fragments[field]; len(fragments) > 0 {
 			return fragments[0]

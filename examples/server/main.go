@@ -10,6 +10,8 @@
 //
 // Spans and metrics also go to where the variables of OpenTelemetry say, such as OTEL_EXPORTER_OTLP_ENDPOINT. The folder
 // ../deploy has an image, alerts and a dashboard. /metrics names no tenant and asks for no token.
+//
+// http://localhost:8080/console/ is the page on which people start, watch and cancel reindexes.
 package main
 
 import (
@@ -25,6 +27,7 @@ import (
 	"time"
 
 	"productindex/httpapi"
+	"productindex/httpapi/console"
 	"productindex/reindex"
 	"productindex/reindex/reindexotel"
 )
@@ -87,8 +90,8 @@ func run(log *slog.Logger) (err error) {
 	return serve(ctx, stop, listener, handler, engine, cfg.ShutdownTimeout)
 }
 
-// routes puts the reindex endpoint, the search and the metrics on one mux. Event streams, which last as long as a job,
-// end with ctx.
+// routes puts the reindex endpoint, the console, the search and the metrics on one mux. Event streams, which
+// last as long as a job, end with ctx.
 func routes(
 	ctx context.Context, cfg config, engine *reindex.Engine, index backend, metrics http.Handler, log *slog.Logger,
 ) (http.Handler, error) {
@@ -108,9 +111,14 @@ func routes(
 	if err != nil {
 		return nil, err
 	}
+	page, err := console.New(&console.Config{Search: consoleSearch(index), Authorizer: authorize, Logger: log})
+	if err != nil {
+		return nil, err
+	}
 	mux := http.NewServeMux()
 	mux.Handle("GET /search/{tenant}", search)
 	mux.Handle("GET /metrics", metrics)
+	mux.Handle("/console/", http.StripPrefix("/console", page))
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
 	settings.Fallback = mux
 	return httpapi.NewHandler(engine, settings)

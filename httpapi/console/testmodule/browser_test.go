@@ -1,0 +1,186 @@
+package testmodule_test
+
+import (
+	"context"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	logged "github.com/chromedp/cdproto/log"
+	"github.com/chromedp/cdproto/network"
+	"github.com/chromedp/cdproto/runtime"
+	"github.com/chromedp/chromedp"
+)
+
+// patience bounds every wait.
+const patience = 40 * time.Second
+
+// browser is a page in a browser, and what is wrong with it.
+type browser struct {
+	t   *testing.T
+	ctx context.Context //nolint:containedctx // chromedp keeps the page in it
+
+	mu      sync.Mutex
+	broken  []string // errors of the page, and requests to elsewhere
+	expects []string // what errors may have in them
+}
+
+// newBrowser opens a page of so many pixels. There is none without a browser: the test is skipped, but in CI.
+func newBrowser(t *testing.T, s *shop) *browser {
+	t.Helper()
+	program := ""
+	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
+		if found, err := exec.LookPath(name); err == nil {
+			program = found
+			break
+		}
+	}
+	if program == "" {
+		if os.Getenv("CI") == "true" {
+			t.Fatal("there is no chromium: apt-get install chromium")
+		}
+		t.Skip("there is no chromium, so the page is not tested in a browser: apt-get install chromium")
+	}
+	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(program), chromedp.NoSandbox,
+		chromedp.UserDataDir(t.TempDir()), chromedp.Flag("lang", "en-GB"), chromedp.WSURLReadTimeout(patience))
+	allocator, stop := chromedp.NewExecAllocator(t.Context(), options...)
+	t.Cleanup(stop)
+	ctx, closePage := chromedp.NewContext(allocator)
+	t.Cleanup(closePage)
+	b := &browser{t: t, ctx: ctx}
+	home := "http://" + s.address + "/"
+	chromedp.ListenTarget(ctx, func(event any) { b.note(event, home) })
+	b.do("opening the browser", network.Enable(), logged.Enable(), runtime.Enable())
+	t.Cleanup(b.verify)
+	return b
+}
+
+// note remembers what must not happen.
+func (b *browser) note(event any, home string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	switch e := event.(type) {
+	case *runtime.EventConsoleAPICalled:
+		if e.Type == runtime.APITypeError || e.Type == runtime.APITypeWarning {
+			b.broken = append(b.broken, "console: "+string(e.Args[0].Value)+e.Args[0].Description)
+		}
+	case *runtime.EventExceptionThrown:
+		b.broken = append(b.broken, "exception: "+e.ExceptionDetails.Error())
+	case *logged.EventEntryAdded:
+		if e.Entry.Level == logged.LevelError || e.Entry.Level == logged.LevelWarning {
+			b.broken = append(b.broken, "log: "+e.Entry.Text+" "+e.Entry.URL)
+		}
+	case *network.EventRequestWillBeSent:
+		if !strings.HasPrefix(e.Request.URL, home) && !strings.HasPrefix(e.Request.URL, "about:") {
+			b.broken = append(b.broken, "a request to elsewhere: "+e.Request.URL)
+		}
+	}
+}
+
+// expect lets errors pass that have the text in them: those that a browser notes of answers that a test asks for.
+func (b *browser) expect(text string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.expects = append(b.expects, text)
+}
+
+// verify reports what was wrong.
+func (b *browser) verify() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+broken:
+	for _, broken := range b.broken {
+		for _, expected := range b.expects {
+			if strings.Contains(broken, expected) {
+				continue broken
+			}
+		}
+		b.t.Error(broken)
+	}
+}
+
+// do carries out actions, within the patience.
+func (b *browser) do(what string, actions ...chromedp.Action) {
+	b.t.Helper()
+	done := make(chan error, 1)
+	go func() { done <- chromedp.Run(b.ctx, actions...) }()
+	select {
+	case err := <-done:
+		if err != nil {
+			b.t.Fatalf("%s: %v", what, err)
+		}
+	case <-time.After(patience):
+		b.picture("stuck")
+		b.t.Fatalf("%s: nothing for %v; the page has %q", what, patience, b.text("body"))
+	}
+}
+
+// until waits until an expression is true in the page.
+func (b *browser) until(what, expression string) {
+	b.t.Helper()
+	every := chromedp.WithPollingInterval(50 * time.Millisecond)
+	b.do(what, chromedp.Poll(expression, nil, every, chromedp.WithPollingTimeout(0)))
+}
+
+// untilText waits until the page shows a text.
+func (b *browser) untilText(text string) {
+	b.t.Helper()
+	b.until("waiting for "+text, "document.body.innerText.includes("+quote(text)+")")
+}
+
+// click clicks on the button or link that is called so.
+func (b *browser) click(name string) {
+	b.t.Helper()
+	path := `//*[self::button or self::a or self::summary][normalize-space(.)=` + quote(name) + `]`
+	b.do("clicking on "+name, chromedp.Click(path, chromedp.BySearch, chromedp.NodeVisible, chromedp.NodeEnabled))
+}
+
+// text is what an element shows; empty if that does not come at once.
+func (b *browser) text(selector string) (text string) {
+	ctx, cancel := context.WithTimeout(b.ctx, 5*time.Second)
+	defer cancel()
+	_ = chromedp.Run(ctx, chromedp.Evaluate("document.querySelector("+quote(selector)+")?.innerText ?? ''", &text))
+	return text
+}
+
+// open goes to a view, and signs in if a token is given.
+func (b *browser) open(s *shop, view, token string) {
+	b.t.Helper()
+	b.do("opening "+view, chromedp.Navigate(s.url(view)))
+	if token != "" {
+		b.signIn(token)
+	}
+}
+
+func (b *browser) signIn(token string) {
+	b.t.Helper()
+	b.do("signing in", chromedp.WaitVisible("#token"), chromedp.SendKeys("#token", token+"\r"))
+}
+
+// picture keeps a picture of all of the page, if PRODUCTINDEX_SCREENSHOTS names a folder.
+func (b *browser) picture(name string) {
+	folder := os.Getenv("PRODUCTINDEX_SCREENSHOTS")
+	if folder == "" {
+		return
+	}
+	var image []byte
+	ctx, cancel := context.WithTimeout(b.ctx, patience)
+	defer cancel()
+	if err := chromedp.Run(ctx, chromedp.FullScreenshot(&image, 100)); err != nil {
+		b.t.Logf("no picture %s: %v", name, err)
+		return
+	}
+	if err := os.MkdirAll(folder, 0o755); err != nil {
+		b.t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(folder, name+".png"), image, 0o644); err != nil {
+		b.t.Fatal(err)
+	}
+}
+
+// quote returns a text as JavaScript and XPath write it.
+func quote(text string) string { return `"` + strings.ReplaceAll(text, `"`, `\"`) + `"` }

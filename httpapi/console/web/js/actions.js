@@ -1,0 +1,87 @@
+// What a person can do to a tenant: start a run, try one without a switch, go back to the index before.
+
+import { ask } from "./ask.js";
+import { h } from "./dom.js";
+import { mayManage, noScope } from "./rights.js";
+
+const jobsPath = "/indexing/{tenant}/reindex-jobs";
+const rollbackPath = "/indexing/{tenant}/rollback";
+
+// actions makes the buttons. on.started is called with a job that was started, or joined.
+export function actions(context, on) {
+  const { app, tenant } = context;
+  const reason = h("p", { class: "hint", id: "no-scope", hidden: true, text: noScope });
+  const message = h("p", { class: "note", role: "alert", hidden: true });
+  const types = h("select", { "aria-label": "What to reindex", hidden: true });
+  const buttons = [button("Reindex", "primary", () => start({}))];
+  if (app.api.takes("ReindexJobCreation", "dryRun")) buttons.unshift(button("Dry run", "", () => start({ dryRun: true })));
+  if (app.api.serves("post", rollbackPath)) buttons.unshift(button("Roll back…", "", rollBack));
+
+  function button(text, kind, act) {
+    return h("button", { type: "button", class: kind, text, on: { click: () => run(act) } });
+  }
+
+  // run carries out one action at a time, and says why it failed.
+  async function run(act) {
+    if (context.busy) return;
+    context.busy = true;
+    say("");
+    try {
+      await act();
+    } catch (error) {
+      say(app.failed(error), "bad");
+    } finally {
+      context.busy = false;
+    }
+  }
+
+  function say(text, kind = "") {
+    message.textContent = text;
+    message.className = `note ${kind}`;
+    message.hidden = !text;
+  }
+
+  async function start(options) {
+    const [entityType, rag] = (types.value || "PRODUCT").split("|");
+    const body = { entityType, ...(rag ? { rag: true } : {}), ...options };
+    const job = await app.api.post(`${tenant}/reindex-jobs`, body);
+    app.announce(options.dryRun ? "The dry run was started." : "The reindex was started.");
+    on.started(job);
+  }
+
+  async function rollBack() {
+    const sure = await ask({
+      title: `Roll ${tenant} back?`, yes: "Roll back",
+      text: "Searches go back to the index that was live before, with what was changed since. A later reindex goes forward again.",
+    });
+    if (!sure) return;
+    await app.api.post(`${tenant}/rollback`);
+    say("Searches are back on the index before.", "good");
+  }
+
+  function update() {
+    const may = mayManage(context);
+    reason.hidden = may;
+    for (const each of [...buttons, types]) {
+      each.disabled = !may;
+      if (may) each.removeAttribute("aria-describedby");
+      else each.setAttribute("aria-describedby", "no-scope");
+    }
+  }
+
+  return {
+    element: h("div", { class: "actions" }, types, buttons, reason),
+    message,
+    update,
+    // know offers the kinds of what the tenant's jobs are about.
+    know(job) {
+      if (!job) return;
+      const value = `${job.entityType}|${job.rag ? "rag" : ""}`;
+      for (const each of new Set(["PRODUCT|", value])) {
+        if ([...types.options].some((option) => option.value === each)) continue;
+        types.append(h("option", { value: each, text: each.replace(/\|$/, "").replace("|rag", " for retrieval") }));
+      }
+      types.hidden = types.options.length < 2;
+    },
+  };
+}

@@ -1,0 +1,65 @@
+// Where the time of a job went, beside the run before.
+
+import { cell, h, row, setText, svg, table } from "./dom.js";
+import { change, count, duration, moment, rate } from "./format.js";
+import { averageOf } from "./speed.js";
+import { phaseNames, phases } from "./state.js";
+import { ended } from "./stream.js";
+
+export function durations(context) {
+  const { app, tenant } = context;
+  const heading = h("h2", { id: "times-heading", text: "Where the time went" });
+  const note = h("p", { class: "hint" });
+  const body = h("div", {});
+  const element = h("section", { class: "card", "aria-labelledby": "times-heading", hidden: true }, heading, note, body);
+  let shown = "";
+
+  async function show(job) {
+    if (!ended(job) || !job.durations || shown === job.id) return;
+    shown = job.id;
+    element.hidden = false;
+    draw(job);
+    try {
+      const [before] = (await app.api.page(`${tenant}/reindex-jobs`, {
+        pageSize: 1, q: `status:SUCCESS entityType:${JSON.stringify(job.entityType)} rag:${job.rag ? "exists" : "missing"} metadata.createdAt:<"${job.metadata.createdAt}"`,
+      })).items;
+      if (!context.over && before) draw(job, before);
+      else setText(note, "There is no successful run before to compare with.");
+    } catch (error) {
+      setText(note, app.failed(error));
+    }
+  }
+
+  function draw(job, before) {
+    const name = (phase) => `${phase}Millis`;
+    const seen = phases.filter((phase) => (job.durations[name(phase)] ?? 0) > 0 || (before?.durations?.[name(phase)] ?? 0) > 0);
+    if (before) setText(note, `Beside the run of ${moment(before.metadata.createdAt)}.`);
+    const line = (label, now, past, show) => row({},
+      h("th", { role: "rowheader", scope: "row", text: label }),
+      cell("This run", { class: "number", text: show(now) }),
+      before && cell("Run before", { class: "number", text: show(past) }),
+      before && cell("Difference", { class: "number", text: change(now, past) }));
+    const perSecond = (n) => (n === undefined ? "–" : rate(n));
+    body.replaceChildren(bar(job, seen), table("Durations", [["Phase"], ["This run", "number"], ...(before ? [["Run before", "number"], ["Difference", "number"]] : [])], [
+      ...seen.map((phase) => line(phaseNames[phase], job.durations[name(phase)], before?.durations?.[name(phase)], duration)),
+      line("All", job.durations.totalMillis, before?.durations?.totalMillis, duration),
+      line("Products indexed", job.processedCount, before?.processedCount, count),
+      line("Products rejected", job.rejectedCount, before?.rejectedCount, count),
+      line("Products a second", averageOf(job), before && averageOf(before), perSecond),
+    ], { class: "times" }));
+  }
+
+  return { element, show };
+}
+
+// bar shows the shares of the phases; the table says the same in words.
+function bar(job, seen) {
+  const total = seen.reduce((sum, phase) => sum + (job.durations[`${phase}Millis`] ?? 0), 0) || 1;
+  let x = 0;
+  return svg("svg", { class: "shares", viewBox: "0 0 1000 10", preserveAspectRatio: "none", "aria-hidden": "true" },
+    seen.map((phase) => {
+      const width = ((job.durations[`${phase}Millis`] ?? 0) / total) * 1000;
+      x += width;
+      return svg("rect", { class: phase, x: x - width, width, height: 10 });
+    }));
+}

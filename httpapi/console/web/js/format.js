@@ -1,0 +1,78 @@
+// Numbers, times and sizes as people read them.
+
+const whole = new Intl.NumberFormat(undefined, { maximumFractionDigits: 0 });
+const short = new Intl.NumberFormat(undefined, { maximumSignificantDigits: 3 });
+const clock = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
+const relative = new Intl.RelativeTimeFormat(undefined, { numeric: "auto" });
+
+export const missing = "–";
+
+export function count(n) {
+  return n === undefined || n === null ? missing : whole.format(n);
+}
+
+export function rate(perSecond) {
+  return perSecond < 10 ? short.format(perSecond) : whole.format(perSecond);
+}
+
+export function percent(fraction) {
+  return `${Math.floor(fraction * 100)} %`;
+}
+
+export function bytes(n) {
+  if (n === undefined || n === null) return missing;
+  const units = ["B", "KiB", "MiB", "GiB", "TiB"];
+  let i = 0;
+  for (; n >= 1024 && i < units.length - 1; i++) n /= 1024;
+  return `${i === 0 ? whole.format(n) : short.format(n)} ${units[i]}`;
+}
+
+// duration shows milliseconds with two units at most.
+export function duration(millis) {
+  if (millis === undefined || millis === null) return missing;
+  if (millis < 1000) return `${Math.round(millis)} ms`;
+  const seconds = millis / 1000;
+  if (seconds < 60) return `${short.format(seconds)} s`;
+  const all = Math.round(seconds);
+  if (all < 3600) return `${Math.floor(all / 60)} min ${all % 60} s`;
+  if (all < 86400) return `${Math.floor(all / 3600)} h ${Math.floor((all % 3600) / 60)} min`;
+  return `${Math.floor(all / 86400)} d ${Math.floor((all % 86400) / 3600)} h`;
+}
+
+// left shows how long something will take, as roughly as it is known.
+export function left(seconds) {
+  if (seconds < 5) return "a few seconds left";
+  if (seconds < 60) return `about ${Math.ceil(seconds / 5) * 5} s left`;
+  if (seconds < 3600) return `about ${Math.round(seconds / 60)} min left`;
+  return `about ${short.format(seconds / 3600)} h left`;
+}
+
+export function moment(text) {
+  return text ? clock.format(new Date(text)) : missing;
+}
+
+// age shows how old a job was, as a clock does.
+export function age(millis) {
+  const seconds = Math.round(millis / 1000), two = (n) => String(n).padStart(2, "0");
+  const short = `${Math.floor(seconds / 60) % 60}:${two(seconds % 60)}`;
+  return seconds < 3600 ? short : `${Math.floor(seconds / 3600)}:${short.padStart(5, "0")}`;
+}
+
+// ago shows how long ago a moment was.
+export function ago(text) {
+  if (!text) return missing;
+  const seconds = (new Date(text) - Date.now()) / 1000;
+  for (const [unit, length] of [["day", 86400], ["hour", 3600], ["minute", 60]]) {
+    if (Math.abs(seconds) >= length) return relative.format(Math.round(seconds / length), unit);
+  }
+  return Math.abs(seconds) < 10 ? "just now" : relative.format(Math.round(seconds), "second");
+}
+
+// change shows by how much a number differs from the one before, in percent.
+export function change(now, before) {
+  if (!before || now === undefined || now === null) return "";
+  const percent = Math.round(((now - before) / before) * 100);
+  if (percent === 0) return "same";
+  if (percent > 999) return `${short.format(now / before)} ×`;
+  return `${percent > 0 ? "+" : "−"}${Math.abs(percent)} %`;
+}

@@ -1,0 +1,96 @@
+// The tenant's jobs, page by page.
+
+import { cell, h, row, setText, table } from "./dom.js";
+import { ago, change, count, duration, moment } from "./format.js";
+import { badge, entity } from "./state.js";
+import { ended } from "./stream.js";
+
+const pageSize = 15;
+const pollMillis = 5000;
+const filters = [["", "All"], ["status:FAILURE", "Failed"], ["status:SUCCESS", "Succeeded"], ["rejectedCount:>0", "With rejections"]];
+const fields = "id,entityType,rag,status,phase,expectedCount,readCount,processedCount,rejectedCount,duplicateCount,message,durations,metadata";
+
+// history makes the list. on.select is called with a job that was chosen, on.newest with the newest one.
+export function history(context, on) {
+  const { app, tenant } = context;
+  let page = 1, timer, wanted = 0, newest = "", marked = "";
+  const choice = h("select", { id: "history-filter", on: { change: () => { page = 1; load(); } } },
+    filters.map(([value, text]) => h("option", { value, text })));
+  const list = h("div", { class: "list" });
+  const where = h("span", { class: "hint" });
+  const previous = h("button", { type: "button", text: "Newer", on: { click: () => { page--; load(); } } });
+  const next = h("button", { type: "button", text: "Older", on: { click: () => { page++; load(); } } });
+  const pager = h("nav", { class: "pager", "aria-label": "Pages of the history", hidden: true }, previous, where, next);
+  const element = h("section", { class: "card", "aria-labelledby": "history-heading" },
+    h("div", { class: "heading" }, h("h2", { id: "history-heading", text: "History" }),
+      h("div", { class: "field" }, h("label", { for: "history-filter", class: "aside", text: "Which jobs" }), choice)),
+    list, pager);
+
+  async function load() {
+    clearTimeout(timer);
+    const request = ++wanted;
+    try {
+      // One more than is shown, to compare the last one with.
+      const { items, total } = await app.api.page(`${tenant}/reindex-jobs`, { pageNumber: page, pageSize, q: choice.value, fields });
+      const [after] = page * pageSize < total
+        ? (await app.api.page(`${tenant}/reindex-jobs`, { pageNumber: page * pageSize + 1, pageSize: 1, q: choice.value, fields })).items : [];
+      if (request !== wanted || context.over) return;
+      draw(items, after, total);
+    } catch (error) {
+      if (request !== wanted || context.over) return;
+      const words = app.failed(error);
+      if (!list.hasChildNodes()) list.replaceChildren(h("p", { class: "note bad", text: words }));
+    }
+    timer = setTimeout(poll, pollMillis);
+  }
+
+  function poll() {
+    if (document.hidden) timer = setTimeout(poll, pollMillis);
+    else load();
+  }
+
+  function draw(jobs, after, total) {
+    if (page === 1 && choice.value === "") {
+      newest = jobs[0]?.id ?? "";
+      marked ||= newest;
+      on.newest(jobs[0]);
+    }
+    const pages = Math.ceil(total / pageSize);
+    previous.disabled = page <= 1;
+    next.disabled = page >= pages;
+    pager.hidden = pages <= 1;
+    setText(where, `${count((page - 1) * pageSize + 1)} to ${count((page - 1) * pageSize + jobs.length)} of ${count(total)}`);
+    const focused = document.activeElement?.closest?.("tr")?.dataset.id;
+    list.replaceChildren(jobs.length === 0 ? h("p", { class: "empty", text: choice.value ? "There are no such jobs." : "There are no jobs yet." })
+      : table("History of jobs", [["Started"], ["Outcome"], ["Indexed", "number"], ["Rejected", "number"], ["Took", "number"], ["Run before", "number"]],
+        jobs.map((job, i) => jobRow(job, jobs[i + 1] ?? after)), { class: "cards" }));
+    if (focused) list.querySelector(`tr[data-id="${CSS.escape(focused)}"] a`)?.focus();
+  }
+
+  function jobRow(job, before) {
+    const link = h("a", { href: `#/${tenant}/${job.id}`, text: moment(job.metadata?.createdAt),
+      on: { click: (event) => { event.preventDefault(); on.select(job); } } });
+    const total = job.durations?.totalMillis;
+    return row({ "data-id": job.id, "aria-current": job.id === marked ? "true" : null },
+      h("th", { role: "rowheader", scope: "row" }, link, h("span", { class: "hint", text: ` ${ago(job.metadata?.createdAt)}` }), entity(job) ? h("span", { class: "hint", text: ` ${entity(job)}` }) : null),
+      cell("Outcome", {}, badge(job), job.message ? h("span", { class: "why", text: job.message }) : null),
+      cell("Indexed", { class: "number", text: count(job.processedCount) }),
+      cell("Rejected", { class: job.rejectedCount > 0 ? "number warn" : "number", text: count(job.rejectedCount) }),
+      cell("Took", { class: "number", text: duration(total) }),
+      cell("Run before", { class: "number hint", text: ended(job) ? change(total, before?.durations?.totalMillis) : "" }));
+  }
+
+  return {
+    element,
+    reload: load,
+    newestId: () => newest,
+    mark(id) {
+      marked = id;
+      for (const each of list.querySelectorAll("tr[data-id]")) {
+        if (each.dataset.id === id) each.setAttribute("aria-current", "true");
+        else each.removeAttribute("aria-current");
+      }
+    },
+    stop: () => clearTimeout(timer),
+  };
+}

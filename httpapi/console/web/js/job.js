@@ -1,0 +1,148 @@
+// One job: what it is doing now, or how it ended.
+
+import { ask } from "./ask.js";
+import { difference } from "./difference.js";
+import { h, setText } from "./dom.js";
+import { durations } from "./durations.js";
+import { facts } from "./facts.js";
+import { ago, count, left, moment, percent } from "./format.js";
+import { rejections } from "./rejections.js";
+import { mayManage, noScope } from "./rights.js";
+import { speed } from "./speed.js";
+import { badge, done, entity, fraction, phaseNames, phases, sentence } from "./state.js";
+import { ended, follow } from "./stream.js";
+
+// jobPanel shows the job that show is called with, until the next one or stop. on.ended is called when a job has ended
+// that had not when it was first seen.
+export function jobPanel(context, on) {
+  const { app, tenant } = context;
+  const element = h("section", { class: "job", "aria-label": "Job" });
+  let id = "", stop = () => {};
+
+  function show(wanted) {
+    if (wanted === id && (id || element.hasChildNodes())) return;
+    stop();
+    id = wanted;
+    stop = () => {};
+    if (!id) {
+      element.replaceChildren(h("div", { class: "card empty" },
+        h("p", { text: "Nothing was reindexed for this tenant yet." })));
+      return;
+    }
+    const view = jobView(context, id);
+    element.replaceChildren(...view.elements);
+    let running = false;
+    const unfollow = follow(app.api, tenant, id, {
+      job(job) {
+        view.show(job);
+        if (ended(job) && running) on.ended();
+        running = !ended(job);
+      },
+      lost: () => app.banner("The connection was lost. Reconnecting…"),
+      found: () => app.banner(),
+      failed(error) {
+        const words = app.failed(error);
+        if (error.status === 404) element.replaceChildren(h("p", { class: "card empty", text: words }));
+        else if (error.status !== 401) app.banner(words);
+      },
+    });
+    stop = () => { unfollow(); view.stop(); };
+  }
+
+  return { element, show, stop: () => stop() };
+}
+
+// jobView makes the elements for one job and shows its states in them.
+function jobView(context, id) {
+  const { app, tenant } = context;
+  const state = h("span", {});
+  const headline = h("h2", { text: "Loading…" });
+  const about = h("p", { class: "hint" });
+  const numbers = h("p", { class: "progress-text" });
+  const bar = h("progress", { max: 1, "aria-label": "Progress" });
+  const steps = h("ol", { class: "steps", "aria-label": "Phases" },
+    phases.map((phase) => h("li", {}, h("span", { text: phaseNames[phase] }))));
+  const message = h("p", { class: "note bad", hidden: true });
+  const cancel = h("button", { type: "button", class: "danger", text: "Cancel run…", hidden: true, on: { click: onCancel } });
+  const cancelNote = h("p", { class: "hint", id: "cancel-note", hidden: true });
+  const sections = [speed(), facts(), rejections(context, id), difference(context, id), durations(context)];
+  const [chart, figures, rejected, differs, times] = sections;
+  let latest, frame = 0, announced = "";
+
+  async function onCancel() {
+    const sure = await ask({ title: "Cancel this run?", yes: "Cancel run",
+      text: "What was loaded is discarded. Searches keep the index that is live now." });
+    if (!sure) return;
+    cancel.disabled = true;
+    say("Cancelling…");
+    try {
+      await app.api.delete(`${tenant}/reindex-jobs/${id}`);
+    } catch (error) {
+      cancel.disabled = false;
+      say(error.status === 409 ? "It had ended already." : app.failed(error));
+    }
+  }
+
+  function say(text) {
+    setText(cancelNote, text);
+    cancelNote.hidden = !text;
+  }
+
+  // draw shows the latest state; states may come faster than a screen is drawn.
+  function draw() {
+    frame = 0;
+    const job = latest, over = ended(job), part = fraction(job);
+    state.replaceChildren(badge(job));
+    setText(headline, sentence(job));
+    setText(about, [entity(job), `Started ${ago(job.metadata?.createdAt)}, ${moment(job.metadata?.createdAt)}`, `Job ${job.id}`].filter(Boolean).join(" · "));
+    const expected = job.expectedCount === undefined ? "" : ` of ${job.estimated ? "about " : ""}${count(job.expectedCount)}`;
+    setText(numbers, over ? `${count(job.processedCount)} products indexed` : [
+      `${count(done(job))}${expected} products`,
+      part === undefined ? "" : percent(part),
+      job.remainingSeconds === undefined ? "" : left(job.remainingSeconds)].filter(Boolean).join(" · "));
+    if (part === undefined) bar.removeAttribute("value");
+    else bar.value = part;
+    bar.hidden = over;
+    drawSteps(job, over);
+    message.hidden = !job.message;
+    setText(message, job.message ?? "");
+    cancel.hidden = over;
+    if (!cancel.hidden && !mayManage(context)) { cancel.disabled = true; say(noScope); }
+    if (over) say("");
+    for (const section of sections) section.show(job);
+    announce(job, over, part);
+  }
+
+  function drawSteps(job, over) {
+    const at = job.status === "SUCCESS" ? phases.length : phases.indexOf(job.phase);
+    [...steps.children].forEach((step, i) => {
+      step.className = i < at ? "done" : i > at ? "" : over ? "failed" : "now";
+      if (i === at) step.setAttribute("aria-current", "step");
+      else step.removeAttribute("aria-current");
+    });
+  }
+
+  // announce says to those who listen what has changed, not more often than it matters: at phases, and each tenth.
+  function announce(job, over, part) {
+    const key = `${job.status}.${job.phase}.${over || part === undefined ? "" : Math.floor(part * 10)}`;
+    if (key === announced) return;
+    announced = key;
+    app.announce([sentence(job), over || part === undefined ? "" : percent(part), job.message ?? ""].filter(Boolean).join(". "));
+  }
+
+  return {
+    elements: [
+      h("div", { class: "card now" },
+        h("div", { class: "job-head" }, h("div", {}, state, headline, about), h("div", { class: "actions" }, cancel, cancelNote)),
+        numbers, bar, steps, message,
+        h("div", { class: "split" }, chart.element, figures.element)),
+      rejected.element, differs.element, times.element,
+    ],
+    show(job) {
+      latest = job;
+      chart.add(job);
+      frame ||= requestAnimationFrame(draw);
+    },
+    stop: () => cancelAnimationFrame(frame),
+  };
+}

@@ -1,0 +1,80 @@
+// The products that were rejected, grouped by why.
+
+import { cell, h, row, setText, table } from "./dom.js";
+import { count } from "./format.js";
+
+const most = 1000; // products that are looked at; a job lists 100 unless the service is set up otherwise
+const first = 20; // of a group that are shown at once
+const pollMillis = 2000;
+
+export function rejections(context, id) {
+  const { app, tenant } = context;
+  const heading = h("h2", { id: "rejected-heading", text: "Rejected products" });
+  const note = h("p", { class: "hint" });
+  const list = h("div", { class: "groups" });
+  const element = h("section", { class: "card", "aria-labelledby": "rejected-heading", hidden: true }, heading, note, list);
+  let known = 0, loading = false, wanted = 0, due = 0;
+
+  function show(job) {
+    wanted = job.rejectedCount ?? 0;
+    element.hidden = wanted === 0;
+    setText(heading, `Rejected products: ${count(wanted)}`);
+    if (wanted !== known && !loading && performance.now() >= due) load();
+  }
+
+  async function load() {
+    loading = true;
+    const number = wanted;
+    try {
+      const { items, rejected } = await app.api.page(`${tenant}/reindex-jobs/${id}/failures`, { pageSize: most });
+      known = number;
+      draw(items, Math.max(rejected || 0, number));
+    } catch (error) {
+      setText(note, app.failed(error));
+    }
+    due = performance.now() + pollMillis;
+    loading = false;
+    if (wanted !== known && !context.over) setTimeout(() => { if (!loading && wanted !== known && !context.over) load(); }, pollMillis);
+  }
+
+  function draw(items, all) {
+    const groups = group(items);
+    setText(note, items.length < all ? `The first ${count(items.length)} are listed, in ${groups.length === 1 ? "one group" : `${groups.length} groups`}.` : "");
+    const open = new Set([...list.querySelectorAll("details[open]")].map((details) => details.dataset.reason));
+    list.replaceChildren(...groups.map((each, i) => groupView(each, open.has(each.reason) || (open.size === 0 && i === 0))));
+  }
+
+  return { element, show };
+}
+
+// group puts together what was rejected for the same reason but for numbers and names in it, the largest group first.
+export function group(items) {
+  const groups = new Map();
+  for (const item of items) {
+    const key = item.reason.replace(/"[^"]*"|'[^']*'|`[^`]*`|\d+/g, "…");
+    const found = groups.get(key);
+    if (found) found.items.push(item);
+    else groups.set(key, { reason: item.reason, items: [item] });
+  }
+  return [...groups.values()].sort((a, b) => b.items.length - a.items.length);
+}
+
+function groupView({ reason, items }, open) {
+  const alike = items.every((item) => item.reason === reason);
+  const placed = items.some((item) => item.where); // places are looked up at the end of a run
+  const columns = [["Product"], ...(placed ? [["Place"]] : []), ...(alike ? [] : [["Reason"]])];
+  const line = (item) => row({},
+    h("th", { role: "rowheader", scope: "row", text: item.id }),
+    placed && cell("Place", { class: item.where ? "place" : "place none", text: item.where ?? "" }),
+    alike ? null : cell("Reason", { text: item.reason }));
+  const body = table(reason, columns, items.slice(0, first).map(line), { class: "cards" });
+  const rest = items.length - first;
+  const more = rest > 0 ? h("button", { type: "button", class: "quiet", text: `Show ${count(rest)} more`, on: { click: () => {
+    body.tBodies[0].append(...items.slice(first).map(line));
+    body.tBodies[0].rows[first].setAttribute("tabindex", "-1");
+    body.tBodies[0].rows[first].focus();
+    more.remove();
+  } } }) : null;
+  return h("details", { open, "data-reason": reason },
+    h("summary", {}, h("span", { class: "count", text: count(items.length) }), " ", h("span", { text: reason })), body, more);
+}

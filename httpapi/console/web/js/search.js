@@ -1,0 +1,53 @@
+// The search box, if the host has given one.
+
+import { h } from "./dom.js";
+import { count } from "./format.js";
+
+const waitMillis = 250;
+
+export function searchBox(context) {
+  const { app, tenant } = context;
+  const results = h("div", { class: "results" });
+  const status = h("p", { class: "hint", role: "status" });
+  const input = h("input", { type: "search", id: "search", autocomplete: "off", maxlength: 200, placeholder: "Search what is live…", on: { input: later } });
+  let timer, request = new AbortController();
+
+  function later() {
+    clearTimeout(timer);
+    timer = setTimeout(search, waitMillis);
+  }
+
+  async function search() {
+    clearTimeout(timer);
+    request.abort();
+    request = new AbortController();
+    const text = input.value.trim();
+    if (!text) {
+      results.replaceChildren();
+      status.textContent = "";
+      return;
+    }
+    try {
+      const { total, hits } = await app.api.search(tenant, text, request.signal);
+      status.textContent = total === 1 ? "1 product found" : `${count(total)} products found${hits.length < total ? `, the first ${hits.length}:` : ""}`;
+      results.replaceChildren(...hits.map(hitView));
+    } catch (error) {
+      if (error.name === "AbortError") return;
+      results.replaceChildren();
+      status.textContent = app.failed(error);
+    }
+  }
+
+  return h("search", { class: "search" },
+    h("form", { on: { submit: (event) => { event.preventDefault(); search(); } } },
+      h("label", { for: "search", class: "aside", text: `Search the products of ${tenant} that are live` }), input),
+    status, results);
+}
+
+function hitView({ id, name, product }) {
+  const title = [h("span", { class: "name", text: name || id }), name ? h("span", { class: "hint", text: ` ${id}` }) : null];
+  if (product === undefined) return h("p", { class: "hit" }, title);
+  const body = h("pre", { tabindex: "0", "aria-label": `Product ${id}` });
+  return h("details", { class: "hit", on: { toggle: () => { body.textContent ||= JSON.stringify(product, null, 2); } } },
+    h("summary", {}, title), body);
+}

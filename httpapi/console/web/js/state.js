@@ -1,0 +1,61 @@
+// What a job's status and phase mean to people.
+
+import { h, svg } from "./dom.js";
+import { ended } from "./stream.js";
+
+export const phases = ["pending", "open", "begin", "load", "seal", "commit"];
+
+export const phaseNames = {
+  pending: "Wait", open: "Open source", begin: "Open index", load: "Load", seal: "Complete and check", commit: "Switch over",
+};
+
+const doing = {
+  pending: "Waiting for its turn", open: "Opening the source", begin: "Opening a new index", load: "Loading products",
+  seal: "Completing and checking the new index", commit: "Switching searches over",
+};
+
+// outcome returns the kind and the name of where a job stands.
+export function outcome(job) {
+  switch (job.status) {
+    case "PENDING": return ["waiting", "Waiting"];
+    case "SUCCESS": return job.dryRun ? ["good", "Checked"] : ["good", "Succeeded"];
+    case "FAILURE": return /cancelled/.test(job.message ?? "") ? ["stopped", "Cancelled"] : ["bad", "Failed"];
+    default: return ["running", "Running"];
+  }
+}
+
+const marks = {
+  good: "M4.5 8.5l2.5 2.5 5-6", bad: "M5 5l6 6M11 5l-6 6", stopped: "M5 8h6", waiting: "M8 4.5V8l2.5 1.5", running: "M6 4.5v7l5.5-3.5z",
+};
+
+// badge shows where a job stands in a colour, a shape and a word.
+export function badge(job) {
+  const [kind, name] = outcome(job);
+  return h("span", { class: `badge ${kind}` },
+    svg("svg", { viewBox: "0 0 16 16", "aria-hidden": "true" }, svg("path", { d: marks[kind] })), name);
+}
+
+// sentence says what a job is doing, or how it ended.
+export function sentence(job) {
+  if (!ended(job)) return doing[job.phase] ?? "Running";
+  if (job.status === "SUCCESS") return job.dryRun ? "The new index was checked, and discarded" : "The new index is live";
+  return outcome(job)[0] === "stopped" ? "The run was cancelled" : `Failed: ${(phaseNames[job.phase] ?? "run").toLowerCase()}`;
+}
+
+// done is how many of the products read have been dealt with.
+export function done(job) {
+  return (job.processedCount ?? 0) + (job.rejectedCount ?? 0) + (job.duplicateCount ?? 0);
+}
+
+// fraction is how much of a job is done, or undefined.
+export function fraction(job) {
+  if (job.progress !== undefined) return job.progress;
+  if (job.status === "SUCCESS") return 1;
+  return job.expectedCount > 0 ? Math.min(1, done(job) / job.expectedCount) : undefined;
+}
+
+// entity names what a job is about if that is not simply products.
+export function entity(job) {
+  if (job.rag) return `${job.entityType} for retrieval`;
+  return job.entityType === "PRODUCT" ? "" : job.entityType;
+}

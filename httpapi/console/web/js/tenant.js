@@ -1,0 +1,57 @@
+// One tenant: what can be done, a job, and the history.
+
+import { actions } from "./actions.js";
+import { h } from "./dom.js";
+import { history } from "./history.js";
+import { jobPanel } from "./job.js";
+import { learnScopes } from "./rights.js";
+import { searchBox } from "./search.js";
+
+export function showTenant(app, tenant, jobId) {
+  app.place([["Tenants", "#/"], [tenant, `#/${tenant}`]]);
+  const context = { app, tenant, scopes: null, over: false };
+
+  const panel = jobPanel(context, {
+    // ended is called when the job that is shown has come to its end.
+    ended: () => past.reload(),
+  });
+  const past = history(context, {
+    select: (job) => { location.hash = `#/${tenant}/${job.id}`; },
+    // newest is called with the newest job of the first page, if there is one.
+    newest: (job) => { if (!selected) panel.show(job?.id ?? ""); buttons.know(job); },
+  });
+  const buttons = actions(context, {
+    started: (job) => {
+      selected = "";
+      window.history.replaceState(null, "", `#/${tenant}`);
+      panel.show(job.id);
+      past.mark(job.id);
+      past.reload();
+    },
+  });
+  let selected = jobId; // empty: the newest one
+
+  function onJob(event) {
+    selected = event.detail;
+    panel.show(selected || past.newestId());
+    past.mark(selected || past.newestId());
+    app.main.focus({ preventScroll: true });
+    window.scrollTo(0, 0);
+  }
+
+  app.main.replaceChildren(
+    h("div", { class: "heading" }, h("h1", { text: tenant }), buttons.element),
+    buttons.message,
+    app.api.canSearch ? searchBox(context) : "",
+    panel.element, past.element);
+  window.addEventListener("job", onJob);
+  learnScopes(context, buttons.update);
+  if (selected) panel.show(selected);
+  past.reload();
+  return () => {
+    context.over = true;
+    window.removeEventListener("job", onJob);
+    panel.stop();
+    past.stop();
+  };
+}
