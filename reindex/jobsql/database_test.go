@@ -104,10 +104,20 @@ func testDatabase(t *testing.T, fresh func(tb testing.TB) database) {
 	reindextest.TestJobLeases(t, func(t *testing.T, lease time.Duration) reindex.JobStore {
 		return fresh(t).store(t, Config{Lease: lease})
 	})
+	t.Run("Changes", func(t *testing.T) {
+		reindextest.TestChangeLog(t, func(t *testing.T) reindex.ChangeLog { return fresh(t).changes(t, DefaultLease, 10_000) })
+	})
 	for _, test := range []struct {
 		name string
 		fn   func(t *testing.T, d database)
 	}{
+		{"ClaimRunsOut", testClaimRunsOut},
+		{"LateApplier", testLateApplier},
+		{"LateSwitch", testLateSwitch},
+		{"ChangesResumed", testChangesResumed},
+		{"ChangesRefused", testChangesRefused},
+		{"ChangesBeforeTheFirstIndex", testChangesBeforeTheFirstIndex},
+		{"TwoEnginesOneLog", testTwoEnginesOneLog},
 		{"TwoStores", testTwoStores},
 		{"TwoEngines", testTwoEngines},
 		{"StartTogether", testStartTogether},

@@ -42,6 +42,14 @@ func (d Dialect) writable() string {
 	return "current_setting('transaction_read_only') = 'off'"
 }
 
+// bytes is the type of a column of bytes.
+func (d Dialect) bytes() string {
+	if d == SQLite {
+		return "BLOB"
+	}
+	return "BYTEA"
+}
+
 // begin starts a transaction in which a statement sees everything committed before it. In SQLite no other one writes
 // from its start on; in PostgreSQL that takes a lock.
 func (d Dialect) begin() string {
@@ -51,11 +59,11 @@ func (d Dialect) begin() string {
 	return "BEGIN ISOLATION LEVEL READ COMMITTED"
 }
 
-// sql translates a statement into the dialect: {now} stands for the database's time, {greatest} and {writable} for the
-// results of the methods of these names, {clustered} for the option that stores a table's rows in the order of its key,
+// sql translates a statement into the dialect: {now} stands for the database's time, {greatest}, {writable} and
+// {bytes} for the results of the methods of these names, {clustered} for the option that stores a table's rows in the order of its key,
 // and a question mark for a parameter.
 func (d Dialect) sql(statement string) string {
-	statement = strings.NewReplacer("{now}", d.now(), "{greatest}", d.greatest(), "{writable}", d.writable()).
+	statement = strings.NewReplacer("{now}", d.now(), "{greatest}", d.greatest(), "{writable}", d.writable(), "{bytes}", d.bytes()).
 		Replace(statement)
 	if d == SQLite {
 		return strings.ReplaceAll(statement, "{clustered}", " WITHOUT ROWID")

@@ -34,12 +34,23 @@
 //
 // After a failover, the pooler's own connections are its operator's to replace.
 //
+// # Changes of products
+//
+// [Store.Changes] is a log of changes in the same database:
+//
+//	changes, err := jobs.Changes(nil)
+//	engine, err := reindex.New(source, index, &reindex.Config{Jobs: jobs, Changes: changes})
+//
+// Engine.Update then returns once the change is in the database. It is applied whatever becomes of the process, by any
+// of the processes that share the database.
+//
 // # Tables
 //
-// [New] makes and migrates the tables reindex_schema, reindex_tenants, reindex_jobs and reindex_job_lists. In
-// PostgreSQL they are in the first schema of the connections' search_path. If they are up to date New changes nothing,
-// so that a program can do without the right to create tables. SQLite 3.42 or later is needed, in a file: a database in
-// memory is another one on each connection.
+// [New] makes and migrates the tables reindex_schema, reindex_tenants, reindex_jobs and reindex_job_lists, and for
+// changes of products reindex_logs, reindex_changes and reindex_change_pins. In PostgreSQL they are in the first schema
+// of the connections' search_path. If they are up to date New changes nothing, so that a program can do without the
+// right to create tables. SQLite 3.42 or later is needed, in a file: a database in memory is another one on each
+// connection.
 package jobsql
 
 import (

@@ -41,6 +41,42 @@ var steps = [][]string{
 			PRIMARY KEY (tenant, fence)
 		)`,
 	},
+	{ // Changes of single products.
+		`CREATE TABLE reindex_logs (
+			log        TEXT NOT NULL, -- its name
+			tenant     TEXT NOT NULL,
+			head       BIGINT NOT NULL, -- the last position that was given
+			applied    BIGINT NOT NULL, -- up to which the live index is current
+			lost       BIGINT NOT NULL, -- up to which changes are not kept
+			bytes      BIGINT NOT NULL, -- of the changes that are kept
+			holder     TEXT NOT NULL,   -- of the claim; empty if nobody has it
+			fence      BIGINT NOT NULL,
+			claim_end  BIGINT NOT NULL, -- milliseconds since 1970, by the database's clock
+			wanted_by  TEXT NOT NULL,   -- the holder that is to be the next one
+			wanted_end BIGINT NOT NULL,
+			refused    TEXT NOT NULL,   -- the last refused changes, a JSON array
+			PRIMARY KEY (log, tenant)
+		){clustered}`,
+		`CREATE TABLE reindex_changes (
+			log      TEXT NOT NULL,
+			tenant   TEXT NOT NULL,
+			position BIGINT NOT NULL,
+			id       TEXT NOT NULL,
+			deleted  BOOLEAN NOT NULL,
+			body     {bytes},         -- NULL if there is none
+			size     BIGINT NOT NULL, -- of id and body
+			accepted BIGINT NOT NULL, -- milliseconds since 1970, by the database's clock
+			PRIMARY KEY (log, tenant, position)
+		)`,
+		`CREATE TABLE reindex_change_pins (
+			log      TEXT NOT NULL,
+			tenant   TEXT NOT NULL,
+			name     TEXT NOT NULL,
+			position BIGINT NOT NULL, -- after which changes are kept
+			pin_end  BIGINT NOT NULL, -- as claim_end; 0 stands for never
+			PRIMARY KEY (log, tenant, name)
+		){clustered}`,
+	},
 }
 
 // migrationLock is the key of the advisory lock in PostgreSQL under which the tables are changed.

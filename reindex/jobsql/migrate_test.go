@@ -49,7 +49,8 @@ func testMigrations(t *testing.T, d database) {
 	}
 	for version := range len(steps) + 1 {
 		old := &Store{db: d.open(t), cfg: Config{Dialect: d.dialect}}
-		for _, table := range []string{"reindex_schema", "reindex_tenants", "reindex_jobs", "reindex_job_lists"} {
+		for _, table := range []string{"reindex_schema", "reindex_tenants", "reindex_jobs", "reindex_job_lists", "reindex_logs", "reindex_changes",
+			"reindex_change_pins"} {
 			if err := old.exec(t.Context(), old.db, "DROP TABLE IF EXISTS "+table); err != nil {
 				t.Fatal(err)
 			}

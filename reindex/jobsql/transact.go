@@ -19,6 +19,9 @@ const (
 	adviceNoPreparedState = "a prepared statement is not where it was made: behind a pooler that shares connections by transaction, add default_query_exec_mode=exec to pgx's connection string"
 )
 
+// errReadOnly: a server that takes no writes was asked for what only the one that does knows.
+var errReadOnly = errors.New(adviceReadOnly)
+
 // hasState reports whether the database failed with one of the SQLSTATEs.
 func hasState(err error, states ...string) bool {
 	var failure interface{ SQLState() string } // as of pgx and of lib/pq
@@ -52,7 +55,7 @@ func (s *Store) withConn(ctx context.Context, f func(c *sql.Conn) error) error {
 
 // isUseless reports whether an error means that its connection cannot store anything.
 func isUseless(err error) bool {
-	return errors.Is(err, driver.ErrBadConn) || hasState(err, stateReadOnly)
+	return errors.Is(err, driver.ErrBadConn) || errors.Is(err, errReadOnly) || hasState(err, stateReadOnly)
 }
 
 func (s *Store) once(ctx context.Context, f func(c *sql.Conn) error) error {

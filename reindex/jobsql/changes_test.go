@@ -1,0 +1,449 @@
+package jobsql
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"sync"
+	"testing"
+	"time"
+
+	"productindex/reindex"
+	"productindex/reindex/reindextest"
+)
+
+// changes opens a log of changes, as a process would.
+func (d database) changes(tb testing.TB, lease time.Duration, bytes int64) *Changes {
+	tb.Helper()
+	c, err := d.store(tb, Config{Lease: lease}).Changes(&ChangesConfig{Bytes: bytes})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return c
+}
+
+func TestChangesConfig(t *testing.T) {
+	s := newSQLite(t).store(t, Config{})
+	for _, cfg := range []*ChangesConfig{{Bytes: -1}, {Name: "\x00"}} {
+		if _, err := s.Changes(cfg); err == nil {
+			t.Errorf("%+v is taken", cfg)
+		}
+	}
+	c, err := s.Changes(nil)
+	if err != nil || c.limit != DefaultChangesBytes || c.name != DefaultChangesName || c.Lease() != DefaultLease {
+		t.Errorf("%+v, error %v", c, err)
+	}
+}
+
+func upsert(id, rev string) reindex.Change {
+	return reindex.Change{ID: id, Body: reindextest.NewProduct(id, map[string]any{"rev": rev}).Body}
+}
+
+func mustAppend(tb testing.TB, c *Changes, changes ...reindex.Change) {
+	tb.Helper()
+	if _, err := c.Append(tb.Context(), "acme", changes); err != nil {
+		tb.Fatal(err)
+	}
+}
+
+// awaitThat waits until something holds.
+func awaitThat(tb testing.TB, what string, holds func() bool) {
+	tb.Helper()
+	var ok bool
+	each(tb, patience, func() bool {
+		ok = holds()
+		return !ok
+	})
+	if !ok {
+		tb.Fatalf("after %v, not yet: %s", patience, what)
+	}
+}
+
+// Whoever does not renew its claim loses it. What it was at is kept, so that it can be carried out again.
+func testClaimRunsOut(t *testing.T, d database) {
+	c := d.changes(t, MinLease, 1<<20)
+	mustAppend(t, c, upsert("a", "1"), upsert("b", "1"), upsert("c", "1"))
+	first, _, err := c.Claim(t.Context(), "acme", "x", false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Applied(t.Context(), "acme", first, 0, 1, nil); err != nil {
+		t.Fatal(err)
+	}
+	var second, applied int64
+	awaitThat(t, "the claim runs out", func() bool {
+		second, applied, err = c.Claim(t.Context(), "acme", "y", false)
+		return err == nil
+	})
+	if second <= first || applied != 1 {
+		t.Errorf("fence %d comes after %d, applied is %d", second, first, applied)
+	}
+	if err := c.Applied(t.Context(), "acme", second, 1, 3, nil); err != nil {
+		t.Error(err)
+	}
+	if err := c.Applied(t.Context(), "acme", first, 1, 2, nil); !errors.Is(err, reindex.ErrClaimLost) {
+		t.Errorf("the late one: %v", err)
+	}
+	if err := c.Rewind(t.Context(), "acme", 1); err != nil {
+		t.Errorf("the late one cannot have its changes carried out again: %v", err)
+	}
+	entries, _, err := c.After(t.Context(), "acme", 1, 10, 1000)
+	if err != nil || len(entries) != 2 {
+		t.Errorf("entries %v, error %v", entries, err)
+	}
+}
+
+// stopping is a log whose process can be stopped: no call of it returns before that goes on.
+type stopping struct {
+	*Changes
+
+	gate *sync.RWMutex
+}
+
+func (s stopping) wait() {
+	s.gate.RLock()
+	s.gate.RUnlock() //nolint:staticcheck // it waited
+}
+
+func (s stopping) Claim(ctx context.Context, tenant, holder string, urgent bool) (fence, applied int64, err error) {
+	s.wait()
+	return s.Changes.Claim(ctx, tenant, holder, urgent)
+}
+
+func (s stopping) Applied(ctx context.Context, tenant string, fence, from, position int64, refused []reindex.RefusedChange) error {
+	s.wait()
+	return s.Changes.Applied(ctx, tenant, fence, from, position, refused)
+}
+
+func (s stopping) Rewind(ctx context.Context, tenant string, position int64) error {
+	s.wait()
+	return s.Changes.Rewind(ctx, tenant, position)
+}
+
+func (s stopping) Pin(ctx context.Context, tenant, name string, position int64, lasting time.Duration) (int64, error) {
+	s.wait()
+	return s.Changes.Pin(ctx, tenant, name, position, lasting)
+}
+
+// late is an index that carries one call out only when it may, whatever its context says, as a server does whose request
+// was long on its way.
+type late struct {
+	*reindextest.Memory
+
+	update, commit func() // called before
+}
+
+func (l late) Update(ctx context.Context, tenant string, changes []reindex.Change) error {
+	if l.update != nil {
+		l.update()
+	}
+	return l.Memory.Update(context.WithoutCancel(ctx), tenant, changes)
+}
+
+func (l late) Begin(ctx context.Context, tenant string) (reindex.Generation, error) {
+	gen, err := l.Memory.Begin(ctx, tenant)
+	return lateGeneration{gen, l.commit}, err
+}
+
+type lateGeneration struct {
+	reindex.Generation
+
+	commit func()
+}
+
+func (g lateGeneration) Unwrap() any { return g.Generation }
+
+func (g lateGeneration) Edit(ctx context.Context, changes []reindex.Change) error {
+	editor, _ := reindex.As[reindex.Editor](g.Generation)
+	return editor.Edit(ctx, changes)
+}
+
+func (g lateGeneration) Commit(ctx context.Context) error {
+	if g.commit != nil {
+		g.commit()
+	}
+	return g.Generation.Commit(context.WithoutCancel(ctx))
+}
+
+// newLogEngine returns an engine over a log of changes.
+func newLogEngine(tb testing.TB, src reindex.Source, ix reindex.Indexer, log reindex.ChangeLog) *reindex.Engine {
+	tb.Helper()
+	e, err := reindex.New(src, ix, &reindex.Config{Changes: log, CountMargin: -1, MinFraction: -1})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() {
+		if err := e.Shutdown(context.Background()); err != nil {
+			tb.Error(err)
+		}
+	})
+	return e
+}
+
+func mustUpdate(tb testing.TB, e *reindex.Engine, changes ...reindex.Change) {
+	tb.Helper()
+	if err := e.Update(tb.Context(), "acme", changes...); err != nil {
+		tb.Error(err)
+	}
+}
+
+// revs returns the revisions of the live products.
+func revs(index *reindextest.Memory) map[string]string {
+	found := map[string]string{}
+	for id, body := range index.Documents("acme") {
+		var product struct {
+			Rev string `json:"rev"`
+		}
+		_ = json.Unmarshal(body, &product) // the body is one that a test made
+		found[id] = product.Rev
+	}
+	return found
+}
+
+func assertRevs(tb testing.TB, index *reindextest.Memory, want map[string]string) {
+	tb.Helper()
+	if found := revs(index); !maps.Equal(found, want) {
+		tb.Errorf("live are %v, want %v", found, want)
+	}
+}
+
+// stopOnce stops a process in its first call, until go on is closed, and says when it has.
+func stopOnce(gate *sync.RWMutex) (call func(), stopped, goOn chan struct{}) {
+	var once sync.Once
+	stopped, goOn = make(chan struct{}), make(chan struct{})
+	return func() {
+		once.Do(func() {
+			gate.Lock()
+			close(stopped)
+			<-goOn
+			gate.Unlock()
+		})
+	}, stopped, goOn
+}
+
+// An applier that is stopped in a write, and goes on when another one has long applied newer changes, writes an older
+// state over a newer one: then all that came since is carried out again.
+func testLateApplier(t *testing.T, d database) {
+	const lease = 400 * time.Millisecond
+	index, gate := reindextest.NewMemory(), &sync.RWMutex{}
+	call, stopped, goOn := stopOnce(gate)
+	other := newLogEngine(t, reindextest.Slice(reindextest.Products(1, "0")), index, d.changes(t, lease, 1<<20))
+	if _, err := other.Run(t.Context(), "acme"); err != nil {
+		t.Fatal(err)
+	}
+	sleepy := newLogEngine(t, reindextest.Slice(nil), late{index, call, nil}, stopping{d.changes(t, lease, 1<<20), gate})
+	mustUpdate(t, sleepy, upsert("a", "older"), upsert("b", "older"))
+	<-stopped
+	mustUpdate(t, other, upsert("a", "newer"), reindex.Change{ID: "b", Delete: true})
+	if err := other.Settle(t.Context(), "acme"); err != nil {
+		t.Fatal(err)
+	}
+	want := map[string]string{reindextest.Products(1, "0")[0].ID: "0", "a": "newer"}
+	assertRevs(t, index, want)
+	close(goOn)
+	awaitThat(t, "what was written late is replaced", func() bool {
+		state, err := other.Changes(t.Context(), "acme")
+		return err == nil && state.Lag() == 0 && maps.Equal(revs(index), want) && !sleepyHolds(t, d)
+	})
+	mustUpdate(t, sleepy, upsert("a", "newest"))
+	if err := sleepy.Settle(t.Context(), "acme"); err != nil {
+		t.Fatal(err)
+	}
+	want["a"] = "newest"
+	assertRevs(t, index, want)
+}
+
+// sleepyHolds reports whether the late applier has still to say that it was late.
+func sleepyHolds(t *testing.T, d database) bool {
+	var n int
+	s := d.store(t, Config{})
+	if err := s.queryRow(t.Context(), s.db, "SELECT COUNT(*) FROM reindex_logs WHERE applied < head").Scan(&n); err != nil {
+		t.Fatal(err)
+	}
+	return n > 0
+}
+
+// A run that is stopped right before its switch-over, and goes on when an applier has carried changes into the index
+// that it replaces, has them carried out again in the new one.
+func testLateSwitch(t *testing.T, d database) {
+	const lease = 400 * time.Millisecond
+	index, gate := reindextest.NewMemory(), &sync.RWMutex{}
+	call, stopped, goOn := stopOnce(gate)
+	products := reindextest.Products(3, "0")
+	other := newLogEngine(t, reindextest.Slice(products), index, d.changes(t, lease, 1<<20))
+	if _, err := other.Run(t.Context(), "acme"); err != nil {
+		t.Fatal(err)
+	}
+	sleepy := newLogEngine(t, reindextest.Slice(products), late{index, nil, call}, stopping{d.changes(t, lease, 1<<20), gate})
+	ended := make(chan error)
+	go func() {
+		_, err := sleepy.Run(context.WithoutCancel(t.Context()), "acme")
+		ended <- err
+	}()
+	<-stopped
+	mustUpdate(t, other, upsert("a", "edit"), reindex.Change{ID: products[1].ID, Delete: true})
+	if err := other.Settle(t.Context(), "acme"); err != nil {
+		t.Fatal(err)
+	}
+	want := map[string]string{products[0].ID: "0", products[2].ID: "0", "a": "edit"}
+	assertRevs(t, index, want)
+	close(goOn)
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+	if err := other.Settle(t.Context(), "acme"); err != nil {
+		t.Fatal(err)
+	}
+	assertRevs(t, index, want)
+}
+
+// What was accepted and not applied when a process ended is applied by the next one, at its start.
+func testChangesResumed(t *testing.T, d database) {
+	index := reindextest.NewMemory()
+	first, err := reindex.New(reindextest.Slice(reindextest.Products(1, "0")), index, &reindex.Config{Changes: d.changes(t, time.Second, 1<<20)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := first.Run(t.Context(), "acme"); err != nil {
+		t.Fatal(err)
+	}
+	if err := first.Shutdown(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	changes := d.changes(t, time.Second, 1<<20)
+	mustAppend(t, changes, upsert("a", "1"), upsert("b", "1"), upsert("a", "2"), reindex.Change{ID: "b", Delete: true})
+	newLogEngine(t, reindextest.Slice(nil), index, d.changes(t, time.Second, 1<<20))
+	awaitThat(t, "the changes are applied", func() bool {
+		state, err := changes.State(t.Context(), "acme")
+		return err == nil && state.Lag() == 0 && state.Bytes == 0
+	})
+	assertRevs(t, index, map[string]string{reindextest.Products(1, "0")[0].ID: "0", "a": "2"})
+}
+
+// What the index refuses holds nothing up, and is remembered with its reason.
+func testChangesRefused(t *testing.T, d database) {
+	index := reindextest.NewMemory()
+	faulty := reindextest.NewFaulty(index, func(c reindextest.Call) reindextest.Fault {
+		for _, change := range c.Changes {
+			if change.ID == "bad" && c.Op == reindextest.OpUpdate {
+				return reindextest.Fault{Err: fmt.Errorf("no such colour: %w", reindex.ErrRefused)}
+			}
+		}
+		return reindextest.Fault{}
+	})
+	e := newLogEngine(t, reindextest.Slice(reindextest.Products(1, "0")), faulty, d.changes(t, time.Second, 1<<20))
+	if _, err := e.Run(t.Context(), "acme"); err != nil {
+		t.Fatal(err)
+	}
+	mustUpdate(t, e, upsert("a", "1"), upsert("bad", "1"), upsert("b", "1"))
+	if err := e.Settle(t.Context(), "acme"); err != nil {
+		t.Fatal(err)
+	}
+	assertRevs(t, index, map[string]string{reindextest.Products(1, "0")[0].ID: "0", "a": "1", "b": "1"})
+	state, err := e.Changes(t.Context(), "acme")
+	if err != nil || len(state.Refused) != 1 || state.Refused[0].ID != "bad" || state.Refused[0].Position != 2 || state.Refused[0].Reason == "" {
+		t.Errorf("state %+v, error %v", state, err)
+	}
+}
+
+// An edit before the first index exists waits for nothing: the source has it, or the first run replays it.
+func testChangesBeforeTheFirstIndex(t *testing.T, d database) {
+	index := reindextest.NewMemory()
+	src := newGated(2)
+	e := newLogEngine(t, src, index, d.changes(t, time.Second, 1<<20))
+	mustUpdate(t, e, upsert("early", "the source has it"))
+	if err := e.Settle(t.Context(), "acme"); err != nil {
+		t.Fatal(err)
+	}
+	job, _, err := e.Start(t.Context(), "acme")
+	if err != nil {
+		t.Fatal(err)
+	}
+	awaitThat(t, "the run has begun", func() bool { return index.Open() > 0 })
+	mustUpdate(t, e, upsert("a", "edit"), reindex.Change{ID: src.products[0].ID, Delete: true})
+	close(src.gate)
+	for _, err := range e.Watch(t.Context(), "acme", job.ID) {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	assertRevs(t, index, map[string]string{src.products[1].ID: "new", "a": "edit"})
+}
+
+// Two engines that share a log accept and reindex at the same time, and the index ends as the truth has it.
+func testTwoEnginesOneLog(t *testing.T, d database) {
+	index := reindextest.NewMemory()
+	truth := &truth{products: map[string]string{}}
+	for i := range 50 {
+		truth.products[fmt.Sprint("p", i)] = "0"
+	}
+	jobs := []*Store{d.store(t, Config{Lease: 2 * time.Second}), d.store(t, Config{Lease: 2 * time.Second})}
+	var engines []*reindex.Engine
+	for _, s := range jobs {
+		c, err := s.Changes(nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		e, err := reindex.New(truth, index, &reindex.Config{Jobs: s, Changes: c, CountMargin: -1, MinFraction: -1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() {
+			if err := e.Shutdown(context.Background()); err != nil {
+				t.Error(err)
+			}
+		}()
+		engines = append(engines, e)
+	}
+	var writers sync.WaitGroup
+	for w := range 4 {
+		writers.Go(func() { truth.edit(t, engines[w%2], w) })
+	}
+	for i := range 6 {
+		if _, err := engines[i%2].Run(t.Context(), "acme"); err != nil {
+			t.Error(err)
+		}
+	}
+	writers.Wait()
+	for _, e := range engines {
+		if err := e.Settle(t.Context(), "acme"); err != nil {
+			t.Error(err)
+		}
+	}
+	assertRevs(t, index, truth.products)
+}
+
+// truth is a database: a source that is edited while it is read.
+type truth struct {
+	mu       sync.Mutex
+	products map[string]string
+}
+
+func (d *truth) Open(context.Context, string) (reindex.Snapshot, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	var products reindextest.Slice
+	for id, rev := range d.products {
+		products = append(products, reindextest.NewProduct(id, map[string]any{"rev": rev}))
+	}
+	return products, nil
+}
+
+// edit changes products of one writer's own, first in the database and then through the engine.
+func (d *truth) edit(t *testing.T, e *reindex.Engine, writer int) {
+	for n := range 60 {
+		id := fmt.Sprint("p", n%12*4+writer)
+		change := upsert(id, fmt.Sprint(writer, ".", n))
+		d.mu.Lock()
+		if n%5 == 4 {
+			change = reindex.Change{ID: id, Delete: true}
+			delete(d.products, id)
+		} else {
+			d.products[id] = fmt.Sprint(writer, ".", n)
+		}
+		d.mu.Unlock()
+		mustUpdate(t, e, change)
+	}
+}
