@@ -67,12 +67,41 @@ func (s *streams) rest(d time.Duration) {
 	}
 }
 
+// wake waits until the changes are applied, or until it is time to ask a log again that others use.
+func (s *streams) wake(ctx context.Context, w *waiter) error {
+	if !s.durable() {
+		_, err := w.wait(ctx)
+		return err
+	}
+	done := w.done
+	if w.woken {
+		done = nil
+	}
+	timer := time.NewTimer(s.poll())
+	defer timer.Stop()
+	select {
+	case <-done:
+		w.woken = true
+	case <-timer.C:
+	case <-s.closing:
+		return ErrShutdown
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	return nil
+}
+
+// poll is the time between two looks into a log that others use.
+func (s *streams) poll() time.Duration {
+	return min(pollInterval, max(time.Millisecond, s.log.Lease()/renewals))
+}
+
 // pollInterval is how often an engine looks whether another one that holds a tenant's claim is done.
 const pollInterval = 100 * time.Millisecond
 
 // watch looks after a while how far the one that holds the claim has come.
 func (s *streams) watch(st *stream) {
-	s.rest(min(pollInterval, s.log.Lease()/renewals))
+	s.rest(s.poll())
 	var state ChangeState
 	err := contain(func() (err error) {
 		state, err = s.log.State(s.base, st.tenant)

@@ -38,7 +38,7 @@ func (s *streams) hold(ctx context.Context, st *stream, urgent bool) (inside con
 		if err == nil || !urgent || !errors.Is(err, ErrClaimed) {
 			return inside, h, err
 		}
-		timer := time.NewTimer(min(pollInterval, max(time.Millisecond, s.log.Lease()/renewals)))
+		timer := time.NewTimer(s.poll())
 		select {
 		case <-timer.C:
 		case <-ctx.Done():

@@ -63,6 +63,7 @@ type waiter struct {
 	done        chan struct{}
 	refused     []ItemError
 	err         error
+	woken       bool // the one that waits has seen that it is done
 }
 
 // use returns a tenant's stream, which stays the tenant's until done is called.
@@ -176,6 +177,13 @@ func (s *stream) wait(first, last int64) *waiter {
 	}
 	s.waiting = append(s.waiting, w)
 	return w
+}
+
+// await returns a waiter for everything up to a position.
+func (s *stream) await(last int64) *waiter {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.wait(last+1, last)
 }
 
 // learn notes that there are changes up to a position.

@@ -103,22 +103,34 @@ func (e *Engine) Settle(ctx context.Context, tenant string) error {
 		return err
 	}
 	defer done()
-	state, err := e.Changes(ctx, tenant)
-	if err != nil {
-		return err
-	}
-	st.behind(state)
-	st.mu.Lock()
-	w := st.wait(state.Head+1, state.Head)
-	st.mu.Unlock()
-	e.streams.apply(st)
-	if _, err := w.wait(ctx); err != nil {
+	if err := e.settled(ctx, st); err != nil {
 		return err
 	}
 	if settler, ok := As[Settler](e.ix); ok {
 		return contain(func() error { return settler.Settle(ctx, tenant) })
 	}
 	return nil
+}
+
+// settled waits until the log says that what it has now is applied: others can set that back.
+func (e *Engine) settled(ctx context.Context, st *stream) error {
+	state, err := e.Changes(ctx, st.tenant)
+	if err != nil {
+		return err
+	}
+	head := state.Head
+	st.behind(state)
+	w := st.await(head)
+	for {
+		e.streams.apply(st)
+		if err := e.streams.wake(ctx, w); err != nil {
+			return err
+		}
+		if state, err = e.Changes(ctx, st.tenant); err != nil || state.Applied >= head || !e.streams.durable() {
+			return err
+		}
+		st.behind(state)
+	}
 }
 
 // Changes returns where the tenant's changes stand: how many are accepted and applied, and which the index has refused.
