@@ -15,6 +15,7 @@ type forgetful struct {
 	reindex.Indexer
 
 	learn, begun int
+	late         bool // they say so only after it
 }
 
 func (f *forgetful) Begin(ctx context.Context, tenant string) (reindex.Generation, error) {
@@ -23,28 +24,38 @@ func (f *forgetful) Begin(ctx context.Context, tenant string) (reindex.Generatio
 	if err != nil || f.begun > f.learn {
 		return gen, err
 	}
-	return &learning{Generation: gen}, nil
+	return &learning{Generation: gen, late: f.late}, nil
 }
 
 type learning struct {
 	reindex.Generation
 
 	writes int
+	late   bool
 }
 
 func (l *learning) Write(ctx context.Context, batch []reindex.Product) error {
-	if l.writes++; l.writes == 3 {
+	if l.writes++; l.writes == 3 && !l.late {
 		return fmt.Errorf("a field is of another type: %w", reindex.ErrAgain)
 	}
 	return l.Generation.Write(ctx, batch)
 }
 
+// Flush says after the load what Write says during it.
+func (l *learning) Flush(ctx context.Context) ([]reindex.ItemError, error) {
+	if l.late {
+		return nil, fmt.Errorf("a field is of another type: %w", reindex.ErrAgain)
+	}
+	return l.Generation.Flush(ctx)
+}
+
 // A run reads its source again if the index asks for it, and accounts for the last time alone. It does not do so for
 // ever.
 func TestAgain(t *testing.T) {
-	for _, learn := range []int{0, 1, 3, 20, 1000} {
-		t.Run(fmt.Sprint(learn), func(t *testing.T) {
-			index := &forgetful{Indexer: reindextest.NewMemory(), learn: learn}
+	for i, learn := range []int{0, 1, 3, 20, 1000, 1, 20, 1000} {
+		late := i >= 5
+		t.Run(fmt.Sprintf("%d,late=%v", learn, late), func(t *testing.T) {
+			index := &forgetful{Indexer: reindextest.NewMemory(), learn: learn, late: late}
 			products := append(reindextest.Products(50, "1"), reindextest.NewProduct("p0", map[string]any{"rev": "twice"}))
 			engine, err := reindex.New(reindextest.Slice(products), index, &reindex.Config{BatchDocs: 10, Workers: 1, MaxDuplicates: -1})
 			if err != nil {

@@ -45,8 +45,8 @@ var (
 	ErrDamaged = errors.New("the index is damaged; reindex this tenant")
 
 	// ErrAgain: an index has learned something of the products that a new generation has to know from its start. A Write
-	// that returns an error which matches it makes the engine discard the generation and read the source again, up to 20
-	// times in a run.
+	// or a Flush that returns an error which matches it makes the engine discard the generation and read the source
+	// again, up to 20 times in a run.
 	ErrAgain = errors.New("the products have to be read once more")
 
 	// ErrTooManyChanges: one call of Engine.Update has more bytes of changes than are kept (Config.ChangeBytes). None of

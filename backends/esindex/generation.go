@@ -28,6 +28,7 @@ type generation struct {
 	found      map[string]any        // the settings that the index was created with
 	restore    map[string]any        // those of them that are other ones while it is loaded
 	unsearched []string              // fields that the index keeps and does not search
+	survey     survey
 	fences     atomic.Int32
 	committed  atomic.Bool
 	pulse      pulse
@@ -52,9 +53,6 @@ func (g *generation) fence() string {
 
 func (g *generation) writeAlias() string { return g.name + ".write" }
 
-// Flush implements [reindex.Writer]. The answer to a write says what became of each product: there is nothing to wait for.
-func (g *generation) Flush(ctx context.Context) ([]reindex.ItemError, error) { return nil, ctx.Err() }
-
 // Name returns the name of the generation's index.
 func (g *generation) Name() string { return g.name }
 
@@ -66,6 +64,9 @@ func (g *generation) Name() string { return g.name }
 func (g *generation) Seal(ctx context.Context) (reindex.Sealed, error) {
 	if err := ctx.Err(); err != nil {
 		return reindex.Sealed{}, err
+	}
+	if g.survey.hasBegun() {
+		return reindex.Sealed{}, g.conclude(ctx)
 	}
 	if g.edited {
 		g.steps = 0

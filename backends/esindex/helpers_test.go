@@ -13,6 +13,8 @@ import (
 	"testing"
 
 	"github.com/elastic/elastic-transport-go/v8/elastictransport"
+
+	"productindex/reindex"
 )
 
 // inCI reports whether there is time for the long tests.
@@ -27,6 +29,8 @@ func onlyInCI(t *testing.T) {
 }
 
 func errorAs[T error](err error) (T, bool) { return errors.AsType[T](err) }
+
+func isAgain(err error) bool { return errors.Is(err, reindex.ErrAgain) }
 
 func withTransport(rt http.RoundTripper) elastictransport.Option {
 	return elastictransport.WithTransport(rt)

@@ -30,7 +30,26 @@ func (g *generation) Write(ctx context.Context, batch []reindex.Product) error {
 		return err
 	}
 	sent, unfit := admit(batch)
-	return g.writer(g.writeAlias()).write(ctx, sent, unfit)
+	if g.survey.hasBegun() {
+		g.survey.see(sent)
+		return batchError(unfit, nil, nil)
+	}
+	err := g.writer(g.writeAlias()).write(ctx, sent, unfit)
+	if errors.Is(err, reindex.ErrAgain) {
+		g.survey.begin()
+		g.survey.see(sent)
+		return batchError(unfit, nil, nil)
+	}
+	return err
+}
+
+// Flush implements [reindex.Writer]. The answer to a write says what became of each product: there is nothing to wait for. The error matches
+// [reindex.ErrAgain] if the generation has met fields that the next one has to know.
+func (g *generation) Flush(ctx context.Context) ([]reindex.ItemError, error) {
+	if g.survey.hasBegun() {
+		return nil, g.conclude(ctx)
+	}
+	return nil, ctx.Err()
 }
 
 // writer writes to one index.
