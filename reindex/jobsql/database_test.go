@@ -170,7 +170,7 @@ func TestBusyTimeout(t *testing.T) {
 	d := newSQLite(t)
 	d.dsn, _, _ = strings.Cut(d.dsn, "?")
 	if _, err := New(t.Context(), d.open(t), &Config{Dialect: SQLite}); err == nil || !strings.Contains(err.Error(), "busy_timeout(5000)") {
-		t.Errorf("error %v, want one that tells what to set", err)
+		t.Errorf("error %v, want one that names the setting", err)
 	}
 }
 

@@ -113,7 +113,7 @@ func TestFailover(t *testing.T) {
 	}
 	close(src.gate)
 	awaitSuccess(t, s, "shop", run.ID)
-	// Who knows the old one alone is told what to do.
+	// A store that knows the old one alone returns advice.
 	single := direct(primary).open(t)
 	alone, err := New(t.Context(), single, &Config{Dialect: PostgreSQL})
 	if err != nil {

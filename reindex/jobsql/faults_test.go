@@ -38,7 +38,7 @@ func calls(ctx context.Context, s *Store) map[string]error {
 	}
 }
 
-// assertCallsFail makes sure that each call tells which job or tenant it failed for, and that those that may be made
+// assertCallsFail makes sure that the error of each call names the job or tenant, and that those that may be made
 // again say so.
 func assertCallsFail(t *testing.T, errs map[string]error, want error, secrets ...string) {
 	t.Helper()
@@ -57,7 +57,7 @@ func assertCallsFail(t *testing.T, errs map[string]error, want error, secrets ..
 		}
 		for _, secret := range secrets {
 			if err != nil && strings.Contains(err.Error(), secret) {
-				t.Errorf("%s: error %v tells %q", call, err, secret)
+				t.Errorf("%s: error %v holds %q", call, err, secret)
 			}
 		}
 	}
@@ -107,7 +107,7 @@ func testContext(t *testing.T, d database) {
 	mustCreate(t, s, newJob("a", "1"))
 }
 
-// Without its database a store tells what failed, and no secrets; a run survives that for a moment, and otherwise ends
+// Without its database a store returns the reason, and no secrets; a run survives that for a moment, and otherwise ends
 // before its lease.
 func testConnectionLost(t *testing.T, d database) {
 	s, w := openWired(t, d, 2*time.Second)
@@ -139,8 +139,8 @@ func testConnectionLost(t *testing.T, d database) {
 	}
 }
 
-// newTracedEngine returns an engine that does not try long, and the ends of its jobs: a database that is gone does not
-// tell them.
+// newTracedEngine returns an engine that does not try long, and the ends of its jobs: they cannot be read from
+// a database that is gone.
 func newTracedEngine(
 	t *testing.T,
 	src reindex.Source,

@@ -124,7 +124,7 @@ func testLists(t *testing.T, d database) {
 	}
 }
 
-// What a report no longer lists, because reading began anew, is not listed by what is stored either.
+// Rejections that a report no longer lists, because reading began anew, are not in the store either.
 func testListsGoneAgain(t *testing.T, d database) {
 	s := d.store(t, Config{})
 	job := mustCreate(t, s, newJob("a", "1"))

@@ -17,7 +17,7 @@ import (
 )
 
 // A job whose lease has run out is the same failure before and after it is stored as one, for Get as for List, and
-// tells what is known.
+// has the known reason.
 func testDied(t *testing.T, d database) {
 	s := d.store(t, Config{Lease: MinLease})
 	for _, test := range []struct {
@@ -138,7 +138,7 @@ func testKilled(t *testing.T, d database) {
 	if err := child.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}
-	_ = child.Wait() // it tells that the process was killed
+	_ = child.Wait() // it returns that the process was killed
 	killed := time.Now()
 	job := awaitFailure(t, s, "acme", id)
 	// A renewal that the child sent just before may have reached the database after that.

@@ -118,7 +118,7 @@ func TestNumbers(t *testing.T) {
 	}
 }
 
-// What an older version has stored lacks numbers, and what a newer one has stored has more.
+// A record of an older version lacks numbers, and one of a newer version has more.
 func TestNumbersOfOtherVersions(t *testing.T) {
 	got := reindex.Job{Report: reindex.Report{Replaced: -1}}
 	want := reindex.Job{Expected: 1, Processed: 2, Report: reindex.Report{Replaced: -1}}

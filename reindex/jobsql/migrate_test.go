@@ -10,7 +10,7 @@ import (
 	"productindex/reindex"
 )
 
-// stored is a row as the first version of the tables has it. What is stored today has to be read for ever.
+// stored is a row as the first version of the tables has it. It has to be readable for ever.
 const stored = `INSERT INTO reindex_jobs (tenant, fence, id, entity_type, status, ended, cancelled, lease_end, estimated, message, created,
 	modified, numbers) VALUES ('a', 41, 'old', 'PRODUCT', 'FAILURE', TRUE, FALSE, 1800000000000, TRUE, 'why', 1800000000000000001,
 	1800000000000000002, '[120,119,120,100,10,9,121,90,1099511627776,7,2,1,2,3,4,5,6]')`

@@ -25,7 +25,7 @@ func (f Fixture) joiner(t *testing.T) reindex.Joiner {
 	t.Helper()
 	joiner, ok := reindex.As[reindex.Joiner](f.other(t))
 	if !ok {
-		t.Skip("the Indexer is no Joiner")
+		t.Skip("the Indexer is not a Joiner")
 	}
 	if _, err := joiner.Join(t.Context(), tenant, "probe"); errors.Is(err, errors.ErrUnsupported) {
 		t.Skipf("the Indexer cannot be joined: %v", err)
@@ -38,7 +38,7 @@ func (f Fixture) resumer(t *testing.T) reindex.Resumer {
 	t.Helper()
 	resumer, ok := reindex.As[reindex.Resumer](f.other(t))
 	if !ok {
-		t.Skip("the Indexer is no Resumer")
+		t.Skip("the Indexer is not a Resumer")
 	}
 	if _, err := resumer.Resume(reindex.WithFence(t.Context(), 1), tenant, "probe"); errors.Is(err, errors.ErrUnsupported) {
 		t.Skipf("the Indexer resumes nothing: %v", err)

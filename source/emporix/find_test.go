@@ -58,7 +58,7 @@ func TestBadProducts(t *testing.T) {
 	}
 }
 
-// Products are looked up many at a time. What the service does not say is not taken to be deleted.
+// Products are looked up many at a time. A product is deleted only if the service says so.
 func TestFind(t *testing.T) {
 	s := newServer(
 		t,

@@ -19,22 +19,23 @@ import (
 // [*reindex.BatchError] without items that can be tried again, means that it has taken them.
 type UpdateFunc func(ctx context.Context, tenant string, changes ...reindex.Change) error
 
-// Follow hands the changes that come into an outbox on to update, in the order of the sequence, until ctx ends, and
-// returns nil then.
+// Follow reads the changes in an outbox and gives them to update, in the order of the sequence, until ctx ends. It then
+// returns nil.
 //
-// Each change is handed on at least once. A row is deleted once update has taken it, and only the rows that were read
-// are deleted: one that becomes visible late, with a lower sequence than others, is not lost. Changes of one product
-// keep their order if its transactions do, which is so if each of them writes the product before the row. What update
-// refuses, and rows that are not changes, are reported (Outbox.Refused) and deleted; they hold nothing up. Any other
-// error of update leaves the tenant's rows where they are, to be tried again after a while, and other tenants go on.
+// Each change is given to update at least once. A row is deleted once update has taken it. Only rows that were read are
+// deleted, so a row that becomes visible late, with a lower sequence than others, is not lost. Changes of one product
+// keep their order if each transaction writes the product before the row. Changes that update refuses, and rows that
+// are not changes, are reported (Outbox.Refused) and deleted; others do not wait for them. After any other error of
+// update the tenant's rows stay and are tried again after a while, and other tenants go on.
 //
-// On PostgreSQL and MySQL one Follow at a time follows an outbox, whichever process it is in: the others wait for it to
-// end. It holds a connection for as long as it runs, which counts as one of a [Source] does (see [ErrNoRoom]), and its
-// lock is of the session: it needs a pooler that keeps sessions. On SQLite the host has to make sure that there is one.
+// On PostgreSQL and MySQL one Follow at a time follows an outbox, whichever process it is in: the others wait until it
+// ends. It holds a connection as long as it runs, which counts like one of a [Source] (see [ErrNoRoom]). Its lock
+// belongs to the session, so a pooler has to keep sessions. On SQLite the host has to make sure that there is only one
+// Follow.
 //
-// The error says what is wrong with the outbox, such as a table or a column that is missing, or it is one of update that
-// matches [errors.ErrUnsupported] or [reindex.ErrShutdown], and so will not pass. Lost connections and other errors of
-// the database are logged, and Follow goes on.
+// Follow returns an error of the outbox, such as a missing table or column, and an error of update that matches
+// [errors.ErrUnsupported] or [reindex.ErrShutdown], since neither passes. It logs lost connections and other errors of
+// the database, and goes on.
 func Follow(ctx context.Context, db *sql.DB, outbox Outbox, update UpdateFunc) error {
 	o := outbox.withDefaults()
 	if err := o.validate(); err != nil {
@@ -51,7 +52,7 @@ func Follow(ctx context.Context, db *sql.DB, outbox Outbox, update UpdateFunc) e
 		switch {
 		case isFatal:
 			return fmt.Errorf("sqlsource: following %s: %w", o.Table, fatal.error)
-		case ctx.Err() != nil: // which is why it ended
+		case ctx.Err() != nil: // the reason why it ended
 		case errors.Is(err, errOther):
 			o.Logger.DebugContext(ctx, "sqlsource: the outbox is followed by another process", "table", o.Table)
 			failed.until = time.Now().Add(o.Interval)
@@ -76,7 +77,7 @@ type follower struct {
 	waits  map[string]*wait // of the tenants whose changes were not taken
 }
 
-// wait is how long something that failed is left alone.
+// wait is the time until something that failed is tried again.
 type wait struct {
 	failures int
 	until    time.Time
@@ -134,8 +135,8 @@ func (f *follower) attend(ctx context.Context, well func()) error {
 	return ctx.Err()
 }
 
-// prepare checks the table. What is wrong with it the first time is fatal, if the database answers otherwise: later it
-// can be a failover that passes.
+// prepare checks the table. An error of the table is fatal the first time, if the database answers otherwise. Later it
+// can come from a failover, and pass.
 func (f *follower) prepare(ctx context.Context, link *outboxLink) error {
 	first := f.row == nil
 	err := f.check(ctx, link)
@@ -209,7 +210,7 @@ func (f *follower) round(ctx context.Context, link *outboxLink) (more bool, err 
 	return more, fatal
 }
 
-// waiting returns the tenants that are left alone for a while, and forgets those of long ago.
+// waiting returns the tenants that are not tried for a while, and forgets those of long ago.
 func (f *follower) waiting() []string {
 	now := time.Now()
 	maps.DeleteFunc(f.waits, func(_ string, w *wait) bool { return now.Sub(w.until) > 10*f.outbox.MaxDelay })
@@ -283,7 +284,7 @@ func changesOf(entries []entry) []reindex.Change {
 	return changes
 }
 
-// leave leaves a tenant alone for a while.
+// leave makes a tenant wait for a while.
 func (f *follower) leave(ctx context.Context, tenant string, why error) {
 	w := f.waits[tenant]
 	if w == nil {

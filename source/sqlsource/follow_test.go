@@ -216,7 +216,7 @@ func testFollowTenants(t *testing.T, d database) {
 	}
 }
 
-// What can never be taken is reported and deleted.
+// A change that can never be taken is reported and deleted.
 func testFollowRefused(t *testing.T, d database) {
 	db, o := outbox(t, d, "changes_refused")
 	exec(t, db, `INSERT INTO changes_refused VALUES (1, 'acme', 'good', false, NULL), (2, 'acme', 'bad', false, NULL), (3, 'No
@@ -261,7 +261,7 @@ func testFollowNames(t *testing.T, d database) {
 	await(t, func() string { return f.ids("acme") }, "a")
 }
 
-// What is wrong with an outbox is said at once, by name.
+// An error of an outbox is returned at once, by name.
 func testFollowMistakes(t *testing.T, d database) {
 	db, o := outbox(t, d, "changes_mistakes")
 	exec(t, db, "CREATE TABLE twice (sequence integer, tenant varchar(10), id varchar(10), deleted boolean)",
@@ -339,7 +339,8 @@ func testFollowBatches(t *testing.T, d database) {
 	await(t, left(t, db, "changes_batches"), "")
 }
 
-// What was taken when the end came is deleted, and what was not is still there. The deletion that fails hands on again.
+// Rows that were taken when the end came are deleted, and what was not is still there. The deletion that fails hands on
+// again.
 func testFollowEnds(t *testing.T, d database) {
 	db, o := outbox(t, d, "changes_ends")
 	exec(t, db, "INSERT INTO changes_ends VALUES (1, 'acme', 'a', false, NULL)")

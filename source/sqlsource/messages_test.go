@@ -8,7 +8,7 @@ import (
 	"productindex/source/sqlsource"
 )
 
-// What the callers of an API see of an error speaks of rows and columns, never in a driver's words.
+// The text of an error that callers of an API see is about rows and columns, never in a driver's words.
 func testPublicMessages(t *testing.T, d database) {
 	db := d.open(t)
 	exec(t, db, "CREATE TABLE spoken (id varchar(20), k varchar(20), tenant varchar(20))",

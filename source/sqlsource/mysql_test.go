@@ -253,8 +253,8 @@ func testMySQLKey(t *testing.T, db *sql.DB, column, query string, want []string,
 	}
 }
 
-// Texts that a collation takes for equal could swap their places between two pages: none is lost without an error. In a
-// collation that tells all of them apart, the pages are in its order.
+// Texts that are equal in a collation could swap their places between two pages: none is lost without an error. In a
+// collation in which all of them differ, the pages are in its order.
 func testMySQLCollations(t *testing.T, d database) {
 	db := d.open(t)
 	exec(t, db, "CREATE TABLE collated (id varchar(20) COLLATE utf8mb4_general_ci)",

@@ -13,8 +13,8 @@ import (
 	"productindex/reindex"
 )
 
-// Outbox says where [Follow] finds changes: in a table to which the host adds a row for each product that it changes, in
-// the transaction of the change and after it, such as
+// Outbox is a table in which [Follow] finds changes. The host adds a row for each product that it changes, in the
+// transaction of the change and after it, to a table such as
 //
 //	CREATE TABLE product_changes (
 //		sequence bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -41,8 +41,8 @@ type Outbox struct {
 	// Body is a column that holds the product as it is now, as a JSON object. Empty, and a row in which it is NULL, mean
 	// that the product is looked up in the source; see [reindex.Change].
 	Body string
-	// Lookup means that every product is looked up, and that there is neither a column Deleted nor Body: a product that the
-	// source does not find is deleted. The order of changes does not matter then.
+	// Lookup means that every product is looked up, and that there is neither a column Deleted nor Body: a product that
+	// the source does not find is deleted. The order of changes does not matter then.
 	Lookup bool
 	// Tenant is the tenant whose changes the table holds. Empty: TenantColumn has the tenant of each row.
 	Tenant string
@@ -52,7 +52,7 @@ type Outbox struct {
 	// Interval is the time between two looks into the table if there is nothing to do. Default 1 s.
 	Interval time.Duration
 	// Channel is a channel of PostgreSQL on which NOTIFY says that there are rows, so that they are read at once. It needs
-	// WaitForNotification. Rows are found without a notification, too, after Interval.
+	// WaitForNotification. Without a notification rows are found after Interval.
 	Channel string
 	// WaitForNotification waits for a notification on the driver's connection, or for the end of ctx, which leaves the
 	// connection usable. With jackc/pgx's stdlib package:
@@ -63,12 +63,13 @@ type Outbox struct {
 	//	}
 	WaitForNotification func(ctx context.Context, conn any) error
 
-	// BatchRows is how many rows are read, and at most how many changes are handed on, at a time. Default 500.
+	// BatchRows is the number of rows that are read at a time, and the greatest number of changes in a call of update.
+	// Default 500.
 	BatchRows int
 	// BatchBytes is the sum of the lengths of ids and bodies, in bytes, at which a batch ends before it has BatchRows.
 	// Default 4 MiB.
 	BatchBytes int
-	// Workers is how many tenants' changes are handed on at the same time. Default 4.
+	// Workers is the number of tenants whose changes are carried out at the same time. Default 4.
 	Workers int
 	// MaxDelay is the longest wait before what failed is tried again. The first wait is 200 ms. Default 30 s.
 	MaxDelay time.Duration
@@ -76,7 +77,7 @@ type Outbox struct {
 	// Refused is called for each change that was refused, and for each row that is not a change, before the row is
 	// deleted. It may be called from several goroutines at the same time. The log has them in any case.
 	Refused func(ctx context.Context, tenant string, item reindex.ItemError)
-	// Logger receives what happens, and never a product's body. Nil discards it.
+	// Logger receives messages, which never hold a product's body. Nil discards them.
 	Logger *slog.Logger
 }
 

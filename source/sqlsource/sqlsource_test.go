@@ -62,7 +62,7 @@ func postgres(tb testing.TB) database {
 	}
 }
 
-// mysql is a server with the SQL of the standard, so that the tests' statements fit it, too. Its transactions have no
+// mysql is a server with the SQL of the standard, so that the tests' statements also fit it. Its transactions have no
 // snapshots by default.
 func mysql(tb testing.TB) (d database, dsn string) {
 	dsn = mysqltest.Start(tb)
@@ -372,7 +372,7 @@ func testQuotedNames(t *testing.T, d database) {
 	}
 	for _, p := range products {
 		if !json.Valid(p.Body) {
-			t.Errorf("%s is no JSON", p.Body)
+			t.Errorf("%s is not JSON", p.Body)
 		}
 	}
 }
