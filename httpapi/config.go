@@ -18,74 +18,78 @@ type Config struct {
 
 	// MaxBodyBytes is the length of the longest request body that is read, in bytes. Default 64 KiB.
 	MaxBodyBytes int64
-	// ReadTimeout is how long a request's body may take to arrive. A request that is refused before its body was read waits for the
-	// body no longer than this, too. Default 10 s. Middleware that wraps the http.ResponseWriter must have an Unwrap method for this to
-	// work, as http.ResponseController says.
+	// ReadTimeout is how long a request's body may take to arrive, also that of a request which is refused before its body
+	// was read. Default 10 s. Middleware that wraps the http.ResponseWriter must have an Unwrap method for this to work,
+	// as the documentation of http.ResponseController requires.
 	ReadTimeout time.Duration
-	// EngineTimeout limits each call of the engine, which waits for nothing but its job store. Default 30 s.
+	// EngineTimeout limits each call of the engine, which waits only for its job store. Default 30 s.
 	EngineTimeout time.Duration
 
-	// Engines are further ones, each for another entity type (see reindex.Config.EntityType). A job is created by the engine of its type, and
-	// looked up, listed, cancelled and followed whichever it is. The engines may share a job store or have their own.
+	// Engines are further engines, each for another entity type (see reindex.Config.EntityType). The engine of its type
+	// creates a job. Jobs of all engines are looked up, listed, cancelled and followed alike. The engines may share a job
+	// store or have their own.
 	Engines []Engine
-	// RAG is the engine that reindexes products for retrieval-augmented generation: it creates the jobs for which the newer endpoint is given
-	// "rag": true. It needs an entity type of its own, such as PRODUCT_RAG, to be told apart from the engine for products; callers see its
-	// jobs as those of PRODUCT, with rag. Nil: such jobs are refused, with an answer that says why.
+	// RAG is the engine that reindexes products for retrieval-augmented generation: it creates the jobs for which the
+	// newer endpoint is given "rag": true. It needs an entity type other than that of the engine for products, such as
+	// PRODUCT_RAG; callers see its jobs as those of PRODUCT, with rag. Nil: such jobs are refused, with an answer that
+	// says why.
 	RAG Engine
 
 	// Changes carries out changes of single products, which has further endpoints served and described: PUT and DELETE
-	// /indexing/{tenant}/products/{id}, and POST /indexing/{tenant}/changes (see the package's documentation). It is most often the engine
-	// for products. Nil: there are no such endpoints.
+	// /indexing/{tenant}/products/{id}, and POST /indexing/{tenant}/changes (see the package's documentation). It is most
+	// often the engine for products. Nil: there are no such endpoints.
 	Changes Updater
 	// MaxChangesBytes is the length of the longest body with changes that is read, in bytes. Default 8 MiB.
 	MaxChangesBytes int64
 	// MaxChangeBytes is the length of the longest line in it, and of the longest product, in bytes. Default 1 MiB.
 	MaxChangeBytes int64
 
-	// Throttle has the limits of each tenant's runs looked up and changed, by GET and PUT /indexing/{tenant}/throttle, also while a run goes
-	// on. Nil: there are no such endpoints.
+	// Throttle has the limits of each tenant's runs looked up and changed, by GET and PUT /indexing/{tenant}/throttle,
+	// also while a run goes on. Nil: there are no such endpoints.
 	Throttle Throttle
 
-	// Prefix is what requests have in front of /indexing in their paths, such as "/api". It begins with a slash and does not end with one.
-	// Default: nothing. It is needed if neither http.StripPrefix takes the prefix away nor [Mount] is given a router that adds it.
+	// Prefix is the part of requests' paths in front of /indexing, such as "/api". It begins with a slash and does not end
+	// with one. Default: empty. It is needed if neither http.StripPrefix removes the prefix nor the router of [Mount] adds
+	// it.
 	Prefix string
-	// ServerURL is how clients reach what is in front of /indexing, as the served document has it: a URL, such as
-	// "https://shop.example/api", or a path. Default: the prefix with which the document is requested, also if http.StripPrefix has
-	// taken it away. It is needed behind a proxy that changes paths.
+	// ServerURL is the server's URL in the served document, to which /indexing is appended: a URL, such as
+	// "https://shop.example/api", or a path. Default: the prefix with which the document is requested, also if
+	// http.StripPrefix has removed it. It is needed behind a proxy that changes paths.
 	ServerURL string
-	// TokenURL is where clients get their tokens, as the served document has it: a URL or a path. Clients send their secrets there. Default:
-	// ServerURL and /oauth/token, which is on the host's own server.
+	// TokenURL is the URL or path of tokens in the served document. Clients send their secrets there. Default: ServerURL
+	// and /oauth/token, which is on the host's own server.
 	TokenURL string
 
-	// MaxStreams is how many event streams are open at the same time, of all tenants; a request for one more is answered with 400 and
-	// [MessageTooManyStreams]. A tenant may have all of them only while no other one wants some: it loses its latest ones then, until both
-	// have as many. Default 100.
+	// MaxStreams is the number of event streams of all tenants that can be open at the same time; a request for one more
+	// is answered with 400 and [MessageTooManyStreams]. A tenant may have all of them while no other tenant wants one.
+	// After that it loses its latest streams until both have as many. Default 100.
 	MaxStreams int
 	// StreamInterval is the shortest time between two events of a stream. Default 200 ms.
 	StreamInterval time.Duration
-	// StreamHeartbeat is how often a stream sends a comment, so that nobody on its way takes it for dead. Default 15 s.
+	// StreamHeartbeat is the time between two comments on a stream, so that no proxy closes it as idle. Default 15 s.
 	StreamHeartbeat time.Duration
 	// StreamWriteTimeout is how long a client may take to accept an event; then its stream is closed. Default 10 s.
 	StreamWriteTimeout time.Duration
-	// Stopping ends all streams when it is closed, which is for a server that shuts down to do: it would wait for them. [StopOnShutdown]
-	// has it done. Nil: they end with their jobs and their requests.
+	// Stopping ends all streams when it is closed. A server that shuts down has to close it, since it would wait for the
+	// streams; [StopOnShutdown] does so. Nil: they end with their jobs and their requests.
 	Stopping <-chan struct{}
 
-	// TriggerRate limits how often a tenant's reindex may be triggered, through both endpoints together. A trigger that joins the run in
-	// progress counts, too. Beyond it the answer is 400 with [MessageTooManyTriggers] and the header Retry-After. Default: no limit.
+	// TriggerRate limits how often a tenant's reindex may be triggered, through both endpoints together. A trigger that
+	// joins the run in progress also counts. Beyond it the answer is 400 with [MessageTooManyTriggers] and the header
+	// Retry-After. Default: no limit.
 	TriggerRate Rate
 
-	// Tenants returns the tenants that there are, in any order, for the list of those that a caller may see. It is
-	// called for each such request, so it is to be quick. Default: those that have jobs, if the stores of jobs list
-	// their tenants.
+	// Tenants returns all tenants, in any order, for the list of those that a caller may see. It is called for each such
+	// request, so it should be quick. Default: those that have jobs, if the stores of jobs list their tenants.
 	Tenants func(ctx context.Context) ([]string, error)
 
-	// Fallback serves what lies outside of /indexing. Default: 404 with an errorMessage. A host that makes this package's handler the
-	// outermost one, with its own mux as the Fallback, keeps http.ServeMux from redirecting unclean paths under /indexing.
+	// Fallback serves requests outside of /indexing. Default: 404 with an errorMessage. If this package's handler is the
+	// outermost one, and the host's mux its Fallback, http.ServeMux does not redirect unclean paths under /indexing.
 	Fallback http.Handler
 
-	// Logger receives a line for every request (method, route, tenant, status, duration, request id, bytes), and the reasons of failures that the
-	// responses do not tell. It never receives a token, a query, or a path outside of the routes. Nil discards it.
+	// Logger receives a line per request (method, route, tenant, status, duration, request id, bytes), and the reasons of
+	// failures, which the responses do not have. It never receives a token, a query, or a path outside of the routes. Nil
+	// discards it.
 	Logger *slog.Logger
 }
 
@@ -120,7 +124,7 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
-// validate reports every setting of a config with defaults that makes no sense.
+// validate reports every setting of a config with defaults that is not valid.
 func (c Config) validate() error {
 	var errs []error
 	if c.Authorizer == nil {

@@ -1,10 +1,10 @@
 // Package httpapi serves the reindex endpoint of the Indexing Service contract over a [reindex.Engine].
 //
-// The contract is the OpenAPI document at GET /indexing/openapi.json, which this package embeds and its tests hold every answer
-// against. Whoever calls POST /indexing/{tenant}/reindex gets one of these and nothing else, whatever the request holds:
+// The contract is the OpenAPI document at GET /indexing/openapi.json. This package embeds it, and its tests check every
+// answer against it. POST /indexing/{tenant}/reindex has one of these answers, whatever the request:
 //
 //	204  the reindex was triggered, or joined the one in progress
-//	400  the request is wrong, or the engine could not start the reindex; an errorMessage tells which
+//	400  the request is wrong, or the engine could not start the reindex; an errorMessage says which
 //	401  the token is missing, invalid or expired; a fault, of another shape than the others
 //	403  the token's scopes do not suffice, or could not be checked; an errorMessage
 //	405  the method is not POST; an errorMessage, and the header Allow
@@ -26,72 +26,77 @@
 //
 // # Decisions where the contract leaves room
 //
-// An engine that can not do what is asked, because it was shut down or its job store failed, is no fault of the caller. The contract
-// has no 5xx status, so the answer is 400 with the message [MessageUnavailable], which no other answer has: a caller recognises it and
-// tries again. Nothing of the reason reaches the response; the log has it, under the request id that the details name. The same
-// holds for a panic.
+// If the engine cannot carry out a valid request, because it was shut down or its job store failed, the caller is not
+// at fault. The contract has no 5xx status, so the answer is 400 with the message [MessageUnavailable], which no other
+// answer has: a caller recognises it and tries again. The response does not have the reason; the log has it, under the
+// request id in the details. The same holds for a panic.
 //
-// An [Authorizer] that could not decide, because the server that it asks is down, is answered with 403 and the message
-// [MessageNotAuthorized]. It is not 401, which tells clients to fetch a new token and try at once, and so adds load to a
-// server that is failing already.
+// If an [Authorizer] cannot decide, because the server that it asks is down, the answer is 403 with the message
+// [MessageNotAuthorized]. It is not 401, since clients would then fetch a new token and try again at once, which adds
+// load to a server that is failing already.
 //
-// Triggers that come too often ([Config].TriggerRate) are answered with 400 and [MessageTooManyTriggers], since the contract has no 429, and
-// a client that fails to authenticate too often ([LimitFailures]) with 403 and [MessageTooManyFailures]. Both answers have the header
-// Retry-After, in seconds, which no other answer has.
+// Triggers that come too often ([Config].TriggerRate) are answered with 400 and [MessageTooManyTriggers], since the
+// contract has no 429, and a client that fails to authenticate too often ([LimitFailures]) with 403 and
+// [MessageTooManyFailures]. Both answers have the header Retry-After, in seconds, which no other answer has.
 //
-// A request is checked in this order, and a run is started only after all of it passed: path, method, tenant, authorization, body,
-// rate.
-// An Authorizer therefore never sees a tenant outside the grammar.
+// A request is checked in this order, and a run is started only if it passes all checks: path, method, tenant,
+// authorization, body, rate. So an Authorizer never sees a tenant outside of the grammar.
 //
-// A body is read as a tolerant reader does: unknown fields are accepted, since the schema does not exclude them. Two fields of one
-// name, a null mode, and a body in another encoding or type than plain UTF-8 JSON are refused. Where the body is empty, its type does
+// The fields of a body that are not known are ignored, since the schema does not exclude them. Two fields of one name,
+// a null mode, and a body in another encoding or type than plain UTF-8 JSON are refused. The type of an empty body does
 // not matter.
 //
-// A job that asks for more than there is, rag (see Config.RAG) or an entityType that no engine is mounted for (see Config.Engines), is
-// refused rather than started without it. The same holds for fields that a job does not have. If it is not known how many products to expect,
-// a job has no expectedCount. If that is only how many were live when the job began, the job has estimated, which is true and otherwise
-// not there.
+// A job for which no engine is mounted, with rag (see Config.RAG) or of another entityType (see Config.Engines), is
+// refused. The same holds for fields that a job does not have. If the number of products to expect is
+// not known, a job has no expectedCount. If the number is an estimate, the job has the field estimated, which is true;
+// otherwise it is missing.
 //
-// A job's processedCount is the number of products that were indexed, as the contract says. Beside it are readCount, rejectedCount,
-// duplicateCount and conflictCount (duplicates that differ), so that a job that left products out is not taken for one that did not;
-// changesApplied and changesRefused, the changes of single products that came meanwhile (see reindex.Engine.Update); ignoredFieldCount, how
-// many fields the new index keeps and does not search (see reindex.Report), if there are any; phase,
-// which is pending, open, begin, load, seal or commit while the job goes on, and where it was if it failed; and durations, in milliseconds, of the phases that have ended. A job for
-// which rag was asked has rag, which is true and otherwise not there.
+// A job's processedCount is the number of products that were indexed, as the contract says. Beside it are readCount,
+// rejectedCount, duplicateCount and conflictCount (duplicates that differ), which show if a job left products out;
+// changesApplied and changesRefused, the changes of single products that came meanwhile (see reindex.Engine.Update);
+// ignoredFieldCount, how many fields the new index keeps and does not search (see reindex.Report), if there are any;
+// phase, which is pending, open, begin, load, seal or commit while the job goes on, and the phase in which it failed if
+// it did; and durations, in milliseconds, of the phases that have ended. A job with rag has the field rag, which is
+// true; otherwise it is missing.
 //
-// A path is split into segments before they are decoded, as RFC 3986 says: /indexing/%61cme/reindex is the tenant acme, an encoded
-// slash is a part of a tenant, and so refused. Paths are neither cleaned nor redirected.
+// A path is split into segments before they are decoded, as RFC 3986 says: /indexing/%61cme/reindex is the tenant acme,
+// an encoded slash is a part of a tenant, and so refused. Paths are neither cleaned nor redirected.
 //
 // # Following a job
 //
-// A stream of events tells of a job at once, then as it changes, and for the last time when it has ended; then it ends, too. The data of
-// an event is the job as GET shows it, with its progress from 0 to 1 and its remainingSeconds where they are known. Changes that come
-// faster than Config.StreamInterval, or than the client takes them, are told of together: a slow client learns how things are, not how
-// they were, and costs no memory. The id of an event names the state that it tells of, so a client that comes back with Last-Event-ID is
-// not told the same again; after the end it is answered with 204, at which an EventSource stops. Comments keep an idle stream alive.
+// A stream has an event with the job at once, others as the job changes, and a last one when it has ended; then the
+// stream ends. The data of an event is the job as GET shows it, with its progress from 0 to 1 and its remainingSeconds
+// if they are known. Changes that come faster than Config.StreamInterval, or faster than the client reads, become one
+// event: a slow client gets the latest state, and costs no memory. The id of an event identifies the state, so a client
+// that comes back with Last-Event-ID does not get the same state again. After the end the answer is 204, at which an
+// EventSource stops. Comments keep an idle stream alive.
 //
-// A stream has a deadline for each write, instead of the server's timeouts. It needs middleware that can be unwrapped, as
-// http.ResponseController says. If nothing can be sent before the handler returns, as in an http.TimeoutHandler, each client is told of the
-// state once and comes back for the next one; the log has an error for each such request. The request is authorized once, when the stream begins. When the engine fails meanwhile, the stream
-// ends without the job's end: who comes back is told more. A job that another process runs is looked at once a second.
+// A stream has a deadline for each write, instead of the server's timeouts. It needs middleware that can be unwrapped,
+// as the documentation of http.ResponseController requires. If nothing can be sent before the handler returns, as in an
+// http.TimeoutHandler, each client gets the state once and comes back for the next one; the log has an error for each
+// such request. The request is authorized once, when the stream begins. If the engine fails meanwhile, the stream ends
+// before the job does, and the client comes back. The state of a job that another process runs is read once a second.
 //
-// If Config.MaxStreams are open already, the contract leaves only 400 for one more: its message is [MessageTooManyStreams], and it
-// has the header Retry-After. The job can be looked up at any time. A tenant that has fewer streams than another one is not refused: the
-// other one's latest stream ends instead, and its client comes back as if the connection had broken.
+// If Config.MaxStreams are open, the answer to a request for one more is 400 with the message [MessageTooManyStreams]
+// and the header Retry-After, since the contract leaves no other status. The job can be looked up at any time. A tenant
+// that has fewer streams than another one is not refused: the other one's latest stream ends instead, and its client
+// comes back as if the connection had broken.
 //
 // # Rejected products
 //
-// A job lists the first products that it rejected, as many as reindex.Config.ReportItems, in the order in which they became known, also
-// while it goes on. X-Total-Count counts those that are listed, which is what the pages have; the header X-Rejected-Count of every page
-// counts all of them. The reason is that of the check, the transform or the index. Where the source has a product is shown unless it is
-// an absolute path or a URL, which are internals of the service.
+// A job lists the first products that it rejected, as many as reindex.Config.ReportItems, in the order in which they
+// became known, also while it goes on. X-Total-Count counts those that are listed, which is what the pages have; the
+// header X-Rejected-Count of every page counts all of them. The reason is that of the check, the transform or the
+// index. The place of a product in its source is shown unless it is an absolute path or a URL, which are internals of
+// the service.
 //
 // # Changes of single products
 //
-// With Config.Changes a caller changes single products of the live index, also while a job goes on: PUT with the product as an object,
-// DELETE, or POST of many changes, one JSON object a line: {"id":"a","body":{…}} to put, {"id":"a","delete":true} to delete, and {"id":"a"}
-// to have the product looked up in the source. Changes of one product take effect in the order of the lines. If a line is not a change,
-// nothing of the request is carried out, and the answer names the line.
+// With Config.Changes a caller changes single products of the live index, also while a job goes on: PUT with the
+// product as an object, DELETE, or POST of many changes, one JSON object per line: {"id":"a","body":{…}} to put,
+// {"id":"a","delete":true} to delete, and {"id":"a"} to have the product looked up in the source. Changes of one
+// product take effect in the order of the lines. If a line is not a change, no change of the request is carried out,
+// and the answer names the line.
 //
 // The answer counts the changes that were accepted: they are in the live index, or on their way there, and in the index that a job in
 // progress makes. It lists the first of those that were refused, with reasons; a PUT or a DELETE that is refused is answered with 400. With
@@ -110,50 +115,55 @@
 // The parameter q of a list has conditions, separated by white space, all of which a job meets:
 //
 //	status:FAILURE                      is that value; texts match exactly
-//	message:"the disk is full"          values with white space or any of "(),: are in double quotes, where \" is a quote and
-//	                                    \\ a backslash
+//	message:"the disk is full"          values with white space or any of "(),: are in double quotes, where \" is a
+//	                                    quote and \\ a backslash
 //	status:(PENDING,IN_PROGRESS)        is one of the values
 //	processedCount:>=1000               also >, < and <=; numbers and dates only
 //	processedCount:(>=10 AND <20)       meets two comparisons
 //	metadata.createdAt:>"2026-01-02T15:04:05+01:00"
 //	                                    dates are in double quotes, in RFC 3339 with any offset
-//	message:~(?i)timeout                holds what the regular expression finds; texts only. It ends at the first white space that is
-//	                                    not in its own parentheses or brackets, as in message:~(connection refused)
-//	message:(~connection refused)       the same; it ends at the closing parenthesis. Or it is in double quotes after the ~
+//	message:~(?i)timeout                matches the regular expression; texts only. It ends at the first white space
+//	                                    outside of its own parentheses and brackets, as in message:~(connection refused)
+//	message:(~connection refused)       the same; it ends at the closing parenthesis. Or it is in double quotes after ~
 //	message:exists                      is there
 //	expectedCount:missing               is not there; null means the same, as jobs have no nulls
 //
-// Conditions are about jobs as they are shown: a message is missing unless the job failed, and dates have milliseconds, of which more
-// digits in a q are cut off. A job without the field meets missing and null, and no other condition. In double quotes null, missing,
-// exists and whatever begins with an operator are texts. A value that the field can not have, such as processedCount:abc or
-// status:DONE, is refused.
+// Conditions are about jobs as they are shown: a message is missing unless the job failed, and dates have milliseconds,
+// of which more digits in a q are cut off. A job without the field meets missing and null, and no other condition. In
+// double quotes null, missing, exists and texts that begin with an operator are texts. A value that the field cannot
+// have, such as processedCount:abc or status:DONE, is refused.
 //
-// Regular expressions are those of package regexp (RE2), and find what they look for anywhere in a text unless ^ and $ say where. One
-// has at most 128 characters, and all of a q are compiled into at most 200 instructions; a q has at most 4096 characters. So the time
-// for a job is bounded, and a list ends at the job at which its caller has gone or Config.EngineTimeout is over.
+// Regular expressions are those of package regexp (RE2). They match anywhere in a text unless ^ and $ fix the place.
+// One has at most 128 characters, and all of a q are compiled into at most 200 instructions; a q has at most 4096
+// characters. So the time for a job is bounded, and a list ends at the job at which its caller has gone or
+// Config.EngineTimeout is over.
 //
-// The parameter sort has fields, separated by commas, the first one foremost, each given once: field or field:asc ascends, field:desc
-// descends; the case of asc and desc does not matter. Texts sort by their bytes. A missing field comes before all values, or after them where it descends. Jobs that do not
-// differ come newest first. An empty q or sort is as none.
+// The parameter sort has fields, separated by commas, the first one foremost, each given once: field or field:asc
+// ascends, field:desc descends; the case of asc and desc does not matter. Texts sort by their bytes. A missing field
+// comes before all values, or after them in descending order. Jobs that do not differ come newest first. An empty q or
+// sort has no effect.
 //
-// What is wrong with either is told with its place, as in "At character 8: …", counted from 1.
+// An error in either has its place, as in "At character 8: …", counted from 1.
 //
 // # Mounting
 //
-// [Mount] puts the routes on an http.ServeMux, on chi's routers, and, through [MuxFunc], on gorilla/mux's. gin, echo and fiber get
-// [NewHandler]'s handler for all paths under /indexing. Under a prefix, use http.StripPrefix, a router that adds the prefix, or
-// Config.Prefix. The document at /indexing/openapi.json says where the endpoints are: under the prefix with which it was requested, or at
-// Config.ServerURL. Its token URL, to which clients send their secrets, is on the same server unless Config.TokenURL says otherwise.
+// [Mount] puts the routes on an http.ServeMux, on chi's routers, and, through [MuxFunc], on gorilla/mux's. gin, echo
+// and fiber get [NewHandler]'s handler for all paths under /indexing. Under a prefix, use http.StripPrefix, a router
+// that adds the prefix, or Config.Prefix. The document at /indexing/openapi.json says where the endpoints are: under
+// the prefix with which it was requested, or at Config.ServerURL. Its token URL, to which clients send their secrets,
+// is on the same server unless Config.TokenURL says otherwise.
 //
 // # What the host sets
 //
-// A server that shuts down waits for streams, which last as long as their jobs, unless [Config].Stopping ends them. [StopOnShutdown]
-// makes such a channel for a server.
+// A server that shuts down waits for streams, which last as long as their jobs, unless [Config].Stopping ends them.
+// [StopOnShutdown] makes such a channel for a server.
 //
-// What net/http refuses before it calls any handler is answered by net/http, in plain text: a request that is not HTTP (400), an
-// expectation other than 100-continue (417), headers beyond http.Server.MaxHeaderBytes (431), an unknown transfer encoding (501),
-// another protocol version (505). A connection whose headers do not arrive within http.Server.ReadHeaderTimeout is closed without an
-// answer. Over HTTP/1.0, which has no transfer encodings, net/http takes no notice of one: the request has no body then.
+// Some requests net/http refuses in plain text before it calls any handler: a request that is not HTTP (400), an
+// expectation other than 100-continue (417), headers beyond http.Server.MaxHeaderBytes (431), an unknown transfer
+// encoding (501), another protocol version (505). A connection whose headers do not arrive within
+// http.Server.ReadHeaderTimeout is closed without an answer. Over HTTP/1.0, which has no transfer encodings, net/http
+// ignores one: the request then has no body.
 //
-// A host sets those two limits and serves TLS; the time for a body is [Config].ReadTimeout. SECURITY.md has the whole list.
+// A host sets those two limits and serves TLS; the time for a body is [Config].ReadTimeout. SECURITY.md has the whole
+// list.
 package httpapi

@@ -13,9 +13,9 @@ import (
 
 var errNoEngine = errors.New("httpapi: the engine is nil")
 
-// NewHandler returns a handler for everything under /indexing, or under Config.Prefix and /indexing, safe for concurrent use. The first
-// engine may reindex any entity type, as Config.Engines may. The error names every setting of cfg that is invalid. The host keeps the engines,
-// and shuts them down after its server.
+// NewHandler returns a handler for everything under /indexing, or under Config.Prefix and /indexing, safe for
+// concurrent use. The first engine may reindex any entity type, as Config.Engines may. The error names every setting of
+// cfg that is not valid. The engines stay the host's, which shuts them down after its server.
 func NewHandler(e Engine, cfg Config) (http.Handler, error) {
 	if isNil(e) {
 		return nil, errNoEngine
@@ -47,8 +47,13 @@ func newHandler(e Engine, cfg Config) (*handler, error) {
 		return nil, err
 	}
 	h := &handler{
-		engines: all, cfg: cfg, triggers: triggers, streams: newStreamSlots(cfg.MaxStreams), routes: routes, document: document,
-		changes: make(chan struct{}, maxChangeCalls),
+		engines:  all,
+		cfg:      cfg,
+		triggers: triggers,
+		streams:  newStreamSlots(cfg.MaxStreams),
+		routes:   routes,
+		document: document,
+		changes:  make(chan struct{}, maxChangeCalls),
 	}
 	for _, part := range []struct {
 		on       bool
@@ -120,7 +125,7 @@ func underBase(escapedPath string) bool {
 	return len(got) > 1 && got[0] == "" && got[1] == base
 }
 
-// respond finds the answer. It is documented whatever happens: a panic is an error like others.
+// respond finds the answer. It is one of the documented answers whatever happens: a panic is an error like others.
 func (h *handler) respond(c *call) (res response) {
 	defer func() {
 		if v := recover(); v != nil {
@@ -135,7 +140,7 @@ func (h *handler) respond(c *call) (res response) {
 	return res
 }
 
-// dispatch checks what every operation needs, then serves it.
+// dispatch makes the checks that all operations have in common, then serves the operation.
 func (h *handler) dispatch(c *call) (response, error) {
 	if c.route == nil {
 		return response{}, notFound("There is nothing at this path")
