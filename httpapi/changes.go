@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net/http"
 	"strings"
+	"time"
 
 	"productindex/reindex"
 )
@@ -18,6 +19,7 @@ import (
 type Updater interface {
 	Update(ctx context.Context, tenant string, changes ...reindex.Change) error
 	Settle(ctx context.Context, tenant string) error
+	Changes(ctx context.Context, tenant string) (reindex.ChangeState, error)
 }
 
 const (
@@ -38,6 +40,7 @@ var changeRoutes = []route{
 		{method: http.MethodDelete, scope: ScopeManage, serve: (*handler).deleteProduct},
 	}},
 	{"/indexing/{tenant}/changes", []operation{
+		{method: http.MethodGet, scope: ScopeView, serve: (*handler).getChanges},
 		{method: http.MethodPost, scope: ScopeManage, serve: (*handler).postChanges},
 	}},
 }
@@ -105,6 +108,33 @@ func (h *handler) postChanges(c *call) (response, error) {
 		return response{}, err
 	}
 	return h.change(c, changes)
+}
+
+// lagView is the schema ChangesLag.
+type lagView struct {
+	Waiting  int64         `json:"waiting"`
+	Oldest   *time.Time    `json:"oldest,omitempty"`
+	Refusals []refusalView `json:"refusals"`
+}
+
+// getChanges is GET /indexing/{tenant}/changes.
+func (h *handler) getChanges(c *call) (response, error) {
+	var state reindex.ChangeState
+	err := h.askEngine(c.r.Context(), c, func(ctx context.Context) (err error) {
+		state, err = h.cfg.Changes.Changes(ctx, c.tenant)
+		return err
+	})
+	if err != nil {
+		return response{}, err
+	}
+	view := lagView{Waiting: state.Lag(), Refusals: []refusalView{}}
+	if since := state.Waiting.UTC(); !state.Waiting.IsZero() {
+		view.Oldest = &since
+	}
+	for _, r := range state.Refused {
+		view.Refusals = append(view.Refusals, refusalView{strings.ToValidUTF8(r.ID, "\uFFFD"), r.Reason})
+	}
+	return jsonResponse(http.StatusOK, view), nil
 }
 
 // changing waits for one of the places for requests with changes, whose bodies are held in memory.

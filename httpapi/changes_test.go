@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/getkin/kin-openapi/openapi3"
 	"github.com/getkin/kin-openapi/openapi3filter"
@@ -25,10 +26,15 @@ const (
 type updates struct {
 	update func(tenant string, changes []reindex.Change) error
 	settle error
+	state  reindex.ChangeState
 }
 
 func (u updates) Update(_ context.Context, tenant string, changes ...reindex.Change) error {
 	return u.update(tenant, changes)
+}
+
+func (u updates) Changes(context.Context, string) (reindex.ChangeState, error) {
+	return u.state, u.settle
 }
 
 func (u updates) Settle(context.Context, string) error { return u.settle }
@@ -73,7 +79,7 @@ func TestChangesAreOffByDefault(t *testing.T) {
 	s = serveChanges(t, updates{}, Config{})
 	for _, rt := range changeRoutes {
 		for _, op := range rt.operations {
-			if item := s.doc.Paths.Value(rt.pattern); item == nil || item.GetOperation(op.method) == nil || op.scope != ScopeManage {
+			if item := s.doc.Paths.Value(rt.pattern); item == nil || item.GetOperation(op.method) == nil || (op.scope == ScopeManage) == (op.method == http.MethodGet) {
 				t.Errorf("%s %s is not described, or for scope %s", op.method, rt.pattern, op.scope)
 			}
 		}
@@ -225,6 +231,26 @@ func TestChangesThatFail(t *testing.T) {
 			strings.Contains(got.body, "i-17") {
 			t.Errorf("%v: %d %s", test.err, got.status, got.body)
 		}
+	}
+}
+
+// How far the live index is behind is shown, and what it has refused.
+func TestChangesLag(t *testing.T) {
+	since := time.Date(2030, 1, 2, 3, 4, 5, 0, time.FixedZone("", 3600))
+	s := serveChanges(t, updates{state: reindex.ChangeState{
+		Head: 10, Applied: 7, Waiting: since, Refused: []reindex.RefusedChange{{Position: 3, ID: "a\xff", Reason: "no price"}},
+	}}, Config{})
+	want := `{"waiting":3,"oldest":"2030-01-02T02:04:05Z","refusals":[{"id":"a` + "\uFFFD" + `","reason":"no price"}]}`
+	if got := s.send(http.MethodGet, changesPath, ""); got.body != want {
+		t.Errorf("%d %s", got.status, got.body)
+	}
+	s = serveChanges(t, updates{}, Config{})
+	if got := s.send(http.MethodGet, changesPath, ""); got.body != `{"waiting":0,"refusals":[]}` {
+		t.Errorf("%d %s", got.status, got.body)
+	}
+	s = serveChanges(t, updates{settle: errors.New("host-7 is away")}, Config{})
+	if got := s.send(http.MethodGet, changesPath, ""); got.status != http.StatusBadRequest || strings.Contains(got.body, "host-7") {
+		t.Errorf("%d %s", got.status, got.body)
 	}
 }
 

@@ -104,6 +104,8 @@
 // nothing was accepted leaves that open: the same changes may be sent again. Ids are segments of a path, percent-encoded: a%2Fb is the
 // product a/b. Clients and muxes resolve the segments . and .. themselves: such ids are for POST.
 //
+// GET /indexing/{tenant}/changes shows how many accepted changes wait for the live index, since when, and the last that it has refused.
+//
 // # Throttling
 //
 // With Config.Throttle a caller sees and sets how fast a tenant's products are read: PUT replaces all limits, as in

@@ -49,6 +49,9 @@ type config struct {
 	// Changes has products changed one by one through PUT and DELETE /indexing/{tenant}/products/{id} and POST /indexing/{tenant}/changes.
 	Changes bool `env:"PRODUCTINDEX_CHANGES" envDefault:"false"`
 
+	// Operations say when tenants are reindexed, how fast, and who learns of the end.
+	Operations operations
+
 	// MaxRejected is how many products of a catalogue may be bad.
 	MaxRejected int64 `env:"PRODUCTINDEX_MAX_REJECTED" envDefault:"0"`
 	// MaxRuns is how many tenants are reindexed at the same time.

@@ -23,6 +23,7 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"sync"
 	"syscall"
 	"time"
 
@@ -30,6 +31,8 @@ import (
 	"productindex/httpapi/console"
 	"productindex/reindex"
 	"productindex/reindex/reindexotel"
+	"productindex/reindex/schedule"
+	"productindex/reindex/throttle"
 )
 
 func main() {
@@ -67,18 +70,47 @@ func run(log *slog.Logger) (err error) {
 	if err != nil {
 		return err
 	}
+	trace, closeAlerts, err := cfg.Operations.alert(telemetry.trace, log)
+	if err != nil {
+		return errors.Join(err, telemetry.close(ctx))
+	}
 	defer func() {
-		last, cancel := context.WithTimeout(context.WithoutCancel(ctx), cfg.ShutdownTimeout)
+		last, cancel := context.WithTimeout(context.WithoutCancel(ctx), max(cfg.ShutdownTimeout, closeTimeout))
 		defer cancel()
-		err = errors.Join(err, telemetry.close(last))
+		err = errors.Join(err, closeAlerts(last), telemetry.close(last))
 	}()
-	engine, err := reindex.New(source, index.indexer, &reindex.Config{
-		Logger: log, MaxRejected: cfg.MaxRejected, MaxRuns: cfg.MaxRuns, Jobs: jobs, Trace: telemetry.trace,
+	limits, err := cfg.Operations.throttle()
+	if err != nil {
+		return err
+	}
+	engine, err := reindex.New(limits.Source(source), index.indexer, &reindex.Config{
+		Logger: log, MaxRejected: cfg.MaxRejected, MaxRuns: cfg.MaxRuns, Jobs: jobs, Trace: trace,
 	})
 	if err != nil {
 		return err
 	}
-	handler, err := routes(ctx, cfg, engine, index, telemetry.metrics, log)
+	return operate(ctx, stop, cfg, parts{engine, index, limits, telemetry.metrics, log})
+}
+
+// closeTimeout is how long what is still to be sent to others may take at least, when the server ends.
+const closeTimeout = 2 * time.Second
+
+// parts are what a server is made of.
+type parts struct {
+	engine  *reindex.Engine
+	index   backend
+	limits  *throttle.Throttle
+	metrics http.Handler
+	log     *slog.Logger
+}
+
+// operate answers requests and starts runs by the clock until ctx ends.
+func operate(ctx context.Context, stop func(), cfg config, p parts) error {
+	scheduler, err := cfg.Operations.scheduler(p.engine, p.log)
+	if err != nil {
+		return err
+	}
+	handler, err := routes(ctx, cfg, p, scheduler)
 	if err != nil {
 		return err
 	}
@@ -86,42 +118,50 @@ func run(log *slog.Logger) (err error) {
 	if err != nil {
 		return err
 	}
-	log.Info("listening", "address", listener.Addr().String(), "backend", cfg.Backend)
-	return serve(ctx, stop, listener, handler, engine, cfg.ShutdownTimeout)
+	p.log.Info("listening", "address", listener.Addr().String(), "backend", cfg.Backend)
+	var scheduling sync.WaitGroup
+	scheduling.Go(func() { scheduler.Run(ctx) })
+	defer scheduling.Wait()
+	defer stop()
+	return serve(ctx, stop, listener, handler, p.engine, cfg.ShutdownTimeout)
 }
 
 // routes puts the reindex endpoint, the console, the search and the metrics on one mux. Event streams, which
 // last as long as a job, end with ctx.
-func routes(
-	ctx context.Context, cfg config, engine *reindex.Engine, index backend, metrics http.Handler, log *slog.Logger,
-) (http.Handler, error) {
+func routes(ctx context.Context, cfg config, p parts, scheduler *schedule.Scheduler) (http.Handler, error) {
 	authorize, err := cfg.authorizer()
 	if err != nil {
 		return nil, err
 	}
 	settings := httpapi.Config{
-		Authorizer: authorize, TriggerRate: perMinute(cfg.MaxTriggers), Logger: log, Stopping: ctx.Done(),
-		ServerURL: cfg.ServerURL, TokenURL: cfg.TokenURL,
+		Authorizer: authorize, TriggerRate: perMinute(cfg.MaxTriggers), Logger: p.log, Stopping: ctx.Done(),
+		ServerURL: cfg.ServerURL, TokenURL: cfg.TokenURL, Throttle: p.limits,
 	}
 	if cfg.Changes {
-		settings.Changes = engine
+		settings.Changes = p.engine
 	}
 	tenant := func(r *http.Request) string { return r.PathValue("tenant") }
-	search, err := httpapi.Protect(searchHandler(index, log), httpapi.ScopeView, tenant, settings)
+	search, err := httpapi.Protect(searchHandler(p.index, p.log), httpapi.ScopeView, tenant, settings)
 	if err != nil {
 		return nil, err
 	}
-	page, err := console.New(&console.Config{Search: consoleSearch(index), Authorizer: authorize, Logger: log})
+	schedules, err := httpapi.Protect(scheduleHandler(scheduler), httpapi.ScopeView, tenant, settings)
+	if err != nil {
+		return nil, err
+	}
+	page, err := console.New(&console.Config{Search: consoleSearch(p.index), Authorizer: authorize, Logger: p.log})
 	if err != nil {
 		return nil, err
 	}
 	mux := http.NewServeMux()
+	mux.Handle("GET /schedule/{tenant}", schedules)
 	mux.Handle("GET /search/{tenant}", search)
-	mux.Handle("GET /metrics", metrics)
+	mux.Handle("GET /metrics", p.metrics)
 	mux.Handle("/console/", http.StripPrefix("/console", page))
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
+	mux.Handle("GET /readyz", readiness(ctx, p.engine, p.index, p.log))
 	settings.Fallback = mux
-	return httpapi.NewHandler(engine, settings)
+	return httpapi.NewHandler(p.engine, settings)
 }
 
 // serve answers requests until ctx ends or that fails, then shuts down in order: the server first, so that nothing new comes in, then the

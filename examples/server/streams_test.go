@@ -38,7 +38,16 @@ func stopAmidstEvents(t *testing.T, end func(stop func(), listener net.Listener)
 		t.Fatal(err)
 	}
 	ctx, stop := context.WithCancel(t.Context())
-	handler, err := routes(ctx, config{}, engine, backend{}, http.NotFoundHandler(), slog.New(slog.DiscardHandler))
+	discarded := slog.New(slog.DiscardHandler)
+	scheduler, err := operations{TimeZone: "UTC"}.scheduler(engine, discarded)
+	if err != nil {
+		t.Fatal(err)
+	}
+	limits, err := operations{}.throttle()
+	if err != nil {
+		t.Fatal(err)
+	}
+	handler, err := routes(ctx, config{}, parts{engine, backend{}, limits, http.NotFoundHandler(), discarded}, scheduler)
 	if err != nil {
 		t.Fatal(err)
 	}
