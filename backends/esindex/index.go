@@ -25,6 +25,7 @@ type Index struct {
 	now       func() time.Time
 	idle      time.Duration // how long an old index stays that searches have open
 	abilities abilities
+	refusals  refusals
 
 	mu         sync.Mutex
 	open       map[string]bool     // the names of the generations that are in use

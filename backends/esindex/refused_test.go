@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"productindex/backends/esindex/internal/estest"
 	"productindex/reindex"
@@ -27,6 +28,8 @@ func TestFirewall(t *testing.T) {
 		{"not acceptable", http.StatusNotAcceptable, "<html>Request blocked</html>"},
 		{"a page with 200", http.StatusOK, "<html>Request blocked</html>"},
 		{"empty", http.StatusForbidden, ""},
+		{"bad gateway", http.StatusBadGateway, "<html>Bad gateway</html>"},
+		{"internal error", http.StatusInternalServerError, ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			wall := firewall{word: "<script>", status: test.status, page: test.page, next: http.DefaultTransport}
@@ -35,7 +38,9 @@ func TestFirewall(t *testing.T) {
 			products[17] = reindextest.NewProduct("bad", map[string]any{"rev": "1", "name": "<script>alert(1)</script>"})
 			products[17].Body = []byte(strings.ReplaceAll(string(products[17].Body), `\u003c`, "<"))
 			products[17].Body = []byte(strings.ReplaceAll(string(products[17].Body), `\u003e`, ">"))
-			engine, err := reindex.New(reindextest.Slice(products), ix, &reindex.Config{MaxRejected: 1})
+			engine, err := reindex.New(reindextest.Slice(products), ix, &reindex.Config{
+				MaxRejected: 1, Retry: reindex.Retry{MinDelay: time.Millisecond, MaxDelay: time.Millisecond},
+			})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -63,6 +68,52 @@ func TestFirewallRefusesAll(t *testing.T) {
 		t.Errorf("rejected %d, %d retries, error %v", report.Rejected, report.Retries, err)
 	}
 	assertIndexes(t, ix)
+}
+
+// A gateway that refuses every request, as its server is down, costs no product: the run waits as often as it may, and fails.
+func TestGatewayRefusesAll(t *testing.T) {
+	server := estest.Plain(t)
+	wall := firewall{word: `"_id"`, status: http.StatusBadGateway, page: "<html>Bad gateway</html>", next: http.DefaultTransport}
+	ix := openOn(t, server.Transport(t, withTransport(wall)), nil)
+	g := openOn(t, server.Transport(t), func(c *Config) { c.Prefix = ix.cfg.Prefix })
+	generation := begin(t, g)
+	generation.ix = ix
+	for range 2 * patience {
+		err := generation.Write(t.Context(), reindextest.Products(3, "1"))
+		if !isTemporary(err) || errors.Is(err, reindex.ErrRefused) {
+			t.Fatalf("write: %v; want an error that is temporary", err)
+		}
+	}
+}
+
+// A gateway that refuses a request now and then is no reason to blame its products.
+func TestRefusalsInARow(t *testing.T) {
+	w := writer{ix: &Index{}, index: "x"}
+	products := reindextest.Products(3, "1")
+	gateway, server := &ServerError{Status: http.StatusBadGateway}, &ServerError{Status: http.StatusServiceUnavailable, Type: "x"}
+	for range 3 {
+		for range patience - 1 {
+			if w.refusedOnTheWay(products, gateway) {
+				t.Fatal("blamed before its time")
+			}
+		}
+		if w.refusedOnTheWay(products, server) || w.refusedOnTheWay(products[1:], gateway) {
+			t.Fatal("blamed for what the server says, or what another request had")
+		}
+		w.refusedOnTheWay(products[1:], nil)
+	}
+	for range patience - 1 {
+		w.refusedOnTheWay(products, gateway)
+	}
+	if !w.refusedOnTheWay(products, gateway) {
+		t.Error("not blamed in the end")
+	}
+	for i := range 2 * maxRefusals {
+		w.ix.refusals.add(fmt.Sprint(i))
+	}
+	if n := len(w.ix.refusals.counts); n > maxRefusals {
+		t.Errorf("%d requests are known", n)
+	}
 }
 
 // What does not pass by waiting is not waited for, and what does is.

@@ -76,7 +76,7 @@ func (w writer) write(ctx context.Context, sent []reindex.Product, unfit []reind
 	if err == nil {
 		failed, err = w.sendMixed(ctx, sent, failed)
 	}
-	if notByServer(err) {
+	if w.refusedOnTheWay(sent, err) {
 		return w.blame(ctx, what, err)
 	}
 	if err != nil {
@@ -91,30 +91,6 @@ func (w writer) write(ctx context.Context, sent []reindex.Product, unfit []reind
 		}
 	}
 	return batchError(unfit, failed, header)
-}
-
-// notByServer reports whether something between us and the server has answered in its place, and refused the request: a firewall that does
-// not like what a product says, for one.
-func notByServer(err error) bool {
-	if answer, ok := errors.AsType[*unreadable](err); ok {
-		return !answer.cut
-	}
-	answer, ok := errors.AsType[*ServerError](err)
-	if !ok || answer.Type != "" || answer.Status >= http.StatusInternalServerError {
-		return false
-	}
-	return !slices.Contains([]int{
-		http.StatusUnauthorized, http.StatusProxyAuthRequired, http.StatusRequestTimeout, http.StatusRequestEntityTooLarge, http.StatusTooManyRequests,
-	}, answer.Status)
-}
-
-// blame finds out whether a request was refused for its products: then a request without them passes.
-func (w writer) blame(ctx context.Context, what string, refusal error) error {
-	if err := w.tryWrite(ctx); err != nil {
-		return err
-	}
-	return reindex.Public(fmt.Errorf("esindex: %s: %w, or by something in between such as a firewall: %w", what, reindex.ErrRefused, refusal),
-		"the product was refused by something in front of the index, such as a firewall"+status(refusal))
 }
 
 func batchError(unfit, failed []reindex.ItemError, header http.Header) error {
