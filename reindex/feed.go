@@ -23,9 +23,9 @@ type feed struct {
 	streams *streams
 	tenant  string
 	stream  *stream
-	pin     string // its name
-	from    int64  // where it is
-	end     func() // lets go of the changes that were kept
+	pin     string              // its name
+	from    int64               // where it is
+	end     func(handOver bool) // lets go of the changes that were kept, unless another process still needs them
 }
 
 // follow begins to keep the tenant's changes for a run, whose name the pin has.
@@ -40,26 +40,41 @@ func (s *streams) follow(ctx context.Context, tenant, name string) (*feed, error
 		return nil, fmt.Errorf("keeping the changes that come during the run: %w", err)
 	}
 	stop := f.renew(context.WithoutCancel(ctx))
-	f.end = func() {
+	f.end = func(handOver bool) {
 		stop()
+		defer leave()
+		defer st.fed(-1)
+		if handOver {
+			return
+		}
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.cfg.CleanupTimeout)
 		defer cancel()
 		if err := contain(func() error { return s.log.Unpin(ctx, tenant, f.pin) }); err != nil {
 			s.cfg.Logger.Warn("changes are kept longer than needed", "tenant", tenant, "error", err)
 		}
-		st.fed(-1)
-		leave()
 	}
 	return f, nil
 }
 
-// pinLeases is for how many leases of the log a pin lasts that is not renewed.
-const pinLeases = 2
+const (
+	// pinLeases is for how many leases of the log a pin lasts that is not renewed.
+	pinLeases = 2
+	// takeOverTime is how long the pin of a run lasts that another process may take over.
+	takeOverTime = 24 * time.Hour
+)
+
+// lasting is how long a pin lasts that is not renewed.
+func (s *streams) lasting() time.Duration {
+	if s.cfg.Loader != nil && s.log.Lease() > 0 {
+		return takeOverTime
+	}
+	return pinLeases * s.log.Lease()
+}
 
 // keep makes or renews the pin.
 func (f *feed) keep(ctx context.Context, position int64) error {
 	return contain(func() (err error) {
-		f.from, err = f.streams.log.Pin(ctx, f.tenant, f.pin, position, pinLeases*f.streams.log.Lease())
+		f.from, err = f.streams.log.Pin(ctx, f.tenant, f.pin, position, f.streams.lasting())
 		return err
 	})
 }
@@ -83,7 +98,7 @@ func (f *feed) renew(ctx context.Context) (stop func()) {
 				return
 			}
 			err := contain(func() error {
-				_, err := f.streams.log.Pin(ctx, f.tenant, f.pin, from, pinLeases*lease)
+				_, err := f.streams.log.Pin(ctx, f.tenant, f.pin, from, f.streams.lasting())
 				return err
 			})
 			if err != nil && ctx.Err() == nil {

@@ -86,7 +86,7 @@ func TestRunIsHandedOver(t *testing.T) {
 	if n := len(ix.Documents("acme")); n != 50 || ix.Open() != 0 {
 		t.Fatalf("%d products are live and %d generations open, want 50 and 0", n, ix.Open())
 	}
-	again, _, err := second.Create(t.Context(), "acme")
+	again, _, err := second.Create(t.Context(), "acme", reindex.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

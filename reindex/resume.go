@@ -9,18 +9,22 @@ import (
 // Create stores a job of the tenant that waits to be run, without running it: a process that shares the [JobStore] does,
 // with Resume. If the tenant has one in progress already, created is false and job is that one.
 //
-// The error matches [ErrTenant] or [ErrShutdown], or is what the store returned.
-func (e *Engine) Create(ctx context.Context, tenant string) (job Job, created bool, err error) {
+// The error is one of StartWith.
+func (e *Engine) Create(ctx context.Context, tenant string, options Options) (job Job, created bool, err error) {
 	if err := CheckTenant(tenant); err != nil {
 		return Job{}, false, err
 	}
-	r := e.newRun(tenant, Options{})
+	r := e.newRun(tenant, options)
 	r.cancel = func(error) {}
 	if err := e.register(r); err != nil {
 		return Job{}, false, err
 	}
 	defer e.release(r)
-	return r.record.create(ctx)
+	job, created, err = r.record.create(ctx)
+	if err != nil || created {
+		return job, created, err
+	}
+	return job, false, options.joined(job)
 }
 
 // Resume runs a job that exists: one that Create has stored, or one whose process has died. The caller has got it from
@@ -34,6 +38,7 @@ func (e *Engine) Resume(ctx context.Context, job Job, generation string) (Report
 	r.record = newRecord(&e.cfg, job)
 	r.record.started = job.Created
 	r.resumes = generation
+	r.checked = job.Phase == PhaseCatchUp || job.Phase == PhaseCommit
 	ctx, r.cancel = context.WithCancelCause(ctx)
 	if err := e.register(r); err != nil {
 		r.cancel(err)
@@ -95,6 +100,9 @@ func (r *run) buildElsewhere(ctx context.Context, feed *feed, gen Generation, lo
 		return err
 	}
 	err = r.phase(ctx, PhaseCheck, func(ctx context.Context) error {
+		if r.checked {
+			return nil // before changes were carried in, which nobody has counted
+		}
 		misused := func() error { return nil } // parts say that themselves
 		return r.explained(ctx, r.check(ctx, misused, sealed), load)
 	})
@@ -103,7 +111,13 @@ func (r *run) buildElsewhere(ctx context.Context, feed *feed, gen Generation, lo
 	}
 	edits := newEditing(feed, gen, t)
 	edits.uncounted = true
-	if err := r.phase(ctx, PhaseCatchUp, edits.catchUp); err != nil {
+	err = r.phase(ctx, PhaseCatchUp, func(ctx context.Context) error {
+		if err := r.record.holdLease(ctx); err != nil { // whoever takes the run over has to know that it was checked
+			return err
+		}
+		return edits.catchUp(ctx)
+	})
+	if err != nil {
 		return err
 	}
 	return r.commit(ctx, gen, edits)

@@ -22,6 +22,7 @@ type run struct {
 	turn   *turn
 
 	resumes string // the name of the generation that a dead run has left
+	checked bool   // the dead run has checked it
 	streams *streams
 }
 
@@ -87,7 +88,7 @@ func (r *run) rebuild(ctx context.Context) error {
 	if err != nil {
 		return inPhase(PhaseOpen, err)
 	}
-	defer feed.end()
+	defer func() { feed.end(r.handsOver(ctx)) }()
 	resumed, err := r.reopen(ctx)
 	if errors.Is(err, ErrCommitted) {
 		r.record.log.InfoContext(ctx, "the run that died has made its index live")
@@ -237,6 +238,7 @@ func (r *run) locate(ctx context.Context, snap Snapshot) {
 // generation is a new one unless one was resumed.
 func (r *run) build(ctx context.Context, feed *feed, snap Snapshot, parts []string, gen Generation) (err error) {
 	if gen == nil {
+		r.checked = false
 		if gen, err = r.begin(ctx); err != nil {
 			return err
 		}

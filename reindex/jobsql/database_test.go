@@ -118,6 +118,8 @@ func testDatabase(t *testing.T, fresh func(tb testing.TB) database) {
 		{"ChangesRefused", testChangesRefused},
 		{"ChangesBeforeTheFirstIndex", testChangesBeforeTheFirstIndex},
 		{"TwoEnginesOneLog", testTwoEnginesOneLog},
+		{"TakeOver", testTakeOver},
+		{"Left", testLeft},
 		{"TwoStores", testTwoStores},
 		{"TwoEngines", testTwoEngines},
 		{"StartTogether", testStartTogether},

@@ -167,10 +167,10 @@ func (s *Store) save(ctx context.Context, job reindex.Job) (cancelled bool, err 
 func (s *Store) update(ctx context.Context, q session, job reindex.Job, listed bool) (fence int64, cancelled bool, err error) {
 	err = s.queryRow(ctx, q, `UPDATE reindex_jobs SET status = ?, ended = ?, lease_end = {now} + ?, estimated = ?, message = ?,
 		modified = ?, numbers = ?, listed = ?
-		WHERE tenant = ? AND id = ? AND `+isAlive+` RETURNING fence, cancelled`,
+		WHERE tenant = ? AND id = ? AND CAST(? AS BIGINT) IN (0, fence) AND `+isAlive+` RETURNING fence, cancelled`,
 		string(job.Status), job.Status.Ended(), s.cfg.Lease.Milliseconds(), job.Estimated, text(job.Message),
 		job.Modified.UnixNano(), encodeNumbers(&job), listed,
-		text(job.Tenant), text(job.ID)).Scan(&fence, &cancelled)
+		text(job.Tenant), text(job.ID), job.Fence).Scan(&fence, &cancelled)
 	return fence, cancelled, err
 }
 

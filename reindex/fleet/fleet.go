@@ -1,0 +1,259 @@
+package fleet
+
+import (
+	"context"
+	"crypto/sha256"
+	"database/sql"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"iter"
+	"log/slog"
+	"regexp"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/jackc/pgx/v5/stdlib"
+	"github.com/riverqueue/river"
+	"github.com/riverqueue/river/riverdriver/riverpgxv5"
+
+	"productindex/reindex"
+	"productindex/reindex/jobsql"
+)
+
+// jobLease is that of the store of jobs: for ever, as a job of a fleet does not fail when its process dies. The fleet's
+// own lease says when another process takes it over.
+const jobLease = 100 * 365 * 24 * time.Hour
+
+// Fleet is one process of a fleet. It has the methods of a [reindex.Engine] that handlers and programs need. It is safe
+// for concurrent use.
+type Fleet struct {
+	cfg    Config
+	pool   *pgxpool.Pool
+	db     *sql.DB
+	store  *jobsql.Store
+	engine *reindex.Engine
+	river  *river.Client[pgx.Tx]
+	log    *slog.Logger
+	queues queues
+
+	mu       sync.Mutex
+	stopping context.CancelFunc // of the sweeps; nil before Start
+	swept    chan struct{}      // closed when they have ended
+	over     bool
+}
+
+// queues are those of an entity type, in River.
+type queues struct{ runs, parts string }
+
+var queueGrammar = regexp.MustCompile(`^[a-z0-9]([a-z0-9_-]{0,40}[a-z0-9])?$`)
+
+func queuesOf(entityType string) queues {
+	name := strings.ToLower(entityType)
+	if !queueGrammar.MatchString(name) || name == entityType {
+		sum := sha256.Sum256([]byte(entityType)) // two types that differ in case alone have queues of their own
+		name = hex.EncodeToString(sum[:8])
+	}
+	return queues{"reindex_runs_" + name, "reindex_parts_" + name}
+}
+
+// New returns a process of the fleet whose database is that of the pool, which the caller closes after Shutdown. It
+// makes the tables that are not there.
+//
+// The error names every setting that is invalid, and matches [errors.ErrUnsupported] if other processes cannot write
+// into the index.
+func New(ctx context.Context, pool *pgxpool.Pool, src reindex.Source, ix reindex.Indexer, cfg *Config) (*Fleet, error) {
+	if pool == nil {
+		return nil, errors.New("fleet: New needs a pool of connections")
+	}
+	f := &Fleet{cfg: cfg.withDefaults(), pool: pool}
+	if err := f.cfg.validate(); err != nil {
+		return nil, err
+	}
+	if f.log = f.cfg.Engine.Logger; f.log == nil {
+		f.log = slog.New(slog.DiscardHandler)
+	}
+	f.queues = queuesOf(f.cfg.Engine.EntityType)
+	if err := migrate(ctx, pool); err != nil {
+		return nil, err
+	}
+	f.db = stdlib.OpenDBFromPool(pool)
+	if err := f.open(ctx, src, ix); err != nil {
+		return nil, errors.Join(err, f.db.Close())
+	}
+	return f, nil
+}
+
+// open opens what works on the database.
+func (f *Fleet) open(ctx context.Context, src reindex.Source, ix reindex.Indexer) (err error) {
+	if f.store, err = jobsql.New(ctx, f.db, &jobsql.Config{Dialect: jobsql.PostgreSQL, Lease: jobLease}); err != nil {
+		return err
+	}
+	engine := f.cfg.Engine
+	engine.Jobs, engine.Loader = jobs{f.store, f.cfg.Lease}, &loader{f}
+	if f.engine, err = reindex.New(src, ix, &engine); err != nil {
+		return err
+	}
+	f.river, err = river.NewClient(riverpgxv5.New(f.pool), f.riverConfig())
+	if err != nil {
+		return fmt.Errorf("fleet: %w", err)
+	}
+	return nil
+}
+
+// fetchCooldown is how long a worker waits at least from one look into a queue to the next.
+const fetchCooldown = 20 * time.Millisecond
+
+func (f *Fleet) riverConfig() *river.Config {
+	cfg := &river.Config{Logger: f.log}
+	if f.cfg.Role == Trigger {
+		return cfg
+	}
+	cfg.Workers = river.NewWorkers()
+	river.AddWorker(cfg.Workers, &runWorker{fleet: f})
+	river.AddWorker(cfg.Workers, &partWorker{fleet: f})
+	cfg.Queues = map[string]river.QueueConfig{
+		f.queues.runs:  {MaxWorkers: f.cfg.Engine.MaxRuns},
+		f.queues.parts: {MaxWorkers: f.cfg.Parts},
+	}
+	cfg.FetchCooldown = fetchCooldown
+	cfg.JobTimeout = f.cfg.PartTimeout
+	cfg.RescueStuckJobsAfter = f.cfg.PartTimeout + time.Minute
+	return cfg
+}
+
+// jobs is the store of jobs as engines see it: with the fleet's lease.
+type jobs struct {
+	reindex.JobStore
+
+	lease time.Duration
+}
+
+func (j jobs) Lease() time.Duration     { return j.lease }
+func (j jobs) Unwrap() reindex.JobStore { return j.JobStore }
+
+// Work works on runs and parts until Shutdown. A [Trigger] has nothing to run. ctx bounds the start alone.
+func (f *Fleet) Work(ctx context.Context) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.cfg.Role == Trigger || f.stopping != nil {
+		return nil
+	}
+	if f.over {
+		return fmt.Errorf("fleet: %w", reindex.ErrShutdown)
+	}
+	base := context.WithoutCancel(ctx)
+	if err := f.river.Start(base); err != nil {
+		return fmt.Errorf("fleet: starting River: %w", err)
+	}
+	base, f.stopping = context.WithCancel(base)
+	f.swept = make(chan struct{})
+	go func() {
+		defer close(f.swept)
+		f.sweep(base)
+	}()
+	return nil
+}
+
+// EntityType returns what the fleet reindexes.
+func (f *Fleet) EntityType() string { return f.engine.EntityType() }
+
+// Start is StartWith without options.
+func (f *Fleet) Start(ctx context.Context, tenant string) (job reindex.Job, started bool, err error) {
+	return f.StartWith(ctx, tenant, reindex.Options{})
+}
+
+// StartWith stores a job of the tenant for a worker to run, and returns it at once, or joins the one in progress: then
+// started is false. Errors are those of [reindex.Engine].
+func (f *Fleet) StartWith(ctx context.Context, tenant string, options reindex.Options) (job reindex.Job, started bool, err error) {
+	job, started, err = f.engine.Create(ctx, tenant, options)
+	if err != nil || !started {
+		return job, false, err
+	}
+	if err := f.enqueueRun(ctx, job); err != nil {
+		f.log.WarnContext(ctx, "the reindex could not be put into the queue, a worker finds it later", "tenant", tenant, "job", job.ID, "error", err)
+	}
+	return job, true, nil
+}
+
+// enqueueRun lets a worker take a job over that has the fencing token that it has now.
+func (f *Fleet) enqueueRun(ctx context.Context, job reindex.Job) error {
+	_, err := f.river.Insert(ctx, runArgs{Tenant: job.Tenant, Job: job.ID, Fence: job.Fence}, &river.InsertOpts{
+		Queue: f.queues.runs, UniqueOpts: river.UniqueOpts{ByArgs: true},
+	})
+	return err
+}
+
+// Job returns one job of the tenant as it is now, or an error that matches [reindex.ErrJobNotFound].
+func (f *Fleet) Job(ctx context.Context, tenant, id string) (reindex.Job, error) {
+	return f.engine.Job(ctx, tenant, id)
+}
+
+// Jobs lists the tenant's jobs, newest first, and returns how many there are in all.
+func (f *Fleet) Jobs(ctx context.Context, tenant string, query reindex.JobQuery) (jobs []reindex.Job, total int, err error) {
+	return f.engine.Jobs(ctx, tenant, query)
+}
+
+// Watch yields the job as it is, then as it is after changes, and ends when it has yielded the job's end.
+func (f *Fleet) Watch(ctx context.Context, tenant, id string) iter.Seq2[reindex.Job, error] {
+	return f.engine.Watch(ctx, tenant, id)
+}
+
+// Cancel asks a job to stop and returns at once. A job that no worker has begun ends here.
+func (f *Fleet) Cancel(ctx context.Context, tenant, id string) error {
+	if err := f.engine.Cancel(ctx, tenant, id); err != nil {
+		return err
+	}
+	job, err := f.store.Get(ctx, tenant, id)
+	if err != nil || job.Status != reindex.StatusPending {
+		return nil //nolint:nilerr // whoever runs it learns of it
+	}
+	job, taken, err := f.store.TakeOver(ctx, tenant, id, job.Fence)
+	if err != nil || !taken {
+		return nil //nolint:nilerr // as above
+	}
+	_, err = f.engine.Resume(context.WithoutCancel(ctx), job, "")
+	if errors.Is(err, reindex.ErrCancelled) {
+		return nil
+	}
+	return err
+}
+
+// Shutdown takes no more runs and parts. Runs that this process looks after are left to other processes at once. Parts
+// are finished; when ctx ends first, they are left as well, and Shutdown returns the cause of ctx's end.
+func (f *Fleet) Shutdown(ctx context.Context) error {
+	f.mu.Lock()
+	f.over = true
+	stop := f.stopping
+	f.mu.Unlock()
+	leave, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	cancel()
+	err := f.engine.Shutdown(leave)
+	if stuck := (*reindex.StuckError)(nil); !errors.As(err, &stuck) {
+		err = nil
+	}
+	if stop != nil {
+		stop()
+		<-f.swept
+		err = errors.Join(err, f.stopRiver(ctx))
+	}
+	return errors.Join(err, f.db.Close())
+}
+
+// stopTimeout limits how long parts that were cancelled take to end.
+const stopTimeout = 30 * time.Second
+
+func (f *Fleet) stopRiver(ctx context.Context) error {
+	if err := f.river.Stop(ctx); err == nil {
+		return nil
+	}
+	limited, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
+	defer cancel()
+	if err := f.river.StopAndCancel(limited); err != nil {
+		return fmt.Errorf("fleet: stopping River: %w", err)
+	}
+	return context.Cause(ctx)
+}

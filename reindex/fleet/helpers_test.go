@@ -1,0 +1,136 @@
+package fleet
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+	"go.uber.org/goleak"
+
+	"productindex/reindex"
+	"productindex/reindex/reindextest"
+	"productindex/reindex/reindextest/pgtest"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// connect returns a pool of connections to a server of the test's own.
+func connect(tb testing.TB) *pgxpool.Pool {
+	tb.Helper()
+	pool, err := pgxpool.New(tb.Context(), pgtest.Start(tb)+" pool_max_conns=30")
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(pool.Close)
+	return pool
+}
+
+// newFleet returns a process of a fleet, which works unless it is a trigger, until the test ends.
+func newFleet(tb testing.TB, pool *pgxpool.Pool, src reindex.Source, ix reindex.Indexer, cfg Config) *Fleet {
+	tb.Helper()
+	f, err := New(tb.Context(), pool, src, ix, &cfg)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	if err := f.Work(tb.Context()); err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(tb.Context()), time.Minute)
+		defer cancel()
+		if err := f.Shutdown(ctx); err != nil {
+			tb.Errorf("shutdown: %v", err)
+		}
+	})
+	return f
+}
+
+// await returns a job at its end.
+func await(tb testing.TB, f *Fleet, job reindex.Job) reindex.Job {
+	tb.Helper()
+	ctx, cancel := context.WithTimeout(tb.Context(), time.Minute)
+	defer cancel()
+	for j, err := range f.Watch(ctx, job.Tenant, job.ID) {
+		if err != nil {
+			tb.Fatalf("waiting for the job, which is %s with %d processed: %v", job.Status, job.Processed, err)
+		}
+		job = j
+	}
+	return job
+}
+
+func start(tb testing.TB, f *Fleet, tenant string) reindex.Job {
+	tb.Helper()
+	job, started, err := f.Start(tb.Context(), tenant)
+	if err != nil || !started {
+		tb.Fatalf("start: %v, started %v", err, started)
+	}
+	return job
+}
+
+// shop is a source of parts of 100 products each, which counts how often each part was read to its end.
+type shop struct {
+	products int
+	inTwo    int               // so many products come in the next part again
+	read     func(part string) // is called before each part
+
+	mu   sync.Mutex
+	done map[string]int
+	all  atomic.Int64
+}
+
+const inPart = 100
+
+func (s *shop) Open(context.Context, string) (reindex.Snapshot, error) { return s, nil }
+func (s *shop) Close() error                                           { return nil }
+func (s *shop) Count(context.Context) (int64, error)                   { return int64(s.products), nil }
+
+func (s *shop) Products(ctx context.Context) iter.Seq2[reindex.Product, error] {
+	return s.between(ctx, "", 0, s.products)
+}
+
+func (s *shop) Split(context.Context, int) ([]string, error) {
+	var names []string
+	for first := 0; first < s.products; first += inPart {
+		names = append(names, fmt.Sprint(first))
+	}
+	return names, nil
+}
+
+func (s *shop) Part(ctx context.Context, name string) iter.Seq2[reindex.Product, error] {
+	var first int
+	if _, err := fmt.Sscan(name, &first); err != nil {
+		return func(yield func(reindex.Product, error) bool) { yield(reindex.Product{}, err) }
+	}
+	last := min(s.products, first+inPart)
+	return s.between(ctx, name, max(0, first-s.inTwo), last)
+}
+
+func (s *shop) between(ctx context.Context, name string, first, last int) iter.Seq2[reindex.Product, error] {
+	return func(yield func(reindex.Product, error) bool) {
+		if s.read != nil {
+			s.read(name)
+		}
+		for i := first; i < last; i++ {
+			if err := ctx.Err(); err != nil {
+				yield(reindex.Product{}, err)
+				return
+			}
+			s.all.Add(1)
+			if !yield(reindextest.NewProduct(fmt.Sprintf("p%06d", i), map[string]any{"rev": "1"}), nil) {
+				return
+			}
+		}
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if s.done == nil {
+			s.done = map[string]int{}
+		}
+		s.done[name]++
+	}
+}

@@ -1,0 +1,278 @@
+package fleet
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/riverqueue/river"
+
+	"productindex/reindex"
+)
+
+// loader loads the parts of a run through River. It implements [reindex.Loader].
+type loader struct{ fleet *Fleet }
+
+// maxParts is how many parts a run has at most.
+const maxParts = 100_000
+
+// unknownParts is how many parts a source is split into if nobody knows how many products it has.
+const unknownParts = 64
+
+// Split implements [reindex.Loader].
+func (l *loader) Split(expected int64) int {
+	if expected < 0 {
+		return unknownParts
+	}
+	size := int64(l.fleet.cfg.PartProducts)
+	return int(min(max(1, (expected+size-1)/size), maxParts))
+}
+
+const (
+	// firstLook is after which time a run looks at its parts, and lastLook the longest one.
+	firstLook, lastLook = 20 * time.Millisecond, 500 * time.Millisecond
+	// lookTimeout limits one look.
+	lookTimeout = 10 * time.Second
+)
+
+// Load implements [reindex.Loader].
+func (l *loader) Load(ctx context.Context, load reindex.Load) (reindex.Report, error) {
+	if err := l.fleet.cfg.Engine.Retry.Do(ctx, func() error { return reindex.Temporary(l.begin(ctx, load)) }); err != nil {
+		return reindex.Report{}, err
+	}
+	wait := time.NewTimer(firstLook)
+	defer wait.Stop()
+	for interval := firstLook; ; interval = min(interval*3/2, lastLook) { //nolint:mnd // half as long again each time
+		select {
+		case <-wait.C:
+		case <-ctx.Done():
+			return reindex.Report{}, context.Cause(ctx)
+		}
+		wait.Reset(interval)
+		s, err := l.look(ctx, load.Job)
+		if err != nil {
+			if ctx.Err() == nil { // the lease says when that has gone on for too long
+				l.fleet.log.WarnContext(ctx, "looking at the parts of a run failed", "tenant", load.Job.Tenant, "job", load.Job.ID, "error", err)
+			}
+			continue
+		}
+		if s.failed != nil {
+			return s.sum, s.failed
+		}
+		if s.left == 0 {
+			s.sum, err = l.listed(ctx, load.Job.ID, s.sum)
+			return s.sum, err
+		}
+		if err := load.Report(s.sum); err != nil {
+			return s.sum, err
+		}
+	}
+}
+
+// begin stores the run with its parts and puts the first of them into the queue, in one transaction. Of a run that was
+// taken over it stores the new fencing token alone.
+func (l *loader) begin(ctx context.Context, load reindex.Load) error {
+	f, job := l.fleet, load.Job
+	return pgx.BeginFunc(ctx, f.pool, func(tx pgx.Tx) error {
+		tag, err := tx.Exec(ctx, "UPDATE reindex_fleet_runs SET fence = $3 WHERE job = $1 AND generation = $2 AND fence <= $3", job.ID, load.Generation, job.Fence)
+		if err != nil || tag.RowsAffected() > 0 {
+			return err
+		}
+		if _, err := tx.Exec(ctx, "DELETE FROM reindex_fleet_runs WHERE tenant = $1 AND queue = $2 AND fence <= $3",
+			job.Tenant, f.queues.parts, job.Fence); err != nil {
+			return err
+		}
+		names := load.Parts
+		if len(names) == 0 {
+			names = []string{""}
+		}
+		if _, err := tx.Exec(ctx, `INSERT INTO reindex_fleet_runs (job, tenant, queue, fence, generation, priority) VALUES ($1, $2, $3, $4, $5, $6)`,
+			job.ID, job.Tenant, f.queues.parts, job.Fence, load.Generation, priority(len(names))); err != nil {
+			return err
+		}
+		if _, err := tx.Exec(ctx, `INSERT INTO reindex_fleet_parts (job, part, queue, name)
+			SELECT $1, n, $2, name FROM unnest($3::text[]) WITH ORDINALITY AS parts (name, n)`, job.ID, f.queues.parts, names); err != nil {
+			return err
+		}
+		return f.enqueueParts(ctx, tx, job.ID, f.cfg.TenantParts)
+	})
+}
+
+// priority returns River's priority of the parts of a run that has so many of them: 1 comes first, 4 last.
+func priority(parts int) int {
+	const first, last = 1, 4
+	p := first
+	for limit := 1; parts > limit && p < last; limit *= 10 {
+		p++
+	}
+	return p
+}
+
+// enqueueParts puts further parts of a run into the queue, up to a number of them.
+func (f *Fleet) enqueueParts(ctx context.Context, tx pgx.Tx, job string, n int) error {
+	rows, err := tx.Query(ctx, `UPDATE reindex_fleet_parts p SET state = $3 FROM reindex_fleet_runs r WHERE r.job = p.job AND p.job = $1 AND p.part IN
+		(SELECT part FROM reindex_fleet_parts WHERE job = $1 AND state = $4 ORDER BY part LIMIT $2 FOR UPDATE SKIP LOCKED)
+		RETURNING r.tenant, r.job, r.generation, p.part, r.priority`, job, n, partQueued, partWaiting)
+	if err != nil {
+		return err
+	}
+	return f.insertParts(ctx, tx, rows)
+}
+
+// insertParts makes River's jobs of rows of parts.
+func (f *Fleet) insertParts(ctx context.Context, tx pgx.Tx, rows pgx.Rows) error {
+	var (
+		args     partArgs
+		priority int
+		inserts  []river.InsertManyParams
+	)
+	_, err := pgx.ForEachRow(rows, []any{&args.Tenant, &args.Job, &args.Generation, &args.Part, &priority}, func() error {
+		inserts = append(inserts, river.InsertManyParams{Args: args, InsertOpts: &river.InsertOpts{
+			Queue: f.queues.parts, Priority: priority, MaxAttempts: f.cfg.Attempts + riverAttempts,
+		}})
+		return nil
+	})
+	if err != nil || len(inserts) == 0 {
+		return err
+	}
+	_, err = f.river.InsertManyTx(ctx, tx, inserts)
+	return err
+}
+
+// riverAttempts is how often River tries a job beyond the attempts of its part: failures of the database are not the
+// part's.
+const riverAttempts = 20
+
+// state is where the parts of a run stand.
+type state struct {
+	sum    reindex.Report
+	left   int
+	failed error
+}
+
+// look finds out where the parts stand, and puts those whose worker has died back into the queue.
+func (l *loader) look(ctx context.Context, job reindex.Job) (s state, err error) {
+	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
+	defer cancel()
+	var (
+		all  int
+		dead int
+		why  *string
+	)
+	n := numbers(&s.sum)
+	dest := []any{&all, &s.left, &dead, &why}
+	var sums strings.Builder
+	for i := range n {
+		dest = append(dest, n[i])
+		fmt.Fprintf(&sums, ", coalesce(sum(counted[%d]), 0)::bigint", i+1)
+	}
+	err = l.fleet.pool.QueryRow(ctx, `SELECT count(*), count(*) FILTER (WHERE state <> $2),
+		count(*) FILTER (WHERE owner <> '' AND lease_end < clock_timestamp()), min(failure) FILTER (WHERE state = $3)`+sums.String()+`
+		FROM reindex_fleet_parts WHERE job = $1`, job.ID, partDone, partFailed).Scan(dest...)
+	switch {
+	case err != nil:
+		return s, err
+	case all == 0:
+		s.failed = fmt.Errorf("the parts of the run are gone: %w", reindex.ErrFenced)
+	case why != nil:
+		s.failed, err = l.failed(ctx, job.ID)
+	case dead > 0:
+		err = l.revive(ctx, job)
+	}
+	return s, err
+}
+
+// failed returns the error of the first part that has failed.
+func (l *loader) failed(ctx context.Context, job string) (failed, err error) {
+	var (
+		name, text string
+		attempts   int
+		why        failure
+	)
+	err = l.fleet.pool.QueryRow(ctx, "SELECT name, attempts, failure FROM reindex_fleet_parts WHERE job = $1 AND state = $2 ORDER BY part LIMIT 1",
+		job, partFailed).Scan(&name, &attempts, &text)
+	if err != nil {
+		return nil, err
+	}
+	if err := json.Unmarshal([]byte(text), &why); err != nil {
+		return nil, err
+	}
+	switch {
+	case why.Gate != nil:
+		broken := reindex.GateError(*why.Gate)
+		return &broken, nil
+	case why.Again:
+		return fmt.Errorf("part %q: %w: %s", name, reindex.ErrAgain, why.Text), nil
+	}
+	failed = fmt.Errorf("part %q failed, attempt %d: %s", name, attempts, why.Text)
+	if why.Public != "" {
+		failed = reindex.Public(failed, why.Public)
+	}
+	return failed, nil
+}
+
+// died is why a part failed whose workers die.
+var died = failure{
+	Text:   "the process that loaded it stopped answering, each time",
+	Public: "the processes that loaded a part of it stopped answering, each time",
+}
+
+// revive puts parts whose worker has died back into the queue, unless that was the last try.
+func (l *loader) revive(ctx context.Context, job reindex.Job) error {
+	text, err := json.Marshal(died)
+	if err != nil {
+		return err
+	}
+	f := l.fleet
+	return pgx.BeginFunc(ctx, f.pool, func(tx pgx.Tx) error {
+		rows, err := tx.Query(ctx, `UPDATE reindex_fleet_parts p SET owner = '', lease_end = NULL,
+			state = CASE WHEN attempts >= $3 THEN $4 ELSE state END, failure = CASE WHEN attempts >= $3 THEN $5 ELSE failure END
+			FROM reindex_fleet_runs r WHERE r.job = p.job AND p.job = $1 AND r.fence = $2 AND p.owner <> '' AND p.lease_end < clock_timestamp()
+			RETURNING r.tenant, r.job, r.generation, p.part, r.priority`, job.ID, job.Fence, f.cfg.Attempts, partFailed, string(text))
+		if err != nil {
+			return err
+		}
+		return f.insertParts(ctx, tx, rows)
+	})
+}
+
+// errLists: what a part lists cannot be read.
+var errLists = errors.New("the list of a part cannot be read")
+
+// listed adds what the parts list to their sum.
+func (l *loader) listed(ctx context.Context, job string, sum reindex.Report) (reindex.Report, error) {
+	limit := l.fleet.reportItems()
+	err := l.fleet.cfg.Engine.Retry.Do(ctx, func() error {
+		sum.Rejections, sum.DuplicateIDs = nil, nil
+		rows, err := l.fleet.pool.Query(ctx, "SELECT lists FROM reindex_fleet_parts WHERE job = $1 AND lists <> '{}' ORDER BY part", job)
+		if err != nil {
+			return reindex.Temporary(err)
+		}
+		var text string
+		_, err = pgx.ForEachRow(rows, []any{&text}, func() error {
+			var found lists
+			if err := json.Unmarshal([]byte(text), &found); err != nil {
+				return fmt.Errorf("%w: %w", errLists, err)
+			}
+			found.addTo(&sum, limit)
+			return nil
+		})
+		if err == nil || errors.Is(err, errLists) {
+			return err
+		}
+		return reindex.Temporary(err)
+	})
+	return sum, err
+}
+
+// reportItems is how many rejections and duplicates a report lists.
+func (f *Fleet) reportItems() int {
+	if n := f.cfg.Engine.ReportItems; n > 0 {
+		return n
+	}
+	return 100 //nolint:mnd // the engine's default
+}

@@ -1,0 +1,299 @@
+package fleet
+
+import (
+	"context"
+	"errors"
+	"iter"
+	"os/exec"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"productindex/reindex"
+	"productindex/reindex/reindextest"
+)
+
+// testLease is short, and long enough for a busy machine to renew it in time.
+const testLease = 2 * time.Second
+
+// hurried are the settings of tests in which leases run out.
+func hurried(c Config) Config {
+	c.Lease, c.PartProducts, c.RetryDelay = testLease, inPart, 10*time.Millisecond
+	return c
+}
+
+// A part that makes no progress for far longer than its lease is loaded once: its process is alive.
+func TestSlowPartIsNotKilled(t *testing.T) {
+	pool, ix := connect(t), reindextest.NewMemory()
+	src := &shop{products: 300}
+	src.read = func(part string) {
+		if part == "100" {
+			<-time.After(3 * testLease) // a source that is slow
+		}
+	}
+	f := newFleet(t, pool, src, ix, hurried(Config{}))
+	job := await(t, f, start(t, f, "acme"))
+	if job.Status != reindex.StatusSuccess || src.done["100"] != 1 || src.all.Load() != 300 {
+		t.Errorf("the job is %s (%s), %d products were read; want SUCCESS and 300", job.Status, job.Message, src.all.Load())
+	}
+}
+
+// A worker that comes back after its job was cancelled changes neither the job nor what is live.
+func TestLateWorker(t *testing.T) {
+	pool, ix := connect(t), reindextest.NewMemory()
+	entered, release := make(chan struct{}), make(chan struct{})
+	src := &shop{products: 300}
+	f := newFleet(t, pool, src, ix, hurried(Config{}))
+	if job := await(t, f, start(t, f, "acme")); job.Status != reindex.StatusSuccess {
+		t.Fatal(job.Message)
+	}
+	live := ix.Documents("acme")
+	var stopped atomic.Bool
+	src.read = func(string) {
+		if stopped.CompareAndSwap(false, true) {
+			close(entered)
+			<-release // whatever becomes of the context
+		}
+	}
+	src.products = 400
+	job := start(t, f, "acme")
+	<-entered
+	if err := f.Cancel(t.Context(), "acme", job.ID); err != nil {
+		t.Fatal(err)
+	}
+	job = await(t, f, job)
+	if job.Status != reindex.StatusFailure || job.Message != reindex.ErrCancelled.Error() {
+		t.Fatalf("the job is %s (%s), want a cancelled one", job.Status, job.Message)
+	}
+	close(release)
+	src.read = nil
+	next := await(t, f, start(t, f, "beta"))
+	if next.Status != reindex.StatusSuccess {
+		t.Fatal(next.Message)
+	}
+	after, err := f.Job(t.Context(), "acme", job.ID)
+	if err != nil || after.Status != reindex.StatusFailure || after.Message != job.Message || len(ix.Documents("acme")) != len(live) {
+		t.Errorf("afterwards the job is %s (%s), %v, and %d products are live", after.Status, after.Message, err, len(ix.Documents("acme")))
+	}
+}
+
+// A worker that was paused past its lease stores no report for the part that another one has loaded meanwhile, and a
+// worker that died does not hang the run.
+func TestPausedWorker(t *testing.T) {
+	pool, ix := connect(t), reindextest.NewMemory()
+	entered, release := make(chan struct{}), make(chan struct{})
+	var stopped atomic.Bool
+	src := &shop{products: 300}
+	src.read = func(part string) {
+		if part == "0" && stopped.CompareAndSwap(false, true) {
+			close(entered)
+			<-release
+		}
+	}
+	f := newFleet(t, pool, src, ix, hurried(Config{Parts: 3}))
+	job := start(t, f, "acme")
+	<-entered
+	// What the database sees of a process that was stopped: nobody renews its lease.
+	_, err := pool.Exec(t.Context(), "UPDATE reindex_fleet_parts SET owner = 'stopped', lease_end = clock_timestamp() - interval '1 second' WHERE owner <> '' AND name = '0'")
+	if err != nil {
+		t.Fatal(err)
+	}
+	job = await(t, f, job)
+	close(release)
+	if job.Status != reindex.StatusSuccess || job.Report.Read != 300 || len(ix.Documents("acme")) != 300 {
+		t.Errorf("the job is %s (%s), read %d, %d are live", job.Status, job.Message, job.Report.Read, len(ix.Documents("acme")))
+	}
+}
+
+// A part that fails each time ends the run with its reason after its attempts, and the live index stays.
+func TestPartThatAlwaysFails(t *testing.T) {
+	pool, ix := connect(t), reindextest.NewMemory()
+	src := &failing{shop: &shop{products: 300}}
+	f := newFleet(t, pool, src, ix, hurried(Config{Attempts: 3}))
+	job := await(t, f, start(t, f, "acme"))
+	if job.Status != reindex.StatusFailure || !strings.Contains(job.Message, "the shelf is empty") || src.tries.Load() != 3 {
+		t.Errorf("the job is %s (%s) after %d tries, want the reason after 3", job.Status, job.Message, src.tries.Load())
+	}
+	if ix.Documents("acme") != nil || ix.Open() != 0 {
+		t.Error("something is live, or left")
+	}
+}
+
+// failing is a shop one part of which cannot be read.
+type failing struct {
+	*shop
+
+	tries atomic.Int64
+}
+
+func (s *failing) Open(context.Context, string) (reindex.Snapshot, error) { return s, nil }
+
+func (s *failing) Part(ctx context.Context, name string) iter.Seq2[reindex.Product, error] {
+	if name != "200" {
+		return s.shop.Part(ctx, name)
+	}
+	return func(yield func(reindex.Product, error) bool) {
+		s.tries.Add(1)
+		yield(reindex.Product{}, reindex.Public(errors.New("no products"), "the shelf is empty"))
+	}
+}
+
+// The process that looks after a run goes. Another one goes on, no finished part is read again, and no number goes back.
+func TestRunIsTakenOver(t *testing.T) {
+	pool, ix, src := connect(t), reindextest.NewMemory(), &shop{products: 1000}
+	half, release := make(chan struct{}), make(chan struct{})
+	var reads atomic.Int64
+	src.read = func(string) {
+		switch n := reads.Add(1); {
+		case n == 6:
+			close(half)
+			<-release
+		case n > 6:
+			<-release
+		}
+	}
+	trigger := newFleet(t, pool, src, ix, hurried(Config{Role: Trigger}))
+	cfg := hurried(Config{Parts: 1})
+	first, err := New(t.Context(), pool, src, ix, &cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := first.Work(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	job := start(t, trigger, "acme")
+	<-half
+	newFleet(t, pool, src, ix, cfg)
+	leave, cancel := context.WithCancel(t.Context())
+	cancel()
+	gone := make(chan error)
+	go func() { gone <- first.Shutdown(leave) }()
+	time.AfterFunc(testLease, func() { close(release) })
+	var processed []int64
+	for j, err := range trigger.Watch(t.Context(), "acme", job.ID) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		processed, job = append(processed, j.Processed), j
+	}
+	if err := <-gone; !errors.Is(err, context.Canceled) {
+		t.Errorf("shutdown: %v", err)
+	}
+	if job.Status != reindex.StatusSuccess || len(ix.Documents("acme")) != 1000 || !slices.IsSorted(processed) {
+		t.Errorf("the job is %s (%s), %d are live, processed %v", job.Status, job.Message, len(ix.Documents("acme")), processed)
+	}
+	for part, n := range src.done {
+		if n > 1 {
+			t.Errorf("part %s was read to its end %d times", part, n)
+		}
+	}
+}
+
+// A product in two parts shows as a difference, and is named.
+func TestProductInTwoParts(t *testing.T) {
+	pool, ix, src := connect(t), reindextest.NewMemory(), &shop{products: 300, inTwo: 2}
+	f := newFleet(t, pool, src, ix, hurried(Config{}))
+	job := await(t, f, start(t, f, "acme"))
+	if job.Status != reindex.StatusFailure || !strings.Contains(job.Message, "4 of them came in more than one part") ||
+		!strings.Contains(job.Message, `"p000098", "p000099", "p000198", "p000199"`) {
+		t.Errorf("the job is %s (%s)", job.Status, job.Message)
+	}
+}
+
+// A job that no worker has begun ends as soon as it is cancelled.
+func TestCancelBeforeAWorker(t *testing.T) {
+	pool, ix, src := connect(t), reindextest.NewMemory(), &shop{products: 300}
+	trigger := newFleet(t, pool, src, ix, Config{Role: Trigger})
+	job := start(t, trigger, "acme")
+	if _, started, err := trigger.Start(t.Context(), "acme"); started || err != nil {
+		t.Errorf("a second start: %v, %v; want to join the first", started, err)
+	}
+	if err := trigger.Cancel(t.Context(), "acme", job.ID); err != nil {
+		t.Fatal(err)
+	}
+	job, err := trigger.Job(t.Context(), "acme", job.ID)
+	if err != nil || job.Status != reindex.StatusFailure || job.Message != reindex.ErrCancelled.Error() {
+		t.Errorf("the job is %s (%s), %v", job.Status, job.Message, err)
+	}
+	if err := trigger.Cancel(t.Context(), "acme", job.ID); !errors.Is(err, reindex.ErrJobEnded) {
+		t.Errorf("cancelled again: %v, want ErrJobEnded", err)
+	}
+}
+
+// A small catalogue does not wait for a large one, and all processes together load no more parts than the index takes.
+func TestFairness(t *testing.T) {
+	pool, ix := connect(t), reindextest.NewMemory()
+	var (
+		mu          sync.Mutex
+		order       []string
+		now, most   int
+		begun       = make(chan struct{})
+		smallStored = make(chan struct{})
+	)
+	src := tenants{func(tenant string) *shop {
+		s := &shop{products: 4000}
+		if tenant == "small" {
+			s.products = 100
+		}
+		s.read = func(string) {
+			mu.Lock()
+			order = append(order, tenant)
+			if len(order) == 1 {
+				close(begun)
+			}
+			now++
+			most = max(most, now)
+			mu.Unlock()
+			<-smallStored
+			<-time.After(time.Millisecond) // so that parts overlap that can
+			mu.Lock()
+			defer mu.Unlock()
+			now--
+		}
+		return s
+	}}
+	cfg := hurried(Config{Parts: 3, BytesInFlight: 1, TenantParts: 4})
+	f := newFleet(t, pool, src, ix, cfg)
+	large := start(t, f, "large")
+	<-begun
+	small := start(t, f, "small")
+	close(smallStored)
+	if job := await(t, f, small); job.Status != reindex.StatusSuccess {
+		t.Fatal(job.Message)
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	if at := slices.Index(order, "small"); at > 30 {
+		t.Errorf("the small catalogue came after %d parts of the large one", at)
+	}
+	if most > 1 {
+		t.Errorf("%d parts were loaded at the same time, the budget is that of 1", most)
+	}
+	go func() { _ = f.Cancel(context.WithoutCancel(t.Context()), "large", large.ID) }()
+}
+
+// tenants is a source with another shop for each tenant.
+type tenants struct{ of func(tenant string) *shop }
+
+func (s tenants) Open(ctx context.Context, tenant string) (reindex.Snapshot, error) {
+	return s.of(tenant).Open(ctx, tenant)
+}
+
+// Hosts of the core and of the endpoints do not get River.
+func TestCoreIsWithoutRiver(t *testing.T) {
+	out, err := exec.CommandContext(t.Context(), "go", "list", "-deps", "productindex/reindex", "productindex/httpapi",
+		"productindex/reindex/jobsql").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if strings.Contains(string(out), "riverqueue") {
+		t.Error("the core, httpapi or jobsql imports River")
+	}
+	out, err = exec.CommandContext(t.Context(), "go", "list", "-deps", "productindex/reindex/fleet").Output()
+	if err != nil || !strings.Contains(string(out), "riverqueue") {
+		t.Errorf("go list does not name River for the fleet: %v", err)
+	}
+}
