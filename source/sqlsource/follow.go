@@ -42,7 +42,11 @@ func Follow(ctx context.Context, db *sql.DB, outbox Outbox, update UpdateFunc) e
 		return err
 	}
 	if o.Dialect != SQLite && db.Stats().MaxOpenConnections == 1 {
-		return fmt.Errorf("sqlsource: following %s: %w: it opens at most one, which Follow would hold; raise SetMaxOpenConns", o.Table, ErrNoRoom)
+		return fmt.Errorf(
+			"sqlsource: following %s: %w: it opens at most one, which Follow would hold; raise SetMaxOpenConns",
+			o.Table,
+			ErrNoRoom,
+		)
 	}
 	f := &follower{outbox: o, db: db, update: update, waits: map[string]*wait{}}
 	var failed wait
@@ -58,7 +62,8 @@ func Follow(ctx context.Context, db *sql.DB, outbox Outbox, update UpdateFunc) e
 			failed.until = time.Now().Add(o.Interval)
 		default:
 			failed.longer(o.MaxDelay)
-			o.Logger.WarnContext(ctx, "sqlsource: the outbox cannot be followed, trying again", "table", o.Table, "error", err, "again", failed.until)
+			o.Logger.WarnContext(ctx, "sqlsource: the outbox cannot be followed, trying again",
+				"table", o.Table, "error", err, "again", failed.until)
 		}
 		pause(ctx, time.Until(failed.until))
 	}
@@ -293,7 +298,8 @@ func (f *follower) leave(ctx context.Context, tenant string, why error) {
 	}
 	w.longer(f.outbox.MaxDelay)
 	if ctx.Err() == nil {
-		f.outbox.Logger.WarnContext(ctx, "sqlsource: changes were not taken, trying again", "tenant", tenant, "error", why, "again", w.until)
+		f.outbox.Logger.WarnContext(ctx, "sqlsource: changes were not taken, trying again",
+			"tenant", tenant, "error", why, "again", w.until)
 	}
 }
 
@@ -337,7 +343,8 @@ func (f *follower) refuseAll(ctx context.Context, tenant string, changes []reind
 
 // refuse reports a change that was not taken, and never will be.
 func (f *follower) refuse(ctx context.Context, tenant string, item reindex.ItemError) {
-	f.outbox.Logger.WarnContext(ctx, "sqlsource: a change was refused", "tenant", tenant, "product", item.ID, "error", item.Err)
+	f.outbox.Logger.WarnContext(ctx, "sqlsource: a change was refused",
+		"tenant", tenant, "product", item.ID, "error", item.Err)
 	if f.outbox.Refused != nil {
 		f.outbox.Refused(ctx, tenant, item)
 	}

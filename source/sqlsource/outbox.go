@@ -206,5 +206,6 @@ func (o Outbox) deleteSQL(sequences []int64) string {
 	for i, n := range sequences {
 		values[i] = strconv.FormatInt(n, 10)
 	}
-	return "DELETE FROM " + o.table() + " WHERE " + o.Dialect.quote(o.Sequence) + " IN (" + strings.Join(values, ", ") + ")"
+	sequence := o.Dialect.quote(o.Sequence)
+	return "DELETE FROM " + o.table() + " WHERE " + sequence + " IN (" + strings.Join(values, ", ") + ")"
 }

@@ -63,8 +63,9 @@ func (l *outboxLink) lock(ctx context.Context, o Outbox) error {
 	arg := any(name)
 	if o.Dialect == PostgreSQL {
 		sum := fnv.New64a()
-		_, _ = sum.Write([]byte(name))                                                                 // which never fails
-		query, arg = "SELECT CASE WHEN pg_try_advisory_lock($1) THEN 1 ELSE 0 END", int64(sum.Sum64()) //nolint:gosec // any number will do
+		_, _ = sum.Write([]byte(name)) // which never fails
+		query = "SELECT CASE WHEN pg_try_advisory_lock($1) THEN 1 ELSE 0 END"
+		arg = int64(sum.Sum64()) //nolint:gosec // any number will do
 	}
 	var got int
 	if err := l.QueryRowContext(ctx, query, arg).Scan(&got); err != nil {
@@ -143,7 +144,9 @@ func (l *outboxLink) remove(ctx context.Context, o Outbox, sequences []int64) er
 		return fmt.Errorf("deleting rows: %w", err)
 	}
 	if n > int64(len(sequences)) {
-		return &fatalError{fmt.Errorf("column %q is not unique: %d rows have the values of %d", o.Sequence, n, len(sequences))}
+		return &fatalError{
+			fmt.Errorf("column %q is not unique: %d rows have the values of %d", o.Sequence, n, len(sequences)),
+		}
 	}
 	if err := tx.Commit(); err != nil {
 		return fmt.Errorf("deleting rows: %w", err)

@@ -36,7 +36,10 @@ func newOutboxRow(o Outbox, types []*sql.ColumnType) (*outboxRow, error) {
 	for _, name := range o.columns() {
 		t := byName[name]
 		if t == nil {
-			errs = append(errs, fmt.Errorf("the table %s has no column %q; its columns are %s", o.Table, name, strings.Join(names, ", ")))
+			errs = append(
+				errs,
+				fmt.Errorf("the table %s has no column %q; its columns are %s", o.Table, name, strings.Join(names, ", ")),
+			)
 			continue
 		}
 		expr := o.Dialect.quote(name)
