@@ -12,6 +12,8 @@
 // With ?dryRun=true, or dryRun in the body, everything is done but the switch-over. A reindex that is asked for while a dry run is in
 // progress does not join it, nor the other way round: the answer is 400 here, and 409 at the newer endpoints.
 //
+// With difference, likewise, the new index is compared with the live one.
+//
 // The newer endpoints answer likewise:
 //
 //	POST /indexing/{tenant}/reindex-jobs       201 the new job, 200 the one in progress, or 409 it is of another kind
@@ -22,6 +24,7 @@
 //
 //	DELETE /indexing/{tenant}/reindex-jobs/{id}           202 the job is asked to stop, 409 it has ended, or 404
 //	GET    /indexing/{tenant}/reindex-jobs/{id}/failures  200 a page of the products that the job rejected, or 404
+//	GET    /indexing/{tenant}/reindex-jobs/{id}/difference  200 how the job's index differs from the live one, or 404
 //	GET    /indexing/{tenant}/reindex-jobs/{id}/events    200 the job's progress as server-sent events, 204 there is no more, or 404
 //
 // # Decisions where the contract leaves room

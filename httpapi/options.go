@@ -9,7 +9,10 @@ import (
 
 // parseOptions reads what is asked of a run, from the query or from the fields of the body.
 func parseOptions(rawQuery string, fields map[string]json.RawMessage) (options reindex.Options, err error) {
-	options.DryRun, err = boolOption(rawQuery, fields, "dryRun")
+	if options.DryRun, err = boolOption(rawQuery, fields, "dryRun"); err != nil {
+		return options, err
+	}
+	options.Difference, err = boolOption(rawQuery, fields, "difference")
 	return options, err
 }
 

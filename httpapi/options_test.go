@@ -63,3 +63,25 @@ func TestDryRunIsTrueOrFalse(t *testing.T) {
 		}
 	}
 }
+
+func TestDifference(t *testing.T) {
+	ix := reindextest.NewMemory()
+	first := newEngine(t, reindextest.Slice(reindextest.Products(10, "1")), ix)
+	if _, err := first.Run(t.Context(), "acme"); err != nil {
+		t.Fatal(err)
+	}
+	e := newEngine(t, reindextest.Slice(reindextest.Products(12, "2")[1:]), ix)
+	s := serve(t, e, Config{})
+	plain := s.create(creation)
+	await(t, e, "acme", plain)
+	if got := s.send("GET", jobsPath+"/"+plain+"/difference", ""); got.status != http.StatusNotFound {
+		t.Errorf("a job that was not asked for it: %d %s", got.status, got.body)
+	}
+	id := s.create(`{"entityType":"PRODUCT","dryRun":true,"difference":true}`)
+	await(t, e, "acme", id)
+	got := s.send("GET", jobsPath+"/"+id+"/difference", "")
+	const want = `{"addedCount":0,"removedCount":0,"changedCount":0,"unchangedCount":11,"editedCount":0,"added":[],"removed":[],"changed":[]}`
+	if got.status != http.StatusOK || got.body != want {
+		t.Errorf("%d %s, want %s", got.status, got.body, want)
+	}
+}

@@ -52,6 +52,9 @@ var routes = []route{
 	{"/indexing/{tenant}/reindex-jobs/{id}/failures", []operation{
 		{method: http.MethodGet, scope: ScopeView, serve: (*handler).listFailures},
 	}},
+	{"/indexing/{tenant}/reindex-jobs/{id}/difference", []operation{
+		{method: http.MethodGet, scope: ScopeView, serve: (*handler).jobDifference},
+	}},
 	{"/indexing/{tenant}/reindex-jobs/{id}/events", []operation{
 		{method: http.MethodGet, scope: ScopeView, serve: (*handler).jobEvents},
 	}},

@@ -13,6 +13,9 @@ func (e *Engine) admit(ctx, base context.Context, tenant string, options Options
 	if err := CheckTenant(tenant); err != nil {
 		return nil, nil, Job{}, err
 	}
+	if err := options.check(tenant, e.ix); err != nil {
+		return nil, nil, Job{}, err
+	}
 	if err := e.ends.store(ctx, &e.cfg, tenant); err != nil {
 		return nil, nil, Job{}, err
 	}

@@ -56,6 +56,11 @@ type Config struct {
 	// MinFraction is the smallest size of a new generation, as a fraction of the live one's number of documents. Default
 	// 0.5; negative: no limit.
 	MinFraction float64
+	// MaxRemoved is the largest fraction of the products that are live which may be missing in a generation that still goes
+	// live, and MaxChanged that of those which may have changed. Each run compares the two indexes then, as with
+	// Options.Difference, and fails if the index is not a [LiveScanner]. Default 0: no limit. A fraction such as 1e-12
+	// lets no product go.
+	MaxRemoved, MaxChanged float64
 	// CountMargin is by which fraction of the announced number (see [Counter]) the number of different products read may
 	// stay below it. Default 0: none may be missing; negative: any number may.
 	CountMargin float64
@@ -168,6 +173,11 @@ func (c *Config) validate() error {
 	errs = append(errs, c.Retry.validate())
 	if !(c.MinFraction <= 1) { // NaN included
 		errs = append(errs, fmt.Errorf("MinFraction is %v, it must be at most 1", c.MinFraction))
+	}
+	for name, fraction := range map[string]float64{"MaxRemoved": c.MaxRemoved, "MaxChanged": c.MaxChanged} {
+		if !(fraction >= 0 && fraction <= 1) {
+			errs = append(errs, fmt.Errorf("%s is %v, it must be from 0 to 1", name, fraction))
+		}
 	}
 	if !(c.CountMargin <= 1) {
 		errs = append(errs, fmt.Errorf("CountMargin is %v, it must be at most 1", c.CountMargin))

@@ -22,14 +22,18 @@ const (
 	RuleCount Rule = "count"
 	// RuleShrunk: the generation holds at least Config.MinFraction of what is live.
 	RuleShrunk Rule = "shrunk"
+	// RuleRemoved: not more of the products that are live are gone from the generation than Config.MaxRemoved.
+	RuleRemoved Rule = "removed"
+	// RuleChanged: not more of the products that are live have changed than Config.MaxChanged.
+	RuleChanged Rule = "changed"
 )
 
 // GateError is why a generation that was built did not go live.
 type GateError struct {
 	// Rule that the generation broke.
 	Rule Rule
-	// Have is the number that the rule looked at, Want the one it has to reach (for RuleRejected and RuleDuplicates: must
-	// not exceed).
+	// Have is the number that the rule looked at, Want the one it has to reach (for RuleRejected, RuleDuplicates,
+	// RuleRemoved and RuleChanged: must not exceed).
 	Have, Want int64
 	// Detail says what was compared and what can be done.
 	Detail string

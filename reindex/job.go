@@ -121,7 +121,7 @@ type JobStore interface {
 	Get(ctx context.Context, tenant, id string) (Job, error)
 
 	// List returns the tenant's jobs that the query selects, and how many match it in all. Their Reports may lack
-	// Rejections and DuplicateIDs.
+	// Rejections, DuplicateIDs and Difference.
 	List(ctx context.Context, tenant string, query JobQuery) (jobs []Job, total int, err error)
 
 	// Lease is how long a job is taken for alive after its last Create or Renew. 0: for ever, as only this process uses

@@ -107,7 +107,7 @@ func (p *phases) where() position {
 // of returns where the length of a phase is kept; nil if it is not.
 func (d *Durations) of(phase Phase) *time.Duration {
 	return map[Phase]*time.Duration{
-		PhasePending: &d.Pending, PhaseOpen: &d.Open, PhaseBegin: &d.Begin, PhaseLoad: &d.Load, PhaseCatchUp: &d.CatchUp, PhaseSeal: &d.Seal,
+		PhasePending: &d.Pending, PhaseOpen: &d.Open, PhaseBegin: &d.Begin, PhaseLoad: &d.Load, PhaseCatchUp: &d.CatchUp, PhaseSeal: &d.Seal, PhaseCheck: &d.Check,
 		PhaseCommit: &d.Commit,
 	}[phase]
 }

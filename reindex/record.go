@@ -150,14 +150,14 @@ func (r *record) logEnd(ctx context.Context, report *Report, err error) {
 		attrs = append(attrs, "rejections", report.Rejections[:min(loggedRejections, len(report.Rejections))])
 	}
 	if err == nil {
-		r.log.InfoContext(ctx, r.now().Options.String()+" succeeded", attrs...)
+		r.log.InfoContext(ctx, r.now().Options.verb()+" succeeded", attrs...)
 		return
 	}
 	attrs = append(attrs, "error", err)
 	if panicked, ok := errors.AsType[*PanicError](err); ok {
 		attrs = append(attrs, "stack", string(panicked.Stack))
 	}
-	r.log.ErrorContext(ctx, r.now().Options.String()+" failed", attrs...)
+	r.log.ErrorContext(ctx, r.now().Options.verb()+" failed", attrs...)
 }
 
 // held measures for how long updates are held: until the returned function is called.

@@ -45,6 +45,10 @@ type Report struct {
 	// DuplicateIDs are the ids of duplicates, up to Config.ReportItems of them, in the order in which they were read.
 	DuplicateIDs []string
 
+	// Difference is how the new index differs from the live one; nil unless it was asked for (Options.Difference,
+	// Config.MaxRemoved, Config.MaxChanged) and the run got so far. It is never changed.
+	Difference *Difference
+
 	// Durations is where the time went.
 	Durations Durations
 }
@@ -75,6 +79,8 @@ type Durations struct {
 	CatchUp time.Duration
 	// Held is for how long updates of the tenant had to wait for the switch-over.
 	Held time.Duration
+	// Check is what the gate took, with the comparison of both indexes if there was one.
+	Check time.Duration
 	// Commit is the switch-over, Held included.
 	Commit time.Duration
 	// Total is the whole run, Pending included.

@@ -104,7 +104,10 @@ func (r *run) buildElsewhere(ctx context.Context, feed *feed, gen Generation, lo
 			return nil // before changes were carried in, which nobody has counted
 		}
 		misused := func() error { return nil } // parts say that themselves
-		return r.explained(ctx, r.check(ctx, misused, sealed), load)
+		if err := r.explained(ctx, r.check(ctx, misused, sealed), load); err != nil {
+			return err
+		}
+		return r.compare(ctx, gen, feed, sealed)
 	})
 	if err != nil {
 		return err

@@ -264,7 +264,12 @@ func (r *run) build(ctx context.Context, feed *feed, snap Snapshot, parts []stri
 	if err != nil {
 		return err
 	}
-	if err := r.phase(ctx, PhaseCheck, func(ctx context.Context) error { return r.check(ctx, p.misused, sealed) }); err != nil {
+	if err := r.phase(ctx, PhaseCheck, func(ctx context.Context) error {
+		if err := r.check(ctx, p.misused, sealed); err != nil {
+			return err
+		}
+		return r.compare(ctx, gen, feed, sealed)
+	}); err != nil {
 		return err
 	}
 	if err := r.phase(ctx, PhaseCatchUp, edits.catchUp); err != nil {

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
 	"text/tabwriter"
 	"time"
 )
@@ -17,12 +18,13 @@ func (a *app) trigger(ctx context.Context, args []string) error {
 	entityType := flags.String("type", "PRODUCT", "what is reindexed")
 	rag := flags.Bool("rag", false, "reindex products for retrieval-augmented generation")
 	dryRun := flags.Bool("dry-run", false, "fill and check a new index, and discard it: nothing that searches see changes")
+	difference := flags.Bool("difference", false, "compare the new index with the live one")
 	following := flags.Bool("follow", false, "show the job's progress until it has ended")
 	if _, err := a.only(0, flags, args); err != nil {
 		return err
 	}
 	var started job
-	creation := map[string]any{"entityType": *entityType, "rag": *rag, "dryRun": *dryRun}
+	creation := map[string]any{"entityType": *entityType, "rag": *rag, "dryRun": *dryRun, "difference": *difference}
 	if _, err := a.call(ctx, http.MethodPost, "reindex-jobs", creation, &started); err != nil {
 		return err
 	}
@@ -152,5 +154,36 @@ func (a *app) failures(ctx context.Context, args []string) error {
 	}
 	listed, all := header.Get("X-Total-Count"), header.Get("X-Rejected-Count")
 	fmt.Fprintf(a.note, "%d of %s that are listed; %s products were rejected\n", len(rejected), listed, all)
+	return nil
+}
+
+// difference shows how a job's index differs from the one that was live.
+func (a *app) difference(ctx context.Context, args []string) error {
+	rest, err := a.only(1, a.newFlags("difference"), args)
+	if err != nil {
+		return err
+	}
+	var d struct {
+		AddedCount, RemovedCount, ChangedCount, UnchangedCount, EditedCount int64
+		Added, Removed                                                      []string
+		Changed                                                             []struct {
+			ID     string
+			Fields []string
+		}
+	}
+	if _, err := a.call(ctx, http.MethodGet, jobPath(rest[0])+"/difference", nil, &d); err != nil {
+		return err
+	}
+	for _, id := range d.Added {
+		fmt.Fprintf(a.out, "+ %s\n", id)
+	}
+	for _, id := range d.Removed {
+		fmt.Fprintf(a.out, "- %s\n", id)
+	}
+	for _, p := range d.Changed {
+		fmt.Fprintf(a.out, "~ %s: %s\n", p.ID, strings.Join(p.Fields, ", "))
+	}
+	fmt.Fprintf(a.note, "%d added, %d removed, %d changed, %d unchanged, %d edited meanwhile\n",
+		d.AddedCount, d.RemovedCount, d.ChangedCount, d.UnchangedCount, d.EditedCount)
 	return nil
 }

@@ -24,10 +24,11 @@ import (
 
 const usage = `usage: cli [-url URL] -tenant TENANT COMMAND
 
-  trigger [-type PRODUCT] [-rag] [-dry-run] [-follow]
+  trigger [-type PRODUCT] [-rag] [-dry-run] [-difference] [-follow]
                                                      start a job, or join the one in progress
   follow ID                                          show a job's progress until it has ended
   list [-q CONDITIONS] [-sort FIELDS] [-page N] [-size N]
+  difference ID                                      how a job's index differs from the live one
   cancel ID                                          ask a job to stop
   failures [-page N] [-size N] ID                    the products that a job rejected
 
@@ -71,6 +72,7 @@ func run(ctx context.Context, args []string, token string, out, note io.Writer) 
 	}
 	commands := map[string]func(*app, context.Context, []string) error{
 		"trigger": (*app).trigger, "follow": (*app).follow, "list": (*app).list, "cancel": (*app).cancel, "failures": (*app).failures,
+		"difference": (*app).difference,
 	}
 	if len(rest) == 0 {
 		return a.misused("a command is missing")

@@ -12,7 +12,7 @@ import (
 
 // numbers are those of a job and of its report, in the order in which they are stored; new ones come last. Together in
 // one column they are read several times as fast as in a column each.
-func numbers(j *reindex.Job, phase, options *int64) [30]*int64 {
+func numbers(j *reindex.Job, phase, options *int64) [31]*int64 {
 	r, d := &j.Report, &j.Report.Durations
 	return [...]*int64{
 		&j.Expected, &j.Processed,
@@ -20,7 +20,7 @@ func numbers(j *reindex.Job, phase, options *int64) [30]*int64 {
 		(*int64)(&d.Pending), (*int64)(&d.Begin), (*int64)(&d.Load), (*int64)(&d.Seal), (*int64)(&d.Commit), (*int64)(&d.Total),
 		&r.Conflicts, (*int64)(&d.Open), &r.Ignored,
 		&r.ChangesApplied, &r.ChangesRefused, &r.Added, &r.Removed, (*int64)(&d.CatchUp), (*int64)(&d.Held),
-		phase, &j.InFlight, &j.BatchBytes, options,
+		phase, &j.InFlight, &j.BatchBytes, options, (*int64)(&d.Check),
 	}
 }
 
@@ -31,17 +31,23 @@ var phases = []reindex.Phase{
 }
 
 // The bits of the number under which the options of a job are stored.
-const optionDryRun = 1 << iota
+const (
+	optionDryRun = 1 << iota
+	optionDifference
+)
 
 func encodeOptions(o reindex.Options) (bits int64) {
 	if o.DryRun {
 		bits |= optionDryRun
 	}
+	if o.Difference {
+		bits |= optionDifference
+	}
 	return bits
 }
 
 func decodeOptions(bits int64) reindex.Options {
-	return reindex.Options{DryRun: bits&optionDryRun != 0}
+	return reindex.Options{DryRun: bits&optionDryRun != 0, Difference: bits&optionDifference != 0}
 }
 
 // encodeNumbers writes a job's numbers as a JSON array.
@@ -92,6 +98,7 @@ func decodeNumbers(text string, j *reindex.Job) error {
 type lists struct {
 	Rejections   []rejection `json:"rejections,omitempty"`
 	DuplicateIDs []string    `json:"duplicateIds,omitempty"`
+	Difference   *difference `json:"difference,omitempty"`
 }
 
 // rejection is a [reindex.Rejection] as it is stored.
@@ -101,12 +108,55 @@ type rejection struct {
 	Where  string `json:"where,omitempty"`
 }
 
+// difference is a [reindex.Difference] as it is stored.
+type difference struct {
+	Added           int64     `json:"added"`
+	Removed         int64     `json:"removed"`
+	Changed         int64     `json:"changed"`
+	Unchanged       int64     `json:"unchanged"`
+	Edited          int64     `json:"edited"`
+	AddedIDs        []string  `json:"addedIds,omitempty"`
+	RemovedIDs      []string  `json:"removedIds,omitempty"`
+	ChangedProducts []changed `json:"changedProducts,omitempty"`
+}
+
+// changed is a [reindex.ChangedProduct] as it is stored.
+type changed struct {
+	ID     string   `json:"id"`
+	Fields []string `json:"fields,omitempty"`
+}
+
+func encodeDifference(d *reindex.Difference) *difference {
+	if d == nil {
+		return nil
+	}
+	out := &difference{d.Added, d.Removed, d.Changed, d.Unchanged, d.Edited, d.AddedIDs, d.RemovedIDs, nil}
+	for _, p := range d.ChangedProducts {
+		out.ChangedProducts = append(out.ChangedProducts, changed(p))
+	}
+	return out
+}
+
+func (d *difference) decode() *reindex.Difference {
+	if d == nil {
+		return nil
+	}
+	out := &reindex.Difference{
+		Added: d.Added, Removed: d.Removed, Changed: d.Changed, Unchanged: d.Unchanged, Edited: d.Edited,
+		AddedIDs: d.AddedIDs, RemovedIDs: d.RemovedIDs,
+	}
+	for _, p := range d.ChangedProducts {
+		out.ChangedProducts = append(out.ChangedProducts, reindex.ChangedProduct(p))
+	}
+	return out
+}
+
 // encodeLists returns what the report lists as a JSON object; empty where it lists nothing.
 func encodeLists(r *reindex.Report) (string, error) {
-	if len(r.Rejections) == 0 && len(r.DuplicateIDs) == 0 {
+	if len(r.Rejections) == 0 && len(r.DuplicateIDs) == 0 && r.Difference == nil {
 		return "", nil
 	}
-	l := lists{DuplicateIDs: r.DuplicateIDs}
+	l := lists{DuplicateIDs: r.DuplicateIDs, Difference: encodeDifference(r.Difference)}
 	for _, listed := range r.Rejections {
 		l.Rejections = append(l.Rejections, rejection(listed))
 	}
@@ -123,7 +173,7 @@ func decodeLists(text string, r *reindex.Report) error {
 	if err := json.Unmarshal([]byte(text), &l); err != nil {
 		return fmt.Errorf("the stored lists of the report: %w", err)
 	}
-	r.DuplicateIDs = l.DuplicateIDs
+	r.DuplicateIDs, r.Difference = l.DuplicateIDs, l.Difference.decode()
 	for _, listed := range l.Rejections {
 		r.Rejections = append(r.Rejections, reindex.Rejection(listed))
 	}

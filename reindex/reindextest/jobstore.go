@@ -40,7 +40,7 @@ func TestJobStore(t *testing.T, open func(t *testing.T) reindex.JobStore) {
 func job(tenant, id string, n int) reindex.Job {
 	at := time.Date(2026, 11, 24, 8, 0, 0, n*int(time.Millisecond), time.UTC)
 	return reindex.Job{
-		ID: id, Tenant: tenant, EntityType: reindex.EntityProduct, Options: reindex.Options{DryRun: true},
+		ID: id, Tenant: tenant, EntityType: reindex.EntityProduct, Options: reindex.Options{DryRun: true, Difference: true},
 		Status: reindex.StatusPending, Expected: -1, Created: at, Modified: at, Report: reindex.Report{Expected: -1, Replaced: -1},
 	}
 }
@@ -146,6 +146,10 @@ func testFinish(t *testing.T, s reindex.JobStore) {
 	j.Report = reindex.Report{
 		Read: 120, Indexed: 100, Rejected: 10, Duplicates: 9, Expected: 120, Replaced: 90, Ignored: 3, Bytes: 1 << 40, Batches: 7, Retries: 2,
 		Rejections: []reindex.Rejection{{ID: "x", Reason: "no \"good\"", Where: "a.jsonl, line 7"}, {ID: "y", Reason: "ä"}}, DuplicateIDs: []string{"d", "日本"},
+		Difference: &reindex.Difference{
+			Added: 1, Removed: 2, Changed: 3, Unchanged: 4, Edited: 5, AddedIDs: []string{"ä"}, RemovedIDs: []string{"r"},
+			ChangedProducts: []reindex.ChangedProduct{{ID: "c", Fields: []string{"name"}}, {ID: "e"}},
+		},
 		Durations: reindex.Durations{Pending: 1, Begin: 2, Load: time.Hour, Seal: 4, Commit: 5, Total: 6},
 	}
 	mustStore(t, s, j)

@@ -148,6 +148,9 @@ func (e ReindexJobEventStatus) Valid() bool {
 
 // Reindex defines model for Reindex.
 type Reindex struct {
+	// Difference The new index is compared with the live one before the switch-over; see `/difference` of the job.
+	Difference *bool `json:"difference,omitempty"`
+
 	// DryRun Everything is done but the switch-over: the new index is filled and checked, and then discarded.
 	DryRun *bool `json:"dryRun,omitempty"`
 
@@ -157,6 +160,40 @@ type Reindex struct {
 
 // ReindexMode Indicates reindex mode. Supported modes: `FULL`.
 type ReindexMode string
+
+// ReindexChangedProduct defines model for ReindexChangedProduct.
+type ReindexChangedProduct struct {
+	// Fields Which fields of the product differ, 20 at most; none if it was edited again meanwhile.
+	Fields []string `json:"fields"`
+	Id     string   `json:"id"`
+}
+
+// ReindexDifference defines model for ReindexDifference.
+type ReindexDifference struct {
+	// Added Some of the added products, by id.
+	Added []string `json:"added"`
+
+	// AddedCount How many products only the new index has.
+	AddedCount int64 `json:"addedCount"`
+
+	// Changed Some of the changed products, by id.
+	Changed []ReindexChangedProduct `json:"changed"`
+
+	// ChangedCount How many products differ.
+	ChangedCount int64 `json:"changedCount"`
+
+	// EditedCount How many products were edited while the job went on; they are in none of the other numbers.
+	EditedCount int64 `json:"editedCount"`
+
+	// Removed Some of the removed products, by id.
+	Removed []string `json:"removed"`
+
+	// RemovedCount How many products only the live index has.
+	RemovedCount int64 `json:"removedCount"`
+
+	// UnchangedCount How many products are the same in both.
+	UnchangedCount int64 `json:"unchangedCount"`
+}
 
 // ReindexFailure defines model for ReindexFailure.
 type ReindexFailure struct {
@@ -263,6 +300,9 @@ type ReindexJobStatus string
 
 // ReindexJobCreation defines model for ReindexJobCreation.
 type ReindexJobCreation struct {
+	// Difference The new index is compared with the live one before the switch-over; see `/difference` of the job.
+	Difference *bool `json:"difference,omitempty"`
+
 	// DryRun Everything is done but the switch-over: the new index is filled and checked, and then discarded.
 	DryRun *bool `json:"dryRun,omitempty"`
 
@@ -422,6 +462,9 @@ type XTotalCount = string
 // After defines model for after.
 type After = string
 
+// Difference defines model for difference.
+type Difference = bool
+
 // DryRun defines model for dryRun.
 type DryRun = bool
 
@@ -487,6 +530,9 @@ type GETIndexingReindexTenantsParams struct {
 type POSTIndexingReindexParams struct {
 	// DryRun Everything is done but the switch-over: the new index is filled and checked, and then discarded. The body can say it as well; the two must not differ.
 	DryRun *DryRun `form:"dryRun,omitempty" json:"dryRun,omitempty"`
+
+	// Difference The new index is compared with the live one before the switch-over; see `/difference` of the job. The body can say it as well; the two must not differ. A service whose index cannot be compared answers 400.
+	Difference *Difference `form:"difference,omitempty" json:"difference,omitempty"`
 }
 
 // GETIndexingReindexJobsParams defines parameters for GETIndexingReindexJobs.
@@ -526,6 +572,9 @@ type GETIndexingReindexJobsParams struct {
 type POSTIndexingReindexJobsParams struct {
 	// DryRun Everything is done but the switch-over: the new index is filled and checked, and then discarded. The body can say it as well; the two must not differ.
 	DryRun *DryRun `form:"dryRun,omitempty" json:"dryRun,omitempty"`
+
+	// Difference The new index is compared with the live one before the switch-over; see `/difference` of the job. The body can say it as well; the two must not differ. A service whose index cannot be compared answers 400.
+	Difference *Difference `form:"difference,omitempty" json:"difference,omitempty"`
 }
 
 // GETIndexingReindexJobParams defines parameters for GETIndexingReindexJob.
@@ -703,6 +752,13 @@ type ClientInterface interface {
 	// Corresponds with GET /indexing/{tenant}/reindex-jobs/{id} (the `GETIndexingReindexJob` operationId).
 	GETIndexingReindexJob(ctx context.Context, tenant Tenant, id Id, params *GETIndexingReindexJobParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// GETIndexingReindexJobDifference Difference to the live index
+	//
+	// How the new index of a job differs from the index that was live then. A job that was not asked for it, or that has not got so far, has none: 404.
+	//
+	// Corresponds with GET /indexing/{tenant}/reindex-jobs/{id}/difference (the `GETIndexingReindexJobDifference` operationId).
+	GETIndexingReindexJobDifference(ctx context.Context, tenant Tenant, id Id, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// GETIndexingReindexJobEvents Progress of a reindex job
 	//
 	// Tells of the job as server-sent events: at once, then as it changes, and for the last time when it has ended; then the stream ends. The data of an event is a `ReindexJobEvent`. A client whose stream broke comes back with the id of the last event that it received, and is not told the same again. A stream may also end before its job, as when another tenant needs the place; the client comes back likewise. If too many streams are open the answer is 400 with the header `Retry-After`.
@@ -869,6 +925,23 @@ func (c *Client) DELETEIndexingReindexJob(ctx context.Context, tenant Tenant, id
 // Corresponds with GET /indexing/{tenant}/reindex-jobs/{id} (the `GETIndexingReindexJob` operationId).
 func (c *Client) GETIndexingReindexJob(ctx context.Context, tenant Tenant, id Id, params *GETIndexingReindexJobParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewGETIndexingReindexJobRequest(c.Server, tenant, id, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GETIndexingReindexJobDifference Difference to the live index
+//
+// How the new index of a job differs from the index that was live then. A job that was not asked for it, or that has not got so far, has none: 404.
+//
+// Corresponds with GET /indexing/{tenant}/reindex-jobs/{id}/difference (the `GETIndexingReindexJobDifference` operationId).
+func (c *Client) GETIndexingReindexJobDifference(ctx context.Context, tenant Tenant, id Id, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGETIndexingReindexJobDifferenceRequest(c.Server, tenant, id)
 	if err != nil {
 		return nil, err
 	}
@@ -1076,6 +1149,18 @@ func NewPOSTIndexingReindexRequestWithBody(server string, tenant Tenant, params 
 
 		}
 
+		if params.Difference != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "difference", *params.Difference, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
 		if encoded := queryValues.Encode(); encoded != "" {
 			rawQueryFragments = append(rawQueryFragments, encoded)
 		}
@@ -1274,6 +1359,18 @@ func NewPOSTIndexingReindexJobsRequestWithBody(server string, tenant Tenant, par
 
 		}
 
+		if params.Difference != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "difference", *params.Difference, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
 		if encoded := queryValues.Encode(); encoded != "" {
 			rawQueryFragments = append(rawQueryFragments, encoded)
 		}
@@ -1389,6 +1486,47 @@ func NewGETIndexingReindexJobRequest(server string, tenant Tenant, id Id, params
 			rawQueryFragments = append(rawQueryFragments, encoded)
 		}
 		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewGETIndexingReindexJobDifferenceRequest constructs an http.Request for the GETIndexingReindexJobDifference method
+func NewGETIndexingReindexJobDifferenceRequest(server string, tenant Tenant, id Id) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "tenant", tenant, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/indexing/%s/reindex-jobs/%s/difference", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
 	}
 
 	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
@@ -1674,6 +1812,15 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with GET /indexing/{tenant}/reindex-jobs/{id} (the `GETIndexingReindexJob` operationId).
 	GETIndexingReindexJobWithResponse(ctx context.Context, tenant Tenant, id Id, params *GETIndexingReindexJobParams, reqEditors ...RequestEditorFn) (*GETIndexingReindexJobResponse, error)
+
+	// GETIndexingReindexJobDifferenceWithResponse Difference to the live index
+	//
+	// How the new index of a job differs from the index that was live then. A job that was not asked for it, or that has not got so far, has none: 404.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /indexing/{tenant}/reindex-jobs/{id}/difference (the `GETIndexingReindexJobDifference` operationId).
+	GETIndexingReindexJobDifferenceWithResponse(ctx context.Context, tenant Tenant, id Id, reqEditors ...RequestEditorFn) (*GETIndexingReindexJobDifferenceResponse, error)
 
 	// GETIndexingReindexJobEventsWithResponse Progress of a reindex job
 	//
@@ -2274,6 +2421,97 @@ func (r GETIndexingReindexJobResponse) ContentType() string {
 	return ""
 }
 
+// GETIndexingReindexJobDifferenceResponse400Headers the declared response headers of an HTTP 400 response for GETIndexingReindexJobDifference
+type GETIndexingReindexJobDifferenceResponse400Headers struct {
+	RetryAfter *int
+}
+
+// GETIndexingReindexJobDifferenceResponse401Headers the declared response headers of an HTTP 401 response for GETIndexingReindexJobDifference
+type GETIndexingReindexJobDifferenceResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
+// GETIndexingReindexJobDifferenceResponse403Headers the declared response headers of an HTTP 403 response for GETIndexingReindexJobDifference
+type GETIndexingReindexJobDifferenceResponse403Headers struct {
+	RetryAfter      *int
+	WWWAuthenticate *string
+}
+
+type GETIndexingReindexJobDifferenceResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *ReindexDifference
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest400
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized401
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden403
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound404
+	// Headers400 the parsed response headers for an HTTP 400 response
+	Headers400 *GETIndexingReindexJobDifferenceResponse400Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *GETIndexingReindexJobDifferenceResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *GETIndexingReindexJobDifferenceResponse403Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GETIndexingReindexJobDifferenceResponse) GetJSON200() *ReindexDifference {
+	return r.JSON200
+}
+
+// GetJSON400 returns the response for an HTTP 400 `application/json` response
+func (r GETIndexingReindexJobDifferenceResponse) GetJSON400() *BadRequest400 {
+	return r.JSON400
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r GETIndexingReindexJobDifferenceResponse) GetJSON401() *Unauthorized401 {
+	return r.JSON401
+}
+
+// GetJSON403 returns the response for an HTTP 403 `application/json` response
+func (r GETIndexingReindexJobDifferenceResponse) GetJSON403() *Forbidden403 {
+	return r.JSON403
+}
+
+// GetJSON404 returns the response for an HTTP 404 `application/json` response
+func (r GETIndexingReindexJobDifferenceResponse) GetJSON404() *NotFound404 {
+	return r.JSON404
+}
+
+// GetBody returns the raw response body bytes
+func (r GETIndexingReindexJobDifferenceResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GETIndexingReindexJobDifferenceResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GETIndexingReindexJobDifferenceResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GETIndexingReindexJobDifferenceResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 // GETIndexingReindexJobEventsResponse400Headers the declared response headers of an HTTP 400 response for GETIndexingReindexJobEvents
 type GETIndexingReindexJobEventsResponse400Headers struct {
 	RetryAfter *int
@@ -2590,6 +2828,21 @@ func (c *ClientWithResponses) GETIndexingReindexJobWithResponse(ctx context.Cont
 		return nil, err
 	}
 	return ParseGETIndexingReindexJobResponse(rsp)
+}
+
+// GETIndexingReindexJobDifferenceWithResponse Difference to the live index
+//
+// How the new index of a job differs from the index that was live then. A job that was not asked for it, or that has not got so far, has none: 404.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /indexing/{tenant}/reindex-jobs/{id}/difference (the `GETIndexingReindexJobDifference` operationId).
+func (c *ClientWithResponses) GETIndexingReindexJobDifferenceWithResponse(ctx context.Context, tenant Tenant, id Id, reqEditors ...RequestEditorFn) (*GETIndexingReindexJobDifferenceResponse, error) {
+	rsp, err := c.GETIndexingReindexJobDifference(ctx, tenant, id, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGETIndexingReindexJobDifferenceResponse(rsp)
 }
 
 // GETIndexingReindexJobEventsWithResponse Progress of a reindex job
@@ -3197,6 +3450,100 @@ func ParseGETIndexingReindexJobResponse(rsp *http.Response) (*GETIndexingReindex
 		response.Headers401 = &headers
 	case rsp.StatusCode == 403:
 		var headers GETIndexingReindexJobResponse403Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers403 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseGETIndexingReindexJobDifferenceResponse parses an HTTP response from a GETIndexingReindexJobDifferenceWithResponse call
+func ParseGETIndexingReindexJobDifferenceResponse(rsp *http.Response) (*GETIndexingReindexJobDifferenceResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GETIndexingReindexJobDifferenceResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest ReindexDifference
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest400
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized401
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden403
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound404
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 400:
+		var headers GETIndexingReindexJobDifferenceResponse400Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers400 = &headers
+	case rsp.StatusCode == 401:
+		var headers GETIndexingReindexJobDifferenceResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers GETIndexingReindexJobDifferenceResponse403Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
 			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {

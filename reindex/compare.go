@@ -1,0 +1,68 @@
+package reindex
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+)
+
+// compare notes how the sealed generation differs from the live index, if the run or the gate asks for it.
+func (r *run) compare(ctx context.Context, gen Generation, feed *feed, sealed Sealed) error {
+	job := r.record.now()
+	if !job.Options.Difference && !r.cfg.compares() {
+		return nil
+	}
+	live, canLive := As[LiveScanner](r.ix)
+	scanner, canSealed := As[Scanner](gen)
+	if !canLive || !canSealed {
+		return fmt.Errorf("comparing the new index with the live one: %w: this index cannot read back what it holds", errors.ErrUnsupported)
+	}
+	since, err := feed.current(ctx)
+	if err != nil {
+		return err
+	}
+	d := &differ{
+		live:   func(ctx context.Context) iter.Seq2[Product, error] { return live.ScanLive(ctx, r.tenant) },
+		sealed: scanner.Scan,
+		edited: func(ctx context.Context) (map[string]struct{}, error) { return feed.edited(ctx, since, r.sizes) },
+		retry:  r.cfg.Retry,
+		items:  r.cfg.ReportItems,
+	}
+	difference, err := d.compare(ctx, sealed.Live)
+	if err != nil {
+		return fmt.Errorf("comparing the new index with the live one: %w", err)
+	}
+	r.record.change(func(j *Job) { j.Report.Difference = difference })
+	return r.cfg.checkDifference(difference)
+}
+
+// current returns a position up to which both the live index and the source have the changes of the tenant.
+func (f *feed) current(ctx context.Context) (position int64, err error) {
+	err = f.streams.cfg.Retry.Do(ctx, func() error {
+		return contain(func() error {
+			state, err := f.streams.log.State(ctx, f.tenant)
+			position = min(f.from, state.Applied)
+			return err
+		})
+	})
+	return position, err
+}
+
+// edited returns the products that changes after a position name.
+func (f *feed) edited(ctx context.Context, position int64, sizes sizes) (map[string]struct{}, error) {
+	ids := map[string]struct{}{}
+	for {
+		entries, left, err := f.after(ctx, position, sizes)
+		if err != nil {
+			return nil, lostChanges(err)
+		}
+		for _, e := range entries {
+			ids[e.Change.ID] = struct{}{}
+			position = e.Position
+		}
+		if left == 0 || len(entries) == 0 {
+			return ids, nil
+		}
+	}
+}

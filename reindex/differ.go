@@ -1,0 +1,229 @@
+package reindex
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"hash/maphash"
+	"iter"
+	"maps"
+	"slices"
+	"sort"
+	"strings"
+)
+
+// differ compares the live index with a sealed generation. It holds 12 bytes for each product that is live.
+type differ struct {
+	live   func(ctx context.Context) iter.Seq2[Product, error]
+	sealed func(ctx context.Context) iter.Seq2[Product, error]
+	// edited returns the products that one of the two may have other edits of.
+	edited func(ctx context.Context) (map[string]struct{}, error)
+	retry  Retry
+	items  int
+
+	seed   maphash.Seed
+	ids    []uint64 // hashes, sorted
+	bodies []uint32 // hashes, of the same products; the bit met is set once the generation has the product, too
+
+	out     Difference
+	changed map[string]map[string]uint64 // some that have changed: the hashes of their fields in the generation
+}
+
+const met = 1 << 31
+
+func (d *differ) Len() int           { return len(d.ids) }
+func (d *differ) Less(i, j int) bool { return d.ids[i] < d.ids[j] }
+func (d *differ) Swap(i, j int) {
+	d.ids[i], d.ids[j] = d.ids[j], d.ids[i]
+	d.bodies[i], d.bodies[j] = d.bodies[j], d.bodies[i]
+}
+
+// compare returns the difference. about is how many products are live, about.
+func (d *differ) compare(ctx context.Context, about int64) (*Difference, error) {
+	d.seed = maphash.MakeSeed()
+	d.ids, d.bodies = make([]uint64, 0, max(0, about)), make([]uint32, 0, max(0, about))
+	if err := d.retry.Do(ctx, func() error { return contain(func() error { return d.readLive(ctx) }) }); err != nil {
+		return nil, fmt.Errorf("reading the live index: %w", err)
+	}
+	edited, err := d.edited(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err := d.retry.Do(ctx, func() error { return contain(func() error { return d.readSealed(ctx, edited) }) }); err != nil {
+		return nil, fmt.Errorf("reading the new index: %w", err)
+	}
+	if err := d.retry.Do(ctx, func() error { return contain(func() error { return d.describe(ctx) }) }); err != nil {
+		return nil, fmt.Errorf("reading the live index again: %w", err)
+	}
+	for id, fields := range d.changed {
+		d.out.ChangedProducts = append(d.out.ChangedProducts, ChangedProduct{id, slices.Sorted(maps.Keys(fields))})
+	}
+	slices.SortFunc(d.out.ChangedProducts, func(a, b ChangedProduct) int { return strings.Compare(a.ID, b.ID) })
+	slices.Sort(d.out.AddedIDs)
+	slices.Sort(d.out.RemovedIDs)
+	return &d.out, nil
+}
+
+// readLive notes what is live.
+func (d *differ) readLive(ctx context.Context) error {
+	d.ids, d.bodies = d.ids[:0], d.bodies[:0]
+	for p, err := range d.live(ctx) {
+		if errors.Is(err, ErrNoLiveIndex) {
+			break
+		}
+		if err != nil {
+			return sound(err)
+		}
+		body, err := d.hash(p)
+		if err != nil {
+			return err
+		}
+		d.ids, d.bodies = append(d.ids, maphash.String(d.seed, p.ID)), append(d.bodies, body)
+	}
+	sort.Sort(d)
+	return ctx.Err()
+}
+
+// readSealed compares what the generation holds with what is live, but for products that were edited.
+func (d *differ) readSealed(ctx context.Context, edited map[string]struct{}) error {
+	d.out, d.changed = Difference{Edited: int64(len(edited))}, map[string]map[string]uint64{}
+	for i := range d.bodies {
+		d.bodies[i] &^= met
+	}
+	left := int64(len(d.ids))
+	for id := range edited {
+		if i, found := d.find(id); found {
+			d.bodies[i] |= met
+			left--
+		}
+	}
+	for p, err := range d.sealed(ctx) {
+		if err != nil {
+			return sound(err)
+		}
+		if _, skip := edited[p.ID]; skip {
+			continue
+		}
+		i, found := d.find(p.ID)
+		if !found {
+			d.out.Added++
+			d.list(&d.out.AddedIDs, p.ID)
+			continue
+		}
+		body, err := d.hash(p)
+		if err != nil {
+			return err
+		}
+		left--
+		if body == d.bodies[i] {
+			d.out.Unchanged++
+		} else if d.out.Changed++; len(d.changed) < d.items {
+			if d.changed[strings.Clone(p.ID)], err = d.fields(p); err != nil {
+				return err
+			}
+		}
+		d.bodies[i] |= met
+	}
+	d.out.Removed = left
+	return ctx.Err()
+}
+
+// describe finds out the ids of removed products and the fields of changed ones, until enough of them are known.
+func (d *differ) describe(ctx context.Context) error {
+	d.out.RemovedIDs = nil
+	after := d.changed
+	fields := make(map[string]map[string]uint64, len(after))
+	for id := range after {
+		fields[id] = nil
+	}
+	waiting, removed := len(after), int(min(d.out.Removed, int64(d.items)))
+	if waiting == 0 && removed == 0 {
+		return nil
+	}
+	for p, err := range d.live(ctx) {
+		if errors.Is(err, ErrNoLiveIndex) {
+			break
+		}
+		if err != nil {
+			return sound(err)
+		}
+		i, found := d.find(p.ID)
+		switch now, changed := after[p.ID]; {
+		case !found: // it is new since
+		case changed:
+			waiting--
+			if before, err := d.fields(p); err != nil {
+				return err
+			} else if d.sum(before)|met == d.bodies[i] {
+				fields[p.ID] = differing(before, now)
+			}
+		case d.bodies[i]&met == 0:
+			d.list(&d.out.RemovedIDs, p.ID)
+		}
+		if waiting <= 0 && len(d.out.RemovedIDs) == removed {
+			break
+		}
+	}
+	d.changed = fields
+	return ctx.Err()
+}
+
+// find returns where a product that is live was noted.
+func (d *differ) find(id string) (int, bool) {
+	return slices.BinarySearch(d.ids, maphash.String(d.seed, id))
+}
+
+func (d *differ) list(ids *[]string, id string) {
+	if len(*ids) < d.items {
+		*ids = append(*ids, strings.Clone(id))
+	}
+}
+
+// hash returns that of a body, whatever the order of its fields.
+func (d *differ) hash(p Product) (uint32, error) {
+	fields, err := d.fields(p)
+	return d.sum(fields), err
+}
+
+// fields returns the hashes of a body's fields.
+func (d *differ) fields(p Product) (map[string]uint64, error) {
+	var values map[string]json.RawMessage
+	if err := json.Unmarshal(p.Body, &values); err != nil {
+		return nil, fmt.Errorf("the index returned a body of product %q that is no JSON object: %w", shortID(p.ID), err)
+	}
+	hashes := make(map[string]uint64, len(values))
+	for name, value := range values {
+		hashes[name] = maphash.Bytes(d.seed, value)
+	}
+	return hashes, nil
+}
+
+// sum is the hash of a body with these fields: 31 bits.
+func (d *differ) sum(fields map[string]uint64) uint32 {
+	type member struct {
+		name  string
+		value uint64
+	}
+	var sum uint64
+	for name, value := range fields {
+		sum += maphash.Comparable(d.seed, member{name, value})
+	}
+	return uint32(sum) &^ met
+}
+
+// maxFields is how many fields of a changed product are named.
+const maxFields = 20
+
+// differing returns the fields that are not the same in both.
+func differing(before, after map[string]uint64) map[string]uint64 {
+	out := map[string]uint64{}
+	for _, pair := range [][2]map[string]uint64{{before, after}, {after, before}} {
+		for name, value := range pair[0] {
+			if other, there := pair[1][name]; (!there || other != value) && len(out) < maxFields {
+				out[name] = value
+			}
+		}
+	}
+	return out
+}
