@@ -8,9 +8,10 @@ import (
 	index "github.com/blevesearch/bleve_index_api"
 )
 
-// analyzedDocument is a bleve document with the same terms, frequencies and positions as bleve's own, in a fraction of the memory. Its
-// fields keep their tokens in a compact form. Only while a segment reads a document are its terms what bleve wants to read, in a
-// [termBuffer] that all documents of a batch use in turn: a segment reads documents one after the other, each of them twice.
+// analyzedDocument is a bleve document with the same terms, frequencies and positions as bleve's own, in a fraction of
+// the memory. Its fields keep their tokens in a compact form. Only while a segment reads a document are its terms what
+// bleve wants to read, in a [termBuffer] that all documents of a batch use in turn: a segment reads documents one after
+// the other, each of them twice.
 type analyzedDocument struct {
 	*document.Document
 
@@ -22,8 +23,8 @@ type analyzedDocument struct {
 	buffer     *termBuffer
 }
 
-// analyzed takes over a document and its fields. Fields of rare types are left as they are, and so is a document with a geo shape, which
-// bleve adds to composite fields in a way of its own.
+// analyzed takes over a document and its fields. Fields of rare types are left as they are, and so is a document with a
+// geo shape, which bleve adds to composite fields in a way of its own.
 func analyzed(doc *document.Document, numbers *numberCache, buffer *termBuffer) index.Document {
 	d := &analyzedDocument{Document: doc, numbers: numbers, buffer: buffer, fields: make([]*analyzedField, 0, len(doc.Fields)+1)}
 	for _, field := range doc.Fields {
@@ -59,7 +60,8 @@ func isForm(field document.Field) bool {
 	return ok
 }
 
-// sameTokens reports whether a text is that of the field before it, analyzed in the same way: of a text that is in _all, too.
+// sameTokens reports whether a text is that of the field before it, analyzed in the same way: of a text that is in
+// _all, too.
 func sameTokens(before, field document.Field) bool {
 	text, ok := field.(*document.TextField)
 	if !ok || text.Name() != allName {
@@ -91,7 +93,8 @@ func (d *analyzedDocument) AddIDField() {
 	d.Fields[last] = id
 }
 
-// HasComposite tells scorch that there are no fields to compose while others are analyzed: they are when a segment reads them.
+// HasComposite tells scorch that there are no fields to compose while others are analyzed: they are when a segment
+// reads them.
 func (d *analyzedDocument) HasComposite() bool { return false }
 
 func (d *analyzedDocument) VisitComposite(visit index.CompositeFieldVisitor) {

@@ -17,8 +17,8 @@ import (
 	"productindex/reindex/reindextest"
 )
 
-// TestSameIndexAsBleve compares all terms of all fields, with their frequencies, norms and positions, with what bleve makes of the
-// same products and mapping by itself.
+// TestSameIndexAsBleve compares all terms of all fields, with their frequencies, norms and positions, with what bleve
+// makes of the same products and mapping by itself.
 func TestSameIndexAsBleve(t *testing.T) {
 	stored := bleve.NewIndexMapping()
 	withVectors := bleve.NewNumericFieldMapping()
@@ -137,7 +137,8 @@ func postings(t *testing.T, reader index.IndexReader, field, term string) string
 	return fmt.Sprint(docs)
 }
 
-// The terms of a document are those that bleve makes, whatever its fields hold, and however often a segment reads it after others.
+// The terms of a document are those that bleve makes, whatever its fields hold, and however often a segment reads it
+// after others.
 func FuzzSameTermsAsBleve(f *testing.F) {
 	for _, body := range []string{
 		`{"name":"red red wine","tags":["red","red wine"],"price":7,"sizes":[1,1,2.5],"ok":[true,false,true],"at":"2026-01-01T00:00:00Z"}`,
@@ -188,8 +189,8 @@ func FuzzSameTermsAsBleve(f *testing.F) {
 	})
 }
 
-// readAsSegment analyzes documents, and describes the terms that a segment reads from them: one after the other, twice, and the second
-// time it merges those of one name.
+// readAsSegment analyzes documents, and describes the terms that a segment reads from them: one after the other, twice,
+// and the second time it merges those of one name.
 func readAsSegment(analyze func(index.Document), docs ...index.Document) (described []string) {
 	visit := func(doc index.Document, visit func(index.Field)) {
 		doc.VisitComposite(func(field index.CompositeField) { visit(field) })

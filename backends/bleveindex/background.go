@@ -12,8 +12,9 @@ import (
 const (
 	backgroundCallback = "productindex"
 
-	// bleve's merger and persister try again at once, for ever, if they fail. On a full disk each would keep a processor busy, and what a merge
-	// has written until it fails would take the space that others wait for. So each waits before, twice as long as the last time.
+	// bleve's merger and persister try again at once, for ever, if they fail. On a full disk each would keep a processor
+	// busy, and what a merge has written until it fails would take the space that others wait for. So each waits before,
+	// twice as long as the last time.
 	firstPause = time.Second
 	lastPause  = time.Minute
 )
@@ -25,8 +26,8 @@ func init() { //nolint:gochecknoinits // bleve reads its registry without a lock
 	scorch.RegistryAsyncErrorCallbacks[backgroundCallback] = backgroundError
 }
 
-// backgroundError logs what failed in one of bleve's own goroutines, and keeps it from trying again until a pause is over or the index is
-// being closed.
+// backgroundError logs what failed in one of bleve's own goroutines, and keeps it from trying again until a pause is
+// over or the index is being closed.
 func backgroundError(err error, storePath string) {
 	generation := filepath.Dir(storePath)
 	dir := filepath.Dir(generation)

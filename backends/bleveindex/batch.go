@@ -51,8 +51,8 @@ func (b *batch) change(changes []reindex.Change) {
 	}
 }
 
-// write hands the batch to the index below bleve's own, which takes documents of bleve's own type only. When it returns they are on the
-// disk. ctx is looked at before; what bleve has begun to write is finished.
+// write hands the batch to the index below bleve's own, which takes documents of bleve's own type only. When it returns
+// they are on the disk. ctx is looked at before; what bleve has begun to write is finished.
 func (b *batch) write(ctx context.Context, to bleve.Index) error {
 	if err := ctx.Err(); err != nil {
 		return err

@@ -10,10 +10,10 @@ import (
 	"productindex/reindex"
 )
 
-// Begin opens a new generation of the tenant: a new bleve index on the disk. The error matches [reindex.ErrFenced] unless the fencing token
-// in ctx is greater than those of the generations before, if both have one; the run of the greatest one may begin again after an Abort. The
-// Index remembers tokens until it is closed: nobody else can
-// have a generation in its directory.
+// Begin opens a new generation of the tenant: a new bleve index on the disk. The error matches [reindex.ErrFenced]
+// unless the fencing token in ctx is greater than those of the generations before, if both have one; the run of the
+// greatest one may begin again after an Abort. The Index remembers tokens until it is closed: nobody else can have a
+// generation in its directory.
 func (ix *Index) Begin(ctx context.Context, tenant string) (reindex.Generation, error) {
 	g, err := ix.begin(ctx, tenant)
 	if err != nil {

@@ -145,8 +145,9 @@ func diskUsage(tb testing.TB, dir string) (bytes int64) {
 	return bytes
 }
 
-// BenchmarkLoad loads pcparts beside sequential batches of 1,000, with the same mapping and with bleve's own, in turns. Ratios above 1
-// mean that this package is faster; latency-ratio is that of queries right after the switch, the sequential index's being 1.
+// BenchmarkLoad loads pcparts beside sequential batches of 1,000, with the same mapping and with bleve's own, in turns.
+// Ratios above 1 mean that this package is faster; latency-ratio is that of queries right after the switch, the
+// sequential index's being 1.
 func BenchmarkLoad(b *testing.B) {
 	products := readCatalogue(b, "pcparts.jsonl.gz")
 	for _, against := range []struct {
@@ -207,8 +208,8 @@ func segments(tb testing.TB, ix *Index, tenant string) string {
 	return fmt.Sprint(stats["num_root_filesegments"])
 }
 
-// BenchmarkAnalysis maps and analyzes products of pcparts as bleve does, and as a generation does, in turns. A ratio above 1 means that
-// the generation takes less.
+// BenchmarkAnalysis maps and analyzes products of pcparts as bleve does, and as a generation does, in turns. A ratio
+// above 1 means that the generation takes less.
 func BenchmarkAnalysis(b *testing.B) {
 	products := readCatalogue(b, "pcparts.jsonl.gz")[:2000]
 	m := NewMapping()

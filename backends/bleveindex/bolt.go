@@ -7,8 +7,9 @@ import (
 	"hash/fnv"
 )
 
-// The format of a bbolt database, in which bleve lists the segments of an index. bbolt trusts its file: a wrong number there makes it read
-// elsewhere, or for ever, or ask for all memory. So this package reads the file itself first, and believes none of its numbers.
+// The format of a bbolt database, in which bleve lists the segments of an index. bbolt trusts its file: a wrong number
+// there makes it read elsewhere, or for ever, or ask for all memory. So this package reads the file itself first, and
+// believes none of its numbers.
 const (
 	boltMagic   = 0xED0CDAED
 	boltVersion = 2
@@ -43,7 +44,8 @@ type boltReader struct {
 	seen     map[uint64]bool // those that are in use
 }
 
-// readBolt reads all of the newest state of a database. Its memory is bounded by the size of content, whatever that holds.
+// readBolt reads all of the newest state of a database. Its memory is bounded by the size of content, whatever that
+// holds.
 func readBolt(content []byte) (*boltBucket, error) {
 	r := &boltReader{content: content, seen: map[uint64]bool{}}
 	root, freelist, err := r.readMeta()
@@ -61,7 +63,8 @@ func newBoltBucket() *boltBucket {
 	return &boltBucket{values: map[string][]byte{}, buckets: map[string]*boltBucket{}}
 }
 
-// readMeta returns the pages of the root bucket and of the free pages, from the newer of the two meta pages that is as it was written.
+// readMeta returns the pages of the root bucket and of the free pages, from the newer of the two meta pages that is as
+// it was written.
 func (r *boltReader) readMeta() (root, freelist uint64, err error) {
 	var newest uint64
 	for _, pageSize := range []uint64{0, 1 << 9, 1 << 10, 1 << 11, 1 << 12, 1 << 13, 1 << 14, 1 << 15, 1 << 16} { // where the second one can be

@@ -72,7 +72,8 @@ func openBolt(t *testing.T, content []byte) *bbolt.DB {
 	return db
 }
 
-// Databases of all shapes are read as bbolt reads them: inline buckets and large ones, branches, values of many pages, free pages.
+// Databases of all shapes are read as bbolt reads them: inline buckets and large ones, branches, values of many pages,
+// free pages.
 func TestReadBolt(t *testing.T) {
 	large := func(t *testing.T) []byte {
 		db := openBolt(t, nil)
@@ -138,7 +139,7 @@ func TestReadBoltDamaged(t *testing.T) {
 	}
 	step := uint64(29)
 	if os.Getenv("CI") == "true" {
-		step = 5
+		step = 11
 	}
 	path := filepath.Join(t.TempDir(), rootFile)
 	refused, harmless := 0, 0

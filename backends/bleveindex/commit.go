@@ -7,8 +7,9 @@ import (
 	"productindex/reindex"
 )
 
-// Commit replaces the pointer file and then the index that searches use. An error means that nothing has changed, but for one that says
-// that the generation is live. It matches [reindex.ErrFenced] if a generation with a greater fencing token was begun since.
+// Commit replaces the pointer file and then the index that searches use. An error means that nothing has changed, but
+// for one that says that the generation is live. It matches [reindex.ErrFenced] if a generation with a greater fencing
+// token was begun since.
 func (g *generation) Commit(ctx context.Context) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -34,10 +35,11 @@ func (g *generation) Commit(ctx context.Context) error {
 	}
 }
 
-// publish makes a sealed generation live and retires the one before. The error is nil, or replaced reports whether it is live nevertheless.
+// publish makes a sealed generation live and retires the one before. The error is nil, or replaced reports whether it
+// is live nevertheless.
 //
-// The order is what a power cut leaves behind: everything of the new generation is on the disk before the pointer names it, and the pointer
-// is before anything of the old generation is removed.
+// The order is what a power cut leaves behind: everything of the new generation is on the disk before the pointer names
+// it, and the pointer is before anything of the old generation is removed.
 func (t *tenant) publish(g *generation) (replaced bool, err error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

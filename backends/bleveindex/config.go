@@ -10,44 +10,49 @@ import (
 
 // Config adjusts an [Index]. The zero value, and nil in its place, means the defaults. Open copies it.
 type Config struct {
-	// Mapping says how products are indexed: fields, types and analyzers. Default [NewMapping]. It must not be changed after Open.
+	// Mapping says how products are indexed: fields, types and analyzers. Default [NewMapping]. It must not be changed
+	// after Open.
 	//
-	// bleve keeps it as JSON in each generation, and searches of a generation that was opened again use what it reads from there:
-	// a mapping of a type of the host's own has to have the JSON of a [mapping.IndexMappingImpl]. A new mapping takes effect with
-	// each tenant's next reindex.
+	// bleve keeps it as JSON in each generation, and searches of a generation that was opened again use what it reads from
+	// there: a mapping of a type of the host's own has to have the JSON of a [mapping.IndexMappingImpl]. A new mapping
+	// takes effect with each tenant's next reindex.
 	Mapping mapping.IndexMapping
 
-	// TenantMapping, if not nil, returns the mapping of a tenant, in place of Mapping. It is called when a generation begins and when an
-	// index is opened, concurrently for different tenants. The mapping must not be changed afterwards, and is checked like Mapping.
+	// TenantMapping, if not nil, returns the mapping of a tenant, in place of Mapping. It is called when a generation
+	// begins and when an index is opened, concurrently for different tenants. The mapping must not be changed afterwards,
+	// and is checked like Mapping.
 	TenantMapping func(tenant string) (mapping.IndexMapping, error)
 
-	// OmitBodies leaves the products' bodies out of the index. Search requests then find the values of those fields only that
-	// Mapping stores; with [NewMapping] that is none. It saves about a sixth of the disk's space.
+	// OmitBodies leaves the products' bodies out of the index. Search requests then find the values of those fields only
+	// that Mapping stores; with [NewMapping] that is none. It saves about a sixth of the disk's space.
 	OmitBodies bool
 
-	// BatchBytes is how many bytes of bodies a batch has at most, each of which becomes a segment of the index. A batch that is being
-	// written takes about a hundred times as much memory. Larger ones build faster: with 1 MiB pcparts, a catalogue of 47,551 products, is
-	// loaded in a tenth less time, and takes 240 MiB in place of 145. Default 416 KiB.
+	// BatchBytes is how many bytes of bodies a batch has at most, each of which becomes a segment of the index. A batch
+	// that is being written takes about a hundred times as much memory. Larger ones build faster: with 1 MiB pcparts, a
+	// catalogue of 47,551 products, is loaded in a tenth less time, and takes 240 MiB in place of 145. Default 416 KiB.
 	BatchBytes int
 
-	// IdleTimeout is how long after its last search a tenant's index is closed, so that the files, goroutines and memory of tenants that
-	// nobody searches are free. The next search opens it again. Default 10 minutes; negative: never.
+	// IdleTimeout is how long after its last search a tenant's index is closed, so that the files, goroutines and memory
+	// of tenants that nobody searches are free. The next search opens it again. Default 10 minutes; negative: never.
 	IdleTimeout time.Duration
 
-	// MaxOpen is how many tenants' indexes are open at the same time: if one more is opened, that which was searched the longest time ago is
-	// closed, as after IdleTimeout. Those in use stay open, also if they are more. Default 0: no maximum.
+	// MaxOpen is how many tenants' indexes are open at the same time: if one more is opened, that which was searched the
+	// longest time ago is closed, as after IdleTimeout. Those in use stay open, also if they are more. Default 0: no
+	// maximum.
 	MaxOpen int
 
-	// ReadOnly opens a directory for searches while another process reindexes there. The Index takes no lock, changes nothing, and refuses
-	// what would with [ErrReadOnly]. It follows switches and updates within a second, or ten times what it takes to open the index if that is
-	// more, and answers from what was there before until the new index is open. It needs symbolic links in a temporary directory, and a system on which files that are open can be removed.
+	// ReadOnly opens a directory for searches while another process reindexes there. The Index takes no lock, changes
+	// nothing, and refuses what would with [ErrReadOnly]. It follows switches and updates within a second, or ten times
+	// what it takes to open the index if that is more, and answers from what was there before until the new index is open.
+	// It needs symbolic links in a temporary directory, and a system on which files that are open can be removed.
 	ReadOnly bool
 
 	// Logger receives what happens outside of any call, and panics in bleve, with the tenant's directory. Nil discards it.
 	Logger *slog.Logger
 }
 
-// defaultBatchBytes loads pcparts in 56 % of the time, and in some 60 % of the memory, that sequential batches of 1,000 products take.
+// defaultBatchBytes loads pcparts in 56 % of the time, and in some 60 % of the memory, that sequential batches of 1,000
+// products take.
 const defaultBatchBytes = 416 << 10
 
 const defaultIdleTimeout = 10 * time.Minute

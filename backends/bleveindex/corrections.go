@@ -5,7 +5,6 @@ import (
 	"errors"
 	"slices"
 	"strings"
-	"sync"
 	"unicode"
 	"unicode/utf8"
 
@@ -226,31 +225,4 @@ func (x *expansion) wordIn(body []byte, term string) (word string) {
 		}
 	})
 	return word
-}
-
-// fieldCache keeps the names of an index's fields, until something was written to it.
-type fieldCache struct {
-	mu     sync.Mutex
-	reader index.IndexReader
-	fields map[string]bool
-}
-
-func (c *fieldCache) of(reader index.IndexReader) (map[string]bool, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.fields != nil && c.reader == reader {
-		return c.fields, nil
-	}
-	names, err := reader.Fields()
-	if err != nil {
-		return nil, err
-	}
-	fields := make(map[string]bool, len(names))
-	for _, name := range names {
-		if !strings.HasPrefix(name, formsName+".") {
-			fields[name] = true
-		}
-	}
-	c.reader, c.fields = reader, fields
-	return fields, nil
 }

@@ -70,12 +70,14 @@ func reindexOnce(dir, rev string) error {
 	return ix.Close()
 }
 
-// Whenever a process is killed during a reindex, the next one serves the old or the new generation whole, and nothing else is left.
+// Whenever a process is killed during a reindex, the next one serves the old or the new generation whole, and nothing
+// else is left.
 func TestKill(t *testing.T) {
 	dir := t.TempDir()
+	const rounds = 8
 	took := child(t, dir, "0", time.Hour)
 	live, killed, replaced := "0", 0, 0
-	for round := range 20 {
+	for round := range rounds {
 		rev := fmt.Sprint(round + 1)
 		if child(t, dir, rev, time.Duration(rand.Int64N(int64(took)))) < 0 {
 			killed++
@@ -97,14 +99,14 @@ func TestKill(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	t.Logf("of 20 processes %d were killed, %d had committed", killed, replaced)
+	t.Logf("of %d processes %d were killed, %d had committed", rounds, killed, replaced)
 	if killed == 0 {
 		t.Error("no process was killed in time")
 	}
 }
 
-// child runs a reindex in a process of its own and kills it that long after it has opened the index. It returns how long the process
-// lived from there, or -1 where it was killed.
+// child runs a reindex in a process of its own and kills it that long after it has opened the index. It returns how
+// long the process lived from there, or -1 where it was killed.
 func child(t *testing.T, dir, rev string, life time.Duration) time.Duration {
 	t.Helper()
 	executable, err := os.Executable()

@@ -10,7 +10,8 @@ import (
 	"runtime"
 )
 
-// disk is how this package changes the file system. A test puts functions of its own in place, to see their order and to make them fail.
+// disk is how this package changes the file system. A test puts functions of its own in place, to see their order and
+// to make them fail.
 type disk struct {
 	sync   func(file *os.File) error // waits until a file, or the names in a directory, are on the disk
 	rename func(from, to string) error
@@ -19,8 +20,8 @@ type disk struct {
 
 var osDisk = disk{sync: (*os.File).Sync, rename: os.Rename, remove: os.RemoveAll}
 
-// replace gives a file this content, atomically: through temp, a name in the same directory. With replaced false nothing has changed; with
-// true the file has the new content, and an error says that a power cut may still undo it.
+// replace gives a file this content, atomically: through temp, a name in the same directory. With replaced false
+// nothing has changed; with true the file has the new content, and an error says that a power cut may still undo it.
 func (d disk) replace(path, temp, content string) (replaced bool, err error) {
 	if err := d.write(temp, content); err != nil {
 		return false, err
@@ -49,7 +50,8 @@ func (d disk) makeDir(path string) error {
 	return d.syncDir(filepath.Dir(path))
 }
 
-// makeAll creates a directory, and those that it is in, and waits until the names of those that did not exist are on the disk.
+// makeAll creates a directory, and those that it is in, and waits until the names of those that did not exist are on
+// the disk.
 func (d disk) makeAll(path string) error {
 	if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
 		return err

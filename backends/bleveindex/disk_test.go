@@ -14,7 +14,8 @@ import (
 	"productindex/reindex"
 )
 
-// recorder is a disk that notes what is done to it, as "sync PATH", "rename PATH" and "remove PATH", and lets some of it fail.
+// recorder is a disk that notes what is done to it, as "sync PATH", "rename PATH" and "remove PATH", and lets some of
+// it fail.
 type recorder struct {
 	dir string
 
@@ -100,7 +101,8 @@ func assertOrder(t *testing.T, calls []string, want ...string) {
 	}
 }
 
-// Everything of a generation is on the disk, with its names, before the pointer names it, and the pointer is before the old one is removed.
+// Everything of a generation is on the disk, with its names, before the pointer names it, and the pointer is before the
+// old one is removed.
 func TestOrderOfSyncs(t *testing.T) {
 	ix, r := openRecorded(t)
 	old := seal(t, ix, "acme", products(10, "1"))
@@ -171,7 +173,8 @@ func TestDiskFailsAtSeal(t *testing.T) {
 	}
 }
 
-// While it is not certain that the new pointer is on the disk the old generation stays there, and is removed as soon as it is.
+// While it is not certain that the new pointer is on the disk the old generation stays there, and is removed as soon as
+// it is.
 func TestDiskFailsAfterSwitch(t *testing.T) {
 	ix, r := openRecorded(t)
 	old := seal(t, ix, "acme", products(10, "1"))

@@ -21,8 +21,8 @@ const (
 	idField = "_id"
 	allName = "_all"
 
-	// maxFields is how many different fields a generation has at most. bleve counts the fields of a segment in 16 bits, and does not
-	// notice when they overflow.
+	// maxFields is how many different fields a generation has at most. bleve counts the fields of a segment in 16 bits,
+	// and does not notice when they overflow.
 	maxFields = 65_000
 )
 
@@ -43,7 +43,8 @@ type mapper struct {
 	bodies   atomic.Pointer[bodies.Codec] // nil: bodies are stored as they are
 }
 
-// learn makes bodies small from now on if they are not yet and these products say how, and returns the dictionary for that, or nil.
+// learn makes bodies small from now on if they are not yet and these products say how, and returns the dictionary for
+// that, or nil.
 func (m *mapper) learn(products []reindex.Product) ([]byte, error) {
 	if m.omitBodies {
 		return nil, nil
@@ -60,8 +61,8 @@ func (m *mapper) learn(products []reindex.Product) ([]byte, error) {
 	return m.bodies.Load().Dictionary(), nil
 }
 
-// document makes a bleve document of a product. Bleve's own mappings leave out fields of the product that have the name of one that the
-// index uses itself; in the stored body they are.
+// document makes a bleve document of a product. Bleve's own mappings leave out fields of the product that have the name
+// of one that the index uses itself; in the stored body they are.
 func (m *mapper) document(p reindex.Product, buffer *termBuffer) (index.Document, error) {
 	if p.ID == "" {
 		return nil, errEmptyID

@@ -57,7 +57,8 @@ func TestMappingPanics(t *testing.T) {
 	}
 }
 
-// bleve keeps ids, and what the index adds to a product, in fields: a product's own fields of these names change neither.
+// bleve keeps ids, and what the index adds to a product, in fields: a product's own fields of these names change
+// neither.
 func TestReservedFields(t *testing.T) {
 	for name, cfg := range map[string]*Config{"default": nil, "bleve's own mapping": {Mapping: bleve.NewIndexMapping()}} {
 		t.Run(name, func(t *testing.T) {
@@ -78,7 +79,8 @@ func TestReservedFields(t *testing.T) {
 	}
 }
 
-// More different fields than bleve can count would mix fields up: what brings them is rejected, what does not is indexed.
+// More different fields than bleve can count would mix fields up: what brings them is rejected, what does not is
+// indexed.
 func TestTooManyFields(t *testing.T) {
 	var counter fieldCounter
 	fields := func(from, n int) []document.Field {
@@ -222,8 +224,8 @@ func FuzzDocument(f *testing.F) {
 	})
 }
 
-// Bodies are compressed with a dictionary of the first ones, also those of updates after the index was opened again, and read as they were
-// written.
+// Bodies are compressed with a dictionary of the first ones, also those of updates after the index was opened again,
+// and read as they were written.
 func TestBodiesAreCompressed(t *testing.T) {
 	dir := t.TempDir()
 	ix := open(t, dir, nil)

@@ -36,8 +36,8 @@ type panicError struct {
 // Error returns the panic's value.
 func (e *panicError) Error() string { return fmt.Sprintf("panic in bleve: %v", e.value) }
 
-// guard calls f and returns what f returns. A panic in it, also for memory that cannot be read as its file was cut or its disk fails, is a
-// [*panicError].
+// guard calls f and returns what f returns. A panic in it, also for memory that cannot be read as its file was cut or
+// its disk fails, is a [*panicError].
 func guard(f func() error) (err error) {
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	defer func() {
@@ -53,7 +53,8 @@ func (e *panicError) PublicMessage() string {
 	return "a file of the index is damaged, or its disk fails"
 }
 
-// explain adds to an error of the file system what can be done about it, and what callers of an API may see of it: no path.
+// explain adds to an error of the file system what can be done about it, and what callers of an API may see of it: no
+// path.
 func explain(dir string, err error) error {
 	is := func(cause error) bool { // bleve wraps some errors as text
 		return errors.Is(err, cause) || strings.Contains(err.Error(), cause.Error())

@@ -2,7 +2,6 @@ package bleveindex
 
 import (
 	"context"
-	"math"
 	"slices"
 	"strings"
 	"unicode"
@@ -31,7 +30,7 @@ type expansion struct {
 	languages []weightedField
 	synonyms  map[string][]string
 	bodies    *bodies.Codec
-	counts    map[string]uint64 // documents with a term in _all
+	counts    map[fieldTerm]uint64 // documents with a term
 
 	read        []*word // all words of the text
 	words       []*word // those, or several in one
@@ -78,7 +77,7 @@ func newExpansion(
 ) (*expansion, error) {
 	x := &expansion{
 		ctx: ctx, reader: reader, m: m, options: options, query: q, all: m.AnalyzerNamed(m.AnalyzerNameForPath(allName)),
-		counts: map[string]uint64{}, terms: soughtTerms{},
+		counts: map[fieldTerm]uint64{}, terms: soughtTerms{},
 	}
 	var err error
 	if x.docs, err = reader.DocCount(); err != nil {
@@ -223,7 +222,8 @@ func withoutDigraphs(term string) []string {
 	return []string{other}
 }
 
-// split adds what a word is with a space in it: between letters and digits, or, for a word that no product has, between two others.
+// split adds what a word is with a space in it: between letters and digits, or, for a word that no product has, between
+// two others.
 func (x *expansion) split(w *word, known bool) error {
 	letters := []rune(strings.ToLower(w.text))
 	if len(letters) > maxWord {
@@ -381,51 +381,4 @@ func (x *expansion) codes(text string) (found []way) {
 		n, err := x.count(w.field, w.phrase[0])
 		return n == 0 && err == nil
 	})
-}
-
-func (x *expansion) countAll(term string) (uint64, error) {
-	if n, ok := x.counts[term]; ok {
-		return n, nil
-	}
-	n, err := x.count(allName, term)
-	x.counts[term] = n
-	return n, err
-}
-
-// count returns how many documents have a term in a field.
-func (x *expansion) count(field, term string) (uint64, error) {
-	terms, err := x.reader.TermFieldReader(x.ctx, []byte(term), field, false, false, false)
-	if err != nil {
-		return 0, err
-	}
-	n := terms.Count()
-	return n, terms.Close()
-}
-
-// idf is how much a term says that so many documents have, as bleve has it.
-func (x *expansion) idf(count uint64) float64 {
-	return 1 + math.Log(float64(x.docs)/float64(count+1))
-}
-
-type liveKey struct{}
-
-// known takes over what is known of the index that is searched; of one of bleve's own that is the names of its fields.
-func (x *expansion) known() (err error) {
-	l, ok := x.ctx.Value(liveKey{}).(*liveIndex)
-	if !ok {
-		x.fields, err = new(fieldCache).of(x.reader)
-		return err
-	}
-	synonyms, err := l.thesaurus()
-	if err != nil {
-		return err
-	}
-	if synonyms != nil {
-		x.synonyms = synonyms.all
-	}
-	if x.bodies, err = l.bodies(); err != nil {
-		return err
-	}
-	x.fields, err = l.fields.of(x.reader)
-	return err
 }

@@ -13,7 +13,8 @@ import (
 	"github.com/blevesearch/bleve/v2/search"
 )
 
-// hasForms reports whether values of a field are sorted and counted by their keyword forms in an index with this mapping.
+// hasForms reports whether values of a field are sorted and counted by their keyword forms in an index with this
+// mapping.
 func hasForms(m mapping.IndexMapping, field string) bool {
 	im, ok := m.(interface {
 		FieldMappingForPath(path string) mapping.FieldMapping
@@ -60,7 +61,8 @@ func sortedByForms(order search.SortOrder, m mapping.IndexMapping) search.SortOr
 	return own
 }
 
-// countedByForms returns the facet requests with the keyword forms in place of the fields that have them, and which ones these are.
+// countedByForms returns the facet requests with the keyword forms in place of the fields that have them, and which
+// ones these are.
 func countedByForms(facets bleve.FacetsRequest, m mapping.IndexMapping) (own bleve.FacetsRequest, byForms map[string]bool) {
 	byForms = map[string]bool{}
 	for name, facet := range facets {
@@ -80,7 +82,8 @@ func countedByForms(facets bleve.FacetsRequest, m mapping.IndexMapping) (own ble
 	return own, byForms
 }
 
-// foldFacet makes one term of those that are the same value, shown as most products have it, and keeps the most frequent ones.
+// foldFacet makes one term of those that are the same value, shown as most products have it, and keeps the most
+// frequent ones.
 func foldFacet(result *search.FacetResult, wanted *bleve.FacetRequest) {
 	pattern := regexp.MustCompile(wanted.TermPattern) // bleve has validated it
 	type value struct {

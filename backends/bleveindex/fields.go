@@ -9,8 +9,9 @@ import (
 	"productindex/backends/bleveindex/analyzers"
 )
 
-// The fields of products that the default mapping knows by name. Each exists in the spellings that spellings makes of it. What a field is
-// called decides how strings in it are compared and how much a word in it counts, never whether a value is found.
+// The fields of products that the default mapping knows by name. Each exists in the spellings that spellings makes of
+// it. What a field is called decides how strings in it are compared and how much a word in it counts, never whether a
+// value is found.
 const (
 	nameFields = "name title"
 
@@ -31,7 +32,8 @@ const (
 
 const textType = "text"
 
-// addProductFields adds to a mapping what queries have to know of the known fields: the analyzers that differ from the default.
+// addProductFields adds to a mapping what queries have to know of the known fields: the analyzers that differ from the
+// default.
 func addProductFields(dm *mapping.DocumentMapping) {
 	for _, name := range spellings(nameFields + " " + textFields) {
 		text := mapping.NewDocumentMapping()

@@ -21,9 +21,9 @@ type valueFilter struct {
 	values []string
 }
 
-// Filter returns a query that finds the products that have one of the values in a field, whatever their case, accents and width. Numbers
-// and booleans are given as they are written in JSON. It needs the keyword forms of the default mapping, which values of more than 256
-// bytes and UUIDs do not have. It adds nothing to a score.
+// Filter returns a query that finds the products that have one of the values in a field, whatever their case, accents
+// and width. Numbers and booleans are given as they are written in JSON. It needs the keyword forms of the default
+// mapping, which values of more than 256 bytes and UUIDs do not have. It adds nothing to a score.
 func Filter(field string, values ...string) query.Query {
 	return &valueFilter{field, values}
 }

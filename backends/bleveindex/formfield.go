@@ -6,9 +6,10 @@ import (
 	index "github.com/blevesearch/bleve_index_api"
 )
 
-// formField keeps a keyword form for sorting and facets. As terms the forms of all values would take a fifth of the index. bleve stores
-// what a document is sorted by beside the terms of a field for shapes alone, so that is what it takes the field for; and it merges that of
-// segments only where the field has a term, so that every document has the same one.
+// formField keeps a keyword form for sorting and facets. As terms the forms of all values would take a fifth of the
+// index. bleve stores what a document is sorted by beside the terms of a field for shapes alone, so that is what it
+// takes the field for; and it merges that of segments only where the field has a term, so that every document has the
+// same one.
 type formField struct {
 	name      string
 	positions []uint64

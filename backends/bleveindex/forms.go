@@ -11,7 +11,8 @@ import (
 	"productindex/backends/bleveindex/analyzers"
 )
 
-// formsName is the field below which the keyword forms of all fields are: that of attributes.color is _keyword.attributes.color.
+// formsName is the field below which the keyword forms of all fields are: that of attributes.color is
+// _keyword.attributes.color.
 const formsName = "_keyword"
 
 const (
@@ -21,9 +22,9 @@ const (
 	separator = "\x00"
 )
 
-// A keyword form is one term for a value: what it is compared by, a zero byte, and how it is written. Numbers and dates, in bleve's code,
-// come before all texts, in their order. How a value is written is a code: nothing, which is as it is compared, in capitals here and there,
-// or in some other way.
+// A keyword form is one term for a value: what it is compared by, a zero byte, and how it is written. Numbers and
+// dates, in bleve's code, come before all texts, in their order. How a value is written is a code: nothing, which is as
+// it is compared, in capitals here and there, or in some other way.
 const (
 	capitals = "\x01" // then seven bits a byte, one for each byte of the key that is a capital
 	other    = "\x02" // then the value

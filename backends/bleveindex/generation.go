@@ -42,8 +42,9 @@ func (s state) String() string {
 	return [...]string{"open for writing", "sealed", "broken", "committed", "discarded"}[s]
 }
 
-// Write maps the products, and writes those that can be mapped as one batch, which is on the disk when Write returns. The ids are used as
-// they are. ctx is looked at before the batch is written; a batch that bleve has begun to write is finished.
+// Write maps the products, and writes those that can be mapped as one batch, which is on the disk when Write returns.
+// The ids are used as they are. ctx is looked at before the batch is written; a batch that bleve has begun to write is
+// finished.
 func (g *generation) Write(ctx context.Context, products []reindex.Product) error {
 	g.mu.RLock()
 	defer g.mu.RUnlock()
@@ -82,8 +83,8 @@ func (g *generation) Flush(ctx context.Context) ([]reindex.ItemError, error) { r
 // Name returns the name of the generation's directory.
 func (g *generation) Name() string { return g.name }
 
-// Seal waits until everything is on the disk, and opens the index as searches will see it. bleve begins to merge its segments then, in
-// the background. Called again it returns the same.
+// Seal waits until everything is on the disk, and opens the index as searches will see it. bleve begins to merge its
+// segments then, in the background. Called again it returns the same.
 func (g *generation) Seal(ctx context.Context) (reindex.Sealed, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -110,7 +111,8 @@ func (g *generation) Seal(ctx context.Context) (reindex.Sealed, error) {
 	return g.sealed, nil
 }
 
-// settle closes the index, syncs its files, opens it for searches and counts its documents. After an error g.index is nil.
+// settle closes the index, syncs its files, opens it for searches and counts its documents. After an error g.index is
+// nil.
 func (g *generation) settle() (int64, error) {
 	loaded := g.index
 	g.index = nil

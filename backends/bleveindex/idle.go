@@ -35,7 +35,8 @@ func (ix *Index) known() []*tenant {
 	return slices.Collect(maps.Values(ix.tenants))
 }
 
-// closeSurplus closes the live indexes that were used the longest time ago, if more are open than Config allows and nobody uses them.
+// closeSurplus closes the live indexes that were used the longest time ago, if more are open than Config allows and
+// nobody uses them.
 func (ix *Index) closeSurplus() {
 	if ix.cfg.MaxOpen == 0 {
 		return
@@ -59,8 +60,8 @@ func (ix *Index) closeSurplus() {
 	}
 }
 
-// closeUnusedSince closes the live index if no search uses it, nor has since then, and reports whether it does. The next search opens it
-// again, when it is closed.
+// closeUnusedSince closes the live index if no search uses it, nor has since then, and reports whether it does. The
+// next search opens it again, when it is closed.
 func (t *tenant) closeUnusedSince(then time.Time) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -22,8 +22,9 @@ const (
 	maxWriters = 4
 )
 
-// Index is a directory of bleve indexes, one live one per tenant. It is a [reindex.Indexer] with the capabilities [reindex.Limiter],
-// [reindex.Reaper], [reindex.DocCounter] and [reindex.Updater]; its generations are [reindex.Editor]s. It is safe for concurrent use.
+// Index is a directory of bleve indexes, one live one per tenant. It is a [reindex.Indexer] with the capabilities
+// [reindex.Limiter], [reindex.Reaper], [reindex.DocCounter] and [reindex.Updater]; its generations are
+// [reindex.Editor]s. It is safe for concurrent use.
 type Index struct {
 	dir  string
 	cfg  Config
@@ -42,9 +43,10 @@ type Index struct {
 	closeErr error
 }
 
-// Open opens the directory, creates it if it does not exist, and removes what dead processes have left in it. Indexes are opened when
-// they are searched first. A nil cfg means the defaults. The error matches [ErrLocked], at once, while another Index has the directory
-// open, unless one of the two is read-only. A tenant whose pointer is damaged does not keep the others from being opened.
+// Open opens the directory, creates it if it does not exist, and removes what dead processes have left in it. Indexes
+// are opened when they are searched first. A nil cfg means the defaults. The error matches [ErrLocked], at once, while
+// another Index has the directory open, unless one of the two is read-only. A tenant whose pointer is damaged does not
+// keep the others from being opened.
 func Open(dir string, cfg *Config) (*Index, error) {
 	return openOn(osDisk, dir, cfg)
 }
@@ -95,14 +97,15 @@ func (ix *Index) take() error {
 	return nil
 }
 
-// Limits are the sizes that bleve works best with: batches of Config.BatchBytes, but no more than 1,000 products, and a writer for each
-// processor up to 4, at least 2.
+// Limits are the sizes that bleve works best with: batches of Config.BatchBytes, but no more than 1,000 products, and a
+// writer for each processor up to 4, at least 2.
 func (ix *Index) Limits() reindex.Limits {
 	return reindex.Limits{MaxDocs: batchDocs, MaxBytes: ix.cfg.BatchBytes, MaxInFlight: max(2, min(runtime.GOMAXPROCS(0), maxWriters))}
 }
 
-// Close waits for running searches, discards open generations, closes every index and unlocks the directory. Calls that are made after
-// it has begun fail with [ErrClosed]. Later calls of Close wait for the first one and return the same error.
+// Close waits for running searches, discards open generations, closes every index and unlocks the directory. Calls that
+// are made after it has begun fail with [ErrClosed]. Later calls of Close wait for the first one and return the same
+// error.
 func (ix *Index) Close() error {
 	ix.once.Do(func() {
 		ix.mu.Lock()
@@ -126,8 +129,8 @@ func (ix *Index) Close() error {
 	return ix.closeErr
 }
 
-// tenant returns the state of a tenant. If the tenant has no directory yet the error matches [reindex.ErrNoLiveIndex], unless one is going
-// to be created.
+// tenant returns the state of a tenant. If the tenant has no directory yet the error matches [reindex.ErrNoLiveIndex],
+// unless one is going to be created.
 func (ix *Index) tenant(name string, create bool) (*tenant, error) {
 	if err := reindex.CheckTenant(name); err != nil {
 		return nil, err

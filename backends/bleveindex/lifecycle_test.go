@@ -48,7 +48,8 @@ func TestRetire(t *testing.T) {
 	}
 }
 
-// Searches go on through many switches, and through those right after opening, when no search has opened the live generation yet.
+// Searches go on through many switches, and through those right after opening, when no search has opened the live
+// generation yet.
 func TestSearchThroughSwitches(t *testing.T) {
 	dir := t.TempDir()
 	for range 3 {

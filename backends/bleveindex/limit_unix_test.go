@@ -83,8 +83,8 @@ func withFewFiles(t *testing.T, f func(more int) (ok bool)) {
 	t.Error("20 files are too few")
 }
 
-// If the process has too many files open a search says so, and nothing becomes of the index: bleve would have opened it without its
-// segments.
+// If the process has too many files open a search says so, and nothing becomes of the index: bleve would have opened it
+// without its segments.
 func TestTooManyFiles(t *testing.T) {
 	ix := open(t, published(t), nil)
 	withFewFiles(t, func(more int) bool {
@@ -123,8 +123,8 @@ func TestTooManyFilesInBleve(t *testing.T) {
 	})
 }
 
-// A disk that takes no more ends a run with an error that says so, though bleve itself would try again for ever. The live index stays as it
-// was, and nothing of the run is left.
+// A disk that takes no more ends a run with an error that says so, though bleve itself would try again for ever. The
+// live index stays as it was, and nothing of the run is left.
 func TestRunOnFullDisk(t *testing.T) {
 	signal.Ignore(syscall.SIGXFSZ)
 	defer signal.Reset(syscall.SIGXFSZ)
@@ -225,8 +225,8 @@ func withoutPermission(t *testing.T, dir string, f func()) {
 	f()
 }
 
-// A missing permission is not taken for damage, nor for an empty index, by searches and by what counts the live documents for the rule on
-// shrinking; and it is named. Searches go on when it is back.
+// A missing permission is not taken for damage, nor for an empty index, by searches and by what counts the live
+// documents for the rule on shrinking; and it is named. Searches go on when it is back.
 func TestNoPermission(t *testing.T) {
 	for _, place := range []string{"", tenantDir("acme"), "store"} {
 		dir := published(t)

@@ -170,9 +170,10 @@ func (l *liveIndex) verify(ctx context.Context) error {
 
 const metaFile = "index_meta.json" // bleve's own, which it does not sync
 
-// createForLoading creates an index whose segments are merged while it is loaded, about once each: into some 20, and one more for every
-// 400,000 products. The smallest are merged, 16 into one. What was not merged would be after the switch, when queries wait for processors
-// and look into all of the segments: with 52, a Query of pcparts, a catalogue of 47,551 products, took three times as long then.
+// createForLoading creates an index whose segments are merged while it is loaded, about once each: into some 20, and
+// one more for every 400,000 products. The smallest are merged, 16 into one. What was not merged would be after the
+// switch, when queries wait for processors and look into all of the segments: with 52, a Query of pcparts, a catalogue
+// of 47,551 products, took three times as long then.
 func createForLoading(dir string, m mapping.IndexMapping) (created bleve.Index, err error) {
 	err = guard(func() (err error) {
 		created, err = bleve.NewUsing(dir, m, scorch.Name, scorch.Name, map[string]any{
@@ -190,8 +191,9 @@ func createForLoading(dir string, m mapping.IndexMapping) (created bleve.Index, 
 	return created, err
 }
 
-// openForSearch opens an index with bleve's own options for merging, in place of those it was loaded with, but for one: more segments at
-// once, since nothing is written to it any more. It returns the number of its documents. A panic becomes damage.
+// openForSearch opens an index with bleve's own options for merging, in place of those it was loaded with, but for one:
+// more segments at once, since nothing is written to it any more. It returns the number of its documents. A panic
+// becomes damage.
 func openForSearch(dir string) (opened bleve.Index, documents int64, err error) {
 	return openIndex(dir, map[string]any{"scorchMergePlanOptions": map[string]any{"SegmentsPerMergeTask": 16}})
 }
@@ -237,8 +239,8 @@ func openIndex(dir string, options map[string]any) (opened bleve.Index, document
 }
 
 const (
-	// nothingFound is how bleve's error begins if it cannot open a segment, for whatever reason: it goes on with an empty index, in which
-	// there is no mapping.
+	// nothingFound is how bleve's error begins if it cannot open a segment, for whatever reason: it goes on with an empty
+	// index, in which there is no mapping.
 	nothingFound = "error parsing mapping JSON"
 
 	// openTries is how often an index is opened of which bleve finds nothing, though all of its files can be opened.

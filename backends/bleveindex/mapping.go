@@ -19,8 +19,8 @@ import (
 // timestamps is the name of the parser of the strings that are dates.
 const timestamps = "timestamps"
 
-// ProductMapping is the mapping of products that [NewMapping] returns: a bleve mapping with a way of its own to index what it does not
-// name. It is safe for concurrent use once it is in a [Config]; a host changes it before that.
+// ProductMapping is the mapping of products that [NewMapping] returns: a bleve mapping with a way of its own to index
+// what it does not name. It is safe for concurrent use once it is in a [Config]; a host changes it before that.
 type ProductMapping struct {
 	*mapping.IndexMappingImpl
 
@@ -35,25 +35,30 @@ type ProductMapping struct {
 	formless bool // a host took the keyword forms out
 }
 
-// NewMapping returns the default mapping of products. Every value of every product is indexed as what it is, whatever the name of its
-// field:
+// NewMapping returns the default mapping of products. Every value of every product is indexed as what it is, whatever
+// the name of its field:
 //
 //   - Strings are text, with the analyzer [analyzers.Words] in any language. Phrases are found.
-//   - In name, title, description and summary, where they are an object with languages as keys, as in {"de": "…", "en-GB": "…"}, each
-//     language has its own analyzer: search name.de. What is tagged with a region or in capitals, as de-AT or DE, is in name.de too.
-//   - In sku, ean and other fields of codes, strings are one term, folded; in id, brandId and the like one term as it is.
-//   - Numbers are numbers, and so are strings that are one, as "49.99". In price and the like a string may have a currency or a decimal
-//     comma. Digits that a float64 cannot hold are text as well.
+//   - In name, title, description and summary, where they are an object with languages as keys, as in {"de": "…",
+//     "en-GB": "…"}, each language has its own analyzer: search name.de. What is tagged with a region or in capitals,
+//     as de-AT or DE, is in name.de too.
+//   - In sku, ean and other fields of codes, strings are one term, folded; in id, brandId and the like one term as it
+//     is.
+//   - Numbers are numbers, and so are strings that are one, as "49.99". In price and the like a string may have a
+//     currency or a decimal comma. Digits that a float64 cannot hold are text as well.
 //   - Booleans are booleans. Strings that are RFC 3339 timestamps, or days as 2026-01-31, are dates.
-//   - Every value of up to 256 bytes has a keyword form beside that, by which [Index.Search] sorts, counts facets, and [Filter] filters:
-//     compared folded, shown as it is written.
-//   - _all, which is searched where a query names no field, holds the words of every text but for ids, and the digits of every number.
+//   - Every value of up to 256 bytes has a keyword form beside that, by which [Index.Search] sorts, counts facets, and
+//     [Filter] filters: compared folded, shown as it is written.
+//   - _all, which is searched where a query names no field, holds the words of every text but for ids, and the digits
+//     of every number.
 //
 // Nothing is stored field by field: see [Index.Search] for how hits get their fields.
 //
-// A product's own top-level fields _id, _all, _body and _keyword, and one without a name, are indexed with one more underscore.
+// A product's own top-level fields _id, _all, _body and _keyword, and one without a name, are indexed with one more
+// underscore.
 //
-// A host can add fields of its own to DefaultMapping. Values of another type than such a field has are indexed as above.
+// A host can add fields of its own to DefaultMapping. Values of another type than such a field has are indexed as
+// above.
 func NewMapping() *ProductMapping {
 	m := bleve.NewIndexMapping()
 	m.StoreDynamic = false
@@ -68,7 +73,8 @@ func NewMapping() *ProductMapping {
 	return &ProductMapping{IndexMappingImpl: m}
 }
 
-// SetLanguage makes the names and descriptions that are not tagged with a language be of this one, as in a catalogue with one language.
+// SetLanguage makes the names and descriptions that are not tagged with a language be of this one, as in a catalogue
+// with one language.
 func (m *ProductMapping) SetLanguage(tag string) error {
 	known, ok := analyzers.Language(tag)
 	if !ok {

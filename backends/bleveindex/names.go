@@ -19,8 +19,8 @@ const (
 // base32Lower has one case and no character that any file system treats in its own way.
 var base32Lower = base32.NewEncoding("0123456789abcdefghijklmnopqrstuv").WithPadding(base32.NoPadding)
 
-// tenantDir returns the name of a tenant's directory. Different tenants have different names, also on a file system that ignores case
-// or normalises Unicode; no name is special on any system, and the longest tenant's has 207 bytes.
+// tenantDir returns the name of a tenant's directory. Different tenants have different names, also on a file system
+// that ignores case or normalises Unicode; no name is special on any system, and the longest tenant's has 207 bytes.
 func tenantDir(tenant string) string {
 	if strings.IndexFunc(tenant, notPlain) < 0 {
 		return plainPrefix + tenant

@@ -10,7 +10,8 @@ import (
 	"productindex/reindex"
 )
 
-// A tenant can be told from the name of its directory, so that no two have the same one, whatever a file system does to names.
+// A tenant can be told from the name of its directory, so that no two have the same one, whatever a file system does to
+// names.
 func FuzzTenantDir(f *testing.F) {
 	for _, tenant := range []string{"acme", "Acme", "../a", "con", "a/b", `a\b`, "ä", "a\u0308", "-", ".", "t-a", "x-0", strings.Repeat("é", 64)} {
 		f.Add(tenant)

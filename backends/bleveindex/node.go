@@ -56,7 +56,8 @@ func (m *ProductMapping) newRoot(dm *mapping.DocumentMapping) *node {
 	return root
 }
 
-// isForeign reports whether a mapping has something that is not made of single values: shapes, points, vectors, nested documents.
+// isForeign reports whether a mapping has something that is not made of single values: shapes, points, vectors, nested
+// documents.
 func isForeign(dm *mapping.DocumentMapping) bool {
 	if dm.Nested {
 		return true

@@ -9,7 +9,8 @@ import (
 	"unicode"
 )
 
-// numberIn returns the number that a string is, as in "49.99". Digits that are a code, as in "007" or a long one, are none.
+// numberIn returns the number that a string is, as in "49.99". Digits that are a code, as in "007" or a long one, are
+// none.
 func numberIn(s string) (float64, bool) {
 	s = strings.TrimSpace(s)
 	if s == "" || len(s) > 24 || s[len(s)-1] < '0' || s[len(s)-1] > '9' {
@@ -33,8 +34,8 @@ func allDigits(s string) bool {
 	return s != ""
 }
 
-// priceIn returns the amount that a string is, which may have a currency, separators between thousands and a decimal comma. "1,299", which
-// can be read in two ways, is none.
+// priceIn returns the amount that a string is, which may have a currency, separators between thousands and a decimal
+// comma. "1,299", which can be read in two ways, is none.
 func priceIn(s string) (float64, bool) {
 	s = strings.TrimFunc(s, func(r rune) bool { return !unicode.IsDigit(r) && r != '-' })
 	s = strings.Map(func(r rune) rune {

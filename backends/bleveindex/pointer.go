@@ -14,8 +14,8 @@ import (
 	"productindex/reindex"
 )
 
-// Two small files say what is live: the pointer in a tenant's directory names the live generation, and the mark in a generation's directory
-// says whether it was ever named. Each is one line that ends in a checksum.
+// Two small files say what is live: the pointer in a tenant's directory names the live generation, and the mark in a
+// generation's directory says whether it was ever named. Each is one line that ends in a checksum.
 const (
 	pointerFile    = "live"
 	pointerTemp    = "live.new"
@@ -30,8 +30,8 @@ const (
 	unknown = -1 // in place of a number of documents
 )
 
-// pointer is what a pointer file says: the live generation, and how many documents it held when it was sealed, or unknown. The
-// generation's mark says how many it holds since it was updated.
+// pointer is what a pointer file says: the live generation, and how many documents it held when it was sealed, or
+// unknown. The generation's mark says how many it holds since it was updated.
 type pointer struct {
 	generation string
 	documents  int64
@@ -75,8 +75,9 @@ func parsePointer(content string) (pointer, error) {
 	return pointer{}, damaged("it says %.100q", content)
 }
 
-// readPointer returns what is live in a tenant's directory. The error matches [reindex.ErrNoLiveIndex] if it is known that nothing is, and
-// [reindex.ErrDamaged] if the pointer, or the generation that it names, is gone or not as it was written. p then holds what is known.
+// readPointer returns what is live in a tenant's directory. The error matches [reindex.ErrNoLiveIndex] if it is known
+// that nothing is, and [reindex.ErrDamaged] if the pointer, or the generation that it names, is gone or not as it was
+// written. p then holds what is known.
 func readPointer(dir string) (p pointer, err error) {
 	path := filepath.Join(dir, pointerFile)
 	content, err := os.ReadFile(path) //nolint:gosec // the path is the index's own
@@ -103,8 +104,8 @@ func readPointer(dir string) (p pointer, err error) {
 	return p, damaged("%s names %s, which is gone", path, p.generation)
 }
 
-// withoutPointer returns what is known about a tenant whose pointer is missing, or damaged as cause says. A pointer that is missing beside a
-// generation which may have been live was lost.
+// withoutPointer returns what is known about a tenant whose pointer is missing, or damaged as cause says. A pointer
+// that is missing beside a generation which may have been live was lost.
 func withoutPointer(dir string, cause error) (pointer, error) {
 	p := pointer{documents: unknown}
 	entries, err := os.ReadDir(dir)
@@ -158,8 +159,9 @@ func (d disk) noteMark(dir, content string) error {
 // liveMark is the mark of a generation that was live with so many documents.
 func liveMark(documents int64) string { return fmt.Sprintf("%s %d", markLive, documents) }
 
-// readMark reports whether a generation is known never to have been live, and otherwise how many documents it held, or unknown. Releases
-// before this one wrote no marks; a directory with nothing in it is a generation that is being created.
+// readMark reports whether a generation is known never to have been live, and otherwise how many documents it held, or
+// unknown. Releases before this one wrote no marks; a directory with nothing in it is a generation that is being
+// created.
 func readMark(dir string) (loading bool, documents int64) {
 	content, err := os.ReadFile(filepath.Join(dir, markFile)) //nolint:gosec // the path is the index's own
 	if err == nil {

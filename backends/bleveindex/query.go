@@ -18,14 +18,15 @@ import (
 
 // QueryOptions adjust a [Query]. The zero value, and nil in its place, means the defaults.
 type QueryOptions struct {
-	// Language is the tag of the shopper's language, as de or de-AT. Its own fields, as name.de, count first. Empty: those of all languages
-	// count alike.
+	// Language is the tag of the shopper's language, as de or de-AT. Its own fields, as name.de, count first. Empty: those
+	// of all languages count alike.
 	Language string
 
 	// Prefix takes the last word for the beginning of one, as it is while a shopper types.
 	Prefix bool
 
-	// Exact finds only what has all words as they are written, or their plurals and synonyms: nothing is corrected or left out.
+	// Exact finds only what has all words as they are written, or their plurals and synonyms: nothing is corrected or left
+	// out.
 	Exact bool
 
 	// Filter, if not nil, has to match, too. Words are corrected and left out until something within it is found.
@@ -53,8 +54,8 @@ type Explanation struct {
 	// Words are those of the text, in order.
 	Words []WordExplanation `json:"words"`
 
-	// Required is how many of the words that count are in each product that was found. It is smaller than their number if few products, or
-	// none, have them all.
+	// Required is how many of the words that count are in each product that was found. It is smaller than their number if
+	// few products, or none, have them all.
 	Required int `json:"required"`
 }
 
@@ -76,15 +77,18 @@ type WordExplanation struct {
 	Optional bool `json:"optional,omitempty"`
 }
 
-// Query returns the query for what a shopper types into a search box, over an index with the mapping that [NewMapping] returns.
+// Query returns the query for what a shopper types into a search box, over an index with the mapping that [NewMapping]
+// returns.
 //
 //   - Products that have all words come first. If they are few, those follow that lack some.
 //   - Words in names, brands and categories count more than those in descriptions, and a whole code or id most.
-//   - Singular and plural, accents and the like do not matter: see [NewMapping]. Words are found joined and split, as in RTX4090 and RTX 4090,
-//     990pro and 990 PRO, sun glasses and sunglasses. A word that no product has is corrected by a letter or two.
+//   - Singular and plural, accents and the like do not matter: see [NewMapping]. Words are found joined and split, as
+//     in RTX4090 and RTX 4090, 990pro and 990 PRO, sun glasses and sunglasses. A word that no product has is corrected
+//     by a letter or two.
 //   - Synonyms are those of the mapping: see [ProductMapping.DefineSynonyms].
 //
-// Of a long text the first 24 words count. An empty one finds everything. [ProductQuery.Explanation] says what was looked for.
+// Of a long text the first 24 words count. An empty one finds everything. [ProductQuery.Explanation] says what was
+// looked for.
 func Query(text string, options *QueryOptions) *ProductQuery {
 	if len(text) > maxText {
 		text = text[:maxText]
@@ -158,7 +162,8 @@ func (q *ProductQuery) searcher(x *expansion) (search.Searcher, error) {
 	return x.filtered(plan)
 }
 
-// few is up to how many products are so few that others are shown after them, which lack a word, or have one that is like it.
+// few is up to how many products are so few that others are shown after them, which lack a word, or have one that is
+// like it.
 const few = 10
 
 // relax lets a plan find more if it finds few: what is like the words first, then what lacks some.

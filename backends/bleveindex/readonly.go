@@ -21,8 +21,8 @@ func (ix *Index) writable() error {
 	return nil
 }
 
-// follow looks whether another process has made another generation live, or updated this one, unless somebody looked within the interval. Searches use the
-// generation before until the new one is open.
+// follow looks whether another process has made another generation live, or updated this one, unless somebody looked
+// within the interval. Searches use the generation before until the new one is open.
 func (t *tenant) follow(interval time.Duration) {
 	last, now := t.followed.Load(), time.Now().UnixNano()
 	if now-last < int64(interval) || !t.followed.CompareAndSwap(last, now) {
@@ -46,7 +46,8 @@ func (t *tenant) follow(interval time.Duration) {
 	}
 }
 
-// followShare bounds how much of the time a read-only Index opens a tenant's index again that is updated all the time: a tenth.
+// followShare bounds how much of the time a read-only Index opens a tenant's index again that is updated all the time:
+// a tenth.
 const followShare = 10
 
 // view is what a read-only Index knows of the files that a snapshot was made of.

@@ -10,9 +10,10 @@ import (
 	"productindex/reindex"
 )
 
-// Reap removes the generations of a tenant that are neither live nor in use by this process, and returns how many that were. Open has
-// done so before; what is left since then could not be removed at that time. If the tenant's pointer is lost or damaged only what is known
-// never to have been live is removed, since one of the others may be the live one; the error then matches [reindex.ErrDamaged].
+// Reap removes the generations of a tenant that are neither live nor in use by this process, and returns how many that
+// were. Open has done so before; what is left since then could not be removed at that time. If the tenant's pointer is
+// lost or damaged only what is known never to have been live is removed, since one of the others may be the live one;
+// the error then matches [reindex.ErrDamaged].
 func (ix *Index) Reap(ctx context.Context, tenant string) (int, error) {
 	n, err := ix.reap(ctx, tenant)
 	if err != nil {
@@ -35,7 +36,8 @@ func (ix *Index) reap(ctx context.Context, tenant string) (int, error) {
 	return t.reap(ctx)
 }
 
-// reapAll reaps every tenant of the directory, and removes the directories of those that were deleted. Only a directory that cannot be read is an error.
+// reapAll reaps every tenant of the directory, and removes the directories of those that were deleted. Only a directory
+// that cannot be read is an error.
 func (ix *Index) reapAll() error {
 	tenants, err := ix.onDisk()
 	if err != nil {
@@ -92,8 +94,8 @@ func (t *tenant) reap(ctx context.Context) (int, error) {
 	return removed, errors.Join(err, ctx.Err())
 }
 
-// claimLeftovers returns the generations that nobody uses, and marks them as in use, so that nobody else removes them. With an error they
-// are only those that were certainly never live.
+// claimLeftovers returns the generations that nobody uses, and marks them as in use, so that nobody else removes them.
+// With an error they are only those that were certainly never live.
 func (t *tenant) claimLeftovers() ([]string, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

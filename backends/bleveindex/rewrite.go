@@ -5,8 +5,8 @@ import (
 	"github.com/blevesearch/bleve/v2/search/query"
 )
 
-// withoutShortPhrases returns a query in which phrases of one word are words. That is the same, but bleve looks up where the words of a
-// phrase stand, which the default mapping leaves out for values of one word.
+// withoutShortPhrases returns a query in which phrases of one word are words. That is the same, but bleve looks up
+// where the words of a phrase stand, which the default mapping leaves out for values of one word.
 func withoutShortPhrases(q query.Query, m mapping.IndexMapping) query.Query {
 	switch q := q.(type) {
 	case *query.QueryStringQuery:

@@ -15,24 +15,26 @@ import (
 	"productindex/backends/bleveindex/internal/bodies"
 )
 
-// BodyField is the field in which a hit has the product's body as it was written, a string. It is stored, not searched. In the files of an
-// index it is compressed, so that bleve's own tools show bytes there that are not JSON.
+// BodyField is the field in which a hit has the product's body as it was written, a string. It is stored, not searched.
+// In the files of an index it is compressed, so that bleve's own tools show bytes there that are not JSON.
 const BodyField = "_body"
 
 var errNoRequest = errors.New("the search request is nil")
 
-// Search answers req from the tenant's live generation. It neither waits nor fails while a reindex switches generations. The first search
-// of a tenant opens its index, and every other one waits for that until ctx ends. The error matches [reindex.ErrNoLiveIndex] if the tenant
-// was never reindexed, [reindex.ErrDamaged] if its index is damaged, [ErrClosed], or the cause for which ctx ended. A panic in bleve, and in
-// a query of the host's own, is an error.
+// Search answers req from the tenant's live generation. It neither waits nor fails while a reindex switches
+// generations. The first search of a tenant opens its index, and every other one waits for that until ctx ends. The
+// error matches [reindex.ErrNoLiveIndex] if the tenant was never reindexed, [reindex.ErrDamaged] if its index is
+// damaged, [ErrClosed], or the cause for which ctx ended. A panic in bleve, and in a query of the host's own, is an
+// error.
 //
-// The fields that req.Fields names are those of the product: what the mapping does not store is taken from its stored body, decoded as
-// by encoding/json, objects and arrays included; an integer that a float64 cannot hold is a json.Number. "metadata.name" is a field of a nested object, or of every object of an array. "*" means
-// all of the product's own fields. See also [BodyField] and [Body]. Highlighting marks words in the texts of the stored body.
+// The fields that req.Fields names are those of the product: what the mapping does not store is taken from its stored
+// body, decoded as by encoding/json, objects and arrays included; an integer that a float64 cannot hold is a
+// json.Number. "metadata.name" is a field of a nested object, or of every object of an array. "*" means all of the
+// product's own fields. See also [BodyField] and [Body]. Highlighting marks words in the texts of the stored body.
 //
-// With the mapping that [NewMapping] returns, sorting by a field, and facets of its values, compare values folded, and show them as most
-// products have them: JBL and jbl are one. Numbers come before texts. What a host's own mapping of a field keeps for sorting and facets
-// takes their place.
+// With the mapping that [NewMapping] returns, sorting by a field, and facets of its values, compare values folded, and
+// show them as most products have them: JBL and jbl are one. Numbers come before texts. What a host's own mapping of a
+// field keeps for sorting and facets takes their place.
 func (ix *Index) Search(ctx context.Context, tenant string, req *bleve.SearchRequest) (*bleve.SearchResult, error) {
 	result, err := ix.search(ctx, tenant, req)
 	if err != nil {
@@ -66,7 +68,8 @@ func checkRequest(req *bleve.SearchRequest) error {
 	}
 }
 
-// search lets bleve find the hits, and loads them itself, since bleve does so for as long as it takes, also after ctx has ended.
+// search lets bleve find the hits, and loads them itself, since bleve does so for as long as it takes, also after ctx
+// has ended.
 func (l *liveIndex) search(ctx context.Context, req *bleve.SearchRequest) (*bleve.SearchResult, error) {
 	own := *req
 	own.Fields, own.Highlight = nil, nil
@@ -172,8 +175,8 @@ func highlighterOf(req *bleve.SearchRequest) (highlight.Highlighter, error) {
 	return bleve.Config.Cache.HighlighterNamed(name)
 }
 
-// storedFields are the fields to ask bleve for: the body besides those that are wanted. With "*" bleve returns it anyway, and a second
-// time where it is named too.
+// storedFields are the fields to ask bleve for: the body besides those that are wanted. With "*" bleve returns it
+// anyway, and a second time where it is named too.
 func storedFields(wanted []string) []string {
 	if len(wanted) == 0 {
 		return nil
@@ -202,7 +205,8 @@ func (ix *Index) docCount(ctx context.Context, tenant string) (n int64, err erro
 	return n, err
 }
 
-// withLive calls f with the tenant's live index. A panic in f is an error: of a damaged index, if its files turn out to be damaged.
+// withLive calls f with the tenant's live index. A panic in f is an error: of a damaged index, if its files turn out to
+// be damaged.
 func (ix *Index) withLive(ctx context.Context, tenant string, f func(*liveIndex) error) error {
 	l, err := ix.acquire(ctx, tenant)
 	if err != nil {
@@ -228,13 +232,15 @@ func (ix *Index) acquire(ctx context.Context, tenant string) (*liveIndex, error)
 	return t.acquire(ctx)
 }
 
-// Body returns the product's body from a hit of a search whose request asked for the field [BodyField], and false where there is none.
+// Body returns the product's body from a hit of a search whose request asked for the field [BodyField], and false where
+// there is none.
 func Body(hit *search.DocumentMatch) (json.RawMessage, bool) {
 	body, ok := hit.Fields[BodyField].(string)
 	return json.RawMessage(body), ok
 }
 
-// fillFields takes the values of those of the fields that bleve had not stored from the hit's body, and marks the words in it.
+// fillFields takes the values of those of the fields that bleve had not stored from the hit's body, and marks the words
+// in it.
 func fillFields(hit *search.DocumentMatch, fields []string, marks *highlighting) error {
 	body, ok := Body(hit)
 	if !ok {
@@ -291,8 +297,8 @@ func setField(hit *search.DocumentMatch, name string, value any) {
 	}
 }
 
-// lookUp returns the value at a path of names separated by dots; names can have dots themselves. Of an array it returns the values in
-// all of its elements.
+// lookUp returns the value at a path of names separated by dots; names can have dots themselves. Of an array it returns
+// the values in all of its elements.
 func lookUp(value any, path string) (any, bool) {
 	switch value := value.(type) {
 	case map[string]any:

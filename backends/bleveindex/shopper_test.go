@@ -33,8 +33,8 @@ func readShopperQueries(t *testing.T) []shopperQuery {
 	return all
 }
 
-// meets reports whether a product meets a rule: conditions joined by " & ", each of them field=a|b for equality, or field~expression for
-// what is found in the field; the field text is the whole product.
+// meets reports whether a product meets a rule: conditions joined by " & ", each of them field=a|b for equality, or
+// field~expression for what is found in the field; the field text is the whole product.
 func meets(t *testing.T, body []byte, rule string) bool {
 	t.Helper()
 	var product map[string]any
@@ -59,8 +59,12 @@ func meets(t *testing.T, body []byte, rule string) bool {
 	return true
 }
 
-// Shoppers find what they look for: of each query the first three hits, or as many as there are products that meet the rule, are right.
+// Shoppers find what they look for: of each query the first three hits, or as many as there are products that meet the
+// rule, are right.
 func TestShopperQueries(t *testing.T) {
+	if raceDetected {
+		t.Skip("whole catalogues take minutes under the race detector, and other tests load and search concurrently")
+	}
 	const enough = 48
 	queries := readShopperQueries(t)
 	ix := open(t, t.TempDir(), nil)

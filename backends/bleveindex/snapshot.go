@@ -13,14 +13,16 @@ import (
 	"productindex/reindex"
 )
 
-// snapshotTries is how often a generation is tried to be read whose files change meanwhile, since bleve merges its segments.
+// snapshotTries is how often a generation is tried to be read whose files change meanwhile, since bleve merges its
+// segments.
 const snapshotTries = 20
 
-// snapshot makes to, a directory that does not exist yet, an index of its own that is what the index in from was at one moment, also while
-// another process writes there. place puts a segment, which never changes, at its new path.
+// snapshot makes to, a directory that does not exist yet, an index of its own that is what the index in from was at one
+// moment, also while another process writes there. place puts a segment, which never changes, at its new path.
 //
-// It goes without the lock of bleve's database, which a writer holds for good: of a file that two reads find the same, all was there at one
-// moment between them; and at any moment the pages that its newest complete transaction needs are as they were written.
+// It goes without the lock of bleve's database, which a writer holds for good: of a file that two reads find the same,
+// all was there at one moment between them; and at any moment the pages that its newest complete transaction needs are
+// as they were written.
 func (d disk) snapshot(ctx context.Context, from, to string, place func(ctx context.Context, from *os.File, to string) error) error {
 	root := filepath.Join(from, storeDir, rootFile)
 	for try := 1; ; try++ {
@@ -99,8 +101,8 @@ func readStable(ctx context.Context, path string) ([]byte, error) {
 	}
 }
 
-// openShadow opens a generation that another process may be writing to, read-only: a snapshot of it in a temporary directory, whose
-// segments are links. It returns that directory, too.
+// openShadow opens a generation that another process may be writing to, read-only: a snapshot of it in a temporary
+// directory, whose segments are links. It returns that directory, too.
 func openShadow(ctx context.Context, generation string) (index bleve.Index, documents int64, dir string, err error) {
 	dir, err = os.MkdirTemp("", "bleveindex-")
 	if err != nil {
@@ -125,14 +127,14 @@ func openShadow(ctx context.Context, generation string) (index bleve.Index, docu
 	return nil, 0, "", errors.Join(err, os.RemoveAll(dir))
 }
 
-// Backup copies what is live of every tenant into dir, which is created if it does not exist, and waits until it is on the disk. dir is
-// then a directory for [Open]: a backup is restored by copying dir to where it is wanted, while no Index is open there. Reindexes and
-// searches go on meanwhile; each tenant's copy is one complete generation. It is checked as indexes are when they are opened, so that a
-// damaged one is an error that matches [reindex.ErrDamaged]. That of one tenant does not keep the others from being copied; one that dir
-// holds already is an error, too.
+// Backup copies what is live of every tenant into dir, which is created if it does not exist, and waits until it is on
+// the disk. dir is then a directory for [Open]: a backup is restored by copying dir to where it is wanted, while no
+// Index is open there. Reindexes and searches go on meanwhile; each tenant's copy is one complete generation. It is
+// checked as indexes are when they are opened, so that a damaged one is an error that matches [reindex.ErrDamaged].
+// That of one tenant does not keep the others from being copied; one that dir holds already is an error, too.
 //
-// A copy that another program makes of the Index's own directory can be damaged while an Index has it open, unless all files are copied as
-// they are at one moment, as a file system's snapshot does.
+// A copy that another program makes of the Index's own directory can be damaged while an Index has it open, unless all
+// files are copied as they are at one moment, as a file system's snapshot does.
 func (ix *Index) Backup(ctx context.Context, dir string) error {
 	if err := ix.backup(ctx, dir); err != nil {
 		return fmt.Errorf("bleveindex: back up %s to %s: %w", ix.dir, dir, err)

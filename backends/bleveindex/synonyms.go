@@ -20,9 +20,10 @@ import (
 // ProductSynonyms is the collection of synonyms that count in all texts of products.
 const ProductSynonyms = "products"
 
-// DefineSynonyms adds synonyms to a collection: to [ProductSynonyms], or to that of a synonym source that the host has added to the mapping
-// and given to fields. bleve's definitions are equivalent terms, or terms that also stand for others. A [Query] takes synonyms of up to
-// three words, bleve's own queries those of one word. They are kept in the mapping, not in the index: new ones count from the next Open on.
+// DefineSynonyms adds synonyms to a collection: to [ProductSynonyms], or to that of a synonym source that the host has
+// added to the mapping and given to fields. bleve's definitions are equivalent terms, or terms that also stand for
+// others. A [Query] takes synonyms of up to three words, bleve's own queries those of one word. They are kept in the
+// mapping, not in the index: new ones count from the next Open on.
 //
 //	err := mapping.DefineSynonyms(bleveindex.ProductSynonyms, &bleve.SynonymDefinition{Synonyms: []string{"tv", "television"}})
 func (m *ProductMapping) DefineSynonyms(collection string, definitions ...*bleve.SynonymDefinition) error {

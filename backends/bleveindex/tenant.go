@@ -55,8 +55,8 @@ func newTenant(ix *Index, name string) *tenant {
 	}
 }
 
-// acquire returns the live index with a reference that the caller releases. It opens it if no search did before, and waits for that until
-// ctx ends.
+// acquire returns the live index with a reference that the caller releases. It opens it if no search did before, and
+// waits for that until ctx ends.
 func (t *tenant) acquire(ctx context.Context) (*liveIndex, error) {
 	if t.ix.cfg.ReadOnly {
 		t.follow(followInterval)
@@ -83,7 +83,8 @@ func (t *tenant) acquire(ctx context.Context) (*liveIndex, error) {
 	}
 }
 
-// open begins to open the generation that the pointer names, unless somebody does already. It returns nil if the live index is open.
+// open begins to open the generation that the pointer names, unless somebody does already. It returns nil if the live
+// index is open.
 func (t *tenant) open() (*opening, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -201,8 +202,8 @@ func (t *tenant) setLive(l *liveIndex) (before *liveIndex) {
 	return t.live.Swap(l)
 }
 
-// retire drops the reference that being live is. When the last search has let go of it the index is closed, and removed from the disk or
-// left to Reap. t.mu is held.
+// retire drops the reference that being live is. When the last search has let go of it the index is closed, and removed
+// from the disk or left to Reap. t.mu is held.
 func (t *tenant) retire(l *liveIndex, remove bool) {
 	l.release(func() {
 		go func() {
@@ -254,7 +255,8 @@ func (t *tenant) unuse(name string) {
 	t.freed = make(chan struct{})
 }
 
-// documents returns how many documents searches see now, or saw before the live index was damaged; -1 if it is known that nothing is live.
+// documents returns how many documents searches see now, or saw before the live index was damaged; -1 if it is known
+// that nothing is live.
 func (t *tenant) documents(ctx context.Context) (int64, error) {
 	if l := t.live.Load(); l != nil && l.acquire() {
 		n, err := l.count()

@@ -12,7 +12,8 @@ import (
 	"productindex/reindex"
 )
 
-// Tenants returns the tenants that have a live index, sorted. Those whose index, or whose pointer to it, is damaged are among them.
+// Tenants returns the tenants that have a live index, sorted. Those whose index, or whose pointer to it, is damaged are
+// among them.
 func (ix *Index) Tenants(ctx context.Context) ([]string, error) {
 	tenants, err := ix.liveTenants(ctx)
 	if err != nil {
@@ -48,10 +49,11 @@ func (ix *Index) isClosed() bool {
 	return ix.closed
 }
 
-// DeleteTenant removes a tenant's live index, and all that there is of the tenant on the disk. Searches find nothing of it from the moment
-// at which the call begins to remove, also if it fails afterwards or the process dies. Those that run then end first, for which the call
-// waits until ctx ends; what is left then is removed when they have ended, and by [Open]. A tenant that is not there is no error. The error
-// matches [reindex.ErrRunning], and nothing has changed, while a generation of the tenant is open.
+// DeleteTenant removes a tenant's live index, and all that there is of the tenant on the disk. Searches find nothing of
+// it from the moment at which the call begins to remove, also if it fails afterwards or the process dies. Those that
+// run then end first, for which the call waits until ctx ends; what is left then is removed when they have ended, and
+// by [Open]. A tenant that is not there is no error. The error matches [reindex.ErrRunning], and nothing has changed,
+// while a generation of the tenant is open.
 func (ix *Index) DeleteTenant(ctx context.Context, tenant string) error {
 	if err := ix.deleteTenant(ctx, tenant); err != nil {
 		return fmt.Errorf("bleveindex: delete tenant %q: %w", tenant, err)

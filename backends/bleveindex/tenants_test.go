@@ -211,12 +211,10 @@ func openFiles() int {
 	return len(entries)
 }
 
-// Hundreds of tenants hold neither files nor goroutines once nobody has searched them for a while, and answer again afterwards.
+// Hundreds of tenants hold neither files nor goroutines once nobody has searched them for a while, and answer again
+// afterwards.
 func TestIdle(t *testing.T) {
-	tenants := 200
-	if os.Getenv("CI") == "true" {
-		tenants = 1000
-	}
+	const tenants = 200
 	dir := t.TempDir()
 	ix := open(t, dir, nil)
 	publish(t, ix, "acme", products(3, "1")...)

@@ -7,13 +7,15 @@ import (
 	index "github.com/blevesearch/bleve_index_api"
 )
 
-// termBuffer holds the terms of one document after the other, in memory that it uses again and again. It is not safe for concurrent use.
+// termBuffer holds the terms of one document after the other, in memory that it uses again and again. It is not safe
+// for concurrent use.
 type termBuffer struct {
 	doc  *analyzedDocument
 	maps [bits.UintSize]reusedMaps  // by the length in bits of the number of terms that they have room for
 	last map[string]**analyzedField // used by mergeNames
 
-	// Of all terms of the document. What is handed out points into them: where one has no room any more, another one takes its place.
+	// Of all terms of the document. What is handed out points into them: where one has no room any more, another one takes
+	// its place.
 	frequencies []index.TokenFreq
 	places      []index.TokenLocation
 	lists       []*index.TokenLocation

@@ -59,8 +59,8 @@ func valueTokens(f document.Field) []token {
 	}
 }
 
-// numberTokens returns the tokens of a number in bleve's code, which its range queries look for: the number, and it with less and less of
-// its last bits.
+// numberTokens returns the tokens of a number in bleve's code, which its range queries look for: the number, and it
+// with less and less of its last bits.
 func numberTokens(coded numeric.PrefixCoded) []token {
 	const (
 		step = document.DefaultPrecisionStep
@@ -94,7 +94,8 @@ type numberKind struct {
 	frequency int
 }
 
-// numberCache keeps the tokens and terms of the first values of a generation that are not texts. It is safe for concurrent use.
+// numberCache keeps the tokens and terms of the first values of a generation that are not texts. It is safe for
+// concurrent use.
 type numberCache struct {
 	mu    sync.RWMutex
 	known map[numberKind]knownNumber

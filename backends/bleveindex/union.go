@@ -7,9 +7,9 @@ import (
 	index "github.com/blevesearch/bleve_index_api"
 )
 
-// union finds what at least some number of its searchers find. bleve's own disjunction divides a score by the number of its searchers, so that a
-// word with many synonyms would count less. Here a score is the sum of the searchers' scores, or the best of them, and tier for each
-// searcher that finds the document.
+// union finds what at least some number of its searchers find. bleve's own disjunction divides a score by the number of
+// its searchers, so that a word with many synonyms would count less. Here a score is the sum of the searchers' scores,
+// or the best of them, and tier for each searcher that finds the document.
 type union struct {
 	searchers []search.Searcher
 	current   []*search.DocumentMatch

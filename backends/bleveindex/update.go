@@ -26,16 +26,17 @@ var (
 // dictionaryKey is where an index keeps what its bodies are compressed with, from the first batch on.
 var dictionaryKey = []byte("productindex.bodies")
 
-// documentsKey is where an index that was changed after it was sealed keeps the number of its documents, which changes with them.
+// documentsKey is where an index that was changed after it was sealed keeps the number of its documents, which changes
+// with them.
 var documentsKey = []byte("productindex.documents")
 
-// Update implements [reindex.Updater]. The changes of one call are one batch, which is on the disk when Update returns. Searches that begin
-// then see it; every search sees all of a batch or nothing. Documents are made as the others of the index were, also if Config has another
-// mapping by now. Each batch is a segment, which bleve merges with others in the background: many changes in one call take much less time
-// than a call for each.
+// Update implements [reindex.Updater]. The changes of one call are one batch, which is on the disk when Update returns.
+// Searches that begin then see it; every search sees all of a batch or nothing. Documents are made as the others of the
+// index were, also if Config has another mapping by now. Each batch is a segment, which bleve merges with others in the
+// background: many changes in one call take much less time than a call for each.
 //
-// ctx is looked at before the batch is written. The error matches [reindex.ErrNoLiveIndex], [reindex.ErrDamaged], [ErrReadOnly] or [ErrClosed]
-// if nothing can be changed.
+// ctx is looked at before the batch is written. The error matches [reindex.ErrNoLiveIndex], [reindex.ErrDamaged],
+// [ErrReadOnly] or [ErrClosed] if nothing can be changed.
 func (ix *Index) Update(ctx context.Context, tenant string, changes []reindex.Change) error {
 	err := ix.update(ctx, tenant, changes)
 	var failed *reindex.BatchError
@@ -131,8 +132,9 @@ func (t *tenant) syncStore(generation string) error {
 	return t.ix.disk.syncDir(filepath.Join(t.dir, generation, storeDir))
 }
 
-// noteDocuments notes the number of documents where it can be read without opening the index. It does not wait until that is on the disk:
-// after a power cut the number may be an older one, or not known, and is only used if the index turns out to be damaged.
+// noteDocuments notes the number of documents where it can be read without opening the index. It does not wait until
+// that is on the disk: after a power cut the number may be an older one, or not known, and is only used if the index
+// turns out to be damaged.
 func (l *liveIndex) noteDocuments(n int64) {
 	if err := l.t.ix.disk.noteMark(filepath.Join(l.t.dir, l.name), liveMark(n)); err != nil {
 		l.t.ix.cfg.Logger.Warn("noting the number of documents failed", "dir", l.t.dir, "generation", l.name, "error", err)
@@ -174,8 +176,8 @@ func (l *liveIndex) newMapper() (mp *mapper, err error) {
 	return mp, nil
 }
 
-// mappingBefore returns the mapping that stored, as bleve reads it from an index, was when the index was made. One of a type of the
-// host's own cannot be made from what is stored; now takes its place.
+// mappingBefore returns the mapping that stored, as bleve reads it from an index, was when the index was made. One of a
+// type of the host's own cannot be made from what is stored; now takes its place.
 func mappingBefore(now, stored mapping.IndexMapping) mapping.IndexMapping {
 	impl, ok := stored.(*mapping.IndexMappingImpl)
 	if !ok {
@@ -237,7 +239,8 @@ func documentsAfter(complete bleve.Index, ops *index.Batch) (before, after int64
 	return before, after, nil
 }
 
-// expectedDocuments returns how many documents an index says that it holds, or unknown if it was not changed since it was sealed.
+// expectedDocuments returns how many documents an index says that it holds, or unknown if it was not changed since it
+// was sealed.
 func expectedDocuments(opened bleve.Index) (n int64, err error) {
 	n = unknown
 	err = guard(func() error {
@@ -250,7 +253,8 @@ func expectedDocuments(opened bleve.Index) (n int64, err error) {
 	return n, err
 }
 
-// checkDocuments compares the number of an index's documents with what it says itself, or, if it was never changed, with what is said of it.
+// checkDocuments compares the number of an index's documents with what it says itself, or, if it was never changed,
+// with what is said of it.
 func checkDocuments(opened bleve.Index, n, said int64) error {
 	expected, err := expectedDocuments(opened)
 	if err != nil {

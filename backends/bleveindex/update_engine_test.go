@@ -36,8 +36,8 @@ func (d *truth) set(id, rev string) reindex.Change {
 	return reindex.Change{ID: id, Body: []byte(body)}
 }
 
-// edit changes products at random until done is closed, first in the database and then through the engine. Each writer has products of its
-// own, so that the order of their changes is the same in both.
+// edit changes products at random until done is closed, first in the database and then through the engine. Each writer
+// has products of its own, so that the order of their changes is the same in both.
 func (d *truth) edit(t *testing.T, e *reindex.Engine, seed uint64, writer int, done <-chan struct{}) (edits int) {
 	rng := rand.New(rand.NewPCG(seed, uint64(writer)))
 	for n := 0; ; n++ {
@@ -82,10 +82,10 @@ func storedBodies(t *testing.T, ix *Index, tenant string) map[string]string {
 	return found
 }
 
-// Whatever is written while reindexes go on, the live index ends as the database has it: every product, every body, nothing more. That is
-// so in the next process, too.
+// Whatever is written while reindexes go on, the live index ends as the database has it: every product, every body,
+// nothing more. That is so in the next process, too.
 func TestEditsDuringReindexes(t *testing.T) {
-	for seed := range uint64(5) {
+	for seed := range uint64(3) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			d := &truth{products: map[string]string{}}
 			for i := range 200 {

@@ -68,7 +68,8 @@ func TestBackupWhileUpdating(t *testing.T) {
 	}
 }
 
-// A second process that searches sees updates, also those of a product that was there, and all the while complete indexes.
+// A second process that searches sees updates, also those of a product that was there, and all the while complete
+// indexes.
 func TestReadOnlySeesUpdates(t *testing.T) {
 	dir := t.TempDir()
 	ix := open(t, dir, nil)

@@ -11,7 +11,8 @@ import (
 	"productindex/reindex"
 )
 
-// An index that was opened again takes updates as its other documents were made, also if the host has another mapping by now.
+// An index that was opened again takes updates as its other documents were made, also if the host has another mapping
+// by now.
 func TestUpdateKeepsTheMapping(t *testing.T) {
 	german := func() mapping.IndexMapping {
 		m := NewMapping()

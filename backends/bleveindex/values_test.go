@@ -224,8 +224,8 @@ func scan(path string, value any, f func(field string, value any)) {
 	}
 }
 
-// Every value of generated products is found as what it is, in its field and by its words, and numbers, booleans and filters find exactly
-// what a scan of all products finds.
+// Every value of generated products is found as what it is, in its field and by its words, and numbers, booleans and
+// filters find exactly what a scan of all products finds.
 func TestEveryValueIsFound(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
 	ix := open(t, t.TempDir(), nil)

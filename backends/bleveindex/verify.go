@@ -26,9 +26,9 @@ const (
 	minSegmentBytes = 64
 )
 
-// verify checks the files of a generation before bleve opens them, since bleve panics, dies for want of memory, or answers wrongly if they
-// are damaged, and creates those that are missing. The error matches [reindex.ErrDamaged] if they are not as bleve wrote them. Other errors
-// say that this is not known.
+// verify checks the files of a generation before bleve opens them, since bleve panics, dies for want of memory, or
+// answers wrongly if they are damaged, and creates those that are missing. The error matches [reindex.ErrDamaged] if
+// they are not as bleve wrote them. Other errors say that this is not known.
 func verify(ctx context.Context, dir string) error {
 	if err := verifyMeta(filepath.Join(dir, metaFile)); err != nil {
 		return err
@@ -41,8 +41,8 @@ func checkSegments(dir string) error {
 	return withSegments(dir, func([]*os.File) error { return nil })
 }
 
-// withSegments calls f with the segments of a generation. It opens as many files at the same time as bleve does, so that a lack of files
-// shows here: bleve takes a segment that it cannot open for none.
+// withSegments calls f with the segments of a generation. It opens as many files at the same time as bleve does, so
+// that a lack of files shows here: bleve takes a segment that it cannot open for none.
 func withSegments(dir string, f func(segments []*os.File) error) error {
 	store := filepath.Join(dir, storeDir)
 	list := filepath.Join(store, rootFile)
@@ -102,7 +102,8 @@ func missing(err error) error {
 
 var errRoot = errors.New("the list of segments is not complete")
 
-// readRoot reads all of the database in which bleve lists an index's segments, and returns the names of those that bleve will open.
+// readRoot reads all of the database in which bleve lists an index's segments, and returns the names of those that
+// bleve will open.
 func readRoot(path string) (segments []string, err error) {
 	content, err := os.ReadFile(path) //nolint:gosec // the path is the index's own
 	if err != nil {
@@ -147,7 +148,8 @@ func segmentsOf(root *boltBucket) ([]string, error) {
 	return names, nil
 }
 
-// verifySegments compares segments with the checksums that bleve wrote at their ends, in the order of a sequential read.
+// verifySegments compares segments with the checksums that bleve wrote at their ends, in the order of a sequential
+// read.
 func verifySegments(ctx context.Context, segments []*os.File) error {
 	buffer := make([]byte, 256<<10)
 	for _, segment := range segments {
@@ -190,6 +192,6 @@ func verifySegment(ctx context.Context, file *os.File, buffer []byte) error {
 	return nil
 }
 
-// boltTimeout is how long bleve's database waits for its lock. The directory's own lock keeps others of this package away, so that only a
-// foreign program can hold it.
+// boltTimeout is how long bleve's database waits for its lock. The directory's own lock keeps others of this package
+// away, so that only a foreign program can hold it.
 const boltTimeout = time.Second

@@ -79,7 +79,8 @@ func prepare(name string, products int, dir string) (catalogue, error) {
 	return c, os.WriteFile(c.queries, content, 0o600)
 }
 
-// firsts writes a file's products but for those whose id has come before: engines and libraries differ in which of them counts.
+// firsts writes a file's products but for those whose id has come before: engines and libraries differ in which of them
+// counts.
 func firsts(file string, write func([]byte) error) error {
 	ids := map[string]bool{}
 	return eachLine(file, func(id string, line []byte) error {

@@ -35,7 +35,8 @@ type result struct {
 	PeakOwn   float64 `json:"peak_own_bytes"`
 	// Disk is the size of the index in its folder.
 	Disk float64 `json:"disk_bytes,omitzero"`
-	// Query is how long queries for names take right after the load, Shopper how long those of shoppers take, and Hits what they find together.
+	// Query is how long queries for names take right after the load, Shopper how long those of shoppers take, and Hits
+	// what they find together.
 	Query   latency `json:"query,omitzero"`
 	Shopper latency `json:"shopper,omitzero"`
 	Hits    float64 `json:"hits,omitzero"`

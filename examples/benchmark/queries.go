@@ -53,7 +53,8 @@ type queries struct {
 	Shopper []string `json:"shopper"` // what shoppers type; none: they are not known for this catalogue
 }
 
-// shopperFile has a line for each query that shoppers make in one of the real catalogues: its name, the query, and the rule for what is right.
+// shopperFile has a line for each query that shoppers make in one of the real catalogues: its name, the query, and the
+// rule for what is right.
 const shopperFile = "queries.tsv"
 
 // shopperQueries returns the shoppers' queries of a catalogue, or none.
@@ -107,7 +108,8 @@ func (l loaded) measureQueries(ctx context.Context, file string) (f found, err e
 	return f, err
 }
 
-// measure makes queries twice, one after the other, and measures the second time. It returns how many products they find.
+// measure makes queries twice, one after the other, and measures the second time. It returns how many products they
+// find.
 func (l loaded) measure(ctx context.Context, queries []string, took *latency) (hits float64, err error) {
 	if len(queries) == 0 {
 		return 0, nil

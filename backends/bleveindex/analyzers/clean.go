@@ -11,8 +11,8 @@ import (
 // span is where a byte of a cleaned text comes from.
 type span struct{ start, end int32 }
 
-// clean returns the text in compatibility-composed Unicode (NFKC), without tags, and with the characters that entities stand for. Where
-// that is not the text itself, spans has the place of each of its bytes in the text.
+// clean returns the text in compatibility-composed Unicode (NFKC), without tags, and with the characters that entities
+// stand for. Where that is not the text itself, spans has the place of each of its bytes in the text.
 func clean(text []byte) (cleaned []byte, spans []span) {
 	if isPlain(text) {
 		return text, nil

@@ -9,7 +9,8 @@ import (
 	"golang.org/x/text/unicode/norm"
 )
 
-// Fold returns a value as it is compared with others: in lower case, without accents, in one width and encoding, with single spaces.
+// Fold returns a value as it is compared with others: in lower case, without accents, in one width and encoding, with
+// single spaces.
 func Fold(value string) string {
 	value = strings.Join(strings.Fields(html.UnescapeString(value)), " ")
 	if isASCII(value) {

@@ -43,8 +43,8 @@ type language struct {
 	ends  suffixes
 }
 
-// languages by their tag. Czech and Greek are stemmed by the ends of words, Ukrainian and Bulgarian as Cyrillic is in any text, and Thai,
-// which has no endings, is cut into pairs of characters.
+// languages by their tag. Czech and Greek are stemmed by the ends of words, Ukrainian and Bulgarian as Cyrillic is in
+// any text, and Thai, which has no endings, is cut into pairs of characters.
 var languages = map[string]language{
 	"ar": {bleve: ar.AnalyzerName, words: ar.StopName}, "bg": {words: bg.StopName}, "ca": {words: ca.StopName},
 	"ckb": {bleve: ckb.AnalyzerName, words: ckb.StopName}, "cs": {words: cs.StopName, ends: czechEnds},

@@ -23,8 +23,9 @@ const (
 // For returns the name of the analyzer of a language whose tag [Language] returns.
 func For(tag string) string { return prefix + "language-" + tag }
 
-// shared makes every analyzer once in the process: bleve makes one for each mapping, and every index that is opened reads a mapping of its
-// own: 30 ms and 6 MB for all languages, most of it for the stems of Polish. Analyzers have no state.
+// shared makes every analyzer once in the process: bleve makes one for each mapping, and every index that is opened
+// reads a mapping of its own: 30 ms and 6 MB for all languages, most of it for the stems of Polish. Analyzers have no
+// state.
 var shared = registry.NewCache()
 
 // words is the analyzer named Words.
@@ -85,8 +86,8 @@ func (synonyms) Analyze(value []byte) analysis.TokenStream {
 	return analysis.TokenStream{{Term: bytes.Join(terms, []byte(" ")), End: end, Position: 1, Type: analysis.AlphaNumeric}}
 }
 
-// Common reports whether a word, as it is written in lower case, is so frequent in a language that it says little about a product. An
-// empty tag means English.
+// Common reports whether a word, as it is written in lower case, is so frequent in a language that it says little about
+// a product. An empty tag means English.
 func Common(tag, word string) bool {
 	if tag == "" {
 		tag = "en"

@@ -13,8 +13,8 @@ var singular = map[string]string{
 	"men": "man", "women": "woman", "children": "child", "feet": "foot", "teeth": "tooth", "mice": "mous", "geese": "goos", "knives": "knif",
 }
 
-// stem crosses singular and plural of a folded word where that is safe in all languages of its script, or nearly: two words that become
-// the same one mean the same. Words with digits are left as they are.
+// stem crosses singular and plural of a folded word where that is safe in all languages of its script, or nearly: two
+// words that become the same one mean the same. Words with digits are left as they are.
 func stem(word []byte) []byte {
 	if to, ok := singular[string(word)]; ok {
 		return []byte(to)

@@ -1,5 +1,5 @@
-// Package bodies stores products' bodies in a fraction of their size: compressed by zstd with a dictionary of other bodies of their
-// catalogue, whose names and values they share.
+// Package bodies stores products' bodies in a fraction of their size: compressed by zstd with a dictionary of other
+// bodies of their catalogue, whose names and values they share.
 package bodies
 
 import (
@@ -10,8 +10,8 @@ import (
 )
 
 const (
-	// dictionarySize is how large a dictionary is at most. pcparts, a catalogue whose bodies are 40 MB and take 28 MB without one, takes 18 MB.
-	// Twice as large a dictionary gains less than 1 %, and each snapshot of an index holds it.
+	// dictionarySize is how large a dictionary is at most. pcparts, a catalogue whose bodies are 40 MB and take 28 MB
+	// without one, takes 18 MB. Twice as large a dictionary gains less than 1 %, and each snapshot of an index holds it.
 	dictionarySize = 16 << 10
 
 	// sampleSize is how many bytes of a body are in a dictionary at most, so that several are.
@@ -33,14 +33,16 @@ const (
 // frame is how a zstd frame begins. JSON never begins so.
 var frame = []byte{0x28, 0xb5, 0x2f, 0xfd}
 
-// Codec encodes and decodes bodies. It is safe for concurrent use. A nil Codec encodes nothing, and decodes what was not encoded.
+// Codec encodes and decodes bodies. It is safe for concurrent use. A nil Codec encodes nothing, and decodes what was
+// not encoded.
 type Codec struct {
 	dictionary []byte
 	encoder    *zstd.Encoder
 	decoder    *zstd.Decoder
 }
 
-// Learn returns a Codec for bodies like n samples, or nil if they are too few. It looks at some of them, from the first to the last.
+// Learn returns a Codec for bodies like n samples, or nil if they are too few. It looks at some of them, from the first
+// to the last.
 func Learn(n int, sample func(i int) []byte) (*Codec, error) {
 	bytes := 0
 	for i := range n {
@@ -57,7 +59,8 @@ func Learn(n int, sample func(i int) []byte) (*Codec, error) {
 	return New(dictionary)
 }
 
-// New returns the Codec with a dictionary, or nil if the dictionary is empty. It keeps the dictionary, which must not be changed.
+// New returns the Codec with a dictionary, or nil if the dictionary is empty. It keeps the dictionary, which must not
+// be changed.
 func New(dictionary []byte) (*Codec, error) {
 	if len(dictionary) == 0 {
 		return nil, nil //nolint:nilnil // as documented

@@ -21,7 +21,8 @@ func learn(t testing.TB, n int) *Codec {
 	return c
 }
 
-// What was encoded is decoded by a Codec with the same dictionary, whatever it is, and bodies like those that it has learned from get small.
+// What was encoded is decoded by a Codec with the same dictionary, whatever it is, and bodies like those that it has
+// learned from get small.
 func TestRoundTrip(t *testing.T) {
 	c := learn(t, 1000)
 	again, err := New(c.Dictionary())

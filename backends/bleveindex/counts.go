@@ -1,0 +1,83 @@
+package bleveindex
+
+import (
+	"math"
+	"strings"
+	"sync"
+
+	index "github.com/blevesearch/bleve_index_api"
+)
+
+// fieldTerm is a term of a field.
+type fieldTerm struct{ field, term string }
+
+func (x *expansion) countAll(term string) (uint64, error) { return x.count(allName, term) }
+
+// count returns how many documents have a term in a field. It looks into every segment, once.
+func (x *expansion) count(field, term string) (uint64, error) {
+	if n, ok := x.counts[fieldTerm{field, term}]; ok {
+		return n, nil
+	}
+	terms, err := x.reader.TermFieldReader(x.ctx, []byte(term), field, false, false, false)
+	if err != nil {
+		return 0, err
+	}
+	n := terms.Count()
+	x.counts[fieldTerm{field, term}] = n
+	return n, terms.Close()
+}
+
+// idf is how much a term says that so many documents have, as bleve has it.
+func (x *expansion) idf(count uint64) float64 {
+	return 1 + math.Log(float64(x.docs)/float64(count+1))
+}
+
+type liveKey struct{}
+
+// known takes over what is known of the index that is searched; of one of bleve's own that is the names of its fields.
+func (x *expansion) known() (err error) {
+	l, ok := x.ctx.Value(liveKey{}).(*liveIndex)
+	if !ok {
+		x.fields, err = new(fieldCache).of(x.reader)
+		return err
+	}
+	synonyms, err := l.thesaurus()
+	if err != nil {
+		return err
+	}
+	if synonyms != nil {
+		x.synonyms = synonyms.all
+	}
+	if x.bodies, err = l.bodies(); err != nil {
+		return err
+	}
+	x.fields, err = l.fields.of(x.reader)
+	return err
+}
+
+// fieldCache keeps the names of an index's fields, until something was written to it.
+type fieldCache struct {
+	mu     sync.Mutex
+	reader index.IndexReader
+	fields map[string]bool
+}
+
+func (c *fieldCache) of(reader index.IndexReader) (map[string]bool, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.fields != nil && c.reader == reader {
+		return c.fields, nil
+	}
+	names, err := reader.Fields()
+	if err != nil {
+		return nil, err
+	}
+	fields := make(map[string]bool, len(names))
+	for _, name := range names {
+		if !strings.HasPrefix(name, formsName+".") {
+			fields[name] = true
+		}
+	}
+	c.reader, c.fields = reader, fields
+	return fields, nil
+}
