@@ -26,7 +26,12 @@ type analyzedDocument struct {
 // analyzed takes over a document and its fields. Fields of rare types are left as they are, and so is a document with a
 // geo shape, which bleve adds to composite fields in a way of its own.
 func analyzed(doc *document.Document, numbers *numberCache, buffer *termBuffer) index.Document {
-	d := &analyzedDocument{Document: doc, numbers: numbers, buffer: buffer, fields: make([]*analyzedField, 0, len(doc.Fields)+1)}
+	d := &analyzedDocument{
+		Document: doc,
+		numbers:  numbers,
+		buffer:   buffer,
+		fields:   make([]*analyzedField, 0, len(doc.Fields)+1),
+	}
 	for _, field := range doc.Fields {
 		if _, ok := field.(index.GeoShapeField); ok && !isForm(field) {
 			return doc
@@ -60,8 +65,8 @@ func isForm(field document.Field) bool {
 	return ok
 }
 
-// sameTokens reports whether a text is that of the field before it, analyzed in the same way: of a text that is in
-// _all, too.
+// sameTokens reports whether a text is that of the field before it, analyzed in the same way: of a text that is also in
+// _all.
 func sameTokens(before, field document.Field) bool {
 	text, ok := field.(*document.TextField)
 	if !ok || text.Name() != allName {
@@ -93,7 +98,7 @@ func (d *analyzedDocument) AddIDField() {
 	d.Fields[last] = id
 }
 
-// HasComposite tells scorch that there are no fields to compose while others are analyzed: they are when a segment
+// HasComposite reports to scorch that there are no fields to compose while others are analyzed: they are when a segment
 // reads them.
 func (d *analyzedDocument) HasComposite() bool { return false }
 

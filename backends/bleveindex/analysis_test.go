@@ -35,8 +35,12 @@ func TestSameIndexAsBleve(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			products := append(slices.Clone(shop), reindextest.Products(50, "x")...)
-			products = append(products,
-				object("twice", `{"name":["red red wine","wine red"],"sizes":[1,2,2,3],"a":{"b":7},"a.b":[7,8],"flags":["x","x"],"price":7}`),
+			products = append(
+				products,
+				object(
+					"twice",
+					`{"name":["red red wine","wine red"],"sizes":[1,2,2,3],"a":{"b":7},"a.b":[7,8],"flags":["x","x"],"price":7}`,
+				),
 				object("seven", `{"sizes":7,"flags":"x","price":7,"a":{"b":7}}`),
 				object("empty", `{"name":"","sizes":[],"description":" . "}`),
 			)
@@ -216,7 +220,17 @@ func readAsSegment(analyze func(index.Document), docs ...index.Document) (descri
 		var all []string
 		for name, found := range terms {
 			for term, frequency := range found {
-				all = append(all, fmt.Sprintf("%s (%d): %q × %d at %s", name, lengths[name], term, frequency.Frequency(), places(name, frequency.Locations)))
+				all = append(
+					all,
+					fmt.Sprintf(
+						"%s (%d): %q × %d at %s",
+						name,
+						lengths[name],
+						term,
+						frequency.Frequency(),
+						places(name, frequency.Locations),
+					),
+				)
 			}
 		}
 		slices.Sort(all)

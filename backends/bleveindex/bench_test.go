@@ -165,7 +165,11 @@ func BenchmarkLoad(b *testing.B) {
 				start := time.Now()
 				index := loadSequentially(b, filepath.Join(dir, "sequential"), against.mapping(), products)
 				theirs += time.Since(start)
-				theirsQuery += latency(b, products, func(req *bleve.SearchRequest) error { _, err := index.Search(req); return err })
+				theirsQuery += latency(
+					b,
+					products,
+					func(req *bleve.SearchRequest) error { _, err := index.Search(req); return err },
+				)
 				theirsDisk += diskUsage(b, filepath.Join(dir, "sequential"))
 				if err := index.Close(); err != nil {
 					b.Fatal(err)

@@ -77,7 +77,9 @@ func (r *boltReader) readMeta() (root, freelist uint64, err error) {
 		size := uint64(binary.NativeEndian.Uint32(meta[8:]))
 		tx := binary.NativeEndian.Uint64(meta[48:])
 		if binary.NativeEndian.Uint32(meta) != boltMagic || binary.NativeEndian.Uint32(meta[4:]) != boltVersion ||
-			sum.Sum64() != binary.NativeEndian.Uint64(meta[56:]) || pageSize != 0 && pageSize != size || r.pages > 0 && tx <= newest {
+			sum.Sum64() != binary.NativeEndian.Uint64(
+				meta[56:],
+			) || pageSize != 0 && pageSize != size || r.pages > 0 && tx <= newest {
 			continue
 		}
 		newest = tx
@@ -88,7 +90,13 @@ func (r *boltReader) readMeta() (root, freelist uint64, err error) {
 	case r.pages == 0 || r.pageSize == 0:
 		return 0, 0, fmt.Errorf("%w: it has no beginning", errBolt)
 	case r.pages > uint64(len(r.content))/r.pageSize:
-		return 0, 0, fmt.Errorf("%w: %d of its %d pages of %d bytes are there", errBolt, uint64(len(r.content))/r.pageSize, r.pages, r.pageSize)
+		return 0, 0, fmt.Errorf(
+			"%w: %d of its %d pages of %d bytes are there",
+			errBolt,
+			uint64(len(r.content))/r.pageSize,
+			r.pages,
+			r.pageSize,
+		)
 	}
 	return root, freelist, nil
 }
@@ -101,7 +109,13 @@ func (r *boltReader) page(id uint64) ([]byte, error) {
 	head := r.content[id*r.pageSize:]
 	n := uint64(binary.NativeEndian.Uint32(head[12:])) + 1
 	if binary.NativeEndian.Uint64(head) != id || n > r.pages-id {
-		return nil, fmt.Errorf("%w: page %d says that it is page %d, and %d long", errBolt, id, binary.NativeEndian.Uint64(head), n)
+		return nil, fmt.Errorf(
+			"%w: page %d says that it is page %d, and %d long",
+			errBolt,
+			id,
+			binary.NativeEndian.Uint64(head),
+			n,
+		)
 	}
 	for i := id; i < id+n; i++ {
 		if r.seen[i] {
@@ -123,7 +137,8 @@ func (r *boltReader) readPage(id uint64, into *boltBucket) error {
 // readElements reads the keys of a page, and of those below it.
 func (r *boltReader) readElements(page []byte, into *boltBucket) error {
 	flags, count := binary.NativeEndian.Uint16(page[8:]), int(binary.NativeEndian.Uint16(page[10:]))
-	if boltHeader+count*boltElement > len(page) || flags != boltBranch && flags != boltLeaf || flags == boltBranch && count == 0 {
+	if boltHeader+count*boltElement > len(page) || flags != boltBranch && flags != boltLeaf ||
+		flags == boltBranch && count == 0 {
 		return fmt.Errorf("%w: a page of %d bytes has %d elements of kind %d", errBolt, len(page), count, flags)
 	}
 	for i := range count {
@@ -150,7 +165,12 @@ func (r *boltReader) readLeaf(element []byte, into *boltBucket) error {
 	number := func(at int) uint64 { return uint64(binary.NativeEndian.Uint32(element[at:])) }
 	flags, pos, keySize, valueSize := number(0), number(4), number(8), number(12)
 	if keySize == 0 || pos+keySize+valueSize > uint64(len(element)) || flags > boltBucketFlag {
-		return fmt.Errorf("%w: a key of %d bytes with a value of %d bytes is empty or ends after its page", errBolt, keySize, valueSize)
+		return fmt.Errorf(
+			"%w: a key of %d bytes with a value of %d bytes is empty or ends after its page",
+			errBolt,
+			keySize,
+			valueSize,
+		)
 	}
 	key, value := string(element[pos:pos+keySize]), element[pos+keySize:][:valueSize]
 	if key <= into.last {

@@ -35,8 +35,14 @@ func checkMapping(m mapping.IndexMapping) error {
 	for name := range read.CustomAnalysis.SynonymSources {
 		collection := read.SynonymSourceNamed(name).Collection()
 		if defined == nil || len(defined.synonyms[collection]) == 0 {
-			errs = append(errs, fmt.Errorf("the mapping: synonym source %q has no definitions: add them to collection %q with ProductMapping.DefineSynonyms",
-				name, collection))
+			errs = append(
+				errs,
+				fmt.Errorf(
+					"the mapping: synonym source %q has no definitions: add them to collection %q with ProductMapping.DefineSynonyms",
+					name,
+					collection,
+				),
+			)
 		}
 	}
 	return errors.Join(errs...)

@@ -29,7 +29,12 @@ func (g *generation) Commit(ctx context.Context) error {
 	case err == nil:
 		return nil
 	case replaced:
-		return fmt.Errorf("bleveindex: commit %s of tenant %q: it is live, but a power cut may undo that: %w", g.dir, g.tenant, err)
+		return fmt.Errorf(
+			"bleveindex: commit %s of tenant %q: it is live, but a power cut may undo that: %w",
+			g.dir,
+			g.tenant,
+			err,
+		)
 	default:
 		return fmt.Errorf("bleveindex: commit %s of tenant %q: %w", g.dir, g.tenant, explain(g.t.dir, err))
 	}

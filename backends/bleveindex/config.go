@@ -24,7 +24,7 @@ type Config struct {
 	TenantMapping func(tenant string) (mapping.IndexMapping, error)
 
 	// OmitBodies leaves the products' bodies out of the index. Search requests then find the values of those fields only
-	// that Mapping stores; with [NewMapping] that is none. It saves about a sixth of the disk's space.
+	// that Mapping stores; with [NewMapping] those are none. It saves about a sixth of the disk's space.
 	OmitBodies bool
 
 	// BatchBytes is how many bytes of bodies a batch has at most, each of which becomes a segment of the index. A batch
@@ -81,10 +81,16 @@ func (c *Config) withDefaults() Config {
 // validate reports a negative size, and a mapping that bleve would refuse or could not read back.
 func (c *Config) validate() error {
 	if c.BatchBytes < 0 {
-		return fmt.Errorf("bleveindex: invalid config: BatchBytes is %d, want 0 for the default or a number of bytes", c.BatchBytes)
+		return fmt.Errorf(
+			"bleveindex: invalid config: BatchBytes is %d, want 0 for the default or a number of bytes",
+			c.BatchBytes,
+		)
 	}
 	if c.MaxOpen < 0 {
-		return fmt.Errorf("bleveindex: invalid config: MaxOpen is %d, want 0 for no maximum or a number of indexes", c.MaxOpen)
+		return fmt.Errorf(
+			"bleveindex: invalid config: MaxOpen is %d, want 0 for no maximum or a number of indexes",
+			c.MaxOpen,
+		)
 	}
 	if err := checkMapping(c.Mapping); err != nil {
 		return fmt.Errorf("bleveindex: invalid config: %w", err)

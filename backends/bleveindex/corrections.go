@@ -15,7 +15,7 @@ import (
 )
 
 const (
-	// rareCount is from how many products on a word is not taken for a misspelling of another.
+	// rareCount is from how many products on a word does not count as a misspelling of another.
 	rareCount = 3
 
 	maxCorrections = 3
@@ -82,7 +82,8 @@ const minCode = 4
 
 // isCodeLike reports whether a word looks like a code, or the beginning of one.
 func isCodeLike(text string) bool {
-	return len(text) >= minCode && strings.ContainsFunc(text, unicode.IsDigit) && strings.ContainsFunc(text, unicode.IsLetter)
+	return len(text) >= minCode && strings.ContainsFunc(text, unicode.IsDigit) &&
+		strings.ContainsFunc(text, unicode.IsLetter)
 }
 
 // similar returns the terms that differ least from one. Digits are not corrected: another number is another product.
@@ -108,7 +109,12 @@ func (x *expansion) similar(term string) ([]candidate, error) {
 }
 
 // within returns the best terms within a distance of one.
-func (x *expansion) within(fuzzy index.IndexReaderFuzzy, term string, most int, prefix string) (found []candidate, err error) {
+func (x *expansion) within(
+	fuzzy index.IndexReaderFuzzy,
+	term string,
+	most int,
+	prefix string,
+) (found []candidate, err error) {
 	dictionary, automaton, err := fuzzy.FieldDictFuzzyAutomaton(allName, term, most, prefix)
 	if err != nil {
 		return nil, err

@@ -177,10 +177,7 @@ func TestDamageAnywhere(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	places := 10
-	if os.Getenv("CI") == "true" {
-		places = 20
-	}
+	const places = 10
 	for i := 0; i < len(content); i += len(content)/places + 1 {
 		other := t.TempDir()
 		if err := os.CopyFS(filepath.Join(other, tenantDir("acme")), sound); err != nil {
@@ -283,7 +280,8 @@ func TestHeldElsewhere(t *testing.T) {
 	if !ok || gate.Rule != reindex.RuleShrunk {
 		t.Errorf("one product in place of 100: %v", gate)
 	}
-	if _, err := revs(t.Context(), ix, "acme"); !errors.Is(err, bolterrors.ErrTimeout) || errors.Is(err, reindex.ErrDamaged) {
+	if _, err := revs(t.Context(), ix, "acme"); !errors.Is(err, bolterrors.ErrTimeout) ||
+		errors.Is(err, reindex.ErrDamaged) {
 		t.Errorf("search: %v", err)
 	}
 	if err := holder.Close(); err != nil {
@@ -302,7 +300,11 @@ func TestSwitchWhileOpening(t *testing.T) {
 	}
 	ix = open(t, dir, nil)
 	gen := seal(t, ix, "acme", products(100, "2"))
-	holder, err := bbolt.Open(filepath.Join(dir, tenantDir("acme"), generationsOnDisk(t, dir, "acme")[0], storeDir, rootFile), 0o600, nil)
+	holder, err := bbolt.Open(
+		filepath.Join(dir, tenantDir("acme"), generationsOnDisk(t, dir, "acme")[0], storeDir, rootFile),
+		0o600,
+		nil,
+	)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -342,7 +344,12 @@ func mustTenant(t testing.TB, ix *Index, name string) *tenant {
 // panicking is a query of a host that panics.
 type panicking struct{}
 
-func (panicking) Searcher(context.Context, index.IndexReader, mapping.IndexMapping, search.SearcherOptions) (search.Searcher, error) {
+func (panicking) Searcher(
+	context.Context,
+	index.IndexReader,
+	mapping.IndexMapping,
+	search.SearcherOptions,
+) (search.Searcher, error) {
 	panic("no luck")
 }
 
@@ -352,7 +359,8 @@ func TestSearchPanics(t *testing.T) {
 	ix := open(t, dir, nil)
 	publish(t, ix, "acme", products(100, "1")...)
 	for _, q := range []query.Query{panicking{}, (*query.MatchQuery)(nil)} {
-		if _, err := ix.Search(t.Context(), "acme", bleve.NewSearchRequest(q)); err == nil || errors.Is(err, reindex.ErrDamaged) {
+		if _, err := ix.Search(t.Context(), "acme", bleve.NewSearchRequest(q)); err == nil ||
+			errors.Is(err, reindex.ErrDamaged) {
 			t.Errorf("a %T: %v", q, err)
 		}
 	}

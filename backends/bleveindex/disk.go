@@ -44,7 +44,8 @@ func (d disk) write(path, content string) error {
 
 // makeDir creates a directory if it does not exist, and waits until its name is on the disk.
 func (d disk) makeDir(path string) error {
-	if err := os.Mkdir(path, 0o700); err != nil && !errors.Is(err, fs.ErrExist) { //nolint:gosec // tenantDir has no separators
+	err := os.Mkdir(path, 0o700) //nolint:gosec // tenantDir has no separators
+	if err != nil && !errors.Is(err, fs.ErrExist) {
 		return err
 	}
 	return d.syncDir(filepath.Dir(path))

@@ -106,7 +106,14 @@ func assertOrder(t *testing.T, calls []string, want ...string) {
 func TestOrderOfSyncs(t *testing.T) {
 	ix, r := openRecorded(t)
 	old := seal(t, ix, "acme", products(10, "1"))
-	assertOrder(t, r.take(), "sync .", "sync t-acme/"+old.name+"/mark.new", "rename t-acme/"+old.name+"/mark", "sync t-acme/"+old.name)
+	assertOrder(
+		t,
+		r.take(),
+		"sync .",
+		"sync t-acme/"+old.name+"/mark.new",
+		"rename t-acme/"+old.name+"/mark",
+		"sync t-acme/"+old.name,
+	)
 	if err := old.Commit(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -145,7 +152,8 @@ func TestDiskFailsBeforeSwitch(t *testing.T) {
 		"sync t-acme/live.new", "rename t-acme/live",
 	} {
 		r.failing(call, errors.New("no luck"))
-		if err := gen.Commit(t.Context()); err == nil || !strings.Contains(err.Error(), "no luck") || strings.Contains(err.Error(), "is live") {
+		if err := gen.Commit(t.Context()); err == nil || !strings.Contains(err.Error(), "no luck") ||
+			strings.Contains(err.Error(), "is live") {
 			t.Errorf("%s fails: %v", call, err)
 		}
 		assertLive(t, ix, "acme", 10, "1")
@@ -224,7 +232,8 @@ func TestLostPointer(t *testing.T) {
 	if len(names) != 1 {
 		t.Fatalf("on the disk: %q", names)
 	}
-	if _, err := revs(t.Context(), ix, "acme"); !errors.Is(err, reindex.ErrDamaged) || !strings.Contains(err.Error(), live) || !strings.Contains(err.Error(), names[0]) {
+	if _, err := revs(t.Context(), ix, "acme"); !errors.Is(err, reindex.ErrDamaged) ||
+		!strings.Contains(err.Error(), live) || !strings.Contains(err.Error(), names[0]) {
 		t.Errorf("search: %v", err)
 	}
 	if n, err := ix.Reap(t.Context(), "acme"); n != 0 || !errors.Is(err, reindex.ErrDamaged) {
@@ -252,7 +261,8 @@ func TestSyncsOfNewRoot(t *testing.T) {
 	}
 	assertOrder(t, r.take(), "sync .", "sync var")
 	r.failing("sync .", errors.New("no luck"))
-	if _, err := openOn(r.disk(), filepath.Join(r.dir, "other"), nil); err == nil || !strings.Contains(err.Error(), "no luck") {
+	if _, err := openOn(r.disk(), filepath.Join(r.dir, "other"), nil); err == nil ||
+		!strings.Contains(err.Error(), "no luck") {
 		t.Errorf("open: %v", err)
 	}
 }
@@ -269,7 +279,12 @@ func TestSyncsOfBackup(t *testing.T) {
 	}
 	calls := r.take()
 	generation := "copies/monday/t-acme/" + name
-	pointer := []string{"sync copies/monday/t-acme/live.new", "rename copies/monday/t-acme/live", "sync copies/monday/t-acme", "sync copies/monday"}
+	pointer := []string{
+		"sync copies/monday/t-acme/live.new",
+		"rename copies/monday/t-acme/live",
+		"sync copies/monday/t-acme",
+		"sync copies/monday",
+	}
 	segments, err := filepath.Glob(filepath.Join(to, "t-acme", name, "store", "*.zap"))
 	if err != nil || len(segments) == 0 {
 		t.Fatalf("segments %q, error %v", segments, err)
@@ -288,7 +303,8 @@ func TestSyncsOfBackup(t *testing.T) {
 		if call == "sync ." || call == "sync copies" {
 			continue // they are there by now
 		}
-		if err := ix.Backup(t.Context(), filepath.Join(r.dir, "copies", fmt.Sprint("day-", i))); err == nil || !strings.Contains(err.Error(), "no luck") {
+		if err := ix.Backup(t.Context(), filepath.Join(r.dir, "copies", fmt.Sprint("day-", i))); err == nil ||
+			!strings.Contains(err.Error(), "no luck") {
 			t.Errorf("%s failed: %v", call, err)
 		}
 	}

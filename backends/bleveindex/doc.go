@@ -21,7 +21,7 @@
 // Before an index is opened all of its files are read, and its segments compared with their checksums: 8 ms for the 118
 // MB of pcparts, a catalogue of 47,551 products, if they are in memory, and the time that the disk takes for them if
 // they are not. An index that is damaged is an error that matches [reindex.ErrDamaged], for its own tenant alone, and a
-// reindex replaces it; that it must not shrink too much holds for it, too, since its number of documents is known
+// reindex replaces it; that it must not shrink too much also holds for it, since its number of documents is known
 // without opening it. A panic in bleve is an error.
 //
 // The list of segments, root.bolt, has no checksum. Its structure is checked, so that it can be read without a panic; a

@@ -76,7 +76,7 @@ func (m *mapper) document(p reindex.Product, buffer *termBuffer) (index.Document
 		return nil, errNoObject
 	}
 	if _, ok := m.mapping.(*ProductMapping); !ok {
-		delete(fields, idField) // bleve would take it for the id
+		delete(fields, idField) // to bleve it would be the id
 		delete(fields, allName)
 		delete(fields, BodyField)
 		fields, _ = plain(fields).(map[string]any)
@@ -107,7 +107,7 @@ func decode(body []byte) (value any, err error) {
 	return value, nil
 }
 
-// mapDocument maps the fields of a product into doc. bleve panics where a field that is mapped as a shape is none.
+// mapDocument maps the fields of a product into doc. bleve panics where a field that is mapped as a shape is not one.
 func mapDocument(m mapping.IndexMapping, doc *document.Document, fields map[string]any) (err error) {
 	defer func() {
 		if cause := recover(); cause != nil {

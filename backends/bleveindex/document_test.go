@@ -15,12 +15,19 @@ import (
 	"productindex/reindex"
 )
 
-// A product that can not be indexed is named; the others of its batch are accepted.
+// A product that cannot be indexed is named; the others of its batch are accepted.
 func TestItemErrors(t *testing.T) {
 	ix := open(t, t.TempDir(), nil)
 	gen := begin(t, ix, "acme")
 	err := gen.Write(t.Context(), []reindex.Product{
-		object("good", `{"rev":"1"}`), object("huge", `{"rev":1e400}`), object("list", `[1]`), object("", `{"rev":"1"}`), object("also", `{"rev":"1"}`),
+		object(
+			"good",
+			`{"rev":"1"}`,
+		),
+		object("huge", `{"rev":1e400}`),
+		object("list", `[1]`),
+		object("", `{"rev":"1"}`),
+		object("also", `{"rev":"1"}`),
 	})
 	var failed *reindex.BatchError
 	if !errors.As(err, &failed) || len(failed.Items) != 3 {
@@ -41,7 +48,7 @@ func TestItemErrors(t *testing.T) {
 	assertLive(t, ix, "acme", 2, "1")
 }
 
-// bleve panics when it maps a shape that is none: that concerns one product, too.
+// bleve panics when it maps a shape that is not one: that also concerns one product.
 func TestMappingPanics(t *testing.T) {
 	shapes := bleve.NewIndexMapping()
 	shapes.DefaultMapping.AddFieldMappingsAt("area", bleve.NewGeoShapeFieldMapping())
@@ -177,7 +184,7 @@ func TestSearchErrors(t *testing.T) {
 		t.Errorf("without a request: %v", err)
 	}
 	if _, err := ix.Search(t.Context(), "acme", bleve.NewSearchRequest(bleve.NewQueryStringQuery("a:b:c^"))); err == nil {
-		t.Error("a query that is none was answered")
+		t.Error("a query that is not one was answered")
 	}
 	if _, err := ix.Search(t.Context(), "nonesuch", bleve.NewSearchRequest(bleve.NewMatchAllQuery())); !errors.Is(err, reindex.ErrNoLiveIndex) {
 		t.Errorf("a tenant without an index: %v", err)

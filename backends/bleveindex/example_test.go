@@ -141,8 +141,12 @@ func ExampleQuery() {
 	}
 
 	query := bleveindex.Query("wollen so", &bleveindex.QueryOptions{
-		Language: "en", Prefix: true, // search as you type
-		Filter: bleve.NewConjunctionQuery(bleveindex.Filter("brand", "acme"), bleveindex.Filter("color", "green", "forest green")),
+		Language: "en",
+		Prefix:   true, // search as you type
+		Filter: bleve.NewConjunctionQuery(
+			bleveindex.Filter("brand", "acme"),
+			bleveindex.Filter("color", "green", "forest green"),
+		),
 	})
 	request := bleve.NewSearchRequestOptions(query, 10, 0, false)
 	request.Fields = []string{"name", "price"}

@@ -141,7 +141,10 @@ func (x *expansion) parse(text string) error {
 		if len(x.words) == maxWords {
 			break
 		}
-		x.words = append(x.words, &word{text: text[token.Start:token.End], position: token.Position, terms: []string{string(token.Term)}})
+		x.words = append(
+			x.words,
+			&word{text: text[token.Start:token.End], position: token.Position, terms: []string{string(token.Term)}},
+		)
 	}
 	x.explanation.Words = make([]WordExplanation, len(x.words))
 	for i, w := range x.words {

@@ -51,7 +51,8 @@ func sortedByForms(order search.SortOrder, m mapping.IndexMapping) search.SortOr
 	own := slices.Clone(order)
 	for i, by := range own {
 		field, ok := by.(*search.SortField)
-		if !ok || field.Type == search.SortFieldAsNumber || field.Type == search.SortFieldAsDate || !hasForms(m, field.Field) {
+		if !ok || field.Type == search.SortFieldAsNumber || field.Type == search.SortFieldAsDate ||
+			!hasForms(m, field.Field) {
 			continue
 		}
 		forms := *field
@@ -63,7 +64,10 @@ func sortedByForms(order search.SortOrder, m mapping.IndexMapping) search.SortOr
 
 // countedByForms returns the facet requests with the keyword forms in place of the fields that have them, and which
 // ones these are.
-func countedByForms(facets bleve.FacetsRequest, m mapping.IndexMapping) (own bleve.FacetsRequest, byForms map[string]bool) {
+func countedByForms(
+	facets bleve.FacetsRequest,
+	m mapping.IndexMapping,
+) (own bleve.FacetsRequest, byForms map[string]bool) {
 	byForms = map[string]bool{}
 	for name, facet := range facets {
 		if facet == nil || facet.NumericRanges != nil || facet.DateTimeRanges != nil || !hasForms(m, facet.Field) {

@@ -10,7 +10,7 @@ import (
 )
 
 // The fields of products that the default mapping knows by name. Each exists in the spellings that spellings makes of
-// it. What a field is called decides how strings in it are compared and how much a word in it counts, never whether a
+// it. The name of a field decides how strings in it are compared and how much a word in it counts, never whether a
 // value is found.
 const (
 	nameFields = "name title"
@@ -99,5 +99,11 @@ func isTranslated(field string) bool { return texts[field] }
 
 // newText maps text in which phrases are found, with the analyzer of that name.
 func newText(analyzer string) *mapping.FieldMapping {
-	return &mapping.FieldMapping{Type: textType, Analyzer: analyzer, Index: true, IncludeTermVectors: true, IncludeInAll: true}
+	return &mapping.FieldMapping{
+		Type:               textType,
+		Analyzer:           analyzer,
+		Index:              true,
+		IncludeTermVectors: true,
+		IncludeInAll:       true,
+	}
 }

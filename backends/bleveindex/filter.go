@@ -61,15 +61,19 @@ func (f *valueFilter) Searcher(
 		return nil, err
 	}
 	whole := &wholeValues{}
-	whole.Searcher = searcher.NewFilteringSearcher(ctx, found, func(_ *search.SearchContext, match *search.DocumentMatch) bool {
-		has := false
-		err := forms.VisitDocValues(match.IndexInternalID, func(_ string, form []byte) {
-			key, _ := splitForm(string(form))
-			has = has || keys[key] && string(form) != formTerm
-		})
-		whole.failed = errors.Join(whole.failed, err)
-		return has
-	})
+	whole.Searcher = searcher.NewFilteringSearcher(
+		ctx,
+		found,
+		func(_ *search.SearchContext, match *search.DocumentMatch) bool {
+			has := false
+			err := forms.VisitDocValues(match.IndexInternalID, func(_ string, form []byte) {
+				key, _ := splitForm(string(form))
+				has = has || keys[key] && string(form) != formTerm
+			})
+			whole.failed = errors.Join(whole.failed, err)
+			return has
+		},
+	)
 	return whole, nil
 }
 
@@ -93,7 +97,8 @@ func (w *wholeValues) Advance(ctx *search.SearchContext, id index.IndexInternalI
 // candidates returns queries that find the products that can have a value. One that is nil finds all.
 func (f *valueFilter) candidates(value string, m mapping.IndexMapping) []query.Query {
 	var all []query.Query
-	if analyzer := m.AnalyzerNamed(m.AnalyzerNameForPath(f.field)); analyzer == nil || len(analyzer.Analyze([]byte(value))) == 0 {
+	if analyzer := m.AnalyzerNamed(m.AnalyzerNameForPath(f.field)); analyzer == nil ||
+		len(analyzer.Analyze([]byte(value))) == 0 {
 		return []query.Query{nil}
 	}
 	words := query.NewMatchQuery(value)

@@ -100,7 +100,11 @@ type highlighting struct {
 	sought      soughtTerms
 }
 
-func newHighlighting(req *bleve.SearchRequest, highlighter highlight.Highlighter, m mapping.IndexMapping) *highlighting {
+func newHighlighting(
+	req *bleve.SearchRequest,
+	highlighter highlight.Highlighter,
+	m mapping.IndexMapping,
+) *highlighting {
 	h := &highlighting{highlighter, req.Highlight.Fields, m, soughtTerms{}}
 	h.sought.collect(req.Query, m)
 	return h
@@ -153,7 +157,13 @@ func visitTexts(path []string, positions []uint64, value any, f func(field strin
 }
 
 // locate notes where a text has terms that are sought, and reports whether it has some.
-func (h *highlighting) locate(found *search.DocumentMatch, terms soughtTerms, field string, positions []uint64, text string) bool {
+func (h *highlighting) locate(
+	found *search.DocumentMatch,
+	terms soughtTerms,
+	field string,
+	positions []uint64,
+	text string,
+) bool {
 	located := false
 	for _, in := range []string{allName, field} {
 		if len(terms[in]) == 0 {
@@ -174,9 +184,8 @@ func (h *highlighting) locate(found *search.DocumentMatch, terms soughtTerms, fi
 				of = search.TermLocationMap{}
 				found.Locations[field] = of
 			}
-			of[term] = append(of[term], &search.Location{
-				Pos: uint64(token.Position), Start: uint64(token.Start), End: uint64(token.End), ArrayPositions: positions, //nolint:gosec // not negative
-			})
+			position, start, end := uint64(token.Position), uint64(token.Start), uint64(token.End) //nolint:gosec // not negative
+			of[term] = append(of[term], &search.Location{Pos: position, Start: start, End: end, ArrayPositions: positions})
 		}
 	}
 	return located

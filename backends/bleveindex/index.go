@@ -100,7 +100,11 @@ func (ix *Index) take() error {
 // Limits are the sizes that bleve works best with: batches of Config.BatchBytes, but no more than 1,000 products, and a
 // writer for each processor up to 4, at least 2.
 func (ix *Index) Limits() reindex.Limits {
-	return reindex.Limits{MaxDocs: batchDocs, MaxBytes: ix.cfg.BatchBytes, MaxInFlight: max(2, min(runtime.GOMAXPROCS(0), maxWriters))}
+	return reindex.Limits{
+		MaxDocs:     batchDocs,
+		MaxBytes:    ix.cfg.BatchBytes,
+		MaxInFlight: max(2, min(runtime.GOMAXPROCS(0), maxWriters)),
+	}
 }
 
 // Close waits for running searches, discards open generations, closes every index and unlocks the directory. Calls that

@@ -248,7 +248,7 @@ func TestDamagedPointer(t *testing.T) {
 	}
 }
 
-// A commit whose pointer can not be written leaves everything as it is, and can be made again.
+// A commit whose pointer cannot be written leaves everything as it is, and can be made again.
 func TestCommitFails(t *testing.T) {
 	dir := t.TempDir()
 	ix := open(t, dir, nil)

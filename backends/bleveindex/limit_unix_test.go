@@ -104,7 +104,7 @@ func TestTooManyFiles(t *testing.T) {
 	assertLive(t, ix, "acme", 20, "1")
 }
 
-// Files can run out after the check of an index, while bleve opens it. Then, too, the error says so.
+// Files can run out after the check of an index, while bleve opens it. Then the error also says so.
 func TestTooManyFilesInBleve(t *testing.T) {
 	dir := published(t)
 	generation := filepath.Join(dir, tenantDir("acme"), generationsOnDisk(t, dir, "acme")[0])
@@ -157,7 +157,7 @@ func TestRunOnFullDisk(t *testing.T) {
 	}
 }
 
-// What fails again and again in the background waits longer each time, until the index is closed.
+// Retries in the background wait longer each time, until the index is closed.
 func TestBackgroundPauses(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		generation := filepath.Join(t.TempDir(), "acme", "generation")
@@ -225,8 +225,8 @@ func withoutPermission(t *testing.T, dir string, f func()) {
 	f()
 }
 
-// A missing permission is not taken for damage, nor for an empty index, by searches and by what counts the live
-// documents for the rule on shrinking; and it is named. Searches go on when it is back.
+// A missing permission does not count as damage, nor as an empty index, in searches and in the count of live documents
+// for the rule on shrinking; and it is named. Searches go on when it is back.
 func TestNoPermission(t *testing.T) {
 	for _, place := range []string{"", tenantDir("acme"), "store"} {
 		dir := published(t)
@@ -238,10 +238,12 @@ func TestNoPermission(t *testing.T) {
 		}
 		withoutPermission(t, path, func() {
 			found, err := revs(t.Context(), ix, "acme")
-			if !errors.Is(err, fs.ErrPermission) || errors.Is(err, reindex.ErrDamaged) || errors.Is(err, reindex.ErrNoLiveIndex) {
+			if !errors.Is(err, fs.ErrPermission) || errors.Is(err, reindex.ErrDamaged) ||
+				errors.Is(err, reindex.ErrNoLiveIndex) {
 				t.Errorf("without %q: %d documents, %v", place, len(found), err)
 			}
-			if n, err := tenant.documents(t.Context()); err == nil && n != 20 || err != nil && !errors.Is(err, fs.ErrPermission) {
+			if n, err := tenant.documents(t.Context()); err == nil && n != 20 || err != nil &&
+				!errors.Is(err, fs.ErrPermission) {
 				t.Errorf("without %q: %d documents are live, %v", place, n, err)
 			}
 			if gen, err := ix.Begin(t.Context(), "acme"); err == nil {

@@ -125,7 +125,17 @@ func countDocuments(of bleve.Index) (n int64, err error) {
 // suspect logs a panic in a call of the index, and finds out once per index whether damage to its files is the cause.
 func (l *liveIndex) suspect(ctx context.Context, cause error) error {
 	if panicked, ok := errors.AsType[*panicError](cause); ok {
-		l.t.ix.cfg.Logger.Error("bleve panicked", "dir", l.t.dir, "generation", l.name, "panic", panicked.value, "stack", string(panicked.stack))
+		l.t.ix.cfg.Logger.Error(
+			"bleve panicked",
+			"dir",
+			l.t.dir,
+			"generation",
+			l.name,
+			"panic",
+			panicked.value,
+			"stack",
+			string(panicked.stack),
+		)
 	}
 	if !l.checking.TryLock() {
 		return cause // somebody else is at it
@@ -171,9 +181,9 @@ func (l *liveIndex) verify(ctx context.Context) error {
 const metaFile = "index_meta.json" // bleve's own, which it does not sync
 
 // createForLoading creates an index whose segments are merged while it is loaded, about once each: into some 20, and
-// one more for every 400,000 products. The smallest are merged, 16 into one. What was not merged would be after the
-// switch, when queries wait for processors and look into all of the segments: with 52, a Query of pcparts, a catalogue
-// of 47,551 products, took three times as long then.
+// one more for every 400,000 products. The smallest are merged, 16 into one. Segments that are not merged then would be
+// after the switch, when queries wait for processors and look into all of the segments: with 52, a Query of pcparts, a
+// catalogue of 47,551 products, took three times as long then.
 func createForLoading(dir string, m mapping.IndexMapping) (created bleve.Index, err error) {
 	err = guard(func() (err error) {
 		created, err = bleve.NewUsing(dir, m, scorch.Name, scorch.Name, map[string]any{

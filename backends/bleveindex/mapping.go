@@ -40,8 +40,8 @@ type ProductMapping struct {
 //
 //   - Strings are text, with the analyzer [analyzers.Words] in any language. Phrases are found.
 //   - In name, title, description and summary, where they are an object with languages as keys, as in {"de": "…",
-//     "en-GB": "…"}, each language has its own analyzer: search name.de. What is tagged with a region or in capitals,
-//     as de-AT or DE, is in name.de too.
+//     "en-GB": "…"}, each language has its own analyzer: search name.de. Texts tagged with a region or in capitals, as
+//     de-AT or DE, are also in name.de.
 //   - In sku, ean and other fields of codes, strings are one term, folded; in id, brandId and the like one term as it
 //     is.
 //   - Numbers are numbers, and so are strings that are one, as "49.99". In price and the like a string may have a
@@ -78,7 +78,11 @@ func NewMapping() *ProductMapping {
 func (m *ProductMapping) SetLanguage(tag string) error {
 	known, ok := analyzers.Language(tag)
 	if !ok {
-		return fmt.Errorf("bleveindex: there is no analyzer of language %q; those with one are %s", tag, strings.Join(analyzers.Tags(), ", "))
+		return fmt.Errorf(
+			"bleveindex: there is no analyzer of language %q; those with one are %s",
+			tag,
+			strings.Join(analyzers.Tags(), ", "),
+		)
 	}
 	for _, name := range spellings(nameFields + " " + textFields) {
 		if text := m.DefaultMapping.Properties[name]; text != nil {

@@ -12,12 +12,21 @@ import (
 )
 
 var shop = []reindex.Product{
-	object("shoe", `{"id":"shoe-1","sku":"SH-01/a","ean":4006381333931,"brand":"Hewlett Packard","category":{"id":"C7","name":"Running gear"},
+	object(
+		"shoe",
+		`{"id":"shoe-1","sku":"SH-01/a","ean":4006381333931,"brand":"Hewlett Packard","category":{"id":"C7","name":"Running gear"},
 		"name":{"de":"Rote Laufschuhe","en":"Red running shoes","de-AT":"Dirndlschuhe","xx":"schuhoj"},"price":89.5,"active":true,
-		"tags":["sale","new arrival"],"createdAt":"2026-03-01T10:00:00Z","attributes":{"sole":"natural rubber","width":12}}`),
-	object("sock", `{"id":7,"sku":"SO-02","brand":"Acme","category":"Socks","name":"Woollen socks, warm and soft","price":9,"active":false,
-		"createdAt":"2025-03-01T10:00:00+01:00","released":"2024-05-06","attributes":"none"}`),
-	object("gift", `{"name":["Gift card","Voucher"],"price":"on request","brand":["Acme","Zeta"],"attributes":[{"sole":"n/a"},3,true,null]}`),
+		"tags":["sale","new arrival"],"createdAt":"2026-03-01T10:00:00Z","attributes":{"sole":"natural rubber","width":12}}`,
+	),
+	object(
+		"sock",
+		`{"id":7,"sku":"SO-02","brand":"Acme","category":"Socks","name":"Woollen socks, warm and soft","price":9,"active":false,
+		"createdAt":"2025-03-01T10:00:00+01:00","released":"2024-05-06","attributes":"none"}`,
+	),
+	object(
+		"gift",
+		`{"name":["Gift card","Voucher"],"price":"on request","brand":["Acme","Zeta"],"attributes":[{"sole":"n/a"},3,true,null]}`,
+	),
 	object("bare", `{}`),
 }
 
@@ -161,11 +170,11 @@ func TestInvalidConfig(t *testing.T) {
 		t.Error("a mapping with an unknown analyzer was taken")
 	}
 	if _, err := Open(t.TempDir(), &Config{Mapping: unreadable{bleve.NewIndexMapping()}}); err == nil {
-		t.Error("a mapping that can not be read back was taken")
+		t.Error("a mapping that cannot be read back was taken")
 	}
 }
 
-// unreadable is a mapping whose JSON bleve can not read.
+// unreadable is a mapping whose JSON bleve cannot read.
 type unreadable struct{ mapping.IndexMapping }
 
 func (unreadable) MarshalJSON() ([]byte, error) { return []byte(`"opaque"`), nil }

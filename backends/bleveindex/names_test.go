@@ -10,7 +10,7 @@ import (
 	"productindex/reindex"
 )
 
-// A tenant can be told from the name of its directory, so that no two have the same one, whatever a file system does to
+// A tenant is known from the name of its directory, so that no two have the same one, whatever a file system does to
 // names.
 func FuzzTenantDir(f *testing.F) {
 	for _, tenant := range []string{"acme", "Acme", "../a", "con", "a/b", `a\b`, "ä", "a\u0308", "-", ".", "t-a", "x-0", strings.Repeat("é", 64)} {
@@ -24,7 +24,8 @@ func FuzzTenantDir(f *testing.F) {
 		if got, ok := tenantOf(name); !ok || got != tenant {
 			t.Errorf("%q has directory %q, which is that of %q, %t", tenant, name, got, ok)
 		}
-		if len(name) > 255 || filepath.Base(name) != name || strings.Trim(name, "abcdefghijklmnopqrstuvwxyz0123456789-_") != "" {
+		if len(name) > 255 || filepath.Base(name) != name ||
+			strings.Trim(name, "abcdefghijklmnopqrstuvwxyz0123456789-_") != "" {
 			t.Errorf("%q has directory %q", tenant, name)
 		}
 	})
@@ -57,7 +58,9 @@ func FuzzParsePointer(f *testing.F) {
 			}
 			return
 		}
-		if p.format() != content && line("1 "+p.generation) != content || p.generation != "" && !generationName.MatchString(p.generation) || p.documents < unknown {
+		if p.format() != content && line("1 "+p.generation) != content ||
+			p.generation != "" && !generationName.MatchString(p.generation) ||
+			p.documents < unknown {
 			t.Errorf("%q says %+v", content, p)
 		}
 	})
@@ -82,7 +85,8 @@ func TestGenerationNames(t *testing.T) {
 	last := ""
 	for range 1000 {
 		name := newGenerationName()
-		if !generationName.MatchString(name) || name == last || name[:len("g-20060102T150405.000000000Z")] < last[:min(len(last), len("g-20060102T150405.000000000Z"))] {
+		if !generationName.MatchString(name) || name == last ||
+			name[:len("g-20060102T150405.000000000Z")] < last[:min(len(last), len("g-20060102T150405.000000000Z"))] {
 			t.Fatalf("%q after %q", name, last)
 		}
 		last = name

@@ -35,7 +35,7 @@ type textField struct {
 	all      bool // it is in _all
 }
 
-// otherField is a field that the mapping makes of a value that is no string.
+// otherField is a field that the mapping makes of a value that is not a string.
 type otherField struct {
 	name    string
 	kind    string
@@ -102,10 +102,19 @@ func (m *ProductMapping) newNode(parent *node, name string) *node {
 	if top {
 		path = unreserved(name)
 	}
-	n := &node{name: path, dynamic: parent.dynamic, disabled: parent.disabled, price: prices[name], text: top && words[name], group: top && groups[name], children: map[string]*node{}}
+	n := &node{
+		name:     path,
+		dynamic:  parent.dynamic,
+		disabled: parent.disabled,
+		price:    prices[name],
+		text:     top && words[name],
+		group:    top && groups[name],
+		children: map[string]*node{},
+	}
 	if parent.dm != nil {
 		n.dm = propertyAt(parent.dm, name)
-		if tag, ok := analyzers.Language(name); ok && n.dm == nil && parent.dm.Properties[tag] != nil && m.isProductText(parent) {
+		if tag, ok := analyzers.Language(name); ok && n.dm == nil && parent.dm.Properties[tag] != nil &&
+			m.isProductText(parent) {
 			n.dm, n.name = parent.dm.Properties[tag], parent.name+"."+tag
 		}
 		if top && (name == formsName || path != name) {

@@ -10,7 +10,7 @@ import (
 )
 
 // numberIn returns the number that a string is, as in "49.99". Digits that are a code, as in "007" or a long one, are
-// none.
+// not numbers.
 func numberIn(s string) (float64, bool) {
 	s = strings.TrimSpace(s)
 	if s == "" || len(s) > 24 || s[len(s)-1] < '0' || s[len(s)-1] > '9' {
@@ -18,7 +18,8 @@ func numberIn(s string) (float64, bool) {
 	}
 	digits := strings.TrimPrefix(s, "-")
 	whole, fraction, _ := strings.Cut(digits, ".")
-	if !allDigits(whole) || fraction != "" && !allDigits(fraction) || len(whole) > 1 && whole[0] == '0' || len(whole)+len(fraction) > 17 {
+	if !allDigits(whole) || fraction != "" && !allDigits(fraction) || len(whole) > 1 && whole[0] == '0' ||
+		len(whole)+len(fraction) > 17 {
 		return 0, false
 	}
 	n, err := strconv.ParseFloat(s, 64)
@@ -35,7 +36,7 @@ func allDigits(s string) bool {
 }
 
 // priceIn returns the amount that a string is, which may have a currency, separators between thousands and a decimal
-// comma. "1,299", which can be read in two ways, is none.
+// comma. "1,299", which can be read in two ways, is not an amount.
 func priceIn(s string) (float64, bool) {
 	s = strings.TrimFunc(s, func(r rune) bool { return !unicode.IsDigit(r) && r != '-' })
 	s = strings.Map(func(r rune) rune {
@@ -101,7 +102,7 @@ func number(value any) (n float64, literal string, err error) {
 // layouts are those of strings that are dates: RFC 3339, and a day.
 var layouts = []string{time.RFC3339, time.DateOnly}
 
-// What fits into the nanoseconds that bleve counts.
+// earliest and latest are the bounds of the nanoseconds that bleve counts.
 var earliest, latest = time.Unix(0, math.MinInt64), time.Unix(0, math.MaxInt64)
 
 // dateIn returns the time that a string is, and the layout.

@@ -92,7 +92,8 @@ func TestIndexOfAnotherVersion(t *testing.T) {
 	}
 	ix = open(t, dir, nil)
 	_, err = ix.Search(t.Context(), "acme", bleve.NewSearchRequest(bleve.NewMatchAllQuery()))
-	if !errors.Is(err, reindex.ErrDamaged) || !strings.Contains(err.Error(), "reindex this tenant") || !strings.Contains(err.Error(), "product-later") {
+	if !errors.Is(err, reindex.ErrDamaged) || !strings.Contains(err.Error(), "reindex this tenant") ||
+		!strings.Contains(err.Error(), "product-later") {
 		t.Errorf("the error is %v", err)
 	}
 	publish(t, ix, "acme", products(2, "2")...)

@@ -204,7 +204,7 @@ func (b builder) phrase(w way) (search.Searcher, error) {
 	return newUnion(all, 1, false), nil
 }
 
-// pairs adds what finds two words of the text that follow each other in a name, too.
+// pairs adds what finds two words of the text that also follow each other in a name.
 func (b builder) pairs(all []search.Searcher) ([]search.Searcher, error) {
 	for i := range min(len(b.x.read)-1, maxPairs) {
 		first, second := b.x.read[i].terms[0], b.x.read[i+1].terms[0]
@@ -216,7 +216,16 @@ func (b builder) pairs(all []search.Searcher) ([]search.Searcher, error) {
 			if err != nil {
 				return nil, b.close(all, err)
 			}
-			s, err := searcher.NewPhraseSearcher(b.ctx, b.reader, []string{first, second}, 0, false, field.name, field.weight/b.x.idf(n)/2, b.options)
+			s, err := searcher.NewPhraseSearcher(
+				b.ctx,
+				b.reader,
+				[]string{first, second},
+				0,
+				false,
+				field.name,
+				field.weight/b.x.idf(n)/2,
+				b.options,
+			)
 			if err != nil {
 				return nil, b.close(all, err)
 			}

@@ -62,7 +62,8 @@ func parsePointer(content string) (pointer, error) {
 		if p.generation == pointerNothing {
 			p.generation = ""
 		}
-		if err == nil && p.documents >= unknown && content == p.format() && (p.generation == "" || generationName.MatchString(p.generation)) {
+		if err == nil && p.documents >= unknown && content == p.format() &&
+			(p.generation == "" || generationName.MatchString(p.generation)) {
 			return p, nil
 		}
 	case len(fields) == 3 && fields[0] == "1": // as releases before this one wrote it
@@ -98,7 +99,8 @@ func readPointer(dir string) (p pointer, err error) {
 	if !errors.Is(err, fs.ErrNotExist) {
 		return p, nil
 	}
-	if now, err := os.ReadFile(path); err == nil && string(now) != string(content) { //nolint:gosec // the path is the index's own
+	now, err := os.ReadFile(path) //nolint:gosec // the path is the index's own
+	if err == nil && string(now) != string(content) {
 		return readPointer(dir) // another process has switched, and removed it
 	}
 	return p, damaged("%s names %s, which is gone", path, p.generation)

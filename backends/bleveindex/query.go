@@ -29,7 +29,7 @@ type QueryOptions struct {
 	// out.
 	Exact bool
 
-	// Filter, if not nil, has to match, too. Words are corrected and left out until something within it is found.
+	// Filter, if not nil, also has to match. Words are corrected and left out until something within it is found.
 	Filter query.Query
 }
 
@@ -106,7 +106,11 @@ func (q *ProductQuery) Validate() error {
 		return nil
 	}
 	if _, ok := analyzers.Language(q.options.Language); !ok {
-		return fmt.Errorf("there is no analyzer of language %q; those with one are %s", q.options.Language, strings.Join(analyzers.Tags(), ", "))
+		return fmt.Errorf(
+			"there is no analyzer of language %q; those with one are %s",
+			q.options.Language,
+			strings.Join(analyzers.Tags(), ", "),
+		)
 	}
 	return nil
 }
@@ -204,7 +208,10 @@ func (x *expansion) findsUpTo(q query.Query, most int) (n int, err error) {
 		return 0, err
 	}
 	defer func() { err = errors.Join(err, s.Close()) }()
-	ctx := &search.SearchContext{DocumentMatchPool: search.NewDocumentMatchPool(s.DocumentMatchPoolSize()+1, 0), IndexReader: x.reader}
+	ctx := &search.SearchContext{
+		DocumentMatchPool: search.NewDocumentMatchPool(s.DocumentMatchPoolSize()+1, 0),
+		IndexReader:       x.reader,
+	}
 	for n < most {
 		match, err := s.Next(ctx)
 		if match == nil || err != nil {

@@ -13,10 +13,22 @@ import (
 )
 
 var electronics = []reindex.Product{
-	object("rtx", `{"sku":"GV-N4090/B","name":"Gigabyte GeForce RTX 4090 Gaming","brand":"Gigabyte","category":"GraphicsCard","price":1699}`),
-	object("bracket", `{"name":"Bracket","brand":"Nobody","category":"Accessory","description":"Holds any graphics card, as a GeForce RTX 4090 does"}`),
-	object("ssd", `{"sku":"MZ-V9P2T0","name":"Samsung 990 PRO 2 TB","brand":"Samsung","category":"Storage","price":"159.90"}`),
-	object("phone", `{"name":{"en":"Mobile phones for seniors","de":"Handys für Senioren"},"brand":"On","category":"Phones"}`),
+	object(
+		"rtx",
+		`{"sku":"GV-N4090/B","name":"Gigabyte GeForce RTX 4090 Gaming","brand":"Gigabyte","category":"GraphicsCard","price":1699}`,
+	),
+	object(
+		"bracket",
+		`{"name":"Bracket","brand":"Nobody","category":"Accessory","description":"Holds any graphics card, as a GeForce RTX 4090 does"}`,
+	),
+	object(
+		"ssd",
+		`{"sku":"MZ-V9P2T0","name":"Samsung 990 PRO 2 TB","brand":"Samsung","category":"Storage","price":"159.90"}`,
+	),
+	object(
+		"phone",
+		`{"name":{"en":"Mobile phones for seniors","de":"Handys für Senioren"},"brand":"On","category":"Phones"}`,
+	),
 	object("shirt", `{"name":"Men's T-Shirt, crème","brand":"L'Oréal","category":"Apparel","color":"Navy Blue"}`),
 	object("glasses", `{"name":"Aviator sunglasses","category":"Accessory","color":"navy blue"}`),
 	object("sofa", `{"name":"Corner sofa","category":"Furniture","description":"Seats five people and a settee"}`),
@@ -65,7 +77,7 @@ func TestQuery(t *testing.T) {
 		{"samsugn", nil, "ssd"},                              //
 		{"samsung 991 pro", nil, "ssd"},                      // digits are not, but left out
 		{"4091", nil, "-"},                                   //
-		{"sams", nil, "ssd"},                                 // longer words, where there is no other
+		{"sams", nil, "ssd"},                                 // longer words, if there is no other
 		{"mon", nil, "-"},                                    //
 		{"mon", &QueryOptions{Prefix: true}, "monitor"},      // search as you type
 		{"corner so", &QueryOptions{Prefix: true}, "sofa"},   //
@@ -133,7 +145,15 @@ func TestQueryExplainsItself(t *testing.T) {
 
 func TestHighlights(t *testing.T) {
 	ix := open(t, t.TempDir(), nil)
-	publish(t, ix, "acme", object("1", `{"name":"<b>Red</b> caf&eacute; chairs & more","description":"A chair, red.","tags":["Chairs","x"],"color":"burgundy"}`))
+	publish(
+		t,
+		ix,
+		"acme",
+		object(
+			"1",
+			`{"name":"<b>Red</b> caf&eacute; chairs & more","description":"A chair, red.","tags":["Chairs","x"],"color":"burgundy"}`,
+		),
+	)
 	for _, test := range []struct {
 		query query.Query
 		field string
@@ -186,7 +206,8 @@ func FuzzQuery(f *testing.F) {
 			t.Fatalf("%q: %v", text, err)
 		}
 		e := q.Explanation()
-		if result.Total > 0 && strings.TrimSpace(text) != "" && e.Required == 0 && len(e.Words) > 0 && !slices.ContainsFunc(e.Words, func(w WordExplanation) bool { return w.LeftOut }) {
+		if result.Total > 0 && strings.TrimSpace(text) != "" && e.Required == 0 && len(e.Words) > 0 &&
+			!slices.ContainsFunc(e.Words, func(w WordExplanation) bool { return w.LeftOut }) {
 			t.Errorf("%q finds %d products for nothing: %+v", text, result.Total, e)
 		}
 	})

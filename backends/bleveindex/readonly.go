@@ -60,8 +60,9 @@ type view struct {
 // look returns a view of a generation that is going to be opened.
 func look(dir string) view {
 	v := view{opened: time.Now()}
-	root, err := os.Stat(filepath.Join(dir, storeDir, rootFile))        //nolint:gosec // the path is the index's own
-	if err == nil && v.opened.Sub(root.ModTime()) > followInterval/10 { // else a file may change later and have the same time
+	root, err := os.Stat(filepath.Join(dir, storeDir, rootFile)) //nolint:gosec // the path is the index's own
+	if err == nil &&
+		v.opened.Sub(root.ModTime()) > followInterval/10 { // else a file may change later and have the same time
 		v.root = root
 	}
 	return v

@@ -33,8 +33,8 @@ var errNoRequest = errors.New("the search request is nil")
 // product's own fields. See also [BodyField] and [Body]. Highlighting marks words in the texts of the stored body.
 //
 // With the mapping that [NewMapping] returns, sorting by a field, and facets of its values, compare values folded, and
-// show them as most products have them: JBL and jbl are one. Numbers come before texts. What a host's own mapping of a
-// field keeps for sorting and facets takes their place.
+// show them as most products have them: JBL and jbl are one. Numbers come before texts. If a host's own mapping of a
+// field keeps something for sorting and facets, that takes their place.
 func (ix *Index) Search(ctx context.Context, tenant string, req *bleve.SearchRequest) (*bleve.SearchResult, error) {
 	result, err := ix.search(ctx, tenant, req)
 	if err != nil {
@@ -43,7 +43,11 @@ func (ix *Index) Search(ctx context.Context, tenant string, req *bleve.SearchReq
 	return result, nil
 }
 
-func (ix *Index) search(ctx context.Context, tenant string, req *bleve.SearchRequest) (result *bleve.SearchResult, err error) {
+func (ix *Index) search(
+	ctx context.Context,
+	tenant string,
+	req *bleve.SearchRequest,
+) (result *bleve.SearchResult, err error) {
 	if err := checkRequest(req); err != nil {
 		return nil, err
 	}
@@ -62,7 +66,11 @@ func checkRequest(req *bleve.SearchRequest) error {
 	case req.Query == nil:
 		return errors.New("the search request has no query, bleve.NewMatchAllQuery finds everything")
 	case req.From < 0 || req.Size < 0 || req.From+req.Size < 0:
-		return fmt.Errorf("the search request is for %d hits from hit %d on, want numbers that are not negative", req.Size, req.From)
+		return fmt.Errorf(
+			"the search request is for %d hits from hit %d on, want numbers that are not negative",
+			req.Size,
+			req.From,
+		)
 	default:
 		return req.Validate()
 	}
@@ -109,7 +117,11 @@ func (l *liveIndex) search(ctx context.Context, req *bleve.SearchRequest) (*blev
 }
 
 // load fills in the hits' fields and fragments.
-func (l *liveIndex) load(ctx context.Context, req *bleve.SearchRequest, hits search.DocumentMatchCollection) (err error) {
+func (l *liveIndex) load(
+	ctx context.Context,
+	req *bleve.SearchRequest,
+	hits search.DocumentMatchCollection,
+) (err error) {
 	highlighter, err := highlighterOf(req)
 	if err != nil {
 		return err
@@ -232,7 +244,7 @@ func (ix *Index) acquire(ctx context.Context, tenant string) (*liveIndex, error)
 	return t.acquire(ctx)
 }
 
-// Body returns the product's body from a hit of a search whose request asked for the field [BodyField], and false where
+// Body returns the product's body from a hit of a search whose request asked for the field [BodyField], and false if
 // there is none.
 func Body(hit *search.DocumentMatch) (json.RawMessage, bool) {
 	body, ok := hit.Fields[BodyField].(string)

@@ -33,8 +33,8 @@ func TestSearchRequests(t *testing.T) {
 		"cannot use search after":  request(func(r *bleve.SearchRequest) { r.SearchAfter, r.From = []string{"p1"}, 1 }),
 		"no highlighter with name": request(func(r *bleve.SearchRequest) { r.Highlight = bleve.NewHighlightWithStyle("nonesuch") }),
 	} {
-		if _, err := ix.Search(t.Context(), "acme", req); err == nil || !strings.HasPrefix(err.Error(), `bleveindex: search tenant "acme": `) ||
-			!strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "panic") {
+		if _, err := ix.Search(t.Context(), "acme", req); err == nil ||
+			!strings.HasPrefix(err.Error(), `bleveindex: search tenant "acme": `) || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "panic") {
 			t.Errorf("want an error that says %q: %v", want, err)
 		}
 	}
@@ -47,7 +47,12 @@ type cancelling struct {
 	cancel func()
 }
 
-func (q cancelling) Searcher(ctx context.Context, r index.IndexReader, m mapping.IndexMapping, o search.SearcherOptions) (search.Searcher, error) {
+func (q cancelling) Searcher(
+	ctx context.Context,
+	r index.IndexReader,
+	m mapping.IndexMapping,
+	o search.SearcherOptions,
+) (search.Searcher, error) {
 	searcher, err := q.Query.Searcher(ctx, r, m, o)
 	return cancellingSearcher{searcher, q.cancel}, err
 }

@@ -23,7 +23,11 @@ const snapshotTries = 20
 // It goes without the lock of bleve's database, which a writer holds for good: of a file that two reads find the same,
 // all was there at one moment between them; and at any moment the pages that its newest complete transaction needs are
 // as they were written.
-func (d disk) snapshot(ctx context.Context, from, to string, place func(ctx context.Context, from *os.File, to string) error) error {
+func (d disk) snapshot(
+	ctx context.Context,
+	from, to string,
+	place func(ctx context.Context, from *os.File, to string) error,
+) error {
 	root := filepath.Join(from, storeDir, rootFile)
 	for try := 1; ; try++ {
 		content, err := readStable(ctx, root)
@@ -102,7 +106,7 @@ func readStable(ctx context.Context, path string) ([]byte, error) {
 }
 
 // openShadow opens a generation that another process may be writing to, read-only: a snapshot of it in a temporary
-// directory, whose segments are links. It returns that directory, too.
+// directory, whose segments are links. It also returns that directory.
 func openShadow(ctx context.Context, generation string) (index bleve.Index, documents int64, dir string, err error) {
 	dir, err = os.MkdirTemp("", "bleveindex-")
 	if err != nil {
@@ -131,7 +135,7 @@ func openShadow(ctx context.Context, generation string) (index bleve.Index, docu
 // the disk. dir is then a directory for [Open]: a backup is restored by copying dir to where it is wanted, while no
 // Index is open there. Reindexes and searches go on meanwhile; each tenant's copy is one complete generation. It is
 // checked as indexes are when they are opened, so that a damaged one is an error that matches [reindex.ErrDamaged].
-// That of one tenant does not keep the others from being copied; one that dir holds already is an error, too.
+// That of one tenant does not keep the others from being copied; one that dir holds already is also an error.
 //
 // A copy that another program makes of the Index's own directory can be damaged while an Index has it open, unless all
 // files are copied as they are at one moment, as a file system's snapshot does.

@@ -152,7 +152,8 @@ func TestBackup(t *testing.T) {
 	publish(t, ix, "acme", products(50, "2")...)
 
 	restored := open(t, backup, nil)
-	if tenants, err := restored.Tenants(t.Context()); !slices.Equal(tenants, []string{"acme", "Über/alles"}) || err != nil {
+	if tenants, err := restored.Tenants(t.Context()); !slices.Equal(tenants, []string{"acme", "Über/alles"}) ||
+		err != nil {
 		t.Errorf("tenants: %q, %v", tenants, err)
 	}
 	assertLive(t, restored, "acme", 50, "1")

@@ -99,11 +99,11 @@ func addSynonyms(terms map[string][]string, input, synonyms []string) {
 	}
 }
 
-// expand returns what bleve is told of synonyms before a search.
+// expand returns the synonyms that bleve gets before a search.
 func (t *thesaurus) expand(ctx context.Context, q query.Query, m mapping.IndexMapping) (map[string]any, error) {
 	synonyms, ok := m.(mapping.SynonymMapping)
 	if t == nil || !ok {
-		return nil, nil //nolint:nilnil // nothing to tell
+		return nil, nil //nolint:nilnil // nothing to give
 	}
 	found, err := query.ExtractSynonyms(ctx, synonyms, thesaurusReader{t: t}, q, search.FieldTermSynonymMap{})
 	if err != nil {
@@ -119,8 +119,15 @@ type thesaurusReader struct {
 	t *thesaurus
 }
 
-func (r thesaurusReader) ThesaurusTermReader(_ context.Context, source string, term []byte) (index.ThesaurusTermReader, error) {
-	single := slices.DeleteFunc(slices.Clone(r.t.sources[source][string(term)]), func(s string) bool { return strings.Contains(s, " ") })
+func (r thesaurusReader) ThesaurusTermReader(
+	_ context.Context,
+	source string,
+	term []byte,
+) (index.ThesaurusTermReader, error) {
+	single := slices.DeleteFunc(
+		slices.Clone(r.t.sources[source][string(term)]),
+		func(s string) bool { return strings.Contains(s, " ") },
+	)
 	return &synonymReader{single}, nil
 }
 
@@ -138,7 +145,11 @@ func (r thesaurusReader) ThesaurusKeys(source string) (index.ThesaurusKeys, erro
 	return r.keys(source, func(string) bool { return true })
 }
 
-func (r thesaurusReader) ThesaurusKeysFuzzy(source, term string, fuzziness int, prefix string) (index.ThesaurusKeys, error) {
+func (r thesaurusReader) ThesaurusKeysFuzzy(
+	source, term string,
+	fuzziness int,
+	prefix string,
+) (index.ThesaurusKeys, error) {
 	return r.keys(source, func(key string) bool {
 		return strings.HasPrefix(key, prefix) && search.LevenshteinDistance(key, term) <= fuzziness
 	})

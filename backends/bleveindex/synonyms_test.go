@@ -22,12 +22,27 @@ func TestSynonyms(t *testing.T) {
 	}
 	dir := t.TempDir()
 	ix := open(t, dir, &Config{Mapping: m})
-	publish(t, ix, "acme",
-		object("tv", `{"name":"Smart TV"}`), object("tele", `{"name":"Old televisions"}`), object("sofa", `{"name":"Red sofa"}`),
-		object("settee", `{"name":"A corner settee"}`), object("couch", `{"name":"Couch"}`), object("ssd", `{"name":"Fast SSD"}`),
-		object("drive", `{"name":"A solid state drive"}`), object("solid", `{"name":"Solid table"}`))
+	publish(
+		t,
+		ix,
+		"acme",
+		object(
+			"tv",
+			`{"name":"Smart TV"}`,
+		),
+		object("tele", `{"name":"Old televisions"}`),
+		object("sofa", `{"name":"Red sofa"}`),
+		object(
+			"settee",
+			`{"name":"A corner settee"}`,
+		),
+		object("couch", `{"name":"Couch"}`),
+		object("ssd", `{"name":"Fast SSD"}`),
+		object("drive", `{"name":"A solid state drive"}`),
+		object("solid", `{"name":"Solid table"}`),
+	)
 	if n, err := ix.DocCount(t.Context(), "acme"); err != nil || n != 8 {
-		t.Errorf("%d documents, %v: synonyms are none", n, err)
+		t.Errorf("%d documents, %v: there are no synonyms", n, err)
 	}
 	for text, want := range map[string]string{
 		"tv": "tele tv", "Televisions": "tele tv", "red couch": "sofa", "couches": "couch settee sofa", "sofa": "sofa", "ssd": "drive ssd",
@@ -77,7 +92,8 @@ func TestMappingNamesInVain(t *testing.T) {
 		"without synonyms":           {source, `"english"`},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if _, err := Open(t.TempDir(), &Config{Mapping: test.mapping}); err == nil || !strings.Contains(err.Error(), test.says) {
+			if _, err := Open(t.TempDir(), &Config{Mapping: test.mapping}); err == nil ||
+				!strings.Contains(err.Error(), test.says) {
 				t.Errorf("Open: %v", err)
 			}
 		})

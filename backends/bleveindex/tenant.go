@@ -232,7 +232,7 @@ func (t *tenant) removeLater(name string) {
 	})
 }
 
-// remove removes a generation from the disk. What cannot be removed now is left to Reap.
+// remove removes a generation from the disk. Reap removes what cannot be removed now.
 func (t *tenant) remove(name string) {
 	if err := t.discard(name); err != nil {
 		t.ix.cfg.Logger.Error("removing an old generation failed", "dir", t.dir, "generation", name, "error", err)

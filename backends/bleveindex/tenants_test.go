@@ -193,7 +193,9 @@ func TestDeleteTenantFails(t *testing.T) {
 		}
 		r.failing("", nil)
 		_, err := ix.DocCount(t.Context(), "acme")
-		if replaced := call != "sync t-acme/live.new" && call != "rename t-acme/live"; errors.Is(err, reindex.ErrNoLiveIndex) != replaced || err != nil != replaced {
+		if replaced := call != "sync t-acme/live.new" &&
+			call != "rename t-acme/live"; errors.Is(err, reindex.ErrNoLiveIndex) != replaced ||
+			err != nil != replaced {
 			t.Errorf("%s fails: count: %v", call, err)
 		}
 		if err := ix.DeleteTenant(t.Context(), "acme"); err != nil {
@@ -234,7 +236,12 @@ func TestIdle(t *testing.T) {
 	if n := runtime.NumGoroutine(); n < goroutines+tenants {
 		t.Fatalf("with %d goroutines more the indexes are not open", n-goroutines)
 	}
-	t.Logf("%d tenants have %d files open, and %d goroutines", tenants, openFiles()-files, runtime.NumGoroutine()-goroutines)
+	t.Logf(
+		"%d tenants have %d files open, and %d goroutines",
+		tenants,
+		openFiles()-files,
+		runtime.NumGoroutine()-goroutines,
+	)
 	used, err := ix.acquire(t.Context(), "tenant-0")
 	if err != nil {
 		t.Fatal(err)

@@ -14,8 +14,8 @@ type termBuffer struct {
 	maps [bits.UintSize]reusedMaps  // by the length in bits of the number of terms that they have room for
 	last map[string]**analyzedField // used by mergeNames
 
-	// Of all terms of the document. What is handed out points into them: where one has no room any more, another one takes
-	// its place.
+	// Of all terms of the document. The terms that are handed out point into them: if one has no room any more, another
+	// one takes its place.
 	frequencies []index.TokenFreq
 	places      []index.TokenLocation
 	lists       []*index.TokenLocation
@@ -175,7 +175,11 @@ func (b *termBuffer) addTokens(f *analyzedField, name string) {
 		t := &f.tokens[i]
 		n := b.count(t.term, frequency)
 		if options.IncludeTermVectors() {
-			b.addPlace(n, index.TokenLocation{ArrayPositions: array, Start: int(t.start), End: int(t.end), Position: int(t.position)}, name)
+			b.addPlace(
+				n,
+				index.TokenLocation{ArrayPositions: array, Start: int(t.start), End: int(t.end), Position: int(t.position)},
+				name,
+			)
 		}
 	}
 }

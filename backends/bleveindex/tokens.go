@@ -35,7 +35,8 @@ func textTokens(t *document.TextField) []token {
 	tokens := make([]token, len(stream))
 	for i, found := range stream {
 		n := len(found.Term)
-		tokens[i] = token{rest[:n], int32(found.Start), int32(found.End), int32(found.Position)} //nolint:gosec // bodies are smaller than 2 GiB
+		start, end, position := int32(found.Start), int32(found.End), int32(found.Position) //nolint:gosec // below 2 GiB
+		tokens[i] = token{rest[:n], start, end, position}
 		rest = rest[n:]
 	}
 	return tokens
@@ -109,7 +110,7 @@ type knownNumber struct {
 // maxNumbers bounds what a numberCache takes in memory: some 3 KB each.
 const maxNumbers = 1000
 
-// of returns the tokens of a value, and the terms where it is known.
+// of returns the tokens of a value, and the terms if it is known.
 func (c *numberCache) of(f document.Field) ([]token, index.TokenFrequencies) {
 	kind := numberKind{frequency: 1}
 	if f.Options().SkipFreqNorm() {

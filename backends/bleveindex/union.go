@@ -80,7 +80,11 @@ func (u *union) first() (first *search.DocumentMatch, n int) {
 }
 
 // take moves on all searchers that are at the first match, and returns it with its score, if it is wanted.
-func (u *union) take(ctx *search.SearchContext, first *search.DocumentMatch, wanted bool) (*search.DocumentMatch, error) {
+func (u *union) take(
+	ctx *search.SearchContext,
+	first *search.DocumentMatch,
+	wanted bool,
+) (*search.DocumentMatch, error) {
 	score, tiers, explanations := 0.0, 0.0, []*search.Explanation(nil)
 	for i, at := range u.current {
 		if at == nil || !at.IndexInternalID.Equals(first.IndexInternalID) {

@@ -83,7 +83,7 @@ func storedBodies(t *testing.T, ix *Index, tenant string) map[string]string {
 }
 
 // Whatever is written while reindexes go on, the live index ends as the database has it: every product, every body,
-// nothing more. That is so in the next process, too.
+// nothing more. That is also so in the next process.
 func TestEditsDuringReindexes(t *testing.T) {
 	for seed := range uint64(3) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {

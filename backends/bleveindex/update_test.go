@@ -121,7 +121,7 @@ func TestUpdateDies(t *testing.T) {
 	}
 }
 
-// What cannot be updated says why, with the tenant.
+// A failed update says why, with the tenant.
 func TestUpdateErrors(t *testing.T) {
 	dir := t.TempDir()
 	ix := open(t, dir, nil)
@@ -145,10 +145,16 @@ func TestUpdateErrors(t *testing.T) {
 		t.Errorf("with a context that has ended: %v", err)
 	}
 	assertLive(t, ix, "acme", 10, "1")
-	err := ix.Update(t.Context(), "acme", []reindex.Change{{ID: "", Body: []byte(`{}`)}, upsert("p1", "2"), {ID: "array", Body: []byte(`[]`)},
-		{ID: "p2", Body: []byte(`{"a":1e999}`)}, deletion("p3")})
+	err := ix.Update(
+		t.Context(),
+		"acme",
+		[]reindex.Change{{ID: "", Body: []byte(`{}`)}, upsert("p1", "2"), {ID: "array", Body: []byte(`[]`)},
+			{ID: "p2", Body: []byte(`{"a":1e999}`)}, deletion("p3")},
+	)
 	failed, ok := errors.AsType[*reindex.BatchError](err)
-	if !ok || len(failed.Items) != 3 || failed.Items[0].ID != "" || failed.Items[1].ID != "array" || failed.Items[2].ID != "p2" || failed.Items[1].Retryable {
+	if !ok || len(failed.Items) != 3 || failed.Items[0].ID != "" || failed.Items[1].ID != "array" ||
+		failed.Items[2].ID != "p2" ||
+		failed.Items[1].Retryable {
 		t.Errorf("changes that cannot be mapped: %v", err)
 	}
 	found, err := revs(t.Context(), ix, "acme")
@@ -188,7 +194,8 @@ func TestUpdateSyncs(t *testing.T) {
 	update(t, ix, "acme", upsert("p1", "3"), deletion("p2"))
 	assertOrder(t, r.take(), "sync t-acme/"+gen.name+"/store", "rename t-acme/"+gen.name+"/mark")
 	r.failing("sync t-acme/"+gen.name+"/store", errors.New("no luck"))
-	if err := ix.Update(t.Context(), "acme", []reindex.Change{upsert("p1", "4")}); err == nil || !strings.Contains(err.Error(), "no luck") {
+	if err := ix.Update(t.Context(), "acme", []reindex.Change{upsert("p1", "4")}); err == nil ||
+		!strings.Contains(err.Error(), "no luck") {
 		t.Errorf("error %v", err)
 	}
 	r.failing("rename t-acme/"+gen.name+"/mark", errors.New("no luck")) // that is for bad times only

@@ -298,7 +298,7 @@ func checkAgainstScan(t *testing.T, ix *Index, products map[string]any, field, n
 		return
 	}
 	if name == "words" || name == "date" {
-		return // others have them, too
+		return // others also have them
 	}
 	want := []string{}
 	for other, product := range products {

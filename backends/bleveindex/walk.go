@@ -111,7 +111,7 @@ func (w *walk) string(n *node, value string) {
 	switch {
 	case len(n.texts) > 0:
 		w.namedTexts(n, value)
-		isDate, isNumber = isDate && n.form != "" && !named, false // a code that is a number is none
+		isDate, isNumber = isDate && n.form != "" && !named, false // a code is not a number
 	case !n.dynamic:
 		return
 	case !isDate || layout != layouts[0]:
@@ -142,7 +142,7 @@ func (w *walk) dynamicText(n *node, value string) {
 	}
 }
 
-// camelCase returns the words of a value such as CaseFan or CPUCooler, with spaces; empty: it is none.
+// camelCase returns the words of a value such as CaseFan or CPUCooler, with spaces; empty: it is not one.
 func camelCase(value string) string {
 	var words []byte
 	for i := range len(value) {
@@ -214,7 +214,9 @@ func (w *walk) bool(n *node, value bool) {
 		if !n.dynamic {
 			return
 		}
-		w.doc.AddField(document.NewBooleanFieldWithIndexingOptions(n.name, w.array(), value, w.dynamicOptions(index.IndexField)))
+		w.doc.AddField(
+			document.NewBooleanFieldWithIndexingOptions(n.name, w.array(), value, w.dynamicOptions(index.IndexField)),
+		)
 	}
 	w.addForm(n, textForm(strconv.FormatBool(value)))
 }

@@ -18,7 +18,7 @@ import (
 // A disk that takes no more ends a run at once; the live index stays, and what the run had written goes.
 func TestWriteFails(t *testing.T) {
 	if runtime.GOOS == "windows" {
-		t.Skip("a directory that is in use can not be removed")
+		t.Skip("a directory that is in use cannot be removed")
 	}
 	dir := t.TempDir()
 	var logged bytes.Buffer
@@ -47,7 +47,7 @@ func TestWriteFails(t *testing.T) {
 	}
 }
 
-// Seal fails where the generation can not be opened, and Abort removes what is left of it.
+// Seal fails where the generation cannot be opened, and Abort removes what is left of it.
 func TestSealFails(t *testing.T) {
 	dir := t.TempDir()
 	ix := open(t, dir, nil)
@@ -74,7 +74,7 @@ func TestSealFails(t *testing.T) {
 	}
 }
 
-// A live index that can not be opened is an error of its tenant's searches, and the next reindex replaces it.
+// A live index that cannot be opened is an error of its tenant's searches, and the next reindex replaces it.
 func TestDamagedIndex(t *testing.T) {
 	dir := t.TempDir()
 	ix := open(t, dir, nil)

@@ -32,7 +32,10 @@ func prepare(name string, products int, dir string) (catalogue, error) {
 	var err error
 	switch {
 	case name == "multilingual":
-		err = writeLines(c.file, func(write func([]byte) error) error { return generate(cmp.Or(products, multilingualProducts), write) })
+		err = writeLines(
+			c.file,
+			func(write func([]byte) error) error { return generate(cmp.Or(products, multilingualProducts), write) },
+		)
 	case products == 0:
 		c.file = path(name)
 	default:
@@ -151,7 +154,10 @@ func withID(body []byte, id, newID string) ([]byte, error) {
 	}
 	body = bytes.Replace(body, before, after, 1)
 	if got, err := idOf(body); err != nil || got != newID {
-		return nil, errors.Join(fmt.Errorf("the product %q can not be given another id: its text comes before the id", id), err)
+		return nil, errors.Join(
+			fmt.Errorf("the product %q cannot be given another id: its text comes before the id", id),
+			err,
+		)
 	}
 	return body, nil
 }

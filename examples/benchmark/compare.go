@@ -47,8 +47,13 @@ func compare(ctx context.Context, o options, dir string) error {
 			}
 		}
 		if p.Engine.Products != p.Library.Products || p.Engine.Hits != p.Library.Hits {
-			return fmt.Errorf("the engine loaded %.0f products, and the queries find %.0f; with the library alone it is %.0f and %.0f",
-				p.Engine.Products, p.Engine.Hits, p.Library.Products, p.Library.Hits)
+			return fmt.Errorf(
+				"the engine loaded %.0f products, and the queries find %.0f; with the library alone it is %.0f and %.0f",
+				p.Engine.Products,
+				p.Engine.Hits,
+				p.Library.Products,
+				p.Library.Hits,
+			)
 		}
 		report.Rounds = append(report.Rounds, p)
 	}

@@ -63,7 +63,9 @@ func esLibrary(ctx context.Context, file, _ string) (loaded, error) {
 	client := bulkClient{transport}
 	drop := func() error {
 		ctx := context.WithoutCancel(ctx)
-		return answered(esapi.IndicesDeleteRequest{Index: []string{esLibraryIndex}, IgnoreUnavailable: new(true)}.Do(ctx, client))
+		return answered(
+			esapi.IndicesDeleteRequest{Index: []string{esLibraryIndex}, IgnoreUnavailable: new(true)}.Do(ctx, client),
+		)
 	}
 	if err := drop(); err != nil {
 		return loaded{}, err
@@ -81,7 +83,9 @@ func esBulk(ctx context.Context, client bulkClient, file string) (int64, error) 
 	if err := answered(esapi.IndicesCreateRequest{Index: esLibraryIndex, Body: strings.NewReader(settings)}.Do(ctx, client)); err != nil {
 		return 0, err
 	}
-	bulk, err := esutil.NewBulkIndexer(esutil.BulkIndexerConfig{Client: client, Index: esLibraryIndex, NumWorkers: esWorkers})
+	bulk, err := esutil.NewBulkIndexer(
+		esutil.BulkIndexerConfig{Client: client, Index: esLibraryIndex, NumWorkers: esWorkers},
+	)
 	if err != nil {
 		return 0, err
 	}

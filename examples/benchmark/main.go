@@ -54,7 +54,7 @@ type options struct {
 
 // job is what one process measures.
 type job struct {
-	load    string // loadEngine or loadLibrary; empty: this is no child process
+	load    string // loadEngine or loadLibrary; empty: this is not a child process
 	file    string // the products
 	queries string // what to search for, as JSON
 	profile string // the file to write a CPU profile to
@@ -63,18 +63,47 @@ type job struct {
 func parse(args []string) (options, error) {
 	var o options
 	flags := flag.NewFlagSet("benchmark", flag.ContinueOnError)
-	flags.StringVar(&o.backend, "backend", "bleve", "the index to load: "+strings.Join(slices.Sorted(maps.Keys(backends)), ", "))
-	flags.StringVar(&o.catalogue, "catalogue", "pcparts", "the products: pcparts or retail, from ../shared/data or the folder that "+dataVariable+
-		" names; multilingual, which is generated; or a file of JSON objects with a string \"id\", one a line; .gz is fine")
-	flags.IntVar(&o.products, "products", 0, "how many products: some of the catalogue, or more by repeating it with new ids; 0: as many as it has")
+	flags.StringVar(
+		&o.backend,
+		"backend",
+		"bleve",
+		"the index to load: "+strings.Join(slices.Sorted(maps.Keys(backends)), ", "),
+	)
+	flags.StringVar(
+		&o.catalogue,
+		"catalogue",
+		"pcparts",
+		"the products: pcparts or retail, from ../shared/data or the folder that "+dataVariable+
+			" names; multilingual, which is generated; or a file of JSON objects with a string \"id\", one a line; .gz is fine",
+	)
+	flags.IntVar(
+		&o.products,
+		"products",
+		0,
+		"how many products: some of the catalogue, or more by repeating it with new ids; 0: as many as it has",
+	)
 	flags.IntVar(&o.rounds, "rounds", 5, "how often each load is measured")
-	flags.Func("scale", "numbers of products, such as 10000,100000,1000000: measure the engine alone with so many", func(list string) error {
-		return parseSizes(list, &o.scale)
-	})
-	flags.DurationVar(&o.settle, "settle", 3*time.Second, "how long nothing may happen in the background until the index counts as settled")
+	flags.Func(
+		"scale",
+		"numbers of products, such as 10000,100000,1000000: measure the engine alone with so many",
+		func(list string) error {
+			return parseSizes(list, &o.scale)
+		},
+	)
+	flags.DurationVar(
+		&o.settle,
+		"settle",
+		3*time.Second,
+		"how long nothing may happen in the background until the index counts as settled",
+	)
 	flags.BoolVar(&o.json, "json", false, "print one JSON document; the table of the rounds goes to standard error")
 	flags.StringVar(&o.cpuprofile, "cpuprofile", "", "a folder for a CPU profile of each load")
-	flags.StringVar(&o.child.load, "load", "", "used for child processes: measure one load, engine or library, in this process")
+	flags.StringVar(
+		&o.child.load,
+		"load",
+		"",
+		"used for child processes: measure one load, engine or library, in this process",
+	)
 	flags.StringVar(&o.child.file, "file", "", "used for child processes: the file with the products")
 	flags.StringVar(&o.child.queries, "queries", "", "used for child processes: the file with the queries")
 	flags.StringVar(&o.child.profile, "profile", "", "used for child processes: the file for the CPU profile")
@@ -98,7 +127,7 @@ func parseSizes(list string, sizes *[]int) error {
 	for text := range strings.SplitSeq(list, ",") {
 		n, err := strconv.Atoi(text)
 		if err != nil || n < 1 {
-			return fmt.Errorf("%q is no number of products", text)
+			return fmt.Errorf("%q is not a number of products", text)
 		}
 		*sizes = append(*sizes, n)
 	}

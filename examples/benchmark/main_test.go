@@ -80,7 +80,7 @@ func TestCompare(t *testing.T) {
 	}
 }
 
-// Of products with the same id the first one is loaded in both ways: which one counts is no part of what is compared.
+// Of products with the same id the first one is loaded in both ways: which one counts is not compared.
 func TestDuplicates(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "products.jsonl")
 	lines := `{"id":"a","name":"wool socks"}
@@ -102,7 +102,8 @@ func TestDuplicates(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if kept, err := os.ReadFile(c.file); err != nil || strings.Contains(string(kept), "oak") || !strings.Contains(string(kept), "wool") {
+	if kept, err := os.ReadFile(c.file); err != nil || strings.Contains(string(kept), "oak") ||
+		!strings.Contains(string(kept), "wool") {
 		t.Errorf("the products are %s, error %v", kept, err)
 	}
 }
@@ -133,7 +134,7 @@ func TestJSON(t *testing.T) {
 	}
 }
 
-// What shoppers type is known for the real catalogues.
+// The queries of shoppers are known for the real catalogues.
 func TestShopperQueries(t *testing.T) {
 	folder := t.TempDir()
 	t.Setenv(dataVariable, folder)
@@ -152,7 +153,9 @@ func TestShopperQueries(t *testing.T) {
 }
 
 func TestScale(t *testing.T) {
-	text := strings.TrimSpace(output(t, "-backend", "null", "-catalogue", products(t, 50), "-rounds", "2", "-scale", "10,100"))
+	text := strings.TrimSpace(
+		output(t, "-backend", "null", "-catalogue", products(t, 50), "-rounds", "2", "-scale", "10,100"),
+	)
 	if !strings.Contains(text[strings.LastIndex(text, "\n"):], "spread=") {
 		t.Errorf("%s", text)
 	}
@@ -161,7 +164,10 @@ func TestScale(t *testing.T) {
 	if err := json.Unmarshal([]byte(text), &got); err != nil {
 		t.Fatal(err)
 	}
-	if len(got.Sizes) != 2 || got.Sizes[1].Products != 200 || got.Sizes[1].Median.Products != 200 || got.Sizes[0].Cost <= 0 || len(got.Sizes[0].Rounds) != 2 || got.Spread < 1 {
+	if len(got.Sizes) != 2 || got.Sizes[1].Products != 200 || got.Sizes[1].Median.Products != 200 ||
+		got.Sizes[0].Cost <= 0 ||
+		len(got.Sizes[0].Rounds) != 2 ||
+		got.Spread < 1 {
 		t.Errorf("%+v", got)
 	}
 }
@@ -229,7 +235,8 @@ func TestGenerate(t *testing.T) {
 		t.Errorf("a product has %d bytes", mean)
 	}
 	var p multilingual
-	if err := json.Unmarshal(bytes.SplitN(first.Bytes(), []byte("\n"), 2)[0], &p); err != nil || len(p.Name) != 14 || len(p.Description) != 14 {
+	if err := json.Unmarshal(bytes.SplitN(first.Bytes(), []byte("\n"), 2)[0], &p); err != nil || len(p.Name) != 14 ||
+		len(p.Description) != 14 {
 		t.Errorf("%+v, error %v", p, err)
 	}
 }

@@ -61,12 +61,30 @@ func measureInChild(ctx context.Context, o options, c catalogue, load string, ro
 	if err != nil {
 		return result{}, err
 	}
-	args := []string{"-backend", o.backend, "-load", load, "-file", c.file, "-queries", c.queries, "-settle", o.settle.String()}
+	args := []string{
+		"-backend",
+		o.backend,
+		"-load",
+		load,
+		"-file",
+		c.file,
+		"-queries",
+		c.queries,
+		"-settle",
+		o.settle.String(),
+	}
 	if o.cpuprofile != "" {
-		args = append(args, "-profile", filepath.Join(o.cpuprofile, fmt.Sprintf("%s-%d-%s-%d.pprof", o.backend, c.products, load, round)))
+		args = append(
+			args,
+			"-profile",
+			filepath.Join(o.cpuprofile, fmt.Sprintf("%s-%d-%s-%d.pprof", o.backend, c.products, load, round)),
+		)
 	}
 	cmd := exec.CommandContext(ctx, self, args...)
-	cmd.Env = append(os.Environ(), "TMPDIR="+filepath.Dir(c.queries)) // which goes when this process ends, also if the child is killed
+	cmd.Env = append(
+		os.Environ(),
+		"TMPDIR="+filepath.Dir(c.queries),
+	) // which goes when this process ends, also if the child is killed
 	cmd.Stderr = os.Stderr
 	out, err := cmd.Output()
 	if err != nil {

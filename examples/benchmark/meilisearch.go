@@ -63,7 +63,12 @@ func meiliLibrary(ctx context.Context, file, _ string) (loaded, error) {
 			_, dropped := client.DeleteIndexWithContext(context.WithoutCancel(ctx), meiliLibraryIndex)
 			err = errors.Join(err, dropped)
 		}()
-		tasks, err := index.AddDocumentsInBatchesWithContext(ctx, documents, meiliBatch, &meilisearch.DocumentOptions{PrimaryKey: new("id")})
+		tasks, err := index.AddDocumentsInBatchesWithContext(
+			ctx,
+			documents,
+			meiliBatch,
+			&meilisearch.DocumentOptions{PrimaryKey: new("id")},
+		)
 		if err != nil || len(tasks) == 0 {
 			return 0, err
 		}

@@ -43,7 +43,7 @@ func (w *memoryWatch) end() float64 {
 	return w.most
 }
 
-// memory returns one of this process's sizes in memory in bytes, where Linux tells it: VmHWM is the peak of its
+// memory returns one of this process's sizes in memory in bytes, if Linux reports it: VmHWM is the peak of its
 // resident memory, RssAnon what it has of its own now.
 func memory(name string) float64 {
 	status, err := os.ReadFile("/proc/self/status")

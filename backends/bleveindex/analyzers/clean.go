@@ -93,7 +93,7 @@ func (c *cleaner) add(s string, start, end int) {
 // maxTag is how long a tag is at most.
 const maxTag = 2000
 
-// tagEnd returns where the tag that text begins with ends; 0: it is none.
+// tagEnd returns where the tag that text begins with ends; 0: it is not one.
 func tagEnd(text []byte) int {
 	if bytes.HasPrefix(text, []byte("<!--")) {
 		if end := bytes.Index(text, []byte("-->")); end > 0 {
@@ -121,7 +121,7 @@ func tagEnd(text []byte) int {
 // maxEntity is how long an entity is at most: &CounterClockwiseContourIntegral;
 const maxEntity = 34
 
-// entity returns the characters that the entity stands for that text begins with, and where it ends; 0: it is none.
+// entity returns the characters that the entity stands for that text begins with, and where it ends; 0: it is not one.
 func entity(text []byte) (string, int) {
 	end := bytes.IndexByte(text[:min(len(text), maxEntity)], ';') + 1
 	if end == 0 {

@@ -109,7 +109,10 @@ func newLanguage(l language, cache *registry.Cache) (analysis.Analyzer, error) {
 	if l.bleve == cjk.AnalyzerName {
 		a.Tokenizer = cleaning{parts.Tokenizer} // its filter makes the pairs
 	}
-	a.TokenFilters = append(a.TokenFilters, letterCase{turkish: l.bleve == tr.AnalyzerName, romanian: l.bleve == ro.AnalyzerName})
+	a.TokenFilters = append(
+		a.TokenFilters,
+		letterCase{turkish: l.bleve == tr.AnalyzerName, romanian: l.bleve == ro.AnalyzerName},
+	)
 	for _, filter := range parts.TokenFilters {
 		if _, ok := filter.(*stop.StopTokensFilter); !ok {
 			a.TokenFilters = append(a.TokenFilters, filter)

@@ -29,7 +29,10 @@ func For(tag string) string { return prefix + "language-" + tag }
 var shared = registry.NewCache()
 
 // words is the analyzer named Words.
-var words = &analysis.DefaultAnalyzer{Tokenizer: newTokenizer(), TokenFilters: []analysis.TokenFilter{folding{stem: true}}}
+var words = &analysis.DefaultAnalyzer{
+	Tokenizer:    newTokenizer(),
+	TokenFilters: []analysis.TokenFilter{folding{stem: true}},
+}
 
 func init() { //nolint:gochecknoinits // the way in which bleve's analyzers become known by name
 	register(Words, func() (analysis.Analyzer, error) { return words, nil })
@@ -38,7 +41,10 @@ func init() { //nolint:gochecknoinits // the way in which bleve's analyzers beco
 	former := map[string]bool{}
 	for tag, l := range languages {
 		register(For(tag), func() (analysis.Analyzer, error) { return shared.AnalyzerNamed(inner(tag)) })
-		mustRegister(inner(tag), func(_ map[string]any, cache *registry.Cache) (analysis.Analyzer, error) { return newLanguage(l, cache) })
+		mustRegister(
+			inner(tag),
+			func(_ map[string]any, cache *registry.Cache) (analysis.Analyzer, error) { return newLanguage(l, cache) },
+		)
 		// Indexes that were made before there was this package name bleve's own in this way.
 		if l.bleve != "" && !former[l.bleve] {
 			former[l.bleve] = true
@@ -64,7 +70,9 @@ func mustRegister(name string, constructor registry.AnalyzerConstructor) {
 type keyword struct{}
 
 func (keyword) Analyze(value []byte) analysis.TokenStream {
-	return analysis.TokenStream{{Term: []byte(Fold(string(value))), End: len(value), Position: 1, Type: analysis.AlphaNumeric}}
+	return analysis.TokenStream{
+		{Term: []byte(Fold(string(value))), End: len(value), Position: 1, Type: analysis.AlphaNumeric},
+	}
 }
 
 // synonyms is the analyzer named Synonyms.

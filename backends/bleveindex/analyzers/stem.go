@@ -10,7 +10,8 @@ import (
 // singular are English words that end like plurals, with what they have in common with their own plural.
 var singular = map[string]string{
 	"lens": "lens", "canvas": "canvas", "atlas": "atlas", "iris": "iris", "christmas": "christmas", "bias": "bias",
-	"men": "man", "women": "woman", "children": "child", "feet": "foot", "teeth": "tooth", "mice": "mous", "geese": "goos", "knives": "knif",
+	"men": "man", "women": "woman", "children": "child", "feet": "foot", "teeth": "tooth",
+	"mice": "mous", "geese": "goos", "knives": "knif",
 }
 
 // stem crosses singular and plural of a folded word where that is safe in all languages of its script, or nearly: two
@@ -72,8 +73,8 @@ func ending(word []byte) []byte {
 
 // The ends of nouns in the languages that are written in Cyrillic and Greek letters, folded, longest first.
 var (
-	cyrillicEnds = strings.Fields("иями ями ами ием ией иях иам иеи его ому ими ыми ах ях ам ям ов ев еи ои ии ые ие ая яя ое ее ую юю ыи ом ем" +
-		" а я ы и і о е у ю ь ъ")
+	cyrillicEnds = strings.Fields("иями ями ами ием ией иях иам иеи его ому ими ыми ах ях ам ям ов ев еи ои ии ые ие ая яя ое ее" +
+		" ую юю ыи ом ем а я ы и і о е у ю ь ъ")
 	greekEnds = strings.Fields("ματων ματα ματοσ ουσ εισ εων οισ οσ ησ ασ εσ ων ου οι ια μα α η ι ο ε υ")
 )
 

@@ -9,7 +9,8 @@ import (
 
 // czechEnds are the ends of cases of Czech nouns and adjectives, folded.
 var czechEnds = []string{
-	"atech", "ovych", "etem", "atum", "ich", "iho", "emi", "emu", "ete", "eti", "imu", "ech", "ach", "ata", "aty", "ych", "ama", "ami", "ove", "ovi",
+	"atech", "ovych", "etem", "atum", "ich", "iho", "emi", "emu", "ete", "eti", "imu", "ech", "ach", "ata", "aty", "ych",
+	"ama", "ami", "ove", "ovi",
 	"ymi", "eho", "em", "es", "im", "um", "at", "am", "os", "us", "ym", "mi", "ou", "ej", "a", "e", "i", "o", "u", "y",
 }
 

@@ -35,10 +35,19 @@ func (t tokenizer) Tokenize(input []byte) analysis.TokenStream {
 }
 
 // unspaced are the scripts that are written without spaces between words.
-var unspaced = []*unicode.RangeTable{unicode.Han, unicode.Hiragana, unicode.Katakana, unicode.Thai, unicode.Lao, unicode.Khmer, unicode.Myanmar}
+var unspaced = []*unicode.RangeTable{
+	unicode.Han,
+	unicode.Hiragana,
+	unicode.Katakana,
+	unicode.Thai,
+	unicode.Lao,
+	unicode.Khmer,
+	unicode.Myanmar,
+}
 
 func isUnspaced(r rune) bool {
-	return r >= 0xe00 && (unicode.In(r, unspaced...) && !unicode.IsDigit(r) || r == '\u30fc') // the prolonged sound mark of several scripts
+	return r >= 0xe00 &&
+		(unicode.In(r, unspaced...) && !unicode.IsDigit(r) || r == '\u30fc') // the prolonged sound mark of several scripts
 }
 
 func hasUnspaced(text []byte) bool {

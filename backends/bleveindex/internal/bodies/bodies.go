@@ -65,8 +65,14 @@ func New(dictionary []byte) (*Codec, error) {
 	if len(dictionary) == 0 {
 		return nil, nil //nolint:nilnil // as documented
 	}
-	encoder, err := zstd.NewWriter(nil, zstd.WithEncoderDictRaw(dictionaryID, dictionary), zstd.WithEncoderLevel(zstd.SpeedFastest),
-		zstd.WithEncoderCRC(false), zstd.WithWindowSize(windowSize), zstd.WithLowerEncoderMem(true))
+	encoder, err := zstd.NewWriter(
+		nil,
+		zstd.WithEncoderDictRaw(dictionaryID, dictionary),
+		zstd.WithEncoderLevel(zstd.SpeedFastest),
+		zstd.WithEncoderCRC(false),
+		zstd.WithWindowSize(windowSize),
+		zstd.WithLowerEncoderMem(true),
+	)
 	if err != nil {
 		return nil, fmt.Errorf("compress bodies: %w", err)
 	}

@@ -9,7 +9,13 @@ import (
 )
 
 func product(i int) []byte {
-	return fmt.Appendf(nil, `{"id":"%d","name":"Wool sock No. %d","brand":"Acme","attributes":[{"name":"color","value":"burgundy"}],"price":%d.99}`, i, i*i, i%50)
+	return fmt.Appendf(
+		nil,
+		`{"id":"%d","name":"Wool sock No. %d","brand":"Acme","attributes":[{"name":"color","value":"burgundy"}],"price":%d.99}`,
+		i,
+		i*i,
+		i%50,
+	)
 }
 
 func learn(t testing.TB, n int) *Codec {
@@ -21,7 +27,7 @@ func learn(t testing.TB, n int) *Codec {
 	return c
 }
 
-// What was encoded is decoded by a Codec with the same dictionary, whatever it is, and bodies like those that it has
+// An encoded body is decoded by a Codec with the same dictionary, whatever it is, and bodies like those that it has
 // learned from get small.
 func TestRoundTrip(t *testing.T) {
 	c := learn(t, 1000)
