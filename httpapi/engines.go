@@ -13,7 +13,8 @@ import (
 	"productindex/reindex"
 )
 
-// Engine is what a handler needs of an engine. [*reindex.Engine] has it, with the promises of its documentation.
+// Engine has the methods of [*reindex.Engine] that a handler calls. Other implementations keep the promises of its
+// documentation.
 type Engine interface {
 	EntityType() string
 	StartWith(ctx context.Context, tenant string, options reindex.Options) (job reindex.Job, started bool, err error)
@@ -23,7 +24,7 @@ type Engine interface {
 	Watch(ctx context.Context, tenant, id string) iter.Seq2[reindex.Job, error]
 }
 
-// isNil reports whether there is no engine, also if a nil pointer pretends to be one.
+// isNil reports whether e is nil, or a nil pointer.
 func isNil(e Engine) bool {
 	if e == nil {
 		return true
@@ -32,7 +33,7 @@ func isNil(e Engine) bool {
 	return v.Kind() == reflect.Pointer && v.IsNil()
 }
 
-// engines are one for each entity type, and one for products with rag.
+// engines has one engine per entity type, and one for products with rag.
 type engines struct {
 	all []Engine // rag included, as the last one
 	rag Engine   // nil: there is none
@@ -55,7 +56,7 @@ func newEngines(first Engine, cfg *Config) (engines, error) {
 	return es, nil
 }
 
-// of returns the engine of an entity type that callers know, and nil if there is none.
+// of returns the engine of an entity type that callers know, or nil if there is none.
 func (es engines) of(entityType string) Engine {
 	for _, e := range es.all {
 		if e.EntityType() == entityType && e != es.rag {
@@ -85,14 +86,14 @@ func (es engines) shown(job reindex.Job) jobquery.Job {
 	return out
 }
 
-// answers reports whether e is the engine that knows about a job: the one of its type, or the first one if that is gone. If engines share
-// a store, others find the job there as well, but not how it is now.
+// answers reports whether e is the engine that knows a job: the one of its type, or the first one if that is gone.
+// Other engines on the same store find the job in it, but not its latest state.
 func (es engines) answers(e Engine, job reindex.Job) bool {
 	own := slices.IndexFunc(es.all, func(other Engine) bool { return other.EntityType() == job.EntityType })
 	return es.all[max(own, 0)] == e
 }
 
-// job finds a job, and the engine that knows about it.
+// job finds a job, and the engine that knows it.
 func (es engines) job(ctx context.Context, tenant, id string) (Engine, reindex.Job, error) {
 	for _, e := range es.all {
 		job, err := e.Job(ctx, tenant, id)

@@ -39,7 +39,7 @@ func (h *handler) reindex(c *call) (response, error) {
 	return response{status: http.StatusNoContent}, nil
 }
 
-// checkMode accepts FULL, which is also what the absence of a mode means.
+// checkMode accepts FULL, which is also the default.
 func checkMode(fields map[string]json.RawMessage) error {
 	mode, given, err := stringField(fields, "mode")
 	if err != nil {
@@ -51,8 +51,8 @@ func checkMode(fields map[string]json.RawMessage) error {
 	return nil
 }
 
-// start begins a run of the tenant, or joins the one in progress. A caller who hangs up at this point has asked for the run all the
-// same, so the call does not end with the request.
+// start begins a run of the tenant, or joins the one in progress. The call does not end with the request, so that the
+// run begins even if the caller hangs up.
 func (h *handler) start(c *call, e Engine, options reindex.Options) (job reindex.Job, started bool, err error) {
 	if wait := h.triggers.take(c.tenant); wait > 0 {
 		return job, false, tooManyTriggers(wait)
@@ -67,7 +67,7 @@ func (h *handler) start(c *call, e Engine, options reindex.Options) (job reindex
 	return job, started, err
 }
 
-// askEngine calls the engine within the time limit. An error of it is logged, and returned as one that tells nothing of the reason.
+// askEngine calls the engine within the time limit. It logs an error of the engine, and returns one without the reason.
 func (h *handler) askEngine(ctx context.Context, c *call, ask func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(ctx, h.cfg.EngineTimeout)
 	defer cancel()

@@ -23,16 +23,16 @@
 //
 //	host=db1,db2 dbname=shop target_session_attrs=read-write
 //
-// Connections to the old one may live on, read-only. They are closed when something cannot be stored through them, and
-// the next one is tried at once. Until then they answer what only reads, out of date: limit that with
-// db.SetConnMaxLifetime. A server that is read-only says of no job that its lease has run out.
+// Connections to the old one may live on, read-only. They are closed when a write through them fails, and the next one
+// is tried at once. Until then reads through them are out of date: limit that with db.SetConnMaxLifetime. On a server
+// that is read-only no job shows as dead.
 //
 // Behind a pooler that shares connections by transaction, such as pgbouncer with pool_mode=transaction, statements that
 // were prepared get lost. There, have pgx prepare none:
 //
 //	host=pgbouncer dbname=shop default_query_exec_mode=exec
 //
-// After a failover, the pooler's own connections are its operator's to replace.
+// After a failover, the pooler's operator has to replace the pooler's own connections.
 //
 // # Changes of products
 //
@@ -75,7 +75,7 @@ const (
 type Config struct {
 	// Dialect is [SQLite] or [PostgreSQL]; there is no default.
 	Dialect Dialect
-	// Lease is how long a job is taken for alive after its last Create or Update. An engine renews it four times in that
+	// Lease is how long a job counts as alive after its last Create or Renew. An engine renews it four times in that
 	// time. Default [DefaultLease], at least [MinLease].
 	Lease time.Duration
 	// History is how many ended jobs of a tenant are kept; older ones are deleted when a job is created and when one ends.
@@ -94,7 +94,7 @@ func (c *Config) withDefaults() Config {
 	return out
 }
 
-// validate reports every setting of a config with defaults that makes no sense.
+// validate reports every setting of a config with defaults that is not valid.
 func (c *Config) validate() error {
 	var errs []error
 	refuse := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
@@ -124,11 +124,11 @@ var (
 	_ reindex.TenantLister = (*Store)(nil)
 )
 
-// New makes or migrates the tables, where that is needed, and returns a store over db, which the caller closes after
+// New makes or migrates the tables, if that is needed, and returns a store over db, which the caller closes after
 // its last use. Of several processes that start at once, one migrates and the others wait.
 //
-// The error names every setting that is invalid. Where the tables are newer than this package, it says so and nothing
-// is changed.
+// The error names every setting that is not valid. If the tables are newer than this package, it says so and nothing is
+// changed.
 func New(ctx context.Context, db *sql.DB, cfg *Config) (*Store, error) {
 	if db == nil {
 		return nil, errors.New("jobsql: New needs a database")

@@ -12,7 +12,7 @@ import (
 	"productindex/reindex"
 )
 
-// ofJob says which job an error is about.
+// ofJob names the job of an error.
 func ofJob(tenant, id string, err error) error {
 	if err == nil {
 		return nil
@@ -20,15 +20,15 @@ func ofJob(tenant, id string, err error) error {
 	return fmt.Errorf("tenant %s, job %q: %w", tenant, id, err)
 }
 
-// text returns what a database can store of a string: PostgreSQL refuses a NUL and what is no UTF-8.
+// text returns a string that a database can store: PostgreSQL refuses NUL, and bytes that are not UTF-8.
 func text(s string) string {
 	return strings.ReplaceAll(strings.ToValidUTF8(s, "\uFFFD"), "\x00", "\uFFFD")
 }
 
-// Create implements [reindex.JobStore]. What the database fails with is a [*reindex.TemporaryError]: to create the same
-// job again finds what an earlier try has stored.
+// Create implements [reindex.JobStore]. An error of the database is a [*reindex.TemporaryError]: creating the same job
+// again finds the one that an earlier try has stored.
 func (s *Store) Create(ctx context.Context, job reindex.Job) (stored reindex.Job, created bool, err error) {
-	// Triggers that join a run only read, so that any number of them does not hold up the renewal of its lease.
+	// Triggers that join a run only read, so that they never delay the renewal of its lease, however many they are.
 	stored, err = s.one(ctx, s.db, text(job.Tenant), "entity_type = ? AND "+isAlive, text(job.EntityType))
 	if errors.Is(err, sql.ErrNoRows) {
 		err = s.transact(ctx, func(tx session) error {
@@ -37,7 +37,8 @@ func (s *Store) Create(ctx context.Context, job reindex.Job) (stored reindex.Job
 		})
 	}
 	if err != nil {
-		return reindex.Job{}, false, ofJob(job.Tenant, job.ID, reindex.Temporary(fmt.Errorf("creating it in the database: %w", err)))
+		err = reindex.Temporary(fmt.Errorf("creating it in the database: %w", err))
+		return reindex.Job{}, false, ofJob(job.Tenant, job.ID, err)
 	}
 	return stored, created || stored.ID == text(job.ID), nil // the second: an earlier try was stored, and its answer lost
 }
@@ -88,8 +89,8 @@ func (s *Store) bury(ctx context.Context, tx session, tenant string) error {
 		string(reindex.StatusFailure), int64(time.Millisecond), string(reindex.StatusPublished), messageDiedPublished, messageDied, tenant)
 }
 
-// trim forgets the tenant's oldest ended jobs. The fences that they had are not given again: reindex_tenants remembers
-// them.
+// trim deletes the tenant's oldest ended jobs. Their fences are not given again, since reindex_tenants has the last
+// one.
 func (s *Store) trim(ctx context.Context, tx session, tenant string) error {
 	for _, table := range []string{"reindex_job_lists", "reindex_jobs"} {
 		if err := s.exec(ctx, tx, "DELETE FROM "+table+` WHERE tenant = ? AND fence IN (SELECT fence FROM reindex_jobs
@@ -108,8 +109,8 @@ func (s *Store) storeLists(ctx context.Context, tx session, tenant string, fence
 		ON CONFLICT (tenant, fence) DO UPDATE SET lists = excluded.lists`, tenant, fence, lists)
 }
 
-// Renew implements [reindex.JobStore]. What the database fails with is a [*reindex.TemporaryError]: to store the same
-// again does no harm.
+// Renew implements [reindex.JobStore]. An error of the database is a [*reindex.TemporaryError]: storing the same again
+// does no harm.
 func (s *Store) Renew(ctx context.Context, job reindex.Job) (cancelled bool, err error) {
 	cancelled, err = s.save(ctx, job)
 	if errors.Is(err, sql.ErrNoRows) {
@@ -163,7 +164,7 @@ func (s *Store) save(ctx context.Context, job reindex.Job) (cancelled bool, err 
 	return cancelled, err
 }
 
-// update replaces the record of a job that is alive and renews its lease; [sql.ErrNoRows] where there is none.
+// update replaces the record of a job that is alive and renews its lease; [sql.ErrNoRows] if there is none.
 func (s *Store) update(ctx context.Context, q session, job reindex.Job, listed bool) (fence int64, cancelled bool, err error) {
 	err = s.queryRow(ctx, q, `UPDATE reindex_jobs SET status = ?, ended = ?, lease_end = {now} + ?, estimated = ?, message = ?,
 		modified = ?, numbers = ?, listed = ?
@@ -174,7 +175,7 @@ func (s *Store) update(ctx context.Context, q session, job reindex.Job, listed b
 	return fence, cancelled, err
 }
 
-// missed tells why a statement found no job that is alive: there is none at all, or it has ended.
+// missed returns why a statement found no job that is alive: the job does not exist, or has ended.
 func (s *Store) missed(ctx context.Context, tenant, id string, ended error) error {
 	if _, err := s.Get(ctx, tenant, id); err != nil {
 		return err
