@@ -165,29 +165,29 @@ func TestPartsNameTheLine(t *testing.T) {
 	for line, bad := range map[int]string{1: "bad\n", 2: `{"sku":1}` + "\n", 600: `["x"]` + "\n", 999: "{\"id\":1.5}\n"} {
 		changed := slices.Clone(lines[:1000])
 		changed[line-1] = bad
-		_, seqs, err := sourcetest.Split(t, memory(t, nil, map[string]string{"c.jsonl": strings.Join(changed, "")}), "c", 4)
-		if err != nil {
-			t.Fatal(err)
-		}
-		var where []string
-		for _, seq := range seqs {
-			_, rejected, err := readAll(seq)
-			if err != nil {
-				t.Error(err)
-			}
-			for _, r := range rejected {
-				where = append(where, r.Where)
-			}
-		}
-		if want := fmt.Sprintf("[c.jsonl, line %d]", line); fmt.Sprint(where) != want {
-			t.Errorf("got %v, want %s", where, want)
+		want := []string{fmt.Sprintf("c.jsonl, line %d", line)}
+		if got := rejectedInParts(t, strings.Join(changed, "")); !slices.Equal(got, want) {
+			t.Errorf("got %q, want %q", got, want)
 		}
 	}
-	_, seqs, err := sourcetest.Split(t, memory(t, nil, map[string]string{"c.jsonl": content + "bad\nworse\n"}), "c", 4)
+	want := []string{"c.jsonl, line 1001", "c.jsonl, line 1002"}
+	if got := rejectedInParts(t, content+"bad\nworse\n"); !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	_, err := parts(t, memory(t, nil, map[string]string{"c.jsonl": content + `{"id":"cut o`}), 4)
+	lineErr, ok := errors.AsType[*jsonl.LineError](err)
+	if !ok || lineErr.Line != 1001 || lineErr.File != "c.jsonl" || !errors.Is(err, io.ErrUnexpectedEOF) {
+		t.Errorf("got %v", err)
+	}
+}
+
+// rejectedInParts reads a file in four parts and returns the places of its bad records.
+func rejectedInParts(t *testing.T, content string) (where []string) {
+	t.Helper()
+	_, seqs, err := sourcetest.Split(t, memory(t, nil, map[string]string{"c.jsonl": content}), "c", 4)
 	if err != nil {
 		t.Fatal(err)
 	}
-	var where []string
 	for _, seq := range seqs {
 		_, rejected, err := readAll(seq)
 		if err != nil {
@@ -197,14 +197,7 @@ func TestPartsNameTheLine(t *testing.T) {
 			where = append(where, r.Where)
 		}
 	}
-	if want := "[c.jsonl, line 1001 c.jsonl, line 1002]"; fmt.Sprint(where) != want {
-		t.Errorf("got %v, want %s", where, want)
-	}
-	_, err = parts(t, memory(t, nil, map[string]string{"c.jsonl": content + `{"id":"cut o`}), 4)
-	lineErr, ok := errors.AsType[*jsonl.LineError](err)
-	if !ok || lineErr.Line != 1001 || lineErr.File != "c.jsonl" || !errors.Is(err, io.ErrUnexpectedEOF) {
-		t.Errorf("got %v", err)
-	}
+	return where
 }
 
 func TestPartsOfAChangedFile(t *testing.T) {
