@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -49,7 +50,7 @@ func newBrowser(t *testing.T, s *shop) *browser {
 		chromedp.UserDataDir(t.TempDir()), chromedp.Flag("lang", "en-GB"), chromedp.WSURLReadTimeout(patience))
 	allocator, stop := chromedp.NewExecAllocator(t.Context(), options...)
 	t.Cleanup(stop)
-	ctx, closePage := chromedp.NewContext(allocator)
+	ctx, closePage := chromedp.NewContext(allocator, chromedp.WithErrorf(t.Logf)) // events that it does not know
 	t.Cleanup(closePage)
 	b := &browser{t: t, ctx: ctx}
 	home := "http://" + s.address + "/"
@@ -161,8 +162,15 @@ func (b *browser) signIn(token string) {
 	b.do("signing in", chromedp.WaitVisible("#token"), chromedp.SendKeys("#token", token+"\r"))
 }
 
-// picture keeps a picture of all of the page, if PRODUCTINDEX_SCREENSHOTS names a folder.
+// picture keeps a picture of all of the page.
 func (b *browser) picture(name string) {
+	b.t.Helper()
+	b.capture(name, func(image *[]byte) chromedp.Action { return chromedp.FullScreenshot(image, 100) })
+}
+
+// capture keeps a picture, if PRODUCTINDEX_SCREENSHOTS names a folder.
+func (b *browser) capture(name string, take func(*[]byte) chromedp.Action) {
+	b.t.Helper()
 	folder := os.Getenv("PRODUCTINDEX_SCREENSHOTS")
 	if folder == "" {
 		return
@@ -170,17 +178,21 @@ func (b *browser) picture(name string) {
 	var image []byte
 	ctx, cancel := context.WithTimeout(b.ctx, patience)
 	defer cancel()
-	if err := chromedp.Run(ctx, chromedp.FullScreenshot(&image, 100)); err != nil {
+	if err := chromedp.Run(ctx, take(&image)); err != nil {
 		b.t.Logf("no picture %s: %v", name, err)
 		return
 	}
-	if err := os.MkdirAll(folder, 0o755); err != nil {
-		b.t.Fatal(err)
-	}
-	if err := os.WriteFile(filepath.Join(folder, name+".png"), image, 0o644); err != nil {
-		b.t.Fatal(err)
-	}
+	check(b.t, os.MkdirAll(folder, 0o755))
+	check(b.t, os.WriteFile(filepath.Join(folder, name+".png"), image, 0o644))
 }
 
-// quote returns a text as JavaScript and XPath write it.
-func quote(text string) string { return `"` + strings.ReplaceAll(text, `"`, `\"`) + `"` }
+// quote returns a text as JavaScript writes it, and XPath if it has no quotes.
+func quote(text string) string { return strconv.Quote(text) }
+
+// readme keeps the picture of the README: what is seen at once.
+func (b *browser) readme() {
+	b.t.Helper()
+	b.size(1120, 700)
+	b.capture("console", chromedp.CaptureScreenshot)
+	b.size(1280, 900)
+}

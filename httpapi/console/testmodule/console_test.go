@@ -1,40 +1,181 @@
 package testmodule_test
 
 import (
+	"strings"
 	"testing"
 
+	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/chromedp"
-	"golang.org/x/time/rate"
+	"github.com/chromedp/chromedp/kb"
 )
 
-func TestLook(t *testing.T) {
-	s := newShop(t, map[string]int{"acme": 6000, "nordlys": 800, "bergen": 500, "oslo": 300})
-	for range 3 {
-		s.reindex("nordlys")
+// size makes the page as large as a desk's or a phone's.
+func (b *browser) size(width, height int64) {
+	b.t.Helper()
+	b.do("size", chromedp.EmulateViewport(width, height))
+}
+
+// scheme has the page be light or dark.
+func (b *browser) scheme(name string) {
+	b.t.Helper()
+	features := []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: name}}
+	b.do("scheme", emulation.SetEmulatedMedia().WithFeatures(features))
+}
+
+// looks keeps pictures of a view, and checks it, light and dark, at a desk and on a phone.
+func (b *browser) looks(t *testing.T, view string) {
+	t.Helper()
+	for _, scheme := range []string{"light", "dark"} {
+		b.scheme(scheme)
+		for _, size := range []struct {
+			name          string
+			width, height int64
+		}{{"desk", 1280, 900}, {"phone", 390, 844}} {
+			b.size(size.width, size.height)
+			b.picture(strings.Join([]string{view, scheme, size.name}, "-"))
+			b.accessible(t, view+", "+scheme+", "+size.name)
+			b.fits(t, view)
+		}
 	}
-	s.reindex("bergen")
-	s.reindex("acme")
-	s.reindex("acme")
+	b.scheme("light")
+	b.size(1280, 900)
+}
+
+// fits reports what is wider than the page.
+func (b *browser) fits(t *testing.T, view string) {
+	t.Helper()
+	var wide []string
+	b.do("measuring", chromedp.Evaluate(`document.documentElement.scrollWidth <= innerWidth ? [] :
+		[...document.querySelectorAll("body *")].filter((each) => each.getBoundingClientRect().right > innerWidth)
+			.map((each) => each.outerHTML.slice(0, 200))`, &wide))
+	for _, each := range wide {
+		t.Errorf("%s: wider than the page: %s", view, each)
+	}
+}
+
+// A person signs in, starts a run and sees it move, sees what was rejected and where, cancels another, tries one, loses
+// the server and finds it again. Nothing breaks in the page, and nothing is loaded from elsewhere.
+func TestConsole(t *testing.T) {
+	s := newShop(t, map[string]int{"acme": 6000, "nordlys": 800, "bergen": 500})
+	for range 2 {
+		s.reindex("nordlys")
+		s.reindex("acme")
+	}
 	b := newBrowser(t, s)
-	b.expect("401")
-	b.do("size", chromedp.EmulateViewport(1280, 900))
+	b.size(1280, 900)
+	b.expect("401 (Unauthorized)") // which the browser notes of each
+
 	b.open(s, "", "")
 	b.untilText("Sign in")
-	b.picture("signin")
+	b.looks(t, "signin")
+	b.signIn("wrong")
+	b.untilText("Invalid access token")
 	b.signIn(manager)
 	b.untilText("nordlys")
-	b.picture("tenants")
-	s.speed.SetLimit(rate.Limit(600))
+	b.looks(t, "tenants")
+
+	b.do("filtering", chromedp.SendKeys("#filter", "nor"))
+	b.until("the others to go", `!document.body.innerText.includes("acme")`)
+	b.do("no filter", chromedp.SendKeys("#filter", strings.Repeat(kb.Backspace, 3)))
 	b.click("acme")
 	b.untilText("Where the time went")
-	b.picture("ended")
+	b.looks(t, "ended")
+	b.searches()
+	b.runs(t, s)
+	b.dryRuns(t)
+	b.cancels(t, s)
+	b.losesTheServer(s)
+	b.mayOnlyLook(t, s)
+}
+
+// searches finds a product in what is live.
+func (b *browser) searches() {
+	b.t.Helper()
+	b.do("searching", chromedp.SendKeys("#search", "rain jacket 11"))
+	b.until("hits", `document.querySelectorAll(".hit").length > 0`)
+	b.do("clearing", chromedp.SendKeys("#search", kb.Escape))
+	b.until("no hits", `document.querySelectorAll(".hit").length === 0`)
+}
+
+// runs starts a run, sees it move, and what it rejected.
+func (b *browser) runs(t *testing.T, s *shop) {
+	t.Helper()
+	s.slow("acme", 700)
 	b.click("Reindex")
+	b.untilText("Loading products")
+	b.until("progress", `(globalThis.seen = document.querySelector("progress").value) > 0`)
+	b.until("more of it", `document.querySelector("progress").value > globalThis.seen`)
 	b.untilText("peak")
-	b.until("half", "document.querySelector('progress').value > 0.5")
-	b.picture("running")
-	b.do("size", chromedp.EmulateViewport(390, 844))
-	b.picture("running-phone")
-	s.speed.SetLimit(rate.Inf)
+	b.until("a line", `document.querySelectorAll(".plot .line")[0].getAttribute("d").split("L").length > 4`)
+	b.readme()
+	b.looks(t, "running")
+	s.slow("acme", 0)
 	b.untilText("The new index is live")
-	b.picture("ended-phone")
+	b.untilText("acme.jsonl, line 352")
+	b.do("opening the other reason", chromedp.Click(`(//summary)[2]`, chromedp.BySearch))
+	b.untilText(hostile)
+	b.until("no markup", `document.querySelectorAll("main img").length === 0 && !document.title.includes("owned")`)
+}
+
+// dryRuns tries a run: nothing goes live.
+func (b *browser) dryRuns(t *testing.T) {
+	t.Helper()
+	b.click("Dry run")
+	b.untilText("was checked, and discarded")
+	b.looks(t, "dryrun")
+}
+
+// cancels starts a run of another tenant and cancels it, with the keyboard.
+func (b *browser) cancels(t *testing.T, s *shop) {
+	t.Helper()
+	s.slow("bergen", 20)
+	b.open(s, "#/bergen", "")
+	b.untilText("Nothing was reindexed")
+	b.click("Reindex")
+	b.untilText("Loading products")
+	b.click("Pause")
+	b.untilText("Paused: nothing is read")
+	b.click("Resume")
+	b.untilText("at most 20 products a second")
+	b.do("the button", chromedp.Focus("button.danger", chromedp.NodeEnabled), chromedp.KeyEvent(kb.Enter))
+	b.untilText("Cancel this run?")
+	b.accessible(t, "a question")
+	b.picture("question")
+	b.do("leaving it", chromedp.KeyEvent(kb.Escape))
+	b.until("the focus to be back", `document.activeElement.textContent.startsWith("Cancel run")`)
+	b.do("again", chromedp.KeyEvent(kb.Enter))
+	b.untilText("Cancel this run?")
+	b.click("Cancel run")
+	b.untilText("The run was cancelled")
+	b.looks(t, "cancelled")
+}
+
+// losesTheServer breaks the connection during a run, and brings the server back.
+func (b *browser) losesTheServer(s *shop) {
+	b.t.Helper()
+	s.slow("acme", 700)
+	b.open(s, "#/acme", "")
+	b.click("Reindex")
+	b.untilText("Loading products")
+	b.expect("net::ERR_") // which the browser notes of each request that fails
+	s.stop()
+	b.untilText("The connection was lost")
+	b.picture("lost")
+	s.start()
+	b.until("the connection", `document.getElementById("banner").hidden`)
+	s.slow("acme", 0)
+	b.untilText("The new index is live")
+}
+
+// mayOnlyLook signs in with a token that can change nothing.
+func (b *browser) mayOnlyLook(t *testing.T, s *shop) {
+	t.Helper()
+	b.click("Sign out")
+	b.signIn(viewer)
+	b.untilText("Your token lacks the scope")
+	b.until("the buttons to be off", `[...document.querySelectorAll(".heading button")].every((each) => each.disabled)`)
+	b.looks(t, "viewer")
+	b.open(s, "#/", "")
+	b.do("the first tab stop", chromedp.Reload(), chromedp.WaitVisible("#filter"), chromedp.KeyEvent(kb.Tab))
+	b.until("to skip", `document.activeElement.id === "skip"`)
 }

@@ -3,7 +3,6 @@ package testmodule_test
 import (
 	"context"
 	"fmt"
-	"iter"
 	"net"
 	"net/http"
 	"os"
@@ -14,12 +13,12 @@ import (
 	"time"
 
 	"github.com/blevesearch/bleve/v2"
-	"golang.org/x/time/rate"
 
 	"productindex/backends/bleveindex"
 	"productindex/httpapi"
 	"productindex/httpapi/console"
 	"productindex/reindex"
+	"productindex/reindex/throttle"
 	"productindex/source/jsonl"
 )
 
@@ -38,7 +37,7 @@ type shop struct {
 	engine    *reindex.Engine
 	handler   http.Handler
 	catalogue string
-	speed     *rate.Limiter // products a second
+	throttle  *throttle.Throttle
 
 	mu      sync.Mutex
 	server  *http.Server
@@ -48,7 +47,7 @@ type shop struct {
 // newShop starts a server. tenants have so many products each.
 func newShop(t *testing.T, tenants map[string]int) *shop {
 	t.Helper()
-	s := &shop{t: t, catalogue: t.TempDir(), speed: rate.NewLimiter(rate.Inf, 50), address: "127.0.0.1:0"}
+	s := &shop{t: t, catalogue: t.TempDir(), address: "127.0.0.1:0"}
 	for tenant, products := range tenants {
 		s.fill(tenant, products)
 	}
@@ -56,7 +55,9 @@ func newShop(t *testing.T, tenants map[string]int) *shop {
 	check(t, err)
 	index, err := bleveindex.Open(t.TempDir(), nil)
 	check(t, err)
-	s.engine, err = reindex.New(slow{files, s.speed}, index, &reindex.Config{MaxRejected: 100, BatchDocs: 200})
+	s.throttle, err = throttle.New(throttle.Config{})
+	check(t, err)
+	s.engine, err = reindex.New(s.throttle.Source(files), index, &reindex.Config{MaxRejected: 100, BatchDocs: 200})
 	check(t, err)
 	t.Cleanup(func() {
 		s.stop()
@@ -68,7 +69,7 @@ func newShop(t *testing.T, tenants map[string]int) *shop {
 		check(t, index.Close())
 	})
 	mux := http.NewServeMux()
-	check(t, httpapi.Mount(mux, s.engine, httpapi.Config{Authorizer: authorize}))
+	check(t, httpapi.Mount(mux, s.engine, httpapi.Config{Authorizer: authorize, Throttle: s.throttle}))
 	page, err := console.New(&console.Config{Search: search(index), Authorizer: authorize})
 	check(t, err)
 	mux.Handle("/console/", http.StripPrefix("/console", page))
@@ -104,7 +105,7 @@ func (s *shop) fill(tenant string, products int) {
 	kinds := []string{"Wool blanket", "Oak table", "Linen shirt", "Desk lamp", "Rain jacket", "Trail boot", "Copper pan"}
 	var lines strings.Builder
 	for i := range products {
-		fmt.Fprintf(&lines, `{"id":"P-%05d","name":"%s %d","price":%d.90,"brand":"Nordlys"}`+"\n", i, kinds[i%len(kinds)], i, 10+i%90)
+		fmt.Fprintf(&lines, `{"id":"P-%05d","name":"%s %d","price":%d.90}`+"\n", i, kinds[i%len(kinds)], i, 10+i%90)
 		switch {
 		case i%700 == 350:
 			fmt.Fprintf(&lines, `{"id":"P-%05d","name":"Cut off, price":`+"\n", i+100_000)
@@ -137,45 +138,17 @@ func (s *shop) stop() {
 // url is the address of a view.
 func (s *shop) url(view string) string { return "http://" + s.address + "/console/" + view }
 
+// slow lets so many products a second be read of a tenant; 0: any number.
+func (s *shop) slow(tenant string, speed float64) {
+	s.t.Helper()
+	check(s.t, s.throttle.SetLimits(tenant, throttle.Limits{Documents: speed}))
+}
+
 // reindex carries out a run.
 func (s *shop) reindex(tenant string) {
 	s.t.Helper()
 	if _, err := s.engine.Run(s.t.Context(), tenant); err != nil {
 		s.t.Fatal(err)
-	}
-}
-
-// slow is a source whose products come at a limited speed.
-type slow struct {
-	reindex.Source
-
-	speed *rate.Limiter
-}
-
-type slowSnapshot struct {
-	reindex.Snapshot
-
-	speed *rate.Limiter
-}
-
-func (s slow) Open(ctx context.Context, tenant string) (reindex.Snapshot, error) {
-	snapshot, err := s.Source.Open(ctx, tenant)
-	return slowSnapshot{snapshot, s.speed}, err
-}
-
-// Unwrap lets the engine find what the snapshot is capable of.
-func (s slowSnapshot) Unwrap() reindex.Snapshot { return s.Snapshot }
-
-func (s slowSnapshot) Products(ctx context.Context) iter.Seq2[reindex.Product, error] {
-	return func(yield func(reindex.Product, error) bool) {
-		for product, err := range s.Snapshot.Products(ctx) {
-			if waited := s.speed.Wait(ctx); waited != nil {
-				err = waited
-			}
-			if !yield(product, err) {
-				return
-			}
-		}
 	}
 }
 

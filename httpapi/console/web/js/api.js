@@ -65,9 +65,13 @@ export class Api {
 
   async get(path, headers) { return (await this.fetch(path, { headers })).json(); }
 
-  async post(path, body) {
+  post(path, body) { return this.#send("POST", path, body); }
+
+  put(path, body) { return this.#send("PUT", path, body); }
+
+  async #send(method, path, body) {
     const response = await this.fetch(path, {
-      method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body ?? {}),
+      method, headers: { "Content-Type": "application/json" }, body: JSON.stringify(body ?? {}),
     });
     const text = await response.text();
     return text ? JSON.parse(text) : null;

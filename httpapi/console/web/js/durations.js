@@ -21,7 +21,7 @@ export function durations(context) {
     draw(job);
     try {
       const [before] = (await app.api.page(`${tenant}/reindex-jobs`, {
-        pageSize: 1, q: `status:SUCCESS entityType:${JSON.stringify(job.entityType)} rag:${job.rag ? "exists" : "missing"} metadata.createdAt:<"${job.metadata.createdAt}"`,
+        pageSize: 1, q: `status:SUCCESS ${app.api.takes("ReindexJob", "dryRun") ? "dryRun:missing " : ""}entityType:${JSON.stringify(job.entityType)} rag:${job.rag ? "exists" : "missing"} metadata.createdAt:<"${job.metadata.createdAt}"`,
       })).items;
       if (!context.over && before) draw(job, before);
       else setText(note, "There is no successful run before to compare with.");

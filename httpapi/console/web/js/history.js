@@ -8,11 +8,12 @@ import { ended } from "./stream.js";
 const pageSize = 15;
 const pollMillis = 5000;
 const filters = [["", "All"], ["status:FAILURE", "Failed"], ["status:SUCCESS", "Succeeded"], ["rejectedCount:>0", "With rejections"]];
-const fields = "id,entityType,rag,status,phase,expectedCount,readCount,processedCount,rejectedCount,duplicateCount,message,durations,metadata";
+const base = "id,entityType,rag,status,phase,expectedCount,readCount,processedCount,rejectedCount,duplicateCount,message,durations,metadata";
 
 // history makes the list. on.select is called with a job that was chosen, on.newest with the newest one.
 export function history(context, on) {
   const { app, tenant } = context;
+  const fields = app.api.takes("ReindexJob", "dryRun") ? `${base},dryRun` : base;
   let page = 1, timer, wanted = 0, newest = "", marked = "";
   const choice = h("select", { id: "history-filter", on: { change: () => { page = 1; load(); } } },
     filters.map(([value, text]) => h("option", { value, text })));

@@ -9,7 +9,7 @@ import { ago, count, left, moment, percent } from "./format.js";
 import { rejections } from "./rejections.js";
 import { mayManage, noScope } from "./rights.js";
 import { speed } from "./speed.js";
-import { badge, done, entity, fraction, phaseNames, phases, sentence } from "./state.js";
+import { badge, done, entity, fraction, outcome, phaseNames, phases, sentence } from "./state.js";
 import { ended, follow } from "./stream.js";
 
 // jobPanel shows the job that show is called with, until the next one or stop. on.ended is called when a job has ended
@@ -104,7 +104,7 @@ function jobView(context, id) {
     else bar.value = part;
     bar.hidden = over;
     drawSteps(job, over);
-    message.hidden = !job.message;
+    message.hidden = !job.message || outcome(job)[0] === "stopped"; // the headline says that
     setText(message, job.message ?? "");
     cancel.hidden = over;
     if (!cancel.hidden && !mayManage(context)) { cancel.disabled = true; say(noScope); }

@@ -2,6 +2,7 @@
 
 import { cell, h, row, setText, table } from "./dom.js";
 import { count } from "./format.js";
+import { ended } from "./stream.js";
 
 const most = 1000; // products that are looked at; a job lists 100 unless the service is set up otherwise
 const first = 20; // of a group that are shown at once
@@ -13,28 +14,36 @@ export function rejections(context, id) {
   const note = h("p", { class: "hint" });
   const list = h("div", { class: "groups" });
   const element = h("section", { class: "card", "aria-labelledby": "rejected-heading", hidden: true }, heading, note, list);
-  let known = 0, loading = false, wanted = 0, due = 0;
+  let latest = {}, known = "", loading = false, due = 0;
+
+  // state is what the list depends on: places are known only at the end of a run.
+  const state = () => `${latest.rejectedCount ?? 0} ${ended(latest)}`;
 
   function show(job) {
-    wanted = job.rejectedCount ?? 0;
-    element.hidden = wanted === 0;
-    setText(heading, `Rejected products: ${count(wanted)}`);
-    if (wanted !== known && !loading && performance.now() >= due) load();
+    latest = job;
+    element.hidden = !(job.rejectedCount > 0);
+    setText(heading, `Rejected products: ${count(job.rejectedCount)}`);
+    loadIfNew();
+  }
+
+  function loadIfNew() {
+    if (context.over || loading || state() === known || !(latest.rejectedCount > 0)) return;
+    loading = true;
+    setTimeout(load, Math.max(0, due - performance.now()));
   }
 
   async function load() {
-    loading = true;
-    const number = wanted;
+    const loaded = state(), number = latest.rejectedCount;
     try {
       const { items, rejected } = await app.api.page(`${tenant}/reindex-jobs/${id}/failures`, { pageSize: most });
-      known = number;
       draw(items, Math.max(rejected || 0, number));
     } catch (error) {
       setText(note, app.failed(error));
     }
+    known = loaded;
     due = performance.now() + pollMillis;
     loading = false;
-    if (wanted !== known && !context.over) setTimeout(() => { if (!loading && wanted !== known && !context.over) load(); }, pollMillis);
+    loadIfNew();
   }
 
   function draw(items, all) {

@@ -54,8 +54,8 @@ export function fraction(job) {
   return job.expectedCount > 0 ? Math.min(1, done(job) / job.expectedCount) : undefined;
 }
 
-// entity names what a job is about if that is not simply products.
+// entity names what a job is about if that is not simply a reindex of products.
 export function entity(job) {
-  if (job.rag) return `${job.entityType} for retrieval`;
-  return job.entityType === "PRODUCT" ? "" : job.entityType;
+  const type = job.rag ? `${job.entityType} for retrieval` : job.entityType === "PRODUCT" ? "" : job.entityType;
+  return [job.dryRun ? "Dry run" : "", type].filter(Boolean).join(", ");
 }

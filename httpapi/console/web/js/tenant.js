@@ -2,8 +2,10 @@
 
 import { actions } from "./actions.js";
 import { h } from "./dom.js";
+import { edits } from "./edits.js";
 import { history } from "./history.js";
 import { jobPanel } from "./job.js";
+import { pace } from "./pace.js";
 import { learnScopes } from "./rights.js";
 import { searchBox } from "./search.js";
 
@@ -29,6 +31,7 @@ export function showTenant(app, tenant, jobId) {
       past.reload();
     },
   });
+  const [limits, edited] = [pace(context), edits(context)];
   let selected = jobId; // empty: the newest one
 
   function onJob(event) {
@@ -43,9 +46,12 @@ export function showTenant(app, tenant, jobId) {
     h("div", { class: "heading" }, h("h1", { text: tenant }), buttons.element),
     buttons.message,
     app.api.canSearch ? searchBox(context) : "",
-    panel.element, past.element);
+    panel.element, limits.element, edited.element, past.element);
   window.addEventListener("job", onJob);
-  learnScopes(context, buttons.update);
+  learnScopes(context, () => {
+    buttons.update();
+    limits.update();
+  });
   if (selected) panel.show(selected);
   past.reload();
   return () => {
@@ -53,5 +59,7 @@ export function showTenant(app, tenant, jobId) {
     window.removeEventListener("job", onJob);
     panel.stop();
     past.stop();
+    limits.stop();
+    edited.stop();
   };
 }

@@ -1,0 +1,45 @@
+// How far the live index is behind the edits that were accepted.
+
+import { cell, h, row, setText, table } from "./dom.js";
+import { ago, count } from "./format.js";
+
+const path = "/indexing/{tenant}/changes";
+const pollMillis = 4000;
+const most = 20;
+
+// edits shows what waits and what was refused. It is empty if the service does not say.
+export function edits(context) {
+  const { app, tenant } = context;
+  if (!app.api.serves("get", path)) return { element: "", stop: () => {} };
+  const words = h("p", {}), refused = h("div", {});
+  const element = h("section", { class: "card", "aria-labelledby": "edits-heading", hidden: true },
+    h("h2", { id: "edits-heading", text: "Edits of single products" }), words, refused);
+  let timer;
+
+  async function load() {
+    try {
+      if (!document.hidden) show(await app.api.get(`${tenant}/changes`));
+    } catch (error) {
+      if (error.status === 404 || error.status === 409) element.hidden = true; // nothing is live yet
+      else setText(words, app.failed(error));
+    }
+    if (!context.over) timer = setTimeout(load, pollMillis);
+  }
+
+  function show({ waiting, oldest, refusals = [] }) {
+    element.hidden = false;
+    setText(words, waiting > 0 ? `${count(waiting)} wait to be searchable, the oldest was accepted ${ago(oldest)}.`
+      : "Searches see every edit that was accepted.");
+    const last = refusals.slice(-most).reverse();
+    const key = JSON.stringify(last);
+    if (refused.dataset.shown === key) return;
+    refused.dataset.shown = key;
+    refused.replaceChildren(last.length === 0 ? "" : h("details", {},
+      h("summary", {}, h("span", { class: "count", text: count(refusals.length) }), " refused by the index"),
+      table("Refused edits", [["Product"], ["Reason"]], last.map(({ id, reason }) => row({},
+        h("th", { role: "rowheader", scope: "row", text: id }), cell("Reason", { text: reason }))), { class: "cards" })));
+  }
+
+  load();
+  return { element, stop: () => clearTimeout(timer) };
+}

@@ -1,0 +1,71 @@
+// How fast the tenant's products are read: the limits that the service has, and a pause.
+
+import { h, setText } from "./dom.js";
+import { bytes, count } from "./format.js";
+import { mayManage, noScope } from "./rights.js";
+
+const path = "/indexing/{tenant}/throttle";
+const pollMillis = 5000;
+
+// pace shows the limits, and lets them be changed by those who may. It is empty if the service has none.
+export function pace(context) {
+  const { app, tenant } = context;
+  if (!app.api.serves("get", path)) return { element: "", update: () => {}, stop: () => {} };
+  const words = h("p", {}), note = h("p", { class: "hint", role: "status" });
+  const speed = h("input", { id: "speed", type: "number", min: 0, step: "any", inputmode: "decimal", placeholder: "No limit" });
+  const save = h("button", { type: "submit", text: "Set limit" });
+  const pause = h("button", { type: "button", text: "Pause", on: { click: () => set({ paused: !limits.paused }) } });
+  const element = h("section", { class: "card", "aria-labelledby": "pace-heading", hidden: true },
+    h("div", { class: "heading" },
+      h("div", {}, h("h2", { id: "pace-heading", text: "Pace" }), words, note),
+      h("form", { class: "actions", on: { submit: onSubmit } },
+        h("label", { for: "speed", text: "Products a second" }), speed, save, pause)));
+  let limits = {}, timer;
+
+  function onSubmit(event) {
+    event.preventDefault();
+    set({ documentsPerSecond: Number(speed.value) });
+  }
+
+  async function set(changed) {
+    try {
+      show(await app.api.put(`${tenant}/throttle`, { ...limits, ...changed }));
+      app.announce(words.textContent);
+    } catch (error) {
+      setText(note, app.failed(error));
+    }
+  }
+
+  function show(now) {
+    limits = now;
+    const { documentsPerSecond: documents, bytesPerSecond: size, paused, window: hours } = now;
+    const parts = [documents > 0 && `at most ${count(documents)} products a second`, size > 0 && `at most ${bytes(size)} a second`,
+      hours && `only from ${hours.from} to ${hours.to}, ${hours.timeZone}`].filter(Boolean);
+    const limited = parts.length > 0 ? `Products are read ${parts.join(", ")}.` : "Products are read as fast as the index takes them.";
+    setText(words, paused ? "Paused: nothing is read until you resume." : limited);
+    setText(pause, paused ? "Resume" : "Pause");
+    speed.value = documents || "";
+    element.classList.toggle("paused", Boolean(paused));
+    element.hidden = false;
+    update();
+  }
+
+  function update() {
+    const may = mayManage(context);
+    for (const each of [speed, save, pause]) each.disabled = !may;
+    if (!may) setText(note, noScope);
+  }
+
+  // Others also change the limits.
+  async function load() {
+    try {
+      if (!document.hidden && !element.contains(document.activeElement)) show(await app.api.get(`${tenant}/throttle`));
+    } catch (error) {
+      app.failed(error);
+    }
+    if (!context.over) timer = setTimeout(load, pollMillis);
+  }
+
+  load();
+  return { element, update, stop: () => clearTimeout(timer) };
+}
