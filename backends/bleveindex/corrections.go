@@ -55,7 +55,7 @@ func (x *expansion) correct(w *word) error {
 	return nil
 }
 
-// widen adds what is like words: others for those that few products have, and longer ones for codes.
+// widen adds words like these: others for those that few products have, and longer ones for codes.
 func (x *expansion) widen(words []*word) error {
 	for _, w := range words {
 		if len(w.parts) > 0 {

@@ -34,7 +34,7 @@ func (x *expansion) idf(count uint64) float64 {
 
 type liveKey struct{}
 
-// known takes over what is known of the index that is searched; of one of bleve's own that is the names of its fields.
+// known takes over all that is known of the searched index; of one of bleve's own those are the names of its fields.
 func (x *expansion) known() (err error) {
 	l, ok := x.ctx.Value(liveKey{}).(*liveIndex)
 	if !ok {

@@ -52,6 +52,6 @@
 // # Capacity
 //
 // Writes are bleve's safe batches: one that was accepted is on the disk. While a generation is loaded its segments are
-// merged only as far as queries at the switch need it; the rest is left to bleve's background merger, which starts when
-// the generation is sealed. While a generation is built, and until the old one is removed, the disk holds both.
+// merged as far as queries at the switch need it; bleve's background merger does the rest, from when the generation is
+// sealed. While a generation is built, and until the old one is removed, the disk holds both.
 package bleveindex

@@ -105,7 +105,7 @@ func assertLive(t testing.TB, ix *Index, tenant string, n int, rev string) {
 	}
 }
 
-// generationsOnDisk lists what is in a tenant's directory but for the pointer.
+// generationsOnDisk lists the files of a tenant's directory but for the pointer.
 func generationsOnDisk(t testing.TB, dir, tenant string) []string {
 	t.Helper()
 	entries, err := os.ReadDir(filepath.Join(dir, tenantDir(tenant)))

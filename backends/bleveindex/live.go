@@ -228,7 +228,7 @@ func openIndex(dir string, options map[string]any) (opened bleve.Index, document
 			err = lack
 			break
 		}
-		if try == openTries { // memory to map them may be what is missing
+		if try == openTries { // memory to map them may be missing
 			err = fmt.Errorf("bleve cannot open the segments that are there: %w", err)
 			break
 		}

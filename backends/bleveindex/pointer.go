@@ -14,8 +14,8 @@ import (
 	"productindex/reindex"
 )
 
-// Two small files say what is live: the pointer in a tenant's directory names the live generation, and the mark in a
-// generation's directory says whether it was ever named. Each is one line that ends in a checksum.
+// Two small files name the live generation: the pointer in a tenant's directory names the live generation, and the mark
+// in a generation's directory says whether it was ever named. Each is one line that ends in a checksum.
 const (
 	pointerFile    = "live"
 	pointerTemp    = "live.new"
@@ -76,9 +76,9 @@ func parsePointer(content string) (pointer, error) {
 	return pointer{}, damaged("it says %.100q", content)
 }
 
-// readPointer returns what is live in a tenant's directory. The error matches [reindex.ErrNoLiveIndex] if it is known
-// that nothing is, and [reindex.ErrDamaged] if the pointer, or the generation that it names, is gone or not as it was
-// written. p then holds what is known.
+// readPointer returns the live generation of a tenant's directory. The error matches [reindex.ErrNoLiveIndex] if it is
+// known that nothing is, and [reindex.ErrDamaged] if the pointer, or the generation that it names, is gone or not as it
+// was written. p then holds what is known.
 func readPointer(dir string) (p pointer, err error) {
 	path := filepath.Join(dir, pointerFile)
 	content, err := os.ReadFile(path) //nolint:gosec // the path is the index's own
@@ -106,7 +106,7 @@ func readPointer(dir string) (p pointer, err error) {
 	return p, damaged("%s names %s, which is gone", path, p.generation)
 }
 
-// withoutPointer returns what is known about a tenant whose pointer is missing, or damaged as cause says. A pointer
+// withoutPointer returns all that is known about a tenant whose pointer is missing, or damaged as cause says. A pointer
 // that is missing beside a generation which may have been live was lost.
 func withoutPointer(dir string, cause error) (pointer, error) {
 	p := pointer{documents: unknown}
@@ -138,7 +138,7 @@ func withoutPointer(dir string, cause error) (pointer, error) {
 	return p, cause
 }
 
-// writePointer makes p what is live in a tenant's directory, as [disk.replace] does.
+// writePointer makes p the live generation of a tenant's directory, as [disk.replace] does.
 func (d disk) writePointer(dir string, p pointer) (replaced bool, err error) {
 	return d.replace(filepath.Join(dir, pointerFile), filepath.Join(dir, pointerTemp), p.format())
 }

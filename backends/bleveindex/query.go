@@ -170,7 +170,7 @@ func (q *ProductQuery) searcher(x *expansion) (search.Searcher, error) {
 // like it.
 const few = 10
 
-// relax lets a plan find more if it finds few: what is like the words first, then what lacks some.
+// relax lets a plan find more if it finds few: products with similar words first, then those that lack some.
 func (x *expansion) relax(p *plan) error {
 	if x.query.Exact || p.min == 0 || len(p.codes) > 0 {
 		return nil

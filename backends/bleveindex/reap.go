@@ -11,7 +11,7 @@ import (
 )
 
 // Reap removes the generations of a tenant that are neither live nor in use by this process, and returns how many that
-// were. Open has done so before; what is left since then could not be removed at that time. If the tenant's pointer is
+// were. Open has done so before; the rest could not be removed at that time. If the tenant's pointer is
 // lost or damaged only what is known never to have been live is removed, since one of the others may be the live one;
 // the error then matches [reindex.ErrDamaged].
 func (ix *Index) Reap(ctx context.Context, tenant string) (int, error) {

@@ -19,8 +19,8 @@ var (
 	_ reindex.Scanner     = (*generation)(nil)
 )
 
-// ScanLive implements [reindex.LiveScanner]: it reads one state of the tenant's live index, in no order. With Config.OmitBodies there is
-// nothing to read.
+// ScanLive implements [reindex.LiveScanner]: it reads one state of the tenant's live index, in no order. With
+// Config.OmitBodies there is nothing to read.
 func (ix *Index) ScanLive(ctx context.Context, tenant string) iter.Seq2[reindex.Product, error] {
 	return func(yield func(reindex.Product, error) bool) {
 		err := ix.withLive(ctx, tenant, func(l *liveIndex) error {

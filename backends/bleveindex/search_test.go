@@ -15,7 +15,7 @@ import (
 	index "github.com/blevesearch/bleve_index_api"
 )
 
-// A request that bleve would panic for is an error that says what is wrong with it.
+// A request that bleve would panic for is an error that names the fault.
 func TestSearchRequests(t *testing.T) {
 	ix := open(t, t.TempDir(), nil)
 	publish(t, ix, "acme", products(10, "1")...)

@@ -131,8 +131,8 @@ func openShadow(ctx context.Context, generation string) (index bleve.Index, docu
 	return nil, 0, "", errors.Join(err, os.RemoveAll(dir))
 }
 
-// Backup copies what is live of every tenant into dir, which is created if it does not exist, and waits until it is on
-// the disk. dir is then a directory for [Open]: a backup is restored by copying dir to where it is wanted, while no
+// Backup copies the live index of every tenant into dir, which is created if it does not exist, and waits until it is
+// on the disk. dir is then a directory for [Open]: a backup is restored by copying dir to where it is wanted, while no
 // Index is open there. Reindexes and searches go on meanwhile; each tenant's copy is one complete generation. It is
 // checked as indexes are when they are opened, so that a damaged one is an error that matches [reindex.ErrDamaged].
 // That of one tenant does not keep the others from being copied; one that dir holds already is also an error.

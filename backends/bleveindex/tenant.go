@@ -19,7 +19,7 @@ type tenant struct {
 	dir  string
 	live atomic.Pointer[liveIndex] // nil until it is searched first
 
-	mu      sync.Mutex               // guards what follows, and the files that say what is live
+	mu      sync.Mutex               // guards what follows, and the files that name the live generation
 	busy    map[string]bool          // generations whose directories this process uses or removes
 	gens    map[*generation]struct{} // generations in the making
 	opening *opening                 // of the live index; nil if nobody waits for it
@@ -42,7 +42,7 @@ type opening struct {
 	err        error
 }
 
-// damage is what is wrong with a generation that is not opened again.
+// damage is the fault of a generation that is not opened again.
 type damage struct {
 	generation string
 	err        error

@@ -51,7 +51,7 @@ func (ix *Index) isClosed() bool {
 
 // DeleteTenant removes a tenant's live index, and all that there is of the tenant on the disk. Searches find nothing of
 // it from the moment at which the call begins to remove, also if it fails afterwards or the process dies. Those that
-// run then end first, for which the call waits until ctx ends; what is left then is removed when they have ended, and
+// run then end first, for which the call waits until ctx ends; the rest is removed when they have ended, and
 // by [Open]. A tenant that is not there is no error. The error matches [reindex.ErrRunning], and nothing has changed,
 // while a generation of the tenant is open.
 func (ix *Index) DeleteTenant(ctx context.Context, tenant string) error {

@@ -127,7 +127,7 @@ func (b *batch) writeCounted(ctx context.Context, complete bleve.Index) (before,
 	return before, after, b.write(ctx, complete)
 }
 
-// syncStore waits until the names of a generation's segments are on the disk. Bleve syncs what is in them.
+// syncStore waits until the names of a generation's segments are on the disk. Bleve syncs their contents.
 func (t *tenant) syncStore(generation string) error {
 	return t.ix.disk.syncDir(filepath.Join(t.dir, generation, storeDir))
 }
@@ -177,7 +177,7 @@ func (l *liveIndex) newMapper() (mp *mapper, err error) {
 }
 
 // mappingBefore returns the mapping that stored, as bleve reads it from an index, was when the index was made. One of a
-// type of the host's own cannot be made from what is stored; now takes its place.
+// type of the host's own cannot be made from the stored JSON; now takes its place.
 func mappingBefore(now, stored mapping.IndexMapping) mapping.IndexMapping {
 	impl, ok := stored.(*mapping.IndexMappingImpl)
 	if !ok {

@@ -33,8 +33,8 @@ const (
 // frame is how a zstd frame begins. JSON never begins so.
 var frame = []byte{0x28, 0xb5, 0x2f, 0xfd}
 
-// Codec encodes and decodes bodies. It is safe for concurrent use. A nil Codec encodes nothing, and decodes what was
-// not encoded.
+// Codec encodes and decodes bodies. It is safe for concurrent use. A nil Codec encodes nothing, and decodes bodies that
+// were not encoded.
 type Codec struct {
 	dictionary []byte
 	encoder    *zstd.Encoder
