@@ -213,7 +213,8 @@ func (h *handler) changeProblem(ctx context.Context, c *call, err error) error {
 	case errors.Is(err, errors.ErrUnsupported):
 		return conflict(
 			"This service cannot carry out such a change",
-			"The index takes no changes of single products, or the source cannot look up a product without a body; no change was accepted",
+			"The index takes no changes of single products, or the source cannot look up a product without a body",
+			"No change was accepted",
 		)
 	}
 	h.logFailure(ctx, c, "the engine failed", err.Error())
@@ -226,7 +227,8 @@ func (h *handler) changeProblem(ctx context.Context, c *call, err error) error {
 
 // changesTooLarge is the 413.
 func changesTooLarge(details ...string) *problem {
-	return &problem{status: http.StatusRequestEntityTooLarge, message: "Too many or too large changes", details: details}
+	const message = "Too many or too large changes"
+	return &problem{status: http.StatusRequestEntityTooLarge, message: message, details: details}
 }
 
 // wantsSettled reports whether the answer is to wait until searches see the changes.
@@ -255,7 +257,8 @@ func parseChanges(body []byte, maxLine int64) ([]reindex.Change, error) {
 			continue
 		}
 		if int64(len(line)) > maxLine {
-			return nil, changesTooLarge(fmt.Sprintf("Line %d has %d bytes, at most %d are allowed", number, len(line), maxLine))
+			tooLong := fmt.Sprintf("Line %d has %d bytes, at most %d are allowed", number, len(line), maxLine)
+			return nil, changesTooLarge(tooLong)
 		}
 		if len(changes) == maxChanges {
 			return nil, changesTooLarge(fmt.Sprintf("At most %d changes are allowed in a request", maxChanges))

@@ -211,7 +211,7 @@ func TestChangesThatFail(t *testing.T) {
 	}{
 		{fmt.Errorf("tenant acme: %w: 17", reindex.ErrTooManyChanges), 413, "several requests"},
 		{fmt.Errorf("tenant acme: %w", reindex.ErrNoLiveIndex), 409, "Reindex the tenant first"},
-		{fmt.Errorf("host-7: %w", errors.ErrUnsupported), 409, "no change was accepted"},
+		{fmt.Errorf("host-7: %w", errors.ErrUnsupported), 409, "No change was accepted"},
 		{errors.New("host-7 is away"), 400, "It is not known which changes were carried out"},
 		{context.DeadlineExceeded, 400, "It is not known which changes were carried out"},
 		{&reindex.BatchError{Items: []reindex.ItemError{

@@ -18,21 +18,22 @@ type Check func(ctx context.Context) error
 const (
 	// checkTimeout is how long a check may take.
 	checkTimeout = 5 * time.Second
-	// checkInterval is how long what was found is believed: many probes cost no more than one.
+	// checkInterval is how long an answer is believed: many probes cost no more than one.
 	checkInterval = time.Second
 )
 
-// isReady is what is said of a check that succeeds, and of all of them.
+// isReady is the word for a check that succeeds, and for all of them.
 const isReady = "ready"
 
-// readiness is the body of an answer: what is not ready has a word, and the log the reason.
+// readiness is the body of an answer. Reasons are in the log alone.
 type readiness struct {
 	Status string            `json:"status"`
 	Checks map[string]string `json:"checks"`
 }
 
-// Ready returns a handler for a probe such as /readyz: 200 if every check succeeds, else 503, with the names of the checks and whether they
-// are ready. Reasons are in the log alone, once for each change. Callers need no token, and learn nothing but the names. Nil discards the log.
+// Ready returns a handler for a probe such as /readyz: 200 if every check succeeds, else 503, with the names of the
+// checks and whether they are ready. Reasons are in the log alone, once for each change. Callers need no token, and
+// learn nothing but the names. Nil discards the log.
 func Ready(log *slog.Logger, checks map[string]Check) http.Handler {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
@@ -48,7 +49,7 @@ type prober struct {
 	mu     sync.Mutex
 	at     time.Time
 	answer readiness
-	was    map[string]bool // what was not ready at last
+	was    map[string]bool // the checks that failed at last
 }
 
 // ServeHTTP answers a probe.
@@ -61,7 +62,7 @@ func (p *prober) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_, _ = jsonResponse(status, answer).write(w, r.Method, requestID(r.Header)) // the prober has gone
 }
 
-// look returns what was found a moment ago, or looks again.
+// look returns the answer of a moment ago, or looks again.
 func (p *prober) look(ctx context.Context) readiness {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -76,7 +77,7 @@ func (p *prober) look(ctx context.Context) readiness {
 		if err != nil {
 			answer.Status, answer.Checks[name] = "not ready", "not ready"
 		}
-		p.tell(ctx, name, err)
+		p.note(ctx, name, err)
 	}
 	p.at, p.answer = time.Now(), answer
 	return answer
@@ -117,8 +118,8 @@ func (p *prober) run(ctx context.Context) map[string]error {
 	return found
 }
 
-// tell logs what has changed.
-func (p *prober) tell(ctx context.Context, name string, err error) {
+// note logs changes.
+func (p *prober) note(ctx context.Context, name string, err error) {
 	if (err != nil) == p.was[name] {
 		return
 	}

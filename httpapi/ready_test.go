@@ -20,7 +20,7 @@ func probe(t *testing.T, h http.Handler) (int, string) {
 	return w.Code, w.Body.String()
 }
 
-// A probe says what is not ready, and not why; the log says that, once.
+// A probe names the checks that fail, and not why; the log says that, once.
 func TestReady(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var away error

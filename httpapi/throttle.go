@@ -62,14 +62,15 @@ func (h *handler) putThrottle(c *call) (response, error) {
 		return response{}, err
 	}
 	if err := h.cfg.Throttle.SetLimits(c.tenant, limits); err != nil {
-		return response{}, invalid("Invalid limits", "Limits are numbers that are not negative, and a window begins and ends at different times")
+		return response{}, invalid("Invalid limits",
+			"Limits are numbers that are not negative, and a window begins and ends at different times")
 	}
 	c.attrs = append(c.attrs, slog.Any("limits", viewThrottle(limits)))
 	return h.getThrottle(c)
 }
 
-// parseThrottle returns the limits of a body. What it does not have is without a limit; a field with another name is refused, as it could
-// be meant for one.
+// parseThrottle returns the limits of a body. A limit that is not there is none; a field with another name is
+// refused, as it could be meant for a limit.
 func parseThrottle(body []byte) (limits throttle.Limits, err error) {
 	if _, err := parseObject(body); err != nil {
 		return limits, err
@@ -79,7 +80,7 @@ func parseThrottle(body []byte) (limits throttle.Limits, err error) {
 	dec.DisallowUnknownFields()
 	if err := dec.Decode(&view); err != nil {
 		return limits, invalid("Invalid limits",
-			"The fields are the numbers documentsPerSecond and bytesPerSecond, paused, and window with from, to and timeZone")
+			"The fields are the numbers documentsPerSecond and bytesPerSecond, paused, and window", "A window has from, to and timeZone")
 	}
 	limits = throttle.Limits{Documents: view.DocumentsPerSecond, Bytes: view.BytesPerSecond, Paused: view.Paused}
 	if view.Window != nil {

@@ -55,7 +55,7 @@ func TestThrottle(t *testing.T) {
 	}
 }
 
-// What is wrong is refused, and changes nothing.
+// A body that is not right is refused, and changes nothing.
 func TestThrottleRefuses(t *testing.T) {
 	s, limits := serveThrottle(t, Config{Authorizer: func(r *http.Request, _, scope string) error {
 		if scope == ScopeManage && r.Header.Get("Manage") == "" {

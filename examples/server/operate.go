@@ -25,11 +25,11 @@ type operations struct {
 	TimeZone string `env:"PRODUCTINDEX_SCHEDULE_TIME_ZONE" envDefault:"UTC"`
 	// Jitter is by how long a start is put off at most, at random.
 	Jitter time.Duration `env:"PRODUCTINDEX_SCHEDULE_JITTER" envDefault:"0s"`
-	// CatchUp makes up for what was missed.
+	// CatchUp makes up for times that were missed.
 	CatchUp bool `env:"PRODUCTINDEX_SCHEDULE_CATCH_UP" envDefault:"false"`
 
-	// Documents and Bytes are how many products and bytes of them are read in a second, of all tenants; 0: any number. The
-	// limits of a tenant are set through PUT /indexing/{tenant}/throttle.
+	// Documents and Bytes are how many products and bytes of them are read in a second, of all tenants; 0: any
+	// number. The limits of a tenant are set through PUT /indexing/{tenant}/throttle.
 	Documents float64 `env:"PRODUCTINDEX_DOCUMENTS_PER_SECOND" envDefault:"0"`
 	Bytes     float64 `env:"PRODUCTINDEX_BYTES_PER_SECOND"     envDefault:"0"`
 
@@ -57,7 +57,8 @@ func (o operations) alert(trace *reindex.Trace, log *slog.Logger) (*reindex.Trac
 		return trace, func(context.Context) error { return nil }, nil
 	}
 	hook, err := webhook.New(webhook.Config{
-		URL: o.WebhookURL, Secret: o.WebhookSecret, Outcomes: o.WebhookOutcomes, AllowPrivate: o.WebhookPrivate, Logger: log,
+		URL: o.WebhookURL, Secret: o.WebhookSecret, Outcomes: o.WebhookOutcomes, AllowPrivate: o.WebhookPrivate,
+		Logger: log,
 	})
 	if err != nil {
 		return nil, nil, fmt.Errorf("PRODUCTINDEX_WEBHOOK_*: %w", err)

@@ -77,7 +77,7 @@ func TestOperations(t *testing.T) {
 	s.stop(t)
 }
 
-// What is wrong in the environment ends the server, by name and without its secrets.
+// A setting that is not valid ends the server, by name and without its secrets.
 func TestOperationsThatAreNotValid(t *testing.T) {
 	for setting, want := range map[string]string{
 		"PRODUCTINDEX_SCHEDULE=acme=soon":                 "PRODUCTINDEX_SCHEDULE: schedule of tenant",

@@ -15,8 +15,8 @@
 // # Missed
 //
 // A time that passes while the process sleeps or is away, or at which no job can be created, is missed if it is past by
-// more than Config.Grace. That is logged and counted, and made up for if Config.CatchUp is set. What was missed before
-// the start of the process is known from the tenant's last job alone, and from nothing if there is none.
+// more than Config.Grace. That is logged and counted, and made up for if Config.CatchUp is set. Times that were missed
+// before the start of the process are known from the tenant's last job alone, and from nothing if there is none.
 package schedule
 
 import (
@@ -68,7 +68,7 @@ const (
 	defaultGrace = 5 * time.Minute
 	// skew is by how much the clocks of processes may differ, or half of the time between two starts if that is less.
 	skew = time.Minute
-	// lookBack is for how long before its start a process looks for what was missed.
+	// lookBack is for how long before its start a process looks for missed times.
 	lookBack = 8 * 24 * time.Hour
 )
 
@@ -103,7 +103,7 @@ type plan struct {
 	times times
 	at    time.Time // Next, with the jitter
 	busy  bool
-	fresh bool // nobody has looked yet for what was missed before
+	fresh bool // nobody has looked yet for times missed before
 }
 
 // New returns a scheduler without entries.
@@ -145,7 +145,7 @@ func (s *Scheduler) Set(entries ...Entry) error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, p := range plans { // an entry that stays keeps what is known of it
+	for _, p := range plans { // an entry that stays keeps its past
 		if i := slices.IndexFunc(s.plans, func(old *plan) bool { return old.Entry == p.Entry }); i >= 0 {
 			old := s.plans[i].Status
 			p.Last, p.Job, p.Missed, p.fresh = old.Last, old.Job, old.Missed, s.plans[i].fresh
@@ -241,7 +241,7 @@ func (s *Scheduler) due(now time.Time) (due []look, soonest time.Time, changed <
 	return due, soonest, s.changed
 }
 
-// attend does what is to be done at a time.
+// attend starts the reindex of a time, and notes how that went.
 func (s *Scheduler) attend(ctx context.Context, l look) {
 	job, missed := "", false
 	if !l.at.IsZero() {

@@ -263,7 +263,7 @@ func TestSetWhileRunning(t *testing.T) {
 	})
 }
 
-// What is wrong is named, and nothing is changed then.
+// Entries that are not valid are named, and nothing is changed then.
 func TestInvalid(t *testing.T) {
 	s, _ := scheduler(t, &engine{}, schedule.Config{}, schedule.Entry{Tenant: "acme", Cron: "@weekly"})
 	for want, e := range map[string]schedule.Entry{

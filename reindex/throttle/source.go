@@ -16,7 +16,7 @@ type source struct {
 	inner    reindex.Source
 }
 
-// Unwrap returns what is throttled.
+// Unwrap returns the source that is throttled.
 func (s *source) Unwrap() reindex.Source { return s.inner }
 
 // Open opens a snapshot of the source.
@@ -36,7 +36,7 @@ type snapshot struct {
 
 var _ reindex.Splitter = (*snapshot)(nil)
 
-// Unwrap returns what is throttled.
+// Unwrap returns the snapshot that is throttled.
 func (s *snapshot) Unwrap() reindex.Snapshot { return s.inner }
 
 // Close closes the snapshot.

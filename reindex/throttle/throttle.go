@@ -1,6 +1,6 @@
-// Package throttle caps how fast products are read, per tenant and of all tenants together, while runs go on. It wraps a
-// [reindex.Source], so that both the source and the index are spared, and the engine does not take the waiting for a slow
-// index.
+// Package throttle caps how fast products are read, per tenant and of all tenants together, while runs go on. It
+// wraps a [reindex.Source], so that both the source and the index are spared, and the engine does not take the
+// waiting for a slow index.
 //
 //	t, err := throttle.New(throttle.Config{All: throttle.Limits{Documents: 2000}})
 //	...
@@ -8,9 +8,9 @@
 //	...
 //	err = t.SetLimits("acme", throttle.Limits{Paused: true}) // while a run of acme goes on
 //
-// A run that waits keeps what it holds: its place among the parallel runs, the generation that it fills, and the snapshot
-// of its source, such as a transaction of a database. Changes of single products are not throttled. Limits are those of
-// one process: if parts of a run are read on several machines, each has its own.
+// A run that waits keeps what it holds: its place among the parallel runs, the generation that it fills, and the
+// snapshot of its source, such as a transaction of a database. Changes of single products are not throttled. Limits
+// are those of one process: if parts of a run are read on several machines, each has its own.
 package throttle
 
 import (
@@ -193,10 +193,11 @@ func (g *gauge) wake() {
 	g.changed = make(chan struct{})
 }
 
-// burstsPerSecond is the part of a second's worth that may come at once: short, so that a run takes what its limit says.
+// burstsPerSecond is the part of a second's worth that may come at once: short, so that a run takes what its limit
+// says.
 const burstsPerSecond = 20
 
-// adjust changes the limit. What comes at once is bounded by the new one.
+// adjust changes the limit. The new one also bounds a burst.
 func adjust(l *rate.Limiter, perSecond float64) {
 	if perSecond == 0 {
 		l.SetLimit(rate.Inf)

@@ -35,7 +35,8 @@ func newEvent(job reindex.Job, outcome Outcome) (event, error) {
 	at := job.Modified.UTC()
 	body, err := json.Marshal(payload{"reindex." + string(outcome), at, data{
 		ID: job.ID, Tenant: job.Tenant, EntityType: job.EntityType, Status: string(job.Status), Message: job.Message,
-		CreatedAt: job.Created.UTC(), EndedAt: at, Read: r.Read, Indexed: r.Indexed, Rejected: r.Rejected, Duplicates: r.Duplicates,
+		CreatedAt: job.Created.UTC(), EndedAt: at,
+		Read: r.Read, Indexed: r.Indexed, Rejected: r.Rejected, Duplicates: r.Duplicates,
 		Seconds: at.Sub(job.Created).Seconds(),
 	}})
 	return event{id: "msg_" + job.ID, tenant: job.Tenant, at: at, body: body}, err

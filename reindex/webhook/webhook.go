@@ -1,16 +1,18 @@
-// Package webhook sends a signed request to a URL when a job has ended, as the specification Standard Webhooks has it, so
-// that people and programs learn of it who do not look.
+// Package webhook sends a signed request to a URL when a job has ended, as the specification Standard Webhooks has
+// it, so that people and programs learn of it who do not look.
 //
-//	hook, err := webhook.New(webhook.Config{URL: "https://hooks.shop.example/reindex", Secret: secret, Outcomes: []webhook.Outcome{webhook.Failed}})
+//	hook, err := webhook.New(webhook.Config{
+//		URL: "https://hooks.shop.example/reindex", Secret: secret, Outcomes: []webhook.Outcome{webhook.Failed},
+//	})
 //	...
 //	engine, err := reindex.New(src, index, &reindex.Config{Trace: hook.Trace(nil)})
 //	...
 //	err = hook.Close(ctx) // after the engine's Shutdown
 //
-// An event is sent again until it is answered with a status of success, or was tried as often as Config.Retry says. It has
-// the same webhook-id each time, by which a receiver knows it again. Events are kept in memory: those of a process that
-// dies are lost, and a job that died with its process has no end to send. Watch for those with the metrics of package
-// reindexotel.
+// An event is sent again until it is answered with a status of success, or was tried as often as Config.Retry says.
+// It has the same webhook-id each time, by which a receiver knows it again. Events are kept in memory: those of a
+// process that dies are lost, and a job that died with its process has no end to send. Watch for those with the
+// metrics of package reindexotel.
 package webhook
 
 import (
@@ -150,7 +152,7 @@ func (c Config) check() (*standardwebhooks.Webhook, error) {
 	}
 	for _, o := range c.Outcomes {
 		if o != Succeeded && o != Failed && o != Cancelled {
-			errs = append(errs, fmt.Errorf("Outcomes has %q, which is none", o)) //nolint:staticcheck // a field's name
+			errs = append(errs, fmt.Errorf("Outcomes has %q, which is unknown", o)) //nolint:staticcheck // a field's name
 		}
 	}
 	if c.Timeout < 0 || c.Queue < 0 {
@@ -167,8 +169,8 @@ func (c Config) client() *http.Client {
 	}
 	return &http.Client{
 		Transport: &http.Transport{
-			DialContext: dialer.DialContext, ForceAttemptHTTP2: true, TLSHandshakeTimeout: defaultTimeout, IdleConnTimeout: time.Minute,
-			MaxResponseHeaderBytes: maxAnswer,
+			DialContext: dialer.DialContext, ForceAttemptHTTP2: true, TLSHandshakeTimeout: defaultTimeout,
+			IdleConnTimeout: time.Minute, MaxResponseHeaderBytes: maxAnswer,
 		},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
@@ -227,7 +229,8 @@ func (h *Hook) send(ctx context.Context, job reindex.Job, err error) {
 	}
 	e, err := newEvent(job, outcome)
 	if err != nil {
-		h.cfg.Logger.ErrorContext(ctx, "webhook: an event cannot be encoded", "tenant", job.Tenant, "job", job.ID, "error", err)
+		h.cfg.Logger.ErrorContext(ctx, "webhook: an event cannot be encoded",
+			"tenant", job.Tenant, "job", job.ID, "error", err)
 		return
 	}
 	h.mu.Lock()
@@ -239,5 +242,6 @@ func (h *Hook) send(ctx context.Context, job reindex.Job, err error) {
 		default:
 		}
 	}
-	h.cfg.Logger.ErrorContext(ctx, "webhook: an event was dropped", "tenant", job.Tenant, "job", job.ID, "closed", h.closed)
+	h.cfg.Logger.ErrorContext(ctx, "webhook: an event was dropped",
+		"tenant", job.Tenant, "job", job.ID, "closed", h.closed)
 }

@@ -251,7 +251,7 @@ func TestSlowReceiver(t *testing.T) {
 	}
 }
 
-// The functions of another trace are called, too.
+// The functions of another trace are also called.
 func TestTraceOfAnother(t *testing.T) {
 	r := receive(t, nil)
 	h, _ := hook(t, webhook.Config{URL: r.URL, AllowPrivate: true})

@@ -42,11 +42,8 @@ func Follow(ctx context.Context, db *sql.DB, outbox Outbox, update UpdateFunc) e
 		return err
 	}
 	if o.Dialect != SQLite && db.Stats().MaxOpenConnections == 1 {
-		return fmt.Errorf(
-			"sqlsource: following %s: %w: it opens at most one, which Follow would hold; raise SetMaxOpenConns",
-			o.Table,
-			ErrNoRoom,
-		)
+		return fmt.Errorf("sqlsource: following %s: %w: it opens at most one, which Follow would hold; raise SetMaxOpenConns",
+			o.Table, ErrNoRoom)
 	}
 	f := &follower{outbox: o, db: db, update: update, waits: map[string]*wait{}}
 	var failed wait

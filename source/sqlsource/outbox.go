@@ -35,11 +35,11 @@ type Outbox struct {
 	Sequence string
 	// ID is the column of the product's id, which is read as Config.ID is. Default "id".
 	ID string
-	// Deleted is a column that says if the product was deleted: a boolean, or an integer that is not 0. NULL means that it
-	// was not. Default "deleted".
+	// Deleted is a column that says if the product was deleted: a boolean, or an integer that is not 0. NULL means
+	// that it was not. Default "deleted".
 	Deleted string
-	// Body is a column that holds the product as it is now, as a JSON object. Empty, and a row in which it is NULL, mean
-	// that the product is looked up in the source; see [reindex.Change].
+	// Body is a column that holds the product as it is now, as a JSON object. Empty, and a row in which it is NULL,
+	// mean that the product is looked up in the source; see [reindex.Change].
 	Body string
 	// Lookup means that every product is looked up, and that there is neither a column Deleted nor Body: a product that
 	// the source does not find is deleted. The order of changes does not matter then.
@@ -51,8 +51,8 @@ type Outbox struct {
 
 	// Interval is the time between two looks into the table if there is nothing to do. Default 1 s.
 	Interval time.Duration
-	// Channel is a channel of PostgreSQL on which NOTIFY says that there are rows, so that they are read at once. It needs
-	// WaitForNotification. Without a notification rows are found after Interval.
+	// Channel is a channel of PostgreSQL on which NOTIFY says that there are rows, so that they are read at once. It
+	// needs WaitForNotification. Without a notification rows are found after Interval.
 	Channel string
 	// WaitForNotification waits for a notification on the driver's connection, or for the end of ctx, which leaves the
 	// connection usable. With jackc/pgx's stdlib package:
