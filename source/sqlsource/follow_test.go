@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -168,11 +169,19 @@ func testFollowOrder(t *testing.T, d database) {
 	db, o := outbox(t, d, "changes_order")
 	o.Body = "body"
 	exec(t, db, `INSERT INTO changes_order VALUES (7, 'acme', 'b', false, '{"n":1}'), (5, 'acme', 'a', false, NULL), (9, 'acme', 'b', true, 'no matter')`)
-	f := follow(t, db, o, nil)
+	var between atomic.Bool
+	f := follow(t, db, o, func(string, []reindex.Change) error {
+		if between.CompareAndSwap(true, false) {
+			exec(t, db, "INSERT INTO changes_order VALUES (1, 'acme', 'earlier', false, NULL)")
+		}
+		return nil
+	})
 	await(t, func() string { return f.ids("acme") }, `a b{"n":1} -b`)
 	await(t, left(t, db, "changes_order"), "")
+	between.Store(true) // a row is committed after others were read, and before these are deleted
 	exec(t, db, "INSERT INTO changes_order VALUES (3, 'acme', 'late', NULL, NULL)")
-	await(t, func() string { return f.ids("acme") }, `a b{"n":1} -b late`)
+	await(t, func() string { return f.ids("acme") }, `a b{"n":1} -b late earlier`)
+	await(t, left(t, db, "changes_order"), "")
 	if d.dialect == sqlsource.SQLite {
 		return // in which one transaction writes after the other
 	}
@@ -184,12 +193,12 @@ func testFollowOrder(t *testing.T, d database) {
 		t.Fatal(err)
 	}
 	exec(t, db, "INSERT INTO changes_order VALUES (11, 'acme', 'quick', false, NULL)")
-	await(t, func() string { return f.ids("acme") }, `a b{"n":1} -b late quick`)
+	await(t, func() string { return f.ids("acme") }, `a b{"n":1} -b late earlier quick`)
 	await(t, left(t, db, "changes_order"), "")
 	if err := tx.Commit(); err != nil {
 		t.Fatal(err)
 	}
-	await(t, func() string { return f.ids("acme") }, `a b{"n":1} -b late quick slow`)
+	await(t, func() string { return f.ids("acme") }, `a b{"n":1} -b late earlier quick slow`)
 	await(t, left(t, db, "changes_order"), "")
 }
 
