@@ -404,6 +404,7 @@ func testFollowOne(t *testing.T, d database, kill func(tb testing.TB, admin *sql
 	first.stop(t)
 	exec(t, db, "INSERT INTO changes_one VALUES (30, 'acme', 'c', false, NULL)")
 	await(t, func() string { return second.ids("acme") }, "c")
+	await(t, left(t, db, "changes_one"), "")
 	kill(t, d.open(t))
 	exec(t, d.open(t), "INSERT INTO changes_one VALUES (31, 'acme', 'd', false, NULL)")
 	await(t, func() string { return second.ids("acme") }, "c d")
