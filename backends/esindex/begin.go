@@ -124,7 +124,6 @@ func (g *generation) inspect(ctx context.Context) error {
 			"the new index is gone right after it was made"))
 	}
 	g.seen = g.names.marked(entries)
-	delete(entries, g.name)
 	g.before = g.names.behind(entries)
 	if err := g.ix.replaceable(g.names, g.before); err != nil {
 		return err

@@ -108,18 +108,24 @@ func isRefusal(err error) bool {
 }
 
 // mapTogether gives all of the fields the mapping of numbers, or none of them. The call repeats that objects have no mappings of their own:
-// Elasticsearch before 8.13 otherwise makes an object of a field whose name has a dot, and then never answers a request with such a product.
+// Elasticsearch 8.11 and 8.13 otherwise make an object of a field whose name has a dot, and then never answer a request with such a product.
 func (w writer) mapTogether(ctx context.Context, fields []string) error {
 	properties := map[string]any{}
 	for _, field := range fields {
 		properties[field] = json.RawMessage(numberField)
 	}
-	mappings := map[string]any{"properties": properties}
-	if !w.ix.abilities.lacksSubobjects() {
-		mappings[subobjects] = false
-	}
 	what := "mapping the fields " + strings.Join(fields, ", ") + " of index " + w.index
-	return call(ctx, w.ix.transport, what, esapi.IndicesPutMappingRequest{Index: []string{w.index}, Body: jsonBody(mappings)}, nil)
+	for {
+		mappings := map[string]any{"properties": properties}
+		if !w.ix.abilities.lacksSubobjects() {
+			mappings[subobjects] = false
+		}
+		req := esapi.IndicesPutMappingRequest{Index: []string{w.index}, Body: jsonBody(mappings)}
+		err := call(ctx, w.ix.transport, what, req, nil)
+		if !w.ix.abilities.learn(err, w.ix.settings, w.ix.mappings) {
+			return err
+		}
+	}
 }
 
 // isTemporary reports whether the call can be made again.

@@ -451,3 +451,21 @@ func TestEditsDuringRuns(t *testing.T) {
 		})
 	}
 }
+
+// A process that has made no index yet, and does not know what the server can do, updates products with new fields of two types.
+func TestUpdateWithMixedTypes(t *testing.T) {
+	ix := open(t, nil)
+	publish(t, ix, 1, "1")
+	other, err := New(ix.transport, &ix.cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	body := []byte(`{"rev":"1","m":[1,"x"],"o.p":["x",2],"q":[true,3]}`)
+	if err := other.Update(t.Context(), acme, []reindex.Change{{ID: "mixed", Body: body}}); err != nil {
+		t.Fatal(err)
+	}
+	if err := other.Settle(t.Context(), acme); err != nil {
+		t.Fatal(err)
+	}
+	assertLive(t, ix, 2, "1")
+}
