@@ -19,7 +19,7 @@ const (
 
 	childReads = "read" // the child does not write: it prints how many products it finds
 
-	crashProducts = 2000
+	crashProducts = 1100
 )
 
 // runChild reindexes once, as a process that is going to be killed, or reads.
