@@ -70,9 +70,9 @@ var methods = []string{
 // deepest is the greatest number of segments below /indexing that a route has.
 const deepest = 4
 
-// mountByMethod mounts the routes. It then mounts patterns that the host has not taken for all other requests, whose
-// answers would otherwise not be the documented ones. One pattern for everything below /indexing would conflict with
-// every pattern of the host that has a wildcard in that place, so there is one per number of segments.
+// mountByMethod mounts the routes. For all other requests, whose answers would otherwise not be the documented ones, it
+// then mounts those patterns that the host has not taken. One pattern for everything below /indexing would conflict
+// with every pattern of the host that has a wildcard in that place, so there is one per number of segments.
 func (h *handler) mountByMethod(mux *http.ServeMux) error {
 	for i := range h.routes {
 		rt := &h.routes[i]

@@ -46,7 +46,8 @@ func authorize(r *http.Request, tenant, scope string) error {
 	}
 }
 
-// shop is an engine over 100 products, of which one is bad and one comes twice, that waits before it completes an index.
+// shop is an engine over 100 products, of which one is bad and one comes twice, that waits before it completes an
+// index.
 type shop struct {
 	engine *reindex.Engine
 	hold   chan struct{}
@@ -139,7 +140,7 @@ func callEverything(t *testing.T, s *shop, address string) {
 	http.DefaultClient.CloseIdleConnections()
 }
 
-// createJob starts a job, joins it, and triggers the older endpoint, which joins it, too.
+// createJob starts a job, joins it, and triggers the older endpoint, which also joins it.
 func createJob(ctx context.Context, t *testing.T, c *client.ClientWithResponses) string {
 	t.Helper()
 	creation := client.POSTIndexingReindexJobsJSONRequestBody{EntityType: "PRODUCT"}

@@ -21,8 +21,8 @@ const (
 
 // ChangesConfig configures [Changes]. The zero value of each field stands for its default.
 type ChangesConfig struct {
-	// Name tells logs of one database apart: engines that reindex into different indexes, such as those of different
-	// entity types, have different ones. Default [DefaultChangesName].
+	// Name identifies a log of the database. Engines that reindex into different indexes, such as those of different
+	// entity types, need different names. Default [DefaultChangesName].
 	Name string
 	// Bytes is how many bytes of ids and bodies are kept per tenant. Default [DefaultChangesBytes].
 	Bytes int64
@@ -36,8 +36,8 @@ type ChangesConfig struct {
 // that was stopped in the middle of a write for longer than Config.Lease, and is killed before it can say so, can leave
 // an older state of that write's products in the live index until the next reindex.
 //
-// Appends of one tenant come one after the other, so that no position becomes visible after a greater one. What the
-// database fails with is a [*reindex.TemporaryError]. A server that is read-only is not read: it may not know of the
+// Appends of one tenant come one after the other, so that no position becomes visible after a greater one. An
+// error of the database is a [*reindex.TemporaryError]. A server that is read-only is not read: it may not know of the
 // last changes.
 type Changes struct {
 	store *Store
@@ -115,7 +115,7 @@ func (c *Changes) change(ctx context.Context, tenant, doing string, f func(tx se
 	return c.explain(tenant, doing, err)
 }
 
-// states are the errors that are no failures of the database.
+// states are the errors that are not failures of the database.
 var states = []error{reindex.ErrChangesFull, reindex.ErrChangesLost, reindex.ErrClaimed, reindex.ErrClaimLost}
 
 // explain says what an error is about.

@@ -61,7 +61,7 @@ func awaitThat(tb testing.TB, what string, holds func() bool) {
 	}
 }
 
-// Whoever does not renew its claim loses it. What it was at is kept, so that it can be carried out again.
+// An engine that does not renew its claim loses it. Its changes are kept, so that they can be carried out again.
 func testClaimRunsOut(t *testing.T, d database) {
 	c := d.changes(t, MinLease, 1<<20)
 	mustAppend(t, c, upsert("a", "1"), upsert("b", "1"), upsert("c", "1"))
@@ -127,8 +127,8 @@ func (s stopping) Pin(ctx context.Context, tenant, name string, position int64, 
 	return s.Changes.Pin(ctx, tenant, name, position, lasting)
 }
 
-// late is an index that carries one call out only when it may, whatever its context says, as a server does whose request
-// was long on its way.
+// late is an index that carries one call out only when it may, whatever its context says, as a server does whose
+// request was long on its way.
 type late struct {
 	*reindextest.Memory
 
@@ -299,7 +299,7 @@ func testLateSwitch(t *testing.T, d database) {
 	assertRevs(t, index, want)
 }
 
-// What was accepted and not applied when a process ended is applied by the next one, at its start.
+// Changes that were accepted and not applied when a process ended are applied by the next one, at its start.
 func testChangesResumed(t *testing.T, d database) {
 	index := reindextest.NewMemory()
 	first, err := reindex.New(reindextest.Slice(reindextest.Products(1, "0")), index, &reindex.Config{Changes: d.changes(t, time.Second, 1<<20)})
@@ -322,7 +322,7 @@ func testChangesResumed(t *testing.T, d database) {
 	assertRevs(t, index, map[string]string{reindextest.Products(1, "0")[0].ID: "0", "a": "2"})
 }
 
-// What the index refuses holds nothing up, and is remembered with its reason.
+// A change that the index refuses delays no others, and is kept with its reason.
 func testChangesRefused(t *testing.T, d database) {
 	index := reindextest.NewMemory()
 	faulty := reindextest.NewFaulty(index, func(c reindextest.Call) reindextest.Fault {

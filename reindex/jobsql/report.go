@@ -64,7 +64,7 @@ func encodeNumbers(j *reindex.Job) string {
 	return string(append(text, ']'))
 }
 
-var errNumbers = errors.New("the stored numbers are no JSON array of integers")
+var errNumbers = errors.New("the stored numbers are not a JSON array of integers")
 
 // decodeNumbers reads what encodeNumbers wrote. Numbers that an older version did not store stay as they are, those
 // that only a newer one knows are left out.
@@ -94,7 +94,7 @@ func decodeNumbers(text string, j *reindex.Job) error {
 	return nil
 }
 
-// lists are what a report lists, as it is stored.
+// lists are the lists of a report, as they are stored.
 type lists struct {
 	Rejections   []rejection `json:"rejections,omitempty"`
 	DuplicateIDs []string    `json:"duplicateIds,omitempty"`

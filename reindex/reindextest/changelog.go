@@ -13,8 +13,8 @@ import (
 	"productindex/reindex"
 )
 
-// TestChangeLog checks every promise of [reindex.ChangeLog] but those about the passing of a lease. open returns an empty
-// log of its own at each call, which keeps 10,000 bytes per tenant.
+// TestChangeLog checks every promise of [reindex.ChangeLog] but those about the passing of a lease. open returns an
+// empty log of its own at each call, which keeps 10,000 bytes per tenant.
 func TestChangeLog(t *testing.T, open func(t *testing.T) reindex.ChangeLog) {
 	for _, test := range []struct {
 		name string
@@ -364,7 +364,7 @@ func testFull(t *testing.T, l reindex.ChangeLog) {
 	}
 }
 
-// What is applied is given up when the log is full, although a pin needs it.
+// Applied changes are given up when the log is full, although a pin needs them.
 func testGivenUp(t *testing.T, l reindex.ChangeLog) {
 	if _, err := l.Pin(t.Context(), logTenant, "run", -1, 0); err != nil {
 		t.Fatal(err)

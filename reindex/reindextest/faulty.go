@@ -39,7 +39,7 @@ type Call struct {
 	Changes []reindex.Change
 }
 
-// Fault is a fault of a call. The zero value is no fault.
+// Fault is a fault of a call. The zero value changes nothing.
 type Fault struct {
 	// Delay is the time to wait before anything else, unless the call's context ends first.
 	Delay time.Duration

@@ -16,7 +16,7 @@ func scanner(t *testing.T, f Fixture) reindex.LiveScanner {
 	t.Helper()
 	live, ok := reindex.As[reindex.LiveScanner](f.Indexer)
 	if !ok {
-		t.Skip("the index is no LiveScanner")
+		t.Skip("the index is not a LiveScanner")
 	}
 	return live
 }
@@ -52,7 +52,7 @@ func testScan(t *testing.T, f Fixture) {
 	mustSeal(t, gen, int64(len(products)))
 	sealed, ok := reindex.As[reindex.Scanner](gen)
 	if !ok {
-		t.Fatal("the index is a LiveScanner, but its generations are no Scanner")
+		t.Fatal("the index is a LiveScanner, but its generations are not Scanners")
 	}
 	before, after := bodies(t, live.ScanLive(t.Context(), tenant)), bodies(t, sealed.Scan(t.Context()))
 	if len(before) != len(products) || !maps.Equal(before, after) {
