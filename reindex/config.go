@@ -65,6 +65,10 @@ type Config struct {
 	// stay below it. Default 0: none may be missing; negative: any number may.
 	CountMargin float64
 
+	// Checks are asked, one after the other, once a generation has passed all other rules; the first one that returns an
+	// error keeps the old index live.
+	Checks []Check
+
 	// Retry is how often and when failed calls are made again.
 	Retry Retry
 	// CleanupTimeout limits the time in which a run that ended discards its generation. Default 30 s.
@@ -170,6 +174,7 @@ func (c *Config) validate() error {
 	atLeastOne("MaxHold", int64(c.MaxHold))
 	atLeastOne("MaxRuns", int64(c.MaxRuns))
 	atLeastOne("ReportItems", int64(c.ReportItems))
+	errs = append(errs, validateChecks(c.Checks)...)
 	errs = append(errs, c.Retry.validate())
 	if !(c.MinFraction <= 1) { // NaN included
 		errs = append(errs, fmt.Errorf("MinFraction is %v, it must be at most 1", c.MinFraction))

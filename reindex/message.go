@@ -65,6 +65,7 @@ func causeMessage(err *RunError) string {
 		return gate.Error()
 	}
 	_, panicked := errors.AsType[*PanicError](err)
+	check, checked := errors.AsType[*CheckError](err)
 	switch {
 	case errors.Is(err, ErrCancelled):
 		return ErrCancelled.Error()
@@ -74,6 +75,8 @@ func causeMessage(err *RunError) string {
 		return "the reindex was stopped because it was out of touch for too long; another one may have taken over"
 	case err.stopped:
 		return "the reindex was stopped by its caller"
+	case checked:
+		return shorten(check.PublicMessage())
 	case panicked, errors.Is(err, errGoexit), errors.Is(err, errMisuse):
 		return "the reindex failed by a defect" + seeLog
 	}

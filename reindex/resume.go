@@ -107,7 +107,10 @@ func (r *run) buildElsewhere(ctx context.Context, feed *feed, gen Generation, lo
 		if err := r.explained(ctx, r.check(ctx, misused, sealed), load); err != nil {
 			return err
 		}
-		return r.compare(ctx, gen, feed, sealed)
+		if err := r.compare(ctx, gen, feed, sealed); err != nil {
+			return err
+		}
+		return r.checks(ctx, gen, sealed)
 	})
 	if err != nil {
 		return err

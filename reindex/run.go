@@ -268,7 +268,10 @@ func (r *run) build(ctx context.Context, feed *feed, snap Snapshot, parts []stri
 		if err := r.check(ctx, p.misused, sealed); err != nil {
 			return err
 		}
-		return r.compare(ctx, gen, feed, sealed)
+		if err := r.compare(ctx, gen, feed, sealed); err != nil {
+			return err
+		}
+		return r.checks(ctx, gen, sealed)
 	}); err != nil {
 		return err
 	}
@@ -354,8 +357,8 @@ type unknownError struct{ error }
 
 func (e unknownError) Unwrap() error { return e.error }
 
-// commit makes the generation live, unless this is a dry run. Once it has begun, the end of ctx stops it only after CleanupTimeout: a switch-over
-// cut off in the middle would leave it unknown what is live.
+// commit makes the generation live, unless this is a dry run. Once it has begun, the end of ctx stops it only after
+// CleanupTimeout: a switch-over cut off in the middle would leave it unknown what is live.
 func (r *run) commit(ctx context.Context, gen Generation, edits *editing) error {
 	if r.record.now().Options.DryRun {
 		return nil // who has begun the generation discards what is not live

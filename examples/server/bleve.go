@@ -26,7 +26,7 @@ func openBleve(cfg config) (backend, error) {
 		}
 		return answer, err
 	}
-	return backend{index, search, index.Close}, nil
+	return backend{index, search, bleveindex.Golden, index.Close}, nil
 }
 
 func searchBleve(ctx context.Context, index *bleveindex.Index, tenant string, q question) (found, error) {

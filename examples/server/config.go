@@ -52,6 +52,10 @@ type config struct {
 	// Operations say when tenants are reindexed, how fast, and who learns of the end.
 	Operations operations
 
+	// Golden is a folder with the golden queries of tenants, such as acme.golden.json: what an index has to find before it goes live; see
+	// package golden.
+	Golden string `env:"PRODUCTINDEX_GOLDEN"`
+
 	// MaxRejected is how many products of a catalogue may be bad.
 	MaxRejected int64 `env:"PRODUCTINDEX_MAX_REJECTED" envDefault:"0"`
 	// MaxRuns is how many tenants are reindexed at the same time.

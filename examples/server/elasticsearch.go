@@ -68,7 +68,7 @@ func openElasticsearch(cfg config) (backend, error) {
 		roundTripper.CloseIdleConnections()
 		return nil
 	}
-	return backend{index, search, stop}, nil
+	return backend{index, search, esindex.Golden, stop}, nil
 }
 
 // trust returns a TLS configuration that trusts the certificates in a file, or the system's where file is empty.

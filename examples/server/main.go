@@ -85,6 +85,7 @@ func run(log *slog.Logger) (err error) {
 	}
 	engine, err := reindex.New(limits.Source(source), index.indexer, &reindex.Config{
 		Logger: log, MaxRejected: cfg.MaxRejected, MaxRuns: cfg.MaxRuns, Jobs: jobs, Trace: trace,
+		Checks: cfg.checks(index),
 	})
 	if err != nil {
 		return err

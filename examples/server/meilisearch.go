@@ -42,7 +42,7 @@ func openMeilisearch(cfg config) (backend, error) {
 		client.Close()
 		return nil
 	}
-	return backend{index, search, stop}, nil
+	return backend{index, search, meiliindex.Golden, stop}, nil
 }
 
 func searchMeilisearch(ctx context.Context, index meilisearch.IndexManager, q question) (found, error) {

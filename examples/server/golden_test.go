@@ -1,0 +1,33 @@
+package main
+
+import (
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// A golden query that fails keeps the old index, and the job says which one and what it found.
+func TestGoldenQueries(t *testing.T) {
+	catalogues, queries := t.TempDir(), t.TempDir()
+	write := func(folder, name, text string) {
+		if err := os.WriteFile(filepath.Join(folder, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(catalogues, "acme.jsonl", `{"id":"p1","name":"red sock"}`+"\n")
+	write(queries, "acme.golden.json", `{"queries":[{"query":"sock","atLeast":2}]}`)
+	s := start(t, "PRODUCTINDEX_CATALOGUES="+catalogues, "PRODUCTINDEX_INDEX="+t.TempDir(), "PRODUCTINDEX_GOLDEN="+queries)
+	if status, body := s.do(t, http.MethodPost, "/indexing/acme/reindex", ""); status != http.StatusNoContent {
+		t.Fatalf("%d %s", status, body)
+	}
+	s.await(t, "reindex failed", &struct{}{})
+	_, jobs := s.do(t, http.MethodGet, "/indexing/acme/reindex-jobs", "")
+	if !strings.Contains(jobs, `query \"sock\" finds 1 products, want at least 2`) {
+		t.Errorf("jobs: %s", jobs)
+	}
+	if status, _ := s.do(t, http.MethodGet, "/search/acme", ""); status != http.StatusNotFound {
+		t.Errorf("a search answers %d", status)
+	}
+}

@@ -1,0 +1,202 @@
+// Package golden makes a [reindex.Check] of queries and what they have to find, so that an index that answers worse than
+// it should does not go live. The queries are written as JSON, one file per tenant:
+//
+//	{"queries": [
+//		{"query": "red socks", "atLeast": 12},
+//		{"query": "sony wh1000", "products": ["4711"], "top": 3, "within": "150ms"}
+//	]}
+//
+// How an index is searched is its own: bleveindex.Golden, esindex.Golden and meiliindex.Golden have the function.
+package golden
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"slices"
+	"strings"
+	"time"
+
+	"productindex/reindex"
+)
+
+// Query is a query and what it has to find.
+type Query struct {
+	// Query is what a shopper types.
+	Query string
+	// AtLeast is the smallest number of products that it finds.
+	AtLeast int64
+	// Products are the ids of products that are among the first Top ones. Top is 10 by default, and 1,000 at most.
+	Products []string
+	Top      int
+	// Within is how long the answer may take, of the best of three tries; 0: any time.
+	Within time.Duration
+}
+
+// Found is what a query finds.
+type Found struct {
+	// Total is how many products match.
+	Total int64
+	// IDs are the ids of the first ones, the best one first.
+	IDs []string
+}
+
+// Search answers a query from a candidate, with up to top products.
+type Search func(ctx context.Context, candidate reindex.Candidate, query string, top int) (Found, error)
+
+// Load returns the queries of a tenant; none if it has none.
+type Load func(tenant string) ([]Query, error)
+
+const (
+	defaultTop = 10
+	maxTop     = 1000
+	tries      = 3
+)
+
+// file is the JSON format.
+type file struct {
+	Queries []entry `json:"queries"`
+}
+
+type entry struct {
+	Query    string   `json:"query"`
+	AtLeast  int64    `json:"atLeast"`
+	Products []string `json:"products"`
+	Top      int      `json:"top"`
+	Within   string   `json:"within"`
+}
+
+// Parse reads queries. It refuses what it does not know: a misspelled expectation is not one that always holds.
+func Parse(data []byte) ([]Query, error) {
+	dec := json.NewDecoder(bytes.NewReader(data))
+	dec.DisallowUnknownFields()
+	var f file
+	if err := dec.Decode(&f); err != nil {
+		return nil, fmt.Errorf("golden: the queries are not the JSON that is expected: %w", err)
+	}
+	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
+		return nil, errors.New("golden: something follows the queries")
+	}
+	var queries []Query
+	for i, e := range f.Queries {
+		q, err := e.query()
+		if err != nil {
+			return nil, fmt.Errorf("golden: query %d, %q: %w", i+1, e.Query, err)
+		}
+		queries = append(queries, q)
+	}
+	return queries, nil
+}
+
+func (e entry) query() (q Query, err error) {
+	q = Query{Query: e.Query, AtLeast: e.AtLeast, Products: e.Products, Top: e.Top}
+	if e.Within != "" {
+		if q.Within, err = time.ParseDuration(e.Within); err != nil || q.Within <= 0 {
+			return q, fmt.Errorf("within is %q, it must be a time such as 150ms", e.Within)
+		}
+	}
+	return q, q.validate()
+}
+
+func (q Query) validate() error {
+	switch {
+	case q.AtLeast < 0:
+		return fmt.Errorf("atLeast is %d, it must not be negative", q.AtLeast)
+	case q.Top < 0 || q.Top > maxTop:
+		return fmt.Errorf("top is %d, it must be from 1 to %d", q.Top, maxTop)
+	case slices.Contains(q.Products, ""):
+		return errors.New("products has an empty id")
+	case q.AtLeast == 0 && len(q.Products) == 0 && q.Within == 0:
+		return errors.New("it expects nothing: set atLeast, products or within")
+	}
+	return nil
+}
+
+// Dir returns a Load of files that are named after their tenants, such as acme.golden.json. A tenant without a file has
+// no queries.
+func Dir(files fs.FS) Load {
+	return func(tenant string) ([]Query, error) {
+		name := tenant + ".golden.json"
+		if strings.ContainsAny(tenant, `/\`) || !fs.ValidPath(name) {
+			return nil, nil // no file can have this name
+		}
+		data, err := fs.ReadFile(files, name)
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil, nil
+		}
+		if err != nil {
+			return nil, reindex.Public(fmt.Errorf("golden: %w", err), "the file of golden queries cannot be read")
+		}
+		queries, err := Parse(data)
+		if err != nil {
+			return nil, reindex.Public(err, err.Error())
+		}
+		return queries, nil
+	}
+}
+
+// Check returns a check that asks the queries of the candidate's tenant, one after the other. Its errors name every
+// query that does not find what it should, and what it finds.
+func Check(load Load, search Search) reindex.Check {
+	return reindex.Check{Name: "golden queries", Func: func(ctx context.Context, c reindex.Candidate) error {
+		queries, err := load(c.Tenant)
+		if err != nil {
+			return err
+		}
+		var failed []string
+		for _, q := range queries {
+			why, err := q.ask(ctx, c, search)
+			if err != nil {
+				text := fmt.Sprintf("query %q could not be asked", q.Query)
+				return reindex.Public(fmt.Errorf("golden: %s: %w", text, err), text)
+			}
+			if why != "" {
+				failed = append(failed, fmt.Sprintf("query %q %s", q.Query, why))
+			}
+		}
+		if len(failed) == 0 {
+			return nil
+		}
+		text := strings.Join(failed, "; ")
+		return reindex.Public(errors.New("golden: "+text), text)
+	}}
+}
+
+// ask returns why a query does not do what it should; empty if it does.
+func (q Query) ask(ctx context.Context, c reindex.Candidate, search Search) (why string, err error) {
+	if err := q.validate(); err != nil {
+		return "", err
+	}
+	top := q.Top
+	if top == 0 {
+		top = defaultTop
+	}
+	var found Found
+	best := time.Duration(-1)
+	for try := 0; try < tries && (try == 0 || q.Within > 0 && best > q.Within); try++ {
+		start := time.Now()
+		if found, err = search(ctx, c, q.Query, top); err != nil {
+			return "", err
+		}
+		if took := time.Since(start); best < 0 || took < best {
+			best = took
+		}
+	}
+	first := found.IDs[:min(top, len(found.IDs))]
+	for _, id := range q.Products {
+		if !slices.Contains(first, id) {
+			return fmt.Sprintf("does not have product %q among the first %d of %d", id, top, found.Total), nil
+		}
+	}
+	switch {
+	case found.Total < q.AtLeast:
+		return fmt.Sprintf("finds %d products, want at least %d", found.Total, q.AtLeast), nil
+	case q.Within > 0 && best > q.Within:
+		return fmt.Sprintf("takes %v, want at most %v", best.Round(time.Millisecond), q.Within), nil
+	}
+	return "", nil
+}
