@@ -136,6 +136,12 @@ type Resumer interface {
 	Resume(ctx context.Context, tenant, generation string) (Generation, error)
 }
 
+// Leaver is an optional capability of a [Generation]: Leave ends what this process does for it, which stays as it is for
+// the process that resumes it. The engine calls it in the place of Abort.
+type Leaver interface {
+	Leave(ctx context.Context) error
+}
+
 // DocCounter is an optional capability of an [Indexer]: it returns how many documents of a tenant searches see now, or
 // an error that matches [ErrNoLiveIndex] if none are served. The engine takes the number for an estimate of what to
 // expect from a source that announces nothing. Any other error means that the number is not known.

@@ -390,12 +390,20 @@ func (r *run) publish(ctx context.Context, gen Generation) error {
 // abort discards the generation unless it is live. It has a context of its own: it runs also, and above all, when ctx
 // has ended.
 func (r *run) abort(ctx context.Context, gen Generation) {
-	if gen == nil || r.handsOver(ctx) {
+	if gen == nil {
 		return
+	}
+	end := gen.Abort
+	if r.handsOver(ctx) {
+		leaver, ok := As[Leaver](gen)
+		if !ok {
+			return
+		}
+		end = leaver.Leave
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), r.cfg.CleanupTimeout)
 	defer cancel()
-	if err := r.phase(ctx, PhaseAbort, gen.Abort); err != nil {
+	if err := r.phase(ctx, PhaseAbort, end); err != nil {
 		r.record.log.WarnContext(ctx, "discarding the generation failed, a later run removes it", "generation", nameOf(gen), "error", err)
 	}
 }

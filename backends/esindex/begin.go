@@ -31,7 +31,7 @@ func (ix *Index) Begin(ctx context.Context, tenant string) (reindex.Generation, 
 	g := &generation{ix: ix, names: n, name: generationName(n.live, ix.now())}
 	g.token, _ = reindex.Fence(ctx)
 	ix.setOpen(g.name, true)
-	if err := g.open(ctx, g.create, g.inspect, g.rehearse, g.prepare, g.takeOver); err != nil {
+	if err := g.open(ctx, g.create, g.inspect, g.rehearse, g.prepare, g.noteLoad, g.takeOver); err != nil {
 		return nil, err
 	}
 	g.pulse.start(ix.cfg.ReapAfter/4, g.showLife) //nolint:contextcheck // the generation outlives ctx
@@ -92,7 +92,7 @@ func (g *generation) create(ctx context.Context) error {
 		err := call(ctx, g.ix.transport, what, esapi.IndicesCreateRequest{Index: g.name, WaitForActiveShards: "1", Body: jsonBody(map[string]any{
 			"settings": settings.create,
 			"mappings": body,
-			"aliases":  map[string]any{g.fence(): hiddenDefinition()},
+			"aliases":  g.ownAliases(),
 		})}, &created)
 		switch {
 		case hasType(err, "resource_already_exists_exception"):

@@ -64,6 +64,9 @@ func (g *generation) plan(ctx context.Context) (switchOver, error) {
 		return switchOver{}, g.fencedOr(ctx, err)
 	}
 	s := switchOver{actions: []action{removeAlias(g.name, g.fence())}}
+	if g.token > 0 {
+		s.actions = append(s.actions, removeAlias(g.name, g.run()))
+	}
 	if now.concrete {
 		s.actions = append(s.actions, action{"remove_index": {keyIndex: g.names.live}})
 	}
@@ -254,8 +257,8 @@ func (g *generation) fenced(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	_, exists := marked[g.name]
-	if exists && g.newer(marked) == "" {
+	e, exists := marked[g.name]
+	if exists && !g.resumed(e) && g.newer(marked) == "" {
 		return nil
 	}
 	return fmt.Errorf("esindex: index %s was not published: %w", g.name, reindex.ErrFenced)
@@ -268,6 +271,12 @@ func (g *generation) Abort(ctx context.Context) error {
 		return nil
 	}
 	g.end()
+	if g.token > 0 {
+		entries, err := g.ix.look(ctx, g.name)
+		if err != nil || g.resumed(entries[g.name]) {
+			return err
+		}
+	}
 	_, err := g.ix.discard(ctx, g.names, g.name)
 	return err
 }

@@ -46,12 +46,12 @@ type generation struct {
 // first fence.
 func (g *generation) fence() string {
 	if n := g.fences.Load(); n > 0 {
-		return g.name + ".commit" + strconv.Itoa(int(n))
+		return g.name + commitMark + strconv.Itoa(int(n))
 	}
 	return g.writeAlias()
 }
 
-func (g *generation) writeAlias() string { return g.name + ".write" }
+func (g *generation) writeAlias() string { return g.name + writeMark }
 
 // Name returns the name of the generation's index.
 func (g *generation) Name() string { return g.name }

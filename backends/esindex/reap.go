@@ -26,16 +26,22 @@ type mark struct {
 	Documents *int64 `json:"documents,omitempty"`
 	// Unsearched are the fields that it keeps and does not search.
 	Unsearched []string `json:"unsearched,omitempty"`
+	// Load is what a process has to know that resumes the generation; nil before it is prepared.
+	Load *load `json:"load,omitempty"`
 	// Alive is when the owner has last shown a sign of life.
 	Alive time.Time `json:"alive"`
 }
 
 // mark is the generation's, as of now.
 func (g *generation) mark() mark {
-	return mark{
+	m := mark{
 		Prefix: g.ix.cfg.Prefix, Tenant: g.names.tenant, Owner: g.ix.owner, Fence: g.token,
 		Documents: g.documents, Unsearched: g.unsearched, Alive: g.ix.now().UTC(),
 	}
+	if g.token > 0 && g.restore != nil {
+		m.Load = &load{Templated: g.templated, Restore: g.restore}
+	}
+	return m
 }
 
 // writeMark renews the generation's mark.
@@ -72,7 +78,7 @@ func (ix *Index) Reap(ctx context.Context, tenant string) (int, error) {
 	)
 	for index, e := range marked {
 		m := e.Mappings.Meta.Mark
-		if ix.inUse(n, index, e) || !ix.dead(index, m) && !m.olderThan(token) {
+		if ix.inUse(n, index, e) || !ix.dead(index, m) && !e.olderThan(index, token) {
 			continue
 		}
 		deleted, err := ix.sweep(ctx, n, index)
@@ -84,9 +90,6 @@ func (ix *Index) Reap(ctx context.Context, tenant string) (int, error) {
 	}
 	return reaped, errors.Join(errs...)
 }
-
-// olderThan reports whether the mark is of a run that was over when the one with this token began.
-func (m *mark) olderThan(token int64) bool { return 0 < m.Fence && m.Fence < token }
 
 // marked returns all generations of the tenant that bear its mark, by their names.
 func (ix *Index) marked(ctx context.Context, n names) (map[string]entry, error) {
@@ -135,8 +138,8 @@ func (ix *Index) sweep(ctx context.Context, n names, index string) (bool, error)
 func (g *generation) newer(marked map[string]entry) string {
 	for index, e := range marked {
 		m := e.Mappings.Meta.Mark
-		own := index == g.name || m.Owner == g.ix.owner && m.Fence == g.token && !g.ix.isOpen(index) && !g.ix.inUse(g.names, index, e)
-		if m.Fence >= g.token && !own {
+		own := index == g.name || m.Owner == g.ix.owner && e.token(index) == g.token && !g.ix.isOpen(index) && !g.ix.inUse(g.names, index, e)
+		if e.token(index) >= g.token && !own {
 			return index
 		}
 	}
@@ -153,7 +156,7 @@ func (g *generation) takeOver(ctx context.Context) error {
 		return fmt.Errorf("esindex: index %s: %w: its index is %s", g.name, reindex.ErrFenced, newer)
 	}
 	for index, e := range g.seen {
-		if e.Mappings.Meta.Mark.olderThan(g.token) && !g.ix.inUse(g.names, index, e) {
+		if e.olderThan(index, g.token) && !g.ix.inUse(g.names, index, e) {
 			if _, err := g.ix.sweep(ctx, g.names, index); err != nil {
 				return err
 			}

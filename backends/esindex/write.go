@@ -49,7 +49,7 @@ func (g *generation) Flush(ctx context.Context) ([]reindex.ItemError, error) {
 	if g.survey.hasBegun() {
 		return nil, g.conclude(ctx)
 	}
-	return nil, ctx.Err()
+	return nil, g.endLoad(ctx)
 }
 
 // writer writes to one index.
