@@ -35,7 +35,7 @@ const (
 
 // Config configures a [Fleet]. The zero value of each field stands for its default. New copies it.
 type Config struct {
-	// Engine is the configuration of the engine in each process. Jobs and Loader are the fleet's. MaxRuns is how many runs
+	// Engine is the configuration of the engine in each process. Jobs, Changes and Loader are the fleet's. MaxRuns is how many runs
 	// this process looks after at the same time; that takes little, as parts are loaded apart from it. Default 8.
 	Engine reindex.Config
 	// Role is what this process does. Default [Both].
@@ -87,8 +87,8 @@ func (c *Config) withDefaults() Config {
 func (c *Config) validate() error {
 	var errs []error
 	refuse := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
-	if c.Engine.Jobs != nil || c.Engine.Loader != nil {
-		refuse("Engine.Jobs and Engine.Loader are set, they are the fleet's own")
+	if c.Engine.Jobs != nil || c.Engine.Loader != nil || c.Engine.Changes != nil {
+		refuse("Engine.Jobs, Engine.Changes and Engine.Loader are the fleet's own, and set")
 	}
 	if c.Role < Both || c.Role > Worker {
 		refuse("Role is %d, it must be Both, Trigger or Worker", c.Role)

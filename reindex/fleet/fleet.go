@@ -92,7 +92,12 @@ func (f *Fleet) open(ctx context.Context, src reindex.Source, ix reindex.Indexer
 	if f.store, err = jobsql.New(ctx, f.db, &jobsql.Config{Dialect: jobsql.PostgreSQL, Lease: jobLease}); err != nil {
 		return err
 	}
+	changes, err := f.openChanges(ctx)
+	if err != nil {
+		return err
+	}
 	engine := f.cfg.Engine
+	engine.Changes = changes
 	engine.Jobs, engine.Loader = jobs{f.store, f.cfg.Lease}, &loader{f}
 	if f.engine, err = reindex.New(src, ix, &engine); err != nil {
 		return err
@@ -103,6 +108,24 @@ func (f *Fleet) open(ctx context.Context, src reindex.Source, ix reindex.Indexer
 	}
 	return nil
 }
+
+// openChanges returns the log of changes that all processes share. Claims on it last as long as the fleet's leases.
+func (f *Fleet) openChanges(ctx context.Context) (*jobsql.Changes, error) {
+	store, err := jobsql.New(ctx, f.db, &jobsql.Config{Dialect: jobsql.PostgreSQL, Lease: f.cfg.Lease})
+	if err != nil {
+		return nil, err
+	}
+	return store.Changes(&jobsql.ChangesConfig{Name: f.queues.parts, Bytes: int64(f.cfg.Engine.ChangeBytes)})
+}
+
+// Update carries changes of the tenant's products into the live index, and into what a run makes live after it; see
+// [reindex.Engine]. It returns when the log has them.
+func (f *Fleet) Update(ctx context.Context, tenant string, changes ...reindex.Change) error {
+	return f.engine.Update(ctx, tenant, changes...)
+}
+
+// Settle waits until what was accepted is searchable; see [reindex.Engine].
+func (f *Fleet) Settle(ctx context.Context, tenant string) error { return f.engine.Settle(ctx, tenant) }
 
 // fetchCooldown is how long a worker waits at least from one look into a queue to the next.
 const fetchCooldown = 20 * time.Millisecond

@@ -1,0 +1,40 @@
+package fleet
+
+import (
+	"encoding/json"
+	"sync/atomic"
+	"testing"
+
+	"productindex/reindex"
+	"productindex/reindex/reindextest"
+)
+
+// What is edited through one process while another one looks after the run is in the index when it goes live.
+func TestEditsDuringARun(t *testing.T) {
+	pool, ix, src := connect(t), reindextest.NewMemory(), &shop{products: 500}
+	half, release := make(chan struct{}), make(chan struct{})
+	var reads atomic.Int64
+	src.read = func(string) {
+		if reads.Add(1) == 3 {
+			close(half)
+			<-release
+		}
+	}
+	trigger := newFleet(t, pool, src, ix, hurried(Config{Role: Trigger}))
+	newFleet(t, pool, src, ix, hurried(Config{}))
+	job := start(t, trigger, "acme")
+	<-half
+	err := trigger.Update(t.Context(), "acme", reindex.Change{ID: "p000001", Delete: true},
+		reindex.Change{ID: "p000002", Body: json.RawMessage(`{"rev":"2"}`)}, reindex.Change{ID: "new", Body: json.RawMessage(`{"rev":"2"}`)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	close(release)
+	if job = await(t, trigger, job); job.Status != reindex.StatusSuccess || job.Report.ChangesApplied != 3 {
+		t.Fatalf("the job is %s (%s), %d changes applied", job.Status, job.Message, job.Report.ChangesApplied)
+	}
+	found, err := ix.Search(t.Context(), "acme")
+	if err != nil || len(found) != 500 || found["p000001"] != "" || found["p000002"] != "2" || found["new"] != "2" {
+		t.Errorf("%d are live (%v): %q, %q, %q", len(found), err, found["p000001"], found["p000002"], found["new"])
+	}
+}
