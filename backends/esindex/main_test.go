@@ -20,6 +20,13 @@ import (
 )
 
 func TestMain(m *testing.M) {
+	if text := os.Getenv(fleetVariable); text != "" {
+		if err := workInFleet(text); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
 	code := m.Run()
 	estest.StopShared()
 	// A proxy's toxic that cuts a connection off leaves the goroutine behind that feeds it.
