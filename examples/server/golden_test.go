@@ -30,4 +30,5 @@ func TestGoldenQueries(t *testing.T) {
 	if status, _ := s.do(t, http.MethodGet, "/search/acme", ""); status != http.StatusNotFound {
 		t.Errorf("a search answers %d", status)
 	}
+	s.stop(t)
 }
