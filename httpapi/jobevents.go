@@ -52,6 +52,7 @@ func (h *handler) jobEvents(c *call) (response, error) {
 		defer h.streams.release(slot)
 		s := &eventStream{
 			cfg:     &h.cfg,
+			slots:   h.streams,
 			w:       w,
 			control: http.NewResponseController(w),
 			last:    last,

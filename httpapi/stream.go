@@ -29,6 +29,7 @@ type eventStream struct {
 	cfg     *Config
 	control *http.ResponseController
 	shown   func(reindex.Job) jobquery.Job
+	slots   *streamSlots
 	last    string          // the id of the state that the client knows
 	taken   <-chan struct{} // closed: its place is another one's
 	failure error           // of the engine, or of a wrapper that does not flush; it does not reach the client
@@ -94,7 +95,7 @@ func (s *eventStream) run(request context.Context, follow watch, tenant string, 
 		if err := s.tell(job); err != nil || job.Status.Ended() {
 			return err
 		}
-		pause(ctx, s.cfg.StreamInterval)
+		pause(ctx, s.slots.spread(s.cfg.StreamInterval))
 	}
 	return nil
 }

@@ -5,7 +5,11 @@ import (
 	"net/http"
 	"slices"
 	"sync"
+	"time"
 )
+
+// freeStreams is how many streams are sent events as often as they come.
+const freeStreams = 100
 
 // streamSlots hands out the places of event streams. A tenant may have all the places that no other tenant wants. If
 // none is left for a tenant that has fewer than another one, the newest stream of the tenant with the most gives up its
@@ -46,6 +50,14 @@ func (s *streamSlots) take(tenant string) (*streamSlot, error) {
 	s.taken++
 	s.byTenant[tenant] = append(s.byTenant[tenant], slot)
 	return slot, nil
+}
+
+// spread returns how long a stream waits between two events: interval, and longer the more streams are open, so that all
+// of them together get about as many events as freeStreams.
+func (s *streamSlots) spread(interval time.Duration) time.Duration {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return interval * time.Duration(max(1, s.taken/freeStreams))
 }
 
 // largest returns the places of the tenant that has the most.

@@ -82,7 +82,7 @@ func TestConsole(t *testing.T) {
 	b.looks(t, "ended")
 	b.searches()
 	b.runs(t, s)
-	b.dryRuns(t)
+	b.dryRuns(t, s)
 	b.cancels(t, s)
 	b.losesTheServer(s)
 	b.mayOnlyLook(t, s)
@@ -117,11 +117,14 @@ func (b *browser) runs(t *testing.T, s *shop) {
 	b.until("no markup", `document.querySelectorAll("main img").length === 0 && !document.title.includes("owned")`)
 }
 
-// dryRuns tries a run: nothing goes live.
-func (b *browser) dryRuns(t *testing.T) {
+// dryRuns tries a run over a smaller catalogue, and sees what would go: nothing goes live.
+func (b *browser) dryRuns(t *testing.T, s *shop) {
 	t.Helper()
+	s.fill("acme", 5990)
 	b.click("Dry run")
 	b.untilText("was checked, and discarded")
+	b.untilText("Difference to the live index")
+	b.untilText("P-05995")
 	b.looks(t, "dryrun")
 }
 

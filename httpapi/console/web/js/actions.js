@@ -14,7 +14,7 @@ export function actions(context, on) {
   const message = h("p", { class: "note", role: "alert", hidden: true });
   const types = h("select", { "aria-label": "What to reindex", hidden: true });
   const buttons = [button("Reindex", "primary", () => start({}))];
-  if (app.api.takes("ReindexJobCreation", "dryRun")) buttons.unshift(button("Dry run", "", () => start({ dryRun: true })));
+  if (app.api.takes("ReindexJobCreation", "dryRun")) buttons.unshift(button("Dry run", "", dryRun));
   if (app.api.serves("post", rollbackPath)) buttons.unshift(button("Roll back…", "", rollBack));
 
   function button(text, kind, act) {
@@ -47,6 +47,18 @@ export function actions(context, on) {
     const job = await app.api.post(`${tenant}/reindex-jobs`, body);
     app.announce(options.dryRun ? "The dry run was started." : "The reindex was started.");
     on.started(job);
+  }
+
+  // dryRun asks for the difference to what is live as well. Not every index can tell it.
+  async function dryRun() {
+    if (app.api.takes("ReindexJobCreation", "difference")) {
+      try {
+        return await start({ dryRun: true, difference: true });
+      } catch (error) {
+        if (error.status !== 400 || error.retryAfter) throw error;
+      }
+    }
+    return start({ dryRun: true });
   }
 
   async function rollBack() {

@@ -6,6 +6,7 @@ import { ended } from "./stream.js";
 
 const path = "/indexing/{tenant}/reindex-jobs/{id}/difference";
 const kinds = [["added", "Added"], ["removed", "Removed"], ["changed", "Changed"]];
+const most = 100; // products that are shown of a kind
 
 export function difference(context, id) {
   const { app, tenant } = context;
@@ -18,20 +19,27 @@ export function difference(context, id) {
   async function show(job) {
     if (asked || !ended(job) || !job.dryRun || !app.api.serves("get", path)) return;
     asked = true;
-    element.hidden = false;
     try {
       const found = await app.api.get(`${tenant}/reindex-jobs/${id}/difference`);
-      body.replaceChildren(...kinds.filter(([kind]) => found[kind] !== undefined).map(([kind, name]) => kindView(name, found[kind])));
+      setText(note, [`${count(found.unchangedCount)} products are the same in both`,
+        found.editedCount > 0 && `${count(found.editedCount)} were edited meanwhile and are not compared`].filter(Boolean).join("; ") + ".");
+      body.replaceChildren(...kinds.map(([kind, name]) => kindView(name, found[`${kind}Count`], found[kind])));
+      element.hidden = false;
     } catch (error) {
-      setText(note, app.failed(error));
+      element.hidden = error.status === 404; // nothing was compared
+      if (!element.hidden) setText(note, app.failed(error));
     }
   }
 
   return { element, show };
 }
 
-function kindView(name, { count: number = 0, ids = [] }) {
-  return h("div", {}, h("h3", { text: `${name}: ${count(number)}` }),
-    ids.length > 0 ? h("ul", { class: "ids" }, ids.map((id) => h("li", { text: id }))) : null,
-    ids.length < number ? h("p", { class: "hint", text: `and ${count(number - ids.length)} more` }) : null);
+// kindView shows some products of a kind: their ids, or {id, fields} with what differs in them.
+function kindView(name, number, products) {
+  const shown = products.slice(0, most);
+  return h("div", {}, h("h3", {}, name, " ", h("span", { class: "figure", text: count(number) })),
+    shown.length > 0 && h("ul", { class: "ids", tabindex: "0", "aria-label": `${name} products` },
+      shown.map((product) => h("li", {}, product.id ?? product,
+        product.fields?.length > 0 && h("span", { class: "hint", text: ` ${product.fields.join(", ")}` })))),
+    shown.length < number && shown.length > 0 && h("p", { class: "hint", text: `and ${count(number - shown.length)} more` }));
 }

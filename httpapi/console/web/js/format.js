@@ -72,7 +72,7 @@ export function ago(text) {
 export function change(now, before) {
   if (!before || now === undefined || now === null) return "";
   const percent = Math.round(((now - before) / before) * 100);
-  if (percent === 0) return "same";
+  if (percent === 0) return now === before ? "same" : "under 1\u00a0%";
   if (percent > 999) return `${short.format(now / before)} ×`;
   return `${percent > 0 ? "+" : "−"}${Math.abs(percent)} %`;
 }
