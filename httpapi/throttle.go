@@ -72,8 +72,14 @@ func (h *handler) putThrottle(c *call) (response, error) {
 // parseThrottle returns the limits of a body. A limit that is not there is none; a field with another name is
 // refused, as it could be meant for a limit.
 func parseThrottle(body []byte) (limits throttle.Limits, err error) {
-	if _, err := parseObject(body); err != nil {
+	fields, err := parseObject(body)
+	if err != nil {
 		return limits, err
+	}
+	for name, raw := range fields {
+		if raw[0] == 'n' { // null is neither a limit nor the absence of one
+			return limits, invalid("Invalid limits", "Field '"+name+"' must not be null")
+		}
 	}
 	var view throttleView
 	dec := json.NewDecoder(bytes.NewReader(body))
@@ -96,7 +102,7 @@ func (w windowView) parse() (*throttle.Window, error) {
 		return nil, invalid("Invalid window", "Fields 'from' and 'to' are times such as 22:00")
 	}
 	location, err := time.LoadLocation(w.TimeZone)
-	if err != nil || strings.EqualFold(w.TimeZone, "Local") {
+	if err != nil || w.TimeZone == "" || strings.EqualFold(w.TimeZone, "Local") {
 		return nil, invalid("Invalid window", "Field 'timeZone' is a name such as Europe/Berlin")
 	}
 	midnight, _ := time.Parse(clockLayout, "00:00")

@@ -67,6 +67,8 @@ func TestThrottleRefuses(t *testing.T) {
 		``: "Content-Type", `[]`: "object", `{"documentsPerSecond":-1}`: "not negative", `{"documentsPerSecond":"9"}`: "Invalid limits",
 		`{"documentPerSecond":9}`: "Invalid limits", `{"paused":1}`: "Invalid limits", `{"paused":true,"paused":false}`: "Duplicate field",
 		`{"window":{"from":"1:00","to":"02:00","timeZone":"UTC"}}`: "such as 22:00", `{"window":{"from":"25:00","to":"02:00"}}`: "such as 22:00",
+		`{"paused":null}`: "must not be null", `{"window":null}`: "must not be null",
+		`{"window":{"from":"01:00","to":"02:00"}}`:                    "Europe/Berlin",
 		`{"window":{"from":"01:00","to":"02:00","timeZone":"Local"}}`: "Europe/Berlin", `{"window":{"from":"01:00","to":"02:00","timeZone":"../x"}}`: "Europe/Berlin",
 		`{"window":{"from":"01:00","to":"01:00","timeZone":"UTC"}}`: "different times",
 	} {
