@@ -269,3 +269,22 @@ func TestBodiesAreCompressed(t *testing.T) {
 		})
 	}
 }
+
+// A body that a scan has yielded stays as it is while others are read, also if it was stored as it is.
+func TestScannedBodiesStay(t *testing.T) {
+	ix := open(t, t.TempDir(), nil)
+	want := map[string]string{"a": `{"name":"wool sock"}`, "b": `{"name":"oak table"}`, "c": `{"name":"tin spoon"}`}
+	publish(t, ix, "acme", object("a", want["a"]), object("b", want["b"]), object("c", want["c"]))
+	got := map[string]reindex.Product{}
+	for p, err := range ix.ScanLive(t.Context(), "acme") {
+		if err != nil {
+			t.Fatal(err)
+		}
+		got[p.ID] = p
+	}
+	for id, body := range want {
+		if string(got[id].Body) != body {
+			t.Errorf("the body of %s is %s, want %s", id, got[id].Body, body)
+		}
+	}
+}

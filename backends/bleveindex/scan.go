@@ -67,7 +67,9 @@ func codecOf(of bleve.Index) (*bodies.Codec, error) {
 }
 
 // scan yields the products of an index, segment by segment.
-func (ix *Index) scan(ctx context.Context, of bleve.Index, codec *bodies.Codec, yield func(reindex.Product, error) bool) (err error) {
+func (ix *Index) scan(
+	ctx context.Context, of bleve.Index, codec *bodies.Codec, yield func(reindex.Product, error) bool,
+) (err error) {
 	if ix.cfg.OmitBodies {
 		return fmt.Errorf("it has no bodies (OmitBodies): %w", errors.ErrUnsupported)
 	}
@@ -110,7 +112,7 @@ func stored(segment *scorch.SegmentSnapshot, n uint64, codec *bodies.Codec) (p r
 			case idField:
 				p.ID = string(value)
 			case BodyField:
-				p.Body, failed = codec.Decode(value)
+				p.Body, failed = codec.Decode(slices.Clone(value)) // bleve reads the next document into the same memory
 			}
 			return failed == nil
 		})
