@@ -5,9 +5,12 @@ import (
 	"testing"
 
 	"go.uber.org/goleak"
+
+	"productindex/reindex/reindextest/acidtest"
 )
 
 func TestMain(m *testing.M) {
+	acidtest.Child(openAcid)
 	if dir := os.Getenv(childDir); dir != "" {
 		os.Exit(runChild(dir))
 	}

@@ -17,6 +17,7 @@ import (
 	"productindex/backends/esindex/internal/estest"
 	"productindex/reindex"
 	"productindex/reindex/reindextest"
+	"productindex/reindex/reindextest/acidtest"
 )
 
 func TestMain(m *testing.M) {
@@ -27,6 +28,7 @@ func TestMain(m *testing.M) {
 		}
 		return
 	}
+	acidtest.Child(openAcid)
 	code := m.Run()
 	estest.StopShared()
 	// A proxy's toxic that cuts a connection off leaves the goroutine behind that feeds it.

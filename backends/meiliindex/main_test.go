@@ -4,6 +4,11 @@ import (
 	"testing"
 
 	"go.uber.org/goleak"
+
+	"productindex/reindex/reindextest/acidtest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	acidtest.Child(openAcid)
+	goleak.VerifyTestMain(m)
+}

@@ -1,0 +1,235 @@
+// Package acidtest tests that an index ends as a database has it, whatever happens meanwhile: writers change products in
+// a database at random, an outbox carries the changes to an engine with a durable log, reindexes go on one after the
+// other, and the engine's process is killed at random moments and started again. After each switch-over, once settled,
+// and at the end the index holds what the database does: every product, every body, nothing more.
+//
+// The engine runs in a process of its own, which is the test's program once more. So a test's TestMain calls [Child]
+// first:
+//
+//	func TestMain(m *testing.M) {
+//		acidtest.Child(openIndex)
+//		os.Exit(m.Run())
+//	}
+//
+//	func TestAcid(t *testing.T) { acidtest.Run(t, acidtest.Scenario{}, nil) }
+package acidtest
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	_ "modernc.org/sqlite" // the database of the shop
+
+	"productindex/reindex"
+)
+
+// Scenario is what a test does. The zero value of each field stands for its default.
+type Scenario struct {
+	// Seeds is how many scenarios are run. Default 5, and 50 with CI=true.
+	Seeds int
+	// Parallel is how many of them are run at the same time. Default 4: they wait for leases most of the time.
+	Parallel int
+	// Products is how many products the first scenario begins with, and Reindexes how many reindexes it does. Defaults 5,000
+	// and 20.
+	Products, Reindexes int
+	// SmallProducts and SmallReindexes are those of the others, which are there for their moments. Defaults 200 and 8.
+	SmallProducts, SmallReindexes int
+}
+
+func (s Scenario) withDefaults() Scenario {
+	seeds := 5
+	if os.Getenv("CI") == "true" {
+		seeds = 50
+	}
+	for field, value := range map[*int]int{
+		&s.Seeds: seeds, &s.Parallel: 4, &s.Products: 5000, &s.Reindexes: 20, &s.SmallProducts: 200, &s.SmallReindexes: 8,
+	} {
+		if *field == 0 {
+			*field = value
+		}
+	}
+	return s
+}
+
+// Index is an index as a test sees it.
+type Index struct {
+	Indexer reindex.Indexer
+	// Bodies returns the body of each product that searches find, by id.
+	Bodies func(ctx context.Context) (map[string]string, error)
+}
+
+// Tenant is the tenant whose products are changed.
+const Tenant = "acme"
+
+const (
+	writers = 4
+	// pace is the time between two changes of a writer.
+	pace = 4 * time.Millisecond
+	// patience is how long a test waits for an answer of the engine's process.
+	patience = 3 * time.Minute
+	// killed is how many of a hundred reindexes, and of the checks after them, end with the process.
+	killed = 20
+)
+
+// Run runs the scenarios as subtests. environment returns the environment of the engine's process for a folder of the
+// scenario's own; nil adds none.
+func Run(t *testing.T, scenario Scenario, environment func(t *testing.T, dir string) []string) {
+	t.Helper()
+	s := scenario.withDefaults()
+	slots := make(chan struct{}, s.Parallel)
+	for seed := range s.Seeds {
+		t.Run(fmt.Sprint(seed), func(t *testing.T) {
+			t.Parallel()
+			slots <- struct{}{}
+			defer func() { <-slots }()
+			products, reindexes := s.SmallProducts, s.SmallReindexes
+			if seed == 0 {
+				products, reindexes = s.Products, s.Reindexes
+			}
+			var env []string
+			dir := t.TempDir()
+			if environment != nil {
+				env = environment(t, dir)
+			}
+			run(t, dir, env, uint64(seed), products, reindexes)
+		})
+	}
+}
+
+// run is one scenario.
+func run(t *testing.T, dir string, env []string, seed uint64, products, reindexes int) {
+	t.Helper()
+	shop := openShop(t, dir, products)
+	rng := rand.New(rand.NewPCG(seed, 0))
+	p := &process{t: t, dir: dir, env: env}
+	defer p.stop()
+	p.must("run")
+	stop := shop.write(t, seed)
+	defer stop()
+	took := 100 * time.Millisecond
+	for range reindexes {
+		start := time.Now()
+		if rng.IntN(100) < killed {
+			p.killWithin("run", time.Duration(rng.Int64N(int64(2*took))))
+		}
+		p.must("run")
+		took = time.Since(start)
+		shop.pause.Lock()
+		if rng.IntN(100) < killed {
+			p.killWithin("check", time.Duration(rng.Int64N(int64(100*time.Millisecond))))
+		}
+		p.must("check")
+		shop.pause.Unlock()
+	}
+	stop()
+	p.must("check")
+}
+
+// shop is the database, which is the truth.
+type shop struct {
+	db    *sql.DB
+	pause sync.RWMutex
+	ids   int
+}
+
+func shopName(dir string) string {
+	return "file:" + filepath.Join(dir, "shop.db") + "?_txlock=immediate&_pragma=journal_mode(WAL)&_pragma=busy_timeout(30000)&_pragma=synchronous(OFF)"
+}
+
+func openShop(t *testing.T, dir string, products int) *shop {
+	t.Helper()
+	db, err := sql.Open("sqlite", shopName(dir))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = db.Close() })
+	s := &shop{db: db, ids: products * 6 / 5}
+	tx, err := db.BeginTx(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, statement := range []string{
+		"CREATE TABLE products (tenant TEXT NOT NULL, id TEXT NOT NULL PRIMARY KEY, body TEXT NOT NULL)",
+		"CREATE TABLE product_changes (sequence INTEGER PRIMARY KEY AUTOINCREMENT, tenant TEXT, id TEXT, deleted BOOLEAN, body TEXT)",
+	} {
+		if _, err := tx.ExecContext(t.Context(), statement); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i := range products {
+		if _, err := tx.ExecContext(t.Context(), "INSERT INTO products VALUES (?, ?, ?)", Tenant, id(i), body(id(i), "0")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := tx.Commit(); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func id(i int) string { return fmt.Sprintf("p%05d", i) }
+
+func body(id, rev string) string {
+	return fmt.Sprintf(`{"id":%q,"name":"Product %s, edition %s","rev":%q,"price":%d.5,"stock":{"main":%d}}`, id, id, rev, rev, len(rev), len(id))
+}
+
+// write lets writers change products until the returned function is called, which waits for them.
+func (s *shop) write(t *testing.T, seed uint64) (stop func()) {
+	done := make(chan struct{})
+	var running sync.WaitGroup
+	for w := range writers {
+		running.Go(func() {
+			rng := rand.New(rand.NewPCG(seed, uint64(w)+1))
+			ticker := time.NewTicker(pace)
+			defer ticker.Stop()
+			for n := 0; ; n++ {
+				select {
+				case <-done:
+					return
+				case <-ticker.C:
+				}
+				if err := s.change(id(rng.IntN(s.ids)), fmt.Sprintf("%d.%d", w, n), rng.IntN(4) == 0); err != nil {
+					t.Errorf("writing to the shop: %v", err)
+					return
+				}
+			}
+		})
+	}
+	var once sync.Once
+	return func() {
+		once.Do(func() { close(done) })
+		running.Wait()
+	}
+}
+
+// change changes or deletes one product, as a shop does.
+func (s *shop) change(id, rev string, deleted bool) (err error) {
+	s.pause.RLock()
+	defer s.pause.RUnlock()
+	ctx := context.Background()
+	tx, err := s.db.BeginTx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = tx.Rollback() }() // after a commit it does nothing
+	statement, args := "DELETE FROM products WHERE tenant = ? AND id = ?", []any{Tenant, id}
+	var now any
+	if !deleted {
+		statement, now = "INSERT INTO products VALUES (?, ?, ?) ON CONFLICT (id) DO UPDATE SET body = excluded.body", body(id, rev)
+		args = append(args, now)
+	}
+	if _, err := tx.ExecContext(ctx, statement, args...); err != nil {
+		return err
+	}
+	if _, err := tx.ExecContext(ctx, "INSERT INTO product_changes (tenant, id, deleted, body) VALUES (?, ?, ?, ?)", Tenant, id, deleted, now); err != nil {
+		return err
+	}
+	return tx.Commit()
+}

@@ -1,0 +1,98 @@
+package acidtest
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"testing"
+	"time"
+)
+
+// process is the engine's process, which is started when something is asked of it.
+type process struct {
+	t    *testing.T
+	dir  string
+	env  []string
+	cmd  *exec.Cmd
+	in   io.WriteCloser
+	said chan string
+}
+
+func (p *process) start() {
+	p.t.Helper()
+	p.cmd = exec.CommandContext(p.t.Context(), os.Args[0])
+	p.cmd.Env = append(append(os.Environ(), p.env...), childDir+"="+p.dir)
+	p.cmd.Stderr = os.Stderr
+	in, err := p.cmd.StdinPipe()
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	out, err := p.cmd.StdoutPipe()
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	if err := p.cmd.Start(); err != nil {
+		p.t.Fatal(err)
+	}
+	said := make(chan string, 1)
+	go func() {
+		defer close(said)
+		for lines := bufio.NewScanner(out); lines.Scan(); {
+			said <- lines.Text()
+		}
+	}()
+	p.in, p.said = in, said
+}
+
+// ask asks the process to do something.
+func (p *process) ask(command string) {
+	p.t.Helper()
+	if p.cmd == nil {
+		p.start()
+	}
+	if _, err := fmt.Fprintln(p.in, command); err != nil {
+		p.t.Fatalf("%s: %v", command, err)
+	}
+}
+
+// must asks for something and waits until it is done.
+func (p *process) must(command string) {
+	p.t.Helper()
+	p.ask(command)
+	select {
+	case answer, ok := <-p.said:
+		if !ok {
+			p.t.Fatalf("%s: the engine's process has ended", command)
+		}
+		if answer != done {
+			p.t.Errorf("%s: %s", command, answer)
+		}
+	case <-time.After(patience):
+		p.t.Fatalf("%s: no answer for %v", command, patience)
+	}
+}
+
+// killWithin asks for something and kills the process after a while, or once it is done.
+func (p *process) killWithin(command string, while time.Duration) {
+	p.t.Helper()
+	p.ask(command)
+	select {
+	case <-p.said:
+	case <-time.After(while):
+	}
+	p.stop()
+}
+
+// stop kills the process.
+func (p *process) stop() {
+	if p.cmd == nil {
+		return
+	}
+	_ = p.cmd.Process.Kill() // it may have ended
+	for range p.said {
+	}
+	_ = p.cmd.Wait() // it was killed
+	p.cmd = nil
+}
