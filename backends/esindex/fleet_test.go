@@ -37,8 +37,11 @@ const (
 
 // fleetProcess is what a worker is told of the fleet.
 type fleetProcess struct {
-	DSN, URL, Prefix, Reads string
-	Products                int
+	DSN      string `json:"dsn"`
+	URL      string `json:"url"`
+	Prefix   string `json:"prefix"`
+	Reads    string `json:"reads"` // the file of reads
+	Products int    `json:"products"`
 }
 
 // Three processes on one database and one index, of which one triggers and two work: workers are killed and stopped past
@@ -55,8 +58,8 @@ func TestFleetUnderKills(t *testing.T) {
 	for seed := range seeds {
 		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
 			ix := openOn(t, server.Transport(t), nil)
-			p := fleetProcess{dsn, server.URL, ix.cfg.Prefix, filepath.Join(t.TempDir(), "reads"), products}
-			testFleetUnderKills(t, ix, p, rand.New(rand.NewPCG(uint64(seed), 1))) //nolint:gosec // a seeded test
+			p := fleetProcess{DSN: dsn, URL: server.URL, Prefix: ix.cfg.Prefix, Reads: filepath.Join(t.TempDir(), "reads"), Products: products}
+			testFleetUnderKills(t, ix, p, rand.New(rand.NewPCG(uint64(seed), 1)))
 		})
 	}
 }
@@ -163,7 +166,7 @@ func startWorker(t *testing.T, p fleetProcess) *exec.Cmd {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command(os.Args[0]) //nolint:noctx // the test kills it
+	cmd := exec.Command(os.Args[0])
 	cmd.Env = append(os.Environ(), fleetVariable+"="+string(text))
 	cmd.Stderr = t.Output()
 	if err := cmd.Start(); err != nil {
