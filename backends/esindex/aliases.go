@@ -14,8 +14,8 @@ import (
 	"productindex/reindex"
 )
 
-// definition is what makes an alias of an index more than a name, in the server's own words: its filter, its routing, whether it takes
-// writes, whether it is hidden.
+// definition is what makes an alias of an index more than a name, in the server's own words: its filter, its routing,
+// whether it takes writes, whether it is hidden.
 type definition map[string]json.RawMessage
 
 // same reports whether searches through both definitions find the same.
@@ -38,8 +38,8 @@ const (
 	keyHidden     = "is_hidden"
 )
 
-// live is the definition of a tenant's alias unless another one was found. An alias cannot have two write indexes: a switch fails if
-// another index got the alias meanwhile.
+// live is the definition of a tenant's alias unless another one was found. An alias cannot have two write indexes: a
+// switch fails if another index got the alias meanwhile.
 func liveDefinition() definition { return definition{keyWriteIndex: json.RawMessage("true")} }
 
 // hiddenDefinition is that of an alias that is ours alone.
@@ -100,7 +100,8 @@ type entry struct {
 	} `json:"settings"`
 }
 
-// looked are the parts of an index that entry has. Its uuid is always there: an index without aliases would be left out otherwise.
+// looked are the parts of an index that entry has. Its uuid is always there: an index without aliases would be left out
+// otherwise.
 var looked = []string{
 	"*.aliases", "*.mappings._meta." + markKey, "*.mappings.dynamic", "*.mappings._routing", "*.settings.index.uuid",
 	"*.settings.index.number_of_shards", "*.settings.index.number_of_replicas", "*.settings.index.auto_expand_replicas",
@@ -109,8 +110,8 @@ var looked = []string{
 	"*.settings." + ignoreBeyondLimit,
 }
 
-// look returns what the server says of the indexes behind names and patterns, by their names. There are none if there is nothing of
-// that name.
+// look returns what the server says of the indexes behind names and patterns, by their names. There are none if there
+// is nothing of that name.
 func (ix *Index) look(ctx context.Context, names ...string) (map[string]entry, error) {
 	entries := map[string]entry{}
 	missing := len(names) > 1
@@ -143,10 +144,10 @@ func (e entry) fenced(index string) bool {
 	return false
 }
 
-// published reports whether the index is meant to be found under the tenant's alias. That it bears the alias is not enough: a template
-// gives it to every index whose name matches, also to one that is still being loaded, and to those of other tenants. A generation was
-// published if its fence is gone, which the switch removes in one step with adding the alias; or if somebody gave the alias to a
-// generation that was complete.
+// published reports whether the index is meant to be found under the tenant's alias. That it bears the alias is not
+// enough: a template gives it to every index whose name matches, also to one that is still being loaded, and to those
+// of other tenants. A generation was published if its fence is gone, which the switch removes in one step with adding
+// the alias; or if somebody gave the alias to a generation that was complete.
 func (e entry) published(n names, index string) bool {
 	if _, ok := e.Aliases[n.live]; !ok {
 		return false
@@ -182,7 +183,7 @@ type target struct {
 	stray    []string         // these: they bear the alias, and nobody put them live
 }
 
-// String names what is there, for messages.
+// String names the indexes, for messages.
 func (t target) String() string {
 	switch {
 	case t.concrete:
@@ -237,7 +238,8 @@ func (ix *Index) behind(ctx context.Context, n names) (target, error) {
 	return n.behind(entries), nil
 }
 
-// behind returns what the tenant's alias stands for, of all indexes that there are. Those without the alias do not count.
+// behind returns what the tenant's alias stands for, of all indexes that there are. Those without the alias do not
+// count.
 func (n names) behind(entries map[string]entry) target {
 	t := target{indexes: map[string]entry{}}
 	for index, e := range entries {

@@ -49,7 +49,7 @@ func TestAliasesMove(t *testing.T) {
 			g := begin(t, ix)
 			fill(t, g, 4, "2")
 			if g.sealed.Live != 3 {
-				t.Errorf("%d products are live, want 3: those that the filter hides count, too", g.sealed.Live)
+				t.Errorf("%d products are live, want 3: those that the filter hides also count", g.sealed.Live)
 			}
 			if err := g.Commit(t.Context()); err != nil {
 				t.Fatal(err)
@@ -243,7 +243,8 @@ func TestKeepPreviousAfterRollbackByHand(t *testing.T) {
 	assertBears(t, ix, previousName(ix.Alias(acme)), third)
 }
 
-// An index in the place of the alias is not deleted if the host wants to keep what was live; otherwise the log says that it is.
+// An index in the place of the alias is not deleted if the host wants to keep what was live; otherwise the log says
+// that it is.
 func TestConcreteIndex(t *testing.T) {
 	var logged journal
 	stray := func(ix *Index) {

@@ -18,11 +18,12 @@ import (
 // discardTimeout limits how long a Begin that failed takes to delete what it has made.
 const discardTimeout = 10 * time.Second
 
-// Begin implements [reindex.Indexer]. With a fencing token in ctx (see [reindex.Fence]) it deletes the generations of runs with smaller
-// ones, and fails if there is one with the same token or a greater one.
+// Begin implements [reindex.Indexer]. With a fencing token in ctx (see [reindex.Fence]) it deletes the generations of
+// runs with smaller ones, and fails if there is one with the same token or a greater one.
 //
-// It looks at what the server has made of the new index, as templates add to it: it removes aliases, and fails if the products could not
-// be loaded or the index not be switched to. What can be known before the load does not show after it.
+// It looks at what the server has made of the new index, as templates add to it: it removes aliases, and fails if the
+// products could not be loaded or the index not be switched to. What can be known before the load does not show after
+// it.
 func (ix *Index) Begin(ctx context.Context, tenant string) (reindex.Generation, error) {
 	if err := reindex.CheckTenant(tenant); err != nil {
 		return nil, err
@@ -66,7 +67,7 @@ func (ix *Index) replaceable(n names, t target) error {
 	return err
 }
 
-// discardUnborn deletes what a Begin that failed has made. What that leaves is left to Reap.
+// discardUnborn deletes what a Begin that failed has made. The rest is left to Reap.
 func (g *generation) discardUnborn(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), discardTimeout)
 	defer cancel()
@@ -75,8 +76,8 @@ func (g *generation) discardUnborn(ctx context.Context) {
 	}
 }
 
-// create creates the generation's index. Its name is random: if it exists already, an earlier try of the client has made it. What the
-// server cannot do is left out of our own settings and mappings, and remembered.
+// create creates the generation's index. Its name is random: if it exists already, an earlier try of the client has
+// made it. What the server cannot do is left out of our own settings and mappings, and remembered.
 func (g *generation) create(ctx context.Context) error {
 	what := "creating index " + g.name
 	for {
@@ -111,8 +112,9 @@ func (g *generation) create(ctx context.Context) error {
 	}
 }
 
-// inspect looks at what is there of the tenant, now that the generation is. It removes the aliases that a template has given to the new
-// index: one of them may be the tenant's own, and searches would find an index that is still being loaded.
+// inspect looks at all indexes of the tenant, now that the new one is there. It removes the aliases that a template has
+// given to the new index: one of them may be the tenant's own, and searches would find an index that is still being
+// loaded.
 func (g *generation) inspect(ctx context.Context) error {
 	entries, err := g.ix.look(ctx, g.names.live, g.names.live+"-*")
 	if err != nil {
@@ -172,8 +174,8 @@ func (g *generation) suits(e entry) error {
 	return nil
 }
 
-// rehearse makes the calls on which a run could fail after its load, in a form that changes nothing: it counts, and takes an alias from
-// what is live that is not there.
+// rehearse makes the calls on which a run could fail after its load, in a form that changes nothing: it counts, and
+// takes an alias from what is live that is not there.
 func (g *generation) rehearse(ctx context.Context) error {
 	if _, err := g.ix.count(ctx, g.name); err != nil {
 		return err
@@ -195,8 +197,8 @@ func (g *generation) rehearse(ctx context.Context) error {
 	return g.ix.updateAliases(ctx, "rehearsing the switch of alias "+g.names.live+" from "+g.before.String(), actions)
 }
 
-// roomForReplicas returns an error if the host asks for more replicas than the cluster has nodes for. Without the privilege to ask for
-// the nodes it returns nil, and Seal waits in vain.
+// roomForReplicas returns an error if the host asks for more replicas than the cluster has nodes for. Without the
+// privilege to ask for the nodes it returns nil, and Seal waits in vain.
 func (g *generation) roomForReplicas(ctx context.Context) error {
 	wanted, err := strconv.Atoi(fmt.Sprint(g.found[replicas]))
 	if _, expands := g.ix.settings.create[expandReplicas]; err != nil || expands || !g.ix.settings.wait {

@@ -22,14 +22,14 @@ import (
 	"productindex/reindex/reindextest"
 )
 
-// benchWorkers is how many goroutines send requests in BenchmarkLoad: the BulkIndexer's own default on two cores. Its requests are of 5 MB,
-// its default, the engine's as large as Limits says.
+// benchWorkers is how many goroutines send requests in BenchmarkLoad: the BulkIndexer's own default on two cores. Its
+// requests are of 5 MB, its default, the engine's as large as Limits says.
 const benchWorkers = 2
 
 var twoWorkers = &reindex.Config{Workers: benchWorkers}
 
-// BenchmarkLoad loads a real catalogue into a new index of the same settings and mappings: through the engine, and beside it through the
-// client library's own BulkIndexer. cpu-ms/op and B/op are the client's alone.
+// BenchmarkLoad loads a real catalogue into a new index of the same settings and mappings: through the engine, and
+// beside it through the client library's own BulkIndexer. cpu-ms/op and B/op are the client's alone.
 func BenchmarkLoad(b *testing.B) {
 	products := catalogue(b, "pcparts.jsonl.gz")
 	transport := estest.Plain(b).Transport(b)
@@ -69,9 +69,10 @@ func cpuTime(b *testing.B) time.Duration {
 	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
 }
 
-// BenchmarkSweep loads a real catalogue with fixed sizes of requests and numbers of them in flight, and as Limits says and the engine
-// adapts it, in alternating order, each as often as the benchmark has rounds (-benchtime 5x). It prints the medians, with the
-// processor time of the server, and reports how the adaptive load compares with the best fixed one.
+// BenchmarkSweep loads a real catalogue with fixed sizes of requests and numbers of them in flight, and as Limits says
+// and the engine adapts it, in alternating order, each as often as the benchmark has rounds (-benchtime 5x). It prints
+// the medians, with the processor time of the server, and reports how the adaptive load compares with the best fixed
+// one.
 func BenchmarkSweep(b *testing.B) {
 	products := catalogue(b, "pcparts.jsonl.gz")
 	transport := estest.Plain(b).Transport(b)
@@ -189,7 +190,8 @@ func engineLoad(b *testing.B, ix reindex.Indexer, products reindextest.Slice, cf
 	return err
 }
 
-// bulkIndexerLoad does with the BulkIndexer what a run does: a new index with refresh off, the load, the settings, a refresh, the alias.
+// bulkIndexerLoad does with the BulkIndexer what a run does: a new index with refresh off, the load, the settings, a
+// refresh, the alias.
 func bulkIndexerLoad(b *testing.B, ix *Index, products reindextest.Slice) error {
 	b.Helper()
 	ctx := context.WithoutCancel(b.Context())

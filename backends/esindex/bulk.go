@@ -8,12 +8,12 @@ import (
 	"productindex/reindex"
 )
 
-// bulk is the body of a _bulk request (NDJSON): a line for the action and a line for the product. A product without a body is deleted,
-// and has the first of these lines alone. The body is read straight from the products; only the action lines are built, in a buffer that
-// later bodies use again.
+// bulk is the body of a _bulk request (NDJSON): a line for the action and a line for the product. A product without a
+// body is deleted, and has the first of these lines alone. The body is read straight from the products; only the action
+// lines are built, in a buffer that later bodies use again.
 //
-// The client may go on reading a body after its call has returned. Once the body is released such reads fail: neither the products nor
-// the buffer are touched any more.
+// The client may go on reading a body after its call has returned. Once the body is released such reads fail: neither
+// the products nor the buffer are touched any more.
 type bulk struct {
 	length int64
 

@@ -13,8 +13,8 @@ import (
 	"productindex/reindex"
 )
 
-// Whatever the ids and bodies are, the body of a request has a line for each action and product, and a deletion between two products its
-// line alone.
+// Whatever the ids and bodies are, the body of a request has a line for each action and product, and a deletion between
+// two products its line alone.
 func FuzzBulk(f *testing.F) {
 	f.Add("1", `{"a":1}`, `"\`+"\u2028", `{"b":"ü"}`)
 	f.Add("a\x01\n", `{}`, `},{"index":{"_id":"x`, `{"c":[]}`)
@@ -95,7 +95,7 @@ func TestAdmit(t *testing.T) {
 	}
 	for _, item := range unfit {
 		if item.Retryable {
-			t.Errorf("%v can not succeed later", item)
+			t.Errorf("%v cannot succeed later", item)
 		}
 	}
 }

@@ -11,8 +11,8 @@ import (
 	"productindex/reindex/golden"
 )
 
-// Candidate is a sealed generation that a [reindex.Check] can search: reindex.As[esindex.Candidate](candidate) finds it. The generation's
-// Name is that of its index, for a client of the host's own.
+// Candidate is a sealed generation that a [reindex.Check] can search: reindex.As[esindex.Candidate](candidate) finds
+// it. The generation's Name is that of its index, for a client of the host's own.
 type Candidate interface {
 	// Search sends the body of a _search and returns the server's answer.
 	Search(ctx context.Context, body json.RawMessage) (json.RawMessage, error)

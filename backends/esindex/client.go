@@ -11,7 +11,8 @@ import (
 	"github.com/elastic/go-elasticsearch/v8/esapi"
 )
 
-// call makes one call and decodes its answer into out unless out is nil. what names it, in the words of "deleting index x".
+// call makes one call and decodes its answer into out unless out is nil. what names it, in the words of "deleting index
+// x".
 func call(ctx context.Context, t esapi.Transport, what string, req esapi.Request, out any) error {
 	res, err := req.Do(ctx, t)
 	if err == nil {
@@ -36,7 +37,8 @@ func answer(status int, header http.Header, body io.Reader, out any) error {
 	return decodeAnswer(text, out)
 }
 
-// jsonBody encodes the body of a call. What is encoded is always made of maps, strings and JSON that was checked before.
+// jsonBody encodes the body of a call. What is encoded is always made of maps, strings and JSON that was checked
+// before.
 func jsonBody(v any) io.Reader {
 	text, err := json.Marshal(v)
 	if err != nil {

@@ -12,9 +12,10 @@ import (
 	"productindex/reindex"
 )
 
-// Commit implements [reindex.Generation]. It fails if something else has become live since Begin; an index that a stray write has created
-// under the alias's name is replaced. What others have put on the alias and on the live index goes over to the new one: the alias's
-// filter and routing, and further aliases. The index that was live is deleted unless it is none of ours, or somebody gave an alias to it.
+// Commit implements [reindex.Generation]. It fails if something else has become live since Begin; an index that a stray
+// write has created under the alias's name is replaced. What others have put on the alias and on the live index goes
+// over to the new one: the alias's filter and routing, and further aliases. The index that was live is deleted unless
+// this package did not make it, or somebody gave an alias to it.
 func (g *generation) Commit(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -87,8 +88,8 @@ func (g *generation) unchanged(now target) error {
 		"another run or someone else has moved the tenant's alias since the run began, and it was left as it is")
 }
 
-// planAliases moves the tenant's alias, and those that others gave to the live index. An alias of the live index counts before one of a
-// template, and one that the host names in its Config before both.
+// planAliases moves the tenant's alias, and those that others gave to the live index. An alias of the live index counts
+// before one of a template, and one that the host names in its Config before both.
 func (g *generation) planAliases(now target, s *switchOver) error {
 	live, err := now.definition(g.names)
 	if err != nil {
@@ -106,7 +107,7 @@ func (g *generation) planAliases(now target, s *switchOver) error {
 	for _, index := range now.sorted() {
 		s.actions = append(s.actions, removeAlias(index, g.names.live))
 		if !isGeneration(g.names.live, index) {
-			continue // it stays, with what is its own
+			continue // it stays, with its aliases
 		}
 		for alias, d := range now.indexes[index].further(g.names, index) {
 			s.actions = append(s.actions, removeAlias(index, alias))
@@ -162,8 +163,8 @@ const (
 	resolveInterval = 100 * time.Millisecond
 )
 
-// resolve finds out what became of a switch that failed. It returns nil if it was applied, a [*reindex.TemporaryError] if it certainly
-// was not, and can be tried again, and any other error if it cannot, or if the server does not say.
+// resolve finds out what became of a switch that failed. It returns nil if it was applied, a [*reindex.TemporaryError]
+// if it certainly was not, and can be tried again, and any other error if it cannot, or if the server does not say.
 func (g *generation) resolve(ctx context.Context, failure error) error {
 	limited, cancel := context.WithTimeout(context.WithoutCancel(ctx), resolveTimeout)
 	defer cancel()
@@ -189,8 +190,8 @@ func (g *generation) resolve(ctx context.Context, failure error) error {
 	}
 }
 
-// outcome asks whether the generation is live through our switch, and rules out that it becomes so through a call made before: it puts
-// another fence in the place of the one that such a call needs.
+// outcome asks whether the generation is live through our switch, and rules out that it becomes so through a call made
+// before: it puts another fence in the place of the one that such a call needs.
 func (g *generation) outcome(ctx context.Context) (applied, certain bool, err error) {
 	entries, err := g.ix.look(ctx, g.name)
 	if err != nil {
@@ -219,8 +220,8 @@ func (g *generation) outcome(ctx context.Context) (applied, certain bool, err er
 	return false, true, nil
 }
 
-// notApplied makes an error of the failure of a switch that certainly was not applied. If an alias was given or taken away while the
-// switch was planned, it can be planned again.
+// notApplied makes an error of the failure of a switch that certainly was not applied. If an alias was given or taken
+// away while the switch was planned, it can be planned again.
 func (g *generation) notApplied(ctx context.Context, failure error) error {
 	if err := g.fenced(ctx); err != nil {
 		return err
@@ -247,8 +248,8 @@ func (g *generation) fencedOr(ctx context.Context, err error) error {
 	return err
 }
 
-// fenced returns an error that matches [reindex.ErrFenced] if a run with a fencing token that is not smaller has begun: its index is there, or ours
-// is not any more.
+// fenced returns an error that matches [reindex.ErrFenced] if a run with a fencing token that is not smaller has begun:
+// its index is there, or ours is not any more.
 func (g *generation) fenced(ctx context.Context) error {
 	if g.token == 0 {
 		return nil
@@ -264,8 +265,8 @@ func (g *generation) fenced(ctx context.Context) error {
 	return fmt.Errorf("esindex: index %s was not published: %w", g.name, reindex.ErrFenced)
 }
 
-// Abort implements [reindex.Generation]. Whatever becomes of it, the generation is not in use any more: what it fails to delete is left to
-// Reap.
+// Abort implements [reindex.Generation]. Whatever becomes of it, the generation is not in use any more: what it fails
+// to delete is left to Reap.
 func (g *generation) Abort(ctx context.Context) error {
 	if g.committed.Load() {
 		return nil
@@ -281,12 +282,13 @@ func (g *generation) Abort(ctx context.Context) error {
 	return err
 }
 
-// isBlocked reports whether an index is blocked, as on a full disk. Some servers then change no aliases of it, for a switch still under way
-// neither, but delete it.
+// isBlocked reports whether an index is blocked, as on a full disk. Some servers then change no aliases of it, for a
+// switch still under way neither, but delete it.
 func isBlocked(err error) bool { return hasType(err, "cluster_block_exception") }
 
-// discard deletes a generation that is not live. Before, it removes the generation's fences, so that a switch still under way cannot make
-// it live. One that is live, or to which somebody gave an alias, stays. It reports whether the generation is gone.
+// discard deletes a generation that is not live. Before, it removes the generation's fences, so that a switch still
+// under way cannot make it live. One that is live, or to which somebody gave an alias, stays. It reports whether the
+// generation is gone.
 func (ix *Index) discard(ctx context.Context, n names, index string) (bool, error) {
 	for {
 		entries, err := ix.look(ctx, index)

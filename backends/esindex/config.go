@@ -9,49 +9,50 @@ import (
 
 // Config adjusts an [Index]. The zero value, and nil in its place, means the defaults. New copies it.
 type Config struct {
-	// Prefix starts the name of every index and alias. Lower-case letters, digits, dots, hyphens and underscores, at most 100 bytes,
-	// the first one a letter or a digit. Default "products".
+	// Prefix starts the name of every index and alias. Lower-case letters, digits, dots, hyphens and underscores, at
+	// most 100 bytes, the first one a letter or a digit. Default "products".
 	Prefix string
 
-	// Settings are the settings of each new index: a JSON object, as in the body of "create index", nested or flat. Refresh and
-	// replicas are off while an index is loaded and set before it is counted: refresh_interval, number_of_replicas and
-	// auto_expand_replicas to what stands here, or else in a template, or else to the server's defaults. Default: the mapping's limits,
-	// see DefaultMappings.
+	// Settings are the settings of each new index: a JSON object, as in the body of "create index", nested or flat.
+	// Refresh and replicas are off while an index is loaded and set before it is counted: refresh_interval,
+	// number_of_replicas and auto_expand_replicas to what stands here, or else in a template, or else to the server's
+	// defaults. Default: the mapping's limits, see DefaultMappings.
 	Settings []byte
 
-	// Mappings are the mappings of each new index: a JSON object, as in the body of "create index". The key "productindex" of its
-	// _meta is ours. Default [DefaultMappings].
+	// Mappings are the mappings of each new index: a JSON object, as in the body of "create index". The key
+	// "productindex" of its _meta is ours. Default [DefaultMappings].
 	Mappings []byte
 
 	// Aliases are further aliases of each live index: a JSON object, as in the body of "create index", such as
-	// {"all-products": {}, "shop-{tenant}": {"filter": {"term": {"visible": true}}}}. {tenant} in a name stands for the tenant, written as
-	// in the name of its alias. A name does not begin with the prefix and a hyphen. They move in the same step as the tenant's own alias.
-	// An alias that is not named here any more stays until someone removes it. Default: none.
+	// {"all-products": {}, "shop-{tenant}": {"filter": {"term": {"visible": true}}}}. {tenant} in a name stands for the
+	// tenant, written as in the name of its alias. A name does not begin with the prefix and a hyphen. They move in the
+	// same step as the tenant's own alias. An alias that is not named here any more stays until someone removes it.
+	// Default: none.
 	//
-	// Aliases that someone else has given to a live index move along, too.
+	// Aliases that someone else has given to a live index also move along.
 	Aliases []byte
 
-	// KeepPrevious keeps the index that was live before, one per tenant, so that [Index.Rollback] can go back to it. An index under the
-	// name of the alias itself, which a stray write creates, cannot be kept: Begin fails until it is gone. Without KeepPrevious the alias
-	// replaces it.
+	// KeepPrevious keeps the index that was live before, one per tenant, so that [Index.Rollback] can go back to it. An
+	// index under the name of the alias itself, which a stray write creates, cannot be kept: Begin fails until it is
+	// gone. Without KeepPrevious the alias replaces it.
 	KeepPrevious bool
 
-	// RetireDelay is how long the index that was live before stays after the switch, at the least, for searches that are under way.
-	// After that it stays while searches still have it open, up to half a minute. Commit takes that time. An index to which someone gave
-	// an alias meanwhile stays for good. Default 1 s; negative: none.
+	// RetireDelay is how long the index that was live before stays after the switch, at the least, for searches that
+	// are under way. After that it stays while searches still have it open, up to half a minute. Commit takes that
+	// time. An index to which someone gave an alias meanwhile stays for good. Default 1 s; negative: none.
 	RetireDelay time.Duration
 
-	// ReplicaTimeout limits how long Seal waits for the replicas that Settings ask for. Where Settings ask for none, Seal does not
-	// wait. Default 10 min.
+	// ReplicaTimeout limits how long Seal waits for the replicas that Settings ask for. Where Settings ask for none,
+	// Seal does not wait. Default 10 min.
 	ReplicaTimeout time.Duration
 
-	// ReapAfter is after which time without a sign of life a generation of another process counts as dead, at least a minute. A
-	// generation shows a sign of life four times in that span. The clocks of all processes must agree to within half of it. Default
-	// 10 min.
+	// ReapAfter is after which time without a sign of life a generation of another process counts as dead, at least a
+	// minute. A generation shows a sign of life four times in that span. The clocks of all processes must agree to
+	// within half of it. Default 10 min.
 	ReapAfter time.Duration
 
-	// Logger receives which indexes are deleted, and why; and what needs attention although a run goes on, such as an old index that
-	// cannot be removed or a template that gives aliases. Nil discards it.
+	// Logger receives which indexes are deleted, and why; and what needs attention although a run goes on, such as an
+	// old index that cannot be removed or a template that gives aliases. Nil discards it.
 	Logger *slog.Logger
 }
 

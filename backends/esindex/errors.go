@@ -22,10 +22,11 @@ import (
 // typeBlocked is the server's name for an index or a cluster that takes no writes.
 const typeBlocked = "cluster_block_exception"
 
-// typeNotFound is its name for an index that is not there, or that is no alias although one is required.
+// typeNotFound is its name for an index that is not there, or is not an alias although one is required.
 const typeNotFound = "index_not_found_exception"
 
-// ServerError is what the server answered when it refused a call. It is found with [errors.As] in the errors of this package.
+// ServerError is what the server answered when it refused a call. It is found with [errors.As] in the errors of this
+// package.
 type ServerError struct {
 	// Status is the HTTP status of the answer, or of a part of it.
 	Status int
@@ -55,8 +56,8 @@ func shorten(reason string) string {
 	return string(bytes.ToValidUTF8([]byte(reason[:maxReason]), nil)) + "…"
 }
 
-// temporary reports whether the same call can succeed later. A full disk shows as a block with status 429, but waiting does not help. A
-// snapshot ends by itself.
+// temporary reports whether the same call can succeed later. A full disk shows as a block with status 429, but waiting
+// does not help. A snapshot ends by itself.
 func (e *ServerError) temporary() bool {
 	switch e.Type {
 	case typeBlocked:
@@ -162,9 +163,9 @@ func decodeAnswer(text []byte, into any) error {
 	return &unreadable{err: err, cut: len(start) == 0 || start[0] == '{' || start[0] == '['}
 }
 
-// lost reports whether err is of a connection that failed or an answer that was cut off, and not, say, of a certificate, an address that
-// is not valid, or a client that refuses the product. What is not known to pass is not waited for: a host's own transport marks such
-// errors as a [*reindex.TemporaryError].
+// lost reports whether err is of a connection that failed or an answer that was cut off, and not, say, of a
+// certificate, an address that is not valid, or a client that refuses the product. What is not known to pass is not
+// waited for: a host's own transport marks such errors as a [*reindex.TemporaryError].
 func lost(err error) bool {
 	if answer, ok := errors.AsType[*unreadable](err); ok {
 		return answer.cut

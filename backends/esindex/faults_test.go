@@ -25,7 +25,8 @@ import (
 	"productindex/reindex/reindextest"
 )
 
-// faultRuns returns how many runs go through injected faults: fewer on a developer's machine, and on all releases but one.
+// faultRuns returns how many runs go through injected faults: fewer on a developer's machine, and on all releases but
+// one.
 func faultRuns(server *estest.Server) uint64 {
 	switch {
 	case !inCI():
@@ -76,7 +77,7 @@ type chaos struct {
 
 	mu     sync.Mutex
 	rng    *rand.Rand
-	late   func() // a call that the client was told had failed, and which is still under way
+	late   func() // a call that the client saw fail, and which is still under way
 	lateIn int    // after so many calls more it arrives
 	counts map[string]int
 }
@@ -152,7 +153,7 @@ func (c *chaos) lost(req *http.Request) (*http.Response, error) {
 	return nil, errors.Join(errInjected, err, res.Body.Close())
 }
 
-// later tells the client that the call has failed, and makes it afterwards.
+// later lets the call fail for the client, and makes it afterwards.
 func (c *chaos) later(req *http.Request) (*http.Response, error) {
 	body, err := io.ReadAll(req.Body)
 	if err != nil {
@@ -180,8 +181,8 @@ func refuse(req *http.Request, status int, body string) (*http.Response, error) 
 	}, nil
 }
 
-// Whatever happens between engine and server: the alias stands for exactly one complete index, the new one after a run that succeeded
-// and the old one after a run that failed, and every product is accounted for.
+// Whatever happens between engine and server: the alias stands for exactly one complete index, the new one after a run
+// that succeeded and the old one after a run that failed, and every product is accounted for.
 func TestFaults(t *testing.T) {
 	server := estest.Plain(t)
 	direct, once := &http.Transport{MaxIdleConnsPerHost: 4}, &http.Transport{DisableKeepAlives: true}

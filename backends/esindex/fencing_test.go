@@ -7,7 +7,7 @@ import (
 	"productindex/reindex"
 )
 
-// A run that was paused while a later one has begun can not publish any more, whatever has become of the later one.
+// A run that was paused while a later one has begun cannot publish any more, whatever has become of the later one.
 func TestFencedRun(t *testing.T) {
 	for _, test := range []struct {
 		name   string

@@ -11,12 +11,12 @@ import (
 	"productindex/reindex"
 )
 
-// patience is how often a request is answered in the place of the server with a status of 500 and above, which mostly passes, before its
-// products may be to blame.
+// patience is how often a request is answered in the place of the server with a status of 500 and above, which mostly
+// passes, before its products may be to blame.
 const patience = 4
 
-// refusedOnTheWay reports whether something between us and the server has refused the request, and may do so again: a firewall that does
-// not like what a product says, for one.
+// refusedOnTheWay reports whether something between us and the server has refused the request, and may do so again: a
+// firewall that does not like what a product says, for one.
 func (w writer) refusedOnTheWay(sent []reindex.Product, err error) bool {
 	key := fmt.Sprintf("%s %d %s", w.index, len(sent), sent[0].ID)
 	if answer, ok := errors.AsType[*ServerError](err); ok && answer.Type == "" && answer.Status >= http.StatusInternalServerError {
@@ -26,8 +26,8 @@ func (w writer) refusedOnTheWay(sent []reindex.Product, err error) bool {
 	return notByServer(err)
 }
 
-// notByServer reports whether something between us and the server has answered in its place, and refused the request: a firewall that does
-// not like what a product says, for one.
+// notByServer reports whether something between us and the server has answered in its place, and refused the request: a
+// firewall that does not like what a product says, for one.
 func notByServer(err error) bool {
 	if answer, ok := errors.AsType[*unreadable](err); ok {
 		return !answer.cut

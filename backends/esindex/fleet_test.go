@@ -44,9 +44,9 @@ type fleetProcess struct {
 	Products int    `json:"products"`
 }
 
-// Three processes on one database and one index, of which one triggers and two work: workers are killed and stopped past
-// their lease at seeded moments. The job succeeds, nothing is lost, and no more parts are read twice than were under way.
-// PRODUCTINDEX_FLEET=200000,20 sets the number of products and of seeds.
+// Three processes on one database and one index, of which one triggers and two work: workers are killed and stopped
+// past their lease at seeded moments. The job succeeds, nothing is lost, and no more parts are read twice than were
+// under way. PRODUCTINDEX_FLEET=200000,20 sets the number of products and of seeds.
 func TestFleetUnderKills(t *testing.T) {
 	products, seeds := 10_000, 2
 	if text := os.Getenv("PRODUCTINDEX_FLEET"); text != "" {

@@ -41,9 +41,9 @@ type generation struct {
 	edited bool // since the last refresh
 }
 
-// fence is an alias of this generation alone. The switch removes it in the same atomic call and fails if it is not there. So a switch
-// whose answer was lost, and which may still be under way, can be ruled out for ever by removing the fence before it. Writes go to the
-// first fence.
+// fence is an alias of this generation alone. The switch removes it in the same atomic call and fails if it is not
+// there. So a switch whose answer was lost, and which may still be under way, can be ruled out for ever by removing the
+// fence before it. Writes go to the first fence.
 func (g *generation) fence() string {
 	if n := g.fences.Load(); n > 0 {
 		return g.name + commitMark + strconv.Itoa(int(n))
@@ -56,11 +56,12 @@ func (g *generation) writeAlias() string { return g.name + writeMark }
 // Name returns the name of the generation's index.
 func (g *generation) Name() string { return g.name }
 
-// Seal implements [reindex.Generation]. It makes everything durable, sets the settings that were off while loading, waits for the
-// replicas that the host asked for, and counts. If it is called again it goes on with the step that failed, or begins anew after an Edit.
+// Seal implements [reindex.Generation]. It makes everything durable, sets the settings that were off while loading,
+// waits for the replicas that the host asked for, and counts. If it is called again it goes on with the step that
+// failed, or begins anew after an Edit.
 //
-// A live index that cannot be counted, as it is closed, blocked or lacks shards, counts with as many products as it had when it was sealed:
-// what Edit and [Index.Update] have added and removed since is not in that number.
+// A live index that cannot be counted, as it is closed, blocked or lacks shards, counts with as many products as it had
+// when it was sealed: what Edit and [Index.Update] have added and removed since is not in that number.
 func (g *generation) Seal(ctx context.Context) (reindex.Sealed, error) {
 	if err := ctx.Err(); err != nil {
 		return reindex.Sealed{}, err
@@ -89,8 +90,8 @@ func (g *generation) flush(ctx context.Context) error {
 	return call(ctx, g.ix.transport, "flushing index "+g.name, req, nil)
 }
 
-// restoreSettings sets the settings that are other ones during the load. How many copies writes wait for comes last: there have to be as
-// many.
+// restoreSettings sets the settings that are other ones during the load. How many copies writes wait for comes last:
+// there have to be as many.
 func (g *generation) restoreSettings(ctx context.Context) error {
 	first, last := apart(g.restore, activeShards)
 	return g.set(ctx, first, last)
@@ -133,8 +134,8 @@ func (g *generation) countDocuments(ctx context.Context) (err error) {
 	return err
 }
 
-// noteDocuments keeps the number of products with the index: it is there when the index itself cannot be read any more. Later changes do
-// not correct it, as that would take a change of the index's mappings for each.
+// noteDocuments keeps the number of products with the index: it is there when the index itself cannot be read any more.
+// Later changes do not correct it, as that would take a change of the index's mappings for each.
 func (g *generation) noteDocuments(ctx context.Context) error {
 	counted := g.sealed.Documents
 	g.marking.Lock()
@@ -169,8 +170,9 @@ func (ix *Index) count(ctx context.Context, index string) (int64, error) {
 	return answer.Count, nil
 }
 
-// countLive counts the products in the tenant's live index, without regard to a filter of its alias; -1 if nothing is live. Of an index
-// that cannot be counted it takes the number that was noted when it was sealed; unknown is why there is none.
+// countLive counts the products in the tenant's live index, without regard to a filter of its alias; -1 if nothing is
+// live. Of an index that cannot be counted it takes the number that was noted when it was sealed; unknown is why there
+// is none.
 func (ix *Index) countLive(ctx context.Context, n names) (sum int64, unknown, err error) {
 	t, err := ix.behind(ctx, n)
 	switch {

@@ -73,7 +73,7 @@ func (f firewall) RoundTrip(req *http.Request) (*http.Response, error) {
 	return f.next.RoundTrip(again)
 }
 
-// journal keeps what is logged.
+// journal keeps the log.
 type journal struct {
 	mu   sync.Mutex
 	text strings.Builder

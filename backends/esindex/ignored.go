@@ -11,8 +11,9 @@ import (
 // ignoredAtMost is how many names of ignored values are looked at.
 const ignoredAtMost = 10_000
 
-// countIgnored counts the fields that the index ignores as it has too many. The server notes with each product which of its values it has
-// ignored, also those that do not fit their field: these fields are in the mapping, the others are not.
+// countIgnored counts the fields that the index ignores as it has too many. The server notes with each product which of
+// its values it has ignored, also those that do not fit their field: these fields are in the mapping, the others are
+// not.
 func (g *generation) countIgnored(ctx context.Context) error {
 	if fmt.Sprint(g.found[ignoreBeyondLimit]) != "true" {
 		return nil

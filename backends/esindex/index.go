@@ -13,8 +13,10 @@ import (
 	"productindex/reindex"
 )
 
-// Index is a [reindex.Indexer] over Elasticsearch or OpenSearch, with the capabilities [reindex.Limiter], [reindex.Reaper],
-// [reindex.DocCounter], [reindex.Updater] and [reindex.Settler]; its generations are [reindex.Editor]s. It is safe for concurrent use. Several processes may have one of the same prefix: of two runs of one tenant that end, the later one fails.
+// Index is a [reindex.Indexer] over Elasticsearch or OpenSearch, with the capabilities [reindex.Limiter],
+// [reindex.Reaper], [reindex.DocCounter], [reindex.Updater] and [reindex.Settler]; its generations are
+// [reindex.Editor]s. It is safe for concurrent use. Several processes may have one of the same prefix: of two runs of
+// one tenant that end, the later one fails.
 type Index struct {
 	transport esapi.Transport
 	cfg       Config
@@ -39,8 +41,8 @@ var (
 	_ reindex.DocCounter = (*Index)(nil)
 )
 
-// New returns an Index that talks to the server through t. A nil cfg means the defaults. It does not call the server. The error names
-// every setting that is invalid.
+// New returns an Index that talks to the server through t. A nil cfg means the defaults. It does not call the server.
+// The error names every setting that is invalid.
 func New(t esapi.Transport, cfg *Config) (*Index, error) {
 	c := cfg.withDefaults()
 	settings, errSettings := parseSettings(c.Settings)
@@ -66,17 +68,18 @@ const (
 	limitBytes = 2 << 20
 )
 
-// Limits implements [reindex.Limiter]: requests of some megabytes, which Elasticsearch indexes fastest, and far less than a server takes
-// by default (http.max_content_length, 100 MB, and a tenth of its heap for all writes at once).
+// Limits implements [reindex.Limiter]: requests of some megabytes, which Elasticsearch indexes fastest, and far less
+// than a server takes by default (http.max_content_length, 100 MB, and a tenth of its heap for all writes at once).
 func (ix *Index) Limits() reindex.Limits {
 	return reindex.Limits{MaxDocs: limitDocs, MaxBytes: limitBytes, MaxInFlight: 8}
 }
 
-// Alias returns the name under which the tenant's products are searched. Until the first run has succeeded there is nothing of that
-// name.
+// Alias returns the name under which the tenant's products are searched. Until the first run has succeeded there is
+// nothing of that name.
 func (ix *Index) Alias(tenant string) string { return aliasName(ix.cfg.Prefix, tenant) }
 
-// DocCount implements [reindex.DocCounter]. It counts the products in the live index, without regard to a filter of the alias.
+// DocCount implements [reindex.DocCounter]. It counts the products in the live index, without regard to a filter of the
+// alias.
 func (ix *Index) DocCount(ctx context.Context, tenant string) (int64, error) {
 	if err := reindex.CheckTenant(tenant); err != nil {
 		return 0, err

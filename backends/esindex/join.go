@@ -10,8 +10,9 @@ import (
 	"productindex/reindex"
 )
 
-// run is an alias of a generation with a fencing token: whose it is. It is there until the switch, which removes it, or until another
-// process resumes the generation. Whatever the process that had it before does in one step with it fails then.
+// run is an alias of a generation with a fencing token: whose it is. It is there until the switch, which removes it, or
+// until another process resumes the generation. Whatever the process that had it before does in one step with it fails
+// then.
 func (g *generation) run() string { return runAlias(g.name, g.token) }
 
 func runAlias(index string, token int64) string {
@@ -51,7 +52,8 @@ const (
 	commitMark = ".commit"
 )
 
-// token returns the fencing token of the run that has the index: that of its mark, or a greater one of a run that has resumed it.
+// token returns the fencing token of the run that has the index: that of its mark, or a greater one of a run that has
+// resumed it.
 func (e entry) token(index string) int64 {
 	token := int64(0)
 	if m := e.Mappings.Meta.Mark; m != nil {
@@ -110,7 +112,8 @@ func (g *generation) nextFence() string {
 	return next.fence()
 }
 
-// Join implements [reindex.Joiner]. Fields that the index would have to know from its start reject the products that have them.
+// Join implements [reindex.Joiner]. Fields that the index would have to know from its start reject the products that
+// have them.
 func (ix *Index) Join(ctx context.Context, tenant, generation string) (reindex.Writer, error) {
 	if err := reindex.CheckTenant(tenant); err != nil {
 		return nil, err
@@ -155,7 +158,8 @@ func (j *joined) Write(ctx context.Context, batch []reindex.Product) error {
 	return err
 }
 
-// Flush implements [reindex.Writer]. The answer to a write says what became of each product: there is nothing to wait for.
+// Flush implements [reindex.Writer]. The answer to a write says what became of each product: there is nothing to wait
+// for.
 func (j *joined) Flush(ctx context.Context) ([]reindex.ItemError, error) { return nil, ctx.Err() }
 
 // Resume implements [reindex.Resumer]. A generation that was begun without a fencing token cannot be resumed.
@@ -207,8 +211,8 @@ func (g *generation) resumable(e entry, exists bool) error {
 	return nil
 }
 
-// seize makes the generation this process's, in one step: what the one before does in one step with its own alias, or with the last
-// fence, fails from here on. Writers that have joined go on.
+// seize makes the generation this process's, in one step: what the one before does in one step with its own alias, or
+// with the last fence, fails from here on. Writers that have joined go on.
 func (g *generation) seize(ctx context.Context, e entry) error {
 	actions := []action{addAlias(g.name, g.run(), hiddenDefinition())}
 	for alias := range e.Aliases {

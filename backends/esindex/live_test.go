@@ -77,7 +77,7 @@ func TestBrokenLiveIndex(t *testing.T) {
 	}
 }
 
-// If the number was not noted, as by an earlier version, it is not known, and not taken for none.
+// If the number was not noted, as by an earlier version, it is not known, which is not none.
 func TestLiveIndexOfUnknownSize(t *testing.T) {
 	ix := open(t, nil)
 	old := publish(t, ix, 20, "1")
@@ -180,8 +180,8 @@ func TestScrollKeepsTheOldIndex(t *testing.T) {
 	assertLive(t, ix, 4, "2")
 }
 
-// While a snapshot of it is taken an index cannot be deleted. Abort says that this passes, nobody works on the generation any more, and
-// Reap deletes it afterwards.
+// While a snapshot of it is taken an index cannot be deleted. Abort says that this passes, nobody works on the
+// generation any more, and Reap deletes it afterwards.
 func TestAbortDuringASnapshot(t *testing.T) {
 	server := estest.Plain(t)
 	if server.Release == (estest.Release{}) {

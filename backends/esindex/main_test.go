@@ -40,7 +40,8 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// open returns an Index over the shared server, under a prefix of its own. What it leaves is deleted at the end of the test.
+// open returns an Index over the shared server, under a prefix of its own. Its leftovers are deleted at the end of the
+// test.
 func open(t testing.TB, change func(*Config)) *Index {
 	t.Helper()
 	return openOn(t, estest.Plain(t).Transport(t), change)
@@ -157,8 +158,8 @@ func (m *mortal) Begin(ctx context.Context, tenant string) (reindex.Generation, 
 	return gen, err
 }
 
-// searchDelay is the RetireDelay of tests that search all the time: a search that has found the old index has to reach it meanwhile, also
-// on a machine that is busy.
+// searchDelay is the RetireDelay of tests that search all the time: a search that has found the old index has to reach
+// it meanwhile, also on a machine that is busy.
 const searchDelay = 150 * time.Millisecond
 
 // fast opens an Index for the conformance suite.

@@ -8,7 +8,8 @@ import (
 	"strings"
 )
 
-// DefaultMappings are the mappings of an index whose [Config] has none. They take every JSON object that the server can store:
+// DefaultMappings are the mappings of an index whose [Config] has none. They take every JSON object that the server can
+// store:
 //   - Objects have no mappings of their own ("subobjects": false): {"size":{"width":3}} is the field size.width. So a field may be an
 //     object in one product and a value in another. A server that does not know the parameter, as OpenSearch, keeps such a field and does
 //     not search it: the first run that meets one reads the source again.
@@ -20,7 +21,8 @@ import (
 //     mapping.total_fields.ignore_dynamic_beyond_limit). Text counts as two fields, and so do numbers. A server that does not know the
 //     setting, Elasticsearch before 8.14 and OpenSearch, rejects a product with a new field then.
 //
-// Only the analyzer "standard" is used. For a language's stemming, or facets on numbers of another kind, set Config.Mappings.
+// Only the analyzer "standard" is used. For a language's stemming, or facets on numbers of another kind, set
+// Config.Mappings.
 const DefaultMappings = `{
 	"dynamic": true,
 	"subobjects": false,

@@ -185,7 +185,8 @@ func TestMixedTypesAtTheSameTime(t *testing.T) {
 	}
 }
 
-// A field that is an object in one product and a value in another is accepted, whichever comes first and whatever the server can do.
+// A field that is an object in one product and a value in another is accepted, whichever comes first and whatever the
+// server can do.
 func TestObjectsAndValues(t *testing.T) {
 	products := reindextest.Slice{}
 	for i := range 400 {
@@ -225,8 +226,8 @@ func lacks(t *testing.T, ix *Index, what func(*abilities) bool) {
 	}
 }
 
-// Thousands of fields do not make thousands of mappings, nor reject a product. Those that are not searched are counted, and values that do
-// not fit a field that is, are not.
+// Thousands of fields do not make thousands of mappings, nor reject a product. Those that are not searched are counted,
+// and values that do not fit a field that is, are not.
 func TestManyFields(t *testing.T) {
 	var products reindextest.Slice
 	for i := range 30 {

@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// PublicMessage is what callers of an API may see: the server's type and reason without names of indexes, nodes, accounts and hosts. See
-// [reindex.Public].
+// PublicMessage is what callers of an API may see: the server's type and reason without names of indexes, nodes,
+// accounts and hosts. See [reindex.Public].
 func (e *ServerError) PublicMessage() string {
 	status := fmt.Sprintf("HTTP status %d (%s)", e.Status, http.StatusText(e.Status))
 	if e.Type == "" {
@@ -44,7 +44,7 @@ func (e *ServerError) PublicMessage() string {
 	return e.Type + ": " + shorten(reason)
 }
 
-// ofDocument reports whether an error of that type speaks of what is in a product.
+// ofDocument reports whether an error of that type speaks of the content of a product.
 func ofDocument(kind string) bool {
 	switch kind {
 	case "document_parsing_exception", "mapper_parsing_exception", "strict_dynamic_mapping_exception", "x_content_parse_exception",
@@ -61,7 +61,7 @@ var (
 	permission   = regexp.MustCompile(`no permissions for \[([a-z:/_*, -]+(?:\[[a-z]\])*)\]`) // OpenSearch
 )
 
-// blockedBy returns which blocks there are. What precedes them names the index.
+// blockedBy returns which blocks there are. The text before them names the index.
 func blockedBy(reason string) string {
 	if found := blocks.FindStringSubmatch(reason); found != nil {
 		return ": " + withoutNames(shorten(found[1]))
@@ -83,8 +83,8 @@ func privilege(reason string) string {
 	return ""
 }
 
-// The names of indexes, their aliases and their shards, as the server writes them, and those that only this package makes; the names of
-// nodes and hosts.
+// The names of indexes, their aliases and their shards, as the server writes them, and those that only this package
+// makes; the names of nodes and hosts.
 var (
 	namedThings = regexp.MustCompile(`(?i)\b((?:index|indices|alias(?:es)?|data stream|node|user|host)(?: names?)?:? )\[[^\]]*\]`)
 	shards      = regexp.MustCompile(`\[[^\[\]]+\]\[\d+\]`)

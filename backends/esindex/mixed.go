@@ -14,9 +14,10 @@ import (
 	"productindex/reindex"
 )
 
-// A field that is new, and has a number and a text in the very product that brings it, has two types at once, and the server rejects the
-// product: it makes the field's mapping from each of its values. The same happens if two products bring the field at the same time. Either
-// would be accepted if the field had a mapping already. So it gets one, and the product is sent again.
+// A field that is new, and has a number and a text in the very product that brings it, has two types at once, and the
+// server rejects the product: it makes the field's mapping from each of its values. The same happens if two products
+// bring the field at the same time. Either would be accepted if the field had a mapping already. So it gets one, and
+// the product is sent again.
 
 // mixedField is how the server says that a field has two types.
 var mixedField = regexp.MustCompile(`mapper \[(.+)\] cannot be changed from type \[(?:double|text)\] to \[(?:double|text)\]`)
@@ -24,7 +25,8 @@ var mixedField = regexp.MustCompile(`mapper \[(.+)\] cannot be changed from type
 // maxMixed is how many such fields of a batch get a mapping. The server names one field of a product at a time.
 const maxMixed = 32
 
-// sendMixed sends those of the failed products again whose new fields have two types, and returns what failed in the end.
+// sendMixed sends those of the failed products again whose new fields have two types, and returns what failed in the
+// end.
 func (w writer) sendMixed(ctx context.Context, sent []reindex.Product, failed []reindex.ItemError) ([]reindex.ItemError, error) {
 	if !w.ix.mappings.byDefault {
 		return failed, nil // the host has said what its fields are
@@ -78,8 +80,9 @@ func mixedFields(failed []reindex.ItemError, mapped map[string]bool) (fields, id
 	return fields, ids
 }
 
-// mapNumbers gives the fields the mapping of numbers, which also takes text. A field that has become text meanwhile takes numbers, and
-// stays what it is: it makes the server refuse the mappings of all of them, so each field then gets its own call.
+// mapNumbers gives the fields the mapping of numbers, which also takes text. A field that has become text meanwhile
+// takes numbers, and stays what it is: it makes the server refuse the mappings of all of them, so each field then gets
+// its own call.
 func (w writer) mapNumbers(ctx context.Context, fields map[string]bool) error {
 	err := w.mapTogether(ctx, slices.Sorted(maps.Keys(fields)))
 	if len(fields) == 1 || !isRefusal(err) {
@@ -93,7 +96,8 @@ func (w writer) mapNumbers(ctx context.Context, fields map[string]bool) error {
 	return nil
 }
 
-// lasting returns err unless it is a refusal of the mapping: what the product is sent again for then shows in the answer to it.
+// lasting returns err unless it is a refusal of the mapping: what the product is sent again for then shows in the
+// answer to it.
 func lasting(err error) error {
 	if isRefusal(err) {
 		return nil
@@ -107,8 +111,9 @@ func isRefusal(err error) bool {
 	return answered && !isTemporary(err)
 }
 
-// mapTogether gives all of the fields the mapping of numbers, or none of them. The call repeats that objects have no mappings of their own:
-// Elasticsearch 8.11 and 8.13 otherwise make an object of a field whose name has a dot, and then never answer a request with such a product.
+// mapTogether gives all of the fields the mapping of numbers, or none of them. The call repeats that objects have no
+// mappings of their own: Elasticsearch 8.11 and 8.13 otherwise make an object of a field whose name has a dot, and then
+// never answer a request with such a product.
 func (w writer) mapTogether(ctx context.Context, fields []string) error {
 	properties := map[string]any{}
 	for _, field := range fields {

@@ -10,17 +10,17 @@ import (
 	"time"
 )
 
-// Names are made so that no two tenants, and no two prefixes, ever share one. The last part of an alias, after its last hyphen, is the
-// encoded tenant: lower-case letters, digits and underscores. Every other name that belongs to a tenant has a dot in its last part,
-// which an alias never has.
+// Names are made so that no two tenants, and no two prefixes, ever share one. The last part of an alias, after its last
+// hyphen, is the encoded tenant: lower-case letters, digits and underscores. Every other name that belongs to a tenant
+// has a dot in its last part, which an alias never has.
 //
 //	<prefix>-<tenant>                            the alias that searches use
 //	<prefix>-<tenant>-<time>.<random>            a generation
 //	<prefix>-<tenant>-<time>.<random>.<purpose>  an alias of one generation alone, see fence
 //	<prefix>-<tenant>-.previous                  the alias of the generation to go back to
 //
-// Index names have at most 255 bytes, all lower case, without \ / * ? " < > | , # : and space, and start with a letter or a digit
-// (Elasticsearch's rules for create index).
+// Index names have at most 255 bytes, all lower case, without \ / * ? " < > | , # : and space, and start with a letter
+// or a digit (Elasticsearch's rules for create index).
 
 const (
 	maxPrefixBytes = 100
@@ -51,8 +51,8 @@ func isGeneration(alias, index string) bool {
 	return ok && generationGrammar.MatchString(rest)
 }
 
-// encodeTenant keeps lower-case letters and digits and writes every other byte as _ and two hexadecimal digits. A tenant that gets too
-// long that way becomes two underscores, which nothing else begins with, and its SHA-256.
+// encodeTenant keeps lower-case letters and digits and writes every other byte as _ and two hexadecimal digits. A
+// tenant that gets too long that way becomes two underscores, which nothing else begins with, and its SHA-256.
 func encodeTenant(tenant string) string {
 	var b strings.Builder
 	for i := range len(tenant) {

@@ -12,7 +12,7 @@ import (
 func legal(t *testing.T, name string) {
 	t.Helper()
 	if name == "" || len(name) > 255 || strings.ContainsAny(name, "\\/*?\"<>| ,#:") || strings.ToLower(name) != name || strings.ContainsAny(name[:1], "-_+.") {
-		t.Errorf("%q is no name of an index", name)
+		t.Errorf("%q is not a name of an index", name)
 	}
 }
 

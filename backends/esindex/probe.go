@@ -6,8 +6,8 @@ import (
 	"sync"
 )
 
-// abilities are what the server turned out to lack of what our own settings and mappings ask for. They are learned from the first index
-// that it refuses to create, whatever the server calls itself.
+// abilities are what the server turned out to lack of what our own settings and mappings ask for. They are learned from
+// the first index that it refuses to create, whatever the server calls itself.
 type abilities struct {
 	mu                    sync.Mutex
 	noLimit, noSubobjects bool
@@ -33,7 +33,8 @@ func (a *abilities) adapt(s settings, m mappings) (settings, mappings) {
 	return s, m
 }
 
-// learn reports whether err is the server's answer to a setting or a parameter that it does not know, and that can be left out.
+// learn reports whether err is the server's answer to a setting or a parameter that it does not know, and that can be
+// left out.
 func (a *abilities) learn(err error, s settings, m mappings) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()

@@ -59,9 +59,9 @@ func (g *generation) showLife(ctx context.Context) {
 	}
 }
 
-// Reap implements [reindex.Reaper]. A generation belongs to a dead run if it bears this tenant's mark, is neither live nor kept to go back
-// to, and either was made by this Index and has ended, or has shown no sign of life for Config.ReapAfter, or has a smaller fencing token
-// than ctx. One to which somebody gave an alias stays.
+// Reap implements [reindex.Reaper]. A generation belongs to a dead run if it bears this tenant's mark, is neither live
+// nor kept to go back to, and either was made by this Index and has ended, or has shown no sign of life for
+// Config.ReapAfter, or has a smaller fencing token than ctx. One to which somebody gave an alias stays.
 func (ix *Index) Reap(ctx context.Context, tenant string) (int, error) {
 	if err := reindex.CheckTenant(tenant); err != nil {
 		return 0, err
@@ -125,7 +125,8 @@ func (ix *Index) dead(index string, m *mark) bool {
 	return m.Owner == ix.owner || ix.now().Sub(m.Alive) >= ix.cfg.ReapAfter
 }
 
-// sweep deletes a generation that is not live, once no search uses it: it may have been live until now. It reports whether it has.
+// sweep deletes a generation that is not live, once no search uses it: it may have been live until now. It reports
+// whether it has.
 func (ix *Index) sweep(ctx context.Context, n names, index string) (bool, error) {
 	if err := ix.awaitIdle(ctx, index); err != nil {
 		return false, err
@@ -133,8 +134,8 @@ func (ix *Index) sweep(ctx context.Context, n names, index string) (bool, error)
 	return ix.discard(ctx, n, index)
 }
 
-// newer returns the name of a generation with a token that is not smaller than ours, empty if there is none. What this Index has made and
-// given up does not count: a run's own earlier tries have its token, too.
+// newer returns the name of a generation with a token that is not smaller than ours, empty if there is none. What this
+// Index has made and given up does not count: a run's own earlier tries also have its token.
 func (g *generation) newer(marked map[string]entry) string {
 	for index, e := range marked {
 		m := e.Mappings.Meta.Mark
@@ -146,8 +147,9 @@ func (g *generation) newer(marked map[string]entry) string {
 	return ""
 }
 
-// takeOver makes sure that no run with a smaller fencing token can publish any more, and that there is none with the same or a greater
-// one. It goes by what inspect has seen after the generation's own index was there, so that of two runs at least one sees the other.
+// takeOver makes sure that no run with a smaller fencing token can publish any more, and that there is none with the
+// same or a greater one. It goes by what inspect has seen after the generation's own index was there, so that of two
+// runs at least one sees the other.
 func (g *generation) takeOver(ctx context.Context) error {
 	if g.token == 0 {
 		return nil

@@ -70,7 +70,8 @@ func TestFirewallRefusesAll(t *testing.T) {
 	assertIndexes(t, ix)
 }
 
-// A gateway that refuses every request, as its server is down, costs no product: the run waits as often as it may, and fails.
+// A gateway that refuses every request, as its server is down, costs no product: the run waits as often as it may, and
+// fails.
 func TestGatewayRefusesAll(t *testing.T) {
 	server := estest.Plain(t)
 	wall := firewall{word: `"_id"`, status: http.StatusBadGateway, page: "<html>Bad gateway</html>", next: http.DefaultTransport}
@@ -86,7 +87,7 @@ func TestGatewayRefusesAll(t *testing.T) {
 	}
 }
 
-// A gateway that refuses a request now and then is no reason to blame its products.
+// A gateway that refuses a request now and then gives no reason to blame its products.
 func TestRefusalsInARow(t *testing.T) {
 	w := writer{ix: &Index{}, index: "x"}
 	products := reindextest.Products(3, "1")

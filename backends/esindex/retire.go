@@ -15,7 +15,7 @@ const (
 	removeTimeout = 30 * time.Second
 )
 
-// retire deletes indexes that were live, once no search uses them. What fails is logged, and left to Reap.
+// retire deletes indexes that were live, once no search uses them. A failure is logged, and left to Reap.
 func (ix *Index) retire(ctx context.Context, n names, indexes []string) {
 	for _, index := range indexes {
 		if !isGeneration(n.live, index) {
@@ -47,8 +47,8 @@ func (ix *Index) retireOne(ctx context.Context, n names, index string) error {
 	return err
 }
 
-// removeUnused deletes an index that was live, unless it is so again, is kept to go back to, or somebody gave an alias to it. It reports
-// whether it has.
+// removeUnused deletes an index that was live, unless it is so again, is kept to go back to, or somebody gave an alias
+// to it. It reports whether it has.
 func (ix *Index) removeUnused(ctx context.Context, n names, index, why string) (bool, error) {
 	entries, err := ix.look(ctx, index)
 	if err != nil {
@@ -84,8 +84,8 @@ func (ix *Index) remove(ctx context.Context, index, why string) error {
 	return err
 }
 
-// awaitIdle waits until no search is in progress in the index, nor between two of its steps. After idleTimeout it does not wait any more:
-// a scroll may stay open for days.
+// awaitIdle waits until no search is in progress in the index, nor between two of its steps. After idleTimeout it does
+// not wait any more: a scroll may stay open for days.
 func (ix *Index) awaitIdle(ctx context.Context, index string) error {
 	limit := time.NewTimer(ix.idle)
 	defer limit.Stop()

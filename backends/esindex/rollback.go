@@ -20,10 +20,11 @@ func (e *noPreviousError) Error() string {
 // Is reports whether target is [reindex.ErrNoLiveIndex].
 func (e *noPreviousError) Is(target error) bool { return target == reindex.ErrNoLiveIndex }
 
-// Rollback makes the generation live again that was live before, in one atomic call, and keeps the present one in its place: a second
-// Rollback undoes the first. It needs Config.KeepPrevious, and returns an error that matches [reindex.ErrNoLiveIndex] if nothing was kept. If the
-// generation that was kept cannot be searched, as it is closed or lacks shards, it returns an error and changes nothing. A run of the
-// tenant that is in progress fails when it ends. It is safe to call at any time.
+// Rollback makes the generation live again that was live before, in one atomic call, and keeps the present one in its
+// place: a second Rollback undoes the first. It needs Config.KeepPrevious, and returns an error that matches
+// [reindex.ErrNoLiveIndex] if nothing was kept. If the generation that was kept cannot be searched, as it is closed or
+// lacks shards, it returns an error and changes nothing. A run of the tenant that is in progress fails when it ends. It
+// is safe to call at any time.
 func (ix *Index) Rollback(ctx context.Context, tenant string) error {
 	if err := reindex.CheckTenant(tenant); err != nil {
 		return err

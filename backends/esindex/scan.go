@@ -24,8 +24,8 @@ const (
 	scanKeep = 5 * time.Minute
 )
 
-// ScanLive implements [reindex.LiveScanner]: it reads one state of the indexes behind the tenant's alias, without regard to a filter of it,
-// through a scroll. An index whose mapping leaves _source out cannot be read.
+// ScanLive implements [reindex.LiveScanner]: it reads one state of the indexes behind the tenant's alias, without
+// regard to a filter of it, through a scroll. An index whose mapping leaves _source out cannot be read.
 func (ix *Index) ScanLive(ctx context.Context, tenant string) iter.Seq2[reindex.Product, error] {
 	return func(yield func(reindex.Product, error) bool) {
 		if err := reindex.CheckTenant(tenant); err != nil {

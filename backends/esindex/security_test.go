@@ -97,7 +97,7 @@ func TestSecurityErrors(t *testing.T) {
 			}
 			for _, word := range []string{secret, encoded, server.Password} {
 				if strings.Contains(fmt.Sprintf("%v %+v", err, err), word) {
-					t.Errorf("the error tells a secret: %v", err)
+					t.Errorf("the error has a secret: %v", err)
 				}
 			}
 		})
@@ -127,7 +127,7 @@ func TestMissingPrivilege(t *testing.T) {
 	}
 }
 
-// Without the privilege to delete, runs and upserts go on, and a deletion is an error that names what is missing.
+// Without the privilege to delete, runs and upserts go on, and a deletion is an error that names the missing privilege.
 func TestMissingPrivilegeToDelete(t *testing.T) {
 	server := estest.Secure(t)
 	ix := openOn(t, apiKey(t, server, "keeps", `"manage","index","read"`), func(c *Config) { c.Prefix = "keeps" })

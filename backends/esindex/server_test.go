@@ -106,7 +106,7 @@ func TestBlocks(t *testing.T) {
 			}
 			checkPublic(t, err, test.seen, ix.cfg.Prefix)
 			if report.Batches != 1 {
-				t.Errorf("%d calls of Write, want one: it can not get better", report.Batches)
+				t.Errorf("%d calls of Write, want one: it cannot get better", report.Batches)
 			}
 			if test.name != "closed" && test.name != "deleted" {
 				request(t, ix.transport, http.MethodPut, "/"+g.name+"/_settings", `{"index.blocks.read_only":null}`)

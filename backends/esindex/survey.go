@@ -13,9 +13,10 @@ import (
 	"productindex/reindex"
 )
 
-// The server names one field of a product at a time, and a catalogue can have many fields that are objects in some products and values in
-// others. So a generation that has met the first one is given up, but its run reads on: the products that still come are looked at here
-// instead of being sent, and the next generation knows all of these fields from its start.
+// The server names one field of a product at a time, and a catalogue can have many fields that are objects in some
+// products and values in others. So a generation that has met the first one is given up, but its run reads on: the
+// products that still come are looked at here instead of being sent, and the next generation knows all of these fields
+// from its start.
 
 // maxSurveyed is how many different fields a survey keeps apart.
 const maxSurveyed = 100_000
@@ -70,7 +71,7 @@ func (s *survey) seeFields(path string, fields map[string]any) {
 	}
 }
 
-// seeValue looks at one value, or at each value of a list. A null is none.
+// seeValue looks at one value, or at each value of a list. A null does not count.
 func (s *survey) seeValue(field string, value any) {
 	switch v := value.(type) {
 	case nil:
@@ -86,7 +87,7 @@ func (s *survey) seeValue(field string, value any) {
 	}
 }
 
-// note adds to what is known of a field. What its name has before a dot is an object.
+// note adds a shape to a field. The part of its name before a dot is an object.
 func (s *survey) note(field string, what shape) {
 	known, ok := s.shapes[field]
 	if known&what == what || !ok && len(s.shapes) >= maxSurveyed {
@@ -117,7 +118,8 @@ func (s *survey) seeMapped(path string, m mapped) {
 	}
 }
 
-// fields returns those that are objects and values, in order, but not what is inside of another one of them or of a known one.
+// fields returns those that are objects and values, in order, but not what is inside of another one of them or of a
+// known one.
 func (s *survey) fields(known []string) []string {
 	var found []string
 	for _, field := range slices.Sorted(maps.Keys(s.shapes)) {
@@ -129,7 +131,8 @@ func (s *survey) fields(known []string) []string {
 	return found
 }
 
-// conclude ends a survey: it notes what was found for the tenant's next generation, and returns an error that matches [reindex.ErrAgain].
+// conclude ends a survey: it notes the fields for the tenant's next generation, and returns an error that matches
+// [reindex.ErrAgain].
 func (g *generation) conclude(ctx context.Context) error {
 	var indexes map[string]struct {
 		Mappings mapped `json:"mappings"`

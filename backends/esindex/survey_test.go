@@ -23,8 +23,8 @@ func (c *counted) Begin(ctx context.Context, tenant string) (reindex.Generation,
 	return c.Index.Begin(ctx, tenant)
 }
 
-// However many fields are objects in some products and values in others, and wherever these products are, a server without "subobjects"
-// gets the catalogue the second time.
+// However many fields are objects in some products and values in others, and wherever these products are, a server
+// without "subobjects" gets the catalogue the second time.
 func TestManyObjectsAndValues(t *testing.T) {
 	const n = 1000
 	products := make(reindextest.Slice, n)

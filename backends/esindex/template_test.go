@@ -13,7 +13,8 @@ import (
 	"productindex/reindex/reindextest"
 )
 
-// template gives every new index that matches the pattern, within the prefix, what body says, until the end of the test.
+// template gives every new index that matches the pattern, within the prefix, what body says, until the end of the
+// test.
 func template(t *testing.T, ix *Index, pattern, body string) {
 	t.Helper()
 	path := "/_index_template/" + ix.cfg.Prefix
@@ -55,8 +56,8 @@ func assertBears(t *testing.T, ix *Index, alias string, want ...string) {
 	}
 }
 
-// An alias that a template gives to every new index does not make a generation live that is not finished, whether something is live or
-// not, and whether it is the tenant's alias or another one.
+// An alias that a template gives to every new index does not make a generation live that is not finished, whether
+// something is live or not, and whether it is the tenant's alias or another one.
 func TestTemplateGivesTheAlias(t *testing.T) {
 	for _, live := range []int{0, 3} {
 		t.Run(fmt.Sprintf("live=%d", live), func(t *testing.T) {
@@ -115,8 +116,8 @@ func TestTemplateGivesAnotherTenantsAlias(t *testing.T) {
 	assertBears(t, ix, ix.Alias(acme), name)
 }
 
-// A process that died between making its index and looking at it leaves one that bears the alias, but was never published: it is not
-// counted, and goes away.
+// A process that died between making its index and looking at it leaves one that bears the alias, but was never
+// published: it is not counted, and goes away.
 func TestUnpublishedWithAlias(t *testing.T) {
 	for _, live := range []int{0, 3} {
 		for _, tenant := range []string{acme, "other"} {
@@ -148,7 +149,8 @@ func TestUnpublishedWithAlias(t *testing.T) {
 	}
 }
 
-// A template that makes an index one which does not take every product as it is shows at Begin, and nothing of the index is left.
+// A template that makes an index one which does not take every product as it is shows at Begin, and nothing of the
+// index is left.
 func TestUnsuitableTemplates(t *testing.T) {
 	for _, test := range []struct {
 		name, body, says string
@@ -184,7 +186,7 @@ func TestUnsuitableTemplates(t *testing.T) {
 			} else if _, temporary := asTemporary(err); temporary || !strings.Contains(err.Error(), test.says) {
 				t.Errorf("begin: %v; want a lasting error that says %q", err, test.says)
 			}
-			if test.name != "read-only" { // which keeps it from being deleted, too
+			if test.name != "read-only" { // which keeps it also from being deleted
 				assertIndexes(t, ix, live)
 			} else {
 				must(t, ix, http.MethodPut, "/"+ix.cfg.Prefix+"-*/_settings?expand_wildcards=all", `{"index.blocks.read_only":null}`)
@@ -202,8 +204,8 @@ func TestTemplateIsOverridden(t *testing.T) {
 	assertLive(t, ix, 3, "1")
 }
 
-// Replicas and refresh interval are what the host says, else what a template says, else the server's defaults. While it is loaded an
-// index has neither.
+// Replicas and refresh interval are what the host says, else what a template says, else the server's defaults. While it
+// is loaded an index has neither.
 func TestReplicasAndRefresh(t *testing.T) {
 	const ofTemplate = `{"settings":{"number_of_replicas":2,"refresh_interval":"9s","auto_expand_replicas":false}}`
 	for _, test := range []struct {

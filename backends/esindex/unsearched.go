@@ -11,9 +11,10 @@ import (
 	"productindex/reindex"
 )
 
-// A server that does not know "subobjects" has a mapping for each object, and rejects a product in which a field is an object that is a
-// value in others, or the other way round; the mapping that it has got cannot be changed any more. So the next generation has a mapping for
-// such a field from its start, under which the server keeps the field and does not look into it.
+// A server that does not know "subobjects" has a mapping for each object, and rejects a product in which a field is an
+// object that is a value in others, or the other way round; the mapping that it has got cannot be changed any more. So
+// the next generation has a mapping for such a field from its start, under which the server keeps the field and does
+// not look into it.
 
 // objectAndValue is how a server says that a field is an object in one product and a value in another.
 var objectAndValue = []*regexp.Regexp{
@@ -26,8 +27,8 @@ var objectAndValue = []*regexp.Regexp{
 // maxUnsearched is how many fields of a tenant are kept unsearched. A product with a further one is rejected.
 const maxUnsearched = 500
 
-// learnUnsearched notes the fields for which products were refused that a new generation would accept, and returns an error that matches
-// [reindex.ErrAgain] if there are any.
+// learnUnsearched notes the fields for which products were refused that a new generation would accept, and returns an
+// error that matches [reindex.ErrAgain] if there are any.
 func (w writer) learnUnsearched(failed []reindex.ItemError) error {
 	if !w.ix.mappings.byDefault || !w.ix.abilities.lacksSubobjects() {
 		return nil
@@ -57,7 +58,8 @@ func again(index string, learned []string) error {
 		"and the next index keeps them unsearched: %s: %w", index, shorten(strings.Join(learned, ", ")), reindex.ErrAgain)
 }
 
-// noteUnsearched notes fields for the tenant's next generation, unless there is no room for all of them. It reports whether it has.
+// noteUnsearched notes fields for the tenant's next generation, unless there is no room for all of them. It reports
+// whether it has.
 func (ix *Index) noteUnsearched(tenant string, fields []string) bool {
 	ix.mu.Lock()
 	defer ix.mu.Unlock()
@@ -72,8 +74,8 @@ func (ix *Index) noteUnsearched(tenant string, fields []string) bool {
 	return true
 }
 
-// findUnsearched finds the fields that the generation keeps unsearched: those of what is live, and those learned since. A server that knows
-// "subobjects" has none.
+// findUnsearched finds the fields that the generation keeps unsearched: those of what is live, and those learned since.
+// A server that knows "subobjects" has none.
 func (g *generation) findUnsearched(ctx context.Context) error {
 	if !g.ix.mappings.byDefault || !g.ix.abilities.lacksSubobjects() {
 		return nil
@@ -86,7 +88,8 @@ func (g *generation) findUnsearched(ctx context.Context) error {
 	return nil
 }
 
-// unsearchedFields returns the fields that a new generation of the tenant keeps unsearched: those of what is live, and those learned since.
+// unsearchedFields returns the fields that a new generation of the tenant keeps unsearched: those of what is live, and
+// those learned since.
 func (ix *Index) unsearchedFields(tenant string, live target) []string {
 	ix.mu.Lock()
 	fields := slices.Clone(ix.unsearched[tenant])
@@ -100,14 +103,15 @@ func (ix *Index) unsearchedFields(tenant string, live target) []string {
 	return slices.Compact(fields)
 }
 
-// forgetUnsearched forgets what was noted for the tenant: the live index has it in its mark.
+// forgetUnsearched forgets the fields of the tenant: the live index has it in its mark.
 func (ix *Index) forgetUnsearched(tenant string) {
 	ix.mu.Lock()
 	defer ix.mu.Unlock()
 	delete(ix.unsearched, tenant)
 }
 
-// unsearchedProperties are the mappings of fields that are kept unsearched. A field inside of another one of them needs none.
+// unsearchedProperties are the mappings of fields that are kept unsearched. A field inside of another one of them needs
+// none.
 func unsearchedProperties(fields []string) map[string]any {
 	properties := map[string]any{}
 	for _, field := range fields {

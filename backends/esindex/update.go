@@ -17,11 +17,13 @@ var (
 	_ reindex.Editor  = (*generation)(nil)
 )
 
-// Update implements [reindex.Updater]. It writes to the one index behind the tenant's alias, through the alias, and never makes an index.
-// An index in the place of the alias is not live for it. Searches see the changes after the index's refresh_interval, or after Settle.
+// Update implements [reindex.Updater]. It writes to the one index behind the tenant's alias, through the alias, and
+// never makes an index. An index in the place of the alias is not live for it. Searches see the changes after the
+// index's refresh_interval, or after Settle.
 //
-// A lasting error says so if the alias stands for several indexes or takes no writes, or if its routing would send products to other
-// shards than a run does. What Write rejects is rejected here, too; a deletion of such an id has nothing to delete.
+// A lasting error says so if the alias stands for several indexes or takes no writes, or if its routing would send
+// products to other shards than a run does. Update rejects the same products as Write; a deletion of such an id has
+// nothing to delete.
 func (ix *Index) Update(ctx context.Context, tenant string, changes []reindex.Change) error {
 	if err := reindex.CheckTenant(tenant); err != nil {
 		return err
@@ -56,7 +58,8 @@ func (ix *Index) Settle(ctx context.Context, tenant string) error {
 	return err
 }
 
-// Edit implements [reindex.Editor]. Commit refreshes what is edited after Seal, so that searches see it from the switch on.
+// Edit implements [reindex.Editor]. Commit refreshes after edits that follow Seal, so that searches see them from the
+// switch on.
 func (g *generation) Edit(ctx context.Context, changes []reindex.Change) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -70,7 +73,7 @@ func (g *generation) Edit(ctx context.Context, changes []reindex.Change) error {
 	return err
 }
 
-// showEdits lets searches of the generation see what was edited after Seal.
+// showEdits lets searches of the generation see the edits after Seal.
 func (g *generation) showEdits(ctx context.Context) error {
 	if !g.edited {
 		return nil
@@ -78,8 +81,8 @@ func (g *generation) showEdits(ctx context.Context) error {
 	return g.refresh(ctx)
 }
 
-// operations returns changes as write takes them, and the upserts that it must not get. A deletion whose id no product can have is left
-// out.
+// operations returns changes as write takes them, and the upserts that it must not get. A deletion whose id no product
+// can have is left out.
 func operations(changes []reindex.Change) (sent []reindex.Product, unfit []reindex.ItemError) {
 	sent = make([]reindex.Product, 0, len(changes))
 	for _, c := range changes {
@@ -99,7 +102,8 @@ func operations(changes []reindex.Change) (sent []reindex.Product, unfit []reind
 	return sent, unfit
 }
 
-// liveWriter returns the writer of the tenant's live index. The error matches [reindex.ErrNoLiveIndex] if there is none.
+// liveWriter returns the writer of the tenant's live index. The error matches [reindex.ErrNoLiveIndex] if there is
+// none.
 func (ix *Index) liveWriter(ctx context.Context, n names) (writer, error) {
 	t, err := ix.behind(ctx, n)
 	switch {

@@ -153,7 +153,8 @@ func TestUpdateWhileTheLiveIndexGoes(t *testing.T) {
 	assertFound(t, ix, want)
 }
 
-// An alias with a filter, a search routing, or any routing if there is one shard, takes updates; those that the filter hides, too.
+// An alias with a filter, a search routing, or any routing if there is one shard, takes updates; those that the filter
+// hides, too.
 func TestUpdateThroughAnAlias(t *testing.T) {
 	for name, d := range map[string]definition{
 		"filter":         {"filter": json.RawMessage(`{"term":{"rev":"1"}}`)},
@@ -222,7 +223,8 @@ func TestUpdateRefusals(t *testing.T) {
 	assertFound(t, ix, want)
 }
 
-// Edits after Seal show from the switch on, also if the index refreshes never by itself, and are counted if it is sealed anew.
+// Edits after Seal show from the switch on, also if the index refreshes never by itself, and are counted if it is
+// sealed anew.
 func TestEditsShowAtTheSwitch(t *testing.T) {
 	ix := open(t, func(c *Config) { c.Settings = []byte(`{"refresh_interval":"-1"}`) })
 	publish(t, ix, 2, "0")
@@ -253,7 +255,7 @@ func TestEditsShowAtTheSwitch(t *testing.T) {
 	}
 }
 
-// A run that a newer one has replaced is told so when it edits.
+// A run that a newer one has replaced sees so when it edits.
 func TestEditOfAFencedGeneration(t *testing.T) {
 	ix := open(t, nil)
 	old, err := ix.Begin(reindex.WithFence(t.Context(), 1), acme)
@@ -300,7 +302,8 @@ func TestSettle(t *testing.T) {
 	}
 }
 
-// A field that is an object in one product and a value in others refuses that one alone, and the next generation keeps it.
+// A field that is an object in one product and a value in others refuses that one alone, and the next generation keeps
+// it.
 func TestUpdateLearnsUnsearchedFields(t *testing.T) {
 	ix, err := New(answers{}, nil)
 	if err != nil {
@@ -353,8 +356,8 @@ func (d *database) change(c reindex.Change) {
 	}
 }
 
-// edit changes products at random, first in the database and then through the engine, until done is closed. Each writer has products of
-// its own, so that the order of their changes is the same in both.
+// edit changes products at random, first in the database and then through the engine, until done is closed. Each writer
+// has products of its own, so that the order of their changes is the same in both.
 func (d *database) edit(t *testing.T, e *reindex.Engine, seed uint64, writer int, done <-chan struct{}) {
 	rng := rand.New(rand.NewPCG(seed, uint64(writer)))
 	for n := 0; ; n++ {
@@ -452,7 +455,8 @@ func TestEditsDuringRuns(t *testing.T) {
 	}
 }
 
-// A process that has made no index yet, and does not know what the server can do, updates products with new fields of two types.
+// A process that has made no index yet, and does not know what the server can do, updates products with new fields of
+// two types.
 func TestUpdateWithMixedTypes(t *testing.T) {
 	ix := open(t, nil)
 	publish(t, ix, 1, "1")

@@ -15,12 +15,13 @@ import (
 const (
 	// maxIDBytes is the length of the longest id that the server takes.
 	maxIDBytes = 512
-	// maxNesting is how deep a product may be nested. The server's parsers are recursive, and a deep product has ended a whole node.
+	// maxNesting is how deep a product may be nested. The server's parsers are recursive, and a deep product has ended
+	// a whole node.
 	maxNesting = 100
 )
 
-// bulkQuery asks for no more of the answer than is read. require_alias keeps the server from creating an index, with mappings of its own,
-// where ours was deleted.
+// bulkQuery asks for no more of the answer than is read. require_alias keeps the server from creating an index, with
+// mappings of its own, where ours was deleted.
 const bulkQuery = "/_bulk?require_alias=true&filter_path=errors,items.*.status,items.*.error.type,items.*.error.reason,items.*.error.caused_by.reason"
 
 // Write implements [reindex.Generation]. Products with an id of more than 512 bytes, and those nested more than
@@ -43,8 +44,8 @@ func (g *generation) Write(ctx context.Context, batch []reindex.Product) error {
 	return err
 }
 
-// Flush implements [reindex.Writer]. The answer to a write says what became of each product: there is nothing to wait for. The error matches
-// [reindex.ErrAgain] if the generation has met fields that the next one has to know.
+// Flush implements [reindex.Writer]. The answer to a write says what became of each product: there is nothing to wait
+// for. The error matches [reindex.ErrAgain] if the generation has met fields that the next one has to know.
 func (g *generation) Flush(ctx context.Context) ([]reindex.ItemError, error) {
 	if g.survey.hasBegun() {
 		return nil, g.conclude(ctx)
@@ -100,8 +101,8 @@ func batchError(unfit, failed []reindex.ItemError, header http.Header) error {
 	return &reindex.BatchError{Items: append(unfit, failed...), RetryAfter: retryAfter(header)}
 }
 
-// admit sorts out what must not stand in a _bulk request: one bad id fails the whole request, and a line feed in a body would start a
-// new action.
+// admit sorts out what must not stand in a _bulk request: one bad id fails the whole request, and a line feed in a body
+// would start a new action.
 func admit(batch []reindex.Product) (fit []reindex.Product, unfit []reindex.ItemError) {
 	for i, p := range batch {
 		err := admissible(p)
@@ -182,8 +183,8 @@ var (
 	noItems = []byte(`{"errors":false}`)
 )
 
-// failedItems reads the answer to a _bulk request of these products: the items are in the order of the request. Only an answer that
-// speaks of errors is decoded. A deletion of what is not there has a status of its own and no error.
+// failedItems reads the answer to a _bulk request of these products: the items are in the order of the request. Only an
+// answer that speaks of errors is decoded. A deletion of a missing product has a status of its own and no error.
 func failedItems(text []byte, products []reindex.Product) ([]reindex.ItemError, error) {
 	if bytes.HasPrefix(text, allWell) && bytes.HasSuffix(text, []byte("]}")) || bytes.Equal(text, noItems) {
 		return nil, nil
@@ -217,8 +218,8 @@ func failedItems(text []byte, products []reindex.Product) ([]reindex.ItemError, 
 	return failed, nil
 }
 
-// hopeless reports whether the failure of one product means that of every other one: the index is gone, closed or blocked, the disk
-// is full, or we may not write.
+// hopeless reports whether the failure of one product means that of every other one: the index is gone, closed or
+// blocked, the disk is full, or we may not write.
 func hopeless(e *ServerError) bool {
 	switch e.Type {
 	case typeBlocked:

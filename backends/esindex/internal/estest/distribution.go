@@ -13,7 +13,8 @@ import (
 	"strings"
 )
 
-// distribution returns the folder of the release's unpacked distribution, which it fetches if the cache does not have it yet.
+// distribution returns the folder of the release's unpacked distribution, which it fetches if the cache does not have
+// it yet.
 func distribution(ctx context.Context, release Release, javaHome string) (string, error) {
 	cache, err := cacheDir()
 	if err != nil {
@@ -53,7 +54,7 @@ func distribution(ctx context.Context, release Release, javaHome string) (string
 	return home, err
 }
 
-// cacheDir is a folder that the server's user can read, too: root's own cache is not.
+// cacheDir is a folder that the server's user can also read: root's own cache is not.
 func cacheDir() (string, error) {
 	if dir := os.Getenv("PRODUCTINDEX_CACHE"); dir != "" {
 		return filepath.Abs(dir)

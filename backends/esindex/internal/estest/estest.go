@@ -1,9 +1,11 @@
-// Package estest runs real Elasticsearch and OpenSearch servers for tests. It takes the distribution that each project publishes for
-// integration tests from Maven Central through the mvn command, keeps it in a cache, and runs it as an unprivileged user on a free port.
+// Package estest runs real Elasticsearch and OpenSearch servers for tests. It takes the distribution that each project
+// publishes for integration tests from Maven Central through the mvn command, keeps it in a cache, and runs it as an
+// unprivileged user on a free port.
 //
-// ESTEST_SERVER names the family and the version, such as "opensearch:2.19.6". It needs a JDK, 17 or later (21 for Elasticsearch 9 and
-// OpenSearch 3), and Maven. If they are missing, tests are skipped; with CI=true they fail. ELASTICSEARCH_URL names a server that runs
-// already, for the tests that need no server of their own. PRODUCTINDEX_CACHE names another folder for the cache.
+// ESTEST_SERVER names the family and the version, such as "opensearch:2.19.6". It needs a JDK, 17 or later (21 for
+// Elasticsearch 9 and OpenSearch 3), and Maven. If they are missing, tests are skipped; with CI=true they fail.
+// ELASTICSEARCH_URL names a server that runs already, for the tests that need no server of their own.
+// PRODUCTINDEX_CACHE names another folder for the cache.
 package estest
 
 import (
@@ -106,8 +108,8 @@ func need(tb testing.TB, get func() (*Server, error)) *Server {
 // inCI reports whether a missing program is a failure.
 func inCI() bool { return os.Getenv("CI") == "true" }
 
-// Transport returns a client of the server that does not retry, logged in as the superuser where the server asks for one. The options
-// change that. The client's connections are closed at the end of the test.
+// Transport returns a client of the server that does not retry, logged in as the superuser where the server asks for
+// one. The options change that. The client's connections are closed at the end of the test.
 func (s *Server) Transport(tb testing.TB, opts ...elastictransport.Option) *elastictransport.Client {
 	tb.Helper()
 	address, err := url.Parse(s.URL)

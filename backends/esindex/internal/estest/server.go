@@ -86,8 +86,8 @@ func Start(ctx context.Context, opts Options) (*Server, error) {
 	return s, nil
 }
 
-// fastDir returns a folder in memory with room for a server, or else none, which stands for the usual folder of temporary files: a server
-// waits for its disk at each change of an index.
+// fastDir returns a folder in memory with room for a server, or else none, which stands for the usual folder of
+// temporary files: a server waits for its disk at each change of an index.
 func fastDir() string {
 	const (
 		memory = "/dev/shm"
@@ -124,8 +124,8 @@ func (s *Server) prepare(ctx context.Context) error {
 	return s.chown()
 }
 
-// withoutGCLog removes the log of the garbage collector from the options of the JVM: OpenSearch writes it into its own folder, which it
-// must not do.
+// withoutGCLog removes the log of the garbage collector from the options of the JVM: OpenSearch writes it into its own
+// folder, which it must not do.
 func withoutGCLog(file string) error {
 	text, err := os.ReadFile(file)
 	if err != nil {
@@ -228,8 +228,9 @@ type process struct {
 
 var published = regexp.MustCompile(`HttpServerTransport.* publish_address \{.*:(\d+)\}`)
 
-// start runs the server. The goroutine that starts it lives as long as the server does, on a thread of its own: the kernel kills the
-// server when that thread ends, thus at the latest with this process. The launcher takes the JVM that it started with it.
+// start runs the server. The goroutine that starts it lives as long as the server does, on a thread of its own: the
+// kernel kills the server when that thread ends, thus at the latest with this process. The launcher takes the JVM that
+// it started with it.
 func (s *Server) start() (*process, error) {
 	cmd := s.command(s.Release.Family, s.settings()...)
 	output, err := cmd.StdoutPipe()
@@ -329,7 +330,8 @@ func (s *Server) Stop() {
 // Repository is a folder in which the server may keep snapshots.
 func (s *Server) Repository() string { return filepath.Join(s.dir, "repo") }
 
-// LoseShard deletes the files of one shard of an index, which has to be closed. The shard is lost when the index is opened again.
+// LoseShard deletes the files of one shard of an index, which has to be closed. The shard is lost when the index is
+// opened again.
 func (s *Server) LoseShard(uuid string, shard int) error {
 	files, err := filepath.Glob(filepath.Join(s.dir, "data", "indices", uuid, fmt.Sprint(shard), "index", "*"))
 	if err != nil {
