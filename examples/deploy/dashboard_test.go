@@ -50,7 +50,7 @@ func process(t *testing.T, cmd *exec.Cmd) <-chan string {
 	}()
 	t.Cleanup(func() {
 		_ = cmd.Process.Signal(os.Interrupt)
-		for range lines { //nolint:revive // until the process has ended
+		for range lines { // until the process has ended
 		}
 		_ = cmd.Wait() // it was interrupted
 	})
@@ -95,7 +95,9 @@ func serve(t *testing.T) string {
 	cmd := exec.CommandContext(t.Context(), program)
 	cmd.Env = append(os.Environ(),
 		"PRODUCTINDEX_ADDR=127.0.0.1:0", "PRODUCTINDEX_CATALOGUES="+catalogue, "PRODUCTINDEX_INDEX="+filepath.Join(dir, "index"))
-	var listening struct{ Address string }
+	var listening struct {
+		Address string `json:"address"`
+	}
 	if err := json.Unmarshal([]byte(await(t, process(t, cmd), `"listening"`)), &listening); err != nil {
 		t.Fatal(err)
 	}
@@ -125,7 +127,9 @@ func observe(t *testing.T, server string) string {
 	}
 	cmd := exec.CommandContext(t.Context(), tool(t, "prometheus"), "--config.file="+file,
 		"--storage.tsdb.path="+filepath.Join(dir, "data"), "--web.listen-address=127.0.0.1:0", "--log.format=json")
-	var listening struct{ Address string }
+	var listening struct {
+		Address string `json:"address"`
+	}
 	if err := json.Unmarshal([]byte(await(t, process(t, cmd), `"Listening on"`)), &listening); err != nil {
 		t.Fatal(err)
 	}
@@ -166,7 +170,9 @@ func hasData(ctx context.Context, prometheus, query string) (bool, error) {
 		return false, fmt.Errorf("query %s: %w", query, err)
 	}
 	var answer struct {
-		Data struct{ Result []any }
+		Data struct {
+			Result []any `json:"result"`
+		} `json:"data"`
 	}
 	err = json.Unmarshal(body, &answer)
 	return len(answer.Data.Result) > 0, err
@@ -181,9 +187,11 @@ func queries(t *testing.T) map[string][]string {
 	}
 	var dashboard struct {
 		Panels []struct {
-			Title   string
-			Targets []struct{ Expr string }
-		}
+			Title   string `json:"title"`
+			Targets []struct {
+				Expr string `json:"expr"`
+			} `json:"targets"`
+		} `json:"panels"`
 	}
 	if err := json.Unmarshal(body, &dashboard); err != nil {
 		t.Fatal(err)
@@ -203,7 +211,8 @@ func TestDashboard(t *testing.T) {
 	tool(t, "prometheus")
 	server := serve(t)
 	prometheus := observe(t, server)
-	answer, err := http.Post("http://"+server+"/indexing/acme/reindex", "application/json", strings.NewReader(`{"mode":"FULL"}`)) //nolint:noctx // a test
+	trigger := "http://" + server + "/indexing/acme/reindex"
+	answer, err := http.Post(trigger, "application/json", strings.NewReader(`{"mode":"FULL"}`))
 	if err != nil {
 		t.Fatal(err)
 	}

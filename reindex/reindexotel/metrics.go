@@ -85,7 +85,7 @@ type with func(more ...attribute.KeyValue) metric.MeasurementOption
 // started makes the counters of a run's outcomes known before it ends: the first step of a counter that nobody has seen
 // at 0 is lost on those who watch how it grows.
 func (m *metrics) started(ctx context.Context, with with) {
-	for _, outcome := range []string{"success", "failure", "cancelled"} {
+	for _, outcome := range []string{"success", "failure", cancelled} {
 		m.runs.Add(ctx, 0, with(outcomeKey.String(outcome)))
 	}
 	for _, outcome := range []string{"indexed", "rejected", "duplicate"} {
@@ -97,13 +97,16 @@ func (m *metrics) started(ctx context.Context, with with) {
 	m.retries.Add(ctx, 0, with())
 }
 
+// cancelled is the outcome of a run that was cancelled, and the type of its error.
+const cancelled = "cancelled"
+
 // outcome names how a run has ended.
 func outcome(err error) string {
 	switch {
 	case err == nil:
 		return "success"
 	case errors.Is(err, reindex.ErrCancelled):
-		return "cancelled"
+		return cancelled
 	}
 	return "failure"
 }

@@ -149,7 +149,7 @@ func failure(err error) []attribute.KeyValue {
 	kind := "other"
 	switch {
 	case errors.Is(err, reindex.ErrCancelled):
-		kind = "cancelled"
+		kind = cancelled
 	case errors.Is(err, reindex.ErrShutdown):
 		kind = "shutdown"
 	case isRun:
