@@ -72,7 +72,7 @@ type Sealed struct {
 	LiveErr error
 
 	// Ignored is the number of different fields of products that the index keeps but does not search, as it has as many
-	// fields as it may have.
+	// fields as it may have; -1 if that is not known.
 	Ignored int64
 }
 

@@ -21,7 +21,7 @@ type Report struct {
 	// get so far.
 	Replaced int64
 	// Ignored is the number of different fields that the index keeps but does not search, as it has as many fields as it
-	// may have.
+	// may have; -1 if that is not known.
 	Ignored int64
 
 	// Bytes is the sum of the lengths of the bodies read, in bytes.

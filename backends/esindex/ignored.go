@@ -19,24 +19,38 @@ func (g *generation) countIgnored(ctx context.Context) error {
 		return nil
 	}
 	var ignored struct {
+		Hits struct {
+			Total struct {
+				Value int64 `json:"value"`
+			} `json:"total"`
+		} `json:"hits"`
 		Aggregations struct {
 			Names struct {
-				Others  int64 `json:"sum_other_doc_count"`
 				Buckets []struct {
 					Key string `json:"key"`
 				} `json:"buckets"`
 			} `json:"names"`
 		} `json:"aggregations"`
 	}
-	body := fmt.Sprintf(`{"size":0,"track_total_hits":false,"aggs":{"names":{"terms":{"field":"_ignored","size":%d}}}}`, ignoredAtMost)
+	body := fmt.Sprintf(`{"size":0,"track_total_hits":1,"query":{"exists":{"field":"_ignored"}},`+
+		`"aggs":{"names":{"terms":{"field":"_ignored","size":%d}}}}`, ignoredAtMost)
 	req := esapi.SearchRequest{Index: []string{g.name}, Body: strings.NewReader(body)}
 	err := call(ctx, g.ix.transport, "counting the ignored fields of index "+g.name, req, &ignored)
-	if err != nil && !isTemporary(err) { // Elasticsearch 8.14 cannot
-		g.ix.cfg.Logger.WarnContext(ctx, "whether fields are ignored is not known", "index", g.name, "error", err)
+	names := ignored.Aggregations.Names
+	switch {
+	case err != nil && !isTemporary(err): // 8.14
+		g.sealed.Ignored = -1
+		g.ix.cfg.Logger.WarnContext(ctx, "how many fields are ignored is not known", "index", g.name, "error", err)
 		return ctx.Err()
-	}
-	if err != nil || len(ignored.Aggregations.Names.Buckets) == 0 {
+	case err != nil:
 		return err
+	case ignored.Hits.Total.Value == 0:
+		g.sealed.Ignored = 0
+		return nil
+	case len(names.Buckets) == 0: // 8.13
+		g.sealed.Ignored = -1
+		g.ix.cfg.Logger.WarnContext(ctx, "fields of some products are ignored, how many is not known", "index", g.name)
+		return nil
 	}
 	var known struct {
 		Fields map[string]struct{} `json:"fields"`
@@ -46,7 +60,7 @@ func (g *generation) countIgnored(ctx context.Context) error {
 		return err
 	}
 	g.sealed.Ignored = 0
-	for _, bucket := range ignored.Aggregations.Names.Buckets {
+	for _, bucket := range names.Buckets {
 		if _, mapped := known.Fields[bucket.Key]; !mapped {
 			g.sealed.Ignored++
 		}

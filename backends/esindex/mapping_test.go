@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -251,8 +252,9 @@ func TestManyFields(t *testing.T) {
 		t.Fatalf("%d of 32 products indexed, rejected %v, error %v", report.Indexed, report.Rejections, err)
 	}
 	_, mapping := request(t, ix.transport, http.MethodGet, "/"+ix.Alias(acme)+"/_mapping", "")
-	if searched := strings.Count(mapping, `"attribute-`); report.Ignored != int64(3000-searched) || searched == 0 {
-		t.Errorf("%d fields are ignored, want %d", report.Ignored, 3000-searched)
+	searched := strings.Count(mapping, `"attribute-`)
+	if want := ignoredFields(t, ix, 3000-searched); report.Ignored != want || searched == 0 {
+		t.Errorf("%d fields are ignored, want %d", report.Ignored, want)
 	}
 	if n := matching(t, ix, `{"match":{"name":"product"}}`); n != 31 {
 		t.Errorf("%d products are found by their name, want 31", n)
@@ -260,6 +262,16 @@ func TestManyFields(t *testing.T) {
 	if n := strings.Count(mapping, `"type":`); n > 1100 {
 		t.Errorf("%d fields", n)
 	}
+}
+
+// ignoredFields returns how many fields a report says are ignored if n are: Elasticsearch before 8.15 does not name them.
+func ignoredFields(t *testing.T, ix *Index, n int) int64 {
+	t.Helper()
+	_, text := request(t, ix.transport, http.MethodGet, "/_nodes?filter_path=nodes.*.version", "")
+	if regexp.MustCompile(`"version":"8\.1[34]\.`).MatchString(text) {
+		return -1
+	}
+	return int64(n)
 }
 
 func TestOwnMappings(t *testing.T) {

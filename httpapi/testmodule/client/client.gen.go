@@ -260,7 +260,7 @@ type ReindexJob struct {
 	ExpectedCount *int64  `json:"expectedCount,omitempty"`
 	Id            *string `json:"id,omitempty"`
 
-	// IgnoredFieldCount How many different fields of products the new index keeps and does not search, as it has as many fields as it may have. Absent if there are none.
+	// IgnoredFieldCount How many different fields of products the new index keeps and does not search, as it has as many fields as it may have; -1 if that is not known. Absent if there are none.
 	IgnoredFieldCount *int64 `json:"ignoredFieldCount,omitempty"`
 
 	// Message Why the job failed; in jobs with the status `FAILURE` only.
@@ -377,7 +377,7 @@ type ReindexJobEvent struct {
 	ExpectedCount *int64  `json:"expectedCount,omitempty"`
 	Id            *string `json:"id,omitempty"`
 
-	// IgnoredFieldCount How many different fields of products the new index keeps and does not search, as it has as many fields as it may have. Absent if there are none.
+	// IgnoredFieldCount How many different fields of products the new index keeps and does not search, as it has as many fields as it may have; -1 if that is not known. Absent if there are none.
 	IgnoredFieldCount *int64 `json:"ignoredFieldCount,omitempty"`
 
 	// Message Why the job failed; in jobs with the status `FAILURE` only.
