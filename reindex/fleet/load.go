@@ -139,13 +139,33 @@ func (f *Fleet) insertParts(ctx context.Context, tx pgx.Tx, rows pgx.Rows) error
 	if err != nil || len(inserts) == 0 {
 		return err
 	}
-	_, err = f.river.InsertManyTx(ctx, tx, inserts)
+	inserted, err := f.river.InsertManyTx(ctx, tx, inserts)
+	if err != nil {
+		return err
+	}
+	parts, ids := make([]int, len(inserted)), make([]int64, len(inserted))
+	for i, r := range inserted {
+		parts[i], ids[i] = inserts[i].Args.(partArgs).Part, r.Job.ID //nolint:forcetypeassert,errcheck // as made above
+	}
+	_, err = tx.Exec(ctx, `UPDATE reindex_fleet_parts p SET river = n.id, seen = clock_timestamp()
+		FROM unnest($2::int[], $3::bigint[]) AS n (part, id) WHERE p.job = $1 AND p.part = n.part`, args.Job, parts, ids)
 	return err
 }
 
 // riverAttempts is how often River tries a job beyond the attempts of its part: failures of the database are not the
 // part's.
 const riverAttempts = 20
+
+const (
+	// isDead holds for a part p, of the table of parts, whose owner has died.
+	isDead = "(p.owner <> '' AND p.lease_end < clock_timestamp())"
+	// isLost holds for a part that nobody owns and that River does not hand out either: its worker died before it owned the
+	// part, or somebody has cancelled it there. $4 is the lease.
+	isLost = `(p.state = 1 AND p.owner = '' AND p.seen < clock_timestamp() - $4::interval AND NOT EXISTS (SELECT 1 FROM river_job j
+		WHERE j.id = p.river AND j.state::text IN ('available', 'pending', 'retryable', 'scheduled')))`
+	// isCancelled holds for a part whose job somebody has cancelled in River.
+	isCancelled = "EXISTS (SELECT 1 FROM river_job j WHERE j.id = p.river AND j.state::text IN ('cancelled', 'discarded'))"
+)
 
 // state is where the parts of a run stand.
 type state struct {
@@ -171,8 +191,8 @@ func (l *loader) look(ctx context.Context, job reindex.Job) (s state, err error)
 		fmt.Fprintf(&sums, ", coalesce(sum(counted[%d]), 0)::bigint", i+1)
 	}
 	err = l.fleet.pool.QueryRow(ctx, `SELECT count(*), count(*) FILTER (WHERE state <> $2),
-		count(*) FILTER (WHERE owner <> '' AND lease_end < clock_timestamp()), min(failure) FILTER (WHERE state = $3)`+sums.String()+`
-		FROM reindex_fleet_parts WHERE job = $1`, job.ID, partDone, partFailed).Scan(dest...)
+		count(*) FILTER (WHERE `+isDead+` OR `+isLost+`), min(failure) FILTER (WHERE state = $3)`+sums.String()+`
+		FROM reindex_fleet_parts p WHERE job = $1`, job.ID, partDone, partFailed, l.fleet.cfg.Lease).Scan(dest...)
 	switch {
 	case err != nil:
 		return s, err
@@ -221,18 +241,29 @@ var died = failure{
 	Public: "the processes that loaded a part of it stopped answering, each time",
 }
 
+// cancelledInRiver is why a part failed that somebody has cancelled there.
+const cancelledInRiver = "it was cancelled in River"
+
 // revive puts parts whose worker has died back into the queue, unless that was the last try.
 func (l *loader) revive(ctx context.Context, job reindex.Job) error {
 	text, err := json.Marshal(died)
 	if err != nil {
 		return err
 	}
+	cancelled, err := json.Marshal(failure{Text: cancelledInRiver, Public: cancelledInRiver})
+	if err != nil {
+		return err
+	}
 	f := l.fleet
 	return pgx.BeginFunc(ctx, f.pool, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, `UPDATE reindex_fleet_parts p SET state = $2, failure = $3 WHERE p.job = $1 AND `+isLost+` AND `+isCancelled,
+			job.ID, partFailed, string(cancelled), f.cfg.Lease); err != nil {
+			return err
+		}
 		rows, err := tx.Query(ctx, `UPDATE reindex_fleet_parts p SET owner = '', lease_end = NULL,
-			state = CASE WHEN attempts >= $3 THEN $4 ELSE state END, failure = CASE WHEN attempts >= $3 THEN $5 ELSE failure END
-			FROM reindex_fleet_runs r WHERE r.job = p.job AND p.job = $1 AND r.fence = $2 AND p.owner <> '' AND p.lease_end < clock_timestamp()
-			RETURNING r.tenant, r.job, r.generation, p.part, r.priority`, job.ID, job.Fence, f.cfg.Attempts, partFailed, string(text))
+			state = CASE WHEN attempts >= $3 THEN $5 ELSE state END, failure = CASE WHEN attempts >= $3 THEN $6 ELSE failure END
+			FROM reindex_fleet_runs r WHERE r.job = p.job AND p.job = $1 AND r.fence = $2 AND (`+isDead+` OR `+isLost+`)
+			RETURNING r.tenant, r.job, r.generation, p.part, r.priority`, job.ID, job.Fence, f.cfg.Attempts, f.cfg.Lease, partFailed, string(text))
 		if err != nil {
 			return err
 		}

@@ -69,7 +69,7 @@ func (w *partWorker) Work(ctx context.Context, r *river.Job[partArgs]) error {
 	case err == nil:
 		return t.complete(ctx, r, report)
 	case errors.Is(context.Cause(ctx), river.ErrJobCancelledRemotely):
-		return t.fail(ctx, errors.New("it was cancelled in River"), true)
+		return t.fail(ctx, errors.New(cancelledInRiver), true)
 	case errors.Is(context.Cause(ctx), context.Canceled):
 		return errors.Join(err, t.giveBack(ctx)) // the process shuts down
 	case errors.Is(err, reindex.ErrFenced):
@@ -124,8 +124,11 @@ func (t *try) claim(ctx context.Context) (claimed, busy bool, err error) {
 			}
 			err := tx.QueryRow(ctx, `SELECT count(*) >= $2 FROM reindex_fleet_parts
 				WHERE queue = $1 AND owner <> '' AND lease_end >= clock_timestamp()`, f.queues.parts, limit).Scan(&busy)
-			if err != nil || busy {
+			if err != nil {
 				return err
+			}
+			if busy {
+				return t.see(ctx, tx)
 			}
 		}
 		err := tx.QueryRow(ctx, `UPDATE reindex_fleet_parts p
@@ -143,6 +146,12 @@ func (t *try) claim(ctx context.Context) (claimed, busy bool, err error) {
 		return false, false, fmt.Errorf("claiming part %d of job %s: %w", t.args.Part, t.args.Job, err)
 	}
 	return claimed, busy, nil
+}
+
+// see shows that a process has the part in hand, which waits for the index.
+func (t *try) see(ctx context.Context, tx pgx.Tx) error {
+	_, err := tx.Exec(ctx, "UPDATE reindex_fleet_parts SET seen = clock_timestamp() WHERE job = $1 AND part = $2 AND owner = ''", t.args.Job, t.args.Part)
+	return err
 }
 
 // partsInFlight is how many parts may be loaded at the same time, by all processes; 0: any number.
@@ -284,7 +293,7 @@ func (t *try) fail(ctx context.Context, err error, last bool) error {
 	if encoding != nil {
 		return errors.Join(err, encoding)
 	}
-	_, storing := t.fleet.pool.Exec(context.WithoutCancel(ctx), `UPDATE reindex_fleet_parts SET state = $4, owner = '', lease_end = NULL, failure = $5
+	_, storing := t.fleet.pool.Exec(context.WithoutCancel(ctx), `UPDATE reindex_fleet_parts SET state = $4, owner = '', lease_end = NULL, seen = clock_timestamp(), failure = $5
 		WHERE job = $1 AND part = $2 AND owner = $3`, t.args.Job, t.args.Part, t.owner, state, string(text))
 	if storing != nil {
 		return errors.Join(err, storing)
@@ -297,7 +306,7 @@ func (t *try) fail(ctx context.Context, err error, last bool) error {
 
 // giveBack lets another process try the part, as if this one had not.
 func (t *try) giveBack(ctx context.Context) error {
-	_, err := t.fleet.pool.Exec(context.WithoutCancel(ctx), `UPDATE reindex_fleet_parts SET owner = '', lease_end = NULL, attempts = attempts - 1
+	_, err := t.fleet.pool.Exec(context.WithoutCancel(ctx), `UPDATE reindex_fleet_parts SET owner = '', lease_end = NULL, seen = clock_timestamp(), attempts = attempts - 1
 		WHERE job = $1 AND part = $2 AND owner = $3`, t.args.Job, t.args.Part, t.owner)
 	return err
 }

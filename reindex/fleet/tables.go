@@ -37,6 +37,8 @@ CREATE TABLE IF NOT EXISTS reindex_fleet_parts (
 	owner      TEXT NOT NULL DEFAULT '',    -- the try that loads it
 	lease_end  TIMESTAMPTZ,                 -- of the owner
 	attempts   INT NOT NULL DEFAULT 0,
+	river      BIGINT,                      -- River's job
+	seen       TIMESTAMPTZ,                 -- when somebody has last had it in hand without owning it
 	counted    BIGINT[] NOT NULL DEFAULT '{0,0,0,0,0,0,0,0}', -- the numbers of its report
 	lists      TEXT NOT NULL DEFAULT '{}',  -- what its report lists, a JSON object
 	ids        BYTEA,                       -- hashes of the ids, 8 bytes each, in order

@@ -297,3 +297,34 @@ func TestCoreIsWithoutRiver(t *testing.T) {
 		t.Errorf("go list does not name River for the fleet: %v", err)
 	}
 }
+
+// A worker that dies after River has given it a part and before it owns the part does not hang the run, and neither does
+// somebody who cancels a part in River: that ends it.
+func TestPartIsLostBeforeItIsOwned(t *testing.T) {
+	for state, want := range map[string]reindex.Status{"running": reindex.StatusSuccess, "cancelled": reindex.StatusFailure} {
+		t.Run(state, func(t *testing.T) {
+			pool, ix := connect(t), reindextest.NewMemory()
+			entered, release := make(chan struct{}), make(chan struct{})
+			var first atomic.Bool
+			src := &shop{products: 300}
+			src.read = func(string) {
+				if first.CompareAndSwap(false, true) {
+					close(entered)
+					<-release
+				}
+			}
+			f := newFleet(t, pool, src, ix, hurried(Config{Parts: 1}))
+			job := start(t, f, "acme")
+			<-entered
+			_, err := pool.Exec(t.Context(), `UPDATE river_job SET state = $1::text::river_job_state, attempt = 1, attempted_at = now(),
+				finalized_at = CASE WHEN $1 = 'cancelled' THEN now() END WHERE kind = 'reindex_part' AND state = 'available'`, state)
+			if err != nil {
+				t.Fatal(err)
+			}
+			close(release)
+			if job = await(t, f, job); job.Status != want {
+				t.Errorf("the job is %s (%s), want %s", job.Status, job.Message, want)
+			}
+		})
+	}
+}
