@@ -9,23 +9,36 @@ import (
 	"productindex/reindex/jobsql"
 )
 
-// openJobs opens the store of jobs that the configuration names; nil stands for the engine's own, in memory.
-func openJobs(ctx context.Context, cfg config) (jobs reindex.JobStore, stop func() error, err error) {
-	nothing := func() error { return nil }
+// records are the jobs, and the changes of single products that are accepted. Both are nil if the engine keeps them in
+// memory.
+type records struct {
+	jobs    reindex.JobStore
+	changes reindex.ChangeLog
+	close   func() error
+}
+
+// openRecords opens the store that the configuration names. Servers that share its jobs also share its log of changes:
+// a run of one of them has the changes that another one has accepted.
+func openRecords(ctx context.Context, cfg config) (records, error) {
 	if cfg.Jobs == "" {
-		return nil, nothing, nil
+		return records{close: func() error { return nil }}, nil
 	}
 	db, kind, err := openDatabase("PRODUCTINDEX_JOBS", cfg.Jobs, ownFile)
 	if err != nil {
-		return nil, nil, err
+		return records{}, err
 	}
+	failed := func(err error) (records, error) { return records{}, errors.Join(err, db.Close()) }
 	dialects := map[databaseKind]jobsql.Dialect{sqliteKind: jobsql.SQLite, postgresKind: jobsql.PostgreSQL}
 	if dialects[kind] == "" {
-		return nil, nil, errors.Join(fmt.Errorf("PRODUCTINDEX_JOBS names a database of %s: jobs are kept in SQLite or PostgreSQL", kind), db.Close())
+		return failed(fmt.Errorf("PRODUCTINDEX_JOBS names a database of %s: jobs are kept in SQLite or PostgreSQL", kind))
 	}
 	store, err := jobsql.New(ctx, db, &jobsql.Config{Dialect: dialects[kind], Lease: cfg.JobsLease})
 	if err != nil {
-		return nil, nil, errors.Join(fmt.Errorf("PRODUCTINDEX_JOBS: %w", err), db.Close())
+		return failed(fmt.Errorf("PRODUCTINDEX_JOBS: %w", err))
 	}
-	return store, db.Close, nil
+	changes, err := store.Changes(nil)
+	if err != nil {
+		return failed(fmt.Errorf("PRODUCTINDEX_JOBS: %w", err))
+	}
+	return records{jobs: store, changes: changes, close: db.Close}, nil
 }

@@ -61,11 +61,11 @@ func run(log *slog.Logger) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, index.close()) }()
-	jobs, closeJobs, err := openJobs(ctx, cfg)
+	records, err := openRecords(ctx, cfg)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, closeJobs()) }()
+	defer func() { err = errors.Join(err, records.close()) }()
 	telemetry, err := openTelemetry(ctx)
 	if err != nil {
 		return err
@@ -84,8 +84,8 @@ func run(log *slog.Logger) (err error) {
 		return err
 	}
 	engine, err := reindex.New(limits.Source(source), index.indexer, &reindex.Config{
-		Logger: log, MaxRejected: cfg.MaxRejected, MaxRuns: cfg.MaxRuns, Jobs: jobs, Trace: trace,
-		Checks: cfg.checks(index),
+		Logger: log, MaxRejected: cfg.MaxRejected, MaxRuns: cfg.MaxRuns, Jobs: records.jobs, Changes: records.changes,
+		Trace: trace, Checks: cfg.checks(index),
 	})
 	if err != nil {
 		return err

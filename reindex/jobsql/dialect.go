@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // Dialect is a kind of database.
@@ -51,12 +52,14 @@ func (d Dialect) bytes() string {
 }
 
 // begin starts a transaction in which a statement sees everything committed before it. In SQLite no other one writes
-// from its start on; in PostgreSQL that takes a lock.
-func (d Dialect) begin() string {
+// from its start on; in PostgreSQL that takes a lock, which the server takes away from a process that is stopped for
+// longer than idle in the middle of the transaction.
+func (d Dialect) begin(idle time.Duration) string {
 	if d == SQLite {
 		return "BEGIN IMMEDIATE"
 	}
-	return "BEGIN ISOLATION LEVEL READ COMMITTED"
+	return fmt.Sprintf("BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL idle_in_transaction_session_timeout = %d",
+		max(1, idle.Milliseconds()))
 }
 
 // sql translates a statement into the dialect: {now} stands for the database's time, {greatest}, {writable} and

@@ -13,6 +13,7 @@ import (
 // The SQLSTATEs that a store handles.
 const (
 	stateReadOnly         = "25006" // read_only_sql_transaction
+	stateStopped          = "25P03" // idle_in_transaction_session_timeout
 	stateNoStatement      = "26000" // invalid_sql_statement_name
 	stateStatementTwice   = "42P05" // duplicate_prepared_statement
 	adviceReadOnly        = "the server is read-only: if it was the primary until a failover, name all servers in the connection string and add target_session_attrs=read-write"
@@ -55,7 +56,7 @@ func (s *Store) withConn(ctx context.Context, f func(c *sql.Conn) error) error {
 
 // isUseless reports whether an error means that its connection cannot store anything.
 func isUseless(err error) bool {
-	return errors.Is(err, driver.ErrBadConn) || errors.Is(err, errReadOnly) || hasState(err, stateReadOnly)
+	return errors.Is(err, driver.ErrBadConn) || errors.Is(err, errReadOnly) || hasState(err, stateReadOnly, stateStopped)
 }
 
 func (s *Store) once(ctx context.Context, f func(c *sql.Conn) error) error {
@@ -80,7 +81,7 @@ const endTimeout = 5 * time.Second
 // If f fails nothing is stored.
 func (s *Store) transact(ctx context.Context, f func(tx session) error) error {
 	err := s.withConn(ctx, func(c *sql.Conn) error {
-		_, err := c.ExecContext(ctx, s.cfg.Dialect.begin())
+		_, err := c.ExecContext(ctx, s.cfg.Dialect.begin(s.cfg.Lease))
 		if err == nil {
 			err = f(c)
 		}

@@ -1,0 +1,47 @@
+package jobsql
+
+import (
+	"context"
+	"slices"
+	"testing"
+	"time"
+
+	"productindex/reindex"
+)
+
+// testStoppedInATransaction: a process that is stopped in the middle of a transaction holds the others up until the
+// server takes its lock away. When it goes on it begins anew, with what they have stored.
+func testStoppedInATransaction(t *testing.T, d database) {
+	const lease = time.Second
+	open := func() *Changes {
+		log, err := d.store(t, Config{Lease: lease}).Changes(nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return log
+	}
+	stopped, other := open(), open()
+	locked, goOn, ended := make(chan struct{}), make(chan struct{}), make(chan error, 1)
+	var heads []int64
+	go func() {
+		ended <- stopped.store.transact(t.Context(), func(tx session) error {
+			row, err := stopped.locked(t.Context(), tx, "acme")
+			if heads = append(heads, row.head); len(heads) == 1 {
+				close(locked)
+				<-goOn
+			}
+			return err
+		})
+	}()
+	<-locked
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	_, err := other.Append(ctx, "acme", []reindex.Change{{ID: "1", Delete: true}})
+	close(goOn)
+	if err != nil {
+		t.Errorf("while another process is stopped: %v", err)
+	}
+	if err := <-ended; err != nil || !slices.Equal(heads, []int64{0, 1}) {
+		t.Errorf("the process that was stopped has seen the heads %v, error %v; want 0, and 1 when it goes on", heads, err)
+	}
+}
