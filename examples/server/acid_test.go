@@ -54,6 +54,7 @@ func TestAcidProcesses(t *testing.T) {
 	}
 	cancel()
 	writers.Wait()
+	s.stop(t)
 	t.Logf("%d edits", s.edits)
 	if s.edits < rounds {
 		t.Errorf("%d edits in %d rounds: the writers do not write", s.edits, rounds)
