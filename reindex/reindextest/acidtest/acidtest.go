@@ -32,12 +32,12 @@ import (
 
 // Scenario is what a test does. The zero value of each field stands for its default.
 type Scenario struct {
-	// Seeds is how many scenarios are run. Default 5, and 50 with CI=true.
+	// Seeds is how many scenarios are run. Default 5; with CI=true 50, and 3 under the race detector.
 	Seeds int
 	// Parallel is how many of them are run at the same time. Default 4: they wait for leases most of the time.
 	Parallel int
-	// Products is how many products the first scenario begins with, and Reindexes how many reindexes it does. Defaults 5,000
-	// and 20.
+	// Products is how many products the first scenario begins with, and Reindexes how many reindexes it does, if there are
+	// 50 or more scenarios. Defaults 5,000 and 20.
 	Products, Reindexes int
 	// SmallProducts and SmallReindexes are those of the others, which are there for their moments. Defaults 200 and 8.
 	SmallProducts, SmallReindexes int
@@ -45,8 +45,11 @@ type Scenario struct {
 
 func (s Scenario) withDefaults() Scenario {
 	seeds := 5
-	if os.Getenv("CI") == "true" {
-		seeds = 50
+	switch ci := os.Getenv("CI") == "true"; {
+	case ci && raceDetected:
+		seeds = 3
+	case ci:
+		seeds = manySeeds
 	}
 	for field, value := range map[*int]int{
 		&s.Seeds: seeds, &s.Parallel: 4, &s.Products: 5000, &s.Reindexes: 20, &s.SmallProducts: 200, &s.SmallReindexes: 8,
@@ -69,6 +72,9 @@ type Index struct {
 const Tenant = "acme"
 
 const (
+	// manySeeds is how many scenarios a thorough test runs.
+	manySeeds = 50
+
 	writers = 4
 	// pace is the time between two changes of a writer.
 	pace = 4 * time.Millisecond
@@ -90,7 +96,7 @@ func Run(t *testing.T, scenario Scenario, environment func(t *testing.T, dir str
 			slots <- struct{}{}
 			defer func() { <-slots }()
 			products, reindexes := s.SmallProducts, s.SmallReindexes
-			if seed == 0 {
+			if seed == 0 && s.Seeds >= manySeeds {
 				products, reindexes = s.Products, s.Reindexes
 			}
 			var env []string
