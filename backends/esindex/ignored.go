@@ -55,7 +55,9 @@ func (g *generation) countIgnored(ctx context.Context) error {
 	var known struct {
 		Fields map[string]struct{} `json:"fields"`
 	}
-	fields := esapi.FieldCapsRequest{Index: []string{g.name}, Fields: []string{"*"}, FilterPath: []string{"fields.*.*.type"}}
+	fields := esapi.FieldCapsRequest{
+		Index: []string{g.name}, Fields: []string{"*"}, FilterPath: []string{"fields.*.*.type"},
+	}
 	if err := call(ctx, g.ix.transport, "listing the fields of index "+g.name, fields, &known); err != nil {
 		return err
 	}

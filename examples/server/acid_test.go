@@ -27,10 +27,10 @@ const (
 	shopWriters = 4
 )
 
-// TestAcidProcesses: the database of a shop is the truth. Writers insert, edit and delete products in it and name each of
-// them to one of two servers, which share a PostgreSQL and an Elasticsearch. Reindexes follow one another, and in each of
-// them a server is stopped until the other one has seen the end of the job, past its leases, and goes on. After each
-// reindex, once settled, the index equals the database.
+// TestAcidProcesses: the database of a shop is the truth. Writers insert, edit and delete products in it and name each
+// of them to one of two servers, which share a PostgreSQL and an Elasticsearch. Reindexes follow one another, and in
+// each of them a server is stopped until the other one has seen the end of the job, past its leases, and goes on. After
+// each reindex, once settled, the index equals the database.
 func TestAcidProcesses(t *testing.T) {
 	rounds := 3
 	if os.Getenv("CI") == "true" {
@@ -148,8 +148,8 @@ func (s *shop) editOne(ctx context.Context, id, name string) error {
 	return nil
 }
 
-// announce names a product that has changed to one of the servers, until one of them accepts it. It is looked up, so that
-// a request that a stopped server accepts late does no harm.
+// announce names a product that has changed to one of the servers, until one of them accepts it. It is looked up, so
+// that a request that a stopped server accepts late does no harm.
 func (s *shop) announce(ctx context.Context, id string) error {
 	for {
 		err := s.post(ctx, mathrand.IntN(2), id, "")
@@ -196,8 +196,8 @@ func (s *shop) post(ctx context.Context, to int, id, want string) error {
 	return err
 }
 
-// reindexAndStop triggers a reindex on one server, and stops one of them at one of its requests to Elasticsearch until the
-// other one has seen the end of that job. It returns once a reindex has succeeded.
+// reindexAndStop triggers a reindex on one server, and stops one of them at one of its requests to Elasticsearch until
+// the other one has seen the end of that job. It returns once a reindex has succeeded.
 func (s *shop) reindexAndStop(t *testing.T, runner, victim, at int) {
 	t.Helper()
 	stopped, other := s.servers[victim], s.servers[1-victim]

@@ -25,35 +25,38 @@ type config struct {
 	// Meilisearch is the server that has the index.
 	Meilisearch meili
 
-	// Jobs is where jobs are kept: nowhere but in memory (the default), in a file of SQLite, "sqlite:jobs.db", or in PostgreSQL, by URL,
-	// "postgres://user:password@host/database". Servers on one PostgreSQL and one index run a tenant once among them.
+	// Jobs is where jobs are kept: nowhere but in memory (the default), in a file of SQLite, "sqlite:jobs.db", or in
+	// PostgreSQL, by URL, "postgres://user:password@host/database". Servers on one PostgreSQL and one index run a tenant
+	// once among them.
 	Jobs string `env:"PRODUCTINDEX_JOBS,unset"`
 	// JobsLease is how long after its last sign of life a server that has died is taken for alive, and its jobs with it.
 	JobsLease time.Duration `env:"PRODUCTINDEX_JOBS_LEASE" envDefault:"30s"`
 
-	// ServerURL is how clients reach this server, and TokenURL where they get their tokens, as the served OpenAPI document has it: URLs or
-	// paths; see httpapi.Config.
+	// ServerURL is how clients reach this server, and TokenURL where they get their tokens, as the served OpenAPI document
+	// has it: URLs or paths; see httpapi.Config.
 	ServerURL string `env:"PRODUCTINDEX_SERVER_URL"`
 	TokenURL  string `env:"PRODUCTINDEX_TOKEN_URL"`
 
-	// Token is a bearer token that may do everything. Without it and SignedTokens the server listens on loopback addresses only.
+	// Token is a bearer token that may do everything. Without it and SignedTokens the server listens on loopback addresses
+	// only.
 	Token string `env:"PRODUCTINDEX_TOKEN,unset"`
 	// SignedTokens are accepted, too.
 	SignedTokens signedTokens
-	// MaxFailures is how many requests without a valid token a client may send in a minute; 0: any number. Behind a proxy, all clients are
-	// one here.
+	// MaxFailures is how many requests without a valid token a client may send in a minute; 0: any number. Behind a proxy,
+	// all clients are one here.
 	MaxFailures int `env:"PRODUCTINDEX_FAILURES_PER_MINUTE" envDefault:"30"`
 	// MaxTriggers is how many triggers a tenant may send in a minute; 0: any number.
 	MaxTriggers int `env:"PRODUCTINDEX_TRIGGERS_PER_MINUTE" envDefault:"60"`
 
-	// Changes has products changed one by one through PUT and DELETE /indexing/{tenant}/products/{id} and POST /indexing/{tenant}/changes.
+	// Changes has products changed one by one through PUT and DELETE /indexing/{tenant}/products/{id} and POST
+	// /indexing/{tenant}/changes.
 	Changes bool `env:"PRODUCTINDEX_CHANGES" envDefault:"false"`
 
 	// Operations say when tenants are reindexed, how fast, and who learns of the end.
 	Operations operations
 
-	// Golden is a folder with the golden queries of tenants, such as acme.golden.json: what an index has to find before it goes live; see
-	// package golden.
+	// Golden is a folder with the golden queries of tenants, such as acme.golden.json: what an index has to find before it
+	// goes live; see package golden.
 	Golden string `env:"PRODUCTINDEX_GOLDEN"`
 
 	// MaxRejected is how many products of a catalogue may be bad.

@@ -1,6 +1,7 @@
-// Server mounts the reindex endpoint over a folder of catalogues, JSON lines or CSV, one per tenant, or over a database, and searches what it
-// has indexed. It is configured by the environment alone (see config.go and catalogue.go), logs JSON lines to standard error, and shuts down gracefully on SIGTERM: it
-// takes no more requests, lets running reindexes end for a while, and then cancels them.
+// Server mounts the reindex endpoint over a folder of catalogues, JSON lines or CSV, one per tenant, or over a
+// database, and searches what it has indexed. It is configured by the environment alone (see config.go and
+// catalogue.go), logs JSON lines to standard error, and shuts down gracefully on SIGTERM: it takes no more requests,
+// lets running reindexes end for a while, and then cancels them.
 //
 //	PRODUCTINDEX_CATALOGUES=./catalogues go run ./examples/server
 //	PRODUCTINDEX_DATABASE=sqlite:shop.db PRODUCTINDEX_QUERY='SELECT * FROM products WHERE tenant = ?' go run ./examples/server
@@ -8,8 +9,8 @@
 //	curl 'localhost:8080/search/acme?q=wool'
 //	curl localhost:8080/metrics
 //
-// Spans and metrics also go to where the variables of OpenTelemetry say, such as OTEL_EXPORTER_OTLP_ENDPOINT. The folder
-// ../deploy has an image, alerts and a dashboard. /metrics names no tenant and asks for no token.
+// Spans and metrics also go to where the variables of OpenTelemetry say, such as OTEL_EXPORTER_OTLP_ENDPOINT. The
+// folder ../deploy has an image, alerts and a dashboard. /metrics names no tenant and asks for no token.
 //
 // http://localhost:8080/console/ is the page on which people start, watch and cancel reindexes.
 package main
@@ -165,8 +166,8 @@ func routes(ctx context.Context, cfg config, p parts, scheduler *schedule.Schedu
 	return httpapi.NewHandler(p.engine, settings)
 }
 
-// serve answers requests until ctx ends or that fails, then shuts down in order: the server first, so that nothing new comes in, then the
-// engine. As the server begins to shut down it calls stop, which ends ctx.
+// serve answers requests until ctx ends or that fails, then shuts down in order: the server first, so that nothing new
+// comes in, then the engine. As the server begins to shut down it calls stop, which ends ctx.
 func serve(ctx context.Context, stop func(), listener net.Listener, handler http.Handler, engine *reindex.Engine, patience time.Duration) error {
 	server := &http.Server{
 		Handler: handler, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 30 * time.Second, WriteTimeout: time.Minute, IdleTimeout: 2 * time.Minute,
