@@ -5,12 +5,12 @@ import (
 	"time"
 )
 
-// ChangeLog keeps the accepted changes of each tenant in order, until nobody needs them any more. [NewChanges] makes one
-// in memory; package jobsql keeps one in a database, which outlives the process and which several processes share.
+// ChangeLog keeps the accepted changes of each tenant in order, until nobody needs them any more. [NewChanges] makes
+// one in memory; package jobsql keeps one in a database, which outlives the process and which several processes share.
 //
-// The log of a tenant is a row of entries at positions 1, 2, 3 and so on. Three things move along it: the head, which is
-// the last position that was given; the applied position, up to which the live index is current; and pins, each of which
-// keeps what comes after it. The log makes no decisions: what is carried where, and when, is the engine's.
+// The log of a tenant is a row of entries at positions 1, 2, 3 and so on. Three things move along it: the head, which
+// is the last position that was given; the applied position, up to which the live index is current; and pins, each of
+// which keeps what comes after it. The log makes no decisions: what is carried where, and when, is the engine's.
 //
 // A ChangeLog is safe for concurrent use. Tenants are any strings that [CheckTenant] accepts. Every call tries once; an
 // error that passes is a [*TemporaryError]. A call whose answer got lost can be made again: what that does beyond the
@@ -28,8 +28,8 @@ import (
 type ChangeLog interface {
 	Claims
 
-	// Append adds changes, all or none, at the next positions, and returns the last one. When it returns, After finds them,
-	// in every process: no position becomes visible after a greater one. Made again it adds them again.
+	// Append adds changes, all or none, at the next positions, and returns the last one. When it returns, After finds
+	// them, in every process: no position becomes visible after a greater one. Made again it adds them again.
 	//
 	// An error that matches [ErrChangesFull] means that the log holds as much as it may that is not applied yet. Before
 	// that, entries that are applied are given up although a pin needs them: the live index comes before a run.
@@ -49,7 +49,7 @@ type ChangeLog interface {
 	// a pin is renewed. A run has a pin; so can a kept generation, at the position up to which it is current.
 	Pin(ctx context.Context, tenant, name string, position int64, lasting time.Duration) (int64, error)
 
-	// Unpin removes a pin. It is no error if there is none.
+	// Unpin removes a pin. It is not an error if there is none.
 	Unpin(ctx context.Context, tenant, name string) error
 
 	// Applied notes that the live index is current up to a position, and which of the changes it has refused, for State.
@@ -76,12 +76,12 @@ type Claims interface {
 	Lease() time.Duration
 
 	// Claim makes holder the one that may write to the tenant's live index, or renews its claim and returns the same
-	// fence; also one that has run out, unless another has had it since. It returns the applied position, too. An error
+	// fence; also one that has run out, unless another has had it since. It also returns the applied position. An error
 	// that matches [ErrClaimed] means that another holds it. If an urgent holder asks in vain, others that are not urgent
 	// get the claim only after it, or after a Lease.
 	Claim(ctx context.Context, tenant, holder string, urgent bool) (fence, applied int64, err error)
 
-	// Release gives a claim back. It is no error if it is not that holder's any more.
+	// Release gives a claim back. It is not an error if it is not that holder's any more.
 	Release(ctx context.Context, tenant string, fence int64) error
 }
 

@@ -40,7 +40,7 @@ type Config struct {
 	// processes share.
 	Loader Loader
 
-	// Transform, where it is set, makes the body that is indexed from the product that was read. It runs in the workers,
+	// Transform, if it is set, makes the body that is indexed from the product that was read. It runs in the workers,
 	// so it is called concurrently, and must not change p.Body in place. An error rejects the product, with the error's
 	// text as the reason, which callers of an API see.
 	Transform func(ctx context.Context, tenant string, p Product) (json.RawMessage, error)

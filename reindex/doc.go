@@ -29,7 +29,7 @@
 // counted closes the gate.
 //
 // Bounded memory: one batch a reader and one a worker, each of at most Config.BatchBytes, ids included, or one larger
-// product, and at most 24 bytes an id, whatever the catalogue's size. Reports list at most Config.ReportItems, with
+// product, and at most 24 bytes per id, whatever the catalogue's size. Reports list at most Config.ReportItems, with
 // reasons of at most 1,000 bytes.
 //
 // Retry in one place: indexes try once and classify what went wrong (see [Writer]). The engine resends only what failed
@@ -46,7 +46,7 @@
 // True words: a job says FAILURE, and that nothing has changed, only if that is known. If the answer to the switch-over
 // was lost, the job and the error say that the new index may be live, whatever ended the run: see RunError.MayBeLive.
 //
-// One run a tenant: [Engine.Start] joins the run in progress, [Engine.Run] returns [ErrRunning].
+// One run per tenant: [Engine.Start] joins the run in progress, [Engine.Run] returns [ErrRunning].
 //
 // # Edits during a run
 //
@@ -59,9 +59,9 @@
 // generation cannot be edited, or for which too many changes came (Config.ChangeBytes), does not go live
 // ([RuleCurrent]).
 //
-// Changes are kept in memory, or in a [ChangeLog] that outlives the process (Config.Changes): then several processes can
-// accept changes of a tenant, one of them at a time carries them into the live index, and what a crash interrupts is
-// carried out again.
+// Changes are kept in memory, or in a [ChangeLog] that outlives the process (Config.Changes): then several processes
+// can accept changes of a tenant, one of them at a time carries them into the live index, and what a crash interrupts
+// is carried out again.
 //
 // # Adapting to the index
 //

@@ -386,7 +386,7 @@ func TestLogNamesRejections(t *testing.T) {
 	}
 }
 
-// A run that can not succeed any more stops when its report is full.
+// A run that cannot succeed any more stops when its report is full.
 func TestHopelessRunStops(t *testing.T) {
 	read := 0
 	src := reindex.SourceFunc(func(context.Context, string) iter.Seq2[reindex.Product, error] {

@@ -10,7 +10,7 @@ import (
 // that a garbage collector that lets the heap double stays within 24. It keeps 62 bits of a hash of an id: 12 choose
 // the shard, 50 stand in it, beside 14 bits of a hash of the body. Both hashes have random seeds.
 //
-// Among 10 million ids, the chance that any two different ones are taken for the same is about 1 in 100,000. Their
+// Among 10 million ids, the chance that any two different ones count as the same is about 1 in 100,000. Their
 // bodies have different tags but for 1 case in 16,384, so that such a pair counts as a conflict rather than going
 // unseen.
 //

@@ -57,7 +57,7 @@ func TestIDSet(t *testing.T) {
 func TestIDSetBits(t *testing.T) {
 	set := newIDSet()
 	const ids = 2000
-	places := map[int][]byte{} // by bit: one byte an id
+	places := map[int][]byte{} // by bit: one byte per id
 	for n := range ids {
 		shard, entry := set.place(fmt.Sprint(n))
 		if shard >= idShards || entry&tagMask != 0 {
@@ -106,7 +106,7 @@ func TestIDSetBytes(t *testing.T) {
 			bytes += int(unsafe.Sizeof(shard)) + 8*len(shard.slots)
 		}
 		if each := float64(bytes) / float64(n); each > 12 {
-			t.Errorf("%.1f bytes an id among %d", each, n)
+			t.Errorf("%.1f bytes per id among %d", each, n)
 		}
 	}
 }

@@ -48,7 +48,7 @@ type Job struct {
 	// end, and never what cleans up. Empty until it waits for its turn, and after a success.
 	Phase Phase
 	// Expected is the number of products that the source announced through [Counter], or, where Estimated is set, the
-	// number of documents that were live at the start (see [DocCounter]); -1 where neither is known.
+	// number of documents that were live at the start (see [DocCounter]); -1 if neither is known.
 	Expected  int64
 	Estimated bool
 	// Processed is the number of products read so far whose outcome is known: indexed, rejected or duplicate.
@@ -95,7 +95,7 @@ func (j *Job) Remaining() (time.Duration, bool) {
 // passes reindextest.TestJobStore.
 //
 // A store that several processes share gives every job a lease, so that a process that dies does not block its tenants,
-// and a fencing token, so that one that was only paused can not publish late: see [Fence].
+// and a fencing token, so that one that was only paused cannot publish late: see [Fence].
 type JobStore interface {
 	// Create stores job, which has not ended. Where the tenant already has a job of the same entity type that has not
 	// ended, it stores nothing and returns that job and false; if that job has the same id, an earlier try of this call
@@ -124,7 +124,7 @@ type JobStore interface {
 	// Rejections, DuplicateIDs and Difference.
 	List(ctx context.Context, tenant string, query JobQuery) (jobs []Job, total int, err error)
 
-	// Lease is how long a job is taken for alive after its last Create or Renew. 0: for ever, as only this process uses
+	// Lease is how long a job counts as alive after its last Create or Renew. 0: for ever, as only this process uses
 	// the store.
 	Lease() time.Duration
 }
@@ -133,7 +133,7 @@ type JobStore interface {
 type JobQuery struct {
 	// Match selects jobs; nil selects all.
 	Match func(Job) bool
-	// Compare puts jobs in order, as in [slices.SortStableFunc]; jobs that are equal by it, and all where it is nil, come
+	// Compare puts jobs in order, as in [slices.SortStableFunc]; jobs that are equal by it, and all if it is nil, come
 	// newest first.
 	Compare func(a, b Job) int
 	// Offset is the number of jobs to leave out.

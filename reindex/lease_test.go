@@ -37,7 +37,7 @@ func (l *leasing) Renew(ctx context.Context, job reindex.Job) (cancelled bool, e
 	return l.JobStore.Renew(ctx, job)
 }
 
-// While a run goes on its lease is renewed in time; when that can not be, the run stops before the lease ends.
+// While a run goes on its lease is renewed in time; when that cannot be, the run stops before the lease ends.
 func TestLease(t *testing.T) {
 	errStore := errors.New("no connection")
 	for _, test := range []struct {

@@ -110,7 +110,7 @@ func accepted(err error) bool {
 	return ok || err == nil
 }
 
-// relieve reacts to overload. What a later try in the same outage meets is no measure of what the index takes.
+// relieve reacts to overload. What a later try in the same outage meets says nothing about what the index takes.
 func (p *pace) relieve() {
 	if !p.failing {
 		p.failing, p.overload, p.regain = true, p.window, p.bytes/2

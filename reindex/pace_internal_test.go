@@ -57,7 +57,7 @@ func TestPaceHalvesOnceAWindow(t *testing.T) {
 	}
 }
 
-// Slots that were free when the window was halved go out of use, too, and come back one by one.
+// Slots that were free when the window was halved also go out of use, and come back one by one.
 func TestPaceKeepsItsSlots(t *testing.T) {
 	p := testPace()
 	for want := 16; want > 1; want /= 2 {

@@ -17,7 +17,7 @@ type Report struct {
 	Conflicts int64
 	// Expected is what the source announced through [Counter]; -1 where it announces nothing.
 	Expected int64
-	// Replaced is the number of documents in the index that was live before; -1 where there was none or the run did not
+	// Replaced is the number of documents in the index that was live before; -1 if there was none or the run did not
 	// get so far.
 	Replaced int64
 	// Ignored is the number of different fields that the index keeps but does not search, as it has as many fields as it

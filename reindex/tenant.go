@@ -19,7 +19,7 @@ func CheckTenant(tenant string) error {
 	case len(tenant) > MaxTenantBytes:
 		return fmt.Errorf("%w: it has %d bytes, at most %d are allowed", ErrTenant, len(tenant), MaxTenantBytes)
 	case !printable(tenant):
-		return fmt.Errorf("%w: %q holds control characters or is no valid UTF-8", ErrTenant, tenant)
+		return fmt.Errorf("%w: %q holds control characters or is not valid UTF-8", ErrTenant, tenant)
 	}
 	return nil
 }

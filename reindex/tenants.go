@@ -16,7 +16,7 @@ type TenantLister interface {
 }
 
 // Tenants returns the tenants that have jobs, each of them once, in order. The error matches [errors.ErrUnsupported] if
-// the store of jobs is no [TenantLister].
+// the store of jobs is not a [TenantLister].
 func (e *Engine) Tenants(ctx context.Context) ([]string, error) {
 	store, ok := As[TenantLister](e.cfg.Jobs)
 	if !ok {

@@ -62,7 +62,7 @@ type outcome struct {
 	tooLarge int   // how many single products were
 }
 
-// try sends a batch once and settles what became of it, all of it where nothing is to be sent again.
+// try sends a batch once and settles what became of it, all of it if nothing is to be sent again.
 func (w *writer) try(ctx context.Context, t ticket, products []Product, attempt int) (outcome, error) {
 	err := w.writeOnce(ctx, t, products, attempt)
 	var (

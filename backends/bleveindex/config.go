@@ -24,7 +24,7 @@ type Config struct {
 	TenantMapping func(tenant string) (mapping.IndexMapping, error)
 
 	// OmitBodies leaves the products' bodies out of the index. Search requests then find the values of those fields only
-	// that Mapping stores; with [NewMapping] those are none. It saves about a sixth of the disk's space.
+	// that Mapping stores; with [NewMapping] there are none. It saves about a sixth of the disk's space.
 	OmitBodies bool
 
 	// BatchBytes is how many bytes of bodies a batch has at most, each of which becomes a segment of the index. A batch

@@ -10,16 +10,18 @@ import (
 
 // DefaultMappings are the mappings of an index whose [Config] has none. They take every JSON object that the server can
 // store:
-//   - Objects have no mappings of their own ("subobjects": false): {"size":{"width":3}} is the field size.width. So a field may be an
-//     object in one product and a value in another. A server that does not know the parameter, as OpenSearch, keeps such a field and does
-//     not search it: the first run that meets one reads the source again.
+//   - Objects have no mappings of their own ("subobjects": false): {"size":{"width":3}} is the field size.width. So a
+//     field may be an object in one product and a value in another. A server that does not know the parameter, as
+//     OpenSearch, keeps such a field and does not search it: the first run that meets one reads the source again.
 //   - Text and booleans are full text, and under <field>.keyword exact values for filters, sorting and facets.
-//   - Numbers are doubles, so that ranges work, and under <field>.keyword exact values. A field is a number if its first value is one, or
-//     if the first product that has it has numbers and text in it; what is no number is found under <field>.keyword alone.
+//   - Numbers are doubles, so that ranges work, and under <field>.keyword exact values. A field is a number if its
+//     first value is one, or if the first product that has it has numbers and text in it; what is not a number is found
+//     under <field>.keyword alone.
 //   - Dates stay text: a product whose date is written differently would be rejected.
-//   - From the thousandth field on, further ones are kept but not searched, and counted in Report.Ignored (in the default settings:
-//     mapping.total_fields.ignore_dynamic_beyond_limit). Text counts as two fields, and so do numbers. A server that does not know the
-//     setting, Elasticsearch before 8.14 and OpenSearch, rejects a product with a new field then.
+//   - From the thousandth field on, further ones are kept but not searched, and counted in Report.Ignored (in the
+//     default settings: mapping.total_fields.ignore_dynamic_beyond_limit). Text counts as two fields, and so do
+//     numbers. A server that does not know the setting, Elasticsearch before 8.14 and OpenSearch, rejects a product
+//     with a new field then.
 //
 // Only the analyzer "standard" is used. For a language's stemming, or facets on numbers of another kind, set
 // Config.Mappings.

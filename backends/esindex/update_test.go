@@ -153,8 +153,8 @@ func TestUpdateWhileTheLiveIndexGoes(t *testing.T) {
 	assertFound(t, ix, want)
 }
 
-// An alias with a filter, a search routing, or any routing if there is one shard, takes updates; those that the filter
-// hides, too.
+// An alias with a filter, a search routing, or any routing if there is one shard, takes updates; also those that the
+// filter hides.
 func TestUpdateThroughAnAlias(t *testing.T) {
 	for name, d := range map[string]definition{
 		"filter":         {"filter": json.RawMessage(`{"term":{"rev":"1"}}`)},

@@ -22,7 +22,7 @@ func (ix *Index) Begin(ctx context.Context, tenant string) (reindex.Generation, 
 	}
 	g, err := ix.begin(ctx, tenant)
 	if err != nil {
-		return nil, err // not g: a nil *generation is no nil Generation
+		return nil, err // not g: a nil *generation is not a nil Generation
 	}
 	return g, nil
 }

@@ -100,7 +100,7 @@ func (g *generation) errUnknown(err error) error {
 	if err == nil {
 		return errors.New(text)
 	}
-	// Not wrapped: it may well have been applied, which is no temporary error.
+	// Not wrapped: it may well have been applied, which is not a temporary error.
 	return fmt.Errorf("%s: %v", text, err) //nolint:errorlint // see above
 }
 
@@ -143,7 +143,7 @@ func (g *generation) confirm(ctx context.Context) error {
 	return nil
 }
 
-// isSwap reports whether the task is the swap that makes the generation live. The uid alone is no proof: after a
+// isSwap reports whether the task is the swap that makes the generation live. The uid alone does not prove it: after a
 // restore the server counts from where it was, and gives the uid to another task.
 func (g *generation) isSwap(task *meilisearch.Task) bool {
 	return task.Type == meilisearch.TaskTypeIndexSwap && slices.ContainsFunc(task.Details.Swaps, func(s meilisearch.SwapIndexesParams) bool {

@@ -182,7 +182,7 @@ func TestLiveIndexChangesMeanwhile(t *testing.T) {
 	}
 }
 
-// A task that bears the uid of the swap is no proof if it is another one, as after a restore from a snapshot.
+// A task that bears the uid of the swap proves nothing if it is another one, as after a restore from a snapshot.
 func TestSwapWhoseUIDAnotherTaskHas(t *testing.T) {
 	for name, other := range map[string]string{
 		"another type with the same details": `{"uid":%d,"type":"indexUpdate","status":%q,"details":{"swaps":[{"indexes":["UID","products_acme"]}]},` +

@@ -101,11 +101,11 @@ func (s *scaling) print() {
 			fmt.Printf("%-31s%s\n", f.name, &line)
 		}
 	}
-	fmt.Printf("%-31s", "wall time a product, µs")
+	fmt.Printf("%-31s", "wall time per product, µs")
 	for _, size := range s.Sizes {
 		fmt.Printf(" %10.2f", size.Cost)
 	}
-	fmt.Printf("\n%-31s", "CPU time a product, µs")
+	fmt.Printf("\n%-31s", "CPU time per product, µs")
 	for _, size := range s.Sizes {
 		fmt.Printf(" %10.2f", size.CPUCost)
 	}

@@ -85,7 +85,7 @@ func move(bar *progressbar.ProgressBar, j job) {
 	}
 	bar.ChangeMax64(most)
 	bar.Describe(text)
-	_ = bar.Set64(done) // a bar that cannot be drawn is no reason to stop
+	_ = bar.Set64(done) // a bar that cannot be drawn does not stop anything
 }
 
 // events calls tell with every state of a job that the server tells of, and returns the last one: its end. Where the

@@ -244,7 +244,7 @@ func marked(hit *hits.DocumentMatch, fields ...string) string {
 
 const next = `
 What next?
-  go run ./examples/server          the endpoint over your own catalogues: JSON-lines files, one a tenant
+  go run ./examples/server          the endpoint over your own catalogues: JSON-lines files, one per tenant
   go run ./examples/benchmark -h    the engine beside a plain loop over the client library
   README.md                         ten lines that embed it, the other backends, what is promised
 `

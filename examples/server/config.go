@@ -26,10 +26,10 @@ type config struct {
 	Meilisearch meili
 
 	// Jobs is where jobs are kept: nowhere but in memory (the default), in a file of SQLite, "sqlite:jobs.db", or in
-	// PostgreSQL, by URL, "postgres://user:password@host/database". Servers on one PostgreSQL and one index run a tenant
-	// once among them.
+	// PostgreSQL, by URL, "postgres://user:password@host/database". Servers on one PostgreSQL and one index run each
+	// tenant once among them.
 	Jobs string `env:"PRODUCTINDEX_JOBS,unset"`
-	// JobsLease is how long after its last sign of life a server that has died is taken for alive, and its jobs with it.
+	// JobsLease is how long after its last sign of life a server that has died counts as alive, and its jobs with it.
 	JobsLease time.Duration `env:"PRODUCTINDEX_JOBS_LEASE" envDefault:"30s"`
 
 	// ServerURL is how clients reach this server, and TokenURL where they get their tokens, as the served OpenAPI document
@@ -40,7 +40,7 @@ type config struct {
 	// Token is a bearer token that may do everything. Without it and SignedTokens the server listens on loopback addresses
 	// only.
 	Token string `env:"PRODUCTINDEX_TOKEN,unset"`
-	// SignedTokens are accepted, too.
+	// SignedTokens are also accepted.
 	SignedTokens signedTokens
 	// MaxFailures is how many requests without a valid token a client may send in a minute; 0: any number. Behind a proxy,
 	// all clients are one here.

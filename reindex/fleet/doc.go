@@ -21,20 +21,20 @@
 //
 // # What the index has to be
 //
-// Elasticsearch and OpenSearch (esindex) can be joined and resumed. An index that is no [reindex.Joiner] is one process's
-// own: New refuses it.
+// Elasticsearch and OpenSearch (esindex) can be joined and resumed. An index that is not a [reindex.Joiner] is one
+// process's own: New refuses it.
 //
 // # Parts
 //
-// Parts are those of the source ([reindex.Splitter]), by names that mean the same to every process. A source that cannot
-// be split is one part. A product in two parts is not noticed while they are loaded, as no process knows all ids: it
-// shows as a difference when the generation is counted. The run fails then, and names such products.
+// Parts are those of the source ([reindex.Splitter]), by names that mean the same to every process. A source that
+// cannot be split is one part. A product in two parts is not noticed while they are loaded, as no process knows all
+// ids: it shows as a difference when the generation is counted. The run fails then, and names such products.
 //
 // # Fairness
 //
 // Runs wait in a queue of their own. Of one tenant's parts, at most [Config.TenantParts] are in the queue or under way
-// at the same time, and those of small catalogues come first: they do not wait behind a large one. [Config.BytesInFlight]
-// limits what all processes together send to the index.
+// at the same time, and those of small catalogues come first: they do not wait behind a large one.
+// [Config.BytesInFlight] limits what all processes together send to the index.
 //
 // # Tables
 //

@@ -211,7 +211,7 @@ func TestMetrics(t *testing.T) {
 	}
 }
 
-// TestMetricsOfFailure: a failed run is counted under the phase in which it failed, and is no success.
+// TestMetricsOfFailure: a failed run is counted under the phase in which it failed, and is not a success.
 func TestMetricsOfFailure(t *testing.T) {
 	o := observe(t, reindex.SourceFunc(broken), false)
 	if _, err := o.run(t, "acme"); err == nil {

@@ -219,7 +219,7 @@ func (s *Server) commit(ix *index, batch []*task, changes []change) {
 	}
 }
 
-// idOf is the id that an element of a list of ids stands for; what can be no id matches nothing.
+// idOf is the id that an element of a list of ids stands for; what cannot be an id matches nothing.
 func idOf(v any) string {
 	switch v := v.(type) {
 	case string:

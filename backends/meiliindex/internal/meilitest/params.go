@@ -50,7 +50,7 @@ func (c *call) number(name, code string, fallback int) (int, error) {
 	return int(n), nil
 }
 
-// list reads a comma-separated parameter; ok is false where it is not given or is a star.
+// list reads a comma-separated parameter; ok is false if it is not given or is a star.
 func (c *call) list(name string) (values []string, ok bool) {
 	text, ok := c.param(name)
 	if !ok || text == "*" {
@@ -76,7 +76,7 @@ func list(items []*object) []any {
 	return out
 }
 
-// member reads a member of a body that has to be a string; nil where it is not there or null.
+// member reads a member of a body that has to be a string; nil if it is not there or null.
 func member(o *object, name, code string) (*string, error) {
 	v, ok := o.get(name)
 	if !ok || v == nil {
@@ -103,7 +103,7 @@ func count(o *object, name, code string, fallback int) (int, error) {
 	return 0, wrongType("."+name, code, "a positive integer", v)
 }
 
-// texts reads a member of a body that has to be a list of strings; ok is false where it is not there or null.
+// texts reads a member of a body that has to be a list of strings; ok is false if it is not there or null.
 func texts(o *object, name, code string) (list []string, ok bool, err error) {
 	v, ok := o.get(name)
 	if !ok || v == nil {

@@ -22,7 +22,7 @@ type call struct {
 	ndjson bool
 }
 
-// answer is a status and a body; a nil body is none.
+// answer is a status and a body; a nil body stands for none at all.
 type answer struct {
 	status int
 	body   any

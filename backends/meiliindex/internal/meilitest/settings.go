@@ -47,7 +47,7 @@ var settingNames = []string{
 	"pagination", "embedders", "searchCutoffMs", "localizedAttributes", "facetSearch", "prefixSearch", "chat",
 }
 
-// setting is the value of one setting, the default where it was not set.
+// setting is the value of one setting, the default if it was not set.
 func (ix *index) setting(p settingPart) any {
 	v, there := ix.settings.get(p.name)
 	if !there {
