@@ -167,19 +167,24 @@ func products(n int, rev string) []reindex.Product { return reindextest.Products
 // indexPlainly indexes products as one batch of bleve's own.
 func indexPlainly(tb testing.TB, to bleve.Index, products []reindex.Product) {
 	tb.Helper()
+	if err := plainBatch(to, products); err != nil {
+		tb.Fatal(err)
+	}
+}
+
+// plainBatch is a batch of bleve's own.
+func plainBatch(to bleve.Index, products []reindex.Product) error {
 	batch := to.NewBatch()
 	for _, p := range products {
 		var fields map[string]any
 		if err := json.Unmarshal(p.Body, &fields); err != nil {
-			tb.Fatal(err)
+			return err
 		}
 		if err := batch.Index(p.ID, fields); err != nil {
-			tb.Fatal(err)
+			return err
 		}
 	}
-	if err := to.Batch(batch); err != nil {
-		tb.Fatal(err)
-	}
+	return to.Batch(batch)
 }
 
 // newAnalysis returns what scorch does to a document before it makes a segment.

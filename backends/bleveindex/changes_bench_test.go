@@ -1,0 +1,29 @@
+package bleveindex
+
+import (
+	"path/filepath"
+	"testing"
+
+	"github.com/blevesearch/bleve/v2"
+
+	"productindex/reindex"
+	"productindex/reindex/reindextest"
+)
+
+// BenchmarkChanges measures changes through the engine, beside bleve's own batches in an index of the same mapping and
+// products.
+func BenchmarkChanges(b *testing.B) {
+	products := readCatalogue(b, "pcparts.jsonl.gz")[:5000]
+	ix := open(b, b.TempDir(), nil)
+	plain := loadSequentially(b, filepath.Join(b.TempDir(), "plain"), NewMapping(), products)
+	b.Cleanup(func() { plain.Close() })
+	reindextest.BenchmarkChanges(b, reindextest.Changing{
+		Indexer: ix, Products: products,
+		Plainly: func(batch []reindex.Product) error { return plainBatch(plain, batch) },
+		Finds: func(word string) (bool, error) {
+			req := bleve.NewSearchRequest(bleve.NewMatchQuery(word))
+			found, err := ix.Search(b.Context(), reindextest.ChangingTenant, req)
+			return err == nil && found.Total > 0, err
+		},
+	})
+}

@@ -1,0 +1,56 @@
+package esindex
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"testing"
+
+	"github.com/elastic/go-elasticsearch/v8/esapi"
+
+	"productindex/reindex"
+	"productindex/reindex/reindextest"
+)
+
+// BenchmarkChanges measures changes through the engine, beside bulk requests of go-elasticsearch to an index of the
+// same settings, mapping and products.
+func BenchmarkChanges(b *testing.B) {
+	products := catalogue(b, "pcparts.jsonl.gz")[:5000]
+	ix, plain := open(b, nil), open(b, nil)
+	if err := engineLoad(b, plain, products, nil); err != nil {
+		b.Fatal(err)
+	}
+	reindextest.BenchmarkChanges(b, reindextest.Changing{
+		Indexer: ix, Products: products,
+		Plainly: func(batch []reindex.Product) error { return bulkPlainly(b, plain, batch) },
+		Finds: func(word string) (bool, error) {
+			var answer struct{ Hits struct{ Hits []struct{} } }
+			req := esapi.SearchRequest{Index: []string{ix.Alias(reindextest.ChangingTenant)}, Query: "name:" + word}
+			err := call(b.Context(), ix.transport, "searching", req, &answer)
+			return len(answer.Hits.Hits) > 0, err
+		},
+	})
+}
+
+// bulkPlainly writes products as one bulk request.
+func bulkPlainly(b *testing.B, to *Index, products []reindex.Product) error {
+	b.Helper()
+	var body bytes.Buffer
+	for _, p := range products {
+		id, err := json.Marshal(p.ID)
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(&body, "{\"index\":{\"_id\":%s}}\n%s\n", id, p.Body)
+	}
+	var answer struct{ Errors bool }
+	req := esapi.BulkRequest{Index: to.Alias(acme), Body: &body}
+	if err := call(b.Context(), to.transport, "writing plainly", req, &answer); err != nil {
+		return err
+	}
+	if answer.Errors {
+		return errors.New("a product of a plain bulk request was refused")
+	}
+	return nil
+}

@@ -1,0 +1,223 @@
+package reindextest
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"productindex/reindex"
+)
+
+// Changing is an index whose changes are measured.
+type Changing struct {
+	Indexer reindex.Indexer
+	// Products are the catalogue of each run.
+	Products []reindex.Product
+	// Plainly writes products as one batch of the client library's own, to a live index of the same mapping and products.
+	// It is called from several goroutines.
+	Plainly func(products []reindex.Product) error
+	// Finds reports whether a search of the tenant for a word finds a product.
+	Finds func(word string) (bool, error)
+}
+
+// ChangingTenant is the tenant of BenchmarkChanges.
+const ChangingTenant = "acme"
+
+const (
+	changeBatch   = 100
+	changeWriters = 4
+	roundBatches  = 40
+)
+
+// BenchmarkChanges measures what changes take of a live index, and of a run. Update and Run compare in turns, so that
+// the ratios hold on a busy machine.
+func BenchmarkChanges(b *testing.B, c Changing) {
+	engine, err := reindex.New(Slice(c.Products), c.Indexer, nil)
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() {
+		if err := engine.Shutdown(context.WithoutCancel(b.Context())); err != nil {
+			b.Error(err)
+		}
+	})
+	run := func(ctx context.Context) (reindex.Report, error) { return engine.Run(ctx, ChangingTenant) }
+	if _, err := run(b.Context()); err != nil {
+		b.Fatal(err)
+	}
+	b.Run("Update", func(b *testing.B) { c.rate(b, engine) })
+	b.Run("UpdateDuringRun", func(b *testing.B) {
+		stop := repeat(b, func(ctx context.Context) error { _, err := run(ctx); return err })
+		defer stop()
+		c.rate(b, engine)
+	})
+	b.Run("Run", func(b *testing.B) { c.cost(b, engine) })
+	b.Run("Searchable", func(b *testing.B) { c.searchable(b, engine) })
+}
+
+// rate writes rounds of batches through the engine and plainly. A ratio above 1 means that the engine is faster.
+func (c Changing) rate(b *testing.B, engine *reindex.Engine) {
+	b.Helper()
+	update := func(products []reindex.Product) error {
+		changes := make([]reindex.Change, len(products))
+		for i, p := range products {
+			changes[i] = reindex.Change{ID: p.ID, Body: p.Body}
+		}
+		return engine.Update(b.Context(), ChangingTenant, changes...)
+	}
+	var ours, theirs time.Duration
+	for n := 0; b.Loop(); n++ {
+		first, second := c.round(b, n, update), c.round(b, n, c.Plainly)
+		ours, theirs = ours+first, theirs+second
+	}
+	b.ReportMetric(float64(theirs)/float64(ours), "ratio")
+	b.ReportMetric(float64(b.N*roundBatches*changeBatch)/ours.Seconds(), "changes/s")
+	b.ReportMetric(0, "ns/op")
+}
+
+// round returns what it takes to write the batches of a round from several goroutines.
+func (c Changing) round(b *testing.B, n int, write func([]reindex.Product) error) time.Duration {
+	b.Helper()
+	var batches sync.WaitGroup
+	start := time.Now()
+	for writer := range changeWriters {
+		batches.Go(func() {
+			for i := writer; i < roundBatches; i += changeWriters {
+				batch := make([]reindex.Product, changeBatch)
+				for k := range batch {
+					batch[k] = c.product((n*roundBatches+i)*changeBatch + k)
+				}
+				if err := write(batch); err != nil {
+					b.Error(err)
+				}
+			}
+		})
+	}
+	batches.Wait()
+	return time.Since(start)
+}
+
+// product is the nth one to change: neighbours are far from each other in the catalogue.
+func (c Changing) product(n int) reindex.Product { return c.Products[n*7919%len(c.Products)] }
+
+// cost measures runs without changes, and with 100 a second. The ratio is that of the medians.
+func (c Changing) cost(b *testing.B, engine *reindex.Engine) {
+	b.Helper()
+	var alone, changed, held []time.Duration
+	var changes, failed atomic.Int64
+	measure := func(changing bool) {
+		stop := func() {}
+		if changing {
+			stop = c.change(b, engine, &changes, &failed)
+		}
+		report, err := engine.Run(b.Context(), ChangingTenant)
+		stop()
+		switch {
+		case err != nil:
+			b.Fatal(err)
+		case changing:
+			changed, held = append(changed, report.Durations.Total), append(held, report.Durations.Held)
+		default:
+			alone = append(alone, report.Durations.Total)
+		}
+	}
+	for n := 0; b.Loop(); n++ {
+		measure(n%2 == 0)
+		measure(n%2 != 0)
+	}
+	if n := failed.Load(); n > 0 {
+		b.Errorf("%d changes failed", n)
+	}
+	var total time.Duration
+	for _, took := range changed {
+		total += took
+	}
+	b.ReportMetric(float64(quantile(changed, 0.5))/float64(quantile(alone, 0.5)), "ratio")
+	b.ReportMetric(float64(changes.Load())/total.Seconds(), "changes/s")
+	b.ReportMetric(milliseconds(quantile(held, 0.5)), "held-p50-ms")
+	b.ReportMetric(milliseconds(quantile(held, 0.99)), "held-p99-ms")
+	b.ReportMetric(0, "ns/op")
+}
+
+// change makes 100 changes a second, each a call of its own, however long they take, until stop is called.
+func (c Changing) change(b *testing.B, engine *reindex.Engine, made, failed *atomic.Int64) (stop func()) {
+	b.Helper()
+	ticker := time.NewTicker(time.Second / 100)
+	var calls sync.WaitGroup
+	return repeatUntil(func(done <-chan struct{}) {
+		defer calls.Wait()
+		defer ticker.Stop()
+		for {
+			select {
+			case <-done:
+				return
+			case <-ticker.C:
+			}
+			p := c.product(int(made.Add(1)))
+			calls.Go(func() {
+				if engine.Update(b.Context(), ChangingTenant, reindex.Change{ID: p.ID, Body: p.Body}) != nil {
+					failed.Add(1)
+				}
+			})
+		}
+	})
+}
+
+// searchable measures the time from a call of Update until a search finds the change.
+func (c Changing) searchable(b *testing.B, engine *reindex.Engine) {
+	b.Helper()
+	var took []time.Duration
+	for n := 0; b.Loop(); n++ {
+		word := fmt.Sprintf("mark%dx%d", b.N, n)
+		p := NewProduct(c.product(n).ID, map[string]any{"name": word})
+		start := time.Now()
+		if err := engine.Update(b.Context(), ChangingTenant, reindex.Change{ID: p.ID, Body: p.Body}); err != nil {
+			b.Fatal(err)
+		}
+		for found := false; !found; {
+			var err error
+			if found, err = c.Finds(word); err != nil {
+				b.Fatal(err)
+			}
+		}
+		took = append(took, time.Since(start))
+	}
+	b.ReportMetric(milliseconds(quantile(took, 0.5)), "p50-ms")
+	b.ReportMetric(milliseconds(quantile(took, 0.99)), "p99-ms")
+	b.ReportMetric(0, "ns/op")
+}
+
+// repeat calls run one time after the other until stop is called.
+func repeat(b *testing.B, run func(context.Context) error) (stop func()) {
+	b.Helper()
+	ctx, cancel := context.WithCancel(b.Context())
+	wait := repeatUntil(func(<-chan struct{}) {
+		for ctx.Err() == nil {
+			if err := run(ctx); err != nil && ctx.Err() == nil {
+				b.Error(err)
+				return
+			}
+		}
+	})
+	return func() { cancel(); wait() }
+}
+
+// repeatUntil starts f, and returns what ends it and waits for it.
+func repeatUntil(f func(done <-chan struct{})) (stop func()) {
+	done := make(chan struct{})
+	var running sync.WaitGroup
+	running.Go(func() { f(done) })
+	return func() { close(done); running.Wait() }
+}
+
+// quantile returns the smallest duration that a part of all does not exceed.
+func quantile(of []time.Duration, part float64) time.Duration {
+	sorted := slices.Sorted(slices.Values(of))
+	return sorted[min(int(part*float64(len(sorted))), len(sorted)-1)]
+}
+
+func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
