@@ -96,6 +96,7 @@ func TestPostgreSQL(t *testing.T) {
 	t.Run("LostAnswers", func(t *testing.T) { testLostAnswers(t, fresh(t)) })
 	t.Run("LostAnswersOfRun", func(t *testing.T) { testLostAnswersOfRun(t, fresh(t)) })
 	t.Run("StoppedInATransaction", func(t *testing.T) { testStoppedInATransaction(t, fresh(t)) })
+	t.Run("EndlessLease", func(t *testing.T) { testEndlessLease(t, fresh(t)) })
 	t.Run("CancelledCommit", func(t *testing.T) { testCancelledCommit(t, fresh(t)) })
 }
 

@@ -9,6 +9,17 @@ import (
 	"productindex/reindex"
 )
 
+// testEndlessLease: the leases of a store can be longer than any timeout of a server.
+func testEndlessLease(t *testing.T, d database) {
+	log, err := d.store(t, Config{Lease: 100 * 365 * 24 * time.Hour}).Changes(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if last, err := log.Append(t.Context(), "acme", []reindex.Change{{ID: "1", Delete: true}}); last != 1 || err != nil {
+		t.Errorf("the first change is at %d, error %v", last, err)
+	}
+}
+
 // testStoppedInATransaction: a process that is stopped in the middle of a transaction holds the others up until the
 // server takes its lock away. When it goes on it begins anew, with what they have stored.
 func testStoppedInATransaction(t *testing.T, d database) {

@@ -81,7 +81,7 @@ const endTimeout = 5 * time.Second
 // If f fails nothing is stored.
 func (s *Store) transact(ctx context.Context, f func(tx session) error) error {
 	err := s.withConn(ctx, func(c *sql.Conn) error {
-		_, err := c.ExecContext(ctx, s.cfg.Dialect.begin(s.cfg.Lease))
+		_, err := c.ExecContext(ctx, s.cfg.Dialect.begin(min(s.cfg.Lease, DefaultLease)))
 		if err == nil {
 			err = f(c)
 		}
