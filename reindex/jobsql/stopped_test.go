@@ -11,11 +11,11 @@ import (
 
 // testEndlessLease: the leases of a store can be longer than any timeout of a server.
 func testEndlessLease(t *testing.T, d database) {
-	log, err := d.store(t, Config{Lease: 100 * 365 * 24 * time.Hour}).Changes(nil)
+	changes, err := d.store(t, Config{Lease: 100 * 365 * 24 * time.Hour}).Changes(nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if last, err := log.Append(t.Context(), "acme", []reindex.Change{{ID: "1", Delete: true}}); last != 1 || err != nil {
+	if last, err := changes.Append(t.Context(), "acme", []reindex.Change{{ID: "1", Delete: true}}); last != 1 || err != nil {
 		t.Errorf("the first change is at %d, error %v", last, err)
 	}
 }
@@ -25,11 +25,11 @@ func testEndlessLease(t *testing.T, d database) {
 func testStoppedInATransaction(t *testing.T, d database) {
 	const lease = time.Second
 	open := func() *Changes {
-		log, err := d.store(t, Config{Lease: lease}).Changes(nil)
+		changes, err := d.store(t, Config{Lease: lease}).Changes(nil)
 		if err != nil {
 			t.Fatal(err)
 		}
-		return log
+		return changes
 	}
 	stopped, other := open(), open()
 	locked, goOn, ended := make(chan struct{}), make(chan struct{}), make(chan error, 1)
