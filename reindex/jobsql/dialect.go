@@ -59,7 +59,7 @@ func (d Dialect) begin(idle time.Duration) string {
 		return "BEGIN IMMEDIATE"
 	}
 	return fmt.Sprintf("BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL idle_in_transaction_session_timeout = %d",
-		max(1, idle.Milliseconds()))
+		idle.Milliseconds())
 }
 
 // sql translates a statement into the dialect: {now} stands for the database's time, {greatest}, {writable} and

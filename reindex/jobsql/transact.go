@@ -77,11 +77,14 @@ func discard(c *sql.Conn) { _ = c.Raw(func(any) error { return driver.ErrBadConn
 // endTimeout limits how long the end of a transaction may take.
 const endTimeout = 5 * time.Second
 
+// minIdle is how long a process may at least be stopped in the middle of a transaction before that is given up.
+const minIdle = time.Second
+
 // transact runs f in a transaction on a connection of its own, and again on another one if that cannot store anything.
 // If f fails nothing is stored.
 func (s *Store) transact(ctx context.Context, f func(tx session) error) error {
 	err := s.withConn(ctx, func(c *sql.Conn) error {
-		_, err := c.ExecContext(ctx, s.cfg.Dialect.begin(min(s.cfg.Lease, DefaultLease)))
+		_, err := c.ExecContext(ctx, s.cfg.Dialect.begin(min(max(s.cfg.Lease, minIdle), DefaultLease)))
 		if err == nil {
 			err = f(c)
 		}
