@@ -19,7 +19,8 @@ const (
 func (ix *Index) retire(ctx context.Context, n names, indexes []string) {
 	for _, index := range indexes {
 		if !isGeneration(n.live, index) {
-			ix.cfg.Logger.WarnContext(ctx, "the index that was live is not one of ours and stays", "alias", n.live, "index", index)
+			ix.cfg.Logger.WarnContext(ctx, "the index that was live is not one of ours and stays",
+				"alias", n.live, "index", index)
 			continue
 		}
 		if err := ix.retireOne(ctx, n, index); err != nil {

@@ -15,7 +15,8 @@ func testEndlessLease(t *testing.T, d database) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if last, err := changes.Append(t.Context(), "acme", []reindex.Change{{ID: "1", Delete: true}}); last != 1 || err != nil {
+	last, err := changes.Append(t.Context(), "acme", []reindex.Change{{ID: "1", Delete: true}})
+	if last != 1 || err != nil {
 		t.Errorf("the first change is at %d, error %v", last, err)
 	}
 }
