@@ -121,12 +121,12 @@ func testStartOver(t *testing.T, d database) {
 	exec(
 		t,
 		db,
-		"CREATE TABLE twice AS SELECT n, CASE n WHEN 4990 THEN 10 ELSE n END AS id FROM generate_series(1, 5000) AS s(n)",
+		"CREATE TABLE again AS SELECT n, CASE n WHEN 4990 THEN 10 ELSE n END AS id FROM generate_series(1, 5000) AS s(n)",
 	)
 	src := newSource(
 		t,
 		db,
-		sqlsource.Config{Dialect: d.dialect, Key: "n", PageRows: 100, Query: "SELECT * FROM twice WHERE $1 = 'shop'"},
+		sqlsource.Config{Dialect: d.dialect, Key: "n", PageRows: 100, Query: "SELECT * FROM again WHERE $1 = 'shop'"},
 	)
 	engine, err := reindex.New(src, reindextest.NewMemory(), &reindex.Config{Readers: 3, MaxDuplicates: 1})
 	if err != nil {

@@ -34,12 +34,22 @@ func (s *Source) begin(ctx context.Context) (*session, error) {
 	if s.cfg.Dialect == PostgreSQL {
 		opts.Isolation = sql.LevelRepeatableRead
 	}
-	tx, err := s.db.BeginTx(ctx, opts)
+	conn, err := s.db.Conn(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("beginning a transaction: %w", err)
 	}
-	// The transaction only read: there is nothing to lose, and the driver drops a connection on which even this fails.
-	return newSession(tx, func() { _ = tx.Rollback() }), nil
+	tx, err := conn.BeginTx(ctx, opts)
+	if err != nil {
+		_ = conn.Close()
+		return nil, fmt.Errorf("beginning a transaction: %w", err)
+	}
+	end := func() {
+		// The transaction only read: there is nothing to lose, and the driver drops a connection on which even this
+		// fails. If ctx has ended, database/sql is rolling back by itself; closing the connection waits for that.
+		_ = tx.Rollback()
+		_ = conn.Close()
+	}
+	return newSession(tx, end), nil
 }
 
 // beginMySQL begins a transaction with the snapshot of this moment. By default it would be that of the first statement
