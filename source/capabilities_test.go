@@ -27,7 +27,8 @@ func TestSliceConformance(t *testing.T) {
 // the same id is not.
 func TestSliceDuplicates(t *testing.T) {
 	a, b := reindextest.NewProduct("a", nil), reindextest.NewProduct("b", nil)
-	repeated, conflicting := source.Slice{a, b, a}, source.Slice{a, b, reindextest.NewProduct("a", map[string]any{"other": 1})}
+	repeated := source.Slice{a, b, a}
+	conflicting := source.Slice{a, b, reindextest.NewProduct("a", map[string]any{"other": 1})}
 	sourcetest.Duplicates(t, tenant, repeated, conflicting)
 	sourcetest.Duplicates(
 		t,
@@ -79,16 +80,21 @@ func TestRecordErrors(t *testing.T) {
 		src  reindex.Source
 		want []string
 	}{
-		"Map":             {source.Map(broken(), same), []string{"a", bad, "c"}},
-		"Map rejects":     {source.Map(broken(), rejects), []string{`: "a": no A`, bad, "c"}},
-		"Filter":          {source.Filter(broken(), keep), []string{"a", bad}},
-		"Concat":          {source.Concat(broken(), shop{{ID: "d"}}), []string{"a", "source 1, " + bad, "c", "d"}},
-		"Concat alone":    {source.Concat(broken()), []string{"a", bad, "c"}},
-		"Concat of twice": {source.Concat(shop{{ID: "d"}}, source.Map(broken(), same)), []string{"d", "a", "source 2, " + bad, "c"}},
-		"Select":          {must(t)(source.Select(broken(), "name")), []string{"a", bad, "c"}},
-		"Localize":        {must(t)(source.Localize(broken(), source.Localization{Fields: []string{"name"}})), []string{"a", bad, "c"}},
+		"Map":          {source.Map(broken(), same), []string{"a", bad, "c"}},
+		"Map rejects":  {source.Map(broken(), rejects), []string{`: "a": no A`, bad, "c"}},
+		"Filter":       {source.Filter(broken(), keep), []string{"a", bad}},
+		"Concat":       {source.Concat(broken(), shop{{ID: "d"}}), []string{"a", "source 1, " + bad, "c", "d"}},
+		"Concat alone": {source.Concat(broken()), []string{"a", bad, "c"}},
+		"Concat of twice": {
+			source.Concat(shop{{ID: "d"}}, source.Map(broken(), same)), []string{"d", "a", "source 2, " + bad, "c"},
+		},
+		"Select": {must(t)(source.Select(broken(), "name")), []string{"a", bad, "c"}},
+		"Localize": {
+			must(t)(source.Localize(broken(), source.Localization{Fields: []string{"name"}})), []string{"a", bad, "c"},
+		},
 		"Localize documents": {
-			must(t)(source.Localize(broken(), source.Localization{Fields: []string{"name"}, DocumentPerLanguage: true})), []string{"a@en", bad, "c@en"},
+			must(t)(source.Localize(broken(), source.Localization{Fields: []string{"name"}, DocumentPerLanguage: true})),
+			[]string{"a@en", bad, "c@en"},
 		},
 	} {
 		if got := yields(open(t, test.src).Products(t.Context())); !slices.Equal(got, test.want) {
@@ -117,10 +123,20 @@ func TestLocateAndFind(t *testing.T) {
 			source.Concat(s, other), []string{"a", "c", "d"},
 			map[string]string{"a": "source 1, product 1 of 3", "c": "source 1, product 3 of 3", "d": "source 2, product 1 of 2"},
 		},
-		"Select": {must(t)(source.Select(s, "name")), []string{"a", "c"}, map[string]string{"a": "product 1 of 3", "c": "product 3 of 3"}},
+		"Select": {
+			must(t)(source.Select(s, "name")), []string{"a", "c"},
+			map[string]string{"a": "product 1 of 3", "c": "product 3 of 3"},
+		},
 		"Localize documents": {
 			must(t)(source.Localize(s, languages)), []string{"a@de", "b@en", "c@en"},
-			map[string]string{"a": "product 1 of 3", "a@de": "product 1 of 3", "b@en": "product 2 of 3", "c": "product 3 of 3", "c@en": "product 3 of 3", "c@fr": "product 3 of 3"},
+			map[string]string{
+				"a":    "product 1 of 3",
+				"a@de": "product 1 of 3",
+				"b@en": "product 2 of 3",
+				"c":    "product 3 of 3",
+				"c@en": "product 3 of 3",
+				"c@fr": "product 3 of 3",
+			},
 		},
 	} {
 		ids := []string{"a", "c", "d", "nope", "a@de", "b@en", "c@en", "c@fr", "@", "a"}
@@ -140,12 +156,16 @@ func TestLocateAndFind(t *testing.T) {
 			t.Errorf("%s: the places are %q, error %v; want %q", name, got, err, test.places)
 		}
 	}
-	for name, src := range map[string]reindex.Source{"Map": source.Map(bare(s), same), "Concat": source.Concat(s, bare(s))} {
+	for name, src := range map[string]reindex.Source{
+		"Map":    source.Map(bare(s), same),
+		"Concat": source.Concat(s, bare(s)),
+	} {
 		if _, ok := reindex.As[reindex.Finder](src); ok {
 			t.Errorf("%s of a source that finds nothing is a Finder", name)
 		}
 	}
-	if _, err := open(t, source.Concat(bare(s), bare(s))).(reindex.Locator).Locate(t.Context(), "a"); !errors.Is(err, errors.ErrUnsupported) {
+	_, err := open(t, source.Concat(bare(s), bare(s))).(reindex.Locator).Locate(t.Context(), "a")
+	if !errors.Is(err, errors.ErrUnsupported) {
 		t.Errorf("the places of sources that have none: %v", err)
 	}
 }
@@ -176,7 +196,8 @@ func TestSelectNothing(t *testing.T) {
 		src  shop
 		want bool
 	}{
-		"prise": {s, true}, "prise,prices.net": {s, true}, "name": {s, false}, "prise,price": {s, false}, "rare": {rare, false}, "none": {nil, false},
+		"prise": {s, true}, "prise,prices.net": {s, true}, "name": {s, false}, "prise,price": {s, false},
+		"rare": {rare, false}, "none": {nil, false},
 	} {
 		src := must(t)(source.Select(test.src, strings.Split(paths, ",")...))
 		for range 2 { // each snapshot for itself
@@ -208,7 +229,8 @@ func TestSelectNothing(t *testing.T) {
 func checkNothing(t *testing.T, paths string, want bool, got []string) {
 	t.Helper()
 	text := strings.Join(got, " ")
-	if said := strings.Contains(text, "is in any of"); said != want || want && !strings.Contains(text, "of 9 products") || want && !strings.Contains(text, `"prise"`) {
+	said := strings.Contains(text, "is in any of")
+	if said != want || want && !strings.Contains(text, "of 9 products") || want && !strings.Contains(text, `"prise"`) {
 		t.Errorf("%s: %s", paths, text)
 	}
 }

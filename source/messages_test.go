@@ -32,12 +32,14 @@ func TestPublicMessages(t *testing.T) {
 		src  reindex.Source
 		want string
 	}{
-		"Map":              {source.Map(cut, same), "acme.csv, line 17: cut off"},
-		"Map fails":        {source.Map(s, fails), ""},
-		"Map says":         {source.Map(s, says), `product "` + s[0].ID + `": no price`},
-		"Concat":           {source.Concat(s, cut), "source 2: acme.csv, line 17: cut off"},
-		"Concat in Concat": {source.Map(source.Concat(source.Concat(cut)), same), "source 1: source 1: acme.csv, line 17: cut off"},
-		"Concat fails":     {source.Concat(source.Map(s, fails)), ""},
+		"Map":       {source.Map(cut, same), "acme.csv, line 17: cut off"},
+		"Map fails": {source.Map(s, fails), ""},
+		"Map says":  {source.Map(s, says), `product "` + s[0].ID + `": no price`},
+		"Concat":    {source.Concat(s, cut), "source 2: acme.csv, line 17: cut off"},
+		"Concat in Concat": {
+			source.Map(source.Concat(source.Concat(cut)), same), "source 1: source 1: acme.csv, line 17: cut off",
+		},
+		"Concat fails": {source.Concat(source.Map(s, fails)), ""},
 		"Select": {
 			must(t)(source.Select(s, "prise", "a.b")),
 			`none of the fields selected, ["prise" "a.b"], is in any of 3 products: each would be indexed as {}`,

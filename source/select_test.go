@@ -12,12 +12,15 @@ import (
 	"productindex/source"
 )
 
-const sock = `{"id": "p", "name": {"en":"Sock","de":"Socke"}, "variants":[{"sku":"a","label":"A"}, {"sku":"b"}, 7], "a.b":1, "empty":{}, "deep":{"x":{"label":2.50,"y":[[{"label":3}]]}}}`
+const sock = `{"id": "p", "name": {"en":"Sock","de":"Socke"}, "variants":[{"sku":"a",` +
+	`"label":"A"}, {"sku":"b"}, 7], "a.b":1, "empty":{}, "deep":{"x":{"label":2.50,"y":[[{"label":3}]]}}}`
 
 func TestSelectAndExclude(t *testing.T) {
 	for paths, want := range map[string]struct{ selected, excluded string }{
-		"id":            {`{"id":"p"}`, `{"name":{"en":"Sock","de":"Socke"},"variants":[{"sku":"a","label":"A"}, {"sku":"b"}, 7],"a.b":1,"empty":{},"deep":{"x":{"label":2.50,"y":[[{"label":3}]]}}}`},
-		"name":          {`{"name":{"en":"Sock","de":"Socke"}}`, `{"id":"p","variants":[{"sku":"a","label":"A"}, {"sku":"b"}, 7],"a.b":1,"empty":{},"deep":{"x":{"label":2.50,"y":[[{"label":3}]]}}}`},
+		"id": {`{"id":"p"}`, `{"name":{"en":"Sock","de":"Socke"},"variants":[{"sku":"a",` +
+			`"label":"A"}, {"sku":"b"}, 7],"a.b":1,"empty":{},"deep":{"x":{"label":2.50,"y":[[{"label":3}]]}}}`},
+		"name": {`{"name":{"en":"Sock","de":"Socke"}}`, `{"id":"p","variants":[{"sku":"a",` +
+			`"label":"A"}, {"sku":"b"}, 7],"a.b":1,"empty":{},"deep":{"x":{"label":2.50,"y":[[{"label":3}]]}}}`},
 		"name.de":       {`{"name":{"de":"Socke"}}`, ""},
 		"*.en":          {`{"name":{"en":"Sock"}}`, ""},
 		"variants.sku":  {`{"variants":[{"sku":"a"},{"sku":"b"}]}`, ""},
@@ -42,7 +45,8 @@ func TestSelectAndExclude(t *testing.T) {
 		}
 	}
 	// Numbers and the order of members stay as they are.
-	got := bodies(t, func(s reindex.Source) (reindex.Source, error) { return source.Exclude(s, "x") }, `{"b":1.50,"x":1,"a":9007199254740993}`)[0]
+	got := bodies(t, func(s reindex.Source) (reindex.Source, error) { return source.Exclude(s, "x") },
+		`{"b":1.50,"x":1,"a":9007199254740993}`)[0]
 	if got != `p {"b":1.50,"a":9007199254740993}` {
 		t.Error(got)
 	}
@@ -81,7 +85,9 @@ func TestPaths(t *testing.T) {
 
 // FuzzSelect compares with a plain walk over the decoded product.
 func FuzzSelect(f *testing.F) {
-	for _, path := range []string{"id", "**", "*", "**.label", "name.*", "variants.sku", "deep.**", `a\.b`, "**.x.**.label", "*.*.*", "**.*"} {
+	for _, path := range []string{
+		"id", "**", "*", "**.label", "name.*", "variants.sku", "deep.**", `a\.b`, "**.x.**.label", "*.*.*", "**.*",
+	} {
 		f.Add(path, sock)
 	}
 	f.Add("a.b", `{"a":[[{"b":1}],{"b":{}},[]],"\u0061":{"b":null}}`)

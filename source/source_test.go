@@ -232,8 +232,9 @@ func TestErrors(t *testing.T) {
 		return p, fails(ctx, t, p)
 	})
 	for name, src := range map[string]reindex.Source{
-		"Map":       failing,
-		"Filter":    source.Filter(s, func(ctx context.Context, t string, p reindex.Product) (bool, error) { return true, fails(ctx, t, p) }),
+		"Map": failing,
+		"Filter": source.Filter(s,
+			func(ctx context.Context, t string, p reindex.Product) (bool, error) { return true, fails(ctx, t, p) }),
 		"Map again": source.Map(failing, same),
 		"Concat":    source.Concat(failing, s),
 	} {

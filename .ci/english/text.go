@@ -117,8 +117,11 @@ func markdownTexts(content string) (texts []text) {
 	return texts
 }
 
-// longLines returns how many of the lines are over 120 columns.
+// longLines returns how many of the lines are over 120 columns. The lines of a generated file do not count.
 func longLines(content []byte) (long, lines int) {
+	if generated.Match(content) {
+		return 0, 0
+	}
 	for line := range bytes.Lines(content) {
 		lines++
 		if utf8.RuneCount(bytes.TrimRight(line, "\n")) > 120 {

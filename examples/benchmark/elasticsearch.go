@@ -78,9 +78,10 @@ func esLibrary(ctx context.Context, file, _ string) (loaded, error) {
 }
 
 func esBulk(ctx context.Context, client bulkClient, file string) (int64, error) {
-	settings := `{"settings":{"index.mapping.total_fields.ignore_dynamic_beyond_limit":true,"refresh_interval":"-1","number_of_replicas":0},"mappings":` +
-		esindex.DefaultMappings + `}`
-	if err := answered(esapi.IndicesCreateRequest{Index: esLibraryIndex, Body: strings.NewReader(settings)}.Do(ctx, client)); err != nil {
+	settings := `{"settings":{"index.mapping.total_fields.ignore_dynamic_beyond_limit":true,"refresh_interval":"-1",` +
+		`"number_of_replicas":0},"mappings":` + esindex.DefaultMappings + `}`
+	create := esapi.IndicesCreateRequest{Index: esLibraryIndex, Body: strings.NewReader(settings)}
+	if err := answered(create.Do(ctx, client)); err != nil {
 		return 0, err
 	}
 	bulk, err := esutil.NewBulkIndexer(

@@ -74,7 +74,8 @@ func parse(args []string) (options, error) {
 		"catalogue",
 		"pcparts",
 		"the products: pcparts or retail, from ../shared/data or the folder that "+dataVariable+
-			" names; multilingual, which is generated; or a file of JSON objects with a string \"id\", one per line; .gz is fine",
+			" names; multilingual, which is generated; or a file of JSON objects with a string \"id\", one "+
+			"per line; .gz is fine",
 	)
 	flags.IntVar(
 		&o.products,

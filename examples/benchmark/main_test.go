@@ -243,7 +243,8 @@ func TestGenerate(t *testing.T) {
 
 func TestFlags(t *testing.T) {
 	for _, args := range [][]string{
-		{"-backend", "none"}, {"-rounds", "0"}, {"-products", "-1"}, {"-unknown"}, {"-scale", "10,x"}, {"-scale", "0"}, {"-settle", "0s"}, {"rest"},
+		{"-backend", "none"}, {"-rounds", "0"}, {"-products", "-1"}, {"-unknown"}, {"-scale", "10,x"}, {"-scale", "0"},
+		{"-settle", "0s"}, {"rest"},
 		{"-scale", "10", "-products", "5"},
 	} {
 		if _, err := parse(args); err == nil {

@@ -100,7 +100,8 @@ type serverError struct {
 }
 
 func (e *serverError) Error() string {
-	return fmt.Sprintf("the server answers %s: %s", e.status, strings.Join(append([]string{e.message}, e.details...), "; "))
+	return fmt.Sprintf("the server answers %s: %s", e.status,
+		strings.Join(append([]string{e.message}, e.details...), "; "))
 }
 
 // answerError reads an errorMessage, the fault of a 401, or, where it is neither, the text.

@@ -64,7 +64,8 @@ func (a *app) queryFlags(name string, parameters map[string]string) (*flag.FlagS
 
 // list shows a page of jobs.
 func (a *app) list(ctx context.Context, args []string) error {
-	flags, query := a.queryFlags("list", map[string]string{"q": "q", "sort": "sort", "page": "pageNumber", "size": "pageSize"})
+	flags, query := a.queryFlags("list",
+		map[string]string{"q": "q", "sort": "sort", "page": "pageNumber", "size": "pageSize"})
 	if _, err := a.only(0, flags, args); err != nil {
 		return err
 	}
@@ -77,8 +78,8 @@ func (a *app) list(ctx context.Context, args []string) error {
 	fmt.Fprintln(table, "ID\tTYPE\tSTATUS\tINDEXED\tREJECTED\tDUPLICATES\tREAD\tEXPECTED\tCREATED\tTOOK\tMESSAGE")
 	for _, j := range jobs {
 		created := j.Metadata.CreatedAt.Local().Format(time.DateTime)
-		fmt.Fprintf(table, "%s\t%s\t%s\t%d\t%d\t%d\t%d\t%s\t%s\t%s\t%s\n", j.ID, j.kind(), j.state(), j.Indexed, j.Rejected, j.Duplicates, j.Read,
-			j.expected(), created, j.took(), j.Message)
+		fmt.Fprintf(table, "%s\t%s\t%s\t%d\t%d\t%d\t%d\t%s\t%s\t%s\t%s\n", j.ID, j.kind(), j.state(), j.Indexed, j.Rejected,
+			j.Duplicates, j.Read, j.expected(), created, j.took(), j.Message)
 	}
 	if err := table.Flush(); err != nil {
 		return err

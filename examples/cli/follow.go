@@ -67,8 +67,8 @@ func (a *app) lines() func(job) {
 
 // bar returns what shows the job as a bar, and what leaves its line at the end.
 func (a *app) bar() (show func(job), end func()) {
-	bar := progressbar.NewOptions64(1, progressbar.OptionSetWriter(a.note), progressbar.OptionShowCount(), progressbar.OptionSetWidth(40),
-		progressbar.OptionSetPredictTime(false))
+	bar := progressbar.NewOptions64(1, progressbar.OptionSetWriter(a.note), progressbar.OptionShowCount(),
+		progressbar.OptionSetWidth(40), progressbar.OptionSetPredictTime(false))
 	return func(j job) { move(bar, j) }, func() { fmt.Fprintln(a.note) }
 }
 

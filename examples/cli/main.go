@@ -71,8 +71,8 @@ func run(ctx context.Context, args []string, token string, out, note io.Writer) 
 		return err
 	}
 	commands := map[string]func(*app, context.Context, []string) error{
-		"trigger": (*app).trigger, "follow": (*app).follow, "list": (*app).list, "cancel": (*app).cancel, "failures": (*app).failures,
-		"difference": (*app).difference,
+		"trigger": (*app).trigger, "follow": (*app).follow, "list": (*app).list, "cancel": (*app).cancel,
+		"failures": (*app).failures, "difference": (*app).difference,
 	}
 	if len(rest) == 0 {
 		return a.misused("a command is missing")

@@ -43,8 +43,9 @@ type shop struct {
 	engine *reindex.Engine
 	hold   chan struct{} // closed: products are read
 
-	mu      sync.Mutex
-	streams []string                                                           // the Last-Event-ID of every request for events
+	mu sync.Mutex
+	// the Last-Event-ID of every request for events
+	streams []string
 	disturb func(n int, w http.ResponseWriter, r *http.Request) (handled bool) // is called with the n-th of them, from 1
 }
 
@@ -159,7 +160,8 @@ func TestTriggerAndFollow(t *testing.T) {
 	if out, _, err := s.cli(t.Context(), "follow", id); err != nil || out != end {
 		t.Errorf("%s%v", out, err)
 	}
-	if out, note, err := s.cli(t.Context(), "failures", id); err != nil || !strings.HasPrefix(out, "p0: ") || !strings.HasSuffix(out, " (acme.jsonl, line 1)\n") ||
+	if out, note, err := s.cli(t.Context(), "failures", id); err != nil || !strings.HasPrefix(out, "p0: ") ||
+		!strings.HasSuffix(out, " (acme.jsonl, line 1)\n") ||
 		note != "1 of 1 that are listed; 1 products were rejected\n" {
 		t.Errorf("%s%s%v", out, note, err)
 	}
@@ -175,7 +177,8 @@ func TestFollowAFailure(t *testing.T) {
 		t.Errorf("%s%v", out, err)
 	}
 	out, _, err = s.cli(t.Context(), "failures", id)
-	if lines := regexp.MustCompile(`(?m)^p0: .* \(acme.jsonl, line 1\)$|^p10: .*[^)\n]$`).FindAllString(out, -1); err != nil || len(lines) != 2 {
+	lines := regexp.MustCompile(`(?m)^p0: .* \(acme.jsonl, line 1\)$|^p10: .*[^)\n]$`).FindAllString(out, -1)
+	if err != nil || len(lines) != 2 {
 		t.Errorf("%s%v", out, err)
 	}
 }
@@ -186,10 +189,12 @@ func TestCancelAndList(t *testing.T) {
 	if out, _, err := s.cli(t.Context(), "cancel", id); err != nil || out != id+" stops\n" {
 		t.Errorf("%s%v", out, err)
 	}
-	if _, _, err := s.cli(t.Context(), "follow", id); err == nil || !strings.Contains(err.Error(), reindex.ErrCancelled.Error()) {
+	if _, _, err := s.cli(t.Context(), "follow", id); err == nil ||
+		!strings.Contains(err.Error(), reindex.ErrCancelled.Error()) {
 		t.Errorf("%v", err)
 	}
-	if _, _, err := s.cli(t.Context(), "cancel", id); err == nil || !strings.Contains(err.Error(), "the server answers 409 Conflict: The job has ended") {
+	if _, _, err := s.cli(t.Context(), "cancel", id); err == nil ||
+		!strings.Contains(err.Error(), "the server answers 409 Conflict: The job has ended") {
 		t.Errorf("%v", err)
 	}
 	close(s.hold)
@@ -197,7 +202,9 @@ func TestCancelAndList(t *testing.T) {
 		t.Error(err)
 	}
 	out, note, err := s.cli(t.Context(), "list", "-q", "status:FAILURE")
-	row := regexp.MustCompile(`(?m)^` + id + ` +PRODUCT +FAILURE, \w+ +0 +0 +0 +0 +\? +20\d\d-.* \d[\d.]*m?s +the reindex was cancelled$`)
+	row := regexp.MustCompile(
+		`(?m)^` + id + ` +PRODUCT +FAILURE, \w+ +0 +0 +0 +0 +\? +20\d\d-.* \d[\d.]*m?s +the reindex was cancelled$`,
+	)
 	if err != nil || note != "1 of 1 jobs\n" || !row.MatchString(out) {
 		t.Errorf("%s%s%v", out, note, err)
 	}
@@ -232,7 +239,8 @@ func TestFollowComesBack(t *testing.T) {
 			panic(http.ErrAbortHandler)
 		case 5, 6: // the server, for a while
 			w.WriteHeader(http.StatusBadRequest)
-			fmt.Fprintf(w, `{"code":400,"message":%q,"details":[]}`, []string{httpapi.MessageTooManyStreams, httpapi.MessageUnavailable}[n-5])
+			fmt.Fprintf(w, `{"code":400,"message":%q,"details":[]}`,
+				[]string{httpapi.MessageTooManyStreams, httpapi.MessageUnavailable}[n-5])
 		case 7:
 			close(s.hold)
 			return false
@@ -247,7 +255,8 @@ func TestFollowComesBack(t *testing.T) {
 		return true
 	}
 	out, note, err := s.cli(t.Context(), "follow", id)
-	if err != nil || out != "SUCCESS: 100 products indexed, 0 rejected, 0 duplicates\n" || !strings.HasSuffix(note, "\n"+strings.ToLower(out)) {
+	if err != nil || out != "SUCCESS: 100 products indexed, 0 rejected, 0 duplicates\n" ||
+		!strings.HasSuffix(note, "\n"+strings.ToLower(out)) {
 		t.Errorf("%s%s%v", out, note, err)
 	}
 	if known := "IN_PROGRESS-0-"; !slices.Equal(s.streams, []string{"", known, known, known, known, known, known}) {
@@ -280,7 +289,10 @@ func TestErrors(t *testing.T) {
 	for _, test := range []struct{ url, token, args, want string }{
 		{s.URL, token, "list -q x:y", "the server answers 400 Bad Request: Invalid q; At character 1: "},
 		{s.URL, token, "list -page 0", "the server answers 400 Bad Request: Invalid pageNumber; "},
-		{s.URL, token, "trigger -type CATEGORY", "the server answers 400 Bad Request: Unsupported entityType; Supported entity types: PRODUCT"},
+		{
+			s.URL, token, "trigger -type CATEGORY",
+			"the server answers 400 Bad Request: Unsupported entityType; Supported entity types: PRODUCT",
+		},
 		{s.URL, token, "follow NONE", "the server answers 404 Not Found: Not found; There is no such job"},
 		{s.URL, token, "cancel NONE", "the server answers 404 Not Found: Not found; There is no such job"},
 		{s.URL, token, "failures NONE", "the server answers 404 Not Found: Not found; There is no such job"},
@@ -303,7 +315,8 @@ func TestErrors(t *testing.T) {
 
 func TestUsage(t *testing.T) {
 	for _, args := range []string{
-		"", "trigger", "-tenant acme", "-tenant acme dance", "-tenant acme trigger now", "-tenant acme trigger -now", "-tenant acme follow",
+		"", "trigger", "-tenant acme", "-tenant acme dance", "-tenant acme trigger now", "-tenant acme trigger -now",
+		"-tenant acme follow",
 		"-tenant acme cancel a b", "-tenant acme failures", "-tenant acme list all",
 		"-now", "trigger -tenant acme",
 	} {
@@ -317,7 +330,10 @@ func TestUsage(t *testing.T) {
 
 // Who asks for help gets it, and nothing went wrong.
 func TestHelp(t *testing.T) {
-	for _, args := range []string{"-h", "--help", "trigger -h", "-tenant acme list -help", "-tenant acme follow --h", "-tenant acme cancel -h", "failures -h"} {
+	for _, args := range []string{
+		"-h", "--help", "trigger -h", "-tenant acme list -help", "-tenant acme follow --h", "-tenant acme cancel -h",
+		"failures -h",
+	} {
 		var out, note bytes.Buffer
 		err := run(t.Context(), strings.Fields(args), token, &out, &note)
 		if !errors.Is(err, flag.ErrHelp) || out.String() != usage || note.Len() > 0 {
@@ -332,7 +348,10 @@ func TestBar(t *testing.T) {
 	show, end := (&app{note: &note}).bar()
 	expected, left := int64(10), int64(7)
 	for _, j := range []job{
-		{Status: "IN_PROGRESS", Phase: "load", Indexed: 3, Rejected: 1, Duplicates: 1, Expected: &expected, RemainingSeconds: &left},
+		{
+			Status: "IN_PROGRESS", Phase: "load", Indexed: 3, Rejected: 1, Duplicates: 1, Expected: &expected,
+			RemainingSeconds: &left,
+		},
 		{Status: "PUBLISHED", Phase: "seal", Indexed: 12, Expected: &expected},
 	} {
 		show(j)
@@ -360,7 +379,8 @@ func TestExitCode(t *testing.T) {
 		{good.URL, "-h", 0},
 		{good.URL, "list -h", 0},
 	} {
-		cmd := exec.CommandContext(t.Context(), os.Args[0], append([]string{"-url", test.url, "-tenant", "acme"}, strings.Fields(test.args)...)...)
+		cmd := exec.CommandContext(t.Context(), os.Args[0],
+			append([]string{"-url", test.url, "-tenant", "acme"}, strings.Fields(test.args)...)...)
 		cmd.Env = append(os.Environ(), "CLI_CHILD=true", "PRODUCTINDEX_TOKEN="+token)
 		out, _ := cmd.CombinedOutput()
 		if code := cmd.ProcessState.ExitCode(); code != test.code {

@@ -156,7 +156,8 @@ func follow(ctx context.Context, engine *reindex.Engine) error {
 	}
 	job := jobs[0]
 	bar := progressbar.NewOptions64(max(job.Expected, 1),
-		progressbar.OptionSetDescription("reindexing"), progressbar.OptionShowCount(), progressbar.OptionSetWidth(40), progressbar.OptionSetWriter(os.Stdout))
+		progressbar.OptionSetDescription("reindexing"), progressbar.OptionShowCount(), progressbar.OptionSetWidth(40),
+		progressbar.OptionSetWriter(os.Stdout))
 	for now, err := range engine.Watch(ctx, tenant, job.ID) {
 		if err != nil {
 			return err
@@ -173,7 +174,8 @@ func follow(ctx context.Context, engine *reindex.Engine) error {
 	if job.Status != reindex.StatusSuccess {
 		return fmt.Errorf("the reindex ended as %s: %s", job.Status, job.Message)
 	}
-	fmt.Printf("%s: %d products live after %v\n", job.Status, job.Report.Indexed, job.Report.Durations.Total.Round(time.Millisecond))
+	fmt.Printf("%s: %d products live after %v\n", job.Status, job.Report.Indexed,
+		job.Report.Durations.Total.Round(time.Millisecond))
 	return nil
 }
 

@@ -90,9 +90,11 @@ func (s *service) started(t *testing.T, tenant string) int {
 }
 
 const (
-	invalidBody   = `{"fault":{"faultstring":"Invalid access token","detail":{"errorcode":"oauth.v2.InvalidAccessToken"}}}`
-	expiredBody   = `{"fault":{"faultstring":"Access Token expired","detail":{"errorcode":"keymanagement.service.access_token_expired"}}}`
-	forbiddenBody = `{"code":403,"status":"Forbidden","message":"Scope validation failed","details":["Missing required scopes '[indexing.search_manage]'"]}`
+	invalidBody = `{"fault":{"faultstring":"Invalid access token","detail":{"errorcode":"oauth.v2.InvalidAccessToken"}}}`
+	expiredBody = `{"fault":{"faultstring":"Access Token expired",` +
+		`"detail":{"errorcode":"keymanagement.service.access_token_expired"}}}`
+	forbiddenBody = `{"code":403,"status":"Forbidden","message":"Scope validation failed",` +
+		`"details":["Missing required scopes '[indexing.search_manage]'"]}`
 
 	plainChallenge     = `Bearer realm="indexing", scope="indexing.search_manage"`
 	invalidChallenge   = plainChallenge + `, error="invalid_token", error_description="Invalid access token"`
@@ -142,7 +144,10 @@ func TestClientCredentialsFlow(t *testing.T) {
 				{client: "rival", status: 403, body: forbiddenBody, challenge: forbiddenChallenge},
 				{client: "nobody", status: 403, body: forbiddenBody, challenge: forbiddenChallenge},
 				{client: "viewer", scopes: both, status: 403, body: forbiddenBody, challenge: forbiddenChallenge},
-				{client: "shop", scopes: "indexing.search_managed indexing", status: 403, body: forbiddenBody, challenge: forbiddenChallenge},
+				{
+					client: "shop", scopes: "indexing.search_managed indexing", status: 403, body: forbiddenBody,
+					challenge: forbiddenChallenge,
+				},
 				{client: "stranger", status: 401, body: invalidBody, challenge: invalidChallenge},
 				{client: "bound", status: 401, body: invalidBody, challenge: invalidChallenge},
 				{client: "late", status: 401, body: kind.expired[0], challenge: kind.expired[1]},

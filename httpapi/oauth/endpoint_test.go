@@ -41,7 +41,8 @@ func TestEndlessAnswer(t *testing.T) {
 		t.Fatal(err)
 	}
 	var into any
-	if err := e.call(request, &into); err == nil || !strings.Contains(err.Error(), "longer than 1048576 bytes") || body.read > 2*maxAnswerBytes {
+	if err := e.call(request, &into); err == nil || !strings.Contains(err.Error(), "longer than 1048576 bytes") ||
+		body.read > 2*maxAnswerBytes {
 		t.Errorf("%v, after %d bytes", err, body.read)
 	}
 }

@@ -19,7 +19,8 @@ import (
 // its kind alone.
 func FuzzKeys(f *testing.F) {
 	for _, seed := range []string{
-		`{"keys":[{"kty":"EC","crv":"P-256","kid":"k","use":"sig","alg":"ES256","x":"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU","y":"x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0"}]}`,
+		`{"keys":[{"kty":"EC","crv":"P-256","kid":"k","use":"sig","alg":"ES256",` +
+			`"x":"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU","y":"x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0"}]}`,
 		`{"keys":[{"kty":"EC","crv":"P-256","x":"AA","y":"AA"}]}`,
 		`{"keys":[{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}`,
 		`{"keys":[{"kty":"OKP","crv":"X25519","x":"3p7bfXt9wbTTW2HC7OQ1Nz-DQ8hbeGdNrfx-FG-IK08"}]}`,
@@ -63,7 +64,8 @@ func FuzzIntrospection(f *testing.F) {
 	for _, seed := range []string{
 		`{"active":true,"scope":"indexing.search_manage","tenant":"acme","aud":"indexing","exp":9999999999}`,
 		`{"active":true,"scp":["indexing.search_manage"],"tenant":["acme"],"aud":["indexing"]}`,
-		`{"active":true,"aud":[1],"exp":"x"}`, `{"active":true,"aud":{},"exp":1e300}`, `{"active":"true"}`, `{"active":false}`, `null`, `{"cnf":null,"active":true,"aud":"indexing"}`,
+		`{"active":true,"aud":[1],"exp":"x"}`, `{"active":true,"aud":{},"exp":1e300}`, `{"active":"true"}`,
+		`{"active":false}`, `null`, `{"cnf":null,"active":true,"aud":"indexing"}`,
 	} {
 		f.Add([]byte(seed))
 	}
@@ -107,8 +109,10 @@ func FuzzIntrospection(f *testing.F) {
 // of the claims.
 func FuzzPlace(f *testing.F) {
 	for _, seed := range [][2]string{
-		{`{"tenant":"acme"}`, "tenant"}, {`{"a/b":{"~":["acme",1]}}`, "a/b"}, {`{"":{"":"acme"}}`, "/"}, {`{"org":{"acme":{}}}`, "/org/*"},
-		{`{"a":{"b":"c"}}`, "/a/b"}, {`null`, "/a"}, {`{"~1":["x"]}`, "~1"}, {`{"*":"x"}`, "*"}, {`{"https://x.example/t":"acme"}`, "https://x.example/t"},
+		{`{"tenant":"acme"}`, "tenant"}, {`{"a/b":{"~":["acme",1]}}`, "a/b"}, {`{"":{"":"acme"}}`, "/"},
+		{`{"org":{"acme":{}}}`, "/org/*"},
+		{`{"a":{"b":"c"}}`, "/a/b"}, {`null`, "/a"}, {`{"~1":["x"]}`, "~1"}, {`{"*":"x"}`, "*"},
+		{`{"https://x.example/t":"acme"}`, "https://x.example/t"},
 	} {
 		f.Add([]byte(seed[0]), seed[1])
 	}
@@ -123,7 +127,8 @@ func FuzzPlace(f *testing.F) {
 			t.Fatalf("%q in %s: %q, missing %q", text, data, found, missing)
 		}
 		for _, s := range found {
-			if quoted, err := json.Marshal(s); err != nil || utf8.Valid(data) && !strings.Contains(unescaped(t, claims), string(quoted)) {
+			quoted, err := json.Marshal(s)
+			if err != nil || utf8.Valid(data) && !strings.Contains(unescaped(t, claims), string(quoted)) {
 				t.Fatalf("%q in %s: %q is not there", text, data, s)
 			}
 		}

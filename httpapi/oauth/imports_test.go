@@ -8,7 +8,8 @@ import (
 
 // The dependencies that this package adds to a host: no authorization server, nor anything else that the tests use.
 func TestImports(t *testing.T) {
-	out, err := exec.CommandContext(t.Context(), "go", "list", "-deps", "-f", "{{if not .Standard}}{{.ImportPath}}{{end}}", ".").
+	out, err := exec.CommandContext(t.Context(), "go", "list", "-deps", "-f",
+		"{{if not .Standard}}{{.ImportPath}}{{end}}", ".").
 		Output()
 	if err != nil {
 		t.Fatal(err)
@@ -17,7 +18,8 @@ func TestImports(t *testing.T) {
 		known := false
 		for _, prefix := range []string{
 			"productindex/", "golang.org/x/sync/", "golang.org/x/time/rate",
-			"github.com/golang-jwt/jwt/v5", "github.com/MicahParks/jwkset", "github.com/hashicorp/golang-lru/v2", "github.com/sony/gobreaker/v2",
+			"github.com/golang-jwt/jwt/v5", "github.com/MicahParks/jwkset", "github.com/hashicorp/golang-lru/v2",
+			"github.com/sony/gobreaker/v2",
 		} {
 			known = known || strings.HasPrefix(path, prefix)
 		}

@@ -112,13 +112,15 @@ func TestBreaker(t *testing.T) {
 		"garbage":             answer(introspectPath, http.StatusOK, "<html>"),
 		"empty":               answer(introspectPath, http.StatusOK, ""),
 		"no word on active":   answer(introspectPath, http.StatusOK, `{"scope":"indexing.search_manage","tenant":"acme"}`),
-		"active in a string":  answer(introspectPath, http.StatusOK, `{"active":"true","scope":"indexing.search_manage","tenant":"acme"}`),
+		"active in a string": answer(introspectPath, http.StatusOK,
+			`{"active":"true","scope":"indexing.search_manage","tenant":"acme"}`),
 		"exp in a string":     answer(introspectPath, http.StatusOK, `{"active":true,"exp":"tomorrow"}`),
 		"audience of objects": answer(introspectPath, http.StatusOK, `{"active":true,"aud":[{}]}`),
 		"null":                answer(introspectPath, http.StatusOK, "null"),
-		"endless":             answer(introspectPath, http.StatusOK, `{"active":true,"scope":"indexing.search_manage","tenant":"acme","aud":"indexing"}`+strings.Repeat(" ", 1<<20)),
-		"slow":                hang,
-		"panic":               func(http.ResponseWriter, *http.Request) bool { panic("in the transport") },
+		"endless": answer(introspectPath, http.StatusOK,
+			`{"active":true,"scope":"indexing.search_manage","tenant":"acme","aud":"indexing"}`+strings.Repeat(" ", 1<<20)),
+		"slow":  hang,
+		"panic": func(http.ResponseWriter, *http.Request) bool { panic("in the transport") },
 		"redirect": func(w http.ResponseWriter, r *http.Request) bool {
 			http.Redirect(w, r, "/elsewhere", http.StatusTemporaryRedirect)
 			return true
@@ -172,20 +174,30 @@ func TestIntrospectionAnswers(t *testing.T) {
 	server := newAuthServer(t)
 	for _, tc := range []struct{ name, answer, want string }{
 		{"active", `{"active":true,"scope":"a indexing.search_manage","tenant":"acme","aud":"indexing"}`, "allowed"},
-		{"arrays", `{"active":true,"scp":["indexing.search_manage"],"tenant":["globex","acme"],"aud":["x","indexing"]}`, "allowed"},
+		{
+			"arrays", `{"active":true,"scp":["indexing.search_manage"],"tenant":["globex","acme"],"aud":["x","indexing"]}`,
+			"allowed",
+		},
 		{"inactive", `{"active":false,"scope":"indexing.search_manage","tenant":"acme","aud":"indexing"}`, "invalid"},
 		{"expired", `{"active":true,"scope":"indexing.search_manage","tenant":"acme","aud":"indexing","exp":1}`, "expired"},
-		{"expired, of another audience", `{"active":true,"scope":"indexing.search_manage","tenant":"acme","aud":"orders","exp":1}`, "invalid"},
+		{
+			"expired, of another audience",
+			`{"active":true,"scope":"indexing.search_manage","tenant":"acme","aud":"orders","exp":1}`, "invalid",
+		},
 		{"no audience", `{"active":true,"scope":"indexing.search_manage","tenant":"acme"}`, "invalid"},
 		{"another audience", `{"active":true,"scope":"indexing.search_manage","tenant":"acme","aud":"orders"}`, "invalid"},
-		{"bound", `{"active":true,"scope":"indexing.search_manage","tenant":"acme","aud":"indexing","cnf":{"jkt":"x"}}`, "invalid"},
+		{
+			"bound", `{"active":true,"scope":"indexing.search_manage","tenant":"acme","aud":"indexing","cnf":{"jkt":"x"}}`,
+			"invalid",
+		},
 		{"another tenant", `{"active":true,"scope":"indexing.search_manage","tenant":"globex","aud":"indexing"}`, "scope"},
 		{"no tenant", `{"active":true,"scope":"indexing.search_manage","aud":"indexing"}`, "scope"},
 		{"another scope", `{"active":true,"scope":"indexing.search_view","tenant":"acme","aud":"indexing"}`, "scope"},
 		{"nothing else", `{"active":true,"aud":"indexing"}`, "scope"},
 	} {
 		server.breakBy(func(w http.ResponseWriter, r *http.Request) bool {
-			if user, password, _ := r.BasicAuth(); user != "resource+server" || password != "s3cr3t%3A+of+the+resource+server" || r.FormValue("token") != "a+token/=" ||
+			if user, password, _ := r.BasicAuth(); user != "resource+server" ||
+				password != "s3cr3t%3A+of+the+resource+server" || r.FormValue("token") != "a+token/=" ||
 				r.FormValue("token_type_hint") != "access_token" ||
 				r.URL.RawQuery != "" ||
 				r.Method != http.MethodPost {

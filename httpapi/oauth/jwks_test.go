@@ -52,9 +52,10 @@ func TestKeysAreNotToBeHad(t *testing.T) {
 		"null":        answer("/keys", http.StatusOK, "null"),
 		"no keys":     answer("/keys", http.StatusOK, `{"keys":[]}`),
 		"array":       answer("/keys", http.StatusOK, `[]`),
-		"useless":     answer("/keys", http.StatusOK, `{"keys":[{"kty":"oct","k":"c2VjcmV0"},{"kty":"RSA"},{"kty":"what"},{}]}`),
-		"endless":     answer("/keys", http.StatusOK, `{"keys":[`+strings.Repeat(" ", 1<<20)+"]}"),
-		"slow":        hang,
+		"useless": answer("/keys", http.StatusOK,
+			`{"keys":[{"kty":"oct","k":"c2VjcmV0"},{"kty":"RSA"},{"kty":"what"},{}]}`),
+		"endless": answer("/keys", http.StatusOK, `{"keys":[`+strings.Repeat(" ", 1<<20)+"]}"),
+		"slow":    hang,
 		"redirect": func(w http.ResponseWriter, r *http.Request) bool {
 			http.Redirect(w, r, "/elsewhere", http.StatusFound)
 			return true
@@ -67,7 +68,8 @@ func TestKeysAreNotToBeHad(t *testing.T) {
 			token := server.sign(t, nil, nil)
 			server.breakBy(fault)
 			for range 3 {
-				if err := ask(authorize, token); kindOf(err) != "undecided" || !strings.Contains(err.Error(), "keys are not known") {
+				err := ask(authorize, token)
+				if kindOf(err) != "undecided" || !strings.Contains(err.Error(), "keys are not known") {
 					t.Errorf("%s: %v", name, err)
 				}
 			}
@@ -333,11 +335,27 @@ func TestKeysThatDoNotCount(t *testing.T) {
 		name, keys, want string
 	}{
 		{"bare", marshal(public, nil), "allowed"},
-		{"for signatures", marshal(public, func(m map[string]any) { m["use"], m["key_ops"] = "sig", []string{"verify"} }), "allowed"},
-		{"with a certificate that is not looked at", marshal(public, func(m map[string]any) { m["x5u"], m["x5c"] = "https://evil.example", []string{"AAAA"} }), "allowed"},
-		{"among odd ones", `{"kty":"what"},{"kty":"EC","crv":"P-256","x":"AA","y":"AA","kid":"k"},` + marshal(public, nil), "allowed"},
-		{"for encryption", marshal(public, func(m map[string]any) { m["use"] = "enc" }) + "," + marshal(other, nil), "invalid"},
-		{"for signing only", marshal(public, func(m map[string]any) { m["key_ops"] = []string{"sign"} }) + "," + marshal(other, nil), "invalid"},
+		{
+			"for signatures", marshal(public, func(m map[string]any) { m["use"], m["key_ops"] = "sig", []string{"verify"} }),
+			"allowed",
+		},
+		{
+			"with a certificate that is not looked at",
+			marshal(public, func(m map[string]any) { m["x5u"], m["x5c"] = "https://evil.example", []string{"AAAA"} }),
+			"allowed",
+		},
+		{
+			"among odd ones", `{"kty":"what"},{"kty":"EC","crv":"P-256","x":"AA","y":"AA","kid":"k"},` + marshal(public, nil),
+			"allowed",
+		},
+		{
+			"for encryption", marshal(public, func(m map[string]any) { m["use"] = "enc" }) + "," + marshal(other, nil),
+			"invalid",
+		},
+		{
+			"for signing only",
+			marshal(public, func(m map[string]any) { m["key_ops"] = []string{"sign"} }) + "," + marshal(other, nil), "invalid",
+		},
 		{"for another algorithm", marshal(public, func(m map[string]any) { m["alg"] = "ES384" }), "invalid"},
 		{"a secret under its name", `{"kty":"oct","k":"c2VjcmV0","kid":"k"},` + marshal(other, nil), "invalid"},
 		{"a short key", marshal(jose.JSONWebKey{Key: short.Public(), KeyID: "k"}, nil), "undecided"},

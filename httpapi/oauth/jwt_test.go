@@ -90,7 +90,11 @@ func TestSignedTokens(t *testing.T) {
 			{name: "scp string", claims: object{"scope": nil, "scp": "a indexing.search_manage"}, want: "allowed"},
 			{name: "scp array", claims: object{"scope": nil, "scp": []string{"a", "indexing.search_manage"}}, want: "allowed"},
 			{name: "no kid", header: object{"kid": nil}, want: "allowed"},
-			{name: "its own keys", header: object{"jku": "https://evil.example", "x5u": "https://evil.example", "jwk": object{"kty": "oct"}}, want: "allowed"},
+			{
+				name:   "its own keys",
+				header: object{"jku": "https://evil.example", "x5u": "https://evil.example", "jwk": object{"kty": "oct"}},
+				want:   "allowed",
+			},
 
 			{name: "scope before scp", claims: object{"scope": "a", "scp": "indexing.search_manage"}, want: "scope"},
 			{name: "no scope", claims: object{"scope": nil}, want: "scope"},
@@ -184,7 +188,8 @@ func TestForgedTokens(t *testing.T) {
 		}
 		for _, alg := range []*jwt.SigningMethodHMAC{jwt.SigningMethodHS256, jwt.SigningMethodHS384, jwt.SigningMethodHS512} {
 			for name, secret := range map[string][]byte{
-				"DER": der, "PEM": pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der}), "JWK": published, "empty": {}, "kid": []byte(kid),
+				"DER": der, "PEM": pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der}), "JWK": published, "empty": {},
+				"kid": []byte(kid),
 			} {
 				var m jwt.MapClaims
 				if err := json.Unmarshal(claims, &m); err != nil {
@@ -310,7 +315,8 @@ func TestNamesOfEd25519(t *testing.T) {
 		}
 	}
 	server.rotate(t) // to a key of another kind
-	if err := ask(newJWT(t, server.jwtConfig(server.direct())), server.sign(t, map[string]any{"alg": "Ed25519"}, nil)); kindOf(err) != "invalid" {
+	if err := ask(newJWT(t, server.jwtConfig(server.direct())),
+		server.sign(t, map[string]any{"alg": "Ed25519"}, nil)); kindOf(err) != "invalid" {
 		t.Errorf("a key of another kind: %v", err)
 	}
 }

@@ -79,16 +79,29 @@ func TestMetadataIsNotToBeHad(t *testing.T) {
 		fault func(http.ResponseWriter, *http.Request) bool
 		want  string
 	}{
-		"of another issuer": {answer(openIDPath, http.StatusOK, `{"issuer":"https://evil.test","jwks_uri":"https://auth.test/keys"}`), `is of the issuer "https://evil.test", not of "https://auth.test"`},
-		"of a template":     {answer(openIDPath, http.StatusOK, `{"issuer":"https://auth.test/{tenantid}","jwks_uri":"https://auth.test/keys"}`), "{tenantid}"},
-		"of no issuer":      {answer(openIDPath, http.StatusOK, `{"jwks_uri":"https://auth.test/keys"}`), `is of the issuer ""`},
-		"no keys":           {answer(openIDPath, http.StatusOK, `{"issuer":"https://auth.test"}`), "no jwks_uri"},
-		"keys over http":    {answer(openIDPath, http.StatusOK, `{"issuer":"https://auth.test","jwks_uri":"http://auth.test/keys"}`), "not https"},
-		"keys in a file":    {answer(openIDPath, http.StatusOK, `{"issuer":"https://auth.test","jwks_uri":"file:///keys"}`), "https://"},
-		"keys elsewhere":    {answer(openIDPath, http.StatusOK, `{"issuer":"https://auth.test","jwks_uri":"https://auth.test/nothing"}`), "404"},
-		"garbage":           {answer(openIDPath, http.StatusOK, "<html>"), "JSON"},
-		"unavailable":       {answer(openIDPath, http.StatusBadGateway, "{}"), "502"},
-		"slow":              {hang, "deadline"},
+		"of another issuer": {
+			answer(openIDPath, http.StatusOK, `{"issuer":"https://evil.test","jwks_uri":"https://auth.test/keys"}`),
+			`is of the issuer "https://evil.test", not of "https://auth.test"`,
+		},
+		"of a template": {
+			answer(openIDPath, http.StatusOK, `{"issuer":"https://auth.test/{tenantid}","jwks_uri":"https://auth.test/keys"}`),
+			"{tenantid}",
+		},
+		"of no issuer": {answer(openIDPath, http.StatusOK, `{"jwks_uri":"https://auth.test/keys"}`), `is of the issuer ""`},
+		"no keys":      {answer(openIDPath, http.StatusOK, `{"issuer":"https://auth.test"}`), "no jwks_uri"},
+		"keys over http": {
+			answer(openIDPath, http.StatusOK, `{"issuer":"https://auth.test","jwks_uri":"http://auth.test/keys"}`),
+			"not https",
+		},
+		"keys in a file": {
+			answer(openIDPath, http.StatusOK, `{"issuer":"https://auth.test","jwks_uri":"file:///keys"}`), "https://",
+		},
+		"keys elsewhere": {
+			answer(openIDPath, http.StatusOK, `{"issuer":"https://auth.test","jwks_uri":"https://auth.test/nothing"}`), "404",
+		},
+		"garbage":     {answer(openIDPath, http.StatusOK, "<html>"), "JSON"},
+		"unavailable": {answer(openIDPath, http.StatusBadGateway, "{}"), "502"},
+		"slow":        {hang, "deadline"},
 		"nowhere": {func(w http.ResponseWriter, r *http.Request) bool {
 			http.NotFound(w, r)
 			return true

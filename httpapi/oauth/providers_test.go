@@ -342,7 +342,8 @@ func TestMissingClaims(t *testing.T) {
 		{claims: object{"scope": "s3cr3t"}, want: missing[2:]},
 		{
 			claims:    object{"org": object{"name": 1}},
-			configure: func(c *oauth.JWTConfig) { c.Claims.Tenant = "/org/id" }, want: `the token has no claim "/org/id"` + missing,
+			configure: func(c *oauth.JWTConfig) { c.Claims.Tenant = "/org/id" },
+			want:      `the token has no claim "/org/id"` + missing,
 		},
 		{
 			configure: func(c *oauth.JWTConfig) { c.Claims.Scopes = []string{"roles", "/realm_access/roles"} },
@@ -350,7 +351,9 @@ func TestMissingClaims(t *testing.T) {
 		},
 		{
 			configure: func(c *oauth.JWTConfig) {
-				c.Claims = oauth.Claims{Grant: func(context.Context, map[string]any, oauth.Grant) (oauth.Grant, error) { return oauth.Grant{}, nil }}
+				c.Claims = oauth.Claims{
+					Grant: func(context.Context, map[string]any, oauth.Grant) (oauth.Grant, error) { return oauth.Grant{}, nil },
+				}
 			},
 			want: "Claims.Grant named no tenant" + missing,
 		},
@@ -371,10 +374,22 @@ func TestMissingClaims(t *testing.T) {
 			want: "reading the claims with the host's Claims.Grant: the database is down",
 		},
 		{claims: object{"exp": nil}, want: "invalid access token: token is missing required claim: exp"},
-		{claims: object{"iss": nil}, want: `invalid access token: token has invalid issuer: its claim "iss" is not "https://auth.test"`},
-		{claims: object{"iss": "s3cr3t"}, want: `invalid access token: token has invalid issuer: its claim "iss" is not "https://auth.test"`},
-		{claims: object{"aud": nil}, want: `invalid access token: token is missing required claim: the token has no claim "aud"`},
-		{claims: object{"aud": "s3cr3t"}, want: `invalid access token: token has invalid audience: its claim "aud" has none of the accepted names`},
+		{
+			claims: object{"iss": nil},
+			want:   `invalid access token: token has invalid issuer: its claim "iss" is not "https://auth.test"`,
+		},
+		{
+			claims: object{"iss": "s3cr3t"},
+			want:   `invalid access token: token has invalid issuer: its claim "iss" is not "https://auth.test"`,
+		},
+		{
+			claims: object{"aud": nil},
+			want:   `invalid access token: token is missing required claim: the token has no claim "aud"`,
+		},
+		{
+			claims: object{"aud": "s3cr3t"},
+			want:   `invalid access token: token has invalid audience: its claim "aud" has none of the accepted names`,
+		},
 		{
 			configure: func(c *oauth.JWTConfig) { c.AudienceClaim = "/client/id" },
 			want:      `invalid access token: token is missing required claim: the token has no claim "/client/id"`,

@@ -1,5 +1,5 @@
-// Package golden makes a [reindex.Check] of queries and what they have to find, so that an index that answers worse than
-// it should does not go live. The queries are written as JSON, one file per tenant:
+// Package golden makes a [reindex.Check] of queries and what they have to find, so that an index that answers worse
+// than it should does not go live. The queries are written as JSON, one file per tenant:
 //
 //	{"queries": [
 //		{"query": "red socks", "atLeast": 12},

@@ -15,13 +15,18 @@ import (
 )
 
 func TestParse(t *testing.T) {
-	queries, err := Parse([]byte(`{"queries":[{"query":"red socks","atLeast":12},{"query":"x","products":["4711"],"top":3,"within":"150ms"}]}`))
-	if err != nil || len(queries) != 2 || queries[0].AtLeast != 12 || queries[1].Top != 3 || queries[1].Within != 150*time.Millisecond {
+	queries, err := Parse(
+		[]byte(`{"queries":[{"query":"red socks","atLeast":12},{"query":"x","products":["4711"],"top":3,"within":"150ms"}]}`),
+	)
+	if err != nil || len(queries) != 2 || queries[0].AtLeast != 12 || queries[1].Top != 3 ||
+		queries[1].Within != 150*time.Millisecond {
 		t.Errorf("%+v, %v", queries, err)
 	}
 	for _, bad := range []string{
-		``, `[]`, `{"queries":[{"query":"x"}]}`, `{"queries":[{"query":"x","atleast2":1}]}`, `{"queries":[{"query":"x","atLeast":-1}]}`,
-		`{"queries":[{"query":"x","within":"fast"}]}`, `{"queries":[{"query":"x","within":"-1s"}]}`, `{"queries":[{"query":"x","atLeast":1,"top":1001}]}`,
+		``, `[]`, `{"queries":[{"query":"x"}]}`, `{"queries":[{"query":"x","atleast2":1}]}`,
+		`{"queries":[{"query":"x","atLeast":-1}]}`,
+		`{"queries":[{"query":"x","within":"fast"}]}`, `{"queries":[{"query":"x","within":"-1s"}]}`,
+		`{"queries":[{"query":"x","atLeast":1,"top":1001}]}`,
 		`{"queries":[{"query":"x","products":[""]}]}`, `{"queries":[]} {}`,
 	} {
 		if _, err := Parse([]byte(bad)); err == nil {
@@ -47,9 +52,15 @@ func TestCheck(t *testing.T) {
 	for _, test := range []struct{ name, queries, want string }{
 		{"holds", `{"query":"sock","atLeast":3,"products":["b"],"top":2,"within":"300ms"}`, ""},
 		{"too few", `{"query":"sock","atLeast":4}`, `query "sock" finds 3 products, want at least 4`},
-		{"too late", `{"query":"sock","products":["c"],"top":2}`, `query "sock" does not have product "c" among the first 2 of 3`},
+		{
+			"too late", `{"query":"sock","products":["c"],"top":2}`,
+			`query "sock" does not have product "c" among the first 2 of 3`,
+		},
 		{"too slow", `{"query":"sock","within":"100ms"}`, `query "sock" takes 200ms, want at most 100ms`},
-		{"all are named", `{"query":"sock","atLeast":4},{"query":"shoe","atLeast":9}`, `want at least 4; query "shoe" finds 3 products, want at least 9`},
+		{
+			"all are named", `{"query":"sock","atLeast":4},{"query":"shoe","atLeast":9}`,
+			`want at least 4; query "shoe" finds 3 products, want at least 9`,
+		},
 		{"no answer", `{"query":"broken","atLeast":1}`, `query "broken" could not be asked`},
 		{"no JSON", `nonsense`, "not the JSON that is expected"},
 	} {
@@ -66,7 +77,8 @@ func TestCheck(t *testing.T) {
 					}
 					return Found{3, slices.Clone([]string{"a", "b", "c"}[:min(3, top)])}, ctx.Err()
 				})
-				engine, err := reindex.New(reindextest.Slice(reindextest.Products(3, "1")), reindextest.NewMemory(), &reindex.Config{Checks: []reindex.Check{check}})
+				engine, err := reindex.New(reindextest.Slice(reindextest.Products(3, "1")), reindextest.NewMemory(),
+					&reindex.Config{Checks: []reindex.Check{check}})
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -77,7 +89,8 @@ func TestCheck(t *testing.T) {
 				for j := range engine.Watch(t.Context(), "acme", job.ID) {
 					job = j
 				}
-				if (test.want == "") != (job.Status == reindex.StatusSuccess) || !strings.Contains(job.Message, test.want) || strings.Contains(job.Message, "internal") {
+				if (test.want == "") != (job.Status == reindex.StatusSuccess) || !strings.Contains(job.Message, test.want) ||
+					strings.Contains(job.Message, "internal") {
 					t.Errorf("%s: %q, want %q", job.Status, job.Message, test.want)
 				}
 			})

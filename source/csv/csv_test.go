@@ -58,14 +58,33 @@ func TestProducts(t *testing.T) {
 		content string
 		want    []string
 	}{
-		"quotes":     {csv.Config{}, "id,\"na\"\"me\"\n1,\"a, \"\"b\"\"\nc\"\n\n2,\n", []string{`1 {"id":"1","na\"me":"a, \"b\"\nc"}`, `2 {"id":"2","na\"me":""}`}},
-		"types":      {csv.Config{Types: types}, "id,price,active,sizes\n1,19.90,TRUE,\"[1, 2]\"\n2,,,\n3, -1e3 ,0, {} \n", []string{`1 {"id":"1","price":19.90,"active":true,"sizes":[1, 2]}`, `2 {"id":"2","price":null,"active":null,"sizes":null}`, `3 {"id":"3","price":-1e3,"active":false,"sizes":{}}`}},
-		"dialect":    {csv.Config{Comma: ';', Comment: '#', DecimalComma: true, Types: map[string]csv.Type{"price": csv.Number}}, "# prices\r\nid;price\r\n1;19,90\r\n", []string{`1 {"id":"1","price":19.90}`}},
-		"lazy":       {csv.Config{LazyQuotes: true, TrimLeadingSpace: true}, "id,name\n1, 5\" nail\n", []string{`1 {"id":"1","name":"5\" nail"}`}},
-		"no header":  {csv.Config{Header: []string{"sku", "name"}, IDColumn: "sku"}, "1,a\n2,b", []string{`1 {"sku":"1","name":"a"}`, `2 {"sku":"2","name":"b"}`}},
-		"BOM":        {csv.Config{}, "\ufeffid\n1\n", []string{`1 {"id":"1"}`}},
-		"UTF-16":     {csv.Config{}, utf16le, []string{`ä {"id":"ä"}`}},
-		"Windows":    {csv.Config{Encoding: charmap.Windows1252}, "id,price\n1,5 \x80\n", []string{`1 {"id":"1","price":"5 €"}`}},
+		"quotes": {
+			csv.Config{}, "id,\"na\"\"me\"\n1,\"a, \"\"b\"\"\nc\"\n\n2,\n",
+			[]string{`1 {"id":"1","na\"me":"a, \"b\"\nc"}`, `2 {"id":"2","na\"me":""}`},
+		},
+		"types": {csv.Config{Types: types}, "id,price,active,sizes\n1,19.90,TRUE,\"[1, 2]\"\n2,,,\n3, -1e3 ,0, {} \n",
+			[]string{
+				`1 {"id":"1","price":19.90,"active":true,"sizes":[1, 2]}`, `2 {"id":"2","price":null,"active":null,"sizes":null}`,
+				`3 {"id":"3","price":-1e3,"active":false,"sizes":{}}`,
+			}},
+		"dialect": {
+			csv.Config{Comma: ';', Comment: '#', DecimalComma: true, Types: map[string]csv.Type{"price": csv.Number}},
+			"# prices\r\nid;price\r\n1;19,90\r\n",
+			[]string{`1 {"id":"1","price":19.90}`},
+		},
+		"lazy": {
+			csv.Config{LazyQuotes: true, TrimLeadingSpace: true}, "id,name\n1, 5\" nail\n",
+			[]string{`1 {"id":"1","name":"5\" nail"}`},
+		},
+		"no header": {
+			csv.Config{Header: []string{"sku", "name"}, IDColumn: "sku"}, "1,a\n2,b",
+			[]string{`1 {"sku":"1","name":"a"}`, `2 {"sku":"2","name":"b"}`},
+		},
+		"BOM":    {csv.Config{}, "\ufeffid\n1\n", []string{`1 {"id":"1"}`}},
+		"UTF-16": {csv.Config{}, utf16le, []string{`ä {"id":"ä"}`}},
+		"Windows": {
+			csv.Config{Encoding: charmap.Windows1252}, "id,price\n1,5 \x80\n", []string{`1 {"id":"1","price":"5 €"}`},
+		},
 		"BOM wins":   {csv.Config{Encoding: charmap.Windows1252}, "\ufeffid\nä\n", []string{`ä {"id":"ä"}`}},
 		"no product": {csv.Config{}, "id,name\n", nil},
 		"nothing":    {csv.Config{Header: []string{"id"}}, "", nil},
@@ -104,20 +123,36 @@ func TestBroken(t *testing.T) {
 		content string
 		want    string
 	}{
-		"quote open":    {csv.Config{}, "id,name\n1,a\n2,\"b\n3,c\n", "acme.csv, line 3: the quote that opens here is never closed"},
-		"no id column":  {csv.Config{}, "sku,name\n1,a\n", `line 1: there is no column "id"; the columns are ["sku" "name"]`},
-		"no column":     {csv.Config{Types: map[string]csv.Type{"price": csv.Number}}, "id\n1\n", `line 1: there is no column "price"`},
-		"twice":         {csv.Config{}, "id,a,a\n", `line 1: two columns have the name "a"`},
-		"empty":         {csv.Config{}, "", "line 1: the file is empty"},
-		"header UTF-8":  {csv.Config{}, "id,\xff\n", "line 1: the name of column 2 is not valid text"},
-		"endless quote": {csv.Config{MaxRecordBytes: 10_000}, "id,name\n1,\"" + strings.Repeat("a\n", 50_000), "or the quote that opens here is not closed"},
-		"quote, lazy":   {csv.Config{LazyQuotes: true, Comma: '\t'}, "id\tname\n1\ta\n2\t\"Deluxe\n3\tc\n", "acme.csv, line 3: the quote that opens here is never closed"},
-		"quote, deep":   {csv.Config{}, "id,name\n1,a\n2,\"b\"\n3,\"x\ny\",\"z\n" + strings.Repeat("4,d\n", 20_000), "acme.csv, line 5: the quote that opens here is never closed"},
-		"long, quoted":  {csv.Config{MaxRecordBytes: 10_000}, "id,name\n1,a\n2,\"" + large + "\"\n", "line 3: the record is too large"},
-		"many columns":  {csv.Config{}, "x" + manyColumns() + "\n", "the first of 100001 columns are"},
+		"quote open": {
+			csv.Config{}, "id,name\n1,a\n2,\"b\n3,c\n", "acme.csv, line 3: the quote that opens here is never closed",
+		},
+		"no id column": {csv.Config{}, "sku,name\n1,a\n", `line 1: there is no column "id"; the columns are ["sku" "name"]`},
+		"no column": {
+			csv.Config{Types: map[string]csv.Type{"price": csv.Number}}, "id\n1\n", `line 1: there is no column "price"`,
+		},
+		"twice":        {csv.Config{}, "id,a,a\n", `line 1: two columns have the name "a"`},
+		"empty":        {csv.Config{}, "", "line 1: the file is empty"},
+		"header UTF-8": {csv.Config{}, "id,\xff\n", "line 1: the name of column 2 is not valid text"},
+		"endless quote": {
+			csv.Config{MaxRecordBytes: 10_000}, "id,name\n1,\"" + strings.Repeat("a\n", 50_000),
+			"or the quote that opens here is not closed",
+		},
+		"quote, lazy": {
+			csv.Config{LazyQuotes: true, Comma: '\t'}, "id\tname\n1\ta\n2\t\"Deluxe\n3\tc\n",
+			"acme.csv, line 3: the quote that opens here is never closed",
+		},
+		"quote, deep": {
+			csv.Config{}, "id,name\n1,a\n2,\"b\"\n3,\"x\ny\",\"z\n" + strings.Repeat("4,d\n", 20_000),
+			"acme.csv, line 5: the quote that opens here is never closed",
+		},
+		"long, quoted": {
+			csv.Config{MaxRecordBytes: 10_000}, "id,name\n1,a\n2,\"" + large + "\"\n", "line 3: the record is too large",
+		},
+		"many columns": {csv.Config{}, "x" + manyColumns() + "\n", "the first of 100001 columns are"},
 	} {
 		_, _, err := read(t, newSource(t, map[string]string{"acme.csv": test.content}, &test.cfg))
-		if _, ok := errors.AsType[*csv.LineError](err); !ok || !strings.Contains(err.Error(), test.want) || len(err.Error()) > 2000 {
+		_, ok := errors.AsType[*csv.LineError](err)
+		if !ok || !strings.Contains(err.Error(), test.want) || len(err.Error()) > 2000 {
 			t.Errorf("%s: %.2000v, want %q", name, err, test.want)
 		}
 	}
@@ -139,23 +174,48 @@ func TestRejected(t *testing.T) {
 		content string
 		want    string
 	}{
-		"few cells":     {csv.Config{}, "id,name\n1,a\n\n2\n", "acme.csv, line 4: the record has 1 cells for 2 columns"},
-		"many cells":    {csv.Config{}, "id,name\n1,a,b\n", "acme.csv, line 2: the record has 3 cells"},
-		"cut off":       {csv.Config{}, "id,name\n1,a\n2", "acme.csv, line 3: the record has 1 cells"},
-		"no number":     {csv.Config{Types: map[string]csv.Type{"price": csv.Number}}, "id,price\n1,2\n2,\"1,5\"\n", `acme.csv, line 3: column "price": "1,5" is not a number`},
-		"grouped":       {csv.Config{DecimalComma: true, Types: map[string]csv.Type{"id": csv.Number}}, "id\n1.234\n", `"1.234" is not a number`},
-		"no bool":       {csv.Config{Types: map[string]csv.Type{"ok": csv.Bool}}, "id,ok\n1,yes\n", `line 2: column "ok": "yes" is neither`},
-		"no JSON":       {csv.Config{Types: map[string]csv.Type{"ok": csv.JSON}}, "id,ok\n1,{\n", `line 2: column "ok": "{" is not JSON`},
-		"no id":         {csv.Config{}, "id,name\n,a\n", "line 2: column \"id\", the product's id, is empty"},
-		"no UTF-8":      {csv.Config{}, "id,name\n1,a\n2,\xff\n", `line 3: column "name": the text is not valid UTF-8`},
-		"quote inside":  {csv.Config{}, "id,name\n1,a\n2,b\"\n", "acme.csv, line 3: a quote stands in a cell that has none around it"},
-		"no name":       {csv.Config{}, "id,,name\n1,,a\n2,x,b\n", "line 3: column 2 has no name, but the cell is not empty"},
-		"large record":  {csv.Config{MaxRecordBytes: 10_000}, "id,name\n1,a\n2," + strings.Repeat("x", 100_000) + "\n", "line 3: the record is too large"},
-		"stray quote":   {csv.Config{}, "id,name\n1,\"Deluxe\" sock\n2,\"b\"\n3,c\n", "acme.csv, line 2: a quoted cell is not closed on its line, or has a single quote inside"},
-		"stray, closed": {csv.Config{}, "id,name\n1,\"5\" nail\"\n2,b\n", "acme.csv, line 2: a quoted cell is not closed on its line"},
-		"no id, null":   {csv.Config{NullWords: []string{"NULL"}}, "id,name\nNULL,a\n2,b\n", `line 2: column "id", the product's id, is empty`},
-		"id UTF-8":      {csv.Config{}, "id,name\n\xff,a\n2,b\n", `line 2: column "id", the product's id: the text is not valid UTF-8`},
-		"header twice":  {csv.Config{}, "id,name\n1,a\n\ufeffid,name\n2,b\n", "line 3: the record repeats the header"},
+		"few cells":  {csv.Config{}, "id,name\n1,a\n\n2\n", "acme.csv, line 4: the record has 1 cells for 2 columns"},
+		"many cells": {csv.Config{}, "id,name\n1,a,b\n", "acme.csv, line 2: the record has 3 cells"},
+		"cut off":    {csv.Config{}, "id,name\n1,a\n2", "acme.csv, line 3: the record has 1 cells"},
+		"no number": {
+			csv.Config{Types: map[string]csv.Type{"price": csv.Number}}, "id,price\n1,2\n2,\"1,5\"\n",
+			`acme.csv, line 3: column "price": "1,5" is not a number`,
+		},
+		"grouped": {
+			csv.Config{DecimalComma: true, Types: map[string]csv.Type{"id": csv.Number}}, "id\n1.234\n",
+			`"1.234" is not a number`,
+		},
+		"no bool": {
+			csv.Config{Types: map[string]csv.Type{"ok": csv.Bool}}, "id,ok\n1,yes\n", `line 2: column "ok": "yes" is neither`,
+		},
+		"no JSON": {
+			csv.Config{Types: map[string]csv.Type{"ok": csv.JSON}}, "id,ok\n1,{\n", `line 2: column "ok": "{" is not JSON`,
+		},
+		"no id":    {csv.Config{}, "id,name\n,a\n", "line 2: column \"id\", the product's id, is empty"},
+		"no UTF-8": {csv.Config{}, "id,name\n1,a\n2,\xff\n", `line 3: column "name": the text is not valid UTF-8`},
+		"quote inside": {
+			csv.Config{}, "id,name\n1,a\n2,b\"\n", "acme.csv, line 3: a quote stands in a cell that has none around it",
+		},
+		"no name": {csv.Config{}, "id,,name\n1,,a\n2,x,b\n", "line 3: column 2 has no name, but the cell is not empty"},
+		"large record": {
+			csv.Config{MaxRecordBytes: 10_000}, "id,name\n1,a\n2," + strings.Repeat("x", 100_000) + "\n",
+			"line 3: the record is too large",
+		},
+		"stray quote": {
+			csv.Config{}, "id,name\n1,\"Deluxe\" sock\n2,\"b\"\n3,c\n",
+			"acme.csv, line 2: a quoted cell is not closed on its line, or has a single quote inside",
+		},
+		"stray, closed": {
+			csv.Config{}, "id,name\n1,\"5\" nail\"\n2,b\n", "acme.csv, line 2: a quoted cell is not closed on its line",
+		},
+		"no id, null": {
+			csv.Config{NullWords: []string{"NULL"}}, "id,name\nNULL,a\n2,b\n",
+			`line 2: column "id", the product's id, is empty`,
+		},
+		"id UTF-8": {
+			csv.Config{}, "id,name\n\xff,a\n2,b\n", `line 2: column "id", the product's id: the text is not valid UTF-8`,
+		},
+		"header twice": {csv.Config{}, "id,name\n1,a\n\ufeffid,name\n2,b\n", "line 3: the record repeats the header"},
 	} {
 		_, rejected, err := read(t, newSource(t, map[string]string{"acme.csv": test.content}, &test.cfg))
 		if err != nil || len(rejected) != 1 || !strings.Contains(rejected[0], test.want) {
@@ -201,7 +261,8 @@ func TestCancelled(t *testing.T) {
 }
 
 func TestFiles(t *testing.T) {
-	if _, _, err := read(t, newSource(t, map[string]string{"acme.csv": "id\n", "acme.csv.gz": "id\n"}, nil)); !errors.Is(err, csv.ErrAmbiguous) {
+	_, _, err := read(t, newSource(t, map[string]string{"acme.csv": "id\n", "acme.csv.gz": "id\n"}, nil))
+	if !errors.Is(err, csv.ErrAmbiguous) {
 		t.Error(err)
 	}
 	src := newSource(
@@ -238,7 +299,10 @@ func TestConfig(t *testing.T) {
 		Header:         []string{"b"},
 		Files:          map[string][]string{"": {"../x"}, "t": {}},
 	})
-	for _, want := range []string{"Comma", "Comment", "SkipRows", "LazyQuotes", `array "x"`, `two arrays have the name "x"`, "MaxRecordBytes", `column "a"`, `Header: there is no column "id"`, "invalid tenant", "../x", `"t" has no files`} {
+	for _, want := range []string{
+		"Comma", "Comment", "SkipRows", "LazyQuotes", `array "x"`, `two arrays have the name "x"`, "MaxRecordBytes",
+		`column "a"`, `Header: there is no column "id"`, "invalid tenant", "../x", `"t" has no files`,
+	} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("the error does not name %s: %v", want, err)
 		}

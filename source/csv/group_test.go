@@ -28,39 +28,50 @@ func TestGroups(t *testing.T) {
 		"variants and images": {
 			"shirt,Shirt,Size,S,s-s,10,a.jpg\nshirt,,,M,s-m,11,b.jpg\nshirt,,,,,,c.jpg\npot,Pot,,,p,5,\n",
 			`shirt {"Handle":"shirt","Title":"Shirt","Option1 Name":"Size",` +
-				`"variants":[{"Option1 Value":"S","Variant SKU":"s-s","Variant Price":10},{"Option1 Value":"M","Variant SKU":"s-m","Variant Price":11}],` +
+				`"variants":[{"Option1 Value":"S","Variant SKU":"s-s","Variant Price":10},{"Option1 Value":"M",` +
+				`"Variant SKU":"s-m","Variant Price":11}],` +
 				`"images":[{"Image Src":"a.jpg"},{"Image Src":"b.jpg"},{"Image Src":"c.jpg"}]}|` +
-				`pot {"Handle":"pot","Title":"Pot","Option1 Name":"","variants":[{"Option1 Value":"","Variant SKU":"p","Variant Price":5}],"images":[]}`,
+				`pot {"Handle":"pot","Title":"Pot","Option1 Name":"","variants":[{"Option1 Value":"","Variant SKU":"p",` +
+				`"Variant Price":5}],"images":[]}`,
 		},
 		"the last row has the title": {
-			"shirt,,,,,,\nshirt,Shirt,,,,,\n", `shirt {"Handle":"shirt","Title":"Shirt","Option1 Name":"","variants":[],"images":[]}`,
+			"shirt,,,,,,\nshirt,Shirt,,,,,\n",
+			`shirt {"Handle":"shirt","Title":"Shirt","Option1 Name":"","variants":[],"images":[]}`,
 		},
 		"rows agree": {
-			"shirt,Shirt,,,,,\n" + "shirt,Shirt,,,,,\n", `shirt {"Handle":"shirt","Title":"Shirt","Option1 Name":"","variants":[],"images":[]}`,
+			"shirt,Shirt,,,,,\n" + "shirt,Shirt,,,,,\n",
+			`shirt {"Handle":"shirt","Title":"Shirt","Option1 Name":"","variants":[],"images":[]}`,
 		},
 		"rows differ": {
 			"shirt,Shirt,,,,,\nshirt,Skirt,,,,,\nshirt,Shift,,,,,\npot,Pot,,,,,\n",
 			`pot {"Handle":"pot","Title":"Pot","Option1 Name":"","variants":[],"images":[]}|` +
-				`!acme.csv, line 3: column "Title" differs between the records of the product; Config.Arrays can hold each of its values`,
+				`!acme.csv, line 3: column "Title" differs between the records of the product; Config.Arrays can hold ` +
+				`each of its values`,
 		},
 		"a bad row is the product's": {
 			"shirt,Shirt,,,,1,\nshirt,,,,,cheap,\npot,Pot,,,,,\nmug,Mug\nmug,,,,,1,\n",
 			`pot {"Handle":"pot","Title":"Pot","Option1 Name":"","variants":[],"images":[]}|` +
-				`!acme.csv, line 3: column "Variant Price": "cheap" is not a number|!acme.csv, line 5: the record has 2 cells for 7 columns`,
+				`!acme.csv, line 3: column "Variant Price": "cheap" is not a number|` +
+				`!acme.csv, line 5: the record has 2 cells for 7 columns`,
 		},
 		"a row without an id": {
 			"shirt,Shirt,,,,1,\n,,,,,2,\nshirt,,,,,3,\n",
-			`shirt {"Handle":"shirt","Title":"Shirt","Option1 Name":"","variants":[{"Option1 Value":"","Variant SKU":"","Variant Price":1},` +
-				`{"Option1 Value":"","Variant SKU":"","Variant Price":3}],"images":[]}|!acme.csv, line 3: column "Handle", the product's id, is empty`,
+			`shirt {"Handle":"shirt","Title":"Shirt","Option1 Name":"","variants":[{"Option1 Value":"","Variant SKU":"",` +
+				`"Variant Price":1},` +
+				`{"Option1 Value":"","Variant SKU":"","Variant Price":3}],"images":[]}|` +
+				`!acme.csv, line 3: column "Handle", the product's id, is empty`,
 		},
 		"rows that are apart are two products": {
 			"a,A,,,,,\nb,B,,,,,\na,,,,,1,\n",
-			`a {"Handle":"a","Title":"A","Option1 Name":"","variants":[],"images":[]}|b {"Handle":"b","Title":"B","Option1 Name":"","variants":[],"images":[]}|` +
-				`a {"Handle":"a","Title":"","Option1 Name":"","variants":[{"Option1 Value":"","Variant SKU":"","Variant Price":1}],"images":[]}`,
+			`a {"Handle":"a","Title":"A","Option1 Name":"","variants":[],"images":[]}|b {"Handle":"b","Title":"B",` +
+				`"Option1 Name":"","variants":[],"images":[]}|` +
+				`a {"Handle":"a","Title":"","Option1 Name":"","variants":[{"Option1 Value":"","Variant SKU":"",` +
+				`"Variant Price":1}],"images":[]}`,
 		},
 		"cut off": {
 			"a,A,,,,,\nb,B,,,,,\nb,\"B",
-			`a {"Handle":"a","Title":"A","Option1 Name":"","variants":[],"images":[]}|end: csv: acme.csv, line 4: the quote that opens here is never closed`,
+			`a {"Handle":"a","Title":"A","Option1 Name":"","variants":[],"images":[]}|` +
+				`end: csv: acme.csv, line 4: the quote that opens here is never closed`,
 		},
 		"none": {"", ""},
 	} {
@@ -89,7 +100,8 @@ func TestLargeGroup(t *testing.T) {
 	cfg := shop()
 	cfg.MaxRecordBytes = 1000
 	got := outcome(t, cfg, shopHeader+strings.Repeat("a,,,x,,,\n", 2000)+"b,B,,,,,\n")
-	want := `b {"Handle":"b","Title":"B","Option1 Name":"","variants":[],"images":[]}|!acme.csv, line 502: the record is too large`
+	want := `b {"Handle":"b","Title":"B","Option1 Name":"","variants":[],"images":[]}|` +
+		`!acme.csv, line 502: the record is too large`
 	if !strings.HasPrefix(got, want) {
 		t.Errorf("got %s\nwant %s", got, want)
 	}
@@ -97,7 +109,9 @@ func TestLargeGroup(t *testing.T) {
 
 func TestArraysAreChecked(t *testing.T) {
 	for want, arrays := range map[string][]csv.Array{
-		`column "x" is in the arrays "a" and "b"`:   {{Name: "a", Columns: []string{"x"}}, {Name: "b", Columns: []string{"x*"}}},
+		`column "x" is in the arrays "a" and "b"`: {
+			{Name: "a", Columns: []string{"x"}}, {Name: "b", Columns: []string{"x*"}},
+		},
 		`column "id" is in the array "a"`:           {{Name: "a", Columns: []string{"i*"}}},
 		`array "a": there is no column "z"`:         {{Name: "a", Columns: []string{"x", "z"}}},
 		`array "a": there is no column "z*"`:        {{Name: "a", Columns: []string{"z*"}}},

@@ -21,7 +21,10 @@ func TestPublicMessages(t *testing.T) {
 		{"acme/a.csv", "sku,name\n", nil, `acme/a.csv, line 1: there is no column "id"; the columns are ["sku" "name"]`},
 		{"acme.csv", "", nil, "acme.csv, line 1: the file is empty"},
 		{"acme.csv", "id,na\xffme\n", nil, "acme.csv, line 1: the name of column 2 is not valid text of the file's encoding"},
-		{"acme.csv", "id,name\n1,\x83", &csv.Config{Encoding: japanese.ShiftJIS}, "acme.csv, line 2: the file is cut off, its last character is not complete"},
+		{
+			"acme.csv", "id,name\n1,\x83", &csv.Config{Encoding: japanese.ShiftJIS},
+			"acme.csv, line 2: the file is cut off, its last character is not complete",
+		},
 		{"other.csv", "", nil, `no file for the tenant "acme"`},
 	} {
 		_, _, err := read(t, newSource(t, map[string]string{test.name: test.content}, test.cfg))

@@ -182,8 +182,10 @@ func same(a, b record) bool {
 // FuzzRows compares with the second reader, and with encoding/csv if it has nothing to object to.
 func FuzzRows(f *testing.F) {
 	for _, text := range []string{
-		"id,name\n1,\"a, \"\"b\"\"\r\nc\"\r\n\n2,\n", "1,\"Deluxe\" sock\n2,x\n3,\"y\"\n", "1,\"a\n2,\"b\"\n3,5\" nail\n", "a\rb\r\rc,\"d\re\"\r", "a,\"b\n\n",
-		"\ufeffa\n\ufeffb\n", "\"a\"\"\n,\"b", "\"a\"b\"\r\n\"\",\"\"\"\"\n", "a\r\r\n\"b\rc\"\n", "x", "\r", "\"\r\"", "a,\"b\" \"c\"\n\"d\"e\nf\"",
+		"id,name\n1,\"a, \"\"b\"\"\r\nc\"\r\n\n2,\n", "1,\"Deluxe\" sock\n2,x\n3,\"y\"\n", "1,\"a\n2,\"b\"\n3,5\" nail\n",
+		"a\rb\r\rc,\"d\re\"\r", "a,\"b\n\n",
+		"\ufeffa\n\ufeffb\n", "\"a\"\"\n,\"b", "\"a\"b\"\r\n\"\",\"\"\"\"\n", "a\r\r\n\"b\rc\"\n", "x", "\r", "\"\r\"",
+		"a,\"b\" \"c\"\n\"d\"e\nf\"",
 	} {
 		for mode := range byte(6) {
 			f.Add(text, mode, mode%2 == 0)

@@ -237,7 +237,8 @@ func TestRetries(t *testing.T) {
 	total := http.Header{"X-Total-Count": {"100"}}
 	cut := http.Header{"X-Total-Count": {"100"}, "Content-Length": {"1000"}}
 	for name, before := range map[string]func(int, http.ResponseWriter, *http.Request) bool{
-		"429":           answer(1, 5, http.StatusTooManyRequests, http.Header{"Retry-After": {"Mon, 02 Jan 2006 15:04:05 GMT"}}, ""),
+		"429": answer(1, 5, http.StatusTooManyRequests,
+			http.Header{"Retry-After": {"Mon, 02 Jan 2006 15:04:05 GMT"}}, ""),
 		"503":           answer(0, 3, http.StatusServiceUnavailable, http.Header{"Retry-After": {"0"}}, ""),
 		"500":           answer(2, 1, http.StatusInternalServerError, nil, "oops"),
 		"408":           answer(2, 1, http.StatusRequestTimeout, nil, ""),
@@ -304,26 +305,45 @@ func TestErrors(t *testing.T) {
 		config func(*emporix.Config)
 		want   string
 	}{
-		"bad secret":    {config: func(c *emporix.Config) { c.Credentials = emporix.Static(clientID, "wr0ng") }, want: "asking for a token: HTTP status 401"},
-		"no secret":     {config: failingCredentials, want: "vault is sealed"},
-		"no token":      {config: func(c *emporix.Config) { c.TokenURL = c.BaseURL + "/none" }, want: "asking for a token: HTTP status 404"},
-		"refused":       {before: answer(0, -1, 401, nil, "t0k3n"), want: "the token is not accepted"},
-		"forbidden":     {before: answer(0, -1, 403, nil, "t0k3n"), want: "product.product_read"},
-		"always 500":    {before: answer(1, -1, 500, nil, "s3cr3t"), want: "failed 3 times in a row, the last time with: asking for products: HTTP status 500"},
-		"bad request":   {before: answer(0, -1, 400, nil, "t0k3n"), want: "HTTP status 400 Bad Request"},
-		"redirect":      {before: answer(0, -1, 302, http.Header{"Location": {"/elsewhere"}}, ""), want: "redirects are not followed"},
-		"long wait":     {before: answer(0, -1, 429, http.Header{"Retry-After": {"3600"}}, ""), want: "HTTP status 429"},
-		"no array":      {before: answer(0, -1, 200, total, `{"id":"t0k3n"}`), want: "not a JSON array"},
-		"no JSON":       {before: answer(0, -1, 200, total, `[{"id":"t0k3n"}`), want: "not a JSON array"},
-		"nothing":       {before: answer(0, -1, 200, total, ``), want: "not a JSON array"},
-		"twice":         {before: answer(0, -1, 200, total, `[{"id":"a"},{"id":"a"}]`), want: `product "a" comes after product "a"`},
-		"out of order":  {before: answer(0, -1, 200, total, `[{"id":"b"},{"id":"B"}]`), want: "does not sort by id"},
-		"no total":      {before: answer(0, -1, 200, nil, `[]`), want: "X-Total-Count"},
-		"bad total":     {before: answer(0, -1, 200, http.Header{"X-Total-Count": {"many"}}, `[]`), want: "X-Total-Count"},
-		"smaller pages": {before: answer(0, -1, 200, total, `[{"id":"a"},{"id":"b"}]`), want: "2 products of a total of 100, and 30 were asked for"},
-		"cursor back":   {before: answer(0, -1, 200, http.Header{"X-Total-Count": {"100"}, "X-Next-Cursor": {"c"}}, `[{"id":"b"}]`), want: `from product "b" back to product "b"`},
+		"bad secret": {
+			config: func(c *emporix.Config) { c.Credentials = emporix.Static(clientID, "wr0ng") },
+			want:   "asking for a token: HTTP status 401",
+		},
+		"no secret": {config: failingCredentials, want: "vault is sealed"},
+		"no token": {
+			config: func(c *emporix.Config) { c.TokenURL = c.BaseURL + "/none" }, want: "asking for a token: HTTP status 404",
+		},
+		"refused":   {before: answer(0, -1, 401, nil, "t0k3n"), want: "the token is not accepted"},
+		"forbidden": {before: answer(0, -1, 403, nil, "t0k3n"), want: "product.product_read"},
+		"always 500": {
+			before: answer(1, -1, 500, nil, "s3cr3t"),
+			want:   "failed 3 times in a row, the last time with: asking for products: HTTP status 500",
+		},
+		"bad request": {before: answer(0, -1, 400, nil, "t0k3n"), want: "HTTP status 400 Bad Request"},
+		"redirect": {
+			before: answer(0, -1, 302, http.Header{"Location": {"/elsewhere"}}, ""), want: "redirects are not followed",
+		},
+		"long wait": {before: answer(0, -1, 429, http.Header{"Retry-After": {"3600"}}, ""), want: "HTTP status 429"},
+		"no array":  {before: answer(0, -1, 200, total, `{"id":"t0k3n"}`), want: "not a JSON array"},
+		"no JSON":   {before: answer(0, -1, 200, total, `[{"id":"t0k3n"}`), want: "not a JSON array"},
+		"nothing":   {before: answer(0, -1, 200, total, ``), want: "not a JSON array"},
+		"twice": {
+			before: answer(0, -1, 200, total, `[{"id":"a"},{"id":"a"}]`), want: `product "a" comes after product "a"`,
+		},
+		"out of order": {before: answer(0, -1, 200, total, `[{"id":"b"},{"id":"B"}]`), want: "does not sort by id"},
+		"no total":     {before: answer(0, -1, 200, nil, `[]`), want: "X-Total-Count"},
+		"bad total":    {before: answer(0, -1, 200, http.Header{"X-Total-Count": {"many"}}, `[]`), want: "X-Total-Count"},
+		"smaller pages": {
+			before: answer(0, -1, 200, total, `[{"id":"a"},{"id":"b"}]`),
+			want:   "2 products of a total of 100, and 30 were asked for",
+		},
+		"cursor back": {
+			before: answer(0, -1, 200, http.Header{"X-Total-Count": {"100"}, "X-Next-Cursor": {"c"}}, `[{"id":"b"}]`),
+			want:   `from product "b" back to product "b"`,
+		},
 		"cursor nowhere": {
-			before: answer(0, -1, 200, http.Header{"X-Total-Count": {"100"}, "X-Next-Cursor": {"c"}}, `[]`), want: "led to no product",
+			before: answer(0, -1, 200, http.Header{"X-Total-Count": {"100"}, "X-Next-Cursor": {"c"}}, `[]`),
+			want:   "led to no product",
 		},
 		"too large": {config: func(c *emporix.Config) { c.MaxPageBytes = 100 }, want: "larger than Config.MaxPageBytes, 100"},
 	} {
@@ -393,7 +413,8 @@ func TestUnknownTenant(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	if _, err := src.Open(t.Context(), "../shop"); !errors.Is(err, emporix.ErrUnknownTenant) || !errors.Is(err, reindex.ErrTenant) {
+	if _, err := src.Open(t.Context(), "../shop"); !errors.Is(err, emporix.ErrUnknownTenant) ||
+		!errors.Is(err, reindex.ErrTenant) {
 		t.Error(err)
 	}
 }
@@ -451,7 +472,8 @@ func TestConfig(t *testing.T) {
 		Retry:        reindex.Retry{Attempts: -1, MinDelay: time.Second, MaxDelay: time.Millisecond},
 	})
 	for _, want := range []string{
-		"BaseURL", "TokenURL", "Credentials", "PageSize is 29, it must be at least 30", "Concurrency", "MaxPageBytes", "Timeout",
+		"BaseURL", "TokenURL", "Credentials", "PageSize is 29, it must be at least 30", "Concurrency", "MaxPageBytes",
+		"Timeout",
 		"Retry.Attempts", "Retry.MaxDelay",
 	} {
 		if err == nil || !strings.Contains(err.Error(), want) {

@@ -91,8 +91,14 @@ func TestFind(t *testing.T) {
 		ids    []string
 		want   string
 	}{
-		"ignored":        {ids: []string{"p00010"}, before: answer(0, 1, 200, http.Header{"X-Total-Count": {"1"}}, `[{"id":"p00000"}]`), want: "not asked for"},
-		"cut":            {ids: []string{"p00000", "p00010"}, before: answer(0, 1, 200, http.Header{"X-Total-Count": {"2"}}, `[{"id":"p00000"}]`), want: "has 2 products"},
+		"ignored": {
+			ids: []string{"p00010"}, before: answer(0, 1, 200, http.Header{"X-Total-Count": {"1"}}, `[{"id":"p00000"}]`),
+			want: "not asked for",
+		},
+		"cut": {
+			ids:    []string{"p00000", "p00010"},
+			before: answer(0, 1, 200, http.Header{"X-Total-Count": {"2"}}, `[{"id":"p00000"}]`), want: "has 2 products",
+		},
 		"another":        {ids: []string{"a b"}, before: answer(1, 1, 200, nil, `{"id":"b"}`), want: `gave product "b"`},
 		"filter":         {ids: []string{"a b"}, params: url.Values{"q": {"published:true"}}, want: "filter"},
 		"unknown":        {tenant: "other", ids: []string{"p00000"}, want: "unknown tenant"},

@@ -149,7 +149,8 @@ func (s *server) list(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusUnauthorized)
 		fmt.Fprintf(
 			w,
-			`{"fault":{"faultstring":"Access Token expired %s","detail":{"errorcode":"keymanagement.service.access_token_expired"}}}`,
+			`{"fault":{"faultstring":"Access Token expired %s",`+
+				`"detail":{"errorcode":"keymanagement.service.access_token_expired"}}}`,
 			token,
 		)
 		return

@@ -31,7 +31,8 @@ const benchmarked = 20_000
 func catalogue(size int) []byte {
 	rnd := rand.New(rand.NewPCG(1, 2))
 	words := strings.Fields(
-		"wired wireless controller red black oak cotton \"pro\" über series 2025 4.5 kg with for and Xbox leather backpack kitchen",
+		"wired wireless controller red black oak cotton \"pro\" über series 2025 4.5 kg with for and Xbox leather " +
+			"backpack kitchen",
 	)
 	var b bytes.Buffer
 	for range size {

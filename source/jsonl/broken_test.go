@@ -63,7 +63,9 @@ func TestBadLines(t *testing.T) {
 
 func TestCutOffLines(t *testing.T) {
 	t.Parallel()
-	for _, last := range []string{`{"id":"2","name":"cut o`, `{"id":"2","nested":{}`, `{`, `{"id":"2","is":tru`, `{"id":"\`} {
+	for _, last := range []string{
+		`{"id":"2","name":"cut o`, `{"id":"2","nested":{}`, `{`, `{"id":"2","is":tru`, `{"id":"\`,
+	} {
 		for _, name := range []string{"c.jsonl", "c.jsonl.gz", "c.jsonl.zst"} {
 			src := memory(t, nil, map[string]string{name: string(sourcetest.Compress(t, name, []byte(one+last)))})
 			ends(t, src, name, 1, 2, io.ErrUnexpectedEOF, "cut off")
@@ -74,10 +76,20 @@ func TestCutOffLines(t *testing.T) {
 // A last line that is wrong, but does not end too early, is one bad record.
 func TestBadLastLine(t *testing.T) {
 	t.Parallel()
-	for last, id := range map[string]string{`{"id":"2",bad}`: "2", `{"id":"2"}}`: "2", `{"id":"2",x`: "2", `{no`: "", `]`: "", `"cut o`: ""} {
+	for last, id := range map[string]string{
+		`{"id":"2",bad}`: "2",
+		`{"id":"2"}}`:    "2",
+		`{"id":"2",x`:    "2",
+		`{no`:            "",
+		`]`:              "",
+		`"cut o`:         "",
+	} {
 		for _, end := range []string{"", "\n"} {
-			ids, rejected, err := readAll(sourcetest.Products(t.Context(), memory(t, nil, map[string]string{"c.jsonl": one + last + end}), "c"))
-			if want := strings.TrimSpace("1 " + id); err != nil || strings.Join(ids, " ") != want || len(ids)+len(rejected) != 2 {
+			ids, rejected, err := readAll(
+				sourcetest.Products(t.Context(), memory(t, nil, map[string]string{"c.jsonl": one + last + end}), "c"),
+			)
+			want := strings.TrimSpace("1 " + id)
+			if err != nil || strings.Join(ids, " ") != want || len(ids)+len(rejected) != 2 {
 				t.Errorf("%q: got %v, %v, %v, want %s", last+end, ids, rejected, err, want)
 			}
 		}
@@ -89,11 +101,14 @@ func TestByteOrderMarks(t *testing.T) {
 	t.Parallel()
 	first, second := "\ufeff"+one, "\ufeff{\"id\":\"2\"}\n"
 	for name, content := range map[string]string{
-		"c.jsonl": first + second, "c.jsonl.gz": string(sourcetest.Compress(t, ".gz", []byte(first))) + string(sourcetest.Compress(t, ".gz", []byte(second))),
-		"c.jsonl.zst": string(sourcetest.Compress(t, ".zst", []byte(first))) + string(sourcetest.Compress(t, ".zst", []byte(second))),
-		"c.json":      "\ufeff[" + one + "]\ufeff[{\"id\":\"2\"}]",
+		"c.jsonl": first + second, "c.jsonl.gz": string(sourcetest.Compress(t, ".gz", []byte(first))) +
+			string(sourcetest.Compress(t, ".gz", []byte(second))),
+		"c.jsonl.zst": string(sourcetest.Compress(t, ".zst", []byte(first))) +
+			string(sourcetest.Compress(t, ".zst", []byte(second))),
+		"c.json": "\ufeff[" + one + "]\ufeff[{\"id\":\"2\"}]",
 	} {
-		if ids, err := read(sourcetest.Products(t.Context(), memory(t, nil, map[string]string{name: content}), "c")); err != nil || fmt.Sprint(ids) != "[1 2]" {
+		if ids, err := read(sourcetest.Products(t.Context(), memory(t, nil, map[string]string{name: content}), "c")); err !=
+			nil || fmt.Sprint(ids) != "[1 2]" {
 			t.Errorf("%s: got %v, %v", name, ids, err)
 		}
 	}
@@ -183,7 +198,8 @@ func TestLongLines(t *testing.T) {
 	t.Parallel()
 	long := `{"text":"` + strings.Repeat("x", 50<<20) + `","id":"2"}` + "\n"
 	files := map[string]string{"c.jsonl": one + long + one}
-	if ids, err := read(sourcetest.Products(t.Context(), memory(t, nil, files), "c")); err != nil || fmt.Sprint(ids) != "[1 2 1]" {
+	if ids, err := read(sourcetest.Products(t.Context(), memory(t, nil, files), "c")); err != nil ||
+		fmt.Sprint(ids) != "[1 2 1]" {
 		t.Errorf("got %v, %v", ids, err)
 	}
 	ids, rejected, err := readAll(
@@ -196,7 +212,8 @@ func TestLongLines(t *testing.T) {
 		) || !strings.Contains(rejected[0].Err.Error(), "more than 1048576 bytes; Config.MaxLineBytes") {
 		t.Errorf("got %v, %v, %v", ids, rejected, err)
 	}
-	if n, err := sourcetest.Estimate(t, memory(t, &jsonl.Config{MaxLineBytes: 1 << 20}, files), "c"); n != 3 || err != nil {
+	if n, err := sourcetest.Estimate(t, memory(t, &jsonl.Config{MaxLineBytes: 1 << 20}, files), "c"); n != 3 ||
+		err != nil {
 		t.Errorf("got %v, %v", n, err)
 	}
 }
@@ -256,7 +273,8 @@ func TestChangedSinceOpen(t *testing.T) {
 		if err := change(); err != nil {
 			t.Fatal(err)
 		}
-		if ids, err := read(snap.Products(t.Context())); !errors.Is(err, jsonl.ErrChanged) || ids != nil || !strings.Contains(err.Error(), "c.jsonl") {
+		if ids, err := read(snap.Products(t.Context())); !errors.Is(err, jsonl.ErrChanged) || ids != nil ||
+			!strings.Contains(err.Error(), "c.jsonl") {
 			t.Errorf("%s: got %v, %v", what, ids, err)
 		}
 		if err := snap.Close(); err != nil {

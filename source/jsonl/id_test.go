@@ -106,7 +106,10 @@ func TestFindIDPath(t *testing.T) {
 	if got, err := findID([]byte(`{"a":{"b.c":{"d":1}}}`), "a.b.c.d"); err != nil || got != "1" {
 		t.Errorf("got %q, %v", got, err)
 	}
-	for _, line := range []string{`{"_id":{"oid":1}}`, `{"_id":{}}`, `{"_id":1}`, `{}`, `{"_id":{"$oid":{}}}`, `{"_id":{"$oid":`, `{"_id":{"x":1`, `{"_id":{"x" 1}}`, `{"_id":`} {
+	for _, line := range []string{
+		`{"_id":{"oid":1}}`, `{"_id":{}}`, `{"_id":1}`, `{}`, `{"_id":{"$oid":{}}}`, `{"_id":{"$oid":`, `{"_id":{"x":1`,
+		`{"_id":{"x" 1}}`, `{"_id":`,
+	} {
 		if got, err := findID([]byte(line), "_id.$oid"); !errors.Is(err, ErrNoID) {
 			t.Errorf("%s: got %q, %v", line, got, err)
 		}
@@ -117,7 +120,8 @@ func TestFindIDPath(t *testing.T) {
 func FuzzFindID(f *testing.F) {
 	for _, line := range []string{
 		`{"id":"a"}`, `{"x":{"id":"no"},"y":["id",{"id":1}],"id":42}`, `{"\u0069d":"\ud83d\ude00"}`, `{"x":"}]\\\"","id":-0}`,
-		`{"id":"\ud83d"}`, `{"id":1.0}`, `{"a":1,"id":null}`, `[{"id":"a"}]`, `{}`, ` {"x" : [] , "id" : "b" } `, `{"id`, "{\"\xff\":1,\"id\":\"\xff\"}",
+		`{"id":"\ud83d"}`, `{"id":1.0}`, `{"a":1,"id":null}`, `[{"id":"a"}]`, `{}`, ` {"x" : [] , "id" : "b" } `, `{"id`,
+		"{\"\xff\":1,\"id\":\"\xff\"}",
 	} {
 		f.Add([]byte(line), "id")
 	}

@@ -69,8 +69,9 @@ func TestFilesOfTenants(t *testing.T) {
 		"é.jsonl":                 one,
 	})
 	for tenant, want := range map[string]string{
-		"plain": "[1]", "nd": "[1]", "nd-gz": "[1]", "zst": "[1]", "named-gz": "[1]", "named-plain": "[1]", "empty": "[]", "folder": "[1 2 3]",
-		"a.b": "[1]", "é": "[1]",
+		"plain": "[1]", "nd": "[1]", "nd-gz": "[1]", "zst": "[1]", "named-gz": "[1]", "named-plain": "[1]", "empty": "[]",
+		"folder": "[1 2 3]",
+		"a.b":    "[1]", "é": "[1]",
 	} {
 		if ids, err := read(sourcetest.Products(t.Context(), src, tenant)); err != nil || fmt.Sprint(ids) != want {
 			t.Errorf("%s: got %v, %v, want %s", tenant, ids, err, want)
@@ -78,8 +79,10 @@ func TestFilesOfTenants(t *testing.T) {
 	}
 	for tenant, want := range map[string]error{
 		"": reindex.ErrTenant, "a\x00": reindex.ErrTenant, "unknown": jsonl.ErrUnknownTenant, "Plain": jsonl.ErrUnknownTenant,
-		".": jsonl.ErrUnknownTenant, "..": jsonl.ErrUnknownTenant, "folder/a": jsonl.ErrUnknownTenant, "./plain": jsonl.ErrUnknownTenant,
-		"plain.jsonl": jsonl.ErrUnknownTenant, "a": jsonl.ErrUnknownTenant, "*": jsonl.ErrUnknownTenant, "other": jsonl.ErrUnknownTenant,
+		".": jsonl.ErrUnknownTenant, "..": jsonl.ErrUnknownTenant, "folder/a": jsonl.ErrUnknownTenant,
+		"./plain":     jsonl.ErrUnknownTenant,
+		"plain.jsonl": jsonl.ErrUnknownTenant, "a": jsonl.ErrUnknownTenant, "*": jsonl.ErrUnknownTenant,
+		"other":    jsonl.ErrUnknownTenant,
 		`folder\a`: jsonl.ErrUnknownTenant, "e\u0301": jsonl.ErrUnknownTenant, "none": jsonl.ErrUnknownTenant,
 		"two": jsonl.ErrAmbiguous, "both": jsonl.ErrAmbiguous, "twice": jsonl.ErrAmbiguous,
 	} {
@@ -94,8 +97,9 @@ func TestFilesOfTenants(t *testing.T) {
 		}
 	}
 	for tenant, want := range map[string]string{
-		"strange": "strange/2.jsonl.bz2", "nested": "nested/more", "two": "two.jsonl, two.jsonl.gz", "irregular": "not a regular file",
-		"unknown": `no file for the tenant "unknown"`,
+		"strange": "strange/2.jsonl.bz2", "nested": "nested/more", "two": "two.jsonl, two.jsonl.gz",
+		"irregular": "not a regular file",
+		"unknown":   `no file for the tenant "unknown"`,
 	} {
 		if _, err := read(sourcetest.Products(t.Context(), src, tenant)); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: got %v, want an error with %q", tenant, err, want)
@@ -117,7 +121,8 @@ func TestConfigFiles(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 	src = memory(t, &jsonl.Config{Files: map[string][]string{"acme": {"gone.jsonl"}}}, nil)
-	if _, err := read(sourcetest.Products(t.Context(), src, "acme")); !errors.Is(err, fs.ErrNotExist) || !strings.Contains(err.Error(), "gone.jsonl") {
+	_, err := read(sourcetest.Products(t.Context(), src, "acme"))
+	if !errors.Is(err, fs.ErrNotExist) || !strings.Contains(err.Error(), "gone.jsonl") {
 		t.Errorf("got %v", err)
 	}
 }
@@ -204,7 +209,8 @@ func TestGzipMembersFollowEachOther(t *testing.T) {
 			sourcetest.Compress(t, name, nil),
 			sourcetest.Compress(t, name, []byte("\":\"2\"}\n")),
 		}, nil)
-		if ids, err := read(sourcetest.Products(t.Context(), memory(t, nil, map[string]string{name: string(members)}), "c")); err != nil || fmt.Sprint(ids) != "[1 2]" {
+		ids, err := read(sourcetest.Products(t.Context(), memory(t, nil, map[string]string{name: string(members)}), "c"))
+		if err != nil || fmt.Sprint(ids) != "[1 2]" {
 			t.Errorf("%s: got %v, %v", name, ids, err)
 		}
 	}
@@ -303,7 +309,8 @@ func TestFolderIsOpenedAnew(t *testing.T) {
 	if err := os.Remove(current); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := read(sourcetest.Products(t.Context(), src, "c")); !errors.Is(err, fs.ErrNotExist) || strings.Contains(err.Error(), dir) {
+	if _, err := read(sourcetest.Products(t.Context(), src, "c")); !errors.Is(err, fs.ErrNotExist) ||
+		strings.Contains(err.Error(), dir) {
 		t.Errorf("got %v", err)
 	}
 }
@@ -316,7 +323,8 @@ func TestLocate(t *testing.T) {
 		"c/3.jsonl":    `{"cut off`,
 	})
 	got, err := sourcetest.Locate(t, src, "c", "b", "7")
-	if want := map[string]string{"b": "c/1.jsonl, line 3", "7": "c/2.jsonl.gz, line 1"}; err != nil || !maps.Equal(got, want) {
+	want := map[string]string{"b": "c/1.jsonl, line 3", "7": "c/2.jsonl.gz, line 1"}
+	if err != nil || !maps.Equal(got, want) {
 		t.Errorf("got %v, %v, want %v", got, err, want)
 	}
 	if got, err = sourcetest.Locate(t, src, "c"); err != nil || len(got) != 0 {

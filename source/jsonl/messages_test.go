@@ -61,9 +61,15 @@ func TestPublicMessages(t *testing.T) {
 		{in("c.jsonl", "\xff\xfe{"), "c.jsonl, line 1: the file is UTF-16"},
 		{in("c.json", "[{]\n"), "c.json, line 1: the file is not valid JSON"},
 		{in("d.jsonl", one), `no file for the tenant "c"`},
-		{memory(t, nil, map[string]string{"c.jsonl": one, "c.jsonl.gz": ""}), "more than one file for the same products: c.jsonl, c.jsonl.gz"},
+		{
+			memory(t, nil, map[string]string{"c.jsonl": one, "c.jsonl.gz": ""}),
+			"more than one file for the same products: c.jsonl, c.jsonl.gz",
+		},
 		{memory(t, nil, map[string]string{"c/a.jsonl": one, "c/b.txt": ""}), "c/b.txt has none of the endings .jsonl"},
-		{memory(t, &jsonl.Config{Files: map[string][]string{"c": {"no.jsonl"}}}, map[string]string{"d.jsonl": one}), "no.jsonl: file does not exist"},
+		{
+			memory(t, &jsonl.Config{Files: map[string][]string{"c": {"no.jsonl"}}}, map[string]string{"d.jsonl": one}),
+			"no.jsonl: file does not exist",
+		},
 		{linked, "c.jsonl: a symbolic link leads out of the folder"},
 		{foreign, "c.jsonl, line 1: it cannot be read; the service's log has the details"},
 	} {

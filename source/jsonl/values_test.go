@@ -25,17 +25,20 @@ import (
 func TestValues(t *testing.T) {
 	t.Parallel()
 	for content, want := range map[string]string{
-		`[{"id":"1"},{"id":"2"}]`:                                      `{"id":"1"} line 1, byte 2|{"id":"2"} line 1, byte 13`,
-		"\ufeff[\r\n  {\r\n    \"id\": \"1\"\r\n  },\r\n{\"id\":2}]\n": "{\r\n    \"id\": \"1\"\r\n  } line 2, byte 9|{\"id\":2} line 5, byte 33",
-		"{\n  \"id\": 1\n}\n{\n  \"id\": 2\n}\n":                       "{\n  \"id\": 1\n} line 1, byte 1|{\n  \"id\": 2\n} line 4, byte 15",
-		"{\n}{\n\"id\":3}":                                             "!line 1, byte 1|{\n\"id\":3} line 2, byte 4",
-		"[]":                                                           "",
-		" [ ] ":                                                        "",
-		"[]\n[]":                                                       "",
-		"[{\"id\":\"]}\\\"[{\"}]":                                      "{\"id\":\"]}\\\"[{\"} line 1, byte 2",
-		"[{\"id\":1}]\n[{\"id\":2}]":                                   "{\"id\":1} line 1, byte 2|{\"id\":2} line 2, byte 13",
-		"[1, \"x\", null,\n[{}], {\"id\":1}]":                          "!line 1, byte 2|!line 1, byte 5|!line 1, byte 10|!line 2, byte 16|{\"id\":1} line 2, byte 22",
-		"[{\"id\":1, bad}, {\"id\":2}]":                                "{\"id\":1, bad} line 1, byte 2|{\"id\":2} line 1, byte 17",
+		`[{"id":"1"},{"id":"2"}]`: `{"id":"1"} line 1, byte 2|` +
+			`{"id":"2"} line 1, byte 13`,
+		"\ufeff[\r\n  {\r\n    \"id\": \"1\"\r\n  " +
+			"},\r\n{\"id\":2}]\n": "{\r\n    \"id\": \"1\"\r\n  } line 2, byte 9|{\"id\":2} line 5, byte 33",
+		"{\n  \"id\": 1\n}\n{\n  \"id\": 2\n}\n": "{\n  \"id\": 1\n} line 1, byte 1|{\n  \"id\": 2\n} line 4, byte 15",
+		"{\n}{\n\"id\":3}":                       "!line 1, byte 1|{\n\"id\":3} line 2, byte 4",
+		"[]":                                     "",
+		" [ ] ":                                  "",
+		"[]\n[]":                                 "",
+		"[{\"id\":\"]}\\\"[{\"}]":                "{\"id\":\"]}\\\"[{\"} line 1, byte 2",
+		"[{\"id\":1}]\n[{\"id\":2}]":             "{\"id\":1} line 1, byte 2|{\"id\":2} line 2, byte 13",
+		"[1, \"x\", null,\n[{}], {\"id\":1}]": "!line 1, byte 2|!line 1, byte 5|!line 1, byte 10|!line 2, byte " +
+			"16|{\"id\":1} line 2, byte 22",
+		"[{\"id\":1, bad}, {\"id\":2}]": "{\"id\":1, bad} line 1, byte 2|{\"id\":2} line 1, byte 17",
 	} {
 		for _, name := range []string{"c.json", "c.jsonl.gz", "c.ndjson.zst"} {
 			src := memory(t, nil, map[string]string{name: string(sourcetest.Compress(t, name, []byte(content)))})
@@ -108,8 +111,10 @@ func TestLongValues(t *testing.T) {
 	if where, err := sourcetest.Locate(t, src, "c", "1"); err != nil || where["1"] != "c.json, line 1, byte 2" {
 		t.Errorf("got %v, %v", where, err)
 	}
-	src = memory(t, nil, map[string]string{"c.json": "[" + one + "," + long + ",\n" + strings.Replace(one, "1", "3", 1) + "]"})
-	if where, err := sourcetest.Locate(t, src, "c", "3"); err != nil || where["3"] != fmt.Sprintf("c.json, line 100003, byte %d", len(one)+len(long)+5) {
+	src = memory(t, nil,
+		map[string]string{"c.json": "[" + one + "," + long + ",\n" + strings.Replace(one, "1", "3", 1) + "]"})
+	if where, err := sourcetest.Locate(t, src, "c", "3"); err != nil ||
+		where["3"] != fmt.Sprintf("c.json, line 100003, byte %d", len(one)+len(long)+5) {
 		t.Errorf("got %v, %v", where, err)
 	}
 }
@@ -118,7 +123,8 @@ func TestLongValues(t *testing.T) {
 func TestPartsOfArrays(t *testing.T) {
 	t.Parallel()
 	array := "[" + strings.ReplaceAll(strings.TrimSpace(string(catalogue(1000))), "\n", ",\n") + "]"
-	if _, _, err := sourcetest.Split(t, memory(t, nil, map[string]string{"c.json": array}), "c", 4); !errors.Is(err, errors.ErrUnsupported) {
+	if _, _, err := sourcetest.Split(t, memory(t, nil, map[string]string{"c.json": array}), "c",
+		4); !errors.Is(err, errors.ErrUnsupported) {
 		t.Errorf("got %v", err)
 	}
 	ids, err := parts(t, memory(t, nil, map[string]string{"c/1.json": array, "c/2.jsonl": string(catalogue(1000))}), 2)
@@ -152,8 +158,10 @@ func TestConformanceOfArrays(t *testing.T) {
 // FuzzRecords compares with a second reader: every record of a file is read, rejected with its place, or ends the read.
 func FuzzRecords(f *testing.F) {
 	for _, content := range []string{
-		"{\"id\":1}\n{\"id\":2}", "\ufeff{\"id\":1}\r\n\r\nbad\n{\"no\":1}\n{\"id\":1.0}\n{\"id\":\"\xff\"}\n", "{\"id\":1}\n{\"id\":2,",
-		"[{\"id\":1},\n {\"id\":[2]} , 7]", "{\n\"id\":1}\n{\"id\":2}[[]]", "[\"]", "[{\"id\":1}]x\n", "{\n\"id\": {\"x\":\"}\n", "\n[\n", "{\"id\":1}\n0123456789\n{\"id\":2}",
+		"{\"id\":1}\n{\"id\":2}", "\ufeff{\"id\":1}\r\n\r\nbad\n{\"no\":1}\n{\"id\":1.0}\n{\"id\":\"\xff\"}\n",
+		"{\"id\":1}\n{\"id\":2,",
+		"[{\"id\":1},\n {\"id\":[2]} , 7]", "{\n\"id\":1}\n{\"id\":2}[[]]", "[\"]", "[{\"id\":1}]x\n",
+		"{\n\"id\": {\"x\":\"}\n", "\n[\n", "{\"id\":1}\n0123456789\n{\"id\":2}",
 		"[1234567890,{\"id\":2}]",
 	} {
 		f.Add([]byte(content), false)
@@ -217,7 +225,8 @@ func checkLines(t *testing.T, content []byte, longest int, got []string, ended e
 		}
 		where := fmt.Sprintf("c.jsonl, line %d", i+1)
 		if n == len(got) {
-			if lineErr, ok := errors.AsType[*jsonl.LineError](ended); !ok || lineErr.Line != int64(i+1) || i < len(lines)-1 || json.Valid(text) {
+			lineErr, ok := errors.AsType[*jsonl.LineError](ended)
+			if !ok || lineErr.Line != int64(i+1) || i < len(lines)-1 || json.Valid(text) {
 				t.Fatalf("line %d is missing: %q; the read ended with %v", i+1, text, ended)
 			}
 			return

@@ -14,12 +14,12 @@ func BenchmarkPostgreSQL(b *testing.B) {
 	const total = 100_000
 	d := postgres(b)
 	db := d.open(b)
-	exec(
-		b,
-		db,
-		`CREATE TABLE catalogue AS SELECT 'shop' AS tenant, n AS id, 'Product ' || n AS name, repeat('A long description. ', 10) AS description,
-		n * 0.01::numeric AS price, n % 50 AS stock, ARRAY['new', 'sale'] AS tags, '{"color": "red", "sizes": [1, 2, 3]}'::jsonb AS attributes,
-		now() AS modified, n % 2 = 0 AS active FROM generate_series(1, 100000) AS s(n)`,
+	exec(b, db,
+		`CREATE TABLE catalogue AS SELECT
+			'shop' AS tenant, n AS id, 'Product ' || n AS name, repeat('A long description. ', 10) AS description,
+			n * 0.01::numeric AS price, n % 50 AS stock, ARRAY['new', 'sale'] AS tags,
+			'{"color": "red", "sizes": [1, 2, 3]}'::jsonb AS attributes, now() AS modified, n % 2 = 0 AS active
+		FROM generate_series(1, 100000) AS s(n)`,
 		"ALTER TABLE catalogue ADD PRIMARY KEY (tenant, id)",
 		"ANALYZE catalogue",
 	)
@@ -75,7 +75,8 @@ func scanAll(b *testing.B, db *sql.DB) (n int) {
 	b.Helper()
 	rows, err := db.QueryContext(
 		b.Context(),
-		"SELECT tenant, id, name, description, price, stock, tags, attributes, modified, active FROM catalogue WHERE tenant = $1",
+		"SELECT tenant, id, name, description, price, stock, tags, attributes, modified, active FROM catalogue "+
+			"WHERE tenant = $1",
 		"shop",
 	)
 	if err != nil {
@@ -84,7 +85,8 @@ func scanAll(b *testing.B, db *sql.DB) (n int) {
 	defer rows.Close()
 	for rows.Next() {
 		var tenant, id, name, description, price, stock, tags, attributes, modified, active any
-		if err := rows.Scan(&tenant, &id, &name, &description, &price, &stock, &tags, &attributes, &modified, &active); err != nil {
+		err := rows.Scan(&tenant, &id, &name, &description, &price, &stock, &tags, &attributes, &modified, &active)
+		if err != nil {
 			b.Fatal(err)
 		}
 		n++

@@ -95,7 +95,10 @@ func shop() *sql.DB {
 	}
 	db.SetMaxOpenConns(1) // a database in memory belongs to its connection
 	if _, err := db.ExecContext(context.Background(), `
-		CREATE TABLE products (tenant TEXT, sku TEXT, name TEXT, price REAL, attributes JSON, active BOOLEAN, PRIMARY KEY (tenant, sku));
+		CREATE TABLE products (
+			tenant TEXT, sku TEXT, name TEXT, price REAL, attributes JSON, active BOOLEAN,
+			PRIMARY KEY (tenant, sku)
+		);
 		INSERT INTO products VALUES
 			('shop', 'a-1', 'Boot', 129.9, '{"color":"brown"}', 1),
 			('shop', 'b-2', 'Sandal', 49, NULL, 1),

@@ -79,8 +79,11 @@ func outbox(t *testing.T, d database, table string) (*sql.DB, sqlsource.Outbox) 
 	t.Helper()
 	db := d.open(t)
 	exec(t, db, "DROP TABLE IF EXISTS "+table,
-		"CREATE TABLE "+table+" (sequence bigint PRIMARY KEY, tenant varchar(100), id varchar(100), deleted boolean, body "+d.text+")")
-	return db, sqlsource.Outbox{Dialect: d.dialect, Table: table, Interval: time.Millisecond, MaxDelay: 20 * time.Millisecond}
+		"CREATE TABLE "+table+
+			" (sequence bigint PRIMARY KEY, tenant varchar(100), id varchar(100), deleted boolean, body "+d.text+")")
+	return db, sqlsource.Outbox{
+		Dialect: d.dialect, Table: table, Interval: time.Millisecond, MaxDelay: 20 * time.Millisecond,
+	}
 }
 
 // following is a Follow that goes on until it is stopped.
@@ -168,7 +171,9 @@ func testFollow(t *testing.T, d database) {
 func testFollowOrder(t *testing.T, d database) {
 	db, o := outbox(t, d, "changes_order")
 	o.Body = "body"
-	exec(t, db, `INSERT INTO changes_order VALUES (7, 'acme', 'b', false, '{"n":1}'), (5, 'acme', 'a', false, NULL), (9, 'acme', 'b', true, 'no matter')`)
+	exec(t, db,
+		`INSERT INTO changes_order VALUES (7, 'acme', 'b', false, '{"n":1}'), (5, 'acme', 'a', false, NULL),
+			(9, 'acme', 'b', true, 'no matter')`)
 	var between atomic.Bool
 	f := follow(t, db, o, func(string, []reindex.Change) error {
 		if between.CompareAndSwap(true, false) {
@@ -189,7 +194,8 @@ func testFollowOrder(t *testing.T, d database) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := tx.ExecContext(t.Context(), "INSERT INTO changes_order VALUES (10, 'acme', 'slow', false, NULL)"); err != nil {
+	if _, err := tx.ExecContext(t.Context(), "INSERT INTO changes_order VALUES (10, 'acme', 'slow', false, NULL)"); err !=
+		nil {
 		t.Fatal(err)
 	}
 	exec(t, db, "INSERT INTO changes_order VALUES (11, 'acme', 'quick', false, NULL)")
@@ -206,7 +212,8 @@ func testFollowOrder(t *testing.T, d database) {
 func testFollowTenants(t *testing.T, d database) {
 	db, o := outbox(t, d, "changes_tenants")
 	o.BatchRows = 2
-	exec(t, db, "INSERT INTO changes_tenants VALUES (1, 'broken', 'a', false, NULL), (2, 'broken', 'b', false, NULL), (3, 'broken', 'c', false, NULL), (4, 'acme', 'x', false, NULL)")
+	exec(t, db, "INSERT INTO changes_tenants VALUES (1, 'broken', 'a', false, NULL), (2, 'broken', 'b', false, "+
+		"NULL), (3, 'broken', 'c', false, NULL), (4, 'acme', 'x', false, NULL)")
 	var healed sync.Map
 	f := follow(t, db, o, func(tenant string, _ []reindex.Change) error {
 		if _, ok := healed.Load(tenant); !ok && tenant == "broken" {
@@ -228,21 +235,23 @@ func testFollowTenants(t *testing.T, d database) {
 // A change that can never be taken is reported and deleted.
 func testFollowRefused(t *testing.T, d database) {
 	db, o := outbox(t, d, "changes_refused")
-	exec(t, db, `INSERT INTO changes_refused VALUES (1, 'acme', 'good', false, NULL), (2, 'acme', 'bad', false, NULL), (3, 'No
-Tenant', 'x', false, NULL),
-		(4, NULL, 'y', false, NULL), (5, 'acme', NULL, false, NULL), (6, 'large', 'z', false, NULL), (7, 'large', 'ok', false, NULL), (8, 'large', 'z', false, NULL)`)
+	exec(t, db, "INSERT INTO changes_refused VALUES (1, 'acme', 'good', false, NULL), (2, 'acme', 'bad', false, NULL), "+
+		"(3, 'No\nTenant', 'x', false, NULL), (4, NULL, 'y', false, NULL), (5, 'acme', NULL, false, NULL), "+
+		"(6, 'large', 'z', false, NULL), (7, 'large', 'ok', false, NULL), (8, 'large', 'z', false, NULL)")
 	f := follow(t, db, o, func(tenant string, changes []reindex.Change) error {
 		if tenant == "large" && (len(changes) > 1 || changes[0].ID == "z") {
 			return fmt.Errorf("all %d: %w", len(changes), reindex.ErrTooManyChanges)
 		}
 		if i := slices.IndexFunc(changes, func(c reindex.Change) bool { return c.ID == "bad" }); i >= 0 {
-			return fmt.Errorf("wrapped: %w", &reindex.BatchError{Items: []reindex.ItemError{{ID: "bad", Err: errors.New("no price")}}})
+			return fmt.Errorf("wrapped: %w",
+				&reindex.BatchError{Items: []reindex.ItemError{{ID: "bad", Err: errors.New("no price")}}})
 		}
 		return nil
 	})
 	await(t, left(t, db, "changes_refused"), "")
 	got := f.refusals()
-	for _, want := range []string{"acme/bad: no price", "No\nTenant/x: invalid tenant", `/y: row with sequence 4: column "tenant": it is NULL`,
+	for _, want := range []string{"acme/bad: no price", "No\nTenant/x: invalid tenant",
+		`/y: row with sequence 4: column "tenant": it is NULL`,
 		`acme/: row with sequence 5: column "id": the id is NULL`, "large/z: all 1: too many changes"} {
 		if !strings.Contains(got, want) {
 			t.Errorf("%q is not in %q", want, got)
@@ -262,11 +271,15 @@ func testFollowNames(t *testing.T, d database) {
 	exec(t, db, `CREATE TABLE "Shop's ""log""" ("N o" integer PRIMARY KEY, "größe" integer, "select" varchar(10))`,
 		`INSERT INTO "Shop's ""log""" VALUES (1, 17, 'f'), (2, 18, '1')`)
 	f := follow(t, db, sqlsource.Outbox{
-		Dialect: d.dialect, Table: `Shop's "log"`, Sequence: "N o", ID: "größe", Deleted: "select", Tenant: "acme", Interval: time.Millisecond,
+		Dialect: d.dialect, Table: `Shop's "log"`, Sequence: "N o", ID: "größe", Deleted: "select", Tenant: "acme",
+		Interval: time.Millisecond,
 	}, nil)
 	await(t, func() string { return f.ids("acme") }, "17 -18")
-	exec(t, db, "CREATE TABLE ids_only (sequence integer PRIMARY KEY, id varchar(10))", "INSERT INTO ids_only VALUES (1, 'a')")
-	f = follow(t, db, sqlsource.Outbox{Dialect: d.dialect, Table: "ids_only", Lookup: true, Tenant: "acme", Interval: time.Millisecond}, nil)
+	exec(t, db, "CREATE TABLE ids_only (sequence integer PRIMARY KEY, id varchar(10))",
+		"INSERT INTO ids_only VALUES (1, 'a')")
+	f = follow(t, db,
+		sqlsource.Outbox{Dialect: d.dialect, Table: "ids_only", Lookup: true, Tenant: "acme", Interval: time.Millisecond},
+		nil)
 	await(t, func() string { return f.ids("acme") }, "a")
 }
 
@@ -276,15 +289,19 @@ func testFollowMistakes(t *testing.T, d database) {
 	exec(t, db, "CREATE TABLE twice (sequence integer, tenant varchar(10), id varchar(10), deleted boolean)",
 		"INSERT INTO twice VALUES (1, 'acme', 'a', false), (1, 'acme', 'b', false), (2, 'acme', 'c', false)",
 		"CREATE TABLE nulls (sequence integer, tenant varchar(10), id varchar(10), deleted boolean)",
-		"INSERT INTO nulls VALUES (NULL, 'acme', 'a', false)", "INSERT INTO changes_mistakes VALUES (1, 'acme', 'a', false, NULL)")
+		"INSERT INTO nulls VALUES (NULL, 'acme', 'a', false)",
+		"INSERT INTO changes_mistakes VALUES (1, 'acme', 'a', false, NULL)")
 	type settings = sqlsource.Outbox
 	for name, test := range map[string]struct {
 		change func(o *settings)
 		answer error
 		want   string
 	}{
-		"no table":       {func(o *settings) { o.Table = "nowhere" }, nil, "nowhere"},
-		"no column":      {func(o *settings) { o.Body = "payload" }, nil, `the table changes_mistakes has no column "payload"; its columns are sequence, tenant`},
+		"no table": {func(o *settings) { o.Table = "nowhere" }, nil, "nowhere"},
+		"no column": {
+			func(o *settings) { o.Body = "payload" }, nil,
+			`the table changes_mistakes has no column "payload"; its columns are sequence, tenant`,
+		},
 		"not unique":     {func(o *settings) { o.Table, o.BatchRows = "twice", 1 }, nil, `column "sequence" is not unique`},
 		"null":           {func(o *settings) { o.Table = "nulls" }, nil, `column "sequence" is NULL in some row`},
 		"no table set":   {func(o *settings) { o.Table = "" }, nil, "Outbox.Table is not set"},
@@ -423,13 +440,15 @@ func testFollowNotifications(t *testing.T, d database) {
 	await(t, func() string { return f.ids("acme") }, "a")
 	want := "a"
 	for i := range 30 {
-		exec(t, db, fmt.Sprintf("INSERT INTO changes_notified VALUES (%d, 'acme', 'b%d', true, NULL)", i+2, i), `NOTIFY "the ""channel"""`)
+		exec(t, db, fmt.Sprintf("INSERT INTO changes_notified VALUES (%d, 'acme', 'b%d', true, NULL)", i+2, i),
+			`NOTIFY "the ""channel"""`)
 		want += fmt.Sprintf(" -b%d", i)
 		if i%10 == 9 {
 			await(t, func() string { return f.ids("acme") }, want)
 		}
 	}
-	exec(t, db, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'SELECT%' AND pid <> pg_backend_pid() AND state = 'idle'")
+	exec(t, db, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'SELECT%' AND pid <> "+
+		"pg_backend_pid() AND state = 'idle'")
 	exec(t, db, "INSERT INTO changes_notified VALUES (90, 'acme', 'after', false, NULL)", `NOTIFY "the ""channel"""`)
 	await(t, func() string { return f.ids("acme") }, want+" after")
 }
@@ -438,8 +457,11 @@ func testFollowNotifications(t *testing.T, d database) {
 func testFollowEngine(t *testing.T, d database) {
 	db, o := outbox(t, d, "changes_engine")
 	o.Lookup = true
-	exec(t, db, "CREATE TABLE engine_products (id varchar(10) PRIMARY KEY, name varchar(20))", "INSERT INTO engine_products VALUES ('a', 'one'), ('b', 'two')")
-	src := newSource(t, db, sqlsource.Config{Dialect: d.dialect, Query: "SELECT id, name FROM engine_products", Args: func(string) []any { return nil }})
+	exec(t, db, "CREATE TABLE engine_products (id varchar(10) PRIMARY KEY, name varchar(20))",
+		"INSERT INTO engine_products VALUES ('a', 'one'), ('b', 'two')")
+	src := newSource(t, db, sqlsource.Config{
+		Dialect: d.dialect, Query: "SELECT id, name FROM engine_products", Args: func(string) []any { return nil },
+	})
 	engine, index := newEngine(t, src)
 	if _, err := engine.Run(t.Context(), "acme"); err != nil {
 		t.Fatal(err)
@@ -447,8 +469,9 @@ func testFollowEngine(t *testing.T, d database) {
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() { ended <- sqlsource.Follow(ctx, db, o, engine.Update) }()
-	exec(t, db, "UPDATE engine_products SET name = 'new' WHERE id = 'a'", "INSERT INTO changes_engine VALUES (1, 'acme', 'a', false, NULL)",
-		"DELETE FROM engine_products WHERE id = 'b'", "INSERT INTO changes_engine VALUES (2, 'acme', 'b', false, NULL)")
+	exec(t, db, "UPDATE engine_products SET name = 'new' WHERE id = 'a'",
+		"INSERT INTO changes_engine VALUES (1, 'acme', 'a', false, NULL)", "DELETE FROM engine_products WHERE id = 'b'",
+		"INSERT INTO changes_engine VALUES (2, 'acme', 'b', false, NULL)")
 	await(t, left(t, db, "changes_engine"), "")
 	documents, err := json.Marshal(index.Documents("acme"))
 	if err != nil || string(documents) != `{"a":{"id":"a","name":"new"}}` {

@@ -18,11 +18,20 @@ func testPublicMessages(t *testing.T, d database) {
 		cfg  sqlsource.Config
 		want string // "" for nothing
 	}{
-		{sqlsource.Config{Query: query("= $1"), Key: "k"}, `after 1 products, the last one "1": two rows have the key a: column "k" cannot be the key`},
+		{
+			sqlsource.Config{Query: query("= $1"), Key: "k"},
+			`after 1 products, the last one "1": two rows have the key a: column "k" cannot be the key`,
+		},
 		{sqlsource.Config{Query: query("<> $1"), Key: "k"}, `column "k" is NULL in some row`},
 		{sqlsource.Config{Query: query("= $1 AND id = 'none'")}, "unknown tenant: Config.Query returns no row for it"},
-		{sqlsource.Config{Query: query("= $1"), Tenants: d.sql("SELECT 1 FROM spoken WHERE id = $1")}, "unknown tenant: Config.Tenants returns no row for it"},
-		{sqlsource.Config{Query: query("= $1"), ID: "sku"}, `Config.Query: it has no column "sku" for Config.ID; its columns are id, k`},
+		{
+			sqlsource.Config{Query: query("= $1"), Tenants: d.sql("SELECT 1 FROM spoken WHERE id = $1")},
+			"unknown tenant: Config.Tenants returns no row for it",
+		},
+		{
+			sqlsource.Config{Query: query("= $1"), ID: "sku"},
+			`Config.Query: it has no column "sku" for Config.ID; its columns are id, k`,
+		},
 		{sqlsource.Config{Query: d.sql("SELECT hunter2 FROM spoken WHERE tenant = $1")}, ""},
 	} {
 		test.cfg.Dialect = d.dialect

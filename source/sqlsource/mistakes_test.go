@@ -43,16 +43,26 @@ func testMistakes(t *testing.T, d database) {
 		cfg  sqlsource.Config
 		want string
 	}{
-		"SELECT id FRO mistakes":                  {want: "Config.Query"},
-		"SELECT id FROM no_such_table":            {want: "no_such_table"},
-		"SELECT id AS sku FROM mistakes":          {want: `no column "id" for Config.ID; its columns are sku`},
-		"SELECT id, absent FROM mistakes":         {cfg: sqlsource.Config{ID: "absent"}, want: `row without a value of absent: the record cannot be read: column "absent": the id is NULL`},
-		"SELECT id, price FROM mistakes":          {cfg: sqlsource.Config{ID: "price"}, want: "cast it to text"},
-		"SELECT id, absent FROM mistakes LIMIT 1": {cfg: sqlsource.Config{Body: "absent"}, want: `row with id 1: product "1": the record cannot be read: column "absent": the product is NULL`},
-		"SELECT id, price FROM mistakes LIMIT 1":  {cfg: sqlsource.Config{Body: "price"}, want: `column "price": a product cannot be a float64`},
-		"SELECT id FROM mistakes WHERE id = 2":    {want: "unknown tenant"},
-		"SELECT id FROM mistakes WHERE id = 3":    {cfg: sqlsource.Config{Tenants: "SELECT bad"}, want: "Config.Tenants"},
-		"SELECT id, 1 AS body FROM mistakes":      {cfg: sqlsource.Config{Key: "sku", Body: "document"}, want: `no column "document" for Config.Body`},
+		"SELECT id FRO mistakes":         {want: "Config.Query"},
+		"SELECT id FROM no_such_table":   {want: "no_such_table"},
+		"SELECT id AS sku FROM mistakes": {want: `no column "id" for Config.ID; its columns are sku`},
+		"SELECT id, absent FROM mistakes": {
+			cfg:  sqlsource.Config{ID: "absent"},
+			want: `row without a value of absent: the record cannot be read: column "absent": the id is NULL`,
+		},
+		"SELECT id, price FROM mistakes": {cfg: sqlsource.Config{ID: "price"}, want: "cast it to text"},
+		"SELECT id, absent FROM mistakes LIMIT 1": {
+			cfg:  sqlsource.Config{Body: "absent"},
+			want: `row with id 1: product "1": the record cannot be read: column "absent": the product is NULL`,
+		},
+		"SELECT id, price FROM mistakes LIMIT 1": {
+			cfg: sqlsource.Config{Body: "price"}, want: `column "price": a product cannot be a float64`,
+		},
+		"SELECT id FROM mistakes WHERE id = 2": {want: "unknown tenant"},
+		"SELECT id FROM mistakes WHERE id = 3": {cfg: sqlsource.Config{Tenants: "SELECT bad"}, want: "Config.Tenants"},
+		"SELECT id, 1 AS body FROM mistakes": {
+			cfg: sqlsource.Config{Key: "sku", Body: "document"}, want: `no column "document" for Config.Body`,
+		},
 	} {
 		cfg := test.cfg
 		cfg.Dialect, cfg.Query, cfg.Args = d.dialect, query, func(string) []any { return nil }
@@ -100,17 +110,20 @@ func testColumnTwice(t *testing.T, d database, want string) {
 
 func TestConfig(t *testing.T) {
 	for want, cfg := range map[string]sqlsource.Config{
-		"Config.Dialect is not set":        {Query: "SELECT 1"},
-		`Config.Dialect is "Oracle"`:       {Query: "SELECT 1", Dialect: "Oracle"},
-		`Config.Types["active"] is "BOOL"`: {Query: "SELECT 1", Dialect: sqlsource.MySQL, Types: map[string]sqlsource.Type{"active": "BOOL"}},
-		"Config.Query is not set":          {Dialect: sqlsource.SQLite, Query: " ; "},
+		"Config.Dialect is not set":  {Query: "SELECT 1"},
+		`Config.Dialect is "Oracle"`: {Query: "SELECT 1", Dialect: "Oracle"},
+		`Config.Types["active"] is "BOOL"`: {
+			Query: "SELECT 1", Dialect: sqlsource.MySQL, Types: map[string]sqlsource.Type{"active": "BOOL"},
+		},
+		"Config.Query is not set": {Dialect: sqlsource.SQLite, Query: " ; "},
 	} {
 		if _, err := sqlsource.New(nil, cfg); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%+v: %v", cfg, err)
 		}
 	}
 	all := sqlsource.Config{}
-	if _, err := sqlsource.New(nil, all); err == nil || !slices.Contains(strings.Split(err.Error(), "\n"), "Config.Query is not set") {
+	_, err := sqlsource.New(nil, all)
+	if err == nil || !slices.Contains(strings.Split(err.Error(), "\n"), "Config.Query is not set") {
 		t.Errorf("not every setting is named: %v", err)
 	}
 }

@@ -196,19 +196,27 @@ func testMySQLKeys(t *testing.T, dsn string) {
 		values []string // in the order of the database
 		err    string
 	}{
-		"int":                                    {values: []string{"-1", "0", "7", "10"}},
-		"bigint unsigned":                        {values: []string{"1", "9223372036854775807", "9223372036854775808", "18446744073709551614", "18446744073709551615"}},
-		"decimal(30,5)":                          {values: []string{"-1.50000", "9007199254740993.00000", "9007199254740993.00001", "1234567890123456789012345.00001", "1234567890123456789012345.00002"}},
+		"int": {values: []string{"-1", "0", "7", "10"}},
+		"bigint unsigned": {
+			values: []string{"1", "9223372036854775807", "9223372036854775808", "18446744073709551614", "18446744073709551615"},
+		},
+		"decimal(30,5)": {values: []string{
+			"-1.50000", "9007199254740993.00000", "9007199254740993.00001", "1234567890123456789012345.00001",
+			"1234567890123456789012345.00002",
+		}},
 		"varchar(20)":                            {values: []string{"10", "9", "A", "a", "ä", "日本語"}},
 		"varchar(20) COLLATE utf8mb4_general_ci": {values: []string{"10", "a", "B", "c", "D"}},
 		"varchar(20) COLLATE utf8mb4_unicode_ci": {values: []string{"_x", "10", "a", "B", "œ", "z"}},
 		"varchar(20) CHARACTER SET latin1":       {values: []string{"a", "B", "P", "ö"}},
 		"binary(2)":                              {values: []string{"ab", "ac", "b0"}, err: "it is a BINARY"},
-		"uuid":                                   {values: []string{"00000000-0000-0000-0000-000000000001", "00000000-0000-0000-0000-000000000002", "00000000-0000-0000-0000-000000000003"}},
-		"time":                                   {values: []string{"-01:00:00", "09:00:00", "10:00:00", "100:00:00"}},
-		"enum('red', 'blue', 'green')":           {values: []string{"red", "blue", "green"}, err: "MySQL compares ENUM"},
-		"set('red', 'blue', 'green')":            {values: []string{"red", "blue", "green"}, err: "MySQL compares SET"},
-		"bit(8)":                                 {values: []string{"1", "2", "3"}, err: "MySQL compares BIT"},
+		"uuid": {values: []string{
+			"00000000-0000-0000-0000-000000000001", "00000000-0000-0000-0000-000000000002",
+			"00000000-0000-0000-0000-000000000003",
+		}},
+		"time":                         {values: []string{"-01:00:00", "09:00:00", "10:00:00", "100:00:00"}},
+		"enum('red', 'blue', 'green')": {values: []string{"red", "blue", "green"}, err: "MySQL compares ENUM"},
+		"set('red', 'blue', 'green')":  {values: []string{"red", "blue", "green"}, err: "MySQL compares SET"},
+		"bit(8)":                       {values: []string{"1", "2", "3"}, err: "MySQL compares BIT"},
 	} {
 		exec(
 			t,

@@ -101,7 +101,8 @@ func testPostgresTypes(t *testing.T, d database) {
 		Dialect:  d.dialect,
 		PageRows: 2,
 		Key:      "at",
-		Query:    "SELECT n AS id, 'now'::timestamptz + n * interval '1 microsecond' AS at FROM generate_series(1, 5) AS s(n) WHERE $1 <> ''",
+		Query: "SELECT n AS id, 'now'::timestamptz + n * interval '1 microsecond' AS at FROM generate_series(1, 5) " +
+			"AS s(n) WHERE $1 <> ''",
 	}))
 	if err != nil || len(products) != 5 {
 		t.Errorf("timestamps as keys: %d products, error %v", len(products), err)

@@ -35,18 +35,24 @@ func testBadRows(t *testing.T, d database) {
 		t,
 		db,
 		"CREATE TABLE bad (id varchar(10), n integer, body "+d.text+")",
-		"INSERT INTO bad VALUES ('a', 1, '{}'), (NULL, 2, '{}'), ('c', 3, NULL), ('d', 4, '{}'), (NULL, 5, NULL), ('f', 6, '{}')",
+		"INSERT INTO bad VALUES ('a', 1, '{}'), (NULL, 2, '{}'), ('c', 3, NULL), ('d', 4, '{}'), (NULL, 5, NULL), "+
+			"('f', 6, '{}')",
 	)
-	const noID, noID2 = `row without a value of id||column "id": the id is NULL`, `row with n 2||column "id": the id is NULL`
+	const noID, noID2 = `row without a value of id||` +
+		`column "id": the id is NULL`, `row with n 2||column "id": the id is NULL`
 	for _, test := range []struct {
 		cfg  sqlsource.Config
 		want []string
 	}{
 		{sqlsource.Config{}, []string{"a", "c", "d", "f", noID, noID}},
-		{sqlsource.Config{Body: "body"}, []string{"a", `row with id "c"|c|column "body": the product is NULL`, "d", "f", noID, noID}},
+		{
+			sqlsource.Config{Body: "body"},
+			[]string{"a", `row with id "c"|c|column "body": the product is NULL`, "d", "f", noID, noID},
+		},
 		{sqlsource.Config{Key: "n"}, []string{"a", noID2, "c", "d", `row with n 5||column "id": the id is NULL`, "f"}},
 		{sqlsource.Config{Key: "n", Body: "body"}, []string{
-			"a", noID2, `row with n 3|c|column "body": the product is NULL`, "d", `row with n 5||column "id": the id is NULL`, "f",
+			"a", noID2, `row with n 3|c|column "body": the product is NULL`, "d", `row with n 5||column "id": the id is NULL`,
+			"f",
 		}},
 	} {
 		for _, rows := range []int{1, 2, 3, 6, 7, 0, -1} {

@@ -148,7 +148,8 @@ func testNoRoom(t *testing.T, d database, cfg sqlsource.Config) {
 		t.Errorf("two snapshots of a pool of two: %v", err)
 	}
 	snap := openShop(t, src).(reindex.Splitter)
-	if _, err := snap.Split(t.Context(), 2); !errors.Is(err, sqlsource.ErrNoRoom) || !errors.Is(err, errors.ErrUnsupported) {
+	_, err := snap.Split(t.Context(), 2)
+	if !errors.Is(err, sqlsource.ErrNoRoom) || !errors.Is(err, errors.ErrUnsupported) {
 		t.Errorf("parts of a pool of two: %v", err)
 	}
 	names, _ := parts(t, openShop(t, newSource(t, d.open(t), cfg)), 2)

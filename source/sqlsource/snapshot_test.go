@@ -100,7 +100,8 @@ func checkProduct(tb testing.TB, p reindex.Product, seen []bool) {
 		tb.Fatalf("product %q is not of the snapshot, or came twice", p.ID)
 	}
 	seen[n] = true
-	if want := fmt.Sprintf(`{"id":%d,"name":"Product %d","price":%d.5`, n, n, n); !strings.HasPrefix(string(p.Body), want) {
+	want := fmt.Sprintf(`{"id":%d,"name":"Product %d","price":%d.5`, n, n, n)
+	if !strings.HasPrefix(string(p.Body), want) {
 		tb.Fatalf("product %d is %s, want %s...", n, p.Body, want)
 	}
 }

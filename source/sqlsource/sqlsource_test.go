@@ -57,7 +57,8 @@ func postgres(tb testing.TB) database {
 		text:    "text",
 		series:  "generate_series(1, %d) AS s(n)",
 		kill: func(tb testing.TB, admin *sql.DB) {
-			exec(tb, admin, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND xact_start IS NOT NULL AND backend_type = 'client backend'")
+			exec(tb, admin, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND "+
+				"xact_start IS NOT NULL AND backend_type = 'client backend'")
 		},
 	}
 }
@@ -148,8 +149,9 @@ func TestPostgreSQL(t *testing.T) {
 	t.Run("Room", func(t *testing.T) { testRoom(t, d) })
 	t.Run("Find", func(t *testing.T) {
 		testFind(t, d, map[string]string{
-			"text": "('a'), ('b''c'), ('7'), ('ä')", "varchar(20)": "('a'), ('x y')", "char(5)": "('a'), ('bb')", "smallint": "(7), (-7), (32767)",
-			"integer": "(7), (2147483647)", "bigint": "(7), (9223372036854775807)", "numeric": "(7), (1.50)",
+			"text": "('a'), ('b''c'), ('7'), ('ä')", "varchar(20)": "('a'), ('x y')", "char(5)": "('a'), ('bb')",
+			"smallint": "(7), (-7), (32767)",
+			"integer":  "(7), (2147483647)", "bigint": "(7), (9223372036854775807)", "numeric": "(7), (1.50)",
 			"uuid": "('6579c22f-be2b-444c-a52b-0116dd82df6c')",
 		})
 	})
@@ -159,7 +161,8 @@ func TestPostgreSQL(t *testing.T) {
 	t.Run("ManyProducts", func(t *testing.T) { testSnapshot(t, d, 200_000) })
 	t.Run("FollowOne", func(t *testing.T) {
 		testFollowOne(t, d, func(tb testing.TB, admin *sql.DB) {
-			exec(tb, admin, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND backend_type = 'client backend'")
+			exec(tb, admin, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND "+
+				"backend_type = 'client backend'")
 		})
 	})
 	t.Run("FollowNotifications", func(t *testing.T) { testFollowNotifications(t, d) })
@@ -172,10 +175,13 @@ func TestMySQL(t *testing.T) {
 	t.Run("Keys", func(t *testing.T) { testMySQLKeys(t, dsn) })
 	t.Run("Find", func(t *testing.T) {
 		testFind(t, d, map[string]string{
-			"text": "('a'), ('b''c'), ('7'), ('ä')", "varchar(20) COLLATE utf8mb4_general_ci": "('a'), ('x y')", "char(5)": "('a'), ('bb')",
-			"varchar(20) CHARACTER SET latin1": "('a'), ('ö')", "tinyint": "(7), (-7)", "smallint unsigned": "(7), (65535)", "mediumint": "(7)",
-			"integer": "(7), (2147483647)", "bigint": "(7), (9223372036854775807)", "bigint unsigned": "(7), (18446744073709551615)",
-			"decimal(10,2)": "(7), (1.50)", "uuid": "('6579c22f-be2b-444c-a52b-0116dd82df6c')", "year": "(2024)",
+			"text": "('a'), ('b''c'), ('7'), ('ä')", "varchar(20) COLLATE utf8mb4_general_ci": "('a'), ('x y')",
+			"char(5)":                          "('a'), ('bb')",
+			"varchar(20) CHARACTER SET latin1": "('a'), ('ö')", "tinyint": "(7), (-7)", "smallint unsigned": "(7), (65535)",
+			"mediumint": "(7)",
+			"integer":   "(7), (2147483647)", "bigint": "(7), (9223372036854775807)",
+			"bigint unsigned": "(7), (18446744073709551615)",
+			"decimal(10,2)":   "(7), (1.50)", "uuid": "('6579c22f-be2b-444c-a52b-0116dd82df6c')", "year": "(2024)",
 		})
 	})
 	t.Run("Collations", func(t *testing.T) { testMySQLCollations(t, d) })
@@ -193,7 +199,8 @@ func TestSQLite(t *testing.T) {
 	t.Run("Binary", func(t *testing.T) { testSQLiteBinary(t, d) })
 	t.Run("Find", func(t *testing.T) {
 		testFind(t, d, map[string]string{
-			"text": "('a'), ('b''c'), ('7'), ('ä')", "integer": "(7), (9223372036854775807)", "integer PRIMARY KEY": "(7)", "": "(7), ('a'), ('8')",
+			"text": "('a'), ('b''c'), ('7'), ('ä')", "integer": "(7), (9223372036854775807)", "integer PRIMARY KEY": "(7)",
+			"":                           "(7), ('a'), ('8')",
 			"varchar(20) COLLATE NOCASE": "('a')", "numeric": "(7)",
 		})
 	})
@@ -234,7 +241,8 @@ func newEngine(tb testing.TB, src reindex.Source) (*reindex.Engine, *reindextest
 }
 
 func testNoParts(t *testing.T, d database) {
-	src := newSource(t, d.open(t), sqlsource.Config{Dialect: d.dialect, Query: "SELECT 1 AS id", Args: func(string) []any { return nil }})
+	src := newSource(t, d.open(t),
+		sqlsource.Config{Dialect: d.dialect, Query: "SELECT 1 AS id", Args: func(string) []any { return nil }})
 	if _, ok := reindex.As[reindex.Splitter](openShop(t, src)); ok {
 		t.Fatal("connections that share no snapshot have parts")
 	}
@@ -243,7 +251,8 @@ func testNoParts(t *testing.T, d database) {
 func testConformance(t *testing.T, d database, pageRows int) {
 	db := d.open(t)
 	exec(t, db, "DROP TABLE IF EXISTS conformance", "DROP TABLE IF EXISTS tenants",
-		"CREATE TABLE conformance (tenant varchar(100), id varchar(100), body "+d.text+", PRIMARY KEY (tenant, id))", "CREATE TABLE tenants (name text)")
+		"CREATE TABLE conformance (tenant varchar(100), id varchar(100), body "+d.text+", PRIMARY KEY (tenant, id))",
+		"CREATE TABLE tenants (name text)")
 	tenants := 0
 	reindextest.TestSource(t, func(t *testing.T, products []reindex.Product) reindextest.SourceFixture {
 		t.Helper()
@@ -253,7 +262,8 @@ func testConformance(t *testing.T, d database, pageRows int) {
 			t.Fatal(err)
 		}
 		for _, p := range products {
-			if _, err := db.ExecContext(t.Context(), d.sql("INSERT INTO conformance VALUES ($1, $2, $3)"), tenant, p.ID, string(p.Body)); err != nil {
+			if _, err := db.ExecContext(t.Context(), d.sql("INSERT INTO conformance VALUES ($1, $2, $3)"), tenant, p.ID,
+				string(p.Body)); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -275,7 +285,8 @@ func testPages(t *testing.T, d database) {
 		exec(t, db, fmt.Sprintf("INSERT INTO pages VALUES (%d)", n))
 		for _, size := range []int{1, 2, 3, 4, 6, 12, 13, 14, -1} {
 			src := newSource(t, db, sqlsource.Config{
-				Dialect: d.dialect, PageRows: size, Query: "SELECT id FROM pages -- all tenants", Args: func(string) []any { return nil },
+				Dialect: d.dialect, PageRows: size, Query: "SELECT id FROM pages -- all tenants",
+				Args: func(string) []any { return nil },
 			})
 			products, err := read(t, src)
 			if err != nil || len(products) != n {
@@ -363,9 +374,11 @@ func testReleases(t *testing.T, d database) {
 // Names that need quotes, and names made to break out of them, are only names.
 func testQuotedNames(t *testing.T, d database) {
 	db := d.open(t)
-	exec(t, db, `CREATE TABLE names ("the ""id""" varchar(100) PRIMARY KEY, "Größe" integer, "select" integer)`, `INSERT INTO names VALUES ('a', 1, 2), ('b', 3, 4)`)
+	exec(t, db, `CREATE TABLE names ("the ""id""" varchar(100) PRIMARY KEY, "Größe" integer, "select" integer)`,
+		`INSERT INTO names VALUES ('a', 1, 2), ('b', 3, 4)`)
 	products, err := read(t, newSource(t, db, sqlsource.Config{
-		Dialect: d.dialect, ID: `the "id"`, PageRows: 1, Query: d.sql(`SELECT "the ""id""", "Größe", "select" FROM names WHERE $1 <> ''`),
+		Dialect: d.dialect, ID: `the "id"`, PageRows: 1,
+		Query: d.sql(`SELECT "the ""id""", "Größe", "select" FROM names WHERE $1 <> ''`),
 	}))
 	if err != nil || len(products) != 2 || string(products[1].Body) != `{"the \"id\"":"b","Größe":3,"select":4}` {
 		t.Errorf("%s, error %v", products, err)

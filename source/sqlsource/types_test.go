@@ -29,7 +29,8 @@ func testHostTypes(t *testing.T, d database) {
 		t.Errorf("%s, error %v; want %s", products, err, want)
 	}
 	cfg.Types = map[string]sqlsource.Type{"objects": sqlsource.JSON}
-	if _, err := read(t, newSource(t, d.open(t), cfg)); err == nil || !strings.Contains(err.Error(), `no column "objects" for Config.Types`) {
+	if _, err := read(t, newSource(t, d.open(t), cfg)); err == nil ||
+		!strings.Contains(err.Error(), `no column "objects" for Config.Types`) {
 		t.Error(err)
 	}
 }

@@ -201,15 +201,20 @@ func TestConditions(t *testing.T) {
 }
 
 const (
-	needsField = "the name of a field is needed: id, entityType, rag, dryRun, status, phase, expectedCount, estimated, readCount, processedCount, " +
-		"rejectedCount, duplicateCount, conflictCount, changesApplied, changesRefused, ignoredFieldCount, message, durations.pendingMillis, durations.openMillis, durations.beginMillis, durations.loadMillis, durations.sealMillis, " +
+	needsField = "the name of a field is needed: id, entityType, rag, dryRun, status, phase, expectedCount, " +
+		"estimated, readCount, processedCount, " +
+		"rejectedCount, duplicateCount, conflictCount, changesApplied, changesRefused, ignoredFieldCount, message, " +
+		"durations.pendingMillis, durations.openMillis, durations.beginMillis, durations.loadMillis, durations.sealMillis, " +
 		"durations.commitMillis, durations.totalMillis, metadata.createdAt, metadata.modifiedAt"
 	needsSpace = `a space must follow a condition; a value with spaces or any of "(),: is in double quotes`
 	takesCount = "field 'processedCount' takes a whole number of 64 bits, such as 100"
-	takesDate  = `field 'metadata.createdAt' takes a date and time in double quotes, such as "2026-01-02T15:04:05.000Z"; the + of an offset is %2B in a URL`
-	statuses   = "one of PENDING, IN_PROGRESS, PUBLISHED, SUCCESS, FAILURE"
-	noMeaning  = "null, missing, exists, ~, < and > mean nothing here; a text that is one of them, or begins so, is in double quotes"
-	tooLarge   = "all regular expressions of a q have at most 200 instructions when compiled, this makes more of them: repeat less"
+	takesDate  = `field 'metadata.createdAt' takes a date and time in double quotes, such as ` +
+		`"2026-01-02T15:04:05.000Z"; the + of an offset is %2B in a URL`
+	statuses  = "one of PENDING, IN_PROGRESS, PUBLISHED, SUCCESS, FAILURE"
+	noMeaning = "null, missing, exists, ~, < and > mean nothing here; a text that is one of them, or begins so, is " +
+		"in double quotes"
+	tooLarge = "all regular expressions of a q have at most 200 instructions when compiled, this makes more of " +
+		"them: repeat less"
 )
 
 var refusedConditions = []struct{ q, detail string }{
@@ -251,7 +256,8 @@ var refusedConditions = []struct{ q, detail string }{
 	{"processedCount:(1,x)", "At character 19: " + takesCount},
 	{
 		"processedCount:~1",
-		"At character 16: field 'processedCount' takes no regular expression, it takes a whole number of 64 bits, such as 100",
+		"At character 16: field 'processedCount' takes no regular expression, it takes a whole number of 64 " +
+			"bits, such as 100",
 	},
 
 	{"metadata.createdAt:2026-01-02T15:04:05Z", "At character 20: " + takesDate},
@@ -261,7 +267,8 @@ var refusedConditions = []struct{ q, detail string }{
 	{`metadata.createdAt:"2026-01-02T15:04:05 01:00"`, "At character 20: " + takesDate},
 	{`metadata.createdAt:"2026-02-30T15:04:05Z"`, "At character 20: " + takesDate},
 	{`metadata.createdAt:>2026`, "At character 21: " + takesDate},
-	{`metadata.createdAt:~2026`, "At character 20: field 'metadata.createdAt' takes no regular expression, it takes " + strings.TrimPrefix(takesDate, "field 'metadata.createdAt' takes ")},
+	{`metadata.createdAt:~2026`, "At character 20: field 'metadata.createdAt' takes no regular expression, it takes " +
+		strings.TrimPrefix(takesDate, "field 'metadata.createdAt' takes ")},
 
 	{"status:DONE", "At character 8: field 'status' takes " + statuses},
 	{"status:success", "At character 8: field 'status' takes " + statuses},
@@ -287,7 +294,8 @@ var refusedConditions = []struct{ q, detail string }{
 	{"message:~(a b", "At character 10: not a regular expression of RE2: missing closing ): (a"},
 	{
 		"processedCount:(~1)",
-		"At character 17: field 'processedCount' takes no regular expression, it takes a whole number of 64 bits, such as 100",
+		"At character 17: field 'processedCount' takes no regular expression, it takes a whole number of 64 " +
+			"bits, such as 100",
 	},
 	{"phase:reading", "At character 7: field 'phase' takes one of pending, open, begin, load, seal, commit"},
 	{"durations:exists", "At character 1: " + needsField},

@@ -133,7 +133,9 @@ var allFields = []*field{
 	text("entityType", func(v *View) any { return &v.EntityType }, func(job Job) string { return job.Record.EntityType }),
 	flag("rag", func(v *View) any { return &v.RAG }, func(job Job) bool { return job.RAG }),
 	flag("dryRun", func(v *View) any { return &v.DryRun }, func(job Job) bool { return job.Record.Options.DryRun }),
-	text("status", func(v *View) any { return &v.Status }, func(job Job) string { return string(job.Record.Status) }).oneOf(
+	text(
+		"status", func(v *View) any { return &v.Status }, func(job Job) string { return string(job.Record.Status) },
+	).oneOf(
 		string(reindex.StatusPending), string(reindex.StatusInProgress), string(reindex.StatusPublished),
 		string(reindex.StatusSuccess), string(reindex.StatusFailure),
 	),
@@ -183,12 +185,15 @@ var allFields = []*field{
 		func(v *View) any { return &v.ChangesRefused },
 		func(r *reindex.Report) int64 { return r.ChangesRefused },
 	),
-	{name: "ignoredFieldCount", kind: kindNumber, at: func(v *View) any { return &v.IgnoredFields }, value: func(job Job) value {
-		if job.Record.Report.Ignored == 0 {
-			return value{}
-		}
-		return numberOf(job.Record.Report.Ignored)
-	}},
+	{
+		name: "ignoredFieldCount", kind: kindNumber, at: func(v *View) any { return &v.IgnoredFields },
+		value: func(job Job) value {
+			if job.Record.Report.Ignored == 0 {
+				return value{}
+			}
+			return numberOf(job.Record.Report.Ignored)
+		},
+	},
 	text("message", func(v *View) any { return &v.Message }, func(job Job) string {
 		if job.Record.Status != reindex.StatusFailure {
 			return ""

@@ -199,8 +199,10 @@ func FuzzJobQ(f *testing.F) {
 				continue // is never shown as it is
 			}
 			for i, c := range conditions {
-				if want, got := holdsShown(t, c, job), c.holds(Job{Record: job}); got != want || again[i].holds(Job{Record: job}) != want {
-					t.Fatalf("%q: %s: %v, written anew %v, want %v for %+v", q, printCondition(c), got, again[i].holds(Job{Record: job}), want, job)
+				want, got := holdsShown(t, c, job), c.holds(Job{Record: job})
+				if got != want || again[i].holds(Job{Record: job}) != want {
+					t.Fatalf("%q: %s: %v, written anew %v, want %v for %+v", q, printCondition(c), got,
+						again[i].holds(Job{Record: job}), want, job)
 				}
 			}
 		}
@@ -247,7 +249,8 @@ func compareShown(t *testing.T, field *field, a, b reindex.Job) int {
 // written in full.
 func FuzzJobSort(f *testing.F) {
 	for _, list := range []string{
-		"", "id", "id:asc", "id:desc,status", " status:asc , processedCount:desc ", "message", "expectedCount:desc", "metadata.createdAt,metadata.modifiedAt:desc",
+		"", "id", "id:asc", "id:desc,status", " status:asc , processedCount:desc ", "message", "expectedCount:desc",
+		"metadata.createdAt,metadata.modifiedAt:desc",
 		"name", "id,", "id,id", "id:up", "Köln", "\xff", "metadata", "entityType:", "id,\xc3,status",
 	} {
 		f.Add(list)

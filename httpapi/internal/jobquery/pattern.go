@@ -47,7 +47,8 @@ func isUnfinished(expression string) bool {
 	_, err := syntax.Parse(expression, syntax.Perl)
 	bad, ok := errors.AsType[*syntax.Error](err)
 	return ok &&
-		(bad.Code == syntax.ErrMissingParen || bad.Code == syntax.ErrMissingBracket || bad.Code == syntax.ErrTrailingBackslash)
+		(bad.Code == syntax.ErrMissingParen || bad.Code == syntax.ErrMissingBracket ||
+			bad.Code == syntax.ErrTrailingBackslash)
 }
 
 func patternError(err error) error {

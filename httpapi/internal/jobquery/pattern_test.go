@@ -46,7 +46,8 @@ func TestPatternSize(t *testing.T) {
 		if (err == nil) != tc.allowed || (re != nil) != tc.allowed {
 			t.Errorf("%.40s: %v", tc.expression, err)
 		}
-		if compiled := compiledSize(t, tc.expression); tc.allowed && (size < compiled || size > compiled+10) || !tc.allowed && compiled <= MaxInstructions {
+		compiled := compiledSize(t, tc.expression)
+		if tc.allowed && (size < compiled || size > compiled+10) || !tc.allowed && compiled <= MaxInstructions {
 			t.Errorf("%.40s: %d instructions, estimated as %d", tc.expression, compiled, size)
 		}
 	}
@@ -60,7 +61,8 @@ func TestPatternSize(t *testing.T) {
 // No expression is larger than its estimate, so that the limit holds.
 func FuzzPatternSize(f *testing.F) {
 	for _, expression := range []string{
-		"", "a", "abc|abd|x?", "(a*)*", "((a|b)?c+)*?", "x{0}", "(abc){0,}", "x{2,}", "(x?){0,3}", "(){5}", "(|a){3,}", `\pL{2}\b$`, "(?i)straße", "[^\\x00-\\x{10FFFF}]",
+		"", "a", "abc|abd|x?", "(a*)*", "((a|b)?c+)*?", "x{0}", "(abc){0,}", "x{2,}", "(x?){0,3}", "(){5}", "(|a){3,}",
+		`\pL{2}\b$`, "(?i)straße", "[^\\x00-\\x{10FFFF}]",
 		"((a{0,2}){1,2}){2,}", "(?s).(?m)^$", `\Q.\E`, "a**", "(?:(?:x*)+)?",
 	} {
 		f.Add(expression)

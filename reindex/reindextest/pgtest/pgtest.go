@@ -74,7 +74,8 @@ func (s *Server) start(tb testing.TB) {
 		// Stopping a server that does not run fails, and nothing is left of it then.
 		_ = s.run("pg_ctl", "-D", s.data(), "-m", "immediate", "-w", "stop")
 	})
-	if err := s.run("pg_ctl", "-D", s.data(), "-w", "-l", filepath.Join(s.dir, "server.log"), "-o", options, "start"); err != nil {
+	err := s.run("pg_ctl", "-D", s.data(), "-w", "-l", filepath.Join(s.dir, "server.log"), "-o", options, "start")
+	if err != nil {
 		text, _ := os.ReadFile(filepath.Join(s.dir, "server.log"))
 		tb.Fatalf("%v\n%s", err, text)
 	}

@@ -7,7 +7,8 @@ import "testing"
 func (s *Server) Standby(tb testing.TB) *Server {
 	tb.Helper()
 	standby := newServer(tb)
-	if err := standby.run("pg_basebackup", "-h", s.dir, "-U", "postgres", "-D", standby.data(), "-R", "-c", "fast", "--no-sync"); err != nil {
+	if err := standby.run("pg_basebackup", "-h", s.dir, "-U", "postgres", "-D", standby.data(), "-R", "-c", "fast",
+		"--no-sync"); err != nil {
 		tb.Fatal(err)
 	}
 	standby.start(tb)

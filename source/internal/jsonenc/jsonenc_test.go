@@ -16,7 +16,10 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func FuzzAppendString(f *testing.F) {
-	for _, s := range []string{"", "plain", "quote \" slash \\ /", "\n\r\t\x00\x1f\x7f", "größe ก 👟", "\u2028", "bad \xff\xc3", "1234567\x1f!\x20\x1f\x7f\x80\"#\"\"[\\]\\\x9c\xa2\xdc"} {
+	for _, s := range []string{
+		"", "plain", "quote \" slash \\ /", "\n\r\t\x00\x1f\x7f", "größe ก 👟", "\u2028", "bad \xff\xc3",
+		"1234567\x1f!\x20\x1f\x7f\x80\"#\"\"[\\]\\\x9c\xa2\xdc",
+	} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
@@ -56,7 +59,9 @@ func escaped(s string) string {
 }
 
 func FuzzAppendFloat(f *testing.F) {
-	for _, v := range []float64{0, math.Copysign(0, -1), 0.1, 1e21, 1e-7, 123456789, math.MaxFloat64, 5e-324, math.Inf(1), math.NaN()} {
+	for _, v := range []float64{
+		0, math.Copysign(0, -1), 0.1, 1e21, 1e-7, 123456789, math.MaxFloat64, 5e-324, math.Inf(1), math.NaN(),
+	} {
 		f.Add(v)
 	}
 	f.Fuzz(func(t *testing.T, v float64) {

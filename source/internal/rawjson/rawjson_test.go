@@ -16,7 +16,8 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // Members and elements are those that encoding/json decodes, and text that is not JSON does no harm.
 func FuzzWalk(f *testing.F) {
 	for _, s := range []string{
-		`{}`, `[]`, `{"a":1}`, ` { "a" : [ 1 , {"b":"}]\""} ] , "\u0062" : null } `, `[1,"x",[],{}, true ]`, `{"a":1,"a":2}`, `"s"`, `12`,
+		`{}`, `[]`, `{"a":1}`, ` { "a" : [ 1 , {"b":"}]\""} ] , "\u0062" : null } `, `[1,"x",[],{}, true ]`,
+		`{"a":1,"a":2}`, `"s"`, `12`,
 		``, `{`, `[`, `{"a`, `{"a"`, `{"a":`, `{"a":1`, `[1,`, `{"\`, `[[`, `{,}`, `[,]`, `]`, `{"a" }`,
 	} {
 		f.Add([]byte(s))
