@@ -35,8 +35,11 @@ var (
 	// ErrNoGeneration: there is no generation of that name that can be resumed; see [Resumer].
 	ErrNoGeneration = errors.New("there is no such generation")
 
-	// ErrCommitted: a generation that is to be resumed has gone live already; see [Resumer].
+	// ErrCommitted: a generation that is to be resumed, or gone back to, is live already; see [Resumer] and [Rollbacker].
 	ErrCommitted = errors.New("the generation is live already")
+
+	// ErrNoPrevious: no generation is kept that a tenant could go back to, or none of that name; see [Rollbacker].
+	ErrNoPrevious = errors.New("there is no such previous generation to go back to")
 
 	// ErrNoLiveIndex: no index of the tenant is live, as it was never reindexed.
 	ErrNoLiveIndex = errors.New("the tenant has no live index")

@@ -15,14 +15,16 @@ type Op string
 
 // The calls that can fail.
 const (
-	OpBegin  Op = "begin"
-	OpWrite  Op = "write"
-	OpFlush  Op = "flush"
-	OpSeal   Op = "seal"
-	OpCommit Op = "commit"
-	OpAbort  Op = "abort"
-	OpUpdate Op = "update"
-	OpEdit   Op = "edit"
+	OpBegin       Op = "begin"
+	OpWrite       Op = "write"
+	OpFlush       Op = "flush"
+	OpSeal        Op = "seal"
+	OpCommit      Op = "commit"
+	OpAbort       Op = "abort"
+	OpUpdate      Op = "update"
+	OpEdit        Op = "edit"
+	OpGenerations Op = "generations"
+	OpRollback    Op = "rollback"
 )
 
 // Call is one call that a [Faulty] is about to make.
@@ -93,14 +95,52 @@ func (f *Faulty) Calls(op Op) int {
 
 // Begin opens a generation whose calls can also go wrong.
 func (f *Faulty) Begin(ctx context.Context, tenant string) (gen reindex.Generation, err error) {
-	err = f.call(ctx, Call{Op: OpBegin, Tenant: tenant}, func([]reindex.Product) (err error) {
-		gen, err = f.inner.Begin(ctx, tenant)
+	return f.open(ctx, Call{Op: OpBegin, Tenant: tenant}, func() (reindex.Generation, error) {
+		return f.inner.Begin(ctx, tenant)
+	})
+}
+
+// Generations lists the generations, or goes wrong. If the wrapped Indexer is not a [reindex.Rollbacker], it returns
+// [errors.ErrUnsupported].
+func (f *Faulty) Generations(ctx context.Context, tenant string) (infos []reindex.GenerationInfo, err error) {
+	rollbacker, ok := reindex.As[reindex.Rollbacker](f.inner)
+	if !ok {
+		return nil, errors.ErrUnsupported
+	}
+	err = f.call(ctx, Call{Op: OpGenerations, Tenant: tenant}, func([]reindex.Product) (err error) {
+		infos, err = rollbacker.Generations(ctx, tenant)
+		return err
+	})
+	return infos, err
+}
+
+// Rollback opens a kept generation whose calls can also go wrong. If the wrapped Indexer is not a
+// [reindex.Rollbacker], it returns [errors.ErrUnsupported].
+func (f *Faulty) Rollback(ctx context.Context, tenant, generation string) (reindex.Generation, error) {
+	rollbacker, ok := reindex.As[reindex.Rollbacker](f.inner)
+	if !ok {
+		return nil, errors.ErrUnsupported
+	}
+	return f.open(ctx, Call{Op: OpRollback, Tenant: tenant}, func() (reindex.Generation, error) {
+		return rollbacker.Rollback(ctx, tenant, generation)
+	})
+}
+
+// open opens a generation whose calls can also go wrong.
+func (f *Faulty) open(
+	ctx context.Context, c Call, open func() (reindex.Generation, error),
+) (gen reindex.Generation, err error) {
+	err = f.call(ctx, c, func([]reindex.Product) (err error) {
+		gen, err = open()
 		return err
 	})
 	if err != nil && gen != nil { // its answer was lost: the engine cannot abort it
 		return nil, errors.Join(err, gen.Abort(context.WithoutCancel(ctx)))
 	}
-	return &faultyGeneration{f, tenant, gen}, err
+	if err != nil {
+		return nil, err
+	}
+	return &faultyGeneration{f, c.Tenant, gen}, nil
 }
 
 // call makes one call, or lets it go wrong.

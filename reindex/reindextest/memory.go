@@ -5,15 +5,21 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"slices"
 	"sync"
+	"time"
 
 	"productindex/reindex"
 )
 
 // Memory is the reference [reindex.Indexer]: maps in memory. Use NewMemory. It is safe for concurrent use.
 type Memory struct {
+	// KeepPrevious is how many generations of a tenant that were live are kept. It is set before the first call.
+	KeepPrevious int
+
 	mu   sync.Mutex
-	live map[string]map[string]json.RawMessage // by tenant, then by id
+	live map[string]*kept   // by tenant
+	kept map[string][]*kept // by tenant, the one that was replaced last first
 
 	fences map[string]fence
 
@@ -31,7 +37,7 @@ type fence struct {
 
 // NewMemory returns an empty index.
 func NewMemory() *Memory {
-	return &Memory{live: map[string]map[string]json.RawMessage{}, fences: map[string]fence{},
+	return &Memory{live: map[string]*kept{}, kept: map[string][]*kept{}, fences: map[string]fence{},
 		generations: map[string]*memoryGeneration{}}
 }
 
@@ -42,32 +48,45 @@ func (m *Memory) Begin(ctx context.Context, tenant string) (reindex.Generation, 
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	token, _ := reindex.Fence(ctx)
-	if seen := m.fences[tenant]; token > 0 && (token < seen.token || token == seen.token && !seen.free) {
-		return nil, fmt.Errorf("tenant %s, token %d: %w", tenant, token, reindex.ErrFenced)
-	}
-	if token > 0 {
-		m.fences[tenant] = fence{token: token}
+	token, err := m.pass(ctx, tenant)
+	if err != nil {
+		return nil, err
 	}
 	m.open++
 	m.begun++
 	name := fmt.Sprintf("generation-%d", m.begun)
 	g := &memoryGeneration{
-		index:  m,
-		tenant: tenant,
-		token:  token,
-		name:   name,
-		load:   &memoryLoad{docs: map[string]json.RawMessage{}},
+		index:   m,
+		tenant:  tenant,
+		token:   token,
+		name:    name,
+		created: time.Now().UTC(),
+		load:    &memoryLoad{docs: map[string]json.RawMessage{}},
 	}
 	m.generations[tenant+"/"+name] = g
 	return g, nil
+}
+
+// pass returns the token of a run that begins, unless a newer one has begun. m.mu is held.
+func (m *Memory) pass(ctx context.Context, tenant string) (token int64, err error) {
+	token, _ = reindex.Fence(ctx)
+	if seen := m.fences[tenant]; token > 0 && (token < seen.token || token == seen.token && !seen.free) {
+		return 0, fmt.Errorf("tenant %s, token %d: %w", tenant, token, reindex.ErrFenced)
+	}
+	if token > 0 {
+		m.fences[tenant] = fence{token: token}
+	}
+	return token, nil
 }
 
 // Documents returns the live bodies of a tenant by id; nil if nothing was ever committed.
 func (m *Memory) Documents(tenant string) map[string]json.RawMessage {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.live[tenant]
+	if live := m.live[tenant]; live != nil {
+		return live.docs
+	}
+	return nil
 }
 
 // Open returns how many generations have been begun and are neither live nor aborted.
@@ -108,12 +127,13 @@ func (m *Memory) Update(ctx context.Context, tenant string, changes []reindex.Ch
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.live[tenant] == nil {
+	live := m.live[tenant]
+	if live == nil {
 		return reindex.ErrNoLiveIndex
 	}
-	docs := maps.Clone(m.live[tenant]) // searches read the old ones
-	edit(docs, changes)
-	m.live[tenant] = docs
+	live.docs = maps.Clone(live.docs) // searches read the old ones
+	edit(live.docs, changes)
+	live.edited = true
 	return nil
 }
 
@@ -132,8 +152,10 @@ type memoryGeneration struct {
 	index        *Memory
 	tenant, name string
 	token        int64
+	created      time.Time
 	load         *memoryLoad
-	lost         bool // another process has resumed it; guarded by load.mu
+	lost         bool  // another process has resumed it; guarded by load.mu
+	kept         *kept // what it goes back to; nil if it is a new one
 }
 
 // memoryLoad is what a generation holds, whoever runs it.
@@ -142,6 +164,8 @@ type memoryLoad struct {
 	docs   map[string]json.RawMessage
 	closed bool // to those who have joined
 	ended  bool // committed or aborted
+	sealed bool // once
+	edited bool // after that
 }
 
 func (g *memoryGeneration) Write(ctx context.Context, batch []reindex.Product) error {
@@ -150,6 +174,9 @@ func (g *memoryGeneration) Write(ctx context.Context, batch []reindex.Product) e
 	}
 	g.load.mu.Lock()
 	defer g.load.mu.Unlock()
+	if g.kept != nil {
+		return fmt.Errorf("%s is complete, it takes no more products", g.name)
+	}
 	for _, p := range batch {
 		g.load.docs[p.ID] = append(json.RawMessage(nil), p.Body...)
 	}
@@ -167,6 +194,7 @@ func (g *memoryGeneration) Edit(ctx context.Context, changes []reindex.Change) e
 		return fmt.Errorf("%s has ended", g.name)
 	}
 	edit(g.load.docs, changes)
+	g.load.edited = g.load.edited || g.load.sealed
 	return nil
 }
 
@@ -184,6 +212,7 @@ func (g *memoryGeneration) Name() string { return g.name }
 func (g *memoryGeneration) Seal(ctx context.Context) (reindex.Sealed, error) {
 	g.load.mu.Lock()
 	defer g.load.mu.Unlock()
+	g.load.sealed = true
 	live := int64(-1)
 	if docs := g.index.Documents(g.tenant); docs != nil {
 		live = int64(len(docs))
@@ -195,13 +224,18 @@ func (g *memoryGeneration) Commit(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	var err error
+	err := fmt.Errorf("%s has ended", g.name)
 	g.end(func() {
+		err = nil
 		if g.lost || g.token < g.index.fences[g.tenant].token {
 			err = fmt.Errorf("tenant %s, token %d: %w", g.tenant, g.token, reindex.ErrFenced)
 			return
 		}
-		g.index.live[g.tenant] = maps.Clone(g.load.docs)
+		if g.kept != nil && !slices.Contains(g.index.kept[g.tenant], g.kept) {
+			err = fmt.Errorf("tenant %s, %s is not kept any more: %w", g.tenant, g.name, reindex.ErrNoPrevious)
+			return
+		}
+		g.index.publish(g)
 		g.load.ended = true
 	})
 	return err

@@ -18,6 +18,14 @@ func TestMemory(t *testing.T) {
 	})
 }
 
+func TestMemoryKeeps(t *testing.T) {
+	reindextest.TestRollbacker(t, func(*testing.T) reindextest.Fixture {
+		m := reindextest.NewMemory()
+		m.KeepPrevious = 2
+		return reindextest.Fixture{Indexer: m, Search: m.Search}
+	})
+}
+
 func TestMemoryJobs(t *testing.T) {
 	reindextest.TestJobStore(t, func(*testing.T) reindex.JobStore { return reindex.NewJobs(0) })
 }
