@@ -23,8 +23,8 @@ func TestSliceConformance(t *testing.T) {
 	}, nil)
 }
 
-// A product that stands in a slice twice is one product, and harmless, also in what is made of it. Another product of
-// the same id is not.
+// A product that stands in a slice twice is one product, and harmless, also in sources made of the slice. Another
+// product of the same id is not.
 func TestSliceDuplicates(t *testing.T) {
 	a, b := reindextest.NewProduct("a", nil), reindextest.NewProduct("b", nil)
 	repeated := source.Slice{a, b, a}

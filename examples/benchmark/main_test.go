@@ -108,7 +108,7 @@ func TestDuplicates(t *testing.T) {
 	}
 }
 
-// The JSON has all figures: what was not measured with bleve is 0 or missing.
+// The JSON has all figures: those that are not measured with bleve are 0 or missing.
 func TestJSON(t *testing.T) {
 	profiles := filepath.Join(t.TempDir(), "profiles")
 	var got comparison

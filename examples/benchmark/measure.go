@@ -119,7 +119,7 @@ func printOne(ctx context.Context, o options) (err error) {
 	return json.NewEncoder(os.Stdout).Encode(r)
 }
 
-// measureLoad measures a load. The caller closes what was loaded.
+// measureLoad measures a load. The caller closes the index that was loaded.
 func measureLoad(ctx context.Context, load loader, j job, dir string) (result, loaded, error) {
 	stop, err := profile(j.profile)
 	if err != nil {

@@ -54,7 +54,7 @@ type queries struct {
 }
 
 // shopperFile has a line for each query that shoppers make in one of the real catalogues: its name, the query, and the
-// rule for what is right.
+// rule that right hits follow.
 const shopperFile = "queries.tsv"
 
 // shopperQueries returns the shoppers' queries of a catalogue, or none.

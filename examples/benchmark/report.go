@@ -10,7 +10,7 @@ import (
 	"strconv"
 )
 
-// subject is what was measured, and where.
+// subject names a measurement: the backend, the catalogue and the machine.
 type subject struct {
 	Backend   string `json:"backend"`
 	Catalogue string `json:"catalogue"`

@@ -88,7 +88,7 @@ func (a *app) list(ctx context.Context, args []string) error {
 	return nil
 }
 
-// kind is what is reindexed, and how.
+// kind names the entity type of a job, and the way it is reindexed.
 func (j *job) kind() string {
 	kind := j.EntityType
 	if j.RAG {

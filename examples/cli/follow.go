@@ -79,7 +79,7 @@ func move(bar *progressbar.ProgressBar, j job) {
 		text += fmt.Sprintf(", %v left", time.Duration(*j.RemainingSeconds)*time.Second)
 	}
 	done := j.Indexed + j.Rejected + j.Duplicates
-	most := max(1, done) // what is expected is not always known, and may be too low
+	most := max(1, done) // the expected number is not always known, and can be too low
 	if j.Expected != nil {
 		most = max(most, *j.Expected)
 	}
@@ -88,9 +88,9 @@ func move(bar *progressbar.ProgressBar, j job) {
 	_ = bar.Set64(done) // a bar that cannot be drawn does not stop anything
 }
 
-// events calls tell with every state of a job that the server tells of, and returns the last one: its end. Where the
-// connection breaks it comes back, and goes on after the last event.
-func (c *client) events(ctx context.Context, id string, tell func(job)) (last job, err error) {
+// events calls show with every state of a job that the server sends, and returns the last one: its end. If the
+// connection breaks, it connects again and continues after the last event.
+func (c *client) events(ctx context.Context, id string, show func(job)) (last job, err error) {
 	request, err := c.request(ctx, http.MethodGet, jobPath(id)+"/events", nil)
 	if err != nil {
 		return last, err
@@ -112,7 +112,7 @@ func (c *client) events(ctx context.Context, id string, tell func(job)) (last jo
 			return
 		}
 		last = j
-		if tell(last); last.ended() {
+		if show(last); last.ended() {
 			stop(nil)
 		}
 	})

@@ -56,8 +56,8 @@ func main() {
 type app struct {
 	*client
 
-	out  io.Writer // what was asked for
-	note io.Writer // what goes on meanwhile
+	out  io.Writer // the answers
+	note io.Writer // progress, and notes
 }
 
 // run carries out a command line. The error is flag.ErrHelp if that asks for help, which was given then.
@@ -102,7 +102,8 @@ func (a *app) newFlags(name string) *flag.FlagSet {
 	return flags
 }
 
-// parse returns what follows the flags. It gives the help that is asked for, and says what is wrong.
+// parse returns the arguments behind the flags. It prints the help that is asked for, and names a flag that is not
+// valid.
 func (a *app) parse(flags *flag.FlagSet, args []string) ([]string, error) {
 	err := flags.Parse(args)
 	switch {
@@ -124,7 +125,7 @@ func (a *app) only(n int, flags *flag.FlagSet, args []string) ([]string, error) 
 	return rest, err
 }
 
-// misused says what is wrong with the command line, unless that was said, and how it is to be.
+// misused prints the reason why the command line is not valid, unless it has been printed, and the usage.
 func (a *app) misused(reason string) error {
 	if reason != "" {
 		fmt.Fprintf(a.note, "%s\n\n", reason)

@@ -118,7 +118,7 @@ func (s *shop) disturbed(w http.ResponseWriter, r *http.Request) bool {
 	return disturb != nil && disturb(n, w, r)
 }
 
-// hasty tells clients to come back at once when a stream breaks.
+// hasty lets clients connect again at once if a stream breaks.
 type hasty struct{ http.ResponseWriter }
 
 func (h hasty) Unwrap() http.ResponseWriter { return h.ResponseWriter }
@@ -167,7 +167,7 @@ func TestTriggerAndFollow(t *testing.T) {
 	}
 }
 
-// A job that fails is an error that tells why.
+// A job that fails is an error with the reason.
 func TestFollowAFailure(t *testing.T) {
 	s := newShop(t, 2)
 	close(s.hold)
@@ -214,7 +214,7 @@ func TestCancelAndList(t *testing.T) {
 	}
 }
 
-// What is not known is not made up.
+// An expected number that is not known is not made up.
 func TestExpected(t *testing.T) {
 	n := int64(100)
 	for want, j := range map[string]job{"?": {}, "100": {Expected: &n}, "about 100": {Expected: &n, Estimated: true}} {
@@ -224,7 +224,7 @@ func TestExpected(t *testing.T) {
 	}
 }
 
-// Whatever breaks on the way, each state is told once.
+// Each state is shown once, whatever breaks on the way.
 func TestFollowComesBack(t *testing.T) {
 	s := newShop(t, 0)
 	id := s.trigger(t)
@@ -281,7 +281,7 @@ func TestFollowIsInterrupted(t *testing.T) {
 	}
 }
 
-// What the server says is what the user reads.
+// The user reads the server's own words.
 func TestErrors(t *testing.T) {
 	s := newShop(t, 0)
 	other := httptest.NewServer(http.NotFoundHandler())
@@ -308,7 +308,7 @@ func TestErrors(t *testing.T) {
 			t.Errorf("%s: %v, want %q", test.args, err, test.want)
 		}
 		if err != nil && strings.Contains(err.Error(), token) {
-			t.Errorf("%s: the token is told: %v", test.args, err)
+			t.Errorf("%s: the error has the token: %v", test.args, err)
 		}
 	}
 }
@@ -364,7 +364,7 @@ func TestBar(t *testing.T) {
 	}
 }
 
-// The exit code tells how a job ended.
+// The exit code says how a job ended.
 func TestExitCode(t *testing.T) {
 	good, bad := newShop(t, 0), newShop(t, 2)
 	close(good.hold)

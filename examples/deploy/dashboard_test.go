@@ -81,7 +81,8 @@ func serve(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
 	program := filepath.Join(dir, "server")
-	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", program, "../server").CombinedOutput(); err != nil {
+	out, err := exec.CommandContext(t.Context(), "go", "build", "-o", program, "../server").CombinedOutput()
+	if err != nil {
 		t.Fatalf("building the server: %v\n%s", err, out)
 	}
 	catalogue := filepath.Join(dir, "catalogues")
@@ -94,7 +95,8 @@ func serve(t *testing.T) string {
 	}
 	cmd := exec.CommandContext(t.Context(), program)
 	cmd.Env = append(os.Environ(),
-		"PRODUCTINDEX_ADDR=127.0.0.1:0", "PRODUCTINDEX_CATALOGUES="+catalogue, "PRODUCTINDEX_INDEX="+filepath.Join(dir, "index"))
+		"PRODUCTINDEX_ADDR=127.0.0.1:0", "PRODUCTINDEX_CATALOGUES="+catalogue,
+		"PRODUCTINDEX_INDEX="+filepath.Join(dir, "index"))
 	var listening struct {
 		Address string `json:"address"`
 	}
@@ -117,7 +119,9 @@ func observe(t *testing.T, server string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	changed := strings.NewReplacer("15s", "1s", "productindex:8080", server, "- alerts.yml", "- "+rules).Replace(string(config))
+	changed := strings.NewReplacer("15s", "1s", "productindex:8080", server, "- alerts.yml", "- "+rules).Replace(
+		string(config),
+	)
 	if strings.Count(changed, server) != 1 || strings.Count(changed, rules) != 1 {
 		t.Fatal("prometheus.yml does not name the server and the alerts, each once")
 	}
@@ -237,7 +241,10 @@ func TestDashboard(t *testing.T) {
 // TestAlerts: the alerts are valid, and fire when their tests want it.
 func TestAlerts(t *testing.T) {
 	promtool := tool(t, "promtool")
-	for _, args := range [][]string{{"check", "rules", "prometheus/alerts.yml"}, {"test", "rules", "prometheus/alerts_test.yml"}} {
+	for _, args := range [][]string{
+		{"check", "rules", "prometheus/alerts.yml"},
+		{"test", "rules", "prometheus/alerts_test.yml"},
+	} {
 		if out, err := exec.CommandContext(t.Context(), promtool, args...).CombinedOutput(); err != nil {
 			t.Errorf("promtool %s: %v\n%s", strings.Join(args, " "), err, out)
 		}

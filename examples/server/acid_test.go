@@ -132,7 +132,8 @@ func (s *shop) edit(ctx context.Context, writer int) error {
 func (s *shop) editOne(ctx context.Context, id, name string) error {
 	s.still.RLock()
 	defer s.still.RUnlock()
-	query, args := "INSERT INTO products VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET name = excluded.name", []any{id, name}
+	query := "INSERT INTO products VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET name = excluded.name"
+	args := []any{id, name}
 	if mathrand.IntN(4) == 0 {
 		query, args = "DELETE FROM products WHERE id = ?", []any{id}
 	}

@@ -8,7 +8,8 @@ import (
 	"productindex/httpapi/oauth"
 )
 
-// signedTokens says which access tokens (JWT, RFC 9068) are accepted; see oauth.JWTConfig. Issuer and Audience are needed, or nothing.
+// signedTokens says which access tokens (JWT, RFC 9068) are accepted; see oauth.JWTConfig. Issuer and Audience are
+// needed, or nothing.
 type signedTokens struct {
 	// Issuer is the authorization server.
 	Issuer string `env:"PRODUCTINDEX_OAUTH_ISSUER"`
@@ -18,22 +19,23 @@ type signedTokens struct {
 	Audience []string `env:"PRODUCTINDEX_OAUTH_AUDIENCE"`
 	// AudienceClaim is the claim that has what a token is for.
 	AudienceClaim string `env:"PRODUCTINDEX_OAUTH_AUDIENCE_CLAIM" envDefault:"aud"`
-	// TenantClaim is the claim that has the tenant or the tenants. One within another is written /organization/id; see oauth.Claims.
+	// TenantClaim is the claim that has the tenant or the tenants. One within another is written /organization/id; see
+	// oauth.Claims.
 	TenantClaim string `env:"PRODUCTINDEX_OAUTH_TENANT_CLAIM" envDefault:"tenant"`
 	// ScopeClaims are the claims that have scopes or roles, separated by commas; without them scope or scp.
 	ScopeClaims []string `env:"PRODUCTINDEX_OAUTH_SCOPE_CLAIMS"`
 	// ViewNames and ManageNames are what the issuer calls the scopes, or the roles that have them, separated by commas.
 	ViewNames   []string `env:"PRODUCTINDEX_OAUTH_VIEW_NAMES"   envDefault:"indexing.search_view"`
 	ManageNames []string `env:"PRODUCTINDEX_OAUTH_MANAGE_NAMES" envDefault:"indexing.search_manage"`
-	// TokenTypes are the types that tokens may have, separated by commas: at+jwt by RFC 9068, JWT for servers that do not follow it, and
-	// nothing (a comma alone at the end) for those that name none.
+	// TokenTypes are the types that tokens may have, separated by commas: at+jwt by RFC 9068, JWT for servers that do not
+	// follow it, and nothing (a comma alone at the end) for those that name none.
 	TokenTypes []string `env:"PRODUCTINDEX_OAUTH_TOKEN_TYPES" envDefault:"at+jwt"`
 }
 
 func (s signedTokens) wanted() bool { return s.Issuer != "" || s.JWKS != "" || len(s.Audience) > 0 }
 
-// authorizer accepts the static token, for every tenant and scope, and signed ones; without either, everybody. A client that fails too often
-// has to wait.
+// authorizer accepts the static token, for every tenant and scope, and signed ones; without either, everybody. A client
+// that fails too often has to wait.
 func (c config) authorizer() (httpapi.Authorizer, error) {
 	var accepted []httpapi.Authorizer
 	if c.Token != "" {

@@ -13,8 +13,8 @@ import (
 func TestLimits(t *testing.T) {
 	catalogues := t.TempDir()
 	writeCatalogue(t, catalogues, "acme", reindextest.Products(1, "x"))
-	s := start(t, "PRODUCTINDEX_CATALOGUES="+catalogues, "PRODUCTINDEX_INDEX="+t.TempDir(), "PRODUCTINDEX_TOKEN=secret-token",
-		"PRODUCTINDEX_FAILURES_PER_MINUTE=1", "PRODUCTINDEX_TRIGGERS_PER_MINUTE=1")
+	s := start(t, "PRODUCTINDEX_CATALOGUES="+catalogues, "PRODUCTINDEX_INDEX="+t.TempDir(),
+		"PRODUCTINDEX_TOKEN=secret-token", "PRODUCTINDEX_FAILURES_PER_MINUTE=1", "PRODUCTINDEX_TRIGGERS_PER_MINUTE=1")
 	for _, step := range []struct {
 		token  string
 		status int
@@ -32,7 +32,9 @@ func TestLimits(t *testing.T) {
 }
 
 func TestPerMinute(t *testing.T) {
-	for n, want := range map[int]httpapi.Rate{-1: {}, 0: {}, 1: {Every: time.Minute, Burst: 1}, 60: {Every: time.Second, Burst: 60}} {
+	for n, want := range map[int]httpapi.Rate{
+		-1: {}, 0: {}, 1: {Every: time.Minute, Burst: 1}, 60: {Every: time.Second, Burst: 60},
+	} {
 		if got := perMinute(n); got != want {
 			t.Errorf("%d: %+v, want %+v", n, got, want)
 		}

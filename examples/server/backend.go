@@ -12,7 +12,8 @@ import (
 // backend is an index and how to search it.
 type backend struct {
 	indexer reindex.Indexer
-	// search returns what a question finds; an error that matches errNoIndex if nothing was indexed for the tenant yet, or errPlainOnly.
+	// search returns what a question finds; an error that matches errNoIndex if nothing was indexed for the tenant yet, or
+	// errPlainOnly.
 	search func(ctx context.Context, tenant string, q question) (found, error)
 	// golden makes a check of golden queries.
 	golden func(golden.Load) reindex.Check
@@ -29,7 +30,8 @@ func openBackend(cfg config) (backend, error) {
 	case "meilisearch":
 		return openMeilisearch(cfg)
 	}
-	return backend{}, fmt.Errorf("PRODUCTINDEX_BACKEND is %q; this server has bleve, elasticsearch and meilisearch", cfg.Backend)
+	return backend{}, fmt.Errorf("PRODUCTINDEX_BACKEND is %q; this server has bleve, elasticsearch and meilisearch",
+		cfg.Backend)
 }
 
 // checks are what a new index has to pass.

@@ -49,7 +49,8 @@ func searchBleve(ctx context.Context, index *bleveindex.Index, tenant string, q 
 	if err != nil {
 		return found{}, err
 	}
-	answer := found{Total: int64(result.Total), Hits: []hit{}, Explanation: words.Explanation()} //nolint:gosec // a number of documents
+	//nolint:gosec // a number of documents
+	answer := found{Total: int64(result.Total), Hits: []hit{}, Explanation: words.Explanation()}
 	for _, match := range result.Hits {
 		body, _ := bleveindex.Body(match)
 		answer.Hits = append(answer.Hits, hit{match.ID, body, match.Fragments})

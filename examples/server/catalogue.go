@@ -17,7 +17,8 @@ import (
 
 // catalogue says where the products are: in a folder or in a database.
 type catalogue struct {
-	// Folder has the files of the tenants: TENANT.jsonl, also with .gz or .zst, or a folder TENANT of such files; or those of Format.
+	// Folder has the files of the tenants: TENANT.jsonl, also with .gz or .zst, or a folder TENANT of such files; or those
+	// of Format.
 	Folder string `env:"PRODUCTINDEX_CATALOGUES"`
 	// Format is that of the files: jsonl, or csv for .csv and .tsv.
 	Format string `env:"PRODUCTINDEX_FORMAT" envDefault:"jsonl"`
@@ -25,10 +26,11 @@ type catalogue struct {
 	// Database is where the products are if they are not in a folder: postgres://user:password@host/database,
 	// mysql://user:password@host/database (also MariaDB's) or sqlite:shop.db, which is only read.
 	Database string `env:"PRODUCTINDEX_DATABASE,unset"`
-	// Query selects the products of a tenant, one per row. The tenant is its parameter: SELECT * FROM products WHERE tenant = $1, with ? in
-	// place of $1 in MySQL. If there is one tenant alone: SELECT * FROM products WHERE $1 = 'acme'.
+	// Query selects the products of a tenant, one per row. The tenant is its parameter: SELECT * FROM products WHERE
+	// tenant = $1, with ? in place of $1 in MySQL. If there is one tenant alone: SELECT * FROM products WHERE $1 = 'acme'.
 	Query string `env:"PRODUCTINDEX_QUERY"`
-	// Tenants is a query with the same parameter that returns a row if the tenant exists. Without it a tenant without a product is unknown.
+	// Tenants is a query with the same parameter that returns a row if the tenant exists. Without it a tenant without a
+	// product is unknown.
 	Tenants string `env:"PRODUCTINDEX_QUERY_TENANTS"`
 	// Body is the column that holds the whole product as JSON, if there is one.
 	Body string `env:"PRODUCTINDEX_QUERY_BODY"`
@@ -37,8 +39,8 @@ type catalogue struct {
 
 	// ID is what holds a product's id: a member, of jsonl, or a column; of csv also several, as in "sku,size". Default id.
 	ID string `env:"PRODUCTINDEX_ID"`
-	// Types are those of columns, if they are not what they seem: number, bool or json of csv, whose cells are texts otherwise; bool or json of
-	// a database that has no such types. As in "price:number,attributes:json".
+	// Types are those of columns, if they are not what they seem: number, bool or json of csv, whose cells are texts
+	// otherwise; bool or json of a database that has no such types. As in "price:number,attributes:json".
 	Types map[string]string `env:"PRODUCTINDEX_TYPES"`
 
 	// CSV is the dialect of csv.
@@ -66,17 +68,23 @@ func (c catalogue) open(ctx context.Context) (src reindex.Source, stop func() er
 	nothing := func() error { return nil }
 	switch {
 	case c.Folder != "" && c.Database != "":
-		return nil, nil, errors.New("PRODUCTINDEX_CATALOGUES and PRODUCTINDEX_DATABASE are both set: products come from one of them")
+		return nil, nil, errors.New(
+			"PRODUCTINDEX_CATALOGUES and PRODUCTINDEX_DATABASE are both set: products come from one of them",
+		)
 	case c.Database != "":
 		return c.openSQL(ctx)
 	case c.Folder == "":
-		return nil, nil, errors.New("set PRODUCTINDEX_CATALOGUES to a folder of products, or PRODUCTINDEX_DATABASE and PRODUCTINDEX_QUERY")
+		return nil, nil, errors.New(
+			"set PRODUCTINDEX_CATALOGUES to a folder of products, or PRODUCTINDEX_DATABASE and PRODUCTINDEX_QUERY",
+		)
 	case c.Format == "csv":
 		src, err = c.openCSV()
 	case c.Format != "jsonl":
 		return nil, nil, fmt.Errorf("PRODUCTINDEX_FORMAT is %q; this server reads jsonl and csv", c.Format)
 	case len(c.Types) > 0:
-		return nil, nil, errors.New("PRODUCTINDEX_TYPES is set, and the values of jsonl have types: it is for csv and databases")
+		return nil, nil, errors.New(
+			"PRODUCTINDEX_TYPES is set, and the values of jsonl have types: it is for csv and databases",
+		)
 	default:
 		src, err = jsonl.New(c.Folder, &jsonl.Config{IDField: c.ID})
 	}
@@ -94,7 +102,9 @@ func (c catalogue) openCSV() (reindex.Source, error) {
 		cfg.IDColumns = strings.Split(c.ID, ",")
 	}
 	for column, name := range c.Types {
-		typ, ok := map[string]csv.Type{"text": csv.Text, "number": csv.Number, "bool": csv.Bool, "json": csv.JSON}[strings.TrimSpace(name)]
+		typ, ok := map[string]csv.Type{
+			"text": csv.Text, "number": csv.Number, "bool": csv.Bool, "json": csv.JSON,
+		}[strings.TrimSpace(name)]
 		if !ok {
 			return nil, fmt.Errorf("PRODUCTINDEX_TYPES: column %q is %q; csv has text, number, bool and json", column, name)
 		}
@@ -120,7 +130,8 @@ func (c catalogue) openCSV() (reindex.Source, error) {
 	if !strings.EqualFold(c.CSV.Encoding, "utf-8") {
 		encoding, err := htmlindex.Get(c.CSV.Encoding)
 		if err != nil {
-			return nil, fmt.Errorf("PRODUCTINDEX_CSV_ENCODING is %q, which is not an encoding that this server knows", c.CSV.Encoding)
+			return nil, fmt.Errorf("PRODUCTINDEX_CSV_ENCODING is %q, which is not an encoding that this server knows",
+				c.CSV.Encoding)
 		}
 		cfg.Encoding = encoding
 	}
@@ -132,12 +143,15 @@ func (c catalogue) openSQL(ctx context.Context) (src reindex.Source, stop func()
 	for column, name := range c.Types {
 		typ, ok := map[string]sqlsource.Type{"bool": sqlsource.Boolean, "json": sqlsource.JSON}[strings.TrimSpace(name)]
 		if !ok {
-			return nil, nil, fmt.Errorf("PRODUCTINDEX_TYPES: column %q is %q; of a database it can be bool or json", column, name)
+			return nil, nil, fmt.Errorf("PRODUCTINDEX_TYPES: column %q is %q; of a database it can be bool or json",
+				column, name)
 		}
 		types[strings.TrimSpace(column)] = typ
 	}
 	if c.Query == "" {
-		return nil, nil, errors.New("PRODUCTINDEX_DATABASE is set: set PRODUCTINDEX_QUERY, such as SELECT id, name FROM products WHERE tenant = $1")
+		return nil, nil, errors.New(
+			"PRODUCTINDEX_DATABASE is set: set PRODUCTINDEX_QUERY, such as SELECT id, name FROM products WHERE tenant = $1",
+		)
 	}
 	db, kind, err := openDatabase("PRODUCTINDEX_DATABASE", c.Database, readOnly)
 	if err != nil {
@@ -148,7 +162,9 @@ func (c catalogue) openSQL(ctx context.Context) (src reindex.Source, stop func()
 	if err := db.PingContext(attempt); err != nil {
 		return nil, nil, errors.Join(fmt.Errorf("PRODUCTINDEX_DATABASE: connecting: %w", err), db.Close())
 	}
-	dialects := map[databaseKind]sqlsource.Dialect{postgresKind: sqlsource.PostgreSQL, mysqlKind: sqlsource.MySQL, sqliteKind: sqlsource.SQLite}
+	dialects := map[databaseKind]sqlsource.Dialect{
+		postgresKind: sqlsource.PostgreSQL, mysqlKind: sqlsource.MySQL, sqliteKind: sqlsource.SQLite,
+	}
 	src, err = sqlsource.New(db, sqlsource.Config{
 		Dialect: dialects[kind], Query: c.Query, Tenants: c.Tenants, ID: c.ID, Key: c.Key, Body: c.Body, Types: types,
 	})

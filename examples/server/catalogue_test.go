@@ -79,8 +79,10 @@ func TestCSV(t *testing.T) {
 	}
 	environment := map[string]string{
 		"PRODUCTINDEX_CATALOGUES": catalogues, "PRODUCTINDEX_FORMAT": "csv", "PRODUCTINDEX_ID": "sku,größe",
-		"PRODUCTINDEX_TYPES": "preis:number, neu:bool,extra:json", "PRODUCTINDEX_CSV_COMMA": ";", "PRODUCTINDEX_CSV_DECIMAL_COMMA": "true",
-		"PRODUCTINDEX_CSV_ENCODING": "windows-1252", "PRODUCTINDEX_CSV_NULL_WORDS": "n/a,NULL", "PRODUCTINDEX_CSV_SKIP_ROWS": "1",
+		"PRODUCTINDEX_TYPES": "preis:number, neu:bool,extra:json", "PRODUCTINDEX_CSV_COMMA": ";",
+		"PRODUCTINDEX_CSV_DECIMAL_COMMA": "true",
+		"PRODUCTINDEX_CSV_ENCODING":      "windows-1252", "PRODUCTINDEX_CSV_NULL_WORDS": "n/a,NULL",
+		"PRODUCTINDEX_CSV_SKIP_ROWS": "1",
 	}
 	want := map[string]string{
 		"A1:XL": `{"sku":"A1","größe":"XL","preis":19.90,"neu":true,"extra":{"a":1},"name":"Socken"}`,
@@ -98,7 +100,8 @@ func TestCSV(t *testing.T) {
 	}
 	environment["PRODUCTINDEX_CSV_QUOTES"], environment["PRODUCTINDEX_CSV_COMMA"], environment["PRODUCTINDEX_ID"] = "lazy", "tab", "a"
 	environment["PRODUCTINDEX_CSV_SKIP_ROWS"], environment["PRODUCTINDEX_CSV_ENCODING"] = "0", "utf-8"
-	if err := os.WriteFile(filepath.Join(catalogues, "acme.csv"), []byte("a\tb\n1\tthe \"best\" one\n"), 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(catalogues, "acme.csv"), []byte("a\tb\n1\tthe \"best\" one\n"), 0o600); err !=
+		nil {
 		t.Fatal(err)
 	}
 	if got := products(t, environment); !maps.Equal(got, map[string]string{"1": `{"a":"1","b":"the \"best\" one"}`}) {
@@ -134,8 +137,10 @@ func TestSQL(t *testing.T) {
 			}
 			defer db.Close()
 			for _, statement := range []string{
-				"CREATE TABLE products (tenant varchar(20), sku varchar(20), name varchar(50), attributes text, PRIMARY KEY (tenant, sku))",
-				"INSERT INTO products VALUES ('acme', 'a', 'Socken', '{\"color\":\"red\"}'), ('acme', 'b', 'Hut', NULL), ('other', 'a', 'Socken', NULL)",
+				"CREATE TABLE products (tenant varchar(20), sku varchar(20), name varchar(50), attributes text, PRIMARY KEY " +
+					"(tenant, sku))",
+				"INSERT INTO products VALUES ('acme', 'a', 'Socken', '{\"color\":\"red\"}'), ('acme', 'b', 'Hut', NULL), " +
+					"('other', 'a', 'Socken', NULL)",
 			} {
 				if _, err := db.ExecContext(t.Context(), statement); err != nil {
 					t.Fatal(err)
@@ -143,7 +148,8 @@ func TestSQL(t *testing.T) {
 			}
 			environment := map[string]string{
 				"PRODUCTINDEX_DATABASE": address, "PRODUCTINDEX_ID": "sku", "PRODUCTINDEX_TYPES": "attributes:json",
-				"PRODUCTINDEX_QUERY": "SELECT sku, name, attributes FROM products WHERE tenant = " + test.param + "; -- one tenant's",
+				"PRODUCTINDEX_QUERY": "SELECT sku, name, attributes FROM products WHERE tenant = " + test.param +
+					"; -- one tenant's",
 			}
 			want := map[string]string{
 				"a": `{"sku":"a","name":"Socken","attributes":{"color":"red"}}`, "b": `{"sku":"b","name":"Hut","attributes":null}`,

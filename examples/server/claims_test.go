@@ -10,16 +10,19 @@ import (
 	"productindex/reindex/reindextest"
 )
 
-// Tokens of an issuer that has its own ways are accepted: its keys are found, and its claims read, as the environment says.
+// Tokens of an issuer that has its own ways are accepted: its keys are found, and its claims read, as the environment
+// says.
 func TestTokensOfOtherForms(t *testing.T) {
 	i := newIssuer(t)
 	catalogues := t.TempDir()
 	writeCatalogue(t, catalogues, "acme", reindextest.Products(3, "1"))
 	s := start(t,
 		"PRODUCTINDEX_CATALOGUES="+catalogues, "PRODUCTINDEX_INDEX="+t.TempDir(),
-		"PRODUCTINDEX_OAUTH_ISSUER="+i.srv.URL, "PRODUCTINDEX_OAUTH_AUDIENCE=client1", "PRODUCTINDEX_OAUTH_AUDIENCE_CLAIM=client_id",
+		"PRODUCTINDEX_OAUTH_ISSUER="+i.srv.URL, "PRODUCTINDEX_OAUTH_AUDIENCE=client1",
+		"PRODUCTINDEX_OAUTH_AUDIENCE_CLAIM=client_id",
 		"PRODUCTINDEX_OAUTH_TENANT_CLAIM=/organization/*", "PRODUCTINDEX_OAUTH_SCOPE_CLAIMS=roles,/realm_access/roles",
-		"PRODUCTINDEX_OAUTH_VIEW_NAMES=viewer,admin", "PRODUCTINDEX_OAUTH_MANAGE_NAMES=admin", "PRODUCTINDEX_OAUTH_TOKEN_TYPES=at+jwt,")
+		"PRODUCTINDEX_OAUTH_VIEW_NAMES=viewer,admin", "PRODUCTINDEX_OAUTH_MANAGE_NAMES=admin",
+		"PRODUCTINDEX_OAUTH_TOKEN_TYPES=at+jwt,")
 	for _, tc := range []struct {
 		claims       object
 		view, manage int

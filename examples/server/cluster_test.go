@@ -25,7 +25,8 @@ import (
 	"productindex/reindex/reindextest"
 )
 
-// startElasticsearch runs an Elasticsearch for a test, or takes the one that ELASTICSEARCH_URL names, and returns its URL.
+// startElasticsearch runs an Elasticsearch for a test, or takes the one that ELASTICSEARCH_URL names, and returns its
+// URL.
 func startElasticsearch(t *testing.T) string {
 	t.Helper()
 	if external := os.Getenv("ELASTICSEARCH_URL"); external != "" {
@@ -40,7 +41,8 @@ func startElasticsearch(t *testing.T) string {
 		}
 	}
 	program := filepath.Join(t.TempDir(), "esserver")
-	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", program, "productindex/backends/esindex/internal/esserver").CombinedOutput(); err != nil {
+	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", program,
+		"productindex/backends/esindex/internal/esserver").CombinedOutput(); err != nil {
 		t.Fatalf("go build: %v\n%s", err, out)
 	}
 	cmd := exec.Command(program)
@@ -71,7 +73,8 @@ type event struct {
 	sealed   bool // the server has begun to seal an index
 }
 
-// isWrite reports whether it is a request that writes products; the trial at the beginning of a run asks for the whole answer.
+// isWrite reports whether it is a request that writes products; the trial at the beginning of a run asks for the whole
+// answer.
 func (e event) isWrite() bool {
 	return !e.answered && strings.HasSuffix(e.URL.Path, "/_bulk") && e.URL.Query().Has("filter_path")
 }
@@ -98,7 +101,8 @@ func newWire(t *testing.T, target string) *wire {
 	w := &wire{}
 	transport := &http.Transport{MaxIdleConnsPerHost: 16}
 	proxy := &httputil.ReverseProxy{
-		Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(address) }, Transport: transport, ErrorLog: log.New(io.Discard, "", 0),
+		Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(address) }, Transport: transport,
+		ErrorLog: log.New(io.Discard, "", 0),
 		ModifyResponse: func(r *http.Response) error {
 			w.happens(event{Request: r.Request, answered: true})
 			return nil
@@ -228,7 +232,7 @@ func (c *cluster) assertLive(t *testing.T, revs ...string) {
 	}
 }
 
-// watch searches again and again, and makes sure that what is live is complete, until it is stopped.
+// watch searches again and again, and makes sure that the live index is complete, until it is stopped.
 func (c *cluster) watch(t *testing.T) (stop func()) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())

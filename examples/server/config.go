@@ -73,7 +73,9 @@ func loadConfig() (config, error) {
 		return cfg, err
 	}
 	if cfg.Token == "" && !cfg.SignedTokens.wanted() && !loopback(cfg.Addr) {
-		return cfg, fmt.Errorf("PRODUCTINDEX_ADDR is %s, which others can reach: set PRODUCTINDEX_TOKEN or PRODUCTINDEX_OAUTH_*, too", cfg.Addr)
+		return cfg, fmt.Errorf(
+			"PRODUCTINDEX_ADDR is %s, which others can reach: also set PRODUCTINDEX_TOKEN or PRODUCTINDEX_OAUTH_*", cfg.Addr,
+		)
 	}
 	if cfg.Index == "" {
 		cache, err := os.UserCacheDir()

@@ -17,7 +17,8 @@ import (
 // connectTimeout limits how long connecting to a database may take, if its URL sets no limit.
 const connectTimeout = 5 * time.Second
 
-// connLifetime limits how long a connection to a server is kept, so that one to a former primary does not answer for long.
+// connLifetime limits how long a connection to a server is kept, so that one to a former primary does not answer for
+// long.
 const connLifetime = 5 * time.Minute
 
 // databaseKind is what a database is.
@@ -35,7 +36,8 @@ const (
 	readOnly = "mode=ro&_pragma=busy_timeout(5000)"
 )
 
-// openDatabase opens the database that an environment variable names. No error has its value, which can hold a password.
+// openDatabase opens the database that an environment variable names. No error has its value, which can hold a
+// password.
 func openDatabase(variable, name, sqliteParams string) (*sql.DB, databaseKind, error) {
 	scheme, path, _ := strings.Cut(name, ":")
 	var db *sql.DB
@@ -72,8 +74,8 @@ func openPostgres(name string) (*sql.DB, error) {
 	return stdlib.OpenDB(*connection), nil
 }
 
-// openMySQL opens a database by a URL, which the driver does not know: mysql://user:password@host:3306/database, with the driver's
-// parameters; socket is the path of a Unix socket in place of a host.
+// openMySQL opens a database by a URL, which the driver does not know: mysql://user:password@host:3306/database, with
+// the driver's parameters; socket is the path of a Unix socket in place of a host.
 func openMySQL(name string) (*sql.DB, error) {
 	u, err := url.Parse(name)
 	if err != nil {

@@ -45,8 +45,9 @@ func openElasticsearch(cfg config) (backend, error) {
 		return backend{}, err
 	}
 	client, err := elastictransport.NewClient(
-		elastictransport.WithURLs(address), elastictransport.WithBasicAuth(es.Username, es.Password), elastictransport.WithAPIKey(es.APIKey),
-		elastictransport.WithTransport(roundTripper), elastictransport.WithDisableRetry(),
+		elastictransport.WithURLs(address), elastictransport.WithBasicAuth(es.Username, es.Password),
+		elastictransport.WithAPIKey(es.APIKey), elastictransport.WithTransport(roundTripper),
+		elastictransport.WithDisableRetry(),
 	)
 	if err != nil {
 		return backend{}, err

@@ -62,16 +62,23 @@ func newIssuer(t *testing.T) *issuer {
 // env makes a server accept the issuer's tokens.
 func (i *issuer) env() []string {
 	return []string{
-		"PRODUCTINDEX_OAUTH_ISSUER=" + i.srv.URL, "PRODUCTINDEX_OAUTH_JWKS=" + i.srv.URL + "/keys", "PRODUCTINDEX_OAUTH_AUDIENCE=indexing,orders",
+		"PRODUCTINDEX_OAUTH_ISSUER=" + i.srv.URL, "PRODUCTINDEX_OAUTH_JWKS=" + i.srv.URL + "/keys",
+		"PRODUCTINDEX_OAUTH_AUDIENCE=indexing,orders",
 	}
 }
 
 type object = map[string]any
 
-// sign makes a token that is valid but for what is given. nil removes.
+// sign makes a token that is valid except for the members that are given. nil removes a member.
 func (i *issuer) sign(t *testing.T, method jwt.SigningMethod, secret any, header, claims object) string {
 	t.Helper()
-	all := jwt.MapClaims{"iss": i.srv.URL, "aud": "indexing", "exp": time.Now().Add(time.Hour).Unix(), "tenant": "acme", "scope": httpapi.ScopeManage}
+	all := jwt.MapClaims{
+		"iss":    i.srv.URL,
+		"aud":    "indexing",
+		"exp":    time.Now().Add(time.Hour).Unix(),
+		"tenant": "acme",
+		"scope":  httpapi.ScopeManage,
+	}
 	token := jwt.NewWithClaims(method, all)
 	token.Header["typ"], token.Header["kid"] = "at+jwt", "k1"
 	maps.Copy(token.Header, header)
@@ -96,7 +103,8 @@ func TestHostileRequests(t *testing.T) {
 		"PRODUCTINDEX_CATALOGUES="+catalogues, "PRODUCTINDEX_INDEX="+t.TempDir(), "PRODUCTINDEX_TOKEN="+staticToken,
 		"PRODUCTINDEX_FAILURES_PER_MINUTE=0", "PRODUCTINDEX_TRIGGERS_PER_MINUTE=0")...)
 	valid := i.sign(t, jwt.SigningMethodES256, i.key, nil, nil)
-	requests := slices.Concat(hostileTokens(t, i), hostileHeaders(valid), hostilePaths(valid), hostileBodies(valid), hostileRoutes(valid), hostileFrames(valid))
+	requests := slices.Concat(hostileTokens(t, i), hostileHeaders(valid), hostilePaths(valid), hostileBodies(valid),
+		hostileRoutes(valid), hostileFrames(valid))
 	if len(requests) < 200 {
 		t.Fatalf("%d requests", len(requests))
 	}
@@ -115,7 +123,8 @@ func TestHostileRequests(t *testing.T) {
 	close(next)
 	sending.Wait()
 
-	if status, body := s.do(t, http.MethodGet, "/indexing/acme/reindex-jobs", staticToken); status != http.StatusOK || body != "[]" {
+	status, body := s.do(t, http.MethodGet, "/indexing/acme/reindex-jobs", staticToken)
+	if status != http.StatusOK || body != "[]" {
 		t.Errorf("%d: jobs %s, want none", status, body)
 	}
 	for _, token := range []string{valid, staticToken} { // the tokens were not refused for themselves
@@ -159,11 +168,13 @@ func (s *server) attack(t *testing.T, h hostile) {
 		Code  int              `json:"code"`
 		Fault *json.RawMessage `json:"fault"`
 	}
-	isJSON := json.Unmarshal(body, &message) == nil && (message.Code == response.StatusCode || message.Fault != nil && response.StatusCode == http.StatusUnauthorized)
+	isJSON := json.Unmarshal(body, &message) == nil &&
+		(message.Code == response.StatusCode || message.Fault != nil && response.StatusCode == http.StatusUnauthorized)
 	if response.StatusCode != h.status || isJSON == h.plain {
 		t.Errorf("%s: %d %s, want %d", h.name, response.StatusCode, body, h.status)
 	}
-	if isJSON && (response.Header.Get("X-Content-Type-Options") != "nosniff" || response.Header.Get("Cache-Control") != "no-store") {
+	if isJSON &&
+		(response.Header.Get("X-Content-Type-Options") != "nosniff" || response.Header.Get("Cache-Control") != "no-store") {
 		t.Errorf("%s: headers %v", h.name, response.Header)
 	}
 }

@@ -22,8 +22,8 @@ import (
 	"productindex/httpapi"
 )
 
-// hostile is a request as it goes over the wire, and the status of the answer. Those of net/http are plain text, all others JSON; 0 is a
-// connection that was closed without one.
+// hostile is a request as it goes over the wire, and the status of the answer. Those of net/http are plain text, all
+// others JSON; 0 is a connection that was closed without one.
 type hostile struct {
 	name, wire string
 	status     int
@@ -71,46 +71,51 @@ func hostileTokens(t *testing.T, i *issuer) []hostile {
 	now := time.Now().Unix()
 	var all []hostile
 	for name, token := range map[string]string{
-		"none":                             encode(`{"alg":"none","typ":"at+jwt","kid":"k1"}`) + "." + parts[1] + ".",
-		"none with a signature":            encode(`{"alg":"nOnE","typ":"at+jwt","kid":"k1"}`) + "." + parts[1] + "." + parts[2],
-		"no signature":                     parts[0] + "." + parts[1] + ".",
-		"zero signature":                   parts[0] + "." + parts[1] + "." + encode(strings.Repeat("\x00", 64)),
-		"cut signature":                    valid[:len(valid)-4],
-		"HMAC by the PEM":                  hmac(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der})),
-		"HMAC by the DER":                  hmac(der),
-		"HMAC by the JWK":                  hmac(published),
-		"HMAC by nothing":                  hmac(nil),
-		"algorithm of another kind":        es(object{"alg": "RS256"}, nil),
-		"algorithm of another curve":       es(object{"alg": "ES512"}, nil),
-		"two algorithms":                   encode(`{"alg":"ES256","alg":"none","typ":"at+jwt","kid":"k1"}`) + "." + parts[1] + ".",
-		"another key":                      forged(nil),
-		"another key without kid":          forged(object{"kid": nil}),
-		"kid that is a path":               forged(object{"kid": "../../../../dev/null"}),
-		"kid that is SQL":                  forged(object{"kid": "k1' UNION SELECT 'x"}),
-		"kid that is a command":            forged(object{"kid": "k1|touch x"}),
-		"kid that is a URL":                forged(object{"kid": evil}),
-		"kid that is an object":            forged(object{"kid": object{"$ne": ""}}),
-		"kid that is long":                 forged(object{"kid": strings.Repeat("k", 5000)}),
-		"jku":                              forged(object{"kid": "k2", "jku": evil}),
-		"x5u":                              forged(object{"kid": "k2", "x5u": evil}),
-		"x5c":                              forged(object{"kid": "k2", "x5c": []string{base64.StdEncoding.EncodeToString(der)}}),
-		"jwk":                              forged(object{"kid": "k2", "jwk": jose.JSONWebKey{Key: stranger.Public()}}),
-		"crit":                             es(object{"crit": []string{"exp"}}, nil),
-		"ID token":                         es(object{"typ": "JWT"}, nil),
-		"no type":                          es(object{"typ": nil}, nil),
-		"expired":                          es(nil, object{"exp": now - 60}),
-		"not valid yet":                    es(nil, object{"nbf": now + 600}),
-		"no exp":                           es(nil, object{"exp": nil}),
-		"exp in a string":                  es(nil, object{"exp": "9999999999"}),
-		"exp beyond the end of time":       es(nil, object{"exp": -1e300}),
-		"another issuer":                   es(nil, object{"iss": "https://auth.example"}),
-		"another audience":                 es(nil, object{"aud": "indexin"}),
-		"bound to its sender":              es(nil, object{"cnf": object{"jkt": "x"}}),
-		"encrypted":                        valid + "." + parts[1] + "." + parts[2],
-		"padded":                           valid + "=",
-		"dots":                             strings.Repeat(".", 3000),
-		"deep":                             encode(`{"a":`+strings.Repeat(`{"a":`, 1500)) + "." + parts[1] + "." + parts[2],
-		"numbers without end":              encode(`{"alg":1`+strings.Repeat("0", 3000)+`}`) + "." + parts[1] + "." + parts[2],
+		"none": encode(`{"alg":"none","typ":"at+jwt","kid":"k1"}`) + "." + parts[1] + ".",
+		"none with a signature": encode(`{"alg":"nOnE","typ":"at+jwt","kid":"k1"}`) + "." + parts[1] + "." +
+			parts[2],
+		"no signature":               parts[0] + "." + parts[1] + ".",
+		"zero signature":             parts[0] + "." + parts[1] + "." + encode(strings.Repeat("\x00", 64)),
+		"cut signature":              valid[:len(valid)-4],
+		"HMAC by the PEM":            hmac(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der})),
+		"HMAC by the DER":            hmac(der),
+		"HMAC by the JWK":            hmac(published),
+		"HMAC by nothing":            hmac(nil),
+		"algorithm of another kind":  es(object{"alg": "RS256"}, nil),
+		"algorithm of another curve": es(object{"alg": "ES512"}, nil),
+		"two algorithms": encode(`{"alg":"ES256","alg":"none","typ":"at+jwt","kid":"k1"}`) + "." +
+			parts[1] + ".",
+		"another key":             forged(nil),
+		"another key without kid": forged(object{"kid": nil}),
+		"kid that is a path":      forged(object{"kid": "../../../../dev/null"}),
+		"kid that is SQL":         forged(object{"kid": "k1' UNION SELECT 'x"}),
+		"kid that is a command":   forged(object{"kid": "k1|touch x"}),
+		"kid that is a URL":       forged(object{"kid": evil}),
+		"kid that is an object":   forged(object{"kid": object{"$ne": ""}}),
+		"kid that is long":        forged(object{"kid": strings.Repeat("k", 5000)}),
+		"jku":                     forged(object{"kid": "k2", "jku": evil}),
+		"x5u":                     forged(object{"kid": "k2", "x5u": evil}),
+		"x5c": forged(
+			object{"kid": "k2", "x5c": []string{base64.StdEncoding.EncodeToString(der)}},
+		),
+		"jwk":                        forged(object{"kid": "k2", "jwk": jose.JSONWebKey{Key: stranger.Public()}}),
+		"crit":                       es(object{"crit": []string{"exp"}}, nil),
+		"ID token":                   es(object{"typ": "JWT"}, nil),
+		"no type":                    es(object{"typ": nil}, nil),
+		"expired":                    es(nil, object{"exp": now - 60}),
+		"not valid yet":              es(nil, object{"nbf": now + 600}),
+		"no exp":                     es(nil, object{"exp": nil}),
+		"exp in a string":            es(nil, object{"exp": "9999999999"}),
+		"exp beyond the end of time": es(nil, object{"exp": -1e300}),
+		"another issuer":             es(nil, object{"iss": "https://auth.example"}),
+		"another audience":           es(nil, object{"aud": "indexin"}),
+		"bound to its sender":        es(nil, object{"cnf": object{"jkt": "x"}}),
+		"encrypted":                  valid + "." + parts[1] + "." + parts[2],
+		"padded":                     valid + "=",
+		"dots":                       strings.Repeat(".", 3000),
+		"deep":                       encode(`{"a":`+strings.Repeat(`{"a":`, 1500)) + "." + parts[1] + "." + parts[2],
+		"numbers without end": encode(`{"alg":1`+strings.Repeat("0", 3000)+`}`) + "." + parts[1] + "." +
+			parts[2],
 		"invalid UTF-8":                    encode("{\"alg\":\"\xff\"}") + "." + parts[1] + "." + parts[2],
 		"nearly the static one":            strings.ToUpper(staticToken),
 		"the static one and an equal sign": staticToken + "=",
@@ -134,7 +139,7 @@ func hostileTokens(t *testing.T, i *issuer) []hostile {
 	return all
 }
 
-// hostileHeaders hold a valid token where none belongs, or are none.
+// hostileHeaders hold a valid token in a wrong place, or are not headers.
 func hostileHeaders(token string) []hostile {
 	return []hostile{
 		{name: "no token", wire: raw(line, ""), status: 401},
@@ -143,20 +148,53 @@ func hostileHeaders(token string) []hostile {
 		{name: "two tokens in a header", wire: raw(line, "", bearer(token)+", Bearer "+token), status: 401},
 		{name: "token in quotes", wire: raw(line, "", bearer(`"`+token+`"`)), status: 401},
 		{name: "token after a tab", wire: raw(line, "", "Authorization: Bearer\t"+token), status: 401},
-		{name: "Basic", wire: raw(line, "", "Authorization: Basic "+base64.StdEncoding.EncodeToString([]byte("bearer:"+token))), status: 401},
+		{
+			name:   "Basic",
+			wire:   raw(line, "", "Authorization: Basic "+base64.StdEncoding.EncodeToString([]byte("bearer:"+token))),
+			status: 401,
+		},
 		{name: "another scheme", wire: raw(line, "", "Authorization: DPoP "+token), status: 401},
-		{name: "token in another header", wire: raw(line, "", "Proxy-Authorization: Bearer "+token, "X-Authorization: Bearer "+token), status: 401},
+		{
+			name: "token in another header",
+			wire: raw(line, "", "Proxy-Authorization: Bearer "+token, "X-Authorization: Bearer "+token), status: 401,
+		},
 		{name: "token in a cookie", wire: raw(line, "", "Cookie: access_token="+token), status: 401},
-		{name: "token in the query", wire: raw("POST /indexing/acme/reindex?access_token="+token+" HTTP/1.1", ""), status: 401},
-		{name: "token in a form", wire: raw(line, "access_token="+token, "Content-Type: application/x-www-form-urlencoded"), status: 401},
-		{name: "token in a trailer", wire: raw(line, "0\r\n"+bearer(token)+"\r\n\r\n", "Transfer-Encoding: chunked", "Trailer: Authorization"), status: 401},
-		{name: "connection header that drops the token", wire: raw("GET /indexing/acme/reindex HTTP/1.1", "", "Connection: Authorization", bearer(token)), status: 405},
-		{name: "method override", wire: raw("GET /indexing/acme/reindex HTTP/1.1", "", bearer(token), "X-HTTP-Method-Override: POST"), status: 405},
-		{name: "other path in headers", wire: raw(line, "", "X-Original-URL: /indexing/globex/reindex", "X-Forwarded-For: 127.0.0.1"), status: 401},
+		{
+			name: "token in the query", wire: raw("POST /indexing/acme/reindex?access_token="+token+" HTTP/1.1", ""),
+			status: 401,
+		},
+		{
+			name: "token in a form", wire: raw(line, "access_token="+token, "Content-Type: application/x-www-form-urlencoded"),
+			status: 401,
+		},
+		{
+			name:   "token in a trailer",
+			wire:   raw(line, "0\r\n"+bearer(token)+"\r\n\r\n", "Transfer-Encoding: chunked", "Trailer: Authorization"),
+			status: 401,
+		},
+		{
+			name: "connection header that drops the token",
+			wire: raw("GET /indexing/acme/reindex HTTP/1.1", "", "Connection: Authorization", bearer(token)), status: 405,
+		},
+		{
+			name: "method override",
+			wire: raw("GET /indexing/acme/reindex HTTP/1.1", "", bearer(token), "X-HTTP-Method-Override: POST"), status: 405,
+		},
+		{
+			name: "other path in headers",
+			wire: raw(line, "", "X-Original-URL: /indexing/globex/reindex", "X-Forwarded-For: 127.0.0.1"), status: 401,
+		},
 		{name: "space before the colon", wire: raw(line, "", "Authorization : Bearer "+token), status: 400, plain: true},
 		{name: "zero byte in a header", wire: raw(line, "", bearer(token+"\x00")), status: 400, plain: true},
-		{name: "headers without end", wire: raw(line, "", bearer(token), "X: "+strings.Repeat("x", 128<<10)), status: 431, plain: true},
-		{name: "many headers", wire: raw(line, "", append([]string{bearer(token)}, slices.Repeat([]string{"X: y"}, 30_000)...)...), status: 431, plain: true},
+		{
+			name: "headers without end", wire: raw(line, "", bearer(token), "X: "+strings.Repeat("x", 128<<10)), status: 431,
+			plain: true,
+		},
+		{
+			name: "many headers",
+			wire: raw(line, "", append([]string{bearer(token)}, slices.Repeat([]string{"X: y"}, 30_000)...)...), status: 431,
+			plain: true,
+		},
 	}
 }
 
@@ -189,12 +227,22 @@ func hostilePaths(token string) []hostile {
 		"/indexing/" + strings.Repeat("a", 8000) + "/reindex": 400,
 		"/indexing/" + strings.Repeat("a/", 4000):             404,
 	} {
-		all = append(all, hostile{name: "path " + path[:min(len(path), 60)], wire: raw("POST "+path+" HTTP/1.1", "", bearer(token)), status: status})
+		all = append(all, hostile{
+			name: "path " + path[:min(len(path), 60)], wire: raw("POST "+path+" HTTP/1.1", "", bearer(token)), status: status,
+		})
 	}
 	return append(all,
-		hostile{name: "longest q", wire: raw("GET /indexing/acme/reindex-jobs?q="+strings.Repeat("%F0%9F%A7%A6", 4096)+" HTTP/1.1", "", bearer(token)), status: 403},
-		hostile{name: "space in the path", wire: raw("POST /indexing/acme /reindex HTTP/1.1", "", bearer(token)), status: 400, plain: true},
-		hostile{name: "broken percent sign", wire: raw("POST /indexing/acme%/reindex HTTP/1.1", "", bearer(token)), status: 400, plain: true},
+		hostile{name: "longest q", wire: raw(
+			"GET /indexing/acme/reindex-jobs?q="+strings.Repeat("%F0%9F%A7%A6", 4096)+" HTTP/1.1", "", bearer(token),
+		), status: 403},
+		hostile{
+			name: "space in the path", wire: raw("POST /indexing/acme /reindex HTTP/1.1", "", bearer(token)), status: 400,
+			plain: true,
+		},
+		hostile{
+			name: "broken percent sign", wire: raw("POST /indexing/acme%/reindex HTTP/1.1", "", bearer(token)), status: 400,
+			plain: true,
+		},
 	)
 }
 
@@ -241,13 +289,18 @@ func hostileBodies(token string) []hostile {
 		"a compression":  {isJSON, "Content-Encoding: gzip"},
 		"an unknown one": {isJSON, "Content-Encoding: identity, x"},
 	} {
-		all = append(all, hostile{name: "type: " + name, wire: raw(line, "{}", append(headers, bearer(token))...), status: 400})
+		all = append(all,
+			hostile{name: "type: " + name, wire: raw(line, "{}", append(headers, bearer(token))...), status: 400})
 	}
 	return append(all,
-		hostile{name: "compression bomb", wire: raw(line, bomb.String(), bearer(token), isJSON, "Content-Encoding: gzip"), status: 400})
+		hostile{
+			name: "compression bomb", wire: raw(line, bomb.String(), bearer(token), isJSON, "Content-Encoding: gzip"),
+			status: 400,
+		})
 }
 
-// hostileRoutes ask for everything that is not the one endpoint that starts runs, with a token of acme's that may not view, and without one.
+// hostileRoutes ask for everything that is not the one endpoint that starts runs, with a token of acme's that may not
+// view, and without one.
 func hostileRoutes(token string) []hostile {
 	var all []hostile
 	for request, status := range map[string]int{
@@ -282,10 +335,13 @@ func hostileRoutes(token string) []hostile {
 		}
 	}
 	for name, body := range map[string]string{
-		"no type": `{}`, "null": `{"entityType":null}`, "a number": `{"entityType":1}`, "two": `{"entityType":"PRODUCT","entityType":"PRODUCT"}`,
-		"another case": `{"entityType":"product"}`, "a path": `{"entityType":"../PRODUCT"}`, "a zero": `{"entityType":"PRODUCT\u0000"}`,
-		"long": `{"entityType":"` + strings.Repeat("A", 60_000) + `"}`, "rag": `{"entityType":"PRODUCT","rag":true}`,
-		"rag in a string": `{"entityType":"PRODUCT","rag":"false"}`, "rag twice": `{"entityType":"PRODUCT","rag":false,"rag":true}`,
+		"no type": `{}`, "null": `{"entityType":null}`, "a number": `{"entityType":1}`,
+		"two":          `{"entityType":"PRODUCT","entityType":"PRODUCT"}`,
+		"another case": `{"entityType":"product"}`, "a path": `{"entityType":"../PRODUCT"}`,
+		"a zero": `{"entityType":"PRODUCT\u0000"}`,
+		"long":   `{"entityType":"` + strings.Repeat("A", 60_000) + `"}`, "rag": `{"entityType":"PRODUCT","rag":true}`,
+		"rag in a string": `{"entityType":"PRODUCT","rag":"false"}`,
+		"rag twice":       `{"entityType":"PRODUCT","rag":false,"rag":true}`,
 	} {
 		wire := raw("POST /indexing/acme/reindex-jobs HTTP/1.1", body, bearer(token), "Content-Type: application/json")
 		all = append(all, hostile{name: "job of " + name, wire: wire, status: 400})
@@ -303,23 +359,47 @@ func hostileFrames(token string) []hostile {
 		{name: "a length and chunked", wire: raw(line, smuggled, "Content-Length: 100", chunked), status: 401},
 		{name: "chunked twice", wire: raw(line, smuggled, chunked, chunked), status: 501, plain: true},
 		{name: "not quite chunked", wire: raw(line, smuggled, "Transfer-Encoding: xchunked"), status: 501, plain: true},
-		{name: "chunked and identity", wire: raw(line, smuggled, "Transfer-Encoding: chunked, identity"), status: 501, plain: true},
-		{name: "chunked with a tab", wire: raw(line, smuggled, "Transfer-Encoding:\tchunked", auth, "Expect: x"), status: 417, plain: true},
+		{
+			name: "chunked and identity", wire: raw(line, smuggled, "Transfer-Encoding: chunked, identity"), status: 501,
+			plain: true,
+		},
+		{
+			name: "chunked with a tab", wire: raw(line, smuggled, "Transfer-Encoding:\tchunked", auth, "Expect: x"),
+			status: 417, plain: true,
+		},
 		{name: "chunked with a space", wire: raw(line, smuggled, "Transfer-Encoding : chunked"), status: 400, plain: true},
-		{name: "chunked with a vertical tab", wire: raw(line, smuggled, "Transfer-Encoding: \x0bchunked"), status: 400, plain: true},
+		{
+			name: "chunked with a vertical tab", wire: raw(line, smuggled, "Transfer-Encoding: \x0bchunked"), status: 400,
+			plain: true,
+		},
 		{name: "two lengths", wire: raw(line, "{}", "Content-Length: 2", "Content-Length: 3"), status: 400, plain: true},
 		{name: "negative length", wire: raw(line, "{}", "Content-Length: -2"), status: 400, plain: true},
 		{name: "signed length", wire: raw(line, "{}", "Content-Length: +2"), status: 400, plain: true},
 		{name: "hexadecimal length", wire: raw(line, "{}", "Content-Length: 0x2"), status: 400, plain: true},
-		{name: "length beyond numbers", wire: raw(line, "{}", "Content-Length: 99999999999999999999"), status: 400, plain: true},
+		{
+			name: "length beyond numbers", wire: raw(line, "{}", "Content-Length: 99999999999999999999"), status: 400,
+			plain: true,
+		},
 		{name: "huge length", wire: raw(line, "{}", auth, isJSON, "Content-Length: 9223372036854775807"), status: 400},
-		{name: "chunk that is none", wire: raw(line, "ZZ\r\n{}\r\n0\r\n\r\n", auth, isJSON, chunked), status: 400},
+		{name: "chunk that is not one", wire: raw(line, "ZZ\r\n{}\r\n0\r\n\r\n", auth, isJSON, chunked), status: 400},
 		{name: "negative chunk", wire: raw(line, "-2\r\n{}\r\n0\r\n\r\n", auth, isJSON, chunked), status: 400},
-		{name: "chunk beyond numbers", wire: raw(line, "FFFFFFFFFFFFFFFFF\r\n{}\r\n0\r\n\r\n", auth, isJSON, chunked), status: 400},
+		{
+			name: "chunk beyond numbers", wire: raw(line, "FFFFFFFFFFFFFFFFF\r\n{}\r\n0\r\n\r\n", auth, isJSON, chunked),
+			status: 400,
+		},
 		{name: "chunk longer than it says", wire: raw(line, "2\r\n{}xx\r\n0\r\n\r\n", auth, isJSON, chunked), status: 400},
-		{name: "chunk extension without end", wire: raw(line, "2;"+strings.Repeat("x", 20_000)+"\r\n{}\r\n0\r\n\r\n", auth, isJSON, chunked), status: 400},
-		{name: "chunks of one byte", wire: raw(line, strings.Repeat("1\r\n[\r\n", 5000)+"0\r\n\r\n", auth, isJSON, chunked), status: 400},
-		{name: "HTTP/1.0, chunked", wire: raw("POST /indexing/acme/reindex HTTP/1.0", "2\r\n[]\r\n0\r\n\r\n", isJSON, chunked), status: 401},
+		{
+			name: "chunk extension without end",
+			wire: raw(line, "2;"+strings.Repeat("x", 20_000)+"\r\n{}\r\n0\r\n\r\n", auth, isJSON, chunked), status: 400,
+		},
+		{
+			name: "chunks of one byte", wire: raw(line, strings.Repeat("1\r\n[\r\n", 5000)+"0\r\n\r\n", auth, isJSON, chunked),
+			status: 400,
+		},
+		{
+			name: "HTTP/1.0, chunked",
+			wire: raw("POST /indexing/acme/reindex HTTP/1.0", "2\r\n[]\r\n0\r\n\r\n", isJSON, chunked), status: 401,
+		},
 		{name: "HTTP/1.0", wire: raw("POST /indexing/acme/reindex HTTP/1.0", ""), status: 401},
 		{name: "HTTP/1.0 without Host", wire: "POST /indexing/acme/reindex HTTP/1.0\r\n\r\n", status: 401},
 		{name: "HTTP/1.1 without Host", wire: line + "\r\n" + auth + "\r\n\r\n", status: 400, plain: true},
@@ -329,7 +409,10 @@ func hostileFrames(token string) []hostile {
 		{name: "HTTP/0.9", wire: "POST /indexing/acme/reindex\r\n\r\n", status: 400, plain: true},
 		{name: "lower case", wire: raw("post /indexing/acme/reindex HTTP/1.1", "", auth), status: 405},
 		{name: "TRACE", wire: raw("TRACE /indexing/acme/reindex HTTP/1.1", "", auth), status: 405},
-		{name: "method that is none", wire: raw("PO(ST /indexing/acme/reindex HTTP/1.1", "", auth), status: 400, plain: true},
+		{
+			name: "method that is not one", wire: raw("PO(ST /indexing/acme/reindex HTTP/1.1", "", auth), status: 400,
+			plain: true,
+		},
 		{name: "expectation", wire: raw(line, "{}", auth, isJSON, "Expect: 200-ok"), status: 417, plain: true},
 		{name: "TLS", wire: "\x16\x03\x01\x00\xa5\x01\x00\x00\xa1\x03\x03\r\n\r\n", status: 400, plain: true},
 		{name: "noise", wire: strings.Repeat("\x00\xff\r\n", 100) + "\r\n", status: 400, plain: true},

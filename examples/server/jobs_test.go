@@ -13,7 +13,7 @@ import (
 	"productindex/reindex/reindextest/pgtest"
 )
 
-// patience is how long a test waits for what is to happen.
+// patience is the longest time that a test waits for a condition.
 const patience = time.Minute
 
 // job is one as the server shows it.
@@ -36,7 +36,7 @@ func decode[T any](t *testing.T, status int, body string) (decoded T) {
 	return decoded
 }
 
-// trigger asks for a reindex, and tells whether it is a new one.
+// trigger asks for a reindex, and reports whether it is a new one.
 func (s *server) trigger(t *testing.T, tenant string) (started job, isNew bool) {
 	t.Helper()
 	status, body := s.send(t, http.MethodPost, "/indexing/"+tenant+"/reindex-jobs", "", `{"entityType":"PRODUCT"}`)
@@ -92,7 +92,9 @@ func TestJobsAreKept(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			catalogues := t.TempDir()
 			writeCatalogue(t, catalogues, "acme", reindextest.Products(10, "x"))
-			env := []string{"PRODUCTINDEX_CATALOGUES=" + catalogues, "PRODUCTINDEX_INDEX=" + t.TempDir(), "PRODUCTINDEX_JOBS=" + test.jobs(t)}
+			env := []string{
+				"PRODUCTINDEX_CATALOGUES=" + catalogues, "PRODUCTINDEX_INDEX=" + t.TempDir(), "PRODUCTINDEX_JOBS=" + test.jobs(t),
+			}
 			s := start(t, env...)
 			first, _ := s.trigger(t, "acme")
 			if end := s.awaitEnd(t, "acme", first.ID); end.Status != "SUCCESS" {

@@ -44,7 +44,7 @@ func main() {
 	}
 }
 
-// run serves until the process is told to stop.
+// run serves until the process gets a signal to stop.
 func run(log *slog.Logger) (err error) {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
 	defer stop()
@@ -94,7 +94,7 @@ func run(log *slog.Logger) (err error) {
 	return operate(ctx, stop, cfg, parts{engine, index, limits, telemetry.metrics, log})
 }
 
-// closeTimeout is how long what is still to be sent to others may take at least, when the server ends.
+// closeTimeout is the shortest time that webhooks and traces have to be sent when the server ends.
 const closeTimeout = 2 * time.Second
 
 // parts are what a server is made of.
@@ -168,9 +168,13 @@ func routes(ctx context.Context, cfg config, p parts, scheduler *schedule.Schedu
 
 // serve answers requests until ctx ends or that fails, then shuts down in order: the server first, so that nothing new
 // comes in, then the engine. As the server begins to shut down it calls stop, which ends ctx.
-func serve(ctx context.Context, stop func(), listener net.Listener, handler http.Handler, engine *reindex.Engine, patience time.Duration) error {
+func serve(
+	ctx context.Context, stop func(), listener net.Listener, handler http.Handler, engine *reindex.Engine,
+	patience time.Duration,
+) error {
 	server := &http.Server{
-		Handler: handler, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 30 * time.Second, WriteTimeout: time.Minute, IdleTimeout: 2 * time.Minute,
+		Handler: handler, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 30 * time.Second, WriteTimeout: time.Minute,
+		IdleTimeout:    2 * time.Minute,
 		MaxHeaderBytes: 64 << 10, // the longest q, with each character percent-encoded, fits
 	}
 	server.RegisterOnShutdown(stop)

@@ -88,7 +88,7 @@ func (s *server) await(t *testing.T, text string, to any) {
 	}
 }
 
-// stop tells the server to end and waits for it.
+// stop ends the server and waits for it.
 func (s *server) stop(t *testing.T) {
 	t.Helper()
 	if err := s.cmd.Process.Signal(syscall.SIGTERM); err != nil {
@@ -195,10 +195,12 @@ func TestServer(t *testing.T) {
 	}
 }
 
-// SIGTERM ends a running reindex, which leaves what was live.
+// SIGTERM ends a running reindex, which leaves the live index as it was.
 func TestServerStopsAMidstReindex(t *testing.T) {
 	catalogues := t.TempDir()
-	env := []string{"PRODUCTINDEX_CATALOGUES=" + catalogues, "PRODUCTINDEX_INDEX=" + t.TempDir(), "PRODUCTINDEX_SHUTDOWN_TIMEOUT=1ms"}
+	env := []string{
+		"PRODUCTINDEX_CATALOGUES=" + catalogues, "PRODUCTINDEX_INDEX=" + t.TempDir(), "PRODUCTINDEX_SHUTDOWN_TIMEOUT=1ms",
+	}
 	writeCatalogue(t, catalogues, "acme", reindextest.Products(10, "old"))
 	s := start(t, env...)
 	s.do(t, http.MethodPost, "/indexing/acme/reindex", "")
@@ -218,24 +220,33 @@ func TestServerStopsAMidstReindex(t *testing.T) {
 func TestToken(t *testing.T) {
 	catalogues := t.TempDir()
 	writeCatalogue(t, catalogues, "acme", reindextest.Products(10, "x"))
-	s := start(t, "PRODUCTINDEX_CATALOGUES="+catalogues, "PRODUCTINDEX_INDEX="+t.TempDir(), "PRODUCTINDEX_TOKEN=secret-token")
-	for token, want := range map[string]int{"": http.StatusUnauthorized, "wrong": http.StatusUnauthorized, "secret-token": http.StatusNoContent} {
+	s := start(t, "PRODUCTINDEX_CATALOGUES="+catalogues, "PRODUCTINDEX_INDEX="+t.TempDir(),
+		"PRODUCTINDEX_TOKEN=secret-token")
+	for token, want := range map[string]int{
+		"":             http.StatusUnauthorized,
+		"wrong":        http.StatusUnauthorized,
+		"secret-token": http.StatusNoContent,
+	} {
 		if status, body := s.do(t, http.MethodPost, "/indexing/acme/reindex", token); status != want {
 			t.Errorf("token %q is answered with %d: %s; want %d", token, status, body, want)
 		}
-		if status, _ := s.do(t, http.MethodGet, "/search/acme", token); (status == http.StatusUnauthorized) != (want == http.StatusUnauthorized) {
+		status, _ := s.do(t, http.MethodGet, "/search/acme", token)
+		if (status == http.StatusUnauthorized) != (want == http.StatusUnauthorized) {
 			t.Errorf("a search with token %q is answered with %d", token, status)
 		}
 	}
 	s.stop(t)
 }
 
-// What is wrong with the configuration stops the server with a reason.
+// A configuration that is not valid stops the server with a reason.
 func TestConfig(t *testing.T) {
 	for _, test := range []struct{ want, env string }{
 		{"PRODUCTINDEX_CATALOGUES", "PRODUCTINDEX_BACKEND=bleve"},
 		{"PRODUCTINDEX_TOKEN", "PRODUCTINDEX_ADDR=0.0.0.0:0 PRODUCTINDEX_CATALOGUES=."},
-		{"PRODUCTINDEX_OAUTH_*: oauth: invalid JWT config: Audience", "PRODUCTINDEX_OAUTH_ISSUER=x PRODUCTINDEX_OAUTH_JWKS=https://x PRODUCTINDEX_CATALOGUES=."},
+		{
+			"PRODUCTINDEX_OAUTH_*: oauth: invalid JWT config: Audience",
+			"PRODUCTINDEX_OAUTH_ISSUER=x PRODUCTINDEX_OAUTH_JWKS=https://x PRODUCTINDEX_CATALOGUES=.",
+		},
 		{"PRODUCTINDEX_TOKEN: oauth", "PRODUCTINDEX_TOKEN=ä PRODUCTINDEX_CATALOGUES=."},
 		{"PRODUCTINDEX_BACKEND", "PRODUCTINDEX_BACKEND=abacus PRODUCTINDEX_CATALOGUES=."},
 		{"no-such-folder", "PRODUCTINDEX_CATALOGUES=./no-such-folder"},
@@ -243,27 +254,46 @@ func TestConfig(t *testing.T) {
 		{"PRODUCTINDEX_JOBS is neither", "PRODUCTINDEX_JOBS=oracle:s3cret PRODUCTINDEX_CATALOGUES=."},
 		{"PRODUCTINDEX_JOBS is neither", "PRODUCTINDEX_JOBS=sqlite: PRODUCTINDEX_CATALOGUES=."},
 		{"PRODUCTINDEX_JOBS: jobsql", "PRODUCTINDEX_JOBS=sqlite:/no/such/folder/jobs.db PRODUCTINDEX_CATALOGUES=."},
-		{"PRODUCTINDEX_JOBS is not a valid URL", "PRODUCTINDEX_JOBS=postgres://user:s3cret%@host/db PRODUCTINDEX_CATALOGUES=."},
+		{
+			"PRODUCTINDEX_JOBS is not a valid URL",
+			"PRODUCTINDEX_JOBS=postgres://user:s3cret%@host/db PRODUCTINDEX_CATALOGUES=.",
+		},
 		{"PRODUCTINDEX_JOBS: jobsql", "PRODUCTINDEX_JOBS=postgres://user:s3cret@127.0.0.1:1/db PRODUCTINDEX_CATALOGUES=."},
-		{"PRODUCTINDEX_JOBS names a database of MySQL", "PRODUCTINDEX_JOBS=mysql://user:s3cret@127.0.0.1/db PRODUCTINDEX_CATALOGUES=."},
+		{
+			"PRODUCTINDEX_JOBS names a database of MySQL",
+			"PRODUCTINDEX_JOBS=mysql://user:s3cret@127.0.0.1/db PRODUCTINDEX_CATALOGUES=.",
+		},
 		{"both set", "PRODUCTINDEX_CATALOGUES=. PRODUCTINDEX_DATABASE=sqlite:shop.db"},
 		{"set PRODUCTINDEX_QUERY", "PRODUCTINDEX_DATABASE=sqlite:shop.db"},
 		{"PRODUCTINDEX_DATABASE is neither", "PRODUCTINDEX_DATABASE=oracle:s3cret PRODUCTINDEX_QUERY=x"},
 		{"PRODUCTINDEX_DATABASE: connecting", "PRODUCTINDEX_DATABASE=sqlite:/no/such/shop.db PRODUCTINDEX_QUERY=x"},
-		{"PRODUCTINDEX_DATABASE: connecting", "PRODUCTINDEX_DATABASE=postgres://user:s3cret@127.0.0.1:1/db PRODUCTINDEX_QUERY=x"},
-		{"PRODUCTINDEX_DATABASE: connecting", "PRODUCTINDEX_DATABASE=mysql://user:s3cret@127.0.0.1:1/db PRODUCTINDEX_QUERY=x"},
-		{"PRODUCTINDEX_DATABASE is not a valid URL", "PRODUCTINDEX_DATABASE=mysql://user:s3cret%@127.0.0.1/db PRODUCTINDEX_QUERY=x"},
+		{
+			"PRODUCTINDEX_DATABASE: connecting",
+			"PRODUCTINDEX_DATABASE=postgres://user:s3cret@127.0.0.1:1/db PRODUCTINDEX_QUERY=x",
+		},
+		{
+			"PRODUCTINDEX_DATABASE: connecting",
+			"PRODUCTINDEX_DATABASE=mysql://user:s3cret@127.0.0.1:1/db PRODUCTINDEX_QUERY=x",
+		},
+		{
+			"PRODUCTINDEX_DATABASE is not a valid URL",
+			"PRODUCTINDEX_DATABASE=mysql://user:s3cret%@127.0.0.1/db PRODUCTINDEX_QUERY=x",
+		},
 		{"can be bool or json", "PRODUCTINDEX_DATABASE=sqlite:x PRODUCTINDEX_QUERY=x PRODUCTINDEX_TYPES=price:number"},
 		{"it is for csv and databases", "PRODUCTINDEX_CATALOGUES=. PRODUCTINDEX_TYPES=price:number"},
 		{"PRODUCTINDEX_FORMAT", "PRODUCTINDEX_CATALOGUES=. PRODUCTINDEX_FORMAT=xml"},
-		{"csv has text, number, bool and json", "PRODUCTINDEX_CATALOGUES=. PRODUCTINDEX_FORMAT=csv PRODUCTINDEX_TYPES=price:money"},
+		{
+			"csv has text, number, bool and json",
+			"PRODUCTINDEX_CATALOGUES=. PRODUCTINDEX_FORMAT=csv PRODUCTINDEX_TYPES=price:money",
+		},
 		{"PRODUCTINDEX_CSV_COMMA", "PRODUCTINDEX_CATALOGUES=. PRODUCTINDEX_FORMAT=csv PRODUCTINDEX_CSV_COMMA=;;"},
 		{"PRODUCTINDEX_CSV_QUOTES", "PRODUCTINDEX_CATALOGUES=. PRODUCTINDEX_FORMAT=csv PRODUCTINDEX_CSV_QUOTES=some"},
 		{"PRODUCTINDEX_CSV_ENCODING", "PRODUCTINDEX_CATALOGUES=. PRODUCTINDEX_FORMAT=csv PRODUCTINDEX_CSV_ENCODING=utf-9"},
 		{"Lease is 1ms", "PRODUCTINDEX_JOBS=sqlite:jobs.db PRODUCTINDEX_JOBS_LEASE=1ms PRODUCTINDEX_CATALOGUES=."},
 	} {
 		cmd := exec.CommandContext(t.Context(), os.Args[0])
-		cmd.Env = append(os.Environ(), append(strings.Fields(test.env), "SERVER_CHILD=true", "PRODUCTINDEX_INDEX="+t.TempDir())...)
+		cmd.Env = append(os.Environ(),
+			append(strings.Fields(test.env), "SERVER_CHILD=true", "PRODUCTINDEX_INDEX="+t.TempDir())...)
 		out, err := cmd.CombinedOutput()
 		if err == nil || !strings.Contains(string(out), "the server failed") || !strings.Contains(string(out), test.want) {
 			t.Errorf("%s: error %v; want %q in %s", test.env, err, test.want, out)

@@ -24,7 +24,8 @@ type meili struct {
 
 // openMeilisearch makes a client as package meiliindex recommends, and an index over it.
 func openMeilisearch(cfg config) (backend, error) {
-	client := meilisearch.New(cfg.Meilisearch.URL, meilisearch.WithAPIKey(cfg.Meilisearch.APIKey), meilisearch.DisableRetries())
+	client := meilisearch.New(cfg.Meilisearch.URL, meilisearch.WithAPIKey(cfg.Meilisearch.APIKey),
+		meilisearch.DisableRetries())
 	index, err := meiliindex.New(client, &meiliindex.Config{Prefix: cfg.Meilisearch.Prefix})
 	if err != nil {
 		return backend{}, err

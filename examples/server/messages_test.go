@@ -52,13 +52,18 @@ func TestBrokenCatalogues(t *testing.T) {
 	}
 }
 
-// Why a search server refuses a run stands in the job, but not what the server, its indexes and its accounts are called.
+// Why a search server refuses a run stands in the job, but not what the server, its indexes and its accounts are
+// called.
 func TestFailingIndexes(t *testing.T) {
 	answers := map[string]string{
-		`{"error":{"type":"security_exception","reason":"action [indices:admin/get] is unauthorized for user [hunter2] with effective roles [hidden] ` +
-			`on indices [hidden-acme], this action is granted by the index privileges [view_index_metadata,manage,all]"}}`: "opening a new index failed: " +
-			"the server's account lacks a privilege for indices:admin/get, granted by the index privileges [view_index_metadata,manage,all]",
-		`{"error":{"type":"illegal_argument_exception","reason":"index [hidden-acme] is too old for node [hidden]{hidden}{hunter2.internal:9300}"}}`: "opening " +
+		`{"error":{"type":"security_exception",` +
+			`"reason":"action [indices:admin/get] is unauthorized for user [hunter2] with effective roles [hidden] ` +
+			`on indices [hidden-acme], this action is granted by the index privileges ` +
+			`[view_index_metadata,manage,all]"}}`: "opening a new index failed: " +
+			"the server's account lacks a privilege for indices:admin/get, granted by the index privileges " +
+			"[view_index_metadata,manage,all]",
+		`{"error":{"type":"illegal_argument_exception",` +
+			`"reason":"index [hidden-acme] is too old for node [hidden]{hidden}{hunter2.internal:9300}"}}`: "opening " +
 			"a new index failed: illegal_argument_exception: index […] is too old for node […]{…}",
 	}
 	catalogues := t.TempDir()
@@ -73,7 +78,8 @@ func TestFailingIndexes(t *testing.T) {
 			_, _ = io.WriteString(w, answer)
 		}))
 		defer refusing.Close()
-		s := start(t, "PRODUCTINDEX_CATALOGUES="+catalogues, "PRODUCTINDEX_BACKEND=elasticsearch", "ELASTICSEARCH_URL="+refusing.URL, "ELASTICSEARCH_PREFIX=hidden")
+		s := start(t, "PRODUCTINDEX_CATALOGUES="+catalogues, "PRODUCTINDEX_BACKEND=elasticsearch",
+			"ELASTICSEARCH_URL="+refusing.URL, "ELASTICSEARCH_PREFIX=hidden")
 		message, failures := s.fail(t, "acme")
 		if message != want {
 			t.Errorf("the message is %q, want %q", message, want)

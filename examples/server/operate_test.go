@@ -35,21 +35,25 @@ func TestOperations(t *testing.T) {
 	}))
 	defer receiver.Close()
 	folder := t.TempDir()
-	if err := os.WriteFile(filepath.Join(folder, "acme.jsonl"), []byte(`{"id":"a","name":"wool"}`+"\n"), 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(folder, "acme.jsonl"), []byte(`{"id":"a","name":"wool"}`+"\n"), 0o600); err !=
+		nil {
 		t.Fatal(err)
 	}
-	s := start(t, "PRODUCTINDEX_CATALOGUES="+folder, "PRODUCTINDEX_INDEX="+t.TempDir(), "PRODUCTINDEX_TOKEN=secret", "PRODUCTINDEX_CHANGES=true",
-		"PRODUCTINDEX_SCHEDULE=acme=30 2 * * *;beta=@daily", "PRODUCTINDEX_SCHEDULE_TIME_ZONE=Europe/Berlin", "PRODUCTINDEX_DOCUMENTS_PER_SECOND=1000",
-		"PRODUCTINDEX_WEBHOOK_URL="+receiver.URL, "PRODUCTINDEX_WEBHOOK_SECRET="+secret, "PRODUCTINDEX_WEBHOOK_PRIVATE=true",
-		"PRODUCTINDEX_WEBHOOK_OUTCOMES=succeeded,failed")
+	s := start(t, "PRODUCTINDEX_CATALOGUES="+folder, "PRODUCTINDEX_INDEX="+t.TempDir(), "PRODUCTINDEX_TOKEN=secret",
+		"PRODUCTINDEX_CHANGES=true", "PRODUCTINDEX_SCHEDULE=acme=30 2 * * *;beta=@daily",
+		"PRODUCTINDEX_SCHEDULE_TIME_ZONE=Europe/Berlin", "PRODUCTINDEX_DOCUMENTS_PER_SECOND=1000",
+		"PRODUCTINDEX_WEBHOOK_URL="+receiver.URL, "PRODUCTINDEX_WEBHOOK_SECRET="+secret,
+		"PRODUCTINDEX_WEBHOOK_PRIVATE=true", "PRODUCTINDEX_WEBHOOK_OUTCOMES=succeeded,failed")
 	expect := func(method, path, body string, status int, want string) {
 		t.Helper()
 		if got, text := s.send(t, method, path, "secret", body); got != status || !strings.Contains(text, want) {
 			t.Errorf("%s %s: %d %s, want %d %s", method, path, got, text, status, want)
 		}
 	}
-	expect(http.MethodGet, "/readyz", "", http.StatusOK, `{"status":"ready","checks":{"index":"ready","jobs":"ready","serving":"ready"}}`)
-	expect(http.MethodGet, "/schedule/acme", "", http.StatusOK, `[{"cron":"30 2 * * *","timeZone":"Europe/Berlin","next":"`)
+	expect(http.MethodGet, "/readyz", "", http.StatusOK,
+		`{"status":"ready","checks":{"index":"ready","jobs":"ready","serving":"ready"}}`)
+	expect(http.MethodGet, "/schedule/acme", "", http.StatusOK,
+		`[{"cron":"30 2 * * *","timeZone":"Europe/Berlin","next":"`)
 	expect(http.MethodPut, "/indexing/acme/throttle", `{"paused":true}`, http.StatusOK, `"paused":true`)
 	expect(http.MethodPost, "/indexing/acme/reindex", "", http.StatusNoContent, "")
 	select {
@@ -86,8 +90,8 @@ func TestOperationsThatAreNotValid(t *testing.T) {
 		"PRODUCTINDEX_WEBHOOK_URL=http://10.0.0.1/s3cret": "PRODUCTINDEX_WEBHOOK_*: webhook: invalid config",
 	} {
 		cmd := exec.CommandContext(t.Context(), os.Args[0])
-		cmd.Env = append(os.Environ(), "SERVER_CHILD=true", "PRODUCTINDEX_ADDR=127.0.0.1:0", "PRODUCTINDEX_CATALOGUES="+t.TempDir(),
-			"PRODUCTINDEX_INDEX="+t.TempDir(), setting)
+		cmd.Env = append(os.Environ(), "SERVER_CHILD=true", "PRODUCTINDEX_ADDR=127.0.0.1:0",
+			"PRODUCTINDEX_CATALOGUES="+t.TempDir(), "PRODUCTINDEX_INDEX="+t.TempDir(), setting)
 		out, err := cmd.CombinedOutput()
 		if err == nil || !strings.Contains(string(out), want) || strings.Contains(string(out), "s3cret") {
 			t.Errorf("%s: %v\n%s", setting, err, out)

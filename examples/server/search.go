@@ -61,10 +61,11 @@ const (
 	deep   = 990 // how many hits can be left out
 )
 
-// read returns the question that a request asks, or says what is wrong with it.
+// read returns the question that a request asks, or an error that names the parameter that is not valid.
 func read(query url.Values) (question, error) {
 	q := question{
-		Text: query.Get("q"), Language: query.Get("lang"), Facets: query["facet"], Sort: query.Get("sort"), Filters: map[string][]string{},
+		Text: query.Get("q"), Language: query.Get("lang"), Facets: query["facet"], Sort: query.Get("sort"),
+		Filters: map[string][]string{},
 	}
 	var err error
 	if text := query.Get("prefix"); text != "" {
@@ -85,7 +86,8 @@ func read(query url.Values) (question, error) {
 		q.Filters[field] = append(q.Filters[field], value)
 	}
 	if len(query["filter"]) > most || len(q.Facets) > most || slices.Contains(q.Facets, "") {
-		return q, fmt.Errorf("at most %d filters and %d facets can be asked for, and each facet is the name of a field", most, most)
+		return q, fmt.Errorf("at most %d filters and %d facets can be asked for, and each facet is the name of a field",
+			most, most)
 	}
 	return q, nil
 }
@@ -99,7 +101,8 @@ func (q question) plain() bool {
 //
 //	GET /search/{tenant}?q=words&lang=de&filter=color:red&filter=price:10..50&facet=brand&sort=-price&from=10
 //
-// With prefix=true the last word is the beginning of one, as it is while a shopper types. Whoever may not search does not get here.
+// With prefix=true the last word is the beginning of one, as it is while a shopper types. Whoever may not search does
+// not get here.
 func searchHandler(index backend, log *slog.Logger) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		tenant := r.PathValue("tenant")

@@ -38,8 +38,10 @@ func TestSearchAnswersWithProducts(t *testing.T) {
 		query string
 		want  string // ids
 	}{
-		{"q=sock&sort=price", "1 2"}, {"q=wool&filter=color:RED&sort=-price", "3 1"}, {"q=wool&filter=price:9..12&filter=brand:acme&sort=price", "1 2"},
-		{"q=wol+sokcs&sort=price", "1 2"}, {"q=blank&prefix=true", "3"}, {"q=wool&sort=price&from=1", "2 3"}, {"filter=color:red&filter=color:blue&sort=price", "1 2 3"},
+		{"q=sock&sort=price", "1 2"}, {"q=wool&filter=color:RED&sort=-price", "3 1"},
+		{"q=wool&filter=price:9..12&filter=brand:acme&sort=price", "1 2"},
+		{"q=wol+sokcs&sort=price", "1 2"}, {"q=blank&prefix=true", "3"}, {"q=wool&sort=price&from=1", "2 3"},
+		{"filter=color:red&filter=color:blue&sort=price", "1 2 3"},
 		{"q=wool&filter=price:..9.5", "1"}, {"q=wool&lang=xx&filter=price:50..", "3"},
 	} {
 		query, err := url.ParseQuery(test.query)
@@ -71,7 +73,8 @@ func TestSearchAnswersWithProducts(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, part := range []string{
-		`"product":{"id":"1","name":"Red wool socks"`, `"facets":{"brand":[{"value":"ACME","count":2}`, `\u003cmark\u003eRed\u003c/mark\u003e`,
+		`"product":{"id":"1","name":"Red wool socks"`, `"facets":{"brand":[{"value":"ACME","count":2}`,
+		`\u003cmark\u003eRed\u003c/mark\u003e`,
 		`"corrected":["socks"]`,
 	} {
 		if !strings.Contains(string(encoded), part) {
@@ -81,7 +84,10 @@ func TestSearchAnswersWithProducts(t *testing.T) {
 }
 
 func TestQuestionsThatAreNone(t *testing.T) {
-	for _, query := range []string{"prefix=maybe", "from=-1", "from=x", "from=100000", "filter=red", "filter=:x", "facet=", "facet=" + strings.Repeat("a&facet=", 11) + "a"} {
+	for _, query := range []string{
+		"prefix=maybe", "from=-1", "from=x", "from=100000", "filter=red", "filter=:x", "facet=",
+		"facet=" + strings.Repeat("a&facet=", 11) + "a",
+	} {
 		values, err := url.ParseQuery(query)
 		if err != nil {
 			t.Fatal(err)

@@ -29,10 +29,12 @@ func TestSharing(t *testing.T) {
 		}
 	})
 	t.Run("PausedAtWork", func(t *testing.T) {
-		testPausedRunner(t, newCluster(t, "initech", address, jobs), pause{event.isWrite, false, "the lease of the job was lost"})
+		testPausedRunner(t, newCluster(t, "initech", address, jobs),
+			pause{event.isWrite, false, "the lease of the job was lost"})
 	})
 	t.Run("PausedAtTheSwitch", func(t *testing.T) {
-		testPausedRunner(t, newCluster(t, "umbrella", address, jobs), pause{event.isSwitch, true, "a newer reindex of the tenant has taken over"})
+		testPausedRunner(t, newCluster(t, "umbrella", address, jobs),
+			pause{event.isSwitch, true, "a newer reindex of the tenant has taken over"})
 	})
 }
 
@@ -83,8 +85,8 @@ func testOneRun(t *testing.T, c *cluster) {
 // kills is how often a runner of each of two tenants is killed.
 const kills = 10
 
-// A server that is killed at any moment of a run leaves a job that fails with its lease, what was live or what it has just made live, and
-// a tenant that the next trigger reindexes.
+// A server that is killed at any moment of a run leaves a job that fails with its lease, the live index or the one that
+// it has just made live, and a tenant that the next trigger reindexes.
 func testKilledRunner(t *testing.T, c *cluster) {
 	defer c.watch(t)()
 	events := 0
@@ -169,7 +171,8 @@ type pause struct {
 	want   string
 }
 
-// A server that is paused in the middle of its run, so long that another one takes over, publishes nothing when it goes on.
+// A server that is paused in the middle of its run, so long that another one takes over, publishes nothing when it goes
+// on.
 func testPausedRunner(t *testing.T, c *cluster, p pause) {
 	defer c.watch(t)()
 	paused, other := c.servers[0], c.servers[1]
@@ -245,7 +248,8 @@ func takeOver(t *testing.T, s *server, tenant string) job {
 // assertOneIndex makes sure that nothing is left of the runs that died.
 func assertOneIndex(t *testing.T, address, tenant string) {
 	t.Helper()
-	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, address+"/_cat/indices/shared*-"+tenant+"-*?h=index&expand_wildcards=all", nil)
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet,
+		address+"/_cat/indices/shared*-"+tenant+"-*?h=index&expand_wildcards=all", nil)
 	if err != nil {
 		t.Fatal(err)
 	}

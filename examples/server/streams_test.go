@@ -18,7 +18,7 @@ import (
 
 // Who follows a job does not hold up the end of the server, which waits for the job all the same.
 func TestServerStopsAmidstEvents(t *testing.T) {
-	t.Run("told to stop", func(t *testing.T) { stopAmidstEvents(t, func(stop func(), _ net.Listener) { stop() }, nil) })
+	t.Run("asked to stop", func(t *testing.T) { stopAmidstEvents(t, func(stop func(), _ net.Listener) { stop() }, nil) })
 	t.Run("accepts no more", func(t *testing.T) {
 		stopAmidstEvents(t, func(_ func(), listener net.Listener) { listener.Close() }, net.ErrClosed)
 	})

@@ -70,7 +70,9 @@ func openTelemetry(ctx context.Context) (*telemetry, error) {
 // exported reports whether the environment names where signals of a kind go. By its specification OpenTelemetry would
 // send them to this machine otherwise, where mostly nobody listens.
 func exported(kind string) bool {
-	for _, name := range []string{"OTEL_" + kind + "_EXPORTER", "OTEL_EXPORTER_OTLP_" + kind + "_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"} {
+	for _, name := range []string{
+		"OTEL_" + kind + "_EXPORTER", "OTEL_EXPORTER_OTLP_" + kind + "_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT",
+	} {
 		if os.Getenv(name) != "" {
 			return true
 		}

@@ -23,8 +23,8 @@ func newIntrospection(t *testing.T, cfg oauth.IntrospectionConfig) httpapi.Autho
 	return authorize
 }
 
-// asked calls an Authorizer about a token, and holds the outcome and the number of calls of the server against what is
-// wanted.
+// asked calls an Authorizer about a token, and compares the outcome, and the number of calls of the server, with those
+// that are wanted.
 type asked struct {
 	t         *testing.T
 	server    *authServer

@@ -6,7 +6,9 @@
 //		{"query": "sony wh1000", "products": ["4711"], "top": 3, "within": "150ms"}
 //	]}
 //
-// How an index is searched is its own: bleveindex.Golden, esindex.Golden and meiliindex.Golden have the function.
+// A query that fails keeps the old index live. The Golden function of each backend has the search of its index:
+//
+//	config.Checks = append(config.Checks, bleveindex.Golden(golden.Dir(os.DirFS("queries"))))
 package golden
 
 import (
@@ -48,7 +50,7 @@ type Found struct {
 // Search answers a query from a candidate, with up to top products.
 type Search func(ctx context.Context, candidate reindex.Candidate, query string, top int) (Found, error)
 
-// Load returns the queries of a tenant; none if it has none.
+// Load returns the queries of a tenant. A tenant without queries passes.
 type Load func(tenant string) ([]Query, error)
 
 const (

@@ -11,7 +11,7 @@ import (
 	"productindex/reindex"
 )
 
-// scanner returns the capability to read back what is live, or skips the test.
+// scanner returns the capability to read the live index back, or skips the test.
 func scanner(t *testing.T, f Fixture) reindex.LiveScanner {
 	t.Helper()
 	live, ok := reindex.As[reindex.LiveScanner](f.Indexer)
@@ -37,7 +37,7 @@ func bodies(t *testing.T, products iter.Seq2[reindex.Product, error]) map[string
 	return found
 }
 
-// testScan: what is live and what a generation holds are read back, each product once, the same body the same way.
+// testScan: the live index and a generation are read back, each product once, the same body the same way.
 func testScan(t *testing.T, f Fixture) {
 	live := scanner(t, f)
 	for _, err := range live.ScanLive(t.Context(), tenant) {
@@ -86,7 +86,7 @@ func testScanStops(t *testing.T, f Fixture) {
 	}
 }
 
-// testDifference: an engine finds out how a generation differs from what is live, also after changes of the live index.
+// testDifference: an engine finds out how a generation differs from the live index, also after changes of that.
 func testDifference(t *testing.T, f Fixture) {
 	scanner(t, f)
 	f.publish(t, tenant, Products(50, "1"))

@@ -64,7 +64,7 @@ func (s *strict) Transform(dst, src []byte, atEOF bool) (nDst, nSrc int, err err
 	return nDst, nSrc, err
 }
 
-// encodes reports whether text, encoded, is what was read: then each U+FFFD in it was one in the file.
+// encodes reports whether text, once encoded, equals read: then each U+FFFD in it stands in the file.
 func (s *strict) encodes(text, read []byte) bool {
 	s.encoder.Reset()
 	encoded, err := s.encoder.Bytes(text)

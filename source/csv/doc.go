@@ -1,5 +1,10 @@
-// Package csv reads a tenant's products from CSV files: one product a record, or several records a product; plain, gzip
-// or zstd.
+// Package csv reads a tenant's products from CSV files: one product per record, or several records per product; plain,
+// gzip or zstd.
+//
+//	src, err := csv.New("/var/catalogues", &csv.Config{
+//		IDColumn: "sku", Comma: ';', Types: map[string]csv.Type{"price": csv.Number},
+//	})
+//	engine, err := reindex.New(src, index, nil)
 //
 // # Which files
 //

@@ -19,7 +19,7 @@ import (
 	"productindex/source/internal/sourcetest"
 )
 
-// outcome is what a read yields: products, and behind them what was rejected and what ended it.
+// outcome returns the products that a read yields, and behind them the rejections and the error that ended it.
 func outcome(t *testing.T, cfg csv.Config, content string) string {
 	t.Helper()
 	src := newSource(t, map[string]string{"acme.csv": content}, &cfg)

@@ -50,7 +50,7 @@ func (f *format) fail(ctx context.Context, in *files.Input, line int64, err erro
 	return f.Fail(in.Name, line, err)
 }
 
-// single visits one product a record.
+// single visits one product per record.
 func (f *format) single(ctx context.Context, r *rows, l *layout, need files.Need, visit files.Visitor) error {
 	for {
 		if err := ctx.Err(); err != nil {

@@ -34,8 +34,8 @@ func newSource(tb testing.TB, contents map[string]string, cfg *csv.Config) *csv.
 	return src
 }
 
-// read returns the tenant's products, each as its id and body, what was rejected, each as place and reason, and what
-// ended the read.
+// read returns the tenant's products, each as its id and body, the rejections, each as place and reason, and the error
+// that ended the read.
 func read(tb testing.TB, src *csv.Source) (all, rejected []string, failed error) {
 	tb.Helper()
 	for p, err := range sourcetest.Products(tb.Context(), src, "acme") {

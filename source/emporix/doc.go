@@ -1,6 +1,11 @@
 // Package emporix reads products from the product catalogue API of Emporix: GET /product/{tenant}/products, in pages
 // sorted by id, with tokens from the client credentials grant.
 //
+//	src, err := emporix.New(emporix.Config{
+//		BaseURL:     "https://api.emporix.io",
+//		Credentials: emporix.Static(clientID, clientSecret),
+//	})
+//
 // # What is promised while the catalogue changes
 //
 // The API has no snapshot: when a product is added or removed, all those after it move, and with them what a page

@@ -1,5 +1,8 @@
-// Package jsonl reads a tenant's products from JSON files: one JSON object a line, or an array of objects, or objects
+// Package jsonl reads a tenant's products from JSON files: one JSON object per line, or an array of objects, or objects
 // that span lines; plain, gzip or zstd.
+//
+//	src, err := jsonl.New("/var/catalogues", nil) // acme.jsonl.gz, …
+//	engine, err := reindex.New(src, index, nil)
 //
 // # Which files
 //

@@ -135,7 +135,7 @@ func FuzzFindID(f *testing.F) {
 		case !known && err == nil:
 			t.Errorf("%s: got %q, want an error", line, got)
 		case known && strings.Contains(want, "\ufffd"):
-			// encoding/json replaces what is not valid; findID must not.
+			// encoding/json replaces text that is not valid; findID must not.
 			if err == nil && got != want {
 				t.Errorf("%s: got %q, want %q", line, got, want)
 			}

@@ -206,7 +206,7 @@ func isValues(content []byte) bool {
 	return regexp.MustCompile(`^(\x{feff})?[ \t\r\n]*(\[|\{[ \t\r]*\n[ \t\r\n]*["}])`).Match(content)
 }
 
-// checkLines compares what was read with the lines.
+// checkLines compares the values that were read with the lines.
 func checkLines(t *testing.T, content []byte, longest int, got []string, ended error) {
 	t.Helper()
 	if bytes.HasPrefix(content, []byte("\xff\xfe")) || bytes.HasPrefix(content, []byte("\xfe\xff")) {

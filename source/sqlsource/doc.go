@@ -1,6 +1,12 @@
 // Package sqlsource reads products from a database through database/sql. It imports no driver: the host opens the
 // database with its own.
 //
+//	src, err := sqlsource.New(db, sqlsource.Config{
+//		Dialect: sqlsource.PostgreSQL,
+//		Query:   "SELECT sku, name, price FROM products WHERE tenant = $1",
+//		ID:      "sku",
+//	})
+//
 // # One snapshot
 //
 // A reindex that reads while products are added and removed must not mix two states of the catalogue. Open begins one

@@ -19,7 +19,7 @@ import (
 	"productindex/source/sqlsource"
 )
 
-// receiver is what changes are handed on to: it keeps them, and what was refused.
+// receiver keeps the changes that it is given, and the refusals.
 type receiver struct {
 	mu      sync.Mutex
 	got     map[string][]reindex.Change
@@ -365,8 +365,8 @@ func testFollowBatches(t *testing.T, d database) {
 	await(t, left(t, db, "changes_batches"), "")
 }
 
-// Rows that were taken when the end came are deleted, and what was not is still there. The deletion that fails hands on
-// again.
+// Rows that were taken before the end are deleted, and the others are still there. If the deletion fails, their changes
+// are handed on again.
 func testFollowEnds(t *testing.T, d database) {
 	db, o := outbox(t, d, "changes_ends")
 	exec(t, db, "INSERT INTO changes_ends VALUES (1, 'acme', 'a', false, NULL)")
@@ -453,7 +453,7 @@ func testFollowNotifications(t *testing.T, d database) {
 	await(t, func() string { return f.ids("acme") }, want+" after")
 }
 
-// The engine takes what comes from an outbox, looks up what has no body, and deletes what is gone.
+// The engine takes the changes of an outbox, looks up products without a body, and deletes those that are gone.
 func testFollowEngine(t *testing.T, d database) {
 	db, o := outbox(t, d, "changes_engine")
 	o.Lookup = true

@@ -11,7 +11,7 @@ import (
 	"productindex/source/sqlsource"
 )
 
-// records returns what a sequence yields: ids, and what is wrong with records.
+// records returns the ids that a sequence yields, and the errors of records.
 func records(t *testing.T, seq iter.Seq2[reindex.Product, error]) (got []string) {
 	t.Helper()
 	for p, err := range seq {

@@ -11,7 +11,7 @@ import (
 	"productindex/source/sqlsource"
 )
 
-// testSnapshot changes the table between any two pages and reads what was there before the first change.
+// testSnapshot changes the table between any two pages and reads the rows of before the first change.
 func testSnapshot(t *testing.T, d database, total int) {
 	reader, writer := d.open(t), d.open(t)
 	fill(t, writer, d, total)

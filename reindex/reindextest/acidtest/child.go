@@ -24,7 +24,7 @@ const (
 
 	// lease is how long a process that was killed holds up the next one.
 	lease = 2 * time.Second
-	// interval is the time between two looks at what is to happen.
+	// interval is the time between two looks at a condition.
 	interval = 10 * time.Millisecond
 	// childLimit ends a process whose test is gone.
 	childLimit = 20 * time.Minute

@@ -1,5 +1,7 @@
 // Package mysqltest runs a real MariaDB server for a test, from the program that a distribution's package installs. It
 // imports no driver.
+//
+//	db, err := sql.Open("mysql", mysqltest.Start(t)+"?parseTime=true")
 package mysqltest
 
 import (

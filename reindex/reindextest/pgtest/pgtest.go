@@ -1,6 +1,8 @@
 // Package pgtest runs real PostgreSQL servers for a test, standbys of them, and pgbouncer before them, from the
 // programs that a distribution's packages install. It imports no driver: a test opens a server's connection string with
 // the one it uses.
+//
+//	db, err := sql.Open("pgx", pgtest.Start(t))
 package pgtest
 
 import (
