@@ -1,6 +1,13 @@
 // Package reindextest states what every Indexer, Source and JobStore of package reindex promises, as tests that an
 // implementation runs against itself, and has what tests of such code need: a reference Indexer in memory, sources, and
 // an Indexer that injects faults.
+//
+//	func TestConformance(t *testing.T) {
+//		reindextest.TestIndexer(t, func(t *testing.T) reindextest.Fixture {
+//			index := open(t)
+//			return reindextest.Fixture{Indexer: index, Search: index.revisions}
+//		})
+//	}
 package reindextest
 
 import (
