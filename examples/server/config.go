@@ -32,6 +32,9 @@ type config struct {
 	// JobsLease is how long after its last sign of life a server that has died counts as alive, and its jobs with it.
 	JobsLease time.Duration `env:"PRODUCTINDEX_JOBS_LEASE" envDefault:"30s"`
 
+	// Fleet has several servers reindex one tenant together.
+	Fleet fleetSettings
+
 	// ServerURL is how clients reach this server, and TokenURL where they get their tokens, as the served OpenAPI document
 	// has it: URLs or paths; see httpapi.Config.
 	ServerURL string `env:"PRODUCTINDEX_SERVER_URL"`

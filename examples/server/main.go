@@ -9,6 +9,8 @@
 //	curl 'localhost:8080/search/acme?q=wool'
 //	curl localhost:8080/metrics
 //
+// With PRODUCTINDEX_FLEET several servers reindex one tenant together; see fleet.go.
+//
 // Spans and metrics also go to where the variables of OpenTelemetry say, such as OTEL_EXPORTER_OTLP_ENDPOINT. The
 // folder ../deploy has an image, alerts and a dashboard. /metrics names no tenant and asks for no token.
 //
@@ -62,11 +64,6 @@ func run(log *slog.Logger) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, index.close()) }()
-	records, err := openRecords(ctx, cfg)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, records.close()) }()
 	telemetry, err := openTelemetry(ctx)
 	if err != nil {
 		return err
@@ -84,14 +81,14 @@ func run(log *slog.Logger) (err error) {
 	if err != nil {
 		return err
 	}
-	engine, err := reindex.New(limits.Source(source), index.indexer, &reindex.Config{
-		Logger: log, MaxRejected: cfg.MaxRejected, MaxRuns: cfg.MaxRuns, Jobs: records.jobs, Changes: records.changes,
-		Trace: trace, Checks: cfg.checks(index),
+	engine, err := cfg.openEngine(ctx, limits.Source(source), index.indexer, reindex.Config{
+		Logger: log, MaxRejected: cfg.MaxRejected, MaxRuns: cfg.MaxRuns, Trace: trace, Checks: cfg.checks(index),
 	})
 	if err != nil {
 		return err
 	}
-	return operate(ctx, stop, cfg, parts{engine, index, limits, telemetry.metrics, log})
+	defer func() { err = errors.Join(err, engine.close()) }()
+	return operate(ctx, stop, cfg, parts{engine.engine, engine.work, index, limits, telemetry.metrics, log})
 }
 
 // closeTimeout is the shortest time that webhooks and traces have to be sent when the server ends.
@@ -99,7 +96,8 @@ const closeTimeout = 2 * time.Second
 
 // parts are what a server is made of.
 type parts struct {
-	engine  *reindex.Engine
+	engine  engine
+	work    func(ctx context.Context) error
 	index   backend
 	limits  *throttle.Throttle
 	metrics http.Handler
@@ -119,6 +117,9 @@ func operate(ctx context.Context, stop func(), cfg config, p parts) error {
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", cfg.Addr)
 	if err != nil {
 		return err
+	}
+	if err := p.work(ctx); err != nil {
+		return errors.Join(err, listener.Close(), p.engine.Shutdown(ctx))
 	}
 	p.log.Info("listening", "address", listener.Addr().String(), "backend", cfg.Backend)
 	var scheduling sync.WaitGroup
@@ -169,8 +170,7 @@ func routes(ctx context.Context, cfg config, p parts, scheduler *schedule.Schedu
 // serve answers requests until ctx ends or that fails, then shuts down in order: the server first, so that nothing new
 // comes in, then the engine. As the server begins to shut down it calls stop, which ends ctx.
 func serve(
-	ctx context.Context, stop func(), listener net.Listener, handler http.Handler, engine *reindex.Engine,
-	patience time.Duration,
+	ctx context.Context, stop func(), listener net.Listener, handler http.Handler, engine engine, patience time.Duration,
 ) error {
 	server := &http.Server{
 		Handler: handler, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 30 * time.Second, WriteTimeout: time.Minute,

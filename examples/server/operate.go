@@ -67,7 +67,7 @@ func (o operations) alert(trace *reindex.Trace, log *slog.Logger) (*reindex.Trac
 }
 
 // scheduler starts runs by the clock.
-func (o operations) scheduler(engine *reindex.Engine, log *slog.Logger) (*schedule.Scheduler, error) {
+func (o operations) scheduler(engine engine, log *slog.Logger) (*schedule.Scheduler, error) {
 	location, err := time.LoadLocation(o.TimeZone)
 	if err != nil {
 		return nil, fmt.Errorf("PRODUCTINDEX_SCHEDULE_TIME_ZONE: %w", err)
@@ -116,7 +116,7 @@ func scheduleHandler(scheduler *schedule.Scheduler) http.Handler {
 }
 
 // readiness says what the server needs. ctx ends when it begins to shut down.
-func readiness(ctx context.Context, engine *reindex.Engine, index backend, log *slog.Logger) http.Handler {
+func readiness(ctx context.Context, engine engine, index backend, log *slog.Logger) http.Handler {
 	const tenant = "readyz" // of which nothing needs to be known
 	checks := map[string]httpapi.Check{
 		"serving": func(context.Context) error { return context.Cause(ctx) },

@@ -47,7 +47,8 @@ func stopAmidstEvents(t *testing.T, end func(stop func(), listener net.Listener)
 	if err != nil {
 		t.Fatal(err)
 	}
-	handler, err := routes(ctx, config{}, parts{engine, backend{}, limits, http.NotFoundHandler(), discarded}, scheduler)
+	made := parts{engine: engine, limits: limits, metrics: http.NotFoundHandler(), log: discarded}
+	handler, err := routes(ctx, config{}, made, scheduler)
 	if err != nil {
 		t.Fatal(err)
 	}

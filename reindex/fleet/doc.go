@@ -38,5 +38,6 @@
 //
 // # Tables
 //
-// New makes River's tables, those of package jobsql, and reindex_fleet_runs and reindex_fleet_parts.
+// All processes that share the tables belong to the fleet: a job of an engine without one that is under way in them is
+// taken over. New makes River's tables, those of package jobsql, and reindex_fleet_runs and reindex_fleet_parts.
 package fleet

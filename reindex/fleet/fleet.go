@@ -109,13 +109,18 @@ func (f *Fleet) open(ctx context.Context, src reindex.Source, ix reindex.Indexer
 	return nil
 }
 
-// openChanges returns the log of changes that all processes share. Claims on it last as long as the fleet's leases.
+// openChanges returns the log of changes that all processes share. Claims on it last as long as the fleet's leases. The
+// log of products is the default one of package jobsql, so that hosts can join and leave a fleet without losing changes.
 func (f *Fleet) openChanges(ctx context.Context) (*jobsql.Changes, error) {
 	store, err := jobsql.New(ctx, f.db, &jobsql.Config{Dialect: jobsql.PostgreSQL, Lease: f.cfg.Lease})
 	if err != nil {
 		return nil, err
 	}
-	return store.Changes(&jobsql.ChangesConfig{Name: f.queues.parts, Bytes: int64(f.cfg.Engine.ChangeBytes)})
+	name := f.queues.parts
+	if f.cfg.Engine.EntityType == reindex.EntityProduct {
+		name = jobsql.DefaultChangesName
+	}
+	return store.Changes(&jobsql.ChangesConfig{Name: name, Bytes: int64(f.cfg.Engine.ChangeBytes)})
 }
 
 // Update carries changes of the tenant's products into the live index, and into what a run makes live after it; see
@@ -126,6 +131,14 @@ func (f *Fleet) Update(ctx context.Context, tenant string, changes ...reindex.Ch
 
 // Settle waits until what was accepted is searchable; see [reindex.Engine].
 func (f *Fleet) Settle(ctx context.Context, tenant string) error { return f.engine.Settle(ctx, tenant) }
+
+// Changes returns where the tenant's log of changes stands; see [reindex.Engine].
+func (f *Fleet) Changes(ctx context.Context, tenant string) (reindex.ChangeState, error) {
+	return f.engine.Changes(ctx, tenant)
+}
+
+// Tenants returns the tenants that have jobs, each of them once, in order.
+func (f *Fleet) Tenants(ctx context.Context) ([]string, error) { return f.engine.Tenants(ctx) }
 
 // fetchCooldown is how long a worker waits at least from one look into a queue to the next.
 const fetchCooldown = 20 * time.Millisecond

@@ -6,9 +6,14 @@ import (
 	"productindex/httpapi"
 	"productindex/reindex"
 	"productindex/reindex/reindextest"
+	"productindex/reindex/schedule"
 )
 
-var _ httpapi.Engine = (*Fleet)(nil)
+var (
+	_ httpapi.Engine  = (*Fleet)(nil)
+	_ httpapi.Updater = (*Fleet)(nil)
+	_ schedule.Engine = (*Fleet)(nil)
+)
 
 // A trigger starts a run, two workers load its parts, and each part is read once.
 func TestTriggerAndWorkers(t *testing.T) {

@@ -1,0 +1,115 @@
+//go:build unix
+
+package main
+
+import (
+	"crypto/rand"
+	"database/sql"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/stdlib"
+)
+
+const fleetSize = 3000 // products, in parts of 100
+
+// newFleet starts a server that triggers and two that work, over one PostgreSQL, which also has the products, and one
+// Elasticsearch. The wires are those of the workers.
+func newFleet(t *testing.T) (servers [3]*server, wires [2]*wire, search func(q question) found) {
+	t.Helper()
+	address, postgres := startElasticsearch(t), startPostgres(t)
+	connection, err := pgx.ParseConfig(postgres)
+	if err != nil {
+		t.Fatal(err)
+	}
+	db := stdlib.OpenDB(*connection)
+	defer db.Close()
+	fillShop(t, db)
+	prefix := "fleet" + strings.ToLower(rand.Text())
+	env := []string{
+		"PRODUCTINDEX_DATABASE=" + postgres, "PRODUCTINDEX_QUERY=SELECT id, name FROM products WHERE $1 = 'acme'",
+		"PRODUCTINDEX_BACKEND=elasticsearch", "ELASTICSEARCH_PREFIX=" + prefix, "PRODUCTINDEX_CHANGES=true",
+		"PRODUCTINDEX_JOBS=" + postgres, "PRODUCTINDEX_JOBS_LEASE=" + sharedLease.String(),
+		"PRODUCTINDEX_FLEET_PART_PRODUCTS=100",
+	}
+	servers[0] = start(t, append([]string{"ELASTICSEARCH_URL=" + address, "PRODUCTINDEX_FLEET=trigger"}, env...)...)
+	for i, role := range []string{"worker", "both"} {
+		wires[i] = newWire(t, address)
+		servers[i+1] = start(t, append([]string{"ELASTICSEARCH_URL=" + wires[i].url, "PRODUCTINDEX_FLEET=" + role}, env...)...)
+	}
+	index, err := openElasticsearch(config{Elasticsearch: elasticsearch{URL: address, Prefix: prefix}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = index.close() })
+	return servers, wires, func(q question) found {
+		answer, err := index.search(t.Context(), "acme", q)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return answer
+	}
+}
+
+func fillShop(t *testing.T, db *sql.DB) {
+	t.Helper()
+	for _, statement := range []string{
+		"CREATE TABLE products (id TEXT PRIMARY KEY, name TEXT NOT NULL)",
+		"INSERT INTO products SELECT 'p-' || lpad(n::text, 6, '0'), 'sock' FROM generate_series(1, 3000) AS s(n)",
+	} {
+		if _, err := db.ExecContext(t.Context(), statement); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// Three servers reindex one tenant together. One of the two that work is killed while it writes; what is edited through
+// the one that triggers is in the index when it goes live.
+func TestFleet(t *testing.T) {
+	servers, wires, search := newFleet(t)
+	trigger := servers[0]
+	edited := make(chan struct{})
+	kill := sync.OnceFunc(func() {
+		defer close(edited)
+		status, body := trigger.send(t, http.MethodPut, "/indexing/acme/products/p-000001", "", `{"id":"p-000001","name":"glove"}`)
+		if status >= http.StatusMultipleChoices {
+			t.Errorf("an edit is answered with %d: %s", status, body)
+		}
+		if err := servers[1].cmd.Process.Kill(); err != nil {
+			t.Error(err)
+		}
+	})
+	wires[0].set(func(e event) {
+		if e.isWrite() {
+			kill()
+		}
+	})
+	wires[1].set(func(e event) {
+		if e.isWrite() {
+			<-edited // so that neither does all of the work
+		}
+	})
+	j, isNew := trigger.trigger(t, "acme")
+	if end := trigger.awaitEnd(t, "acme", j.ID); !isNew || end.Status != "SUCCESS" {
+		t.Fatalf("new: %v, the job is %+v", isNew, end)
+	}
+	if n := search(question{}).Total; n != fleetSize {
+		t.Errorf("%d products are live, want %d", n, fleetSize)
+	}
+	if answer := search(question{Text: "glove"}); answer.Total != 1 || answer.Hits[0].ID != "p-000001" {
+		t.Errorf("the edited product is found as %+v", answer)
+	}
+	if status, body := trigger.do(t, http.MethodGet, "/readyz", ""); status != http.StatusOK {
+		t.Errorf("/readyz answers %d: %s", status, body)
+	}
+	for range servers[1].log { // until the end of the one that was killed
+	}
+	if err := servers[1].cmd.Wait(); err == nil {
+		t.Error("the server that was killed ended by itself")
+	}
+	servers[2].stop(t)
+	trigger.stop(t)
+}
