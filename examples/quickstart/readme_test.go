@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -72,6 +73,54 @@ func TestReadme(t *testing.T) {
 	mux.ServeHTTP(answer, httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/indexing/a/reindex", nil))
 	if answer.Code != http.StatusBadRequest { // no such tenant
 		t.Errorf("the mounted endpoint answers %d", answer.Code)
+	}
+}
+
+// The README's commands by which a host adds the module work, over a checkout that stands beside the host's code.
+func TestReadmeModule(t *testing.T) {
+	readme, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	root, err := filepath.Abs("../..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, line := range []string{
+		"go mod edit -require=productindex@v0.0.0 -replace=productindex=../productindex && go mod tidy",
+		"go work init . ../productindex",
+	} {
+		if !strings.Contains(string(readme), line) {
+			t.Errorf("the README does not hold the line %s", line)
+		}
+		folder := t.TempDir()
+		host := filepath.Join(folder, "host")
+		for name, content := range map[string]string{
+			"go.mod":  "module host\n\ngo 1.26\n",
+			"main.go": "package main\n\nimport _ \"productindex/reindex\"\n\nfunc main() {}\n",
+		} {
+			if err := os.MkdirAll(host, 0o700); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(filepath.Join(host, name), []byte(content), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := os.Symlink(root, filepath.Join(folder, "productindex")); err != nil {
+			t.Skip(err)
+		}
+		for command := range strings.SplitSeq(line+" && go list -deps .", " && ") {
+			args := strings.Fields(command)
+			cmd := exec.CommandContext(t.Context(), args[0], args[1:]...)
+			cmd.Dir = host
+			cmd.Env = append(os.Environ(), "GOWORK=", "GOFLAGS=-mod=mod", "GOPROXY=off", "GONOSUMDB=*")
+			if strings.HasPrefix(line, "go work") {
+				cmd.Env = append(cmd.Env, "GOFLAGS=")
+			}
+			if out, err := cmd.CombinedOutput(); err != nil {
+				t.Errorf("%s: %v: %s", command, err, out)
+			}
+		}
 	}
 }
 
