@@ -82,7 +82,20 @@ func (d *differ) readLive(ctx context.Context) error {
 		d.ids, d.bodies = append(d.ids, maphash.String(d.seed, p.ID)), append(d.bodies, body)
 	}
 	sort.Sort(d)
+	d.dropRepeated()
 	return ctx.Err()
+}
+
+// dropRepeated leaves one of each product that was yielded twice: both were changed, or one was read in two places.
+func (d *differ) dropRepeated() {
+	kept := 0
+	for i, id := range d.ids {
+		if i == 0 || id != d.ids[kept-1] {
+			d.ids[kept], d.bodies[kept] = id, d.bodies[i]
+			kept++
+		}
+	}
+	d.ids, d.bodies = d.ids[:kept], d.bodies[:kept]
 }
 
 // readSealed compares what the generation holds with what is live, but for products that were edited.
@@ -152,13 +165,15 @@ func (d *differ) describe(ctx context.Context) error {
 		switch now, changed := after[p.ID]; {
 		case !found: // it is new since
 		case changed:
-			waiting--
+			if fields[p.ID] == nil {
+				waiting--
+			}
 			if before, err := d.fields(p); err != nil {
 				return err
 			} else if d.sum(before)|met == d.bodies[i] {
 				fields[p.ID] = differing(before, now)
 			}
-		case d.bodies[i]&met == 0:
+		case d.bodies[i]&met == 0 && !slices.Contains(d.out.RemovedIDs, p.ID):
 			d.list(&d.out.RemovedIDs, p.ID)
 		}
 		if waiting <= 0 && len(d.out.RemovedIDs) == removed {

@@ -1,9 +1,11 @@
 package reindex_test
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"iter"
 	"math/rand/v2"
 	"os"
 	"reflect"
@@ -109,6 +111,43 @@ func TestDifferenceIsExact(t *testing.T) {
 					got.Added, got.Removed, got.Changed, got.Unchanged, want.Added, want.Removed, want.Changed, want.Unchanged)
 			}
 		})
+	}
+}
+
+// twice is an index whose scan of what is live yields some products twice, as one may while changes are made.
+type twice struct{ *reindextest.Memory }
+
+func (x twice) ScanLive(ctx context.Context, tenant string) iter.Seq2[reindex.Product, error] {
+	return func(yield func(reindex.Product, error) bool) {
+		n := 0
+		for p, err := range x.Memory.ScanLive(ctx, tenant) {
+			n++
+			if !yield(p, err) || n%3 == 0 && !yield(p, err) {
+				return
+			}
+		}
+	}
+}
+
+// A product that is read twice counts once.
+func TestDifferenceOfRepeatedProducts(t *testing.T) {
+	ix := reindextest.NewMemory()
+	publish(t, ix, reindextest.Products(100, "old"))
+	after := slices.Concat(reindextest.Products(80, "old")[20:], reindextest.Products(20, "new"))
+	engine, err := reindex.New(reindextest.Slice(after), twice{ix}, &reindex.Config{MinFraction: -1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	report, err := engine.RunWith(t.Context(), tenant, reindex.Options{Difference: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := report.Difference
+	if d.Added != 0 || d.Removed != 20 || d.Changed != 20 || d.Unchanged != 60 || len(d.ChangedProducts) != 20 {
+		t.Errorf("difference %+v, want 20 removed, 20 changed and 60 unchanged", d)
+	}
+	if ids := slices.Compact(slices.Clone(d.RemovedIDs)); len(ids) != 20 || len(d.RemovedIDs) != 20 {
+		t.Errorf("removed %v, want 20 different ones", d.RemovedIDs)
 	}
 }
 

@@ -10,9 +10,9 @@ import (
 type LiveScanner interface {
 	// ScanLive yields every product of the tenant that searches see, once, in any order, with its body as the index keeps
 	// it. It reads one state of the index as far as the index has such a thing: a change that is made meanwhile may be in
-	// what is yielded, or not. Nobody keeps a body after its turn. A sequence that failed with a [*TemporaryError] is read
-	// again from its start. The error matches [ErrNoLiveIndex] if nothing is live, and [errors.ErrUnsupported] if bodies
-	// are not kept.
+	// what is yielded, or not, and while changes are made a product may be yielded twice. Nobody keeps a body after its
+	// turn. A sequence that failed with a [*TemporaryError] is read again from its start. The error matches
+	// [ErrNoLiveIndex] if nothing is live, and [errors.ErrUnsupported] if bodies are not kept.
 	ScanLive(ctx context.Context, tenant string) iter.Seq2[Product, error]
 }
 

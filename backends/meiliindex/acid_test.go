@@ -16,8 +16,8 @@ import (
 
 const acidURL = "MEILIINDEX_ACID_URL"
 
-// TestAcid: whatever happens to the engine's process, the index ends as the shop's database has it. The server, which is
-// the emulator, goes on.
+// TestAcid: whatever happens to the engine's process, the index ends as the shop's database has it. The server, which
+// is the emulator, goes on.
 func TestAcid(t *testing.T) {
 	acidtest.Run(t, acidtest.Scenario{SmallReindexes: 5}, func(t *testing.T, _ string) []string {
 		return []string{acidURL + "=" + server(t).URL}
@@ -38,7 +38,8 @@ func openAcid(context.Context, string) (acidtest.Index, error) {
 }
 
 // bodiesOf answers one search for the bodies of all of a tenant's documents. The emulator has no limit on them.
-func bodiesOf(ctx context.Context, client meilisearch.ServiceManager, ix *Index, tenant string) (map[string]string, error) {
+func bodiesOf(ctx context.Context, client meilisearch.ServiceManager, ix *Index,
+	tenant string) (map[string]string, error) {
 	raw, err := client.Index(ix.LiveUID(tenant)).SearchRawWithContext(ctx, "", &meilisearch.SearchRequest{Limit: 10_000})
 	if err != nil {
 		return nil, fmt.Errorf("searching: %w", err)

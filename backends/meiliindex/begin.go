@@ -48,7 +48,8 @@ func (ix *Index) begin(ctx context.Context, tenant string) (*generation, error) 
 	}
 	g := &generation{
 		ix: ix, tenant: tenant, live: ix.LiveUID(tenant), uid: ix.register(tenant, token), token: token,
-		posts: semaphore.NewWeighted(int64(ix.cfg.MaxTasks)), slots: make(chan struct{}, ix.cfg.MaxTasks), settling: make(chan struct{}, 1),
+		posts: semaphore.NewWeighted(int64(ix.cfg.MaxTasks)), slots: make(chan struct{}, ix.cfg.MaxTasks),
+		settling: make(chan struct{}, 1),
 	}
 	g.docs = g.uploader()
 	if err = g.create(ctx, settings); err == nil && fenced {
@@ -69,8 +70,8 @@ func (g *generation) giveUp(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), discardFor)
 	defer cancel()
 	if err := g.discard(ctx); err != nil {
-		g.ix.cfg.Logger.WarnContext(ctx, "deleting an index that was begun in vain failed, a later run deletes it", "tenant", g.tenant,
-			"index", g.uid, "error", err)
+		g.ix.cfg.Logger.WarnContext(ctx, "deleting an index that was begun in vain failed, a later run deletes it",
+			"tenant", g.tenant, "index", g.uid, "error", err)
 	}
 }
 
@@ -109,12 +110,14 @@ func (ix *Index) settings(ctx context.Context, tenant string) (*meilisearch.Sett
 		return nil, nil //nolint:nilnil // no settings is an answer
 	case errors.As(err, &e) && e.ErrCode == meilisearch.ErrCodeResponseUnmarshalBody:
 		const text = "cannot be kept: the client does not understand them, give Config.Settings"
-		return nil, reindex.Public(fmt.Errorf("meiliindex: the settings of %s %s", live, text), "the settings of the live index "+text)
+		return nil, reindex.Public(fmt.Errorf("meiliindex: the settings of %s %s", live, text),
+			"the settings of the live index "+text)
 	case err != nil:
 		return nil, explain(ctx, "settings.get", live, err)
 	case len(settings.Embedders) > 0: // their keys come back masked
 		const text = "cannot be kept: they have embedders, whose keys the server does not show, give Config.Settings"
-		return nil, reindex.Public(fmt.Errorf("meiliindex: the settings of %s %s", live, text), "the settings of the live index "+text)
+		return nil, reindex.Public(fmt.Errorf("meiliindex: the settings of %s %s", live, text),
+			"the settings of the live index "+text)
 	}
 	return settings, nil
 }
@@ -143,7 +146,8 @@ func (g *generation) create(ctx context.Context, settings *meilisearch.Settings)
 	}
 	index, err := g.ix.getIndex(ctx, g.uid)
 	if err == nil && index == nil {
-		err = reindex.Public(fmt.Errorf("meiliindex: index %s of tenant %q was deleted right after it had been created", g.uid, g.tenant),
+		err = reindex.Public(fmt.Errorf("meiliindex: index %s of tenant %q was deleted right after it had been created",
+			g.uid, g.tenant),
 			"somebody has deleted the new index right after it had been created")
 	}
 	if err == nil {
@@ -152,9 +156,11 @@ func (g *generation) create(ctx context.Context, settings *meilisearch.Settings)
 	return err
 }
 
-func (g *generation) enqueueCreation(ctx context.Context, settings *meilisearch.Settings) (tasks []*meilisearch.TaskInfo, err error) {
+func (g *generation) enqueueCreation(ctx context.Context,
+	settings *meilisearch.Settings) (tasks []*meilisearch.TaskInfo, err error) {
 	cfg := &g.ix.cfg
-	info, err := g.ix.client.CreateIndexWithContext(ctx, &meilisearch.IndexConfig{Uid: g.uid, PrimaryKey: cfg.KeyAttribute})
+	first := &meilisearch.IndexConfig{Uid: g.uid, PrimaryKey: cfg.KeyAttribute}
+	info, err := g.ix.client.CreateIndexWithContext(ctx, first)
 	if err != nil {
 		return nil, explain(ctx, "indexes.create", g.uid, err)
 	}

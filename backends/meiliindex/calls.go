@@ -54,8 +54,8 @@ func (ix *Index) await(ctx context.Context, info *meilisearch.TaskInfo) (*meilis
 	err := ix.poll(ctx, func() (done bool, err error) {
 		task, err = ix.getTask(ctx, info.TaskUID)
 		if err == nil && (task.Type != info.Type || task.IndexUID != info.IndexUID) {
-			err = fmt.Errorf("meiliindex: task %d is %s of index %q, no longer %s of index %q: %w", info.TaskUID, task.Type, task.IndexUID, info.Type,
-				info.IndexUID, errNoTask)
+			err = fmt.Errorf("meiliindex: task %d is %s of index %q, no longer %s of index %q: %w",
+				info.TaskUID, task.Type, task.IndexUID, info.Type, info.IndexUID, errNoTask)
 		}
 		return err == nil && ended(task), err
 	})
@@ -84,8 +84,8 @@ func outcome(t *meilisearch.Task) error {
 		return reindex.Public(fmt.Errorf("meiliindex: task %d (%s): %w by task %d", t.UID, t.Type, errCanceled, t.CanceledBy),
 			"somebody has canceled a task on the server")
 	}
-	return fmt.Errorf("meiliindex: %w",
-		&taskError{t.UID, string(t.Type), t.Error.Code, t.Error.Message, t.Error.Type == "system" || strings.HasPrefix(t.Error.Code, codeOfIndex)})
+	system := t.Error.Type == "system" || strings.HasPrefix(t.Error.Code, codeOfIndex)
+	return fmt.Errorf("meiliindex: %w", &taskError{t.UID, string(t.Type), t.Error.Code, t.Error.Message, system})
 }
 
 // failedWith reports whether err is that of a task that failed with the code.

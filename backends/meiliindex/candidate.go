@@ -21,7 +21,8 @@ type Candidate interface {
 var _ Candidate = (*generation)(nil)
 
 // Search implements [Candidate].
-func (g *generation) Search(ctx context.Context, query string, request *meilisearch.SearchRequest) (*meilisearch.SearchResponse, error) {
+func (g *generation) Search(ctx context.Context, query string,
+	request *meilisearch.SearchRequest) (*meilisearch.SearchResponse, error) {
 	answer, err := g.ix.client.Index(g.uid).SearchWithContext(ctx, query, request)
 	return answer, explain(ctx, "search", g.uid, err)
 }
@@ -29,7 +30,8 @@ func (g *generation) Search(ctx context.Context, query string, request *meilisea
 // Golden returns a check that asks each candidate the queries of its tenant. Of how many products a query finds the
 // server knows an estimate only.
 func Golden(load golden.Load) reindex.Check {
-	return golden.Check(load, func(ctx context.Context, candidate reindex.Candidate, query string, top int) (found golden.Found, err error) {
+	return golden.Check(load, func(ctx context.Context, candidate reindex.Candidate, query string,
+		top int) (found golden.Found, err error) {
 		g, ok := reindex.As[*generation](candidate)
 		if !ok {
 			return found, errNoCandidate

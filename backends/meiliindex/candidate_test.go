@@ -20,11 +20,13 @@ func TestGolden(t *testing.T) {
 		t.Fatal(err)
 	}
 	catalogue := []reindex.Product{
-		reindextest.NewProduct("a", map[string]any{"name": "red wool sock"}), reindextest.NewProduct("b", map[string]any{"name": "blue sock"}),
+		reindextest.NewProduct("a", map[string]any{"name": "red wool sock"}),
+		reindextest.NewProduct("b", map[string]any{"name": "blue sock"}),
 	}
 	reindexWith := func(queries string) error {
 		files := fstest.MapFS{"acme.golden.json": {Data: []byte(`{"queries":[` + queries + `]}`)}}
-		engine, err := reindex.New(reindextest.Slice(catalogue), ix, &reindex.Config{Checks: []reindex.Check{Golden(golden.Dir(files))}})
+		engine, err := reindex.New(reindextest.Slice(catalogue), ix,
+			&reindex.Config{Checks: []reindex.Check{Golden(golden.Dir(files))}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -35,7 +37,8 @@ func TestGolden(t *testing.T) {
 		t.Fatal(err)
 	}
 	err = reindexWith(`{"query":"sock","atLeast":3}`)
-	if refused, ok := errors.AsType[*reindex.CheckError](err); !ok || !strings.Contains(refused.PublicMessage(), `query "sock" finds 2 products, want at least 3`) {
+	if refused, ok := errors.AsType[*reindex.CheckError](err); !ok ||
+		!strings.Contains(refused.PublicMessage(), `query "sock" finds 2 products, want at least 3`) {
 		t.Errorf("error %v", err)
 	}
 	if n, err := ix.DocCount(t.Context(), "acme"); n != 2 || err != nil {

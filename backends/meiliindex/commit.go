@@ -146,9 +146,10 @@ func (g *generation) confirm(ctx context.Context) error {
 // isSwap reports whether the task is the swap that makes the generation live. The uid alone does not prove it: after a
 // restore the server counts from where it was, and gives the uid to another task.
 func (g *generation) isSwap(task *meilisearch.Task) bool {
-	return task.Type == meilisearch.TaskTypeIndexSwap && slices.ContainsFunc(task.Details.Swaps, func(s meilisearch.SwapIndexesParams) bool {
-		return slices.Equal(s.Indexes, []string{g.uid, g.live})
-	})
+	return task.Type == meilisearch.TaskTypeIndexSwap && slices.ContainsFunc(task.Details.Swaps,
+		func(s meilisearch.SwapIndexesParams) bool {
+			return slices.Equal(s.Indexes, []string{g.uid, g.live})
+		})
 }
 
 // confirmByIndexes finds out how a swap ended whose task the server does not show.
@@ -207,7 +208,7 @@ func (g *generation) isFilled(index *meilisearch.IndexResult) bool {
 	return index != nil && index.CreatedAt.Equal(g.created)
 }
 
-// retire has what was live before deleted, which Commit does not wait for. What fails here is left to Reap.
+// retire has what was live before deleted, which Commit does not wait for. Reap repeats a deletion that failed.
 func (g *generation) retire(ctx context.Context) {
 	if g.swap.rename {
 		g.swap.retired = true
@@ -215,8 +216,8 @@ func (g *generation) retire(ctx context.Context) {
 	if !g.swap.retired {
 		_, err := g.ix.client.DeleteIndexWithContext(ctx, g.uid)
 		if g.swap.retired = err == nil; err != nil {
-			g.ix.cfg.Logger.WarnContext(ctx, "deleting the index that was live failed, a later run deletes it", "tenant", g.tenant, "index", g.uid,
-				"error", explain(ctx, "indexes.delete", g.uid, err))
+			g.ix.cfg.Logger.WarnContext(ctx, "deleting the index that was live failed, a later run deletes it",
+				"tenant", g.tenant, "index", g.uid, "error", explain(ctx, "indexes.delete", g.uid, err))
 		}
 	}
 	g.ix.unregister(g.uid)
@@ -242,7 +243,7 @@ func (g *generation) Abort(ctx context.Context) error {
 	return g.discard(ctx)
 }
 
-// discard deletes the generation's index. What is left is Reap's.
+// discard deletes the generation's index. Reap deletes the rest.
 func (g *generation) discard(ctx context.Context) error {
 	defer g.ix.unregister(g.uid)
 	_, err := g.ix.remove(ctx, g.uid)

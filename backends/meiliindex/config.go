@@ -92,7 +92,8 @@ var (
 )
 
 // reserved are attributes that mean something to the server.
-var reserved = map[string]bool{"_geo": true, "_geojson": true, "_vectors": true, "_formatted": true, "_federation": true}
+var reserved = map[string]bool{"_geo": true, "_geojson": true, "_vectors": true, "_formatted": true,
+	"_federation": true}
 
 // validate reports every setting of a config with defaults that makes no sense.
 func (c *Config) validate() error {

@@ -11,10 +11,10 @@
 //		meilisearch.WithContentEncoding(meilisearch.GzipEncoding, meilisearch.BestSpeed))
 //
 // The key needs the actions indexes.create, indexes.get, indexes.delete, indexes.swap, documents.add, settings.update,
-// stats.get, tasks.get and tasks.cancel, settings.get if Config.Settings is nil, and documents.delete if products are
-// deleted by [reindex.Engine.Update]. With version an older server is
-// found at once. A key for every index ("*") sees the task of a swap. One for the pattern of Config.Prefix also works,
-// and learns from the indexes how the swap ended.
+// stats.get, tasks.get and tasks.cancel, settings.get if Config.Settings is nil, documents.delete if products are
+// deleted by [reindex.Engine.Update], and documents.get for the difference to the live index. With version an older
+// server is found at once. A key for every index ("*") sees the task of a swap. One for the pattern of Config.Prefix
+// also works, and learns from the indexes how the swap ended.
 //
 // # On the server
 //

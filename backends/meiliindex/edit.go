@@ -42,7 +42,8 @@ func (g *generation) uploader() *uploader {
 // another, so that the server can work on both at the same time, and waits for them.
 func (u *uploader) apply(ctx context.Context, changes []reindex.Change) error {
 	upserts, deletions := split(changes)
-	if n := listSize(deletions); n > u.ix.cfg.PayloadLimit && len(deletions) > 1 { // the server would answer with status 500
+	// The server would answer with status 500.
+	if n := listSize(deletions); n > u.ix.cfg.PayloadLimit && len(deletions) > 1 {
 		return u.errTooLarge(len(deletions), n)
 	}
 	documents, body, failed := u.ix.encode(upserts)

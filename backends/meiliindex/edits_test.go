@@ -64,7 +64,8 @@ func TestEditsAreNeverLost(t *testing.T) {
 					t.Error("no run had to carry a change")
 				}
 				if got := bodies(t, s, ix); !maps.Equal(got, db.products) {
-					t.Errorf("%d documents are live, %d products are in the database: %s", len(got), len(db.products), difference(got, db.products))
+					t.Errorf("%d documents are live, %d products are in the database: %s", len(got), len(db.products),
+						difference(got, db.products))
 				}
 			})
 		}

@@ -67,7 +67,8 @@ func explain(ctx context.Context, action, uid string, err error) error {
 		return reindex.Temporary(&callError{what + ": " + text, "the server gave " + text, err})
 	}
 	said := fmt.Sprintf("%s: status %d", what, e.StatusCode)
-	seen := fmt.Sprintf("the server, or something in between, answered with HTTP status %d (%s)", e.StatusCode, http.StatusText(e.StatusCode))
+	seen := fmt.Sprintf("the server, or something in between, answered with HTTP status %d (%s)", e.StatusCode,
+		http.StatusText(e.StatusCode))
 	if code, message := e.MeilisearchApiError.Code, e.MeilisearchApiError.Message; code != "" {
 		said += fmt.Sprintf(", %s: %s", code, message)
 		seen = publicText(code, message)

@@ -28,9 +28,7 @@ func faultSeeds() int {
 }
 
 // Whatever goes wrong on the way to the server: after a run that succeeded the new products are live, all but the bad
-// ones, and after
-
-// one that failed either the old ones or all of the new ones.
+// ones, and after one that failed either the old ones or all of the new ones.
 func TestFaults(t *testing.T) {
 	s := meilitest.New()
 	t.Cleanup(s.Close)
@@ -83,7 +81,8 @@ func TestFaults(t *testing.T) {
 
 func runOnce(t *testing.T, ix *Index, products []reindex.Product) (reindex.Report, error) {
 	engine, err := reindex.New(reindextest.Slice(products), ix, &reindex.Config{
-		BatchDocs: 20, MaxRejected: -1, Retry: reindex.Retry{Attempts: 6, MinDelay: time.Microsecond, MaxDelay: 10 * time.Microsecond},
+		BatchDocs: 20, MaxRejected: -1,
+		Retry: reindex.Retry{Attempts: 6, MinDelay: time.Microsecond, MaxDelay: 10 * time.Microsecond},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -92,9 +91,7 @@ func runOnce(t *testing.T, ix *Index, products []reindex.Product) (reindex.Repor
 }
 
 // randomFaults lets about one request in twenty go wrong: its connection is cut, before or after the server has done
-// its work, or
-
-// something answers in the server's place.
+// its work, or something answers in the server's place.
 func randomFaults(seed uint64) func(*http.Request) *meilitest.Fault {
 	var mu sync.Mutex
 	rng := rand.New(rand.NewPCG(seed, seed))
@@ -124,7 +121,7 @@ type roundTripper func(*http.Request) (*http.Response, error)
 
 func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
-// What goes wrong for good has one clear error, is not tried again, and leaves the live index alone.
+// An error that lasts is clear, is not tried again, and leaves the live index alone.
 func TestClearErrors(t *testing.T) {
 	const full = `{"message":"Meilisearch cannot receive write operations because the limit of the task database has been reached. Please delete ` +
 		`tasks to continue performing write operations.","code":"no_space_left_on_device","type":"system","link":"x"}`
@@ -186,10 +183,12 @@ func TestClearErrors(t *testing.T) {
 func TestOldServer(t *testing.T) {
 	s := server(t)
 	s.Version = "1.17.1"
-	if _, err := newIndex(t, s, nil).Begin(t.Context(), "acme"); err == nil || !strings.Contains(err.Error(), "1.18 or later") {
+	if _, err := newIndex(t, s, nil).Begin(t.Context(), "acme"); err == nil ||
+		!strings.Contains(err.Error(), "1.18 or later") {
 		t.Errorf("begin: %v", err)
 	}
-	for version, want := range map[string]bool{"1.18.0": true, "1.50.0": true, "2.0.0": true, "0.30.1": false, "1.9.9": false, "next": true, "x.y": true} {
+	for version, want := range map[string]bool{"1.18.0": true, "1.50.0": true, "2.0.0": true, "0.30.1": false,
+		"1.9.9": false, "next": true, "x.y": true} {
 		if hasRename(version) != want {
 			t.Errorf("hasRename(%q) is %v", version, !want)
 		}
@@ -200,13 +199,15 @@ func TestOldServer(t *testing.T) {
 func TestRetriesOfTheClient(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		busy := &http.Client{Transport: roundTripper(func(r *http.Request) (*http.Response, error) {
-			return &http.Response{StatusCode: http.StatusServiceUnavailable, Body: http.NoBody, Header: http.Header{}, Request: r}, nil
+			return &http.Response{StatusCode: http.StatusServiceUnavailable, Body: http.NoBody, Header: http.Header{},
+				Request: r}, nil
 		})}
 		ix, err := New(meilisearch.New("http://busy", meilisearch.WithCustomClient(busy)), nil)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := ix.Begin(t.Context(), "acme"); err == nil || isTemporary(err) || !strings.Contains(err.Error(), "DisableRetries") {
+		if _, err := ix.Begin(t.Context(), "acme"); err == nil || isTemporary(err) ||
+			!strings.Contains(err.Error(), "DisableRetries") {
 			t.Errorf("begin: %v", err)
 		}
 	})

@@ -70,7 +70,8 @@ func (g *generation) checkMark(ctx context.Context) error {
 	}
 	mark, err := g.ix.getIndex(ctx, g.mark())
 	if err == nil && mark == nil {
-		err = fmt.Errorf("meiliindex: index %s of tenant %q does not go live: its mark is gone: %w", g.uid, g.tenant, reindex.ErrFenced)
+		err = fmt.Errorf("meiliindex: index %s of tenant %q does not go live: its mark is gone: %w", g.uid, g.tenant,
+			reindex.ErrFenced)
 	}
 	return err
 }

@@ -123,7 +123,8 @@ func TestFenceWithoutDeletion(t *testing.T) {
 			other := newIndex(t, s, nil)
 			publish(t, mine, product("live", `{}`))
 			old := sealedWith(t, mine, 1, "a", "b")
-			s.SetFault(on(http.MethodDelete, "/indexes/"+old.uid, meilitest.Fault{Status: http.StatusForbidden, Body: `{"code":"invalid_api_key"}`}))
+			s.SetFault(on(http.MethodDelete, "/indexes/"+old.uid, meilitest.Fault{Status: http.StatusForbidden,
+				Body: `{"code":"invalid_api_key"}`}))
 			if _, err := beginWith(t, other, 2); !errors.Is(err, errForbidden) {
 				t.Fatalf("begin: %v", err)
 			}

@@ -25,7 +25,7 @@ type generation struct {
 
 	posts    *semaphore.Weighted // held by one while documents are posted, by all of it while bad ones are isolated
 	slots    chan struct{}       // one element a task in sent
-	settling chan struct{}       // a lock: its holder looks at what was sent
+	settling chan struct{}       // a lock: its holder looks at the tasks
 	sealed   bool
 
 	liveTries int // to count the live index
@@ -81,7 +81,8 @@ func (g *generation) write(ctx context.Context, documents []document, body []byt
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	at, _ := slices.BinarySearchFunc(g.sent, s.task.TaskUID, func(s *sending, uid int64) int { return cmp.Compare(s.task.TaskUID, uid) })
+	byTask := func(s *sending, uid int64) int { return cmp.Compare(s.task.TaskUID, uid) }
+	at, _ := slices.BinarySearchFunc(g.sent, s.task.TaskUID, byTask)
 	g.sent = slices.Insert(g.sent, at, s)
 	return true, nil
 }

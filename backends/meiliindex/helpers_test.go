@@ -69,7 +69,8 @@ func revs(ctx context.Context, client meilisearch.ServiceManager, ix *Index, ten
 }
 
 // hits answers one search for all of a tenant's documents, by the ids of the products.
-func hits(ctx context.Context, client meilisearch.ServiceManager, ix *Index, tenant string) (map[string]map[string]any, error) {
+func hits(ctx context.Context, client meilisearch.ServiceManager, ix *Index,
+	tenant string) (map[string]map[string]any, error) {
 	found := map[string]map[string]any{}
 	raw, err := client.Index(ix.LiveUID(tenant)).SearchRawWithContext(ctx, "", &meilisearch.SearchRequest{Limit: 1000})
 	if isMissing(err) {

@@ -25,7 +25,8 @@ func TestNew(t *testing.T) {
 	if _, err := New(client, nil); err != nil {
 		t.Error(err)
 	}
-	_, err := New(client, &Config{Prefix: "-a", KeyAttribute: "_geo", PayloadLimit: -1, BatchBytes: -1, MaxTasks: -1, PollInterval: -1})
+	_, err := New(client, &Config{Prefix: "-a", KeyAttribute: "_geo", PayloadLimit: -1, BatchBytes: -1, MaxTasks: -1,
+		PollInterval: -1})
 	for _, name := range []string{"Prefix", "KeyAttribute", "PayloadLimit", "BatchBytes", "MaxTasks", "PollInterval"} {
 		if err == nil || !strings.Contains(err.Error(), name) {
 			t.Errorf("%s is not named: %v", name, err)
@@ -89,9 +90,11 @@ func TestUIDs(t *testing.T) {
 func TestSettings(t *testing.T) {
 	s := server(t)
 	admin := connect(t, s.URL, meilitest.MasterKey)
-	ours := newIndex(t, s, &Config{Settings: &meilisearch.Settings{FilterableAttributes: []string{"brand"}, SortableAttributes: []string{"price"}}})
+	ours := newIndex(t, s, &Config{Settings: &meilisearch.Settings{FilterableAttributes: []string{"brand"},
+		SortableAttributes: []string{"price"}}})
 	gen := begin(t, ours)
-	if got, err := admin.Index(gen.uid).GetSettingsWithContext(t.Context()); err != nil || fmt.Sprint(got.FilterableAttributes) != "[brand]" {
+	if got, err := admin.Index(gen.uid).GetSettingsWithContext(t.Context()); err != nil ||
+		fmt.Sprint(got.FilterableAttributes) != "[brand]" {
 		t.Errorf("settings %+v, %v", got, err)
 	}
 	mustSeal(t, gen)
@@ -104,7 +107,9 @@ func TestSettings(t *testing.T) {
 		func() (*meilisearch.TaskInfo, error) {
 			return live.UpdateSettingsWithContext(t.Context(), &meilisearch.Settings{
 				StopWords: []string{"the"}, Pagination: &meilisearch.Pagination{MaxTotalHits: 77}, Synonyms: map[string][]string{"a": {"b"}},
-				TypoTolerance: &meilisearch.TypoTolerance{MinWordSizeForTypos: meilisearch.MinWordSizeForTypos{OneTypo: 3, TwoTypos: 6}},
+				TypoTolerance: &meilisearch.TypoTolerance{
+					MinWordSizeForTypos: meilisearch.MinWordSizeForTypos{OneTypo: 3, TwoTypos: 6},
+				},
 			})
 		},
 	} {
@@ -122,7 +127,8 @@ func TestSettings(t *testing.T) {
 	if err != nil || !reflect.DeepEqual(after, before) {
 		t.Errorf("the settings were\n%+v and are\n%+v, %v", before, after, err)
 	}
-	if fmt.Sprint(after.SortableAttributes, after.StopWords, after.Pagination.MaxTotalHits, after.FacetSearch) != "[price] [the] 77 false" {
+	if fmt.Sprint(after.SortableAttributes, after.StopWords, after.Pagination.MaxTotalHits,
+		after.FacetSearch) != "[price] [the] 77 false" {
 		t.Errorf("settings %+v", after)
 	}
 }
@@ -198,7 +204,8 @@ func TestGzip(t *testing.T) {
 		}
 		return nil
 	})
-	client := connect(t, s.URL, meilitest.MasterKey, meilisearch.WithContentEncoding(meilisearch.GzipEncoding, meilisearch.BestSpeed))
+	client := connect(t, s.URL, meilitest.MasterKey, meilisearch.WithContentEncoding(meilisearch.GzipEncoding,
+		meilisearch.BestSpeed))
 	ix, err := New(client, withFastPolls(nil))
 	if err != nil {
 		t.Fatal(err)
@@ -218,16 +225,18 @@ func TestGzip(t *testing.T) {
 	if compressed.Load() == 0 {
 		t.Error("nothing was compressed")
 	}
-	if _, err := ix.DocCount(t.Context(), "nobody"); !errors.Is(err, reindex.ErrNoLiveIndex) || !strings.HasPrefix(err.Error(), "meiliindex: ") {
+	if _, err := ix.DocCount(t.Context(), "nobody"); !errors.Is(err, reindex.ErrNoLiveIndex) ||
+		!strings.HasPrefix(err.Error(), "meiliindex: ") {
 		t.Errorf("count: %v", err)
 	}
 }
 
-// What is sent is encoded into one piece of memory.
+// A batch is encoded into one piece of memory.
 func TestEncodeOnce(t *testing.T) {
 	ix := newIndex(t, server(t), nil)
 	products := []reindex.Product{
-		product("a", `{}`), product("ä", ` {"x":1} `), product(strings.Repeat("/", 382), `{"x":1}`), product(strings.Repeat("i", 511), `{}`),
+		product("a", `{}`), product("ä", ` {"x":1} `),
+		product(strings.Repeat("/", 382), `{"x":1}`), product(strings.Repeat("i", 511), `{}`),
 		product("", `{}`), product("none", `[]`), product("//", `{"x":{}}`),
 	}
 	for i := range products {

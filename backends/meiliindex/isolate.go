@@ -57,7 +57,8 @@ func (u *uploader) verdict(task *meilisearch.Task, documents []document) (refuse
 		return nil, err
 	}
 	if want := distinct(documents); task.Details.IndexedDocuments != want {
-		return nil, fmt.Errorf("meiliindex: task %d succeeded and indexed %d documents of %d: %w", task.UID, task.Details.IndexedDocuments, want, u.gone())
+		return nil, fmt.Errorf("meiliindex: task %d succeeded and indexed %d documents of %d: %w", task.UID,
+			task.Details.IndexedDocuments, want, u.gone())
 	}
 	return nil, nil
 }

@@ -60,14 +60,16 @@ func TestTasksThatOthersTouch(t *testing.T) {
 	_, first := s.Task(0)
 	s.Hold(first)
 	mustWrite(t, gen, product("a", `{}`))
-	if _, err := admin.CancelTasksWithContext(t.Context(), &meilisearch.CancelTasksQuery{UIDS: []int64{int64(first)}}); err != nil {
+	if _, err := admin.CancelTasksWithContext(t.Context(),
+		&meilisearch.CancelTasksQuery{UIDS: []int64{int64(first)}}); err != nil {
 		t.Fatal(err)
 	}
 	waitAll(t, s)
 	_, second := s.Task(0)
 	mustWrite(t, gen, product("b", `{}`))
 	waitAll(t, s)
-	if _, err := admin.DeleteTasksWithContext(t.Context(), &meilisearch.DeleteTasksQuery{UIDS: []int64{int64(second)}}); err != nil {
+	if _, err := admin.DeleteTasksWithContext(t.Context(),
+		&meilisearch.DeleteTasksQuery{UIDS: []int64{int64(second)}}); err != nil {
 		t.Fatal(err)
 	}
 	waitAll(t, s)
@@ -129,7 +131,8 @@ func TestIndexDeletedMeanwhile(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.Resume()
-	if _, err := gen.Seal(t.Context()); err == nil || isTemporary(err) || !strings.Contains(err.Error(), "indexed 0 documents of 1") {
+	if _, err := gen.Seal(t.Context()); err == nil || isTemporary(err) ||
+		!strings.Contains(err.Error(), "indexed 0 documents of 1") {
 		t.Errorf("seal after the documents were deleted: %v", err)
 	}
 	gen = begin(t, ix)
@@ -199,7 +202,8 @@ func TestLiveIndexThatCannotBeCounted(t *testing.T) {
 			for ; isTemporary(err) && retries < 10; retries++ {
 				sealed, err = gen.Seal(t.Context())
 			}
-			if err != nil || retries != test.retries || (sealed.LiveErr != nil) != test.unknown || !test.unknown && sealed.Live != 2 {
+			if err != nil || retries != test.retries || (sealed.LiveErr != nil) != test.unknown || !test.unknown &&
+				sealed.Live != 2 {
 				t.Errorf("after %d more tries sealed %+v, %v", retries, sealed, err)
 			}
 			if sealed.Documents != 1 {
@@ -230,7 +234,8 @@ func TestUncountedLiveIndexClosesTheGate(t *testing.T) {
 			t.Fatal(err)
 		}
 		_, err = engine.Run(t.Context(), "acme")
-		if gate, closed := errors.AsType[*reindex.GateError](err); closed == off || closed && gate.Rule != reindex.RuleShrunk || off && err != nil {
+		if gate, closed := errors.AsType[*reindex.GateError](err); closed == off || closed &&
+			gate.Rule != reindex.RuleShrunk || off && err != nil {
 			t.Errorf("rule off: %v: %v", off, err)
 		}
 		s.SetFault(nil)

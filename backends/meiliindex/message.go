@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// publicText returns what callers of an API may see of an error of the server: its code and its message without uids of indexes and without
-// hosts.
+// publicText returns what callers of an API may see of an error of the server: its code and its message without uids of
+// indexes and without hosts.
 func publicText(code, message string) string {
 	text := namedIndexes.ReplaceAllString(ofIndex.ReplaceAllString(message, ""), "${1}…")
 	switch {

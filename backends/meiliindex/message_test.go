@@ -17,46 +17,60 @@ const (
 	secretLive = "shop_acme"
 )
 
-// What callers of an API see of the server's answers is their code and message, without the uids of indexes and without hosts.
+// What callers of an API see of the server's answers is their code and message, without the uids of indexes and without
+// hosts.
 func TestPublicMessages(t *testing.T) {
 	for _, test := range []struct{ code, message, want string }{
-		{"invalid_document_fields", "Index `" + secretUID + "`: The `_geo` field in the document with the id: `\"x5\"` is not an object, see https://a.b:80.",
+		{"invalid_document_fields", "Index `" + secretUID +
+			"`: The `_geo` field in the document with the id: `\"x5\"` is not an object, see https://a.b:80.",
 			"invalid_document_fields: The `_geo` field in the document with the id: `\"x5\"` is not an object, see https://a.b:80."},
 		{codeIndexNotFound, "Index `" + secretLive + "` not found.", "index_not_found: Index … not found."},
-		{codeIndexNotFound, "Indexes `" + secretLive + "`, `" + secretUID + "` not found.", "index_not_found: Indexes … not found."},
+		{codeIndexNotFound, "Indexes `" + secretLive + "`, `" + secretUID + "` not found.",
+			"index_not_found: Indexes … not found."},
 		{codeIndexExists, "The following indexes are being renamed but cannot because their new name conflicts with an already existing index: `" + secretLive + "`, `x`.",
 			"index_already_exists: The following indexes are being renamed but cannot because their new name conflicts with an already existing index: …."},
-		{"invalid_swap_duplicate_index_found", "Indexes must be declared only once during a swap. `" + secretLive + "` was specified several times.",
+		{"invalid_swap_duplicate_index_found", "Indexes must be declared only once during a swap. `" + secretLive +
+			"` was specified several times.",
 			"invalid_swap_duplicate_index_found: Indexes must be declared only once during a swap. … was specified several times."},
-		{"invalid_index_uid", "`" + secretLive + "` is not a valid index uid.", "invalid_index_uid: … is not a valid index uid."},
-		{"bad_request", "Index `p`: number out of range at line 1 column 5.", "bad_request: number out of range at line 1 column 5."},
+		{"invalid_index_uid", "`" + secretLive + "` is not a valid index uid.",
+			"invalid_index_uid: … is not a valid index uid."},
+		{"bad_request", "Index `p`: number out of range at line 1 column 5.",
+			"bad_request: number out of range at line 1 column 5."},
 		{"vector_embedding_error", "could not reach embedder `default` at http://ollama.internal:11434/api or 10.0.0.7:80 for " + secretUID,
 			"vector_embedding_error: could not reach embedder `default` at … or … for …"},
-		{codeNoSpace, "No space left on device (os error 28)", "no_space_left_on_device: No space left on device (os error 28) (the server's disk is full"},
+		{codeNoSpace, "No space left on device (os error 28)",
+			"no_space_left_on_device: No space left on device (os error 28) (the server's disk is full"},
 	} {
 		checkPublic(t, &taskError{code: test.code, message: test.message}, test.want)
 		failure := &meilisearch.Error{StatusCode: http.StatusBadRequest}
 		failure.MeilisearchApiError.Code, failure.MeilisearchApiError.Message = test.code, test.message
-		checkPublic(t, explain(t.Context(), "settings.update", secretUID, failure), strings.Split(test.want, " (the server's disk")[0])
+		checkPublic(t, explain(t.Context(), "settings.update", secretUID, failure),
+			strings.Split(test.want, " (the server's disk")[0])
 	}
 	for _, test := range []struct {
 		action string
 		err    error
 		want   string
 	}{
-		{"documents.add", apiError(http.StatusForbidden, "invalid_api_key"), "the API key is missing, wrong, or has not the right to do this: it needs the action documents.add"},
-		{"documents.add", apiError(http.StatusRequestEntityTooLarge, "payload_too_large"), "the product is too large for the index: payload_too_large: said"},
+		{"documents.add", apiError(http.StatusForbidden, "invalid_api_key"),
+			"the API key is missing, wrong, or has not the right to do this: it needs the action documents.add"},
+		{"documents.add", apiError(http.StatusRequestEntityTooLarge, "payload_too_large"),
+			"the product is too large for the index: payload_too_large: said"},
 		{"documents.add", apiError(http.StatusBadRequest, "malformed_payload"), "malformed_payload: said"},
-		{"documents.add", &meilisearch.Error{StatusCode: http.StatusBadGateway}, "the server, or something in between, answered with HTTP status 502 (Bad Gateway)"},
-		{"indexes.swap", &meilisearch.Error{OriginError: &net.OpError{Op: "dial", Err: errors.New("meili.internal")}}, unreachable},
+		{"documents.add", &meilisearch.Error{StatusCode: http.StatusBadGateway},
+			"the server, or something in between, answered with HTTP status 502 (Bad Gateway)"},
+		{"indexes.swap", &meilisearch.Error{OriginError: &net.OpError{Op: "dial", Err: errors.New("meili.internal")}},
+			unreachable},
 		{"indexes.swap", errors.New("dial meili.internal"), unreachable},
 	} {
 		checkPublic(t, explain(t.Context(), test.action, secretUID, test.err), test.want)
 	}
 	g := &generation{uid: secretUID, tenant: "acme", token: noToken}
 	checkPublic(t, g.errGone(), "somebody has deleted the new index while it was filled")
-	checkPublic(t, outcome(&meilisearch.Task{Status: meilisearch.TaskStatusCanceled}), "somebody has canceled a task on the server")
-	if !errors.Is(explain(t.Context(), "documents.add", secretUID, apiError(http.StatusBadRequest, "x")), reindex.ErrRefused) {
+	checkPublic(t, outcome(&meilisearch.Task{Status: meilisearch.TaskStatusCanceled}),
+		"somebody has canceled a task on the server")
+	if !errors.Is(explain(t.Context(), "documents.add", secretUID, apiError(http.StatusBadRequest, "x")),
+		reindex.ErrRefused) {
 		t.Error("a refused batch is not known as one")
 	}
 }
@@ -67,7 +81,8 @@ func apiError(status int, code string) error {
 	return failure
 }
 
-// checkPublic checks that callers of an API see of err a text that begins with want, and nothing that is nobody's business.
+// checkPublic checks that callers of an API see of err a text that begins with want, and nothing that is nobody's
+// business.
 func checkPublic(t *testing.T, err error, want string) {
 	t.Helper()
 	public, ok := errors.AsType[interface {

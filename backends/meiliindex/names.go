@@ -35,7 +35,8 @@ func (n stagingName) isOlder(token int64) bool {
 var stagingPattern = regexp.MustCompile(`^([0-9a-f]{12})-([0-9a-f]{16})-([0-9a-f]{8})$`)
 
 func (ix *Index) stagingUID(tenant string, n stagingName) string {
-	return fmt.Sprintf("%s-%s-%016x-%08x-%s", ix.cfg.Prefix, n.instance, uint64(n.token), n.number, encodeName(tenant)) //nolint:gosec // -1 is all ones
+	token := uint64(n.token) //nolint:gosec // -1 is all ones
+	return fmt.Sprintf("%s-%s-%016x-%08x-%s", ix.cfg.Prefix, n.instance, token, n.number, encodeName(tenant))
 }
 
 // parseStaging reads the uid of an index of the tenant beside the live one.

@@ -31,7 +31,8 @@ func (ix *Index) encode(products []reindex.Product) (documents []document, body 
 		case len(key) > MaxKeyBytes:
 			err = errTooLong(p.ID, key)
 		case hasMember(p.Body, attribute):
-			err = fmt.Errorf("the product has an attribute %q of its own, which the index needs: set another KeyAttribute", attribute)
+			err = fmt.Errorf("the product has an attribute %q of its own, which the index needs: set another KeyAttribute",
+				attribute)
 		}
 		start := len(body)
 		if err == nil {

@@ -27,7 +27,8 @@ func TestReapOfOthers(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, ctx := range map[string]context.Context{
-		"no token": t.Context(), "an older token": reindex.WithFence(t.Context(), 4), "the same token": reindex.WithFence(t.Context(), 5),
+		"no token": t.Context(), "an older token": reindex.WithFence(t.Context(),
+			4), "the same token": reindex.WithFence(t.Context(), 5),
 	} {
 		if n, err := mine.Reap(ctx, "acme"); n != 0 || err != nil {
 			t.Errorf("with %s: reaped %d, %v, want 0", name, n, err)
@@ -101,7 +102,8 @@ func TestReapSettlesASlowQueue(t *testing.T) {
 				mustWrite(t, gen, product("b", `{}`))
 			}
 			admin := connect(t, s.URL, meilitest.MasterKey)
-			if _, err := admin.DeleteIndexWithContext(t.Context(), gens[2].uid); err != nil { // by its own Abort, the last thing it did
+			if _, err := admin.DeleteIndexWithContext(t.Context(),
+				gens[2].uid); err != nil { // by its own Abort, the last thing it did
 				t.Fatal(err)
 			}
 			var looks atomic.Int64
@@ -159,7 +161,8 @@ func TestListAmongMany(t *testing.T) {
 	s := server(t)
 	admin := connect(t, s.URL, meilitest.MasterKey)
 	for i := range 450 {
-		if _, err := admin.CreateIndexWithContext(t.Context(), &meilisearch.IndexConfig{Uid: fmt.Sprintf("a%03d", i)}); err != nil {
+		if _, err := admin.CreateIndexWithContext(t.Context(), &meilisearch.IndexConfig{Uid: fmt.Sprintf("a%03d",
+			i)}); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -89,7 +89,8 @@ func TestSharedBatch(t *testing.T) {
 			if sealed.Documents != 5 {
 				t.Errorf("%d documents, want 5", sealed.Documents)
 			}
-			if len(sealed.Failed) != 1 || sealed.Failed[0].ID != "bad" || !strings.Contains(sealed.Failed[0].Err.Error(), reason) {
+			if len(sealed.Failed) != 1 || sealed.Failed[0].ID != "bad" ||
+				!strings.Contains(sealed.Failed[0].Err.Error(), reason) {
 				t.Errorf("failed: %v, want bad because of %q", sealed.Failed, reason)
 			}
 		})
@@ -128,7 +129,8 @@ func TestLaterBodyCounts(t *testing.T) {
 	if err := gen.Commit(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if found, err := revs(t.Context(), connect(t, s.URL, meilitest.MasterKey), ix, "acme"); err != nil || found["p"] != "new" {
+	if found, err := revs(t.Context(), connect(t, s.URL, meilitest.MasterKey), ix, "acme"); err != nil ||
+		found["p"] != "new" {
 		t.Errorf("found %v, %v", found, err)
 	}
 }
@@ -225,7 +227,8 @@ func TestKeyAttributeOfItsOwn(t *testing.T) {
 	s := server(t)
 	gen := begin(t, newIndex(t, s, nil))
 	err := gen.Write(t.Context(), []reindex.Product{
-		product("own", `{"a":{},"reindex_key":"other"}`), product("inner", `{"a":{"reindex_key":1},"b":"reindex_key"}`), product("empty", `{ }`),
+		product("own", `{"a":{},"reindex_key":"other"}`), product("inner",
+			`{"a":{"reindex_key":1},"b":"reindex_key"}`), product("empty", `{ }`),
 		product("spelled", `{"reindex\u005fkey":"other"}`),
 	})
 	failed, ok := errors.AsType[*reindex.BatchError](err)

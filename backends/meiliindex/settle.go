@@ -30,7 +30,7 @@ func (g *generation) oldest() *sending {
 	return g.sent[0]
 }
 
-// forget drops what was sent and frees its slot.
+// forget drops a task and frees its slot.
 func (g *generation) forget(s *sending) {
 	g.mu.Lock()
 	g.sent = slices.DeleteFunc(g.sent, func(other *sending) bool { return other == s })

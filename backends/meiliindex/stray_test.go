@@ -26,15 +26,16 @@ func TestUpdateMakesNoIndex(t *testing.T) {
 		cfg     *Config
 		changes []reindex.Change
 	}{
-		"upsert":              {nil, []reindex.Change{{ID: "p1", Body: []byte(`{"rev":"new"}`)}}},
-		"many upserts":        {nil, many},
-		"upsert with id":      {nil, []reindex.Change{{ID: "p1", Body: body}}},
-		"key attribute":       {&Config{KeyAttribute: "key_id"}, []reindex.Change{{ID: "p1", Body: []byte(`{"rev":"new"}`)}}},
-		"deletion":            {nil, []reindex.Change{deletion("p1")}},
-		"both":                {nil, []reindex.Change{upsert("p1", "new"), deletion("p2")}},
-		"both, one with id":   {nil, []reindex.Change{{ID: "p1", Body: body}, deletion("p2")}},
-		"refused":             {nil, []reindex.Change{{ID: "p1", Body: []byte(`{"_vectors":1}`)}, upsert("p2", "new")}},
-		"refused and with id": {nil, []reindex.Change{{ID: "p1", Body: []byte(`{"id":1,"_vectors":1}`)}, {ID: "p2", Body: body}}},
+		"upsert":            {nil, []reindex.Change{{ID: "p1", Body: []byte(`{"rev":"new"}`)}}},
+		"many upserts":      {nil, many},
+		"upsert with id":    {nil, []reindex.Change{{ID: "p1", Body: body}}},
+		"key attribute":     {&Config{KeyAttribute: "key_id"}, []reindex.Change{{ID: "p1", Body: []byte(`{"rev":"new"}`)}}},
+		"deletion":          {nil, []reindex.Change{deletion("p1")}},
+		"both":              {nil, []reindex.Change{upsert("p1", "new"), deletion("p2")}},
+		"both, one with id": {nil, []reindex.Change{{ID: "p1", Body: body}, deletion("p2")}},
+		"refused":           {nil, []reindex.Change{{ID: "p1", Body: []byte(`{"_vectors":1}`)}, upsert("p2", "new")}},
+		"refused and with id": {nil, []reindex.Change{{ID: "p1", Body: []byte(`{"id":1,"_vectors":1}`)},
+			{ID: "p2", Body: body}}},
 	} {
 		for _, moment := range []string{"before", "between check and task", "with the task", "after the task"} {
 			t.Run(name+", "+moment, func(t *testing.T) {
@@ -77,7 +78,8 @@ func dropAt(t *testing.T, s *meilitest.Server, moment string, drop func()) func(
 	return func(r *http.Request) *meilitest.Fault {
 		isPost := r.Method == http.MethodPost && strings.Contains(r.URL.Path, "/documents")
 		isLook := strings.HasPrefix(r.URL.Path, "/tasks/")
-		if (moment == "between check and task" && !isPost) || (moment != "between check and task" && !isLook) || dropped.Swap(true) {
+		if (moment == "between check and task" && !isPost) || (moment != "between check and task" && !isLook) ||
+			dropped.Swap(true) {
 			return nil
 		}
 		if moment == "after the task" {
@@ -129,7 +131,8 @@ func TestUpdateOfAnotherIndex(t *testing.T) {
 	ix := newIndex(t, s, nil)
 	other := connect(t, s.URL, meilitest.MasterKey).Index(ix.LiveUID(tenant))
 	key := "sku"
-	if _, err := other.AddDocuments([]map[string]any{{"sku": "p1"}}, &meilisearch.DocumentOptions{PrimaryKey: &key}); err != nil {
+	if _, err := other.AddDocuments([]map[string]any{{"sku": "p1"}},
+		&meilisearch.DocumentOptions{PrimaryKey: &key}); err != nil {
 		t.Fatal(err)
 	}
 	waitAll(t, s)

@@ -21,7 +21,8 @@ import (
 func TestLostAnswerOfTheSwap(t *testing.T) {
 	for name, lost := range map[string]meilitest.Fault{
 		"the key sees no swaps": {After: true, Status: 502},
-		"cut":                   {After: true}, "a proxy's answer": {After: true, Status: 504, Body: "<html>"}, "an internal error": {After: true, Status: 500},
+		"cut":                   {After: true}, "a proxy's answer": {After: true, Status: 504,
+			Body: "<html>"}, "an internal error": {After: true, Status: 500},
 		"said to be overloaded": {After: true, Status: 503}, "said to be too much": {After: true, Status: 429},
 	} {
 		for _, rename := range []bool{true, false} {
@@ -214,7 +215,8 @@ func TestSwapWhoseUIDAnotherTaskHas(t *testing.T) {
 					if r.URL.Path != fmt.Sprintf("/tasks/%d", swap) {
 						return nil
 					}
-					return &meilitest.Fault{Status: http.StatusOK, Body: strings.ReplaceAll(fmt.Sprintf(other, swap, status), "UID", gen.uid)}
+					return &meilitest.Fault{Status: http.StatusOK, Body: strings.ReplaceAll(fmt.Sprintf(other, swap, status), "UID",
+						gen.uid)}
 				})
 				if err := gen.Commit(t.Context()); (err == nil) != applied || isTemporary(err) {
 					t.Errorf("commit: %v", err)
@@ -265,7 +267,8 @@ func TestSwapUndoneUnseen(t *testing.T) {
 	s.SetFault(func(r *http.Request) *meilitest.Fault {
 		if r.URL.Path == fmt.Sprintf("/tasks/%d", swap) {
 			_, _ = admin.CreateIndexWithContext(t.Context(), &meilisearch.IndexConfig{Uid: "x"})
-			_, _ = admin.SwapIndexesWithContext(t.Context(), []*meilisearch.SwapIndexesParams{{Indexes: []string{"x", gen.live}}})
+			_, _ = admin.SwapIndexesWithContext(t.Context(), []*meilisearch.SwapIndexesParams{{Indexes: []string{"x",
+				gen.live}}})
 		}
 		return nil
 	})
@@ -287,7 +290,8 @@ func TestRetireLogs(t *testing.T) {
 	if err := gen.Commit(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if text := logged.String(); !strings.Contains(text, gen.uid) || !strings.Contains(text, "level=WARN") || !strings.Contains(text, "503") {
+	if text := logged.String(); !strings.Contains(text, gen.uid) || !strings.Contains(text, "level=WARN") ||
+		!strings.Contains(text, "503") {
 		t.Errorf("the log has %q", text)
 	}
 	s.SetFault(nil)

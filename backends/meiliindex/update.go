@@ -13,7 +13,8 @@ import (
 )
 
 // errEmptied: the documents of a task that succeeded are not in its index.
-var errEmptied = reindex.Public(errors.New("the documents of the index were deleted meanwhile"), "somebody has deleted all documents of the index")
+var errEmptied = reindex.Public(errors.New("the documents of the index were deleted meanwhile"),
+	"somebody has deleted all documents of the index")
 
 // Update carries changes out in the tenant's live index and returns when their tasks have succeeded, after which
 // searches see them: one task for all upserts, one for all deletions. A [*reindex.BatchError] lists the products that
@@ -58,8 +59,10 @@ func (ix *Index) liveIndex(ctx context.Context, tenant string) (*meilisearch.Ind
 	case live == nil:
 		return nil, errNotLive(tenant)
 	case live.PrimaryKey != ix.cfg.KeyAttribute:
-		text := fmt.Sprintf("has the primary key %q, not %q, and was not made by a reindex", live.PrimaryKey, ix.cfg.KeyAttribute)
-		return nil, reindex.Public(fmt.Errorf("meiliindex: index %s of tenant %q %s: %w", live.UID, tenant, text, reindex.ErrDamaged),
+		text := fmt.Sprintf("has the primary key %q, not %q, and was not made by a reindex", live.PrimaryKey,
+			ix.cfg.KeyAttribute)
+		return nil, reindex.Public(fmt.Errorf("meiliindex: index %s of tenant %q %s: %w", live.UID, tenant, text,
+			reindex.ErrDamaged),
 			"the live index "+text+"; reindex this tenant")
 	}
 	return live, nil
@@ -88,7 +91,8 @@ func (ix *Index) confirmLive(ctx context.Context, tenant string, created time.Ti
 	}
 	if !stray {
 		const text = "was replaced while it was updated"
-		return reindex.Temporary(reindex.Public(fmt.Errorf("meiliindex: index %s of tenant %q %s", uid, tenant, text), "the live index "+text))
+		return reindex.Temporary(reindex.Public(fmt.Errorf("meiliindex: index %s of tenant %q %s", uid, tenant, text),
+			"the live index "+text))
 	}
 	_, err = ix.remove(ctx, uid)
 	return cmp.Or(err, errNotLive(tenant))

@@ -49,7 +49,10 @@ func targets(products []reindex.Product) []target {
 	return []target{
 		{"Update", func(t *testing.T, ix *Index) (func(context.Context, []reindex.Change) error, func()) {
 			publish(t, ix, products...)
-			return func(ctx context.Context, changes []reindex.Change) error { return ix.Update(ctx, tenant, changes) }, func() {}
+			return func(ctx context.Context, changes []reindex.Change) error {
+				return ix.Update(ctx, tenant,
+					changes)
+			}, func() {}
 		}},
 		{"Edit", func(t *testing.T, ix *Index) (func(context.Context, []reindex.Change) error, func()) {
 			gen := begin(t, ix)
@@ -182,8 +185,10 @@ func TestCanceledChanges(t *testing.T) {
 // A call whose answer is lost, or that finds the server busy, can be made again, and then does what it should have.
 func TestRepeatedChanges(t *testing.T) {
 	for _, target := range targets(reindextest.Products(3, "old")) {
-		for _, request := range [][2]string{{http.MethodPost, "/documents"}, {http.MethodPost, "/delete-batch"}, {http.MethodGet, "/tasks/"}} {
-			for _, fault := range []meilitest.Fault{{}, {After: true}, {Status: 429}, {Status: 503}, {Status: 502, After: true}} {
+		for _, request := range [][2]string{{http.MethodPost, "/documents"}, {http.MethodPost, "/delete-batch"},
+			{http.MethodGet, "/tasks/"}} {
+			for _, fault := range []meilitest.Fault{{}, {After: true}, {Status: 429}, {Status: 503},
+				{Status: 502, After: true}} {
 				t.Run(fmt.Sprint(target.name, request[1], fault), func(t *testing.T) {
 					s := server(t)
 					ix := newIndex(t, s, nil)
@@ -197,7 +202,8 @@ func TestRepeatedChanges(t *testing.T) {
 					})
 					changes := []reindex.Change{upsert("p1", "new"), deletion("p2")}
 					// The transport itself repeats a look whose connection was cut.
-					if err := change(t.Context(), changes); !isTemporary(err) && (err != nil || fault.Status != 0 || request[0] != http.MethodGet) {
+					if err := change(t.Context(), changes); !isTemporary(err) &&
+						(err != nil || fault.Status != 0 || request[0] != http.MethodGet) {
 						t.Errorf("error %v", err)
 					}
 					if err := change(t.Context(), changes); err != nil {
@@ -230,7 +236,8 @@ func TestChangesThatAreTooLarge(t *testing.T) {
 				t.Errorf("%s: error %v", target.name, err)
 			}
 		}
-		if err := change(t.Context(), []reindex.Change{upsert("large", strings.Repeat("x", 3000))}); !errors.Is(err, reindex.ErrTooLarge) {
+		if err := change(t.Context(), []reindex.Change{upsert("large", strings.Repeat("x", 3000))}); !errors.Is(err,
+			reindex.ErrTooLarge) {
 			t.Errorf("%s: a large product: %v", target.name, err)
 		}
 		if _, after := s.Task(0); after != before {

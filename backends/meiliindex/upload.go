@@ -50,7 +50,8 @@ func (u *uploader) errTooLarge(products, bytes int) error {
 }
 
 func (u *uploader) post(ctx context.Context, body []byte) (*meilisearch.TaskInfo, error) {
-	info, err := u.ix.client.Index(u.uid).AddDocumentsNdjsonWithContext(ctx, body, &meilisearch.DocumentOptions{PrimaryKey: u.primaryKey})
+	info, err := u.ix.client.Index(u.uid).AddDocumentsNdjsonWithContext(ctx, body,
+		&meilisearch.DocumentOptions{PrimaryKey: u.primaryKey})
 	return info, explain(ctx, "documents.add", u.uid, err)
 }
 

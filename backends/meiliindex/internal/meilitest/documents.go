@@ -178,7 +178,7 @@ func tooManyFields(ix *index, changes []change) bool {
 	return len(ix.fields)+len(added) > maxFields
 }
 
-// commit does what was planned and ends the tasks.
+// commit makes the changes and ends the tasks.
 func (s *Server) commit(ix *index, batch []*task, changes []change) {
 	counts := map[*task]int{}
 	seen := map[*task]map[string]bool{}

@@ -19,6 +19,7 @@ var routes = sync.OnceValue(func() []route {
 		{"DELETE", "/indexes/*", "indexes.delete", noBody, (*call).deleteIndex},
 		{"GET", "/indexes/*/stats", "stats.get", noBody, (*call).indexStats},
 		{"GET", "/indexes/*/documents", "documents.get", noBody, (*call).listDocuments},
+		{"POST", "/indexes/*/documents/fetch", "documents.get", jsonBody, (*call).fetchDocuments},
 		{"POST", "/indexes/*/documents", "documents.add", documentsBody, (*call).addDocuments},
 		{"PUT", "/indexes/*/documents", "documents.add", documentsBody, (*call).addDocuments},
 		{"DELETE", "/indexes/*/documents", "documents.delete", noBody, (*call).deleteAllDocuments},
@@ -150,6 +151,30 @@ func (c *call) listDocuments() (answer, error) {
 		}
 	}
 	return ok(newObject("results", list(results), "offset", offset, "limit", limit, "total", len(all)))
+}
+
+// fetchDocuments shows a page of documents. The emulator has no embedders, so that their vectors are as they were sent.
+func (c *call) fetchDocuments() (answer, error) {
+	body, err := c.object("offset", "limit", "retrieveVectors")
+	if err != nil {
+		return answer{}, err
+	}
+	offset, err1 := count(body, "offset", "invalid_document_offset", 0)
+	limit, err2 := count(body, "limit", "invalid_document_limit", 20)
+	if err := errors.Join(err1, err2); err != nil {
+		return answer{}, err
+	}
+	vectors, _ := body.get("retrieveVectors")
+	defer c.lock()()
+	ix, err := c.index()
+	if err != nil {
+		return answer{}, err
+	}
+	all := ix.documents()
+	if vectors == true {
+		all = ix.withVectors()
+	}
+	return ok(newObject("results", list(page(all, offset, limit)), "offset", offset, "limit", limit, "total", len(all)))
 }
 
 func (c *call) addDocuments() (answer, error) {

@@ -90,6 +90,21 @@ func (ix *index) documents() []*object {
 	return docs
 }
 
+// withVectors returns all documents in internal order, each with an object of vectors.
+func (ix *index) withVectors() []*object {
+	docs := make([]*object, 0, ix.count())
+	for _, d := range ix.slots {
+		if d != nil {
+			d = clone(d)
+			if _, there := d.get("_vectors"); !there {
+				d.set("_vectors", newObject())
+			}
+			docs = append(docs, d)
+		}
+	}
+	return docs
+}
+
 func pick(d *object, keep func(name string) bool) *object {
 	out := newObject()
 	for _, k := range d.keys {
