@@ -24,10 +24,11 @@ func (s *streams) apply(st *stream) {
 // applyAll carries changes into the live index until none is left. What a log keeps beyond the process is left there
 // when the engine shuts down.
 func (s *streams) applyAll(st *stream) {
-	failures := 0
+	failures, since := 0, time.Time{} // how often it failed in a row, and since when
 	for !st.pause(s.durable() && (s.isClosing() || s.base.Err() != nil)) {
-		before := st.position()
-		err := contain(func() error { return s.applyNext(s.base, st) })
+		before, start := st.position(), time.Now()
+		blame := !s.durable() || failures > 0 && time.Since(since) >= s.cfg.MaxStall
+		err := contain(func() error { return s.applyNext(s.base, st, blame) })
 		switch {
 		case err == nil:
 			failures = 0
@@ -39,7 +40,9 @@ func (s *streams) applyAll(st *stream) {
 		s.cfg.Logger.Error("changes could not be applied", "tenant", st.tenant, "error", err)
 		switch {
 		case s.durable():
-			failures++
+			if failures++; failures == 1 {
+				since = start
+			}
 			s.rest(s.cfg.Retry.delay(failures))
 		case st.position() == before:
 			st.carried(st.last(), nil, err)
@@ -115,8 +118,9 @@ func (s *streams) watch(st *stream) {
 	st.carried(state.Applied, nil, nil)
 }
 
-// applyNext carries the next changes into the live index.
-func (s *streams) applyNext(ctx context.Context, st *stream) (err error) {
+// applyNext carries the next changes into the live index. If it is to blame some of them, those few that the index does
+// not take for whatever reason are refused, so that they do not hold the others up.
+func (s *streams) applyNext(ctx context.Context, st *stream, blame bool) (err error) {
 	ctx, h, err := s.hold(ctx, st, false)
 	if err != nil {
 		return err
@@ -134,10 +138,7 @@ func (s *streams) applyNext(ctx context.Context, st *stream) (err error) {
 		return err
 	}
 	last := entries[len(entries)-1].Position
-	updater, _ := As[Updater](s.ix)
-	refused, err := s.carry(ctx, st.tenant, lastOfEach(entries), func(changes []Change) error {
-		return updater.Update(ctx, st.tenant, changes)
-	})
+	refused, err := s.update(ctx, st.tenant, lastOfEach(entries), blame)
 	noIndex := errors.Is(err, ErrNoLiveIndex)
 	switch {
 	case noIndex && !s.durable() && st.fed(0) == 0:
@@ -175,13 +176,15 @@ func (h *held) note(ctx context.Context, position int64, refused map[int64]ItemE
 	return h.lateOr(ctx, err)
 }
 
-// carry sends changes until each of them has been taken or refused, and returns the refused ones by their positions.
-// Any other error means that it is not known which were taken.
-func (s *streams) carry(ctx context.Context, tenant string, entries []ChangeEntry, send func([]Change) error) (map[int64]ItemError, error) {
-	c := carrier{cfg: s.cfg, src: s.src, tenant: tenant, send: send, refused: map[int64]ItemError{}}
-	entries, err := c.find(ctx, entries)
-	if err == nil {
-		err = c.carry(ctx, entries)
+// update sends entries to the live index, and returns the refused ones by their positions.
+func (s *streams) update(
+	ctx context.Context, tenant string, entries []ChangeEntry, blame bool,
+) (refused map[int64]ItemError, err error) {
+	updater, _ := As[Updater](s.ix)
+	c := s.newCarrier(tenant, func(changes []Change) error { return updater.Update(ctx, tenant, changes) })
+	err = c.carryAll(ctx, entries)
+	if err != nil && blame && len(entries) > 1 && ctx.Err() == nil && !errors.Is(err, ErrNoLiveIndex) {
+		err = c.isolate(ctx, entries, err)
 	}
 	return c.refused, err
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 )
 
 // carrier sends changes to one index.
@@ -13,14 +14,28 @@ type carrier struct {
 	src     Source
 	tenant  string
 	send    func([]Change) error
-	refused map[int64]ItemError
+	refused map[int64]ItemError // by position
+}
+
+func (s *streams) newCarrier(tenant string, send func([]Change) error) *carrier {
+	return &carrier{cfg: s.cfg, src: s.src, tenant: tenant, send: send, refused: map[int64]ItemError{}}
+}
+
+// carryAll sends entries until each of them has been taken or refused. An error means that it is not known which were
+// taken.
+func (c *carrier) carryAll(ctx context.Context, entries []ChangeEntry) error {
+	entries, err := c.find(ctx, slices.Clone(entries))
+	if err != nil {
+		return err
+	}
+	return c.carry(ctx, entries)
 }
 
 func (c *carrier) refuse(e ChangeEntry, err error) {
 	c.refused[e.Position] = ItemError{ID: e.Change.ID, Err: err}
 }
 
-// find looks up the products of which it is only known that they have changed.
+// find looks up the products of which it is only known that they have changed. It returns entries in the same slice.
 func (c *carrier) find(ctx context.Context, entries []ChangeEntry) ([]ChangeEntry, error) {
 	var ids []string
 	for _, e := range entries {
@@ -43,7 +58,8 @@ func (c *carrier) find(ctx context.Context, entries []ChangeEntry) ([]ChangeEntr
 			case err != nil:
 				return fmt.Errorf("finding changed products: %w", err)
 			default:
-				found[product.ID], failed[product.ID] = c.cfg.prepareChange(ctx, c.tenant, Change{ID: product.ID, Body: product.Body})
+				change := Change{ID: product.ID, Body: product.Body}
+				found[product.ID], failed[product.ID] = c.cfg.prepareChange(ctx, c.tenant, change)
 			}
 		}
 		return ctx.Err()
@@ -73,11 +89,7 @@ func (c *carrier) find(ctx context.Context, entries []ChangeEntry) ([]ChangeEntr
 // carry sends entries, whose ids are different from each other.
 func (c *carrier) carry(ctx context.Context, entries []ChangeEntry) error {
 	for attempt := 1; len(entries) > 0; attempt++ {
-		changes := make([]Change, len(entries))
-		for i, e := range entries {
-			changes[i] = e.Change
-		}
-		err := contain(func() error { return c.send(changes) })
+		err := c.call(entries)
 		failed, isBatch := errors.AsType[*BatchError](err)
 		temporary, isTemporary := errors.AsType[*TemporaryError](err)
 		switch {
@@ -102,29 +114,25 @@ func (c *carrier) carry(ctx context.Context, entries []ChangeEntry) error {
 	return nil
 }
 
-// settle notes what was refused of entries and returns those to send again.
-func (c *carrier) settle(entries []ChangeEntry, failed *BatchError) (again []ChangeEntry, err error) {
-	reasons := failed.byID()
-	found := 0
-	for _, e := range entries {
-		item, bad := reasons[e.Change.ID]
-		if !bad {
-			continue
-		}
-		if found++; item.Retryable {
-			again = append(again, e)
-		} else {
-			c.refuse(e, errors.New(reason(item.Err)))
-		}
+// call sends entries once.
+func (c *carrier) call(entries []ChangeEntry) error {
+	changes := make([]Change, len(entries))
+	for i, e := range entries {
+		changes[i] = e.Change
 	}
-	if found == 0 || found != len(failed.Items) {
-		return nil, fmt.Errorf("the index reported %d failed changes of %d, of which %d were among them: a defect of the Indexer",
-			len(failed.Items), len(entries), found)
-	}
-	return again, nil
+	return contain(func() error { return c.send(changes) })
 }
 
-// split sends the halves of what was refused as a whole, and refuses a single change.
+// settle notes which entries were refused and returns those to send again.
+func (c *carrier) settle(entries []ChangeEntry, failed *BatchError) (again []ChangeEntry, err error) {
+	again, bad, err := settle(entries, func(e ChangeEntry) string { return e.Change.ID }, failed)
+	for _, b := range bad {
+		c.refuse(b.member, errors.New(reason(b.item.Err)))
+	}
+	return again, err
+}
+
+// split sends the halves of a call that was refused as a whole, and refuses a single change.
 func (c *carrier) split(ctx context.Context, entries []ChangeEntry, why error) error {
 	if len(entries) == 1 {
 		c.refuse(entries[0], errors.New(rejectionReason(why)))

@@ -53,7 +53,9 @@ type Editor interface {
 }
 
 // prepare checks changes as a run checks products, and returns those that can be applied.
-func (c *Config) prepare(ctx context.Context, tenant string, changes []Change) (good []Change, bad []ItemError, err error) {
+func (c *Config) prepare(
+	ctx context.Context, tenant string, changes []Change,
+) (good []Change, bad []ItemError, err error) {
 	for _, change := range changes {
 		change, err := c.prepareChange(ctx, tenant, change)
 		if err != nil && ctx.Err() != nil {

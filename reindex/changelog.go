@@ -38,7 +38,9 @@ type ChangeLog interface {
 	// After returns the entries after a position, in order: at most docs of them, with at most so many bytes of ids and
 	// bodies, but at least one if there is any, and how many are left behind them. An error that matches [ErrChangesLost]
 	// means that entries after the position are no longer kept.
-	After(ctx context.Context, tenant string, position int64, docs, bytes int) (entries []ChangeEntry, left int64, err error)
+	After(
+		ctx context.Context, tenant string, position int64, docs, bytes int,
+	) (entries []ChangeEntry, left int64, err error)
 
 	// State returns where the tenant's log stands; that of a tenant without changes is zero.
 	State(ctx context.Context, tenant string) (ChangeState, error)

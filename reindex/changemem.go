@@ -132,7 +132,9 @@ func (l *memoryLog) next(position int64) int {
 	return i
 }
 
-func (m *memoryChanges) After(_ context.Context, tenant string, position int64, docs, bytes int) (entries []ChangeEntry, left int64, err error) {
+func (m *memoryChanges) After(
+	_ context.Context, tenant string, position int64, docs, bytes int,
+) (entries []ChangeEntry, left int64, err error) {
 	err = m.with(tenant, func(l *memoryLog) error {
 		if position < l.lost {
 			return ErrChangesLost
@@ -165,7 +167,9 @@ func (m *memoryChanges) State(_ context.Context, tenant string) (state ChangeSta
 	return state, err
 }
 
-func (m *memoryChanges) Pin(_ context.Context, tenant, name string, position int64, lasting time.Duration) (int64, error) {
+func (m *memoryChanges) Pin(
+	_ context.Context, tenant, name string, position int64, lasting time.Duration,
+) (int64, error) {
 	err := m.with(tenant, func(l *memoryLog) error {
 		l.trim()
 		if position < 0 {
@@ -221,7 +225,9 @@ func (m *memoryChanges) Release(_ context.Context, tenant string, fence int64) e
 	})
 }
 
-func (m *memoryChanges) Applied(_ context.Context, tenant string, fence, from, position int64, refused []RefusedChange) error {
+func (m *memoryChanges) Applied(
+	_ context.Context, tenant string, fence, from, position int64, refused []RefusedChange,
+) error {
 	return m.with(tenant, func(l *memoryLog) error {
 		if l.holder == "" || l.fence != fence {
 			return ErrClaimLost
@@ -264,5 +270,6 @@ func lostChanges(err error) error {
 	if !errors.Is(err, ErrChangesLost) {
 		return err
 	}
-	return &GateError{RuleCurrent, 0, 0, "more changes came while the reindex went on than are kept (ChangeBytes); the live index has them"}
+	return &GateError{RuleCurrent, 0, 0,
+		"more changes came while the reindex went on than are kept (ChangeBytes); the live index has them"}
 }

@@ -154,7 +154,8 @@ func (h *held) rewind(ctx context.Context, position int64) {
 			"tenant", st.tenant, "after", position, "error", err)
 		return
 	}
-	s.cfg.Logger.Warn("the claim on the live index was lost, its changes are carried out again", "tenant", st.tenant, "after", position)
+	s.cfg.Logger.Warn("the claim on the live index was lost, its changes are carried out again",
+		"tenant", st.tenant, "after", position)
 	st.back(position)
 }
 

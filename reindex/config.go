@@ -89,6 +89,12 @@ type Config struct {
 	// work may take long.
 	MaxHold time.Duration
 
+	// MaxStall limits for how long a change that the index does not take holds the later ones of its tenant up, in a log
+	// that outlives the process. An index may fail with a change again and again, as if that passed, or by a defect. After
+	// MaxStall the few changes that it does not take, one in 20 at most, are reported as refused if it takes the others.
+	// If it takes none, or too few, it is down: changes wait for as long as that lasts. Default 5 min.
+	MaxStall time.Duration
+
 	// MaxRuns is how many runs, of different tenants, are in progress at the same time; more are PENDING. Default 2.
 	MaxRuns int
 	// Jobs keeps the jobs. Default NewJobs(0): the last ones of each tenant, in memory.
@@ -109,6 +115,7 @@ const (
 	defaultCleanupTimeout = 30 * time.Second
 	defaultChangeBytes    = 64 << 20
 	defaultMaxHold        = 10 * time.Minute
+	defaultMaxStall       = 5 * time.Minute
 	defaultMaxRuns        = 2
 	defaultReportItems    = 100
 )
@@ -129,6 +136,7 @@ func (c *Config) withDefaults() Config {
 		out.Changes = NewChanges(out.ChangeBytes)
 	}
 	setDefault(&out.MaxHold, defaultMaxHold)
+	setDefault(&out.MaxStall, defaultMaxStall)
 	setDefault(&out.MaxRuns, defaultMaxRuns)
 	setDefault(&out.ReportItems, defaultReportItems)
 	if out.Jobs == nil {
@@ -172,6 +180,7 @@ func (c *Config) validate() error {
 	atLeastOne("CleanupTimeout", int64(c.CleanupTimeout))
 	atLeastOne("ChangeBytes", int64(c.ChangeBytes))
 	atLeastOne("MaxHold", int64(c.MaxHold))
+	atLeastOne("MaxStall", int64(c.MaxStall))
 	atLeastOne("MaxRuns", int64(c.MaxRuns))
 	atLeastOne("ReportItems", int64(c.ReportItems))
 	errs = append(errs, validateChecks(c.Checks)...)

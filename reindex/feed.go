@@ -127,7 +127,8 @@ type editing struct {
 
 func newEditing(f *feed, gen Generation, t *tally) *editing {
 	return &editing{
-		feed: f, gen: gen, tally: t, record: t.record, replayed: f.from, present: map[string]bool{}, refused: map[int64]ItemError{},
+		feed: f, gen: gen, tally: t, record: t.record, replayed: f.from,
+		present: map[string]bool{}, refused: map[int64]ItemError{},
 	}
 }
 
@@ -171,22 +172,24 @@ func (d *editing) replay(ctx context.Context) (left int64, err error) {
 			"%d changes were accepted while the reindex went on, and this index cannot take them into the new one", n)}
 	}
 	last, upserts := lastOfEach(entries), map[string]bool{}
-	refused, err := f.streams.carry(ctx, f.tenant, last, func(changes []Change) error {
+	c := f.streams.newCarrier(f.tenant, func(changes []Change) error {
 		for _, c := range changes {
 			upserts[c.ID] = !c.Delete
 		}
 		return editor.Edit(ctx, changes)
 	})
-	if err != nil {
+	if err := c.carryAll(ctx, last); err != nil {
 		return 0, fmt.Errorf("replaying changes: %w", err)
 	}
 	d.replayed = entries[len(entries)-1].Position
-	d.account(ctx, last, upserts, refused)
+	d.account(ctx, last, upserts, c.refused)
 	return left, nil
 }
 
 // account adds to the report what became of entries, and of how many products there are now more or less.
-func (d *editing) account(ctx context.Context, entries []ChangeEntry, upserts map[string]bool, refused map[int64]ItemError) {
+func (d *editing) account(
+	ctx context.Context, entries []ChangeEntry, upserts map[string]bool, refused map[int64]ItemError,
+) {
 	var applied, added, removed int64
 	applier := d.feed.stream.position()
 	for _, e := range entries {
@@ -240,7 +243,8 @@ func (d *editing) switchOver(ctx context.Context, commit func(ctx context.Contex
 		}
 		if holds == maxHolds {
 			return &GateError{RuleCurrent, int64(holds), 0, fmt.Sprintf(
-				"the last changes could not be replayed within %v (MaxHold), %d times; the live index has them", d.feed.streams.cfg.MaxHold, holds)}
+				"the last changes could not be replayed within %v (MaxHold), %d times; the live index has them",
+				d.feed.streams.cfg.MaxHold, holds)}
 		}
 		if err := d.catchUp(ctx); err != nil {
 			return err

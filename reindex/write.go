@@ -146,28 +146,15 @@ func (w *writer) writeOnce(ctx context.Context, t ticket, products []Product, at
 // settle counts the outcome of a batch of which some products failed, and returns those to send again, in the same
 // slice.
 func (w *writer) settle(products []Product, failed *BatchError) (again []Product, err error) {
-	reasons := failed.byID()
-	var (
-		rejections []Rejection
-		accepted   int64
-		sent       = len(products)
-	)
-	again = products[:0]
-	for _, product := range products {
-		item, bad := reasons[product.ID]
-		switch {
-		case !bad:
-			accepted++
-		case item.Retryable:
-			again = append(again, product)
-		default:
-			rejections = append(rejections, Rejection{ID: product.ID, Reason: reason(item.Err)})
-		}
+	again, bad, err := settle(products, func(p Product) string { return p.ID }, failed)
+	if err != nil {
+		return nil, err
 	}
-	if found := len(again) + len(rejections); found == 0 || found != len(failed.Items) {
-		return nil, fmt.Errorf("the index reported %d failed products of a batch of %d, of which %d were in it: a defect of the Indexer",
-			len(failed.Items), sent, found)
-	}
+	accepted := int64(len(products) - len(again) - len(bad))
 	w.tally.record.change(func(j *Job) { j.Report.Indexed += accepted })
+	rejections := make([]Rejection, len(bad))
+	for i, b := range bad {
+		rejections[i] = Rejection{ID: b.member.ID, Reason: reason(b.item.Err)}
+	}
 	return again, w.tally.reject(rejections...)
 }

@@ -76,27 +76,31 @@ type logRow struct {
 	writable                   bool
 }
 
-const logColumns = "head, applied, lost, bytes, holder, wanted_by, fence, claim_end, wanted_end, refused, {now}, {writable}"
+const logColumns = `head, applied, lost, bytes, holder, wanted_by, fence, claim_end, wanted_end, refused,
+	{now}, {writable}`
 
 func (r *logRow) dest() []any {
 	return []any{
-		&r.head, &r.applied, &r.lost, &r.bytes, &r.holder, &r.wantedBy, &r.fence, &r.claimEnd, &r.wantedEnd, &r.refused, &r.now, &r.writable,
+		&r.head, &r.applied, &r.lost, &r.bytes, &r.holder, &r.wantedBy, &r.fence, &r.claimEnd, &r.wantedEnd, &r.refused,
+		&r.now, &r.writable,
 	}
 }
 
 // locked reads the tenant's row, makes it if it is not there, and locks it until the end of the transaction.
 func (c *Changes) locked(ctx context.Context, tx session, tenant string) (r logRow, err error) {
-	err = c.store.queryRow(ctx, tx, `INSERT INTO reindex_logs (log, tenant, head, applied, lost, bytes, holder, fence, claim_end, wanted_by,
-		wanted_end, refused) VALUES (?, ?, 0, 0, 0, 0, '', 0, 0, '', 0, '')
-		ON CONFLICT (log, tenant) DO UPDATE SET head = reindex_logs.head RETURNING `+logColumns, c.name, text(tenant)).Scan(r.dest()...)
+	err = c.store.queryRow(ctx, tx, `INSERT INTO reindex_logs (log, tenant, head, applied, lost, bytes, holder, fence,
+			claim_end, wanted_by, wanted_end, refused) VALUES (?, ?, 0, 0, 0, 0, '', 0, 0, '', 0, '')
+		ON CONFLICT (log, tenant) DO UPDATE SET head = reindex_logs.head RETURNING `+logColumns,
+		c.name, text(tenant)).Scan(r.dest()...)
 	return r, err
 }
 
 // save stores the row that was locked.
 func (c *Changes) save(ctx context.Context, tx session, tenant string, r logRow) error {
-	return c.store.exec(ctx, tx, `UPDATE reindex_logs SET head = ?, applied = ?, lost = ?, bytes = ?, holder = ?, wanted_by = ?, fence = ?,
-		claim_end = ?, wanted_end = ?, refused = ? WHERE log = ? AND tenant = ?`,
-		r.head, r.applied, r.lost, r.bytes, r.holder, r.wantedBy, r.fence, r.claimEnd, r.wantedEnd, r.refused, c.name, text(tenant))
+	return c.store.exec(ctx, tx, `UPDATE reindex_logs SET head = ?, applied = ?, lost = ?, bytes = ?, holder = ?,
+			wanted_by = ?, fence = ?, claim_end = ?, wanted_end = ?, refused = ? WHERE log = ? AND tenant = ?`,
+		r.head, r.applied, r.lost, r.bytes, r.holder, r.wantedBy, r.fence, r.claimEnd, r.wantedEnd, r.refused,
+		c.name, text(tenant))
 }
 
 // change runs f in a transaction on the tenant's row, and stores what f made of that.
@@ -136,7 +140,8 @@ func (c *Changes) read(ctx context.Context, tenant string, f func(q session) err
 		if err := f(conn); err != nil {
 			return err
 		}
-		err := c.store.queryRow(ctx, conn, "SELECT "+logColumns+" FROM reindex_logs WHERE log = ? AND tenant = ?", c.name, text(tenant)).Scan(r.dest()...)
+		err := c.store.queryRow(ctx, conn, "SELECT "+logColumns+" FROM reindex_logs WHERE log = ? AND tenant = ?",
+			c.name, text(tenant)).Scan(r.dest()...)
 		if errors.Is(err, sql.ErrNoRows) {
 			err = c.store.queryRow(ctx, conn, "SELECT {writable}").Scan(&r.writable)
 		}
@@ -152,8 +157,9 @@ func (c *Changes) read(ctx context.Context, tenant string, f func(q session) err
 func (c *Changes) State(ctx context.Context, tenant string) (reindex.ChangeState, error) {
 	var accepted sql.NullInt64
 	r, err := c.read(ctx, tenant, func(q session) error {
-		return c.store.queryRow(ctx, q, `SELECT MIN(accepted) FROM reindex_changes WHERE log = ? AND tenant = ? AND position =
-			(SELECT applied + 1 FROM reindex_logs WHERE log = ? AND tenant = ?)`, c.name, text(tenant), c.name, text(tenant)).Scan(&accepted)
+		return c.store.queryRow(ctx, q, `SELECT MIN(accepted) FROM reindex_changes WHERE log = ? AND tenant = ?
+				AND position = (SELECT applied + 1 FROM reindex_logs WHERE log = ? AND tenant = ?)`,
+			c.name, text(tenant), c.name, text(tenant)).Scan(&accepted)
 	})
 	if err != nil {
 		return reindex.ChangeState{}, err
@@ -168,7 +174,8 @@ func (c *Changes) State(ctx context.Context, tenant string) (reindex.ChangeState
 
 // Pending implements [reindex.ChangeLog].
 func (c *Changes) Pending(ctx context.Context) (tenants []string, err error) {
-	rows, err := c.store.db.QueryContext(ctx, c.store.cfg.Dialect.sql("SELECT tenant FROM reindex_logs WHERE log = ? AND applied < head"), c.name)
+	rows, err := c.store.db.QueryContext(ctx,
+		c.store.cfg.Dialect.sql("SELECT tenant FROM reindex_logs WHERE log = ? AND applied < head"), c.name)
 	if err != nil {
 		return nil, reindex.Temporary(fmt.Errorf("reading the log of changes in the database: %w", advise(err)))
 	}

@@ -53,8 +53,9 @@ func (c *Changes) insert(ctx context.Context, tx session, tenant string, first i
 			args = append(args, c.name, text(tenant), first, change.ID, change.Delete, body, change.Size())
 			first++
 		}
-		if err := c.store.exec(ctx, tx, "INSERT INTO reindex_changes (log, tenant, position, id, deleted, body, size, accepted) VALUES "+
-			row+strings.Repeat(", "+row, n-1), args...); err != nil {
+		err := c.store.exec(ctx, tx, `INSERT INTO reindex_changes
+			(log, tenant, position, id, deleted, body, size, accepted) VALUES `+row+strings.Repeat(", "+row, n-1), args...)
+		if err != nil {
 			return err
 		}
 		changes = changes[n:]
@@ -78,7 +79,9 @@ func (c *Changes) makeRoom(ctx context.Context, tx session, tenant string, r *lo
 }
 
 // oldest returns the position of the applied change up to which there are so many bytes, or the last applied one.
-func (c *Changes) oldest(ctx context.Context, tx session, tenant string, r *logRow, bytes int64) (position int64, err error) {
+func (c *Changes) oldest(
+	ctx context.Context, tx session, tenant string, r *logRow, bytes int64,
+) (position int64, err error) {
 	rows, err := tx.QueryContext(ctx, c.store.cfg.Dialect.sql(`SELECT position, size FROM reindex_changes
 		WHERE log = ? AND tenant = ? AND position <= ? ORDER BY position`), c.name, text(tenant), r.applied)
 	if err != nil {
@@ -98,14 +101,15 @@ func (c *Changes) oldest(ctx context.Context, tx session, tenant string, r *logR
 // forget removes the changes up to a position.
 func (c *Changes) forget(ctx context.Context, tx session, tenant string, r *logRow, upTo int64) error {
 	var bytes int64
-	err := c.store.queryRow(ctx, tx, "SELECT COALESCE(SUM(size), 0) FROM reindex_changes WHERE log = ? AND tenant = ? AND position <= ?",
-		c.name, text(tenant), upTo).Scan(&bytes)
+	err := c.store.queryRow(ctx, tx, `SELECT COALESCE(SUM(size), 0) FROM reindex_changes
+		WHERE log = ? AND tenant = ? AND position <= ?`, c.name, text(tenant), upTo).Scan(&bytes)
 	if err != nil {
 		return err
 	}
 	r.bytes -= bytes
 	r.lost = upTo
-	return c.store.exec(ctx, tx, "DELETE FROM reindex_changes WHERE log = ? AND tenant = ? AND position <= ?", c.name, text(tenant), upTo)
+	return c.store.exec(ctx, tx, "DELETE FROM reindex_changes WHERE log = ? AND tenant = ? AND position <= ?",
+		c.name, text(tenant), upTo)
 }
 
 // trim forgets what neither the live index nor a pin needs.
@@ -113,12 +117,14 @@ func (c *Changes) trim(ctx context.Context, tx session, tenant string, r *logRow
 	if r.applied <= r.lost {
 		return nil
 	}
-	if err := c.store.exec(ctx, tx, "DELETE FROM reindex_change_pins WHERE log = ? AND tenant = ? AND pin_end > 0 AND pin_end < {now}",
-		c.name, text(tenant)); err != nil {
+	err := c.store.exec(ctx, tx, `DELETE FROM reindex_change_pins
+		WHERE log = ? AND tenant = ? AND pin_end > 0 AND pin_end < {now}`, c.name, text(tenant))
+	if err != nil {
 		return err
 	}
 	var pinned sql.NullInt64
-	err := c.store.queryRow(ctx, tx, "SELECT MIN(position) FROM reindex_change_pins WHERE log = ? AND tenant = ?", c.name, text(tenant)).Scan(&pinned)
+	err = c.store.queryRow(ctx, tx, "SELECT MIN(position) FROM reindex_change_pins WHERE log = ? AND tenant = ?",
+		c.name, text(tenant)).Scan(&pinned)
 	if err != nil {
 		return err
 	}
@@ -133,7 +139,9 @@ func (c *Changes) trim(ctx context.Context, tx session, tenant string, r *logRow
 }
 
 // After implements [reindex.ChangeLog].
-func (c *Changes) After(ctx context.Context, tenant string, position int64, docs, bytes int) (entries []reindex.ChangeEntry, left int64, err error) {
+func (c *Changes) After(
+	ctx context.Context, tenant string, position int64, docs, bytes int,
+) (entries []reindex.ChangeEntry, left int64, err error) {
 	r, err := c.read(ctx, tenant, func(q session) error {
 		entries, err = c.entries(ctx, q, tenant, position, docs, bytes)
 		return err
@@ -150,7 +158,9 @@ func (c *Changes) After(ctx context.Context, tenant string, position int64, docs
 	return entries, r.head - entries[len(entries)-1].Position, nil
 }
 
-func (c *Changes) entries(ctx context.Context, q session, tenant string, position int64, docs, bytes int) (entries []reindex.ChangeEntry, err error) {
+func (c *Changes) entries(
+	ctx context.Context, q session, tenant string, position int64, docs, bytes int,
+) (entries []reindex.ChangeEntry, err error) {
 	rows, err := q.QueryContext(ctx, c.store.cfg.Dialect.sql(`SELECT position, id, deleted, body FROM reindex_changes
 		WHERE log = ? AND tenant = ? AND position > ? ORDER BY position LIMIT ?`), c.name, text(tenant), position, docs)
 	if err != nil {

@@ -65,7 +65,9 @@ func (c *Changes) Release(ctx context.Context, tenant string, fence int64) error
 }
 
 // Applied implements [reindex.ChangeLog].
-func (c *Changes) Applied(ctx context.Context, tenant string, fence, from, position int64, refused []reindex.RefusedChange) error {
+func (c *Changes) Applied(
+	ctx context.Context, tenant string, fence, from, position int64, refused []reindex.RefusedChange,
+) error {
 	return c.change(ctx, tenant, "noting progress in", func(tx session, r *logRow) (err error) {
 		if r.holder == "" || r.fence != fence {
 			return reindex.ErrClaimLost
@@ -113,12 +115,15 @@ func (c *Changes) Pin(ctx context.Context, tenant, name string, position int64, 
 }
 
 // pin stores a pin.
-func (c *Changes) pin(ctx context.Context, tx session, tenant, name string, position int64, lasting time.Duration) error {
+func (c *Changes) pin(
+	ctx context.Context, tx session, tenant, name string, position int64, lasting time.Duration,
+) error {
 	end := "0"
 	if lasting > 0 {
 		end = fmt.Sprintf("{now} + %d", max(1, lasting.Milliseconds()))
 	}
-	return c.store.exec(ctx, tx, `INSERT INTO reindex_change_pins (log, tenant, name, position, pin_end) VALUES (?, ?, ?, ?, `+end+`)
+	return c.store.exec(ctx, tx, `INSERT INTO reindex_change_pins (log, tenant, name, position, pin_end)
+			VALUES (?, ?, ?, ?, `+end+`)
 		ON CONFLICT (log, tenant, name) DO UPDATE SET position = excluded.position, pin_end = excluded.pin_end`,
 		c.name, text(tenant), text(name), position)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"time"
 
@@ -49,7 +50,8 @@ type Fault struct {
 	Panic any
 	// Err is returned without making the call.
 	Err error
-	// Items are products of the batch that fail: the others are written, and a BatchError with these is returned.
+	// Items are products of the batch, or of the changes, that fail: the others are written, and a BatchError with these is
+	// returned.
 	Items []reindex.ItemError
 	// Lost is returned although the call was made and succeeded.
 	Lost error
@@ -81,8 +83,8 @@ func (f *Faulty) Update(ctx context.Context, tenant string, changes []reindex.Ch
 	if !ok {
 		return errors.ErrUnsupported
 	}
-	return f.call(ctx, Call{Op: OpUpdate, Tenant: tenant, Changes: changes}, func([]reindex.Product) error {
-		return updater.Update(ctx, tenant, changes)
+	return f.call(ctx, Call{Op: OpUpdate, Tenant: tenant, Changes: changes}, func(c Call) error {
+		return updater.Update(ctx, tenant, c.Changes)
 	})
 }
 
@@ -107,7 +109,7 @@ func (f *Faulty) Generations(ctx context.Context, tenant string) (infos []reinde
 	if !ok {
 		return nil, errors.ErrUnsupported
 	}
-	err = f.call(ctx, Call{Op: OpGenerations, Tenant: tenant}, func([]reindex.Product) (err error) {
+	err = f.call(ctx, Call{Op: OpGenerations, Tenant: tenant}, func(Call) (err error) {
 		infos, err = rollbacker.Generations(ctx, tenant)
 		return err
 	})
@@ -130,7 +132,7 @@ func (f *Faulty) Rollback(ctx context.Context, tenant, generation string) (reind
 func (f *Faulty) open(
 	ctx context.Context, c Call, open func() (reindex.Generation, error),
 ) (gen reindex.Generation, err error) {
-	err = f.call(ctx, c, func([]reindex.Product) (err error) {
+	err = f.call(ctx, c, func(Call) (err error) {
 		gen, err = open()
 		return err
 	})
@@ -144,7 +146,7 @@ func (f *Faulty) open(
 }
 
 // call makes one call, or lets it go wrong.
-func (f *Faulty) call(ctx context.Context, c Call, do func(batch []reindex.Product) error) error {
+func (f *Faulty) call(ctx context.Context, c Call, do func(c Call) error) error {
 	f.mu.Lock()
 	f.calls[c.Op]++
 	c.N = f.calls[c.Op]
@@ -165,26 +167,24 @@ func (f *Faulty) call(ctx context.Context, c Call, do func(batch []reindex.Produ
 		return fault.Err
 	}
 	if len(fault.Items) > 0 {
-		if err := do(without(c.Batch, fault.Items)); err != nil {
+		c.Batch = without(c.Batch, fault.Items, func(p reindex.Product) string { return p.ID })
+		c.Changes = without(c.Changes, fault.Items, func(c reindex.Change) string { return c.ID })
+		if err := do(c); err != nil {
 			return err
 		}
 		return &reindex.BatchError{Items: fault.Items}
 	}
-	if err := do(c.Batch); err != nil {
+	if err := do(c); err != nil {
 		return err
 	}
 	return fault.Lost
 }
 
-func without(batch []reindex.Product, items []reindex.ItemError) []reindex.Product {
-	failed := map[string]bool{}
-	for _, item := range items {
-		failed[item.ID] = true
-	}
-	var rest []reindex.Product
-	for _, p := range batch {
-		if !failed[p.ID] {
-			rest = append(rest, p)
+// without returns the members of a batch that do not fail.
+func without[T any](batch []T, items []reindex.ItemError, id func(T) string) (rest []T) {
+	for _, member := range batch {
+		if !slices.ContainsFunc(items, func(item reindex.ItemError) bool { return item.ID == id(member) }) {
+			rest = append(rest, member)
 		}
 	}
 	return rest
@@ -197,8 +197,8 @@ type faultyGeneration struct {
 }
 
 func (g *faultyGeneration) Write(ctx context.Context, batch []reindex.Product) error {
-	return g.f.call(ctx, Call{Op: OpWrite, Tenant: g.tenant, Batch: batch}, func(batch []reindex.Product) error {
-		return g.inner.Write(ctx, batch)
+	return g.f.call(ctx, Call{Op: OpWrite, Tenant: g.tenant, Batch: batch}, func(c Call) error {
+		return g.inner.Write(ctx, c.Batch)
 	})
 }
 
@@ -210,15 +210,15 @@ func (g *faultyGeneration) Edit(ctx context.Context, changes []reindex.Change) e
 	if !ok {
 		return errors.ErrUnsupported
 	}
-	return g.f.call(ctx, Call{Op: OpEdit, Tenant: g.tenant, Changes: changes}, func([]reindex.Product) error {
-		return editor.Edit(ctx, changes)
+	return g.f.call(ctx, Call{Op: OpEdit, Tenant: g.tenant, Changes: changes}, func(c Call) error {
+		return editor.Edit(ctx, c.Changes)
 	})
 }
 
 func (g *faultyGeneration) Name() string { return g.inner.Name() }
 
 func (g *faultyGeneration) Flush(ctx context.Context) (failed []reindex.ItemError, err error) {
-	err = g.f.call(ctx, Call{Op: OpFlush, Tenant: g.tenant}, func([]reindex.Product) (err error) {
+	err = g.f.call(ctx, Call{Op: OpFlush, Tenant: g.tenant}, func(Call) (err error) {
 		failed, err = g.inner.Flush(ctx)
 		return err
 	})
@@ -226,7 +226,7 @@ func (g *faultyGeneration) Flush(ctx context.Context) (failed []reindex.ItemErro
 }
 
 func (g *faultyGeneration) Seal(ctx context.Context) (sealed reindex.Sealed, err error) {
-	err = g.f.call(ctx, Call{Op: OpSeal, Tenant: g.tenant}, func([]reindex.Product) (err error) {
+	err = g.f.call(ctx, Call{Op: OpSeal, Tenant: g.tenant}, func(Call) (err error) {
 		sealed, err = g.inner.Seal(ctx)
 		return err
 	})
@@ -237,12 +237,12 @@ func (g *faultyGeneration) Commit(ctx context.Context) error {
 	return g.f.call(
 		ctx,
 		Call{Op: OpCommit, Tenant: g.tenant},
-		func([]reindex.Product) error { return g.inner.Commit(ctx) },
+		func(Call) error { return g.inner.Commit(ctx) },
 	)
 }
 
 func (g *faultyGeneration) Abort(ctx context.Context) error {
-	return g.f.call(ctx, Call{Op: OpAbort, Tenant: g.tenant}, func([]reindex.Product) error { return g.inner.Abort(ctx) })
+	return g.f.call(ctx, Call{Op: OpAbort, Tenant: g.tenant}, func(Call) error { return g.inner.Abort(ctx) })
 }
 
 // errInjected is the reason of every random fault.

@@ -1,0 +1,132 @@
+package reindex_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"productindex/reindex"
+	"productindex/reindex/reindextest"
+)
+
+// A run that cannot replay the last changes within MaxHold lets go of updates and tries again. After the third time it
+// fails, and nothing has changed.
+func TestMaxHoldLetsUpdatesGo(t *testing.T) {
+	const maxHold = 10 * time.Second
+	for _, late := range []int{1, 1000} { // how many replays are slow, with one more change each
+		t.Run(fmt.Sprint(late), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var b bench
+				var updates sync.WaitGroup
+				want, edits := revsOf(100, "old"), 0
+				update := func() {
+					edits++
+					id := fmt.Sprint("n", edits)
+					want[id] = "1"
+					updates.Go(func() { mustUpdate(t, b, upsert(id, "1")) })
+				}
+				var once sync.Once
+				b = newBench(t, reindextest.Slice(reindextest.Products(100, "new")), &reindex.Config{
+					MaxHold: maxHold,
+					Trace: &reindex.Trace{PhaseStarted: func(ctx context.Context, _ reindex.JobInfo, p reindex.Phase) context.Context {
+						if p == reindex.PhaseCommit {
+							once.Do(update)
+							updates.Wait() // the log has it
+						}
+						return ctx
+					}},
+				}, func(c reindextest.Call) reindextest.Fault {
+					if c.Op != reindextest.OpEdit || c.N > late {
+						return reindextest.Fault{}
+					}
+					if late > 1 {
+						update()
+					}
+					return reindextest.Fault{Delay: time.Minute}
+				})
+				report, err := b.Run(t.Context(), tenant)
+				updates.Wait()
+				if late == 1 {
+					for id := range revsOf(100, "") {
+						want[id] = "new"
+					}
+				}
+				b.assertRevs(t, want)
+				gate, isGate := errors.AsType[*reindex.GateError](err)
+				held := report.Durations.Held
+				switch {
+				case late == 1 && (err != nil || held < maxHold || held >= 2*maxHold):
+					t.Errorf("updates were held for %v, error %v; want one time of %v", held, err, maxHold)
+				case late > 1 && (!isGate || gate.Rule != reindex.RuleCurrent || held != 3*maxHold):
+					t.Errorf("updates were held for %v, error %v; want 3 times %v", held, err, maxHold)
+				}
+				if failed, ok := errors.AsType[*reindex.RunError](err); ok && failed.MayBeLive {
+					t.Errorf("error %v, although nothing has changed", err)
+				}
+				if err := b.Shutdown(t.Context()); err != nil {
+					t.Error(err)
+				}
+			})
+		})
+	}
+}
+
+// stuck is an index whose Commit does its work, and answers only when its context ends.
+type stuck struct{ *reindextest.Memory }
+
+func (s stuck) Begin(ctx context.Context, tenant string) (reindex.Generation, error) {
+	gen, err := s.Memory.Begin(ctx, tenant)
+	return stuckGeneration{gen}, err
+}
+
+type stuckGeneration struct{ reindex.Generation }
+
+func (g stuckGeneration) Unwrap() any { return g.Generation }
+
+func (g stuckGeneration) Commit(ctx context.Context) error {
+	if err := g.Generation.Commit(ctx); err != nil {
+		return err
+	}
+	<-ctx.Done()
+	return ctx.Err()
+}
+
+// A Commit that takes longer than MaxHold is cut off. The job says that the new index may be live, and the changes that
+// waited are in the index that is.
+func TestMaxHoldCutsACommitOff(t *testing.T) {
+	for _, log := range []reindex.ChangeLog{nil, lasting{reindex.NewChanges(0)}} {
+		synctest.Test(t, func(t *testing.T) {
+			index := reindextest.NewMemory()
+			publish(t, index, reindextest.Products(100, "old"))
+			engine, err := reindex.New(reindextest.Slice(reindextest.Products(100, "new")), stuck{index}, &reindex.Config{
+				Changes: log, MaxHold: 10 * time.Second,
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			b := bench{engine, index}
+			job := mustStart(t, b.Engine, tenant)
+			synctest.Wait()
+			mustUpdate(t, b, upsert("p1", "edit"), deletion("p2"))
+			ended := ended(t, b.Engine, job)
+			if ended.Report.Durations.Held != 10*time.Second || !strings.Contains(ended.Message, "is live is not known") {
+				t.Errorf("job %+v", ended)
+			}
+			if err := b.Settle(t.Context(), tenant); err != nil {
+				t.Error(err)
+			}
+			want := revsOf(100, "new")
+			want["p1"] = "edit"
+			delete(want, "p2")
+			b.assertRevs(t, want)
+			if err := b.Shutdown(t.Context()); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
