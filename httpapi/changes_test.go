@@ -10,7 +10,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/getkin/kin-openapi/openapi3"
 	"github.com/getkin/kin-openapi/openapi3filter"
 
 	"productindex/reindex"
@@ -43,16 +42,7 @@ func (u updates) Settle(context.Context, string) error { return u.settle }
 func serveChanges(t *testing.T, u Updater, cfg Config) *service {
 	t.Helper()
 	cfg.Changes = u
-	s := serve(t, &fakeEngine{}, cfg)
-	got := s.send(http.MethodGet, "/indexing/openapi.json", "")
-	doc, err := openapi3.NewLoader().LoadFromData([]byte(got.body))
-	if err == nil {
-		err = doc.Validate(t.Context())
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.doc = doc
+	s := serve(t, &fakeEngine{}, cfg).describe()
 	for _, mediaType := range []string{"application/x-ndjson", "application/jsonl"} {
 		openapi3filter.RegisterBodyDecoder(mediaType, openapi3filter.FileBodyDecoder)
 	}

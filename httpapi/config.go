@@ -48,6 +48,10 @@ type Config struct {
 	// also while a run goes on. Nil: there are no such endpoints.
 	Throttle Throttle
 
+	// Schedule has the times at which each tenant is reindexed looked up, by GET /indexing/{tenant}/schedule. Nil: there
+	// is no such endpoint.
+	Schedule Schedule
+
 	// Prefix is the part of requests' paths in front of /indexing, such as "/api". It begins with a slash and does not end
 	// with one. Default: empty. It is needed if neither http.StripPrefix removes the prefix nor the router of [Mount] adds
 	// it.

@@ -115,6 +115,12 @@
 // {"documentsPerSecond":2000,"bytesPerSecond":0,"paused":false,"window":{"from":"22:00","to":"06:00","timeZone":"Europe/Berlin"}}. They hold
 // at once, also for the run in progress. A limit of 0, and one that is not given, is none; paused stops the reading until it is set again.
 //
+// # Schedule
+//
+// With Config.Schedule a caller sees when a tenant is reindexed by the clock, an object per entry of its schedule: the
+// cron expression and its time zone, the next time, the last one with the job that it started, and how many were
+// missed.
+//
 // # Selecting and sorting jobs
 //
 // The parameter q of a list has conditions, separated by white space, all of which a job meets:

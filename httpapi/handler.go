@@ -59,7 +59,11 @@ func newHandler(e Engine, cfg Config) (*handler, error) {
 		on       bool
 		routes   []route
 		document []byte
-	}{{cfg.Changes != nil, changeRoutes, changesDocument}, {cfg.Throttle != nil, throttleRoutes, throttleDocument}} {
+	}{
+		{cfg.Changes != nil, changeRoutes, changesDocument},
+		{cfg.Throttle != nil, throttleRoutes, throttleDocument},
+		{cfg.Schedule != nil, scheduleRoutes, scheduleDocument},
+	} {
 		if !part.on {
 			continue
 		}

@@ -133,14 +133,27 @@ func serve(t *testing.T, e Engine, cfg Config) *service {
 
 func loadDocument(t testing.TB) *openapi3.T {
 	t.Helper()
-	doc, err := openapi3.NewLoader().LoadFromData(document)
+	return parseDocument(t, document)
+}
+
+// parseDocument returns a document, which has to be valid.
+func parseDocument(t testing.TB, text []byte) *openapi3.T {
+	t.Helper()
+	doc, err := openapi3.NewLoader().LoadFromData(text)
+	if err == nil {
+		err = doc.Validate(t.Context())
+	}
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := doc.Validate(t.Context()); err != nil {
-		t.Fatal(err)
-	}
 	return doc
+}
+
+// describe has exchanges held against the document that the service itself serves, with the parts that its config adds.
+func (s *service) describe() *service {
+	s.t.Helper()
+	s.doc = parseDocument(s.t, []byte(s.send(http.MethodGet, "/indexing/openapi.json", "").body))
+	return s
 }
 
 // result is an answer that was found to be documented.

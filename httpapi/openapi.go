@@ -29,6 +29,11 @@ var changesDocument []byte
 //go:embed openapi-throttle.json
 var throttleDocument []byte
 
+// scheduleDocument is the same of Config.Schedule.
+//
+//go:embed openapi-schedule.json
+var scheduleDocument []byte
+
 // withPart adds a part to the document, as the first ones of their kind.
 func withPart(document, part []byte) ([]byte, error) {
 	var parts map[string]map[string]json.RawMessage

@@ -5,8 +5,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/getkin/kin-openapi/openapi3"
-
 	"productindex/reindex/throttle"
 )
 
@@ -20,14 +18,7 @@ func serveThrottle(t *testing.T, cfg Config) (*service, *throttle.Throttle) {
 		t.Fatal(err)
 	}
 	cfg.Throttle = limits
-	s := serve(t, &fakeEngine{}, cfg)
-	if s.doc, err = openapi3.NewLoader().LoadFromData([]byte(s.send(http.MethodGet, "/indexing/openapi.json", "").body)); err != nil {
-		t.Fatal(err)
-	}
-	if err := s.doc.Validate(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	return s, limits
+	return serve(t, &fakeEngine{}, cfg).describe(), limits
 }
 
 // Limits are shown and replaced, tenant by tenant.

@@ -139,6 +139,7 @@ func routes(ctx context.Context, cfg config, p parts, scheduler *schedule.Schedu
 	settings := httpapi.Config{
 		Authorizer: authorize, TriggerRate: perMinute(cfg.MaxTriggers), Logger: p.log, Stopping: ctx.Done(),
 		ServerURL: cfg.ServerURL, TokenURL: cfg.TokenURL, Throttle: p.limits,
+		Schedule: scheduler,
 	}
 	if cfg.Changes {
 		settings.Changes = p.engine
@@ -148,16 +149,11 @@ func routes(ctx context.Context, cfg config, p parts, scheduler *schedule.Schedu
 	if err != nil {
 		return nil, err
 	}
-	schedules, err := httpapi.Protect(scheduleHandler(scheduler), httpapi.ScopeView, tenant, settings)
-	if err != nil {
-		return nil, err
-	}
 	page, err := console.New(&console.Config{Search: consoleSearch(p.index), Authorizer: authorize, Logger: p.log})
 	if err != nil {
 		return nil, err
 	}
 	mux := http.NewServeMux()
-	mux.Handle("GET /schedule/{tenant}", schedules)
 	mux.Handle("GET /search/{tenant}", search)
 	mux.Handle("GET /metrics", p.metrics)
 	mux.Handle("/console/", http.StripPrefix("/console", page))

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -84,35 +83,6 @@ func (o operations) scheduler(engine engine, log *slog.Logger) (*schedule.Schedu
 		return nil, fmt.Errorf("PRODUCTINDEX_SCHEDULE: %w", err)
 	}
 	return scheduler, nil
-}
-
-// planned is when a tenant is reindexed next, and how it went.
-type planned struct {
-	Cron     string     `json:"cron"`
-	TimeZone string     `json:"timeZone"`
-	Next     time.Time  `json:"next"`
-	Last     *time.Time `json:"last,omitempty"`
-	Job      string     `json:"job,omitempty"`
-	Missed   int64      `json:"missed"`
-}
-
-// scheduleHandler is GET /schedule/{tenant}.
-func scheduleHandler(scheduler *schedule.Scheduler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		list := []planned{}
-		for _, s := range scheduler.List() {
-			if s.Tenant != r.PathValue("tenant") {
-				continue
-			}
-			p := planned{Cron: s.Cron, TimeZone: s.Location.String(), Next: s.Next.UTC(), Job: s.Job, Missed: s.Missed}
-			if last := s.Last.UTC(); !s.Last.IsZero() {
-				p.Last = &last
-			}
-			list = append(list, p)
-		}
-		w.Header().Set("Content-Type", "application/json")
-		_ = json.NewEncoder(w).Encode(list) // the caller has gone
-	})
 }
 
 // readiness says what the server needs. ctx ends when it begins to shut down.

@@ -52,8 +52,8 @@ func TestOperations(t *testing.T) {
 	}
 	expect(http.MethodGet, "/readyz", "", http.StatusOK,
 		`{"status":"ready","checks":{"index":"ready","jobs":"ready","serving":"ready"}}`)
-	expect(http.MethodGet, "/schedule/acme", "", http.StatusOK,
-		`[{"cron":"30 2 * * *","timeZone":"Europe/Berlin","next":"`)
+	expect(http.MethodGet, "/indexing/acme/schedule", "", http.StatusOK,
+		`[{"cron":"30 2 * * *","timeZone":"Europe/Berlin","jitterSeconds":0,"nextAt":"`)
 	expect(http.MethodPut, "/indexing/acme/throttle", `{"paused":true}`, http.StatusOK, `"paused":true`)
 	expect(http.MethodPost, "/indexing/acme/reindex", "", http.StatusNoContent, "")
 	select {
@@ -73,7 +73,7 @@ func TestOperations(t *testing.T) {
 	expect(http.MethodPut, "/indexing/acme/products/b?settle=true", `{"name":"cotton"}`, http.StatusOK, `"applied":1`)
 	expect(http.MethodGet, "/search/acme?q=cotton", "", http.StatusOK, `"cotton"`)
 	expect(http.MethodGet, "/indexing/acme/changes", "", http.StatusOK, `{"waiting":0,"refusals":[]}`)
-	for _, path := range []string{"/schedule/acme", "/indexing/acme/throttle", "/indexing/acme/changes"} {
+	for _, path := range []string{"/indexing/acme/schedule", "/indexing/acme/throttle", "/indexing/acme/changes"} {
 		if status, _ := s.do(t, http.MethodGet, path, ""); status != http.StatusUnauthorized {
 			t.Errorf("%s without a token: %d", path, status)
 		}

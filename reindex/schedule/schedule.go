@@ -84,6 +84,8 @@ type Status struct {
 	Job string
 	// Missed counts the times that were missed.
 	Missed int64
+	// LastMissed is the latest of them; zero if there was none.
+	LastMissed time.Time
 }
 
 // Scheduler starts reindexes by the clock. It is safe for concurrent use.
@@ -148,7 +150,8 @@ func (s *Scheduler) Set(entries ...Entry) error {
 	for _, p := range plans { // an entry that stays keeps its past
 		if i := slices.IndexFunc(s.plans, func(old *plan) bool { return old.Entry == p.Entry }); i >= 0 {
 			old := s.plans[i].Status
-			p.Last, p.Job, p.Missed, p.fresh = old.Last, old.Job, old.Missed, s.plans[i].fresh
+			p.Last, p.Job, p.Missed, p.LastMissed = old.Last, old.Job, old.Missed, old.LastMissed
+			p.fresh = s.plans[i].fresh
 		}
 	}
 	s.plans = plans
@@ -166,15 +169,34 @@ func (p *plan) plan(after time.Time) {
 	}
 }
 
+// miss notes that n times were missed, latest being the latest of them.
+func (p *plan) miss(n int64, latest time.Time) {
+	if n > 0 {
+		p.Missed, p.LastMissed = p.Missed+n, latest
+	}
+}
+
 // List returns all entries with how they stand, in the order of their tenants.
 func (s *Scheduler) List() []Status {
+	list := s.statuses(func(Entry) bool { return true })
+	slices.SortStableFunc(list, func(a, b Status) int { return cmp.Compare(a.Tenant, b.Tenant) })
+	return list
+}
+
+// Of returns the tenant's entries with how they stand, in the order in which Set got them.
+func (s *Scheduler) Of(tenant string) []Status {
+	return s.statuses(func(e Entry) bool { return e.Tenant == tenant })
+}
+
+func (s *Scheduler) statuses(wanted func(Entry) bool) []Status {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	list := make([]Status, len(s.plans))
-	for i, p := range s.plans {
-		list[i] = p.Status
+	list := []Status{}
+	for _, p := range s.plans {
+		if wanted(p.Entry) {
+			list = append(list, p.Status)
+		}
 	}
-	slices.SortStableFunc(list, func(a, b Status) int { return cmp.Compare(a.Tenant, b.Tenant) })
 	return list
 }
 
@@ -232,7 +254,7 @@ func (s *Scheduler) due(now time.Time) (due []look, soonest time.Time, changed <
 		case !p.at.After(now):
 			p.busy = true
 			due = append(due, look{plan: p, at: p.times.latest(p.Next, now), before: p.Last})
-			p.Missed += p.times.between(p.Next, now)
+			p.miss(p.times.between(p.Next, now))
 		}
 		if !p.busy && (soonest.IsZero() || p.at.Before(soonest)) {
 			soonest = p.at
@@ -255,7 +277,7 @@ func (s *Scheduler) attend(ctx context.Context, l look) {
 		p.Last, p.Job = l.at, job
 	}
 	if missed {
-		p.Missed++
+		p.miss(1, l.at)
 	}
 	if !l.fresh {
 		p.plan(later(l.at, time.Now()))

@@ -183,7 +183,8 @@ func TestMissed(t *testing.T) {
 			if got := e.starts(); got != want {
 				t.Errorf("catching up %v: started %s, want %s", catchUp, got, want)
 			}
-			if got := s.List()[0]; got.Missed != 2 || !got.Last.Equal(start.Add(18*time.Hour)) {
+			evening := start.Add(18 * time.Hour)
+			if got := s.Of("acme")[0]; got.Missed != 2 || !got.Last.Equal(evening) || !got.LastMissed.Equal(evening) {
 				t.Errorf("%+v", got)
 			}
 			<-time.After(3 * time.Hour) // 00:00 passes
@@ -192,7 +193,7 @@ func TestMissed(t *testing.T) {
 			if catchUp {
 				want += ", acme 25h0m0s"
 			}
-			if got := e.starts(); got != want || again.List()[0].Missed != 1 {
+			if got := e.starts(); got != want || again.List()[0].Missed != 1 || len(again.Of("beta")) != 0 {
 				t.Errorf("another process, catching up %v: started %s, want %s; %+v", catchUp, got, want, again.List())
 			}
 			if !catchUp && !strings.Contains(logged.String(), "a reindex was missed") {

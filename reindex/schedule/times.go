@@ -80,10 +80,11 @@ func (t times) latest(from, now time.Time) time.Time {
 	}
 }
 
-// between counts the times from one of them on that are not after a moment, but for the last one.
-func (t times) between(from, now time.Time) (n int64) {
-	for next := t.next(from); !next.IsZero() && !next.After(now); next = t.next(next) {
-		n++
+// between counts the times from one of them on that are not after a moment, except the last one, and returns the latest
+// of those that it has counted.
+func (t times) between(from, now time.Time) (n int64, latest time.Time) {
+	for next := t.next(from); !next.IsZero() && !next.After(now); from, next = next, t.next(next) {
+		n, latest = n+1, from
 	}
-	return n
+	return n, latest
 }

@@ -79,8 +79,11 @@ func TestConsole(t *testing.T) {
 	b.do("no filter", chromedp.SendKeys("#filter", strings.Repeat(kb.Backspace, 3)))
 	b.click("acme")
 	b.untilText("Where the time went")
+	b.untilText("Europe/Berlin, up to 10 min later")
+	b.untilText("in 7 hours")
 	b.looks(t, "ended")
 	b.searches()
+	b.edits(t, s)
 	b.runs(t, s)
 	b.dryRuns(t, s)
 	b.cancels(t, s)
@@ -97,15 +100,40 @@ func (b *browser) searches() {
 	b.until("no hits", `document.querySelectorAll(".hit").length === 0`)
 }
 
+// facts are the figures of a job, as the page shows them.
+const facts = `...[...document.querySelectorAll(".facts > div")].map((each) => each.innerText.replace(/\s+/g, " ").trim())`
+
+// edits sees an edit that waits for the index, one that the index has taken, and one that it has refused.
+func (b *browser) edits(t *testing.T, s *shop) {
+	t.Helper()
+	s.held.Store(true)
+	s.edit("acme", "P-00002")
+	b.untilText("1 edit waits to be searchable; it was accepted")
+	b.picture("lag")
+	s.held.Store(false)
+	close(s.release)
+	b.untilText("Searches see every edit that was accepted")
+	s.edit("acme", refused)
+	b.untilText("1 refused by the index")
+	b.click("1 refused by the index")
+	b.untilText("field price: a number is expected")
+	b.looks(t, "edits")
+}
+
 // runs starts a run, sees it move, and what it rejected.
 func (b *browser) runs(t *testing.T, s *shop) {
 	t.Helper()
 	s.slow("acme", 700)
+	s.stumbles.Store(true)
 	b.click("Reindex")
 	b.untilText("Loading products")
+	s.edit("acme", "P-00001")
 	b.until("progress", `(globalThis.seen = document.querySelector("progress").value) > 0`)
 	b.until("more of it", `document.querySelector("progress").value > globalThis.seen`)
 	b.untilText("peak")
+	for _, fact := range []string{"Retries 1", "Edits carried over 1", "Concurrency 2 batches", "Batch size 416 KiB at most"} {
+		b.until(fact, "["+facts+"].includes("+quote(fact)+")")
+	}
 	b.until("a line", `document.querySelectorAll(".plot .line")[0].getAttribute("d").split("L").length > 4`)
 	b.readme()
 	b.looks(t, "running")

@@ -2,6 +2,8 @@ package testmodule_test
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -9,6 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -18,6 +21,8 @@ import (
 	"productindex/httpapi"
 	"productindex/httpapi/console"
 	"productindex/reindex"
+	"productindex/reindex/reindextest"
+	"productindex/reindex/schedule"
 	"productindex/reindex/throttle"
 	"productindex/source/jsonl"
 )
@@ -38,16 +43,45 @@ type shop struct {
 	handler   http.Handler
 	catalogue string
 	throttle  *throttle.Throttle
+	plans     plans
+
+	stumbles atomic.Bool // whether the next write fails, once
+	held     atomic.Bool // whether edits of the live index wait for release
+	release  chan struct{}
 
 	mu      sync.Mutex
 	server  *http.Server
 	address string
 }
 
+// refused is the id of a product that the index does not take in an edit.
+const refused = "P-REFUSED"
+
+// plans are the schedules of tenants, as they stand.
+type plans map[string][]schedule.Status
+
+func (p plans) Of(tenant string) []schedule.Status { return p[tenant] }
+
+// fault is what goes wrong in the index.
+func (s *shop) fault(c reindextest.Call) (fault reindextest.Fault) {
+	switch {
+	case c.Op == reindextest.OpWrite && s.stumbles.CompareAndSwap(true, false):
+		fault.Err = reindex.Temporary(errors.New("the index is busy"))
+	case c.Op == reindextest.OpUpdate && s.held.Load():
+		select {
+		case <-s.release:
+		case <-s.t.Context().Done():
+		}
+	case c.Op == reindextest.OpUpdate && c.Changes[0].ID == refused:
+		fault.Items = []reindex.ItemError{{ID: refused, Err: errors.New("field price: a number is expected")}}
+	}
+	return fault
+}
+
 // newShop starts a server. tenants have so many products each.
 func newShop(t *testing.T, tenants map[string]int) *shop {
 	t.Helper()
-	s := &shop{t: t, catalogue: t.TempDir(), address: "127.0.0.1:0"}
+	s := &shop{t: t, catalogue: t.TempDir(), address: "127.0.0.1:0", release: make(chan struct{})}
 	for tenant, products := range tenants {
 		s.fill(tenant, products)
 	}
@@ -57,8 +91,10 @@ func newShop(t *testing.T, tenants map[string]int) *shop {
 	check(t, err)
 	s.throttle, err = throttle.New(throttle.Config{})
 	check(t, err)
-	s.engine, err = reindex.New(s.throttle.Source(files), index, &reindex.Config{MaxRejected: 100, BatchDocs: 200})
+	faulty := reindextest.NewFaulty(index, s.fault)
+	s.engine, err = reindex.New(s.throttle.Source(files), faulty, &reindex.Config{MaxRejected: 100, BatchDocs: 200})
 	check(t, err)
+	s.plans = schedules(t)
 	t.Cleanup(func() {
 		s.stop()
 		ended, cancel := context.WithTimeout(context.Background(), 20*time.Second)
@@ -69,7 +105,9 @@ func newShop(t *testing.T, tenants map[string]int) *shop {
 		check(t, index.Close())
 	})
 	mux := http.NewServeMux()
-	check(t, httpapi.Mount(mux, s.engine, httpapi.Config{Authorizer: authorize, Throttle: s.throttle}))
+	check(t, httpapi.Mount(mux, s.engine, httpapi.Config{
+		Authorizer: authorize, Throttle: s.throttle, Changes: s.engine, Schedule: s.plans,
+	}))
 	page, err := console.New(&console.Config{Search: search(index), Authorizer: authorize})
 	check(t, err)
 	mux.Handle("/console/", http.StripPrefix("/console", page))
@@ -116,6 +154,24 @@ func (s *shop) fill(tenant string, products int) {
 	check(s.t, os.WriteFile(filepath.Join(s.catalogue, tenant+".jsonl"), []byte(lines.String()), 0o600))
 }
 
+// schedules are those of acme, two of whose times were missed. The other tenants have none.
+func schedules(t *testing.T) plans {
+	t.Helper()
+	berlin, err := time.LoadLocation("Europe/Berlin")
+	check(t, err)
+	next := time.Now().Add(7 * time.Hour)
+	return plans{"acme": {{
+		Entry: schedule.Entry{Tenant: "acme", Cron: "30 2 * * *", Location: berlin, Jitter: 10 * time.Minute},
+		Next:  next, Last: next.AddDate(0, 0, -1), Missed: 2, LastMissed: next.AddDate(0, 0, -4),
+	}}}
+}
+
+// edit changes a product, as it will be when the index takes it.
+func (s *shop) edit(tenant, id string) {
+	change := reindex.Change{ID: id, Body: json.RawMessage(`{"id":"` + id + `","name":"Edited"}`)}
+	go func() { _ = s.engine.Update(s.t.Context(), tenant, change) }() // what became of it is what the page says
+}
+
 // start listens, at the same address as before.
 func (s *shop) start() {
 	s.t.Helper()
@@ -147,8 +203,12 @@ func (s *shop) slow(tenant string, speed float64) {
 // reindex carries out a run.
 func (s *shop) reindex(tenant string) {
 	s.t.Helper()
-	if _, err := s.engine.Run(s.t.Context(), tenant); err != nil {
-		s.t.Fatal(err)
+	_, err := s.engine.Run(s.t.Context(), tenant)
+	check(s.t, err)
+	jobs, _, err := s.engine.Jobs(s.t.Context(), tenant, reindex.JobQuery{Limit: 1})
+	check(s.t, err)
+	for i := range s.plans[tenant] {
+		s.plans[tenant][i].Job = jobs[0].ID
 	}
 }
 

@@ -68,7 +68,7 @@ func (f *field) show(v *View, got value) {
 	switch place := f.at(v).(type) {
 	case *string:
 		if *place = got.text; f.kind == kindTime {
-			*place = timestamp(time.UnixMilli(got.number))
+			*place = Timestamp(time.UnixMilli(got.number))
 		}
 	case **int64:
 		*place = &got.number

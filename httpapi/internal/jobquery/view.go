@@ -82,8 +82,8 @@ func Show(job Job) View {
 	return v
 }
 
-// timestamp is RFC 3339 in UTC with milliseconds.
-func timestamp(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000Z") }
+// Timestamp returns a time as responses have it: RFC 3339 in UTC with milliseconds.
+func Timestamp(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000Z") }
 
 // Fields are the fields of a job that a caller wants; nil means all of them.
 type Fields []*field

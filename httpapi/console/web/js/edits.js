@@ -1,7 +1,7 @@
 // How far the live index is behind the edits that were accepted.
 
 import { cell, h, row, setText, table } from "./dom.js";
-import { ago, count } from "./format.js";
+import { count, relative } from "./format.js";
 
 const path = "/indexing/{tenant}/changes";
 const pollMillis = 4000;
@@ -28,8 +28,9 @@ export function edits(context) {
 
   function show({ waiting, oldest, refusals = [] }) {
     element.hidden = false;
-    setText(words, waiting > 0 ? `${count(waiting)} wait to be searchable, the oldest was accepted ${ago(oldest)}.`
-      : "Searches see every edit that was accepted.");
+    setText(words, waiting > 1 ? `${count(waiting)} edits wait to be searchable; the oldest was accepted ${relative(oldest)}.`
+      : waiting === 1 ? `1 edit waits to be searchable; it was accepted ${relative(oldest)}.`
+        : "Searches see every edit that was accepted.");
     const last = refusals.slice(-most).reverse();
     const key = JSON.stringify(last);
     if (refused.dataset.shown === key) return;

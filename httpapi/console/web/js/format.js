@@ -3,7 +3,7 @@
 const whole = new Intl.NumberFormat(undefined, { maximumFractionDigits: 0 });
 const short = new Intl.NumberFormat(undefined, { maximumSignificantDigits: 3 });
 const clock = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
-const relative = new Intl.RelativeTimeFormat(undefined, { numeric: "auto" });
+const relation = new Intl.RelativeTimeFormat(undefined, { numeric: "auto" });
 
 export const missing = "–";
 
@@ -34,9 +34,14 @@ export function duration(millis) {
   const seconds = millis / 1000;
   if (seconds < 60) return `${short.format(seconds)} s`;
   const all = Math.round(seconds);
-  if (all < 3600) return `${Math.floor(all / 60)} min ${all % 60} s`;
-  if (all < 86400) return `${Math.floor(all / 3600)} h ${Math.floor((all % 3600) / 60)} min`;
-  return `${Math.floor(all / 86400)} d ${Math.floor((all % 86400) / 3600)} h`;
+  if (all < 3600) return units(all, 60, "min", 1, "s");
+  if (all < 86400) return units(all, 3600, "h", 60, "min");
+  return units(all, 86400, "d", 3600, "h");
+}
+
+function units(seconds, large, largeName, small, smallName) {
+  const rest = Math.floor((seconds % large) / small);
+  return `${Math.floor(seconds / large)} ${largeName}${rest > 0 ? ` ${rest} ${smallName}` : ""}`;
 }
 
 // left shows how long something will take, as roughly as it is known.
@@ -58,14 +63,15 @@ export function age(millis) {
   return seconds < 3600 ? short : `${Math.floor(seconds / 3600)}:${short.padStart(5, "0")}`;
 }
 
-// ago shows how long ago a moment was.
-export function ago(text) {
+// relative shows how long ago a moment was, or how soon it comes.
+export function relative(text) {
   if (!text) return missing;
   const seconds = (new Date(text) - Date.now()) / 1000;
   for (const [unit, length] of [["day", 86400], ["hour", 3600], ["minute", 60]]) {
-    if (Math.abs(seconds) >= length) return relative.format(Math.round(seconds / length), unit);
+    if (Math.abs(seconds) >= length) return relation.format(Math.round(seconds / length), unit);
   }
-  return Math.abs(seconds) < 10 ? "just now" : relative.format(Math.round(seconds), "second");
+  if (Math.abs(seconds) < 10) return seconds > 0 ? "now" : "just now";
+  return relation.format(Math.round(seconds), "second");
 }
 
 // change shows by how much a number differs from the one before, in percent.

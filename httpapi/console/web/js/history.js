@@ -1,7 +1,7 @@
 // The tenant's jobs, page by page.
 
 import { cell, h, row, setText, table } from "./dom.js";
-import { ago, change, count, duration, moment } from "./format.js";
+import { change, count, duration, moment, relative } from "./format.js";
 import { badge, entity } from "./state.js";
 import { ended } from "./stream.js";
 
@@ -73,7 +73,7 @@ export function history(context, on) {
       on: { click: (event) => { event.preventDefault(); on.select(job); } } });
     const total = job.durations?.totalMillis;
     return row({ "data-id": job.id, "aria-current": job.id === marked ? "true" : null },
-      h("th", { role: "rowheader", scope: "row" }, link, h("span", { class: "hint", text: ` ${ago(job.metadata?.createdAt)}` }), entity(job) ? h("span", { class: "hint", text: ` ${entity(job)}` }) : null),
+      h("th", { role: "rowheader", scope: "row" }, link, h("span", { class: "hint", text: ` ${relative(job.metadata?.createdAt)}` }), entity(job) ? h("span", { class: "hint", text: ` ${entity(job)}` }) : null),
       cell("Outcome", {}, badge(job), job.message ? h("span", { class: "why", text: job.message }) : null),
       cell("Indexed", { class: "number", text: count(job.processedCount) }),
       cell("Rejected", { class: job.rejectedCount > 0 ? "number warn" : "number", text: count(job.rejectedCount) }),
@@ -84,6 +84,14 @@ export function history(context, on) {
   return {
     element,
     reload: load,
+    // update shows a newer state of a job in progress.
+    update(job) {
+      const shown = !ended(job) && list.querySelector(`tr[data-id="${CSS.escape(job.id)}"]`);
+      if (!shown) return;
+      for (const [label, text] of [["Indexed", count(job.processedCount)], ["Rejected", count(job.rejectedCount)]]) {
+        setText(shown.querySelector(`td[data-label="${label}"]`), text);
+      }
+    },
     newestId: () => newest,
     mark(id) {
       marked = id;

@@ -5,15 +5,15 @@ import { difference } from "./difference.js";
 import { h, setText } from "./dom.js";
 import { durations } from "./durations.js";
 import { facts } from "./facts.js";
-import { ago, count, left, moment, percent } from "./format.js";
+import { count, left, moment, percent, relative } from "./format.js";
 import { rejections } from "./rejections.js";
 import { mayManage, noScope } from "./rights.js";
 import { speed } from "./speed.js";
 import { badge, done, entity, fraction, outcome, phaseNames, phases, sentence } from "./state.js";
 import { ended, follow } from "./stream.js";
 
-// jobPanel shows the job that show is called with, until the next one or stop. on.ended is called when a job has ended
-// that had not when it was first seen.
+// jobPanel shows the job that show is called with, until the next one or stop. on.state is called with each state of the
+// job, on.ended when a job has ended that had not when it was first seen.
 export function jobPanel(context, on) {
   const { app, tenant } = context;
   const element = h("section", { class: "job", "aria-label": "Job" });
@@ -35,6 +35,7 @@ export function jobPanel(context, on) {
     const unfollow = follow(app.api, tenant, id, {
       job(job) {
         view.show(job);
+        on.state(job);
         if (ended(job) && running) on.ended();
         running = !ended(job);
       },
@@ -94,7 +95,7 @@ function jobView(context, id) {
     const job = latest, over = ended(job), part = fraction(job);
     state.replaceChildren(badge(job));
     setText(headline, sentence(job));
-    setText(about, [entity(job), `Started ${ago(job.metadata?.createdAt)}, ${moment(job.metadata?.createdAt)}`, `Job ${job.id}`].filter(Boolean).join(" · "));
+    setText(about, [entity(job), `Started ${relative(job.metadata?.createdAt)}, ${moment(job.metadata?.createdAt)}`, `Job ${job.id}`].filter(Boolean).join(" · "));
     const expected = job.expectedCount === undefined ? "" : ` of ${job.estimated ? "about " : ""}${count(job.expectedCount)}`;
     setText(numbers, over ? `${count(job.processedCount)} products indexed` : [
       `${count(done(job))}${expected} products`,
@@ -143,6 +144,9 @@ function jobView(context, id) {
       chart.add(job);
       frame ||= requestAnimationFrame(draw);
     },
-    stop: () => cancelAnimationFrame(frame),
+    stop() {
+      cancelAnimationFrame(frame);
+      rejected.stop();
+    },
   };
 }

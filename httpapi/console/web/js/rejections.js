@@ -14,7 +14,7 @@ export function rejections(context, id) {
   const note = h("p", { class: "hint" });
   const list = h("div", { class: "groups" });
   const element = h("section", { class: "card", "aria-labelledby": "rejected-heading", hidden: true }, heading, note, list);
-  let latest = {}, known = "", loading = false, due = 0;
+  let latest = {}, known = "", loading = false, timer, due = 0;
 
   // state is what the list depends on: places are known only at the end of a run.
   const state = () => `${latest.rejectedCount ?? 0} ${ended(latest)}`;
@@ -28,12 +28,13 @@ export function rejections(context, id) {
 
   function loadIfNew() {
     if (context.over || loading || state() === known || !(latest.rejectedCount > 0)) return;
-    loading = true;
-    setTimeout(load, Math.max(0, due - performance.now()));
+    clearTimeout(timer);
+    timer = setTimeout(load, ended(latest) ? 0 : Math.max(0, due - performance.now()));
   }
 
   async function load() {
     const loaded = state(), number = latest.rejectedCount;
+    loading = true;
     try {
       const { items, rejected } = await app.api.page(`${tenant}/reindex-jobs/${id}/failures`, { pageSize: most });
       draw(items, Math.max(rejected || 0, number));
@@ -53,7 +54,7 @@ export function rejections(context, id) {
     list.replaceChildren(...groups.map((each, i) => groupView(each, open.has(each.reason) || (open.size === 0 && i === 0))));
   }
 
-  return { element, show };
+  return { element, show, stop: () => clearTimeout(timer) };
 }
 
 // group puts together what was rejected for the same reason but for numbers and names in it, the largest group first.

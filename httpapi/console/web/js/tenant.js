@@ -7,6 +7,7 @@ import { history } from "./history.js";
 import { jobPanel } from "./job.js";
 import { pace } from "./pace.js";
 import { learnScopes } from "./rights.js";
+import { schedule } from "./schedule.js";
 import { searchBox } from "./search.js";
 
 export function showTenant(app, tenant, jobId) {
@@ -14,6 +15,7 @@ export function showTenant(app, tenant, jobId) {
   const context = { app, tenant, scopes: null, over: false };
 
   const panel = jobPanel(context, {
+    state: (job) => past.update(job),
     // ended is called when the job that is shown has come to its end.
     ended: () => past.reload(),
   });
@@ -31,7 +33,7 @@ export function showTenant(app, tenant, jobId) {
       past.reload();
     },
   });
-  const [limits, edited] = [pace(context), edits(context)];
+  const [limits, edited, planned] = [pace(context), edits(context), schedule(context)];
   let selected = jobId; // empty: the newest one
 
   function onJob(event) {
@@ -46,7 +48,7 @@ export function showTenant(app, tenant, jobId) {
     h("div", { class: "heading" }, h("h1", { text: tenant }), buttons.element),
     buttons.message,
     app.api.canSearch ? searchBox(context) : "",
-    panel.element, limits.element, edited.element, past.element);
+    panel.element, edited.element, limits.element, planned.element, past.element);
   window.addEventListener("job", onJob);
   learnScopes(context, () => {
     buttons.update();
@@ -61,5 +63,6 @@ export function showTenant(app, tenant, jobId) {
     past.stop();
     limits.stop();
     edited.stop();
+    planned.stop();
   };
 }

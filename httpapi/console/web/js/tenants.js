@@ -1,7 +1,7 @@
 // The tenants that the token may see, each with where it stands.
 
 import { cell, h, row, table } from "./dom.js";
-import { ago, count, duration, moment, percent } from "./format.js";
+import { count, duration, moment, percent, relative } from "./format.js";
 import { badge, fraction } from "./state.js";
 import { ended } from "./stream.js";
 
@@ -76,5 +76,5 @@ function tenantRow({ tenant, job }) {
     cell("Products", { class: "number", text: count(job.processedCount) }),
     cell("Rejected", { class: job.rejectedCount > 0 ? "number warn" : "number", text: count(job.rejectedCount) }),
     cell("Took", { class: "number", text: duration(job.durations?.totalMillis) }),
-    cell("Started", { class: "number", title: moment(job.metadata?.createdAt), text: ago(job.metadata?.createdAt) }));
+    cell("Started", { class: "number", title: moment(job.metadata?.createdAt), text: relative(job.metadata?.createdAt) }));
 }

@@ -1,0 +1,51 @@
+// When the tenant is reindexed by the clock, if the service says so.
+
+import { cell, h, row, table } from "./dom.js";
+import { count, duration, moment, relative } from "./format.js";
+
+const path = "/indexing/{tenant}/schedule";
+const pollMillis = 15_000;
+
+// schedule shows the entries of the tenant's schedule. It is empty if the service has none.
+export function schedule(context) {
+  const { app, tenant } = context;
+  if (!app.api.serves("get", path)) return { element: "", stop: () => {} };
+  const list = h("div", {});
+  const element = h("section", { class: "card", "aria-labelledby": "schedule-heading", hidden: true },
+    h("h2", { id: "schedule-heading", text: "Schedule" }), list);
+  let timer;
+
+  async function load() {
+    try {
+      if (!document.hidden && !element.contains(document.activeElement)) show(await app.api.get(`${tenant}/schedule`));
+    } catch (error) {
+      app.failed(error); // what was shown is still right
+    }
+    if (!context.over) timer = setTimeout(load, pollMillis);
+  }
+
+  function show(entries) {
+    element.hidden = entries.length === 0;
+    list.replaceChildren(table("Schedule", [["Times"], ["Next"], ["Last"], ["Missed"]],
+      entries.map((entry) => entryRow(tenant, entry)), { class: "cards" }));
+  }
+
+  load();
+  return { element, stop: () => clearTimeout(timer) };
+}
+
+function entryRow(tenant, entry) {
+  const late = entry.jitterSeconds > 0 ? `, up to ${duration(entry.jitterSeconds * 1000)} later` : "";
+  return row({},
+    h("th", { role: "rowheader", scope: "row" }, h("code", { text: entry.cron }), hint(`${entry.timeZone}${late}`)),
+    cell("Next", {}, ...at(entry.nextAt)),
+    cell("Last", {}, ...at(entry.lastAt), entry.jobId && h("a", { href: `#/${tenant}/${entry.jobId}`, text: "its job" })),
+    cell("Missed", { class: entry.missedCount > 0 ? "warn" : "" }, count(entry.missedCount),
+      entry.lastMissedAt && hint(`the latest ${relative(entry.lastMissedAt)}`)));
+}
+
+function at(time) {
+  return time ? [relative(time), hint(moment(time)), " "] : ["–"];
+}
+
+function hint(text) { return h("span", { class: "hint", text: ` ${text}` }); }
