@@ -202,7 +202,10 @@ func listing(_ context.Context, tenant string, query reindex.JobQuery) ([]reinde
 				Indexed:    6,
 				Rejected:   2,
 				Duplicates: 1,
-				Durations:  reindex.Durations{Load: 1500 * time.Microsecond, Total: time.Second},
+				Durations: reindex.Durations{
+					Load: 1500 * time.Microsecond, CatchUp: 2 * time.Millisecond, Seal: 3 * time.Millisecond,
+					Check: 4 * time.Millisecond, Total: time.Second,
+				},
 			},
 			Message:  "left over",
 			Created:  time.Date(2026, 1, 2, 3, 4, 5, 678_900_000, time.FixedZone("", 3600)),
@@ -280,7 +283,7 @@ func TestFields(t *testing.T) {
 	}}
 	s := serve(t, e, Config{})
 	const all = `{"id":"J1","entityType":"PRODUCT","status":"SUCCESS","expectedCount":5,"readCount":9,"processedCount":6,"rejectedCount":2,` +
-		`"duplicateCount":1,"conflictCount":0,"changesApplied":0,"changesRefused":0,"durations":{"loadMillis":1,"totalMillis":1000},"metadata":{"createdAt":"2026-01-02T02:04:05.678Z","modifiedAt":"2026-01-02T03:04:06.000Z"}}`
+		`"duplicateCount":1,"conflictCount":0,"changesApplied":0,"changesRefused":0,"durations":{"loadMillis":1,"sealMillis":9,"totalMillis":1000},"metadata":{"createdAt":"2026-01-02T02:04:05.678Z","modifiedAt":"2026-01-02T03:04:06.000Z"}}`
 	for _, tc := range []struct{ fields, want string }{
 		{"", all},
 		{"?fields=", all},
@@ -290,9 +293,10 @@ func TestFields(t *testing.T) {
 		{"?fields=id,%20entityType", `{"id":"J1","entityType":"PRODUCT"}`},
 		{"?fields=expectedCount,processedCount", `{"expectedCount":5,"processedCount":6}`},
 		{"?fields=duplicateCount,rejectedCount,readCount", `{"readCount":9,"rejectedCount":2,"duplicateCount":1}`},
-		{"?fields=durations", `{"durations":{"loadMillis":1,"totalMillis":1000}}`},
+		{"?fields=durations", `{"durations":{"loadMillis":1,"sealMillis":9,"totalMillis":1000}}`},
 		{"?fields=durations.totalMillis,id", `{"id":"J1","durations":{"totalMillis":1000}}`},
-		{"?fields=durations.sealMillis,phase,rag", `{}`},
+		{"?fields=durations.sealMillis,phase,rag", `{"durations":{"sealMillis":9}}`},
+		{"?fields=phase,rag", `{}`},
 		{"?fields=message", `{}`},
 		{"?fields=estimated", `{}`},
 		{"?fields=metadata", `{"metadata":{"createdAt":"2026-01-02T02:04:05.678Z","modifiedAt":"2026-01-02T03:04:06.000Z"}}`},

@@ -17,7 +17,7 @@ func TestImports(t *testing.T) {
 	for path := range strings.FieldsSeq(string(out)) {
 		known := false
 		for _, prefix := range []string{
-			"productindex/", "golang.org/x/sync/", "golang.org/x/time/rate",
+			"productindex/", "golang.org/x/sync/", "golang.org/x/time/rate", "github.com/robfig/cron/v3",
 			"github.com/golang-jwt/jwt/v5", "github.com/MicahParks/jwkset", "github.com/hashicorp/golang-lru/v2",
 			"github.com/sony/gobreaker/v2",
 		} {

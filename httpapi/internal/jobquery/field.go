@@ -210,7 +210,7 @@ var allFields = []*field{
 	millis("durations.loadMillis", func(v *View) any { return &v.Durations.LoadMillis },
 		func(d *reindex.Durations) time.Duration { return d.Load }),
 	millis("durations.sealMillis", func(v *View) any { return &v.Durations.SealMillis },
-		func(d *reindex.Durations) time.Duration { return d.Seal }),
+		completion),
 	millis("durations.commitMillis", func(v *View) any { return &v.Durations.CommitMillis },
 		func(d *reindex.Durations) time.Duration { return d.Commit }),
 	millis("durations.totalMillis", func(v *View) any { return &v.Durations.TotalMillis },
@@ -232,6 +232,15 @@ var allFields = []*field{
 var phases = []string{
 	string(reindex.PhasePending), string(reindex.PhaseOpen), string(reindex.PhaseBegin), string(reindex.PhaseLoad),
 	string(reindex.PhaseSeal), string(reindex.PhaseCommit),
+}
+
+// completion is the length of the phase seal, of which callers see one: edits are carried over, before and after, and the
+// new index is checked.
+func completion(d *reindex.Durations) time.Duration {
+	if d.Seal <= 0 {
+		return 0
+	}
+	return d.CatchUp + d.Seal + d.Check
 }
 
 // phase is the phase of a job, or the one in which it failed; empty once it has succeeded.

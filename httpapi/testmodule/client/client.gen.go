@@ -241,7 +241,7 @@ type ReindexJob struct {
 		// PendingMillis How long the job waited for its turn.
 		PendingMillis *int64 `json:"pendingMillis,omitempty"`
 
-		// SealMillis How long it took to complete the new index.
+		// SealMillis How long it took to complete and check the new index, with the changes that came meanwhile.
 		SealMillis *int64 `json:"sealMillis,omitempty"`
 
 		// TotalMillis How long all of the job took, waiting included.
@@ -358,7 +358,7 @@ type ReindexJobEvent struct {
 		// PendingMillis How long the job waited for its turn.
 		PendingMillis *int64 `json:"pendingMillis,omitempty"`
 
-		// SealMillis How long it took to complete the new index.
+		// SealMillis How long it took to complete and check the new index, with the changes that came meanwhile.
 		SealMillis *int64 `json:"sealMillis,omitempty"`
 
 		// TotalMillis How long all of the job took, waiting included.

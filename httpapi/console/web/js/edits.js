@@ -11,7 +11,7 @@ const most = 20;
 export function edits(context) {
   const { app, tenant } = context;
   if (!app.api.serves("get", path)) return { element: "", stop: () => {} };
-  const words = h("p", {}), refused = h("div", {});
+  const words = h("p", {}), refused = h("div", { class: "groups" });
   const element = h("section", { class: "card", "aria-labelledby": "edits-heading", hidden: true },
     h("h2", { id: "edits-heading", text: "Edits of single products" }), words, refused);
   let timer;

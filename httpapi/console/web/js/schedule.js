@@ -1,7 +1,7 @@
 // When the tenant is reindexed by the clock, if the service says so.
 
 import { cell, h, row, table } from "./dom.js";
-import { count, duration, moment, relative } from "./format.js";
+import { count, duration, missing, moment, relative } from "./format.js";
 
 const path = "/indexing/{tenant}/schedule";
 const pollMillis = 15_000;
@@ -27,7 +27,7 @@ export function schedule(context) {
   function show(entries) {
     element.hidden = entries.length === 0;
     list.replaceChildren(table("Schedule", [["Times"], ["Next"], ["Last"], ["Missed"]],
-      entries.map((entry) => entryRow(tenant, entry)), { class: "cards" }));
+      entries.map((entry) => entryRow(tenant, entry)), { class: "cards stacked" }));
   }
 
   load();
@@ -45,7 +45,7 @@ function entryRow(tenant, entry) {
 }
 
 function at(time) {
-  return time ? [relative(time), hint(moment(time)), " "] : ["–"];
+  return time ? [relative(time), hint(moment(time))] : [missing];
 }
 
-function hint(text) { return h("span", { class: "hint", text: ` ${text}` }); }
+function hint(text) { return h("span", { class: "hint", text }); }
