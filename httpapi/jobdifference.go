@@ -39,7 +39,8 @@ func (h *handler) jobDifference(c *call) (response, error) {
 func viewDifference(d *reindex.Difference) differenceView {
 	view := differenceView{
 		Added: d.Added, Removed: d.Removed, Changed: d.Changed, Unchanged: d.Unchanged, Edited: d.Edited,
-		AddedIDs: append([]string{}, d.AddedIDs...), RemovedIDs: append([]string{}, d.RemovedIDs...), ChangedProducts: []changedView{},
+		AddedIDs: append([]string{}, d.AddedIDs...), RemovedIDs: append([]string{}, d.RemovedIDs...),
+		ChangedProducts: []changedView{},
 	}
 	for _, p := range d.ChangedProducts {
 		view.ChangedProducts = append(view.ChangedProducts, changedView{p.ID, append([]string{}, p.Fields...)})

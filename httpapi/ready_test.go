@@ -31,7 +31,8 @@ func TestReady(t *testing.T) {
 			"index": func(context.Context) error { return nil },
 		})
 		for range 10 {
-			if status, body := probe(t, h); status != http.StatusOK || body != `{"status":"ready","checks":{"index":"ready","jobs":"ready"}}` {
+			status, body := probe(t, h)
+			if status != http.StatusOK || body != `{"status":"ready","checks":{"index":"ready","jobs":"ready"}}` {
 				t.Errorf("%d %s", status, body)
 			}
 		}
@@ -41,7 +42,8 @@ func TestReady(t *testing.T) {
 		away = errors.New("host-7 is away")
 		for range 5 {
 			<-time.After(2 * time.Second)
-			if status, body := probe(t, h); status != http.StatusServiceUnavailable || body != `{"status":"not ready","checks":{"index":"ready","jobs":"not ready"}}` {
+			if status, body := probe(t, h); status != http.StatusServiceUnavailable ||
+				body != `{"status":"not ready","checks":{"index":"ready","jobs":"not ready"}}` {
 				t.Errorf("%d %s", status, body)
 			}
 		}
@@ -64,7 +66,8 @@ func TestReadyContainsChecks(t *testing.T) {
 			"hangs":  func(context.Context) error { <-end; return nil },
 			"panics": func(context.Context) error { panic("a defect") },
 		})
-		if status, body := probe(t, h); status != http.StatusServiceUnavailable || body != `{"status":"not ready","checks":{"hangs":"not ready","panics":"not ready"}}` {
+		if status, body := probe(t, h); status != http.StatusServiceUnavailable ||
+			body != `{"status":"not ready","checks":{"hangs":"not ready","panics":"not ready"}}` {
 			t.Errorf("%d %s", status, body)
 		}
 		close(end)

@@ -19,7 +19,7 @@ type plans map[string][]schedule.Status
 
 func (p plans) Of(tenant string) []schedule.Status { return p[tenant] }
 
-// Each entry of the tenant is shown, with what is known of it and without what is not.
+// Each entry of the tenant is shown, without the fields that are not known.
 func TestSchedule(t *testing.T) {
 	berlin, err := time.LoadLocation("Europe/Berlin")
 	if err != nil {

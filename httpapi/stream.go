@@ -92,7 +92,7 @@ func (s *eventStream) run(request context.Context, follow watch, tenant string, 
 			s.failure = err
 			return nil
 		}
-		if err := s.tell(job); err != nil || job.Status.Ended() {
+		if err := s.show(job); err != nil || job.Status.Ended() {
 			return err
 		}
 		pause(ctx, s.slots.spread(s.cfg.StreamInterval))
@@ -132,8 +132,8 @@ func (s *eventStream) beat(ctx context.Context) error {
 	return nil
 }
 
-// tell writes an event, unless the client knows the state.
-func (s *eventStream) tell(job reindex.Job) error {
+// show writes an event, unless the client knows the state.
+func (s *eventStream) show(job reindex.Job) error {
 	shown := s.shown(job)
 	if eventID(shown) == s.last {
 		return nil

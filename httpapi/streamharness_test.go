@@ -48,7 +48,8 @@ func (s *service) followPath(path, lastEventID string) *stream {
 		s.t.Fatal(err)
 	}
 	s.t.Cleanup(func() { _ = res.Body.Close() })
-	if res.StatusCode != http.StatusOK || res.Header.Get("Content-Type") != "text/event-stream" || res.Header.Get("Cache-Control") != "no-store" ||
+	if res.StatusCode != http.StatusOK || res.Header.Get("Content-Type") != "text/event-stream" ||
+		res.Header.Get("Cache-Control") != "no-store" ||
 		res.Header.Get("X-Accel-Buffering") != "no" {
 		s.t.Fatalf("%s, headers %v", res.Status, res.Header)
 	}
@@ -104,7 +105,8 @@ func (c *stream) event() (e seen, ok bool) {
 func (c *stream) check(e *seen) {
 	c.t.Helper()
 	var value any
-	if err := errors.Join(json.Unmarshal([]byte(e.data), &value), json.Unmarshal([]byte(e.data), &e.eventView)); err != nil {
+	err := errors.Join(json.Unmarshal([]byte(e.data), &value), json.Unmarshal([]byte(e.data), &e.eventView))
+	if err != nil {
 		c.t.Fatalf("%q: %v", e.data, err)
 	}
 	if err := c.s.doc.Components.Schemas["ReindexJobEvent"].Value.VisitJSON(value); err != nil {
@@ -130,8 +132,8 @@ func (c *stream) until(wanted func(seen) bool) seen {
 	}
 }
 
-// stepwise is an engine over 100 products whose batches of 10 are written, one after the other, as often as something is sent to step,
-// and all when it is closed.
+// stepwise is an engine over 100 products whose batches of 10 are written, one after the other, as often as something
+// is sent to step, and all when it is closed.
 func stepwise(t *testing.T, jobs reindex.JobStore) (e *reindex.Engine, step chan struct{}) {
 	t.Helper()
 	step = make(chan struct{})
@@ -145,7 +147,8 @@ func stepwise(t *testing.T, jobs reindex.JobStore) (e *reindex.Engine, step chan
 		}
 		return reindextest.Fault{}
 	})
-	e, err := reindex.New(reindextest.Slice(reindextest.Products(100, "1")), ix, &reindex.Config{BatchDocs: 10, Workers: 1, Jobs: jobs})
+	e, err := reindex.New(reindextest.Slice(reindextest.Products(100, "1")), ix,
+		&reindex.Config{BatchDocs: 10, Workers: 1, Jobs: jobs})
 	if err != nil {
 		t.Fatal(err)
 	}

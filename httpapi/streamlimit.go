@@ -52,8 +52,8 @@ func (s *streamSlots) take(tenant string) (*streamSlot, error) {
 	return slot, nil
 }
 
-// spread returns how long a stream waits between two events: interval, and longer the more streams are open, so that all
-// of them together get about as many events as freeStreams.
+// spread returns how long a stream waits between two events: interval, and longer the more streams are open, so that
+// all of them together get about as many events as freeStreams.
 func (s *streamSlots) spread(interval time.Duration) time.Duration {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -36,7 +36,7 @@ func wrapped(next http.Handler, wrap func(http.ResponseWriter) http.ResponseWrit
 }
 
 // A client whose events cannot be sent as they come gets the latest state each time that it comes back, and of the end.
-// The log says what is wrong.
+// The log has the reason.
 func TestStreamsThatCannotBeFlushed(t *testing.T) {
 	for name, wrap := range map[string]func(http.Handler) http.Handler{
 		"embedded": func(next http.Handler) http.Handler {
@@ -75,7 +75,8 @@ func TestStreamsThatCannotBeFlushed(t *testing.T) {
 			if _, more := c.event(); more || last.Status != "SUCCESS" {
 				t.Errorf("last came %+v, and more %v", last, more)
 			}
-			if got := s.send("GET", jobsPath+"/"+id+"/events", "", "Last-Event-ID: "+last.id); got.status != http.StatusNoContent {
+			got := s.send("GET", jobsPath+"/"+id+"/events", "", "Last-Event-ID: "+last.id)
+			if got.status != http.StatusNoContent {
 				t.Errorf("after the end: %d", got.status)
 			}
 			if log := logged.String(); strings.Count(log, `"level":"ERROR"`) != 3 ||

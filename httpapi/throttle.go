@@ -86,7 +86,8 @@ func parseThrottle(body []byte) (limits throttle.Limits, err error) {
 	dec.DisallowUnknownFields()
 	if err := dec.Decode(&view); err != nil {
 		return limits, invalid("Invalid limits",
-			"The fields are the numbers documentsPerSecond and bytesPerSecond, paused, and window", "A window has from, to and timeZone")
+			"The fields are the numbers documentsPerSecond and bytesPerSecond, paused, and window",
+			"A window has from, to and timeZone")
 	}
 	limits = throttle.Limits{Documents: view.DocumentsPerSecond, Bytes: view.BytesPerSecond, Paused: view.Paused}
 	if view.Window != nil {

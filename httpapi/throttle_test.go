@@ -24,10 +24,12 @@ func serveThrottle(t *testing.T, cfg Config) (*service, *throttle.Throttle) {
 // Limits are shown and replaced, tenant by tenant.
 func TestThrottle(t *testing.T) {
 	s, limits := serveThrottle(t, Config{Changes: updates{}})
-	if got := s.send(http.MethodGet, throttlePath, ""); got.body != `{"documentsPerSecond":2000,"bytesPerSecond":0,"paused":false}` {
+	if got := s.send(http.MethodGet, throttlePath, ""); got.body !=
+		`{"documentsPerSecond":2000,"bytesPerSecond":0,"paused":false}` {
 		t.Errorf("%d %s", got.status, got.body)
 	}
-	const night = `{"documentsPerSecond":0,"bytesPerSecond":1500.5,"paused":true,"window":{"from":"22:00","to":"06:30","timeZone":"Europe/Berlin"}}`
+	const night = `{"documentsPerSecond":0,"bytesPerSecond":1500.5,"paused":true,"window":{"from":"22:00",` +
+		`"to":"06:30","timeZone":"Europe/Berlin"}}`
 	if got := s.send(http.MethodPut, throttlePath, night); got.body != night {
 		t.Errorf("%d %s", got.status, got.body)
 	}
@@ -35,7 +37,8 @@ func TestThrottle(t *testing.T) {
 	if !got.Paused || got.Bytes != 1500.5 || got.Documents != 0 || got.Window.String() != "22:00 to 06:30 Europe/Berlin" {
 		t.Errorf("%+v", got)
 	}
-	if got := s.send(http.MethodPut, throttlePath, `{}`); got.body != `{"documentsPerSecond":0,"bytesPerSecond":0,"paused":false}` {
+	if got := s.send(http.MethodPut, throttlePath, `{}`); got.body !=
+		`{"documentsPerSecond":0,"bytesPerSecond":0,"paused":false}` {
 		t.Errorf("%d %s", got.status, got.body)
 	}
 	if got := limits.Limits("other"); got.Documents != 2000 {
@@ -55,15 +58,20 @@ func TestThrottleRefuses(t *testing.T) {
 		return nil
 	}})
 	for body, want := range map[string]string{
-		``: "Content-Type", `[]`: "object", `{"documentsPerSecond":-1}`: "not negative", `{"documentsPerSecond":"9"}`: "Invalid limits",
-		`{"documentPerSecond":9}`: "Invalid limits", `{"paused":1}`: "Invalid limits", `{"paused":true,"paused":false}`: "Duplicate field",
-		`{"window":{"from":"1:00","to":"02:00","timeZone":"UTC"}}`: "such as 22:00", `{"window":{"from":"25:00","to":"02:00"}}`: "such as 22:00",
+		``: "Content-Type", `[]`: "object", `{"documentsPerSecond":-1}`: "not negative",
+		`{"documentsPerSecond":"9"}`: "Invalid limits",
+		`{"documentPerSecond":9}`:    "Invalid limits", `{"paused":1}`: "Invalid limits",
+		`{"paused":true,"paused":false}`:                           "Duplicate field",
+		`{"window":{"from":"1:00","to":"02:00","timeZone":"UTC"}}`: "such as 22:00",
+		`{"window":{"from":"25:00","to":"02:00"}}`:                 "such as 22:00",
 		`{"paused":null}`: "must not be null", `{"window":null}`: "must not be null",
 		`{"window":{"from":"01:00","to":"02:00"}}`:                    "Europe/Berlin",
-		`{"window":{"from":"01:00","to":"02:00","timeZone":"Local"}}`: "Europe/Berlin", `{"window":{"from":"01:00","to":"02:00","timeZone":"../x"}}`: "Europe/Berlin",
-		`{"window":{"from":"01:00","to":"01:00","timeZone":"UTC"}}`: "different times",
+		`{"window":{"from":"01:00","to":"02:00","timeZone":"Local"}}`: "Europe/Berlin",
+		`{"window":{"from":"01:00","to":"02:00","timeZone":"../x"}}`:  "Europe/Berlin",
+		`{"window":{"from":"01:00","to":"01:00","timeZone":"UTC"}}`:   "different times",
 	} {
-		if got := s.send(http.MethodPut, throttlePath, body, "Manage: yes"); got.status != http.StatusBadRequest || !strings.Contains(got.body, want) {
+		got := s.send(http.MethodPut, throttlePath, body, "Manage: yes")
+		if got.status != http.StatusBadRequest || !strings.Contains(got.body, want) {
 			t.Errorf("%s: %d %s, want %q", body, got.status, got.body, want)
 		}
 	}

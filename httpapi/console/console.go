@@ -25,7 +25,7 @@ var web embed.FS
 const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; " +
 	"base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
 
-// file is what is served at one path.
+// file is the answer at one path.
 type file struct {
 	body        []byte
 	contentType string
@@ -38,9 +38,9 @@ type handler struct {
 	search http.Handler    // nil: there is none
 }
 
-// New returns a handler for the page, below a path from which http.StripPrefix has taken away what is in front. It
-// serves "/", the files that this refers to, and the search of cfg. It is safe for concurrent use. The error names every
-// setting of cfg that is not valid.
+// New returns a handler for the page, below a path from which http.StripPrefix has taken away the prefix. It
+// serves "/", the files that this refers to, and the search of cfg. It is safe for concurrent use. The error names
+// every setting of cfg that is not valid.
 func New(cfg *Config) (http.Handler, error) {
 	var c Config
 	if cfg != nil {

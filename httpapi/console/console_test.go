@@ -37,7 +37,7 @@ func ask(t *testing.T, cfg *Config, method, target string, headers ...string) *h
 	return w
 }
 
-// Everything that the page and its parts refer to is served, with its type, and may not be taken for another.
+// Everything that the page and its parts refer to is served, with its type, which browsers may not guess.
 func TestFiles(t *testing.T) {
 	references := regexp.MustCompile(`(?:href|src|from)\s*=?\s*"([^"#]+\.(?:js|css|svg))"`)
 	found := map[string]bool{"": true}
@@ -75,7 +75,7 @@ func TestFiles(t *testing.T) {
 	})
 }
 
-// What a browser has, it need not load again, unless it has changed.
+// A file that a browser has is loaded again only if it has changed.
 func TestFilesAreKept(t *testing.T) {
 	first := ask(t, nil, http.MethodGet, "/shop/console/")
 	tag := "If-None-Match: " + first.Header().Get("ETag")

@@ -13,7 +13,7 @@ import (
 )
 
 const (
-	// searchPath is what is in front of a tenant.
+	// searchPath is the path in front of a tenant.
 	searchPath = "/search/"
 	// shownHits is how many products the page gets.
 	shownHits = 20

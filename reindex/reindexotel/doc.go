@@ -19,12 +19,12 @@
 //
 // # Metrics
 //
-// Durations are in seconds, sizes in bytes. The attribute reindex.entity_type is what is reindexed, error.type the kind
+// Durations are in seconds, sizes in bytes. The attribute reindex.entity_type is the type of the entities, error.type the kind
 // of a failure, one of few. No metric bears the tenant, as there can be many, unless Config.TenantAttribute is set.
 //
 //   - reindex.runs: the runs that have ended; reindex.outcome is success, failure or cancelled.
-//   - reindex.run.duration: how long they took, the wait for their turn included; error.type is the phase in which a run
-//     failed, "cancelled" or "shutdown".
+//   - reindex.run.duration: how long they took, the wait for their turn included; error.type is the phase in which a
+//     run failed, "cancelled" or "shutdown".
 //   - reindex.run.active: the runs that have not ended; reindex.status is PENDING, IN_PROGRESS or PUBLISHED.
 //   - reindex.run.last_success: when a run last succeeded, in seconds since 1970.
 //   - reindex.phase.duration: how long phases took; reindex.phase names one.
@@ -33,9 +33,9 @@
 //     refused.
 //   - reindex.updates.held: how long updates waited for a switch-over.
 //   - reindex.write.duration: how long calls of Write took.
-//   - reindex.write.products, reindex.write.size: what calls of Write took to the index, as they go on, and the sum of the
-//     lengths of ids and bodies.
+//   - reindex.write.products, reindex.write.size: what calls of Write took to the index, as they go on, and the sum of
+//     the lengths of ids and bodies.
 //   - reindex.write.retries: calls that sent products again.
-//   - reindex.write.concurrency, reindex.write.batch_limit: how many calls of a run may be made at the same time and how
-//     large batches may be, as the engine adapts to the index.
+//   - reindex.write.concurrency, reindex.write.batch_limit: how many calls of a run may be made at the same time and
+//     how large batches may be, as the engine adapts to the index.
 package reindexotel

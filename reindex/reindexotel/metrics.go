@@ -42,7 +42,8 @@ var (
 func newMetrics(meter metric.Meter) (*metrics, error) {
 	var errs []error
 	seconds := func(name, text string, bounds []float64) metric.Float64Histogram {
-		h, err := meter.Float64Histogram(name, metric.WithUnit("s"), metric.WithDescription(text), metric.WithExplicitBucketBoundaries(bounds...))
+		h, err := meter.Float64Histogram(name, metric.WithUnit("s"), metric.WithDescription(text),
+			metric.WithExplicitBucketBoundaries(bounds...))
 		errs = append(errs, err)
 		return h
 	}
@@ -56,23 +57,25 @@ func newMetrics(meter metric.Meter) (*metrics, error) {
 		errs = append(errs, err)
 		return g
 	}
-	active, err := meter.Int64UpDownCounter("reindex.run.active", metric.WithUnit("{run}"), metric.WithDescription("Runs that have not ended."))
+	active, err := meter.Int64UpDownCounter("reindex.run.active", metric.WithUnit("{run}"),
+		metric.WithDescription("Runs that have not ended."))
 	errs = append(errs, err)
 	success, err := meter.Float64Gauge("reindex.run.last_success", metric.WithUnit("s"),
 		metric.WithDescription("When a run last succeeded, since 1970."))
 	errs = append(errs, err)
 	return &metrics{
-		run:         seconds("reindex.run.duration", "How long runs took.", longBounds),
-		phase:       seconds("reindex.phase.duration", "How long the phases of runs took.", longBounds),
-		held:        seconds("reindex.updates.held", "How long updates waited for a switch-over.", shortBounds),
-		write:       seconds("reindex.write.duration", "How long calls of Write took.", shortBounds),
-		runs:        counter("reindex.runs", "{run}", "Runs that have ended, by how."),
-		active:      active,
-		success:     success,
-		products:    counter("reindex.products", "{product}", "Products of runs that have ended, by what became of them."),
-		changes:     counter("reindex.changes", "{change}", "Changes carried into new indexes, by what became of them."),
-		written:     counter("reindex.write.products", "{product}", "Products that calls of Write took to the index."),
-		bytes:       counter("reindex.write.size", "By", "Lengths of the ids and bodies that calls of Write took to the index."),
+		run:      seconds("reindex.run.duration", "How long runs took.", longBounds),
+		phase:    seconds("reindex.phase.duration", "How long the phases of runs took.", longBounds),
+		held:     seconds("reindex.updates.held", "How long updates waited for a switch-over.", shortBounds),
+		write:    seconds("reindex.write.duration", "How long calls of Write took.", shortBounds),
+		runs:     counter("reindex.runs", "{run}", "Runs that have ended, by how."),
+		active:   active,
+		success:  success,
+		products: counter("reindex.products", "{product}", "Products of runs that have ended, by what became of them."),
+		changes:  counter("reindex.changes", "{change}", "Changes carried into new indexes, by what became of them."),
+		written:  counter("reindex.write.products", "{product}", "Products that calls of Write took to the index."),
+		bytes: counter("reindex.write.size", "By",
+			"Lengths of the ids and bodies that calls of Write took to the index."),
 		retries:     counter("reindex.write.retries", "{call}", "Calls of Write that sent products again."),
 		concurrency: gauge("reindex.write.concurrency", "{call}", "Calls of Write that a run may make at the same time."),
 		batchLimit:  gauge("reindex.write.batch_limit", "By", "How large the batches of a run may be."),

@@ -40,7 +40,8 @@ func observe(t *testing.T, src reindex.Source, tenantAttribute bool) *observed {
 	o := &observed{spans: tracetest.NewSpanRecorder(), reader: sdkmetric.NewManualReader(), log: &bytes.Buffer{}}
 	o.tracer = sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(o.spans))
 	hooks, err := reindexotel.New(&reindexotel.Config{
-		TracerProvider: o.tracer, MeterProvider: sdkmetric.NewMeterProvider(sdkmetric.WithReader(o.reader)), TenantAttribute: tenantAttribute,
+		TracerProvider: o.tracer, MeterProvider: sdkmetric.NewMeterProvider(sdkmetric.WithReader(o.reader)),
+		TenantAttribute: tenantAttribute,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -98,7 +99,9 @@ func TestSpans(t *testing.T) {
 	if links := root.Links(); len(links) != 1 || links[0].SpanContext.SpanID() != request.SpanID() {
 		t.Errorf("links of the run: %v, want one to the request", links)
 	}
-	want := []attribute.KeyValue{attribute.String("reindex.tenant", "acme"), attribute.Int64("reindex.products.rejected", 1)}
+	want := []attribute.KeyValue{
+		attribute.String("reindex.tenant", "acme"), attribute.Int64("reindex.products.rejected", 1),
+	}
 	for _, kv := range want {
 		if !slices.Contains(root.Attributes(), kv) {
 			t.Errorf("attributes of the run: %v, want %v among them", root.Attributes(), kv)
@@ -204,7 +207,9 @@ func TestMetrics(t *testing.T) {
 			t.Errorf("%s{%s} = %v (known: %v), want %v", want.name, want.attributes, got, points, want.value)
 		}
 	}
-	for _, name := range []string{"reindex.run.last_success", "reindex.write.concurrency", "reindex.write.batch_limit", "reindex.write.size"} {
+	for _, name := range []string{
+		"reindex.run.last_success", "reindex.write.concurrency", "reindex.write.batch_limit", "reindex.write.size",
+	} {
 		if got := o.points(t, name)[of]; got <= 0 {
 			t.Errorf("%s = %v, want a positive number", name, got)
 		}
@@ -239,7 +244,7 @@ func TestTenantAttribute(t *testing.T) {
 	}
 }
 
-// TestLogs: what is logged during a run bears the ids of its trace.
+// TestLogs: a line of the log during a run bears the ids of its trace.
 func TestLogs(t *testing.T) {
 	o := observe(t, products(3), false)
 	if _, err := o.run(t, "acme"); err != nil {

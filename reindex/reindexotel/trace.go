@@ -97,7 +97,8 @@ func (o *observer) jobEnded(ctx context.Context, job reindex.Job, err error) {
 	o.metrics.ended(ctx, &job, err, o.of(info(job)))
 	span := trace.SpanFromContext(ctx)
 	span.SetAttributes(
-		attribute.Int64("reindex.products.read", job.Report.Read), attribute.Int64("reindex.products.indexed", job.Report.Indexed),
+		attribute.Int64("reindex.products.read", job.Report.Read),
+		attribute.Int64("reindex.products.indexed", job.Report.Indexed),
 		attribute.Int64("reindex.products.rejected", job.Report.Rejected))
 	end(span, err)
 }
@@ -109,7 +110,8 @@ func (o *observer) phaseStarted(ctx context.Context, of reindex.JobInfo, phase r
 
 func (o *observer) phaseEnded(ctx context.Context, of reindex.JobInfo, phase reindex.Phase, err error) {
 	if start, ok := ctx.Value(startKey{}).(time.Time); ok {
-		o.metrics.phase.Record(ctx, time.Since(start).Seconds(), o.with(of, append(failure(err), phaseKey.String(string(phase)))...))
+		o.metrics.phase.Record(ctx, time.Since(start).Seconds(),
+			o.with(of, append(failure(err), phaseKey.String(string(phase)))...))
 	}
 	end(trace.SpanFromContext(ctx), err)
 }

@@ -45,7 +45,9 @@ func (e *engine) Start(_ context.Context, tenant string) (reindex.Job, bool, err
 			return reindex.Job{}, false, err
 		}
 	}
-	job := reindex.Job{ID: fmt.Sprint("J", len(e.jobs)), Tenant: tenant, EntityType: reindex.EntityProduct, Created: time.Now()}
+	job := reindex.Job{
+		ID: fmt.Sprint("J", len(e.jobs)), Tenant: tenant, EntityType: reindex.EntityProduct, Created: time.Now(),
+	}
 	if e.running {
 		return job, false, nil
 	}
@@ -74,7 +76,9 @@ func (e *engine) starts() string {
 }
 
 // scheduler returns one that has the entries, and its log.
-func scheduler(t *testing.T, e schedule.Engine, cfg schedule.Config, entries ...schedule.Entry) (*schedule.Scheduler, *bytes.Buffer) {
+func scheduler(
+	t *testing.T, e schedule.Engine, cfg schedule.Config, entries ...schedule.Entry,
+) (*schedule.Scheduler, *bytes.Buffer) {
 	t.Helper()
 	logged := &bytes.Buffer{}
 	cfg.Logger = slog.New(slog.NewTextHandler(logged, nil))
@@ -100,10 +104,11 @@ func TestTimes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e := &engine{}
 		s, _ := scheduler(t, e, schedule.Config{}, schedule.Entry{Tenant: "acme", Cron: "30 */2 * * *"},
-			schedule.Entry{Tenant: "beta", Cron: "@daily", Location: time.FixedZone("", 3600)}, schedule.Entry{Tenant: "often", Cron: "58,59 4 * * *"})
+			schedule.Entry{Tenant: "beta", Cron: "@daily", Location: time.FixedZone("", 3600)},
+			schedule.Entry{Tenant: "often", Cron: "58,59 4 * * *"})
 		runFor(t, s, 23*time.Hour+time.Minute)
-		want := "acme 30m0s, acme 2h30m0s, acme 4h30m0s, often 4h58m0s, often 4h59m0s, acme 6h30m0s, acme 8h30m0s, acme 10h30m0s, acme 12h30m0s, " +
-			"acme 14h30m0s, acme 16h30m0s, acme 18h30m0s, acme 20h30m0s, acme 22h30m0s, beta 23h0m0s"
+		want := "acme 30m0s, acme 2h30m0s, acme 4h30m0s, often 4h58m0s, often 4h59m0s, acme 6h30m0s, " +
+			"acme 8h30m0s, acme 10h30m0s, acme 12h30m0s, acme 14h30m0s, acme 16h30m0s, acme 18h30m0s, acme 20h30m0s, acme 22h30m0s, beta 23h0m0s"
 		if got := e.starts(); got != want {
 			t.Errorf("started %s\nwant    %s", got, want)
 		}
@@ -239,7 +244,8 @@ func TestFailures(t *testing.T) {
 		})
 	}
 	synctest.Test(t, func(t *testing.T) {
-		s, logged := scheduler(t, &engine{running: true}, schedule.Config{}, schedule.Entry{Tenant: "acme", Cron: "0 1 * * *"})
+		s, logged := scheduler(t, &engine{running: true}, schedule.Config{},
+			schedule.Entry{Tenant: "acme", Cron: "0 1 * * *"})
 		runFor(t, s, 2*time.Hour)
 		if !strings.Contains(logged.String(), "goes on still") {
 			t.Errorf("log %s", logged)
@@ -269,8 +275,9 @@ func TestInvalid(t *testing.T) {
 	s, _ := scheduler(t, &engine{}, schedule.Config{}, schedule.Entry{Tenant: "acme", Cron: "@weekly"})
 	for want, e := range map[string]schedule.Entry{
 		`"61 * * * *" is not valid`: {Tenant: "acme", Cron: "61 * * * *"}, `"" is not valid`: {Tenant: "acme"},
-		"never comes true": {Tenant: "acme", Cron: "0 0 30 2 *"}, "not one of times of the clock": {Tenant: "acme", Cron: "@every 1h"},
-		"has a time zone": {Tenant: "acme", Cron: "TZ=Asia/Tokyo 0 0 * * *"}, "invalid tenant": {Cron: "@daily"},
+		"never comes true":              {Tenant: "acme", Cron: "0 0 30 2 *"},
+		"not one of times of the clock": {Tenant: "acme", Cron: "@every 1h"},
+		"has a time zone":               {Tenant: "acme", Cron: "TZ=Asia/Tokyo 0 0 * * *"}, "invalid tenant": {Cron: "@daily"},
 		"Jitter is -1ns": {Tenant: "acme", Cron: "@daily", Jitter: -1},
 	} {
 		if err := s.Set(e); err == nil || !strings.Contains(err.Error(), want) {

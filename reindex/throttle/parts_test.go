@@ -47,7 +47,8 @@ func (s splitSnapshot) Part(_ context.Context, name string) iter.Seq2[reindex.Pr
 func TestParts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		th := newThrottle(t, throttle.Config{Tenant: throttle.Limits{Documents: 2000}})
-		engine, err := reindex.New(th.Source(split{reindextest.Products(20_000, "1")}), reindextest.NewMemory(), &reindex.Config{Readers: 2})
+		engine, err := reindex.New(th.Source(split{reindextest.Products(20_000, "1")}), reindextest.NewMemory(),
+			&reindex.Config{Readers: 2})
 		if err != nil {
 			t.Fatal(err)
 		}

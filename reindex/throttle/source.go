@@ -66,7 +66,9 @@ func (s *snapshot) Part(ctx context.Context, name string) iter.Seq2[reindex.Prod
 }
 
 // slowed yields what the sequence yields. A record that cannot be read counts as a product without bytes.
-func (s *snapshot) slowed(ctx context.Context, seq iter.Seq2[reindex.Product, error]) iter.Seq2[reindex.Product, error] {
+func (s *snapshot) slowed(
+	ctx context.Context, seq iter.Seq2[reindex.Product, error],
+) iter.Seq2[reindex.Product, error] {
 	return func(yield func(reindex.Product, error) bool) {
 		for p, err := range seq {
 			if err := s.throttle.wait(ctx, s.gauge, len(p.ID)+len(p.Body)); err != nil {

@@ -72,12 +72,16 @@ func TestRate(t *testing.T) {
 	}{
 		"documents of a tenant": {throttle.Config{Tenant: throttle.Limits{Documents: 2000}}, 10 * time.Second},
 		"documents in all":      {throttle.Config{All: throttle.Limits{Documents: 2000}}, 10 * time.Second},
-		"the lower one counts":  {throttle.Config{All: throttle.Limits{Documents: 4000}, Tenant: throttle.Limits{Documents: 1000}}, 20 * time.Second},
-		"bytes":                 {throttle.Config{Tenant: throttle.Limits{Bytes: float64(bytes) / 30}}, 30 * time.Second},
+		"the lower one counts": {
+			throttle.Config{All: throttle.Limits{Documents: 4000}, Tenant: throttle.Limits{Documents: 1000}}, 20 * time.Second,
+		},
+		"bytes": {throttle.Config{Tenant: throttle.Limits{Bytes: float64(bytes) / 30}}, 30 * time.Second},
 		"less than one a second": {
 			throttle.Config{Tenant: throttle.Limits{Documents: 0.5}}, 40_000 * time.Second,
 		},
-		"fewer bytes a second than a product has": {throttle.Config{All: throttle.Limits{Bytes: 2}}, time.Duration(bytes) * time.Second / 2},
+		"fewer bytes a second than a product has": {
+			throttle.Config{All: throttle.Limits{Bytes: 2}}, time.Duration(bytes) * time.Second / 2,
+		},
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			within5Percent(t, name, run(t, newThrottle(t, test.cfg), "acme", products), test.want)
@@ -106,7 +110,8 @@ func TestRate(t *testing.T) {
 		},
 	} {
 		want := map[string]time.Duration{
-			"faster": 7500 * time.Millisecond, "slower": 25 * time.Second, "paused for an hour": time.Hour + 10*time.Second, "paused in all": time.Hour + 15*time.Second,
+			"faster": 7500 * time.Millisecond, "slower": 25 * time.Second, "paused for an hour": time.Hour + 10*time.Second,
+			"paused in all": time.Hour + 15*time.Second,
 		}[name]
 		synctest.Test(t, func(t *testing.T) {
 			th := newThrottle(t, throttle.Config{Tenant: throttle.Limits{Documents: 2000}})
@@ -170,13 +175,20 @@ func TestWindow(t *testing.T) {
 		{night, time.Date(2030, 1, 15, 23, 0, 0, 0, berlin), 100 * time.Second},
 		{night, time.Date(2030, 1, 15, 3, 0, 0, 0, berlin), 100 * time.Second},
 		{night, time.Date(2030, 1, 15, 5, 59, 10, 0, berlin), 16*time.Hour + 100*time.Second},
-		{&throttle.Window{From: 9 * time.Hour, To: 17 * time.Hour}, time.Date(2030, 1, 15, 17, 0, 0, 0, time.UTC), 16*time.Hour + 100*time.Second},
-		{&throttle.Window{From: 3*time.Hour + 30*time.Minute, To: 4 * time.Hour, Location: berlin}, time.Date(2030, 3, 31, 1, 0, 0, 0, berlin), 90*time.Minute + 100*time.Second},
+		{
+			&throttle.Window{From: 9 * time.Hour, To: 17 * time.Hour}, time.Date(2030, 1, 15, 17, 0, 0, 0, time.UTC),
+			16*time.Hour + 100*time.Second,
+		},
+		{
+			&throttle.Window{From: 3*time.Hour + 30*time.Minute, To: 4 * time.Hour, Location: berlin},
+			time.Date(2030, 3, 31, 1, 0, 0, 0, berlin), 90*time.Minute + 100*time.Second,
+		},
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			time.Sleep(time.Until(test.start)) //nolint:forbidigo // of the bubble's own time
 			th := newThrottle(t, throttle.Config{Tenant: throttle.Limits{Documents: 10, Window: test.window}})
-			within5Percent(t, test.window.String()+" from "+test.start.String(), run(t, th, "acme", reindextest.Products(1000, "1")), test.want)
+			within5Percent(t, test.window.String()+" from "+test.start.String(),
+				run(t, th, "acme", reindextest.Products(1000, "1")), test.want)
 		})
 	}
 }
@@ -242,8 +254,11 @@ func TestCapabilities(t *testing.T) {
 func TestInvalid(t *testing.T) {
 	th := newThrottle(t, throttle.Config{})
 	for want, l := range map[string]throttle.Limits{
-		"Documents is -1": {Documents: -1}, "Bytes is NaN": {Bytes: math.NaN()}, "Documents is +Inf": {Documents: math.Inf(1)},
-		"different times": {Window: &throttle.Window{From: time.Hour, To: time.Hour}}, "0 to 24 hours": {Window: &throttle.Window{To: 25 * time.Hour}},
+		"Documents is -1":   {Documents: -1},
+		"Bytes is NaN":      {Bytes: math.NaN()},
+		"Documents is +Inf": {Documents: math.Inf(1)},
+		"different times":   {Window: &throttle.Window{From: time.Hour, To: time.Hour}},
+		"0 to 24 hours":     {Window: &throttle.Window{To: 25 * time.Hour}},
 	} {
 		_, err := throttle.New(throttle.Config{Tenant: l})
 		for _, err := range []error{err, th.SetLimits("acme", l), th.SetAll(l)} {

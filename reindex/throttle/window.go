@@ -58,5 +58,6 @@ func (w *Window) until(now time.Time) time.Duration {
 
 // at returns the time that a clock shows some days after a day.
 func (w *Window) at(local time.Time, days int, clock time.Duration) time.Time {
-	return time.Date(local.Year(), local.Month(), local.Day()+days, 0, 0, int(clock/time.Second), int(clock%time.Second), local.Location())
+	return time.Date(local.Year(), local.Month(), local.Day()+days, 0, 0, int(clock/time.Second), int(clock%time.Second),
+		local.Location())
 }

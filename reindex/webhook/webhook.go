@@ -54,8 +54,8 @@ type Config struct {
 	Secret string
 	// Outcomes are the ends of jobs that are sent. Nil: all.
 	Outcomes []Outcome
-	// AllowPrivate lets URL lead to private addresses, to this machine, to http and to any port. Without it what is
-	// connected to has to be a public address, whatever names and redirects say, and port 443.
+	// AllowPrivate lets URL lead to private addresses, to this machine, to http and to any port. Without it the
+	// address has to be a public one, whatever names and redirects say, and port 443.
 	AllowPrivate bool
 
 	// Timeout is how long a request may take. Default 15 s.
@@ -148,7 +148,8 @@ func (c Config) check() (*standardwebhooks.Webhook, error) {
 	}
 	signer, err := standardwebhooks.NewWebhook(c.Secret)
 	if encoded := len(c.Secret) - len("whsec_"); err != nil || encoded < (minSecret+2)/3*4 {
-		errs = append(errs, fmt.Errorf("Secret must be whsec_ and at least %d bytes in base64", minSecret)) //nolint:staticcheck // a field's name
+		//nolint:staticcheck // a field's name
+		errs = append(errs, fmt.Errorf("Secret must be whsec_ and at least %d bytes in base64", minSecret))
 	}
 	for _, o := range c.Outcomes {
 		if o != Succeeded && o != Failed && o != Cancelled {

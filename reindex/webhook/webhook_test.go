@@ -89,7 +89,9 @@ func (r *receiver) types() string {
 	return strings.Join(types, " ")
 }
 
-var quick = reindex.Retry{Attempts: 4, MinDelay: time.Millisecond, MaxDelay: 2 * time.Millisecond, MaxRetryAfter: time.Millisecond}
+var quick = reindex.Retry{
+	Attempts: 4, MinDelay: time.Millisecond, MaxDelay: 2 * time.Millisecond, MaxRetryAfter: time.Millisecond,
+}
 
 // hook returns a hook to the URL, and its log.
 func hook(t *testing.T, cfg webhook.Config) (*webhook.Hook, *bytes.Buffer) {
@@ -174,9 +176,12 @@ func TestRetries(t *testing.T) {
 				w.WriteHeader(http.StatusServiceUnavailable)
 			}
 		}, 2, "an event was sent"},
-		"never":     {func(_ int, w http.ResponseWriter) { w.WriteHeader(http.StatusBadRequest) }, 4, "status 400"},
-		"redirects": {func(_ int, w http.ResponseWriter) { w.Header().Set("Location", "/"); w.WriteHeader(http.StatusFound) }, 4, "status 302"},
-		"gone":      {func(_ int, w http.ResponseWriter) { w.WriteHeader(http.StatusGone) }, 1, "410"},
+		"never": {func(_ int, w http.ResponseWriter) { w.WriteHeader(http.StatusBadRequest) }, 4, "status 400"},
+		"redirects": {
+			func(_ int, w http.ResponseWriter) { w.Header().Set("Location", "/"); w.WriteHeader(http.StatusFound) }, 4,
+			"status 302",
+		},
+		"gone": {func(_ int, w http.ResponseWriter) { w.WriteHeader(http.StatusGone) }, 1, "410"},
 	} {
 		r := receive(t, test.answer)
 		h, logged := hook(t, webhook.Config{URL: r.URL + "/?token=s3cret", AllowPrivate: true})
@@ -192,7 +197,8 @@ func TestRetries(t *testing.T) {
 	r.Close()
 	h, logged := hook(t, webhook.Config{URL: r.URL + "/?token=s3cret", AllowPrivate: true})
 	run(t, h, good)
-	if text := logged.String(); !strings.Contains(text, "refused") || !strings.Contains(text, "attempts=4") || strings.Contains(text, "s3cret") {
+	text := logged.String()
+	if !strings.Contains(text, "refused") || !strings.Contains(text, "attempts=4") || strings.Contains(text, "s3cret") {
 		t.Errorf("nobody listens: log %s", text)
 	}
 }
@@ -202,8 +208,10 @@ func TestPrivateAddresses(t *testing.T) {
 	r := receive(t, nil)
 	port := r.URL[strings.LastIndex(r.URL, ":"):]
 	for _, url := range []string{
-		"https://127.0.0.1" + port, "https://localhost" + port, "https://localhost", "https://[::1]", "https://10.0.0.1", "https://[::ffff:192.168.0.1]",
-		"https://169.254.169.254/latest/meta-data", "https://0.0.0.0", "https://100.64.0.1", "https://[fe80::1]", "https://[fd00::1]",
+		"https://127.0.0.1" + port, "https://localhost" + port, "https://localhost", "https://[::1]", "https://10.0.0.1",
+		"https://[::ffff:192.168.0.1]",
+		"https://169.254.169.254/latest/meta-data", "https://0.0.0.0", "https://100.64.0.1", "https://[fe80::1]",
+		"https://[fd00::1]",
 	} {
 		h, logged := hook(t, webhook.Config{URL: url})
 		run(t, h, good)
@@ -267,19 +275,24 @@ func TestTraceOfAnother(t *testing.T) {
 	if _, err := engine.Run(t.Context(), "acme"); err != nil {
 		t.Error(err)
 	}
-	if err := errors.Join(engine.Shutdown(t.Context()), h.Close(t.Context())); err != nil || ended != 1 || changed == 0 || r.types() != "reindex.succeeded" {
+	if err := errors.Join(engine.Shutdown(t.Context()), h.Close(t.Context())); err != nil || ended != 1 ||
+		changed == 0 || r.types() != "reindex.succeeded" {
 		t.Errorf("%d ends, %d changes, events %s, error %v", ended, changed, r.types(), err)
 	}
 }
 
 func TestInvalid(t *testing.T) {
 	for want, cfg := range map[string]webhook.Config{
-		"an https URL": {URL: "http://shop.example/s3cret", Secret: secret}, "URL must": {URL: "ftp://shop.example", Secret: secret, AllowPrivate: true},
-		"credentials": {URL: "https://user:s3cret@shop.example", Secret: secret}, "Secret must": {URL: "https://shop.example", Secret: "whsec_czNjcmV0"},
-		"in base64": {URL: "https://shop.example", Secret: "whsec_!" + secret}, "Outcomes has": {URL: "https://shop.example", Secret: secret, Outcomes: []webhook.Outcome{"lost"}},
+		"an https URL":    {URL: "http://shop.example/s3cret", Secret: secret},
+		"URL must":        {URL: "ftp://shop.example", Secret: secret, AllowPrivate: true},
+		"credentials":     {URL: "https://user:s3cret@shop.example", Secret: secret},
+		"Secret must":     {URL: "https://shop.example", Secret: "whsec_czNjcmV0"},
+		"in base64":       {URL: "https://shop.example", Secret: "whsec_!" + secret},
+		"Outcomes has":    {URL: "https://shop.example", Secret: secret, Outcomes: []webhook.Outcome{"lost"}},
 		"may be negative": {URL: "https://shop.example", Secret: secret, Queue: -1},
 	} {
-		if _, err := webhook.New(cfg); err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "s3cret") {
+		_, err := webhook.New(cfg)
+		if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "s3cret") {
 			t.Errorf("%+v: %v, want %q", cfg, err, want)
 		}
 	}

@@ -73,7 +73,7 @@ func unpack(name, wanted string) ([]byte, error) {
 	}
 }
 
-// accessible has the checker look at the page as it is, and reports what is serious.
+// accessible has the checker look at the page as it is, and reports serious findings.
 func (b *browser) accessible(t *testing.T, view string) {
 	t.Helper()
 	script, err := axe()

@@ -20,7 +20,7 @@ import (
 // patience bounds every wait.
 const patience = 40 * time.Second
 
-// browser is a page in a browser, and what is wrong with it.
+// browser is a page in a browser, with the faults that were seen in it.
 type browser struct {
 	t   *testing.T
 	ctx context.Context //nolint:containedctx // chromedp keeps the page in it
@@ -89,7 +89,7 @@ func (b *browser) expect(text string) {
 	b.expects = append(b.expects, text)
 }
 
-// verify reports what was wrong.
+// verify reports the faults that nobody expected.
 func (b *browser) verify() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -189,7 +189,7 @@ func (b *browser) capture(name string, take func(*[]byte) chromedp.Action) {
 // quote returns a text as JavaScript writes it, and XPath if it has no quotes.
 func quote(text string) string { return strconv.Quote(text) }
 
-// readme keeps the picture of the README: what is seen at once.
+// readme keeps the picture of the README: the part that a screen shows at once.
 func (b *browser) readme() {
 	b.t.Helper()
 	b.size(1120, 700)

@@ -41,7 +41,7 @@ func (b *browser) looks(t *testing.T, view string) {
 	b.size(1280, 900)
 }
 
-// fits reports what is wider than the page.
+// fits reports elements that are wider than the page.
 func (b *browser) fits(t *testing.T, view string) {
 	t.Helper()
 	var wide []string
@@ -53,8 +53,8 @@ func (b *browser) fits(t *testing.T, view string) {
 	}
 }
 
-// A person signs in, starts a run and sees it move, sees what was rejected and where, cancels another, tries one, loses
-// the server and finds it again. Nothing breaks in the page, and nothing is loaded from elsewhere.
+// A person signs in, starts a run and sees it move, sees the rejected products and their lines, cancels another run,
+// tries one, loses the server and finds it again. Nothing breaks in the page, and nothing is loaded from elsewhere.
 func TestConsole(t *testing.T) {
 	s := newShop(t, map[string]int{"acme": 6000, "nordlys": 800, "bergen": 500})
 	for range 2 {
@@ -91,7 +91,7 @@ func TestConsole(t *testing.T) {
 	b.mayOnlyLook(t, s)
 }
 
-// searches finds a product in what is live.
+// searches finds a product in the live index.
 func (b *browser) searches() {
 	b.t.Helper()
 	b.do("searching", chromedp.SendKeys("#search", "rain jacket 11"))
@@ -101,7 +101,8 @@ func (b *browser) searches() {
 }
 
 // facts are the figures of a job, as the page shows them.
-const facts = `...[...document.querySelectorAll(".facts > div")].map((each) => each.innerText.replace(/\s+/g, " ").trim())`
+const facts = `...[...document.querySelectorAll(".facts > div")].map((each) => ` +
+	`each.innerText.replace(/\s+/g, " ").trim())`
 
 // edits sees an edit that waits for the index, one that the index has taken, and one that it has refused.
 func (b *browser) edits(t *testing.T, s *shop) {
@@ -131,7 +132,9 @@ func (b *browser) runs(t *testing.T, s *shop) {
 	b.until("progress", `(globalThis.seen = document.querySelector("progress").value) > 0`)
 	b.until("more of it", `document.querySelector("progress").value > globalThis.seen`)
 	b.untilText("peak")
-	for _, fact := range []string{"Retries 1", "Edits carried over 1", "Concurrency 2 batches", "Batch size 416 KiB at most"} {
+	for _, fact := range []string{
+		"Retries 1", "Edits carried over 1", "Concurrency 2 batches", "Batch size 416 KiB at most",
+	} {
 		b.until(fact, "["+facts+"].includes("+quote(fact)+")")
 	}
 	b.until("a line", `document.querySelectorAll(".plot .line")[0].getAttribute("d").split("L").length > 4`)
