@@ -16,18 +16,9 @@ func (f *format) Fail(file string, line int64, err error) error {
 	return &LineError{File: file, Line: line, Err: err}
 }
 
-// Splits implements [files.Format]. A line end ends a record or not, depending on the quotes in all lines before it.
-func (f *format) Splits(*files.Input) bool { return false }
-
 // Records implements [files.Format].
 func (f *format) Records(ctx context.Context, in *files.Input, need files.Need, visit files.Visitor) error {
-	text, decoded, err := decode(in.Text, f.cfg.Encoding)
-	if err != nil {
-		return f.fail(ctx, in, 1, err)
-	}
-	r := newRows(text, &f.cfg)
-	r.begin()
-	l, err := f.cfg.layOut(r, decoded)
+	r, l, err := f.begin(in)
 	if err != nil {
 		return f.fail(ctx, in, r.line, err)
 	}
@@ -42,12 +33,28 @@ func (f *format) Records(ctx context.Context, in *files.Input, need files.Need, 
 	return err
 }
 
-// fail returns the error that ended a read, with the line, or that of the context.
+// begin returns the records of a file or of a range of it, and the columns, which the start of the file has.
+func (f *format) begin(in *files.Input) (r *rows, l *layout, err error) {
+	if in.Start > 0 {
+		return f.resume(in.Before(), in.Text)
+	}
+	r = newRows(in.Text, &f.cfg)
+	text, decoded, err := decode(in.Text, f.cfg.Encoding)
+	if err != nil {
+		return r, nil, err
+	}
+	r.in = text
+	r.begin()
+	l, err = f.cfg.layOut(r, decoded)
+	return r, l, err
+}
+
+// fail returns the error that ended a read, with the line in the file, or that of the context.
 func (f *format) fail(ctx context.Context, in *files.Input, line int64, err error) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	return f.Fail(in.Name, line, err)
+	return f.Fail(in.Name, in.Line(line), err)
 }
 
 // single visits one product per record.

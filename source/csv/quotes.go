@@ -86,6 +86,7 @@ func (r *rows) quoted(i int) (end int, err error) {
 				return 0, r.unclosed(passed, err)
 			}
 			r.passed++
+			r.seen = r.position(r.next)
 			continue
 		}
 		q += j

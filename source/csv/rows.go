@@ -40,6 +40,10 @@ type rows struct {
 	err        error // what ended the text
 	cr         bool  // lines end with CR, LF or both; else with LF or CRLF
 
+	total int64 // bytes that were read
+	at    int64 // where in the text the record begins
+	seen  int64 // up to where in the text the records so far depend on it
+
 	text, next int   // where the current line of the record ends, and the one behind it begins
 	passed     int64 // line ends between the start of the record and the current line
 
@@ -105,6 +109,9 @@ func (r *rows) findEnding() {
 	}
 }
 
+// position returns where in the text the byte at an offset is.
+func (r *rows) position(offset int) int64 { return r.total - int64(r.end-r.start-offset) }
+
 // skip consumes so many bytes, a line.
 func (r *rows) skip(size int) {
 	r.start += size
@@ -121,6 +128,7 @@ func (r *rows) read() error {
 	}
 	r.text, r.next, r.passed, r.fault = 0, 0, 0, nil
 	for {
+		r.at = r.position(0)
 		text, next, err := r.lineEnd(0)
 		if errors.Is(err, ErrTooLong) {
 			return r.skipLong(err)
@@ -270,5 +278,6 @@ func (r *rows) fill() {
 	}
 	n, err := files.ReadSome(r.in, r.buf[r.end:min(len(r.buf), r.end+chunkBytes)])
 	r.end += n
+	r.total += int64(n)
 	r.err = err
 }

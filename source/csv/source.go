@@ -87,9 +87,12 @@ func newSource(folder files.Folder, cfg *Config) (*Source, error) {
 //
 //   - [reindex.Estimator]: it reads all of the tenant's files and counts the records, also those of a product that
 //     comes twice.
-//   - [reindex.Splitter]: the files of a folder are spread over the parts. One file alone is not split. A part's name
-//     holds names, sizes and times of its files. A process that has other files refuses it with an error that matches
-//     [ErrChanged].
+//   - [reindex.Splitter]: plain files of UTF-8 are split into ranges of whole records, and of whole products if
+//     Config.Arrays makes them of several records. Others are read whole: compressed ones, and those in another
+//     encoding or with line ends of CR alone. Ranges and files are spread over the parts. Split reads a file that it
+//     splits once, as a line end within quotes ends no record. One file alone that cannot be split is an error that
+//     matches [errors.ErrUnsupported]. A part's name holds names, sizes and times of its files. A process that has
+//     other files refuses it with an error that matches [ErrChanged].
 //   - [reindex.Locator]: the file and the line of the first product of each id, as "acme.csv, line 17". It reads the
 //     files from the start, until it has found them all.
 func (s *Source) Open(ctx context.Context, tenant string) (reindex.Snapshot, error) {

@@ -27,6 +27,11 @@ func (f *format) Splits(in *files.Input) bool {
 	return !isUTF16(in.Head) && !spansLines(&lines{r: in.Text, max: f.cfg.MaxLineBytes})
 }
 
+// Starts implements [files.Format].
+func (f *format) Starts(ctx context.Context, in *files.Input, offsets []int64) ([]int64, error) {
+	return in.LineStarts(ctx, offsets)
+}
+
 func isUTF16(head []byte) bool {
 	return bytes.HasPrefix(head, []byte{0xff, 0xfe}) || bytes.HasPrefix(head, []byte{0xfe, 0xff})
 }

@@ -179,6 +179,7 @@ func testParts(t *testing.T, d database) {
 	if n := reader.Stats().InUse; n != 1 {
 		t.Errorf("%d connections are in use after the parts have been read", n)
 	}
+	testSkewedKeys(t, d)
 	testPartLimits(t, d)
 	testPartNames(t, d)
 }
@@ -265,5 +266,40 @@ func testPartNames(t *testing.T, d database) {
 	}
 	if got := ids(); !slices.Equal(got, []string{"a", "aa", "b", "c", "cc", "d"}) {
 		t.Errorf("after the first snapshot: %q", got)
+	}
+}
+
+// Parts have the same numbers of products, however the keys are spread.
+func testSkewedKeys(t *testing.T, d database) {
+	t.Helper()
+	const total = 1000
+	db := d.open(t)
+	table := 0
+	for name, keys := range map[string]string{
+		"one range is dense":  "CASE WHEN n <= 990 THEN n ELSE n * 1000000000 END",
+		"almost all are high": "CASE WHEN n = 1 THEN -9000000000000000000 ELSE 9000000000000000000 + n END",
+		"texts of one start":  "CASE WHEN n % 100 = 0 THEN chr((97 + n / 100)::integer) ELSE 'zzzzzzzzzzzz' || n END",
+	} {
+		kind := "bigint"
+		if strings.Contains(keys, "chr") {
+			kind = "text"
+		}
+		table++
+		exec(t, db, fmt.Sprintf("CREATE TABLE skewed%d (id %s PRIMARY KEY)", table, kind), fmt.Sprintf(
+			"INSERT INTO skewed%d SELECT %s FROM generate_series(1::bigint, %d) AS s(n)", table, keys, total))
+		query := fmt.Sprintf("SELECT id FROM skewed%d WHERE $1 = 'shop'", table)
+		src := newSource(t, db, sqlsource.Config{Dialect: d.dialect, Query: query})
+		for _, n := range []int{2, 7, 64, total, total + 1} {
+			_, seqs := parts(t, openShop(t, src), n)
+			want, sum := min(n, total), 0
+			if len(seqs) != want {
+				t.Errorf("%s: %d parts, want %d", name, len(seqs), want)
+			}
+			for _, size := range interleave(t, seqs[:min(3, len(seqs))], func(int, reindex.Product) { sum++ }) {
+				if size < total/want || size > total/want+1 {
+					t.Errorf("%s: one of %d parts has %d of %d products", name, want, size, total)
+				}
+			}
+		}
 	}
 }

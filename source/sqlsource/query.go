@@ -2,6 +2,7 @@ package sqlsource
 
 import (
 	"errors"
+	"fmt"
 	"regexp"
 	"slices"
 	"strconv"
@@ -39,11 +40,14 @@ func (c Config) countKeysSQL() string {
 	return "SELECT count(" + c.Dialect.quote(c.Key) + ")" + c.from()
 }
 
-// keyAtSQL returns the key of the row at an offset, in the order of the key.
-func (c Config) keyAtSQL(offset int64) string {
-	key := c.Dialect.quote(c.Key)
-	return "SELECT " + key + c.from() + " WHERE " + key + " IS NOT NULL ORDER BY " + key + " LIMIT 1 OFFSET " +
-		strconv.FormatInt(offset, 10)
+// sharesSQL returns the first keys of all shares but the first one, if total rows in the order of the key are shared
+// out. The n-th row, from 0, is in the share n × shares ÷ total.
+func (c Config) sharesSQL(shares, total int64) string {
+	key, rank := c.Dialect.quote(c.Key), c.Dialect.quote("the row's rank")
+	share := func(n string) string { return fmt.Sprintf("(%s - 1) * %d / %d", n, shares, total) }
+	return "SELECT " + key + " FROM (SELECT " + key + ", row_number() OVER (ORDER BY " + key + ") AS " + rank +
+		c.from() + " WHERE " + key + " IS NOT NULL) AS ranked WHERE " + rank + " > 1 AND " +
+		share(rank) + " > " + share("("+rank+" - 1)") + " ORDER BY " + key
 }
 
 // nullKeySQL returns a row if there is one whose key is NULL.

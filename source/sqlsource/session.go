@@ -110,6 +110,30 @@ func (s *session) exists(ctx context.Context, query string, args ...any) (bool, 
 	return s.first(ctx, nil, query, args...)
 }
 
+// each calls visit with the value of each row.
+func (s *session) each(ctx context.Context, query string, args []any, visit func(cell) error) error {
+	done, err := s.use(ctx)
+	if err != nil {
+		return err
+	}
+	defer done()
+	rows, err := s.QueryContext(ctx, query, args...)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var c cell
+		if err := rows.Scan(&c); err != nil {
+			return err
+		}
+		if err := visit(c); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
+}
+
 // first reads the first row into dest, unless there is no row or dest is nil.
 func (s *session) first(ctx context.Context, dest []any, query string, args ...any) (bool, error) {
 	done, err := s.use(ctx)

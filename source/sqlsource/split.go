@@ -34,9 +34,10 @@ type part struct {
 // snapshotName is how PostgreSQL names snapshots.
 var snapshotName = regexp.MustCompile(`^[0-9A-Fa-f]+(-[0-9A-Fa-f]+)*$`)
 
-// Split names at most n ranges of the key, of about the same numbers of products. It opens no connection for them, but
-// keeps a place in the pool, so that they can be read. If the pool has no place, the error matches [ErrNoRoom] and
-// [errors.ErrUnsupported].
+// Split names at most n ranges of the key, of the same numbers of products, but for one, however the keys are spread.
+// For that one statement reads all keys in their order, which an index on the key makes fast. It opens no connection
+// for the parts, but keeps a place in the pool, so that they can be read. If the pool has no place, the error matches
+// [ErrNoRoom] and [errors.ErrUnsupported].
 func (s *splittable) Split(ctx context.Context, n int) ([]string, error) {
 	if n < 1 {
 		return nil, fmt.Errorf("sqlsource: %d parts were asked for", n)
@@ -64,17 +65,19 @@ func (s *splittable) split(ctx context.Context, n int) ([]string, error) {
 		return nil, err
 	}
 	parts := []part{{Snapshot: snapshot}}
-	for i := int64(1); i < min(int64(n), total); i++ {
-		var c cell
-		if err := s.session.scalar(ctx, &c, s.src.cfg.keyAtSQL(total*i/int64(n)), s.args...); err != nil {
-			return nil, err
-		}
-		bound, err := newKey(s.layout.bindable(c))
+	if shares := min(int64(n), total); shares > 1 {
+		err := s.session.each(ctx, s.src.cfg.sharesSQL(shares, total), s.args, func(c cell) error {
+			bound, err := newKey(s.layout.bindable(c))
+			if err != nil {
+				return err
+			}
+			parts[len(parts)-1].Below = bound
+			parts = append(parts, part{From: bound, Snapshot: snapshot})
+			return nil
+		})
 		if err != nil {
 			return nil, err
 		}
-		parts[i-1].Below = bound
-		parts = append(parts, part{From: bound, Snapshot: snapshot})
 	}
 	names := make([]string, len(parts))
 	for i, p := range parts {

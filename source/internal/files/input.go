@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"strings"
 
 	"productindex/source/internal/public"
 )
@@ -62,12 +63,24 @@ func (s *Snapshot) open(ctx context.Context, r Range) (*Input, error) {
 	return in, nil
 }
 
+// errNoRanges: files of an [fs.FS] that are not an [io.ReaderAt].
+var errNoRanges = errors.New("the file system does not read ranges of files")
+
+// Before returns a reader of the file from its start up to a range of it.
+func (in *Input) Before() io.Reader {
+	at, ok := in.file.(io.ReaderAt)
+	if !ok {
+		return strings.NewReader("")
+	}
+	return &raw{io.NewSectionReader(at, 0, in.Start)}
+}
+
 // begin sets Text to a reader of the range.
 func (in *Input) begin() error {
 	if in.End > 0 {
 		at, ok := in.file.(io.ReaderAt)
 		if !ok {
-			return errors.New("the file system does not read ranges of files")
+			return errNoRanges
 		}
 		in.Text = &raw{io.NewSectionReader(at, in.Start, in.End-in.Start)}
 		return nil

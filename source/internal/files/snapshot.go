@@ -16,8 +16,11 @@ type Format interface {
 	// Records visits the records of in, until visit returns false: then it returns ErrStopped. It returns an error that
 	// leaves the rest unreadable. The error of one record is in the record.
 	Records(ctx context.Context, in *Input, need Need, visit Visitor) error
-	// Splits reports whether in, the start of a plain file, can be read in ranges of whole lines.
+	// Splits reports whether in, the start of a plain file, can be read in ranges of whole records.
 	Splits(in *Input) bool
+	// Starts returns for each of some offsets, which ascend, where the first record begins there or behind it, or the size
+	// of the file if a range cannot begin there. It is asked about files that Splits accepts.
+	Starts(ctx context.Context, in *Input, offsets []int64) ([]int64, error)
 	// Fail returns err as one of that line of that file.
 	Fail(file string, line int64, err error) error
 }

@@ -28,9 +28,9 @@ const (
 	chunkBytes = 32 << 10
 )
 
-// Split implements [reindex.Splitter]. Plain files are split into ranges of whole lines if the format allows it, others
-// are read whole; both are spread over the parts. The error matches [errors.ErrUnsupported] if there is only one file
-// and it cannot be split.
+// Split implements [reindex.Splitter]. Plain files are split into ranges of whole records if the format allows it,
+// others are read whole; both are spread over the parts. The error matches [errors.ErrUnsupported] if there is only one
+// file and it cannot be split.
 func (s *Snapshot) Split(ctx context.Context, n int) ([]string, error) {
 	n = max(n, 1)
 	all := make([]weighed, len(s.files))
@@ -99,7 +99,7 @@ func (s *Snapshot) weigh(ctx context.Context, r Range) (weighed, error) {
 	return w, nil
 }
 
-// split cuts a file into ranges of about size bytes, at line ends, if that can be done.
+// split cuts a file into ranges of about size bytes, between records, if that can be done.
 func (s *Snapshot) split(ctx context.Context, w weighed, size int64) ([]weighed, error) {
 	if !w.ranges || w.weight <= size {
 		return []weighed{w}, nil
@@ -109,23 +109,40 @@ func (s *Snapshot) split(ctx context.Context, w weighed, size int64) ([]weighed,
 		return nil, err
 	}
 	defer in.close()
-	at, _ := in.file.(io.ReaderAt)
 	count := (w.weight + size - 1) / size
+	var offsets []int64
+	for i := int64(1); i < count; i++ {
+		offsets = append(offsets, w.weight/count*i)
+	}
+	ends, err := s.src.format.Starts(ctx, in, offsets)
+	if err != nil {
+		return nil, s.src.wrap(public.Within(w.Name, Reason(err)))
+	}
 	var out []weighed
 	var start int64
-	for i := int64(1); i <= count && start < w.weight; i++ {
-		end := w.weight
-		if i < count {
-			if end, err = lineStart(ctx, at, w.weight/count*i, w.weight); err != nil {
-				return nil, s.src.wrap(public.Within(w.Name, Reason(err)))
-			}
-		}
+	for _, end := range append(ends, w.weight) {
 		if end > start {
 			out = append(out, weighed{Range: Range{w.File, start, end}, weight: end - start})
 			start = end
 		}
 	}
 	return out, nil
+}
+
+// LineStarts returns for each of some offsets where the first line begins there or behind it, or the size of the file.
+func (in *Input) LineStarts(ctx context.Context, offsets []int64) (starts []int64, err error) {
+	at, ok := in.file.(io.ReaderAt)
+	if !ok {
+		return nil, errNoRanges
+	}
+	for _, offset := range offsets {
+		start, err := lineStart(ctx, at, offset, in.Info.Size())
+		if err != nil {
+			return nil, err
+		}
+		starts = append(starts, start)
+	}
+	return starts, nil
 }
 
 // lineStart returns where the first line begins at offset or behind it, or size.
