@@ -52,7 +52,7 @@ func (e *Engine) newRun(tenant string, options Options) *run {
 	now := time.Now().UTC()
 	return &run{src: e.src, ix: e.ix, cfg: &e.cfg, sizes: e.sizes, streams: e.streams, tenant: tenant, record: newRecord(&e.cfg, Job{
 		ID: rand.Text(), Tenant: tenant, EntityType: e.cfg.EntityType, Options: options, Status: StatusPending, Expected: -1,
-		Created: now, Modified: now, Report: Report{Expected: -1, Replaced: -1},
+		Generation: options.Generation, Created: now, Modified: now, Report: Report{Expected: -1, Replaced: -1},
 	})}
 }
 

@@ -54,6 +54,9 @@ type ChangeLog interface {
 	// Unpin removes a pin. It is not an error if there is none.
 	Unpin(ctx context.Context, tenant, name string) error
 
+	// Pins returns the positions of the pins that have not run out, by their names.
+	Pins(ctx context.Context, tenant string) (map[string]int64, error)
+
 	// Applied notes that the live index is current up to a position, and which of the changes it has refused, for State.
 	// The holder of the claim with that fence says so, after it has carried out what came after from, the applied position
 	// that it got with its claim. If Rewind has set that back meanwhile, it stays there. Applied forgets what neither the

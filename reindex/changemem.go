@@ -199,6 +199,18 @@ func (m *memoryChanges) Unpin(_ context.Context, tenant, name string) error {
 	})
 }
 
+func (m *memoryChanges) Pins(_ context.Context, tenant string) (map[string]int64, error) {
+	pins := map[string]int64{}
+	err := m.with(tenant, func(l *memoryLog) error {
+		l.trim()
+		for name, p := range l.pins {
+			pins[name] = p.position
+		}
+		return nil
+	})
+	return pins, err
+}
+
 func (m *memoryChanges) Claim(_ context.Context, tenant, holder string, urgent bool) (fence, applied int64, err error) {
 	err = m.with(tenant, func(l *memoryLog) error {
 		switch {

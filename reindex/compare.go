@@ -10,7 +10,8 @@ import (
 // compare notes how the sealed generation differs from the live index, if the run or the gate asks for it.
 func (r *run) compare(ctx context.Context, gen Generation, feed *feed, sealed Sealed) error {
 	job := r.record.now()
-	if !job.Options.Difference && !r.cfg.compares() {
+	back := job.Options.Rollback
+	if !job.Options.Difference && (back || !r.cfg.compares()) {
 		return nil
 	}
 	live, canLive := As[LiveScanner](r.ix)
@@ -34,6 +35,9 @@ func (r *run) compare(ctx context.Context, gen Generation, feed *feed, sealed Se
 		return fmt.Errorf("comparing the new index with the live one: %w", err)
 	}
 	r.record.change(func(j *Job) { j.Report.Difference = difference })
+	if back {
+		return nil // who goes back wants the difference
+	}
 	return r.cfg.checkDifference(difference)
 }
 

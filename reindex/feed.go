@@ -28,12 +28,13 @@ type feed struct {
 	end     func(handOver bool) // lets go of the changes that were kept, unless another process still needs them
 }
 
-// follow begins to keep the tenant's changes for a run, whose name the pin has.
-func (s *streams) follow(ctx context.Context, tenant, name string) (*feed, error) {
+// follow begins to keep the tenant's changes after a position for a run, whose name the pin has. A negative position
+// stands for the head of the log.
+func (s *streams) follow(ctx context.Context, tenant, name string, position int64) (*feed, error) {
 	st, leave := s.use(tenant)
 	st.fed(1)
 	f := &feed{streams: s, tenant: tenant, stream: st, pin: "run-" + name}
-	err := s.cfg.Retry.Do(ctx, func() error { return f.keep(ctx, -1) })
+	err := s.cfg.Retry.Do(ctx, func() error { return f.keep(ctx, position) })
 	if err != nil {
 		st.fed(-1)
 		leave()
@@ -122,7 +123,8 @@ type editing struct {
 	present  map[string]bool // whether products that were edited are in the generation
 	refused  map[int64]ItemError
 
-	uncounted bool // nobody knows which products the generation had
+	uncounted bool   // nobody knows which products the generation had
+	before    string // the generation that is replaced, if it may be kept
 }
 
 func newEditing(f *feed, gen Generation, t *tally) *editing {
@@ -235,16 +237,24 @@ var errHeld = errors.New("updates were held for too long")
 // switchOver holds the tenant's updates for the time in which it replays the rest and commits. What the generation held
 // when it went live is what the live index is current with.
 func (d *editing) switchOver(ctx context.Context, commit func(ctx context.Context) error) error {
-	defer d.feed.streams.apply(d.feed.stream) // what came meanwhile
+	s := d.feed.streams
+	defer s.apply(d.feed.stream) // what came meanwhile
+	var err error
+	if d.before, err = s.liveGeneration(ctx, d.feed.tenant); err != nil {
+		return err
+	}
 	for holds := 1; ; holds++ {
 		err := d.switchOnce(ctx, commit)
+		if err == nil {
+			s.releaseKept(ctx, d.feed.tenant)
+		}
 		if !errors.Is(err, errHeld) {
 			return err
 		}
 		if holds == maxHolds {
 			return &GateError{RuleCurrent, int64(holds), 0, fmt.Sprintf(
 				"the last changes could not be replayed within %v (MaxHold), %d times; the live index has them",
-				d.feed.streams.cfg.MaxHold, holds)}
+				s.cfg.MaxHold, holds)}
 		}
 		if err := d.catchUp(ctx); err != nil {
 			return err
@@ -263,6 +273,9 @@ func (d *editing) switchOnce(ctx context.Context, commit func(ctx context.Contex
 	limit, cancel := context.WithTimeout(inside, s.cfg.MaxHold)
 	defer cancel()
 	err = d.rest(limit)
+	if err == nil {
+		err = s.keepFrom(limit, d.feed.tenant, d.before, h.applied)
+	}
 	if err == nil {
 		err = h.check(limit)
 	}

@@ -20,9 +20,11 @@ const (
 	StatusPending Status = "PENDING"
 	// StatusInProgress: products are being read and written.
 	StatusInProgress Status = "IN_PROGRESS"
-	// StatusPublished: the source is exhausted and every batch was handed to the index. Nothing is live yet.
+	// StatusPublished: the source is exhausted and every batch was handed to the index; in a rollback, the generation to
+	// go back to has the changes that it lacked. Nothing is live yet.
 	StatusPublished Status = "PUBLISHED"
-	// StatusSuccess: the new generation was checked and is live; after a dry run, it was checked and discarded.
+	// StatusSuccess: the new generation was checked and is live, or the one that a rollback goes back to is; after a dry
+	// run, it was checked and is not.
 	StatusSuccess Status = "SUCCESS"
 	// StatusFailure: the live index is what it was before the job. Where the answer to the switch-over itself was lost,
 	// Message says so.
@@ -59,6 +61,9 @@ type Job struct {
 	// Message tells why the job failed; empty unless Status is StatusFailure. It is written for the caller of an API: no
 	// secrets, no stack traces.
 	Message string
+	// Generation is the name of the generation that the job fills, or goes back to; empty until it has one. Of a rollback
+	// it is that in Options.
+	Generation string
 	// Created is when the job was accepted, Modified when its record last changed, both in UTC.
 	Created, Modified time.Time
 	// Report is complete once the job has ended.

@@ -2,6 +2,7 @@ package reindex
 
 import (
 	"errors"
+	"strings"
 )
 
 // publicError is an error with a text for the callers of an API.
@@ -55,7 +56,24 @@ var phaseMessages = map[Phase]string{
 func message(err *RunError) string {
 	text := causeMessage(err)
 	if err.MayBeLive {
-		text += notSure
+		text += err.worded(notSure)
+	}
+	return text
+}
+
+// what names the run.
+func (e *RunError) what() string { return Options{Rollback: e.rollback}.verb() }
+
+// backWords are those in which messages about a rollback differ from those about a reindex.
+var backWords = strings.NewReplacer(
+	"the reindex", "the rollback",
+	"opening a new index", "opening the previous index",
+	"the new index", "the previous index")
+
+// worded returns one of the engine's own texts as it fits the run.
+func (e *RunError) worded(text string) string {
+	if e.rollback {
+		return backWords.Replace(text)
 	}
 	return text
 }
@@ -68,22 +86,30 @@ func causeMessage(err *RunError) string {
 	check, checked := errors.AsType[*CheckError](err)
 	switch {
 	case errors.Is(err, ErrCancelled):
-		return ErrCancelled.Error()
+		return err.worded(ErrCancelled.Error())
 	case errors.Is(err, ErrShutdown):
-		return "the reindex was stopped because the service was shut down"
+		return err.worded("the reindex was stopped because the service was shut down")
 	case errors.Is(err, ErrLeaseLost), errors.Is(err, ErrFenced):
-		return "the reindex was stopped because it was out of touch for too long; another one may have taken over"
+		return err.worded("the reindex was stopped because it was out of touch for too long; " +
+			"another one may have taken over")
 	case err.stopped:
-		return "the reindex was stopped by its caller"
+		return err.worded("the reindex was stopped by its caller")
 	case checked:
 		return shorten(check.PublicMessage())
 	case panicked, errors.Is(err, errGoexit), errors.Is(err, errMisuse):
-		return "the reindex failed by a defect" + seeLog
+		return err.worded("the reindex failed by a defect" + seeLog)
 	}
-	if public, ok := publicMessage(err); ok {
-		return phaseMessages[err.Phase] + ": " + public
+	failed := err.worded(phaseMessages[err.Phase])
+	public, ok := publicMessage(err)
+	switch {
+	case ok:
+		return failed + ": " + public
+	case errors.Is(err, ErrNoPrevious):
+		return failed + ": " + ErrNoPrevious.Error()
+	case err.rollback && errors.Is(err, ErrDamaged):
+		return failed + ": " + ErrDamaged.Error()
 	}
-	return phaseMessages[err.Phase] + seeLog
+	return failed + seeLog
 }
 
 // rejectionReason is why an index did not take a single product that it refused as a whole, for callers of an API.

@@ -54,14 +54,15 @@ type RunError struct {
 	// is known. If it is not set, the live index is what it was before the run.
 	MayBeLive bool
 
-	stopped bool // the run's context had ended
+	stopped  bool // the run's context had ended
+	rollback bool // the run was one
 }
 
 // Error names tenant, job, phase and cause, and says if the new index may be live.
 func (e *RunError) Error() string {
-	text := fmt.Sprintf("reindex of tenant %s, job %s: %s: %v", e.Tenant, e.Job, e.Phase, e.Err)
+	text := fmt.Sprintf("%s of tenant %s, job %s: %s: %v", e.what(), e.Tenant, e.Job, e.Phase, e.Err)
 	if e.MayBeLive {
-		text += notSure
+		text += e.worded(notSure)
 	}
 	return text
 }

@@ -14,6 +14,9 @@ func (e *Engine) Create(ctx context.Context, tenant string, options Options) (jo
 	if err := CheckTenant(tenant); err != nil {
 		return Job{}, false, err
 	}
+	if err := options.check(tenant, e.ix); err != nil {
+		return Job{}, false, err
+	}
 	r := e.newRun(tenant, options)
 	r.cancel = func(error) {}
 	if err := e.register(r); err != nil {

@@ -84,7 +84,11 @@ func (r *run) rebuild(ctx context.Context) error {
 		return err
 	}
 	r.stopIf(r.record.enter(ctx, StatusInProgress))
-	feed, err := r.streams.follow(ctx, r.tenant, r.record.info().ID) // before the source is opened: what it does not have is replayed
+	if r.record.now().Options.Rollback {
+		return r.rollBack(ctx)
+	}
+	// Before the source is opened: what it does not have is replayed.
+	feed, err := r.streams.follow(ctx, r.tenant, r.record.info().ID, -1)
 	if err != nil {
 		return inPhase(PhaseOpen, err)
 	}
@@ -243,6 +247,7 @@ func (r *run) build(ctx context.Context, feed *feed, snap Snapshot, parts []stri
 			return err
 		}
 	}
+	r.record.change(func(j *Job) { j.Generation = nameOf(gen) })
 	defer r.abort(ctx, gen)
 	if r.cfg.Loader != nil {
 		return r.buildElsewhere(ctx, feed, gen, Load{Generation: nameOf(gen), Parts: parts, Snapshot: snap})
@@ -285,10 +290,14 @@ func (r *run) build(ctx context.Context, feed *feed, snap Snapshot, parts []stri
 func (r *run) begin(ctx context.Context) (gen Generation, err error) {
 	err = r.phase(ctx, PhaseBegin, func(ctx context.Context) error {
 		r.reap(ctx)
-		return r.cfg.Retry.Do(ctx, func() (err error) {
+		err := r.cfg.Retry.Do(ctx, func() (err error) {
 			gen, err = r.ix.Begin(ctx, r.tenant)
 			return err
 		})
+		if err == nil {
+			r.streams.releaseKept(ctx, r.tenant)
+		}
+		return err
 	})
 	return gen, err
 }
@@ -394,7 +403,7 @@ func (r *run) abort(ctx context.Context, gen Generation) {
 		return
 	}
 	end := gen.Abort
-	if r.handsOver(ctx) {
+	if r.handsOver(ctx) && !r.record.now().Options.Rollback { // Abort of a rollback leaves what the next process needs
 		leaver, ok := As[Leaver](gen)
 		if !ok {
 			return
@@ -430,7 +439,10 @@ func (r *run) explain(ctx context.Context, err error) *RunError {
 		}
 	}
 	job := r.record.now()
-	return &RunError{Tenant: job.Tenant, Job: job.ID, Phase: phase, Err: err, MayBeLive: unknown, stopped: cause != nil}
+	return &RunError{
+		Tenant: job.Tenant, Job: job.ID, Phase: phase, Err: err, MayBeLive: unknown,
+		stopped: cause != nil, rollback: job.Options.Rollback,
+	}
 }
 
 // lingering returns a context that ends a while after ctx does.

@@ -128,6 +128,34 @@ func (c *Changes) pin(
 		c.name, text(tenant), text(name), position)
 }
 
+// Pins implements [reindex.ChangeLog].
+func (c *Changes) Pins(ctx context.Context, tenant string) (pins map[string]int64, err error) {
+	_, err = c.read(ctx, tenant, func(q session) error {
+		pins, err = c.pins(ctx, q, tenant)
+		return err
+	})
+	return pins, err
+}
+
+func (c *Changes) pins(ctx context.Context, q session, tenant string) (pins map[string]int64, err error) {
+	rows, err := q.QueryContext(ctx, c.store.cfg.Dialect.sql(`SELECT name, position FROM reindex_change_pins
+		WHERE log = ? AND tenant = ? AND (pin_end = 0 OR pin_end >= {now})`), c.name, text(tenant))
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, rows.Close()) }()
+	pins = map[string]int64{}
+	for rows.Next() {
+		var name string
+		var position int64
+		if err := rows.Scan(&name, &position); err != nil {
+			return nil, err
+		}
+		pins[name] = position
+	}
+	return pins, rows.Err()
+}
+
 // Unpin implements [reindex.ChangeLog].
 func (c *Changes) Unpin(ctx context.Context, tenant, name string) error {
 	return c.change(ctx, tenant, "unpinning changes in", func(tx session, r *logRow) error {

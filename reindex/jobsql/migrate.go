@@ -77,6 +77,9 @@ var steps = [][]string{
 			PRIMARY KEY (log, tenant, name)
 		){clustered}`,
 	},
+	{ // The name of the generation that a job fills, or goes back to.
+		`ALTER TABLE reindex_jobs ADD COLUMN generation TEXT NOT NULL DEFAULT ''`,
+	},
 }
 
 // migrationLock is the key of the advisory lock in PostgreSQL under which the tables are changed.

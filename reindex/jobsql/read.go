@@ -31,7 +31,7 @@ const (
 )
 
 // columns are the columns that record.scan reads.
-const columns = "id, entity_type, status, estimated, message, created, modified, fence, numbers, " +
+const columns = "id, entity_type, status, estimated, message, created, modified, fence, numbers, generation, " +
 	"CASE WHEN " + isDead + " THEN lease_end ELSE 0 END"
 
 // listsColumn is a further column, with the lists of the report.
@@ -58,6 +58,7 @@ func (r *record) dest() []any {
 		&r.modified,
 		&j.Fence,
 		&r.numbers,
+		&j.Generation,
 		&r.diedAt,
 		&r.lists,
 	}
@@ -73,6 +74,9 @@ func (r *record) complete(tenant string) (reindex.Job, error) {
 	j.Created, j.Modified = time.Unix(0, r.created).UTC(), time.Unix(0, r.modified).UTC()
 	if err := decodeNumbers(r.numbers, &j); err != nil {
 		return reindex.Job{}, err
+	}
+	if j.Options.Rollback {
+		j.Options.Generation = j.Generation
 	}
 	return j, decodeLists(r.lists.String, &j.Report)
 }

@@ -34,6 +34,7 @@ var phases = []reindex.Phase{
 const (
 	optionDryRun = 1 << iota
 	optionDifference
+	optionRollback
 )
 
 func encodeOptions(o reindex.Options) (bits int64) {
@@ -43,11 +44,16 @@ func encodeOptions(o reindex.Options) (bits int64) {
 	if o.Difference {
 		bits |= optionDifference
 	}
+	if o.Rollback {
+		bits |= optionRollback
+	}
 	return bits
 }
 
 func decodeOptions(bits int64) reindex.Options {
-	return reindex.Options{DryRun: bits&optionDryRun != 0, Difference: bits&optionDifference != 0}
+	return reindex.Options{
+		DryRun: bits&optionDryRun != 0, Difference: bits&optionDifference != 0, Rollback: bits&optionRollback != 0,
+	}
 }
 
 // encodeNumbers writes a job's numbers as a JSON array.

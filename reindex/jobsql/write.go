@@ -73,9 +73,11 @@ func (s *Store) create(ctx context.Context, tx session, job reindex.Job) (stored
 		return stored, false, err
 	}
 	err = s.exec(ctx, tx, `INSERT INTO reindex_jobs (tenant, fence, id, entity_type, status, ended, lease_end, cancelled, estimated,
-		message, created, modified, numbers, listed) VALUES (?, ?, ?, ?, ?, FALSE, {now} + ?, FALSE, ?, ?, ?, ?, ?, ?)`,
+		message, created, modified, numbers, listed, generation)
+		VALUES (?, ?, ?, ?, ?, FALSE, {now} + ?, FALSE, ?, ?, ?, ?, ?, ?, ?)`,
 		tenant, stored.Fence, text(job.ID), text(job.EntityType), string(job.Status), s.cfg.Lease.Milliseconds(), job.Estimated,
-		text(job.Message), job.Created.UnixNano(), job.Modified.UnixNano(), encodeNumbers(&job), lists != "")
+		text(job.Message), job.Created.UnixNano(), job.Modified.UnixNano(), encodeNumbers(&job), lists != "",
+		text(job.Generation))
 	if err == nil {
 		err = s.storeLists(ctx, tx, tenant, stored.Fence, lists)
 	}
@@ -167,10 +169,10 @@ func (s *Store) save(ctx context.Context, job reindex.Job) (cancelled bool, err 
 // update replaces the record of a job that is alive and renews its lease; [sql.ErrNoRows] if there is none.
 func (s *Store) update(ctx context.Context, q session, job reindex.Job, listed bool) (fence int64, cancelled bool, err error) {
 	err = s.queryRow(ctx, q, `UPDATE reindex_jobs SET status = ?, ended = ?, lease_end = {now} + ?, estimated = ?, message = ?,
-		modified = ?, numbers = ?, listed = ?
+		modified = ?, numbers = ?, listed = ?, generation = ?
 		WHERE tenant = ? AND id = ? AND CAST(? AS BIGINT) IN (0, fence) AND `+isAlive+` RETURNING fence, cancelled`,
 		string(job.Status), job.Status.Ended(), s.cfg.Lease.Milliseconds(), job.Estimated, text(job.Message),
-		job.Modified.UnixNano(), encodeNumbers(&job), listed,
+		job.Modified.UnixNano(), encodeNumbers(&job), listed, text(job.Generation),
 		text(job.Tenant), text(job.ID), job.Fence).Scan(&fence, &cancelled)
 	return fence, cancelled, err
 }

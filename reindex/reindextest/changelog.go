@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -300,6 +301,7 @@ func testPins(t *testing.T, l reindex.ChangeLog) {
 	pin("kept", 1, 1)
 	mustApply(t, l, 4)
 	assertAfter(t, l, 1, "b", "c", "d")
+	assertPins(t, l, map[string]int64{"run": 2, "kept": 1})
 	for range 2 {
 		if err := l.Unpin(t.Context(), logTenant, "kept"); err != nil {
 			t.Error(err)
@@ -308,12 +310,21 @@ func testPins(t *testing.T, l reindex.ChangeLog) {
 	assertAfter(t, l, 2, "c", "d")
 	_, err := l.Pin(t.Context(), logTenant, "late", 1, 0)
 	assertLost(t, err)
+	assertPins(t, l, map[string]int64{"run": 2})
 	if err := l.Unpin(t.Context(), logTenant, "run"); err != nil {
 		t.Error(err)
 	}
+	assertPins(t, l, map[string]int64{})
 	assertAfter(t, l, 4)
 	_, _, err = l.After(t.Context(), logTenant, 3, 10, 1000)
 	assertLost(t, err)
+}
+
+func assertPins(t *testing.T, l reindex.ChangeLog, want map[string]int64) {
+	t.Helper()
+	if pins, err := l.Pins(t.Context(), logTenant); err != nil || !maps.Equal(pins, want) {
+		t.Errorf("pins %v, error %v; want %v", pins, err, want)
+	}
 }
 
 func testPinsRunOut(t *testing.T, l reindex.ChangeLog) {
@@ -331,6 +342,7 @@ func testPinsRunOut(t *testing.T, l reindex.ChangeLog) {
 	for deadline := time.Now().Add(time.Minute); ; {
 		mustApply(t, l, 1)
 		if _, _, err := l.After(t.Context(), logTenant, 0, 10, 1000); errors.Is(err, reindex.ErrChangesLost) {
+			assertPins(t, l, map[string]int64{})
 			return
 		}
 		if time.Now().After(deadline) {

@@ -40,8 +40,10 @@ func TestJobStore(t *testing.T, open func(t *testing.T) reindex.JobStore) {
 func job(tenant, id string, n int) reindex.Job {
 	at := time.Date(2026, 11, 24, 8, 0, 0, n*int(time.Millisecond), time.UTC)
 	return reindex.Job{
-		ID: id, Tenant: tenant, EntityType: reindex.EntityProduct, Options: reindex.Options{DryRun: true, Difference: true},
-		Status: reindex.StatusPending, Expected: -1, Created: at, Modified: at, Report: reindex.Report{Expected: -1, Replaced: -1},
+		ID: id, Tenant: tenant, EntityType: reindex.EntityProduct, Generation: "g-1",
+		Options: reindex.Options{DryRun: true, Difference: true, Rollback: true, Generation: "g-1"},
+		Status:  reindex.StatusPending, Expected: -1, Created: at, Modified: at,
+		Report: reindex.Report{Expected: -1, Replaced: -1},
 	}
 }
 
@@ -140,6 +142,7 @@ func testConcurrentCreates(t *testing.T, s reindex.JobStore) {
 func testFinish(t *testing.T, s reindex.JobStore) {
 	j := mustCreate(t, s, job("a", "1", 0))
 	j.Phase = reindex.PhaseWrite
+	j.Generation, j.Options.Generation = "g-2", "g-2" // a rollback has found where it goes
 	j.Status, j.Message, j.Expected, j.Estimated, j.Processed = reindex.StatusFailure, "why", 120, true, 119
 	j.InFlight, j.BatchBytes = 4, 1<<20
 	j.Modified = j.Modified.Add(time.Second)

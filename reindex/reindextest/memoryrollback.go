@@ -19,7 +19,8 @@ type kept struct {
 	created, replaced time.Time
 }
 
-// publish makes what a generation holds live, and keeps what was. m.mu and the lock of the generation's load are held.
+// publish makes the documents of a generation live, and keeps the ones that were. m.mu and the lock of the generation's
+// load are held.
 func (m *Memory) publish(g *memoryGeneration) {
 	others := slices.DeleteFunc(slices.Clone(m.kept[g.tenant]), func(k *kept) bool { return k.name == g.name })
 	if before := m.live[g.tenant]; before != nil {

@@ -31,6 +31,10 @@ func TestRollbacker(t *testing.T, open func(t *testing.T) Fixture) {
 		{"Scan", testRollbackScan},
 		{"SearchMeanwhile", testSearchWhileGoingBack},
 		{"Crash", testRollbackCrash},
+		{"TwoAtOnce", testTwoGoBack},
+		{"EngineBackAndForward", testEngineBackAndForward},
+		{"EngineRepeats", testRollbackRepeated},
+		{"EngineUnderFaults", testRollbackUnderFaults},
 	} {
 		t.Run(test.name, func(t *testing.T) { test.fn(t, open(t)) })
 	}
@@ -383,7 +387,7 @@ func testRollbackIsFenced(t *testing.T, f Fixture) {
 	f.assertLive(t, 1)
 }
 
-// What a rollback would make live is read back, if the index can do that at all.
+// A kept generation is read back before it is live, if the index can do that at all.
 func testRollbackScan(t *testing.T, f Fixture) {
 	live := scanner(t, f)
 	f.publishAll(t, 1)
