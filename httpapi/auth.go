@@ -5,8 +5,9 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"runtime/debug"
 	"strings"
+
+	"productindex/httpapi/internal/recovered"
 )
 
 // The scopes of the contract.
@@ -97,14 +98,9 @@ func denial(err error, c *call, scope string) error {
 
 // askAuthorizer calls the Authorizer and turns a panic into an error that holds its value and stack.
 func (h *handler) askAuthorizer(c *call, scope string) (err error) {
-	defer func() {
-		if v := recover(); v != nil {
-			err = fmt.Errorf("panic: %v\n%s", v, debug.Stack())
-		}
-	}()
-	r := c.r.WithContext(
-		c.r.Context(),
-	) // a copy: an Authorizer that reads its body must not leave an empty one, which means FULL
+	defer recovered.Into(&err)
+	// A copy: an Authorizer that reads its body must not leave an empty one, which means FULL.
+	r := c.r.WithContext(c.r.Context())
 	r.Body = http.NoBody
 	return h.cfg.Authorizer(r, c.tenant, scope)
 }

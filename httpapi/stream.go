@@ -3,14 +3,13 @@ package httpapi
 import (
 	"context"
 	"errors"
-	"fmt"
 	"iter"
 	"net/http"
-	"runtime/debug"
 	"sync"
 	"time"
 
 	"productindex/httpapi/internal/jobquery"
+	"productindex/httpapi/internal/recovered"
 	"productindex/reindex"
 )
 
@@ -77,11 +76,7 @@ func (s *eventStream) run(request context.Context, follow watch, tenant string, 
 	})
 	defer watchers.Wait()
 	defer stop(nil)
-	defer func() {
-		if v := recover(); v != nil {
-			s.failure = fmt.Errorf("panic: %v\n%s", v, debug.Stack())
-		}
-	}()
+	defer recovered.Into(&s.failure)
 	for job, err := range follow(ctx, tenant, job.ID) {
 		switch {
 		case request.Err() != nil:

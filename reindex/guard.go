@@ -38,12 +38,8 @@ func contain(f func() error) error {
 	result := make(chan error, 1)
 	go func() {
 		err := errGoexit
-		defer func() {
-			if v := recover(); v != nil {
-				err = &PanicError{Value: v, Stack: debug.Stack()}
-			}
-			result <- err
-		}()
+		defer func() { result <- err }()
+		defer recovered(&err)
 		err = f()
 	}()
 	return sound(<-result)
@@ -51,12 +47,15 @@ func contain(f func() error) error {
 
 // guard calls f and returns its error, or its panic as a [*PanicError].
 func guard(f func() error) (err error) {
-	defer func() {
-		if v := recover(); v != nil {
-			err = &PanicError{Value: v, Stack: debug.Stack()}
-		}
-	}()
+	defer recovered(&err)
 	return sound(f())
+}
+
+// recovered ends a panic of the function that defers it, and sets err to a [*PanicError].
+func recovered(err *error) {
+	if v := recover(); v != nil {
+		*err = &PanicError{Value: v, Stack: debug.Stack()}
+	}
 }
 
 // sound returns err, or another error in its place if the methods of an error in its tree panic, as those of a nil

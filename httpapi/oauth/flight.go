@@ -2,11 +2,11 @@ package oauth
 
 import (
 	"context"
-	"fmt"
-	"runtime/debug"
 	"time"
 
 	"golang.org/x/sync/singleflight"
+
+	"productindex/httpapi/internal/recovered"
 )
 
 // flight merges concurrent calls for one key.
@@ -20,11 +20,7 @@ type flight[T any] struct {
 // guard.
 func (f *flight[T]) do(ctx context.Context, key string, call func(context.Context) (T, error)) (T, error) {
 	outcome := f.group.DoChan(key, func() (value any, err error) {
-		defer func() {
-			if v := recover(); v != nil {
-				err = fmt.Errorf("panic: %v\n%s", v, debug.Stack())
-			}
-		}()
+		defer recovered.Into(&err)
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), f.timeout)
 		defer cancel()
 		return call(ctx)

@@ -68,10 +68,7 @@ func NewFS(fsys fs.FS, cfg *Config) (*Source, error) { return newSource(files.FS
 
 func newSource(folder files.Folder, cfg *Config) (*Source, error) {
 	c := cfg.withDefaults()
-	if err := c.validate(); err != nil {
-		return nil, err
-	}
-	src, err := files.New(folder, c.options(), &format{c})
+	src, err := files.New(folder, c.options(), &format{c}, c.faults()...)
 	if err != nil {
 		return nil, err
 	}

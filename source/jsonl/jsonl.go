@@ -2,7 +2,6 @@ package jsonl
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io/fs"
 
@@ -46,7 +45,6 @@ func (c *Config) withDefaults() Config {
 	if out.MaxLineBytes == 0 {
 		out.MaxLineBytes = defaultMaxLineBytes
 	}
-	out.Files = files.CloneFiles(out.Files)
 	return out
 }
 
@@ -60,15 +58,10 @@ func (c *Config) options() files.Options {
 	}
 }
 
-// validate reports every setting of a config with defaults that is not valid.
-func (c *Config) validate() error {
-	var errs []error
+// faults returns an error for every setting of a config with defaults that is not valid, but for Files.
+func (c *Config) faults() []error {
 	if c.MaxLineBytes < 1 {
-		errs = append(errs, fmt.Errorf("MaxLineBytes is %d, it must be positive", c.MaxLineBytes))
-	}
-	errs = append(errs, files.CheckFiles(c.Files))
-	if err := errors.Join(errs...); err != nil {
-		return fmt.Errorf("jsonl: invalid config: %w", err)
+		return []error{fmt.Errorf("MaxLineBytes is %d, it must be positive", c.MaxLineBytes)}
 	}
 	return nil
 }
@@ -91,10 +84,7 @@ func NewFS(fsys fs.FS, cfg *Config) (*Source, error) { return newSource(files.FS
 
 func newSource(folder files.Folder, cfg *Config) (*Source, error) {
 	c := cfg.withDefaults()
-	if err := c.validate(); err != nil {
-		return nil, err
-	}
-	src, err := files.New(folder, c.options(), &format{c})
+	src, err := files.New(folder, c.options(), &format{c}, c.faults()...)
 	if err != nil {
 		return nil, err
 	}

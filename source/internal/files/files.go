@@ -75,8 +75,8 @@ func FS(fsys fs.FS) Folder {
 	return func(bool) (fs.FS, func(), error) { return fsys, func() {}, nil }
 }
 
-// CloneFiles returns a copy of a listing of files.
-func CloneFiles(listed map[string][]string) map[string][]string {
+// cloneFiles returns a copy of a listing of files.
+func cloneFiles(listed map[string][]string) map[string][]string {
 	out := maps.Clone(listed)
 	for tenant, names := range out {
 		out[tenant] = slices.Clone(names)
@@ -84,8 +84,8 @@ func CloneFiles(listed map[string][]string) map[string][]string {
 	return out
 }
 
-// CheckFiles returns an error that names every entry of a listing that is not valid.
-func CheckFiles(listed map[string][]string) error {
+// checkFiles returns an error that names every entry of a listing that is not valid.
+func checkFiles(listed map[string][]string) error {
 	var errs []error
 	for _, tenant := range slices.Sorted(maps.Keys(listed)) {
 		names := listed[tenant]

@@ -59,8 +59,13 @@ type Source struct {
 	format Format
 }
 
-// New returns a source over the files in a folder. It fails if the folder cannot be opened now.
-func New(at Folder, o Options, format Format) (*Source, error) {
+// New returns a source over the files in a folder. It fails if the folder cannot be opened now, or the settings are not
+// valid: those of the options, or those whose faults are given.
+func New(at Folder, o Options, format Format, faults ...error) (*Source, error) {
+	if err := errors.Join(append(faults, checkFiles(o.Files))...); err != nil {
+		return nil, fmt.Errorf("%s: invalid config: %w", o.Name, err)
+	}
+	o.Files = cloneFiles(o.Files)
 	s := &Source{folder{o, at}, format}
 	_, done, err := s.folder.open()
 	if err != nil {
