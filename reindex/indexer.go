@@ -49,13 +49,13 @@ type Generation interface {
 	// follows it.
 	Seal(ctx context.Context) (Sealed, error)
 
-	// Commit makes the sealed generation the one that searches see, atomically, and retires the one before. A
-	// [*TemporaryError] means that it certainly was not applied; with any other error the generation may be live, and
-	// Abort leaves it be if it is.
+	// Commit makes the sealed generation the one that searches see, atomically. Updates wait for it: what takes longer
+	// than the switch, such as removing the one before, is left to Abort. A [*TemporaryError] means that it certainly was
+	// not applied; with any other error the generation may be live, and Abort leaves it be if it is.
 	Commit(ctx context.Context) error
 
-	// Abort discards the generation. After a Commit that was applied it does nothing and returns nil. It may be called
-	// twice.
+	// Abort discards the generation. After a Commit that was applied it returns nil, and removes at most what the
+	// generation has replaced. It may be called twice.
 	Abort(ctx context.Context) error
 }
 

@@ -51,9 +51,7 @@ func TestAliasesMove(t *testing.T) {
 			if g.sealed.Live != 3 {
 				t.Errorf("%d products are live, want 3: those that the filter hides also count", g.sealed.Live)
 			}
-			if err := g.Commit(t.Context()); err != nil {
-				t.Fatal(err)
-			}
+			commit(t, g)
 			assertDefinitions(t, definitions(t, ix, g.name), before)
 			assertBears(t, ix, all, g.name)
 			if !keep {
@@ -110,11 +108,37 @@ func TestAliasesChangeMeanwhile(t *testing.T) {
 	if _, temporary := asTemporary(err); !temporary {
 		t.Errorf("a switch whose plan is out of date: %v; want an error that is temporary", err)
 	}
-	if err := g.Commit(t.Context()); err != nil {
-		t.Fatal(err)
-	}
+	commit(t, g)
 	assertBears(t, ix, all)
 	assertLive(t, ix, 4, "2")
+}
+
+// A switch whose answer was lost, and that arrives after it was ruled out, is refused: also if nothing was live before
+// that it would have to replace.
+func TestLateSwitchIsRuledOut(t *testing.T) {
+	for _, live := range []int{0, 3} {
+		t.Run(fmt.Sprintf("live=%d", live), func(t *testing.T) {
+			ix := open(t, nil)
+			if live > 0 {
+				publish(t, ix, live, "1")
+			}
+			g := begin(t, ix)
+			fill(t, g, 4, "2")
+			s, err := g.plan(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if applied, certain, err := g.outcome(t.Context()); applied || !certain || err != nil {
+				t.Fatalf("applied %v, certain %v, error %v; want that it was certainly not", applied, certain, err)
+			}
+			if err := g.swap(t.Context(), s); err == nil {
+				t.Error("the switch arrived late, and was made")
+			}
+			assertLive(t, ix, live, "1")
+			commit(t, g)
+			assertLive(t, ix, 4, "2")
+		})
+	}
 }
 
 // The aliases that the host names are there after the first run, of each tenant.

@@ -14,8 +14,7 @@ import (
 
 // Commit implements [reindex.Generation]. It fails if something else has become live since Begin; an index that a stray
 // write has created under the alias's name is replaced. What others have put on the alias and on the live index goes
-// over to the new one: the alias's filter and routing, and further aliases. The index that was live is deleted unless
-// this package did not make it, or somebody gave an alias to it.
+// over to the new one: the alias's filter and routing, and further aliases. The index that was live stays until Abort.
 func (g *generation) Commit(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -41,7 +40,7 @@ func (g *generation) Commit(ctx context.Context) error {
 	if g.before.concrete {
 		g.ix.cfg.Logger.WarnContext(ctx, "the index in the place of the alias was deleted, the alias has replaced it", "index", g.names.live)
 	}
-	g.ix.retire(ctx, g.names, s.retired)
+	g.retired = s.retired
 	return nil
 }
 
@@ -265,10 +264,13 @@ func (g *generation) fenced(ctx context.Context) error {
 	return fmt.Errorf("esindex: index %s was not published: %w", g.name, reindex.ErrFenced)
 }
 
-// Abort implements [reindex.Generation]. Whatever becomes of it, the generation is not in use any more: what it fails
-// to delete is left to Reap.
+// Abort implements [reindex.Generation]. After Commit it deletes the index that was live before, once no search uses it
+// (see Config.RetireDelay), unless this package did not make that index, or somebody gave an alias to it. Whatever
+// becomes of it, the generation is not in use any more: what it fails to delete is left to Reap.
 func (g *generation) Abort(ctx context.Context) error {
 	if g.committed.Load() {
+		g.ix.retire(ctx, g.names, g.retired)
+		g.retired = nil
 		return nil
 	}
 	g.end()

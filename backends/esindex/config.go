@@ -38,8 +38,9 @@ type Config struct {
 	KeepPrevious bool
 
 	// RetireDelay is how long the index that was live before stays after the switch, at the least, for searches that
-	// are under way. After that it stays while searches still have it open, up to half a minute. Commit takes that
-	// time. An index to which someone gave an alias meanwhile stays for good. Default 1 s; negative: none.
+	// are under way. After that it stays while searches still have it open, up to half a minute. The run takes that
+	// time at its end; if it is more than the engine's Config.CleanupTimeout the next run deletes the index. An index
+	// to which someone gave an alias meanwhile stays for good. Default 1 s; negative: none.
 	RetireDelay time.Duration
 
 	// ReplicaTimeout limits how long Seal waits for the replicas that Settings ask for. Where Settings ask for none,

@@ -31,6 +31,7 @@ type generation struct {
 	survey     survey
 	fences     atomic.Int32
 	committed  atomic.Bool
+	retired    []string // the indexes that the switch has put out of use
 	pulse      pulse
 
 	marking   sync.Mutex

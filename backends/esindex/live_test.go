@@ -1,6 +1,7 @@
 package esindex
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -170,14 +171,36 @@ func TestScrollKeepsTheOldIndex(t *testing.T) {
 	g := begin(t, ix)
 	fill(t, g, 4, "2")
 	start := time.Now()
-	if err := g.Commit(t.Context()); err != nil {
-		t.Fatal(err)
-	}
+	commit(t, g)
 	if took := time.Since(start); took < ix.idle {
 		t.Errorf("the old index stayed for %v, want at least %v", took, ix.idle)
 	}
 	assertIndexes(t, ix, g.name)
 	assertLive(t, ix, 4, "2")
+}
+
+// Commit does not wait for the searches in the old index, as updates wait for it. If Abort has no time for them the next
+// run deletes that index.
+func TestCommitDoesNotWait(t *testing.T) {
+	var logged journal
+	ix := open(t, func(c *Config) { c.RetireDelay, c.Logger = time.Hour, logged.logger() })
+	old := publish(t, ix, 3, "1")
+	g := begin(t, ix)
+	fill(t, g, 4, "2")
+	if err := g.Commit(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	assertLive(t, ix, 4, "2")
+	assertIndexes(t, ix, old, g.name)
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := g.Abort(ended); err != nil || !logged.says("WARN", old) {
+		t.Errorf("abort without time: %v; want a line in the log instead", err)
+	}
+	if n, err := ix.Reap(t.Context(), acme); n != 1 || err != nil {
+		t.Errorf("reaped %d, error %v; want 1", n, err)
+	}
+	assertIndexes(t, ix, g.name)
 }
 
 // While a snapshot of it is taken an index cannot be deleted. Abort says that this passes, nobody works on the

@@ -48,10 +48,19 @@ func publish(t *testing.T, ix *Index, n int, rev string) string {
 	t.Helper()
 	g := begin(t, ix)
 	fill(t, g, n, rev)
+	commit(t, g)
+	return g.name
+}
+
+// commit makes a generation live, and removes what it has replaced.
+func commit(t *testing.T, g reindex.Generation) {
+	t.Helper()
 	if err := g.Commit(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	return g.name
+	if err := g.Abort(t.Context()); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // assertLive checks what a search finds.
@@ -152,9 +161,7 @@ func TestStrayIndex(t *testing.T) {
 			if sealed, err := g.Seal(t.Context()); err != nil || sealed.Live != test.live {
 				t.Errorf("sealed %+v, error %v; want %d live", sealed, err, test.live)
 			}
-			if err := g.Commit(t.Context()); err != nil {
-				t.Fatal(err)
-			}
+			commit(t, g)
 			assertLive(t, ix, 5, "1")
 			assertIndexes(t, ix, g.name)
 		})

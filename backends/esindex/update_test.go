@@ -138,7 +138,7 @@ func TestUpdateWhileTheLiveIndexGoes(t *testing.T) {
 	fill(t, next, 4, "2")
 	plain := ix.transport
 	ix.transport = between{plain, new(sync.Once), func() {
-		if err := next.Commit(t.Context()); err != nil {
+		if err := errors.Join(next.Commit(t.Context()), next.Abort(t.Context())); err != nil {
 			t.Error(err)
 		}
 	}}
@@ -217,9 +217,7 @@ func TestUpdateRefusals(t *testing.T) {
 	if sealed, err := gen.Seal(t.Context()); err != nil || sealed.Documents != 3 || sealed.Live != 3 {
 		t.Errorf("sealed %+v, error %v", sealed, err)
 	}
-	if err := gen.Commit(t.Context()); err != nil {
-		t.Fatal(err)
-	}
+	commit(t, gen)
 	assertFound(t, ix, want)
 }
 
@@ -246,9 +244,7 @@ func TestEditsShowAtTheSwitch(t *testing.T) {
 	}
 	edit(deletion("a"), upsert("p1", "3"))
 	assertFound(t, ix, revs(2, "0"))
-	if err := gen.Commit(t.Context()); err != nil {
-		t.Fatal(err)
-	}
+	commit(t, gen)
 	assertFound(t, ix, map[string]string{"b": "2", "p1": "3", "p2": "1"})
 	if err := gen.Edit(t.Context(), []reindex.Change{upsert("p2", "late")}); err == nil {
 		t.Error("an edit after the switch was taken")
