@@ -36,6 +36,14 @@ func withTransport(rt http.RoundTripper) elastictransport.Option {
 	return elastictransport.WithTransport(rt)
 }
 
+// wire returns a way to the server whose connections are closed at the end of the test.
+func wire(t *testing.T) *http.Transport {
+	t.Helper()
+	rt := &http.Transport{}
+	t.Cleanup(rt.CloseIdleConnections)
+	return rt
+}
+
 // refusing is a way to the server on which calls of one path are refused, as for want of a privilege.
 type refusing struct {
 	path string

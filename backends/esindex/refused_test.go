@@ -32,7 +32,7 @@ func TestFirewall(t *testing.T) {
 		{"internal error", http.StatusInternalServerError, ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			wall := firewall{word: "<script>", status: test.status, page: test.page, next: http.DefaultTransport}
+			wall := firewall{word: "<script>", status: test.status, page: test.page, next: wire(t)}
 			ix := openOn(t, server.Transport(t, withTransport(wall)), nil)
 			products := reindextest.Products(40, "1")
 			products[17] = reindextest.NewProduct("bad", map[string]any{"rev": "1", "name": "<script>alert(1)</script>"})
@@ -58,7 +58,7 @@ func TestFirewall(t *testing.T) {
 // Something that refuses every request ends the run, after one product or none was tried.
 func TestFirewallRefusesAll(t *testing.T) {
 	server := estest.Plain(t)
-	wall := firewall{word: `"_id"`, status: http.StatusForbidden, page: "<html>Request blocked</html>", next: http.DefaultTransport}
+	wall := firewall{word: `"_id"`, status: http.StatusForbidden, page: "<html>Request blocked</html>", next: wire(t)}
 	ix := openOn(t, server.Transport(t, withTransport(wall)), nil)
 	engine, err := reindex.New(reindextest.Slice(reindextest.Products(40, "1")), ix, &reindex.Config{MaxRejected: -1})
 	if err != nil {
@@ -74,7 +74,7 @@ func TestFirewallRefusesAll(t *testing.T) {
 // fails.
 func TestGatewayRefusesAll(t *testing.T) {
 	server := estest.Plain(t)
-	wall := firewall{word: `"_id"`, status: http.StatusBadGateway, page: "<html>Bad gateway</html>", next: http.DefaultTransport}
+	wall := firewall{word: `"_id"`, status: http.StatusBadGateway, page: "<html>Bad gateway</html>", next: wire(t)}
 	ix := openOn(t, server.Transport(t, withTransport(wall)), nil)
 	g := openOn(t, server.Transport(t), func(c *Config) { c.Prefix = ix.cfg.Prefix })
 	generation := begin(t, g)

@@ -107,9 +107,7 @@ func TestTemplateGivesAnotherTenantsAlias(t *testing.T) {
 	}
 	fill(t, gen, 5, "theirs")
 	assertLive(t, ix, 3, "mine")
-	if err := gen.Commit(t.Context()); err != nil {
-		t.Fatal(err)
-	}
+	commit(t, gen)
 	assertLive(t, ix, 3, "mine")
 	assertBears(t, ix, ix.Alias(acme), mine)
 	name := publish(t, ix, 2, "again")
@@ -266,7 +264,7 @@ func TestReplicasWithoutRoom(t *testing.T) {
 
 	// Without the privilege to ask for the nodes it shows when the replicas do not come.
 	server := estest.Plain(t)
-	blind := openOn(t, server.Transport(t, withTransport(refusing{"/_cluster/health", http.DefaultTransport})), settings)
+	blind := openOn(t, server.Transport(t, withTransport(refusing{"/_cluster/health", wire(t)})), settings)
 	g := begin(t, blind)
 	_, err = g.Seal(t.Context())
 	if _, temporary := asTemporary(err); err == nil || temporary || !strings.Contains(err.Error(), "1 of the 2 shard copies") {
