@@ -28,6 +28,7 @@ type handler struct {
 	cfg      Config
 	triggers *limiters // by tenant
 	streams  *streamSlots
+	feeds    *feeds
 	routes   []route
 	document []byte
 	changes  chan struct{} // holds one for each request with changes
@@ -46,11 +47,13 @@ func newHandler(e Engine, cfg Config) (*handler, error) {
 	if err != nil {
 		return nil, err
 	}
+	streams := newStreamSlots(cfg.MaxStreams)
 	h := &handler{
 		engines:  all,
 		cfg:      cfg,
 		triggers: triggers,
-		streams:  newStreamSlots(cfg.MaxStreams),
+		streams:  streams,
+		feeds:    newFeeds(all.shown, func() time.Duration { return streams.spread(cfg.StreamInterval) }),
 		routes:   routes,
 		document: document,
 		changes:  make(chan struct{}, maxChangeCalls),

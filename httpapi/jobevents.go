@@ -50,16 +50,17 @@ func (h *handler) jobEvents(c *call) (response, error) {
 	}
 	res.stream = func(w http.ResponseWriter) (int64, error) {
 		defer h.streams.release(slot)
+		states, leave := h.feeds.join(c.r.Context(), e.Watch, c.tenant, job.ID)
+		defer leave()
 		s := &eventStream{
 			cfg:     &h.cfg,
-			slots:   h.streams,
 			w:       w,
 			control: http.NewResponseController(w),
 			last:    last,
 			taken:   slot.ended,
 			shown:   h.engines.shown,
 		}
-		err := s.run(c.r.Context(), e.Watch, c.tenant, job)
+		err := s.run(c.r.Context(), states, job)
 		if s.failure != nil {
 			h.logFailure(c.r.Context(), c, "following the job failed", s.failure.Error())
 		}

@@ -423,7 +423,8 @@ func (u unwrapping) Unwrap() http.ResponseWriter { return u.ResponseWriter }
 type deadlines struct {
 	*httptest.ResponseRecorder
 
-	calls []string
+	calls   []string
+	flushed chan struct{} // gets one for each flush; nil: it is not needed
 }
 
 func (d *deadlines) note(call string, at time.Time) error {
@@ -436,20 +437,32 @@ func (d *deadlines) note(call string, at time.Time) error {
 
 func (d *deadlines) SetReadDeadline(at time.Time) error  { return d.note("read", at) }
 func (d *deadlines) SetWriteDeadline(at time.Time) error { return d.note("write", at) }
-func (d *deadlines) FlushError() error                   { return d.note("flush", time.Now()) }
+
+func (d *deadlines) FlushError() error {
+	if d.flushed != nil {
+		d.flushed <- struct{}{}
+	}
+	return d.note("flush", time.Now())
+}
 
 // Each write has a deadline of its own, none is left between two: HTTP/2 would take it for that of the stream.
 func TestDeadlines(t *testing.T) {
 	job := unfinished
 	job.Status = reindex.StatusSuccess
-	h, err := newHandler(
-		&fakeEngine{job: found(unfinished), watch: states(unfinished, job)},
-		Config{Authorizer: AllowAll, StreamInterval: time.Nanosecond},
-	)
+	w := &deadlines{ResponseRecorder: httptest.NewRecorder(), flushed: make(chan struct{}, 10)}
+	both := func(yield func(reindex.Job, error) bool) {
+		<-w.flushed
+		if yield(unfinished, nil) {
+			<-w.flushed // or the client would get the latest state only
+			yield(job, nil)
+		}
+	}
+	h, err := newHandler(&fakeEngine{job: found(unfinished), watch: both}, Config{
+		Authorizer: AllowAll, StreamInterval: time.Nanosecond,
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &deadlines{ResponseRecorder: httptest.NewRecorder()}
 	h.ServeHTTP(w, httptest.NewRequest(http.MethodGet, jobsPath+"/J1/events", nil))
 	write := []string{"write", "flush", "write none"}
 	if want := slices.Concat(write, []string{"read none"}, write, write, []string{"read", "write"}); !slices.Equal(w.calls, want) {

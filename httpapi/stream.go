@@ -3,13 +3,10 @@ package httpapi
 import (
 	"context"
 	"errors"
-	"iter"
 	"net/http"
-	"sync"
 	"time"
 
 	"productindex/httpapi/internal/jobquery"
-	"productindex/httpapi/internal/recovered"
 	"productindex/reindex"
 )
 
@@ -28,22 +25,17 @@ type eventStream struct {
 	cfg     *Config
 	control *http.ResponseController
 	shown   func(reindex.Job) jobquery.Job
-	slots   *streamSlots
 	last    string          // the id of the state that the client knows
 	taken   <-chan struct{} // closed: its place is another one's
 	failure error           // of the engine, or of a wrapper that does not flush; it does not reach the client
 
-	mu   sync.Mutex // held while something is written
 	w    http.ResponseWriter
 	sent int64 // bytes
 }
 
-// watch is Engine.Watch.
-type watch func(ctx context.Context, tenant, id string) iter.Seq2[reindex.Job, error]
-
 // run sends the states of the job until it has ended, the client is gone, the request's context ends, the server stops,
 // the place is taken or the engine fails. Its error is that of the connection.
-func (s *eventStream) run(request context.Context, follow watch, tenant string, job reindex.Job) error {
+func (s *eventStream) run(ctx context.Context, f *feed, job reindex.Job) error {
 	// The last write of net/http has a deadline of its own.
 	defer func() { _ = s.control.SetWriteDeadline(time.Now().Add(s.cfg.StreamWriteTimeout)) }()
 	err := s.write([]byte(reconnect))
@@ -59,40 +51,39 @@ func (s *eventStream) run(request context.Context, follow watch, tenant string, 
 		return err
 	}
 	defer func() { _ = s.control.SetReadDeadline(time.Now().Add(s.cfg.ReadTimeout)) }()
+	return s.follow(ctx, f)
+}
 
-	request, hangUp := context.WithCancel(request)
-	defer hangUp()
-	ctx, stop := context.WithCancelCause(request)
-	var watchers sync.WaitGroup
-	watchers.Go(func() { stop(s.beat(ctx)) })
-	watchers.Go(func() {
+// follow sends each state that the client does not know, the latest one if it was slow, and heartbeats.
+func (s *eventStream) follow(ctx context.Context, f *feed) error {
+	beat := time.NewTicker(s.cfg.StreamHeartbeat)
+	defer beat.Stop()
+	for {
+		state, changed := f.latest()
+		if state.id != "" && state.id != s.last {
+			s.last = state.id
+			if err := s.write(state.event); err != nil {
+				return err
+			}
+		}
+		if state.over {
+			s.failure = state.failure
+			return nil
+		}
 		select {
+		case <-changed:
+		case <-beat.C:
+			if err := s.write([]byte(heartbeat)); err != nil {
+				return err
+			}
 		case <-s.cfg.Stopping:
-			hangUp()
+			return nil
 		case <-s.taken:
-			hangUp()
+			return nil
 		case <-ctx.Done():
-		}
-	})
-	defer watchers.Wait()
-	defer stop(nil)
-	defer recovered.Into(&s.failure)
-	for job, err := range follow(ctx, tenant, job.ID) {
-		switch {
-		case request.Err() != nil:
-			return nil
-		case ctx.Err() != nil:
-			return context.Cause(ctx)
-		case err != nil:
-			s.failure = err
 			return nil
 		}
-		if err := s.show(job); err != nil || job.Status.Ended() {
-			return err
-		}
-		pause(ctx, s.slots.spread(s.cfg.StreamInterval))
 	}
-	return nil
 }
 
 // once sends one state only, because a wrapper did not flush as it had promised.
@@ -105,46 +96,8 @@ func (s *eventStream) once(job reindex.Job) error {
 	return s.put(text)
 }
 
-// pause waits, and reports whether all of the time has passed.
-func pause(ctx context.Context, while time.Duration) bool {
-	timer := time.NewTimer(while)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
-}
-
-// beat writes heartbeats until ctx ends or a write fails.
-func (s *eventStream) beat(ctx context.Context) error {
-	for pause(ctx, s.cfg.StreamHeartbeat) {
-		if err := s.write([]byte(heartbeat)); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// show writes an event, unless the client knows the state.
-func (s *eventStream) show(job reindex.Job) error {
-	shown := s.shown(job)
-	if eventID(shown) == s.last {
-		return nil
-	}
-	text, err := event(shown)
-	if err != nil {
-		return err
-	}
-	s.last = eventID(shown)
-	return s.write(text)
-}
-
 // write sends text at once. It removes the deadline afterwards, since HTTP/2 would reset an idle stream at that time.
 func (s *eventStream) write(text []byte) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	if err := s.setDeadline(s.control.SetWriteDeadline, time.Now().Add(s.cfg.StreamWriteTimeout)); err != nil {
 		return err
 	}

@@ -58,7 +58,7 @@ func inTime(t *testing.T, cfg Config, test func(t *testing.T, s *service, e *rei
 }
 
 // serveInTime starts a server within a bubble. It gives every request a second.
-func serveInTime(t *testing.T, e *reindex.Engine, cfg Config) *service {
+func serveInTime(t *testing.T, e Engine, cfg Config) *service {
 	t.Helper()
 	log, listener := &syncBuffer{}, newPipes()
 	cfg.Authorizer, cfg.Logger = AllowAll, slog.New(slog.NewJSONHandler(log, nil))

@@ -1,0 +1,103 @@
+package httpapi
+
+import (
+	"context"
+	"iter"
+	"net/http"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"productindex/reindex"
+)
+
+// watched is an engine that counts how often it is asked to watch a job.
+type watched struct {
+	*reindex.Engine
+
+	watches *atomic.Int64
+}
+
+func (w watched) Watch(ctx context.Context, tenant, id string) iter.Seq2[reindex.Job, error] {
+	w.watches.Add(1)
+	return w.Engine.Watch(ctx, tenant, id)
+}
+
+// The engine is asked once for all streams of a job, and again when all of them have left.
+func TestStreamsShareAFeed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		inner, step := stepwise(t, nil)
+		e := watched{inner, &atomic.Int64{}}
+		s := serveInTime(t, e, Config{})
+		id := s.create(creation)
+		var streams []*stream
+		for range 20 {
+			streams = append(streams, s.follow(id, ""))
+		}
+		for _, c := range streams {
+			c.event()
+		}
+		if n := e.watches.Load(); n != 1 {
+			t.Errorf("the engine watches %d times", n)
+		}
+		for _, c := range streams {
+			c.hang()
+		}
+		synctest.Wait()
+		again := s.follow(id, "")
+		again.event()
+		if n := e.watches.Load(); n != 2 {
+			t.Errorf("the engine has watched %d times after all had left", n)
+		}
+		close(step)
+		if last := again.until(func(e seen) bool { return e.Status == "SUCCESS" }); *last.ProcessedCount != 100 {
+			t.Errorf("%s", last.data)
+		}
+	})
+}
+
+// Clients that do not read hold up neither the run nor the others.
+func TestStalledClientsHoldUpNobody(t *testing.T) {
+	inTime(t, Config{}, func(t *testing.T, s *service, e *reindex.Engine, step chan struct{}) {
+		id := s.create(creation)
+		for range 10 {
+			s.follow(id, "")
+		}
+		c := s.follow(id, "")
+		c.event()
+		begin := time.Now()
+		close(step)
+		c.until(func(e seen) bool { return e.Status == "SUCCESS" })
+		if took := time.Since(begin); took > 2*defaultStreamInterval {
+			t.Errorf("the end came after %v", took)
+		}
+		job, err := e.Job(t.Context(), "acme", id)
+		if err != nil || job.Report.Durations.Load > 0 {
+			t.Errorf("the load took %v, %v", job.Report.Durations.Load, err)
+		}
+	})
+}
+
+// A feed that has failed is not the one of the next client.
+func TestFeedAfterAFailure(t *testing.T) {
+	fails := true
+	s := serve(t, &fakeEngine{job: found(unfinished), watch: func(yield func(reindex.Job, error) bool) {
+		if fails {
+			fails = false
+			panic("the engine is broken")
+		}
+		ended := unfinished
+		ended.Status = reindex.StatusSuccess
+		yield(ended, nil)
+	}}, brisk)
+	if e, ok := s.follow("J1", "").event(); ok {
+		t.Errorf("of the broken engine came %s", e.data)
+	}
+	if e, _ := s.follow("J1", "").event(); e.Status != "SUCCESS" {
+		t.Errorf("then came %s", e.data)
+	}
+	if got := s.send(http.MethodGet, jobsPath+"/J1", ""); got.status != http.StatusOK {
+		t.Errorf("the job: %d", got.status)
+	}
+}
