@@ -56,7 +56,7 @@ func (b *browser) fits(t *testing.T, view string) {
 // A person signs in, starts a run and sees it move, sees the rejected products and their lines, cancels another run,
 // tries one, loses the server and finds it again. Nothing breaks in the page, and nothing is loaded from elsewhere.
 func TestConsole(t *testing.T) {
-	s := newShop(t, map[string]int{"acme": 6000, "nordlys": 800, "bergen": 500})
+	s := newShop(t, map[string]int{"acme": 6000, "nordlys": 800, "bergen": 500}, nil)
 	for range 2 {
 		s.reindex("nordlys")
 		s.reindex("acme")

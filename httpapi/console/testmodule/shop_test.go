@@ -78,8 +78,8 @@ func (s *shop) fault(c reindextest.Call) (fault reindextest.Fault) {
 	return fault
 }
 
-// newShop starts a server. tenants have so many products each.
-func newShop(t *testing.T, tenants map[string]int) *shop {
+// newShop starts a server. tenants have so many products each. jobs may be nil.
+func newShop(t *testing.T, tenants map[string]int, jobs reindex.JobStore) *shop {
 	t.Helper()
 	s := &shop{t: t, catalogue: t.TempDir(), address: "127.0.0.1:0", release: make(chan struct{})}
 	for tenant, products := range tenants {
@@ -92,7 +92,9 @@ func newShop(t *testing.T, tenants map[string]int) *shop {
 	s.throttle, err = throttle.New(throttle.Config{})
 	check(t, err)
 	faulty := reindextest.NewFaulty(index, s.fault)
-	s.engine, err = reindex.New(s.throttle.Source(files), faulty, &reindex.Config{MaxRejected: 100, BatchDocs: 200})
+	s.engine, err = reindex.New(s.throttle.Source(files), faulty, &reindex.Config{
+		MaxRejected: 100, BatchDocs: 200, Jobs: jobs,
+	})
 	check(t, err)
 	s.plans = schedules(t)
 	t.Cleanup(func() {
