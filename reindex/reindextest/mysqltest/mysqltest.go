@@ -43,23 +43,11 @@ func Start(tb testing.TB) string {
 	if err := os.WriteFile(filepath.Join(dir, "init.sql"), []byte(create), 0o644); err != nil {
 		tb.Fatal(err)
 	}
-	cmd := exec.Command(
-		bin,
-		"--no-defaults",
-		"--datadir="+dir,
-		"--socket="+filepath.Join(dir, "socket"),
-		"--pid-file="+filepath.Join(dir, "pid"),
-		"--init-file="+filepath.Join(
-			dir,
-			"init.sql",
-		),
-		"--skip-networking",
-		"--skip-grant-tables",
-		"--innodb-log-file-size=32M",
-		"--innodb-buffer-pool-size=64M",
-		"--innodb-flush-log-at-trx-commit=0",
-		"--skip-innodb-doublewrite",
-		"--innodb-use-native-aio=0",
+	cmd := exec.Command(bin, "--no-defaults", "--datadir="+dir, "--socket="+filepath.Join(dir, "socket"),
+		"--pid-file="+filepath.Join(dir, "pid"), "--init-file="+filepath.Join(dir, "init.sql"),
+		"--skip-networking", "--skip-grant-tables",
+		"--innodb-log-file-size=32M", "--innodb-buffer-pool-size=64M", "--innodb-flush-log-at-trx-commit=0",
+		"--skip-innodb-doublewrite", "--innodb-use-native-aio=0",
 	)
 	cmd.Dir, cmd.SysProcAttr = dir, attr
 	out, err := cmd.StderrPipe()

@@ -1,0 +1,104 @@
+//nolint:forbidigo // examples print, and end where they cannot go on, as programs do
+package httpapi_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"time"
+
+	"productindex/httpapi"
+)
+
+// serve sends a request, and prints the status of the answer.
+func serve(h http.Handler, method, path, body string) {
+	r := httptest.NewRequest(method, path, strings.NewReader(body))
+	r.Header.Set("Content-Type", "application/json")
+	r.Header.Set("Authorization", "Bearer guess")
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, r)
+	fmt.Println(method, path, w.Code)
+}
+
+// A search of the host's own, for those who may view the tenant's indexing.
+func ExampleProtect() {
+	search := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "[]") })
+	tenant := func(r *http.Request) string { return r.PathValue("tenant") }
+	guarded, err := httpapi.Protect(search, "indexing.search_view", tenant, httpapi.Config{
+		Authorizer: func(_ *http.Request, tenant, _ string) error {
+			if tenant != "acme" {
+				return httpapi.ErrInvalidToken
+			}
+			return nil
+		},
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	mux := http.NewServeMux()
+	mux.Handle("GET /search/{tenant}", guarded)
+	serve(mux, http.MethodGet, "/search/acme", "")
+	serve(mux, http.MethodGet, "/search/other", "")
+	serve(mux, http.MethodGet, "/search/NOT-A-TENANT", "")
+	// Output:
+	// GET /search/acme 200
+	// GET /search/other 401
+	// GET /search/NOT-A-TENANT 400
+}
+
+// A client that guesses tokens has to wait after three failures.
+func ExampleLimitFailures() {
+	refuse := func(*http.Request, string, string) error { return httpapi.ErrInvalidToken }
+	limited, err := httpapi.LimitFailures(refuse, httpapi.Rate{Every: time.Minute, Burst: 3}, nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	engine := newEngine()
+	handler, err := httpapi.NewHandler(engine, httpapi.Config{Authorizer: limited})
+	if err != nil {
+		log.Fatal(err)
+	}
+	for range 4 {
+		serve(handler, http.MethodPost, "/indexing/acme/reindex", "")
+	}
+	shutdown(engine)
+	// Output:
+	// POST /indexing/acme/reindex 401
+	// POST /indexing/acme/reindex 401
+	// POST /indexing/acme/reindex 401
+	// POST /indexing/acme/reindex 403
+}
+
+// A readiness probe names the checks that fail, and keeps their reasons for the log.
+func ExampleReady() {
+	ready := httpapi.Ready(nil, map[string]httpapi.Check{
+		"database": func(context.Context) error { return nil },
+		"index":    func(context.Context) error { return errors.New("the disk is full") },
+	})
+	w := httptest.NewRecorder()
+	ready.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/readyz", nil))
+	fmt.Println(w.Code, strings.TrimSpace(w.Body.String()))
+	// Output: 503 {"status":"not ready","checks":{"database":"ready","index":"not ready"}}
+}
+
+// With Changes, single products are put, deleted, and changed in bulk.
+func ExampleConfig_changes() {
+	engine := newEngine()
+	if _, err := engine.Run(context.Background(), "acme"); err != nil {
+		log.Fatal(err)
+	}
+	handler, err := httpapi.NewHandler(engine, httpapi.Config{Authorizer: httpapi.AllowAll, Changes: engine})
+	if err != nil {
+		log.Fatal(err)
+	}
+	serve(handler, http.MethodPut, "/indexing/acme/products/sock", `{"name":"wool sock"}`)
+	serve(handler, http.MethodDelete, "/indexing/acme/products/sock", "")
+	shutdown(engine)
+	// Output:
+	// PUT /indexing/acme/products/sock 200
+	// DELETE /indexing/acme/products/sock 200
+}
