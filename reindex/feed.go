@@ -123,7 +123,7 @@ type editing struct {
 	present  map[string]bool // whether products that were edited are in the generation
 	refused  map[int64]ItemError
 
-	uncounted bool   // nobody knows which products the generation had
+	uncounted bool   // the tally does not know which products the generation had
 	before    string // the generation that is replaced, if it may be kept
 }
 
@@ -205,6 +205,7 @@ func (d *editing) account(
 		}
 		applied++
 		if d.uncounted {
+			d.present[id] = upserts[id]
 			continue
 		}
 		was, known := d.present[id]

@@ -16,8 +16,9 @@ func HashID(id string) uint64 {
 
 // idHashes are the hashes of the ids of one part.
 type idHashes struct {
-	mu  sync.Mutex
-	all []uint64
+	mu      sync.Mutex
+	all     []uint64
+	removed []uint64
 }
 
 func (h *idHashes) add(id string) {
@@ -27,10 +28,22 @@ func (h *idHashes) add(id string) {
 	h.all = append(h.all, hash)
 }
 
-// sorted returns the hashes in order.
+func (h *idHashes) remove(id string) {
+	hash := HashID(id)
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.removed = append(h.removed, hash)
+}
+
+// sorted returns the hashes that were added and not removed, in order.
 func (h *idHashes) sorted() []uint64 {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	slices.Sort(h.all)
+	slices.Sort(h.removed)
+	h.all = slices.DeleteFunc(h.all, func(hash uint64) bool {
+		_, removed := slices.BinarySearch(h.removed, hash)
+		return removed
+	})
 	return h.all
 }

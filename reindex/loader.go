@@ -21,9 +21,23 @@ type Loader interface {
 	// [ErrAgain] begins it again. For a generation that it has begun to load before, it loads what is left.
 	Load(ctx context.Context, load Load) (Report, error)
 
-	// Explain is called if a generation holds another number of products than were counted as indexed, which they are
-	// once in each part. It returns what can be said about it, such as ids that came in two parts, or nothing.
-	Explain(ctx context.Context, load Load) string
+	// Overlap returns the products that came in more than one part. It is asked if a generation holds another number of
+	// products than were counted as indexed, which they are once in each part.
+	Overlap(ctx context.Context, load Load) (Overlap, error)
+
+	// Holds returns those of the ids that the parts hold, by the hashes in [PartReport].
+	Holds(ctx context.Context, load Load, ids []string) (map[string]bool, error)
+}
+
+// Overlap is the products that came in more than one part of a run. The same product in two parts does no harm. If the
+// bodies differ, the run fails by [RuleDuplicates], or begins again with the whole source as one part if
+// Config.MaxDuplicates allows so many.
+type Overlap struct {
+	// Duplicates is how often such products came beyond the first time, and Conflicts how many of these times their
+	// bodies were not the same, or could not be compared.
+	Duplicates, Conflicts int64
+	// IDs are those of some of them.
+	IDs []string
 }
 
 // Load is what a [Loader] is to load.
@@ -57,7 +71,8 @@ type Part struct {
 type PartReport struct {
 	// Report has the numbers of the part alone: what was read, and what became of it.
 	Report Report
-	// IDs are hashes of the products' ids, 8 bytes each, sorted. They are the same in every process; see [HashID].
+	// IDs are hashes of the ids of the products that were not rejected, 8 bytes each, sorted. They are the same in every
+	// process; see [HashID].
 	IDs []uint64
 }
 
@@ -66,7 +81,8 @@ type PartReport struct {
 // several goroutines, after each batch.
 //
 // The error matches [ErrFenced] if the generation takes no more, [errors.ErrUnsupported] if the index cannot be joined,
-// and is a [*GateError] if the part alone keeps the run from succeeding.
+// and is a [*GateError] if the part alone keeps the run from succeeding. A part that is the whole source has to have as
+// many products as its own snapshot announces; see [RuleCount].
 func (e *Engine) LoadPart(ctx context.Context, part Part, progress func(Report)) (PartReport, error) {
 	if part.Fence > 0 {
 		ctx = WithFence(ctx, part.Fence)
@@ -116,7 +132,14 @@ func (l *partLoad) load(ctx context.Context, progress func(Report)) (report Part
 		}
 		names = []string{l.part.Name}
 	}
-	record := newRecord(l.cfg, Job{ID: l.part.Job.ID, Tenant: l.part.Job.Tenant, EntityType: l.part.Job.EntityType})
+	record := newRecord(l.cfg, Job{
+		ID: l.part.Job.ID, Tenant: l.part.Job.Tenant, EntityType: l.part.Job.EntityType, Report: Report{Expected: -1},
+	})
+	if len(names) == 0 {
+		if _, err := announced(ctx, snap, record); err != nil {
+			return report, err
+		}
+	}
 	if progress != nil {
 		record.watch = func(j Job) { progress(j.Report) }
 	}
@@ -126,14 +149,18 @@ func (l *partLoad) load(ctx context.Context, progress func(Report)) (report Part
 	if err := pump.fill(ctx, sequences(snap, names)); err != nil {
 		return report, err
 	}
-	late, err := l.flush(ctx, writer)
+	late, err := l.cfg.flush(ctx, writer)
 	if err == nil {
 		err = t.refusedLate(late)
 	}
 	if err == nil {
 		err = pump.misused()
 	}
-	return PartReport{Report: record.now().Report, IDs: t.hashes.sorted()}, err
+	done := record.now().Report
+	if err == nil {
+		err = l.cfg.checkCount(&done, Sealed{})
+	}
+	return PartReport{Report: done, IDs: t.hashes.sorted()}, err
 }
 
 func (l *partLoad) join(ctx context.Context) (w Writer, err error) {
@@ -148,8 +175,9 @@ func (l *partLoad) join(ctx context.Context) (w Writer, err error) {
 	return w, err
 }
 
-func (l *partLoad) flush(ctx context.Context, w Writer) (late []ItemError, err error) {
-	err = l.cfg.Retry.Do(ctx, func() error {
+// flush waits until a writer's batches have landed, and returns what was refused late.
+func (c *Config) flush(ctx context.Context, w Writer) (late []ItemError, err error) {
+	err = c.Retry.Do(ctx, func() (err error) {
 		late, err = w.Flush(ctx)
 		return err
 	})

@@ -3,7 +3,6 @@ package reindex_test
 import (
 	"context"
 	"errors"
-	"strings"
 	"testing"
 
 	"productindex/reindex"
@@ -16,12 +15,17 @@ type elsewhere struct {
 	loading chan reindex.Load // receives each load, and is nil if the part is to be loaded
 	add     int64             // to what was indexed
 	began   reindex.Job       // as it was when the load began
+	overlap reindex.Overlap   // of the parts
 }
 
 func (l *elsewhere) Split(int64) int { return 1 }
 
-func (l *elsewhere) Explain(context.Context, reindex.Load) string {
-	return "product \"p\" came in two parts"
+func (l *elsewhere) Overlap(context.Context, reindex.Load) (reindex.Overlap, error) {
+	return l.overlap, nil
+}
+
+func (l *elsewhere) Holds(context.Context, reindex.Load, []string) (map[string]bool, error) {
+	return nil, errors.ErrUnsupported
 }
 
 func (l *elsewhere) Load(ctx context.Context, load reindex.Load) (reindex.Report, error) {
@@ -122,17 +126,81 @@ func TestCancelOfALoadElsewhere(t *testing.T) {
 	}
 }
 
-// A difference between parts and generation is one, with what the loader says of it.
+// A difference between parts and generation is one, unless the same product came in two parts.
 func TestLoadElsewhereIsAccountedFor(t *testing.T) {
-	ix := reindextest.NewMemory()
-	engine := newElsewhere(t, ix, nil, &elsewhere{add: 1})
-	_, err := engine.Run(t.Context(), "acme")
-	gate, ok := errors.AsType[*reindex.GateError](err)
-	if !ok || gate.Rule != reindex.RuleAccounting || !strings.Contains(gate.Detail, "came in two parts") {
-		t.Fatalf("run: %v", err)
+	for _, test := range []struct {
+		add     int64
+		overlap reindex.Overlap
+		rule    reindex.Rule // that is broken, if one is
+	}{
+		{1, reindex.Overlap{}, reindex.RuleAccounting},
+		{2, reindex.Overlap{Duplicates: 1}, reindex.RuleAccounting},
+		{2, reindex.Overlap{Duplicates: 2, Conflicts: 1, IDs: []string{"a", "b"}}, reindex.RuleDuplicates},
+		{2, reindex.Overlap{Duplicates: 2, IDs: []string{"a", "b"}}, ""},
+	} {
+		ix := reindextest.NewMemory()
+		engine := newElsewhere(t, ix, nil, &elsewhere{add: test.add, overlap: test.overlap})
+		report, err := engine.Run(t.Context(), "acme")
+		gate, failed := errors.AsType[*reindex.GateError](err)
+		if failed != (test.rule != "") || failed && gate.Rule != test.rule || !failed && err != nil {
+			t.Errorf("%+v: %v, want the rule %q to be broken", test, err, test.rule)
+		}
+		if live := ix.Documents("acme") != nil; live == failed {
+			t.Errorf("%+v: live %v", test, live)
+		}
+		if !failed && (report.Indexed != 50 || report.Duplicates != 2 || len(report.DuplicateIDs) != 2) {
+			t.Errorf("%+v: the report is %+v", test, report)
+		}
 	}
-	if ix.Documents("acme") != nil {
-		t.Error("it went live")
+}
+
+// cutOff is a source that announces more products than it has.
+type cutOff struct{ reindex.Source }
+
+func (s cutOff) Open(ctx context.Context, tenant string) (reindex.Snapshot, error) {
+	snap, err := s.Source.Open(ctx, tenant)
+	return cutOffSnapshot{snap}, err
+}
+
+type cutOffSnapshot struct{ reindex.Snapshot }
+
+func (cutOffSnapshot) Count(context.Context) (int64, error) { return 51, nil }
+
+// A whole source has as many products as its own snapshot announces, and not as many as that of the run.
+func TestLoadPartCounts(t *testing.T) {
+	ix := reindextest.NewMemory()
+	src := reindextest.Slice(reindextest.Products(50, "1"))
+	l := &elsewhere{}
+	newElsewhere(t, ix, nil, l)
+	engine, err := reindex.New(cutOff{src}, ix, &reindex.Config{Loader: l})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := engine.Run(t.Context(), "acme"); err != nil {
+		t.Errorf("the part has as many products as its snapshot announces: %v", err)
+	}
+	if l.worker, err = reindex.New(cutOff{src}, ix, nil); err != nil {
+		t.Fatal(err)
+	}
+	gate, ok := errors.AsType[*reindex.GateError](func() error { _, err := engine.Run(t.Context(), "acme"); return err }())
+	if !ok || gate.Rule != reindex.RuleCount {
+		t.Errorf("a part that is cut off: %v", gate)
+	}
+}
+
+// A job whose difference the index cannot make is not created.
+func TestCreateChecksOptions(t *testing.T) {
+	ix := struct {
+		reindex.Indexer
+		reindex.Joiner
+	}{}
+	ix.Indexer, ix.Joiner = reindextest.NewMemory(), reindextest.NewMemory()
+	jobs := reindex.NewJobs(0)
+	engine := newElsewhere(t, ix, jobs, &elsewhere{})
+	_, created, err := engine.Create(t.Context(), "acme", reindex.Options{Difference: true})
+	_, total, _ := jobs.List(t.Context(), "acme", reindex.JobQuery{})
+	if created || total != 0 || !errors.Is(err, errors.ErrUnsupported) {
+		t.Errorf("created %v, %d jobs, %v; want none, and ErrUnsupported", created, total, err)
 	}
 }
 

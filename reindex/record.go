@@ -30,6 +30,11 @@ func (r *record) info() JobInfo {
 	return JobInfo{ID: job.ID, Tenant: job.Tenant, EntityType: job.EntityType}
 }
 
+// unannounce makes the announced number of products one to go by: the products are read from other snapshots.
+func (r *record) unannounce() {
+	r.change(func(j *Job) { j.Estimated, j.Report.Expected = j.Expected >= 0, -1 })
+}
+
 // create stores the job. If the tenant has an unfinished one already, it returns that one and false.
 func (r *record) create(ctx context.Context) (job Job, created bool, err error) {
 	retry := r.cfg.Retry

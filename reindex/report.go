@@ -36,8 +36,8 @@ type Report struct {
 	ChangesApplied int64
 	// ChangesRefused is the number of changes that it did not take.
 	ChangesRefused int64
-	// Added and Removed are by how many products these changes made the generation larger and smaller. Both are 0 in a run
-	// with a [Loader], which counts before the changes.
+	// Added and Removed are by how many products these changes made the generation larger and smaller. A run with a
+	// [Loader] counts them once it is live: a product that was added and removed again is in neither.
 	Added, Removed int64
 
 	// Rejections are the rejected products, up to Config.ReportItems of them, in the order in which they became known.

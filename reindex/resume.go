@@ -3,11 +3,12 @@ package reindex
 import (
 	"context"
 	"errors"
-	"fmt"
+	"maps"
+	"slices"
 )
 
-// Create stores a job of the tenant that waits to be run, without running it: a process that shares the [JobStore] does,
-// with Resume. If the tenant has one in progress already, created is false and job is that one.
+// Create stores a job of the tenant that waits to be run, without running it: a process that shares the [JobStore]
+// does, with Resume. If the tenant has one in progress already, created is false and job is that one.
 //
 // The error is one of StartWith.
 func (e *Engine) Create(ctx context.Context, tenant string, options Options) (job Job, created bool, err error) {
@@ -87,8 +88,8 @@ func (r *run) handsOver(ctx context.Context) bool {
 	return r.cfg.Loader != nil && (errors.Is(cause, ErrShutdown) || errors.Is(cause, ErrLeaseLost))
 }
 
-// buildElsewhere is build for products that other processes load. Changes are carried in after the products were counted: no process
-// knows the ids of all of them, so how many there are is compared before.
+// buildElsewhere is build for products that other processes load. Changes are carried in after the products were
+// counted: no process knows the ids of all of them, so how many there are is compared before.
 func (r *run) buildElsewhere(ctx context.Context, feed *feed, gen Generation, load Load) error {
 	if err := r.phase(ctx, PhaseLoad, func(ctx context.Context) error { return r.loadElsewhere(ctx, load) }); err != nil {
 		return err
@@ -106,8 +107,7 @@ func (r *run) buildElsewhere(ctx context.Context, feed *feed, gen Generation, lo
 		if r.checked {
 			return nil // before changes were carried in, which nobody has counted
 		}
-		misused := func() error { return nil } // parts say that themselves
-		if err := r.explained(ctx, r.check(ctx, misused, sealed), load); err != nil {
+		if err := r.checkElsewhere(ctx, sealed, load); err != nil {
 			return err
 		}
 		if err := r.compare(ctx, gen, feed, sealed); err != nil {
@@ -129,7 +129,11 @@ func (r *run) buildElsewhere(ctx context.Context, feed *feed, gen Generation, lo
 	if err != nil {
 		return err
 	}
-	return r.commit(ctx, gen, edits)
+	if err := r.commit(ctx, gen, edits); err != nil {
+		return err
+	}
+	r.countEdits(ctx, edits, load)
+	return nil
 }
 
 // loadElsewhere has the parts loaded by other processes.
@@ -137,14 +141,14 @@ func (r *run) loadElsewhere(ctx context.Context, load Load) error {
 	load.Job = r.record.now()
 	load.Report = r.total
 	sum, err := r.cfg.Loader.Load(ctx, load)
-	if err != nil {
+	if err != nil || r.checked { // what was checked is in the job
 		return err
 	}
 	return r.total(sum)
 }
 
-// total replaces the numbers of the report by those of all parts. They do not go back while a part that was lost is read
-// again.
+// total replaces the numbers of the report by those of all parts. They do not go back while a part that was lost is
+// read again.
 func (r *run) total(sum Report) error {
 	job := r.record.change(func(j *Job) {
 		to := &j.Report
@@ -159,18 +163,67 @@ func (r *run) total(sum Report) error {
 	return r.cfg.checkRejected(job.Report.Rejected)
 }
 
-// explained adds to an error of the accounting what the loader can say about it.
-func (r *run) explained(ctx context.Context, err error, load Load) error {
+// checkElsewhere is check for products that other processes have loaded. Whether products came in more than one part
+// shows in their number, and is found out only then: no process knows the ids of all.
+func (r *run) checkElsewhere(ctx context.Context, sealed Sealed, load Load) error {
+	misused := func() error { return nil } // parts say that themselves
+	err := r.check(ctx, misused, sealed)
 	gate, ok := errors.AsType[*GateError](err)
-	if !ok || gate.Rule != RuleAccounting || r.cfg.Loader == nil {
+	if !ok || gate.Rule != RuleAccounting {
 		return err
 	}
 	load.Job = r.record.now()
-	var why string
-	if failed := contain(func() error { why = r.cfg.Loader.Explain(ctx, load); return nil }); failed != nil || why == "" {
+	var found Overlap
+	failed := contain(func() (err error) {
+		found, err = r.cfg.Loader.Overlap(ctx, load)
+		return err
+	})
+	if failed != nil {
+		r.record.log.WarnContext(ctx, "looking for products in more than one part failed", "error", failed)
+	}
+	if failed != nil || found.Duplicates == 0 {
 		return err
 	}
-	more := *gate
-	more.Detail = fmt.Sprintf("%s; %s", gate.Detail, why)
-	return &more
+	report := r.record.change(func(j *Job) {
+		j.Report.Indexed -= found.Duplicates
+		j.Report.Duplicates += found.Duplicates
+		j.Report.Conflicts += found.Conflicts
+		room := max(0, r.cfg.ReportItems-len(j.Report.DuplicateIDs))
+		j.Report.DuplicateIDs = append(slices.Clip(j.Report.DuplicateIDs), found.IDs[:min(room, len(found.IDs))]...)
+	}).Report
+	if err := r.cfg.checkDuplicates(&report, sealed); err != nil {
+		return err
+	}
+	if found.Conflicts > 0 {
+		return errOverlap
+	}
+	return r.check(ctx, misused, sealed)
+}
+
+// countEdits reports by how many products the changes have made the generation larger and smaller, once it is live.
+// Only the parts' hashes say which products it had.
+func (r *run) countEdits(ctx context.Context, edits *editing, load Load) {
+	if len(edits.present) == 0 || r.record.now().Options.DryRun {
+		return
+	}
+	load.Job = r.record.now()
+	var held map[string]bool
+	err := contain(func() (err error) {
+		held, err = r.cfg.Loader.Holds(ctx, load, slices.Collect(maps.Keys(edits.present)))
+		return err
+	})
+	if err != nil {
+		r.record.log.WarnContext(ctx, "it is not known how many products the changes have added and removed", "error", err)
+		return
+	}
+	r.record.change(func(j *Job) {
+		for id, is := range edits.present {
+			switch {
+			case is && !held[id]:
+				j.Report.Added++
+			case !is && held[id]:
+				j.Report.Removed++
+			}
+		}
+	})
 }

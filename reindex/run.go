@@ -112,7 +112,9 @@ func (r *run) rebuild(ctx context.Context) error {
 		if err := r.count(ctx, snap); err != nil {
 			return err
 		}
-		parts, err = r.split(ctx, snap)
+		if parts, err = r.split(ctx, snap); err == nil && r.cfg.Loader != nil && (resumed != nil || len(parts) == 0) {
+			r.record.unannounce()
+		}
 		return err
 	})
 	if snap != nil {
@@ -128,6 +130,9 @@ func (r *run) rebuild(ctx context.Context) error {
 		switch {
 		case errors.Is(err, errOverlap):
 			parts = nil
+			if r.cfg.Loader != nil {
+				r.record.unannounce()
+			}
 			r.record.log.WarnContext(ctx, "parts hold different products of the same id, reading again in one sequence")
 		case errors.Is(err, ErrAgain) && again < maxAgain:
 			again++
@@ -146,15 +151,8 @@ const maxAgain = 20
 
 // count asks the snapshot how many products to expect, or else the index how many there are.
 func (r *run) count(ctx context.Context, snap Snapshot) error {
-	if counter, ok := As[Counter](snap); ok {
-		n, err := counter.Count(ctx)
-		if err == nil {
-			r.record.change(func(j *Job) { j.Expected, j.Report.Expected = n, n })
-			return nil
-		}
-		if !errors.Is(err, errors.ErrUnsupported) {
-			return fmt.Errorf("counting the source's products: %w", err)
-		}
+	if known, err := announced(ctx, snap, r.record); known || err != nil {
+		return err
 	}
 	estimated := func(n int64) {
 		r.record.change(func(j *Job) { j.Expected, j.Estimated = n, true })
@@ -175,6 +173,23 @@ func (r *run) count(ctx context.Context, snap Snapshot) error {
 		}
 	}
 	return nil
+}
+
+// announced records how many products the snapshot announces, and reports whether it does.
+func announced(ctx context.Context, snap Snapshot, to *record) (known bool, err error) {
+	counter, ok := As[Counter](snap)
+	if !ok {
+		return false, nil
+	}
+	n, err := counter.Count(ctx)
+	if errors.Is(err, errors.ErrUnsupported) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("counting the source's products: %w", err)
+	}
+	to.change(func(j *Job) { j.Expected, j.Report.Expected = n, n })
+	return true, nil
 }
 
 // split returns the parts to read at the same time; none if the source is to be read in one.
@@ -238,8 +253,8 @@ func (r *run) locate(ctx context.Context, snap Snapshot) {
 	r.record.change(func(j *Job) { j.Report.Rejections = listed })
 }
 
-// build fills a generation from the parts, or from the whole source if there are none, checks it, and makes it live. The
-// generation is a new one unless one was resumed.
+// build fills a generation from the parts, or from the whole source if there are none, checks it, and makes it live.
+// The generation is a new one unless one was resumed.
 func (r *run) build(ctx context.Context, feed *feed, snap Snapshot, parts []string, gen Generation) (err error) {
 	if gen == nil {
 		r.checked = false
@@ -318,11 +333,7 @@ func (r *run) reap(ctx context.Context) {
 // flush waits for the writes to land and moves what the index refused late from indexed to rejected.
 func (r *run) flush(ctx context.Context, gen Generation, t *tally) error {
 	return r.phase(ctx, PhaseSeal, func(ctx context.Context) error {
-		var late []ItemError
-		err := r.cfg.Retry.Do(ctx, func() (err error) {
-			late, err = gen.Flush(ctx)
-			return err
-		})
+		late, err := r.cfg.flush(ctx, gen)
 		if err != nil {
 			return err
 		}

@@ -9,7 +9,7 @@ type tally struct {
 	ids    *idSet // of all products that were read
 	bad    *idSet // of those of them that were rejected
 
-	hashes *idHashes // of the ids of all products that were read, if another process is to compare them
+	hashes *idHashes // of the ids of the products that were not rejected, if another process is to compare them
 }
 
 func newTally(cfg *Config, r *record) *tally {
@@ -39,12 +39,20 @@ func (t *tally) list(r *Report, rejections ...Rejection) {
 // rejected counts n rejected products and lists them.
 func (t *tally) rejected(n int64, rejections ...Rejection) Job {
 	for _, rejection := range rejections {
-		t.bad.add(rejection.ID, nil)
+		t.exclude(rejection.ID)
 	}
 	return t.record.change(func(j *Job) {
 		j.Report.Rejected += n
 		t.list(&j.Report, rejections...)
 	})
+}
+
+// exclude notes that a product was rejected.
+func (t *tally) exclude(id string) {
+	t.bad.add(id, nil)
+	if t.hashes != nil {
+		t.hashes.remove(id)
+	}
 }
 
 // reject does the same while products are still being read. It returns an error once there is no hope for the run.
@@ -76,7 +84,7 @@ func (t *tally) refusedLate(late []ItemError) error {
 			return fmt.Errorf("the index reported product %q as failed, which was not written, or twice: a defect of the Indexer", shortID(item.ID))
 		}
 		failed[item.ID] = struct{}{}
-		t.bad.add(item.ID, nil)
+		t.exclude(item.ID)
 		if len(rejections) < t.cfg.ReportItems {
 			rejections = append(rejections, Rejection{ID: item.ID, Reason: reason(item.Err)})
 		}

@@ -33,6 +33,9 @@ func TestEditsDuringARun(t *testing.T) {
 	if job = await(t, trigger, job); job.Status != reindex.StatusSuccess || job.Report.ChangesApplied != 3 {
 		t.Fatalf("the job is %s (%s), %d changes applied", job.Status, job.Message, job.Report.ChangesApplied)
 	}
+	if added, removed := job.Report.Added, job.Report.Removed; added != 1 || removed != 1 {
+		t.Errorf("changes added %d and removed %d products, want 1 and 1", added, removed)
+	}
 	found, err := ix.Search(t.Context(), "acme")
 	if err != nil || len(found) != 500 || found["p000001"] != "" || found["p000002"] != "2" || found["new"] != "2" {
 		t.Errorf("%d are live (%v): %q, %q, %q", len(found), err, found["p000001"], found["p000002"], found["new"])

@@ -35,8 +35,9 @@ const (
 
 // Config configures a [Fleet]. The zero value of each field stands for its default. New copies it.
 type Config struct {
-	// Engine is the configuration of the engine in each process. Jobs, Changes and Loader are the fleet's. MaxRuns is how many runs
-	// this process looks after at the same time; that takes little, as parts are loaded apart from it. Default 8.
+	// Engine is the configuration of the engine in each process. Jobs, Changes and Loader are the fleet's. MaxRuns is how
+	// many runs this process looks after at the same time; that takes little, as parts are loaded apart from it. Default
+	// 8.
 	Engine reindex.Config
 	// Role is what this process does. Default [Both].
 	Role Role

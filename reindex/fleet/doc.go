@@ -28,7 +28,13 @@
 //
 // Parts are those of the source ([reindex.Splitter]), by names that mean the same to every process. A source that
 // cannot be split is one part. A product in two parts is not noticed while they are loaded, as no process knows all
-// ids: it shows as a difference when the generation is counted. The run fails then, and names such products.
+// ids: it shows when the generation is counted, and is then the duplicate that it is without a fleet. If the bodies
+// differ and [reindex.Config] allows that, the source is loaded once more, as one part.
+//
+// Parts are of one state of the data as far as the source sees to it: package sqlsource on PostgreSQL does while the
+// process lives that looks after the run. After that each part is the state of the moment in which it is read, and so
+// is a source in one part. The number that such a source announces is not compared with all that was read, as it is of
+// another moment. Changes that come through [Fleet.Update] are in the index whichever state a part has.
 //
 // # Fairness
 //

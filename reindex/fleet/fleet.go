@@ -110,7 +110,8 @@ func (f *Fleet) open(ctx context.Context, src reindex.Source, ix reindex.Indexer
 }
 
 // openChanges returns the log of changes that all processes share. Claims on it last as long as the fleet's leases. The
-// log of products is the default one of package jobsql, so that hosts can join and leave a fleet without losing changes.
+// log of products is the default one of package jobsql, so that hosts can join and leave a fleet without losing
+// changes.
 func (f *Fleet) openChanges(ctx context.Context) (*jobsql.Changes, error) {
 	store, err := jobsql.New(ctx, f.db, &jobsql.Config{Dialect: jobsql.PostgreSQL, Lease: f.cfg.Lease})
 	if err != nil {

@@ -1,6 +1,7 @@
 package fleet
 
 import (
+	"errors"
 	"testing"
 
 	"productindex/httpapi"
@@ -35,5 +36,31 @@ func TestTriggerAndWorkers(t *testing.T) {
 	}
 	if len(src.done) != 21 {
 		t.Errorf("%d parts were read, want 21", len(src.done))
+	}
+}
+
+// A dry run on a fleet compares the new index with the live one, and leaves that as it is.
+func TestDryRun(t *testing.T) {
+	pool, ix, src := connect(t), reindextest.NewMemory(), &shop{products: 300}
+	f := newFleet(t, pool, src, ix, Config{PartProducts: inPart})
+	if job := await(t, f, start(t, f, "acme")); job.Status != reindex.StatusSuccess {
+		t.Fatal(job.Message)
+	}
+	src.products = 350
+	job, _, err := f.StartWith(t.Context(), "acme", reindex.Options{DryRun: true, Difference: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := f.Start(t.Context(), "acme"); !errors.Is(err, reindex.ErrRunning) {
+		t.Errorf("a reindex beside a dry run: %v, want ErrRunning", err)
+	}
+	await(t, f, job)
+	job, err = f.Job(t.Context(), "acme", job.ID)
+	d := job.Report.Difference
+	if err != nil || job.Status != reindex.StatusSuccess || d == nil || d.Added != 50 || d.Unchanged != 300 {
+		t.Errorf("the job is %s (%s), the difference %+v, %v", job.Status, job.Message, d, err)
+	}
+	if n := len(ix.Documents("acme")); n != 300 || ix.Open() != 0 {
+		t.Errorf("%d products are live, %d generations open; want 300 and 0", n, ix.Open())
 	}
 }

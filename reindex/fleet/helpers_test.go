@@ -77,6 +77,7 @@ func start(tb testing.TB, f *Fleet, tenant string) reindex.Job {
 type shop struct {
 	products int
 	inTwo    int               // so many products come in the next part again
+	differ   bool              // with another body in each part
 	read     func(part string) // is called before each part
 
 	mu   sync.Mutex
@@ -91,7 +92,19 @@ func (s *shop) Close() error                                           { return 
 func (s *shop) Count(context.Context) (int64, error)                   { return int64(s.products), nil }
 
 func (s *shop) Products(ctx context.Context) iter.Seq2[reindex.Product, error] {
-	return s.between(ctx, "", 0, s.products)
+	if s.inTwo == 0 {
+		return s.between(ctx, "", 0, s.products)
+	}
+	return func(yield func(reindex.Product, error) bool) {
+		names, _ := s.Split(ctx, 0)
+		for _, name := range names {
+			for product, err := range s.Part(ctx, name) {
+				if !yield(product, err) {
+					return
+				}
+			}
+		}
+	}
 }
 
 func (s *shop) Split(context.Context, int) ([]string, error) {
@@ -116,13 +129,17 @@ func (s *shop) between(ctx context.Context, name string, first, last int) iter.S
 		if s.read != nil {
 			s.read(name)
 		}
+		rev := "1"
+		if s.differ {
+			rev = name
+		}
 		for i := first; i < last; i++ {
 			if err := ctx.Err(); err != nil {
 				yield(reindex.Product{}, err)
 				return
 			}
 			s.all.Add(1)
-			if !yield(reindextest.NewProduct(fmt.Sprintf("p%06d", i), map[string]any{"rev": "1"}), nil) {
+			if !yield(reindextest.NewProduct(fmt.Sprintf("p%06d", i), map[string]any{"rev": rev}), nil) {
 				return
 			}
 		}

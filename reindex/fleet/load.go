@@ -159,8 +159,8 @@ const riverAttempts = 20
 const (
 	// isDead holds for a part p, of the table of parts, whose owner has died.
 	isDead = "(p.owner <> '' AND p.lease_end < clock_timestamp())"
-	// isLost holds for a part that nobody owns and that River does not hand out either: its worker died before it owned the
-	// part, or somebody has cancelled it there. $4 is the lease.
+	// isLost holds for a part that nobody owns and that River does not hand out either: its worker died before it owned
+	// the part, or somebody has cancelled it there. $4 is the lease.
 	isLost = `(p.state = 1 AND p.owner = '' AND p.seen < clock_timestamp() - $4::interval AND NOT EXISTS (SELECT 1 FROM river_job j
 		WHERE j.id = p.river AND j.state::text IN ('available', 'pending', 'retryable', 'scheduled')))`
 	// isCancelled holds for a part whose job somebody has cancelled in River.

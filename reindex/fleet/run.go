@@ -71,7 +71,8 @@ func (w *runWorker) Work(ctx context.Context, r *river.Job[runArgs]) error {
 // sweepLimit is how many jobs that nobody runs are put back into the queue at once.
 const sweepLimit = 100
 
-// sweep puts jobs back into the queue that nobody runs, until ctx ends: their process has died, or they never got there.
+// sweep puts jobs back into the queue that nobody runs, until ctx ends: their process has died, or they never got
+// there.
 func (f *Fleet) sweep(ctx context.Context) {
 	ticker := time.NewTicker(f.cfg.Lease / 2) //nolint:mnd // so that a dead run is found within half a lease more
 	defer ticker.Stop()

@@ -51,7 +51,8 @@ CREATE INDEX IF NOT EXISTS reindex_fleet_parts_owned ON reindex_fleet_parts (que
 // migrationLock is the key of the advisory lock under which the tables are made.
 const migrationLock = 7305808869231650146
 
-// migrate makes River's tables and the fleet's own, one process at a time. River's steps need transactions of their own.
+// migrate makes River's tables and the fleet's own, one process at a time. River's steps need transactions of their
+// own.
 func migrate(ctx context.Context, pool *pgxpool.Pool) (err error) {
 	defer func() {
 		if err != nil {

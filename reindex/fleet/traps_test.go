@@ -141,7 +141,8 @@ func (s *failing) Part(ctx context.Context, name string) iter.Seq2[reindex.Produ
 	}
 }
 
-// The process that looks after a run goes. Another one goes on, no finished part is read again, and no number goes back.
+// The process that looks after a run goes. Another one goes on, no finished part is read again, and no number goes
+// back.
 func TestRunIsTakenOver(t *testing.T) {
 	pool, ix, src := connect(t), reindextest.NewMemory(), &shop{products: 1000}
 	half, release := make(chan struct{}), make(chan struct{})
@@ -192,14 +193,38 @@ func TestRunIsTakenOver(t *testing.T) {
 	}
 }
 
-// A product in two parts shows as a difference, and is named.
+// A product in two parts is a duplicate, as it is without a fleet: it does no harm if the bodies are the same, and
+// counts against MaxDuplicates if they are not. The first one in the source counts then.
 func TestProductInTwoParts(t *testing.T) {
-	pool, ix, src := connect(t), reindextest.NewMemory(), &shop{products: 300, inTwo: 2}
-	f := newFleet(t, pool, src, ix, hurried(Config{}))
-	job := await(t, f, start(t, f, "acme"))
-	if job.Status != reindex.StatusFailure || !strings.Contains(job.Message, "4 of them came in more than one part") ||
-		!strings.Contains(job.Message, `"p000098", "p000099", "p000198", "p000199"`) {
-		t.Errorf("the job is %s (%s)", job.Status, job.Message)
+	for name, test := range map[string]struct {
+		differ bool
+		most   int64 // duplicates
+		status reindex.Status
+	}{
+		"same":            {false, 0, reindex.StatusSuccess},
+		"differ":          {true, 0, reindex.StatusFailure},
+		"differ, allowed": {true, 4, reindex.StatusSuccess},
+	} {
+		t.Run(name, func(t *testing.T) {
+			pool, ix, src := connect(t), reindextest.NewMemory(), &shop{products: 300, inTwo: 2, differ: test.differ}
+			f := newFleet(t, pool, src, ix, hurried(Config{Engine: reindex.Config{MaxDuplicates: test.most}}))
+			job := await(t, f, start(t, f, "acme"))
+			if job.Status != test.status {
+				t.Fatalf("the job is %s (%s)", job.Status, job.Message)
+			}
+			if test.differ && test.most == 0 && !strings.Contains(job.Message, "MaxDuplicates") {
+				t.Errorf("the job says %q, want the rule", job.Message)
+			}
+			job, err := f.Job(t.Context(), "acme", job.ID)
+			ids := slices.Sorted(slices.Values(job.Report.DuplicateIDs))
+			if err != nil || job.Report.Duplicates != 4 || job.Report.Read != 304 ||
+				!slices.Equal(ids, []string{"p000098", "p000099", "p000198", "p000199"}) {
+				t.Errorf("the report is %+v, %v", job.Report, err)
+			}
+			if n := len(ix.Documents("acme")); test.status == reindex.StatusSuccess && (n != 300 || job.Report.Indexed != 300) {
+				t.Errorf("%d products are live, %d were indexed, want 300", n, job.Report.Indexed)
+			}
+		})
 	}
 }
 
@@ -298,8 +323,8 @@ func TestCoreIsWithoutRiver(t *testing.T) {
 	}
 }
 
-// A worker that dies after River has given it a part and before it owns the part does not hang the run, and neither does
-// somebody who cancels a part in River: that ends it.
+// A worker that dies after River has given it a part and before it owns the part does not hang the run, and neither
+// does somebody who cancels a part in River: that ends it.
 func TestPartIsLostBeforeItIsOwned(t *testing.T) {
 	for state, want := range map[string]reindex.Status{"running": reindex.StatusSuccess, "cancelled": reindex.StatusFailure} {
 		t.Run(state, func(t *testing.T) {

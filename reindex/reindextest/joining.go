@@ -261,8 +261,14 @@ func yieldAll(products []reindex.Product) iter.Seq2[reindex.Product, error] {
 // loadBy loads the parts by an engine that stands for another process.
 type loadBy struct{ worker *reindex.Engine }
 
-func (l *loadBy) Split(int64) int                              { return 2 }
-func (l *loadBy) Explain(context.Context, reindex.Load) string { return "" }
+func (l *loadBy) Split(int64) int { return 2 }
+func (l *loadBy) Overlap(context.Context, reindex.Load) (none reindex.Overlap, err error) {
+	return none, nil
+}
+
+func (l *loadBy) Holds(context.Context, reindex.Load, []string) (map[string]bool, error) {
+	return nil, errors.ErrUnsupported
+}
 
 func (l *loadBy) Load(ctx context.Context, load reindex.Load) (sum reindex.Report, err error) {
 	var (
