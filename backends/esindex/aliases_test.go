@@ -113,34 +113,6 @@ func TestAliasesChangeMeanwhile(t *testing.T) {
 	assertLive(t, ix, 4, "2")
 }
 
-// A switch whose answer was lost, and that arrives after it was ruled out, is refused: also if nothing was live before
-// that it would have to replace.
-func TestLateSwitchIsRuledOut(t *testing.T) {
-	for _, live := range []int{0, 3} {
-		t.Run(fmt.Sprintf("live=%d", live), func(t *testing.T) {
-			ix := open(t, nil)
-			if live > 0 {
-				publish(t, ix, live, "1")
-			}
-			g := begin(t, ix)
-			fill(t, g, 4, "2")
-			s, err := g.plan(t.Context())
-			if err != nil {
-				t.Fatal(err)
-			}
-			if applied, certain, err := g.outcome(t.Context()); applied || !certain || err != nil {
-				t.Fatalf("applied %v, certain %v, error %v; want that it was certainly not", applied, certain, err)
-			}
-			if err := g.swap(t.Context(), s); err == nil {
-				t.Error("the switch arrived late, and was made")
-			}
-			assertLive(t, ix, live, "1")
-			commit(t, g)
-			assertLive(t, ix, 4, "2")
-		})
-	}
-}
-
 // The aliases that the host names are there after the first run, of each tenant.
 func TestHostAliases(t *testing.T) {
 	prefix := ""

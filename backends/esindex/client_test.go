@@ -129,3 +129,14 @@ func FuzzServerError(f *testing.F) {
 		}
 	})
 }
+
+// A count without some of the shards is not taken for the whole.
+func TestCountOfSomeShards(t *testing.T) {
+	ix, err := New(answers{status: http.StatusOK, body: `{"count":3,"_shards":{"total":2,"successful":1}}`}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := ix.count(t.Context(), "products-acme-x"); !isTemporary(err) || !errors.Is(err, errPartial) {
+		t.Errorf("error %v; want a temporary one that matches %v", err, errPartial)
+	}
+}

@@ -197,8 +197,11 @@ func TestCommitDoesNotWait(t *testing.T) {
 	if err := g.Abort(ended); err != nil || !logged.says("WARN", old) {
 		t.Errorf("abort without time: %v; want a line in the log instead", err)
 	}
-	if n, err := ix.Reap(t.Context(), acme); n != 1 || err != nil {
-		t.Errorf("reaped %d, error %v; want 1", n, err)
+	ix.idle = 300 * time.Millisecond
+	must(t, ix, http.MethodPost, "/"+old+"/_search?scroll=10m&size=1", `{}`)
+	start := time.Now()
+	if n, err := ix.Reap(t.Context(), acme); n != 1 || err != nil || time.Since(start) < ix.idle {
+		t.Errorf("reaped %d after %v, error %v; want 1 after %v", n, time.Since(start), err, ix.idle)
 	}
 	assertIndexes(t, ix, g.name)
 }

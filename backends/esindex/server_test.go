@@ -168,30 +168,6 @@ func TestStrayIndex(t *testing.T) {
 	}
 }
 
-// Of two runs that began with the same live index the one that ends later fails, and leaves the other's products live.
-func TestCompareAndSwap(t *testing.T) {
-	for _, first := range []bool{true, false} {
-		t.Run(fmt.Sprintf("first=%v", first), func(t *testing.T) {
-			ix := open(t, nil)
-			if !first {
-				publish(t, ix, 2, "0")
-			}
-			other := begin(t, ix)
-			fill(t, other, 3, "other")
-			name := publish(t, ix, 4, "winner")
-			err := other.Commit(t.Context())
-			if err == nil || errors.As(err, new(*reindex.TemporaryError)) || !strings.Contains(err.Error(), name) {
-				t.Errorf("the later commit: %v; want a lasting error that names %s", err, name)
-			}
-			if err := other.Abort(t.Context()); err != nil {
-				t.Error(err)
-			}
-			assertLive(t, ix, 4, "winner")
-			assertIndexes(t, ix, name)
-		})
-	}
-}
-
 func TestForeignIndexStays(t *testing.T) {
 	ix := open(t, nil)
 	foreign := ix.cfg.Prefix + "-handmade"

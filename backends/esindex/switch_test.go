@@ -1,0 +1,197 @@
+package esindex
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"productindex/backends/esindex/internal/estest"
+	"productindex/reindex"
+)
+
+// Of two runs that began with the same live index the one that ends later fails, and leaves the other's products live.
+func TestCompareAndSwap(t *testing.T) {
+	for _, first := range []bool{true, false} {
+		t.Run(fmt.Sprintf("first=%v", first), func(t *testing.T) {
+			ix := open(t, nil)
+			if !first {
+				publish(t, ix, 2, "0")
+			}
+			other := begin(t, ix)
+			fill(t, other, 3, "other")
+			name := publish(t, ix, 4, "winner")
+			err := other.Commit(t.Context())
+			if err == nil || errors.As(err, new(*reindex.TemporaryError)) || !strings.Contains(err.Error(), name) {
+				t.Errorf("the later commit: %v; want a lasting error that names %s", err, name)
+			}
+			if err := other.Abort(t.Context()); err != nil {
+				t.Error(err)
+			}
+			assertLive(t, ix, 4, "winner")
+			assertIndexes(t, ix, name)
+		})
+	}
+}
+
+// A switch whose answer was lost, and that arrives after it was ruled out, is refused: also if nothing was live before
+// that it would have to replace.
+func TestLateSwitchIsRuledOut(t *testing.T) {
+	for _, live := range []int{0, 3} {
+		t.Run(fmt.Sprintf("live=%d", live), func(t *testing.T) {
+			ix := open(t, nil)
+			if live > 0 {
+				publish(t, ix, live, "1")
+			}
+			g := begin(t, ix)
+			fill(t, g, 4, "2")
+			s, err := g.plan(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if applied, certain, err := g.outcome(t.Context()); applied || !certain || err != nil {
+				t.Fatalf("applied %v, certain %v, error %v; want that it was certainly not", applied, certain, err)
+			}
+			if err := g.swap(t.Context(), s); err == nil {
+				t.Error("the switch arrived late, and was made")
+			}
+			assertLive(t, ix, live, "1")
+			commit(t, g)
+			assertLive(t, ix, 4, "2")
+		})
+	}
+}
+
+// A switch that was planned before another run went live is refused by the server, even if it arrives after it.
+func TestSwitchAfterAnotherOne(t *testing.T) {
+	ix := open(t, nil)
+	publish(t, ix, 3, "1")
+	g := begin(t, ix)
+	fill(t, g, 4, "2")
+	s, err := g.plan(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	winner := publish(t, ix, 5, "winner")
+	if err := g.swap(t.Context(), s); err == nil {
+		t.Error("the switch was made")
+	}
+	assertBears(t, ix, ix.Alias(acme), winner)
+	assertLive(t, ix, 5, "winner")
+}
+
+// That a generation bears the tenant's alias does not mean that its switch was applied: somebody can have given it to it.
+func TestAliasByHandIsNoSwitch(t *testing.T) {
+	ix := open(t, nil)
+	g := begin(t, ix)
+	fill(t, g, 3, "1")
+	mustAlias(t, ix, addAlias(g.name, ix.Alias(acme), liveDefinition()))
+	if applied, certain, err := g.outcome(t.Context()); applied || !certain || err != nil {
+		t.Errorf("applied %v, certain %v, error %v; want that it was certainly not", applied, certain, err)
+	}
+}
+
+// A complete generation to which somebody gives the tenant's alias is live, although its run has died.
+func TestCompleteGenerationMadeLiveByHand(t *testing.T) {
+	ix := open(t, nil)
+	g := begin(t, ix)
+	fill(t, g, 3, "1")
+	die([]*pulse{&g.pulse})
+	mustAlias(t, ix, addAlias(g.name, ix.Alias(acme), liveDefinition()))
+	later := openOn(t, ix.transport, func(c *Config) { c.Prefix = ix.cfg.Prefix })
+	later.now = func() time.Time { return time.Now().Add(24 * time.Hour) }
+	if n, err := later.Reap(t.Context(), acme); n != 0 || err != nil {
+		t.Errorf("reaped %d, error %v; want 0", n, err)
+	}
+	assertLive(t, ix, 3, "1")
+	if n, err := later.DocCount(t.Context(), acme); n != 3 || err != nil {
+		t.Errorf("%d documents, error %v; want 3", n, err)
+	}
+}
+
+// Another tenant's live index that bears the tenant's alias is not the tenant's, and stays when the tenant gets its own.
+func TestAliasOfAnotherTenantsIndex(t *testing.T) {
+	ix := open(t, nil)
+	gen, err := ix.Begin(t.Context(), "other")
+	if err != nil {
+		t.Fatal(err)
+	}
+	fill(t, gen, 5, "theirs")
+	commit(t, gen)
+	mustAlias(t, ix, addAlias(gen.Name(), ix.Alias(acme), definition{}))
+	if n, err := ix.DocCount(t.Context(), acme); err == nil {
+		t.Errorf("the tenant has %d documents, want an error that it has no index", n)
+	}
+	mine := publish(t, ix, 3, "mine")
+	assertBears(t, ix, ix.Alias(acme), mine)
+	assertBears(t, ix, ix.Alias("other"), gen.Name())
+	assertLive(t, ix, 3, "mine")
+}
+
+// A concrete index in the place of the alias that could not be replaced is noticed before the load.
+func TestConcreteIndexIsReadOnly(t *testing.T) {
+	ix := open(t, nil)
+	alias := ix.Alias(acme)
+	must(t, ix, http.MethodPut, "/"+alias, "")
+	must(t, ix, http.MethodPut, "/"+alias+"/_settings", `{"index.blocks.read_only":true}`)
+	defer request(t, ix.transport, http.MethodPut, "/"+alias+"/_settings", `{"index.blocks.read_only":null}`)
+	if _, err := ix.Begin(t.Context(), acme); err == nil || isTemporary(err) || !strings.Contains(err.Error(), alias) {
+		t.Errorf("begin: %v; want a lasting error that names the index", err)
+	}
+	assertIndexes(t, ix, alias)
+}
+
+// Reap does not wait for the searches in the live index.
+func TestReapPassesTheLiveIndexBy(t *testing.T) {
+	ix := open(t, nil)
+	live := publish(t, ix, 3, "1")
+	ix.idle = time.Hour
+	must(t, ix, http.MethodPost, "/"+live+"/_search?scroll=1m&size=1", `{}`)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	if n, err := ix.Reap(ctx, acme); n != 0 || err != nil {
+		t.Errorf("reaped %d, error %v; want 0", n, err)
+	}
+}
+
+// aliasAnswers is a way to the server on which something else answers the calls of _aliases.
+type aliasAnswers struct {
+	next   http.RoundTripper
+	status int
+	body   string
+}
+
+func (a aliasAnswers) RoundTrip(req *http.Request) (*http.Response, error) {
+	if req.URL.Path == "/_aliases" {
+		return refuse(req, a.status, a.body)
+	}
+	return a.next.RoundTrip(req)
+}
+
+// An index whose aliases cannot be changed, as the server's disk is full, is deleted nevertheless.
+func TestAbortOnAFullDisk(t *testing.T) {
+	ix := open(t, nil)
+	g := begin(t, ix)
+	full := aliasAnswers{wire(t), http.StatusTooManyRequests, `{"error":{"type":"cluster_block_exception","reason":
+		"index [x] blocked by: [TOO_MANY_REQUESTS/12/disk usage exceeded flood-stage watermark];"},"status":429}`}
+	plain := ix.transport
+	ix.transport = estest.Plain(t).Transport(t, withTransport(full))
+	err := g.Abort(t.Context())
+	ix.transport = plain
+	if err != nil {
+		t.Error(err)
+	}
+	assertIndexes(t, ix)
+}
+
+// A change of aliases that the nodes did not acknowledge is temporary, and is not taken for made.
+func TestAliasesAreNotAcknowledged(t *testing.T) {
+	slow := aliasAnswers{wire(t), http.StatusOK, `{"acknowledged":false}`}
+	ix := openOn(t, estest.Plain(t).Transport(t, withTransport(slow)), nil)
+	if err := ix.updateAliases(t.Context(), "test", nil); !isTemporary(err) {
+		t.Errorf("error %v; want one that is temporary", err)
+	}
+}
