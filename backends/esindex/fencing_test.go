@@ -157,3 +157,21 @@ func TestFencedDuringBegin(t *testing.T) {
 		t.Errorf("the earlier run gets %v, want %v", err, reindex.ErrFenced)
 	}
 }
+
+// A run without a token is not older than one with a token: its index stays.
+func TestRunWithoutToken(t *testing.T) {
+	ix := open(t, nil)
+	elsewhere := openOn(t, ix.transport, func(c *Config) { c.Prefix = ix.cfg.Prefix })
+	without := begin(t, ix)
+	with, err := elsewhere.Begin(reindex.WithFence(t.Context(), 7), acme)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n, err := elsewhere.Reap(reindex.WithFence(t.Context(), 8), acme); n != 1 || err != nil {
+		t.Errorf("reaped %d, error %v; want 1, the run with the smaller token", n, err)
+	}
+	assertIndexes(t, ix, without.name)
+	if err := with.Abort(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
