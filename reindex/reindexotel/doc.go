@@ -19,14 +19,17 @@
 //
 // # Metrics
 //
-// Durations are in seconds, sizes in bytes. The attribute reindex.entity_type is the type of the entities, error.type the kind
-// of a failure, one of few. No metric bears the tenant, as there can be many, unless Config.TenantAttribute is set.
+// Durations are in seconds, sizes in bytes. The attribute reindex.entity_type is the type of the entities, error.type
+// the kind of a failure, one of few. No metric bears the tenant, as there can be many, unless Config.TenantAttribute is
+// set.
 //
-//   - reindex.runs: the runs that have ended; reindex.outcome is success, failure or cancelled.
+//   - reindex.runs: the runs that have ended; reindex.outcome is success, failure or cancelled, reindex.mode is full,
+//     dry_run or rollback.
 //   - reindex.run.duration: how long they took, the wait for their turn included; error.type is the phase in which a
-//     run failed, "cancelled" or "shutdown".
+//     run failed, "cancelled" or "shutdown", reindex.mode as above.
 //   - reindex.run.active: the runs that have not ended; reindex.status is PENDING, IN_PROGRESS or PUBLISHED.
-//   - reindex.run.last_success: when a run last succeeded, in seconds since 1970.
+//   - reindex.run.last_success: when a run last made a new index live, in seconds since 1970. Dry runs and rollbacks do
+//     not count.
 //   - reindex.phase.duration: how long phases took; reindex.phase names one.
 //   - reindex.products: the products of runs that have ended; reindex.outcome is indexed, rejected or duplicate.
 //   - reindex.changes: the changes carried into new indexes, of runs that have ended; reindex.outcome is applied or

@@ -19,6 +19,7 @@ const (
 	phaseKey      = attribute.Key("reindex.phase")
 	statusKey     = attribute.Key("reindex.status")
 	outcomeKey    = attribute.Key("reindex.outcome")
+	modeKey       = attribute.Key("reindex.mode")
 )
 
 func entityType(of string) attribute.KeyValue { return entityTypeKey.String(of) }
@@ -61,7 +62,7 @@ func newMetrics(meter metric.Meter) (*metrics, error) {
 		metric.WithDescription("Runs that have not ended."))
 	errs = append(errs, err)
 	success, err := meter.Float64Gauge("reindex.run.last_success", metric.WithUnit("s"),
-		metric.WithDescription("When a run last succeeded, since 1970."))
+		metric.WithDescription("When a reindex last went live, since 1970."))
 	errs = append(errs, err)
 	return &metrics{
 		run:      seconds("reindex.run.duration", "How long runs took.", longBounds),
@@ -89,7 +90,9 @@ type with func(more ...attribute.KeyValue) metric.MeasurementOption
 // at 0 is lost on those who watch how it grows.
 func (m *metrics) started(ctx context.Context, with with) {
 	for _, outcome := range []string{"success", "failure", cancelled} {
-		m.runs.Add(ctx, 0, with(outcomeKey.String(outcome)))
+		for _, mode := range []string{modeFull, modeDryRun, modeRollback} {
+			m.runs.Add(ctx, 0, with(outcomeKey.String(outcome), modeKey.String(mode)))
+		}
 	}
 	for _, outcome := range []string{"indexed", "rejected", "duplicate"} {
 		m.products.Add(ctx, 0, with(outcomeKey.String(outcome)))
@@ -98,6 +101,23 @@ func (m *metrics) started(ctx context.Context, with with) {
 		m.changes.Add(ctx, 0, with(outcomeKey.String(outcome)))
 	}
 	m.retries.Add(ctx, 0, with())
+}
+
+// The modes of runs.
+const (
+	modeFull     = "full"
+	modeDryRun   = "dry_run"
+	modeRollback = "rollback"
+)
+
+func modeOf(o reindex.Options) string {
+	switch {
+	case o.DryRun: // also of a rollback
+		return modeDryRun
+	case o.Rollback:
+		return modeRollback
+	}
+	return modeFull
 }
 
 // cancelled is the outcome of a run that was cancelled, and the type of its error.
@@ -116,11 +136,13 @@ func outcome(err error) string {
 
 // ended measures a run that has ended.
 func (m *metrics) ended(ctx context.Context, job *reindex.Job, err error, with with) {
-	r := &job.Report
-	m.runs.Add(ctx, 1, with(outcomeKey.String(outcome(err))))
-	m.run.Record(ctx, r.Durations.Total.Seconds(), with(failure(err)...))
-	if job.Status == reindex.StatusSuccess {
+	r, mode := &job.Report, modeOf(job.Options)
+	m.runs.Add(ctx, 1, with(outcomeKey.String(outcome(err)), modeKey.String(mode)))
+	m.run.Record(ctx, r.Durations.Total.Seconds(), with(append(failure(err), modeKey.String(mode))...))
+	if job.Status == reindex.StatusSuccess && mode == modeFull {
 		m.success.Record(ctx, float64(job.Modified.UnixMilli())/1000, with())
+	}
+	if job.Status == reindex.StatusSuccess && mode != modeDryRun {
 		m.held.Record(ctx, r.Durations.Held.Seconds(), with())
 	}
 	count := func(c metric.Int64Counter, outcome string, n int64) { c.Add(ctx, n, with(outcomeKey.String(outcome))) }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"iter"
 	"log/slog"
+	"maps"
 	"slices"
 	"testing"
 
@@ -46,7 +47,9 @@ func observe(t *testing.T, src reindex.Source, tenantAttribute bool) *observed {
 	if err != nil {
 		t.Fatal(err)
 	}
-	o.engine, err = reindex.New(src, reindextest.NewMemory(), &reindex.Config{
+	index := reindextest.NewMemory()
+	index.KeepPrevious = 1
+	o.engine, err = reindex.New(src, index, &reindex.Config{
 		Trace: hooks, MaxRejected: -1, BatchDocs: 10, Logger: slog.New(reindexotel.Logs(slog.NewJSONHandler(o.log, nil))),
 	})
 	if err != nil {
@@ -187,9 +190,10 @@ func TestMetrics(t *testing.T) {
 		name, attributes string
 		value            float64
 	}{
-		{"reindex.runs", of + ",reindex.outcome=success", 2},
-		{"reindex.runs", of + ",reindex.outcome=failure", 0},
-		{"reindex.run.duration", of, 2},
+		{"reindex.runs", of + ",reindex.mode=full,reindex.outcome=success", 2},
+		{"reindex.runs", of + ",reindex.mode=full,reindex.outcome=failure", 0},
+		{"reindex.runs", of + ",reindex.mode=rollback,reindex.outcome=success", 0},
+		{"reindex.run.duration", of + ",reindex.mode=full", 2},
 		{"reindex.phase.duration", of + ",reindex.phase=load", 2},
 		{"reindex.updates.held", of, 2},
 		{"reindex.products", of + ",reindex.outcome=indexed", 50},
@@ -222,14 +226,38 @@ func TestMetricsOfFailure(t *testing.T) {
 	if _, err := o.run(t, "acme"); err == nil {
 		t.Fatal("the run succeeded")
 	}
-	if got := o.points(t, "reindex.run.duration"); got["error.type=read,reindex.entity_type=PRODUCT"] != 1 {
+	if got := o.points(t, "reindex.run.duration"); got["error.type=read,reindex.entity_type=PRODUCT,reindex.mode=full"] != 1 {
 		t.Errorf("reindex.run.duration: %v", got)
 	}
-	if got := o.points(t, "reindex.runs")["reindex.entity_type=PRODUCT,reindex.outcome=failure"]; got != 1 {
+	const failed = "reindex.entity_type=PRODUCT,reindex.mode=full,reindex.outcome=failure"
+	if got := o.points(t, "reindex.runs")[failed]; got != 1 {
 		t.Errorf("failed runs: %v, want 1", got)
 	}
 	if got := o.points(t, "reindex.run.last_success"); len(got) != 0 {
 		t.Errorf("reindex.run.last_success: %v, want none", got)
+	}
+}
+
+// TestMetricsOfModes: a dry run and a rollback are counted as such, and neither is the last success.
+func TestMetricsOfModes(t *testing.T) {
+	o := observe(t, products(3), false)
+	for range 2 {
+		if _, err := o.run(t, "acme"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	last := o.points(t, "reindex.run.last_success")
+	for mode, options := range map[string]reindex.Options{"dry_run": {DryRun: true}, "rollback": {Rollback: true}} {
+		if _, err := o.engine.RunWith(t.Context(), "acme", options); err != nil {
+			t.Fatal(err)
+		}
+		of := "reindex.entity_type=PRODUCT,reindex.mode=" + mode + ",reindex.outcome=success"
+		if got := o.points(t, "reindex.runs"); got[of] != 1 {
+			t.Errorf("runs of %s: %v", mode, got)
+		}
+	}
+	if got := o.points(t, "reindex.run.last_success"); !maps.Equal(got, last) {
+		t.Errorf("the last success was %v, is %v", last, got)
 	}
 }
 
@@ -239,7 +267,7 @@ func TestTenantAttribute(t *testing.T) {
 	if _, err := o.run(t, "acme"); err != nil {
 		t.Fatal(err)
 	}
-	if got := o.points(t, "reindex.run.duration"); got["reindex.entity_type=PRODUCT,reindex.tenant=acme"] != 1 {
+	if got := o.points(t, "reindex.run.duration"); got["reindex.entity_type=PRODUCT,reindex.mode=full,reindex.tenant=acme"] != 1 {
 		t.Errorf("reindex.run.duration: %v", got)
 	}
 }
