@@ -50,8 +50,8 @@ func (t *tenant) create(g *generation) error {
 	if t.closed {
 		return ErrClosed
 	}
-	if own := g.token == t.token && t.again; g.token > 0 && g.token <= t.token && !own {
-		return fmt.Errorf("fencing token %d after %d: %w", g.token, t.token, reindex.ErrFenced)
+	if err := t.passes(g.token); err != nil {
+		return err
 	}
 	disk := t.ix.disk
 	err := disk.makeDir(t.dir)
@@ -67,10 +67,29 @@ func (t *tenant) create(g *generation) error {
 	if err != nil {
 		return errors.Join(err, disk.remove(g.dir))
 	}
-	if g.token > 0 {
-		t.token, t.again = g.token, false
-	}
+	t.take(g.token)
 	t.busy[g.name] = true
 	t.gens[g] = struct{}{}
 	return nil
+}
+
+// passes returns an error that matches [reindex.ErrFenced] if the run with a token must not begin: a newer one has.
+// t.mu is held.
+func (t *tenant) passes(token int64) error {
+	if own := token == t.token && t.again; token > 0 && token <= t.token && !own {
+		return fmt.Errorf("fencing token %d after %d: %w", token, t.token, reindex.ErrFenced)
+	}
+	return nil
+}
+
+// take notes that the run with a token has begun. t.mu is held.
+func (t *tenant) take(token int64) {
+	if token > 0 {
+		t.token, t.again = token, false
+	}
+}
+
+// yield notes that the run with a token has let go of its generation, and may begin again. t.mu is held.
+func (t *tenant) yield(token int64) {
+	t.again = t.again || token > 0 && token == t.token
 }

@@ -3,6 +3,7 @@ package bleveindex
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"productindex/reindex"
 )
@@ -14,7 +15,7 @@ func (g *generation) Commit(ctx context.Context) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.state != sealed {
-		return g.stateError("commit")
+		return g.overtakenOr(g.stateError("commit"))
 	}
 	if err := ctx.Err(); err != nil {
 		return err
@@ -54,12 +55,16 @@ func (t *tenant) publish(g *generation) (replaced bool, err error) {
 	if g.token > 0 && g.token < t.token {
 		return false, reindex.ErrFenced
 	}
-	documents := g.documents
-	if err := t.ix.disk.writeMark(g.dir, liveMark(documents)); err != nil {
+	documents, now := g.documents, time.Now()
+	if err := t.ix.disk.writeMark(g.dir, liveMark(documents, g.edited)); err != nil {
 		return false, err
 	}
-	previous, _ := readPointer(t.dir) // if it cannot be read there is nothing that can be retired
-	replaced, err = t.ix.disk.writePointer(t.dir, pointer{generation: g.name, documents: documents})
+	previous, unread := readPointer(t.dir) // if it cannot be read there is nothing that can be retired
+	next := previous.next(g.name, documents, unread == nil, now)
+	dropped := next.kept
+	next.kept = t.ix.cfg.keeps(next.kept, now)
+	dropped = dropped[len(next.kept):]
+	replaced, err = t.ix.disk.writePointer(t.dir, next)
 	if !replaced {
 		return false, err
 	}
@@ -67,8 +72,28 @@ func (t *tenant) publish(g *generation) (replaced bool, err error) {
 	live.mapper = g.mapper
 	before := t.setLive(live)
 	delete(t.gens, g)
-	t.leave(before, previous.generation, err == nil) // a pointer that may come back keeps its index
+	if t.damage.generation == g.name {
+		t.damage = damage{} // it is whole again
+	}
+	remove := err == nil && !has(next.kept, previous.generation) // a pointer that may come back keeps its index
+	t.leave(before, previous.generation, remove)
+	for _, k := range dropped {
+		if remove = err == nil && k.generation != previous.generation && !t.busy[k.generation]; remove {
+			t.removeLater(k.generation)
+		}
+	}
 	return true, err
+}
+
+// overtakenOr returns an error that matches [reindex.ErrFenced] if a run with a greater token has begun, and err if
+// not.
+func (g *generation) overtakenOr(err error) error {
+	g.t.mu.Lock()
+	defer g.t.mu.Unlock()
+	if g.token > 0 && g.token < g.t.token {
+		return fmt.Errorf("bleveindex: commit %s of tenant %q: %w", g.name, g.tenant, reindex.ErrFenced)
+	}
+	return err
 }
 
 // leave lets go of the generation that was live, which is open as before unless that is nil. t.mu is held.

@@ -41,6 +41,15 @@ type Config struct {
 	// maximum.
 	MaxOpen int
 
+	// KeepPrevious is how many generations of each tenant that were live are kept, to go back to; see [Index.Rollback].
+	// Each takes the disk's space of an index, and no memory. Default 0. A smaller number takes effect with the next Open,
+	// Reap or switch.
+	KeepPrevious int
+
+	// KeepFor is how long a generation is kept after it was replaced. The next Open, Reap or switch removes one that was
+	// kept for longer; nobody can go back to it in the meantime. Default 0: no limit.
+	KeepFor time.Duration
+
 	// ReadOnly opens a directory for searches while another process reindexes there. The Index takes no lock, changes
 	// nothing, and refuses what would with [ErrReadOnly]. It follows switches and updates within a second, or ten times
 	// what it takes to open the index if that is more, and answers from what was there before until the new index is open.
@@ -85,6 +94,15 @@ func (c *Config) validate() error {
 			"bleveindex: invalid config: BatchBytes is %d, want 0 for the default or a number of bytes",
 			c.BatchBytes,
 		)
+	}
+	if c.KeepPrevious < 0 {
+		return fmt.Errorf(
+			"bleveindex: invalid config: KeepPrevious is %d, want 0 for none or a number of generations",
+			c.KeepPrevious,
+		)
+	}
+	if c.KeepFor < 0 {
+		return fmt.Errorf("bleveindex: invalid config: KeepFor is %v, want 0 for no limit or a time", c.KeepFor)
 	}
 	if c.MaxOpen < 0 {
 		return fmt.Errorf(

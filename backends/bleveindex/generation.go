@@ -26,6 +26,8 @@ type generation struct {
 	sealed reindex.Sealed
 
 	documents int64 // once it is sealed: how many it holds now
+	edited    bool
+	previous  bool // it was live before
 }
 
 type state int
@@ -88,6 +90,9 @@ func (g *generation) Name() string { return g.name }
 func (g *generation) Seal(ctx context.Context) (reindex.Sealed, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	if g.state == sealed && g.previous {
+		return g.recount(ctx)
+	}
 	if g.state == sealed {
 		return g.sealed, nil
 	}
@@ -128,7 +133,8 @@ func (g *generation) settle() (int64, error) {
 	return n, nil
 }
 
-// Abort closes the generation and removes it from the disk, whatever ctx says. After a Commit it does nothing.
+// Abort closes the generation and removes it from the disk, whatever ctx says; one that was live before stays there.
+// After a Commit it does nothing.
 func (g *generation) Abort(context.Context) error {
 	if err := g.discard(); err != nil {
 		return fmt.Errorf("bleveindex: abort %s of tenant %q: %w", g.dir, g.tenant, err)
@@ -142,6 +148,9 @@ func (g *generation) discard() error {
 	if g.state == committed {
 		return nil
 	}
+	if g.previous {
+		return g.letGo()
+	}
 	g.state = discarded
 	var err error
 	if g.index != nil {
@@ -150,7 +159,7 @@ func (g *generation) discard() error {
 	}
 	g.t.mu.Lock()
 	delete(g.t.gens, g)
-	g.t.again = g.t.again || g.token > 0 && g.token == g.t.token
+	g.t.yield(g.token)
 	g.t.mu.Unlock()
 	return errors.Join(err, g.t.discard(g.name))
 }

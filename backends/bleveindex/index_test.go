@@ -19,6 +19,12 @@ func TestConformance(t *testing.T) {
 	reindextest.TestIndexer(t, func(t *testing.T) reindextest.Fixture { return fixture(t, t.TempDir(), nil) })
 }
 
+func TestKeepsPrevious(t *testing.T) {
+	reindextest.TestRollbacker(t, func(t *testing.T) reindextest.Fixture {
+		return fixture(t, t.TempDir(), &Config{KeepPrevious: 2})
+	})
+}
+
 // fixture opens a directory for the conformance suite. It dies before it is opened again.
 func fixture(t *testing.T, dir string, cfg *Config) reindextest.Fixture {
 	ix := open(t, dir, cfg)

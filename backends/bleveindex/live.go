@@ -34,6 +34,7 @@ type liveIndex struct {
 
 	editing sync.Mutex // held while the index is changed
 	mapper  *mapper    // nil until it is changed first, if this Index did not make it; under editing
+	noted   bool       // the mark says that it was changed; under editing
 
 	fields    fieldCache
 	thesaurus func() (*thesaurus, error)    // made once

@@ -52,6 +52,14 @@ func notPlain(r rune) bool {
 // generationName matches the name of a generation's directory: its time of birth in UTC, and 64 random bits.
 var generationName = regexp.MustCompile(`^g-\d{8}T\d{6}\.\d{9}Z-[0-9a-f]{16}$`)
 
+// bornAt returns when the generation with a name was begun.
+func bornAt(generation string) time.Time {
+	_, rest, _ := strings.Cut(generation, "-")
+	born, _, _ := strings.Cut(rest, "-")
+	at, _ := time.Parse("20060102T150405.000000000Z", born)
+	return at
+}
+
 // newGenerationName returns a name that no other generation has; later ones sort after earlier ones.
 func newGenerationName() string {
 	var random [8]byte

@@ -2,10 +2,10 @@ package bleveindex
 
 import (
 	"errors"
-	"fmt"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"productindex/reindex"
 )
@@ -45,7 +45,10 @@ func FuzzTenantOf(f *testing.F) {
 func FuzzParsePointer(f *testing.F) {
 	name := newGenerationName()
 	for _, content := range []string{
-		pointer{generation: name, documents: 47551}.format(), pointer{generation: name, documents: unknown}.format(), pointer{documents: 0}.format(), line("1 " + name), line("2 " + name + " -2"),
+		pointer{generation: name, documents: 47551}.format(), pointer{generation: name, documents: unknown}.format(),
+		pointer{documents: 0}.format(), line("1 " + name), line("2 " + name + " -2"),
+		pointer{name, 1, []kept{{newGenerationName(), time.UnixMilli(1)}, {newGenerationName(), time.Now()}}}.format(),
+		line("3 " + name + " 7 -"), line("3 " + name + " 7 " + name), line("3 " + name + " 7 " + name + "@01"),
 		line("2 " + name + " 007"), line("2 ../.. 1"), line("1 ../.."), "1 " + name + " 00000000\n", "3 a b c\n", "",
 	} {
 		f.Add(content)
@@ -67,16 +70,19 @@ func FuzzParsePointer(f *testing.F) {
 }
 
 func FuzzParseMark(f *testing.F) {
-	for _, content := range []string{line(markLoading), line(markLive + " 0"), line(markLive + " 47551"), line(markLive + " -1"), line(markLive), ""} {
+	for _, content := range []string{
+		line(markLoading), line(markLive + " 0"), line(markLive + " 47551"), line(markLive + " -1"), line(markLive), "",
+		line(liveMark(7, true)), line(markLive + " 7  edited"),
+	} {
 		f.Add(content)
 	}
 	f.Fuzz(func(t *testing.T, content string) {
-		loading, documents := parseMark(content)
-		if loading && content != line(markLoading) {
+		m := parseMark(content)
+		if m.loading && content != line(markLoading) {
 			t.Errorf("%q says that the generation was never live", content)
 		}
-		if documents != unknown && content != line(fmt.Sprintf("%s %d", markLive, documents)) {
-			t.Errorf("%q says %d documents", content, documents)
+		if m.documents != unknown && content != line(liveMark(m.documents, m.edited)) {
+			t.Errorf("%q says %+v", content, m)
 		}
 	})
 }

@@ -20,11 +20,13 @@ const (
 	pointerFile    = "live"
 	pointerTemp    = "live.new"
 	pointerVersion = "2"
+	pointerKeeps   = "3" // as pointerVersion, with a list of kept generations
 	pointerNothing = "-" // in place of a name: nothing is live
 
 	markFile    = "mark"
 	markTemp    = "mark.new"
 	markLoading = "1 loading" // from Begin on
+	markEdited  = " edited"   // follows the number of documents if some were changed since
 	markLive    = "1 live"    // from right before the pointer names the generation, with its number of documents; updates renew it
 
 	unknown = -1 // in place of a number of documents
@@ -35,6 +37,7 @@ const (
 type pointer struct {
 	generation string
 	documents  int64
+	kept       []kept // that which was replaced last comes first
 }
 
 // line returns a line of a file with its checksum.
@@ -48,15 +51,26 @@ func (p pointer) format() string {
 	if name == "" {
 		name = pointerNothing
 	}
-	return line(fmt.Sprintf("%s %s %d", pointerVersion, name, p.documents))
+	if len(p.kept) == 0 {
+		return line(fmt.Sprintf("%s %s %d", pointerVersion, name, p.documents))
+	}
+	return line(fmt.Sprintf("%s %s %d %s", pointerKeeps, name, p.documents, formatKept(p.kept)))
 }
+
+var pointerVersions = []string{"1", pointerVersion, pointerKeeps}
 
 // parsePointer reads the content of a pointer file. The error matches [reindex.ErrDamaged].
 func parsePointer(content string) (pointer, error) {
 	fields := strings.Fields(content)
+	keeps := len(fields) == 5 && fields[0] == pointerKeeps
 	switch {
-	case len(fields) == 4 && fields[0] == pointerVersion:
+	case keeps, len(fields) == 4 && fields[0] == pointerVersion:
 		p := pointer{generation: fields[1]}
+		if keeps {
+			if p.kept, keeps = parseKept(fields[3]); !keeps {
+				break
+			}
+		}
 		var err error
 		p.documents, err = strconv.ParseInt(fields[2], 10, 64)
 		if p.generation == pointerNothing {
@@ -70,8 +84,8 @@ func parsePointer(content string) (pointer, error) {
 		if content == line("1 "+fields[1]) && generationName.MatchString(fields[1]) {
 			return pointer{generation: fields[1], documents: unknown}, nil
 		}
-	case len(fields) > 0 && fields[0] != pointerVersion && fields[0] != "1" && len(content) < 4096:
-		return pointer{}, damaged("it is of version %.20q, this library knows versions up to %s", fields[0], pointerVersion)
+	case len(fields) > 0 && !slices.Contains(pointerVersions, fields[0]) && len(content) < 4096:
+		return pointer{}, damaged("it is of version %.20q, this library knows versions up to %s", fields[0], pointerKeeps)
 	}
 	return pointer{}, damaged("it says %.100q", content)
 }
@@ -122,8 +136,8 @@ func withoutPointer(dir string, cause error) (pointer, error) {
 		if !generationName.MatchString(entry.Name()) {
 			continue
 		}
-		if loading, documents := readMark(filepath.Join(dir, entry.Name())); !loading {
-			lived = append(lived, pointer{generation: entry.Name(), documents: documents})
+		if m := readMark(filepath.Join(dir, entry.Name())); !m.loading {
+			lived = append(lived, pointer{generation: entry.Name(), documents: m.documents})
 		}
 	}
 	switch {
@@ -158,33 +172,47 @@ func (d disk) noteMark(dir, content string) error {
 	return d.rename(temp, filepath.Join(dir, markFile))
 }
 
-// liveMark is the mark of a generation that was live with so many documents.
-func liveMark(documents int64) string { return fmt.Sprintf("%s %d", markLive, documents) }
+// mark is what the mark of a generation says.
+type mark struct {
+	loading   bool // it is known never to have been live
+	documents int64
+	edited    bool
+}
 
-// readMark reports whether a generation is known never to have been live, and otherwise how many documents it held, or
-// unknown. Releases before this one wrote no marks; a directory with nothing in it is a generation that is being
-// created.
-func readMark(dir string) (loading bool, documents int64) {
+// liveMark is the mark of a generation that was live with so many documents.
+func liveMark(documents int64, edited bool) string {
+	text := fmt.Sprintf("%s %d", markLive, documents)
+	if edited {
+		text += markEdited
+	}
+	return text
+}
+
+// readMark returns what the mark of a generation says, and nothing if it cannot be read. Releases before this one wrote
+// no marks; a directory with nothing in it is a generation that is being created.
+func readMark(dir string) mark {
 	content, err := os.ReadFile(filepath.Join(dir, markFile)) //nolint:gosec // the path is the index's own
 	if err == nil {
 		return parseMark(string(content))
 	}
 	entries, err := os.ReadDir(dir)
 	more := slices.ContainsFunc(entries, func(entry fs.DirEntry) bool { return entry.Name() != markTemp })
-	return err == nil && !more, unknown
+	return mark{loading: err == nil && !more, documents: unknown}
 }
 
 // parseMark reads the content of a mark.
-func parseMark(content string) (loading bool, documents int64) {
+func parseMark(content string) mark {
 	if content == line(markLoading) {
-		return true, unknown
+		return mark{loading: true, documents: unknown}
 	}
 	fields := strings.Fields(content)
-	if len(fields) == 4 && fields[0]+" "+fields[1] == markLive {
+	if len(fields) >= 4 && fields[0]+" "+fields[1] == markLive {
 		n, err := strconv.ParseInt(fields[2], 10, 64)
-		if err == nil && n >= 0 && content == line(liveMark(n)) {
-			return false, n
+		for _, edited := range []bool{false, true} {
+			if err == nil && n >= 0 && content == line(liveMark(n, edited)) {
+				return mark{documents: n, edited: edited}
+			}
 		}
 	}
-	return false, unknown
+	return mark{documents: unknown}
 }

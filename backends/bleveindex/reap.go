@@ -6,14 +6,15 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"time"
 
 	"productindex/reindex"
 )
 
-// Reap removes the generations of a tenant that are neither live nor in use by this process, and returns how many that
-// were. Open has done so before; the rest could not be removed at that time. If the tenant's pointer is
-// lost or damaged only what is known never to have been live is removed, since one of the others may be the live one;
-// the error then matches [reindex.ErrDamaged].
+// Reap removes the generations of a tenant that are neither live, nor kept, nor in use by this process, and returns how
+// many that were. Open has done so before; the rest could not be removed at that time. If the tenant's pointer is lost
+// or damaged only what is known never to have been live is removed, since one of the others may be the live one; the
+// error then matches [reindex.ErrDamaged].
 func (ix *Index) Reap(ctx context.Context, tenant string) (int, error) {
 	n, err := ix.reap(ctx, tenant)
 	if err != nil {
@@ -113,14 +114,15 @@ func (t *tenant) claimLeftovers() ([]string, error) {
 	if err == nil {
 		err = t.ix.disk.syncDir(t.dir) // a pointer that could still go back to one of them does not any more
 	}
+	keeps := t.ix.cfg.keeps(live.kept, time.Now())
 	var leftovers []string
 	for _, entry := range entries {
 		name := entry.Name()
-		if !generationName.MatchString(name) || name == live.generation || t.busy[name] {
+		if !generationName.MatchString(name) || name == live.generation || has(keeps, name) || t.busy[name] {
 			continue
 		}
 		if err != nil {
-			if loading, _ := readMark(filepath.Join(t.dir, name)); !loading {
+			if !readMark(filepath.Join(t.dir, name)).loading {
 				continue
 			}
 		}

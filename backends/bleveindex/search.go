@@ -76,9 +76,23 @@ func checkRequest(req *bleve.SearchRequest) error {
 	}
 }
 
-// search lets bleve find the hits, and loads them itself, since bleve does so for as long as it takes, also after ctx
-// has ended.
-func (l *liveIndex) search(ctx context.Context, req *bleve.SearchRequest) (*bleve.SearchResult, error) {
+// searchTries is how often a search begins again whose hits were deleted before they were loaded.
+const searchTries = 10
+
+// search answers a request from one state of the index.
+func (l *liveIndex) search(ctx context.Context, req *bleve.SearchRequest) (result *bleve.SearchResult, err error) {
+	for range searchTries {
+		result, err = l.searchOnce(ctx, req)
+		if !errors.Is(err, bleve.ErrorIndexReadInconsistency) {
+			break
+		}
+	}
+	return result, err
+}
+
+// searchOnce lets bleve find the hits, and loads them itself, since bleve does so for as long as it takes, also after
+// ctx has ended. The error matches [bleve.ErrorIndexReadInconsistency] if one of them was deleted meanwhile.
+func (l *liveIndex) searchOnce(ctx context.Context, req *bleve.SearchRequest) (*bleve.SearchResult, error) {
 	own := *req
 	own.Fields, own.Highlight = nil, nil
 	own.IncludeLocations = req.IncludeLocations || req.Highlight != nil

@@ -206,12 +206,12 @@ func (l *liveIndex) backup(ctx context.Context, to string) (err error) {
 	if err := closeIndex(copied); err != nil {
 		return err
 	}
-	if err := disk.writeMark(generation, liveMark(n)); err != nil {
+	if err := disk.writeMark(generation, liveMark(n, false)); err != nil {
 		return err
 	}
 	if err := disk.syncTree(to); err != nil {
 		return err
 	}
-	_, err = disk.writePointer(to, pointer{l.name, n})
+	_, err = disk.writePointer(to, pointer{generation: l.name, documents: n})
 	return err
 }

@@ -272,8 +272,8 @@ func (t *tenant) documents(ctx context.Context) (int64, error) {
 		return -1, nil
 	}
 	if p.generation != "" {
-		if _, now := readMark(filepath.Join(t.dir, p.generation)); now != unknown {
-			p.documents = now // since it was updated
+		if m := readMark(filepath.Join(t.dir, p.generation)); m.documents != unknown {
+			p.documents = m.documents // since it was updated
 		}
 	}
 	if p.documents != unknown {

@@ -76,7 +76,8 @@ func (l *liveIndex) update(ctx context.Context, changes []reindex.Change) error 
 		return err
 	}
 	err = l.t.syncStore(l.name)
-	if after != before {
+	if after != before || !l.noted {
+		l.noted = true
 		l.noteDocuments(after)
 	}
 	if err != nil {
@@ -95,6 +96,7 @@ func (g *generation) Edit(ctx context.Context, changes []reindex.Change) error {
 	b := newBatch(g.mapper)
 	defer b.end()
 	b.change(changes)
+	g.edited = true
 	if err := g.edit(ctx, b); err != nil {
 		return g.writeError(len(changes), err)
 	}
@@ -136,7 +138,7 @@ func (t *tenant) syncStore(generation string) error {
 // that is on the disk: after a power cut the number may be an older one, or not known, and is only used if the index
 // turns out to be damaged.
 func (l *liveIndex) noteDocuments(n int64) {
-	if err := l.t.ix.disk.noteMark(filepath.Join(l.t.dir, l.name), liveMark(n)); err != nil {
+	if err := l.t.ix.disk.noteMark(filepath.Join(l.t.dir, l.name), liveMark(n, true)); err != nil {
 		l.t.ix.cfg.Logger.Warn("noting the number of documents failed", "dir", l.t.dir, "generation", l.name, "error", err)
 	}
 }

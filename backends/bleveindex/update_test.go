@@ -90,7 +90,9 @@ func TestUpdateDies(t *testing.T) {
 	publish(t, ix, "acme", products(100, "1")...)
 	update(t, ix, "acme", deletion("p1"))
 	mark := filepath.Join(dir, tenantDir("acme"), generationsOnDisk(t, dir, "acme")[0], markFile)
-	for _, content := range []string{line(liveMark(100)), line(liveMark(7)), "", "\x00\x00"} { // the latter two after a power cut
+	for _, content := range []string{
+		line(liveMark(100, false)), line(liveMark(7, true)), "", "\x00\x00", // the latter two after a power cut
+	} {
 		closeIdle(t, ix, "acme")
 		if err := os.WriteFile(mark, []byte(content), 0o600); err != nil {
 			t.Fatal(err)
@@ -100,8 +102,8 @@ func TestUpdateDies(t *testing.T) {
 		}
 	}
 	update(t, ix, "acme", deletion("p2"))
-	if loading, n := readMark(filepath.Dir(mark)); loading || n != 98 {
-		t.Errorf("the mark says %t, %d", loading, n)
+	if m := readMark(filepath.Dir(mark)); m.loading || m.documents != 98 || !m.edited {
+		t.Errorf("the mark says %+v", m)
 	}
 	l, err := ix.acquire(t.Context(), "acme")
 	if err != nil {

@@ -302,6 +302,7 @@ func testRollbackRepeated(t *testing.T, f Fixture) {
 			}
 			return Fault{}
 		})
+		s.edit(t, 50+i)
 		target := s.before(t)
 		if _, err := s.engine.Rollback(t.Context(), tenant); err == nil {
 			t.Errorf("a rollback succeeds whose process dies at %s", at.op)

@@ -1,0 +1,343 @@
+package bleveindex
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"productindex/reindex"
+)
+
+// keeping opens a directory that keeps two generations, and publishes three: of 10, 11 and 12 documents.
+func keeping(t *testing.T, cfg *Config) (ix *Index, dir string, names []string) {
+	t.Helper()
+	dir = t.TempDir()
+	ix = open(t, dir, cfg)
+	for i, rev := range []string{"1", "2", "3"} {
+		publish(t, ix, "acme", products(10+i, rev)...)
+	}
+	return ix, dir, listed(t, ix)
+}
+
+// listed returns the names of a tenant's generations.
+func listed(t *testing.T, ix *Index) (names []string) {
+	t.Helper()
+	infos, err := ix.Generations(t.Context(), "acme")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, info := range infos {
+		names = append(names, info.Name)
+	}
+	return names
+}
+
+// goBack makes a kept generation live.
+func goBack(t *testing.T, ix *Index, name string) {
+	t.Helper()
+	gen, err := ix.Rollback(t.Context(), "acme", name)
+	if err == nil {
+		_, err = gen.Seal(t.Context())
+	}
+	if err == nil {
+		err = gen.Commit(t.Context())
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// The list says how old and how large generations are.
+func TestGenerations(t *testing.T) {
+	before := time.Now().UTC()
+	ix, dir, names := keeping(t, &Config{KeepPrevious: 2})
+	update(t, ix, "acme", deletion("p1"))
+	infos, err := ix.Generations(t.Context(), "acme")
+	if err != nil || len(infos) != 3 {
+		t.Fatalf("generations %+v, error %v", infos, err)
+	}
+	for i, info := range infos {
+		if info.Created.Before(before.Add(-time.Second)) || info.Created.After(time.Now()) || info.Bytes < 1000 ||
+			info.Edited != (i == 0) || info.Documents != []int64{11, 11, 10}[i] {
+			t.Errorf("generation %d is %+v", i, info)
+		}
+		if replaced := info.Replaced; i > 0 && (replaced.Before(info.Created) || replaced.After(time.Now())) {
+			t.Errorf("generation %d is %+v", i, info)
+		}
+	}
+	reader := open(t, dir, &Config{ReadOnly: true, KeepPrevious: 2})
+	if got := listed(t, reader); !slices.Equal(got, names) {
+		t.Errorf("a read-only index lists %v, want %v", got, names)
+	}
+	if _, err := reader.Rollback(t.Context(), "acme", ""); !errors.Is(err, ErrReadOnly) {
+		t.Errorf("rollback of a read-only index: %v", err)
+	}
+}
+
+// Generations are kept for as long as Config says, and not one more than it says.
+func TestKeeps(t *testing.T) {
+	now := time.Now()
+	list := []kept{{"a", now.Add(-time.Second)}, {"b", now.Add(-time.Minute)}, {"c", now.Add(-time.Hour)}}
+	for _, test := range []struct {
+		cfg  Config
+		want int
+	}{
+		{Config{}, 0}, {Config{KeepPrevious: 1}, 1}, {Config{KeepPrevious: 9}, 3},
+		{Config{KeepPrevious: 9, KeepFor: 2 * time.Hour}, 3}, {Config{KeepPrevious: 9, KeepFor: 2 * time.Minute}, 2},
+		{Config{KeepPrevious: 1, KeepFor: 2 * time.Minute}, 1}, {Config{KeepPrevious: 9, KeepFor: time.Millisecond}, 0},
+	} {
+		if got := test.cfg.keeps(list, now); len(got) != test.want {
+			t.Errorf("KeepPrevious %d and KeepFor %v keep %v, want %d", test.cfg.KeepPrevious, test.cfg.KeepFor, got, test.want)
+		}
+	}
+	for _, cfg := range []Config{{KeepPrevious: -1}, {KeepFor: -1}} {
+		if _, err := Open(t.TempDir(), &cfg); err == nil || !strings.Contains(err.Error(), "Keep") {
+			t.Errorf("config %+v: %v", cfg, err)
+		}
+	}
+}
+
+// Generations that are no longer to be kept leave the disk: at a switch, with Reap and with Open.
+func TestKeptIsRemoved(t *testing.T) {
+	ix, dir, names := keeping(t, &Config{KeepPrevious: 2})
+	publish(t, ix, "acme", products(5, "4")...)
+	assertOnDisk := func(want ...string) {
+		t.Helper()
+		if err := ix.Close(); err != nil { // which waits until generations are removed
+			t.Fatal(err)
+		}
+		got := generationsOnDisk(t, dir, "acme")
+		slices.Sort(got)
+		slices.Sort(want)
+		if !slices.Equal(got, want) {
+			t.Errorf("on the disk: %v, want %v", got, want)
+		}
+	}
+	live := listed(t, ix)[0]
+	assertOnDisk(live, names[0], names[1])
+	ix = open(t, dir, &Config{KeepPrevious: 1})
+	if got := listed(t, ix); !slices.Equal(got, []string{live, names[0]}) {
+		t.Errorf("listed: %v", got)
+	}
+	assertOnDisk(live, names[0])
+	ix = open(t, dir, &Config{KeepPrevious: 1, KeepFor: time.Hour})
+	ix.cfg.KeepFor = time.Nanosecond
+	if _, err := ix.Rollback(t.Context(), "acme", names[0]); !errors.Is(err, reindex.ErrNoPrevious) {
+		t.Errorf("rollback to what was kept for too long: %v", err)
+	}
+	if n, err := ix.Reap(t.Context(), "acme"); n != 1 || err != nil {
+		t.Errorf("reaped %d, error %v", n, err)
+	}
+	assertOnDisk(live)
+	ix = open(t, dir, &Config{KeepPrevious: 1})
+	if _, err := ix.Rollback(t.Context(), "acme", names[0]); !errors.Is(err, reindex.ErrNoPrevious) {
+		t.Errorf("rollback to what is gone: %v", err)
+	}
+}
+
+// A kept generation that is damaged is refused before anything changes; a reindex, or another one, replaces it.
+func TestRollbackToDamage(t *testing.T) {
+	for name, damage := range map[string]func(t *testing.T, dir string){
+		"segment": func(t *testing.T, dir string) {
+			segments, err := filepath.Glob(filepath.Join(dir, storeDir, "*.zap"))
+			if err != nil || len(segments) == 0 {
+				t.Fatalf("segments %v, error %v", segments, err)
+			}
+			content, err := os.ReadFile(segments[0])
+			if err != nil {
+				t.Fatal(err)
+			}
+			content[len(content)/2] ^= 0xff
+			if err := os.WriteFile(segments[0], content, 0o600); err != nil {
+				t.Fatal(err)
+			}
+		},
+		"store": func(t *testing.T, dir string) {
+			if err := os.RemoveAll(filepath.Join(dir, storeDir)); err != nil {
+				t.Fatal(err)
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			ix, dir, names := keeping(t, &Config{KeepPrevious: 2})
+			if err := ix.Close(); err != nil {
+				t.Fatal(err)
+			}
+			damage(t, filepath.Join(dir, tenantDir("acme"), names[1]))
+			ix = open(t, dir, &Config{KeepPrevious: 2})
+			for range 2 {
+				if _, err := ix.Rollback(t.Context(), "acme", ""); !errors.Is(err, reindex.ErrDamaged) {
+					t.Errorf("rollback: %v, want ErrDamaged", err)
+				}
+				assertLive(t, ix, "acme", 12, "3")
+			}
+			goBack(t, ix, names[2])
+			assertLive(t, ix, "acme", 10, "1")
+			publish(t, ix, "acme", products(7, "4")...)
+			assertLive(t, ix, "acme", 7, "4")
+		})
+	}
+}
+
+// A rollback whose pointer cannot be written leaves everything as it is, and can be made again; nothing that was kept
+// is removed by a switch that a power cut may undo.
+func TestRollbackFails(t *testing.T) {
+	ix, dir, names := keeping(t, &Config{KeepPrevious: 2})
+	obstacle := filepath.Join(dir, tenantDir("acme"), pointerTemp)
+	if err := os.Mkdir(obstacle, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	gen, err := ix.Rollback(t.Context(), "acme", names[2])
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := gen.Commit(t.Context()); err == nil {
+		t.Error("a commit succeeds whose pointer cannot be written")
+	}
+	assertLive(t, ix, "acme", 12, "3")
+	if err := os.Remove(obstacle); err != nil {
+		t.Fatal(err)
+	}
+	if err := gen.Commit(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	assertLive(t, ix, "acme", 10, "1")
+	if got, want := listed(t, ix), []string{names[2], names[0], names[1]}; !slices.Equal(got, want) {
+		t.Errorf("listed: %v, want %v", got, want)
+	}
+}
+
+// A process that dies right after any change of the disk in a rollback leaves one whole generation live and the others
+// kept.
+func TestRollbackDies(t *testing.T) {
+	died := errors.New("the process has died")
+	for n := 1; ; n++ {
+		ix, dir, names := keeping(t, &Config{KeepPrevious: 2})
+		changes, disk := 0, osDisk
+		step := func() error {
+			if changes++; changes > n {
+				return died
+			}
+			return nil
+		}
+		ix.disk.rename = func(from, to string) error {
+			if err := step(); err != nil {
+				return err
+			}
+			return disk.rename(from, to)
+		}
+		ix.disk.sync = func(file *os.File) error {
+			if err := step(); err != nil {
+				return err
+			}
+			return disk.sync(file)
+		}
+		gen, err := ix.Rollback(t.Context(), "acme", names[2])
+		if err == nil {
+			err = gen.Commit(t.Context())
+		}
+		die(t, ix)
+		ix = open(t, dir, &Config{KeepPrevious: 2})
+		got := listed(t, ix)
+		slices.Sort(got[1:])
+		slices.Sort(names)
+		switch {
+		case len(got) != 3:
+			t.Fatalf("after %d changes: listed %v, want %v", n, got, names)
+		case got[0] == names[0]:
+			assertLive(t, ix, "acme", 10, "1")
+		case got[0] == names[2]:
+			assertLive(t, ix, "acme", 12, "3")
+			goBack(t, ix, names[0])
+			assertLive(t, ix, "acme", 10, "1")
+		default:
+			t.Fatalf("after %d changes: %s is live, which nobody asked for", n, got[0])
+		}
+		if err == nil {
+			return
+		}
+	}
+}
+
+// A rollback waits for the searches that were in the generation when it was replaced, until its context ends.
+func TestRollbackWaits(t *testing.T) {
+	ix, _, names := keeping(t, &Config{KeepPrevious: 2})
+	l, err := ix.acquire(t.Context(), "acme")
+	if err != nil {
+		t.Fatal(err)
+	}
+	publish(t, ix, "acme", products(5, "4")...)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := ix.Rollback(ctx, "acme", names[0]); !errors.Is(err, context.Canceled) {
+		t.Errorf("rollback to what is still searched: %v", err)
+	}
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		goBack(t, ix, names[0])
+	}()
+	l.done()
+	<-ended
+	assertLive(t, ix, "acme", 12, "3")
+}
+
+// A tenant is not deleted while a rollback is open, and with it go the kept generations.
+func TestDeleteTenantWithKept(t *testing.T) {
+	ix, dir, _ := keeping(t, &Config{KeepPrevious: 2})
+	gen, err := ix.Rollback(t.Context(), "acme", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := ix.DeleteTenant(t.Context(), "acme"); !errors.Is(err, reindex.ErrRunning) {
+		t.Errorf("delete while a rollback is open: %v", err)
+	}
+	if err := gen.Abort(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := ix.DeleteTenant(t.Context(), "acme"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(filepath.Join(dir, tenantDir("acme"))); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("the tenant's directory: %v", err)
+	}
+	if got := listed(t, ix); len(got) != 0 {
+		t.Errorf("listed: %v", got)
+	}
+}
+
+// A search whose hits are deleted before they are loaded is made again.
+func TestSearchWhileDeleting(t *testing.T) {
+	ix := open(t, t.TempDir(), nil)
+	publish(t, ix, "acme", products(50, "1")...)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		var gone, back []reindex.Change
+		for _, p := range products(40, "1") {
+			gone = append(gone, reindex.Change{ID: p.ID, Delete: true})
+			back = append(back, reindex.Change{ID: p.ID, Body: p.Body})
+		}
+		for range 40 {
+			if err := errors.Join(ix.Update(t.Context(), "acme", gone), ix.Update(t.Context(), "acme", back)); err != nil {
+				t.Error(err)
+			}
+		}
+	}()
+	for searching := true; searching; {
+		select {
+		case <-done:
+			searching = false
+		default:
+		}
+		if found, err := revs(t.Context(), ix, "acme"); err != nil || len(found) != 50 && len(found) != 10 {
+			t.Fatalf("%d found, error %v", len(found), err)
+		}
+	}
+	<-done
+}
