@@ -14,8 +14,9 @@ import (
 )
 
 const (
-	bodyInvalid   = `{"fault":{"faultstring":"Invalid access token","detail":{"errorcode":"oauth.v2.InvalidAccessToken"}}}`
-	bodyExpired   = `{"fault":{"faultstring":"Access Token expired","detail":{"errorcode":"keymanagement.service.access_token_expired"}}}`
+	bodyInvalid = `{"fault":{"faultstring":"Invalid access token","detail":{"errorcode":"oauth.v2.InvalidAccessToken"}}}`
+	bodyExpired = `{"fault":{"faultstring":"Access Token expired",` +
+		`"detail":{"errorcode":"keymanagement.service.access_token_expired"}}}`
 	bodyForbidden = `{"code":403,"status":"Forbidden","message":"Scope validation failed",` +
 		`"details":["Missing required scopes '[%s]'"]}`
 	bodyUndecided = `{"code":403,"status":"Forbidden","message":"The authorization could not be checked",` +
@@ -39,18 +40,44 @@ func TestAuthorizerErrors(t *testing.T) {
 		challenge string
 		logged    string
 	}{
-		{name: "invalid", err: ErrInvalidToken, logged: `"denied":"invalid access token"`, status: 401, body: bodyInvalid, challenge: managed + `, error="invalid_token", error_description="Invalid access token"`},
-		{name: "wrapped", err: fmt.Errorf("%s: %w", token, ErrInvalidToken), logged: `"denied":"[cut]: invalid access token"`, status: 401, body: bodyInvalid, challenge: managed + `, error="invalid_token", error_description="Invalid access token"`},
+		{
+			name: "invalid", err: ErrInvalidToken, logged: `"denied":"invalid access token"`, status: 401, body: bodyInvalid,
+			challenge: managed + `, error="invalid_token", error_description="Invalid access token"`,
+		},
+		{
+			name: "wrapped", err: fmt.Errorf("%s: %w", token, ErrInvalidToken),
+			logged: `"denied":"[cut]: invalid access token"`, status: 401, body: bodyInvalid,
+			challenge: managed + `, error="invalid_token", error_description="Invalid access token"`,
+		},
 		{name: "none", err: ErrInvalidToken, anonymous: true, status: 401, body: bodyInvalid, challenge: managed},
-		{name: "expired", err: ErrExpiredToken, status: 401, body: bodyExpired, challenge: managed + `, error="invalid_token", error_description="Access Token expired"`},
-		{name: "expired and invalid", err: errors.Join(ErrInvalidToken, ErrExpiredToken), status: 401, body: bodyExpired, challenge: managed + `, error="invalid_token", error_description="Access Token expired"`},
-		{name: "scope", err: &ScopeError{}, status: 403, body: fmt.Sprintf(bodyForbidden, ScopeManage), challenge: fmt.Sprintf(challengeScope, ScopeManage)},
-		{name: "scopes", err: fmt.Errorf("x: %w", &ScopeError{Missing: []string{"a", "b"}}), status: 403, body: fmt.Sprintf(bodyForbidden, "a, b"), challenge: fmt.Sprintf(challengeScope, "a b")},
-		{name: "no scopes", err: &ScopeError{Missing: []string{"", "a b", `"`, `\`, "ä", "\r\n", long}}, status: 403, body: fmt.Sprintf(bodyForbidden, ScopeManage), challenge: fmt.Sprintf(challengeScope, ScopeManage)},
-		{name: "undecided", err: errors.New("introspection is down"), status: 403, body: bodyUndecided, logged: "introspection is down"},
+		{
+			name: "expired", err: ErrExpiredToken, status: 401, body: bodyExpired,
+			challenge: managed + `, error="invalid_token", error_description="Access Token expired"`,
+		},
+		{
+			name: "expired and invalid", err: errors.Join(ErrInvalidToken, ErrExpiredToken), status: 401, body: bodyExpired,
+			challenge: managed + `, error="invalid_token", error_description="Access Token expired"`,
+		},
+		{
+			name: "scope", err: &ScopeError{}, status: 403, body: fmt.Sprintf(bodyForbidden, ScopeManage),
+			challenge: fmt.Sprintf(challengeScope, ScopeManage),
+		},
+		{
+			name: "scopes", err: fmt.Errorf("x: %w", &ScopeError{Missing: []string{"a", "b"}}), status: 403,
+			body: fmt.Sprintf(bodyForbidden, "a, b"), challenge: fmt.Sprintf(challengeScope, "a b"),
+		},
+		{
+			name: "no scopes", err: &ScopeError{Missing: []string{"", "a b", `"`, `\`, "ä", "\r\n", long}}, status: 403,
+			body: fmt.Sprintf(bodyForbidden, ScopeManage), challenge: fmt.Sprintf(challengeScope, ScopeManage),
+		},
+		{
+			name: "undecided", err: errors.New("introspection is down"), status: 403, body: bodyUndecided,
+			logged: "introspection is down",
+		},
 		{
 			name: "undecided, with the token",
-			err:  &url.Error{Op: "Get", URL: "https://auth/?token=" + token, Err: errors.New("refused " + token)}, status: 403, body: bodyUndecided,
+			err:  &url.Error{Op: "Get", URL: "https://auth/?token=" + token, Err: errors.New("refused " + token)}, status: 403,
+			body:   bodyUndecided,
 			logged: `Get \"https://auth/?token=[cut]\": refused [cut]`,
 		},
 		{name: "an answer of this package's own", err: invalid("x"), status: 403, body: bodyUndecided, logged: `"x"`},

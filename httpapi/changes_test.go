@@ -69,7 +69,8 @@ func TestChangesAreOffByDefault(t *testing.T) {
 	s = serveChanges(t, updates{}, Config{})
 	for _, rt := range changeRoutes {
 		for _, op := range rt.operations {
-			if item := s.doc.Paths.Value(rt.pattern); item == nil || item.GetOperation(op.method) == nil || (op.scope == ScopeManage) == (op.method == http.MethodGet) {
+			item := s.doc.Paths.Value(rt.pattern)
+			if item == nil || item.GetOperation(op.method) == nil || (op.scope == ScopeManage) == (op.method == http.MethodGet) {
 				t.Errorf("%s %s is not described, or for scope %s", op.method, rt.pattern, op.scope)
 			}
 		}
@@ -96,7 +97,8 @@ func TestChangesOverAnEngine(t *testing.T) {
 			escaped += fmt.Sprintf("%%%02X", b)
 		}
 		path := "/indexing/acme/products/" + escaped
-		if got := s.send(http.MethodPut, path+"?settle=true", `{"n":1}`); got.body != `{"accepted":1,"applied":1,"refused":0,"refusals":[]}` {
+		if got := s.send(http.MethodPut, path+"?settle=true", `{"n":1}`); got.body !=
+			`{"accepted":1,"applied":1,"refused":0,"refusals":[]}` {
 			t.Errorf("PUT %q: %d %s", id, got.status, got.body)
 		}
 		if got := string(ix.Documents("acme")[id]); got != `{"n":1}` {
@@ -122,18 +124,20 @@ func TestChangesOverAnEngine(t *testing.T) {
 	if got := s.changes(`{"id":"look me up"}`); got.status != http.StatusConflict {
 		t.Errorf("without a Finder: %d %s", got.status, got.body)
 	}
-	if got := s.send(http.MethodDelete, "/indexing/acme/products/"+strings.Repeat("x", 5000), ""); got.status != http.StatusBadRequest || got.message.Message != "The change was refused" {
+	if got := s.send(http.MethodDelete, "/indexing/acme/products/"+strings.Repeat("x", 5000),
+		""); got.status != http.StatusBadRequest || got.message.Message != "The change was refused" {
 		t.Errorf("too long an id: %d %s", got.status, got.body)
 	}
 	if err := e.Shutdown(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if got := s.changes(`{"id":"x","delete":true}`); got.status != http.StatusBadRequest || got.message.Message != MessageUnavailable {
+	if got := s.changes(`{"id":"x","delete":true}`); got.status != http.StatusBadRequest ||
+		got.message.Message != MessageUnavailable {
 		t.Errorf("after Shutdown: %d %s", got.status, got.body)
 	}
 }
 
-// A request that is not right carries out nothing, and says what is wrong, and in which line.
+// A request that is not valid changes nothing, and the answer names the fault and its line.
 func TestChangesThatAreNotRight(t *testing.T) {
 	s := serveChanges(
 		t,
@@ -169,13 +173,20 @@ func TestChangesThatAreNotRight(t *testing.T) {
 			t.Errorf("%s: %d %s", header, got.status, got.body)
 		}
 	}
-	for body, status := range map[string]int{`[]`: 400, ``: 400, `{"a":`: 400, `{"a":"` + strings.Repeat("x", 100) + `"}`: 413} {
-		if got := s.send(http.MethodPut, "/indexing/acme/products/a", body, "Content-Type: ", "Content-Type: application/json"); got.status != status {
+	for body, status := range map[string]int{
+		`[]`:    400,
+		``:      400,
+		`{"a":`: 400,
+		`{"a":"` + strings.Repeat("x", 100) + `"}`: 413,
+	} {
+		got := s.send(http.MethodPut, "/indexing/acme/products/a", body, "Content-Type: ", "Content-Type: application/json")
+		if got.status != status {
 			t.Errorf("PUT %s: %d %s", body, got.status, got.body)
 		}
 	}
 	for _, settle := range []string{"", "yes", "true&settle=true"} {
-		if got := s.send(http.MethodDelete, "/indexing/acme/products/a?settle="+settle, ""); got.status != http.StatusBadRequest {
+		if got := s.send(http.MethodDelete, "/indexing/acme/products/a?settle="+settle, ""); got.status !=
+			http.StatusBadRequest {
 			t.Errorf("settle=%s: %d %s", settle, got.status, got.body)
 		}
 	}
@@ -205,8 +216,10 @@ func TestChangesThatFail(t *testing.T) {
 		{errors.New("host-7 is away"), 400, "It is not known which changes were carried out"},
 		{context.DeadlineExceeded, 400, "It is not known which changes were carried out"},
 		{&reindex.BatchError{Items: []reindex.ItemError{
-			{ID: "a", Err: reindex.Public(errors.New("host-7 says no"), "no price")}, {ID: "b\xff", Err: errors.New("too long a name")},
-		}}, 200, `{"accepted":1,"refused":2,"refusals":[{"id":"a","reason":"no price"},{"id":"b` + "\uFFFD" + `","reason":"too long a name"}]}`},
+			{ID: "a", Err: reindex.Public(errors.New("host-7 says no"), "no price")},
+			{ID: "b\xff", Err: errors.New("too long a name")},
+		}}, 200, `{"accepted":1,"refused":2,"refusals":[{"id":"a","reason":"no price"},{"id":"b` + "\uFFFD" +
+			`","reason":"too long a name"}]}`},
 		{nil, 200, `{"accepted":3,"refused":0,"refusals":[]}`},
 	} {
 		answer = test.err
@@ -228,7 +241,8 @@ func TestChangesThatFail(t *testing.T) {
 func TestChangesLag(t *testing.T) {
 	since := time.Date(2030, 1, 2, 3, 4, 5, 0, time.FixedZone("", 3600))
 	s := serveChanges(t, updates{state: reindex.ChangeState{
-		Head: 10, Applied: 7, Waiting: since, Refused: []reindex.RefusedChange{{Position: 3, ID: "a\xff", Reason: "no price"}},
+		Head: 10, Applied: 7, Waiting: since,
+		Refused: []reindex.RefusedChange{{Position: 3, ID: "a\xff", Reason: "no price"}},
 	}}, Config{})
 	want := `{"waiting":3,"oldest":"2030-01-02T02:04:05Z","refusals":[{"id":"a` + "\uFFFD" + `","reason":"no price"}]}`
 	if got := s.send(http.MethodGet, changesPath, ""); got.body != want {
@@ -239,7 +253,8 @@ func TestChangesLag(t *testing.T) {
 		t.Errorf("%d %s", got.status, got.body)
 	}
 	s = serveChanges(t, updates{settle: errors.New("host-7 is away")}, Config{})
-	if got := s.send(http.MethodGet, changesPath, ""); got.status != http.StatusBadRequest || strings.Contains(got.body, "host-7") {
+	got := s.send(http.MethodGet, changesPath, "")
+	if got.status != http.StatusBadRequest || strings.Contains(got.body, "host-7") {
 		t.Errorf("%d %s", got.status, got.body)
 	}
 }
@@ -257,7 +272,8 @@ func TestChangesNeedTheScope(t *testing.T) {
 		}},
 	)
 	for _, got := range []result{
-		s.changes(`{"id":"a","delete":true}`), s.send(http.MethodPut, "/indexing/acme/products/a", "{}"), s.send(http.MethodDelete, "/indexing/acme/products/a", ""),
+		s.changes(`{"id":"a","delete":true}`), s.send(http.MethodPut, "/indexing/acme/products/a", "{}"),
+		s.send(http.MethodDelete, "/indexing/acme/products/a", ""),
 	} {
 		if got.status != http.StatusForbidden {
 			t.Errorf("%d %s", got.status, got.body)

@@ -9,8 +9,9 @@
 //	403  the token's scopes do not suffice, or could not be checked; an errorMessage
 //	405  the method is not POST; an errorMessage, and the header Allow
 //
-// With ?dryRun=true, or dryRun in the body, everything is done but the switch-over. A reindex that is asked for while a dry run is in
-// progress does not join it, nor the other way round: the answer is 400 here, and 409 at the newer endpoints.
+// With ?dryRun=true, or dryRun in the body, everything is done but the switch-over. A reindex that is asked for while a
+// dry run is in progress does not join it, nor the other way round: the answer is 400 here, and 409 at the newer
+// endpoints.
 //
 // With difference, likewise, the new index is compared with the live one.
 //
@@ -101,19 +102,22 @@
 // product take effect in the order of the lines. If a line is not a change, no change of the request is carried out,
 // and the answer names the line.
 //
-// The answer counts the changes that were accepted: they are in the live index, or on their way there, and in the index that a job in
-// progress makes. It lists the first of those that were refused, with reasons; a PUT or a DELETE that is refused is answered with 400. With
-// settle=true the answer waits until searches see the changes, and has applied then. An answer with an error that does not say that
-// nothing was accepted leaves that open: the same changes may be sent again. Ids are segments of a path, percent-encoded: a%2Fb is the
-// product a/b. Clients and muxes resolve the segments . and .. themselves: such ids are for POST.
+// The answer counts the changes that were accepted: they are in the live index, or on their way there, and in the index
+// that a job in progress makes. It lists the first of those that were refused, with reasons; a PUT or a DELETE that is
+// refused is answered with 400. With settle=true the answer waits until searches see the changes, and has applied then.
+// An answer with an error that does not say that nothing was accepted leaves that open: the same changes may be sent
+// again. Ids are segments of a path, percent-encoded: a%2Fb is the product a/b. Clients and muxes resolve the segments
+// . and .. themselves: such ids are for POST.
 //
-// GET /indexing/{tenant}/changes shows how many accepted changes wait for the live index, since when, and the last that it has refused.
+// GET /indexing/{tenant}/changes shows how many accepted changes wait for the live index, since when, and the last that
+// it has refused.
 //
 // # Throttling
 //
 // With Config.Throttle a caller sees and sets how fast a tenant's products are read: PUT replaces all limits, as in
-// {"documentsPerSecond":2000,"bytesPerSecond":0,"paused":false,"window":{"from":"22:00","to":"06:00","timeZone":"Europe/Berlin"}}. They hold
-// at once, also for the run in progress. A limit of 0, and one that is not given, is none; paused stops the reading until it is set again.
+// {"documentsPerSecond":2000,"bytesPerSecond":0,"paused":false,"window":{"from":"22:00","to":"06:00","timeZone":"Europe/Berlin"}}.
+// They hold at once, also for the run in progress. A limit of 0, or one that is not given, does not limit; paused stops
+// the reading until it is set again.
 //
 // # Schedule
 //

@@ -68,7 +68,10 @@ func TestEntityTypes(t *testing.T) {
 			if got := s.post(full); got.status != http.StatusNoContent || len(s.ids("")) != 2 { // joins the job for products
 				t.Errorf("%d %s, jobs %q", got.status, got.body, s.ids(""))
 			}
-			for id, want := range map[string]string{first: `"PRODUCT","status":"PUBLISHED","phase":"seal","expectedCount":100,"readCount":100,"processedCount":100,`, second: `"CATEGORY","status":"PUBLISHED","phase":"seal","expectedCount":7,"readCount":7,"processedCount":7,`} {
+			for id, want := range map[string]string{
+				first:  `"PRODUCT","status":"PUBLISHED","phase":"seal","expectedCount":100,"readCount":100,"processedCount":100,`,
+				second: `"CATEGORY","status":"PUBLISHED","phase":"seal","expectedCount":7,"readCount":7,"processedCount":7,`,
+			} {
 				c := s.follow(id, "")
 				c.until(func(e seen) bool { return e.Status == "PUBLISHED" })
 				c.hang()
@@ -161,11 +164,13 @@ func TestRAG(t *testing.T) {
 		t.Errorf("%s", last.data)
 	}
 	await(t, products, "acme", plain)
-	if got := s.send("GET", jobsPath+"/"+id+"?fields=entityType,rag", ""); got.body != `{"entityType":"PRODUCT","rag":true}` {
+	if got := s.send("GET", jobsPath+"/"+id+"?fields=entityType,rag", ""); got.body !=
+		`{"entityType":"PRODUCT","rag":true}` {
 		t.Errorf("%s", got.body)
 	}
 	for q, want := range map[string][]string{
-		"entityType:PRODUCT": {id, plain}, "rag:true": {id}, "rag:missing": {plain}, "entityType:PRODUCT_RAG": {}, "": {id, plain},
+		"entityType:PRODUCT": {id, plain}, "rag:true": {id}, "rag:missing": {plain}, "entityType:PRODUCT_RAG": {},
+		"": {id, plain},
 	} {
 		if got := s.ids("?sort=rag:desc&q=" + q); !slices.Equal(got, want) {
 			t.Errorf("%s: %q, want %q", q, got, want)
@@ -175,11 +180,13 @@ func TestRAG(t *testing.T) {
 		`{"entityType":"CATEGORY","rag":true}`: "Unsupported rag", `{"entityType":"PRODUCT_RAG"}`: "Unsupported entityType",
 		`{"entityType":"PRODUCT","rag":null}`: "Invalid rag", `{"entityType":"PRODUCT","rag":"true"}`: "Invalid rag",
 	} {
-		if got := s.send("POST", jobsPath, body); got.status != http.StatusBadRequest || got.message.Message != message || strings.Contains(got.body, "PRODUCT_RAG") {
+		if got := s.send("POST", jobsPath, body); got.status != http.StatusBadRequest || got.message.Message != message ||
+			strings.Contains(got.body, "PRODUCT_RAG") {
 			t.Errorf("%s: %d %s", body, got.status, got.body)
 		}
 	}
-	if _, err := NewHandler(products, Config{Authorizer: AllowAll, RAG: products}); err == nil || !strings.Contains(err.Error(), "PRODUCT_RAG") {
+	_, err := NewHandler(products, Config{Authorizer: AllowAll, RAG: products})
+	if err == nil || !strings.Contains(err.Error(), "PRODUCT_RAG") {
 		t.Errorf("an engine of the same type: %v", err)
 	}
 }

@@ -71,20 +71,24 @@ func ExampleMount() {
 	// 401 {"fault":{"faultstring":"Invalid access token","detail":{"errorcode":"oauth.v2.InvalidAccessToken"}}}
 }
 
-// A second engine, over its own source and index, for categories. The newer endpoints create, show and stop jobs of both.
+// A second engine, over its own source and index, for categories. The newer endpoints create, show and stop jobs of
+// both.
 func ExampleConfig_engines() {
 	products := newEngine()
-	categories, err := reindex.New(reindextest.Slice(reindextest.Products(3, "1")), reindextest.NewMemory(), &reindex.Config{EntityType: "CATEGORY"})
+	categories, err := reindex.New(reindextest.Slice(reindextest.Products(3, "1")), reindextest.NewMemory(),
+		&reindex.Config{EntityType: "CATEGORY"})
 	if err != nil {
 		log.Fatal(err)
 	}
-	handler, err := httpapi.NewHandler(products, httpapi.Config{Authorizer: httpapi.AllowAll, Engines: []httpapi.Engine{categories}})
+	handler, err := httpapi.NewHandler(products,
+		httpapi.Config{Authorizer: httpapi.AllowAll, Engines: []httpapi.Engine{categories}})
 	if err != nil {
 		log.Fatal(err)
 	}
 
 	for _, entityType := range []string{"CATEGORY", "BRAND"} {
-		r := httptest.NewRequest(http.MethodPost, "/indexing/acme/reindex-jobs", strings.NewReader(fmt.Sprintf(`{"entityType":%q}`, entityType)))
+		r := httptest.NewRequest(http.MethodPost, "/indexing/acme/reindex-jobs",
+			strings.NewReader(fmt.Sprintf(`{"entityType":%q}`, entityType)))
 		r.Header.Set("Content-Type", "application/json")
 		w := httptest.NewRecorder()
 		handler.ServeHTTP(w, r)
@@ -145,7 +149,8 @@ func ExampleStopOnShutdown() {
 	engine := newEngine()
 
 	server := &http.Server{ReadHeaderTimeout: 5 * time.Second}
-	handler, err := httpapi.NewHandler(engine, httpapi.Config{Authorizer: httpapi.AllowAll, Stopping: httpapi.StopOnShutdown(server)})
+	handler, err := httpapi.NewHandler(engine,
+		httpapi.Config{Authorizer: httpapi.AllowAll, Stopping: httpapi.StopOnShutdown(server)})
 	if err != nil {
 		log.Fatal(err)
 	}

@@ -44,7 +44,8 @@ func TestInvalidConfig(t *testing.T) {
 			},
 			[]string{
 				"MaxBodyBytes is -1", "ReadTimeout is -1ns", "EngineTimeout is -1ns",
-				"MaxStreams is -1", "StreamInterval is -1ns", "StreamHeartbeat is -1ns", "StreamWriteTimeout is -1ns", "one of Engines is nil",
+				"MaxStreams is -1", "StreamInterval is -1ns", "StreamHeartbeat is -1ns", "StreamWriteTimeout is -1ns",
+				"one of Engines is nil",
 			},
 		},
 		{Config{Authorizer: AllowAll, Engines: []Engine{e}}, []string{"more than one engine for the entity type PRODUCT"}},
@@ -123,7 +124,9 @@ func TestEngineIsShutDown(t *testing.T) {
 
 func TestRequestID(t *testing.T) {
 	s := serve(t, &fakeEngine{}, Config{})
-	for _, id := range []string{"a", "6ba7b810-9dad-11d1-80b4-00c04fd430c8", "Root=1-67891233:a/b+c~d@e._", strings.Repeat("x", 128)} {
+	for _, id := range []string{
+		"a", "6ba7b810-9dad-11d1-80b4-00c04fd430c8", "Root=1-67891233:a/b+c~d@e._", strings.Repeat("x", 128),
+	} {
 		if got := s.post("", "X-Request-Id: "+id).header["X-Request-Id"]; !slices.Equal(got, []string{id}) {
 			t.Errorf("sent %q, got %q", id, got)
 		}
@@ -161,8 +164,9 @@ func TestAccessLog(t *testing.T) {
 	lines := strings.Split(strings.TrimSpace(log), "\n")
 	for i, want := range []map[string]any{
 		{
-			"level": "INFO", "method": "POST", "route": "/indexing/{tenant}/reindex", "tenant": "acme", "status": 204.0, "request_id": "id-1",
-			"bytes_in": 15.0, "bytes_out": 0.0, "job": "J1", "started": true,
+			"level": "INFO", "method": "POST", "route": "/indexing/{tenant}/reindex", "tenant": "acme", "status": 204.0,
+			"request_id": "id-1",
+			"bytes_in":   15.0, "bytes_out": 0.0, "job": "J1", "started": true,
 		},
 		{"route": "/indexing/{tenant}/reindex", "tenant": "", "status": 400.0, "request_id": "id-2", "bytes_in": 0.0},
 		{"route": "", "tenant": "", "status": 404.0, "request_id": "id-3"},
@@ -246,7 +250,8 @@ func TestMount(t *testing.T) {
 	if err := Mount(serveMux, e, Config{Authorizer: AllowAll}); err != nil {
 		t.Fatal(err)
 	}
-	if err := Mount(serveMux, e, Config{Authorizer: AllowAll}); err == nil || !strings.Contains(err.Error(), "/indexing/") {
+	err := Mount(serveMux, e, Config{Authorizer: AllowAll})
+	if err == nil || !strings.Contains(err.Error(), "/indexing/") {
 		t.Errorf("mounted twice: %v, want an error with the pattern", err)
 	}
 	// On http.ServeMux, all but the paths that it redirects is answered as without it.

@@ -261,7 +261,9 @@ func (s *service) check(req *http.Request, reqBody []byte, res *http.Response) r
 	if err := s.validate(req, reqBody, res, body); err != nil {
 		s.t.Errorf("%s: not as documented: %v\n%s", where, err, body)
 	}
-	if res.Header.Get("Cache-Control") != "no-store" || res.Header.Get("X-Content-Type-Options") != "nosniff" || !strings.Contains(res.Header.Get("Content-Security-Policy"), "default-src 'none'") || !isRequestID(res.Header.Get("X-Request-ID")) {
+	if res.Header.Get("Cache-Control") != "no-store" || res.Header.Get("X-Content-Type-Options") != "nosniff" ||
+		!strings.Contains(res.Header.Get("Content-Security-Policy"), "default-src 'none'") ||
+		!isRequestID(res.Header.Get("X-Request-ID")) {
 		s.t.Errorf("%s: headers %v", where, res.Header)
 	}
 	switch {
@@ -276,7 +278,8 @@ func (s *service) check(req *http.Request, reqBody []byte, res *http.Response) r
 		got.decode(s.t, &got.fault)
 	case res.StatusCode >= http.StatusBadRequest:
 		got.decode(s.t, &got.message)
-		if m := got.message; m.Code != res.StatusCode || m.Status != http.StatusText(res.StatusCode) || m.Message == "" || m.Details == nil {
+		m := got.message
+		if m.Code != res.StatusCode || m.Status != http.StatusText(res.StatusCode) || m.Message == "" || m.Details == nil {
 			s.t.Errorf("%s: body %s", where, body)
 		}
 	}
@@ -292,8 +295,8 @@ func (r *result) decode(t *testing.T, into any) {
 	}
 }
 
-// validate holds an exchange against the document. What it does not describe is a method or a path: then the answer is an errorMessage
-// with 405 and Allow, or with 404.
+// validate holds an exchange against the document. To a method or a path that it does not describe the
+// answer is an errorMessage with 405 and Allow, or with 404.
 func (s *service) validate(req *http.Request, reqBody []byte, res *http.Response, body []byte) error {
 	pattern, item, params := s.find(req.URL.EscapedPath())
 	method := req.Method
@@ -306,7 +309,9 @@ func (s *service) validate(req *http.Request, reqBody []byte, res *http.Response
 	input := &openapi3filter.RequestValidationInput{
 		Request:    req.Clone(context.Background()),
 		PathParams: params,
-		Route:      &routers.Route{Spec: s.doc, Path: pattern, PathItem: item, Method: method, Operation: item.GetOperation(method)},
+		Route: &routers.Route{
+			Spec: s.doc, Path: pattern, PathItem: item, Method: method, Operation: item.GetOperation(method),
+		},
 		Options: &openapi3filter.Options{
 			IncludeResponseStatus: true,
 			AuthenticationFunc:    openapi3filter.NoopAuthenticationFunc,
@@ -333,7 +338,9 @@ func (s *service) validate(req *http.Request, reqBody []byte, res *http.Response
 	})
 }
 
-func (s *service) validateUndescribed(item *openapi3.PathItem, req *http.Request, res *http.Response, body []byte) error {
+func (s *service) validateUndescribed(
+	item *openapi3.PathItem, req *http.Request, res *http.Response, body []byte,
+) error {
 	switch {
 	case item == nil && res.StatusCode != http.StatusNotFound:
 		return errors.New("the path is not described, the answer must be 404")

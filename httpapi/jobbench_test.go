@@ -36,7 +36,10 @@ func BenchmarkJobQuery(b *testing.B) {
 	for _, bc := range []struct{ name, q, sort string }{
 		{"none", "", ""},
 		{"text", "status:FAILURE", ""},
-		{"several", `status:(FAILURE,SUCCESS) processedCount:(>=10 AND <=9990) metadata.createdAt:>"2020-01-01T00:00:00Z"`, ""},
+		{
+			"several", `status:(FAILURE,SUCCESS) processedCount:(>=10 AND <=9990) metadata.createdAt:>"2020-01-01T00:00:00Z"`,
+			"",
+		},
 		{"regex", "message:~(?i)timeout|refused|no.such.host", ""},
 		{"largest regex", "message:~(.?){49}x", ""},
 		{"most conditions", strings.Repeat("id:exists ", jobquery.MaxConditions/10), ""},

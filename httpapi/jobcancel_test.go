@@ -55,7 +55,8 @@ func TestCancelJob(t *testing.T) {
 	if got := ended.job(t); got["status"] != "FAILURE" || got["message"] != reindex.ErrCancelled.Error() {
 		t.Errorf("%v", got)
 	}
-	if got := s.send("DELETE", jobsPath+"/"+id, ""); got.status != http.StatusConflict || got.message.Message != "The job has ended" {
+	got := s.send("DELETE", jobsPath+"/"+id, "")
+	if got.status != http.StatusConflict || got.message.Message != "The job has ended" {
 		t.Errorf("%d %s", got.status, got.body)
 	}
 	for _, path := range []string{"/indexing/other/reindex-jobs/" + id, jobsPath + "/" + id + "x", jobsPath + "/%00"} {

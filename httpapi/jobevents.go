@@ -83,8 +83,10 @@ func onceText(job jobquery.Job, last string) ([]byte, error) {
 func eventID(job jobquery.Job) string {
 	v := jobquery.Show(job)
 	parts := []string{v.Status, v.Phase}
-	for _, n := range []*int64{v.ReadCount, v.ProcessedCount, v.RejectedCount, v.DuplicateCount, v.ConflictCount, v.ChangesApplied, v.ChangesRefused,
-		v.ExpectedCount} {
+	for _, n := range []*int64{
+		v.ReadCount, v.ProcessedCount, v.RejectedCount, v.DuplicateCount, v.ConflictCount, v.ChangesApplied,
+		v.ChangesRefused, v.ExpectedCount,
+	} {
 		if n != nil {
 			parts = append(parts, strconv.FormatInt(*n, 10))
 		}

@@ -111,7 +111,8 @@ func TestEventsAreUnderstood(t *testing.T) {
 		}
 	}
 	var view eventView
-	if err := json.Unmarshal([]byte(last.Data), &view); err != nil || view.Status != "SUCCESS" || last.LastEventID != "SUCCESS..100.100.0.0.0.0.0.100" || last.Type != "" {
+	err := json.Unmarshal([]byte(last.Data), &view)
+	if err != nil || view.Status != "SUCCESS" || last.LastEventID != "SUCCESS..100.100.0.0.0.0.0.100" || last.Type != "" {
 		t.Errorf("%+v: %v", last, err)
 	}
 }
@@ -136,7 +137,8 @@ func TestEventsOfAFailure(t *testing.T) {
 	}
 	s := serve(t, &fakeEngine{job: found(job), watch: states(job)}, Config{})
 	e, _ := s.follow("J1", "").event()
-	if e.id != "FAILURE.pending.9.4.2.2.1.7.3" || *e.ReadCount != 9 || *e.ProcessedCount != 4 || *e.RejectedCount != 2 || *e.DuplicateCount != 2 ||
+	if e.id != "FAILURE.pending.9.4.2.2.1.7.3" || *e.ReadCount != 9 || *e.ProcessedCount != 4 ||
+		*e.RejectedCount != 2 || *e.DuplicateCount != 2 ||
 		*e.ConflictCount != 1 || *e.ChangesApplied != 7 || *e.ChangesRefused != 3 || e.Message != job.Message ||
 		e.Progress != nil ||
 		e.ExpectedCount != nil {
@@ -195,7 +197,9 @@ var unfinished = reindex.Job{
 func TestEventsAreRefused(t *testing.T) {
 	e := &fakeEngine{}
 	s := serve(t, e, Config{})
-	for err, status := range map[error]int{reindex.ErrJobNotFound: http.StatusNotFound, errors.New("hunter2"): http.StatusBadRequest} {
+	for err, status := range map[error]int{
+		reindex.ErrJobNotFound: http.StatusNotFound, errors.New("hunter2"): http.StatusBadRequest,
+	} {
 		e.job = func(context.Context, string, string) (reindex.Job, error) { return reindex.Job{}, err }
 		got := s.send("GET", jobsPath+"/J1/events", "")
 		if got.status != status || strings.Contains(got.body, "hunter2") ||
@@ -364,7 +368,8 @@ func TestHeadOfEvents(t *testing.T) {
 	ended := unfinished
 	ended.Status = reindex.StatusSuccess
 	e.job = found(ended)
-	if got := s.send("HEAD", jobsPath+"/J1/events", "", "Last-Event-ID: "+eventID(jobquery.Job{Record: ended})); got.status != http.StatusNoContent {
+	if got := s.send("HEAD", jobsPath+"/J1/events", "",
+		"Last-Event-ID: "+eventID(jobquery.Job{Record: ended})); got.status != http.StatusNoContent {
 		t.Errorf("%d", got.status)
 	}
 }
@@ -379,7 +384,8 @@ func TestEventsForARequestWithABody(t *testing.T) {
 		Config{ReadTimeout: 10 * time.Millisecond, StreamInterval: time.Nanosecond},
 	)
 	conn := s.dial()
-	if _, err := io.WriteString(conn, "GET "+jobsPath+"/J1/events HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\n"); err != nil {
+	if _, err := io.WriteString(conn,
+		"GET "+jobsPath+"/J1/events HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\n"); err != nil {
 		t.Fatal(err)
 	}
 	text, err := io.ReadAll(conn)
@@ -465,7 +471,8 @@ func TestDeadlines(t *testing.T) {
 	}
 	h.ServeHTTP(w, httptest.NewRequest(http.MethodGet, jobsPath+"/J1/events", nil))
 	write := []string{"write", "flush", "write none"}
-	if want := slices.Concat(write, []string{"read none"}, write, write, []string{"read", "write"}); !slices.Equal(w.calls, want) {
+	want := slices.Concat(write, []string{"read none"}, write, write, []string{"read", "write"})
+	if !slices.Equal(w.calls, want) {
 		t.Errorf("%q, want %q", w.calls, want)
 	}
 }

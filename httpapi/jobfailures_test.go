@@ -59,8 +59,11 @@ func TestFailures(t *testing.T) {
 			}
 		}
 	}
-	s = serve(t, &fakeEngine{job: func(context.Context, string, string) (reindex.Job, error) { return reindex.Job{}, nil }}, Config{})
-	if got := s.send("GET", jobsPath+"/J1/failures", "", "X-Total-Count: true"); got.body != "[]" || got.header.Get("X-Total-Count") != "0" ||
+	s = serve(t,
+		&fakeEngine{job: func(context.Context, string, string) (reindex.Job, error) { return reindex.Job{}, nil }},
+		Config{})
+	if got := s.send("GET", jobsPath+"/J1/failures", "", "X-Total-Count: true"); got.body != "[]" ||
+		got.header.Get("X-Total-Count") != "0" ||
 		got.header.Get("X-Rejected-Count") != "0" {
 		t.Errorf("%v %s", got.header, got.body)
 	}

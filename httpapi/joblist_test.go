@@ -131,7 +131,8 @@ func TestListingInTime(t *testing.T) {
 			return jobs[:1], 1, nil
 		}}
 		s := serve(t, e, Config{EngineTimeout: time.Millisecond})
-		if got := s.send(http.MethodGet, jobsPath+"?"+param, ""); got.status != http.StatusBadRequest || got.message.Message != MessageUnavailable {
+		got := s.send(http.MethodGet, jobsPath+"?"+param, "")
+		if got.status != http.StatusBadRequest || got.message.Message != MessageUnavailable {
 			t.Errorf("%s: %d %s", param, got.status, got.body)
 		}
 	}

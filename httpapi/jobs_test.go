@@ -106,14 +106,18 @@ func TestJob(t *testing.T) {
 	}
 	for _, name := range []string{"createdAt", "modifiedAt"} {
 		text, _ := metadata[name].(string)
-		if when, err := time.Parse(time.RFC3339, text); err != nil || len(text) != len("2006-01-02T15:04:05.000Z") || time.Since(when) > patience {
+		when, err := time.Parse(time.RFC3339, text)
+		if err != nil || len(text) != len("2006-01-02T15:04:05.000Z") || time.Since(when) > patience {
 			t.Errorf("%s is %q: %v", name, text, err)
 		}
 	}
 	if list := s.send("GET", jobsPath, ""); strings.TrimSpace(list.body) != "["+got.body+"]" {
 		t.Errorf("list %s, want the one job %s", list.body, got.body)
 	}
-	for _, path := range []string{"/indexing/other/reindex-jobs/" + id, jobsPath + "/" + id + "x", jobsPath + "/", jobsPath + "/%00", jobsPath + "/" + strings.Repeat("A", 129)} {
+	for _, path := range []string{
+		"/indexing/other/reindex-jobs/" + id, jobsPath + "/" + id + "x", jobsPath + "/", jobsPath + "/%00",
+		jobsPath + "/" + strings.Repeat("A", 129),
+	} {
 		if got := s.send("GET", path, ""); got.status != http.StatusNotFound {
 			t.Errorf("%s: %d %s", path, got.status, got.body)
 		}
@@ -173,7 +177,8 @@ func TestJobCreationIsRefused(t *testing.T) {
 			t.Errorf("%s: %d %s, started %q, want %q", tc.body, got.status, got.body, started, tc.message)
 		}
 	}
-	if got := s.send("POST", jobsPath, `{"entityType":"CATEGORY"}`); !slices.Equal(got.message.Details, []string{"Supported entity types: PRODUCT"}) {
+	got := s.send("POST", jobsPath, `{"entityType":"CATEGORY"}`)
+	if !slices.Equal(got.message.Details, []string{"Supported entity types: PRODUCT"}) {
 		t.Errorf("details %q", got.message.Details)
 	}
 	for _, body := range []string{creation, `{"entityType":"PRODUCT"}`, `{"entityType":"PRODUCT","x":[]}`} {
@@ -271,7 +276,8 @@ func TestTotalCount(t *testing.T) {
 			t.Errorf("%s: %q, want %q", tc.header, got.header["X-Total-Count"], tc.want)
 		}
 	}
-	if got := s.send("HEAD", jobsPath, "", "X-Total-Count: true"); got.header.Get("X-Total-Count") != "25" || got.body != "" {
+	got := s.send("HEAD", jobsPath, "", "X-Total-Count: true")
+	if got.header.Get("X-Total-Count") != "25" || got.body != "" {
 		t.Errorf("HEAD: %q, %q", got.header["X-Total-Count"], got.body)
 	}
 }
@@ -282,8 +288,11 @@ func TestFields(t *testing.T) {
 		return jobs[0], err
 	}}
 	s := serve(t, e, Config{})
-	const all = `{"id":"J1","entityType":"PRODUCT","status":"SUCCESS","expectedCount":5,"readCount":9,"processedCount":6,"rejectedCount":2,` +
-		`"duplicateCount":1,"conflictCount":0,"changesApplied":0,"changesRefused":0,"durations":{"loadMillis":1,"sealMillis":9,"totalMillis":1000},"metadata":{"createdAt":"2026-01-02T02:04:05.678Z","modifiedAt":"2026-01-02T03:04:06.000Z"}}`
+	const all = `{"id":"J1","entityType":"PRODUCT","status":"SUCCESS","expectedCount":5,"readCount":9,` +
+		`"processedCount":6,"rejectedCount":2,` +
+		`"duplicateCount":1,"conflictCount":0,"changesApplied":0,"changesRefused":0,"durations":{"loadMillis":1,` +
+		`"sealMillis":9,"totalMillis":1000},"metadata":{"createdAt":"2026-01-02T02:04:05.678Z",` +
+		`"modifiedAt":"2026-01-02T03:04:06.000Z"}}`
 	for _, tc := range []struct{ fields, want string }{
 		{"", all},
 		{"?fields=", all},
@@ -341,7 +350,8 @@ func TestEstimate(t *testing.T) {
 			t.Errorf("%s and %s, want %s", one.body, list.body, want)
 		}
 	}
-	if got := s.send("GET", jobsPath+"/J1", ""); !strings.Contains(got.body, `"expectedCount":5,"estimated":true,"readCount":0`) {
+	got := s.send("GET", jobsPath+"/J1", "")
+	if !strings.Contains(got.body, `"expectedCount":5,"estimated":true,"readCount":0`) {
 		t.Errorf("%s", got.body)
 	}
 }
@@ -376,11 +386,13 @@ var queries = []struct{ query, message string }{
 func TestQueriesAreRefused(t *testing.T) {
 	s := serve(t, &fakeEngine{}, Config{})
 	for _, tc := range queries {
-		if got := s.send("GET", jobsPath+"?"+tc.query, ""); got.status != http.StatusBadRequest || got.message.Message != tc.message {
+		if got := s.send("GET", jobsPath+"?"+tc.query, ""); got.status != http.StatusBadRequest ||
+			got.message.Message != tc.message {
 			t.Errorf("%s: %d %s, want %q", tc.query, got.status, got.body, tc.message)
 		}
 		if strings.Contains(tc.query, "fields") {
-			if got := s.send("GET", jobsPath+"/J1?"+tc.query, ""); got.status != http.StatusBadRequest || got.message.Message != tc.message {
+			got := s.send("GET", jobsPath+"/J1?"+tc.query, "")
+			if got.status != http.StatusBadRequest || got.message.Message != tc.message {
 				t.Errorf("one job: %s: %d %s, want %q", tc.query, got.status, got.body, tc.message)
 			}
 		}
@@ -401,7 +413,9 @@ func TestLookUpFails(t *testing.T) {
 		},
 	}
 	s := serve(t, e, Config{})
-	for _, got := range []result{s.send("GET", jobsPath, ""), s.send("GET", jobsPath+"/J1", ""), s.send("POST", jobsPath, creation)} {
+	for _, got := range []result{
+		s.send("GET", jobsPath, ""), s.send("GET", jobsPath+"/J1", ""), s.send("POST", jobsPath, creation),
+	} {
 		if got.status != http.StatusBadRequest || got.message.Message != MessageUnavailable ||
 			strings.Contains(got.body, "hunter2") {
 			t.Errorf("%d %s", got.status, got.body)
@@ -438,7 +452,8 @@ func FuzzJobQuery(f *testing.F) {
 	f.Fuzz(func(t *testing.T, raw string) {
 		q, err := parseJobQuery(raw)
 		if err != nil {
-			if res := toWire(err, "R1"); res.status != http.StatusBadRequest || strings.Contains(string(res.body), MessageUnavailable) {
+			res := toWire(err, "R1")
+			if res.status != http.StatusBadRequest || strings.Contains(string(res.body), MessageUnavailable) {
 				t.Fatalf("%q: %#v", raw, err)
 			}
 			return

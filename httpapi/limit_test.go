@@ -61,7 +61,7 @@ func TestTriggerRate(t *testing.T) {
 	}
 }
 
-// Grants come back one each Every, up to Burst, and what was refused has not used any.
+// Grants come back one each Every, up to Burst, and a refusal uses none.
 func TestLimitersRecover(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l, err := newLimiters(Rate{Every: time.Minute, Burst: 2})
@@ -109,7 +109,9 @@ func TestLimitFailures(t *testing.T) {
 			return authorize(r, "acme", ScopeManage)
 		}
 		undecided := errors.New("undecided")
-		for _, next := range []error{nil, &ScopeError{}, undecided, nil, ErrInvalidToken, fmt.Errorf("x: %w", ErrExpiredToken)} {
+		for _, next := range []error{
+			nil, &ScopeError{}, undecided, nil, ErrInvalidToken, fmt.Errorf("x: %w", ErrExpiredToken),
+		} {
 			if got := ask("[2001:db8::1]:1", next); !errors.Is(got, next) {
 				t.Errorf("answered %v, want %v", got, next)
 			}
@@ -117,7 +119,8 @@ func TestLimitFailures(t *testing.T) {
 		asked = 0
 		for _, address := range []string{"[2001:db8::1]:2", "[2001:db8::ffff:2]:1"} {
 			var limited *LimitError
-			if got := ask(address, nil); !errors.As(got, &limited) || limited.RetryAfter.Round(time.Millisecond) != time.Minute || asked != 0 {
+			got := ask(address, nil)
+			if !errors.As(got, &limited) || limited.RetryAfter.Round(time.Millisecond) != time.Minute || asked != 0 {
 				t.Errorf("%s: answered %v, asked %d times, want a LimitError and none", address, got, asked)
 			}
 		}
@@ -238,7 +241,8 @@ func TestLimitersAreShared(t *testing.T) {
 
 func TestInvalidRates(t *testing.T) {
 	for _, r := range []Rate{{Every: 1}, {Burst: 1}, {Every: -1, Burst: 1}, {Every: 1, Burst: -1}} {
-		if _, err := newHandler(&fakeEngine{}, Config{Authorizer: AllowAll, TriggerRate: r}); err == nil || !strings.Contains(err.Error(), "TriggerRate") {
+		_, err := newHandler(&fakeEngine{}, Config{Authorizer: AllowAll, TriggerRate: r})
+		if err == nil || !strings.Contains(err.Error(), "TriggerRate") {
 			t.Errorf("%+v: %v", r, err)
 		}
 		if _, err := LimitFailures(AllowAll, r, nil); err == nil || !strings.Contains(err.Error(), "limit of failures") {
@@ -253,7 +257,8 @@ func TestInvalidRates(t *testing.T) {
 		t.Fatal(err)
 	}
 	for range 1000 {
-		if err := denied(httptest.NewRequest(http.MethodPost, reindexPath, nil), "acme", ScopeManage); !errors.Is(err, ErrInvalidToken) {
+		if err := denied(httptest.NewRequest(http.MethodPost, reindexPath, nil), "acme",
+			ScopeManage); !errors.Is(err, ErrInvalidToken) {
 			t.Fatalf("without a limit: %v", err)
 		}
 	}

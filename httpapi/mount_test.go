@@ -80,9 +80,11 @@ func TestPrefix(t *testing.T) {
 			e := &fakeEngine{job: found(unfinished)}
 			s := behind(t, handler(t, e))
 			for path, status := range map[string]int{
-				"/api" + reindexPath: 204, "/api/indexing/%61cme/reindex": 204, "/api/indexing/ac-me/reindex": 400, "/api/indexing/ac%2Fme/reindex": 400,
-				"/api/indexing/acme/reindex/x": 404, reindexPath: 404, "/other" + reindexPath: 404, "/apix" + reindexPath: 404, "/api/api" + reindexPath: 404,
-				"/api/x" + reindexPath: 404, "/api/indexing/x" + reindexPath: 404,
+				"/api" + reindexPath: 204, "/api/indexing/%61cme/reindex": 204, "/api/indexing/ac-me/reindex": 400,
+				"/api/indexing/ac%2Fme/reindex": 400,
+				"/api/indexing/acme/reindex/x":  404, reindexPath: 404, "/other" + reindexPath: 404, "/apix" + reindexPath: 404,
+				"/api/api" + reindexPath: 404,
+				"/api/x" + reindexPath:   404, "/api/indexing/x" + reindexPath: 404,
 			} {
 				res, err := s.srv.Client().Post(s.srv.URL+path, "", nil)
 				if err != nil {
@@ -145,7 +147,10 @@ func TestURLsOfTheDocument(t *testing.T) {
 	}{
 		{Config{}, "", "/", "/oauth/token"},
 		{Config{TokenURL: "https://auth.example/token"}, "", "/", "https://auth.example/token"},
-		{Config{ServerURL: "https://shop.example/api"}, "", "https://shop.example/api", "https://shop.example/api/oauth/token"},
+		{
+			Config{ServerURL: "https://shop.example/api"}, "", "https://shop.example/api",
+			"https://shop.example/api/oauth/token",
+		},
 		{Config{ServerURL: "https://shop.example/", TokenURL: "/token"}, "", "https://shop.example/", "/token"},
 		{Config{Prefix: "/a/b"}, "/a/b", "/a/b", "/a/b/oauth/token"},
 		{Config{Prefix: "/a", ServerURL: "/outside"}, "/a", "/outside", "/outside/oauth/token"},
@@ -174,7 +179,8 @@ func TestURLsOfTheDocument(t *testing.T) {
 // documented.
 func TestBesideTheHostsPatterns(t *testing.T) {
 	for _, patterns := range [][]string{
-		{"/"}, {"GET /"}, {"GET /{path...}"}, {"GET /{shop}/{page}"}, {"POST /{shop}/{id}/{action}"}, {"/{a}/{b}/{c}"}, {"GET /{a}/{b}/{c}/{d}", "DELETE /{x}/"},
+		{"/"}, {"GET /"}, {"GET /{path...}"}, {"GET /{shop}/{page}"}, {"POST /{shop}/{id}/{action}"}, {"/{a}/{b}/{c}"},
+		{"GET /{a}/{b}/{c}/{d}", "DELETE /{x}/"},
 		{"GET /{a}/{b}/{c}/{d}/{e}"}, {"GET /", "POST /", "PUT /{a}/{b...}"},
 	} {
 		t.Run(strings.Join(patterns, " and "), func(t *testing.T) {
@@ -193,7 +199,10 @@ func TestBesideTheHostsPatterns(t *testing.T) {
 					hosts()
 				}
 				s := behind(t, mux)
-				for _, path := range []string{"/indexing", "/indexing/", "/indexing/a", "/indexing/a/", "/indexing/a/b/c/d/e", reindexPath + "/", "/indexing/a/b/c/d/e/f/"} {
+				for _, path := range []string{
+					"/indexing", "/indexing/", "/indexing/a", "/indexing/a/", "/indexing/a/b/c/d/e", reindexPath + "/",
+					"/indexing/a/b/c/d/e/f/",
+				} {
 					if got := s.send(http.MethodGet, path, ""); got.status != http.StatusNotFound {
 						t.Errorf("%s: %d %s", path, got.status, got.body)
 					}
@@ -206,7 +215,8 @@ func TestBesideTheHostsPatterns(t *testing.T) {
 						t.Errorf("%s: %d", path, got.status)
 					}
 				}
-				if got := s.send(http.MethodPut, jobsPath+"/J1", ""); got.status != http.StatusMethodNotAllowed || got.header.Get("Allow") != "GET, HEAD, DELETE" {
+				got := s.send(http.MethodPut, jobsPath+"/J1", "")
+				if got.status != http.StatusMethodNotAllowed || got.header.Get("Allow") != "GET, HEAD, DELETE" {
 					t.Errorf("%d %v", got.status, got.header)
 				}
 			}
@@ -223,7 +233,8 @@ func TestHostsPatternUnderIndexing(t *testing.T) {
 	mount(t, mux, &fakeEngine{}, "")
 	s := behind(t, mux)
 	for path, status := range map[string]int{
-		"/indexing/x": http.StatusTeapot, "/indexing/status": http.StatusTeapot, "/indexing/openapi.json": http.StatusOK, "/indexing/x/y": http.StatusNotFound,
+		"/indexing/x": http.StatusTeapot, "/indexing/status": http.StatusTeapot, "/indexing/openapi.json": http.StatusOK,
+		"/indexing/x/y": http.StatusNotFound,
 	} {
 		if got := s.fetch(path); got.status != status {
 			t.Errorf("%s: %d", path, got.status)
@@ -239,7 +250,8 @@ func TestMountTwice(t *testing.T) {
 	mux := http.NewServeMux()
 	mount(t, mux, &fakeEngine{}, "")
 	mount(t, mux, &fakeEngine{}, "/api")
-	if err := Mount(mux, &fakeEngine{}, Config{Authorizer: AllowAll}); err == nil || !strings.Contains(err.Error(), "/indexing/openapi.json") {
+	if err := Mount(mux, &fakeEngine{}, Config{Authorizer: AllowAll}); err == nil ||
+		!strings.Contains(err.Error(), "/indexing/openapi.json") {
 		t.Errorf("%v", err)
 	}
 	taken := MuxFunc(func(pattern string, _ http.Handler) {
@@ -247,7 +259,8 @@ func TestMountTwice(t *testing.T) {
 			panic("taken")
 		}
 	})
-	if err := Mount(taken, &fakeEngine{}, Config{Authorizer: AllowAll}); err == nil || !strings.Contains(err.Error(), "events") {
+	if err := Mount(taken, &fakeEngine{}, Config{Authorizer: AllowAll}); err == nil ||
+		!strings.Contains(err.Error(), "events") {
 		t.Errorf("%v", err)
 	}
 }
@@ -272,10 +285,13 @@ func second[T any](_ T, err error) error { return err }
 
 func TestInvalidURLs(t *testing.T) {
 	for _, cfg := range []Config{
-		{Prefix: "api"}, {Prefix: "/"}, {Prefix: "/api/"}, {Prefix: "/a//b"}, {Prefix: "/../a"}, {Prefix: "/{x}"}, {Prefix: "//a"}, {Prefix: "/a b"},
+		{Prefix: "api"}, {Prefix: "/"}, {Prefix: "/api/"}, {Prefix: "/a//b"}, {Prefix: "/../a"}, {Prefix: "/{x}"},
+		{Prefix: "//a"}, {Prefix: "/a b"},
 		{Prefix: "https://h/a"}, {Prefix: "/a?b"},
-		{ServerURL: "shop.example"}, {ServerURL: "ftp://shop.example"}, {ServerURL: "https://u:p@shop.example"}, {ServerURL: "https://"},
-		{ServerURL: "//shop.example/x"}, {ServerURL: "https://h/?x"}, {TokenURL: "oauth/token"}, {TokenURL: "javascript:alert(1)"}, {TokenURL: "\x00"},
+		{ServerURL: "shop.example"}, {ServerURL: "ftp://shop.example"}, {ServerURL: "https://u:p@shop.example"},
+		{ServerURL: "https://"},
+		{ServerURL: "//shop.example/x"}, {ServerURL: "https://h/?x"}, {TokenURL: "oauth/token"},
+		{TokenURL: "javascript:alert(1)"}, {TokenURL: "\x00"},
 	} {
 		cfg.Authorizer = AllowAll
 		if _, err := NewHandler(&fakeEngine{}, cfg); err == nil || strings.Contains(err.Error(), "u:p@") {

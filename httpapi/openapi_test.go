@@ -17,7 +17,8 @@ import (
 
 func TestDocumentIsServed(t *testing.T) {
 	s := serve(t, &fakeEngine{}, Config{Authorizer: func(*http.Request, string, string) error { return ErrInvalidToken }})
-	if got := s.send(http.MethodGet, "/indexing/openapi.json", ""); got.status != http.StatusOK || got.body != string(document) {
+	got := s.send(http.MethodGet, "/indexing/openapi.json", "")
+	if got.status != http.StatusOK || got.body != string(document) {
 		t.Errorf("status %d, %d bytes, want 200, %d bytes", got.status, len(got.body), len(document))
 	}
 }
@@ -115,7 +116,8 @@ func TestDocumentTellsOfQueries(t *testing.T) {
 	params := loadDocument(t).Components.Parameters
 	q, order := params["q"].Value, params["sort"].Value
 	for _, limit := range []string{
-		fmt.Sprintf("at most %d characters", jobquery.MaxPattern), fmt.Sprintf("at most %d instructions", jobquery.MaxInstructions),
+		fmt.Sprintf("at most %d characters", jobquery.MaxPattern),
+		fmt.Sprintf("at most %d instructions", jobquery.MaxInstructions),
 	} {
 		if !strings.Contains(q.Description, limit) {
 			t.Errorf("no %q in %s", limit, q.Description)

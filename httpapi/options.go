@@ -7,7 +7,7 @@ import (
 	"productindex/reindex"
 )
 
-// parseOptions reads what is asked of a run, from the query or from the fields of the body.
+// parseOptions reads the options of a run, from the query or from the fields of the body.
 func parseOptions(rawQuery string, fields map[string]json.RawMessage) (options reindex.Options, err error) {
 	if options.DryRun, err = boolOption(rawQuery, fields, "dryRun"); err != nil {
 		return options, err

@@ -23,7 +23,8 @@ func TestDryRun(t *testing.T) {
 	if got := s.send("POST", jobsPath, creation); got.status != http.StatusConflict || got.message.Message != busy {
 		t.Errorf("a reindex during a dry run: %d %s", got.status, got.body)
 	}
-	if got := s.post(full); got.status != http.StatusBadRequest || got.message.Code != http.StatusBadRequest || got.message.Message != busy {
+	if got := s.post(full); got.status != http.StatusBadRequest || got.message.Code != http.StatusBadRequest ||
+		got.message.Message != busy {
 		t.Errorf("a reindex during a dry run: %d %s", got.status, got.body)
 	}
 	got := s.send("POST", jobsPath, `{"entityType":"PRODUCT","dryRun":true}`)
@@ -58,7 +59,8 @@ func TestDryRunIsTrueOrFalse(t *testing.T) {
 				t.Errorf("%s%s %s: %d %s", target, bad.query, bad.body, got.status, got.body)
 			}
 		}
-		if got := s.send("POST", target+"?dryRun=false", `{"entityType":"PRODUCT","dryRun":false}`); got.status >= http.StatusBadRequest {
+		got := s.send("POST", target+"?dryRun=false", `{"entityType":"PRODUCT","dryRun":false}`)
+		if got.status >= http.StatusBadRequest {
 			t.Errorf("%s: %d %s", target, got.status, got.body)
 		}
 	}
@@ -80,7 +82,8 @@ func TestDifference(t *testing.T) {
 	id := s.create(`{"entityType":"PRODUCT","dryRun":true,"difference":true}`)
 	await(t, e, "acme", id)
 	got := s.send("GET", jobsPath+"/"+id+"/difference", "")
-	const want = `{"addedCount":0,"removedCount":0,"changedCount":0,"unchangedCount":11,"editedCount":0,"added":[],"removed":[],"changed":[]}`
+	const want = `{"addedCount":0,"removedCount":0,"changedCount":0,"unchangedCount":11,"editedCount":0,"added":[],` +
+		`"removed":[],"changed":[]}`
 	if got.status != http.StatusOK || got.body != want {
 		t.Errorf("%d %s, want %s", got.status, got.body, want)
 	}

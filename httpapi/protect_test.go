@@ -80,7 +80,8 @@ func TestProtect(t *testing.T) {
 		if got.status != tc.status || !strings.Contains(got.body, tc.body) || strings.Contains(got.body, "hunter2") {
 			t.Errorf("%+v: %d %s", tc, got.status, got.body)
 		}
-		if tc.status != 200 && (got.header.Get("X-Content-Type-Options") != "nosniff" || got.header.Get("Content-Type") != "application/json") ||
+		if tc.status != 200 &&
+			(got.header.Get("X-Content-Type-Options") != "nosniff" || got.header.Get("Content-Type") != "application/json") ||
 			(tc.status == 401) != (got.header.Get("WWW-Authenticate") != "" && tc.token != "other") ||
 			(tc.token == "often") != (got.header.Get("Retry-After") == "60") {
 			t.Errorf("%+v: headers %v", tc, got.header)

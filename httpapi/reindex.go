@@ -80,10 +80,12 @@ func (h *handler) askEngine(ctx context.Context, c *call, ask func(context.Conte
 	case errors.Is(err, reindex.ErrJobEnded):
 		return conflict("The job has ended", "A job that has ended stays as it is")
 	case errors.Is(err, reindex.ErrRunning):
-		return conflict("Another kind of job is in progress", "A dry run is never joined by a reindex, nor a reindex by a dry run, and none that "+
-			"does not find out the difference if that is asked for: try again when the job in progress has ended, or cancel it")
+		return conflict("Another kind of job is in progress",
+			"A dry run is never joined by a reindex, nor a reindex by a dry run, and none that does not find out the "+
+				"difference if that is asked for: try again when the job in progress has ended, or cancel it")
 	case errors.Is(err, errors.ErrUnsupported):
-		return invalid("Unsupported difference", "The index of this service cannot be compared with another one: leave 'difference' out")
+		return invalid("Unsupported difference",
+			"The index of this service cannot be compared with another one: leave 'difference' out")
 	default:
 		h.logFailure(ctx, c, "the engine failed", err.Error())
 		return unavailable(c.id)

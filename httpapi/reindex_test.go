@@ -140,10 +140,11 @@ var hostile = []struct {
 }{
 	{name: "HTTP/1.0", request: "POST /indexing/acme/reindex HTTP/1.0\n\n", status: 204, starts: 1},
 	{
-		name:    "HTTP/1.0, chunked: no body",
-		request: "POST /indexing/acme/reindex HTTP/1.0\nContent-Type: application/json\nTransfer-Encoding: chunked\n\n2\r\n[]\r\n0\r\n\r\n",
-		status:  204,
-		starts:  1,
+		name: "HTTP/1.0, chunked: no body",
+		request: "POST /indexing/acme/reindex HTTP/1.0\nContent-Type: application/json\nTransfer-Encoding: " +
+			"chunked\n\n2\r\n[]\r\n0\r\n\r\n",
+		status: 204,
+		starts: 1,
 	},
 	{
 		name:    "empty chunked body",
@@ -152,10 +153,11 @@ var hostile = []struct {
 		starts:  1,
 	},
 	{
-		name:    "chunked body",
-		request: "POST /indexing/acme/reindex HTTP/1.1\nHost: h\nContent-Type: application/json\nTransfer-Encoding: chunked\n\n8\r\n{\"mode\":\r\n7\r\n\"FULL\"}\r\n0\r\n\r\n",
-		status:  204,
-		starts:  1,
+		name: "chunked body",
+		request: "POST /indexing/acme/reindex HTTP/1.1\nHost: h\nContent-Type: application/json\nTransfer-Encoding: " +
+			"chunked\n\n8\r\n{\"mode\":\r\n7\r\n\"FULL\"}\r\n0\r\n\r\n",
+		status: 204,
+		starts: 1,
 	},
 	{
 		name:    "absolute target",
@@ -163,31 +165,36 @@ var hostile = []struct {
 		status:  204, starts: 1,
 	},
 	{
-		name:    "expectation",
-		request: "POST /indexing/acme/reindex HTTP/1.1\nHost: h\nExpect: 100-continue\nContent-Type: application/json\nContent-Length: 2\n\n{}",
-		status:  204,
-		starts:  1,
+		name: "expectation",
+		request: "POST /indexing/acme/reindex HTTP/1.1\nHost: h\nExpect: 100-continue\nContent-Type: " +
+			"application/json\nContent-Length: 2\n\n{}",
+		status: 204,
+		starts: 1,
 	},
 	{
-		name:    "expectation of a body that is too large",
-		request: "POST /indexing/acme/reindex HTTP/1.1\nHost: h\nExpect: 100-continue\nContent-Type: application/json\nContent-Length: 1000000\n\n",
-		status:  400,
+		name: "expectation of a body that is too large",
+		request: "POST /indexing/acme/reindex HTTP/1.1\nHost: h\nExpect: 100-continue\nContent-Type: " +
+			"application/json\nContent-Length: 1000000\n\n",
+		status: 400,
 	},
 	{
-		name:    "chunked body over the limit",
-		request: "POST /indexing/acme/reindex HTTP/1.1\nHost: h\nContent-Type: application/json\nTransfer-Encoding: chunked\n\n7d0\r\n" + strings.Repeat(" ", 2000) + "\r\n0\r\n\r\n",
-		status:  400, message: "Request body too large",
+		name: "chunked body over the limit",
+		request: "POST /indexing/acme/reindex HTTP/1.1\nHost: h\nContent-Type: application/json\nTransfer-Encoding: " +
+			"chunked\n\n7d0\r\n" + strings.Repeat(" ", 2000) + "\r\n0\r\n\r\n",
+		status: 400, message: "Request body too large",
 	},
 	{
-		name:    "broken chunk",
-		request: "POST /indexing/acme/reindex HTTP/1.1\nHost: h\nContent-Type: application/json\nTransfer-Encoding: chunked\n\nZZ\r\n{}\r\n",
+		name: "broken chunk",
+		request: "POST /indexing/acme/reindex HTTP/1.1\nHost: h\nContent-Type: application/json\nTransfer-Encoding: " +
+			"chunked\n\nZZ\r\n{}\r\n",
 		status:  400,
 		message: "Request body incomplete",
 	},
 	{
-		name:    "body longer than announced",
-		request: "POST /indexing/acme/reindex HTTP/1.1\nHost: h\nContent-Type: application/json\nContent-Length: 3\n\n" + full,
-		status:  400,
+		name: "body longer than announced",
+		request: "POST /indexing/acme/reindex HTTP/1.1\nHost: h\nContent-Type: application/json\nContent-Length: 3\n\n" +
+			full,
+		status: 400,
 	},
 	{
 		name:    "method in lower case",
@@ -244,7 +251,9 @@ func TestRawRequests(t *testing.T) {
 func TestTooLargeToContinue(t *testing.T) {
 	s := serve(t, &fakeEngine{}, Config{})
 	conn := s.dial()
-	if _, err := io.WriteString(conn, "POST /indexing/acme/reindex HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\nContent-Length: 1000000\r\n\r\n"); err != nil {
+	if _, err := io.WriteString(
+		conn, "POST /indexing/acme/reindex HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\nContent-Length: 1000000\r\n\r\n",
+	); err != nil {
 		t.Fatal(err)
 	}
 	if line, err := bufio.NewReader(conn).ReadString('\n'); err != nil || !strings.HasPrefix(line, "HTTP/1.1 400 ") {
@@ -321,7 +330,8 @@ func TestAbortedBody(t *testing.T) {
 	e := &fakeEngine{}
 	s := serve(t, e, Config{})
 	conn := s.dial()
-	if _, err := io.WriteString(conn, "POST /indexing/acme/reindex HTTP/1.1\r\nHost: h\r\nContent-Type: application/json\r\nContent-Length: 15\r\n\r\n{}"); err != nil {
+	if _, err := io.WriteString(conn, "POST /indexing/acme/reindex HTTP/1.1\r\nHost: h\r\nContent-Type: "+
+		"application/json\r\nContent-Length: 15\r\n\r\n{}"); err != nil {
 		t.Fatal(err)
 	}
 	if err := conn.Close(); err != nil {
@@ -353,7 +363,8 @@ func TestReadTimeoutEndsWithTheBody(t *testing.T) {
 		if want == 401 {
 			allowed = ErrInvalidToken
 		}
-		head := "POST /indexing/acme/reindex HTTP/1.1\r\nHost: h\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n"
+		head := "POST /indexing/acme/reindex HTTP/1.1\r\nHost: h\r\nContent-Type: " +
+			"application/json\r\nContent-Length: 2\r\n\r\n"
 		if _, err := io.WriteString(conn, head+"{}"); err != nil {
 			t.Fatal(err)
 		}
@@ -378,7 +389,8 @@ func TestStartOutlivesTheRequest(t *testing.T) {
 		return nil
 	}})
 	conn := s.dial()
-	if _, err := io.WriteString(conn, "POST /indexing/acme/reindex HTTP/1.1\r\nHost: h\r\nContent-Length: 0\r\n\r\n"); err != nil {
+	_, err := io.WriteString(conn, "POST /indexing/acme/reindex HTTP/1.1\r\nHost: h\r\nContent-Length: 0\r\n\r\n")
+	if err != nil {
 		t.Fatal(err)
 	}
 	if err := conn.Close(); err != nil {
@@ -400,7 +412,10 @@ func TestEngineFailures(t *testing.T) {
 	}{
 		{"shut down", func(context.Context) error { return reindex.ErrShutdown }, reindex.ErrShutdown.Error()},
 		{"job store down", func(context.Context) error { return errors.New(secret) }, secret},
-		{"an authorizer's error", func(context.Context) error { return errors.Join(ErrInvalidToken, &ScopeError{}) }, ErrInvalidToken.Error()},
+		{
+			"an authorizer's error", func(context.Context) error { return errors.Join(ErrInvalidToken, &ScopeError{}) },
+			ErrInvalidToken.Error(),
+		},
 		{"hangs", func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }, context.DeadlineExceeded.Error()},
 		{"panic", func(context.Context) error { panic(secret) }, secret},
 		{"abort", func(context.Context) error { panic(http.ErrAbortHandler) }, http.ErrAbortHandler.Error()},

@@ -82,12 +82,14 @@ func TestMethods(t *testing.T) {
 	e := &fakeEngine{}
 	s := serve(t, e, Config{})
 	for _, method := range []string{"GET", "HEAD", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"} {
-		if got := s.send(method, reindexPath, ""); got.status != http.StatusMethodNotAllowed || got.header.Get("Allow") != "POST" {
+		got := s.send(method, reindexPath, "")
+		if got.status != http.StatusMethodNotAllowed || got.header.Get("Allow") != "POST" {
 			t.Errorf("%s: status %d, Allow %q", method, got.status, got.header["Allow"])
 		}
 	}
 	for method, want := range map[string]int{"GET": 200, "HEAD": 200, "POST": 405, "OPTIONS": 405} {
-		if got := s.send(method, "/indexing/openapi.json", ""); got.status != want || want == 405 && got.header.Get("Allow") != "GET, HEAD" {
+		if got := s.send(method, "/indexing/openapi.json", ""); got.status != want ||
+			want == 405 && got.header.Get("Allow") != "GET, HEAD" {
 			t.Errorf("openapi.json: %s: status %d, Allow %q, want %d", method, got.status, got.header["Allow"], want)
 		}
 	}

@@ -100,7 +100,8 @@ func processorTime(b *testing.B) time.Duration {
 	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
 }
 
-// run returns how long a run takes, and how much of the processor's time, after watch, if there is one, has been called.
+// run returns how long a run takes, and how much of the processor's time, after watch, if there is one, has been
+// called.
 func run(b *testing.B, e *reindex.Engine, watch func(reindex.Job) (stop func())) (took, used time.Duration) {
 	b.Helper()
 	runtime.GC() // each run begins with an empty heap

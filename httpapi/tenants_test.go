@@ -92,8 +92,9 @@ func TestTenants(t *testing.T) {
 		}
 	}
 	for query, want := range map[string]string{
-		"?after=x&after=y": "Ambiguous after", "?pageSize=201": "Invalid pageSize", "?prefix=a0123456789abcdef": "Invalid prefix",
-		"?%zz": "Malformed query",
+		"?after=x&after=y": "Ambiguous after", "?pageSize=201": "Invalid pageSize",
+		"?prefix=a0123456789abcdef": "Invalid prefix",
+		"?%zz":                      "Malformed query",
 	} {
 		got := s.send(http.MethodGet, tenantsPath+query, "", "Authorization: all")
 		if got.status != http.StatusBadRequest || got.message.Message != want {

@@ -9,7 +9,9 @@ import (
 
 // admit makes a run of the tenant whose context is derived from base, stores its job and gives it a place in the line.
 // If one is in progress already, r is nil and job is that one's. A run that was admitted must be executed.
-func (e *Engine) admit(ctx, base context.Context, tenant string, options Options) (runCtx context.Context, r *run, job Job, err error) {
+func (e *Engine) admit(
+	ctx, base context.Context, tenant string, options Options,
+) (runCtx context.Context, r *run, job Job, err error) {
 	if err := CheckTenant(tenant); err != nil {
 		return nil, nil, Job{}, err
 	}
@@ -50,10 +52,11 @@ func (e *Engine) admit(ctx, base context.Context, tenant string, options Options
 
 func (e *Engine) newRun(tenant string, options Options) *run {
 	now := time.Now().UTC()
-	return &run{src: e.src, ix: e.ix, cfg: &e.cfg, sizes: e.sizes, streams: e.streams, tenant: tenant, record: newRecord(&e.cfg, Job{
-		ID: rand.Text(), Tenant: tenant, EntityType: e.cfg.EntityType, Options: options, Status: StatusPending, Expected: -1,
-		Generation: options.Generation, Created: now, Modified: now, Report: Report{Expected: -1, Replaced: -1},
-	})}
+	return &run{src: e.src, ix: e.ix, cfg: &e.cfg, sizes: e.sizes, streams: e.streams, tenant: tenant,
+		record: newRecord(&e.cfg, Job{
+			ID: rand.Text(), Tenant: tenant, EntityType: e.cfg.EntityType, Options: options, Status: StatusPending, Expected: -1,
+			Generation: options.Generation, Created: now, Modified: now, Report: Report{Expected: -1, Replaced: -1},
+		})}
 }
 
 func (e *Engine) register(r *run) error {

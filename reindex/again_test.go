@@ -57,7 +57,8 @@ func TestAgain(t *testing.T) {
 		t.Run(fmt.Sprintf("%d,late=%v", learn, late), func(t *testing.T) {
 			index := &forgetful{Indexer: reindextest.NewMemory(), learn: learn, late: late}
 			products := append(reindextest.Products(50, "1"), reindextest.NewProduct("p0", map[string]any{"rev": "twice"}))
-			engine, err := reindex.New(reindextest.Slice(products), index, &reindex.Config{BatchDocs: 10, Workers: 1, MaxDuplicates: -1})
+			engine, err := reindex.New(reindextest.Slice(products), index,
+				&reindex.Config{BatchDocs: 10, Workers: 1, MaxDuplicates: -1})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -68,7 +69,8 @@ func TestAgain(t *testing.T) {
 				}
 				return
 			}
-			if err != nil || index.begun != learn+1 || report.Read != int64(len(products)) || report.Indexed+report.Duplicates != report.Read {
+			if err != nil || index.begun != learn+1 || report.Read != int64(len(products)) ||
+				report.Indexed+report.Duplicates != report.Read {
 				t.Errorf("%d generations, %+v, error %v", index.begun, report, err)
 			}
 		})

@@ -21,8 +21,8 @@ func (s *streams) apply(st *stream) {
 	}()
 }
 
-// applyAll carries changes into the live index until none is left. What a log keeps beyond the process is left there
-// when the engine shuts down.
+// applyAll carries changes into the live index until none is left. When the engine shuts down, changes stay in a log
+// that outlives the process.
 func (s *streams) applyAll(st *stream) {
 	failures, since := 0, time.Time{} // how often it failed in a row, and since when
 	for !st.pause(s.durable() && (s.isClosing() || s.base.Err() != nil)) {

@@ -22,8 +22,7 @@ var (
 func checkBody(body json.RawMessage) (json.RawMessage, error) {
 	s := scanner{data: body}
 	err := s.document()
-	// Text of ASCII alone need not be looked at twice. What is wrong with the text comes before what is wrong with the
-	// JSON in it.
+	// Text of ASCII alone need not be looked at twice. A fault of the text comes before a fault of the JSON in it.
 	if (err != nil || s.beyondASCII) && !utf8.Valid(body) {
 		return nil, errNotUTF8
 	}

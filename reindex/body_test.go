@@ -48,7 +48,10 @@ var bodies = []struct {
 	{"invalid UTF-8 in a field name", "{\"a\xc3\":1}", "not valid UTF-8"},
 	{"a character outside of a string", `{"a":ä}`, `"ä" at byte 6`},
 	{"a byte's place", `{"a":1,}`, `"}" at byte 8`},
-	{"nesting over the limit", `{"a":` + strings.Repeat("[", maxDepth) + strings.Repeat("]", maxDepth) + `}`, "10,000 levels"},
+	{
+		"nesting over the limit", `{"a":` + strings.Repeat("[", maxDepth) + strings.Repeat("]", maxDepth) + `}`,
+		"10,000 levels",
+	},
 }
 
 func TestCheckBody(t *testing.T) {
@@ -106,8 +109,10 @@ func FuzzCheckBody(f *testing.F) {
 }
 
 func BenchmarkCheckBody(b *testing.B) {
-	body := json.RawMessage(`{"id":"4711","name":"` + strings.Repeat("Wool sweater, grey ", 10) + `","price":129.99,"tags":["a","b","c"],` +
-		`"attributes":{"color":"grey","size":"XL","weight":1250,"washable":true},"description":"` + strings.Repeat("Soft and warm. ", 40) + `"}`)
+	body := json.RawMessage(`{"id":"4711","name":"` + strings.Repeat("Wool sweater, grey ", 10) +
+		`","price":129.99,"tags":["a","b","c"],` +
+		`"attributes":{"color":"grey","size":"XL","weight":1250,"washable":true},"description":"` +
+		strings.Repeat("Soft and warm. ", 40) + `"}`)
 	for _, check := range []struct {
 		name string
 		fn   func() bool

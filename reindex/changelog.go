@@ -10,7 +10,8 @@ import (
 //
 // The log of a tenant is a row of entries at positions 1, 2, 3 and so on. Three things move along it: the head, which
 // is the last position that was given; the applied position, up to which the live index is current; and pins, each of
-// which keeps what comes after it. The log makes no decisions: what is carried where, and when, is the engine's.
+// which keeps what comes after it. The log makes no decisions: the engine decides which changes are carried where, and
+// when.
 //
 // A ChangeLog is safe for concurrent use. Tenants are any strings that [CheckTenant] accepts. Every call tries once; an
 // error that passes is a [*TemporaryError]. A call whose answer got lost can be made again: what that does beyond the
@@ -94,7 +95,7 @@ type Claims interface {
 type ChangeEntry struct {
 	// Position counts from 1.
 	Position int64
-	// Change is what was accepted.
+	// Change is the change that was accepted.
 	Change Change
 }
 

@@ -13,9 +13,9 @@ type Check struct {
 	// Name is what messages call the check. Callers of an API see it.
 	Name string
 
-	// Func returns why the candidate must not go live, or nil. Callers of an API see the text of an error that [Public] has
-	// made; the log has all of it. ctx ends after Timeout, and with the run. It is called for one candidate of a tenant at
-	// a time, and for those of several tenants at once.
+	// Func returns the reason why the candidate must not go live, or nil. Callers of an API see the text of an error that
+	// [Public] has made; the log has all of it. ctx ends after Timeout, and with the run. It is called for one candidate
+	// of a tenant at a time, and for those of several tenants at once.
 	Func func(ctx context.Context, candidate Candidate) error
 
 	// Timeout is how long Func may take. Default 1 minute.
@@ -41,20 +41,20 @@ func (c Candidate) Name() string { return nameOf(c.generation) }
 // Unwrap returns the generation, for [As] alone: whoever calls its methods breaks the run.
 func (c Candidate) Unwrap() Generation { return c.generation }
 
-// CheckError is why a check of the host's did not let a generation go live.
+// CheckError is the reason why a check of the host's did not let a generation go live.
 type CheckError struct {
 	// Check is the name of the check.
 	Check string
-	// Err is what it returned.
+	// Err is the error that it returned.
 	Err error
 }
 
-// Error names the check and what it saw.
+// Error names the check and its reason.
 func (e *CheckError) Error() string {
 	return fmt.Sprintf("not published, check %q: %v", e.Check, e.Err)
 }
 
-// Unwrap returns what the check returned.
+// Unwrap returns the check's error.
 func (e *CheckError) Unwrap() error { return e.Err }
 
 // PublicMessage is what callers of an API may see: the name of the check, and what it saw if that is [Public].
@@ -97,7 +97,7 @@ func (c Check) run(ctx context.Context, candidate Candidate) error {
 	return err
 }
 
-// validateChecks returns what is wrong with the checks of a config.
+// validateChecks returns the faults of a config's checks.
 func validateChecks(checks []Check) (errs []error) {
 	for i, c := range checks {
 		if c.Name == "" || !printable(c.Name) {

@@ -23,17 +23,27 @@ func TestChecks(t *testing.T) {
 		{"public", func(context.Context, reindex.Candidate) error {
 			return reindex.Public(secret, "query \"sock\" finds 0 products, want 3")
 		}, `not published, check "own": query "sock" finds 0 products, want 3`},
-		{"private", func(context.Context, reindex.Candidate) error { return secret }, `not published, check "own": it refused the new index`},
-		{"panic", func(context.Context, reindex.Candidate) error { panic(secret) }, `not published, check "own": it failed by a defect`},
-		{"late", func(ctx context.Context, _ reindex.Candidate) error { <-ctx.Done(); return ctx.Err() }, "it took longer than 1s"},
+		{
+			"private", func(context.Context, reindex.Candidate) error { return secret },
+			`not published, check "own": it refused the new index`,
+		},
+		{
+			"panic", func(context.Context, reindex.Candidate) error { panic(secret) },
+			`not published, check "own": it failed by a defect`,
+		},
+		{
+			"late", func(ctx context.Context, _ reindex.Candidate) error { <-ctx.Done(); return ctx.Err() },
+			"it took longer than 1s",
+		},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				var seen reindex.Candidate
-				cfg := &reindex.Config{Checks: []reindex.Check{{Name: "own", Timeout: time.Second, Func: func(ctx context.Context, c reindex.Candidate) error {
-					seen = c
-					return test.f(ctx, c)
-				}}}}
+				cfg := &reindex.Config{Checks: []reindex.Check{{Name: "own", Timeout: time.Second,
+					Func: func(ctx context.Context, c reindex.Candidate) error {
+						seen = c
+						return test.f(ctx, c)
+					}}}}
 				b := newBench(t, reindextest.Slice(reindextest.Products(120, "new")), cfg, nil)
 				_, err := b.Run(t.Context(), tenant)
 				if seen.Tenant != tenant || seen.Documents != 120 || seen.Name() == "" || seen.Job != b.lastJob(t).ID {
@@ -51,7 +61,8 @@ func TestChecks(t *testing.T) {
 				}
 				refused, ok := errors.AsType[*reindex.CheckError](err)
 				message := b.lastJob(t).Message
-				if !ok || refused.Check != "own" || !strings.Contains(message, test.message) || strings.Contains(message, "internal") {
+				if !ok || refused.Check != "own" || !strings.Contains(message, test.message) ||
+					strings.Contains(message, "internal") {
 					t.Errorf("error %v, message %q, want %q", err, message, test.message)
 				}
 				b.assertOldLive(t)
@@ -62,11 +73,12 @@ func TestChecks(t *testing.T) {
 
 func TestCancelDuringACheck(t *testing.T) {
 	checking := make(chan struct{})
-	cfg := &reindex.Config{Checks: []reindex.Check{{Name: "slow", Func: func(ctx context.Context, _ reindex.Candidate) error {
-		close(checking)
-		<-ctx.Done()
-		return ctx.Err()
-	}}}}
+	cfg := &reindex.Config{Checks: []reindex.Check{{Name: "slow",
+		Func: func(ctx context.Context, _ reindex.Candidate) error {
+			close(checking)
+			<-ctx.Done()
+			return ctx.Err()
+		}}}}
 	b := newBench(t, reindextest.Slice(reindextest.Products(120, "new")), cfg, nil)
 	job, _, err := b.StartWith(t.Context(), tenant, dryRun)
 	if err != nil {
@@ -82,7 +94,8 @@ func TestCancelDuringACheck(t *testing.T) {
 }
 
 func TestChecksAreValidated(t *testing.T) {
-	_, err := reindex.New(reindextest.Slice(nil), reindextest.NewMemory(), &reindex.Config{Checks: []reindex.Check{{Timeout: -1}}})
+	_, err := reindex.New(reindextest.Slice(nil), reindextest.NewMemory(),
+		&reindex.Config{Checks: []reindex.Check{{Timeout: -1}}})
 	for _, want := range []string{"Checks[0].Name", "Checks[0].Func", "Checks[0].Timeout"} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("error %v, want one that names %s", err, want)

@@ -20,8 +20,8 @@ type held struct {
 }
 
 // hold waits until nobody else in this process writes to the tenant's live index, and claims it. An urgent one waits
-// also for other processes; otherwise an error that matches [ErrClaimed] means that one of them is at it. What is
-// written is written under the context that it returns, which ends if the claim is lost. The caller calls release.
+// also for other processes; otherwise an error that matches [ErrClaimed] means that one of them is at it. Writes
+// use the context that it returns, which ends if the claim is lost. The caller calls release.
 func (s *streams) hold(ctx context.Context, st *stream, urgent bool) (inside context.Context, h *held, err error) {
 	select {
 	case st.turn <- struct{}{}:
@@ -132,8 +132,8 @@ func (h *held) check(ctx context.Context) error {
 	return context.Cause(ctx)
 }
 
-// lateOr returns err. If the claim was lost, what was written under it may be older than what its next holder wrote:
-// then all that is accepted after it was made is carried out again.
+// lateOr returns err. If the claim was lost, a write under it may be older than the writes of its next holder:
+// then all changes that were accepted after the claim was made are carried out again.
 func (h *held) lateOr(ctx context.Context, err error) error {
 	if err != nil && (errors.Is(context.Cause(ctx), ErrClaimLost) || errors.Is(err, ErrClaimLost)) {
 		h.rewind(ctx, h.applied)

@@ -17,7 +17,8 @@ func (r *run) compare(ctx context.Context, gen Generation, feed *feed, sealed Se
 	live, canLive := As[LiveScanner](r.ix)
 	scanner, canSealed := As[Scanner](gen)
 	if !canLive || !canSealed {
-		return fmt.Errorf("comparing the new index with the live one: %w: this index cannot read back what it holds", errors.ErrUnsupported)
+		return fmt.Errorf("comparing the new index with the live one: %w: this index cannot read back what it holds",
+			errors.ErrUnsupported)
 	}
 	since, err := feed.current(ctx)
 	if err != nil {

@@ -56,8 +56,8 @@ type Config struct {
 	// MinFraction is the smallest size of a new generation, as a fraction of the live one's number of documents. Default
 	// 0.5; negative: no limit.
 	MinFraction float64
-	// MaxRemoved is the largest fraction of the products that are live which may be missing in a generation that still goes
-	// live, and MaxChanged that of those which may have changed. Each run compares the two indexes then, as with
+	// MaxRemoved is the largest fraction of the products that are live which may be missing in a generation that still
+	// goes live, and MaxChanged that of those which may have changed. Each run compares the two indexes then, as with
 	// Options.Difference, and fails if the index is not a [LiveScanner]. Default 0: no limit. A fraction such as 1e-12
 	// lets no product go.
 	MaxRemoved, MaxChanged float64
@@ -65,8 +65,8 @@ type Config struct {
 	// stay below it. Default 0: none may be missing; negative: any number may.
 	CountMargin float64
 
-	// Checks are asked, one after the other, once a generation has passed all other rules; the first one that returns an
-	// error keeps the old index live.
+	// Checks are asked, one after the other, as soon as a generation has passed all other rules; the first one that
+	// returns an error keeps the old index live.
 	Checks []Check
 
 	// Retry is how often and when failed calls are made again.
@@ -75,17 +75,17 @@ type Config struct {
 	CleanupTimeout time.Duration
 
 	// ChangeBytes is how many bytes of changes, ids and bodies, are kept per tenant while a run goes on, and may be in one
-	// call; see Engine.Update. If more come, the live index takes them, and the run fails. Default 64 MiB. A log in Changes
-	// has a limit of its own on what it keeps.
+	// call; see Engine.Update. If more come, the live index takes them, and the run fails. Default 64 MiB. A log in
+	// Changes has a limit of its own on what it keeps.
 	ChangeBytes int
 	// Changes keeps what Engine.Update accepts. Default: NewChanges(ChangeBytes), in memory. With a log that outlives the
 	// process, an engine also applies what another process has accepted and not applied, and does so until Shutdown. Of
 	// engines that share such a log each one has the same index.
 	Changes ChangeLog
-	// MaxHold limits the time in which updates of a tenant wait for a switch-over, in two parts. A run that has not replayed
-	// the last changes within it lets go and catches up again, and fails with [RuleCurrent] after the third time: nothing
-	// has changed then. One whose Commit takes longer is cut off: the job then says that the new index may be live, and
-	// what was accepted is carried out again in the index that is. Default 10 min: an index that queues its
+	// MaxHold limits the time in which updates of a tenant wait for a switch-over, in two parts. A run that has not
+	// replayed the last changes within it lets go and catches up again, and fails with [RuleCurrent] after the third time:
+	// nothing has changed then. One whose Commit takes longer is cut off: the job then says that the new index may be
+	// live, and the accepted changes are carried out again in the index that is. Default 10 min: an index that queues its
 	// work may take long.
 	MaxHold time.Duration
 
@@ -170,7 +170,8 @@ func (c *Config) validate() error {
 		}
 	}
 	if !isEntityType(c.EntityType) {
-		errs = append(errs, fmt.Errorf("EntityType is %q, it must be 1 to %d printable characters, without spaces at either end",
+		errs = append(errs, fmt.Errorf("EntityType is %q, it must be 1 to %d printable characters, without "+
+			"spaces at either end",
 			c.EntityType, maxEntityType))
 	}
 	atLeastOne("Readers", int64(c.Readers))

@@ -24,7 +24,7 @@ type differ struct {
 
 	seed   maphash.Seed
 	ids    []uint64 // hashes, sorted
-	bodies []uint32 // hashes, of the same products; the bit met is set once the generation has the product, too
+	bodies []uint32 // hashes, of the same products; the bit met is set once the generation also has the product
 
 	out     Difference
 	changed map[string]map[string]uint64 // some that have changed: the hashes of their fields in the generation
@@ -50,7 +50,8 @@ func (d *differ) compare(ctx context.Context, about int64) (*Difference, error) 
 	if err != nil {
 		return nil, err
 	}
-	if err := d.retry.Do(ctx, func() error { return contain(func() error { return d.readSealed(ctx, edited) }) }); err != nil {
+	if err := d.retry.Do(ctx, func() error { return contain(func() error { return d.readSealed(ctx, edited) }) }); err !=
+		nil {
 		return nil, fmt.Errorf("reading the new index: %w", err)
 	}
 	if err := d.retry.Do(ctx, func() error { return contain(func() error { return d.describe(ctx) }) }); err != nil {
@@ -65,7 +66,7 @@ func (d *differ) compare(ctx context.Context, about int64) (*Difference, error) 
 	return &d.out, nil
 }
 
-// readLive notes what is live.
+// readLive notes the products that are live.
 func (d *differ) readLive(ctx context.Context) error {
 	d.ids, d.bodies = d.ids[:0], d.bodies[:0]
 	for p, err := range d.live(ctx) {
@@ -98,7 +99,7 @@ func (d *differ) dropRepeated() {
 	d.ids, d.bodies = d.ids[:kept], d.bodies[:kept]
 }
 
-// readSealed compares what the generation holds with what is live, but for products that were edited.
+// readSealed compares the generation with the live index, but for products that were edited.
 func (d *differ) readSealed(ctx context.Context, edited map[string]struct{}) error {
 	d.out, d.changed = Difference{Edited: int64(len(edited))}, map[string]map[string]uint64{}
 	for i := range d.bodies {
@@ -205,7 +206,7 @@ func (d *differ) hash(p Product) (uint32, error) {
 func (d *differ) fields(p Product) (map[string]uint64, error) {
 	var values map[string]json.RawMessage
 	if err := json.Unmarshal(p.Body, &values); err != nil {
-		return nil, fmt.Errorf("the index returned a body of product %q that is no JSON object: %w", shortID(p.ID), err)
+		return nil, fmt.Errorf("the index returned a body of product %q that is not a JSON object: %w", shortID(p.ID), err)
 	}
 	hashes := make(map[string]uint64, len(values))
 	for name, value := range values {

@@ -46,8 +46,9 @@ func (c *Config) checkDifference(d *Difference) error {
 	}{{RuleRemoved, d.Removed, c.MaxRemoved, "MaxRemoved"}, {RuleChanged, d.Changed, c.MaxChanged, "MaxChanged"}} {
 		most := int64(rule.fraction*float64(d.live()) + roundingError)
 		if rule.fraction > 0 && rule.have > most {
-			return &GateError{rule.rule, rule.have, most, fmt.Sprintf("%d of the %d products that are live would be %s, at most %d may be (%s)",
-				rule.have, d.live(), rule.rule, most, rule.what)}
+			return &GateError{rule.rule, rule.have, most,
+				fmt.Sprintf("%d of the %d products that are live would be %s, at most %d may be (%s)",
+					rule.have, d.live(), rule.rule, most, rule.what)}
 		}
 	}
 	return nil

@@ -114,7 +114,7 @@ func TestDifferenceIsExact(t *testing.T) {
 	}
 }
 
-// twice is an index whose scan of what is live yields some products twice, as one may while changes are made.
+// twice is an index whose scan of the live index yields some products twice, as it may while changes are made.
 type twice struct{ *reindextest.Memory }
 
 func (x twice) ScanLive(ctx context.Context, tenant string) iter.Seq2[reindex.Product, error] {
@@ -176,7 +176,10 @@ func TestRulesOfTheDifference(t *testing.T) {
 	}{
 		{"removed too many", reindextest.Products(89, "old"), reindex.Config{MaxRemoved: 0.1}, reindex.RuleRemoved},
 		{"removed as many as may be", reindextest.Products(90, "old"), reindex.Config{MaxRemoved: 0.1}, ""},
-		{"removed one where none may be", reindextest.Products(99, "old"), reindex.Config{MaxRemoved: 1e-12}, reindex.RuleRemoved},
+		{
+			"removed one, and none may be", reindextest.Products(99, "old"), reindex.Config{MaxRemoved: 1e-12},
+			reindex.RuleRemoved,
+		},
 		{"changed too many", half, reindex.Config{MaxChanged: 0.49}, reindex.RuleChanged},
 		{"changed as many as may be", half, reindex.Config{MaxChanged: 0.5}, ""},
 	} {
@@ -211,7 +214,8 @@ func TestDifferenceLeavesEditsOut(t *testing.T) {
 		}
 	}
 	ids := reindextest.Products(100, "old")
-	if err := b.Update(t.Context(), tenant, reindex.Change{ID: ids[0].ID, Delete: true}, reindex.Change{ID: "fresh", Body: ids[1].Body}); err != nil {
+	if err := b.Update(t.Context(), tenant, reindex.Change{ID: ids[0].ID, Delete: true},
+		reindex.Change{ID: "fresh", Body: ids[1].Body}); err != nil {
 		t.Fatal(err)
 	}
 	close(src.gate)
@@ -230,10 +234,12 @@ func TestDifferenceNeedsAScanner(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, _, err := engine.StartWith(t.Context(), tenant, reindex.Options{Difference: true}); !errors.Is(err, errors.ErrUnsupported) {
+	if _, _, err := engine.StartWith(t.Context(), tenant,
+		reindex.Options{Difference: true}); !errors.Is(err, errors.ErrUnsupported) {
 		t.Errorf("error %v, want one that says that this is not supported", err)
 	}
-	strict, err := reindex.New(reindextest.Slice(reindextest.Products(3, "new")), unreadable{ix}, &reindex.Config{MaxRemoved: 0.5})
+	strict, err := reindex.New(reindextest.Slice(reindextest.Products(3, "new")), unreadable{ix},
+		&reindex.Config{MaxRemoved: 0.5})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -6,6 +6,11 @@
 //
 //	Source ──▶ Engine: read → check → batch → write (retry, split) ──▶ Generation ──▶ seal → gate → commit
 //
+//	engine, err := reindex.New(source, index, &reindex.Config{Logger: slog.Default()})
+//	job, started, err := engine.Start(ctx, "acme")
+//	for job, err := range engine.Watch(ctx, "acme", job.ID) { … }
+//	err = engine.Shutdown(ctx)
+//
 // # A run's life
 //
 // A run waits for its turn ([StatusPending]) if Config.MaxRuns others are in progress, in the order of arrival. Then
@@ -25,16 +30,16 @@
 // more than Config.MaxRejected products were rejected ([RuleRejected]) and no more than Config.MaxDuplicates came twice
 // with different bodies ([RuleDuplicates]), something was indexed ([RuleEmpty]), as many different products came as
 // were announced ([RuleCount]), and the number of documents did not collapse ([RuleShrunk]). A refusal is a
-// [*GateError] with the rule and the numbers. "Not known" is never taken for "none": a live index that cannot be
-// counted closes the gate.
+// [*GateError] with the rule and the numbers. A live index that cannot be counted does not count as an
+// empty one: it closes the gate.
 //
 // Bounded memory: one batch a reader and one a worker, each of at most Config.BatchBytes, ids included, or one larger
 // product, and at most 24 bytes per id, whatever the catalogue's size. Reports list at most Config.ReportItems, with
 // reasons of at most 1,000 bytes.
 //
 // Retry in one place: indexes try once and classify what went wrong (see [Writer]). The engine resends only what failed
-// and can succeed, waits as [Retry] says, splits what is too large, and isolates the one product that spoils a batch.
-// It does not read a source twice: a source that calls a server tries again by itself, with Retry.Do.
+// and can succeed, waits as [Retry] says, splits batches that are too large, and isolates the one product that spoils a
+// batch. It does not read a source twice: a source that calls a server tries again by itself, with Retry.Do.
 //
 // Control: every call of a host's code gets a context that ends when its result is no longer wanted; that of a read
 // ends also when a write has failed. Discarding a generation has a context of its own, limited by
@@ -50,13 +55,13 @@
 //
 // # Edits during a run
 //
-// [Engine.Update] changes single products in the live index ([Updater]). What it accepts while a run goes on is also
-// carried into the new generation ([Editor]), so that a switch-over undoes no edit: a run notes where the tenant's
-// changes stand before it opens the source, loads, replays what was accepted since, the last change of each product,
-// until little is left, seals, counts, passes the gate, and then holds the tenant's updates for the short time in which
-// it replays the rest and commits. To replay too much is harmless. What the edits added and removed is part of the
-// accounting. A change that an index refuses is reported with its id and reason, and holds nothing up. A run whose
-// generation cannot be edited, or for which too many changes came (Config.ChangeBytes), does not go live
+// [Engine.Update] changes single products in the live index ([Updater]). A change that it accepts while a run goes on
+// is also carried into the new generation ([Editor]), so that a switch-over undoes no edit: a run notes where the
+// tenant's changes stand before it opens the source, loads, replays the changes accepted since, the last one of each
+// product, until little is left, seals, counts, passes the gate, and then holds the tenant's updates for the short time
+// in which it replays the rest and commits. To replay too much is harmless. The accounting includes the products that
+// edits added and removed. A change that an index refuses is reported with its id and reason, and holds nothing up. A
+// run whose generation cannot be edited, or for which too many changes came (Config.ChangeBytes), does not go live
 // ([RuleCurrent]).
 //
 // Changes are kept in memory, or in a [ChangeLog] that outlives the process (Config.Changes): then several processes
@@ -70,10 +75,10 @@
 // network, additive increase and multiplicative decrease (RFC 5681):
 //
 //   - A [*TemporaryError], or items that are to be sent again (status 429 or 503), halve the number of writes at the
-//     same time; one at a time that is still too much halves the batches. As in TCP, what was on its way at the same
-//     time halves nothing more. Success makes the number grow by one a round; the number that was too much is tried
-//     again after 16 rounds. An index that takes n writes at the same time so gets n nearly all the time, and refuses
-//     no more than one in 16 × n of them once n is found.
+//     same time; one at a time that is still too much halves the batches. As in TCP, writes that were on their way at
+//     the same time halve nothing more. Success makes the number grow by one a round; the number that was too much is
+//     tried again after 16 rounds. An index that takes n writes at the same time so gets n nearly all the time, and
+//     refuses no more than one in 16 × n of them once n is found.
 //   - A write that takes longer than [Limits].SlowWrite halves the batches, and the number of writes once batches are
 //     at their smallest, 1/64 of the largest. Rounds of quick ones, of up to half that time, make batches grow by as
 //     much.

@@ -17,7 +17,8 @@ func TestDryRunChangesNothing(t *testing.T) {
 		t.Fatalf("job %+v, started %v, error %v", job, started, err)
 	}
 	job = ended(t, b.Engine, job)
-	if job.Status != reindex.StatusSuccess || !job.Options.DryRun || job.Report.Indexed != 120 || job.Report.Replaced != 100 {
+	if job.Status != reindex.StatusSuccess || !job.Options.DryRun || job.Report.Indexed != 120 ||
+		job.Report.Replaced != 100 {
 		t.Errorf("the dry run ended as %+v", job)
 	}
 	b.assertOldLive(t)

@@ -25,7 +25,7 @@ type Engine struct {
 
 // New returns an engine that reads products through src and writes them through ix. A nil cfg means the defaults. The
 // error names every setting that is invalid. If Config.Changes outlives the process, the engine begins at once to apply
-// what is left in it.
+// the changes that are left in it.
 func New(src Source, ix Indexer, cfg *Config) (*Engine, error) {
 	if src == nil || ix == nil {
 		return nil, errors.New("reindex: New needs a Source and an Indexer")
@@ -36,7 +36,8 @@ func New(src Source, ix Indexer, cfg *Config) (*Engine, error) {
 	}
 	if c.Loader != nil {
 		if _, ok := As[Joiner](ix); !ok {
-			return nil, fmt.Errorf("reindex: the index cannot be loaded elsewhere, as it is not a Joiner: %w", errors.ErrUnsupported)
+			return nil, fmt.Errorf("reindex: the index cannot be loaded elsewhere, as it is not a Joiner: %w",
+				errors.ErrUnsupported)
 		}
 	}
 	e := &Engine{src: src, ix: ix, cfg: c, sizes: newSizes(&c, ix), turns: turns{free: c.MaxRuns}, runs: map[string]*run{}}

@@ -43,8 +43,10 @@ func (x *null) Abort(context.Context) error  { return nil }
 // body returns a realistic product of size bytes.
 func body(id string, size int) json.RawMessage {
 	fields := map[string]any{
-		"name": "Wool sweater, grey", "price": 129.99, "stock": 12, "tags": []string{"wool", "winter", "grey"}, "published": true,
-		"attributes": map[string]any{"color": "grey", "size": "XL", "weight": 1250, "care": "wash \"cold\""}, "description": "",
+		"name": "Wool sweater, grey", "price": 129.99, "stock": 12, "tags": []string{"wool", "winter", "grey"},
+		"published":   true,
+		"attributes":  map[string]any{"color": "grey", "size": "XL", "weight": 1250, "care": "wash \"cold\""},
+		"description": "",
 	}
 	missing := size - len(reindextest.NewProduct(id, fields).Body)
 	fields["description"] = strings.Repeat("Soft and warm, for long winters. ", size/33+1)[:missing]

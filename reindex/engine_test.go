@@ -31,7 +31,9 @@ type bench struct {
 	index *reindextest.Memory
 }
 
-func newBench(t *testing.T, src reindex.Source, cfg *reindex.Config, fault func(reindextest.Call) reindextest.Fault) bench {
+func newBench(
+	t *testing.T, src reindex.Source, cfg *reindex.Config, fault func(reindextest.Call) reindextest.Fault,
+) bench {
 	t.Helper()
 	index := reindextest.NewMemory()
 	publish(t, index, reindextest.Products(100, "old"))
@@ -143,7 +145,7 @@ func TestRunSucceeds(t *testing.T) {
 	}
 }
 
-// What ends a run as a failure leaves the live index as it was.
+// A failure of a run leaves the live index as it was.
 func TestRunFails(t *testing.T) {
 	many := reindextest.Products(10_000, "new")
 	broken := slices.Clone(many)
@@ -175,20 +177,51 @@ func TestRunFails(t *testing.T) {
 			src:   then(many[:9999], func(yield func(reindex.Product, error) bool) { yield(reindex.Product{}, errSource) }),
 			phase: reindex.PhaseRead, is: errSource, message: "reading the products failed; the service's log",
 		},
-		{name: "source ends early", src: announced(10_200, many), phase: reindex.PhaseCheck, rule: reindex.RuleCount, message: "announced 10200 products and yielded 10000 different ones, at least 10200"},
-		{name: "source yields nothing", src: reindextest.Slice(nil), phase: reindex.PhaseCheck, rule: reindex.RuleEmpty, message: "0 products were read"},
 		{
-			name: "everything is rejected", src: reindextest.Slice([]reindex.Product{{ID: "a", Body: json.RawMessage(`[]`)}}), cfg: reindex.Config{MaxRejected: -1, AllowEmpty: true},
+			name: "source ends early", src: announced(10_200, many), phase: reindex.PhaseCheck, rule: reindex.RuleCount,
+			message: "announced 10200 products and yielded 10000 different ones, at least 10200",
+		},
+		{
+			name: "source yields nothing", src: reindextest.Slice(nil), phase: reindex.PhaseCheck, rule: reindex.RuleEmpty,
+			message: "0 products were read",
+		},
+		{
+			name: "everything is rejected", src: reindextest.Slice([]reindex.Product{{ID: "a", Body: json.RawMessage(`[]`)}}),
+			cfg:   reindex.Config{MaxRejected: -1, AllowEmpty: true},
 			phase: reindex.PhaseCheck, rule: reindex.RuleEmpty, message: "1 products were read and none was indexed",
 		},
-		{name: "one bad product", src: reindextest.Slice(broken), phase: reindex.PhaseCheck, rule: reindex.RuleRejected, message: "1 products were rejected, at most 0"},
-		{name: "catalogue shrank", src: reindextest.Slice(many[:49]), phase: reindex.PhaseCheck, rule: reindex.RuleShrunk, message: "holds 49 documents and the live one 100, at least 50"},
-		{name: "counting fails", src: counted{reindextest.Slice(many), 0, errSource}, phase: reindex.PhaseOpen, is: errSource},
-		{name: "begin fails", src: reindextest.Slice(many), fault: fails(reindextest.OpBegin, errIndex), phase: reindex.PhaseBegin, is: errIndex, message: "opening a new index failed"},
-		{name: "write fails", src: reindextest.Slice(many), fault: fails(reindextest.OpWrite, errIndex), phase: reindex.PhaseWrite, is: errIndex, message: "writing to the new index failed"},
-		{name: "seal fails", src: reindextest.Slice(many), fault: fails(reindextest.OpSeal, errIndex), phase: reindex.PhaseSeal, is: errIndex, message: "completing the new index failed"},
-		{name: "commit fails", src: reindextest.Slice(many), fault: fails(reindextest.OpCommit, errIndex), phase: reindex.PhaseCommit, is: errIndex, message: "switching over to the new index failed"},
-		{name: "write keeps failing for a while", src: reindextest.Slice(many), fault: fails(reindextest.OpWrite, reindex.Temporary(errIndex)), phase: reindex.PhaseWrite, is: errIndex},
+		{
+			name: "one bad product", src: reindextest.Slice(broken), phase: reindex.PhaseCheck, rule: reindex.RuleRejected,
+			message: "1 products were rejected, at most 0",
+		},
+		{
+			name: "catalogue shrank", src: reindextest.Slice(many[:49]), phase: reindex.PhaseCheck, rule: reindex.RuleShrunk,
+			message: "holds 49 documents and the live one 100, at least 50",
+		},
+		{
+			name: "counting fails", src: counted{reindextest.Slice(many), 0, errSource}, phase: reindex.PhaseOpen,
+			is: errSource,
+		},
+		{
+			name: "begin fails", src: reindextest.Slice(many), fault: fails(reindextest.OpBegin, errIndex),
+			phase: reindex.PhaseBegin, is: errIndex, message: "opening a new index failed",
+		},
+		{
+			name: "write fails", src: reindextest.Slice(many), fault: fails(reindextest.OpWrite, errIndex),
+			phase: reindex.PhaseWrite, is: errIndex, message: "writing to the new index failed",
+		},
+		{
+			name: "seal fails", src: reindextest.Slice(many), fault: fails(reindextest.OpSeal, errIndex),
+			phase: reindex.PhaseSeal, is: errIndex, message: "completing the new index failed",
+		},
+		{
+			name: "commit fails", src: reindextest.Slice(many), fault: fails(reindextest.OpCommit, errIndex),
+			phase: reindex.PhaseCommit, is: errIndex, message: "switching over to the new index failed",
+		},
+		{
+			name: "write keeps failing for a while", src: reindextest.Slice(many),
+			fault: fails(reindextest.OpWrite, reindex.Temporary(errIndex)), phase: reindex.PhaseWrite, is: errIndex,
+		},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			b := newBench(t, test.src, &test.cfg, test.fault)
@@ -205,7 +238,8 @@ func TestRunFails(t *testing.T) {
 			}
 			b.assertOldLive(t)
 			job := b.lastJob(t)
-			if job.Status != reindex.StatusFailure || !strings.Contains(job.Message, test.message) || strings.Contains(job.Message, "10.1.2.3") {
+			if job.Status != reindex.StatusFailure || !strings.Contains(job.Message, test.message) ||
+				strings.Contains(job.Message, "10.1.2.3") {
 				t.Errorf("job is %s with message %q, want one with %q and no host", job.Status, job.Message, test.message)
 			}
 			if fmt.Sprint(job.Report) != fmt.Sprint(report) {
@@ -236,7 +270,7 @@ func (c counted) Count(context.Context) (int64, error) {
 	return c.n, c.err
 }
 
-// What the gate's settings let through goes live.
+// A generation that the gate's settings let through goes live.
 func TestGateSettings(t *testing.T) {
 	few := reindextest.Products(40, "new")
 	withBad := append(slices.Clone(few), reindex.Product{ID: "bad", Body: json.RawMessage(`"x"`)})
@@ -251,10 +285,19 @@ func TestGateSettings(t *testing.T) {
 		{"AllowEmpty", reindextest.Slice(nil), reindex.Config{AllowEmpty: true, MinFraction: -1}, nil},
 		{"MaxRejected just reached", reindextest.Slice(withBad), reindex.Config{MaxRejected: 1, MinFraction: -1}, few},
 		{"MaxRejected off", reindextest.Slice(withBad), reindex.Config{MaxRejected: -1, MinFraction: -1}, few},
-		{"CountMargin just reached", counted{reindextest.Slice(few), 50, nil}, reindex.Config{CountMargin: 0.2, MinFraction: -1}, few},
-		{"CountMargin off", counted{reindextest.Slice(few), 1000, nil}, reindex.Config{CountMargin: -1, MinFraction: -1}, few},
+		{
+			"CountMargin just reached", counted{reindextest.Slice(few), 50, nil},
+			reindex.Config{CountMargin: 0.2, MinFraction: -1}, few,
+		},
+		{
+			"CountMargin off", counted{reindextest.Slice(few), 1000, nil}, reindex.Config{CountMargin: -1, MinFraction: -1},
+			few,
+		},
 		{"more than announced", counted{reindextest.Slice(few), 10, nil}, reindex.Config{MinFraction: -1}, few},
-		{"count unsupported", counted{reindextest.Slice(few), 0, fmt.Errorf("gzip: %w", errors.ErrUnsupported)}, reindex.Config{MinFraction: -1}, few},
+		{
+			"count unsupported", counted{reindextest.Slice(few), 0, fmt.Errorf("gzip: %w", errors.ErrUnsupported)},
+			reindex.Config{MinFraction: -1}, few,
+		},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			b := newBench(t, test.src, &test.cfg, nil)
@@ -278,16 +321,19 @@ func TestDuplicates(t *testing.T) {
 	}
 	rejected := reindex.Product{ID: "r", Body: json.RawMessage(`no`)}
 	products = append(products, rejected, reindextest.NewProduct("r", map[string]any{"rev": "later"}))
-	b := newBench(t, reindextest.Slice(products), &reindex.Config{BatchDocs: 7, Workers: 4, MaxRejected: 1, MaxDuplicates: 81, ReportItems: 10}, nil)
+	b := newBench(t, reindextest.Slice(products),
+		&reindex.Config{BatchDocs: 7, Workers: 4, MaxRejected: 1, MaxDuplicates: 81, ReportItems: 10}, nil)
 	report, err := b.Run(t.Context(), tenant)
 	if err != nil {
 		t.Fatal(err)
 	}
 	b.assertLive(t, first, "new")
-	if report.Duplicates != 81 || report.Conflicts != 81 || report.Indexed != 500 || report.Rejected != 1 || report.Read != 582 {
+	if report.Duplicates != 81 || report.Conflicts != 81 || report.Indexed != 500 || report.Rejected != 1 ||
+		report.Read != 582 {
 		t.Errorf("report %+v", report)
 	}
-	if want := []string{"p0", "p5", "p10", "p15", "p20", "p25", "p30", "p35", "p40", "p45"}; !slices.Equal(report.DuplicateIDs, want) {
+	want := []string{"p0", "p5", "p10", "p15", "p20", "p25", "p30", "p35", "p40", "p45"}
+	if !slices.Equal(report.DuplicateIDs, want) {
 		t.Errorf("duplicates listed: %v, want the first ten, %v", report.DuplicateIDs, want)
 	}
 }
@@ -296,7 +342,8 @@ func TestDuplicates(t *testing.T) {
 func TestBadProducts(t *testing.T) {
 	good := reindextest.Products(10_000, "new")
 	bad := map[string]string{
-		"truncated": `{"id":"x"`, "array": `[1]`, "empty": ``, "utf8": "{\"id\":\"\xff\"}", "two": `{} {}`, "control\x01": `{}`, "invalid\xff": `{}`, "": `{}`,
+		"truncated": `{"id":"x"`, "array": `[1]`, "empty": ``, "utf8": "{\"id\":\"\xff\"}", "two": `{} {}`,
+		"control\x01": `{}`, "invalid\xff": `{}`, "": `{}`,
 		strings.Repeat("x", 4097): `{}`,
 	}
 	products := slices.Clone(good)
@@ -319,7 +366,7 @@ func TestBadProducts(t *testing.T) {
 	}
 }
 
-// located is a source that knows where its products are, or fails to tell.
+// located is a source that knows where its products are, or fails to find out.
 type located struct {
 	reindextest.Slice
 
@@ -338,7 +385,7 @@ func (l located) Locate(_ context.Context, ids ...string) (map[string]string, er
 	return where, l.err
 }
 
-// The report tells where the source has the rejected products, if it can.
+// The report has the places of the rejected products, if the source knows them.
 func TestLocatesRejections(t *testing.T) {
 	products := reindextest.Products(1000, "new")
 	products[41].Body, products[42].Body = nil, json.RawMessage(`[]`)
@@ -413,7 +460,8 @@ func TestHopelessRunStops(t *testing.T) {
 // Bodies reach the index as one line.
 func TestBodiesBecomeOneLine(t *testing.T) {
 	body := "{\r\n \"name\" : \"a b\",\n \"rev\": \"new\"\n}"
-	b := newBench(t, reindextest.Slice([]reindex.Product{{ID: "a", Body: json.RawMessage(body)}}), &reindex.Config{MinFraction: -1}, nil)
+	b := newBench(t, reindextest.Slice([]reindex.Product{{ID: "a", Body: json.RawMessage(body)}}),
+		&reindex.Config{MinFraction: -1}, nil)
 	if _, err := b.Run(t.Context(), tenant); err != nil {
 		t.Fatal(err)
 	}
@@ -424,15 +472,16 @@ func TestBodiesBecomeOneLine(t *testing.T) {
 
 func TestTransform(t *testing.T) {
 	products := reindextest.Products(1000, "old")
-	cfg := &reindex.Config{MaxRejected: 2, BatchBytes: 4096, Transform: func(_ context.Context, name string, p reindex.Product) (json.RawMessage, error) {
-		switch p.ID {
-		case "p3":
-			return nil, errors.New("no price")
-		case "p4":
-			return json.RawMessage(`{"broken`), nil
-		}
-		return json.RawMessage(fmt.Sprintf(`{"rev":"new","tenant":%q,"padding":%q}`, name, strings.Repeat("x", 500))), nil
-	}}
+	cfg := &reindex.Config{MaxRejected: 2, BatchBytes: 4096,
+		Transform: func(_ context.Context, name string, p reindex.Product) (json.RawMessage, error) {
+			switch p.ID {
+			case "p3":
+				return nil, errors.New("no price")
+			case "p4":
+				return json.RawMessage(`{"broken`), nil
+			}
+			return json.RawMessage(fmt.Sprintf(`{"rev":"new","tenant":%q,"padding":%q}`, name, strings.Repeat("x", 500))), nil
+		}}
 	b := newBench(t, reindextest.Slice(products), cfg, func(c reindextest.Call) reindextest.Fault {
 		if c.Op == reindextest.OpWrite {
 			n := 0
@@ -451,7 +500,8 @@ func TestTransform(t *testing.T) {
 	}
 	b.assertLive(t, slices.Concat(products[:3], products[5:]), "new")
 	slices.SortFunc(report.Rejections, func(a, b reindex.Rejection) int { return strings.Compare(a.ID, b.ID) })
-	if r := report.Rejections; len(r) != 2 || r[0].Reason != "transform: no price" || !strings.Contains(r[1].Reason, "after the transform") {
+	r := report.Rejections
+	if len(r) != 2 || r[0].Reason != "transform: no price" || !strings.Contains(r[1].Reason, "after the transform") {
 		t.Errorf("rejections %v", r)
 	}
 }
@@ -475,15 +525,25 @@ func TestPanics(t *testing.T) {
 		phase reindex.Phase
 	}{
 		{name: "in Count", src: counted{n: -7}, phase: reindex.PhaseOpen},
-		{name: "in the sequence", src: then(products, func(func(reindex.Product, error) bool) { panic(errSource) }), phase: reindex.PhaseRead},
-		{name: "in Products", src: reindex.SourceFunc(func(context.Context, string) iter.Seq2[reindex.Product, error] { panic(errSource) }), phase: reindex.PhaseRead},
+		{
+			name: "in the sequence", src: then(products, func(func(reindex.Product, error) bool) { panic(errSource) }),
+			phase: reindex.PhaseRead,
+		},
+		{
+			name:  "in Products",
+			src:   reindex.SourceFunc(func(context.Context, string) iter.Seq2[reindex.Product, error] { panic(errSource) }),
+			phase: reindex.PhaseRead,
+		},
 		{name: "in Transform", src: reindextest.Slice(products), phase: reindex.PhaseWrite, cfg: reindex.Config{
 			Transform: func(context.Context, string, reindex.Product) (json.RawMessage, error) { panic(errSource) },
 		}},
 		{name: "in Begin", src: reindextest.Slice(products), fault: panics(reindextest.OpBegin), phase: reindex.PhaseBegin},
 		{name: "in Write", src: reindextest.Slice(products), fault: panics(reindextest.OpWrite), phase: reindex.PhaseWrite},
 		{name: "in Seal", src: reindextest.Slice(products), fault: panics(reindextest.OpSeal), phase: reindex.PhaseSeal},
-		{name: "in Commit", src: reindextest.Slice(products), fault: panics(reindextest.OpCommit), phase: reindex.PhaseCommit},
+		{
+			name: "in Commit", src: reindextest.Slice(products), fault: panics(reindextest.OpCommit),
+			phase: reindex.PhaseCommit,
+		},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			b := newBench(t, test.src, &test.cfg, test.fault)
@@ -541,7 +601,9 @@ func TestTrace(t *testing.T) {
 	if _, err := b.Run(t.Context(), tenant); err != nil {
 		t.Fatal(err)
 	}
-	want := []reindex.Status{reindex.StatusPending, reindex.StatusInProgress, reindex.StatusPublished, reindex.StatusSuccess}
+	want := []reindex.Status{
+		reindex.StatusPending, reindex.StatusInProgress, reindex.StatusPublished, reindex.StatusSuccess,
+	}
 	if !slices.Equal(statuses, want) || len(ended) != 1 || ended[0] != nil {
 		t.Errorf("statuses %v, ends %v", statuses, ended)
 	}

@@ -42,9 +42,11 @@ func TestEntityTypes(t *testing.T) {
 
 func TestEntityTypeGrammar(t *testing.T) {
 	for entityType, valid := range map[string]bool{
-		"": true, "A": true, "PRICE_LIST_2": true, "product": true, "2nd brand": true, "_a-b.c/d:e": true, "Größe": true, "商品": true,
+		"": true, "A": true, "PRICE_LIST_2": true, "product": true, "2nd brand": true, "_a-b.c/d:e": true, "Größe": true,
+		"商品":                     true,
 		strings.Repeat("ä", 128): true,
-		" ":                      false, " A": false, "A ": false, "A\n": false, "A\x00B": false, "A\u2028B": false, "\xff": false, "\uFFFD": false,
+		" ":                      false, " A": false, "A ": false, "A\n": false, "A\x00B": false, "A\u2028B": false,
+		"\xff": false, "\uFFFD": false,
 		strings.Repeat("A", 129): false,
 	} {
 		_, err := reindex.New(reindextest.Slice{}, reindextest.NewMemory(), &reindex.Config{EntityType: entityType})

@@ -26,7 +26,7 @@ var (
 	// ErrJobEnded: the job to be cancelled has ended already.
 	ErrJobEnded = errors.New("job has ended")
 
-	// ErrLeaseLost: the job store has given a job up, or could not be told in time that its run goes on. The run ends.
+	// ErrLeaseLost: the job store has given a job up, or could not be reached in time to renew the lease. The run ends.
 	ErrLeaseLost = errors.New("the lease of the job was lost")
 
 	// ErrFenced: an index refuses to publish a generation because a newer run of the tenant has begun. See [Fence].
@@ -72,17 +72,17 @@ var (
 	// ErrTooLarge: an index does not take a batch or a product of that size. See [Generation].
 	ErrTooLarge = errors.New("too large for the index")
 
-	// ErrRefused: an index refused a batch for what it holds, without telling which product is to blame. See [Generation].
+	// ErrRefused: an index refused a batch for its content, without naming the product that is to blame. See [Generation].
 	ErrRefused = errors.New("refused by the index")
 )
 
-// What follows a message that cannot say all.
+// Ends of messages that cannot say all.
 const (
 	seeLog  = "; the service's log has the details"
 	notSure = "; whether the new index is live is not known"
 )
 
-// ItemError tells why one product was not indexed.
+// ItemError is the reason why one product was not indexed.
 type ItemError struct {
 	// ID is the product's id.
 	ID string
@@ -111,7 +111,7 @@ type BatchError struct {
 	RetryAfter time.Duration
 }
 
-// Error tells how many products failed, and the first one's reason.
+// Error returns how many products failed, and the first one's reason.
 func (e *BatchError) Error() string {
 	if len(e.Items) == 0 {
 		return "no products failed"

@@ -46,7 +46,8 @@ func ExampleEngine_Update() {
 	messages := make(chan message, 3)
 	acked := 0
 	for _, m := range []message{
-		{id: "wool", body: json.RawMessage(`{"name":"warm wool socks"}`)}, {id: "cotton"}, {id: "silk", body: json.RawMessage(`{"name":"silk socks"}`)},
+		{id: "wool", body: json.RawMessage(`{"name":"warm wool socks"}`)}, {id: "cotton"},
+		{id: "silk", body: json.RawMessage(`{"name":"silk socks"}`)},
 	} {
 		m.tenant, m.ack = "acme", func() { acked++ }
 		messages <- m

@@ -88,7 +88,7 @@ func ExampleEngine_Start() {
 	// shut down: <nil>
 }
 
-// The gate keeps what is not complete from going live, and says why.
+// The gate keeps an incomplete generation from going live, and says why.
 func ExampleGateError() {
 	memory := reindextest.NewMemory()
 	full, err := reindex.New(socks, memory, nil)
@@ -121,7 +121,7 @@ func ExampleGateError() {
 	// 3 documents are still live
 }
 
-// A Transform makes what is indexed out of what was read.
+// A Transform makes the body to index from the one that was read.
 func ExampleConfig_transform() {
 	memory := reindextest.NewMemory()
 	engine, err := reindex.New(socks, memory, &reindex.Config{

@@ -18,8 +18,7 @@ import (
 	"productindex/reindex/reindextest"
 )
 
-// What a host's code does wrong, or does not do at all, and what becomes of the run. Each test is named after the
-// fault.
+// Faults of a host's code, and their effect on the run. Each test is named after the fault.
 
 // A write that fails for good ends the context of the read: a source that waits for that does not hold the run.
 func TestFailedWriteEndsTheRead(t *testing.T) {
@@ -36,7 +35,9 @@ func TestFailedWriteEndsTheRead(t *testing.T) {
 					yield(reindex.Product{}, ctx.Err())
 				}
 			}
-			b := newBench(t, waits{waiting}, &reindex.Config{BatchDocs: 10, Readers: readers}, onWrite(func(reindextest.Call) reindextest.Fault {
+			b := newBench(t, waits{
+				waiting,
+			}, &reindex.Config{BatchDocs: 10, Readers: readers}, onWrite(func(reindextest.Call) reindextest.Fault {
 				return reindextest.Fault{Err: errIndex}
 			}))
 			start := time.Now()
@@ -225,14 +226,17 @@ func TestLostCommitMayBeLive(t *testing.T) {
 func TestRefusedCommitIsNotLive(t *testing.T) {
 	for name, refusal := range map[string]error{"temporary": reindex.Temporary(errBusy), "fenced": reindex.ErrFenced} {
 		t.Run(name, func(t *testing.T) {
-			b := newBench(t, reindextest.Slice(reindextest.Products(100, "new")), nil, func(c reindextest.Call) reindextest.Fault {
+			b := newBench(t, reindextest.Slice(
+				reindextest.Products(100, "new"),
+			), nil, func(c reindextest.Call) reindextest.Fault {
 				if c.Op == reindextest.OpCommit {
 					return reindextest.Fault{Err: refusal}
 				}
 				return reindextest.Fault{}
 			})
 			_, err := b.Run(t.Context(), tenant)
-			if failure, ok := errors.AsType[*reindex.RunError](err); !ok || failure.MayBeLive || failure.Phase != reindex.PhaseCommit {
+			failure, ok := errors.AsType[*reindex.RunError](err)
+			if !ok || failure.MayBeLive || failure.Phase != reindex.PhaseCommit {
 				t.Errorf("error %v", err)
 			}
 			if job := b.lastJob(t); strings.Contains(job.Message, "not known") {
@@ -254,7 +258,10 @@ func TestCountIsMetByDifferentProducts(t *testing.T) {
 		rule     reindex.Rule
 	}{
 		{"the same again", append(half[:500:500], half...), reindex.Config{}, reindex.RuleCount},
-		{"the same again, duplicates allowed", append(half[:500:500], half...), reindex.Config{MaxDuplicates: -1}, reindex.RuleCount},
+		{
+			"the same again, duplicates allowed", append(half[:500:500], half...), reindex.Config{MaxDuplicates: -1},
+			reindex.RuleCount,
+		},
 		{"others of the same ids", append(half[:500:500], later...), reindex.Config{}, reindex.RuleDuplicates},
 		{"one other of the same id", append(half[:500:500], later[7]), reindex.Config{}, reindex.RuleDuplicates},
 		{"one other of the same id, allowed", append(half[:500:500], later[7]), reindex.Config{MaxDuplicates: 1}, ""},
@@ -287,7 +294,8 @@ func assertRule(t *testing.T, err error, want reindex.Rule) {
 // An estimate is shown, and nothing is checked against it.
 func TestEstimateIsNotChecked(t *testing.T) {
 	for err, want := range map[error]int64{nil: 700, errors.ErrUnsupported: 100} { // the live index has 100
-		b := newBench(t, estimated{then(reindextest.Products(100, "new"), func(func(reindex.Product, error) bool) {}), err}, nil, nil)
+		b := newBench(t, estimated{then(reindextest.Products(100, "new"), func(func(reindex.Product, error) bool) {}), err},
+			nil, nil)
 		if _, err := b.Run(t.Context(), tenant); err != nil {
 			t.Fatal(err)
 		}
@@ -379,14 +387,18 @@ func TestTypedNilErrors(t *testing.T) {
 		noRecord  *reindex.RecordError
 		noRelease *reindex.TemporaryError
 	)
-	for i, bad := range []error{none, noGate, noBatch, noRecord, noRelease, fmt.Errorf("reading: %w", noGate), errors.Join(errSource, none)} {
-		b := newBench(t, then(products, func(yield func(reindex.Product, error) bool) { yield(reindex.Product{}, bad) }), nil, nil)
+	for i, bad := range []error{
+		none, noGate, noBatch, noRecord, noRelease, fmt.Errorf("reading: %w", noGate), errors.Join(errSource, none),
+	} {
+		b := newBench(t, then(products, func(yield func(reindex.Product, error) bool) { yield(reindex.Product{}, bad) }),
+			nil, nil)
 		if _, err := b.Run(t.Context(), tenant); !errors.As(err, new(*reindex.RunError)) || err.Error() == "" {
 			t.Errorf("%d: error %v", i, err)
 		}
 		b.assertOldLive(t)
 		for _, op := range []reindextest.Op{
-			reindextest.OpBegin, reindextest.OpWrite, reindextest.OpFlush, reindextest.OpSeal, reindextest.OpCommit, reindextest.OpAbort,
+			reindextest.OpBegin, reindextest.OpWrite, reindextest.OpFlush, reindextest.OpSeal, reindextest.OpCommit,
+			reindextest.OpAbort,
 		} {
 			b := newBench(t, reindextest.Slice(products), nil, func(c reindextest.Call) reindextest.Fault {
 				if c.Op == op {
@@ -394,13 +406,15 @@ func TestTypedNilErrors(t *testing.T) {
 				}
 				return reindextest.Fault{}
 			})
-			if _, err := b.Run(t.Context(), tenant); (err == nil) != (op == reindextest.OpAbort) || err != nil && err.Error() == "" {
+			_, err := b.Run(t.Context(), tenant)
+			if (err == nil) != (op == reindextest.OpAbort) || err != nil && err.Error() == "" {
 				t.Errorf("%d: %s: error %v", i, op, err)
 			}
 		}
 	}
 	b := newBench(t, reindextest.Slice(products), &reindex.Config{
-		MaxRejected: -1, Transform: func(context.Context, string, reindex.Product) (json.RawMessage, error) { return nil, none },
+		MaxRejected: -1,
+		Transform:   func(context.Context, string, reindex.Product) (json.RawMessage, error) { return nil, none },
 	}, nil)
 	if report, err := b.Run(t.Context(), tenant); err == nil || report.Rejected != 100 {
 		t.Errorf("transform: report %+v, error %v", report, err)
@@ -413,7 +427,8 @@ func TestRecordErrors(t *testing.T) {
 	src := reindex.SourceFunc(func(context.Context, string) iter.Seq2[reindex.Product, error] {
 		return func(yield func(reindex.Product, error) bool) {
 			for i, p := range products {
-				if i == 50 && !yield(reindex.Product{}, fmt.Errorf("csv: %w", &reindex.RecordError{ID: "x", Where: "a.csv, line 51", Err: errors.New("3 cells")})) {
+				if i == 50 && !yield(reindex.Product{},
+					fmt.Errorf("csv: %w", &reindex.RecordError{ID: "x", Where: "a.csv, line 51", Err: errors.New("3 cells")})) {
 					return
 				}
 				if i == 60 && !yield(reindex.Product{}, &reindex.RecordError{Err: errors.New("no id")}) {
@@ -437,7 +452,7 @@ func TestRecordErrors(t *testing.T) {
 	b.assertLive(t, products, "new")
 }
 
-// The goroutine that a host's code ends with runtime.Goexit is not taken for one that came to its end.
+// The goroutine that a host's code ends with runtime.Goexit does not count as one that came to its end.
 func TestGoexit(t *testing.T) {
 	products := reindextest.Products(1000, "new")
 	exits := func(op reindextest.Op) func(reindextest.Call) reindextest.Fault {
@@ -522,7 +537,7 @@ func TestMisusedSequences(t *testing.T) {
 			}
 			readers.Wait()
 		}, "from several goroutines"},
-		{"after it was told to stop", func(yield func(reindex.Product, error) bool) {
+		{"after it was asked to stop", func(yield func(reindex.Product, error) bool) {
 			yield(reindex.Product{}, errSource)
 			yield(products[0], nil)
 		}, errSource.Error()},
@@ -538,7 +553,8 @@ func TestMisusedSequences(t *testing.T) {
 		}, "after its sequence had ended"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			b := newBench(t, then(nil, test.read), &reindex.Config{Workers: 1, BatchDocs: 10}, func(c reindextest.Call) reindextest.Fault {
+			b := newBench(t, then(nil,
+				test.read), &reindex.Config{Workers: 1, BatchDocs: 10}, func(c reindextest.Call) reindextest.Fault {
 				if c.Op == reindextest.OpSeal && test.name == "after it has ended" {
 					close(read)
 					<-late
@@ -548,7 +564,8 @@ func TestMisusedSequences(t *testing.T) {
 				}
 				return reindextest.Fault{}
 			})
-			if _, err := b.Run(t.Context(), tenant); err == nil || !strings.Contains(err.Error(), test.err) || !strings.Contains(err.Error(), "a defect of the Source") {
+			if _, err := b.Run(t.Context(), tenant); err == nil || !strings.Contains(err.Error(), test.err) ||
+				!strings.Contains(err.Error(), "a defect of the Source") {
 				t.Errorf("error %v, want one with %q", err, test.err)
 			}
 			b.assertOldLive(t)

@@ -235,8 +235,8 @@ const maxHolds = 3
 // errHeld: a run has let go of updates, as it had held them for too long.
 var errHeld = errors.New("updates were held for too long")
 
-// switchOver holds the tenant's updates for the time in which it replays the rest and commits. What the generation held
-// when it went live is what the live index is current with.
+// switchOver holds the tenant's updates for the time in which it replays the rest and commits. The live index is
+// current with the changes that the generation held when it went live.
 func (d *editing) switchOver(ctx context.Context, commit func(ctx context.Context) error) error {
 	s := d.feed.streams
 	defer s.apply(d.feed.stream) // what came meanwhile

@@ -20,7 +20,7 @@ const (
 	RuleEmpty Rule = "empty"
 	// RuleCount: the source yielded as many different products as it announced, but for Config.CountMargin.
 	RuleCount Rule = "count"
-	// RuleShrunk: the generation holds at least Config.MinFraction of what is live.
+	// RuleShrunk: the generation holds at least Config.MinFraction of the live products.
 	RuleShrunk Rule = "shrunk"
 	// RuleRemoved: not more of the products that are live are gone from the generation than Config.MaxRemoved.
 	RuleRemoved Rule = "removed"
@@ -35,7 +35,7 @@ type GateError struct {
 	// Have is the number that the rule looked at, Want the one it has to reach (for RuleRejected, RuleDuplicates,
 	// RuleRemoved and RuleChanged: must not exceed).
 	Have, Want int64
-	// Detail says what was compared and what can be done.
+	// Detail has the numbers that were compared, and the remedy.
 	Detail string
 }
 
@@ -62,7 +62,8 @@ func (c *Config) gate(r *Report, sealed Sealed) error {
 func checkAccounting(r *Report, sealed Sealed) error {
 	if sum := r.Indexed + r.Rejected + r.Duplicates; sum != r.Read {
 		return &GateError{RuleAccounting, sum, r.Read, fmt.Sprintf(
-			"%d products were read, but %d were indexed, %d rejected and %d duplicates", r.Read, r.Indexed, r.Rejected, r.Duplicates)}
+			"%d products were read, but %d were indexed, %d rejected and %d duplicates", r.Read, r.Indexed, r.Rejected,
+			r.Duplicates)}
 	}
 	if want := r.Indexed + r.Added - r.Removed; sealed.Documents != want {
 		text := fmt.Sprintf("the index accepted %d products, but holds %d", r.Indexed, sealed.Documents)
@@ -89,7 +90,8 @@ func (c *Config) checkDuplicates(r *Report, _ Sealed) error {
 		return nil
 	}
 	return &GateError{RuleDuplicates, r.Conflicts, c.MaxDuplicates, fmt.Sprintf(
-		"%d products have the id of another one and another body, at most %d may (MaxDuplicates); the report names some", r.Conflicts, c.MaxDuplicates)}
+		"%d products have the id of another one and another body, at most %d may (MaxDuplicates); the report names some",
+		r.Conflicts, c.MaxDuplicates)}
 }
 
 func (c *Config) checkCount(r *Report, _ Sealed) error {
@@ -102,7 +104,8 @@ func (c *Config) checkCount(r *Report, _ Sealed) error {
 		return nil
 	}
 	return &GateError{RuleCount, different, least, fmt.Sprintf(
-		"the source announced %d products and yielded %d different ones, at least %d were needed (CountMargin)", r.Expected, different, least)}
+		"the source announced %d products and yielded %d different ones, at least %d were needed (CountMargin)", r.Expected,
+		different, least)}
 }
 
 func (c *Config) checkEmpty(r *Report, sealed Sealed) error {
@@ -127,7 +130,8 @@ func (c *Config) checkShrunk(_ *Report, sealed Sealed) error {
 		return nil
 	}
 	return &GateError{RuleShrunk, sealed.Documents, least, fmt.Sprintf(
-		"the new index holds %d documents and the live one %d, at least %d were needed (MinFraction)", sealed.Documents, sealed.Live, least)}
+		"the new index holds %d documents and the live one %d, at least %d were needed (MinFraction)", sealed.Documents,
+		sealed.Live, least)}
 }
 
 // atLeast returns fraction of n, rounded up to whole documents; a product of floats such as 0.99 × 100 is not rounded

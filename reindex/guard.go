@@ -14,7 +14,7 @@ import (
 // PanicError is a panic of a host's code (a Source, a Transform, an Indexer, a JobStore) that ended a run instead of
 // the program.
 type PanicError struct {
-	// Value is what was passed to panic.
+	// Value is the value passed to panic.
 	Value any
 	// Stack is the stack trace of the goroutine that panicked.
 	Stack []byte

@@ -45,7 +45,7 @@ type Generation interface {
 	// Name is the generation's name in the index, unique within the tenant: what logs call it.
 	Name() string
 
-	// Seal makes what was written durable, and returns what the generation holds and what it would replace. No Write
+	// Seal makes the writes durable, and returns the numbers of products in the generation and in the live index. No Write
 	// follows it.
 	Seal(ctx context.Context) (Sealed, error)
 
@@ -102,8 +102,8 @@ type Limiter interface {
 }
 
 // Reaper is an optional capability of an [Indexer]: it removes what runs that died have left of a tenant, and returns
-// how many generations that were. It never touches what is live or what a living run owns. The engine calls it at the
-// start of each run; an error is logged and the run goes on. Without it leftovers stay until someone removes them.
+// how many generations that were. It never touches a live index or a generation of a living run. The engine calls it at
+// the start of each run; an error is logged and the run goes on. Without it leftovers stay until someone removes them.
 type Reaper interface {
 	Reap(ctx context.Context, tenant string) (int, error)
 }
@@ -112,32 +112,32 @@ type Reaper interface {
 // writes into it as well. Without
 // it, or if Join returns an error that matches [errors.ErrUnsupported], only that process can.
 type Joiner interface {
-	// Join returns a writer into a generation of the tenant, by its [Generation.Name]. ctx bounds the call, not the writer.
-	// Its Flush speaks of what it has written alone.
+	// Join returns a writer into a generation of the tenant, by its [Generation.Name]. ctx bounds the call, not the
+	// writer. Its Flush speaks of what it has written alone.
 	//
-	// Once Flush of the generation itself was called, which is when its load is over, nothing that a joined writer sends is
-	// accepted: a worker that was paused cannot undo a change that came since, nor write to what is live. Join and Write
-	// return an error that matches [ErrFenced] then, and if the generation has gone live, was discarded, or is that of a run
-	// with a greater token than the one in ctx (see [Fence]).
+	// Once Flush of the generation itself was called, which is when its load is over, nothing that a joined writer sends
+	// is accepted: a worker that was paused cannot undo a change that came since, nor write to the live index. Join and
+	// Write return an error that matches [ErrFenced] then, and if the generation has gone live, was discarded, or is that
+	// of a run with a greater token than the one in ctx (see [Fence]).
 	Join(ctx context.Context, tenant, generation string) (Writer, error)
 }
 
 // Resumer is an optional capability of an [Indexer]: a generation that the process of a dead run has begun is continued
-// by another one. Without it, or if Resume returns an error that matches [errors.ErrUnsupported], a run that died begins
-// again.
+// by another one. Without it, or if Resume returns an error that matches [errors.ErrUnsupported], a run that died
+// begins again.
 type Resumer interface {
 	// Resume takes a generation of the tenant over, by its [Generation.Name], with the token in ctx, which is greater than
-	// that of the run that has begun it (see [Fence]). What was written stays, and writers that have joined go on. The
-	// Commit of the process that had the generation before fails with an error that matches [ErrFenced], and its Abort does
-	// nothing.
+	// that of the run that has begun it (see [Fence]). The products written stay, and writers that have joined go on. The
+	// Commit of the process that had the generation before fails with an error that matches [ErrFenced], and its Abort
+	// does nothing.
 	//
 	// The error matches [ErrCommitted] if the generation is live, [ErrNoGeneration] if it is gone or never was, and
 	// [ErrFenced] if it has a greater token, or the same one.
 	Resume(ctx context.Context, tenant, generation string) (Generation, error)
 }
 
-// Leaver is an optional capability of a [Generation]: Leave ends what this process does for it, which stays as it is for
-// the process that resumes it. The engine calls it in the place of Abort.
+// Leaver is an optional capability of a [Generation]: Leave ends what this process does for it, which stays as it is
+// for the process that resumes it. The engine calls it in the place of Abort.
 type Leaver interface {
 	Leave(ctx context.Context) error
 }

@@ -18,7 +18,8 @@ import (
 
 // The core imports the standard library and golang.org/x/sync only.
 func TestImports(t *testing.T) {
-	out, err := exec.CommandContext(t.Context(), "go", "list", "-deps", "-f", "{{if not .Standard}}{{.ImportPath}}{{end}}", ".").Output()
+	out, err := exec.CommandContext(t.Context(), "go", "list", "-deps", "-f",
+		"{{if not .Standard}}{{.ImportPath}}{{end}}", ".").Output()
 	if err != nil {
 		t.Fatalf("go list: %v", err)
 	}
@@ -129,7 +130,8 @@ func TestConfigDefaults(t *testing.T) {
 		t.Fatal(err)
 	}
 	if c.Readers != 1 || c.MaxRejected != 0 ||
-		c.MinFraction != 0.5 || c.MaxDuplicates != 0 || c.CountMargin != 0 || c.MaxRuns != 2 || c.Retry.Attempts != 8 || c.CleanupTimeout != 30*time.Second {
+		c.MinFraction != 0.5 || c.MaxDuplicates != 0 || c.CountMargin != 0 || c.MaxRuns != 2 || c.Retry.Attempts != 8 ||
+		c.CleanupTimeout != 30*time.Second {
 		t.Errorf("defaults %+v", c)
 	}
 }
@@ -152,12 +154,29 @@ func TestSizes(t *testing.T) {
 		want   sizes
 	}{
 		{Config{}, Limits{}, sizes{1000, 4 << 20, cores, 10 * time.Second}},
-		{Config{}, Limits{MaxDocs: 5000, MaxBytes: 8 << 20, MaxInFlight: 99, SlowWrite: time.Second}, sizes{5000, 8 << 20, 99, time.Second}},
+		{
+			Config{}, Limits{MaxDocs: 5000, MaxBytes: 8 << 20, MaxInFlight: 99, SlowWrite: time.Second},
+			sizes{5000, 8 << 20, 99, time.Second},
+		},
 		{Config{}, Limits{MaxInFlight: 1, SlowWrite: -1}, sizes{1000, 4 << 20, 1, -1}},
-		{Config{Workers: 2}, Limits{MaxDocs: 5000, MaxBytes: 8 << 20, MaxInFlight: 9}, sizes{5000, 8 << 20, 2, 10 * time.Second}},
-		{Config{Workers: 4}, Limits{MaxDocs: 250, MaxBytes: 1 << 18, MaxInFlight: 3}, sizes{250, 1 << 18, 3, 10 * time.Second}},
-		{Config{Workers: 2, BatchDocs: 100, BatchBytes: 1000}, Limits{MaxDocs: 250, MaxBytes: 1 << 18}, sizes{100, 1000, 2, 10 * time.Second}},
-		{Config{Workers: 2, BatchDocs: 300, BatchBytes: 1 << 20}, Limits{MaxDocs: 250, MaxBytes: 1 << 18}, sizes{250, 1 << 18, 2, 10 * time.Second}},
+		{
+			Config{Workers: 2}, Limits{MaxDocs: 5000, MaxBytes: 8 << 20, MaxInFlight: 9},
+			sizes{5000, 8 << 20, 2, 10 * time.Second},
+		},
+		{
+			Config{Workers: 4}, Limits{MaxDocs: 250, MaxBytes: 1 << 18, MaxInFlight: 3},
+			sizes{250, 1 << 18, 3, 10 * time.Second},
+		},
+		{
+			Config{Workers: 2, BatchDocs: 100, BatchBytes: 1000},
+			Limits{MaxDocs: 250, MaxBytes: 1 << 18},
+			sizes{100, 1000, 2, 10 * time.Second},
+		},
+		{
+			Config{Workers: 2, BatchDocs: 300, BatchBytes: 1 << 20},
+			Limits{MaxDocs: 250, MaxBytes: 1 << 18},
+			sizes{250, 1 << 18, 2, 10 * time.Second},
+		},
 	} {
 		if got := newSizes(&test.cfg, limiting{nil, test.limits}); got != test.want {
 			t.Errorf("%+v within %+v: %+v, want %+v", test.cfg, test.limits, got, test.want)
@@ -168,7 +187,8 @@ func TestSizes(t *testing.T) {
 // The error names every setting that is invalid.
 func TestConfigInvalid(t *testing.T) {
 	c := &Config{
-		EntityType: " product", Readers: -1, Workers: -1, BatchDocs: -1, BatchBytes: -1, MinFraction: 1.1, CountMargin: math.NaN(), MaxRuns: -1, ReportItems: -1, CleanupTimeout: -1,
+		EntityType: " product", Readers: -1, Workers: -1, BatchDocs: -1, BatchBytes: -1, MinFraction: 1.1,
+		CountMargin: math.NaN(), MaxRuns: -1, ReportItems: -1, CleanupTimeout: -1,
 		Retry: Retry{Attempts: -1, MinDelay: time.Second, MaxDelay: time.Millisecond},
 	}
 	_, err := New(SourceFunc(nil), struct{ Indexer }{}, c)
@@ -176,7 +196,8 @@ func TestConfigInvalid(t *testing.T) {
 		t.Fatal("no error")
 	}
 	for _, name := range []string{
-		"EntityType", "Readers", "Workers", "BatchDocs", "BatchBytes", "MinFraction", "CountMargin", "MaxRuns", "ReportItems", "CleanupTimeout", "Retry.Attempts", "Retry.MaxDelay",
+		"EntityType", "Readers", "Workers", "BatchDocs", "BatchBytes", "MinFraction", "CountMargin", "MaxRuns",
+		"ReportItems", "CleanupTimeout", "Retry.Attempts", "Retry.MaxDelay",
 	} {
 		if !strings.Contains(err.Error(), name) {
 			t.Errorf("the error does not name %s: %v", name, err)
@@ -265,7 +286,10 @@ func TestGate(t *testing.T) {
 		{"nothing announced", func(r *Report, _ *Sealed) { r.Expected = -1 }, ""},
 		{"half of the live one", func(_ *Report, s *Sealed) { s.Live = 14 }, ""},
 		{"less than half of the live one", func(_ *Report, s *Sealed) { s.Live = 15 }, RuleShrunk},
-		{"a live one that cannot be counted", func(_ *Report, s *Sealed) { s.LiveErr = errors.New("shards are missing") }, RuleShrunk},
+		{
+			"a live one that cannot be counted", func(_ *Report, s *Sealed) { s.LiveErr = errors.New("shards are missing") },
+			RuleShrunk,
+		},
 		{"empty", func(r *Report, s *Sealed) { *r = Report{Expected: -1}; s.Documents = 0 }, RuleEmpty},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -283,7 +307,7 @@ func TestGate(t *testing.T) {
 	}
 }
 
-// What a caller does with a job that it was given does not reach the run.
+// A caller that changes a job that it was given does not change the run.
 func TestSnapshotsAreTheCallers(t *testing.T) {
 	var p progress
 	p.change(func(j *Job) {

@@ -40,9 +40,9 @@ type Job struct {
 	ID string
 	// Tenant whose products are reindexed.
 	Tenant string
-	// EntityType is what is reindexed: Config.EntityType of the engine that runs the job.
+	// EntityType is the type of the entities: Config.EntityType of the engine that runs the job.
 	EntityType string
-	// Options are what was asked of the run.
+	// Options are the options of the run.
 	Options Options
 	// Status is where the job stands.
 	Status Status
@@ -58,8 +58,8 @@ type Job struct {
 	// InFlight is how many batches are written at the same time at most, and BatchBytes how large they are at most, as the
 	// index takes them: what [BatchWrite] has. Both are 0 before the first batch.
 	InFlight, BatchBytes int64
-	// Message tells why the job failed; empty unless Status is StatusFailure. It is written for the caller of an API: no
-	// secrets, no stack traces.
+	// Message is the reason why the job failed; empty unless Status is StatusFailure. It is written for the caller of an
+	// API: no secrets, no stack traces.
 	Message string
 	// Generation is the name of the generation that the job fills, or goes back to; empty until it has one. Of a rollback
 	// it is that in Options.
@@ -104,8 +104,8 @@ func (j *Job) Remaining() (time.Duration, bool) {
 type JobStore interface {
 	// Create stores job, which has not ended. Where the tenant already has a job of the same entity type that has not
 	// ended, it stores nothing and returns that job and false; if that job has the same id, an earlier try of this call
-	// has stored it, and created is true. What Create returns holds the job's Fence. An unfinished job of the tenant whose
-	// lease has run out becomes a failure first.
+	// has stored it, and created is true. The job that Create returns holds its Fence. An unfinished job of the tenant
+	// whose lease has run out becomes a failure first.
 	Create(ctx context.Context, job Job) (stored Job, created bool, err error)
 
 	// Renew replaces the record of a job that has not ended, by tenant and id, and renews its lease. It reports whether

@@ -16,7 +16,7 @@ const DefaultJobsKept = 100
 const tenantsKept = 100
 
 // NewJobs returns a [JobStore] in memory that keeps, per tenant, the jobs in progress and the last kept ended ones (0:
-// [DefaultJobsKept]); of all tenants together the last 100 × kept ended ones. What it holds ends with the process.
+// [DefaultJobsKept]); of all tenants together the last 100 × kept ended ones. Its jobs end with the process.
 // Several engines may share it.
 func NewJobs(kept int) JobStore {
 	if kept <= 0 {

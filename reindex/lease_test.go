@@ -88,7 +88,9 @@ func TestLease(t *testing.T) {
 // A run that has lost its lease by the time of the switch-over does not switch.
 func TestLeaseHeldAtCommit(t *testing.T) {
 	store := newLeasing()
-	b := newBench(t, reindextest.Slice(reindextest.Products(100, "new")), &reindex.Config{Jobs: store}, func(c reindextest.Call) reindextest.Fault {
+	b := newBench(t, reindextest.Slice(
+		reindextest.Products(100, "new"),
+	), &reindex.Config{Jobs: store}, func(c reindextest.Call) reindextest.Fault {
 		if c.Op == reindextest.OpSeal {
 			err := reindex.ErrLeaseLost
 			store.fail.Store(&err)
@@ -105,14 +107,17 @@ func TestLeaseHeldAtCommit(t *testing.T) {
 func TestFence(t *testing.T) {
 	fences := map[reindextest.Op]int64{}
 	index := reindextest.NewMemory()
-	engine, err := reindex.New(reindextest.Slice(reindextest.Products(10, "new")), fenced{index, fences}, &reindex.Config{Jobs: newLeasing(), Workers: 1})
+	engine, err := reindex.New(reindextest.Slice(reindextest.Products(10, "new")), fenced{index, fences},
+		&reindex.Config{Jobs: newLeasing(), Workers: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
 	if _, err := engine.Run(t.Context(), tenant); err != nil {
 		t.Fatal(err)
 	}
-	for _, op := range []reindextest.Op{reindextest.OpBegin, reindextest.OpWrite, reindextest.OpSeal, reindextest.OpCommit, reindextest.OpAbort} {
+	for _, op := range []reindextest.Op{
+		reindextest.OpBegin, reindextest.OpWrite, reindextest.OpSeal, reindextest.OpCommit, reindextest.OpAbort,
+	} {
 		if fences[op] != 42 {
 			t.Errorf("%s got fence %d, want 42", op, fences[op])
 		}
@@ -163,7 +168,7 @@ func (g fencedGeneration) Abort(ctx context.Context) error {
 	return g.Generation.Abort(ctx)
 }
 
-// What another engine runs over the same store can be followed, and cancelled through the store.
+// A job of another engine over the same store can be followed, and cancelled through the store.
 func TestJobsOfAnotherEngine(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		src, store := newGated(1000), newLeasing()
@@ -176,7 +181,8 @@ func TestJobsOfAnotherEngine(t *testing.T) {
 		if err := other.Cancel(t.Context(), tenant, job.ID); err != nil {
 			t.Fatal(err)
 		}
-		if job := ended(t, other.Engine, job); job.Status != reindex.StatusFailure || job.Message != "the reindex was cancelled" {
+		if job := ended(t, other.Engine, job); job.Status != reindex.StatusFailure ||
+			job.Message != "the reindex was cancelled" {
 			t.Errorf("job %s: %s", job.Status, job.Message)
 		}
 		for _, e := range []*reindex.Engine{runner.Engine, other.Engine} {
@@ -187,7 +193,7 @@ func TestJobsOfAnotherEngine(t *testing.T) {
 	})
 }
 
-// docCounting is an index that tells how many documents are live.
+// docCounting is an index that counts its live documents.
 type docCounting struct {
 	*reindextest.Memory
 
@@ -233,11 +239,18 @@ func TestProgressOfAJob(t *testing.T) {
 		remaining time.Duration
 		estimable bool
 	}{
-		{"a quarter", reindex.Job{Expected: 400, Processed: 100, Created: at, Modified: at.Add(10 * time.Second)}, 0.25, true, 30 * time.Second, true},
-		{"after a wait", reindex.Job{Expected: 400, Processed: 100, Created: at, Modified: at.Add(70 * time.Second), Report: reindex.Report{
-			Durations: reindex.Durations{Pending: time.Minute},
-		}}, 0.25, true, 30 * time.Second, true},
-		{"more than expected", reindex.Job{Expected: 10, Processed: 20, Created: at, Modified: at.Add(time.Second)}, 1, true, 0, true},
+		{
+			"a quarter", reindex.Job{Expected: 400, Processed: 100, Created: at, Modified: at.Add(10 * time.Second)}, 0.25,
+			true, 30 * time.Second, true,
+		},
+		{"after a wait",
+			reindex.Job{Expected: 400, Processed: 100, Created: at, Modified: at.Add(70 * time.Second), Report: reindex.Report{
+				Durations: reindex.Durations{Pending: time.Minute},
+			}}, 0.25, true, 30 * time.Second, true},
+		{
+			"more than expected", reindex.Job{Expected: 10, Processed: 20, Created: at, Modified: at.Add(time.Second)}, 1,
+			true, 0, true,
+		},
 		{"nothing yet", reindex.Job{Expected: 10, Created: at, Modified: at}, 0, true, 0, false},
 		{"nothing known", reindex.Job{Expected: -1, Processed: 10}, 0, false, 0, false},
 		{"the end", reindex.Job{Expected: -1, Processed: 10, Status: reindex.StatusSuccess}, 1, true, 0, true},

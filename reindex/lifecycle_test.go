@@ -18,8 +18,8 @@ import (
 )
 
 // gated is a source that yields half of its products and waits for the gate to open, or for the end of its context,
-// before the rest. ending says how it tells that its context ended: with an error, or, as a careless source does, by
-// stopping.
+// before the rest. ending says how it reacts to the end of its context: with an error, or, as a careless source does,
+// by stopping.
 type gated struct {
 	products []reindex.Product
 	gate     chan struct{}
@@ -78,7 +78,7 @@ func ended(t *testing.T, e *reindex.Engine, job reindex.Job) reindex.Job {
 	return job
 }
 
-// A second call joins the run in progress, or is told of it, and starts nothing.
+// A second call joins the run in progress, or gets an error that names it, and starts nothing.
 func TestOneRunPerTenant(t *testing.T) {
 	src := newGated(200)
 	b := newBench(t, src, nil, nil)
@@ -100,7 +100,8 @@ func TestOneRunPerTenant(t *testing.T) {
 			t.Errorf("job %s, started %v, error %v; want to join %s", job.ID, started, err, first.ID)
 		}
 	}
-	if _, err := b.Run(t.Context(), tenant); !errors.Is(err, reindex.ErrRunning) || !strings.Contains(err.Error(), first.ID) {
+	if _, err := b.Run(t.Context(), tenant); !errors.Is(err, reindex.ErrRunning) ||
+		!strings.Contains(err.Error(), first.ID) {
 		t.Errorf("error %v, want ErrRunning with the job's id", err)
 	}
 	close(src.gate)
@@ -327,7 +328,7 @@ func TestWatch(t *testing.T) {
 			t.Errorf("the job went back from %+v to %+v", seen[n-1], j)
 		}
 		seen = append(seen, j)
-		if j.Processed >= 900 { // what was yielded before the source waits
+		if j.Processed >= 900 { // all products that come before the source waits
 			open()
 		}
 	}
@@ -434,7 +435,8 @@ func TestInvalidTenants(t *testing.T) {
 // The store of jobs has the first and the last word: where it fails nothing starts.
 func TestJobStoreFails(t *testing.T) {
 	errStore := errors.New("no connection")
-	b := newBench(t, reindextest.Slice(reindextest.Products(100, "new")), &reindex.Config{Jobs: failingStore{reindex.NewJobs(0), errStore}}, nil)
+	b := newBench(t, reindextest.Slice(reindextest.Products(100, "new")),
+		&reindex.Config{Jobs: failingStore{reindex.NewJobs(0), errStore}}, nil)
 	if _, started, err := b.Start(t.Context(), tenant); !errors.Is(err, errStore) || started {
 		t.Errorf("started %v, error %v", started, err)
 	}
@@ -483,7 +485,11 @@ func (p parted) Part(ctx context.Context, name string) iter.Seq2[reindex.Product
 func TestParts(t *testing.T) {
 	products := reindextest.Products(3000, "new")
 	apart := [][]reindex.Product{products[:1000], products[1000:1100], products[1100:]}
-	overlapping := [][]reindex.Product{products[:1000], append(slices.Clone(products[2000:]), reindextest.NewProduct("p0", map[string]any{"rev": "other"})), products[1000:2000]}
+	overlapping := [][]reindex.Product{
+		products[:1000],
+		append(slices.Clone(products[2000:]), reindextest.NewProduct("p0", map[string]any{"rev": "other"})),
+		products[1000:2000],
+	}
 	for _, test := range []struct {
 		name    string
 		src     parted
@@ -515,7 +521,7 @@ func TestParts(t *testing.T) {
 	})
 }
 
-// What is in memory at one time is bounded by a batch a worker and one that is being filled.
+// The products in memory at one time are at most a batch per worker and one that is being filled.
 func TestProductsInMemory(t *testing.T) {
 	const docs, workers = 10, 3
 	var mu sync.Mutex
@@ -533,11 +539,12 @@ func TestProductsInMemory(t *testing.T) {
 			}
 		}
 	})
-	cfg := &reindex.Config{BatchDocs: docs, Workers: workers, Trace: &reindex.Trace{WriteEnded: func(_ context.Context, _ reindex.JobInfo, w reindex.BatchWrite) {
-		mu.Lock()
-		written += w.Docs
-		mu.Unlock()
-	}}}
+	cfg := &reindex.Config{BatchDocs: docs, Workers: workers,
+		Trace: &reindex.Trace{WriteEnded: func(_ context.Context, _ reindex.JobInfo, w reindex.BatchWrite) {
+			mu.Lock()
+			written += w.Docs
+			mu.Unlock()
+		}}}
 	b := newBench(t, src, cfg, nil)
 	if _, err := b.Run(t.Context(), tenant); err != nil {
 		t.Fatal(err)

@@ -15,7 +15,7 @@ import (
 	"productindex/reindex/reindextest"
 )
 
-// What is bounded: memory, waits, and the end.
+// Bounds: memory, waits, and the end.
 
 // Shutdown does not wait for ever for code that ignores its context: it names the runs that are stuck there.
 func TestShutdownNamesTheStuck(t *testing.T) {
@@ -36,8 +36,9 @@ func TestShutdownNamesTheStuck(t *testing.T) {
 					}
 				})
 				ops := map[reindextest.Op]reindex.Phase{
-					reindextest.OpBegin: reindex.PhaseBegin, reindextest.OpSeal: reindex.PhaseSeal, reindextest.OpCommit: reindex.PhaseCommit,
-					reindextest.OpAbort: reindex.PhaseAbort,
+					reindextest.OpBegin: reindex.PhaseBegin, reindextest.OpSeal: reindex.PhaseSeal,
+					reindextest.OpCommit: reindex.PhaseCommit,
+					reindextest.OpAbort:  reindex.PhaseAbort,
 				}
 				cfg := &reindex.Config{AllowEmpty: true, MinFraction: -1, CleanupTimeout: 10 * time.Second}
 				b := newBench(t, src, cfg, func(c reindextest.Call) reindextest.Fault {
@@ -74,7 +75,8 @@ type opensLate func() iter.Seq2[reindex.Product, error]
 
 func (o opensLate) Open(ctx context.Context, tenant string) (reindex.Snapshot, error) {
 	seq := o()
-	return reindex.SourceFunc(func(context.Context, string) iter.Seq2[reindex.Product, error] { return seq }).Open(ctx, tenant)
+	return reindex.SourceFunc(func(context.Context, string) iter.Seq2[reindex.Product, error] { return seq }).Open(ctx,
+		tenant)
 }
 
 // When Shutdown returns, what it has cancelled has cleaned up.
@@ -98,9 +100,15 @@ func TestShutdownWaitsForTheCleanUp(t *testing.T) {
 // A server that asks for a wait of a day gets one of MaxRetryAfter.
 func TestRetryAfterIsCapped(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		for limit, want := range map[time.Duration]time.Duration{0: 5 * time.Minute, time.Hour: time.Hour, time.Second: time.Second} {
+		for limit, want := range map[time.Duration]time.Duration{
+			0:           5 * time.Minute,
+			time.Hour:   time.Hour,
+			time.Second: time.Second,
+		} {
 			cfg := &reindex.Config{Retry: reindex.Retry{MinDelay: time.Millisecond, MaxRetryAfter: limit}}
-			b := newBench(t, reindextest.Slice(reindextest.Products(100, "new")), cfg, func(c reindextest.Call) reindextest.Fault {
+			b := newBench(t, reindextest.Slice(
+				reindextest.Products(100, "new"),
+			), cfg, func(c reindextest.Call) reindextest.Fault {
 				if c.Op == reindextest.OpWrite && c.N == 1 {
 					return reindextest.Fault{Err: &reindex.TemporaryError{Err: errBusy, RetryAfter: 24 * time.Hour}}
 				}
@@ -125,7 +133,9 @@ func TestBatchesCountIDs(t *testing.T) {
 		products = append(products, reindex.Product{ID: id, Body: json.RawMessage(`{"rev":"new"}`)})
 	}
 	largest, writes := 0, 0
-	b := newBench(t, reindextest.Slice(products), &reindex.Config{BatchBytes: 100_000, Workers: 1}, onWrite(func(c reindextest.Call) reindextest.Fault {
+	b := newBench(t, reindextest.Slice(
+		products,
+	), &reindex.Config{BatchBytes: 100_000, Workers: 1}, onWrite(func(c reindextest.Call) reindextest.Fault {
 		size := 0
 		for _, p := range c.Batch {
 			size += len(p.ID) + len(p.Body)
@@ -148,12 +158,13 @@ func TestReasonsAreShort(t *testing.T) {
 	src := then(products, func(yield func(reindex.Product, error) bool) {
 		yield(reindex.Product{}, &reindex.RecordError{ID: strings.Repeat("i", 1<<20), Where: long.Error(), Err: long})
 	})
-	cfg := &reindex.Config{MaxRejected: -1, MinFraction: -1, Transform: func(_ context.Context, _ string, p reindex.Product) (json.RawMessage, error) {
-		if p.ID == "p1" {
-			return nil, long
-		}
-		return p.Body, nil
-	}}
+	cfg := &reindex.Config{MaxRejected: -1, MinFraction: -1,
+		Transform: func(_ context.Context, _ string, p reindex.Product) (json.RawMessage, error) {
+			if p.ID == "p1" {
+				return nil, long
+			}
+			return p.Body, nil
+		}}
 	b := newBench(t, src, cfg, onWrite(func(c reindextest.Call) reindextest.Fault {
 		var fault reindextest.Fault
 		for _, p := range c.Batch {
@@ -174,16 +185,18 @@ func TestReasonsAreShort(t *testing.T) {
 		t.Errorf("rejections %d", len(report.Rejections))
 	}
 	for _, r := range report.Rejections {
-		if len(r.Reason) > 1000 || len(r.Reason) < 900 || !strings.HasSuffix(r.Reason, "ä…") || len(r.Where) > 1000 || len(r.ID) > 4096 {
+		if len(r.Reason) > 1000 || len(r.Reason) < 900 || !strings.HasSuffix(r.Reason, "ä…") || len(r.Where) > 1000 ||
+			len(r.ID) > 4096 {
 			t.Errorf("product %.10q: a reason of %d bytes, a place of %d", r.ID, len(r.Reason), len(r.Where))
 		}
 	}
 }
 
-// The report of a run whose source fails holds all that was read before, also what was under way.
+// The report of a run whose source fails holds all products read before, also those under way.
 func TestReadIsCompleteAfterAnError(t *testing.T) {
 	products := reindextest.Products(1234, "new")
-	src := then(append(products, products[7], reindextest.NewProduct("p8", map[string]any{})), func(yield func(reindex.Product, error) bool) {
+	src := then(append(products, products[7],
+		reindextest.NewProduct("p8", map[string]any{})), func(yield func(reindex.Product, error) bool) {
 		_ = yield(reindex.Product{}, &reindex.RecordError{ID: "bad", Err: errBusy}) && yield(reindex.Product{}, errSource)
 	})
 	b := newBench(t, src, &reindex.Config{BatchDocs: 500}, nil)
@@ -228,7 +241,8 @@ func (r *reaping) Reap(_ context.Context, tenant string) (int, error) {
 // Errors that are not temporary are not tried again.
 func TestPermanentErrorsAreNotRetried(t *testing.T) {
 	for _, op := range []reindextest.Op{
-		reindextest.OpBegin, reindextest.OpWrite, reindextest.OpFlush, reindextest.OpSeal, reindextest.OpCommit, reindextest.OpAbort,
+		reindextest.OpBegin, reindextest.OpWrite, reindextest.OpFlush, reindextest.OpSeal, reindextest.OpCommit,
+		reindextest.OpAbort,
 	} {
 		index := reindextest.NewMemory()
 		calls := map[reindextest.Op]int{}
@@ -333,7 +347,8 @@ func TestPublicMessages(t *testing.T) {
 		{reindex.Public(errSource, "acme.csv, line 17: 3 cells")},
 		{fmt.Errorf("csv: %w", reindex.Public(errSource, "acme.csv, line 17: 3 cells"))},
 	} {
-		b := newBench(t, then(nil, func(yield func(reindex.Product, error) bool) { yield(reindex.Product{}, test.err) }), nil, nil)
+		b := newBench(t, then(nil, func(yield func(reindex.Product, error) bool) { yield(reindex.Product{}, test.err) }),
+			nil, nil)
 		if _, err := b.Run(t.Context(), tenant); !errors.Is(err, errSource) {
 			t.Errorf("error %v", err)
 		}
@@ -353,15 +368,20 @@ func TestPublicReasons(t *testing.T) {
 	src := then(reindextest.Products(3, "1"), func(yield func(reindex.Product, error) bool) {
 		yield(reindex.Product{}, &reindex.RecordError{ID: "record", Err: secret})
 	})
-	b := newBench(t, src, &reindex.Config{MaxRejected: -1, MinFraction: -1}, onWrite(func(reindextest.Call) reindextest.Fault {
-		return reindextest.Fault{Items: []reindex.ItemError{{ID: "p0", Err: fmt.Errorf("write: %w", secret)}, {ID: "p1", Err: errors.New("no price")}}}
+	b := newBench(t, src, &reindex.Config{
+		MaxRejected: -1, MinFraction: -1,
+	}, onWrite(func(reindextest.Call) reindextest.Fault {
+		return reindextest.Fault{Items: []reindex.ItemError{
+			{ID: "p0", Err: fmt.Errorf("write: %w", secret)}, {ID: "p1", Err: errors.New("no price")},
+		}}
 	}))
 	report, err := b.Run(t.Context(), tenant)
 	if err != nil || len(report.Rejections) != 3 {
 		t.Fatalf("rejected %v, error %v", report.Rejections, err)
 	}
 	for _, r := range report.Rejections {
-		if want := map[string]string{"record": "price is text", "p0": "price is text", "p1": "no price"}[r.ID]; r.Reason != want {
+		want := map[string]string{"record": "price is text", "p0": "price is text", "p1": "no price"}[r.ID]
+		if r.Reason != want {
 			t.Errorf("product %s: the reason is %q, want %q", r.ID, r.Reason, want)
 		}
 	}

@@ -18,7 +18,7 @@ type Loader interface {
 	Split(expected int64) int
 
 	// Load returns once every part was loaded, with the sum of their reports. Any error ends the run; one that matches
-	// [ErrAgain] begins it again. For a generation that it has begun to load before, it loads what is left.
+	// [ErrAgain] begins it again. For a generation that it has begun to load before, it loads the rest.
 	Load(ctx context.Context, load Load) (Report, error)
 
 	// Overlap returns the products that came in more than one part. It is asked if a generation holds another number of
@@ -69,7 +69,7 @@ type Part struct {
 
 // PartReport accounts for one part.
 type PartReport struct {
-	// Report has the numbers of the part alone: what was read, and what became of it.
+	// Report has the numbers of the part alone.
 	Report Report
 	// IDs are hashes of the ids of the products that were not rejected, 8 bytes each, sorted. They are the same in every
 	// process; see [HashID].

@@ -13,7 +13,7 @@ import (
 type elsewhere struct {
 	worker  *reindex.Engine
 	loading chan reindex.Load // receives each load, and is nil if the part is to be loaded
-	add     int64             // to what was indexed
+	add     int64             // to the number of products indexed
 	began   reindex.Job       // as it was when the load began
 	overlap reindex.Overlap   // of the parts
 }
@@ -77,7 +77,8 @@ func TestRunIsHandedOver(t *testing.T) {
 	}
 	job, err := jobs.Get(t.Context(), "acme", load.Job.ID)
 	if err != nil || job.Status.Ended() || ix.Open() != 1 {
-		t.Fatalf("after the shutdown the job is %s (%v), %d generations are open; want an unfinished one, and 1", job.Status, err, ix.Open())
+		t.Fatalf("after the shutdown the job is %s (%v), %d generations are open; want an unfinished one, and 1",
+			job.Status, err, ix.Open())
 	}
 	job.Fence = 2
 	job.Processed, job.Report.Read, job.Report.Indexed = 40, 40, 40
@@ -103,7 +104,7 @@ func TestRunIsHandedOver(t *testing.T) {
 	}
 }
 
-// A run that was cancelled discards what was loaded elsewhere.
+// A run that was cancelled discards the products loaded elsewhere.
 func TestCancelOfALoadElsewhere(t *testing.T) {
 	ix := reindextest.NewMemory()
 	l := &elsewhere{loading: make(chan reindex.Load)}

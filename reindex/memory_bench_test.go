@@ -17,7 +17,7 @@ import (
 )
 
 // BenchmarkMemory reads 1 and 10 million products from a source that makes them as it goes, each in a process of its
-// own, and reports the peak of its resident memory. What 9 million more products add is what their ids cost.
+// own, and reports the peak of its resident memory. The difference is the cost of the ids of 9 million more products.
 func BenchmarkMemory(b *testing.B) {
 	peaks := map[int]float64{}
 	for _, millions := range []int{1, 10} {

@@ -23,7 +23,7 @@ const (
 //   - Overload (a temporary error, or items that are to be sent again) halves the window; one write at a time that is
 //     still too much halves the batches.
 //   - A slow write halves the batches; the smallest ones that are still slow halve the window.
-//   - Whatever was in flight when something was halved tells nothing new and halves nothing more.
+//   - A write that was in flight when something was halved is not new, and halves nothing more.
 //   - A window of quick writes in a row makes the window larger by one, and the batches by a step. The window that was
 //     too much the last time is tried again only after many of them (as in RFC 9438, growth is slow around it): an
 //     index that takes n writes gets n nearly all the time. After an outage, in which every try halves, batches double
@@ -46,7 +46,7 @@ type pace struct {
 	regain   int  // up to this size batches double
 	refused  int  // the smallest batch known to be too large; 0 for none
 	failing  bool // nothing was accepted since something was halved
-	epoch    int  // counts what was halved
+	epoch    int  // counts the halvings
 }
 
 func newPace(s sizes) *pace {
@@ -110,7 +110,7 @@ func accepted(err error) bool {
 	return ok || err == nil
 }
 
-// relieve reacts to overload. What a later try in the same outage meets says nothing about what the index takes.
+// relieve reacts to overload. A later try in the same outage says nothing about the capacity of the index.
 func (p *pace) relieve() {
 	if !p.failing {
 		p.failing, p.overload, p.regain = true, p.window, p.bytes/2

@@ -35,7 +35,7 @@ func free(p *pace) int {
 	return n
 }
 
-// What was in flight at the same time halves the window once, whatever becomes of it, and does not make it grow again.
+// Writes in flight at the same time halve the window once, whatever becomes of them, and do not make it grow again.
 func TestPaceHalvesOnceAWindow(t *testing.T) {
 	busy := Temporary(ErrRunning)
 	retry := &BatchError{Items: []ItemError{{ID: "a"}, {ID: "b", Retryable: true}}}
@@ -108,7 +108,7 @@ func TestPaceHolds(t *testing.T) {
 	}
 }
 
-// Batches double only after an outage: what was slow or too large is approached in steps.
+// Batches double only after an outage: a size that was slow or too large is approached in steps.
 func TestPaceApproachesInSteps(t *testing.T) {
 	for name, shrink := range map[string]func(p *pace){
 		"slow":      func(p *pace) { p.leave(enterAll(t, p, 1)[0], 11*time.Second, nil) },
@@ -127,7 +127,7 @@ func TestPaceApproachesInSteps(t *testing.T) {
 	}
 }
 
-// What went well before something was halved does not count after it.
+// Successes before something was halved do not count after it.
 func TestPaceCountsFromTheHalving(t *testing.T) {
 	quick := func(p *pace, n int) {
 		for range n {

@@ -19,17 +19,17 @@ import (
 type server struct {
 	*reindextest.Memory
 
-	capacity int                                     // writes at the same time; more are told to come later
-	memory   int                                     // bytes of writes at the same time; more are told to come later
+	capacity int                                     // writes at the same time; more are put off
+	memory   int                                     // bytes of writes at the same time; more are put off
 	payload  int                                     // bytes of one write; more are too large
 	latency  func(inFlight, bytes int) time.Duration // of one write; nil: a second
-	down     func() bool                             // tells whether nothing gets through
+	down     func() bool                             // reports whether nothing gets through
 	refuse   func(p reindex.Product) error           // the error for any batch that holds the product
 	limits   reindex.Limits                          // what Limits says
 
 	mu              sync.Mutex
 	inFlight, bytes int
-	late, large     int // writes that were told to come later, and that were too large
+	late, large     int // writes that were put off, and that were too large
 	again           int // writes of products that were sent before
 	sent            map[string]bool
 	accepted        map[string]int
@@ -142,11 +142,12 @@ func (s *server) load(t *testing.T, n, rejected int) (reindex.Report, time.Durat
 		s.limits.MaxInFlight = 16
 	}
 	s.limits.MaxBytes = maxSize
-	cfg := &reindex.Config{MaxRejected: int64(rejected), Trace: &reindex.Trace{WriteEnded: func(_ context.Context, _ reindex.JobInfo, w reindex.BatchWrite) {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		s.writes, s.times = append(s.writes, w), append(s.times, time.Now())
-	}}}
+	cfg := &reindex.Config{MaxRejected: int64(rejected),
+		Trace: &reindex.Trace{WriteEnded: func(_ context.Context, _ reindex.JobInfo, w reindex.BatchWrite) {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			s.writes, s.times = append(s.writes, w), append(s.times, time.Now())
+		}}}
 	engine, err := reindex.New(reindextest.Slice(products), s, cfg)
 	if err != nil {
 		t.Fatal(err)
@@ -156,7 +157,7 @@ func (s *server) load(t *testing.T, n, rejected int) (reindex.Report, time.Durat
 		t.Fatal(err)
 	}
 	if len(s.accepted) != n-rejected || report.Indexed != int64(n-rejected) {
-		t.Errorf("%d of %d products were accepted, the report tells %d", len(s.accepted), n, report.Indexed)
+		t.Errorf("%d of %d products were accepted, the report has %d", len(s.accepted), n, report.Indexed)
 	}
 	for id, times := range s.accepted {
 		if times != 1 {
@@ -168,8 +169,8 @@ func (s *server) load(t *testing.T, n, rejected int) (reindex.Report, time.Durat
 
 func (s *server) last() reindex.BatchWrite { return s.writes[len(s.writes)-1] }
 
-// An index that takes n writes at the same time gets n nearly all the time, and few more: those that tell how many it
-// takes at first, and after that one in 16 × n to see whether it takes more by now.
+// An index that takes n writes at the same time gets n nearly all the time, and few more: those that find out how many
+// it takes at first, and after that one in 16 × n to see whether it takes more by now.
 func TestPaceFindsTheCapacity(t *testing.T) {
 	for _, capacity := range []int{1, 2, 3, 6, 11, 16} {
 		t.Run(fmt.Sprint(capacity), func(t *testing.T) {
@@ -231,7 +232,7 @@ func TestPaceFindsThePayload(t *testing.T) {
 	}
 }
 
-// One product that is refused, for whatever reason, tells nothing about the others: batches stay as large as they were.
+// One product that is refused, for whatever reason, says nothing about the others: batches stay as large as they were.
 func TestPaceIsNotShrunkByABadProduct(t *testing.T) {
 	for _, reason := range []error{reindex.ErrTooLarge, reindex.ErrRefused} {
 		synctest.Test(t, func(t *testing.T) {
@@ -284,12 +285,15 @@ func TestPaceKeepsWritesQuick(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				s := &server{latency: func(inFlight, bytes int) time.Duration { return test.each * time.Duration(inFlight*bytes/unit) }}
+				s := &server{
+					latency: func(inFlight, bytes int) time.Duration { return test.each * time.Duration(inFlight*bytes/unit) },
+				}
 				s.limits = reindex.Limits{MaxInFlight: 16, SlowWrite: test.slow}
 				s.load(t, 6000, 0)
 				slow := 0
 				for _, w := range s.writes[len(s.writes)/2:] {
-					if w.MaxBytes < test.bytesMin || w.MaxBytes > test.bytesMax || w.InFlight < test.windowMin || w.InFlight > test.windowMax {
+					if w.MaxBytes < test.bytesMin || w.MaxBytes > test.bytesMax || w.InFlight < test.windowMin ||
+						w.InFlight > test.windowMax {
 						t.Fatalf("in the second half a write %+v, want %d to %d bytes, %d to %d at the same time",
 							w, test.bytesMin, test.bytesMax, test.windowMin, test.windowMax)
 					}
@@ -312,7 +316,7 @@ func TestPaceFitsIntoLittleMemory(t *testing.T) {
 		s := &server{memory: 40 * unit}
 		report, _ := s.load(t, 6000, 0)
 		if report.Retries != int64(s.again) {
-			t.Errorf("the report tells of %d retries, %d were seen", report.Retries, s.again)
+			t.Errorf("the report has %d retries, %d were seen", report.Retries, s.again)
 		}
 		if s.late > 2*16+len(s.writes)/8 {
 			t.Errorf("%d of %d writes were too much", s.late, len(s.writes))

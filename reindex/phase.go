@@ -26,7 +26,7 @@ const (
 	PhaseWrite Phase = "write"
 	// PhaseCatchUp: changes that were accepted meanwhile are carried into the generation, before and after PhaseSeal.
 	PhaseCatchUp Phase = "catch-up"
-	// PhaseSeal: what was written lands and is counted.
+	// PhaseSeal: the writes land and the products are counted.
 	PhaseSeal Phase = "seal"
 	// PhaseCheck: the gate decides.
 	PhaseCheck Phase = "check"
@@ -108,7 +108,8 @@ func (p *phases) where() position {
 // of returns where the length of a phase is kept; nil if it is not.
 func (d *Durations) of(phase Phase) *time.Duration {
 	return map[Phase]*time.Duration{
-		PhasePending: &d.Pending, PhaseOpen: &d.Open, PhaseBegin: &d.Begin, PhaseLoad: &d.Load, PhaseCatchUp: &d.CatchUp, PhaseSeal: &d.Seal, PhaseCheck: &d.Check,
+		PhasePending: &d.Pending, PhaseOpen: &d.Open, PhaseBegin: &d.Begin, PhaseLoad: &d.Load, PhaseCatchUp: &d.CatchUp,
+		PhaseSeal: &d.Seal, PhaseCheck: &d.Check,
 		PhaseCommit: &d.Commit,
 	}[phase]
 }

@@ -45,7 +45,7 @@ func (p *progress) now() Job {
 	return p.snapshot()
 }
 
-// follow returns the job as it is, and what is closed when it changes.
+// follow returns the job as it is, and a channel that is closed when it changes.
 func (p *progress) follow() (Job, <-chan struct{}) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

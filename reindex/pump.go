@@ -14,8 +14,8 @@ import (
 // errOverlap ends an attempt to read parts: an id came twice with different bodies, and no part comes before another.
 var errOverlap = errors.New("the parts hold different products of the same id")
 
-// pump fills one generation: readers turn the source into batches, workers check and write them. What is in memory is
-// bounded by one batch a reader and one a worker, and the set of ids.
+// pump fills one generation: readers turn the source into batches, workers check and write them. Memory is
+// bounded by one batch per reader and one per worker, and the set of ids.
 type pump struct {
 	cfg     *Config
 	sizes   sizes
@@ -30,12 +30,13 @@ type pump struct {
 
 func newPump(cfg *Config, sizes sizes, t *tally, gen Writer, parted bool) *pump {
 	return &pump{
-		cfg: cfg, sizes: sizes, tenant: t.record.now().Tenant, parted: parted, tally: t, writer: newWriter(cfg, sizes, t, gen),
+		cfg: cfg, sizes: sizes, tenant: t.record.now().Tenant, parted: parted, tally: t,
+		writer:  newWriter(cfg, sizes, t, gen),
 		batches: make(chan *batch),
 	}
 }
 
-// batch is a number of products on their way to the index, and what was counted while they were read.
+// batch is a number of products on their way to the index, and the counts made while they were read.
 type batch struct {
 	products []Product
 	bytes    int
@@ -153,7 +154,8 @@ func (p *pump) take(ctx context.Context, b *batch, product Product) (*batch, err
 	c.Bytes += int64(len(product.Body))
 	if n := len(product.ID); n == 0 || n > maxIDBytes {
 		c.Rejected++
-		p.tally.list(c, Rejection{ID: shortID(product.ID), Reason: fmt.Sprintf("the id has %d bytes, 1 to %d are allowed", n, maxIDBytes)})
+		p.tally.list(c,
+			Rejection{ID: shortID(product.ID), Reason: fmt.Sprintf("the id has %d bytes, 1 to %d are allowed", n, maxIDBytes)})
 		return b, nil
 	}
 	if isNew, same := p.tally.ids.add(product.ID, product.Body); !isNew {
@@ -181,7 +183,7 @@ func (p *pump) takeDuplicate(c *Report, id string, same bool) error {
 	return nil
 }
 
-// count accounts for what was counted while a batch was read.
+// count adds the counts made while a batch was read.
 func (p *pump) count(b *batch) Job {
 	counted := b.counted
 	b.counted = Report{}

@@ -21,7 +21,8 @@ type record struct {
 
 func newRecord(cfg *Config, job Job) *record {
 	return &record{
-		progress: progress{job: job}, cfg: cfg, log: cfg.Logger.With("tenant", job.Tenant, "job", job.ID), started: time.Now(),
+		progress: progress{job: job}, cfg: cfg, log: cfg.Logger.With("tenant", job.Tenant, "job", job.ID),
+		started: time.Now(),
 	}
 }
 

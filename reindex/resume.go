@@ -76,7 +76,8 @@ func (r *run) reopen(ctx context.Context) (gen Generation, err error) {
 		})
 	})
 	if errors.Is(err, errors.ErrUnsupported) || errors.Is(err, ErrNoGeneration) {
-		r.record.log.InfoContext(ctx, "the generation of the dead run cannot be continued, beginning again", "generation", name, "reason", sound(err))
+		r.record.log.InfoContext(ctx, "the generation of the dead run cannot be continued, beginning again", "generation",
+			name, "reason", sound(err))
 		return nil, nil //nolint:nilnil // as above
 	}
 	return gen, err

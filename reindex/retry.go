@@ -19,7 +19,7 @@ type Retry struct {
 	MinDelay time.Duration
 	// MaxDelay is the longest wait before any try, unless the server asks for a longer one. Default 30 s.
 	MaxDelay time.Duration
-	// MaxRetryAfter is the longest wait that a server may ask for; what is above it is cut to it. Default 5 min, or
+	// MaxRetryAfter is the longest wait that a server may ask for; a longer one is cut to it. Default 5 min, or
 	// MaxDelay if that is longer.
 	MaxRetryAfter time.Duration
 }
@@ -40,7 +40,7 @@ func (p Retry) withDefaults() Retry {
 	return p
 }
 
-// validate returns what is wrong with a policy that has its defaults.
+// validate returns the faults of a policy that has its defaults.
 func (p Retry) validate() error {
 	var errs []error
 	if p.Attempts < 1 {
@@ -50,7 +50,8 @@ func (p Retry) validate() error {
 		errs = append(errs, fmt.Errorf("Retry.MinDelay is %v, it must be positive", p.MinDelay))
 	}
 	if p.MaxDelay < p.MinDelay {
-		errs = append(errs, fmt.Errorf("Retry.MaxDelay is %v, it must not be below Retry.MinDelay, %v", p.MaxDelay, p.MinDelay))
+		errs = append(errs,
+			fmt.Errorf("Retry.MaxDelay is %v, it must not be below Retry.MinDelay, %v", p.MaxDelay, p.MinDelay))
 	}
 	if p.MaxRetryAfter < 0 {
 		errs = append(errs, fmt.Errorf("Retry.MaxRetryAfter is %v, it must not be negative", p.MaxRetryAfter))

@@ -8,7 +8,7 @@ import (
 
 // Rollback makes the generation live again that was replaced last, as RunWith does with Options.Rollback: the index is
 // what it was before the last reindex, and so it is again after a second call. RunWith and StartWith go back to a
-// generation by its name, and can do so as a dry run, or with the difference to what is live.
+// generation by its name, and can do so as a dry run, or with the difference to the live index.
 //
 // A rollback is a run: it has a job, waits for its turn, and is the only run of the tenant. The generation has every
 // change that Update has accepted by then, whichever generation was live then. If it cannot have them, as their log

@@ -212,7 +212,7 @@ func (r *run) split(ctx context.Context, snap Snapshot) ([]string, error) {
 	return parts, nil
 }
 
-// leaveSource asks for the places of what was rejected, and closes the snapshot.
+// leaveSource asks for the places of the rejected products, and closes the snapshot.
 func (r *run) leaveSource(ctx context.Context, snap Snapshot) {
 	r.enter(PhaseAbort)
 	r.locate(ctx, snap)
@@ -269,7 +269,8 @@ func (r *run) build(ctx context.Context, feed *feed, snap Snapshot, parts []stri
 	}
 	t := newTally(r.cfg, r.record)
 	p := newPump(r.cfg, r.sizes, t, gen, len(parts) > 0)
-	if err := r.phase(ctx, PhaseLoad, func(ctx context.Context) error { return p.fill(ctx, sequences(snap, parts)) }); err != nil {
+	if err := r.phase(ctx, PhaseLoad,
+		func(ctx context.Context) error { return p.fill(ctx, sequences(snap, parts)) }); err != nil {
 		return err
 	}
 	r.stopIf(r.record.enter(ctx, StatusPublished))
@@ -378,10 +379,10 @@ type unknownError struct{ error }
 func (e unknownError) Unwrap() error { return e.error }
 
 // commit makes the generation live, unless this is a dry run. Once it has begun, the end of ctx stops it only after
-// CleanupTimeout: a switch-over cut off in the middle would leave it unknown what is live.
+// CleanupTimeout: a switch-over cut off in the middle would leave it unknown which index is live.
 func (r *run) commit(ctx context.Context, gen Generation, edits *editing) error {
 	if r.record.now().Options.DryRun {
-		return nil // who has begun the generation discards what is not live
+		return nil // who has begun the generation discards it if it is not live
 	}
 	if ctx.Err() != nil {
 		return inPhase(PhaseCommit, context.Cause(ctx))
@@ -424,7 +425,8 @@ func (r *run) abort(ctx context.Context, gen Generation) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), r.cfg.CleanupTimeout)
 	defer cancel()
 	if err := r.phase(ctx, PhaseAbort, end); err != nil {
-		r.record.log.WarnContext(ctx, "discarding the generation failed, a later run removes it", "generation", nameOf(gen), "error", err)
+		r.record.log.WarnContext(ctx, "discarding the generation failed, a later run removes it", "generation", nameOf(gen),
+			"error", err)
 	}
 }
 

@@ -10,7 +10,7 @@ import (
 // errMisuse ends a run whose source breaks the rules of a sequence.
 var errMisuse = errors.New("a defect of the Source")
 
-// What a sequence is doing.
+// States of a sequence.
 const (
 	seqIdle    int32 = iota // running, outside of yield
 	seqInside               // inside of yield
@@ -19,7 +19,7 @@ const (
 )
 
 // consume calls take for everything that the sequence yields, until take returns an error, and returns that error. A
-// sequence that yields from several goroutines at the same time, or goes on after it was told to stop, ends with an
+// sequence that yields from several goroutines at the same time, or goes on after it was asked to stop, ends with an
 // error that matches errMisuse; one that yields after it has returned is reported to late.
 func consume(seq iter.Seq2[Product, error], take func(Product, error) error, late func(error)) error {
 	var (
@@ -53,7 +53,7 @@ func consume(seq iter.Seq2[Product, error], take func(Product, error) error, lat
 func misusedIn(state int32) error {
 	switch state {
 	case seqStopped:
-		return fmt.Errorf("the source yielded a product after it was told to stop: %w", errMisuse)
+		return fmt.Errorf("the source yielded a product after it was asked to stop: %w", errMisuse)
 	case seqEnded:
 		return fmt.Errorf("the source yielded a product after its sequence had ended: %w", errMisuse)
 	}

@@ -39,7 +39,8 @@ type StuckRun struct {
 func (e *StuckError) Error() string {
 	var runs []string
 	for _, r := range e.Runs {
-		runs = append(runs, fmt.Sprintf("tenant %s, job %s: %s for %v", r.Tenant, r.Job, r.Phase, r.For.Round(time.Millisecond)))
+		runs = append(runs,
+			fmt.Sprintf("tenant %s, job %s: %s for %v", r.Tenant, r.Job, r.Phase, r.For.Round(time.Millisecond)))
 	}
 	for _, tenant := range e.Updates {
 		runs = append(runs, fmt.Sprintf("tenant %s: an update", tenant))
@@ -78,7 +79,7 @@ func (e *Engine) Shutdown(ctx context.Context) error {
 	}
 }
 
-// close stops accepting runs and returns what is closed when none is left.
+// close stops accepting runs and returns a channel that is closed when none is left.
 func (e *Engine) close() <-chan struct{} {
 	e.mu.Lock()
 	e.closed = true

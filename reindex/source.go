@@ -17,8 +17,8 @@ type Source interface {
 	Open(ctx context.Context, tenant string) (Snapshot, error)
 }
 
-// Snapshot is one read of one tenant's products. What it announces, its products, its parts and their places come from
-// one state of the data. Capabilities of a snapshot are found through [As]: [Counter], [Estimator], [Splitter],
+// Snapshot is one read of one tenant's products. Its count, its products, its parts and their places come from one
+// state of the data. Capabilities of a snapshot are found through [As]: [Counter], [Estimator], [Splitter],
 // [Locator].
 //
 // The engine calls its methods from several goroutines at the same time.
@@ -61,16 +61,16 @@ func (s funcSnapshot) Close() error { return nil }
 // Counter is an optional capability of a [Snapshot]: it announces exactly how many different products a read of it
 // yields. A record that cannot be read is a product of its own; one that comes twice counts once. The engine shows the
 // number as a job's expected count, and refuses to commit a run in which fewer different products came (see
-// Config.CountMargin). A snapshot that cannot know which records repeat others is an [Estimator] instead. Without it, or
-// if Count returns an error that matches [errors.ErrUnsupported], the engine asks for an [Estimator]; any other error
-// ends the run.
+// Config.CountMargin). A snapshot that cannot know which records repeat others is an [Estimator] instead. Without it,
+// or if Count returns an error that matches [errors.ErrUnsupported], the engine asks for an [Estimator]; any other
+// error ends the run.
 type Counter interface {
 	Count(ctx context.Context) (int64, error)
 }
 
 // Estimator is an optional capability of a [Snapshot] that cannot count exactly, or not cheaply: it returns about how
-// many records a read of it yields. The engine shows the number as a job's expected count and checks nothing against it. Errors are
-// those of [Counter].
+// many records a read of it yields. The engine shows the number as a job's expected count and checks nothing against
+// it. Errors are those of [Counter].
 type Estimator interface {
 	Estimate(ctx context.Context) (int64, error)
 }
@@ -99,7 +99,7 @@ type Locator interface {
 }
 
 // Finder is an optional capability of a [Source]: it yields those of the products with these ids that the tenant has
-// now, each once, in any order. What is missing is deleted. Errors are those of Snapshot.Products.
+// now, each once, in any order. A product that is missing is deleted. Errors are those of Snapshot.Products.
 type Finder interface {
 	Find(ctx context.Context, tenant string, ids ...string) iter.Seq2[Product, error]
 }
@@ -111,8 +111,8 @@ type RecordError struct {
 	ID string
 	// Where is the record's place, such as "acme.csv, line 17", if it is known.
 	Where string
-	// Err is what is wrong with the record. Callers of an API see its text, or the one of [Public], as the reason of the
-	// rejection.
+	// Err is the reason why the record cannot be read. Callers of an API see its text, or the one of [Public], as the
+	// reason of the rejection.
 	Err error
 }
 
@@ -128,5 +128,5 @@ func (e *RecordError) Error() string {
 	return text
 }
 
-// Unwrap returns what is wrong with the record.
+// Unwrap returns the reason.
 func (e *RecordError) Unwrap() error { return e.Err }

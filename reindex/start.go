@@ -36,8 +36,8 @@ func (e *Engine) Start(ctx context.Context, tenant string) (job Job, started boo
 }
 
 // StartWith is Start with options. It joins only a run that does what the options ask for: a dry run never joins one
-// that makes its index live, nor the other way round. The error matches [ErrRunning] then, and job is that of the run in
-// progress. It matches [errors.ErrUnsupported] if the index cannot do what is asked.
+// that makes its index live, nor the other way round. The error matches [ErrRunning] then, and job is that of the run
+// in progress. It matches [errors.ErrUnsupported] if the index lacks the capability that an option needs.
 func (e *Engine) StartWith(ctx context.Context, tenant string, options Options) (job Job, started bool, err error) {
 	runCtx, r, job, err := e.admit(ctx, context.WithoutCancel(ctx), tenant, options)
 	if err != nil {

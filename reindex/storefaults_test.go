@@ -14,7 +14,7 @@ import (
 	"productindex/reindex/reindextest"
 )
 
-// What a job store does wrong, and what becomes of the jobs. Each test is named after the fault.
+// Faults of a job store, and their effect on the jobs. Each test is named after the fault.
 
 // wrongStore is a store whose calls go wrong as a function says: before they are made, or, if lost is set, after.
 type wrongStore struct {
@@ -141,7 +141,8 @@ func TestShutdownStoresEnds(t *testing.T) {
 		if err := b.Shutdown(t.Context()); err != nil {
 			t.Error(err)
 		}
-		if jobs, _, err := store.List(t.Context(), tenant, reindex.JobQuery{}); err != nil || jobs[0].Status != reindex.StatusSuccess {
+		jobs, _, err := store.List(t.Context(), tenant, reindex.JobQuery{})
+		if err != nil || jobs[0].Status != reindex.StatusSuccess {
 			t.Errorf("the store has %+v, error %v", jobs, err)
 		}
 	})
@@ -244,7 +245,8 @@ func TestEndIsStoredBeforeItShows(t *testing.T) {
 		if _, err := b.Run(t.Context(), tenant); err != nil {
 			t.Fatal(err)
 		}
-		if jobs, _, err := inner.List(t.Context(), tenant, reindex.JobQuery{}); err != nil || jobs[0].Status != reindex.StatusSuccess {
+		jobs, _, err := inner.List(t.Context(), tenant, reindex.JobQuery{})
+		if err != nil || jobs[0].Status != reindex.StatusSuccess {
 			t.Errorf("the store has %+v, error %v", jobs, err)
 		}
 	})
@@ -290,11 +292,13 @@ func TestLeaseCountsFromTheCall(t *testing.T) {
 	})
 }
 
-// What a store in memory keeps is bounded, however many tenants there are.
+// A store in memory keeps a bounded number of jobs, however many tenants there are.
 func TestEndedTenantsAreForgotten(t *testing.T) {
 	store := reindex.NewJobs(2)
 	for i := range 1000 {
-		job := reindex.Job{ID: fmt.Sprint(i), Tenant: fmt.Sprintf("t%d", i), EntityType: reindex.EntityProduct, Status: reindex.StatusPending}
+		job := reindex.Job{
+			ID: fmt.Sprint(i), Tenant: fmt.Sprintf("t%d", i), EntityType: reindex.EntityProduct, Status: reindex.StatusPending,
+		}
 		if _, created, err := store.Create(t.Context(), job); !created || err != nil {
 			t.Fatal(created, err)
 		}

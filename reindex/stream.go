@@ -54,7 +54,7 @@ type stream struct {
 	applied  int64     // up to which the live index is known to be current
 	waiting  []*waiter // in the order of their positions
 	applying bool      // an applier is at work
-	feeds    int       // runs in progress, which replay what is accepted now
+	feeds    int       // runs in progress, which replay changes that are accepted now
 }
 
 // waiter is a call that waits until changes are in the live index.
@@ -107,7 +107,7 @@ func (s *streams) leave(tenant string, st *stream) {
 	}
 }
 
-// close accepts no more changes, and returns what is closed when no stream is in use any more.
+// close accepts no more changes, and returns a channel that is closed when no stream is in use any more.
 func (s *streams) close() <-chan struct{} {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -249,7 +249,7 @@ func (s *stream) last() int64 {
 	return s.head
 }
 
-// fed counts the runs that will replay what is accepted now.
+// fed counts the runs that will replay changes that are accepted now.
 func (s *stream) fed(n int) (feeds int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -16,7 +16,7 @@ func newTally(cfg *Config, r *record) *tally {
 	return &tally{cfg: cfg, record: r, ids: newIDSet(), bad: newIDSet()}
 }
 
-// count adds what was counted while a batch was read to the report, and returns how the job stands then.
+// count adds the counts made while a batch was read to the report, and returns the job as it stands then.
 func (t *tally) count(c Report) Job {
 	return t.record.change(func(j *Job) {
 		r := &j.Report
@@ -26,7 +26,8 @@ func (t *tally) count(c Report) Job {
 		r.Conflicts += c.Conflicts
 		r.Rejected += c.Rejected
 		t.list(r, c.Rejections...)
-		r.DuplicateIDs = append(r.DuplicateIDs, c.DuplicateIDs[:min(len(c.DuplicateIDs), t.cfg.ReportItems-len(r.DuplicateIDs))]...)
+		r.DuplicateIDs = append(r.DuplicateIDs,
+			c.DuplicateIDs[:min(len(c.DuplicateIDs), t.cfg.ReportItems-len(r.DuplicateIDs))]...)
 	})
 }
 
@@ -81,7 +82,8 @@ func (t *tally) refusedLate(late []ItemError) error {
 	rejections := make([]Rejection, 0, min(len(late), t.cfg.ReportItems))
 	for _, item := range late {
 		if _, twice := failed[item.ID]; twice || !t.ids.has(item.ID) {
-			return fmt.Errorf("the index reported product %q as failed, which was not written, or twice: a defect of the Indexer", shortID(item.ID))
+			return fmt.Errorf("the index reported product %q as failed, which was not written, or twice: a defect "+
+				"of the Indexer", shortID(item.ID))
 		}
 		failed[item.ID] = struct{}{}
 		t.exclude(item.ID)

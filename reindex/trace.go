@@ -38,7 +38,7 @@ type JobInfo struct {
 	ID string
 	// Tenant whose products are reindexed.
 	Tenant string
-	// EntityType is what is reindexed.
+	// EntityType is the type of the entities.
 	EntityType string
 }
 

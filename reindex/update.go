@@ -21,7 +21,7 @@ import (
 // Config.ChangeBytes per tenant: all changes and runs of a tenant have to go through one Engine. With a log there that
 // outlives the process, Update returns as soon as the log has the changes, whatever becomes of this process: they are
 // carried into the live index by one of the engines that share the log, and repeated until it takes or refuses them.
-// What it refuses is in the log of the engine and in what Changes returns. The error matches [ErrChangesFull] if too
+// A refusal is in the log of the engine and in the result of Changes. The error matches [ErrChangesFull] if too
 // much is waiting already, and not [ErrNoLiveIndex]: the first run has the changes.
 func (e *Engine) Update(ctx context.Context, tenant string, changes ...Change) error {
 	if err := e.checkUpdate(tenant, changes); err != nil {

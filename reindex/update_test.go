@@ -51,7 +51,7 @@ func revsOf(n int, rev string) map[string]string {
 	return revs
 }
 
-// Changes are in the live index when Update returns, and what is wrong with some does not hold up the others.
+// Changes are in the live index when Update returns, and those that are refused do not hold up the others.
 func TestUpdate(t *testing.T) {
 	b := newBench(t, reindextest.Slice(nil), nil, func(c reindextest.Call) reindextest.Fault {
 		ids := map[string]bool{}
@@ -64,14 +64,16 @@ func TestUpdate(t *testing.T) {
 		return reindextest.Fault{}
 	})
 	want := revsOf(100, "old")
-	if err := b.Update(t.Context(), tenant, upsert("p1", "a"), deletion("p2"), upsert("p1", "b"), upsert("x", "a"), deletion("nothing")); err != nil {
+	if err := b.Update(t.Context(), tenant, upsert("p1", "a"), deletion("p2"), upsert("p1", "b"), upsert("x", "a"),
+		deletion("nothing")); err != nil {
 		t.Fatal(err)
 	}
 	want["p1"], want["x"] = "b", "a"
 	delete(want, "p2")
 	b.assertRevs(t, want)
-	err := b.Update(t.Context(), tenant, reindex.Change{ID: "bad", Body: json.RawMessage(`{`)}, upsert("y", "a"), upsert("", "a"),
-		reindex.Change{ID: "both", Body: json.RawMessage(`{}`), Delete: true}, upsert("control\x01", "a"), upsert(strings.Repeat("x", 5000), "a"))
+	err := b.Update(t.Context(), tenant, reindex.Change{ID: "bad", Body: json.RawMessage(`{`)}, upsert("y", "a"),
+		upsert("", "a"), reindex.Change{ID: "both", Body: json.RawMessage(`{}`), Delete: true}, upsert("control\x01", "a"),
+		upsert(strings.Repeat("x", 5000), "a"))
 	failed, ok := errors.AsType[*reindex.BatchError](err)
 	if !ok || len(failed.Items) != 5 || failed.Items[0].ID != "bad" {
 		t.Errorf("error %v", err)
@@ -115,14 +117,16 @@ func TestUpdateUnsupported(t *testing.T) {
 
 // Bodies of changes go through the Transform, as those of products do.
 func TestUpdateTransforms(t *testing.T) {
-	b := newBench(t, reindextest.Slice(nil), &reindex.Config{Transform: func(_ context.Context, tenant string, p reindex.Product) (json.RawMessage, error) {
-		if p.ID == "bad" {
-			return nil, errSource
-		}
-		return json.RawMessage(`{"rev":"` + tenant + `"}`), nil
-	}}, nil)
+	b := newBench(t, reindextest.Slice(nil),
+		&reindex.Config{Transform: func(_ context.Context, tenant string, p reindex.Product) (json.RawMessage, error) {
+			if p.ID == "bad" {
+				return nil, errSource
+			}
+			return json.RawMessage(`{"rev":"` + tenant + `"}`), nil
+		}}, nil)
 	err := b.Update(t.Context(), tenant, upsert("x", "a"), upsert("bad", "a"))
-	if failed, ok := errors.AsType[*reindex.BatchError](err); !ok || len(failed.Items) != 1 || failed.Items[0].ID != "bad" {
+	failed, ok := errors.AsType[*reindex.BatchError](err)
+	if !ok || len(failed.Items) != 1 || failed.Items[0].ID != "bad" {
 		t.Errorf("error %v", err)
 	}
 	want := revsOf(100, "old")
@@ -162,8 +166,10 @@ func TestUpdateFinds(t *testing.T) {
 	src := found{nil, &sync.Map{}, nil}
 	src.products.Store("p1", "now")
 	b := newBench(t, src, nil, nil)
-	err := b.Update(t.Context(), tenant, reindex.Change{ID: "p1"}, reindex.Change{ID: "p2"}, reindex.Change{ID: "unreadable"})
-	if failed, ok := errors.AsType[*reindex.BatchError](err); !ok || len(failed.Items) != 1 || failed.Items[0].ID != "unreadable" {
+	err := b.Update(t.Context(), tenant, reindex.Change{ID: "p1"}, reindex.Change{ID: "p2"},
+		reindex.Change{ID: "unreadable"})
+	if failed, ok := errors.AsType[*reindex.BatchError](err); !ok || len(failed.Items) != 1 ||
+		failed.Items[0].ID != "unreadable" {
 		t.Errorf("error %v", err)
 	}
 	want := revsOf(100, "old")
@@ -240,7 +246,8 @@ func TestUpdateRetries(t *testing.T) {
 		}
 		return reindextest.Fault{}
 	})
-	if err := b.Update(t.Context(), tenant, upsert("x", "a")); !errors.Is(err, errIndex) || !strings.Contains(err.Error(), `"x"`) {
+	err := b.Update(t.Context(), tenant, upsert("x", "a"))
+	if !errors.Is(err, errIndex) || !strings.Contains(err.Error(), `"x"`) {
 		t.Errorf("error %v", err)
 	}
 }
@@ -295,16 +302,18 @@ func at(op reindextest.Op, f func()) func(reindextest.Call) reindextest.Fault {
 	}
 }
 
-// What is edited while a run goes on, wherever it is, is in the new index, and in the old one while that is live.
+// An edit made while a run goes on, in whatever phase, is in the new index, and in the old one while that is live.
 func TestEditsDuringARun(t *testing.T) {
-	for _, op := range []reindextest.Op{reindextest.OpBegin, reindextest.OpWrite, reindextest.OpFlush, reindextest.OpSeal} {
+	for _, op := range []reindextest.Op{
+		reindextest.OpBegin, reindextest.OpWrite, reindextest.OpFlush, reindextest.OpSeal,
+	} {
 		t.Run(string(op), func(t *testing.T) {
 			products := append(reindextest.Products(200, "new"), reindex.Product{ID: "rejected", Body: json.RawMessage(`[]`)})
 			var b bench
 			fault := at(op, func() {
 				ctx := context.Background()
-				if err := b.Update(ctx, tenant, upsert("p1", "edit"), deletion("p2"), upsert("added", "edit"), upsert("rejected", "edit"),
-					deletion("p150"), upsert("p151", "edit"), deletion("p152")); err != nil {
+				if err := b.Update(ctx, tenant, upsert("p1", "edit"), deletion("p2"), upsert("added", "edit"),
+					upsert("rejected", "edit"), deletion("p150"), upsert("p151", "edit"), deletion("p152")); err != nil {
 					t.Error(err)
 				}
 				if err := errors.Join(b.Update(ctx, tenant, deletion("p3")), b.Update(ctx, tenant, upsert("p3", "again")),
@@ -327,7 +336,8 @@ func TestEditsDuringARun(t *testing.T) {
 			delete(want, "p150")
 			delete(want, "p152")
 			b.assertRevs(t, want)
-			if report.Added != 2 || report.Removed != 3 || report.ChangesApplied != 9 || report.ChangesRefused != 0 || report.Durations.Held <= 0 {
+			if report.Added != 2 || report.Removed != 3 || report.ChangesApplied != 9 || report.ChangesRefused != 0 ||
+				report.Durations.Held <= 0 {
 				t.Errorf("report %+v", report)
 			}
 			if err := b.Update(t.Context(), tenant, upsert("p5", "after")); err != nil {
@@ -364,7 +374,8 @@ func TestEditAtTheLastMoment(t *testing.T) {
 // A product that is deleted while it waits to be written does not come back with it.
 func TestDeletionIsNotOvertaken(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := newBench(t, reindextest.Slice(reindextest.Products(100, "new")), &reindex.Config{BatchDocs: 10, Workers: 2}, slowly(reindextest.OpWrite, time.Minute))
+		b := newBench(t, reindextest.Slice(reindextest.Products(100, "new")), &reindex.Config{BatchDocs: 10, Workers: 2},
+			slowly(reindextest.OpWrite, time.Minute))
 		job := mustStart(t, b.Engine, tenant)
 		synctest.Wait()
 		if err := b.Update(t.Context(), tenant, deletion("p7")); err != nil {
@@ -385,7 +396,8 @@ func TestDeletionIsNotOvertaken(t *testing.T) {
 // A change that is accepted during the switch-over waits, and is in the new index.
 func TestUpdateWaitsForTheSwitch(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := newBench(t, reindextest.Slice(reindextest.Products(100, "new")), nil, slowly(reindextest.OpCommit, 10*time.Second))
+		b := newBench(t, reindextest.Slice(reindextest.Products(100, "new")), nil,
+			slowly(reindextest.OpCommit, 10*time.Second))
 		job := mustStart(t, b.Engine, tenant)
 		synctest.Wait()
 		start := time.Now()
@@ -395,7 +407,8 @@ func TestUpdateWaitsForTheSwitch(t *testing.T) {
 		if took := time.Since(start); took != 10*time.Second {
 			t.Errorf("the update took %v", took)
 		}
-		if job := ended(t, b.Engine, job); job.Status != reindex.StatusSuccess || job.Report.Durations.Held != 10*time.Second {
+		if job := ended(t, b.Engine, job); job.Status != reindex.StatusSuccess ||
+			job.Report.Durations.Held != 10*time.Second {
 			t.Errorf("job %+v", job)
 		}
 		want := revsOf(100, "new")
@@ -439,11 +452,12 @@ func TestEditBeforeTheFirstIndex(t *testing.T) {
 	index := reindextest.NewMemory()
 	var engine *reindex.Engine
 	var err error
-	engine, err = reindex.New(reindextest.Slice(reindextest.Products(10, "new")), reindextest.NewFaulty(index, at(reindextest.OpWrite, func() {
-		if err := engine.Update(context.Background(), tenant, upsert("p1", "edit"), deletion("p2")); err != nil {
-			t.Error(err)
-		}
-	})), nil)
+	engine, err = reindex.New(reindextest.Slice(reindextest.Products(10, "new")),
+		reindextest.NewFaulty(index, at(reindextest.OpWrite, func() {
+			if err := engine.Update(context.Background(), tenant, upsert("p1", "edit"), deletion("p2")); err != nil {
+				t.Error(err)
+			}
+		})), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -483,7 +497,8 @@ func TestRuleCurrent(t *testing.T) {
 			var engine *reindex.Engine
 			src := then(reindextest.Products(100, "new"), func(func(reindex.Product, error) bool) {
 				for i := range test.updates {
-					if err := engine.Update(context.Background(), tenant, upsert(fmt.Sprint("n", i), strings.Repeat("x", 1000))); err != nil {
+					err := engine.Update(context.Background(), tenant, upsert(fmt.Sprint("n", i), strings.Repeat("x", 1000)))
+					if err != nil {
 						t.Error(err)
 					}
 				}
@@ -526,7 +541,10 @@ func TestEditsAreNeverLost(t *testing.T) {
 				}
 				return fault
 			})
-			engine, err := reindex.New(truth, faulty, &reindex.Config{BatchDocs: 20, Retry: reindex.Retry{Attempts: 6, MinDelay: time.Microsecond, MaxDelay: time.Microsecond}, CountMargin: -1, MinFraction: -1})
+			engine, err := reindex.New(truth, faulty, &reindex.Config{
+				BatchDocs: 20, Retry: reindex.Retry{Attempts: 6, MinDelay: time.Microsecond, MaxDelay: time.Microsecond},
+				CountMargin: -1, MinFraction: -1,
+			})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -21,8 +21,8 @@ func newWriter(cfg *Config, sizes sizes, t *tally, gen Writer) *writer {
 }
 
 // write sends products until each of them has been accepted or rejected, in batches as large as the index takes now. It
-// resends what failed and can succeed, and splits what is too large or refused as a whole, down to the one product that
-// is to blame. It returns how many single products were too large.
+// resends products that failed and can succeed, and splits a batch that is too large or refused as a whole, down to the
+// one product that is to blame. It returns how many single products were too large.
 func (w *writer) write(ctx context.Context, products []Product) (tooLarge int, err error) {
 	attempt, resent := 1, 0 // the number of the next try of the first products, as many as were sent before
 	for len(products) > 0 {
@@ -40,7 +40,8 @@ func (w *writer) write(ctx context.Context, products []Product) (tooLarge int, e
 			attempt = 1 // the index moves on; only tries without progress count
 		}
 		if len(o.again) > 0 {
-			w.tally.record.log.WarnContext(ctx, "write failed, trying again", "attempt", attempt, "products", len(o.again), "error", o.failure)
+			w.tally.record.log.WarnContext(ctx, "write failed, trying again", "attempt", attempt, "products", len(o.again),
+				"error", o.failure)
 			if err := w.cfg.Retry.pause(ctx, attempt, o.wait, o.failure); err != nil {
 				return tooLarge, ofBatch(o.again, err)
 			}

@@ -32,7 +32,9 @@ func TestRetriesFailedItemsAlone(t *testing.T) {
 	products := reindextest.Products(300, "new")
 	var mu sync.Mutex
 	sent := map[string]int{}
-	b := newBench(t, reindextest.Slice(products), &reindex.Config{BatchDocs: 100, MaxRejected: 1}, onWrite(func(c reindextest.Call) reindextest.Fault {
+	b := newBench(t, reindextest.Slice(
+		products,
+	), &reindex.Config{BatchDocs: 100, MaxRejected: 1}, onWrite(func(c reindextest.Call) reindextest.Fault {
 		mu.Lock()
 		defer mu.Unlock()
 		var fault reindextest.Fault
@@ -73,7 +75,9 @@ func TestIsolatesPoisonProducts(t *testing.T) {
 	for _, reason := range []error{reindex.ErrRefused, reindex.ErrTooLarge} {
 		products := reindextest.Products(10_000, "new")
 		poison := []string{"p0", "p1234", "p9999"}
-		b := newBench(t, reindextest.Slice(products), &reindex.Config{MaxRejected: 3}, onWrite(func(c reindextest.Call) reindextest.Fault {
+		b := newBench(t, reindextest.Slice(
+			products,
+		), &reindex.Config{MaxRejected: 3}, onWrite(func(c reindextest.Call) reindextest.Fault {
 			if slices.ContainsFunc(c.Batch, func(p reindex.Product) bool { return slices.Contains(poison, p.ID) }) {
 				return reindextest.Fault{Err: fmt.Errorf("status 400: %w", reason)}
 			}
@@ -113,8 +117,13 @@ func TestWaitsBetweenTries(t *testing.T) {
 			t.Run(test.name+" of a "+kind, func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
 					var times []time.Time
-					cfg := &reindex.Config{MinFraction: -1, Retry: reindex.Retry{Attempts: 5, MinDelay: 100 * time.Millisecond, MaxDelay: 500 * time.Millisecond}}
-					b := newBench(t, reindextest.Slice(reindextest.Products(10, "new")), cfg, onWrite(func(c reindextest.Call) reindextest.Fault {
+					cfg := &reindex.Config{
+						MinFraction: -1,
+						Retry:       reindex.Retry{Attempts: 5, MinDelay: 100 * time.Millisecond, MaxDelay: 500 * time.Millisecond},
+					}
+					b := newBench(t, reindextest.Slice(
+						reindextest.Products(10, "new"),
+					), cfg, onWrite(func(c reindextest.Call) reindextest.Fault {
 						times = append(times, time.Now())
 						switch {
 						case c.N == 5:
@@ -175,7 +184,9 @@ func TestRetriesEveryCall(t *testing.T) {
 // As long as a batch makes progress, its tries do not count.
 func TestProgressRenewsTheTries(t *testing.T) {
 	products := reindextest.Products(64, "new")
-	b := newBench(t, reindextest.Slice(products), &reindex.Config{Retry: reindex.Retry{Attempts: 2, MinDelay: time.Microsecond}}, onWrite(func(c reindextest.Call) reindextest.Fault {
+	b := newBench(t, reindextest.Slice(products), &reindex.Config{
+		Retry: reindex.Retry{Attempts: 2, MinDelay: time.Microsecond},
+	}, onWrite(func(c reindextest.Call) reindextest.Fault {
 		var fault reindextest.Fault
 		for _, p := range c.Batch[:len(c.Batch)/2] {
 			fault.Items = append(fault.Items, reindex.ItemError{ID: p.ID, Retryable: true, Err: errBusy})
@@ -196,7 +207,9 @@ func TestReportsOfStrangersEndTheRun(t *testing.T) {
 		"none":     {},
 	} {
 		t.Run(name, func(t *testing.T) {
-			b := newBench(t, reindextest.Slice(reindextest.Products(100, "new")), &reindex.Config{MaxRejected: -1}, onWrite(func(reindextest.Call) reindextest.Fault {
+			b := newBench(t, reindextest.Slice(
+				reindextest.Products(100, "new"),
+			), &reindex.Config{MaxRejected: -1}, onWrite(func(reindextest.Call) reindextest.Fault {
 				return reindextest.Fault{Err: &reindex.BatchError{Items: items}}
 			}))
 			if _, err := b.Run(t.Context(), tenant); err == nil || !strings.Contains(err.Error(), "defect of the Indexer") {
@@ -245,7 +258,7 @@ func (g sealingGeneration) Seal(ctx context.Context) (reindex.Sealed, error) {
 	return o.Sealed, err
 }
 
-// What the sealed generation holds decides.
+// The number of products in the sealed generation decides.
 func TestAccounting(t *testing.T) {
 	products := reindextest.Products(100, "new")
 	late := func(ids ...string) func(*outcome) {
@@ -265,19 +278,24 @@ func TestAccounting(t *testing.T) {
 		{"one document too few", func(s *outcome) { s.Documents-- }, 0, "accepted 100 products, but holds 99"},
 		{"one too many", func(s *outcome) { s.Documents++ }, 0, "accepted 100 products, but holds 101"},
 		{"refused late", late("p1", "p2"), 2, ""},
-		{"refused late, counted nevertheless", func(s *outcome) { late("p1")(s); s.Documents++ }, 1, "accepted 99 products, but holds 100"},
+		{
+			"refused late, counted nevertheless", func(s *outcome) { late("p1")(s); s.Documents++ }, 1,
+			"accepted 99 products, but holds 100",
+		},
 		{"a stranger refused late", late("stranger"), 0, "defect of the Indexer"},
 		{"refused twice", late("p1", "p1"), 0, "defect of the Indexer"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			b := newBench(t, reindextest.Slice(nil), nil, nil)
-			engine, err := reindex.New(reindextest.Slice(products), sealing{b.index, test.change}, &reindex.Config{MaxRejected: 2})
+			engine, err := reindex.New(reindextest.Slice(products), sealing{b.index, test.change},
+				&reindex.Config{MaxRejected: 2})
 			if err != nil {
 				t.Fatal(err)
 			}
 			report, err := engine.Run(t.Context(), tenant)
 			if test.err == "" {
-				if err != nil || report.Rejected != test.rejected || len(report.Rejections) != int(test.rejected) || report.Indexed != 100-test.rejected {
+				if err != nil || report.Rejected != test.rejected || len(report.Rejections) != int(test.rejected) ||
+					report.Indexed != 100-test.rejected {
 					t.Errorf("report %+v, error %v", report, err)
 				}
 				return
@@ -308,7 +326,10 @@ func TestLimits(t *testing.T) {
 	}{
 		{"of the config", reindex.Config{BatchDocs: 30, BatchBytes: 1500, Workers: 3}, reindex.Limits{}},
 		{"of the index", reindex.Config{Workers: 16}, reindex.Limits{MaxDocs: 30, MaxBytes: 1500, MaxInFlight: 3}},
-		{"of the config, where the index takes more", reindex.Config{BatchDocs: 30, BatchBytes: 1500, Workers: 3}, reindex.Limits{MaxDocs: 99, MaxBytes: 9999, MaxInFlight: 9}},
+		{
+			"of the config, where the index takes more", reindex.Config{BatchDocs: 30, BatchBytes: 1500, Workers: 3},
+			reindex.Limits{MaxDocs: 99, MaxBytes: 9999, MaxInFlight: 9},
+		},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) { testLimits(t, test.cfg, test.limits) })
@@ -323,7 +344,9 @@ func testLimits(t *testing.T, cfg reindex.Config, limits reindex.Limits) {
 		mu             sync.Mutex
 		inFlight, most int
 	)
-	ix := reindextest.NewFaulty(limited{reindextest.NewMemory(), limits}, onWrite(func(c reindextest.Call) reindextest.Fault {
+	ix := reindextest.NewFaulty(limited{
+		reindextest.NewMemory(), limits,
+	}, onWrite(func(c reindextest.Call) reindextest.Fault {
 		mu.Lock()
 		defer mu.Unlock()
 		inFlight++

@@ -22,7 +22,8 @@ const file = "LICENCES.md"
 const head = `# Licences of dependencies
 
 The modules of others that packages of this module import, outside of their tests. A host compiles those of the packages that it imports;
-the programs under ` + "`examples`" + ` use the last ones, and nothing else does. ` + "`go run ./.ci/licences > LICENCES.md`" + ` writes this file, and CI checks it.
+the programs under ` + "`examples`" + ` use the last ones, and nothing else does. ` +
+	"`go run ./.ci/licences > LICENCES.md`" + ` writes this file, and CI checks it.
 
 | module | licence | used by |
 |---|---|---|

@@ -14,7 +14,8 @@ func TestClassify(t *testing.T) {
 	for text, want := range map[string]string{
 		"Apache License\n  Version 2.0, January 2004":                                                          "Apache-2.0",
 		"// Permission is hereby granted, free of charge,\n// to any person obtaining a copy of this software": "MIT",
-		"Redistributions in binary form must reproduce the above\n * copyright notice":                         "BSD-2-Clause",
+		"Redistributions in binary form must reproduce the above\n * " +
+			"copyright notice": "BSD-2-Clause",
 		"Redistributions in binary form must reproduce the above copyright notice …" +
 			" endorse or promote products derived from this software without specific prior written permission": "BSD-3-Clause",
 		"GNU AFFERO GENERAL PUBLIC LICENSE Version 3": "",

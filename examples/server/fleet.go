@@ -79,7 +79,9 @@ func (c config) joinFleet(
 		return opened{}, fmt.Errorf("PRODUCTINDEX_FLEET is %q, it must be trigger, worker or both", c.Fleet.Role)
 	}
 	if !strings.HasPrefix(c.Jobs, "postgres://") && !strings.HasPrefix(c.Jobs, "postgresql://") {
-		return opened{}, errors.New("PRODUCTINDEX_FLEET is set: set PRODUCTINDEX_JOBS to the PostgreSQL of the fleet, postgres://…")
+		return opened{}, errors.New(
+			"PRODUCTINDEX_FLEET is set: set PRODUCTINDEX_JOBS to the PostgreSQL of the fleet, postgres://…",
+		)
 	}
 	conns, err := pgxpool.ParseConfig(c.Jobs)
 	if err != nil {

@@ -38,7 +38,8 @@ func newFleet(t *testing.T) (servers [3]*server, wires [2]*wire, search func(q q
 	servers[0] = start(t, append([]string{"ELASTICSEARCH_URL=" + address, "PRODUCTINDEX_FLEET=trigger"}, env...)...)
 	for i, role := range []string{"worker", "both"} {
 		wires[i] = newWire(t, address)
-		servers[i+1] = start(t, append([]string{"ELASTICSEARCH_URL=" + wires[i].url, "PRODUCTINDEX_FLEET=" + role}, env...)...)
+		servers[i+1] = start(t,
+			append([]string{"ELASTICSEARCH_URL=" + wires[i].url, "PRODUCTINDEX_FLEET=" + role}, env...)...)
 	}
 	index, err := openElasticsearch(config{Elasticsearch: elasticsearch{URL: address, Prefix: prefix}})
 	if err != nil {
@@ -74,7 +75,8 @@ func TestFleet(t *testing.T) {
 	edited := make(chan struct{})
 	kill := sync.OnceFunc(func() {
 		defer close(edited)
-		status, body := trigger.send(t, http.MethodPut, "/indexing/acme/products/p-000001", "", `{"id":"p-000001","name":"glove"}`)
+		status, body := trigger.send(t, http.MethodPut, "/indexing/acme/products/p-000001", "",
+			`{"id":"p-000001","name":"glove"}`)
 		if status >= http.StatusMultipleChoices {
 			t.Errorf("an edit is answered with %d: %s", status, body)
 		}

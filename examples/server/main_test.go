@@ -293,7 +293,10 @@ func TestConfig(t *testing.T) {
 		{"set PRODUCTINDEX_JOBS", "PRODUCTINDEX_FLEET=both PRODUCTINDEX_CATALOGUES=."},
 		{"set PRODUCTINDEX_JOBS", "PRODUCTINDEX_FLEET=both PRODUCTINDEX_JOBS=sqlite:jobs.db PRODUCTINDEX_CATALOGUES=."},
 		{"not a valid URL", "PRODUCTINDEX_FLEET=both PRODUCTINDEX_JOBS=postgres://u:s3cret%@h/d PRODUCTINDEX_CATALOGUES=."},
-		{"fleet: preparing", "PRODUCTINDEX_FLEET=both PRODUCTINDEX_JOBS=postgres://u:s3cret@127.0.0.1:1 PRODUCTINDEX_CATALOGUES=."},
+		{
+			"fleet: preparing",
+			"PRODUCTINDEX_FLEET=both PRODUCTINDEX_JOBS=postgres://u:s3cret@127.0.0.1:1 PRODUCTINDEX_CATALOGUES=.",
+		},
 		{"Lease is 1ms", "PRODUCTINDEX_JOBS=sqlite:jobs.db PRODUCTINDEX_JOBS_LEASE=1ms PRODUCTINDEX_CATALOGUES=."},
 	} {
 		cmd := exec.CommandContext(t.Context(), os.Args[0])

@@ -65,7 +65,8 @@ func newShop(t *testing.T) *shop {
 		return reindextest.Fault{}
 	})
 	var err error
-	if s.engine, err = reindex.New(reindextest.Slice(products), index, &reindex.Config{MaxRejected: 1, CountMargin: -1}); err != nil {
+	s.engine, err = reindex.New(reindextest.Slice(products), index, &reindex.Config{MaxRejected: 1, CountMargin: -1})
+	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = s.engine.Shutdown(context.Background()) })
@@ -110,7 +111,8 @@ func TestGeneratedClient(t *testing.T) {
 // as returns a client that sends a token.
 func as(t *testing.T, address, token string) *client.ClientWithResponses {
 	t.Helper()
-	c, err := client.NewClientWithResponses(address+"/api", client.WithRequestEditorFn(func(_ context.Context, r *http.Request) error {
+	c, err := client.NewClientWithResponses(address+
+		"/api", client.WithRequestEditorFn(func(_ context.Context, r *http.Request) error {
 		r.Header.Set("Authorization", "Bearer "+token)
 		return nil
 	}))
@@ -153,7 +155,8 @@ func createJob(ctx context.Context, t *testing.T, c *client.ClientWithResponses)
 		t.Fatalf("%v: %s", err, body(joined))
 	}
 	mode := client.FULL
-	triggered, err := c.POSTIndexingReindexWithResponse(ctx, "acme", nil, client.POSTIndexingReindexJSONRequestBody{Mode: &mode})
+	triggered, err := c.POSTIndexingReindexWithResponse(ctx, "acme", nil,
+		client.POSTIndexingReindexJSONRequestBody{Mode: &mode})
 	if err != nil || triggered.StatusCode() != http.StatusNoContent || len(triggered.Body) > 0 {
 		t.Fatalf("%v: %s", err, body(triggered))
 	}
@@ -184,35 +187,43 @@ func follow(ctx context.Context, t *testing.T, s *shop, c *client.ClientWithResp
 		}
 		lastID = event.LastEventID
 	}
-	if n < 2 || *last.Status != client.ReindexJobEventStatusSUCCESS || *last.ProcessedCount != 98 || *last.RejectedCount != 1 || *last.DuplicateCount != 1 ||
+	if n < 2 || *last.Status != client.ReindexJobEventStatusSUCCESS || *last.ProcessedCount != 98 ||
+		*last.RejectedCount != 1 || *last.DuplicateCount != 1 ||
 		*last.ReadCount != 100 || *last.Progress != 1 {
 		t.Errorf("%d events, the last one is %s", n, body(last))
 	}
-	again, err := c.GETIndexingReindexJobEventsWithResponse(ctx, "acme", id, &client.GETIndexingReindexJobEventsParams{LastEventID: &lastID})
+	again, err := c.GETIndexingReindexJobEventsWithResponse(ctx, "acme", id,
+		&client.GETIndexingReindexJobEventsParams{LastEventID: &lastID})
 	if err != nil || again.StatusCode() != http.StatusNoContent {
 		t.Errorf("%v: %s", err, body(again))
 	}
 }
 
-// readJobs reads what is left of a job.
+// readJobs reads an ended job in every way.
 func readJobs(ctx context.Context, t *testing.T, c *client.ClientWithResponses, id string) {
 	t.Helper()
 	ptr := func(s string) *string { return &s }
-	one, err := c.GETIndexingReindexJobWithResponse(ctx, "acme", id, &client.GETIndexingReindexJobParams{Fields: ptr("id,durations,metadata")})
-	if err != nil || one.JSON200 == nil || *one.JSON200.Id != id || one.JSON200.Status != nil || *one.JSON200.Durations.TotalMillis < 0 ||
+	one, err := c.GETIndexingReindexJobWithResponse(ctx, "acme", id,
+		&client.GETIndexingReindexJobParams{Fields: ptr("id,durations,metadata")})
+	if err != nil || one.JSON200 == nil || *one.JSON200.Id != id || one.JSON200.Status != nil ||
+		*one.JSON200.Durations.TotalMillis < 0 ||
 		time.Since(*one.JSON200.Metadata.CreatedAt) > time.Minute {
 		t.Errorf("%v: %s", err, body(one))
 	}
 	size := 1
 	list, err := c.GETIndexingReindexJobsWithResponse(ctx, "acme", &client.GETIndexingReindexJobsParams{
-		Q:    ptr(`entityType:(~^PROD(UCT| UCT)$) status:(SUCCESS,FAILURE) duplicateCount:>=1 metadata.createdAt:>"2020-01-01T00:00:00+01:00"`),
+		Q: ptr(`entityType:(~^PROD(UCT| UCT)$) status:(SUCCESS,FAILURE) duplicateCount:>=1 ` +
+			`metadata.createdAt:>"2020-01-01T00:00:00+01:00"`),
 		Sort: ptr("metadata.createdAt:DESC,id"), PageSize: &size, XTotalCount: ptr("true"),
 	})
-	if err != nil || list.JSON200 == nil || len(*list.JSON200) != 1 || *(*list.JSON200)[0].Id != id || list.HTTPResponse.Header.Get("X-Total-Count") != "1" {
+	if err != nil || list.JSON200 == nil || len(*list.JSON200) != 1 || *(*list.JSON200)[0].Id != id ||
+		list.HTTPResponse.Header.Get("X-Total-Count") != "1" {
 		t.Errorf("%v: %s", err, body(list))
 	}
-	failures, err := c.GETIndexingReindexJobFailuresWithResponse(ctx, "acme", id, &client.GETIndexingReindexJobFailuresParams{XTotalCount: ptr("true")})
-	if err != nil || failures.JSON200 == nil || len(*failures.JSON200) != 1 || (*failures.JSON200)[0].Id != "bad" || (*failures.JSON200)[0].Reason == "" {
+	failures, err := c.GETIndexingReindexJobFailuresWithResponse(ctx, "acme", id,
+		&client.GETIndexingReindexJobFailuresParams{XTotalCount: ptr("true")})
+	if err != nil || failures.JSON200 == nil || len(*failures.JSON200) != 1 || (*failures.JSON200)[0].Id != "bad" ||
+		(*failures.JSON200)[0].Reason == "" {
 		t.Errorf("%v: %s", err, body(failures))
 	}
 }
@@ -222,19 +233,23 @@ func refusals(ctx context.Context, t *testing.T, c *client.ClientWithResponses, 
 	t.Helper()
 	rag := true
 	creation := client.POSTIndexingReindexJobsJSONRequestBody{EntityType: "PRODUCT", Rag: &rag}
-	if got, err := c.POSTIndexingReindexJobsWithResponse(ctx, "acme", nil, creation); err != nil || got.JSON400 == nil || *got.JSON400.Message != "Unsupported rag" {
+	got, err := c.POSTIndexingReindexJobsWithResponse(ctx, "acme", nil, creation)
+	if err != nil || got.JSON400 == nil || *got.JSON400.Message != "Unsupported rag" {
 		t.Errorf("%v: %s", err, body(got))
 	}
-	if got, err := c.POSTIndexingReindexWithResponse(ctx, "ac-me", nil, client.POSTIndexingReindexJSONRequestBody{}); err != nil || got.JSON400 == nil ||
+	if got, err := c.POSTIndexingReindexWithResponse(ctx, "ac-me", nil,
+		client.POSTIndexingReindexJSONRequestBody{}); err != nil || got.JSON400 == nil ||
 		*got.JSON400.Code != http.StatusBadRequest {
 		t.Errorf("%v: %s", err, body(got))
 	}
-	if got, err := c.POSTIndexingReindexWithResponse(ctx, "globex", nil, client.POSTIndexingReindexJSONRequestBody{}); err != nil || got.JSON401 == nil ||
+	if got, err := c.POSTIndexingReindexWithResponse(ctx, "globex", nil,
+		client.POSTIndexingReindexJSONRequestBody{}); err != nil || got.JSON401 == nil ||
 		*got.JSON401.Fault.Detail.Errorcode != "oauth.v2.InvalidAccessToken" {
 		t.Errorf("%v: %s", err, body(got))
 	}
 	viewer := as(t, address, "viewer-of-acme")
-	if got, err := viewer.POSTIndexingReindexWithResponse(ctx, "acme", nil, client.POSTIndexingReindexJSONRequestBody{}); err != nil || got.JSON403 == nil ||
+	if got, err := viewer.POSTIndexingReindexWithResponse(ctx, "acme", nil,
+		client.POSTIndexingReindexJSONRequestBody{}); err != nil || got.JSON403 == nil ||
 		*got.JSON403.Message != "Scope validation failed" {
 		t.Errorf("%v: %s", err, body(got))
 	}
@@ -249,7 +264,8 @@ func stopJob(ctx context.Context, t *testing.T, c *client.ClientWithResponses, e
 	if got, err := c.DELETEIndexingReindexJobWithResponse(ctx, "acme", ended); err != nil || got.JSON409 == nil {
 		t.Errorf("%v: %s", err, body(got))
 	}
-	created, err := c.POSTIndexingReindexJobsWithResponse(ctx, "acme", nil, client.POSTIndexingReindexJobsJSONRequestBody{EntityType: "PRODUCT"})
+	created, err := c.POSTIndexingReindexJobsWithResponse(ctx, "acme", nil,
+		client.POSTIndexingReindexJobsJSONRequestBody{EntityType: "PRODUCT"})
 	if err != nil || created.JSON201 == nil {
 		t.Fatalf("%v: %s", err, body(created))
 	}
@@ -281,7 +297,8 @@ func body(response any) string {
 // TestClientIsOfTheDocument proves that the client is what the generator makes of the document today.
 func TestClientIsOfTheDocument(t *testing.T) {
 	out := filepath.Join(t.TempDir(), "client.go")
-	cmd := exec.CommandContext(t.Context(), "go", "tool", "oapi-codegen", "-config", "config.yaml", "-o", out, "../../openapi.json")
+	cmd := exec.CommandContext(t.Context(), "go", "tool", "oapi-codegen", "-config", "config.yaml", "-o", out,
+		"../../openapi.json")
 	cmd.Dir = "client"
 	if text, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, text)

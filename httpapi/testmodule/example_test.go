@@ -109,7 +109,8 @@ func Example_fiber() {
 		log.Fatal(err)
 	}
 	for _, r := range []*http.Request{
-		httptest.NewRequest(http.MethodPost, "/api/indexing/acme/reindex", nil), httptest.NewRequest(http.MethodGet, "/acme/front", nil),
+		httptest.NewRequest(http.MethodPost, "/api/indexing/acme/reindex", nil),
+		httptest.NewRequest(http.MethodGet, "/acme/front", nil),
 	} {
 		res, err := app.Test(r)
 		if err != nil {

@@ -36,7 +36,8 @@ func TestBehindAProxy(t *testing.T) {
 		t.Fatal(err)
 	}
 	front := http.NewServeMux()
-	front.Handle("/api/", http.StripPrefix("/api", &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(target) }}))
+	front.Handle("/api/",
+		http.StripPrefix("/api", &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(target) }}))
 	front.HandleFunc("/acme/front", hello)
 	proxy := httptest.NewServer(front)
 	t.Cleanup(proxy.Close)
@@ -69,7 +70,9 @@ var middleware = map[string]struct {
 }{
 	"chi": {func(next http.Handler) http.Handler {
 		r := chi.NewRouter()
-		quiet := chimiddleware.RequestLogger(&chimiddleware.DefaultLogFormatter{Logger: slog.NewLogLogger(slog.DiscardHandler, slog.LevelInfo)})
+		quiet := chimiddleware.RequestLogger(
+			&chimiddleware.DefaultLogFormatter{Logger: slog.NewLogLogger(slog.DiscardHandler, slog.LevelInfo)},
+		)
 		r.Use(quiet, chimiddleware.Recoverer, chimiddleware.Compress(5), chimiddleware.Timeout(time.Minute))
 		r.Handle("/*", next)
 		return r
@@ -88,16 +91,20 @@ var middleware = map[string]struct {
 	}, true},
 	"TimeoutHandler": {func(next http.Handler) http.Handler { return http.TimeoutHandler(next, time.Minute, "") }, false},
 	"a logger that embeds": {func(next http.Handler) http.Handler {
-		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { next.ServeHTTP(struct{ http.ResponseWriter }{w}, r) })
+		return http.HandlerFunc(
+			func(w http.ResponseWriter, r *http.Request) { next.ServeHTTP(struct{ http.ResponseWriter }{w}, r) },
+		)
 	}, false},
 }
 
-// Whatever is in front, who follows a job learns of its state at once and of its end; and what is in the way is in the log.
+// Whatever middleware is in front, a follower of a job sees its state at once and its end; middleware that is in the
+// way is in the log.
 func TestEventsThroughMiddleware(t *testing.T) {
 	for name, m := range middleware {
 		t.Run(name, func(t *testing.T) {
 			s, lines := newShop(t), &logged{}
-			h, err := httpapi.NewHandler(s.engine, httpapi.Config{Authorizer: authorize, Logger: slog.New(slog.NewTextHandler(lines, nil))})
+			h, err := httpapi.NewHandler(s.engine,
+				httpapi.Config{Authorizer: authorize, Logger: slog.New(slog.NewTextHandler(lines, nil))})
 			if err != nil {
 				t.Fatal(err)
 			}

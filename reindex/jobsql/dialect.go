@@ -62,9 +62,9 @@ func (d Dialect) begin(idle time.Duration) string {
 		idle.Milliseconds())
 }
 
-// sql translates a statement into the dialect: {now} stands for the database's time, {greatest}, {writable} and
-// {bytes} for the results of the methods of these names, {clustered} for the option that stores a table's rows in the order of its key,
-// and a question mark for a parameter.
+// sql translates a statement into the dialect: {now} stands for the database's time, {greatest}, {writable} and {bytes}
+// for the results of the methods of these names, {clustered} for the option that stores a table's rows in the order of
+// its key, and a question mark for a parameter.
 func (d Dialect) sql(statement string) string {
 	statement = strings.NewReplacer("{now}", d.now(), "{greatest}", d.greatest(), "{writable}", d.writable(), "{bytes}", d.bytes()).
 		Replace(statement)

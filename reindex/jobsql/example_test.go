@@ -54,8 +54,8 @@ func ExampleNew() {
 	// Output: 1 job, SUCCESS with 100 products
 }
 
-// With a log of changes in the database, Update returns once an edit is safe there. A process that dies before the index
-// has the edit leaves it to the next one.
+// With a log of changes in the database, Update returns once an edit is safe there. A process that dies before the
+// index has the edit leaves it to the next one.
 func ExampleStore_Changes() {
 	dir, err := os.MkdirTemp("", "changes")
 	if err != nil {

@@ -11,9 +11,9 @@ import (
 )
 
 // TakeOver gives the caller a job that has not ended and has this fencing token, whoever runs it: with a new token and
-// a new lease. Whoever ran it before can store nothing more: a Renew or Finish with the former token fails with an error
-// that matches [reindex.ErrLeaseLost]. Of several callers with the same token one takes the job over; taken is false for
-// the others, and if the job has ended.
+// a new lease. Whoever ran it before can store nothing more: a Renew or Finish with the former token fails with an
+// error that matches [reindex.ErrLeaseLost]. Of several callers with the same token one takes the job over; taken is
+// false for the others, and if the job has ended.
 func (s *Store) TakeOver(ctx context.Context, tenant, id string, fence int64) (job reindex.Job, taken bool, err error) {
 	err = s.transact(ctx, func(tx session) error {
 		taken = false

@@ -31,12 +31,18 @@ func testIDs(t *testing.T, f Fixture) {
 func testBodies(t *testing.T, f Fixture) {
 	bodies := []string{
 		`{"rev":"r"}`,
-		`{"rev":"r","v":"text"}`, `{"rev":"r","v":{"w":1}}`, `{"rev":"r","v":[1,"a",{"w":[]}]}`, `{"rev":"r","v":12}`, `{"rev":"r","v":true}`, `{"rev":"r","v":null}`,
-		`{"rev":"r","n":9007199254740993}`, `{"rev":"r","n":18446744073709551616}`, `{"rev":"r","n":1e300}`, `{"rev":"r","n":-0.0}`, `{"rev":"r","n":"12"}`,
-		`{"rev":"r","date":"2026-01-01"}`, `{"rev":"r","date":"soon"}`, `{"rev":"r","id":42}`, `{"rev":"r","_id":"x"}`, `{"rev":"r","":1}`, `{"rev":"r","a.b":{"c.d":1}}`,
-		`{"rev":"r","name":{"en":"Wool sock","de":"Wollsocke","xx":"?"}}`, `{"rev":"r","name":["a","b"]}`, `{"rev":"r","price":{"amount":1.5,"currency":"EUR"}}`,
-		`{"rev":"r","u":"\u0000\ud83e\udde6\"\\"}`, `{"rev":"r","deep":` + strings.Repeat(`{"x":`, 20) + `1` + strings.Repeat(`}`, 20) + `}`,
-		`{"rev":"r","long":"` + strings.Repeat("word ", 20000) + `"}`, `{"rev":"r","one":"` + strings.Repeat("w", 40000) + `"}`,
+		`{"rev":"r","v":"text"}`, `{"rev":"r","v":{"w":1}}`, `{"rev":"r","v":[1,"a",{"w":[]}]}`, `{"rev":"r","v":12}`,
+		`{"rev":"r","v":true}`, `{"rev":"r","v":null}`,
+		`{"rev":"r","n":9007199254740993}`, `{"rev":"r","n":18446744073709551616}`, `{"rev":"r","n":1e300}`,
+		`{"rev":"r","n":-0.0}`, `{"rev":"r","n":"12"}`,
+		`{"rev":"r","date":"2026-01-01"}`, `{"rev":"r","date":"soon"}`, `{"rev":"r","id":42}`, `{"rev":"r","_id":"x"}`,
+		`{"rev":"r","":1}`, `{"rev":"r","a.b":{"c.d":1}}`,
+		`{"rev":"r","name":{"en":"Wool sock","de":"Wollsocke","xx":"?"}}`, `{"rev":"r","name":["a","b"]}`,
+		`{"rev":"r","price":{"amount":1.5,"currency":"EUR"}}`,
+		`{"rev":"r","u":"\u0000\ud83e\udde6\"\\"}`,
+		`{"rev":"r","deep":` + strings.Repeat(`{"x":`, 20) + `1` + strings.Repeat(`}`, 20) + `}`,
+		`{"rev":"r","long":"` + strings.Repeat("word ", 20000) + `"}`,
+		`{"rev":"r","one":"` + strings.Repeat("w", 40000) + `"}`,
 		`{"rev":"r","_vectors":1,"_geo":"nowhere"}`, `{"rev":"r","_source":{},"_index":"x","_routing":1}`,
 	}
 	var products []reindex.Product

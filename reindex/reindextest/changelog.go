@@ -70,7 +70,8 @@ func assertAfter(t *testing.T, l reindex.ChangeLog, position int64, want ...stri
 	}
 	for i, change := range changesOf(want...) {
 		e := entries[i]
-		if e.Position != position+int64(i)+1 || e.Change.ID != change.ID || e.Change.Delete != change.Delete || string(e.Change.Body) != string(change.Body) {
+		if e.Position != position+int64(i)+1 || e.Change.ID != change.ID || e.Change.Delete != change.Delete ||
+			string(e.Change.Body) != string(change.Body) {
 			t.Errorf("after %d, entry %d is %+v, want %+v", position, i, e, change)
 		}
 	}
@@ -79,7 +80,8 @@ func assertAfter(t *testing.T, l reindex.ChangeLog, position int64, want ...stri
 func assertState(t *testing.T, l reindex.ChangeLog, head, applied int64) reindex.ChangeState {
 	t.Helper()
 	state, err := l.State(t.Context(), logTenant)
-	if err != nil || state.Head != head || state.Applied != applied || state.Lag() != head-applied || state.Waiting.IsZero() != (head == applied) {
+	if err != nil || state.Head != head || state.Applied != applied || state.Lag() != head-applied ||
+		state.Waiting.IsZero() != (head == applied) {
 		t.Errorf("state %+v, error %v; want head %d, applied %d", state, err, head, applied)
 	}
 	return state
@@ -98,7 +100,8 @@ func mustClaim(t *testing.T, l reindex.ChangeLog, holder string) (fence, applied
 func mustApply(t *testing.T, l reindex.ChangeLog, position int64, refused ...reindex.RefusedChange) {
 	t.Helper()
 	fence, applied := mustClaim(t, l, "test")
-	if err := errors.Join(l.Applied(t.Context(), logTenant, fence, applied, position, refused), l.Release(t.Context(), logTenant, fence)); err != nil {
+	if err := errors.Join(l.Applied(t.Context(), logTenant, fence, applied, position, refused),
+		l.Release(t.Context(), logTenant, fence)); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -122,7 +125,8 @@ func testAppendAndAfter(t *testing.T, l reindex.ChangeLog) {
 		t.Errorf("the last position is %d, error %v", last, err)
 	}
 	entries, left, err := l.After(t.Context(), logTenant, 0, 10, 1000)
-	if err != nil || left != 0 || len(entries) != 4 || entries[2].Change.ID != "c/ü'x'" || entries[3].Change.Body != nil || entries[3].Change.Delete {
+	if err != nil || left != 0 || len(entries) != 4 || entries[2].Change.ID != "c/ü'x'" ||
+		entries[3].Change.Body != nil || entries[3].Change.Delete {
 		t.Errorf("entries %+v, %d left, error %v", entries, left, err)
 	}
 }
@@ -298,7 +302,8 @@ func testRefusedChanges(t *testing.T, l reindex.ChangeLog) {
 	if n := len(state.Refused); n != reindex.MaxRefused {
 		t.Fatalf("%d refused changes are remembered", n)
 	}
-	if last := state.Refused[len(state.Refused)-1]; last != (reindex.RefusedChange{Position: 120, ID: "29/3", Reason: "why ü"}) {
+	last := state.Refused[len(state.Refused)-1]
+	if last != (reindex.RefusedChange{Position: 120, ID: "29/3", Reason: "why ü"}) {
 		t.Errorf("the last one is %+v", last)
 	}
 	if first := state.Refused[0].Position; first != 21 {

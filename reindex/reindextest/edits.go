@@ -60,7 +60,8 @@ func mustEdit(t *testing.T, gen reindex.Generation, changes ...reindex.Change) {
 // or are not.
 func testUpdate(t *testing.T, f Fixture) {
 	updater := updater(t, f)
-	if err := updater.Update(t.Context(), tenant, []reindex.Change{upsert("p0", "x")}); !errors.Is(err, reindex.ErrNoLiveIndex) {
+	err := updater.Update(t.Context(), tenant, []reindex.Change{upsert("p0", "x")})
+	if !errors.Is(err, reindex.ErrNoLiveIndex) {
 		t.Errorf("update of a tenant without a live index: %v, want ErrNoLiveIndex", err)
 	}
 	f.publish(t, tenant, Products(10, "1"))

@@ -50,8 +50,8 @@ type Fault struct {
 	Panic any
 	// Err is returned without making the call.
 	Err error
-	// Items are products of the batch, or of the changes, that fail: the others are written, and a BatchError with these is
-	// returned.
+	// Items are products of the batch, or of the changes, that fail: the others are written, and a BatchError with these
+	// is returned.
 	Items []reindex.ItemError
 	// Lost is returned although the call was made and succeeded.
 	Lost error

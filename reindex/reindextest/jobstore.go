@@ -147,8 +147,10 @@ func testFinish(t *testing.T, s reindex.JobStore) {
 	j.InFlight, j.BatchBytes = 4, 1<<20
 	j.Modified = j.Modified.Add(time.Second)
 	j.Report = reindex.Report{
-		Read: 120, Indexed: 100, Rejected: 10, Duplicates: 9, Expected: 120, Replaced: 90, Ignored: 3, Bytes: 1 << 40, Batches: 7, Retries: 2,
-		Rejections: []reindex.Rejection{{ID: "x", Reason: "no \"good\"", Where: "a.jsonl, line 7"}, {ID: "y", Reason: "ä"}}, DuplicateIDs: []string{"d", "日本"},
+		Read: 120, Indexed: 100, Rejected: 10, Duplicates: 9, Expected: 120, Replaced: 90, Ignored: 3, Bytes: 1 << 40,
+		Batches: 7, Retries: 2,
+		Rejections:   []reindex.Rejection{{ID: "x", Reason: "no \"good\"", Where: "a.jsonl, line 7"}, {ID: "y", Reason: "ä"}},
+		DuplicateIDs: []string{"d", "日本"},
 		Difference: &reindex.Difference{
 			Added: 1, Removed: 2, Changed: 3, Unchanged: 4, Edited: 5, AddedIDs: []string{"ä"}, RemovedIDs: []string{"r"},
 			ChangedProducts: []reindex.ChangedProduct{{ID: "c", Fields: []string{"name"}}, {ID: "e"}},

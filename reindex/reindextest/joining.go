@@ -40,7 +40,8 @@ func (f Fixture) resumer(t *testing.T) reindex.Resumer {
 	if !ok {
 		t.Skip("the Indexer is not a Resumer")
 	}
-	if _, err := resumer.Resume(reindex.WithFence(t.Context(), 1), tenant, "probe"); errors.Is(err, errors.ErrUnsupported) {
+	_, err := resumer.Resume(reindex.WithFence(t.Context(), 1), tenant, "probe")
+	if errors.Is(err, errors.ErrUnsupported) {
 		t.Skipf("the Indexer resumes nothing: %v", err)
 	}
 	return resumer
@@ -172,7 +173,8 @@ func testResume(t *testing.T, f Fixture) {
 		t.Errorf("abort of the process that had it before: %v", err)
 	}
 	for _, token := range []int64{5, 6} {
-		if _, err := resumer.Resume(reindex.WithFence(t.Context(), token), tenant, gen.Name()); !errors.Is(err, reindex.ErrFenced) {
+		_, err := resumer.Resume(reindex.WithFence(t.Context(), token), tenant, gen.Name())
+		if !errors.Is(err, reindex.ErrFenced) {
 			t.Errorf("resume with token %d: %v, want ErrFenced", token, err)
 		}
 	}

@@ -45,7 +45,8 @@ func testScan(t *testing.T, f Fixture) {
 			t.Errorf("scan of a tenant without an index: error %v", err)
 		}
 	}
-	products := append(Products(1234, "1"), NewProduct("a b/ü", map[string]any{"rev": "1", "n": 1.5, "deep": map[string]any{"a": []any{1, "x"}}}))
+	products := append(Products(1234, "1"),
+		NewProduct("a b/ü", map[string]any{"rev": "1", "n": 1.5, "deep": map[string]any{"a": []any{1, "x"}}}))
 	f.publish(t, tenant, products)
 	gen := f.begin(t, tenant)
 	mustWrite(t, gen, products)
@@ -56,7 +57,8 @@ func testScan(t *testing.T, f Fixture) {
 	}
 	before, after := bodies(t, live.ScanLive(t.Context(), tenant)), bodies(t, sealed.Scan(t.Context()))
 	if len(before) != len(products) || !maps.Equal(before, after) {
-		t.Errorf("%d products live and %d in the generation are read back, want the same %d", len(before), len(after), len(products))
+		t.Errorf("%d products live and %d in the generation are read back, want the same %d", len(before), len(after),
+			len(products))
 	}
 	for _, p := range products {
 		if _, there := before[p.ID]; !there {
@@ -104,7 +106,8 @@ func testDifference(t *testing.T, f Fixture) {
 	if d == nil || d.Added != 10 || d.Removed != 5 || d.Changed != 1 || d.Unchanged != 44 || d.Edited != 0 {
 		t.Fatalf("difference %+v, want 10 added, 5 removed, 1 changed and 44 unchanged", d)
 	}
-	if len(d.AddedIDs) != 10 || len(d.RemovedIDs) != 5 || len(d.ChangedProducts) != 1 || d.ChangedProducts[0].ID != next[0].ID {
+	if len(d.AddedIDs) != 10 || len(d.RemovedIDs) != 5 || len(d.ChangedProducts) != 1 ||
+		d.ChangedProducts[0].ID != next[0].ID {
 		t.Errorf("difference %s", fmt.Sprintf("%+v", d))
 	}
 	assertFound(t, f.all(t, tenant), revs(Products(50, "1"), "1"))

@@ -44,7 +44,10 @@ func (f SourceFixture) open(t *testing.T) reindex.Snapshot {
 // fixed order.
 func SourceProducts() []reindex.Product {
 	products := Products(80, "1")
-	for _, id := range []string{"a b", "ä", "日本語", "🧦", `quote"d`, `back\slash`, "a/b", "a.b", "UPPER", "upper", "0017", "-1", "x,y", "x;y", "tab-free", "{}"} {
+	for _, id := range []string{
+		"a b", "ä", "日本語", "🧦", `quote"d`, `back\slash`, "a/b", "a.b", "UPPER", "upper", "0017", "-1", "x,y", "x;y",
+		"tab-free", "{}",
+	} {
 		products = append(products, product(id, "1"))
 	}
 	return append(

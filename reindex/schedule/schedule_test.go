@@ -108,7 +108,8 @@ func TestTimes(t *testing.T) {
 			schedule.Entry{Tenant: "often", Cron: "58,59 4 * * *"})
 		runFor(t, s, 23*time.Hour+time.Minute)
 		want := "acme 30m0s, acme 2h30m0s, acme 4h30m0s, often 4h58m0s, often 4h59m0s, acme 6h30m0s, " +
-			"acme 8h30m0s, acme 10h30m0s, acme 12h30m0s, acme 14h30m0s, acme 16h30m0s, acme 18h30m0s, acme 20h30m0s, acme 22h30m0s, beta 23h0m0s"
+			"acme 8h30m0s, acme 10h30m0s, acme 12h30m0s, acme 14h30m0s, acme 16h30m0s, acme 18h30m0s, acme 20h30m0s, acme " +
+			"22h30m0s, beta 23h0m0s"
 		if got := e.starts(); got != want {
 			t.Errorf("started %s\nwant    %s", got, want)
 		}
@@ -277,8 +278,9 @@ func TestInvalid(t *testing.T) {
 		`"61 * * * *" is not valid`: {Tenant: "acme", Cron: "61 * * * *"}, `"" is not valid`: {Tenant: "acme"},
 		"never comes true":              {Tenant: "acme", Cron: "0 0 30 2 *"},
 		"not one of times of the clock": {Tenant: "acme", Cron: "@every 1h"},
-		"has a time zone":               {Tenant: "acme", Cron: "TZ=Asia/Tokyo 0 0 * * *"}, "invalid tenant": {Cron: "@daily"},
-		"Jitter is -1ns": {Tenant: "acme", Cron: "@daily", Jitter: -1},
+		"has a time zone":               {Tenant: "acme", Cron: "TZ=Asia/Tokyo 0 0 * * *"},
+		"invalid tenant":                {Cron: "@daily"},
+		"Jitter is -1ns":                {Tenant: "acme", Cron: "@daily", Jitter: -1},
 	} {
 		if err := s.Set(e); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%+v: %v, want %q", e, err, want)

@@ -10,7 +10,8 @@ import (
 
 // Splits implements [files.Format]. Offsets are those of UTF-8, and lines are counted by their LFs.
 func (f *format) Splits(in *files.Input) bool {
-	if f.cfg.Encoding != nil || bytes.HasPrefix(in.Head, []byte{0xff, 0xfe}) || bytes.HasPrefix(in.Head, []byte{0xfe, 0xff}) {
+	if f.cfg.Encoding != nil || bytes.HasPrefix(in.Head, []byte{0xff, 0xfe}) ||
+		bytes.HasPrefix(in.Head, []byte{0xfe, 0xff}) {
 		return false
 	}
 	r := newRows(in.Text, &f.cfg)

@@ -126,7 +126,8 @@ func TestPartsNameTheLine(t *testing.T) {
 	line := strings.Count(content, "\n") + 1
 	src := newSource(t, map[string]string{"acme.csv": content + "bad\n"}, nil)
 	_, rejected, _, err := inParts(t, src, 4)
-	if want := fmt.Sprintf("acme.csv, line %d: ", line); err != nil || len(rejected) != 1 || !strings.HasPrefix(rejected[0], want) {
+	want := fmt.Sprintf("acme.csv, line %d: ", line)
+	if err != nil || len(rejected) != 1 || !strings.HasPrefix(rejected[0], want) {
 		t.Errorf("rejected %q, error %v; want %q", rejected, err, want)
 	}
 }

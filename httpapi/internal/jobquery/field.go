@@ -234,8 +234,8 @@ var phases = []string{
 	string(reindex.PhaseSeal), string(reindex.PhaseCommit),
 }
 
-// completion is the length of the phase seal, of which callers see one: edits are carried over, before and after, and the
-// new index is checked.
+// completion is the length of the phase seal, of which callers see one: edits are carried over, before and after, and
+// the new index is checked.
 func completion(d *reindex.Durations) time.Duration {
 	if d.Seal <= 0 {
 		return 0

@@ -1,5 +1,5 @@
-// Package acidtest tests that an index ends as a database has it, whatever happens meanwhile: writers change products in
-// a database at random, an outbox carries the changes to an engine with a durable log, reindexes go on one after the
+// Package acidtest tests that an index ends as a database has it, whatever happens meanwhile: writers change products
+// in a database at random, an outbox carries the changes to an engine with a durable log, reindexes go on one after the
 // other, and the engine's process is killed at random moments and started again. After each switch-over, once settled,
 // and at the end the index holds what the database does: every product, every body, nothing more.
 //
@@ -146,7 +146,8 @@ type shop struct {
 }
 
 func shopName(dir string) string {
-	return "file:" + filepath.Join(dir, "shop.db") + "?_txlock=immediate&_pragma=journal_mode(WAL)&_pragma=busy_timeout(30000)&_pragma=synchronous(OFF)"
+	return "file:" + filepath.Join(dir, "shop.db") +
+		"?_txlock=immediate&_pragma=journal_mode(WAL)&_pragma=busy_timeout(30000)&_pragma=synchronous(OFF)"
 }
 
 func openShop(t *testing.T, dir string, products int) *shop {
@@ -163,14 +164,16 @@ func openShop(t *testing.T, dir string, products int) *shop {
 	}
 	for _, statement := range []string{
 		"CREATE TABLE products (tenant TEXT NOT NULL, id TEXT NOT NULL PRIMARY KEY, body TEXT NOT NULL)",
-		"CREATE TABLE product_changes (sequence INTEGER PRIMARY KEY AUTOINCREMENT, tenant TEXT, id TEXT, deleted BOOLEAN, body TEXT)",
+		"CREATE TABLE product_changes (sequence INTEGER PRIMARY KEY AUTOINCREMENT, tenant TEXT, id TEXT, deleted " +
+			"BOOLEAN, body TEXT)",
 	} {
 		if _, err := tx.ExecContext(t.Context(), statement); err != nil {
 			t.Fatal(err)
 		}
 	}
 	for i := range products {
-		if _, err := tx.ExecContext(t.Context(), "INSERT INTO products VALUES (?, ?, ?)", Tenant, id(i), body(id(i), "0")); err != nil {
+		_, err := tx.ExecContext(t.Context(), "INSERT INTO products VALUES (?, ?, ?)", Tenant, id(i), body(id(i), "0"))
+		if err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -183,7 +186,8 @@ func openShop(t *testing.T, dir string, products int) *shop {
 func id(i int) string { return fmt.Sprintf("p%05d", i) }
 
 func body(id, rev string) string {
-	return fmt.Sprintf(`{"id":%q,"name":"Product %s, edition %s","rev":%q,"price":%d.5,"stock":{"main":%d}}`, id, id, rev, rev, len(rev), len(id))
+	return fmt.Sprintf(`{"id":%q,"name":"Product %s, edition %s","rev":%q,"price":%d.5,"stock":{"main":%d}}`, id, id,
+		rev, rev, len(rev), len(id))
 }
 
 // write lets writers change products until the returned function is called, which waits for them.
@@ -228,13 +232,15 @@ func (s *shop) change(id, rev string, deleted bool) (err error) {
 	statement, args := "DELETE FROM products WHERE tenant = ? AND id = ?", []any{Tenant, id}
 	var now any
 	if !deleted {
-		statement, now = "INSERT INTO products VALUES (?, ?, ?) ON CONFLICT (id) DO UPDATE SET body = excluded.body", body(id, rev)
+		statement, now = "INSERT INTO products VALUES (?, ?, ?) ON CONFLICT (id) DO UPDATE SET body = excluded.body", body(id,
+			rev)
 		args = append(args, now)
 	}
 	if _, err := tx.ExecContext(ctx, statement, args...); err != nil {
 		return err
 	}
-	if _, err := tx.ExecContext(ctx, "INSERT INTO product_changes (tenant, id, deleted, body) VALUES (?, ?, ?, ?)", Tenant, id, deleted, now); err != nil {
+	if _, err := tx.ExecContext(ctx, "INSERT INTO product_changes (tenant, id, deleted, body) VALUES (?, ?, ?, ?)",
+		Tenant, id, deleted, now); err != nil {
 		return err
 	}
 	return tx.Commit()

@@ -90,7 +90,8 @@ func serve(ctx context.Context, dir string, open func(ctx context.Context, dir s
 }
 
 func newEngine(ctx context.Context, dir string, shop *sql.DB, index reindex.Indexer) (*reindex.Engine, error) {
-	db, err := sql.Open("sqlite", "file:"+filepath.Join(dir, "jobs.db")+"?_pragma=journal_mode(WAL)&_pragma=busy_timeout(30000)&_pragma=synchronous(OFF)")
+	db, err := sql.Open("sqlite", "file:"+filepath.Join(dir, "jobs.db")+
+		"?_pragma=journal_mode(WAL)&_pragma=busy_timeout(30000)&_pragma=synchronous(OFF)")
 	if err != nil {
 		return nil, err
 	}
@@ -210,7 +211,8 @@ func compare(found, want map[string]string) error {
 	if len(differences) == 0 {
 		return nil
 	}
-	return fmt.Errorf("%d differences among %d products: %v", len(differences), len(want), differences[:min(5, len(differences))])
+	return fmt.Errorf("%d differences among %d products: %v", len(differences), len(want),
+		differences[:min(5, len(differences))])
 }
 
 // same reports whether two texts are the same JSON value.
@@ -219,5 +221,6 @@ func same(a, b string) bool {
 		return true
 	}
 	var left, right any
-	return json.Unmarshal([]byte(a), &left) == nil && json.Unmarshal([]byte(b), &right) == nil && reflect.DeepEqual(left, right)
+	return json.Unmarshal([]byte(a), &left) == nil && json.Unmarshal([]byte(b), &right) == nil &&
+		reflect.DeepEqual(left, right)
 }
