@@ -2,6 +2,7 @@ package reindex
 
 import (
 	"context"
+	"slices"
 	"time"
 )
 
@@ -61,8 +62,8 @@ type ChangeLog interface {
 	// Applied notes that the live index is current up to a position, and which of the changes it has refused, for State.
 	// The holder of the claim with that fence says so, after it has carried out what came after from, the applied position
 	// that it got with its claim. If Rewind has set that back meanwhile, it stays there. Applied forgets what neither the
-	// live index nor a pin needs. An error that matches [ErrClaimLost] means that the claim has another fence by now, or
-	// was released, and nothing was noted.
+	// live index nor a pin needs. Made again it notes each refused change once. An error that matches [ErrClaimLost] means
+	// that the claim has another fence by now, or was released, and nothing was noted.
 	Applied(ctx context.Context, tenant string, fence, from, position int64, refused []RefusedChange) error
 
 	// Rewind sets the applied position back to an earlier one, whoever holds the claim; a later one changes nothing. An
@@ -128,6 +129,19 @@ type RefusedChange struct {
 
 // MaxRefused is how many refused changes per tenant a [ChangeLog] remembers.
 const MaxRefused = 100
+
+// AddRefused returns the refused changes that a [ChangeLog] remembers, of those from before and more: each position
+// once, as a change can be carried out again, and the last [MaxRefused].
+func AddRefused(before, more []RefusedChange) []RefusedChange {
+	all := make([]RefusedChange, 0, len(before)+len(more))
+	for _, r := range before {
+		if !slices.ContainsFunc(more, func(m RefusedChange) bool { return m.Position == r.Position }) {
+			all = append(all, r)
+		}
+	}
+	all = append(all, more...)
+	return all[max(0, len(all)-MaxRefused):]
+}
 
 // bytesOf is what changes take of a log, in bytes.
 func bytesOf(changes []Change) (bytes int64) {

@@ -247,10 +247,7 @@ func (m *memoryChanges) Applied(
 		if l.state.Applied >= from {
 			l.state.Applied = max(l.state.Applied, min(position, l.state.Head))
 		}
-		l.state.Refused = append(l.state.Refused, refused...)
-		if more := len(l.state.Refused) - MaxRefused; more > 0 {
-			l.state.Refused = slices.Delete(l.state.Refused, 0, more)
-		}
+		l.state.Refused = AddRefused(l.state.Refused, refused)
 		l.trim()
 		return nil
 	})

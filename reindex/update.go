@@ -114,7 +114,7 @@ func (e *Engine) Settle(ctx context.Context, tenant string) error {
 
 // settled waits until the log says that what it has now is applied: others can set that back.
 func (e *Engine) settled(ctx context.Context, st *stream) error {
-	state, err := e.Changes(ctx, st.tenant)
+	state, err := e.changesNow(ctx, st.tenant)
 	if err != nil {
 		return err
 	}
@@ -126,11 +126,20 @@ func (e *Engine) settled(ctx context.Context, st *stream) error {
 		if err := e.streams.wake(ctx, w); err != nil {
 			return err
 		}
-		if state, err = e.Changes(ctx, st.tenant); err != nil || state.Applied >= head || !e.streams.durable() {
+		if state, err = e.changesNow(ctx, st.tenant); err != nil || state.Applied >= head || !e.streams.durable() {
 			return err
 		}
 		st.behind(state)
 	}
+}
+
+// changesNow is Changes, which is called again if the log fails for a moment.
+func (e *Engine) changesNow(ctx context.Context, tenant string) (state ChangeState, err error) {
+	err = e.cfg.Retry.Do(ctx, func() (err error) {
+		state, err = e.Changes(ctx, tenant)
+		return err
+	})
+	return state, err
 }
 
 // Changes returns where the tenant's changes stand: how many are accepted and applied, and which the index has refused.

@@ -197,7 +197,7 @@ type refusedChange struct {
 	Reason   string `json:"reason"`
 }
 
-// addRefused adds to the refused changes that are stored, and forgets the oldest ones.
+// addRefused adds to the refused changes that are stored, each position once, and forgets the oldest ones.
 func addRefused(stored string, refused []reindex.RefusedChange) (string, error) {
 	if len(refused) == 0 {
 		return stored, nil
@@ -206,8 +206,7 @@ func addRefused(stored string, refused []reindex.RefusedChange) (string, error) 
 	if err != nil {
 		return "", err
 	}
-	all = append(all, refused...)
-	all = all[max(0, len(all)-reindex.MaxRefused):]
+	all = reindex.AddRefused(all, refused)
 	list := make([]refusedChange, len(all))
 	for i, r := range all {
 		list[i] = refusedChange{r.Position, text(r.ID), text(r.Reason)}

@@ -94,6 +94,8 @@ func TestPostgreSQL(t *testing.T) {
 	t.Run("FewRights", func(t *testing.T) { testFewRights(t, fresh(t)) })
 	t.Run("ConnectionLost", func(t *testing.T) { testConnectionLost(t, fresh(t)) })
 	t.Run("LostAnswers", func(t *testing.T) { testLostAnswers(t, fresh(t)) })
+	t.Run("LostAnswersOfChanges", func(t *testing.T) { testLostAnswersOfChanges(t, fresh) })
+	t.Run("LostAnswersOfUpdates", func(t *testing.T) { testLostAnswersOfUpdates(t, fresh(t)) })
 	t.Run("LostAnswersOfRun", func(t *testing.T) { testLostAnswersOfRun(t, fresh(t)) })
 	t.Run("StoppedInATransaction", func(t *testing.T) { testStoppedInATransaction(t, fresh(t)) })
 	t.Run("EndlessLease", func(t *testing.T) { testEndlessLease(t, fresh(t)) })

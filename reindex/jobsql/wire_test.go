@@ -20,6 +20,7 @@ type wire struct {
 	isCut  bool
 	conns  []net.Conn
 	doomed func(request []byte) bool // whose answer gets lost; nil: none's
+	before bool                      // the request itself gets lost
 }
 
 func (w *wire) dial(ctx context.Context, network, address string) (net.Conn, error) {
@@ -49,10 +50,13 @@ func (w *wire) set(isCut bool) {
 
 // lose makes the connection end between the next request of a kind and its answer: the database has done what it was
 // asked to then.
-func (w *wire) lose(kind func(request []byte) bool) {
+func (w *wire) lose(kind func(request []byte) bool) { w.fail(false, kind) }
+
+// fail is lose, or makes the connection end before the database gets the request.
+func (w *wire) fail(before bool, kind func(request []byte) bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.doomed = kind
+	w.doomed, w.before = kind, before
 }
 
 // armed reports whether an answer is still to get lost.
@@ -71,13 +75,27 @@ type lossy struct {
 }
 
 func (l *lossy) Write(p []byte) (int, error) {
-	l.wire.mu.Lock()
-	if l.wire.doomed != nil && l.wire.doomed(p) {
-		l.wire.doomed = nil
+	lost, before := l.doomed(p)
+	if before {
+		_ = l.Close()
+		return 0, io.ErrClosedPipe
+	}
+	if lost {
 		l.lost.Store(true)
 	}
-	l.wire.mu.Unlock()
 	return l.Conn.Write(p)
+}
+
+// doomed reports whether the answer to a request is to get lost, or the request itself.
+func (l *lossy) doomed(request []byte) (lost, before bool) {
+	w := l.wire
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.doomed == nil || !w.doomed(request) {
+		return false, false
+	}
+	w.doomed = nil
+	return !w.before, w.before
 }
 
 func (l *lossy) Read(p []byte) (int, error) {

@@ -298,6 +298,8 @@ func testRefusedChanges(t *testing.T, l reindex.ChangeLog) {
 		}
 		mustApply(t, l, last, refused...)
 	}
+	mustApply(t, l, 120, reindex.RefusedChange{Position: 119, ID: "29/2", Reason: "why ü"},
+		reindex.RefusedChange{Position: 120, ID: "29/3", Reason: "why ü"}) // made again
 	state := assertState(t, l, 120, 120)
 	if n := len(state.Refused); n != reindex.MaxRefused {
 		t.Fatalf("%d refused changes are remembered", n)
