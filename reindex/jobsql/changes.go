@@ -43,6 +43,8 @@ type Changes struct {
 	store *Store
 	name  string
 	limit int64
+
+	groups groups
 }
 
 var _ reindex.ChangeLog = (*Changes)(nil)

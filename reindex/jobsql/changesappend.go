@@ -10,12 +10,9 @@ import (
 	"productindex/reindex"
 )
 
-// Append implements [reindex.ChangeLog]. The tenant's row is locked until the changes are committed.
-func (c *Changes) Append(ctx context.Context, tenant string, changes []reindex.Change) (last int64, err error) {
-	var size int64
-	for _, change := range changes {
-		size += int64(change.Size())
-	}
+// appendOnce adds changes in a transaction. The tenant's row is locked until they are committed.
+func (c *Changes) appendOnce(ctx context.Context, tenant string, changes []reindex.Change) (last int64, err error) {
+	size := sizeOf(changes)
 	err = c.change(ctx, tenant, "adding to", func(tx session, r *logRow) error {
 		if r.bytes+size > c.limit {
 			if err := c.makeRoom(ctx, tx, tenant, r, size); err != nil {

@@ -115,6 +115,7 @@ func testDatabase(t *testing.T, fresh func(tb testing.TB) database) {
 		name string
 		fn   func(t *testing.T, d database)
 	}{
+		{"GroupedAppends", testGroupedAppends},
 		{"ClaimRunsOut", testClaimRunsOut},
 		{"LateApplier", testLateApplier},
 		{"LateSwitch", testLateSwitch},

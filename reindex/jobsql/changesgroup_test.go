@@ -1,0 +1,112 @@
+package jobsql
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"productindex/reindex"
+)
+
+// lockLogs keeps every transaction of a log waiting until the returned function is called.
+func lockLogs(t *testing.T, d database) (unlock func()) {
+	t.Helper()
+	tx, err := d.open(t).BeginTx(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := tx.ExecContext(t.Context(), "UPDATE reindex_logs SET head = head"); err != nil {
+		t.Fatal(err)
+	}
+	return func() {
+		if err := tx.Rollback(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// of returns how many calls wait for a transaction of the tenant, and whether there is one.
+func (g *groups) of(tenant string) (waiting int, busy bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	calls, busy := g.waiting[tenant]
+	return len(calls), busy
+}
+
+// Changes that come while a transaction is on its way are committed together. Each call has a result of its own: one
+// that the log has no room for, or whose caller goes away, does not touch the others.
+func testGroupedAppends(t *testing.T, d database) {
+	c := d.changes(t, time.Hour, 10_000)
+	mustAppend(t, c, upsert("first", "1"))
+	unlock := lockLogs(t, d)
+	type result struct {
+		last int64
+		err  error
+	}
+	n := -1
+	start := func(ctx context.Context, changes ...reindex.Change) <-chan result {
+		done := make(chan result, 1)
+		go func() {
+			last, err := c.Append(ctx, "acme", changes)
+			done <- result{last, err}
+		}()
+		n++
+		awaitThat(t, "the call waits", func() bool {
+			waiting, busy := c.groups.of("acme")
+			return busy && waiting == n
+		})
+		return done
+	}
+	ahead := start(t.Context(), upsert("ahead", "1"))
+	ctx, cancel := context.WithCancel(t.Context())
+	gone := start(ctx, upsert("gone", "1"))
+	large := start(t.Context(), reindex.Change{ID: "large", Body: json.RawMessage(strings.Repeat("x", 20_000))})
+	two := start(t.Context(), upsert("a", "1"), upsert("b", "1"))
+	one := start(t.Context(), upsert("c", "1"))
+	cancel()
+	if r := <-gone; !errors.Is(r.err, context.Canceled) {
+		t.Errorf("a call whose context has ended: %+v", r)
+	}
+	unlock()
+	for _, test := range []struct {
+		of   string
+		done <-chan result
+		want int64
+	}{{"ahead", ahead, 2}, {"two", two, 4}, {"one", one, 5}} {
+		if r := <-test.done; r.last != test.want || r.err != nil {
+			t.Errorf("%s: %+v, want %d", test.of, r, test.want)
+		}
+	}
+	if r := <-large; !errors.Is(r.err, reindex.ErrChangesFull) {
+		t.Errorf("a change that is too large: %+v", r)
+	}
+	awaitThat(t, "nothing is left", func() bool {
+		_, busy := c.groups.of("acme")
+		return !busy
+	})
+	entries, _, err := c.After(t.Context(), "acme", 0, 100, 1<<20)
+	ids := make([]string, len(entries))
+	for i, e := range entries {
+		ids[i] = e.Change.ID
+	}
+	if got := strings.Join(ids, " "); got != "first ahead a b c" || err != nil {
+		t.Errorf("the log holds %s, error %v", got, err)
+	}
+}
+
+// Callers who all go away end the transaction that they wait for.
+func TestAwaitedEndsWithItsCallers(t *testing.T) {
+	a, cancelA := context.WithCancel(t.Context())
+	b, cancelB := context.WithCancel(t.Context())
+	ctx, stop := awaited([]*waitingCall{{ctx: a}, {ctx: b}})
+	defer stop()
+	cancelA()
+	if err := ctx.Err(); err != nil {
+		t.Errorf("one still waits: %v", err)
+	}
+	cancelB()
+	<-ctx.Done()
+}
