@@ -25,8 +25,8 @@ import (
 	"productindex/reindex/reindextest"
 )
 
-// startElasticsearch runs an Elasticsearch for a test, or takes the one that ELASTICSEARCH_URL names, and returns its
-// URL.
+// startElasticsearch runs an Elasticsearch that all tests share, or takes the one that ELASTICSEARCH_URL names, and
+// returns its URL. Each test has a prefix of its own there.
 func startElasticsearch(t *testing.T) string {
 	t.Helper()
 	if external := os.Getenv("ELASTICSEARCH_URL"); external != "" {
@@ -40,30 +40,43 @@ func startElasticsearch(t *testing.T) string {
 			t.Skip("a JDK and Maven are needed to run an Elasticsearch, or ELASTICSEARCH_URL: ", err)
 		}
 	}
-	program := filepath.Join(t.TempDir(), "esserver")
-	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", program,
-		"productindex/backends/esindex/internal/esserver").CombinedOutput(); err != nil {
-		t.Fatalf("go build: %v\n%s", err, out)
+	address, err := runElasticsearch()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return address
+}
+
+// runElasticsearch runs an Elasticsearch until the tests of the package are over.
+var runElasticsearch = sync.OnceValues(func() (address string, err error) {
+	dir, err := os.MkdirTemp("", "esserver-")
+	if err != nil {
+		return "", err
+	}
+	shared = append(shared, func() { _ = os.RemoveAll(dir) })
+	program := filepath.Join(dir, "esserver")
+	build := exec.Command("go", "build", "-o", program, "productindex/backends/esindex/internal/esserver")
+	if out, err := build.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("go build: %w\n%s", err, out)
 	}
 	cmd := exec.Command(program)
 	cmd.Stderr = os.Stderr
 	out, err := cmd.StdoutPipe()
 	if err != nil {
-		t.Fatal(err)
+		return "", err
 	}
 	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
+		return "", err
 	}
-	t.Cleanup(func() {
+	shared = append(shared, func() {
 		_ = cmd.Process.Signal(syscall.SIGTERM)
 		_ = cmd.Wait()
 	})
-	var address string
 	if _, err := fmt.Fscanf(out, "export ELASTICSEARCH_URL=%s", &address); err != nil {
-		t.Fatalf("the Elasticsearch does not start: %v", err)
+		return "", fmt.Errorf("the Elasticsearch does not start: %w", err)
 	}
-	return address
-}
+	return address, nil
+})
 
 // event is a request on its way from a server to Elasticsearch, or the answer on its way back.
 type event struct {

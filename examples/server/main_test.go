@@ -25,8 +25,16 @@ func TestMain(m *testing.M) {
 		main()
 		return
 	}
-	goleak.VerifyTestMain(m, goleak.IgnoreCurrent()) // bleve has workers from the start
+	goleak.VerifyTestMain(m, goleak.IgnoreCurrent(), goleak.Cleanup(func(code int) { // bleve has workers from the start
+		for _, stop := range shared {
+			stop()
+		}
+		os.Exit(code)
+	}))
 }
+
+// shared stops the programs that several tests share.
+var shared []func()
 
 // server is a process of the server.
 type server struct {
