@@ -7,7 +7,9 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
+	"time"
 
 	"github.com/elastic/go-elasticsearch/v8/esapi"
 
@@ -100,10 +102,20 @@ type entry struct {
 	} `json:"settings"`
 }
 
+// created returns when the index was created, zero if that is not known.
+func (e entry) created() time.Time {
+	milli, err := strconv.ParseInt(fmt.Sprint(e.Settings.Index["creation_date"]), 10, 64)
+	if err != nil {
+		return time.Time{}
+	}
+	return time.UnixMilli(milli).UTC()
+}
+
 // looked are the parts of an index that entry has. Its uuid is always there: an index without aliases would be left out
 // otherwise.
 var looked = []string{
 	"*.aliases", "*.mappings._meta." + markKey, "*.mappings.dynamic", "*.mappings._routing", "*.settings.index.uuid",
+	"*.settings.index.creation_date",
 	"*.settings.index.number_of_shards", "*.settings.index.number_of_replicas", "*.settings.index.auto_expand_replicas",
 	"*.settings.index.refresh_interval",
 	"*.settings.index.write.wait_for_active_shards", "*.settings.index.default_pipeline", "*.settings.index.final_pipeline",
@@ -123,16 +135,22 @@ func (ix *Index) look(ctx context.Context, names ...string) (map[string]entry, e
 	return entries, err
 }
 
-// names are the aliases of one tenant.
+// names are those of one tenant: its alias, and the beginning of the aliases of what is kept.
 type names struct{ prefix, tenant, live, kept string }
 
 func (ix *Index) names(tenant string) names {
 	live := ix.Alias(tenant)
-	return names{prefix: ix.cfg.Prefix, tenant: tenant, live: live, kept: previousName(live)}
+	return names{prefix: ix.cfg.Prefix, tenant: tenant, live: live, kept: keptPrefix(live)}
 }
 
+// isOwn reports whether the alias is one of the index alone: a fence, or that of its run.
+func isOwn(index, alias string) bool { return strings.HasPrefix(alias, index+".") }
+
 // isFence reports whether the alias is a fence of the index.
-func isFence(index, alias string) bool { return strings.HasPrefix(alias, index+".") }
+func isFence(index, alias string) bool {
+	mark, own := strings.CutPrefix(alias, index)
+	return own && (mark == writeMark || strings.HasPrefix(mark, commitMark))
+}
 
 // fenced reports whether the index has a fence: it was neither switched to nor given up.
 func (e entry) fenced(index string) bool {
@@ -142,6 +160,11 @@ func (e entry) fenced(index string) bool {
 		}
 	}
 	return false
+}
+
+// fencedBy reports whether the index has one of these aliases.
+func (e entry) fencedBy(fences ...string) bool {
+	return slices.ContainsFunc(fences, func(alias string) bool { _, there := e.Aliases[alias]; return there })
 }
 
 // published reports whether the index is meant to be found under the tenant's alias. That it bears the alias is not
@@ -159,17 +182,11 @@ func (e entry) published(n names, index string) bool {
 	return m.Prefix == n.prefix && m.Tenant == n.tenant && (m.Documents != nil || !e.fenced(index))
 }
 
-// keptBack reports whether the index is kept to go back to.
-func (e entry) keptBack(n names) bool {
-	_, ok := e.Aliases[n.kept]
-	return ok
-}
-
 // further returns the aliases of the index that are not ours, with their definitions: somebody has given them to it.
 func (e entry) further(n names, index string) map[string]definition {
 	found := map[string]definition{}
 	for alias, d := range e.Aliases {
-		if alias != n.live && alias != n.kept && !isFence(index, alias) {
+		if alias != n.live && !strings.HasPrefix(alias, n.kept) && !isOwn(index, alias) {
 			found[alias] = d
 		}
 	}

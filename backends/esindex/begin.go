@@ -57,11 +57,12 @@ func (g *generation) open(ctx context.Context, steps ...func(context.Context) er
 
 // replaceable returns an error if a new index cannot take the place of what the alias stands for.
 func (ix *Index) replaceable(n names, t target) error {
-	if t.concrete && ix.cfg.KeepPrevious {
+	if t.concrete && ix.cfg.KeepPrevious > 0 {
 		return reindex.Public(
 			fmt.Errorf("esindex: there is an index of the name %s, where the alias has to be. It cannot be kept under that name, and "+
-				"KeepPrevious is on: clone it to another name and delete it, or switch KeepPrevious off", n.live),
-			"an index has the name that the tenant's alias needs, and cannot be kept under it; clone and delete it, or switch KeepPrevious off")
+				"KeepPrevious is set: clone it to another name and delete it, or set KeepPrevious to 0", n.live),
+			"an index has the name that the tenant's alias needs, and cannot be kept under it; "+
+				"clone and delete it, or set KeepPrevious to 0")
 	}
 	_, err := t.definition(n)
 	return err
@@ -133,7 +134,7 @@ func (g *generation) inspect(ctx context.Context) error {
 	var actions []action
 	g.templated = map[string]definition{}
 	for alias, d := range e.Aliases {
-		if isFence(g.name, alias) {
+		if isOwn(g.name, alias) {
 			continue
 		}
 		actions = append(actions, dropAlias(g.name, alias))

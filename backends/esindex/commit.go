@@ -22,6 +22,9 @@ func (g *generation) Commit(ctx context.Context) error {
 	if g.committed.Load() {
 		return nil
 	}
+	if g.left {
+		return fmt.Errorf("esindex: commit of index %s after it was left as it was", g.name)
+	}
 	if err := g.showEdits(ctx); err != nil {
 		return err
 	}
@@ -38,7 +41,8 @@ func (g *generation) Commit(ctx context.Context) error {
 	g.end()
 	g.ix.forgetUnsearched(g.names.tenant)
 	if g.before.concrete {
-		g.ix.cfg.Logger.WarnContext(ctx, "the index in the place of the alias was deleted, the alias has replaced it", "index", g.names.live)
+		g.ix.cfg.Logger.WarnContext(ctx, "the index in the place of the alias was deleted, the alias has replaced it",
+			"index", g.names.live)
 	}
 	g.retired = s.retired
 	return nil
@@ -63,9 +67,9 @@ func (g *generation) plan(ctx context.Context) (switchOver, error) {
 	if err := errors.Join(g.ix.replaceable(g.names, now), g.unchanged(now)); err != nil {
 		return switchOver{}, g.fencedOr(ctx, err)
 	}
-	s := switchOver{actions: []action{removeAlias(g.name, g.fence())}}
-	if g.token > 0 {
-		s.actions = append(s.actions, removeAlias(g.name, g.run()))
+	s, limit := switchOver{actions: g.switchTo()}, g.ix.cfg.KeepPrevious
+	if g.kept != nil {
+		limit = max(1, limit)
 	}
 	if now.concrete {
 		s.actions = append(s.actions, action{"remove_index": {keyIndex: g.names.live}})
@@ -73,7 +77,18 @@ func (g *generation) plan(ctx context.Context) (switchOver, error) {
 	if err := g.planAliases(now, &s); err != nil {
 		return switchOver{}, err
 	}
-	return s, g.planKept(ctx, now, &s)
+	return s, g.planKept(ctx, now, limit, &s)
+}
+
+// switchTo is what the switch does beside moving the aliases.
+func (g *generation) switchTo() []action {
+	switch {
+	case g.kept != nil:
+		return g.switchBack()
+	case g.token > 0:
+		return []action{removeAlias(g.name, g.fence()), removeAlias(g.name, g.run())}
+	}
+	return []action{removeAlias(g.name, g.fence())}
 }
 
 // unchanged returns an error if something else is live than at Begin.
@@ -130,28 +145,6 @@ func (ix *Index) hostAliases(tenant string) map[string]definition {
 	return found
 }
 
-// planKept lets the index that is live become the one to go back to, if the host wants one.
-func (g *generation) planKept(ctx context.Context, now target, s *switchOver) error {
-	if !g.ix.cfg.KeepPrevious {
-		s.retired = now.sorted()
-		return nil
-	}
-	kept, err := g.ix.look(ctx, g.names.kept)
-	if err != nil {
-		return err
-	}
-	for index := range kept {
-		s.actions = append(s.actions, dropAlias(index, g.names.kept))
-		if _, live := now.indexes[index]; !live && index != g.name {
-			s.retired = append(s.retired, index)
-		}
-	}
-	for _, index := range now.sorted() {
-		s.actions = append(s.actions, addAlias(index, g.names.kept, hiddenDefinition()))
-	}
-	return nil
-}
-
 // swap makes the switch.
 func (g *generation) swap(ctx context.Context, s switchOver) error {
 	return g.ix.updateAliases(ctx, "switching alias "+g.names.live+" to index "+g.name, s.actions)
@@ -184,7 +177,8 @@ func (g *generation) resolve(ctx context.Context, failure error) error {
 		case <-ctx.Done():
 			return fmt.Errorf("%w; whether it was applied is unknown: %w", permanent(failure), ctx.Err())
 		case <-limited.Done():
-			return fmt.Errorf("%w; whether it was applied is unknown, the server did not say within %v", permanent(failure), resolveTimeout)
+			return fmt.Errorf("%w; whether it was applied is unknown, the server did not say within %v", permanent(failure),
+				resolveTimeout)
 		}
 	}
 }
@@ -203,11 +197,14 @@ func (g *generation) outcome(ctx context.Context) (applied, certain bool, err er
 	case !exists:
 		return false, true, nil
 	}
-	next := &generation{name: g.name}
-	next.fences.Store(g.fences.Load() + 1)
-	if _, there := e.Aliases[next.fence()]; !there {
+	if g.kept != nil && !e.fencedBy(g.fence(), g.nextFence()) {
+		k, kept := e.keeping(g.names)
+		g.left = true // another process goes back to it
+		return kept && !k.replaced.Equal(g.kept.replaced), true, nil
+	}
+	if !e.fencedBy(g.nextFence()) {
 		err := g.ix.updateAliases(ctx, "fencing index "+g.name,
-			[]action{removeAlias(g.name, g.fence()), addAlias(g.name, next.fence(), hiddenDefinition())})
+			[]action{removeAlias(g.name, g.fence()), addAlias(g.name, g.nextFence(), hiddenDefinition())})
 		if hasStatus(err, http.StatusNotFound) {
 			return false, false, reindex.Temporary(err) // something has changed meanwhile
 		}
@@ -233,7 +230,8 @@ func (g *generation) notApplied(ctx context.Context, failure error) error {
 		return fmt.Errorf("%w: %w", err, permanent(failure))
 	}
 	switch {
-	case hasType(failure, "aliases_not_found_exception", "resource_not_found_exception"), hasType(failure, "invalid_alias_name_exception") && now.concrete != g.before.concrete:
+	case hasType(failure, "aliases_not_found_exception", "resource_not_found_exception"), hasType(failure,
+		"invalid_alias_name_exception") && now.concrete != g.before.concrete:
 		return reindex.Temporary(permanent(failure))
 	}
 	return failure
@@ -265,13 +263,17 @@ func (g *generation) fenced(ctx context.Context) error {
 }
 
 // Abort implements [reindex.Generation]. After Commit it deletes the index that was live before, once no search uses it
-// (see Config.RetireDelay), unless this package did not make that index, or somebody gave an alias to it. Whatever
-// becomes of it, the generation is not in use any more: what it fails to delete is left to Reap.
+// (see Config.RetireDelay), unless this package did not make that index, somebody gave an alias to it, or
+// Config.KeepPrevious keeps it. Whatever becomes of it, the generation is not in use any more: what it fails to delete
+// is left to Reap.
 func (g *generation) Abort(ctx context.Context) error {
-	if g.committed.Load() {
+	switch {
+	case g.committed.Load():
 		g.ix.retire(ctx, g.names, g.retired)
 		g.retired = nil
 		return nil
+	case g.kept != nil:
+		return g.leave(ctx)
 	}
 	g.end()
 	if g.token > 0 {
@@ -300,7 +302,7 @@ func (ix *Index) discard(ctx context.Context, n names, index string) (bool, erro
 			return false, err
 		case !exists:
 			return true, nil
-		case e.published(n, index), e.keptBack(n) && ix.cfg.KeepPrevious:
+		case e.published(n, index), e.isKept(n):
 			return false, nil
 		}
 		var ours []action

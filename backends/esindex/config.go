@@ -32,10 +32,14 @@ type Config struct {
 	// Aliases that someone else has given to a live index also move along.
 	Aliases []byte
 
-	// KeepPrevious keeps the index that was live before, one per tenant, so that [Index.Rollback] can go back to it. An
-	// index under the name of the alias itself, which a stray write creates, cannot be kept: Begin fails until it is
-	// gone. Without KeepPrevious the alias replaces it.
-	KeepPrevious bool
+	// KeepPrevious is how many generations per tenant that were live are kept, so that [Index.Rollback] can go back to
+	// them. An index under the name of the alias itself, which a stray write creates, cannot be kept: Begin fails until it
+	// is gone. Default 0: none is kept, and the alias replaces such an index.
+	KeepPrevious int
+
+	// KeepFor is how long a generation that was live is kept, at the most. The next run deletes it then. Default 0: until
+	// KeepPrevious newer ones were live.
+	KeepFor time.Duration
 
 	// RetireDelay is how long the index that was live before stays after the switch, at the least, for searches that
 	// are under way. After that it stays while searches still have it open, up to half a minute. The run takes that
@@ -106,6 +110,12 @@ func (c *Config) validate() error {
 	}
 	if c.ReplicaTimeout < 0 {
 		errs = append(errs, fmt.Errorf("field ReplicaTimeout is %v, it must be positive", c.ReplicaTimeout))
+	}
+	if c.KeepPrevious < 0 {
+		errs = append(errs, fmt.Errorf("field KeepPrevious is %d, it must not be negative", c.KeepPrevious))
+	}
+	if c.KeepFor < 0 {
+		errs = append(errs, fmt.Errorf("field KeepFor is %v, it must not be negative", c.KeepFor))
 	}
 	if c.ReapAfter < minReapAfter {
 		errs = append(errs, fmt.Errorf("field ReapAfter is %v, it must be at least %v", c.ReapAfter, minReapAfter))

@@ -38,6 +38,13 @@
 // a missing privilege, a template that rejects products or sends them through a pipeline. A live index that is broken
 // does not keep a run from replacing it.
 //
+// # Going back
+//
+// Config.KeepPrevious generations that were live are kept, for Config.KeepFor at the most. [Index.Rollback] opens one of
+// them, takes edits into it and moves the alias back. An alias <prefix>-<tenant>-.kept… notes with each when it was
+// replaced and how many products it held: one that has lost some since is refused. Who takes that alias away gives the
+// index up.
+//
 // # Changes of single products
 //
 // [Index.Update] sends upserts and deletions by _bulk to the live index, through its alias: none of it makes an index,

@@ -29,7 +29,7 @@ func Example() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	index, err := esindex.New(client, &esindex.Config{Prefix: "shop", KeepPrevious: true})
+	index, err := esindex.New(client, &esindex.Config{Prefix: "shop", KeepPrevious: 1})
 	if err != nil {
 		log.Fatal(err)
 	}

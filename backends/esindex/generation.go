@@ -40,6 +40,10 @@ type generation struct {
 	steps  int // of Seal that are done
 	sealed reindex.Sealed
 	edited bool // since the last refresh
+
+	kept *keeping // of an index that is gone back to; nil of a new one
+	left bool     // it was, and the index is kept
+	over sync.Once
 }
 
 // fence is an alias of this generation alone. The switch removes it in the same atomic call and fails if it is not
@@ -74,7 +78,8 @@ func (g *generation) Seal(ctx context.Context) (reindex.Sealed, error) {
 		g.steps = 0
 	}
 	steps := []func(context.Context) error{
-		g.flush, g.restoreSettings, g.refresh, g.awaitReplicas, g.countDocuments, g.countIgnored, g.noteDocuments, g.countLive,
+		g.flush, g.restoreSettings, g.refresh, g.awaitReplicas, g.countDocuments, g.countIgnored, g.noteDocuments,
+		g.countLive,
 	}
 	for g.steps < len(steps) {
 		if err := steps[g.steps](ctx); err != nil {
@@ -138,6 +143,9 @@ func (g *generation) countDocuments(ctx context.Context) (err error) {
 // noteDocuments keeps the number of products with the index: it is there when the index itself cannot be read any more.
 // Later changes do not correct it, as that would take a change of the index's mappings for each.
 func (g *generation) noteDocuments(ctx context.Context) error {
+	if g.kept != nil { // the mark is that of its run
+		return nil
+	}
 	counted := g.sealed.Documents
 	g.marking.Lock()
 	g.documents = &counted
@@ -260,6 +268,8 @@ func (g *generation) awaitReplicas(ctx context.Context) error {
 
 // end notes that the generation is no longer in use.
 func (g *generation) end() {
-	g.pulse.stop()
-	g.ix.setOpen(g.name, false)
+	g.over.Do(func() {
+		g.pulse.stop()
+		g.ix.setOpen(g.name, false)
+	})
 }

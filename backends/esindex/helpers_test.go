@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -130,5 +131,34 @@ func depth(text []byte) (int, bool) {
 		case json.Delim('}'), json.Delim(']'):
 			now--
 		}
+	}
+}
+
+// rollback goes back to the generation that was replaced last.
+func rollback(t *testing.T, ix *Index) error {
+	t.Helper()
+	g, err := ix.Rollback(t.Context(), acme, "")
+	if err != nil {
+		return err
+	}
+	if _, err = g.Seal(t.Context()); err == nil {
+		err = g.Commit(t.Context())
+	}
+	return errors.Join(err, g.Abort(t.Context()))
+}
+
+// assertKept checks which indexes are kept, the one that was replaced last first.
+func assertKept(t *testing.T, ix *Index, want ...string) {
+	t.Helper()
+	kept, err := ix.kept(t.Context(), ix.names(acme))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, k := range kept {
+		got = append(got, k.index)
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("kept are %v, want %v", got, want)
 	}
 }

@@ -14,9 +14,9 @@ import (
 )
 
 // Index is a [reindex.Indexer] over Elasticsearch or OpenSearch, with the capabilities [reindex.Limiter],
-// [reindex.Reaper], [reindex.DocCounter], [reindex.Updater] and [reindex.Settler]; its generations are
-// [reindex.Editor]s. It is safe for concurrent use. Several processes may have one of the same prefix: of two runs of
-// one tenant that end, the later one fails.
+// [reindex.Reaper], [reindex.DocCounter], [reindex.Rollbacker], [reindex.Updater] and [reindex.Settler]; its
+// generations are [reindex.Editor]s. It is safe for concurrent use. Several processes may have one of the same prefix:
+// of two runs of one tenant that end, the later one fails.
 type Index struct {
 	transport esapi.Transport
 	cfg       Config
@@ -30,7 +30,7 @@ type Index struct {
 	refusals  refusals
 
 	mu         sync.Mutex
-	open       map[string]bool     // the names of the generations that are in use
+	open       map[string]int      // the names of the generations that are in use, and by how many
 	unsearched map[string][]string // by tenant, what was learned since its last generation that went live
 }
 
@@ -58,7 +58,7 @@ func New(t esapi.Transport, cfg *Config) (*Index, error) {
 	}
 	return &Index{
 		transport: t, cfg: c, settings: settings, mappings: mappings, aliases: aliases,
-		owner: rand.Text(), now: time.Now, idle: idleTimeout, open: map[string]bool{},
+		owner: rand.Text(), now: time.Now, idle: idleTimeout, open: map[string]int{},
 		unsearched: map[string][]string{},
 	}, nil
 }
@@ -99,8 +99,8 @@ func (ix *Index) setOpen(name string, open bool) {
 	ix.mu.Lock()
 	defer ix.mu.Unlock()
 	if open {
-		ix.open[name] = true
-	} else {
+		ix.open[name]++
+	} else if ix.open[name]--; ix.open[name] <= 0 {
 		delete(ix.open, name)
 	}
 }
@@ -108,5 +108,5 @@ func (ix *Index) setOpen(name string, open bool) {
 func (ix *Index) isOpen(name string) bool {
 	ix.mu.Lock()
 	defer ix.mu.Unlock()
-	return ix.open[name]
+	return ix.open[name] > 0
 }

@@ -201,7 +201,7 @@ func (g *generation) resumable(e entry, exists bool) error {
 	m := e.Mappings.Meta.Mark
 	ours := exists && m != nil && m.Prefix == g.names.prefix && m.Tenant == g.names.tenant && isGeneration(g.names.live, g.name)
 	switch {
-	case ours && (e.published(g.names, g.name) || e.keptBack(g.names)):
+	case ours && (e.published(g.names, g.name) || e.isKept(g.names)):
 		return fmt.Errorf("esindex: index %s: %w", g.name, reindex.ErrCommitted)
 	case !ours || !e.fenced(g.name) || m.Load == nil:
 		return fmt.Errorf("esindex: index %s: %w", g.name, reindex.ErrNoGeneration)

@@ -17,7 +17,7 @@ import (
 //	<prefix>-<tenant>                            the alias that searches use
 //	<prefix>-<tenant>-<time>.<random>            a generation
 //	<prefix>-<tenant>-<time>.<random>.<purpose>  an alias of one generation alone, see fence
-//	<prefix>-<tenant>-.previous                  the alias of the generation to go back to
+//	<prefix>-<tenant>-.kept<time>.<products>     an alias of a generation to go back to, see keeping
 //
 // Index names have at most 255 bytes, all lower case, without \ / * ? " < > | , # : and space, and start with a letter
 // or a digit (Elasticsearch's rules for create index).
@@ -36,8 +36,8 @@ var (
 // aliasName is the name under which the tenant is searched.
 func aliasName(prefix, tenant string) string { return prefix + "-" + encodeTenant(tenant) }
 
-// previousName is the alias of the generation that was live before.
-func previousName(alias string) string { return alias + "-.previous" }
+// keptPrefix begins the aliases of the generations that are kept.
+func keptPrefix(alias string) string { return alias + "-.kept" }
 
 // generationName is a new name, later in order than those made before. Its random part has 65 bits.
 func generationName(alias string, now time.Time) string {

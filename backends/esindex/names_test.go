@@ -35,13 +35,13 @@ func FuzzNames(f *testing.F) {
 		names := func(k key) (alias string, all []string) {
 			alias = aliasName(k.prefix, k.tenant)
 			g := &generation{name: generationName(alias, time.Now())}
-			all = []string{alias, previousName(alias), g.name, g.writeAlias(), g.fence()}
+			all = []string{alias, names{kept: keptPrefix(alias)}.keptAlias(time.Now(), 36*36*36*36*36*36*36-1), g.name, g.writeAlias(), g.fence()}
 			g.fences.Store(12)
 			all = append(all, g.fence())
 			for _, name := range all {
 				legal(t, name)
 			}
-			if !isGeneration(alias, g.name) || isGeneration(alias, alias) || isGeneration(alias, previousName(alias)) || isGeneration(alias, g.fence()) {
+			if !isGeneration(alias, g.name) || isGeneration(alias, alias) || isGeneration(alias, names{kept: keptPrefix(alias)}.keptAlias(time.Now(), 36*36*36*36*36*36*36-1)) || isGeneration(alias, g.fence()) {
 				t.Errorf("%q: its generations are not told from its other names", alias)
 			}
 			return alias, all

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
+	"slices"
 	"time"
 
 	"github.com/elastic/go-elasticsearch/v8/esapi"
@@ -49,7 +51,8 @@ func (g *generation) writeMark(ctx context.Context) error {
 	g.marking.Lock() // of two marks the later one has to be written later
 	defer g.marking.Unlock()
 	body := jsonBody(map[string]any{"_meta": g.ix.mappings.markedMeta(g.mark())})
-	return call(ctx, g.ix.transport, "marking index "+g.name, esapi.IndicesPutMappingRequest{Index: []string{g.name}, Body: body}, nil)
+	return call(ctx, g.ix.transport, "marking index "+g.name, esapi.IndicesPutMappingRequest{Index: []string{g.name},
+		Body: body}, nil)
 }
 
 // showLife renews the generation's mark, and logs if that fails.
@@ -61,7 +64,8 @@ func (g *generation) showLife(ctx context.Context) {
 
 // Reap implements [reindex.Reaper]. A generation belongs to a dead run if it bears this tenant's mark, is neither live
 // nor kept to go back to, and either was made by this Index and has ended, or has shown no sign of life for
-// Config.ReapAfter, or has a smaller fencing token than ctx. One to which somebody gave an alias stays.
+// Config.ReapAfter, or has a smaller fencing token than ctx. Reap also deletes the generations that Config.KeepPrevious
+// and Config.KeepFor keep no longer. One to which somebody gave an alias stays.
 func (ix *Index) Reap(ctx context.Context, tenant string) (int, error) {
 	if err := reindex.CheckTenant(tenant); err != nil {
 		return 0, err
@@ -76,9 +80,11 @@ func (ix *Index) Reap(ctx context.Context, tenant string) (int, error) {
 		reaped int
 		errs   []error
 	)
+	released, err := ix.release(ctx, n)
+	errs = append(errs, err)
 	for index, e := range marked {
-		m := e.Mappings.Meta.Mark
-		if ix.inUse(n, index, e) || !ix.dead(index, m) && !e.olderThan(index, token) {
+		over := !ix.inUse(n, index, e) && (ix.dead(index, e.Mappings.Meta.Mark) || e.olderThan(index, token))
+		if !over && !slices.Contains(released, index) {
 			continue
 		}
 		deleted, err := ix.sweep(ctx, n, index)
@@ -114,7 +120,7 @@ func (n names) marked(entries map[string]entry) map[string]entry {
 
 // inUse reports whether the index is live, kept to go back to, or somebody's.
 func (ix *Index) inUse(n names, index string, e entry) bool {
-	return e.published(n, index) || e.keptBack(n) && ix.cfg.KeepPrevious || len(e.further(n, index)) > 0
+	return e.published(n, index) || e.isKept(n) || len(e.further(n, index)) > 0
 }
 
 // dead reports whether nobody works on the index any more.
@@ -139,7 +145,8 @@ func (ix *Index) sweep(ctx context.Context, n names, index string) (bool, error)
 func (g *generation) newer(marked map[string]entry) string {
 	for index, e := range marked {
 		m := e.Mappings.Meta.Mark
-		own := index == g.name || m.Owner == g.ix.owner && e.token(index) == g.token && !g.ix.isOpen(index) && !g.ix.inUse(g.names, index, e)
+		own := index == g.name || m.Owner == g.ix.owner && e.token(index) == g.token && !g.ix.isOpen(index) &&
+			!g.ix.inUse(g.names, index, e)
 		if e.token(index) >= g.token && !own {
 			return index
 		}
@@ -158,12 +165,33 @@ func (g *generation) takeOver(ctx context.Context) error {
 		return fmt.Errorf("esindex: index %s: %w: its index is %s", g.name, reindex.ErrFenced, newer)
 	}
 	for index, e := range g.seen {
-		if e.olderThan(index, g.token) && !g.ix.inUse(g.names, index, e) {
-			if _, err := g.ix.sweep(ctx, g.names, index); err != nil {
-				return err
-			}
+		var err error
+		switch {
+		case index == g.name || !e.olderThan(index, g.token):
+		case e.isKept(g.names) && e.fenced(index):
+			err = g.ix.disown(ctx, index, e)
+		case !g.ix.inUse(g.names, index, e):
+			_, err = g.ix.sweep(ctx, g.names, index)
+		}
+		if err != nil {
+			return err
 		}
 	}
 	g.seen = nil
 	return nil
+}
+
+// disown takes a kept index from a process that goes back to it, so that this one can no longer switch to it.
+func (ix *Index) disown(ctx context.Context, index string, e entry) error {
+	var actions []action
+	for alias := range e.Aliases {
+		if isOwn(index, alias) {
+			actions = append(actions, removeAlias(index, alias))
+		}
+	}
+	err := ix.updateAliases(ctx, "ending the rollback to index "+index, actions)
+	if hasStatus(err, http.StatusNotFound) {
+		return reindex.Temporary(permanent(err)) // it went live or away meanwhile
+	}
+	return err
 }

@@ -149,7 +149,7 @@ func TestTransportErrors(t *testing.T) {
 				"count":    func() error { _, err := ix.DocCount(t.Context(), acme); return err },
 				"delete":   func() error { return ix.remove(t.Context(), "x", "test") },
 				"write":    func() error { return writeThrough(t, test.given) },
-				"rollback": func() error { return ix.Rollback(t.Context(), acme) },
+				"rollback": func() error { return rollback(t, ix) },
 			}
 			for name, call := range calls {
 				err := call()

@@ -63,8 +63,8 @@ func (ix *Index) removeUnused(ctx context.Context, n names, index, why string) (
 	if d, live := e.Aliases[n.live]; live {
 		theirs[n.live] = d
 	}
-	if d, kept := e.Aliases[n.kept]; kept && ix.cfg.KeepPrevious {
-		theirs[n.kept] = d
+	if k, kept := e.keeping(n); kept {
+		theirs[k.alias] = e.Aliases[k.alias]
 	}
 	if len(theirs) > 0 {
 		ix.leaveTo(ctx, index, theirs)

@@ -2,86 +2,265 @@ package esindex
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"maps"
-	"slices"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"github.com/elastic/go-elasticsearch/v8/esapi"
 
 	"productindex/reindex"
 )
 
-// noPreviousError is the error of a Rollback without a generation to go back to.
-type noPreviousError struct{ tenant string }
+var _ reindex.Rollbacker = (*Index)(nil)
 
-// Error names the tenant, and what keeps generations.
-func (e *noPreviousError) Error() string {
-	return "esindex: tenant " + e.tenant + ": no index is kept to go back to; Config.KeepPrevious keeps the one before"
-}
-
-// Is reports whether target is [reindex.ErrNoLiveIndex].
-func (e *noPreviousError) Is(target error) bool { return target == reindex.ErrNoLiveIndex }
-
-// Rollback makes the generation live again that was live before, in one atomic call, and keeps the present one in its
-// place: a second Rollback undoes the first. It needs Config.KeepPrevious, and returns an error that matches
-// [reindex.ErrNoLiveIndex] if nothing was kept. If the generation that was kept cannot be searched, as it is closed or
-// lacks shards, it returns an error and changes nothing. A run of the tenant that is in progress fails when it ends. It
-// is safe to call at any time.
-func (ix *Index) Rollback(ctx context.Context, tenant string) error {
+// Rollback implements [reindex.Rollbacker]. It needs Config.KeepPrevious. An index that is closed, blocked for searches
+// or lacks shards, or that holds fewer products than when it was replaced, is refused, and nothing is changed.
+//
+// Commit moves the tenant's alias in one call, with its filter, its routing and the further aliases of the live index.
+// Whatever Config.KeepPrevious is by then, it keeps the index that was live; if that is too many, the next run deletes
+// one.
+func (ix *Index) Rollback(ctx context.Context, tenant, generation string) (reindex.Generation, error) {
 	if err := reindex.CheckTenant(tenant); err != nil {
-		return err
+		return nil, fmt.Errorf("esindex: %w", err)
 	}
-	n := ix.names(tenant)
-	kept, err := ix.look(ctx, n.kept)
+	g, err := ix.goBack(ctx, tenant, generation)
 	if err != nil {
-		return err
+		return nil, err // not g: a nil *generation is not a nil Generation
 	}
-	live, err := ix.behind(ctx, n)
-	if err != nil {
-		return err
-	}
-	maps.DeleteFunc(kept, func(index string, _ entry) bool { // somebody has gone back already
-		_, isLive := live.indexes[index]
-		return isLive
-	})
-	switch {
-	case live.concrete:
-		return fmt.Errorf("esindex: there is an index of the name %s, where the alias has to be; delete it first", n.live)
-	case len(kept) == 0:
-		return &noPreviousError{tenant}
-	case len(kept) > 1:
-		return fmt.Errorf("esindex: tenant %s: alias %s names several indexes to go back to, %v; take it from all but one",
-			tenant, n.kept, slices.Sorted(maps.Keys(kept)))
-	}
-	index := slices.Collect(maps.Keys(kept))[0]
-	if _, err := ix.count(ctx, index); err != nil {
-		return fmt.Errorf("esindex: tenant %s cannot go back to index %s, which does not answer searches, and nothing was changed: %w", tenant, index, err)
-	}
-	actions, err := planBack(n, live, index)
-	if err != nil {
-		return err
-	}
-	return ix.updateAliases(ctx, "switching alias "+n.live+" back to index "+index, actions)
+	return g, nil
 }
 
-// planBack moves the aliases from what is live to index.
-func planBack(n names, live target, index string) ([]action, error) {
-	definition, err := live.definition(n)
+func (ix *Index) goBack(ctx context.Context, tenant, name string) (*generation, error) {
+	n := ix.names(tenant)
+	entries, err := ix.look(ctx, n.live, n.live+"-*")
 	if err != nil {
 		return nil, err
 	}
-	actions := []action{removeAlias(index, n.kept)}
-	for _, stray := range live.stray {
-		if stray != index {
-			actions = append(actions, dropAlias(stray, n.live))
+	before := n.behind(entries)
+	k, err := before.choose(n, n.keptAmong(entries), name)
+	if err != nil {
+		return nil, err
+	}
+	count, err := ix.count(ctx, k.index)
+	if err = k.holds(count, err); err != nil {
+		return nil, fmt.Errorf("esindex: tenant %s cannot go back to index %s, and nothing was changed: %w", tenant, k.index,
+			err)
+	}
+	g := &generation{ix: ix, names: n, name: k.index, before: before, kept: &k.keeping}
+	g.token, _ = reindex.Fence(ctx)
+	g.found = flat(k.entry.Settings.Index)
+	if m := k.entry.Mappings.Meta.Mark; m != nil {
+		g.unsearched = m.Unsearched
+	}
+	if err := g.overtaken(entries); err != nil {
+		return nil, err
+	}
+	ix.setOpen(g.name, true)
+	if err := g.claim(ctx, k.entry); err != nil {
+		g.end()
+		return nil, err
+	}
+	if err := g.takeOverOthers(ctx); err != nil {
+		return nil, errors.Join(err, g.leave(ctx))
+	}
+	return g, nil
+}
+
+// choose returns the index of that name, or the one that was replaced last.
+func (t target) choose(n names, kept []keptIndex, name string) (keptIndex, error) {
+	if t.concrete {
+		return keptIndex{}, reindex.Public(
+			fmt.Errorf("esindex: there is an index of the name %s, where the alias has to be; delete it first", n.live),
+			"an index has the name that the tenant's alias needs; delete it first")
+	}
+	if _, live := t.indexes[name]; live {
+		return keptIndex{}, fmt.Errorf("esindex: tenant %s: index %s: %w", n.tenant, name, reindex.ErrCommitted)
+	}
+	if _, err := t.definition(n); err != nil {
+		return keptIndex{}, err
+	}
+	for _, k := range kept {
+		if name == "" || k.index == name {
+			return k, nil
 		}
 	}
-	for _, present := range live.sorted() {
-		actions = append(actions, removeAlias(present, n.live), addAlias(present, n.kept, hiddenDefinition()))
-		if !isGeneration(n.live, present) {
+	if name == "" {
+		return keptIndex{}, fmt.Errorf("esindex: tenant %s: %w; Config.KeepPrevious keeps them", n.tenant,
+			reindex.ErrNoPrevious)
+	}
+	return keptIndex{}, fmt.Errorf("esindex: tenant %s, index %s: %w", n.tenant, name, reindex.ErrNoPrevious)
+}
+
+// damaged marks the reason for which a kept index cannot be live again.
+func damaged(err error) error { return fmt.Errorf("%w: %w", reindex.ErrDamaged, err) }
+
+// overtaken returns an error that matches [reindex.ErrFenced] if a run with a token that is not smaller has begun, or
+// goes back to the same index.
+func (g *generation) overtaken(entries map[string]entry) error {
+	if g.token == 0 {
+		return nil
+	}
+	newer := g.newer(g.names.marked(entries))
+	if token := entries[g.name].token(g.name); token > g.token || token == g.token && g.ix.isOpen(g.name) {
+		newer = g.name
+	}
+	if newer != "" {
+		return fmt.Errorf("esindex: index %s: %w: its index is %s", g.name, reindex.ErrFenced, newer)
+	}
+	return nil
+}
+
+// fenceStep is the distance between the fences of two processes that go back to one index: each adds to its own when
+// the answer to a switch is lost.
+const fenceStep = 1000
+
+// claim makes the kept index this process's, in one step: a switch by one that had it before fails from here on, and so
+// do its edits.
+func (g *generation) claim(ctx context.Context, e entry) error {
+	last := 0
+	var actions []action
+	for alias := range e.Aliases {
+		if !isOwn(g.name, alias) {
 			continue
 		}
-		for alias, d := range live.indexes[present].further(n, present) {
-			actions = append(actions, removeAlias(present, alias), addAlias(index, alias, d))
+		actions = append(actions, removeAlias(g.name, alias))
+		if text, ok := strings.CutPrefix(alias, g.name+commitMark); ok {
+			if n, err := strconv.Atoi(text); err == nil {
+				last = max(last, n)
+			}
 		}
 	}
-	return append(actions, addAlias(index, n.live, definition)), nil
+	g.fences.Store(int32((last/fenceStep + 1) * fenceStep))
+	actions = append(actions, addAlias(g.name, g.fence(), hiddenDefinition()), removeAlias(g.name, g.kept.alias),
+		addAlias(g.name, g.kept.alias, hiddenDefinition()))
+	if g.token > 0 {
+		actions = append(actions, addAlias(g.name, g.run(), hiddenDefinition()))
+	}
+	err := g.ix.updateAliases(ctx, "opening index "+g.name+" to go back to it", actions)
+	if hasStatus(err, http.StatusNotFound) {
+		return reindex.Temporary(permanent(err)) // it went live, away, or to another process meanwhile
+	}
+	return err
+}
+
+// takeOverOthers makes sure that no run with a smaller token can publish any more.
+func (g *generation) takeOverOthers(ctx context.Context) (err error) {
+	if g.token == 0 {
+		return nil
+	}
+	if g.seen, err = g.ix.marked(ctx, g.names); err != nil {
+		return err
+	}
+	return g.takeOver(ctx)
+}
+
+// switchBack is what the switch to a kept index does beside moving the aliases.
+func (g *generation) switchBack() []action {
+	actions := []action{removeAlias(g.name, g.fence()), removeAlias(g.name, g.kept.alias)}
+	if g.token > 0 { // it stays: the mark of the index has an older token
+		actions = append(actions, g.confirm()...)
+	}
+	return actions
+}
+
+// noteEdit notes that the number of products of a kept index says nothing any more.
+func (g *generation) noteEdit(ctx context.Context) error {
+	if g.kept == nil || g.kept.documents < 0 {
+		return nil
+	}
+	noted := keeping{g.names.keptAlias(g.kept.replaced, -1), g.kept.replaced, -1}
+	err := g.ix.updateAliases(ctx, "noting that index "+g.name+" is edited", []action{
+		removeAlias(g.name, g.fence()), addAlias(g.name, g.fence(), hiddenDefinition()),
+		dropAlias(g.name, g.kept.alias), addAlias(g.name, noted.alias, hiddenDefinition()),
+	})
+	if hasStatus(err, http.StatusNotFound) {
+		return g.fencedOr(ctx, permanent(err))
+	}
+	if err == nil {
+		g.kept = &noted
+	}
+	return err
+}
+
+// leave ends a rollback that was not committed. The index is kept as it was.
+func (g *generation) leave(ctx context.Context) error {
+	g.left = true
+	g.end()
+	for {
+		entries, err := g.ix.look(ctx, g.name)
+		e := entries[g.name]
+		if err != nil || !e.fencedBy(g.fence()) || e.published(g.names, g.name) || g.resumed(e) {
+			return err
+		}
+		actions := []action{removeAlias(g.name, g.fence())}
+		if e.fencedBy(g.run()) {
+			actions = append(actions, removeAlias(g.name, g.run()))
+		}
+		if err = g.ix.updateAliases(ctx, "leaving index "+g.name+" as it was", actions); !hasStatus(err,
+			http.StatusNotFound) {
+			return err
+		}
+	}
+}
+
+// Generations implements [reindex.Rollbacker].
+func (ix *Index) Generations(ctx context.Context, tenant string) ([]reindex.GenerationInfo, error) {
+	if err := reindex.CheckTenant(tenant); err != nil {
+		return nil, fmt.Errorf("esindex: %w", err)
+	}
+	n := ix.names(tenant)
+	entries, err := ix.look(ctx, n.live, n.live+"-*")
+	if err != nil {
+		return nil, err
+	}
+	t := n.behind(entries)
+	if t.concrete {
+		t.indexes = map[string]entry{n.live: entries[n.live]}
+	}
+	var infos []reindex.GenerationInfo
+	for _, index := range t.sorted() {
+		infos = append(infos, reindex.GenerationInfo{Name: index, Live: true, Created: t.indexes[index].created()})
+	}
+	for _, k := range n.keptAmong(entries) {
+		infos = append(infos, reindex.GenerationInfo{Name: k.index, Created: k.entry.created(), Replaced: k.replaced})
+	}
+	for i := range infos {
+		if err := ix.measure(ctx, &infos[i]); err != nil {
+			return nil, err
+		}
+	}
+	return infos, nil
+}
+
+// measure finds out how many products an index holds, and what it takes of the disk.
+func (ix *Index) measure(ctx context.Context, info *reindex.GenerationInfo) error {
+	var err error
+	if info.Documents, err = ix.count(ctx, info.Name); err != nil {
+		info.Documents = -1
+	}
+	var answer struct {
+		All struct {
+			Total struct {
+				Store struct {
+					Size *int64 `json:"size_in_bytes"`
+				} `json:"store"`
+			} `json:"total"`
+		} `json:"_all"`
+	}
+	info.Bytes = -1
+	if err == nil {
+		req := esapi.IndicesStatsRequest{
+			Index: []string{info.Name}, Metric: []string{"store"}, FilterPath: []string{"_all.total.store.size_in_bytes"},
+		}
+		err = call(ctx, ix.transport, "measuring index "+info.Name, req, &answer)
+	}
+	if size := answer.All.Total.Store.Size; size != nil {
+		info.Bytes = *size
+	}
+	if err != nil && !uncountable(err) && !hasType(err, typeNotFound) {
+		return err
+	}
+	return nil
 }

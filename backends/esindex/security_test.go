@@ -35,13 +35,13 @@ const leastPrivileges = `"manage","index","delete","read"`
 func TestLeastPrivileges(t *testing.T) {
 	server := estest.Secure(t)
 	transport := apiKey(t, server, "least", leastPrivileges)
-	ix := openOn(t, transport, func(c *Config) { c.Prefix, c.KeepPrevious = "least", true })
+	ix := openOn(t, transport, func(c *Config) { c.Prefix, c.KeepPrevious = "least", 1 })
 	for _, n := range []int{3, 4, 5} {
 		if _, err := reindexed(t, ix, n); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if err := ix.Rollback(t.Context(), acme); err != nil {
+	if err := rollback(t, ix); err != nil {
 		t.Error(err)
 	}
 	if n, err := ix.DocCount(t.Context(), acme); n != 4 || err != nil {

@@ -180,12 +180,12 @@ func TestForeignIndexStays(t *testing.T) {
 }
 
 func TestKeepPrevious(t *testing.T) {
-	ix := open(t, func(c *Config) { c.KeepPrevious = true })
-	if err := ix.Rollback(t.Context(), acme); !errors.Is(err, reindex.ErrNoLiveIndex) {
+	ix := open(t, func(c *Config) { c.KeepPrevious = 1 })
+	if err := rollback(t, ix); !errors.Is(err, reindex.ErrNoPrevious) {
 		t.Errorf("rollback of nothing: %v", err)
 	}
 	publish(t, ix, 1, "1")
-	if err := ix.Rollback(t.Context(), acme); !errors.Is(err, reindex.ErrNoLiveIndex) {
+	if err := rollback(t, ix); !errors.Is(err, reindex.ErrNoPrevious) {
 		t.Errorf("rollback to nothing: %v", err)
 	}
 	second := publish(t, ix, 2, "2")
@@ -197,24 +197,24 @@ func TestKeepPrevious(t *testing.T) {
 	}
 	for range 3 {
 		assertLive(t, ix, 3, "3")
-		if err := ix.Rollback(t.Context(), acme); err != nil {
+		if err := rollback(t, ix); err != nil {
 			t.Fatal(err)
 		}
 		assertLive(t, ix, 2, "2")
-		if err := ix.Rollback(t.Context(), acme); err != nil {
+		if err := rollback(t, ix); err != nil {
 			t.Fatal(err)
 		}
 	}
-	ix.cfg.KeepPrevious = false
+	ix.cfg.KeepPrevious = 0
 	if n, err := ix.Reap(t.Context(), acme); n != 1 || err != nil {
-		t.Errorf("reaped %d, error %v, with KeepPrevious off", n, err)
+		t.Errorf("reaped %d, error %v, with KeepPrevious 0", n, err)
 	}
 	assertIndexes(t, ix, third)
 }
 
 // Wildcards find the live products once, and nothing else.
 func TestWildcards(t *testing.T) {
-	ix := open(t, func(c *Config) { c.KeepPrevious = true })
+	ix := open(t, func(c *Config) { c.KeepPrevious = 1 })
 	publish(t, ix, 2, "1")
 	publish(t, ix, 3, "2")
 	fill(t, begin(t, ix), 4, "3")

@@ -64,6 +64,12 @@ func (g *generation) Edit(ctx context.Context, changes []reindex.Change) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
+	if g.left {
+		return fmt.Errorf("esindex: edit of index %s after it was left as it was", g.name)
+	}
+	if err := g.noteEdit(ctx); err != nil {
+		return err
+	}
 	g.edited = true
 	sent, unfit := operations(changes)
 	err := g.writer(g.fence()).write(ctx, sent, unfit)

@@ -30,6 +30,9 @@ func (g *generation) Write(ctx context.Context, batch []reindex.Product) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
+	if g.kept != nil {
+		return fmt.Errorf("esindex: write to index %s, which is complete", g.name)
+	}
 	sent, unfit := admit(batch)
 	if g.survey.hasBegun() {
 		g.survey.see(sent)
