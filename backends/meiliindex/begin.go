@@ -46,12 +46,7 @@ func (ix *Index) begin(ctx context.Context, tenant string) (*generation, error) 
 	if err != nil {
 		return nil, err
 	}
-	g := &generation{
-		ix: ix, tenant: tenant, live: ix.LiveUID(tenant), uid: ix.register(tenant, token), token: token,
-		posts: semaphore.NewWeighted(int64(ix.cfg.MaxTasks)), slots: make(chan struct{}, ix.cfg.MaxTasks),
-		settling: make(chan struct{}, 1),
-	}
-	g.docs = g.uploader()
+	g := ix.newGeneration(tenant, token)
 	if err = g.create(ctx, settings); err == nil && fenced {
 		err = g.takeOver(ctx)
 	}
@@ -60,6 +55,19 @@ func (ix *Index) begin(ctx context.Context, tenant string) (*generation, error) 
 		return nil, err
 	}
 	return g, nil
+}
+
+// newGeneration returns a generation with a uid of its own, which is in use.
+func (ix *Index) newGeneration(tenant string, token int64) *generation {
+	g := &generation{
+		ix: ix, tenant: tenant, live: ix.LiveUID(tenant), id: ix.register(tenant, token),
+		posts: semaphore.NewWeighted(int64(ix.cfg.MaxTasks)), slots: make(chan struct{}, ix.cfg.MaxTasks),
+		settling: make(chan struct{}, 1),
+	}
+	g.uid = ix.stagingUID(tenant, g.id)
+	g.mark = ix.stagingUID(tenant, markName(ix.instance, token, 0))
+	g.docs = g.uploader()
+	return g
 }
 
 // discardFor limits the time in which an index is discarded whose creation failed.
@@ -75,26 +83,33 @@ func (g *generation) giveUp(ctx context.Context) {
 	}
 }
 
-// register chooses the uid of a generation's index and marks it as in use.
-func (ix *Index) register(tenant string, token int64) string {
+// register chooses the name of a generation's index and marks it as in use.
+func (ix *Index) register(tenant string, token int64) stagingName {
+	n := stagingName{instance: ix.instance, token: token, number: ix.nextNumber()}
+	ix.mu.Lock()
+	defer ix.mu.Unlock()
+	ix.open[ix.stagingUID(tenant, n)] = true
+	return n
+}
+
+func (ix *Index) nextNumber() uint32 {
 	ix.mu.Lock()
 	defer ix.mu.Unlock()
 	ix.number++
-	uid := ix.stagingUID(tenant, stagingName{ix.instance, token, ix.number})
-	ix.open[uid] = true
-	return uid
+	return ix.number
 }
 
-func (ix *Index) unregister(uid string) {
+func (ix *Index) unregister(tenant string, n stagingName) {
 	ix.mu.Lock()
 	defer ix.mu.Unlock()
-	delete(ix.open, uid)
+	delete(ix.open, ix.stagingUID(tenant, n.base()))
 }
 
-func (ix *Index) isOpen(uid string) bool {
+// isOpen reports whether an index of that name belongs to a generation in use.
+func (ix *Index) isOpen(tenant string, n stagingName) bool {
 	ix.mu.Lock()
 	defer ix.mu.Unlock()
-	return ix.open[uid]
+	return ix.open[ix.stagingUID(tenant, n.base())]
 }
 
 // settings returns what a new index is set to: the host's settings, or those of the live index; nil: nothing.
@@ -184,9 +199,9 @@ func (g *generation) enqueueCreation(ctx context.Context,
 
 // enqueueMark has the generation's mark made, if it has a token.
 func (g *generation) enqueueMark(ctx context.Context) (*meilisearch.TaskInfo, error) {
-	if g.token == noToken {
+	if g.id.token == noToken {
 		return nil, nil //nolint:nilnil // no task is an answer
 	}
-	info, err := g.ix.client.CreateIndexWithContext(ctx, &meilisearch.IndexConfig{Uid: g.mark()})
-	return info, explain(ctx, "indexes.create", g.mark(), err)
+	info, err := g.ix.client.CreateIndexWithContext(ctx, &meilisearch.IndexConfig{Uid: g.mark})
+	return info, explain(ctx, "indexes.create", g.mark, err)
 }

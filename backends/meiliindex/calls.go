@@ -181,7 +181,9 @@ func (ix *Index) remove(ctx context.Context, uids ...string) (removed int, err e
 type staging struct {
 	stagingName
 
-	uid string
+	uid        string
+	created    time.Time
+	primaryKey string
 }
 
 // listLimit is more indexes than a server can have. One answer has them all: if they were read in pages, an index would
@@ -199,7 +201,7 @@ func (ix *Index) list(ctx context.Context, tenant string) (all []staging, err er
 	}
 	for _, index := range found.Results {
 		if n, ok := ix.parseStaging(tenant, index.UID); ok {
-			all = append(all, staging{n, index.UID})
+			all = append(all, staging{n, index.UID, index.CreatedAt, index.PrimaryKey})
 		}
 	}
 	return all, nil

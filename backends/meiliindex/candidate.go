@@ -12,13 +12,18 @@ import (
 )
 
 // Candidate is a sealed generation that a [reindex.Check] can search: reindex.As[meiliindex.Candidate](candidate) finds
-// it. The key of the client needs the action search then. The generation's Name is the uid of its index.
+// it. The key of the client needs the action search then. UID is that of its index.
 type Candidate interface {
+	// UID is that of the generation's index, until it is committed.
+	UID() string
 	// Search answers a query from the generation.
 	Search(ctx context.Context, query string, request *meilisearch.SearchRequest) (*meilisearch.SearchResponse, error)
 }
 
 var _ Candidate = (*generation)(nil)
+
+// UID implements [Candidate].
+func (g *generation) UID() string { return g.uid }
 
 // Search implements [Candidate].
 func (g *generation) Search(ctx context.Context, query string,

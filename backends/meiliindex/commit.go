@@ -34,6 +34,9 @@ func (g *generation) Commit(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
+	if g.left {
+		return fmt.Errorf("meiliindex: commit of index %s of tenant %q after it was aborted", g.uid, g.tenant)
+	}
 	if !g.sealed {
 		return fmt.Errorf("meiliindex: commit of index %s of tenant %q before it was sealed", g.uid, g.tenant)
 	}
@@ -68,6 +71,11 @@ func (g *generation) askForSwap(ctx context.Context) error {
 		return err
 	}
 	g.swap.rename = live == nil
+	if live != nil && g.keeps() {
+		if err := g.prepareToKeep(ctx, live); err != nil {
+			return err
+		}
+	}
 	info, err := g.ix.client.SwapIndexesWithContext(ctx, g.swaps(g.swap.rename))
 	if err == nil {
 		g.swap.task, g.swap.asked = info.TaskUID, true
@@ -210,7 +218,10 @@ func (g *generation) isFilled(index *meilisearch.IndexResult) bool {
 
 // retire has what was live before deleted, which Commit does not wait for. Reap repeats a deletion that failed.
 func (g *generation) retire(ctx context.Context) {
-	if g.swap.rename {
+	if g.swap.rename || g.keeps() {
+		if !g.swap.retired && g.keeps() {
+			g.ix.prune(ctx, g.tenant)
+		}
 		g.swap.retired = true
 	}
 	if !g.swap.retired {
@@ -220,7 +231,7 @@ func (g *generation) retire(ctx context.Context) {
 				"tenant", g.tenant, "index", g.uid, "error", explain(ctx, "indexes.delete", g.uid, err))
 		}
 	}
-	g.ix.unregister(g.uid)
+	g.ix.unregister(g.tenant, g.id.base())
 }
 
 // Abort cancels the generation's tasks, and no others, and deletes its index. The server works on the tasks of an index
@@ -240,12 +251,15 @@ func (g *generation) Abort(ctx context.Context) error {
 				"error", explain(ctx, "tasks.cancel", "", err))
 		}
 	}
+	if g.keeps() {
+		return g.leave(ctx)
+	}
 	return g.discard(ctx)
 }
 
 // discard deletes the generation's index. Reap deletes the rest.
 func (g *generation) discard(ctx context.Context) error {
-	defer g.ix.unregister(g.uid)
+	defer g.ix.unregister(g.tenant, g.id.base())
 	_, err := g.ix.remove(ctx, g.uid)
 	return err
 }

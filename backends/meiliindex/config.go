@@ -44,6 +44,14 @@ type Config struct {
 	// reindexes to. The clocks of server and process should not differ by as much.
 	StaleAfter time.Duration
 
+	// KeepPrevious is how many generations per tenant that were live are kept, so that [Index.Rollback] can go back to
+	// them. Default 0: none is.
+	KeepPrevious int
+
+	// KeepFor is how long a generation that was live is kept, at the most. The next run deletes it then. Default 0: until
+	// KeepPrevious newer ones were live.
+	KeepFor time.Duration
+
 	// Logger receives what fails after a run has ended, such as the deletion of an old index. Nil discards it.
 	Logger *slog.Logger
 }
@@ -114,6 +122,12 @@ func (c *Config) validate() error {
 	}
 	if c.MaxTasks < 1 {
 		errs = append(errs, fmt.Errorf("invalid MaxTasks %d: it must be positive", c.MaxTasks))
+	}
+	if c.KeepPrevious < 0 {
+		errs = append(errs, fmt.Errorf("invalid KeepPrevious %d: it must not be negative", c.KeepPrevious))
+	}
+	if c.KeepFor < 0 {
+		errs = append(errs, fmt.Errorf("invalid KeepFor %v: it must not be negative", c.KeepFor))
 	}
 	if c.PollInterval < 0 {
 		errs = append(errs, fmt.Errorf("invalid PollInterval %v: it must be positive", c.PollInterval))

@@ -27,6 +27,13 @@
 // whose mark a newer one has deleted cannot publish. If the tokens start again from 1, because the store of the jobs
 // was lost, delete the mark.
 //
+// # Going back
+//
+// With Config.KeepPrevious the index that was live is kept under the uid of the one that replaced it, which then also
+// says when that was and how many documents it held. [Index.Rollback] opens such an index, takes edits into it and swaps
+// it with the live one; one that has lost documents is refused. A generation's name is the time at which its index was
+// created, which stays the same whatever its uid is.
+//
 // # Documents
 //
 // A product's body becomes a document as it is, with one more attribute at its end: Config.KeyAttribute, the primary

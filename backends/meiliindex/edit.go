@@ -18,8 +18,11 @@ func (g *generation) Edit(ctx context.Context, changes []reindex.Change) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	if g.swap.asked || g.swap.applied || g.swap.lost {
+	if g.swap.asked || g.swap.applied || g.swap.lost || g.left {
 		return fmt.Errorf("meiliindex: edit of index %s of tenant %q after it was committed", g.uid, g.tenant)
+	}
+	if err := g.noteEdit(ctx); err != nil {
+		return err
 	}
 	if g.oldest() != nil { // what is still to be isolated must not be sent after the edits
 		if err := g.settleAll(ctx); err != nil {

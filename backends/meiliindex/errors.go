@@ -112,6 +112,12 @@ func isMissing(err error) bool {
 	return errors.As(err, &e) && e.MeilisearchApiError.Code == codeIndexNotFound
 }
 
+// isBadRequest reports whether the server does not understand a call.
+func isBadRequest(err error) bool {
+	var e *meilisearch.Error
+	return errors.As(err, &e) && e.StatusCode == http.StatusBadRequest
+}
+
 // arrival is whether the server may have accepted a request whose call failed.
 type arrival int
 

@@ -17,7 +17,7 @@ import (
 // checkToken refuses a token that is not greater than that of every other generation among those found.
 func (ix *Index) checkToken(tenant, uid string, token int64, all []staging) error {
 	for _, s := range all {
-		mine := s.uid == uid || s.instance == ix.instance && !ix.isOpen(s.uid) // what an earlier try of this run has left
+		mine := s.uid == uid || s.instance == ix.instance && !ix.isOpen(tenant, s.stagingName) // what an earlier try of this run has left
 		if s.token == noToken || s.token < token || s.token == token && mine {
 			continue
 		}
@@ -35,12 +35,12 @@ func (g *generation) takeOver(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := g.ix.checkToken(g.tenant, g.uid, g.token, all); err != nil {
+	if err := g.ix.checkToken(g.tenant, g.uid, g.id.token, all); err != nil {
 		return err
 	}
 	var older []string
 	for _, s := range all {
-		if s.isOlder(g.token) {
+		if _, kept := s.kept(); !kept && s.isOlder(g.id.token) {
 			older = append(older, s.uid)
 		}
 	}
@@ -48,27 +48,22 @@ func (g *generation) takeOver(ctx context.Context) error {
 	return err
 }
 
-// mark is the uid of the generation's mark before it goes live.
-func (g *generation) mark() string {
-	return g.ix.stagingUID(g.tenant, markName(g.ix.instance, g.token))
-}
-
 // swaps are the changes of names that make the generation live.
 func (g *generation) swaps(rename bool) []*meilisearch.SwapIndexesParams {
 	swaps := []*meilisearch.SwapIndexesParams{{Indexes: []string{g.uid, g.live}, Rename: rename}}
-	if g.token != noToken {
-		spent := g.ix.stagingUID(g.tenant, markName(nobody, g.token))
-		swaps = append(swaps, &meilisearch.SwapIndexesParams{Indexes: []string{g.mark(), spent}, Rename: true})
+	if g.id.token != noToken {
+		spent := g.ix.stagingUID(g.tenant, markName(nobody, g.id.token, 0))
+		swaps = append(swaps, &meilisearch.SwapIndexesParams{Indexes: []string{g.mark, spent}, Rename: true})
 	}
 	return swaps
 }
 
 // checkMark returns an error that matches [reindex.ErrFenced] if a newer run has taken over.
 func (g *generation) checkMark(ctx context.Context) error {
-	if g.token == noToken {
+	if g.id.token == noToken {
 		return nil
 	}
-	mark, err := g.ix.getIndex(ctx, g.mark())
+	mark, err := g.ix.getIndex(ctx, g.mark)
 	if err == nil && mark == nil {
 		err = fmt.Errorf("meiliindex: index %s of tenant %q does not go live: its mark is gone: %w", g.uid, g.tenant,
 			reindex.ErrFenced)

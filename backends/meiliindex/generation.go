@@ -18,10 +18,14 @@ import (
 type generation struct {
 	ix      *Index
 	tenant  string
-	live    string // uid of the live index
-	uid     string // uid of the generation's own index
-	token   int64
-	created time.Time // of its own index, by the server's clock
+	live    string      // uid of the live index
+	id      stagingName // the name of its own index
+	uid     string      // of its own index: mostly the one that says id
+	mark    string      // uid of its mark
+	next    *place      // where both may be by now
+	created time.Time   // of its own index, by the server's clock
+	back    bool        // it was live before
+	left    bool        // it was aborted
 
 	posts    *semaphore.Weighted // held by one while documents are posted, by all of it while bad ones are isolated
 	slots    chan struct{}       // one element a task in sent
@@ -110,8 +114,9 @@ func (g *generation) takeSlot(ctx context.Context) error {
 	}
 }
 
-// Name returns the uid of the generation's index.
-func (g *generation) Name() string { return g.uid }
+// Name returns when the generation's index was created. Its uid changes when it goes live, and again when another one
+// does.
+func (g *generation) Name() string { return generationName(g.created) }
 
 // Flush waits for every task, isolates the products that the server refused, and returns them.
 func (g *generation) Flush(ctx context.Context) ([]reindex.ItemError, error) {
@@ -184,7 +189,7 @@ func (g *generation) checkIdentity(ctx context.Context) error {
 func (g *generation) errGone() error {
 	err := reindex.Public(fmt.Errorf("meiliindex: index %s of tenant %q was deleted while it was filled", g.uid, g.tenant),
 		"somebody has deleted the new index while it was filled")
-	if g.token != noToken {
+	if g.id.token != noToken {
 		return fmt.Errorf("%w: %w", err, reindex.ErrFenced)
 	}
 	return err

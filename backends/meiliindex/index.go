@@ -16,8 +16,9 @@ import (
 	"productindex/reindex"
 )
 
-// Index is a [reindex.Indexer], [reindex.Updater], [reindex.Limiter], [reindex.Reaper] and [reindex.DocCounter] on a
-// Meilisearch server; its generations are [reindex.Editor] values. It is safe for concurrent use.
+// Index is a [reindex.Indexer], [reindex.Updater], [reindex.Limiter], [reindex.Reaper], [reindex.DocCounter],
+// [reindex.LiveScanner] and [reindex.Rollbacker] on a Meilisearch server; its generations are [reindex.Editor] values.
+// It is safe for concurrent use.
 type Index struct {
 	client   meilisearch.ServiceManager
 	cfg      Config
@@ -29,7 +30,7 @@ type Index struct {
 	mu      sync.Mutex
 	checked bool            // the server's version is one that will do
 	number  uint32          // of generations so far
-	open    map[string]bool // uids of the indexes that belong to generations in use
+	open    map[string]bool // uids of the indexes that belong to generations in use, without stamps
 }
 
 var _ interface {

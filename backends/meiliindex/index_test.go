@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"math"
 	"net/http"
 	"reflect"
 	"strings"
@@ -59,7 +60,7 @@ func TestLimits(t *testing.T) {
 // The names of live and staging indexes of different tenants never meet, also when a tenant is named like one.
 func TestUIDs(t *testing.T) {
 	ix := newIndex(t, server(t), nil)
-	name := stagingName{ix.instance, 5, 7}
+	name := stagingName{instance: ix.instance, token: 5, number: 7}
 	staging := ix.stagingUID("acme", name)
 	if got, ok := ix.parseStaging("acme", staging); !ok || got != name {
 		t.Errorf("%s is read as %+v, %v", staging, got, ok)
@@ -68,13 +69,21 @@ func TestUIDs(t *testing.T) {
 	if got, ok := ix.parseStaging("acme", ix.stagingUID("acme", name)); !ok || got != name {
 		t.Errorf("without a token: %+v, %v", got, ok)
 	}
+	name.stamps = [2]stamp{{1, 0, -1}, {math.MaxInt64, math.MaxInt64, 36*36*36*36*36*36*36 - 1}}
+	kept := ix.stagingUID("acme", name)
+	if got, ok := ix.parseStaging("acme", kept); !ok || got != name {
+		t.Errorf("with stamps: %s is read as %+v, %v", kept, got, ok)
+	}
 	like := strings.TrimPrefix(staging, ix.cfg.Prefix)
-	for _, tenant := range []string{"other", "me", "x-acme", like, ""} {
-		if _, ok := ix.parseStaging(tenant, staging); ok {
-			t.Errorf("%s is taken for tenant %q's", staging, tenant)
-		}
-		if ix.LiveUID(tenant) == staging {
-			t.Errorf("tenant %q's live index is %s", tenant, staging)
+	stamps := strings.TrimPrefix(kept, ix.stagingUID("", name.base()))
+	for _, tenant := range []string{"other", "me", "x-acme", like, "", stamps, strings.TrimLeft(stamps, "-")} {
+		for _, uid := range []string{staging, kept} {
+			if _, ok := ix.parseStaging(tenant, uid); ok {
+				t.Errorf("%s is read as an index of tenant %q", uid, tenant)
+			}
+			if ix.LiveUID(tenant) == uid {
+				t.Errorf("the live index of tenant %q is %s", tenant, uid)
+			}
 		}
 	}
 	if _, ok := ix.parseStaging("acme", ix.LiveUID(like)); ok {

@@ -65,7 +65,7 @@ func TestPublicMessages(t *testing.T) {
 	} {
 		checkPublic(t, explain(t.Context(), test.action, secretUID, test.err), test.want)
 	}
-	g := &generation{uid: secretUID, tenant: "acme", token: noToken}
+	g := &generation{uid: secretUID, tenant: "acme", id: stagingName{token: noToken}}
 	checkPublic(t, g.errGone(), "somebody has deleted the new index while it was filled")
 	checkPublic(t, outcome(&meilisearch.Task{Status: meilisearch.TaskStatusCanceled}),
 		"somebody has canceled a task on the server")

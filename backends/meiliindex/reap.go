@@ -11,8 +11,8 @@ import (
 
 // Reap deletes the tenant's indexes that generations have left: those of this Index that it does not use any more,
 // those whose fencing token is smaller than that of ctx, and those of other processes that have been left alone for
-// Config.StaleAfter. Reap touches only indexes that this package can have named. It returns when they are gone, and
-// tasks of theirs have ended.
+// Config.StaleAfter. It also deletes the generations that Config.KeepPrevious and Config.KeepFor keep no longer. Reap
+// touches only indexes that this package can have named. It returns when they are gone, and tasks of theirs have ended.
 func (ix *Index) Reap(ctx context.Context, tenant string) (int, error) {
 	token, fenced := reindex.Fence(ctx)
 	if !fenced {
@@ -22,12 +22,12 @@ func (ix *Index) Reap(ctx context.Context, tenant string) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	var (
-		dead []string
-		errs []error
-	)
+	dead, errs := ix.beyond(tenant, keptAmong(all)), []error(nil)
 	for _, s := range all {
-		leftover, err := ix.isLeftover(ctx, s, token)
+		if _, kept := s.kept(); kept {
+			continue
+		}
+		leftover, err := ix.isLeftover(ctx, tenant, s, token)
 		errs = append(errs, err)
 		if leftover {
 			dead = append(dead, s.uid)
@@ -38,12 +38,12 @@ func (ix *Index) Reap(ctx context.Context, tenant string) (int, error) {
 }
 
 // isLeftover reports whether no run owns the index any more.
-func (ix *Index) isLeftover(ctx context.Context, s staging, token int64) (bool, error) {
+func (ix *Index) isLeftover(ctx context.Context, tenant string, s staging, token int64) (bool, error) {
 	switch {
 	case s.isMark():
 		return false, nil
 	case s.instance == ix.instance:
-		return !ix.isOpen(s.uid), nil
+		return !ix.isOpen(tenant, s.stagingName), nil
 	case s.token != noToken && token != noToken:
 		return s.isOlder(token), nil
 	case ix.cfg.StaleAfter < 0:

@@ -280,7 +280,7 @@ func TestEditOfADeletedGeneration(t *testing.T) {
 		}
 		mustWrite(t, gen, reindextest.Products(3, "new")...)
 		mustSeal(t, gen)
-		if _, err := connect(t, s.URL, meilitest.MasterKey).DeleteIndex(gen.Name()); err != nil {
+		if _, err := connect(t, s.URL, meilitest.MasterKey).DeleteIndex(gen.(*generation).uid); err != nil {
 			t.Fatal(err)
 		}
 		waitAll(t, s)

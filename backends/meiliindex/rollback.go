@@ -1,0 +1,233 @@
+package meiliindex
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/meilisearch/meilisearch-go"
+
+	"productindex/reindex"
+)
+
+var _ reindex.Rollbacker = (*Index)(nil)
+
+// Rollback implements [reindex.Rollbacker]. It needs Config.KeepPrevious. An index that holds fewer documents than when
+// it was replaced, or that another program has made, is refused, and nothing is changed.
+//
+// Commit swaps it with the live index in one task. Whatever Config.KeepPrevious is by then, it keeps the index that was
+// live; if that is too many, the next run deletes one.
+func (ix *Index) Rollback(ctx context.Context, tenant, generation string) (reindex.Generation, error) {
+	if err := reindex.CheckTenant(tenant); err != nil {
+		return nil, fmt.Errorf("meiliindex: %w", err)
+	}
+	g, err := ix.goBack(ctx, tenant, generation)
+	if err != nil {
+		return nil, err // not g: a nil *generation is not a nil Generation
+	}
+	return g, nil
+}
+
+func (ix *Index) goBack(ctx context.Context, tenant, name string) (*generation, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	if err := ix.checkVersion(ctx); err != nil {
+		return nil, err
+	}
+	token, fenced := reindex.Fence(ctx)
+	if !fenced {
+		token = noToken
+	}
+	all, err := ix.list(ctx, tenant)
+	if err != nil {
+		return nil, err
+	}
+	k, err := ix.choose(ctx, tenant, ix.kept(tenant, all), name)
+	if err != nil {
+		return nil, err
+	}
+	if err := ix.holds(ctx, k); err != nil {
+		return nil, fmt.Errorf("meiliindex: tenant %q cannot go back to generation %s, and nothing was changed: %w",
+			tenant, generationName(k.created), err)
+	}
+	if err := ix.checkToken(tenant, "", token, all); fenced && err != nil {
+		return nil, err
+	}
+	g := ix.newGeneration(tenant, token)
+	g.back, g.sealed, g.created, g.uid, g.docs.uid = true, true, k.created, k.uid, k.uid
+	g.id.stamps[0] = k.stamp
+	if err := g.claim(ctx, fenced); err != nil {
+		ix.unregister(tenant, g.id.base())
+		return nil, err
+	}
+	return g, nil
+}
+
+// choose returns the kept index of that name, or the one that was replaced last.
+func (ix *Index) choose(ctx context.Context, tenant string, kept []keptIndex, name string) (k keptIndex, err error) {
+	live, err := ix.getIndex(ctx, ix.LiveUID(tenant))
+	switch {
+	case err != nil:
+		return k, err
+	case live != nil && generationName(live.CreatedAt) == name:
+		return k, fmt.Errorf("meiliindex: tenant %q, generation %s: %w", tenant, name, reindex.ErrCommitted)
+	}
+	for _, k := range kept {
+		if name == "" || generationName(k.created) == name {
+			return k, nil
+		}
+	}
+	if name == "" {
+		return k, fmt.Errorf("meiliindex: tenant %q: %w; Config.KeepPrevious keeps them", tenant, reindex.ErrNoPrevious)
+	}
+	return k, fmt.Errorf("meiliindex: tenant %q, generation %s: %w", tenant, name, reindex.ErrNoPrevious)
+}
+
+// holds returns an error if the index cannot be live again as it is.
+func (ix *Index) holds(ctx context.Context, k keptIndex) error {
+	if k.primaryKey != ix.cfg.KeyAttribute {
+		return fmt.Errorf("its primary key is %q, not %q: %w", k.primaryKey, ix.cfg.KeyAttribute, reindex.ErrDamaged)
+	}
+	documents, err := ix.countDocuments(ctx, k.uid)
+	if err == nil && documents < k.stamp.documents {
+		err = fmt.Errorf("%w: it holds %d products, and held %d when it was replaced",
+			reindex.ErrDamaged, max(0, documents), k.stamp.documents)
+	}
+	return err
+}
+
+// claim makes the kept index this generation's: it leaves a mark, takes over from older runs, and gives the index the
+// generation's own name, so that nobody edits it who has had it before.
+func (g *generation) claim(ctx context.Context, fenced bool) error {
+	if fenced {
+		mark, err := g.enqueueMark(ctx)
+		if err != nil {
+			return err
+		}
+		if err := g.ix.awaitSuccess(ctx, mark); err != nil && !failedWith(err, codeIndexExists) {
+			return err
+		}
+		if err := g.takeOver(ctx); err != nil {
+			return err
+		}
+	}
+	return g.move(ctx, g.id)
+}
+
+// noteEdit notes that the number of documents of a kept index says nothing any more.
+func (g *generation) noteEdit(ctx context.Context) error {
+	if !g.back || g.id.stamps[0].documents < 0 {
+		return nil
+	}
+	to := g.id
+	to.stamps[0].documents = -1
+	if err := g.move(ctx, to); err != nil {
+		return err
+	}
+	g.id = to
+	return nil
+}
+
+// withdraw gives the generation's index another name, so that no swap that is still under way can make it live. It
+// returns nil if it is not there. After a swap that was applied it is the index that was live before.
+func (g *generation) withdraw(ctx context.Context) (*staging, error) {
+	to := g.id
+	to.number = g.ix.nextNumber()
+	uid := g.ix.stagingUID(g.tenant, to)
+	info, err := g.ix.client.SwapIndexesWithContext(ctx,
+		[]*meilisearch.SwapIndexesParams{{Indexes: []string{g.uid, uid}, Rename: true}})
+	if err != nil {
+		return nil, explain(ctx, "indexes.swap", g.uid, err)
+	}
+	if err := g.ix.awaitSuccess(ctx, info); err != nil && !failedWith(err, codeIndexNotFound) {
+		if err := g.ix.noSwaps(ctx); err != nil {
+			return nil, err
+		}
+	}
+	index, err := g.ix.getIndex(ctx, uid)
+	if err != nil || index == nil {
+		return nil, err
+	}
+	return &staging{stagingName: to, uid: uid, created: index.CreatedAt}, nil
+}
+
+// leave ends a generation whose swap would keep what is live. A new one is deleted unless it is live; one that was live
+// before stays kept.
+func (g *generation) leave(ctx context.Context) error {
+	defer g.ix.unregister(g.tenant, g.id.base())
+	g.left = true
+	own := []string{g.uid}
+	if g.next != nil {
+		own = append(own, g.next.uid)
+	}
+	if g.swap.asked || g.swap.lost {
+		index, err := g.withdraw(ctx)
+		if err != nil || index == nil || !index.created.Equal(g.created) {
+			return err
+		}
+		own = []string{index.uid}
+	}
+	if g.back {
+		return nil
+	}
+	_, err := g.ix.remove(ctx, own...)
+	return err
+}
+
+// Generations implements [reindex.Rollbacker]. Bytes is what the databases of an index hold, on servers from 1.16 on.
+func (ix *Index) Generations(ctx context.Context, tenant string) ([]reindex.GenerationInfo, error) {
+	if err := reindex.CheckTenant(tenant); err != nil {
+		return nil, fmt.Errorf("meiliindex: %w", err)
+	}
+	live, err := ix.getIndex(ctx, ix.LiveUID(tenant))
+	if err != nil {
+		return nil, err
+	}
+	all, err := ix.list(ctx, tenant)
+	if err != nil {
+		return nil, err
+	}
+	var infos []reindex.GenerationInfo
+	var uids []string
+	add := func(uid string, info reindex.GenerationInfo) {
+		info.Name, info.Created = generationName(info.Created), info.Created.UTC()
+		infos, uids = append(infos, info), append(uids, uid)
+	}
+	if live != nil {
+		add(live.UID, reindex.GenerationInfo{Live: true, Created: live.CreatedAt})
+	}
+	for _, k := range ix.kept(tenant, all) {
+		if live == nil || !live.CreatedAt.Equal(k.created) { // it has gone live meanwhile
+			add(k.uid, reindex.GenerationInfo{Created: k.created, Replaced: time.Unix(0, k.stamp.replaced).UTC()})
+		}
+	}
+	for i := range infos {
+		if infos[i].Documents, infos[i].Bytes, err = ix.measure(ctx, uids[i]); err != nil {
+			return nil, err
+		}
+	}
+	return infos, nil
+}
+
+// measure returns how many documents an index holds and what it takes of the disk, -1 if that is not known.
+func (ix *Index) measure(ctx context.Context, uid string) (documents, bytes int64, err error) {
+	stats, err := ix.client.Index(uid).GetStatsWithContext(ctx,
+		&meilisearch.StatsParams{ShowInternalDatabaseSizes: true, SizeFormat: "raw"})
+	if isBadRequest(err) { // the server does not know the parameters
+		stats, err = ix.client.Index(uid).GetStatsWithContext(ctx, nil)
+	}
+	switch {
+	case isMissing(err):
+		return -1, -1, nil
+	case err != nil:
+		return 0, 0, explain(ctx, "stats.get", uid, err)
+	}
+	bytes = -1
+	for _, size := range stats.InternalDatabaseSizes {
+		if n, ok := size.(float64); ok {
+			bytes = max(0, bytes) + int64(n)
+		}
+	}
+	return stats.NumberOfDocuments, bytes, nil
+}

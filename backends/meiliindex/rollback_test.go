@@ -1,0 +1,376 @@
+package meiliindex
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"net/http"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"productindex/backends/meiliindex/internal/meilitest"
+	"productindex/reindex"
+	"productindex/reindex/reindextest"
+)
+
+// TestRollbacker runs over the emulator and, as TestConformance does, over a real server.
+func TestRollbacker(t *testing.T) {
+	t.Run("Emulator", func(t *testing.T) {
+		reindextest.TestRollbacker(t, func(t *testing.T) reindextest.Fixture {
+			s := server(t)
+			return keepingFixture(t, s.URL, meilitest.MasterKey, defaultPrefix)
+		})
+	})
+	t.Run("Real", func(t *testing.T) {
+		url, key, ok := realServer()
+		if !ok {
+			t.Skip("MEILISEARCH_URL is not set")
+		}
+		reindextest.TestRollbacker(t, func(t *testing.T) reindextest.Fixture {
+			prefix := "reindextest_" + encodeName(t.Name()) + "_"
+			t.Cleanup(func() { removeAll(t, connect(t, url, key), prefix) })
+			return keepingFixture(t, url, key, prefix)
+		})
+	})
+}
+
+// keepingFixture is a fixture whose index keeps two generations.
+func keepingFixture(t *testing.T, url, key, prefix string) reindextest.Fixture {
+	f := fixture(t, url, key, prefix)
+	f.Indexer.(*Index).cfg.KeepPrevious = 2
+	f.Reopen = func(t *testing.T) reindextest.Fixture { return keepingFixture(t, url, key, prefix) }
+	return f
+}
+
+// goBack makes the generation live again that was replaced last.
+func goBack(ctx context.Context, ix *Index, name string) error {
+	g, err := ix.Rollback(ctx, "acme", name)
+	if err != nil {
+		return err
+	}
+	if _, err = g.Seal(ctx); err == nil {
+		err = g.Commit(ctx)
+	}
+	return errors.Join(err, g.Abort(ctx))
+}
+
+// assertGenerations waits for all tasks, and checks how many documents the live generation and the kept ones hold, and
+// that no other index is left.
+func assertGenerations(t *testing.T, s *meilitest.Server, ix *Index, want ...int64) {
+	t.Helper()
+	waitAll(t, s)
+	infos, err := ix.Generations(t.Context(), "acme")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []int64
+	for _, info := range infos {
+		got = append(got, info.Documents)
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("the generations hold %v products, want %v", got, want)
+	}
+	if n := len(indexesOf(s)); n != len(want) {
+		t.Errorf("%d indexes are left, want %d: %v", n, len(want), s.Indexes())
+	}
+}
+
+// Kept generations stay for as long as Config says, in number and in time, and no longer.
+func TestKeptForAWhile(t *testing.T) {
+	s := server(t)
+	ix := newIndex(t, s, &Config{KeepPrevious: 2, KeepFor: time.Hour})
+	start := time.Now()
+	at := func(after time.Duration) { ix.now = func() time.Time { return start.Add(after) } }
+	reap := func(want int) {
+		t.Helper()
+		if n, err := ix.Reap(t.Context(), "acme"); n != want || err != nil {
+			t.Errorf("reaped %d, error %v; want %d", n, err, want)
+		}
+	}
+	at(0)
+	publish(t, ix, reindextest.Products(1, "1")...)
+	publish(t, ix, reindextest.Products(2, "2")...)
+	at(40 * time.Minute)
+	publish(t, ix, reindextest.Products(3, "3")...)
+	reap(0)
+	assertGenerations(t, s, ix, 3, 2, 1)
+	infos, err := ix.Generations(t.Context(), "acme")
+	if err != nil {
+		t.Fatal(err)
+	}
+	opened, err := ix.Rollback(t.Context(), "acme", infos[2].Name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	at(61 * time.Minute)
+	reap(0) // it is open
+	if err := opened.Abort(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	other := newIndex(t, s, &ix.cfg)
+	other.now = ix.now
+	if n, err := other.Reap(t.Context(), "acme"); n != 1 || err != nil {
+		t.Errorf("another process reaped %d, error %v; want 1", n, err)
+	}
+	assertGenerations(t, s, ix, 3, 2)
+	at(101 * time.Minute)
+	publish(t, ix, reindextest.Products(4, "4")...)
+	assertGenerations(t, s, ix, 4, 3) // the second one was too old at the switch
+	ix.cfg.KeepPrevious = 0
+	reap(1)
+	assertGenerations(t, s, ix, 4)
+}
+
+// A kept generation that has lost documents is refused, and one that a rollback has edited is not.
+func TestRollbackToIndexWithLosses(t *testing.T) {
+	s := server(t)
+	ix := newIndex(t, s, &Config{KeepPrevious: 1})
+	publish(t, ix, reindextest.Products(5, "1")...)
+	if err := ix.Update(t.Context(), "acme", []reindex.Change{deletion("p0")}); err != nil {
+		t.Fatal(err)
+	}
+	publish(t, ix, reindextest.Products(6, "2")...)
+	g, err := ix.Rollback(t.Context(), "acme", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := g.(*generation).Edit(t.Context(), []reindex.Change{deletion("p1")}); err != nil {
+		t.Fatal(err)
+	}
+	if err := g.Abort(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if err := goBack(t.Context(), ix, ""); err != nil {
+			t.Fatal(err)
+		}
+	}
+	admin := connect(t, s.URL, meilitest.MasterKey)
+	for _, uid := range indexesOf(s) {
+		if _, err := admin.Index(uid).DeleteDocumentWithContext(t.Context(), "p2", nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	waitAll(t, s)
+	err = goBack(t.Context(), ix, "")
+	if !errors.Is(err, reindex.ErrDamaged) || !strings.Contains(err.Error(), "holds 2 products, and held 3") {
+		t.Errorf("rollback to an index that has lost a product: %v", err)
+	}
+	assertGenerations(t, s, ix, 5, 2)
+}
+
+// indexesOf returns the uids of the indexes on the server that are not marks.
+func indexesOf(s *meilitest.Server) (uids []string) {
+	for _, uid := range s.Indexes() {
+		if n, beside := (&Index{cfg: Config{Prefix: defaultPrefix}}).parseStaging("acme", uid); !beside || !n.isMark() {
+			uids = append(uids, uid)
+		}
+	}
+	return uids
+}
+
+// Of two processes that go back to one generation without fencing tokens, the later one does, and the other one fails
+// without harm: neither its edits nor its switch reach the index.
+func TestRollbackOfTwoProcesses(t *testing.T) {
+	s := server(t)
+	ix := newIndex(t, s, &Config{KeepPrevious: 2, StaleAfter: -1})
+	publish(t, ix, reindextest.Products(1, "1")...)
+	publish(t, ix, reindextest.Products(2, "2")...)
+	other := newIndex(t, s, &ix.cfg)
+	slow, err := ix.Rollback(t.Context(), "acme", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	fast, err := other.Rollback(t.Context(), "acme", slow.Name())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := slow.(*generation).Edit(t.Context(), []reindex.Change{upsert("new", "x")}); err == nil {
+		t.Error("an edit by the process that was overtaken succeeds")
+	}
+	if err := slow.Commit(t.Context()); err == nil {
+		t.Error("a commit by the process that was overtaken succeeds")
+	}
+	if err := slow.Abort(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if err := fast.Commit(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := ix.Reap(t.Context(), "acme"); err != nil {
+		t.Error(err)
+	}
+	assertGenerations(t, s, ix, 1, 2)
+}
+
+// A swap whose answer was lost, and which the server carries out late, makes nothing live that was aborted, and what
+// it has made live stays.
+func TestLateSwapOfKept(t *testing.T) {
+	for _, back := range []bool{false, true} {
+		t.Run(fmt.Sprintf("back=%v", back), func(t *testing.T) {
+			s := server(t)
+			ix := newIndex(t, s, &Config{KeepPrevious: 2})
+			publish(t, ix, reindextest.Products(1, "1")...)
+			publish(t, ix, reindextest.Products(2, "2")...)
+			var gen reindex.Generation
+			var err error
+			if back {
+				gen, err = ix.Rollback(t.Context(), "acme", "")
+			} else {
+				gen = begin(t, ix)
+				mustWrite(t, gen, reindextest.Products(3, "3")...)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			mustSeal(t, gen)
+			swaps := s.Tasks("indexSwap")
+			s.SetFault(func(r *http.Request) *meilitest.Fault {
+				if r.URL.Path == "/swap-indexes" && s.Tasks("indexSwap") == swaps+1 {
+					return &meilitest.Fault{After: true} // the swap itself, after the index has got its name
+				}
+				return nil
+			})
+			commitErr := gen.Commit(t.Context())
+			s.SetFault(nil)
+			if err := gen.Abort(t.Context()); err != nil {
+				t.Error(err)
+			}
+			switch {
+			case commitErr != nil:
+				t.Errorf("commit: %v", commitErr)
+			case back:
+				assertGenerations(t, s, ix, 1, 2)
+			default:
+				assertGenerations(t, s, ix, 3, 2, 1)
+			}
+		})
+	}
+}
+
+// Whatever goes wrong on the way to the server, and wherever a process stops: one whole generation is live, the one
+// before or the one that was gone back to, the other ones are kept, and no edit is lost.
+func TestRollbackFaults(t *testing.T) {
+	s := server(t)
+	clean := newIndex(t, s, &Config{KeepPrevious: 2, StaleAfter: -1})
+	want := map[string]map[string]string{} // what each generation holds
+	for i := range 3 {
+		rev := fmt.Sprint("rev", i)
+		publish(t, clean, reindextest.Products(10+i, rev)...)
+		infos, err := clean.Generations(t.Context(), "acme")
+		if err != nil {
+			t.Fatal(err)
+		}
+		want[infos[0].Name] = map[string]string{}
+		for _, p := range reindextest.Products(10+i, rev) {
+			want[infos[0].Name][p.ID] = rev
+		}
+	}
+	seeds, went := uint64(20), 0
+	if os.Getenv("CI") == "true" {
+		seeds = 100
+	}
+	for seed := range seeds {
+		b := &backAndForth{server: s, clean: clean, ix: newIndex(t, s, &clean.cfg), want: want, seed: seed,
+			rng: rand.New(rand.NewPCG(seed, 6))}
+		if b.run(t) {
+			went++
+		}
+		if t.Failed() {
+			break
+		}
+	}
+	t.Logf("%d of %d rollbacks succeeded", went, seeds)
+	if went < int(seeds)/4 {
+		t.Errorf("only %d rollbacks succeeded", went)
+	}
+}
+
+// backAndForth is one rollback among faults.
+type backAndForth struct {
+	server    *meilitest.Server
+	ix, clean *Index
+	want      map[string]map[string]string
+	seed      uint64
+	rng       *rand.Rand
+}
+
+func (b *backAndForth) run(t *testing.T) (went bool) {
+	t.Helper()
+	ctx := reindex.WithFence(t.Context(), int64(b.seed+1))
+	before, err := b.clean.Generations(t.Context(), "acme")
+	if err != nil {
+		t.Fatal(err)
+	}
+	to := before[1+b.rng.IntN(2)].Name
+	b.server.SetFault(randomFaults(b.seed))
+	committed, failure := b.rollback(ctx, t, to)
+	b.server.SetFault(nil)
+	waitAll(t, b.server)
+	after, err := b.clean.Generations(t.Context(), "acme")
+	if err != nil || len(after) != 3 || !slices.Equal(sortedNames(before), sortedNames(after)) {
+		t.Fatalf("seed %d, error %v: generations %+v, error %v; before %+v", b.seed, failure, after, err, before)
+	}
+	live := after[0].Name
+	if committed && live != to || live != to && live != before[0].Name {
+		t.Errorf("seed %d: %s is live after a rollback from %s to %s, error %v", b.seed, live, before[0].Name, to, failure)
+	}
+	u := fmt.Sprint("u", b.seed)
+	if err := b.clean.Update(t.Context(), "acme", []reindex.Change{upsert("p0", u)}); err != nil {
+		t.Fatal(err)
+	}
+	b.want[live]["p0"] = u
+	found, err := revs(t.Context(), b.clean.client, b.clean, "acme")
+	if err != nil || !maps.Equal(found, b.want[live]) {
+		t.Errorf("seed %d, error %v: %s holds %v, error %v; want %v", b.seed, failure, live, found, err, b.want[live])
+	}
+	return committed
+}
+
+// rollback goes back to a generation, edits it on the way, and may stop at any place as a process does that dies.
+func (b *backAndForth) rollback(ctx context.Context, t *testing.T, to string) (committed bool, err error) {
+	t.Helper()
+	retry := reindex.Retry{Attempts: 12, MinDelay: time.Microsecond, MaxDelay: 10 * time.Microsecond}
+	stage, dies := 0, b.rng.IntN(8)
+	died := func() bool { stage++; return stage > dies }
+	var g reindex.Generation
+	err = retry.Do(ctx, func() (err error) {
+		g, err = b.ix.Rollback(ctx, "acme", to)
+		return err
+	})
+	if err != nil || died() {
+		return false, err
+	}
+	edit := []reindex.Change{upsert("p1", fmt.Sprint("e", b.seed))}
+	if err = retry.Do(ctx, func() error { return g.(*generation).Edit(ctx, edit) }); err != nil {
+		b.server.SetFault(nil) // it may be there or not: this settles that
+		if err := g.(*generation).uploader().apply(context.WithoutCancel(ctx), edit); err != nil {
+			t.Fatal(err)
+		}
+	}
+	b.want[to]["p1"] = fmt.Sprint("e", b.seed)
+	if err != nil || died() {
+		return false, err
+	}
+	if err = retry.Do(ctx, func() error { _, err := g.Seal(ctx); return err }); err != nil || died() {
+		return false, err
+	}
+	err = retry.Do(ctx, func() error { return g.Commit(ctx) })
+	if died() {
+		return err == nil, err
+	}
+	return err == nil, errors.Join(err, retry.Do(context.WithoutCancel(ctx), func() error { return g.Abort(ctx) }))
+}
+
+func sortedNames(infos []reindex.GenerationInfo) (names []string) {
+	for _, info := range infos {
+		names = append(names, info.Name)
+	}
+	slices.Sort(names)
+	return names
+}
