@@ -135,7 +135,7 @@ func (ix *Index) look(ctx context.Context, names ...string) (map[string]entry, e
 	return entries, err
 }
 
-// names are those of one tenant: its alias, and the beginning of the aliases of what is kept.
+// names are those of one tenant: its alias, and the beginning of the aliases of kept indexes.
 type names struct{ prefix, tenant, live, kept string }
 
 func (ix *Index) names(tenant string) names {

@@ -27,7 +27,7 @@ func (n names) keptAlias(replaced time.Time, documents int64) string {
 	return n.kept + strconv.FormatInt(replaced.UnixMilli(), tokenBase) + "." + count
 }
 
-// keeping returns what is noted of the index if it is kept.
+// keeping returns the note of the index if it is kept.
 func (e entry) keeping(n names) (keeping, bool) {
 	for alias := range e.Aliases {
 		text, ok := strings.CutPrefix(alias, n.kept)

@@ -227,15 +227,13 @@ func (ix *Index) Generations(ctx context.Context, tenant string) ([]reindex.Gene
 		infos = append(infos, reindex.GenerationInfo{Name: k.index, Created: k.entry.created(), Replaced: k.replaced})
 	}
 	for i := range infos {
-		if err := ix.measure(ctx, &infos[i]); err != nil {
-			return nil, err
-		}
+		ix.measure(ctx, &infos[i])
 	}
-	return infos, nil
+	return infos, ctx.Err()
 }
 
-// measure finds out how many products an index holds, and what it takes of the disk.
-func (ix *Index) measure(ctx context.Context, info *reindex.GenerationInfo) error {
+// measure finds out how many products an index holds, and its size on the disk. Both are -1 if that fails.
+func (ix *Index) measure(ctx context.Context, info *reindex.GenerationInfo) {
 	var err error
 	if info.Documents, err = ix.count(ctx, info.Name); err != nil {
 		info.Documents = -1
@@ -259,8 +257,7 @@ func (ix *Index) measure(ctx context.Context, info *reindex.GenerationInfo) erro
 	if size := answer.All.Total.Store.Size; size != nil {
 		info.Bytes = *size
 	}
-	if err != nil && !uncountable(err) && !hasType(err, typeNotFound) {
-		return err
+	if err != nil {
+		ix.cfg.Logger.WarnContext(ctx, "an index cannot be measured", "index", info.Name, "error", err)
 	}
-	return nil
 }

@@ -69,7 +69,7 @@ func TestKeptForAWhile(t *testing.T) {
 	assertIndexes(t, ix, fourth)
 }
 
-// Another process deletes what is kept no longer, at once.
+// Another process deletes an index at once whose time is over.
 func TestKeptElsewhere(t *testing.T) {
 	ix := open(t, func(c *Config) { c.KeepPrevious, c.KeepFor = 1, time.Hour })
 	first, second := publish(t, ix, 1, "1"), publish(t, ix, 2, "2")

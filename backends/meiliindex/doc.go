@@ -30,9 +30,9 @@
 // # Going back
 //
 // With Config.KeepPrevious the index that was live is kept under the uid of the one that replaced it, which then also
-// says when that was and how many documents it held. [Index.Rollback] opens such an index, takes edits into it and swaps
-// it with the live one; one that has lost documents is refused. A generation's name is the time at which its index was
-// created, which stays the same whatever its uid is.
+// says when that was and how many documents it held. [Index.Rollback] opens such an index, takes edits into it and
+// swaps it with the live one; one that has lost documents is refused. A generation's name is the time at which its
+// index was created, which stays the same whatever its uid is.
 //
 // # Documents
 //

@@ -9,9 +9,9 @@ import (
 	"github.com/meilisearch/meilisearch-go"
 )
 
-// What is live has the same uid at all times. So the swap that replaces an index gives it the name of the generation
-// that goes live. That is a name with two stamps, of both of them: whichever of the two has it, the name says what it
-// is, also if the process stops before the swap or right after it.
+// The live index always has the same uid. So the swap that replaces an index gives it the name of the generation that
+// goes live. That is a name with two stamps, of both of them: whichever of the two has it, the name describes it, also
+// if the process stops before the swap or right after it.
 
 // kept returns the stamp of the index if it was live.
 func (s staging) kept() (stamp, bool) {
@@ -64,7 +64,7 @@ func (ix *Index) beyond(tenant string, kept []keptIndex) (uids []string) {
 // keeps reports whether the swap keeps the index that is live.
 func (g *generation) keeps() bool { return g.ix.cfg.KeepPrevious > 0 || g.back }
 
-// prepareToKeep gives the generation the name that tells the live index from it when the two are swapped.
+// prepareToKeep gives the generation a name that also describes the live index, which gets it by the swap.
 func (g *generation) prepareToKeep(ctx context.Context, live *meilisearch.IndexResult) error {
 	all, err := g.ix.list(ctx, g.tenant)
 	if err != nil {

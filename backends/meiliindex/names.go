@@ -16,8 +16,8 @@ type stagingName struct {
 	token    int64  // of the run; noToken if it has none
 	number   uint32 // counts the generations of the Index from 1; 0, or markBit and a number, is a mark
 
-	// stamps are of the two indexes that may have the name, if what is live is to be kept: the one that is to go live,
-	// and the one that is live and gets this name by the swap. None before.
+	// stamps are of the two indexes that may have the name, if the live index is to be kept: the one that is to go live,
+	// and the live one, which gets this name by the swap. None before.
 	stamps [2]stamp
 }
 
@@ -35,7 +35,7 @@ const (
 )
 
 // markName is the name of a mark: an empty index that keeps the greatest fencing token that a generation of the tenant
-// was begun with. A generation that gets another name gives its mark another one, too: number tells them apart.
+// was begun with. If the generation gets another name, its mark gets one with another number.
 func markName(instance string, token int64, number uint32) stagingName {
 	if number > 0 {
 		number |= markBit

@@ -152,8 +152,8 @@ func (g *generation) withdraw(ctx context.Context) (*staging, error) {
 	return &staging{stagingName: to, uid: uid, created: index.CreatedAt}, nil
 }
 
-// leave ends a generation whose swap would keep what is live. A new one is deleted unless it is live; one that was live
-// before stays kept.
+// leave ends a generation whose swap would keep the live index. A new one is deleted unless it is live; one that was
+// live before stays kept.
 func (g *generation) leave(ctx context.Context) error {
 	defer g.ix.unregister(g.tenant, g.id.base())
 	g.left = true
@@ -203,25 +203,22 @@ func (ix *Index) Generations(ctx context.Context, tenant string) ([]reindex.Gene
 		}
 	}
 	for i := range infos {
-		if infos[i].Documents, infos[i].Bytes, err = ix.measure(ctx, uids[i]); err != nil {
-			return nil, err
-		}
+		infos[i].Documents, infos[i].Bytes = ix.measure(ctx, uids[i])
 	}
-	return infos, nil
+	return infos, ctx.Err()
 }
 
-// measure returns how many documents an index holds and what it takes of the disk, -1 if that is not known.
-func (ix *Index) measure(ctx context.Context, uid string) (documents, bytes int64, err error) {
+// measure returns how many documents an index holds and its size on the disk, -1 if that cannot be found out.
+func (ix *Index) measure(ctx context.Context, uid string) (documents, bytes int64) {
 	stats, err := ix.client.Index(uid).GetStatsWithContext(ctx,
 		&meilisearch.StatsParams{ShowInternalDatabaseSizes: true, SizeFormat: "raw"})
 	if isBadRequest(err) { // the server does not know the parameters
 		stats, err = ix.client.Index(uid).GetStatsWithContext(ctx, nil)
 	}
-	switch {
-	case isMissing(err):
-		return -1, -1, nil
-	case err != nil:
-		return 0, 0, explain(ctx, "stats.get", uid, err)
+	if err != nil {
+		ix.cfg.Logger.WarnContext(ctx, "an index cannot be measured", "index", uid,
+			"error", explain(ctx, "stats.get", uid, err))
+		return -1, -1
 	}
 	bytes = -1
 	for _, size := range stats.InternalDatabaseSizes {
@@ -229,5 +226,5 @@ func (ix *Index) measure(ctx context.Context, uid string) (documents, bytes int6
 			bytes = max(0, bytes) + int64(n)
 		}
 	}
-	return stats.NumberOfDocuments, bytes, nil
+	return stats.NumberOfDocuments, bytes
 }

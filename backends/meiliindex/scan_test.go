@@ -86,7 +86,7 @@ func lastOfEach(changes []reindex.Change) (kept []reindex.Change) {
 	return kept
 }
 
-// scanError reads what is live to its end, and returns the error with which that ends.
+// scanError scans the live index to its end, and returns the error with which that ends.
 func scanError(ctx context.Context, ix *Index) (err error) {
 	for _, err = range ix.ScanLive(ctx, "acme") { //nolint:revive // the last one counts
 	}
