@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// freeStreams is how many streams are sent events as often as they come.
+// freeStreams is the number of streams that are sent events as often as they come.
 const freeStreams = 100
 
 // streamSlots hands out the places of event streams. A tenant may have all the places that no other tenant wants. If
@@ -96,7 +96,7 @@ func tooManyStreams() error {
 	return p
 }
 
-// errCannotFlush is why a client gets only one state of its job.
+// errCannotFlush is the reason why a client gets only one state of its job.
 var errCannotFlush = errors.New(
 	"an event stream cannot be flushed: the http.ResponseWriter of this request sends nothing before its handler " +
 		"has returned, so that each client gets the state of its job once and has to come back; give the wrapper a method " +

@@ -114,7 +114,7 @@ type ChangeState struct {
 	Refused []RefusedChange
 }
 
-// Lag is how many changes are accepted and not applied.
+// Lag is the number of changes that are accepted and not applied.
 func (s ChangeState) Lag() int64 { return s.Head - s.Applied }
 
 // RefusedChange is a change that the index did not take.
@@ -123,7 +123,7 @@ type RefusedChange struct {
 	Position int64
 	// ID is the product's id.
 	ID string
-	// Reason is why, as in [Rejection]. Callers of an API see it.
+	// Reason is the reason, as in [Rejection]. Callers of an API see it.
 	Reason string
 }
 

@@ -29,7 +29,7 @@ const defaultCheckTimeout = time.Minute
 type Candidate struct {
 	// Tenant and Job are those of the run.
 	Tenant, Job string
-	// Documents is how many products the generation holds.
+	// Documents is the number of products that the generation holds.
 	Documents int64
 
 	generation Generation

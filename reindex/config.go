@@ -21,12 +21,12 @@ type Config struct {
 	// Indexer with a folder or a prefix of its own.
 	EntityType string
 
-	// Readers is how many parts of a source are read at the same time, if its snapshots are a [Splitter]. Default 1:
-	// Products is read.
+	// Readers is the number of parts of a source that are read at the same time, if its snapshots are a [Splitter].
+	// Default 1: Products is read.
 	Readers int
-	// Workers is how many batches of a run are checked and written at the same time, at most: an overloaded index gets
-	// fewer (see "Adapting to the index" in the package's documentation). [Limits] of the index caps it and is the
-	// default; without it GOMAXPROCS, at least 2.
+	// Workers is the number of batches of a run that are checked and written at the same time, at most: an overloaded
+	// index gets fewer (see "Adapting to the index" in the package's documentation). [Limits] of the index caps it and is
+	// the default; without it GOMAXPROCS, at least 2.
 	Workers int
 	// BatchDocs is the largest number of products in a batch. [Limits] of the index caps it and is the default; without it
 	// 1,000.
@@ -45,11 +45,12 @@ type Config struct {
 	// text as the reason, which callers of an API see.
 	Transform func(ctx context.Context, tenant string, p Product) (json.RawMessage, error)
 
-	// MaxRejected is how many products may be rejected in a run that still goes live. Default 0; negative: any number.
-	MaxRejected int64
-	// MaxDuplicates is how many products may come with the id of one read before and another body, in a run that still
-	// goes live; the first one read counts. The same product twice does no harm and is not counted here. Default 0;
+	// MaxRejected is the largest number of products that may be rejected in a run that still goes live. Default 0;
 	// negative: any number.
+	MaxRejected int64
+	// MaxDuplicates is the largest number of products that may come with the id of one read before and another body, in a
+	// run that still goes live; the first one read counts. The same product twice does no harm and is not counted here.
+	// Default 0; negative: any number.
 	MaxDuplicates int64
 	// AllowEmpty lets a run go live that read no product. The rule on shrinking holds nevertheless: see MinFraction.
 	AllowEmpty bool
@@ -99,7 +100,7 @@ type Config struct {
 	MaxRuns int
 	// Jobs keeps the jobs. Default NewJobs(0): the last ones of each tenant, in memory.
 	Jobs JobStore
-	// ReportItems is how many rejections and duplicates a Report lists, each. Default 100.
+	// ReportItems is the number of rejections and duplicates that a Report lists, each. Default 100.
 	ReportItems int
 
 	// Logger receives what happens, with tenant and job as attributes, and never a product's body. Nil discards it.

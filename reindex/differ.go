@@ -39,7 +39,7 @@ func (d *differ) Swap(i, j int) {
 	d.bodies[i], d.bodies[j] = d.bodies[j], d.bodies[i]
 }
 
-// compare returns the difference. about is how many products are live, about.
+// compare returns the difference. about is the number of products that are live, about.
 func (d *differ) compare(ctx context.Context, about int64) (*Difference, error) {
 	d.seed = maphash.MakeSeed()
 	d.ids, d.bodies = make([]uint64, 0, max(0, about)), make([]uint32, 0, max(0, about))

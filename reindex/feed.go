@@ -8,8 +8,8 @@ import (
 )
 
 const (
-	// littleLeft is how many changes may be left when a run goes on to seal, or to switch over: they are replayed in a
-	// moment.
+	// littleLeft is the number of changes that may be left when a run goes on to seal, or to switch over: they are
+	// replayed in a moment.
 	littleLeft = 100
 	// catchUpRounds is how often a run that does not come nearer to the head of the log tries to, before it goes on
 	// nevertheless.

@@ -28,7 +28,7 @@ const (
 	RuleChanged Rule = "changed"
 )
 
-// GateError is why a generation that was built did not go live.
+// GateError is the reason why a generation that was built did not go live.
 type GateError struct {
 	// Rule that the generation broke.
 	Rule Rule

@@ -67,8 +67,8 @@ type Sealed struct {
 	// Live is the number of products in the index that is live now; -1 if it is known that none is.
 	Live int64
 
-	// LiveErr is why Live is not known, although an index is live, or may be; nil if Live is known. A generation that may
-	// replace more than it holds goes live only if Config.MinFraction is negative.
+	// LiveErr is the reason why Live is not known, although an index is live, or may be; nil if Live is known. A
+	// generation that may replace more than it holds goes live only if Config.MinFraction is negative.
 	LiveErr error
 
 	// Ignored is the number of different fields of products that the index keeps but does not search, as it has as many

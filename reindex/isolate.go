@@ -21,7 +21,8 @@ type isolation struct {
 const (
 	// blamedOf: at most one of so many changes is to blame, if the index is not.
 	blamedOf = 20
-	// blamedFirst is how many changes are blamed in a row, from the first one on, until the index is taken to be down.
+	// blamedFirst is the number of changes that are blamed in a row, from the first one on, until the index is taken to be
+	// down.
 	blamedFirst = 5
 )
 
@@ -98,7 +99,7 @@ func (i *isolation) blame(e ChangeEntry, item ItemError) error {
 	return nil
 }
 
-// changeReason is why an index did not take a single change, for callers of an API.
+// changeReason is the reason why an index did not take a single change, for callers of an API.
 func changeReason(err error) string {
 	if public, ok := publicMessage(err); ok {
 		return public

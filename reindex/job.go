@@ -55,8 +55,8 @@ type Job struct {
 	Estimated bool
 	// Processed is the number of products read so far whose outcome is known: indexed, rejected or duplicate.
 	Processed int64
-	// InFlight is how many batches are written at the same time at most, and BatchBytes how large they are at most, as the
-	// index takes them: what [BatchWrite] has. Both are 0 before the first batch.
+	// InFlight is the number of batches that are written at the same time at most, and BatchBytes how large they are at
+	// most, as the index takes them: what [BatchWrite] has. Both are 0 before the first batch.
 	InFlight, BatchBytes int64
 	// Message is the reason why the job failed; empty unless Status is StatusFailure. It is written for the caller of an
 	// API: no secrets, no stack traces.

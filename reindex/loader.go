@@ -6,14 +6,14 @@ import (
 	"fmt"
 )
 
-// Loader has the products of a run loaded elsewhere: parts of them, by other processes. Each of these calls
-// Engine.LoadPart for a part at a time. Everything else of the run stays with the engine: opening and closing of source
-// and generation, the gate, edits, the switch-over, and the record.
+// Loader loads the products of a run elsewhere: in parts, by other processes. Each of these calls Engine.LoadPart for
+// one part at a time. Everything else of the run stays with the engine: it opens and closes the source and the
+// generation, applies the gate, carries edits over, switches, and keeps the record.
 //
 // A run of an engine with a Loader that is stopped because its lease was lost, or because the engine is shut down,
 // leaves its generation and its job as they are, for the process that takes them over with Engine.Resume.
 type Loader interface {
-	// Split returns into how many parts the source is to be split, at most, if expected products are expected; -1 if that
+	// Split returns the largest number of parts to split a source of so many products into; expected is -1 if their number
 	// is not known.
 	Split(expected int64) int
 
@@ -21,8 +21,8 @@ type Loader interface {
 	// [ErrAgain] begins it again. For a generation that it has begun to load before, it loads the rest.
 	Load(ctx context.Context, load Load) (Report, error)
 
-	// Overlap returns the products that came in more than one part. It is asked if a generation holds another number of
-	// products than were counted as indexed, which they are once in each part.
+	// Overlap returns the products that came in more than one part. The engine calls it if a generation does not hold as
+	// many products as were counted as indexed, since such a product counts once in each part.
 	Overlap(ctx context.Context, load Load) (Overlap, error)
 
 	// Holds returns those of the ids that the parts hold, by the hashes in [PartReport].
@@ -40,7 +40,7 @@ type Overlap struct {
 	IDs []string
 }
 
-// Load is what a [Loader] is to load.
+// Load describes the work of a [Loader].
 type Load struct {
 	// Job is the run's, with its fencing token.
 	Job Job
@@ -77,8 +77,8 @@ type PartReport struct {
 }
 
 // LoadPart loads one part of a run of this engine's source into a generation that another process has begun, and
-// returns when everything of it has landed. It calls progress, if that is not nil, with how far it has come, from
-// several goroutines, after each batch.
+// returns when all of it has landed. After each batch it calls progress, if that is not nil, with the report so far,
+// from several goroutines.
 //
 // The error matches [ErrFenced] if the generation takes no more, [errors.ErrUnsupported] if the index cannot be joined,
 // and is a [*GateError] if the part alone keeps the run from succeeding. A part that is the whole source has to have as
@@ -99,7 +99,8 @@ func (e *Engine) LoadPart(ctx context.Context, part Part, progress func(Report))
 	return report, err
 }
 
-// PartBytes is how many bytes of products LoadPart has on their way to the index at the same time, at most.
+// PartBytes returns the largest number of bytes of products that LoadPart has on their way to the index at the same
+// time.
 func (e *Engine) PartBytes() int { return e.sizes.workers * e.sizes.bytes }
 
 // partLoad loads one part.
@@ -175,7 +176,7 @@ func (l *partLoad) join(ctx context.Context) (w Writer, err error) {
 	return w, err
 }
 
-// flush waits until a writer's batches have landed, and returns what was refused late.
+// flush waits until a writer's batches have landed, and returns the late refusals.
 func (c *Config) flush(ctx context.Context, w Writer) (late []ItemError, err error) {
 	err = c.Retry.Do(ctx, func() (err error) {
 		late, err = w.Flush(ctx)

@@ -112,7 +112,8 @@ func causeMessage(err *RunError) string {
 	return failed + seeLog
 }
 
-// rejectionReason is why an index did not take a single product that it refused as a whole, for callers of an API.
+// rejectionReason is the reason why an index did not take a single product that it refused as a whole, for callers of
+// an API.
 func rejectionReason(err error) string {
 	if public, ok := publicMessage(err); ok {
 		return public

@@ -54,7 +54,7 @@ func (o Options) String() string {
 	return text
 }
 
-// joined returns why a run that is asked for cannot join a job in progress: it does something else.
+// joined returns the reason why a run that is asked for cannot join a job in progress: it does something else.
 func (o Options) joined(job Job) error {
 	if job.Options.covers(o) {
 		return nil
@@ -63,7 +63,7 @@ func (o Options) joined(job Job) error {
 		job.Tenant, job.ID, job.Options, o, ErrRunning)
 }
 
-// check returns why a run with these options is not possible with an index.
+// check returns the reason why a run with these options is not possible with an index.
 func (o Options) check(tenant string, ix Indexer) error {
 	if _, ok := As[LiveScanner](ix); o.Difference && !ok {
 		return fmt.Errorf("tenant %s: a difference was asked for, and the index cannot read back what it holds: %w",

@@ -12,7 +12,8 @@ import (
 const (
 	// paceSteps is how many steps of growth lead from the smallest batch to the largest. The smallest is one step.
 	paceSteps = 64
-	// probeAfter is how many windows of quick writes it takes to try the window again that was too much the last time.
+	// probeAfter is the number of windows of quick writes that it takes to try the window again that was too much the last
+	// time.
 	probeAfter = 16
 )
 

@@ -102,7 +102,7 @@ func (r *record) renew(ctx context.Context) error {
 func stops(err error) bool { return errors.Is(err, ErrCancelled) || errors.Is(err, ErrLeaseLost) }
 
 // finish records the job's end; failure is nil if it succeeded. The end is stored before it shows, so that whoever sees
-// it can start the next run. The error is why it could not be stored; the end shows all the same.
+// it can start the next run. The error is the reason why it could not be stored; the end shows all the same.
 func (r *record) finish(ctx context.Context, failure *RunError) (Job, error) {
 	job := r.now()
 	before := job.Status
@@ -144,7 +144,7 @@ func (c *Config) storeEnd(ctx context.Context, job Job) error {
 // endKnown reports whether an error of Finish says that the job has ended already, or is gone.
 func endKnown(err error) bool { return errors.Is(err, ErrLeaseLost) || errors.Is(err, ErrJobNotFound) }
 
-// loggedRejections is how many rejections the log names at the end of a run.
+// loggedRejections is the number of rejections that the log names at the end of a run.
 const loggedRejections = 5
 
 func (r *record) logEnd(ctx context.Context, report *Report, err error) {

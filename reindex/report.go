@@ -57,7 +57,7 @@ type Report struct {
 type Rejection struct {
 	// ID is the product's id.
 	ID string
-	// Reason is why, in the index's words if it was the index, cut to 1,000 bytes. Callers of an API see it.
+	// Reason is the reason, in the index's words if it was the index, cut to 1,000 bytes. Callers of an API see it.
 	Reason string
 	// Where is the product's place in the source, if that is known; see [Locator] and [RecordError].
 	Where string

@@ -142,7 +142,7 @@ func (r *run) loadElsewhere(ctx context.Context, load Load) error {
 	load.Job = r.record.now()
 	load.Report = r.total
 	sum, err := r.cfg.Loader.Load(ctx, load)
-	if err != nil || r.checked { // what was checked is in the job
+	if err != nil || r.checked { // the job has the numbers that were checked
 		return err
 	}
 	return r.total(sum)

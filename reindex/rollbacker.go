@@ -38,7 +38,7 @@ type GenerationInfo struct {
 	// Created is when it was begun, and Replaced when another one took its place, both in UTC; zero if that is not known,
 	// or never was.
 	Created, Replaced time.Time
-	// Documents is how many products it holds, and Bytes what it takes on the disk; -1 if that is not known.
+	// Documents is the number of products that it holds, and Bytes what it takes on the disk; -1 if that is not known.
 	Documents, Bytes int64
 	// Job is the id of the job that has made it; empty if that is not known. An Indexer leaves it empty:
 	// Engine.Generations fills it in.

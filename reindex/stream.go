@@ -204,7 +204,7 @@ func (s *stream) behind(state ChangeState) {
 }
 
 // carried notes that the live index is current up to a position, and wakes those whose changes it has: refused are the
-// ones that it did not take, err is why it took none.
+// ones that it did not take, err is the reason why it took none.
 func (s *stream) carried(position int64, refused map[int64]ItemError, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -54,7 +54,7 @@ type BatchWrite struct {
 	Duration time.Duration
 	// Err is what the call returned.
 	Err error
-	// InFlight is how many calls of the run may be made at the same time from now on, and MaxBytes how large batches may
-	// be: what the engine makes of this call and the ones before it.
+	// InFlight is the number of calls of the run that may be made at the same time from now on, and MaxBytes how large
+	// batches may be: what the engine makes of this call and the ones before it.
 	InFlight, MaxBytes int
 }

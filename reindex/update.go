@@ -44,7 +44,7 @@ func (e *Engine) Update(ctx context.Context, tenant string, changes ...Change) e
 	return nil
 }
 
-// checkUpdate returns why changes cannot be accepted at all.
+// checkUpdate returns the reason why changes cannot be accepted at all.
 func (e *Engine) checkUpdate(tenant string, changes []Change) error {
 	if err := CheckTenant(tenant); err != nil {
 		return err

@@ -19,8 +19,8 @@ import (
 	"productindex/backends/esindex"
 )
 
-// esWorkers is how many requests are under way at the same time in both loads: as many as the engine likes to have by
-// default.
+// esWorkers is the number of requests that are under way at the same time in both loads: as many as the engine likes to
+// have by default.
 const esWorkers = 8
 
 // esLibraryIndex is the index that the library's load fills.

@@ -8,9 +8,10 @@ import (
 )
 
 const (
-	// multilingualProducts is how many products the generated catalogue has by default.
+	// multilingualProducts is the number of products that the generated catalogue has by default.
 	multilingualProducts = 40_000
-	// vocabulary is how many words a language has. They are as unequally frequent as those of real texts (Zipf's law).
+	// vocabulary is the number of words that a language has. They are as unequally frequent as those of real texts (Zipf's
+	// law).
 	vocabulary = 8_000
 	nameWords  = 3
 	textWords  = 6

@@ -14,7 +14,7 @@ import (
 	"time"
 )
 
-// queryCount is how many queries are measured.
+// queryCount is the number of queries that are measured.
 const queryCount = 300
 
 // queryOf returns the first two to four words of a product's name, of one language after the other if it is in several;

@@ -24,7 +24,7 @@ type scaling struct {
 	subject
 
 	Sizes []size `json:"sizes"`
-	// Spread and CPUSpread are how many times the cheapest size's cost of a product that of the dearest is. 1 is linear
+	// Spread and CPUSpread are the cost of a product at the dearest size, divided by that at the cheapest. 1 is linear
 	// growth.
 	Spread    float64 `json:"spread"`
 	CPUSpread float64 `json:"cpu_spread"`

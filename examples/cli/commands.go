@@ -121,7 +121,7 @@ func (j *job) outcome() string {
 	return fmt.Sprintf("%d products indexed, %d rejected, %d duplicates", j.Indexed, j.Rejected, j.Duplicates)
 }
 
-// expected is how many products are expected: "about" an estimate, "?" if nothing is known.
+// expected is the number of products that are expected: "about" an estimate, "?" if nothing is known.
 func (j *job) expected() string {
 	switch {
 	case j.Expected == nil:

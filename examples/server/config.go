@@ -48,7 +48,7 @@ type config struct {
 	// MaxFailures is how many requests without a valid token a client may send in a minute; 0: any number. Behind a proxy,
 	// all clients are one here.
 	MaxFailures int `env:"PRODUCTINDEX_FAILURES_PER_MINUTE" envDefault:"30"`
-	// MaxTriggers is how many triggers a tenant may send in a minute; 0: any number.
+	// MaxTriggers is the largest number of triggers that a tenant may send in a minute; 0: any number.
 	MaxTriggers int `env:"PRODUCTINDEX_TRIGGERS_PER_MINUTE" envDefault:"60"`
 
 	// Changes has products changed one by one through PUT and DELETE /indexing/{tenant}/products/{id} and POST
@@ -62,9 +62,9 @@ type config struct {
 	// goes live; see package golden.
 	Golden string `env:"PRODUCTINDEX_GOLDEN"`
 
-	// MaxRejected is how many products of a catalogue may be bad.
+	// MaxRejected is the largest number of products of a catalogue that may be bad.
 	MaxRejected int64 `env:"PRODUCTINDEX_MAX_REJECTED" envDefault:"0"`
-	// MaxRuns is how many tenants are reindexed at the same time.
+	// MaxRuns is the largest number of tenants that are reindexed at the same time.
 	MaxRuns int `env:"PRODUCTINDEX_MAX_RUNS" envDefault:"2"`
 	// ShutdownTimeout is how long running reindexes may go on after SIGTERM.
 	ShutdownTimeout time.Duration `env:"PRODUCTINDEX_SHUTDOWN_TIMEOUT" envDefault:"30s"`

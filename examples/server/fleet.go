@@ -21,10 +21,11 @@ type fleetSettings struct {
 	// Role is trigger, for a server that starts and shows reindexes; worker, for one that also runs them; or both. Empty:
 	// each server runs the reindexes that it starts.
 	Role string `env:"PRODUCTINDEX_FLEET"`
-	// Parts is how many parts this server loads at the same time, and PartProducts about how many products a part has.
+	// Parts is the number of parts that this server loads at the same time, and PartProducts about how many products a
+	// part has.
 	Parts        int `env:"PRODUCTINDEX_FLEET_PARTS"         envDefault:"2"`
 	PartProducts int `env:"PRODUCTINDEX_FLEET_PART_PRODUCTS" envDefault:"20000"`
-	// TenantParts is how many parts of one tenant all servers load at the same time, at most.
+	// TenantParts is the number of parts of one tenant that all servers load at the same time, at most.
 	TenantParts int `env:"PRODUCTINDEX_FLEET_TENANT_PARTS" envDefault:"16"`
 	// BytesInFlight limits the bytes that all servers have on their way to the index; 0: any number.
 	BytesInFlight int64 `env:"PRODUCTINDEX_FLEET_BYTES_IN_FLIGHT" envDefault:"0"`
@@ -66,8 +67,8 @@ func (c config) openEngine(
 	return opened{alone, func(context.Context) error { return nil }, records.close}, nil
 }
 
-// minConns is how many connections a fleet's process has at least: one waits for River's notifications, and one holds a
-// lock while tables are made.
+// minConns is the number of connections that a fleet's process has at least: one waits for River's notifications, and
+// one holds a lock while tables are made.
 const minConns = 8
 
 // joinFleet makes this server a process of a fleet, whose jobs and changes are in PRODUCTINDEX_JOBS.

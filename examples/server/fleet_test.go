@@ -67,8 +67,8 @@ func fillShop(t *testing.T, db *sql.DB) {
 	}
 }
 
-// Three servers reindex one tenant together. One of the two that work is killed while it writes; what is edited through
-// the one that triggers is in the index when it goes live.
+// Three servers reindex one tenant together. One of the two that work is killed while it writes; an edit through the
+// one that triggers is in the index when it goes live.
 func TestFleet(t *testing.T) {
 	servers, wires, search := newFleet(t)
 	trigger := servers[0]

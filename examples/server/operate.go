@@ -27,7 +27,7 @@ type operations struct {
 	// CatchUp makes up for times that were missed.
 	CatchUp bool `env:"PRODUCTINDEX_SCHEDULE_CATCH_UP" envDefault:"false"`
 
-	// Documents and Bytes are how many products and bytes of them are read in a second, of all tenants; 0: any
+	// Documents and Bytes are the numbers of products and of their bytes that are read in a second, of all tenants; 0: any
 	// number. The limits of a tenant are set through PUT /indexing/{tenant}/throttle.
 	Documents float64 `env:"PRODUCTINDEX_DOCUMENTS_PER_SECOND" envDefault:"0"`
 	Bytes     float64 `env:"PRODUCTINDEX_BYTES_PER_SECOND"     envDefault:"0"`

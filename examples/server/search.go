@@ -40,7 +40,7 @@ type hit struct {
 	Highlights map[string][]string `json:"highlights,omitempty"`
 }
 
-// count is how many products have a value.
+// count is the number of products that have a value.
 type count struct {
 	Value string `json:"value"`
 	Count int    `json:"count"`

@@ -15,7 +15,7 @@ import (
 const (
 	// searchPath is the path in front of a tenant.
 	searchPath = "/search/"
-	// shownHits is how many products the page gets.
+	// shownHits is the number of products that the page gets.
 	shownHits = 20
 	// longestText is the length of the longest text to search for, in bytes.
 	longestText = 1 << 10

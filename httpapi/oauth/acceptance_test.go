@@ -79,7 +79,7 @@ func (s *service) post(t *testing.T, tenant, token string) (status int, body, ch
 	return response.StatusCode, string(read), response.Header.Get("WWW-Authenticate")
 }
 
-// started is how many runs the tenant has had.
+// started is the number of runs that the tenant has had.
 func (s *service) started(t *testing.T, tenant string) int {
 	t.Helper()
 	_, n, err := s.engine.Jobs(t.Context(), tenant, reindex.JobQuery{})

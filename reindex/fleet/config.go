@@ -44,13 +44,13 @@ type Config struct {
 	// Lease is after which time without a sign of life a run or a part is given to another process. Default
 	// [DefaultLease], at least [MinLease]. It is the same in all processes.
 	Lease time.Duration
-	// PartProducts is about how many products a part has, if the source says how many there are: enough for some seconds
-	// of work. Default [DefaultPartProducts].
+	// PartProducts is about the number of products that a part has, if the source says how many there are: enough for some
+	// seconds of work. Default [DefaultPartProducts].
 	PartProducts int
-	// Parts is how many parts this process loads at the same time. Default [DefaultParts].
+	// Parts is the number of parts that this process loads at the same time. Default [DefaultParts].
 	Parts int
-	// TenantParts is how many parts of one tenant are loaded, or wait in the queue, at the same time, in all processes
-	// together. Default [DefaultTenantParts].
+	// TenantParts is the number of parts of one tenant that are loaded, or wait in the queue, at the same time, in all
+	// processes together. Default [DefaultTenantParts].
 	TenantParts int
 	// BytesInFlight limits the bytes of products that all processes together have on their way to the index: parts wait
 	// that would exceed it. A part takes reindex.Engine.PartBytes of it. 0: no limit. It is the same in all processes.

@@ -17,10 +17,10 @@ import (
 // loader loads the parts of a run through River. It implements [reindex.Loader].
 type loader struct{ fleet *Fleet }
 
-// maxParts is how many parts a run has at most.
+// maxParts is the largest number of parts that a run has at most.
 const maxParts = 100_000
 
-// unknownParts is how many parts a source is split into if nobody knows how many products it has.
+// unknownParts is the number of parts that a source is split into if nobody knows how many products it has.
 const unknownParts = 64
 
 // Split implements [reindex.Loader].
@@ -235,13 +235,13 @@ func (l *loader) failed(ctx context.Context, job string) (failed, err error) {
 	return failed, nil
 }
 
-// died is why a part failed whose workers die.
+// died is the reason why a part failed whose workers die.
 var died = failure{
 	Text:   "the process that loaded it stopped answering, each time",
 	Public: "the processes that loaded a part of it stopped answering, each time",
 }
 
-// cancelledInRiver is why a part failed that somebody has cancelled there.
+// cancelledInRiver is the reason why a part failed that somebody has cancelled there.
 const cancelledInRiver = "it was cancelled in River"
 
 // revive puts parts whose worker has died back into the queue, unless that was the last try.
@@ -300,7 +300,7 @@ func (l *loader) listed(ctx context.Context, job string, sum reindex.Report) (re
 	return sum, err
 }
 
-// reportItems is how many rejections and duplicates a report lists.
+// reportItems is the number of rejections and duplicates that a report lists.
 func (f *Fleet) reportItems() int {
 	if n := f.cfg.Engine.ReportItems; n > 0 {
 		return n

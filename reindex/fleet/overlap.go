@@ -14,7 +14,7 @@ import (
 )
 
 const (
-	// sliceIDs is about how many ids of all parts are compared at the same time.
+	// sliceIDs is about the number of ids of all parts that are compared at the same time.
 	sliceIDs = 2_000_000
 	// maxOverlap is how many products in more than one part are looked at.
 	maxOverlap = 1_000_000

@@ -154,7 +154,7 @@ func (t *try) see(ctx context.Context, tx pgx.Tx) error {
 	return err
 }
 
-// partsInFlight is how many parts may be loaded at the same time, by all processes; 0: any number.
+// partsInFlight is the number of parts that may be loaded at the same time, by all processes; 0: any number.
 func (f *Fleet) partsInFlight() int64 {
 	if f.cfg.BytesInFlight == 0 {
 		return 0

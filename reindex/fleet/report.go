@@ -60,7 +60,7 @@ func encodeIDs(hashes []uint64) []byte {
 	return text
 }
 
-// failure is why a part failed, as it is stored.
+// failure is the reason why a part failed, as it is stored.
 type failure struct {
 	// Text is the whole reason, Public what callers of an API may see of it.
 	Text   string `json:"text,omitempty"`

@@ -41,7 +41,7 @@ type Query struct {
 
 // Found is what a query finds.
 type Found struct {
-	// Total is how many products match.
+	// Total is the number of products that match.
 	Total int64
 	// IDs are the ids of the first ones, the best one first.
 	IDs []string
@@ -168,7 +168,7 @@ func Check(load Load, search Search) reindex.Check {
 	}}
 }
 
-// ask returns why a query does not do what it should; empty if it does.
+// ask returns the reason why a query does not do what it should; empty if it does.
 func (q Query) ask(ctx context.Context, c reindex.Candidate, search Search) (why string, err error) {
 	if err := q.validate(); err != nil {
 		return "", err

@@ -28,7 +28,7 @@ func (c *Changes) appendOnce(ctx context.Context, tenant string, changes []reind
 	return last, err
 }
 
-// chunks are how many changes one statement inserts.
+// chunks are the numbers of changes that one statement inserts.
 var chunks = []int{100, 10, 1}
 
 // insert stores changes from a position on.

@@ -78,8 +78,8 @@ type Config struct {
 	// Lease is how long a job counts as alive after its last Create or Renew. An engine renews it four times in that
 	// time. Default [DefaultLease], at least [MinLease].
 	Lease time.Duration
-	// History is how many ended jobs of a tenant are kept; older ones are deleted when a job is created and when one ends.
-	// Default [DefaultHistory].
+	// History is the number of ended jobs of a tenant that are kept; older ones are deleted when a job is created and when
+	// one ends. Default [DefaultHistory].
 	History int
 }
 

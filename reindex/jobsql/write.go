@@ -177,7 +177,7 @@ func (s *Store) update(ctx context.Context, q session, job reindex.Job, listed b
 	return fence, cancelled, err
 }
 
-// missed returns why a statement found no job that is alive: the job does not exist, or has ended.
+// missed returns the reason why a statement found no job that is alive: the job does not exist, or has ended.
 func (s *Store) missed(ctx context.Context, tenant, id string, ended error) error {
 	if _, err := s.Get(ctx, tenant, id); err != nil {
 		return err

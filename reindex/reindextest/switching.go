@@ -64,7 +64,7 @@ func SearchMeanwhile(t *testing.T, f Fixture, tenant string, size func(rev strin
 	}
 }
 
-// inspect returns why the result of a search is wrong, or nothing.
+// inspect returns the reason why the result of a search is wrong, or nothing.
 func inspect(found map[string]string, err error, size func(rev string) int) string {
 	if err != nil {
 		return fmt.Sprintf("a search failed: %v", err)

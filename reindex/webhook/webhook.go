@@ -62,7 +62,7 @@ type Config struct {
 	Timeout time.Duration
 	// Retry is how often and when an event is sent again. Default: 10 attempts, the waits 5 s to 10 min.
 	Retry reindex.Retry
-	// Queue is how many events may wait to be sent; further ones are dropped, which the log has. Default 1000.
+	// Queue is the number of events that may wait to be sent; further ones are dropped, which the log has. Default 1000.
 	Queue int
 	// Logger receives what happens. Nil discards it.
 	Logger *slog.Logger
@@ -71,7 +71,7 @@ type Config struct {
 const (
 	defaultTimeout = 15 * time.Second
 	defaultQueue   = 1000
-	// senders is how many events are sent at the same time.
+	// senders is the number of events that are sent at the same time.
 	senders = 4
 	// maxAnswer is how much of an answer is read, in bytes.
 	maxAnswer = 64 << 10

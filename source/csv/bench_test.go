@@ -20,7 +20,7 @@ import (
 	"productindex/source/internal/sourcetest"
 )
 
-// benchmarked is how many products the benchmark reads at a time.
+// benchmarked is the number of products that the benchmark reads at a time.
 const benchmarked = 20_000
 
 // catalogue is a file of so many products like those of real exports: twelve columns, some 600 bytes each, one cell in

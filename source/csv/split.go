@@ -23,8 +23,8 @@ func (f *format) Splits(in *files.Input) bool {
 // it reads the file from the start up to the last offset. If it comes to a place behind which nothing can be read, the
 // last range has that place.
 //
-// A range begins where a record does, and with it a product of several records. How the records before it are read does
-// not depend on what is in the range: a quote that is not closed on its line can depend on the lines that follow.
+// A range begins where a record does, and with it a product of several records. The range does not change how the
+// records before it are read: a quote that is not closed on its line can depend on the lines that follow.
 func (f *format) Starts(ctx context.Context, in *files.Input, offsets []int64) ([]int64, error) {
 	starts := make([]int64, 0, len(offsets))
 	r := newRows(in.Text, &f.cfg)

@@ -22,7 +22,7 @@ const (
 // minPageSize leaves room to make pages overlap.
 const minPageSize = 30
 
-// Config says the API of a [Source] is. BaseURL and Credentials are required.
+// Config configures a [Source]. BaseURL and Credentials are required.
 type Config struct {
 	// BaseURL is where the API is, such as https://api.emporix.io.
 	BaseURL string
@@ -42,9 +42,9 @@ type Config struct {
 	// and sorting.
 	Params url.Values
 
-	// PageSize is how many products a page has, at least 30. Default [DefaultPageSize].
+	// PageSize is the number of products that a page has, at least 30. Default [DefaultPageSize].
 	PageSize int
-	// Concurrency is how many pages are requested at the same time. Default [DefaultConcurrency].
+	// Concurrency is the number of pages that are requested at the same time. Default [DefaultConcurrency].
 	Concurrency int
 	// MaxPageBytes is the size of the largest page that is accepted, in bytes. Default [DefaultMaxPageBytes]. Concurrency
 	// pages are held in memory.

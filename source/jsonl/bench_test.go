@@ -24,7 +24,7 @@ import (
 	"productindex/source/jsonl"
 )
 
-// benchmarked is how many products the benchmarks read at a time.
+// benchmarked is the number of products that the benchmarks read at a time.
 const benchmarked = 20_000
 
 // catalogue is a file of so many products like those of real catalogues: some 750 bytes each, the id in front.

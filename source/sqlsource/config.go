@@ -31,7 +31,7 @@ const (
 	Boolean Type = "Boolean"
 )
 
-// DefaultPageRows is how many rows a statement reads by default.
+// DefaultPageRows is the number of rows that a statement reads by default.
 const DefaultPageRows = 5000
 
 // Config says what a [Source] reads. Dialect and Query are required.
@@ -69,9 +69,10 @@ type Config struct {
 	// the tenant by, followed by the key, makes pages fast. Default: ID.
 	Key string
 
-	// PageRows is how many rows one statement reads. Default [DefaultPageRows]. Negative: one statement reads all of them,
-	// in the order of Query. That suits queries without a fitting key. It needs a driver that streams its rows, and a
-	// server that lets one statement run as long as indexing takes (MySQL: net_write_timeout), and rules out parts.
+	// PageRows is the number of rows that one statement reads. Default [DefaultPageRows]. Negative: one statement reads
+	// all of them, in the order of Query. That suits queries without a fitting key. It needs a driver that streams its
+	// rows, and a server that lets one statement run as long as indexing takes (MySQL: net_write_timeout), and rules out
+	// parts.
 	PageRows int
 
 	// Tenants is a query with the same parameters as Query that returns a row if the tenant exists, such as

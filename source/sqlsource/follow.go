@@ -87,7 +87,7 @@ type wait struct {
 
 const (
 	firstDelay = 200 * time.Millisecond
-	// maxWaits is how many tenants are left out of a read.
+	// maxWaits is the largest number of tenants that are left out of a read.
 	maxWaits = 1000
 )
 

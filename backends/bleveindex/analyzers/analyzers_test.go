@@ -26,7 +26,7 @@ func termsOf(a analysis.Analyzer, text string) string {
 	return strings.Join(terms, " ")
 }
 
-// What is written in different ways has the same words.
+// Spellings of one text have the same words.
 func TestSameWords(t *testing.T) {
 	words := named(t, Words)
 	for _, same := range [][]string{

@@ -14,7 +14,7 @@ type folding struct{ stem bool }
 
 // Filter returns the words. One that can be read in two ways is two, in the same place: L'Oréal is oreal and loreal.
 func (f folding) Filter(input analysis.TokenStream) analysis.TokenStream {
-	var more analysis.TokenStream // what is found besides, in order of places
+	var more analysis.TokenStream // further terms, in the order of their places
 	for _, token := range input {
 		if other := f.fold(token); other != nil {
 			more = append(more, other)

@@ -32,12 +32,12 @@ import (
 
 // Scenario is what a test does. The zero value of each field stands for its default.
 type Scenario struct {
-	// Seeds is how many scenarios are run. Default 5; with CI=true 50, and 3 under the race detector.
+	// Seeds is the number of scenarios that are run. Default 5; with CI=true 50, and 3 under the race detector.
 	Seeds int
 	// Parallel is how many of them are run at the same time. Default 4: they wait for leases most of the time.
 	Parallel int
-	// Products is how many products the first scenario begins with, and Reindexes how many reindexes it does, if there are
-	// 50 or more scenarios. Defaults 5,000 and 20.
+	// Products is the number of products that the first scenario begins with, and Reindexes how many reindexes it does, if
+	// there are 50 or more scenarios. Defaults 5,000 and 20.
 	Products, Reindexes int
 	// SmallProducts and SmallReindexes are those of the others, which are there for their moments. Defaults 200 and 8.
 	SmallProducts, SmallReindexes int
@@ -72,7 +72,7 @@ type Index struct {
 const Tenant = "acme"
 
 const (
-	// manySeeds is how many scenarios a thorough test runs.
+	// manySeeds is the number of scenarios that a thorough test runs.
 	manySeeds = 50
 
 	writers = 4

@@ -49,7 +49,7 @@ type Record struct {
 	Line int64
 	// Byte is the same in bytes, from 1, for records that can share a line; else 0.
 	Byte int64
-	// Err is why the record cannot be read.
+	// Err is the reason why the record cannot be read.
 	Err error
 }
 

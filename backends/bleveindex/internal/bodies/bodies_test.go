@@ -57,7 +57,7 @@ func TestRoundTrip(t *testing.T) {
 	}
 }
 
-// Few bodies are stored as they are, and what was stored so is read with and without a dictionary.
+// Few bodies are stored as they are, and such bodies are read with and without a dictionary.
 func TestPlain(t *testing.T) {
 	none := learn(t, 2)
 	if none != nil || none.Dictionary() != nil {
