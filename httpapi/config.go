@@ -52,6 +52,11 @@ type Config struct {
 	// is no such endpoint.
 	Schedule Schedule
 
+	// Rollbacks has generations listed and gone back to, by GET /indexing/{tenant}/generations and POST
+	// /indexing/{tenant}/rollback. It is most often the engine for products, on an index that is a [reindex.Rollbacker].
+	// Nil: there are no such endpoints.
+	Rollbacks Rollbacker
+
 	// Prefix is the part of requests' paths in front of /indexing, such as "/api". It begins with a slash and does not end
 	// with one. Default: empty. It is needed if neither http.StripPrefix removes the prefix nor the router of [Mount] adds
 	// it.

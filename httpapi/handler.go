@@ -66,6 +66,7 @@ func newHandler(e Engine, cfg Config) (*handler, error) {
 		{cfg.Changes != nil, changeRoutes, changesDocument},
 		{cfg.Throttle != nil, throttleRoutes, throttleDocument},
 		{cfg.Schedule != nil, scheduleRoutes, scheduleDocument},
+		{cfg.Rollbacks != nil, rollbackRoutes, rollbackDocument},
 	} {
 		if !part.on {
 			continue

@@ -268,7 +268,7 @@ func (s *service) check(req *http.Request, reqBody []byte, res *http.Response) r
 	}
 	switch {
 	case req.Method == http.MethodHead:
-	case res.StatusCode == http.StatusNoContent, res.StatusCode == http.StatusAccepted:
+	case res.StatusCode == http.StatusNoContent, res.StatusCode == http.StatusAccepted && req.Method == http.MethodDelete:
 		if len(body) > 0 || res.Header.Get("Content-Type") != "" {
 			s.t.Errorf("%s: body %q, headers %v", where, body, res.Header)
 		}

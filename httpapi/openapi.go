@@ -34,6 +34,11 @@ var throttleDocument []byte
 //go:embed openapi-schedule.json
 var scheduleDocument []byte
 
+// rollbackDocument is the same of Config.Rollbacks.
+//
+//go:embed openapi-rollback.json
+var rollbackDocument []byte
+
 // withPart adds a part to the document, as the first ones of their kind.
 func withPart(document, part []byte) ([]byte, error) {
 	var parts map[string]map[string]json.RawMessage

@@ -51,9 +51,16 @@ func checkMode(fields map[string]json.RawMessage) error {
 	return nil
 }
 
+// starter begins runs.
+type starter interface {
+	StartWith(ctx context.Context, tenant string, options reindex.Options) (job reindex.Job, started bool, err error)
+}
+
 // start begins a run of the tenant, or joins the one in progress. The call does not end with the request, so that the
 // run begins even if the caller hangs up.
-func (h *handler) start(c *call, e Engine, options reindex.Options) (job reindex.Job, started bool, err error) {
+func (h *handler) start(
+	c *call, e starter, options reindex.Options,
+) (job reindex.Job, started bool, err error) {
 	if wait := h.triggers.take(c.tenant); wait > 0 {
 		return job, false, tooManyTriggers(wait)
 	}
@@ -75,14 +82,16 @@ func (h *handler) askEngine(ctx context.Context, c *call, ask func(context.Conte
 	switch {
 	case err == nil:
 		return nil
+	case errors.As(err, new(*problem)):
+		return err
 	case errors.Is(err, reindex.ErrJobNotFound):
 		return noSuchJob()
 	case errors.Is(err, reindex.ErrJobEnded):
 		return conflict("The job has ended", "A job that has ended stays as it is")
 	case errors.Is(err, reindex.ErrRunning):
 		return conflict("Another kind of job is in progress",
-			"A dry run is never joined by a reindex, nor a reindex by a dry run, and none that does not find out the "+
-				"difference if that is asked for: try again when the job in progress has ended, or cancel it")
+			"A reindex, a dry run and a rollback never join one another, and none joins one that does not find out "+
+				"the difference if that is asked for: try again when the job in progress has ended, or cancel it")
 	case errors.Is(err, errors.ErrUnsupported):
 		return invalid("Unsupported difference",
 			"The index of this service cannot be compared with another one: leave 'difference' out")

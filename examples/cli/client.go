@@ -23,6 +23,7 @@ type job struct {
 	EntityType string `json:"entityType"`
 	RAG        bool   `json:"rag"`
 	DryRun     bool   `json:"dryRun"`
+	Mode       string `json:"mode"`
 	Status     string `json:"status"`
 	Phase      string `json:"phase"`
 	Expected   *int64 `json:"expectedCount"`

@@ -17,14 +17,14 @@ func (a *app) trigger(ctx context.Context, args []string) error {
 	flags := a.newFlags("trigger")
 	entityType := flags.String("type", "PRODUCT", "what is reindexed")
 	rag := flags.Bool("rag", false, "reindex products for retrieval-augmented generation")
-	dryRun := flags.Bool("dry-run", false, "fill and check a new index, and discard it: nothing that searches see changes")
-	difference := flags.Bool("difference", false, "compare the new index with the live one")
+	body := runFlags(flags)
 	following := flags.Bool("follow", false, "show the job's progress until it has ended")
 	if _, err := a.only(0, flags, args); err != nil {
 		return err
 	}
 	var started job
-	creation := map[string]any{"entityType": *entityType, "rag": *rag, "dryRun": *dryRun, "difference": *difference}
+	creation := body()
+	creation["entityType"], creation["rag"] = *entityType, *rag
 	if _, err := a.call(ctx, http.MethodPost, "reindex-jobs", creation, &started); err != nil {
 		return err
 	}
@@ -33,6 +33,13 @@ func (a *app) trigger(ctx context.Context, args []string) error {
 		return a.followJob(ctx, started.ID)
 	}
 	return nil
+}
+
+// runFlags adds the flags of every job. The function that it returns makes a body of them, once they are parsed.
+func runFlags(flags *flag.FlagSet) func() map[string]any {
+	dryRun := flags.Bool("dry-run", false, "do everything but the switch-over: nothing that searches see changes")
+	difference := flags.Bool("difference", false, "compare the index with the live one")
+	return func() map[string]any { return map[string]any{"dryRun": *dryRun, "difference": *difference} }
 }
 
 // cancel asks a job to stop.
@@ -93,6 +100,9 @@ func (j *job) kind() string {
 	kind := j.EntityType
 	if j.RAG {
 		kind += ", rag"
+	}
+	if j.Mode == modeRollback {
+		kind += ", rollback"
 	}
 	if j.DryRun {
 		kind += ", dry run"

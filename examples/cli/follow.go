@@ -44,7 +44,11 @@ func (a *app) followJob(ctx context.Context, id string) error {
 	if last.DryRun {
 		note = "; a dry run: nothing that searches see has changed"
 	}
-	fmt.Fprintf(a.out, "SUCCESS: %s%s\n", last.outcome(), note)
+	outcome := last.outcome()
+	if last.Mode == modeRollback {
+		outcome = "the previous index is whole, and has all changes"
+	}
+	fmt.Fprintf(a.out, "SUCCESS: %s%s\n", outcome, note)
 	return nil
 }
 

@@ -29,6 +29,9 @@ const usage = `usage: cli [-url URL] -tenant TENANT COMMAND
   follow ID                                          show a job's progress until it has ended
   list [-q CONDITIONS] [-sort FIELDS] [-page N] [-size N]
   difference ID                                      how a job's index differs from the live one
+  generations                                        the live index, and those that can be gone back to
+  rollback [-to NAME] [-dry-run] [-difference] [-follow]
+                                                     go back to the index before, or to that of a name
   cancel ID                                          ask a job to stop
   failures [-page N] [-size N] ID                    the products that a job rejected
 
@@ -73,6 +76,7 @@ func run(ctx context.Context, args []string, token string, out, note io.Writer) 
 	commands := map[string]func(*app, context.Context, []string) error{
 		"trigger": (*app).trigger, "follow": (*app).follow, "list": (*app).list, "cancel": (*app).cancel,
 		"failures": (*app).failures, "difference": (*app).difference,
+		"generations": (*app).generations, "rollback": (*app).rollback,
 	}
 	if len(rest) == 0 {
 		return a.misused("a command is missing")

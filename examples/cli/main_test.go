@@ -68,15 +68,18 @@ func newShop(t *testing.T, bad int) *shop {
 		}
 	}}
 	var err error
-	if s.engine, err = reindex.New(source, reindextest.NewMemory(), &reindex.Config{MaxRejected: 1}); err != nil {
+	index := reindextest.NewMemory()
+	index.KeepPrevious = 1
+	if s.engine, err = reindex.New(source, index, &reindex.Config{MaxRejected: 1}); err != nil {
 		t.Fatal(err)
 	}
-	handler, err := httpapi.NewHandler(s.engine, httpapi.Config{Authorizer: func(r *http.Request, _, _ string) error {
+	authorize := func(r *http.Request, _, _ string) error {
 		if r.Header.Get("Authorization") != "Bearer "+token {
 			return httpapi.ErrInvalidToken
 		}
 		return nil
-	}})
+	}
+	handler, err := httpapi.NewHandler(s.engine, httpapi.Config{Rollbacks: s.engine, Authorizer: authorize})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -211,6 +214,48 @@ func TestCancelAndList(t *testing.T) {
 	out, note, err = s.cli(t.Context(), "list", "-sort", "status:desc", "-size", "1", "-page", "2")
 	if err != nil || note != "1 of 2 jobs\n" || !strings.Contains(out, id) {
 		t.Errorf("%s%s%v", out, note, err)
+	}
+}
+
+func TestRollback(t *testing.T) {
+	s := newShop(t, 0)
+	close(s.hold)
+	_, _, err := s.cli(t.Context(), "rollback", "-follow")
+	if err == nil || !strings.Contains(err.Error(), reindex.ErrNoPrevious.Error()) {
+		t.Errorf("rollback with nothing to go back to: %v", err)
+	}
+	var made []string
+	for range 2 {
+		made = append(made, s.trigger(t))
+		if _, _, err := s.cli(t.Context(), "follow", made[len(made)-1]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	list := func(first, second string) (names []string) {
+		t.Helper()
+		out, _, err := s.cli(t.Context(), "generations")
+		rows := regexp.MustCompile(`(?m)^(\S+) +(live|kept) +100 +\d+ +20\d\d-\S+ \S+ +(?:-|20\d\d-\S+ \S+) +(\w+)$`).
+			FindAllStringSubmatch(out, -1)
+		if err != nil || len(rows) != 2 || rows[0][2] != "live" || rows[0][3] != first || rows[1][3] != second {
+			t.Fatalf("%s%v", out, err)
+		}
+		return []string{rows[0][1], rows[1][1]}
+	}
+	names := list(made[1], made[0])
+	out, _, err := s.cli(t.Context(), "rollback", "-dry-run", "-follow")
+	if err != nil || !strings.Contains(out, "SUCCESS: the previous index is whole, and has all changes; a dry run") {
+		t.Errorf("%s%v", out, err)
+	}
+	list(made[1], made[0])
+	for range 2 { // the second time it is live already
+		if _, _, err := s.cli(t.Context(), "rollback", "-to", names[1], "-follow"); err != nil {
+			t.Error(err)
+		}
+		list(made[0], made[1])
+	}
+	out, _, err = s.cli(t.Context(), "list", "-q", "mode:ROLLBACK status:SUCCESS")
+	if err != nil || strings.Count(out, "PRODUCT, rollback") != 3 {
+		t.Errorf("%s%v", out, err)
 	}
 }
 

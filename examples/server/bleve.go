@@ -15,7 +15,7 @@ import (
 
 // openBleve opens an index in this process, in a folder.
 func openBleve(cfg config) (backend, error) {
-	index, err := bleveindex.Open(cfg.Index, nil)
+	index, err := bleveindex.Open(cfg.Index, &bleveindex.Config{KeepPrevious: cfg.KeepPrevious})
 	if err != nil {
 		return backend{}, err
 	}

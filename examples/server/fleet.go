@@ -35,6 +35,7 @@ type fleetSettings struct {
 type engine interface {
 	httpapi.Engine
 	httpapi.Updater
+	httpapi.Rollbacker
 	schedule.Engine
 	Shutdown(ctx context.Context) error
 }

@@ -139,7 +139,7 @@ func routes(ctx context.Context, cfg config, p parts, scheduler *schedule.Schedu
 	settings := httpapi.Config{
 		Authorizer: authorize, TriggerRate: perMinute(cfg.MaxTriggers), Logger: p.log, Stopping: ctx.Done(),
 		ServerURL: cfg.ServerURL, TokenURL: cfg.TokenURL, Throttle: p.limits,
-		Schedule: scheduler,
+		Schedule: scheduler, Rollbacks: p.engine,
 	}
 	if cfg.Changes {
 		settings.Changes = p.engine

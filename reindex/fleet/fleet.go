@@ -216,6 +216,12 @@ func (f *Fleet) StartWith(ctx context.Context, tenant string, options reindex.Op
 	return job, true, nil
 }
 
+// Generations lists the generations of the tenant that the index has; see [reindex.Engine]. A rollback is a job, which
+// StartWith stores for a worker: one with Options.Rollback.
+func (f *Fleet) Generations(ctx context.Context, tenant string) ([]reindex.GenerationInfo, error) {
+	return f.engine.Generations(ctx, tenant)
+}
+
 // enqueueRun lets a worker take a job over that has the fencing token that it has now.
 func (f *Fleet) enqueueRun(ctx context.Context, job reindex.Job) error {
 	_, err := f.river.Insert(ctx, runArgs{Tenant: job.Tenant, Job: job.ID, Fence: job.Fence}, &river.InsertOpts{

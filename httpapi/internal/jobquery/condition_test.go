@@ -201,8 +201,8 @@ func TestConditions(t *testing.T) {
 }
 
 const (
-	needsField = "the name of a field is needed: id, entityType, rag, dryRun, status, phase, expectedCount, " +
-		"estimated, readCount, processedCount, " +
+	needsField = "the name of a field is needed: id, entityType, rag, dryRun, mode, generation, status, phase, " +
+		"expectedCount, estimated, readCount, processedCount, " +
 		"rejectedCount, duplicateCount, conflictCount, changesApplied, changesRefused, ignoredFieldCount, message, " +
 		"durations.pendingMillis, durations.openMillis, durations.beginMillis, durations.loadMillis, durations.sealMillis, " +
 		"durations.commitMillis, durations.totalMillis, metadata.createdAt, metadata.modifiedAt"

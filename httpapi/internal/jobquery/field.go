@@ -133,6 +133,18 @@ var allFields = []*field{
 	text("entityType", func(v *View) any { return &v.EntityType }, func(job Job) string { return job.Record.EntityType }),
 	flag("rag", func(v *View) any { return &v.RAG }, func(job Job) bool { return job.RAG }),
 	flag("dryRun", func(v *View) any { return &v.DryRun }, func(job Job) bool { return job.Record.Options.DryRun }),
+	text("mode", func(v *View) any { return &v.Mode }, func(job Job) string {
+		if !job.Record.Options.Rollback {
+			return ""
+		}
+		return "ROLLBACK"
+	}).oneOf("ROLLBACK"),
+	text("generation", func(v *View) any { return &v.Generation }, func(job Job) string {
+		if !job.Record.Options.Rollback {
+			return ""
+		}
+		return job.Record.Generation
+	}),
 	text(
 		"status", func(v *View) any { return &v.Status }, func(job Job) string { return string(job.Record.Status) },
 	).oneOf(

@@ -33,6 +33,8 @@ type View struct {
 	EntityType     string        `json:"entityType,omitempty"`
 	RAG            bool          `json:"rag,omitempty"`
 	DryRun         bool          `json:"dryRun,omitempty"`
+	Mode           string        `json:"mode,omitempty"`
+	Generation     string        `json:"generation,omitempty"`
 	Status         string        `json:"status,omitempty"`
 	Phase          string        `json:"phase,omitempty"`
 	ExpectedCount  *int64        `json:"expectedCount,omitempty"`

@@ -32,6 +32,21 @@ func (e ReindexMode) Valid() bool {
 	}
 }
 
+// Defines values for ReindexJobMode.
+const (
+	ReindexJobModeROLLBACK ReindexJobMode = "ROLLBACK"
+)
+
+// Valid indicates whether the value is a known member of the ReindexJobMode enum.
+func (e ReindexJobMode) Valid() bool {
+	switch e {
+	case ReindexJobModeROLLBACK:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for ReindexJobPhase.
 const (
 	ReindexJobPhaseBegin   ReindexJobPhase = "begin"
@@ -83,6 +98,21 @@ func (e ReindexJobStatus) Valid() bool {
 	case ReindexJobStatusPUBLISHED:
 		return true
 	case ReindexJobStatusSUCCESS:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ReindexJobEventMode.
+const (
+	ReindexJobEventModeROLLBACK ReindexJobEventMode = "ROLLBACK"
+)
+
+// Valid indicates whether the value is a known member of the ReindexJobEventMode enum.
+func (e ReindexJobEventMode) Valid() bool {
+	switch e {
+	case ReindexJobEventModeROLLBACK:
 		return true
 	default:
 		return false
@@ -257,8 +287,11 @@ type ReindexJob struct {
 	Estimated *bool `json:"estimated,omitempty"`
 
 	// ExpectedCount How many products the source announced, or an estimate (see `estimated`); absent where neither is known.
-	ExpectedCount *int64  `json:"expectedCount,omitempty"`
-	Id            *string `json:"id,omitempty"`
+	ExpectedCount *int64 `json:"expectedCount,omitempty"`
+
+	// Generation The generation that a rollback goes back to, once that is known; absent in other jobs.
+	Generation *string `json:"generation,omitempty"`
+	Id         *string `json:"id,omitempty"`
 
 	// IgnoredFieldCount How many different fields of products the new index keeps and does not search, as it has as many fields as it may have; -1 if that is not known. Absent if there are none.
 	IgnoredFieldCount *int64 `json:"ignoredFieldCount,omitempty"`
@@ -272,6 +305,9 @@ type ReindexJob struct {
 		// ModifiedAt In UTC, with milliseconds.
 		ModifiedAt *time.Time `json:"modifiedAt,omitempty"`
 	} `json:"metadata,omitempty"`
+
+	// Mode `ROLLBACK` if the job goes back to an index that was live before; absent if it makes a new one.
+	Mode *ReindexJobMode `json:"mode,omitempty"`
 
 	// Phase Where the job is, or where it was when it failed; absent once it has succeeded. `pending`: it waits for its turn. `open`: the source is opened. `begin`: a new index is opened. `load`: products are read and written. `seal`: the new index is completed and checked. `commit`: searches are switched over to it.
 	Phase *ReindexJobPhase `json:"phase,omitempty"`
@@ -291,6 +327,9 @@ type ReindexJob struct {
 	// Status `PENDING`: the limit of parallel jobs is reached. `PUBLISHED`: every product was handed to the index. `SUCCESS`: the new index was checked and is live, or, after a dry run, was checked and discarded. `FAILURE`: the live index is what it was before.
 	Status *ReindexJobStatus `json:"status,omitempty"`
 }
+
+// ReindexJobMode `ROLLBACK` if the job goes back to an index that was live before; absent if it makes a new one.
+type ReindexJobMode string
 
 // ReindexJobPhase Where the job is, or where it was when it failed; absent once it has succeeded. `pending`: it waits for its turn. `open`: the source is opened. `begin`: a new index is opened. `load`: products are read and written. `seal`: the new index is completed and checked. `commit`: searches are switched over to it.
 type ReindexJobPhase string
@@ -374,8 +413,11 @@ type ReindexJobEvent struct {
 	Estimated *bool `json:"estimated,omitempty"`
 
 	// ExpectedCount How many products the source announced, or an estimate (see `estimated`); absent where neither is known.
-	ExpectedCount *int64  `json:"expectedCount,omitempty"`
-	Id            *string `json:"id,omitempty"`
+	ExpectedCount *int64 `json:"expectedCount,omitempty"`
+
+	// Generation The generation that a rollback goes back to, once that is known; absent in other jobs.
+	Generation *string `json:"generation,omitempty"`
+	Id         *string `json:"id,omitempty"`
 
 	// IgnoredFieldCount How many different fields of products the new index keeps and does not search, as it has as many fields as it may have; -1 if that is not known. Absent if there are none.
 	IgnoredFieldCount *int64 `json:"ignoredFieldCount,omitempty"`
@@ -389,6 +431,9 @@ type ReindexJobEvent struct {
 		// ModifiedAt In UTC, with milliseconds.
 		ModifiedAt *time.Time `json:"modifiedAt,omitempty"`
 	} `json:"metadata,omitempty"`
+
+	// Mode `ROLLBACK` if the job goes back to an index that was live before; absent if it makes a new one.
+	Mode *ReindexJobEventMode `json:"mode,omitempty"`
 
 	// Phase Where the job is, or where it was when it failed; absent once it has succeeded. `pending`: it waits for its turn. `open`: the source is opened. `begin`: a new index is opened. `load`: products are read and written. `seal`: the new index is completed and checked. `commit`: searches are switched over to it.
 	Phase *ReindexJobEventPhase `json:"phase,omitempty"`
@@ -420,6 +465,9 @@ type ReindexJobEvent struct {
 	// Status `PENDING`: the limit of parallel jobs is reached. `PUBLISHED`: every product was handed to the index. `SUCCESS`: the new index was checked and is live, or, after a dry run, was checked and discarded. `FAILURE`: the live index is what it was before.
 	Status *ReindexJobEventStatus `json:"status,omitempty"`
 }
+
+// ReindexJobEventMode `ROLLBACK` if the job goes back to an index that was live before; absent if it makes a new one.
+type ReindexJobEventMode string
 
 // ReindexJobEventPhase Where the job is, or where it was when it failed; absent once it has succeeded. `pending`: it waits for its turn. `open`: the source is opened. `begin`: a new index is opened. `load`: products are read and written. `seal`: the new index is completed and checked. `commit`: searches are switched over to it.
 type ReindexJobEventPhase string

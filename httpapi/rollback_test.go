@@ -1,0 +1,165 @@
+package httpapi
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"productindex/reindex"
+	"productindex/reindex/reindextest"
+)
+
+// rollbacks is a Rollbacker that answers as a test says.
+type rollbacks struct {
+	fakeEngine
+
+	infos []reindex.GenerationInfo
+	err   error
+	joins bool
+	asked []reindex.Options
+}
+
+func (r *rollbacks) StartWith(_ context.Context, tenant string, o reindex.Options) (reindex.Job, bool, error) {
+	r.asked = append(r.asked, o)
+	job := reindex.Job{ID: "R1", Tenant: tenant, EntityType: "PRODUCT", Options: o, Generation: o.Generation}
+	return job, !r.joins, r.err
+}
+
+func (r *rollbacks) Generations(context.Context, string) ([]reindex.GenerationInfo, error) {
+	return r.infos, r.err
+}
+
+const (
+	rollbackPath    = "/indexing/acme/rollback"
+	generationsPath = "/indexing/acme/generations"
+)
+
+func TestRollback(t *testing.T) {
+	r := &rollbacks{}
+	s := serve(t, &fakeEngine{}, Config{Rollbacks: r}).describe()
+	for _, test := range []struct {
+		path, body string
+		want       reindex.Options
+	}{
+		{rollbackPath, "", reindex.Options{}},
+		{rollbackPath, "{}", reindex.Options{}},
+		{rollbackPath, `{"generation":"g-1"}`, reindex.Options{Generation: "g-1"}},
+		{rollbackPath + "?dryRun=true", `{"difference":true}`, reindex.Options{DryRun: true, Difference: true}},
+	} {
+		test.want.Rollback, r.asked = true, nil
+		got := s.send(http.MethodPost, test.path, test.body)
+		if got.status != http.StatusAccepted || !strings.Contains(got.body, `"mode":"ROLLBACK"`) ||
+			got.header.Get("Location") != "reindex-jobs/R1" {
+			t.Errorf("%s: %d %s", test.body, got.status, got.body)
+		}
+		if len(r.asked) != 1 || r.asked[0] != test.want {
+			t.Errorf("%s asks for %+v, want %+v", test.body, r.asked, test.want)
+		}
+		if shown := strings.Contains(got.body, `"generation":"g-1"`); shown != (test.want.Generation != "") {
+			t.Errorf("%s: %s", test.body, got.body)
+		}
+	}
+	r.joins = true
+	if got := s.send(http.MethodPost, rollbackPath, ""); got.status != http.StatusOK {
+		t.Errorf("who joins a rollback gets %d %s", got.status, got.body)
+	}
+}
+
+func TestRollbackRefuses(t *testing.T) {
+	r := &rollbacks{}
+	s := serve(t, &fakeEngine{}, Config{Rollbacks: r, Authorizer: func(r *http.Request, _, scope string) error {
+		if scope == ScopeManage && r.Header.Get("Manage") == "" {
+			return &ScopeError{}
+		}
+		return nil
+	}}).describe()
+	for body, want := range map[string]string{
+		`[]`: "object", `{"generation":""}`: "Invalid generation", `{"generation":7}`: "must be a string",
+		`{"generation":"` + strings.Repeat("x", 513) + `"}`: "Invalid generation",
+		`{"generations":"x"}`:                               "Unknown field", `{"dryRun":1}`: "Invalid dryRun",
+	} {
+		got := s.send(http.MethodPost, rollbackPath, body, "Manage: yes")
+		if got.status != http.StatusBadRequest || !strings.Contains(got.body, want) {
+			t.Errorf("%.40s: %d %s, want %q", body, got.status, got.body, want)
+		}
+	}
+	if got := s.send(http.MethodPost, rollbackPath, ""); got.status != http.StatusForbidden || len(r.asked) > 0 {
+		t.Errorf("without the scope: %d", got.status)
+	}
+	for err, want := range map[error]int{
+		reindex.ErrRunning: http.StatusConflict, errors.ErrUnsupported: http.StatusBadRequest,
+		errors.New("secret"): http.StatusBadRequest,
+	} {
+		r.err = err
+		got := s.send(http.MethodPost, rollbackPath, "", "Manage: yes")
+		if got.status != want || strings.Contains(got.body, "secret") {
+			t.Errorf("%v: %d %s", err, got.status, got.body)
+		}
+	}
+	r.err = errors.New("secret")
+	if got := s.send(http.MethodGet, generationsPath, ""); got.status != http.StatusBadRequest {
+		t.Errorf("generations that cannot be listed: %d %s", got.status, got.body)
+	}
+	r.err = errors.ErrUnsupported
+	if got := s.send(http.MethodGet, generationsPath, ""); got.status != http.StatusOK || got.body != "[]" {
+		t.Errorf("generations of an index that keeps none: %d %s", got.status, got.body)
+	}
+}
+
+func TestGenerations(t *testing.T) {
+	at := time.Date(2026, 11, 26, 4, 5, 6, 7e6, time.UTC)
+	r := &rollbacks{infos: []reindex.GenerationInfo{
+		{Name: "g-2", Live: true, Created: at, Documents: 7, Bytes: 1 << 40, Job: "J2"},
+		{Name: "g-1", Replaced: at, Documents: -1, Bytes: -1},
+	}}
+	s := serve(t, &fakeEngine{}, Config{Rollbacks: r}).describe()
+	want := `[{"name":"g-2","live":true,"createdAt":"2026-11-26T04:05:06.007Z","documents":7,"bytes":1099511627776,` +
+		`"jobId":"J2"},{"name":"g-1","live":false,"replacedAt":"2026-11-26T04:05:06.007Z"}]`
+	if got := s.send(http.MethodGet, generationsPath, ""); got.body != want {
+		t.Errorf("%d %s", got.status, got.body)
+	}
+	got := serve(t, &fakeEngine{}, Config{}).send(http.MethodGet, generationsPath, "")
+	if got.status != http.StatusNotFound {
+		t.Errorf("without Config.Rollbacks: %d", got.status)
+	}
+}
+
+// An engine goes back, and the list shows the job that has made each generation.
+func TestRollbackOfAnEngine(t *testing.T) {
+	index := reindextest.NewMemory()
+	index.KeepPrevious = 1
+	engine, err := reindex.New(reindextest.Slice(reindextest.Products(3, "1")), index, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if _, err := engine.Run(t.Context(), "acme"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s := serve(t, engine, Config{Rollbacks: engine}).describe()
+	before, err := engine.Generations(t.Context(), "acme")
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := s.send(http.MethodPost, rollbackPath, "")
+	if got.status != http.StatusAccepted {
+		t.Fatalf("%d %s", got.status, got.body)
+	}
+	jobs, _, err := engine.Jobs(t.Context(), "acme", reindex.JobQuery{Limit: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, err := range engine.Watch(t.Context(), "acme", jobs[0].ID) {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := s.send(http.MethodGet, generationsPath, ""); !strings.HasPrefix(got.body, `[{"name":"`+before[1].Name) ||
+		!strings.Contains(got.body, `"jobId":"`+before[1].Job) {
+		t.Errorf("%d %s", got.status, got.body)
+	}
+}
