@@ -31,7 +31,7 @@ func definitions(t *testing.T, ix *Index, index string) map[string]string {
 	return out
 }
 
-// What others have put on the tenant's alias and on the live index is there after the switch, also after a rollback.
+// Settings of others on the tenant's alias and on the live index are there after the switch, also after a rollback.
 func TestAliasesMove(t *testing.T) {
 	for _, keep := range []int{0, 1} {
 		t.Run(fmt.Sprintf("keep=%d", keep), func(t *testing.T) {
@@ -219,7 +219,7 @@ func byHand(t *testing.T, ix *Index, from, to string) {
 		{"add":{"index":"`+to+`","alias":"`+ix.Alias(acme)+`"}}]}`)
 }
 
-// After a rollback by hand the next run keeps what is live, which is also what was kept.
+// After a rollback by hand the next run keeps the live index, which is the one that was kept before.
 func TestKeepPreviousAfterRollbackByHand(t *testing.T) {
 	ix := open(t, func(c *Config) { c.KeepPrevious = 1 })
 	first := publish(t, ix, 1, "1")
@@ -239,8 +239,8 @@ func TestKeepPreviousAfterRollbackByHand(t *testing.T) {
 	assertKept(t, ix, third)
 }
 
-// An index in the place of the alias is not deleted if the host wants to keep what was live; otherwise the log says
-// that it is.
+// An index in the place of the alias is not deleted if the host wants to keep the index that was live; otherwise it is,
+// and the log says so.
 func TestConcreteIndex(t *testing.T) {
 	var logged journal
 	stray := func(ix *Index) {

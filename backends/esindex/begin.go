@@ -22,8 +22,8 @@ const discardTimeout = 10 * time.Second
 // runs with smaller ones, and fails if there is one with the same token or a greater one.
 //
 // It looks at what the server has made of the new index, as templates add to it: it removes aliases, and fails if the
-// products could not be loaded or the index not be switched to. What can be known before the load does not show after
-// it.
+// products could not be loaded or the index not be switched to. Faults that can be known before the load do not show
+// after it.
 func (ix *Index) Begin(ctx context.Context, tenant string) (reindex.Generation, error) {
 	if err := reindex.CheckTenant(tenant); err != nil {
 		return nil, err
@@ -78,7 +78,7 @@ func (g *generation) discardUnborn(ctx context.Context) {
 }
 
 // create creates the generation's index. Its name is random: if it exists already, an earlier try of the client has
-// made it. What the server cannot do is left out of our own settings and mappings, and remembered.
+// made it. Features that the server lacks are left out of our own settings and mappings, and remembered.
 func (g *generation) create(ctx context.Context) error {
 	what := "creating index " + g.name
 	for {
@@ -176,7 +176,7 @@ func (g *generation) suits(e entry) error {
 }
 
 // rehearse makes the calls on which a run could fail after its load, in a form that changes nothing: it counts, and
-// takes an alias from what is live that is not there.
+// takes an alias that does not exist from the live index.
 func (g *generation) rehearse(ctx context.Context) error {
 	if _, err := g.ix.count(ctx, g.name); err != nil {
 		return err

@@ -37,7 +37,7 @@ func answer(status int, header http.Header, body io.Reader, out any) error {
 	return decodeAnswer(text, out)
 }
 
-// jsonBody encodes the body of a call. What is encoded is always made of maps, strings and JSON that was checked
+// jsonBody encodes the body of a call. The value always consists of maps, strings and JSON that was checked
 // before.
 func jsonBody(v any) io.Reader {
 	text, err := json.Marshal(v)

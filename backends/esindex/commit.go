@@ -13,7 +13,7 @@ import (
 )
 
 // Commit implements [reindex.Generation]. It fails if something else has become live since Begin; an index that a stray
-// write has created under the alias's name is replaced. What others have put on the alias and on the live index goes
+// write has created under the alias's name is replaced. Settings of others on the alias and on the live index go
 // over to the new one: the alias's filter and routing, and further aliases. The index that was live stays until Abort.
 func (g *generation) Commit(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
@@ -54,7 +54,7 @@ type switchOver struct {
 	retired []string // the indexes that are out of use afterwards
 }
 
-// plan looks at what is live now, and works out the switch from there to the generation.
+// plan looks at the index that is live now, and works out the switch from there to the generation.
 func (g *generation) plan(ctx context.Context) (switchOver, error) {
 	now, err := g.ix.behind(ctx, g.names)
 	if err != nil {

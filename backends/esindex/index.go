@@ -31,7 +31,7 @@ type Index struct {
 
 	mu         sync.Mutex
 	open       map[string]int      // the names of the generations that are in use, and by how many
-	unsearched map[string][]string // by tenant, what was learned since its last generation that went live
+	unsearched map[string][]string // by tenant, fields learned since its last generation that went live
 }
 
 var (

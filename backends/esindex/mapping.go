@@ -15,7 +15,7 @@ import (
 //     OpenSearch, keeps such a field and does not search it: the first run that meets one reads the source again.
 //   - Text and booleans are full text, and under <field>.keyword exact values for filters, sorting and facets.
 //   - Numbers are doubles, so that ranges work, and under <field>.keyword exact values. A field is a number if its
-//     first value is one, or if the first product that has it has numbers and text in it; what is not a number is found
+//     first value is one, or if the first product that has it has numbers and text in it; a text in it is found
 //     under <field>.keyword alone.
 //   - Dates stay text: a product whose date is written differently would be rejected.
 //   - From the thousandth field on, further ones are kept but not searched, and counted in Report.Ignored (in the

@@ -10,7 +10,7 @@ import (
 
 const secretIndex = "shop-acme-20250102t030405678.abcdefghijklm"
 
-// What callers of an API see of the server's answers is why, without the names of indexes, nodes, accounts and hosts.
+// Callers of an API see the reason from the server's answers, without the names of indexes, nodes, accounts and hosts.
 func TestPublicMessages(t *testing.T) {
 	for _, test := range []struct {
 		status             int
@@ -78,7 +78,7 @@ func checkPublic(t *testing.T, err error, want string, secrets ...string) {
 	}
 }
 
-// What this package itself has to say comes without names.
+// The package's own messages have no names.
 func TestPublicMessageOfAlias(t *testing.T) {
 	g := &generation{name: secretIndex, names: names{live: "shop-acme"}}
 	checkPublic(t, g.unchanged(target{indexes: map[string]entry{"shop-acme": {}}}), "another run or someone else has moved the tenant's alias")

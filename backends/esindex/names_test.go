@@ -42,7 +42,7 @@ func FuzzNames(f *testing.F) {
 				legal(t, name)
 			}
 			if !isGeneration(alias, g.name) || isGeneration(alias, alias) || isGeneration(alias, names{kept: keptPrefix(alias)}.keptAlias(time.Now(), 36*36*36*36*36*36*36-1)) || isGeneration(alias, g.fence()) {
-				t.Errorf("%q: its generations are not told from its other names", alias)
+				t.Errorf("%q: its generations cannot be distinguished from its other names", alias)
 			}
 			return alias, all
 		}

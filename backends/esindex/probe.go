@@ -18,7 +18,7 @@ const (
 	subobjects        = "subobjects"
 )
 
-// adapt returns the settings and the mappings without what the server lacks. What the host has asked for stays.
+// adapt returns the settings and the mappings without what the server lacks. Settings of the host stay.
 func (a *abilities) adapt(s settings, m mappings) (settings, mappings) {
 	a.mu.Lock()
 	defer a.mu.Unlock()

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// clock lets the time of a bubble go on, and what is due happen.
+// clock lets the time of a bubble go on, so that timers fire.
 func clock(d time.Duration) {
 	<-time.After(d)
 	synctest.Wait()

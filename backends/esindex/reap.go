@@ -140,8 +140,8 @@ func (ix *Index) sweep(ctx context.Context, n names, index string) (bool, error)
 	return ix.discard(ctx, n, index)
 }
 
-// newer returns the name of a generation with a token that is not smaller than ours, empty if there is none. What this
-// Index has made and given up does not count: a run's own earlier tries also have its token.
+// newer returns the name of a generation with a token that is not smaller than ours, empty if there is none.
+// Generations that this Index has made and given up do not count: a run's own earlier tries also have its token.
 func (g *generation) newer(marked map[string]entry) string {
 	for index, e := range marked {
 		m := e.Mappings.Meta.Mark

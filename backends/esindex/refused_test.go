@@ -117,7 +117,7 @@ func TestRefusalsInARow(t *testing.T) {
 	}
 }
 
-// What does not pass by waiting is not waited for, and what does is.
+// Only errors that pass by waiting are waited for.
 func TestTransportErrors(t *testing.T) {
 	refused := &net.OpError{Op: "dial", Err: errors.New("connection refused")}
 	for _, test := range []struct {

@@ -68,7 +68,7 @@ func (g *generation) Scan(ctx context.Context) iter.Seq2[reindex.Product, error]
 	}
 }
 
-// hits is a page of what is read.
+// hits is a page of the products that are read.
 type hits struct {
 	ScrollID string                          `json:"_scroll_id"`
 	TimedOut bool                            `json:"timed_out"`

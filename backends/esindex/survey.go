@@ -118,7 +118,7 @@ func (s *survey) seeMapped(path string, m mapped) {
 	}
 }
 
-// fields returns those that are objects and values, in order, but not what is inside of another one of them or of a
+// fields returns those that are objects and values, in order, but not those inside of another one of them or of a
 // known one.
 func (s *survey) fields(known []string) []string {
 	var found []string

@@ -83,7 +83,8 @@ func TestSwitchAfterAnotherOne(t *testing.T) {
 	assertLive(t, ix, 5, "winner")
 }
 
-// That a generation bears the tenant's alias does not mean that its switch was applied: somebody can have given it to it.
+// That a generation bears the tenant's alias does not mean that its switch was applied: somebody can have given it to
+// it.
 func TestAliasByHandIsNoSwitch(t *testing.T) {
 	ix := open(t, nil)
 	g := begin(t, ix)
@@ -112,7 +113,8 @@ func TestCompleteGenerationMadeLiveByHand(t *testing.T) {
 	}
 }
 
-// Another tenant's live index that bears the tenant's alias is not the tenant's, and stays when the tenant gets its own.
+// Another tenant's live index that bears the tenant's alias is not the tenant's, and stays when the tenant gets its
+// own.
 func TestAliasOfAnotherTenantsIndex(t *testing.T) {
 	ix := open(t, nil)
 	gen, err := ix.Begin(t.Context(), "other")
@@ -187,7 +189,7 @@ func TestAbortOnAFullDisk(t *testing.T) {
 	assertIndexes(t, ix)
 }
 
-// A change of aliases that the nodes did not acknowledge is temporary, and is not taken for made.
+// A change of aliases that the nodes did not acknowledge is temporary, and does not count as made.
 func TestAliasesAreNotAcknowledged(t *testing.T) {
 	slow := aliasAnswers{wire(t), http.StatusOK, `{"acknowledged":false}`}
 	ix := openOn(t, estest.Plain(t).Transport(t, withTransport(slow)), nil)

@@ -194,7 +194,7 @@ func TestUnsuitableTemplates(t *testing.T) {
 	}
 }
 
-// What a template says in its own right stays: the default mappings and a pipeline that the host names win over it.
+// Settings that only a template has stay: the default mappings and a pipeline that the host names win over it.
 func TestTemplateIsOverridden(t *testing.T) {
 	ix := open(t, func(c *Config) { c.Settings = []byte(`{"index.default_pipeline":"_none"}`) })
 	template(t, ix, "*", `{"mappings":{"dynamic":"strict"},"settings":{"index.default_pipeline":"somewhere"}}`)

@@ -74,8 +74,8 @@ func (ix *Index) noteUnsearched(tenant string, fields []string) bool {
 	return true
 }
 
-// findUnsearched finds the fields that the generation keeps unsearched: those of what is live, and those learned since.
-// A server that knows "subobjects" has none.
+// findUnsearched finds the fields that the generation keeps unsearched: those of the live index, and those learned
+// since. A server that knows "subobjects" has none.
 func (g *generation) findUnsearched(ctx context.Context) error {
 	if !g.ix.mappings.byDefault || !g.ix.abilities.lacksSubobjects() {
 		return nil
@@ -88,8 +88,8 @@ func (g *generation) findUnsearched(ctx context.Context) error {
 	return nil
 }
 
-// unsearchedFields returns the fields that a new generation of the tenant keeps unsearched: those of what is live, and
-// those learned since.
+// unsearchedFields returns the fields that a new generation of the tenant keeps unsearched: those of the live index,
+// and those learned since.
 func (ix *Index) unsearchedFields(tenant string, live target) []string {
 	ix.mu.Lock()
 	fields := slices.Clone(ix.unsearched[tenant])

@@ -120,7 +120,7 @@ func (b between) Perform(req *http.Request) (*http.Response, error) {
 	return b.next.Perform(req)
 }
 
-// What happens to the live index after it was looked up makes no index and loses no update.
+// A change of the live index after it was looked up makes no index and loses no update.
 func TestUpdateWhileTheLiveIndexGoes(t *testing.T) {
 	for _, changes := range [][]reindex.Change{{upsert("p0", "2")}, {deletion("p0")}, {upsert("p0", "2"), deletion("p1")}} {
 		ix := open(t, nil)

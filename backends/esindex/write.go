@@ -63,14 +63,15 @@ type writer struct {
 	index      string
 	alias      string   // of the index: the server takes writes to an alias alone, see bulkQuery
 	unsearched []string // fields that the index keeps and does not search
-	live       bool     // no new index begins for what is learned of the products
+	live       bool     // no new index begins because of fields learned from the products
 }
 
 func (g *generation) writer(alias string) writer {
 	return writer{ix: g.ix, tenant: g.names.tenant, index: g.name, alias: alias, unsearched: g.unsearched}
 }
 
-// write sends products that were admitted, and deletions. What was not admitted is reported with what fails.
+// write sends products that were admitted, and deletions. Products that were not admitted are reported with those that
+// fail.
 func (w writer) write(ctx context.Context, sent []reindex.Product, unfit []reindex.ItemError) error {
 	if len(sent) == 0 {
 		return batchError(unfit, nil, nil)

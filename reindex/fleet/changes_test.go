@@ -9,7 +9,7 @@ import (
 	"productindex/reindex/reindextest"
 )
 
-// What is edited through one process while another one looks after the run is in the index when it goes live.
+// An edit through one process while another one looks after the run is in the index when it goes live.
 func TestEditsDuringARun(t *testing.T) {
 	pool, ix, src := connect(t), reindextest.NewMemory(), &shop{products: 500}
 	half, release := make(chan struct{}), make(chan struct{})

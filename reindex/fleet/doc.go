@@ -13,7 +13,7 @@
 //
 // # Who is alive
 //
-// Whoever works on a run or on a part renews a lease in the database, whether it makes progress or not: what is slow is
+// Whoever works on a run or on a part renews a lease in the database, whether it makes progress or not: a slow one is
 // alive. A part whose lease has run out is loaded again by another process. A run whose lease has run out is taken over
 // by another process, with a new fencing token, and no finished part is loaded again if the index is a
 // [reindex.Resumer]. Whoever wakes up late meets a fence: it stores no report, publishes nothing, and what it writes is

@@ -130,7 +130,7 @@ func (f *Fleet) Update(ctx context.Context, tenant string, changes ...reindex.Ch
 	return f.engine.Update(ctx, tenant, changes...)
 }
 
-// Settle waits until what was accepted is searchable; see [reindex.Engine].
+// Settle waits until the accepted changes are searchable; see [reindex.Engine].
 func (f *Fleet) Settle(ctx context.Context, tenant string) error { return f.engine.Settle(ctx, tenant) }
 
 // Changes returns where the tenant's log of changes stands; see [reindex.Engine].

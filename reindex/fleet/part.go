@@ -197,7 +197,7 @@ func (t *try) progress(r reindex.Report) {
 const renewals = 4
 
 // keep renews the lease until the part has ended, and calls lose once the part is not this try's any more, or may not
-// be: the database could not be told in time. It makes no difference whether the part makes progress.
+// be: the database could not be reached in time. It makes no difference whether the part makes progress.
 func (t *try) keep(ctx context.Context, ended <-chan struct{}, lose func()) {
 	lease := t.fleet.cfg.Lease
 	ticker := time.NewTicker(min(lease/renewals, time.Second))

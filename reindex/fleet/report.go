@@ -43,7 +43,7 @@ func encodeLists(r reindex.Report) (string, error) {
 	return string(text), err
 }
 
-// addTo adds what is listed to a report, up to a number of each.
+// addTo adds the listed items to a report, up to a number of each.
 func (l lists) addTo(r *reindex.Report, limit int) {
 	for _, listed := range l.Rejections[:min(len(l.Rejections), limit-len(r.Rejections))] {
 		r.Rejections = append(r.Rejections, reindex.Rejection(listed))

@@ -41,7 +41,7 @@ func TestSlowPartIsNotKilled(t *testing.T) {
 	}
 }
 
-// A worker that comes back after its job was cancelled changes neither the job nor what is live.
+// A worker that comes back after its job was cancelled changes neither the job nor the live index.
 func TestLateWorker(t *testing.T) {
 	pool, ix := connect(t), reindextest.NewMemory()
 	entered, release := make(chan struct{}), make(chan struct{})
@@ -96,7 +96,7 @@ func TestPausedWorker(t *testing.T) {
 	f := newFleet(t, pool, src, ix, hurried(Config{Parts: 3}))
 	job := start(t, f, "acme")
 	<-entered
-	// What the database sees of a process that was stopped: nobody renews its lease.
+	// The lease of a process that was stopped runs out, since nobody renews it.
 	_, err := pool.Exec(t.Context(), "UPDATE reindex_fleet_parts SET owner = 'stopped', lease_end = clock_timestamp() - interval '1 second' WHERE owner <> '' AND name = '0'")
 	if err != nil {
 		t.Fatal(err)

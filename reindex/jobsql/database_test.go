@@ -28,7 +28,7 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-// patience is how long a test waits for what is to happen.
+// patience is the longest time that a test waits for a condition.
 const patience = time.Minute
 
 // database is an empty database of a test's own.

@@ -15,7 +15,7 @@ import (
 	"productindex/reindex/reindextest/pgtest"
 )
 
-// servers are the connection string of what is the primary of two.
+// servers are the connection string of the primary of two.
 func servers(a, b *pgtest.Server) database {
 	return database{
 		PostgreSQL,
@@ -187,8 +187,8 @@ func TestCrash(t *testing.T) {
 	mustCreate(t, s, newJob("shop", "next"))
 }
 
-// pgx's default way to call is of no use behind a pooler that shares connections by transaction, and the error says
-// what is.
+// pgx's default way to call is of no use behind a pooler that shares connections by transaction, and the error names
+// the mode that is.
 func TestBouncerDefaultMode(t *testing.T) {
 	server := pgtest.Run(t)
 	d := database{PostgreSQL, server.Bouncer(t, 1) + " dbname=postgres"}

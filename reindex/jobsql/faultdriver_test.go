@@ -99,7 +99,7 @@ func (c *faultyConn) QueryContext(
 	return nil, fault
 }
 
-// Whichever statement fails, before or after the database has executed it, and whether or not what was begun can be
+// Whichever statement fails, before or after the database has executed it, and whether or not the transaction can be
 // rolled back: nothing of a call that fails stays half done, its connection is as good as new or closed, and the second
 // try does what the first one was to do.
 func TestFailingStatements(t *testing.T) {

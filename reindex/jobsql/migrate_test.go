@@ -19,7 +19,7 @@ const stored = `INSERT INTO reindex_jobs (tenant, fence, id, entity_type, status
 const storedLists = `INSERT INTO reindex_job_lists (tenant, fence, lists) VALUES ('a', 41,
 	'{"rejections":[{"id":"x","reason":"why","where":"there"}],"duplicateIds":["d"]}')`
 
-// The tables of every older version are migrated, with what is in them.
+// The tables of every older version are migrated, with their rows.
 func testMigrations(t *testing.T, d database) {
 	at := time.Unix(1_800_000_000, 0).UTC()
 	want := reindex.Job{
