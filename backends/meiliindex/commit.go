@@ -27,9 +27,9 @@ type swapState struct {
 const confirmFor = 30 * time.Second
 
 // Commit swaps the generation's index with the live one in one task, or gives it the live one's name if nothing is
-// live, waits for that task, and has what was live before deleted. If an answer is lost, Commit finds out from the
-// server what happened. A generation whose fencing token is no longer the greatest does not go live, and the error
-// matches [reindex.ErrFenced].
+// live, waits for that task, and has the index that was live deleted, or keeps it. If an answer is lost, Commit finds
+// out from the server what happened. A generation whose fencing token is no longer the greatest does not go live, and
+// the error matches [reindex.ErrFenced].
 func (g *generation) Commit(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -84,8 +84,8 @@ func (g *generation) askForSwap(ctx context.Context) error {
 	return g.resolve(ctx, err, explain(ctx, "indexes.swap", g.uid, err))
 }
 
-// resolve finds out what became of a swap that no task is known of. failed is the client's error, err what is made of
-// it.
+// resolve finds out what became of a swap that no task is known of. failed is the client's error, err the classified
+// one.
 func (g *generation) resolve(ctx context.Context, failed, err error) error {
 	arrived := arrivalOf(failed)
 	if arrived == never {
@@ -112,8 +112,8 @@ func (g *generation) errUnknown(err error) error {
 	return fmt.Errorf("%s: %v", text, err) //nolint:errorlint // see above
 }
 
-// persist polls through failures that may pass, for a while: what was asked for may be done already, so that giving up
-// leaves it unknown.
+// persist polls through failures that may pass, for a while: the swap may be done already, so that giving up leaves it
+// unknown.
 func (g *generation) persist(ctx context.Context, look func() (bool, error)) error {
 	deadline := time.Now().Add(confirmFor)
 	return g.ix.poll(ctx, func() (bool, error) {
@@ -216,7 +216,7 @@ func (g *generation) isFilled(index *meilisearch.IndexResult) bool {
 	return index != nil && index.CreatedAt.Equal(g.created)
 }
 
-// retire has what was live before deleted, which Commit does not wait for. Reap repeats a deletion that failed.
+// retire has the index that was live deleted, which Commit does not wait for. Reap repeats a deletion that failed.
 func (g *generation) retire(ctx context.Context) {
 	if g.swap.rename || g.keeps() {
 		if !g.swap.retired && g.keeps() {
@@ -235,8 +235,8 @@ func (g *generation) retire(ctx context.Context) {
 }
 
 // Abort cancels the generation's tasks, and no others, and deletes its index. The server works on the tasks of an index
-// in their order: a swap that may still be under way comes first, in which case what is deleted was live before, or
-// fails.
+// in their order: a swap that may still be under way comes first, in which case the deleted index is the one that was
+// live before, or the deletion fails.
 func (g *generation) Abort(ctx context.Context) error {
 	if g.swap.applied {
 		if !g.swap.retired {

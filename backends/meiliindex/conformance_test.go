@@ -48,7 +48,7 @@ func fixture(t *testing.T, url, key, prefix string) reindextest.Fixture {
 }
 
 // removeAll deletes every index that begins with prefix.
-func removeAll(t *testing.T, client meilisearch.ServiceManager, prefix string) {
+func removeAll(t testing.TB, client meilisearch.ServiceManager, prefix string) {
 	ctx := context.WithoutCancel(t.Context())
 	all, err := client.ListIndexesWithContext(ctx, &meilisearch.IndexesQuery{Limit: 10000})
 	if err != nil {

@@ -19,7 +19,7 @@
 // # On the server
 //
 // Searches use the index that [Index.LiveUID] names. While a reindex runs there is another one, whose uid begins with
-// the prefix and a hyphen; what was live before goes under that name when the two are swapped, and is deleted. While
+// the prefix and a hyphen; the old index gets that name when the two are swapped, and is deleted. While
 // both are there, the server's disk holds both.
 //
 // Runs that have a fencing token (see [reindex.Fence]), as with jobs in PostgreSQL, leave one more index per tenant: a

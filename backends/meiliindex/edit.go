@@ -24,7 +24,7 @@ func (g *generation) Edit(ctx context.Context, changes []reindex.Change) error {
 	if err := g.noteEdit(ctx); err != nil {
 		return err
 	}
-	if g.oldest() != nil { // what is still to be isolated must not be sent after the edits
+	if g.oldest() != nil { // products yet to be isolated must not be sent after the edits
 		if err := g.settleAll(ctx); err != nil {
 			return err
 		}
@@ -79,8 +79,8 @@ func (u *uploader) apply(ctx context.Context, changes []reindex.Change) error {
 	return nil
 }
 
-// split returns the products that changes add or replace, and the keys of those that they delete. What is too long for
-// a key is in no index.
+// split returns the products that changes add or replace, and the keys of those that they delete. An id that is too
+// long for a key is in no index.
 func split(changes []reindex.Change) (upserts []reindex.Product, deletions []string) {
 	for _, c := range changes {
 		if !c.Delete {
@@ -101,7 +101,7 @@ func listSize(keys []string) int {
 	return size
 }
 
-// settle waits for what was sent, and sends again what did not succeed, without the documents that are to blame.
+// settle waits for a task, and sends its documents again if it failed, without those that are to blame.
 func (u *uploader) settle(ctx context.Context, s *sending) error {
 	good, err := u.examine(ctx, s)
 	if good || err != nil {

@@ -79,7 +79,7 @@ func mustRun(t *testing.T, engine *reindex.Engine) {
 	}
 }
 
-// difference names what is not the same in both.
+// difference names the products that are not the same in both.
 func difference(got, want map[string]string) string {
 	var lines []string
 	for id := range got {

@@ -16,7 +16,7 @@ import (
 // errForbidden: the key lacks an action or an index.
 var errForbidden = errors.New("the API key is missing, wrong, or has not the right to do this")
 
-// The codes of the server's errors that are told apart (1.50, docs.meilisearch.com/errors).
+// The codes of the server's errors that this package distinguishes (1.50, docs.meilisearch.com/errors).
 const (
 	codeIndexNotFound = "index_not_found"
 	codeIndexExists   = "index_already_exists"
@@ -24,7 +24,7 @@ const (
 	codeOfIndex       = "index_" // begins those that say what an index is like
 )
 
-// callError is a call that failed, in the server's words and without what was sent.
+// callError is a call that failed, in the server's words and without the payload.
 type callError struct {
 	text   string
 	public string // for callers of an API

@@ -17,7 +17,8 @@ import (
 // checkToken refuses a token that is not greater than that of every other generation among those found.
 func (ix *Index) checkToken(tenant, uid string, token int64, all []staging) error {
 	for _, s := range all {
-		mine := s.uid == uid || s.instance == ix.instance && !ix.isOpen(tenant, s.stagingName) // what an earlier try of this run has left
+		mine := s.uid == uid || s.instance == ix.instance && !ix.isOpen(tenant,
+			s.stagingName) // what an earlier try of this run has left
 		if s.token == noToken || s.token < token || s.token == token && mine {
 			continue
 		}

@@ -172,7 +172,7 @@ func TestBeginAgainWithTheSameToken(t *testing.T) {
 	assertIndexes(t, s, "products_acme")
 }
 
-// What is not known about other runs is not taken for "there are none".
+// A list of other runs that fails does not mean that there are none.
 func TestBeginWithoutTheList(t *testing.T) {
 	s := server(t)
 	ix := newIndex(t, s, nil)

@@ -59,7 +59,7 @@ func New(client meilisearch.ServiceManager, cfg *Config) (*Index, error) {
 	}, nil
 }
 
-// limitDocs bounds what is kept of very small products beside their bodies.
+// limitDocs bounds the memory that very small products need beside their bodies.
 const limitDocs = 200_000
 
 // Limits returns the largest batches that memory allows, since the server indexes few large tasks faster than many

@@ -87,7 +87,7 @@ func TestUIDs(t *testing.T) {
 		}
 	}
 	if _, ok := ix.parseStaging("acme", ix.LiveUID(like)); ok {
-		t.Error("a live index is taken for a leftover")
+		t.Error("a live index counts as a leftover")
 	}
 	long := strings.Repeat("é", reindex.MaxTenantBytes/2)
 	if n := len(ix.stagingUID(long, name)); n-len(ix.cfg.Prefix)+100 > 400 {

@@ -71,7 +71,7 @@ func (u *uploader) idle(ctx context.Context) error {
 	})
 }
 
-// isolation is what is still to be found out about documents of a task that failed. It survives an error, so that the
+// isolation is the search for the bad documents of a task that failed. It survives an error, so that the
 // search goes on.
 type isolation struct {
 	suspects []document // one of them is bad

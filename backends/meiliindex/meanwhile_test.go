@@ -168,7 +168,7 @@ func TestIndexReplacedAfterSeal(t *testing.T) {
 	assertLive(t, ix, 1)
 }
 
-// A live index that cannot be counted is not taken for one that is not there. A reindex is what mends it: Seal
+// A live index that cannot be counted is not the same as none. A reindex is what mends it: Seal
 // succeeds, and says so.
 func TestLiveIndexThatCannotBeCounted(t *testing.T) {
 	for _, test := range []struct {

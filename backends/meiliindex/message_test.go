@@ -17,7 +17,7 @@ const (
 	secretLive = "shop_acme"
 )
 
-// What callers of an API see of the server's answers is their code and message, without the uids of indexes and without
+// Callers of an API see of the server's answers their code and message, without the uids of indexes and without
 // hosts.
 func TestPublicMessages(t *testing.T) {
 	for _, test := range []struct{ code, message, want string }{

@@ -60,7 +60,7 @@ func TestLeastRights(t *testing.T) {
 	}
 	for i, action := range leastActions {
 		if action == "tasks.cancel" || action == "indexes.delete" {
-			continue // without them a run succeeds, but a cancelled one takes longer to end, and what was live stays
+			continue // without them a run succeeds, but a cancelled one takes longer to end, and the old index stays
 		}
 		s := server(t)
 		others := append(append([]string{}, leastActions[:i]...), leastActions[i+1:]...)

@@ -99,7 +99,7 @@ func dropAt(t *testing.T, s *meilitest.Server, moment string, drop func()) func(
 	}
 }
 
-// An index that a task has made whose answer was lost is not taken for a live one.
+// An index that a task has made whose answer was lost does not count as a live one.
 func TestUpdateAfterALostAnswer(t *testing.T) {
 	s := server(t)
 	ix := newIndex(t, s, nil)

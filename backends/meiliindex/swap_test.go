@@ -277,7 +277,7 @@ func TestSwapUndoneUnseen(t *testing.T) {
 	}
 }
 
-// What Commit leaves behind without an error is in the log.
+// A leftover of Commit without an error is in the log.
 func TestRetireLogs(t *testing.T) {
 	s := server(t)
 	var logged bytes.Buffer

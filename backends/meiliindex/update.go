@@ -35,7 +35,7 @@ func (ix *Index) Update(ctx context.Context, tenant string, changes []reindex.Ch
 	if err != nil {
 		return err
 	}
-	// Without a primary key for an index that has none: one that a task makes is then told from one that a reindex made.
+	// Without a primary key for an index that has none: one that a task makes then differs from one that a reindex made.
 	u := &uploader{ix: ix, tenant: tenant, uid: ix.LiveUID(tenant), gone: func() error { return errEmptied }}
 	err = u.apply(ctx, changes)
 	if _, temporary := errors.AsType[*reindex.TemporaryError](err); temporary || ctx.Err() != nil {

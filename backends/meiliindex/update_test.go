@@ -106,8 +106,8 @@ func TestChangesAreTwoTasks(t *testing.T) {
 	}
 }
 
-// What is refused, by the package or by the server, is reported at once, and nothing else is lost: not a deletion that
-// shared its batch, nor a change before it.
+// A product that is refused, by the package or by the server, is reported at once, and nothing else is lost: not a
+// deletion that shared its batch, nor a change before it.
 func TestRefusedChanges(t *testing.T) {
 	for body, reason := range badBodies {
 		for _, target := range targets(reindextest.Products(10, "old")) {
@@ -247,7 +247,7 @@ func TestChangesThatAreTooLarge(t *testing.T) {
 	}
 }
 
-// What is still to be found out about products that were written does not come after their edits.
+// The search for bad ones among products that were written does not come after their edits.
 func TestEditComesAfterWrites(t *testing.T) {
 	s := server(t)
 	ix := newIndex(t, s, nil)

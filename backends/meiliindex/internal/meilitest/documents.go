@@ -100,11 +100,13 @@ func inferKey(d rawDocument) (string, *TaskError) {
 	case 1:
 		return candidates[0], nil
 	case 0:
-		return "", badRequest("index_primary_key_no_candidate_found", "The primary key inference failed as the engine did not find any "+
-			"field ending with `id` in its name. %s", hint)
+		return "", badRequest("index_primary_key_no_candidate_found",
+			"The primary key inference failed as the engine did not find any "+
+				"field ending with `id` in its name. %s", hint)
 	}
-	return "", badRequest("index_primary_key_multiple_candidates_found", "The primary key inference failed as the engine found %d fields "+
-		"ending with `id` in their names: '%s' and '%s'. %s", len(candidates), candidates[0], candidates[1], hint)
+	return "", badRequest("index_primary_key_multiple_candidates_found",
+		"The primary key inference failed as the engine found %d fields "+
+			"ending with `id` in their names: '%s' and '%s'. %s", len(candidates), candidates[0], candidates[1], hint)
 }
 
 // parseDocuments appends the changes of a task whose ids are good.
@@ -147,7 +149,8 @@ func checkGeo(id string, v any) *TaskError {
 	for _, part := range [][2]string{{"lat", "latitude"}, {"lng", "longitude"}} {
 		value, ok := geo.get(part[0])
 		if !ok {
-			return wrong("Could not find %s in the document with the id: `\"%s\"`. Was expecting a `_geo.%s` field.", part[1], id, part[0])
+			return wrong("Could not find %s in the document with the id: `\"%s\"`. Was expecting a `_geo.%s` field.", part[1],
+				id, part[0])
 		}
 		text, isText := value.(string)
 		if _, isNumber := value.(number); !isNumber && (!isText || !numeric(text)) {

@@ -24,7 +24,8 @@ func invalid(status int, code, format string, args ...any) *TaskError {
 }
 
 func newError(status int, kind, code, message string) *TaskError {
-	return &TaskError{Message: message, Code: code, Type: kind, Link: "https://docs.meilisearch.com/errors#" + code, status: status}
+	return &TaskError{Message: message, Code: code, Type: kind, Link: "https://docs.meilisearch.com/errors#" + code,
+		status: status}
 }
 
 func badRequest(code, format string, args ...any) *TaskError {

@@ -81,7 +81,8 @@ func (c *call) listIndexes() (answer, error) {
 			views = append(views, c.s.indexView(uid))
 		}
 	}
-	return ok(newObject("results", list(page(views, offset, limit)), "offset", offset, "limit", limit, "total", len(views)))
+	return ok(newObject("results", list(page(views, offset, limit)), "offset", offset, "limit", limit, "total",
+		len(views)))
 }
 
 func (c *call) getIndex() (answer, error) {
@@ -114,7 +115,8 @@ func (c *call) createIndex() (answer, error) {
 		return answer{}, err
 	}
 	defer c.lock()()
-	return accepted(c.s.enqueue(&task{index: uid, kind: typeCreation, primaryKey: key, details: newObject("primaryKey", textOrNull(key))}))
+	return accepted(c.s.enqueue(&task{index: uid, kind: typeCreation, primaryKey: key,
+		details: newObject("primaryKey", textOrNull(key))}))
 }
 
 func textOrNull(s *string) any {
@@ -222,7 +224,8 @@ func (c *call) updateIndex() (answer, error) {
 		return answer{}, err
 	}
 	defer c.lock()()
-	return accepted(c.s.enqueue(&task{index: c.params[0], kind: typeUpdate, primaryKey: key, details: newObject("primaryKey", textOrNull(key))}))
+	return accepted(c.s.enqueue(&task{index: c.params[0], kind: typeUpdate, primaryKey: key,
+		details: newObject("primaryKey", textOrNull(key))}))
 }
 
 func (c *call) deleteAllDocuments() (answer, error) {
@@ -241,7 +244,8 @@ func (c *call) deleteDocuments() (answer, error) {
 	}
 	list, isList := v.([]any)
 	if !isList {
-		return answer{}, badRequest("bad_request", "Json deserialize error: invalid type: map, expected a sequence at line 1 column 0")
+		return answer{}, badRequest("bad_request",
+			"Json deserialize error: invalid type: map, expected a sequence at line 1 column 0")
 	}
 	ids := []string{}
 	for _, e := range list {
@@ -290,7 +294,8 @@ func (c *call) swapIndexes() (answer, error) {
 			verb = "were"
 		}
 		return answer{}, badRequest("invalid_swap_duplicate_index_found",
-			"Indexes must be declared only once during a swap. `%s` %s specified several times.", strings.Join(twice, "`, `"), verb)
+			"Indexes must be declared only once during a swap. `%s` %s specified several times.", strings.Join(twice,
+				"`, `"), verb)
 	}
 	defer c.lock()()
 	return accepted(c.s.enqueue(&task{noIndex: true, kind: typeSwap, swaps: swaps, details: newObject()}))
@@ -334,13 +339,15 @@ func (c *call) parseSwap(i int, v any) (swap, error) {
 			return swap{}, wrongType(sprintf("[%d].indexes[%d]", i, j), "invalid_swap_indexes", "a string", e)
 		}
 		if !validUID(name) {
-			return swap{}, badRequest("invalid_swap_indexes", "Invalid value at `[%d].indexes[%d]`: `%s` %s", i, j, name, uidRule)
+			return swap{}, badRequest("invalid_swap_indexes", "Invalid value at `[%d].indexes[%d]`: `%s` %s", i, j, name,
+				uidRule)
 		}
 		names = append(names, name)
 	}
 	if len(names) != 2 {
 		shown := strings.ReplaceAll(string(encode(list)), ",", ", ")
-		return swap{}, badRequest("invalid_swap_indexes", "Two indexes must be given for each swap. The list `%s` contains %d indexes.", shown,
+		return swap{}, badRequest("invalid_swap_indexes",
+			"Two indexes must be given for each swap. The list `%s` contains %d indexes.", shown,
 			len(names))
 	}
 	rename := false
@@ -354,7 +361,8 @@ func (c *call) parseSwap(i int, v any) (swap, error) {
 
 // beforeRename reports whether the server's version is one that has no rename in swaps: before 1.18.
 func (s *Server) beforeRename() bool {
-	for _, old := range []string{"0.", "1.0.", "1.1.", "1.2.", "1.3.", "1.4.", "1.5.", "1.6.", "1.7.", "1.8.", "1.9.", "1.10.", "1.11.",
+	for _, old := range []string{"0.", "1.0.", "1.1.", "1.2.", "1.3.", "1.4.", "1.5.", "1.6.", "1.7.", "1.8.", "1.9.",
+		"1.10.", "1.11.",
 		"1.12.", "1.13.", "1.14.", "1.15.", "1.16.", "1.17."} {
 		if strings.HasPrefix(s.Version, old) {
 			return true

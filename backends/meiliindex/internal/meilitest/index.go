@@ -10,7 +10,7 @@ import (
 type index struct {
 	primaryKey       string // empty: none yet
 	created, updated time.Time
-	settings         *object // what was set; what is not there has its default
+	settings         *object // those that were set; the others have their defaults
 	fields           []string
 	known            map[string]bool // the names in fields
 	slots            []*object       // documents in internal order; nil where one was deleted
@@ -175,7 +175,8 @@ func (s *Server) update(t *task) {
 	case ix == nil:
 		t.finish(Failed, indexNotFound(t.index))
 	case t.primaryKey != nil && ix.count() > 0 && *t.primaryKey != ix.primaryKey:
-		t.finish(Failed, badRequest("index_primary_key_already_exists", "Index `%s`: Index already has a primary key: `%s`.", t.index,
+		t.finish(Failed, badRequest("index_primary_key_already_exists", "Index `%s`: Index already has a primary key: `%s`.",
+			t.index,
 			ix.primaryKey))
 	default:
 		if t.primaryKey != nil {
@@ -243,11 +244,14 @@ func (s *Server) checkSwaps(swaps []swap) *TaskError {
 	case len(missing) > 0:
 		return indexNotFound(missing...)
 	case len(taken) == 1:
-		return badRequest("index_already_exists", "Cannot rename `%s` to `%s` as the index already exists. Hint: You can remove `%s` "+
-			"first and then do your remove.", conflict.a, conflict.b, conflict.b)
+		return badRequest("index_already_exists",
+			"Cannot rename `%s` to `%s` as the index already exists. Hint: You can remove `%s` "+
+				"first and then do your remove.", conflict.a, conflict.b, conflict.b)
 	case len(taken) > 1:
-		return badRequest("index_already_exists", "The following indexes are being renamed but cannot because their new name conflicts "+
-			"with an already existing index: `%s`. Renaming doesn't overwrite the other index name.", strings.Join(taken, "`, `"))
+		return badRequest("index_already_exists",
+			"The following indexes are being renamed but cannot because their new name conflicts "+
+				"with an already existing index: `%s`. Renaming doesn't overwrite the other index name.", strings.Join(taken,
+				"`, `"))
 	}
 	return nil
 }

@@ -67,8 +67,9 @@ func (c *call) authorize(action, index string) error {
 		return invalidKey()
 	}
 	if index != "" && !c.key.sees(index) {
-		return authError(http.StatusForbidden, "invalid_api_key", sprintf("The API key cannot acces the index `%s`, authorized indexes are %s.",
-			index, strings.ReplaceAll(string(encode(anyList(c.key.indexes))), ",", ", ")))
+		return authError(http.StatusForbidden, "invalid_api_key",
+			sprintf("The API key cannot acces the index `%s`, authorized indexes are %s.",
+				index, strings.ReplaceAll(string(encode(anyList(c.key.indexes))), ",", ", ")))
 	}
 	return nil
 }
@@ -88,7 +89,8 @@ func (s *Server) findKey(value string) *key {
 }
 
 func (k *key) view() *object {
-	return newObject("name", k.name, "description", k.description, "key", k.value, "uid", k.uid, "actions", anyList(k.actions), "indexes",
+	return newObject("name", k.name, "description", k.description, "key", k.value, "uid", k.uid, "actions",
+		anyList(k.actions), "indexes",
 		anyList(k.indexes), "expiresAt", k.expiresAs, "createdAt", stamp(k.created), "updatedAt", stamp(k.created))
 }
 
@@ -124,7 +126,8 @@ func (c *call) createKey() (answer, error) {
 	}
 	for i, a := range k.actions {
 		if !slices.Contains(keyActions, a) {
-			return answer{}, badRequest("invalid_api_key_actions", "Unknown value `%s` at `.actions[%d]`: %s", a, i, expectedOneOf(keyActions))
+			return answer{}, badRequest("invalid_api_key_actions", "Unknown value `%s` at `.actions[%d]`: %s", a, i,
+				expectedOneOf(keyActions))
 		}
 	}
 	if k.indexes, _, err = texts(body, "indexes", "invalid_api_key_indexes"); err != nil {
@@ -132,9 +135,10 @@ func (c *call) createKey() (answer, error) {
 	}
 	for i, pattern := range k.indexes {
 		if name := strings.TrimSuffix(pattern, "*"); name != "" && !validUID(name) {
-			return answer{}, badRequest("invalid_api_key_indexes", "Invalid value at `.indexes[%d]`: `%s` is not a valid index uid pattern. Index "+
-				"uid patterns can be an integer or a string containing only alphanumeric characters, hyphens (-), underscores (_), and optionally "+
-				"end with a star (*).", i, pattern)
+			return answer{}, badRequest("invalid_api_key_indexes",
+				"Invalid value at `.indexes[%d]`: `%s` is not a valid index uid pattern. Index "+
+					"uid patterns can be an integer or a string containing only alphanumeric characters, hyphens (-), underscores (_), and optionally "+
+					"end with a star (*).", i, pattern)
 		}
 	}
 	if err := k.expireAt(body); err != nil {
@@ -142,7 +146,8 @@ func (c *call) createKey() (answer, error) {
 	}
 	defer c.lock()()
 	if slices.ContainsFunc(c.s.keys, func(other *key) bool { return other.uid == k.uid }) {
-		return answer{}, invalid(http.StatusConflict, "api_key_already_exists", "`uid` field value `%s` is already an existing API key.", k.uid)
+		return answer{}, invalid(http.StatusConflict, "api_key_already_exists",
+			"`uid` field value `%s` is already an existing API key.", k.uid)
 	}
 	c.s.keys = append(c.s.keys, k)
 	return answer{http.StatusCreated, k.view()}, nil
@@ -159,8 +164,9 @@ func (k *key) expireAt(body *object) error {
 	}
 	at, err := time.Parse(time.RFC3339, text)
 	if !isText || err != nil || at.Before(time.Now()) {
-		return badRequest("invalid_api_key_expires_at", "Invalid value at `.expiresAt`: `%s` is not a valid date. It should follow the RFC 3339 "+
-			"format to represents a date or datetime in the future or specified as a null value. e.g. 'YYYY-MM-DD' or 'YYYY-MM-DD HH:MM:SS'.\n",
+		return badRequest("invalid_api_key_expires_at",
+			"Invalid value at `.expiresAt`: `%s` is not a valid date. It should follow the RFC 3339 "+
+				"format to represents a date or datetime in the future or specified as a null value. e.g. 'YYYY-MM-DD' or 'YYYY-MM-DD HH:MM:SS'.\n",
 			text)
 	}
 	k.expires, k.expiresAs = at, text

@@ -28,8 +28,8 @@ func (s *Server) run() {
 	}
 }
 
-// nextBatch chooses what is processed next: cancelations, then deletions of tasks, then the oldest task with those of
-// its index that can share its batch.
+// nextBatch chooses the tasks that are processed next: cancelations, then deletions of tasks, then the oldest task with
+// those of its index that can share its batch.
 func (s *Server) nextBatch() []*task {
 	for s.firstOpen < len(s.tasks) && s.tasks[s.firstOpen].ended() {
 		s.firstOpen++
@@ -210,7 +210,7 @@ func (s *Server) deleteTasks(by *task) {
 	by.finish(Succeeded, nil)
 }
 
-// enqueue adds a task to the queue. A cancelation of what is being processed stops it.
+// enqueue adds a task to the queue. A cancelation of a task in progress stops it.
 func (s *Server) enqueue(t *task) *object {
 	t.uid, t.batch, t.canceledBy, t.status, t.enqueued = s.nextTaskUID, -1, -1, Enqueued, time.Now()
 	s.nextTaskUID++

@@ -192,7 +192,8 @@ func (p *player) send(st step) (int, http.Header, []byte) {
 	body, contentType := requestBody(t, st.Request.Body)
 	if strings.Contains(string(st.Request.Body), "expiresAt\":\"20") && st.Response.Status == http.StatusCreated {
 		p.expires = time.Now().Add(2 * time.Second).Truncate(time.Second)
-		body = regexp.MustCompile(`"expiresAt":"[^"]*"`).ReplaceAll(body, []byte(`"expiresAt":"`+p.expires.UTC().Format(time.RFC3339)+`"`))
+		body = regexp.MustCompile(`"expiresAt":"[^"]*"`).ReplaceAll(body,
+			[]byte(`"expiresAt":"`+p.expires.UTC().Format(time.RFC3339)+`"`))
 	}
 	headers := st.Request.Headers
 	if headers == nil {
@@ -212,7 +213,8 @@ func (p *player) send(st step) (int, http.Header, []byte) {
 		}
 		body = z.Bytes()
 	}
-	req, err := http.NewRequestWithContext(t.Context(), st.Request.Method, p.s.URL+expand(st.Request.Path), bytes.NewReader(body))
+	req, err := http.NewRequestWithContext(t.Context(), st.Request.Method, p.s.URL+expand(st.Request.Path),
+		bytes.NewReader(body))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -342,7 +344,8 @@ func show(v any) string {
 }
 
 func (p *player) compareEnded(i int, st step, uid int) {
-	st.Request.Method, st.Request.Path, st.Request.Body, st.Request.Headers = http.MethodGet, fmt.Sprintf("/tasks/%d", uid), nil, nil
+	st.Request.Method, st.Request.Path, st.Request.Body, st.Request.Headers = http.MethodGet, fmt.Sprintf("/tasks/%d",
+		uid), nil, nil
 	st.Response.Status, st.Response.Headers, st.Response.Body, st.Timing = http.StatusOK, nil, nil, ""
 	has, err := json.Marshal(st.TaskEnded)
 	if err != nil {

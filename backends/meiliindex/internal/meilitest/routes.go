@@ -69,7 +69,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	_, _ = io.WriteString(w, fault.Body)
 }
 
-// drain reads what was not read of a body, so that the client is not cut off while it sends.
+// drain reads the rest of a body, so that the client is not cut off while it sends.
 func drain(r *http.Request) { _, _ = io.Copy(io.Discard, r.Body) }
 
 func (s *Server) answer(w http.ResponseWriter, r *http.Request) {
@@ -193,7 +193,8 @@ func (c *call) checkContentType(kind bodyKind) error {
 func (c *call) readBody(kind bodyKind) error {
 	limit := c.s.PayloadLimit
 	if kind == jsonBody && c.r.ContentLength > int64(limit) {
-		return internalError(sprintf("JSON payload (%d bytes) is larger than allowed (limit: %d bytes).", c.r.ContentLength, limit))
+		return internalError(sprintf("JSON payload (%d bytes) is larger than allowed (limit: %d bytes).", c.r.ContentLength,
+			limit))
 	}
 	var body io.Reader = c.r.Body
 	if c.r.Header.Get("Content-Encoding") == "gzip" {
@@ -211,7 +212,8 @@ func (c *call) readBody(kind bodyKind) error {
 		return invalid(http.StatusRequestEntityTooLarge, "payload_too_large",
 			"The provided payload reached the size limit. The maximum accepted payload size is %s.", size(limit))
 	case len(data) > limit:
-		return invalid(http.StatusRequestEntityTooLarge, "payload_too_large", "JSON payload has exceeded limit (%d bytes).", limit)
+		return invalid(http.StatusRequestEntityTooLarge, "payload_too_large", "JSON payload has exceeded limit (%d bytes).",
+			limit)
 	case len(data) == 0:
 		what := "json"
 		if c.ndjson {

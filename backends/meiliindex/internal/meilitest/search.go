@@ -31,7 +31,8 @@ func (c *call) search() (answer, error) {
 	}
 	words := tokens(text)
 	hits := slices.DeleteFunc(ix.documents(), func(d *object) bool { return !holds(d, words) })
-	return ok(newObject("hits", list(page(hits, offset, limit)), "query", text, "processingTimeMs", 0, "limit", limit, "offset", offset,
+	return ok(newObject("hits", list(page(hits, offset, limit)), "query", text, "processingTimeMs", 0, "limit", limit,
+		"offset", offset,
 		"estimatedTotalHits", len(hits), "requestUid", newUUID()))
 }
 
@@ -42,5 +43,8 @@ func holds(d *object, words []string) bool {
 }
 
 func tokens(text string) []string {
-	return strings.FieldsFunc(strings.ToLower(text), func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsDigit(r) })
+	return strings.FieldsFunc(strings.ToLower(text), func(r rune) bool {
+		return !unicode.IsLetter(r) &&
+			!unicode.IsDigit(r)
+	})
 }

@@ -13,7 +13,7 @@ import (
 // MasterKey is the key with all rights on a server made by New.
 const MasterKey = "master-key-of-the-emulator"
 
-// DefaultPayloadLimit is the payload limit of a server that is not told another one, in bytes.
+// DefaultPayloadLimit is the payload limit of a server without another setting, in bytes.
 const DefaultPayloadLimit = 100_000_000
 
 // Server is an emulated Meilisearch. Its exported fields are set before the first request. Its methods are safe for
@@ -35,9 +35,9 @@ type Server struct {
 	changed      *sync.Cond // state of a task, a hold, or closed
 	closed       bool
 	paused       bool
-	stop         bool // what is processed has to start over
+	stop         bool // the current batch has to start over
 	held         map[int]bool
-	current      []*task // what is processed
+	current      []*task // the current batch
 	tasks        []*task // by uid
 	firstOpen    int     // all tasks before it have ended
 	nextTaskUID  int
@@ -52,7 +52,7 @@ type Fault struct {
 	// Status and Body are answered. With status 0 the connection is cut.
 	Status int
 	Body   string
-	// After does what was asked for first.
+	// After carries the request out first.
 	After bool
 }
 
@@ -120,7 +120,7 @@ func (s *Server) setHeld(uid int, held bool) {
 	s.changed.Broadcast()
 }
 
-// Restart does what a restart of the server does: connections are cut, and what was being processed starts over.
+// Restart does what a restart of the server does: connections are cut, and the current batch starts over.
 func (s *Server) Restart() {
 	s.mu.Lock()
 	s.stop = true

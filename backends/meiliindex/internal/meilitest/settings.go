@@ -19,7 +19,8 @@ var settingParts = []settingPart{
 	{name: "searchableAttributes", fallback: []any{"*"}},
 	{name: "filterableAttributes", fallback: []any{}},
 	{name: "sortableAttributes", fallback: []any{}, sorted: true},
-	{name: "rankingRules", fallback: []any{"words", "typo", "proximity", "attributeRank", "sort", "wordPosition", "exactness"}},
+	{name: "rankingRules", fallback: []any{"words", "typo", "proximity", "attributeRank", "sort", "wordPosition",
+		"exactness"}},
 	{name: "stopWords", fallback: []any{}, sorted: true},
 	{name: "nonSeparatorTokens", fallback: []any{}, sorted: true},
 	{name: "separatorTokens", fallback: []any{}, sorted: true},
@@ -64,7 +65,7 @@ func partNamed(name string) settingPart {
 	return settingParts[i]
 }
 
-// allows tells whether a list of attributes has that one.
+// allows reports whether a list of attributes has that one.
 func (ix *index) allows(setting, attribute string) bool {
 	list, _ := ix.setting(partNamed(setting)).([]any)
 	return slices.ContainsFunc(list, func(v any) bool { return v == attribute || v == "*" })
@@ -111,7 +112,8 @@ func (c *call) enqueueSettings(change *object) (answer, error) {
 	details := newObject()
 	for _, name := range change.keys {
 		v := change.values[name]
-		if v == nil && c.r.Method != http.MethodDelete || v == nil && (name == "displayedAttributes" || name == "searchableAttributes") {
+		if v == nil && c.r.Method != http.MethodDelete || v == nil &&
+			(name == "displayedAttributes" || name == "searchableAttributes") {
 			v = partNamed(name).fallback
 		}
 		if list, isList := v.([]any); isList && partNamed(name).sorted {

@@ -87,7 +87,8 @@ func (t *task) indexUID() any {
 
 // summary is the answer to the request that enqueued the task.
 func (t *task) summary() *object {
-	o := newObject("taskUid", t.uid, "indexUid", t.indexUID(), "status", Enqueued, "type", t.kind, "enqueuedAt", stamp(t.enqueued))
+	o := newObject("taskUid", t.uid, "indexUid", t.indexUID(), "status", Enqueued, "type", t.kind, "enqueuedAt",
+		stamp(t.enqueued))
 	if t.metadata != nil {
 		o.set("customMetadata", *t.metadata)
 	}

@@ -20,7 +20,8 @@ var whichParams = []string{"uids", "types", "statuses", "indexUids"}
 func (c *call) getTask() (answer, error) {
 	uid, err := strconv.ParseUint(c.params[0], 10, 32)
 	if err != nil {
-		return answer{}, badRequest("invalid_task_uids", "Task uid `%s` is invalid. It should only contain numeric characters.", c.params[0])
+		return answer{}, badRequest("invalid_task_uids",
+			"Task uid `%s` is invalid. It should only contain numeric characters.", c.params[0])
 	}
 	defer c.lock()()
 	t := c.s.task(int(uid))
@@ -85,7 +86,8 @@ func (c *call) taskFilter() (func(*task) bool, error) {
 		for _, v := range values {
 			n, err := strconv.ParseUint(v, 10, 32)
 			if err != nil {
-				return nil, badRequest("invalid_task_uids", "Invalid value in parameter `uids`: could not parse `%s` as a positive integer", v)
+				return nil, badRequest("invalid_task_uids",
+					"Invalid value in parameter `uids`: could not parse `%s` as a positive integer", v)
 			}
 			wanted[int(n)] = true
 		}
@@ -123,7 +125,8 @@ func (c *call) taskFilter() (func(*task) bool, error) {
 func oneOf(values, names []string, param, what, plural string) error {
 	for _, v := range values {
 		if !slices.ContainsFunc(names, func(n string) bool { return strings.EqualFold(n, v) }) {
-			return badRequest("invalid_task_"+plural, "Invalid value in parameter `%s`: `%s` is not a valid task %s. Available %s are `%s`.", param, v,
+			return badRequest("invalid_task_"+plural,
+				"Invalid value in parameter `%s`: `%s` is not a valid task %s. Available %s are `%s`.", param, v,
 				what, plural, strings.Join(names, "`, `"))
 		}
 	}
@@ -143,9 +146,10 @@ func (c *call) enqueueOnTasks(kind, verb, counter string) (answer, error) {
 		return answer{}, err
 	}
 	if c.r.URL.RawQuery == "" {
-		return answer{}, badRequest("missing_task_filters", "Query parameters to filter the tasks to %s are missing. Available query parameters "+
-			"are: `uids`, `indexUids`, `statuses`, `types`, `canceledBy`, `beforeEnqueuedAt`, `afterEnqueuedAt`, `beforeStartedAt`, "+
-			"`afterStartedAt`, `beforeFinishedAt`, `afterFinishedAt`.", verb)
+		return answer{}, badRequest("missing_task_filters",
+			"Query parameters to filter the tasks to %s are missing. Available query parameters "+
+				"are: `uids`, `indexUids`, `statuses`, `types`, `canceledBy`, `beforeEnqueuedAt`, `afterEnqueuedAt`, `beforeStartedAt`, "+
+				"`afterStartedAt`, `beforeFinishedAt`, `afterFinishedAt`.", verb)
 	}
 	matches, err := c.taskFilter()
 	if err != nil {
