@@ -206,7 +206,10 @@ func createForLoading(dir string, m mapping.IndexMapping) (created bleve.Index, 
 // more segments at once, since nothing is written to it any more. It returns the number of its documents. A panic
 // becomes damage.
 func openForSearch(dir string) (opened bleve.Index, documents int64, err error) {
-	return openIndex(dir, map[string]any{"scorchMergePlanOptions": map[string]any{"SegmentsPerMergeTask": 16}})
+	return openIndex(dir, map[string]any{
+		"scorchMergePlanOptions": map[string]any{"SegmentsPerMergeTask": 16},
+		"eventCallbackName":      backgroundCallback,
+	})
 }
 
 // openReadOnly opens an index as openForSearch does, and changes none of its files.
