@@ -98,13 +98,17 @@ func (g *generation) overtakenOr(err error) error {
 
 // leave lets go of the generation that was live, which is open as before unless that is nil. t.mu is held.
 func (t *tenant) leave(before *liveIndex, generation string, remove bool) {
-	if t.opening != nil {
-		t.opening.superseded, t.opening.remove = true, remove
+	isOpening := false // an older one can be, while this one was opened and closed
+	if o := t.opening; o != nil {
+		o.superseded = true
+		if isOpening = o.pointer.generation == generation; isOpening {
+			o.remove = remove
+		}
 	}
 	switch {
 	case before != nil:
 		t.retire(before, remove)
-	case t.opening == nil && generation != "" && remove:
+	case !isOpening && generation != "" && remove:
 		t.removeLater(generation)
 	}
 }

@@ -178,7 +178,9 @@ func TestDeleteTenantDuringBegin(t *testing.T) {
 
 // A process that dies while it deletes a tenant leaves the tenant deleted or as it was.
 func TestDeleteTenantFails(t *testing.T) {
-	for _, call := range []string{"sync t-acme/live.new", "rename t-acme/live", "sync t-acme", "remove t-acme/GEN", "remove t-acme"} {
+	for _, call := range []string{
+		"sync t-acme/live.new", "rename t-acme/live", "sync t-acme", "remove t-acme/GEN", "remove t-acme",
+	} {
 		ix, r := openRecorded(t)
 		gen := seal(t, ix, "acme", products(10, "1"))
 		if err := gen.Commit(t.Context()); err != nil {
@@ -224,7 +226,8 @@ func TestIdle(t *testing.T) {
 		t.Fatal(err)
 	}
 	for i := range tenants {
-		if err := os.CopyFS(filepath.Join(dir, tenantDir(fmt.Sprint("tenant-", i))), os.DirFS(filepath.Join(dir, tenantDir("acme")))); err != nil {
+		if err := os.CopyFS(filepath.Join(dir, tenantDir(fmt.Sprint("tenant-", i))),
+			os.DirFS(filepath.Join(dir, tenantDir("acme")))); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -305,6 +308,34 @@ func TestIdleDuringSearches(t *testing.T) {
 	}
 	close(stop)
 	t.Logf("%d and %d searches", <-searched, <-searched)
+	if err := ix.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if names := generationsOnDisk(t, dir, "acme"); len(names) != 1 {
+		t.Errorf("left on the disk: %q", names)
+	}
+}
+
+// A generation that was opened, closed and replaced while an older one was still being opened is removed.
+func TestReplacedWhileAnOlderOneOpens(t *testing.T) {
+	dir := t.TempDir()
+	ix := open(t, dir, nil)
+	publish(t, ix, "acme", products(5, "1")...)
+	closeIdle(t, ix, "acme")
+	acme := mustTenant(t, ix, "acme")
+	older := &opening{done: make(chan struct{})}
+	acme.mu.Lock()
+	p, err := readPointer(acme.dir)
+	older.pointer, acme.opening, acme.busy[p.generation] = p, older, true
+	acme.mu.Unlock()
+	if err != nil {
+		t.Fatal(err)
+	}
+	publish(t, ix, "acme", products(5, "2")...)
+	closeIdle(t, ix, "acme")
+	publish(t, ix, "acme", products(5, "3")...)
+	acme.opened(older, nil, nil)
+	assertLive(t, ix, "acme", 5, "3")
 	if err := ix.Close(); err != nil {
 		t.Fatal(err)
 	}
