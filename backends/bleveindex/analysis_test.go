@@ -14,6 +14,7 @@ import (
 	"github.com/blevesearch/bleve/v2/mapping"
 	index "github.com/blevesearch/bleve_index_api"
 
+	"productindex/backends/bleveindex/internal/compact"
 	"productindex/reindex/reindextest"
 )
 
@@ -145,7 +146,8 @@ func postings(t *testing.T, reader index.IndexReader, field, term string) string
 // after others.
 func FuzzSameTermsAsBleve(f *testing.F) {
 	for _, body := range []string{
-		`{"name":"red red wine","tags":["red","red wine"],"price":7,"sizes":[1,1,2.5],"ok":[true,false,true],"at":"2026-01-01T00:00:00Z"}`,
+		`{"name":"red red wine","tags":["red","red wine"],"price":7,"sizes":[1,1,2.5],"ok":[true,false,true],` +
+			`"at":"2026-01-01T00:00:00Z"}`,
 		`{"name":{"de":"Rote Schuhe","de-AT":"rote Schuh","":"x"},"name.de":["Schuhe",1],"sku":12,"ean":[1,"1"]}`,
 		`{"a":{"b":[1,"x",true,null,{"c":[[2]]}]},"a.b":1,"":[""],"at":["2026-01-01T00:00:00Z","2026-01-01T00:00:00+01:00"]}`,
 		`{"where":{"lat":1.5,"lon":2.5},"whereabouts":[1,2],"price":[7,7],"flags":["x","x",1],"area":[1]}`,
@@ -170,7 +172,7 @@ func FuzzSameTermsAsBleve(f *testing.F) {
 	noAll := NewMapping()
 	noAll.DefaultMapping.AddSubDocumentMapping(allName, bleve.NewDocumentDisabledMapping())
 	mappings := []mapping.IndexMapping{NewMapping(), own, noAll}
-	numbers, buffer, analyze := new(numberCache), new(termBuffer), newAnalysis(f)
+	numbers, buffer, analyze := new(compact.Numbers), new(compact.Buffer), newAnalysis(f)
 	f.Fuzz(func(t *testing.T, body string) {
 		var fields map[string]any
 		if json.Unmarshal([]byte(body), &fields) != nil {
@@ -184,7 +186,8 @@ func FuzzSameTermsAsBleve(f *testing.F) {
 				}
 			}
 			want := readAsSegment(analyze, plain)[0]
-			for _, got := range readAsSegment(analyze, analyzed(ours, numbers, buffer), analyzed(other, numbers, buffer)) {
+			first, second := compact.Document(ours, numbers, buffer), compact.Document(other, numbers, buffer)
+			for _, got := range readAsSegment(analyze, first, second) {
 				if got != want {
 					t.Fatalf("got  %s\nwant %s", got, want)
 				}
@@ -254,43 +257,4 @@ func places(field string, of []*index.TokenLocation) string {
 	}
 	slices.Sort(all)
 	return fmt.Sprint(all)
-}
-
-// Once a buffer has held documents it holds others like them without allocating anything.
-func TestTermBufferIsReused(t *testing.T) {
-	buffer, analyze := new(termBuffer), newAnalysis(t)
-	g := &mapper{mapping: NewMapping()}
-	var docs []*analyzedDocument
-	for _, body := range []string{`{"name":"red wine","sizes":[1,2],"tags":["a","b"]}`, `{"description":"a dry red, red wine","price":7}`} {
-		doc, err := g.document(object("id", body), buffer)
-		if err != nil {
-			t.Fatal(err)
-		}
-		analyze(doc)
-		ours, ok := doc.(*analyzedDocument)
-		if !ok {
-			t.Fatalf("the document is a %T", doc)
-		}
-		docs = append(docs, ours)
-	}
-	allocations := testing.AllocsPerRun(100, func() {
-		for _, doc := range docs {
-			buffer.hold(doc)
-		}
-	})
-	if allocations > 0 {
-		t.Errorf("%v allocations", allocations)
-	}
-}
-
-func TestNumberCacheIsBounded(t *testing.T) {
-	cache := new(numberCache)
-	for n := range 2 * maxNumbers {
-		if tokens, _ := cache.of(document.NewNumericField("n", nil, float64(n))); len(tokens) != 16 {
-			t.Fatalf("%d has %d tokens", n, len(tokens))
-		}
-	}
-	if len(cache.known) > maxNumbers {
-		t.Errorf("%d numbers are kept", len(cache.known))
-	}
 }

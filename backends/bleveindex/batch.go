@@ -8,6 +8,7 @@ import (
 	"github.com/blevesearch/bleve/v2/mapping"
 	index "github.com/blevesearch/bleve_index_api"
 
+	"productindex/backends/bleveindex/internal/compact"
 	"productindex/reindex"
 )
 
@@ -19,17 +20,17 @@ func (c *Config) newMapper(m mapping.IndexMapping) *mapper {
 // batch is a number of products on their way to an index, and those of them that cannot be mapped.
 type batch struct {
 	mapper *mapper
-	buffer *termBuffer
+	buffer *compact.Buffer
 	ops    *index.Batch
 	failed []reindex.ItemError
 }
 
 // newBatch returns an empty batch. The caller calls end.
 func newBatch(m *mapper) *batch {
-	return &batch{mapper: m, buffer: takeTermBuffer(), ops: index.NewBatch()}
+	return &batch{mapper: m, buffer: compact.Take(), ops: index.NewBatch()}
 }
 
-func (b *batch) end() { b.buffer.giveBack() }
+func (b *batch) end() { b.buffer.GiveBack() }
 
 func (b *batch) upsert(p reindex.Product) {
 	doc, err := b.mapper.document(p, b.buffer)

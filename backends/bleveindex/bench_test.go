@@ -21,6 +21,7 @@ import (
 	"github.com/blevesearch/bleve/v2/mapping"
 	index "github.com/blevesearch/bleve_index_api"
 
+	"productindex/backends/bleveindex/internal/compact"
 	"productindex/reindex"
 	"productindex/reindex/reindextest"
 )
@@ -226,7 +227,7 @@ func BenchmarkAnalysis(b *testing.B) {
 		doc := document.NewDocument(p.ID)
 		return doc, m.MapDocument(doc, fields)
 	}
-	buffer := new(termBuffer)
+	buffer := new(compact.Buffer)
 	ours := func(p reindex.Product) (index.Document, error) { return g.document(p, buffer) }
 	analyze := newAnalysis(b)
 	measure := func(document func(reindex.Product) (index.Document, error)) (took time.Duration, allocated uint64) {

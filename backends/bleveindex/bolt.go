@@ -67,7 +67,8 @@ func newBoltBucket() *boltBucket {
 // it was written.
 func (r *boltReader) readMeta() (root, freelist uint64, err error) {
 	var newest uint64
-	for _, pageSize := range []uint64{0, 1 << 9, 1 << 10, 1 << 11, 1 << 12, 1 << 13, 1 << 14, 1 << 15, 1 << 16} { // where the second one can be
+	// where the second one can be
+	for _, pageSize := range []uint64{0, 1 << 9, 1 << 10, 1 << 11, 1 << 12, 1 << 13, 1 << 14, 1 << 15, 1 << 16} {
 		if pageSize+boltHeader+boltMeta > uint64(len(r.content)) {
 			break
 		}

@@ -11,7 +11,8 @@ import (
 	"productindex/reindex/golden"
 )
 
-// Candidate is a sealed generation that a [reindex.Check] can search: reindex.As[bleveindex.Candidate](candidate) finds it.
+// Candidate is a sealed generation that a [reindex.Check] can search. Calling reindex.As[bleveindex.Candidate] with
+// what the check gets returns it.
 type Candidate interface {
 	// Search answers a request from the generation, as [Index.Search] does from the live one.
 	Search(ctx context.Context, req *bleve.SearchRequest) (*bleve.SearchResult, error)
@@ -41,7 +42,9 @@ func (g *generation) Search(ctx context.Context, req *bleve.SearchRequest) (resu
 
 // Golden returns a check that asks each candidate the queries of its tenant, as [Query] does with what a shopper types.
 func Golden(load golden.Load) reindex.Check {
-	return golden.Check(load, func(ctx context.Context, candidate reindex.Candidate, query string, top int) (golden.Found, error) {
+	return golden.Check(load, func(
+		ctx context.Context, candidate reindex.Candidate, query string, top int,
+	) (golden.Found, error) {
 		c, ok := reindex.As[Candidate](candidate)
 		if !ok {
 			return golden.Found{}, errNoCandidate

@@ -10,7 +10,8 @@ import (
 )
 
 func TestGolden(t *testing.T) {
-	reindextest.TestGolden(t, open(t, t.TempDir(), nil), func(files fs.FS) reindex.Check { return Golden(golden.Dir(files)) })
+	check := func(files fs.FS) reindex.Check { return Golden(golden.Dir(files)) }
+	reindextest.TestGolden(t, open(t, t.TempDir(), nil), check)
 }
 
 func BenchmarkDifference(b *testing.B) { reindextest.BenchmarkDifference(b, open(b, b.TempDir(), nil)) }

@@ -134,13 +134,14 @@ func TestDamage(t *testing.T) {
 		"list empty":          changed(root, func([]byte) []byte { return nil }),
 		"list gone":           removed(root),
 		"meta cut":            changed(metaFile, half),
-		"meta of another":     changed(metaFile, func([]byte) []byte { return []byte(`{"storage":"boltdb","index_type":"upside_down"}`) }),
-		"meta empty":          changed(metaFile, func([]byte) []byte { return nil }),
-		"meta gone":           removed(metaFile),
-		"store gone":          removed(storeDir),
-		"generation gone":     removed(""),
-		"pointer gone":        removed("../live"),
-		"pointer flipped":     changed("../live", flipMiddle),
+		"meta of another": changed(metaFile,
+			func([]byte) []byte { return []byte(`{"storage":"boltdb","index_type":"upside_down"}`) }),
+		"meta empty":      changed(metaFile, func([]byte) []byte { return nil }),
+		"meta gone":       removed(metaFile),
+		"store gone":      removed(storeDir),
+		"generation gone": removed(""),
+		"pointer gone":    removed("../live"),
+		"pointer flipped": changed("../live", flipMiddle),
 		"documents gone": changed("../live", func(b []byte) []byte {
 			p, err := parsePointer(string(b))
 			if err != nil {
@@ -236,7 +237,8 @@ func TestOlderPointer(t *testing.T) {
 	if err := ix.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Remove(filepath.Join(tenant, pointerFile)); err != nil { // and nothing says that the generation was ever live
+	err := os.Remove(filepath.Join(tenant, pointerFile))
+	if err != nil { // and nothing says that the generation was ever live
 		t.Fatal(err)
 	}
 	open(t, dir, nil)

@@ -87,7 +87,8 @@ func (d disk) syncTree(root string) error {
 			return err
 		case entry.IsDir():
 			return d.syncDir(path)
-		case filepath.Base(path) == metaFile && runtime.GOOS != "windows": // a file that is open for reading cannot be synced there
+		case filepath.Base(path) == metaFile && runtime.GOOS != "windows":
+			// a file that is open for reading cannot be synced there
 			return d.syncFile(path)
 		default:
 			return nil

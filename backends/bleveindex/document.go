@@ -14,12 +14,13 @@ import (
 	index "github.com/blevesearch/bleve_index_api"
 
 	"productindex/backends/bleveindex/internal/bodies"
+	"productindex/backends/bleveindex/internal/compact"
 	"productindex/reindex"
 )
 
 const (
 	idField = "_id"
-	allName = "_all"
+	allName = compact.AllField
 
 	// maxFields is how many different fields a generation has at most. bleve counts the fields of a segment in 16 bits,
 	// and does not notice when they overflow.
@@ -29,7 +30,6 @@ const (
 var (
 	errEmptyID  = errors.New("the id is empty")
 	errNoObject = errors.New("the body is not an object")
-	errNoShape  = errors.New("a keyword form is not a shape")
 )
 
 // mapper makes the documents of one index.
@@ -37,7 +37,7 @@ type mapper struct {
 	mapping    mapping.IndexMapping
 	omitBodies bool
 	fields     fieldCounter
-	numbers    numberCache
+	numbers    compact.Numbers
 
 	learning sync.Mutex
 	bodies   atomic.Pointer[bodies.Codec] // nil: bodies are stored as they are
@@ -63,7 +63,7 @@ func (m *mapper) learn(products []reindex.Product) ([]byte, error) {
 
 // document makes a bleve document of a product. Bleve's own mappings leave out fields of the product that have the name
 // of one that the index uses itself; in the stored body they are.
-func (m *mapper) document(p reindex.Product, buffer *termBuffer) (index.Document, error) {
+func (m *mapper) document(p reindex.Product, buffer *compact.Buffer) (index.Document, error) {
 	if p.ID == "" {
 		return nil, errEmptyID
 	}
@@ -91,7 +91,7 @@ func (m *mapper) document(p reindex.Product, buffer *termBuffer) (index.Document
 	if !m.omitBodies {
 		doc.AddField(document.NewTextFieldCustom(BodyField, nil, m.bodies.Load().Encode(p.Body), index.StoreField, nil))
 	}
-	return analyzed(doc, &m.numbers, buffer), nil
+	return compact.Document(doc, &m.numbers, buffer), nil
 }
 
 // decode decodes JSON, numbers as they are written.

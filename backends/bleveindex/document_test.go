@@ -133,7 +133,8 @@ func TestRejectsTooManyFields(t *testing.T) {
 }
 
 func TestSearchFields(t *testing.T) {
-	body := `{"name":"Sock","price":9.5,"in":true,"none":null,"dim":{"w":1,"h.x":2},"parts":[{"n":"a"},{"n":"b"},{}],"l":{"de":"Socke"},"a.b":3}`
+	body := `{"name":"Sock","price":9.5,"in":true,"none":null,"dim":{"w":1,"h.x":2},"parts":[{"n":"a"},{"n":"b"},{}],` +
+		`"l":{"de":"Socke"},"a.b":3}`
 	stored := bleve.NewIndexMapping()
 	for name, test := range map[string]struct {
 		cfg    *Config
@@ -143,20 +144,30 @@ func TestSearchFields(t *testing.T) {
 		"none": {nil, nil, nil},
 		"some": {
 			nil,
-			[]string{"name", "price", "in", "dim.w", "dim.h.x", "parts.n", "l", "a.b", "none", "nonesuch", "name.de", "dim.nonesuch"},
+			[]string{
+				"name", "price", "in", "dim.w", "dim.h.x", "parts.n", "l", "a.b", "none", "nonesuch", "name.de", "dim.nonesuch",
+			},
 			map[string]any{
-				"name": "Sock", "price": 9.5, "in": true, "dim.w": 1.0, "dim.h.x": 2.0, "parts.n": []any{"a", "b"}, "l": map[string]any{"de": "Socke"},
+				"name": "Sock", "price": 9.5, "in": true, "dim.w": 1.0, "dim.h.x": 2.0, "parts.n": []any{"a", "b"},
+				"l":   map[string]any{"de": "Socke"},
 				"a.b": 3.0, "none": nil,
 			},
 		},
 		"all": {nil, []string{"*"}, map[string]any{
 			"name": "Sock", "price": 9.5, "in": true, "none": nil, "dim": map[string]any{"w": 1.0, "h.x": 2.0}, "a.b": 3.0,
-			"parts": []any{map[string]any{"n": "a"}, map[string]any{"n": "b"}, map[string]any{}}, "l": map[string]any{"de": "Socke"},
+			"parts": []any{map[string]any{"n": "a"}, map[string]any{"n": "b"}, map[string]any{}},
+			"l":     map[string]any{"de": "Socke"},
 		}},
-		"body":            {nil, []string{BodyField}, map[string]any{BodyField: body}},
-		"without bodies":  {&Config{OmitBodies: true}, []string{"name", BodyField}, nil},
-		"stored":          {&Config{Mapping: stored, OmitBodies: true}, []string{"name", "dim.w"}, map[string]any{"name": "Sock", "dim.w": 1.0}},
-		"stored and body": {&Config{Mapping: stored}, []string{"name", "dim"}, map[string]any{"name": "Sock", "dim": map[string]any{"w": 1.0, "h.x": 2.0}}},
+		"body":           {nil, []string{BodyField}, map[string]any{BodyField: body}},
+		"without bodies": {&Config{OmitBodies: true}, []string{"name", BodyField}, nil},
+		"stored": {
+			&Config{Mapping: stored, OmitBodies: true}, []string{"name", "dim.w"},
+			map[string]any{"name": "Sock", "dim.w": 1.0},
+		},
+		"stored and body": {
+			&Config{Mapping: stored}, []string{"name", "dim"},
+			map[string]any{"name": "Sock", "dim": map[string]any{"w": 1.0, "h.x": 2.0}},
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			ix := open(t, t.TempDir(), test.cfg)
@@ -186,7 +197,8 @@ func TestSearchErrors(t *testing.T) {
 	if _, err := ix.Search(t.Context(), "acme", bleve.NewSearchRequest(bleve.NewQueryStringQuery("a:b:c^"))); err == nil {
 		t.Error("a query that is not one was answered")
 	}
-	if _, err := ix.Search(t.Context(), "nonesuch", bleve.NewSearchRequest(bleve.NewMatchAllQuery())); !errors.Is(err, reindex.ErrNoLiveIndex) {
+	_, err := ix.Search(t.Context(), "nonesuch", bleve.NewSearchRequest(bleve.NewMatchAllQuery()))
+	if !errors.Is(err, reindex.ErrNoLiveIndex) {
 		t.Errorf("a tenant without an index: %v", err)
 	}
 }

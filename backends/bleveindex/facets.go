@@ -11,6 +11,8 @@ import (
 	"github.com/blevesearch/bleve/v2"
 	"github.com/blevesearch/bleve/v2/mapping"
 	"github.com/blevesearch/bleve/v2/search"
+
+	"productindex/backends/bleveindex/internal/compact"
 )
 
 // hasForms reports whether values of a field are sorted and counted by their keyword forms in an index with this
@@ -97,7 +99,7 @@ func foldFacet(result *search.FacetResult, wanted *bleve.FacetRequest) {
 	values := map[string]*value{}
 	total := 0
 	for _, form := range result.Terms.Terms() {
-		if form.Term == formTerm {
+		if form.Term == compact.FormTerm {
 			continue
 		}
 		key, written := splitForm(form.Term)

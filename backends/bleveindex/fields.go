@@ -18,7 +18,8 @@ const (
 	// Texts that may be long: nobody sorts or filters by them.
 	textFields = "description shortDescription longDescription summary"
 
-	codeFields = "code sku ean gtin upc mpn isbn asin barcode productCode productNumber articleNumber itemNumber partNumber"
+	codeFields = "code sku ean gtin upc mpn isbn asin barcode productCode productNumber articleNumber " +
+		"itemNumber partNumber"
 
 	// Nobody types these into a search box, and random ones make _all large: it does without them.
 	referenceFields = "id parentId parentVariantId brandId categoryId categoryIds supplierId vendorId"

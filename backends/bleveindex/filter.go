@@ -13,6 +13,8 @@ import (
 	"github.com/blevesearch/bleve/v2/search/query"
 	"github.com/blevesearch/bleve/v2/search/searcher"
 	index "github.com/blevesearch/bleve_index_api"
+
+	"productindex/backends/bleveindex/internal/compact"
 )
 
 // valueFilter is the query that [Filter] returns.
@@ -68,7 +70,7 @@ func (f *valueFilter) Searcher(
 			has := false
 			err := forms.VisitDocValues(match.IndexInternalID, func(_ string, form []byte) {
 				key, _ := splitForm(string(form))
-				has = has || keys[key] && string(form) != formTerm
+				has = has || keys[key] && string(form) != compact.FormTerm
 			})
 			whole.failed = errors.Join(whole.failed, err)
 			return has

@@ -124,7 +124,8 @@ func TestClose(t *testing.T) {
 	_, reapErr := ix.Reap(ctx, "acme")
 	_, sealErr := written.Seal(ctx)
 	for what, err := range map[string]error{
-		"search": searchErr, "count": countErr, "begin": beginErr, "begin for a new tenant": otherErr, "reap": reapErr, "seal": sealErr,
+		"search": searchErr, "count": countErr, "begin": beginErr, "begin for a new tenant": otherErr, "reap": reapErr,
+		"seal":  sealErr,
 		"write": written.Write(ctx, products(1, "2")), "commit": sealed.Commit(ctx),
 	} {
 		if !errors.Is(err, ErrClosed) {
@@ -206,8 +207,10 @@ func TestReapAtOpen(t *testing.T) {
 // A damaged pointer is an error of that tenant alone, nothing of it is removed, and a reindex repairs it.
 func TestDamagedPointer(t *testing.T) {
 	for name, damage := range map[string]string{
-		"empty": "", "cut": pointer{generation: newGenerationName(), documents: 10}.format()[:20], "gone": pointer{generation: newGenerationName(), documents: 10}.format(), "other version": "3 g\n",
-		"bit": strings.Replace(pointer{generation: newGenerationName(), documents: 10}.format(), "T", "U", 1), "traversal": pointer{generation: "../../etc", documents: 10}.format(),
+		"empty": "", "cut": pointer{generation: newGenerationName(), documents: 10}.format()[:20],
+		"gone": pointer{generation: newGenerationName(), documents: 10}.format(), "other version": "3 g\n",
+		"bit":       strings.Replace(pointer{generation: newGenerationName(), documents: 10}.format(), "T", "U", 1),
+		"traversal": pointer{generation: "../../etc", documents: 10}.format(),
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()

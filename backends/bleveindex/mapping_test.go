@@ -14,18 +14,22 @@ import (
 var shop = []reindex.Product{
 	object(
 		"shoe",
-		`{"id":"shoe-1","sku":"SH-01/a","ean":4006381333931,"brand":"Hewlett Packard","category":{"id":"C7","name":"Running gear"},
-		"name":{"de":"Rote Laufschuhe","en":"Red running shoes","de-AT":"Dirndlschuhe","xx":"schuhoj"},"price":89.5,"active":true,
+		`{"id":"shoe-1","sku":"SH-01/a","ean":4006381333931,"brand":"Hewlett Packard",
+		"category":{"id":"C7","name":"Running gear"},
+		"name":{"de":"Rote Laufschuhe","en":"Red running shoes","de-AT":"Dirndlschuhe","xx":"schuhoj"},
+		"price":89.5,"active":true,
 		"tags":["sale","new arrival"],"createdAt":"2026-03-01T10:00:00Z","attributes":{"sole":"natural rubber","width":12}}`,
 	),
 	object(
 		"sock",
-		`{"id":7,"sku":"SO-02","brand":"Acme","category":"Socks","name":"Woollen socks, warm and soft","price":9,"active":false,
+		`{"id":7,"sku":"SO-02","brand":"Acme","category":"Socks","name":"Woollen socks, warm and soft",
+		"price":9,"active":false,
 		"createdAt":"2025-03-01T10:00:00+01:00","released":"2024-05-06","attributes":"none"}`,
 	),
 	object(
 		"gift",
-		`{"name":["Gift card","Voucher"],"price":"on request","brand":["Acme","Zeta"],"attributes":[{"sole":"n/a"},3,true,null]}`,
+		`{"name":["Gift card","Voucher"],"price":"on request","brand":["Acme","Zeta"],`+
+			`"attributes":[{"sole":"n/a"},3,true,null]}`,
 	),
 	object("bare", `{}`),
 }
@@ -38,7 +42,8 @@ func TestDefaultMapping(t *testing.T) {
 		for _, active := range []bool{true, false} {
 			q := bleve.NewBoolFieldQuery(active)
 			q.SetField("active")
-			if got := hits(t, ix, "acme", bleve.NewSearchRequest(q)); !slices.Equal(got, []string{map[bool]string{true: "shoe", false: "sock"}[active]}) {
+			got := hits(t, ix, "acme", bleve.NewSearchRequest(q))
+			if !slices.Equal(got, []string{map[bool]string{true: "shoe", false: "sock"}[active]}) {
 				t.Errorf("active %t finds %q", active, got)
 			}
 		}

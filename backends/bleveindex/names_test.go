@@ -13,7 +13,10 @@ import (
 // A tenant is known from the name of its directory, so that no two have the same one, whatever a file system does to
 // names.
 func FuzzTenantDir(f *testing.F) {
-	for _, tenant := range []string{"acme", "Acme", "../a", "con", "a/b", `a\b`, "ä", "a\u0308", "-", ".", "t-a", "x-0", strings.Repeat("é", 64)} {
+	for _, tenant := range []string{
+		"acme", "Acme", "../a", "con", "a/b", `a\b`, "ä",
+		"a\u0308", "-", ".", "t-a", "x-0", strings.Repeat("é", 64),
+	} {
 		f.Add(tenant)
 	}
 	f.Fuzz(func(t *testing.T, tenant string) {
@@ -32,7 +35,10 @@ func FuzzTenantDir(f *testing.F) {
 }
 
 func FuzzTenantOf(f *testing.F) {
-	for _, name := range []string{"t-acme", "t-", "t-Acme", "x-", "x-64o36d1", "x-64o36d1=", "x-0", "lock", "x-C5H66", "t-a/b"} {
+	for _, name := range []string{
+		"t-acme", "t-", "t-Acme", "x-", "x-64o36d1", "x-64o36d1=",
+		"x-0", "lock", "x-C5H66", "t-a/b",
+	} {
 		f.Add(name)
 	}
 	f.Fuzz(func(t *testing.T, name string) {

@@ -20,7 +20,8 @@ import (
 func unpackOlder(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
-	if out, err := exec.CommandContext(t.Context(), "tar", "xzf", "testdata/first-layout.tar.gz", "-C", dir).CombinedOutput(); err != nil {
+	out, err := exec.CommandContext(t.Context(), "tar", "xzf", "testdata/first-layout.tar.gz", "-C", dir).CombinedOutput()
+	if err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
 	return dir
@@ -31,7 +32,8 @@ func TestOlderIndex(t *testing.T) {
 	dir := unpackOlder(t)
 	ix := open(t, dir, nil)
 	for q, want := range map[string]string{
-		"name.de:laufschuh": "shoe", "brand:Acme": "gift sock", "brand:acme": "", "laufschuhe": "shoe", "price:>10": "shoe", "packard": "shoe",
+		"name.de:laufschuh": "shoe", "brand:Acme": "gift sock", "brand:acme": "", "laufschuhe": "shoe", "price:>10": "shoe",
+		"packard": "shoe",
 	} {
 		if got := strings.Join(find(t, ix, "acme", q), " "); got != want {
 			t.Errorf("%s finds %q, want %q", q, got, want)

@@ -27,7 +27,8 @@ const (
 	markTemp    = "mark.new"
 	markLoading = "1 loading" // from Begin on
 	markEdited  = " edited"   // follows the number of documents if some were changed since
-	markLive    = "1 live"    // from right before the pointer names the generation, with its number of documents; updates renew it
+	// from right before the pointer names the generation, with its number of documents; updates renew it
+	markLive = "1 live"
 
 	unknown = -1 // in place of a number of documents
 )
@@ -144,7 +145,8 @@ func withoutPointer(dir string, cause error) (pointer, error) {
 	case cause == nil && len(lived) == 0:
 		return p, reindex.ErrNoLiveIndex
 	case len(lived) == 1:
-		p.documents = lived[0].documents // what the pointer named, or what was there beside it before a crash: a good guess at its size
+		// What the pointer named, or what was there beside it before a crash: a good guess at its size.
+		p.documents = lived[0].documents
 	}
 	if cause == nil {
 		cause = damaged("%s is missing, but %s was live", filepath.Join(dir, pointerFile), lived[0].generation)

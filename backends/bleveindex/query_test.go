@@ -15,11 +15,13 @@ import (
 var electronics = []reindex.Product{
 	object(
 		"rtx",
-		`{"sku":"GV-N4090/B","name":"Gigabyte GeForce RTX 4090 Gaming","brand":"Gigabyte","category":"GraphicsCard","price":1699}`,
+		`{"sku":"GV-N4090/B","name":"Gigabyte GeForce RTX 4090 Gaming","brand":"Gigabyte",`+
+			`"category":"GraphicsCard","price":1699}`,
 	),
 	object(
 		"bracket",
-		`{"name":"Bracket","brand":"Nobody","category":"Accessory","description":"Holds any graphics card, as a GeForce RTX 4090 does"}`,
+		`{"name":"Bracket","brand":"Nobody","category":"Accessory",`+
+			`"description":"Holds any graphics card, as a GeForce RTX 4090 does"}`,
 	),
 	object(
 		"ssd",
@@ -151,7 +153,8 @@ func TestHighlights(t *testing.T) {
 		"acme",
 		object(
 			"1",
-			`{"name":"<b>Red</b> caf&eacute; chairs & more","description":"A chair, red.","tags":["Chairs","x"],"color":"burgundy"}`,
+			`{"name":"<b>Red</b> caf&eacute; chairs & more","description":"A chair, red.","tags":["Chairs","x"],`+
+				`"color":"burgundy"}`,
 		),
 	)
 	for _, test := range []struct {
@@ -159,7 +162,10 @@ func TestHighlights(t *testing.T) {
 		field string
 		want  string
 	}{
-		{Query("CAFE chair", nil), "name", `&lt;b&gt;Red&lt;/b&gt; <mark>caf&amp;eacute;</mark> <mark>chairs</mark> &amp; more`},
+		{
+			Query("CAFE chair", nil), "name",
+			`&lt;b&gt;Red&lt;/b&gt; <mark>caf&amp;eacute;</mark> <mark>chairs</mark> &amp; more`,
+		},
 		{Query("chairz", nil), "description", "A <mark>chair</mark>, red."},
 		{Query("burgundy", nil), "color", "<mark>burgundy</mark>"},
 		{bleve.NewMatchQuery("chairs"), "tags", "<mark>Chairs</mark>"},
@@ -188,7 +194,10 @@ func TestHighlights(t *testing.T) {
 
 // Whatever is typed is answered, and by products that have something of it.
 func FuzzQuery(f *testing.F) {
-	for _, text := range []string{"RTX4090", "t-shirt", "L'Oréal's", "手机壳 red", "<b>&amp;", "a\x00b \xff", "AND +foo -bar", strings.Repeat("word ", 50), "ﬁ½™", "มือถือ"} {
+	for _, text := range []string{
+		"RTX4090", "t-shirt", "L'Oréal's", "手机壳 red", "<b>&amp;", "a\x00b \xff", "AND +foo -bar",
+		strings.Repeat("word ", 50), "ﬁ½™", "มือถือ",
+	} {
 		f.Add(text, "de", true)
 		f.Add(text, "", false)
 	}

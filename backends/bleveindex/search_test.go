@@ -25,16 +25,19 @@ func TestSearchRequests(t *testing.T) {
 		return req
 	}
 	for want, req := range map[string]*bleve.SearchRequest{
-		"is nil":                   nil,
-		"has no query":             request(func(r *bleve.SearchRequest) { r.Query = nil }),
-		"10 hits from hit -1 on":   request(func(r *bleve.SearchRequest) { r.From = -1 }),
-		"-1 hits from hit 0 on":    request(func(r *bleve.SearchRequest) { r.Size = -1 }),
-		"not negative":             request(func(r *bleve.SearchRequest) { r.From, r.Size = math.MaxInt, math.MaxInt }),
-		"cannot use search after":  request(func(r *bleve.SearchRequest) { r.SearchAfter, r.From = []string{"p1"}, 1 }),
-		"no highlighter with name": request(func(r *bleve.SearchRequest) { r.Highlight = bleve.NewHighlightWithStyle("nonesuch") }),
+		"is nil":                  nil,
+		"has no query":            request(func(r *bleve.SearchRequest) { r.Query = nil }),
+		"10 hits from hit -1 on":  request(func(r *bleve.SearchRequest) { r.From = -1 }),
+		"-1 hits from hit 0 on":   request(func(r *bleve.SearchRequest) { r.Size = -1 }),
+		"not negative":            request(func(r *bleve.SearchRequest) { r.From, r.Size = math.MaxInt, math.MaxInt }),
+		"cannot use search after": request(func(r *bleve.SearchRequest) { r.SearchAfter, r.From = []string{"p1"}, 1 }),
+		"no highlighter with name": request(
+			func(r *bleve.SearchRequest) { r.Highlight = bleve.NewHighlightWithStyle("nonesuch") },
+		),
 	} {
 		if _, err := ix.Search(t.Context(), "acme", req); err == nil ||
-			!strings.HasPrefix(err.Error(), `bleveindex: search tenant "acme": `) || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "panic") {
+			!strings.HasPrefix(err.Error(), `bleveindex: search tenant "acme": `) || !strings.Contains(err.Error(), want) ||
+			strings.Contains(err.Error(), "panic") {
 			t.Errorf("want an error that says %q: %v", want, err)
 		}
 	}
@@ -107,7 +110,8 @@ func TestLocations(t *testing.T) {
 		}
 		for i, hit := range got.Hits {
 			if !reflect.DeepEqual(hit.Locations, want.Hits[i].Locations) ||
-				hit.ID != want.Hits[i].ID || hit.Index != want.Hits[i].Index || len(hit.Fragments["name"]) != 1 || !strings.Contains(hit.Fragments["name"][0], "<mark>") {
+				hit.ID != want.Hits[i].ID || hit.Index != want.Hits[i].Index || len(hit.Fragments["name"]) != 1 ||
+				!strings.Contains(hit.Fragments["name"][0], "<mark>") {
 				t.Errorf("%+v, bleve has %+v", hit, want.Hits[i])
 			}
 		}

@@ -62,7 +62,11 @@ func TestReadOnly(t *testing.T) {
 	}
 	_, beginErr := reader.Begin(t.Context(), "acme")
 	_, reapErr := reader.Reap(t.Context(), "acme")
-	for what, err := range map[string]error{"begin": beginErr, "reap": reapErr, "delete": reader.DeleteTenant(t.Context(), "acme")} {
+	for what, err := range map[string]error{
+		"begin":  beginErr,
+		"reap":   reapErr,
+		"delete": reader.DeleteTenant(t.Context(), "acme"),
+	} {
 		if !errors.Is(err, ErrReadOnly) {
 			t.Errorf("%s: %v", what, err)
 		}
@@ -169,7 +173,8 @@ func TestBackup(t *testing.T) {
 	if err := ix.Backup(cancelled, filepath.Join(t.TempDir(), "backup")); !errors.Is(err, context.Canceled) {
 		t.Errorf("cancelled: %v", err)
 	}
-	if err := openReader(t, dir).Backup(t.Context(), filepath.Join(t.TempDir(), "backup")); !errors.Is(err, reindex.ErrDamaged) {
+	err := openReader(t, dir).Backup(t.Context(), filepath.Join(t.TempDir(), "backup"))
+	if !errors.Is(err, reindex.ErrDamaged) {
 		t.Errorf("backup by a reader: %v", err)
 	}
 }

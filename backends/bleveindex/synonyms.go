@@ -25,7 +25,8 @@ const ProductSynonyms = "products"
 // others. A [Query] takes synonyms of up to three words, bleve's own queries those of one word. They are kept in the
 // mapping, not in the index: new ones count from the next Open on.
 //
-//	err := mapping.DefineSynonyms(bleveindex.ProductSynonyms, &bleve.SynonymDefinition{Synonyms: []string{"tv", "television"}})
+//	tv := &bleve.SynonymDefinition{Synonyms: []string{"tv", "television"}}
+//	err := mapping.DefineSynonyms(bleveindex.ProductSynonyms, tv)
 func (m *ProductMapping) DefineSynonyms(collection string, definitions ...*bleve.SynonymDefinition) error {
 	for _, definition := range definitions {
 		if err := definition.Validate(); err != nil {

@@ -45,7 +45,8 @@ func TestSynonyms(t *testing.T) {
 		t.Errorf("%d documents, %v: there are no synonyms", n, err)
 	}
 	for text, want := range map[string]string{
-		"tv": "tele tv", "Televisions": "tele tv", "red couch": "sofa", "couches": "couch settee sofa", "sofa": "sofa", "ssd": "drive ssd",
+		"tv": "tele tv", "Televisions": "tele tv", "red couch": "sofa", "couches": "couch settee sofa", "sofa": "sofa",
+		"ssd":                "drive ssd",
 		"solid state drives": "drive ssd",
 	} {
 		got := ranked(t, ix, Query(text, &QueryOptions{Exact: true}))
@@ -135,7 +136,8 @@ func TestMappingOfTheTenant(t *testing.T) {
 			if got := find(t, ix, tenant, "name:haus"); len(got) != want {
 				t.Errorf("%s finds %q", tenant, got)
 			}
-			if result, err := ix.Search(t.Context(), tenant, bleve.NewSearchRequest(Query("haus", &QueryOptions{Exact: true}))); err != nil || int(result.Total) != want {
+			result, err := ix.Search(t.Context(), tenant, bleve.NewSearchRequest(Query("haus", &QueryOptions{Exact: true})))
+			if err != nil || int(result.Total) != want {
 				t.Errorf("%s: %v, %v", tenant, result, err)
 			}
 		}

@@ -20,18 +20,19 @@ var tidiers sync.Map
 
 // backgroundEvent is called by bleve with what an index does.
 func backgroundEvent(event scorch.Event) bool {
-	switch event.Kind {
-	case scorch.EventKindMergerProgress:
+	if event.Kind == scorch.EventKindMergerProgress {
 		known, _ := tidiers.LoadOrStore(event.Scorch, &tidier{index: event.Scorch, closing: make(chan struct{})})
 		if t, ok := known.(*tidier); ok {
 			t.start()
 		}
-	case scorch.EventKindCloseStart:
+	}
+	if event.Kind == scorch.EventKindCloseStart {
 		known, _ := tidiers.Load(event.Scorch)
 		if t, ok := known.(*tidier); ok {
 			t.stop()
 		}
-	case scorch.EventKindClose:
+	}
+	if event.Kind == scorch.EventKindClose {
 		tidiers.Delete(event.Scorch)
 	}
 	return true
@@ -85,7 +86,8 @@ func (t *tidier) run() {
 			return
 		}
 		pause = min(2*pause, lastPause)
-		_ = guard(func() error { return t.index.DeleteInternal(noKey) }) // an error is one of bleve's persister, see backgroundError
+		// What can fail is bleve's persister, which reports it: see backgroundError.
+		_ = guard(func() error { return t.index.DeleteInternal(noKey) })
 	}
 }
 

@@ -16,7 +16,8 @@ func whileUpdating(t *testing.T, ix *Index, tenant string, f func()) {
 	var updates sync.WaitGroup
 	updates.Go(func() {
 		for n := 0; !isDone(done); n++ {
-			if err := ix.Update(t.Context(), tenant, []reindex.Change{upsert(fmt.Sprint("p", n%300), fmt.Sprint(n)), deletion(fmt.Sprint("p", (n+7)%300))}); err != nil {
+			if err := ix.Update(t.Context(), tenant,
+				[]reindex.Change{upsert(fmt.Sprint("p", n%300), fmt.Sprint(n)), deletion(fmt.Sprint("p", (n+7)%300))}); err != nil {
 				t.Errorf("update %d: %v", n, err)
 				return
 			}

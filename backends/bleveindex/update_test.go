@@ -164,7 +164,8 @@ func TestUpdateErrors(t *testing.T) {
 		t.Errorf("what can be mapped is not there: %v, %v", found, err)
 	}
 	gen := seal(t, ix, "acme", products(10, "1"))
-	if err := gen.Edit(t.Context(), []reindex.Change{{ID: "array", Body: []byte(`[]`)}, deletion("p3")}); !errors.As(err, new(*reindex.BatchError)) {
+	refused := []reindex.Change{{ID: "array", Body: []byte(`[]`)}, deletion("p3")}
+	if err := gen.Edit(t.Context(), refused); !errors.As(err, new(*reindex.BatchError)) {
 		t.Errorf("edits that cannot be mapped: %v", err)
 	}
 	if err := gen.Commit(t.Context()); err != nil {
@@ -212,7 +213,8 @@ func TestUpdateSyncs(t *testing.T) {
 func TestEditCounts(t *testing.T) {
 	ix := open(t, t.TempDir(), nil)
 	gen := seal(t, ix, "acme", products(10, "1"))
-	if err := gen.Edit(t.Context(), []reindex.Change{upsert("new", "1"), upsert("p1", "1"), deletion("p2"), deletion("p3")}); err != nil {
+	edits := []reindex.Change{upsert("new", "1"), upsert("p1", "1"), deletion("p2"), deletion("p3")}
+	if err := gen.Edit(t.Context(), edits); err != nil {
 		t.Fatal(err)
 	}
 	if err := gen.Commit(t.Context()); err != nil {
@@ -272,7 +274,8 @@ func TestUpdatedIndexOpensAgain(t *testing.T) {
 	}
 	publish(t, ix, "acme", products(100, "1")...)
 	for i := range 50 {
-		if err := ix.Update(t.Context(), "acme", []reindex.Change{upsert(fmt.Sprint("new", i), "2"), deleteOrReplace(i)}); err != nil {
+		changes := []reindex.Change{upsert(fmt.Sprint("new", i), "2"), deleteOrReplace(i)}
+		if err := ix.Update(t.Context(), "acme", changes); err != nil {
 			t.Fatal(err)
 		}
 	}

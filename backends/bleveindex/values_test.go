@@ -34,17 +34,24 @@ func TestValuesOfEveryType(t *testing.T) {
 		object("object", `{"title":{"main":"Elephant"},"price":{"net":5},"sku":{"old":"A-1"},"brand":["Zeta",3]}`),
 	)
 	for q, want := range map[string]string{
-		`burgundy`: "mixed", `attributes.value:burgundy`: "mixed", `attributes.value:42`: "mixed", `attributes.value:>41`: "mixed",
-		`1984`: "number", `title:1984`: "number", `title:>1983`: "number", `+sku:7`: "number", `4711`: "number", `brand:4711`: "number",
-		`id:9`: "number", `tags:two`: "number", `tags:1`: "number", `description:5`: "number",
-		`price:>49 price:<40`: "amounts bool strings", `+price:>=49.99 +price:<=49.99`: "strings", `price:"49.99"`: "strings", `width:>11`: "strings",
+		`burgundy`: "mixed", `attributes.value:burgundy`: "mixed", `attributes.value:42`: "mixed",
+		`attributes.value:>41`: "mixed",
+		`1984`:                 "number", `title:1984`: "number", `title:>1983`: "number",
+		`+sku:7`: "number", `4711`: "number",
+		`brand:4711`: "number",
+		`id:9`:       "number", `tags:two`: "number", `tags:1`: "number", `description:5`: "number",
+		`price:>49 price:<40`: "amounts bool strings", `+price:>=49.99 +price:<=49.99`: "strings",
+		`price:"49.99"`: "strings", `width:>11`: "strings",
 		`stock:pieces`: "strings", `ean:0012`: "strings", `depth:<0`: "strings", `+price:>1298 +price:<1300`: "amounts",
 		`list_price:>1298`: "amounts", `sale_price:>1299.4`: "amounts", `amount:1,299`: "amounts",
-		`ean:12345678901234567890`: "long", `article:"9007199254740993"`: "long", `12345678901234567890`: "long", `serial:"9007199254740993"`: "long",
-		`On`: "on", `brand:on`: "on", `"the who"`: "on", `the`: "on",
+		`ean:12345678901234567890`: "long", `article:"9007199254740993"`: "long", `12345678901234567890`: "long",
+		`serial:"9007199254740993"`: "long",
+		`On`:                        "on", `brand:on`: "on", `"the who"`: "on", `the`: "on",
 		`attributes.color:"Navy Blue"`: "colour", `attributes.note:"navy blue"`: "", `"navy blue"`: "colour",
-		`mine`: "own", `__id:mine`: "own", `__all:5`: "own", `__body:text`: "own", `__keyword.x:y`: "own", `unnamed`: "own", `_:unnamed`: "own", `__:3`: "own",
-		`title.main:elephant`: "object", `price.net:5`: "object", `sku.old:"A-1"`: "object", `brand:zeta`: "object", `brand:3`: "object",
+		`mine`: "own", `__id:mine`: "own", `__all:5`: "own", `__body:text`: "own", `__keyword.x:y`: "own", `unnamed`: "own",
+		`_:unnamed`: "own", `__:3`: "own",
+		`title.main:elephant`: "object", `price.net:5`: "object", `sku.old:"A-1"`: "object", `brand:zeta`: "object",
+		`brand:3`: "object",
 	} {
 		if q == `price:>49 price:<40` {
 			continue // three ways at once are below
@@ -53,7 +60,13 @@ func TestValuesOfEveryType(t *testing.T) {
 			t.Errorf("%s finds %q, want %q", q, got, want)
 		}
 	}
-	for field, want := range map[string]bool{"availability": true, "price": false, "title": true, "sku": false, "attributes.value": true} {
+	for field, want := range map[string]bool{
+		"availability":     true,
+		"price":            false,
+		"title":            true,
+		"sku":              false,
+		"attributes.value": true,
+	} {
 		q := bleve.NewBoolFieldQuery(want)
 		q.SetField(field)
 		if got := hits(t, ix, "acme", bleve.NewSearchRequest(q)); len(got) != 1 {
@@ -99,8 +112,9 @@ func TestKeywordForms(t *testing.T) {
 		t.Fatal(err)
 	}
 	for field, want := range map[string]string{
-		"color": "NAVY BLUE×3 Red×2 Green×1 other 0 of 6", "brand": "JBL×3 Ｊｂｌ Pro×1 other 0 of 4", "price": "-3×1 10×1 100×1 other 2 of 5",
-		"new": "true×2 false×1 other 0 of 3",
+		"color": "NAVY BLUE×3 Red×2 Green×1 other 0 of 6", "brand": "JBL×3 Ｊｂｌ Pro×1 other 0 of 4",
+		"price": "-3×1 10×1 100×1 other 2 of 5",
+		"new":   "true×2 false×1 other 0 of 3",
 	} {
 		facet := result.Facets[field]
 		var got []string
@@ -114,11 +128,14 @@ func TestKeywordForms(t *testing.T) {
 	for _, test := range []struct {
 		field, value, want string
 	}{
-		{"color", "navy blue", "1 2 4"}, {"color", "NAVY  Blue", "1 2 4"}, {"color", "navy", ""}, {"color", "blue", ""}, {"color", "green", "5"},
-		{"brand", "jbl", "1 2 3"}, {"brand", "jbl pro", "4"}, {"name", "eclair", "3"}, {"price", "9.50", "1"}, {"price", "100", "3"},
+		{"color", "navy blue", "1 2 4"}, {"color", "NAVY  Blue", "1 2 4"}, {"color", "navy", ""}, {"color", "blue", ""},
+		{"color", "green", "5"},
+		{"brand", "jbl", "1 2 3"}, {"brand", "jbl pro", "4"}, {"name", "eclair", "3"}, {"price", "9.50", "1"},
+		{"price", "100", "3"},
 		{"price", "On Request", "4"}, {"new", "true", "1 3"}, {"nonesuch", "x", ""}, {"color", "", ""},
 	} {
-		if got := strings.Join(hits(t, ix, "acme", bleve.NewSearchRequest(Filter(test.field, test.value))), " "); got != test.want {
+		got := strings.Join(hits(t, ix, "acme", bleve.NewSearchRequest(Filter(test.field, test.value))), " ")
+		if got != test.want {
 			t.Errorf("%s is %q: %q, want %q", test.field, test.value, got, test.want)
 		}
 	}
@@ -131,7 +148,8 @@ func TestCountedFacetsOfAHost(t *testing.T) {
 	m := NewMapping()
 	m.DefaultMapping.AddFieldMappingsAt("material", bleve.NewKeywordFieldMapping())
 	ix := open(t, t.TempDir(), &Config{Mapping: m})
-	publish(t, ix, "acme", object("1", `{"material":"Pure wool"}`), object("2", `{"material":"pure wool"}`), object("3", `{"material":5}`))
+	publish(t, ix, "acme", object("1", `{"material":"Pure wool"}`), object("2", `{"material":"pure wool"}`),
+		object("3", `{"material":5}`))
 	req := bleve.NewSearchRequest(bleve.NewMatchAllQuery())
 	req.AddFacet("material", bleve.NewFacetRequest("material", 5))
 	result, err := ix.Search(t.Context(), "acme", req)
@@ -149,15 +167,21 @@ func TestCountedFacetsOfAHost(t *testing.T) {
 // names of fields, and strings, for generated products.
 var (
 	someNames = []string{
-		"id", "sku", "ean", "brandId", "name", "title", "description", "brand", "category", "price", "amount", "stock", "availability", "tags",
+		"id", "sku", "ean", "brandId", "name", "title", "description", "brand", "category", "price", "amount", "stock",
+		"availability", "tags",
 		"attributes", "value", "x", "a.b", "", "_id", "_all", "_body", "_keyword", "__id", "de", "DE-at", "_type", "größe",
 	}
 	someStrings = []string{
-		"burgundy", "Navy Blue", "navy  blue", "49.99", "1984", "-7", "007", "12345678901234567890", "On", "The Who", "true", "JBL", "jbl", "SH-01/a",
-		"2026-01-31", "2026-03-01T10:00:00Z", "1500-01-01T00:00:00Z", "Größe", "L'Oréal", "<b>Bold</b> &amp; brave", "手机壳", "มือถือ", "1.299,00 €",
-		"6579c22f-be2b-444c-a52b-0116dd82df6c", "ISTANBUL İĞNE", "m²", "½ l", "x\x00y", "knives", strings.Repeat("long word ", 40),
+		"burgundy", "Navy Blue", "navy  blue", "49.99", "1984", "-7", "007", "12345678901234567890", "On", "The Who",
+		"true", "JBL", "jbl", "SH-01/a",
+		"2026-01-31", "2026-03-01T10:00:00Z", "1500-01-01T00:00:00Z", "Größe", "L'Oréal", "<b>Bold</b> &amp; brave", "手机壳",
+		"มือถือ", "1.299,00 €",
+		"6579c22f-be2b-444c-a52b-0116dd82df6c", "ISTANBUL İĞNE", "m²", "½ l", "x\x00y", "knives",
+		strings.Repeat("long word ", 40),
 	}
-	someNumbers = []string{"0", "-0", "42", "-3.5", "49.99", "1984", "1e3", "9007199254740993", "12345678901234567890", "0.1", "1e300"}
+	someNumbers = []string{
+		"0", "-0", "42", "-3.5", "49.99", "1984", "1e3", "9007199254740993", "12345678901234567890", "0.1", "1e300",
+	}
 )
 
 // randomValue returns JSON.
@@ -290,7 +314,9 @@ func merge(t *testing.T, ix *Index, tenant string) {
 }
 
 // checkAgainstScan makes sure that a query finds the product with a value, and what else a scan finds that has it.
-func checkAgainstScan(t *testing.T, ix *Index, products map[string]any, field, name string, q query.Query, value any, id string) {
+func checkAgainstScan(
+	t *testing.T, ix *Index, products map[string]any, field, name string, q query.Query, value any, id string,
+) {
 	t.Helper()
 	got := hits(t, ix, "acme", bleve.NewSearchRequestOptions(q, len(products), 0, false))
 	if !slices.Contains(got, id) {
@@ -369,13 +395,15 @@ func queriesFor(field string, value any) map[string]query.Query {
 			queries["date"] = q
 		}
 	}
-	if _, isDate := queries["date"]; !isDate && queries["boolean"] == nil && !nameSet(referenceFields)[field] && hasWords(text) {
+	_, isDate := queries["date"]
+	if !isDate && queries["boolean"] == nil && !nameSet(referenceFields)[field] && hasWords(text) {
 		q := bleve.NewMatchQuery(text)
 		q.SetOperator(query.MatchQueryOperatorAnd)
 		queries["words"] = q
 	}
 	long := longTexts[strings.SplitN(field, ".", 2)[0]]
-	if !nameSet(referenceFields)[field] && !long && len(text) <= maxForm && analyzers.Fold(text) != "" && !analyzers.IsUUID(text) {
+	if !nameSet(referenceFields)[field] && !long && len(text) <= maxForm && analyzers.Fold(text) != "" &&
+		!analyzers.IsUUID(text) {
 		queries["filter"] = Filter(field, text)
 	}
 	return queries

@@ -7,12 +7,14 @@ import (
 	"slices"
 	"strconv"
 	"sync"
+	"time"
 
 	"github.com/blevesearch/bleve/v2/analysis"
 	"github.com/blevesearch/bleve/v2/document"
 	index "github.com/blevesearch/bleve_index_api"
 
 	"productindex/backends/bleveindex/analyzers"
+	"productindex/backends/bleveindex/internal/compact"
 )
 
 // walk makes the fields of one product.
@@ -119,9 +121,7 @@ func (w *walk) string(n *node, value string) {
 	}
 	switch {
 	case isDate && !named:
-		if field, err := document.NewDateTimeFieldWithIndexingOptions(n.name, w.array(), date, layout, w.dynamicOptions(index.IndexField)); err == nil {
-			w.doc.AddField(field)
-		}
+		w.addDate(n.name, date, layout, w.dynamicOptions(index.IndexField))
 		w.addForm(n, dateForm(date, value))
 	case isNumber:
 		w.addNumber(n, numeric)
@@ -185,12 +185,18 @@ func (w *walk) namedDate(n *node, value string) (added bool) {
 		if err != nil {
 			continue
 		}
-		if field, err := document.NewDateTimeFieldWithIndexingOptions(f.name, w.array(), date, layout, f.options); err == nil {
-			w.doc.AddField(field)
-			added = true
-		}
+		added = w.addDate(f.name, date, layout, f.options) || added
 	}
 	return added
+}
+
+// addDate adds a date, if bleve can hold it.
+func (w *walk) addDate(name string, date time.Time, layout string, options index.FieldIndexingOptions) (added bool) {
+	field, err := document.NewDateTimeFieldWithIndexingOptions(name, w.array(), date, layout, options)
+	if err == nil {
+		w.doc.AddField(field)
+	}
+	return err == nil
 }
 
 // addText adds a text, and its words to _all.
@@ -277,7 +283,7 @@ func (w *walk) addForm(n *node, form string) {
 	}
 	_, again := w.formed[n.form]
 	w.formed[n.form] = struct{}{}
-	w.doc.AddField(&formField{n.form, w.array(), []byte(form), again})
+	w.doc.AddField(&compact.Form{Field: n.form, Positions: w.array(), Form: []byte(form), Again: again})
 }
 
 // textOptions are the options of a text: phrases are found in what may have several words.

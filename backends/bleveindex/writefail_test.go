@@ -61,7 +61,10 @@ func TestSealFails(t *testing.T) {
 	if _, err := gen.Seal(t.Context()); err == nil || !strings.Contains(err.Error(), gen.dir) {
 		t.Errorf("seal: %v", err)
 	}
-	for what, err := range map[string]error{"commit": gen.Commit(t.Context()), "write": gen.Write(t.Context(), products(1, "1"))} {
+	for what, err := range map[string]error{
+		"commit": gen.Commit(t.Context()),
+		"write":  gen.Write(t.Context(), products(1, "1")),
+	} {
 		if err == nil || !strings.Contains(err.Error(), "broken") {
 			t.Errorf("%s after a failed seal: %v", what, err)
 		}
@@ -122,9 +125,18 @@ func TestPublicMessages(t *testing.T) {
 		err  error
 		want string
 	}{
-		{explain("/var/hunter2", &os.PathError{Op: "write", Path: "/var/hunter2", Err: syscall.ENOSPC}), "the disk of the index is full, a reindex needs the space of a second index"},
-		{explain("/var/hunter2", &os.PathError{Op: "open", Path: "/var/hunter2", Err: syscall.EMFILE}), "the process has too many files open, raise its limit (ulimit -n)"},
-		{explain("/var/hunter2", &os.PathError{Op: "open", Path: "/var/hunter2", Err: syscall.EROFS}), "the folder of the index cannot be written to"},
+		{
+			explain("/var/hunter2", &os.PathError{Op: "write", Path: "/var/hunter2", Err: syscall.ENOSPC}),
+			"the disk of the index is full, a reindex needs the space of a second index",
+		},
+		{
+			explain("/var/hunter2", &os.PathError{Op: "open", Path: "/var/hunter2", Err: syscall.EMFILE}),
+			"the process has too many files open, raise its limit (ulimit -n)",
+		},
+		{
+			explain("/var/hunter2", &os.PathError{Op: "open", Path: "/var/hunter2", Err: syscall.EROFS}),
+			"the folder of the index cannot be written to",
+		},
 		{explain("/var/hunter2", errors.New("/var/hunter2: "+syscall.EIO.Error())), "the disk of the index fails"},
 		{explain("/var/hunter2", damaged("%s: %w", "/var/hunter2", panicked)), reindex.ErrDamaged.Error()},
 		{explain("/var/hunter2", panicked), "a file of the index is damaged, or its disk fails"},

@@ -73,7 +73,8 @@ func ending(word []byte) []byte {
 
 // The ends of nouns in the languages that are written in Cyrillic and Greek letters, folded, longest first.
 var (
-	cyrillicEnds = strings.Fields("иями ями ами ием ией иях иам иеи его ому ими ыми ах ях ам ям ов ев еи ои ии ые ие ая яя ое ее" +
+	cyrillicEnds = strings.Fields("иями ями ами ием ией иях иам иеи его ому ими ыми ах ях ам ям ов ев еи ои ии ые ие " +
+		"ая яя ое ее" +
 		" ую юю ыи ом ем а я ы и і о е у ю ь ъ")
 	greekEnds = strings.Fields("ματων ματα ματοσ ουσ εισ εων οισ οσ ησ ασ εσ ων ου οι ια μα α η ι ο ε υ")
 )

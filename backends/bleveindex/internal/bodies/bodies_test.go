@@ -11,7 +11,8 @@ import (
 func product(i int) []byte {
 	return fmt.Appendf(
 		nil,
-		`{"id":"%d","name":"Wool sock No. %d","brand":"Acme","attributes":[{"name":"color","value":"burgundy"}],"price":%d.99}`,
+		`{"id":"%d","name":"Wool sock No. %d","brand":"Acme","attributes":[{"name":"color","value":"burgundy"}],`+
+			`"price":%d.99}`,
 		i,
 		i*i,
 		i%50,
@@ -49,7 +50,9 @@ func TestRoundTrip(t *testing.T) {
 	}
 	noise := make([]byte, 1000)
 	_, _ = rand.NewChaCha8([32]byte{}).Read(noise)
-	for _, body := range [][]byte{{}, []byte("{}"), []byte(`{"a":"` + strings.Repeat("x", 5<<20) + `"}`), fmt.Appendf(nil, `{"a":"%x"}`, noise)} {
+	for _, body := range [][]byte{
+		{}, []byte("{}"), []byte(`{"a":"` + strings.Repeat("x", 5<<20) + `"}`), fmt.Appendf(nil, `{"a":"%x"}`, noise),
+	} {
 		encoded := c.Encode(body)
 		if got, err := again.Decode(encoded); err != nil || !bytes.Equal(got, body) || len(encoded) > len(body) {
 			t.Errorf("%.20s of %d bytes becomes %.20s by %d bytes, error %v", body, len(body), got, len(encoded), err)

@@ -1,4 +1,4 @@
-package bleveindex
+package compact
 
 import (
 	"bytes"
@@ -95,9 +95,9 @@ type numberKind struct {
 	frequency int
 }
 
-// numberCache keeps the tokens and terms of the first values of a generation that are not texts. It is safe for
+// Numbers keeps the tokens and terms of the first values of a generation that are not texts. It is safe for
 // concurrent use.
-type numberCache struct {
+type Numbers struct {
 	mu    sync.RWMutex
 	known map[numberKind]knownNumber
 }
@@ -107,11 +107,11 @@ type knownNumber struct {
 	terms  index.TokenFrequencies
 }
 
-// maxNumbers bounds what a numberCache takes in memory: some 3 KB each.
+// maxNumbers bounds what a Numbers takes in memory: some 3 KB each.
 const maxNumbers = 1000
 
 // of returns the tokens of a value, and the terms if it is known.
-func (c *numberCache) of(f document.Field) ([]token, index.TokenFrequencies) {
+func (c *Numbers) of(f document.Field) ([]token, index.TokenFrequencies) {
 	kind := numberKind{frequency: 1}
 	if f.Options().SkipFreqNorm() {
 		kind.frequency = 0

@@ -1,4 +1,5 @@
-package bleveindex
+// Package compact holds bleve documents on their way into a segment in a fraction of the memory that bleve's own take.
+package compact
 
 import (
 	"bytes"
@@ -8,25 +9,26 @@ import (
 	index "github.com/blevesearch/bleve_index_api"
 )
 
-// analyzedDocument is a bleve document with the same terms, frequencies and positions as bleve's own, in a fraction of
+// compactDocument is a bleve document with the same terms, frequencies and positions as bleve's own, in a fraction of
 // the memory. Its fields keep their tokens in a compact form. Only while a segment reads a document are its terms what
-// bleve wants to read, in a [termBuffer] that all documents of a batch use in turn: a segment reads documents one after
+// bleve wants to read, in a [Buffer] that all documents of a batch use in turn: a segment reads documents one after
 // the other, each of them twice.
-type analyzedDocument struct {
+type compactDocument struct {
 	*document.Document
 
 	size       int // for bleve's statistics
 	fields     []*analyzedField
 	composites []*composedField
 	foreign    bool // some of the fields are bleve's own
-	numbers    *numberCache
-	buffer     *termBuffer
+	numbers    *Numbers
+	buffer     *Buffer
 }
 
-// analyzed takes over a document and its fields. Fields of rare types are left as they are, and so is a document with a
-// geo shape, which bleve adds to composite fields in a way of its own.
-func analyzed(doc *document.Document, numbers *numberCache, buffer *termBuffer) index.Document {
-	d := &analyzedDocument{
+// Document takes over a document and its fields, and returns it in its compact form. Fields of rare types are left as
+// they are, and so is a document with a geo shape, which bleve adds to composite fields in a way of its own. The
+// document is read before buffer is given back.
+func Document(doc *document.Document, numbers *Numbers, buffer *Buffer) index.Document {
+	d := &compactDocument{
 		Document: doc,
 		numbers:  numbers,
 		buffer:   buffer,
@@ -48,7 +50,7 @@ func analyzed(doc *document.Document, numbers *numberCache, buffer *termBuffer) 
 			}
 			d.fields = append(d.fields, &ours[i])
 			doc.Fields[i] = &ours[i]
-		case *formField: // it has no terms
+		case *Form: // it has no terms
 		default:
 			d.foreign = true
 		}
@@ -61,15 +63,18 @@ func analyzed(doc *document.Document, numbers *numberCache, buffer *termBuffer) 
 }
 
 func isForm(field document.Field) bool {
-	_, ok := field.(*formField)
+	_, ok := field.(*Form)
 	return ok
 }
+
+// AllField is the field that is composed of others: its texts follow those that they are taken from.
+const AllField = "_all"
 
 // sameTokens reports whether a text is that of the field before it, analyzed in the same way: of a text that is also in
 // _all.
 func sameTokens(before, field document.Field) bool {
 	text, ok := field.(*document.TextField)
-	if !ok || text.Name() != allName {
+	if !ok || text.Name() != AllField {
 		return false
 	}
 	if ours, ok := before.(*analyzedField); ok {
@@ -86,11 +91,11 @@ func sameTokens(before, field document.Field) bool {
 // fieldBytes is about what a field takes in memory besides its value.
 const fieldBytes = 500
 
-func (d *analyzedDocument) Size() int                 { return d.size }
-func (d *analyzedDocument) NumPlainTextBytes() uint64 { return uint64(d.size) } //nolint:gosec // not negative
+func (d *compactDocument) Size() int                 { return d.size }
+func (d *compactDocument) NumPlainTextBytes() uint64 { return uint64(d.size) } //nolint:gosec // not negative
 
 // AddIDField is called by scorch.
-func (d *analyzedDocument) AddIDField() {
+func (d *compactDocument) AddIDField() {
 	d.Document.AddIDField()
 	last := len(d.Fields) - 1
 	id := &analyzedField{Field: d.Fields[last], doc: d}
@@ -100,9 +105,9 @@ func (d *analyzedDocument) AddIDField() {
 
 // HasComposite reports to scorch that there are no fields to compose while others are analyzed: they are when a segment
 // reads them.
-func (d *analyzedDocument) HasComposite() bool { return false }
+func (d *compactDocument) HasComposite() bool { return false }
 
-func (d *analyzedDocument) VisitComposite(visit index.CompositeFieldVisitor) {
+func (d *compactDocument) VisitComposite(visit index.CompositeFieldVisitor) {
 	for _, field := range d.composites {
 		visit(field)
 	}
@@ -112,7 +117,7 @@ func (d *analyzedDocument) VisitComposite(visit index.CompositeFieldVisitor) {
 type analyzedField struct {
 	document.Field
 
-	doc    *analyzedDocument
+	doc    *compactDocument
 	tokens []token
 	same   *analyzedField         // has the same tokens, and is analyzed before
 	next   *analyzedField         // the next one of the same name, whose tokens are among the terms of the first
@@ -159,14 +164,14 @@ func (f *analyzedField) AnalyzedTokenFrequencies() index.TokenFrequencies {
 type composedField struct {
 	*document.CompositeField
 
-	doc   *analyzedDocument
+	doc   *compactDocument
 	parts []index.Field
 	next  *analyzedField // the first field of the same name
 	terms index.TokenFrequencies
 }
 
 // compose finds out which fields bleve would compose.
-func (d *analyzedDocument) compose(f *document.CompositeField) *composedField {
+func (d *compactDocument) compose(f *document.CompositeField) *composedField {
 	c := &composedField{CompositeField: f, doc: d, parts: make([]index.Field, 0, len(d.Fields))}
 	for _, field := range d.Fields {
 		if !field.Options().IsIndexed() {

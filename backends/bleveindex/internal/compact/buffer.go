@@ -1,4 +1,4 @@
-package bleveindex
+package compact
 
 import (
 	"math/bits"
@@ -7,10 +7,10 @@ import (
 	index "github.com/blevesearch/bleve_index_api"
 )
 
-// termBuffer holds the terms of one document after the other, in memory that it uses again and again. It is not safe
+// Buffer holds the terms of one document after the other, in memory that it uses again and again. It is not safe
 // for concurrent use.
-type termBuffer struct {
-	doc  *analyzedDocument
+type Buffer struct {
+	doc  *compactDocument
 	maps [bits.UintSize]reusedMaps  // by the length in bits of the number of terms that they have room for
 	last map[string]**analyzedField // used by mergeNames
 
@@ -37,7 +37,7 @@ type reusedMaps struct {
 }
 
 // hold makes the terms of a document, unless they are those that it holds.
-func (b *termBuffer) hold(d *analyzedDocument) {
+func (b *Buffer) hold(d *compactDocument) {
 	if b.doc == d {
 		return
 	}
@@ -82,7 +82,7 @@ func (f *analyzedField) mostTerms() (n int) {
 }
 
 // clear forgets the document.
-func (b *termBuffer) clear() {
+func (b *Buffer) clear() {
 	b.doc = nil
 	b.frequencies, b.places, b.lists = b.frequencies[:0], b.places[:0], b.lists[:0]
 	for i := range b.maps {
@@ -95,7 +95,7 @@ func (b *termBuffer) clear() {
 }
 
 // mergeNames makes the tokens of fields those of the first field of the same name, as bleve does.
-func (b *termBuffer) mergeNames(d *analyzedDocument) {
+func (b *Buffer) mergeNames(d *compactDocument) {
 	if b.last == nil {
 		b.last = map[string]**analyzedField{}
 	}
@@ -112,7 +112,7 @@ func (b *termBuffer) mergeNames(d *analyzedDocument) {
 }
 
 // begin begins a field of at most so many terms.
-func (b *termBuffer) begin(most int) {
+func (b *Buffer) begin(most int) {
 	m := &b.maps[bits.Len(uint(most))]
 	if m.used == len(m.all) {
 		m.all = append(m.all, make(index.TokenFrequencies, most))
@@ -126,7 +126,7 @@ func (b *termBuffer) begin(most int) {
 }
 
 // end returns the terms of the field.
-func (b *termBuffer) end() index.TokenFrequencies {
+func (b *Buffer) end() index.TokenFrequencies {
 	frequencies := b.frequencies[len(b.frequencies)-len(b.counts):]
 	if cap(b.lists)-len(b.lists) < len(b.termOf) {
 		b.lists = make([]*index.TokenLocation, 0, 2*cap(b.lists)+len(b.termOf))
@@ -145,7 +145,7 @@ func (b *termBuffer) end() index.TokenFrequencies {
 }
 
 // add adds the terms of a field, whose places name it.
-func (b *termBuffer) add(field index.Field, name string) {
+func (b *Buffer) add(field index.Field, name string) {
 	if f, ok := field.(*analyzedField); ok {
 		b.addTokens(f, name)
 		return
@@ -159,13 +159,13 @@ func (b *termBuffer) add(field index.Field, name string) {
 }
 
 // addAll adds the terms of a field and those after it, whose places need no name.
-func (b *termBuffer) addAll(f *analyzedField) {
+func (b *Buffer) addAll(f *analyzedField) {
 	for ; f != nil; f = f.next {
 		b.addTokens(f, "")
 	}
 }
 
-func (b *termBuffer) addTokens(f *analyzedField, name string) {
+func (b *Buffer) addTokens(f *analyzedField, name string) {
 	options, array := f.Options(), f.ArrayPositions()
 	frequency := 1
 	if options.SkipFreqNorm() {
@@ -185,7 +185,7 @@ func (b *termBuffer) addTokens(f *analyzedField, name string) {
 }
 
 // count counts a term, and returns its index.
-func (b *termBuffer) count(term string, frequency int) int {
+func (b *Buffer) count(term string, frequency int) int {
 	if known, ok := b.terms[term]; ok {
 		n := known.Frequency()
 		b.counts[n].frequency += frequency
@@ -200,25 +200,26 @@ func (b *termBuffer) count(term string, frequency int) int {
 	return n
 }
 
-func (b *termBuffer) addPlace(term int, place index.TokenLocation, name string) {
+func (b *Buffer) addPlace(term int, place index.TokenLocation, name string) {
 	place.Field = name
 	b.places = append(b.places, place)
 	b.termOf = append(b.termOf, term)
 	b.counts[term].places++
 }
 
-// termBuffers are those that no batch uses.
-var termBuffers sync.Pool
+// buffers are those that no batch uses.
+var buffers sync.Pool
 
-// takeTermBuffer returns a buffer, for the caller to give back.
-func takeTermBuffer() *termBuffer {
-	if b, ok := termBuffers.Get().(*termBuffer); ok {
+// Take returns a Buffer, for the caller to give back.
+func Take() *Buffer {
+	if b, ok := buffers.Get().(*Buffer); ok {
 		return b
 	}
-	return new(termBuffer)
+	return new(Buffer)
 }
 
-func (b *termBuffer) giveBack() {
+// GiveBack ends the use of the buffer. No document of it is read any more.
+func (b *Buffer) GiveBack() {
 	b.clear()
-	termBuffers.Put(b)
+	buffers.Put(b)
 }
