@@ -12,9 +12,12 @@ import (
 const keptPrefix = "kept-"
 
 // liveGeneration returns the name of the live generation if the index may keep it once it is replaced, and otherwise
-// nothing.
+// nothing. If damage hides which one is live, none is kept.
 func (s *streams) liveGeneration(ctx context.Context, tenant string) (string, error) {
 	infos, err := s.generations(ctx, tenant)
+	if errors.Is(err, ErrDamaged) {
+		return "", nil
+	}
 	if err != nil {
 		return "", fmt.Errorf("looking for the generation that is replaced: %w", err)
 	}
