@@ -131,7 +131,7 @@ func postings(t *testing.T, reader index.IndexReader, field, term string) string
 		var places []string
 		for _, v := range doc.Vectors {
 			if v.Field == allName {
-				v.ArrayPositions = nil // the number of a text among all, which comes from a walk over maps, too
+				v.ArrayPositions = nil // the number of a text among all, which comes from a walk over maps
 			}
 			places = append(places, fmt.Sprint(*v))
 		}

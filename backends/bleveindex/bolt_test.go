@@ -129,7 +129,7 @@ func TestReadBolt(t *testing.T) {
 	}
 }
 
-// What this package reads of a damaged database bbolt opens, reads and writes without a panic.
+// A damaged database that this package accepts is opened, read and written by bbolt without a panic.
 func TestReadBoltDamaged(t *testing.T) {
 	content := boltFile(t)
 	r := &boltReader{content: content, seen: map[uint64]bool{0: true, 1: true}}

@@ -52,7 +52,7 @@ type Config struct {
 
 	// ReadOnly opens a directory for searches while another process reindexes there. The Index takes no lock, changes
 	// nothing, and refuses what would with [ErrReadOnly]. It follows switches and updates within a second, or ten times
-	// what it takes to open the index if that is more, and answers from what was there before until the new index is open.
+	// what it takes to open the index if that is more, and answers from the older index until the new one is open.
 	// It needs symbolic links in a temporary directory, and a system on which files that are open can be removed.
 	ReadOnly bool
 

@@ -14,7 +14,7 @@ import (
 	"productindex/reindex"
 )
 
-// recorder is a disk that notes what is done to it, as "sync PATH", "rename PATH" and "remove PATH", and lets some of
+// recorder is a disk that notes its changes, as "sync PATH", "rename PATH" and "remove PATH", and lets some of
 // it fail.
 type recorder struct {
 	dir string
@@ -216,7 +216,7 @@ func TestDiskFailsAfterSwitch(t *testing.T) {
 	assertLive(t, ix, "acme", 10, "2")
 }
 
-// Without its pointer a generation that was live stays, what certainly never was goes, and a reindex replaces both.
+// Without its pointer a generation that was live stays, one that certainly never was goes, and a reindex replaces both.
 func TestLostPointer(t *testing.T) {
 	dir := t.TempDir()
 	ix := open(t, dir, nil)

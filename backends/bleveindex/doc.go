@@ -42,8 +42,8 @@
 //
 // # Other processes
 //
-// A second process searches a directory that another one reindexes with Config.ReadOnly. [Index.Backup] copies what is
-// live to a directory that [Open] opens, also from a process that is read-only.
+// A second process searches a directory that another one reindexes with Config.ReadOnly. [Index.Backup] copies the
+// live indexes to a directory that [Open] opens, also from a process that is read-only.
 //
 // # Mapping
 //

@@ -203,7 +203,7 @@ func TestSearchErrors(t *testing.T) {
 	}
 }
 
-// What fields hold, and which they are, never keeps a product from being found by its id.
+// A product is found by its id whatever fields it has, and whatever they hold.
 func FuzzDocument(f *testing.F) {
 	for _, body := range []string{
 		`{}`, `{"name":{"de":"x","de-CH":"y","":"z"}}`, `{"price":"1","sku":1e300,"ean":-0.5,"brand":{"id":[1,{"code":2}]}}`,

@@ -115,7 +115,7 @@ func ExampleIndex_Backup() {
 	// Output: 1 <nil>
 }
 
-// What a shopper types, within filters, with facets and highlights.
+// A query for a shopper's words, with a filter, facets and highlights.
 func ExampleQuery() {
 	ctx := context.Background()
 	dir, err := os.MkdirTemp("", "products")

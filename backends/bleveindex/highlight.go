@@ -113,7 +113,7 @@ func newHighlighting(
 // mark adds fragments to a hit, for fields that have none yet.
 func (h *highlighting) mark(hit *search.DocumentMatch, product map[string]any) {
 	terms := maps.Clone(h.sought)
-	for field, located := range hit.Locations { // what is found by likeness
+	for field, located := range hit.Locations { // words that are like those sought
 		for term := range located {
 			terms[field] = append(terms[field], soughtTerm{term: term})
 			terms[allName] = append(slices.Clone(terms[allName]), soughtTerm{term: term})

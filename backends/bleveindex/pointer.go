@@ -93,7 +93,7 @@ func parsePointer(content string) (pointer, error) {
 
 // readPointer returns the live generation of a tenant's directory. The error matches [reindex.ErrNoLiveIndex] if it is
 // known that nothing is, and [reindex.ErrDamaged] if the pointer, or the generation that it names, is gone or not as it
-// was written. p then holds what is known.
+// was written. p then holds as much as is known.
 func readPointer(dir string) (p pointer, err error) {
 	path := filepath.Join(dir, pointerFile)
 	content, err := os.ReadFile(path) //nolint:gosec // the path is the index's own
@@ -145,7 +145,7 @@ func withoutPointer(dir string, cause error) (pointer, error) {
 	case cause == nil && len(lived) == 0:
 		return p, reindex.ErrNoLiveIndex
 	case len(lived) == 1:
-		// What the pointer named, or what was there beside it before a crash: a good guess at its size.
+		// The generation that the pointer named, or one beside it before a crash: a good guess at its size.
 		p.documents = lived[0].documents
 	}
 	if cause == nil {

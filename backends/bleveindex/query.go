@@ -87,8 +87,8 @@ type WordExplanation struct {
 //     by a letter or two.
 //   - Synonyms are those of the mapping: see [ProductMapping.DefineSynonyms].
 //
-// Of a long text the first 24 words count. An empty one finds everything. [ProductQuery.Explanation] says what was
-// looked for.
+// Of a long text the first 24 words count. An empty one finds everything. [ProductQuery.Explanation] returns the
+// words that were looked for.
 func Query(text string, options *QueryOptions) *ProductQuery {
 	if len(text) > maxText {
 		text = text[:maxText]

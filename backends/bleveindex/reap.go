@@ -13,7 +13,7 @@ import (
 
 // Reap removes the generations of a tenant that are neither live, nor kept, nor in use by this process, and returns how
 // many that were. Open has done so before; the rest could not be removed at that time. If the tenant's pointer is lost
-// or damaged only what is known never to have been live is removed, since one of the others may be the live one; the
+// or damaged only generations that certainly were never live are removed, since one of the others may be live; the
 // error then matches [reindex.ErrDamaged].
 func (ix *Index) Reap(ctx context.Context, tenant string) (int, error) {
 	n, err := ix.reap(ctx, tenant)

@@ -34,7 +34,7 @@ func readShopperQueries(t *testing.T) []shopperQuery {
 }
 
 // meets reports whether a product meets a rule: conditions joined by " & ", each of them field=a|b for equality, or
-// field~expression for what is found in the field; the field text is the whole product.
+// field~expression for a match in the field; the field text is the whole product.
 func meets(t *testing.T, body []byte, rule string) bool {
 	t.Helper()
 	var product map[string]any

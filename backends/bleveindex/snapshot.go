@@ -41,7 +41,7 @@ func (d disk) snapshot(
 		if again != nil || bytes.Equal(now, content) || try == snapshotTries {
 			return errors.Join(err, again, os.RemoveAll(to))
 		}
-		if err := os.RemoveAll(to); err != nil { // what is missing had been merged
+		if err := os.RemoveAll(to); err != nil { // a file that is missing had been merged
 			return err
 		}
 	}

@@ -151,7 +151,7 @@ func (t *tenant) openGeneration(p pointer) (*liveIndex, error) {
 func (t *tenant) opened(o *opening, l *liveIndex, err error) {
 	t.mu.Lock()
 	if err != nil && t.ix.cfg.ReadOnly {
-		now, _ := readPointer(t.dir) // what was not found may be what the writer has replaced meanwhile
+		now, _ := readPointer(t.dir) // the writer may have replaced it meanwhile
 		o.superseded = now.generation != o.pointer.generation
 	}
 	if l := t.live.Load(); err != nil && l != nil && l.name == o.pointer.generation {

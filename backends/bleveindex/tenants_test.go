@@ -107,7 +107,7 @@ func TestDeleteTenant(t *testing.T) {
 	}
 }
 
-// A search that runs ends in what was deleted, also if nobody waits for it.
+// A search that runs during a deletion ends in the deleted index, also if nobody waits for it.
 func TestDeleteTenantInUse(t *testing.T) {
 	dir := t.TempDir()
 	ix := open(t, dir, nil)

@@ -86,7 +86,7 @@ func (t *tidier) run() {
 			return
 		}
 		pause = min(2*pause, lastPause)
-		// What can fail is bleve's persister, which reports it: see backgroundError.
+		// Only bleve's persister can fail, which reports that itself: see backgroundError.
 		_ = guard(func() error { return t.index.DeleteInternal(noKey) })
 	}
 }

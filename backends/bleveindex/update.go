@@ -255,8 +255,8 @@ func expectedDocuments(opened bleve.Index) (n int64, err error) {
 	return n, err
 }
 
-// checkDocuments compares the number of an index's documents with what it says itself, or, if it was never changed,
-// with what is said of it.
+// checkDocuments compares the number of an index's documents with the number that is noted in it, or, if it was never
+// changed, with said.
 func checkDocuments(opened bleve.Index, n, said int64) error {
 	expected, err := expectedDocuments(opened)
 	if err != nil {

@@ -227,8 +227,8 @@ func TestEditCounts(t *testing.T) {
 	assertLive(t, ix, "acme", 9, "1")
 }
 
-// Thousands of single updates do not leave thousands of segments; what is on the disk stays as it can be checked and
-// opened.
+// Thousands of single updates do not leave thousands of segments, and their index can be checked and opened at any
+// time.
 func TestUpdatesAreMerged(t *testing.T) {
 	if testing.Short() {
 		t.Skip("each update waits for the disk")

@@ -47,7 +47,7 @@ func TestWriteFails(t *testing.T) {
 	}
 }
 
-// Seal fails where the generation cannot be opened, and Abort removes what is left of it.
+// Seal fails if the generation cannot be opened, and Abort removes the rest of it.
 func TestSealFails(t *testing.T) {
 	dir := t.TempDir()
 	ix := open(t, dir, nil)
@@ -118,7 +118,7 @@ func TestExplain(t *testing.T) {
 	}
 }
 
-// What callers of an API see of a failure says why, and no path.
+// Callers of an API see why something failed, and no path.
 func TestPublicMessages(t *testing.T) {
 	panicked := guard(func() error { panic("/var/hunter2") })
 	for _, test := range []struct {
