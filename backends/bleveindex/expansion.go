@@ -255,16 +255,24 @@ func (x *expansion) split(w *word, known bool) error {
 	return nil
 }
 
-// splitDigits cuts where letters and digits meet.
+// splitDigits cuts where letters and numbers meet.
 func splitDigits(letters []rune) (parts []string) {
 	start := 0
 	for i := 1; i < len(letters); i++ {
-		if unicode.IsDigit(letters[i]) != unicode.IsDigit(letters[i-1]) {
+		if isOfNumber(letters, i) != isOfNumber(letters, i-1) {
 			parts = append(parts, string(letters[start:i]))
 			start = i
 		}
 	}
 	return append(parts, string(letters[start:]))
+}
+
+// isOfNumber reports whether letters[i] is a digit, or a point or comma between two.
+func isOfNumber(letters []rune, i int) bool {
+	if letters[i] == '.' || letters[i] == ',' {
+		return i > 0 && i+1 < len(letters) && unicode.IsDigit(letters[i-1]) && unicode.IsDigit(letters[i+1])
+	}
+	return unicode.IsDigit(letters[i])
 }
 
 // phraseOf returns the terms of words, or nil if there is one that no product has.

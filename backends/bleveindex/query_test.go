@@ -35,6 +35,8 @@ var electronics = []reindex.Product{
 	object("glasses", `{"name":"Aviator sunglasses","category":"Accessory","color":"navy blue"}`),
 	object("sofa", `{"name":"Corner sofa","category":"Furniture","description":"Seats five people and a settee"}`),
 	object("monitor", `{"name":"Monitor 27\" 144Hz","category":"Monitor"}`),
+	object("dumbbell", `{"name":"Dumbbell 2,5 kg","category":"Sports"}`),
+	object("bank", `{"name":"Power bank 10,000 mAh","category":"Chargers"}`),
 }
 
 // first returns the ids of hits in order.
@@ -67,6 +69,10 @@ func TestQuery(t *testing.T) {
 		{"990pro", nil, "ssd"},                               //
 		{"samsung 990pro 2tb", nil, "ssd"},                   //
 		{"144 hz monitor", nil, "monitor"},                   // joined
+		{"2,5kg", nil, "dumbbell"},                           // split at a number that has a comma
+		{"10000 mah", nil, "bank"},                           // thousands that are set apart
+		{"10000mah", nil, "bank"},                            //
+		{"10,000mah", nil, "bank"},                           //
 		{"sun glasses", nil, "glasses"},                      //
 		{"tshirt", nil, "shirt"},                             //
 		{"t-shirt", nil, "shirt"},                            //

@@ -62,7 +62,7 @@ func TestSameWords(t *testing.T) {
 		"The Who": "the who", "L'Oréal": "loreal oreal", "手机壳": "手机 机壳", "มือถือ": "มือ อถื ถือ",
 		"6579C22F-be2b-444c-a52b-0116dd82df6c x": "6579c22f-be2b-444c-a52b-0116dd82df6c x",
 		"":                                       "", " . ": "", "<script>": "", "x<!-- y -->z": "x z",
-		"3.5 1,299": "3.5 1,299",
+		"3.5 1,299 12,34,567 2,5": "3.5 1,299 1299 12,34,567 2,5", "1,234,567": "1,234,567 1234567",
 	} {
 		if got := termsOf(words, text); got != want {
 			t.Errorf("%q is %q, want %q", text, got, want)

@@ -12,7 +12,8 @@ import (
 // folding folds words, and stems them lightly where stem is set.
 type folding struct{ stem bool }
 
-// Filter returns the words. One that can be read in two ways is two, in the same place: L'Oréal is oreal and loreal.
+// Filter returns the words. One that can be read in two ways is two, in the same place: L'Oréal is oreal and loreal,
+// 10,000 is also 10000.
 func (f folding) Filter(input analysis.TokenStream) analysis.TokenStream {
 	var more analysis.TokenStream // further terms, in the order of their places
 	for _, token := range input {
@@ -51,8 +52,28 @@ func (f folding) fold(token *analysis.Token) (other *analysis.Token) {
 			other = &second
 		}
 	}
+	if joined := withoutGroups(word); joined != nil {
+		second := *token
+		second.Term = joined
+		other = &second
+	}
 	token.Term = f.stemmed(word)
 	return other
+}
+
+// withoutGroups returns the digits of a number whose thousands are set apart, as in 10,000, or nil.
+func withoutGroups(word []byte) []byte {
+	if len(word) < len("1,000") || bytes.IndexByte(word, ',') < 0 {
+		return nil
+	}
+	groups := bytes.Split(word, []byte(","))
+	for i, group := range groups {
+		whole := len(group) == 3 || i == 0 && (len(group) == 1 || len(group) == 2)
+		if !whole || len(bytes.Trim(group, "0123456789")) > 0 {
+			return nil
+		}
+	}
+	return bytes.Join(groups, nil)
 }
 
 // isCapitalPlural reports whether a word is as TVs.
