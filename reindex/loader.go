@@ -150,7 +150,7 @@ func (l *partLoad) load(ctx context.Context, progress func(Report)) (report Part
 	if err := pump.fill(ctx, sequences(snap, names)); err != nil {
 		return report, err
 	}
-	late, err := l.cfg.flush(ctx, writer)
+	late, err := retried(ctx, l.cfg.Retry, writer.Flush)
 	if err == nil {
 		err = t.refusedLate(late)
 	}
@@ -169,18 +169,7 @@ func (l *partLoad) join(ctx context.Context) (w Writer, err error) {
 	if !ok {
 		return nil, fmt.Errorf("joining generation %s: %w", l.part.Generation, errors.ErrUnsupported)
 	}
-	err = l.cfg.Retry.Do(ctx, func() error {
-		w, err = joiner.Join(ctx, l.part.Job.Tenant, l.part.Generation)
-		return err
+	return retried(ctx, l.cfg.Retry, func(ctx context.Context) (Writer, error) {
+		return joiner.Join(ctx, l.part.Job.Tenant, l.part.Generation)
 	})
-	return w, err
-}
-
-// flush waits until a writer's batches have landed, and returns the late refusals.
-func (c *Config) flush(ctx context.Context, w Writer) (late []ItemError, err error) {
-	err = c.Retry.Do(ctx, func() (err error) {
-		late, err = w.Flush(ctx)
-		return err
-	})
-	return late, err
 }

@@ -69,11 +69,11 @@ func (r *run) reopen(ctx context.Context) (gen Generation, err error) {
 	if !ok {
 		return nil, nil //nolint:nilnil // as above
 	}
-	err = r.phase(ctx, PhaseBegin, func(ctx context.Context) error {
-		return r.cfg.Retry.Do(ctx, func() (err error) {
-			gen, err = resumer.Resume(ctx, r.tenant, name)
-			return err
+	err = r.phase(ctx, PhaseBegin, func(ctx context.Context) (err error) {
+		gen, err = retried(ctx, r.cfg.Retry, func(ctx context.Context) (Generation, error) {
+			return resumer.Resume(ctx, r.tenant, name)
 		})
+		return err
 	})
 	if errors.Is(err, errors.ErrUnsupported) || errors.Is(err, ErrNoGeneration) {
 		r.record.log.InfoContext(ctx, "the generation of the dead run cannot be continued, beginning again", "generation",

@@ -76,6 +76,15 @@ func (p Retry) Do(ctx context.Context, f func() error) error {
 	}
 }
 
+// retried calls f as p.Do does, and returns its last result.
+func retried[T any](ctx context.Context, p Retry, f func(ctx context.Context) (T, error)) (result T, err error) {
+	err = p.Do(ctx, func() (err error) {
+		result, err = f(ctx)
+		return err
+	})
+	return result, err
+}
+
 // pause waits before the next try, after attempt tries that failed, the last one with failure. It returns an error if
 // there is no next try: the attempts are used up, or ctx ended.
 func (p Retry) pause(ctx context.Context, attempt int, retryAfter time.Duration, failure error) error {

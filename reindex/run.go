@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 )
 
@@ -101,22 +100,7 @@ func (r *run) rebuild(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	var (
-		snap  Snapshot
-		parts []string
-	)
-	err = r.phase(ctx, PhaseOpen, func(ctx context.Context) (err error) {
-		if snap, err = r.src.Open(ctx, r.tenant); err != nil {
-			return err
-		}
-		if err := r.count(ctx, snap); err != nil {
-			return err
-		}
-		if parts, err = r.split(ctx, snap); err == nil && r.cfg.Loader != nil && (resumed != nil || len(parts) == 0) {
-			r.record.unannounce()
-		}
-		return err
-	})
+	snap, parts, err := r.open(ctx, resumed != nil)
 	if snap != nil {
 		defer r.leaveSource(ctx, snap)
 	}
@@ -148,110 +132,6 @@ func (r *run) rebuild(ctx context.Context) error {
 
 // maxAgain is how often a run reads its source again because the index asks for it.
 const maxAgain = 20
-
-// count asks the snapshot how many products to expect, or else the index how many there are.
-func (r *run) count(ctx context.Context, snap Snapshot) error {
-	if known, err := announced(ctx, snap, r.record); known || err != nil {
-		return err
-	}
-	estimated := func(n int64) {
-		r.record.change(func(j *Job) { j.Expected, j.Estimated = n, true })
-	}
-	if estimator, ok := As[Estimator](snap); ok {
-		n, err := estimator.Estimate(ctx)
-		if err == nil {
-			estimated(n)
-			return nil
-		}
-		if !errors.Is(err, errors.ErrUnsupported) {
-			return fmt.Errorf("estimating the number of the source's products: %w", err)
-		}
-	}
-	if live, ok := As[DocCounter](r.ix); ok {
-		if n, err := live.DocCount(ctx, r.tenant); err == nil {
-			estimated(n)
-		}
-	}
-	return nil
-}
-
-// announced records how many products the snapshot announces, and reports whether it does.
-func announced(ctx context.Context, snap Snapshot, to *record) (known bool, err error) {
-	counter, ok := As[Counter](snap)
-	if !ok {
-		return false, nil
-	}
-	n, err := counter.Count(ctx)
-	if errors.Is(err, errors.ErrUnsupported) {
-		return false, nil
-	}
-	if err != nil {
-		return false, fmt.Errorf("counting the source's products: %w", err)
-	}
-	to.change(func(j *Job) { j.Expected, j.Report.Expected = n, n })
-	return true, nil
-}
-
-// split returns the parts to read at the same time; none if the source is to be read in one.
-func (r *run) split(ctx context.Context, snap Snapshot) ([]string, error) {
-	splitter, ok := As[Splitter](snap)
-	n := r.cfg.Readers
-	if r.cfg.Loader != nil {
-		n = r.cfg.Loader.Split(r.record.now().Expected)
-	}
-	if !ok || n <= 1 {
-		return nil, nil
-	}
-	parts, err := splitter.Split(ctx, n)
-	if errors.Is(err, errors.ErrUnsupported) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, fmt.Errorf("splitting the source: %w", err)
-	}
-	return parts, nil
-}
-
-// leaveSource asks for the places of the rejected products, and closes the snapshot.
-func (r *run) leaveSource(ctx context.Context, snap Snapshot) {
-	r.enter(PhaseAbort)
-	r.locate(ctx, snap)
-	if err := contain(snap.Close); err != nil {
-		r.record.log.WarnContext(ctx, "closing the source failed", "error", err)
-	}
-}
-
-// locate adds to the listed rejections where the source has them.
-func (r *run) locate(ctx context.Context, snap Snapshot) {
-	listed := slices.Clone(r.record.now().Report.Rejections)
-	var ids []string
-	for _, rejection := range listed {
-		if rejection.Where == "" && rejection.ID != "" {
-			ids = append(ids, rejection.ID)
-		}
-	}
-	locator, ok := As[Locator](snap)
-	if !ok || len(ids) == 0 || ctx.Err() != nil {
-		return
-	}
-	var where map[string]string
-	err := contain(func() (err error) {
-		where, err = locator.Locate(ctx, ids...)
-		return err
-	})
-	if err != nil && !errors.Is(err, errors.ErrUnsupported) {
-		r.record.log.WarnContext(ctx, "locating the rejected products failed", "error", err)
-	}
-	if err != nil {
-		return
-	}
-	for i := range listed {
-		if listed[i].Where == "" {
-			listed[i].Where = where[listed[i].ID]
-		}
-	}
-	r.record.change(func(j *Job) { j.Report.Rejections = listed })
-}
 
 // build fills a generation from the parts, or from the whole source if there are none, checks it, and makes it live.
 // The generation is a new one unless one was resumed.
@@ -300,140 +180,6 @@ func (r *run) build(ctx context.Context, feed *feed, snap Snapshot, parts []stri
 		return err
 	}
 	return r.commit(ctx, gen, edits)
-}
-
-// begin removes what dead runs have left and opens a generation.
-func (r *run) begin(ctx context.Context) (gen Generation, err error) {
-	err = r.phase(ctx, PhaseBegin, func(ctx context.Context) error {
-		r.reap(ctx)
-		err := r.cfg.Retry.Do(ctx, func() (err error) {
-			gen, err = r.ix.Begin(ctx, r.tenant)
-			return err
-		})
-		if err == nil {
-			r.streams.releaseKept(ctx, r.tenant)
-		}
-		return err
-	})
-	return gen, err
-}
-
-func (r *run) reap(ctx context.Context) {
-	reaper, ok := As[Reaper](r.ix)
-	if !ok {
-		return
-	}
-	switch n, err := reaper.Reap(ctx, r.tenant); {
-	case err != nil:
-		r.record.log.WarnContext(ctx, "removing the leftovers of dead runs failed", "error", err)
-	case n > 0:
-		r.record.log.InfoContext(ctx, "removed the leftovers of dead runs", "generations", n)
-	}
-}
-
-// flush waits for the writes to land and moves what the index refused late from indexed to rejected.
-func (r *run) flush(ctx context.Context, gen Generation, t *tally) error {
-	return r.phase(ctx, PhaseSeal, func(ctx context.Context) error {
-		late, err := r.cfg.flush(ctx, gen)
-		if err != nil {
-			return err
-		}
-		return t.refusedLate(late)
-	})
-}
-
-// seal makes the generation durable and counts it.
-func (r *run) seal(ctx context.Context, gen Generation) (sealed Sealed, err error) {
-	err = r.phase(ctx, PhaseSeal, func(ctx context.Context) error {
-		return r.cfg.Retry.Do(ctx, func() (err error) {
-			sealed, err = gen.Seal(ctx)
-			return err
-		})
-	})
-	if err != nil {
-		return sealed, err
-	}
-	if sealed.LiveErr != nil {
-		r.record.log.WarnContext(ctx, "the documents of the live index cannot be counted", "error", sound(sealed.LiveErr))
-		sealed.Live = -1
-	}
-	r.record.change(func(j *Job) { j.Report.Replaced, j.Report.Ignored = sealed.Live, sealed.Ignored })
-	return sealed, nil
-}
-
-// check decides whether the sealed generation may go live.
-func (r *run) check(ctx context.Context, misused func() error, sealed Sealed) error {
-	job := r.record.now()
-	if err := r.cfg.gate(&job.Report, sealed); err != nil {
-		return err
-	}
-	if err := misused(); err != nil {
-		return err
-	}
-	return r.record.holdLease(ctx)
-}
-
-// unknownError is an error of a switch-over that may have been applied.
-type unknownError struct{ error }
-
-func (e unknownError) Unwrap() error { return e.error }
-
-// commit makes the generation live, unless this is a dry run. Once it has begun, the end of ctx stops it only after
-// CleanupTimeout: a switch-over cut off in the middle would leave it unknown which index is live.
-func (r *run) commit(ctx context.Context, gen Generation, edits *editing) error {
-	if r.record.now().Options.DryRun {
-		return nil // who has begun the generation discards it if it is not live
-	}
-	if ctx.Err() != nil {
-		return inPhase(PhaseCommit, context.Cause(ctx))
-	}
-	commitCtx, cancel := lingering(ctx, r.cfg.CleanupTimeout)
-	defer cancel()
-	return r.phase(commitCtx, PhaseCommit, func(ctx context.Context) error {
-		return edits.switchOver(ctx, func(ctx context.Context) error { return r.publish(ctx, gen) })
-	})
-}
-
-// publish makes the generation live. An [unknownError] may have been applied.
-func (r *run) publish(ctx context.Context, gen Generation) error {
-	known := true
-	err := r.cfg.Retry.Do(ctx, func() error {
-		err := contain(func() error { return gen.Commit(ctx) })
-		known = err == nil || errors.Is(err, ErrFenced) || errors.As(err, new(*TemporaryError))
-		return err
-	})
-	if err != nil && !known {
-		return unknownError{err}
-	}
-	return err
-}
-
-// abort discards the generation unless it is live. It has a context of its own: it runs also, and above all, when ctx
-// has ended.
-func (r *run) abort(ctx context.Context, gen Generation) {
-	if gen == nil {
-		return
-	}
-	end := gen.Abort
-	if r.handsOver(ctx) && !r.record.now().Options.Rollback { // Abort of a rollback leaves what the next process needs
-		leaver, ok := As[Leaver](gen)
-		if !ok {
-			return
-		}
-		end = leaver.Leave
-	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), r.cfg.CleanupTimeout)
-	defer cancel()
-	if err := r.phase(ctx, PhaseAbort, end); err != nil {
-		r.record.log.WarnContext(ctx, "discarding the generation failed, a later run removes it", "generation", nameOf(gen),
-			"error", err)
-	}
-}
-
-// nameOf returns the name of a generation, whatever its methods do.
-func nameOf(gen Generation) (name string) {
-	_ = guard(func() error { name = gen.Name(); return nil })
-	return name
 }
 
 // explain makes the error that the caller sees out of the one that ended the run.

@@ -35,18 +35,20 @@ const (
 	fleetPart     = 500 // products
 )
 
-// fleetProcess is what a worker is told of the fleet.
+// fleetProcess is a process of the fleet, as its environment describes it.
 type fleetProcess struct {
 	DSN      string `json:"dsn"`
 	URL      string `json:"url"`
 	Prefix   string `json:"prefix"`
 	Reads    string `json:"reads"` // the file of reads
 	Products int    `json:"products"`
+	Role     fleet.Role
 }
 
-// Three processes on one database and one index, of which one triggers and two work: workers are killed and stopped
-// past their lease at seeded moments. The job succeeds, nothing is lost, and no more parts are read twice than were
-// under way. PRODUCTINDEX_FLEET=200000,20 sets the number of products and of seeds.
+// Three processes on one database and one index, of which one triggers and two work: each of them is killed, or stopped
+// past its lease, at seeded moments, while products are edited. The job succeeds, the index has every product as it was
+// edited last, and no more parts are read twice than were under way. PRODUCTINDEX_FLEET=200000,20 sets the number of
+// products and of seeds.
 func TestFleetUnderKills(t *testing.T) {
 	products, seeds := 10_000, 2
 	if text := os.Getenv("PRODUCTINDEX_FLEET"); text != "" {
@@ -54,11 +56,14 @@ func TestFleetUnderKills(t *testing.T) {
 			t.Fatalf("PRODUCTINDEX_FLEET is %q: %v", text, err)
 		}
 	}
-	server, dsn := estest.Plain(t), pgtest.Start(t)
+	server := estest.Plain(t)
 	for seed := range seeds {
 		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
 			ix := openOn(t, server.Transport(t), nil)
-			p := fleetProcess{DSN: dsn, URL: server.URL, Prefix: ix.cfg.Prefix, Reads: filepath.Join(t.TempDir(), "reads"), Products: products}
+			p := fleetProcess{
+				DSN: pgtest.Start(t), URL: server.URL, Prefix: ix.cfg.Prefix,
+				Reads: filepath.Join(t.TempDir(), "reads"), Products: products,
+			}
 			testFleetUnderKills(t, ix, p, rand.New(rand.NewPCG(uint64(seed), 1)))
 		})
 	}
@@ -71,33 +76,36 @@ func testFleetUnderKills(t *testing.T, ix *Index, p fleetProcess, random *rand.R
 		t.Fatal(err)
 	}
 	defer pool.Close()
-	trigger, err := fleet.New(t.Context(), pool, &shelves{p}, ix, &fleet.Config{Role: fleet.Trigger, Lease: fleetLease})
+	observer, err := fleet.New(t.Context(), pool, &shelves{p}, ix, &fleet.Config{Role: fleet.Trigger, Lease: fleetLease})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer func() {
-		if err := trigger.Shutdown(context.WithoutCancel(t.Context())); err != nil {
+		if err := observer.Shutdown(context.WithoutCancel(t.Context())); err != nil {
 			t.Error(err)
 		}
 	}()
-	workers := []*exec.Cmd{startWorker(t, p), startWorker(t, p)}
-	job, _, err := trigger.Start(t.Context(), acme)
-	if err != nil {
-		t.Fatal(err)
+	roles := []fleet.Role{fleet.Trigger, fleet.Worker, fleet.Worker}
+	processes := make([]*exec.Cmd, len(roles))
+	for i, role := range roles {
+		processes[i] = startProcess(t, p, role)
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer cancel()
-	harm := time.After(time.Duration(random.IntN(2000)) * time.Millisecond)
+	job := triggered(ctx, t, observer)
+	edits := &edits{fleet: observer, bodies: map[string]string{}, random: rand.New(rand.NewPCG(random.Uint64(), 2))}
+	edited := edits.begin(t)
 	ended := make(chan reindex.Job, 1)
 	go func() {
 		var last reindex.Job
-		for j := range trigger.Watch(ctx, acme, job.ID) {
+		for j := range observer.Watch(ctx, acme, job.ID) {
 			last = j
 		}
 		ended <- last
 	}()
+	harm := time.After(time.Duration(random.IntN(2000)) * time.Millisecond)
 	harms := 0
-	for job.Status == "" || !job.Status.Ended() {
+	for !job.Status.Ended() {
 		select {
 		case job = <-ended:
 			if !job.Status.Ended() {
@@ -106,35 +114,129 @@ func testFleetUnderKills(t *testing.T, ix *Index, p fleetProcess, random *rand.R
 		case <-time.After(100 * time.Millisecond):
 			assertNoMixture(t, ix, p.Products)
 		case <-harm:
-			i := random.IntN(len(workers))
+			i := random.IntN(len(processes))
 			if harms++; random.IntN(2) == 0 {
-				kill(t, workers[i])
-				workers[i] = startWorker(t, p)
+				kill(t, processes[i])
+				processes[i] = startProcess(t, p, roles[i])
 			} else {
-				pause(t, workers[i], fleetLease*3/2)
+				pause(t, processes[i], fleetLease*3/2)
 			}
 			if harms < 3 {
 				harm = time.After(time.Duration(500+random.IntN(3000)) * time.Millisecond)
 			}
 		}
 	}
-	t.Logf("workers were harmed %d times", harms)
-	if harms == 0 {
-		t.Error("the job was over before a worker was harmed")
+	edited()
+	t.Logf("processes were harmed %d times, products edited %d times", harms, edits.count)
+	if harms == 0 || edits.count == 0 {
+		t.Error("the job was over before a process was harmed, or a product edited")
 	}
-	if job.Status != reindex.StatusSuccess || job.Report.Indexed != int64(p.Products) {
-		t.Fatalf("the job is %s (%s), indexed %d", job.Status, job.Message, job.Report.Indexed)
+	job, err = observer.Job(t.Context(), acme, job.ID)
+	if err != nil || job.Status != reindex.StatusSuccess || job.Report.Indexed != int64(p.Products) {
+		t.Fatalf("the job is %s (%s), indexed %d, %v", job.Status, job.Message, job.Report.Indexed, err)
 	}
-	if n, err := ix.DocCount(t.Context(), acme); err != nil || n != int64(p.Products) {
-		t.Errorf("%d products are live, error %v; want %d", n, err, p.Products)
+	edits.assertLive(ctx, t, ix, p.Products)
+	assertReads(t, p, 2*harms)
+}
+
+// triggered returns the job that the process that triggers has started.
+func triggered(ctx context.Context, t *testing.T, observer *fleet.Fleet) reindex.Job {
+	t.Helper()
+	ticker := time.NewTicker(20 * time.Millisecond)
+	defer ticker.Stop()
+	for {
+		jobs, _, err := observer.Jobs(ctx, acme, reindex.JobQuery{
+			Limit: 1, Match: func(j reindex.Job) bool { return !j.Status.Ended() },
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(jobs) > 0 {
+			return jobs[0]
+		}
+		select {
+		case <-ticker.C:
+		case <-ctx.Done():
+			t.Fatal("nobody triggers")
+		}
 	}
+}
+
+// edits are edits of products that were live before a run and are live after it.
+type edits struct {
+	fleet  *fleet.Fleet
+	bodies map[string]string // as edited last
+	random *rand.Rand
+	count  int
+}
+
+// begin edits one product after the other, until it is stopped.
+func (e *edits) begin(t *testing.T) (stop func()) {
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for ctx.Err() == nil {
+			id := "p" + strconv.Itoa(e.random.IntN(7))
+			body := fmt.Sprintf(`{"id":%q,"rev":"edit","edit":%d}`, id, e.count)
+			if err := e.fleet.Update(context.WithoutCancel(ctx), acme, reindex.Change{ID: id, Body: []byte(body)}); err != nil {
+				t.Errorf("an edit: %v", err)
+				return
+			}
+			e.bodies[id] = body
+			e.count++
+			select {
+			case <-time.After(20 * time.Millisecond): // so that the log is not what is tested
+			case <-ctx.Done():
+			}
+		}
+	}()
+	return func() {
+		cancel()
+		<-done
+	}
+}
+
+// assertLive compares all that is live with the source and the edits.
+func (e *edits) assertLive(ctx context.Context, t *testing.T, ix *Index, products int) {
+	t.Helper()
+	if err := e.fleet.Settle(ctx, acme); err != nil {
+		t.Fatal(err)
+	}
+	live := map[string]bool{}
+	for product, err := range ix.ScanLive(ctx, acme) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := e.bodies[product.ID]
+		if want == "" {
+			want = string(reindextest.NewProduct(product.ID, map[string]any{"rev": "1"}).Body)
+		}
+		if string(product.Body) != want {
+			t.Errorf("product %s is %s, want %s", product.ID, product.Body, want)
+		}
+		live[product.ID] = true
+	}
+	for i := range products {
+		if !live["p"+strconv.Itoa(i)] {
+			t.Errorf("product p%d is not live", i)
+		}
+	}
+	if len(live) != products {
+		t.Errorf("%d products are live, want %d", len(live), products)
+	}
+}
+
+// assertReads makes sure that each part was read to its end, and at most a number of them again.
+func assertReads(t *testing.T, p fleetProcess, again int) {
+	t.Helper()
 	text, err := os.ReadFile(p.Reads)
 	if err != nil {
 		t.Fatal(err)
 	}
 	parts, reads := (p.Products+fleetPart-1)/fleetPart, strings.Count(string(text), "\n")
-	if under := 2 * harms; reads < parts || reads > parts+under {
-		t.Errorf("%d parts were read to their ends %d times, at most %d were under way", parts, reads, under)
+	if reads < parts || reads > parts+again {
+		t.Errorf("%d parts were read to their ends %d times, at most %d were under way", parts, reads, again)
 	}
 }
 
@@ -147,21 +249,31 @@ func assertNoMixture(t *testing.T, ix *Index, products int) {
 			Old struct {
 				Count int `json:"doc_count"`
 			}
+			New struct {
+				Count int `json:"doc_count"`
+			}
 		}
 	}
 	size := 0
-	err := call(t.Context(), ix.transport, "searching", esapi.SearchRequest{Index: []string{ix.Alias(acme)}, Size: &size, TrackTotalHits: true,
-		Body: jsonBody(map[string]any{"aggs": map[string]any{"old": map[string]any{"filter": map[string]any{"match": map[string]any{"rev": "0"}}}}})}, &answer)
-	if err != nil {
+	ofRev := func(rev string) any {
+		return map[string]any{"filter": map[string]any{"match": map[string]any{"rev": rev}}}
+	}
+	request := esapi.SearchRequest{
+		Index: []string{ix.Alias(acme)}, Size: &size, TrackTotalHits: true,
+		Body: jsonBody(map[string]any{"aggs": map[string]any{"old": ofRev("0"), "new": ofRev("1")}}),
+	}
+	if err := call(t.Context(), ix.transport, "searching", request, &answer); err != nil {
 		t.Fatal(err)
 	}
-	if total, old := answer.Hits.Total.Value, answer.Aggregations.Old.Count; (total != 7 || old != 7) && (total != products || old != 0) {
-		t.Errorf("a search finds %d products, %d of them old ones", total, old)
+	total, old, current := answer.Hits.Total.Value, answer.Aggregations.Old.Count, answer.Aggregations.New.Count
+	if (total != 7 || current != 0) && (total != products || old != 0) {
+		t.Errorf("a search finds %d products, %d old and %d new ones", total, old, current)
 	}
 }
 
-func startWorker(t *testing.T, p fleetProcess) *exec.Cmd {
+func startProcess(t *testing.T, p fleetProcess, role fleet.Role) *exec.Cmd {
 	t.Helper()
+	p.Role = role
 	text, err := json.Marshal(p)
 	if err != nil {
 		t.Fatal(err)
@@ -176,7 +288,7 @@ func startWorker(t *testing.T, p fleetProcess) *exec.Cmd {
 	return cmd
 }
 
-// kill ends a worker as a crash does.
+// kill ends a process as a crash does.
 func kill(t *testing.T, cmd *exec.Cmd) {
 	t.Helper()
 	if cmd.ProcessState != nil {
@@ -188,7 +300,7 @@ func kill(t *testing.T, cmd *exec.Cmd) {
 	_ = cmd.Wait() // it was killed
 }
 
-// pause stops a worker for a while, which does not know of it.
+// pause stops a process for a while. The process does not know of it.
 func pause(t *testing.T, cmd *exec.Cmd, while time.Duration) {
 	t.Helper()
 	if err := cmd.Process.Signal(syscall.SIGSTOP); err != nil {
@@ -197,7 +309,7 @@ func pause(t *testing.T, cmd *exec.Cmd, while time.Duration) {
 	time.AfterFunc(while, func() { _ = cmd.Process.Signal(syscall.SIGCONT) }) // it may be over by then
 }
 
-// workInFleet is what a worker does, until it is told to end.
+// workInFleet runs a process of the fleet until a signal ends it. One that triggers starts the tenant's first job.
 func workInFleet(text string) error {
 	var p fleetProcess
 	if err := json.Unmarshal([]byte(text), &p); err != nil {
@@ -222,9 +334,20 @@ func workInFleet(text string) error {
 		return err
 	}
 	defer pool.Close()
-	f, err := fleet.New(ctx, pool, &shelves{p}, ix, &fleet.Config{Role: fleet.Worker, Lease: fleetLease, PartProducts: fleetPart, Attempts: 9})
+	f, err := fleet.New(ctx, pool, &shelves{p}, ix, &fleet.Config{
+		Role: p.Role, Lease: fleetLease, PartProducts: fleetPart, Attempts: 9,
+	})
 	if err != nil {
 		return err
+	}
+	if p.Role == fleet.Trigger {
+		_, total, err := f.Jobs(ctx, acme, reindex.JobQuery{Limit: 1})
+		if err == nil && total == 0 {
+			_, _, err = f.Start(ctx, acme)
+		}
+		if err != nil {
+			return err
+		}
 	}
 	if err := f.Work(ctx); err != nil {
 		return err

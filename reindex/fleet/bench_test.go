@@ -19,7 +19,10 @@ const (
 )
 
 // paged is a source that waits before each page.
-type paged struct{ products, inPart int }
+type paged struct {
+	products, inPart int
+	wait             time.Duration
+}
 
 func (s paged) Open(context.Context, string) (reindex.Snapshot, error) { return s, nil }
 func (s paged) Close() error                                           { return nil }
@@ -48,9 +51,9 @@ func (s paged) Part(ctx context.Context, name string) iter.Seq2[reindex.Product,
 func (s paged) between(ctx context.Context, first, last int) iter.Seq2[reindex.Product, error] {
 	return func(yield func(reindex.Product, error) bool) {
 		for i := first; i < last; i++ {
-			if (i-first)%pageItems == 0 {
+			if (i-first)%pageItems == 0 && s.wait > 0 {
 				select {
-				case <-time.After(pageWait):
+				case <-time.After(s.wait):
 				case <-ctx.Done():
 					yield(reindex.Product{}, ctx.Err())
 					return
@@ -93,7 +96,7 @@ func (n nothing) Seal(context.Context) (reindex.Sealed, error) {
 func BenchmarkWorkers(b *testing.B) {
 	for _, workers := range []int{1, 2, 4, 8} {
 		b.Run(fmt.Sprint(workers), func(b *testing.B) {
-			src := paged{products: 160_000, inPart: 10_000}
+			src := paged{160_000, 10_000, pageWait}
 			f := newFleet(b, connect(b), src, &counting{}, Config{Parts: workers, PartProducts: src.inPart})
 			runs(b, src.products, func() error {
 				if job := await(b, f, start(b, f, "acme")); job.Status != reindex.StatusSuccess {
@@ -107,7 +110,7 @@ func BenchmarkWorkers(b *testing.B) {
 
 // One worker beside the plain engine, each of which reads 200,000 products in one sequence at a time.
 func BenchmarkOverhead(b *testing.B) {
-	src := paged{products: 200_000, inPart: 20_000}
+	src := paged{200_000, 20_000, pageWait}
 	b.Run("engine", func(b *testing.B) {
 		e, err := reindex.New(src, &counting{}, nil)
 		if err != nil {
