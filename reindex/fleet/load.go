@@ -112,10 +112,13 @@ func priority(parts int) int {
 	return p
 }
 
-// enqueueParts puts further parts of a run into the queue, up to a number of them.
+// enqueueParts puts further parts of a run into the queue, up to a number of them. They are selected once: a subquery
+// could be executed again for each row of the table.
 func (f *Fleet) enqueueParts(ctx context.Context, tx pgx.Tx, job string, n int) error {
-	rows, err := tx.Query(ctx, `UPDATE reindex_fleet_parts p SET state = $3 FROM reindex_fleet_runs r WHERE r.job = p.job AND p.job = $1 AND p.part IN
-		(SELECT part FROM reindex_fleet_parts WHERE job = $1 AND state = $4 ORDER BY part LIMIT $2 FOR UPDATE SKIP LOCKED)
+	rows, err := tx.Query(ctx, `WITH next AS MATERIALIZED (SELECT part FROM reindex_fleet_parts
+			WHERE job = $1 AND state = $4 ORDER BY part LIMIT $2 FOR UPDATE SKIP LOCKED)
+		UPDATE reindex_fleet_parts p SET state = $3 FROM reindex_fleet_runs r, next
+		WHERE r.job = p.job AND p.job = $1 AND p.part = next.part
 		RETURNING r.tenant, r.job, r.generation, p.part, r.priority`, job, n, partQueued, partWaiting)
 	if err != nil {
 		return err
