@@ -56,7 +56,8 @@ func (l *loader) Load(ctx context.Context, load reindex.Load) (reindex.Report, e
 		s, err := l.look(ctx, load.Job)
 		if err != nil {
 			if ctx.Err() == nil { // the lease says when that has gone on for too long
-				l.fleet.log.WarnContext(ctx, "looking at the parts of a run failed", "tenant", load.Job.Tenant, "job", load.Job.ID, "error", err)
+				l.fleet.log.WarnContext(ctx, "looking at the parts of a run failed",
+					"tenant", load.Job.Tenant, "job", load.Job.ID, "error", err)
 			}
 			continue
 		}
@@ -78,7 +79,8 @@ func (l *loader) Load(ctx context.Context, load reindex.Load) (reindex.Report, e
 func (l *loader) begin(ctx context.Context, load reindex.Load) error {
 	f, job := l.fleet, load.Job
 	return pgx.BeginFunc(ctx, f.pool, func(tx pgx.Tx) error {
-		tag, err := tx.Exec(ctx, "UPDATE reindex_fleet_runs SET fence = $3 WHERE job = $1 AND generation = $2 AND fence <= $3", job.ID, load.Generation, job.Fence)
+		tag, err := tx.Exec(ctx, `UPDATE reindex_fleet_runs SET fence = $3
+			WHERE job = $1 AND generation = $2 AND fence <= $3`, job.ID, load.Generation, job.Fence)
 		if err != nil || tag.RowsAffected() > 0 {
 			return err
 		}
@@ -90,12 +92,14 @@ func (l *loader) begin(ctx context.Context, load reindex.Load) error {
 		if len(names) == 0 {
 			names = []string{""}
 		}
-		if _, err := tx.Exec(ctx, `INSERT INTO reindex_fleet_runs (job, tenant, queue, fence, generation, priority) VALUES ($1, $2, $3, $4, $5, $6)`,
+		if _, err := tx.Exec(ctx, `INSERT INTO reindex_fleet_runs (job, tenant, queue, fence, generation, priority)
+			VALUES ($1, $2, $3, $4, $5, $6)`,
 			job.ID, job.Tenant, f.queues.parts, job.Fence, load.Generation, priority(len(names))); err != nil {
 			return err
 		}
 		if _, err := tx.Exec(ctx, `INSERT INTO reindex_fleet_parts (job, part, queue, name)
-			SELECT $1, n, $2, name FROM unnest($3::text[]) WITH ORDINALITY AS parts (name, n)`, job.ID, f.queues.parts, names); err != nil {
+			SELECT $1, n, $2, name FROM unnest($3::text[]) WITH ORDINALITY AS parts (name, n)`,
+			job.ID, f.queues.parts, names); err != nil {
 			return err
 		}
 		return f.enqueueParts(ctx, tx, job.ID, f.cfg.TenantParts)
@@ -164,8 +168,9 @@ const (
 	isDead = "(p.owner <> '' AND p.lease_end < clock_timestamp())"
 	// isLost holds for a part that nobody owns and that River does not hand out either: its worker died before it owned
 	// the part, or somebody has cancelled it there. $4 is the lease.
-	isLost = `(p.state = 1 AND p.owner = '' AND p.seen < clock_timestamp() - $4::interval AND NOT EXISTS (SELECT 1 FROM river_job j
-		WHERE j.id = p.river AND j.state::text IN ('available', 'pending', 'retryable', 'scheduled')))`
+	isLost = `(p.state = 1 AND p.owner = '' AND p.seen < clock_timestamp() - $4::interval
+		AND NOT EXISTS (SELECT 1 FROM river_job j WHERE j.id = p.river
+			AND j.state::text IN ('available', 'pending', 'retryable', 'scheduled')))`
 	// isCancelled holds for a part whose job somebody has cancelled in River.
 	isCancelled = "EXISTS (SELECT 1 FROM river_job j WHERE j.id = p.river AND j.state::text IN ('cancelled', 'discarded'))"
 )
@@ -216,8 +221,8 @@ func (l *loader) failed(ctx context.Context, job string) (failed, err error) {
 		attempts   int
 		why        failure
 	)
-	err = l.fleet.pool.QueryRow(ctx, "SELECT name, attempts, failure FROM reindex_fleet_parts WHERE job = $1 AND state = $2 ORDER BY part LIMIT 1",
-		job, partFailed).Scan(&name, &attempts, &text)
+	err = l.fleet.pool.QueryRow(ctx, `SELECT name, attempts, failure FROM reindex_fleet_parts
+		WHERE job = $1 AND state = $2 ORDER BY part LIMIT 1`, job, partFailed).Scan(&name, &attempts, &text)
 	if err != nil {
 		return nil, err
 	}
@@ -259,14 +264,17 @@ func (l *loader) revive(ctx context.Context, job reindex.Job) error {
 	}
 	f := l.fleet
 	return pgx.BeginFunc(ctx, f.pool, func(tx pgx.Tx) error {
-		if _, err := tx.Exec(ctx, `UPDATE reindex_fleet_parts p SET state = $2, failure = $3 WHERE p.job = $1 AND `+isLost+` AND `+isCancelled,
+		if _, err := tx.Exec(ctx, `UPDATE reindex_fleet_parts p SET state = $2, failure = $3
+			WHERE p.job = $1 AND `+isLost+` AND `+isCancelled,
 			job.ID, partFailed, string(cancelled), f.cfg.Lease); err != nil {
 			return err
 		}
 		rows, err := tx.Query(ctx, `UPDATE reindex_fleet_parts p SET owner = '', lease_end = NULL,
-			state = CASE WHEN attempts >= $3 THEN $5 ELSE state END, failure = CASE WHEN attempts >= $3 THEN $6 ELSE failure END
+			state = CASE WHEN attempts >= $3 THEN $5 ELSE state END,
+			failure = CASE WHEN attempts >= $3 THEN $6 ELSE failure END
 			FROM reindex_fleet_runs r WHERE r.job = p.job AND p.job = $1 AND r.fence = $2 AND (`+isDead+` OR `+isLost+`)
-			RETURNING r.tenant, r.job, r.generation, p.part, r.priority`, job.ID, job.Fence, f.cfg.Attempts, f.cfg.Lease, partFailed, string(text))
+			RETURNING r.tenant, r.job, r.generation, p.part, r.priority`,
+			job.ID, job.Fence, f.cfg.Attempts, f.cfg.Lease, partFailed, string(text))
 		if err != nil {
 			return err
 		}
@@ -282,7 +290,8 @@ func (l *loader) listed(ctx context.Context, job string, sum reindex.Report) (re
 	limit := l.fleet.reportItems()
 	err := l.fleet.cfg.Engine.Retry.Do(ctx, func() error {
 		sum.Rejections, sum.DuplicateIDs = nil, nil
-		rows, err := l.fleet.pool.Query(ctx, "SELECT lists FROM reindex_fleet_parts WHERE job = $1 AND lists <> '{}' ORDER BY part", job)
+		const query = "SELECT lists FROM reindex_fleet_parts WHERE job = $1 AND lists <> '{}' ORDER BY part"
+		rows, err := l.fleet.pool.Query(ctx, query, job)
 		if err != nil {
 			return reindex.Temporary(err)
 		}

@@ -88,7 +88,8 @@ func (f *Fleet) sweep(ctx context.Context) {
 		}
 		for _, job := range left {
 			if err := f.enqueueRun(ctx, job); err != nil {
-				f.log.WarnContext(ctx, "a run of a process that died could not be put into the queue", "tenant", job.Tenant, "job", job.ID, "error", err)
+				f.log.WarnContext(ctx, "a run of a process that died could not be put into the queue",
+					"tenant", job.Tenant, "job", job.ID, "error", err)
 			}
 		}
 	}
