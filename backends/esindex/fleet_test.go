@@ -186,7 +186,7 @@ func (e *edits) begin(t *testing.T) (stop func()) {
 			e.bodies[id] = body
 			e.count++
 			select {
-			case <-time.After(20 * time.Millisecond): // so that the log is not what is tested
+			case <-time.After(20 * time.Millisecond): // so that the log keeps up
 			case <-ctx.Done():
 			}
 		}
