@@ -225,8 +225,9 @@ func TestRollbackIsNotJudged(t *testing.T) {
 	k := newKeeping(t, reindex.Config{MaxRemoved: 1e-12, MaxChanged: 1e-12, Checks: []reindex.Check{{
 		Name: "never", Func: func(context.Context, reindex.Candidate) error { return errors.New("no") },
 	}}}, nil)
-	if _, err := k.Rollback(t.Context(), tenant); err != nil {
-		t.Fatal(err)
+	report, err := k.Rollback(t.Context(), tenant)
+	if err != nil || report.Difference != nil {
+		t.Fatalf("difference %v, error %v", report.Difference, err)
 	}
 	k.assertLive(t, reindextest.Products(100, "1"), "1")
 }

@@ -179,7 +179,8 @@ func newCluster(t *testing.T, tenant, elasticsearchURL, jobs string) *cluster {
 	t.Cleanup(func() { _ = index.close() })
 	c := &cluster{tenant: tenant, catalogues: t.TempDir(), search: index.search}
 	c.env = []string{
-		"PRODUCTINDEX_CATALOGUES=" + c.catalogues, "PRODUCTINDEX_BACKEND=elasticsearch", "ELASTICSEARCH_PREFIX=" + prefix,
+		"PRODUCTINDEX_CATALOGUES=" + c.catalogues, "PRODUCTINDEX_BACKEND=elasticsearch",
+		"PRODUCTINDEX_KEEP_PREVIOUS=0", "ELASTICSEARCH_PREFIX=" + prefix,
 		"PRODUCTINDEX_JOBS=" + jobs, "PRODUCTINDEX_JOBS_LEASE=" + sharedLease.String(), "PRODUCTINDEX_TRIGGERS_PER_MINUTE=0",
 	}
 	for i := range c.servers {

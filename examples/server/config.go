@@ -20,8 +20,8 @@ type config struct {
 	Backend string `env:"PRODUCTINDEX_BACKEND" envDefault:"bleve"`
 	// Index is the folder of bleve's index. Default: productindex in the user's cache folder.
 	Index string `env:"PRODUCTINDEX_INDEX"`
-	// KeepPrevious is how many indexes of each tenant that were live bleve keeps, to go back to; each takes the disk's
-	// space of an index.
+	// KeepPrevious is how many indexes of each tenant that were live are kept, to go back to; each takes the disk's space
+	// of an index.
 	KeepPrevious int `env:"PRODUCTINDEX_KEEP_PREVIOUS" envDefault:"1"`
 	// Elasticsearch is the server that has the index.
 	Elasticsearch elasticsearch

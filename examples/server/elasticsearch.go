@@ -52,7 +52,7 @@ func openElasticsearch(cfg config) (backend, error) {
 	if err != nil {
 		return backend{}, err
 	}
-	index, err := esindex.New(client, &esindex.Config{Prefix: es.Prefix})
+	index, err := esindex.New(client, &esindex.Config{Prefix: es.Prefix, KeepPrevious: cfg.KeepPrevious})
 	if err != nil {
 		return backend{}, err
 	}

@@ -26,7 +26,9 @@ type meili struct {
 func openMeilisearch(cfg config) (backend, error) {
 	client := meilisearch.New(cfg.Meilisearch.URL, meilisearch.WithAPIKey(cfg.Meilisearch.APIKey),
 		meilisearch.DisableRetries())
-	index, err := meiliindex.New(client, &meiliindex.Config{Prefix: cfg.Meilisearch.Prefix})
+	index, err := meiliindex.New(client, &meiliindex.Config{
+		Prefix: cfg.Meilisearch.Prefix, KeepPrevious: cfg.KeepPrevious,
+	})
 	if err != nil {
 		return backend{}, err
 	}
