@@ -2,6 +2,11 @@
 // [reindex.Indexer]: every full reindex builds a new bleve index beside the live one and switches searches over in one
 // step.
 //
+//	index, err := bleveindex.Open("index", nil)
+//	engine, err := reindex.New(source, index, nil)
+//	...
+//	result, err := index.Search(ctx, "acme", bleve.NewSearchRequest(bleveindex.Query("wool socks", nil)))
+//
 // # On disk
 //
 // One directory holds the indexes of any number of tenants, and belongs to one [Index] at a time, but for those that

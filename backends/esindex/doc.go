@@ -1,7 +1,11 @@
 // Package esindex is a [reindex.Indexer] over Elasticsearch, 8.11 or later, and OpenSearch, 2.19 or later.
 //
-// It finds out what the server can do from what it refuses, and leaves out of its own settings and mappings what that
-// is. OpenSearch does not know "subobjects": see [DefaultMappings]. It is reached through an *elastictransport.Client;
+//	client, err := elastictransport.NewClient(elastictransport.WithURLs(address), elastictransport.WithDisableRetry())
+//	index, err := esindex.New(client, nil)
+//	engine, err := reindex.New(source, index, nil)
+//
+// It learns from refusals which features a server lacks, and leaves these out of its own settings and mappings.
+// OpenSearch does not know "subobjects": see [DefaultMappings]. It is reached through an *elastictransport.Client;
 // an *elasticsearch.Client refuses it.
 //
 // Searches of a tenant go to the alias <prefix>-<tenant> (see [Index.Alias]). Each run fills an index of its own beside
