@@ -216,7 +216,7 @@ func TestDiskFailsAfterSwitch(t *testing.T) {
 	assertLive(t, ix, "acme", 10, "2")
 }
 
-// Without its pointer a generation that was live stays, one that certainly never was goes, and a reindex replaces both.
+// Without its pointer an index that was live stays, one that never was goes, and a reindex replaces both.
 func TestLostPointer(t *testing.T) {
 	dir := t.TempDir()
 	ix := open(t, dir, nil)

@@ -227,7 +227,7 @@ func bulkIndexerLoad(b *testing.B, ix *Index, products reindextest.Slice) error 
 // clientOf is a transport as the BulkIndexer takes it.
 type clientOf struct{ esapi.Transport }
 
-// BenchmarkBody reads the body of one request: what is left of the client's work when the server takes no time.
+// BenchmarkBody reads the body of one request: the rest of the client's work when the server takes no time.
 func BenchmarkBody(b *testing.B) {
 	products := reindextest.Products(1000, "1")
 	ix, err := New(sink{}, nil)

@@ -130,7 +130,7 @@ func FuzzServerError(f *testing.F) {
 	})
 }
 
-// A count without some of the shards is not taken for the whole.
+// A count without some of the shards does not count as the whole.
 func TestCountOfSomeShards(t *testing.T) {
 	ix, err := New(answers{status: http.StatusOK, body: `{"count":3,"_shards":{"total":2,"successful":1}}`}, nil)
 	if err != nil {

@@ -48,7 +48,7 @@ func (e *ServerError) Error() string {
 
 const maxReason = 600
 
-// shorten cuts off what is too long for a message: the server quotes whole values.
+// shorten cuts a reason that is too long for a message: the server quotes whole values.
 func shorten(reason string) string {
 	if len(reason) <= maxReason {
 		return reason
@@ -84,7 +84,7 @@ func hasStatus(err error, status int) bool {
 	return ok && answer.Status == status
 }
 
-// serverError makes an error of an answer that is one. What is not in the server's form, a proxy's page, is left out.
+// serverError makes an error of an answer that is one. A text in another form, such as a proxy's page, is left out.
 func serverError(status int, header http.Header, text []byte) *ServerError {
 	e := &ServerError{Status: status, retryAfter: retryAfter(header)}
 	var body struct {
@@ -164,8 +164,8 @@ func decodeAnswer(text []byte, into any) error {
 }
 
 // lost reports whether err is of a connection that failed or an answer that was cut off, and not, say, of a
-// certificate, an address that is not valid, or a client that refuses the product. What is not known to pass is not
-// waited for: a host's own transport marks such errors as a [*reindex.TemporaryError].
+// certificate, an address that is not valid, or a client that refuses the product. An error that is not known to pass
+// is not waited for: a host's own transport marks such errors as a [*reindex.TemporaryError].
 func lost(err error) bool {
 	if answer, ok := errors.AsType[*unreadable](err); ok {
 		return answer.cut
