@@ -1,11 +1,7 @@
-// What a person can do to a tenant: start a run, try one without a switch, go back to the index before.
+// What a person can do to a tenant: start a run, or try one without a switch.
 
-import { ask } from "./ask.js";
 import { h } from "./dom.js";
 import { mayManage, noScope } from "./rights.js";
-
-const jobsPath = "/indexing/{tenant}/reindex-jobs";
-const rollbackPath = "/indexing/{tenant}/rollback";
 
 // actions makes the buttons. on.started is called with a job that was started, or joined.
 export function actions(context, on) {
@@ -15,7 +11,6 @@ export function actions(context, on) {
   const types = h("select", { "aria-label": "What to reindex", hidden: true });
   const buttons = [button("Reindex", "primary", () => start({}))];
   if (app.api.takes("ReindexJobCreation", "dryRun")) buttons.unshift(button("Dry run", "", dryRun));
-  if (app.api.serves("post", rollbackPath)) buttons.unshift(button("Roll back…", "", rollBack));
 
   function button(text, kind, act) {
     return h("button", { type: "button", class: kind, text, on: { click: () => run(act) } });
@@ -59,16 +54,6 @@ export function actions(context, on) {
       }
     }
     return start({ dryRun: true });
-  }
-
-  async function rollBack() {
-    const sure = await ask({
-      title: `Roll ${tenant} back?`, yes: "Roll back",
-      text: "Searches go back to the index that was live before, with what was changed since. A later reindex goes forward again.",
-    });
-    if (!sure) return;
-    await app.api.post(`${tenant}/rollback`);
-    say("Searches are back on the index before.", "good");
   }
 
   function update() {

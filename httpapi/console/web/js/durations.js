@@ -3,7 +3,7 @@
 import { cell, h, row, setText, svg, table } from "./dom.js";
 import { change, count, duration, moment, rate } from "./format.js";
 import { averageOf } from "./speed.js";
-import { phaseNames, phases } from "./state.js";
+import { goesBack, phaseNames, phases } from "./state.js";
 import { ended } from "./stream.js";
 
 export function durations(context) {
@@ -19,9 +19,12 @@ export function durations(context) {
     shown = job.id;
     element.hidden = false;
     draw(job);
+    if (goesBack(job)) return;
+    const others = ["dryRun", "mode"].filter((field) => app.api.takes("ReindexJob", field)).map((field) => `${field}:missing`);
     try {
-      const [before] = (await app.api.page(`${tenant}/reindex-jobs`, {
-        pageSize: 1, q: `status:SUCCESS ${app.api.takes("ReindexJob", "dryRun") ? "dryRun:missing " : ""}entityType:${JSON.stringify(job.entityType)} rag:${job.rag ? "exists" : "missing"} metadata.createdAt:<"${job.metadata.createdAt}"`,
+      const [before] = (await app.api.page(`${tenant}/reindex-jobs`, { pageSize: 1, q: [
+        "status:SUCCESS", ...others, `entityType:${JSON.stringify(job.entityType)}`, `rag:${job.rag ? "exists" : "missing"}`,
+        `metadata.createdAt:<"${job.metadata.createdAt}"`].join(" "),
       })).items;
       if (!context.over && before) draw(job, before);
       else setText(note, "There is no successful run before to compare with.");
@@ -34,7 +37,7 @@ export function durations(context) {
     const name = (phase) => `${phase}Millis`;
     const seen = phases.filter((phase) => (job.durations[name(phase)] ?? 0) > 0 || (before?.durations?.[name(phase)] ?? 0) > 0);
     if (before) setText(note, `Beside the run of ${moment(before.metadata.createdAt)}.`);
-    const line = (label, now, past, show) => row({},
+    const line = (label, now, past, show, kind) => row({ class: kind },
       h("th", { role: "rowheader", scope: "row", text: label }),
       cell("This run", { class: "number", text: show(now) }),
       before && cell("Run before", { class: "number", text: show(past) }),
@@ -42,10 +45,11 @@ export function durations(context) {
     const perSecond = (n) => (n === undefined ? "–" : rate(n));
     body.replaceChildren(bar(job, seen), table("Durations", [["Phase"], ["This run", "number"], ...(before ? [["Run before", "number"], ["Difference", "number"]] : [])], [
       ...seen.map((phase) => line(phaseNames[phase], job.durations[name(phase)], before?.durations?.[name(phase)], duration)),
-      line("All", job.durations.totalMillis, before?.durations?.totalMillis, duration),
-      line("Products indexed", job.processedCount, before?.processedCount, count),
-      line("Products rejected", job.rejectedCount, before?.rejectedCount, count),
-      line("Products a second", averageOf(job), before && averageOf(before), perSecond),
+      line("All", job.durations.totalMillis, before?.durations?.totalMillis, duration, "sum"),
+      ...(goesBack(job) ? [] : [
+        line("Products indexed", job.processedCount, before?.processedCount, count),
+        line("Products rejected", job.rejectedCount, before?.rejectedCount, count),
+        line("Products a second", averageOf(job), before && averageOf(before), perSecond)]),
     ], { class: "times" }));
   }
 

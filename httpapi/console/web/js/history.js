@@ -13,7 +13,7 @@ const base = "id,entityType,rag,status,phase,expectedCount,readCount,processedCo
 // history makes the list. on.select is called with a job that was chosen, on.newest with the newest one.
 export function history(context, on) {
   const { app, tenant } = context;
-  const fields = app.api.takes("ReindexJob", "dryRun") ? `${base},dryRun` : base;
+  const fields = [base, ...["dryRun", "mode"].filter((field) => app.api.takes("ReindexJob", field))].join(",");
   let page = 1, timer, wanted = 0, newest = "", marked = "";
   const choice = h("select", { id: "history-filter", on: { change: () => { page = 1; load(); } } },
     filters.map(([value, text]) => h("option", { value, text })));

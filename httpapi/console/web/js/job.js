@@ -9,7 +9,7 @@ import { count, left, moment, percent, relative } from "./format.js";
 import { rejections } from "./rejections.js";
 import { mayManage, noScope } from "./rights.js";
 import { speed } from "./speed.js";
-import { badge, done, entity, fraction, outcome, phaseNames, phases, sentence } from "./state.js";
+import { badge, done, entity, fraction, goesBack, outcome, phaseNames, phasesOf, sentence } from "./state.js";
 import { ended, follow } from "./stream.js";
 
 // jobPanel shows the job that show is called with, until the next one or stop. on.state is called with each state of the
@@ -61,18 +61,18 @@ function jobView(context, id) {
   const about = h("p", { class: "hint" });
   const numbers = h("p", { class: "progress-text" });
   const bar = h("progress", { max: 1, "aria-label": "Progress" });
-  const steps = h("ol", { class: "steps", "aria-label": "Phases" },
-    phases.map((phase) => h("li", {}, h("span", { text: phaseNames[phase] }))));
+  const steps = h("ol", { class: "steps", "aria-label": "Phases" });
   const message = h("p", { class: "note bad", hidden: true });
   const cancel = h("button", { type: "button", class: "danger", text: "Cancel run…", hidden: true, on: { click: onCancel } });
   const cancelNote = h("p", { class: "hint", id: "cancel-note", hidden: true });
   const sections = [speed(), facts(), rejections(context, id), difference(context, id), durations(context)];
   const [chart, figures, rejected, differs, times] = sections;
+  const split = h("div", { class: "split" }, chart.element, figures.element);
   let latest, frame = 0, announced = "";
 
   async function onCancel() {
     const sure = await ask({ title: "Cancel this run?", yes: "Cancel run",
-      text: "What was loaded is discarded. Searches keep the index that is live now." });
+      text: `${goesBack(latest) ? "" : "What was loaded is discarded. "}Searches keep the index that is live now.` });
     if (!sure) return;
     cancel.disabled = true;
     say("Cancelling…");
@@ -96,11 +96,8 @@ function jobView(context, id) {
     state.replaceChildren(badge(job));
     setText(headline, sentence(job));
     setText(about, [entity(job), `Started ${relative(job.metadata?.createdAt)}, ${moment(job.metadata?.createdAt)}`, `Job ${job.id}`].filter(Boolean).join(" · "));
-    const expected = job.expectedCount === undefined ? "" : ` of ${job.estimated ? "about " : ""}${count(job.expectedCount)}`;
-    setText(numbers, over ? `${count(job.processedCount)} products indexed` : [
-      `${count(done(job))}${expected} products`,
-      part === undefined ? "" : percent(part),
-      job.remainingSeconds === undefined ? "" : left(job.remainingSeconds)].filter(Boolean).join(" · "));
+    setText(numbers, counted(job, over, part));
+    split.hidden = goesBack(job); // it loads nothing
     if (part === undefined) bar.removeAttribute("value");
     else bar.value = part;
     bar.hidden = over;
@@ -114,7 +111,18 @@ function jobView(context, id) {
     announce(job, over, part);
   }
 
+  function counted(job, over, part) {
+    if (goesBack(job)) return `${count(job.changesApplied)} edits carried over`;
+    if (over) return `${count(job.processedCount)} products indexed`;
+    const expected = job.expectedCount === undefined ? "" : ` of ${job.estimated ? "about " : ""}${count(job.expectedCount)}`;
+    return [`${count(done(job))}${expected} products`,
+      part === undefined ? "" : percent(part),
+      job.remainingSeconds === undefined ? "" : left(job.remainingSeconds)].filter(Boolean).join(" · ");
+  }
+
   function drawSteps(job, over) {
+    const phases = phasesOf(job);
+    if (!steps.hasChildNodes()) steps.append(...phases.map((phase) => h("li", {}, h("span", { text: phaseNames[phase] }))));
     const at = job.status === "SUCCESS" ? phases.length : phases.indexOf(job.phase);
     [...steps.children].forEach((step, i) => {
       step.className = i < at ? "done" : i > at ? "" : over ? "failed" : "now";
@@ -136,7 +144,7 @@ function jobView(context, id) {
       h("div", { class: "card now" },
         h("div", { class: "job-head" }, h("div", {}, state, headline, about), h("div", { class: "actions" }, cancel, cancelNote)),
         numbers, bar, steps, message,
-        h("div", { class: "split" }, chart.element, figures.element)),
+        split),
       rejected.element, differs.element, times.element,
     ],
     show(job) {

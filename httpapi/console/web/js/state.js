@@ -4,6 +4,13 @@ import { h, svg } from "./dom.js";
 import { ended } from "./stream.js";
 
 export const phases = ["pending", "open", "begin", "load", "seal", "commit"];
+const backPhases = ["pending", "begin", "seal", "commit"];
+
+// goesBack reports whether a job makes a kept index live again.
+export function goesBack(job) { return job.mode === "ROLLBACK"; }
+
+// phasesOf returns the phases that a job passes through.
+export function phasesOf(job) { return goesBack(job) ? backPhases : phases; }
 
 export const phaseNames = {
   pending: "Wait", open: "Open source", begin: "Open index", load: "Load", seal: "Complete and check", commit: "Switch over",
@@ -12,6 +19,10 @@ export const phaseNames = {
 const doing = {
   pending: "Waiting for its turn", open: "Opening the source", begin: "Opening a new index", load: "Loading products",
   seal: "Completing and checking the new index", commit: "Switching searches over",
+};
+const goingBack = {
+  pending: "Waiting for its turn", begin: "Opening the kept index", seal: "Carrying edits into the kept index",
+  commit: "Switching searches back",
 };
 
 // outcome returns the kind and the name of where a job stands.
@@ -37,7 +48,8 @@ export function badge(job) {
 
 // sentence says what a job is doing, or how it ended.
 export function sentence(job) {
-  if (!ended(job)) return doing[job.phase] ?? "Running";
+  if (!ended(job)) return (goesBack(job) ? goingBack : doing)[job.phase] ?? "Running";
+  if (job.status === "SUCCESS" && goesBack(job)) return "The kept index is live again";
   if (job.status === "SUCCESS") return job.dryRun ? "The new index was checked, and discarded" : "The new index is live";
   return outcome(job)[0] === "stopped" ? "The run was cancelled" : `Failed: ${(phaseNames[job.phase] ?? "run").toLowerCase()}`;
 }
@@ -57,5 +69,5 @@ export function fraction(job) {
 // entity names what a job is about if that is not simply a reindex of products.
 export function entity(job) {
   const type = job.rag ? `${job.entityType} for retrieval` : job.entityType === "PRODUCT" ? "" : job.entityType;
-  return [job.dryRun ? "Dry run" : "", type].filter(Boolean).join(", ");
+  return [goesBack(job) ? "Rollback" : job.dryRun ? "Dry run" : "", type].filter(Boolean).join(", ");
 }

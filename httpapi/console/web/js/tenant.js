@@ -3,6 +3,7 @@
 import { actions } from "./actions.js";
 import { h } from "./dom.js";
 import { edits } from "./edits.js";
+import { generations } from "./generations.js";
 import { history } from "./history.js";
 import { jobPanel } from "./job.js";
 import { pace } from "./pace.js";
@@ -17,24 +18,29 @@ export function showTenant(app, tenant, jobId) {
   const panel = jobPanel(context, {
     state: (job) => past.update(job),
     // ended is called when the job that is shown has come to its end.
-    ended: () => past.reload(),
+    ended() {
+      past.reload();
+      indexes.reload();
+    },
   });
   const past = history(context, {
     select: (job) => { location.hash = `#/${tenant}/${job.id}`; },
     // newest is called with the newest job of the first page, if there is one.
     newest: (job) => { if (!selected) panel.show(job?.id ?? ""); buttons.know(job); },
   });
-  const buttons = actions(context, {
-    started: (job) => {
-      selected = "";
-      window.history.replaceState(null, "", `#/${tenant}`);
-      panel.show(job.id);
-      past.mark(job.id);
-      past.reload();
-    },
-  });
+  const buttons = actions(context, { started });
+  const indexes = generations(context, { started });
   const [limits, edited, planned] = [pace(context), edits(context), schedule(context)];
   let selected = jobId; // empty: the newest one
+
+  function started(job) {
+    selected = "";
+    window.history.replaceState(null, "", `#/${tenant}`);
+    panel.show(job.id);
+    past.mark(job.id);
+    past.reload();
+    window.scrollTo(0, 0);
+  }
 
   function onJob(event) {
     selected = event.detail;
@@ -48,11 +54,12 @@ export function showTenant(app, tenant, jobId) {
     h("div", { class: "heading" }, h("h1", { text: tenant }), buttons.element),
     buttons.message,
     app.api.canSearch ? searchBox(context) : "",
-    panel.element, edited.element, limits.element, planned.element, past.element);
+    panel.element, indexes.element, edited.element, limits.element, planned.element, past.element);
   window.addEventListener("job", onJob);
   learnScopes(context, () => {
     buttons.update();
     limits.update();
+    indexes.update();
   });
   if (selected) panel.show(selected);
   past.reload();
@@ -62,6 +69,7 @@ export function showTenant(app, tenant, jobId) {
     panel.stop();
     past.stop();
     limits.stop();
+    indexes.stop();
     edited.stop();
     planned.stop();
   };
