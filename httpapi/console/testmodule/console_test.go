@@ -54,7 +54,8 @@ func (b *browser) fits(t *testing.T, view string) {
 }
 
 // A person signs in, starts a run and sees it move, sees the rejected products and their lines, cancels another run,
-// tries one, loses the server and finds it again. Nothing breaks in the page, and nothing is loaded from elsewhere.
+// tries one, rolls back, loses the server and finds it again. Nothing breaks in the page, and nothing is loaded from
+// elsewhere.
 func TestConsole(t *testing.T) {
 	s := newShop(t, map[string]int{"acme": 6000, "nordlys": 800, "bergen": 500}, nil)
 	for range 2 {
@@ -87,6 +88,7 @@ func TestConsole(t *testing.T) {
 	b.runs(t, s)
 	b.dryRuns(t, s)
 	b.cancels(t, s)
+	b.rollsBack(t, s)
 	b.losesTheServer(s)
 	b.mayOnlyLook(t, s)
 }
@@ -124,7 +126,7 @@ func (b *browser) edits(t *testing.T, s *shop) {
 // runs starts a run, sees it move, and what it rejected.
 func (b *browser) runs(t *testing.T, s *shop) {
 	t.Helper()
-	s.slow("acme", 700)
+	s.slow("acme", 250)
 	s.stumbles.Store(true)
 	b.click("Reindex")
 	b.untilText("Loading products")
@@ -182,6 +184,32 @@ func (b *browser) cancels(t *testing.T, s *shop) {
 	b.click("Cancel run")
 	b.untilText("The run was cancelled")
 	b.looks(t, "cancelled")
+}
+
+// rollsBack goes back to the index before the last reindex, which has another name for a product.
+func (b *browser) rollsBack(t *testing.T, s *shop) {
+	t.Helper()
+	s.fill("nordlys", 400)
+	s.reindex("nordlys")
+	b.open(s, "#/nordlys", "")
+	b.untilText("Live now")
+	b.looks(t, "indexes")
+	b.click("Roll back…")
+	b.untilText("Roll nordlys back?")
+	b.untilText("with 800 products")
+	b.accessible(t, "the question of a rollback")
+	b.picture("rollback-question")
+	b.do("leaving it", chromedp.KeyEvent(kb.Escape))
+	b.until("the focus to be back", `document.activeElement.textContent === "Roll back…"`)
+	b.do("again", chromedp.KeyEvent(kb.Enter))
+	b.untilText("Roll nordlys back?")
+	b.click("Roll back")
+	b.untilText("The kept index is live again")
+	b.until("the list to say so", `[...document.querySelectorAll("section[aria-labelledby=generations-heading] tbody tr")]
+		.findIndex((row) => row.innerText.includes("Live now") && row.innerText.includes("800")) === 0`)
+	b.looks(t, "rolledback")
+	b.do("searching", chromedp.SendKeys("#search", "700"))
+	b.until("a product of the index before", `document.querySelectorAll(".hit").length > 0`)
 }
 
 // losesTheServer breaks the connection during a run, and brings the server back.

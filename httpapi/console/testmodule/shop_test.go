@@ -87,7 +87,7 @@ func newShop(t *testing.T, tenants map[string]int, jobs reindex.JobStore) *shop 
 	}
 	files, err := jsonl.New(s.catalogue, nil)
 	check(t, err)
-	index, err := bleveindex.Open(t.TempDir(), nil)
+	index, err := bleveindex.Open(t.TempDir(), &bleveindex.Config{KeepPrevious: 2})
 	check(t, err)
 	s.throttle, err = throttle.New(throttle.Config{})
 	check(t, err)

@@ -1,8 +1,8 @@
 // The tenant's jobs, page by page.
 
 import { cell, h, row, setText, table } from "./dom.js";
-import { change, count, duration, moment, relative } from "./format.js";
-import { badge, entity } from "./state.js";
+import { change, count, duration, missing, moment, relative } from "./format.js";
+import { badge, entity, goesBack } from "./state.js";
 import { ended } from "./stream.js";
 
 const pageSize = 15;
@@ -64,9 +64,12 @@ export function history(context, on) {
     const focused = document.activeElement?.closest?.("tr")?.dataset.id;
     list.replaceChildren(jobs.length === 0 ? h("p", { class: "empty", text: choice.value ? "There are no such jobs." : "There are no jobs yet." })
       : table("History of jobs", [["Started"], ["Outcome"], ["Indexed", "number"], ["Rejected", "number"], ["Took", "number"], ["Run before", "number"]],
-        jobs.map((job, i) => jobRow(job, jobs[i + 1] ?? after)), { class: "cards" }));
+        jobs.map((job, i) => jobRow(job, [...jobs.slice(i + 1), after].find((other) => other && alike(job, other)))), { class: "cards" }));
     if (focused) list.querySelector(`tr[data-id="${CSS.escape(focused)}"] a`)?.focus();
   }
+
+  // alike reports whether the durations of two jobs can be compared.
+  function alike(job, other) { return !goesBack(job) && !goesBack(other) && job.entityType === other.entityType && job.rag === other.rag; }
 
   function jobRow(job, before) {
     const link = h("a", { href: `#/${tenant}/${job.id}`, text: moment(job.metadata?.createdAt),
@@ -75,8 +78,8 @@ export function history(context, on) {
     return row({ "data-id": job.id, "aria-current": job.id === marked ? "true" : null },
       h("th", { role: "rowheader", scope: "row" }, link, h("span", { class: "hint", text: ` ${relative(job.metadata?.createdAt)}` }), entity(job) ? h("span", { class: "hint", text: ` ${entity(job)}` }) : null),
       cell("Outcome", {}, badge(job), job.message ? h("span", { class: "why", text: job.message }) : null),
-      cell("Indexed", { class: "number", text: count(job.processedCount) }),
-      cell("Rejected", { class: job.rejectedCount > 0 ? "number warn" : "number", text: count(job.rejectedCount) }),
+      cell("Indexed", { class: "number", text: goesBack(job) ? missing : count(job.processedCount) }),
+      cell("Rejected", { class: job.rejectedCount > 0 ? "number warn" : "number", text: goesBack(job) ? missing : count(job.rejectedCount) }),
       cell("Took", { class: "number", text: duration(total) }),
       cell("Run before", { class: "number hint", text: ended(job) ? change(total, before?.durations?.totalMillis) : "" }));
   }
@@ -86,7 +89,7 @@ export function history(context, on) {
     reload: load,
     // update shows a newer state of a job in progress.
     update(job) {
-      const shown = !ended(job) && list.querySelector(`tr[data-id="${CSS.escape(job.id)}"]`);
+      const shown = !ended(job) && !goesBack(job) && list.querySelector(`tr[data-id="${CSS.escape(job.id)}"]`);
       if (!shown) return;
       for (const [label, text] of [["Indexed", count(job.processedCount)], ["Rejected", count(job.rejectedCount)]]) {
         setText(shown.querySelector(`td[data-label="${label}"]`), text);
