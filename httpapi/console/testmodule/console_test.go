@@ -135,7 +135,7 @@ func (b *browser) runs(t *testing.T, s *shop) {
 	b.until("more of it", `document.querySelector("progress").value > globalThis.seen`)
 	b.untilText("peak")
 	for _, fact := range []string{
-		"Retries 1", "Edits carried over 1", "Concurrency 2 batches", "Batch size 416 KiB at most",
+		"Retries 1", "Concurrency 2 batches", "Batch size 416 KiB at most",
 	} {
 		b.until(fact, "["+facts+"].includes("+quote(fact)+")")
 	}
@@ -144,6 +144,7 @@ func (b *browser) runs(t *testing.T, s *shop) {
 	b.looks(t, "running")
 	s.slow("acme", 0)
 	b.untilText("The new index is live")
+	b.until("the edit", "["+facts+"].includes('Edits carried over 1')")
 	b.untilText("acme.jsonl, line 352")
 	b.do("opening the other reason", chromedp.Click(`(//summary)[2]`, chromedp.BySearch))
 	b.untilText(hostile)
