@@ -108,7 +108,7 @@ func newShop(t *testing.T, tenants map[string]int, jobs reindex.JobStore) *shop 
 	})
 	mux := http.NewServeMux()
 	check(t, httpapi.Mount(mux, s.engine, httpapi.Config{
-		Authorizer: authorize, Throttle: s.throttle, Changes: s.engine, Schedule: s.plans,
+		Authorizer: authorize, Throttle: s.throttle, Changes: s.engine, Schedule: s.plans, Rollbacks: s.engine,
 	}))
 	page, err := console.New(&console.Config{Search: search(index), Authorizer: authorize})
 	check(t, err)
