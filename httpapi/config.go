@@ -73,7 +73,7 @@ type Config struct {
 	// is answered with 400 and [MessageTooManyStreams]. A tenant may have all of them while no other tenant wants one.
 	// After that it loses its latest streams until both have as many. Default 100.
 	MaxStreams int
-	// StreamInterval is the shortest time between two events of a stream. Beyond 199 open streams it grows with their
+	// StreamInterval is the shortest time between two events of a stream. Beyond 99 open streams it grows with their
 	// number, so that a run that many watch is not held up. Default 200 ms.
 	StreamInterval time.Duration
 	// StreamHeartbeat is the time between two comments on a stream, so that no proxy closes it as idle. Default 15 s.

@@ -9,7 +9,7 @@ import (
 )
 
 // freeStreams is the number of streams that are sent events as often as they come.
-const freeStreams = 100
+const freeStreams = 50
 
 // streamSlots hands out the places of event streams. A tenant may have all the places that no other tenant wants. If
 // none is left for a tenant that has fewer than another one, the newest stream of the tenant with the most gives up its

@@ -253,10 +253,10 @@ func TestStreamSlots(t *testing.T) {
 	}
 }
 
-// The more streams are open, the longer each of them waits between two events: all of them cost about as much as 100.
+// The more streams are open, the longer each of them waits between two events: all of them cost about as much as 50.
 func TestManyStreamsWaitLonger(t *testing.T) {
 	s := newStreamSlots(500)
-	for open, want := range []int{0: 1, 1: 1, 99: 1, 100: 1, 199: 1, 200: 2, 499: 4, 500: 5} {
+	for open, want := range []int{0: 1, 1: 1, 49: 1, 50: 1, 99: 1, 100: 2, 499: 9, 500: 10} {
 		for s.taken < open {
 			if _, err := s.take("acme"); err != nil {
 				t.Fatal(err)
