@@ -31,18 +31,21 @@ export function generations(context, on) {
   }
 
   function show(all) {
+    if (busy) return; // the focus is to go back to the button that asked
     element.hidden = all.length === 0;
     const key = JSON.stringify(all);
     if (key === shown && element.contains(document.activeElement)) return; // only ages have changed
     shown = key;
+    const focused = document.activeElement?.closest?.("tr")?.dataset.name;
     list.replaceChildren(table("Indexes", [["Filled"], ["Live"], ["Products", "number"], ["Size", "number"], ["Way back", "number"]],
       all.map((each) => generationRow(each)), { class: "cards stacked" }));
     update();
+    if (focused) list.querySelector(`tr[data-name="${CSS.escape(focused)}"] button`)?.focus();
   }
 
   function generationRow(each) {
     const button = h("button", { type: "button", text: "Roll back…", on: { click: () => rollBack(each) } });
-    return row({},
+    return row({ "data-name": each.name },
       h("th", { role: "rowheader", scope: "row" }, relative(each.createdAt), h("span", { class: "hint", text: each.createdAt ? moment(each.createdAt) : each.name }),
         each.jobId && h("a", { href: `#/${tenant}/${each.jobId}`, text: "its job" })),
       cell("Live", {}, each.live ? h("span", { class: "badge good", text: "Live now" }) : each.replacedAt ? `until ${relative(each.replacedAt)}` : missing,
