@@ -162,6 +162,9 @@ func (h *handler) change(c *call, changes []reindex.Change) (response, error) {
 		err = h.cfg.Changes.Update(ctx, c.tenant, changes...)
 	}
 	if refused, ok := errors.AsType[*reindex.BatchError](err); ok {
+		if c.params["id"] != "" && refused.Items[0].Retryable {
+			return response{}, h.changeProblem(ctx, c, err)
+		}
 		view.refuse(refused)
 	} else if err != nil {
 		return response{}, h.changeProblem(ctx, c, err)
@@ -208,6 +211,11 @@ func (h *handler) changeProblem(ctx context.Context, c *call, err error) error {
 	switch {
 	case errors.Is(err, reindex.ErrTooManyChanges):
 		return changesTooLarge("Send the changes in several requests")
+	case errors.Is(err, reindex.ErrChangesFull):
+		h.logFailure(ctx, c, "too many changes are waiting", err.Error())
+		p := unavailable(c.id)
+		p.details = append([]string{"Too many changes are waiting already; no change was accepted"}, p.details...)
+		return p
 	case errors.Is(err, reindex.ErrNoLiveIndex):
 		return conflict("The tenant has no live index", "Reindex the tenant first; no change was accepted")
 	case errors.Is(err, errors.ErrUnsupported):

@@ -213,6 +213,7 @@ func TestChangesThatFail(t *testing.T) {
 		{fmt.Errorf("tenant acme: %w: 17", reindex.ErrTooManyChanges), 413, "several requests"},
 		{fmt.Errorf("tenant acme: %w", reindex.ErrNoLiveIndex), 409, "Reindex the tenant first"},
 		{fmt.Errorf("host-7: %w", errors.ErrUnsupported), 409, "No change was accepted"},
+		{fmt.Errorf("host-7: %w", reindex.ErrChangesFull), 400, "no change was accepted"},
 		{errors.New("host-7 is away"), 400, "It is not known which changes were carried out"},
 		{context.DeadlineExceeded, 400, "It is not known which changes were carried out"},
 		{&reindex.BatchError{Items: []reindex.ItemError{
@@ -234,6 +235,16 @@ func TestChangesThatFail(t *testing.T) {
 			strings.Contains(got.body, "i-17") {
 			t.Errorf("%v: %d %s", test.err, got.status, got.body)
 		}
+	}
+}
+
+// A single change that can succeed later is not called refused.
+func TestChangeThatCanSucceedLater(t *testing.T) {
+	later := &reindex.BatchError{Items: []reindex.ItemError{{ID: "a", Retryable: true, Err: errors.New("host-7 is busy")}}}
+	s := serveChanges(t, updates{update: func(string, []reindex.Change) error { return later }}, Config{})
+	got := s.send(http.MethodDelete, "/indexing/acme/products/a", "")
+	if got.message.Message != MessageUnavailable || !strings.Contains(got.body, "send them again") {
+		t.Errorf("%d %s", got.status, got.body)
 	}
 }
 
