@@ -15,7 +15,7 @@ func TestAcid(t *testing.T) { acidtest.Run(t, acidtest.Scenario{}, nil) }
 
 // openAcid opens the index of a scenario, in the process that is killed.
 func openAcid(_ context.Context, dir string) (acidtest.Index, error) {
-	ix, err := Open(filepath.Join(dir, "index"), nil)
+	ix, err := Open(filepath.Join(dir, "index"), &Config{KeepPrevious: 2})
 	if err != nil {
 		return acidtest.Index{}, err
 	}

@@ -82,6 +82,9 @@ const (
 	patience = 3 * time.Minute
 	// killed is how many of a hundred reindexes, and of the checks after them, end with the process.
 	killed = 20
+	// goneBack is after how many of a hundred reindexes, and of rollbacks, the index goes back to the generation that was
+	// replaced last. Twice in a row is forward again.
+	goneBack = 30
 )
 
 // Run runs the scenarios as subtests. environment returns the environment of the engine's process for a folder of the
@@ -127,6 +130,12 @@ func run(t *testing.T, dir string, env []string, seed uint64, products, reindexe
 		}
 		p.must("run")
 		took = time.Since(start)
+		for rng.IntN(100) < goneBack {
+			if rng.IntN(100) < killed {
+				p.killWithin("rollback", time.Duration(rng.Int64N(int64(took))))
+			}
+			p.must("rollback")
+		}
 		shop.pause.Lock()
 		if rng.IntN(100) < killed {
 			p.killWithin("check", time.Duration(rng.Int64N(int64(100*time.Millisecond))))

@@ -116,6 +116,8 @@ func (c child) do(ctx context.Context, command string) error {
 	switch command {
 	case "run":
 		return c.run(ctx)
+	case "rollback":
+		return c.rollback(ctx)
 	case "check":
 		return c.check(ctx)
 	}
@@ -138,11 +140,26 @@ func every(ctx context.Context, f func() (done bool, err error)) error {
 	}
 }
 
-// run reindexes. The job of a process that was killed is in the way until its lease has run out; one that was held up
+// run reindexes.
+func (c child) run(ctx context.Context) error { return c.soon(ctx, c.engine.Run) }
+
+// rollback goes back to the generation that was replaced last, if there is one. A process that was killed right after a
+// switch-over may not have noted from where on the one before lacks changes: then nothing changes.
+func (c child) rollback(ctx context.Context) error {
+	err := c.soon(ctx, c.engine.Rollback)
+	gate, isGate := errors.AsType[*reindex.GateError](err)
+	if errors.Is(err, errors.ErrUnsupported) || errors.Is(err, reindex.ErrNoPrevious) ||
+		isGate && gate.Rule == reindex.RuleCurrent {
+		return nil
+	}
+	return err
+}
+
+// soon makes a run. The job of a process that was killed is in the way until its lease has run out; one that was held up
 // for as long as a lease, by the machine, begins anew.
-func (c child) run(ctx context.Context) error {
+func (c child) soon(ctx context.Context, run func(context.Context, string) (reindex.Report, error)) error {
 	return every(ctx, func() (bool, error) {
-		_, err := c.engine.Run(ctx, Tenant)
+		_, err := run(ctx, Tenant)
 		if errors.Is(err, reindex.ErrRunning) || errors.Is(err, reindex.ErrLeaseLost) {
 			return false, nil
 		}
