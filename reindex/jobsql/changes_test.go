@@ -112,7 +112,9 @@ func (s stopping) Claim(ctx context.Context, tenant, holder string, urgent bool)
 	return s.Changes.Claim(ctx, tenant, holder, urgent)
 }
 
-func (s stopping) Applied(ctx context.Context, tenant string, fence, from, position int64, refused []reindex.RefusedChange) error {
+func (s stopping) Applied(
+	ctx context.Context, tenant string, fence, from, position int64, refused []reindex.RefusedChange,
+) error {
 	s.wait()
 	return s.Changes.Applied(ctx, tenant, fence, from, position, refused)
 }
@@ -259,7 +261,8 @@ func testLateApplier(t *testing.T, d database) {
 func sleepyHolds(t *testing.T, d database) bool {
 	var n int
 	s := d.store(t, Config{})
-	if err := s.queryRow(t.Context(), s.db, "SELECT COUNT(*) FROM reindex_logs WHERE applied < head").Scan(&n); err != nil {
+	err := s.queryRow(t.Context(), s.db, "SELECT COUNT(*) FROM reindex_logs WHERE applied < head").Scan(&n)
+	if err != nil {
 		t.Fatal(err)
 	}
 	return n > 0
@@ -276,7 +279,8 @@ func testLateSwitch(t *testing.T, d database) {
 	if _, err := other.Run(t.Context(), "acme"); err != nil {
 		t.Fatal(err)
 	}
-	sleepy := newLogEngine(t, reindextest.Slice(products), late{index, nil, call}, stopping{d.changes(t, lease, 1<<20), gate})
+	log := stopping{d.changes(t, lease, 1<<20), gate}
+	sleepy := newLogEngine(t, reindextest.Slice(products), late{index, nil, call}, log)
 	ended := make(chan error)
 	go func() {
 		_, err := sleepy.Run(context.WithoutCancel(t.Context()), "acme")
@@ -302,7 +306,9 @@ func testLateSwitch(t *testing.T, d database) {
 // Changes that were accepted and not applied when a process ended are applied by the next one, at its start.
 func testChangesResumed(t *testing.T, d database) {
 	index := reindextest.NewMemory()
-	first, err := reindex.New(reindextest.Slice(reindextest.Products(1, "0")), index, &reindex.Config{Changes: d.changes(t, time.Second, 1<<20)})
+	first, err := reindex.New(reindextest.Slice(reindextest.Products(1, "0")), index, &reindex.Config{
+		Changes: d.changes(t, time.Second, 1<<20),
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -343,8 +349,11 @@ func testChangesRefused(t *testing.T, d database) {
 	}
 	assertRevs(t, index, map[string]string{reindextest.Products(1, "0")[0].ID: "0", "a": "1", "b": "1"})
 	state, err := e.Changes(t.Context(), "acme")
-	if err != nil || len(state.Refused) != 1 || state.Refused[0].ID != "bad" || state.Refused[0].Position != 2 || state.Refused[0].Reason == "" {
-		t.Errorf("state %+v, error %v", state, err)
+	if err != nil || len(state.Refused) != 1 {
+		t.Fatalf("state %+v, error %v", state, err)
+	}
+	if r := state.Refused[0]; r.ID != "bad" || r.Position != 2 || r.Reason == "" {
+		t.Errorf("refused is %+v", r)
 	}
 }
 

@@ -51,8 +51,8 @@ func (g *groups) enter(ctx context.Context, tenant string, changes []reindex.Cha
 	return call, false
 }
 
-// next returns the calls to commit together once a transaction has ended, and their changes. With none the tenant has no
-// transaction on its way. Calls that nobody waits for any more are left out.
+// next returns the calls to commit together once a transaction has ended, and their changes. If there are none, the
+// tenant has no transaction on its way. Calls that nobody waits for any more are left out.
 func (g *groups) next(tenant string) (group []*waitingCall, changes []reindex.Change) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -136,7 +136,9 @@ func (c *Changes) commit(tenant string, group []*waitingCall, changes []reindex.
 }
 
 // appendContained is appendOnce; a panic of the driver becomes an error, as it would end the program.
-func (c *Changes) appendContained(ctx context.Context, tenant string, changes []reindex.Change) (last int64, err error) {
+func (c *Changes) appendContained(
+	ctx context.Context, tenant string, changes []reindex.Change,
+) (last int64, err error) {
 	defer func() {
 		if v := recover(); v != nil {
 			last, err = 0, &reindex.PanicError{Value: v, Stack: debug.Stack()}

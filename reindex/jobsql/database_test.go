@@ -109,7 +109,9 @@ func testDatabase(t *testing.T, fresh func(tb testing.TB) database) {
 		return fresh(t).store(t, Config{Lease: lease})
 	})
 	t.Run("Changes", func(t *testing.T) {
-		reindextest.TestChangeLog(t, func(t *testing.T) reindex.ChangeLog { return fresh(t).changes(t, DefaultLease, 10_000) })
+		reindextest.TestChangeLog(t, func(t *testing.T) reindex.ChangeLog {
+			return fresh(t).changes(t, DefaultLease, 10_000)
+		})
 	})
 	for _, test := range []struct {
 		name string
@@ -153,7 +155,10 @@ func TestConfig(t *testing.T) {
 		want []string
 	}{
 		{nil, []string{"Dialect"}},
-		{&Config{Dialect: "oracle", Lease: time.Millisecond, History: -1}, []string{"oracle", "Lease is 1ms", "History is -1"}},
+		{
+			&Config{Dialect: "oracle", Lease: time.Millisecond, History: -1},
+			[]string{"oracle", "Lease is 1ms", "History is -1"},
+		},
 		{&Config{Dialect: SQLite, Lease: -time.Second}, []string{"Lease is -1s"}},
 	} {
 		_, err := New(t.Context(), db, test.cfg)
@@ -176,7 +181,8 @@ func TestConfig(t *testing.T) {
 func TestBusyTimeout(t *testing.T) {
 	d := newSQLite(t)
 	d.dsn, _, _ = strings.Cut(d.dsn, "?")
-	if _, err := New(t.Context(), d.open(t), &Config{Dialect: SQLite}); err == nil || !strings.Contains(err.Error(), "busy_timeout(5000)") {
+	_, err := New(t.Context(), d.open(t), &Config{Dialect: SQLite})
+	if err == nil || !strings.Contains(err.Error(), "busy_timeout(5000)") {
 		t.Errorf("error %v, want one that names the setting", err)
 	}
 }

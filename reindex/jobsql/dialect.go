@@ -66,8 +66,9 @@ func (d Dialect) begin(idle time.Duration) string {
 // for the results of the methods of these names, {clustered} for the option that stores a table's rows in the order of
 // its key, and a question mark for a parameter.
 func (d Dialect) sql(statement string) string {
-	statement = strings.NewReplacer("{now}", d.now(), "{greatest}", d.greatest(), "{writable}", d.writable(), "{bytes}", d.bytes()).
-		Replace(statement)
+	statement = strings.NewReplacer(
+		"{now}", d.now(), "{greatest}", d.greatest(), "{writable}", d.writable(), "{bytes}", d.bytes(),
+	).Replace(statement)
 	if d == SQLite {
 		return strings.ReplaceAll(statement, "{clustered}", " WITHOUT ROWID")
 	}

@@ -73,7 +73,8 @@ func testErrors(t *testing.T, d database) {
 		t.Fatal(err)
 	}
 	assertCallsFail(t, calls(t.Context(), s), nil, d.dsn)
-	if _, err := New(t.Context(), s.db, &Config{Dialect: d.dialect}); err == nil || !strings.Contains(err.Error(), "jobsql: ") {
+	_, err := New(t.Context(), s.db, &Config{Dialect: d.dialect})
+	if err == nil || !strings.Contains(err.Error(), "jobsql: ") {
 		t.Errorf("New: error %v", err)
 	}
 }

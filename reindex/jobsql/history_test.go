@@ -113,7 +113,8 @@ func testLists(t *testing.T, d database) {
 	if err := s.exec(t.Context(), s.db, "UPDATE reindex_jobs SET numbers = '[1,2]' WHERE id = '1'"); err != nil {
 		t.Fatal(err)
 	}
-	if jobs, _, err := s.List(t.Context(), "a", reindex.JobQuery{Offset: 1, Limit: 2}); err != nil || jobs[1].Report.Durations.Load != 0 {
+	jobs, _, err := s.List(t.Context(), "a", reindex.JobQuery{Offset: 1, Limit: 2})
+	if err != nil || jobs[1].Report.Durations.Load != 0 {
 		t.Errorf("listed with the report %+v, error %v", jobs[1].Report, err)
 	}
 	report := mustGet(t, s, "a", "3").Report

@@ -26,7 +26,8 @@ func testDied(t *testing.T, d database) {
 	}{
 		{reindex.StatusPending, "the process that ran the reindex stopped answering: the job's lease ran out"},
 		{reindex.StatusInProgress, "the process that ran the reindex stopped answering: the job's lease ran out"},
-		{reindex.StatusPublished, "the process that ran the reindex stopped answering: the job's lease ran out; whether the new index went live is not known"},
+		{reindex.StatusPublished, "the process that ran the reindex stopped answering: the job's lease ran out; " +
+			"whether the new index went live is not known"},
 	} {
 		job := newJob("a", string(test.status))
 		job.Status = test.status
@@ -38,7 +39,8 @@ func testDied(t *testing.T, d database) {
 			derived.Modified.After(time.Now()) {
 			t.Errorf("the dead job is %+v, want message %q and as Modified the end of its lease", derived, test.message)
 		}
-		if jobs, _, err := s.List(t.Context(), "a", reindex.JobQuery{Limit: 1}); err != nil || jobs[0].Status != derived.Status || jobs[0].Message != derived.Message {
+		jobs, _, err := s.List(t.Context(), "a", reindex.JobQuery{Limit: 1})
+		if err != nil || jobs[0].Status != derived.Status || jobs[0].Message != derived.Message {
 			t.Errorf("the list has %+v, error %v", jobs, err)
 		}
 		if err := store(t.Context(), s, job); !errors.Is(err, reindex.ErrLeaseLost) {

@@ -85,7 +85,8 @@ func BenchmarkList10000(b *testing.B) {
 			test.query.Limit = 60
 			b.ReportAllocs()
 			for b.Loop() {
-				if jobs, total, err := s.List(b.Context(), "acme", test.query); err != nil || len(jobs) != 60 || total != test.total {
+				jobs, total, err := s.List(b.Context(), "acme", test.query)
+				if err != nil || len(jobs) != 60 || total != test.total {
 					b.Fatal(len(jobs), total, err)
 				}
 			}
@@ -129,7 +130,9 @@ func TestNumbersOfOtherVersions(t *testing.T) {
 	if err := decodeNumbers(text, &got); err != nil || got.Expected != 1 || got.Report.Durations.Total != 2 {
 		t.Errorf("of many numbers %+v was read, error %v", got, err)
 	}
-	for _, text := range []string{"", "[", "[]", "1", "[1", "1]", "[1,]", "[,1]", "[1 ,2]", "[x]", `{"a":1}`, "[1.5]", "[9223372036854775808]"} {
+	for _, text := range []string{
+		"", "[", "[]", "1", "[1", "1]", "[1,]", "[,1]", "[1 ,2]", "[x]", `{"a":1}`, "[1.5]", "[9223372036854775808]",
+	} {
 		if err := decodeNumbers(text, &got); err == nil {
 			t.Errorf("%q was read", text)
 		}
@@ -138,7 +141,9 @@ func TestNumbersOfOtherVersions(t *testing.T) {
 
 // Whatever is stored is read back, or refused.
 func FuzzDecodeNumbers(f *testing.F) {
-	for _, seed := range []string{"[0]", "[1,-2,3]", "[]", "[9223372036854775807,-9223372036854775808]", "[1,,2]", "[+1]", "[01]"} {
+	for _, seed := range []string{
+		"[0]", "[1,-2,3]", "[]", "[9223372036854775807,-9223372036854775808]", "[1,,2]", "[+1]", "[01]",
+	} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
@@ -164,7 +169,8 @@ func FuzzLists(f *testing.F) {
 		if err != nil || strings.ContainsRune(text, 0) {
 			t.Fatalf("%q, error %v", text, err)
 		}
-		for _, s := range []*string{&want.Rejections[0].ID, &want.Rejections[0].Reason, &want.Rejections[0].Where, &want.DuplicateIDs[0]} {
+		rejection := &want.Rejections[0]
+		for _, s := range []*string{&rejection.ID, &rejection.Reason, &rejection.Where, &want.DuplicateIDs[0]} {
 			*s = strings.ToValidUTF8(string([]rune(*s)), "\uFFFD") // as JSON has it
 		}
 		var got reindex.Report

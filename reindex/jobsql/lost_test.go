@@ -57,7 +57,8 @@ func testLostAnswers(t *testing.T, d database) {
 		{"Finish", isCommit, func() error { return s.Finish(t.Context(), finished) }, true},
 	} {
 		w.lose(call.lose)
-		err := call.make() // may have been made again by the store itself: pgx says of a COMMIT's lost answer that it was not sent
+		// The store itself may make it again: pgx says of a COMMIT whose answer got lost that it was not sent.
+		err := call.make()
 		if w.armed() {
 			t.Errorf("%s: no answer got lost", call.name)
 		}

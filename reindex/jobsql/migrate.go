@@ -32,7 +32,7 @@ var steps = [][]string{
 		`CREATE UNIQUE INDEX reindex_jobs_id ON reindex_jobs (tenant, id)`,
 		`CREATE UNIQUE INDEX reindex_jobs_unfinished ON reindex_jobs (tenant, entity_type) WHERE NOT ended`,
 	},
-	{ // The lists of a report are stored apart, so that listing jobs does not read them; the column says whether there are any.
+	{ // The lists of a report are stored apart, so that listing jobs does not read them. The column says whether it has some.
 		`ALTER TABLE reindex_jobs ADD COLUMN listed BOOLEAN NOT NULL DEFAULT FALSE`,
 		`CREATE TABLE reindex_job_lists (
 			tenant TEXT NOT NULL,

@@ -35,7 +35,8 @@ const columns = "id, entity_type, status, estimated, message, created, modified,
 	"CASE WHEN " + isDead + " THEN lease_end ELSE 0 END"
 
 // listsColumn is a further column, with the lists of the report.
-const listsColumn = "(SELECT lists FROM reindex_job_lists l WHERE l.tenant = reindex_jobs.tenant AND l.fence = reindex_jobs.fence AND listed)"
+const listsColumn = `(SELECT lists FROM reindex_job_lists l
+	WHERE l.tenant = reindex_jobs.tenant AND l.fence = reindex_jobs.fence AND listed)`
 
 // record is a row of reindex_jobs that is being read.
 type record struct {

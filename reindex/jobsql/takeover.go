@@ -18,17 +18,19 @@ func (s *Store) TakeOver(ctx context.Context, tenant, id string, fence int64) (j
 	err = s.transact(ctx, func(tx session) error {
 		taken = false
 		var next int64
-		err := s.queryRow(ctx, tx, `UPDATE reindex_tenants SET fence = {greatest}(fence + 1, {now}) WHERE tenant = ? RETURNING fence`,
-			text(tenant)).Scan(&next)
+		err := s.queryRow(ctx, tx, `UPDATE reindex_tenants SET fence = {greatest}(fence + 1, {now})
+			WHERE tenant = ? RETURNING fence`, text(tenant)).Scan(&next)
 		if err != nil {
 			return err
 		}
-		err = s.queryRow(ctx, tx, `UPDATE reindex_jobs SET fence = ?, lease_end = {now} + ? WHERE tenant = ? AND id = ? AND fence = ?
-			AND NOT ended RETURNING fence`, next, s.cfg.Lease.Milliseconds(), text(tenant), text(id), fence).Scan(&next)
+		err = s.queryRow(ctx, tx, `UPDATE reindex_jobs SET fence = ?, lease_end = {now} + ?
+				WHERE tenant = ? AND id = ? AND fence = ? AND NOT ended RETURNING fence`,
+			next, s.cfg.Lease.Milliseconds(), text(tenant), text(id), fence).Scan(&next)
 		if err != nil {
 			return err
 		}
-		err = s.exec(ctx, tx, "UPDATE reindex_job_lists SET fence = ? WHERE tenant = ? AND fence = ?", next, text(tenant), fence)
+		err = s.exec(ctx, tx, "UPDATE reindex_job_lists SET fence = ? WHERE tenant = ? AND fence = ?",
+			next, text(tenant), fence)
 		if err != nil {
 			return err
 		}
@@ -40,7 +42,8 @@ func (s *Store) TakeOver(ctx context.Context, tenant, id string, fence int64) (j
 		return reindex.Job{}, false, nil
 	}
 	if err != nil {
-		return reindex.Job{}, false, ofJob(tenant, id, reindex.Temporary(fmt.Errorf("taking it over in the database: %w", err)))
+		err = reindex.Temporary(fmt.Errorf("taking it over in the database: %w", err))
+		return reindex.Job{}, false, ofJob(tenant, id, err)
 	}
 	return job, taken, nil
 }
@@ -48,7 +51,9 @@ func (s *Store) TakeOver(ctx context.Context, tenant, id string, fence int64) (j
 // Left returns jobs of an entity type, of all tenants, that have not ended and whose lease nobody has renewed for a
 // while, the longest first, up to a number of them. Their leases are renewed, so that a job is returned to one caller,
 // and to the next one after the same while.
-func (s *Store) Left(ctx context.Context, entityType string, while time.Duration, limit int) (jobs []reindex.Job, err error) {
+func (s *Store) Left(
+	ctx context.Context, entityType string, while time.Duration, limit int,
+) (jobs []reindex.Job, err error) {
 	err = s.transact(ctx, func(tx session) error {
 		jobs = nil
 		rows, err := tx.QueryContext(ctx, s.cfg.Dialect.sql(`SELECT tenant, id FROM reindex_jobs
@@ -63,8 +68,9 @@ func (s *Store) Left(ctx context.Context, entityType string, while time.Duration
 		}
 		for _, n := range found {
 			var fence int64
-			err := s.queryRow(ctx, tx, `UPDATE reindex_jobs SET lease_end = {now} + ? WHERE tenant = ? AND id = ? AND NOT ended
-				AND lease_end < {now} + ? RETURNING fence`, s.cfg.Lease.Milliseconds(), n[0], n[1], (s.cfg.Lease - while).Milliseconds()).Scan(&fence)
+			err := s.queryRow(ctx, tx, `UPDATE reindex_jobs SET lease_end = {now} + ?
+					WHERE tenant = ? AND id = ? AND NOT ended AND lease_end < {now} + ? RETURNING fence`,
+				s.cfg.Lease.Milliseconds(), n[0], n[1], (s.cfg.Lease - while).Milliseconds()).Scan(&fence)
 			if errors.Is(err, sql.ErrNoRows) {
 				continue // another caller was faster
 			}

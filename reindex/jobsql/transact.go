@@ -12,12 +12,14 @@ import (
 
 // The SQLSTATEs that a store handles.
 const (
-	stateReadOnly         = "25006" // read_only_sql_transaction
-	stateStopped          = "25P03" // idle_in_transaction_session_timeout
-	stateNoStatement      = "26000" // invalid_sql_statement_name
-	stateStatementTwice   = "42P05" // duplicate_prepared_statement
-	adviceReadOnly        = "the server is read-only: if it was the primary until a failover, name all servers in the connection string and add target_session_attrs=read-write"
-	adviceNoPreparedState = "a prepared statement is not where it was made: behind a pooler that shares connections by transaction, add default_query_exec_mode=exec to pgx's connection string"
+	stateReadOnly       = "25006" // read_only_sql_transaction
+	stateStopped        = "25P03" // idle_in_transaction_session_timeout
+	stateNoStatement    = "26000" // invalid_sql_statement_name
+	stateStatementTwice = "42P05" // duplicate_prepared_statement
+	adviceReadOnly      = "the server is read-only: if it was the primary until a failover, name all servers in " +
+		"the connection string and add target_session_attrs=read-write"
+	adviceNoPreparedState = "a prepared statement is not where it was made: behind a pooler that shares connections " +
+		"by transaction, add default_query_exec_mode=exec to pgx's connection string"
 )
 
 // errReadOnly: a server that takes no writes was asked for what only the one that does knows.

@@ -64,7 +64,8 @@ func (s *Store) create(ctx context.Context, tx session, job reindex.Job) (stored
 	}
 	stored = job
 	// Tokens follow the clock: if a failover loses the last ones, the next are greater all the same.
-	err = s.queryRow(ctx, tx, `UPDATE reindex_tenants SET fence = {greatest}(fence + 1, {now}) WHERE tenant = ? RETURNING fence`,
+	err = s.queryRow(ctx, tx, `UPDATE reindex_tenants SET fence = {greatest}(fence + 1, {now})
+		WHERE tenant = ? RETURNING fence`,
 		tenant).Scan(&stored.Fence)
 	if err != nil {
 		return stored, false, err
@@ -72,11 +73,11 @@ func (s *Store) create(ctx context.Context, tx session, job reindex.Job) (stored
 	if err := s.trim(ctx, tx, tenant); err != nil {
 		return stored, false, err
 	}
-	err = s.exec(ctx, tx, `INSERT INTO reindex_jobs (tenant, fence, id, entity_type, status, ended, lease_end, cancelled, estimated,
-		message, created, modified, numbers, listed, generation)
+	err = s.exec(ctx, tx, `INSERT INTO reindex_jobs (tenant, fence, id, entity_type, status, ended, lease_end, cancelled,
+		estimated, message, created, modified, numbers, listed, generation)
 		VALUES (?, ?, ?, ?, ?, FALSE, {now} + ?, FALSE, ?, ?, ?, ?, ?, ?, ?)`,
-		tenant, stored.Fence, text(job.ID), text(job.EntityType), string(job.Status), s.cfg.Lease.Milliseconds(), job.Estimated,
-		text(job.Message), job.Created.UnixNano(), job.Modified.UnixNano(), encodeNumbers(&job), lists != "",
+		tenant, stored.Fence, text(job.ID), text(job.EntityType), string(job.Status), s.cfg.Lease.Milliseconds(),
+		job.Estimated, text(job.Message), job.Created.UnixNano(), job.Modified.UnixNano(), encodeNumbers(&job), lists != "",
 		text(job.Generation))
 	if err == nil {
 		err = s.storeLists(ctx, tx, tenant, stored.Fence, lists)
@@ -88,15 +89,18 @@ func (s *Store) create(ctx context.Context, tx session, job reindex.Job) (stored
 func (s *Store) bury(ctx context.Context, tx session, tenant string) error {
 	return s.exec(ctx, tx, `UPDATE reindex_jobs SET ended = TRUE, status = ?, modified = lease_end * ?,
 		message = CASE status WHEN ? THEN ? ELSE ? END WHERE tenant = ? AND `+isDead,
-		string(reindex.StatusFailure), int64(time.Millisecond), string(reindex.StatusPublished), messageDiedPublished, messageDied, tenant)
+		string(reindex.StatusFailure), int64(time.Millisecond), string(reindex.StatusPublished),
+		messageDiedPublished, messageDied, tenant)
 }
 
 // trim deletes the tenant's oldest ended jobs. Their fences are not given again, since reindex_tenants has the last
 // one.
 func (s *Store) trim(ctx context.Context, tx session, tenant string) error {
 	for _, table := range []string{"reindex_job_lists", "reindex_jobs"} {
-		if err := s.exec(ctx, tx, "DELETE FROM "+table+` WHERE tenant = ? AND fence IN (SELECT fence FROM reindex_jobs
-			WHERE tenant = ? AND ended ORDER BY fence DESC LIMIT ? OFFSET ?)`, tenant, tenant, int64(math.MaxInt64), s.cfg.History); err != nil {
+		err := s.exec(ctx, tx, "DELETE FROM "+table+` WHERE tenant = ? AND fence IN (SELECT fence FROM reindex_jobs
+				WHERE tenant = ? AND ended ORDER BY fence DESC LIMIT ? OFFSET ?)`,
+			tenant, tenant, int64(math.MaxInt64), s.cfg.History)
+		if err != nil {
 			return err
 		}
 	}
@@ -167,7 +171,9 @@ func (s *Store) save(ctx context.Context, job reindex.Job) (cancelled bool, err 
 }
 
 // update replaces the record of a job that is alive and renews its lease; [sql.ErrNoRows] if there is none.
-func (s *Store) update(ctx context.Context, q session, job reindex.Job, listed bool) (fence int64, cancelled bool, err error) {
+func (s *Store) update(
+	ctx context.Context, q session, job reindex.Job, listed bool,
+) (fence int64, cancelled bool, err error) {
 	err = s.queryRow(ctx, q, `UPDATE reindex_jobs SET status = ?, ended = ?, lease_end = {now} + ?, estimated = ?, message = ?,
 		modified = ?, numbers = ?, listed = ?, generation = ?
 		WHERE tenant = ? AND id = ? AND CAST(? AS BIGINT) IN (0, fence) AND `+isAlive+` RETURNING fence, cancelled`,
