@@ -43,7 +43,8 @@ func openAcid(context.Context, string) (acidtest.Index, error) {
 		return acidtest.Index{}, err
 	}
 	ix, err := New(transport, &Config{
-		Prefix: os.Getenv(acidPrefix), RetireDelay: time.Millisecond, Settings: []byte(`{"number_of_shards":1,"number_of_replicas":0}`),
+		Prefix: os.Getenv(acidPrefix), RetireDelay: time.Millisecond,
+		Settings: []byte(`{"number_of_shards":1,"number_of_replicas":0}`),
 	})
 	if err != nil {
 		return acidtest.Index{}, err
@@ -67,7 +68,8 @@ func bodiesOf(ctx context.Context, ix *Index, tenant string) (map[string]string,
 		} `json:"_shards"`
 	}
 	size := 10_000
-	err := call(ctx, ix.transport, "searching", esapi.SearchRequest{Index: []string{ix.Alias(tenant)}, Size: &size}, &answer)
+	err := call(ctx, ix.transport, "searching", esapi.SearchRequest{Index: []string{ix.Alias(tenant)}, Size: &size},
+		&answer)
 	if err == nil && answer.Shards.Failed > 0 {
 		err = fmt.Errorf("%d shards failed", answer.Shards.Failed)
 	}

@@ -24,14 +24,17 @@ func TestAdaptsToASmallServer(t *testing.T) {
 	const n = 12_000
 	products := make(reindextest.Slice, n)
 	for i := range products {
-		products[i] = reindextest.NewProduct(fmt.Sprint("p", i), map[string]any{"rev": "new", "text": strings.Repeat("word ", 200)})
+		products[i] = reindextest.NewProduct(fmt.Sprint("p", i),
+			map[string]any{"rev": "new", "text": strings.Repeat("word ", 200)})
 	}
 	var (
 		mu            sync.Mutex
 		late, large   int
 		writes, bytes int
 	)
-	engine, err := reindex.New(products, ix, &reindex.Config{Trace: &reindex.Trace{WriteEnded: func(_ context.Context, _ reindex.JobInfo, w reindex.BatchWrite) {
+	engine, err := reindex.New(products, ix, &reindex.Config{Trace: &reindex.Trace{WriteEnded: func(
+		_ context.Context, _ reindex.JobInfo, w reindex.BatchWrite,
+	) {
 		mu.Lock()
 		defer mu.Unlock()
 		writes++

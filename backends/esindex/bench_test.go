@@ -33,7 +33,8 @@ var twoWorkers = &reindex.Config{Workers: benchWorkers}
 func BenchmarkLoad(b *testing.B) {
 	products := catalogue(b, "pcparts.jsonl.gz")
 	transport := estest.Plain(b).Transport(b)
-	if err := engineLoad(b, openOn(b, transport, nil), products, twoWorkers); err != nil { // the server is slow until it is warm
+	err := engineLoad(b, openOn(b, transport, nil), products, twoWorkers)
+	if err != nil { // the server is slow until it is warm
 		b.Fatal(err)
 	}
 	b.Run("engine", func(b *testing.B) {
@@ -167,7 +168,8 @@ func serverTime(b *testing.B, ix *Index) time.Duration {
 			}
 		}
 	}
-	if err := call(b.Context(), ix.transport, "asking for statistics", esapi.NodesStatsRequest{Metric: []string{"process"}}, &answer); err != nil {
+	if err := call(b.Context(), ix.transport, "asking for statistics",
+		esapi.NodesStatsRequest{Metric: []string{"process"}}, &answer); err != nil {
 		b.Fatal(err)
 	}
 	var total int64

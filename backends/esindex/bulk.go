@@ -77,7 +77,9 @@ func (b *bulk) open() (io.ReadCloser, error) { return &bulkReader{bulk: b}, nil 
 // bulkReader reads a body once.
 type bulkReader struct {
 	bulk *bulk
-	next int // the piece being read: 3i is the action of product i, 3i+1 its body, 3i+2 the line feed; a deletion has the first alone
+	// the piece being read: 3i is the action of product i, 3i+1 its body, 3i+2 the line feed; a deletion has the first
+	// alone
+	next int
 	done int // bytes of it that were read
 }
 

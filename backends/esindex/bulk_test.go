@@ -66,7 +66,9 @@ func FuzzBulk(f *testing.F) {
 }
 
 func TestBulkReader(t *testing.T) {
-	b := newBulk([]reindex.Product{{ID: "1", Body: []byte(`{"a":1}`)}, {ID: `gone"`}, {ID: `2"`, Body: []byte(`{}`)}, {ID: "3"}})
+	b := newBulk(
+		[]reindex.Product{{ID: "1", Body: []byte(`{"a":1}`)}, {ID: `gone"`}, {ID: `2"`, Body: []byte(`{}`)}, {ID: "3"}},
+	)
 	r, _ := b.open()
 	want := `{"index":{"_id":"1"}}` + "\n" + `{"a":1}` + "\n" + `{"delete":{"_id":"gone\""}}` + "\n" +
 		`{"index":{"_id":"2\""}}` + "\n{}\n" + `{"delete":{"_id":"3"}}` + "\n"
@@ -86,11 +88,13 @@ func TestBulkReader(t *testing.T) {
 func TestAdmit(t *testing.T) {
 	good := reindex.Product{ID: "good", Body: []byte(`{}`)}
 	batch := []reindex.Product{
-		good, {ID: strings.Repeat("x", 513), Body: good.Body}, {ID: strings.Repeat("é", 256), Body: good.Body}, {Body: good.Body}, {ID: "bodiless"},
+		good, {ID: strings.Repeat("x", 513), Body: good.Body}, {ID: strings.Repeat("é", 256), Body: good.Body},
+		{Body: good.Body}, {ID: "bodiless"},
 		{ID: "injected", Body: []byte("{}\n{\"delete\":{\"_index\":\"other\",\"_id\":\"1\"}}")}, good,
 	}
 	fit, unfit := admit(batch)
-	if len(fit) != 3 || len(unfit) != 4 || unfit[0].ID != batch[1].ID || unfit[1].ID != "" || unfit[2].ID != "bodiless" || unfit[3].ID != "injected" {
+	if len(fit) != 3 || len(unfit) != 4 || unfit[0].ID != batch[1].ID || unfit[1].ID != "" ||
+		unfit[2].ID != "bodiless" || unfit[3].ID != "injected" {
 		t.Errorf("fit: %v; unfit: %v", fit, unfit)
 	}
 	for _, item := range unfit {
@@ -113,13 +117,32 @@ func TestFailedItems(t *testing.T) {
 	}{
 		{name: "well", text: `{"errors":false,"items":[` + ok + `,` + ok + `]}`},
 		{name: "well, in another order", text: `{"items":[` + ok + `,` + ok + `],"errors":false}`},
-		{name: "overload", text: `{"errors":true,"items":[` + ok + `,` + item("429", "es_rejected_execution_exception") + `]}`, failed: "b+"},
-		{name: "no shard", text: `{"errors":true,"items":[` + item("503", "unavailable_shards_exception") + `,` + ok + `]}`, failed: "a+"},
-		{name: "no master", text: `{"errors":true,"items":[` + item("503", "cluster_block_exception") + `,` + ok + `]}`, failed: "a+"},
-		{name: "breaker", text: `{"errors":true,"items":[` + item("429", "circuit_breaking_exception") + `,` + ok + `]}`, failed: "a+"},
-		{name: "mapping", text: `{"errors":true,"items":[` + item("400", "document_parsing_exception") + `,` + item("429", "x") + `]}`, failed: "ab+"},
+		{
+			name: "overload",
+			text: `{"errors":true,"items":[` + ok + `,` + item("429", "es_rejected_execution_exception") + `]}`, failed: "b+",
+		},
+		{
+			name: "no shard", text: `{"errors":true,"items":[` + item("503", "unavailable_shards_exception") + `,` + ok + `]}`,
+			failed: "a+",
+		},
+		{
+			name: "no master", text: `{"errors":true,"items":[` + item("503", "cluster_block_exception") + `,` + ok + `]}`,
+			failed: "a+",
+		},
+		{
+			name: "breaker", text: `{"errors":true,"items":[` + item("429", "circuit_breaking_exception") + `,` + ok + `]}`,
+			failed: "a+",
+		},
+		{
+			name:   "mapping",
+			text:   `{"errors":true,"items":[` + item("400", "document_parsing_exception") + `,` + item("429", "x") + `]}`,
+			failed: "ab+",
+		},
 		{name: "errors of items without errors", text: `{"errors":true,"items":[` + ok + `,` + ok + `]}`},
-		{name: "a status without an error", text: `{"errors":true,"items":[` + ok + `,{"index":{"status":400}}]}`, failed: "b"},
+		{
+			name: "a status without an error", text: `{"errors":true,"items":[` + ok + `,{"index":{"status":400}}]}`,
+			failed: "b",
+		},
 		{name: "empty", text: ``, broken: true},
 		{name: "no object", text: `[]`, broken: true},
 		{name: "nothing in it", text: `{}`, broken: true},
@@ -172,7 +195,9 @@ func TestFailedDeletions(t *testing.T) {
 }
 
 func FuzzFailedItems(f *testing.F) {
-	f.Add([]byte(`{"errors":true,"items":[{"index":{"status":201}},{"index":{"status":400,"error":{"type":"t","reason":"r"}}}]}`))
+	f.Add([]byte(
+		`{"errors":true,"items":[{"index":{"status":201}},{"index":{"status":400,"error":{"type":"t","reason":"r"}}}]}`,
+	))
 	f.Add([]byte(`{"errors":false,"items":[]}`))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		failed, err := failedItems(text, []reindex.Product{{ID: "a", Body: []byte(`{}`)}, {ID: "b"}})

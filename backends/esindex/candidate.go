@@ -27,13 +27,16 @@ func (g *generation) Search(ctx context.Context, body json.RawMessage) (answer j
 			return nil, err
 		}
 	}
-	err = call(ctx, g.ix.transport, "searching index "+g.name, esapi.SearchRequest{Index: []string{g.name}, Body: jsonBody(body)}, &answer)
+	err = call(ctx, g.ix.transport, "searching index "+g.name,
+		esapi.SearchRequest{Index: []string{g.name}, Body: jsonBody(body)}, &answer)
 	return answer, err
 }
 
 // Golden returns a check that asks each candidate the queries of its tenant: all words have to be found, in any fields.
 func Golden(load golden.Load) reindex.Check {
-	return golden.Check(load, func(ctx context.Context, candidate reindex.Candidate, query string, top int) (found golden.Found, err error) {
+	return golden.Check(load, func(
+		ctx context.Context, candidate reindex.Candidate, query string, top int,
+	) (found golden.Found, err error) {
 		c, ok := reindex.As[Candidate](candidate)
 		if !ok {
 			return found, errNoCandidate

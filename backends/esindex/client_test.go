@@ -55,8 +55,14 @@ func TestWriteErrors(t *testing.T) {
 		says  string
 	}{
 		{"item", answers{status: 200, body: item("400", "document_parsing_exception")}, "batch", 0, "why"},
-		{"item, wait", answers{status: 200, body: item("429", "x"), header: http.Header{"Retry-After": {"7"}}}, "batch", 7 * time.Second, "why"},
-		{"disk full", answers{status: 200, body: item("429", "cluster_block_exception")}, "fatal", 0, "index products-acme-x: cluster_block_exception: why"},
+		{
+			"item, wait", answers{status: 200, body: item("429", "x"), header: http.Header{"Retry-After": {"7"}}}, "batch",
+			7 * time.Second, "why",
+		},
+		{
+			"disk full", answers{status: 200, body: item("429", "cluster_block_exception")}, "fatal", 0,
+			"index products-acme-x: cluster_block_exception: why",
+		},
 		{"read-only", answers{status: 200, body: item("403", "cluster_block_exception")}, "fatal", 0, "why"},
 		{"closed", answers{status: 200, body: item("400", "index_closed_exception")}, "fatal", 0, "why"},
 		{"gone", answers{status: 200, body: item("404", "index_not_found_exception")}, "fatal", 0, "why"},
@@ -66,12 +72,21 @@ func TestWriteErrors(t *testing.T) {
 		{"a wrong request", answers{status: 400, body: body("something_else", "no")}, "fatal", 0, "no"},
 		{"overload", answers{status: 429, body: body("es_rejected_execution_exception", "full")}, "temporary", 0, "full"},
 		{"disk full, all", answers{status: 429, body: body("cluster_block_exception", "disk")}, "fatal", 0, "disk"},
-		{"unavailable", answers{status: 503, body: "oops", header: http.Header{"Retry-After": {"3"}}}, "temporary", 3 * time.Second, "503"},
-		{"unavailable until", answers{status: 503, header: http.Header{"Retry-After": {date}}}, "temporary", 50 * time.Second, "503"},
+		{
+			"unavailable", answers{status: 503, body: "oops", header: http.Header{"Retry-After": {"3"}}}, "temporary",
+			3 * time.Second, "503",
+		},
+		{
+			"unavailable until", answers{status: 503, header: http.Header{"Retry-After": {date}}}, "temporary",
+			50 * time.Second, "503",
+		},
 		{"gateway", answers{status: 502, header: http.Header{"Retry-After": {"-1"}}}, "temporary", 0, "502"},
 		{"an odd reason", answers{status: 404, body: `{"error":"alias [x] missing"}`}, "fatal", 0, "alias [x] missing"},
 		{"lost", answers{err: io.ErrUnexpectedEOF}, "temporary", 0, "unexpected EOF"},
-		{"no certificate", answers{err: &tls.CertificateVerificationError{Err: errors.New("unknown authority")}}, "fatal", 0, "unknown authority"},
+		{
+			"no certificate", answers{err: &tls.CertificateVerificationError{Err: errors.New("unknown authority")}}, "fatal",
+			0, "unknown authority",
+		},
 		{"cut off", answers{status: 200, body: `{"errors":fal`}, "temporary", 0, "answer"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -92,7 +107,8 @@ func TestWriteErrors(t *testing.T) {
 			case errors.Is(err, reindex.ErrRefused):
 				kind = "refused"
 			}
-			if err == nil || kind != test.kind || wait < test.wait || wait > test.wait+10*time.Second || !strings.Contains(err.Error(), test.says) {
+			if err == nil || kind != test.kind || wait < test.wait || wait > test.wait+10*time.Second ||
+				!strings.Contains(err.Error(), test.says) {
 				t.Errorf("%s after %v: %v; want %s after %v, saying %q", kind, wait, err, test.kind, test.wait, test.says)
 			}
 		})

@@ -11,12 +11,15 @@ import (
 
 func TestInvalidConfig(t *testing.T) {
 	_, err := New(nil, &Config{
-		Prefix: "Products", Settings: []byte(`[]`), Mappings: []byte(`{"_meta":1}`), Aliases: []byte(`[]`), ReplicaTimeout: -1, ReapAfter: time.Second,
+		Prefix: "Products", Settings: []byte(`[]`), Mappings: []byte(`{"_meta":1}`), Aliases: []byte(`[]`),
+		ReplicaTimeout: -1, ReapAfter: time.Second,
 	})
 	if err == nil {
 		t.Fatal("no error")
 	}
-	for _, name := range []string{"transport", "Prefix", "Settings", "Mappings", "Aliases", "ReplicaTimeout", "ReapAfter"} {
+	for _, name := range []string{
+		"transport", "Prefix", "Settings", "Mappings", "Aliases", "ReplicaTimeout", "ReapAfter",
+	} {
 		if !strings.Contains(err.Error(), name) {
 			t.Errorf("the error does not speak of %s: %v", name, err)
 		}
@@ -26,12 +29,16 @@ func TestInvalidConfig(t *testing.T) {
 			t.Errorf("Mappings %q are accepted", text)
 		}
 	}
-	for _, text := range []string{``, `{"a":1}`, `{"a":null}`, `{"A":{}}`, `{"a,b":{}}`, `{"products-x":{}}`, `{"":{}}`, `{"-a":{}}`, `{"{other}":{}}`} {
+	for _, text := range []string{
+		``, `{"a":1}`, `{"a":null}`, `{"A":{}}`, `{"a,b":{}}`, `{"products-x":{}}`, `{"":{}}`, `{"-a":{}}`,
+		`{"{other}":{}}`,
+	} {
 		if _, err := New(answers{}, &Config{Aliases: []byte(text)}); err == nil {
 			t.Errorf("Aliases %q are accepted", text)
 		}
 	}
-	if _, err := New(answers{}, &Config{Aliases: []byte(`{"all-products":{},"shop-{tenant}":{"filter":{"term":{"x":1}}}}`)}); err != nil {
+	if _, err := New(answers{},
+		&Config{Aliases: []byte(`{"all-products":{},"shop-{tenant}":{"filter":{"term":{"x":1}}}}`)}); err != nil {
 		t.Error(err)
 	}
 	if _, err := New(answers{}, nil); err != nil {
@@ -86,7 +93,8 @@ func FuzzSettings(f *testing.F) {
 
 // The host pays for what this package pulls in: the client's typed API alone would be hundreds of packages.
 func TestDependencies(t *testing.T) {
-	out, err := exec.CommandContext(t.Context(), "go", "list", "-deps", "-f", "{{if not .Standard}}{{.ImportPath}}{{end}}", ".").Output()
+	out, err := exec.CommandContext(t.Context(), "go", "list", "-deps", "-f",
+		"{{if not .Standard}}{{.ImportPath}}{{end}}", ".").Output()
 	if err != nil {
 		t.Fatal(err)
 	}

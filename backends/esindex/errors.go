@@ -140,7 +140,8 @@ func (e *unreadable) Error() string {
 	if e.cut {
 		return "reading the answer: " + e.err.Error()
 	}
-	return "the answer is not JSON: the address is that of something else, or a proxy or a firewall in between has answered"
+	return "the answer is not JSON: the address is that of something else, or a proxy or a firewall in " +
+		"between has answered"
 }
 
 func (e *unreadable) Unwrap() error { return e.err }
@@ -185,7 +186,9 @@ func lost(err error) bool {
 	if _, ok := errors.AsType[syscall.Errno](err); ok {
 		return true
 	}
-	for _, known := range []error{io.EOF, io.ErrUnexpectedEOF, io.ErrClosedPipe, net.ErrClosed, context.DeadlineExceeded, context.Canceled} {
+	for _, known := range []error{
+		io.EOF, io.ErrUnexpectedEOF, io.ErrClosedPipe, net.ErrClosed, context.DeadlineExceeded, context.Canceled,
+	} {
 		if errors.Is(err, known) {
 			return true
 		}

@@ -133,7 +133,8 @@ func (c *chaos) RoundTrip(req *http.Request) (*http.Response, error) {
 		}
 		return refuse(req, http.StatusRequestEntityTooLarge, "<html>too large</html>")
 	case "429":
-		return refuse(req, http.StatusTooManyRequests, `{"error":{"type":"es_rejected_execution_exception","reason":"injected"},"status":429}`)
+		return refuse(req, http.StatusTooManyRequests,
+			`{"error":{"type":"es_rejected_execution_exception","reason":"injected"},"status":429}`)
 	case "503":
 		return refuse(req, http.StatusServiceUnavailable, "no server is available")
 	default:
@@ -333,7 +334,8 @@ func TestServerDiesDuringTheLoad(t *testing.T) {
 		}
 	})
 	engine, err := reindex.New(source, ix, &reindex.Config{
-		BatchDocs: 50, Retry: reindex.Retry{Attempts: 1000, MinDelay: 50 * time.Millisecond, MaxDelay: 200 * time.Millisecond},
+		BatchDocs: 50,
+		Retry:     reindex.Retry{Attempts: 1000, MinDelay: 50 * time.Millisecond, MaxDelay: 200 * time.Millisecond},
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -19,7 +19,8 @@ const patience = 4
 // firewall that does not like what a product says, for one.
 func (w writer) refusedOnTheWay(sent []reindex.Product, err error) bool {
 	key := fmt.Sprintf("%s %d %s", w.index, len(sent), sent[0].ID)
-	if answer, ok := errors.AsType[*ServerError](err); ok && answer.Type == "" && answer.Status >= http.StatusInternalServerError {
+	answer, ok := errors.AsType[*ServerError](err)
+	if ok && answer.Type == "" && answer.Status >= http.StatusInternalServerError {
 		return w.ix.refusals.add(key) >= patience
 	}
 	w.ix.refusals.forget(key)
@@ -37,7 +38,8 @@ func notByServer(err error) bool {
 		return false
 	}
 	return !slices.Contains([]int{
-		http.StatusUnauthorized, http.StatusProxyAuthRequired, http.StatusRequestTimeout, http.StatusRequestEntityTooLarge, http.StatusTooManyRequests,
+		http.StatusUnauthorized, http.StatusProxyAuthRequired, http.StatusRequestTimeout, http.StatusRequestEntityTooLarge,
+		http.StatusTooManyRequests,
 	}, answer.Status)
 }
 
@@ -46,7 +48,8 @@ func (w writer) blame(ctx context.Context, what string, refusal error) error {
 	if err := w.tryWrite(ctx); err != nil {
 		return err
 	}
-	return reindex.Public(fmt.Errorf("esindex: %s: %w, or by something in between such as a firewall: %w", what, reindex.ErrRefused, refusal),
+	return reindex.Public(fmt.Errorf("esindex: %s: %w, or by something in between such as a firewall: %w", what,
+		reindex.ErrRefused, refusal),
 		"the product was refused by something in front of the index, such as a firewall"+status(refusal))
 }
 

@@ -33,7 +33,8 @@ func distribution(ctx context.Context, release Release, javaHome string) (string
 		return "", err
 	}
 	defer os.RemoveAll(work)
-	mvn := exec.CommandContext(ctx, "mvn", "-q", "-B", "dependency:copy", "-Dartifact="+release.artifact(), "-DoutputDirectory="+work)
+	mvn := exec.CommandContext(ctx, "mvn", "-q", "-B", "dependency:copy", "-Dartifact="+release.artifact(),
+		"-DoutputDirectory="+work)
 	mvn.Dir = work
 	if out, err := mvn.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("mvn dependency:copy %s: %w\n%s", release.artifact(), err, out)

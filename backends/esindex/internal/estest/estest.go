@@ -30,7 +30,9 @@ const startTimeout = 5 * time.Minute
 
 var (
 	// errMissing: this machine cannot run a server.
-	errMissing = errors.New("a JDK (17 or later) and Maven are needed to run a server for tests, or ELASTICSEARCH_URL to use another one")
+	errMissing = errors.New(
+		"a JDK (17 or later) and Maven are needed to run a server for tests, or ELASTICSEARCH_URL to use another one",
+	)
 	// errNotSecure: the release has no authentication.
 	errNotSecure = fmt.Errorf("security is tested on %v alone", defaultRelease)
 )
@@ -140,7 +142,8 @@ func (s *Server) roundTripper() *http.Transport {
 
 // healthy asks the server once whether it serves.
 func (s *Server) healthy(ctx context.Context, client *http.Client) error {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, s.URL+"/_cluster/health?wait_for_status=yellow&timeout=1s", nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet,
+		s.URL+"/_cluster/health?wait_for_status=yellow&timeout=1s", nil)
 	if err != nil {
 		return err
 	}

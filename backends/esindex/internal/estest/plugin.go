@@ -32,7 +32,8 @@ func installPlugin(ctx context.Context, javaHome, home, work string) error {
 		return err
 	}
 	classes := filepath.Join(work, "classes")
-	javac := exec.CommandContext(ctx, filepath.Join(javaHome, "bin", "javac"), "--release", "17", "-cp", filepath.Join(home, "lib", "*"), "-d", classes, file)
+	javac := exec.CommandContext(ctx, filepath.Join(javaHome, "bin", "javac"), "--release", "17", "-cp",
+		filepath.Join(home, "lib", "*"), "-d", classes, file)
 	if out, err := javac.CombinedOutput(); err != nil {
 		return fmt.Errorf("javac %s: %w\n%s", file, err, out)
 	}

@@ -23,7 +23,9 @@ type Release struct {
 var defaultRelease = Release{Family: "elasticsearch", Version: "8.19.7"}
 
 // errRelease: ESTEST_SERVER is not valid.
-var errRelease = errors.New(`ESTEST_SERVER must be a family and a version, such as "opensearch:2.19.6" or "elasticsearch:8.11.4"`)
+var errRelease = errors.New(
+	`ESTEST_SERVER must be a family and a version, such as "opensearch:2.19.6" or "elasticsearch:8.11.4"`,
+)
 
 var releaseGrammar = regexp.MustCompile(`^(elasticsearch|opensearch):([0-9]+(?:\.[0-9]+){2})$`)
 

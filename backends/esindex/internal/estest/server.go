@@ -206,8 +206,10 @@ func (s *Server) command(name string, args ...string) *exec.Cmd {
 	cmd.Dir = s.dir
 	cmd.Env = []string{
 		"PATH=" + os.Getenv("PATH"), "HOME=" + s.dir,
-		s.Release.variable("JAVA_HOME") + "=" + s.javaHome, s.Release.variable("PATH_CONF") + "=" + filepath.Join(s.dir, "config"),
-		s.Release.variable("TMPDIR") + "=" + filepath.Join(s.dir, "tmp"), s.Release.variable("JAVA_OPTS") + "=-Xms512m -Xmx512m",
+		s.Release.variable("JAVA_HOME") + "=" + s.javaHome,
+		s.Release.variable("PATH_CONF") + "=" + filepath.Join(s.dir, "config"),
+		s.Release.variable("TMPDIR") + "=" + filepath.Join(s.dir, "tmp"),
+		s.Release.variable("JAVA_OPTS") + "=-Xms512m -Xmx512m",
 	}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	if os.Geteuid() == 0 {
@@ -337,7 +339,10 @@ func (s *Server) LoseShard(uuid string, shard int) error {
 	if err != nil {
 		return err
 	}
-	more, err := filepath.Glob(filepath.Join(s.dir, "data", "nodes", "*", "indices", uuid, fmt.Sprint(shard), "index", "*")) // OpenSearch
+	// OpenSearch
+	more, err := filepath.Glob(
+		filepath.Join(s.dir, "data", "nodes", "*", "indices", uuid, fmt.Sprint(shard), "index", "*"),
+	)
 	if err != nil {
 		return err
 	}
