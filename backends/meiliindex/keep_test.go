@@ -49,7 +49,7 @@ func cutSwap(t *testing.T, s *meilitest.Server, g *generation) (late func()) {
 	}
 }
 
-// A swap that arrives after the generation was aborted makes nothing live, and takes nothing from what is kept.
+// A swap that arrives after the generation was aborted makes nothing live, and takes nothing from the kept indexes.
 func TestSwapAfterAbort(t *testing.T) {
 	for _, back := range []string{"reindex", "rollback"} {
 		t.Run(back, func(t *testing.T) {
