@@ -37,12 +37,12 @@ const (
 
 // fleetProcess is a process of the fleet, as its environment describes it.
 type fleetProcess struct {
-	DSN      string `json:"dsn"`
-	URL      string `json:"url"`
-	Prefix   string `json:"prefix"`
-	Reads    string `json:"reads"` // the file of reads
-	Products int    `json:"products"`
-	Role     fleet.Role
+	DSN      string     `json:"dsn"`
+	URL      string     `json:"url"`
+	Prefix   string     `json:"prefix"`
+	Reads    string     `json:"reads"` // the file of reads
+	Products int        `json:"products"`
+	Role     fleet.Role `json:"role"`
 }
 
 // Three processes on one database and one index, of which one triggers and two work: each of them is killed, or stopped
