@@ -114,12 +114,13 @@ func TestKeptOfOthers(t *testing.T) {
 
 // A kept generation that has lost products is refused, and one that a rollback has edited is not.
 func TestRollbackToIndexWithLosses(t *testing.T) {
-	ix := open(t, func(c *Config) { c.KeepPrevious = 1 })
+	ix := open(t, func(c *Config) { c.KeepPrevious, c.Settings = 1, []byte(`{"refresh_interval":"-1"}`) })
 	first := publish(t, ix, 5, "1")
 	if err := ix.Update(t.Context(), acme, []reindex.Change{deletion("p0")}); err != nil {
 		t.Fatal(err) // counted without it, although no search has seen it
 	}
 	second := publish(t, ix, 6, "2")
+	must(t, ix, http.MethodPost, "/"+first+"/_refresh", "")
 	g, err := ix.Rollback(t.Context(), acme, "")
 	if err != nil {
 		t.Fatal(err)
@@ -130,6 +131,7 @@ func TestRollbackToIndexWithLosses(t *testing.T) {
 	if err := g.Abort(t.Context()); err != nil {
 		t.Fatal(err)
 	}
+	must(t, ix, http.MethodPost, "/"+first+"/_refresh", "")
 	for range 2 {
 		if err := rollback(t, ix); err != nil {
 			t.Fatal(err)
