@@ -106,9 +106,6 @@ func newLanguage(l language, cache *registry.Cache) (analysis.Analyzer, error) {
 		return theirs, nil
 	}
 	a.CharFilters = parts.CharFilters
-	if l.bleve == cjk.AnalyzerName {
-		a.Tokenizer = cleaning{parts.Tokenizer} // its filter makes the pairs
-	}
 	a.TokenFilters = append(
 		a.TokenFilters,
 		letterCase{turkish: l.bleve == tr.AnalyzerName, romanian: l.bleve == ro.AnalyzerName},
@@ -119,18 +116,22 @@ func newLanguage(l language, cache *registry.Cache) (analysis.Analyzer, error) {
 		}
 	}
 	a.TokenFilters = append(a.TokenFilters, folding{})
+	if l.bleve == cjk.AnalyzerName {
+		a.Tokenizer = parts.Tokenizer // a filter makes the pairs
+		return cleaning{a}, nil
+	}
 	return a, nil
 }
 
-// cleaning finds words of cleaned text in another way than Unicode's.
-type cleaning struct{ words analysis.Tokenizer }
+// cleaning cleans a text before all of an analyzer: its filters count places in what its tokenizer gets.
+type cleaning struct{ words *analysis.DefaultAnalyzer }
 
-func (c cleaning) Tokenize(input []byte) analysis.TokenStream {
+func (c cleaning) Analyze(input []byte) analysis.TokenStream {
 	text, spans := clean(input)
-	tokens := c.words.Tokenize(text)
+	tokens := c.words.Analyze(text)
 	for _, found := range tokens {
-		if spans != nil && found.Start < found.End {
-			found.Start, found.End = int(spans[found.Start].start), int(spans[found.End-1].end)
+		if end := min(found.End, len(spans)); found.Start < end {
+			found.Start, found.End = int(spans[found.Start].start), int(spans[end-1].end)
 		}
 	}
 	return tokens
