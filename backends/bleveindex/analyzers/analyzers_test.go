@@ -108,7 +108,7 @@ func TestLanguages(t *testing.T) {
 func FuzzAnalyzers(f *testing.F) {
 	for _, text := range []string{
 		"<b>caf&eacute;s</b> &amp; ＲＴＸ", "手机壳มือถือ ½ m²", "6579c22f-be2b-444c-a52b-0116dd82df6c", "L'Oréal's\x00\xff",
-		"İ ŉ ǰ ß", "&#0;&lt;", "ｶﾞ<", "㌌", "x ㌌ &amp; 手机壳", "\xff㌌",
+		"İ ŉ ǰ ß", "&#0;&lt;", "ｶﾞ<", "㌌", "x ㌌ &amp; 手机壳", "\xff㌌", "0 \u05a4",
 	} {
 		f.Add(text)
 	}

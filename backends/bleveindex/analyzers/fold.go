@@ -12,12 +12,14 @@ import (
 // Fold returns a value as it is compared with others: in lower case, without accents, in one width and encoding, with
 // single spaces.
 func Fold(value string) string {
-	value = strings.Join(strings.Fields(html.UnescapeString(value)), " ")
+	value = singleSpaces(html.UnescapeString(value))
 	if isASCII(value) {
 		return strings.ToLower(value)
 	}
-	return foldLetters(norm.NFKC.String(value))
+	return singleSpaces(foldLetters(norm.NFKC.String(value))) // a mark that stood alone leaves two
 }
+
+func singleSpaces(s string) string { return strings.Join(strings.Fields(s), " ") }
 
 func isASCII(s string) bool {
 	for i := range len(s) {
