@@ -3,6 +3,7 @@ package analyzers
 import (
 	"strings"
 	"testing"
+	"time"
 	"unicode/utf8"
 
 	"github.com/blevesearch/bleve/v2/analysis"
@@ -139,4 +140,25 @@ func FuzzAnalyzers(f *testing.F) {
 			t.Fatalf("%q is folded to %q and %q", text, once, Fold(once))
 		}
 	})
+}
+
+// Texts whose words are longer than any real one take no longer than others: products can hold anything.
+func TestLongWords(t *testing.T) {
+	sizes := map[string]int{Words: 500_000}
+	for _, tag := range Tags() {
+		sizes[For(tag)] = 40_000
+	}
+	for _, part := range []string{"a'", "1,", "\u0663"} {
+		for name, size := range sizes {
+			start := time.Now()
+			named(t, name).Analyze([]byte(strings.Repeat(part, size/len(part))))
+			if took := time.Since(start); took > 3*time.Second {
+				t.Errorf("%s takes %v for %d bytes of %q", name, took, size, part)
+			}
+		}
+	}
+	long := strings.Repeat("ab", maxStemmed)
+	if got := termsOf(named(t, For("fr")), "chaises "+long+"s chaises"); got != "chais "+long+"s chais" {
+		t.Errorf("words around a long one are %q", got)
+	}
 }

@@ -122,12 +122,17 @@ func withoutApostrophes(word []byte) (joined, rest []byte, ok bool) {
 		return nil, nil, false
 	}
 	_, size := utf8.DecodeRune(word[at:])
-	before, after := word[:at], word[at+size:]
-	if again, _, ok := withoutApostrophes(after); ok {
-		after = again
-	}
+	before, after := word[:at], bytes.Map(withoutApostrophe, word[at+size:])
 	if len(after) > 2 && len(before) > 0 && strings.Contains(elided, " "+string(before)+" ") {
 		rest = bytes.Clone(after)
 	}
 	return append(bytes.Clone(before), after...), rest, true
+}
+
+// withoutApostrophe returns a letter, and nothing in place of an apostrophe.
+func withoutApostrophe(r rune) rune {
+	if strings.ContainsRune(apostrophes, r) {
+		return -1
+	}
+	return r
 }

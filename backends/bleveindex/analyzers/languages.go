@@ -111,9 +111,13 @@ func newLanguage(l language, cache *registry.Cache) (analysis.Analyzer, error) {
 		letterCase{turkish: l.bleve == tr.AnalyzerName, romanian: l.bleve == ro.AnalyzerName},
 	)
 	for _, filter := range parts.TokenFilters {
-		if _, ok := filter.(*stop.StopTokensFilter); !ok {
-			a.TokenFilters = append(a.TokenFilters, filter)
+		if _, ok := filter.(*stop.StopTokensFilter); ok {
+			continue
 		}
+		if l.bleve != cjk.AnalyzerName {
+			filter = stemming{filter}
+		}
+		a.TokenFilters = append(a.TokenFilters, filter)
 	}
 	a.TokenFilters = append(a.TokenFilters, folding{})
 	if l.bleve == cjk.AnalyzerName {
@@ -121,6 +125,32 @@ func newLanguage(l language, cache *registry.Cache) (analysis.Analyzer, error) {
 		return cleaning{a}, nil
 	}
 	return a, nil
+}
+
+// maxStemmed is how long a word is at most, in bytes, that is stemmed. Some of bleve's stemmers take seconds for one of
+// 40 KB.
+const maxStemmed = 256
+
+// stemming is a filter of bleve's that gets no word that is longer than any real one.
+type stemming struct{ words analysis.TokenFilter }
+
+func (s stemming) Filter(input analysis.TokenStream) analysis.TokenStream {
+	isLong := func(token *analysis.Token) bool { return len(token.Term) > maxStemmed }
+	if !slices.ContainsFunc(input, isLong) {
+		return s.words.Filter(input)
+	}
+	all := make(analysis.TokenStream, 0, len(input))
+	for len(input) > 0 {
+		if n := slices.IndexFunc(input, isLong); n != 0 {
+			if n < 0 {
+				n = len(input)
+			}
+			all, input = append(all, s.words.Filter(input[:n:n])...), input[n:]
+			continue
+		}
+		all, input = append(all, input[0]), input[1:]
+	}
+	return all
 }
 
 // cleaning cleans a text before all of an analyzer: its filters count places in what its tokenizer gets.
