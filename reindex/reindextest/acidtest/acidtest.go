@@ -82,9 +82,6 @@ const (
 	patience = 3 * time.Minute
 	// killed is how many of a hundred reindexes, and of the checks after them, end with the process.
 	killed = 20
-	// goneBack is after how many of a hundred reindexes, and of rollbacks, the index goes back to the generation that was
-	// replaced last. Twice in a row is forward again.
-	goneBack = 30
 )
 
 // Run runs the scenarios as subtests. environment returns the environment of the engine's process for a folder of the

@@ -2,5 +2,9 @@
 
 package acidtest
 
-// raceDetected reports whether the tests run under the race detector.
-const raceDetected = true
+const (
+	// raceDetected reports whether the tests run under the race detector.
+	raceDetected = true
+	// goneBack is 0: under the race detector a rollback hardly catches up with the writers.
+	goneBack = 0
+)
