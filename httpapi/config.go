@@ -37,7 +37,7 @@ type Config struct {
 
 	// Changes carries out changes of single products, which has further endpoints served and described: PUT and DELETE
 	// /indexing/{tenant}/products/{id}, and POST /indexing/{tenant}/changes (see the package's documentation). It is most
-	// often the engine for products. Nil: there are no such endpoints.
+	// often the engine for products. Nil: these endpoints are not served.
 	Changes Updater
 	// MaxChangesBytes is the length of the longest body with changes that is read, in bytes. Default 8 MiB.
 	MaxChangesBytes int64
@@ -45,16 +45,16 @@ type Config struct {
 	MaxChangeBytes int64
 
 	// Throttle has the limits of each tenant's runs looked up and changed, by GET and PUT /indexing/{tenant}/throttle,
-	// also while a run goes on. Nil: there are no such endpoints.
+	// also while a run goes on. Nil: these endpoints are not served.
 	Throttle Throttle
 
-	// Schedule has the times at which each tenant is reindexed looked up, by GET /indexing/{tenant}/schedule. Nil: there
-	// is no such endpoint.
+	// Schedule has the times at which each tenant is reindexed looked up, by GET /indexing/{tenant}/schedule. Nil: the
+	// endpoint is not served.
 	Schedule Schedule
 
 	// Rollbacks has generations listed and gone back to, by GET /indexing/{tenant}/generations and POST
 	// /indexing/{tenant}/rollback. It is most often the engine for products, on an index that is a [reindex.Rollbacker].
-	// Nil: there are no such endpoints.
+	// Nil: these endpoints are not served.
 	Rollbacks Rollbacker
 
 	// Prefix is the part of requests' paths in front of /indexing, such as "/api". It begins with a slash and does not end

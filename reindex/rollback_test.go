@@ -311,7 +311,7 @@ func TestRollbackCancelled(t *testing.T) {
 	})
 }
 
-// If it is not known which edits a generation lacks there is no way back to it.
+// A rollback fails if nobody knows which edits the generation lacks.
 func TestRollbackWithoutItsChanges(t *testing.T) {
 	edit := func(t *testing.T, e *reindex.Engine) {
 		t.Helper()

@@ -138,7 +138,7 @@ func licenceOf(dir string) (string, error) {
 		found[licence] = true
 	}
 	if len(found) == 0 {
-		return "", fmt.Errorf("there is no licence in %s", dir)
+		return "", fmt.Errorf("no licence found in %s", dir)
 	}
 	return strings.Join(slices.Sorted(maps.Keys(found)), ", "), nil
 }

@@ -102,7 +102,7 @@ func TestKeeps(t *testing.T) {
 	}
 }
 
-// Generations that are no longer to be kept leave the disk: at a switch, with Reap and with Open.
+// A switch, Reap and Open remove the generations that KeepPrevious and KeepFor do not cover.
 func TestKeptIsRemoved(t *testing.T) {
 	ix, dir, names := keeping(t, &Config{KeepPrevious: 2})
 	publish(t, ix, "acme", products(5, "4")...)

@@ -108,7 +108,7 @@ func merging(of *scorch.Scorch) bool {
 	return active
 }
 
-// hasLeftovers reports whether there are files of segments that are no longer part of an index.
+// hasLeftovers reports whether the folder of an index holds more files than the index uses.
 func hasLeftovers(of *scorch.Scorch) bool {
 	const list = 1 // root.bolt
 	stats := of.StatsMap()

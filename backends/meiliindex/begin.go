@@ -28,19 +28,18 @@ func (ix *Index) Begin(ctx context.Context, tenant string) (reindex.Generation, 
 }
 
 func (ix *Index) begin(ctx context.Context, tenant string) (*generation, error) {
-	if err := ctx.Err(); err != nil {
+	token, fenced, err := ix.ready(ctx)
+	if err != nil {
 		return nil, err
 	}
-	if err := ix.checkVersion(ctx); err != nil {
-		return nil, err
-	}
-	token, fenced := reindex.Fence(ctx)
-	if !fenced {
-		token = noToken
-	} else if all, err := ix.list(ctx, tenant); err != nil {
-		return nil, err
-	} else if err := ix.checkToken(tenant, "", token, all); err != nil {
-		return nil, err
+	if fenced {
+		all, err := ix.list(ctx, tenant)
+		if err != nil {
+			return nil, err
+		}
+		if err := ix.checkToken(tenant, "", token, all); err != nil {
+			return nil, err
+		}
 	}
 	settings, err := ix.settings(ctx, tenant)
 	if err != nil {
@@ -55,6 +54,20 @@ func (ix *Index) begin(ctx context.Context, tenant string) (*generation, error) 
 		return nil, err
 	}
 	return g, nil
+}
+
+// ready checks that the server is one to write to, and returns the fencing token of the run, or noToken.
+func (ix *Index) ready(ctx context.Context) (token int64, fenced bool, err error) {
+	if err := ctx.Err(); err != nil {
+		return 0, false, err
+	}
+	if err := ix.checkVersion(ctx); err != nil {
+		return 0, false, err
+	}
+	if token, fenced = reindex.Fence(ctx); !fenced {
+		token = noToken
+	}
+	return token, fenced, nil
 }
 
 // newGeneration returns a generation with a uid of its own, which is in use.

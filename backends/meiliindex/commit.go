@@ -28,8 +28,8 @@ const confirmFor = 30 * time.Second
 
 // Commit swaps the generation's index with the live one in one task, or gives it the live one's name if nothing is
 // live, waits for that task, and has the index that was live deleted, or keeps it. If an answer is lost, Commit finds
-// out from the server what happened. A generation whose fencing token is no longer the greatest does not go live, and
-// the error matches [reindex.ErrFenced].
+// out from the server what happened. If another run has a greater fencing token, the generation does
+// not go live, and the error matches [reindex.ErrFenced].
 func (g *generation) Commit(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err

@@ -13,8 +13,18 @@ import (
 // TestConformance runs over the emulator and, if MEILISEARCH_URL and MEILISEARCH_API_KEY name one, over a real
 // server, on which it leaves nothing.
 func TestConformance(t *testing.T) {
+	onServers(t, reindextest.TestIndexer, fixture)
+}
+
+// onServers runs a suite with fixtures made for the emulator, and for the real server if there is one.
+func onServers(
+	t *testing.T,
+	suite func(t *testing.T, open func(t *testing.T) reindextest.Fixture),
+	fixture func(t *testing.T, url, key, prefix string) reindextest.Fixture,
+) {
+	t.Helper()
 	t.Run("Emulator", func(t *testing.T) {
-		reindextest.TestIndexer(t, func(t *testing.T) reindextest.Fixture {
+		suite(t, func(t *testing.T) reindextest.Fixture {
 			s := server(t)
 			return fixture(t, s.URL, meilitest.MasterKey, defaultPrefix)
 		})
@@ -24,7 +34,7 @@ func TestConformance(t *testing.T) {
 		if !ok {
 			t.Skip("MEILISEARCH_URL is not set")
 		}
-		reindextest.TestIndexer(t, func(t *testing.T) reindextest.Fixture {
+		suite(t, func(t *testing.T) reindextest.Fixture {
 			prefix := "reindextest_" + encodeName(t.Name()) + "_"
 			t.Cleanup(func() { removeAll(t, connect(t, url, key), prefix) })
 			return fixture(t, url, key, prefix)

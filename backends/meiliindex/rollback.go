@@ -29,15 +29,9 @@ func (ix *Index) Rollback(ctx context.Context, tenant, generation string) (reind
 }
 
 func (ix *Index) goBack(ctx context.Context, tenant, name string) (*generation, error) {
-	if err := ctx.Err(); err != nil {
+	token, fenced, err := ix.ready(ctx)
+	if err != nil {
 		return nil, err
-	}
-	if err := ix.checkVersion(ctx); err != nil {
-		return nil, err
-	}
-	token, fenced := reindex.Fence(ctx)
-	if !fenced {
-		token = noToken
 	}
 	all, err := ix.list(ctx, tenant)
 	if err != nil {

@@ -20,23 +20,7 @@ import (
 
 // TestRollbacker runs over the emulator and, as TestConformance does, over a real server.
 func TestRollbacker(t *testing.T) {
-	t.Run("Emulator", func(t *testing.T) {
-		reindextest.TestRollbacker(t, func(t *testing.T) reindextest.Fixture {
-			s := server(t)
-			return keepingFixture(t, s.URL, meilitest.MasterKey, defaultPrefix)
-		})
-	})
-	t.Run("Real", func(t *testing.T) {
-		url, key, ok := realServer()
-		if !ok {
-			t.Skip("MEILISEARCH_URL is not set")
-		}
-		reindextest.TestRollbacker(t, func(t *testing.T) reindextest.Fixture {
-			prefix := "reindextest_" + encodeName(t.Name()) + "_"
-			t.Cleanup(func() { removeAll(t, connect(t, url, key), prefix) })
-			return keepingFixture(t, url, key, prefix)
-		})
-	})
+	onServers(t, reindextest.TestRollbacker, keepingFixture)
 }
 
 // keepingFixture is a fixture whose index keeps two generations.

@@ -13,7 +13,7 @@ import (
 )
 
 const (
-	// searchPath is the path in front of a tenant.
+	// searchPath comes before the tenant in the path of a search.
 	searchPath = "/search/"
 	// shownHits is the number of products that the page gets.
 	shownHits = 20
