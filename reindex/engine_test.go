@@ -1,13 +1,11 @@
 package reindex_test
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"iter"
-	"log/slog"
 	"maps"
 	"slices"
 	"strings"
@@ -309,154 +307,6 @@ func TestGateSettings(t *testing.T) {
 	}
 }
 
-// The first product of an id counts, whatever the batches and the workers.
-func TestDuplicates(t *testing.T) {
-	first := reindextest.Products(500, "new")
-	var products []reindex.Product
-	for i, p := range first {
-		products = append(products, p)
-		if i >= 100 && i%5 == 0 {
-			products = append(products, reindextest.NewProduct(first[i-100].ID, map[string]any{"rev": "later"}))
-		}
-	}
-	rejected := reindex.Product{ID: "r", Body: json.RawMessage(`no`)}
-	products = append(products, rejected, reindextest.NewProduct("r", map[string]any{"rev": "later"}))
-	b := newBench(t, reindextest.Slice(products),
-		&reindex.Config{BatchDocs: 7, Workers: 4, MaxRejected: 1, MaxDuplicates: 81, ReportItems: 10}, nil)
-	report, err := b.Run(t.Context(), tenant)
-	if err != nil {
-		t.Fatal(err)
-	}
-	b.assertLive(t, first, "new")
-	if report.Duplicates != 81 || report.Conflicts != 81 || report.Indexed != 500 || report.Rejected != 1 ||
-		report.Read != 582 {
-		t.Errorf("report %+v", report)
-	}
-	want := []string{"p0", "p5", "p10", "p15", "p20", "p25", "p30", "p35", "p40", "p45"}
-	if !slices.Equal(report.DuplicateIDs, want) {
-		t.Errorf("duplicates listed: %v, want the first ten, %v", report.DuplicateIDs, want)
-	}
-}
-
-// Each bad product is rejected by name with a reason, and costs the others nothing.
-func TestBadProducts(t *testing.T) {
-	good := reindextest.Products(10_000, "new")
-	bad := map[string]string{
-		"truncated": `{"id":"x"`, "array": `[1]`, "empty": ``, "utf8": "{\"id\":\"\xff\"}", "two": `{} {}`,
-		"control\x01": `{}`, "invalid\xff": `{}`, "": `{}`,
-		strings.Repeat("x", 4097): `{}`,
-	}
-	products := slices.Clone(good)
-	for i, id := range slices.Sorted(maps.Keys(bad)) {
-		products = slices.Insert(products, i*1000, reindex.Product{ID: id, Body: json.RawMessage(bad[id])})
-	}
-	b := newBench(t, reindextest.Slice(products), &reindex.Config{MaxRejected: 9}, nil)
-	report, err := b.Run(t.Context(), tenant)
-	if err != nil {
-		t.Fatal(err)
-	}
-	b.assertLive(t, good, "new")
-	if len(report.Rejections) != len(bad) || report.Rejected != int64(len(bad)) {
-		t.Fatalf("rejected %d, listed %v", report.Rejected, report.Rejections)
-	}
-	for _, r := range report.Rejections {
-		if r.Reason == "" || len(r.ID) > 4096 {
-			t.Errorf("rejection %+v", r)
-		}
-	}
-}
-
-// located is a source that knows where its products are, or fails to find out.
-type located struct {
-	reindextest.Slice
-
-	err error
-}
-
-func (l located) Open(context.Context, string) (reindex.Snapshot, error) { return l, nil }
-
-func (l located) Locate(_ context.Context, ids ...string) (map[string]string, error) {
-	where := map[string]string{}
-	for i, p := range l.Slice {
-		if slices.Contains(ids, p.ID) {
-			where[p.ID] = fmt.Sprintf("%s, line %d", tenant, i+1)
-		}
-	}
-	return where, l.err
-}
-
-// The report has the places of the rejected products, if the source knows them.
-func TestLocatesRejections(t *testing.T) {
-	products := reindextest.Products(1000, "new")
-	products[41].Body, products[42].Body = nil, json.RawMessage(`[]`)
-	for _, test := range []struct {
-		err  error
-		want []string
-	}{
-		{nil, []string{"acme, line 42", "acme, line 43"}},
-		{errSource, []string{"", ""}},
-	} {
-		b := newBench(t, located{products, test.err}, nil, nil)
-		report, err := b.Run(t.Context(), tenant)
-		if !errors.As(err, new(*reindex.GateError)) || len(report.Rejections) != 2 {
-			t.Fatalf("report %+v, error %v", report, err)
-		}
-		if got := []string{report.Rejections[0].Where, report.Rejections[1].Where}; !slices.Equal(got, test.want) {
-			t.Errorf("located at %q, want %q", got, test.want)
-		}
-		if got := b.lastJob(t).Report.Rejections; !slices.Equal(got, report.Rejections) {
-			t.Errorf("the job has %v, the report %v", got, report.Rejections)
-		}
-	}
-}
-
-// The log names the first rejected products, where they are and why, and never a body.
-func TestLogNamesRejections(t *testing.T) {
-	products := reindextest.Products(100, "secret-body")
-	for i := range 7 {
-		products[10*i].Body = append(json.RawMessage(nil), products[10*i].Body[:20]...)
-	}
-	var logged bytes.Buffer
-	b := newBench(t, located{products, nil}, &reindex.Config{Logger: slog.New(slog.NewJSONHandler(&logged, nil))}, nil)
-	if _, err := b.Run(t.Context(), tenant); err == nil {
-		t.Fatal("no error")
-	}
-	for _, want := range []string{`"p0"`, `"p40"`, "acme, line 41", "not valid JSON", `"tenant":"acme"`, b.lastJob(t).ID} {
-		if !strings.Contains(logged.String(), want) {
-			t.Errorf("the log lacks %q: %s", want, logged.String())
-		}
-	}
-	for _, unwanted := range []string{`"p50"`, "secret-body"} {
-		if strings.Contains(logged.String(), unwanted) {
-			t.Errorf("the log has %q: %s", unwanted, logged.String())
-		}
-	}
-}
-
-// A run that cannot succeed any more stops when its report is full.
-func TestHopelessRunStops(t *testing.T) {
-	read := 0
-	src := reindex.SourceFunc(func(context.Context, string) iter.Seq2[reindex.Product, error] {
-		return func(yield func(reindex.Product, error) bool) {
-			for range 1_000_000 {
-				read++
-				if !yield(reindex.Product{ID: fmt.Sprint(read), Body: json.RawMessage(`1`)}, nil) {
-					return
-				}
-			}
-		}
-	})
-	b := newBench(t, src, &reindex.Config{ReportItems: 50, BatchDocs: 10}, nil)
-	report, err := b.Run(t.Context(), tenant)
-	if gate, ok := errors.AsType[*reindex.GateError](err); !ok || gate.Rule != reindex.RuleRejected {
-		t.Errorf("error %v, want rule rejected", err)
-	}
-	if len(report.Rejections) != 50 || read > 1000 {
-		t.Errorf("listed %d rejections, read %d products", len(report.Rejections), read)
-	}
-	b.assertOldLive(t)
-}
-
 // Bodies reach the index as one line.
 func TestBodiesBecomeOneLine(t *testing.T) {
 	body := "{\r\n \"name\" : \"a b\",\n \"rev\": \"new\"\n}"
@@ -504,86 +354,6 @@ func TestTransform(t *testing.T) {
 	if len(r) != 2 || r[0].Reason != "transform: no price" || !strings.Contains(r[1].Reason, "after the transform") {
 		t.Errorf("rejections %v", r)
 	}
-}
-
-// A panic of anything that a host provides ends the run as a failure, not the program.
-func TestPanics(t *testing.T) {
-	products := reindextest.Products(1000, "new")
-	panics := func(op reindextest.Op) func(reindextest.Call) reindextest.Fault {
-		return func(c reindextest.Call) reindextest.Fault {
-			if c.Op == op {
-				return reindextest.Fault{Panic: errSource}
-			}
-			return reindextest.Fault{}
-		}
-	}
-	for _, test := range []struct {
-		name  string
-		src   reindex.Source
-		cfg   reindex.Config
-		fault func(reindextest.Call) reindextest.Fault
-		phase reindex.Phase
-	}{
-		{name: "in Count", src: counted{n: -7}, phase: reindex.PhaseOpen},
-		{
-			name: "in the sequence", src: then(products, func(func(reindex.Product, error) bool) { panic(errSource) }),
-			phase: reindex.PhaseRead,
-		},
-		{
-			name:  "in Products",
-			src:   reindex.SourceFunc(func(context.Context, string) iter.Seq2[reindex.Product, error] { panic(errSource) }),
-			phase: reindex.PhaseRead,
-		},
-		{name: "in Transform", src: reindextest.Slice(products), phase: reindex.PhaseWrite, cfg: reindex.Config{
-			Transform: func(context.Context, string, reindex.Product) (json.RawMessage, error) { panic(errSource) },
-		}},
-		{name: "in Begin", src: reindextest.Slice(products), fault: panics(reindextest.OpBegin), phase: reindex.PhaseBegin},
-		{name: "in Write", src: reindextest.Slice(products), fault: panics(reindextest.OpWrite), phase: reindex.PhaseWrite},
-		{name: "in Seal", src: reindextest.Slice(products), fault: panics(reindextest.OpSeal), phase: reindex.PhaseSeal},
-		{
-			name: "in Commit", src: reindextest.Slice(products), fault: panics(reindextest.OpCommit),
-			phase: reindex.PhaseCommit,
-		},
-	} {
-		t.Run(test.name, func(t *testing.T) {
-			b := newBench(t, test.src, &test.cfg, test.fault)
-			_, err := b.Run(t.Context(), tenant)
-			panicked, ok := errors.AsType[*reindex.PanicError](err)
-			if !ok || !errors.Is(err, errSource) || len(panicked.Stack) == 0 {
-				t.Fatalf("error %v, want a PanicError with the value and a stack", err)
-			}
-			if failed, ok := errors.AsType[*reindex.RunError](err); !ok || failed.Phase != test.phase {
-				t.Errorf("error %v, want a RunError of phase %s", err, test.phase)
-			}
-			b.assertOldLive(t)
-			if m := b.lastJob(t).Message; strings.Contains(m, "10.1.2.3") || !strings.Contains(m, "defect") {
-				t.Errorf("message %q", m)
-			}
-		})
-	}
-	t.Run("in Abort", func(t *testing.T) {
-		b := newBench(t, reindextest.Slice(products), nil, panics(reindextest.OpAbort))
-		if _, err := b.Run(t.Context(), tenant); err != nil {
-			t.Errorf("a run whose index is live fails: %v", err)
-		}
-		b.assertLive(t, products, "new")
-	})
-	t.Run("in Trace", func(t *testing.T) {
-		trace := &reindex.Trace{
-			JobStarted:   func(context.Context, reindex.Job) context.Context { panic("trace") },
-			JobChanged:   func(context.Context, reindex.Job, reindex.Status) { panic("trace") },
-			JobEnded:     func(context.Context, reindex.Job, error) { panic("trace") },
-			PhaseStarted: func(context.Context, reindex.JobInfo, reindex.Phase) context.Context { panic("trace") },
-			PhaseEnded:   func(context.Context, reindex.JobInfo, reindex.Phase, error) { panic("trace") },
-			WriteStarted: func(context.Context, reindex.JobInfo, reindex.BatchWrite) context.Context { panic("trace") },
-			WriteEnded:   func(context.Context, reindex.JobInfo, reindex.BatchWrite) { panic("trace") },
-		}
-		b := newBench(t, reindextest.Slice(products), &reindex.Config{Trace: trace}, nil)
-		if _, err := b.Run(t.Context(), tenant); err != nil {
-			t.Error(err)
-		}
-		b.assertLive(t, products, "new")
-	})
 }
 
 func TestTrace(t *testing.T) {

@@ -11,7 +11,6 @@ import (
 	"sync"
 	"testing"
 	"testing/synctest"
-	"time"
 
 	"productindex/reindex"
 	"productindex/reindex/reindextest"
@@ -170,120 +169,6 @@ func TestPendingInOrder(t *testing.T) {
 			t.Error(err)
 		}
 	})
-}
-
-// A run that is stopped, wherever it is, leaves the live index as it was and cleans up.
-func TestCancel(t *testing.T) {
-	slow := func(op reindextest.Op) func(reindextest.Call) reindextest.Fault {
-		return func(c reindextest.Call) reindextest.Fault {
-			if c.Op == op {
-				return reindextest.Fault{Delay: time.Hour}
-			}
-			return reindextest.Fault{}
-		}
-	}
-	for _, test := range []struct {
-		name     string
-		careless bool
-		open     bool // the gate
-		fault    func(reindextest.Call) reindextest.Fault
-	}{
-		{name: "while the source waits"},
-		{name: "while a careless source waits", careless: true},
-		{name: "while begin waits", fault: slow(reindextest.OpBegin)},
-		{name: "while a write waits", open: true, fault: slow(reindextest.OpWrite)},
-		{name: "while seal waits", open: true, fault: slow(reindextest.OpSeal)},
-		{name: "between tries", open: true, fault: onWrite(func(reindextest.Call) reindextest.Fault {
-			return reindextest.Fault{Err: &reindex.TemporaryError{Err: errBusy, RetryAfter: time.Hour}}
-		})},
-	} {
-		for _, how := range []string{"Cancel", "Shutdown", "context"} {
-			t.Run(test.name+", by "+how, func(t *testing.T) {
-				synctest.Test(t, func(t *testing.T) {
-					src := newGated(5000)
-					src.careless = test.careless
-					if test.open {
-						close(src.gate)
-					}
-					b := newBench(t, src, &reindex.Config{Retry: reindex.Retry{Attempts: 3}}, test.fault)
-					ctx, cancel := context.WithCancel(t.Context())
-					result := make(chan error, 1)
-					go func() {
-						_, err := b.Run(ctx, tenant)
-						result <- err
-					}()
-					synctest.Wait()
-					start := time.Now()
-					var want error
-					switch how {
-					case "Cancel":
-						want = reindex.ErrCancelled
-						if err := b.Cancel(t.Context(), tenant, b.lastJob(t).ID); err != nil {
-							t.Error(err)
-						}
-					case "Shutdown":
-						want = reindex.ErrShutdown
-						impatient, stop := context.WithTimeout(t.Context(), time.Second)
-						if err := b.Shutdown(impatient); !errors.Is(err, context.DeadlineExceeded) {
-							t.Errorf("shutdown: %v", err)
-						}
-						stop()
-					case "context":
-						want = context.Canceled
-						cancel()
-					}
-					if err := <-result; !errors.Is(err, want) || !errors.As(err, new(*reindex.RunError)) {
-						t.Errorf("error %v, want %v", err, want)
-					}
-					cancel()
-					if took := time.Since(start); took > 2*time.Second {
-						t.Errorf("it took %v", took)
-					}
-					b.assertOldLive(t)
-					if job := b.lastJob(t); job.Status != reindex.StatusFailure || !strings.Contains(job.Message, "the reindex was ") {
-						t.Errorf("job %s: %q", job.Status, job.Message)
-					}
-				})
-			})
-		}
-	}
-}
-
-// A switch-over that has begun is not cut off at once: it gets CleanupTimeout to end well, and no more.
-func TestCancelDuringCommit(t *testing.T) {
-	for _, test := range []struct {
-		name  string
-		takes time.Duration
-		want  reindex.Status
-	}{
-		{"short", 10 * time.Second, reindex.StatusSuccess},
-		{"for ever", time.Hour, reindex.StatusFailure},
-	} {
-		t.Run(test.name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				products := reindextest.Products(100, "new")
-				b := newBench(t, reindextest.Slice(products), nil, func(c reindextest.Call) reindextest.Fault {
-					if c.Op == reindextest.OpCommit {
-						return reindextest.Fault{Delay: test.takes}
-					}
-					return reindextest.Fault{}
-				})
-				job := mustStart(t, b.Engine, tenant)
-				synctest.Wait()
-				if err := b.Cancel(t.Context(), tenant, job.ID); err != nil {
-					t.Error(err)
-				}
-				if job := ended(t, b.Engine, job); job.Status != test.want {
-					t.Errorf("job %s: %q, want %s", job.Status, job.Message, test.want)
-				}
-				if test.want == reindex.StatusSuccess {
-					b.assertLive(t, products, "new")
-				} else {
-					b.assertOldLive(t)
-				}
-			})
-		})
-	}
 }
 
 // Shutdown lets runs end, and refuses new ones.
@@ -519,37 +404,4 @@ func TestParts(t *testing.T) {
 		}
 		b.assertOldLive(t)
 	})
-}
-
-// The products in memory at one time are at most a batch per worker and one that is being filled.
-func TestProductsInMemory(t *testing.T) {
-	const docs, workers = 10, 3
-	var mu sync.Mutex
-	read, written, most := 0, 0, 0
-	src := reindex.SourceFunc(func(ctx context.Context, _ string) iter.Seq2[reindex.Product, error] {
-		return func(yield func(reindex.Product, error) bool) {
-			for p, err := range reindextest.Slice(reindextest.Products(5000, "new")).Products(ctx) {
-				mu.Lock()
-				read++
-				most = max(most, read-written)
-				mu.Unlock()
-				if !yield(p, err) {
-					return
-				}
-			}
-		}
-	})
-	cfg := &reindex.Config{BatchDocs: docs, Workers: workers,
-		Trace: &reindex.Trace{WriteEnded: func(_ context.Context, _ reindex.JobInfo, w reindex.BatchWrite) {
-			mu.Lock()
-			written += w.Docs
-			mu.Unlock()
-		}}}
-	b := newBench(t, src, cfg, nil)
-	if _, err := b.Run(t.Context(), tenant); err != nil {
-		t.Fatal(err)
-	}
-	if limit := docs * (workers + 1); most > limit {
-		t.Errorf("%d products were in memory at one time, want at most %d", most, limit)
-	}
 }

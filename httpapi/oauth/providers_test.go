@@ -3,11 +3,9 @@ package oauth_test
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"maps"
 	"net/http"
 	"slices"
-	"strings"
 	"testing"
 
 	"productindex/httpapi"
@@ -323,145 +321,5 @@ func TestProviders(t *testing.T) {
 		for _, changes := range p.invalid {
 			expect(changes, "invalid")
 		}
-	}
-}
-
-// The host's log says which claim is missing or has nothing in it. The response says the same for all.
-func TestMissingClaims(t *testing.T) {
-	const missing = ": missing required scopes: " + httpapi.ScopeManage
-	server := newAuthServer(t)
-	for _, tc := range []struct {
-		claims    object
-		configure func(*oauth.JWTConfig)
-		want      string
-	}{
-		{claims: object{"tenant": nil}, want: `the token has no claim "tenant"` + missing},
-		{claims: object{"tenant": object{"acme": true}}, want: `the token's claim "tenant" has no string` + missing},
-		{claims: object{"tenant": "globex"}, want: `the token is of another tenant` + missing},
-		{claims: object{"scope": nil}, want: `no scope is in the token's claims "scope", "scp"` + missing},
-		{claims: object{"scope": "s3cr3t"}, want: missing[2:]},
-		{
-			claims:    object{"org": object{"name": 1}},
-			configure: func(c *oauth.JWTConfig) { c.Claims.Tenant = "/org/id" },
-			want:      `the token has no claim "/org/id"` + missing,
-		},
-		{
-			configure: func(c *oauth.JWTConfig) { c.Claims.Scopes = []string{"roles", "/realm_access/roles"} },
-			want:      `no scope is in the token's claims "roles", "/realm_access/roles"` + missing,
-		},
-		{
-			configure: func(c *oauth.JWTConfig) {
-				c.Claims = oauth.Claims{
-					Grant: func(context.Context, map[string]any, oauth.Grant) (oauth.Grant, error) { return oauth.Grant{}, nil },
-				}
-			},
-			want: "Claims.Grant named no tenant" + missing,
-		},
-		{
-			configure: func(c *oauth.JWTConfig) {
-				c.Claims = oauth.Claims{Grant: func(context.Context, map[string]any, oauth.Grant) (oauth.Grant, error) {
-					return oauth.Grant{AllTenants: true}, nil
-				}}
-			},
-			want: "Claims.Grant named no scope" + missing,
-		},
-		{
-			configure: func(c *oauth.JWTConfig) {
-				c.Claims.Grant = func(context.Context, map[string]any, oauth.Grant) (oauth.Grant, error) {
-					return oauth.Grant{}, errors.New("the database is down")
-				}
-			},
-			want: "reading the claims with the host's Claims.Grant: the database is down",
-		},
-		{claims: object{"exp": nil}, want: "invalid access token: token is missing required claim: exp"},
-		{
-			claims: object{"iss": nil},
-			want:   `invalid access token: token has invalid issuer: its claim "iss" is not "https://auth.test"`,
-		},
-		{
-			claims: object{"iss": "s3cr3t"},
-			want:   `invalid access token: token has invalid issuer: its claim "iss" is not "https://auth.test"`,
-		},
-		{
-			claims: object{"aud": nil},
-			want:   `invalid access token: token is missing required claim: the token has no claim "aud"`,
-		},
-		{
-			claims: object{"aud": "s3cr3t"},
-			want:   `invalid access token: token has invalid audience: its claim "aud" has none of the accepted names`,
-		},
-		{
-			configure: func(c *oauth.JWTConfig) { c.AudienceClaim = "/client/id" },
-			want:      `invalid access token: token is missing required claim: the token has no claim "/client/id"`,
-		},
-	} {
-		cfg := server.jwtConfig(server.direct())
-		if tc.configure != nil {
-			tc.configure(&cfg)
-		}
-		err := ask(newJWT(t, cfg), server.sign(t, nil, tc.claims))
-		if err == nil || err.Error() != tc.want {
-			t.Errorf("%v: %v, want %s", tc.claims, err, tc.want)
-		}
-	}
-}
-
-// The verdict of a host's function on an introspected token is remembered as the answer is, and is not a failure of
-// the server.
-func TestGrantOfIntrospection(t *testing.T) {
-	server := newAuthServer(t, &oauthClient{id: "shop", opaque: true, tenant: "acme"})
-	client := server.direct()
-	token := server.token(t, client, "shop")
-	var fails error
-	asked := 0
-	cfg := server.introspectionConfig(client)
-	cfg.Claims.Grant = func(_ context.Context, claims map[string]any, read oauth.Grant) (oauth.Grant, error) {
-		asked++
-		if claims["active"] != true || !slices.Equal(read.Tenants, []string{"acme"}) {
-			t.Errorf("claims %v, read %v", claims, read)
-		}
-		return read, fails
-	}
-	authorize := newIntrospection(t, cfg)
-	fails = errors.New("the database is down")
-	for range 10 { // more often than the server may fail
-		if err := ask(authorize, token); kindOf(err) != "undecided" || !strings.Contains(err.Error(), fails.Error()) {
-			t.Errorf("while the function fails: %v", err)
-		}
-	}
-	fails = nil
-	for range 2 {
-		if err := ask(authorize, token); err != nil {
-			t.Error(err)
-		}
-	}
-	if n := server.called(introspectPath); asked != 11 || n != 11 {
-		t.Errorf("the function was called %d times, the server %d times", asked, n)
-	}
-	for _, refusal := range []error{httpapi.ErrInvalidToken, httpapi.ErrExpiredToken, &httpapi.ScopeError{}} {
-		fails = refusal
-		fresh := server.token(t, client, "shop")
-		for range 2 {
-			if err := ask(authorize, fresh); !errors.Is(err, refusal) {
-				t.Errorf("%v, want %v", err, refusal)
-			}
-		}
-	}
-	if asked != 14 {
-		t.Errorf("the function was called %d times: refusals are not remembered", asked)
-	}
-}
-
-// A failing function of a JWT's claims gets the documented 403, and what it may not show stays out.
-func TestGrantFails(t *testing.T) {
-	server := newAuthServer(t)
-	cfg := server.jwtConfig(server.direct())
-	cfg.Claims.Grant = func(context.Context, map[string]any, oauth.Grant) (oauth.Grant, error) { panic("no such shop") }
-	s := serve(t, newJWT(t, cfg))
-	status, body, _ := s.post(t, "acme", server.sign(t, nil, nil))
-	if status != http.StatusForbidden || !strings.Contains(body, httpapi.MessageNotAuthorized) ||
-		strings.Contains(body, "shop") ||
-		!strings.Contains(s.logged(), "no such shop") {
-		t.Errorf("%d %s; log %s", status, body, s.logged())
 	}
 }

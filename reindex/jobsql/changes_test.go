@@ -129,46 +129,6 @@ func (s stopping) Pin(ctx context.Context, tenant, name string, position int64, 
 	return s.Changes.Pin(ctx, tenant, name, position, lasting)
 }
 
-// late is an index that carries one call out only when it may, whatever its context says, as a server does whose
-// request was long on its way.
-type late struct {
-	*reindextest.Memory
-
-	update, commit func() // called before
-}
-
-func (l late) Update(ctx context.Context, tenant string, changes []reindex.Change) error {
-	if l.update != nil {
-		l.update()
-	}
-	return l.Memory.Update(context.WithoutCancel(ctx), tenant, changes)
-}
-
-func (l late) Begin(ctx context.Context, tenant string) (reindex.Generation, error) {
-	gen, err := l.Memory.Begin(ctx, tenant)
-	return lateGeneration{gen, l.commit}, err
-}
-
-type lateGeneration struct {
-	reindex.Generation
-
-	commit func()
-}
-
-func (g lateGeneration) Unwrap() any { return g.Generation }
-
-func (g lateGeneration) Edit(ctx context.Context, changes []reindex.Change) error {
-	editor, _ := reindex.As[reindex.Editor](g.Generation)
-	return editor.Edit(ctx, changes)
-}
-
-func (g lateGeneration) Commit(ctx context.Context) error {
-	if g.commit != nil {
-		g.commit()
-	}
-	return g.Generation.Commit(context.WithoutCancel(ctx))
-}
-
 // newLogEngine returns an engine over a log of changes.
 func newLogEngine(tb testing.TB, src reindex.Source, ix reindex.Indexer, log reindex.ChangeLog) *reindex.Engine {
 	tb.Helper()
@@ -223,84 +183,6 @@ func stopOnce(gate *sync.RWMutex) (call func(), stopped, goOn chan struct{}) {
 			gate.Unlock()
 		})
 	}, stopped, goOn
-}
-
-// An applier that is stopped in a write, and goes on when another one has long applied newer changes, writes an older
-// state over a newer one: then all that came since is carried out again.
-func testLateApplier(t *testing.T, d database) {
-	const lease = 400 * time.Millisecond
-	index, gate := reindextest.NewMemory(), &sync.RWMutex{}
-	call, stopped, goOn := stopOnce(gate)
-	other := newLogEngine(t, reindextest.Slice(reindextest.Products(1, "0")), index, d.changes(t, lease, 1<<20))
-	if _, err := other.Run(t.Context(), "acme"); err != nil {
-		t.Fatal(err)
-	}
-	sleepy := newLogEngine(t, reindextest.Slice(nil), late{index, call, nil}, stopping{d.changes(t, lease, 1<<20), gate})
-	mustUpdate(t, sleepy, upsert("a", "older"), upsert("b", "older"))
-	<-stopped
-	mustUpdate(t, other, upsert("a", "newer"), reindex.Change{ID: "b", Delete: true})
-	if err := other.Settle(t.Context(), "acme"); err != nil {
-		t.Fatal(err)
-	}
-	want := map[string]string{reindextest.Products(1, "0")[0].ID: "0", "a": "newer"}
-	assertRevs(t, index, want)
-	close(goOn)
-	awaitThat(t, "what was written late is replaced", func() bool {
-		state, err := other.Changes(t.Context(), "acme")
-		return err == nil && state.Lag() == 0 && maps.Equal(revs(index), want) && !sleepyHolds(t, d)
-	})
-	mustUpdate(t, sleepy, upsert("a", "newest"))
-	if err := sleepy.Settle(t.Context(), "acme"); err != nil {
-		t.Fatal(err)
-	}
-	want["a"] = "newest"
-	assertRevs(t, index, want)
-}
-
-// sleepyHolds reports whether the late applier has still to say that it was late.
-func sleepyHolds(t *testing.T, d database) bool {
-	var n int
-	s := d.store(t, Config{})
-	err := s.queryRow(t.Context(), s.db, "SELECT COUNT(*) FROM reindex_logs WHERE applied < head").Scan(&n)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return n > 0
-}
-
-// A run that is stopped right before its switch-over, and goes on when an applier has carried changes into the index
-// that it replaces, has them carried out again in the new one.
-func testLateSwitch(t *testing.T, d database) {
-	const lease = 400 * time.Millisecond
-	index, gate := reindextest.NewMemory(), &sync.RWMutex{}
-	call, stopped, goOn := stopOnce(gate)
-	products := reindextest.Products(3, "0")
-	other := newLogEngine(t, reindextest.Slice(products), index, d.changes(t, lease, 1<<20))
-	if _, err := other.Run(t.Context(), "acme"); err != nil {
-		t.Fatal(err)
-	}
-	log := stopping{d.changes(t, lease, 1<<20), gate}
-	sleepy := newLogEngine(t, reindextest.Slice(products), late{index, nil, call}, log)
-	ended := make(chan error)
-	go func() {
-		_, err := sleepy.Run(context.WithoutCancel(t.Context()), "acme")
-		ended <- err
-	}()
-	<-stopped
-	mustUpdate(t, other, upsert("a", "edit"), reindex.Change{ID: products[1].ID, Delete: true})
-	if err := other.Settle(t.Context(), "acme"); err != nil {
-		t.Fatal(err)
-	}
-	want := map[string]string{products[0].ID: "0", products[2].ID: "0", "a": "edit"}
-	assertRevs(t, index, want)
-	close(goOn)
-	if err := <-ended; err != nil {
-		t.Error(err)
-	}
-	if err := other.Settle(t.Context(), "acme"); err != nil {
-		t.Fatal(err)
-	}
-	assertRevs(t, index, want)
 }
 
 // Changes that were accepted and not applied when a process ended are applied by the next one, at its start.

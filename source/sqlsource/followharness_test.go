@@ -1,0 +1,151 @@
+package sqlsource_test
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"productindex/reindex"
+	"productindex/source/sqlsource"
+)
+
+// receiver keeps the changes that it is given, and the refusals.
+type receiver struct {
+	mu      sync.Mutex
+	got     map[string][]reindex.Change
+	calls   int
+	refused []string
+	answer  func(tenant string, changes []reindex.Change) error
+}
+
+func (r *receiver) update(_ context.Context, tenant string, changes ...reindex.Change) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.calls++
+	if r.answer != nil {
+		if err := r.answer(tenant, changes); err != nil {
+			return err
+		}
+	}
+	if r.got == nil {
+		r.got = map[string][]reindex.Change{}
+	}
+	r.got[tenant] = append(r.got[tenant], changes...)
+	return nil
+}
+
+func (r *receiver) refuse(_ context.Context, tenant string, item reindex.ItemError) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.refused = append(r.refused, fmt.Sprintf("%s/%s: %v", tenant, item.ID, item.Err))
+}
+
+// ids are the ids of the changes of a tenant, with what they are.
+func (r *receiver) ids(tenant string) string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var texts []string
+	for _, c := range r.got[tenant] {
+		text := c.ID
+		if c.Delete {
+			text = "-" + text
+		}
+		if c.Body != nil {
+			text += string(c.Body)
+		}
+		texts = append(texts, text)
+	}
+	return strings.Join(texts, " ")
+}
+
+func (r *receiver) refusals() string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return strings.Join(slices.Sorted(slices.Values(r.refused)), "; ")
+}
+
+// outbox makes an outbox of the name and returns its settings, with times that suit tests.
+func outbox(t *testing.T, d database, table string) (*sql.DB, sqlsource.Outbox) {
+	t.Helper()
+	db := d.open(t)
+	exec(t, db, "DROP TABLE IF EXISTS "+table,
+		"CREATE TABLE "+table+
+			" (sequence bigint PRIMARY KEY, tenant varchar(100), id varchar(100), deleted boolean, body "+d.text+")")
+	return db, sqlsource.Outbox{
+		Dialect: d.dialect, Table: table, Interval: time.Millisecond, MaxDelay: 20 * time.Millisecond,
+	}
+}
+
+// following is a Follow that goes on until it is stopped.
+type following struct {
+	*receiver
+
+	cancel context.CancelFunc
+	ended  chan error
+}
+
+func follow(t *testing.T, db *sql.DB, o sqlsource.Outbox, answer func(string, []reindex.Change) error) *following {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	f := &following{&receiver{answer: answer}, cancel, make(chan error, 1)}
+	o.Refused = f.refuse
+	go func() { f.ended <- sqlsource.Follow(ctx, db, o, f.update) }()
+	t.Cleanup(func() { f.stop(t) })
+	return f
+}
+
+// stop ends it, if it has not ended yet.
+func (f *following) stop(t *testing.T) {
+	t.Helper()
+	f.cancel()
+	if err := <-f.ended; err != nil {
+		t.Errorf("Follow: %v", err)
+	}
+	f.ended <- nil
+}
+
+// await waits until something is so.
+func await(t *testing.T, what func() string, want string) {
+	t.Helper()
+	ticker, over := time.NewTicker(2*time.Millisecond), time.After(30*time.Second)
+	defer ticker.Stop()
+	for {
+		got := what()
+		if got == want {
+			return
+		}
+		select {
+		case <-ticker.C:
+		case <-over:
+			t.Fatalf("it is\n%s\nwant\n%s", got, want)
+		}
+	}
+}
+
+// left are the sequences in the table.
+func left(t *testing.T, db *sql.DB, table string) func() string {
+	return func() string {
+		rows, err := db.QueryContext(context.Background(), "SELECT sequence FROM "+table+" ORDER BY sequence")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer rows.Close()
+		var texts []string
+		for rows.Next() {
+			var n int
+			if err := rows.Scan(&n); err != nil {
+				t.Fatal(err)
+			}
+			texts = append(texts, fmt.Sprint(n))
+		}
+		if err := rows.Err(); err != nil {
+			t.Fatal(err)
+		}
+		return strings.Join(texts, " ")
+	}
+}
