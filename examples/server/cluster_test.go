@@ -59,7 +59,7 @@ var runElasticsearch = sync.OnceValues(func() (address string, err error) {
 	if out, err := build.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("go build: %w\n%s", err, out)
 	}
-	cmd := exec.Command(program)
+	cmd := exec.Command(program, "-quick")
 	cmd.Stderr = os.Stderr
 	out, err := cmd.StdoutPipe()
 	if err != nil {

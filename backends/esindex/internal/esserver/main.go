@@ -8,6 +8,7 @@ package main
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"os"
 	"os/signal"
@@ -24,9 +25,11 @@ func main() {
 }
 
 func run() error {
+	quick := flag.Bool("quick", false, "take less time for the start and more for each request later on, for short tests")
+	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	server, err := estest.Start(ctx, estest.Options{})
+	server, err := estest.Start(ctx, estest.Options{ForLong: !*quick})
 	if err != nil {
 		return err
 	}

@@ -13,6 +13,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"net/http"
@@ -47,6 +48,9 @@ type lazy struct {
 
 func (l *lazy) get() (*Server, error) {
 	l.once.Do(func() {
+		if benchmarks := flag.Lookup("test.bench"); benchmarks != nil {
+			l.opts.ForLong = benchmarks.Value.String() != ""
+		}
 		ctx, cancel := context.WithTimeout(context.Background(), startTimeout)
 		defer cancel()
 		l.server, l.err = Start(ctx, l.opts)

@@ -19,10 +19,16 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-func TestKillAndRestart(t *testing.T) {
+// onlyInCI skips a test that starts a server: other packages' tests start them all the time.
+func onlyInCI(t *testing.T) {
+	t.Helper()
 	if !inCI() {
-		t.Skip("two starts of a server are for CI")
+		t.Skip("starts of servers are for CI")
 	}
+}
+
+func TestKillAndRestart(t *testing.T) {
+	onlyInCI(t)
 	server := Own(t, Options{})
 	client := server.Transport(t)
 	send := func(method, path string) int {
@@ -54,6 +60,7 @@ func TestKillAndRestart(t *testing.T) {
 }
 
 func TestSecure(t *testing.T) {
+	onlyInCI(t)
 	server := Secure(t)
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "/_security/_authenticate", nil)
 	if err != nil {

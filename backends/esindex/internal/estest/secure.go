@@ -38,10 +38,7 @@ func (s *Server) secure(ctx context.Context, config string) error {
 	if err != nil {
 		return err
 	}
-	if err := s.keystore(ctx, "", "create"); err != nil {
-		return err
-	}
-	return s.keystore(ctx, s.Password, "add", "--stdin", "bootstrap.password")
+	return s.keystore(ctx, s.Password, "add", "--force", "--stdin", "bootstrap.password") // creates the keystore
 }
 
 // keystore runs the distribution's elasticsearch-keystore.

@@ -26,6 +26,9 @@ type Options struct {
 	Secure bool
 	// Settings of the node, beside our own.
 	Settings map[string]string
+	// ForLong is for a server that is measured, or that runs for hours: its start takes twice as much of the processor,
+	// and so do the requests of the first minutes, before the code is compiled for speed.
+	ForLong bool
 }
 
 // Server is a running server.
@@ -113,7 +116,7 @@ func (s *Server) prepare(ctx context.Context) error {
 	if err := os.CopyFS(config, os.DirFS(filepath.Join(s.home, "config"))); err != nil {
 		return err
 	}
-	if err := withoutGCLog(filepath.Join(config, "jvm.options")); err != nil {
+	if err := withoutCollector(filepath.Join(config, "jvm.options")); err != nil {
 		return err
 	}
 	if s.opts.Secure {
@@ -124,21 +127,33 @@ func (s *Server) prepare(ctx context.Context) error {
 	return s.chown()
 }
 
-// withoutGCLog removes the log of the garbage collector from the options of the JVM: OpenSearch writes it into its own
-// folder, which it must not do.
-func withoutGCLog(file string) error {
+// withoutCollector removes the choice of a garbage collector and its log from the options of the JVM. There must not be
+// two choices, and OpenSearch writes the log into its own folder, which it must not do.
+func withoutCollector(file string) error {
 	text, err := os.ReadFile(file)
 	if err != nil {
 		return err
 	}
 	var kept []string
 	for line := range strings.Lines(string(text)) {
-		if !strings.Contains(line, "-Xlog:gc") {
+		if !strings.Contains(line, "-Xlog:gc") && !strings.Contains(line, "-XX:+UseG1GC") {
 			kept = append(kept, line)
 		}
 	}
 	return os.WriteFile(file, []byte(strings.Join(kept, "")), 0o644)
 }
+
+// javaOptions returns the options of the server's JVM.
+func (s *Server) javaOptions() string {
+	const memory = "-Xms512m -Xmx512m "
+	if s.opts.ForLong {
+		return memory + "-XX:+UseG1GC"
+	}
+	return memory + quickJava + " -XX:+UseSerialGC"
+}
+
+// quickJava spares a JVM that ends soon the compiler that optimizes.
+const quickJava = "-XX:TieredStopAtLevel=1"
 
 // chown gives the folder to the user that the server runs as.
 func (s *Server) chown() error {
@@ -209,7 +224,8 @@ func (s *Server) command(name string, args ...string) *exec.Cmd {
 		s.Release.variable("JAVA_HOME") + "=" + s.javaHome,
 		s.Release.variable("PATH_CONF") + "=" + filepath.Join(s.dir, "config"),
 		s.Release.variable("TMPDIR") + "=" + filepath.Join(s.dir, "tmp"),
-		s.Release.variable("JAVA_OPTS") + "=-Xms512m -Xmx512m",
+		s.Release.variable("JAVA_OPTS") + "=" + s.javaOptions(),
+		"CLI_JAVA_OPTS=" + quickJava,
 	}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	if os.Geteuid() == 0 {
