@@ -15,7 +15,6 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
 )
 
@@ -84,10 +83,9 @@ func (b *browser) accessible(t *testing.T, view string) {
 		t.Skipf("accessibility is not checked: %v", err)
 	}
 	var found []string
-	await := func(p *runtime.EvaluateParams) *runtime.EvaluateParams { return p.WithAwaitPromise(true) }
 	b.do("checking "+view, chromedp.Evaluate(script+"; undefined", nil), chromedp.Evaluate(`axe.run(document)
 		.then(({violations}) => violations.flatMap(({id, impact, help, nodes}) => nodes.map((node) =>
-			impact + " " + id + ": " + help + ": " + node.html + " " + node.failureSummary)))`, &found, await))
+			impact + " " + id + ": " + help + ": " + node.html + " " + node.failureSummary)))`, &found, awaiting))
 	for _, finding := range found {
 		if strings.HasPrefix(finding, "serious") || strings.HasPrefix(finding, "critical") {
 			t.Errorf("%s: %s", view, finding)

@@ -47,10 +47,14 @@ func newBrowser(t *testing.T, s *shop) *browser {
 		t.Skip("there is no chromium, so the page is not tested in a browser: apt-get install chromium")
 	}
 	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(program), chromedp.NoSandbox,
-		chromedp.UserDataDir(t.TempDir()), chromedp.Flag("lang", "en-GB"), chromedp.WSURLReadTimeout(patience))
+		chromedp.UserDataDir(profile(t)), chromedp.Flag("lang", "en-GB"), chromedp.WSURLReadTimeout(patience))
 	allocator, stop := chromedp.NewExecAllocator(t.Context(), options...)
 	t.Cleanup(stop)
-	ctx, closePage := chromedp.NewContext(allocator, chromedp.WithErrorf(t.Logf)) // events that it does not know
+	ctx, closePage := chromedp.NewContext(allocator, chromedp.WithErrorf(func(format string, args ...any) {
+		if !strings.HasPrefix(format, "unhandled node event") { // of browsers that are newer than the library
+			t.Logf(format, args...)
+		}
+	}))
 	t.Cleanup(closePage)
 	b := &browser{t: t, ctx: ctx}
 	home := "http://" + s.address + "/"
@@ -58,6 +62,23 @@ func newBrowser(t *testing.T, s *shop) *browser {
 	b.do("opening the browser", network.Enable(), logged.Enable(), runtime.Enable())
 	t.Cleanup(b.verify)
 	return b
+}
+
+// profile returns a folder for a browser, whose processes may write into it for a moment after its end.
+func profile(t *testing.T) string {
+	t.Helper()
+	folder, err := os.MkdirTemp("", "chromium-")
+	check(t, err)
+	t.Cleanup(func() {
+		err := os.RemoveAll(folder)
+		for began := time.Now(); err != nil && time.Since(began) < patience; err = os.RemoveAll(folder) {
+			time.Sleep(50 * time.Millisecond)
+		}
+		if err != nil {
+			t.Error(err)
+		}
+	})
+	return folder
 }
 
 // note remembers what must not happen.
@@ -120,6 +141,9 @@ func (b *browser) do(what string, actions ...chromedp.Action) {
 	}
 }
 
+// awaiting has an evaluation wait for what its promise becomes.
+func awaiting(p *runtime.EvaluateParams) *runtime.EvaluateParams { return p.WithAwaitPromise(true) }
+
 // until waits until an expression is true in the page.
 func (b *browser) until(what, expression string) {
 	b.t.Helper()
@@ -133,11 +157,41 @@ func (b *browser) untilText(text string) {
 	b.until("waiting for "+text, "document.body.innerText.includes("+quote(text)+")")
 }
 
+// named is the XPath of the buttons, links and summaries that are called so.
+func named(name string) string {
+	return `//*[self::button or self::a or self::summary][normalize-space(.)=` + quote(name) + `]`
+}
+
 // click clicks on the button or link that is called so.
-func (b *browser) click(name string) {
+func (b *browser) click(name string) { b.clickAt(named(name)) }
+
+// clickAt clicks on the element of an XPath.
+func (b *browser) clickAt(path string) {
 	b.t.Helper()
-	path := `//*[self::button or self::a or self::summary][normalize-space(.)=` + quote(name) + `]`
-	b.do("clicking on "+name, chromedp.Click(path, chromedp.BySearch, chromedp.NodeVisible, chromedp.NodeEnabled))
+	x, y := b.still(path)
+	b.do("clicking on "+path, chromedp.MouseClickXY(x, y))
+}
+
+// still waits until an element is there, can be used, and has not moved for two frames, and returns its middle.
+func (b *browser) still(path string) (x, y float64) {
+	b.t.Helper()
+	var middle [2]float64
+	b.do("waiting for "+path, chromedp.Evaluate(`new Promise((resolve) => {
+		let before = "", frames = 0;
+		const look = () => {
+			const first = XPathResult.FIRST_ORDERED_NODE_TYPE;
+			const found = document.evaluate(`+quote(path)+`, document, null, first).singleNodeValue;
+			const usable = found?.checkVisibility() && !found.disabled;
+			if (usable) found.scrollIntoView({block: "nearest"});
+			const box = usable ? found.getBoundingClientRect() : {};
+			frames = usable && JSON.stringify(box) === before ? frames + 1 : 0;
+			before = JSON.stringify(box);
+			if (frames < 2) requestAnimationFrame(look);
+			else resolve([box.x + box.width / 2, box.y + box.height / 2]);
+		};
+		look();
+	})`, &middle, awaiting))
+	return middle[0], middle[1]
 }
 
 // text is what an element shows; empty if that does not come at once.

@@ -146,7 +146,7 @@ func (b *browser) runs(t *testing.T, s *shop) {
 	b.untilText("The new index is live")
 	b.until("the edit", "["+facts+"].includes('Edits carried over 1')")
 	b.untilText("acme.jsonl, line 352")
-	b.do("opening the other reason", chromedp.Click(`(//summary)[2]`, chromedp.BySearch))
+	b.clickAt(`(//summary)[2]`)
 	b.untilText(hostile)
 	b.until("no markup", `document.querySelectorAll("main img").length === 0 && !document.title.includes("owned")`)
 }

@@ -2,6 +2,7 @@
 
 import { h, setText } from "./dom.js";
 import { count } from "./format.js";
+import { released } from "./poll.js";
 import { ended } from "./stream.js";
 
 const path = "/indexing/{tenant}/reindex-jobs/{id}/difference";
@@ -21,6 +22,7 @@ export function difference(context, id) {
     asked = true;
     try {
       const found = await app.api.get(`${tenant}/reindex-jobs/${id}/difference`);
+      await released();
       setText(note, [`${count(found.unchangedCount)} products are the same in both`,
         found.editedCount > 0 && `${count(found.editedCount)} were edited meanwhile and are not compared`].filter(Boolean).join("; ") + ".");
       body.replaceChildren(...kinds.map(([kind, name]) => kindView(name, found[`${kind}Count`], found[kind])));

@@ -2,8 +2,11 @@
 
 const svgNamespace = "http://www.w3.org/2000/svg";
 
-// h makes an element. props are attributes, but for text, and on, whose members are listeners. Children that are null or
-// false are left out.
+// listeners are what an element of h calls, by the event's name.
+const listeners = new WeakMap();
+
+// h makes an element. props are attributes, but for text, key, by which renew finds it again, and on, whose members are
+// listeners. Children that are null or false are left out.
 export function h(tag, props = {}, ...children) {
   return fill(document.createElement(tag), props, children);
 }
@@ -17,11 +20,68 @@ function fill(element, props, children) {
   for (const [name, value] of Object.entries(props)) {
     if (value === null || value === undefined || value === false) continue;
     if (name === "text") element.textContent = value;
-    else if (name === "on") for (const [type, listener] of Object.entries(value)) element.addEventListener(type, listener);
+    else if (name === "key") element.dataset.key = value;
+    else if (name === "on") listen(element, value);
     else element.setAttribute(name, value === true ? "" : value);
   }
   element.append(...children.flat().filter((child) => child !== null && child !== undefined && child !== false));
   return element;
+}
+
+function listen(element, on) {
+  listeners.set(element, on);
+  for (const type of Object.keys(on)) element.addEventListener(type, (event) => listeners.get(element)[type](event));
+}
+
+// renew makes an element's children what the given ones are. Those that are there already stay and are changed where they
+// differ: what is pressed, has the focus or is selected remains so, and details that are open remain open. Elements with
+// a key are found by it, others by their place.
+export function renew(element, ...children) {
+  const fresh = children.flat().map((child) => (child instanceof Node ? child : new Text(child)));
+  const keys = new Set(fresh.map(keyOf));
+  for (const old of [...element.children]) if (!keys.has(keyOf(old))) old.remove();
+  const focused = document.activeElement;
+  let at = element.firstChild; // all before it is done
+  for (const child of fresh) {
+    let old = at;
+    while (old && !alike(old, child)) old = old.nextSibling;
+    if (!old) {
+      element.insertBefore(child, at);
+      continue;
+    }
+    change(old, child);
+    if (old === at) {
+      at = at.nextSibling;
+      continue;
+    }
+    element.insertBefore(old, at);
+    if (old.contains(focused)) focused.focus({ preventScroll: true }); // a move ends it
+  }
+  while (at) {
+    const next = at.nextSibling;
+    at.remove();
+    at = next;
+  }
+}
+
+function keyOf(node) { return node.dataset?.key; }
+
+// alike reports whether a node can become what another one is.
+function alike(old, fresh) {
+  return old.nodeName === fresh.nodeName && keyOf(old) === keyOf(fresh) && listeners.has(old) === listeners.has(fresh);
+}
+
+// change makes a node what another one is.
+function change(old, fresh) {
+  if (old instanceof Text) {
+    if (old.data !== fresh.data) old.data = fresh.data;
+    return;
+  }
+  if (listeners.has(fresh)) listeners.set(old, listeners.get(fresh));
+  const own = (name) => name === "open" && old instanceof HTMLDetailsElement; // a person opens and closes it
+  for (const { name } of [...old.attributes]) if (!fresh.hasAttribute(name) && !own(name)) old.removeAttribute(name);
+  for (const { name, value } of fresh.attributes) if (old.getAttribute(name) !== value && !own(name)) old.setAttribute(name, value);
+  renew(old, ...fresh.childNodes);
 }
 
 // setText changes a text only if it differs, so that nothing is read out or selected anew.

@@ -2,6 +2,7 @@
 
 import { cell, h, row, setText, svg, table } from "./dom.js";
 import { change, count, duration, moment, rate } from "./format.js";
+import { released } from "./poll.js";
 import { averageOf } from "./speed.js";
 import { goesBack, phaseNames, phases } from "./state.js";
 import { ended } from "./stream.js";
@@ -26,6 +27,7 @@ export function durations(context) {
         "status:SUCCESS", ...others, `entityType:${JSON.stringify(job.entityType)}`, `rag:${job.rag ? "exists" : "missing"}`,
         `metadata.createdAt:<"${job.metadata.createdAt}"`].join(" "),
       })).items;
+      await released();
       if (!context.over && before) draw(job, before);
       else setText(note, "There is no successful run before to compare with.");
     } catch (error) {

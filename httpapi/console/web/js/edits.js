@@ -1,7 +1,8 @@
 // How far the live index is behind the edits that were accepted.
 
-import { cell, h, row, setText, table } from "./dom.js";
+import { cell, h, renew, row, setText, table } from "./dom.js";
 import { count, relative } from "./format.js";
+import { poll } from "./poll.js";
 
 const path = "/indexing/{tenant}/changes";
 const pollMillis = 4000;
@@ -14,17 +15,15 @@ export function edits(context) {
   const words = h("p", {}), refused = h("div", { class: "groups" });
   const element = h("section", { class: "card", "aria-labelledby": "edits-heading", hidden: true },
     h("h2", { id: "edits-heading", text: "Edits of single products" }), words, refused);
-  let timer;
 
-  async function load() {
-    try {
-      if (!document.hidden) show(await app.api.get(`${tenant}/changes`));
-    } catch (error) {
+  const polling = poll(pollMillis, {
+    ask: () => app.api.get(`${tenant}/changes`),
+    show,
+    failed(error) {
       if (error.status === 404 || error.status === 409) element.hidden = true; // nothing is live yet
       else setText(words, app.failed(error));
-    }
-    if (!context.over) timer = setTimeout(load, pollMillis);
-  }
+    },
+  });
 
   function show({ waiting, oldest, refusals = [] }) {
     element.hidden = false;
@@ -32,15 +31,11 @@ export function edits(context) {
       : waiting === 1 ? `1 edit waits to be searchable; it was accepted ${relative(oldest)}.`
         : "Searches see every edit that was accepted.");
     const last = refusals.slice(-most).reverse();
-    const key = JSON.stringify(last);
-    if (refused.dataset.shown === key) return;
-    refused.dataset.shown = key;
-    refused.replaceChildren(last.length === 0 ? "" : h("details", {},
+    renew(refused, last.length === 0 ? "" : h("details", {},
       h("summary", {}, h("span", { class: "count", text: count(refusals.length) }), " refused by the index"),
       table("Refused edits", [["Product"], ["Reason"]], last.map(({ id, reason }) => row({},
         h("th", { role: "rowheader", scope: "row", text: id }), cell("Reason", { text: reason }))), { class: "cards" })));
   }
 
-  load();
-  return { element, stop: () => clearTimeout(timer) };
+  return { element, stop: polling.stop };
 }

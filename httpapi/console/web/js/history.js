@@ -1,7 +1,8 @@
 // The tenant's jobs, page by page.
 
-import { cell, h, row, setText, table } from "./dom.js";
+import { cell, h, renew, row, setText, table } from "./dom.js";
 import { change, count, duration, missing, moment, relative } from "./format.js";
+import { poll } from "./poll.js";
 import { badge, entity, goesBack } from "./state.js";
 import { ended } from "./stream.js";
 
@@ -14,41 +15,33 @@ const base = "id,entityType,rag,status,phase,expectedCount,readCount,processedCo
 export function history(context, on) {
   const { app, tenant } = context;
   const fields = [base, ...["dryRun", "mode"].filter((field) => app.api.takes("ReindexJob", field))].join(",");
-  let page = 1, timer, wanted = 0, newest = "", marked = "";
-  const choice = h("select", { id: "history-filter", on: { change: () => { page = 1; load(); } } },
+  let page = 1, newest = "", marked = "";
+  const choice = h("select", { id: "history-filter", on: { change: () => { page = 1; polling.now(); } } },
     filters.map(([value, text]) => h("option", { value, text })));
   const list = h("div", { class: "list" });
   const where = h("span", { class: "hint" });
-  const previous = h("button", { type: "button", text: "Newer", on: { click: () => { page--; load(); } } });
-  const next = h("button", { type: "button", text: "Older", on: { click: () => { page++; load(); } } });
+  const previous = h("button", { type: "button", text: "Newer", on: { click: () => { page--; polling.now(); } } });
+  const next = h("button", { type: "button", text: "Older", on: { click: () => { page++; polling.now(); } } });
   const pager = h("nav", { class: "pager", "aria-label": "Pages of the history", hidden: true }, previous, where, next);
   const element = h("section", { class: "card", "aria-labelledby": "history-heading" },
     h("div", { class: "heading" }, h("h2", { id: "history-heading", text: "History" }),
       h("div", { class: "field" }, h("label", { for: "history-filter", class: "aside", text: "Which jobs" }), choice)),
     list, pager);
 
-  async function load() {
-    clearTimeout(timer);
-    const request = ++wanted;
-    try {
+  const polling = poll(pollMillis, {
+    async ask() {
       // One more than is shown, to compare the last one with.
       const { items, total } = await app.api.page(`${tenant}/reindex-jobs`, { pageNumber: page, pageSize, q: choice.value, fields });
       const [after] = page * pageSize < total
         ? (await app.api.page(`${tenant}/reindex-jobs`, { pageNumber: page * pageSize + 1, pageSize: 1, q: choice.value, fields })).items : [];
-      if (request !== wanted || context.over) return;
-      draw(items, after, total);
-    } catch (error) {
-      if (request !== wanted || context.over) return;
+      return [items, after, total];
+    },
+    show: (answer) => draw(...answer),
+    failed(error) {
       const words = app.failed(error);
-      if (!list.hasChildNodes()) list.replaceChildren(h("p", { class: "note bad", text: words }));
-    }
-    timer = setTimeout(poll, pollMillis);
-  }
-
-  function poll() {
-    if (document.hidden) timer = setTimeout(poll, pollMillis);
-    else load();
-  }
+      if (!list.hasChildNodes()) renew(list, h("p", { class: "note bad", text: words }));
+    },
+  });
 
   function draw(jobs, after, total) {
     if (page === 1 && choice.value === "") {
@@ -61,11 +54,9 @@ export function history(context, on) {
     next.disabled = page >= pages;
     pager.hidden = pages <= 1;
     setText(where, `${count((page - 1) * pageSize + 1)} to ${count((page - 1) * pageSize + jobs.length)} of ${count(total)}`);
-    const focused = document.activeElement?.closest?.("tr")?.dataset.id;
-    list.replaceChildren(jobs.length === 0 ? h("p", { class: "empty", text: choice.value ? "There are no such jobs." : "There are no jobs yet." })
+    renew(list, jobs.length === 0 ? h("p", { class: "empty", text: choice.value ? "There are no such jobs." : "There are no jobs yet." })
       : table("History of jobs", [["Started"], ["Outcome"], ["Indexed", "number"], ["Rejected", "number"], ["Took", "number"], ["Run before", "number"]],
         jobs.map((job, i) => jobRow(job, [...jobs.slice(i + 1), after].find((other) => other && alike(job, other)))), { class: "cards" }));
-    if (focused) list.querySelector(`tr[data-id="${CSS.escape(focused)}"] a`)?.focus();
   }
 
   // alike reports whether the durations of two jobs can be compared.
@@ -75,7 +66,7 @@ export function history(context, on) {
     const link = h("a", { href: `#/${tenant}/${job.id}`, text: moment(job.metadata?.createdAt),
       on: { click: (event) => { event.preventDefault(); on.select(job); } } });
     const total = job.durations?.totalMillis;
-    return row({ "data-id": job.id, "aria-current": job.id === marked ? "true" : null },
+    return row({ key: job.id, "aria-current": job.id === marked ? "true" : null },
       h("th", { role: "rowheader", scope: "row" }, link, h("span", { class: "hint", text: ` ${relative(job.metadata?.createdAt)}` }), entity(job) ? h("span", { class: "hint", text: ` ${entity(job)}` }) : null),
       cell("Outcome", {}, badge(job), job.message ? h("span", { class: "why", text: job.message }) : null),
       cell("Indexed", { class: "number", text: goesBack(job) ? missing : count(job.processedCount) }),
@@ -86,10 +77,10 @@ export function history(context, on) {
 
   return {
     element,
-    reload: load,
+    reload: polling.now,
     // update shows a newer state of a job in progress.
     update(job) {
-      const shown = !ended(job) && !goesBack(job) && list.querySelector(`tr[data-id="${CSS.escape(job.id)}"]`);
+      const shown = !ended(job) && !goesBack(job) && list.querySelector(`tr[data-key="${CSS.escape(job.id)}"]`);
       if (!shown) return;
       for (const [label, text] of [["Indexed", count(job.processedCount)], ["Rejected", count(job.rejectedCount)]]) {
         setText(shown.querySelector(`td[data-label="${label}"]`), text);
@@ -98,11 +89,11 @@ export function history(context, on) {
     newestId: () => newest,
     mark(id) {
       marked = id;
-      for (const each of list.querySelectorAll("tr[data-id]")) {
-        if (each.dataset.id === id) each.setAttribute("aria-current", "true");
+      for (const each of list.querySelectorAll("tr[data-key]")) {
+        if (each.dataset.key === id) each.setAttribute("aria-current", "true");
         else each.removeAttribute("aria-current");
       }
     },
-    stop: () => clearTimeout(timer),
+    stop: polling.stop,
   };
 }

@@ -7,6 +7,7 @@ import { durations } from "./durations.js";
 import { facts } from "./facts.js";
 import { count, left, moment, percent, relative } from "./format.js";
 import { rejections } from "./rejections.js";
+import { released } from "./poll.js";
 import { mayManage, noScope } from "./rights.js";
 import { speed } from "./speed.js";
 import { badge, done, entity, fraction, goesBack, outcome, phaseNames, phasesOf, sentence } from "./state.js";
@@ -68,7 +69,7 @@ function jobView(context, id) {
   const sections = [speed(), facts(), rejections(context, id), difference(context, id), durations(context)];
   const [chart, figures, rejected, differs, times] = sections;
   const split = h("div", { class: "split" }, chart.element, figures.element);
-  let latest, frame = 0, announced = "";
+  let latest, drawing = false, stopped = false, announced = "";
 
   async function onCancel() {
     const sure = await ask({ title: "Cancel this run?", yes: "Cancel run",
@@ -89,9 +90,17 @@ function jobView(context, id) {
     cancelNote.hidden = !text;
   }
 
-  // draw shows the latest state; states may come faster than a screen is drawn.
+  // drawSoon shows the latest state; states may come faster than a screen is drawn.
+  async function drawSoon() {
+    if (drawing) return;
+    drawing = true;
+    await released();
+    await new Promise(requestAnimationFrame);
+    drawing = false;
+    if (!stopped) draw();
+  }
+
   function draw() {
-    frame = 0;
     const job = latest, over = ended(job), part = fraction(job);
     state.replaceChildren(badge(job));
     setText(headline, sentence(job));
@@ -150,10 +159,10 @@ function jobView(context, id) {
     show(job) {
       latest = job;
       chart.add(job);
-      frame ||= requestAnimationFrame(draw);
+      drawSoon();
     },
     stop() {
-      cancelAnimationFrame(frame);
+      stopped = true;
       rejected.stop();
     },
   };

@@ -2,6 +2,7 @@
 
 import { Api } from "./api.js";
 import { h, setText } from "./dom.js";
+import { released } from "./poll.js";
 import { showSignIn } from "./signin.js";
 import { showTenant } from "./tenant.js";
 import { showTenants } from "./tenants.js";
@@ -13,6 +14,7 @@ const api = new Api();
 let leave = () => {}; // ends what the view has begun
 let shown = ""; // the tenant
 let entered = false;
+let news = ""; // what the banner is to show
 
 // app is what views use of the page.
 const app = {
@@ -23,9 +25,11 @@ const app = {
   announce(text) { setText(element("announcer"), text); },
 
   // banner shows something across the page until it is called with nothing.
-  banner(text = "") {
-    setText(element("banner"), text);
-    element("banner").hidden = !text;
+  async banner(text = "") {
+    news = text;
+    await released(); // it moves the page
+    setText(element("banner"), news);
+    element("banner").hidden = !news;
   },
 
   // place names where one is: in the title, and in the way there, a list of [text, address].

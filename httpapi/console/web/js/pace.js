@@ -2,6 +2,7 @@
 
 import { h, setText } from "./dom.js";
 import { bytes, count } from "./format.js";
+import { poll } from "./poll.js";
 import { mayManage, noScope } from "./rights.js";
 
 const path = "/indexing/{tenant}/throttle";
@@ -20,16 +21,25 @@ export function pace(context) {
       h("div", {}, h("h2", { id: "pace-heading", text: "Pace" }), words, note),
       h("form", { class: "actions", on: { submit: onSubmit } },
         h("label", { for: "speed", text: "Products a second" }), speed, save, pause)));
-  let limits = {}, timer;
+  let limits = {}, written = ""; // the speed as it was shown, unless a person has changed it
+
+  // Others also change the limits.
+  const polling = poll(pollMillis, {
+    ask: () => app.api.get(`${tenant}/throttle`),
+    show,
+    failed: (error) => app.failed(error),
+  });
 
   function onSubmit(event) {
     event.preventDefault();
+    written = speed.value;
     set({ documentsPerSecond: Number(speed.value) });
   }
 
   async function set(changed) {
     try {
       show(await app.api.put(`${tenant}/throttle`, { ...limits, ...changed }));
+      polling.now(); // what was asked for before may not know of it
       app.announce(words.textContent);
     } catch (error) {
       setText(note, app.failed(error));
@@ -44,7 +54,8 @@ export function pace(context) {
     const limited = parts.length > 0 ? `Products are read ${parts.join(", ")}.` : "Products are read as fast as the index takes them.";
     setText(words, paused ? "Paused: nothing is read until you resume." : limited);
     setText(pause, paused ? "Resume" : "Pause");
-    speed.value = documents || "";
+    if (speed.value === written) speed.value = documents || "";
+    written = String(documents || "");
     element.classList.toggle("paused", Boolean(paused));
     element.hidden = false;
     update();
@@ -56,16 +67,5 @@ export function pace(context) {
     if (!may) setText(note, noScope);
   }
 
-  // Others also change the limits.
-  async function load() {
-    try {
-      if (!document.hidden && !element.contains(document.activeElement)) show(await app.api.get(`${tenant}/throttle`));
-    } catch (error) {
-      app.failed(error);
-    }
-    if (!context.over) timer = setTimeout(load, pollMillis);
-  }
-
-  load();
-  return { element, update, stop: () => clearTimeout(timer) };
+  return { element, update, stop: polling.stop };
 }

@@ -1,7 +1,8 @@
 // The products that were rejected, grouped by why.
 
-import { cell, h, row, setText, table } from "./dom.js";
+import { cell, h, renew, row, setText, table } from "./dom.js";
 import { count } from "./format.js";
+import { released } from "./poll.js";
 import { ended } from "./stream.js";
 
 const most = 1000; // products that are looked at; a job lists 100 unless the service is set up otherwise
@@ -14,7 +15,8 @@ export function rejections(context, id) {
   const note = h("p", { class: "hint" });
   const list = h("div", { class: "groups" });
   const element = h("section", { class: "card", "aria-labelledby": "rejected-heading", hidden: true }, heading, note, list);
-  let latest = {}, known = "", loading = false, timer, due = 0;
+  let latest = {}, known = "", loading = false, timer, due = 0, groups = [];
+  const whole = new Set(); // the reasons of groups that are shown with all their products
 
   // state is what the list depends on: places are known only at the end of a run.
   const state = () => `${latest.rejectedCount ?? 0} ${ended(latest)}`;
@@ -37,6 +39,7 @@ export function rejections(context, id) {
     loading = true;
     try {
       const { items, rejected } = await app.api.page(`${tenant}/reindex-jobs/${id}/failures`, { pageSize: most });
+      await released();
       draw(items, Math.max(rejected || 0, number));
     } catch (error) {
       setText(note, app.failed(error));
@@ -48,10 +51,33 @@ export function rejections(context, id) {
   }
 
   function draw(items, all) {
-    const groups = group(items);
+    groups = group(items);
     setText(note, items.length < all ? `The first ${count(items.length)} are listed, in ${groups.length === 1 ? "one group" : `${groups.length} groups`}.` : "");
-    const open = new Set([...list.querySelectorAll("details[open]")].map((details) => details.dataset.reason));
-    list.replaceChildren(...groups.map((each, i) => groupView(each, open.has(each.reason) || (open.size === 0 && i === 0))));
+    drawGroups();
+  }
+
+  function drawGroups() {
+    const fresh = !list.hasChildNodes();
+    renew(list, groups.map((each, i) => groupView(each, fresh && i === 0)));
+  }
+
+  function groupView({ reason, items }, open) {
+    const alike = items.every((item) => item.reason === reason);
+    const placed = items.some((item) => item.where); // places are looked up at the end of a run
+    const columns = [["Product"], ...(placed ? [["Place"]] : []), ...(alike ? [] : [["Reason"]])];
+    const rest = whole.has(reason) ? 0 : items.length - first;
+    const line = (item, i) => row({ key: item.id, tabindex: whole.has(reason) && i === first ? "-1" : null },
+      h("th", { role: "rowheader", scope: "row", text: item.id }),
+      placed && cell("Place", { class: item.where ? "place" : "place none", text: item.where ?? "" }),
+      alike ? null : cell("Reason", { text: item.reason }));
+    return h("details", { open, key: reason },
+      h("summary", {}, h("span", { class: "count", text: count(items.length) }), " ", h("span", { text: reason })),
+      table(reason, columns, (rest > 0 ? items.slice(0, first) : items).map(line), { class: "cards" }),
+      rest > 0 && h("button", { type: "button", class: "quiet", text: `Show ${count(rest)} more`, on: { click: () => {
+        whole.add(reason);
+        drawGroups();
+        [...list.children].find(({ dataset }) => dataset.key === reason).querySelector("[tabindex]").focus();
+      } } }));
   }
 
   return { element, show, stop: () => clearTimeout(timer) };
@@ -67,24 +93,4 @@ export function group(items) {
     else groups.set(key, { reason: item.reason, items: [item] });
   }
   return [...groups.values()].sort((a, b) => b.items.length - a.items.length);
-}
-
-function groupView({ reason, items }, open) {
-  const alike = items.every((item) => item.reason === reason);
-  const placed = items.some((item) => item.where); // places are looked up at the end of a run
-  const columns = [["Product"], ...(placed ? [["Place"]] : []), ...(alike ? [] : [["Reason"]])];
-  const line = (item) => row({},
-    h("th", { role: "rowheader", scope: "row", text: item.id }),
-    placed && cell("Place", { class: item.where ? "place" : "place none", text: item.where ?? "" }),
-    alike ? null : cell("Reason", { text: item.reason }));
-  const body = table(reason, columns, items.slice(0, first).map(line), { class: "cards" });
-  const rest = items.length - first;
-  const more = rest > 0 ? h("button", { type: "button", class: "quiet", text: `Show ${count(rest)} more`, on: { click: () => {
-    body.tBodies[0].append(...items.slice(first).map(line));
-    body.tBodies[0].rows[first].setAttribute("tabindex", "-1");
-    body.tBodies[0].rows[first].focus();
-    more.remove();
-  } } }) : null;
-  return h("details", { open, "data-reason": reason },
-    h("summary", {}, h("span", { class: "count", text: count(items.length) }), " ", h("span", { text: reason })), body, more);
 }

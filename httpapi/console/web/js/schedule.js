@@ -1,7 +1,8 @@
 // When the tenant is reindexed by the clock, if the service says so.
 
-import { cell, h, row, table } from "./dom.js";
+import { cell, h, renew, row, table } from "./dom.js";
 import { count, duration, missing, moment, relative } from "./format.js";
+import { poll } from "./poll.js";
 
 const path = "/indexing/{tenant}/schedule";
 const pollMillis = 15_000;
@@ -13,25 +14,20 @@ export function schedule(context) {
   const list = h("div", {});
   const element = h("section", { class: "card", "aria-labelledby": "schedule-heading", hidden: true },
     h("h2", { id: "schedule-heading", text: "Schedule" }), list);
-  let timer;
 
-  async function load() {
-    try {
-      if (!document.hidden && !element.contains(document.activeElement)) show(await app.api.get(`${tenant}/schedule`));
-    } catch (error) {
-      app.failed(error); // what was shown is still right
-    }
-    if (!context.over) timer = setTimeout(load, pollMillis);
-  }
+  const polling = poll(pollMillis, {
+    ask: () => app.api.get(`${tenant}/schedule`),
+    show,
+    failed: (error) => app.failed(error), // what was shown is still right
+  });
 
   function show(entries) {
     element.hidden = entries.length === 0;
-    list.replaceChildren(table("Schedule", [["Times"], ["Next"], ["Last"], ["Missed"]],
+    renew(list, table("Schedule", [["Times"], ["Next"], ["Last"], ["Missed"]],
       entries.map((entry) => entryRow(tenant, entry)), { class: "cards stacked" }));
   }
 
-  load();
-  return { element, stop: () => clearTimeout(timer) };
+  return { element, stop: polling.stop };
 }
 
 function entryRow(tenant, entry) {

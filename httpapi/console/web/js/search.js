@@ -2,6 +2,7 @@
 
 import { h } from "./dom.js";
 import { count } from "./format.js";
+import { released } from "./poll.js";
 
 const waitMillis = 250;
 
@@ -20,7 +21,7 @@ export function searchBox(context) {
   async function search() {
     clearTimeout(timer);
     request.abort();
-    request = new AbortController();
+    const mine = request = new AbortController();
     const text = input.value.trim();
     if (!text) {
       results.replaceChildren();
@@ -28,7 +29,9 @@ export function searchBox(context) {
       return;
     }
     try {
-      const { total, hits } = await app.api.search(tenant, text, request.signal);
+      const { total, hits } = await app.api.search(tenant, text, mine.signal);
+      await released();
+      if (mine.signal.aborted) return;
       status.textContent = total === 1 ? "1 product found" : `${count(total)} products found${hits.length < total ? `, the first ${hits.length}:` : ""}`;
       results.replaceChildren(...hits.map(hitView));
     } catch (error) {

@@ -62,7 +62,6 @@ export function showTenant(app, tenant, jobId) {
     indexes.update();
   });
   if (selected) panel.show(selected);
-  past.reload();
   return () => {
     context.over = true;
     window.removeEventListener("job", onJob);

@@ -1,7 +1,8 @@
 // The tenants that the token may see, each with where it stands.
 
-import { cell, h, row, table } from "./dom.js";
+import { cell, h, renew, row, table } from "./dom.js";
 import { count, duration, moment, percent, relative } from "./format.js";
+import { poll } from "./poll.js";
 import { badge, fraction } from "./state.js";
 import { ended } from "./stream.js";
 
@@ -12,35 +13,25 @@ const grammar = /^[a-z][a-z0-9]{2,15}$/;
 export function showTenants(app) {
   app.place([["Tenants", "#/"]]);
   const starts = [""]; // after which tenant each page up to this one begins
-  let timer, wanted = 0, over = false;
 
   const filter = h("input", { type: "search", id: "filter", autocomplete: "off", spellcheck: "false", autocapitalize: "none",
-    maxlength: 16, placeholder: "Name begins with…", on: { input: () => { starts.length = 1; load(); } } });
+    maxlength: 16, placeholder: "Name begins with…", on: { input: () => { starts.length = 1; polling.now(); } } });
   const list = h("div", { class: "list" }, h("p", { class: "hint", text: "Loading…" }));
-  const previous = h("button", { type: "button", text: "Previous", on: { click: () => { starts.pop(); load(); } } });
-  const next = h("button", { type: "button", text: "Next", on: { click: () => { starts.push(next.value); load(); } } });
+  const previous = h("button", { type: "button", text: "Previous", on: { click: () => { starts.pop(); polling.now(); } } });
+  const next = h("button", { type: "button", text: "Next", on: { click: () => { starts.push(next.value); polling.now(); } } });
   const pager = h("nav", { class: "pager", "aria-label": "Pages of tenants", hidden: true }, previous, next);
 
-  async function load() {
-    clearTimeout(timer);
-    const request = ++wanted; // answers may come in another order
-    const prefix = filter.value.trim().toLowerCase();
-    try {
-      const tenants = await app.api.tenants({ prefix, after: starts.at(-1), pageSize: pageSize + 1 });
-      if (request !== wanted || over) return;
+  const polling = poll(pollMillis, {
+    async ask() {
+      const prefix = filter.value.trim().toLowerCase();
+      return [await app.api.tenants({ prefix, after: starts.at(-1), pageSize: pageSize + 1 }), prefix];
+    },
+    show([tenants, prefix]) {
       app.banner();
       show(tenants, prefix);
-    } catch (error) {
-      if (request !== wanted || over) return;
-      app.banner(`${app.failed(error)} Trying again…`);
-    }
-    timer = setTimeout(poll, pollMillis);
-  }
-
-  function poll() {
-    if (document.hidden) timer = setTimeout(poll, pollMillis);
-    else load();
-  }
+    },
+    failed: (error) => app.banner(`${app.failed(error)} Trying again…`),
+  });
 
   function show(tenants, prefix) {
     const page = tenants.slice(0, pageSize);
@@ -48,29 +39,26 @@ export function showTenants(app) {
     next.disabled = tenants.length <= pageSize;
     next.value = page.at(-1)?.tenant ?? "";
     pager.hidden = previous.disabled && next.disabled;
-    const focused = document.activeElement?.getAttribute("href");
-    list.replaceChildren(
+    renew(list,
       page.length > 0 ? table("Tenants", [["Tenant"], ["State"], ["Products", "number"], ["Rejected", "number"], ["Took", "number"], ["Started", "number"]],
         page.map(tenantRow), { class: "cards" }) : h("p", { class: "empty", text: prefix ? `No tenant that you may see begins with “${prefix}”.` : "There are no tenants with jobs yet." }),
       ...(grammar.test(prefix) && !page.some(({ tenant }) => tenant === prefix)
         ? [h("p", {}, h("a", { href: `#/${prefix}`, text: `Open ${prefix}` }), " — a tenant is listed here once it has had a job.")] : []));
-    if (focused) list.querySelector(`a[href="${CSS.escape(focused)}"]`)?.focus();
   }
 
   app.main.replaceChildren(
     h("div", { class: "heading" }, h("h1", { text: "Tenants" }),
       h("div", { class: "field" }, h("label", { for: "filter", class: "aside", text: "Filter by name" }), filter)),
     list, pager);
-  load();
-  return () => { over = true; clearTimeout(timer); };
+  return polling.stop;
 }
 
 function tenantRow({ tenant, job }) {
   const link = h("a", { href: `#/${tenant}`, text: tenant });
-  if (!job) return row({}, h("th", { role: "rowheader", scope: "row" }, link), cell("State", {}, h("span", { class: "hint", text: "No job yet" })),
+  if (!job) return row({ key: tenant }, h("th", { role: "rowheader", scope: "row" }, link), cell("State", {}, h("span", { class: "hint", text: "No job yet" })),
     ...["Products", "Rejected", "Took", "Started"].map((label) => cell(label, { class: "number none", text: "" })));
   const part = fraction(job);
-  return row({},
+  return row({ key: tenant },
     h("th", { role: "rowheader", scope: "row" }, link),
     cell("State", {}, badge(job), !ended(job) && part !== undefined ? h("span", { class: "hint", text: ` ${percent(part)}` }) : null),
     cell("Products", { class: "number", text: count(job.processedCount) }),

@@ -1,0 +1,47 @@
+// What the server says, asked for again and again.
+
+const clickMillis = 100; // after the end of a touch until its click
+const pressMillis = 10_000; // what is pressed for longer is no click
+
+let held = Promise.resolve();
+let release = () => {};
+
+window.addEventListener("pointerdown", () => {
+  release();
+  held = new Promise((resolve) => { release = resolve; });
+  setTimeout(release, pressMillis);
+}, true);
+
+for (const type of ["pointerup", "pointercancel"]) {
+  window.addEventListener(type, () => setTimeout(release, clickMillis), true);
+}
+
+// released waits until no pointer is pressed. A click is lost if what is under the pointer moves or changes between press
+// and release, so views wait for it before they show something that nobody has just asked for.
+export function released() { return held; }
+
+// poll calls ask, and show with its answer or failed with its error, now and again that many milliseconds after each
+// answer. The page has to be visible, but for the first time. It returns now, which asks at once, and stop. An answer that
+// another question has overtaken is not shown.
+export function poll(millis, { ask, show, failed }) {
+  let timer, latest = 0, over = false;
+
+  async function now() {
+    if (over) return;
+    clearTimeout(timer);
+    const mine = ++latest;
+    const draw = await ask().then((answer) => () => show(answer), (error) => () => failed(error));
+    await released();
+    if (over || mine !== latest) return;
+    timer = setTimeout(again, millis);
+    draw();
+  }
+
+  function again() {
+    if (document.hidden) timer = setTimeout(again, millis);
+    else now();
+  }
+
+  now();
+  return { now, stop() { over = true; clearTimeout(timer); } };
+}
