@@ -59,9 +59,10 @@ func TestFleetUnderKills(t *testing.T) {
 	server := estest.Plain(t)
 	for seed := range seeds {
 		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
+			t.Parallel() // it waits for leases
 			ix := openOn(t, server.Transport(t), nil)
 			p := fleetProcess{
-				DSN: pgtest.Start(t), URL: server.URL, Prefix: ix.cfg.Prefix,
+				DSN: pgtest.Database(t), URL: server.URL, Prefix: ix.cfg.Prefix,
 				Reads: filepath.Join(t.TempDir(), "reads"), Products: products,
 			}
 			testFleetUnderKills(t, ix, p, rand.New(rand.NewPCG(uint64(seed), 1)))

@@ -18,6 +18,7 @@ import (
 	"productindex/reindex"
 	"productindex/reindex/reindextest"
 	"productindex/reindex/reindextest/acidtest"
+	"productindex/reindex/reindextest/pgtest"
 )
 
 func TestMain(m *testing.M) {
@@ -31,6 +32,7 @@ func TestMain(m *testing.M) {
 	acidtest.Child(openAcid)
 	code := m.Run()
 	estest.StopShared()
+	pgtest.StopShared()
 	// A proxy's toxic that cuts a connection off leaves the goroutine behind that feeds it.
 	leftByProxy := goleak.IgnoreAnyFunction("github.com/Shopify/toxiproxy/v2/toxics.(*ToxicStub).Run")
 	if err := goleak.Find(leftByProxy); err != nil && code == 0 {

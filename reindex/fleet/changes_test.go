@@ -11,6 +11,7 @@ import (
 
 // An edit through one process while another one looks after the run is in the index when it goes live.
 func TestEditsDuringARun(t *testing.T) {
+	t.Parallel()
 	pool, ix, src := connect(t), reindextest.NewMemory(), &shop{products: 500}
 	half, release := make(chan struct{}), make(chan struct{})
 	var reads atomic.Int64

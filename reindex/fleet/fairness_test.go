@@ -11,6 +11,7 @@ import (
 // Of one tenant, all processes together load at most TenantParts at the same time; what they have left is another
 // tenant's.
 func TestTenantParts(t *testing.T) {
+	t.Parallel()
 	pool, ix := connect(t), reindextest.NewMemory()
 	const most, all = 3, 6
 	var (

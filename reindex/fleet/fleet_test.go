@@ -18,6 +18,7 @@ var (
 
 // A trigger starts a run, two workers load its parts, and each part is read once.
 func TestTriggerAndWorkers(t *testing.T) {
+	t.Parallel()
 	pool, ix, src := connect(t), reindextest.NewMemory(), &shop{products: 2050}
 	trigger := newFleet(t, pool, src, ix, Config{Role: Trigger})
 	newFleet(t, pool, src, ix, Config{Role: Worker, PartProducts: inPart})
@@ -41,6 +42,7 @@ func TestTriggerAndWorkers(t *testing.T) {
 
 // A dry run on a fleet compares the new index with the live one, and leaves that as it is.
 func TestDryRun(t *testing.T) {
+	t.Parallel()
 	pool, ix, src := connect(t), reindextest.NewMemory(), &shop{products: 300}
 	f := newFleet(t, pool, src, ix, Config{PartProducts: inPart})
 	if job := await(t, f, start(t, f, "acme")); job.Status != reindex.StatusSuccess {

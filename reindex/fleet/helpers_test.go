@@ -2,8 +2,10 @@ package fleet
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"iter"
+	"os"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -17,12 +19,18 @@ import (
 	"productindex/reindex/reindextest/pgtest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	_ = flag.Set("test.parallel", "8") // unless -parallel says otherwise: tests wait for leases most of the time
+	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
+		pgtest.StopShared()
+		os.Exit(code)
+	}))
+}
 
-// connect returns a pool of connections to a server of the test's own.
+// connect returns a pool of connections to a database of the test's own.
 func connect(tb testing.TB) *pgxpool.Pool {
 	tb.Helper()
-	pool, err := pgxpool.New(tb.Context(), pgtest.Start(tb)+" pool_max_conns=30")
+	pool, err := pgxpool.New(tb.Context(), pgtest.Database(tb)+" pool_max_conns=30")
 	if err != nil {
 		tb.Fatal(err)
 	}

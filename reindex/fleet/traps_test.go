@@ -27,6 +27,7 @@ func hurried(c Config) Config {
 
 // A part that makes no progress for far longer than its lease is loaded once: its process is alive.
 func TestSlowPartIsNotKilled(t *testing.T) {
+	t.Parallel()
 	pool, ix := connect(t), reindextest.NewMemory()
 	src := &shop{products: 300}
 	src.read = func(part string) {
@@ -43,6 +44,7 @@ func TestSlowPartIsNotKilled(t *testing.T) {
 
 // A worker that comes back after its job was cancelled changes neither the job nor the live index.
 func TestLateWorker(t *testing.T) {
+	t.Parallel()
 	pool, ix := connect(t), reindextest.NewMemory()
 	entered, release := make(chan struct{}), make(chan struct{})
 	src := &shop{products: 300}
@@ -83,6 +85,7 @@ func TestLateWorker(t *testing.T) {
 // A worker that was paused past its lease stores no report for the part that another one has loaded meanwhile, and a
 // worker that died does not hang the run.
 func TestPausedWorker(t *testing.T) {
+	t.Parallel()
 	pool, ix := connect(t), reindextest.NewMemory()
 	entered, release := make(chan struct{}), make(chan struct{})
 	var stopped atomic.Bool
@@ -110,6 +113,7 @@ func TestPausedWorker(t *testing.T) {
 
 // A part that fails each time ends the run with its reason after its attempts, and the live index stays.
 func TestPartThatAlwaysFails(t *testing.T) {
+	t.Parallel()
 	pool, ix := connect(t), reindextest.NewMemory()
 	src := &failing{shop: &shop{products: 300}}
 	f := newFleet(t, pool, src, ix, hurried(Config{Attempts: 3}))
@@ -144,6 +148,7 @@ func (s *failing) Part(ctx context.Context, name string) iter.Seq2[reindex.Produ
 // The process that looks after a run goes. Another one goes on, no finished part is read again, and no number goes
 // back.
 func TestRunIsTakenOver(t *testing.T) {
+	t.Parallel()
 	pool, ix, src := connect(t), reindextest.NewMemory(), &shop{products: 1000}
 	half, release := make(chan struct{}), make(chan struct{})
 	var reads atomic.Int64
@@ -206,6 +211,7 @@ func TestProductInTwoParts(t *testing.T) {
 		"differ, allowed": {true, 4, reindex.StatusSuccess},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			pool, ix, src := connect(t), reindextest.NewMemory(), &shop{products: 300, inTwo: 2, differ: test.differ}
 			f := newFleet(t, pool, src, ix, hurried(Config{Engine: reindex.Config{MaxDuplicates: test.most}}))
 			job := await(t, f, start(t, f, "acme"))
@@ -230,6 +236,7 @@ func TestProductInTwoParts(t *testing.T) {
 
 // A job that no worker has begun ends as soon as it is cancelled.
 func TestCancelBeforeAWorker(t *testing.T) {
+	t.Parallel()
 	pool, ix, src := connect(t), reindextest.NewMemory(), &shop{products: 300}
 	trigger := newFleet(t, pool, src, ix, Config{Role: Trigger})
 	job := start(t, trigger, "acme")
@@ -250,6 +257,7 @@ func TestCancelBeforeAWorker(t *testing.T) {
 
 // A small catalogue does not wait for a large one, and all processes together load no more parts than the index takes.
 func TestFairness(t *testing.T) {
+	t.Parallel()
 	pool, ix := connect(t), reindextest.NewMemory()
 	var (
 		mu          sync.Mutex
@@ -328,6 +336,7 @@ func TestCoreIsWithoutRiver(t *testing.T) {
 func TestPartIsLostBeforeItIsOwned(t *testing.T) {
 	for state, want := range map[string]reindex.Status{"running": reindex.StatusSuccess, "cancelled": reindex.StatusFailure} {
 		t.Run(state, func(t *testing.T) {
+			t.Parallel()
 			pool, ix := connect(t), reindextest.NewMemory()
 			entered, release := make(chan struct{}), make(chan struct{})
 			var first atomic.Bool

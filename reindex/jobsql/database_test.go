@@ -3,10 +3,12 @@ package jobsql
 import (
 	"context"
 	"database/sql"
+	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -25,6 +27,7 @@ func TestMain(m *testing.M) {
 		runForEver(dsn)
 		return
 	}
+	_ = flag.Set("test.parallel", "4") // unless -parallel says otherwise: many tests wait for leases
 	goleak.VerifyTestMain(m)
 }
 
@@ -67,39 +70,64 @@ func newSQLite(tb testing.TB) database {
 	tb.Helper()
 	return database{
 		SQLite,
-		"file:" + filepath.Join(tb.TempDir(), "jobs.db") + "?_pragma=journal_mode(WAL)&_pragma=busy_timeout(20000)",
+		"file:" + filepath.Join(tb.TempDir(), "jobs.db") + "?_pragma=journal_mode(WAL)&_pragma=busy_timeout(20000)" +
+			"&_pragma=synchronous(OFF)",
 	}
 }
 
 // newSchema returns a function that makes a database of the server's at each call.
 func newSchema(server string) func(tb testing.TB) database {
-	n := 0
+	var schemas atomic.Int64
 	return func(tb testing.TB) database {
 		tb.Helper()
-		n++
-		d := database{PostgreSQL, fmt.Sprintf("%s search_path=s%d", server, n)}
-		if _, err := d.open(tb).ExecContext(context.Background(), fmt.Sprintf("CREATE SCHEMA s%d", n)); err != nil {
+		name := fmt.Sprint("s", schemas.Add(1))
+		d := database{PostgreSQL, server + " search_path=" + name}
+		if _, err := d.open(tb).ExecContext(context.Background(), "CREATE SCHEMA "+name); err != nil {
 			tb.Fatal(err)
 		}
 		return d
 	}
 }
 
-func TestSQLite(t *testing.T) { testDatabase(t, newSQLite) }
+func TestSQLite(t *testing.T) {
+	t.Parallel()
+	testDatabase(t, newSQLite)
+}
 
 func TestPostgreSQL(t *testing.T) {
+	t.Parallel()
 	server := pgtest.Start(t)
 	fresh := newSchema(server)
 	testDatabase(t, fresh)
-	t.Run("FewRights", func(t *testing.T) { testFewRights(t, fresh(t)) })
-	t.Run("ConnectionLost", func(t *testing.T) { testConnectionLost(t, fresh(t)) })
-	t.Run("LostAnswers", func(t *testing.T) { testLostAnswers(t, fresh(t)) })
-	t.Run("LostAnswersOfChanges", func(t *testing.T) { testLostAnswersOfChanges(t, fresh) })
-	t.Run("LostAnswersOfUpdates", func(t *testing.T) { testLostAnswersOfUpdates(t, fresh(t)) })
-	t.Run("LostAnswersOfRun", func(t *testing.T) { testLostAnswersOfRun(t, fresh(t)) })
-	t.Run("StoppedInATransaction", func(t *testing.T) { testStoppedInATransaction(t, fresh(t)) })
-	t.Run("EndlessLease", func(t *testing.T) { testEndlessLease(t, fresh(t)) })
-	t.Run("CancelledCommit", func(t *testing.T) { testCancelledCommit(t, fresh(t)) })
+	t.Run("LostAnswersOfChanges", func(t *testing.T) {
+		t.Parallel()
+		testLostAnswersOfChanges(t, fresh)
+	})
+	inParallel(t, fresh, []databaseTest{
+		{"FewRights", testFewRights},
+		{"ConnectionLost", testConnectionLost},
+		{"LostAnswers", testLostAnswers},
+		{"LostAnswersOfUpdates", testLostAnswersOfUpdates},
+		{"LostAnswersOfRun", testLostAnswersOfRun},
+		{"StoppedInATransaction", testStoppedInATransaction},
+		{"EndlessLease", testEndlessLease},
+		{"CancelledCommit", testCancelledCommit},
+	})
+}
+
+type databaseTest struct {
+	name string
+	fn   func(t *testing.T, d database)
+}
+
+// inParallel runs tests, each with a database of its own.
+func inParallel(t *testing.T, fresh func(tb testing.TB) database, tests []databaseTest) {
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			test.fn(t, fresh(t))
+		})
+	}
 }
 
 // testDatabase tests all that holds for both databases. fresh returns an empty one.
@@ -113,10 +141,7 @@ func testDatabase(t *testing.T, fresh func(tb testing.TB) database) {
 			return fresh(t).changes(t, DefaultLease, 10_000)
 		})
 	})
-	for _, test := range []struct {
-		name string
-		fn   func(t *testing.T, d database)
-	}{
+	inParallel(t, fresh, []databaseTest{
 		{"GroupedAppends", testGroupedAppends},
 		{"ClaimRunsOut", testClaimRunsOut},
 		{"LateApplier", testLateApplier},
@@ -143,9 +168,7 @@ func testDatabase(t *testing.T, fresh func(tb testing.TB) database) {
 		{"NewerTables", testNewerTables},
 		{"Errors", testErrors},
 		{"Cancelled", testContext},
-	} {
-		t.Run(test.name, func(t *testing.T) { test.fn(t, fresh(t)) })
-	}
+	})
 }
 
 func TestConfig(t *testing.T) {

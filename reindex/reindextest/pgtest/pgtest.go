@@ -43,7 +43,7 @@ type Server struct {
 func Run(tb testing.TB) *Server {
 	tb.Helper()
 	s := newServer(tb)
-	if err := s.run("initdb", "-D", s.data(), "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-sync"); err != nil {
+	if err := s.create(); err != nil {
 		tb.Fatal(err)
 	}
 	s.start(tb)
@@ -69,18 +69,32 @@ func (s *Server) Host() string { return s.dir }
 
 func (s *Server) data() string { return filepath.Join(s.dir, "data") }
 
+func (s *Server) create() error {
+	return s.run("initdb", "-D", s.data(), "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-sync")
+}
+
 func (s *Server) start(tb testing.TB) {
 	tb.Helper()
-	options := "-k " + s.dir + " -c listen_addresses='' -c fsync=off -c synchronous_commit=off -c full_page_writes=off"
-	tb.Cleanup(func() {
-		// Stopping a server that does not run fails, and nothing is left of it then.
-		_ = s.run("pg_ctl", "-D", s.data(), "-m", "immediate", "-w", "stop")
-	})
-	err := s.run("pg_ctl", "-D", s.data(), "-w", "-l", filepath.Join(s.dir, "server.log"), "-o", options, "start")
-	if err != nil {
-		text, _ := os.ReadFile(filepath.Join(s.dir, "server.log"))
-		tb.Fatalf("%v\n%s", err, text)
+	tb.Cleanup(func() { _ = s.stop() }) // it fails if the server does not run, and nothing is left of it then
+	if err := s.launch(); err != nil {
+		tb.Fatal(err)
 	}
+}
+
+func (s *Server) launch() error {
+	options := "-k " + s.dir + " -c listen_addresses='' -c max_connections=500" +
+		" -c fsync=off -c synchronous_commit=off -c full_page_writes=off"
+	log := filepath.Join(s.dir, "server.log")
+	err := s.run("pg_ctl", "-D", s.data(), "-w", "-l", log, "-o", options, "start")
+	if err != nil {
+		text, _ := os.ReadFile(log)
+		err = fmt.Errorf("%w\n%s", err, text)
+	}
+	return err
+}
+
+func (s *Server) stop() error {
+	return s.run("pg_ctl", "-D", s.data(), "-m", "immediate", "-w", "stop")
 }
 
 // run runs one of PostgreSQL's programs to its end.
@@ -92,7 +106,7 @@ func (s *Server) run(name string, args ...string) error {
 	cmd.Env = append(os.Environ(), "LC_ALL=C")
 	cmd.SysProcAttr = s.attr
 	// A server that inherited a pipe would keep it open: the output goes to a file.
-	out, err := os.Create(filepath.Join(s.dir, name+".out"))
+	out, err := os.CreateTemp(s.dir, name+".*.out")
 	if err != nil {
 		return err
 	}

@@ -26,7 +26,7 @@ func (s *Server) Promote(tb testing.TB) {
 // Crash ends the server at once, as a crash does.
 func (s *Server) Crash(tb testing.TB) {
 	tb.Helper()
-	if err := s.run("pg_ctl", "-D", s.data(), "-m", "immediate", "-w", "stop"); err != nil {
+	if err := s.stop(); err != nil {
 		tb.Fatal(err)
 	}
 }

@@ -2,6 +2,7 @@
 package program
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"os/user"
@@ -19,27 +20,36 @@ func Missing(tb testing.TB, err error) {
 	tb.Skip(err)
 }
 
-// Dir creates a folder for a server, which is removed when the test ends, and returns what a process of the server
-// needs: servers refuse to run as root, and then run as the given user, or nobody, to whom the folder belongs.
-//
-// A folder of the test itself would be closed to other users, and its name too long for a socket.
+// Dir creates a folder as [MakeDir] does, which is removed when the test ends.
 func Dir(tb testing.TB, name, owner string) (string, *syscall.SysProcAttr) {
 	tb.Helper()
-	cred, err := credential(owner)
-	if err != nil {
-		tb.Fatal(err)
-	}
-	dir, err := os.MkdirTemp("", name) //nolint:usetesting // see above
+	dir, attr, err := MakeDir(name, owner)
 	if err != nil {
 		tb.Fatal(err)
 	}
 	tb.Cleanup(func() { _ = os.RemoveAll(dir) })
+	return dir, attr
+}
+
+// MakeDir creates a folder for a server, and returns what a process of the server needs: servers refuse to run as root,
+// and then run as the given user, or nobody, to whom the folder belongs.
+//
+// A folder of the test itself would be closed to other users, and its name too long for a socket.
+func MakeDir(name, owner string) (string, *syscall.SysProcAttr, error) {
+	cred, err := credential(owner)
+	if err != nil {
+		return "", nil, err
+	}
+	dir, err := os.MkdirTemp("", name)
+	if err != nil {
+		return "", nil, err
+	}
 	if cred != nil {
 		if err := os.Chown(dir, int(cred.Uid), int(cred.Gid)); err != nil {
-			tb.Fatal(err)
+			return "", nil, errors.Join(err, os.RemoveAll(dir))
 		}
 	}
-	return dir, &syscall.SysProcAttr{Credential: cred}
+	return dir, &syscall.SysProcAttr{Credential: cred}, nil
 }
 
 // credential returns whom a server runs as; nil means the user that runs the test.
