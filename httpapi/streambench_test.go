@@ -3,6 +3,7 @@
 package httpapi
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -10,8 +11,11 @@ import (
 	"iter"
 	"net"
 	"net/http/httptest"
+	"os"
+	"os/exec"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -43,15 +47,52 @@ func (x *sink) Seal(context.Context) (reindex.Sealed, error) {
 func (x *sink) Commit(context.Context) error { return nil }
 func (x *sink) Abort(context.Context) error  { return nil }
 
-// BenchmarkStreams measures the cost of 500 clients that follow a run, the clients' own work in this process included:
-// runs that nobody follows and runs that all follow take turns. cost-% is by how much the medians of their lengths
-// differ, cpu-% the same of the time of the processor, which other programs on the machine distort less. Each run keeps
-// both sides of the pipeline busy. One client of ten never reads.
+// BenchmarkStreams measures the cost of 500 open pages to the run that they show. The pages are open before the first
+// product is read; one of ten never reads. They are in a process of their own, on the same processors. Runs that nobody
+// follows and runs that all follow take turns.
+//
+//   - cpu-% is by how much the medians of the runs' times of the processor differ, the kernel's part included. It
+//     counts this process, which is the server, until the last page has the end of the run.
+//   - cost-% is the same of the runs' lengths. It includes the pages' own work, and needs an idle machine.
+//   - open-ms is the server's time of the processor for opening the pages, before the run.
 func BenchmarkStreams(b *testing.B) {
-	const products, clients = 6_000_000, 500
+	const products, pages = 6_000_000, 500
+	begin := make(chan struct{})
+	e, err := reindex.New(waiting(begin, products), &sink{}, nil)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer e.Shutdown(context.Background())
+	h, err := newHandler(e, Config{Authorizer: AllowAll, MaxStreams: pages})
+	if err != nil {
+		b.Fatal(err)
+	}
+	server := httptest.NewServer(h)
+	defer server.Close()
+	r := follower{b, e, h, begin, server.Listener.Addr().String()}
+	var alone, followed, opening costs
+	for b.Loop() {
+		run, _ := r.run(0)
+		alone.add(run)
+		run, open := r.run(pages)
+		followed.add(run)
+		opening.add(open)
+	}
+	b.ReportMetric(100*(median(followed.took)/median(alone.took)-1), "cost-%")
+	b.ReportMetric(100*(median(followed.used)/median(alone.used)-1), "cpu-%")
+	b.ReportMetric(median(alone.took), "s/run")
+	b.ReportMetric(1000*median(opening.used), "open-ms")
+}
+
+// waiting is a source of so many products, which keep both sides of the pipeline busy, once it may begin.
+func waiting(begin <-chan struct{}, products int) reindex.Source {
 	body := json.RawMessage(`{"text":"` + strings.Repeat("x", 1000) + `"}`)
-	source := reindex.SourceFunc(func(context.Context, string) iter.Seq2[reindex.Product, error] {
+	return reindex.SourceFunc(func(ctx context.Context, _ string) iter.Seq2[reindex.Product, error] {
 		return func(yield func(reindex.Product, error) bool) {
+			select {
+			case <-begin:
+			case <-ctx.Done():
+			}
 			for i := range products {
 				if !yield(reindex.Product{ID: fmt.Sprint(i), Body: body}, nil) {
 					return
@@ -59,29 +100,34 @@ func BenchmarkStreams(b *testing.B) {
 			}
 		}
 	})
-	e, err := reindex.New(source, &sink{}, nil)
-	if err != nil {
+}
+
+// cost is the length of something, and the time of the processor that it takes.
+type cost struct{ took, used time.Duration }
+
+// since returns what it has cost until now.
+func (c cost) since(b *testing.B) cost {
+	now := clock(b)
+	return cost{now.took - c.took, now.used - c.used}
+}
+
+// clock returns the time, and that of the processor that this process has used.
+func clock(b *testing.B) cost {
+	b.Helper()
+	var usage syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &usage); err != nil {
 		b.Fatal(err)
 	}
-	defer e.Shutdown(context.Background())
-	h, err := newHandler(e, Config{Authorizer: AllowAll, MaxStreams: clients})
-	if err != nil {
-		b.Fatal(err)
-	}
-	server := httptest.NewServer(h)
-	defer server.Close()
-	var alone, followed, aloneCPU, followedCPU []time.Duration
-	for b.Loop() {
-		took, used := run(b, e, nil)
-		alone, aloneCPU = append(alone, took), append(aloneCPU, used)
-		took, used = run(b, e, func(job reindex.Job) (stop func()) {
-			return followers(b, server.Listener.Addr().String(), job.ID, clients)
-		})
-		followed, followedCPU = append(followed, took), append(followedCPU, used)
-	}
-	b.ReportMetric(100*(median(followed)/median(alone)-1), "cost-%")
-	b.ReportMetric(100*(median(followedCPU)/median(aloneCPU)-1), "cpu-%")
-	b.ReportMetric(median(alone), "s/run")
+	return cost{time.Since(started), time.Duration(usage.Utime.Nano() + usage.Stime.Nano())}
+}
+
+var started = time.Now()
+
+type costs struct{ took, used []time.Duration }
+
+func (c *costs) add(one cost) {
+	c.took = append(c.took, one.took)
+	c.used = append(c.used, one.used)
 }
 
 // median returns the middle one in seconds.
@@ -90,61 +136,110 @@ func median(times []time.Duration) float64 {
 	return times[len(times)/2].Seconds()
 }
 
-// processorTime returns the time that the process has used.
-func processorTime(b *testing.B) time.Duration {
-	b.Helper()
-	var usage syscall.Rusage
-	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &usage); err != nil {
-		b.Fatal(err)
-	}
-	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
+// follower carries out runs that pages follow.
+type follower struct {
+	b       *testing.B
+	e       *reindex.Engine
+	h       *handler
+	begin   chan struct{}
+	address string
 }
 
-// run returns how long a run takes, and how much of the processor's time, after watch, if there is one, has been
-// called.
-func run(b *testing.B, e *reindex.Engine, watch func(reindex.Job) (stop func())) (took, used time.Duration) {
+// run returns what a run costs that so many pages follow, and what it costs to open them.
+func (f *follower) run(pages int) (run, open cost) {
+	b := f.b
 	b.Helper()
 	runtime.GC() // each run begins with an empty heap
-	before := processorTime(b)
-	job, _, err := e.StartWith(b.Context(), "acme", reindex.Options{})
+	job, _, err := f.e.StartWith(b.Context(), "acme", reindex.Options{})
 	if err != nil {
 		b.Fatal(err)
 	}
-	if watch != nil {
-		defer watch(job)()
+	before := clock(b)
+	if pages > 0 {
+		defer openPages(b, f.address, job.ID, pages)()
+		f.until(pages)
 	}
-	for now, err := range e.Watch(b.Context(), "acme", job.ID) {
+	open = before.since(b)
+	before = clock(b)
+	f.begin <- struct{}{}
+	for now, err := range f.e.Watch(b.Context(), "acme", job.ID) {
 		if err != nil {
 			b.Fatal(err)
 		}
 		job = now
 	}
+	run.took = before.since(b).took
+	f.until(0)
+	run.used = before.since(b).used
 	if job.Status != reindex.StatusSuccess {
 		b.Fatal(job.Status, job.Message)
 	}
-	return job.Report.Durations.Total, processorTime(b) - before
+	return run, open
 }
 
-// followers opens streams of a job, and returns what waits for their ends.
-func followers(b *testing.B, address, id string, n int) (stop func()) {
+// until waits until so many streams are open.
+func (f *follower) until(pages int) {
+	f.b.Helper()
+	timeout, look := time.After(patience), time.Tick(time.Millisecond)
+	for f.h.streams.open() != pages {
+		select {
+		case <-look:
+		case <-timeout:
+			f.b.Fatalf("%d streams are open, not %d", f.h.streams.open(), pages)
+		}
+	}
+}
+
+// The environment of a process that opens pages.
+const (
+	pagesAddress = "PRODUCTINDEX_PAGES_ADDRESS"
+	pagesPath    = "PRODUCTINDEX_PAGES_PATH"
+	pagesNumber  = "PRODUCTINDEX_PAGES"
+)
+
+// openPages has a process open pages of a job, and returns what waits for their ends.
+func openPages(b *testing.B, address, id string, pages int) (wait func()) {
 	b.Helper()
-	var reading sync.WaitGroup
-	var open []net.Conn
-	for i := range n {
-		conn, err := new(net.Dialer).DialContext(b.Context(), "tcp", address)
-		if err != nil {
-			b.Fatal(err)
-		}
-		open = append(open, conn)
-		fmt.Fprintf(conn, "GET %s/%s/events HTTP/1.1\r\nHost: x\r\n\r\n", jobsPath, id)
-		if i%10 > 0 {
-			reading.Go(func() { _, _ = io.Copy(io.Discard, conn) })
-		}
+	cmd := exec.CommandContext(b.Context(), os.Args[0], "-test.run=^TestOpenPages$")
+	cmd.Env = append(os.Environ(), pagesAddress+"="+address, pagesPath+"="+jobsPath+"/"+id+"/events",
+		pagesNumber+"="+strconv.Itoa(pages))
+	out := &bytes.Buffer{}
+	cmd.Stdout, cmd.Stderr = out, out
+	if err := cmd.Start(); err != nil {
+		b.Fatal(err)
 	}
 	return func() {
-		for _, conn := range open {
-			_ = conn.Close()
+		if err := cmd.Wait(); err != nil {
+			b.Errorf("the process of the pages: %v: %s", err, out)
 		}
-		reading.Wait()
 	}
+}
+
+// TestOpenPages is the process that openPages starts: pages that read until their streams end, but one of ten.
+func TestOpenPages(t *testing.T) {
+	address := os.Getenv(pagesAddress)
+	if address == "" {
+		t.Skip("for BenchmarkStreams")
+	}
+	pages, err := strconv.Atoi(os.Getenv(pagesNumber))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var reading sync.WaitGroup
+	for i := range pages {
+		conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		fmt.Fprintf(conn, "GET %s HTTP/1.1\r\nHost: x\r\n\r\n", os.Getenv(pagesPath))
+		if i%10 > 0 {
+			reading.Go(func() {
+				if n, err := io.Copy(io.Discard, conn); n == 0 || err != nil {
+					t.Errorf("%d bytes, %v", n, err)
+				}
+			})
+		}
+	}
+	reading.Wait()
 }

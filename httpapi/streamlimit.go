@@ -52,12 +52,17 @@ func (s *streamSlots) take(tenant string) (*streamSlot, error) {
 	return slot, nil
 }
 
+// open returns how many streams are open.
+func (s *streamSlots) open() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.taken
+}
+
 // spread returns how long a stream waits between two events: interval, and longer the more streams are open, so that
 // all of them together get about as many events as freeStreams.
 func (s *streamSlots) spread(interval time.Duration) time.Duration {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return interval * time.Duration(max(1, s.taken/freeStreams))
+	return interval * time.Duration(max(1, s.open()/freeStreams))
 }
 
 // largest returns the places of the tenant that has the most.

@@ -32,8 +32,8 @@ func TestPressAndMove(t *testing.T) {
 	release := b.press("nordlys")
 	s.reindex("bergen")
 	b.do("asking", chromedp.Evaluate(`globalThis.since = performance.now()`, nil))
-	b.until("an answer with bergen", `performance.getEntriesByType("resource").some(({name, startTime, responseEnd}) =>
-		name.includes("reindex-tenants") && startTime > globalThis.since && responseEnd > 0)`)
+	b.until("an answer with bergen", `performance.getEntriesByType("resource").some((each) =>
+		each.name.includes("reindex-tenants") && each.startTime > globalThis.since && each.responseEnd > 0)`)
 	b.until("no bergen", `!document.querySelector("main").innerText.includes("bergen")`)
 	release()
 	b.until("the click", `location.hash === "#/nordlys"`)
@@ -41,7 +41,7 @@ func TestPressAndMove(t *testing.T) {
 	b.untilText("bergen")
 }
 
-// What is pressed for as long as it takes to renew the list is still the same button, and keeps the focus.
+// A button that is pressed for as long as it takes to renew the list is still the same one, and keeps the focus.
 func TestPressAndRenew(t *testing.T) {
 	s := newShop(t, map[string]int{"nordlys": 10}, nil)
 	s.reindex("nordlys")
