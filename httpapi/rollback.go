@@ -6,6 +6,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"slices"
 
 	"productindex/httpapi/internal/jobquery"
 	"productindex/reindex"
@@ -71,12 +72,32 @@ type backStarter struct{ Rollbacker }
 func (b backStarter) StartWith(
 	ctx context.Context, tenant string, options reindex.Options,
 ) (job reindex.Job, started bool, err error) {
+	// If the list is not known, the job finds out.
+	if infos, err := b.Generations(ctx, tenant); err == nil {
+		if err := mayGoBack(infos, options.Generation); err != nil {
+			return job, false, err
+		}
+	}
 	job, started, err = b.Rollbacker.StartWith(ctx, tenant, options)
 	if errors.Is(err, errors.ErrUnsupported) {
 		err = invalid("Unsupported rollback",
 			"The index of this service keeps no generations, or cannot be compared with another one")
 	}
 	return job, started, err
+}
+
+// mayGoBack returns the answer if no generation, or none of that name, is kept.
+func mayGoBack(infos []reindex.GenerationInfo, name string) error {
+	kept := func(info reindex.GenerationInfo) bool { return !info.Live }
+	if name == "" && !slices.ContainsFunc(infos, kept) {
+		return conflict("There is nothing to go back to", "The index keeps no generation that was live before")
+	}
+	named := func(info reindex.GenerationInfo) bool { return info.Name == name }
+	if name != "" && !slices.ContainsFunc(infos, named) {
+		return conflict("There is no such generation to go back to",
+			"The names of those that are kept are at /indexing/{tenant}/generations")
+	}
+	return nil
 }
 
 // parseRollback returns the options of a rollback. A field with another name is refused, as it could be meant for the

@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net/http"
@@ -16,10 +17,11 @@ import (
 type rollbacks struct {
 	fakeEngine
 
-	infos []reindex.GenerationInfo
-	err   error
-	joins bool
-	asked []reindex.Options
+	infos    []reindex.GenerationInfo
+	unlisted error // of the list
+	err      error
+	joins    bool
+	asked    []reindex.Options
 }
 
 func (r *rollbacks) StartWith(_ context.Context, tenant string, o reindex.Options) (reindex.Job, bool, error) {
@@ -29,7 +31,7 @@ func (r *rollbacks) StartWith(_ context.Context, tenant string, o reindex.Option
 }
 
 func (r *rollbacks) Generations(context.Context, string) ([]reindex.GenerationInfo, error) {
-	return r.infos, r.err
+	return r.infos, cmp.Or(r.unlisted, r.err)
 }
 
 const (
@@ -38,7 +40,7 @@ const (
 )
 
 func TestRollback(t *testing.T) {
-	r := &rollbacks{}
+	r := &rollbacks{infos: []reindex.GenerationInfo{{Name: "g-2", Live: true}, {Name: "g-1"}}}
 	s := serve(t, &fakeEngine{}, Config{Rollbacks: r}).describe()
 	for _, test := range []struct {
 		path, body string
@@ -109,6 +111,39 @@ func TestRollbackRefuses(t *testing.T) {
 	}
 }
 
+// A job that could only fail is not begun, but one that might succeed is.
+func TestRollbackToNothing(t *testing.T) {
+	live, kept := reindex.GenerationInfo{Name: "g-2", Live: true}, reindex.GenerationInfo{Name: "g-1"}
+	for _, test := range []struct {
+		infos []reindex.GenerationInfo
+		body  string
+		want  string // of the 409; empty for a job
+	}{
+		{nil, "", "There is nothing to go back to"},
+		{nil, `{"generation":"g-1"}`, "There is no such generation"},
+		{[]reindex.GenerationInfo{live}, `{"dryRun":true}`, "There is nothing to go back to"},
+		{[]reindex.GenerationInfo{live, kept}, `{"generation":"g-0"}`, "There is no such generation"},
+		{[]reindex.GenerationInfo{live, kept}, "", ""},
+		{[]reindex.GenerationInfo{kept}, "", ""},                     // nothing seems to be live
+		{[]reindex.GenerationInfo{live}, `{"generation":"g-2"}`, ""}, // which changes nothing
+	} {
+		r := &rollbacks{infos: test.infos}
+		s := serve(t, &fakeEngine{}, Config{Rollbacks: r}).describe()
+		got := s.send(http.MethodPost, rollbackPath, test.body)
+		if refused := len(r.asked) == 0; refused != (test.want != "") {
+			t.Errorf("%+v, %s: began %d jobs", test.infos, test.body, len(r.asked))
+		}
+		if test.want != "" && (got.status != http.StatusConflict || !strings.Contains(got.body, test.want)) {
+			t.Errorf("%+v, %s: %d %s", test.infos, test.body, got.status, got.body)
+		}
+	}
+	r := &rollbacks{unlisted: errors.New("the index is busy")}
+	got := serve(t, &fakeEngine{}, Config{Rollbacks: r}).describe().send(http.MethodPost, rollbackPath, "")
+	if got.status != http.StatusAccepted {
+		t.Errorf("generations that cannot be listed: %d %s", got.status, got.body)
+	}
+}
+
 func TestGenerations(t *testing.T) {
 	at := time.Date(2026, 11, 26, 4, 5, 6, 7e6, time.UTC)
 	r := &rollbacks{infos: []reindex.GenerationInfo{
@@ -135,12 +170,15 @@ func TestRollbackOfAnEngine(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	s := serve(t, engine, Config{Rollbacks: engine}).describe()
 	for range 2 {
+		if got := s.send(http.MethodPost, rollbackPath, ""); got.status != http.StatusConflict {
+			t.Errorf("before there is something to go back to: %d %s", got.status, got.body)
+		}
 		if _, err := engine.Run(t.Context(), "acme"); err != nil {
 			t.Fatal(err)
 		}
 	}
-	s := serve(t, engine, Config{Rollbacks: engine}).describe()
 	before, err := engine.Generations(t.Context(), "acme")
 	if err != nil {
 		t.Fatal(err)

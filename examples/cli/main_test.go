@@ -221,7 +221,7 @@ func TestRollback(t *testing.T) {
 	s := newShop(t, 0)
 	close(s.hold)
 	_, _, err := s.cli(t.Context(), "rollback", "-follow")
-	if err == nil || !strings.Contains(err.Error(), reindex.ErrNoPrevious.Error()) {
+	if err == nil || !strings.Contains(err.Error(), "409 Conflict: There is nothing to go back to") {
 		t.Errorf("rollback with nothing to go back to: %v", err)
 	}
 	var made []string
