@@ -171,23 +171,31 @@ func FuzzSameTermsAsBleve(f *testing.F) {
 	own.DefaultMapping.AddFieldMappingsAt("area", bleve.NewGeoShapeFieldMapping(), number)
 	noAll := NewMapping()
 	noAll.DefaultMapping.AddSubDocumentMapping(allName, bleve.NewDocumentDisabledMapping())
-	mappings := []mapping.IndexMapping{NewMapping(), own, noAll}
-	numbers, buffer, analyze := new(compact.Numbers), new(compact.Buffer), newAnalysis(f)
+	mappings := []mapping.IndexMapping{NewMapping(), noAll, own}
+	buffer, analyze := new(compact.Buffer), newAnalysis(f)
 	f.Fuzz(func(t *testing.T, body string) {
 		var fields map[string]any
 		if json.Unmarshal([]byte(body), &fields) != nil {
 			return
 		}
 		for _, m := range mappings {
-			plain, ours, other := document.NewDocument("id"), document.NewDocument("id"), document.NewDocument("id")
-			for _, doc := range []*document.Document{plain, ours, other} {
-				if mapDocument(m, doc, fields) != nil {
+			var docs []index.Document
+			for range 2 {
+				doc, err := mapDocument(m, "id", maps.Clone(fields), buffer)
+				if err != nil {
 					return
 				}
+				docs = append(docs, doc)
+			}
+			plain := document.NewDocument("id")
+			if m == own {
+				deleteReserved(fields)
+			}
+			if err := m.MapDocument(plain, fields); err != nil {
+				t.Fatal(err)
 			}
 			want := readAsSegment(analyze, plain)[0]
-			first, second := compact.Document(ours, numbers, buffer), compact.Document(other, numbers, buffer)
-			for _, got := range readAsSegment(analyze, first, second) {
+			for _, got := range readAsSegment(analyze, docs...) {
 				if got != want {
 					t.Fatalf("got  %s\nwant %s", got, want)
 				}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -20,7 +21,7 @@ import (
 
 const (
 	idField = "_id"
-	allName = compact.AllField
+	allName = "_all"
 
 	// maxFields is how many different fields a generation has at most. bleve counts the fields of a segment in 16 bits,
 	// and does not notice when they overflow.
@@ -37,7 +38,6 @@ type mapper struct {
 	mapping    mapping.IndexMapping
 	omitBodies bool
 	fields     fieldCounter
-	numbers    compact.Numbers
 
 	learning sync.Mutex
 	bodies   atomic.Pointer[bodies.Codec] // nil: bodies are stored as they are
@@ -75,23 +75,23 @@ func (m *mapper) document(p reindex.Product, buffer *compact.Buffer) (index.Docu
 	if !ok {
 		return nil, errNoObject
 	}
-	if _, ok := m.mapping.(*ProductMapping); !ok {
-		delete(fields, idField) // to bleve it would be the id
-		delete(fields, allName)
-		delete(fields, BodyField)
-		fields, _ = plain(fields).(map[string]any)
-	}
-	doc := document.NewDocument(p.ID)
-	if err := mapDocument(m.mapping, doc, fields); err != nil {
+	doc, err := mapDocument(m.mapping, p.ID, fields, buffer)
+	if err != nil {
 		return nil, fmt.Errorf("the body cannot be mapped: %w", err)
 	}
-	if err := m.fields.add(doc.Fields); err != nil {
+	if err := m.fields.add(doc); err != nil {
 		return nil, err
 	}
 	if !m.omitBodies {
-		doc.AddField(document.NewTextFieldCustom(BodyField, nil, m.bodies.Load().Encode(p.Body), index.StoreField, nil))
+		body := document.NewTextFieldCustom(BodyField, nil, m.bodies.Load().Encode(p.Body), index.StoreField, nil)
+		switch doc := doc.(type) {
+		case *compact.Doc:
+			doc.Add(body)
+		case *document.Document:
+			doc.AddField(body)
+		}
 	}
-	return compact.Document(doc, &m.numbers, buffer), nil
+	return doc, nil
 }
 
 // decode decodes JSON, numbers as they are written.
@@ -107,14 +107,32 @@ func decode(body []byte) (value any, err error) {
 	return value, nil
 }
 
-// mapDocument maps the fields of a product into doc. bleve panics where a field that is mapped as a shape is not one.
-func mapDocument(m mapping.IndexMapping, doc *document.Document, fields map[string]any) (err error) {
+// mapDocument maps the fields of a product. bleve panics if a field that is mapped as a shape is not one.
+func mapDocument(
+	m mapping.IndexMapping, id string, fields map[string]any, buffer *compact.Buffer,
+) (mapped index.Document, err error) {
 	defer func() {
 		if cause := recover(); cause != nil {
 			err = fmt.Errorf("the mapping panics: %v", cause)
 		}
 	}()
-	return m.MapDocument(doc, fields)
+	if ours, ok := m.(*ProductMapping); ok {
+		return ours.compactDocument(id, fields, buffer)
+	}
+	deleteReserved(fields)
+	fields, _ = plain(fields).(map[string]any)
+	doc := document.NewDocument(id)
+	if err := m.MapDocument(doc, fields); err != nil {
+		return nil, err
+	}
+	return buffer.Convert(doc), nil
+}
+
+// deleteReserved deletes the fields that have the name of one that the index uses itself.
+func deleteReserved(fields map[string]any) {
+	delete(fields, idField) // to bleve it would be the id
+	delete(fields, allName)
+	delete(fields, BodyField)
 }
 
 // fieldCounter counts the different fields of a generation.
@@ -124,21 +142,23 @@ type fieldCounter struct {
 }
 
 // add counts the fields of a document, or none of them where they are too many.
-func (c *fieldCounter) add(fields []document.Field) error {
+func (c *fieldCounter) add(doc index.Document) error {
+	var added []string
 	c.mu.RLock()
-	known := c.known(fields)
+	doc.VisitFields(func(f index.Field) {
+		if _, ok := c.names[f.Name()]; !ok {
+			added = append(added, f.Name())
+		}
+	})
 	c.mu.RUnlock()
-	if known {
+	if added == nil {
 		return nil
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	var added []string
-	for _, f := range fields {
-		if _, ok := c.names[f.Name()]; !ok {
-			added = append(added, f.Name())
-		}
-	}
+	added = slices.DeleteFunc(added, func(name string) bool { _, ok := c.names[name]; return ok })
+	slices.Sort(added)
+	added = slices.Compact(added)
 	if len(c.names)+len(added) > maxFields {
 		return fmt.Errorf("its field %.100q would be one more than the %d different ones that an index can have: "+
 			"keep ids and the like out of the names of fields", added[0], maxFields)
@@ -150,13 +170,4 @@ func (c *fieldCounter) add(fields []document.Field) error {
 		c.names[name] = struct{}{}
 	}
 	return nil
-}
-
-func (c *fieldCounter) known(fields []document.Field) bool {
-	for _, f := range fields {
-		if _, ok := c.names[f.Name()]; !ok {
-			return false
-		}
-	}
-	return true
 }

@@ -90,12 +90,12 @@ func TestReservedFields(t *testing.T) {
 // indexed.
 func TestTooManyFields(t *testing.T) {
 	var counter fieldCounter
-	fields := func(from, n int) []document.Field {
-		all := make([]document.Field, n)
-		for i := range all {
-			all[i] = document.NewNumericField(fmt.Sprint("f", from+i), nil, 1)
+	fields := func(from, n int) *document.Document {
+		doc := document.NewDocument("id")
+		for i := range n {
+			doc.AddField(document.NewNumericField(fmt.Sprint("f", from+i), nil, 1))
 		}
-		return all
+		return doc
 	}
 	if err := counter.add(fields(0, maxFields-1)); err != nil {
 		t.Fatal(err)

@@ -14,6 +14,7 @@ import (
 	index "github.com/blevesearch/bleve_index_api"
 
 	"productindex/backends/bleveindex/analyzers"
+	"productindex/backends/bleveindex/internal/compact"
 )
 
 // timestamps is the name of the parser of the strings that are dates.
@@ -104,26 +105,26 @@ func (m *ProductMapping) MapDocument(doc *document.Document, data any) error {
 			return fmt.Errorf("a product has to be an object: %w", err)
 		}
 	}
-	m.once.Do(m.prepare)
-	root := m.root(product)
-	if !root.dm.Enabled {
-		return nil
-	}
 	w := takeWalk()
 	defer w.giveBack()
 	w.m, w.doc = m, doc
-	all := root.dm.Properties[allName]
-	w.noAll = all != nil && !all.Enabled
-	if len(root.foreign) > 0 {
-		if err := w.delegate(root, product); err != nil {
-			return err
-		}
+	return w.product(product)
+}
+
+// compactDocument makes the document that MapDocument makes, in its compact form.
+func (m *ProductMapping) compactDocument(
+	id string, product map[string]any, buffer *compact.Buffer,
+) (index.Document, error) {
+	m.once.Do(m.prepare)
+	if len(m.root(product).foreign) > 0 {
+		doc := document.NewDocument(id)
+		err := m.MapDocument(doc, product)
+		return buffer.Convert(doc), err
 	}
-	if err := w.object(root, product); err != nil {
-		return err
-	}
-	doc.SetIndexed()
-	return nil
+	w := takeWalk()
+	defer w.giveBack()
+	w.m, w.compact = m, buffer.New(id)
+	return w.compact, w.product(product)
 }
 
 // phrases are the options of text in which phrases are found.

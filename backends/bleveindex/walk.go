@@ -3,13 +3,10 @@ package bleveindex
 import (
 	"encoding/json"
 	"fmt"
-	"math"
 	"slices"
 	"strconv"
 	"sync"
-	"time"
 
-	"github.com/blevesearch/bleve/v2/analysis"
 	"github.com/blevesearch/bleve/v2/document"
 	index "github.com/blevesearch/bleve_index_api"
 
@@ -20,9 +17,11 @@ import (
 // walk makes the fields of one product.
 type walk struct {
 	m         *ProductMapping
-	doc       *document.Document
-	positions []uint64 // in the arrays around the value
-	noAll     bool     // there is no _all
+	doc       *document.Document // where the fields go
+	compact   *compact.Doc       // where they go in place of doc, if it is not nil
+	positions []uint64           // in the arrays around the value
+	texts     uint64             // in _all
+	noAll     bool               // there is no _all
 	inAll     map[string]struct{}
 	formed    map[string]struct{} // fields that have a keyword form
 }
@@ -38,11 +37,36 @@ func takeWalk() *walk {
 }
 
 func (w *walk) giveBack() {
-	w.m, w.doc = nil, nil
-	w.positions = w.positions[:0]
+	w.m, w.doc, w.compact = nil, nil, nil
+	w.positions, w.texts = w.positions[:0], 0
 	clear(w.inAll)
 	clear(w.formed)
 	walks.Put(w)
+}
+
+// product adds the fields of a product.
+func (w *walk) product(product map[string]any) error {
+	w.m.once.Do(w.m.prepare)
+	root := w.m.root(product)
+	if !root.dm.Enabled {
+		return nil
+	}
+	all := root.dm.Properties[allName]
+	w.noAll = all != nil && !all.Enabled
+	if len(root.foreign) > 0 {
+		if err := w.delegate(root, product); err != nil {
+			return err
+		}
+	}
+	if err := w.object(root, product); err != nil {
+		return err
+	}
+	if w.compact != nil {
+		w.compact.SetIndexed()
+	} else {
+		w.doc.SetIndexed()
+	}
+	return nil
 }
 
 // object adds the fields of an object.
@@ -190,29 +214,12 @@ func (w *walk) namedDate(n *node, value string) (added bool) {
 	return added
 }
 
-// addDate adds a date, if bleve can hold it.
-func (w *walk) addDate(name string, date time.Time, layout string, options index.FieldIndexingOptions) (added bool) {
-	field, err := document.NewDateTimeFieldWithIndexingOptions(name, w.array(), date, layout, options)
-	if err == nil {
-		w.doc.AddField(field)
-	}
-	return err == nil
-}
-
-// addText adds a text, and its words to _all.
-func (w *walk) addText(name, value string, options index.FieldIndexingOptions, analyzer analysis.Analyzer, all bool) {
-	w.doc.AddField(document.NewTextFieldCustom(name, w.array(), []byte(value), options, analyzer))
-	if all {
-		w.addToAll(value, textOptions(value))
-	}
-}
-
 // bool adds a boolean.
 func (w *walk) bool(n *node, value bool) {
 	named := false
 	for _, f := range n.others {
 		if f.kind == "boolean" {
-			w.doc.AddField(document.NewBooleanFieldWithIndexingOptions(f.name, w.array(), value, f.options))
+			w.add(document.NewBooleanFieldWithIndexingOptions(f.name, w.array(), value, f.options))
 			named = true
 		}
 	}
@@ -220,9 +227,7 @@ func (w *walk) bool(n *node, value bool) {
 		if !n.dynamic {
 			return
 		}
-		w.doc.AddField(
-			document.NewBooleanFieldWithIndexingOptions(n.name, w.array(), value, w.dynamicOptions(index.IndexField)),
-		)
+		w.add(document.NewBooleanFieldWithIndexingOptions(n.name, w.array(), value, w.dynamicOptions(index.IndexField)))
 	}
 	w.addForm(n, textForm(strconv.FormatBool(value)))
 }
@@ -236,7 +241,7 @@ func (w *walk) number(n *node, value any) error {
 	named := false
 	for _, f := range n.others {
 		if f.kind == "number" {
-			w.doc.AddField(document.NewNumericFieldWithIndexingOptions(f.name, w.array(), numeric, f.options))
+			w.numeric(f.name, numeric, f.options)
 			named = true
 		}
 	}
@@ -261,31 +266,6 @@ func (w *walk) number(n *node, value any) error {
 	return nil
 }
 
-func (w *walk) addNumber(n *node, value float64) {
-	if n.whole {
-		return
-	}
-	value += 0 // without a sign of zero
-	options := index.IndexField | index.SkipFreqNorm
-	if math.Abs(value) >= rareNumber {
-		options = index.IndexField
-	}
-	w.doc.AddField(document.NewNumericFieldWithIndexingOptions(n.name, w.array(), value, w.dynamicOptions(options)))
-}
-
-// rareNumber is from where on numbers are more likely to be codes.
-const rareNumber = 1e6
-
-// addForm adds the keyword form of a value.
-func (w *walk) addForm(n *node, form string) {
-	if form == "" || n.form == "" || len(form) > 2*maxForm || !w.m.IndexDynamic || w.m.formless {
-		return
-	}
-	_, again := w.formed[n.form]
-	w.formed[n.form] = struct{}{}
-	w.doc.AddField(&compact.Form{Field: n.form, Positions: w.array(), Form: []byte(form), Again: again})
-}
-
 // textOptions are the options of a text: phrases are found in what may have several words.
 func textOptions(value string) index.FieldIndexingOptions {
 	if analyzers.IsUUID(value) {
@@ -297,38 +277,6 @@ func textOptions(value string) index.FieldIndexingOptions {
 		}
 	}
 	return index.IndexField
-}
-
-// addToAll adds words to _all, once for each value of the product.
-func (w *walk) addToAll(value string, options index.FieldIndexingOptions) {
-	if _, known := w.inAll[value]; known || w.noAll {
-		return
-	}
-	w.inAll[value] = struct{}{}
-	// The number of the field keeps phrases from spanning texts.
-	position := []uint64{uint64(len(w.doc.Fields))}
-	w.doc.AddField(document.NewTextFieldCustom(allName, position, []byte(value), options, w.m.all))
-}
-
-// dynamicOptions are the options of a field that the mapping does not name.
-func (w *walk) dynamicOptions(options index.FieldIndexingOptions) index.FieldIndexingOptions {
-	if !w.m.IndexDynamic {
-		options &^= index.IndexField
-	}
-	if w.m.StoreDynamic {
-		options |= index.StoreField
-	}
-	if w.m.DocValuesDynamic {
-		options |= index.DocValues
-	}
-	return options
-}
-
-func (w *walk) array() []uint64 {
-	if len(w.positions) == 0 {
-		return nil
-	}
-	return slices.Clone(w.positions)
 }
 
 // delegate has bleve map the fields that are not made of single values.

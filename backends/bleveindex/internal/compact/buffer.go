@@ -7,15 +7,28 @@ import (
 	index "github.com/blevesearch/bleve_index_api"
 )
 
-// Buffer holds the terms of one document after the other, in memory that it uses again and again. It is not safe
-// for concurrent use.
+// Buffer makes the documents of a batch, and holds the terms of one after the other, in memory that it uses again and
+// again. It is not safe for concurrent use.
 type Buffer struct {
-	doc  *compactDocument
-	maps [bits.UintSize]reusedMaps  // by the length in bits of the number of terms that they have room for
-	last map[string]**analyzedField // used by mergeNames
+	// Of all documents.
+	fields    arena[field]
+	parts     arena[part]
+	tokens    arena[token]
+	positions arena[uint64]
+	forms     arena[Form]
+	bytes     arena[byte]
 
-	// Of all terms of the document. The terms that are handed out point into them: if one has no room any more, another
-	// one takes its place.
+	// Of the document that is made now.
+	names    map[string]*field
+	lastText value
+	analyzed []byte
+
+	values values
+
+	// Of the document whose terms it holds. The terms that are handed out point into them: if one has no room any more,
+	// another one takes its place.
+	doc         *Doc
+	maps        [bits.UintSize]reusedMaps // by the length in bits of the number of terms that they have room for
 	frequencies []index.TokenFreq
 	places      []index.TokenLocation
 	lists       []*index.TokenLocation
@@ -36,8 +49,17 @@ type reusedMaps struct {
 	used int
 }
 
+// New returns an empty document.
+func (b *Buffer) New(id string) *Doc {
+	if b.names == nil {
+		b.names = map[string]*field{}
+	}
+	clear(b.names)
+	return &Doc{id: id, buffer: b}
+}
+
 // hold makes the terms of a document, unless they are those that it holds.
-func (b *Buffer) hold(d *compactDocument) {
+func (b *Buffer) hold(d *Doc) {
 	if b.doc == d {
 		return
 	}
@@ -45,40 +67,21 @@ func (b *Buffer) hold(d *compactDocument) {
 	b.doc = d
 	for _, c := range d.composites {
 		b.begin(c.mostTerms())
-		for _, field := range c.parts {
-			b.add(field, field.Name())
+		for _, p := range c.parts {
+			b.compose(p)
 		}
-		b.addAll(c.next)
+		if c.own != nil {
+			b.addParts(c.own)
+		}
 		c.terms = b.end()
 	}
-	for _, f := range d.fields {
-		if !f.merged && f.shared == nil {
-			b.begin(f.mostTerms())
-			b.addAll(f)
+	for f := d.first; f != nil; f = f.following {
+		if !f.composed && f.shared() == nil {
+			b.begin(f.length)
+			b.addParts(f)
 			f.terms = b.end()
 		}
 	}
-}
-
-// mostTerms is how many terms the field can have.
-func (c *composedField) mostTerms() int {
-	n := c.next.mostTerms()
-	for _, field := range c.parts {
-		if f, ok := field.(*analyzedField); ok {
-			n += len(f.tokens)
-		} else {
-			n += len(field.AnalyzedTokenFrequencies())
-		}
-	}
-	return n
-}
-
-// mostTerms is how many terms the field and those after it can have.
-func (f *analyzedField) mostTerms() (n int) {
-	for ; f != nil; f = f.next {
-		n += len(f.tokens)
-	}
-	return n
 }
 
 // clear forgets the document.
@@ -91,23 +94,6 @@ func (b *Buffer) clear() {
 			clear(terms)
 		}
 		m.used = 0
-	}
-}
-
-// mergeNames makes the tokens of fields those of the first field of the same name, as bleve does.
-func (b *Buffer) mergeNames(d *compactDocument) {
-	if b.last == nil {
-		b.last = map[string]**analyzedField{}
-	}
-	defer clear(b.last)
-	for _, c := range d.composites {
-		b.last[c.Name()] = &c.next
-	}
-	for _, f := range d.fields {
-		if next := b.last[f.Name()]; next != nil {
-			*next, f.merged = f, true
-		}
-		b.last[f.Name()] = &f.next
 	}
 }
 
@@ -144,13 +130,14 @@ func (b *Buffer) end() index.TokenFrequencies {
 	return b.terms
 }
 
-// add adds the terms of a field, whose places name it.
-func (b *Buffer) add(field index.Field, name string) {
-	if f, ok := field.(*analyzedField); ok {
-		b.addTokens(f, name)
+// compose adds the terms of a field that another one is composed of, whose places name it.
+func (b *Buffer) compose(p composedPart) {
+	name := p.field.Name()
+	if p.own != nil {
+		b.add(p.own, name)
 		return
 	}
-	for term, found := range field.AnalyzedTokenFrequencies() {
+	for term, found := range p.field.AnalyzedTokenFrequencies() {
 		n := b.count(term, found.Frequency())
 		for _, place := range found.Locations {
 			b.addPlace(n, *place, name)
@@ -158,29 +145,28 @@ func (b *Buffer) add(field index.Field, name string) {
 	}
 }
 
-// addAll adds the terms of a field and those after it, whose places need no name.
-func (b *Buffer) addAll(f *analyzedField) {
-	for ; f != nil; f = f.next {
-		b.addTokens(f, "")
+// addParts adds the terms of a field, whose places need no name.
+func (b *Buffer) addParts(f *field) {
+	for p := f.first; p != nil; p = p.next {
+		b.add(p, "")
 	}
 }
 
-func (b *Buffer) addTokens(f *analyzedField, name string) {
-	options, array := f.Options(), f.ArrayPositions()
+// add adds the terms of a value of a field with a name.
+func (b *Buffer) add(p *part, name string) {
 	frequency := 1
-	if options.SkipFreqNorm() {
+	if p.options.SkipFreqNorm() {
 		frequency = 0
 	}
-	for i := range f.tokens {
-		t := &f.tokens[i]
+	for i := range p.tokens {
+		t := &p.tokens[i]
 		n := b.count(t.term, frequency)
-		if options.IncludeTermVectors() {
-			b.addPlace(
-				n,
-				index.TokenLocation{ArrayPositions: array, Start: int(t.start), End: int(t.end), Position: int(t.position)},
-				name,
-			)
+		if !p.options.IncludeTermVectors() {
+			continue
 		}
+		b.addPlace(n, index.TokenLocation{
+			ArrayPositions: p.positions, Start: int(t.start), End: int(t.end), Position: int(t.position),
+		}, name)
 	}
 }
 
@@ -221,5 +207,13 @@ func Take() *Buffer {
 // GiveBack ends the use of the buffer. No document of it is read any more.
 func (b *Buffer) GiveBack() {
 	b.clear()
+	clear(b.names)
+	b.lastText = value{}
+	b.fields.clear()
+	b.parts.clear()
+	b.tokens.clear()
+	b.positions.clear()
+	b.forms.clear()
+	b.bytes.clear()
 	buffers.Put(b)
 }

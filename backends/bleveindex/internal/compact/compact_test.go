@@ -1,6 +1,7 @@
 package compact
 
 import (
+	"fmt"
 	"testing"
 
 	"github.com/blevesearch/bleve/v2"
@@ -11,7 +12,7 @@ import (
 // Once a buffer has held documents it holds others like them without allocating anything.
 func TestBufferIsReused(t *testing.T) {
 	buffer := new(Buffer)
-	var docs []*compactDocument
+	var docs []*Doc
 	for _, body := range []map[string]any{
 		{"name": "red wine", "sizes": []any{1.0, 2.0}, "tags": []any{"a", "b"}},
 		{"description": "a dry red, red wine", "price": 7.0},
@@ -20,11 +21,10 @@ func TestBufferIsReused(t *testing.T) {
 		if err := bleve.NewIndexMapping().MapDocument(doc, body); err != nil {
 			t.Fatal(err)
 		}
-		ours, ok := Document(doc, new(Numbers), buffer).(*compactDocument)
+		ours, ok := buffer.Convert(doc).(*Doc)
 		if !ok {
 			t.Fatal("the document is not compact")
 		}
-		ours.VisitFields(func(f index.Field) { f.Analyze() })
 		docs = append(docs, ours)
 	}
 	allocations := testing.AllocsPerRun(100, func() {
@@ -40,14 +40,69 @@ func TestBufferIsReused(t *testing.T) {
 	}
 }
 
-func TestNumbersAreBounded(t *testing.T) {
-	cache := new(Numbers)
-	for n := range 2 * maxNumbers {
-		if tokens, _ := cache.of(document.NewNumericField("n", nil, float64(n))); len(tokens) != 16 {
-			t.Fatalf("%d has %d tokens", n, len(tokens))
+// The terms of a value are those that bleve makes, whether or not the value was here before, and whatever the options
+// of the field that it was in.
+func TestValuesAreKept(t *testing.T) {
+	buffer, kept := new(Buffer), 0
+	for range 2 {
+		for n := range 3 * maxValues / 2 {
+			for _, options := range []index.FieldIndexingOptions{0, index.SkipFreqNorm, index.IncludeTermVectors} {
+				field := document.NewNumericFieldWithIndexingOptions("n", nil, float64(n), index.IndexField|options)
+				field.Analyze()
+				doc := buffer.New("id")
+				doc.Add(field)
+				doc.VisitFields(func(f index.Field) {
+					if got, want := describe(f), describe(field); got != want {
+						t.Fatalf("got  %s\nwant %s", got, want)
+					}
+				})
+				if doc.first.shared() != nil {
+					kept++
+				}
+			}
+		}
+		buffer.GiveBack()
+	}
+	if kept == 0 {
+		t.Error("no value is kept")
+	}
+}
+
+func describe(f index.Field) string {
+	found := map[string]string{}
+	for term, frequency := range f.AnalyzedTokenFrequencies() {
+		places := ""
+		for _, place := range frequency.Locations {
+			places += fmt.Sprint(*place)
+		}
+		found[term] = fmt.Sprint(frequency.Frequency(), places)
+	}
+	return fmt.Sprint(f.Name(), f.AnalyzedLength(), found)
+}
+
+// An arena hands out zero values, also those that were in use before, and slices that cannot grow into each other.
+func TestArena(t *testing.T) {
+	var a arena[int]
+	blocks := 0
+	for round := range 3 {
+		for _, n := range []int{0, 1, 30, 3, 1000, 1, 129} {
+			taken := a.take(n)
+			if len(taken) != n || cap(taken) != n {
+				t.Fatalf("%d values have room for %d, want %d", len(taken), cap(taken), n)
+			}
+			for i := range taken {
+				if taken[i] != 0 {
+					t.Fatalf("a value of round %d is in use", round)
+				}
+				taken[i] = 1
+			}
+		}
+		a.clear()
+		if round == 0 {
+			blocks = len(a.blocks)
 		}
 	}
-	if len(cache.known) > maxNumbers {
-		t.Errorf("%d numbers are kept", len(cache.known))
+	if len(a.blocks) != blocks {
+		t.Errorf("there are %d blocks, of which one round needs %d", len(a.blocks), blocks)
 	}
 }

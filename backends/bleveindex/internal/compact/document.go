@@ -2,128 +2,185 @@
 package compact
 
 import (
-	"bytes"
-
 	"github.com/blevesearch/bleve/v2/analysis"
 	"github.com/blevesearch/bleve/v2/document"
+	"github.com/blevesearch/bleve/v2/numeric"
 	index "github.com/blevesearch/bleve_index_api"
 )
 
-// compactDocument is a bleve document with the same terms, frequencies and positions as bleve's own, in a fraction of
-// the memory. Its fields keep their tokens in a compact form. Only while a segment reads a document are its terms what
-// bleve wants to read, in a [Buffer] that all documents of a batch use in turn: a segment reads documents one after
-// the other, each of them twice.
-type compactDocument struct {
-	*document.Document
-
-	size       int // for bleve's statistics
-	fields     []*analyzedField
-	composites []*composedField
-	foreign    bool // some of the fields are bleve's own
-	numbers    *Numbers
-	buffer     *Buffer
+// Doc is a bleve document with the same terms, frequencies and positions as bleve's own, in a fraction of the memory.
+// Its fields are analyzed when they are added, and keep their tokens in a compact form. Only while a segment reads a
+// document are its terms what bleve wants to read, in the [Buffer] that all documents of a batch use in turn: a segment
+// reads documents one after the other, each of them twice. All values of a name are one field to a segment, which looks
+// up the name of each field that it visits many times.
+//
+// A Doc is used until its buffer is given back. It is not safe for concurrent use.
+type Doc struct {
+	id          string
+	size        int // for bleve's statistics
+	indexed     bool
+	first, last *field // one of each name
+	others      []index.Field
+	composites  []*composedField
+	foreign     bool // some of the others are indexed
+	buffer      *Buffer
 }
 
-// Document takes over a document and its fields, and returns it in its compact form. Fields of rare types are left as
-// they are, and so is a document with a geo shape, which bleve adds to composite fields in a way of its own. The
-// document is read before buffer is given back.
-func Document(doc *document.Document, numbers *Numbers, buffer *Buffer) index.Document {
-	d := &compactDocument{
-		Document: doc,
-		numbers:  numbers,
-		buffer:   buffer,
-		fields:   make([]*analyzedField, 0, len(doc.Fields)+1),
-	}
-	for _, field := range doc.Fields {
-		if _, ok := field.(index.GeoShapeField); ok && !isForm(field) {
-			return doc
-		}
-		d.size += fieldBytes + len(field.Value())
-	}
-	ours := make([]analyzedField, len(doc.Fields))
-	for i, field := range doc.Fields {
-		switch field.(type) {
-		case *document.TextField, *document.NumericField, *document.BooleanField, *document.DateTimeField:
-			ours[i] = analyzedField{Field: field, doc: d}
-			if i > 0 && sameTokens(doc.Fields[i-1], field) {
-				ours[i].same = &ours[i-1]
-			}
-			d.fields = append(d.fields, &ours[i])
-			doc.Fields[i] = &ours[i]
-		case *Form: // it has no terms
-		default:
-			d.foreign = true
-		}
-	}
-	for _, field := range doc.CompositeFields {
-		d.composites = append(d.composites, d.compose(field))
-	}
-	buffer.mergeNames(d)
-	return d
-}
-
-func isForm(field document.Field) bool {
-	_, ok := field.(*Form)
-	return ok
-}
-
-// AllField is the field that is composed of others: its texts follow those that they are taken from.
-const AllField = "_all"
-
-// sameTokens reports whether a text is that of the field before it, analyzed in the same way: of a text that is also in
-// _all.
-func sameTokens(before, field document.Field) bool {
-	text, ok := field.(*document.TextField)
-	if !ok || text.Name() != AllField {
-		return false
-	}
-	if ours, ok := before.(*analyzedField); ok {
-		before = ours.Field
-	}
-	other, ok := before.(*document.TextField)
-	if !ok || !bytes.Equal(other.Value(), text.Value()) {
-		return false
-	}
-	theirs, ok := other.Analyzer().(*analysis.DefaultAnalyzer)
-	return ok && text.Analyzer() == analysis.Analyzer(theirs)
-}
+var (
+	_ index.Document = (*Doc)(nil)
+	_ index.Field    = (*field)(nil)
+)
 
 // fieldBytes is about what a field takes in memory besides its value.
 const fieldBytes = 500
 
-func (d *compactDocument) Size() int                 { return d.size }
-func (d *compactDocument) NumPlainTextBytes() uint64 { return uint64(d.size) } //nolint:gosec // not negative
+// Text adds a text. Positions are copied.
+func (d *Doc) Text(
+	name string, positions []uint64, value string, options index.FieldIndexingOptions, analyzer analysis.Analyzer,
+) {
+	if options.IsStored() || !options.IsIndexed() {
+		d.Add(document.NewTextFieldCustom(name, d.buffer.positions.clone(positions), []byte(value), options, analyzer))
+		return
+	}
+	d.size += fieldBytes + len(value)
+	tokens, known := d.buffer.text(value, analyzer, options)
+	d.add(name, part{tokens: tokens, positions: d.buffer.positions.clone(positions), options: options}, known)
+}
+
+// Number adds a number. Positions are copied.
+func (d *Doc) Number(name string, positions []uint64, value float64, options index.FieldIndexingOptions) {
+	if options.IsStored() || !options.IsIndexed() {
+		positions = d.buffer.positions.clone(positions)
+		d.Add(document.NewNumericFieldWithIndexingOptions(name, positions, value, options))
+		return
+	}
+	d.size += fieldBytes
+	tokens, known := d.buffer.number(numeric.Float64ToInt64(value), options)
+	d.add(name, part{tokens: tokens, positions: d.buffer.positions.clone(positions), options: options}, known)
+}
+
+// Form adds a [Form]. Positions are copied.
+func (d *Doc) Form(name string, positions []uint64, value string, again bool) {
+	d.size += fieldBytes + len(value)
+	form := &d.buffer.forms.take(1)[0]
+	copied := d.buffer.bytes.take(len(value))
+	copy(copied, value)
+	*form = Form{Field: name, Positions: d.buffer.positions.clone(positions), Form: copied, Again: again}
+	d.others = append(d.others, form)
+}
+
+// Add adds a field as bleve makes it. Fields of rare types stay as they are.
+func (d *Doc) Add(f document.Field) { d.addField(f) }
+
+// addField adds a field, and returns the part that it is of one of d's own, or nil.
+func (d *Doc) addField(f document.Field) *part {
+	d.size += fieldBytes + len(f.Value())
+	switch f.(type) {
+	case *document.TextField, *document.NumericField, *document.BooleanField, *document.DateTimeField:
+	default:
+		d.others = append(d.others, f)
+		d.foreign = true
+		return nil
+	}
+	options := f.Options()
+	if !options.IsIndexed() {
+		d.others = append(d.others, f)
+		return nil
+	}
+	if options.IsStored() {
+		d.others = append(d.others, storedField{f})
+		options &^= index.StoreField
+	}
+	tokens, known := d.buffer.value(f, options)
+	return d.add(f.Name(), part{tokens: tokens, positions: f.ArrayPositions(), options: options}, known)
+}
+
+// add adds a value to the field of a name.
+func (d *Doc) add(name string, added part, known *value) *part {
+	p := &d.buffer.parts.take(1)[0]
+	*p = added
+	if f := d.buffer.names[name]; f != nil {
+		f.last.next, f.last, f.known = p, p, nil
+		f.options |= p.options
+		f.length += len(p.tokens)
+		return p
+	}
+	f := d.newField(name, p)
+	if len(p.positions) == 0 {
+		f.known = known
+	}
+	d.buffer.names[name] = f
+	return p
+}
+
+func (d *Doc) newField(name string, p *part) *field {
+	f := &d.buffer.fields.take(1)[0]
+	*f = field{name: name, doc: d, options: p.options, length: len(p.tokens), first: p, last: p}
+	if d.last == nil {
+		d.first = f
+	} else {
+		d.last.following = f
+	}
+	d.last = f
+	return f
+}
 
 // AddIDField is called by scorch.
-func (d *compactDocument) AddIDField() {
-	d.Document.AddIDField()
-	last := len(d.Fields) - 1
-	id := &analyzedField{Field: d.Fields[last], doc: d}
-	d.fields = append(d.fields, id)
-	d.Fields[last] = id
+func (d *Doc) AddIDField() {
+	const name = "_id"
+	token := d.buffer.tokens.take(1)
+	token[0] = newToken(d.id)
+	d.newField(name, &part{tokens: token, options: index.IndexField})
+	d.others = append(d.others, document.NewTextFieldCustom(name, nil, []byte(d.id), index.StoreField, nil))
 }
+
+// SetIndexed notes for bleve's statistics that the mapping has not left the document out.
+func (d *Doc) SetIndexed() { d.indexed = true }
+
+func (d *Doc) ID() string                { return d.id }
+func (d *Doc) Indexed() bool             { return d.indexed }
+func (d *Doc) Size() int                 { return d.size }
+func (d *Doc) NumPlainTextBytes() uint64 { return uint64(d.size) } //nolint:gosec // not negative
+func (d *Doc) StoredFieldsBytes() uint64 { return 0 }
 
 // HasComposite reports to scorch that there are no fields to compose while others are analyzed: they are when a segment
 // reads them.
-func (d *compactDocument) HasComposite() bool { return false }
+func (d *Doc) HasComposite() bool { return false }
 
-func (d *compactDocument) VisitComposite(visit index.CompositeFieldVisitor) {
-	for _, field := range d.composites {
-		visit(field)
+func (d *Doc) VisitComposite(visit index.CompositeFieldVisitor) {
+	for _, c := range d.composites {
+		visit(c)
 	}
 }
 
-// analyzedField is a text, a number, a boolean or a date.
-type analyzedField struct {
-	document.Field
+func (d *Doc) VisitFields(visit index.FieldVisitor) {
+	for f := d.first; f != nil; f = f.following {
+		visit(f)
+	}
+	for _, f := range d.others {
+		visit(f)
+	}
+}
 
-	doc    *compactDocument
-	tokens []token
-	same   *analyzedField         // has the same tokens, and is analyzed before
-	next   *analyzedField         // the next one of the same name, whose tokens are among the terms of the first
-	merged bool                   // it is not the first
-	terms  index.TokenFrequencies // while the document is in the buffer
-	shared index.TokenFrequencies // of all equal numbers
+// field is all texts, numbers, booleans and dates of a name.
+type field struct {
+	name        string
+	doc         *Doc
+	options     index.FieldIndexingOptions // of all parts
+	length      int                        // of all parts
+	first, last *part
+	following   *field
+	known       *value                 // what all fields with just this value have
+	composed    bool                   // its terms are among those of a composite field of its name
+	terms       index.TokenFrequencies // while the document is in the buffer
+}
+
+// part is one value of a field.
+type part struct {
+	tokens    []token
+	positions []uint64 // in the arrays around it
+	options   index.FieldIndexingOptions
+	next      *part
 }
 
 // token is a word of a text, at bytes and at a position of it.
@@ -132,68 +189,38 @@ type token struct {
 	start, end, position int32
 }
 
-// Analyze does what that of bleve's field does.
-func (f *analyzedField) Analyze() {
-	if f.same != nil {
-		f.tokens = f.same.tokens
-		return
-	}
-	if text, ok := f.Field.(*document.TextField); ok {
-		f.tokens = textTokens(text)
-		return
-	}
-	var shared index.TokenFrequencies
-	f.tokens, shared = f.doc.numbers.of(f.Field)
-	options := f.Options()
-	if f.next == nil && !f.merged && !f.doc.foreign && !options.IncludeTermVectors() {
-		f.shared = shared // else bleve merges others into the terms, or wants different ones
-	}
-}
+func (f *field) Name() string                        { return f.name }
+func (f *field) Value() []byte                       { return nil }
+func (f *field) ArrayPositions() []uint64            { return nil }
+func (f *field) EncodedFieldType() byte              { return 't' }
+func (f *field) Analyze()                            {}
+func (f *field) Options() index.FieldIndexingOptions { return f.options }
+func (f *field) AnalyzedLength() int                 { return f.length }
+func (f *field) NumPlainTextBytes() uint64           { return 0 }
 
-func (f *analyzedField) AnalyzedLength() int { return len(f.tokens) }
-
-func (f *analyzedField) AnalyzedTokenFrequencies() index.TokenFrequencies {
-	if f.merged || f.shared != nil || f.tokens == nil {
-		return f.shared
+func (f *field) AnalyzedTokenFrequencies() index.TokenFrequencies {
+	if f.composed {
+		return nil
+	}
+	if shared := f.shared(); shared != nil {
+		return shared
 	}
 	f.doc.buffer.hold(f.doc)
 	return f.terms
 }
 
-// composedField is a field that is composed of others.
-type composedField struct {
-	*document.CompositeField
-
-	doc   *compactDocument
-	parts []index.Field
-	next  *analyzedField // the first field of the same name
-	terms index.TokenFrequencies
-}
-
-// compose finds out which fields bleve would compose.
-func (d *compactDocument) compose(f *document.CompositeField) *composedField {
-	c := &composedField{CompositeField: f, doc: d, parts: make([]index.Field, 0, len(d.Fields))}
-	for _, field := range d.Fields {
-		if !field.Options().IsIndexed() {
-			continue
-		}
-		before := f.AnalyzedLength()
-		f.Compose(field.Name(), 1, nil)
-		if f.AnalyzedLength() > before {
-			c.parts = append(c.parts, field)
-		}
+// shared returns the terms that all fields with this value have, or nil.
+func (f *field) shared() index.TokenFrequencies {
+	if f.known == nil || f.doc.foreign { // bleve can merge others into the terms
+		return nil
 	}
-	return c
+	return f.known.shared()
 }
 
-func (c *composedField) AnalyzedLength() (length int) {
-	for _, field := range c.parts {
-		length += field.AnalyzedLength()
-	}
-	return length
-}
+// storedField is a field that is indexed as well, with nothing but its stored value.
+type storedField struct{ document.Field }
 
-func (c *composedField) AnalyzedTokenFrequencies() index.TokenFrequencies {
-	c.doc.buffer.hold(c.doc)
-	return c.terms
-}
+func (storedField) Options() index.FieldIndexingOptions              { return index.StoreField }
+func (storedField) Analyze()                                         {}
+func (storedField) AnalyzedLength() int                              { return 0 }
+func (storedField) AnalyzedTokenFrequencies() index.TokenFrequencies { return nil }

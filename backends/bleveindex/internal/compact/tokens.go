@@ -1,27 +1,22 @@
 package compact
 
 import (
-	"bytes"
-	"slices"
 	"strings"
-	"sync"
 
+	"github.com/blevesearch/bleve/v2/analysis"
 	"github.com/blevesearch/bleve/v2/document"
 	"github.com/blevesearch/bleve/v2/numeric"
-	index "github.com/blevesearch/bleve_index_api"
 )
 
-// textTokens returns the tokens of a text, whose terms are all in one string.
-func textTokens(t *document.TextField) []token {
-	value := t.Value()
-	if t.Options().IsStored() {
-		value = slices.Clone(value) // analyzers write to what they are given
-	}
-	analyzer := t.Analyzer()
+// tokenize returns the tokens of a text, whose terms are all in one string. Without an analyzer the text is one.
+func (b *Buffer) tokenize(text string, analyzer analysis.Analyzer, take func(n int) []token) []token {
 	if analyzer == nil {
-		return []token{newToken(string(value))}
+		tokens := take(1)
+		tokens[0] = newToken(text)
+		return tokens
 	}
-	stream := analyzer.Analyze(value)
+	b.analyzed = append(b.analyzed[:0], text...) // analyzers write to what they are given
+	stream := analyzer.Analyze(b.analyzed)
 	size := 0
 	for _, found := range stream {
 		size += len(found.Term)
@@ -32,7 +27,7 @@ func textTokens(t *document.TextField) []token {
 		terms.Write(found.Term)
 	}
 	rest := terms.String()
-	tokens := make([]token, len(stream))
+	tokens := take(len(stream))
 	for i, found := range stream {
 		n := len(found.Term)
 		start, end, position := int32(found.Start), int32(found.End), int32(found.Position) //nolint:gosec // below 2 GiB
@@ -47,31 +42,15 @@ func newToken(term string) token {
 	return token{term: term, end: int32(len(term)), position: 1} //nolint:gosec // as above
 }
 
-// valueTokens returns the tokens of a value that is not a text.
-func valueTokens(f document.Field) []token {
-	switch f := f.(type) {
-	case *document.NumericField:
-		return numberTokens(f.Value())
-	case *document.DateTimeField:
-		date, _, _ := bytes.Cut(f.Value(), []byte{0xff}) // what follows is the layout
-		return numberTokens(date)
-	default:
-		return []token{newToken(string(f.Value()))}
-	}
-}
-
 // numberTokens returns the tokens of a number in bleve's code, which its range queries look for: the number, and it
 // with less and less of its last bits.
-func numberTokens(coded numeric.PrefixCoded) []token {
+func numberTokens(number int64) []token {
 	const (
 		step = document.DefaultPrecisionStep
 		most = 64 / step
+		size = 11 // of the first one, which is the longest
 	)
-	number, err := coded.Int64()
-	if err != nil {
-		return []token{newToken(string(coded))}
-	}
-	terms, ends := make([]byte, 0, most*uint(len(coded))), make([]int, 0, most)
+	terms, ends := make([]byte, 0, most*size), make([]int, 0, most)
 	for shift := uint(0); shift < 64; shift += step {
 		term, err := numeric.NewPrefixCodedInt64(number, shift)
 		if err != nil {
@@ -87,59 +66,4 @@ func numberTokens(coded numeric.PrefixCoded) []token {
 		start = end
 	}
 	return tokens
-}
-
-// numberKind is a value, and whether its terms have frequencies.
-type numberKind struct {
-	value     string
-	frequency int
-}
-
-// Numbers keeps the tokens and terms of the first values of a generation that are not texts. It is safe for
-// concurrent use.
-type Numbers struct {
-	mu    sync.RWMutex
-	known map[numberKind]knownNumber
-}
-
-type knownNumber struct {
-	tokens []token
-	terms  index.TokenFrequencies
-}
-
-// maxNumbers bounds what a Numbers takes in memory: some 3 KB each.
-const maxNumbers = 1000
-
-// of returns the tokens of a value, and the terms if it is known.
-func (c *Numbers) of(f document.Field) ([]token, index.TokenFrequencies) {
-	kind := numberKind{frequency: 1}
-	if f.Options().SkipFreqNorm() {
-		kind.frequency = 0
-	}
-	c.mu.RLock()
-	number, ok := c.known[numberKind{string(f.Value()), kind.frequency}]
-	full := len(c.known) == maxNumbers
-	c.mu.RUnlock()
-	switch {
-	case ok:
-		return number.tokens, number.terms
-	case full:
-		return valueTokens(f), nil
-	}
-	kind.value = string(f.Value())
-	number = knownNumber{valueTokens(f), index.TokenFrequencies{}}
-	for _, t := range number.tokens {
-		frequency := &index.TokenFreq{}
-		frequency.SetFrequency(kind.frequency)
-		number.terms[t.term] = frequency
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.known == nil {
-		c.known = make(map[numberKind]knownNumber)
-	}
-	if len(c.known) < maxNumbers {
-		c.known[kind] = number
-	}
-	return number.tokens, number.terms
 }

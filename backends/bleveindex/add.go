@@ -1,0 +1,122 @@
+package bleveindex
+
+import (
+	"math"
+	"slices"
+	"time"
+
+	"github.com/blevesearch/bleve/v2/analysis"
+	"github.com/blevesearch/bleve/v2/document"
+	index "github.com/blevesearch/bleve_index_api"
+
+	"productindex/backends/bleveindex/internal/compact"
+)
+
+// addDate adds a date, if bleve can hold it.
+func (w *walk) addDate(name string, date time.Time, layout string, options index.FieldIndexingOptions) (added bool) {
+	field, err := document.NewDateTimeFieldWithIndexingOptions(name, w.array(), date, layout, options)
+	if err == nil {
+		w.add(field)
+	}
+	return err == nil
+}
+
+// addText adds a text, and its words to _all.
+func (w *walk) addText(name, value string, options index.FieldIndexingOptions, analyzer analysis.Analyzer, all bool) {
+	w.text(name, w.positions, value, options, analyzer)
+	if all {
+		w.addToAll(value, textOptions(value))
+	}
+}
+
+func (w *walk) addNumber(n *node, value float64) {
+	if n.whole {
+		return
+	}
+	value += 0 // without a sign of zero
+	options := index.IndexField | index.SkipFreqNorm
+	if math.Abs(value) >= rareNumber {
+		options = index.IndexField
+	}
+	w.numeric(n.name, value, w.dynamicOptions(options))
+}
+
+// rareNumber is from where on numbers are more likely to be codes.
+const rareNumber = 1e6
+
+// addForm adds the keyword form of a value.
+func (w *walk) addForm(n *node, form string) {
+	if form == "" || n.form == "" || len(form) > 2*maxForm || !w.m.IndexDynamic || w.m.formless {
+		return
+	}
+	_, again := w.formed[n.form]
+	w.formed[n.form] = struct{}{}
+	if w.compact != nil {
+		w.compact.Form(n.form, w.positions, form, again)
+		return
+	}
+	w.doc.AddField(&compact.Form{Field: n.form, Positions: w.array(), Form: []byte(form), Again: again})
+}
+
+// addToAll adds words to _all, once for each value of the product.
+func (w *walk) addToAll(value string, options index.FieldIndexingOptions) {
+	if _, known := w.inAll[value]; known || w.noAll {
+		return
+	}
+	w.inAll[value] = struct{}{}
+	w.texts++
+	// The number of the text keeps phrases from spanning texts.
+	w.text(allName, []uint64{w.texts}, value, options, w.m.all)
+}
+
+// text adds a text.
+func (w *walk) text(
+	name string, positions []uint64, value string, options index.FieldIndexingOptions, analyzer analysis.Analyzer,
+) {
+	if w.compact != nil {
+		w.compact.Text(name, positions, value, options, analyzer)
+		return
+	}
+	w.doc.AddField(document.NewTextFieldCustom(name, clone(positions), []byte(value), options, analyzer))
+}
+
+// numeric adds a number.
+func (w *walk) numeric(name string, value float64, options index.FieldIndexingOptions) {
+	if w.compact != nil {
+		w.compact.Number(name, w.positions, value, options)
+		return
+	}
+	w.doc.AddField(document.NewNumericFieldWithIndexingOptions(name, w.array(), value, options))
+}
+
+// add adds a field of bleve's.
+func (w *walk) add(field document.Field) {
+	if w.compact != nil {
+		w.compact.Add(field)
+		return
+	}
+	w.doc.AddField(field)
+}
+
+// dynamicOptions are the options of a field that the mapping does not name.
+func (w *walk) dynamicOptions(options index.FieldIndexingOptions) index.FieldIndexingOptions {
+	if !w.m.IndexDynamic {
+		options &^= index.IndexField
+	}
+	if w.m.StoreDynamic {
+		options |= index.StoreField
+	}
+	if w.m.DocValuesDynamic {
+		options |= index.DocValues
+	}
+	return options
+}
+
+func (w *walk) array() []uint64 { return clone(w.positions) }
+
+func clone(positions []uint64) []uint64 {
+	if len(positions) == 0 {
+		return nil
+	}
+	return slices.Clone(positions)
+}

@@ -1,0 +1,100 @@
+package compact
+
+import (
+	"github.com/blevesearch/bleve/v2/document"
+	index "github.com/blevesearch/bleve_index_api"
+)
+
+// Convert returns a document in its compact form. One with nested documents or a geo shape, which bleve adds to
+// composite fields in a way of its own, is returned as it is.
+func (b *Buffer) Convert(doc *document.Document) index.Document {
+	if len(doc.NestedDocuments) > 0 {
+		return doc
+	}
+	for _, field := range doc.Fields {
+		if _, ok := field.(index.GeoShapeField); ok && !isForm(field) {
+			return doc
+		}
+	}
+	d := b.New(doc.ID())
+	d.indexed = doc.Indexed()
+	parts := make([]*part, len(doc.Fields))
+	for i, field := range doc.Fields {
+		parts[i] = d.addField(field)
+	}
+	for _, f := range doc.CompositeFields {
+		c := &composedField{CompositeField: f, doc: d, own: b.names[f.Name()]}
+		for i, field := range doc.Fields {
+			if field.Options().IsIndexed() && includes(f, field.Name()) {
+				c.parts = append(c.parts, composedPart{field, parts[i]})
+			}
+		}
+		if c.own != nil {
+			c.own.composed = true
+		}
+		d.composites = append(d.composites, c)
+	}
+	return d
+}
+
+func isForm(field document.Field) bool {
+	_, ok := field.(*Form)
+	return ok
+}
+
+// includes reports whether bleve would compose a field of others with this name.
+func includes(f *document.CompositeField, name string) bool {
+	before := f.AnalyzedLength()
+	f.Compose(name, 1, nil)
+	return f.AnalyzedLength() > before
+}
+
+// composedField is a field that is composed of others.
+type composedField struct {
+	*document.CompositeField
+
+	doc   *Doc
+	parts []composedPart
+	own   *field // of the same name, or nil
+	terms index.TokenFrequencies
+}
+
+// composedPart is a field that another one is composed of.
+type composedPart struct {
+	field document.Field
+	own   *part // nil: it is bleve's
+}
+
+func (p composedPart) length() int {
+	if p.own != nil {
+		return len(p.own.tokens)
+	}
+	return p.field.AnalyzedLength()
+}
+
+// mostTerms is how many terms the field can have.
+func (c *composedField) mostTerms() (n int) {
+	if c.own != nil {
+		n = c.own.length
+	}
+	for _, p := range c.parts {
+		if p.own != nil {
+			n += len(p.own.tokens)
+		} else {
+			n += len(p.field.AnalyzedTokenFrequencies())
+		}
+	}
+	return n
+}
+
+func (c *composedField) AnalyzedLength() (length int) {
+	for _, p := range c.parts {
+		length += p.length()
+	}
+	return length
+}
+
+func (c *composedField) AnalyzedTokenFrequencies() index.TokenFrequencies {
+	c.doc.buffer.hold(c.doc)
+	return c.terms
+}

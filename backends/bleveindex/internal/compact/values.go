@@ -1,0 +1,125 @@
+package compact
+
+import (
+	"bytes"
+	"hash/maphash"
+
+	"github.com/blevesearch/bleve/v2/analysis"
+	"github.com/blevesearch/bleve/v2/document"
+	"github.com/blevesearch/bleve/v2/numeric"
+	index "github.com/blevesearch/bleve_index_api"
+)
+
+// values keeps the tokens and terms of values that were added lately: most products of a catalogue share their brands,
+// colours and sizes with others.
+type values struct {
+	texts, numbers [maxValues]*value // by their hash
+}
+
+const (
+	// maxValues bounds how much memory values take: 1 to 3 KB each.
+	maxValues = 1024
+
+	// maxText is how long a text is at most, in bytes, that is kept.
+	maxText = 48
+)
+
+var seed = maphash.MakeSeed()
+
+// value is a value, how it is analyzed, and its tokens and terms.
+type value struct {
+	text     string
+	analyzer *analysis.DefaultAnalyzer // nil: it is a number
+	number   int64
+	options  index.FieldIndexingOptions
+
+	tokens []token
+	terms  index.TokenFrequencies
+}
+
+// termOptions are the options on which terms depend.
+const termOptions = index.IncludeTermVectors | index.SkipFreqNorm
+
+// text returns the tokens of a text, and the value that is kept of it, which is nil if it was not here lately.
+func (b *Buffer) text(
+	text string, analyzer analysis.Analyzer, options index.FieldIndexingOptions,
+) ([]token, *value) {
+	words, ok := analyzer.(*analysis.DefaultAnalyzer)
+	if !ok {
+		return b.tokenize(text, analyzer, b.tokens.take), nil
+	}
+	if last := &b.lastText; last.analyzer == words && last.text == text { // in _all
+		return last.tokens, nil
+	}
+	b.lastText = value{text: text, analyzer: words}
+	if len(text) > maxText {
+		b.lastText.tokens = b.tokenize(text, words, b.tokens.take)
+		return b.lastText.tokens, nil
+	}
+	options &= termOptions
+	slot := &b.values.texts[(maphash.String(seed, text)+uint64(options))%maxValues]
+	known := *slot
+	if known != nil && known.text == text && known.analyzer == words && known.options == options {
+		b.lastText.tokens = known.tokens
+		return known.tokens, known
+	}
+	tokens := b.tokenize(text, words, func(n int) []token { return make([]token, n) })
+	*slot = &value{text: text, analyzer: words, options: options, tokens: tokens}
+	b.lastText.tokens = tokens
+	return tokens, nil
+}
+
+// number returns the tokens of a number or a date in bleve's code, and the value that is kept of it, which is nil if it
+// was not here lately.
+func (b *Buffer) number(number int64, options index.FieldIndexingOptions) ([]token, *value) {
+	options &= termOptions
+	slot := &b.values.numbers[(maphash.Comparable(seed, number)+uint64(options))%maxValues]
+	if known := *slot; known != nil && known.number == number && known.options == options {
+		return known.tokens, known
+	}
+	*slot = &value{number: number, options: options, tokens: numberTokens(number)}
+	return (*slot).tokens, nil
+}
+
+// value returns the same as text and number for a field of bleve's.
+func (b *Buffer) value(f document.Field, options index.FieldIndexingOptions) ([]token, *value) {
+	switch f := f.(type) {
+	case *document.TextField:
+		return b.text(string(f.Value()), f.Analyzer(), options)
+	case *document.NumericField:
+		if number, err := numeric.PrefixCoded(f.Value()).Int64(); err == nil {
+			return b.number(number, options)
+		}
+	case *document.DateTimeField:
+		date, _, _ := bytes.Cut(f.Value(), []byte{0xff}) // what follows is the layout
+		if number, err := numeric.PrefixCoded(date).Int64(); err == nil {
+			return b.number(number, options)
+		}
+	}
+	return b.tokenize(string(f.Value()), nil, b.tokens.take), nil
+}
+
+// shared returns the terms of a field that has just this value, for all such fields: they are never changed.
+func (v *value) shared() index.TokenFrequencies {
+	if v.terms != nil {
+		return v.terms
+	}
+	frequency := 1
+	if v.options.SkipFreqNorm() {
+		frequency = 0
+	}
+	v.terms = make(index.TokenFrequencies, len(v.tokens))
+	for _, t := range v.tokens {
+		of := v.terms[t.term]
+		if of == nil {
+			of = &index.TokenFreq{}
+			v.terms[t.term] = of
+		}
+		of.SetFrequency(of.Frequency() + frequency)
+		if v.options.IncludeTermVectors() {
+			of.Locations = append(of.Locations,
+				&index.TokenLocation{Start: int(t.start), End: int(t.end), Position: int(t.position)})
+		}
+	}
+	return v.terms
+}
