@@ -58,6 +58,18 @@ func readCatalogue(tb testing.TB, name string) []reindex.Product {
 	return products
 }
 
+// someOf returns every eighth product of a large catalogue, so that each kind takes part, and all of a small one.
+func someOf(products []reindex.Product) []reindex.Product {
+	if len(products) <= 6000 {
+		return products
+	}
+	var some []reindex.Product
+	for i := 0; i < len(products); i += 8 {
+		some = append(some, products[i])
+	}
+	return some
+}
+
 // load writes products into a new generation as the engine does, within the limits of ix, and publishes it.
 func load(tb testing.TB, ix *Index, tenant string, products []reindex.Product) {
 	tb.Helper()

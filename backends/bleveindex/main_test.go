@@ -6,6 +6,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"productindex/reindex/reindextest"
 	"productindex/reindex/reindextest/acidtest"
 )
 
@@ -14,6 +15,7 @@ func TestMain(m *testing.M) {
 	if dir := os.Getenv(childDir); dir != "" {
 		os.Exit(runChild(dir))
 	}
+	reindextest.TempInMemory()
 	// bleve starts its analysis workers with the process.
 	goleak.VerifyTestMain(m, goleak.IgnoreTopFunction("github.com/blevesearch/bleve_index_api.AnalysisWorker"))
 }

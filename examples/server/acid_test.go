@@ -32,6 +32,7 @@ const (
 // each of them a server is stopped until the other one has seen the end of the job, past its leases, and goes on. After
 // each reindex, once settled, the index equals the database.
 func TestAcidProcesses(t *testing.T) {
+	t.Parallel()
 	rounds := 1
 	if os.Getenv("CI") == "true" {
 		rounds = 8

@@ -96,6 +96,7 @@ const staticToken = "static-token-of-the-deployment"
 
 // Whatever comes over the wire is answered as documented, starts nothing, and leaves no token in the log.
 func TestHostileRequests(t *testing.T) {
+	t.Parallel()
 	i := newIssuer(t)
 	catalogues := t.TempDir()
 	writeCatalogue(t, catalogues, "acme", reindextest.Products(3, "1"))

@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"encoding/json"
+	"flag"
 	"io"
 	"net/http"
 	"os"
@@ -25,7 +26,11 @@ func TestMain(m *testing.M) {
 		main()
 		return
 	}
-	goleak.VerifyTestMain(m, goleak.IgnoreCurrent(), goleak.Cleanup(func(code int) { // bleve has workers from the start
+	reindextest.TempInMemory()
+	// Unless -parallel says otherwise: tests wait for leases and time limits.
+	_ = flag.Set("test.parallel", "8")
+	// bleve has workers from the start.
+	goleak.VerifyTestMain(m, goleak.IgnoreCurrent(), goleak.Cleanup(func(code int) {
 		for _, stop := range shared {
 			stop()
 		}

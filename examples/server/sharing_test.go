@@ -17,25 +17,26 @@ import (
 
 // Two servers, with one PostgreSQL and one Elasticsearch, are as good as one.
 func TestSharing(t *testing.T) {
-	address := startElasticsearch(t)
-	jobs := startPostgres(t)
-	t.Run("OneRun", func(t *testing.T) { testOneRun(t, newCluster(t, "acme", address, jobs)) })
-	t.Run("Killed", func(t *testing.T) {
-		for _, tenant := range []string{"globex", "hooli"} { // at the same time: mostly they wait for leases
-			t.Run(tenant, func(t *testing.T) {
-				t.Parallel()
-				testKilledRunner(t, newCluster(t, tenant, address, jobs))
-				assertOneIndex(t, address, tenant)
-			})
-		}
+	t.Parallel()
+	address, jobs := startElasticsearch(t), startPostgres(t)
+	test := func(name, tenant string, fn func(t *testing.T, c *cluster)) {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel() // mostly they wait for leases
+			fn(t, newCluster(t, tenant, address, jobs))
+		})
+	}
+	test("OneRun", "acme", testOneRun)
+	for _, tenant := range []string{"globex", "hooli"} {
+		test("Killed/"+tenant, tenant, func(t *testing.T, c *cluster) {
+			testKilledRunner(t, c)
+			assertOneIndex(t, address, tenant)
+		})
+	}
+	test("PausedAtWork", "initech", func(t *testing.T, c *cluster) {
+		testPausedRunner(t, c, pause{event.isWrite, false, "the lease of the job was lost"})
 	})
-	t.Run("PausedAtWork", func(t *testing.T) {
-		testPausedRunner(t, newCluster(t, "initech", address, jobs),
-			pause{event.isWrite, false, "the lease of the job was lost"})
-	})
-	t.Run("PausedAtTheSwitch", func(t *testing.T) {
-		testPausedRunner(t, newCluster(t, "umbrella", address, jobs),
-			pause{event.isSwitch, true, "a newer reindex of the tenant has taken over"})
+	test("PausedAtTheSwitch", "umbrella", func(t *testing.T, c *cluster) {
+		testPausedRunner(t, c, pause{event.isSwitch, true, "a newer reindex of the tenant has taken over"})
 	})
 }
 

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -206,16 +207,16 @@ func TestBouncerDefaultMode(t *testing.T) {
 // Behind a pooler that shares connections by transaction everything holds that holds without one. It is the whole suite
 // once more, with the same statements: for CI.
 func TestBouncer(t *testing.T) {
+	t.Parallel()
 	if os.Getenv("CI") != "true" {
 		t.Skip("the suite behind a pooler is for CI")
 	}
 	server := pgtest.Run(t)
 	bouncer, admin := server.Bouncer(t, 2), direct(server).open(t)
-	n := 0
+	var databases atomic.Int64
 	testDatabase(t, func(tb testing.TB) database {
 		tb.Helper()
-		n++
-		name := fmt.Sprintf("b%d", n)
+		name := fmt.Sprint("b", databases.Add(1))
 		if _, err := admin.ExecContext(context.Background(), "CREATE DATABASE "+name); err != nil {
 			tb.Fatal(err)
 		}

@@ -188,7 +188,9 @@ func (s *shop) inspect(t *testing.T) (stop func()) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		for ctx.Err() == nil {
+		pace := time.NewTicker(searchPace)
+		defer pace.Stop()
+		for ; ctx.Err() == nil; <-pace.C {
 			found, err := s.f.Search(context.WithoutCancel(ctx), tenant)
 			maps.DeleteFunc(found, func(id, _ string) bool { return id[0] == 'e' })
 			problem := inspect(found, err, func(rev string) int {

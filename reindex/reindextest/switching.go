@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"sync"
 	"testing"
+	"time"
 
 	"productindex/reindex"
 )
@@ -30,6 +31,10 @@ func testSearchWhileSwitching(t *testing.T, f Fixture) {
 	stop()
 }
 
+// searchPace is the shortest time between two searches of a searcher: more of them take the processor away from what
+// they look at.
+const searchPace = time.Millisecond
+
 // SearchMeanwhile searches the tenant from four goroutines until the returned function is called, and fails the test
 // for every search that returns an error, nothing, a mixture of several revs, or another number of documents than size
 // gives for their rev. It searches at least a hundred times.
@@ -45,6 +50,8 @@ func SearchMeanwhile(t *testing.T, f Fixture, tenant string, size func(rev strin
 			defer searchers.Done()
 			var once sync.Once
 			defer once.Do(enough.Done)
+			pace := time.NewTicker(searchPace)
+			defer pace.Stop()
 			for n := 1; ctx.Err() == nil; n++ {
 				found, err := f.Search(context.WithoutCancel(ctx), tenant)
 				if problem := inspect(found, err, size); problem != "" {
@@ -54,6 +61,7 @@ func SearchMeanwhile(t *testing.T, f Fixture, tenant string, size func(rev strin
 				if n == 25 {
 					once.Do(enough.Done)
 				}
+				<-pace.C
 			}
 		}()
 	}

@@ -16,6 +16,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"productindex/reindex/reindextest"
 )
 
 // Options adjust a server.
@@ -75,7 +77,7 @@ func Start(ctx context.Context, opts Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	dir, err := os.MkdirTemp(fastDir(), "estest-")
+	dir, err := os.MkdirTemp(reindextest.MemoryDir(), "estest-") // it waits for its disk at each change of an index
 	if err != nil {
 		return nil, err
 	}
@@ -87,22 +89,6 @@ func Start(ctx context.Context, opts Options) (*Server, error) {
 		return nil, errors.Join(err, os.RemoveAll(dir))
 	}
 	return s, nil
-}
-
-// fastDir returns a folder in memory with room for a server, or else none, which stands for the usual folder of
-// temporary files: a server waits for its disk at each change of an index.
-func fastDir() string {
-	const (
-		memory = "/dev/shm"
-		needed = 2 << 30 // bytes
-		noExec = 8       // a server loads libraries from there
-	)
-	var fs syscall.Statfs_t
-	err := syscall.Statfs(memory, &fs)
-	if err != nil || uint64(fs.Flags)&noExec != 0 || fs.Bavail*uint64(fs.Bsize) < needed {
-		return ""
-	}
-	return memory
 }
 
 // prepare lays out the server's folder: config, data, logs, repo (for snapshots) and tmp.
