@@ -112,7 +112,8 @@ func TestChangesOverAnEngine(t *testing.T) {
 		}
 	}
 	got := s.changes(
-		"{\"id\":\"x\",\"body\":{\"n\":2}}\r\n\n{\"id\":\"\",\"delete\":true}\n{\"id\":\"y\",\"body\":{}}\n{\"delete\":true,\"id\":\"x\"}",
+		"{\"id\":\"x\",\"body\":{\"n\":2}}\r\n\n{\"id\":\"\",\"delete\":true}\n" +
+			"{\"id\":\"y\",\"body\":{}}\n{\"delete\":true,\"id\":\"x\"}",
 	)
 	if got.status != http.StatusOK ||
 		!strings.HasPrefix(got.body, `{"accepted":3,"refused":1,"refusals":[{"id":"","reason":"the id has 0 bytes`) {

@@ -23,10 +23,11 @@
 //
 // Beyond the contract, and in its style:
 //
-//	DELETE /indexing/{tenant}/reindex-jobs/{id}           202 the job is asked to stop, 409 it has ended, or 404
-//	GET    /indexing/{tenant}/reindex-jobs/{id}/failures  200 a page of the products that the job rejected, or 404
+//	DELETE /indexing/{tenant}/reindex-jobs/{id}             202 the job is asked to stop, 409 it has ended, or 404
+//	GET    /indexing/{tenant}/reindex-jobs/{id}/failures    200 a page of the products that the job rejected, or 404
 //	GET    /indexing/{tenant}/reindex-jobs/{id}/difference  200 how the job's index differs from the live one, or 404
-//	GET    /indexing/{tenant}/reindex-jobs/{id}/events    200 the job's progress as server-sent events, 204 there is no more, or 404
+//	GET    /indexing/{tenant}/reindex-jobs/{id}/events      200 the job's progress as server-sent events, 204 if there
+//	                                                        is nothing more to send, or 404
 //
 // # Decisions where the contract leaves room
 //
@@ -114,10 +115,19 @@
 //
 // # Throttling
 //
-// With Config.Throttle a caller sees and sets how fast a tenant's products are read: PUT replaces all limits, as in
-// {"documentsPerSecond":2000,"bytesPerSecond":0,"paused":false,"window":{"from":"22:00","to":"06:00","timeZone":"Europe/Berlin"}}.
+// With Config.Throttle a caller sees and sets how fast a tenant's products are read. PUT replaces all limits, as in
+//
+//	{"documentsPerSecond":2000,"bytesPerSecond":0,"paused":false,
+//	 "window":{"from":"22:00","to":"06:00","timeZone":"Europe/Berlin"}}
+//
 // They hold at once, also for the run in progress. A limit of 0, or one that is not given, does not limit; paused stops
 // the reading until it is set again.
+//
+// # Rollbacks
+//
+// With Config.Rollbacks, GET /indexing/{tenant}/generations lists the index that is live and those before it that are
+// kept, and POST /indexing/{tenant}/rollback starts a job that makes one of them live again: the one that is named in
+// the field generation, or else the one that was replaced last. The answer is 409 if that one, or any, is not kept.
 //
 // # Schedule
 //

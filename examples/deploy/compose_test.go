@@ -122,7 +122,7 @@ func TestDockerfile(t *testing.T) {
 		}
 	}
 	want := strings.Fields("FROM WORKDIR COPY RUN COPY RUN FROM COPY USER ENV EXPOSE ENTRYPOINT")
-	if !reflect.DeepEqual(names, want) || user != "nonroot:nonroot" {
+	if !reflect.DeepEqual(names, want) || user != "65532:65532" {
 		t.Errorf("instructions %q, user %q; want %q, a user without rights", names, user, want)
 	}
 	cmd := exec.CommandContext(t.Context(), "sh", "-c", strings.Replace(build, "go build", "go build -n", 1))

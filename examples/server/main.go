@@ -160,7 +160,11 @@ func routes(ctx context.Context, cfg config, p parts, scheduler *schedule.Schedu
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
 	mux.Handle("GET /readyz", readiness(ctx, p.engine, p.index, p.log))
 	settings.Fallback = mux
-	return httpapi.NewHandler(p.engine, settings)
+	endpoints, err := httpapi.NewHandler(p.engine, settings)
+	if err != nil {
+		return nil, err
+	}
+	return traced(endpoints), nil
 }
 
 // serve answers requests until ctx ends or that fails, then shuts down in order: the server first, so that nothing new

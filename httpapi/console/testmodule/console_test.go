@@ -236,7 +236,10 @@ func (b *browser) mayOnlyLook(t *testing.T, s *shop) {
 	b.click("Sign out")
 	b.signIn(viewer)
 	b.untilText("Your token lacks the scope")
-	b.until("the buttons to be off", `[...document.querySelectorAll(".heading button")].every((each) => each.disabled)`)
+	const changes = `[...document.querySelectorAll(` +
+		`".heading button, section[aria-labelledby=generations-heading] button")]`
+	b.until("what can be changed", changes+`.filter((each) => each.textContent === "Roll back…").length === 2`)
+	b.until("the buttons to be off", changes+`.every((each) => each.disabled)`)
 	b.looks(t, "viewer")
 	b.open(s, "#/", "")
 	b.do("the first tab stop", chromedp.Reload(), chromedp.WaitVisible("#filter"), chromedp.KeyEvent(kb.Tab))
