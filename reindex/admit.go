@@ -7,8 +7,9 @@ import (
 	"time"
 )
 
-// admit makes a run of the tenant whose context is derived from base, stores its job and gives it a place in the line.
-// If one is in progress already, r is nil and job is that one's. A run that was admitted must be executed.
+// admit creates a run for the tenant, stores its job and gives it a place in the line. The context of the run is
+// derived from base. If a run is in progress already, r is nil and job is the job of that run. The caller must execute
+// a run that was admitted.
 func (e *Engine) admit(
 	ctx, base context.Context, tenant string, options Options,
 ) (runCtx context.Context, r *run, job Job, err error) {

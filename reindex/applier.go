@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// apply starts an applier of the tenant's changes if there is something to do and none is at work.
+// apply starts an applier of the tenant's changes if there is something to do and no applier is running.
 func (s *streams) apply(st *stream) {
 	if !st.start() {
 		return
@@ -24,7 +24,7 @@ func (s *streams) apply(st *stream) {
 // applyAll carries changes into the live index until none is left. When the engine shuts down, changes stay in a log
 // that outlives the process.
 func (s *streams) applyAll(st *stream) {
-	failures, since := 0, time.Time{} // how often it failed in a row, and since when
+	failures, since := 0, time.Time{} // the number of failures in a row, and the time of the first
 	for !st.pause(s.durable() && (s.isClosing() || s.base.Err() != nil)) {
 		before, start := st.position(), time.Now()
 		blame := !s.durable() || failures > 0 && time.Since(since) >= s.cfg.MaxStall
@@ -70,7 +70,7 @@ func (s *streams) rest(d time.Duration) {
 	}
 }
 
-// wake waits until the changes are applied, or until it is time to ask a log again that others use.
+// wake waits until the changes are applied, or until it is time to read a shared log again.
 func (s *streams) wake(ctx context.Context, w *waiter) error {
 	if !s.durable() {
 		_, err := w.wait(ctx)
@@ -94,15 +94,15 @@ func (s *streams) wake(ctx context.Context, w *waiter) error {
 	return nil
 }
 
-// poll is the time between two looks into a log that others use.
+// poll returns the time between two reads of a shared log.
 func (s *streams) poll() time.Duration {
 	return min(pollInterval, max(time.Millisecond, s.log.Lease()/renewals))
 }
 
-// pollInterval is how often an engine looks whether another one that holds a tenant's claim is done.
+// pollInterval is the time after which an engine checks again whether another engine has released a tenant's claim.
 const pollInterval = 100 * time.Millisecond
 
-// watch looks after a while how far the one that holds the claim has come.
+// watch checks after a while how far the holder of the claim has come.
 func (s *streams) watch(st *stream) {
 	s.rest(s.poll())
 	var state ChangeState
@@ -118,8 +118,8 @@ func (s *streams) watch(st *stream) {
 	st.carried(state.Applied, nil, nil)
 }
 
-// applyNext carries the next changes into the live index. If it is to blame some of them, those few that the index does
-// not take for whatever reason are refused, so that they do not hold the others up.
+// applyNext carries the next changes into the live index. With blame, it refuses the few changes that the index does
+// not accept, whatever the reason, so that they do not block the others.
 func (s *streams) applyNext(ctx context.Context, st *stream, blame bool) (err error) {
 	ctx, h, err := s.hold(ctx, st, false)
 	if err != nil {
@@ -189,7 +189,8 @@ func (s *streams) update(
 	return c.refused, err
 }
 
-// resume applies what processes that have ended have left in the log: now, and from time to time.
+// resume applies the changes that other processes left in the log when they ended. It looks for them now, and again
+// from time to time.
 func (s *streams) resume() {
 	_, done := s.use("")
 	go func() {

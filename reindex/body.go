@@ -10,7 +10,7 @@ import (
 	"unicode/utf8"
 )
 
-// maxDepth is how deep arrays and objects may be nested, as in encoding/json.
+// maxDepth is the largest depth of nested arrays and objects. It is that of encoding/json.
 const maxDepth = 10000
 
 var (
@@ -18,11 +18,11 @@ var (
 	errNotObject = errors.New("the body is not a JSON object")
 )
 
-// checkBody returns body as one line of valid JSON, an object; a copy only where it spans several lines.
+// checkBody checks that body is a JSON object and returns it on one line. It copies only a body of several lines.
 func checkBody(body json.RawMessage) (json.RawMessage, error) {
 	s := scanner{data: body}
 	err := s.document()
-	// Text of ASCII alone need not be looked at twice. A fault of the text comes before a fault of the JSON in it.
+	// Pure ASCII needs no second check. An error in the encoding is reported rather than an error in the JSON.
 	if (err != nil || s.beyondASCII) && !utf8.Valid(body) {
 		return nil, errNotUTF8
 	}
@@ -40,16 +40,16 @@ func checkBody(body json.RawMessage) (json.RawMessage, error) {
 	return line.Bytes(), nil
 }
 
-// scanner checks JSON text by RFC 8259 without building anything, but not whether it is valid UTF-8. It takes what
-// json.Valid takes, several times faster.
+// scanner checks JSON text by RFC 8259 without building anything. It does not check for valid UTF-8. It accepts the
+// same texts as json.Valid and is several times faster.
 type scanner struct {
 	data        []byte
 	pos         int
 	lines       bool // a line feed or carriage return was seen between tokens
-	beyondASCII bool // so was a byte above 127 in a string
+	beyondASCII bool // a byte above 127 was seen in a string
 }
 
-// document passes over one object and the white space around it.
+// document skips one object and the white space around it.
 func (s *scanner) document() error {
 	s.space()
 	if s.peek() != '{' {
@@ -75,7 +75,7 @@ func (s *scanner) fail(want string) error {
 	return fmt.Errorf("the body is not valid JSON: %q at byte %d, expected %s", s.char(), s.pos+1, want)
 }
 
-// char returns the character at the position, and a byte that begins none as it is.
+// char returns the character at the position, or the byte itself if no character begins there.
 func (s *scanner) char() string {
 	if r, size := utf8.DecodeRune(s.data[s.pos:]); r != utf8.RuneError {
 		return string(s.data[s.pos : s.pos+size])
@@ -83,7 +83,7 @@ func (s *scanner) char() string {
 	return string(s.data[s.pos : s.pos+1])
 }
 
-// peek returns the next byte, and 0, which begins no token, at the end.
+// peek returns the next byte. At the end it returns 0, which begins no token.
 func (s *scanner) peek() byte {
 	if s.pos < len(s.data) {
 		return s.data[s.pos]
@@ -176,7 +176,7 @@ func (s *scanner) array(depth int) error {
 	}
 }
 
-// comma passes what follows an element: a comma, then more is true, or the closing bracket.
+// comma skips the token after an element. It reports whether that is a comma; otherwise it must be the closing bracket.
 func (s *scanner) comma(closing byte) (more bool, err error) {
 	s.space()
 	switch s.peek() {
@@ -226,7 +226,7 @@ func (s *scanner) number() error {
 	return nil
 }
 
-// digits passes over decimal digits and reports whether there were any.
+// digits skips decimal digits and reports whether there were any.
 func (s *scanner) digits() bool {
 	start := s.pos
 	for isDigit(s.peek()) {
@@ -237,7 +237,7 @@ func (s *scanner) digits() bool {
 
 func isDigit(c byte) bool { return '0' <= c && c <= '9' }
 
-// str passes over a string; pos is at its opening quote.
+// str skips a string; pos is at its opening quote.
 func (s *scanner) str() error {
 	s.pos++
 	for {
@@ -262,8 +262,8 @@ func (s *scanner) str() error {
 
 const ones, highs = 0x0101010101010101, 0x8080808080808080
 
-// plain returns how many bytes of text come before the first quote, backslash or control character, and reports whether
-// there are bytes above 127 among them. It looks at eight bytes at once.
+// plain returns the number of bytes before the first quote, backslash or control character, and reports whether any of
+// them is above 127. It reads eight bytes at once.
 func plain(text []byte) (n int, beyondASCII bool) {
 	var all uint64
 	rest := text
@@ -290,8 +290,8 @@ func plain(text []byte) (n int, beyondASCII bool) {
 	return n, all&highs != 0
 }
 
-// special sets the highest bit of each byte that is a quote, a backslash or a control character. Bytes after the first
-// one may be set wrongly.
+// special sets the highest bit of each byte that is a quote, a backslash or a control character. Only the first bit set
+// is reliable.
 func special(w uint64) uint64 {
 	quote := w ^ ones*'"'
 	slash := w ^ ones*'\\'
@@ -313,7 +313,7 @@ func plainASCII(text []byte) int {
 	return len(text) - len(rest)
 }
 
-// escape passes over an escape sequence; pos is at its backslash.
+// escape skips an escape sequence; pos is at its backslash.
 func (s *scanner) escape() error {
 	s.pos++
 	switch s.peek() {

@@ -1,9 +1,9 @@
 package reindex
 
 // As finds the capability T, an interface such as [Counter] or [Limiter], in a [Source], [Snapshot], [Indexer],
-// [Generation] or [JobStore]: v itself, or what it wraps. A wrapper that leaves the capabilities of the wrapped value
-// intact has a method Unwrap that returns it, as the interface it implements; one that has no such method hides all of
-// them.
+// [Generation] or [JobStore]: in v itself, or in a value that it wraps. A wrapper that keeps the capabilities of the
+// value it wraps has a method Unwrap, which returns that value as the interface that the wrapper implements. A wrapper
+// without Unwrap hides all capabilities.
 func As[T any](v any) (T, bool) {
 	for v != nil {
 		if t, ok := v.(T); ok {
@@ -15,7 +15,7 @@ func As[T any](v any) (T, bool) {
 	return none, false
 }
 
-// unwrap returns what v wraps, and nil if it wraps nothing.
+// unwrap returns the value that v wraps, or nil.
 func unwrap(v any) any {
 	switch w := v.(type) {
 	case interface{ Unwrap() Source }:

@@ -21,8 +21,8 @@ func (s *streams) newCarrier(tenant string, send func([]Change) error) *carrier 
 	return &carrier{cfg: s.cfg, src: s.src, tenant: tenant, send: send, refused: map[int64]ItemError{}}
 }
 
-// carryAll sends entries until each of them has been taken or refused. An error means that it is not known which were
-// taken.
+// carryAll sends entries until the index has accepted or refused each of them. After an error it is not known which
+// were accepted.
 func (c *carrier) carryAll(ctx context.Context, entries []ChangeEntry) error {
 	entries, err := c.find(ctx, slices.Clone(entries))
 	if err != nil {
@@ -35,7 +35,7 @@ func (c *carrier) refuse(e ChangeEntry, err error) {
 	c.refused[e.Position] = ItemError{ID: e.Change.ID, Err: err}
 }
 
-// find looks up the products of which it is only known that they have changed. It returns entries in the same slice.
+// find looks up the products of the changes that have no body. It returns entries in the same slice.
 func (c *carrier) find(ctx context.Context, entries []ChangeEntry) ([]ChangeEntry, error) {
 	var ids []string
 	for _, e := range entries {
@@ -86,7 +86,7 @@ func (c *carrier) find(ctx context.Context, entries []ChangeEntry) ([]ChangeEntr
 	return kept, nil
 }
 
-// carry sends entries, whose ids are different from each other.
+// carry sends entries. No two of them have the same id.
 func (c *carrier) carry(ctx context.Context, entries []ChangeEntry) error {
 	for attempt := 1; len(entries) > 0; attempt++ {
 		err := c.call(entries)
@@ -132,7 +132,7 @@ func (c *carrier) settle(entries []ChangeEntry, failed *BatchError) (again []Cha
 	return again, err
 }
 
-// split sends the halves of a call that was refused as a whole, and refuses a single change.
+// split sends the two halves of a call that the index refused as a whole. A single change is refused.
 func (c *carrier) split(ctx context.Context, entries []ChangeEntry, why error) error {
 	if len(entries) == 1 {
 		c.refuse(entries[0], errors.New(rejectionReason(why)))

@@ -7,48 +7,48 @@ import (
 	"fmt"
 )
 
-// Change is an edit of one product: an upsert, or a deletion if Delete is set. Without either a body or Delete the
-// product is looked up in the source (see [Finder]): many webhooks carry ids alone. Nobody changes the bytes of the
-// body.
+// Change is an edit of one product: an upsert, or a deletion if Delete is set. If it has neither a body nor Delete, the
+// engine looks the product up in the source (see [Finder]), since many webhooks carry only ids. The bytes of the body
+// must not be modified.
 type Change struct {
 	// ID is the product's id, as in [Product].
 	ID string
-	// Body is what the product is now: a JSON object, as in [Product].
+	// Body is the new body of the product: a JSON object, as in [Product].
 	Body json.RawMessage
 	// Delete removes the product.
 	Delete bool
 }
 
-// lookup reports whether the change says only that the product has changed.
+// lookup reports whether the product has to be looked up, since the change holds only its id.
 func (c Change) lookup() bool { return !c.Delete && c.Body == nil }
 
-// Size is what the change takes of a [ChangeLog], in bytes.
+// Size returns the number of bytes that the change occupies in a [ChangeLog].
 func (c Change) Size() int { return len(c.ID) + len(c.Body) }
 
-// Updater is an optional capability of an [Indexer]: it changes the live index. Without it Engine.Update returns an
+// Updater is an optional capability of an [Indexer]: it changes the live index. Without it, Engine.Update returns an
 // error that matches [errors.ErrUnsupported].
 type Updater interface {
-	// Update carries changes out in the tenant's live index: upserts, each with a body that the engine has checked, and
-	// deletions. Ids are different from each other. A product that is to be deleted and is not there is none of its
-	// business. When it returns nil the changes have landed, and searches see them, at the latest after the index's own
-	// refresh interval; see [Settler].
+	// Update applies changes to the tenant's live index: upserts, each with a body that the engine has checked, and
+	// deletions. No two changes have the same id. Deleting a product that the index does not hold is not an error. When
+	// Update returns nil, the changes have landed, and searches see them after the refresh interval of the index at the
+	// latest; see [Settler].
 	//
-	// The engine calls it once at a time per tenant, and never while a generation of the tenant is committed. The error
-	// matches [ErrNoLiveIndex] if nothing is live; otherwise it is one of those of Writer.Write.
+	// The engine makes one call at a time per tenant, and none while a generation of the tenant is being committed. The
+	// error matches [ErrNoLiveIndex] if nothing is live; otherwise it is one of those of Writer.Write.
 	Update(ctx context.Context, tenant string, changes []Change) error
 }
 
-// Settler is an optional capability of an [Indexer] whose searches see an update only after a while.
+// Settler is an optional capability of an [Indexer] whose searches see an update only after some time.
 type Settler interface {
-	// Settle waits until searches see what Update has returned for.
+	// Settle waits until searches see every update that has returned.
 	Settle(ctx context.Context, tenant string) error
 }
 
-// Editor is an optional capability of a [Generation]: it takes the edits that were made while it was filled. Without it
-// a run during which a change was accepted does not go live ([RuleCurrent]).
+// Editor is an optional capability of a [Generation]: it accepts the edits that were made while it was being filled.
+// Without it, a generation does not go live if a change was accepted during its run ([RuleCurrent]).
 type Editor interface {
-	// Edit carries changes out in the generation, as Updater.Update does in the live index. The engine calls it after the
-	// last Write and Flush, once at a time, before Seal and after it, until Commit.
+	// Edit applies changes to the generation, as Updater.Update does to the live index. The engine makes one call at a
+	// time, after the last Write and Flush and before Commit; some calls come after Seal.
 	Edit(ctx context.Context, changes []Change) error
 }
 

@@ -6,51 +6,54 @@ import (
 	"time"
 )
 
-// ChangeLog keeps the accepted changes of each tenant in order, until nobody needs them any more. [NewChanges] makes
-// one in memory; package jobsql keeps one in a database, which outlives the process and which several processes share.
+// ChangeLog keeps the accepted changes of each tenant in order, until they are no longer needed. [NewChanges] returns
+// one in memory. Package jobsql keeps one in a database, where it outlives the process and can be shared by several
+// processes.
 //
-// The log of a tenant is a row of entries at positions 1, 2, 3 and so on. Three things move along it: the head, which
-// is the last position that was given; the applied position, up to which the live index is current; and pins, each of
-// which keeps what comes after it. The log makes no decisions: the engine decides which changes are carried where, and
-// when.
+// The log of a tenant is a sequence of entries at positions 1, 2, 3 and so on. The head is the position of the last
+// entry. The applied position is the one up to which the live index is current. Each pin keeps the entries after its
+// own position. The log makes no decisions: the engine decides which changes to apply to which index, and when.
 //
-// A ChangeLog is safe for concurrent use. Tenants are any strings that [CheckTenant] accepts. Every call tries once; an
-// error that passes is a [*TemporaryError]. A call whose answer got lost can be made again: what that does beyond the
-// first time is said with each method, and is harmless.
+// A ChangeLog is safe for concurrent use. Tenants are any strings that [CheckTenant] accepts. Every method tries once,
+// and returns a [*TemporaryError] if a later call can succeed. A call whose answer was lost can be repeated. The effect
+// of repeating it is stated with each method, and is harmless.
 //
 // # One applier
 //
-// Whoever writes to the live index of a tenant, be it an applier or a run that switches over, holds the tenant's claim.
-// A claim has a fence, which grows with each holder, and it runs out unless it is renewed within Lease. A holder that
-// finds its claim lost may have written an older state over a newer one, or put a generation live that lacks changes
-// which its successor has applied: a log cannot stop a write that is on its way. So it calls Rewind with the position
-// that its write was based on, and everything after that is carried out again, by whoever holds the claim. For that, a
-// log that gives the claim of a holder away which has not released it keeps the entries after the applied position of
-// that moment for a while longer.
+// Only the holder of the tenant's claim writes to its live index: an applier, or a run that switches over. A claim has
+// a fence, which is larger for each new holder. It expires unless it is renewed within Lease.
+//
+// A holder that has lost its claim may have written an older state over a newer one. It may also have put a generation
+// live that lacks changes which its successor has applied. The log cannot stop a write that has been sent already.
+// Therefore the holder calls Rewind with the position that its write was based on, and the current holder of the claim
+// applies everything after that position again. To make this possible, a log that gives an expired claim to another
+// holder keeps the entries after the applied position of that moment for some time longer.
 type ChangeLog interface {
 	Claims
 
-	// Append adds changes, all or none, at the next positions, and returns the last one. When it returns, After finds
-	// them, in every process: no position becomes visible after a greater one. Made again it adds them again.
+	// Append adds changes, all or none, at the next positions, and returns the last one. When it returns, After finds them
+	// in every process: no position becomes visible after a greater one. A repeated call adds them again.
 	//
-	// An error that matches [ErrChangesFull] means that the log holds as much as it may that is not applied yet. Before
-	// that, entries that are applied are given up although a pin needs them: the live index comes before a run.
+	// An error that matches [ErrChangesFull] means that the log is full of changes that are not applied yet. Before it
+	// returns that error, the log drops entries that are applied, even if a pin needs them: the live index is more
+	// important than a run.
 	Append(ctx context.Context, tenant string, changes []Change) (last int64, err error)
 
-	// After returns the entries after a position, in order: at most docs of them, with at most so many bytes of ids and
-	// bodies, but at least one if there is any, and how many are left behind them. An error that matches [ErrChangesLost]
-	// means that entries after the position are no longer kept.
+	// After returns the entries after a position, in order, and the number of entries that are left after these. It
+	// returns at most docs entries, of at most bytes bytes of ids and bodies together, but at least one if there is one.
+	// An error that matches [ErrChangesLost] means that entries after the position are no longer kept.
 	After(
 		ctx context.Context, tenant string, position int64, docs, bytes int,
 	) (entries []ChangeEntry, left int64, err error)
 
-	// State returns where the tenant's log stands; that of a tenant without changes is zero.
+	// State returns the state of the tenant's log; it is zero for a tenant without changes.
 	State(ctx context.Context, tenant string) (ChangeState, error)
 
-	// Pin makes the log keep what comes after a position, under a name, until Unpin or, if lasting is not zero, until so
-	// much time has passed. A negative position stands for the head: every change that is accepted later comes after it.
-	// It returns the position that is pinned. A name that is there already keeps its position, and lasts anew: that is how
-	// a pin is renewed. A run has a pin; so can a kept generation, at the position up to which it is current.
+	// Pin makes the log keep the entries after a position, under a name, until Unpin is called. If lasting is not zero,
+	// the pin also ends after that time. A negative position stands for the head: every change that is accepted later
+	// comes after it. Pin returns the position that is pinned. A pin of that name that exists already keeps its position
+	// and lasts for the new time; so it is renewed. A run has a pin. A kept generation can have one at the position up to
+	// which it is current.
 	Pin(ctx context.Context, tenant, name string, position int64, lasting time.Duration) (int64, error)
 
 	// Unpin removes a pin. It is not an error if there is none.
@@ -59,36 +62,37 @@ type ChangeLog interface {
 	// Pins returns the positions of the pins that have not run out, by their names.
 	Pins(ctx context.Context, tenant string) (map[string]int64, error)
 
-	// Applied notes that the live index is current up to a position, and which of the changes it has refused, for State.
-	// The holder of the claim with that fence says so, after it has carried out what came after from, the applied position
-	// that it got with its claim. If Rewind has set that back meanwhile, it stays there. Applied forgets what neither the
-	// live index nor a pin needs. Made again it notes each refused change once. An error that matches [ErrClaimLost] means
-	// that the claim has another fence by now, or was released, and nothing was noted.
+	// Applied records that the live index is current up to a position, and the changes that it has refused, which State
+	// returns. The holder of the claim calls it with its fence after it has applied the entries after from, the applied
+	// position that Claim returned. If Rewind has set the applied position back meanwhile, it stays there. Applied drops
+	// the entries that neither the live index nor a pin needs. A repeated call records each refused change once. An error
+	// that matches [ErrClaimLost] means that the claim has another fence by now, or was released, and nothing was
+	// recorded.
 	Applied(ctx context.Context, tenant string, fence, from, position int64, refused []RefusedChange) error
 
-	// Rewind sets the applied position back to an earlier one, whoever holds the claim; a later one changes nothing. An
-	// error that matches [ErrChangesLost] means that entries after it are no longer kept: only a reindex makes the index
-	// current then.
+	// Rewind sets the applied position back to an earlier one, also if the caller does not hold the claim. A later
+	// position changes nothing. An error that matches [ErrChangesLost] means that entries after the position are no longer
+	// kept: then only a reindex makes the index current.
 	Rewind(ctx context.Context, tenant string, position int64) error
 
 	// Pending returns tenants whose applied position is behind the head, in any order.
 	Pending(ctx context.Context) ([]string, error)
 }
 
-// Claims are who may write to the live indexes of tenants; see [ChangeLog].
+// Claims decides who may write to the live index of each tenant; see [ChangeLog].
 type Claims interface {
-	// Lease is how long a claim lasts after it was made or renewed. Zero means that the log is one process's own, ends
-	// with it, and never gives a claim away: Engine.Update then waits until the live index has the changes, and otherwise
-	// until the log has them.
+	// Lease returns how long a claim lasts after it was made or renewed. Zero means that the log belongs to one process
+	// and ends with it, so that claims do not expire. Engine.Update then waits until the live index has the changes. With
+	// a log that outlives the process, it waits until the log has them.
 	Lease() time.Duration
 
-	// Claim makes holder the one that may write to the tenant's live index, or renews its claim and returns the same
-	// fence; also one that has run out, unless another has had it since. It also returns the applied position. An error
-	// that matches [ErrClaimed] means that another holds it. If an urgent holder asks in vain, others that are not urgent
-	// get the claim only after it, or after a Lease.
+	// Claim gives holder the right to write to the tenant's live index, and returns the fence of the claim and the applied
+	// position. A holder that has the claim renews it and keeps its fence, even if the claim has expired, unless another
+	// has held it since. An error that matches [ErrClaimed] means that another holds the claim. After an urgent holder got
+	// that error, others that are not urgent get the claim only after it, or after a Lease.
 	Claim(ctx context.Context, tenant, holder string, urgent bool) (fence, applied int64, err error)
 
-	// Release gives a claim back. It is not an error if it is not that holder's any more.
+	// Release gives a claim back. It returns nil if the holder has lost the claim already.
 	Release(ctx context.Context, tenant string, fence int64) error
 }
 
@@ -100,38 +104,38 @@ type ChangeEntry struct {
 	Change Change
 }
 
-// ChangeState is where the log of a tenant stands.
+// ChangeState is the state of a tenant's log.
 type ChangeState struct {
 	// Head is the position of the last change that was accepted.
 	Head int64
 	// Applied is the position up to which the live index is current.
 	Applied int64
-	// Waiting is when the oldest change that is not applied was accepted; zero if all are.
+	// Waiting is the time at which the oldest change that is not applied was accepted; zero if all are applied.
 	Waiting time.Time
-	// Bytes is what the log keeps, ids and bodies.
+	// Bytes is the size of the ids and bodies that the log keeps.
 	Bytes int64
-	// Refused are the last changes that the live index has refused, the newest one last, up to [MaxRefused].
+	// Refused holds the last changes that the live index has refused, at most [MaxRefused], the newest one last.
 	Refused []RefusedChange
 }
 
-// Lag is the number of changes that are accepted and not applied.
+// Lag returns the number of changes that are accepted and not yet applied.
 func (s ChangeState) Lag() int64 { return s.Head - s.Applied }
 
-// RefusedChange is a change that the index did not take.
+// RefusedChange is a change that the live index has refused.
 type RefusedChange struct {
-	// Position of the change in the tenant's log.
+	// Position is that of the change in the tenant's log.
 	Position int64
 	// ID is the product's id.
 	ID string
-	// Reason is the reason, as in [Rejection]. Callers of an API see it.
+	// Reason says why it was refused, as in [Rejection]. Callers of an API see it.
 	Reason string
 }
 
-// MaxRefused is how many refused changes per tenant a [ChangeLog] remembers.
+// MaxRefused is the number of refused changes per tenant that a [ChangeLog] remembers.
 const MaxRefused = 100
 
-// AddRefused returns the refused changes that a [ChangeLog] remembers, of those from before and more: each position
-// once, as a change can be carried out again, and the last [MaxRefused].
+// AddRefused merges more into the refused changes from before, and returns the last [MaxRefused] for a [ChangeLog] to
+// remember. It returns each position once, since a change can be applied more than once.
 func AddRefused(before, more []RefusedChange) []RefusedChange {
 	all := make([]RefusedChange, 0, len(before)+len(more))
 	for _, r := range before {
@@ -143,7 +147,7 @@ func AddRefused(before, more []RefusedChange) []RefusedChange {
 	return all[max(0, len(all)-MaxRefused):]
 }
 
-// bytesOf is what changes take of a log, in bytes.
+// bytesOf returns the size of changes in a log, in bytes.
 func bytesOf(changes []Change) (bytes int64) {
 	for _, c := range changes {
 		bytes += int64(c.Size())
@@ -151,7 +155,7 @@ func bytesOf(changes []Change) (bytes int64) {
 	return bytes
 }
 
-// lastOfEach returns the last change of each id, in the order in which these came.
+// lastOfEach returns the last change of each id, in the order of the log.
 func lastOfEach(entries []ChangeEntry) []ChangeEntry {
 	last := make(map[string]int, len(entries))
 	for i, e := range entries {

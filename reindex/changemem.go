@@ -17,8 +17,8 @@ type memoryChanges struct {
 	tenants map[string]*memoryLog
 }
 
-// NewChanges returns a [ChangeLog] in memory, for one engine: all changes and runs of a tenant go through it. It keeps
-// at most bytes of ids and bodies per tenant; 0 means the default of Config.ChangeBytes.
+// NewChanges returns a [ChangeLog] in memory for one engine, through which all changes and runs of a tenant must go. It
+// keeps at most the given number of bytes of ids and bodies per tenant; 0 means the default of Config.ChangeBytes.
 func NewChanges(bytes int) ChangeLog {
 	if bytes <= 0 {
 		bytes = defaultChangeBytes
@@ -26,11 +26,11 @@ func NewChanges(bytes int) ChangeLog {
 	return &memoryChanges{limit: int64(bytes), tenants: map[string]*memoryLog{}}
 }
 
-// memoryLog is the log of one tenant, which stays once it has had a change: positions are not given twice.
+// memoryLog is the log of one tenant. It stays once it has had a change, so that no position is used twice.
 type memoryLog struct {
 	entries []memoryEntry
 	state   ChangeState
-	lost    int64 // up to which entries are not kept
+	lost    int64 // the position up to which entries are not kept
 	pins    map[string]memoryPin
 	holder  string
 	fence   int64
@@ -51,7 +51,7 @@ type memoryPin struct {
 // Lease is 0: nothing outlives the process.
 func (*memoryChanges) Lease() time.Duration { return 0 }
 
-// with calls f with the tenant's log, and forgets that if it was never used.
+// with calls f with the tenant's log, and drops the log if it was never used.
 func (m *memoryChanges) with(tenant string, f func(l *memoryLog) error) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -89,7 +89,7 @@ func (m *memoryChanges) Append(_ context.Context, tenant string, changes []Chang
 	return last, err
 }
 
-// shed drops the oldest entries that are applied until at most so many bytes are left.
+// shed drops the oldest applied entries until at most limit bytes are left, and reports whether that was possible.
 func (l *memoryLog) shed(limit int64) bool {
 	n := 0
 	for l.state.Bytes > limit && n < len(l.entries) && l.entries[n].Position <= l.state.Applied {
@@ -108,7 +108,7 @@ func (l *memoryLog) drop(n int) {
 	}
 }
 
-// trim forgets what neither the live index nor a pin needs.
+// trim drops the entries that neither the live index nor a pin needs.
 func (l *memoryLog) trim() {
 	oldest := l.state.Applied
 	for name, p := range l.pins {
@@ -274,7 +274,7 @@ func (m *memoryChanges) Pending(context.Context) (tenants []string, err error) {
 	return tenants, nil
 }
 
-// lostChanges says why a run cannot go on without entries of the log.
+// lostChanges returns the error of a run that needs entries which the log has dropped.
 func lostChanges(err error) error {
 	if !errors.Is(err, ErrChangesLost) {
 		return err

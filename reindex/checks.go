@@ -7,27 +7,27 @@ import (
 	"time"
 )
 
-// Check is a judgement of the host's on a new generation, before it goes live; see Config.Checks. Package golden makes
-// one of queries and what they have to find.
+// Check lets the host inspect a new generation and keep it from going live; see Config.Checks. Package golden builds a
+// Check from queries and the products that they have to find.
 type Check struct {
-	// Name is what messages call the check. Callers of an API see it.
+	// Name identifies the check in messages. Callers of an API see it.
 	Name string
 
 	// Func returns the reason why the candidate must not go live, or nil. Callers of an API see the text of an error that
-	// [Public] has made; the log has all of it. ctx ends after Timeout, and with the run. It is called for one candidate
-	// of a tenant at a time, and for those of several tenants at once.
+	// [Public] has made; the log holds the text of every error. ctx ends after Timeout, or with the run. Func is called
+	// for one candidate per tenant at a time, and concurrently for several tenants.
 	Func func(ctx context.Context, candidate Candidate) error
 
-	// Timeout is how long Func may take. Default 1 minute.
+	// Timeout limits how long Func may take. Default 1 minute.
 	Timeout time.Duration
 }
 
 const defaultCheckTimeout = time.Minute
 
-// Candidate is a sealed generation that may go live. A check finds what its index offers for searching it through [As]:
-// bleveindex.Candidate, esindex.Candidate, meiliindex.Candidate.
+// Candidate is a sealed generation that may go live. To search it, a check passes it to [As], with the type that the
+// package of its index offers: bleveindex.Candidate, esindex.Candidate or meiliindex.Candidate.
 type Candidate struct {
-	// Tenant and Job are those of the run.
+	// Tenant and Job identify the run.
 	Tenant, Job string
 	// Documents is the number of products that the generation holds.
 	Documents int64
@@ -38,10 +38,10 @@ type Candidate struct {
 // Name returns the generation's name in the index.
 func (c Candidate) Name() string { return nameOf(c.generation) }
 
-// Unwrap returns the generation, for [As] alone: whoever calls its methods breaks the run.
+// Unwrap returns the generation for [As]. A caller that calls the methods of the generation breaks the run.
 func (c Candidate) Unwrap() Generation { return c.generation }
 
-// CheckError is the reason why a check of the host's did not let a generation go live.
+// CheckError reports that a check of the host kept a generation from going live.
 type CheckError struct {
 	// Check is the name of the check.
 	Check string
@@ -57,7 +57,8 @@ func (e *CheckError) Error() string {
 // Unwrap returns the check's error.
 func (e *CheckError) Unwrap() error { return e.Err }
 
-// PublicMessage is what callers of an API may see: the name of the check, and what it saw if that is [Public].
+// PublicMessage returns the text that callers of an API may see: the name of the check, and its reason if that is
+// [Public].
 func (e *CheckError) PublicMessage() string {
 	text, ok := publicMessage(e.Err)
 	if !ok {
@@ -69,7 +70,7 @@ func (e *CheckError) PublicMessage() string {
 	return fmt.Sprintf("not published, check %q: %s", e.Check, text)
 }
 
-// checks asks each of the host's checks about a sealed generation.
+// checks calls each of the host's checks for a sealed generation.
 func (r *run) checks(ctx context.Context, gen Generation, sealed Sealed) error {
 	job := r.record.now()
 	for _, check := range r.cfg.Checks {

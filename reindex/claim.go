@@ -7,21 +7,21 @@ import (
 	"time"
 )
 
-// held is the right to write to a tenant's live index: the turn in this process, and the claim among all.
+// held is the right to write to a tenant's live index: its turn in this process, and the claim among all processes.
 type held struct {
 	streams *streams
 	stream  *stream
-	ended   <-chan struct{} // closed once nothing more is to be done under the claim
+	ended   <-chan struct{} // closed once the claim must no longer be used
 	cancel  context.CancelCauseFunc
 	fence   int64
-	applied int64 // up to which the live index was current when the claim was made
+	applied int64 // the position up to which the live index was current when the claim was made
 	at      time.Time
 	stop    func()
 }
 
-// hold waits until nobody else in this process writes to the tenant's live index, and claims it. An urgent one waits
-// also for other processes; otherwise an error that matches [ErrClaimed] means that one of them is at it. Writes
-// use the context that it returns, which ends if the claim is lost. The caller calls release.
+// hold waits until nobody else in this process writes to the tenant's live index, and claims it. An urgent call also
+// waits for other processes; without urgent, an error that matches [ErrClaimed] means that another process holds the
+// claim. Writes must use the returned context, which ends if the claim is lost. The caller must call release.
 func (s *streams) hold(ctx context.Context, st *stream, urgent bool) (inside context.Context, h *held, err error) {
 	select {
 	case st.turn <- struct{}{}:
@@ -48,7 +48,7 @@ func (s *streams) hold(ctx context.Context, st *stream, urgent bool) (inside con
 	}
 }
 
-// claim asks the log once, or until it answers.
+// claim asks the log for the claim: once, or until it gets it if the caller is urgent.
 func (s *streams) claim(ctx context.Context, st *stream, urgent bool) (inside context.Context, h *held, err error) {
 	h = &held{streams: s, stream: st, stop: func() {}}
 	err = s.cfg.Retry.Do(ctx, func() error {
@@ -69,8 +69,8 @@ func (s *streams) claim(ctx context.Context, st *stream, urgent bool) (inside co
 	return inside, h, nil
 }
 
-// keep renews the claim until it is stopped. Once it is lost, or could not be renewed until shortly before its end,
-// nothing more is done under it.
+// keep renews the claim until it is stopped. If the claim is lost, or could not be renewed until shortly before its
+// end, keep ends the writes under it.
 func (h *held) keep(ctx context.Context) (stop func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	done := make(chan struct{})
@@ -117,7 +117,7 @@ func (h *held) renew(ctx context.Context, within time.Duration) error {
 	})
 }
 
-// check makes sure, right before something is written, that the claim is still held.
+// check returns an error unless the claim is still held. It is called right before a write.
 func (h *held) check(ctx context.Context) error {
 	lease := h.streams.log.Lease()
 	if err := context.Cause(ctx); err != nil {
@@ -132,8 +132,8 @@ func (h *held) check(ctx context.Context) error {
 	return context.Cause(ctx)
 }
 
-// lateOr returns err. If the claim was lost, a write under it may be older than the writes of its next holder:
-// then all changes that were accepted after the claim was made are carried out again.
+// lateOr returns err. If the claim was lost, a write under it may have landed after the writes of the next holder. In
+// that case lateOr has all changes applied again that were accepted after the claim was made.
 func (h *held) lateOr(ctx context.Context, err error) error {
 	if err != nil && (errors.Is(context.Cause(ctx), ErrClaimLost) || errors.Is(err, ErrClaimLost)) {
 		h.rewind(ctx, h.applied)
@@ -141,7 +141,7 @@ func (h *held) lateOr(ctx context.Context, err error) error {
 	return err
 }
 
-// rewind has everything after a position carried out again.
+// rewind has all changes after a position applied again.
 func (h *held) rewind(ctx context.Context, position int64) {
 	s, st := h.streams, h.stream
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.cfg.CleanupTimeout)
@@ -154,12 +154,12 @@ func (h *held) rewind(ctx context.Context, position int64) {
 			"tenant", st.tenant, "after", position, "error", err)
 		return
 	}
-	s.cfg.Logger.Warn("the claim on the live index was lost, its changes are carried out again",
+	s.cfg.Logger.Warn("the claim on the live index was lost, its changes are applied again",
 		"tenant", st.tenant, "after", position)
 	st.back(position)
 }
 
-// release lets others write. If it is not known that all writes have ended, others wait until the claim runs out.
+// release lets others write. If some writes may not have ended, others wait until the claim expires.
 func (h *held) release(ctx context.Context, ended bool) {
 	h.stop()
 	s := h.streams

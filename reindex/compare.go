@@ -7,7 +7,8 @@ import (
 	"iter"
 )
 
-// compare notes how the sealed generation differs from the live index, if the run or the gate asks for it.
+// compare stores in the report how the sealed generation differs from the live index, if the run or the gate asks for
+// it.
 func (r *run) compare(ctx context.Context, gen Generation, feed *feed, sealed Sealed) error {
 	job := r.record.now()
 	back := job.Options.Rollback
@@ -37,7 +38,7 @@ func (r *run) compare(ctx context.Context, gen Generation, feed *feed, sealed Se
 	}
 	r.record.change(func(j *Job) { j.Report.Difference = difference })
 	if back {
-		return nil // who goes back wants the difference
+		return nil // a rollback wants the difference to be large
 	}
 	return r.cfg.checkDifference(difference)
 }
@@ -54,7 +55,7 @@ func (f *feed) current(ctx context.Context) (position int64, err error) {
 	return position, err
 }
 
-// edited returns the products that changes after a position name.
+// edited returns the ids of the products that were changed after a position.
 func (f *feed) edited(ctx context.Context, position int64, sizes sizes) (map[string]struct{}, error) {
 	ids := map[string]struct{}{}
 	for {

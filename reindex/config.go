@@ -13,99 +13,99 @@ import (
 	"unicode/utf8"
 )
 
-// Config adjusts an [Engine]. The zero value, and nil in its place, means the defaults. New copies it.
+// Config configures an [Engine]. The zero value and nil mean the defaults. New copies it.
 type Config struct {
-	// EntityType is what the source yields, as jobs show it: the name of any schema, 1 to 128 characters of printable
-	// UTF-8 that neither begin nor end with a space. Case matters. Default [EntityProduct]. A tenant is reindexed by one
-	// job of each type at a time. Engines of different types may share Jobs. They never share an index: give each an
-	// Indexer with a folder or a prefix of its own.
+	// EntityType names the kind of entity that the source yields, such as the name of a schema; jobs show it. It consists
+	// of 1 to 128 characters of printable UTF-8 and neither begins nor ends with a space. Case matters. Default
+	// [EntityProduct]. At most one job of each type runs per tenant at a time. Engines of different types may share Jobs,
+	// but not an index: give each an Indexer with a folder or a prefix of its own.
 	EntityType string
 
 	// Readers is the number of parts of a source that are read at the same time, if its snapshots are a [Splitter].
-	// Default 1: Products is read.
+	// Default 1: the engine reads Products.
 	Readers int
-	// Workers is the number of batches of a run that are checked and written at the same time, at most: an overloaded
-	// index gets fewer (see "Adapting to the index" in the package's documentation). [Limits] of the index caps it and is
-	// the default; without it GOMAXPROCS, at least 2.
+	// Workers is the largest number of batches of a run that are checked and written at the same time. An overloaded index
+	// gets fewer (see "Adapting to the index" in the package documentation). The [Limits] of the index cap it and are the
+	// default; without them the default is GOMAXPROCS, at least 2.
 	Workers int
-	// BatchDocs is the largest number of products in a batch. [Limits] of the index caps it and is the default; without it
-	// 1,000.
+	// BatchDocs is the largest number of products in a batch. The [Limits] of the index cap it and are the default;
+	// without them the default is 1,000.
 	BatchDocs int
-	// BatchBytes is the largest sum of the lengths of the ids and bodies in a batch, in bytes; a larger product makes a
-	// batch of its own. An index that is slow or takes less gets smaller ones. [Limits] of the index caps it and is the
-	// default; without it 4 MiB.
+	// BatchBytes is the largest sum of the lengths of the ids and bodies in a batch, in bytes; a larger product is a batch
+	// of its own. An index that is slow, or refuses batches of that size, gets smaller ones. The [Limits] of the index cap
+	// it and are the default; without them the default is 4 MiB.
 	BatchBytes int
 
-	// Loader, if it is set, loads the products in the place of this process; see [Loader]. Jobs is then a store that other
-	// processes share.
+	// Loader, if it is set, loads the products instead of this process; see [Loader]. Jobs must then be a store that the
+	// other processes share.
 	Loader Loader
 
-	// Transform, if it is set, makes the body that is indexed from the product that was read. It runs in the workers,
-	// so it is called concurrently, and must not change p.Body in place. An error rejects the product, with the error's
-	// text as the reason, which callers of an API see.
+	// Transform, if it is set, returns the body to index for a product that was read. It is called concurrently and must
+	// not modify p.Body. An error rejects the product; its text is the reason, which callers of an API see.
 	Transform func(ctx context.Context, tenant string, p Product) (json.RawMessage, error)
 
-	// MaxRejected is the largest number of products that may be rejected in a run that still goes live. Default 0;
-	// negative: any number.
+	// MaxRejected is the largest number of rejected products with which a run still goes live. Default 0; negative: any
+	// number.
 	MaxRejected int64
-	// MaxDuplicates is the largest number of products that may come with the id of one read before and another body, in a
-	// run that still goes live; the first one read counts. The same product twice does no harm and is not counted here.
-	// Default 0; negative: any number.
+	// MaxDuplicates is the largest number of conflicting products with which a run still goes live: those that have the id
+	// of an earlier product, but another body. The first product read is indexed. A product that is repeated with the same
+	// body is harmless and is not counted. Default 0; negative: any number.
 	MaxDuplicates int64
-	// AllowEmpty lets a run go live that read no product. The rule on shrinking holds nevertheless: see MinFraction.
+	// AllowEmpty lets a run go live that read no product. MinFraction still applies.
 	AllowEmpty bool
-	// MinFraction is the smallest size of a new generation, as a fraction of the live one's number of documents. Default
-	// 0.5; negative: no limit.
+	// MinFraction is the smallest number of documents with which a generation goes live, as a fraction of the number in
+	// the live one. Default 0.5; negative: no limit.
 	MinFraction float64
-	// MaxRemoved is the largest fraction of the products that are live which may be missing in a generation that still
-	// goes live, and MaxChanged that of those which may have changed. Each run compares the two indexes then, as with
-	// Options.Difference, and fails if the index is not a [LiveScanner]. Default 0: no limit. A fraction such as 1e-12
-	// lets no product go.
+	// MaxRemoved and MaxChanged limit the products of the live index that a generation may remove or change, as fractions
+	// of their number. If one of them is set, each run compares the two indexes, as with Options.Difference, and fails if
+	// the index is not a [LiveScanner]. Default 0: no limit. A tiny fraction such as 1e-12 allows not even one product.
 	MaxRemoved, MaxChanged float64
-	// CountMargin is by which fraction of the announced number (see [Counter]) the number of different products read may
-	// stay below it. Default 0: none may be missing; negative: any number may.
+	// CountMargin is the fraction of the announced products (see [Counter]) that may be missing among the different
+	// products read. Default 0: none; negative: any number.
 	CountMargin float64
 
-	// Checks are asked, one after the other, as soon as a generation has passed all other rules; the first one that
-	// returns an error keeps the old index live.
+	// Checks are called one after the other when a generation has passed all other rules. The first one that returns an
+	// error keeps the old index live.
 	Checks []Check
 
-	// Retry is how often and when failed calls are made again.
+	// Retry says how often failed calls are repeated, and after which time.
 	Retry Retry
-	// CleanupTimeout limits the time in which a run that ended discards its generation. Default 30 s.
+	// CleanupTimeout limits the time that a run has at its end to discard its generation. Default 30 s.
 	CleanupTimeout time.Duration
 
-	// ChangeBytes is how many bytes of changes, ids and bodies, are kept per tenant while a run goes on, and may be in one
-	// call; see Engine.Update. If more come, the live index takes them, and the run fails. Default 64 MiB. A log in
-	// Changes has a limit of its own on what it keeps.
+	// ChangeBytes is the largest number of bytes of changes (ids and bodies) that are kept per tenant during a run, and
+	// that one call of Engine.Update may have. If more changes come during a run, they are applied to the live index and
+	// the run fails. Default 64 MiB. A log in Changes has its own limit on the bytes that it keeps.
 	ChangeBytes int
-	// Changes keeps what Engine.Update accepts. Default: NewChanges(ChangeBytes), in memory. With a log that outlives the
-	// process, an engine also applies what another process has accepted and not applied, and does so until Shutdown. Of
-	// engines that share such a log each one has the same index.
+	// Changes keeps the changes that Engine.Update accepts. Default: NewChanges(ChangeBytes), in memory. With a log that
+	// outlives the process, the engine also applies changes that other processes have accepted, until Shutdown. Engines
+	// that share such a log must have the same index.
 	Changes ChangeLog
-	// MaxHold limits the time in which updates of a tenant wait for a switch-over, in two parts. A run that has not
-	// replayed the last changes within it lets go and catches up again, and fails with [RuleCurrent] after the third time:
-	// nothing has changed then. One whose Commit takes longer is cut off: the job then says that the new index may be
-	// live, and the accepted changes are carried out again in the index that is. Default 10 min: an index that queues its
-	// work may take long.
+	// MaxHold limits the time in which updates of a tenant wait for a switch-over, in two parts. The first part is the
+	// replay of the last changes. A run that does not complete it in time lets updates go on and catches up again; after
+	// the third time it fails with [RuleCurrent], and nothing has changed. The second part is Commit. A Commit that takes
+	// longer is cut off: the job says that the new index may be live, and the accepted changes are applied again to the
+	// index that is live. Default 10 min, since an index that queues its work may take long.
 	MaxHold time.Duration
 
-	// MaxStall limits for how long a change that the index does not take holds the later ones of its tenant up, in a log
-	// that outlives the process. An index may fail with a change again and again, as if that passed, or by a defect. After
-	// MaxStall the few changes that it does not take, one in 20 at most, are reported as refused if it takes the others.
-	// If it takes none, or too few, it is down: changes wait for as long as that lasts. Default 5 min.
+	// MaxStall limits the time for which a change that always fails can block the later changes of its tenant, in a log
+	// that outlives the process. After MaxStall the failing changes are reported as refused, if they are at most one in 20
+	// and the index accepts the others. If more of them fail, the index counts as down, and changes wait until it is up
+	// again. Default 5 min.
 	MaxStall time.Duration
 
-	// MaxRuns is how many runs, of different tenants, are in progress at the same time; more are PENDING. Default 2.
+	// MaxRuns is the largest number of runs, each of another tenant, that are in progress at the same time. Others are
+	// PENDING. Default 2.
 	MaxRuns int
-	// Jobs keeps the jobs. Default NewJobs(0): the last ones of each tenant, in memory.
+	// Jobs keeps the jobs. Default NewJobs(0), which keeps the last jobs of each tenant in memory.
 	Jobs JobStore
-	// ReportItems is the number of rejections and duplicates that a Report lists, each. Default 100.
+	// ReportItems is the largest number of rejections, and also of duplicates, that a Report lists. Default 100.
 	ReportItems int
 
-	// Logger receives what happens, with tenant and job as attributes, and never a product's body. Nil discards it.
+	// Logger receives the log records, with tenant and job as attributes. They never hold the body of a product. Nil
+	// discards them.
 	Logger *slog.Logger
-	// Trace is called as runs go on. Nil calls nothing.
+	// Trace holds functions that are called during runs. Nil means none.
 	Trace *Trace
 }
 
@@ -157,7 +157,7 @@ func setDefault[T string | int | float64 | time.Duration](field *T, value T) {
 	*field = cmp.Or(*field, value)
 }
 
-// validate reports every setting of a config with defaults that makes no sense.
+// validate returns an error for each invalid setting of a config whose defaults are set.
 func (c *Config) validate() error {
 	var errs []error
 	atLeastOne := func(name string, v int64) {

@@ -17,7 +17,7 @@ import (
 type differ struct {
 	live   func(ctx context.Context) iter.Seq2[Product, error]
 	sealed func(ctx context.Context) iter.Seq2[Product, error]
-	// edited returns the products that one of the two may have other edits of.
+	// edited returns the ids of products whose edits may be in only one of the two.
 	edited func(ctx context.Context) (map[string]struct{}, error)
 	retry  Retry
 	items  int
@@ -27,7 +27,7 @@ type differ struct {
 	bodies []uint32 // hashes, of the same products; the bit met is set once the generation also has the product
 
 	out     Difference
-	changed map[string]map[string]uint64 // some that have changed: the hashes of their fields in the generation
+	changed map[string]map[string]uint64 // by id, some changed products: the hashes of their fields in the generation
 }
 
 const met = 1 << 31
@@ -39,7 +39,7 @@ func (d *differ) Swap(i, j int) {
 	d.bodies[i], d.bodies[j] = d.bodies[j], d.bodies[i]
 }
 
-// compare returns the difference. about is the number of products that are live, about.
+// compare returns the difference. about is roughly the number of products that are live.
 func (d *differ) compare(ctx context.Context, about int64) (*Difference, error) {
 	d.seed = maphash.MakeSeed()
 	d.ids, d.bodies = make([]uint64, 0, max(0, about)), make([]uint32, 0, max(0, about))
@@ -87,7 +87,7 @@ func (d *differ) readLive(ctx context.Context) error {
 	return ctx.Err()
 }
 
-// dropRepeated leaves one of each product that was yielded twice: both were changed, or one was read in two places.
+// dropRepeated removes the repetitions of products that the scan yielded more than once.
 func (d *differ) dropRepeated() {
 	kept := 0
 	for i, id := range d.ids {
@@ -99,7 +99,7 @@ func (d *differ) dropRepeated() {
 	d.ids, d.bodies = d.ids[:kept], d.bodies[:kept]
 }
 
-// readSealed compares the generation with the live index, but for products that were edited.
+// readSealed compares the generation with the live index. It leaves out products that were edited.
 func (d *differ) readSealed(ctx context.Context, edited map[string]struct{}) error {
 	d.out, d.changed = Difference{Edited: int64(len(edited))}, map[string]map[string]uint64{}
 	for i := range d.bodies {
@@ -143,7 +143,7 @@ func (d *differ) readSealed(ctx context.Context, edited map[string]struct{}) err
 	return ctx.Err()
 }
 
-// describe finds out the ids of removed products and the fields of changed ones, until enough of them are known.
+// describe finds the ids of removed products and the fields of changed ones, until it has enough of them.
 func (d *differ) describe(ctx context.Context) error {
 	d.out.RemovedIDs = nil
 	after := d.changed
@@ -164,7 +164,7 @@ func (d *differ) describe(ctx context.Context) error {
 		}
 		i, found := d.find(p.ID)
 		switch now, changed := after[p.ID]; {
-		case !found: // it is new since
+		case !found: // it was added after the first reading
 		case changed:
 			if fields[p.ID] == nil {
 				waiting--
@@ -185,7 +185,7 @@ func (d *differ) describe(ctx context.Context) error {
 	return ctx.Err()
 }
 
-// find returns where a product that is live was noted.
+// find returns the place at which a live product was noted.
 func (d *differ) find(id string) (int, bool) {
 	return slices.BinarySearch(d.ids, maphash.String(d.seed, id))
 }
@@ -196,7 +196,7 @@ func (d *differ) list(ids *[]string, id string) {
 	}
 }
 
-// hash returns that of a body, whatever the order of its fields.
+// hash returns the hash of a body. It does not depend on the order of the fields.
 func (d *differ) hash(p Product) (uint32, error) {
 	fields, err := d.fields(p)
 	return d.sum(fields), err
@@ -215,7 +215,7 @@ func (d *differ) fields(p Product) (map[string]uint64, error) {
 	return hashes, nil
 }
 
-// sum is the hash of a body with these fields: 31 bits.
+// sum returns the hash of a body with these fields, in 31 bits.
 func (d *differ) sum(fields map[string]uint64) uint32 {
 	type member struct {
 		name  string
@@ -228,10 +228,10 @@ func (d *differ) sum(fields map[string]uint64) uint32 {
 	return uint32(sum) &^ met
 }
 
-// maxFields is how many fields of a changed product are named.
+// maxFields is the largest number of fields that are named for a changed product.
 const maxFields = 20
 
-// differing returns the fields that are not the same in both.
+// differing returns the fields that are not the same in before and after.
 func differing(before, after map[string]uint64) map[string]uint64 {
 	out := map[string]uint64{}
 	for _, pair := range [][2]map[string]uint64{{before, after}, {after, before}} {

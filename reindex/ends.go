@@ -8,7 +8,7 @@ import (
 	"sync"
 )
 
-// ends keeps the ends of jobs that could not be stored: without them a store without leases would take these jobs for
+// ends keeps the ends of jobs that could not be stored: a store without leases would otherwise list these jobs as
 // running for ever. They are stored before the tenant's next run.
 type ends struct {
 	mu   sync.Mutex

@@ -24,8 +24,8 @@ type Engine struct {
 }
 
 // New returns an engine that reads products through src and writes them through ix. A nil cfg means the defaults. The
-// error names every setting that is invalid. If Config.Changes outlives the process, the engine begins at once to apply
-// the changes that are left in it.
+// error names every invalid setting. If Config.Changes outlives the process, the engine immediately begins to apply the
+// changes that are waiting in it.
 func New(src Source, ix Indexer, cfg *Config) (*Engine, error) {
 	if src == nil || ix == nil {
 		return nil, errors.New("reindex: New needs a Source and an Indexer")
@@ -48,5 +48,5 @@ func New(src Source, ix Indexer, cfg *Config) (*Engine, error) {
 	return e, nil
 }
 
-// EntityType returns what the engine reindexes: Config.EntityType, or its default.
+// EntityType returns the type of the entities that the engine reindexes: Config.EntityType, or its default.
 func (e *Engine) EntityType() string { return e.cfg.EntityType }

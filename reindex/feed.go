@@ -8,27 +8,26 @@ import (
 )
 
 const (
-	// littleLeft is the number of changes that may be left when a run goes on to seal, or to switch over: they are
+	// littleLeft is the number of changes that may be left when a run goes on to seal or to switch over. So few are
 	// replayed in a moment.
 	littleLeft = 100
-	// catchUpRounds is how often a run that does not come nearer to the head of the log tries to, before it goes on
-	// nevertheless.
+	// catchUpRounds is the number of attempts to come nearer to the head of the log before a run goes on anyway.
 	catchUpRounds = 20
 )
 
-// feed replays the changes of a tenant into the generation of one run: all that were accepted since the run began,
-// which is before its source was opened. A change that the source had already, and one that is replayed twice, ends in
-// the same state.
+// feed replays the changes of a tenant into the generation of one run. It replays all changes that were accepted since
+// the run began, and a run begins before it opens its source. Replaying a change twice, or one that the source already
+// had, leads to the same state.
 type feed struct {
 	streams *streams
 	tenant  string
 	stream  *stream
 	pin     string              // its name
-	from    int64               // where it is
+	from    int64               // its position
 	end     func(handOver bool) // lets go of the changes that were kept, unless another process still needs them
 }
 
-// follow begins to keep the tenant's changes after a position for a run, whose name the pin has. A negative position
+// follow begins to keep the tenant's changes after a position for a run, in a pin of that name. A negative position
 // stands for the head of the log.
 func (s *streams) follow(ctx context.Context, tenant, name string, position int64) (*feed, error) {
 	st, leave := s.use(tenant)
@@ -58,13 +57,13 @@ func (s *streams) follow(ctx context.Context, tenant, name string, position int6
 }
 
 const (
-	// pinLeases is for how many leases of the log a pin lasts that is not renewed.
+	// pinLeases is the number of leases of the log for which a pin lasts unless it is renewed.
 	pinLeases = 2
-	// takeOverTime is how long the pin of a run lasts that another process may take over.
+	// takeOverTime is the time for which a pin lasts if another process may take its run over.
 	takeOverTime = 24 * time.Hour
 )
 
-// lasting is how long a pin lasts that is not renewed.
+// lasting returns the time for which a pin lasts unless it is renewed.
 func (s *streams) lasting() time.Duration {
 	if s.cfg.Loader != nil && s.log.Lease() > 0 {
 		return takeOverTime
@@ -120,10 +119,10 @@ type editing struct {
 	tally    *tally
 	record   *record
 	replayed int64
-	present  map[string]bool // whether products that were edited are in the generation
+	present  map[string]bool // by id, whether an edited product is in the generation
 	refused  map[int64]ItemError
 
-	uncounted bool   // the tally does not know which products the generation had
+	uncounted bool   // the tally does not know which products the generation held
 	before    string // the generation that is replaced, if it may be kept
 }
 
@@ -150,7 +149,7 @@ func (d *editing) catchUp(ctx context.Context) error {
 	}
 }
 
-// rest replays everything that there is. The caller holds the stream's turn.
+// rest replays all remaining changes. The caller holds the stream's turn.
 func (d *editing) rest(ctx context.Context) error {
 	for {
 		left, err := d.replay(ctx)
@@ -160,7 +159,7 @@ func (d *editing) rest(ctx context.Context) error {
 	}
 }
 
-// replay carries the next changes into the generation and returns how many are left behind them.
+// replay applies the next changes to the generation and returns the number of changes that are left.
 func (d *editing) replay(ctx context.Context) (left int64, err error) {
 	f, sizes := d.feed, d.feed.streams.sizes
 	entries, left, err := f.after(ctx, d.replayed, sizes)
@@ -171,7 +170,7 @@ func (d *editing) replay(ctx context.Context) (left int64, err error) {
 	if !ok {
 		n := int64(len(entries)) + left
 		return 0, &GateError{RuleCurrent, n, 0, fmt.Sprintf(
-			"%d changes were accepted while the reindex went on, and this index cannot take them into the new one", n)}
+			"%d changes were accepted during the reindex, and this index cannot add them to the new one", n)}
 	}
 	last, upserts := lastOfEach(entries), map[string]bool{}
 	c := f.streams.newCarrier(f.tenant, func(changes []Change) error {
@@ -188,7 +187,7 @@ func (d *editing) replay(ctx context.Context) (left int64, err error) {
 	return left, nil
 }
 
-// account adds to the report what became of entries, and of how many products there are now more or less.
+// account adds the outcomes of entries to the report, and the number of products that they added or removed.
 func (d *editing) account(
 	ctx context.Context, entries []ChangeEntry, upserts map[string]bool, refused map[int64]ItemError,
 ) {
@@ -229,14 +228,14 @@ func (d *editing) account(
 	})
 }
 
-// maxHolds is how often a run that could not replay the last changes within Config.MaxHold tries again.
+// maxHolds is the number of attempts of a run to replay the last changes within Config.MaxHold.
 const maxHolds = 3
 
-// errHeld: a run has let go of updates, as it had held them for too long.
+// errHeld means that a run has let updates go on, since it had held them for too long.
 var errHeld = errors.New("updates were held for too long")
 
-// switchOver holds the tenant's updates for the time in which it replays the rest and commits. The live index is
-// current with the changes that the generation held when it went live.
+// switchOver holds the tenant's updates while it replays the remaining changes and commits. After it the live index is
+// current up to the last change that was replayed.
 func (d *editing) switchOver(ctx context.Context, commit func(ctx context.Context) error) error {
 	s := d.feed.streams
 	defer s.apply(d.feed.stream) // what came meanwhile
@@ -290,12 +289,12 @@ func (d *editing) switchOnce(ctx context.Context, commit func(ctx context.Contex
 	}
 	if err := commit(limit); err != nil {
 		if limit.Err() != nil {
-			h.cancel(errHeld) // the commit may be on its way: nobody writes until the claim runs out
+			h.cancel(errHeld) // the commit may be on its way: nobody writes until the claim expires
 		}
 		return h.lateOr(inside, err)
 	}
-	if err := h.note(inside, d.replayed, d.refused); err != nil { // also if the claim was lost: it has set the log back
-		d.record.log.WarnContext(ctx, "changes that the new index has are carried out in it again", "error", err)
+	if err := h.note(inside, d.replayed, d.refused); err != nil { // if the claim was lost, this has set the log back
+		d.record.log.WarnContext(ctx, "changes that the new index has are applied to it again", "error", err)
 		return nil
 	}
 	st.carried(d.replayed, d.refused, nil)

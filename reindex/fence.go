@@ -4,19 +4,19 @@ import "context"
 
 type fenceKey struct{}
 
-// Fence returns the fencing token of the run that an Indexer is called for, where its job store gives tokens: a number
-// that grows with every job of the tenant, across all processes that share the store.
+// Fence returns the fencing token of the run on whose behalf an Indexer is called, if the job store gives tokens. A
+// token is a number that grows with every job of the tenant, across all processes that share the store.
 //
-// An Indexer that several processes share keeps it with each generation. A generation with a smaller token than that of
-// the run that calls Begin or Reap belongs to a run that is over, even if its process does not know: it was paused so
-// long that its lease ran out. To publish such a generation late is what the token is to prevent: its Commit fails with
-// an error that matches [ErrFenced].
+// An Indexer that several processes share stores the token with each generation. A generation whose token is smaller
+// than that of the run which calls Begin or Reap belongs to a run that is over. The process of that run may not know
+// it, if it was paused until its lease expired. The token keeps such a process from publishing its generation late: its
+// Commit fails with an error that matches [ErrFenced].
 func Fence(ctx context.Context) (token int64, ok bool) {
 	token, ok = ctx.Value(fenceKey{}).(int64)
 	return token, ok
 }
 
-// WithFence returns a context that carries a fencing token. The engine calls it; tests of an Indexer can.
+// WithFence returns a context that carries a fencing token. The engine calls it, and so can tests of an Indexer.
 func WithFence(ctx context.Context, token int64) context.Context {
 	return context.WithValue(ctx, fenceKey{}, token)
 }

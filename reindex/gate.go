@@ -7,35 +7,39 @@ type Rule string
 
 // The rules of the gate.
 const (
-	// RuleAccounting: read = indexed + rejected + duplicates, and the generation holds exactly the indexed products.
+	// RuleAccounting requires that read = indexed + rejected + duplicates, and that the generation holds exactly the
+	// indexed products.
 	RuleAccounting Rule = "accounting"
-	// RuleRejected: not more products were rejected than Config.MaxRejected.
+	// RuleRejected requires that at most Config.MaxRejected products were rejected.
 	RuleRejected Rule = "rejected"
-	// RuleDuplicates: not more products came with the id of another one and another body than Config.MaxDuplicates.
+	// RuleDuplicates requires that at most Config.MaxDuplicates products had the id of an earlier product and another
+	// body.
 	RuleDuplicates Rule = "duplicates"
-	// RuleCurrent: the generation holds every change that was accepted while it was filled; see [Editor] and
+	// RuleCurrent requires that the generation holds every change that was accepted during the run; see [Editor] and
 	// Config.ChangeBytes.
 	RuleCurrent Rule = "current"
-	// RuleEmpty: something was indexed, or Config.AllowEmpty is set and the source is empty.
+	// RuleEmpty requires that a product was indexed, or that Config.AllowEmpty is set and the source is empty.
 	RuleEmpty Rule = "empty"
-	// RuleCount: the source yielded as many different products as it announced, but for Config.CountMargin.
+	// RuleCount requires that the source yielded as many different products as it announced; Config.CountMargin of them
+	// may be missing.
 	RuleCount Rule = "count"
-	// RuleShrunk: the generation holds at least Config.MinFraction of the live products.
+	// RuleShrunk requires that the number of products in the generation is at least Config.MinFraction of the number that
+	// is live.
 	RuleShrunk Rule = "shrunk"
-	// RuleRemoved: not more of the products that are live are gone from the generation than Config.MaxRemoved.
+	// RuleRemoved requires that the generation lacks at most Config.MaxRemoved of the live products.
 	RuleRemoved Rule = "removed"
-	// RuleChanged: not more of the products that are live have changed than Config.MaxChanged.
+	// RuleChanged requires that at most Config.MaxChanged of the live products differ in the generation.
 	RuleChanged Rule = "changed"
 )
 
-// GateError is the reason why a generation that was built did not go live.
+// GateError reports that a complete generation did not go live because it broke a rule.
 type GateError struct {
-	// Rule that the generation broke.
+	// Rule is the rule that was broken.
 	Rule Rule
-	// Have is the number that the rule looked at, Want the one it has to reach (for RuleRejected, RuleDuplicates,
-	// RuleRemoved and RuleChanged: must not exceed).
+	// Have is the number that the rule is about, and Want its limit: a maximum for RuleRejected, RuleDuplicates,
+	// RuleRemoved and RuleChanged, and a minimum for the others.
 	Have, Want int64
-	// Detail has the numbers that were compared, and the remedy.
+	// Detail states the numbers that were compared, and the remedy.
 	Detail string
 }
 
@@ -98,7 +102,7 @@ func (c *Config) checkCount(r *Report, _ Sealed) error {
 	if c.CountMargin < 0 || r.Expected < 0 {
 		return nil
 	}
-	// A product that came twice with the same body may be one that was read twice in the place of another one.
+	// A product that came twice with the same body may have been read instead of another product.
 	least, different := atLeast(r.Expected, 1-c.CountMargin), r.Read-(r.Duplicates-r.Conflicts)
 	if different >= least {
 		return nil
@@ -122,8 +126,8 @@ func (c *Config) checkShrunk(_ *Report, sealed Sealed) error {
 	}
 	if sealed.LiveErr != nil {
 		return &GateError{RuleShrunk, sealed.Documents, 0,
-			"the documents of the live index cannot be counted, so it is not known whether the new index is much smaller; " +
-				"a negative MinFraction lets it go live all the same" + seeLog}
+			"the documents of the live index cannot be counted, so the new index may be much smaller; "+
+				"a negative MinFraction lets it go live nevertheless" + seeLog}
 	}
 	least := atLeast(max(0, sealed.Live), c.MinFraction)
 	if sealed.Documents >= least {
@@ -134,8 +138,8 @@ func (c *Config) checkShrunk(_ *Report, sealed Sealed) error {
 		sealed.Live, least)}
 }
 
-// atLeast returns fraction of n, rounded up to whole documents; a product of floats such as 0.99 × 100 is not rounded
-// up twice.
+// atLeast returns fraction × n, rounded up to whole documents. A rounding error of the product, as in 0.99 × 100, does
+// not add a document.
 func atLeast(n int64, fraction float64) int64 {
 	exact := float64(n) * fraction
 	least := int64(exact)

@@ -5,7 +5,7 @@ import (
 	"errors"
 )
 
-// begin removes what dead runs have left and opens a generation.
+// begin removes the leftovers of dead runs and opens a generation.
 func (r *run) begin(ctx context.Context) (gen Generation, err error) {
 	err = r.phase(ctx, PhaseBegin, func(ctx context.Context) (err error) {
 		r.reap(ctx)
@@ -31,7 +31,7 @@ func (r *run) reap(ctx context.Context) {
 	}
 }
 
-// flush waits for the writes to land and moves what the index refused late from indexed to rejected.
+// flush waits for the writes to land, and counts products that the index refused late as rejected instead of indexed.
 func (r *run) flush(ctx context.Context, gen Generation, t *tally) error {
 	return r.phase(ctx, PhaseSeal, func(ctx context.Context) error {
 		late, err := retried(ctx, r.cfg.Retry, gen.Flush)
@@ -71,16 +71,16 @@ func (r *run) check(ctx context.Context, misused func() error, sealed Sealed) er
 	return r.record.holdLease(ctx)
 }
 
-// unknownError is an error of a switch-over that may have been applied.
+// unknownError is the error of a switch-over that may have been applied.
 type unknownError struct{ error }
 
 func (e unknownError) Unwrap() error { return e.error }
 
 // commit makes the generation live, unless this is a dry run. Once it has begun, the end of ctx stops it only after
-// CleanupTimeout: a switch-over cut off in the middle would leave it unknown which index is live.
+// CleanupTimeout, since after a switch-over that was cut off it is not known which index is live.
 func (r *run) commit(ctx context.Context, gen Generation, edits *editing) error {
 	if r.record.now().Options.DryRun {
-		return nil // who has begun the generation discards it if it is not live
+		return nil // the caller of begin discards the generation
 	}
 	if ctx.Err() != nil {
 		return inPhase(PhaseCommit, context.Cause(ctx))
@@ -92,7 +92,7 @@ func (r *run) commit(ctx context.Context, gen Generation, edits *editing) error 
 	})
 }
 
-// publish makes the generation live. An [unknownError] may have been applied.
+// publish makes the generation live. After an [unknownError] it may be live.
 func (r *run) publish(ctx context.Context, gen Generation) error {
 	known := true
 	err := r.cfg.Retry.Do(ctx, func() error {
@@ -106,8 +106,7 @@ func (r *run) publish(ctx context.Context, gen Generation) error {
 	return err
 }
 
-// abort discards the generation unless it is live. It has a context of its own: it runs also, and above all, when ctx
-// has ended.
+// abort discards the generation unless it is live. It uses a context of its own, since ctx has often ended by then.
 func (r *run) abort(ctx context.Context, gen Generation) {
 	if gen == nil {
 		return
@@ -123,12 +122,12 @@ func (r *run) abort(ctx context.Context, gen Generation) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), r.cfg.CleanupTimeout)
 	defer cancel()
 	if err := r.phase(ctx, PhaseAbort, end); err != nil {
-		r.record.log.WarnContext(ctx, "discarding the generation failed, a later run removes it", "generation", nameOf(gen),
+		r.record.log.WarnContext(ctx, "discarding the generation failed; a later run removes it", "generation", nameOf(gen),
 			"error", err)
 	}
 }
 
-// nameOf returns the name of a generation, whatever its methods do.
+// nameOf returns the name of a generation. It survives a panic of the method.
 func nameOf(gen Generation) (name string) {
 	_ = guard(func() error { name = gen.Name(); return nil })
 	return name

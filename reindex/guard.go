@@ -11,8 +11,8 @@ import (
 	"unicode/utf8"
 )
 
-// PanicError is a panic of a host's code (a Source, a Transform, an Indexer, a JobStore) that ended a run instead of
-// the program.
+// PanicError is a panic in the code of the host (a Source, a Transform, an Indexer, a JobStore). It ended a run instead
+// of the program.
 type PanicError struct {
 	// Value is the value passed to panic.
 	Value any
@@ -20,7 +20,7 @@ type PanicError struct {
 	Stack []byte
 }
 
-// Error holds the value, not the stack.
+// Error returns the value, without the stack.
 func (e *PanicError) Error() string { return fmt.Sprintf("panic: %v", e.Value) }
 
 // Unwrap returns the value if it is an error, and nil otherwise.
@@ -29,11 +29,11 @@ func (e *PanicError) Unwrap() error {
 	return err
 }
 
-// errGoexit ends a run whose goroutine a host's code has ended.
-var errGoexit = errors.New("the goroutine was ended by runtime.Goexit: a defect of the code that it called")
+// errGoexit is the error of a run whose goroutine was ended by the code of the host.
+var errGoexit = errors.New("the goroutine was ended by runtime.Goexit, a defect of the code that it called")
 
-// contain calls f in a goroutine of its own and returns its error. A panic of f becomes a [*PanicError], and
-// runtime.Goexit, which would end the caller's goroutine in silence, errGoexit.
+// contain calls f in a goroutine of its own and returns its error. If f panics, it returns a [*PanicError]; if f calls
+// runtime.Goexit, it returns errGoexit.
 func contain(f func() error) error {
 	result := make(chan error, 1)
 	go func() {
@@ -58,8 +58,8 @@ func recovered(err *error) {
 	}
 }
 
-// sound returns err, or another error in its place if the methods of an error in its tree panic, as those of a nil
-// pointer do.
+// sound returns err if the methods of every error in its tree can be called. If one of them panics, as those of a nil
+// pointer do, it returns another error.
 func sound(err error) (result error) {
 	if err == nil {
 		return nil
@@ -76,7 +76,7 @@ func sound(err error) (result error) {
 	return err
 }
 
-// findNil returns the first error in the tree of err that is a nil pointer in an interface; nil if there is none.
+// findNil returns the first error in the tree of err that is a nil pointer in an interface, or nil if there is none.
 func findNil(err error) error {
 	if v := reflect.ValueOf(err); v.Kind() == reflect.Pointer && v.IsNil() {
 		return err
@@ -102,8 +102,7 @@ func findNil(err error) error {
 // maxReason is the length of the longest reason that a report holds, in bytes.
 const maxReason = 1000
 
-// reason returns the text of an error that a host's code gave, for a report: the one for callers of an API, if there is
-// one.
+// reason returns the text of an error of the host's code for a report: the public text if it has one.
 func reason(err error) string {
 	if err = sound(err); err == nil {
 		return "no reason was given"
@@ -127,7 +126,7 @@ func shorten(text string) string {
 	return strings.Clone(text[:end]) + more
 }
 
-// contained is a handler of logs whose panics harm nothing but the log.
+// contained is a log handler that recovers from the panics of another one.
 type contained struct{ inner slog.Handler }
 
 func (h contained) Enabled(ctx context.Context, level slog.Level) (enabled bool) {

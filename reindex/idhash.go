@@ -7,8 +7,8 @@ import (
 	"sync"
 )
 
-// HashID returns the hash of a product's id that a [PartReport] holds. Two different ones of a billion ids have the
-// same hash in about 1 of 37 catalogues.
+// HashID returns the hash of a product's id that a [PartReport] holds. In a catalogue of a billion ids, the chance that
+// any two of them have the same hash is about 1 in 37.
 func HashID(id string) uint64 {
 	sum := sha256.Sum256([]byte(id))
 	return binary.BigEndian.Uint64(sum[:])

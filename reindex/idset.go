@@ -6,16 +6,16 @@ import (
 	"sync"
 )
 
-// idSet remembers the ids of a run, and a tag of each one's body, in at most 12 bytes each, whatever their length, so
-// that a garbage collector that lets the heap double stays within 24. It keeps 62 bits of a hash of an id: 12 choose
-// the shard, 50 stand in it, beside 14 bits of a hash of the body. Both hashes have random seeds.
+// idSet remembers the ids of a run, and a tag of each product's body. An entry takes at most 12 bytes, whatever the
+// length of the id, so that a garbage collector that lets the heap double stays within 24. It keeps 62 bits of a hash
+// of the id: 12 bits choose the shard, and 50 bits are stored in it, beside 14 bits of a hash of the body. Both hashes
+// have random seeds.
 //
-// Among 10 million ids, the chance that any two different ones count as the same is about 1 in 100,000. Their
-// bodies have different tags but for 1 case in 16,384, so that such a pair counts as a conflict rather than going
-// unseen.
+// Among 10 million ids, the chance that any two different ones count as the same is about 1 in 100,000. The tags of
+// their bodies differ in all but 1 of 16,384 cases, so that such a pair is counted as a conflict.
 //
-// A shard is an open-addressed table that grows by a quarter when it is 85 % full, so it is never less than 68 % full,
-// and growing needs room for one shard more, not for a second copy of everything.
+// A shard is an open-addressed table that grows by a quarter when it is 85 % full, so it is always at least 68 % full.
+// Growing needs room for one more shard, not for a second copy of the set.
 type idSet struct {
 	idSeed, bodySeed maphash.Seed
 
@@ -39,8 +39,8 @@ func newIDSet() *idSet {
 	return &idSet{idSeed: maphash.MakeSeed(), bodySeed: maphash.MakeSeed()}
 }
 
-// add puts id into the set, with the tag of its body. It reports whether id was new, and else whether its body is the
-// same as the first one's.
+// add puts id into the set, with the tag of its body. It reports whether id was new and, if it was not, whether its
+// body is the same as the first one.
 func (s *idSet) add(id string, body []byte) (isNew, same bool) {
 	shard, entry := s.place(id)
 	tag := maphash.Bytes(s.bodySeed, body) & tagMask
@@ -58,7 +58,7 @@ func (s *idSet) has(id string) bool {
 	return len(slots) > 0 && slots[find(slots, entry)] != 0
 }
 
-// place returns an id's shard and its entry there, whose lower 14 bits are 0.
+// place returns the shard of an id, and its entry there with the lower 14 bits 0.
 func (s *idSet) place(id string) (shard, entry uint64) {
 	hash := maphash.String(s.idSeed, id)
 	shard, entry = hash>>(64-idShardBits), hash<<idShardBits&^tagMask

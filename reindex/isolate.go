@@ -6,11 +6,11 @@ import (
 	"slices"
 )
 
-// isolation looks for the few changes because of which calls fail, among others that the index takes. Each call is
-// made once: the index has had its time.
+// isolation finds the few changes that make calls fail, among others that the index accepts. It makes each call once,
+// since retries were made before.
 //
-// An index that is down, as a whole or in a part such as a shard, fails for many changes. So nothing is blamed unless
-// nearly all changes are taken.
+// An index that is down, as a whole or in part, fails for many changes. Therefore changes are blamed only if the index
+// accepts nearly all of them.
 type isolation struct {
 	carrier *carrier
 	limit   int // of the changes to blame
@@ -19,18 +19,17 @@ type isolation struct {
 }
 
 const (
-	// blamedOf: at most one of so many changes is to blame, if the index is not.
+	// blamedOf limits the changes to blame: at most one of so many.
 	blamedOf = 20
-	// blamedFirst is the number of changes that are blamed in a row, from the first one on, until the index is taken to be
-	// down.
+	// blamedFirst is the number of failing changes in a row, from the first one on, after which the index counts as down.
 	blamedFirst = 5
 )
 
-// errDown: too many changes fail for the fault to be theirs.
-var errDown = errors.New("the index does not take most changes")
+// errDown means that too many changes fail for the changes to be the cause.
+var errDown = errors.New("the index does not accept most changes")
 
-// isolate sends entries that could not be carried as a whole, and refuses the few that the index does not take. It
-// returns why, the error of that, if the index takes too few.
+// isolate sends entries that failed together in parts, and refuses the few that the index does not accept. If the index
+// accepts too few, it returns why, the error of the whole.
 func (c *carrier) isolate(ctx context.Context, entries []ChangeEntry, why error) error {
 	i := isolation{carrier: c, limit: max(1, len(entries)/blamedOf)}
 	switch err := i.send(ctx, entries); {
@@ -90,7 +89,7 @@ func (i *isolation) settle(sent []ChangeEntry, failed *BatchError) error {
 	return nil
 }
 
-// blame notes a change that the index does not take. It returns errDown if there are too many of them.
+// blame notes a change that the index does not accept. It returns errDown if there are too many of them.
 func (i *isolation) blame(e ChangeEntry, item ItemError) error {
 	i.blamed = append(i.blamed, failedMember[ChangeEntry]{e, item})
 	if n := len(i.blamed); n > i.limit || n >= blamedFirst && i.taken == 0 {
@@ -99,7 +98,7 @@ func (i *isolation) blame(e ChangeEntry, item ItemError) error {
 	return nil
 }
 
-// changeReason is the reason why an index did not take a single change, for callers of an API.
+// changeReason returns the reason why an index refused a single change, for callers of an API.
 func changeReason(err error) string {
 	if public, ok := publicMessage(err); ok {
 		return public
@@ -107,5 +106,5 @@ func changeReason(err error) string {
 	if errors.Is(err, ErrTooLarge) || errors.Is(err, ErrRefused) {
 		return rejectionReason(err)
 	}
-	return "the index failed each time with this change, and took others" + seeLog
+	return "the index failed each time with this change, and accepted others" + seeLog
 }

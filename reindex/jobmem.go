@@ -8,16 +8,15 @@ import (
 	"time"
 )
 
-// DefaultJobsKept is how many ended jobs per tenant [NewJobs] keeps by default.
+// DefaultJobsKept is the number of ended jobs per tenant that [NewJobs] keeps by default.
 const DefaultJobsKept = 100
 
-// tenantsKept is for how many tenants, about, a store in memory keeps ended jobs: in all it keeps as many as so many
-// tenants may have.
+// tenantsKept limits the ended jobs of all tenants in memory: to the number that so many tenants may have.
 const tenantsKept = 100
 
-// NewJobs returns a [JobStore] in memory that keeps, per tenant, the jobs in progress and the last kept ended ones (0:
-// [DefaultJobsKept]); of all tenants together the last 100 × kept ended ones. Its jobs end with the process.
-// Several engines may share it.
+// NewJobs returns a [JobStore] in memory. Per tenant it keeps the jobs in progress and the last kept ended jobs (0:
+// [DefaultJobsKept]), but at most 100 × kept ended jobs of all tenants. The jobs are lost when the process ends.
+// Several engines may share the store.
 func NewJobs(kept int) JobStore {
 	if kept <= 0 {
 		kept = DefaultJobsKept
@@ -31,7 +30,7 @@ type memJobs struct {
 	mu        sync.Mutex
 	tenants   map[string][]Job // oldest first
 	cancelled map[string]bool  // ids of jobs that somebody wants to stop
-	ended     []endedJob       // oldest first; some of them are forgotten already
+	ended     []endedJob       // oldest first; some of them were dropped already
 }
 
 // endedJob names a job that has ended.
@@ -116,7 +115,7 @@ func (m *memJobs) forget(e endedJob) {
 	}
 }
 
-// stored returns the job's place in the store. The caller holds mu.
+// stored returns a pointer to the job in the store. The caller holds mu.
 func (m *memJobs) stored(ctx context.Context, tenant, id string) (*Job, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
@@ -167,7 +166,7 @@ func (m *memJobs) Cancel(ctx context.Context, tenant, id string) error {
 
 func (m *memJobs) Lease() time.Duration { return 0 }
 
-// ofJob says which job an error is about.
+// ofJob adds the tenant and the id of the job to an error.
 func ofJob(tenant, id string, err error) error {
 	return fmt.Errorf("tenant %s, job %q: %w", tenant, id, err)
 }

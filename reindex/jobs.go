@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// Job returns one job of the tenant as it is now, or an error that matches [ErrJobNotFound].
+// Job returns the current state of one job of the tenant, or an error that matches [ErrJobNotFound].
 func (e *Engine) Job(ctx context.Context, tenant, id string) (Job, error) {
 	if r := e.find(tenant, id); r != nil {
 		return r.record.now(), nil
@@ -15,7 +15,8 @@ func (e *Engine) Job(ctx context.Context, tenant, id string) (Job, error) {
 	return e.ends.of(job), err
 }
 
-// Jobs lists the tenant's jobs as they are now, newest first, and returns how many there are in all.
+// Jobs returns the tenant's jobs that the query selects in their current state, newest first, and the number of all
+// that match it.
 func (e *Engine) Jobs(ctx context.Context, tenant string, query JobQuery) (jobs []Job, total int, err error) {
 	now := e.running(tenant)
 	if match := query.Match; match != nil {
@@ -34,8 +35,8 @@ func (e *Engine) Jobs(ctx context.Context, tenant string, query JobQuery) (jobs 
 	return jobs, total, nil
 }
 
-// Cancel asks a job to stop and returns at once; the job ends as a failure that says so, unless its switch-over has
-// begun already. A job that another process runs learns of it when it renews its lease. The error matches
+// Cancel asks a job to stop and returns at once. The job ends as a failure that says so, unless its switch-over has
+// begun. If another process runs the job, that process notices when it renews the lease. The error matches
 // [ErrJobNotFound] or [ErrJobEnded].
 func (e *Engine) Cancel(ctx context.Context, tenant, id string) error {
 	if r := e.find(tenant, id); r != nil && !r.record.now().Status.Ended() {
@@ -48,9 +49,8 @@ func (e *Engine) Cancel(ctx context.Context, tenant, id string) error {
 	return e.cfg.Jobs.Cancel(ctx, tenant, id)
 }
 
-// Watch yields the job as it is, then as it is after changes, and ends when it has yielded the job's end. Changes that
-// come faster than the consumer takes them are left out. An error ends the sequence: [ErrJobNotFound], or the end of
-// ctx.
+// Watch yields the job in its current state and after each change, until it has yielded the ended job. It skips states
+// that the consumer is too slow for. An error, such as [ErrJobNotFound] or the end of ctx, ends the sequence.
 func (e *Engine) Watch(ctx context.Context, tenant, id string) iter.Seq2[Job, error] {
 	return func(yield func(Job, error) bool) {
 		for {
@@ -68,10 +68,10 @@ func (e *Engine) Watch(ctx context.Context, tenant, id string) iter.Seq2[Job, er
 	}
 }
 
-// watchInterval is how often Watch looks at a job that another process runs.
+// watchInterval is the time between two reads by Watch of a job that another process runs.
 const watchInterval = time.Second
 
-// follow returns a job as it is, and a channel that is closed when to look again.
+// follow returns the current state of a job, and a channel that is closed when it is time to look again.
 func (e *Engine) follow(ctx context.Context, tenant, id string) (job Job, changed <-chan struct{}, err error) {
 	if r := e.find(tenant, id); r != nil {
 		job, changed = r.record.follow()
@@ -83,7 +83,7 @@ func (e *Engine) follow(ctx context.Context, tenant, id string) (job Job, change
 	return e.ends.of(job), later.Done(), err
 }
 
-// find returns the run of a job that this engine runs, and nil if it does not.
+// find returns the run of a job, or nil if this engine does not run it.
 func (e *Engine) find(tenant, id string) *run {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -93,7 +93,7 @@ func (e *Engine) find(tenant, id string) *run {
 	return nil
 }
 
-// refresh returns a stored job as it is now, if this engine runs it.
+// refresh returns the current state of a stored job if this engine runs it.
 func (e *Engine) refresh(job Job) Job {
 	if r := e.find(job.Tenant, job.ID); r != nil {
 		return r.record.now()
@@ -101,11 +101,11 @@ func (e *Engine) refresh(job Job) Job {
 	return e.ends.of(job)
 }
 
-// snapshot holds jobs as they were at one moment, by id. A listing looks at a job several times, and has to see the
-// same each time.
+// snapshot holds jobs by id as they were at one moment, since a listing looks at a job several times and has to see the
+// same state each time.
 type snapshot map[string]Job
 
-// running returns the jobs of the tenant that this engine runs, as they are now.
+// running returns the current states of the tenant's jobs that this engine runs.
 func (e *Engine) running(tenant string) snapshot {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -119,7 +119,7 @@ func (e *Engine) running(tenant string) snapshot {
 	return jobs
 }
 
-// of returns a stored job as it is now. One that has ended since is as it was stored.
+// of returns the state of a stored job in the snapshot. A job that has ended since then keeps its stored state.
 func (s snapshot) of(stored Job) Job {
 	if job, ok := s[stored.ID]; ok && !stored.Status.Ended() {
 		return job

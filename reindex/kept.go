@@ -11,15 +11,15 @@ import (
 // index was current up to there when it was replaced.
 const keptPrefix = "kept-"
 
-// liveGeneration returns the name of the live generation if the index may keep it once it is replaced, and otherwise
-// nothing. If damage hides which one is live, none is kept.
+// liveGeneration returns the name of the live generation if the index may keep it once it is replaced. It returns an
+// empty name otherwise, or if the index is so damaged that the live generation is not known.
 func (s *streams) liveGeneration(ctx context.Context, tenant string) (string, error) {
 	infos, err := s.generations(ctx, tenant)
 	if errors.Is(err, ErrDamaged) {
 		return "", nil
 	}
 	if err != nil {
-		return "", fmt.Errorf("looking for the generation that is replaced: %w", err)
+		return "", fmt.Errorf("looking up the generation that is replaced: %w", err)
 	}
 	for _, info := range infos {
 		if info.Live {
@@ -29,7 +29,7 @@ func (s *streams) liveGeneration(ctx context.Context, tenant string) (string, er
 	return "", nil
 }
 
-// generations lists the tenant's generations; none if the index keeps none.
+// generations returns the tenant's generations; none if the index does not keep generations.
 func (s *streams) generations(ctx context.Context, tenant string) (infos []GenerationInfo, err error) {
 	rollbacker, ok := As[Rollbacker](s.ix)
 	if !ok {
@@ -47,13 +47,13 @@ func (s *streams) generations(ctx context.Context, tenant string) (infos []Gener
 	return infos, err
 }
 
-// keepFrom keeps the changes after a position for a generation that is about to be replaced. Whoever calls it holds
-// the tenant's updates.
+// keepFrom keeps the changes after a position for a generation that is about to be replaced. The caller holds the
+// tenant's updates.
 func (s *streams) keepFrom(ctx context.Context, tenant, generation string, position int64) error {
 	if generation == "" {
 		return nil
 	}
-	err := s.unpinKept(ctx, tenant, generation) // of the time before it was live again
+	err := s.unpinKept(ctx, tenant, generation) // from before it was live again
 	if err == nil {
 		err = s.cfg.Retry.Do(ctx, func() error {
 			return contain(func() error {
@@ -68,16 +68,15 @@ func (s *streams) keepFrom(ctx context.Context, tenant, generation string, posit
 	return nil
 }
 
-// unpinKept lets go of the changes that were kept for a generation.
+// unpinKept removes the pin of a kept generation.
 func (s *streams) unpinKept(ctx context.Context, tenant, generation string) error {
 	return s.cfg.Retry.Do(ctx, func() error {
 		return contain(func() error { return s.log.Unpin(ctx, tenant, keptPrefix+generation) })
 	})
 }
 
-// releaseKept lets go of the changes that were kept for generations which are gone, or are live again. Only the run
-// that the tenant has in progress calls it, and not in its switch-over: nobody else replaces the live generation
-// then.
+// releaseKept removes the pins of generations that are gone or live again. Only the tenant's run in progress calls it,
+// and not during its switch-over. So nobody replaces the live generation meanwhile.
 func (s *streams) releaseKept(ctx context.Context, tenant string) {
 	if _, ok := As[Rollbacker](s.ix); !ok {
 		return
@@ -91,7 +90,7 @@ func (s *streams) releaseKept(ctx context.Context, tenant string) {
 	}
 }
 
-// releaseBut lets go of the changes that were kept for others than the kept ones of these generations.
+// releaseBut removes the pins of all generations except the kept ones in infos.
 func (s *streams) releaseBut(ctx context.Context, tenant string, infos []GenerationInfo) error {
 	pins, err := s.pins(ctx, tenant)
 	if err != nil {
@@ -149,7 +148,7 @@ func (s *streams) lackedFrom(ctx context.Context, tenant, generation string) (in
 	}
 	if edited {
 		return 0, &GateError{RuleCurrent, 0, 0, fmt.Sprintf(
-			"products were changed, and it is not known which of the changes %s lacks: going back would undo some of them; "+
+			"products were changed, and it is not known which changes %s lacks: going back would undo some of them; "+
 				"reindex the tenant, and keep changes in a log that outlives the process (Changes)", generation)}
 	}
 	return 0, nil // nothing was ever changed

@@ -8,17 +8,17 @@ import (
 )
 
 const (
-	// renewals is how often a lease is renewed in its time.
+	// renewals is the number of renewals per lease.
 	renewals = 4
-	// leaselessInterval is how often a job is stored whose store has no leases: another engine may show it, or ask to
-	// cancel it.
+	// leaselessInterval is the time between two updates of a job if its store has no leases. Another engine may show or
+	// cancel the job.
 	leaselessInterval = time.Second
 )
 
-// keepLease renews the job's lease, and stores how far it has come, until the returned function is called at the run's
-// very end. It stops the run if somebody wants it cancelled, if the store has given it up, and if the lease could not
-// be renewed until shortly before its end: the run stops while it is still the only one. A run that was stopped keeps
-// its lease while it cleans up.
+// keepLease renews the job's lease and stores its progress until the returned function is called, at the very end of
+// the run. It stops the run if somebody has cancelled it, if the lease was lost, or if the lease could not be renewed
+// until shortly before its end, so that the run stops before another one can begin. A run that was stopped keeps its
+// lease while it cleans up.
 func (r *record) keepLease(ctx context.Context, stopRun context.CancelCauseFunc) (stop func()) {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	k := keeper{record: r, lease: r.cfg.Jobs.Lease(), stopRun: stopRun}
@@ -85,8 +85,7 @@ func (k keeper) renew(ctx context.Context) error {
 	return k.record.renew(ctx)
 }
 
-// holdLease makes sure, shortly before the switch-over, that the job is still this run's, and that nobody wants it
-// cancelled.
+// holdLease checks shortly before the switch-over that the run still has its lease and was not cancelled.
 func (r *record) holdLease(ctx context.Context) error {
 	k := keeper{record: r, lease: r.cfg.Jobs.Lease()}
 	err := r.cfg.Retry.Do(ctx, func() error { return k.renew(ctx) })

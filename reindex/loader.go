@@ -6,56 +6,58 @@ import (
 	"fmt"
 )
 
-// Loader loads the products of a run elsewhere: in parts, by other processes. Each of these calls Engine.LoadPart for
-// one part at a time. Everything else of the run stays with the engine: it opens and closes the source and the
-// generation, applies the gate, carries edits over, switches, and keeps the record.
+// Loader loads the products of a run in parts, in other processes. Each of these calls Engine.LoadPart for one part at
+// a time. The engine does the rest of the run: it opens and closes the source and the generation, applies the gate,
+// replays edits, switches over, and keeps the record.
 //
-// A run of an engine with a Loader that is stopped because its lease was lost, or because the engine is shut down,
-// leaves its generation and its job as they are, for the process that takes them over with Engine.Resume.
+// If such a run is stopped because its lease was lost, or because the engine is shut down, it leaves its generation and
+// its job as they are. Another process takes them over with Engine.Resume.
 type Loader interface {
-	// Split returns the largest number of parts to split a source of so many products into; expected is -1 if their number
-	// is not known.
+	// Split returns the largest number of parts into which to split a source of about expected products; expected is -1 if
+	// their number is not known.
 	Split(expected int64) int
 
-	// Load returns once every part was loaded, with the sum of their reports. Any error ends the run; one that matches
-	// [ErrAgain] begins it again. For a generation that it has begun to load before, it loads the rest.
+	// Load returns once every part was loaded, with the sum of their reports. An error that matches [ErrAgain] makes the
+	// engine begin again; any other error ends the run. If some parts of the generation were loaded before, Load loads the
+	// others.
 	Load(ctx context.Context, load Load) (Report, error)
 
-	// Overlap returns the products that came in more than one part. The engine calls it if a generation does not hold as
-	// many products as were counted as indexed, since such a product counts once in each part.
+	// Overlap returns the products that came in more than one part. Such a product counts once in each part. The engine
+	// calls Overlap if a generation does not hold as many products as were counted as indexed.
 	Overlap(ctx context.Context, load Load) (Overlap, error)
 
-	// Holds returns those of the ids that the parts hold, by the hashes in [PartReport].
+	// Holds reports which of the ids the parts hold, by the hashes in [PartReport].
 	Holds(ctx context.Context, load Load, ids []string) (map[string]bool, error)
 }
 
-// Overlap is the products that came in more than one part of a run. The same product in two parts does no harm. If the
-// bodies differ, the run fails by [RuleDuplicates], or begins again with the whole source as one part if
-// Config.MaxDuplicates allows so many.
+// Overlap describes the products that came in more than one part of a run. A product with the same body in each part is
+// harmless. If the bodies differ, the run fails with [RuleDuplicates]. If Config.MaxDuplicates allows that many, it
+// begins again with the whole source as one part instead.
 type Overlap struct {
-	// Duplicates is how often such products came beyond the first time, and Conflicts how many of these times their
-	// bodies were not the same, or could not be compared.
+	// Duplicates is the number of repetitions of such products. Conflicts is the number of repetitions whose body was not
+	// the same, or could not be compared.
 	Duplicates, Conflicts int64
-	// IDs are those of some of them.
+	// IDs holds the ids of some of them.
 	IDs []string
 }
 
 // Load describes the work of a [Loader].
 type Load struct {
-	// Job is the run's, with its fencing token.
+	// Job is the job of the run, with its fencing token.
 	Job Job
 	// Generation is the name to join.
 	Generation string
-	// Parts are the names of the source's parts, in the order of [Splitter]; none if the source is to be read in one.
+	// Parts holds the names of the source's parts, in the order of [Splitter]. It is empty if the source is read as a
+	// whole.
 	Parts []string
-	// Snapshot is the run's own.
+	// Snapshot is the snapshot of the run.
 	Snapshot Snapshot
-	// Report takes the sum of the reports so far, which shows as the job's progress. It returns an error once the run
-	// cannot succeed any more.
+	// Report is called with the sum of the reports so far, which becomes the progress of the job. It returns an error once
+	// the run can no longer succeed.
 	Report func(sum Report) error
 }
 
-// Part is one part of a run that a process loads for the one that runs it.
+// Part is one part of a run that is loaded by another process.
 type Part struct {
 	// Job identifies the run.
 	Job JobInfo
@@ -63,26 +65,26 @@ type Part struct {
 	Fence int64
 	// Generation is the name to join.
 	Generation string
-	// Name is that of the source's part; empty for all of its products.
+	// Name is the name of the source's part. It is empty for the whole source.
 	Name string
 }
 
 // PartReport accounts for one part.
 type PartReport struct {
-	// Report has the numbers of the part alone.
+	// Report holds the numbers of this part alone.
 	Report Report
-	// IDs are hashes of the ids of the products that were not rejected, 8 bytes each, sorted. They are the same in every
-	// process; see [HashID].
+	// IDs holds the sorted hashes of the ids of all products that were not rejected, 8 bytes each. They are the same in
+	// every process; see [HashID].
 	IDs []uint64
 }
 
 // LoadPart loads one part of a run of this engine's source into a generation that another process has begun, and
-// returns when all of it has landed. After each batch it calls progress, if that is not nil, with the report so far,
-// from several goroutines.
+// returns when all of it has landed. After each batch it calls progress, unless that is nil, with the report so far. It
+// does so from several goroutines.
 //
-// The error matches [ErrFenced] if the generation takes no more, [errors.ErrUnsupported] if the index cannot be joined,
-// and is a [*GateError] if the part alone keeps the run from succeeding. A part that is the whole source has to have as
-// many products as its own snapshot announces; see [RuleCount].
+// The error matches [ErrFenced] if the generation accepts no more writes, and [errors.ErrUnsupported] if the index
+// cannot be joined. It is a [*GateError] if this part alone keeps the run from succeeding. A part that is the whole
+// source must yield as many products as its own snapshot announces; see [RuleCount].
 func (e *Engine) LoadPart(ctx context.Context, part Part, progress func(Report)) (PartReport, error) {
 	if part.Fence > 0 {
 		ctx = WithFence(ctx, part.Fence)
@@ -99,8 +101,8 @@ func (e *Engine) LoadPart(ctx context.Context, part Part, progress func(Report))
 	return report, err
 }
 
-// PartBytes returns the largest number of bytes of products that LoadPart has on their way to the index at the same
-// time.
+// PartBytes returns the largest number of bytes of products that one LoadPart holds in memory on their way to the
+// index.
 func (e *Engine) PartBytes() int { return e.sizes.workers * e.sizes.bytes }
 
 // partLoad loads one part.

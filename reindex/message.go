@@ -15,10 +15,13 @@ type publicError struct {
 func (e *publicError) Unwrap() error         { return e.error }
 func (e *publicError) PublicMessage() string { return e.text }
 
-// Public returns err with a text that callers of an API may see: it names what they can mend, such as a file, a line or
-// a field, and holds no secrets, hosts or index names. An error type can have a method PublicMessage() string instead.
-// A job's Message is made of such a text; what has none is described in general words, and the log has the details. The
-// reason of a rejection is such a text, or the whole one of an [ItemError]'s or a [RecordError]'s Err that has none.
+// Public attaches to err a text that callers of an API may see. The text should name things that they can fix, such as
+// a file, a line or a field. It must not contain secrets, hosts or the names of indexes. An error type can have a
+// method PublicMessage() string instead.
+//
+// The Message of a job holds such a text. An error without one is described in general words, and the log has the
+// details. The reason of a rejection is the public text of the Err of an [ItemError] or a [RecordError], or its whole
+// text if it has no public one.
 func Public(err error, text string) error {
 	if err == nil {
 		return nil
@@ -26,7 +29,7 @@ func Public(err error, text string) error {
 	return &publicError{err, text}
 }
 
-// publicMessage returns what callers of an API may see of err.
+// publicMessage returns the text of err that callers of an API may see, if it has one.
 func publicMessage(err error) (string, bool) {
 	public, ok := errors.AsType[interface {
 		error
@@ -45,14 +48,15 @@ var phaseMessages = map[Phase]string{
 	PhaseLoad:    "loading the products failed",
 	PhaseRead:    "reading the products failed",
 	PhaseWrite:   "writing to the new index failed",
-	PhaseCatchUp: "carrying changes into the new index failed",
+	PhaseCatchUp: "adding changes to the new index failed",
 	PhaseSeal:    "completing the new index failed",
 	PhaseCheck:   "checking the new index failed",
 	PhaseCommit:  "switching over to the new index failed",
 }
 
-// message says to the caller of an API why a job failed: in full if the text is the engine's own or one made for that
-// (see [Public]), and by phase alone if it comes from a source or an index, whose errors can name hosts and accounts.
+// message returns the reason why a job failed, for callers of an API. It is the full text if the text is the engine's
+// own or public (see [Public]). An error of a source or an index can name hosts and accounts, so only its phase is
+// described.
 func message(err *RunError) string {
 	text := causeMessage(err)
 	if err.MayBeLive {
@@ -61,16 +65,16 @@ func message(err *RunError) string {
 	return text
 }
 
-// what names the run.
+// what returns the noun for the run.
 func (e *RunError) what() string { return Options{Rollback: e.rollback}.verb() }
 
-// backWords are those in which messages about a rollback differ from those about a reindex.
+// backWords turns a message about a reindex into one about a rollback.
 var backWords = strings.NewReplacer(
 	"the reindex", "the rollback",
 	"opening a new index", "opening the previous index",
 	"the new index", "the previous index")
 
-// worded returns one of the engine's own texts as it fits the run.
+// worded adapts one of the engine's own texts to the kind of run.
 func (e *RunError) worded(text string) string {
 	if e.rollback {
 		return backWords.Replace(text)
@@ -112,8 +116,7 @@ func causeMessage(err *RunError) string {
 	return failed + seeLog
 }
 
-// rejectionReason is the reason why an index did not take a single product that it refused as a whole, for callers of
-// an API.
+// rejectionReason returns the reason why an index refused a batch of a single product, for callers of an API.
 func rejectionReason(err error) string {
 	if public, ok := publicMessage(err); ok {
 		return public

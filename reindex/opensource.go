@@ -7,8 +7,8 @@ import (
 	"slices"
 )
 
-// open opens the source, and finds out how many products to expect and which parts to read: none if the source is to be
-// read in one. The snapshot can be there beside an error.
+// open opens the source, counts its products and splits it into parts; it returns no parts if the source is to be read
+// as a whole. The snapshot may be non-nil beside an error.
 func (r *run) open(ctx context.Context, resumed bool) (snap Snapshot, parts []string, err error) {
 	err = r.phase(ctx, PhaseOpen, func(ctx context.Context) (err error) {
 		if snap, err = r.src.Open(ctx, r.tenant); err != nil {
@@ -25,7 +25,8 @@ func (r *run) open(ctx context.Context, resumed bool) (snap Snapshot, parts []st
 	return snap, parts, err
 }
 
-// count asks the snapshot how many products to expect, or else the index how many there are.
+// count asks the snapshot for the number of products to expect or, if it announces none, the index for the number it
+// holds.
 func (r *run) count(ctx context.Context, snap Snapshot) error {
 	if known, err := announced(ctx, snap, r.record); known || err != nil {
 		return err
@@ -51,7 +52,7 @@ func (r *run) count(ctx context.Context, snap Snapshot) error {
 	return nil
 }
 
-// announced records how many products the snapshot announces, and reports whether it does.
+// announced records the number of products that the snapshot announces, and reports whether it announces one.
 func announced(ctx context.Context, snap Snapshot, to *record) (known bool, err error) {
 	counter, ok := As[Counter](snap)
 	if !ok {
@@ -68,7 +69,7 @@ func announced(ctx context.Context, snap Snapshot, to *record) (known bool, err 
 	return true, nil
 }
 
-// split returns the parts to read at the same time; none if the source is to be read in one.
+// split returns the parts to read at the same time; none if the source is to be read as a whole.
 func (r *run) split(ctx context.Context, snap Snapshot) ([]string, error) {
 	splitter, ok := As[Splitter](snap)
 	n := r.cfg.Readers
@@ -88,7 +89,7 @@ func (r *run) split(ctx context.Context, snap Snapshot) ([]string, error) {
 	return parts, nil
 }
 
-// leaveSource asks for the places of the rejected products, and closes the snapshot.
+// leaveSource looks up the places of the rejected products, and closes the snapshot.
 func (r *run) leaveSource(ctx context.Context, snap Snapshot) {
 	r.enter(PhaseAbort)
 	r.locate(ctx, snap)
@@ -97,7 +98,7 @@ func (r *run) leaveSource(ctx context.Context, snap Snapshot) {
 	}
 }
 
-// locate adds to the listed rejections where the source has them.
+// locate adds the places in the source to the listed rejections.
 func (r *run) locate(ctx context.Context, snap Snapshot) {
 	listed := slices.Clone(r.record.now().Report.Rejections)
 	var ids []string

@@ -5,31 +5,31 @@ import (
 	"fmt"
 )
 
-// Options are what the caller of one run asks of it; see Engine.StartWith and Engine.RunWith. The zero value is what
-// Start and Run ask for.
+// Options select the kind of a run; see Engine.StartWith and Engine.RunWith. The zero value is a reindex, as with Start
+// and Run.
 type Options struct {
-	// DryRun does everything but make the new index live: the source is read, and a generation is filled, sealed and
-	// checked; then it is discarded. The job ends as [StatusSuccess] if the generation might have gone live.
+	// DryRun does everything except making the new index live: the source is read, a generation is filled, sealed and
+	// checked, and then discarded. The job ends with [StatusSuccess] if the generation could have gone live.
 	DryRun bool
-	// Difference compares the new generation with the live index once it is sealed; Report.Difference is the outcome. Both
-	// are read, which takes time, and 12 bytes of memory per product that is live. It needs an index that is a
-	// [LiveScanner].
+	// Difference compares the new generation with the live index once it is sealed; the result is in Report.Difference.
+	// Reading both takes time, and 12 bytes of memory per live product. The index must be a [LiveScanner].
 	Difference bool
-	// Rollback makes a generation live again that was live before, in the place of a new one; see Engine.Rollback. It
-	// needs an index that is a [Rollbacker].
+	// Rollback makes a kept generation live again instead of building a new one; see Engine.Rollback. The index must be a
+	// [Rollbacker].
 	Rollback bool
-	// Generation is the name of the generation to go back to, as Engine.Generations lists it. Empty, it stands for the one
-	// that was replaced last; the job shows the name once it is known. It is for a Rollback alone.
+	// Generation is the name of the generation to go back to, as Engine.Generations lists it. If it is empty, the run goes
+	// back to the generation that was replaced last, and the job shows its name once it is known. It must be empty unless
+	// Rollback is set.
 	Generation string
 }
 
-// covers reports whether a run with these options does all that another one is asked for.
+// covers reports whether a run with these options does everything that asked requires.
 func (o Options) covers(asked Options) bool {
 	return o.DryRun == asked.DryRun && (o.Difference || !asked.Difference) &&
 		o.Rollback == asked.Rollback && (asked.Generation == "" || o.Generation == asked.Generation)
 }
 
-// verb names the run.
+// verb returns the noun for a run with these options.
 func (o Options) verb() string {
 	switch {
 	case o.DryRun && o.Rollback:
@@ -42,7 +42,7 @@ func (o Options) verb() string {
 	return "reindex"
 }
 
-// String names the run, with its details.
+// String returns the kind of run, with its details.
 func (o Options) String() string {
 	text := o.verb()
 	if o.Generation != "" {
@@ -54,19 +54,20 @@ func (o Options) String() string {
 	return text
 }
 
-// joined returns the reason why a run that is asked for cannot join a job in progress: it does something else.
+// joined returns an error if a run with these options cannot join a job in progress, since that job does something
+// else.
 func (o Options) joined(job Job) error {
 	if job.Options.covers(o) {
 		return nil
 	}
-	return fmt.Errorf("tenant %s, job %s, which is a %v, is in progress and a %v was asked for: %w",
+	return fmt.Errorf("tenant %s: job %s is a %v and in progress, but a %v was requested: %w",
 		job.Tenant, job.ID, job.Options, o, ErrRunning)
 }
 
-// check returns the reason why a run with these options is not possible with an index.
+// check returns an error if a run with these options is not possible with an index.
 func (o Options) check(tenant string, ix Indexer) error {
 	if _, ok := As[LiveScanner](ix); o.Difference && !ok {
-		return fmt.Errorf("tenant %s: a difference was asked for, and the index cannot read back what it holds: %w",
+		return fmt.Errorf("tenant %s: a difference was requested, but the index cannot read its products back: %w",
 			tenant, errors.ErrUnsupported)
 	}
 	if _, ok := As[Rollbacker](ix); o.Rollback && !ok {

@@ -10,41 +10,39 @@ import (
 )
 
 const (
-	// paceSteps is how many steps of growth lead from the smallest batch to the largest. The smallest is one step.
+	// paceSteps is the number of steps from nothing to the largest batch. The smallest batch has the size of one step.
 	paceSteps = 64
-	// probeAfter is the number of windows of quick writes that it takes to try the window again that was too much the last
-	// time.
+	// probeAfter is the number of windows of quick writes after which a window that was too large is tried again.
 	probeAfter = 16
 )
 
-// pace adapts a run to what its index takes: how many writes are in flight (the window) and how large batches are. Both
-// begin at the most that is allowed, so an index that never complains is never held back, and follow the rule by which
-// TCP shares a network: additive increase, multiplicative decrease (RFC 5681).
+// pace adapts a run to the capacity of its index: the number of writes in flight (the window) and the size of the
+// batches. Both begin at their limits, so an index that never complains is never held back. Both follow the rule by
+// which TCP shares a network: additive increase, multiplicative decrease (RFC 5681).
 //
-//   - Overload (a temporary error, or items that are to be sent again) halves the window; one write at a time that is
-//     still too much halves the batches.
-//   - A slow write halves the batches; the smallest ones that are still slow halve the window.
-//   - A write that was in flight when something was halved is not new, and halves nothing more.
-//   - A window of quick writes in a row makes the window larger by one, and the batches by a step. The window that was
-//     too much the last time is tried again only after many of them (as in RFC 9438, growth is slow around it): an
-//     index that takes n writes gets n nearly all the time. After an outage, in which every try halves, batches double
-//     up to half of what they were.
-//   - A batch that was refused as too large, but of which every part was accepted, caps the batches below its size for
-//     good.
+//   - Overload (a temporary error, or items that can be retried) halves the window. If one write at a time is still too
+//     much, it halves the batches.
+//   - A slow write halves the batches. If the smallest batches are still slow, it halves the window.
+//   - A write that was in flight when something was halved halves nothing more.
+//   - After a whole window of quick writes in a row, the window grows by one, and the batches grow by one step. A
+//     window that was too large the last time is tried again only after many such windows (as in RFC 9438, growth is
+//     slow around it), so that an index which accepts n writes gets n of them nearly all the time. After an outage, in
+//     which every try halves, batches double until they have half of their former size.
+//   - If a batch was refused as too large, but every part of it was accepted, batches stay below its size for good.
 type pace struct {
 	maxInFlight, maxBytes int
-	step                  int // of batches, in bytes, and the smallest one
+	step                  int // of growth, in bytes, and the size of the smallest batch
 	slow                  time.Duration
 	slots                 *semaphore.Weighted
 
 	mu       sync.Mutex
 	window   int
-	excess   int  // slots that go out of use as soon as writes end
-	overload int  // the window that was too much the last time; 0 for none
+	excess   int  // slots to take out of use when writes end
+	overload int  // the last window that was too large; 0 for none
 	streak   int  // quick writes since something changed
-	rounds   int  // windows of them since the window changed
+	rounds   int  // windows of quick writes since the window changed
 	bytes    int  // the largest batch
-	regain   int  // up to this size batches double
+	regain   int  // the size up to which batches double
 	refused  int  // the smallest batch known to be too large; 0 for none
 	failing  bool // nothing was accepted since something was halved
 	epoch    int  // counts the halvings
@@ -57,7 +55,7 @@ func newPace(s sizes) *pace {
 	}
 }
 
-// ticket lets one write begin, of at most so many bytes.
+// ticket permits one write of at most bytes bytes.
 type ticket struct{ bytes, epoch int }
 
 // enter waits until one more write may begin.
@@ -70,11 +68,11 @@ func (p *pace) enter(ctx context.Context) (ticket, error) {
 	return ticket{p.bytes, p.epoch}, nil
 }
 
-// leave ends a write, adapts to how it went, and returns the window and the size of batches from now on.
+// leave ends a write, adapts the pace to its outcome, and returns the new window and size of batches.
 func (p *pace) leave(t ticket, took time.Duration, err error) (window, size int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	defer p.release() // after the window was halved: it is this slot that goes out of use first
+	defer p.release() // after the window was halved, so that this slot goes out of use first
 	switch {
 	case t.epoch != p.epoch:
 	case overloaded(err):
@@ -91,7 +89,7 @@ func (p *pace) leave(t ticket, took time.Duration, err error) (window, size int)
 	return p.window, p.bytes
 }
 
-// overloaded reports whether the index could take the same later.
+// overloaded reports whether the index could accept the same write later.
 func overloaded(err error) bool {
 	if failed, ok := errors.AsType[*BatchError](err); ok {
 		for _, item := range failed.Items {
@@ -105,7 +103,7 @@ func overloaded(err error) bool {
 	return ok
 }
 
-// accepted reports whether the index has dealt with the batch, were it by refusing some products of it.
+// accepted reports whether the index has processed the batch, even if it refused some of its products.
 func accepted(err error) bool {
 	_, ok := errors.AsType[*BatchError](err)
 	return ok || err == nil
@@ -176,7 +174,7 @@ func (p *pace) enlarge() {
 	p.bytes = max(p.bytes, larger)
 }
 
-// widen makes the window larger by one, around the one that was too much the last time only after many rounds.
+// widen makes the window larger by one. Near a window that was too large, it does so only after many rounds.
 func (p *pace) widen() {
 	p.rounds++
 	if p.window == p.maxInFlight || p.window+1 >= p.overload && p.overload > 0 && p.rounds < probeAfter {
@@ -198,7 +196,7 @@ func (p *pace) release() {
 	p.slots.Release(1)
 }
 
-// tooLarge notes that a batch of so many bytes was refused for its size alone.
+// tooLarge notes that a batch of bytes bytes was refused for its size alone.
 func (p *pace) tooLarge(bytes int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -209,15 +207,15 @@ func (p *pace) tooLarge(bytes int) {
 	p.regain = p.bytes
 }
 
-// size is the size of the largest batch as things stand.
+// size returns the current size of the largest batch.
 func (p *pace) size() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.bytes
 }
 
-// fit returns how many of the products make the next batch of at most so many bytes, one at the least. Batches that
-// follow come out about as large.
+// fit returns the number of products for the next batch of at most bytes bytes, at least one. It divides the products
+// so that all batches have about the same size.
 func fit(products []Product, bytes int) int {
 	total := productBytes(products)
 	if total <= bytes {

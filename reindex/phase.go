@@ -12,50 +12,50 @@ type Phase string
 
 // The phases of a run, in order.
 const (
-	// PhasePending: the run waits for its turn.
+	// PhasePending is the wait for the run's turn.
 	PhasePending Phase = "pending"
-	// PhaseOpen: the source is opened and asked what it announces.
+	// PhaseOpen opens the source, counts its products and splits it.
 	PhaseOpen Phase = "open"
-	// PhaseBegin: leftovers are removed and a generation is opened.
+	// PhaseBegin removes leftovers and opens a generation.
 	PhaseBegin Phase = "begin"
-	// PhaseLoad: products are read and written. Errors of it are of PhaseRead or PhaseWrite.
+	// PhaseLoad reads and writes products. Its errors have PhaseRead or PhaseWrite.
 	PhaseLoad Phase = "load"
 	// PhaseRead is the side of PhaseLoad that reads products.
 	PhaseRead Phase = "read"
 	// PhaseWrite is the side of PhaseLoad that checks and writes them.
 	PhaseWrite Phase = "write"
-	// PhaseCatchUp: changes that were accepted meanwhile are carried into the generation, before and after PhaseSeal.
+	// PhaseCatchUp applies the changes that were accepted meanwhile to the generation, before and after PhaseSeal.
 	PhaseCatchUp Phase = "catch-up"
-	// PhaseSeal: the writes land and the products are counted.
+	// PhaseSeal waits until the writes have landed, and counts the products.
 	PhaseSeal Phase = "seal"
-	// PhaseCheck: the gate decides.
+	// PhaseCheck applies the rules of the gate.
 	PhaseCheck Phase = "check"
-	// PhaseCommit: the switch-over.
+	// PhaseCommit is the switch-over.
 	PhaseCommit Phase = "commit"
-	// PhaseAbort: the generation is discarded, unless it is live, and the source is closed.
+	// PhaseAbort discards the generation, unless it is live, and closes the source.
 	PhaseAbort Phase = "abort"
-	// PhaseEnd: the end of the job is stored.
+	// PhaseEnd stores the end of the job.
 	PhaseEnd Phase = "end"
 )
 
 // cleansUp reports whether a phase goes on, for a limited time, after its run was cancelled.
 func (p Phase) cleansUp() bool { return p == PhaseCommit || p == PhaseAbort || p == PhaseEnd }
 
-// RunError is what Engine.Run returns when a run fails. Match its cause with [errors.Is] and [errors.As].
+// RunError is the error of Engine.Run if a run fails. Match its cause with [errors.Is] and [errors.As].
 type RunError struct {
 	// Tenant and Job identify the run.
 	Tenant, Job string
-	// Phase in which it ended.
+	// Phase is the one in which the run failed.
 	Phase Phase
-	// Err is the cause: a [*GateError], [ErrCancelled], [ErrShutdown], a [*PanicError], or what the Source or the Indexer
-	// returned.
+	// Err is the cause: a [*GateError], [ErrCancelled], [ErrShutdown], a [*PanicError], or an error of the Source or the
+	// Indexer.
 	Err error
-	// MayBeLive reports that it is not known whether the new index is live: the switch-over was begun, and no answer to it
-	// is known. If it is not set, the live index is what it was before the run.
+	// MayBeLive reports that the new index may be live: the switch-over was begun, and its outcome is not known. If it is
+	// false, the live index is what it was before the run.
 	MayBeLive bool
 
 	stopped  bool // the run's context had ended
-	rollback bool // the run was one
+	rollback bool // the run was a rollback
 }
 
 // Error names tenant, job, phase and cause, and says if the new index may be live.
@@ -70,7 +70,7 @@ func (e *RunError) Error() string {
 // Unwrap returns the cause.
 func (e *RunError) Unwrap() error { return e.Err }
 
-// phaseError carries the phase of an error up to where the run ends.
+// phaseError carries the phase of an error up to the end of the run.
 type phaseError struct {
 	phase Phase
 	err   error
@@ -79,7 +79,7 @@ type phaseError struct {
 func (e *phaseError) Error() string { return string(e.phase) + ": " + e.err.Error() }
 func (e *phaseError) Unwrap() error { return e.err }
 
-// inPhase returns err as one of the phase, unless it is one of a phase already.
+// inPhase returns err as an error of the phase, unless it has a phase already.
 func inPhase(phase Phase, err error) error {
 	if err == nil || errors.As(err, new(*phaseError)) {
 		return err
@@ -87,13 +87,13 @@ func inPhase(phase Phase, err error) error {
 	return &phaseError{phase, err}
 }
 
-// position is the phase that a run is in, and since when.
+// position is the current phase of a run, and the time at which it began.
 type position struct {
 	phase Phase
 	since time.Time
 }
 
-// phases is where a run stands.
+// phases holds the current phase of a run.
 type phases struct{ at atomic.Pointer[position] }
 
 func (p *phases) enter(phase Phase) { p.at.Store(&position{phase, time.Now()}) }
@@ -105,7 +105,7 @@ func (p *phases) where() position {
 	return position{phase: PhasePending}
 }
 
-// of returns where the length of a phase is kept; nil if it is not.
+// of returns a pointer to the length of a phase, or nil if it is not kept.
 func (d *Durations) of(phase Phase) *time.Duration {
 	return map[Phase]*time.Duration{
 		PhasePending: &d.Pending, PhaseOpen: &d.Open, PhaseBegin: &d.Begin, PhaseLoad: &d.Load, PhaseCatchUp: &d.CatchUp,

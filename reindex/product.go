@@ -4,16 +4,15 @@ import "encoding/json"
 
 // Product is one document of the catalogue.
 //
-// A Product is a value that many goroutines read: neither a [Source], nor the engine, nor an [Indexer] changes the
-// bytes of a Body once it has been handed over.
+// Many goroutines read a Product at the same time. Neither a [Source], nor the engine, nor an [Indexer] modifies the
+// bytes of a Body once it has been passed on.
 type Product struct {
 	// ID is unique within the tenant. The engine requires 1 to 4096 bytes of valid UTF-8 without control characters; an
-	// index may take less and rejects the others one by one.
+	// index may have a lower limit, and then rejects longer ids one by one.
 	ID string
 
-	// Body is the product's JSON object, encoded once. It need not hold the ID. The engine checks that it is valid JSON
-	// (RFC 8259, valid UTF-8 included) and an object, and hands indexes bodies of one line, with neither a line feed nor a
-	// carriage return.
+	// Body is the product's encoded JSON object. It need not contain the ID. The engine checks that it is valid JSON (RFC
+	// 8259, valid UTF-8 included) and an object. It passes bodies to indexes without line feeds and carriage returns.
 	Body json.RawMessage
 }
 

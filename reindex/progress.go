@@ -6,16 +6,16 @@ import (
 	"time"
 )
 
-// progress is a job while its run goes on: the one place where it changes, and where those who follow it wait.
+// progress is the job of a run in progress. All changes of the job are made here, and its followers wait here.
 type progress struct {
 	mu   sync.Mutex
 	job  Job
 	wake chan struct{} // closed at the next change; nil while nobody waits
 
-	watch func(Job) // is called after each change, if it is set
+	watch func(Job) // if it is set, is called after each change
 }
 
-// change applies f to the job and returns it as it is then.
+// change applies f to the job and returns the new state.
 func (p *progress) change(f func(j *Job)) Job {
 	job := p.apply(f)
 	if p.watch != nil {
@@ -38,14 +38,14 @@ func (p *progress) apply(f func(j *Job)) Job {
 	return p.snapshot()
 }
 
-// now returns the job as it is.
+// now returns the current state of the job.
 func (p *progress) now() Job {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.snapshot()
 }
 
-// follow returns the job as it is, and a channel that is closed when it changes.
+// follow returns the current state of the job, and a channel that is closed when it changes.
 func (p *progress) follow() (Job, <-chan struct{}) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -55,7 +55,7 @@ func (p *progress) follow() (Job, <-chan struct{}) {
 	return p.snapshot(), p.wake
 }
 
-// snapshot returns a copy whose slices no later change reaches: they only ever grow.
+// snapshot returns a copy. Later changes do not reach its slices, since the originals only grow.
 func (p *progress) snapshot() Job {
 	j := p.job
 	j.Report.Rejections = slices.Clip(j.Report.Rejections)

@@ -11,7 +11,7 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// errOverlap ends an attempt to read parts: an id came twice with different bodies, and no part comes before another.
+// errOverlap ends an attempt to read parts: an id came twice with different bodies, and the parts have no order.
 var errOverlap = errors.New("the parts hold different products of the same id")
 
 // pump fills one generation: readers turn the source into batches, workers check and write them. Memory is
@@ -36,7 +36,7 @@ func newPump(cfg *Config, sizes sizes, t *tally, gen Writer, parted bool) *pump 
 	}
 }
 
-// batch is a number of products on their way to the index, and the counts made while they were read.
+// batch holds products on their way to the index, and the counts made while they were read.
 type batch struct {
 	products []Product
 	bytes    int
@@ -44,11 +44,11 @@ type batch struct {
 	counted  Report
 }
 
-// sequence opens one of the sequences that are read at the same time, under the context that ends when it is no longer
+// sequence opens one of the sequences that are read at the same time. Its context ends when the sequence is no longer
 // needed.
 type sequence func(ctx context.Context) iter.Seq2[Product, error]
 
-// sequences are those of the parts, or that of the whole snapshot if there are none.
+// sequences returns the sequences of the parts, or that of the whole snapshot if there are no parts.
 func sequences(snap Snapshot, parts []string) []sequence {
 	if len(parts) == 0 {
 		return []sequence{snap.Products}
@@ -108,7 +108,7 @@ func (p *pump) read(ctx context.Context, open sequence) error {
 		return err
 	}, misused)
 	if err == nil {
-		err = ctx.Err() // a sequence that ended under a done context is not known to be complete
+		err = ctx.Err() // a sequence that ended after its context may be incomplete
 	}
 	if err != nil {
 		p.count(b)
@@ -118,7 +118,7 @@ func (p *pump) read(ctx context.Context, open sequence) error {
 	return err
 }
 
-// misused returns an error if the source yielded something when it should not have.
+// misused returns an error if the source yielded a product at a time when it must not.
 func (p *pump) misused() error {
 	if err := p.late.Load(); err != nil {
 		return *err
@@ -139,8 +139,8 @@ func (p *pump) takeError(b *batch, err error, read int64) error {
 	return nil
 }
 
-// take counts a product and adds it to a batch, unless it is a duplicate or has no proper id: to b, or to the one that
-// follows if b is full, which it returns.
+// take counts a product and, unless it is a duplicate or its id is not valid, adds it to b. If b is full, take sends it
+// and uses a new batch. It returns the batch in use.
 func (p *pump) take(ctx context.Context, b *batch, product Product) (*batch, error) {
 	size := len(product.ID) + len(product.Body)
 	if len(b.products) > 0 && b.bytes+size > b.limit {
@@ -190,7 +190,7 @@ func (p *pump) count(b *batch) Job {
 	return p.tally.count(counted)
 }
 
-// send hands a batch to the workers and returns an empty one.
+// send passes a batch to the workers and returns an empty one.
 func (p *pump) send(ctx context.Context, b *batch) (*batch, error) {
 	bad := b.counted.Rejected
 	if job := p.count(b); bad > 0 {
@@ -218,7 +218,7 @@ func (p *pump) newBatch() *batch {
 	return b
 }
 
-// recycle lets go of the products of a batch and keeps the rest of it for the next.
+// recycle drops the products of a batch and keeps its memory for the next one.
 func (p *pump) recycle(b *batch) {
 	clear(b.products)
 	b.products, b.bytes = b.products[:0], 0
@@ -243,7 +243,7 @@ func (p *pump) work(ctx context.Context) error {
 	return nil
 }
 
-// check returns the products that can be indexed, in the same slice, and why the others cannot.
+// check returns the products that can be indexed, in the same slice, and the rejections of the others.
 func (p *pump) check(ctx context.Context, products []Product) (good []Product, bad []Rejection, err error) {
 	good = products[:0]
 	for _, product := range products {

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// record owns the job of a run: it is the one place where the job changes, is stored, and shows to those who follow it.
+// record owns the job of a run: it alone changes the job, stores it, and shows it to its followers.
 type record struct {
 	progress
 
@@ -31,12 +31,12 @@ func (r *record) info() JobInfo {
 	return JobInfo{ID: job.ID, Tenant: job.Tenant, EntityType: job.EntityType}
 }
 
-// unannounce makes the announced number of products one to go by: the products are read from other snapshots.
+// unannounce turns the announced number of products into an estimate, since the products are read from other snapshots.
 func (r *record) unannounce() {
 	r.change(func(j *Job) { j.Estimated, j.Report.Expected = j.Expected >= 0, -1 })
 }
 
-// create stores the job. If the tenant has an unfinished one already, it returns that one and false.
+// create stores the job. If the tenant has an unfinished job already, it returns that job and false.
 func (r *record) create(ctx context.Context) (job Job, created bool, err error) {
 	retry := r.cfg.Retry
 	retry.Attempts = min(retry.Attempts, createAttempts)
@@ -52,17 +52,17 @@ func (r *record) create(ctx context.Context) (job Job, created bool, err error) 
 	return job, created, err
 }
 
-// neverBegan returns the job as one that ended before it began, as it could not be created.
+// neverBegan returns the job as a failure that never began, since it could not be created.
 func (r *record) neverBegan() Job {
 	return r.change(func(j *Job) {
-		j.Status, j.Message = StatusFailure, "the reindex did not begin, as its job could not be stored"
+		j.Status, j.Message = StatusFailure, "the reindex did not begin, since its job could not be stored"
 	})
 }
 
-// createAttempts is how often Create is called in all: somebody waits for the answer.
+// createAttempts is the number of calls of Create in all. It is small, since somebody waits for the answer.
 const createAttempts = 3
 
-// enter records that the job has come to a state that is not its end. An error means that the run is to stop.
+// enter records that the job has reached a state before its end. An error means that the run must stop.
 func (r *record) enter(ctx context.Context, status Status) error {
 	before := r.now().Status
 	if before == status {
@@ -78,7 +78,7 @@ func (r *record) enter(ctx context.Context, status Status) error {
 	return err
 }
 
-// renew stores the job as it is, and with that renews its lease. It does so once at a time, so that no older state
+// renew stores the current state of the job, which renews its lease. Calls wait for each other, so that no older state
 // replaces a newer one.
 func (r *record) renew(ctx context.Context) error {
 	r.storing.Lock()
@@ -101,8 +101,9 @@ func (r *record) renew(ctx context.Context) error {
 // stops reports whether an error of renew ends the run.
 func stops(err error) bool { return errors.Is(err, ErrCancelled) || errors.Is(err, ErrLeaseLost) }
 
-// finish records the job's end; failure is nil if it succeeded. The end is stored before it shows, so that whoever sees
-// it can start the next run. The error is the reason why it could not be stored; the end shows all the same.
+// finish records the job's end; failure is nil if it succeeded. The end is stored before it becomes visible, so that a
+// caller who sees it can start the next run. An error means that the end could not be stored; it becomes visible
+// nevertheless.
 func (r *record) finish(ctx context.Context, failure *RunError) (Job, error) {
 	job := r.now()
 	before := job.Status
@@ -127,8 +128,8 @@ func (r *record) finish(ctx context.Context, failure *RunError) (Job, error) {
 	return job, err
 }
 
-// storeEnd stores the end of a job. Whatever the store fails with, it is asked again: an end that is not stored blocks
-// the tenant.
+// storeEnd stores the end of a job. It retries after every kind of error, since an end that is not stored blocks the
+// tenant.
 func (c *Config) storeEnd(ctx context.Context, job Job) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.CleanupTimeout)
 	defer cancel()
@@ -141,7 +142,7 @@ func (c *Config) storeEnd(ctx context.Context, job Job) error {
 	})
 }
 
-// endKnown reports whether an error of Finish says that the job has ended already, or is gone.
+// endKnown reports whether an error of Finish means that the job has ended already, or is gone.
 func endKnown(err error) bool { return errors.Is(err, ErrLeaseLost) || errors.Is(err, ErrJobNotFound) }
 
 // loggedRejections is the number of rejections that the log names at the end of a run.
@@ -166,7 +167,7 @@ func (r *record) logEnd(ctx context.Context, report *Report, err error) {
 	r.log.ErrorContext(ctx, r.now().Options.verb()+" failed", attrs...)
 }
 
-// held measures for how long updates are held: until the returned function is called.
+// held measures how long updates are held. The returned function ends the measurement.
 func (r *record) held() (end func()) {
 	start := time.Now()
 	return func() {

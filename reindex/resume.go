@@ -7,10 +7,10 @@ import (
 	"slices"
 )
 
-// Create stores a job of the tenant that waits to be run, without running it: a process that shares the [JobStore]
-// does, with Resume. If the tenant has one in progress already, created is false and job is that one.
+// Create stores a pending job of the tenant without running it. A process that shares the [JobStore] runs it with
+// Resume. If the tenant has a job in progress already, created is false and job is that job.
 //
-// The error is one of StartWith.
+// Errors are those of StartWith.
 func (e *Engine) Create(ctx context.Context, tenant string, options Options) (job Job, created bool, err error) {
 	if err := CheckTenant(tenant); err != nil {
 		return Job{}, false, err
@@ -31,12 +31,12 @@ func (e *Engine) Create(ctx context.Context, tenant string, options Options) (jo
 	return job, false, options.joined(job)
 }
 
-// Resume runs a job that exists: one that Create has stored, or one whose process has died. The caller has got it from
-// the store, with a new fencing token, so that whoever ran it before can store and publish nothing more. generation is
-// the name of what that one was loading, which is continued if the index is a [Resumer]; empty if there is none. The
-// job's counters go on from what they were.
+// Resume runs an existing job: one that Create has stored, or one whose process has died. The caller got the job from
+// the store with a new fencing token, so that the former process can neither store nor publish anything more. The
+// argument generation is the name of the generation that the former process was loading, or empty. It is continued if
+// the index is a [Resumer]. The job's counters go on from their last values.
 //
-// Resume returns when the job has ended, as Run does, and ends when ctx does.
+// Like Run, Resume returns when the job has ended, and the run ends when ctx does.
 func (e *Engine) Resume(ctx context.Context, job Job, generation string) (Report, error) {
 	r := e.newRun(job.Tenant, job.Options)
 	r.record = newRecord(&e.cfg, job)
@@ -63,7 +63,7 @@ func (e *Engine) Resume(ctx context.Context, job Job, generation string) (Report
 func (r *run) reopen(ctx context.Context) (gen Generation, err error) {
 	name := r.resumes
 	if r.resumes = ""; name == "" {
-		return nil, nil //nolint:nilnil // nothing to continue is no error
+		return nil, nil //nolint:nilnil // having nothing to continue is not an error
 	}
 	resumer, ok := As[Resumer](r.ix)
 	if !ok {
@@ -83,14 +83,14 @@ func (r *run) reopen(ctx context.Context) (gen Generation, err error) {
 	return gen, err
 }
 
-// handsOver reports whether a run that was stopped leaves everything to the process that takes it over.
+// handsOver reports whether a run that was stopped leaves its generation and its job to another process.
 func (r *run) handsOver(ctx context.Context) bool {
 	cause := context.Cause(ctx)
 	return r.cfg.Loader != nil && (errors.Is(cause, ErrShutdown) || errors.Is(cause, ErrLeaseLost))
 }
 
-// buildElsewhere is build for products that other processes load. Changes are carried in after the products were
-// counted: no process knows the ids of all of them, so how many there are is compared before.
+// buildElsewhere is build for products that other processes load. No process knows the ids of all products, so the
+// number of products is compared before changes are replayed.
 func (r *run) buildElsewhere(ctx context.Context, feed *feed, gen Generation, load Load) error {
 	if err := r.phase(ctx, PhaseLoad, func(ctx context.Context) error { return r.loadElsewhere(ctx, load) }); err != nil {
 		return err
@@ -106,7 +106,7 @@ func (r *run) buildElsewhere(ctx context.Context, feed *feed, gen Generation, lo
 	}
 	err = r.phase(ctx, PhaseCheck, func(ctx context.Context) error {
 		if r.checked {
-			return nil // before changes were carried in, which nobody has counted
+			return nil // counted before changes were replayed
 		}
 		if err := r.checkElsewhere(ctx, sealed, load); err != nil {
 			return err
@@ -122,7 +122,7 @@ func (r *run) buildElsewhere(ctx context.Context, feed *feed, gen Generation, lo
 	edits := newEditing(feed, gen, t)
 	edits.uncounted = true
 	err = r.phase(ctx, PhaseCatchUp, func(ctx context.Context) error {
-		if err := r.record.holdLease(ctx); err != nil { // whoever takes the run over has to know that it was checked
+		if err := r.record.holdLease(ctx); err != nil { // a process that takes the run over has to know that it was checked
 			return err
 		}
 		return edits.catchUp(ctx)
@@ -148,7 +148,7 @@ func (r *run) loadElsewhere(ctx context.Context, load Load) error {
 	return r.total(sum)
 }
 
-// total replaces the numbers of the report by those of all parts. They do not go back while a part that was lost is
+// total replaces the numbers of the report by the sums of all parts. The numbers do not decrease while a lost part is
 // read again.
 func (r *run) total(sum Report) error {
 	job := r.record.change(func(j *Job) {
@@ -164,10 +164,10 @@ func (r *run) total(sum Report) error {
 	return r.cfg.checkRejected(job.Report.Rejected)
 }
 
-// checkElsewhere is check for products that other processes have loaded. Whether products came in more than one part
-// shows in their number, and is found out only then: no process knows the ids of all.
+// checkElsewhere is check for products that other processes have loaded. It looks for products that came in more than
+// one part only if the numbers differ, since no process knows all ids.
 func (r *run) checkElsewhere(ctx context.Context, sealed Sealed, load Load) error {
-	misused := func() error { return nil } // parts say that themselves
+	misused := func() error { return nil } // each part checks that itself
 	err := r.check(ctx, misused, sealed)
 	gate, ok := errors.AsType[*GateError](err)
 	if !ok || gate.Rule != RuleAccounting {
@@ -201,8 +201,8 @@ func (r *run) checkElsewhere(ctx context.Context, sealed Sealed, load Load) erro
 	return r.check(ctx, misused, sealed)
 }
 
-// countEdits reports by how many products the changes have made the generation larger and smaller, once it is live.
-// Only the parts' hashes say which products it had.
+// countEdits counts the products that the changes added and removed, once the generation is live. It compares their ids
+// with the hashes of the parts.
 func (r *run) countEdits(ctx context.Context, edits *editing, load Load) {
 	if len(edits.present) == 0 || r.record.now().Options.DryRun {
 		return

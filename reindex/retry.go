@@ -9,18 +9,18 @@ import (
 	"time"
 )
 
-// Retry is the policy for calls that failed with a [TemporaryError], and for items of a [BatchError] that are
-// retryable. The wait before try n is drawn at random from the upper half of MinDelay × 2ⁿ⁻², at most MaxDelay, and is
-// never shorter than the server asked for, up to MaxRetryAfter.
+// Retry is the policy for calls that failed with a [TemporaryError], and for retryable items of a [BatchError]. The
+// wait before try n is a random time between one half and the whole of MinDelay × 2ⁿ⁻², at most MaxDelay. It is not
+// shorter than the time that the server asked for, up to MaxRetryAfter.
 type Retry struct {
-	// Attempts is how often a call is made in all. Default 8.
+	// Attempts is the number of tries in all. Default 8.
 	Attempts int
 	// MinDelay is the longest wait before the second try. Default 200 ms.
 	MinDelay time.Duration
 	// MaxDelay is the longest wait before any try, unless the server asks for a longer one. Default 30 s.
 	MaxDelay time.Duration
-	// MaxRetryAfter is the longest wait that a server may ask for; a longer one is cut to it. Default 5 min, or
-	// MaxDelay if that is longer.
+	// MaxRetryAfter limits the wait that a server may ask for; a longer one is cut to it. Default 5 min, or MaxDelay if
+	// that is longer.
 	MaxRetryAfter time.Duration
 }
 
@@ -40,7 +40,7 @@ func (p Retry) withDefaults() Retry {
 	return p
 }
 
-// validate returns the faults of a policy that has its defaults.
+// validate returns an error for each invalid field of a policy whose defaults are set.
 func (p Retry) validate() error {
 	var errs []error
 	if p.Attempts < 1 {
@@ -59,9 +59,9 @@ func (p Retry) validate() error {
 	return errors.Join(errs...)
 }
 
-// Do calls f until it succeeds, fails with anything but a [*TemporaryError], or has been called as often as the policy
-// allows; fields that are not set have their defaults. It returns the last error, or the cause of the end of ctx if ctx
-// ends during a wait.
+// Do calls f until it succeeds, fails with an error that is not a [*TemporaryError], or has been called Attempts times.
+// Fields that are not set have their defaults. Do returns the last error, or the cause of the end of ctx if ctx ends
+// during a wait.
 func (p Retry) Do(ctx context.Context, f func() error) error {
 	p = p.withDefaults()
 	for attempt := 1; ; attempt++ {
@@ -85,8 +85,8 @@ func retried[T any](ctx context.Context, p Retry, f func(ctx context.Context) (T
 	return result, err
 }
 
-// pause waits before the next try, after attempt tries that failed, the last one with failure. It returns an error if
-// there is no next try: the attempts are used up, or ctx ended.
+// pause waits for the next try. It is called after attempt failed tries; failure is the last error. It returns an error
+// if the attempts are used up, or ctx ended.
 func (p Retry) pause(ctx context.Context, attempt int, retryAfter time.Duration, failure error) error {
 	if attempt >= p.Attempts {
 		return fmt.Errorf("failed %d times in a row, the last time with: %w", attempt, failure)
@@ -101,7 +101,7 @@ func (p Retry) pause(ctx context.Context, attempt int, retryAfter time.Duration,
 	}
 }
 
-// delay draws the wait after attempt tries that failed.
+// delay returns a random wait after attempt failed tries.
 func (p Retry) delay(attempt int) time.Duration {
 	longest := p.MaxDelay
 	if doublings := attempt - 1; doublings < 62 && p.MinDelay <= p.MaxDelay>>doublings {

@@ -6,27 +6,27 @@ import (
 	"fmt"
 )
 
-// Rollback makes the generation live again that was replaced last, as RunWith does with Options.Rollback: the index is
-// what it was before the last reindex, and so it is again after a second call. RunWith and StartWith go back to a
-// generation by its name, and can do so as a dry run, or with the difference to the live index.
+// Rollback makes the generation that was replaced last live again, as RunWith does with Options.Rollback. A second call
+// goes forward again. RunWith and StartWith can also go back to a generation by its name, as a dry run, or with the
+// difference to the live index.
 //
-// A rollback is a run: it has a job, waits for its turn, and is the only run of the tenant. The generation has every
-// change that Update has accepted by then, whichever generation was live then. If it cannot have them, as their log
-// is gone or has given them up, the rollback fails with [RuleCurrent] and nothing changes. The generation was checked
-// before it went live first: neither Config.Checks nor the other rules of the gate are asked again, so that nothing
-// that was made for newer products is in the way.
+// A rollback is a run: it has a job, waits for its turn, and is the only run of the tenant. When the generation goes
+// live, it has every change that Update has accepted, whichever generation was live at the time. If the log no longer
+// has these changes, the rollback fails with [RuleCurrent] and nothing changes. Neither Config.Checks nor the other
+// rules of the gate are applied: the generation passed them before it first went live, and rules that were made for
+// newer products must not prevent a rollback.
 //
-// The error is one of RunWith. It matches [errors.ErrUnsupported] if the index is not a [Rollbacker], [ErrNoPrevious]
-// if nothing is kept to go back to, and [ErrDamaged] if it is damaged. To go back to the generation that is live, by
-// its name, succeeds and changes nothing. So does a call without a name after a rollback that did not say how it
-// ended, if that has made its generation live: what failed can be tried again.
+// Errors are those of RunWith. The error matches [errors.ErrUnsupported] if the index is not a [Rollbacker],
+// [ErrNoPrevious] if no generation is kept, and [ErrDamaged] if the kept generation is damaged. A rollback by name to
+// the live generation succeeds and changes nothing. A rollback can be repeated after an unknown outcome: if the first
+// call made its generation live, the second one succeeds and changes nothing.
 func (e *Engine) Rollback(ctx context.Context, tenant string) (Report, error) {
 	return e.RunWith(ctx, tenant, Options{Rollback: true})
 }
 
-// Generations lists the generations of the tenant that the index has: the live one, if there is one, and those that
-// are kept to go back to, the one that was replaced last first. The error matches [ErrTenant], or
-// [errors.ErrUnsupported] if the index is not a [Rollbacker].
+// Generations returns the generations of the tenant: the live one, if there is one, and then the kept ones, the one
+// that was replaced last first. The error matches [ErrTenant], or [errors.ErrUnsupported] if the index is not a
+// [Rollbacker].
 func (e *Engine) Generations(ctx context.Context, tenant string) ([]GenerationInfo, error) {
 	if err := CheckTenant(tenant); err != nil {
 		return nil, err
@@ -54,7 +54,7 @@ func (e *Engine) Generations(ctx context.Context, tenant string) ([]GenerationIn
 	return infos, nil
 }
 
-// rollBack is the whole life of a rollback from its turn on, but for its record.
+// rollBack does everything of a rollback after its turn has come, except for its record.
 func (r *run) rollBack(ctx context.Context) error {
 	gen, err := r.openKept(ctx)
 	if errors.Is(err, ErrCommitted) {
@@ -99,7 +99,7 @@ func (r *run) rollBack(ctx context.Context) error {
 	return r.commit(ctx, gen, edits)
 }
 
-// openKept opens the generation to go back to, and notes its name: whoever repeats this run goes back to the same one.
+// openKept opens the generation to go back to, and stores its name, so that a repeated run goes back to the same one.
 func (r *run) openKept(ctx context.Context) (gen Generation, err error) {
 	rollbacker, ok := As[Rollbacker](r.ix)
 	if !ok {
@@ -122,8 +122,8 @@ func (r *run) openKept(ctx context.Context) (gen Generation, err error) {
 	return gen, err
 }
 
-// repeated returns the generation that was asked for. If none was, and the last job of the tenant is a rollback that
-// failed after it had made its generation live, it is that one.
+// repeated returns the name of the requested generation. If no name was given, and the last job of the tenant is a
+// rollback that failed after it had made its generation live, it returns the name of that generation.
 func (r *run) repeated(ctx context.Context) (name string, err error) {
 	job := r.record.now()
 	if job.Options.Generation != "" {
@@ -139,7 +139,7 @@ func (r *run) repeated(ctx context.Context) (name string, err error) {
 		})
 	})
 	if err != nil {
-		return "", fmt.Errorf("reading the job before: %w", err)
+		return "", fmt.Errorf("reading the previous job: %w", err)
 	}
 	if len(before) == 0 || before[0].Status != StatusFailure || !before[0].Options.Rollback {
 		return "", nil
@@ -160,7 +160,7 @@ func (r *run) followKept(ctx context.Context, generation string) (*feed, error) 
 	feed, err := r.streams.follow(ctx, r.tenant, r.record.info().ID, position)
 	if errors.Is(err, ErrChangesLost) {
 		return nil, &GateError{RuleCurrent, 0, 0, fmt.Sprintf(
-			"more changes came since %s was replaced than the log keeps: going back would undo some of them; "+
+			"the log no longer keeps all changes since %s was replaced: going back would undo some of them; "+
 				"reindex the tenant", generation)}
 	}
 	return feed, err

@@ -20,7 +20,7 @@ type run struct {
 	cancel context.CancelCauseFunc
 	turn   *turn
 
-	resumes string // the name of the generation that a dead run has left
+	resumes string // the name of the generation of the dead run
 	checked bool   // the dead run has checked it
 	streams *streams
 }
@@ -70,14 +70,14 @@ func (r *run) phase(ctx context.Context, phase Phase, f func(ctx context.Context
 	return err
 }
 
-// stopIf stops the run if there is an error.
+// stopIf stops the run if err is not nil.
 func (r *run) stopIf(err error) {
 	if err != nil {
 		r.cancel(err)
 	}
 }
 
-// rebuild is the whole life of a run but for its record.
+// rebuild does everything of a reindex except for its record.
 func (r *run) rebuild(ctx context.Context) error {
 	if err := r.phase(ctx, PhasePending, r.turn.wait); err != nil {
 		return err
@@ -86,7 +86,7 @@ func (r *run) rebuild(ctx context.Context) error {
 	if r.record.now().Options.Rollback {
 		return r.rollBack(ctx)
 	}
-	// Before the source is opened: what it does not have is replayed.
+	// This comes before the source is opened, so that changes which the source does not have are replayed.
 	feed, err := r.streams.follow(ctx, r.tenant, r.record.info().ID, -1)
 	if err != nil {
 		return inPhase(PhaseOpen, err)
@@ -130,7 +130,7 @@ func (r *run) rebuild(ctx context.Context) error {
 	}
 }
 
-// maxAgain is how often a run reads its source again because the index asks for it.
+// maxAgain is the number of times that a run reads its source again because the index asks for it.
 const maxAgain = 20
 
 // build fills a generation from the parts, or from the whole source if there are none, checks it, and makes it live.
@@ -182,7 +182,7 @@ func (r *run) build(ctx context.Context, feed *feed, snap Snapshot, parts []stri
 	return r.commit(ctx, gen, edits)
 }
 
-// explain makes the error that the caller sees out of the one that ended the run.
+// explain turns the error that ended the run into the one that the caller sees.
 func (r *run) explain(ctx context.Context, err error) *RunError {
 	phase := PhaseOpen
 	if p, ok := errors.AsType[*phaseError](err); ok {
@@ -192,7 +192,7 @@ func (r *run) explain(ctx context.Context, err error) *RunError {
 	cause := context.Cause(ctx)
 	if cause != nil && !errors.Is(err, cause) {
 		if errors.Is(err, ctx.Err()) {
-			err = cause // the run was stopped; how its parts put that does not matter
+			err = cause // the run was stopped: the errors of its parts do not matter
 		} else {
 			err = fmt.Errorf("%w: %w", cause, err)
 		}
@@ -204,7 +204,7 @@ func (r *run) explain(ctx context.Context, err error) *RunError {
 	}
 }
 
-// lingering returns a context that ends a while after ctx does.
+// lingering returns a context that ends some time after ctx does.
 func lingering(ctx context.Context, while time.Duration) (context.Context, context.CancelFunc) {
 	later, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
 	timer := make(chan *time.Timer, 1)

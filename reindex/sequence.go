@@ -18,9 +18,9 @@ const (
 	seqEnded                // the sequence has returned
 )
 
-// consume calls take for everything that the sequence yields, until take returns an error, and returns that error. A
-// sequence that yields from several goroutines at the same time, or goes on after it was asked to stop, ends with an
-// error that matches errMisuse; one that yields after it has returned is reported to late.
+// consume calls take for every element of the sequence until take returns an error, and returns that error. If the
+// sequence yields from several goroutines at the same time, or after it was asked to stop, the error matches errMisuse.
+// If it yields after it has returned, consume calls late.
 func consume(seq iter.Seq2[Product, error], take func(Product, error) error, late func(error)) error {
 	var (
 		state  atomic.Int32

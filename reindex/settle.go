@@ -8,8 +8,8 @@ type failedMember[T any] struct {
 	item   ItemError
 }
 
-// settle divides the members of a batch that failed, by what the index says of each: those to send again, in the same
-// slice, and those that it does not take. It took the others.
+// settle divides the failed members of a batch into those to send again, in the same slice, and those that the index
+// refuses. The index accepted all others.
 func settle[T any](sent []T, id func(T) string, failed *BatchError) (again []T, bad []failedMember[T], err error) {
 	reasons, n := failed.byID(), len(sent)
 	again = sent[:0]

@@ -10,18 +10,18 @@ import (
 )
 
 const (
-	// shutdownGrace is how long a run that was cancelled may take to notice it before it counts as stuck.
+	// shutdownGrace is the time after which a cancelled run that has not ended counts as stuck.
 	shutdownGrace = time.Second
-	// stuckInterval is how often Shutdown looks whether all that are left are stuck.
+	// stuckInterval is the time between two checks of Shutdown whether all remaining runs are stuck.
 	stuckInterval = 50 * time.Millisecond
 )
 
-// StuckError is returned by Engine.Shutdown if runs are left: the code that they called ignores its context. Each holds
+// StuckError is the error of Engine.Shutdown if calls are stuck in code that ignores its context. Each stuck run holds
 // a goroutine, its lease and its place until that code returns.
 type StuckError struct {
-	// Runs are those that are left, the oldest first.
+	// Runs are the runs that have not ended, the oldest first.
 	Runs []StuckRun
-	// Updates are the tenants whose live index is being changed still.
+	// Updates are the tenants whose live index is still being changed.
 	Updates []string
 }
 
@@ -29,13 +29,13 @@ type StuckError struct {
 type StuckRun struct {
 	// Tenant and Job identify the run.
 	Tenant, Job string
-	// Phase is where it is stuck.
+	// Phase is the one in which it is stuck.
 	Phase Phase
-	// For is how long it has been in that phase.
+	// For is the time that it has spent in that phase.
 	For time.Duration
 }
 
-// Error names every run that is left.
+// Error names every stuck call.
 func (e *StuckError) Error() string {
 	var runs []string
 	for _, r := range e.Runs {
@@ -48,10 +48,10 @@ func (e *StuckError) Error() string {
 	return fmt.Sprintf("%d calls are stuck in code that ignores its context (%s)", len(runs), strings.Join(runs, "; "))
 }
 
-// Shutdown stops accepting runs and changes, and waits until those in progress have ended. When ctx ends first, it
-// cancels them, waits until they have cleaned up, within Config.CleanupTimeout, and returns the cause of ctx's end. No
-// goroutine of the engine is left when it returns, but for those that are stuck in code that ignores its context: the
-// error is then also a [*StuckError] that names them.
+// Shutdown stops accepting runs and changes, and waits until those in progress have ended. If ctx ends first, it
+// cancels them, waits for at most Config.CleanupTimeout until they have cleaned up, and returns the cause of the end of
+// ctx. When it returns, no goroutine of the engine is left except those that are stuck in code that ignores its
+// context; the error is then also a [*StuckError] that names them.
 func (e *Engine) Shutdown(ctx context.Context) error {
 	idle := e.close()
 	select {
@@ -79,7 +79,7 @@ func (e *Engine) Shutdown(ctx context.Context) error {
 	}
 }
 
-// close stops accepting runs and returns a channel that is closed when none is left.
+// close stops accepting runs and returns a channel that is closed when no run is left.
 func (e *Engine) close() <-chan struct{} {
 	e.mu.Lock()
 	e.closed = true
@@ -113,8 +113,8 @@ func (e *Engine) left() []*run {
 	return runs
 }
 
-// stuck returns an error that names the runs that are left, if all of them are stuck, and the tenants whose changes
-// are; they were cancelled at the given time.
+// stuck returns an error that names the remaining runs, and the tenants with remaining updates, if all of them are
+// stuck. They were cancelled at the given time.
 func (e *Engine) stuck(cancelled time.Time) error {
 	var stuck StuckError
 	if time.Since(cancelled) >= shutdownGrace {

@@ -9,14 +9,14 @@ import (
 // defaultSlowWrite is far below the minute after which proxies and load balancers commonly give a request up.
 const defaultSlowWrite = 10 * time.Second
 
-// sizes is what a pump works with.
+// sizes holds the sizes that a pump works with.
 type sizes struct {
 	docs, bytes, workers int
 	slow                 time.Duration
 }
 
-// newSizes returns what the config asks for, within the index's limits. If it asks for nothing, batches are as large,
-// and as many at the same time, as the index likes them.
+// newSizes returns the sizes of the config within the limits of the index. Sizes that are not set have the values that
+// the index prefers.
 func newSizes(c *Config, ix Indexer) sizes {
 	var limits Limits
 	if l, ok := As[Limiter](ix); ok {

@@ -5,11 +5,11 @@ import (
 	"fmt"
 )
 
-// Run reindexes the tenant and returns when the new index is live, or with the reason why it is not. The Report is
-// filled in either case. The run ends when ctx does.
+// Run reindexes the tenant and returns once the new index is live, or with an error that says why it is not. The Report
+// is filled in both cases. The run ends when ctx does.
 //
-// The error matches [ErrTenant], [ErrRunning] or [ErrShutdown] if no run began, and is a [*RunError] if one failed:
-// then the live index is what it was before, unless RunError.MayBeLive is set.
+// The error matches [ErrTenant], [ErrRunning] or [ErrShutdown] if no run began. If a run failed, it is a [*RunError],
+// and the live index is what it was before, unless RunError.MayBeLive is set.
 func (e *Engine) Run(ctx context.Context, tenant string) (Report, error) {
 	return e.RunWith(ctx, tenant, Options{})
 }
@@ -26,18 +26,21 @@ func (e *Engine) RunWith(ctx context.Context, tenant string, options Options) (R
 	return e.execute(ctx, r)
 }
 
-// Start begins a run of the tenant and returns its job at once, or joins the one in progress: then started is false and
-// job is that run's. The run keeps the values of ctx but does not end with it; see Cancel and Shutdown.
+// Start begins a run of the tenant and returns its job at once. If a run is in progress already, Start joins it:
+// started is false, and job is the job of that run. A run keeps the values of ctx but does not end with it; see Cancel
+// and Shutdown.
 //
-// The error matches [ErrRunning] if a dry run is in progress, which nobody joins who wants a new index; job is that
-// run's. It matches [ErrTenant] or [ErrShutdown], or is what the [JobStore] returned, if nothing was started otherwise.
+// The error matches [ErrRunning] if the run in progress is a dry run, which cannot be joined since it publishes no
+// index; job is the job of that run. Otherwise the error matches [ErrTenant] or [ErrShutdown], or is that of the
+// [JobStore], and nothing was started.
 func (e *Engine) Start(ctx context.Context, tenant string) (job Job, started bool, err error) {
 	return e.StartWith(ctx, tenant, Options{})
 }
 
-// StartWith is Start with options. It joins only a run that does what the options ask for: a dry run never joins one
-// that makes its index live, nor the other way round. The error matches [ErrRunning] then, and job is that of the run
-// in progress. It matches [errors.ErrUnsupported] if the index lacks the capability that an option needs.
+// StartWith is Start with options. It joins a run in progress only if that run does everything that the options ask
+// for; for example, a reindex does not join a dry run. If it cannot join, the error matches [ErrRunning], and job is
+// the job of the run in progress. It matches [errors.ErrUnsupported] if the index lacks the capability that an option
+// needs.
 func (e *Engine) StartWith(ctx context.Context, tenant string, options Options) (job Job, started bool, err error) {
 	runCtx, r, job, err := e.admit(ctx, context.WithoutCancel(ctx), tenant, options)
 	if err != nil {

@@ -8,7 +8,7 @@ import (
 	"sync"
 )
 
-// streams carry the changes of all tenants into their live indexes.
+// streams applies the changes of all tenants to their live indexes.
 type streams struct {
 	cfg    *Config
 	log    ChangeLog
@@ -40,9 +40,8 @@ func newStreams(cfg *Config, src Source, ix Indexer, sizes sizes) *streams {
 // durable reports whether changes outlive the process once they are in the log.
 func (s *streams) durable() bool { return s.log.Lease() > 0 }
 
-// stream carries the changes of one tenant into its live index, in order: one applier at a time, which ends when there
-// is nothing left to do. Whoever writes to the live index, the applier or a switch-over, holds turn, and the log's
-// claim.
+// stream applies the changes of one tenant to its live index, in order. It has one applier at a time, which ends when
+// no change is left. A writer to the live index, an applier or a switch-over, holds turn and the claim of the log.
 type stream struct {
 	tenant string
 	turn   chan struct{}
@@ -50,10 +49,10 @@ type stream struct {
 	users int // calls, runs and appliers that use it; guarded by streams.mu
 
 	mu       sync.Mutex
-	head     int64     // the last position that is known to be given
-	applied  int64     // up to which the live index is known to be current
+	head     int64     // the last position that is known to be in use
+	applied  int64     // the position up to which the live index is known to be current
 	waiting  []*waiter // in the order of their positions
-	applying bool      // an applier is at work
+	applying bool      // an applier is running
 	feeds    int       // runs in progress, which replay changes that are accepted now
 }
 
@@ -63,17 +62,17 @@ type waiter struct {
 	done        chan struct{}
 	refused     []ItemError
 	err         error
-	woken       bool // the one that waits has seen that it is done
+	woken       bool // the waiting call has been woken
 }
 
-// use returns a tenant's stream, which stays the tenant's until done is called.
+// use returns a tenant's stream, which remains in use until done is called.
 func (s *streams) use(tenant string) (st *stream, done func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.join(tenant)
 }
 
-// accept is use for a call from outside: it returns [ErrShutdown] once the engine is shut down.
+// accept is use for calls from outside. It returns [ErrShutdown] once the engine is shut down.
 func (s *streams) accept(tenant string) (st *stream, done func(), err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -84,7 +83,7 @@ func (s *streams) accept(tenant string) (st *stream, done func(), err error) {
 	return st, done, nil
 }
 
-// join is use while mu is held.
+// join is use for a caller that holds mu.
 func (s *streams) join(tenant string) (st *stream, done func()) {
 	st = s.tenants[tenant]
 	if st == nil {
@@ -135,7 +134,7 @@ func (s *streams) left() []string {
 	return tenants
 }
 
-// append adds changes to the log, and returns what to wait for: nothing if they are safe there.
+// append adds changes to the log, and returns a waiter for them, or nil if they are safe in the log.
 func (s *streams) append(ctx context.Context, st *stream, changes []Change) (*waiter, error) {
 	if s.durable() {
 		last, err := s.add(ctx, st.tenant, changes)
@@ -147,7 +146,7 @@ func (s *streams) append(ctx context.Context, st *stream, changes []Change) (*wa
 		close(w.done)
 		return w, nil
 	}
-	st.mu.Lock() // so that the waiter is there before the applier is done
+	st.mu.Lock() // so that the waiter exists before the applier is done
 	defer st.mu.Unlock()
 	last, err := s.log.Append(ctx, st.tenant, changes)
 	if err != nil {
@@ -157,7 +156,7 @@ func (s *streams) append(ctx context.Context, st *stream, changes []Change) (*wa
 	return st.wait(last-int64(len(changes))+1, last), nil
 }
 
-// add appends to a log outside of the process.
+// add appends changes to a log outside of the process.
 func (s *streams) add(ctx context.Context, tenant string, changes []Change) (last int64, err error) {
 	err = s.cfg.Retry.Do(ctx, func() error {
 		return contain(func() (err error) {
@@ -186,14 +185,14 @@ func (s *stream) await(last int64) *waiter {
 	return s.wait(last+1, last)
 }
 
-// learn notes that there are changes up to a position.
+// learn notes that the log has changes up to a position.
 func (s *stream) learn(head int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.head = max(s.head, head)
 }
 
-// behind notes what the log says, which others may have changed.
+// behind notes the state of the log, which other processes may have changed.
 func (s *stream) behind(state ChangeState) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -203,8 +202,8 @@ func (s *stream) behind(state ChangeState) {
 	}
 }
 
-// carried notes that the live index is current up to a position, and wakes those whose changes it has: refused are the
-// ones that it did not take, err is the reason why it took none.
+// carried notes that the live index is current up to a position, and wakes the waiters up to there. The index did not
+// accept the changes in refused; if err is not nil, it accepted none.
 func (s *stream) carried(position int64, refused map[int64]ItemError, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -228,28 +227,28 @@ func (s *stream) carried(position int64, refused map[int64]ItemError, err error)
 	})
 }
 
-// back notes that the live index may not be current after a position.
+// back notes that the live index may be current only up to a position.
 func (s *stream) back(position int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.applied = min(s.applied, position)
 }
 
-// position returns up to where the live index is known to be current.
+// position returns the position up to which the live index is known to be current.
 func (s *stream) position() int64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.applied
 }
 
-// last returns the last position that is known.
+// last returns the last known position of the log.
 func (s *stream) last() int64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.head
 }
 
-// fed counts the runs that will replay changes that are accepted now.
+// fed adds n to the number of runs that will replay changes which are accepted now, and returns the number.
 func (s *stream) fed(n int) (feeds int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -257,7 +256,7 @@ func (s *stream) fed(n int) (feeds int) {
 	return s.feeds
 }
 
-// start reports whether an applier has to be started: there is something to do and none is at work.
+// start reports whether an applier has to be started: there are changes to apply and no applier is running.
 func (s *stream) start() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -268,7 +267,7 @@ func (s *stream) start() bool {
 	return true
 }
 
-// pause reports whether the applier can end: nothing is left to do, or it has to.
+// pause reports whether the applier can end, since no change is left or since it has to end anyway.
 func (s *stream) pause(anyway bool) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -279,7 +278,7 @@ func (s *stream) pause(anyway bool) bool {
 	return true
 }
 
-// busy reports whether an applier is at work.
+// busy reports whether an applier is running.
 func (s *stream) busy() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -2,7 +2,7 @@ package reindex
 
 import "fmt"
 
-// tally accounts for the products of one generation: in the report of its run, and by their ids.
+// tally accounts for the products of one generation, in the report of its run and by their ids.
 type tally struct {
 	cfg    *Config
 	record *record
@@ -16,7 +16,7 @@ func newTally(cfg *Config, r *record) *tally {
 	return &tally{cfg: cfg, record: r, ids: newIDSet(), bad: newIDSet()}
 }
 
-// count adds the counts made while a batch was read to the report, and returns the job as it stands then.
+// count adds the counts of a batch that was read to the report, and returns the new state of the job.
 func (t *tally) count(c Report) Job {
 	return t.record.change(func(j *Job) {
 		r := &j.Report
@@ -56,7 +56,8 @@ func (t *tally) exclude(id string) {
 	}
 }
 
-// reject does the same while products are still being read. It returns an error once there is no hope for the run.
+// reject is rejected for a time when products are still being read. It returns an error once the run can no longer
+// succeed.
 func (t *tally) reject(rejections ...Rejection) error {
 	if len(rejections) == 0 {
 		return nil
@@ -64,8 +65,8 @@ func (t *tally) reject(rejections ...Rejection) error {
 	return t.hopeless(t.rejected(int64(len(rejections)), rejections...))
 }
 
-// hopeless returns an error once the run can no longer succeed and its report is full: reading on would neither save
-// the run nor say more.
+// hopeless returns an error once the run can no longer succeed and its report is full, since reading on would not add
+// anything to it.
 func (t *tally) hopeless(job Job) error {
 	if len(job.Report.Rejections) < t.cfg.ReportItems {
 		return nil
@@ -76,7 +77,7 @@ func (t *tally) hopeless(job Job) error {
 // holds reports whether a product was read and not rejected.
 func (t *tally) holds(id string) bool { return t.ids.has(id) && !t.bad.has(id) }
 
-// refusedLate moves what the index refused after Write had returned from indexed to rejected.
+// refusedLate counts products that the index refused after Write had returned as rejected instead of indexed.
 func (t *tally) refusedLate(late []ItemError) error {
 	failed := make(map[string]struct{}, len(late))
 	rejections := make([]Rejection, 0, min(len(late), t.cfg.ReportItems))

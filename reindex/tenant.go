@@ -6,12 +6,12 @@ import (
 	"unicode/utf8"
 )
 
-// MaxTenantBytes is the length of the longest tenant that [CheckTenant] accepts, in bytes.
+// MaxTenantBytes is the length of the longest tenant name that [CheckTenant] accepts, in bytes.
 const MaxTenantBytes = 128
 
-// CheckTenant reports whether tenant is one that the engine and every index take: 1 to [MaxTenantBytes] bytes of valid
-// UTF-8 without control characters. The HTTP contract's own grammar is narrower and checked in package httpapi. The
-// error matches [ErrTenant].
+// CheckTenant returns an error that matches [ErrTenant] unless the engine and every index accept the name of the
+// tenant. A valid name has 1 to [MaxTenantBytes] bytes of valid UTF-8 without control characters. The grammar of the
+// HTTP contract is narrower; package httpapi checks it.
 func CheckTenant(tenant string) error {
 	switch {
 	case tenant == "":

@@ -8,19 +8,19 @@ import (
 	"slices"
 )
 
-// TenantLister is a capability of a [JobStore]: it knows its tenants.
+// TenantLister is an optional capability of a [JobStore]: it lists the tenants that have jobs.
 type TenantLister interface {
-	// Tenants returns the tenants that have jobs, each of them once, in order. It may return tenants whose jobs are
-	// forgotten.
+	// Tenants returns the tenants that have jobs, each of them once, in order. It may return tenants whose jobs were
+	// removed.
 	Tenants(ctx context.Context) ([]string, error)
 }
 
 // Tenants returns the tenants that have jobs, each of them once, in order. The error matches [errors.ErrUnsupported] if
-// the store of jobs is not a [TenantLister].
+// the job store is not a [TenantLister].
 func (e *Engine) Tenants(ctx context.Context) ([]string, error) {
 	store, ok := As[TenantLister](e.cfg.Jobs)
 	if !ok {
-		return nil, fmt.Errorf("the store of jobs does not list its tenants: %w", errors.ErrUnsupported)
+		return nil, fmt.Errorf("the job store does not list its tenants: %w", errors.ErrUnsupported)
 	}
 	return store.Tenants(ctx)
 }

@@ -6,7 +6,7 @@ import (
 	"sync"
 )
 
-// turns lets a number of runs go on at once and the others follow in the order in which they came.
+// turns limits the number of runs at a time. Others wait and follow in the order of arrival.
 type turns struct {
 	mu      sync.Mutex
 	free    int
@@ -16,7 +16,7 @@ type turns struct {
 // turn is one run's place in the line.
 type turn struct {
 	line  *turns
-	ready chan struct{} // closed when it is this one's turn
+	ready chan struct{} // closed when the turn has come
 }
 
 // enter takes the next place in the line. It must be left.
@@ -33,7 +33,7 @@ func (l *turns) enter() *turn {
 	return t
 }
 
-// now reports whether it is this one's turn already.
+// now reports whether the turn has come.
 func (t *turn) now() bool {
 	select {
 	case <-t.ready:
@@ -43,7 +43,7 @@ func (t *turn) now() bool {
 	}
 }
 
-// wait returns when it is this one's turn, or with the cause of the end of ctx.
+// wait returns nil when the turn has come, or the cause of the end of ctx.
 func (t *turn) wait(ctx context.Context) error {
 	select {
 	case <-t.ready:

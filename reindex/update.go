@@ -6,23 +6,24 @@ import (
 	"fmt"
 )
 
-// Update carries changes of the tenant's products into the live index, and into the generation of a run in progress
-// before that goes live. Changes of one product take effect in the order of the calls. Changes from different calls are
-// carried together. It returns when the live index has the changes; see Settle for when searches see them. If no index
-// is live but the first run is in progress, it returns when that run is sure to have the changes.
+// Update applies changes of the tenant's products to the live index, and to the generation of a run in progress before
+// that goes live. Changes of one product take effect in the order of the calls. Changes from different calls may be
+// sent to the index together. Update returns when the live index has the changes; Settle waits until searches see them.
+// If no index is live but the first run is in progress, Update returns when that run is certain to have the changes.
 //
-// Bodies are checked as those of products are, and go through Config.Transform. A [*BatchError] lists the changes that
-// were refused, by the engine or by the index; the others have been carried out. The error matches [ErrTenant],
-// [ErrShutdown], [ErrTooManyChanges], or [ErrNoLiveIndex] if there is nothing to change, and [errors.ErrUnsupported] if
-// the index is not an [Updater], or a change has neither body nor Delete and the source is not a [Finder]. If ctx ends
-// first, the changes may be carried out later.
+// Bodies are checked like those of products, and passed to Config.Transform. A [*BatchError] lists the changes that the
+// engine or the index refused; all others were applied. Otherwise the error matches [ErrTenant], [ErrShutdown],
+// [ErrTooManyChanges], or [ErrNoLiveIndex] if no index is live. It matches [errors.ErrUnsupported] if the index is not
+// an [Updater], and if a change has neither a body nor Delete and the source is not a [Finder]. If ctx ends first, the
+// changes may be applied later.
 //
-// Without Config.Changes they are kept in memory while they are under way and while a run needs them, up to
-// Config.ChangeBytes per tenant: all changes and runs of a tenant have to go through one Engine. With a log there that
-// outlives the process, Update returns as soon as the log has the changes, whatever becomes of this process: they are
-// carried into the live index by one of the engines that share the log, and repeated until it takes or refuses them.
-// A refusal is in the log of the engine and in the result of Changes. The error matches [ErrChangesFull] if too
-// much is waiting already, and not [ErrNoLiveIndex]: the first run has the changes.
+// Without Config.Changes, changes are kept in memory until they are applied and no run needs them, up to
+// Config.ChangeBytes per tenant. All changes and runs of a tenant must then go through one Engine.
+//
+// If Config.Changes is a log that outlives the process, Update returns as soon as the log has the changes. One of the
+// engines that share the log applies them to the live index, and repeats them until the index accepts or refuses them.
+// Changes returns the refused ones, and the Logger has them. The error matches [ErrChangesFull] if too many changes are
+// waiting already. It does not match [ErrNoLiveIndex], since the first run gets the changes.
 func (e *Engine) Update(ctx context.Context, tenant string, changes ...Change) error {
 	if err := e.checkUpdate(tenant, changes); err != nil {
 		return err
@@ -44,7 +45,7 @@ func (e *Engine) Update(ctx context.Context, tenant string, changes ...Change) e
 	return nil
 }
 
-// checkUpdate returns the reason why changes cannot be accepted at all.
+// checkUpdate returns an error if changes cannot be accepted at all.
 func (e *Engine) checkUpdate(tenant string, changes []Change) error {
 	if err := CheckTenant(tenant); err != nil {
 		return err
@@ -67,7 +68,7 @@ func (e *Engine) checkUpdate(tenant string, changes []Change) error {
 	return nil
 }
 
-// await hands changes to the tenant's stream. It waits for what becomes of them, unless they are safe in the log.
+// await passes changes to the tenant's stream. It waits for their outcome, unless they are safe in the log.
 func (e *Engine) await(ctx context.Context, tenant string, changes []Change) (refused []ItemError, err error) {
 	st, done, err := e.streams.accept(tenant)
 	if err != nil {
@@ -82,7 +83,7 @@ func (e *Engine) await(ctx context.Context, tenant string, changes []Change) (re
 	return w.wait(ctx)
 }
 
-// wait returns what became of the changes.
+// wait returns the outcome of the changes.
 func (w *waiter) wait(ctx context.Context) (refused []ItemError, err error) {
 	select {
 	case <-w.done:
@@ -92,8 +93,8 @@ func (w *waiter) wait(ctx context.Context) (refused []ItemError, err error) {
 	}
 }
 
-// Settle waits until searches of the tenant see every change that Update had accepted when Settle was called, in
-// whichever process that shares Config.Changes.
+// Settle waits until searches of the tenant see every change that Update had accepted before the call, in this process
+// or another one that shares Config.Changes.
 func (e *Engine) Settle(ctx context.Context, tenant string) error {
 	if err := CheckTenant(tenant); err != nil {
 		return err
@@ -112,7 +113,8 @@ func (e *Engine) Settle(ctx context.Context, tenant string) error {
 	return nil
 }
 
-// settled waits until the log says that what it has now is applied: others can set that back.
+// settled waits until the log says that all its current changes are applied. Other processes can set the applied
+// position back.
 func (e *Engine) settled(ctx context.Context, st *stream) error {
 	state, err := e.changesNow(ctx, st.tenant)
 	if err != nil {
@@ -133,7 +135,7 @@ func (e *Engine) settled(ctx context.Context, st *stream) error {
 	}
 }
 
-// changesNow is Changes, which is called again if the log fails for a moment.
+// changesNow is Changes with retries.
 func (e *Engine) changesNow(ctx context.Context, tenant string) (state ChangeState, err error) {
 	err = e.cfg.Retry.Do(ctx, func() (err error) {
 		state, err = e.Changes(ctx, tenant)
@@ -142,7 +144,8 @@ func (e *Engine) changesNow(ctx context.Context, tenant string) (state ChangeSta
 	return state, err
 }
 
-// Changes returns where the tenant's changes stand: how many are accepted and applied, and which the index has refused.
+// Changes returns the state of the tenant's changes: how many are accepted and applied, and which ones the index has
+// refused.
 func (e *Engine) Changes(ctx context.Context, tenant string) (state ChangeState, err error) {
 	if err := CheckTenant(tenant); err != nil {
 		return ChangeState{}, err

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// writer sends products to one generation, as many at the same time as its index takes.
+// writer sends products to one generation, at the pace that its index allows.
 type writer struct {
 	cfg   *Config
 	info  JobInfo
@@ -20,11 +20,11 @@ func newWriter(cfg *Config, sizes sizes, t *tally, gen Writer) *writer {
 	return &writer{cfg: cfg, info: t.record.info(), tally: t, gen: gen, pace: newPace(sizes)}
 }
 
-// write sends products until each of them has been accepted or rejected, in batches as large as the index takes now. It
-// resends products that failed and can succeed, and splits a batch that is too large or refused as a whole, down to the
-// one product that is to blame. It returns how many single products were too large.
+// write sends products until each of them has been accepted or rejected, in batches of the size that the pace allows.
+// It resends products that failed and can succeed. A batch that is too large or refused as a whole is split, down to
+// the single product that causes it. It returns the number of single products that were too large.
 func (w *writer) write(ctx context.Context, products []Product) (tooLarge int, err error) {
-	attempt, resent := 1, 0 // the number of the next try of the first products, as many as were sent before
+	attempt, resent := 1, 0 // the number of the next try, and how many products it resends
 	for len(products) > 0 {
 		t, err := w.pace.enter(ctx)
 		if err != nil {
@@ -37,7 +37,7 @@ func (w *writer) write(ctx context.Context, products []Product) (tooLarge int, e
 		}
 		tooLarge += o.tooLarge
 		if len(o.again) < n {
-			attempt = 1 // the index moves on; only tries without progress count
+			attempt = 1 // the index makes progress; only tries without progress count
 		}
 		if len(o.again) > 0 {
 			w.tally.record.log.WarnContext(ctx, "write failed, trying again", "attempt", attempt, "products", len(o.again),
@@ -55,15 +55,15 @@ func (w *writer) write(ctx context.Context, products []Product) (tooLarge int, e
 	return tooLarge, nil
 }
 
-// outcome is what became of one batch.
+// outcome is the result of one batch.
 type outcome struct {
 	again    []Product // to be sent again, in the batch's own slice
 	wait     time.Duration
-	failure  error // why
-	tooLarge int   // how many single products were
+	failure  error // the reason for sending again
+	tooLarge int   // the number of single products that are too large
 }
 
-// try sends a batch once and settles what became of it, all of it if nothing is to be sent again.
+// try sends a batch once and counts the outcome of its products, except for those to send again.
 func (w *writer) try(ctx context.Context, t ticket, products []Product, attempt int) (outcome, error) {
 	err := w.writeOnce(ctx, t, products, attempt)
 	var (
@@ -91,8 +91,8 @@ func ofBatch(products []Product, err error) error {
 	return fmt.Errorf("batch of %d products, the first one %q: %w", len(products), products[0].ID, err)
 }
 
-// split sends the halves of a batch that was refused as a whole, and rejects a single product. A batch of which no part
-// is too large was itself too large: that is worth knowing for the next ones. With a product to blame it is not.
+// split sends the halves of a batch that was refused as a whole, and rejects a single product. If no single product is
+// too large, the size of the batch was the cause, and the next batches are made smaller.
 func (w *writer) split(ctx context.Context, products []Product, reason error) (tooLarge int, err error) {
 	size := errors.Is(reason, ErrTooLarge)
 	if len(products) == 1 {
