@@ -1,6 +1,7 @@
 package bleveindex
 
 import (
+	"flag"
 	"os"
 	"testing"
 
@@ -16,6 +17,7 @@ func TestMain(m *testing.M) {
 		os.Exit(runChild(dir))
 	}
 	reindextest.TempInMemory()
+	_ = flag.Set("test.parallel", "4") // unless -parallel says otherwise: scenarios wait for leases
 	// bleve starts its analysis workers with the process.
 	goleak.VerifyTestMain(m, goleak.IgnoreTopFunction("github.com/blevesearch/bleve_index_api.AnalysisWorker"))
 }

@@ -92,11 +92,7 @@ func documents(t *testing.T, ix *Index) map[string]json.RawMessage {
 
 // While writers edit, insert and delete, run after run goes live, and the live index ends as the database is.
 func TestEditsDuringRuns(t *testing.T) {
-	seeds := uint64(2)
-	if inCI() {
-		seeds = 5
-	}
-	for seed := range seeds {
+	for seed := range uint64(reindextest.Seeds(2, 5)) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			ix := openOn(t, estest.Plain(t).Transport(t), nil)
 			db := &database{products: map[string]json.RawMessage{}}

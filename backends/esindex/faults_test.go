@@ -29,13 +29,10 @@ import (
 // faultRuns returns how many runs go through injected faults: fewer on a developer's machine, and on all releases but
 // one.
 func faultRuns(server *estest.Server) uint64 {
-	switch {
-	case !inCI():
-		return 12
-	case server.Release.Family == "opensearch":
-		return 40
+	if server.Release.Family == "opensearch" {
+		return uint64(reindextest.Seeds(12, 40))
 	}
-	return 200
+	return uint64(reindextest.Seeds(12, 200))
 }
 
 // toxics are what goes wrong with a connection to the server, each behind a proxy of its own.

@@ -3,6 +3,7 @@ package esindex
 import (
 	"context"
 	"encoding/json"
+	"flag"
 	"fmt"
 	"io"
 	"net/http"
@@ -30,6 +31,7 @@ func TestMain(m *testing.M) {
 		return
 	}
 	acidtest.Child(openAcid)
+	_ = flag.Set("test.parallel", "4") // unless -parallel says otherwise: scenarios wait for leases, and the server
 	code := m.Run()
 	estest.StopShared()
 	pgtest.StopShared()

@@ -218,10 +218,7 @@ func TestRollbackFaults(t *testing.T) {
 		rev := fmt.Sprint("rev", i)
 		want[publish(t, clean, 10+i, rev)] = revsOf(10+i, rev)
 	}
-	seeds, went := uint64(8), 0
-	if inCI() {
-		seeds = 50
-	}
+	seeds, went := uint64(reindextest.Seeds(8, 50)), 0
 	for seed := range seeds {
 		c.mu.Lock()
 		c.rng = rand.New(rand.NewPCG(seed, 5))

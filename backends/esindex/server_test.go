@@ -278,11 +278,7 @@ func TestSearchThroughReindexes(t *testing.T) {
 			}
 		})
 	}
-	reindexes := 10
-	if inCI() {
-		reindexes = 40
-	}
-	for i := range reindexes {
+	for i := range reindextest.Seeds(10, 40) {
 		publish(t, ix, 30, fmt.Sprint(i+1))
 	}
 	stop()

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/http"
-	"os"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -19,13 +18,8 @@ import (
 	"productindex/reindex/reindextest"
 )
 
-// faultSeeds returns how many random sequences of faults the requests go through: more under CI.
-func faultSeeds() int {
-	if os.Getenv("CI") == "true" {
-		return 200
-	}
-	return 40
-}
+// faultSeeds returns how many random sequences of faults the requests go through.
+func faultSeeds() int { return reindextest.Seeds(40, 200) }
 
 // Whatever goes wrong on the way to the server: after a run that succeeded the new products are live, all but the bad
 // ones, and after one that failed either the old ones or all of the new ones.

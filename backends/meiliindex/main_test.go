@@ -1,6 +1,7 @@
 package meiliindex
 
 import (
+	"flag"
 	"testing"
 
 	"go.uber.org/goleak"
@@ -10,5 +11,6 @@ import (
 
 func TestMain(m *testing.M) {
 	acidtest.Child(openAcid)
+	_ = flag.Set("test.parallel", "4") // unless -parallel says otherwise: scenarios wait for leases
 	goleak.VerifyTestMain(m)
 }

@@ -7,7 +7,6 @@ import (
 	"maps"
 	"math/rand/v2"
 	"net/http"
-	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -255,10 +254,7 @@ func TestRollbackFaults(t *testing.T) {
 			want[infos[0].Name][p.ID] = rev
 		}
 	}
-	seeds, went := uint64(20), 0
-	if os.Getenv("CI") == "true" {
-		seeds = 100
-	}
+	seeds, went := uint64(reindextest.Seeds(20, 100)), 0
 	for seed := range seeds {
 		b := &backAndForth{server: s, clean: clean, ix: newIndex(t, s, &clean.cfg), want: want, seed: seed,
 			rng: rand.New(rand.NewPCG(seed, 6))}

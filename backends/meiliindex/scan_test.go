@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/http"
-	"os"
 	"strings"
 	"testing"
 
@@ -30,11 +29,7 @@ func whileFetched(s *meilitest.Server, f func(page int)) {
 
 // Products that nobody changes are read back while others are added, deleted, and added again between the pages.
 func TestScanWhileChanging(t *testing.T) {
-	seeds := 8
-	if os.Getenv("CI") == "true" {
-		seeds = 50
-	}
-	for seed := range seeds {
+	for seed := range reindextest.Seeds(8, 50) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			s := server(t)
 			ix := newIndex(t, s, nil)

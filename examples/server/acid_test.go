@@ -12,7 +12,6 @@ import (
 	"io"
 	mathrand "math/rand/v2"
 	"net/http"
-	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -20,6 +19,7 @@ import (
 	"testing"
 
 	"productindex/reindex"
+	"productindex/reindex/reindextest"
 )
 
 const (
@@ -33,10 +33,7 @@ const (
 // each reindex, once settled, the index equals the database.
 func TestAcidProcesses(t *testing.T) {
 	t.Parallel()
-	rounds := 1
-	if os.Getenv("CI") == "true" {
-		rounds = 8
-	}
+	rounds := reindextest.Seeds(1, 8)
 	s := newShop(t, startElasticsearch(t), startPostgres(t))
 	ctx, cancel := context.WithCancel(t.Context())
 	var writers sync.WaitGroup

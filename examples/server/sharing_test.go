@@ -7,12 +7,13 @@ import (
 	"io"
 	"math/rand/v2"
 	"net/http"
-	"os"
 	"strings"
 	"sync"
 	"syscall"
 	"testing"
 	"time"
+
+	"productindex/reindex/reindextest"
 )
 
 // Two servers, with one PostgreSQL and one Elasticsearch, are as good as one.
@@ -85,12 +86,7 @@ func testOneRun(t *testing.T, c *cluster) {
 }
 
 // kills returns how often a runner of each of two tenants is killed.
-func kills() int {
-	if os.Getenv("CI") == "true" {
-		return 10
-	}
-	return 3
-}
+func kills() int { return reindextest.Seeds(3, 10) }
 
 // A server that is killed at any moment of a run leaves a job that fails with its lease, the live index or the one that
 // it has just made live, and a tenant that the next trigger reindexes.

@@ -7,21 +7,12 @@ import (
 	"iter"
 	"maps"
 	"math/rand/v2"
-	"os"
 	"sync"
 	"testing"
 	"time"
 
 	"productindex/reindex"
 )
-
-// rollbackSeeds is the number of random sequences of reindexes, edits and rollbacks that the suite goes through.
-func rollbackSeeds() uint64 {
-	if os.Getenv("CI") == "true" {
-		return 50
-	}
-	return 6
-}
 
 // Products of the catalogue of a shop. Reindexes and rollbacks change the rev of the plain ones, edits that of the
 // others.
@@ -248,7 +239,7 @@ func testRollbackUnderFaults(t *testing.T, f Fixture) {
 	s.edit(t, 1)
 	s.reindex(t)
 	stop := s.inspect(t)
-	for seed := range rollbackSeeds() {
+	for seed := range uint64(Seeds(6, 50)) {
 		rng := rand.New(rand.NewPCG(seed, 21))
 		s.open(t, Random(seed, 8, nil))
 		for step := range 5 {
