@@ -27,6 +27,9 @@ func (h *Hook) deliver(e event) {
 	})
 	logger := h.cfg.Logger.With("tenant", e.tenant, "event", e.id, "attempts", attempts)
 	if err != nil {
+		if h.ctx.Err() != nil {
+			h.cut.Add(1)
+		}
 		logger.ErrorContext(h.ctx, "webhook: an event did not arrive", "error", err)
 		return
 	}

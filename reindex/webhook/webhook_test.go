@@ -251,11 +251,36 @@ func TestSlowReceiver(t *testing.T) {
 	}
 	ended, cancel := context.WithCancel(t.Context())
 	cancel()
-	if err := h.Close(ended); !errors.Is(err, context.Canceled) || !strings.Contains(err.Error(), "may be lost") {
-		t.Errorf("Close: %v", err)
+	dropped := strings.Count(logged.String(), "an event was dropped")
+	want := fmt.Sprintf("%d events may not have arrived", 10-dropped)
+	if err := h.Close(ended); !errors.Is(err, context.Canceled) || !strings.Contains(err.Error(), want) {
+		t.Errorf("Close: %v, want %s", err, want)
 	}
-	if !strings.Contains(logged.String(), "an event was dropped") {
-		t.Errorf("log %s", logged)
+	if n := strings.Count(logged.String(), "an event did not arrive"); dropped == 0 || n+dropped != 10 {
+		t.Errorf("%d events did not arrive, %d were dropped: log %s", n, dropped, logged)
+	}
+	if err := h.Close(t.Context()); err == nil {
+		t.Error("the second Close says nothing of them")
+	}
+}
+
+// Close waits until a receiver that is busy has taken an event.
+func TestClose(t *testing.T) {
+	r := receive(t, func(call int, w http.ResponseWriter) {
+		if call < 3 {
+			w.WriteHeader(http.StatusServiceUnavailable)
+		}
+	})
+	h, _ := hook(t, webhook.Config{URL: r.URL, AllowPrivate: true})
+	engine, err := reindex.New(good, reindextest.NewMemory(), &reindex.Config{Trace: h.Trace(nil)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := engine.Run(t.Context(), "acme"); err != nil {
+		t.Error(err)
+	}
+	if err := errors.Join(engine.Shutdown(t.Context()), h.Close(t.Context())); err != nil || len(r.ids) != 3 {
+		t.Errorf("%d requests, %v", len(r.ids), err)
 	}
 }
 
