@@ -82,6 +82,7 @@ func TestConsole(t *testing.T) {
 	b.untilText("Where the time went")
 	b.untilText("Europe/Berlin, up to 10 min later")
 	b.untilText("in 7 hours")
+	b.untilText("the latest 4 days ago") // of those that were missed
 	b.looks(t, "ended")
 	b.searches()
 	b.edits(t, s)

@@ -1,4 +1,4 @@
-// What a person can do to a tenant: start a run, or try one without a switch.
+// The buttons that start a run of a tenant, or try one without a switch-over.
 
 import { h } from "./dom.js";
 import { mayManage, noScope } from "./rights.js";
@@ -44,7 +44,7 @@ export function actions(context, on) {
     on.started(job);
   }
 
-  // dryRun asks for the difference to what is live as well. Not every index can tell it.
+  // dryRun also asks for the difference to the live index, which not every index can find out.
   async function dryRun() {
     if (app.api.takes("ReindexJobCreation", "difference")) {
       try {
@@ -70,7 +70,7 @@ export function actions(context, on) {
     element: h("div", { class: "actions" }, types, buttons, reason),
     message,
     update,
-    // know offers the kinds of what the tenant's jobs are about.
+    // know offers the entity types of the tenant's jobs.
     know(job) {
       if (!job) return;
       const value = `${job.entityType}|${job.rag ? "rag" : ""}`;

@@ -1,6 +1,6 @@
-// What would change in searches, or has changed: the difference of a job's index to the one that was live.
+// The difference of a job's index to the one that was live: the products that change in searches.
 
-import { h, setText } from "./dom.js";
+import { h, hint, setText } from "./dom.js";
 import { count } from "./format.js";
 import { released } from "./poll.js";
 import { ended } from "./stream.js";
@@ -23,8 +23,9 @@ export function difference(context, id) {
     try {
       const found = await app.api.get(`${tenant}/reindex-jobs/${id}/difference`);
       await released();
-      setText(note, [`${count(found.unchangedCount)} products are the same in both`,
-        found.editedCount > 0 && `${count(found.editedCount)} were edited meanwhile and are not compared`].filter(Boolean).join("; ") + ".");
+      const edited = `${count(found.editedCount)} were edited meanwhile and are not compared`;
+      const parts = [`${count(found.unchangedCount)} products are the same in both`, found.editedCount > 0 && edited];
+      setText(note, parts.filter(Boolean).join("; ") + ".");
       body.replaceChildren(...kinds.map(([kind, name]) => kindView(name, found[`${kind}Count`], found[kind])));
       element.hidden = false;
     } catch (error) {
@@ -42,6 +43,6 @@ function kindView(name, number, products) {
   return h("div", {}, h("h3", {}, name, " ", h("span", { class: "figure", text: count(number) })),
     shown.length > 0 && h("ul", { class: "ids", tabindex: "0", "aria-label": `${name} products` },
       shown.map((product) => h("li", {}, product.id ?? product,
-        product.fields?.length > 0 && h("span", { class: "hint", text: ` ${product.fields.join(", ")}` })))),
+        product.fields?.length > 0 && hint(` ${product.fields.join(", ")}`)))),
     shown.length < number && shown.length > 0 && h("p", { class: "hint", text: `and ${count(number - shown.length)} more` }));
 }

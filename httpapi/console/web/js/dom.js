@@ -2,7 +2,7 @@
 
 const svgNamespace = "http://www.w3.org/2000/svg";
 
-// listeners are what an element of h calls, by the event's name.
+// listeners has the functions that an element of h calls, by the name of the event.
 const listeners = new WeakMap();
 
 // h makes an element. props are attributes, but for text, key, by which renew finds it again, and on, whose members are
@@ -33,9 +33,9 @@ function listen(element, on) {
   for (const type of Object.keys(on)) element.addEventListener(type, (event) => listeners.get(element)[type](event));
 }
 
-// renew makes an element's children what the given ones are. Those that are there already stay and are changed where they
-// differ: what is pressed, has the focus or is selected remains so, and details that are open remain open. Elements with
-// a key are found by it, others by their place.
+// renew gives an element the same children as the given ones. Those that are there already stay, and are changed if
+// they differ: a press, the focus and a selection last, and details that are open remain open. Elements with a key are
+// found by it, others by their place.
 export function renew(element, ...children) {
   const fresh = children.flat().map((child) => (child instanceof Node ? child : new Text(child)));
   const keys = new Set(fresh.map(keyOf));
@@ -66,12 +66,12 @@ export function renew(element, ...children) {
 
 function keyOf(node) { return node.dataset?.key; }
 
-// alike reports whether a node can become what another one is.
+// alike reports whether a node can become the same as another one.
 function alike(old, fresh) {
   return old.nodeName === fresh.nodeName && keyOf(old) === keyOf(fresh) && listeners.has(old) === listeners.has(fresh);
 }
 
-// change makes a node what another one is.
+// change makes a node the same as another one.
 function change(old, fresh) {
   if (old instanceof Text) {
     if (old.data !== fresh.data) old.data = fresh.data;
@@ -80,7 +80,9 @@ function change(old, fresh) {
   if (listeners.has(fresh)) listeners.set(old, listeners.get(fresh));
   const own = (name) => name === "open" && old instanceof HTMLDetailsElement; // a person opens and closes it
   for (const { name } of [...old.attributes]) if (!fresh.hasAttribute(name) && !own(name)) old.removeAttribute(name);
-  for (const { name, value } of fresh.attributes) if (old.getAttribute(name) !== value && !own(name)) old.setAttribute(name, value);
+  for (const { name, value } of fresh.attributes) {
+    if (old.getAttribute(name) !== value && !own(name)) old.setAttribute(name, value);
+  }
   renew(old, ...fresh.childNodes);
 }
 
@@ -93,6 +95,14 @@ export function setText(element, text) {
 export function cell(label, props, ...children) {
   return h("td", { role: "cell", "data-label": label, ...props }, ...children);
 }
+
+// head is the header of a row of a table.
+export function head(...children) {
+  return h("th", { role: "rowheader", scope: "row" }, ...children);
+}
+
+// hint is a text of less weight.
+export function hint(text) { return h("span", { class: "hint", text }); }
 
 // table makes a table whose rows become cards on a phone; the roles keep it a table there.
 export function table(caption, columns, rows, props = {}) {

@@ -1,6 +1,6 @@
 // Where the time of a job went, beside the run before.
 
-import { cell, h, row, setText, svg, table } from "./dom.js";
+import { cell, h, head, row, setText, svg, table } from "./dom.js";
 import { change, count, duration, moment, rate } from "./format.js";
 import { released } from "./poll.js";
 import { averageOf } from "./speed.js";
@@ -37,15 +37,17 @@ export function durations(context) {
 
   function draw(job, before) {
     const name = (phase) => `${phase}Millis`;
-    const seen = phases.filter((phase) => (job.durations[name(phase)] ?? 0) > 0 || (before?.durations?.[name(phase)] ?? 0) > 0);
+    const lasted = (durations, phase) => (durations?.[name(phase)] ?? 0) > 0;
+    const seen = phases.filter((phase) => lasted(job.durations, phase) || lasted(before?.durations, phase));
     if (before) setText(note, `Beside the run of ${moment(before.metadata.createdAt)}.`);
     const line = (label, now, past, show, kind) => row({ class: kind },
-      h("th", { role: "rowheader", scope: "row", text: label }),
+      head(label),
       cell("This run", { class: "number", text: show(now) }),
       before && cell("Run before", { class: "number", text: show(past) }),
       before && cell("Difference", { class: "number", text: change(now, past) }));
     const perSecond = (n) => (n === undefined ? "–" : rate(n));
-    body.replaceChildren(bar(job, seen), table("Durations", [["Phase"], ["This run", "number"], ...(before ? [["Run before", "number"], ["Difference", "number"]] : [])], [
+    const compared = before ? [["Run before", "number"], ["Difference", "number"]] : [];
+    body.replaceChildren(bar(job, seen), table("Durations", [["Phase"], ["This run", "number"], ...compared], [
       ...seen.map((phase) => line(phaseNames[phase], job.durations[name(phase)], before?.durations?.[name(phase)], duration)),
       line("All", job.durations.totalMillis, before?.durations?.totalMillis, duration, "sum"),
       ...(goesBack(job) ? [] : [

@@ -1,6 +1,6 @@
 // How far the live index is behind the edits that were accepted.
 
-import { cell, h, renew, row, setText, table } from "./dom.js";
+import { cell, h, head, renew, row, setText, table } from "./dom.js";
 import { count, relative } from "./format.js";
 import { poll } from "./poll.js";
 
@@ -34,7 +34,7 @@ export function edits(context) {
     renew(refused, last.length === 0 ? "" : h("details", {},
       h("summary", {}, h("span", { class: "count", text: count(refusals.length) }), " refused by the index"),
       table("Refused edits", [["Product"], ["Reason"]], last.map(({ id, reason }) => row({},
-        h("th", { role: "rowheader", scope: "row", text: id }), cell("Reason", { text: reason }))), { class: "cards" })));
+        head(id), cell("Reason", { text: reason }))), { class: "cards" })));
   }
 
   return { element, stop: polling.stop };

@@ -1,7 +1,7 @@
 // The index that is live and those before it that are kept, and the way back to them.
 
 import { ask } from "./ask.js";
-import { cell, h, renew, row, setText, table } from "./dom.js";
+import { cell, h, head, hint, renew, row, setText, table } from "./dom.js";
 import { bytes, count, missing, moment, relative } from "./format.js";
 import { poll } from "./poll.js";
 import { mayManage } from "./rights.js";
@@ -40,22 +40,30 @@ export function generations(context, on) {
 
   function generationRow(each) {
     const may = mayManage(context) && app.api.serves("post", rollbackPath);
-    const button = h("button", { type: "button", text: "Roll back…", disabled: !may, "aria-describedby": may ? null : "no-scope",
-      on: { click: () => rollBack(each) } });
+    const button = h("button", {
+      type: "button", text: "Roll back…", disabled: !may, "aria-describedby": may ? null : "no-scope",
+      on: { click: () => rollBack(each) },
+    });
     return row({ key: each.name },
-      h("th", { role: "rowheader", scope: "row" }, relative(each.createdAt), h("span", { class: "hint", text: each.createdAt ? moment(each.createdAt) : each.name }),
+      head(relative(each.createdAt), hint(each.createdAt ? moment(each.createdAt) : each.name),
         each.jobId && h("a", { href: `#/${tenant}/${each.jobId}`, text: "its job" })),
-      cell("Live", {}, each.live ? h("span", { class: "badge good", text: "Live now" }) : each.replacedAt ? `until ${relative(each.replacedAt)}` : missing,
-        !each.live && each.replacedAt && h("span", { class: "hint", text: moment(each.replacedAt) })),
+      cell("Live", {}, liveView(each)),
       cell("Products", { class: "number", text: count(each.documents) }),
       cell("Size", { class: "number", text: bytes(each.bytes) }),
       cell("Way back", { class: each.live ? "number none" : "number" }, each.live ? "" : button));
   }
 
+  function liveView({ live, replacedAt }) {
+    if (live) return h("span", { class: "badge good", text: "Live now" });
+    return replacedAt ? [`until ${relative(replacedAt)}`, hint(moment(replacedAt))] : missing;
+  }
+
   async function rollBack({ name, createdAt, documents }) {
+    const index = createdAt ? `of ${moment(createdAt)}` : name;
+    const holds = documents === undefined ? "" : ` with ${count(documents)} products`;
     const sure = await ask({ title: `Roll ${tenant} back?`, yes: "Roll back", text: [
-      `Searches go back to the index ${createdAt ? `of ${moment(createdAt)}` : name}${documents === undefined ? "" : ` with ${count(documents)} products`},`,
-      "in one step. Edits that were accepted since are carried into it first. The index that is live now is kept, and the next reindex goes forward again.",
+      `Searches go back to the index ${index}${holds}, in one step. Edits that were accepted since are carried into it first.`,
+      "The index that is live now is kept, and the next reindex goes forward again.",
     ].join(" ") });
     if (!sure || busy) return;
     busy = true;

@@ -1,6 +1,6 @@
 // The tenant's jobs, page by page.
 
-import { cell, h, renew, row, setText, table } from "./dom.js";
+import { cell, h, head, hint, renew, row, setText, table } from "./dom.js";
 import { change, count, duration, missing, moment, relative } from "./format.js";
 import { poll } from "./poll.js";
 import { badge, entity, goesBack } from "./state.js";
@@ -9,7 +9,9 @@ import { ended } from "./stream.js";
 const pageSize = 15;
 const pollMillis = 5000;
 const filters = [["", "All"], ["status:FAILURE", "Failed"], ["status:SUCCESS", "Succeeded"], ["rejectedCount:>0", "With rejections"]];
-const base = "id,entityType,rag,status,phase,expectedCount,readCount,processedCount,rejectedCount,duplicateCount,message,durations,metadata";
+const base = "id,entityType,rag,status,phase,expectedCount,readCount,processedCount,rejectedCount,duplicateCount,message," +
+  "durations,metadata";
+const columns = [["Started"], ["Outcome"], ["Indexed", "number"], ["Rejected", "number"], ["Took", "number"], ["Run before", "number"]];
 
 // history makes the list. on.select is called with a job that was chosen, on.newest with the newest one.
 export function history(context, on) {
@@ -30,10 +32,11 @@ export function history(context, on) {
 
   const polling = poll(pollMillis, {
     async ask() {
+      const get = (part) => app.api.page(`${tenant}/reindex-jobs`, { q: choice.value, fields, ...part });
+      const { items, total } = await get({ pageNumber: page, pageSize });
       // One more than is shown, to compare the last one with.
-      const { items, total } = await app.api.page(`${tenant}/reindex-jobs`, { pageNumber: page, pageSize, q: choice.value, fields });
-      const [after] = page * pageSize < total
-        ? (await app.api.page(`${tenant}/reindex-jobs`, { pageNumber: page * pageSize + 1, pageSize: 1, q: choice.value, fields })).items : [];
+      const last = page * pageSize;
+      const [after] = last < total ? (await get({ pageNumber: last + 1, pageSize: 1 })).items : [];
       return [items, after, total];
     },
     show: (answer) => draw(...answer),
@@ -54,20 +57,23 @@ export function history(context, on) {
     next.disabled = page >= pages;
     pager.hidden = pages <= 1;
     setText(where, `${count((page - 1) * pageSize + 1)} to ${count((page - 1) * pageSize + jobs.length)} of ${count(total)}`);
-    renew(list, jobs.length === 0 ? h("p", { class: "empty", text: choice.value ? "There are no such jobs." : "There are no jobs yet." })
-      : table("History of jobs", [["Started"], ["Outcome"], ["Indexed", "number"], ["Rejected", "number"], ["Took", "number"], ["Run before", "number"]],
-        jobs.map((job, i) => jobRow(job, [...jobs.slice(i + 1), after].find((other) => other && alike(job, other)))), { class: "cards" }));
+    const none = choice.value ? "There are no such jobs." : "There are no jobs yet.";
+    const before = (job, i) => [...jobs.slice(i + 1), after].find((other) => other && alike(job, other));
+    renew(list, jobs.length === 0 ? h("p", { class: "empty", text: none })
+      : table("History of jobs", columns, jobs.map((job, i) => jobRow(job, before(job, i))), { class: "cards" }));
   }
 
   // alike reports whether the durations of two jobs can be compared.
-  function alike(job, other) { return !goesBack(job) && !goesBack(other) && job.entityType === other.entityType && job.rag === other.rag; }
+  function alike(job, other) {
+    return !goesBack(job) && !goesBack(other) && job.entityType === other.entityType && job.rag === other.rag;
+  }
 
   function jobRow(job, before) {
     const link = h("a", { href: `#/${tenant}/${job.id}`, text: moment(job.metadata?.createdAt),
       on: { click: (event) => { event.preventDefault(); on.select(job); } } });
     const total = job.durations?.totalMillis;
     return row({ key: job.id, "aria-current": job.id === marked ? "true" : null },
-      h("th", { role: "rowheader", scope: "row" }, link, h("span", { class: "hint", text: ` ${relative(job.metadata?.createdAt)}` }), entity(job) ? h("span", { class: "hint", text: ` ${entity(job)}` }) : null),
+      head(link, hint(` ${relative(job.metadata?.createdAt)}`), entity(job) && hint(` ${entity(job)}`)),
       cell("Outcome", {}, badge(job), job.message ? h("span", { class: "why", text: job.message }) : null),
       cell("Indexed", { class: "number", text: goesBack(job) ? missing : count(job.processedCount) }),
       cell("Rejected", { class: job.rejectedCount > 0 ? "number warn" : "number", text: goesBack(job) ? missing : count(job.rejectedCount) }),

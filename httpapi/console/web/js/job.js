@@ -104,7 +104,8 @@ function jobView(context, id) {
     const job = latest, over = ended(job), part = fraction(job);
     state.replaceChildren(badge(job));
     setText(headline, sentence(job));
-    setText(about, [entity(job), `Started ${relative(job.metadata?.createdAt)}, ${moment(job.metadata?.createdAt)}`, `Job ${job.id}`].filter(Boolean).join(" · "));
+    const started = job.metadata?.createdAt;
+    setText(about, [entity(job), `Started ${relative(started)}, ${moment(started)}`, `Job ${job.id}`].filter(Boolean).join(" · "));
     setText(numbers, counted(job, over, part));
     split.hidden = goesBack(job); // it loads nothing
     if (part === undefined) bar.removeAttribute("value");

@@ -16,7 +16,7 @@ let shown = ""; // the tenant
 let entered = false;
 let news = ""; // what the banner is to show
 
-// app is what views use of the page.
+// app has the parts of the page that views use.
 const app = {
   api,
   main: element("main"),

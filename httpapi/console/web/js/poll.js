@@ -1,7 +1,7 @@
-// What the server says, asked for again and again.
+// Polling: views that stay up to date, and still under a pressed pointer.
 
 const clickMillis = 100; // after the end of a touch until its click
-const pressMillis = 10_000; // what is pressed for longer is no click
+const pressMillis = 10_000; // a longer press is not a click
 
 let held = Promise.resolve();
 let release = () => {};
@@ -16,13 +16,13 @@ for (const type of ["pointerup", "pointercancel"]) {
   window.addEventListener(type, () => setTimeout(release, clickMillis), true);
 }
 
-// released waits until no pointer is pressed. A click is lost if what is under the pointer moves or changes between press
-// and release, so views wait for it before they show something that nobody has just asked for.
+// released waits until no pointer is pressed. A click is lost if the element under the pointer moves between press and
+// release, so views wait for it before they show something that nobody has just asked for.
 export function released() { return held; }
 
-// poll calls ask, and show with its answer or failed with its error, now and again that many milliseconds after each
-// answer. The page has to be visible, but for the first time. It returns now, which asks at once, and stop. An answer that
-// another question has overtaken is not shown.
+// poll calls ask, and then show with the answer or failed with the error: at once, and again that many milliseconds
+// after each answer while the page is visible. It returns now, which asks at once, and stop. Only the newest question's
+// answer is shown.
 export function poll(millis, { ask, show, failed }) {
   let timer, latest = 0, over = false;
 

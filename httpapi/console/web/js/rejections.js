@@ -1,6 +1,6 @@
 // The products that were rejected, grouped by why.
 
-import { cell, h, renew, row, setText, table } from "./dom.js";
+import { cell, h, head, renew, row, setText, table } from "./dom.js";
 import { count } from "./format.js";
 import { released } from "./poll.js";
 import { ended } from "./stream.js";
@@ -52,7 +52,8 @@ export function rejections(context, id) {
 
   function draw(items, all) {
     groups = group(items);
-    setText(note, items.length < all ? `The first ${count(items.length)} are listed, in ${groups.length === 1 ? "one group" : `${groups.length} groups`}.` : "");
+    const inGroups = groups.length === 1 ? "in one group" : `in ${groups.length} groups`;
+    setText(note, items.length < all ? `The first ${count(items.length)} are listed, ${inGroups}.` : "");
     drawGroups();
   }
 
@@ -67,7 +68,7 @@ export function rejections(context, id) {
     const columns = [["Product"], ...(placed ? [["Place"]] : []), ...(alike ? [] : [["Reason"]])];
     const rest = whole.has(reason) ? 0 : items.length - first;
     const line = (item, i) => row({ key: item.id, tabindex: whole.has(reason) && i === first ? "-1" : null },
-      h("th", { role: "rowheader", scope: "row", text: item.id }),
+      head(item.id),
       placed && cell("Place", { class: item.where ? "place" : "place none", text: item.where ?? "" }),
       alike ? null : cell("Reason", { text: item.reason }));
     return h("details", { open, key: reason },

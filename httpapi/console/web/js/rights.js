@@ -1,4 +1,4 @@
-// What the token may do to the tenant.
+// The rights of the token for the tenant.
 
 export const noScope = "Your token lacks the scope indexing.search_manage for this tenant.";
 

@@ -1,6 +1,6 @@
 // When the tenant is reindexed by the clock, if the service says so.
 
-import { cell, h, renew, row, table } from "./dom.js";
+import { cell, h, head, hint, renew, row, table } from "./dom.js";
 import { count, duration, missing, moment, relative } from "./format.js";
 import { poll } from "./poll.js";
 
@@ -33,7 +33,7 @@ export function schedule(context) {
 function entryRow(tenant, entry) {
   const late = entry.jitterSeconds > 0 ? `, up to ${duration(entry.jitterSeconds * 1000)} later` : "";
   return row({},
-    h("th", { role: "rowheader", scope: "row" }, h("code", { text: entry.cron }), hint(`${entry.timeZone}${late}`)),
+    head(h("code", { text: entry.cron }), hint(`${entry.timeZone}${late}`)),
     cell("Next", {}, ...at(entry.nextAt)),
     cell("Last", {}, ...at(entry.lastAt), entry.jobId && h("a", { href: `#/${tenant}/${entry.jobId}`, text: "its job" })),
     cell("Missed", { class: entry.missedCount > 0 ? "warn" : "" }, count(entry.missedCount),
@@ -43,5 +43,3 @@ function entryRow(tenant, entry) {
 function at(time) {
   return time ? [relative(time), hint(moment(time))] : [missing];
 }
-
-function hint(text) { return h("span", { class: "hint", text }); }

@@ -1,6 +1,6 @@
 // The search box, if the host has given one.
 
-import { h } from "./dom.js";
+import { h, hint } from "./dom.js";
 import { count } from "./format.js";
 import { released } from "./poll.js";
 
@@ -10,7 +10,9 @@ export function searchBox(context) {
   const { app, tenant } = context;
   const results = h("div", { class: "results" });
   const status = h("p", { class: "hint", role: "status" });
-  const input = h("input", { type: "search", id: "search", autocomplete: "off", maxlength: 200, placeholder: "Search what is live…", on: { input: later } });
+  const input = h("input", {
+    type: "search", id: "search", autocomplete: "off", maxlength: 200, placeholder: "Search what is live…", on: { input: later },
+  });
   let timer, request = new AbortController();
 
   function later() {
@@ -32,7 +34,8 @@ export function searchBox(context) {
       const { total, hits } = await app.api.search(tenant, text, mine.signal);
       await released();
       if (mine.signal.aborted) return;
-      status.textContent = total === 1 ? "1 product found" : `${count(total)} products found${hits.length < total ? `, the first ${hits.length}:` : ""}`;
+      const some = hits.length < total ? `, the first ${hits.length}:` : "";
+      status.textContent = total === 1 ? "1 product found" : `${count(total)} products found${some}`;
       results.replaceChildren(...hits.map(hitView));
     } catch (error) {
       if (error.name === "AbortError") return;
@@ -48,7 +51,7 @@ export function searchBox(context) {
 }
 
 function hitView({ id, name, product }) {
-  const title = [h("span", { class: "name", text: name || id }), name ? h("span", { class: "hint", text: ` ${id}` }) : null];
+  const title = [h("span", { class: "name", text: name || id }), name ? hint(` ${id}`) : null];
   if (product === undefined) return h("p", { class: "hit" }, title);
   const body = h("pre", { tabindex: "0", "aria-label": `Product ${id}` });
   return h("details", { class: "hit", on: { toggle: () => { body.textContent ||= JSON.stringify(product, null, 2); } } },

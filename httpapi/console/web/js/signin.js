@@ -1,5 +1,7 @@
 import { h } from "./dom.js";
 
+const help = "A bearer token of the indexing service. It stays in this tab and is forgotten when the tab is closed.";
+
 // showSignIn asks for a token. enter is called with it, and throws if it is of no use.
 export function showSignIn(app, reason, enter) {
   app.place([]);
@@ -29,7 +31,7 @@ export function showSignIn(app, reason, enter) {
     message,
     h("label", { for: "token", text: "Access token" }),
     token,
-    h("p", { class: "hint", id: "token-help", text: "A bearer token of the indexing service. It stays in this tab and is forgotten when the tab is closed." }),
+    h("p", { class: "hint", id: "token-help", text: help }),
     button));
   token.focus();
 }

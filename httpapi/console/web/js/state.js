@@ -1,4 +1,4 @@
-// What a job's status and phase mean to people.
+// The status and the phase of a job, in words, colours and shapes.
 
 import { h, svg } from "./dom.js";
 import { ended } from "./stream.js";

@@ -27,9 +27,10 @@ export async function* events(body, onBytes) {
   }
 }
 
-// follow tells of a job until it has ended or stop() is called: listener.job for each state, listener.lost when the
-// connection is, listener.found when it is back, and listener.failed if the server will not tell. While the page is
-// hidden nothing is open: browsers have few connections for all pages of a server.
+// follow follows a job until it has ended, or until the function that it returns is called. It calls listener.job with
+// each state, listener.lost and listener.found when the connection is lost and back, and listener.failed if the server
+// refuses.
+// While the page is hidden nothing is open: browsers have few connections for all pages of a server.
 export function follow(api, tenant, id, listener) {
   const path = `${tenant}/reindex-jobs/${id}/events`;
   const stopped = new AbortController();

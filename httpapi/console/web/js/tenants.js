@@ -1,6 +1,6 @@
 // The tenants that the token may see, each with where it stands.
 
-import { cell, h, renew, row, table } from "./dom.js";
+import { cell, h, head, hint, renew, row, table } from "./dom.js";
 import { count, duration, moment, percent, relative } from "./format.js";
 import { poll } from "./poll.js";
 import { badge, fraction } from "./state.js";
@@ -9,6 +9,7 @@ import { ended } from "./stream.js";
 const pageSize = 50;
 const pollMillis = 4000;
 const grammar = /^[a-z][a-z0-9]{2,15}$/;
+const columns = [["Tenant"], ["State"], ["Products", "number"], ["Rejected", "number"], ["Took", "number"], ["Started", "number"]];
 
 export function showTenants(app) {
   app.place([["Tenants", "#/"]]);
@@ -39,11 +40,12 @@ export function showTenants(app) {
     next.disabled = tenants.length <= pageSize;
     next.value = page.at(-1)?.tenant ?? "";
     pager.hidden = previous.disabled && next.disabled;
-    renew(list,
-      page.length > 0 ? table("Tenants", [["Tenant"], ["State"], ["Products", "number"], ["Rejected", "number"], ["Took", "number"], ["Started", "number"]],
-        page.map(tenantRow), { class: "cards" }) : h("p", { class: "empty", text: prefix ? `No tenant that you may see begins with “${prefix}”.` : "There are no tenants with jobs yet." }),
-      ...(grammar.test(prefix) && !page.some(({ tenant }) => tenant === prefix)
-        ? [h("p", {}, h("a", { href: `#/${prefix}`, text: `Open ${prefix}` }), " — a tenant is listed here once it has had a job.")] : []));
+    const none = prefix ? `No tenant that you may see begins with “${prefix}”.` : "There are no tenants with jobs yet.";
+    const shown = page.length > 0 ? table("Tenants", columns, page.map(tenantRow), { class: "cards" })
+      : h("p", { class: "empty", text: none });
+    const unlisted = grammar.test(prefix) && !page.some(({ tenant }) => tenant === prefix);
+    renew(list, shown, unlisted ? h("p", {}, h("a", { href: `#/${prefix}`, text: `Open ${prefix}` }),
+      " — a tenant is listed here once it has had a job.") : []);
   }
 
   app.main.replaceChildren(
@@ -55,12 +57,12 @@ export function showTenants(app) {
 
 function tenantRow({ tenant, job }) {
   const link = h("a", { href: `#/${tenant}`, text: tenant });
-  if (!job) return row({ key: tenant }, h("th", { role: "rowheader", scope: "row" }, link), cell("State", {}, h("span", { class: "hint", text: "No job yet" })),
+  if (!job) return row({ key: tenant }, head(link), cell("State", {}, hint("No job yet")),
     ...["Products", "Rejected", "Took", "Started"].map((label) => cell(label, { class: "number none", text: "" })));
   const part = fraction(job);
   return row({ key: tenant },
-    h("th", { role: "rowheader", scope: "row" }, link),
-    cell("State", {}, badge(job), !ended(job) && part !== undefined ? h("span", { class: "hint", text: ` ${percent(part)}` }) : null),
+    head(link),
+    cell("State", {}, badge(job), !ended(job) && part !== undefined && hint(` ${percent(part)}`)),
     cell("Products", { class: "number", text: count(job.processedCount) }),
     cell("Rejected", { class: job.rejectedCount > 0 ? "number warn" : "number", text: count(job.rejectedCount) }),
     cell("Took", { class: "number", text: duration(job.durations?.totalMillis) }),
