@@ -1,8 +1,14 @@
 package fleet
 
 import (
+	"context"
+	"errors"
+	"slices"
 	"sync"
 	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
 
 	"productindex/reindex"
 	"productindex/reindex/reindextest"
@@ -51,4 +57,81 @@ func TestTenantParts(t *testing.T) {
 	if peaks["acme"] != most || peaks["beta"] != most {
 		t.Errorf("at most %v parts of each tenant were loaded at the same time, want %d", peaks, most)
 	}
+}
+
+// A small catalogue does not wait for a large one, also while parts of that one wait for the index, and all processes
+// together load no more parts than the index takes.
+func TestFairness(t *testing.T) {
+	t.Parallel()
+	pool, ix := connect(t), reindextest.NewMemory()
+	var (
+		mu        sync.Mutex
+		order     []string
+		now, most int
+		begun     = make(chan struct{})
+		queued    = make(chan struct{})
+	)
+	src := tenants{func(tenant string) *shop {
+		s := &shop{products: 4000}
+		if tenant == "small" {
+			s.products = 100
+		}
+		s.read = func(string) {
+			mu.Lock()
+			order = append(order, tenant)
+			if len(order) == 1 {
+				close(begun)
+			}
+			now++
+			most = max(most, now)
+			mu.Unlock()
+			<-queued
+			mu.Lock()
+			defer mu.Unlock()
+			now--
+		}
+		return s
+	}}
+	cfg := hurried(Config{Parts: 3, BytesInFlight: 1, TenantParts: 4})
+	f := newFleet(t, pool, src, ix, cfg)
+	large := start(t, f, "large")
+	<-begun
+	small := start(t, f, "small")
+	awaitRows(t, pool, "SELECT count(*) FROM reindex_fleet_parts WHERE waits IS NOT NULL AND job = $1", large.ID, 2)
+	awaitRows(t, pool, "SELECT count(*) FROM reindex_fleet_parts WHERE state = 1 AND job = $1", small.ID, 1)
+	close(queued)
+	if job := await(t, f, small); job.Status != reindex.StatusSuccess {
+		t.Fatal(job.Message)
+	}
+	if err := f.Cancel(t.Context(), "large", large.ID); err != nil && !errors.Is(err, reindex.ErrJobEnded) {
+		t.Error(err)
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	// One was loaded, two had a place in the process, and one may have got one together with the small one.
+	if at := slices.Index(order, "small"); at > 4 {
+		t.Errorf("the small catalogue came after %d parts of the large one", at)
+	}
+	if most > 1 {
+		t.Errorf("%d parts were loaded at the same time, the budget is that of 1", most)
+	}
+}
+
+// awaitRows waits until a query about a job answers a number.
+func awaitRows(t *testing.T, pool *pgxpool.Pool, query, job string, want int) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	for n := -1; n != want; {
+		if err := pool.QueryRow(ctx, query, job).Scan(&n); err != nil {
+			t.Fatalf("waiting for %d rows, there are %d: %v", want, n, err)
+		}
+	}
+}
+
+// tenants is a source with another shop for each tenant.
+type tenants struct{ of func(tenant string) *shop }
+
+func (s tenants) Open(ctx context.Context, tenant string) (reindex.Snapshot, error) {
+	return s.of(tenant).Open(ctx, tenant)
 }

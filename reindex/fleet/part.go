@@ -97,7 +97,8 @@ type try struct {
 }
 
 // await makes the part this try's, if it is nobody's. It waits for as long as the index has enough to do: there is
-// nothing better to do for this process, and whoever went to the end of the queue would be overtaken.
+// nothing better to do for this process, and whoever went to the end of the queue would be overtaken. Of all parts that
+// wait, in all processes, the one of the smallest catalogue comes next.
 func (t *try) await(ctx context.Context) (claimed bool, err error) {
 	ticker := time.NewTicker(busyDelay)
 	defer ticker.Stop()
@@ -114,25 +115,38 @@ func (t *try) await(ctx context.Context) (claimed bool, err error) {
 	}
 }
 
+// ahead counts the parts of the queue that are loaded, and those that wait for the index and come before this one: by
+// the priority of their run, then by how long they have waited.
+const ahead = `WITH me AS (SELECT r.priority, coalesce(p.waits, clock_timestamp()) AS waits, p.job, p.part
+		FROM reindex_fleet_parts p JOIN reindex_fleet_runs r ON r.job = p.job WHERE p.job = $1 AND p.part = $2)
+	SELECT count(*) FROM reindex_fleet_parts p JOIN reindex_fleet_runs r ON r.job = p.job, me
+	WHERE p.queue = $3 AND p.state = 1 AND (p.owner <> '' AND p.lease_end >= clock_timestamp()
+		OR p.owner = '' AND p.waits IS NOT NULL AND p.seen >= clock_timestamp() - $4::interval
+		AND (r.priority, p.waits, p.job, p.part) < (me.priority, me.waits, me.job, me.part))`
+
+// awaiting is for how long a part that waits keeps others behind it from its last look on: its process may have died.
+const awaiting = 10 * busyDelay
+
 // claim makes the part this try's, if it is nobody's. It reports busy if the index has enough to do.
 func (t *try) claim(ctx context.Context) (claimed, busy bool, err error) {
 	f := t.fleet
 	err = pgx.BeginFunc(ctx, f.pool, func(tx pgx.Tx) error {
+		var n int64
 		if limit := f.partsInFlight(); limit > 0 {
 			if _, err := tx.Exec(ctx, "SELECT pg_advisory_xact_lock(hashtext($1))", f.queues.parts); err != nil {
 				return err
 			}
-			err := tx.QueryRow(ctx, `SELECT count(*) >= $2 FROM reindex_fleet_parts
-				WHERE queue = $1 AND owner <> '' AND lease_end >= clock_timestamp()`, f.queues.parts, limit).Scan(&busy)
+			err := tx.QueryRow(ctx, ahead, t.args.Job, t.args.Part, f.queues.parts, awaiting).Scan(&n)
 			if err != nil {
 				return err
 			}
+			busy = n >= limit
 			if busy {
 				return t.see(ctx, tx)
 			}
 		}
 		err := tx.QueryRow(ctx, `UPDATE reindex_fleet_parts p
-			SET owner = $4, lease_end = clock_timestamp() + $5, attempts = attempts + 1 FROM reindex_fleet_runs r
+			SET owner = $4, lease_end = clock_timestamp() + $5, waits = NULL, attempts = attempts + 1 FROM reindex_fleet_runs r
 			WHERE r.job = p.job AND p.job = $1 AND p.part = $2 AND r.generation = $3 AND p.state = $6
 			AND (p.owner = '' OR p.lease_end < clock_timestamp()) RETURNING p.name, p.attempts, r.fence`,
 			t.args.Job, t.args.Part, t.args.Generation, t.owner, f.cfg.Lease, partQueued).Scan(&t.name, &t.attempts, &t.fence)
@@ -150,7 +164,8 @@ func (t *try) claim(ctx context.Context) (claimed, busy bool, err error) {
 
 // see shows that a process has the part in hand, which waits for the index.
 func (t *try) see(ctx context.Context, tx pgx.Tx) error {
-	_, err := tx.Exec(ctx, "UPDATE reindex_fleet_parts SET seen = clock_timestamp() WHERE job = $1 AND part = $2 AND owner = ''", t.args.Job, t.args.Part)
+	_, err := tx.Exec(ctx, `UPDATE reindex_fleet_parts SET seen = clock_timestamp(), waits = coalesce(waits, clock_timestamp())
+		WHERE job = $1 AND part = $2 AND owner = ''`, t.args.Job, t.args.Part)
 	return err
 }
 

@@ -39,13 +39,16 @@ CREATE TABLE IF NOT EXISTS reindex_fleet_parts (
 	attempts   INT NOT NULL DEFAULT 0,
 	river      BIGINT,                      -- River's job
 	seen       TIMESTAMPTZ,                 -- when somebody has last had it in hand without owning it
+	waits      TIMESTAMPTZ,                 -- since when somebody has it in hand and waits for the index
 	counted    BIGINT[] NOT NULL DEFAULT '{0,0,0,0,0,0,0,0}', -- the numbers of its report
 	lists      TEXT NOT NULL DEFAULT '{}',  -- what its report lists, a JSON object
 	ids        BYTEA,                       -- hashes of the ids, 8 bytes each, in order
 	failure    TEXT NOT NULL DEFAULT '{}',  -- why it failed, a JSON object
 	PRIMARY KEY (job, part)
 );
-CREATE INDEX IF NOT EXISTS reindex_fleet_parts_owned ON reindex_fleet_parts (queue) WHERE owner <> '';
+ALTER TABLE reindex_fleet_parts ADD COLUMN IF NOT EXISTS waits TIMESTAMPTZ; -- of a version without it
+DROP INDEX IF EXISTS reindex_fleet_parts_owned;
+CREATE INDEX IF NOT EXISTS reindex_fleet_parts_queued ON reindex_fleet_parts (queue) WHERE state = 1;
 `
 
 // migrationLock is the key of the advisory lock under which the tables are made.

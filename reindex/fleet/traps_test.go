@@ -7,7 +7,6 @@ import (
 	"os/exec"
 	"slices"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -253,66 +252,6 @@ func TestCancelBeforeAWorker(t *testing.T) {
 	if err := trigger.Cancel(t.Context(), "acme", job.ID); !errors.Is(err, reindex.ErrJobEnded) {
 		t.Errorf("cancelled again: %v, want ErrJobEnded", err)
 	}
-}
-
-// A small catalogue does not wait for a large one, and all processes together load no more parts than the index takes.
-func TestFairness(t *testing.T) {
-	t.Parallel()
-	pool, ix := connect(t), reindextest.NewMemory()
-	var (
-		mu          sync.Mutex
-		order       []string
-		now, most   int
-		begun       = make(chan struct{})
-		smallStored = make(chan struct{})
-	)
-	src := tenants{func(tenant string) *shop {
-		s := &shop{products: 4000}
-		if tenant == "small" {
-			s.products = 100
-		}
-		s.read = func(string) {
-			mu.Lock()
-			order = append(order, tenant)
-			if len(order) == 1 {
-				close(begun)
-			}
-			now++
-			most = max(most, now)
-			mu.Unlock()
-			<-smallStored
-			<-time.After(time.Millisecond) // so that parts overlap that can
-			mu.Lock()
-			defer mu.Unlock()
-			now--
-		}
-		return s
-	}}
-	cfg := hurried(Config{Parts: 3, BytesInFlight: 1, TenantParts: 4})
-	f := newFleet(t, pool, src, ix, cfg)
-	large := start(t, f, "large")
-	<-begun
-	small := start(t, f, "small")
-	close(smallStored)
-	if job := await(t, f, small); job.Status != reindex.StatusSuccess {
-		t.Fatal(job.Message)
-	}
-	mu.Lock()
-	defer mu.Unlock()
-	if at := slices.Index(order, "small"); at > 30 {
-		t.Errorf("the small catalogue came after %d parts of the large one", at)
-	}
-	if most > 1 {
-		t.Errorf("%d parts were loaded at the same time, the budget is that of 1", most)
-	}
-	go func() { _ = f.Cancel(context.WithoutCancel(t.Context()), "large", large.ID) }()
-}
-
-// tenants is a source with another shop for each tenant.
-type tenants struct{ of func(tenant string) *shop }
-
-func (s tenants) Open(ctx context.Context, tenant string) (reindex.Snapshot, error) {
-	return s.of(tenant).Open(ctx, tenant)
 }
 
 // Hosts of the core and of the endpoints do not get River.
