@@ -141,8 +141,9 @@ func (f *Fleet) Changes(ctx context.Context, tenant string) (reindex.ChangeState
 // Tenants returns the tenants that have jobs, each of them once, in order.
 func (f *Fleet) Tenants(ctx context.Context) ([]string, error) { return f.engine.Tenants(ctx) }
 
-// fetchCooldown is how long a worker waits at least from one look into a queue to the next.
-const fetchCooldown = 20 * time.Millisecond
+// fetchCooldown is how long a worker waits at least from one look into a queue to the next. Parts that end together
+// leave their places one after the other, and the look after the first of them takes one part alone.
+const fetchCooldown = 5 * time.Millisecond
 
 func (f *Fleet) riverConfig() *river.Config {
 	cfg := &river.Config{Logger: f.log}

@@ -33,8 +33,10 @@ func (l *loader) Split(expected int64) int {
 }
 
 const (
-	// firstLook is after which time a run looks at its parts, and lastLook the longest one.
+	// firstLook is the shortest time after which a run looks at its parts again, and lastLook the longest one.
 	firstLook, lastLook = 20 * time.Millisecond, 500 * time.Millisecond
+	// looks is how often a run looks in the time that it has taken so far: it ends that part of its time late at most.
+	looks = 100
 	// lookTimeout limits one look.
 	lookTimeout = 10 * time.Second
 )
@@ -44,15 +46,16 @@ func (l *loader) Load(ctx context.Context, load reindex.Load) (reindex.Report, e
 	if err := l.fleet.cfg.Engine.Retry.Do(ctx, func() error { return reindex.Temporary(l.begin(ctx, load)) }); err != nil {
 		return reindex.Report{}, err
 	}
+	begun := time.Now()
 	wait := time.NewTimer(firstLook)
 	defer wait.Stop()
-	for interval := firstLook; ; interval = min(interval*3/2, lastLook) { //nolint:mnd // half as long again each time
+	for {
 		select {
 		case <-wait.C:
 		case <-ctx.Done():
 			return reindex.Report{}, context.Cause(ctx)
 		}
-		wait.Reset(interval)
+		wait.Reset(min(max(time.Since(begun)/looks, firstLook), lastLook))
 		s, err := l.look(ctx, load.Job)
 		if err != nil {
 			if ctx.Err() == nil { // the lease says when that has gone on for too long
