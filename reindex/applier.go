@@ -32,6 +32,7 @@ func (s *streams) applyAll(st *stream) {
 		switch {
 		case err == nil:
 			failures = 0
+			s.gather(st)
 			continue
 		case errors.Is(err, ErrClaimed):
 			s.watch(st)

@@ -53,6 +53,7 @@ type stream struct {
 	applied  int64     // the position up to which the live index is known to be current
 	waiting  []*waiter // in the order of their positions
 	applying bool      // an applier is running
+	flow     flow      // how changes come
 	feeds    int       // runs in progress, which replay changes that are accepted now
 }
 
@@ -208,6 +209,7 @@ func (s *stream) carried(position int64, refused map[int64]ItemError, err error)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.applied = max(s.applied, position)
+	s.flow.met(s.head > position)
 	for _, w := range s.waiting {
 		for p, item := range refused {
 			if w.first <= p && p <= w.last {

@@ -1,0 +1,98 @@
+package reindex_test
+
+import (
+	"fmt"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"productindex/reindex"
+	"productindex/reindex/reindextest"
+)
+
+// flow makes a change every 10 ms for a second, and returns the number of calls that the index had then, and the longest
+// time that a change took.
+func flow(t *testing.T, config *reindex.Config) (calls int, longest time.Duration) {
+	t.Helper()
+	b := newBench(t, reindextest.Slice(nil), config, func(c reindextest.Call) reindextest.Fault {
+		if c.Op != reindextest.OpUpdate {
+			return reindextest.Fault{}
+		}
+		calls++
+		return reindextest.Fault{Delay: 4 * time.Millisecond}
+	})
+	want := revsOf(100, "old")
+	var updates sync.WaitGroup
+	var mu sync.Mutex
+	update := func(id string) {
+		want[id] = "new"
+		updates.Go(func() {
+			start := time.Now()
+			mustUpdate(t, b, upsert(id, "new"))
+			mu.Lock()
+			defer mu.Unlock()
+			longest = max(longest, time.Since(start))
+		})
+	}
+	for i := range 100 {
+		update(fmt.Sprint("a", i))
+		if i == 0 {
+			time.Sleep(time.Millisecond) //nolint:forbidigo // of the bubble's time
+			update("meanwhile")
+		}
+		time.Sleep(10 * time.Millisecond) //nolint:forbidigo // of the bubble's time
+	}
+	updates.Wait()
+	b.assertRevs(t, want)
+	if err := b.Shutdown(t.Context()); err != nil {
+		t.Error(err)
+	}
+	return calls, longest
+}
+
+// The changes of a steady flow are carried together, and none waits for longer than ChangeDelay and two calls.
+func TestGather(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		if calls, longest := flow(t, nil); calls > 20 || longest > 108*time.Millisecond {
+			t.Errorf("101 changes took %d calls of the index, at most 20 were wanted; one took %v", calls, longest)
+		}
+	})
+	synctest.Test(t, func(t *testing.T) {
+		calls, longest := flow(t, &reindex.Config{ChangeDelay: -1})
+		if calls < 100 || longest > 8*time.Millisecond {
+			t.Errorf("with no delay, %d calls of the index, and a change took %v", calls, longest)
+		}
+	})
+}
+
+// Callers that wait for each of their changes wait for nothing else, whether there is one of them or several.
+func TestGatherNothing(t *testing.T) {
+	const took, each, maxWaits = 4 * time.Millisecond, 50, 6 * 50 * time.Millisecond
+	for _, callers := range []int{1, 3} {
+		synctest.Test(t, func(t *testing.T) {
+			b := newBench(t, reindextest.Slice(nil), nil, func(c reindextest.Call) reindextest.Fault {
+				if c.Op == reindextest.OpUpdate {
+					return reindextest.Fault{Delay: took}
+				}
+				return reindextest.Fault{}
+			})
+			start := time.Now()
+			var calls sync.WaitGroup
+			for caller := range callers {
+				calls.Go(func() {
+					for i := range each {
+						mustUpdate(t, b, upsert(fmt.Sprint(caller, i), "new"))
+					}
+				})
+			}
+			calls.Wait()
+			if spent := time.Since(start); spent > 3*each*took+maxWaits {
+				t.Errorf("%d callers were done after %v, %v each would be a call without waiting", callers, spent, each*took)
+			}
+			if err := b.Shutdown(t.Context()); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
