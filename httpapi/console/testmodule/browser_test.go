@@ -67,15 +67,17 @@ func newBrowser(t *testing.T, s *shop) *browser {
 // profile returns a folder for a browser, whose processes may write into it for a moment after its end.
 func profile(t *testing.T) string {
 	t.Helper()
-	folder, err := os.MkdirTemp("", "chromium-")
+	folder, err := os.MkdirTemp("", "chromium-") //nolint:usetesting // t.TempDir fails if it has to try twice
 	check(t, err)
 	t.Cleanup(func() {
-		err := os.RemoveAll(folder)
-		for began := time.Now(); err != nil && time.Since(began) < patience; err = os.RemoveAll(folder) {
-			time.Sleep(50 * time.Millisecond)
-		}
-		if err != nil {
-			t.Error(err)
+		timeout, again := time.After(patience), time.Tick(50*time.Millisecond)
+		for err := os.RemoveAll(folder); err != nil; err = os.RemoveAll(folder) {
+			select {
+			case <-again:
+			case <-timeout:
+				t.Error(err)
+				return
+			}
 		}
 	})
 	return folder
