@@ -21,28 +21,30 @@ const (
 // Authorizer decides whether the sender of r has the scope, [ScopeView] or [ScopeManage], for the tenant. It is called
 // concurrently. The tenant is within the contract's grammar. The Authorizer must not read the request's body.
 //
-// Nil lets the request pass. An error that matches [ErrInvalidToken] or [ErrExpiredToken] is answered with 401, a
-// [*ScopeError] or a [*LimitError] with 403. Any other error, and a panic, means that the Authorizer could not decide:
-// 403 with [MessageNotAuthorized], and a line in the log. The text of an error is never a part of a response. In the
-// log it stands without the values of the request's headers and query. Package oauth has Authorizers.
+// A nil error lets the request pass. An error that matches [ErrInvalidToken] or [ErrExpiredToken] is answered with 401,
+// a [*ScopeError] or a [*LimitError] with 403. Any other error, and a panic, means that the Authorizer could not
+// decide: the answer is 403 with [MessageNotAuthorized], and the error is logged. The text of an error is never a part
+// of a response. The log shows it without the values of the request's headers and query. Package oauth has Authorizers.
 type Authorizer func(r *http.Request, tenant, scope string) error
 
-// AllowAll is an [Authorizer] that lets every request pass, for tests and for hosts that authorize requests before.
+// AllowAll is an [Authorizer] that lets every request pass. It is for tests, and for hosts whose middleware authorizes
+// requests.
 func AllowAll(*http.Request, string, string) error { return nil }
 
 // Errors that an [Authorizer] returns for 401. Match them with [errors.Is].
 var (
-	// ErrInvalidToken: there is no access token, or it is not valid.
+	// ErrInvalidToken means that the request has no access token, or one that is not valid.
 	ErrInvalidToken = errors.New("invalid access token")
 
-	// ErrExpiredToken: the access token has expired, and is valid otherwise.
+	// ErrExpiredToken means that the access token has expired and is valid otherwise.
 	ErrExpiredToken = errors.New("access token expired")
 )
 
-// ScopeError is returned by an [Authorizer] for 403: the token is valid and lacks scopes. A token of another tenant
-// lacks the scope for this one: the zero ScopeError says so and does not reveal whether the tenant exists.
+// ScopeError is the error of an [Authorizer] for a valid token that lacks scopes; the answer is 403. A token of another
+// tenant also lacks the scope for this tenant: the zero ScopeError says so without revealing whether the tenant exists.
 type ScopeError struct {
-	// Missing are the scopes that the response names. If none of them is a scope by RFC 6749, it names the one asked for.
+	// Missing lists the scopes that the response names. If none of them is a scope as RFC 6749 defines it, the response
+	// names the scope that the request needs.
 	Missing []string
 }
 
@@ -57,12 +59,12 @@ func (e *ScopeError) Error() string {
 // MessageNotAuthorized is the message of the 403 if an [Authorizer] could not decide.
 const MessageNotAuthorized = "The authorization could not be checked"
 
-// authorize asks the Authorizer, and returns nil or the error of the response.
+// authorize calls the Authorizer, and returns nil or the error of the response.
 func (h *handler) authorize(c *call, scope string) error {
 	return h.judge(c, scope, h.askAuthorizer(c, scope))
 }
 
-// judge returns the error of the response to an Authorizer's answer; nil for nil.
+// judge turns an error of the Authorizer into the error of the response. It returns nil for nil.
 func (h *handler) judge(c *call, scope string, err error) error {
 	if err == nil {
 		return nil
@@ -76,7 +78,8 @@ func (h *handler) judge(c *call, scope string, err error) error {
 	return forbidden(MessageNotAuthorized, "Try again later", "Request id: "+c.id)
 }
 
-// denial returns the answer to an Authorizer's error, or nil for one that means that it could not decide.
+// denial returns the answer to an error of the Authorizer, or nil if the error means that the Authorizer could not
+// decide.
 func denial(err error, c *call, scope string) error {
 	var (
 		missing *ScopeError
@@ -105,7 +108,7 @@ func (h *handler) askAuthorizer(c *call, scope string) (err error) {
 	return h.cfg.Authorizer(r, c.tenant, scope)
 }
 
-// missingScopes is the 403 that names scopes.
+// missingScopes returns the 403 that names scopes.
 func missingScopes(missing []string, asked string) error {
 	var scopes []string
 	for _, s := range missing {

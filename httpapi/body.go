@@ -14,9 +14,9 @@ import (
 	"unicode/utf8"
 )
 
-// limitBody sets the time at which the body must have arrived, also the rest that net/http reads after the handler.
-// net/http lifts the limit once the body has ended. A connection without deadlines, as in a test without a server, has
-// no limit.
+// limitBody sets the time by which the body must have arrived. It includes the rest that net/http reads after the
+// handler. net/http removes the limit once the body has ended. A connection without deadlines, as in a test without a
+// server, has no limit.
 func (h *handler) limitBody(c *call) {
 	if c.r.Body != nil && c.r.Body != http.NoBody {
 		_ = http.NewResponseController(c.w).SetReadDeadline(time.Now().Add(h.cfg.ReadTimeout))
@@ -92,8 +92,8 @@ func checkType(header http.Header, hint string, accepted ...string) error {
 	return nil
 }
 
-// parseObject returns the fields of one JSON object (RFC 8259). Its errors are answers to a text that is not JSON or
-// not UTF-8, goes on after its end, is not an object, or has two fields of one name.
+// parseObject returns the fields of one JSON object (RFC 8259). Its errors are answers. It returns one if the text is
+// not JSON or not UTF-8, is not one object, or has two fields of the same name.
 func parseObject(body []byte) (map[string]json.RawMessage, error) {
 	const malformed = "Malformed JSON"
 	if !utf8.Valid(body) {

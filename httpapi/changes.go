@@ -14,8 +14,8 @@ import (
 	"productindex/reindex"
 )
 
-// Updater carries changes of single products into the live index. [*reindex.Engine] is one, with the promises of its
-// documentation.
+// Updater applies changes of single products to the live index. [*reindex.Engine] implements it; its documentation has
+// the promises.
 type Updater interface {
 	Update(ctx context.Context, tenant string, changes ...reindex.Change) error
 	Settle(ctx context.Context, tenant string) error
@@ -25,7 +25,7 @@ type Updater interface {
 const (
 	// maxChanges is the greatest number of changes in a request.
 	maxChanges = 10_000
-	// maxChangeCalls is the number of requests with changes that are read and carried out at the same time. More wait.
+	// maxChangeCalls is the number of requests with changes that are read and applied at the same time. More wait.
 	maxChangeCalls = 16
 	// maxRefusedShown is the number of refused changes that an answer lists.
 	maxRefusedShown = 1000
@@ -137,7 +137,8 @@ func (h *handler) getChanges(c *call) (response, error) {
 	return jsonResponse(http.StatusOK, view), nil
 }
 
-// changing waits for one of the places for requests with changes, whose bodies are held in memory.
+// changing waits for one of the places for requests with changes. Their number is limited, since bodies are held in
+// memory.
 func (h *handler) changing(c *call) (done func(), err error) {
 	ctx, cancel := context.WithTimeout(c.r.Context(), h.cfg.EngineTimeout)
 	defer cancel()
@@ -149,7 +150,7 @@ func (h *handler) changing(c *call) (done func(), err error) {
 	}
 }
 
-// change carries changes out. A single one that is refused is an error.
+// change applies changes. If a single change is refused, it returns an error.
 func (h *handler) change(c *call, changes []reindex.Change) (response, error) {
 	settle, err := wantsSettled(c.r)
 	if err != nil {
@@ -175,7 +176,7 @@ func (h *handler) change(c *call, changes []reindex.Change) (response, error) {
 	}
 	if settle {
 		if err := h.cfg.Changes.Settle(ctx, c.tenant); err != nil {
-			h.logFailure(ctx, c, "changes did not settle", err.Error()) // then it is not known when searches see them
+			h.logFailure(ctx, c, "changes did not settle", err.Error()) // it is not known when searches see them
 		} else {
 			view.Applied = &view.Accepted
 		}
@@ -192,7 +193,7 @@ func (v *changesView) refuse(refused *reindex.BatchError) {
 	}
 }
 
-// refusalReason returns the reason of a refused change that callers see: see [reindex.ItemError].
+// refusalReason returns the reason of a refused change as callers see it; see [reindex.ItemError].
 func refusalReason(item reindex.ItemError) string {
 	if public, ok := errors.AsType[interface {
 		error
@@ -206,7 +207,7 @@ func refusalReason(item reindex.ItemError) string {
 	return item.Err.Error()
 }
 
-// changeProblem is the answer if it is not known whether any change was accepted.
+// changeProblem returns the answer to an error that is about all changes of a request.
 func (h *handler) changeProblem(ctx context.Context, c *call, err error) error {
 	switch {
 	case errors.Is(err, reindex.ErrTooManyChanges):
@@ -220,15 +221,15 @@ func (h *handler) changeProblem(ctx context.Context, c *call, err error) error {
 		return conflict("The tenant has no live index", "Reindex the tenant first; no change was accepted")
 	case errors.Is(err, errors.ErrUnsupported):
 		return conflict(
-			"This service cannot carry out such a change",
-			"The index takes no changes of single products, or the source cannot look up a product without a body",
+			"This service does not support such a change",
+			"The index does not accept changes of single products, or the source cannot look up a product without a body",
 			"No change was accepted",
 		)
 	}
 	h.logFailure(ctx, c, "the engine failed", err.Error())
 	p := unavailable(c.id)
 	p.details = append(
-		[]string{"It is not known which changes were carried out; send them again, the same change twice does no harm"},
+		[]string{"It is not known which changes were applied; send them again, since repeating a change is harmless"},
 		p.details[1:]...)
 	return p
 }
@@ -239,7 +240,7 @@ func changesTooLarge(details ...string) *problem {
 	return &problem{status: http.StatusRequestEntityTooLarge, message: message, details: details}
 }
 
-// wantsSettled reports whether the answer is to wait until searches see the changes.
+// wantsSettled reports whether the answer has to wait until searches see the changes.
 func wantsSettled(r *http.Request) (bool, error) {
 	values, err := parseQuery(r.URL.RawQuery, "settle")
 	if err != nil {
@@ -280,7 +281,7 @@ func parseChanges(body []byte, maxLine int64) ([]reindex.Change, error) {
 	return changes, nil
 }
 
-// inLine puts the line before its error.
+// inLine adds the number of the line to its error.
 func inLine(number int, err error) error {
 	p, ok := errors.AsType[*problem](err)
 	if !ok {
@@ -301,7 +302,7 @@ func parseChange(line []byte) (change reindex.Change, err error) {
 	}
 	for name := range fields {
 		if name != "id" && name != "body" && name != "delete" {
-			return change, invalid("A change has the fields id, body and delete, and no other one")
+			return change, invalid("A change has the fields id, body and delete, and no other field")
 		}
 	}
 	id, ok, err := stringField(fields, "id")
@@ -318,7 +319,7 @@ func parseChange(line []byte) (change reindex.Change, err error) {
 	body, ok := fields["body"]
 	switch {
 	case ok && change.Delete:
-		return change, invalid("A change has a body, or it deletes, not both")
+		return change, invalid("A change has either a body or delete, not both")
 	case ok && body[0] != '{':
 		return change, invalid("Invalid body", "Field 'body' must be an object")
 	}

@@ -215,8 +215,8 @@ func TestChangesThatFail(t *testing.T) {
 		{fmt.Errorf("tenant acme: %w", reindex.ErrNoLiveIndex), 409, "Reindex the tenant first"},
 		{fmt.Errorf("host-7: %w", errors.ErrUnsupported), 409, "No change was accepted"},
 		{fmt.Errorf("host-7: %w", reindex.ErrChangesFull), 400, "no change was accepted"},
-		{errors.New("host-7 is away"), 400, "It is not known which changes were carried out"},
-		{context.DeadlineExceeded, 400, "It is not known which changes were carried out"},
+		{errors.New("host-7 is away"), 400, "It is not known which changes were applied"},
+		{context.DeadlineExceeded, 400, "It is not known which changes were applied"},
 		{&reindex.BatchError{Items: []reindex.ItemError{
 			{ID: "a", Err: reindex.Public(errors.New("host-7 says no"), "no price")},
 			{ID: "b\xff", Err: errors.New("too long a name")},

@@ -11,77 +11,78 @@ import (
 	"time"
 )
 
-// Config adjusts a handler. Authorizer is required; the zero value of every other field means its default.
+// Config configures a handler. Authorizer is required; the zero value of every other field means its default.
 type Config struct {
 	// Authorizer decides whether a request may use the tenant. [AllowAll] lets everybody in.
 	Authorizer Authorizer
 
 	// MaxBodyBytes is the length of the longest request body that is read, in bytes. Default 64 KiB.
 	MaxBodyBytes int64
-	// ReadTimeout is how long a request's body may take to arrive, also that of a request which is refused before its body
-	// was read. Default 10 s. Middleware that wraps the http.ResponseWriter must have an Unwrap method for this to work,
-	// as the documentation of http.ResponseController requires.
+	// ReadTimeout is how long the body of a request may take to arrive, even if the request is refused before its body is
+	// read. Default 10 s. Middleware that wraps the http.ResponseWriter must have an Unwrap method for this to work, as
+	// the documentation of http.ResponseController requires.
 	ReadTimeout time.Duration
-	// EngineTimeout limits each call of the engine, which waits only for its job store. Default 30 s.
+	// EngineTimeout limits each call of the engine. Such a call waits only for the job store. Default 30 s.
 	EngineTimeout time.Duration
 
-	// Engines are further engines, each for another entity type (see reindex.Config.EntityType). The engine of its type
-	// creates a job. Jobs of all engines are looked up, listed, cancelled and followed alike. The engines may share a job
-	// store or have their own.
+	// Engines are further engines, each for another entity type (see reindex.Config.EntityType). A job is created by the
+	// engine of its type. The jobs of all engines are looked up, listed, cancelled and followed in the same way. The
+	// engines may share a job store or have their own.
 	Engines []Engine
-	// RAG is the engine that reindexes products for retrieval-augmented generation: it creates the jobs for which the
-	// newer endpoint is given "rag": true. It needs an entity type other than that of the engine for products, such as
-	// PRODUCT_RAG; callers see its jobs as those of PRODUCT, with rag. Nil: such jobs are refused, with an answer that
-	// says why.
+	// RAG is the engine that reindexes products for retrieval-augmented generation. It creates the jobs that the newer
+	// endpoint receives with "rag": true. Its entity type must differ from that of the engine for products, such as
+	// PRODUCT_RAG. Callers see its jobs as PRODUCT with rag. If it is nil, such jobs are refused, with an answer that says
+	// why.
 	RAG Engine
 
-	// Changes carries out changes of single products, which has further endpoints served and described: PUT and DELETE
-	// /indexing/{tenant}/products/{id}, and POST /indexing/{tenant}/changes (see the package's documentation). It is most
-	// often the engine for products. Nil: these endpoints are not served.
+	// Changes applies changes of single products. It is usually the engine for products. The endpoints PUT and DELETE
+	// /indexing/{tenant}/products/{id} and POST /indexing/{tenant}/changes use it (see the package documentation). If it
+	// is nil, they are neither served nor described.
 	Changes Updater
 	// MaxChangesBytes is the length of the longest body with changes that is read, in bytes. Default 8 MiB.
 	MaxChangesBytes int64
-	// MaxChangeBytes is the length of the longest line in it, and of the longest product, in bytes. Default 1 MiB.
+	// MaxChangeBytes is the length of the longest line in such a body, and of the longest product, in bytes. Default 1
+	// MiB.
 	MaxChangeBytes int64
 
-	// Throttle has the limits of each tenant's runs looked up and changed, by GET and PUT /indexing/{tenant}/throttle,
-	// also while a run goes on. Nil: these endpoints are not served.
+	// Throttle holds the limits of each tenant's runs. GET and PUT /indexing/{tenant}/throttle show and set them, also
+	// during a run. If it is nil, these endpoints are not served.
 	Throttle Throttle
 
-	// Schedule has the times at which each tenant is reindexed looked up, by GET /indexing/{tenant}/schedule. Nil: the
-	// endpoint is not served.
+	// Schedule holds the times at which each tenant is reindexed. GET /indexing/{tenant}/schedule shows them. If it is
+	// nil, the endpoint is not served.
 	Schedule Schedule
 
-	// Rollbacks has generations listed and gone back to, by GET /indexing/{tenant}/generations and POST
-	// /indexing/{tenant}/rollback. It is most often the engine for products, on an index that is a [reindex.Rollbacker].
-	// Nil: these endpoints are not served.
+	// Rollbacks lists generations and goes back to them. It is usually the engine for products, on an index that is a
+	// [reindex.Rollbacker]. The endpoints GET /indexing/{tenant}/generations and POST /indexing/{tenant}/rollback use it.
+	// If it is nil, they are not served.
 	Rollbacks Rollbacker
 
 	// Prefix is the part of requests' paths in front of /indexing, such as "/api". It begins with a slash and does not end
-	// with one. Default: empty. It is needed if neither http.StripPrefix removes the prefix nor the router of [Mount] adds
-	// it.
+	// with one. Default: empty. It is not needed if http.StripPrefix removes the prefix, or if the router that is passed
+	// to [Mount] adds it.
 	Prefix string
 	// ServerURL is the server's URL in the served document, to which /indexing is appended: a URL, such as
-	// "https://shop.example/api", or a path. Default: the prefix with which the document is requested, also if
+	// "https://shop.example/api", or a path. Default: the prefix with which the document is requested, even if
 	// http.StripPrefix has removed it. It is needed behind a proxy that changes paths.
 	ServerURL string
-	// TokenURL is the URL or path of tokens in the served document. Clients send their secrets there. Default: ServerURL
-	// and /oauth/token, which is on the host's own server.
+	// TokenURL is the URL or path of the token endpoint in the served document. Clients send their secrets there. Default:
+	// ServerURL followed by /oauth/token, which is on the host's own server.
 	TokenURL string
 
-	// MaxStreams is the number of event streams of all tenants that can be open at the same time; a request for one more
-	// is answered with 400 and [MessageTooManyStreams]. A tenant may have all of them while no other tenant wants one.
-	// After that it loses its latest streams until both have as many. Default 100.
+	// MaxStreams is the number of event streams of all tenants that can be open at the same time. A request for one more
+	// is answered with 400 and [MessageTooManyStreams]. One tenant may have all of them while no other tenant wants one.
+	// When another tenant does, the first one loses its latest streams until both have the same number. Default 100.
 	MaxStreams int
 	// StreamInterval is the shortest time between two events of a stream. Beyond 99 open streams it grows with their
 	// number, so that a run that many watch is not held up. Default 200 ms.
 	StreamInterval time.Duration
 	// StreamHeartbeat is the time between two comments on a stream, so that no proxy closes it as idle. Default 15 s.
 	StreamHeartbeat time.Duration
-	// StreamWriteTimeout is how long a client may take to accept an event; then its stream is closed. Default 10 s.
+	// StreamWriteTimeout is how long a client may take to accept an event before its stream is closed. Default 10 s.
 	StreamWriteTimeout time.Duration
-	// Stopping ends all streams when it is closed. A server that shuts down has to close it, since it would wait for the
-	// streams; [StopOnShutdown] does so. Nil: they end with their jobs and their requests.
+	// Stopping ends all streams when it is closed. A server should close it when it shuts down, since it would otherwise
+	// wait for the streams; [StopOnShutdown] does so. If it is nil, streams end with their jobs and their requests.
 	Stopping <-chan struct{}
 
 	// TriggerRate limits how often a tenant's reindex may be triggered, through both endpoints together. A trigger that
@@ -89,17 +90,17 @@ type Config struct {
 	// Retry-After. Default: no limit.
 	TriggerRate Rate
 
-	// Tenants returns all tenants, in any order, for the list of those that a caller may see. It is called for each such
-	// request, so it should be quick. Default: those that have jobs, if the stores of jobs list their tenants.
+	// Tenants returns all tenants, in any order, for the list of the tenants that a caller may see. It is called for each
+	// such request and should be quick. Default: the tenants that have jobs, if the job stores list their tenants.
 	Tenants func(ctx context.Context) ([]string, error)
 
 	// Fallback serves requests outside of /indexing. Default: 404 with an errorMessage. If this package's handler is the
 	// outermost one, and the host's mux its Fallback, http.ServeMux does not redirect unclean paths under /indexing.
 	Fallback http.Handler
 
-	// Logger receives a line per request (method, route, tenant, status, duration, request id, bytes), and the reasons of
-	// failures, which the responses do not have. It never receives a token, a query, or a path outside of the routes. Nil
-	// discards it.
+	// Logger receives a record per request (method, route, tenant, status, duration, request id, bytes), and the reasons
+	// of failures, which responses do not show. It never receives a token, a query, or a path outside of the routes. Nil
+	// discards the records.
 	Logger *slog.Logger
 }
 
@@ -134,7 +135,7 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
-// validate reports every setting of a config with defaults that is not valid.
+// validate returns an error for each setting that is not valid. The defaults must be set.
 func (c Config) validate() error {
 	var errs []error
 	if c.Authorizer == nil {

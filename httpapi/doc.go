@@ -9,11 +9,10 @@
 //	403  the token's scopes do not suffice, or could not be checked; an errorMessage
 //	405  the method is not POST; an errorMessage, and the header Allow
 //
-// With ?dryRun=true, or dryRun in the body, everything is done but the switch-over. A reindex that is asked for while a
-// dry run is in progress does not join it, nor the other way round: the answer is 400 here, and 409 at the newer
-// endpoints.
+// With ?dryRun=true, or dryRun in the body, everything is done except the switch-over. A reindex never joins a dry run
+// that is in progress, and a dry run never joins a reindex: the answer is 400 here, and 409 at the newer endpoints.
 //
-// With difference, likewise, the new index is compared with the live one.
+// With ?difference=true, or difference in the body, the new index is compared with the live one.
 //
 // The newer endpoints answer likewise:
 //
@@ -29,12 +28,12 @@
 //	GET    /indexing/{tenant}/reindex-jobs/{id}/events      200 the job's progress as server-sent events, 204 if there
 //	                                                        is nothing more to send, or 404
 //
-// # Decisions where the contract leaves room
+// # Decisions that the contract leaves open
 //
 // If the engine cannot carry out a valid request, because it was shut down or its job store failed, the caller is not
 // at fault. The contract has no 5xx status, so the answer is 400 with the message [MessageUnavailable], which no other
-// answer has: a caller recognises it and tries again. The response does not have the reason; the log has it, under the
-// request id in the details. The same holds for a panic.
+// answer has, so that a caller can recognise it and try again. The response does not show the reason. The log has it,
+// under the request id in the details. The same holds for a panic.
 //
 // If an [Authorizer] cannot decide, because the server that it asks is down, the answer is 403 with the message
 // [MessageNotAuthorized]. It is not 401, since clients would then fetch a new token and try again at once, which adds
@@ -45,83 +44,87 @@
 // [MessageTooManyFailures]. Both answers have the header Retry-After, in seconds, which no other answer has.
 //
 // A request is checked in this order, and a run is started only if it passes all checks: path, method, tenant,
-// authorization, body, rate. So an Authorizer never sees a tenant outside of the grammar.
+// authorization, body, rate. Therefore an Authorizer never sees a tenant outside of the grammar.
 //
-// The fields of a body that are not known are ignored, since the schema does not exclude them. Two fields of one name,
-// a null mode, and a body in another encoding or type than plain UTF-8 JSON are refused. The type of an empty body does
-// not matter.
+// Unknown fields of a body are ignored, since the schema does not exclude them. Two fields of the same name, a null
+// mode, and a body in another encoding or type than plain UTF-8 JSON are refused. The type of an empty body does not
+// matter.
 //
-// A job for which no engine is mounted, with rag (see Config.RAG) or of another entityType (see Config.Engines), is
-// refused. The same holds for fields that a job does not have. If the number of products to expect is
-// not known, a job has no expectedCount. If the number is an estimate, the job has the field estimated, which is true;
-// otherwise it is missing.
+// A job is refused if no engine is mounted for it: with rag (see Config.RAG), or with another entityType (see
+// Config.Engines). A query that names a field which jobs do not have is also refused. If the number of products to
+// expect is not known, a job has no expectedCount. If the number is an estimate, the job has the field estimated with
+// the value true; otherwise the field is missing.
 //
-// A job's processedCount is the number of products that were indexed, as the contract says. Beside it are readCount,
-// rejectedCount, duplicateCount and conflictCount (duplicates that differ), which show if a job left products out;
-// changesApplied and changesRefused, the changes of single products that came meanwhile (see reindex.Engine.Update);
-// ignoredFieldCount, how many fields the new index keeps and does not search (see reindex.Report), if there are any;
-// phase, which is pending, open, begin, load, seal or commit while the job goes on, and the phase in which it failed if
-// it did; and durations, in milliseconds, of the phases that have ended. A job with rag has the field rag, which is
-// true; otherwise it is missing.
+// A job's processedCount is the number of products that were indexed, as the contract says. Beyond the contract,
+// readCount, rejectedCount, duplicateCount and conflictCount (duplicates that differ) show whether a job left products
+// out. The fields changesApplied and changesRefused count the changes of single products that came meanwhile (see
+// reindex.Engine.Update). If the new index stores fields that it does not search, ignoredFieldCount is their number
+// (see reindex.Report). The field phase is pending, open, begin, load, seal or commit while the job is in progress; a
+// failed job has the phase in which it failed. The field durations has the milliseconds of the phases that have ended.
+// A job with rag has the field rag with the value true; otherwise the field is missing.
 //
-// A path is split into segments before they are decoded, as RFC 3986 says: /indexing/%61cme/reindex is the tenant acme,
-// an encoded slash is a part of a tenant, and so refused. Paths are neither cleaned nor redirected.
+// A path is split into segments before they are decoded, as RFC 3986 says: /indexing/%61cme/reindex is for the tenant
+// acme. An encoded slash would be a part of the tenant, and is refused. Paths are neither cleaned nor redirected.
 //
 // # Following a job
 //
-// A stream has an event with the job at once, others as the job changes, and a last one when it has ended; then the
-// stream ends. The data of an event is the job as GET shows it, with its progress from 0 to 1 and its remainingSeconds
-// if they are known. Changes that come faster than Config.StreamInterval, or faster than the client reads, become one
-// event: a slow client gets the latest state, and costs no memory. The id of an event identifies the state, so a client
-// that comes back with Last-Event-ID does not get the same state again. After the end the answer is 204, at which an
-// EventSource stops. Comments keep an idle stream alive.
+// A stream begins with an event that has the current job. More events follow as the job changes. When the job has
+// ended, the stream sends a last event and ends. The data of an event is the job as GET shows it, with its progress
+// from 0 to 1 and its remainingSeconds if they are known. Changes that come faster than Config.StreamInterval, or
+// faster than the client reads, become one event, so that a slow client gets the latest state and costs no memory. The
+// id of an event identifies the state. A client that comes back with Last-Event-ID does not get the same state again.
+// If the job has ended and the client knows its end, the answer is 204, which makes an EventSource stop. Comments keep
+// an idle stream alive.
 //
-// A stream has a deadline for each write, instead of the server's timeouts. It needs middleware that can be unwrapped,
-// as the documentation of http.ResponseController requires. If nothing can be sent before the handler returns, as in an
-// http.TimeoutHandler, each client gets the state once and comes back for the next one; the log has an error for each
-// such request. The request is authorized once, when the stream begins. If the engine fails meanwhile, the stream ends
-// before the job does, and the client comes back. The state of a job that another process runs is read once a second.
+// A stream has a deadline for each write, instead of the server's timeouts. Middleware must have an Unwrap method for
+// this to work, as the documentation of http.ResponseController requires. If nothing can be sent before the handler
+// returns, as in an http.TimeoutHandler, each client gets the state once and comes back for the next one; the log has
+// an error for each such request. The request is authorized once, when the stream begins. If the engine fails
+// meanwhile, the stream ends before the job does, and the client comes back. The state of a job that another process
+// runs is read once a second.
 //
-// If Config.MaxStreams are open, the answer to a request for one more is 400 with the message [MessageTooManyStreams]
-// and the header Retry-After, since the contract leaves no other status. The job can be looked up at any time. A tenant
-// that has fewer streams than another one is not refused: the other one's latest stream ends instead, and its client
-// comes back as if the connection had broken.
+// If Config.MaxStreams streams are open, the answer to a request for one more is 400 with the message
+// [MessageTooManyStreams] and the header Retry-After, since the contract has no better status. The job can be looked up
+// at any time. A tenant that has fewer streams than another one is not refused. The latest stream of the other tenant
+// ends instead, and its client comes back as if the connection had broken.
 //
 // # Rejected products
 //
-// A job lists the first products that it rejected, as many as reindex.Config.ReportItems, in the order in which they
-// became known, also while it goes on. X-Total-Count counts those that are listed, which is what the pages have; the
-// header X-Rejected-Count of every page counts all of them. The reason is that of the check, the transform or the
-// index. The place of a product in its source is shown unless it is an absolute path or a URL, which are internals of
+// A job lists the first reindex.Config.ReportItems products that it rejected, in the order in which they became known,
+// also while it is in progress. The header X-Total-Count is the number of listed products. The header X-Rejected-Count
+// of every page is the number of all rejected products. The reason is that of the check, the transform or the index.
+// The place of a product in its source is not shown if it is an absolute path or a URL, since these are internals of
 // the service.
 //
 // # Changes of single products
 //
-// With Config.Changes a caller changes single products of the live index, also while a job goes on: PUT with the
-// product as an object, DELETE, or POST of many changes, one JSON object per line: {"id":"a","body":{…}} to put,
-// {"id":"a","delete":true} to delete, and {"id":"a"} to have the product looked up in the source. Changes of one
-// product take effect in the order of the lines. If a line is not a change, no change of the request is carried out,
-// and the answer names the line.
+// With Config.Changes a caller can change single products of the live index, also while a job is in progress. PUT sends
+// one product as an object, and DELETE deletes one. POST sends many changes, one JSON object per line:
+// {"id":"a","body":{…}} puts the product, {"id":"a","delete":true} deletes it, and {"id":"a"} has it looked up in the
+// source. Changes of one product take effect in the order of the lines. If a line is not a change, no change of the
+// request is applied, and the answer names the line.
 //
-// The answer counts the changes that were accepted: they are in the live index, or on their way there, and in the index
-// that a job in progress makes. It lists the first of those that were refused, with reasons; a PUT or a DELETE that is
-// refused is answered with 400. With settle=true the answer waits until searches see the changes, and has applied then.
-// An answer with an error that does not say that nothing was accepted leaves that open: the same changes may be sent
-// again. Ids are segments of a path, percent-encoded: a%2Fb is the product a/b. Clients and muxes resolve the segments
-// . and .. themselves: such ids are for POST.
+// The answer has the number of accepted changes. These are in the live index or on their way there, and also reach the
+// index that a job in progress builds. The answer lists the first refused changes, with reasons; a PUT or a DELETE that
+// is refused is answered with 400. With settle=true the answer waits until searches see the changes, and then has the
+// field applied. Unless an error says that no change was accepted, some changes may have been accepted; the same
+// changes can be sent again.
 //
-// GET /indexing/{tenant}/changes shows how many accepted changes wait for the live index, since when, and the last that
-// it has refused.
+// Ids are percent-encoded segments of a path: a%2Fb is the product a/b. Clients and muxes resolve the segments . and ..
+// themselves, so that products with such ids can be changed only by POST.
+//
+// GET /indexing/{tenant}/changes shows how many accepted changes wait for the live index, since when they wait, and the
+// last changes that the index has refused.
 //
 // # Throttling
 //
-// With Config.Throttle a caller sees and sets how fast a tenant's products are read. PUT replaces all limits, as in
+// With Config.Throttle a caller can show and set how fast a tenant's products are read. PUT replaces all limits, as in
 //
 //	{"documentsPerSecond":2000,"bytesPerSecond":0,"paused":false,
 //	 "window":{"from":"22:00","to":"06:00","timeZone":"Europe/Berlin"}}
 //
-// They hold at once, also for the run in progress. A limit of 0, or one that is not given, does not limit; paused stops
-// the reading until it is set again.
+// They take effect at once, also for the run in progress. A limit that is 0 or missing does not limit. Reading stops
+// while paused is true.
 //
 // # Rollbacks
 //
@@ -131,13 +134,13 @@
 //
 // # Schedule
 //
-// With Config.Schedule a caller sees when a tenant is reindexed by the clock, an object per entry of its schedule: the
-// cron expression and its time zone, the next time, the last one with the job that it started, and how many were
-// missed.
+// With Config.Schedule a caller can show when a tenant is reindexed by the clock. The answer has an object per entry of
+// its schedule: the cron expression and its time zone, the next time, the last time with the job that it started, and
+// the number of missed times.
 //
 // # Selecting and sorting jobs
 //
-// The parameter q of a list has conditions, separated by white space, all of which a job meets:
+// The parameter q of a list has conditions, separated by white space. A job is listed if it meets all of them:
 //
 //	status:FAILURE                      is that value; texts match exactly
 //	message:"the disk is full"          values with white space or any of "(),: are in double quotes, where \" is a
@@ -153,22 +156,22 @@
 //	message:exists                      is there
 //	expectedCount:missing               is not there; null means the same, as jobs have no nulls
 //
-// Conditions are about jobs as they are shown: a message is missing unless the job failed, and dates have milliseconds,
-// of which more digits in a q are cut off. A job without the field meets missing and null, and no other condition. In
-// double quotes null, missing, exists and texts that begin with an operator are texts. A value that the field cannot
+// Conditions apply to jobs as they are shown: a message is missing unless the job failed, and dates have milliseconds;
+// further digits in a q are cut off. A job without the field meets missing and null, and no other condition. In double
+// quotes, null, missing, exists and texts that begin with an operator are plain texts. A value that the field cannot
 // have, such as processedCount:abc or status:DONE, is refused.
 //
 // Regular expressions are those of package regexp (RE2). They match anywhere in a text unless ^ and $ fix the place.
-// One has at most 128 characters, and all of a q are compiled into at most 200 instructions; a q has at most 4096
-// characters. So the time for a job is bounded, and a list ends at the job at which its caller has gone or
+// One expression has at most 128 characters, a q has at most 4096 characters, and all expressions of a q have at most
+// 200 compiled instructions. These limits bound the time per job. A list is cancelled when its caller has gone or
 // Config.EngineTimeout is over.
 //
-// The parameter sort has fields, separated by commas, the first one foremost, each given once: field or field:asc
-// ascends, field:desc descends; the case of asc and desc does not matter. Texts sort by their bytes. A missing field
-// comes before all values, or after them in descending order. Jobs that do not differ come newest first. An empty q or
-// sort has no effect.
+// The parameter sort has fields, separated by commas, the most important one first, each given once. field and
+// field:asc sort in ascending order, and field:desc in descending order; the case of asc and desc does not matter.
+// Texts sort by their bytes. A missing field comes before all values, or after them in descending order. Jobs that are
+// equal come newest first. An empty q or sort has no effect.
 //
-// An error in either has its place, as in "At character 8: …", counted from 1.
+// An error in q or sort states its place, as in "At character 8: …", counted from 1.
 //
 // # Mounting
 //
@@ -183,9 +186,9 @@
 // A server that shuts down waits for streams, which last as long as their jobs, unless [Config].Stopping ends them.
 // [StopOnShutdown] makes such a channel for a server.
 //
-// Some requests net/http refuses in plain text before it calls any handler: a request that is not HTTP (400), an
+// net/http refuses some requests in plain text before it calls any handler: a request that is not HTTP (400), an
 // expectation other than 100-continue (417), headers beyond http.Server.MaxHeaderBytes (431), an unknown transfer
-// encoding (501), another protocol version (505). A connection whose headers do not arrive within
+// encoding (501), and another protocol version (505). A connection whose headers do not arrive within
 // http.Server.ReadHeaderTimeout is closed without an answer. Over HTTP/1.0, which has no transfer encodings, net/http
 // ignores one: the request then has no body.
 //

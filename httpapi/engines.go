@@ -13,7 +13,7 @@ import (
 	"productindex/reindex"
 )
 
-// Engine has the methods of [*reindex.Engine] that a handler calls. Other implementations keep the promises of its
+// Engine has the methods of [*reindex.Engine] that a handler calls. Other implementations must keep the promises of its
 // documentation.
 type Engine interface {
 	EntityType() string
@@ -48,7 +48,7 @@ func newEngines(first Engine, cfg *Config) (engines, error) {
 		if at := slices.IndexFunc(es.all, func(other Engine) bool { return other.EntityType() == e.EntityType() }); at != i {
 			hint := ""
 			if e == es.rag {
-				hint = "; that for RAG needs a type of its own, such as PRODUCT_RAG, which callers do not see"
+				hint = "; the engine for RAG needs a type of its own, such as PRODUCT_RAG, which callers do not see"
 			}
 			return es, fmt.Errorf("there is more than one engine for the entity type %s%s", e.EntityType(), hint)
 		}
@@ -86,8 +86,8 @@ func (es engines) shown(job reindex.Job) jobquery.Job {
 	return out
 }
 
-// answers reports whether e is the engine that knows a job: the one of its type, or the first one if that is gone.
-// Other engines on the same store find the job in it, but not its latest state.
+// answers reports whether e is the engine that knows a job: the engine of its type, or the first engine if there is
+// none of that type. Other engines find the job in a shared store, but not its latest state.
 func (es engines) answers(e Engine, job reindex.Job) bool {
 	own := slices.IndexFunc(es.all, func(other Engine) bool { return other.EntityType() == job.EntityType })
 	return es.all[max(own, 0)] == e

@@ -14,8 +14,8 @@ import (
 // watch is Engine.Watch.
 type watch func(ctx context.Context, tenant, id string) iter.Seq2[reindex.Job, error]
 
-// feeds has the jobs that are followed: one feed per job, whatever the number of its streams. So the engine is asked,
-// and a state encoded, once for all of them, and a stream that is slow holds up neither the engine nor the others.
+// feeds holds one feed per job that is followed, whatever the number of its streams. Each state is fetched and encoded
+// once for all streams, and a slow stream blocks neither the engine nor the others.
 type feeds struct {
 	shown    func(reindex.Job) jobquery.Job
 	interval func() time.Duration // between two states
@@ -63,8 +63,8 @@ func (f *feed) publish(s feedState) {
 	f.changed = make(chan struct{})
 }
 
-// join returns the feed of a job. The caller leaves it in the end: a feed without followers ends. The feed has the
-// values of the context of its first follower.
+// join returns the feed of a job. The caller must call leave: a feed without followers ends. The feed has the values of
+// the context of its first follower.
 func (fs *feeds) join(ctx context.Context, follow watch, tenant, id string) (f *feed, leave func()) {
 	key := feedKey{tenant, id}
 	fs.mu.Lock()
@@ -89,7 +89,7 @@ func (fs *feeds) leave(key feedKey, f *feed) {
 	}
 }
 
-// remove has the next follower of the job get another feed.
+// remove removes a feed, so that the next follower of the job gets a new one.
 func (fs *feeds) remove(key feedKey, f *feed) {
 	if fs.open[key] == f {
 		delete(fs.open, key)
@@ -135,7 +135,7 @@ func (fs *feeds) follow(ctx context.Context, f *feed, key feedKey, follow watch)
 	return nil
 }
 
-// pause waits, but not longer than until ctx ends.
+// pause waits for a time, or until ctx ends.
 func pause(ctx context.Context, while time.Duration) {
 	timer := time.NewTimer(while)
 	defer timer.Stop()

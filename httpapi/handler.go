@@ -15,7 +15,7 @@ var errNoEngine = errors.New("httpapi: the engine is nil")
 
 // NewHandler returns a handler for everything under /indexing, or under Config.Prefix and /indexing, safe for
 // concurrent use. The first engine may reindex any entity type, as Config.Engines may. The error names every setting of
-// cfg that is not valid. The engines stay the host's, which shuts them down after its server.
+// cfg that is not valid. The host still owns the engines, and shuts them down after its server.
 func NewHandler(e Engine, cfg Config) (http.Handler, error) {
 	if isNil(e) {
 		return nil, errNoEngine
@@ -79,14 +79,14 @@ func newHandler(e Engine, cfg Config) (*handler, error) {
 	return h, nil
 }
 
-// call is one request on its way.
+// call is one request that is being served.
 type call struct {
 	w      http.ResponseWriter // for limits on reading; written to by response.write alone
 	r      *http.Request
 	id     string
 	route  *route
 	params map[string]string
-	prefix string // of the path, in front of the route, as it came
+	prefix string // of the path, in front of the route, as received
 	tenant string // empty until it was checked
 	read   int    // bytes of the body
 	attrs  []slog.Attr
@@ -133,7 +133,7 @@ func underBase(escapedPath string) bool {
 	return len(got) > 1 && got[0] == "" && got[1] == base
 }
 
-// respond finds the answer. It is one of the documented answers whatever happens: a panic is an error like others.
+// respond returns the answer, which is always one of the documented ones: a panic is handled like an error.
 func (h *handler) respond(c *call) (res response) {
 	defer func() {
 		if v := recover(); v != nil {
@@ -148,7 +148,7 @@ func (h *handler) respond(c *call) (res response) {
 	return res
 }
 
-// dispatch makes the checks that all operations have in common, then serves the operation.
+// dispatch makes the checks that all operations have in common, and then serves the operation.
 func (h *handler) dispatch(c *call) (response, error) {
 	if c.route == nil {
 		return response{}, notFound("There is nothing at this path")

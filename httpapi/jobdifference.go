@@ -31,7 +31,7 @@ func (h *handler) jobDifference(c *call) (response, error) {
 		return response{}, err
 	}
 	if job.Report.Difference == nil {
-		return response{}, notFound("The job was not asked for the difference, or has not got so far")
+		return response{}, notFound("The job was not asked for the difference, or has not determined it yet")
 	}
 	return jsonResponse(http.StatusOK, viewDifference(job.Report.Difference)), nil
 }

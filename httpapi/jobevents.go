@@ -27,11 +27,11 @@ func (h *handler) jobEvents(c *call) (response, error) {
 	}
 	last := c.r.Header.Get("Last-Event-ID")
 	if job.Status.Ended() && last == eventID(h.engines.shown(job)) {
-		return response{status: http.StatusNoContent}, nil // at which an EventSource does not come back
+		return response{status: http.StatusNoContent}, nil // after which an EventSource does not come back
 	}
 	res := response{status: http.StatusOK, header: map[string]string{
 		"Content-Type":      "text/event-stream",
-		"X-Accel-Buffering": "no", // or nginx would hold events back
+		"X-Accel-Buffering": "no", // otherwise nginx would hold events back
 	}}
 	if c.r.ProtoMajor == 1 {
 		res.header["Connection"] = "close" // its deadlines end with the stream
@@ -69,8 +69,8 @@ func (h *handler) jobEvents(c *call) (response, error) {
 	return res, nil
 }
 
-// onceText is the whole stream of a client if nothing can be sent while its job goes on: the state, unless the client
-// knows it, and the time after which to come back.
+// onceText returns the whole stream for a client to which nothing can be sent during the job: the state, unless the
+// client knows it, and the time after which to come back.
 func onceText(job jobquery.Job, last string) ([]byte, error) {
 	if eventID(job) == last {
 		return []byte(reconnectLater), nil

@@ -47,8 +47,8 @@ func viewFailure(r reindex.Rejection) failureView {
 	return failureView{ID: r.ID, Reason: r.Reason, Where: publicPlace(r.Where)}
 }
 
-// publicPlace returns the part of a source's place that callers see: all of a relative one, such as "acme.jsonl, line
-// 17"; only the name of a file elsewhere on the machine; nothing of a URL, since that can hold secrets.
+// publicPlace returns the part of a place that callers see. A relative place, such as "acme.jsonl, line 17", is shown
+// as it is. Of a file elsewhere on the machine only the name is shown. A URL is not shown, since it can hold secrets.
 func publicPlace(place string) string {
 	if isRelative(place) {
 		return place

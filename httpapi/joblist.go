@@ -37,8 +37,8 @@ func parseJobQuery(rawQuery string) (q jobQuery, err error) {
 	return q, err
 }
 
-// forStore returns the query for a job store, which sees jobs as they are shown. Once ctx has ended no job matches, and
-// all are equal, so that the store has no more work.
+// forStore returns the query for a job store, which sees jobs as they are shown. Once ctx has ended, no job matches and
+// all jobs are equal, so that the store has no more work.
 func (q *jobQuery) forStore(ctx context.Context, shown func(reindex.Job) jobquery.Job) reindex.JobQuery {
 	out := reindex.JobQuery{Offset: q.page.offset(), Limit: q.page.size}
 	if len(q.conditions) > 0 {
@@ -55,7 +55,7 @@ func (q *jobQuery) forStore(ctx context.Context, shown func(reindex.Job) jobquer
 	return out
 }
 
-// parseQuery decodes a query in which parameters of these names come once.
+// parseQuery decodes a query, in which each of the named parameters may be given at most once.
 func parseQuery(rawQuery string, names ...string) (url.Values, error) {
 	values, err := url.ParseQuery(rawQuery)
 	if err != nil {

@@ -13,7 +13,7 @@ const (
 	maxPageNumber   = 1<<31 - 1
 )
 
-// page is the part of a list that is asked for.
+// page is the requested part of a list.
 type page struct {
 	number int // from 1
 	size   int // 1 to maxPageSize

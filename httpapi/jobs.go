@@ -136,7 +136,8 @@ func (h *handler) lookUp(c *call) (e Engine, job reindex.Job, err error) {
 	return e, job, err
 }
 
-// isJobID reports whether id can be one of package reindex: letters and digits. Other ids do not reach a job store.
+// isJobID reports whether id has only letters and digits, as those of package reindex. Other ids do not reach a job
+// store.
 func isJobID(id string) bool {
 	for i := range len(id) {
 		if !isAlphanumeric(id[i]) {
@@ -147,5 +148,5 @@ func isJobID(id string) bool {
 }
 
 func noSuchJob() error {
-	return notFound("There is no such job, or it is so old that it was forgotten")
+	return notFound("There is no such job, or it is so old that it was removed")
 }

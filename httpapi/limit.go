@@ -12,7 +12,7 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// Rate is a limit: Burst events at once, and one more after each Every. The zero Rate sets no limit.
+// Rate limits events: Burst events at once, and one more after each Every. The zero Rate sets no limit.
 type Rate struct {
 	// Every is the time after which one more event is granted.
 	Every time.Duration
@@ -24,7 +24,7 @@ type Rate struct {
 func (r Rate) check(name string) error {
 	if r != (Rate{}) && (r.Every <= 0 || r.Burst < 1) {
 		return fmt.Errorf(
-			"%s is %d at once and one each %v; both must be positive, or both zero for no limit",
+			"%s is %d at once and one every %v; both must be positive, or both zero for no limit",
 			name,
 			r.Burst,
 			r.Every,
@@ -36,7 +36,8 @@ func (r Rate) check(name string) error {
 // limitedKeys is the number of keys that limiters remember.
 const limitedKeys = 1 << 14
 
-// limiters limit the rate of each key. They remember the keys used last; a forgotten key begins anew.
+// limiters limit the rate of each key. They remember the keys that were used last; a forgotten key begins again without
+// a history.
 type limiters struct {
 	rate  Rate
 	byKey *lru.Cache[string, *rate.Limiter]
@@ -66,7 +67,7 @@ func (l *limiters) of(key string) *rate.Limiter {
 	return fresh
 }
 
-// take takes a grant of the key and returns zero, or returns the time until there is one.
+// take takes a grant of the key and returns zero, or returns the time until the next grant.
 func (l *limiters) take(key string) time.Duration {
 	if l == nil {
 		return 0
@@ -90,7 +91,8 @@ func (l *limiters) wait(key string) time.Duration {
 	return max(0, time.Duration(missing*float64(l.rate.Every)))
 }
 
-// LimitError is an [Authorizer]'s error for 403 with [MessageTooManyFailures]: the token was not checked.
+// LimitError is the error of an [Authorizer] that did not check the token, since the client has failed too often. The
+// answer is 403 with [MessageTooManyFailures].
 type LimitError struct {
 	// RetryAfter is the time after which to try again; the response has it in seconds.
 	RetryAfter time.Duration
@@ -101,18 +103,17 @@ func (e *LimitError) Error() string {
 	return fmt.Sprintf("too many failed authentications, the next try is in %v", e.RetryAfter)
 }
 
-// LimitFailures returns an [Authorizer] that asks next, and limits how often a client may fail: each error of next that
-// matches [ErrInvalidToken] or [ErrExpiredToken] counts. While a client is over the limit, its tokens are not checked,
-// and the error is a [*LimitError]. Requests that next is checking at that moment are still answered. The clients of
-// the last 16,384 addresses are remembered.
+// LimitFailures returns an [Authorizer] that calls next, and limits how often a client may fail. Each error of next
+// that matches [ErrInvalidToken] or [ErrExpiredToken] counts as a failure. While a client is over the limit, its tokens
+// are not checked, and the error is a [*LimitError]. The clients of the last 16,384 addresses are remembered.
 //
-// clientAddress identifies clients. Nil means [RemoteAddress]. Behind a proxy that is the proxy's address, the same for
-// all its clients: there the host has to give a function that reads the header that its own proxy sets. Of an IPv6
-// address only the first 64 bits count, since a client can choose the others. Of another text the first 64 bytes count.
-// The empty address is not limited.
+// clientAddress identifies clients. Nil means [RemoteAddress]. Behind a proxy that is the address of the proxy, which
+// is the same for all clients; there the host must pass a function that reads the header which its own proxy sets. Of
+// an IPv6 address only the first 64 bits count, since a client can choose the others. Of any other text the first 64
+// bytes count. The empty address is not limited.
 func LimitFailures(next Authorizer, limit Rate, clientAddress func(*http.Request) string) (Authorizer, error) {
 	if next == nil {
-		return nil, errors.New("httpapi: LimitFailures has no Authorizer to ask")
+		return nil, errors.New("httpapi: LimitFailures needs an Authorizer")
 	}
 	if err := limit.check("the limit of failures"); err != nil {
 		return nil, fmt.Errorf("httpapi: %w", err)

@@ -40,7 +40,7 @@ func isAlphanumeric(c byte) bool {
 	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9'
 }
 
-// logAccess writes the line of a request. It has the route's pattern in place of the path, and no query.
+// logAccess logs a request, with the pattern of the route instead of the path, and without the query.
 func (h *handler) logAccess(c *call, status int, sent int64, took time.Duration) {
 	pattern := ""
 	if c.route != nil {
@@ -59,7 +59,7 @@ func (h *handler) logAccess(c *call, status int, sent int64, took time.Duration)
 	h.cfg.Logger.LogAttrs(c.r.Context(), slog.LevelInfo, "httpapi: request", attrs...)
 }
 
-// logFailure writes the reason of a failure, which the response does not have.
+// logFailure logs the reason of a failure, which the response does not show.
 func (h *handler) logFailure(ctx context.Context, c *call, message, reason string) {
 	h.cfg.Logger.LogAttrs(ctx, slog.LevelError, "httpapi: "+message,
 		slog.String("tenant", c.tenant),

@@ -6,23 +6,23 @@ import (
 	"net/http"
 )
 
-// Mux is a mux for [Mount]. http.ServeMux and chi's routers are such. [MuxFunc] makes one from a method that returns
-// something, as gorilla/mux's Handle does. Frameworks whose routes are not patterns such as /indexing/{tenant}/reindex
-// (gin, echo and fiber) get [NewHandler]'s handler for all paths under /indexing instead. The package's test module has
-// an example of each.
+// Mux is a mux for [Mount], such as an http.ServeMux or a router of chi. [MuxFunc] turns a function into one, for
+// methods that return something, as Handle of gorilla/mux does. Frameworks whose routes are not patterns such as
+// /indexing/{tenant}/reindex (gin, echo and fiber) serve the handler of [NewHandler] for all paths under /indexing
+// instead. The package's test module has an example of each.
 type Mux interface {
 	Handle(pattern string, handler http.Handler)
 }
 
-// MuxFunc makes a [Mux] out of a function.
+// MuxFunc is a function that is a [Mux].
 type MuxFunc func(pattern string, handler http.Handler)
 
 // Handle calls f.
 func (f MuxFunc) Handle(pattern string, handler http.Handler) { f(pattern, handler) }
 
-// Mount makes [NewHandler]'s handler answer the routes on mux, each by its pattern, below Config.Prefix. A router that
-// puts a prefix of its own in front of its patterns, as chi's Route does, needs no Config.Prefix, whether or not it
-// takes the prefix from the requests.
+// Mount registers the handler of [NewHandler] on mux for the pattern of each route, below Config.Prefix. A router that
+// puts its own prefix in front of its patterns, as Route of chi does, needs no Config.Prefix, whether or not it removes
+// the prefix from the requests.
 //
 // On an http.ServeMux each method is registered by itself, so that patterns of the host with wildcards, such as "GET /"
 // or "GET /{shop}/{page}", can be registered before and after. Requests with other methods, and for other paths under
@@ -50,12 +50,12 @@ func Mount(mux Mux, e Engine, cfg Config) error {
 		}
 	}
 	for _, pattern := range []string{"", "/"} {
-		_ = handle(mux, cfg.Prefix+"/"+base+pattern, h) // taken: it is the host's
+		_ = handle(mux, cfg.Prefix+"/"+base+pattern, h) // taken by the host
 	}
 	return nil
 }
 
-// methods are those that net/http names, except CONNECT, whose requests have no paths.
+// methods holds the methods that net/http names, except CONNECT, whose requests have no paths.
 var methods = []string{
 	http.MethodGet,
 	http.MethodHead,
@@ -70,9 +70,10 @@ var methods = []string{
 // deepest is the greatest number of segments below /indexing that a route has.
 const deepest = 4
 
-// mountByMethod mounts the routes. For all other requests, whose answers would otherwise not be the documented ones, it
-// then mounts those patterns that the host has not taken. One pattern for everything below /indexing would conflict
-// with every pattern of the host that has a wildcard in that place, so there is one per number of segments.
+// mountByMethod mounts the routes. All other requests below /indexing must also get documented answers, so it then
+// mounts patterns for them, unless the host has taken these. A single pattern for everything below /indexing would
+// conflict with every pattern of the host that has a wildcard in that place, so there is one pattern per number of
+// segments.
 func (h *handler) mountByMethod(mux *http.ServeMux) error {
 	for i := range h.routes {
 		rt := &h.routes[i]
@@ -107,7 +108,7 @@ func handle(mux Mux, pattern string, handler http.Handler) (err error) {
 // handleRest registers a pattern for each method that has none.
 func handleRest(mux *http.ServeMux, pattern string, handler http.Handler) {
 	for _, method := range methods {
-		_ = handle(mux, method+" "+pattern, handler) // taken: it is another route's, or the host's
+		_ = handle(mux, method+" "+pattern, handler) // taken by another route, or by the host
 	}
 }
 
@@ -117,7 +118,7 @@ type mounted struct {
 	route   *route
 }
 
-// at returns the handler for one route, whatever the prefix that the mux has put before its pattern.
+// at returns the handler for one route. The mux may have put a prefix before its pattern.
 func (h *handler) at(rt *route) http.Handler { return mounted{h, rt} }
 
 // ServeHTTP answers a request.

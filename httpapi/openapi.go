@@ -19,27 +19,27 @@ import (
 //go:embed openapi.json
 var document []byte
 
-// changesDocument has the additions to the document if there is a Config.Changes, by the members to which they belong.
+// changesDocument holds the additions to the document for Config.Changes, by the members to which they belong.
 //
 //go:embed openapi-changes.json
 var changesDocument []byte
 
-// throttleDocument is the same of Config.Throttle.
+// throttleDocument holds the additions for Config.Throttle.
 //
 //go:embed openapi-throttle.json
 var throttleDocument []byte
 
-// scheduleDocument is the same of Config.Schedule.
+// scheduleDocument holds the additions for Config.Schedule.
 //
 //go:embed openapi-schedule.json
 var scheduleDocument []byte
 
-// rollbackDocument is the same of Config.Rollbacks.
+// rollbackDocument holds the additions for Config.Rollbacks.
 //
 //go:embed openapi-rollback.json
 var rollbackDocument []byte
 
-// withPart adds a part to the document, as the first ones of their kind.
+// withPart adds the members of a part to the document, before the others of their kind.
 func withPart(document, part []byte) ([]byte, error) {
 	var parts map[string]map[string]json.RawMessage
 	if err := json.Unmarshal(part, &parts); err != nil {
@@ -54,7 +54,7 @@ func withPart(document, part []byte) ([]byte, error) {
 	return document, nil
 }
 
-// The URLs in the document, as they stand there.
+// The URLs in the embedded document.
 const (
 	plainServerURL = "/"
 	plainTokenURL  = "/oauth/token" //nolint:gosec // no credentials
@@ -74,7 +74,7 @@ func (h *handler) openAPI(c *call) (response, error) {
 	return response{status: http.StatusOK, body: replaceURL(body, "tokenUrl", plainTokenURL, token)}, nil
 }
 
-// replaceURL sets the one member of that name and value to another value.
+// replaceURL changes the value of the only member with that name and value.
 func replaceURL(document []byte, name, from, to string) []byte {
 	member := func(value string) []byte {
 		encoded, err := json.Marshal(value)

@@ -22,11 +22,11 @@ const (
 	no  = "false"
 )
 
-// boolOption reads a parameter of the query that is a field of the body as well. If both are given they say the same.
+// boolOption reads a parameter that can be in the query or in the body. If it is in both, the values must be the same.
 func boolOption(rawQuery string, fields map[string]json.RawMessage, name string) (set bool, err error) {
 	values, err := parseQuery(rawQuery, name)
 	if err != nil && strings.Contains(rawQuery, name) {
-		return false, err // of a query without the parameter nothing is read
+		return false, err // a query without the parameter is not parsed
 	}
 	var given []string
 	if field, ok := fields[name]; ok {
@@ -40,7 +40,7 @@ func boolOption(rawQuery string, fields map[string]json.RawMessage, name string)
 			return false, invalid("Invalid "+name, "'"+name+"' is true or false, in the query or in the body")
 		}
 		if text != given[0] {
-			return false, invalid("Ambiguous "+name, "'"+name+"' is one thing in the query and another one in the body")
+			return false, invalid("Ambiguous "+name, "'"+name+"' has different values in the query and in the body")
 		}
 	}
 	return len(given) > 0 && given[0] == yes, nil

@@ -8,16 +8,16 @@ import (
 )
 
 // Protect returns a handler for a route of the host's own, such as a search. It passes requests on to next if the
-// Authorizer of cfg grants the scope for the tenant, and answers all others as the endpoints do, with 400, 401 or 403,
-// and a line in the log. tenant finds the tenant in a request, for example by [http.Request.PathValue]; one that is
-// outside of the contract's grammar is refused before the Authorizer is asked. Of cfg, the Authorizer and the Logger
-// are used.
+// Authorizer of cfg grants the scope for the tenant. It answers and logs all others as the endpoints do, with 400, 401
+// or 403. The function tenant returns the tenant of a request, for example by [http.Request.PathValue]. A tenant
+// outside of the contract's grammar is refused before the Authorizer is called. Of cfg, only the Authorizer and the
+// Logger are used.
 func Protect(next http.Handler, scope string, tenant func(*http.Request) string, cfg Config) (http.Handler, error) {
 	if next == nil || tenant == nil {
 		return nil, errors.New("httpapi: Protect needs a handler, and a function that finds the tenant in a request")
 	}
 	if !isScope(scope) {
-		return nil, fmt.Errorf("httpapi: Protect has %q for a scope", scope)
+		return nil, fmt.Errorf("httpapi: Protect needs a scope, which %q is not", scope)
 	}
 	cfg = cfg.withDefaults()
 	if err := cfg.validate(); err != nil {

@@ -12,28 +12,29 @@ import (
 	"time"
 )
 
-// Check reports whether something that a server needs is there, such as a database. It returns when ctx ends.
+// Check returns an error unless something that a server needs, such as a database, is available. It must return when
+// ctx ends.
 type Check func(ctx context.Context) error
 
 const (
 	// checkTimeout is how long a check may take.
 	checkTimeout = 5 * time.Second
-	// checkInterval is how long an answer is believed: many probes cost no more than one.
+	// checkInterval is how long an answer is reused, so that many probes cost no more than one.
 	checkInterval = time.Second
 )
 
-// isReady is the word for a check that succeeds, and for all of them.
+// isReady is the status of a check that succeeds, and of the server if all checks succeed.
 const isReady = "ready"
 
-// readiness is the body of an answer. Reasons are in the log alone.
+// readiness is the body of an answer. It does not hold the reasons, which are logged.
 type readiness struct {
 	Status string            `json:"status"`
 	Checks map[string]string `json:"checks"`
 }
 
-// Ready returns a handler for a probe such as /readyz: 200 if every check succeeds, else 503, with the names of the
-// checks and whether they are ready. Reasons are in the log alone, once for each change. Callers need no token, and
-// learn nothing but the names. Nil discards the log.
+// Ready returns a handler for a probe such as /readyz. It answers 200 if every check succeeds, and 503 otherwise, with
+// the names of the checks and whether they are ready. Callers need no token, and learn nothing else. The reasons go to
+// the log, once for each change; a nil log discards them.
 func Ready(log *slog.Logger, checks map[string]Check) http.Handler {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
@@ -49,7 +50,7 @@ type prober struct {
 	mu     sync.Mutex
 	at     time.Time
 	answer readiness
-	was    map[string]bool // the checks that failed at last
+	was    map[string]bool // the checks that failed in the last round
 }
 
 // ServeHTTP answers a probe.
@@ -59,10 +60,10 @@ func (p *prober) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if answer.Status != isReady {
 		status = http.StatusServiceUnavailable
 	}
-	_, _ = jsonResponse(status, answer).write(w, r.Method, requestID(r.Header)) // the prober has gone
+	_, _ = jsonResponse(status, answer).write(w, r.Method, requestID(r.Header)) // the client has gone
 }
 
-// look returns the answer of a moment ago, or looks again.
+// look returns the last answer if it is recent, and otherwise makes the checks again.
 func (p *prober) look(ctx context.Context) readiness {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -83,7 +84,7 @@ func (p *prober) look(ctx context.Context) readiness {
 	return answer
 }
 
-// run makes all checks at the same time. One that does not return has failed.
+// run makes all checks at the same time. A check that does not return in time has failed.
 func (p *prober) run(ctx context.Context) map[string]error {
 	type outcome struct {
 		name string

@@ -10,7 +10,7 @@ import (
 	"productindex/reindex"
 )
 
-// modeFull is the one mode of the contract.
+// modeFull is the only mode of the contract.
 const modeFull = "FULL"
 
 // reindex is POST /indexing/{tenant}/reindex.
@@ -32,7 +32,7 @@ func (h *handler) reindex(c *call) (response, error) {
 	}
 	if _, _, err := h.start(c, e, options); err != nil {
 		if busy, ok := errors.AsType[*problem](err); ok && busy.status == http.StatusConflict {
-			busy.status = http.StatusBadRequest // the specification of this path has no other
+			busy.status = http.StatusBadRequest // the contract has no other status for this path
 		}
 		return response{}, err
 	}
@@ -90,8 +90,8 @@ func (h *handler) askEngine(ctx context.Context, c *call, ask func(context.Conte
 		return conflict("The job has ended", "A job that has ended stays as it is")
 	case errors.Is(err, reindex.ErrRunning):
 		return conflict("Another kind of job is in progress",
-			"A reindex, a dry run and a rollback never join one another, and none joins one that does not find out "+
-				"the difference if that is asked for: try again when the job in progress has ended, or cancel it")
+			"A reindex, a dry run and a rollback never join one another, and a run with a difference joins only another "+
+				"one with a difference: try again when the job in progress has ended, or cancel it")
 	case errors.Is(err, errors.ErrUnsupported):
 		return invalid("Unsupported difference",
 			"The index of this service cannot be compared with another one: leave 'difference' out")

@@ -12,8 +12,8 @@ import (
 	"productindex/reindex"
 )
 
-// Rollbacker goes back to generations of the index that were live. [*reindex.Engine] is one, with the promises of its
-// documentation.
+// Rollbacker goes back to generations of the index that were live. [*reindex.Engine] implements it; its documentation
+// has the promises.
 type Rollbacker interface {
 	StartWith(ctx context.Context, tenant string, options reindex.Options) (job reindex.Job, started bool, err error)
 	Generations(ctx context.Context, tenant string) ([]reindex.GenerationInfo, error)
@@ -68,7 +68,7 @@ func (h *handler) rollBack(c *call) (response, error) {
 // backStarter begins rollbacks.
 type backStarter struct{ Rollbacker }
 
-// StartWith says in the words of this endpoint that the index cannot go back.
+// StartWith begins a rollback. Its error for an index that cannot go back has the words of this endpoint.
 func (b backStarter) StartWith(
 	ctx context.Context, tenant string, options reindex.Options,
 ) (job reindex.Job, started bool, err error) {
@@ -129,7 +129,7 @@ func (h *handler) listGenerations(c *call) (response, error) {
 	err := h.askEngine(c.r.Context(), c, func(ctx context.Context) (err error) {
 		infos, err = h.cfg.Rollbacks.Generations(ctx, c.tenant)
 		if errors.Is(err, errors.ErrUnsupported) {
-			err = nil // an index that keeps none
+			err = nil // an index that keeps no generations
 		}
 		return err
 	})

@@ -24,7 +24,7 @@ type operation struct {
 	scope  string // empty: without authorization
 	serve  func(*handler, *call) (response, error)
 
-	authorizes bool // by itself: it is about more than one tenant
+	authorizes bool // by itself, since it is about more than one tenant
 }
 
 // base is the first segment of every route.
@@ -60,8 +60,8 @@ var routes = []route{
 	}},
 }
 
-// match finds the one of the routes of an escaped path, and the values of the parameters in its pattern. The path is
-// split before its segments are decoded, so that an encoded slash does not separate.
+// match finds the route for an escaped path, and the values of the parameters in its pattern. The path is split before
+// its segments are decoded, so that an encoded slash does not separate segments.
 func match(routes []route, escapedPath string) (*route, map[string]string) {
 	got := segments(escapedPath)
 	for i := range routes {

@@ -8,9 +8,9 @@ import (
 	"productindex/reindex/schedule"
 )
 
-// Schedule holds when tenants are reindexed by the clock. [*schedule.Scheduler] is one.
+// Schedule holds the times at which tenants are reindexed. [*schedule.Scheduler] implements it.
 type Schedule interface {
-	// Of returns the tenant's entries, and how they stand. It may be called concurrently.
+	// Of returns the tenant's entries with their states. It may be called concurrently.
 	Of(tenant string) []schedule.Status
 }
 
@@ -59,7 +59,7 @@ func viewScheduled(s schedule.Status) scheduledView {
 	return view
 }
 
-// timeOrNone returns a time as responses have it; empty if it is zero.
+// timeOrNone returns a time in the format of responses, or an empty text if it is zero.
 func timeOrNone(t time.Time) string {
 	if t.IsZero() {
 		return ""

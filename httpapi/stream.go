@@ -26,7 +26,7 @@ type eventStream struct {
 	control *http.ResponseController
 	shown   func(reindex.Job) jobquery.Job
 	last    string          // the id of the state that the client knows
-	taken   <-chan struct{} // closed: its place is another one's
+	taken   <-chan struct{} // closed when another stream gets its place
 	failure error           // of the engine, or of a wrapper that does not flush; it does not reach the client
 
 	w    http.ResponseWriter
@@ -86,7 +86,7 @@ func (s *eventStream) follow(ctx context.Context, f *feed) error {
 	}
 }
 
-// once sends one state only, because a wrapper did not flush as it had promised.
+// once sends a single state, since a wrapper did not flush although it seemed to be able to.
 func (s *eventStream) once(job reindex.Job) error {
 	s.failure = errCannotFlush
 	text, err := onceText(s.shown(job), s.last)

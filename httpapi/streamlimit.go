@@ -8,12 +8,12 @@ import (
 	"time"
 )
 
-// freeStreams is the number of streams that are sent events as often as they come.
+// freeStreams is the number of streams that get events without a longer interval.
 const freeStreams = 50
 
-// streamSlots hands out the places of event streams. A tenant may have all the places that no other tenant wants. If
-// none is left for a tenant that has fewer than another one, the newest stream of the tenant with the most gives up its
-// place.
+// streamSlots manages the places of event streams. A tenant may have all the places that no other tenant wants. If no
+// place is left for a tenant that has fewer than another one, the newest stream of the tenant with the most places
+// loses its place.
 type streamSlots struct {
 	most int
 
@@ -25,7 +25,7 @@ type streamSlots struct {
 // streamSlot is a place.
 type streamSlot struct {
 	tenant string
-	ended  chan struct{} // closed: the stream has to end, its place has been taken
+	ended  chan struct{} // closed when the stream has to end, since its place has been taken
 }
 
 func newStreamSlots(most int) *streamSlots {
@@ -104,7 +104,7 @@ func tooManyStreams() error {
 // errCannotFlush is the reason why a client gets only one state of its job.
 var errCannotFlush = errors.New(
 	"an event stream cannot be flushed: the http.ResponseWriter of this request sends nothing before its handler " +
-		"has returned, so that each client gets the state of its job once and has to come back; give the wrapper a method " +
+		"has returned, so each client gets the state of its job once and has to come back; give the wrapper a method " +
 		"Unwrap() http.ResponseWriter, and keep http.TimeoutHandler away from …/events",
 )
 
@@ -118,12 +118,12 @@ func canFlush(w http.ResponseWriter) bool {
 	if !wraps {
 		return flushes
 	}
-	inner := wrapper.Unwrap() // a Flush method of a wrapper needs what it wraps
+	inner := wrapper.Unwrap() // a Flush method of a wrapper needs the wrapped writer
 	return inner != nil && canFlush(inner)
 }
 
-// StopOnShutdown returns a channel that is closed as soon as server.Shutdown is called. It is for [Config].Stopping, so
-// that the server does not wait for event streams, which last as long as their jobs.
+// StopOnShutdown returns a channel for [Config].Stopping, which is closed as soon as server.Shutdown is called. Thus
+// the server does not wait for event streams, which last as long as their jobs.
 func StopOnShutdown(server *http.Server) <-chan struct{} {
 	stopping := make(chan struct{})
 	server.RegisterOnShutdown(sync.OnceFunc(func() { close(stopping) }))

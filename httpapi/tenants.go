@@ -13,7 +13,7 @@ import (
 	"productindex/reindex"
 )
 
-// maxTenants is the greatest number of tenants in an answer. Each costs a query of the store of jobs.
+// maxTenants is the greatest number of tenants in an answer. Each costs a query of the job store.
 const maxTenants = 200
 
 // tenantView is the schema ReindexTenant.
@@ -109,8 +109,8 @@ func (h *handler) tenants(c *call) (tenants []string, err error) {
 	return slices.Compact(tenants), nil
 }
 
-// scopesOf returns the scopes that the caller has for a tenant: none if the caller may not even view it. An error says
-// that there are none for any tenant.
+// scopesOf returns the scopes that the caller has for a tenant, and none if the caller may not view it. An error means
+// that the caller has no scopes for any tenant.
 func (h *handler) scopesOf(c *call, tenant string) ([]string, error) {
 	of := *c
 	of.tenant = tenant

@@ -11,7 +11,7 @@ import (
 	"productindex/reindex/throttle"
 )
 
-// Throttle holds how fast each tenant's products are read. [*throttle.Throttle] is one.
+// Throttle limits how fast the products of each tenant are read. [*throttle.Throttle] implements it.
 type Throttle interface {
 	Limits(tenant string) throttle.Limits
 	SetLimits(tenant string, l throttle.Limits) error
@@ -69,8 +69,8 @@ func (h *handler) putThrottle(c *call) (response, error) {
 	return h.getThrottle(c)
 }
 
-// parseThrottle returns the limits of a body. A limit that is not there is none; a field with another name is
-// refused, as it could be meant for a limit.
+// parseThrottle returns the limits of a body. A missing limit means no limit. An unknown field is refused, since it may
+// be a misspelt limit.
 func parseThrottle(body []byte) (limits throttle.Limits, err error) {
 	fields, err := parseObject(body)
 	if err != nil {

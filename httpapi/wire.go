@@ -23,12 +23,12 @@ const MessageTooManyTriggers = "Too many reindex requests"
 // Retry-After has the seconds to wait.
 const MessageTooManyFailures = "Too many failed authentications"
 
-// response is an answer in full, ready to be written.
+// response is a complete answer, ready to be written.
 type response struct {
 	status int
 	header map[string]string                                 // beyond those that every response has
 	body   []byte                                            // JSON, or none
-	stream func(http.ResponseWriter) (sent int64, err error) // writes the body instead, as it comes about
+	stream func(http.ResponseWriter) (sent int64, err error) // if it is set, writes the body piece by piece
 }
 
 // problem is an error that is answered with an errorMessage.
@@ -101,8 +101,8 @@ func (u *unauthorized) Error() string {
 	return ErrInvalidToken.Error()
 }
 
-// toWire is the one place where errors become responses. A caller sees of a foreign error only the id under which the
-// log has it.
+// toWire is the only place that turns errors into responses. Of a foreign error, a caller sees only the id under which
+// it was logged.
 func toWire(err error, requestID string) response {
 	var (
 		u *unauthorized

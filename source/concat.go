@@ -13,8 +13,8 @@ import (
 )
 
 // Concat returns a source of the products of all the sources, one source after the other. Each of them must know the
-// tenant, and an id must be in one of them only. It counts if all of them do, and finds products by id if all of them
-// do. Places, and errors, name the source by its number, from 1 on.
+// tenant, and no two of them may have products with the same id. The source counts if all of them do, and finds
+// products by id if all of them do. Places and errors name the source by its number, from 1.
 func Concat(sources ...reindex.Source) reindex.Source {
 	c := concat(slices.Clone(sources))
 	finders := make([]reindex.Finder, len(c))
@@ -121,13 +121,13 @@ func (c concatSnapshot) sum(of func(reindex.Snapshot) (int64, error)) (int64, er
 	return sum, nil
 }
 
-// piece is a part of one of the sources, or the whole of one that cannot be split.
+// piece is a part of one of the sources, or a whole source that cannot be split.
 type piece struct {
 	Source int     `json:"source"` // from 1 on
 	Part   *string `json:"part,omitempty"`
 }
 
-// Split splits each snapshot. One that cannot be split is a single piece. A part is a list of pieces.
+// Split splits each snapshot. A snapshot that cannot be split is a single piece. A part is a list of pieces.
 func (c concatSnapshot) Split(ctx context.Context, n int) ([]string, error) {
 	if n < 1 {
 		return nil, fmt.Errorf("source: %d parts were asked for", n)
@@ -158,7 +158,7 @@ func (c concatSnapshot) Split(ctx context.Context, n int) ([]string, error) {
 	return names, nil
 }
 
-// split returns the names of a snapshot's parts, or nil for the whole of one that cannot be split.
+// split returns the names of a snapshot's parts. For a snapshot that cannot be split it returns a single nil.
 func split(ctx context.Context, snap reindex.Snapshot, n int) ([]*string, error) {
 	splitter, ok := reindex.As[reindex.Splitter](snap)
 	if !ok {
@@ -184,7 +184,7 @@ func (c concatSnapshot) Part(ctx context.Context, name string) iter.Seq2[reindex
 	seqs := make([]iter.Seq2[reindex.Product, error], len(pieces))
 	for i, p := range pieces {
 		if p.Source < 1 || p.Source > len(c) {
-			return failing(fmt.Errorf("source: a part is of source %d, there are %d", p.Source, len(c)))
+			return failing(fmt.Errorf("source: a part belongs to source %d, but there are only %d", p.Source, len(c)))
 		}
 		seq, err := c.piece(ctx, p)
 		if err != nil {
@@ -220,7 +220,7 @@ func (c concatSnapshot) Locate(ctx context.Context, ids ...string) (map[string]s
 		}
 		located = true
 		for id, place := range places {
-			if _, taken := all[id]; !taken { // the first one is read first
+			if _, taken := all[id]; !taken { // of the first one that is read
 				all[id] = c.where(i, place)
 			}
 		}
@@ -263,7 +263,7 @@ func (c concatSnapshot) named(i int, seq iter.Seq2[reindex.Product, error]) iter
 	}
 }
 
-// chain joins sequences. It ends with the first error that ends one of them.
+// chain joins sequences. It ends with the first error that ends a sequence.
 func chain(seqs []iter.Seq2[reindex.Product, error]) iter.Seq2[reindex.Product, error] {
 	return func(yield func(reindex.Product, error) bool) {
 		for _, seq := range seqs {

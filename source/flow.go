@@ -11,11 +11,11 @@ import (
 	"productindex/source/internal/public"
 )
 
-// Map returns a source whose products are what fn makes of those of src. fn must keep ids unique, and must not change
-// p.Body in place. A [*reindex.RecordError] of fn rejects the one product; any other error ends the sequence.
+// Map returns a source that passes each product of src to fn, and yields the result. fn must keep ids unique and must
+// not modify p.Body. A [*reindex.RecordError] of fn rejects the one product; any other error ends the sequence.
 //
-// Products are found by the ids that they have in src. Once fn has changed an id, Find fails, and so does an
-// Engine.Update that has to look products up.
+// Find uses the ids that products have in src. Once fn has changed an id, Find fails, and so does an Engine.Update that
+// has to look products up.
 func Map(
 	src reindex.Source,
 	fn func(ctx context.Context, tenant string, p reindex.Product) (reindex.Product, error),
@@ -34,8 +34,8 @@ func Map(
 	return f.source()
 }
 
-// Filter returns a source of those products of src for which keep returns true. Their number is not known before, so it
-// neither counts nor estimates. Errors of keep are as those of the function of [Map].
+// Filter returns a source of the products of src for which keep returns true. It neither counts nor estimates, since
+// their number is not known in advance. Errors of keep are handled like those of fn in [Map].
 func Filter(
 	src reindex.Source,
 	keep func(ctx context.Context, tenant string, p reindex.Product) (bool, error),
@@ -54,19 +54,20 @@ func Filter(
 // emitter yields a product, and reports whether the consumer wants more.
 type emitter func(reindex.Product) bool
 
-// change makes products of one product and gives each to emit. It returns false as soon as emit does, or an error.
+// change turns one product into any number of products and passes each to emit. It returns false as soon as emit does,
+// or an error.
 type change func(ctx context.Context, s *flowSnapshot, p reindex.Product, emit emitter) (bool, error)
 
-// flow is a source whose products are made from those of another one. It has no Unwrap, since the capabilities of the
-// other one are not its own.
+// flow is a source whose products are made from those of another one. It has no Unwrap, since it does not have all
+// capabilities of the other source.
 type flow struct {
 	src reindex.Source
-	// times is the number of products that are made of each; 0: it is not known.
+	// times is the number of products made from each product; 0 if it is not known.
 	times  int64
 	change change
-	// origins returns the ids of the products of which the one with the id can be made. Nil: its own id.
+	// origins returns the ids of the products from which the product with the id can be made. Nil: only that id.
 	origins func(id string) []string
-	// complete, if it is set, checks a snapshot of which everything has been read.
+	// complete, if it is set, checks a snapshot that has been read to its end.
 	complete func(*flowSnapshot) error
 	renames  atomic.Bool // an id was changed, and there are no origins
 }
@@ -79,7 +80,7 @@ func (f *flow) source() reindex.Source {
 	return f
 }
 
-// originsOf returns the ids of the products of which those with the ids can be made, each once.
+// originsOf returns the ids of the products from which the products with the ids can be made, each once.
 func (f *flow) originsOf(ids []string) []string {
 	if f.origins == nil {
 		return ids
@@ -104,10 +105,10 @@ type findingFlow struct {
 	finder reindex.Finder
 }
 
-// errRenamed: products are not found by the ids that they have been given.
+// errRenamed means that products cannot be found by the ids that fn has given them.
 var errRenamed = errors.New(
 	"source: the function given to Map changes ids, so products cannot be looked up by id: " +
-		"give Engine.Update their bodies",
+		"pass their bodies to Engine.Update",
 )
 
 // Find yields the products made of those that the wrapped source finds.
@@ -156,7 +157,7 @@ func (s *flowSnapshot) Products(ctx context.Context) iter.Seq2[reindex.Product, 
 	return s.checked(ctx, s.through(ctx, s.inner.Products(ctx)), func() bool { return true })
 }
 
-// checked ends a sequence with the error of complete, if end reports that everything has been read.
+// checked ends a sequence with the error of complete if end reports that everything has been read.
 func (s *flowSnapshot) checked(
 	ctx context.Context, seq iter.Seq2[reindex.Product, error], end func() bool,
 ) iter.Seq2[reindex.Product, error] {
@@ -181,12 +182,12 @@ func (s *flowSnapshot) checked(
 // Close closes the wrapped snapshot.
 func (s *flowSnapshot) Close() error { return s.inner.Close() }
 
-// uncounted is the error of a count that is not known.
+// uncounted returns the error of a count that is not known.
 func (s *flowSnapshot) uncounted() error {
 	return fmt.Errorf("source: the number of products made from %T is not known: %w", s.inner, errors.ErrUnsupported)
 }
 
-// Count returns the count of the wrapped snapshot times the number of products made of each.
+// Count returns the count of the wrapped snapshot times the number of products made from each.
 func (s *flowSnapshot) Count(ctx context.Context) (int64, error) {
 	if s.flow.times == 0 {
 		return 0, s.uncounted()
@@ -195,7 +196,7 @@ func (s *flowSnapshot) Count(ctx context.Context) (int64, error) {
 	return n * s.flow.times, err
 }
 
-// Estimate returns the estimate of the wrapped snapshot times the number of products made of each.
+// Estimate returns the estimate of the wrapped snapshot times the number of products made from each.
 func (s *flowSnapshot) Estimate(ctx context.Context) (int64, error) {
 	if s.flow.times == 0 {
 		return 0, s.uncounted()
@@ -224,7 +225,7 @@ func (s *flowSnapshot) Part(ctx context.Context, name string) iter.Seq2[reindex.
 	return s.checked(ctx, s.through(ctx, splitter.Part(ctx, name)), func() bool { return s.read.end(name) })
 }
 
-// Locate returns the places of the products of which those with the ids are made.
+// Locate returns the places of the products from which the products with the ids are made.
 func (s *flowSnapshot) Locate(ctx context.Context, ids ...string) (map[string]string, error) {
 	if s.flow.origins == nil {
 		return locate(ctx, s.inner, ids)

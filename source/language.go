@@ -23,8 +23,8 @@ func textIn(texts []text, language string) []byte {
 	return nil
 }
 
-// textsOf returns the texts of a language map, one per language: the first one that is not null. It reports whether the
-// value is a map.
+// textsOf returns the texts of a language map, for each language the first one that is not null. It reports whether the
+// value is such a map.
 func textsOf(value []byte) (texts []text, isMap bool) {
 	add := func(language string, value []byte) {
 		if string(value) != "null" && textIn(texts, language) == nil {
@@ -52,8 +52,8 @@ func textsOf(value []byte) (texts []text, isMap bool) {
 	return nil, false
 }
 
-// entryOf returns the language and the value of an element of a list of texts. The value is nil if it is another
-// element.
+// entryOf returns the language and the value of an element of a list of texts. The value is nil if the element is not a
+// text.
 func entryOf(element []byte) (language string, value []byte) {
 	if element[0] != '{' {
 		return "", nil
@@ -75,7 +75,7 @@ func entryOf(element []byte) (language string, value []byte) {
 	return "", nil
 }
 
-// sameLanguage reports whether two names are those of one language.
+// sameLanguage reports whether two names stand for the same language.
 func sameLanguage(a, b string) bool {
 	return a == b || strings.EqualFold(strings.ReplaceAll(a, "_", "-"), strings.ReplaceAll(b, "_", "-"))
 }
@@ -98,7 +98,7 @@ func usualSpelling(language string) string {
 		case i > 0 && len(part) == 4:
 			spelled = strings.ToUpper(part[:1]) + strings.ToLower(part[1:])
 		}
-		if len(spelled) == len(part) { // which is not so in every script
+		if len(spelled) == len(part) { // upper case can be longer in some scripts
 			copy(out[at:], spelled)
 		}
 		at += len(part)

@@ -11,39 +11,38 @@ import (
 	"productindex/source/internal/rawjson"
 )
 
-// Localization adjusts [Localize], which rewrites maps from language to text.
+// Localization configures [Localize], which rewrites maps from language to text.
 //
 // Such a map is an object, {"en": "Boot", "de-AT": "Stiefel"}, or an array of objects with language and value,
-// [{"language": "en", "value": "Boot"}]; instead of language, "locale" or "lang" is understood, and instead of value,
-// "text". Languages are compared without regard to case, and - and _ between their parts are the same. A null does not
-// count as a text.
+// [{"language": "en", "value": "Boot"}]; "locale" and "lang" are accepted instead of "language", and "text" instead of
+// "value". Languages are compared without regard to case, and - equals _. A null does not count as a text.
 type Localization struct {
-	// Fields are the paths of the fields that hold such maps, such as "name" or "**.label"; see [Select] for their form.
-	// Another value in such a field stays as it is, for all languages.
+	// Fields are the paths of the fields that hold such maps, such as "name" or "**.label"; see [Select] for their form. A
+	// value that is not a map stays as it is, for all languages.
 	Fields []string
 
-	// Languages are the languages to keep, such as "en" and "de". Empty: those of each product, spelled as BCP 47
-	// recommends: en, de-AT, zh-Hans.
+	// Languages are the languages to keep, such as "en" and "de". If it is empty, all languages of a product are kept,
+	// spelled as BCP 47 recommends: en, de-AT, zh-Hans.
 	Languages []string
 
-	// Fallback are the languages whose text is used if there is none in a document's own language, the first one first.
-	// Only with DocumentPerLanguage.
+	// Fallback lists the languages whose text is used if there is none in the language of a document, in order of
+	// preference. It needs DocumentPerLanguage.
 	Fallback []string
 
-	// DocumentPerLanguage makes one document of each language: each map is replaced by its text in that language, or left
-	// out if there is none. The document's id is the product's, an @ and the language; its member "language" is the
-	// language. A product without any map stays one document, as it is, if Languages is empty.
+	// DocumentPerLanguage makes one document per product and language. Each map is replaced by its text in that language,
+	// or left out if there is none. The id of the document is that of the product, followed by an @ and the language,
+	// which is also in the member "language". If Languages is empty, a product without maps is not changed.
 	//
-	// Otherwise a product stays one document, and each map an object with the languages as its members: the text of "name"
-	// in German is name.de, which the mapping of package bleveindex analyzes as German. A map without a text to keep is
-	// left out.
+	// Otherwise a product remains one document, and each map becomes an object with the languages as its members. For
+	// example, the German text of "name" is name.de, which package bleveindex analyzes as German. A map without a text to
+	// keep is left out.
 	DocumentPerLanguage bool
 }
 
-// Localize returns a source whose products are localized as l says. A body that is not a JSON object passes unchanged,
-// for the engine to reject. It counts as src does if the number of documents is the same for each product: with
-// Languages, or without DocumentPerLanguage. Products are found by the ids of documents. The error names a field path
-// that is malformed.
+// Localize returns a source whose products are localized as l says. A body that is not a JSON object is passed on
+// unchanged, for the engine to reject. The source counts if src does and the number of documents is the same for each
+// product: with Languages, or without DocumentPerLanguage. Find accepts the ids of documents. The error names a
+// malformed field path.
 func Localize(src reindex.Source, l Localization) (reindex.Source, error) {
 	parsed, err := parsePaths(l.Fields)
 	if err != nil {
@@ -67,7 +66,7 @@ func Localize(src reindex.Source, l Localization) (reindex.Source, error) {
 	return f.source(), nil
 }
 
-// productsOf returns the ids of the products that can become the document: those before an @, and the document's own.
+// productsOf returns the ids of the products that can become the document: each text before an @, and the id itself.
 func productsOf(id string) []string {
 	ids := []string{id}
 	for i := 1; i < len(id); i++ {
@@ -95,7 +94,7 @@ func (l localizer) fields(_ context.Context, _ *flowSnapshot, p reindex.Product,
 // documents makes one document per language.
 func (l localizer) documents(_ context.Context, _ *flowSnapshot, p reindex.Product, emit emitter) (bool, error) {
 	if !isObject(p.Body) {
-		return emit(p), nil // rejected once, under the id that it has
+		return emit(p), nil // rejected once, under its own id
 	}
 	languages := l.Languages
 	if len(languages) == 0 {
@@ -176,7 +175,7 @@ func withLanguage(object []byte, language string) []byte {
 	return append(out, '}')
 }
 
-// replaceMap appends what a language map becomes: a member with a comma after it, or nothing.
+// replaceMap appends the replacement of a language map: a member with a comma after it, or nothing.
 type replaceMap func(dst, quoted []byte, texts []text) []byte
 
 // rewrite returns the object with its language maps replaced.

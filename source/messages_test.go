@@ -42,7 +42,7 @@ func TestPublicMessages(t *testing.T) {
 		"Concat fails": {source.Concat(source.Map(s, fails)), ""},
 		"Select": {
 			must(t)(source.Select(s, "prise", "a.b")),
-			`none of the fields selected, ["prise" "a.b"], is in any of 3 products: each would be indexed as {}`,
+			`none of the selected fields, ["prise" "a.b"], is in any of 3 products: each would be indexed as {}`,
 		},
 	} {
 		var failed error

@@ -17,14 +17,14 @@ type segmentKind int
 
 const (
 	segmentName segmentKind = iota // one member, by its name
-	segmentOne                     // *: any one member
-	segmentMany                    // **: any number of members, one below the other, also none
+	segmentOne                     // *: any member
+	segmentMany                    // **: any number of nested members, also none
 )
 
 // paths are the patterns that a field path can match.
 type paths [][]segment
 
-// position is a place in a pattern: what precedes it has been matched.
+// position is a place in a pattern. The segments before it have been matched.
 type position struct{ path, segment int }
 
 // parsePaths parses patterns; see [Select] for their form.
@@ -112,7 +112,7 @@ func (p paths) step(dst, at []position, name []byte) (next []position, full bool
 	return dst, full
 }
 
-// add appends a position unless it is there already, from base on, and those that ** leads to without a member.
+// add appends a position, unless dst has it already from base on, and the positions that ** can reach without a member.
 func (p paths) add(dst []position, base int, pos position) (positions []position, full bool) {
 	for ; pos.segment < len(p[pos.path]); pos.segment++ {
 		if !slices.Contains(dst[base:], pos) {

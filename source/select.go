@@ -11,22 +11,22 @@ import (
 	"productindex/source/internal/rawjson"
 )
 
-// Select returns a source whose products have only the fields that one of the paths names, with everything below them.
+// Select returns a source whose products have only the fields that match one of the paths, with everything below them.
 //
-// A path is the names of members from the outside in, with dots between them: "price", "metadata.mixins". In place of a
-// name, * stands for any one and ** for any number of them, also none: "**.label" is every label, wherever it is. A
-// backslash makes the next character a part of the name. Arrays do not count: "variants.sku" is the sku of each
-// variant. An object or an array in which nothing is selected is left out.
+// A path consists of the names of members from the outside in, with dots between them: "price", "metadata.mixins".
+// Instead of a name, * stands for any name, and ** for any number of names, also none: "**.label" is every label,
+// wherever it is. A backslash makes the next character a part of the name. Arrays have no segment of their own:
+// "variants.sku" is the sku of each variant. An object or an array in which nothing is selected is left out.
 //
-// The text of the fields that are kept does not change. A body that is not a JSON object passes unchanged, for the
-// engine to reject. The error names a path that is malformed. The source counts as src does. If no product has any of
-// the fields, a read ends with an error that names the paths, since one of them is probably misspelt.
+// The text of the selected fields does not change. A body that is not a JSON object is passed on unchanged, for the
+// engine to reject. The error names a malformed path. The source counts if src does. If no product has any of the
+// fields, a read ends with an error that names the paths, since they are probably misspelt.
 func Select(src reindex.Source, paths ...string) (reindex.Source, error) {
 	return prune(src, paths, true)
 }
 
-// Exclude returns a source whose products lack the fields that one of the paths names, with everything below them; see
-// [Select] for paths. Objects and arrays that become empty stay. The source counts as src does.
+// Exclude returns a source whose products lack the fields that match one of the paths, with everything below them; see
+// [Select] for paths. Objects and arrays that become empty stay. The source counts if src does.
 func Exclude(src reindex.Source, paths ...string) (reindex.Source, error) {
 	return prune(src, paths, false)
 }
@@ -55,7 +55,7 @@ func prune(src reindex.Source, patterns []string, keep bool) (reindex.Source, er
 		f.complete = func(s *flowSnapshot) error {
 			if n := s.read.products.Load(); n > 0 && s.read.matching.Load() == 0 {
 				return fmt.Errorf("source: tenant %q: %w", s.tenant, public.Errorf(
-					"none of the fields selected, %q, is in any of %d products: each would be indexed as {}", patterns, n))
+					"none of the selected fields, %q, is in any of %d products: each would be indexed as {}", patterns, n))
 			}
 			return nil
 		}
@@ -71,7 +71,7 @@ func isObject(body []byte) bool {
 // pruner copies the fields to keep of one product.
 type pruner struct {
 	paths paths
-	keep  bool       // the fields that match; otherwise: those that do not
+	keep  bool       // keep the fields that match; otherwise those that do not match
 	stack []position // of all levels
 	space [32]position
 }

@@ -9,7 +9,7 @@ import (
 )
 
 // Slice is a source of the same products for every tenant, for tests and for catalogues that are in memory. It counts,
-// locates, finds and splits them. A product can be in it twice. The slice must not be changed while it is read.
+// locates, finds and splits them. A product may be in it twice. The slice must not be modified while it is read.
 type Slice []reindex.Product
 
 // Open returns a snapshot of s.
@@ -54,7 +54,7 @@ func (s sliceSnapshot) Count(context.Context) (int64, error) {
 	return int64(len(ids)), nil
 }
 
-// Split names ranges of about the same length.
+// Split returns the names of ranges of about the same length.
 func (s sliceSnapshot) Split(_ context.Context, n int) ([]string, error) {
 	if n < 1 {
 		return nil, fmt.Errorf("source: %d parts were asked for", n)

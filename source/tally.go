@@ -10,10 +10,10 @@ type tally struct {
 	products, matching atomic.Int64
 
 	mu   sync.Mutex
-	left map[string]bool // parts that have not been read to their ends; nil: the snapshot was not split here
+	left map[string]bool // parts that have not been read to their ends; nil if the snapshot was not split here
 }
 
-// expect notes the parts that together are everything.
+// expect notes the parts of which the snapshot consists.
 func (t *tally) expect(parts []string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -23,8 +23,8 @@ func (t *tally) expect(parts []string) {
 	}
 }
 
-// end notes that a part has been read, and reports whether it was the last one. In a process that reads parts which
-// another process named it reports false.
+// end notes that a part has been read, and reports whether it was the last one. It reports false in a process that did
+// not split the snapshot.
 func (t *tally) end(part string) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()

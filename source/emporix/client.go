@@ -18,18 +18,18 @@ import (
 	"productindex/source/internal/rawjson"
 )
 
-// span is a page of the catalogue: which one, of what size.
+// span identifies a page of the catalogue by its number and size.
 type span struct{ number, size int }
 
 func (s span) start() int { return (s.number - 1) * s.size }
 func (s span) end() int   { return s.number * s.size }
 
-// page is what the service answered to a request.
+// page is the answer of the service to a request.
 type page struct {
 	span
 
 	products []entry
-	total    int    // of all products, when the page was made; not known of a page that a cursor leads to
+	total    int    // of all products at that time; not known for a page that was reached by a cursor
 	next     string // the cursor that leads to the page after it, if the service has cursors
 }
 
@@ -40,7 +40,7 @@ type entry struct {
 	bad error
 }
 
-// query is the question of a request: a page of the catalogue, the page behind a cursor, or the products with some ids.
+// query is the subject of a request: a page of the catalogue, the page after a cursor, or the products with some ids.
 type query struct {
 	span
 
@@ -48,7 +48,7 @@ type query struct {
 	ids    []string
 }
 
-// String describes the question, for errors.
+// String describes the query, for errors.
 func (q query) String() string {
 	switch {
 	case q.cursor != "":
@@ -59,7 +59,7 @@ func (q query) String() string {
 	return fmt.Sprintf("page %d of %d products", q.number, q.size)
 }
 
-// fetch requests a page until it comes whole.
+// fetch requests a page until it arrives whole.
 func (s *Source) fetch(ctx context.Context, tenant string, q query) (page, error) {
 	var p page
 	err := s.retry(ctx, tenant, s.listURL(tenant, q), func(resp *http.Response) (err error) {
@@ -72,7 +72,7 @@ func (s *Source) fetch(ctx context.Context, tenant string, q query) (page, error
 	return p, nil
 }
 
-// retry makes a request until its answer is read.
+// retry repeats a request until its answer has been read.
 func (s *Source) retry(ctx context.Context, tenant, address string, read func(*http.Response) error) error {
 	return try(ctx, s.cfg.Retry, func() error {
 		attempt, cancel := context.WithTimeout(ctx, s.cfg.Timeout)
@@ -86,19 +86,19 @@ func (s *Source) retry(ctx context.Context, tenant, address string, read func(*h
 			err = permanent(err)
 		}
 		if attempt.Err() != nil && ctx.Err() == nil && err != nil {
-			err = public.Errorf("no answer within %v", s.cfg.Timeout) // not a deadline of the caller's
+			err = public.Errorf("no answer within %v", s.cfg.Timeout) // it was not a deadline of the caller
 		}
 		return err
 	})
 }
 
-// unauthorizedError: the service does not accept the token.
+// unauthorizedError means that the service does not accept the token.
 type unauthorizedError struct{ err error }
 
 func (e *unauthorizedError) Error() string { return e.err.Error() }
 func (e *unauthorizedError) Unwrap() error { return e.err }
 
-// request makes one request, with another token than the refused one, and returns the token that it used.
+// request makes one request, with a token other than the refused one, and returns the token that it used.
 func (s *Source) request(
 	ctx context.Context,
 	tenant, address, refused string,
@@ -129,17 +129,17 @@ func (s *Source) request(
 	return token, read(resp)
 }
 
-// unreachable marks an error of a connection, which names hosts.
+// unreachable gives the error of a connection, which names hosts, a public text.
 func unreachable(err error) error {
 	return reindex.Public(err, "the product service cannot be reached")
 }
 
-// productsURL is the address of a tenant's products.
+// productsURL returns the address of a tenant's products.
 func (s *Source) productsURL(tenant string) string {
 	return strings.TrimRight(s.cfg.BaseURL, "/") + "/product/" + url.PathEscape(tenant) + "/products"
 }
 
-// listURL is the address of a question.
+// listURL returns the address of a query.
 func (s *Source) listURL(tenant string, q query) string {
 	values := url.Values{}
 	maps.Copy(values, s.cfg.Params)
@@ -201,7 +201,7 @@ func (s *Source) read(resp *http.Response, q query) (page, error) {
 		p.total, err = strconv.Atoi(resp.Header.Get("X-Total-Count"))
 		if err != nil || p.total < 0 {
 			return page{}, permanent(
-				public.Errorf("the answer's header X-Total-Count is not a number: the end of the catalogue is not known"),
+				public.Errorf("the answer's header X-Total-Count is not a number, so the end of the catalogue is not known"),
 			)
 		}
 	}
@@ -230,7 +230,7 @@ func (s *Source) read(resp *http.Response, q query) (page, error) {
 	return p, nil
 }
 
-// idOf returns a product's id.
+// idOf returns the id of a product.
 func idOf(product []byte) (string, error) {
 	id := rawjson.Get(product, "id")
 	if len(id) <= 2 || id[0] != '"' {

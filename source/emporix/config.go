@@ -24,7 +24,7 @@ const minPageSize = 30
 
 // Config configures a [Source]. BaseURL and Credentials are required.
 type Config struct {
-	// BaseURL is where the API is, such as https://api.emporix.io.
+	// BaseURL is the address of the API, such as https://api.emporix.io.
 	BaseURL string
 
 	// Credentials returns the client id and secret for a tenant; see [Static] for one pair. They need the scope
@@ -32,10 +32,10 @@ type Config struct {
 	// for each new token, concurrently.
 	Credentials func(ctx context.Context, tenant string) (clientID, clientSecret string, err error)
 
-	// Scopes are the scopes to ask for. Empty: those that the credentials have.
+	// Scopes are the scopes to ask for. If it is empty, tokens have all scopes of the credentials.
 	Scopes []string
 
-	// TokenURL is where tokens come from. Default BaseURL + /oauth/token.
+	// TokenURL is the address of the token endpoint. Default BaseURL + /oauth/token.
 	TokenURL string
 
 	// Params are further query parameters of each request for products, such as a filter. The source sets those of paging
@@ -50,10 +50,10 @@ type Config struct {
 	// pages are held in memory.
 	MaxPageBytes int64
 
-	// Timeout limits each request, the reading of its answer included. Default [DefaultTimeout].
+	// Timeout limits each request, including the reading of its answer. Default [DefaultTimeout].
 	Timeout time.Duration
-	// Retry says how often and when failed requests are made again; fields that are not set have the defaults of
-	// [reindex.Retry].
+	// Retry says how often failed requests are repeated, and after which time. Fields that are not set have the defaults
+	// of [reindex.Retry].
 	Retry reindex.Retry
 
 	// Client makes the requests. Default: a client with net/http's default transport. Its redirect policy is not used.
@@ -86,7 +86,7 @@ func setDefault[T int | int64 | time.Duration](field *T, value T) {
 	}
 }
 
-// validate reports every setting of a config with defaults that is not valid.
+// validate returns an error for each setting that is not valid. The defaults must be set.
 func (c Config) validate() error {
 	var errs []error
 	atLeast := func(name string, v, least int64) {

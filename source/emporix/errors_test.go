@@ -138,7 +138,7 @@ func TestErrors(t *testing.T) {
 		"bad total":    {before: answer(0, -1, 200, http.Header{"X-Total-Count": {"many"}}, `[]`), want: "X-Total-Count"},
 		"smaller pages": {
 			before: answer(0, -1, 200, total, `[{"id":"a"},{"id":"b"}]`),
-			want:   "2 products of a total of 100, and 30 were asked for",
+			want:   "2 products of a total of 100, but 30 were requested",
 		},
 		"cursor back": {
 			before: answer(0, -1, 200, http.Header{"X-Total-Count": {"100"}, "X-Next-Cursor": {"c"}}, `[{"id":"b"}]`),

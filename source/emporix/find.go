@@ -21,9 +21,9 @@ const idsPerRequest = 50
 // plainID matches the ids that the query language of the service can express.
 var plainID = regexp.MustCompile(`^[A-Za-z0-9_-]+$`)
 
-// Find yields those of the products with these ids that the tenant has now. It asks for many of them at a time. An id
-// that the service's query language cannot express is asked for alone. That is an error if Config.Params has a filter
-// (q), which such a request cannot have.
+// Find yields the tenant's current products with these ids. It asks for many products in one request. An id that the
+// query language of the service cannot express needs a request of its own. This is an error if Config.Params has a
+// filter (q), which such a request cannot have.
 func (s *Source) Find(ctx context.Context, tenant string, ids ...string) iter.Seq2[reindex.Product, error] {
 	return func(yield func(reindex.Product, error) bool) {
 		if err := s.find(ctx, tenant, ids, yield); err != nil {
@@ -32,7 +32,7 @@ func (s *Source) Find(ctx context.Context, tenant string, ids ...string) iter.Se
 	}
 }
 
-// find yields the products. It returns an error that is not yielded yet.
+// find yields the products. The caller yields the error that it returns.
 func (s *Source) find(ctx context.Context, tenant string, ids []string, yield func(reindex.Product, error) bool) error {
 	if err := checkTenant(tenant); err != nil {
 		return err
@@ -55,7 +55,7 @@ func (s *Source) find(ctx context.Context, tenant string, ids []string, yield fu
 		}
 	}
 	if len(others) > 0 && len(plain) == 0 {
-		// A missing product does not mean that the tenant is missing.
+		// This finds out whether the tenant exists, since only products may be missing.
 		if _, err := s.fetch(ctx, tenant, query{span: span{number: 1, size: 1}}); err != nil {
 			return err
 		}
@@ -84,11 +84,12 @@ func (s *Source) findPlain(
 		return false, err
 	}
 	if p.total > len(p.products) {
-		return false, fmt.Errorf("the service has %d products with %d ids, and gave %d", p.total, len(ids), len(p.products))
+		return false, fmt.Errorf("the service has %d products for %d ids, but returned %d", p.total, len(ids),
+			len(p.products))
 	}
 	for _, e := range p.products {
 		if e.bad == nil && !slices.Contains(ids, e.ID) {
-			return false, fmt.Errorf("the service gave product %q, which was not asked for", e.ID)
+			return false, fmt.Errorf("the service returned product %q, which was not requested", e.ID)
 		}
 	}
 	for _, e := range p.products {
@@ -121,7 +122,7 @@ func (s *Source) get(ctx context.Context, tenant, id string) (p reindex.Product,
 		}
 		got, err := idOf(body)
 		if err == nil && got != id {
-			err = fmt.Errorf("the service gave product %q", got)
+			err = fmt.Errorf("the service returned product %q", got)
 		}
 		if err != nil {
 			return permanent(err)

@@ -93,13 +93,13 @@ func TestFind(t *testing.T) {
 	}{
 		"ignored": {
 			ids: []string{"p00010"}, before: answer(0, 1, 200, http.Header{"X-Total-Count": {"1"}}, `[{"id":"p00000"}]`),
-			want: "not asked for",
+			want: "not requested",
 		},
 		"cut": {
 			ids:    []string{"p00000", "p00010"},
 			before: answer(0, 1, 200, http.Header{"X-Total-Count": {"2"}}, `[{"id":"p00000"}]`), want: "has 2 products",
 		},
-		"another":        {ids: []string{"a b"}, before: answer(1, 1, 200, nil, `{"id":"b"}`), want: `gave product "b"`},
+		"another":        {ids: []string{"a b"}, before: answer(1, 1, 200, nil, `{"id":"b"}`), want: `returned product "b"`},
 		"filter":         {ids: []string{"a b"}, params: url.Values{"q": {"published:true"}}, want: "filter"},
 		"unknown":        {tenant: "other", ids: []string{"p00000"}, want: "unknown tenant"},
 		"unknown, alone": {tenant: "other", ids: []string{"a b"}, want: "unknown tenant"},

@@ -9,14 +9,15 @@ import (
 	"productindex/source/internal/public"
 )
 
-// maxSetbacks is how often in a row the source goes back, or asks again for the end, without having yielded a product.
+// maxSetbacks is the number of times in a row that the source goes back, or asks again for the end, without yielding a
+// product.
 const maxSetbacks = 10
 
-// readAll yields the products. It returns an error that is not yielded yet.
+// readAll yields the products. The caller yields the error that it returns.
 //
-// The invariant: every product that exists during the whole read and whose id is not after last has been yielded. A
-// page is a part of the sorted catalogue without gaps, so if it begins at the start or holds an id that is not after
-// last, yielding those that are after last keeps the invariant.
+// Its invariant is that every product which exists during the whole read and whose id is not after last has been
+// yielded. A page is a part of the sorted catalogue without gaps. If it begins at the start or holds an id that is not
+// after last, yielding its products after last keeps the invariant.
 func (s *Source) readAll(ctx context.Context, tenant string, yield func(reindex.Product, error) bool) error {
 	f := newFetcher(ctx, s, tenant)
 	defer f.stop()
@@ -50,12 +51,12 @@ func (s *Source) readAll(ctx context.Context, tenant string, yield func(reindex.
 		if p.start()+len(p.products) >= p.total {
 			return nil
 		}
-		// A page that is not full, and more products after it: a moment between two changes, or a service that gives less
-		// than asked for.
+		// The page is not full although more products come after it. Either the catalogue has just changed, or the service
+		// returns fewer products than requested.
 		if setbacks++; setbacks > maxSetbacks {
 			return public.Errorf(
-				"page %d holds %d products of a total of %d, and %d were asked for: "+
-					"Config.PageSize may be more than the service gives",
+				"page %d holds %d products of a total of %d, but %d were requested: "+
+					"Config.PageSize may be more than the service allows",
 				p.number,
 				len(p.products),
 				p.total,
@@ -70,7 +71,7 @@ func (s *Source) readAll(ctx context.Context, tenant string, yield func(reindex.
 type output struct {
 	yield func(reindex.Product, error) bool
 	last  string // the id of the last product
-	bad   int    // bad entries handed on since
+	bad   int    // bad entries yielded since then
 }
 
 // page yields the new products of a page. It reports whether the consumer wants more, and whether there was a product
@@ -101,8 +102,8 @@ func (o *output) page(ctx context.Context, p page) (more, news bool, err error) 
 	return true, news, nil
 }
 
-// readCursor reads the pages after the first one by the cursors that lead from each to the next. A cursor stands for a
-// place in the order of the ids, which does not move if products are added or removed.
+// readCursor reads the pages after the first one by following the cursor of each page. A cursor stands for a place in
+// the order of the ids, which does not move if products are added or removed.
 func (s *Source) readCursor(ctx context.Context, tenant string, p page, out *output) error {
 	for empty := 0; ; {
 		more, news, err := out.page(ctx, p)
@@ -141,8 +142,8 @@ func (p page) reaches(last string) bool {
 	return p.start() == 0 || ok && first <= last
 }
 
-// following returns the page that holds the product before offset and as many of those from offset on as it can, of at
-// most size. Pages of one size never overlap: pages of the sizes below it do.
+// following returns the page, of at most size products, that holds the product before offset and as many products from
+// offset on as possible. Pages of one size never overlap, but pages of smaller sizes do.
 func following(offset, size int) span {
 	if offset <= 0 {
 		return span{number: 1, size: size}
@@ -160,7 +161,7 @@ func following(offset, size int) span {
 	return best
 }
 
-// fetcher requests pages ahead and hands them out in order.
+// fetcher requests pages ahead and returns them in order.
 type fetcher struct {
 	parent context.Context //nolint:containedctx // a fetcher lives no longer than the read that was given it
 	src    *Source
@@ -170,7 +171,7 @@ type fetcher struct {
 	cancel  context.CancelFunc
 	running sync.WaitGroup
 	queue   []<-chan answer
-	offset  int // where the next request begins
+	offset  int // the start of the next request
 	total   int // of products, as far as it is known
 }
 
@@ -188,7 +189,7 @@ func newFetcher(ctx context.Context, s *Source, tenant string) *fetcher {
 
 // next returns the next page.
 func (f *fetcher) next() (page, error) {
-	// The first page comes alone: it has the number of products.
+	// The first page is requested alone, since it has the number of products.
 	for len(f.queue) == 0 || len(f.queue) < f.src.cfg.Concurrency && f.offset < f.total {
 		sp := following(f.offset, f.src.cfg.PageSize)
 		f.offset = sp.end()
@@ -215,7 +216,7 @@ func (f *fetcher) request(sp span) <-chan answer {
 	return result
 }
 
-// restart forgets the requests under way and goes on at an offset.
+// restart drops the requests under way and goes on at an offset.
 func (f *fetcher) restart(offset int) {
 	f.stop()
 	f.ctx, f.cancel = context.WithCancel(f.parent)

@@ -30,8 +30,8 @@ func retryAfter(h http.Header) time.Duration {
 	return 0
 }
 
-// try calls op until it succeeds, fails for good, or has failed too often. As a read changes nothing, every error is
-// tried again unless it is known to be permanent.
+// try calls op until it succeeds, fails permanently, or has failed too often. Since a read changes nothing, it retries
+// after every error that is not known to be permanent.
 func try(ctx context.Context, retry reindex.Retry, op func() error) error {
 	return retry.Do(ctx, func() error {
 		err := op()

@@ -13,10 +13,11 @@ import (
 )
 
 var (
-	// ErrUnknownTenant: the service does not know the tenant, or its name cannot be a tenant's.
+	// ErrUnknownTenant means that the service does not know the tenant, or that the name is not valid for a tenant.
 	ErrUnknownTenant = errors.New("unknown tenant")
 
-	// ErrShifting: products are added and removed so fast that no two pages overlap. Try again when it is quieter.
+	// ErrShifting means that products are added and removed so fast that no two pages overlap. Try again at a quieter
+	// time.
 	ErrShifting = errors.New("the catalogue changes faster than it can be read")
 )
 
@@ -48,8 +49,8 @@ func New(cfg Config) (*Source, error) {
 	return &Source{cfg: c, tokens: &tokens{cfg: c, url: tokenURL, tenants: map[string]*tenantToken{}}}, nil
 }
 
-// Open returns a snapshot of the tenant's products. It makes no request, and holds nothing open. The package's
-// documentation has its promises while products are added and removed.
+// Open returns a snapshot of the tenant's products. It makes no request and holds no resources. The package
+// documentation states its promises while products are added and removed.
 func (s *Source) Open(_ context.Context, tenant string) (reindex.Snapshot, error) {
 	if err := checkTenant(tenant); err != nil {
 		return nil, fmt.Errorf("emporix: reading the products of tenant %q: %w", tenant, err)
@@ -72,7 +73,7 @@ func (s *snapshot) Products(ctx context.Context) iter.Seq2[reindex.Product, erro
 	}
 }
 
-// Estimate returns how many products the service has now: some can be added and removed before they are read.
+// Estimate returns the current number of products. Some can be added or removed before they are read.
 func (s *snapshot) Estimate(ctx context.Context) (int64, error) {
 	p, err := s.src.fetch(ctx, s.tenant, query{span: span{number: 1, size: 1}})
 	if err != nil {

@@ -15,7 +15,7 @@ import (
 	"productindex/source/internal/public"
 )
 
-// tokens has the current access token of each tenant.
+// tokens holds the current access token of each tenant.
 type tokens struct {
 	cfg Config
 	url string
@@ -24,13 +24,13 @@ type tokens struct {
 	tenants map[string]*tenantToken
 }
 
-// tenantToken is locked by a channel, so that waiting for a token ends with the waiter's context.
+// tenantToken is locked by a channel, so that a wait for a token ends with the context of the waiting call.
 type tenantToken struct {
 	lock  chan struct{}
 	token *oauth2.Token
 }
 
-// get returns a token other than refused, the one that the service has just rejected, if any.
+// get returns a token other than refused, which is the token that the service has just rejected, or empty.
 func (t *tokens) get(ctx context.Context, tenant, refused string) (string, error) {
 	t.mu.Lock()
 	tt := t.tenants[tenant]
@@ -69,7 +69,7 @@ func (t *tokens) fetch(ctx context.Context, tenant string) (*oauth2.Token, error
 	if err == nil {
 		return token, nil
 	}
-	// The library's error holds the service's answer, which can repeat the request.
+	// The error of the library holds the answer of the service, which can repeat the request.
 	var answer *oauth2.RetrieveError
 	if errors.As(err, &answer) && answer.Response != nil {
 		return nil, statusError(askingForToken, answer.Response)
@@ -82,7 +82,7 @@ func (t *tokens) fetch(ctx context.Context, tenant string) (*oauth2.Token, error
 
 const askingForToken = "asking for a token"
 
-// statusError returns an error for an answer that is not a success, which says whether and when to try again.
+// statusError returns an error for an answer that is not a success. It says whether a retry can help, and when.
 func statusError(doing string, r *http.Response) error {
 	err := public.Errorf("%s: HTTP status %d %s", doing, r.StatusCode, http.StatusText(r.StatusCode))
 	switch {

@@ -18,18 +18,19 @@ import (
 	"productindex/source/internal/public"
 )
 
-// Sentinel errors for states, which the sources hand on as their own.
+// Sentinel errors for states, which the sources export as their own.
 var (
 	ErrUnknownTenant = errors.New("no file for the tenant")
 	ErrAmbiguous     = errors.New("more than one file for the same products")
 	ErrChanged       = errors.New("the file has changed during the read")
 )
 
-// Options are the settings that all sources of files have.
+// Options holds the settings that all sources of files have.
 type Options struct {
 	// Name is the source's name. It begins the errors.
 	Name string
-	// Endings are those of files that hold products, without compression: .csv also stands for .csv.gz and .csv.zst.
+	// Endings are the endings of files that hold products. Those of compressed files are implied: .csv also stands for
+	// .csv.gz and .csv.zst.
 	Endings []string
 	// Files, if it is not nil, lists each tenant's files.
 	Files map[string][]string
@@ -37,25 +38,25 @@ type Options struct {
 	FollowLinks bool
 }
 
-// folder is where the files of all tenants are.
+// folder holds the files of all tenants.
 type folder struct {
 	Options
 
 	at Folder
 }
 
-// open opens the file system. The caller calls done.
+// open opens the file system. The caller must call done.
 func (f folder) open() (fsys fs.FS, done func(), err error) { return f.at(f.FollowLinks) }
 
 // Folder opens a folder for one read.
 type Folder func(followLinks bool) (fsys fs.FS, done func(), err error)
 
-// Dir returns the folder at path, which is opened anew for each read. Unless links are followed, nothing outside of it
+// Dir returns the folder at path, which is opened again for each read. Unless links are followed, nothing outside of it
 // is ever opened.
 func Dir(path string) Folder {
 	return func(followLinks bool) (fs.FS, func(), error) {
 		if followLinks {
-			// The path may be a link that is switched from one version to the next; one read sees one of them.
+			// The path may be a link that is switched from one version to the next. Each read sees one version.
 			path, err := filepath.EvalSymlinks(path)
 			if err != nil {
 				return nil, nil, public.Within("opening the folder of the catalogues", Reason(err))
@@ -107,7 +108,7 @@ func checkFiles(listed map[string][]string) error {
 	return errors.Join(errs...)
 }
 
-// find opens the file system and returns the names of the tenant's files in it. The caller calls done.
+// find opens the file system and returns the names of the tenant's files in it. The caller must call done.
 func (f folder) find(tenant string) (fsys fs.FS, names []string, done func(), err error) {
 	if err := reindex.CheckTenant(tenant); err != nil {
 		return nil, nil, nil, err
@@ -129,8 +130,8 @@ func (f folder) find(tenant string) (fsys fs.FS, names []string, done func(), er
 	return fsys, names, done, nil
 }
 
-// conventional returns the tenant's files by their names. It compares names from a listing instead of opening a file by
-// the tenant's name, which could be a path, or another tenant's name on a file system that ignores case.
+// conventional finds the tenant's files by their names. It compares the names in a listing instead of opening a file by
+// the tenant's name. That name could be a path, or match another tenant's file on a file system that ignores case.
 func (f folder) conventional(fsys fs.FS, tenant string) ([]string, error) {
 	entries, err := fs.ReadDir(fsys, ".")
 	if err != nil {
@@ -158,7 +159,7 @@ func (f folder) conventional(fsys fs.FS, tenant string) ([]string, error) {
 	switch {
 	case len(found) == 0:
 		return nil, public.Errorf(
-			"%w %q: there is neither a folder of that name nor a file with one of the endings %s behind it",
+			"%w %q: there is neither a folder of that name nor a file of that name with one of the endings %s",
 			ErrUnknownTenant,
 			tenant,
 			f.endings(),
@@ -199,13 +200,13 @@ func (f folder) parts(fsys fs.FS, folder string) ([]string, error) {
 		names = append(names, name)
 	}
 	if len(names) == 0 {
-		return nil, public.Errorf("%w: the folder %s holds none; for a catalogue without products put an empty %s file there",
+		return nil, public.Errorf("%w: the folder %s holds no such file; put an empty %s file there for a catalogue without products",
 			ErrUnknownTenant, folder, f.Endings[0])
 	}
 	return names, nil
 }
 
-// compressions are the endings that can follow one of a format.
+// compressions are the endings that can follow the ending of a format.
 var compressions = []string{"", ".gz", ".zst"}
 
 // cutEnding returns name without its ending.
@@ -230,11 +231,11 @@ func (f folder) endings() string {
 	return strings.Join(all, " ")
 }
 
-// Reason returns the error of a file without the path, which can be one on this machine. Callers of an API see words of
-// this package or the operating system: those of a host's file system can name anything.
+// Reason returns the error of a file without its path, which may name a folder of this machine. Its public text has
+// only words of this package or the operating system, since an error of the host's file system can contain anything.
 func Reason(err error) error {
 	if pathErr, ok := errors.AsType[*fs.PathError](err); ok {
-		if strings.Contains(pathErr.Err.Error(), "escapes") { // the error of package os has no name
+		if strings.Contains(pathErr.Err.Error(), "escapes") { // package os does not export this error
 			return reindex.Public(fmt.Errorf("%s; Config.FollowLinks allows it: %w", leadsOut, pathErr.Err), leadsOut)
 		}
 		err = pathErr.Err

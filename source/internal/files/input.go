@@ -12,38 +12,38 @@ import (
 	"productindex/source/internal/public"
 )
 
-// Range is a file, or whole lines of one that is not compressed.
+// Range is a whole file, or a range of whole lines of a file that is not compressed.
 type Range struct {
 	File
 
-	// Start and End are in bytes. An End of 0 means: the whole file.
+	// Start and End are in bytes. An End of 0 stands for the whole file.
 	Start, End int64
 }
 
-// Input is a range that is open.
+// Input is an open range.
 type Input struct {
 	Range
 
 	// Text reads the range, decompressed. Its errors explain how the file is damaged. It fails once the context has ended.
 	Text io.Reader
-	// Plain: the file is not compressed.
+	// Plain reports whether the file is not compressed.
 	Plain bool
-	// Head is the first bytes of the file, at most 4; nil for a range of it.
+	// Head holds the first bytes of the file, at most 4. It is nil for a range that is not the whole file.
 	Head []byte
 
 	file   fs.File
 	close  func()
-	before int64 // lines before the range, once they have been counted; else -1
+	before int64 // lines before the range, or -1 if they have not been counted
 }
 
-// open opens a range for reading. The caller closes it.
+// open opens a range for reading. The caller must close it.
 func (s *Snapshot) open(ctx context.Context, r Range) (*Input, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
 	file, info, err := openRegular(s.fsys, r.Name)
 	if errors.Is(err, fs.ErrNotExist) {
-		err = public.Errorf("%s: %w: it is not there any more", r.Name, ErrChanged)
+		err = public.Errorf("%s: %w: it no longer exists", r.Name, ErrChanged)
 	}
 	if err == nil {
 		err = same(r.Name, r.Info, info)
@@ -63,7 +63,7 @@ func (s *Snapshot) open(ctx context.Context, r Range) (*Input, error) {
 	return in, nil
 }
 
-// errNoRanges: files of an [fs.FS] that are not an [io.ReaderAt].
+// errNoRanges means that the files of an [fs.FS] are not an [io.ReaderAt].
 var errNoRanges = errors.New("the file system does not read ranges of files")
 
 // Before returns a reader of the file from its start up to a range of it.
@@ -99,7 +99,7 @@ func (in *Input) begin() error {
 	return nil
 }
 
-// raw reads a file as it is, and marks its errors, which differ from those of decompressing.
+// raw reads a file without decompressing it. It marks its errors, to distinguish them from those of decompressing.
 type raw struct{ r io.Reader }
 
 // Read reads from the file.
@@ -113,7 +113,7 @@ func (r *raw) Read(p []byte) (int, error) {
 
 // text explains the errors of another reader, and ends with its context.
 type text struct {
-	ctx context.Context //nolint:containedctx // of the one read that this is a part of
+	ctx context.Context //nolint:containedctx // of the read that this is a part of
 	r   io.Reader
 }
 
@@ -129,7 +129,7 @@ func (t *text) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// maxEmptyReads is how often in a row a reader may return neither bytes nor an error.
+// maxEmptyReads is the number of times in a row that a reader may return neither bytes nor an error.
 const maxEmptyReads = 100
 
 // ReadSome reads into p until there are bytes, or an error.
@@ -142,7 +142,7 @@ func ReadSome(r io.Reader, p []byte) (int, error) {
 	return 0, io.ErrNoProgress
 }
 
-// unchanged returns an error that matches [ErrChanged] if the file is not what it was.
+// unchanged returns an error that matches [ErrChanged] if the file has changed since the snapshot was opened.
 func (in *Input) unchanged() error {
 	now, err := in.file.Stat()
 	if err != nil {
@@ -151,7 +151,7 @@ func (in *Input) unchanged() error {
 	return same(in.Name, in.Info, now)
 }
 
-// place returns where a record is that begins at a line of the range and, unless it is 0, at a byte.
+// place returns the place of a record that begins at a line of the range and, unless at is 0, at a byte.
 func (in *Input) place(line, at int64) string {
 	before, err := in.linesBefore()
 	if err != nil {
@@ -173,7 +173,7 @@ func (in *Input) Line(line int64) int64 {
 	return before + line
 }
 
-// linesBefore counts the lines before the range once, as they have not been read.
+// linesBefore counts the lines before the range, which were not read. It counts them only once.
 func (in *Input) linesBefore() (int64, error) {
 	if in.before >= 0 {
 		return in.before, nil

@@ -15,11 +15,11 @@ import (
 	"productindex/source/internal/public"
 )
 
-// maxWindow is the largest window of a zstd stream that is read, in bytes. Decompressing takes as much memory. The zstd
-// command has the same limit by default.
+// maxWindow is the largest window of a zstd stream that is read, in bytes. Decompressing needs that much memory. The
+// zstd command has the same limit by default.
 const maxWindow = 128 << 20
 
-// Compression is how a file is compressed.
+// Compression is a kind of compression.
 type Compression int
 
 // The compressions that [detect] knows.
@@ -29,7 +29,8 @@ const (
 	Zstd
 )
 
-// statRegular looks at a regular file. Other ones could block for ever. The error names the file.
+// statRegular returns the info of a regular file. Other files could block for ever and are refused. The error names the
+// file.
 func statRegular(fsys fs.FS, name string) (fs.FileInfo, error) {
 	info, err := fs.Stat(fsys, name)
 	if err == nil && !info.Mode().IsRegular() {
@@ -58,17 +59,17 @@ func openRegular(fsys fs.FS, name string) (fs.File, fs.FileInfo, error) {
 	return file, info, nil
 }
 
-// same returns an error that matches [ErrChanged] and names the file, if it is not what it was.
+// same returns an error that matches [ErrChanged] and names the file if the file has changed.
 func same(name string, before, now fs.FileInfo) error {
 	if now.Size() != before.Size() || !now.ModTime().Equal(before.ModTime()) {
-		return public.Errorf("%s: %w: it had %d bytes, it has %d; write a new file beside it and rename it into place",
+		return public.Errorf("%s: %w: it had %d bytes and now has %d; write a new file beside it and rename it into place",
 			name, ErrChanged, before.Size(), now.Size())
 	}
 	return nil
 }
 
-// detect recognizes by its first bytes how a file is compressed, and returns them with a reader of the whole file. The
-// caller adds to the error which file it is.
+// detect recognizes the compression of a file by its first bytes. It returns these bytes and a reader of the whole
+// file. The caller adds the name of the file to the error.
 func detect(file io.Reader, name string) (kind Compression, head []byte, r io.Reader, err error) {
 	head = make([]byte, 4)
 	n, err := io.ReadFull(file, head)
@@ -89,8 +90,7 @@ func detect(file io.Reader, name string) (kind Compression, head []byte, r io.Re
 	return Plain, head, r, nil
 }
 
-// decompress returns a reader of the text in r, and a function that frees its memory. [broken] explains the errors,
-// also those of reading.
+// decompress returns a reader of the text in r, and a function that frees its memory. [broken] explains its errors.
 func (c Compression) decompress(r io.Reader) (text io.Reader, done func(), err error) {
 	const buffered = 64 << 10
 	switch c {
@@ -118,7 +118,7 @@ func (c Compression) decompress(r io.Reader) (text io.Reader, done func(), err e
 	return r, func() {}, nil
 }
 
-// errTrailing: a compressed file has something else behind its end.
+// errTrailing means that a compressed file has other data after its end.
 var errTrailing = errors.New(
 	"the end of the compressed data is followed by something that is not compressed in the same way; remove it",
 )
@@ -126,7 +126,7 @@ var errTrailing = errors.New(
 // frames reads the frames of a zstd file.
 type frames struct{ z *zstd.Decoder }
 
-// Read reads from the frames. To the decoder up to three stray bytes are the start of a frame that is cut off.
+// Read reads from the frames. The decoder takes up to three stray bytes at the end as a frame that is cut off.
 func (f *frames) Read(p []byte) (int, error) {
 	n, err := f.z.Read(p)
 	if errors.Is(err, io.ErrUnexpectedEOF) {
@@ -135,7 +135,7 @@ func (f *frames) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// explained is an error whose text is complete.
+// explained is an error that needs no further explanation.
 type explained struct {
 	text string
 	err  error
@@ -179,7 +179,7 @@ func (m *members) next() error {
 	return nil
 }
 
-// cutOff returns io.ErrUnexpectedEOF for an end that comes too early.
+// cutOff turns io.EOF, where it comes too early, into io.ErrUnexpectedEOF.
 func cutOff(err error) error {
 	if errors.Is(err, io.EOF) {
 		return io.ErrUnexpectedEOF

@@ -11,31 +11,31 @@ import (
 	"productindex/reindex"
 )
 
-// Format is how the records of a file are read.
+// Format reads the records of a file.
 type Format interface {
-	// Records visits the records of in, until visit returns false: then it returns ErrStopped. It returns an error that
-	// leaves the rest unreadable. The error of one record is in the record.
+	// Records visits the records of in. If visit returns false, it stops and returns ErrStopped. Any other error means
+	// that the rest cannot be read. The error of a single record is in the record.
 	Records(ctx context.Context, in *Input, need Need, visit Visitor) error
 	// Splits reports whether in, the start of a plain file, can be read in ranges of whole records.
 	Splits(in *Input) bool
-	// Starts returns for each of some offsets, which ascend, where the first record begins there or behind it, or the size
-	// of the file if a range cannot begin there. It is asked about files that Splits accepts.
+	// Starts returns, for each of the ascending offsets, the start of the first record at or after it. It returns the size
+	// of the file if a range cannot begin there. It is called only for files that Splits accepts.
 	Starts(ctx context.Context, in *Input, offsets []int64) ([]int64, error)
-	// Fail returns err as one of that line of that file.
+	// Fail adds the file and the line to err.
 	Fail(file string, line int64, err error) error
 }
 
-// Need is how much of each record a reader needs.
+// Need states which parts of each record a reader needs.
 type Need int
 
-// Each need includes those before it.
+// The needs. Each one includes those before it.
 const (
 	Lines Need = iota
 	IDs
 	Bodies
 )
 
-// ErrStopped: a visitor did not want another record.
+// ErrStopped means that a visitor did not want another record.
 var ErrStopped = errors.New("stopped")
 
 // Visitor sees one record, and reports whether it wants another one.
@@ -45,11 +45,11 @@ type Visitor func(Record) bool
 type Record struct {
 	ID   string
 	Body json.RawMessage
-	// Line is the record's first line, counted from 1 at the start of the range.
+	// Line is the number of the record's first line, counted from 1 at the start of the range.
 	Line int64
-	// Byte is the same in bytes, from 1, for records that can share a line; else 0.
+	// Byte is the position of its first byte, from 1, if records can share a line; otherwise 0.
 	Byte int64
-	// Err is the reason why the record cannot be read.
+	// Err says why the record cannot be read; nil if it can.
 	Err error
 }
 
@@ -59,8 +59,8 @@ type Source struct {
 	format Format
 }
 
-// New returns a source over the files in a folder. It fails if the folder cannot be opened now, or the settings are not
-// valid: those of the options, or those whose faults are given.
+// New returns a source over the files in a folder. It fails if the folder cannot be opened, if the options are not
+// valid, or if there are faults, which are the errors of other settings.
 func New(at Folder, o Options, format Format, faults ...error) (*Source, error) {
 	if err := errors.Join(append(faults, checkFiles(o.Files))...); err != nil {
 		return nil, fmt.Errorf("%s: invalid config: %w", o.Name, err)
@@ -81,8 +81,8 @@ type File struct {
 	Info fs.FileInfo
 }
 
-// Snapshot is a tenant's files as they were when it was opened. A file that is not what it was ends a read with an
-// error that matches [ErrChanged]. No file is open between reads.
+// Snapshot is a list of a tenant's files at the time when it was opened. A file that has changed since then ends a read
+// with an error that matches [ErrChanged]. No file is open between reads.
 type Snapshot struct {
 	src   *Source
 	fsys  fs.FS
@@ -153,7 +153,7 @@ func (s *Snapshot) Estimate(ctx context.Context) (int64, error) {
 	return n, nil
 }
 
-// Locate implements [reindex.Locator]. It reads the files from the start, until it has found all ids.
+// Locate implements [reindex.Locator]. It reads the files from the start until it has found all ids.
 func (s *Snapshot) Locate(ctx context.Context, ids ...string) (map[string]string, error) {
 	wanted := make(map[string]bool, len(ids))
 	for _, id := range ids {
@@ -180,7 +180,7 @@ func (s *Snapshot) Locate(ctx context.Context, ids ...string) (map[string]string
 	return found, nil
 }
 
-// whole returns the files, each to be read from start to end.
+// whole returns a range for each file, from its start to its end.
 func (s *Snapshot) whole() []Range {
 	out := make([]Range, len(s.files))
 	for i, f := range s.files {
@@ -216,7 +216,7 @@ func (s *Snapshot) products(ctx context.Context, ranges []Range) iter.Seq2[reind
 	}
 }
 
-// records lets a visitor see the records of a range.
+// records passes the records of a range to a visitor.
 func (s *Snapshot) records(ctx context.Context, r Range, need Need, visitor func(*Input) Visitor) error {
 	in, err := s.open(ctx, r)
 	if err != nil {

@@ -19,18 +19,18 @@ const (
 	// minPart is the smallest range that a file is split into, in bytes.
 	minPart = 64 << 10
 
-	// partsEach is about how many ranges make a part, so that parts are of about the same size.
+	// partsEach is the approximate number of ranges per part. With several ranges, parts have about the same size.
 	partsEach = 4
 
-	// inflation is how much more work a byte of a compressed file takes than one of a plain file.
+	// inflation is the work of reading a byte of a compressed file, relative to a byte of a plain file.
 	inflation = 6
 
 	chunkBytes = 32 << 10
 )
 
-// Split implements [reindex.Splitter]. Plain files are split into ranges of whole records if the format allows it,
-// others are read whole; both are spread over the parts. The error matches [errors.ErrUnsupported] if there is only one
-// file and it cannot be split.
+// Split implements [reindex.Splitter]. Plain files are split into ranges of whole records if the format allows it;
+// others are read as a whole. Both are spread over the parts. The error matches [errors.ErrUnsupported] if there is
+// only one file and it cannot be split.
 func (s *Snapshot) Split(ctx context.Context, n int) ([]string, error) {
 	n = max(n, 1)
 	all := make([]weighed, len(s.files))
@@ -84,7 +84,7 @@ type weighed struct {
 	ranges bool // it can be split
 }
 
-// weigh estimates the work of reading a file, and finds out whether it can be split.
+// weigh estimates the work of reading a file, and determines whether it can be split.
 func (s *Snapshot) weigh(ctx context.Context, r Range) (weighed, error) {
 	in, err := s.open(ctx, r)
 	if err != nil {
@@ -99,7 +99,7 @@ func (s *Snapshot) weigh(ctx context.Context, r Range) (weighed, error) {
 	return w, nil
 }
 
-// split cuts a file into ranges of about size bytes, between records, if that can be done.
+// split cuts a file between records into ranges of about size bytes, if that is possible.
 func (s *Snapshot) split(ctx context.Context, w weighed, size int64) ([]weighed, error) {
 	if !w.ranges || w.weight <= size {
 		return []weighed{w}, nil
@@ -129,7 +129,7 @@ func (s *Snapshot) split(ctx context.Context, w weighed, size int64) ([]weighed,
 	return out, nil
 }
 
-// LineStarts returns for each of some offsets where the first line begins there or behind it, or the size of the file.
+// LineStarts returns, for each offset, the start of the first line at or after it, or the size of the file.
 func (in *Input) LineStarts(ctx context.Context, offsets []int64) (starts []int64, err error) {
 	at, ok := in.file.(io.ReaderAt)
 	if !ok {
@@ -145,7 +145,7 @@ func (in *Input) LineStarts(ctx context.Context, offsets []int64) (starts []int6
 	return starts, nil
 }
 
-// lineStart returns where the first line begins at offset or behind it, or size.
+// lineStart returns the start of the first line at or after offset, or size.
 func lineStart(ctx context.Context, at io.ReaderAt, offset, size int64) (int64, error) {
 	offset-- // a line begins at offset if another one ends right before it
 	r := io.NewSectionReader(at, offset, size-offset)
@@ -168,8 +168,8 @@ func lineStart(ctx context.Context, at io.ReaderAt, offset, size int64) (int64, 
 	}
 }
 
-// spread distributes ranges over at most n parts of like weights, in each of which they keep their order. None is
-// empty, unless there is nothing to distribute.
+// spread distributes ranges over at most n parts of similar weights. In each part the ranges keep their order. No part
+// is empty, unless there is nothing to distribute.
 func spread(ranges []weighed, n int) [][]Range {
 	byWeight := make([]int, len(ranges))
 	for i := range byWeight {
@@ -198,12 +198,12 @@ func spread(ranges []weighed, n int) [][]Range {
 	return out
 }
 
-// named is a range in the name of a part: the file, its size and time, which show whether it is still the same, and the
-// bytes.
+// named is a range in the name of a part: the file, its size and time, which show whether it is unchanged, and the
+// range of bytes.
 type named struct {
 	File     string `json:"file"`
 	Size     int64  `json:"size"`
-	Modified int64  `json:"modified"` // in nanoseconds since 1970
+	Modified int64  `json:"modified"` // nanoseconds since 1970
 	Start    int64  `json:"start,omitempty"`
 	End      int64  `json:"end,omitempty"`
 }
@@ -241,7 +241,7 @@ func (s *Snapshot) part(text string) ([]Range, error) {
 		r := Range{file, n.Start, n.End}
 		if now := name(r); now != n {
 			return nil, public.Errorf(
-				"%s: %w: it had %d bytes when it was split, it has %d",
+				"%s: %w: it had %d bytes when it was split, and now has %d",
 				n.File,
 				ErrChanged,
 				n.Size,

@@ -10,8 +10,8 @@ import (
 
 const hex = "0123456789abcdef"
 
-// AppendString appends s as a JSON string. It escapes only the characters that JSON demands to escape. Bytes that are
-// not valid UTF-8 stay as they are, so that a check of the result finds them.
+// AppendString appends s as a JSON string. It escapes only the characters that JSON requires to be escaped. Bytes that
+// are not valid UTF-8 stay as they are, so that a check of the result finds them.
 func AppendString[T ~string | ~[]byte](dst []byte, s T) []byte {
 	dst = append(dst, '"')
 	start := 0
@@ -35,17 +35,18 @@ func AppendString[T ~string | ~[]byte](dst []byte, s T) []byte {
 	return append(dst, '"')
 }
 
-// special returns the index of the first byte of s at i or behind it that JSON demands to escape, or len(s).
+// special returns the index of the first byte of s at or after i that JSON requires to be escaped, or len(s).
 func special[T ~string | ~[]byte](s T, i int) int {
 	const (
-		each = 0x0101010101010101 // times a byte: eight of it
+		each = 0x0101010101010101 // times a byte, it repeats the byte eight times
 		high = 0x80 * each
 	)
 	for ; len(s)-i >= 8; i += 8 {
 		w := uint64(s[i]) | uint64(s[i+1])<<8 | uint64(s[i+2])<<16 | uint64(s[i+3])<<24 |
 			uint64(s[i+4])<<32 | uint64(s[i+5])<<40 | uint64(s[i+6])<<48 | uint64(s[i+7])<<56
 		quote, slash := w^'"'*each, w^'\\'*each
-		// The high bit of each byte that is below a space, a quote or a backslash, and perhaps of bytes behind such a one.
+		// The high bit of each byte that is below a space, a quote or a backslash, and perhaps of bytes after the first of
+		// these.
 		if found := ((w-' '*each)&^w | (quote-each)&^quote | (slash-each)&^slash) & high; found != 0 {
 			return i + bits.TrailingZeros64(found)/8
 		}
@@ -56,8 +57,8 @@ func special[T ~string | ~[]byte](s T, i int) int {
 	return i
 }
 
-// AppendFloat appends f, which came from a float of that many bits (32 or 64), as the shortest JSON number that reads
-// back as the same value. JSON has no number for NaN and the infinities: they become null.
+// AppendFloat appends f, a float of 32 or 64 bits, as the shortest JSON number that reads back as the same value. NaN
+// and the infinities, for which JSON has no numbers, become null.
 func AppendFloat(dst []byte, f float64, bits int) []byte {
 	if math.IsNaN(f) || math.IsInf(f, 0) {
 		return append(dst, "null"...)
@@ -76,5 +77,5 @@ func IsNumber[T ~string | ~[]byte](s T) bool {
 	}
 	last := s[len(s)-1]
 	return last >= '0' && last <= '9' &&
-		json.Valid([]byte(s)) // begins and ends like a number: neither space nor another value
+		json.Valid([]byte(s)) // it begins and ends like a number, so it is neither space nor another value
 }

@@ -1,4 +1,4 @@
-// Package public marks what callers of an API may see of the errors of sources. See [reindex.Public].
+// Package public marks the parts of a source's errors that callers of an API may see. See [reindex.Public].
 package public
 
 import (
@@ -20,7 +20,7 @@ func Text(err error) (text string, ok bool) {
 	return public.PublicMessage(), true
 }
 
-// Own returns err as one whose whole text callers of an API may see.
+// Own makes the whole text of err public.
 func Own(err error) error {
 	if err == nil {
 		return nil
@@ -28,11 +28,10 @@ func Own(err error) error {
 	return reindex.Public(err, err.Error())
 }
 
-// Errorf is [fmt.Errorf] for an error whose whole text callers of an API may see.
+// Errorf is [fmt.Errorf] for an error whose whole text is public.
 func Errorf(format string, args ...any) error { return Own(fmt.Errorf(format, args...)) }
 
-// Reason returns the text that callers of an API may see of an error of this module: all of it, unless it has another
-// one for them.
+// Reason returns the public text of an error of this module, or its whole text if it has no public one.
 func Reason(err error) string {
 	if text, ok := Text(err); ok {
 		return text
@@ -40,7 +39,7 @@ func Reason(err error) string {
 	return err.Error()
 }
 
-// Within returns err with a place before its text, and before the text that callers of an API may see, if it has one.
+// Within puts a place before the text of err, and before its public text if it has one.
 func Within(place string, err error) error {
 	within := fmt.Errorf("%s: %w", place, err)
 	if text, ok := Text(err); ok {

@@ -1,6 +1,6 @@
-// Package rawjson walks through JSON text without decoding it, so that the parts that nobody looks at are neither
-// copied nor changed. The text must be valid (see [encoding/json.Valid]). On other text it returns nothing useful, but
-// never panics.
+// Package rawjson walks through JSON text without decoding it, so that the other parts of the text are neither copied
+// nor changed. The text must be valid (see [encoding/json.Valid]). For other text the results are not meaningful, but
+// no function panics.
 package rawjson
 
 import (
@@ -9,7 +9,7 @@ import (
 	"iter"
 )
 
-// Members yields the members of an object: each name as it stands in the text, quotes included, and its value without
+// Members yields the members of an object: the text of each name, including its quotes, and the value without
 // surrounding space.
 func Members(object []byte) iter.Seq2[[]byte, []byte] {
 	return func(yield func(name, value []byte) bool) {
@@ -61,7 +61,7 @@ func Text(quoted []byte) string {
 	return s
 }
 
-// Get returns the value of an object's member, or nil. With several members of the name, the last one counts, as in
+// Get returns the value of an object's member, or nil. If several members have that name, the last one counts, as in
 // encoding/json.
 func Get(object []byte, name string) []byte {
 	var found []byte

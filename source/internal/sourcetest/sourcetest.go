@@ -1,4 +1,4 @@
-// Package sourcetest has what the tests of more than one source need.
+// Package sourcetest has helpers for the tests of several sources.
 package sourcetest
 
 import (
@@ -17,7 +17,7 @@ import (
 	"productindex/reindex/reindextest"
 )
 
-// Compress returns content compressed as the ending of name says.
+// Compress compresses content according to the ending of name.
 func Compress(tb testing.TB, name string, content []byte) []byte {
 	tb.Helper()
 	var b bytes.Buffer
@@ -60,7 +60,7 @@ func Products(ctx context.Context, src reindex.Source, tenant string) iter.Seq2[
 	}
 }
 
-// Read returns the products that a source yields, and the last error of it.
+// Read returns the products that a source yields, and its last error.
 func Read(tb testing.TB, src reindex.Source, tenant string) (products []reindex.Product, failed error) {
 	tb.Helper()
 	for p, err := range Products(tb.Context(), src, tenant) {
@@ -89,7 +89,7 @@ func Open(tb testing.TB, src reindex.Source, tenant string) (reindex.Snapshot, e
 	return snap, nil
 }
 
-// MustOpen is [Open] for a tenant that is there.
+// MustOpen is [Open] for a tenant that exists.
 func MustOpen(tb testing.TB, src reindex.Source, tenant string) reindex.Snapshot {
 	tb.Helper()
 	snap, err := Open(tb, src, tenant)
@@ -153,8 +153,8 @@ func Split(
 	return names, seqs, err
 }
 
-// Duplicates checks that the engine accepts repeated, in which one product stands twice, and refuses conflicting, in
-// which two products have one id. Nothing else may be wrong with either.
+// Duplicates checks that the engine accepts the source repeated, in which one product comes twice, and refuses the
+// source conflicting, in which two products have the same id. Both must be correct otherwise.
 func Duplicates(t *testing.T, tenant string, repeated, conflicting reindex.Source) {
 	t.Helper()
 	for _, readers := range []int{1, 2} {
