@@ -109,10 +109,11 @@ func (v *value) shared() index.TokenFrequencies {
 		frequency = 0
 	}
 	v.terms = make(index.TokenFrequencies, len(v.tokens))
-	for _, t := range v.tokens {
+	frequencies := make([]index.TokenFreq, len(v.tokens))
+	for i, t := range v.tokens {
 		of := v.terms[t.term]
 		if of == nil {
-			of = &index.TokenFreq{}
+			of = &frequencies[i]
 			v.terms[t.term] = of
 		}
 		of.SetFrequency(of.Frequency() + frequency)
