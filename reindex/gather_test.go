@@ -11,8 +11,8 @@ import (
 	"productindex/reindex/reindextest"
 )
 
-// flow makes a change every 10 ms for a second, and returns the number of calls that the index had then, and the longest
-// time that a change took.
+// flow makes a change every 10 ms for a second, and returns the number of calls that the index had then, and the
+// longest time that a change took.
 func flow(t *testing.T, config *reindex.Config) (calls int, longest time.Duration) {
 	t.Helper()
 	b := newBench(t, reindextest.Slice(nil), config, func(c reindextest.Call) reindextest.Fault {

@@ -164,7 +164,8 @@ func (t *try) claim(ctx context.Context) (claimed, busy bool, err error) {
 
 // see shows that a process has the part in hand, which waits for the index.
 func (t *try) see(ctx context.Context, tx pgx.Tx) error {
-	_, err := tx.Exec(ctx, `UPDATE reindex_fleet_parts SET seen = clock_timestamp(), waits = coalesce(waits, clock_timestamp())
+	_, err := tx.Exec(ctx, `UPDATE reindex_fleet_parts
+		SET seen = clock_timestamp(), waits = coalesce(waits, clock_timestamp())
 		WHERE job = $1 AND part = $2 AND owner = ''`, t.args.Job, t.args.Part)
 	return err
 }
