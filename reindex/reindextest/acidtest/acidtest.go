@@ -34,7 +34,7 @@ import (
 type Scenario struct {
 	// Seeds is the number of scenarios that are run. Default 5; with CI=true 50, and 3 under the race detector.
 	Seeds int
-	// Parallel is how many of them are run at the same time. Default 4: they wait for leases most of the time.
+	// Parallel is how many of them are run at the same time. Default 2: more of them lose their leases on a busy machine.
 	Parallel int
 	// Products is the number of products that the first scenario begins with, and Reindexes how many reindexes it does, if
 	// there are 50 or more scenarios. Defaults 5,000 and 20.
@@ -52,7 +52,7 @@ func (s Scenario) withDefaults() Scenario {
 		seeds = manySeeds
 	}
 	for field, value := range map[*int]int{
-		&s.Seeds: seeds, &s.Parallel: 4, &s.Products: 5000, &s.Reindexes: 20, &s.SmallProducts: 200, &s.SmallReindexes: 8,
+		&s.Seeds: seeds, &s.Parallel: 2, &s.Products: 5000, &s.Reindexes: 20, &s.SmallProducts: 200, &s.SmallReindexes: 8,
 	} {
 		if *field == 0 {
 			*field = value
