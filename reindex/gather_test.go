@@ -54,7 +54,7 @@ func flow(t *testing.T, config *reindex.Config) (calls int, longest time.Duratio
 // The changes of a steady flow are carried together, and none waits for longer than ChangeDelay and two calls.
 func TestGather(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		if calls, longest := flow(t, nil); calls > 20 || longest > 108*time.Millisecond {
+		if calls, longest := flow(t, nil); calls > 20 || longest > 208*time.Millisecond {
 			t.Errorf("101 changes took %d calls of the index, at most 20 were wanted; one took %v", calls, longest)
 		}
 	})

@@ -57,6 +57,7 @@
 // # Capacity
 //
 // Writes are bleve's safe batches: one that was accepted is on the disk. While a generation is loaded its segments are
-// merged as far as queries at the switch need it; bleve's background merger does the rest, from when the generation is
-// sealed. While a generation is built, and until the old one is removed, the disk holds both.
+// merged as far as queries at the switch need it, and into fewer once the index has not been changed for about a second.
+// While changes come, small segments are merged with each other. While a generation is built, and until the old one is
+// removed, the disk holds both.
 package bleveindex

@@ -202,12 +202,12 @@ func createForLoading(dir string, m mapping.IndexMapping) (created bleve.Index, 
 	return created, err
 }
 
-// openForSearch opens an index with bleve's own options for merging, in place of those it was loaded with, but for one:
-// more segments at once, since nothing is written to it any more. It returns the number of its documents. A panic
-// becomes damage.
+// openForSearch opens an index to be searched and changed, whose segments are merged by changingPlan in place of the
+// options that it was loaded with, and by restingPlan once it is not changed any more. It returns the number of its
+// documents. A panic becomes damage.
 func openForSearch(dir string) (opened bleve.Index, documents int64, err error) {
 	return openIndex(dir, map[string]any{
-		"scorchMergePlanOptions": map[string]any{"SegmentsPerMergeTask": 16},
+		"scorchMergePlanOptions": changingPlan,
 		"eventCallbackName":      backgroundCallback,
 	})
 }

@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -62,4 +63,21 @@ func TestTidy(t *testing.T) {
 	for files() > used() {
 		runtime.Gosched()
 	}
+}
+
+// The segments that changes leave are merged into few once there are no more changes.
+func TestAtRest(t *testing.T) {
+	ix := open(t, t.TempDir(), nil)
+	publish(t, ix, "acme", products(300, "1")...)
+	for batch := range slices.Chunk(products(300, "2"), 25) {
+		var changes []reindex.Change
+		for _, p := range batch {
+			changes = append(changes, reindex.Change{ID: p.ID, Body: p.Body})
+		}
+		update(t, ix, "acme", changes...)
+	}
+	for segments(t, ix, "acme") != "1" {
+		runtime.Gosched()
+	}
+	assertLive(t, ix, "acme", 300, "2")
 }
