@@ -9,16 +9,16 @@ import (
 	"productindex/reindex"
 )
 
-// Role is what a process of a fleet does.
+// Role is the role of a process in a fleet.
 type Role int
 
 // The roles.
 const (
-	// Both triggers and works.
+	// Both can trigger runs and works on them.
 	Both Role = iota
-	// Trigger starts, cancels and shows jobs. It runs none.
+	// Trigger starts, cancels and shows jobs, but works on none.
 	Trigger
-	// Worker does the same, and works on runs and parts. It differs from Both in nothing but what it is meant for.
+	// Worker works on runs and parts. It behaves like Both; the name documents the purpose of the process.
 	Worker
 )
 
@@ -35,32 +35,34 @@ const (
 
 // Config configures a [Fleet]. The zero value of each field stands for its default. New copies it.
 type Config struct {
-	// Engine is the configuration of the engine in each process. Jobs, Changes and Loader are the fleet's. MaxRuns is how
-	// many runs this process looks after at the same time; that takes little, as parts are loaded apart from it. Default
-	// 8.
+	// Engine is the configuration of the engine in each process. The fleet sets Jobs, Changes and Loader, which must be
+	// nil. MaxRuns is the number of runs that this process supervises at the same time, which takes few resources. Its
+	// default is 8.
 	Engine reindex.Config
-	// Role is what this process does. Default [Both].
+	// Role is the role of this process. Default [Both].
 	Role Role
-	// Lease is after which time without a sign of life a run or a part is given to another process. Default
-	// [DefaultLease], at least [MinLease]. It is the same in all processes.
+	// Lease is the time without a sign of life after which another process gets a run or a part. Default [DefaultLease],
+	// at least [MinLease]. It must be the same in all processes.
 	Lease time.Duration
-	// PartProducts is about the number of products that a part has, if the source says how many there are: enough for some
-	// seconds of work. Default [DefaultPartProducts].
+	// PartProducts is the approximate number of products per part, if the source announces a number. It should be enough
+	// for some seconds of work. Default [DefaultPartProducts].
 	PartProducts int
 	// Parts is the number of parts that this process loads at the same time. Default [DefaultParts].
 	Parts int
-	// TenantParts is the number of parts of one tenant that are loaded, or wait in the queue, at the same time, in all
-	// processes together. Default [DefaultTenantParts].
+	// TenantParts is the largest number of parts per tenant that are in the queue or being loaded, in all processes
+	// together. Default [DefaultTenantParts].
 	TenantParts int
-	// BytesInFlight limits the bytes of products that all processes together have on their way to the index: parts wait
-	// that would exceed it. A part takes reindex.Engine.PartBytes of it. 0: no limit. It is the same in all processes.
+	// BytesInFlight limits the bytes of products that all processes together have on their way to the index. A part counts
+	// with reindex.Engine.PartBytes, and waits if it would exceed the limit. 0: no limit. It must be the same in all
+	// processes.
 	BytesInFlight int64
-	// Attempts is how often a part is tried before the run fails. A worker that dies has tried. Default [DefaultAttempts].
+	// Attempts is the number of tries of a part before the run fails. A try whose worker dies counts. Default
+	// [DefaultAttempts].
 	Attempts int
-	// PartTimeout ends the try of a part that hangs: far longer than a part takes. Default [DefaultPartTimeout].
+	// PartTimeout ends a try of a part that hangs. It must be far longer than a part takes. Default [DefaultPartTimeout].
 	PartTimeout time.Duration
-	// RetryDelay is how long a part that failed waits before its second try; twice as long before each further one.
-	// Default 1 s.
+	// RetryDelay is the wait of a failed part before its second try. The wait doubles before each further try. Default 1
+	// s.
 	RetryDelay time.Duration
 }
 
@@ -84,12 +86,12 @@ func (c *Config) withDefaults() Config {
 	return out
 }
 
-// validate reports every setting of a config with defaults that makes no sense.
+// validate returns an error for each setting that is not valid. The defaults must be set.
 func (c *Config) validate() error {
 	var errs []error
 	refuse := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
 	if c.Engine.Jobs != nil || c.Engine.Loader != nil || c.Engine.Changes != nil {
-		refuse("Engine.Jobs, Engine.Changes and Engine.Loader are the fleet's own, and set")
+		refuse("Engine.Jobs, Engine.Changes and Engine.Loader must not be set, since the fleet sets them")
 	}
 	if c.Role < Both || c.Role > Worker {
 		refuse("Role is %d, it must be Both, Trigger or Worker", c.Role)

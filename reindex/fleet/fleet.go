@@ -24,8 +24,8 @@ import (
 	"productindex/reindex/jobsql"
 )
 
-// jobLease is that of the store of jobs: for ever, as a job of a fleet does not fail when its process dies. The fleet's
-// own lease says when another process takes it over.
+// jobLease is the lease of the job store. It lasts for ever, since a job of a fleet does not fail when its process
+// dies. The lease of the fleet determines when another process takes the job over.
 const jobLease = 100 * 365 * 24 * time.Hour
 
 // Fleet is one process of a fleet. It has the methods of a [reindex.Engine] that handlers and programs need. It is safe
@@ -60,8 +60,8 @@ func queuesOf(entityType string) queues {
 	return queues{"reindex_runs_" + name, "reindex_parts_" + name}
 }
 
-// New returns a process of the fleet whose database is that of the pool, which the caller closes after Shutdown. It
-// makes the tables that are not there.
+// New returns a process of the fleet over the database of the pool, which the caller closes after Shutdown. It creates
+// missing tables.
 //
 // The error names every setting that is invalid, and matches [errors.ErrUnsupported] if other processes cannot write
 // into the index.
@@ -124,7 +124,7 @@ func (f *Fleet) openChanges(ctx context.Context) (*jobsql.Changes, error) {
 	return store.Changes(&jobsql.ChangesConfig{Name: name, Bytes: int64(f.cfg.Engine.ChangeBytes)})
 }
 
-// Update carries changes of the tenant's products into the live index, and into what a run makes live after it; see
+// Update applies changes of the tenant's products to the live index, and to the generation of a run in progress; see
 // [reindex.Engine]. It returns when the log has them.
 func (f *Fleet) Update(ctx context.Context, tenant string, changes ...reindex.Change) error {
 	return f.engine.Update(ctx, tenant, changes...)
@@ -133,7 +133,7 @@ func (f *Fleet) Update(ctx context.Context, tenant string, changes ...reindex.Ch
 // Settle waits until the accepted changes are searchable; see [reindex.Engine].
 func (f *Fleet) Settle(ctx context.Context, tenant string) error { return f.engine.Settle(ctx, tenant) }
 
-// Changes returns where the tenant's log of changes stands; see [reindex.Engine].
+// Changes returns the state of the tenant's changes; see [reindex.Engine].
 func (f *Fleet) Changes(ctx context.Context, tenant string) (reindex.ChangeState, error) {
 	return f.engine.Changes(ctx, tenant)
 }
@@ -141,8 +141,8 @@ func (f *Fleet) Changes(ctx context.Context, tenant string) (reindex.ChangeState
 // Tenants returns the tenants that have jobs, each of them once, in order.
 func (f *Fleet) Tenants(ctx context.Context) ([]string, error) { return f.engine.Tenants(ctx) }
 
-// fetchCooldown is how long a worker waits at least from one look into a queue to the next. Parts that end together
-// leave their places one after the other, and the look after the first of them takes one part alone.
+// fetchCooldown is the shortest time between two reads of a queue by a worker. Parts that end together leave their
+// places one after the other, and the look after the first of them takes one part alone.
 const fetchCooldown = 5 * time.Millisecond
 
 func (f *Fleet) riverConfig() *river.Config {
@@ -163,7 +163,7 @@ func (f *Fleet) riverConfig() *river.Config {
 	return cfg
 }
 
-// jobs is the store of jobs as engines see it: with the fleet's lease.
+// jobs is the job store for engines, with the lease of the fleet.
 type jobs struct {
 	reindex.JobStore
 
@@ -173,7 +173,8 @@ type jobs struct {
 func (j jobs) Lease() time.Duration     { return j.lease }
 func (j jobs) Unwrap() reindex.JobStore { return j.JobStore }
 
-// Work works on runs and parts until Shutdown. A [Trigger] has nothing to run. ctx bounds the start alone.
+// Work starts to work on runs and parts, and goes on until Shutdown. It does nothing for a [Trigger]. ctx bounds only
+// the start.
 func (f *Fleet) Work(ctx context.Context) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -196,7 +197,7 @@ func (f *Fleet) Work(ctx context.Context) error {
 	return nil
 }
 
-// EntityType returns what the fleet reindexes.
+// EntityType returns the type of the entities that the fleet reindexes.
 func (f *Fleet) EntityType() string { return f.engine.EntityType() }
 
 // Start is StartWith without options.
@@ -204,8 +205,8 @@ func (f *Fleet) Start(ctx context.Context, tenant string) (job reindex.Job, star
 	return f.StartWith(ctx, tenant, reindex.Options{})
 }
 
-// StartWith stores a job of the tenant for a worker to run, and returns it at once, or joins the one in progress: then
-// started is false. Errors are those of [reindex.Engine].
+// StartWith stores a job of the tenant for a worker, and returns it at once. If it joins a job in progress, started is
+// false. Errors are those of [reindex.Engine].
 func (f *Fleet) StartWith(ctx context.Context, tenant string, options reindex.Options) (job reindex.Job, started bool, err error) {
 	job, started, err = f.engine.Create(ctx, tenant, options)
 	if err != nil || !started {
@@ -217,13 +218,13 @@ func (f *Fleet) StartWith(ctx context.Context, tenant string, options reindex.Op
 	return job, true, nil
 }
 
-// Generations lists the generations of the tenant that the index has; see [reindex.Engine]. A rollback is a job, which
-// StartWith stores for a worker: one with Options.Rollback.
+// Generations returns the generations of the tenant; see [reindex.Engine]. StartWith with Options.Rollback goes back to
+// one of them.
 func (f *Fleet) Generations(ctx context.Context, tenant string) ([]reindex.GenerationInfo, error) {
 	return f.engine.Generations(ctx, tenant)
 }
 
-// enqueueRun lets a worker take a job over that has the fencing token that it has now.
+// enqueueRun lets a worker take over a job that has its current fencing token.
 func (f *Fleet) enqueueRun(ctx context.Context, job reindex.Job) error {
 	_, err := f.river.Insert(ctx, runArgs{Tenant: job.Tenant, Job: job.ID, Fence: job.Fence}, &river.InsertOpts{
 		Queue: f.queues.runs, UniqueOpts: river.UniqueOpts{ByArgs: true},
@@ -241,7 +242,7 @@ func (f *Fleet) Jobs(ctx context.Context, tenant string, query reindex.JobQuery)
 	return f.engine.Jobs(ctx, tenant, query)
 }
 
-// Watch yields the job as it is, then as it is after changes, and ends when it has yielded the job's end.
+// Watch yields the job in its current state and after each change, until it has yielded the ended job.
 func (f *Fleet) Watch(ctx context.Context, tenant, id string) iter.Seq2[reindex.Job, error] {
 	return f.engine.Watch(ctx, tenant, id)
 }
@@ -266,8 +267,8 @@ func (f *Fleet) Cancel(ctx context.Context, tenant, id string) error {
 	return err
 }
 
-// Shutdown takes no more runs and parts. Runs that this process looks after are left to other processes at once. Parts
-// are finished; when ctx ends first, they are left as well, and Shutdown returns the cause of ctx's end.
+// Shutdown stops accepting runs and parts. The runs of this process are left to other processes at once. Its parts are
+// finished. If ctx ends first, they are also left, and Shutdown returns the cause of the end of ctx.
 func (f *Fleet) Shutdown(ctx context.Context) error {
 	f.mu.Lock()
 	f.over = true

@@ -1,12 +1,12 @@
-// Package golden makes a [reindex.Check] of queries and what they have to find, so that an index that answers worse
-// than it should does not go live. The queries are written as JSON, one file per tenant:
+// Package golden builds a [reindex.Check] from queries and the products that they must find, so that an index with
+// worse answers does not go live. The queries are written as JSON, one file per tenant:
 //
 //	{"queries": [
 //		{"query": "red socks", "atLeast": 12},
 //		{"query": "sony wh1000", "products": ["4711"], "top": 3, "within": "150ms"}
 //	]}
 //
-// A query that fails keeps the old index live. The Golden function of each backend has the search of its index:
+// A query that fails keeps the old index live. The function Golden of each backend uses the search of its index:
 //
 //	config.Checks = append(config.Checks, bleveindex.Golden(golden.Dir(os.DirFS("queries"))))
 package golden
@@ -26,20 +26,20 @@ import (
 	"productindex/reindex"
 )
 
-// Query is a query and what it has to find.
+// Query is a query with its expected result.
 type Query struct {
-	// Query is what a shopper types.
+	// Query is the text that a shopper types.
 	Query string
-	// AtLeast is the smallest number of products that it finds.
+	// AtLeast is the smallest number of products that it must find.
 	AtLeast int64
-	// Products are the ids of products that are among the first Top ones. Top is 10 by default, and 1,000 at most.
+	// Products are the ids of products that must be among the first Top ones. Top is 10 by default, and 1,000 at most.
 	Products []string
 	Top      int
-	// Within is how long the answer may take, of the best of three tries; 0: any time.
+	// Within is the longest time that the fastest of three tries may take; 0: any time.
 	Within time.Duration
 }
 
-// Found is what a query finds.
+// Found is the result of a query.
 type Found struct {
 	// Total is the number of products that match.
 	Total int64
@@ -72,7 +72,7 @@ type entry struct {
 	Within   string   `json:"within"`
 }
 
-// Parse reads queries. It refuses what it does not know: a misspelled expectation is not one that always holds.
+// Parse reads queries. It refuses unknown fields, since a misspelled expectation would otherwise always hold.
 func Parse(data []byte) ([]Query, error) {
 	dec := json.NewDecoder(bytes.NewReader(data))
 	dec.DisallowUnknownFields()
@@ -141,8 +141,8 @@ func Dir(files fs.FS) Load {
 	}
 }
 
-// Check returns a check that asks the queries of the candidate's tenant, one after the other. Its errors name every
-// query that does not find what it should, and what it finds.
+// Check returns a check that runs the queries of the candidate's tenant, one after the other. Its error names every
+// query that fails, with its result.
 func Check(load Load, search Search) reindex.Check {
 	return reindex.Check{Name: "golden queries", Func: func(ctx context.Context, c reindex.Candidate) error {
 		queries, err := load(c.Tenant)
@@ -153,7 +153,7 @@ func Check(load Load, search Search) reindex.Check {
 		for _, q := range queries {
 			why, err := q.ask(ctx, c, search)
 			if err != nil {
-				text := fmt.Sprintf("query %q could not be asked", q.Query)
+				text := fmt.Sprintf("query %q could not be run", q.Query)
 				return reindex.Public(fmt.Errorf("golden: %s: %w", text, err), text)
 			}
 			if why != "" {
@@ -168,7 +168,7 @@ func Check(load Load, search Search) reindex.Check {
 	}}
 }
 
-// ask returns the reason why a query does not do what it should; empty if it does.
+// ask runs a query and returns the reason why it fails; empty if it succeeds.
 func (q Query) ask(ctx context.Context, c reindex.Candidate, search Search) (why string, err error) {
 	if err := q.validate(); err != nil {
 		return "", err

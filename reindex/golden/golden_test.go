@@ -61,7 +61,7 @@ func TestCheck(t *testing.T) {
 			"all are named", `{"query":"sock","atLeast":4},{"query":"shoe","atLeast":9}`,
 			`want at least 4; query "shoe" finds 3 products, want at least 9`,
 		},
-		{"no answer", `{"query":"broken","atLeast":1}`, `query "broken" could not be asked`},
+		{"no answer", `{"query":"broken","atLeast":1}`, `query "broken" could not be run`},
 		{"no JSON", `nonsense`, "not the JSON that is expected"},
 	} {
 		t.Run(test.name, func(t *testing.T) {

@@ -1,4 +1,4 @@
-// Package schedule starts reindexes by the clock: per tenant, by a cron expression in a time zone.
+// Package schedule starts reindexes by the clock: for each tenant, at the times of a cron expression in a time zone.
 //
 //	s, err := schedule.New(engine, nil)
 //	...
@@ -8,15 +8,16 @@
 //
 // # Not twice
 //
-// Several processes can run the same schedule over one job store: the tenant is not reindexed again if a job of it was
-// created at the scheduled time or after it, whoever started it. A time of the clock that comes twice, when summer time
-// ends, counts once. One that does not come, when summer time begins, is moved by the hour.
+// Several processes can run the same schedule over one job store. If a job of the tenant was created at the scheduled
+// time or after it, by whatever process, the tenant is not reindexed again. A time that the clock shows twice, when
+// summer time ends, counts once. A time that the clock skips, when summer time begins, is moved by the hour.
 //
 // # Missed
 //
-// A time that passes while the process sleeps or is away, or at which no job can be created, is missed if it is past by
-// more than Config.Grace. That is logged and counted, and made up for if Config.CatchUp is set. Times that were missed
-// before the start of the process are known from the tenant's last job alone, and from nothing if there is none.
+// A scheduled time can pass while the process does not run, or while no job can be created. If it has passed by more
+// than Config.Grace, it is missed: this is logged and counted. With Config.CatchUp a reindex is started nevertheless.
+// Times that were missed before the process started are derived from the tenant's last job. If there is no job, they
+// are not known.
 package schedule
 
 import (
@@ -33,7 +34,7 @@ import (
 	"productindex/reindex"
 )
 
-// Engine is what a scheduler needs of an engine. [*reindex.Engine] has it.
+// Engine has the methods of an engine that a scheduler calls. [*reindex.Engine] implements it.
 type Engine interface {
 	EntityType() string
 	Start(ctx context.Context, tenant string) (job reindex.Job, started bool, err error)
@@ -42,49 +43,49 @@ type Engine interface {
 
 // Entry says when a tenant is reindexed.
 type Entry struct {
-	// Tenant is reindexed.
+	// Tenant is the tenant to reindex.
 	Tenant string
 	// Cron is an expression of five fields: minute, hour, day of month, month and day of week; or one of @hourly,
 	// @daily, @weekly, @monthly and @yearly.
 	Cron string
 	// Location is the time zone of the clock. Nil: UTC.
 	Location *time.Location
-	// Jitter is the longest time by which a start is put off, at random, so that tenants of one schedule do not start
-	// together. Default 0.
+	// Jitter is the longest random delay of a start, which keeps tenants with the same schedule from starting together.
+	// Default 0.
 	Jitter time.Duration
 }
 
-// Config adjusts a [Scheduler]. Nil, and the zero value, mean the defaults.
+// Config configures a [Scheduler]. Nil and the zero value mean the defaults.
 type Config struct {
 	// Grace is how late a reindex may start. Default 5 min.
 	Grace time.Duration
-	// CatchUp starts a reindex also later than that, once for all times that were missed.
+	// CatchUp starts a reindex even after Grace, once for all times that were missed.
 	CatchUp bool
-	// Logger receives what happens. Nil discards it.
+	// Logger receives the log records. Nil discards them.
 	Logger *slog.Logger
 }
 
 const (
 	defaultGrace = 5 * time.Minute
-	// skew is by how much the clocks of processes may differ, or half of the time between two starts if that is less.
+	// skew is the allowed difference between the clocks of processes; it is at most half of the time between two starts.
 	skew = time.Minute
-	// lookBack is for how long before its start a process looks for missed times.
+	// lookBack is how far before its start a process looks for missed times.
 	lookBack = 8 * 24 * time.Hour
 )
 
-// Status is an entry, and how it stands.
+// Status is an entry with its state.
 type Status struct {
 	Entry
 
-	// Next is when the tenant is reindexed next, without the jitter.
+	// Next is the time of the next reindex, without the jitter.
 	Next time.Time
-	// Last is the scheduled time that was looked at last; zero if there was none.
+	// Last is the last scheduled time that has come; zero if there was none.
 	Last time.Time
-	// Job is the id of the job that was started or joined then; empty if there was none.
+	// Job is the id of the job that was started or joined at that time; empty if there was none.
 	Job string
 	// Missed counts the times that were missed.
 	Missed int64
-	// LastMissed is the latest of them; zero if there was none.
+	// LastMissed is the latest of the missed times; zero if there was none.
 	LastMissed time.Time
 }
 
@@ -105,7 +106,7 @@ type plan struct {
 	times times
 	at    time.Time // Next, with the jitter
 	busy  bool
-	fresh bool // nobody has looked yet for times missed before
+	fresh bool // times missed before the start were not looked for yet
 }
 
 // New returns a scheduler without entries.
@@ -127,7 +128,7 @@ func New(engine Engine, cfg *Config) (*Scheduler, error) {
 	return s, nil
 }
 
-// Set replaces all entries. The error names every one that is not valid; then nothing is changed.
+// Set replaces all entries. If one is not valid, nothing changes, and the error names every invalid entry.
 func (s *Scheduler) Set(entries ...Entry) error {
 	var errs []error
 	now := time.Now()
@@ -169,21 +170,21 @@ func (p *plan) plan(after time.Time) {
 	}
 }
 
-// miss notes that n times were missed, latest being the latest of them.
+// miss notes that n times were missed, of which latest is the latest.
 func (p *plan) miss(n int64, latest time.Time) {
 	if n > 0 {
 		p.Missed, p.LastMissed = p.Missed+n, latest
 	}
 }
 
-// List returns all entries with how they stand, in the order of their tenants.
+// List returns all entries with their states, in the order of their tenants.
 func (s *Scheduler) List() []Status {
 	list := s.statuses(func(Entry) bool { return true })
 	slices.SortStableFunc(list, func(a, b Status) int { return cmp.Compare(a.Tenant, b.Tenant) })
 	return list
 }
 
-// Of returns the tenant's entries with how they stand, in the order in which Set got them.
+// Of returns the tenant's entries with their states, in the order in which Set received them.
 func (s *Scheduler) Of(tenant string) []Status {
 	return s.statuses(func(e Entry) bool { return e.Tenant == tenant })
 }
@@ -200,7 +201,7 @@ func (s *Scheduler) statuses(wanted func(Entry) bool) []Status {
 	return list
 }
 
-// Run starts reindexes until ctx ends, and returns when none is being started any more. Those in progress go on.
+// Run starts reindexes until ctx ends. It does not wait for reindexes in progress.
 func (s *Scheduler) Run(ctx context.Context) {
 	var starting sync.WaitGroup
 	defer starting.Wait()
@@ -216,7 +217,7 @@ func (s *Scheduler) Run(ctx context.Context) {
 	}
 }
 
-// longest is how long Run sleeps at most: a machine that was asleep is then noticed.
+// longest is the longest sleep of Run, so that it notices when the machine was asleep.
 const longest = time.Minute
 
 func wait(ctx context.Context, until time.Time, changed <-chan struct{}) {
@@ -233,7 +234,7 @@ func wait(ctx context.Context, until time.Time, changed <-chan struct{}) {
 	}
 }
 
-// look is a time of a plan that has come, or one that is looked for in the past.
+// look is a time of a plan that has come, or a past time that may have been missed.
 type look struct {
 	plan   *plan
 	at     time.Time
@@ -241,7 +242,7 @@ type look struct {
 	fresh  bool
 }
 
-// due takes the times that have come, and returns when the next one comes.
+// due returns the times that have come, and the next time.
 func (s *Scheduler) due(now time.Time) (due []look, soonest time.Time, changed <-chan struct{}) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -263,7 +264,7 @@ func (s *Scheduler) due(now time.Time) (due []look, soonest time.Time, changed <
 	return due, soonest, s.changed
 }
 
-// attend starts the reindex of a time, and notes how that went.
+// attend starts the reindex of a time, and records the outcome.
 func (s *Scheduler) attend(ctx context.Context, l look) {
 	job, missed := "", false
 	if !l.at.IsZero() {
@@ -293,7 +294,8 @@ func later(a, b time.Time) time.Time {
 	return b
 }
 
-// start starts the reindex of a scheduled time, unless that is done, or too late. It tries again until it is too late.
+// start starts the reindex of a scheduled time, unless it was started already or it is too late. It retries until it is
+// too late.
 func (s *Scheduler) start(ctx context.Context, l look) (job string, missed bool) {
 	tenant := l.plan.Tenant
 	logger := s.cfg.Logger.With("tenant", tenant, "scheduled", l.at)
@@ -318,7 +320,7 @@ func (s *Scheduler) start(ctx context.Context, l look) (job string, missed bool)
 			return "", false
 		}
 		if late || errors.Is(err, reindex.ErrShutdown) || errors.Is(err, reindex.ErrTenant) {
-			logger.ErrorContext(ctx, "schedule: a reindex was missed, as it cannot be started", "error", err)
+			logger.ErrorContext(ctx, "schedule: a reindex was missed, since it cannot be started", "error", err)
 			return "", true
 		}
 		logger.WarnContext(ctx, "schedule: a reindex cannot be started, trying again", "error", err)
@@ -326,7 +328,7 @@ func (s *Scheduler) start(ctx context.Context, l look) (job string, missed bool)
 	}
 }
 
-// skew is by how much an earlier job may be the one of a time.
+// skew returns how much earlier than a time its job may have been created.
 func (l look) skew() time.Duration {
 	most := min(skew, l.plan.times.next(l.at).Sub(l.at)/2)
 	if !l.before.IsZero() {
@@ -355,7 +357,7 @@ func (s *Scheduler) trigger(ctx context.Context, logger *slog.Logger, tenant str
 	if started {
 		logger.InfoContext(ctx, "schedule: a reindex was started", "job", job.ID)
 	} else {
-		logger.WarnContext(ctx, "schedule: the reindex before goes on still, no other one was started", "job", job.ID)
+		logger.WarnContext(ctx, "schedule: the previous reindex is still in progress, no other was started", "job", job.ID)
 	}
 	return job.ID, nil
 }

@@ -248,7 +248,7 @@ func TestFailures(t *testing.T) {
 		s, logged := scheduler(t, &engine{running: true}, schedule.Config{},
 			schedule.Entry{Tenant: "acme", Cron: "0 1 * * *"})
 		runFor(t, s, 2*time.Hour)
-		if !strings.Contains(logged.String(), "goes on still") {
+		if !strings.Contains(logged.String(), "is still in progress") {
 			t.Errorf("log %s", logged)
 		}
 	})

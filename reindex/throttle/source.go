@@ -8,7 +8,7 @@ import (
 	"productindex/reindex"
 )
 
-// Source returns src with its snapshots read no faster than the limits say. Its capabilities stay.
+// Source returns a source that reads src no faster than the limits allow. It has the capabilities of src.
 func (t *Throttle) Source(src reindex.Source) reindex.Source { return &source{t, src} }
 
 type source struct {
@@ -47,7 +47,7 @@ func (s *snapshot) Products(ctx context.Context) iter.Seq2[reindex.Product, erro
 	return s.slowed(ctx, s.inner.Products(ctx))
 }
 
-// Split names the parts of the snapshot.
+// Split returns the names of the parts of the snapshot.
 func (s *snapshot) Split(ctx context.Context, n int) ([]string, error) {
 	splitter, ok := reindex.As[reindex.Splitter](s.inner)
 	if !ok {
@@ -65,7 +65,8 @@ func (s *snapshot) Part(ctx context.Context, name string) iter.Seq2[reindex.Prod
 	return s.slowed(ctx, splitter.Part(ctx, name))
 }
 
-// slowed yields what the sequence yields. A record that cannot be read counts as a product without bytes.
+// slowed yields the elements of the sequence at the allowed speed. A record that cannot be read counts as a product
+// without bytes.
 func (s *snapshot) slowed(
 	ctx context.Context, seq iter.Seq2[reindex.Product, error],
 ) iter.Seq2[reindex.Product, error] {

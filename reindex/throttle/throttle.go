@@ -1,6 +1,6 @@
-// Package throttle caps how fast products are read, per tenant and of all tenants together, while runs go on. It
-// wraps a [reindex.Source], so that both the source and the index are spared, and the engine does not take the
-// waiting for a slow index.
+// Package throttle limits how fast products are read, for each tenant and for all tenants together. The limits can be
+// changed during a run. A throttle wraps a [reindex.Source]: this relieves both the source and the index, and the
+// engine does not mistake the waits for a slow index.
 //
 //	t, err := throttle.New(throttle.Config{All: throttle.Limits{Documents: 2000}})
 //	...
@@ -10,7 +10,7 @@
 //
 // A run that waits keeps what it holds: its place among the parallel runs, the generation that it fills, and the
 // snapshot of its source, such as a transaction of a database. Changes of single products are not throttled. Limits
-// are those of one process: if parts of a run are read on several machines, each has its own.
+// hold for one process: if several machines read parts of a run, each machine has its own limits.
 package throttle
 
 import (
@@ -26,23 +26,23 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// Limits say how fast products are read. The zero value means without a limit.
+// Limits states how fast products may be read. The zero value sets no limit.
 type Limits struct {
-	// Documents is the number of products a second. 0: any number.
+	// Documents is the number of products per second. 0: any number.
 	Documents float64
-	// Bytes is the sum of the lengths of their ids and bodies a second. 0: any number.
+	// Bytes is the sum of the lengths of their ids and bodies per second. 0: any number.
 	Bytes float64
-	// Paused means that nothing is read until it is not set any more.
+	// Paused stops the reading until it is false again.
 	Paused bool
 	// Window is the time of the day in which products are read. Nil: at any time.
 	Window *Window
 }
 
-// Config is what a [Throttle] begins with.
+// Config holds the first limits of a [Throttle].
 type Config struct {
-	// All are the limits of all tenants together.
+	// All holds the limits of all tenants together.
 	All Limits
-	// Tenant are the limits of each tenant for which SetLimits was not called.
+	// Tenant holds the limits of each tenant for which SetLimits was not called.
 	Tenant Limits
 }
 
@@ -117,7 +117,7 @@ func (t *Throttle) Limits(tenant string) Limits {
 // Pause stops the reading of a tenant's products, and keeps its other limits.
 func (t *Throttle) Pause(tenant string) { t.gauge(tenant).pause(true) }
 
-// Resume goes on after Pause.
+// Resume goes on with the reading after Pause.
 func (t *Throttle) Resume(tenant string) { t.gauge(tenant).pause(false) }
 
 // Tenants returns the tenants whose limits were set, or whose products were read, in order.
@@ -146,7 +146,7 @@ func (t *Throttle) wait(ctx context.Context, g *gauge, bytes int) error {
 	return t.all.wait(ctx, bytes)
 }
 
-// gauge is what holds for one tenant, or for all of them.
+// gauge holds the limits of one tenant, or of all tenants together.
 type gauge struct {
 	mu      sync.Mutex
 	current Limits
@@ -187,14 +187,14 @@ func (g *gauge) set(l Limits) {
 	g.wake()
 }
 
-// wake has everybody who waits look again.
+// wake makes all waiting calls look at the limits again.
 func (g *gauge) wake() {
 	close(g.changed)
 	g.changed = make(chan struct{})
 }
 
-// burstsPerSecond is the part of a second's worth that may come at once: short, so that a run takes what its limit
-// says.
+// burstsPerSecond is the number of bursts into which the limit of a second is divided. Short bursts keep a run close to
+// its limit.
 const burstsPerSecond = 20
 
 // adjust changes the limit. The new one also bounds a burst.
@@ -217,7 +217,7 @@ func (g *gauge) wait(ctx context.Context, bytes int) error {
 	return g.take(ctx, func() *rate.Limiter { return g.bytes }, bytes)
 }
 
-// take takes n of a limiter's tokens, as many at once as it gives.
+// take takes n tokens of a limiter, as many at once as it allows.
 func (g *gauge) take(ctx context.Context, of func() *rate.Limiter, n int) error {
 	for n > 0 {
 		now := time.Now()
@@ -252,10 +252,10 @@ func (g *gauge) take(ctx context.Context, of func() *rate.Limiter, n int) error 
 	return nil
 }
 
-// forever is how long somebody waits who waits for a change alone.
+// forever is the length of a wait that only a change ends.
 const forever = time.Duration(math.MaxInt64)
 
-// closed returns for how long nothing may be read.
+// closed returns how long reading is not allowed.
 func (l Limits) closed(now time.Time) time.Duration {
 	switch {
 	case l.Paused:

@@ -9,10 +9,9 @@ import (
 // day is the length of a day on a clock.
 const day = 24 * time.Hour
 
-// Window is a time of the day, each day. One whose end is not after its start goes over midnight.
+// Window is a daily period. If its end is not after its start, it includes midnight.
 type Window struct {
-	// From and To are the start and the end, as hours and minutes since midnight on a clock, such as 22*time.Hour. They
-	// are different.
+	// From and To are the start and the end, as times of the clock since midnight, such as 22*time.Hour. They must differ.
 	From, To time.Duration
 	// Location is the time zone of the clock. Nil: UTC.
 	Location *time.Location
@@ -25,7 +24,7 @@ func (w *Window) check() error {
 	return nil
 }
 
-// String is the window as people write it.
+// String returns the window in a form such as 22:00 to 06:00.
 func (w *Window) String() string {
 	return fmt.Sprintf("%s to %s %s", clock(w.From), clock(w.To), w.location())
 }
@@ -39,10 +38,10 @@ func (w *Window) location() *time.Location {
 	return w.Location
 }
 
-// until returns how long it takes until the window is open; 0: it is.
+// until returns the time until the window opens; 0 if it is open.
 func (w *Window) until(now time.Time) time.Duration {
 	local := now.In(w.location())
-	for days := -1; ; days++ { // yesterday's window can be open still
+	for days := -1; ; days++ { // yesterday's window can still be open
 		from, to := w.at(local, days, w.From), w.at(local, days, w.To)
 		if w.To < w.From {
 			to = w.at(local, days+1, w.To)

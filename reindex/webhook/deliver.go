@@ -16,7 +16,7 @@ import (
 	"productindex/reindex"
 )
 
-// deliver sends an event until it has arrived, or is given up.
+// deliver sends an event until it has arrived or may not be tried again.
 func (h *Hook) deliver(e event) {
 	attempts := 0
 	err := h.cfg.Retry.Do(h.ctx, func() error {
@@ -71,7 +71,7 @@ func (h *Hook) post(e event) error {
 	return &reindex.TemporaryError{Err: failure, RetryAfter: retryAfter(res.Header.Get("Retry-After"), now)}
 }
 
-// hidden is a failed request's reason without the URL, which can hold secrets.
+// hidden returns the error of a failed request without the URL, which can hold secrets.
 func hidden(err error) error {
 	if u, ok := errors.AsType[*url.Error](err); ok {
 		return u.Err
@@ -79,7 +79,7 @@ func hidden(err error) error {
 	return err
 }
 
-// retryAfter is how long a receiver asks to wait.
+// retryAfter returns how long a receiver asks to wait.
 func retryAfter(header string, now time.Time) time.Duration {
 	if seconds, err := strconv.ParseUint(header, 10, 31); err == nil {
 		return time.Duration(seconds) * time.Second

@@ -7,7 +7,7 @@ import (
 	"productindex/reindex"
 )
 
-// payload is what Standard Webhooks has: a type, a time, and data.
+// payload is the body of a request as Standard Webhooks defines it: a type, a time, and data.
 type payload struct {
 	Type      string    `json:"type"`
 	Timestamp time.Time `json:"timestamp"`

@@ -1,5 +1,5 @@
-// Package webhook sends a signed request to a URL when a job has ended, as the specification Standard Webhooks has
-// it, so that people and programs learn of it who do not look.
+// Package webhook sends a signed request to a URL when a job has ended, as the specification Standard Webhooks
+// describes it. Thus people and programs learn of the end without polling.
 //
 //	hook, err := webhook.New(webhook.Config{
 //		URL: "https://hooks.shop.example/reindex", Secret: secret, Outcomes: []webhook.Outcome{webhook.Failed},
@@ -43,33 +43,34 @@ type Outcome string
 
 // The outcomes of jobs. They are the last part of an event's type, such as reindex.failed.
 const (
-	// Succeeded: the new index is live.
+	// Succeeded means that the new index is live.
 	Succeeded Outcome = "succeeded"
-	// Failed: the job failed.
+	// Failed means that the job failed.
 	Failed Outcome = "failed"
-	// Cancelled: somebody cancelled the job, or the engine was shut down.
+	// Cancelled means that somebody cancelled the job, or that the engine was shut down.
 	Cancelled Outcome = "cancelled"
 )
 
-// Config says where events are sent. URL and Secret are required.
+// Config configures a [Hook]. URL and Secret are required.
 type Config struct {
 	// URL receives the events, by POST. It is an https URL, or an http one if AllowPrivate is set.
 	URL string
-	// Secret signs them: at least 24 random bytes in base64, with whsec_ in front, as receivers are given it.
+	// Secret is the key of the signatures, which receivers also have: at least 24 random bytes in base64, with the prefix
+	// whsec_.
 	Secret string
-	// Outcomes are the ends of jobs that are sent. Nil: all.
+	// Outcomes selects the ends of jobs that are sent. Nil selects all.
 	Outcomes []Outcome
-	// AllowPrivate lets URL lead to private addresses, to this machine, to http and to any port. Without it the
-	// address has to be a public one, whatever names and redirects say, and port 443.
+	// AllowPrivate allows private addresses, this machine, http and any port for URL. Without it, only port 443 of a
+	// public address is allowed. The address is checked after the name was resolved.
 	AllowPrivate bool
 
 	// Timeout is how long a request may take. Default 15 s.
 	Timeout time.Duration
-	// Retry is how often and when an event is sent again. Default: 10 attempts, the waits 5 s to 10 min.
+	// Retry says how often an event is sent, and after which times. Default: 10 attempts, with waits from 5 s to 10 min.
 	Retry reindex.Retry
-	// Queue is the number of events that may wait to be sent; further ones are dropped, which the log has. Default 1000.
+	// Queue is the number of events that may wait to be sent. Further events are dropped and logged. Default 1000.
 	Queue int
-	// Logger receives what happens. Nil discards it.
+	// Logger receives the log records. Nil discards them.
 	Logger *slog.Logger
 }
 
@@ -107,7 +108,7 @@ type event struct {
 	body       []byte
 }
 
-// New returns a hook, which the caller closes. The error names every setting that is not valid.
+// New returns a hook, which the caller must close. The error names every setting that is not valid.
 func New(cfg Config) (*Hook, error) {
 	signer, err := cfg.check()
 	if err != nil {
@@ -168,11 +169,12 @@ func (c Config) check() (*standardwebhooks.Webhook, error) {
 	return signer, errors.Join(errs...)
 }
 
-// client connects to where it may, follows no redirects, and uses no proxy, which would connect in its place.
+// client returns a client that connects only to allowed addresses and follows no redirects. It uses no proxy, since a
+// proxy would connect to other addresses.
 func (c Config) client() *http.Client {
 	dialer := &net.Dialer{Timeout: defaultTimeout}
 	if !c.AllowPrivate {
-		dialer.Control = ssrf.New(ssrf.WithPorts(443)).Safe // of the address that a name has turned out to have
+		dialer.Control = ssrf.New(ssrf.WithPorts(443)).Safe // checks the address after the name was resolved
 	}
 	return &http.Client{
 		Transport: &http.Transport{
@@ -229,7 +231,7 @@ func outcomeOf(job reindex.Job, err error) Outcome {
 	return Failed
 }
 
-// send has the end of a job sent.
+// send queues the event for the end of a job.
 func (h *Hook) send(ctx context.Context, job reindex.Job, err error) {
 	outcome := outcomeOf(job, err)
 	if len(h.cfg.Outcomes) > 0 && !slices.Contains(h.cfg.Outcomes, outcome) {

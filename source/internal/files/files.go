@@ -200,7 +200,8 @@ func (f folder) parts(fsys fs.FS, folder string) ([]string, error) {
 		names = append(names, name)
 	}
 	if len(names) == 0 {
-		return nil, public.Errorf("%w: the folder %s holds no such file; put an empty %s file there for a catalogue without products",
+		return nil, public.Errorf(
+			"%w: the folder %s holds no such file; put an empty %s file there for a catalogue without products",
 			ErrUnknownTenant, folder, f.Endings[0])
 	}
 	return names, nil
