@@ -207,13 +207,16 @@ func (f *Fleet) Start(ctx context.Context, tenant string) (job reindex.Job, star
 
 // StartWith stores a job of the tenant for a worker, and returns it at once. If it joins a job in progress, started is
 // false. Errors are those of [reindex.Engine].
-func (f *Fleet) StartWith(ctx context.Context, tenant string, options reindex.Options) (job reindex.Job, started bool, err error) {
+func (f *Fleet) StartWith(
+	ctx context.Context, tenant string, options reindex.Options,
+) (job reindex.Job, started bool, err error) {
 	job, started, err = f.engine.Create(ctx, tenant, options)
 	if err != nil || !started {
 		return job, false, err
 	}
 	if err := f.enqueueRun(ctx, job); err != nil {
-		f.log.WarnContext(ctx, "the reindex could not be put into the queue, a worker finds it later", "tenant", tenant, "job", job.ID, "error", err)
+		f.log.WarnContext(ctx, "the reindex could not be put into the queue, a worker finds it later",
+			"tenant", tenant, "job", job.ID, "error", err)
 	}
 	return job, true, nil
 }
@@ -238,7 +241,9 @@ func (f *Fleet) Job(ctx context.Context, tenant, id string) (reindex.Job, error)
 }
 
 // Jobs lists the tenant's jobs, newest first, and returns how many there are in all.
-func (f *Fleet) Jobs(ctx context.Context, tenant string, query reindex.JobQuery) (jobs []reindex.Job, total int, err error) {
+func (f *Fleet) Jobs(
+	ctx context.Context, tenant string, query reindex.JobQuery,
+) (jobs []reindex.Job, total int, err error) {
 	return f.engine.Jobs(ctx, tenant, query)
 }
 

@@ -229,7 +229,8 @@ func (t *try) keep(ctx context.Context, ended <-chan struct{}, lose func()) {
 		mine, err := t.renew(context.WithoutCancel(ctx), lease/renewals)
 		switch {
 		case err != nil:
-			t.fleet.log.WarnContext(ctx, "renewing the lease of a part failed", "tenant", t.args.Tenant, "job", t.args.Job, "part", t.args.Part, "error", err)
+			t.fleet.log.WarnContext(ctx, "renewing the lease of a part failed",
+				"tenant", t.args.Tenant, "job", t.args.Job, "part", t.args.Part, "error", err)
 		case !mine:
 			lose()
 			return
