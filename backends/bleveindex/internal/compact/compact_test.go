@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/blevesearch/bleve/v2"
+	"github.com/blevesearch/bleve/v2/analysis"
 	"github.com/blevesearch/bleve/v2/document"
 	index "github.com/blevesearch/bleve_index_api"
 )
@@ -65,6 +66,38 @@ func TestValuesAreKept(t *testing.T) {
 	}
 	if kept == 0 {
 		t.Error("no value is kept")
+	}
+}
+
+// failing is a tokenizer that panics the first time.
+type failing struct{ called bool }
+
+func (f *failing) Tokenize(text []byte) analysis.TokenStream {
+	if !f.called {
+		f.called = true
+		panic("failed")
+	}
+	return analysis.TokenStream{{Term: text, End: len(text), Position: 1}}
+}
+
+// A text that an analyzer has panicked at has its tokens when another product has it.
+func TestAnalyzerPanics(t *testing.T) {
+	buffer, words := new(Buffer), &analysis.DefaultAnalyzer{Tokenizer: new(failing)}
+	add := func() *Doc {
+		doc := buffer.New("id")
+		doc.Text("name", nil, "wine", index.IndexField, words)
+		return doc
+	}
+	func() {
+		defer func() {
+			if recover() == nil {
+				t.Error("the panic of the analyzer is lost")
+			}
+		}()
+		add()
+	}()
+	if terms := add().first.AnalyzedTokenFrequencies(); terms["wine"] == nil {
+		t.Errorf("the terms are %v", terms)
 	}
 }
 

@@ -51,21 +51,23 @@ func (b *Buffer) text(
 	if last := &b.lastText; last.analyzer == words && last.text == text { // in _all
 		return last.tokens, nil
 	}
-	b.lastText = value{text: text, analyzer: words}
+	tokens, known := b.keptText(text, words, options&termOptions)
+	b.lastText = value{text: text, analyzer: words, tokens: tokens}
+	return tokens, known
+}
+
+func (b *Buffer) keptText(
+	text string, words *analysis.DefaultAnalyzer, options index.FieldIndexingOptions,
+) ([]token, *value) {
 	if len(text) > maxText {
-		b.lastText.tokens = b.tokenize(text, words, b.tokens.take)
-		return b.lastText.tokens, nil
+		return b.tokenize(text, words, b.tokens.take), nil
 	}
-	options &= termOptions
 	slot := &b.values.texts[(maphash.String(seed, text)+uint64(options))%maxValues]
-	known := *slot
-	if known != nil && known.text == text && known.analyzer == words && known.options == options {
-		b.lastText.tokens = known.tokens
+	if known := *slot; known != nil && known.text == text && known.analyzer == words && known.options == options {
 		return known.tokens, known
 	}
 	tokens := b.tokenize(text, words, func(n int) []token { return make([]token, n) })
 	*slot = &value{text: text, analyzer: words, options: options, tokens: tokens}
-	b.lastText.tokens = tokens
 	return tokens, nil
 }
 
