@@ -14,7 +14,7 @@ import (
 )
 
 // patience is the longest time that a test waits for a condition.
-const patience = time.Minute
+const patience = 3 * time.Minute
 
 // job is one as the server shows it.
 type job struct {

@@ -28,7 +28,7 @@ func TestMain(m *testing.M) {
 	}
 	reindextest.TempInMemory()
 	// Unless -parallel says otherwise: tests wait for leases and time limits.
-	_ = flag.Set("test.parallel", "8")
+	_ = flag.Set("test.parallel", "4")
 	// bleve has workers from the start.
 	goleak.VerifyTestMain(m, goleak.IgnoreCurrent(), goleak.Cleanup(func(code int) {
 		for _, stop := range shared {

@@ -20,7 +20,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	_ = flag.Set("test.parallel", "8") // unless -parallel says otherwise: tests wait for leases most of the time
+	_ = flag.Set("test.parallel", "4") // unless -parallel says otherwise: tests wait for leases most of the time
 	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
 		pgtest.StopShared()
 		os.Exit(code)
@@ -61,7 +61,7 @@ func newFleet(tb testing.TB, pool *pgxpool.Pool, src reindex.Source, ix reindex.
 // await returns a job at its end.
 func await(tb testing.TB, f *Fleet, job reindex.Job) reindex.Job {
 	tb.Helper()
-	ctx, cancel := context.WithTimeout(tb.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(tb.Context(), 5*time.Minute) // for machines that are busy with other tests
 	defer cancel()
 	for j, err := range f.Watch(ctx, job.Tenant, job.ID) {
 		if err != nil {

@@ -32,7 +32,7 @@ func TestMain(m *testing.M) {
 }
 
 // patience is the longest time that a test waits for a condition.
-const patience = time.Minute
+const patience = 3 * time.Minute
 
 // database is an empty database of a test's own.
 type database struct {
