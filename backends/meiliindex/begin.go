@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/meilisearch/meilisearch-go"
-	"golang.org/x/sync/semaphore"
 
 	"productindex/reindex"
 )
@@ -73,13 +72,13 @@ func (ix *Index) ready(ctx context.Context) (token int64, fenced bool, err error
 // newGeneration returns a generation with a uid of its own, which is in use.
 func (ix *Index) newGeneration(tenant string, token int64) *generation {
 	g := &generation{
-		ix: ix, tenant: tenant, live: ix.LiveUID(tenant), id: ix.register(tenant, token),
-		posts: semaphore.NewWeighted(int64(ix.cfg.MaxTasks)), slots: make(chan struct{}, ix.cfg.MaxTasks),
-		settling: make(chan struct{}, 1),
+		ix: ix, tenant: tenant, live: ix.LiveUID(tenant),
+		id: stagingName{instance: ix.instance, token: token, number: ix.nextNumber()},
 	}
 	g.uid = ix.stagingUID(tenant, g.id)
 	g.mark = ix.stagingUID(tenant, markName(ix.instance, token, 0))
-	g.docs = g.uploader()
+	g.writer = newWriter(ix, g.uploader())
+	ix.register(g.uid, g)
 	return g
 }
 
@@ -96,13 +95,11 @@ func (g *generation) giveUp(ctx context.Context) {
 	}
 }
 
-// register chooses the name of a generation's index and marks it as in use.
-func (ix *Index) register(tenant string, token int64) stagingName {
-	n := stagingName{instance: ix.instance, token: token, number: ix.nextNumber()}
+// register marks an index as that of a generation in use.
+func (ix *Index) register(uid string, g *generation) {
 	ix.mu.Lock()
 	defer ix.mu.Unlock()
-	ix.open[ix.stagingUID(tenant, n)] = true
-	return n
+	ix.open[uid] = g
 }
 
 func (ix *Index) nextNumber() uint32 {
@@ -112,14 +109,22 @@ func (ix *Index) nextNumber() uint32 {
 	return ix.number
 }
 
-func (ix *Index) unregister(tenant string, n stagingName) {
-	ix.mu.Lock()
-	defer ix.mu.Unlock()
-	delete(ix.open, ix.stagingUID(tenant, n.base()))
+// unregister marks the generation's indexes as in use no more, but those that another one has taken over.
+func (g *generation) unregister() {
+	g.ix.mu.Lock()
+	defer g.ix.mu.Unlock()
+	for _, uid := range []string{g.ix.stagingUID(g.tenant, g.id.base()), g.resumes} {
+		if g.ix.open[uid] == g {
+			delete(g.ix.open, uid)
+		}
+	}
 }
 
 // isOpen reports whether an index of that name belongs to a generation in use.
-func (ix *Index) isOpen(tenant string, n stagingName) bool {
+func (ix *Index) isOpen(tenant string, n stagingName) bool { return ix.owner(tenant, n) != nil }
+
+// owner returns the generation in use that an index of that name belongs to, nil if there is none.
+func (ix *Index) owner(tenant string, n stagingName) *generation {
 	ix.mu.Lock()
 	defer ix.mu.Unlock()
 	return ix.open[ix.stagingUID(tenant, n.base())]

@@ -153,11 +153,7 @@ func (ix *Index) remove(ctx context.Context, uids ...string) (removed int, err e
 		errs      []error
 	)
 	for _, uid := range uids {
-		query := &meilisearch.CancelTasksQuery{IndexUIDS: []string{uid}, Statuses: unfinished}
-		if _, err := ix.client.CancelTasksWithContext(ctx, query); err != nil { // costs time only
-			ix.cfg.Logger.WarnContext(ctx, "cancelling the tasks of an index that is deleted failed", "index", uid,
-				"error", explain(ctx, "tasks.cancel", uid, err))
-		}
+		ix.cancelTasks(ctx, uid)
 		info, err := ix.client.DeleteIndexWithContext(ctx, uid)
 		if err != nil {
 			errs = append(errs, explain(ctx, "indexes.delete", uid, err))
@@ -175,6 +171,15 @@ func (ix *Index) remove(ctx context.Context, uids ...string) (removed int, err e
 		}
 	}
 	return removed, errors.Join(errs...)
+}
+
+// cancelTasks cancels what waits for an index. If that fails, it costs time only.
+func (ix *Index) cancelTasks(ctx context.Context, uid string) {
+	query := &meilisearch.CancelTasksQuery{IndexUIDS: []string{uid}, Statuses: unfinished}
+	if _, err := ix.client.CancelTasksWithContext(ctx, query); err != nil {
+		ix.cfg.Logger.WarnContext(ctx, "cancelling the tasks of an index that is deleted failed", "index", uid,
+			"error", explain(ctx, "tasks.cancel", uid, err))
+	}
 }
 
 // staging is an index of a tenant beside the live one.

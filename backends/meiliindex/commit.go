@@ -38,7 +38,8 @@ func (g *generation) Commit(ctx context.Context) error {
 		return fmt.Errorf("meiliindex: commit of index %s of tenant %q after it was aborted", g.uid, g.tenant)
 	}
 	if !g.sealed {
-		return fmt.Errorf("meiliindex: commit of index %s of tenant %q before it was sealed", g.uid, g.tenant)
+		return cmp.Or(g.checkMark(ctx),
+			fmt.Errorf("meiliindex: commit of index %s of tenant %q before it was sealed", g.uid, g.tenant))
 	}
 	if !g.swap.applied {
 		if err := g.switchOver(ctx); err != nil {
@@ -231,7 +232,7 @@ func (g *generation) retire(ctx context.Context) {
 				"tenant", g.tenant, "index", g.uid, "error", explain(ctx, "indexes.delete", g.uid, err))
 		}
 	}
-	g.ix.unregister(g.tenant, g.id.base())
+	g.unregister()
 }
 
 // Abort cancels the generation's tasks, and no others, and deletes its index. The server works on the tasks of an index
@@ -251,15 +252,59 @@ func (g *generation) Abort(ctx context.Context) error {
 				"error", explain(ctx, "tasks.cancel", "", err))
 		}
 	}
-	if g.keeps() {
+	switch {
+	case g.id.token != noToken && !g.back:
+		return g.abandon(ctx)
+	case g.keeps():
 		return g.leave(ctx)
 	}
 	return g.discard(ctx)
 }
 
+// abandon deletes the index of a generation that has a token, unless another process has resumed it: it has to get
+// another name first, which takes its mark. By then no swap can make it live any more.
+func (g *generation) abandon(ctx context.Context) error {
+	defer g.unregister()
+	if err := g.checkMark(ctx); err == nil {
+		g.ix.cancelTasks(ctx, g.uid)
+	}
+	to := g.id
+	to.number = g.ix.nextNumber() | closedBit
+	err := g.move(ctx, to)
+	if errors.Is(err, reindex.ErrFenced) {
+		return g.clear(ctx)
+	}
+	if err == nil {
+		_, err = g.ix.remove(ctx, g.uid)
+	}
+	return err
+}
+
+// clear deletes what has a name of a generation that is not there: the index that was live, if the swap was applied and
+// does not keep it, or one that late edits have made.
+func (g *generation) clear(ctx context.Context) error {
+	if g.keeps() && (g.swap.asked || g.swap.lost) {
+		return nil
+	}
+	uids := []string{g.uid}
+	if g.next != nil {
+		uids = append(uids, g.next.uid)
+	}
+	for _, uid := range uids {
+		index, err := g.ix.getIndex(ctx, uid)
+		if err == nil && index != nil && !g.isFilled(index) {
+			_, err = g.ix.remove(ctx, uid)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // discard deletes the generation's index. Reap deletes the rest.
 func (g *generation) discard(ctx context.Context) error {
-	defer g.ix.unregister(g.tenant, g.id.base())
+	defer g.unregister()
 	_, err := g.ix.remove(ctx, g.uid)
 	return err
 }

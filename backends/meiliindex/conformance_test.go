@@ -7,6 +7,7 @@ import (
 	"github.com/meilisearch/meilisearch-go"
 
 	"productindex/backends/meiliindex/internal/meilitest"
+	"productindex/reindex"
 	"productindex/reindex/reindextest"
 )
 
@@ -52,6 +53,13 @@ func fixture(t *testing.T, url, key, prefix string) reindextest.Fixture {
 		Indexer: ix,
 		Search: func(ctx context.Context, tenant string) (map[string]string, error) {
 			return revs(ctx, client, ix, tenant)
+		},
+		Other: func(t *testing.T) reindex.Indexer {
+			other, err := New(connect(t, url, key), withFastPolls(&Config{Prefix: prefix, StaleAfter: -1}))
+			if err != nil {
+				t.Fatal(err)
+			}
+			return other
 		},
 		Reopen: func(t *testing.T) reindextest.Fixture { return fixture(t, url, key, prefix) },
 	}

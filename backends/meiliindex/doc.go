@@ -27,6 +27,12 @@
 // whose mark a newer one has deleted cannot publish. If the tokens start again from 1, because the store of the jobs
 // was lost, delete the mark.
 //
+// # Many processes
+//
+// Other processes write into the generation of a run that has a fencing token ([Index.Join]), and take it over
+// ([Index.Resume]). Its index gets another name when the load ends, so that what they send late is not in it. The
+// server makes an index of that, which the late process or the tenant's next run deletes.
+//
 // # Going back
 //
 // With Config.KeepPrevious the index that was live is kept under the uid of the one that replaced it, which then also

@@ -24,7 +24,7 @@ func (g *generation) Edit(ctx context.Context, changes []reindex.Change) error {
 	if err := g.noteEdit(ctx); err != nil {
 		return err
 	}
-	if g.oldest() != nil { // products yet to be isolated must not be sent after the edits
+	if g.writer.oldest() != nil { // products yet to be isolated must not be sent after the edits
 		if err := g.settleAll(ctx); err != nil {
 			return err
 		}

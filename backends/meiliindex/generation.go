@@ -1,15 +1,10 @@
 package meiliindex
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"slices"
-	"sync"
 	"time"
-
-	"golang.org/x/sync/semaphore"
 
 	"productindex/reindex"
 )
@@ -27,17 +22,12 @@ type generation struct {
 	back    bool        // it was live before
 	left    bool        // it was aborted
 
-	posts    *semaphore.Weighted // held by one while documents are posted, by all of it while bad ones are isolated
-	slots    chan struct{}       // one element a task in sent
-	settling chan struct{}       // a lock: its holder looks at the tasks
-	sealed   bool
+	writer  *writer
+	resumes string // uid of the index of a dead run's generation, by which this process knows it as its own
+	closed  bool   // nobody else can write into it any more
+	sealed  bool
 
 	liveTries int // to count the live index
-
-	docs *uploader // of what Write is given
-
-	mu   sync.Mutex
-	sent []*sending // in the order of their tasks
 
 	swap swapState
 }
@@ -54,79 +44,23 @@ func (g *generation) Write(ctx context.Context, products []reindex.Product) erro
 	if g.sealed {
 		return fmt.Errorf("meiliindex: write to index %s of tenant %q after it was sealed", g.uid, g.tenant)
 	}
-	if err := g.takeSlot(ctx); err != nil { // before there is a copy of the bodies
-		return err
-	}
-	documents, body, failed := g.ix.encode(products)
-	if sent, err := g.write(ctx, documents, body); !sent {
-		<-g.slots
-		if err != nil {
-			return err
-		}
-	}
-	if len(failed) > 0 {
-		return &reindex.BatchError{Items: failed}
-	}
-	return nil
-}
-
-// write sends documents as one task, which then holds the caller's slot. It sends nothing if there are none.
-func (g *generation) write(ctx context.Context, documents []document, body []byte) (sent bool, err error) {
-	if len(documents) == 0 {
-		return false, nil
-	}
-	if err := g.posts.Acquire(ctx, 1); err != nil {
-		return false, err
-	}
-	defer g.posts.Release(1)
-	s, err := g.docs.send(ctx, documents, body)
-	if err != nil {
-		return false, err
-	}
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	byTask := func(s *sending, uid int64) int { return cmp.Compare(s.task.TaskUID, uid) }
-	at, _ := slices.BinarySearchFunc(g.sent, s.task.TaskUID, byTask)
-	g.sent = slices.Insert(g.sent, at, s)
-	return true, nil
-}
-
-// takeSlot waits until fewer than Config.MaxTasks tasks are out. One of those who wait looks after the oldest task.
-func (g *generation) takeSlot(ctx context.Context) error {
-	for {
-		select {
-		case g.slots <- struct{}{}:
-			return nil
-		default:
-		}
-		select {
-		case g.slots <- struct{}{}:
-			return nil
-		case g.settling <- struct{}{}:
-			err := g.settleOldest(ctx)
-			<-g.settling
-			if err != nil {
-				return err
-			}
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
+	return g.writer.write(ctx, products)
 }
 
 // Name returns when the generation's index was created. Its uid changes when it goes live, and again when another one
 // does.
 func (g *generation) Name() string { return generationName(g.created) }
 
-// Flush waits for every task, isolates the products that the server refused, and returns them.
+// Flush waits for every task, isolates the products that the server refused, and returns them. It ends the load: what
+// others write who have joined (see [Index.Join]) is refused from here on.
 func (g *generation) Flush(ctx context.Context) ([]reindex.ItemError, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	if err := g.settleAll(ctx); err != nil {
+	if err := g.endLoad(ctx); err != nil {
 		return nil, err
 	}
-	return g.docs.refused(), nil
+	return g.writer.docs.refused(), nil
 }
 
 // Seal makes sure that the index is the one that was filled and that no task of it waits, and counts.
@@ -135,7 +69,7 @@ func (g *generation) Seal(ctx context.Context) (reindex.Sealed, error) {
 		return reindex.Sealed{}, err
 	}
 	g.sealed = true
-	if err := g.settleAll(ctx); err != nil {
+	if err := g.endLoad(ctx); err != nil {
 		return reindex.Sealed{}, err
 	}
 	if err := g.checkIdentity(ctx); err != nil {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -154,11 +155,14 @@ func publish(t testing.TB, ix *Index, products ...reindex.Product) {
 	}
 }
 
+// marks matches the uids of marks.
+var marks = regexp.MustCompile(`-(00000000|[89a-f][0-9a-f]{7})-`)
+
 // assertIndexes waits for all tasks and checks which indexes there are then, marks aside.
 func assertIndexes(t testing.TB, s *meilitest.Server, want ...string) {
 	t.Helper()
 	waitAll(t, s)
-	got := slices.DeleteFunc(s.Indexes(), func(uid string) bool { return strings.Contains(uid, "-00000000-") })
+	got := slices.DeleteFunc(s.Indexes(), marks.MatchString)
 	if fmt.Sprint(got) != fmt.Sprint(want) {
 		t.Errorf("the server has the indexes %v, want %v", got, want)
 	}

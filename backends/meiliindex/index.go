@@ -17,8 +17,8 @@ import (
 )
 
 // Index is a [reindex.Indexer], [reindex.Updater], [reindex.Limiter], [reindex.Reaper], [reindex.DocCounter],
-// [reindex.LiveScanner] and [reindex.Rollbacker] on a Meilisearch server; its generations are [reindex.Editor] values.
-// It is safe for concurrent use.
+// [reindex.LiveScanner], [reindex.Rollbacker], [reindex.Joiner] and [reindex.Resumer] on a Meilisearch server; its
+// generations are [reindex.Editor] values. It is safe for concurrent use.
 type Index struct {
 	client   meilisearch.ServiceManager
 	cfg      Config
@@ -28,9 +28,9 @@ type Index struct {
 	now                   func() time.Time
 
 	mu      sync.Mutex
-	checked bool            // the server's version is one that will do
-	number  uint32          // of generations so far
-	open    map[string]bool // uids of the indexes that belong to generations in use, without stamps
+	checked bool                   // the server's version is one that will do
+	number  uint32                 // of generations so far
+	open    map[string]*generation // the generations in use, by the uids of their indexes, as base has them
 }
 
 var _ interface {
@@ -39,6 +39,8 @@ var _ interface {
 	reindex.Limiter
 	reindex.Reaper
 	reindex.DocCounter
+	reindex.Joiner
+	reindex.Resumer
 } = (*Index)(nil)
 
 // New returns an Index on the client's server, to which it makes no call. Retries of the client have to be switched off
@@ -54,7 +56,7 @@ func New(client meilisearch.ServiceManager, cfg *Config) (*Index, error) {
 	var instance [6]byte
 	_, _ = rand.Read(instance[:]) // never fails
 	return &Index{
-		client: client, cfg: c, instance: hex.EncodeToString(instance[:]), open: map[string]bool{},
+		client: client, cfg: c, instance: hex.EncodeToString(instance[:]), open: map[string]*generation{},
 		maxRefused: defaultMaxRefused, maxInARow: defaultMaxInARow, now: time.Now,
 	}, nil
 }

@@ -275,8 +275,8 @@ func TestMaxTasks(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if _, after := s.Task(0); after-before > 3 || len(gen.sent) > 3 {
-		t.Errorf("%d tasks wait, %d payloads are kept", after-before, len(gen.sent))
+	if _, after := s.Task(0); after-before > 3 || len(gen.writer.sent) > 3 {
+		t.Errorf("%d tasks wait, %d payloads are kept", after-before, len(gen.writer.sent))
 	}
 	s.Resume()
 	for range 5 {
@@ -284,8 +284,8 @@ func TestMaxTasks(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if sealed := mustSeal(t, gen); sealed.Documents != 8 || len(gen.sent) != 0 || len(gen.slots) != 0 {
-		t.Errorf("sealed %+v, %d payloads are kept", sealed, len(gen.sent))
+	if sealed := mustSeal(t, gen); sealed.Documents != 8 || len(gen.writer.sent) != 0 || len(gen.writer.slots) != 0 {
+		t.Errorf("sealed %+v, %d payloads are kept", sealed, len(gen.writer.sent))
 	}
 }
 

@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/meilisearch/meilisearch-go"
 
@@ -38,7 +40,7 @@ func (u *uploader) examine(ctx context.Context, s *sending) (good bool, err erro
 		return false, err
 	case err == nil && refused == nil:
 		return true, nil
-	case refused != nil && !strings.HasPrefix(task.Error.Message, "Index `"):
+	case refused != nil && !isPoison(task):
 		s.suspect(s.documents, refused) // its own documents are to blame
 	default:
 		s.doubt(s.documents) // perhaps a document of another task of its batch is to blame
@@ -63,8 +65,12 @@ func (u *uploader) verdict(task *meilisearch.Task, documents []document) (refuse
 	return nil, nil
 }
 
-// idle waits until no task of the generation's index waits or is processed.
+// idle waits until no task of the generation's index waits or is processed. If others write into it there may always be
+// one.
 func (u *uploader) idle(ctx context.Context) error {
+	if u.shared {
+		return nil
+	}
 	return u.ix.poll(ctx, func() (bool, error) {
 		n, err := u.ix.waiting(ctx, meilisearch.TasksQuery{IndexUIDS: []string{u.uid}})
 		return n == 0, err
@@ -140,20 +146,75 @@ func (u *uploader) isolate(ctx context.Context, s *sending) error {
 	return nil
 }
 
+// aloneTries is how often documents are sent that share their batch with those of other processes each time.
+const aloneTries = 30
+
+// sendAlone sends documents as a task that is alone in its batch. If other processes write into the index as well it
+// may not be, in which case a document of theirs may be to blame for its failure: it is sent again then.
 func (u *uploader) sendAlone(ctx context.Context, documents []document) (refused, err error) {
-	info, err := u.post(ctx, payload(documents))
-	if err != nil {
-		return nil, err
+	for range aloneTries {
+		info, err := u.post(ctx, payload(documents))
+		if err != nil {
+			return nil, err
+		}
+		task, err := u.ix.await(ctx, info)
+		if err != nil {
+			return nil, err
+		}
+		refused, err = u.verdict(task, documents)
+		if refused == nil && err == nil {
+			u.inARow = 0
+		}
+		if refused == nil || err != nil {
+			return refused, err
+		}
+		if alone, err := u.wasAlone(ctx, task); alone || err != nil {
+			return refused, err
+		}
+		if err := u.pause(ctx); err != nil {
+			return nil, err
+		}
 	}
-	task, err := u.ix.await(ctx, info)
-	if err != nil {
-		return nil, err
-	}
-	if refused, err = u.verdict(task, documents); refused == nil && err == nil {
-		u.inARow = 0
-	}
-	return refused, err
+	return nil, reindex.Temporary(fmt.Errorf("meiliindex: the server refuses products of tenant %q, and which ones is "+
+		"not known, as other processes write at the same time; the last reason: %w", u.tenant, refused))
 }
+
+// neighbours is how many tasks before and after one are looked at for those of its batch.
+const neighbours = 50
+
+// wasAlone reports whether no other task is to blame for the failure of one. The tasks of a batch begin at the same
+// time.
+func (u *uploader) wasAlone(ctx context.Context, task *meilisearch.Task) (bool, error) {
+	if !u.shared || !isPoison(task) {
+		return true, nil
+	}
+	query := &meilisearch.TasksQuery{IndexUIDS: []string{u.uid}, Limit: 2 * neighbours}
+	for uid := max(0, task.UID-neighbours); uid < task.UID+neighbours; uid++ {
+		query.UIDS = append(query.UIDS, uid)
+	}
+	near, err := u.ix.client.GetTasksWithContext(ctx, query)
+	if err != nil {
+		return false, explain(ctx, "tasks.get", u.uid, err)
+	}
+	return !slices.ContainsFunc(near.Results, func(other meilisearch.Task) bool {
+		return other.UID != task.UID && other.StartedAt.Equal(task.StartedAt)
+	}), nil
+}
+
+// pause waits for a while of random length, so that processes that isolate documents get out of each other's way.
+func (u *uploader) pause(ctx context.Context) error {
+	timer := time.NewTimer(rand.N(4 * u.ix.cfg.PollInterval)) //nolint:gosec // no secret
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// isPoison reports whether a document of another task of its batch may be the reason why a task failed.
+func isPoison(task *meilisearch.Task) bool { return strings.HasPrefix(task.Error.Message, "Index `") }
 
 func (u *uploader) refuse(d document, reason error) error {
 	u.mu.Lock()

@@ -2,15 +2,20 @@ package meiliindex
 
 import (
 	"flag"
+	"os"
 	"testing"
 
 	"go.uber.org/goleak"
 
 	"productindex/reindex/reindextest/acidtest"
+	"productindex/reindex/reindextest/pgtest"
 )
 
 func TestMain(m *testing.M) {
 	acidtest.Child(openAcid)
 	_ = flag.Set("test.parallel", "4") // unless -parallel says otherwise: scenarios wait for leases
-	goleak.VerifyTestMain(m)
+	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
+		pgtest.StopShared()
+		os.Exit(code)
+	}))
 }

@@ -32,6 +32,8 @@ const (
 	noToken = -1
 	nobody  = "000000000000" // the instance of the mark of a generation that went live
 	markBit = 1 << 31
+	// closedBit marks the number of an index into which nobody else can write any more.
+	closedBit = 1 << 30
 )
 
 // markName is the name of a mark: an empty index that keeps the greatest fencing token that a generation of the tenant
@@ -50,11 +52,14 @@ func (n stagingName) isOlder(token int64) bool {
 	return n.token != noToken && token != noToken && n.token < token
 }
 
-// base is the name without stamps, which a generation has from its begin to its end.
+// base is the name without what changes from a generation's begin to its end.
 func (n stagingName) base() stagingName {
 	n.stamps = [2]stamp{}
+	n.number &^= closedBit
 	return n
 }
+
+func (n stagingName) isClosed() bool { return n.number&closedBit != 0 }
 
 const stampPattern = `([0-9a-z]+)_([0-9a-z]+)_([0-9a-z]*)`
 

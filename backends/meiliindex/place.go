@@ -85,7 +85,7 @@ func (g *generation) arrived(ctx context.Context) (bool, error) {
 		return false, err
 	}
 	g.uid, g.mark, g.next = g.next.uid, g.next.mark, nil
-	g.docs.uid = g.uid
+	g.writer.docs.uid = g.uid
 	return true, nil
 }
 

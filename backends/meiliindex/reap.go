@@ -42,8 +42,10 @@ func (ix *Index) isLeftover(ctx context.Context, tenant string, s staging, token
 	switch {
 	case s.isMark():
 		return false, nil
+	case ix.isOpen(tenant, s.stagingName):
+		return false, nil
 	case s.instance == ix.instance:
-		return !ix.isOpen(tenant, s.stagingName), nil
+		return true, nil
 	case s.token != noToken && token != noToken:
 		return s.isOlder(token), nil
 	case ix.cfg.StaleAfter < 0:

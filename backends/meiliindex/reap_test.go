@@ -168,7 +168,7 @@ func TestListAmongMany(t *testing.T) {
 	}
 	ix := newIndex(t, s, nil)
 	gen := begin(t, ix)
-	ix.unregister("acme", gen.id.base())
+	gen.unregister()
 	var deleted atomic.Int64
 	s.SetFault(func(r *http.Request) *meilitest.Fault {
 		if n := deleted.Load(); r.Method == http.MethodGet && r.URL.Path == "/indexes" && r.URL.Query().Get("offset") != "" {

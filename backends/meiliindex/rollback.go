@@ -49,10 +49,10 @@ func (ix *Index) goBack(ctx context.Context, tenant, name string) (*generation, 
 		return nil, err
 	}
 	g := ix.newGeneration(tenant, token)
-	g.back, g.sealed, g.created, g.uid, g.docs.uid = true, true, k.created, k.uid, k.uid
+	g.back, g.sealed, g.closed, g.created, g.uid, g.writer.docs.uid = true, true, true, k.created, k.uid, k.uid
 	g.id.stamps[0] = k.stamp
 	if err := g.claim(ctx, fenced); err != nil {
-		ix.unregister(tenant, g.id.base())
+		g.unregister()
 		return nil, err
 	}
 	return g, nil
@@ -149,7 +149,7 @@ func (g *generation) withdraw(ctx context.Context) (*staging, error) {
 // leave ends a generation whose swap would keep the live index. A new one is deleted unless it is live; one that was
 // live before stays kept.
 func (g *generation) leave(ctx context.Context) error {
-	defer g.ix.unregister(g.tenant, g.id.base())
+	defer g.unregister()
 	g.left = true
 	own := []string{g.uid}
 	if g.next != nil {

@@ -17,6 +17,7 @@ type uploader struct {
 	tenant, uid string
 	primaryKey  *string      // for an index that has none; nil: the index has to have one
 	gone        func() error // is why documents are not there although their task succeeded
+	shared      bool         // other processes write into the index at the same time
 
 	mu     sync.Mutex
 	failed []reindex.ItemError // what the server refused

@@ -15,8 +15,8 @@ import (
 )
 
 // fleetSettings let several servers reindex one tenant together, and go on with the reindex of one that died; see
-// package fleet. PRODUCTINDEX_JOBS is then a PostgreSQL, and PRODUCTINDEX_BACKEND elasticsearch. All servers on that
-// database belong to the fleet, and read the same catalogues.
+// package fleet. PRODUCTINDEX_JOBS is then a PostgreSQL, and PRODUCTINDEX_BACKEND elasticsearch or meilisearch. All
+// servers on that database belong to the fleet, and read the same catalogues.
 type fleetSettings struct {
 	// Role is trigger, for a server that starts and shows reindexes; worker, for one that also runs them; or both. Empty:
 	// each server runs the reindexes that it starts.

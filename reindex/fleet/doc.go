@@ -21,8 +21,8 @@
 //
 // # The index
 //
-// Elasticsearch and OpenSearch (esindex) can be joined and resumed. New refuses an index that is not a
-// [reindex.Joiner], since only one process can write into it.
+// Elasticsearch, OpenSearch (both esindex) and Meilisearch (meiliindex) can be joined and resumed. New refuses an index
+// that is not a [reindex.Joiner], since only one process can write into it.
 //
 // # Parts
 //

@@ -1,0 +1,183 @@
+package meiliindex
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"sync"
+
+	"golang.org/x/sync/semaphore"
+
+	"productindex/reindex"
+)
+
+// writer writes products into one index, a few tasks at a time, and knows of each what became of it.
+type writer struct {
+	ix   *Index
+	docs *uploader
+
+	posts    *semaphore.Weighted // held by one while documents are posted, by all of it while bad ones are isolated
+	slots    chan struct{}       // one element a task in sent
+	settling chan struct{}       // a lock: its holder looks at the tasks
+
+	mu   sync.Mutex
+	sent []*sending // in the order of their tasks
+}
+
+func newWriter(ix *Index, docs *uploader) *writer {
+	return &writer{
+		ix: ix, docs: docs, posts: semaphore.NewWeighted(int64(ix.cfg.MaxTasks)),
+		slots: make(chan struct{}, ix.cfg.MaxTasks), settling: make(chan struct{}, 1),
+	}
+}
+
+// write sends the products as one task, once there is room for it.
+func (w *writer) write(ctx context.Context, products []reindex.Product) error {
+	if err := w.takeSlot(ctx); err != nil { // before there is a copy of the bodies
+		return err
+	}
+	documents, body, failed := w.ix.encode(products)
+	if sent, err := w.send(ctx, documents, body); !sent {
+		<-w.slots
+		if err != nil {
+			return err
+		}
+	}
+	if len(failed) > 0 {
+		return &reindex.BatchError{Items: failed}
+	}
+	return nil
+}
+
+// send sends documents as one task, which then holds the caller's slot. It sends nothing if there are none.
+func (w *writer) send(ctx context.Context, documents []document, body []byte) (sent bool, err error) {
+	if len(documents) == 0 {
+		return false, nil
+	}
+	if err := w.posts.Acquire(ctx, 1); err != nil {
+		return false, err
+	}
+	defer w.posts.Release(1)
+	s, err := w.docs.send(ctx, documents, body)
+	if err != nil {
+		return false, err
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	byTask := func(s *sending, uid int64) int { return cmp.Compare(s.task.TaskUID, uid) }
+	at, _ := slices.BinarySearchFunc(w.sent, s.task.TaskUID, byTask)
+	w.sent = slices.Insert(w.sent, at, s)
+	return true, nil
+}
+
+// takeSlot waits until fewer than Config.MaxTasks tasks are out. One of those who wait looks after the oldest task.
+func (w *writer) takeSlot(ctx context.Context) error {
+	for {
+		select {
+		case w.slots <- struct{}{}:
+			return nil
+		default:
+		}
+		select {
+		case w.slots <- struct{}{}:
+			return nil
+		case w.settling <- struct{}{}:
+			err := w.settleOldest(ctx)
+			<-w.settling
+			if err != nil {
+				return err
+			}
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// settleAll waits for everything that was sent.
+func (w *writer) settleAll(ctx context.Context) error {
+	select {
+	case w.settling <- struct{}{}:
+		defer func() { <-w.settling }()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	for w.oldest() != nil {
+		if err := w.settleOldest(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (w *writer) oldest() *sending {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if len(w.sent) == 0 {
+		return nil
+	}
+	return w.sent[0]
+}
+
+// forget drops a task and frees its slot.
+func (w *writer) forget(s *sending) {
+	w.mu.Lock()
+	w.sent = slices.DeleteFunc(w.sent, func(other *sending) bool { return other == s })
+	w.mu.Unlock()
+	<-w.slots
+}
+
+// settleOldest waits for the oldest task. When it did not succeed, it waits for all, and sends again what has to be.
+// The caller holds settling.
+func (w *writer) settleOldest(ctx context.Context) error {
+	s := w.oldest()
+	if s == nil {
+		return nil
+	}
+	good, err := w.docs.examine(ctx, s)
+	if err != nil {
+		return err
+	}
+	if good {
+		w.forget(s)
+		return nil
+	}
+	return w.isolateAll(ctx)
+}
+
+// isolateAll waits for all that was sent, while nothing new is, and sends again what did not succeed, task by task, so
+// that each of them is alone in its batch.
+func (w *writer) isolateAll(ctx context.Context) error {
+	if err := w.posts.Acquire(ctx, int64(w.ix.cfg.MaxTasks)); err != nil {
+		return err
+	}
+	defer w.posts.Release(int64(w.ix.cfg.MaxTasks))
+	w.mu.Lock()
+	all := slices.Clone(w.sent)
+	w.mu.Unlock()
+	var bad []*sending
+	for i, s := range all {
+		good, err := w.docs.examine(ctx, s)
+		if err != nil {
+			return err
+		}
+		if !good {
+			s.leaveOut(all[i+1:])
+			bad = append(bad, s)
+		}
+	}
+	for _, s := range all {
+		if !slices.Contains(bad, s) {
+			w.forget(s)
+		}
+	}
+	if err := w.docs.idle(ctx); err != nil {
+		return err
+	}
+	for _, s := range bad {
+		if err := w.docs.isolate(ctx, s); err != nil {
+			return err
+		}
+		w.forget(s)
+	}
+	return nil
+}
