@@ -5,6 +5,7 @@ package main
 import (
 	"crypto/rand"
 	"database/sql"
+	"encoding/json"
 	"net/http"
 	"strings"
 	"sync"
@@ -33,7 +34,7 @@ func newFleet(t *testing.T) (servers [3]*server, wires [2]*wire, search func(q q
 		"PRODUCTINDEX_DATABASE=" + postgres, "PRODUCTINDEX_QUERY=SELECT id, name FROM products WHERE $1 = 'acme'",
 		"PRODUCTINDEX_BACKEND=elasticsearch", "ELASTICSEARCH_PREFIX=" + prefix, "PRODUCTINDEX_CHANGES=true",
 		"PRODUCTINDEX_JOBS=" + postgres, "PRODUCTINDEX_JOBS_LEASE=" + sharedLease.String(),
-		"PRODUCTINDEX_FLEET_PART_PRODUCTS=100",
+		"PRODUCTINDEX_FLEET_PART_PRODUCTS=100", "PRODUCTINDEX_KEEP_PREVIOUS=1",
 	}
 	servers[0] = start(t, append([]string{"ELASTICSEARCH_URL=" + address, "PRODUCTINDEX_FLEET=trigger"}, env...)...)
 	for i, role := range []string{"worker", "both"} {
@@ -104,6 +105,7 @@ func TestFleet(t *testing.T) {
 	if answer := search(question{Text: "glove"}); answer.Total != 1 || answer.Hits[0].ID != "p-000001" {
 		t.Errorf("the edited product is found as %+v", answer)
 	}
+	goBack(t, trigger, search)
 	if status, body := trigger.do(t, http.MethodGet, "/readyz", ""); status != http.StatusOK {
 		t.Errorf("/readyz answers %d: %s", status, body)
 	}
@@ -114,4 +116,29 @@ func TestFleet(t *testing.T) {
 	}
 	servers[2].stop(t)
 	trigger.stop(t)
+}
+
+// goBack reindexes once more, which takes the edit back as the source does not have it, and goes back to before.
+func goBack(t *testing.T, trigger *server, search func(q question) found) {
+	t.Helper()
+	j, _ := trigger.trigger(t, "acme")
+	if end := trigger.awaitEnd(t, "acme", j.ID); end.Status != "SUCCESS" {
+		t.Fatalf("the second job is %+v", end)
+	}
+	if n := search(question{Text: "glove"}).Total; n != 0 {
+		t.Errorf("%d products are as they were edited before the second reindex, want none", n)
+	}
+	status, body := trigger.send(t, http.MethodPost, "/indexing/acme/rollback", "", "")
+	if status != http.StatusAccepted {
+		t.Fatalf("a rollback is answered with %d: %s", status, body)
+	}
+	if err := json.Unmarshal([]byte(body), &j); err != nil {
+		t.Fatal(err)
+	}
+	if end := trigger.awaitEnd(t, "acme", j.ID); end.Status != "SUCCESS" {
+		t.Fatalf("the rollback is %+v", end)
+	}
+	if n, all := search(question{Text: "glove"}).Total, search(question{}).Total; n != 1 || all != fleetSize {
+		t.Errorf("after the rollback %d of %d products are as edited, want 1 of %d", n, all, fleetSize)
+	}
 }
