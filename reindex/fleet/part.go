@@ -149,7 +149,8 @@ func (t *try) claim(ctx context.Context) (claimed, busy bool, err error) {
 			SET owner = $4, lease_end = clock_timestamp() + $5, waits = NULL, attempts = attempts + 1 FROM reindex_fleet_runs r
 			WHERE r.job = p.job AND p.job = $1 AND p.part = $2 AND r.generation = $3 AND p.state = $6
 			AND (p.owner = '' OR p.lease_end < clock_timestamp()) RETURNING p.name, p.attempts, r.fence`,
-			t.args.Job, t.args.Part, t.args.Generation, t.owner, f.cfg.Lease, partQueued).Scan(&t.name, &t.attempts, &t.fence)
+			t.args.Job, t.args.Part, t.args.Generation, t.owner, f.cfg.Lease, partQueued,
+		).Scan(&t.name, &t.attempts, &t.fence)
 		if errors.Is(err, pgx.ErrNoRows) {
 			return nil
 		}
@@ -267,7 +268,8 @@ func (t *try) complete(ctx context.Context, r *river.Job[partArgs], report reind
 	}
 	f := t.fleet
 	return pgx.BeginFunc(ctx, f.pool, func(tx pgx.Tx) error {
-		tag, err := tx.Exec(ctx, `UPDATE reindex_fleet_parts SET state = $4, owner = '', lease_end = NULL, counted = $5, lists = $6, ids = $7
+		tag, err := tx.Exec(ctx, `UPDATE reindex_fleet_parts
+			SET state = $4, owner = '', lease_end = NULL, counted = $5, lists = $6, ids = $7
 			WHERE job = $1 AND part = $2 AND owner = $3`,
 			t.args.Job, t.args.Part, t.owner, partDone, counted(report.Report), listed, encodeIDs(report.IDs))
 		if err != nil {
@@ -310,7 +312,8 @@ func (t *try) fail(ctx context.Context, err error, last bool) error {
 	if encoding != nil {
 		return errors.Join(err, encoding)
 	}
-	_, storing := t.fleet.pool.Exec(context.WithoutCancel(ctx), `UPDATE reindex_fleet_parts SET state = $4, owner = '', lease_end = NULL, seen = clock_timestamp(), failure = $5
+	_, storing := t.fleet.pool.Exec(context.WithoutCancel(ctx), `UPDATE reindex_fleet_parts
+		SET state = $4, owner = '', lease_end = NULL, seen = clock_timestamp(), failure = $5
 		WHERE job = $1 AND part = $2 AND owner = $3`, t.args.Job, t.args.Part, t.owner, state, string(text))
 	if storing != nil {
 		return errors.Join(err, storing)
@@ -323,7 +326,8 @@ func (t *try) fail(ctx context.Context, err error, last bool) error {
 
 // giveBack lets another process try the part, as if this one had not.
 func (t *try) giveBack(ctx context.Context) error {
-	_, err := t.fleet.pool.Exec(context.WithoutCancel(ctx), `UPDATE reindex_fleet_parts SET owner = '', lease_end = NULL, seen = clock_timestamp(), attempts = attempts - 1
+	_, err := t.fleet.pool.Exec(context.WithoutCancel(ctx), `UPDATE reindex_fleet_parts
+		SET owner = '', lease_end = NULL, seen = clock_timestamp(), attempts = attempts - 1
 		WHERE job = $1 AND part = $2 AND owner = $3`, t.args.Job, t.args.Part, t.owner)
 	return err
 }
