@@ -26,6 +26,12 @@ func TestRollbacker(t *testing.T) {
 func keepingFixture(t *testing.T, url, key, prefix string) reindextest.Fixture {
 	f := fixture(t, url, key, prefix)
 	f.Indexer.(*Index).cfg.KeepPrevious = 2
+	other := f.Other
+	f.Other = func(t *testing.T) reindex.Indexer {
+		ix := other(t)
+		ix.(*Index).cfg.KeepPrevious = 2
+		return ix
+	}
 	f.Reopen = func(t *testing.T) reindextest.Fixture { return keepingFixture(t, url, key, prefix) }
 	return f
 }
