@@ -3,9 +3,12 @@ package meiliindex
 import (
 	"errors"
 	"net/http"
+	"runtime"
 	"strings"
 	"sync/atomic"
 	"testing"
+
+	"github.com/meilisearch/meilisearch-go"
 
 	"productindex/backends/meiliindex/internal/meilitest"
 	"productindex/reindex"
@@ -28,7 +31,7 @@ func TestWriteAtTheEndOfTheLoad(t *testing.T) {
 	mustWrite(t, gen, product("a", `{}`))
 	var ended atomic.Bool
 	s.SetFault(func(r *http.Request) *meilitest.Fault {
-		if r.Method == http.MethodPost && strings.HasSuffix(r.URL.Path, "/documents") && ended.CompareAndSwap(false, true) {
+		if addsDocuments(r) && ended.CompareAndSwap(false, true) {
 			if sealed, err := seal(ctx, gen); err != nil || sealed.Documents != 1 {
 				t.Errorf("sealed %+v, %v", sealed, err)
 			}
@@ -46,6 +49,10 @@ func TestWriteAtTheEndOfTheLoad(t *testing.T) {
 		t.Fatal(err)
 	}
 	assertLive(t, mine, 1)
+}
+
+func addsDocuments(r *http.Request) bool {
+	return r.Method == http.MethodPost && strings.HasSuffix(r.URL.Path, "/documents")
 }
 
 // Edits of a process whose generation another one has resumed after its load do not come into it, nor into the live
@@ -79,8 +86,8 @@ func TestResumeAfterTheLoad(t *testing.T) {
 	assertIndexes(t, s, "products_acme")
 }
 
-// A bad product does not take those of another process with it, although the server works on both tasks at once, and is
-// not taken for one of them.
+// A bad product does not take those of another process with it, although the server works on both tasks at once, and
+// they are not refused.
 func TestJoinedShareABatch(t *testing.T) {
 	for body := range badBodies {
 		s := server(t)
@@ -119,5 +126,57 @@ func TestJoinedShareABatch(t *testing.T) {
 		if sealed, err := seal(ctx, gen); err != nil || sealed.Documents != 3 {
 			t.Errorf("%s: sealed %+v, %v", body, sealed, err)
 		}
+	}
+}
+
+// A good product that is sent again, as a bad one of another process has shared its batch, and shares that of another
+// bad one, is not refused.
+func TestIsolationSharesABatch(t *testing.T) {
+	s := server(t)
+	gen, err := beginWith(t, newIndex(t, s, nil), 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx := reindex.WithFence(t.Context(), 1)
+	w, err := newIndex(t, s, nil).Join(ctx, "acme", gen.Name())
+	if err != nil {
+		t.Fatal(err)
+	}
+	client := connect(t, s.URL, meilitest.MasterKey)
+	other := client.Index(gen.uid)
+	refuse := func() {
+		key := DefaultKeyAttribute
+		_, err := other.AddDocumentsNdjson([]byte(`{"reindex_key":"bad","_vectors":1}`),
+			&meilisearch.DocumentOptions{PrimaryKey: &key})
+		if err != nil {
+			t.Error(err)
+		}
+	}
+	s.Pause()
+	if err := w.Write(ctx, []reindex.Product{product("good", `{}`)}); err != nil {
+		t.Fatal(err)
+	}
+	refuse()
+	var again atomic.Bool
+	s.SetFault(func(r *http.Request) *meilitest.Fault {
+		if addsDocuments(r) && again.CompareAndSwap(false, true) {
+			s.Pause()
+			refuse()
+			_, before := s.Task(0)
+			go func() {
+				for after := before; after == before; _, after = s.Task(0) {
+					runtime.Gosched()
+				}
+				s.Resume()
+			}()
+		}
+		return nil
+	})
+	s.Resume()
+	if refused, err := w.Flush(ctx); err != nil || len(refused) > 0 || !again.Load() {
+		t.Errorf("refused %v, %v; sent again: %v", refused, err, again.Load())
+	}
+	if sealed, err := seal(ctx, gen); err != nil || sealed.Documents != 1 {
+		t.Errorf("sealed %+v, %v", sealed, err)
 	}
 }

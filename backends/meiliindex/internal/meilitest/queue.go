@@ -106,9 +106,9 @@ func wrongKey(t *task, key string) bool {
 
 // process works on one batch with the lock held, except while it is held up by Hold.
 func (s *Server) process(batch []*task) {
-	uid := s.nextBatchUID
+	uid, now := s.nextBatchUID, time.Now()
 	for _, t := range batch {
-		t.batch, t.status, t.started = uid, Processing, time.Now()
+		t.batch, t.status, t.started = uid, Processing, now
 	}
 	s.prepare(batch)
 	s.current, s.stop = batch, false
