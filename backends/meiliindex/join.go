@@ -135,7 +135,7 @@ func (j *joined) check(ctx context.Context) error {
 		_, err = j.ix.remove(ctx, uid)
 	}
 	if err != nil {
-		j.ix.cfg.Logger.WarnContext(ctx, "deleting an index that late documents have made failed, a later run deletes it",
+		j.ix.cfg.Logger.WarnContext(ctx, "deleting an index of late documents failed, a later run deletes it",
 			"tenant", j.tenant, "index", uid, "error", err)
 	}
 	return j.fenced()

@@ -11,8 +11,8 @@ import (
 	"productindex/reindex/reindextest"
 )
 
-// A process that triggers asks for a rollback, and a worker carries it out. The worker that has begun it leaves; another
-// one goes back to the same generation. Edits since are in it.
+// A process that triggers asks for a rollback, and a worker carries it out. The worker that has begun it leaves;
+// another one goes back to the same generation. Edits since are in it.
 func TestRollback(t *testing.T) {
 	t.Parallel()
 	pool := connect(t)
@@ -56,8 +56,8 @@ func TestRollback(t *testing.T) {
 	}
 	job = await(t, trigger, job)
 	if job.Status != reindex.StatusSuccess || job.Generation != infos[1].Name || job.Fence < 2 {
-		t.Fatalf("the job is %s (%s), of generation %q by run %d, want %q", job.Status, job.Message, job.Generation, job.Fence,
-			infos[1].Name)
+		t.Fatalf("the job is %s (%s), of generation %q by run %d, want %q",
+			job.Status, job.Message, job.Generation, job.Fence, infos[1].Name)
 	}
 	if err := trigger.Settle(t.Context(), "acme"); err != nil {
 		t.Fatal(err)
