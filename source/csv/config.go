@@ -32,32 +32,32 @@ const (
 	defaultMaxRecordBytes = 16 << 20
 )
 
-// Config adjusts a [Source]. The zero value, and nil in its place, means the defaults. New and NewFS copy it.
+// Config configures a [Source]. The zero value and nil mean the defaults. New and NewFS copy it.
 type Config struct {
 	// IDColumn is the column that holds the product's id. Default "id".
 	IDColumn string
-	// IDColumns, if it is set, takes the place of IDColumn: the id is the cells of these columns with IDSeparator between
-	// them. A cell that contains the separator is an error, so that two ids never become one; some of the cells can be
-	// empty.
+	// IDColumns, if it is set, replaces IDColumn: the id consists of the cells of these columns with IDSeparator between
+	// them. A cell that contains the separator is an error, so that two ids never become the same. Some of the cells may
+	// be empty.
 	IDColumns []string
-	// IDSeparator is what separates the parts of an id of several columns. Default ":".
+	// IDSeparator separates the parts of an id of several columns. Default ":".
 	IDSeparator string
 
-	// SkipRows is the number of records at the start of each file that are left out, such as a title above the header.
+	// SkipRows is the number of records to skip at the start of each file, such as a title above the header.
 	SkipRows int
-	// Header names the columns of files that have no header. Default: the first record of each file does.
+	// Header names the columns of files that have no header. Default: the first record of each file names them.
 	Header []string
-	// Rename gives columns other names, by those in the file or in Header. All other settings have the new ones. A column
+	// Rename maps names of columns, in the file or in Header, to new names. All other settings use the new names. A column
 	// that is renamed to "" is left out. A column that a file does not have is an error.
 	Rename map[string]string
-	// DropUnnamed leaves out columns without a name. Otherwise a cell in one is an error, unless it is empty.
+	// DropUnnamed leaves out columns without a name. Otherwise a cell in such a column is an error, unless it is empty.
 	DropUnnamed bool
-	// Arrays, if it is set, makes one product of the records of one id that follow each other, such as the variants of a
-	// product. Each record adds one object to each array, unless its cells for that array are all empty. In each other
-	// column the records that have a value must agree; otherwise the product cannot be read.
+	// Arrays, if it is set, combines consecutive records with the same id, such as the variants of a product, into one
+	// product. Each record adds one object to each array, unless its cells for that array are all empty. In all other
+	// columns the records that have a value must agree; otherwise the product cannot be read.
 	Arrays []Array
 
-	// Types are the types of columns by their names. Other columns are Text. A column that a file does not have is an
+	// Types holds the types of columns by their names. Other columns are Text. A column that a file does not have is an
 	// error.
 	Types map[string]Type
 	// NullWords are cells that become null, such as "NULL" or "N/A", whether they are quoted or not. The empty string can
@@ -70,27 +70,26 @@ type Config struct {
 	Comma rune
 	// Comment, if it is set, begins lines that are skipped.
 	Comment rune
-	// LazyQuotes allows quotes inside of a cell without quotes around it. It also allows single quotes inside of a quoted
-	// cell that is closed on the line it begins on. If it is not closed there, its quotes are text, such as in:
-	// "Deluxe" sock
+	// LazyQuotes allows quotes inside an unquoted cell. It also allows single quotes inside a quoted cell that ends on the
+	// line on which it begins. If the cell does not end there, its quotes are text, as in: "Deluxe" sock
 	LazyQuotes bool
-	// NoQuotes makes quotes text like any other.
+	// NoQuotes means that quotes have no special meaning.
 	NoQuotes bool
 	// TrimLeadingSpace removes white space before a cell.
 	TrimLeadingSpace bool
-	// Encoding is that of the text, such as charmap.Windows1252 of golang.org/x/text. Default UTF-8.
+	// Encoding is the encoding of the text, such as charmap.Windows1252 of golang.org/x/text. Default UTF-8.
 	Encoding encoding.Encoding
 
 	// MaxRecordBytes is the size of the largest record, in bytes of UTF-8, and of the largest product of several records.
-	// It bounds the text behind a quote that is not closed. Default 16 MiB.
+	// It also limits the text after a quote that is not closed. Default 16 MiB.
 	MaxRecordBytes int64
 
-	// Files, if it is not nil, lists each tenant's files, in the order in which they are read, in place of the conventions
-	// that the package's documentation states; other tenants are then unknown. Paths are relative to the source's folder,
+	// Files, if it is not nil, lists each tenant's files, in the order in which they are read. It replaces the conventions
+	// that the package documentation states; other tenants are then unknown. Paths are relative to the source's folder,
 	// with slashes.
 	Files map[string][]string
-	// FollowLinks lets symbolic links lead out of the folder that New is given. Whoever can write to the folder then
-	// chooses which files of the machine are read.
+	// FollowLinks lets symbolic links lead out of the folder that New is given. Anyone who can write to the folder can
+	// then choose the files of the machine that are read.
 	FollowLinks bool
 }
 
@@ -136,7 +135,7 @@ func (c *Config) idColumns() []string {
 	return []string{c.IDColumn}
 }
 
-// faults returns an error for every setting of a config with defaults that is not valid, but for Files.
+// faults returns an error for each setting that is not valid, except for Files. The defaults must be set.
 func (c *Config) faults() []error {
 	errs := []error{c.checkDialect(), c.checkArrays()}
 	if c.MaxRecordBytes < 1 {

@@ -10,12 +10,12 @@ import (
 	"productindex/source/internal/jsonenc"
 )
 
-// Array is an array of objects in each product, made of the records that are one product.
+// Array is an array of objects in each product. Each record of the product can add an object.
 type Array struct {
-	// Name is the name of the product's member.
+	// Name is the name of the member of the product that holds the array.
 	Name string
 	// Columns are the columns that become members of the array's objects, by their names. "Variant *" stands for every
-	// column whose name begins with "Variant ", which can be none.
+	// column whose name begins with "Variant ", if there are any.
 	Columns []string
 }
 

@@ -13,16 +13,16 @@ import (
 
 // Sentinel errors for states. Match them with [errors.Is].
 var (
-	// ErrUnknownTenant: there is no file for the tenant.
+	// ErrUnknownTenant means that there is no file for the tenant.
 	ErrUnknownTenant = files.ErrUnknownTenant
 
-	// ErrAmbiguous: more than one file or folder could be meant.
+	// ErrAmbiguous means that more than one file or folder matches.
 	ErrAmbiguous = files.ErrAmbiguous
 
-	// ErrChanged: a file is not what it was when the snapshot was opened, or when its parts were named.
+	// ErrChanged means that a file has changed since the snapshot was opened, or since it was split.
 	ErrChanged = files.ErrChanged
 
-	// ErrTooLong: a record, or a product of several, is larger than Config.MaxRecordBytes.
+	// ErrTooLong means that a record, or a product of several records, is larger than Config.MaxRecordBytes.
 	ErrTooLong = errors.New("the record is too large")
 )
 
@@ -31,8 +31,8 @@ type LineError struct {
 	// File is the file's path in the source's folder, with slashes.
 	File string
 
-	// Line is the line's number, from 1. In compressed files lines are counted as they are after decompression. A record
-	// can have several lines.
+	// Line is the line's number, from 1. In compressed files, lines are counted after decompression. A record can have
+	// several lines.
 	Line int64
 
 	// Err is the reason.
@@ -57,7 +57,7 @@ type Source struct{ files *files.Source }
 var _ reindex.Source = (*Source)(nil)
 
 // New returns a source over the files in the folder at path. Unless Config.FollowLinks is set, nothing outside of the
-// folder is ever read: a symbolic link that leads out of it is an error. The folder is opened anew for each snapshot,
+// folder is ever read: a symbolic link that leads out of it is an error. The folder is opened again for each snapshot,
 // so that path may be a link that is switched from one version of the catalogues to the next. New fails if the folder
 // cannot be opened now, or the config is not valid.
 func New(path string, cfg *Config) (*Source, error) { return newSource(files.Dir(path), cfg) }
@@ -82,16 +82,15 @@ func newSource(folder files.Folder, cfg *Config) (*Source, error) {
 // The snapshot yields a [*reindex.RecordError] for a record that cannot be read. If the rest of a file cannot be read,
 // the read ends with a [*LineError]. The snapshot's capabilities:
 //
-//   - [reindex.Estimator]: it reads all of the tenant's files and counts the records, also those of a product that
-//     comes twice.
+//   - [reindex.Estimator]: it reads all of the tenant's files and counts the records, including repeated ones.
 //   - [reindex.Splitter]: plain files of UTF-8 are split into ranges of whole records, and of whole products if
-//     Config.Arrays makes them of several records. Others are read whole: compressed ones, and those in another
-//     encoding or with line ends of CR alone. Ranges and files are spread over the parts. Split reads a file that it
-//     splits once, as a line end within quotes ends no record. One file alone that cannot be split is an error that
-//     matches [errors.ErrUnsupported]. A part's name holds names, sizes and times of its files. A process that has
-//     other files refuses it with an error that matches [ErrChanged].
-//   - [reindex.Locator]: the file and the line of the first product of each id, as "acme.csv, line 17". It reads the
-//     files from the start, until it has found them all.
+//     Config.Arrays makes them of several records. Compressed files, and files in another encoding or with line ends of
+//     CR alone, are read as a whole. Ranges and files are spread over the parts. Split has to read a file that it
+//     splits, since a line end within quotes does not end a record. If there is only one file and it cannot be split,
+//     the error matches [errors.ErrUnsupported]. The name of a part holds the names, sizes and times of its files. A
+//     process with other files refuses it with an error that matches [ErrChanged].
+//   - [reindex.Locator]: it returns the file and the line of the first product with each id, such as "acme.csv, line
+//     17". It reads the files from the start until it has found all ids.
 func (s *Source) Open(ctx context.Context, tenant string) (reindex.Snapshot, error) {
 	return s.files.Open(ctx, tenant)
 }

@@ -10,19 +10,19 @@ import (
 
 // Sentinel errors for states. Match them with [errors.Is].
 var (
-	// ErrUnknownTenant: there is no file for the tenant.
+	// ErrUnknownTenant means that there is no file for the tenant.
 	ErrUnknownTenant = files.ErrUnknownTenant
 
-	// ErrAmbiguous: more than one file or folder could be meant.
+	// ErrAmbiguous means that more than one file or folder matches.
 	ErrAmbiguous = files.ErrAmbiguous
 
-	// ErrTooLong: a line or a value is longer than Config.MaxLineBytes.
+	// ErrTooLong means that a line or a value is longer than Config.MaxLineBytes.
 	ErrTooLong = errors.New("the line is too long")
 
-	// ErrNoID: no id can be taken from a line or a value.
+	// ErrNoID means that a line or a value has no valid id.
 	ErrNoID = errors.New("no product id")
 
-	// ErrChanged: a file is not what it was when the snapshot was opened, or when its parts were named.
+	// ErrChanged means that a file has changed since the snapshot was opened, or since it was split.
 	ErrChanged = files.ErrChanged
 )
 
@@ -31,7 +31,7 @@ type LineError struct {
 	// File is the file's path in the source's folder, with slashes.
 	File string
 
-	// Line is the line's number, from 1. In compressed files lines are counted as they are after decompression.
+	// Line is the line's number, from 1. In compressed files, lines are counted after decompression.
 	Line int64
 
 	// Err is the reason. It matches [io.ErrUnexpectedEOF] if the file is cut off, and otherwise the error of reading or

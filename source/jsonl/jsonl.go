@@ -9,22 +9,22 @@ import (
 	"productindex/source/internal/files"
 )
 
-// Config adjusts a [Source]. The zero value, and nil in its place, means the defaults. New and NewFS copy it.
+// Config configures a [Source]. The zero value and nil mean the defaults. New and NewFS copy it.
 type Config struct {
-	// IDField is the member of each product that holds its id. "_id.$oid" is the member of that name, and also the member
-	// "$oid" of the object that is the member "_id"; the first one in the text counts. Default "id".
+	// IDField is the member of each product that holds its id. A dot also leads into an object: "_id.$oid" is the member
+	// of that name, or the member "$oid" of the object "_id", whichever comes first in the text. Default "id".
 	IDField string
 
 	// MaxLineBytes is the length of the longest line, in bytes, and of the longest value that spans lines. A longer one is
 	// a record that cannot be read; its error matches [ErrTooLong]. Default 64 MiB.
 	MaxLineBytes int
 
-	// Files, if it is not nil, lists each tenant's files, in the order in which they are read, in place of the conventions
-	// that the package's documentation states; other tenants are then unknown. Paths are relative to the source's folder,
+	// Files, if it is not nil, lists each tenant's files, in the order in which they are read. It replaces the conventions
+	// that the package documentation states; other tenants are then unknown. Paths are relative to the source's folder,
 	// with slashes.
 	Files map[string][]string
-	// FollowLinks lets symbolic links lead out of the folder that New is given. Whoever can write to the folder then
-	// chooses which files of the machine are read.
+	// FollowLinks lets symbolic links lead out of the folder that New is given. Anyone who can write to the folder can
+	// then choose the files of the machine that are read.
 	FollowLinks bool
 }
 
@@ -58,7 +58,7 @@ func (c *Config) options() files.Options {
 	}
 }
 
-// faults returns an error for every setting of a config with defaults that is not valid, but for Files.
+// faults returns an error for each setting that is not valid, except for Files. The defaults must be set.
 func (c *Config) faults() []error {
 	if c.MaxLineBytes < 1 {
 		return []error{fmt.Errorf("MaxLineBytes is %d, it must be positive", c.MaxLineBytes)}
@@ -73,7 +73,7 @@ type Source struct{ files *files.Source }
 var _ reindex.Source = (*Source)(nil)
 
 // New returns a source over the files in the folder at path. Unless Config.FollowLinks is set, nothing outside of the
-// folder is ever read: a symbolic link that leads out of it is an error. The folder is opened anew for each snapshot,
+// folder is ever read: a symbolic link that leads out of it is an error. The folder is opened again for each snapshot,
 // so that path may be a link that is switched from one version of the catalogues to the next. New fails if the folder
 // cannot be opened now, or the config is not valid.
 func New(path string, cfg *Config) (*Source, error) { return newSource(files.Dir(path), cfg) }
@@ -91,23 +91,24 @@ func newSource(folder files.Folder, cfg *Config) (*Source, error) {
 	return &Source{src}, nil
 }
 
-// Open implements [reindex.Source]. It lists the tenant's files. A tenant without a file is an error that matches
-// [ErrUnknownTenant]; one that reindex.CheckTenant does not accept matches [reindex.ErrTenant]. A file that changes
-// between Open and the end of a read ends the read with an error that matches [ErrChanged]; to replace a catalogue
-// while runs go on, write a new file beside it and rename it into place.
+// Open implements [reindex.Source]. It lists the tenant's files. If the tenant has no file, the error matches
+// [ErrUnknownTenant]; if reindex.CheckTenant does not accept its name, it matches [reindex.ErrTenant]. A file that
+// changes between Open and the end of a read ends the read with an error that matches [ErrChanged]; to replace a
+// catalogue while runs go on, write a new file beside it and rename it into place.
 //
 // The snapshot yields a [*reindex.RecordError] for a line that is not a product. If the rest of a file cannot be read,
-// the read ends with a [*LineError]. A body is a part of a larger piece of memory, 32 KiB for products that are smaller
-// than that, which stays in memory as long as any body in it does. The snapshot's capabilities:
+// the read ends with a [*LineError]. Bodies share larger pieces of memory, of 32 KiB for products that are smaller than
+// that. Such a piece stays in memory as long as any body in it is in use. The snapshot's capabilities:
 //
-//   - [reindex.Estimator]: it reads all of the tenant's files to their end, compressed ones included, and counts the
-//     lines that are not blank, also those of a product that comes twice. That costs about as much as decompressing the
-//     files. A host that prefers no estimate wraps the snapshot.
-//   - [reindex.Splitter]: plain files are split into ranges of whole lines, compressed ones are read whole; both are
-//     spread over the parts. One compressed file alone cannot be split. A part's name holds names, sizes and times of
-//     its files. A process that has other files refuses it with an error that matches [ErrChanged].
-//   - [reindex.Locator]: the file and the line of the first product of each id, as "acme.jsonl.gz, line 17". It reads
-//     the files from the start, until it has found them all, and is meant for what a report lists as rejected.
+//   - [reindex.Estimator]: it reads all of the tenant's files to their end, including compressed ones, and counts the
+//     lines that are not blank, including repeated products. That costs about as much as decompressing the files. A
+//     host that prefers no estimate wraps the snapshot.
+//   - [reindex.Splitter]: plain files are split into ranges of whole lines, and compressed files are read as a whole;
+//     both are spread over the parts. A single compressed file cannot be split. The name of a part holds the names,
+//     sizes and times of its files. A process with other files refuses it with an error that matches [ErrChanged].
+//   - [reindex.Locator]: it returns the file and the line of the first product with each id, such as "acme.jsonl.gz,
+//     line 17". It reads the files from the start until it has found all ids, and is meant for the rejected products of
+//     a report.
 func (s *Source) Open(ctx context.Context, tenant string) (reindex.Snapshot, error) {
 	return s.files.Open(ctx, tenant)
 }
