@@ -161,8 +161,8 @@ func (d *editing) rest(ctx context.Context) error {
 
 // replay applies the next changes to the generation and returns the number of changes that are left.
 func (d *editing) replay(ctx context.Context) (left int64, err error) {
-	f, sizes := d.feed, d.feed.streams.sizes
-	entries, left, err := f.after(ctx, d.replayed, sizes)
+	f := d.feed
+	entries, end, left, err := f.ahead(ctx, d.replayed)
 	if err != nil || len(entries) == 0 {
 		return 0, lostChanges(err)
 	}
@@ -172,18 +172,20 @@ func (d *editing) replay(ctx context.Context) (left int64, err error) {
 		return 0, &GateError{RuleCurrent, n, 0, fmt.Sprintf(
 			"%d changes were accepted during the reindex, and this index cannot add them to the new one", n)}
 	}
-	last, upserts := lastOfEach(entries), map[string]bool{}
+	upserts := map[string]bool{}
 	c := f.streams.newCarrier(f.tenant, func(changes []Change) error {
 		for _, c := range changes {
 			upserts[c.ID] = !c.Delete
 		}
 		return editor.Edit(ctx, changes)
 	})
-	if err := c.carryAll(ctx, last); err != nil {
-		return 0, fmt.Errorf("replaying changes: %w", err)
+	for _, page := range pages(entries, f.streams.sizes) {
+		if err := c.carryAll(ctx, page); err != nil {
+			return 0, fmt.Errorf("replaying changes: %w", err)
+		}
 	}
-	d.replayed = entries[len(entries)-1].Position
-	d.account(ctx, last, upserts, c.refused)
+	d.replayed = end
+	d.account(ctx, entries, upserts, c.refused)
 	return left, nil
 }
 
