@@ -135,25 +135,36 @@ func (s *scanner) object(depth int) error {
 		return nil
 	}
 	for {
-		if s.peek() != '"' {
-			return s.fail("a field name")
-		}
-		if err := s.str(); err != nil {
-			return err
-		}
-		s.space()
-		if s.peek() != ':' {
-			return s.fail("a colon")
-		}
-		s.pos++
-		s.space()
-		if err := s.value(depth); err != nil {
+		if _, _, err := s.member(depth); err != nil {
 			return err
 		}
 		if more, err := s.comma('}'); !more {
 			return err
 		}
 	}
+}
+
+// member passes over a field of an object, and returns its name in quotes and its value.
+func (s *scanner) member(depth int) (name, value []byte, err error) {
+	start := s.pos
+	if s.peek() != '"' {
+		return nil, nil, s.fail("a field name")
+	}
+	if err := s.str(); err != nil {
+		return nil, nil, err
+	}
+	name = s.data[start:s.pos]
+	s.space()
+	if s.peek() != ':' {
+		return nil, nil, s.fail("a colon")
+	}
+	s.pos++
+	s.space()
+	start = s.pos
+	if err := s.value(depth); err != nil {
+		return nil, nil, err
+	}
+	return name, s.data[start:s.pos], nil
 }
 
 func (s *scanner) array(depth int) error {

@@ -2,7 +2,6 @@ package reindex
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"hash/maphash"
@@ -22,7 +21,7 @@ type differ struct {
 	retry  Retry
 	items  int
 
-	seed   maphash.Seed
+	hash   hasher
 	ids    []uint64 // hashes, sorted
 	bodies []uint32 // hashes, of the same products; the bit met is set once the generation also has the product
 
@@ -41,7 +40,7 @@ func (d *differ) Swap(i, j int) {
 
 // compare returns the difference. about is roughly the number of products that are live.
 func (d *differ) compare(ctx context.Context, about int64) (*Difference, error) {
-	d.seed = maphash.MakeSeed()
+	d.hash.seed = maphash.MakeSeed()
 	d.ids, d.bodies = make([]uint64, 0, max(0, about)), make([]uint32, 0, max(0, about))
 	if err := d.retry.Do(ctx, func() error { return contain(func() error { return d.readLive(ctx) }) }); err != nil {
 		return nil, fmt.Errorf("reading the live index: %w", err)
@@ -76,11 +75,11 @@ func (d *differ) readLive(ctx context.Context) error {
 		if err != nil {
 			return sound(err)
 		}
-		body, err := d.hash(p)
+		body, err := d.hash.body(p)
 		if err != nil {
 			return err
 		}
-		d.ids, d.bodies = append(d.ids, maphash.String(d.seed, p.ID)), append(d.bodies, body)
+		d.ids, d.bodies = append(d.ids, maphash.String(d.hash.seed, p.ID)), append(d.bodies, body)
 	}
 	sort.Sort(d)
 	d.dropRepeated()
@@ -125,7 +124,7 @@ func (d *differ) readSealed(ctx context.Context, edited map[string]struct{}) err
 			d.list(&d.out.AddedIDs, p.ID)
 			continue
 		}
-		body, err := d.hash(p)
+		body, err := d.hash.body(p)
 		if err != nil {
 			return err
 		}
@@ -133,7 +132,7 @@ func (d *differ) readSealed(ctx context.Context, edited map[string]struct{}) err
 		if body == d.bodies[i] {
 			d.out.Unchanged++
 		} else if d.out.Changed++; len(d.changed) < d.items {
-			if d.changed[strings.Clone(p.ID)], err = d.fields(p); err != nil {
+			if d.changed[strings.Clone(p.ID)], err = d.hash.fields(p); err != nil {
 				return err
 			}
 		}
@@ -169,9 +168,9 @@ func (d *differ) describe(ctx context.Context) error {
 			if fields[p.ID] == nil {
 				waiting--
 			}
-			if before, err := d.fields(p); err != nil {
+			if before, err := d.hash.fields(p); err != nil {
 				return err
-			} else if d.sum(before)|met == d.bodies[i] {
+			} else if d.hash.sum(before)|met == d.bodies[i] {
 				fields[p.ID] = differing(before, now)
 			}
 		case d.bodies[i]&met == 0 && !slices.Contains(d.out.RemovedIDs, p.ID):
@@ -187,45 +186,13 @@ func (d *differ) describe(ctx context.Context) error {
 
 // find returns the place at which a live product was noted.
 func (d *differ) find(id string) (int, bool) {
-	return slices.BinarySearch(d.ids, maphash.String(d.seed, id))
+	return slices.BinarySearch(d.ids, maphash.String(d.hash.seed, id))
 }
 
 func (d *differ) list(ids *[]string, id string) {
 	if len(*ids) < d.items {
 		*ids = append(*ids, strings.Clone(id))
 	}
-}
-
-// hash returns the hash of a body. It does not depend on the order of the fields.
-func (d *differ) hash(p Product) (uint32, error) {
-	fields, err := d.fields(p)
-	return d.sum(fields), err
-}
-
-// fields returns the hashes of a body's fields.
-func (d *differ) fields(p Product) (map[string]uint64, error) {
-	var values map[string]json.RawMessage
-	if err := json.Unmarshal(p.Body, &values); err != nil {
-		return nil, fmt.Errorf("the index returned a body of product %q that is not a JSON object: %w", shortID(p.ID), err)
-	}
-	hashes := make(map[string]uint64, len(values))
-	for name, value := range values {
-		hashes[name] = maphash.Bytes(d.seed, value)
-	}
-	return hashes, nil
-}
-
-// sum returns the hash of a body with these fields, in 31 bits.
-func (d *differ) sum(fields map[string]uint64) uint32 {
-	type member struct {
-		name  string
-		value uint64
-	}
-	var sum uint64
-	for name, value := range fields {
-		sum += maphash.Comparable(d.seed, member{name, value})
-	}
-	return uint32(sum) &^ met
 }
 
 // maxFields is the largest number of fields that are named for a changed product.
