@@ -31,6 +31,10 @@ func answer(status int, header http.Header, body io.Reader, out any) error {
 	if err != nil {
 		return fmt.Errorf("reading the answer: %w", err)
 	}
+	if p, ok := out.(*page); ok {
+		p.text = text
+		return nil
+	}
 	if out == nil {
 		out = &map[string]any{} // an answer that is not the server's must not pass for success
 	}

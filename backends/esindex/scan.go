@@ -1,12 +1,15 @@
 package esindex
 
 import (
+	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"iter"
+	"net/http"
+	"runtime/debug"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/elastic/go-elasticsearch/v8/esapi"
@@ -20,8 +23,11 @@ var (
 )
 
 const (
-	scanPage = 500
-	scanKeep = 5 * time.Minute
+	samplePage = 20   // products
+	maxPage    = 2000 // products
+
+	pageBytes = 4 << 20 // that a page is to have
+	scanKeep  = 5 * time.Minute
 )
 
 // ScanLive implements [reindex.LiveScanner]: it reads one state of the indexes behind the tenant's alias, without
@@ -68,54 +74,122 @@ func (g *generation) Scan(ctx context.Context) iter.Seq2[reindex.Product, error]
 	}
 }
 
-// hits is a page of the products that are read.
-type hits struct {
-	ScrollID string                          `json:"_scroll_id"`
-	TimedOut bool                            `json:"timed_out"`
-	Shards   struct{ Total, Successful int } `json:"_shards"`
-	Hits     struct {
-		Hits []struct {
-			ID     string          `json:"_id"`
-			Source json.RawMessage `json:"_source"`
-		} `json:"hits"`
-	} `json:"hits"`
-}
-
-// scan yields the products of indexes.
+// scan yields the products of indexes. It reads a page ahead while the one before is looked at.
 func (ix *Index) scan(ctx context.Context, indexes []string, yield func(reindex.Product, error) bool) {
-	const what = "reading indexes"
-	size := scanPage
-	var page hits
-	err := call(ctx, ix.transport, what, esapi.SearchRequest{
-		Index: indexes, Scroll: scanKeep, Size: &size, Body: jsonBody(map[string]any{"sort": []string{"_doc"}, "_source": true}),
-	}, &page)
-	defer func() { ix.endScroll(ctx, page.ScrollID) }()
-	for {
-		switch {
-		case err == nil && (page.TimedOut || page.Shards.Successful < page.Shards.Total):
-			err = reindex.Temporary(fmt.Errorf("esindex: %s: %w: %d of %d did", what, errPartial, page.Shards.Successful, page.Shards.Total))
-		case err == nil && len(page.Hits.Hits) == 0:
-			return
+	s := &scroll{ix: ix}
+	ctx, cancel := context.WithCancel(ctx)
+	defer func() {
+		cancel()
+		s.reading.Wait()
+		ix.endScroll(ctx, s.id)
+	}()
+	size, err := ix.pageSize(ctx, indexes)
+	if err != nil {
+		yield(reindex.Product{}, err)
+		return
+	}
+	for ahead := s.read(ctx, everything(indexes, size, scanKeep)); ahead != nil; {
+		page := <-ahead
+		s.id = cmp.Or(page.scroll(), s.id)
+		if ahead = nil; page.more() {
+			ahead = s.read(ctx, esapi.ScrollRequest{
+				Header: uncompressed,
+				Body:   jsonBody(map[string]any{"scroll_id": s.id, "scroll": fmt.Sprintf("%ds", int(scanKeep.Seconds()))}),
+			})
 		}
+		products, err := s.products(ctx, page)
 		if err != nil {
 			yield(reindex.Product{}, err)
 			return
 		}
-		for _, hit := range page.Hits.Hits {
-			if len(hit.Source) == 0 {
-				yield(reindex.Product{}, fmt.Errorf("esindex: %s: product %q has no _source: %w", what, hit.ID, errors.ErrUnsupported))
-				return
-			}
-			if !yield(reindex.Product{ID: hit.ID, Body: hit.Source}, nil) {
+		for _, p := range products {
+			if !yield(p, nil) {
 				return
 			}
 		}
-		scroll := page.ScrollID
-		page = hits{ScrollID: scroll}
-		err = call(ctx, ix.transport, what, esapi.ScrollRequest{
-			Body: jsonBody(map[string]any{"scroll_id": scroll, "scroll": fmt.Sprintf("%ds", int(scanKeep.Seconds()))}),
-		}, &page)
 	}
+}
+
+// everything is a search for all products. It keeps a scroll for a while unless that is 0.
+func everything(indexes []string, size int, keep time.Duration) esapi.SearchRequest {
+	return esapi.SearchRequest{
+		Index: indexes, Scroll: keep, Size: &size, Header: uncompressed,
+		Body: jsonBody(map[string]any{"sort": []string{"_doc"}, "_source": true}),
+	}
+}
+
+// pageSize returns how many products a page is to have: about pageBytes.
+func (ix *Index) pageSize(ctx context.Context, indexes []string) (int, error) {
+	var answer page
+	if err := call(ctx, ix.transport, scanning, everything(indexes, samplePage, 0), &answer); err != nil {
+		return 0, err
+	}
+	sample, err := answer.decode()
+	if err != nil {
+		return 0, classify(ctx, scanning, err)
+	}
+	bytes := 1
+	for _, p := range sample.products {
+		bytes += len(p.Body)
+	}
+	return max(1, min(pageBytes*len(sample.products)/bytes, maxPage)), nil
+}
+
+// uncompressed asks for answers that are not compressed: compressing takes the server longer than sending.
+var uncompressed = http.Header{"Accept-Encoding": {"identity"}}
+
+const scanning = "reading indexes"
+
+var errGone = errors.New("esindex: the transport has ended the goroutine that called it")
+
+// scroll reads the pages of a scroll, one at a time.
+type scroll struct {
+	ix      *Index
+	reading sync.WaitGroup
+
+	id    string // as the server named it last
+	found int64  // products so far
+}
+
+// read begins to read a page.
+func (s *scroll) read(ctx context.Context, request esapi.Request) <-chan *page {
+	pages := make(chan *page, 1)
+	s.reading.Go(func() {
+		p := &page{err: errGone}
+		defer func() {
+			if v := recover(); v != nil {
+				p.err = &reindex.PanicError{Value: v, Stack: debug.Stack()}
+			}
+			pages <- p
+		}()
+		p.err = call(ctx, s.ix.transport, scanning, request, p)
+	})
+	return pages
+}
+
+// products returns the products of a page. A page that was lost on its way is not sent again, so that the products are
+// counted.
+func (s *scroll) products(ctx context.Context, p *page) ([]reindex.Product, error) {
+	if p.err != nil {
+		return nil, p.err
+	}
+	found, err := p.decode()
+	if err != nil {
+		return nil, classify(ctx, scanning, err)
+	}
+	s.found += int64(len(found.products))
+	switch {
+	case found.timedOut || found.successful < found.shards:
+		return nil, reindex.Temporary(
+			fmt.Errorf("esindex: %s: %w: %d of %d did", scanning, errPartial, found.successful, found.shards))
+	case len(found.products) == 0 && s.found != found.total:
+		return nil, reindex.Temporary(
+			fmt.Errorf("esindex: %s: the server sent %d of %d products", scanning, s.found, found.total))
+	case found.sourceless != "":
+		return nil, fmt.Errorf("esindex: %s: product %q has no _source: %w",
+			scanning, found.sourceless, errors.ErrUnsupported)
+	}
+	return found.products, nil
 }
 
 // endScroll frees what the server holds for a scroll, which it does by itself after a while.
@@ -125,7 +199,8 @@ func (ix *Index) endScroll(ctx context.Context, id string) {
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), scrollEndTimeout)
 	defer cancel()
-	err := call(ctx, ix.transport, "ending a scroll", esapi.ClearScrollRequest{Body: jsonBody(map[string]any{"scroll_id": []string{id}})}, nil)
+	request := esapi.ClearScrollRequest{Body: jsonBody(map[string]any{"scroll_id": []string{id}})}
+	err := call(ctx, ix.transport, "ending a scroll", request, nil)
 	if err != nil {
 		ix.cfg.Logger.WarnContext(ctx, "the server keeps a scroll until its time is over", "error", err)
 	}

@@ -1,0 +1,59 @@
+package esindex
+
+import (
+	"encoding/json"
+	"errors"
+
+	"github.com/tidwall/gjson"
+
+	"productindex/reindex"
+)
+
+// page is the answer to a search, as text.
+type page struct {
+	text []byte
+	err  error
+}
+
+// scroll returns the id of the search's scroll. It stands before the hits.
+func (p *page) scroll() string { return gjson.GetBytes(p.text, "_scroll_id").String() }
+
+// more reports whether the page has products, so that another one follows.
+func (p *page) more() bool { return gjson.GetBytes(p.text, "hits.hits.0").Exists() }
+
+// found is what a page holds.
+type found struct {
+	timedOut           bool
+	shards, successful int64
+	total              int64 // products in all pages
+	products           []reindex.Product
+	sourceless         string // the id of a product without a body
+}
+
+// decode decodes a page several times faster than encoding/json.
+func (p *page) decode() (*found, error) {
+	if !gjson.ValidBytes(p.text) {
+		if err := decodeAnswer(p.text, &struct{}{}); err != nil {
+			return nil, err
+		}
+	}
+	answer := gjson.ParseBytes(p.text)
+	hits, total := answer.Get("hits.hits"), answer.Get("hits.total.value")
+	if !hits.IsArray() || total.Type != gjson.Number {
+		return nil, errNoHits
+	}
+	f := &found{
+		timedOut: answer.Get("timed_out").Bool(), total: total.Int(),
+		shards: answer.Get("_shards.total").Int(), successful: answer.Get("_shards.successful").Int(),
+	}
+	for _, hit := range hits.All() {
+		id, source := hit.Get("_id").String(), hit.Get("_source")
+		if !source.Exists() {
+			f.sourceless = id
+		}
+		f.products = append(f.products, reindex.Product{ID: id, Body: json.RawMessage(source.Raw)})
+	}
+	return f, nil
+}
+
+var errNoHits = errors.New("the answer to a search has no hits")
