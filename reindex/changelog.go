@@ -40,8 +40,8 @@ type ChangeLog interface {
 	Append(ctx context.Context, tenant string, changes []Change) (last int64, err error)
 
 	// After returns the entries after a position, in order, and the number of entries that are left after these. It
-	// returns at most docs entries, of at most bytes bytes of ids and bodies together, but at least one if there is one.
-	// An error that matches [ErrChangesLost] means that entries after the position are no longer kept.
+	// returns at most docs entries, whose ids and bodies have at most so many bytes together, but at least one if there is
+	// one. An error that matches [ErrChangesLost] means that entries after the position are no longer kept.
 	After(
 		ctx context.Context, tenant string, position int64, docs, bytes int,
 	) (entries []ChangeEntry, left int64, err error)

@@ -196,7 +196,7 @@ func (p *pace) release() {
 	p.slots.Release(1)
 }
 
-// tooLarge notes that a batch of bytes bytes was refused for its size alone.
+// tooLarge notes that a batch of this size was refused for its size alone.
 func (p *pace) tooLarge(bytes int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -9,8 +9,7 @@
 //
 // # On disk
 //
-// One directory holds the indexes of any number of tenants, and belongs to one [Index] at a time, but for those that
-// are read-only:
+// One directory holds the indexes of any number of tenants. Only one [Index] at a time may have it open for writing:
 //
 //	lock                     held by the process that has the directory open
 //	t-acme/                  one directory per tenant; names that are not plain are encoded, see tenantDir
@@ -18,21 +17,21 @@
 //	t-acme/g-…/              one bleve index per generation
 //	t-acme/g-…/mark          whether the generation was ever live, and its number of documents
 //
-// A process that dies leaves at most generations that the file live does not name. [Open] and [Index.Reap] remove them.
-// If the file live is lost they remove nothing that may have been live.
+// A process that dies can leave generations that the file live does not name. [Open] and [Index.Reap] remove them. If
+// the file live is lost, they remove no generation that may have been live.
 //
 // # Damage
 //
-// Before an index is opened all of its files are read, and its segments compared with their checksums: 8 ms for the 118
-// MB of pcparts, a catalogue of 47,551 products, if they are in memory, and the time that the disk takes for them if
-// they are not. An index that is damaged is an error that matches [reindex.ErrDamaged], for its own tenant alone, and a
-// reindex replaces it; that it must not shrink too much also holds for it, since its number of documents is known
-// without opening it. A panic in bleve is an error.
+// Before an index is opened, all of its files are read and its segments are compared with their checksums. That takes 8
+// ms for the 118 MB of pcparts, a catalogue of 47,551 products, if the files are in memory, and otherwise as long as
+// the disk needs to read them. If an index is damaged, only its own tenant gets an error, which matches
+// [reindex.ErrDamaged], and a reindex replaces the index. The number of its documents is known without opening it, so
+// the rule on shrinking still applies. A panic in bleve becomes an error.
 //
 // The list of segments, root.bolt, has no checksum. Its structure is checked, so that it can be read without a panic; a
-// changed value in it is found only if bleve does not understand it, or the number of documents is wrong. An index is
-// not compared again while it is open, unless a search panics; then damage can give wrong answers. A panic in a
-// goroutine that bleve starts during a search, and memory that bleve asks for and does not get, end the process.
+// changed value in it is found only if bleve does not understand it, or the number of documents is wrong. An open index
+// is checked again only if a search panics, so damage that happens while it is open can lead to wrong answers. A panic
+// in a goroutine that bleve starts during a search ends the process, and so does a lack of memory.
 //
 // # Searching
 //
@@ -47,8 +46,8 @@
 //
 // # Other processes
 //
-// A second process searches a directory that another one reindexes with Config.ReadOnly. [Index.Backup] copies the
-// live indexes to a directory that [Open] opens, also from a process that is read-only.
+// With Config.ReadOnly, a process can search a directory that another process reindexes. [Index.Backup] copies the live
+// indexes to a directory that [Open] can open; a read-only process can also call it.
 //
 // # Mapping
 //
@@ -56,8 +55,8 @@
 //
 // # Capacity
 //
-// Writes are bleve's safe batches: one that was accepted is on the disk. While a generation is loaded its segments are
-// merged as far as queries at the switch need it, and into fewer once the index has not been changed for about a second.
-// While changes come, small segments are merged with each other. While a generation is built, and until the old one is
-// removed, the disk holds both.
+// Writes are bleve's safe batches: an accepted batch is on the disk. While a generation is loaded, its segments are
+// merged as far as queries need it after the switch. Once the index has not been changed for about a second, they are
+// merged into fewer ones. While changes come, only small segments are merged. The disk holds both generations until the
+// old one is removed.
 package bleveindex

@@ -4,12 +4,12 @@
 //	index, err := esindex.New(client, nil)
 //	engine, err := reindex.New(source, index, nil)
 //
-// It learns from refusals which features a server lacks, and leaves these out of its own settings and mappings.
-// OpenSearch does not know "subobjects": see [DefaultMappings]. It is reached through an *elastictransport.Client;
-// an *elasticsearch.Client refuses it.
+// An [Index] learns from refusals which features a server lacks, and leaves these out of its settings and mappings.
+// OpenSearch does not support "subobjects": see [DefaultMappings]. Use an *elastictransport.Client for it, since an
+// *elasticsearch.Client refuses OpenSearch.
 //
 // Searches of a tenant go to the alias <prefix>-<tenant> (see [Index.Alias]). Each run fills an index of its own beside
-// the live one, <prefix>-<tenant>-<time>.<random>, which wildcards do not find, and then moves the alias in one atomic
+// the live one, <prefix>-<tenant>-<time>.<random>, which wildcards do not match, and then moves the alias in one atomic
 // call.
 //
 // # The client
@@ -27,37 +27,37 @@
 //
 // # Batches
 //
-// Requests hold up to 2 MiB of products, and up to 8 are made at the same time, where the engine's Config does not ask
-// for less (see [Index.Limits]). A server that answers with status 429, 503 or 413, or takes long, gets fewer or
-// smaller ones: see "Adapting to the index" in the documentation of package reindex.
+// Requests hold up to 2 MiB of products, and up to 8 requests are made at the same time, unless the engine's Config
+// asks for less (see [Index.Limits]). A server that answers with status 429, 503 or 413, or is slow, gets fewer or
+// smaller requests: see "Adapting to the index" in the documentation of package reindex.
 //
 // # What others do to the indexes
 //
-// An index counts as live if it was switched to, not because it bears the alias: a template gives an alias to every
-// index whose name matches. Begin removes such aliases from the new index. At the switch the alias keeps its filter and
-// its routing, and the further aliases of the live index move along, also those of a template. No index that bears an
-// alias of someone else is deleted.
+// An index counts as live if a run switched to it. The alias alone is not enough, since a template can give an alias to
+// every index with a matching name. Begin removes such aliases from the new index. At the switch the alias keeps its
+// filter and its routing. Other aliases of the live index move to the new one, also those of a template. An index with
+// an alias of someone else is never deleted.
 //
-// Begin fails for all that can be known before a load: a live index that is read-only, no room for shards or replicas,
-// a missing privilege, a template that rejects products or sends them through a pipeline. A live index that is broken
-// does not keep a run from replacing it.
+// Begin fails for every fault that can be found before a load: a read-only live index, no room for shards or replicas,
+// a missing privilege, or a template that rejects products or sends them through a pipeline. A broken live index does
+// not keep a run from replacing it.
 //
 // # Going back
 //
-// Config.KeepPrevious generations that were live are kept, for Config.KeepFor at the most. [Index.Rollback] opens one of
-// them, takes edits into it and moves the alias back. An alias <prefix>-<tenant>-.kept… notes with each when it was
-// replaced and how many products it held: one that has lost some since is refused. Who takes that alias away gives the
-// index up.
+// The last Config.KeepPrevious generations that were live are kept, for at most Config.KeepFor. [Index.Rollback] opens
+// a kept generation, which accepts edits; its Commit moves the alias back. Each kept index has an alias
+// <prefix>-<tenant>-.kept…, which records when the index was replaced and how many products it held. An index that has
+// lost products since then is refused. An index whose alias was removed is no longer kept.
 //
 // # Changes of single products
 //
-// [Index.Update] sends upserts and deletions by _bulk to the live index, through its alias: none of it makes an index,
-// and a deletion of a missing product succeeds. Searches see them after the index's refresh_interval, or
-// after [Index.Settle]. A generation takes those that were made while it was filled, and shows them from the switch on.
+// [Index.Update] sends upserts and deletions by _bulk to the live index, through its alias. It never creates an index,
+// and deleting a missing product succeeds. Searches see the changes after the refresh_interval of the index, or after
+// [Index.Settle]. A generation also gets the changes that were made while it was being filled.
 //
-// The alias has to stand for one index and to take writes, without an index_routing unless the index has one shard. The
-// number of products in the mark of an index is that at its sealing: changes made since do not correct it. It counts
-// only if the index itself cannot be counted, see [reindex.Sealed].
+// The alias must stand for one index that accepts writes, and must not have an index_routing unless the index has one
+// shard. The mark of an index holds the number of products at its sealing, without later changes. That number is used
+// only if the index itself cannot be counted; see [reindex.Sealed].
 //
 // # Privileges
 //

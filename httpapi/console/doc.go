@@ -1,11 +1,11 @@
-// Package console has the page on which people watch over reindexing: the tenants and their state, a job as it goes on,
-// what was rejected and why, the history, and the buttons to start, cancel and undo a run. It works over the endpoints
-// of package httpapi, in the browser of who looks at it, with the rights of that person's token. It is one handler with
-// everything in it:
+// Package console serves a page on which people supervise reindexing. The page shows the tenants and their state, the
+// progress of a job, the rejected products with the reasons, and the history. It has buttons to start, cancel and undo
+// a run. In the browser it calls the endpoints of package httpapi with the user's token. One handler serves the whole
+// page:
 //
 //	page, err := console.New(nil)
 //	mux.Handle("/console/", http.StripPrefix("/console", page))
 //
-// The page loads nothing from elsewhere, and its Content-Security-Policy sees to that. The handler serves no data but a
-// search, if the host gives one: whoever may load the page learns nothing from it without a token.
+// The page loads nothing from other servers, which its Content-Security-Policy enforces. The handler serves no data
+// except for a search, if the host provides one. Without a token the page shows nothing.
 package console

@@ -1,5 +1,5 @@
-// Package jobsql keeps jobs in SQLite or PostgreSQL through database/sql: they outlive the process, and several
-// processes can share them. It imports no driver; the host opens the database with the one it uses.
+// Package jobsql keeps jobs in SQLite or PostgreSQL through database/sql, where they outlive the process and can be
+// shared by several processes. It imports no driver: the host opens the database.
 //
 //	db, err := sql.Open("pgx", "postgres://…") // of github.com/jackc/pgx/v5/stdlib; or, of modernc.org/sqlite:
 //	db, err := sql.Open("sqlite", "file:jobs.db?_pragma=journal_mode(WAL)&_pragma=busy_timeout(5000)")
@@ -8,31 +8,32 @@
 //
 // # Leases
 //
-// A job whose process has not renewed its lease in time (see [Config]) shows as a failure that says so, from that
-// moment on, and is stored as one when the tenant's next job is created. The clock of the database decides, so those of
-// the processes need not agree. A step of that clock lengthens or shortens the leases of the moment.
+// If the process of a job has not renewed its lease in time (see [Config]), the job is shown as a failure that says so.
+// It is stored as a failure when the tenant's next job is created. Only the clock of the database counts, so those of
+// the processes need not agree. A step of that clock lengthens or shortens the current leases.
 //
 // # Failovers and poolers
 //
-// Every call can be made again, also one whose answer got lost: a job is created once, and ends once. Fencing tokens
-// follow the database's clock, so that they grow also if an asynchronous standby takes over that has not got the last
-// ones. A job that it has not got is [reindex.ErrJobNotFound], and its run ends at the next renewal of its lease.
+// Every call can be repeated, also one whose answer was lost: a job is created once, and ends once. Fencing tokens
+// follow the clock of the database. Therefore they also grow if an asynchronous standby takes over that lacks the last
+// ones. For a job that the standby lacks, the error is [reindex.ErrJobNotFound], and the run ends at the next renewal
+// of its lease.
 //
 // If another PostgreSQL server can take over, name all of them in the connection string and add
-// target_session_attrs=read-write, so that new connections go to the one that takes writes:
+// target_session_attrs=read-write, so that new connections go to the server that accepts writes:
 //
 //	host=db1,db2 dbname=shop target_session_attrs=read-write
 //
-// Connections to the old one may live on, read-only. They are closed when a write through them fails, and the next one
-// is tried at once. Until then reads through them are out of date: limit that with db.SetConnMaxLifetime. On a server
-// that is read-only no job shows as dead.
+// Connections to the old server may stay open, read-only. When a write through such a connection fails, the connection
+// is closed and the next one is tried at once. Until then, reads through it are out of date; db.SetConnMaxLifetime
+// limits the time. On a read-only server no job is shown as dead.
 //
-// Behind a pooler that shares connections by transaction, such as pgbouncer with pool_mode=transaction, statements that
-// were prepared get lost. There, have pgx prepare none:
+// Behind a pooler that shares connections by transaction, such as pgbouncer with pool_mode=transaction, prepared
+// statements get lost. There, configure pgx not to prepare statements:
 //
 //	host=pgbouncer dbname=shop default_query_exec_mode=exec
 //
-// After a failover, the pooler's operator has to replace the pooler's own connections.
+// After a failover, the operator of the pooler must replace its connections.
 //
 // # Changes of products
 //
@@ -41,14 +42,14 @@
 //	changes, err := jobs.Changes(nil)
 //	engine, err := reindex.New(source, index, &reindex.Config{Jobs: jobs, Changes: changes})
 //
-// Engine.Update then returns once the change is in the database. It is applied whatever becomes of the process, by any
-// of the processes that share the database.
+// Engine.Update then returns once the change is in the database. Any of the processes that share the database applies
+// it, even if this process dies.
 //
 // # Tables
 //
 // [New] makes and migrates the tables reindex_schema, reindex_tenants, reindex_jobs and reindex_job_lists, and for
 // changes of products reindex_logs, reindex_changes and reindex_change_pins. In PostgreSQL they are in the first schema
-// of the connections' search_path. If they are up to date New changes nothing, so that a program can do without the
+// of the connections' search_path. If they are up to date, New changes nothing, so that a program does not need the
 // right to create tables. SQLite 3.42 or later is needed, in a file: a database in memory is another one on each
 // connection.
 package jobsql

@@ -1,6 +1,6 @@
-// Package reindextest states what every Indexer, Source and JobStore of package reindex promises, as tests that an
-// implementation runs against itself, and has what tests of such code need: a reference Indexer in memory, sources, and
-// an Indexer that injects faults.
+// Package reindextest has conformance tests for implementations of the interfaces of package reindex, such as Indexer,
+// Source and JobStore. It also has helpers for the tests of such code: a reference Indexer in memory, sources, and an
+// Indexer that injects faults.
 //
 //	func TestConformance(t *testing.T) {
 //		reindextest.TestIndexer(t, func(t *testing.T) reindextest.Fixture {

@@ -71,7 +71,9 @@ type Config struct {
 	// Comment, if it is set, begins lines that are skipped.
 	Comment rune
 	// LazyQuotes allows quotes inside an unquoted cell. It also allows single quotes inside a quoted cell that ends on the
-	// line on which it begins. If the cell does not end there, its quotes are text, as in: "Deluxe" sock
+	// line on which it begins. If the cell does not end there, its quotes are text, as in:
+	//
+	//	"Deluxe" sock
 	LazyQuotes bool
 	// NoQuotes means that quotes have no special meaning.
 	NoQuotes bool

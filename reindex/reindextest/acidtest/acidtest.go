@@ -1,10 +1,10 @@
-// Package acidtest tests that an index ends as a database has it, whatever happens meanwhile: writers change products
-// in a database at random, an outbox carries the changes to an engine with a durable log, reindexes go on one after the
-// other, and the engine's process is killed at random moments and started again. After each switch-over, once settled,
-// and at the end the index holds what the database does: every product, every body, nothing more.
+// Package acidtest tests that an index ends up with the contents of a database, whatever happens meanwhile. Writers
+// change products in a database at random, an outbox carries the changes to an engine with a durable log, and reindexes
+// follow each other. The process of the engine is killed at random moments and started again. After each switch-over,
+// and at the end, the settled index must hold exactly the products of the database.
 //
-// The engine runs in a process of its own, which is the test's program once more. So a test's TestMain calls [Child]
-// first:
+// The engine runs in a process of its own, which is another instance of the test's program. Therefore TestMain must
+// call [Child] first:
 //
 //	func TestMain(m *testing.M) {
 //		acidtest.Child(openIndex)
