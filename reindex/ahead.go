@@ -10,7 +10,7 @@ const (
 )
 
 // ahead reads the changes after a position until there are aheadPages full of different products, and returns the last
-// change of each product. It skips what is replaced by a later change, so that a run catches up with many changes of few
+// change of each product. It skips changes that later ones replace, so that a run catches up with many changes of few
 // products however fast they come. The memory that it takes is that of aheadPages pages and one more.
 func (f *feed) ahead(ctx context.Context, position int64) (entries []ChangeEntry, end, left int64, err error) {
 	sizes := f.streams.sizes
@@ -31,7 +31,7 @@ func (f *feed) ahead(ctx context.Context, position int64) (entries []ChangeEntry
 	return entries, position, left, nil
 }
 
-// pages divides entries into what is sent in one call each.
+// pages divides entries into the calls that send them.
 func pages(entries []ChangeEntry, sizes sizes) (all [][]ChangeEntry) {
 	start, sum := 0, 0
 	for i, e := range entries {
