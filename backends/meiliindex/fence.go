@@ -32,21 +32,34 @@ func (ix *Index) checkToken(tenant, uid string, token int64, all []staging) erro
 // greater or an equal one. A run calls it after it has left its own mark, so that of two runs at least one sees the
 // other.
 func (g *generation) takeOver(ctx context.Context) error {
-	all, err := g.ix.list(ctx, g.tenant)
-	if err != nil {
-		return err
-	}
-	if err := g.ix.checkToken(g.tenant, g.uid, g.id.token, all); err != nil {
-		return err
-	}
-	var older []string
-	for _, s := range all {
-		if _, kept := s.kept(); !kept && s.isOlder(g.id.token) {
-			older = append(older, s.uid)
+	return g.overtake(ctx, g.uid, func(s staging) bool {
+		_, kept := s.kept()
+		return !kept
+	})
+}
+
+// overtake deletes those indexes of runs with smaller tokens that it is asked to. own is the uid of one that the run
+// has left itself. An index that was listed can get another name before the deletion. So overtake looks
+// again until it has deleted all that it saw.
+func (g *generation) overtake(ctx context.Context, own string, deletes func(staging) bool) error {
+	for {
+		all, err := g.ix.list(ctx, g.tenant)
+		if err != nil {
+			return err
+		}
+		if err := g.ix.checkToken(g.tenant, own, g.id.token, all); err != nil {
+			return err
+		}
+		var older []string
+		for _, s := range all {
+			if s.isOlder(g.id.token) && deletes(s) {
+				older = append(older, s.uid)
+			}
+		}
+		if removed, err := g.ix.remove(ctx, older...); err != nil || removed == len(older) {
+			return err
 		}
 	}
-	_, err = g.ix.remove(ctx, older...)
-	return err
 }
 
 // swaps are the changes of names that make the generation live.

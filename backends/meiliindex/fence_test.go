@@ -214,3 +214,48 @@ func TestBeginAtTheSameTime(t *testing.T) {
 		}
 	}
 }
+
+// A run that gives its mark another name while a newer one deletes it is fenced all the same.
+func TestFenceWhileTheMarkMoves(t *testing.T) {
+	for name, overtake := range map[string]func(ctx context.Context, ix *Index, generation string) error{
+		"begin": func(ctx context.Context, ix *Index, _ string) error {
+			_, err := ix.Begin(ctx, "acme")
+			return err
+		},
+		"resume": func(ctx context.Context, ix *Index, generation string) error {
+			return reindex.Retry{}.Do(ctx, func() error { // it has got another name meanwhile
+				_, err := ix.Resume(ctx, "acme", generation)
+				return err
+			})
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := server(t)
+			mine, other := newIndex(t, s, nil), newIndex(t, s, nil)
+			publish(t, mine, product("live", `{}`))
+			old, err := beginWith(t, mine, 1)
+			if err != nil {
+				t.Fatal(err)
+			}
+			mustWrite(t, old, product("a", `{}`), product("b", `{}`))
+			mark := old.mark
+			var moved atomic.Bool
+			s.SetFault(func(r *http.Request) *meilitest.Fault {
+				if r.Method == http.MethodDelete && r.URL.Path == "/indexes/"+mark && !moved.Swap(true) {
+					mustSeal(t, old)
+				}
+				return nil
+			})
+			if err := overtake(reindex.WithFence(t.Context(), 2), other, old.Name()); err != nil {
+				t.Fatal(err)
+			}
+			if !moved.Load() || old.mark == mark {
+				t.Fatal("the mark has not moved")
+			}
+			if err := old.Commit(t.Context()); !errors.Is(err, reindex.ErrFenced) {
+				t.Errorf("commit: %v", err)
+			}
+			assertLive(t, mine, 1)
+		})
+	}
+}

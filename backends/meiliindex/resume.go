@@ -88,20 +88,7 @@ func (g *generation) seize(ctx context.Context, s staging) error {
 	if err := g.ix.awaitSuccess(ctx, mark); err != nil && !failedWith(err, codeIndexExists) {
 		return err
 	}
-	all, err := g.ix.list(ctx, g.tenant)
-	if err != nil {
-		return err
-	}
-	if err := g.ix.checkToken(g.tenant, g.mark, g.id.token, all); err != nil {
-		return err
-	}
-	var older []string
-	for _, other := range all {
-		if other.isMark() && other.isOlder(g.id.token) {
-			older = append(older, other.uid)
-		}
-	}
-	if _, err := g.ix.remove(ctx, older...); err != nil {
+	if err := g.overtake(ctx, g.mark, staging.isMark); err != nil {
 		return err
 	}
 	index, err := g.ix.getIndex(ctx, s.uid)
