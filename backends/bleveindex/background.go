@@ -12,6 +12,8 @@ import (
 const (
 	backgroundCallback = "productindex"
 
+	persister = "persister" // what bleve calls its goroutine that writes batches to the disk
+
 	// bleve's merger and persister try again at once, for ever, if they fail. On a full disk each would keep a processor
 	// busy, and what a merge has written until it fails would take the space that others wait for. So each waits before,
 	// twice as long as the last time.
@@ -36,6 +38,9 @@ func backgroundError(err error, storePath string) {
 		source = failure.Source
 	}
 	r := retriesOf(generation)
+	if source == persister {
+		r.fail(err)
+	}
 	pause := r.next(source, time.Now())
 	value, _ := openIndexes.Load(filepath.Dir(dir))
 	if ix, ok := value.(*Index); ok {
@@ -57,8 +62,9 @@ var allRetries sync.Map
 type retries struct {
 	closing chan struct{} // closed once the index is being closed
 
-	mu     sync.Mutex
-	failed map[string]failure // by what failed: the merger or the persister
+	mu       sync.Mutex
+	failed   map[string]failure // by what failed: the merger or the persister
+	watching map[chan error]struct{}
 }
 
 // failure is when something fails next if it goes on failing, and how long it has waited then.
@@ -68,7 +74,11 @@ type failure struct {
 }
 
 func retriesOf(generation string) *retries {
-	r := &retries{closing: make(chan struct{}), failed: map[string]failure{}}
+	r := &retries{
+		closing:  make(chan struct{}),
+		failed:   map[string]failure{},
+		watching: map[chan error]struct{}{},
+	}
 	if known, ok := allRetries.LoadOrStore(generation, r); ok {
 		r, _ = known.(*retries)
 	}

@@ -65,7 +65,7 @@ func (b *batch) write(ctx context.Context, to bleve.Index) error {
 	if err != nil {
 		return err
 	}
-	return guard(func() error { return inner.Batch(b.ops) })
+	return guard(func() error { return persist(inner, to.Name(), b.ops) })
 }
 
 // failure returns a [reindex.BatchError] of the products that could not be mapped, and nil if there are none.

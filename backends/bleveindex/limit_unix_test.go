@@ -124,23 +124,70 @@ func TestTooManyFilesInBleve(t *testing.T) {
 	})
 }
 
+// isChild reports whether this is a process that runs the test alone, in which the size of files can be limited. In the
+// test's own process it runs one.
+func isChild(t *testing.T) bool {
+	t.Helper()
+	const child = "BLEVEINDEX_CHILD_FULL"
+	if os.Getenv(child) != "" {
+		signal.Ignore(syscall.SIGXFSZ)
+		return true
+	}
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.CommandContext(t.Context(), self, "-test.run=^"+t.Name()+"$")
+	cmd.Env = append(os.Environ(), child+"=true")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Errorf("%v: %s", err, out)
+	}
+	return false
+}
+
+// noisy returns a product that hardly compresses.
+func noisy(random *rand.ChaCha8, id string) reindex.Product {
+	noise := make([]byte, 4096)
+	_, _ = random.Read(noise) // never fails
+	return object(id, fmt.Sprintf(`{"rev":"2","note":"%x"}`, noise))
+}
+
+// A disk that takes no more refuses changes with an error that says so, and ends neither the process nor the searches.
+// Changes go on once the disk takes them.
+func TestUpdatesOnFullDisk(t *testing.T) {
+	if !isChild(t) {
+		return
+	}
+	ix := open(t, t.TempDir(), nil)
+	publish(t, ix, "acme", products(10, "1")...)
+	random := rand.NewChaCha8([32]byte{})
+	var changes []reindex.Change
+	for i := range 50 {
+		p := noisy(random, fmt.Sprintf("p%d", i))
+		changes = append(changes, reindex.Change{ID: p.ID, Body: p.Body})
+	}
+	withLimit(t, syscall.RLIMIT_FSIZE, 64<<10, func() {
+		for range 3 { // from the second one on, bleve merges what it could not write
+			if err := ix.Update(t.Context(), "acme", changes); err == nil || !strings.Contains(err.Error(), "ulimit -f") {
+				t.Errorf("update: %v", err)
+			}
+			if _, err := revs(t.Context(), ix, "acme"); err != nil {
+				t.Errorf("search: %v", err)
+			}
+		}
+	})
+	if err := ix.Update(t.Context(), "acme", changes); err != nil {
+		t.Fatal(err)
+	}
+	assertLive(t, ix, "acme", 50, "2")
+}
+
 // A disk that takes no more ends a run with an error that says so, though bleve itself would try again for ever. The
 // live index stays as it was, and nothing of the run is left.
 func TestRunOnFullDisk(t *testing.T) {
-	const childFull = "BLEVEINDEX_CHILD_FULL"
-	if os.Getenv(childFull) == "" { // the limit is for a process that writes nothing else
-		self, err := os.Executable()
-		if err != nil {
-			t.Fatal(err)
-		}
-		cmd := exec.CommandContext(t.Context(), self, "-test.run=^TestRunOnFullDisk$")
-		cmd.Env = append(os.Environ(), childFull+"=true")
-		if out, err := cmd.CombinedOutput(); err != nil {
-			t.Errorf("%v: %s", err, out)
-		}
+	if !isChild(t) {
 		return
 	}
-	signal.Ignore(syscall.SIGXFSZ)
 	dir := t.TempDir()
 	ix := open(t, dir, nil)
 	publish(t, ix, "acme", products(10, "1")...)
@@ -148,9 +195,7 @@ func TestRunOnFullDisk(t *testing.T) {
 		return func(yield func(reindex.Product, error) bool) {
 			random := rand.NewChaCha8([32]byte{})
 			for i := range 1000 {
-				noise := make([]byte, 4096)
-				_, _ = random.Read(noise) // never fails
-				if !yield(object(fmt.Sprint(i), fmt.Sprintf(`{"note":"%x"}`, noise)), nil) {
+				if !yield(noisy(random, fmt.Sprint(i)), nil) {
 					return
 				}
 			}

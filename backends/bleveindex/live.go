@@ -190,6 +190,7 @@ func createForLoading(dir string, m mapping.IndexMapping) (created bleve.Index, 
 		created, err = bleve.NewUsing(dir, m, scorch.Name, scorch.Name, map[string]any{
 			"bolt_timeout":           boltTimeout.String(),
 			"asyncErrorCallbackName": backgroundCallback,
+			unsafeBatch:              true,
 			"scorchMergePlanOptions": map[string]any{
 				"MaxSegmentsPerTier":   20,
 				"SegmentsPerMergeTask": 16,
@@ -209,6 +210,7 @@ func openForSearch(dir string) (opened bleve.Index, documents int64, err error) 
 	return openIndex(dir, map[string]any{
 		"scorchMergePlanOptions": changingPlan,
 		"eventCallbackName":      backgroundCallback,
+		unsafeBatch:              true,
 	})
 }
 
