@@ -93,7 +93,7 @@ func (ix *Index) scan(ctx context.Context, indexes []string, yield func(reindex.
 		s.id = cmp.Or(page.scroll(), s.id)
 		if ahead = nil; page.more() {
 			ahead = s.read(ctx, esapi.ScrollRequest{
-				Header: uncompressed,
+				Header: uncompressed(),
 				Body:   jsonBody(map[string]any{"scroll_id": s.id, "scroll": fmt.Sprintf("%ds", int(scanKeep.Seconds()))}),
 			})
 		}
@@ -113,7 +113,7 @@ func (ix *Index) scan(ctx context.Context, indexes []string, yield func(reindex.
 // everything is a search for all products. It keeps a scroll for a while unless that is 0.
 func everything(indexes []string, size int, keep time.Duration) esapi.SearchRequest {
 	return esapi.SearchRequest{
-		Index: indexes, Scroll: keep, Size: &size, Header: uncompressed,
+		Index: indexes, Scroll: keep, Size: &size, Header: uncompressed(),
 		Body: jsonBody(map[string]any{"sort": []string{"_doc"}, "_source": true}),
 	}
 }
@@ -135,8 +135,9 @@ func (ix *Index) pageSize(ctx context.Context, indexes []string) (int, error) {
 	return max(1, min(pageBytes*len(sample.products)/bytes, maxPage)), nil
 }
 
-// uncompressed asks for answers that are not compressed: compressing takes the server longer than sending.
-var uncompressed = http.Header{"Accept-Encoding": {"identity"}}
+// uncompressed asks for an answer that is not compressed: compressing takes the server longer than sending. The client
+// adds headers of its own to it.
+func uncompressed() http.Header { return http.Header{"Accept-Encoding": {"identity"}} }
 
 const scanning = "reading indexes"
 
