@@ -24,16 +24,15 @@ func call(ctx context.Context, t esapi.Transport, what string, req esapi.Request
 
 // answer reads the whole answer to a call.
 func answer(status int, header http.Header, body io.Reader, out any) error {
+	if p, ok := out.(*page); ok && status < http.StatusMultipleChoices {
+		return p.readFrom(body)
+	}
 	text, err := io.ReadAll(body)
 	if status >= http.StatusMultipleChoices {
 		return serverError(status, header, text)
 	}
 	if err != nil {
 		return fmt.Errorf("reading the answer: %w", err)
-	}
-	if p, ok := out.(*page); ok {
-		p.text = text
-		return nil
 	}
 	if out == nil {
 		out = &map[string]any{} // an answer that is not the server's must not pass for success

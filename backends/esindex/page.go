@@ -3,6 +3,9 @@ package esindex
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
+	"io"
+	"strings"
 
 	"github.com/tidwall/gjson"
 
@@ -11,15 +14,27 @@ import (
 
 // page is the answer to a search, as text.
 type page struct {
-	text []byte
+	size int // in bytes, about; 0: not known
+	text string
 	err  error
 }
 
+// readFrom reads the text.
+func (p *page) readFrom(body io.Reader) error {
+	var text strings.Builder // whose String makes no copy
+	text.Grow(p.size)
+	if _, err := io.Copy(&text, body); err != nil {
+		return fmt.Errorf("reading the answer: %w", err)
+	}
+	p.text = text.String()
+	return nil
+}
+
 // scroll returns the id of the search's scroll. It stands before the hits.
-func (p *page) scroll() string { return gjson.GetBytes(p.text, "_scroll_id").String() }
+func (p *page) scroll() string { return gjson.Get(p.text, "_scroll_id").String() }
 
 // more reports whether the page has products, so that another one follows.
-func (p *page) more() bool { return gjson.GetBytes(p.text, "hits.hits.0").Exists() }
+func (p *page) more() bool { return gjson.Get(p.text, "hits.hits.0").Exists() }
 
 // found is what a page holds.
 type found struct {
@@ -32,12 +47,12 @@ type found struct {
 
 // decode decodes a page several times faster than encoding/json.
 func (p *page) decode() (*found, error) {
-	if !gjson.ValidBytes(p.text) {
-		if err := decodeAnswer(p.text, &struct{}{}); err != nil {
+	if !gjson.Valid(p.text) {
+		if err := decodeAnswer([]byte(p.text), &struct{}{}); err != nil {
 			return nil, err
 		}
 	}
-	answer := gjson.ParseBytes(p.text)
+	answer := gjson.Parse(p.text)
 	hits, total := answer.Get("hits.hits"), answer.Get("hits.total.value")
 	if !hits.IsArray() || total.Type != gjson.Number {
 		return nil, errNoHits

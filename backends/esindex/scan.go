@@ -24,7 +24,7 @@ var (
 
 const (
 	samplePage = 20   // products
-	maxPage    = 2000 // products
+	maxPage    = 5000 // products
 
 	pageBytes = 4 << 20 // that a page is to have
 	scanKeep  = 5 * time.Minute
@@ -90,7 +90,7 @@ func (ix *Index) scan(ctx context.Context, indexes []string, yield func(reindex.
 	}
 	for ahead := s.read(ctx, everything(indexes, size, scanKeep)); ahead != nil; {
 		page := <-ahead
-		s.id = cmp.Or(page.scroll(), s.id)
+		s.id, s.size = cmp.Or(page.scroll(), s.id), len(page.text)
 		if ahead = nil; page.more() {
 			ahead = s.read(ctx, esapi.ScrollRequest{
 				Header: uncompressed(),
@@ -128,11 +128,11 @@ func (ix *Index) pageSize(ctx context.Context, indexes []string) (int, error) {
 	if err != nil {
 		return 0, classify(ctx, scanning, err)
 	}
-	bytes := 1
+	size := 1
 	for _, p := range sample.products {
-		bytes += len(p.Body)
+		size += len(p.Body)
 	}
-	return max(1, min(pageBytes*len(sample.products)/bytes, maxPage)), nil
+	return max(1, min(pageBytes*len(sample.products)/size, maxPage)), nil
 }
 
 // uncompressed asks for an answer that is not compressed: compressing takes the server longer than sending. The client
@@ -149,6 +149,7 @@ type scroll struct {
 	reading sync.WaitGroup
 
 	id    string // as the server named it last
+	size  int    // of the last page, in bytes
 	found int64  // products so far
 }
 
@@ -156,7 +157,7 @@ type scroll struct {
 func (s *scroll) read(ctx context.Context, request esapi.Request) <-chan *page {
 	pages := make(chan *page, 1)
 	s.reading.Go(func() {
-		p := &page{err: errGone}
+		p := &page{size: s.size, err: errGone}
 		defer func() {
 			if v := recover(); v != nil {
 				p.err = &reindex.PanicError{Value: v, Stack: debug.Stack()}

@@ -162,7 +162,7 @@ func FuzzPage(f *testing.F) {
 		if err != nil {
 			t.Skip(err)
 		}
-		p := page{text: text}
+		p := page{text: string(text)}
 		got, err := p.decode()
 		if err != nil {
 			t.Fatalf("%s: %v", text, err)
