@@ -14,6 +14,7 @@ import (
 	"github.com/blevesearch/bleve/v2"
 	"github.com/blevesearch/bleve/v2/index/scorch"
 	"github.com/blevesearch/bleve/v2/mapping"
+	index "github.com/blevesearch/bleve_index_api"
 
 	"productindex/backends/bleveindex/internal/bodies"
 	"productindex/reindex"
@@ -198,7 +199,17 @@ func createForLoading(dir string, m mapping.IndexMapping) (created bleve.Index, 
 				"FloorSegmentSize":     400,
 			},
 		})
-		return err
+		if err != nil {
+			return err
+		}
+		inner, err := created.Advanced()
+		if err == nil { // bleve has not waited until the mapping is on the disk
+			err = persist(inner, created.Name(), index.NewBatch())
+		}
+		if err != nil {
+			return errors.Join(err, closeIndex(created))
+		}
+		return nil
 	})
 	return created, err
 }
