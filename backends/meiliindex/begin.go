@@ -171,11 +171,8 @@ func (g *generation) create(ctx context.Context, settings *meilisearch.Settings)
 			return err
 		}
 	}
-	if mark != nil {
-		// The mark is there already if an earlier try of this run has made it.
-		if err := g.ix.awaitSuccess(ctx, mark); err != nil && !failedWith(err, codeIndexExists) {
-			return err
-		}
+	if err := g.awaitMark(ctx, mark); err != nil {
+		return err
 	}
 	index, err := g.ix.getIndex(ctx, g.uid)
 	if err == nil && index == nil {
@@ -222,4 +219,25 @@ func (g *generation) enqueueMark(ctx context.Context) (*meilisearch.TaskInfo, er
 	}
 	info, err := g.ix.client.CreateIndexWithContext(ctx, &meilisearch.IndexConfig{Uid: g.mark})
 	return info, explain(ctx, "indexes.create", g.mark, err)
+}
+
+// awaitMark waits until the mark is made, if there is a task for that. The mark is there already if an earlier try of
+// this run has made it.
+func (g *generation) awaitMark(ctx context.Context, task *meilisearch.TaskInfo) error {
+	if task == nil {
+		return nil
+	}
+	if err := g.ix.awaitSuccess(ctx, task); err != nil && !failedWith(err, codeIndexExists) {
+		return err
+	}
+	return nil
+}
+
+// leaveMark makes the generation's mark.
+func (g *generation) leaveMark(ctx context.Context) error {
+	task, err := g.enqueueMark(ctx)
+	if err != nil {
+		return err
+	}
+	return g.awaitMark(ctx, task)
 }

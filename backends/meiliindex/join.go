@@ -27,6 +27,11 @@ func (g *generation) endLoad(ctx context.Context) error {
 	if err := g.settleAll(ctx); err != nil || g.closed || g.id.token == noToken {
 		return err
 	}
+	return g.close(ctx)
+}
+
+// close gives the generation the name of one into which nobody else writes.
+func (g *generation) close(ctx context.Context) error {
 	to := g.id
 	to.number |= closedBit
 	if err := g.move(ctx, to); err != nil {

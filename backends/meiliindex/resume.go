@@ -81,11 +81,7 @@ func (ix *Index) resumable(ctx context.Context, tenant, name string) (s staging,
 // seize makes the generation this process's: it leaves its own mark and deletes those of the processes before. Their
 // tasks until then come first, so that the index may be live or elsewhere afterwards.
 func (g *generation) seize(ctx context.Context, s staging) error {
-	mark, err := g.enqueueMark(ctx)
-	if err != nil {
-		return err
-	}
-	if err := g.ix.awaitSuccess(ctx, mark); err != nil && !failedWith(err, codeIndexExists) {
+	if err := g.leaveMark(ctx); err != nil {
 		return err
 	}
 	if err := g.overtake(ctx, g.mark, staging.isMark); err != nil {
@@ -105,14 +101,7 @@ func (g *generation) seize(ctx context.Context, s staging) error {
 	if !s.isClosed() {
 		return nil
 	}
-	// Edits that the process before sends late go to the name before.
-	to := g.id
-	to.number |= closedBit
-	if err := g.move(ctx, to); err != nil {
-		return err
-	}
-	g.id, g.closed = to, true
-	return nil
+	return g.close(ctx) // edits that the process before sends late go to the name before
 }
 
 // Leave implements [reindex.Leaver].

@@ -95,11 +95,7 @@ func (ix *Index) holds(ctx context.Context, k keptIndex) error {
 // generation's own name, so that nobody edits it who has had it before.
 func (g *generation) claim(ctx context.Context, fenced bool) error {
 	if fenced {
-		mark, err := g.enqueueMark(ctx)
-		if err != nil {
-			return err
-		}
-		if err := g.ix.awaitSuccess(ctx, mark); err != nil && !failedWith(err, codeIndexExists) {
+		if err := g.leaveMark(ctx); err != nil {
 			return err
 		}
 		if err := g.takeOver(ctx); err != nil {
