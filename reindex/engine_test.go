@@ -88,6 +88,16 @@ func (b bench) assertOldLive(t *testing.T) {
 	b.assertLive(t, reindextest.Products(100, "old"), "old")
 }
 
+// faultAt returns a fault of one call of the index, and none of the others.
+func faultAt(op reindextest.Op, fault reindextest.Fault) func(reindextest.Call) reindextest.Fault {
+	return func(c reindextest.Call) reindextest.Fault {
+		if c.Op == op {
+			return fault
+		}
+		return reindextest.Fault{}
+	}
+}
+
 // lastJob returns the tenant's newest job.
 func (b bench) lastJob(t *testing.T) reindex.Job {
 	t.Helper()
@@ -152,12 +162,7 @@ func TestRunFails(t *testing.T) {
 		return counted{reindextest.Slice(products), n, nil}
 	}
 	fails := func(op reindextest.Op, err error) func(reindextest.Call) reindextest.Fault {
-		return func(c reindextest.Call) reindextest.Fault {
-			if c.Op == op {
-				return reindextest.Fault{Err: err}
-			}
-			return reindextest.Fault{}
-		}
+		return faultAt(op, reindextest.Fault{Err: err})
 	}
 
 	for _, test := range []struct {

@@ -18,12 +18,7 @@ import (
 func TestPanics(t *testing.T) {
 	products := reindextest.Products(1000, "new")
 	panics := func(op reindextest.Op) func(reindextest.Call) reindextest.Fault {
-		return func(c reindextest.Call) reindextest.Fault {
-			if c.Op == op {
-				return reindextest.Fault{Panic: errSource}
-			}
-			return reindextest.Fault{}
-		}
+		return faultAt(op, reindextest.Fault{Panic: errSource})
 	}
 	for _, test := range []struct {
 		name  string
