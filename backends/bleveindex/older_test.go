@@ -76,7 +76,8 @@ func TestIndexOfAnotherVersion(t *testing.T) {
 	if err := ix.Close(); err != nil {
 		t.Fatal(err)
 	}
-	plain, err := bleve.Open(generationDirs(t, dir)[0])
+	// Without the option, bleve does not wait until the change is on the disk: Close may lose it.
+	plain, err := bleve.OpenUsing(generationDirs(t, dir)[0], map[string]any{unsafeBatch: false})
 	if err != nil {
 		t.Fatal(err)
 	}
