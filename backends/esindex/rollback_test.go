@@ -1,13 +1,9 @@
 package esindex
 
 import (
-	"context"
 	"errors"
-	"fmt"
-	"maps"
 	"math/rand/v2"
 	"net/http"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -213,137 +209,16 @@ func TestRollbackFaults(t *testing.T) {
 	defer direct.CloseIdleConnections()
 	c := &chaos{direct: direct, once: once, proxies: startProxies(t, server), counts: map[string]int{}}
 	clean := open(t, func(cfg *Config) { cfg.RetireDelay, cfg.KeepPrevious = -1, 2 })
-	want := map[string]map[string]string{} // what each generation holds
-	for i := range 3 {
-		rev := fmt.Sprint("rev", i)
-		want[publish(t, clean, 10+i, rev)] = revsOf(10+i, rev)
-	}
-	seeds, went := uint64(reindextest.Seeds(8, 50)), 0
-	for seed := range seeds {
-		c.mu.Lock()
-		c.rng = rand.New(rand.NewPCG(seed, 5))
-		c.mu.Unlock()
-		s := &backAndForth{chaos: c, clean: clean, want: want, seed: seed, rng: rand.New(rand.NewPCG(seed, 6))}
-		if s.ix, _ = New(server.Transport(t, elastictransport.WithTransport(c)), &clean.cfg); s.run(t) {
-			went++
-		}
-		if t.Failed() {
-			break
-		}
-	}
-	t.Logf("%d of %d rollbacks succeeded; faults: %v", went, seeds, c.counts)
-	if went < int(seeds)/4 {
-		t.Errorf("only %d rollbacks succeeded", went)
-	}
-}
-
-func revsOf(n int, rev string) map[string]string {
-	found := map[string]string{}
-	for _, p := range reindextest.Products(n, rev) {
-		found[p.ID] = rev
-	}
-	return found
-}
-
-// backAndForth is one rollback among faults.
-type backAndForth struct {
-	chaos     *chaos
-	ix, clean *Index
-	want      map[string]map[string]string
-	seed      uint64
-	rng       *rand.Rand
-}
-
-func (s *backAndForth) run(t *testing.T) (went bool) {
-	t.Helper()
-	ctx := reindex.WithFence(t.Context(), int64(s.seed+1))
-	before, err := s.clean.Generations(t.Context(), acme)
-	if err != nil {
-		t.Fatal(err)
-	}
-	to := before[1+s.rng.IntN(2)].Name
-	committed, failure := s.rollback(ctx, t, to)
-	s.chaos.lateCall(true)
-	after, err := s.clean.Generations(t.Context(), acme)
-	if err != nil || len(after) != 3 || !slices.Equal(sortedNames(before), sortedNames(after)) {
-		t.Fatalf("seed %d, error %v: generations %+v, error %v; before %+v", s.seed, failure, after, err, before)
-	}
-	live := after[0].Name
-	if committed && live != to || failure == nil && !committed && live != before[0].Name || live != to &&
-		live != before[0].Name {
-		t.Errorf("seed %d: %s is live after a rollback from %s to %s, error %v", s.seed, live, before[0].Name, to, failure)
-	}
-	if err := s.clean.Update(t.Context(), acme, []reindex.Change{upsert("p0", fmt.Sprint("u", s.seed))}); err != nil {
-		t.Fatal(err)
-	}
-	s.want[live]["p0"] = fmt.Sprint("u", s.seed)
-	if err := s.clean.Settle(t.Context(), acme); err != nil {
-		t.Fatal(err)
-	}
-	if found, err := search(t.Context(), s.clean, acme); err != nil || !maps.Equal(found, s.want[live]) {
-		t.Errorf("seed %d, error %v: %s holds %v, error %v; want %v", s.seed, failure, live, found, err, s.want[live])
-	}
-	return committed
-}
-
-// rollback goes back to a generation, edits it on the way, and may stop at any place as a process does that dies.
-func (s *backAndForth) rollback(ctx context.Context, t *testing.T, to string) (committed bool, err error) {
-	t.Helper()
-	retry := reindex.Retry{Attempts: 12, MinDelay: time.Millisecond, MaxDelay: 5 * time.Millisecond}
-	stage, dies := 0, s.rng.IntN(8)
-	died := func() bool { stage++; return stage > dies }
-	var g reindex.Generation
-	err = retry.Do(ctx, func() (err error) {
-		g, err = s.ix.Rollback(ctx, acme, to)
-		return err
-	})
-	if err != nil || died() {
-		return false, err
-	}
-	edit := upsert("p1", fmt.Sprint("e", s.seed))
-	for range 2 {
-		err = retry.Do(ctx, func() error { return g.(*generation).Edit(ctx, []reindex.Change{edit}) })
-		if err != nil || died() {
-			break
-		}
-		s.want[to]["p1"] = fmt.Sprint("e", s.seed)
-		if err = retry.Do(ctx, func() error { _, err := g.Seal(ctx); return err }); err != nil || died() {
-			break
-		}
-	}
-	if s.want[to]["p1"] != fmt.Sprint("e", s.seed) { // it may be there or not: another one settles that
-		if err := s.settle(context.WithoutCancel(ctx), to, edit); err != nil {
-			t.Fatal(err)
-		}
-		s.want[to]["p1"] = fmt.Sprint("e", s.seed)
-	}
-	if err != nil || stage > dies {
-		return false, err
-	}
-	err = retry.Do(ctx, func() error { return g.Commit(ctx) })
-	if died() {
-		return err == nil, err
-	}
-	return err == nil, errors.Join(err, retry.Do(context.WithoutCancel(ctx), func() error { return g.Abort(ctx) }))
-}
-
-// settle writes a product to an index itself.
-func (s *backAndForth) settle(ctx context.Context, index string, c reindex.Change) error {
-	w := writer{ix: s.clean, tenant: acme, index: index}
-	entries, err := s.clean.look(ctx, index)
-	if err != nil {
-		return err
-	}
-	if k, ok := entries[index].keeping(s.clean.names(acme)); ok {
-		w.alias = k.alias
-	}
-	return w.write(ctx, []reindex.Product{{ID: c.ID, Body: c.Body}}, nil)
-}
-
-func sortedNames(infos []reindex.GenerationInfo) (names []string) {
-	for _, info := range infos {
-		names = append(names, info.Name)
-	}
-	slices.Sort(names)
-	return names
+	reindextest.TestRollbackFaults(t, fixture(clean, nil), reindextest.Seeds(8, 50),
+		func(t *testing.T, seed uint64) (reindex.Indexer, func()) {
+			c.mu.Lock()
+			c.rng = rand.New(rand.NewPCG(seed, 5))
+			c.mu.Unlock()
+			ix, err := New(server.Transport(t, elastictransport.WithTransport(c)), &clean.cfg)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return ix, func() { c.lateCall(true) }
+		})
+	t.Logf("faults: %v", c.counts)
 }

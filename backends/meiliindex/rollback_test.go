@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
-	"math/rand/v2"
 	"net/http"
 	"slices"
 	"strings"
@@ -246,117 +244,13 @@ func TestLateSwapOfKept(t *testing.T) {
 // before or the one that was gone back to, the other ones are kept, and no edit is lost.
 func TestRollbackFaults(t *testing.T) {
 	s := server(t)
-	clean := newIndex(t, s, &Config{KeepPrevious: 2, StaleAfter: -1})
-	want := map[string]map[string]string{} // what each generation holds
-	for i := range 3 {
-		rev := fmt.Sprint("rev", i)
-		publish(t, clean, reindextest.Products(10+i, rev)...)
-		infos, err := clean.Generations(t.Context(), "acme")
-		if err != nil {
-			t.Fatal(err)
-		}
-		want[infos[0].Name] = map[string]string{}
-		for _, p := range reindextest.Products(10+i, rev) {
-			want[infos[0].Name][p.ID] = rev
-		}
-	}
-	seeds, went := uint64(reindextest.Seeds(20, 100)), 0
-	for seed := range seeds {
-		b := &backAndForth{server: s, clean: clean, ix: newIndex(t, s, &clean.cfg), want: want, seed: seed,
-			rng: rand.New(rand.NewPCG(seed, 6))}
-		if b.run(t) {
-			went++
-		}
-		if t.Failed() {
-			break
-		}
-	}
-	t.Logf("%d of %d rollbacks succeeded", went, seeds)
-	if went < int(seeds)/4 {
-		t.Errorf("only %d rollbacks succeeded", went)
-	}
-}
-
-// backAndForth is one rollback among faults.
-type backAndForth struct {
-	server    *meilitest.Server
-	ix, clean *Index
-	want      map[string]map[string]string
-	seed      uint64
-	rng       *rand.Rand
-}
-
-func (b *backAndForth) run(t *testing.T) (went bool) {
-	t.Helper()
-	ctx := reindex.WithFence(t.Context(), int64(b.seed+1))
-	before, err := b.clean.Generations(t.Context(), "acme")
-	if err != nil {
-		t.Fatal(err)
-	}
-	to := before[1+b.rng.IntN(2)].Name
-	b.server.SetFault(randomFaults(b.seed))
-	committed, failure := b.rollback(ctx, t, to)
-	b.server.SetFault(nil)
-	waitAll(t, b.server)
-	after, err := b.clean.Generations(t.Context(), "acme")
-	if err != nil || len(after) != 3 || !slices.Equal(sortedNames(before), sortedNames(after)) {
-		t.Fatalf("seed %d, error %v: generations %+v, error %v; before %+v", b.seed, failure, after, err, before)
-	}
-	live := after[0].Name
-	if committed && live != to || live != to && live != before[0].Name {
-		t.Errorf("seed %d: %s is live after a rollback from %s to %s, error %v", b.seed, live, before[0].Name, to, failure)
-	}
-	u := fmt.Sprint("u", b.seed)
-	if err := b.clean.Update(t.Context(), "acme", []reindex.Change{upsert("p0", u)}); err != nil {
-		t.Fatal(err)
-	}
-	b.want[live]["p0"] = u
-	found, err := revs(t.Context(), b.clean.client, b.clean, "acme")
-	if err != nil || !maps.Equal(found, b.want[live]) {
-		t.Errorf("seed %d, error %v: %s holds %v, error %v; want %v", b.seed, failure, live, found, err, b.want[live])
-	}
-	return committed
-}
-
-// rollback goes back to a generation, edits it on the way, and may stop at any place as a process does that dies.
-func (b *backAndForth) rollback(ctx context.Context, t *testing.T, to string) (committed bool, err error) {
-	t.Helper()
-	retry := reindex.Retry{Attempts: 12, MinDelay: time.Microsecond, MaxDelay: 10 * time.Microsecond}
-	stage, dies := 0, b.rng.IntN(8)
-	died := func() bool { stage++; return stage > dies }
-	var g reindex.Generation
-	err = retry.Do(ctx, func() (err error) {
-		g, err = b.ix.Rollback(ctx, "acme", to)
-		return err
-	})
-	if err != nil || died() {
-		return false, err
-	}
-	edit := []reindex.Change{upsert("p1", fmt.Sprint("e", b.seed))}
-	if err = retry.Do(ctx, func() error { return g.(*generation).Edit(ctx, edit) }); err != nil {
-		b.server.SetFault(nil) // it may be there or not: this settles that
-		if err := g.(*generation).uploader().apply(context.WithoutCancel(ctx), edit); err != nil {
-			t.Fatal(err)
-		}
-	}
-	b.want[to]["p1"] = fmt.Sprint("e", b.seed)
-	if err != nil || died() {
-		return false, err
-	}
-	if err = retry.Do(ctx, func() error { _, err := g.Seal(ctx); return err }); err != nil || died() {
-		return false, err
-	}
-	err = retry.Do(ctx, func() error { return g.Commit(ctx) })
-	if died() {
-		return err == nil, err
-	}
-	return err == nil, errors.Join(err, retry.Do(context.WithoutCancel(ctx), func() error { return g.Abort(ctx) }))
-}
-
-func sortedNames(infos []reindex.GenerationInfo) (names []string) {
-	for _, info := range infos {
-		names = append(names, info.Name)
-	}
-	slices.Sort(names)
-	return names
+	f := keepingFixture(t, s.URL, meilitest.MasterKey, defaultPrefix)
+	reindextest.TestRollbackFaults(t, f, reindextest.Seeds(20, 100),
+		func(t *testing.T, seed uint64) (reindex.Indexer, func()) {
+			s.SetFault(randomFaults(seed))
+			return newIndex(t, s, &f.Indexer.(*Index).cfg), func() {
+				s.SetFault(nil)
+				waitAll(t, s)
+			}
+		})
 }
