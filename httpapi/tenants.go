@@ -16,6 +16,10 @@ import (
 // maxTenants is the greatest number of tenants in an answer. Each costs a query of the job store.
 const maxTenants = 200
 
+// noTenant is the tenant about which the Authorizer is asked if there are no tenants, so that a caller without a valid
+// token gets 401 in that case also. The scopes that it grants for this tenant do not matter.
+const noTenant = "none"
+
 // tenantView is the schema ReindexTenant.
 type tenantView struct {
 	Tenant string         `json:"tenant"`
@@ -68,6 +72,11 @@ func (h *handler) listTenants(c *call) (response, error) {
 	tenants, err := h.tenants(c)
 	if err != nil {
 		return response{}, err
+	}
+	if len(tenants) == 0 {
+		if _, err := h.scopesOf(c, noTenant); err != nil {
+			return response{}, err
+		}
 	}
 	views := []tenantView{}
 	for i, tenant := range tenants {

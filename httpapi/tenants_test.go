@@ -134,6 +134,49 @@ func TestTenantsUnknown(t *testing.T) {
 	}
 }
 
+// A caller without a valid token is refused, whether or not there are tenants.
+func TestNoTenants(t *testing.T) {
+	authorize := func(r *http.Request, tenant, _ string) error {
+		if !isTenant(tenant) {
+			t.Errorf("the Authorizer was asked about %q", tenant)
+		}
+		switch r.Header.Get("Authorization") {
+		case "all":
+			return nil
+		case "other":
+			return &ScopeError{}
+		case "expired":
+			return ErrExpiredToken
+		case "limited":
+			return &LimitError{RetryAfter: time.Second}
+		case "":
+			return ErrInvalidToken
+		default:
+			return errors.New("the authorization server is down")
+		}
+	}
+	lists := map[string]func(context.Context) ([]string, error){
+		"no jobs":         nil,
+		"none":            func(context.Context) ([]string, error) { return nil, nil },
+		"no valid tenant": func(context.Context) ([]string, error) { return []string{"Not a tenant"}, nil },
+	}
+	for name, list := range lists {
+		s := serve(t, withTenants(t), Config{Authorizer: authorize, Tenants: list})
+		for token, want := range map[string]int{
+			"": 401, "expired": 401, "limited": 403, "down": 403, "all": 200, "other": 200,
+		} {
+			var headers []string
+			if token != "" {
+				headers = []string{"Authorization: " + token}
+			}
+			got := s.send(http.MethodGet, tenantsPath, "", headers...)
+			if got.status != want || want == http.StatusOK && got.body != "[]" {
+				t.Errorf("%s, token %q: %d %s, want %d", name, token, got.status, got.body, want)
+			}
+		}
+	}
+}
+
 // An answer asks the store of jobs about the tenants that it has, however many there are, and the Authorizer about no
 // more than it needs.
 func TestManyTenants(t *testing.T) {
