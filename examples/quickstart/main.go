@@ -30,7 +30,7 @@ import (
 	"productindex/source/jsonl"
 )
 
-// catalogue is one file of products a tenant; the one tenant here is demo.
+// catalogue has one file of products per tenant. The only tenant here is demo.
 //
 //go:embed catalogue/*.jsonl
 var catalogue embed.FS
@@ -42,7 +42,7 @@ func main() {
 	defer stop()
 	if err := run(ctx); err != nil {
 		fmt.Fprintln(os.Stderr, "quickstart:", err)
-		os.Exit(1) //nolint:gocritic // the process ends: nothing is left to be stopped
+		os.Exit(1) //nolint:gocritic // the end of the process also stops the signals
 	}
 }
 
@@ -53,7 +53,7 @@ func run(ctx context.Context) (err error) {
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 
-	// The three parts: where products come from, the index, and the engine between them.
+	// A host has three parts: a source of products, an index, and the engine, which connects them.
 	files, err := fs.Sub(catalogue, "catalogue")
 	if err != nil {
 		return err
@@ -73,7 +73,7 @@ func run(ctx context.Context) (err error) {
 	}
 	defer func() { err = errors.Join(err, engine.Shutdown(ctx)) }()
 
-	// The endpoint and the console, on a mux of the host's. AllowAll lets everybody in: fine here, never in production.
+	// The host mounts the endpoints and the console on its mux. AllowAll lets everybody in; do not use it in production.
 	mux := http.NewServeMux()
 	if err := httpapi.Mount(mux, engine, httpapi.Config{Authorizer: httpapi.AllowAll}); err != nil {
 		return err
@@ -105,13 +105,13 @@ func run(ctx context.Context) (err error) {
 	return nil
 }
 
-// look says where the console is and, if somebody is there to open it, waits until they have seen enough.
+// look prints the address of the console. On a terminal it waits until the user presses Ctrl-C.
 func look(ctx context.Context, address string) {
 	if !term.IsTerminal(int(os.Stdout.Fd())) {
-		fmt.Printf("The console was at %s/console/, where it stays if this runs in a terminal\n", address)
+		fmt.Printf("The console was at %s/console/; run this in a terminal to keep it open\n", address)
 		return
 	}
-	fmt.Printf("The console, until you press Ctrl-C: %s/console/\n", address)
+	fmt.Printf("The console is at %s/console/ until you press Ctrl-C\n", address)
 	<-ctx.Done()
 }
 
@@ -179,8 +179,7 @@ func follow(ctx context.Context, engine *reindex.Engine) error {
 	return nil
 }
 
-// find prints the best hits for what a shopper types, in the products below 150 EUR, and how many there are of each
-// color.
+// find prints the best hits for a shopper's text among the products below 150 EUR, and the number of hits per color.
 func find(ctx context.Context, index *bleveindex.Index, text string) error {
 	limit := 150.0
 	affordable := bleve.NewNumericRangeQuery(nil, &limit)
@@ -213,7 +212,7 @@ func find(ctx context.Context, index *bleveindex.Index, text string) error {
 	return nil
 }
 
-// search is the search of the console: what a shopper has typed so far.
+// search returns the console's search. The text may end in the beginning of a word.
 func search(index *bleveindex.Index) func(context.Context, string, string) (console.Found, error) {
 	return func(ctx context.Context, tenant, text string) (console.Found, error) {
 		query := bleveindex.Query(text, &bleveindex.QueryOptions{Prefix: true})
@@ -233,8 +232,8 @@ func search(index *bleveindex.Index) func(context.Context, string, string) (cons
 	}
 }
 
-// marked returns the first of the fields that has words in it that were found, with these marked, or the first field as
-// it is.
+// marked returns the first of the fields that contains found words, with these words marked. If there is none, it
+// returns the first field as it is.
 func marked(hit *hits.DocumentMatch, fields ...string) string {
 	for _, field := range fields {
 		if fragments := hit.Fragments[field]; len(fragments) > 0 {
@@ -246,7 +245,7 @@ func marked(hit *hits.DocumentMatch, fields ...string) string {
 
 const next = `
 What next?
-  go run ./examples/server          the endpoint over your own catalogues: JSON-lines files, one per tenant
-  go run ./examples/benchmark -h    the engine beside a plain loop over the client library
-  README.md                         ten lines that embed it, the other backends, what is promised
+  go run ./examples/server          serves your own catalogues: one file of JSON lines per tenant
+  go run ./examples/benchmark -h    compares the engine with a loop over the index's own library
+  README.md                         the lines that embed it, and a table of the packages
 `

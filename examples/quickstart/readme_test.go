@@ -20,20 +20,20 @@ import (
 	"productindex/source/jsonl"
 )
 
-// embedding is what the README shows as the lines that embed the library. A host looks at each err.
+// embedding has the lines of the README that embed the library. A host checks each err.
 //
-//nolint:ineffassign,staticcheck,wastedassign // the README leaves that out
+//nolint:ineffassign,staticcheck,wastedassign // the README does not check each err
 func embedding(ctx context.Context, mux *http.ServeMux, authorize httpapi.Authorizer) error {
 	// README: begin
-	source, err := jsonl.New("catalogues", nil) // catalogues/acme.jsonl.gz, …: where products come from
-	index, err := bleveindex.Open("index", nil) // the search index, in this process
+	source, err := jsonl.New("catalogues", nil) // reads catalogues/acme.jsonl for tenant acme
+	index, err := bleveindex.Open("index", nil) // a search index in this process
 	engine, err := reindex.New(source, index, &reindex.Config{Logger: slog.Default()})
 	err = httpapi.Mount(mux, engine, httpapi.Config{Authorizer: authorize}) // POST /indexing/{tenant}/reindex
 
-	report, err := engine.Run(ctx, "acme") // or without HTTP
+	report, err := engine.Run(ctx, "acme") // the same without HTTP
 	fmt.Println(report.Indexed, report.Rejections)
 	hits, err := index.Search(ctx, "acme", bleve.NewSearchRequest(bleveindex.Query("wool socks", nil)))
-	err = engine.Shutdown(ctx) // lets runs end, cancels what outlives ctx
+	err = engine.Shutdown(ctx) // waits for runs, and cancels them if ctx ends
 	// README: end
 	if err != nil || hits.Total != 1 {
 		return fmt.Errorf("%d hits, error %w", hits.Total, err)
@@ -41,7 +41,7 @@ func embedding(ctx context.Context, mux *http.ServeMux, authorize httpapi.Author
 	return index.Close()
 }
 
-// The README's lines compile, run, and are the ones above.
+// The README's lines compile and run, and are those of embedding.
 func TestReadme(t *testing.T) {
 	readme, err := os.ReadFile("../../README.md")
 	if err != nil {
@@ -76,7 +76,7 @@ func TestReadme(t *testing.T) {
 	}
 }
 
-// The README's commands by which a host adds the module work, over a checkout that stands beside the host's code.
+// The README's commands add the module to a host whose code is beside a checkout.
 func TestReadmeModule(t *testing.T) {
 	readme, err := os.ReadFile("../../README.md")
 	if err != nil {
@@ -124,5 +124,5 @@ func TestReadmeModule(t *testing.T) {
 	}
 }
 
-// spaceless returns text with one space for any white space.
+// spaceless returns text with each run of white space replaced by one space.
 func spaceless(text string) string { return strings.Join(strings.Fields(text), " ") }
