@@ -109,7 +109,7 @@ func testKilledRunner(t *testing.T, c *cluster) {
 		switch {
 		case end.Status == "SUCCESS": // the server was killed after it
 			c.assertLive(t, rev)
-		case !strings.Contains(end.Message, "stopped answering"):
+		case !strings.Contains(end.Message, "did not renew"):
 			t.Errorf("the job is %+v", end)
 		case end.Metadata.ModifiedAt.Sub(killed) > 2*sharedLease: // a renewal may have been on its way
 			t.Errorf("%v after its process was killed the job is %+v", end.Metadata.ModifiedAt.Sub(killed), end)

@@ -35,34 +35,35 @@ const (
 
 // Config configures a [Fleet]. The zero value of each field stands for its default. New copies it.
 type Config struct {
-	// Engine is the configuration of the engine in each process. The fleet sets Jobs, Changes and Loader, which must be
-	// nil. MaxRuns is the number of runs that this process supervises at the same time, which takes few resources. Its
-	// default is 8.
+	// Engine is the configuration of the engine in this process. Jobs, Changes and Loader must be nil, because the fleet
+	// sets them. MaxRuns is the number of runs that this process supervises at the same time, which takes few resources;
+	// its default is 8.
 	Engine reindex.Config
 	// Role is the role of this process. Default [Both].
 	Role Role
-	// Lease is the time without a sign of life after which another process gets a run or a part. Default [DefaultLease],
-	// at least [MinLease]. It must be the same in all processes.
+	// Lease is the time without a renewal after which another process gets a run or a part. It must be the same in all
+	// processes. Default [DefaultLease], at least [MinLease].
 	Lease time.Duration
-	// PartProducts is the approximate number of products per part, if the source announces a number. It should be enough
-	// for some seconds of work. Default [DefaultPartProducts].
+	// PartProducts is the approximate number of products per part, if the source announces a number of products. A part
+	// should take some seconds. Default [DefaultPartProducts].
 	PartProducts int
 	// Parts is the number of parts that this process loads at the same time. Default [DefaultParts].
 	Parts int
 	// TenantParts is the largest number of parts per tenant that are in the queue or being loaded, in all processes
 	// together. Default [DefaultTenantParts].
 	TenantParts int
-	// BytesInFlight limits the bytes of products that all processes together have on their way to the index. A part counts
-	// with reindex.Engine.PartBytes, and waits if it would exceed the limit. 0: no limit. It must be the same in all
-	// processes.
+	// BytesInFlight limits the bytes of products that all processes together have on their way to the index. Each part
+	// that is loaded counts as reindex.Engine.PartBytes bytes, and a part that would exceed the limit waits.
+	// BytesInFlight must be the same in all processes. 0 means no limit.
 	BytesInFlight int64
-	// Attempts is the number of tries of a part before the run fails. A try whose worker dies counts. Default
-	// [DefaultAttempts].
+	// Attempts is the number of failed attempts to load a part after which the run fails. An attempt whose process dies
+	// also counts. Default [DefaultAttempts].
 	Attempts int
-	// PartTimeout ends a try of a part that hangs. It must be far longer than a part takes. Default [DefaultPartTimeout].
+	// PartTimeout limits the time of an attempt to load a part, in case it hangs. It must be far longer than a part takes.
+	// Default [DefaultPartTimeout].
 	PartTimeout time.Duration
-	// RetryDelay is the wait of a failed part before its second try. The wait doubles before each further try. Default 1
-	// s.
+	// RetryDelay is the wait before the second attempt to load a part. The wait doubles before each further attempt.
+	// Default one second.
 	RetryDelay time.Duration
 }
 
@@ -86,12 +87,12 @@ func (c *Config) withDefaults() Config {
 	return out
 }
 
-// validate returns an error for each setting that is not valid. The defaults must be set.
+// validate returns an error that names every setting that is not valid. The defaults must have been set.
 func (c *Config) validate() error {
 	var errs []error
 	refuse := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
 	if c.Engine.Jobs != nil || c.Engine.Loader != nil || c.Engine.Changes != nil {
-		refuse("Engine.Jobs, Engine.Changes and Engine.Loader must not be set, since the fleet sets them")
+		refuse("Engine.Jobs, Engine.Changes and Engine.Loader must be nil, because the fleet sets them")
 	}
 	if c.Role < Both || c.Role > Worker {
 		refuse("Role is %d, it must be Both, Trigger or Worker", c.Role)

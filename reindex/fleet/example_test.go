@@ -12,7 +12,8 @@ import (
 	"productindex/reindex/fleet"
 )
 
-// One process triggers reindexes over HTTP, any number of others work on them. All have the same source and index.
+// One process triggers reindexes over HTTP. Any number of other processes work on them. All have the same source and
+// index.
 func ExampleNew() {
 	trigger := func(ctx context.Context, pool *pgxpool.Pool, source reindex.Source, index reindex.Indexer) error {
 		f, err := fleet.New(ctx, pool, source, index, &fleet.Config{Role: fleet.Trigger})
@@ -27,7 +28,7 @@ func ExampleNew() {
 		if err != nil {
 			return err
 		}
-		return f.Work(ctx) // until ctx ends
+		return f.Work(ctx) // works in the background until f.Shutdown
 	}
 	_, _ = trigger, worker
 	// Output:

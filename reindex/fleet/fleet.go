@@ -24,8 +24,8 @@ import (
 	"productindex/reindex/jobsql"
 )
 
-// jobLease is the lease of the job store. It lasts for ever, since a job of a fleet does not fail when its process
-// dies. The lease of the fleet determines when another process takes the job over.
+// jobLease is the lease of the job store. It never expires, because a job of a fleet does not fail when its process
+// dies: Config.Lease determines when another process takes the job over.
 const jobLease = 100 * 365 * 24 * time.Hour
 
 // Fleet is one process of a fleet. It has the methods of a [reindex.Engine] that handlers and programs need. It is safe
@@ -41,12 +41,12 @@ type Fleet struct {
 	queues queues
 
 	mu       sync.Mutex
-	stopping context.CancelFunc // of the sweeps; nil before Start
-	swept    chan struct{}      // closed when they have ended
-	over     bool
+	stopping context.CancelFunc // ends the sweeps; nil before Work
+	swept    chan struct{}      // closed when the sweeps have ended
+	over     bool               // Shutdown was called
 }
 
-// queues are those of an entity type, in River.
+// queues are the names of the River queues of an entity type.
 type queues struct{ runs, parts string }
 
 var queueGrammar = regexp.MustCompile(`^[a-z0-9]([a-z0-9_-]{0,40}[a-z0-9])?$`)
@@ -54,17 +54,17 @@ var queueGrammar = regexp.MustCompile(`^[a-z0-9]([a-z0-9_-]{0,40}[a-z0-9])?$`)
 func queuesOf(entityType string) queues {
 	name := strings.ToLower(entityType)
 	if !queueGrammar.MatchString(name) || name == entityType {
-		sum := sha256.Sum256([]byte(entityType)) // two types that differ in case alone have queues of their own
+		sum := sha256.Sum256([]byte(entityType)) // types that differ only in case need different queues
 		name = hex.EncodeToString(sum[:8])
 	}
 	return queues{"reindex_runs_" + name, "reindex_parts_" + name}
 }
 
-// New returns a process of the fleet over the database of the pool, which the caller closes after Shutdown. It creates
-// missing tables.
+// New returns a process of the fleet that uses the database of the pool. It creates missing tables. The caller closes
+// the pool after Shutdown.
 //
-// The error names every setting that is invalid, and matches [errors.ErrUnsupported] if other processes cannot write
-// into the index.
+// The error names every setting that is not valid. It matches [errors.ErrUnsupported] if the index is not a
+// [reindex.Joiner], so that other processes cannot write into it.
 func New(ctx context.Context, pool *pgxpool.Pool, src reindex.Source, ix reindex.Indexer, cfg *Config) (*Fleet, error) {
 	if pool == nil {
 		return nil, errors.New("fleet: New needs a pool of connections")
@@ -87,7 +87,7 @@ func New(ctx context.Context, pool *pgxpool.Pool, src reindex.Source, ix reindex
 	return f, nil
 }
 
-// open opens what works on the database.
+// open creates the job store, the engine and the River client.
 func (f *Fleet) open(ctx context.Context, src reindex.Source, ix reindex.Indexer) (err error) {
 	if f.store, err = jobsql.New(ctx, f.db, &jobsql.Config{Dialect: jobsql.PostgreSQL, Lease: jobLease}); err != nil {
 		return err
@@ -109,9 +109,8 @@ func (f *Fleet) open(ctx context.Context, src reindex.Source, ix reindex.Indexer
 	return nil
 }
 
-// openChanges returns the log of changes that all processes share. Claims on it last as long as the fleet's leases. The
-// log of products is the default one of package jobsql, so that hosts can join and leave a fleet without losing
-// changes.
+// openChanges returns the log of changes that all processes share. A claim on it lasts for Config.Lease. Products use
+// the default log of package jobsql, so that a host can join and leave a fleet without losing changes.
 func (f *Fleet) openChanges(ctx context.Context) (*jobsql.Changes, error) {
 	store, err := jobsql.New(ctx, f.db, &jobsql.Config{Dialect: jobsql.PostgreSQL, Lease: f.cfg.Lease})
 	if err != nil {
@@ -124,25 +123,26 @@ func (f *Fleet) openChanges(ctx context.Context) (*jobsql.Changes, error) {
 	return store.Changes(&jobsql.ChangesConfig{Name: name, Bytes: int64(f.cfg.Engine.ChangeBytes)})
 }
 
-// Update applies changes of the tenant's products to the live index, and to the generation of a run in progress; see
-// [reindex.Engine]. It returns when the log has them.
+// Update applies changes of the tenant's products to the live index and to the generation of a run in progress; see
+// [reindex.Engine.Update]. It returns when the changes are stored in the log.
 func (f *Fleet) Update(ctx context.Context, tenant string, changes ...reindex.Change) error {
 	return f.engine.Update(ctx, tenant, changes...)
 }
 
-// Settle waits until the accepted changes are searchable; see [reindex.Engine].
+// Settle waits until the accepted changes are searchable; see [reindex.Engine.Settle].
 func (f *Fleet) Settle(ctx context.Context, tenant string) error { return f.engine.Settle(ctx, tenant) }
 
-// Changes returns the state of the tenant's changes; see [reindex.Engine].
+// Changes returns the state of the tenant's changes; see [reindex.Engine.Changes].
 func (f *Fleet) Changes(ctx context.Context, tenant string) (reindex.ChangeState, error) {
 	return f.engine.Changes(ctx, tenant)
 }
 
-// Tenants returns the tenants that have jobs, each of them once, in order.
+// Tenants returns the tenants that have jobs, each once, in ascending order.
 func (f *Fleet) Tenants(ctx context.Context) ([]string, error) { return f.engine.Tenants(ctx) }
 
-// fetchCooldown is the shortest time between two reads of a queue by a worker. Parts that end together leave their
-// places one after the other, and the look after the first of them takes one part alone.
+// fetchCooldown is the shortest time between two fetches of a worker from a queue. It is short because parts that end
+// together free their places one after another: the fetch after the first gets only one part, and the others must not
+// wait long for the next fetch.
 const fetchCooldown = 5 * time.Millisecond
 
 func (f *Fleet) riverConfig() *river.Config {
@@ -163,7 +163,7 @@ func (f *Fleet) riverConfig() *river.Config {
 	return cfg
 }
 
-// jobs is the job store for engines, with the lease of the fleet.
+// jobs is the job store as engines see it, with the lease of the fleet.
 type jobs struct {
 	reindex.JobStore
 
@@ -173,8 +173,9 @@ type jobs struct {
 func (j jobs) Lease() time.Duration     { return j.lease }
 func (j jobs) Unwrap() reindex.JobStore { return j.JobStore }
 
-// Work starts to work on runs and parts, and goes on until Shutdown. It does nothing for a [Trigger]. ctx bounds only
-// the start.
+// Work starts to work on runs and parts in the background, and returns. The work continues until Shutdown; ctx bounds
+// only the start. In a process whose role is [Trigger], Work does nothing. After Shutdown, the error matches
+// [reindex.ErrShutdown].
 func (f *Fleet) Work(ctx context.Context) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -200,13 +201,13 @@ func (f *Fleet) Work(ctx context.Context) error {
 // EntityType returns the type of the entities that the fleet reindexes.
 func (f *Fleet) EntityType() string { return f.engine.EntityType() }
 
-// Start is StartWith without options.
+// Start calls StartWith without options.
 func (f *Fleet) Start(ctx context.Context, tenant string) (job reindex.Job, started bool, err error) {
 	return f.StartWith(ctx, tenant, reindex.Options{})
 }
 
-// StartWith stores a job of the tenant for a worker, and returns it at once. If it joins a job in progress, started is
-// false. Errors are those of [reindex.Engine].
+// StartWith stores a job of the tenant for a worker and returns the job at once. If the tenant has an unfinished job,
+// StartWith returns that job and reports false. The errors are those of [reindex.Engine.StartWith].
 func (f *Fleet) StartWith(
 	ctx context.Context, tenant string, options reindex.Options,
 ) (job reindex.Job, started bool, err error) {
@@ -215,19 +216,19 @@ func (f *Fleet) StartWith(
 		return job, false, err
 	}
 	if err := f.enqueueRun(ctx, job); err != nil {
-		f.log.WarnContext(ctx, "the reindex could not be put into the queue, a worker finds it later",
+		f.log.WarnContext(ctx, "enqueuing the reindex failed; a worker will find it later",
 			"tenant", tenant, "job", job.ID, "error", err)
 	}
 	return job, true, nil
 }
 
-// Generations returns the generations of the tenant; see [reindex.Engine]. StartWith with Options.Rollback goes back to
-// one of them.
+// Generations returns the generations of the tenant; see [reindex.Engine.Generations]. StartWith with Options.Rollback
+// makes one of them live.
 func (f *Fleet) Generations(ctx context.Context, tenant string) ([]reindex.GenerationInfo, error) {
 	return f.engine.Generations(ctx, tenant)
 }
 
-// enqueueRun lets a worker take over a job that has its current fencing token.
+// enqueueRun adds a job to the queue of runs. A worker takes it over if the fencing token is still the same then.
 func (f *Fleet) enqueueRun(ctx context.Context, job reindex.Job) error {
 	_, err := f.river.Insert(ctx, runArgs{Tenant: job.Tenant, Job: job.ID, Fence: job.Fence}, &river.InsertOpts{
 		Queue: f.queues.runs, UniqueOpts: river.UniqueOpts{ByArgs: true},
@@ -235,31 +236,33 @@ func (f *Fleet) enqueueRun(ctx context.Context, job reindex.Job) error {
 	return err
 }
 
-// Job returns one job of the tenant as it is now, or an error that matches [reindex.ErrJobNotFound].
+// Job returns the current state of a job of the tenant. If there is no such job, the error matches
+// [reindex.ErrJobNotFound].
 func (f *Fleet) Job(ctx context.Context, tenant, id string) (reindex.Job, error) {
 	return f.engine.Job(ctx, tenant, id)
 }
 
-// Jobs lists the tenant's jobs, newest first, and returns how many there are in all.
+// Jobs returns the jobs of the tenant that the query selects, newest first unless the query sorts them, and the number
+// of all that match.
 func (f *Fleet) Jobs(
 	ctx context.Context, tenant string, query reindex.JobQuery,
 ) (jobs []reindex.Job, total int, err error) {
 	return f.engine.Jobs(ctx, tenant, query)
 }
 
-// Watch yields the job in its current state and after each change, until it has yielded the ended job.
+// Watch yields the current state of a job, and its state after each change until the job has ended.
 func (f *Fleet) Watch(ctx context.Context, tenant, id string) iter.Seq2[reindex.Job, error] {
 	return f.engine.Watch(ctx, tenant, id)
 }
 
-// Cancel asks a job to stop and returns at once. A job that no worker has begun ends here.
+// Cancel asks a job to stop and returns at once. A job that no worker has taken yet is cancelled before Cancel returns.
 func (f *Fleet) Cancel(ctx context.Context, tenant, id string) error {
 	if err := f.engine.Cancel(ctx, tenant, id); err != nil {
 		return err
 	}
 	job, err := f.store.Get(ctx, tenant, id)
 	if err != nil || job.Status != reindex.StatusPending {
-		return nil //nolint:nilerr // whoever runs it learns of it
+		return nil //nolint:nilerr // the process that runs the job sees the cancellation
 	}
 	job, taken, err := f.store.TakeOver(ctx, tenant, id, job.Fence)
 	if err != nil || !taken {
@@ -272,8 +275,9 @@ func (f *Fleet) Cancel(ctx context.Context, tenant, id string) error {
 	return err
 }
 
-// Shutdown stops accepting runs and parts. The runs of this process are left to other processes at once. Its parts are
-// finished. If ctx ends first, they are also left, and Shutdown returns the cause of the end of ctx.
+// Shutdown stops accepting runs and parts. It leaves the runs of this process to other processes at once, and waits
+// until the parts that this process loads have ended. If ctx ends first, Shutdown also leaves these parts to other
+// processes and returns the cause of ctx's end.
 func (f *Fleet) Shutdown(ctx context.Context) error {
 	f.mu.Lock()
 	f.over = true
@@ -293,7 +297,7 @@ func (f *Fleet) Shutdown(ctx context.Context) error {
 	return errors.Join(err, f.db.Close())
 }
 
-// stopTimeout limits how long parts that were cancelled take to end.
+// stopTimeout limits the wait for the end of cancelled parts.
 const stopTimeout = 30 * time.Second
 
 func (f *Fleet) stopRiver(ctx context.Context) error {

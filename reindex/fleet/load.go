@@ -17,10 +17,10 @@ import (
 // loader loads the parts of a run through River. It implements [reindex.Loader].
 type loader struct{ fleet *Fleet }
 
-// maxParts is the largest number of parts that a run has at most.
+// maxParts is the largest number of parts that Split asks for.
 const maxParts = 100_000
 
-// unknownParts is the number of parts that a source is split into if nobody knows how many products it has.
+// unknownParts is the number of parts that Split asks for if the source does not announce its number of products.
 const unknownParts = 64
 
 // Split implements [reindex.Loader].
@@ -33,11 +33,12 @@ func (l *loader) Split(expected int64) int {
 }
 
 const (
-	// firstLook is the shortest time after which a run looks at its parts again, and lastLook the longest one.
+	// firstLook and lastLook are the shortest and the longest time between two looks of a run at its parts.
 	firstLook, lastLook = 20 * time.Millisecond, 500 * time.Millisecond
-	// looks is how often a run looks in the time that it has taken so far: it ends that part of its time late at most.
+	// looks sets the time between two looks: a run waits for 1/looks of its duration so far, so that the wait lengthens
+	// the run by 1 % at most.
 	looks = 100
-	// lookTimeout limits one look.
+	// lookTimeout limits the time of one look.
 	lookTimeout = 10 * time.Second
 )
 
@@ -58,8 +59,8 @@ func (l *loader) Load(ctx context.Context, load reindex.Load) (reindex.Report, e
 		wait.Reset(min(max(time.Since(begun)/looks, firstLook), lastLook))
 		s, err := l.look(ctx, load.Job)
 		if err != nil {
-			if ctx.Err() == nil { // the lease says when that has gone on for too long
-				l.fleet.log.WarnContext(ctx, "looking at the parts of a run failed",
+			if ctx.Err() == nil { // if the failures last, the lease of the run expires
+				l.fleet.log.WarnContext(ctx, "reading the state of the parts of a run failed; it will be read again",
 					"tenant", load.Job.Tenant, "job", load.Job.ID, "error", err)
 			}
 			continue
@@ -77,8 +78,8 @@ func (l *loader) Load(ctx context.Context, load reindex.Load) (reindex.Report, e
 	}
 }
 
-// begin stores the run with its parts and puts the first of them into the queue, in one transaction. Of a run that was
-// taken over it stores the new fencing token alone.
+// begin stores the run with its parts and enqueues the first parts, in one transaction. If the run was taken over,
+// begin stores only the new fencing token.
 func (l *loader) begin(ctx context.Context, load reindex.Load) error {
 	f, job := l.fleet, load.Job
 	return pgx.BeginFunc(ctx, f.pool, func(tx pgx.Tx) error {
@@ -109,7 +110,7 @@ func (l *loader) begin(ctx context.Context, load reindex.Load) error {
 	})
 }
 
-// priority returns River's priority of the parts of a run that has so many of them: 1 comes first, 4 last.
+// priority returns the River priority of the parts of a run, from 1 (first) to 4 (last), by their number.
 func priority(parts int) int {
 	const first, last = 1, 4
 	p := first
@@ -119,8 +120,8 @@ func priority(parts int) int {
 	return p
 }
 
-// enqueueParts puts further parts of a run into the queue, up to a number of them. They are selected once: a subquery
-// could be executed again for each row of the table.
+// enqueueParts enqueues up to n further parts of a run. The query is MATERIALIZED so that the parts are selected once;
+// a subquery could be executed again for each row of the table.
 func (f *Fleet) enqueueParts(ctx context.Context, tx pgx.Tx, job string, n int) error {
 	rows, err := tx.Query(ctx, `WITH next AS MATERIALIZED (SELECT part FROM reindex_fleet_parts
 			WHERE job = $1 AND state = $4 ORDER BY part LIMIT $2 FOR UPDATE SKIP LOCKED)
@@ -133,7 +134,7 @@ func (f *Fleet) enqueueParts(ctx context.Context, tx pgx.Tx, job string, n int) 
 	return f.insertParts(ctx, tx, rows)
 }
 
-// insertParts makes River's jobs of rows of parts.
+// insertParts inserts a River job for each row of parts.
 func (f *Fleet) insertParts(ctx context.Context, tx pgx.Tx, rows pgx.Rows) error {
 	var (
 		args     partArgs
@@ -155,37 +156,37 @@ func (f *Fleet) insertParts(ctx context.Context, tx pgx.Tx, rows pgx.Rows) error
 	}
 	parts, ids := make([]int, len(inserted)), make([]int64, len(inserted))
 	for i, r := range inserted {
-		parts[i], ids[i] = inserts[i].Args.(partArgs).Part, r.Job.ID //nolint:forcetypeassert,errcheck // as made above
+		parts[i], ids[i] = inserts[i].Args.(partArgs).Part, r.Job.ID //nolint:forcetypeassert,errcheck // set above
 	}
 	_, err = tx.Exec(ctx, `UPDATE reindex_fleet_parts p SET river = n.id, seen = clock_timestamp()
 		FROM unnest($2::int[], $3::bigint[]) AS n (part, id) WHERE p.job = $1 AND p.part = n.part`, args.Job, parts, ids)
 	return err
 }
 
-// riverAttempts is how often River tries a job beyond the attempts of its part: failures of the database are not the
-// part's.
+// riverAttempts is the number of attempts of a River job beyond the attempts of its part: failures of the database do
+// not count as attempts of the part.
 const riverAttempts = 20
 
 const (
-	// isDead holds for a part p, of the table of parts, whose owner has died.
+	// isDead holds for a part p whose owner has died.
 	isDead = "(p.owner <> '' AND p.lease_end < clock_timestamp())"
-	// isLost holds for a part that nobody owns and that River does not hand out either: its worker died before it owned
-	// the part, or somebody has cancelled it there. $4 is the lease.
+	// isLost holds for a part p that has no owner and that River will not hand out: its worker died before it owned the
+	// part, or its job was cancelled in River. $4 is the lease.
 	isLost = `(p.state = 1 AND p.owner = '' AND p.seen < clock_timestamp() - $4::interval
 		AND NOT EXISTS (SELECT 1 FROM river_job j WHERE j.id = p.river
 			AND j.state::text IN ('available', 'pending', 'retryable', 'scheduled')))`
-	// isCancelled holds for a part whose job somebody has cancelled in River.
+	// isCancelled holds for a part p whose job was cancelled in River.
 	isCancelled = "EXISTS (SELECT 1 FROM river_job j WHERE j.id = p.river AND j.state::text IN ('cancelled', 'discarded'))"
 )
 
-// state is where the parts of a run stand.
+// state is the state of the parts of a run.
 type state struct {
 	sum    reindex.Report
-	left   int
-	failed error
+	left   int   // parts that have not been loaded
+	failed error // the failure of a part
 }
 
-// look finds out where the parts stand, and puts those whose worker has died back into the queue.
+// look returns the state of the parts, and enqueues parts whose worker has died again.
 func (l *loader) look(ctx context.Context, job reindex.Job) (s state, err error) {
 	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
 	defer cancel()
@@ -208,7 +209,7 @@ func (l *loader) look(ctx context.Context, job reindex.Job) (s state, err error)
 	case err != nil:
 		return s, err
 	case all == 0:
-		s.failed = fmt.Errorf("the parts of the run are gone: %w", reindex.ErrFenced)
+		s.failed = fmt.Errorf("another run of the tenant has removed the parts of this run: %w", reindex.ErrFenced)
 	case why != nil:
 		s.failed, err = l.failed(ctx, job.ID)
 	case dead > 0:
@@ -246,16 +247,16 @@ func (l *loader) failed(ctx context.Context, job string) (failed, err error) {
 	return failed, nil
 }
 
-// died is the reason why a part failed whose workers die.
+// died is the failure of a part whose workers died in each attempt.
 var died = failure{
-	Text:   "the process that loaded it stopped answering, each time",
-	Public: "the processes that loaded a part of it stopped answering, each time",
+	Text:   "in each attempt the process that loaded the part did not renew its lease in time",
+	Public: "each process that loaded a certain part of the catalogue stopped responding",
 }
 
-// cancelledInRiver is the reason why a part failed that somebody has cancelled there.
+// cancelledInRiver is the failure of a part whose job was cancelled in River.
 const cancelledInRiver = "it was cancelled in River"
 
-// revive puts parts whose worker has died back into the queue, unless that was the last try.
+// revive enqueues parts whose worker has died again. After the last attempt it marks them as failed.
 func (l *loader) revive(ctx context.Context, job reindex.Job) error {
 	text, err := json.Marshal(died)
 	if err != nil {
@@ -285,10 +286,10 @@ func (l *loader) revive(ctx context.Context, job reindex.Job) error {
 	})
 }
 
-// errLists: what a part lists cannot be read.
-var errLists = errors.New("the list of a part cannot be read")
+// errLists reports that the stored lists of a part cannot be decoded, so that reading them again does not help.
+var errLists = errors.New("decoding the stored rejections and duplicates of a part")
 
-// listed adds what the parts list to their sum.
+// listed adds the rejections and duplicates that the parts list to their sum.
 func (l *loader) listed(ctx context.Context, job string, sum reindex.Report) (reindex.Report, error) {
 	limit := l.fleet.reportItems()
 	err := l.fleet.cfg.Engine.Retry.Do(ctx, func() error {
@@ -315,10 +316,10 @@ func (l *loader) listed(ctx context.Context, job string, sum reindex.Report) (re
 	return sum, err
 }
 
-// reportItems is the number of rejections and duplicates that a report lists.
+// reportItems returns the largest number of rejections, and of duplicates, that a report lists.
 func (f *Fleet) reportItems() int {
 	if n := f.cfg.Engine.ReportItems; n > 0 {
 		return n
 	}
-	return 100 //nolint:mnd // the engine's default
+	return 100 //nolint:mnd // the default of the engine
 }

@@ -14,14 +14,14 @@ import (
 )
 
 const (
-	// sliceIDs is about the number of ids of all parts that are compared at the same time.
+	// sliceIDs is the approximate number of ids of all parts that are compared at the same time.
 	sliceIDs = 2_000_000
-	// maxOverlap is how many products in more than one part are looked at.
+	// maxOverlap is the largest number of products in more than one part that are compared.
 	maxOverlap = 1_000_000
 )
 
-// Overlap implements [reindex.Loader]. It compares the hashes of the ids a range at a time, so that it never holds all
-// of them, and then reads the parts that have products of others, to compare the bodies.
+// Overlap implements [reindex.Loader]. It compares the hashes of the ids one range at a time, so that it never holds
+// all of them. It then reads the parts that have products in common, to compare the bodies.
 func (l *loader) Overlap(ctx context.Context, load reindex.Load) (reindex.Overlap, error) {
 	o := &overlap{
 		times: map[uint64]int{}, parts: map[string]bool{}, bodies: map[uint64]uint64{}, seed: maphash.MakeSeed(),
@@ -49,19 +49,20 @@ func (l *loader) Overlap(ctx context.Context, load reindex.Load) (reindex.Overla
 	return found, nil
 }
 
-// overlap is the products that came in more than one part, by the hashes of their ids.
+// overlap holds the products that are in more than one part, by the hashes of their ids.
 type overlap struct {
-	times map[uint64]int  // how many parts have it
+	times map[uint64]int  // the number of parts that have the product
 	parts map[string]bool // the names of these parts
 
 	seed   maphash.Seed
-	bodies map[uint64]uint64 // hashes of the bodies that were read first
-	same   int64             // bodies of other parts that are the same
+	bodies map[uint64]uint64 // the hash of the body that was read first
+	same   int64             // the number of further bodies that equal the first
 	ids    []string
-	listed int // how many of them are listed
+	listed int // the largest number of ids
 }
 
-// overlapping finds hashes that more than one part has, in so many ranges of them.
+// overlapping finds the hashes that are in more than one part. It divides the hashes into ranges and compares one range
+// at a time.
 func (l *loader) overlapping(ctx context.Context, job string, ranges int64, o *overlap) error {
 	width := ^uint64(0)/uint64(max(1, ranges)) + 1
 	for first := uint64(0); ; first += width {
@@ -75,12 +76,12 @@ func (l *loader) overlapping(ctx context.Context, job string, ranges int64, o *o
 	}
 }
 
-// errOverlap: it is not worthwhile to compare so many products.
+// errOverlap reports that too many products are in more than one part for a comparison.
 var errOverlap = fmt.Errorf("more than %d products are in more than one part of the source", maxOverlap)
 
-// compare finds hashes of one range that more than one part has.
+// compare finds the hashes of one range that are in more than one part.
 func (l *loader) compare(ctx context.Context, job string, first, last uint64, o *overlap) error {
-	seen := map[uint64]string{} // the parts, by the hashes
+	seen := map[uint64]string{} // the first part that has the hash
 	err := l.hashes(ctx, job, func(part string, hashes hashes) error {
 		for i := hashes.search(first); i < hashes.len() && hashes.at(i) <= last; i++ {
 			hash := hashes.at(i)
@@ -103,7 +104,7 @@ func (l *loader) compare(ctx context.Context, job string, first, last uint64, o 
 	return reindex.Temporary(err)
 }
 
-// read compares the bodies of a part with those of the parts before it.
+// read compares the bodies of a part with the bodies of the parts that were read before it.
 func (o *overlap) read(products func(yield func(reindex.Product, error) bool)) error {
 	here := map[uint64]bool{}
 	for product, err := range products {
@@ -150,13 +151,13 @@ func (l *loader) Holds(ctx context.Context, load reindex.Load, ids []string) (ma
 	return held, err
 }
 
-// hashes are those of the ids of a part as they are stored: 8 bytes each, in order.
+// hashes is the stored form of the hashes of a part's ids: 8 bytes each, in ascending order.
 type hashes []byte
 
 func (h hashes) len() int        { return len(h) / 8 }                       //nolint:mnd // bytes of a hash
 func (h hashes) at(i int) uint64 { return binary.BigEndian.Uint64(h[8*i:]) } //nolint:mnd // as above
 
-// search returns the position of the first hash that is not smaller than another one.
+// search returns the index of the first element that is not smaller than hash.
 func (h hashes) search(hash uint64) int {
 	low, high := 0, h.len()
 	for low < high {
@@ -169,7 +170,7 @@ func (h hashes) search(hash uint64) int {
 	return low
 }
 
-// hashes visits the hashes of all parts of a run, which are valid during the call.
+// hashes calls visit with the hashes of each part of a run. They are valid only during the call.
 func (l *loader) hashes(ctx context.Context, job string, visit func(part string, hashes hashes) error) error {
 	const query = "SELECT name, ids FROM reindex_fleet_parts WHERE job = $1 AND ids IS NOT NULL"
 	rows, err := l.fleet.pool.Query(ctx, query, job)

@@ -17,7 +17,7 @@ import (
 	"productindex/reindex"
 )
 
-// partArgs name a part of a run.
+// partArgs are the arguments of the River job of a part.
 type partArgs struct {
 	Tenant     string `json:"tenant"`
 	Job        string `json:"job"`
@@ -25,15 +25,15 @@ type partArgs struct {
 	Part       int    `json:"part"`
 }
 
-// Kind is River's name of these jobs.
+// Kind implements [river.JobArgs].
 func (partArgs) Kind() string { return "reindex_part" }
 
 const (
-	// busyDelay is how often a part that waits looks whether the index has enough to do still.
+	// busyDelay is the time after which a part that waits for the index tries again.
 	busyDelay = 100 * time.Millisecond
-	// fencedDelay is how long a part waits if it has met the fence of a run that is being taken over.
+	// fencedDelay is the wait of a part whose writes were fenced because another process takes the run over.
 	fencedDelay = 200 * time.Millisecond
-	// maxRetryDelay is the longest wait between two tries of a part.
+	// maxRetryDelay is the longest wait between two attempts to load a part.
 	maxRetryDelay = time.Minute
 )
 
@@ -51,14 +51,15 @@ func (w *partWorker) Timeout(*river.Job[partArgs]) time.Duration { return w.flee
 func (w *partWorker) NextRetry(job *river.Job[partArgs]) time.Time {
 	delay := w.fleet.cfg.RetryDelay
 	for range len(job.Errors) {
-		delay = min(2*delay, maxRetryDelay) //nolint:mnd // twice as long each time
+		delay = min(2*delay, maxRetryDelay) //nolint:mnd // the delay doubles
 	}
 	return time.Now().Add(delay)
 }
 
-// Work loads a part, unless somebody else does or has. Nothing becomes of what nobody asks for any more.
+// Work implements [river.Worker]. It loads a part, unless the part is loaded elsewhere, has been loaded, or belongs to
+// a run that is over.
 func (w *partWorker) Work(ctx context.Context, r *river.Job[partArgs]) error {
-	t := &try{fleet: w.fleet, args: r.Args, owner: rand.Text()}
+	t := &attempt{fleet: w.fleet, args: r.Args, owner: rand.Text()}
 	if claimed, err := t.await(ctx); err != nil || !claimed {
 		return err
 	}
@@ -81,25 +82,25 @@ func (w *partWorker) Work(ctx context.Context, r *river.Job[partArgs]) error {
 	return t.fail(ctx, err, false)
 }
 
-// try is one try of a part.
-type try struct {
+// attempt is one attempt to load a part.
+type attempt struct {
 	fleet *Fleet
 	args  partArgs
 	owner string
 
-	name     string // of the source's part
+	name     string // the source's name of the part
 	fence    int64
 	attempts int
-	lost     context.Context //nolint:containedctx // it has ended once the part is not this try's any more
+	lost     context.Context //nolint:containedctx // ends when this attempt no longer owns the part
 
 	mu     sync.Mutex
-	report reindex.Report // so far
+	report reindex.Report // the progress
 }
 
-// await makes the part this try's, if it is nobody's. It waits for as long as the index has enough to do: there is
-// nothing better to do for this process, and whoever went to the end of the queue would be overtaken. Of all parts that
-// wait, in all processes, the one of the smallest catalogue comes next.
-func (t *try) await(ctx context.Context) (claimed bool, err error) {
+// await claims the part for this attempt, and reports false if the part has an owner. It waits while
+// Config.BytesInFlight is used up. It does not return the part to the queue, because other parts would overtake it
+// there. Of all waiting parts of all processes, a part of the smallest catalogue comes next.
+func (t *attempt) await(ctx context.Context) (claimed bool, err error) {
 	ticker := time.NewTicker(busyDelay)
 	defer ticker.Stop()
 	for {
@@ -115,8 +116,8 @@ func (t *try) await(ctx context.Context) (claimed bool, err error) {
 	}
 }
 
-// ahead counts the parts of the queue that are loaded, and those that wait for the index and come before this one: by
-// the priority of their run, then by how long they have waited.
+// ahead counts the parts of the queue that are being loaded, and those that wait for the index and come before this
+// one: by the priority of their run, then by the beginning of their wait.
 const ahead = `WITH me AS (SELECT r.priority, coalesce(p.waits, clock_timestamp()) AS waits, p.job, p.part
 		FROM reindex_fleet_parts p JOIN reindex_fleet_runs r ON r.job = p.job WHERE p.job = $1 AND p.part = $2)
 	SELECT count(*) FROM reindex_fleet_parts p JOIN reindex_fleet_runs r ON r.job = p.job, me
@@ -124,11 +125,12 @@ const ahead = `WITH me AS (SELECT r.priority, coalesce(p.waits, clock_timestamp(
 		OR p.owner = '' AND p.waits IS NOT NULL AND p.seen >= clock_timestamp() - $4::interval
 		AND (r.priority, p.waits, p.job, p.part) < (me.priority, me.waits, me.job, me.part))`
 
-// awaiting is for how long a part that waits keeps others behind it from its last look on: its process may have died.
+// awaiting is the time for which a waiting part keeps its place after its last attempt to claim: its process may have
+// died.
 const awaiting = 10 * busyDelay
 
-// claim makes the part this try's, if it is nobody's. It reports busy if the index has enough to do.
-func (t *try) claim(ctx context.Context) (claimed, busy bool, err error) {
+// claim claims the part for this attempt if the part has no owner. It reports busy if Config.BytesInFlight is used up.
+func (t *attempt) claim(ctx context.Context) (claimed, busy bool, err error) {
 	f := t.fleet
 	err = pgx.BeginFunc(ctx, f.pool, func(tx pgx.Tx) error {
 		var n int64
@@ -163,15 +165,15 @@ func (t *try) claim(ctx context.Context) (claimed, busy bool, err error) {
 	return claimed, busy, nil
 }
 
-// see shows that a process has the part in hand, which waits for the index.
-func (t *try) see(ctx context.Context, tx pgx.Tx) error {
+// see records that a process holds the part and waits for the index.
+func (t *attempt) see(ctx context.Context, tx pgx.Tx) error {
 	_, err := tx.Exec(ctx, `UPDATE reindex_fleet_parts
 		SET seen = clock_timestamp(), waits = coalesce(waits, clock_timestamp())
 		WHERE job = $1 AND part = $2 AND owner = ''`, t.args.Job, t.args.Part)
 	return err
 }
 
-// partsInFlight is the number of parts that may be loaded at the same time, by all processes; 0: any number.
+// partsInFlight returns the number of parts that all processes together may load at the same time. 0 means no limit.
 func (f *Fleet) partsInFlight() int64 {
 	if f.cfg.BytesInFlight == 0 {
 		return 0
@@ -179,8 +181,8 @@ func (f *Fleet) partsInFlight() int64 {
 	return max(1, f.cfg.BytesInFlight/int64(max(1, f.engine.PartBytes())))
 }
 
-// load loads the part, and shows that this process is alive meanwhile.
-func (t *try) load(ctx context.Context) (reindex.PartReport, error) {
+// load loads the part and renews its lease meanwhile.
+func (t *attempt) load(ctx context.Context) (reindex.PartReport, error) {
 	lost, lose := context.WithCancel(context.WithoutCancel(ctx))
 	t.lost = lost
 	loading, stop := context.WithCancelCause(ctx)
@@ -201,8 +203,8 @@ func (t *try) load(ctx context.Context) (reindex.PartReport, error) {
 	return report, err
 }
 
-// progress takes how far the part has come.
-func (t *try) progress(r reindex.Report) {
+// progress stores the progress for the next renewal.
+func (t *attempt) progress(r reindex.Report) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if r.Read >= t.report.Read {
@@ -210,12 +212,12 @@ func (t *try) progress(r reindex.Report) {
 	}
 }
 
-// renewals is how often a lease is renewed in its time.
+// renewals is the number of renewals in the time of a lease.
 const renewals = 4
 
-// keep renews the lease until the part has ended, and calls lose once the part is not this try's any more, or may not
-// be: the database could not be reached in time. It makes no difference whether the part makes progress.
-func (t *try) keep(ctx context.Context, ended <-chan struct{}, lose func()) {
+// keep renews the lease until ended is closed, even if the part makes no progress. It calls lose when this attempt no
+// longer owns the part, or may not own it because the lease could not be renewed in time.
+func (t *attempt) keep(ctx context.Context, ended <-chan struct{}, lose func()) {
 	lease := t.fleet.cfg.Lease
 	ticker := time.NewTicker(min(lease/renewals, time.Second))
 	defer ticker.Stop()
@@ -245,9 +247,9 @@ func (t *try) keep(ctx context.Context, ended <-chan struct{}, lose func()) {
 	}
 }
 
-// renew renews the lease, stores the progress, and reports whether the part is still this try's. Progress does not go
-// back: what a try before this one has read shows until this one has read more.
-func (t *try) renew(ctx context.Context, limit time.Duration) (mine bool, err error) {
+// renew renews the lease, stores the progress, and reports whether this attempt still owns the part. The stored
+// progress never decreases: that of a former attempt stays until this attempt has read more.
+func (t *attempt) renew(ctx context.Context, limit time.Duration) (mine bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	t.mu.Lock()
@@ -259,9 +261,9 @@ func (t *try) renew(ctx context.Context, limit time.Duration) (mine bool, err er
 	return tag.RowsAffected() > 0, err
 }
 
-// complete stores the report of the part and completes River's job, in one transaction that also puts the tenant's next
-// part into the queue. If the part is not this try's any more nothing is stored.
-func (t *try) complete(ctx context.Context, r *river.Job[partArgs], report reindex.PartReport) error {
+// complete stores the report of the part, enqueues the next part of the run and completes the River job, in one
+// transaction. If this attempt no longer owns the part, complete stores nothing.
+func (t *attempt) complete(ctx context.Context, r *river.Job[partArgs], report reindex.PartReport) error {
 	listed, err := encodeLists(report.Report)
 	if err != nil {
 		return err
@@ -283,15 +285,15 @@ func (t *try) complete(ctx context.Context, r *river.Job[partArgs], report reind
 		}
 		_, err = river.JobCompleteTx[*riverpgxv5.Driver](ctx, tx, r)
 		if errors.Is(err, rivertype.ErrNotFound) {
-			return nil // River has given the job up; what became of the part is known all the same
+			return nil // River has given the job up, but the part is loaded
 		}
 		return err
 	})
 }
 
-// fail stores why the try failed. If it was the last one, or another one would not help, the part has failed; otherwise
-// River tries it again.
-func (t *try) fail(ctx context.Context, err error, last bool) error {
+// fail stores why the attempt failed. After the last attempt, or if another attempt would not help, the part has
+// failed. Otherwise River repeats the job.
+func (t *attempt) fail(ctx context.Context, err error, last bool) error {
 	why := failure{Text: err.Error(), Again: errors.Is(err, reindex.ErrAgain)}
 	if public, ok := errors.AsType[interface {
 		error
@@ -324,8 +326,8 @@ func (t *try) fail(ctx context.Context, err error, last bool) error {
 	return err
 }
 
-// giveBack lets another process try the part, as if this one had not.
-func (t *try) giveBack(ctx context.Context) error {
+// giveBack releases the part for another process. The attempt does not count.
+func (t *attempt) giveBack(ctx context.Context) error {
 	_, err := t.fleet.pool.Exec(context.WithoutCancel(ctx), `UPDATE reindex_fleet_parts
 		SET owner = '', lease_end = NULL, seen = clock_timestamp(), attempts = attempts - 1
 		WHERE job = $1 AND part = $2 AND owner = $3`, t.args.Job, t.args.Part, t.owner)

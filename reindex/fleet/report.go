@@ -7,12 +7,12 @@ import (
 	"productindex/reindex"
 )
 
-// numbers are those of a report that parts have, in the order in which they are stored.
+// numbers returns the numbers in the report of a part, in the order in which they are stored.
 func numbers(r *reindex.Report) []*int64 {
 	return []*int64{&r.Read, &r.Indexed, &r.Rejected, &r.Duplicates, &r.Conflicts, &r.Bytes, &r.Batches, &r.Retries}
 }
 
-// counted returns the numbers of a report as they are stored.
+// counted returns the stored form of the numbers of a report.
 func counted(r reindex.Report) []int64 {
 	var all []int64
 	for _, n := range numbers(&r) {
@@ -21,13 +21,13 @@ func counted(r reindex.Report) []int64 {
 	return all
 }
 
-// lists are what the report of a part lists, as it is stored.
+// lists is the stored form of the lists in the report of a part.
 type lists struct {
 	Rejections   []rejection `json:"rejections,omitempty"`
 	DuplicateIDs []string    `json:"duplicateIds,omitempty"`
 }
 
-// rejection is a [reindex.Rejection] as it is stored.
+// rejection is the stored form of a [reindex.Rejection].
 type rejection struct {
 	ID     string `json:"id"`
 	Reason string `json:"reason"`
@@ -43,7 +43,7 @@ func encodeLists(r reindex.Report) (string, error) {
 	return string(text), err
 }
 
-// addTo adds the listed items to a report, up to a number of each.
+// addTo adds the lists to those of a report, until each has limit items.
 func (l lists) addTo(r *reindex.Report, limit int) {
 	for _, listed := range l.Rejections[:min(len(l.Rejections), limit-len(r.Rejections))] {
 		r.Rejections = append(r.Rejections, reindex.Rejection(listed))
@@ -51,7 +51,7 @@ func (l lists) addTo(r *reindex.Report, limit int) {
 	r.DuplicateIDs = append(r.DuplicateIDs, l.DuplicateIDs[:min(len(l.DuplicateIDs), limit-len(r.DuplicateIDs))]...)
 }
 
-// encodeIDs writes hashes of ids as they are stored: 8 bytes each, in order.
+// encodeIDs returns the stored form of sorted hashes of ids: 8 bytes each.
 func encodeIDs(hashes []uint64) []byte {
 	text := make([]byte, 0, 8*len(hashes))
 	for _, hash := range hashes {
@@ -60,17 +60,18 @@ func encodeIDs(hashes []uint64) []byte {
 	return text
 }
 
-// failure is the reason why a part failed, as it is stored.
+// failure is the stored form of the reason why a part failed.
 type failure struct {
-	// Text is the whole reason, Public what callers of an API may see of it.
+	// Text is the whole reason, and Public is the message for callers of an API.
 	Text   string `json:"text,omitempty"`
 	Public string `json:"public,omitempty"`
-	// Gate is set if the part alone keeps the run from succeeding, Again if the index asks for the products once more.
+	// Gate is set if the products of this part alone break a rule of the gate. Again is set if the index asks for the
+	// products once more.
 	Gate  *gate `json:"gate,omitempty"`
 	Again bool  `json:"again,omitempty"`
 }
 
-// gate is a [reindex.GateError] as it is stored.
+// gate is the stored form of a [reindex.GateError].
 type gate struct {
 	Rule   reindex.Rule `json:"rule"`
 	Have   int64        `json:"have"`

@@ -11,22 +11,22 @@ import (
 	"productindex/reindex"
 )
 
-// runArgs name a job that a worker is to take over while it has this fencing token. Once it has another one, somebody
-// has taken it over.
+// runArgs are the arguments of the River job of a run. A worker takes the job over if its fencing token is still Fence;
+// otherwise another worker has taken it over.
 type runArgs struct {
 	Tenant string `json:"tenant"`
 	Job    string `json:"job"`
 	Fence  int64  `json:"fence"`
 }
 
-// Kind is River's name of these jobs.
+// Kind implements [river.JobArgs].
 func (runArgs) Kind() string { return "reindex_run" }
 
-// runTimeout is after which time River takes a run that its worker has not completed for a dead one's. It does no harm
-// to a living one: who looks after a run is not River's to decide.
+// runTimeout is the time after which River gives up the job of a run. It does not end the run: its lease decides which
+// process supervises it.
 const runTimeout = 24 * time.Hour
 
-// runWorker looks after runs.
+// runWorker supervises runs.
 type runWorker struct {
 	river.WorkerDefaults[runArgs]
 
@@ -36,7 +36,8 @@ type runWorker struct {
 // Timeout implements [river.Worker].
 func (w *runWorker) Timeout(*river.Job[runArgs]) time.Duration { return runTimeout }
 
-// Work takes a job over and runs it to its end, which is in the job.
+// Work implements [river.Worker]. It takes a job over and supervises its run to the end. The result of the run is
+// stored in the job.
 func (w *runWorker) Work(ctx context.Context, r *river.Job[runArgs]) error {
 	f, args := w.fleet, r.Args
 	job, taken, err := f.store.TakeOver(ctx, args.Tenant, args.Job, args.Fence)
@@ -48,33 +49,33 @@ func (w *runWorker) Work(ctx context.Context, r *river.Job[runArgs]) error {
 	if err != nil && !errors.Is(err, pgx.ErrNoRows) {
 		return errors.Join(err, f.enqueueRun(context.WithoutCancel(ctx), job))
 	}
-	// A run outlives River's context: what ends it is the fleet's Shutdown, its lease, or somebody who cancels it.
+	// A run outlives River's context: it ends with the fleet's Shutdown, with its lease, or if it is cancelled.
 	stop := context.AfterFunc(ctx, func() {
 		if errors.Is(context.Cause(ctx), river.ErrJobCancelledRemotely) {
-			_ = f.engine.Cancel(context.WithoutCancel(ctx), job.Tenant, job.ID) // it has ended, then
+			_ = f.engine.Cancel(context.WithoutCancel(ctx), job.Tenant, job.ID) // an error means that the job has ended
 		}
 	})
 	defer stop()
 	ctx = context.WithoutCancel(ctx)
 	_, err = f.engine.Resume(ctx, job, generation)
 	if errors.Is(err, reindex.ErrShutdown) {
-		return f.enqueueRun(ctx, job) // another process goes on at once
+		return f.enqueueRun(ctx, job) // another process continues at once
 	}
 	if errors.Is(err, reindex.ErrLeaseLost) {
-		return nil // another process has it
+		return nil // another process has taken the job over
 	}
-	// The rows of a job that is over are of no use; if they stay, the tenant's next run removes them.
+	// Nobody needs the rows of an ended job. If this fails, the tenant's next run removes them.
 	_, err = f.pool.Exec(ctx, "DELETE FROM reindex_fleet_runs WHERE job = $1 AND fence <= $2", job.ID, job.Fence)
 	return err
 }
 
-// sweepLimit is how many jobs that nobody runs are put back into the queue at once.
+// sweepLimit is the largest number of jobs that one sweep enqueues.
 const sweepLimit = 100
 
-// sweep puts jobs back into the queue that nobody runs, until ctx ends: their process has died, or they never got
-// there.
+// sweep enqueues jobs that no process supervises, until ctx ends: the process of such a job has died, or enqueuing the
+// job has failed.
 func (f *Fleet) sweep(ctx context.Context) {
-	ticker := time.NewTicker(f.cfg.Lease / 2) //nolint:mnd // so that a dead run is found within half a lease more
+	ticker := time.NewTicker(f.cfg.Lease / 2) //nolint:mnd // an expired lease is found within half a lease
 	defer ticker.Stop()
 	for {
 		select {
@@ -84,11 +85,11 @@ func (f *Fleet) sweep(ctx context.Context) {
 		}
 		left, err := f.store.Left(ctx, f.EntityType(), f.cfg.Lease, sweepLimit)
 		if err != nil && ctx.Err() == nil {
-			f.log.WarnContext(ctx, "looking for runs of processes that died failed", "error", err)
+			f.log.WarnContext(ctx, "looking for runs whose process has died failed; they will be looked for again", "error", err)
 		}
 		for _, job := range left {
 			if err := f.enqueueRun(ctx, job); err != nil {
-				f.log.WarnContext(ctx, "a run of a process that died could not be put into the queue",
+				f.log.WarnContext(ctx, "enqueuing a run whose process has died failed; it will be tried again",
 					"tenant", job.Tenant, "job", job.ID, "error", err)
 			}
 		}

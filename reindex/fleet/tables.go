@@ -12,19 +12,19 @@ import (
 
 // The states of a part.
 const (
-	partWaiting = iota // it is in no queue yet
-	partQueued         // River has it, or a process loads it
+	partWaiting = iota // not enqueued yet
+	partQueued         // enqueued in River or being loaded
 	partDone
 	partFailed
 )
 
-// tables are the fleet's own.
+// tables creates and updates the tables of the fleet.
 const tables = `
 CREATE TABLE IF NOT EXISTS reindex_fleet_runs (
 	job        TEXT PRIMARY KEY,
 	tenant     TEXT NOT NULL,
-	queue      TEXT NOT NULL,     -- of the parts
-	fence      BIGINT NOT NULL,   -- of the process that looks after the run
+	queue      TEXT NOT NULL,     -- the queue of the parts
+	fence      BIGINT NOT NULL,   -- the token of the process that supervises the run
 	generation TEXT NOT NULL,
 	priority   SMALLINT NOT NULL
 );
@@ -32,30 +32,30 @@ CREATE TABLE IF NOT EXISTS reindex_fleet_parts (
 	job        TEXT NOT NULL REFERENCES reindex_fleet_runs (job) ON DELETE CASCADE,
 	part       INT NOT NULL,
 	queue      TEXT NOT NULL,
-	name       TEXT NOT NULL,               -- of the source's part
+	name       TEXT NOT NULL,               -- the source's name of the part
 	state      SMALLINT NOT NULL DEFAULT 0,
-	owner      TEXT NOT NULL DEFAULT '',    -- the try that loads it
-	lease_end  TIMESTAMPTZ,                 -- of the owner
+	owner      TEXT NOT NULL DEFAULT '',    -- the attempt that loads it, or empty
+	lease_end  TIMESTAMPTZ,                 -- the end of the owner's lease
 	attempts   INT NOT NULL DEFAULT 0,
-	river      BIGINT,                      -- River's job
-	seen       TIMESTAMPTZ,                 -- when somebody has last had it in hand without owning it
-	waits      TIMESTAMPTZ,                 -- since when somebody has it in hand and waits for the index
+	river      BIGINT,                      -- the id of the River job
+	seen       TIMESTAMPTZ,                 -- the last time at which it was enqueued, or held without an owner
+	waits      TIMESTAMPTZ,                 -- the time since which a process waits with it for the index
 	counted    BIGINT[] NOT NULL DEFAULT '{0,0,0,0,0,0,0,0}', -- the numbers of its report
-	lists      TEXT NOT NULL DEFAULT '{}',  -- what its report lists, a JSON object
+	lists      TEXT NOT NULL DEFAULT '{}',  -- the lists of its report, a JSON object
 	ids        BYTEA,                       -- hashes of the ids, 8 bytes each, in order
-	failure    TEXT NOT NULL DEFAULT '{}',  -- why it failed, a JSON object
+	failure    TEXT NOT NULL DEFAULT '{}',  -- the reason why it failed, a JSON object
 	PRIMARY KEY (job, part)
 );
-ALTER TABLE reindex_fleet_parts ADD COLUMN IF NOT EXISTS waits TIMESTAMPTZ; -- of a version without it
+ALTER TABLE reindex_fleet_parts ADD COLUMN IF NOT EXISTS waits TIMESTAMPTZ; -- for tables of an older version
 DROP INDEX IF EXISTS reindex_fleet_parts_owned;
 CREATE INDEX IF NOT EXISTS reindex_fleet_parts_queued ON reindex_fleet_parts (queue) WHERE state = 1;
 `
 
-// migrationLock is the key of the advisory lock under which the tables are made.
+// migrationLock is the key of the advisory lock under which the tables are created.
 const migrationLock = 7305808869231650146
 
-// migrate makes River's tables and the fleet's own, one process at a time. River's steps need transactions of their
-// own.
+// migrate creates the tables of River and of the fleet. A lock of the session and not of a transaction excludes other
+// processes, because River's migrations need transactions of their own.
 func migrate(ctx context.Context, pool *pgxpool.Pool) (err error) {
 	defer func() {
 		if err != nil {

@@ -21,23 +21,24 @@ const (
 
 // ChangesConfig configures [Changes]. The zero value of each field stands for its default.
 type ChangesConfig struct {
-	// Name identifies a log of the database. Engines that reindex into different indexes, such as those of different
-	// entity types, need different names. Default [DefaultChangesName].
+	// Name identifies a log in the database. Engines that fill different indexes, such as those of different entity
+	// types, need different names. Default [DefaultChangesName].
 	Name string
-	// Bytes is how many bytes of ids and bodies are kept per tenant. Default [DefaultChangesBytes].
+	// Bytes is the number of bytes of ids and bodies that are kept per tenant. Default [DefaultChangesBytes].
 	Bytes int64
 }
 
 // Changes is a [reindex.ChangeLog] in the database of a [Store]. It is safe for concurrent use, also by several
-// processes, which all have the same Name and Bytes.
+// processes. All of them must use the same Name and Bytes.
 //
-// A claim and its fence follow the clock of the database, as leases of jobs do, and last as long. A claim that ran out
-// keeps what comes after the applied position for another 20 times Config.Lease, for a holder that wakes up late. One
-// that was stopped in the middle of a write for longer than Config.Lease, and is killed before it can say so, can leave
-// an older state of that write's products in the live index until the next reindex.
+// A claim lasts for Config.Lease, and it and its fence follow the clock of the database, as the lease of a job does.
+// After a claim has run out, the log keeps the changes after the applied position for another 20 times Config.Lease, in
+// case the holder wakes up. A process that is stopped in the middle of a write for longer than Config.Lease, and is
+// killed before it runs again, can leave an older state of the products of that write in the live index until the next
+// reindex.
 //
-// Appends of one tenant come one after the other, so that no position becomes visible after a greater one. An
-// error of the database is a [*reindex.TemporaryError]. A server that is read-only is not read: it may not know of the
+// The transactions of one tenant follow one another, so that no position becomes visible after a greater one. An
+// error of the database is a [*reindex.TemporaryError]. The log is not read from a read-only server, which may lack the
 // last changes.
 type Changes struct {
 	store *Store
@@ -74,7 +75,7 @@ type logRow struct {
 	holder, wantedBy           string
 	fence, claimEnd, wantedEnd int64
 	refused                    string
-	now                        int64 // the database's time
+	now                        int64 // the database's time in milliseconds since 1970
 	writable                   bool
 }
 
@@ -88,7 +89,7 @@ func (r *logRow) dest() []any {
 	}
 }
 
-// locked reads the tenant's row, makes it if it is not there, and locks it until the end of the transaction.
+// locked returns the tenant's row, which it creates if necessary, and locks it until the end of the transaction.
 func (c *Changes) locked(ctx context.Context, tx session, tenant string) (r logRow, err error) {
 	err = c.store.queryRow(ctx, tx, `INSERT INTO reindex_logs (log, tenant, head, applied, lost, bytes, holder, fence,
 			claim_end, wanted_by, wanted_end, refused) VALUES (?, ?, 0, 0, 0, 0, '', 0, 0, '', 0, '')
@@ -97,7 +98,7 @@ func (c *Changes) locked(ctx context.Context, tx session, tenant string) (r logR
 	return r, err
 }
 
-// save stores the row that was locked.
+// save stores a row that locked returned.
 func (c *Changes) save(ctx context.Context, tx session, tenant string, r logRow) error {
 	return c.store.exec(ctx, tx, `UPDATE reindex_logs SET head = ?, applied = ?, lost = ?, bytes = ?, holder = ?,
 			wanted_by = ?, fence = ?, claim_end = ?, wanted_end = ?, refused = ? WHERE log = ? AND tenant = ?`,
@@ -105,7 +106,7 @@ func (c *Changes) save(ctx context.Context, tx session, tenant string, r logRow)
 		c.name, text(tenant))
 }
 
-// change runs f in a transaction on the tenant's row, and stores what f made of that.
+// change runs f in a transaction that has locked the tenant's row, and stores the row as f leaves it.
 func (c *Changes) change(ctx context.Context, tenant, doing string, f func(tx session, r *logRow) error) error {
 	err := c.store.transact(ctx, func(tx session) error {
 		r, err := c.locked(ctx, tx, tenant)
@@ -121,10 +122,10 @@ func (c *Changes) change(ctx context.Context, tenant, doing string, f func(tx se
 	return c.explain(tenant, doing, err)
 }
 
-// states are the errors that are not failures of the database.
+// states are the errors that report a state of the log and not a failure of the database.
 var states = []error{reindex.ErrChangesFull, reindex.ErrChangesLost, reindex.ErrClaimed, reindex.ErrClaimLost}
 
-// explain says what an error is about.
+// explain adds the tenant to err, and the operation if the database failed.
 func (c *Changes) explain(tenant, doing string, err error) error {
 	if err == nil {
 		return nil
@@ -135,8 +136,8 @@ func (c *Changes) explain(tenant, doing string, err error) error {
 	return fmt.Errorf("tenant %s: %w", tenant, err)
 }
 
-// read runs f on a connection to a server that takes writes, with the tenant's row as it is after f: what f reads is
-// not older than what the row says is lost.
+// read runs f on a connection to a server that accepts writes, and then returns the tenant's row. The row is read last:
+// if changes are deleted while f reads, the row reports them as lost.
 func (c *Changes) read(ctx context.Context, tenant string, f func(q session) error) (r logRow, err error) {
 	err = c.store.withConn(ctx, func(conn *sql.Conn) error {
 		if err := f(conn); err != nil {
@@ -192,14 +193,14 @@ func (c *Changes) Pending(ctx context.Context) (tenants []string, err error) {
 	return tenants, rows.Err()
 }
 
-// refusedChange is a [reindex.RefusedChange] as it is stored.
+// refusedChange is the stored form of a [reindex.RefusedChange].
 type refusedChange struct {
 	Position int64  `json:"position"`
 	ID       string `json:"id"`
 	Reason   string `json:"reason"`
 }
 
-// addRefused adds to the refused changes that are stored, each position once, and forgets the oldest ones.
+// addRefused adds refused changes to the stored ones, each position once, and drops the oldest.
 func addRefused(stored string, refused []reindex.RefusedChange) (string, error) {
 	if len(refused) == 0 {
 		return stored, nil
@@ -223,7 +224,7 @@ func decodeRefused(stored string) (refused []reindex.RefusedChange, err error) {
 	}
 	var list []refusedChange
 	if err := json.Unmarshal([]byte(stored), &list); err != nil {
-		return nil, fmt.Errorf("the stored refused changes: %w", err)
+		return nil, fmt.Errorf("decoding the stored refused changes: %w", err)
 	}
 	for _, r := range list {
 		refused = append(refused, reindex.RefusedChange(r))

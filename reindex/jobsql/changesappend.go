@@ -10,7 +10,7 @@ import (
 	"productindex/reindex"
 )
 
-// appendOnce adds changes in a transaction. The tenant's row is locked until they are committed.
+// appendOnce adds changes in one transaction and returns the position of the last one.
 func (c *Changes) appendOnce(ctx context.Context, tenant string, changes []reindex.Change) (last int64, err error) {
 	size := sizeOf(changes)
 	err = c.change(ctx, tenant, "adding to", func(tx session, r *logRow) error {
@@ -28,10 +28,10 @@ func (c *Changes) appendOnce(ctx context.Context, tenant string, changes []reind
 	return last, err
 }
 
-// chunks are the numbers of changes that one statement inserts.
+// chunks are the numbers of changes that one statement inserts: few, so that a driver can keep the statements prepared.
 var chunks = []int{100, 10, 1}
 
-// insert stores changes from a position on.
+// insert stores changes, the first one at a position.
 func (c *Changes) insert(ctx context.Context, tx session, tenant string, first int64, changes []reindex.Change) error {
 	const row = "(?, ?, ?, ?, ?, ?, ?, {now})"
 	for len(changes) > 0 {
@@ -60,7 +60,8 @@ func (c *Changes) insert(ctx context.Context, tx session, tenant string, first i
 	return nil
 }
 
-// makeRoom forgets the oldest changes that are applied, as many as make room for more, although pins need them.
+// makeRoom deletes the oldest applied changes until size more bytes fit, even if a pin still needs them: a new change
+// matters more than one that a pin keeps, whose owner gets [reindex.ErrChangesLost].
 func (c *Changes) makeRoom(ctx context.Context, tx session, tenant string, r *logRow, size int64) error {
 	if err := c.trim(ctx, tx, tenant, r); err != nil {
 		return err
@@ -70,12 +71,13 @@ func (c *Changes) makeRoom(ctx context.Context, tx session, tenant string, r *lo
 		err = c.forget(ctx, tx, tenant, r, upTo)
 	}
 	if err == nil && r.bytes > 0 && r.bytes+size > c.limit {
-		err = fmt.Errorf("%w: %d bytes are waiting, at most %d may (Bytes)", reindex.ErrChangesFull, r.bytes, c.limit)
+		err = fmt.Errorf("%w: %d bytes of changes wait, and ChangesConfig.Bytes allows %d", reindex.ErrChangesFull, r.bytes, c.limit)
 	}
 	return err
 }
 
-// oldest returns the position of the applied change up to which there are so many bytes, or the last applied one.
+// oldest returns the first applied position up to which the log holds at least the given number of bytes, or the last
+// applied position if it holds fewer.
 func (c *Changes) oldest(
 	ctx context.Context, tx session, tenant string, r *logRow, bytes int64,
 ) (position int64, err error) {
@@ -95,7 +97,7 @@ func (c *Changes) oldest(
 	return position, rows.Err()
 }
 
-// forget removes the changes up to a position.
+// forget deletes the changes up to a position.
 func (c *Changes) forget(ctx context.Context, tx session, tenant string, r *logRow, upTo int64) error {
 	var bytes int64
 	err := c.store.queryRow(ctx, tx, `SELECT COALESCE(SUM(size), 0) FROM reindex_changes
@@ -109,7 +111,7 @@ func (c *Changes) forget(ctx context.Context, tx session, tenant string, r *logR
 		c.name, text(tenant), upTo)
 }
 
-// trim forgets what neither the live index nor a pin needs.
+// trim deletes the changes that neither the live index nor a pin needs.
 func (c *Changes) trim(ctx context.Context, tx session, tenant string, r *logRow) error {
 	if r.applied <= r.lost {
 		return nil

@@ -10,22 +10,23 @@ import (
 	"productindex/reindex"
 )
 
-// A transaction for each change is slow if many come at once: each one waits for the tenant's row and for the disk. So
-// the changes that come while a transaction of the tenant is on its way are committed together, in the next one.
+// If many changes come at once, a transaction for each is slow, because it waits for the tenant's row and for the disk.
+// Therefore all changes that come while a transaction of the tenant is running are committed together in the next one.
 
 const (
-	// groupChanges and groupBytes limit the changes that are committed together, unless one call has more.
+	// groupChanges and groupBytes limit the changes of several calls that are committed together. A single call may
+	// have more.
 	groupChanges = 1000
 	groupBytes   = 1 << 20
 )
 
-// groups are the calls that wait, by tenant.
+// groups holds the waiting calls of each tenant.
 type groups struct {
 	mu      sync.Mutex
-	waiting map[string][]*waitingCall // of each tenant with a transaction on its way
+	waiting map[string][]*waitingCall // has a key for each tenant with a running transaction
 }
 
-// waitingCall is a call of Append that waits for another one's transaction.
+// waitingCall is a call of Append that waits for the end of another call's transaction.
 type waitingCall struct {
 	ctx     context.Context //nolint:containedctx // the caller's
 	changes []reindex.Change
@@ -34,7 +35,8 @@ type waitingCall struct {
 	err     error
 }
 
-// enter reports whether the caller may begin a transaction of the tenant. If not it waits in a call that is returned.
+// enter reports whether the caller is the first and may begin a transaction of the tenant. Otherwise it returns the
+// call in which the caller waits.
 func (g *groups) enter(ctx context.Context, tenant string, changes []reindex.Change) (call *waitingCall, first bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -51,8 +53,8 @@ func (g *groups) enter(ctx context.Context, tenant string, changes []reindex.Cha
 	return call, false
 }
 
-// next returns the calls to commit together once a transaction has ended, and their changes. If there are none, the
-// tenant has no transaction on its way. Calls that nobody waits for any more are left out.
+// next returns the calls to commit together after a transaction has ended, and their changes. If none wait, it marks
+// the tenant as idle. It ends the calls whose context has ended.
 func (g *groups) next(tenant string) (group []*waitingCall, changes []reindex.Change) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -89,8 +91,9 @@ func sizeOf(changes []reindex.Change) (size int64) {
 	return size
 }
 
-// Append implements [reindex.ChangeLog]. The tenant's row is locked until the changes are committed. Calls that come at
-// the same time are committed together; if ctx ends first, the changes of this one may be added or not.
+// Append implements [reindex.ChangeLog]. It locks the tenant's row until the changes are committed. The changes of
+// calls that come at the same time are committed together. If ctx ends first, the changes of this call may or may not
+// have been added.
 func (c *Changes) Append(ctx context.Context, tenant string, changes []reindex.Change) (last int64, err error) {
 	call, first := c.groups.enter(ctx, tenant, changes)
 	if first {
@@ -105,7 +108,7 @@ func (c *Changes) Append(ctx context.Context, tenant string, changes []reindex.C
 	}
 }
 
-// commitNext commits what waits, in a goroutine of its own: whoever waits may go away meanwhile.
+// commitNext commits the next group in a goroutine of its own, because each caller may stop waiting at any time.
 func (c *Changes) commitNext(tenant string) {
 	group, changes := c.groups.next(tenant)
 	if len(group) == 0 {
@@ -122,7 +125,7 @@ func (c *Changes) commit(tenant string, group []*waitingCall, changes []reindex.
 	ctx, stop := awaited(group)
 	defer stop()
 	last, err := c.appendContained(ctx, tenant, changes)
-	if len(group) > 1 && errors.Is(err, reindex.ErrChangesFull) { // for all of them, but perhaps not for each
+	if len(group) > 1 && errors.Is(err, reindex.ErrChangesFull) { // the group does not fit, but a single call may
 		for _, call := range group {
 			call.end(c.appendContained(ctx, tenant, call.changes))
 		}
@@ -135,7 +138,8 @@ func (c *Changes) commit(tenant string, group []*waitingCall, changes []reindex.
 	}
 }
 
-// appendContained is appendOnce; a panic of the driver becomes an error, as it would end the program.
+// appendContained calls appendOnce and returns a panic of the driver as an error: in this goroutine the panic would end
+// the program.
 func (c *Changes) appendContained(
 	ctx context.Context, tenant string, changes []reindex.Change,
 ) (last int64, err error) {
@@ -147,7 +151,7 @@ func (c *Changes) appendContained(
 	return c.appendOnce(ctx, tenant, changes)
 }
 
-// awaited returns a context that ends once nobody waits for a group any more.
+// awaited returns a context that ends when the contexts of all calls of the group have ended.
 func awaited(group []*waitingCall) (ctx context.Context, stop func()) {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(group[0].ctx))
 	stops := make([]func() bool, len(group))

@@ -10,8 +10,8 @@ import (
 	"productindex/reindex"
 )
 
-// lateLeases is for how many leases a claim that was not released keeps what comes after the applied position: its
-// holder may wake up.
+// lateLeases is the number of leases for which a claim that was not released keeps the changes after the applied
+// position: its holder may wake up.
 const lateLeases = 20
 
 // Claim implements [reindex.ChangeLog].
@@ -32,7 +32,7 @@ func (c *Changes) Claim(ctx context.Context, tenant, holder string, urgent bool)
 			if err := c.keepForLate(ctx, tx, tenant, r); err != nil {
 				return err
 			}
-			// Fences follow the clock: if a failover loses the last ones, the next are greater all the same.
+			// Fences follow the clock: if a failover loses the last fences, the next ones are still greater.
 			r.holder, r.fence = holder, max(r.fence+1, r.now)
 			r.wantedBy, r.wantedEnd = "", 0
 		}
@@ -46,7 +46,8 @@ func (c *Changes) Claim(ctx context.Context, tenant, holder string, urgent bool)
 	return fence, applied, err
 }
 
-// keepForLate keeps what a holder whose claim ran out may want to have carried out again.
+// keepForLate pins the changes that follow the applied position. If the claim of the former holder ran out, a write of
+// that holder may still reach the live index; the holder then rewinds the log, so that these changes are applied again.
 func (c *Changes) keepForLate(ctx context.Context, tx session, tenant string, r *logRow) error {
 	if r.holder == "" {
 		return nil
@@ -56,7 +57,7 @@ func (c *Changes) keepForLate(ctx context.Context, tx session, tenant string, r 
 
 // Release implements [reindex.ChangeLog].
 func (c *Changes) Release(ctx context.Context, tenant string, fence int64) error {
-	return c.change(ctx, tenant, "giving back a live index in", func(_ session, r *logRow) error {
+	return c.change(ctx, tenant, "releasing a live index in", func(_ session, r *logRow) error {
 		if r.fence == fence {
 			r.holder, r.claimEnd = "", 0
 		}
@@ -68,7 +69,7 @@ func (c *Changes) Release(ctx context.Context, tenant string, fence int64) error
 func (c *Changes) Applied(
 	ctx context.Context, tenant string, fence, from, position int64, refused []reindex.RefusedChange,
 ) error {
-	return c.change(ctx, tenant, "noting progress in", func(tx session, r *logRow) (err error) {
+	return c.change(ctx, tenant, "recording progress in", func(tx session, r *logRow) (err error) {
 		if r.holder == "" || r.fence != fence {
 			return reindex.ErrClaimLost
 		}
@@ -85,7 +86,7 @@ func (c *Changes) Applied(
 
 // Rewind implements [reindex.ChangeLog].
 func (c *Changes) Rewind(ctx context.Context, tenant string, position int64) error {
-	return c.change(ctx, tenant, "setting back", func(_ session, r *logRow) error {
+	return c.change(ctx, tenant, "rewinding", func(_ session, r *logRow) error {
 		if position < r.lost && position < r.applied {
 			return reindex.ErrChangesLost
 		}
@@ -114,7 +115,6 @@ func (c *Changes) Pin(ctx context.Context, tenant, name string, position int64, 
 	return pinned, err
 }
 
-// pin stores a pin.
 func (c *Changes) pin(
 	ctx context.Context, tx session, tenant, name string, position int64, lasting time.Duration,
 ) error {

@@ -35,7 +35,7 @@ func (d Dialect) greatest() string {
 	return "GREATEST"
 }
 
-// writable is a condition that holds if the server takes writes.
+// writable is a condition that holds if the server accepts writes.
 func (d Dialect) writable() string {
 	if d == SQLite {
 		return "TRUE"
@@ -51,9 +51,9 @@ func (d Dialect) bytes() string {
 	return "BYTEA"
 }
 
-// begin starts a transaction in which a statement sees everything committed before it. In SQLite no other one writes
-// from its start on; in PostgreSQL that takes a lock, which the server takes away from a process that is stopped for
-// longer than idle in the middle of the transaction.
+// begin returns the statement that starts a transaction whose statements see everything committed before them. In
+// SQLite no other transaction writes until it ends. In PostgreSQL the transaction excludes others by locking rows; if
+// the process stops in the middle of it for longer than idle, the server ends the transaction and frees the locks.
 func (d Dialect) begin(idle time.Duration) string {
 	if d == SQLite {
 		return "BEGIN IMMEDIATE"
@@ -99,7 +99,7 @@ func (s *Store) queryRow(ctx context.Context, q session, statement string, args 
 	return q.QueryRowContext(ctx, s.cfg.Dialect.sql(statement), args...)
 }
 
-// checkWaits makes sure that connections to SQLite wait for one another instead of failing at once.
+// checkWaits returns an error if connections to SQLite do not wait for one another, but fail at once.
 func (s *Store) checkWaits(ctx context.Context) error {
 	if s.cfg.Dialect != SQLite {
 		return nil
@@ -109,8 +109,8 @@ func (s *Store) checkWaits(ctx context.Context) error {
 		return fmt.Errorf("reading SQLite's busy_timeout: %w", err)
 	}
 	if milliseconds == 0 {
-		return errors.New("SQLite's busy_timeout is 0, so that writers at the same time fail: set it for all connections, " +
-			"with modernc.org/sqlite by adding _pragma=busy_timeout(5000) to the database's name")
+		return errors.New("SQLite's busy_timeout is 0, so that concurrent writers fail: set it for all connections; " +
+			"for modernc.org/sqlite add _pragma=busy_timeout(5000) to the name of the database")
 	}
 	return nil
 }

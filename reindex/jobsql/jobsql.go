@@ -8,28 +8,29 @@
 //
 // # Leases
 //
-// If the process of a job has not renewed its lease in time (see [Config]), the job is shown as a failure that says so.
-// It is stored as a failure when the tenant's next job is created. Only the clock of the database counts, so those of
-// the processes need not agree. A step of that clock lengthens or shortens the current leases.
+// If the process of a job does not renew the job's lease in time (see [Config]), Get and List return the job as a
+// failure whose message says so. The failure is stored when the tenant's next job is created. Only the clock of the
+// database counts, so the clocks of the processes need not agree. A step of the database's clock lengthens or shortens
+// the current leases.
 //
 // # Failovers and poolers
 //
-// Every call can be repeated, also one whose answer was lost: a job is created once, and ends once. Fencing tokens
-// follow the clock of the database. Therefore they also grow if an asynchronous standby takes over that lacks the last
-// ones. For a job that the standby lacks, the error is [reindex.ErrJobNotFound], and the run ends at the next renewal
-// of its lease.
+// Every call can be repeated, even if its answer was lost: a job is created once and ends once. Fencing tokens follow
+// the clock of the database. Therefore they also grow if an asynchronous standby takes over that lacks the last tokens.
+// If the standby lacks a job, calls for it return [reindex.ErrJobNotFound], and its run ends at the next renewal of its
+// lease.
 //
 // If another PostgreSQL server can take over, name all of them in the connection string and add
 // target_session_attrs=read-write, so that new connections go to the server that accepts writes:
 //
 //	host=db1,db2 dbname=shop target_session_attrs=read-write
 //
-// Connections to the old server may stay open, read-only. When a write through such a connection fails, the connection
-// is closed and the next one is tried at once. Until then, reads through it are out of date; db.SetConnMaxLifetime
-// limits the time. On a read-only server no job is shown as dead.
+// Connections to the old server may stay open although the server is read-only. When a write through such a connection
+// fails, the store closes the connection and tries the next one at once. Until then, reads through it are out of date;
+// db.SetConnMaxLifetime limits that time. On a read-only server no job is reported as dead.
 //
-// Behind a pooler that shares connections by transaction, such as pgbouncer with pool_mode=transaction, prepared
-// statements get lost. There, configure pgx not to prepare statements:
+// A pooler that shares connections by transaction, such as pgbouncer with pool_mode=transaction, loses prepared
+// statements. Behind such a pooler, configure pgx not to prepare statements:
 //
 //	host=pgbouncer dbname=shop default_query_exec_mode=exec
 //
@@ -42,16 +43,16 @@
 //	changes, err := jobs.Changes(nil)
 //	engine, err := reindex.New(source, index, &reindex.Config{Jobs: jobs, Changes: changes})
 //
-// Engine.Update then returns once the change is in the database. Any of the processes that share the database applies
-// it, even if this process dies.
+// Engine.Update then returns once the change is in the database. One of the processes that share the database applies
+// the change, even if the process that accepted it dies.
 //
 // # Tables
 //
-// [New] makes and migrates the tables reindex_schema, reindex_tenants, reindex_jobs and reindex_job_lists, and for
+// [New] creates and migrates the tables reindex_schema, reindex_tenants, reindex_jobs and reindex_job_lists, and for
 // changes of products reindex_logs, reindex_changes and reindex_change_pins. In PostgreSQL they are in the first schema
 // of the connections' search_path. If they are up to date, New changes nothing, so that a program does not need the
-// right to create tables. SQLite 3.42 or later is needed, in a file: a database in memory is another one on each
-// connection.
+// right to create tables. SQLite must be version 3.42 or later and its database must be a file, because each connection
+// to a database in memory has a database of its own.
 package jobsql
 
 import (
@@ -76,15 +77,15 @@ const (
 type Config struct {
 	// Dialect is [SQLite] or [PostgreSQL]; there is no default.
 	Dialect Dialect
-	// Lease is how long a job counts as alive after its last Create or Renew. An engine renews it four times in that
-	// time. Default [DefaultLease], at least [MinLease].
+	// Lease is the time for which a job counts as alive after its last Create or Renew. An engine renews the lease four
+	// times in that time. Default [DefaultLease], at least [MinLease].
 	Lease time.Duration
-	// History is the number of ended jobs of a tenant that are kept; older ones are deleted when a job is created and when
-	// one ends. Default [DefaultHistory].
+	// History is the number of ended jobs that are kept per tenant. Older ones are deleted when a job is created or
+	// ends. Default [DefaultHistory].
 	History int
 }
 
-// withDefaults returns a copy of c in which every field that has a default, and is not set, has it.
+// withDefaults returns a copy of c whose unset fields have their defaults.
 func (c *Config) withDefaults() Config {
 	var out Config
 	if c != nil {
@@ -95,7 +96,7 @@ func (c *Config) withDefaults() Config {
 	return out
 }
 
-// validate reports every setting of a config with defaults that is not valid.
+// validate returns an error that names every setting that is not valid. The defaults must have been set.
 func (c *Config) validate() error {
 	var errs []error
 	refuse := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
@@ -125,11 +126,11 @@ var (
 	_ reindex.TenantLister = (*Store)(nil)
 )
 
-// New makes or migrates the tables, if that is needed, and returns a store over db, which the caller closes after
-// its last use. Of several processes that start at once, one migrates and the others wait.
+// New creates or migrates the tables if necessary, and returns a store over db. The caller closes db after the last use
+// of the store. If several processes start at once, one of them migrates and the others wait.
 //
-// The error names every setting that is not valid. If the tables are newer than this package, it says so and nothing is
-// changed.
+// The error names every setting that is not valid. If the tables are newer than this package, New returns an error that
+// says so and changes nothing.
 func New(ctx context.Context, db *sql.DB, cfg *Config) (*Store, error) {
 	if db == nil {
 		return nil, errors.New("jobsql: New needs a database")

@@ -24,10 +24,10 @@ func testDied(t *testing.T, d database) {
 		status  reindex.Status
 		message string
 	}{
-		{reindex.StatusPending, "the process that ran the reindex stopped answering: the job's lease ran out"},
-		{reindex.StatusInProgress, "the process that ran the reindex stopped answering: the job's lease ran out"},
-		{reindex.StatusPublished, "the process that ran the reindex stopped answering: the job's lease ran out; " +
-			"whether the new index went live is not known"},
+		{reindex.StatusPending, "the process that ran the reindex did not renew the job's lease in time"},
+		{reindex.StatusInProgress, "the process that ran the reindex did not renew the job's lease in time"},
+		{reindex.StatusPublished, "the process that ran the reindex did not renew the job's lease in time; " +
+			"it is not known whether the new index is live"},
 	} {
 		job := newJob("a", string(test.status))
 		job.Status = test.status

@@ -5,13 +5,13 @@ import (
 	"fmt"
 )
 
-// steps lead from the tables of each version to those of the next one; the first one creates them. A step that was
-// released never changes.
+// steps are the statements that migrate the tables from each version to the next. The first step creates the tables.
+// A step never changes after its release.
 var steps = [][]string{
 	{
 		`CREATE TABLE reindex_tenants (
 			tenant TEXT NOT NULL PRIMARY KEY,
-			fence  BIGINT NOT NULL -- the greatest that a job has got; it outlives the jobs
+			fence  BIGINT NOT NULL -- the greatest that a job has received; it outlives the jobs
 		)`,
 		`CREATE TABLE reindex_jobs (
 			tenant      TEXT NOT NULL,
@@ -20,19 +20,20 @@ var steps = [][]string{
 			entity_type TEXT NOT NULL,
 			status      TEXT NOT NULL,
 			ended       BOOLEAN NOT NULL,
-			cancelled   BOOLEAN NOT NULL, -- somebody has asked for it
+			cancelled   BOOLEAN NOT NULL, -- a cancellation was requested
 			lease_end   BIGINT NOT NULL,  -- milliseconds since 1970, by the database's clock
-			estimated   BOOLEAN NOT NULL, -- the expected number is
+			estimated   BOOLEAN NOT NULL, -- the expected number is an estimate
 			message     TEXT NOT NULL,
 			created     BIGINT NOT NULL,  -- nanoseconds since 1970
 			modified    BIGINT NOT NULL,
-			numbers     TEXT NOT NULL,    -- those of the job and of its report, a JSON array
+			numbers     TEXT NOT NULL,    -- the numbers of the job and of its report, a JSON array
 			PRIMARY KEY (tenant, fence)
 		){clustered}`,
 		`CREATE UNIQUE INDEX reindex_jobs_id ON reindex_jobs (tenant, id)`,
 		`CREATE UNIQUE INDEX reindex_jobs_unfinished ON reindex_jobs (tenant, entity_type) WHERE NOT ended`,
 	},
-	{ // The lists of a report are stored apart, so that listing jobs does not read them. The column says whether it has some.
+	{ // The lists of a report have a table of their own, so that listing jobs does not read them. The column listed says
+		// whether the table has a row for the job.
 		`ALTER TABLE reindex_jobs ADD COLUMN listed BOOLEAN NOT NULL DEFAULT FALSE`,
 		`CREATE TABLE reindex_job_lists (
 			tenant TEXT NOT NULL,
@@ -43,16 +44,16 @@ var steps = [][]string{
 	},
 	{ // Changes of single products.
 		`CREATE TABLE reindex_logs (
-			log        TEXT NOT NULL, -- its name
+			log        TEXT NOT NULL, -- the name of the log
 			tenant     TEXT NOT NULL,
-			head       BIGINT NOT NULL, -- the last position that was given
-			applied    BIGINT NOT NULL, -- up to which the live index is current
-			lost       BIGINT NOT NULL, -- up to which changes are not kept
-			bytes      BIGINT NOT NULL, -- of the changes that are kept
-			holder     TEXT NOT NULL,   -- of the claim; empty if nobody has it
+			head       BIGINT NOT NULL, -- the last position that was assigned
+			applied    BIGINT NOT NULL, -- the position up to which the live index is current
+			lost       BIGINT NOT NULL, -- the position up to which changes have been deleted
+			bytes      BIGINT NOT NULL, -- the size of the changes that are kept
+			holder     TEXT NOT NULL,   -- the holder of the claim, or empty
 			fence      BIGINT NOT NULL,
 			claim_end  BIGINT NOT NULL, -- milliseconds since 1970, by the database's clock
-			wanted_by  TEXT NOT NULL,   -- the holder that is to be the next one
+			wanted_by  TEXT NOT NULL,   -- the next holder, whose claim is urgent
 			wanted_end BIGINT NOT NULL,
 			refused    TEXT NOT NULL,   -- the last refused changes, a JSON array
 			PRIMARY KEY (log, tenant)
@@ -63,7 +64,7 @@ var steps = [][]string{
 			position BIGINT NOT NULL,
 			id       TEXT NOT NULL,
 			deleted  BOOLEAN NOT NULL,
-			body     {bytes},         -- NULL if there is none
+			body     {bytes},         -- NULL if the change has none
 			size     BIGINT NOT NULL, -- of id and body
 			accepted BIGINT NOT NULL, -- milliseconds since 1970, by the database's clock
 			PRIMARY KEY (log, tenant, position)
@@ -72,12 +73,12 @@ var steps = [][]string{
 			log      TEXT NOT NULL,
 			tenant   TEXT NOT NULL,
 			name     TEXT NOT NULL,
-			position BIGINT NOT NULL, -- after which changes are kept
-			pin_end  BIGINT NOT NULL, -- as claim_end; 0 stands for never
+			position BIGINT NOT NULL, -- the position after which changes are kept
+			pin_end  BIGINT NOT NULL, -- in the unit of claim_end; 0 means never
 			PRIMARY KEY (log, tenant, name)
 		){clustered}`,
 	},
-	{ // The name of the generation that a job fills, or goes back to.
+	{ // The name of the generation that a job fills or rolls back to.
 		`ALTER TABLE reindex_jobs ADD COLUMN generation TEXT NOT NULL DEFAULT ''`,
 	},
 }
@@ -85,7 +86,7 @@ var steps = [][]string{
 // migrationLock is the key of the advisory lock in PostgreSQL under which the tables are changed.
 const migrationLock = 7305808869231650145
 
-// migrate brings the tables to a version.
+// migrate migrates the tables to a version.
 func (s *Store) migrate(ctx context.Context, version int) error {
 	return s.transact(ctx, func(tx session) error {
 		if s.cfg.Dialect == PostgreSQL {
@@ -98,8 +99,8 @@ func (s *Store) migrate(ctx context.Context, version int) error {
 			return err
 		}
 		if found > len(steps) {
-			return fmt.Errorf("the database's tables have version %d and this program knows them up to version %d: "+
-				"a newer program has migrated them; run that one, or use another database", found, len(steps))
+			return fmt.Errorf("the tables have version %d, but this program supports versions up to %d: "+
+				"a newer program has migrated them; run that program or use another database", found, len(steps))
 		}
 		for v := found + 1; v <= version; v++ {
 			if err := s.step(ctx, tx, v); err != nil {
@@ -110,7 +111,7 @@ func (s *Store) migrate(ctx context.Context, version int) error {
 	})
 }
 
-// version returns the version of the tables; 0 if there are none.
+// version returns the version of the tables, or 0 if they do not exist.
 func (s *Store) version(ctx context.Context, tx session) (version int, err error) {
 	exists := "SELECT EXISTS (SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'reindex_schema')"
 	if s.cfg.Dialect == PostgreSQL {
@@ -124,7 +125,7 @@ func (s *Store) version(ctx context.Context, tx session) (version int, err error
 	return version, err
 }
 
-// step takes the tables from the version before to this one.
+// step migrates the tables from the previous version to this one.
 func (s *Store) step(ctx context.Context, tx session, version int) error {
 	statements := steps[version-1]
 	if version == 1 {

@@ -12,8 +12,8 @@ import (
 
 // The messages of jobs whose process has died. A job that had not begun to publish cannot have gone live.
 const (
-	messageDied          = "the process that ran the reindex stopped answering: the job's lease ran out"
-	messageDiedPublished = messageDied + "; whether the new index went live is not known"
+	messageDied          = "the process that ran the reindex did not renew the job's lease in time"
+	messageDiedPublished = messageDied + "; it is not known whether the new index is live"
 )
 
 func died(status reindex.Status) string {
@@ -23,8 +23,8 @@ func died(status reindex.Status) string {
 	return messageDied
 }
 
-// A job that has not ended is alive, unless its lease has run out: then it is dead. A server that is read-only gets
-// renewals late or never, so on it no job counts as dead.
+// A job that has not ended is alive until its lease runs out, and then dead. On a read-only server no job counts as
+// dead, because renewals arrive there late or never.
 const (
 	isAlive = "NOT ended AND lease_end >= {now}"
 	isDead  = "NOT ended AND lease_end < {now} AND {writable}"
@@ -34,11 +34,11 @@ const (
 const columns = "id, entity_type, status, estimated, message, created, modified, fence, numbers, generation, " +
 	"CASE WHEN " + isDead + " THEN lease_end ELSE 0 END"
 
-// listsColumn is a further column, with the lists of the report.
+// listsColumn selects the lists of the report. It follows columns.
 const listsColumn = `(SELECT lists FROM reindex_job_lists l
 	WHERE l.tenant = reindex_jobs.tenant AND l.fence = reindex_jobs.fence AND listed)`
 
-// record is a row of reindex_jobs that is being read.
+// record is a row of reindex_jobs.
 type record struct {
 	job                       reindex.Job
 	status, numbers           string
@@ -46,7 +46,7 @@ type record struct {
 	lists                     sql.NullString
 }
 
-// dest returns where to scan columns to, and listsColumn after them.
+// dest returns the destinations of columns, followed by that of listsColumn.
 func (r *record) dest() []any {
 	j := &r.job
 	return []any{
@@ -65,7 +65,8 @@ func (r *record) dest() []any {
 	}
 }
 
-// complete returns the job that was read. A job whose lease has run out is the failure that will be stored.
+// complete returns the job of the record. If the lease of the job has run out, the job is returned as the failure that
+// bury will store.
 func (r *record) complete(tenant string) (reindex.Job, error) {
 	j := r.job
 	j.Tenant, j.Status = tenant, reindex.Status(r.status)
@@ -102,15 +103,15 @@ func (s *Store) Get(ctx context.Context, tenant, id string) (reindex.Job, error)
 	if errors.Is(err, sql.ErrNoRows) {
 		err = reindex.ErrJobNotFound
 	} else if err != nil {
-		err = fmt.Errorf("reading it from the database: %w", advise(err))
+		err = fmt.Errorf("reading the job from the database: %w", advise(err))
 	}
 	return job, ofJob(tenant, id, err)
 }
 
-// List implements [reindex.JobStore]. The jobs, as query.Match and query.Compare see them and as it returns them, have
-// Reports without Rejections and DuplicateIDs; Get returns all of one.
+// List implements [reindex.JobStore]. The Reports of the jobs that it passes to query.Match and query.Compare, and that
+// it returns, have no Rejections, DuplicateIDs and Difference; Get returns them.
 //
-// With a Match or a Compare it reads all of the tenant's jobs, and those of the page otherwise.
+// If the query has a Match or a Compare, List reads all jobs of the tenant; otherwise it reads those of the page.
 func (s *Store) List(
 	ctx context.Context,
 	tenant string,
@@ -145,7 +146,7 @@ func (s *Store) list(
 	return jobs, total, nil
 }
 
-// read returns up to limit of the tenant's jobs, newest first, and of these the ones that match; all if match is nil.
+// read reads up to limit jobs of the tenant, newest first, and returns those that match. A nil match matches all.
 func (s *Store) read(
 	ctx context.Context,
 	tenant string,

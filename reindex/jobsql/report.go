@@ -10,8 +10,8 @@ import (
 	"productindex/reindex"
 )
 
-// numbers are those of a job and of its report, in the order in which they are stored; new ones come last. Together in
-// one column they are read several times as fast as in a column each.
+// numbers returns the numbers of a job and of its report in the order in which they are stored. New ones must come
+// last. One column for all of them is read several times as fast as a column for each.
 func numbers(j *reindex.Job, phase, options *int64) [31]*int64 {
 	r, d := &j.Report, &j.Report.Durations
 	return [...]*int64{
@@ -24,13 +24,14 @@ func numbers(j *reindex.Job, phase, options *int64) [31]*int64 {
 	}
 }
 
-// phases are those of a job, by the numbers under which they are stored; new ones come last.
+// phases are the phases of a job. The index of a phase is the number under which it is stored, so new ones must come
+// last.
 var phases = []reindex.Phase{
 	"", reindex.PhasePending, reindex.PhaseOpen, reindex.PhaseBegin, reindex.PhaseLoad, reindex.PhaseRead, reindex.PhaseWrite,
 	reindex.PhaseCatchUp, reindex.PhaseSeal, reindex.PhaseCheck, reindex.PhaseCommit,
 }
 
-// The bits of the number under which the options of a job are stored.
+// The bits of the number that stores the options of a job.
 const (
 	optionDryRun = 1 << iota
 	optionDifference
@@ -56,7 +57,7 @@ func decodeOptions(bits int64) reindex.Options {
 	}
 }
 
-// encodeNumbers writes a job's numbers as a JSON array.
+// encodeNumbers encodes the numbers of a job as a JSON array.
 func encodeNumbers(j *reindex.Job) string {
 	text := []byte{'['}
 	phase := int64(max(0, slices.Index(phases, j.Phase)))
@@ -72,8 +73,8 @@ func encodeNumbers(j *reindex.Job) string {
 
 var errNumbers = errors.New("the stored numbers are not a JSON array of integers")
 
-// decodeNumbers reads what encodeNumbers wrote. Numbers that an older version did not store stay as they are, those
-// that only a newer one knows are left out.
+// decodeNumbers decodes the result of encodeNumbers into j. It leaves numbers unchanged that an older version did not
+// store, and ignores numbers that only a newer version has.
 func decodeNumbers(text string, j *reindex.Job) error {
 	if len(text) < len("[0]") || text[0] != '[' || text[len(text)-1] != ']' {
 		return errNumbers
@@ -100,21 +101,21 @@ func decodeNumbers(text string, j *reindex.Job) error {
 	return nil
 }
 
-// lists are the lists of a report, as they are stored.
+// lists is the stored form of the lists of a report.
 type lists struct {
 	Rejections   []rejection `json:"rejections,omitempty"`
 	DuplicateIDs []string    `json:"duplicateIds,omitempty"`
 	Difference   *difference `json:"difference,omitempty"`
 }
 
-// rejection is a [reindex.Rejection] as it is stored.
+// rejection is the stored form of a [reindex.Rejection].
 type rejection struct {
 	ID     string `json:"id"`
 	Reason string `json:"reason"`
 	Where  string `json:"where,omitempty"`
 }
 
-// difference is a [reindex.Difference] as it is stored.
+// difference is the stored form of a [reindex.Difference].
 type difference struct {
 	Added           int64     `json:"added"`
 	Removed         int64     `json:"removed"`
@@ -126,7 +127,7 @@ type difference struct {
 	ChangedProducts []changed `json:"changedProducts,omitempty"`
 }
 
-// changed is a [reindex.ChangedProduct] as it is stored.
+// changed is the stored form of a [reindex.ChangedProduct].
 type changed struct {
 	ID     string   `json:"id"`
 	Fields []string `json:"fields,omitempty"`
@@ -157,7 +158,7 @@ func (d *difference) decode() *reindex.Difference {
 	return out
 }
 
-// encodeLists returns what the report lists as a JSON object; empty where it lists nothing.
+// encodeLists encodes the lists of the report as a JSON object. It returns "" if the report has none.
 func encodeLists(r *reindex.Report) (string, error) {
 	if len(r.Rejections) == 0 && len(r.DuplicateIDs) == 0 && r.Difference == nil {
 		return "", nil
@@ -170,14 +171,14 @@ func encodeLists(r *reindex.Report) (string, error) {
 	return string(text), err
 }
 
-// decodeLists reads what encodeLists wrote.
+// decodeLists decodes the result of encodeLists into r.
 func decodeLists(text string, r *reindex.Report) error {
 	if text == "" {
 		return nil
 	}
 	var l lists
 	if err := json.Unmarshal([]byte(text), &l); err != nil {
-		return fmt.Errorf("the stored lists of the report: %w", err)
+		return fmt.Errorf("decoding the stored lists of the report: %w", err)
 	}
 	r.DuplicateIDs, r.Difference = l.DuplicateIDs, l.Difference.decode()
 	for _, listed := range l.Rejections {

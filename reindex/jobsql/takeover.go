@@ -10,10 +10,13 @@ import (
 	"productindex/reindex"
 )
 
-// TakeOver gives the caller a job that has not ended and has this fencing token, whoever runs it: with a new token and
-// a new lease. Whoever ran it before can store nothing more: a Renew or Finish with the former token fails with an
-// error that matches [reindex.ErrLeaseLost]. Of several callers with the same token one takes the job over; taken is
-// false for the others, and if the job has ended.
+// TakeOver takes a job over from the process that runs it. It returns the job with a new fencing token and a new lease.
+// The former process can no longer store the job: its Renew or Finish, with the former token, returns an error that
+// matches [reindex.ErrLeaseLost].
+//
+// If several callers pass the same token, only one of them takes the job over. TakeOver reports false for the others,
+// for a job that has ended, and for a job that has another token. An error of the database is a
+// [*reindex.TemporaryError].
 func (s *Store) TakeOver(ctx context.Context, tenant, id string, fence int64) (job reindex.Job, taken bool, err error) {
 	err = s.transact(ctx, func(tx session) error {
 		taken = false
@@ -42,15 +45,16 @@ func (s *Store) TakeOver(ctx context.Context, tenant, id string, fence int64) (j
 		return reindex.Job{}, false, nil
 	}
 	if err != nil {
-		err = reindex.Temporary(fmt.Errorf("taking it over in the database: %w", err))
+		err = reindex.Temporary(fmt.Errorf("taking the job over in the database: %w", err))
 		return reindex.Job{}, false, ofJob(tenant, id, err)
 	}
 	return job, taken, nil
 }
 
-// Left returns jobs of an entity type, of all tenants, that have not ended and whose lease nobody has renewed for a
-// while, the longest first, up to a number of them. Their leases are renewed, so that a job is returned to one caller,
-// and to the next one after the same while.
+// Left returns up to limit unfinished jobs of an entity type, of all tenants, whose leases have not been renewed for
+// the duration of while. The job with the oldest lease comes first. Left renews the leases of the jobs that it returns,
+// so that a job goes to one caller, and again to a caller only after the same duration. An error of the database is a
+// [*reindex.TemporaryError].
 func (s *Store) Left(
 	ctx context.Context, entityType string, while time.Duration, limit int,
 ) (jobs []reindex.Job, err error) {
@@ -86,12 +90,12 @@ func (s *Store) Left(
 		return nil
 	})
 	if err != nil {
-		return nil, fmt.Errorf("looking for jobs that nobody runs: %w", reindex.Temporary(err))
+		return nil, fmt.Errorf("looking for jobs without a process in the database: %w", reindex.Temporary(err))
 	}
 	return jobs, nil
 }
 
-// names reads pairs of tenant and id.
+// names reads the tenant and id of each row, and closes rows.
 func names(rows *sql.Rows) (found [][2]string, err error) {
 	defer func() { err = errors.Join(err, rows.Close()) }()
 	for rows.Next() {

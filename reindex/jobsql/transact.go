@@ -18,20 +18,20 @@ const (
 	stateStatementTwice = "42P05" // duplicate_prepared_statement
 	adviceReadOnly      = "the server is read-only: if it was the primary until a failover, name all servers in " +
 		"the connection string and add target_session_attrs=read-write"
-	adviceNoPreparedState = "a prepared statement is not where it was made: behind a pooler that shares connections " +
-		"by transaction, add default_query_exec_mode=exec to pgx's connection string"
+	adviceNoPreparedState = "the connection does not have the prepared statement: behind a pooler that shares connections " +
+		"by transaction, add default_query_exec_mode=exec to the connection string of pgx"
 )
 
-// errReadOnly: a server that takes no writes was asked for what only the one that does knows.
+// errReadOnly reports that a read-only server, which may lack the last writes, was asked for a current state.
 var errReadOnly = errors.New(adviceReadOnly)
 
 // hasState reports whether the database failed with one of the SQLSTATEs.
 func hasState(err error, states ...string) bool {
-	var failure interface{ SQLState() string } // as of pgx and of lib/pq
+	var failure interface{ SQLState() string } // pgx and lib/pq implement it
 	return errors.As(err, &failure) && slices.Contains(states, failure.SQLState())
 }
 
-// advise adds advice to an error.
+// advise adds advice for the operator to an error that misconfiguration can cause.
 func advise(err error) error {
 	switch {
 	case hasState(err, stateReadOnly):
@@ -44,9 +44,10 @@ func advise(err error) error {
 
 // withConn runs f on a connection of its own.
 //
-// After a failover, connections to the old primary can stay in the pool, where they are useless. So a connection is
-// closed if its server is read-only, or if it is broken, and f runs on the next one, until one is new. f must be safe
-// to repeat: if a connection was lost with the answer to a COMMIT, a driver may report that it was broken before.
+// After a failover, useless connections to the old primary can stay in the pool. Therefore withConn closes a connection
+// that is broken or whose server is read-only, and runs f on the next one, until it has tried as many as were open. f
+// must be safe to repeat: if a connection breaks before the answer to a COMMIT, a driver may report that it was broken
+// before the COMMIT.
 func (s *Store) withConn(ctx context.Context, f func(c *sql.Conn) error) error {
 	for others := s.db.Stats().OpenConnections; ; others-- {
 		err := s.once(ctx, f)
@@ -56,7 +57,7 @@ func (s *Store) withConn(ctx context.Context, f func(c *sql.Conn) error) error {
 	}
 }
 
-// isUseless reports whether an error means that its connection cannot store anything.
+// isUseless reports whether err shows that its connection cannot store anything.
 func isUseless(err error) bool {
 	return errors.Is(err, driver.ErrBadConn) || errors.Is(err, errReadOnly) || hasState(err, stateReadOnly, stateStopped)
 }
@@ -73,17 +74,18 @@ func (s *Store) once(ctx context.Context, f func(c *sql.Conn) error) error {
 	return err
 }
 
-// discard closes a connection instead of giving it back to the pool.
+// discard closes a connection instead of returning it to the pool.
 func discard(c *sql.Conn) { _ = c.Raw(func(any) error { return driver.ErrBadConn }) }
 
 // endTimeout limits how long the end of a transaction may take.
 const endTimeout = 5 * time.Second
 
-// minIdle is how long a process may at least be stopped in the middle of a transaction before that is given up.
+// minIdle is the least time after which the server ends a transaction of a process that has stopped in the middle of
+// it.
 const minIdle = time.Second
 
-// transact runs f in a transaction on a connection of its own, and again on another one if that cannot store anything.
-// If f fails nothing is stored.
+// transact runs f in a transaction on a connection of its own, and again on another connection if that one cannot store
+// anything. If f fails, nothing is stored.
 func (s *Store) transact(ctx context.Context, f func(tx session) error) error {
 	err := s.withConn(ctx, func(c *sql.Conn) error {
 		_, err := c.ExecContext(ctx, s.cfg.Dialect.begin(min(max(s.cfg.Lease, minIdle), DefaultLease)))
@@ -102,13 +104,13 @@ func (s *Store) transact(ctx context.Context, f func(tx session) error) error {
 		return err
 	})
 	if cause := ctx.Err(); err != nil && cause != nil && !errors.Is(err, cause) {
-		return fmt.Errorf("%w: %w", cause, err) // a driver may report only that the connection gave up
+		return fmt.Errorf("%w: %w", cause, err) // a driver may report only that the connection failed
 	}
 	return err
 }
 
-// commit ends a transaction. It goes on if the caller's context is cancelled, because otherwise nobody would know
-// whether it was stored, but ends at the context's deadline.
+// commit commits a transaction. It continues if the caller's context is cancelled, because otherwise the outcome would
+// not be known, but ends at the context's deadline.
 func commit(ctx context.Context, c *sql.Conn) error {
 	deadline := time.Now().Add(endTimeout)
 	if end, ok := ctx.Deadline(); ok && end.Before(deadline) {
@@ -120,7 +122,8 @@ func commit(ctx context.Context, c *sql.Conn) error {
 	return err
 }
 
-// undo makes sure that a connection in a transaction does not get back into the pool.
+// undo rolls a transaction back. If that fails it discards the connection, so that no connection in the middle of a
+// transaction returns to the pool.
 func undo(ctx context.Context, c *sql.Conn) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), endTimeout)
 	defer cancel()

@@ -12,7 +12,7 @@ import (
 	"productindex/reindex"
 )
 
-// ofJob names the job of an error.
+// ofJob adds the tenant and the id of a job to err.
 func ofJob(tenant, id string, err error) error {
 	if err == nil {
 		return nil
@@ -20,15 +20,15 @@ func ofJob(tenant, id string, err error) error {
 	return fmt.Errorf("tenant %s, job %q: %w", tenant, id, err)
 }
 
-// text returns a string that a database can store: PostgreSQL refuses NUL, and bytes that are not UTF-8.
+// text replaces the parts of s that PostgreSQL refuses: NUL, and bytes that are not UTF-8.
 func text(s string) string {
 	return strings.ReplaceAll(strings.ToValidUTF8(s, "\uFFFD"), "\x00", "\uFFFD")
 }
 
-// Create implements [reindex.JobStore]. An error of the database is a [*reindex.TemporaryError]: creating the same job
-// again finds the one that an earlier try has stored.
+// Create implements [reindex.JobStore]. An error of the database is a [*reindex.TemporaryError]: the caller can create
+// the same job again, which finds the job if the first attempt stored it.
 func (s *Store) Create(ctx context.Context, job reindex.Job) (stored reindex.Job, created bool, err error) {
-	// Triggers that join a run only read, so that they never delay the renewal of its lease, however many they are.
+	// A trigger that joins a run only reads, so that many of them do not delay the renewal of the run's lease.
 	stored, err = s.one(ctx, s.db, text(job.Tenant), "entity_type = ? AND "+isAlive, text(job.EntityType))
 	if errors.Is(err, sql.ErrNoRows) {
 		err = s.transact(ctx, func(tx session) error {
@@ -37,20 +37,21 @@ func (s *Store) Create(ctx context.Context, job reindex.Job) (stored reindex.Job
 		})
 	}
 	if err != nil {
-		err = reindex.Temporary(fmt.Errorf("creating it in the database: %w", err))
+		err = reindex.Temporary(fmt.Errorf("creating the job in the database: %w", err))
 		return reindex.Job{}, false, ofJob(job.Tenant, job.ID, err)
 	}
-	return stored, created || stored.ID == text(job.ID), nil // the second: an earlier try was stored, and its answer lost
+	// The ids are equal if an earlier attempt was stored and its answer was lost.
+	return stored, created || stored.ID == text(job.ID), nil
 }
 
-// create is a Create within a transaction.
+// create is Create within a transaction.
 func (s *Store) create(ctx context.Context, tx session, job reindex.Job) (stored reindex.Job, created bool, err error) {
 	tenant := text(job.Tenant)
 	lists, err := encodeLists(&job.Report)
 	if err != nil {
 		return stored, false, err
 	}
-	// The tenant's row is locked first, so that the creates of one tenant come one after the other.
+	// The lock on the tenant's row makes the creates of one tenant follow one another.
 	if err := s.exec(ctx, tx, `INSERT INTO reindex_tenants (tenant, fence) VALUES (?, 0)
 		ON CONFLICT (tenant) DO UPDATE SET fence = reindex_tenants.fence`, tenant); err != nil {
 		return stored, false, err
@@ -63,7 +64,7 @@ func (s *Store) create(ctx context.Context, tx session, job reindex.Job) (stored
 		return stored, false, err
 	}
 	stored = job
-	// Tokens follow the clock: if a failover loses the last ones, the next are greater all the same.
+	// Tokens follow the clock: if a failover loses the last tokens, the next ones are still greater.
 	err = s.queryRow(ctx, tx, `UPDATE reindex_tenants SET fence = {greatest}(fence + 1, {now})
 		WHERE tenant = ? RETURNING fence`,
 		tenant).Scan(&stored.Fence)
@@ -85,7 +86,7 @@ func (s *Store) create(ctx context.Context, tx session, job reindex.Job) (stored
 	return stored, true, err
 }
 
-// bury ends the tenant's jobs whose lease has run out.
+// bury stores the tenant's jobs whose lease has run out as failures.
 func (s *Store) bury(ctx context.Context, tx session, tenant string) error {
 	return s.exec(ctx, tx, `UPDATE reindex_jobs SET ended = TRUE, status = ?, modified = lease_end * ?,
 		message = CASE status WHEN ? THEN ? ELSE ? END WHERE tenant = ? AND `+isDead,
@@ -93,8 +94,8 @@ func (s *Store) bury(ctx context.Context, tx session, tenant string) error {
 		messageDiedPublished, messageDied, tenant)
 }
 
-// trim deletes the tenant's oldest ended jobs. Their fences are not given again, since reindex_tenants has the last
-// one.
+// trim deletes the tenant's oldest ended jobs. Their fences are not assigned again, because reindex_tenants keeps the
+// last one.
 func (s *Store) trim(ctx context.Context, tx session, tenant string) error {
 	for _, table := range []string{"reindex_job_lists", "reindex_jobs"} {
 		err := s.exec(ctx, tx, "DELETE FROM "+table+` WHERE tenant = ? AND fence IN (SELECT fence FROM reindex_jobs
@@ -115,8 +116,8 @@ func (s *Store) storeLists(ctx context.Context, tx session, tenant string, fence
 		ON CONFLICT (tenant, fence) DO UPDATE SET lists = excluded.lists`, tenant, fence, lists)
 }
 
-// Renew implements [reindex.JobStore]. An error of the database is a [*reindex.TemporaryError]: storing the same again
-// does no harm.
+// Renew implements [reindex.JobStore]. An error of the database is a [*reindex.TemporaryError], because the call can be
+// repeated.
 func (s *Store) Renew(ctx context.Context, job reindex.Job) (cancelled bool, err error) {
 	cancelled, err = s.save(ctx, job)
 	if errors.Is(err, sql.ErrNoRows) {
@@ -125,7 +126,7 @@ func (s *Store) Renew(ctx context.Context, job reindex.Job) (cancelled bool, err
 	return cancelled, err
 }
 
-// Finish implements [reindex.JobStore]. Errors are as those of Renew.
+// Finish implements [reindex.JobStore]. It returns the same errors as Renew.
 func (s *Store) Finish(ctx context.Context, job reindex.Job) error {
 	_, err := s.save(ctx, job)
 	if !errors.Is(err, sql.ErrNoRows) {
@@ -136,12 +137,12 @@ func (s *Store) Finish(ctx context.Context, job reindex.Job) error {
 		return err
 	}
 	if stored.Status == job.Status && stored.Message == text(job.Message) {
-		return nil // an earlier try was stored, and its answer lost
+		return nil // an earlier attempt was stored and its answer was lost
 	}
 	return ofJob(job.Tenant, job.ID, reindex.ErrLeaseLost)
 }
 
-// save replaces the record of a job that is alive; [sql.ErrNoRows] if there is none.
+// save replaces the record of a job that is alive. If there is none, the error is [sql.ErrNoRows].
 func (s *Store) save(ctx context.Context, job reindex.Job) (cancelled bool, err error) {
 	lists, err := encodeLists(&job.Report)
 	if err != nil {
@@ -165,17 +166,18 @@ func (s *Store) save(ctx context.Context, job reindex.Job) (cancelled bool, err 
 		})
 	}
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
-		return false, ofJob(job.Tenant, job.ID, reindex.Temporary(fmt.Errorf("storing it in the database: %w", err)))
+		return false, ofJob(job.Tenant, job.ID, reindex.Temporary(fmt.Errorf("storing the job in the database: %w", err)))
 	}
 	return cancelled, err
 }
 
-// update replaces the record of a job that is alive and renews its lease; [sql.ErrNoRows] if there is none.
+// update replaces the record of a job that is alive and renews the job's lease. If there is none, the error is
+// [sql.ErrNoRows].
 func (s *Store) update(
 	ctx context.Context, q session, job reindex.Job, listed bool,
 ) (fence int64, cancelled bool, err error) {
-	err = s.queryRow(ctx, q, `UPDATE reindex_jobs SET status = ?, ended = ?, lease_end = {now} + ?, estimated = ?, message = ?,
-		modified = ?, numbers = ?, listed = ?, generation = ?
+	err = s.queryRow(ctx, q, `UPDATE reindex_jobs SET status = ?, ended = ?, lease_end = {now} + ?, estimated = ?,
+		message = ?, modified = ?, numbers = ?, listed = ?, generation = ?
 		WHERE tenant = ? AND id = ? AND CAST(? AS BIGINT) IN (0, fence) AND `+isAlive+` RETURNING fence, cancelled`,
 		string(job.Status), job.Status.Ended(), s.cfg.Lease.Milliseconds(), job.Estimated, text(job.Message),
 		job.Modified.UnixNano(), encodeNumbers(&job), listed, text(job.Generation),
@@ -183,7 +185,8 @@ func (s *Store) update(
 	return fence, cancelled, err
 }
 
-// missed returns the reason why a statement found no job that is alive: the job does not exist, or has ended.
+// missed explains why a statement found no job that is alive: it returns an error that wraps ended, or
+// [reindex.ErrJobNotFound] if the job does not exist.
 func (s *Store) missed(ctx context.Context, tenant, id string, ended error) error {
 	if _, err := s.Get(ctx, tenant, id); err != nil {
 		return err
@@ -202,7 +205,7 @@ func (s *Store) Cancel(ctx context.Context, tenant, id string) error {
 	case errors.Is(err, sql.ErrNoRows):
 		return s.missed(ctx, tenant, id, reindex.ErrJobEnded)
 	case err != nil:
-		return ofJob(tenant, id, fmt.Errorf("cancelling it in the database: %w", err))
+		return ofJob(tenant, id, fmt.Errorf("cancelling the job in the database: %w", err))
 	}
 	return nil
 }
