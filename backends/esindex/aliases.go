@@ -16,11 +16,11 @@ import (
 	"productindex/reindex"
 )
 
-// definition is what makes an alias of an index more than a name, in the server's own words: its filter, its routing,
-// whether it takes writes, whether it is hidden.
+// definition holds the properties of an alias for one index, as the server encodes them: the filter, the routing,
+// whether it is the write index, whether it is hidden.
 type definition map[string]json.RawMessage
 
-// same reports whether searches through both definitions find the same.
+// same reports whether searches through both definitions find the same products.
 func (d definition) same(other definition) bool {
 	relevant := func(key string) bool { return key != keyWriteIndex }
 	for _, pair := range [][2]definition{{d, other}, {other, d}} {
@@ -40,17 +40,18 @@ const (
 	keyHidden     = "is_hidden"
 )
 
-// live is the definition of a tenant's alias unless another one was found. An alias cannot have two write indexes: a
-// switch fails if another index got the alias meanwhile.
+// liveDefinition is the definition of a tenant's alias if there is no alias yet to take it from. It makes the
+// generation the write index: an alias cannot have two of them, so the switch fails if another index has got the alias
+// meanwhile.
 func liveDefinition() definition { return definition{keyWriteIndex: json.RawMessage("true")} }
 
-// hiddenDefinition is that of an alias that is ours alone.
+// hiddenDefinition is the definition of an alias that only this package uses.
 func hiddenDefinition() definition { return definition{keyHidden: json.RawMessage("true")} }
 
-// action is one action of a call of _aliases.
+// action is one action of an _aliases call.
 type action map[string]map[string]any
 
-// addAlias gives the index an alias. The server calls one value "routing" that it reports as two.
+// addAlias returns the action that adds an alias to the index. The definition is sent as the server reported it.
 func addAlias(index, alias string, d definition) action {
 	body := map[string]any{keyIndex: index, keyAlias: alias}
 	for key, value := range d {
@@ -59,33 +60,35 @@ func addAlias(index, alias string, d definition) action {
 	return action{"add": body}
 }
 
-// removeAlias takes the alias from the index, and makes the call fail if it is not there.
+// removeAlias returns the action that removes the alias from the index, and fails the call if the index does not have
+// it.
 func removeAlias(index, alias string) action {
 	return action{"remove": {keyIndex: index, keyAlias: alias, "must_exist": true}}
 }
 
-// dropAlias takes the alias from the index if it is there.
+// dropAlias returns the action that removes the alias from the index if it has it.
 func dropAlias(index, alias string) action {
 	return action{"remove": {keyIndex: index, keyAlias: alias, "must_exist": false}}
 }
 
-// updateAliases makes one atomic call: all of the actions happen, or none.
+// updateAliases makes one atomic call: either all of the actions are applied or none is.
 func (ix *Index) updateAliases(ctx context.Context, what string, actions []action) error {
 	var answer struct{ Acknowledged bool }
-	err := call(ctx, ix.transport, what, esapi.IndicesUpdateAliasesRequest{Body: jsonBody(map[string]any{"actions": actions})}, &answer)
+	err := call(ctx, ix.transport, what,
+		esapi.IndicesUpdateAliasesRequest{Body: jsonBody(map[string]any{"actions": actions})}, &answer)
 	if err == nil && !answer.Acknowledged {
 		return unacknowledged(what)
 	}
 	return err
 }
 
-// unacknowledged is the error of a change that the cluster has not made everywhere in time.
+// unacknowledged returns the error of a change that not all nodes have acknowledged in time.
 func unacknowledged(what string) error {
 	return reindex.Temporary(reindex.Public(fmt.Errorf("esindex: %s: not acknowledged in time", what),
 		"the nodes of the cluster did not acknowledge a change in time"))
 }
 
-// entry is what the server says of one index.
+// entry is the part of the server's description of an index that this package reads.
 type entry struct {
 	Aliases  map[string]definition `json:"aliases"`
 	Mappings struct {
@@ -102,7 +105,7 @@ type entry struct {
 	} `json:"settings"`
 }
 
-// created returns when the index was created, zero if that is not known.
+// created returns the time at which the index was created, or the zero time if it is not known.
 func (e entry) created() time.Time {
 	milli, err := strconv.ParseInt(fmt.Sprint(e.Settings.Index["creation_date"]), 10, 64)
 	if err != nil {
@@ -111,19 +114,20 @@ func (e entry) created() time.Time {
 	return time.UnixMilli(milli).UTC()
 }
 
-// looked are the parts of an index that entry has. Its uuid is always there: an index without aliases would be left out
-// otherwise.
+// looked lists the parts of an index that look asks for. Every index has a uuid; without it in the list, the answer
+// would leave out an index without aliases.
 var looked = []string{
 	"*.aliases", "*.mappings._meta." + markKey, "*.mappings.dynamic", "*.mappings._routing", "*.settings.index.uuid",
 	"*.settings.index.creation_date",
 	"*.settings.index.number_of_shards", "*.settings.index.number_of_replicas", "*.settings.index.auto_expand_replicas",
 	"*.settings.index.refresh_interval",
-	"*.settings.index.write.wait_for_active_shards", "*.settings.index.default_pipeline", "*.settings.index.final_pipeline",
+	"*.settings.index.write.wait_for_active_shards", "*.settings.index.default_pipeline",
+	"*.settings.index.final_pipeline",
 	"*.settings." + ignoreBeyondLimit,
 }
 
-// look returns what the server says of the indexes behind names and patterns, by their names. There are none if there
-// is nothing of that name.
+// look returns the entries of the indexes that match the names and patterns, by index name. The map is empty if none
+// matches.
 func (ix *Index) look(ctx context.Context, names ...string) (map[string]entry, error) {
 	entries := map[string]entry{}
 	missing := len(names) > 1
@@ -135,7 +139,7 @@ func (ix *Index) look(ctx context.Context, names ...string) (map[string]entry, e
 	return entries, err
 }
 
-// names are those of one tenant: its alias, and the beginning of the aliases of kept indexes.
+// names holds the names of one tenant: its alias, and the prefix of the aliases of its kept generations.
 type names struct{ prefix, tenant, live, kept string }
 
 func (ix *Index) names(tenant string) names {
@@ -143,7 +147,7 @@ func (ix *Index) names(tenant string) names {
 	return names{prefix: ix.cfg.Prefix, tenant: tenant, live: live, kept: keptPrefix(live)}
 }
 
-// isOwn reports whether the alias is one of the index alone: a fence, or that of its run.
+// isOwn reports whether the alias is a fence or the run alias of this index.
 func isOwn(index, alias string) bool { return strings.HasPrefix(alias, index+".") }
 
 // isFence reports whether the alias is a fence of the index.
@@ -152,7 +156,7 @@ func isFence(index, alias string) bool {
 	return own && (mark == writeMark || strings.HasPrefix(mark, commitMark))
 }
 
-// fenced reports whether the index has a fence: it was neither switched to nor given up.
+// fenced reports whether the index has a fence. A generation has one until it is switched to or given up.
 func (e entry) fenced(index string) bool {
 	for alias := range e.Aliases {
 		if isFence(index, alias) {
@@ -167,10 +171,10 @@ func (e entry) fencedBy(fences ...string) bool {
 	return slices.ContainsFunc(fences, func(alias string) bool { _, there := e.Aliases[alias]; return there })
 }
 
-// published reports whether the index is meant to be found under the tenant's alias. That it bears the alias is not
-// enough: a template gives it to every index whose name matches, also to one that is still being loaded, and to those
-// of other tenants. A generation was published if its fence is gone, which the switch removes in one step with adding
-// the alias; or if somebody gave the alias to a generation that was complete.
+// published reports whether the index is live under the tenant's alias. The alias alone is not enough: a template adds
+// it to every index whose name matches, even to one that is still being loaded or that belongs to another tenant. A
+// generation is published if it has the alias and no fence, since the switch removes the fence in the same step that
+// adds the alias. A sealed generation to which somebody added the alias is also published.
 func (e entry) published(n names, index string) bool {
 	if _, ok := e.Aliases[n.live]; !ok {
 		return false
@@ -182,7 +186,7 @@ func (e entry) published(n names, index string) bool {
 	return m.Prefix == n.prefix && m.Tenant == n.tenant && (m.Documents != nil || !e.fenced(index))
 }
 
-// further returns the aliases of the index that are not ours, with their definitions: somebody has given them to it.
+// further returns the aliases of the index that somebody else added, with their definitions.
 func (e entry) further(n names, index string) map[string]definition {
 	found := map[string]definition{}
 	for alias, d := range e.Aliases {
@@ -193,14 +197,14 @@ func (e entry) further(n names, index string) map[string]definition {
 	return found
 }
 
-// target is what a tenant's alias stands for.
+// target is the set of indexes that a tenant's alias points to.
 type target struct {
-	concrete bool             // an index of that very name
-	indexes  map[string]entry // behind the alias, without those that were never published
-	stray    []string         // these: they bear the alias, and nobody put them live
+	concrete bool             // there is an index of the alias's name
+	indexes  map[string]entry // the published ones, by name
+	stray    []string         // indexes that have the alias and were never published
 }
 
-// String names the indexes, for messages.
+// String returns the names of the indexes, for messages.
 func (t target) String() string {
 	switch {
 	case t.concrete:
@@ -212,15 +216,14 @@ func (t target) String() string {
 	}
 }
 
-// sorted returns the names of the indexes.
 func (t target) sorted() []string { return slices.Sorted(maps.Keys(t.indexes)) }
 
-// same reports whether both stand for the same.
+// same reports whether both are the same indexes.
 func (t target) same(other target) bool {
 	return t.concrete == other.concrete && slices.Equal(t.sorted(), other.sorted())
 }
 
-// definition returns that of the alias, which is the same for all of the indexes, or an error.
+// definition returns the definition of the alias. It returns an error if the definitions for two indexes differ.
 func (t target) definition(n names) (definition, error) {
 	var (
 		d    definition
@@ -230,9 +233,10 @@ func (t target) definition(n names) (definition, error) {
 		next := t.indexes[index].Aliases[n.live]
 		if from != "" && !d.same(next) {
 			return nil, reindex.Public(
-				fmt.Errorf("esindex: alias %s has another filter or routing for index %s than for index %s, and a new index can have "+
-					"only one of them: make them the same, or take the alias from one of the indexes", n.live, from, index),
-				"the tenant's alias has another filter or routing for one of its indexes than for another; make them the same")
+				fmt.Errorf("esindex: alias %s has different filters or routings for index %s and index %s, and a new "+
+					"index can have "+
+					"only one; make them the same, or remove the alias from one of the indexes", n.live, from, index),
+				"the tenant's alias has different filters or routings for its indexes; make them the same")
 		}
 		d, from = next, index
 	}
@@ -246,7 +250,7 @@ func (t target) definition(n names) (definition, error) {
 	return d, nil
 }
 
-// behind finds out what the tenant's alias stands for.
+// behind asks the server for the indexes that the tenant's alias points to.
 func (ix *Index) behind(ctx context.Context, n names) (target, error) {
 	entries, err := ix.look(ctx, n.live)
 	if err != nil {
@@ -255,8 +259,7 @@ func (ix *Index) behind(ctx context.Context, n names) (target, error) {
 	return n.behind(entries), nil
 }
 
-// behind returns what the tenant's alias stands for, of all indexes that there are. Those without the alias do not
-// count.
+// behind returns those of the entries to which the tenant's alias points.
 func (n names) behind(entries map[string]entry) target {
 	t := target{indexes: map[string]entry{}}
 	for index, e := range entries {

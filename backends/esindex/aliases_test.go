@@ -40,7 +40,8 @@ func TestAliasesMove(t *testing.T) {
 			all, alias := ix.cfg.Prefix+"x-all", ix.Alias(acme)
 			hide := `{"bool":{"must_not":[{"term":{"_id":"p0"}}]}}`
 			must(t, ix, http.MethodPost, "/_aliases", `{"actions":[
-				{"add":{"index":"`+old+`","alias":"`+alias+`","filter":`+hide+`,"index_routing":"1","search_routing":"1,2","is_hidden":true}},
+				{"add":{"index":"`+old+`","alias":"`+alias+`","filter":`+hide+
+				`,"index_routing":"1","search_routing":"1,2","is_hidden":true}},
 				{"add":{"index":"`+old+`","alias":"`+all+`","filter":`+hide+`,"routing":"7"}}]}`)
 			before := definitions(t, ix, old)
 			if before[alias+" filter"] == "" || before[all+" search_routing"] == "" || before[alias+" is_hidden"] == "" {
@@ -83,9 +84,11 @@ func assertDefinitions(t *testing.T, got, want map[string]string) {
 func TestAliasesDiffer(t *testing.T) {
 	ix := open(t, nil)
 	name := publish(t, ix, 3, "1")
-	must(t, ix, http.MethodPut, "/"+ix.cfg.Prefix+"-handmade", `{"aliases":{"`+ix.Alias(acme)+`":{"filter":{"term":{"rev":"1"}}}}}`)
+	must(t, ix, http.MethodPut, "/"+ix.cfg.Prefix+"-handmade",
+		`{"aliases":{"`+ix.Alias(acme)+`":{"filter":{"term":{"rev":"1"}}}}}`)
 	_, err := ix.Begin(t.Context(), acme)
-	if _, temporary := asTemporary(err); err == nil || temporary || !strings.Contains(err.Error(), name) || !strings.Contains(err.Error(), "handmade") {
+	_, temporary := asTemporary(err)
+	if err == nil || temporary || !strings.Contains(err.Error(), name) || !strings.Contains(err.Error(), "handmade") {
 		t.Errorf("begin: %v; want a lasting error that names both indexes", err)
 	}
 	assertIndexes(t, ix, name, ix.cfg.Prefix+"-handmade")
@@ -118,7 +121,9 @@ func TestHostAliases(t *testing.T) {
 	prefix := ""
 	ix := open(t, func(c *Config) {
 		prefix = c.Prefix
-		c.Aliases = []byte(`{"` + c.Prefix + `x-all":{},"` + c.Prefix + `x-{tenant}":{"filter":{"term":{"rev.keyword":"2"}}}}`)
+		c.Aliases = []byte(
+			`{"` + c.Prefix + `x-all":{},"` + c.Prefix + `x-{tenant}":{"filter":{"term":{"rev.keyword":"2"}}}}`,
+		)
 	})
 	for _, rev := range []string{"1", "2"} {
 		name := publish(t, ix, 2, rev)
@@ -171,7 +176,7 @@ func TestSomebodysIndexStays(t *testing.T) {
 	}
 	assertIndexes(t, ix, aborted.name, old, g.name)
 	for _, index := range []string{aborted.name, old} {
-		if !logged.says("bears an alias", index) {
+		if !logged.says("somebody added an alias to it", index) {
 			t.Errorf("the log does not say why %s stays", index)
 		}
 	}
@@ -282,7 +287,10 @@ func TestAbortThatFails(t *testing.T) {
 		t.Fatal(err)
 	}
 	working := ix.transport
-	ix.transport = answers{status: http.StatusBadRequest, body: `{"error":{"type":"snapshot_in_progress_exception","reason":"wait"},"status":400}`}
+	ix.transport = answers{
+		status: http.StatusBadRequest,
+		body:   `{"error":{"type":"snapshot_in_progress_exception","reason":"wait"},"status":400}`,
+	}
 	err := g.Abort(t.Context())
 	if _, temporary := asTemporary(err); !temporary {
 		t.Errorf("abort during a snapshot: %v; want an error that is temporary", err)

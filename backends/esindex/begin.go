@@ -15,15 +15,15 @@ import (
 	"productindex/reindex"
 )
 
-// discardTimeout limits how long a Begin that failed takes to delete what it has made.
+// discardTimeout limits the time that a failed Begin takes to delete its index.
 const discardTimeout = 10 * time.Second
 
 // Begin implements [reindex.Indexer]. With a fencing token in ctx (see [reindex.Fence]) it deletes the generations of
-// runs with smaller ones, and fails if there is one with the same token or a greater one.
+// runs with smaller tokens, and fails if there is a generation with the same token or a greater one.
 //
-// It looks at what the server has made of the new index, as templates add to it: it removes aliases, and fails if the
-// products could not be loaded or the index not be switched to. Faults that can be known before the load do not show
-// after it.
+// Templates can change a new index. So Begin inspects the index after it is created: it removes aliases that templates
+// added, and fails if the index would reject the products or could not become live. A fault that can be found before
+// the load never appears after it.
 func (ix *Index) Begin(ctx context.Context, tenant string) (reindex.Generation, error) {
 	if err := reindex.CheckTenant(tenant); err != nil {
 		return nil, err
@@ -39,12 +39,12 @@ func (ix *Index) Begin(ctx context.Context, tenant string) (reindex.Generation, 
 	return g, nil
 }
 
-// open makes the steps of Begin. If one of them fails, nothing is left.
+// open performs the steps of Begin. If one of them fails, it deletes the index.
 func (g *generation) open(ctx context.Context, steps ...func(context.Context) error) error {
 	for _, step := range steps {
 		err := step(ctx)
 		if hasType(err, typeNotFound) {
-			err = g.fencedOr(ctx, err) // a newer run has deleted it
+			err = g.fencedOr(ctx, err) // a newer run has deleted the index
 		}
 		if err != nil {
 			g.ix.setOpen(g.name, false)
@@ -55,12 +55,12 @@ func (g *generation) open(ctx context.Context, steps ...func(context.Context) er
 	return nil
 }
 
-// replaceable returns an error if a new index cannot take the place of what the alias stands for.
+// replaceable returns an error if a new index cannot replace the indexes that the alias points to.
 func (ix *Index) replaceable(n names, t target) error {
 	if t.concrete && ix.cfg.KeepPrevious > 0 {
 		return reindex.Public(
-			fmt.Errorf("esindex: there is an index of the name %s, where the alias has to be. It cannot be kept under that name, and "+
-				"KeepPrevious is set: clone it to another name and delete it, or set KeepPrevious to 0", n.live),
+			fmt.Errorf("esindex: an index has the name %s, which the alias needs, and cannot be kept under it; "+
+				"clone it to another name and delete it, or set KeepPrevious to 0", n.live),
 			"an index has the name that the tenant's alias needs, and cannot be kept under it; "+
 				"clone and delete it, or set KeepPrevious to 0")
 	}
@@ -68,17 +68,19 @@ func (ix *Index) replaceable(n names, t target) error {
 	return err
 }
 
-// discardUnborn deletes what a Begin that failed has made. The rest is left to Reap.
+// discardUnborn deletes the index of a failed Begin. If that fails too, a later Reap deletes the index.
 func (g *generation) discardUnborn(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), discardTimeout)
 	defer cancel()
 	if _, err := g.ix.discard(ctx, g.names, g.name); err != nil {
-		g.ix.cfg.Logger.WarnContext(ctx, "deleting an index that cannot be used failed, a later run deletes it", "index", g.name, "error", err)
+		g.ix.cfg.Logger.WarnContext(ctx, "cannot delete the index of a run that failed to begin; a later run deletes it",
+			"index", g.name, "error", err)
 	}
 }
 
-// create creates the generation's index. Its name is random: if it exists already, an earlier try of the client has
-// made it. Features that the server lacks are left out of our own settings and mappings, and remembered.
+// create creates the generation's index. The name is random, so an index that already exists was created by an earlier
+// attempt of the client. If the server rejects a feature of the default settings or mappings, create leaves it out,
+// remembers that, and tries again.
 func (g *generation) create(ctx context.Context) error {
 	what := "creating index " + g.name
 	for {
@@ -91,19 +93,22 @@ func (g *generation) create(ctx context.Context) error {
 			body["properties"] = unsearchedProperties(g.unsearched)
 		}
 		var created struct{ Acknowledged bool }
-		err := call(ctx, g.ix.transport, what, esapi.IndicesCreateRequest{Index: g.name, WaitForActiveShards: "1", Body: jsonBody(map[string]any{
-			"settings": settings.create,
-			"mappings": body,
-			"aliases":  g.ownAliases(),
-		})}, &created)
+		err := call(ctx, g.ix.transport, what,
+			esapi.IndicesCreateRequest{Index: g.name, WaitForActiveShards: "1", Body: jsonBody(map[string]any{
+				"settings": settings.create,
+				"mappings": body,
+				"aliases":  g.ownAliases(),
+			})}, &created)
 		switch {
 		case hasType(err, "resource_already_exists_exception"):
 			return nil
 		case hasType(err, "illegal_state_exception") && strings.Contains(err.Error(), "more than one write index"):
 			return reindex.Public(
-				fmt.Errorf("%w: an index template makes each new index the write index of an alias; take %q out of the template, or keep "+
-					"its pattern off the indexes %s-*", permanent(err), keyWriteIndex, g.ix.cfg.Prefix),
-				fmt.Sprintf("an index template makes each new index the write index of an alias; take %q out of the template", keyWriteIndex))
+				fmt.Errorf("%w: an index template makes each new index the write index of an alias; remove %q from the "+
+					"template, or exclude "+
+					"the indexes %s-* from its pattern", permanent(err), keyWriteIndex, g.ix.cfg.Prefix),
+				fmt.Sprintf("an index template makes each new index the write index of an alias; remove %q from the template",
+					keyWriteIndex))
 		case err == nil && !created.Acknowledged:
 			return unacknowledged(what)
 		case g.ix.abilities.learn(err, g.ix.settings, g.ix.mappings):
@@ -113,9 +118,8 @@ func (g *generation) create(ctx context.Context) error {
 	}
 }
 
-// inspect looks at all indexes of the tenant, now that the new one is there. It removes the aliases that a template has
-// given to the new index: one of them may be the tenant's own, and searches would find an index that is still being
-// loaded.
+// inspect reads all indexes of the tenant, including the new one. It removes the aliases that a template has added to
+// the new index: if one of them is the tenant's own, searches would find an index that is still being loaded.
 func (g *generation) inspect(ctx context.Context) error {
 	entries, err := g.ix.look(ctx, g.names.live, g.names.live+"-*")
 	if err != nil {
@@ -123,8 +127,9 @@ func (g *generation) inspect(ctx context.Context) error {
 	}
 	e, ok := entries[g.name]
 	if !ok {
-		return reindex.Temporary(reindex.Public(fmt.Errorf("esindex: index %s is gone right after it was made", g.name),
-			"the new index is gone right after it was made"))
+		return reindex.Temporary(reindex.Public(fmt.Errorf("esindex: index %s disappeared right after it was created",
+			g.name),
+			"the new index disappeared right after it was created"))
 	}
 	g.seen = g.names.marked(entries)
 	g.before = g.names.behind(entries)
@@ -139,7 +144,8 @@ func (g *generation) inspect(ctx context.Context) error {
 		}
 		actions = append(actions, dropAlias(g.name, alias))
 		if ours := strings.HasPrefix(alias, g.ix.cfg.Prefix+"-"); ours {
-			g.ix.cfg.Logger.WarnContext(ctx, "a template gives an alias to every new index, it was removed", "index", g.name, "alias", alias)
+			g.ix.cfg.Logger.WarnContext(ctx, "removed an alias that a template adds to every new index", "index", g.name,
+				"alias", alias)
 		} else {
 			g.templated[alias] = d
 		}
@@ -153,21 +159,22 @@ func (g *generation) inspect(ctx context.Context) error {
 	return g.suits(e)
 }
 
-// suits returns an error if a template has made the index one that does not take the products as they are.
+// suits returns an error if a template has changed the index so that it would reject or alter products.
 func (g *generation) suits(e entry) error {
 	dynamic := fmt.Sprint(e.Mappings.Dynamic)
 	if strings.HasPrefix(dynamic, "strict") && !g.ix.mappings.names("dynamic") {
 		return reindex.Public(
 			fmt.Errorf("esindex: a template sets dynamic to %q for index %s, which rejects every product with a new field; "+
-				"set dynamic in Config.Mappings, or keep the template off the indexes %s-*", dynamic, g.name, g.ix.cfg.Prefix),
+				"set dynamic in Config.Mappings, or exclude the indexes %s-* from the template", dynamic, g.name, g.ix.cfg.Prefix),
 			fmt.Sprintf("an index template sets dynamic to %q, which rejects every product with a new field", dynamic))
 	}
 	for _, pipeline := range []string{"index.default_pipeline", "index.final_pipeline"} {
 		value, set := g.found[pipeline]
 		if _, ours := g.ix.settings.create[pipeline]; set && value != "_none" && !ours {
 			return reindex.Public(
-				fmt.Errorf("esindex: a template sends the products of index %s through the pipeline %v, which can change, drop or redirect "+
-					"them; set %s in Config.Settings, to that pipeline or to _none, or keep the template off the indexes %s-*",
+				fmt.Errorf("esindex: a template sends the products of index %s through the pipeline %v, which can change, "+
+					"drop or redirect "+
+					"them; set %s in Config.Settings to that pipeline or to _none, or exclude the indexes %s-* from the template",
 					g.name, value, pipeline, g.ix.cfg.Prefix),
 				fmt.Sprintf("an index template sets %s, and a pipeline can change, drop or redirect products", pipeline))
 		}
@@ -175,8 +182,8 @@ func (g *generation) suits(e entry) error {
 	return nil
 }
 
-// rehearse makes the calls on which a run could fail after its load, in a form that changes nothing: it counts, and
-// takes an alias that does not exist from the live index.
+// rehearse makes the calls that would otherwise fail only after the load, in a form that changes nothing: it counts the
+// new index, and removes an alias that does not exist from the live index.
 func (g *generation) rehearse(ctx context.Context) error {
 	if _, err := g.ix.count(ctx, g.name); err != nil {
 		return err
@@ -198,32 +205,32 @@ func (g *generation) rehearse(ctx context.Context) error {
 	return g.ix.updateAliases(ctx, "rehearsing the switch of alias "+g.names.live+" from "+g.before.String(), actions)
 }
 
-// roomForReplicas returns an error if the host asks for more replicas than the cluster has nodes for. Without the
-// privilege to ask for the nodes it returns nil, and Seal waits in vain.
+// roomForReplicas returns an error if the settings ask for more replicas than the cluster has nodes for. Without the
+// privilege to count the nodes it returns nil, and Seal fails after Config.ReplicaTimeout instead.
 func (g *generation) roomForReplicas(ctx context.Context) error {
 	wanted, err := strconv.Atoi(fmt.Sprint(g.found[replicas]))
 	if _, expands := g.ix.settings.create[expandReplicas]; err != nil || expands || !g.ix.settings.wait {
-		return nil //nolint:nilerr // what is no number is not compared
+		return nil //nolint:nilerr // a setting that is not a number cannot be compared
 	}
 	var health struct {
 		Nodes int `json:"number_of_data_nodes"`
 	}
 	req := esapi.ClusterHealthRequest{FilterPath: []string{"number_of_data_nodes"}}
-	if err := call(ctx, g.ix.transport, "asking for the nodes", req, &health); err != nil || health.Nodes == 0 {
+	if err := call(ctx, g.ix.transport, "counting the data nodes", req, &health); err != nil || health.Nodes == 0 {
 		return ctx.Err()
 	}
 	if wanted < health.Nodes {
 		return nil
 	}
-	text := fmt.Sprintf("the settings ask for %d replicas, which takes %d data nodes, and the cluster has %d; "+
-		"add nodes or set number_of_replicas lower", wanted, wanted+1, health.Nodes)
+	text := fmt.Sprintf("the settings ask for %d replicas, which needs %d data nodes, and the cluster has %d; "+
+		"add nodes or lower number_of_replicas", wanted, wanted+1, health.Nodes)
 	return reindex.Public(fmt.Errorf("esindex: %s", text), text)
 }
 
-// loading are the settings of an index while it is loaded: no refreshes, no replicas.
+// loading holds the settings of an index during the load: no refreshes, no replicas.
 var loading = map[string]any{refreshInterval: -1, replicas: 0, expandReplicas: false, activeShards: 1}
 
-// prepare sets the settings for loading, and tries whether the index takes a product.
+// prepare applies the settings for the load, and checks that the index accepts writes.
 func (g *generation) prepare(ctx context.Context) error {
 	g.restore = map[string]any{}
 	changed := maps.Clone(loading)
@@ -245,10 +252,12 @@ func (g *generation) prepare(ctx context.Context) error {
 	return g.writer(g.writeAlias()).tryWrite(ctx)
 }
 
-// tried is a product that is never written: it asks for a state of the index that does not exist.
-const tried = `{"index":{"_id":"productindex","if_seq_no":9007199254740991,"if_primary_term":9007199254740991}}` + "\n{}\n"
+// tried is an index action that never writes: its sequence number does not exist, so the server answers with a
+// conflict.
+const tried = `{"index":{"_id":"productindex","if_seq_no":9007199254740991,"if_primary_term":9007199254740991}}` +
+	"\n{}\n"
 
-// tryWrite finds out whether the index takes products, without writing one.
+// tryWrite returns an error if the index does not accept writes. It writes nothing.
 func (w writer) tryWrite(ctx context.Context) error {
 	what := "trying to write to index " + w.index
 	var answer struct {
@@ -257,7 +266,8 @@ func (w writer) tryWrite(ctx context.Context) error {
 		} `json:"items"`
 	}
 	required := true
-	err := call(ctx, w.ix.transport, what, esapi.BulkRequest{Index: w.alias, Body: strings.NewReader(tried), RequireAlias: &required}, &answer)
+	err := call(ctx, w.ix.transport, what,
+		esapi.BulkRequest{Index: w.alias, Body: strings.NewReader(tried), RequireAlias: &required}, &answer)
 	if err != nil {
 		return err
 	}
@@ -266,7 +276,8 @@ func (w writer) tryWrite(ctx context.Context) error {
 		if refused.Status == http.StatusConflict || refused.Type == "" {
 			continue
 		}
-		if hopeless(refused) || slices.Contains([]string{"routing_missing_exception", "unavailable_shards_exception"}, refused.Type) {
+		if hopeless(refused) ||
+			slices.Contains([]string{"routing_missing_exception", "unavailable_shards_exception"}, refused.Type) {
 			return classify(ctx, what, refused)
 		}
 	}

@@ -9,11 +9,11 @@ import (
 )
 
 // bulk is the body of a _bulk request (NDJSON): a line for the action and a line for the product. A product without a
-// body is deleted, and has the first of these lines alone. The body is read straight from the products; only the action
-// lines are built, in a buffer that later bodies use again.
+// body is a deletion, which consists of the action line alone. Reads copy directly from the products; only the action
+// lines are built, in a pooled buffer.
 //
-// The client may go on reading a body after its call has returned. Once the body is released such reads fail: neither
-// the products nor the buffer are touched any more.
+// The client may still read a body after its call has returned. Once the body is released such reads fail, so that the
+// products and the buffer can be reused.
 type bulk struct {
 	length int64
 
@@ -22,7 +22,7 @@ type bulk struct {
 	actions  *actions
 }
 
-// actions are the action lines of a body, one after the other, and where each of them ends.
+// actions holds the concatenated action lines of a body, and the end offset of each.
 type actions struct {
 	lines []byte
 	ends  []int
@@ -38,7 +38,7 @@ const (
 	actionTail = "\"}}\n"
 )
 
-// newBulk prepares the body for products, none of which has a line feed in its body. The caller has to release it.
+// newBulk returns the body for products, none of which may have a line feed in its body. The caller must release it.
 func newBulk(products []reindex.Product) *bulk {
 	a := actionPool.Get().(*actions) //nolint:forcetypeassert,errcheck // the pool holds nothing else
 	a.lines, a.ends = a.lines[:0], a.ends[:0]
@@ -58,10 +58,10 @@ func newBulk(products []reindex.Product) *bulk {
 	return b
 }
 
-// deletes reports whether the product stands for a deletion.
+// deletes reports whether the product represents a deletion.
 func deletes(p reindex.Product) bool { return len(p.Body) == 0 }
 
-// release ends the use of the products.
+// release makes further reads fail, and returns the buffer to the pool.
 func (b *bulk) release() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -71,21 +71,20 @@ func (b *bulk) release() {
 	b.products, b.actions = nil, nil
 }
 
-// open returns a reader of the body from its start.
+// open returns a reader that begins at the start of the body.
 func (b *bulk) open() (io.ReadCloser, error) { return &bulkReader{bulk: b}, nil }
 
-// bulkReader reads a body once.
+// bulkReader reads a body once, from its start.
 type bulkReader struct {
 	bulk *bulk
-	// the piece being read: 3i is the action of product i, 3i+1 its body, 3i+2 the line feed; a deletion has the first
-	// alone
+	// the piece being read: 3i is the action line of product i, 3i+1 its body, 3i+2 the line feed; a deletion has only
+	// the first
 	next int
-	done int // bytes of it that were read
+	done int // bytes of that piece that were read
 }
 
 var lineFeed = []byte{'\n'}
 
-// Read fills p with as much of the body as there is.
 func (r *bulkReader) Read(p []byte) (n int, err error) {
 	r.bulk.mu.Lock()
 	defer r.bulk.mu.Unlock()
@@ -125,12 +124,12 @@ func (r *bulkReader) piece() []byte {
 	}
 }
 
-// Close does nothing: the body belongs to the call that writes.
+// Close does nothing: send releases the body.
 func (r *bulkReader) Close() error { return nil }
 
 const hexDigits = "0123456789abcdef"
 
-// appendEscaped appends s as the inside of a JSON string (RFC 8259, 7).
+// appendEscaped appends s as the content of a JSON string, without the quotation marks (RFC 8259, section 7).
 func appendEscaped(dst []byte, s string) []byte {
 	for i := range len(s) {
 		switch c := s[i]; {

@@ -11,10 +11,11 @@ import (
 	"productindex/reindex/golden"
 )
 
-// Candidate is a sealed generation that a [reindex.Check] can search: reindex.As[esindex.Candidate](candidate) finds
-// it. The generation's Name is that of its index, for a client of the host's own.
+// Candidate is a sealed generation that a [reindex.Check] can search. A check gets it with
+// reindex.As[esindex.Candidate](candidate). The Name of the generation is the name of its index, so a check can also
+// use a client of its own.
 type Candidate interface {
-	// Search sends the body of a _search and returns the server's answer.
+	// Search sends body as a _search request to the generation's index and returns the server's answer.
 	Search(ctx context.Context, body json.RawMessage) (json.RawMessage, error)
 }
 
@@ -32,7 +33,8 @@ func (g *generation) Search(ctx context.Context, body json.RawMessage) (answer j
 	return answer, err
 }
 
-// Golden returns a check that asks each candidate the queries of its tenant: all words have to be found, in any fields.
+// Golden returns a check that runs the golden queries of a tenant, which load returns, against each candidate. A
+// product matches if it contains all words of the query, in any fields.
 func Golden(load golden.Load) reindex.Check {
 	return golden.Check(load, func(
 		ctx context.Context, candidate reindex.Candidate, query string, top int,
@@ -75,4 +77,4 @@ func Golden(load golden.Load) reindex.Check {
 	})
 }
 
-var errNoCandidate = errors.New("esindex: another package has made the generation")
+var errNoCandidate = errors.New("esindex: the candidate is not a generation of this package")

@@ -11,8 +11,8 @@ import (
 	"github.com/elastic/go-elasticsearch/v8/esapi"
 )
 
-// call makes one call and decodes its answer into out unless out is nil. what names it, in the words of "deleting index
-// x".
+// call makes one call and decodes the answer into out unless out is nil. The description what begins the error texts,
+// as in "deleting index x".
 func call(ctx context.Context, t esapi.Transport, what string, req esapi.Request, out any) error {
 	res, err := req.Do(ctx, t)
 	if err == nil {
@@ -22,7 +22,7 @@ func call(ctx context.Context, t esapi.Transport, what string, req esapi.Request
 	return classify(ctx, what, err)
 }
 
-// answer reads the whole answer to a call.
+// answer reads an answer and decodes it into out.
 func answer(status int, header http.Header, body io.Reader, out any) error {
 	if p, ok := out.(*page); ok && status < http.StatusMultipleChoices {
 		return p.readFrom(body)
@@ -35,13 +35,12 @@ func answer(status int, header http.Header, body io.Reader, out any) error {
 		return fmt.Errorf("reading the answer: %w", err)
 	}
 	if out == nil {
-		out = &map[string]any{} // an answer that is not the server's must not pass for success
+		out = &map[string]any{} // the answer must be JSON: a proxy's page is not a success
 	}
 	return decodeAnswer(text, out)
 }
 
-// jsonBody encodes the body of a call. The value always consists of maps, strings and JSON that was checked
-// before.
+// jsonBody returns a reader of the value as JSON. If it cannot be encoded, the reads return the error.
 func jsonBody(v any) io.Reader {
 	text, err := json.Marshal(v)
 	if err != nil {
@@ -50,7 +49,7 @@ func jsonBody(v any) io.Reader {
 	return bytes.NewReader(text)
 }
 
-// failingReader makes the call fail that reads it.
+// failingReader returns an error for each read.
 type failingReader struct{ err error }
 
 func (r failingReader) Read([]byte) (int, error) { return 0, r.err }

@@ -12,9 +12,9 @@ import (
 	"productindex/reindex"
 )
 
-// Commit implements [reindex.Generation]. It fails if something else has become live since Begin; an index that a stray
-// write has created under the alias's name is replaced. Settings of others on the alias and on the live index go
-// over to the new one: the alias's filter and routing, and further aliases. The index that was live stays until Abort.
+// Commit implements [reindex.Generation]. It fails if another index has become live since Begin. An index under the
+// alias's own name, which a stray write has created, is replaced. The new index takes over the alias's filter and
+// routing, and the further aliases of the live index. The replaced index stays until Abort.
 func (g *generation) Commit(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -23,7 +23,7 @@ func (g *generation) Commit(ctx context.Context) error {
 		return nil
 	}
 	if g.left {
-		return fmt.Errorf("esindex: commit of index %s after it was left as it was", g.name)
+		return fmt.Errorf("esindex: cannot commit index %s: its rollback has ended", g.name)
 	}
 	if err := g.showEdits(ctx); err != nil {
 		return err
@@ -41,26 +41,26 @@ func (g *generation) Commit(ctx context.Context) error {
 	g.end()
 	g.ix.forgetUnsearched(g.names.tenant)
 	if g.before.concrete {
-		g.ix.cfg.Logger.WarnContext(ctx, "the index in the place of the alias was deleted, the alias has replaced it",
+		g.ix.cfg.Logger.WarnContext(ctx, "deleted an index that had the name of the alias; the alias has replaced it",
 			"index", g.names.live)
 	}
 	g.retired = s.retired
 	return nil
 }
 
-// switchOver is what a switch does.
+// switchOver describes a switch.
 type switchOver struct {
 	actions []action
-	retired []string // the indexes that are out of use afterwards
+	retired []string // the indexes that are no longer used after the switch
 }
 
-// plan looks at the index that is live now, and works out the switch from there to the generation.
+// plan returns the switch from the index that is live now to the generation.
 func (g *generation) plan(ctx context.Context) (switchOver, error) {
 	now, err := g.ix.behind(ctx, g.names)
 	if err != nil {
 		return switchOver{}, err
 	}
-	delete(now.indexes, g.name) // somebody was faster than we are, the switch says so
+	delete(now.indexes, g.name) // if the generation is already live, the switch fails
 	if now.concrete && len(g.before.indexes) == 0 {
 		g.before.concrete = true
 	}
@@ -80,7 +80,7 @@ func (g *generation) plan(ctx context.Context) (switchOver, error) {
 	return s, g.planKept(ctx, now, limit, &s)
 }
 
-// switchTo is what the switch does beside moving the aliases.
+// switchTo returns the actions that remove the fence and the run alias, or those of a rollback.
 func (g *generation) switchTo() []action {
 	switch {
 	case g.kept != nil:
@@ -91,19 +91,21 @@ func (g *generation) switchTo() []action {
 	return []action{removeAlias(g.name, g.fence())}
 }
 
-// unchanged returns an error if something else is live than at Begin.
+// unchanged returns an error if the alias points to other indexes than at Begin.
 func (g *generation) unchanged(now target) error {
 	if now.same(g.before) {
 		return nil
 	}
 	return reindex.Public(
-		fmt.Errorf("esindex: alias %s stood for %v when the run began and stands for %v now: another run or someone else "+
-			"has changed it, and it was left as it is", g.names.live, g.before, now),
-		"another run or someone else has moved the tenant's alias since the run began, and it was left as it is")
+		fmt.Errorf("esindex: alias %s pointed to %v when the run began and points to %v now: another run or someone else "+
+			"has moved it; the alias was not changed, start the run again", g.names.live, g.before, now),
+		"another run or someone else has moved the tenant's alias since the run began; it was not changed, "+
+			"start the run again")
 }
 
-// planAliases moves the tenant's alias, and those that others gave to the live index. An alias of the live index counts
-// before one of a template, and one that the host names in its Config before both.
+// planAliases adds the actions that move the tenant's alias, and the aliases that others added to the live index. If an
+// alias has several definitions, that of Config.Aliases wins over that of the live index, which wins over that of a
+// template.
 func (g *generation) planAliases(now target, s *switchOver) error {
 	live, err := now.definition(g.names)
 	if err != nil {
@@ -121,7 +123,7 @@ func (g *generation) planAliases(now target, s *switchOver) error {
 	for _, index := range now.sorted() {
 		s.actions = append(s.actions, removeAlias(index, g.names.live))
 		if !isGeneration(g.names.live, index) {
-			continue // it stays, with its aliases
+			continue // an index of someone else stays, with its aliases
 		}
 		for alias, d := range now.indexes[index].further(g.names, index) {
 			s.actions = append(s.actions, removeAlias(index, alias))
@@ -136,7 +138,7 @@ func (g *generation) planAliases(now target, s *switchOver) error {
 	return nil
 }
 
-// hostAliases are the aliases that the host names in its Config, of this tenant.
+// hostAliases returns the aliases of Config.Aliases for this tenant.
 func (ix *Index) hostAliases(tenant string) map[string]definition {
 	found := map[string]definition{}
 	for alias, d := range ix.aliases {
@@ -145,7 +147,6 @@ func (ix *Index) hostAliases(tenant string) map[string]definition {
 	return found
 }
 
-// swap makes the switch.
 func (g *generation) swap(ctx context.Context, s switchOver) error {
 	return g.ix.updateAliases(ctx, "switching alias "+g.names.live+" to index "+g.name, s.actions)
 }
@@ -155,8 +156,9 @@ const (
 	resolveInterval = 100 * time.Millisecond
 )
 
-// resolve finds out what became of a switch that failed. It returns nil if it was applied, a [*reindex.TemporaryError]
-// if it certainly was not, and can be tried again, and any other error if it cannot, or if the server does not say.
+// resolve finds out whether a switch whose call failed was applied. It returns nil if the switch was applied, a
+// [*reindex.TemporaryError] if it was not and can be tried again, and another error if it cannot be tried again or if
+// the outcome stays unknown.
 func (g *generation) resolve(ctx context.Context, failure error) error {
 	limited, cancel := context.WithTimeout(context.WithoutCancel(ctx), resolveTimeout)
 	defer cancel()
@@ -177,14 +179,14 @@ func (g *generation) resolve(ctx context.Context, failure error) error {
 		case <-ctx.Done():
 			return fmt.Errorf("%w; whether it was applied is unknown: %w", permanent(failure), ctx.Err())
 		case <-limited.Done():
-			return fmt.Errorf("%w; whether it was applied is unknown, the server did not say within %v", permanent(failure),
+			return fmt.Errorf("%w; whether it was applied is unknown: the server did not answer within %v", permanent(failure),
 				resolveTimeout)
 		}
 	}
 }
 
-// outcome asks whether the generation is live through our switch, and rules out that it becomes so through a call made
-// before: it puts another fence in the place of the one that such a call needs.
+// outcome reports whether our switch has made the generation live. If not, it replaces the fence that the failed call
+// removes by another one, so that the call cannot be applied later.
 func (g *generation) outcome(ctx context.Context) (applied, certain bool, err error) {
 	entries, err := g.ix.look(ctx, g.name)
 	if err != nil {
@@ -199,14 +201,14 @@ func (g *generation) outcome(ctx context.Context) (applied, certain bool, err er
 	}
 	if g.kept != nil && !e.fencedBy(g.fence(), g.nextFence()) {
 		k, kept := e.keeping(g.names)
-		g.left = true // another process goes back to it
+		g.left = true // another process has begun a rollback to it
 		return kept && !k.replaced.Equal(g.kept.replaced), true, nil
 	}
 	if !e.fencedBy(g.nextFence()) {
 		err := g.ix.updateAliases(ctx, "fencing index "+g.name,
 			[]action{removeAlias(g.name, g.fence()), addAlias(g.name, g.nextFence(), hiddenDefinition())})
 		if hasStatus(err, http.StatusNotFound) {
-			return false, false, reindex.Temporary(err) // something has changed meanwhile
+			return false, false, reindex.Temporary(err) // the aliases have changed meanwhile
 		}
 		if err != nil {
 			return false, false, err
@@ -216,8 +218,8 @@ func (g *generation) outcome(ctx context.Context) (applied, certain bool, err er
 	return false, true, nil
 }
 
-// notApplied makes an error of the failure of a switch that certainly was not applied. If an alias was given or taken
-// away while the switch was planned, it can be planned again.
+// notApplied returns the error of a switch that was not applied. The error is temporary if someone added or removed an
+// alias while the switch was planned, since a new plan can succeed.
 func (g *generation) notApplied(ctx context.Context, failure error) error {
 	if err := g.fenced(ctx); err != nil {
 		return err
@@ -237,7 +239,7 @@ func (g *generation) notApplied(ctx context.Context, failure error) error {
 	return failure
 }
 
-// fencedOr returns the error of a newer run that has taken over, or err if there is none.
+// fencedOr returns the error of fenced if a newer run has taken over, and err otherwise.
 func (g *generation) fencedOr(ctx context.Context, err error) error {
 	if fenced := g.fenced(ctx); fenced != nil {
 		return fenced
@@ -245,8 +247,8 @@ func (g *generation) fencedOr(ctx context.Context, err error) error {
 	return err
 }
 
-// fenced returns an error that matches [reindex.ErrFenced] if a run with a fencing token that is not smaller has begun:
-// its index is there, or ours is not any more.
+// fenced returns an error that matches [reindex.ErrFenced] if a run with the same or a greater fencing token has begun:
+// there is a generation of that run, or ours is gone.
 func (g *generation) fenced(ctx context.Context) error {
 	if g.token == 0 {
 		return nil
@@ -259,13 +261,13 @@ func (g *generation) fenced(ctx context.Context) error {
 	if exists && !g.resumed(e) && g.newer(marked) == "" {
 		return nil
 	}
-	return fmt.Errorf("esindex: index %s was not published: %w", g.name, reindex.ErrFenced)
+	return fmt.Errorf("esindex: index %s did not become live: %w", g.name, reindex.ErrFenced)
 }
 
 // Abort implements [reindex.Generation]. After Commit it deletes the index that was live before, once no search uses it
-// (see Config.RetireDelay), unless this package did not make that index, somebody gave an alias to it, or
-// Config.KeepPrevious keeps it. Whatever becomes of it, the generation is not in use any more: what it fails to delete
-// is left to Reap.
+// (see Config.RetireDelay). That index stays if this package did not create it, if somebody added an alias to it, or if
+// Config.KeepPrevious keeps it. Even if Abort fails, the generation is no longer in use, and a later Reap deletes the
+// rest.
 func (g *generation) Abort(ctx context.Context) error {
 	switch {
 	case g.committed.Load():
@@ -286,13 +288,13 @@ func (g *generation) Abort(ctx context.Context) error {
 	return err
 }
 
-// isBlocked reports whether an index is blocked, as on a full disk. Some servers then change no aliases of it, for a
-// switch still under way neither, but delete it.
+// isBlocked reports whether an index is blocked, for instance because the disk is full. Some servers then refuse to
+// change its aliases, also for a switch still in progress, but let it be deleted.
 func isBlocked(err error) bool { return hasType(err, "cluster_block_exception") }
 
-// discard deletes a generation that is not live. Before, it removes the generation's fences, so that a switch still
-// under way cannot make it live. One that is live, or to which somebody gave an alias, stays. It reports whether the
-// generation is gone.
+// discard deletes a generation that is not live and reports whether it is gone. It first removes the generation's
+// fences, so that a switch still in progress cannot make it live. A generation that is live or kept, or to which
+// somebody added an alias, stays.
 func (ix *Index) discard(ctx context.Context, n names, index string) (bool, error) {
 	for {
 		entries, err := ix.look(ctx, index)
@@ -315,7 +317,7 @@ func (ix *Index) discard(ctx context.Context, n names, index string) (bool, erro
 		if len(ours) > 0 {
 			err := ix.updateAliases(ctx, "fencing index "+index, ours)
 			if hasStatus(err, http.StatusNotFound) {
-				continue // it went live, or away, meanwhile
+				continue // it became live or was deleted meanwhile
 			}
 			if err != nil && !isBlocked(err) {
 				return false, err
@@ -325,12 +327,12 @@ func (ix *Index) discard(ctx context.Context, n names, index string) (bool, erro
 			ix.leaveTo(ctx, index, further)
 			return false, nil
 		}
-		return true, ix.remove(ctx, index, "its run is over, and it is not live")
+		return true, ix.remove(ctx, index, "its run has ended and it is not live")
 	}
 }
 
-// leaveTo logs why an index is not deleted.
+// leaveTo logs that an index is not deleted because of its aliases.
 func (ix *Index) leaveTo(ctx context.Context, index string, theirs map[string]definition) {
-	ix.cfg.Logger.WarnContext(ctx, "an index that is out of use stays, as it bears an alias that somebody gave to it",
+	ix.cfg.Logger.WarnContext(ctx, "an unused index is not deleted, because somebody added an alias to it",
 		"index", index, "aliases", slices.Sorted(maps.Keys(theirs)))
 }

@@ -80,7 +80,8 @@ func documents(t *testing.T, ix *Index) map[string]json.RawMessage {
 		}
 	}
 	size := 10_000
-	if err := call(t.Context(), ix.transport, "searching", esapi.SearchRequest{Index: []string{ix.Alias(acme)}, Size: &size}, &answer); err != nil {
+	if err := call(t.Context(), ix.transport, "searching",
+		esapi.SearchRequest{Index: []string{ix.Alias(acme)}, Size: &size}, &answer); err != nil {
 		t.Fatal(err)
 	}
 	found := map[string]json.RawMessage{}
@@ -127,7 +128,8 @@ func TestEditsDuringRuns(t *testing.T) {
 			if applied == 0 {
 				t.Error("no change was replayed: the runs were not edited")
 			}
-			if found := documents(t, ix); !maps.EqualFunc(found, db.products, func(a, b json.RawMessage) bool { return bytes.Equal(a, b) }) {
+			found := documents(t, ix)
+			if !maps.EqualFunc(found, db.products, func(a, b json.RawMessage) bool { return bytes.Equal(a, b) }) {
 				t.Errorf("the index holds %d products, the database %d, or other ones", len(found), len(db.products))
 				for id, body := range db.products {
 					if !bytes.Equal(found[id], body) {

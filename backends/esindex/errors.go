@@ -19,18 +19,18 @@ import (
 	"productindex/reindex"
 )
 
-// typeBlocked is the server's name for an index or a cluster that takes no writes.
+// typeBlocked is the server's error type for an index or a cluster that accepts no writes.
 const typeBlocked = "cluster_block_exception"
 
-// typeNotFound is its name for an index that is not there, or is not an alias although one is required.
+// typeNotFound is the server's error type for a missing index, and for a name that is not an alias although the call
+// requires one.
 const typeNotFound = "index_not_found_exception"
 
-// ServerError is what the server answered when it refused a call. It is found with [errors.As] in the errors of this
-// package.
+// ServerError is an error answer of the server. The errors of this package wrap it; use [errors.As] to get it.
 type ServerError struct {
-	// Status is the HTTP status of the answer, or of a part of it.
+	// Status is the HTTP status of the answer, or of one item of a _bulk answer.
 	Status int
-	// Type is the server's name for the error, such as "cluster_block_exception"; empty if a proxy answered.
+	// Type is the server's error type, such as "cluster_block_exception"; empty if a proxy answered.
 	Type string
 	// Reason is the server's explanation; empty if it gave none.
 	Reason string
@@ -38,7 +38,7 @@ type ServerError struct {
 	retryAfter time.Duration
 }
 
-// Error is the reason and the status.
+// Error returns the type, the reason and the status.
 func (e *ServerError) Error() string {
 	if e.Type == "" {
 		return fmt.Sprintf("HTTP status %d (%s)", e.Status, http.StatusText(e.Status))
@@ -48,7 +48,7 @@ func (e *ServerError) Error() string {
 
 const maxReason = 600
 
-// shorten cuts a reason that is too long for a message: the server quotes whole values.
+// shorten truncates a reason to maxReason bytes: the server quotes whole values.
 func shorten(reason string) string {
 	if len(reason) <= maxReason {
 		return reason
@@ -56,8 +56,8 @@ func shorten(reason string) string {
 	return string(bytes.ToValidUTF8([]byte(reason[:maxReason]), nil)) + "…"
 }
 
-// temporary reports whether the same call can succeed later. A full disk shows as a block with status 429, but waiting
-// does not help. A snapshot ends by itself.
+// temporary reports whether the same call can succeed later. A full disk causes a block with status 429, which waiting
+// does not remove. A snapshot in progress ends by itself.
 func (e *ServerError) temporary() bool {
 	switch e.Type {
 	case typeBlocked:
@@ -73,7 +73,7 @@ func (e *ServerError) temporary() bool {
 	}
 }
 
-// hasType reports whether err is an answer of the server of one of these types.
+// hasType reports whether err is a [ServerError] of one of these types.
 func hasType(err error, types ...string) bool {
 	answer, ok := errors.AsType[*ServerError](err)
 	return ok && slices.Contains(types, answer.Type)
@@ -84,7 +84,7 @@ func hasStatus(err error, status int) bool {
 	return ok && answer.Status == status
 }
 
-// serverError makes an error of an answer that is one. A text in another form, such as a proxy's page, is left out.
+// serverError decodes an error answer. A body in another form, such as a proxy's page, is left out.
 func serverError(status int, header http.Header, text []byte) *ServerError {
 	e := &ServerError{Status: status, retryAfter: retryAfter(header)}
 	var body struct {
@@ -102,7 +102,7 @@ func serverError(status int, header http.Header, text []byte) *ServerError {
 	return e
 }
 
-// cause is an error in the server's form.
+// cause is the JSON form of an error in an answer.
 type cause struct {
 	Type     string `json:"type"`
 	Reason   string `json:"reason"`
@@ -118,7 +118,8 @@ func (c *cause) reason() string {
 	return shorten(c.Reason) + ": " + c.CausedBy.Reason
 }
 
-// retryAfter reads the header of that name: seconds, or a date (RFC 9110, 10.2.3).
+// retryAfter returns the delay in the Retry-After header, which holds seconds or a date (RFC 9110, section 10.2.3). It
+// returns 0 if there is none.
 func retryAfter(header http.Header) time.Duration {
 	value := header.Get("Retry-After")
 	if seconds, err := strconv.ParseUint(value, 10, 31); err == nil {
@@ -130,23 +131,23 @@ func retryAfter(header http.Header) time.Duration {
 	return 0
 }
 
-// unreadable: an answer with a status of success is not in the server's form.
+// unreadable is the error of an answer that has a status of success and cannot be decoded.
 type unreadable struct {
 	err error
-	cut bool // it begins as JSON does, so it was cut off on its way
+	cut bool // it is empty or begins like JSON, so it was cut off in transit
 }
 
 func (e *unreadable) Error() string {
 	if e.cut {
 		return "reading the answer: " + e.err.Error()
 	}
-	return "the answer is not JSON: the address is that of something else, or a proxy or a firewall in " +
+	return "the answer is not JSON: the address belongs to another service, or a proxy or a firewall in " +
 		"between has answered"
 }
 
 func (e *unreadable) Unwrap() error { return e.err }
 
-// PublicMessage is what callers of an API may see. See [reindex.Public].
+// PublicMessage returns a text that callers of an API may see. See [reindex.Public].
 func (e *unreadable) PublicMessage() string {
 	if e.cut {
 		return "the server's answer was cut off"
@@ -154,7 +155,7 @@ func (e *unreadable) PublicMessage() string {
 	return e.Error()
 }
 
-// decodeAnswer decodes an answer with a status of success.
+// decodeAnswer decodes an answer with a status of success. The error is an [unreadable].
 func decodeAnswer(text []byte, into any) error {
 	err := json.Unmarshal(text, into)
 	if err == nil {
@@ -164,9 +165,9 @@ func decodeAnswer(text []byte, into any) error {
 	return &unreadable{err: err, cut: len(start) == 0 || start[0] == '{' || start[0] == '['}
 }
 
-// lost reports whether err is of a connection that failed or an answer that was cut off, and not, say, of a
-// certificate, an address that is not valid, or a client that refuses the product. An error that is not known to pass
-// is not waited for: a host's own transport marks such errors as a [*reindex.TemporaryError].
+// lost reports whether err comes from a failed connection or an answer that was cut off. It reports false for other
+// errors, such as those of a certificate or of an address that is not valid: an unknown error is not retried. A host's
+// own transport can mark its errors as retryable with a [*reindex.TemporaryError].
 func lost(err error) bool {
 	if answer, ok := errors.AsType[*unreadable](err); ok {
 		return answer.cut
@@ -175,10 +176,10 @@ func lost(err error) bool {
 		return true
 	}
 	if outer, ok := errors.AsType[*url.Error](err); ok {
-		err = outer.Err // it has the methods of a net.Error, whatever it wraps
+		err = outer.Err // a url.Error is a net.Error, whatever it wraps
 	}
 	if op, ok := errors.AsType[*net.OpError](err); ok && op.Op == "remote error" {
-		return false // an alert of TLS
+		return false // a TLS alert
 	}
 	if _, ok := errors.AsType[net.Error](err); ok {
 		return true
@@ -199,7 +200,8 @@ func lost(err error) bool {
 		strings.Contains(text, "transport connection broken")
 }
 
-// classify wraps the error of a call as [reindex.Generation] asks for.
+// classify wraps the error of a call as [reindex.Generation] requires: a [*reindex.TemporaryError] if the call can
+// succeed later.
 func classify(ctx context.Context, what string, err error) error {
 	if err == nil {
 		return nil
@@ -217,7 +219,7 @@ func classify(ctx context.Context, what string, err error) error {
 	}
 }
 
-// unreachable marks an error of a connection, which names hosts, unless it has a text for callers of an API.
+// unreachable gives a connection error, whose text names hosts, a text that callers of an API may see.
 func unreachable(err error) error {
 	if _, ok := errors.AsType[*unreadable](err); ok {
 		return err
@@ -225,7 +227,7 @@ func unreachable(err error) error {
 	return reindex.Public(err, "the server cannot be reached")
 }
 
-// permanent strips the mark that a call can be made again.
+// permanent returns the error inside a [*reindex.TemporaryError], and any other error as it is.
 func permanent(err error) error {
 	if temporary, ok := errors.AsType[*reindex.TemporaryError](err); ok {
 		return temporary.Err

@@ -11,12 +11,12 @@ import (
 	"productindex/reindex"
 )
 
-// patience is how often a request is answered in the place of the server with a status of 500 and above, which mostly
-// passes, before its products may be to blame.
+// patience is the number of answers with a status of 500 or above, from something in front of the server, after which
+// the request's products may be the cause. Such answers are mostly temporary.
 const patience = 4
 
-// refusedOnTheWay reports whether something between us and the server has refused the request, and may do so again: a
-// firewall that does not like what a product says, for one.
+// refusedOnTheWay reports whether something in front of the server, such as a firewall, has refused the request and
+// would refuse it again.
 func (w writer) refusedOnTheWay(sent []reindex.Product, err error) bool {
 	key := fmt.Sprintf("%s %d %s", w.index, len(sent), sent[0].ID)
 	answer, ok := errors.AsType[*ServerError](err)
@@ -27,8 +27,8 @@ func (w writer) refusedOnTheWay(sent []reindex.Product, err error) bool {
 	return notByServer(err)
 }
 
-// notByServer reports whether something between us and the server has answered in its place, and refused the request: a
-// firewall that does not like what a product says, for one.
+// notByServer reports whether something in front of the server, such as a firewall, has refused the request. Statuses
+// that do not depend on the products do not count.
 func notByServer(err error) bool {
 	if answer, ok := errors.AsType[*unreadable](err); ok {
 		return !answer.cut
@@ -43,26 +43,29 @@ func notByServer(err error) bool {
 	}, answer.Status)
 }
 
-// blame finds out whether a request was refused for its products: then a request without them passes.
+// blame finds out whether a request was refused because of its products, in which case a request without them succeeds.
+// The error then matches [reindex.ErrRefused].
 func (w writer) blame(ctx context.Context, what string, refusal error) error {
 	if err := w.tryWrite(ctx); err != nil {
 		return err
 	}
-	return reindex.Public(fmt.Errorf("esindex: %s: %w, or by something in between such as a firewall: %w", what,
+	return reindex.Public(fmt.Errorf("esindex: %s: %w, by the server or by something in front of it such as "+
+		"a firewall: %w", what,
 		reindex.ErrRefused, refusal),
 		"the product was refused by something in front of the index, such as a firewall"+status(refusal))
 }
 
-// refusals counts how often each request was refused on its way, in a row. It is safe for concurrent use.
+// refusals counts the consecutive refusals of each request by something in front of the server. It is safe for
+// concurrent use.
 type refusals struct {
 	mu     sync.Mutex
 	counts map[string]int
 }
 
-// maxRefusals is of how many requests that is known. Those of runs that have failed are never asked for again.
+// maxRefusals is the number of requests that are counted. The counts of failed runs would otherwise accumulate.
 const maxRefusals = 1000
 
-// add counts one more refusal of the request and returns how many there were.
+// add counts a refusal of the request and returns the number of refusals so far.
 func (r *refusals) add(request string) int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -73,7 +76,7 @@ func (r *refusals) add(request string) int {
 	return r.counts[request]
 }
 
-// forget begins the count of the request anew.
+// forget resets the count of the request.
 func (r *refusals) forget(request string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

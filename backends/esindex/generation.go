@@ -16,39 +16,39 @@ import (
 	"productindex/reindex"
 )
 
-// generation is one index in the making.
+// generation is an index that a run fills, or a kept index that a rollback has opened.
 type generation struct {
 	ix         *Index
 	names      names
 	name       string
-	before     target                // what the alias stood for at Begin
+	before     target                // the indexes that the alias pointed to at Begin
 	token      int64                 // the run's fencing token; 0 if it has none
 	seen       map[string]entry      // during Begin, the generations of the tenant
-	templated  map[string]definition // the aliases that templates gave to the index, which it gets when it goes live
+	templated  map[string]definition // the aliases that templates added to the index, which Commit restores
 	found      map[string]any        // the settings that the index was created with
-	restore    map[string]any        // those of them that are other ones while it is loaded
-	unsearched []string              // fields that the index keeps and does not search
+	restore    map[string]any        // those of them that differ during the load
+	unsearched []string              // fields that are stored but not searched
 	survey     survey
 	fences     atomic.Int32
 	committed  atomic.Bool
-	retired    []string // the indexes that the switch has put out of use
+	retired    []string // the indexes that are no longer used after the switch
 	pulse      pulse
 
 	marking   sync.Mutex
-	documents *int64 // counted by Seal, for the mark
+	documents *int64 // the count of Seal, for the mark
 
-	steps  int // of Seal that are done
+	steps  int // the number of steps of Seal that are done
 	sealed reindex.Sealed
-	edited bool // since the last refresh
+	edited bool // edited since the last refresh
 
-	kept *keeping // of an index that is gone back to; nil of a new one
-	left bool     // it was, and the index is kept
+	kept *keeping // of a kept index in a rollback; nil for a new index
+	left bool     // the rollback has ended without a switch, and the index stays kept
 	over sync.Once
 }
 
-// fence is an alias of this generation alone. The switch removes it in the same atomic call and fails if it is not
-// there. So a switch whose answer was lost, and which may still be under way, can be ruled out for ever by removing the
-// fence before it. Writes go to the first fence.
+// fence returns the name of the generation's current fence, an alias of its index alone. The switch removes the fence
+// in the same atomic call and fails if it is missing. So removing the fence rules out a switch whose answer was lost
+// and that may still be in progress. Writes of the load go to the first fence.
 func (g *generation) fence() string {
 	if n := g.fences.Load(); n > 0 {
 		return g.name + commitMark + strconv.Itoa(int(n))
@@ -61,12 +61,12 @@ func (g *generation) writeAlias() string { return g.name + writeMark }
 // Name returns the name of the generation's index.
 func (g *generation) Name() string { return g.name }
 
-// Seal implements [reindex.Generation]. It makes everything durable, sets the settings that were off while loading,
-// waits for the replicas that the host asked for, and counts. If it is called again it goes on with the step that
-// failed, or begins anew after an Edit.
+// Seal implements [reindex.Generation]. It makes all writes durable, restores the settings that differ during the load,
+// waits for the replicas that the host asked for, and counts the products. Another call continues with the step that
+// failed, or starts again after an Edit.
 //
-// A live index that cannot be counted, as it is closed, blocked or lacks shards, counts with as many products as it had
-// when it was sealed: what Edit and [Index.Update] have added and removed since is not in that number.
+// If the live index cannot be counted because it is closed, blocked or lacks shards, Seal uses the number of products
+// from when it was sealed, without the later changes of Edit and [Index.Update].
 func (g *generation) Seal(ctx context.Context) (reindex.Sealed, error) {
 	if err := ctx.Err(); err != nil {
 		return reindex.Sealed{}, err
@@ -96,14 +96,14 @@ func (g *generation) flush(ctx context.Context) error {
 	return call(ctx, g.ix.transport, "flushing index "+g.name, req, nil)
 }
 
-// restoreSettings sets the settings that are other ones during the load. How many copies writes wait for comes last:
-// there have to be as many.
+// restoreSettings restores the settings that differ during the load. The number of shard copies that writes wait for
+// comes last, since that many copies must exist first.
 func (g *generation) restoreSettings(ctx context.Context) error {
 	first, last := apart(g.restore, activeShards)
 	return g.set(ctx, first, last)
 }
 
-// apart returns the settings without one of them, and that one alone.
+// apart splits the settings into the named one and all others.
 func apart(settings map[string]any, name string) (others, alone map[string]any) {
 	others, alone = maps.Clone(settings), map[string]any{}
 	if value, set := others[name]; set {
@@ -113,14 +113,14 @@ func apart(settings map[string]any, name string) (others, alone map[string]any) 
 	return others, alone
 }
 
-// set sets settings, one group after the other.
+// set applies groups of settings, one call for each group.
 func (g *generation) set(ctx context.Context, groups ...map[string]any) error {
 	for _, settings := range groups {
 		if len(settings) == 0 {
 			continue
 		}
 		req := esapi.IndicesPutSettingsRequest{Index: []string{g.name}, Body: jsonBody(settings)}
-		if err := call(ctx, g.ix.transport, "setting the settings of index "+g.name, req, nil); err != nil {
+		if err := call(ctx, g.ix.transport, "changing the settings of index "+g.name, req, nil); err != nil {
 			return err
 		}
 	}
@@ -140,10 +140,10 @@ func (g *generation) countDocuments(ctx context.Context) (err error) {
 	return err
 }
 
-// noteDocuments keeps the number of products with the index: it is there when the index itself cannot be read any more.
-// Later changes do not correct it, as that would take a change of the index's mappings for each.
+// noteDocuments stores the number of products in the mark, which can be read even if the index itself cannot. Later
+// changes do not update the number: each would need a change of the index's mappings.
 func (g *generation) noteDocuments(ctx context.Context) error {
-	if g.kept != nil { // the mark is that of its run
+	if g.kept != nil { // the mark belongs to the run that built the index
 		return nil
 	}
 	counted := g.sealed.Documents
@@ -158,10 +158,10 @@ func (g *generation) countLive(ctx context.Context) (err error) {
 	return err
 }
 
-// errPartial: some shards of an index did not answer.
+// errPartial means that some shards of an index did not answer.
 var errPartial = errors.New("some of its shards did not answer")
 
-// count counts the documents of one index. All of its shards have to answer.
+// count returns the number of products in one index. It returns an error unless all shards answer.
 func (ix *Index) count(ctx context.Context, index string) (int64, error) {
 	var answer struct {
 		Count  int64
@@ -179,9 +179,9 @@ func (ix *Index) count(ctx context.Context, index string) (int64, error) {
 	return answer.Count, nil
 }
 
-// countLive counts the products in the tenant's live index, without regard to a filter of its alias; -1 if nothing is
-// live. Of an index that cannot be counted it takes the number that was noted when it was sealed; unknown is why there
-// is none.
+// countLive returns the number of products in the tenant's live index, whatever the filter of the alias, or -1 if there
+// is no live index. For an index that cannot be counted it uses the number in the mark; if the mark has none, unknown
+// is the reason.
 func (ix *Index) countLive(ctx context.Context, n names) (sum int64, unknown, err error) {
 	t, err := ix.behind(ctx, n)
 	switch {
@@ -199,21 +199,22 @@ func (ix *Index) countLive(ctx context.Context, n names) (sum int64, unknown, er
 		case err == nil:
 			sum += count
 		case hasType(err, typeNotFound):
-			return 0, nil, reindex.Temporary(err) // it went away since
+			return 0, nil, reindex.Temporary(err) // it was deleted meanwhile
 		case !uncountable(err):
 			return 0, nil, err
 		case m != nil && m.Documents != nil:
-			ix.cfg.Logger.WarnContext(ctx, "the live index cannot be counted, it had so many products when it was sealed",
+			ix.cfg.Logger.WarnContext(ctx, "cannot count the live index; using the number of products from when it was sealed",
 				"index", index, "products", *m.Documents, "error", err)
 			sum += *m.Documents
 		default:
-			unknown = fmt.Errorf("%w; how many products it had was not noted", permanent(err))
+			unknown = fmt.Errorf("%w; its mark has no number of products", permanent(err))
 		}
 	}
 	return sum, unknown, nil
 }
 
-// uncountable reports whether err is of the index itself, and not of the way to the server.
+// uncountable reports whether err is caused by the index itself rather than by the connection or the load of the
+// server.
 func uncountable(err error) bool {
 	if err == nil {
 		return false
@@ -228,13 +229,14 @@ func uncountable(err error) bool {
 	case !temporary:
 		return true
 	}
-	return hasType(err, "search_phase_execution_exception", "no_shard_available_action_exception", "unavailable_shards_exception")
+	return hasType(err, "search_phase_execution_exception", "no_shard_available_action_exception",
+		"unavailable_shards_exception")
 }
 
-// replicaInterval is how often Seal looks whether the replicas are there.
+// replicaInterval is the interval at which Seal checks the replicas.
 const replicaInterval = 200 * time.Millisecond
 
-// awaitReplicas waits until every copy of every shard is there, if the host has asked for replicas.
+// awaitReplicas waits until every shard copy is available, if the host has asked for replicas.
 func (g *generation) awaitReplicas(ctx context.Context) error {
 	if !g.ix.settings.wait {
 		return nil
@@ -259,14 +261,15 @@ func (g *generation) awaitReplicas(ctx context.Context) error {
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-limit.C:
-			text := fmt.Sprintf("%d of the %d shard copies that its settings ask for, after %v; add nodes or set number_of_replicas lower",
+			text := fmt.Sprintf("%d of the %d shard copies that its settings ask for, after %v; add nodes or lower "+
+				"number_of_replicas",
 				answer.Shards.Successful, answer.Shards.Total, g.ix.cfg.ReplicaTimeout)
 			return reindex.Public(fmt.Errorf("esindex: index %s has %s", g.name, text), "the index has "+text)
 		}
 	}
 }
 
-// end notes that the generation is no longer in use.
+// end marks the generation as no longer in use by this process.
 func (g *generation) end() {
 	g.over.Do(func() {
 		g.pulse.stop()

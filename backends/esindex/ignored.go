@@ -8,12 +8,12 @@ import (
 	"github.com/elastic/go-elasticsearch/v8/esapi"
 )
 
-// ignoredAtMost is how many names of ignored values are looked at.
+// ignoredAtMost is the largest number of names of ignored fields that are examined.
 const ignoredAtMost = 10_000
 
-// countIgnored counts the fields that the index ignores as it has too many. The server notes with each product which of
-// its values it has ignored, also those that do not fit their field: these fields are in the mapping, the others are
-// not.
+// countIgnored counts the fields that the index ignores because it has reached its limit of fields. In each product the
+// server lists the fields whose values it has ignored, including values of the wrong type. Those fields are in the
+// mapping; the fields beyond the limit are not, so only they are counted.
 func (g *generation) countIgnored(ctx context.Context) error {
 	if fmt.Sprint(g.found[ignoreBeyondLimit]) != "true" {
 		return nil
@@ -38,18 +38,19 @@ func (g *generation) countIgnored(ctx context.Context) error {
 	err := call(ctx, g.ix.transport, "counting the ignored fields of index "+g.name, req, &ignored)
 	names := ignored.Aggregations.Names
 	switch {
-	case err != nil && !isTemporary(err): // 8.14
+	case err != nil && !isTemporary(err): // Elasticsearch 8.14
 		g.sealed.Ignored = -1
-		g.ix.cfg.Logger.WarnContext(ctx, "how many fields are ignored is not known", "index", g.name, "error", err)
+		g.ix.cfg.Logger.WarnContext(ctx, "cannot count the ignored fields", "index", g.name, "error", err)
 		return ctx.Err()
 	case err != nil:
 		return err
 	case ignored.Hits.Total.Value == 0:
 		g.sealed.Ignored = 0
 		return nil
-	case len(names.Buckets) == 0: // 8.13
+	case len(names.Buckets) == 0: // Elasticsearch 8.13
 		g.sealed.Ignored = -1
-		g.ix.cfg.Logger.WarnContext(ctx, "fields of some products are ignored, how many is not known", "index", g.name)
+		g.ix.cfg.Logger.WarnContext(ctx, "some products have ignored fields, but the server does not list them", "index",
+			g.name)
 		return nil
 	}
 	var known struct {

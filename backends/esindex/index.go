@@ -15,23 +15,23 @@ import (
 
 // Index is a [reindex.Indexer] over Elasticsearch or OpenSearch, with the capabilities [reindex.Limiter],
 // [reindex.Reaper], [reindex.DocCounter], [reindex.Rollbacker], [reindex.Updater] and [reindex.Settler]; its
-// generations are [reindex.Editor]s. It is safe for concurrent use. Several processes may have one of the same prefix:
-// of two runs of one tenant that end, the later one fails.
+// generations are [reindex.Editor]s. It is safe for concurrent use. Several processes may use the same prefix: if two
+// runs of a tenant overlap, the one that commits later fails.
 type Index struct {
 	transport esapi.Transport
 	cfg       Config
 	settings  settings
 	mappings  mappings
-	aliases   map[string]definition // of the host, with the place for the tenant
-	owner     string                // marks the generations of this Index
+	aliases   map[string]definition // from Config.Aliases, with {tenant} in the names
+	owner     string                // identifies this Index in marks
 	now       func() time.Time
-	idle      time.Duration // how long an old index stays that searches have open
+	idle      time.Duration // the longest wait for searches in a replaced index
 	abilities abilities
 	refusals  refusals
 
 	mu         sync.Mutex
-	open       map[string]int      // the names of the generations that are in use, and by how many
-	unsearched map[string][]string // by tenant, fields learned since its last generation that went live
+	open       map[string]int      // the generations in use by this process, with the number of users
+	unsearched map[string][]string // by tenant, the fields learned since the last switch
 }
 
 var (
@@ -41,8 +41,8 @@ var (
 	_ reindex.DocCounter = (*Index)(nil)
 )
 
-// New returns an Index that talks to the server through t. A nil cfg means the defaults. It does not call the server.
-// The error names every setting that is invalid.
+// New returns an Index that calls the server through t. A nil cfg means the defaults. New does not call the server. The
+// error names every setting that is not valid.
 func New(t esapi.Transport, cfg *Config) (*Index, error) {
 	c := cfg.withDefaults()
 	settings, errSettings := parseSettings(c.Settings)
@@ -68,18 +68,18 @@ const (
 	limitBytes = 2 << 20
 )
 
-// Limits implements [reindex.Limiter]: requests of some megabytes, which Elasticsearch indexes fastest, and far less
-// than a server takes by default (http.max_content_length, 100 MB, and a tenth of its heap for all writes at once).
+// Limits implements [reindex.Limiter]. Elasticsearch indexes requests of a few megabytes fastest; they are also far
+// below the server's default limits (100 MB per request in http.max_content_length, a tenth of the heap for all
+// writes).
 func (ix *Index) Limits() reindex.Limits {
 	return reindex.Limits{MaxDocs: limitDocs, MaxBytes: limitBytes, MaxInFlight: 8}
 }
 
-// Alias returns the name under which the tenant's products are searched. Until the first run has succeeded there is
-// nothing of that name.
+// Alias returns the name under which the tenant's products are searched. The alias does not exist before the first run
+// has succeeded.
 func (ix *Index) Alias(tenant string) string { return aliasName(ix.cfg.Prefix, tenant) }
 
-// DocCount implements [reindex.DocCounter]. It counts the products in the live index, without regard to a filter of the
-// alias.
+// DocCount implements [reindex.DocCounter]. It counts the products in the live index, whatever the filter of the alias.
 func (ix *Index) DocCount(ctx context.Context, tenant string) (int64, error) {
 	if err := reindex.CheckTenant(tenant); err != nil {
 		return 0, err
@@ -94,7 +94,7 @@ func (ix *Index) DocCount(ctx context.Context, tenant string) (int64, error) {
 	return count, nil
 }
 
-// setOpen notes whether the generation is in use.
+// setOpen adds a user of the generation in this process, or removes one.
 func (ix *Index) setOpen(name string, open bool) {
 	ix.mu.Lock()
 	defer ix.mu.Unlock()

@@ -10,16 +10,16 @@ import (
 	"productindex/reindex"
 )
 
-// run is an alias of a generation with a fencing token: whose it is. It is there until the switch, which removes it, or
-// until another process resumes the generation. Whatever the process that had it before does in one step with it fails
-// then.
+// run returns the name of the run alias, which holds the fencing token of the run that owns the generation. The index
+// has this alias until the switch removes it or another process resumes the generation. From then on, every call of the
+// earlier owner that also removes the alias fails.
 func (g *generation) run() string { return runAlias(g.name, g.token) }
 
 func runAlias(index string, token int64) string {
 	return index + runMark + strconv.FormatInt(token, tokenBase)
 }
 
-// ownAliases are those with which the index is made.
+// ownAliases returns the aliases with which the index is created.
 func (g *generation) ownAliases() map[string]any {
 	own := map[string]any{g.fence(): hiddenDefinition()}
 	if g.token > 0 {
@@ -28,13 +28,13 @@ func (g *generation) ownAliases() map[string]any {
 	return own
 }
 
-// load is what a process has to know that resumes a generation.
+// load is the state of a load that another process needs to resume the generation.
 type load struct {
 	Templated map[string]definition `json:"templated,omitempty"`
 	Restore   map[string]any        `json:"restore,omitempty"`
 }
 
-// noteLoad keeps with the index what a process has to know that resumes it.
+// noteLoad stores the state of the load in the mark, for a process that resumes the generation.
 func (g *generation) noteLoad(ctx context.Context) error {
 	if g.token == 0 {
 		return nil
@@ -42,18 +42,19 @@ func (g *generation) noteLoad(ctx context.Context) error {
 	return g.writeMark(ctx)
 }
 
-// tokenBase keeps the names of aliases short enough for the server, whatever the token.
+// tokenBase is the base in which alias names hold numbers. It keeps the names within the server's limit, whatever the
+// token.
 const tokenBase = 36
 
-// The marks in the names of aliases of one generation alone, see fence and run.
+// The parts of the names of a generation's own aliases; see fence and run.
 const (
 	runMark    = ".run"
 	writeMark  = ".write"
 	commitMark = ".commit"
 )
 
-// token returns the fencing token of the run that has the index: that of its mark, or a greater one of a run that has
-// resumed it.
+// token returns the fencing token of the run that owns the index: the token in its mark, or a greater one in the alias
+// of a run that has resumed it.
 func (e entry) token(index string) int64 {
 	token := int64(0)
 	if m := e.Mappings.Meta.Mark; m != nil {
@@ -69,7 +70,7 @@ func (e entry) token(index string) int64 {
 	return token
 }
 
-// olderThan reports whether the index is of a run that was over when the one with this token began.
+// olderThan reports whether the index belongs to a run with a smaller token than this one.
 func (e entry) olderThan(index string, token int64) bool {
 	has := e.token(index)
 	return 0 < has && has < token
@@ -78,7 +79,7 @@ func (e entry) olderThan(index string, token int64) bool {
 // resumed reports whether another process has resumed the generation.
 func (g *generation) resumed(e entry) bool { return g.token > 0 && e.token(g.name) > g.token }
 
-// endLoad refuses from here on what others write who have joined, whatever their process did in the meantime.
+// endLoad replaces the write alias by the next fence. From then on, writes by processes that have joined the load fail.
 func (g *generation) endLoad(ctx context.Context) error {
 	if err := ctx.Err(); err != nil || g.token == 0 || g.fences.Load() > 0 {
 		return err
@@ -89,31 +90,32 @@ func (g *generation) endLoad(ctx context.Context) error {
 	}
 	e := entries[g.name]
 	if _, open := e.Aliases[g.writeAlias()]; open {
-		actions := append(g.confirm(), removeAlias(g.name, g.writeAlias()), addAlias(g.name, g.nextFence(), hiddenDefinition()))
+		actions := append(g.confirm(), removeAlias(g.name, g.writeAlias()),
+			addAlias(g.name, g.nextFence(), hiddenDefinition()))
 		if err := g.ix.updateAliases(ctx, "ending the load of index "+g.name, actions); err != nil {
 			return g.fencedOr(ctx, reindex.Temporary(err))
 		}
 	} else if _, moved := e.Aliases[g.nextFence()]; !moved || g.resumed(e) {
-		return g.fencedOr(ctx, fmt.Errorf("esindex: index %s is not as it was: %w", g.name, reindex.ErrFenced))
+		return g.fencedOr(ctx, fmt.Errorf("esindex: the aliases of index %s have changed: %w", g.name, reindex.ErrFenced))
 	}
 	g.fences.Add(1)
 	return nil
 }
 
-// confirm is what makes a call fail if another process has resumed the generation, and changes nothing otherwise.
+// confirm returns actions that fail a call if another process has resumed the generation, and change nothing otherwise.
 func (g *generation) confirm() []action {
 	return []action{removeAlias(g.name, g.run()), addAlias(g.name, g.run(), hiddenDefinition())}
 }
 
-// nextFence is the fence that comes after the one that is there.
+// nextFence returns the name of the fence after the current one.
 func (g *generation) nextFence() string {
 	next := &generation{name: g.name}
 	next.fences.Store(g.fences.Load() + 1)
 	return next.fence()
 }
 
-// Join implements [reindex.Joiner]. Fields that the index would have to know from its start reject the products that
-// have them.
+// Join implements [reindex.Joiner]. A process that has joined cannot start a new generation. If a product has a field
+// that must be in the mappings from the start (see [DefaultMappings]), the Writer rejects the product.
 func (ix *Index) Join(ctx context.Context, tenant, generation string) (reindex.Writer, error) {
 	if err := reindex.CheckTenant(tenant); err != nil {
 		return nil, err
@@ -138,11 +140,11 @@ func (ix *Index) Join(ctx context.Context, tenant, generation string) (reindex.W
 	return j, nil
 }
 
-// joined writes into a generation that another process has begun, for as long as that one's load goes on.
+// joined writes to a generation that another process has begun, until that process ends the load.
 type joined struct{ writer writer }
 
 func (j *joined) fenced() error {
-	return fmt.Errorf("esindex: index %s takes no more products: %w", j.writer.index, reindex.ErrFenced)
+	return fmt.Errorf("esindex: index %s accepts no more products: %w", j.writer.index, reindex.ErrFenced)
 }
 
 // Write implements [reindex.Writer].
@@ -158,8 +160,8 @@ func (j *joined) Write(ctx context.Context, batch []reindex.Product) error {
 	return err
 }
 
-// Flush implements [reindex.Writer]. The answer to a write says what became of each product: there is nothing to wait
-// for.
+// Flush implements [reindex.Writer]. It has nothing to wait for, since the answer to a write has the result of each
+// product.
 func (j *joined) Flush(ctx context.Context) ([]reindex.ItemError, error) { return nil, ctx.Err() }
 
 // Resume implements [reindex.Resumer]. A generation that was begun without a fencing token cannot be resumed.
@@ -196,10 +198,11 @@ func (ix *Index) Resume(ctx context.Context, tenant, name string) (reindex.Gener
 	return g, nil
 }
 
-// resumable returns why an index cannot be resumed.
+// resumable returns an error if the index cannot be resumed.
 func (g *generation) resumable(e entry, exists bool) error {
 	m := e.Mappings.Meta.Mark
-	ours := exists && m != nil && m.Prefix == g.names.prefix && m.Tenant == g.names.tenant && isGeneration(g.names.live, g.name)
+	ours := exists && m != nil && m.Prefix == g.names.prefix && m.Tenant == g.names.tenant &&
+		isGeneration(g.names.live, g.name)
 	switch {
 	case ours && (e.published(g.names, g.name) || e.isKept(g.names)):
 		return fmt.Errorf("esindex: index %s: %w", g.name, reindex.ErrCommitted)
@@ -211,8 +214,8 @@ func (g *generation) resumable(e entry, exists bool) error {
 	return nil
 }
 
-// seize makes the generation this process's, in one step: what the one before does in one step with its own alias, or
-// with the last fence, fails from here on. Writers that have joined go on.
+// seize makes this process the owner of the generation, in one step: it replaces the run alias and the last fence. From
+// then on, every call of the earlier owner that removes one of them fails. Writers that have joined can continue.
 func (g *generation) seize(ctx context.Context, e entry) error {
 	actions := []action{addAlias(g.name, g.run(), hiddenDefinition())}
 	for alias := range e.Aliases {
@@ -232,7 +235,7 @@ func (g *generation) seize(ctx context.Context, e entry) error {
 	}
 	err := g.ix.updateAliases(ctx, "resuming index "+g.name, actions)
 	if hasStatus(err, http.StatusNotFound) {
-		return reindex.Temporary(err) // it went live, away, or to another process meanwhile
+		return reindex.Temporary(err) // it became live, was deleted, or was resumed by another process meanwhile
 	}
 	return err
 }

@@ -10,15 +10,15 @@ import (
 	"time"
 )
 
-// keeping is what an alias notes of a generation that was live and is kept. The switch that replaces the generation
-// adds the alias, so that the note is there from that step on, also if nobody can write to the index any more.
+// keeping is the content of the alias that makes a replaced generation a kept one. The switch that replaces the
+// generation adds the alias, so the record exists from that step on, even if the index no longer accepts writes.
 type keeping struct {
 	alias     string
 	replaced  time.Time
-	documents int64 // when it was replaced; -1: not known, or edited since
+	documents int64 // the number of products when it was replaced; -1: not known, or edited since
 }
 
-// keptAlias is the alias that notes it.
+// keptAlias returns the name of that alias.
 func (n names) keptAlias(replaced time.Time, documents int64) string {
 	count := ""
 	if documents >= 0 {
@@ -27,7 +27,7 @@ func (n names) keptAlias(replaced time.Time, documents int64) string {
 	return n.kept + strconv.FormatInt(replaced.UnixMilli(), tokenBase) + "." + count
 }
 
-// keeping returns the note of the index if it is kept.
+// keeping returns the record in the index's alias, if the index is kept.
 func (e entry) keeping(n names) (keeping, bool) {
 	for alias := range e.Aliases {
 		text, ok := strings.CutPrefix(alias, n.kept)
@@ -48,13 +48,13 @@ func (e entry) keeping(n names) (keeping, bool) {
 	return keeping{}, false
 }
 
-// isKept reports whether the index is kept to go back to.
+// isKept reports whether the index is a kept generation.
 func (e entry) isKept(n names) bool {
 	_, ok := e.keeping(n)
 	return ok
 }
 
-// keptIndex is an index that is kept.
+// keptIndex is the index of a kept generation.
 type keptIndex struct {
 	keeping
 
@@ -62,7 +62,7 @@ type keptIndex struct {
 	entry entry
 }
 
-// keptAmong returns those of the indexes that are kept and not live, the one that was replaced last first.
+// keptAmong returns those of the indexes that are kept and not live, the latest replaced first.
 func (n names) keptAmong(entries map[string]entry) (all []keptIndex) {
 	for index, e := range entries {
 		if k, ok := e.keeping(n); ok && !e.published(n, index) {
@@ -75,13 +75,14 @@ func (n names) keptAmong(entries map[string]entry) (all []keptIndex) {
 	return all
 }
 
-// kept returns the indexes that are kept.
+// kept returns the tenant's kept indexes, the latest replaced first.
 func (ix *Index) kept(ctx context.Context, n names) ([]keptIndex, error) {
 	entries, err := ix.look(ctx, n.live, n.live+"-*")
 	return n.keptAmong(entries), err
 }
 
-// beyond returns those of the kept indexes that are too old, or more than limit. One that is open to go back to stays.
+// beyond returns those of the kept indexes that are older than Config.KeepFor or come after the first limit ones,
+// except for those that a rollback has open.
 func (ix *Index) beyond(all []keptIndex, limit int) (out []keptIndex) {
 	for i, k := range all {
 		old := ix.cfg.KeepFor > 0 && ix.now().Sub(k.replaced) >= ix.cfg.KeepFor
@@ -92,14 +93,14 @@ func (ix *Index) beyond(all []keptIndex, limit int) (out []keptIndex) {
 	return out
 }
 
-// release ends the keeping of the indexes that Config does not keep any longer, and returns their names.
+// release removes the kept alias of each index that Config no longer keeps, and returns the names of these indexes.
 func (ix *Index) release(ctx context.Context, n names) (released []string, err error) {
 	all, err := ix.kept(ctx, n)
 	if err != nil {
 		return nil, err
 	}
 	for _, k := range ix.beyond(all, ix.cfg.KeepPrevious) {
-		what := "ending the time for which index " + k.index + " is kept"
+		what := "ending the keeping of index " + k.index
 		if err := ix.updateAliases(ctx, what, []action{dropAlias(k.index, k.alias)}); err != nil {
 			return released, err
 		}
@@ -108,7 +109,7 @@ func (ix *Index) release(ctx context.Context, n names) (released []string, err e
 	return released, nil
 }
 
-// planKept lets the indexes that are live become ones to go back to, up to limit, and takes older ones out of use.
+// planKept adds the actions that turn the live indexes into kept ones, and that release the kept ones beyond limit.
 func (g *generation) planKept(ctx context.Context, now target, limit int, s *switchOver) error {
 	if limit == 0 {
 		s.retired = now.sorted()
@@ -121,7 +122,7 @@ func (g *generation) planKept(ctx context.Context, now target, limit int, s *swi
 	all = slices.DeleteFunc(all, func(k keptIndex) bool { return k.index == g.name })
 	replaced := g.ix.now()
 	if len(all) > 0 && !replaced.After(all[0].replaced) {
-		replaced = all[0].replaced.Add(time.Millisecond) // whatever the clocks say, it was replaced later
+		replaced = all[0].replaced.Add(time.Millisecond) // keep the order, even if the clocks of two processes differ
 	}
 	for _, k := range g.ix.beyond(all, max(0, limit-len(now.indexes))) {
 		s.actions = append(s.actions, dropAlias(k.index, k.alias))
@@ -129,7 +130,7 @@ func (g *generation) planKept(ctx context.Context, now target, limit int, s *swi
 	}
 	for _, index := range now.sorted() {
 		if k, before := now.indexes[index].keeping(g.names); before {
-			s.actions = append(s.actions, dropAlias(index, k.alias)) // somebody has put it live again
+			s.actions = append(s.actions, dropAlias(index, k.alias)) // somebody has made it live again
 		}
 		alias := g.names.keptAlias(replaced, g.ix.countToKeep(ctx, index))
 		s.actions = append(s.actions, addAlias(index, alias, hiddenDefinition()))
@@ -137,7 +138,7 @@ func (g *generation) planKept(ctx context.Context, now target, limit int, s *swi
 	return nil
 }
 
-// countToKeep returns how many products an index holds that is about to be replaced, -1 if that cannot be found out.
+// countToKeep returns the number of products in an index that is about to be replaced, or -1 if it cannot be counted.
 func (ix *Index) countToKeep(ctx context.Context, index string) int64 {
 	err := ix.refresh(ctx, index)
 	if err == nil {
@@ -146,19 +147,21 @@ func (ix *Index) countToKeep(ctx context.Context, index string) int64 {
 			return count
 		}
 	}
-	ix.cfg.Logger.WarnContext(ctx, "the live index cannot be counted, it is kept as it is", "index", index, "error", err)
+	ix.cfg.Logger.WarnContext(ctx, "cannot count the live index; it is kept without a number of products", "index",
+		index, "error", err)
 	return -1
 }
 
-// holds returns an error if the index does not answer searches, or has lost products since it was replaced.
+// holds returns an error if the index cannot be searched, or holds fewer products than when it was replaced. It takes
+// the result of count.
 func (k *keptIndex) holds(count int64, err error) error {
 	switch {
 	case hasType(err, "index_closed_exception"):
-		return fmt.Errorf("it is closed, open it first: %w", permanent(err))
+		return fmt.Errorf("it is closed; open it first: %w", permanent(err))
 	case err != nil && !uncountable(err):
 		return err
 	case hasType(err, typeBlocked):
-		return fmt.Errorf("it takes no searches: %w", permanent(err))
+		return fmt.Errorf("it is blocked for searches: %w", permanent(err))
 	case err != nil:
 		return damaged(permanent(err))
 	case count < k.documents:

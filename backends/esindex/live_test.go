@@ -39,12 +39,18 @@ func TestBrokenLiveIndex(t *testing.T) {
 		settings string
 		hurt     func(t *testing.T, ix *Index, index string)
 	}{
-		{"closed", `{}`, func(t *testing.T, ix *Index, index string) { must(t, ix, http.MethodPost, "/"+index+"/_close", "") }},
+		{
+			"closed", `{}`,
+			func(t *testing.T, ix *Index, index string) { must(t, ix, http.MethodPost, "/"+index+"/_close", "") },
+		},
 		{"not to be read", `{}`, func(t *testing.T, ix *Index, index string) {
 			must(t, ix, http.MethodPut, "/"+index+"/_settings", `{"index.blocks.read":true}`)
 		}},
 		{"red", `{"number_of_shards":1}`, func(t *testing.T, ix *Index, index string) { redden(t, server, ix, index) }},
-		{"partly red", `{"number_of_shards":2}`, func(t *testing.T, ix *Index, index string) { redden(t, server, ix, index) }},
+		{
+			"partly red", `{"number_of_shards":2}`,
+			func(t *testing.T, ix *Index, index string) { redden(t, server, ix, index) },
+		},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			ix := open(t, func(c *Config) { c.Settings = []byte(test.settings) })
@@ -82,7 +88,8 @@ func TestBrokenLiveIndex(t *testing.T) {
 func TestLiveIndexOfUnknownSize(t *testing.T) {
 	ix := open(t, nil)
 	old := publish(t, ix, 20, "1")
-	must(t, ix, http.MethodPut, "/"+old+"/_mapping", `{"_meta":{"productindex":{"prefix":"`+ix.cfg.Prefix+`","tenant":"acme","owner":"x","alive":"2026-01-01T00:00:00Z"}}}`)
+	must(t, ix, http.MethodPut, "/"+old+"/_mapping", `{"_meta":{"productindex":{"prefix":"`+ix.cfg.Prefix+
+		`","tenant":"acme","owner":"x","alive":"2026-01-01T00:00:00Z"}}}`)
 	must(t, ix, http.MethodPost, "/"+old+"/_close", "")
 	if n, err := ix.DocCount(t.Context(), acme); err == nil || errors.Is(err, reindex.ErrNoLiveIndex) {
 		t.Errorf("%d documents, error %v; want one that does not say that nothing is live", n, err)
@@ -124,7 +131,8 @@ func TestLiveIndexIsReadOnly(t *testing.T) {
 	old := publish(t, ix, 3, "1")
 	must(t, ix, http.MethodPut, "/"+old+"/_settings", `{"index.blocks.read_only":true}`)
 	gen, err := ix.Begin(t.Context(), acme)
-	if _, temporary := asTemporary(err); err == nil || temporary || !strings.Contains(err.Error(), "read-only") || !strings.Contains(err.Error(), old) {
+	_, temporary := asTemporary(err)
+	if err == nil || temporary || !strings.Contains(err.Error(), "read-only") || !strings.Contains(err.Error(), old) {
 		t.Errorf("begin: %v; want a lasting error that says what and which", err)
 	}
 	if gen != nil {
@@ -215,12 +223,14 @@ func TestAbortDuringASnapshot(t *testing.T) {
 	}
 	ix := open(t, nil)
 	repository := "/_snapshot/" + ix.cfg.Prefix
-	must(t, ix, http.MethodPut, repository, `{"type":"fs","settings":{"location":"`+server.Repository()+"/"+ix.cfg.Prefix+`","max_snapshot_bytes_per_sec":"5kb"}}`)
+	must(t, ix, http.MethodPut, repository, `{"type":"fs","settings":{"location":"`+server.Repository()+"/"+
+		ix.cfg.Prefix+`","max_snapshot_bytes_per_sec":"5kb"}}`)
 	publish(t, ix, 3, "live")
 	g := begin(t, ix)
 	products := reindextest.Slice{}
 	for i := range 10 {
-		products = append(products, reindextest.NewProduct(fmt.Sprint(i), map[string]any{"text": strings.Repeat(fmt.Sprint(i, " noise ", i*i), 2000)}))
+		products = append(products,
+			reindextest.NewProduct(fmt.Sprint(i), map[string]any{"text": strings.Repeat(fmt.Sprint(i, " noise ", i*i), 2000)}))
 	}
 	if err := g.Write(t.Context(), products); err != nil {
 		t.Fatal(err)

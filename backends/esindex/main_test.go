@@ -70,7 +70,9 @@ func wipe(t testing.TB, ix *Index) {
 	t.Helper()
 	ctx := context.WithoutCancel(t.Context())
 	var found map[string]json.RawMessage
-	pattern := esapi.IndicesGetRequest{Index: []string{ix.cfg.Prefix + "-*"}, ExpandWildcards: "all", FilterPath: []string{"*.aliases"}}
+	pattern := esapi.IndicesGetRequest{
+		Index: []string{ix.cfg.Prefix + "-*"}, ExpandWildcards: "all", FilterPath: []string{"*.aliases"},
+	}
 	if err := call(ctx, ix.transport, "listing", pattern, &found); err != nil {
 		t.Errorf("cleaning up: %v", err)
 	}
@@ -85,7 +87,9 @@ func wipe(t testing.TB, ix *Index) {
 func indexes(t testing.TB, ix *Index) []string {
 	t.Helper()
 	var found map[string]json.RawMessage
-	req := esapi.IndicesGetRequest{Index: []string{ix.cfg.Prefix + "-*"}, ExpandWildcards: "all", FilterPath: []string{"*.settings.index.uuid"}}
+	req := esapi.IndicesGetRequest{
+		Index: []string{ix.cfg.Prefix + "-*"}, ExpandWildcards: "all", FilterPath: []string{"*.settings.index.uuid"},
+	}
 	if err := call(t.Context(), ix.transport, "listing", req, &found); err != nil {
 		t.Fatal(err)
 	}
@@ -108,7 +112,8 @@ func search(ctx context.Context, ix *Index, tenant string) (map[string]string, e
 		Shards struct{ Failed int } `json:"_shards"`
 	}
 	size := 1000
-	err := call(ctx, ix.transport, "searching", esapi.SearchRequest{Index: []string{ix.Alias(tenant)}, Size: &size}, &answer)
+	err := call(ctx, ix.transport, "searching", esapi.SearchRequest{Index: []string{ix.Alias(tenant)}, Size: &size},
+		&answer)
 	if hasType(err, "index_not_found_exception") {
 		return map[string]string{}, nil
 	}

@@ -8,23 +8,21 @@ import (
 	"strings"
 )
 
-// DefaultMappings are the mappings of an index whose [Config] has none. They take every JSON object that the server can
+// DefaultMappings are the mappings of an index if [Config] sets none. They accept every JSON object that the server can
 // store:
 //   - Objects have no mappings of their own ("subobjects": false): {"size":{"width":3}} is the field size.width. So a
-//     field may be an object in one product and a value in another. A server that does not know the parameter, as
-//     OpenSearch, keeps such a field and does not search it: the first run that meets one reads the source again.
-//   - Text and booleans are full text, and under <field>.keyword exact values for filters, sorting and facets.
-//   - Numbers are doubles, so that ranges work, and under <field>.keyword exact values. A field is a number if its
-//     first value is one, or if the first product that has it has numbers and text in it; a text in it is found
-//     under <field>.keyword alone.
-//   - Dates stay text: a product whose date is written differently would be rejected.
-//   - From the thousandth field on, further ones are kept but not searched, and counted in Report.Ignored (in the
-//     default settings: mapping.total_fields.ignore_dynamic_beyond_limit). Text counts as two fields, and so do
-//     numbers. A server that does not know the setting, Elasticsearch before 8.14 and OpenSearch, rejects a product
-//     with a new field then.
+//     field may be an object in one product and a value in another. A server that does not know the parameter, such as
+//     OpenSearch, stores such a field without searching it; the first run that meets one reads the source again.
+//   - Text and booleans are full text. <field>.keyword has their exact values, for filters, sorting and facets.
+//   - Numbers are doubles, so that ranges work. <field>.keyword has their exact values. A field is numeric if its first
+//     value is a number, or if the first product with the field has both numbers and text in it; text in such a field
+//     is found only under <field>.keyword.
+//   - Dates are text: a date field would reject a product whose date has another format.
+//   - Fields beyond the first thousand are stored but not searched, and counted in Report.Ignored (by the default
+//     setting mapping.total_fields.ignore_dynamic_beyond_limit). A text or numeric field counts as two. Servers that do
+//     not know the setting (Elasticsearch before 8.14, OpenSearch) instead reject a product with a further new field.
 //
-// Only the analyzer "standard" is used. For a language's stemming, or facets on numbers of another kind, set
-// Config.Mappings.
+// The only analyzer is "standard". For the stemming of a language, or for other numeric types, set Config.Mappings.
 const DefaultMappings = `{
 	"dynamic": true,
 	"subobjects": false,
@@ -39,10 +37,11 @@ const DefaultMappings = `{
 
 const (
 	textField   = `{"type": "text", "fields": {"keyword": {"type": "keyword", "ignore_above": 1024}}}`
-	numberField = `{"type": "double", "ignore_malformed": true, "fields": {"keyword": {"type": "keyword", "ignore_above": 1024}}}`
+	numberField = `{"type": "double", "ignore_malformed": true, "fields": {"keyword": {"type": "keyword", ` +
+		`"ignore_above": 1024}}}`
 )
 
-// defaultSettings belong to DefaultMappings.
+// defaultSettings are the settings that go with DefaultMappings.
 const defaultSettings = `{"index.mapping.total_fields.ignore_dynamic_beyond_limit": true}`
 
 const (
@@ -53,14 +52,13 @@ const (
 	hidden          = "index.hidden"
 )
 
-// settings are the host's.
+// settings are the parsed Config.Settings.
 type settings struct {
-	create    map[string]any // to create the index with
-	wait      bool           // the host asked for replicas
-	byDefault bool           // they are our own
+	create    map[string]any // flat, for the creation of the index
+	wait      bool           // the settings ask for replicas
+	byDefault bool           // they are defaultSettings
 }
 
-// parseSettings reads the host's settings.
 func parseSettings(text []byte) (settings, error) {
 	var nested map[string]any
 	if err := decode(text, &nested); err != nil {
@@ -75,14 +73,14 @@ func parseSettings(text []byte) (settings, error) {
 	return s, nil
 }
 
-// flat returns nested settings under their full names.
+// flat returns nested settings by their full names, which begin with "index.".
 func flat(nested map[string]any) map[string]any {
 	out := map[string]any{}
 	flatten("", nested, out)
 	return out
 }
 
-// flatten writes nested settings under their full names, which start with "index.".
+// flatten adds nested settings to flat by their full names.
 func flatten(path string, nested, flat map[string]any) {
 	for name, value := range nested {
 		name = path + name
@@ -97,11 +95,11 @@ func flatten(path string, nested, flat map[string]any) {
 	}
 }
 
-// mappings are the host's, apart from their _meta.
+// mappings are the parsed Config.Mappings.
 type mappings struct {
 	fields    map[string]json.RawMessage
 	meta      map[string]json.RawMessage
-	byDefault bool // they are our own
+	byDefault bool // they are DefaultMappings
 }
 
 // names reports whether the mappings have the parameter.
@@ -110,7 +108,6 @@ func (m mappings) names(parameter string) bool {
 	return ok
 }
 
-// parseMappings reads the host's mappings.
 func parseMappings(text []byte) (mappings, error) {
 	var m mappings
 	if err := decode(text, &m.fields); err != nil {
@@ -124,7 +121,7 @@ func parseMappings(text []byte) (mappings, error) {
 	return m, nil
 }
 
-// markedMeta is the mappings' _meta with our mark.
+// markedMeta returns the _meta of the mappings with the mark added.
 func (m mappings) markedMeta(mk mark) map[string]any {
 	meta := map[string]any{}
 	for name, value := range m.meta {
@@ -134,7 +131,7 @@ func (m mappings) markedMeta(mk mark) map[string]any {
 	return meta
 }
 
-// marked are the mappings with our mark.
+// marked returns the mappings with the mark added to their _meta.
 func (m mappings) marked(mk mark) map[string]any {
 	out := map[string]any{}
 	for name, value := range m.fields {
@@ -144,7 +141,7 @@ func (m mappings) marked(mk mark) map[string]any {
 	return out
 }
 
-// decode reads one JSON object.
+// decode decodes a text that must be exactly one JSON object.
 func decode[T ~map[string]V, V any](text []byte, into *T) error {
 	d := json.NewDecoder(bytes.NewReader(text))
 	d.UseNumber()
@@ -157,15 +154,14 @@ func decode[T ~map[string]V, V any](text []byte, into *T) error {
 	return nil
 }
 
-// tenantPlace is where the tenant stands in the name of an alias of the host.
+// tenantPlace is the placeholder for the tenant in the names of Config.Aliases.
 const tenantPlace = "{tenant}"
 
-// expandAlias is the name of a host's alias for the tenant.
+// expandAlias returns the name of an alias of Config.Aliases for the tenant.
 func expandAlias(name, tenant string) string {
 	return strings.ReplaceAll(name, tenantPlace, encodeTenant(tenant))
 }
 
-// parseAliases reads the host's aliases.
 func parseAliases(text []byte, prefix string) (map[string]definition, error) {
 	aliases := map[string]definition{}
 	if text == nil {
@@ -178,10 +174,11 @@ func parseAliases(text []byte, prefix string) (map[string]definition, error) {
 		plain := strings.ReplaceAll(name, tenantPlace, "a")
 		switch {
 		case !aliasGrammar.MatchString(plain) || len(name) > maxPrefixBytes:
-			return nil, fmt.Errorf("field Aliases: the name %q must match %s, beside %s, and have at most %d bytes",
+			return nil, fmt.Errorf("field Aliases: the name %q must match %s, apart from %s, and have at most %d bytes",
 				name, aliasGrammar, tenantPlace, maxPrefixBytes)
 		case strings.HasPrefix(name, prefix+"-"):
-			return nil, fmt.Errorf("field Aliases: the name %q begins as those of the tenants' own aliases do, %s-", name, prefix)
+			return nil, fmt.Errorf("field Aliases: the name %q must not begin with %s-, as the tenants' own aliases do", name,
+				prefix)
 		case d == nil:
 			return nil, fmt.Errorf("field Aliases: %q must be an object, such as {}", name)
 		}

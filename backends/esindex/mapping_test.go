@@ -113,9 +113,12 @@ func TestDefaultMappings(t *testing.T) {
 	ix := open(t, nil)
 	lacks(t, ix, func(a *abilities) bool { return a.noSubobjects })
 	run(t, ix, reindextest.Slice{
-		product(1, 12), product(2, "twelve"), product(3, 12.5), product(4, map[string]any{"w": true}), product(5, []any{map[string]any{"w": "x"}, 7}),
-		product(6, 1e300), product(7, json.Number("123456789012345678901234567890")), product(8, "2026-01-01"), product(9, strings.Repeat("long", 20000)),
-		product(10, nil), product(11, []any{}), product(12, false), product(13, map[string]any{"w": map[string]any{"x": []int{1}}}),
+		product(1, 12), product(2, "twelve"), product(3, 12.5), product(4, map[string]any{"w": true}),
+		product(5, []any{map[string]any{"w": "x"}, 7}),
+		product(6, 1e300), product(7, json.Number("123456789012345678901234567890")), product(8, "2026-01-01"),
+		product(9, strings.Repeat("long", 20000)),
+		product(10, nil), product(11, []any{}), product(12, false),
+		product(13, map[string]any{"w": map[string]any{"x": []int{1}}}),
 	})
 	for query, want := range map[string]int{
 		`{"range":{"v":{"gte":7,"lt":13}}}`:   3,
@@ -134,8 +137,9 @@ func TestDefaultMappings(t *testing.T) {
 // A new field with values of two types is accepted, in whatever order the values and the products come.
 func TestMixedTypes(t *testing.T) {
 	values := map[string]any{
-		"first a number": []any{1, "x"}, "first text": []any{"x", 1}, "number and boolean": []any{true, 2.5}, "in objects": []any{map[string]any{"w": 1}, map[string]any{"w": "x"}},
-		"three": []any{"x", false, 7}, "number": 3, "text": "x",
+		"first a number": []any{1, "x"}, "first text": []any{"x", 1}, "number and boolean": []any{true, 2.5},
+		"in objects": []any{map[string]any{"w": 1}, map[string]any{"w": "x"}},
+		"three":      []any{"x", false, 7}, "number": 3, "text": "x",
 	}
 	for name, value := range values {
 		for _, first := range []bool{true, false} {
@@ -150,7 +154,8 @@ func TestMixedTypes(t *testing.T) {
 				}
 				if name == "in objects" {
 					for i := range products[1:] {
-						products[i+1] = reindextest.NewProduct(products[i+1].ID, map[string]any{"m": map[string]any{"w": i}, "n": map[string]any{"w": "y"}})
+						products[i+1] = reindextest.NewProduct(products[i+1].ID,
+							map[string]any{"m": map[string]any{"w": i}, "n": map[string]any{"w": "y"}})
 					}
 				}
 				if !first {
@@ -299,17 +304,24 @@ func TestLearnUnsearched(t *testing.T) {
 	}
 	ix.abilities.noSubobjects = true
 	for reason, field := range map[string]string{
-		"object mapping for [o.p] tried to parse field [p] as object, but found a concrete value":                                                               "o.p",
-		"can't merge a non object mapping [n] with an object mapping":                                                                                           "n",
-		"failed to parse field [v] of type [double] in document with id '2'. Preview of field's value: '{w=2}': Current token (START_OBJECT) not numeric":       "v",
-		"failed to parse field [t.x] of type [text] in document with id '6'. Preview of field's value: '{x=1}': Can't get text on a START_OBJECT at 1:6":        "t.x",
-		"failed to parse field [m.keyword] of type [keyword] in document with id '5'. Preview of field's value: 'null': Can't get text on a END_OBJECT at 1:30": "m",
-		"failed to parse field [_id] of type [_id] in document with id 'body-15'. Preview of field's value: 'x': Field [_id] is a metadata field":               "",
-		"failed to parse: The depth of the field has exceeded the allowed limit of [20].":                                                                       "",
+		"object mapping for [o.p] tried to parse field [p] as object, but found a " +
+			"concrete value": "o.p",
+		"can't merge a non object mapping [n] with an " +
+			"object mapping": "n",
+		"failed to parse field [v] of type [double] in document with id '2'. Preview of field's value: '{w=2}': Current " +
+			"token (START_OBJECT) not numeric": "v",
+		"failed to parse field [t.x] of type [text] in document with id '6'. Preview of field's value: '{x=1}': Can't " +
+			"get text on a START_OBJECT at 1:6": "t.x",
+		"failed to parse field [m.keyword] of type [keyword] in document with id '5'. Preview of field's value: 'null': " +
+			"Can't get text on a END_OBJECT at 1:30": "m",
+		"failed to parse field [_id] of type [_id] in document with id 'body-15'. Preview of field's value: 'x': Field " +
+			"[_id] is a metadata field": "",
+		"failed to parse: The depth of the field has exceeded the allowed limit of [20].": "",
 	} {
 		g := &generation{ix: ix, names: ix.names(reason[:20]), name: "x"}
 		err := g.writer("x").learnUnsearched([]reindex.ItemError{{ID: "1", Err: &ServerError{Status: 400, Reason: reason}}})
-		if learned := ix.unsearchedFields(g.names.tenant, target{}); field == "" && err != nil || field != "" && (!errors.Is(err, reindex.ErrAgain) || !slices.Contains(learned, field)) {
+		if learned := ix.unsearchedFields(g.names.tenant, target{}); field == "" && err != nil ||
+			field != "" && (!errors.Is(err, reindex.ErrAgain) || !slices.Contains(learned, field)) {
 			t.Errorf("%s: learned %v, error %v; want %q", reason, learned, err, field)
 		}
 		ix.unsearched = map[string][]string{}

@@ -14,22 +14,26 @@ import (
 	"productindex/reindex"
 )
 
-// A field that is new, and has a number and a text in the very product that brings it, has two types at once, and the
-// server rejects the product: it makes the field's mapping from each of its values. The same happens if two products
-// bring the field at the same time. Either would be accepted if the field had a mapping already. So it gets one, and
-// the product is sent again.
+// The server derives the mapping of a new field from each of its values. It rejects a product that has both a number
+// and a text in a new field, since the field would get two types. The same happens if two products add the field at the
+// same time. The server would accept both if the field had a mapping, so this package adds one and sends the product
+// again.
 
-// mixedField is how the server says that a field has two types.
-var mixedField = regexp.MustCompile(`mapper \[(.+)\] cannot be changed from type \[(?:double|text)\] to \[(?:double|text)\]`)
+// mixedField matches the server's reason if a field would get two types.
+var mixedField = regexp.MustCompile(
+	`mapper \[(.+)\] cannot be changed from type \[(?:double|text)\] to \[(?:double|text)\]`,
+)
 
-// maxMixed is how many such fields of a batch get a mapping. The server names one field of a product at a time.
+// maxMixed is the largest number of rounds for a batch. In each round the server names one field per product.
 const maxMixed = 32
 
-// sendMixed sends those of the failed products again whose new fields have two types, and returns what failed in the
-// end.
-func (w writer) sendMixed(ctx context.Context, sent []reindex.Product, failed []reindex.ItemError) ([]reindex.ItemError, error) {
+// sendMixed maps the new fields that have two types and sends their products again. It returns the products that still
+// fail.
+func (w writer) sendMixed(
+	ctx context.Context, sent []reindex.Product, failed []reindex.ItemError,
+) ([]reindex.ItemError, error) {
 	if !w.ix.mappings.byDefault {
-		return failed, nil // the host has said what its fields are
+		return failed, nil // the host defines its fields
 	}
 	mapped := map[string]bool{}
 	for range maxMixed {
@@ -64,7 +68,7 @@ func (w writer) sendMixed(ctx context.Context, sent []reindex.Product, failed []
 	return failed, nil
 }
 
-// mixedFields returns the fields with two types that have no mapping yet, and the products that have them.
+// mixedFields returns the fields with two types that have no mapping yet, and the ids of the products with such fields.
 func mixedFields(failed []reindex.ItemError, mapped map[string]bool) (fields, ids map[string]bool) {
 	fields, ids = map[string]bool{}, map[string]bool{}
 	for _, item := range failed {
@@ -80,9 +84,9 @@ func mixedFields(failed []reindex.ItemError, mapped map[string]bool) (fields, id
 	return fields, ids
 }
 
-// mapNumbers gives the fields the mapping of numbers, which also takes text. A field that has become text meanwhile
-// takes numbers, and stays what it is: it makes the server refuse the mappings of all of them, so each field then gets
-// its own call.
+// mapNumbers adds the mapping of numbers, which also accepts text, to the fields. The server refuses the whole call if
+// one of the fields has become text meanwhile. Such a field already accepts numbers, so each field then gets a call of
+// its own, whose refusal does not matter.
 func (w writer) mapNumbers(ctx context.Context, fields map[string]bool) error {
 	err := w.mapTogether(ctx, slices.Sorted(maps.Keys(fields)))
 	if len(fields) == 1 || !isRefusal(err) {
@@ -96,8 +100,8 @@ func (w writer) mapNumbers(ctx context.Context, fields map[string]bool) error {
 	return nil
 }
 
-// lasting returns err unless it is a refusal of the mapping: what the product is sent again for then shows in the
-// answer to it.
+// lasting returns err unless it is a refusal of the mapping. If the refusal matters, the server rejects the product
+// when it is sent again.
 func lasting(err error) error {
 	if isRefusal(err) {
 		return nil
@@ -105,15 +109,15 @@ func lasting(err error) error {
 	return err
 }
 
-// isRefusal reports whether the server has answered that a call cannot be made, now or later.
+// isRefusal reports whether the server has refused a call for good.
 func isRefusal(err error) bool {
 	_, answered := errors.AsType[*ServerError](err)
 	return answered && !isTemporary(err)
 }
 
-// mapTogether gives all of the fields the mapping of numbers, or none of them. The call repeats that objects have no
-// mappings of their own: Elasticsearch 8.11 and 8.13 otherwise make an object of a field whose name has a dot, and then
-// never answer a request with such a product.
+// mapTogether adds the mapping of numbers to all of the fields or to none. The call repeats "subobjects": without it,
+// Elasticsearch 8.11 and 8.13 turn a field with a dot in its name into an object, and then never answer a request with
+// such a product.
 func (w writer) mapTogether(ctx context.Context, fields []string) error {
 	properties := map[string]any{}
 	for _, field := range fields {

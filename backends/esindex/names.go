@@ -10,17 +10,17 @@ import (
 	"time"
 )
 
-// Names are made so that no two tenants, and no two prefixes, ever share one. The last part of an alias, after its last
-// hyphen, is the encoded tenant: lower-case letters, digits and underscores. Every other name that belongs to a tenant
-// has a dot in its last part, which an alias never has.
+// Two tenants, or two prefixes, never share a name. The part of an alias after its last hyphen is the encoded tenant,
+// which has only lower-case letters, digits and underscores. Every other name of a tenant has a dot after its last
+// hyphen.
 //
 //	<prefix>-<tenant>                            the alias that searches use
 //	<prefix>-<tenant>-<time>.<random>            a generation
-//	<prefix>-<tenant>-<time>.<random>.<purpose>  an alias of one generation alone, see fence
-//	<prefix>-<tenant>-.kept<time>.<products>     an alias of a generation to go back to, see keeping
+//	<prefix>-<tenant>-<time>.<random>.<purpose>  an alias of this generation alone, see fence and run
+//	<prefix>-<tenant>-.kept<time>.<products>     an alias of a kept generation, see keeping
 //
-// Index names have at most 255 bytes, all lower case, without \ / * ? " < > | , # : and space, and start with a letter
-// or a digit (Elasticsearch's rules for create index).
+// Index names have at most 255 bytes, no upper-case letters, none of \ / * ? " < > | , # : and space, and begin with a
+// letter or a digit (Elasticsearch's rules for create index).
 
 const (
 	maxPrefixBytes = 100
@@ -33,13 +33,13 @@ var (
 	generationGrammar = regexp.MustCompile(`^[0-9]{8}t[0-9]{9}\.[a-z2-7]{13}$`)
 )
 
-// aliasName is the name under which the tenant is searched.
+// aliasName returns the name of the tenant's alias.
 func aliasName(prefix, tenant string) string { return prefix + "-" + encodeTenant(tenant) }
 
-// keptPrefix begins the aliases of the generations that are kept.
+// keptPrefix returns the prefix of the aliases of kept generations.
 func keptPrefix(alias string) string { return alias + "-.kept" }
 
-// generationName is a new name, later in order than those made before. Its random part has 65 bits.
+// generationName returns a new name, which sorts after those made earlier. Its random part has 65 bits.
 func generationName(alias string, now time.Time) string {
 	stamp := strings.Replace(now.UTC().Format("20060102t150405.000"), ".", "", 1)
 	return alias + "-" + stamp + "." + strings.ToLower(rand.Text()[:13])
@@ -51,8 +51,9 @@ func isGeneration(alias, index string) bool {
 	return ok && generationGrammar.MatchString(rest)
 }
 
-// encodeTenant keeps lower-case letters and digits and writes every other byte as _ and two hexadecimal digits. A
-// tenant that gets too long that way becomes two underscores, which nothing else begins with, and its SHA-256.
+// encodeTenant keeps lower-case letters and digits and writes every other byte as _ and two hexadecimal digits. If the
+// result is too long, it is replaced by two underscores and the SHA-256 of the tenant; no other result begins with two
+// underscores.
 func encodeTenant(tenant string) string {
 	var b strings.Builder
 	for i := range len(tenant) {

@@ -12,14 +12,14 @@ import (
 	"productindex/reindex"
 )
 
-// page is the answer to a search, as text.
+// page is the undecoded answer to a search.
 type page struct {
-	size int // in bytes, about; 0: not known
+	size int // the expected size in bytes; 0: not known
 	text string
 	err  error
 }
 
-// readFrom reads the text.
+// readFrom reads the text of the answer.
 func (p *page) readFrom(body io.Reader) error {
 	var text strings.Builder // whose String makes no copy
 	text.Grow(p.size)
@@ -30,22 +30,22 @@ func (p *page) readFrom(body io.Reader) error {
 	return nil
 }
 
-// scroll returns the id of the search's scroll. It stands before the hits.
+// scroll returns the id of the search's scroll. The search for it is fast: it stands before the hits.
 func (p *page) scroll() string { return gjson.Get(p.text, "_scroll_id").String() }
 
 // more reports whether the page has products, so that another one follows.
 func (p *page) more() bool { return gjson.Get(p.text, "hits.hits.0").Exists() }
 
-// found is what a page holds.
+// found is a decoded page.
 type found struct {
 	timedOut           bool
 	shards, successful int64
 	total              int64 // products in all pages
 	products           []reindex.Product
-	sourceless         string // the id of a product without a body
+	sourceless         string // the id of a product without _source; empty if there is none
 }
 
-// decode decodes a page several times faster than encoding/json.
+// decode decodes the page. With gjson it is several times faster than with encoding/json.
 func (p *page) decode() (*found, error) {
 	if !gjson.Valid(p.text) {
 		if err := decodeAnswer([]byte(p.text), &struct{}{}); err != nil {

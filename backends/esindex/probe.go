@@ -6,8 +6,8 @@ import (
 	"sync"
 )
 
-// abilities are what the server turned out to lack of what our own settings and mappings ask for. They are learned from
-// the first index that it refuses to create, whatever the server calls itself.
+// abilities records which features of the default settings and mappings the server lacks. It learns them when the
+// server refuses to create an index, not from the server's name or version. It is safe for concurrent use.
 type abilities struct {
 	mu                    sync.Mutex
 	noLimit, noSubobjects bool
@@ -18,7 +18,8 @@ const (
 	subobjects        = "subobjects"
 )
 
-// adapt returns the settings and the mappings without what the server lacks. Settings of the host stay.
+// adapt returns the settings and mappings without the features that the server lacks. It leaves those of the host
+// unchanged.
 func (a *abilities) adapt(s settings, m mappings) (settings, mappings) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -33,8 +34,8 @@ func (a *abilities) adapt(s settings, m mappings) (settings, mappings) {
 	return s, m
 }
 
-// learn reports whether err is the server's answer to a setting or a parameter that it does not know, and that can be
-// left out.
+// learn reports whether the server has refused a call because of a feature that can be left out, and records that the
+// server lacks it.
 func (a *abilities) learn(err error, s settings, m mappings) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -53,7 +54,7 @@ func (a *abilities) learn(err error, s settings, m mappings) bool {
 	return true
 }
 
-// lacksSubobjects reports whether the server turned out not to know the parameter.
+// lacksSubobjects reports whether the server has refused the parameter "subobjects".
 func (a *abilities) lacksSubobjects() bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// pulse calls a function again and again until it is stopped.
+// pulse calls a function periodically until it is stopped.
 type pulse struct {
 	mu      sync.Mutex
 	stopped bool
@@ -15,7 +15,7 @@ type pulse struct {
 	running sync.WaitGroup
 }
 
-// start calls beat after each interval, with a context that ends after another one or when the pulse is stopped.
+// start calls beat after each interval. The context of a call ends after one interval, or when the pulse is stopped.
 func (p *pulse) start(interval time.Duration, beat func(ctx context.Context)) {
 	ctx, cancel := context.WithCancel(context.Background())
 	p.mu.Lock()
@@ -41,7 +41,7 @@ func (p *pulse) start(interval time.Duration, beat func(ctx context.Context)) {
 	})
 }
 
-// stop ends the calls and waits for the one in progress. It may be called twice.
+// stop ends the calls and waits for a call in progress. It may be called more than once.
 func (p *pulse) stop() {
 	p.mu.Lock()
 	p.stopped = true

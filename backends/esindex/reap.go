@@ -13,28 +13,28 @@ import (
 	"productindex/reindex"
 )
 
-// markKey is where the mark of a generation stands in the _meta of its mappings.
+// markKey is the key of the mark in the _meta of the mappings.
 const markKey = "productindex"
 
-// mark says whose an index is, and what it holds.
+// mark identifies the owner of a generation and describes its content. It is stored in the mappings of the index.
 type mark struct {
 	Prefix string `json:"prefix"`
 	Tenant string `json:"tenant"`
-	// Owner is the Index that made it.
+	// Owner identifies the Index that created the generation.
 	Owner string `json:"owner"`
 	// Fence is the fencing token of the run; 0 if it has none.
 	Fence int64 `json:"fence,omitempty"`
-	// Documents is the number of products that it held when it was sealed; nil before.
+	// Documents is the number of products at Seal; nil before.
 	Documents *int64 `json:"documents,omitempty"`
-	// Unsearched are the fields that it keeps and does not search.
+	// Unsearched are the fields that are stored but not searched.
 	Unsearched []string `json:"unsearched,omitempty"`
-	// Load is what a process has to know that resumes the generation; nil before it is prepared.
+	// Load is the state that a process needs to resume the generation; nil before the load.
 	Load *load `json:"load,omitempty"`
-	// Alive is when the owner has last shown a sign of life.
+	// Alive is the time of the owner's last sign of life.
 	Alive time.Time `json:"alive"`
 }
 
-// mark is the generation's, as of now.
+// mark returns the current mark of the generation.
 func (g *generation) mark() mark {
 	m := mark{
 		Prefix: g.ix.cfg.Prefix, Tenant: g.names.tenant, Owner: g.ix.owner, Fence: g.token,
@@ -46,26 +46,26 @@ func (g *generation) mark() mark {
 	return m
 }
 
-// writeMark renews the generation's mark.
+// writeMark writes the current mark of the generation to its index.
 func (g *generation) writeMark(ctx context.Context) error {
-	g.marking.Lock() // of two marks the later one has to be written later
+	g.marking.Lock() // marks must be written in the order in which they are made
 	defer g.marking.Unlock()
 	body := jsonBody(map[string]any{"_meta": g.ix.mappings.markedMeta(g.mark())})
 	return call(ctx, g.ix.transport, "marking index "+g.name, esapi.IndicesPutMappingRequest{Index: []string{g.name},
 		Body: body}, nil)
 }
 
-// showLife renews the generation's mark, and logs if that fails.
+// showLife writes the mark as a sign of life, and logs a failure.
 func (g *generation) showLife(ctx context.Context) {
 	if err := g.writeMark(ctx); err != nil && ctx.Err() == nil {
-		g.ix.cfg.Logger.WarnContext(ctx, "a sign of life failed", "index", g.name, "error", err)
+		g.ix.cfg.Logger.WarnContext(ctx, "cannot renew the sign of life of a generation", "index", g.name, "error", err)
 	}
 }
 
-// Reap implements [reindex.Reaper]. A generation belongs to a dead run if it bears this tenant's mark, is neither live
-// nor kept to go back to, and either was made by this Index and has ended, or has shown no sign of life for
-// Config.ReapAfter, or has a smaller fencing token than ctx. Reap also deletes the generations that Config.KeepPrevious
-// and Config.KeepFor keep no longer. One to which somebody gave an alias stays.
+// Reap implements [reindex.Reaper]. A generation belongs to a dead run if it has this tenant's mark, is neither live
+// nor kept, and one of these holds: this Index created it and no longer uses it; it has shown no sign of life for
+// Config.ReapAfter; its fencing token is smaller than that of ctx. Reap also deletes the generations that
+// Config.KeepPrevious and Config.KeepFor no longer keep. It does not delete an index to which somebody added an alias.
 func (ix *Index) Reap(ctx context.Context, tenant string) (int, error) {
 	if err := reindex.CheckTenant(tenant); err != nil {
 		return 0, err
@@ -97,7 +97,7 @@ func (ix *Index) Reap(ctx context.Context, tenant string) (int, error) {
 	return reaped, errors.Join(errs...)
 }
 
-// marked returns all generations of the tenant that bear its mark, by their names.
+// marked returns the generations that have the tenant's mark, by index name.
 func (ix *Index) marked(ctx context.Context, n names) (map[string]entry, error) {
 	entries, err := ix.look(ctx, n.live+"-*")
 	if err != nil {
@@ -106,7 +106,7 @@ func (ix *Index) marked(ctx context.Context, n names) (map[string]entry, error) 
 	return n.marked(entries), nil
 }
 
-// marked returns those of the indexes that are generations of the tenant and bear its mark.
+// marked returns those of the entries that are generations with the tenant's mark.
 func (n names) marked(entries map[string]entry) map[string]entry {
 	ours := map[string]entry{}
 	for index, e := range entries {
@@ -118,12 +118,12 @@ func (n names) marked(entries map[string]entry) map[string]entry {
 	return ours
 }
 
-// inUse reports whether the index is live, kept to go back to, or somebody's.
+// inUse reports whether the index is live or kept, or has an alias that somebody added.
 func (ix *Index) inUse(n names, index string, e entry) bool {
 	return e.published(n, index) || e.isKept(n) || len(e.further(n, index)) > 0
 }
 
-// dead reports whether nobody works on the index any more.
+// dead reports whether no process uses the generation any more.
 func (ix *Index) dead(index string, m *mark) bool {
 	if ix.isOpen(index) {
 		return false
@@ -131,8 +131,8 @@ func (ix *Index) dead(index string, m *mark) bool {
 	return m.Owner == ix.owner || ix.now().Sub(m.Alive) >= ix.cfg.ReapAfter
 }
 
-// sweep deletes a generation that is not live, once no search uses it: it may have been live until now. It reports
-// whether it has.
+// sweep deletes a generation that is not live and reports whether it is gone. It first waits until no search uses the
+// index, which may have been live until now.
 func (ix *Index) sweep(ctx context.Context, n names, index string) (bool, error) {
 	if err := ix.awaitIdle(ctx, index); err != nil {
 		return false, err
@@ -140,8 +140,8 @@ func (ix *Index) sweep(ctx context.Context, n names, index string) (bool, error)
 	return ix.discard(ctx, n, index)
 }
 
-// newer returns the name of a generation with a token that is not smaller than ours, empty if there is none.
-// Generations that this Index has made and given up do not count: a run's own earlier tries also have its token.
+// newer returns the name of another generation with the same or a greater token, or "" if there is none. Generations
+// that this Index has created and given up do not count, since earlier attempts of the same run have the same token.
 func (g *generation) newer(marked map[string]entry) string {
 	for index, e := range marked {
 		m := e.Mappings.Meta.Mark
@@ -154,9 +154,9 @@ func (g *generation) newer(marked map[string]entry) string {
 	return ""
 }
 
-// takeOver makes sure that no run with a smaller fencing token can publish any more, and that there is none with the
-// same or a greater one. It goes by what inspect has seen after the generation's own index was there, so that of two
-// runs at least one sees the other.
+// takeOver makes sure that no run with a smaller fencing token can switch any more. It returns an error that matches
+// [reindex.ErrFenced] if there is a generation with the same or a greater token. It uses the indexes that inspect saw
+// after it created its own index, so that of two runs at least one sees the other.
 func (g *generation) takeOver(ctx context.Context) error {
 	if g.token == 0 {
 		return nil
@@ -181,7 +181,8 @@ func (g *generation) takeOver(ctx context.Context) error {
 	return nil
 }
 
-// disown takes a kept index from a process that goes back to it, so that this one can no longer switch to it.
+// disown removes the aliases of a rollback in another process, so that this process can no longer switch to the kept
+// index.
 func (ix *Index) disown(ctx context.Context, index string, e entry) error {
 	var actions []action
 	for alias := range e.Aliases {
@@ -191,7 +192,7 @@ func (ix *Index) disown(ctx context.Context, index string, e entry) error {
 	}
 	err := ix.updateAliases(ctx, "ending the rollback to index "+index, actions)
 	if hasStatus(err, http.StatusNotFound) {
-		return reindex.Temporary(permanent(err)) // it went live or away meanwhile
+		return reindex.Temporary(permanent(err)) // it became live or was deleted meanwhile
 	}
 	return err
 }

@@ -8,23 +8,24 @@ import (
 )
 
 const (
-	// idleTimeout is how long an old index stays, at the most, that searches have open.
+	// idleTimeout is the longest wait for searches that have a replaced index open.
 	idleTimeout  = 30 * time.Second
 	idleInterval = 50 * time.Millisecond
-	// removeTimeout limits the calls that delete an old index, beside the waiting.
+	// removeTimeout limits the calls that delete a replaced index, without the waits.
 	removeTimeout = 30 * time.Second
 )
 
-// retire deletes indexes that were live, once no search uses them. A failure is logged, and left to Reap.
+// retire deletes replaced indexes once no search uses them. It logs a failure; a later Reap then deletes the index.
 func (ix *Index) retire(ctx context.Context, n names, indexes []string) {
 	for _, index := range indexes {
 		if !isGeneration(n.live, index) {
-			ix.cfg.Logger.WarnContext(ctx, "the index that was live is not one of ours and stays",
+			ix.cfg.Logger.WarnContext(ctx, "the replaced index was not created by this package and is not deleted",
 				"alias", n.live, "index", index)
 			continue
 		}
 		if err := ix.retireOne(ctx, n, index); err != nil {
-			ix.cfg.Logger.WarnContext(ctx, "deleting the index that was live failed, a later run deletes it", "index", index, "error", err)
+			ix.cfg.Logger.WarnContext(ctx, "cannot delete the replaced index; a later run deletes it",
+				"index", index, "error", err)
 		}
 	}
 }
@@ -44,12 +45,12 @@ func (ix *Index) retireOne(ctx context.Context, n names, index string) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, removeTimeout)
 	defer cancel()
-	_, err := ix.removeUnused(ctx, n, index, "another one is live in its place")
+	_, err := ix.removeUnused(ctx, n, index, "another index has replaced it")
 	return err
 }
 
-// removeUnused deletes an index that was live, unless it is so again, is kept to go back to, or somebody gave an alias
-// to it. It reports whether it has.
+// removeUnused deletes a replaced index, unless it is live again or kept, or somebody added an alias to it. It reports
+// whether it has deleted the index.
 func (ix *Index) removeUnused(ctx context.Context, n names, index, why string) (bool, error) {
 	entries, err := ix.look(ctx, index)
 	if err != nil {
@@ -73,7 +74,7 @@ func (ix *Index) removeUnused(ctx context.Context, n names, index, why string) (
 	return true, ix.remove(ctx, index, why)
 }
 
-// remove deletes an index, if it is there.
+// remove deletes an index if it exists. The log entry gives the reason why.
 func (ix *Index) remove(ctx context.Context, index, why string) error {
 	err := call(ctx, ix.transport, "deleting index "+index, esapi.IndicesDeleteRequest{Index: []string{index}}, nil)
 	if hasType(err, typeNotFound) {
@@ -85,14 +86,16 @@ func (ix *Index) remove(ctx context.Context, index, why string) error {
 	return err
 }
 
-// awaitIdle waits until no search is in progress in the index, nor between two of its steps. After idleTimeout it does
-// not wait any more: a scroll may stay open for days.
+// awaitIdle waits until the index has no open search contexts, those of scrolls included. It waits for at most ix.idle,
+// since a scroll may stay open for days.
 func (ix *Index) awaitIdle(ctx context.Context, index string) error {
 	limit := time.NewTimer(ix.idle)
 	defer limit.Stop()
 	tick := time.NewTicker(idleInterval)
 	defer tick.Stop()
-	req := esapi.IndicesStatsRequest{Index: []string{index}, Metric: []string{"search"}, FilterPath: []string{"_all.total.search.open_contexts"}}
+	req := esapi.IndicesStatsRequest{
+		Index: []string{index}, Metric: []string{"search"}, FilterPath: []string{"_all.total.search.open_contexts"},
+	}
 	for {
 		var answer struct {
 			All struct {

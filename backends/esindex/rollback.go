@@ -15,19 +15,18 @@ import (
 
 var _ reindex.Rollbacker = (*Index)(nil)
 
-// Rollback implements [reindex.Rollbacker]. It needs Config.KeepPrevious. An index that is closed, blocked for searches
-// or lacks shards, or that holds fewer products than when it was replaced, is refused, and nothing is changed.
+// Rollback implements [reindex.Rollbacker]. It needs Config.KeepPrevious. Rollback refuses an index that is closed,
+// blocked for searches, lacks shards, or holds fewer products than when it was replaced. It then changes nothing.
 //
 // Commit moves the tenant's alias in one call, with its filter, its routing and the further aliases of the live index.
-// Whatever Config.KeepPrevious is by then, it keeps the index that was live; if that is too many, the next run deletes
-// one.
+// It keeps the replaced index whatever Config.KeepPrevious is; the next run deletes indexes beyond that number.
 func (ix *Index) Rollback(ctx context.Context, tenant, generation string) (reindex.Generation, error) {
 	if err := reindex.CheckTenant(tenant); err != nil {
 		return nil, fmt.Errorf("esindex: %w", err)
 	}
 	g, err := ix.goBack(ctx, tenant, generation)
 	if err != nil {
-		return nil, err // not g: a nil *generation is not a nil Generation
+		return nil, err // a nil *generation is not a nil reindex.Generation
 	}
 	return g, nil
 }
@@ -45,7 +44,7 @@ func (ix *Index) goBack(ctx context.Context, tenant, name string) (*generation, 
 	}
 	count, err := ix.count(ctx, k.index)
 	if err = k.holds(count, err); err != nil {
-		return nil, fmt.Errorf("esindex: tenant %s cannot go back to index %s, and nothing was changed: %w", tenant, k.index,
+		return nil, fmt.Errorf("esindex: tenant %s cannot roll back to index %s; nothing was changed: %w", tenant, k.index,
 			err)
 	}
 	g := &generation{ix: ix, names: n, name: k.index, before: before, kept: &k.keeping}
@@ -68,11 +67,11 @@ func (ix *Index) goBack(ctx context.Context, tenant, name string) (*generation, 
 	return g, nil
 }
 
-// choose returns the index of that name, or the one that was replaced last.
+// choose returns the kept index of that name, or the latest replaced one if the name is empty.
 func (t target) choose(n names, kept []keptIndex, name string) (keptIndex, error) {
 	if t.concrete {
 		return keptIndex{}, reindex.Public(
-			fmt.Errorf("esindex: there is an index of the name %s, where the alias has to be; delete it first", n.live),
+			fmt.Errorf("esindex: an index has the name %s, which the alias of the tenant needs; delete it first", n.live),
 			"an index has the name that the tenant's alias needs; delete it first")
 	}
 	if _, live := t.indexes[name]; live {
@@ -87,17 +86,17 @@ func (t target) choose(n names, kept []keptIndex, name string) (keptIndex, error
 		}
 	}
 	if name == "" {
-		return keptIndex{}, fmt.Errorf("esindex: tenant %s: %w; Config.KeepPrevious keeps them", n.tenant,
-			reindex.ErrNoPrevious)
+		return keptIndex{}, fmt.Errorf("esindex: tenant %s: %w; set Config.KeepPrevious to keep replaced generations",
+			n.tenant, reindex.ErrNoPrevious)
 	}
 	return keptIndex{}, fmt.Errorf("esindex: tenant %s, index %s: %w", n.tenant, name, reindex.ErrNoPrevious)
 }
 
-// damaged marks the reason for which a kept index cannot be live again.
+// damaged returns an error that matches [reindex.ErrDamaged], with the reason.
 func damaged(err error) error { return fmt.Errorf("%w: %w", reindex.ErrDamaged, err) }
 
-// overtaken returns an error that matches [reindex.ErrFenced] if a run with a token that is not smaller has begun, or
-// goes back to the same index.
+// overtaken returns an error that matches [reindex.ErrFenced] if a run with the same or a greater token has begun, or
+// has begun a rollback to the same index.
 func (g *generation) overtaken(entries map[string]entry) error {
 	if g.token == 0 {
 		return nil
@@ -112,12 +111,12 @@ func (g *generation) overtaken(entries map[string]entry) error {
 	return nil
 }
 
-// fenceStep is the distance between the fences of two processes that go back to one index: each adds to its own when
-// the answer to a switch is lost.
+// fenceStep is the distance between the first fences of two rollbacks to the same index. Each process increments its
+// own fence when the answer to a switch is lost.
 const fenceStep = 1000
 
-// claim makes the kept index this process's, in one step: a switch by one that had it before fails from here on, and so
-// do its edits.
+// claim makes this process the owner of the kept index, in one step. From then on, the switch and the edits of an
+// earlier owner fail.
 func (g *generation) claim(ctx context.Context, e entry) error {
 	last := 0
 	var actions []action
@@ -138,14 +137,14 @@ func (g *generation) claim(ctx context.Context, e entry) error {
 	if g.token > 0 {
 		actions = append(actions, addAlias(g.name, g.run(), hiddenDefinition()))
 	}
-	err := g.ix.updateAliases(ctx, "opening index "+g.name+" to go back to it", actions)
+	err := g.ix.updateAliases(ctx, "opening index "+g.name+" for a rollback", actions)
 	if hasStatus(err, http.StatusNotFound) {
-		return reindex.Temporary(permanent(err)) // it went live, away, or to another process meanwhile
+		return reindex.Temporary(permanent(err)) // it became live, was deleted, or was claimed by another process meanwhile
 	}
 	return err
 }
 
-// takeOverOthers makes sure that no run with a smaller token can publish any more.
+// takeOverOthers makes sure that no run with a smaller token can switch any more.
 func (g *generation) takeOverOthers(ctx context.Context) (err error) {
 	if g.token == 0 {
 		return nil
@@ -156,16 +155,16 @@ func (g *generation) takeOverOthers(ctx context.Context) (err error) {
 	return g.takeOver(ctx)
 }
 
-// switchBack is what the switch to a kept index does beside moving the aliases.
+// switchBack returns the actions of a switch to a kept index, except for those that move the tenant's aliases.
 func (g *generation) switchBack() []action {
 	actions := []action{removeAlias(g.name, g.fence()), removeAlias(g.name, g.kept.alias)}
-	if g.token > 0 { // it stays: the mark of the index has an older token
+	if g.token > 0 { // the run alias stays, because the mark has an older token
 		actions = append(actions, g.confirm()...)
 	}
 	return actions
 }
 
-// noteEdit notes that the number of products of a kept index says nothing any more.
+// noteEdit removes the number of products from the kept alias, since an edit can change it.
 func (g *generation) noteEdit(ctx context.Context) error {
 	if g.kept == nil || g.kept.documents < 0 {
 		return nil
@@ -184,7 +183,7 @@ func (g *generation) noteEdit(ctx context.Context) error {
 	return err
 }
 
-// leave ends a rollback that was not committed. The index is kept as it was.
+// leave ends a rollback that was not committed. The index stays kept.
 func (g *generation) leave(ctx context.Context) error {
 	g.left = true
 	g.end()
@@ -232,7 +231,7 @@ func (ix *Index) Generations(ctx context.Context, tenant string) ([]reindex.Gene
 	return infos, ctx.Err()
 }
 
-// measure finds out how many products an index holds, and its size on the disk. Both are -1 if that fails.
+// measure fills in the number of products of an index and its size on disk, in bytes. Each is -1 if it is not known.
 func (ix *Index) measure(ctx context.Context, info *reindex.GenerationInfo) {
 	var err error
 	if info.Documents, err = ix.count(ctx, info.Name); err != nil {
@@ -258,6 +257,6 @@ func (ix *Index) measure(ctx context.Context, info *reindex.GenerationInfo) {
 		info.Bytes = *size
 	}
 	if err != nil {
-		ix.cfg.Logger.WarnContext(ctx, "an index cannot be measured", "index", info.Name, "error", err)
+		ix.cfg.Logger.WarnContext(ctx, "cannot get the size of an index", "index", info.Name, "error", err)
 	}
 }

@@ -26,12 +26,12 @@ const (
 	samplePage = 20   // products
 	maxPage    = 5000 // products
 
-	pageBytes = 4 << 20 // that a page is to have
+	pageBytes = 4 << 20 // the intended size of a page
 	scanKeep  = 5 * time.Minute
 )
 
-// ScanLive implements [reindex.LiveScanner]: it reads one state of the indexes behind the tenant's alias, without
-// regard to a filter of it, through a scroll. An index whose mapping leaves _source out cannot be read.
+// ScanLive implements [reindex.LiveScanner]. It reads a snapshot of the live index through a scroll, whatever the
+// filter of the tenant's alias. An index whose mappings disable _source cannot be read.
 func (ix *Index) ScanLive(ctx context.Context, tenant string) iter.Seq2[reindex.Product, error] {
 	return func(yield func(reindex.Product, error) bool) {
 		if err := reindex.CheckTenant(tenant); err != nil {
@@ -61,7 +61,7 @@ func (ix *Index) ScanLive(ctx context.Context, tenant string) iter.Seq2[reindex.
 	}
 }
 
-// Scan implements [reindex.Scanner].
+// Scan implements [reindex.Scanner]. It reads a snapshot of the generation.
 func (g *generation) Scan(ctx context.Context) iter.Seq2[reindex.Product, error] {
 	return func(yield func(reindex.Product, error) bool) {
 		if g.edited {
@@ -74,7 +74,7 @@ func (g *generation) Scan(ctx context.Context) iter.Seq2[reindex.Product, error]
 	}
 }
 
-// scan yields the products of indexes. It reads a page ahead while the one before is looked at.
+// scan yields the products of the indexes. It reads the next page while the caller consumes the current one.
 func (ix *Index) scan(ctx context.Context, indexes []string, yield func(reindex.Product, error) bool) {
 	s := &scroll{ix: ix}
 	ctx, cancel := context.WithCancel(ctx)
@@ -110,7 +110,7 @@ func (ix *Index) scan(ctx context.Context, indexes []string, yield func(reindex.
 	}
 }
 
-// everything is a search for all products. It keeps a scroll for a while unless that is 0.
+// everything returns a search for all products, with a scroll that is kept for the duration unless it is 0.
 func everything(indexes []string, size int, keep time.Duration) esapi.SearchRequest {
 	return esapi.SearchRequest{
 		Index: indexes, Scroll: keep, Size: &size, Header: uncompressed(),
@@ -118,7 +118,7 @@ func everything(indexes []string, size int, keep time.Duration) esapi.SearchRequ
 	}
 }
 
-// pageSize returns how many products a page is to have: about pageBytes.
+// pageSize returns the number of products that make a page of about pageBytes.
 func (ix *Index) pageSize(ctx context.Context, indexes []string) (int, error) {
 	var answer page
 	if err := call(ctx, ix.transport, scanning, everything(indexes, samplePage, 0), &answer); err != nil {
@@ -135,25 +135,25 @@ func (ix *Index) pageSize(ctx context.Context, indexes []string) (int, error) {
 	return max(1, min(pageBytes*len(sample.products)/size, maxPage)), nil
 }
 
-// uncompressed asks for an answer that is not compressed: compressing takes the server longer than sending. The client
-// adds headers of its own to it.
+// uncompressed returns the header of a request for an uncompressed answer: the server compresses more slowly than it
+// sends. Each call returns a new map, since the client adds headers.
 func uncompressed() http.Header { return http.Header{"Accept-Encoding": {"identity"}} }
 
 const scanning = "reading indexes"
 
-var errGone = errors.New("esindex: the transport has ended the goroutine that called it")
+var errGone = errors.New("esindex: the transport has ended the goroutine of the call")
 
 // scroll reads the pages of a scroll, one at a time.
 type scroll struct {
 	ix      *Index
 	reading sync.WaitGroup
 
-	id    string // as the server named it last
-	size  int    // of the last page, in bytes
-	found int64  // products so far
+	id    string // the latest that the server has sent
+	size  int    // bytes of the last page
+	found int64  // the number of products so far
 }
 
-// read begins to read a page.
+// read starts to read a page and returns the channel that receives it.
 func (s *scroll) read(ctx context.Context, request esapi.Request) <-chan *page {
 	pages := make(chan *page, 1)
 	s.reading.Go(func() {
@@ -169,8 +169,8 @@ func (s *scroll) read(ctx context.Context, request esapi.Request) <-chan *page {
 	return pages
 }
 
-// products returns the products of a page. A page that was lost on its way is not sent again, so that the products are
-// counted.
+// products returns the products of a page. The server does not send a lost page again, so at the end products compares
+// the number of products with the total.
 func (s *scroll) products(ctx context.Context, p *page) ([]reindex.Product, error) {
 	if p.err != nil {
 		return nil, p.err
@@ -194,7 +194,7 @@ func (s *scroll) products(ctx context.Context, p *page) ([]reindex.Product, erro
 	return found.products, nil
 }
 
-// endScroll frees what the server holds for a scroll, which it does by itself after a while.
+// endScroll frees the scroll on the server. If that fails, the server frees it after scanKeep.
 func (ix *Index) endScroll(ctx context.Context, id string) {
 	if id == "" {
 		return
@@ -204,7 +204,7 @@ func (ix *Index) endScroll(ctx context.Context, id string) {
 	request := esapi.ClearScrollRequest{Body: jsonBody(map[string]any{"scroll_id": []string{id}})}
 	err := call(ctx, ix.transport, "ending a scroll", request, nil)
 	if err != nil {
-		ix.cfg.Logger.WarnContext(ctx, "the server keeps a scroll until its time is over", "error", err)
+		ix.cfg.Logger.WarnContext(ctx, "cannot end a scroll; the server ends it when it expires", "error", err)
 	}
 }
 

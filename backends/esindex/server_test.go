@@ -92,10 +92,10 @@ func assertIndexes(t *testing.T, ix *Index, want ...string) {
 
 func TestBlocks(t *testing.T) {
 	for _, test := range []struct{ name, path, body, says, seen string }{
-		{"disk full", "_settings", `{"index.blocks.read_only_allow_delete":true}`, "disk usage exceeded flood-stage watermark", "the server takes no writes: [TOO_MANY_REQUESTS/12/disk usage exceeded flood-stage"},
-		{"read-only", "_settings", `{"index.blocks.read_only":true}`, "index read-only", "the server takes no writes: [FORBIDDEN/5/index read-only"},
+		{"disk full", "_settings", `{"index.blocks.read_only_allow_delete":true}`, "disk usage exceeded flood-stage watermark", "the server accepts no writes: [TOO_MANY_REQUESTS/12/disk usage exceeded flood-stage"},
+		{"read-only", "_settings", `{"index.blocks.read_only":true}`, "index read-only", "the server accepts no writes: [FORBIDDEN/5/index read-only"},
 		{"closed", "_close", ``, "index_closed_exception", "the index is closed"},
-		{"deleted", "", ``, "no such index", "the index is gone"},
+		{"deleted", "", ``, "no such index", "the index does not exist"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			ix := open(t, nil)

@@ -13,15 +13,15 @@ import (
 	"productindex/reindex"
 )
 
-// The server names one field of a product at a time, and a catalogue can have many fields that are objects in some
-// products and values in others. So a generation that has met the first one is given up, but its run reads on: the
-// products that still come are looked at here instead of being sent, and the next generation knows all of these fields
-// from its start.
+// A catalogue can have many fields that are objects in some products and values in others, but the server names only
+// one such field of a product at a time. So after the first such field the generation will be given up, but its run
+// reads the source to the end. The survey examines the remaining products instead of sending them, so that the next
+// generation has all of these fields in its mappings from the start.
 
-// maxSurveyed is how many different fields a survey keeps apart.
+// maxSurveyed is the largest number of different fields that a survey records.
 const maxSurveyed = 100_000
 
-// shape is what the values of a field are: an object, or anything else, or both.
+// shape is the kind of the values of a field: objects, other values, or both.
 type shape uint8
 
 const (
@@ -37,7 +37,7 @@ type survey struct {
 	shapes map[string]shape
 }
 
-// begin makes the survey look at products from now on.
+// begin starts the survey. Further calls do nothing.
 func (s *survey) begin() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -52,7 +52,6 @@ func (s *survey) hasBegun() bool {
 	return s.begun
 }
 
-// see looks at products.
 func (s *survey) see(products []reindex.Product) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -64,14 +63,15 @@ func (s *survey) see(products []reindex.Product) {
 	}
 }
 
-// seeFields looks at the fields of an object, whose path ends with a dot unless it is the product itself.
+// seeFields records the fields of an object. The path of the object is empty for the product itself, and otherwise ends
+// with a dot.
 func (s *survey) seeFields(path string, fields map[string]any) {
 	for name, value := range fields {
 		s.seeValue(path+name, value)
 	}
 }
 
-// seeValue looks at one value, or at each value of a list. A null does not count.
+// seeValue records a value, or each value of a list, but no null.
 func (s *survey) seeValue(field string, value any) {
 	switch v := value.(type) {
 	case nil:
@@ -87,7 +87,7 @@ func (s *survey) seeValue(field string, value any) {
 	}
 }
 
-// note adds a shape to a field. The part of its name before a dot is an object.
+// note adds a shape to a field. If the name has a dot, the part before it is an object.
 func (s *survey) note(field string, what shape) {
 	known, ok := s.shapes[field]
 	if known&what == what || !ok && len(s.shapes) >= maxSurveyed {
@@ -99,13 +99,13 @@ func (s *survey) note(field string, what shape) {
 	}
 }
 
-// mapped is a part of the mappings of an index.
+// mapped is a field in the mappings of an index, or the mappings themselves.
 type mapped struct {
 	Type       string            `json:"type"`
 	Properties map[string]mapped `json:"properties"`
 }
 
-// seeMapped looks at the fields that an index has got already.
+// seeMapped records the fields that an index already has.
 func (s *survey) seeMapped(path string, m mapped) {
 	for name, field := range m.Properties {
 		switch {
@@ -118,8 +118,8 @@ func (s *survey) seeMapped(path string, m mapped) {
 	}
 }
 
-// fields returns those that are objects and values, in order, but not those inside of another one of them or of a
-// known one.
+// fields returns the sorted names of the fields that are both objects and values. It leaves out the known fields and
+// all fields inside of another returned or known field.
 func (s *survey) fields(known []string) []string {
 	var found []string
 	for _, field := range slices.Sorted(maps.Keys(s.shapes)) {
@@ -131,7 +131,7 @@ func (s *survey) fields(known []string) []string {
 	return found
 }
 
-// conclude ends a survey: it notes the fields for the tenant's next generation, and returns an error that matches
+// conclude ends a survey. It records the fields for the tenant's next generation, and returns an error that matches
 // [reindex.ErrAgain].
 func (g *generation) conclude(ctx context.Context) error {
 	var indexes map[string]struct {
@@ -145,7 +145,8 @@ func (g *generation) conclude(ctx context.Context) error {
 	defer g.survey.mu.Unlock()
 	g.survey.seeMapped("", indexes[g.name].Mappings)
 	for _, field := range g.survey.fields(g.unsearched) {
-		g.ix.noteUnsearched(g.names.tenant, []string{field}) // a product with one for which there is no room is rejected next time
+		// Beyond maxUnsearched a field is not recorded, and the next generation rejects the products that have it.
+		g.ix.noteUnsearched(g.names.tenant, []string{field})
 	}
 	return again(g.name, g.ix.unsearchedFields(g.names.tenant, target{}))
 }

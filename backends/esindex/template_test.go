@@ -257,7 +257,7 @@ func TestReplicasWithoutRoom(t *testing.T) {
 	}
 	ix := open(t, settings)
 	_, err := ix.Begin(t.Context(), acme)
-	if _, temporary := asTemporary(err); err == nil || temporary || !strings.Contains(err.Error(), "takes 2 data nodes, and the cluster has 1") {
+	if _, temporary := asTemporary(err); err == nil || temporary || !strings.Contains(err.Error(), "needs 2 data nodes, and the cluster has 1") {
 		t.Errorf("with one node and one replica: %v", err)
 	}
 	assertIndexes(t, ix)

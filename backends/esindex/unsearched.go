@@ -11,12 +11,12 @@ import (
 	"productindex/reindex"
 )
 
-// A server that does not know "subobjects" has a mapping for each object, and rejects a product in which a field is an
-// object that is a value in others, or the other way round; the mapping that it has got cannot be changed any more. So
-// the next generation has a mapping for such a field from its start, under which the server keeps the field and does
-// not look into it.
+// A server that does not know "subobjects" has a mapping for each object. It rejects a product in which a field is an
+// object if the field is a value in the mappings, or the other way round, and a mapping cannot be changed later. So the
+// next generation has a mapping for such a field from the start, with which the server stores the field without
+// indexing it.
 
-// objectAndValue is how a server says that a field is an object in one product and a value in another.
+// objectAndValue matches the server's reasons if a field is an object in one product and a value in another.
 var objectAndValue = []*regexp.Regexp{
 	regexp.MustCompile(`object mapping for \[(.+?)\] tried to parse field `),
 	regexp.MustCompile(`failed to parse field \[(.+?)(?:\.keyword)?\] of type \[(?:double|text|keyword)\]` +
@@ -24,11 +24,11 @@ var objectAndValue = []*regexp.Regexp{
 	regexp.MustCompile(`can't merge a non object mapping \[(.+?)\] with an object mapping`),
 }
 
-// maxUnsearched is how many fields of a tenant are kept unsearched. A product with a further one is rejected.
+// maxUnsearched is the largest number of unsearched fields per tenant. A product with a further such field is rejected.
 const maxUnsearched = 500
 
-// learnUnsearched notes the fields for which products were refused that a new generation would accept, and returns an
-// error that matches [reindex.ErrAgain] if there are any.
+// learnUnsearched records the fields because of which products were rejected, if a new generation would accept them. If
+// there are such fields it returns an error that matches [reindex.ErrAgain].
 func (w writer) learnUnsearched(failed []reindex.ItemError) error {
 	if !w.ix.mappings.byDefault || !w.ix.abilities.lacksSubobjects() {
 		return nil
@@ -52,14 +52,15 @@ func (w writer) learnUnsearched(failed []reindex.ItemError) error {
 	return again(w.index, learned)
 }
 
-// again is the error that makes the engine read the source again.
+// again returns the error that makes the engine read the source again.
 func again(index string, learned []string) error {
-	return fmt.Errorf("esindex: index %s: fields that are objects in some products and values in others cannot be searched on this server, "+
-		"and the next index keeps them unsearched: %s: %w", index, shorten(strings.Join(learned, ", ")), reindex.ErrAgain)
+	return fmt.Errorf("esindex: index %s: this server cannot search fields that are objects in some products and values "+
+		"in others; the next index stores them unsearched: %s: %w",
+		index, shorten(strings.Join(learned, ", ")), reindex.ErrAgain)
 }
 
-// noteUnsearched notes fields for the tenant's next generation, unless there is no room for all of them. It reports
-// whether it has.
+// noteUnsearched records fields for the tenant's next generation and reports whether it has. It records none if that
+// would exceed maxUnsearched.
 func (ix *Index) noteUnsearched(tenant string, fields []string) bool {
 	ix.mu.Lock()
 	defer ix.mu.Unlock()
@@ -74,8 +75,8 @@ func (ix *Index) noteUnsearched(tenant string, fields []string) bool {
 	return true
 }
 
-// findUnsearched finds the fields that the generation keeps unsearched: those of the live index, and those learned
-// since. A server that knows "subobjects" has none.
+// findUnsearched sets the unsearched fields of the generation: those of the live index and those learned since. There
+// are none if the server knows "subobjects".
 func (g *generation) findUnsearched(ctx context.Context) error {
 	if !g.ix.mappings.byDefault || !g.ix.abilities.lacksSubobjects() {
 		return nil
@@ -88,8 +89,8 @@ func (g *generation) findUnsearched(ctx context.Context) error {
 	return nil
 }
 
-// unsearchedFields returns the fields that a new generation of the tenant keeps unsearched: those of the live index,
-// and those learned since.
+// unsearchedFields returns the unsearched fields of a new generation of the tenant: those of the live index and those
+// learned since.
 func (ix *Index) unsearchedFields(tenant string, live target) []string {
 	ix.mu.Lock()
 	fields := slices.Clone(ix.unsearched[tenant])
@@ -103,15 +104,15 @@ func (ix *Index) unsearchedFields(tenant string, live target) []string {
 	return slices.Compact(fields)
 }
 
-// forgetUnsearched forgets the fields of the tenant: the live index has it in its mark.
+// forgetUnsearched removes the fields learned for the tenant, which the mark of the live index now has.
 func (ix *Index) forgetUnsearched(tenant string) {
 	ix.mu.Lock()
 	defer ix.mu.Unlock()
 	delete(ix.unsearched, tenant)
 }
 
-// unsearchedProperties are the mappings of fields that are kept unsearched. A field inside of another one of them needs
-// none.
+// unsearchedProperties returns the mappings of unsearched fields. A field inside of another one of them needs no
+// mapping.
 func unsearchedProperties(fields []string) map[string]any {
 	properties := map[string]any{}
 	for _, field := range fields {

@@ -17,13 +17,13 @@ var (
 	_ reindex.Editor  = (*generation)(nil)
 )
 
-// Update implements [reindex.Updater]. It writes to the one index behind the tenant's alias, through the alias, and
-// never makes an index. An index in the place of the alias is not live for it. Searches see the changes after the
-// index's refresh_interval, or after Settle.
+// Update implements [reindex.Updater]. It writes to the live index through the tenant's alias, and never creates an
+// index. An index that has the name of the alias does not count as live. Searches see the changes after the index's
+// refresh_interval, or after Settle.
 //
-// A lasting error says so if the alias stands for several indexes or takes no writes, or if its routing would send
-// products to other shards than a run does. Update rejects the same products as Write; a deletion of such an id has
-// nothing to delete.
+// Update returns an error that is not temporary if the alias points to several indexes, accepts no writes, or has a
+// routing that sends products to other shards than a run does. Update rejects the same products as Write. A deletion
+// with an id that no product can have succeeds.
 func (ix *Index) Update(ctx context.Context, tenant string, changes []reindex.Change) error {
 	if err := reindex.CheckTenant(tenant); err != nil {
 		return err
@@ -46,7 +46,7 @@ func (ix *Index) Update(ctx context.Context, tenant string, changes []reindex.Ch
 	return reindex.Temporary(err) // another index is live now
 }
 
-// Settle implements [reindex.Settler]: it refreshes the live index. If nothing is live there is nothing to wait for.
+// Settle implements [reindex.Settler]. It refreshes the live index. Without a live index it returns nil.
 func (ix *Index) Settle(ctx context.Context, tenant string) error {
 	if err := reindex.CheckTenant(tenant); err != nil {
 		return err
@@ -58,14 +58,14 @@ func (ix *Index) Settle(ctx context.Context, tenant string) error {
 	return err
 }
 
-// Edit implements [reindex.Editor]. Commit refreshes after edits that follow Seal, so that searches see them from the
+// Edit implements [reindex.Editor]. After such edits Commit refreshes the index, so that searches see them from the
 // switch on.
 func (g *generation) Edit(ctx context.Context, changes []reindex.Change) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
 	if g.left {
-		return fmt.Errorf("esindex: edit of index %s after it was left as it was", g.name)
+		return fmt.Errorf("esindex: cannot edit index %s: its rollback has ended", g.name)
 	}
 	if err := g.noteEdit(ctx); err != nil {
 		return err
@@ -79,7 +79,7 @@ func (g *generation) Edit(ctx context.Context, changes []reindex.Change) error {
 	return err
 }
 
-// showEdits lets searches of the generation see the edits after Seal.
+// showEdits refreshes the generation if it was edited since the last refresh.
 func (g *generation) showEdits(ctx context.Context) error {
 	if !g.edited {
 		return nil
@@ -87,8 +87,8 @@ func (g *generation) showEdits(ctx context.Context) error {
 	return g.refresh(ctx)
 }
 
-// operations returns changes as write takes them, and the upserts that it must not get. A deletion whose id no product
-// can have is left out.
+// operations returns the changes as arguments of write: the products and deletions to send, and the upserts that must
+// not be sent. It leaves out a deletion with an id that no product can have.
 func operations(changes []reindex.Change) (sent []reindex.Product, unfit []reindex.ItemError) {
 	sent = make([]reindex.Product, 0, len(changes))
 	for _, c := range changes {
@@ -116,8 +116,8 @@ func (ix *Index) liveWriter(ctx context.Context, n names) (writer, error) {
 	case err != nil:
 		return writer{}, err
 	case t.concrete:
-		return writer{}, fmt.Errorf("esindex: there is an index of the name %s, where the alias has to be, and the next run replaces it: tenant %s: %w",
-			n.live, n.tenant, reindex.ErrNoLiveIndex)
+		return writer{}, fmt.Errorf("esindex: an index has the name %s, which the alias needs; the next run replaces it: "+
+			"tenant %s: %w", n.live, n.tenant, reindex.ErrNoLiveIndex)
 	case len(t.indexes) == 0:
 		return writer{}, fmt.Errorf("esindex: tenant %s: %w", n.tenant, reindex.ErrNoLiveIndex)
 	}
@@ -137,13 +137,14 @@ const (
 	oneShard   = "1"
 )
 
-// updatable returns an error if a write through the tenant's alias would not end where a run puts the product.
+// updatable returns an error if a write through the tenant's alias would not reach the same index and shard as a write
+// of a run.
 func (t target) updatable(n names) error {
 	if len(t.indexes) > 1 {
 		return reindex.Public(
-			fmt.Errorf("esindex: alias %s stands for several indexes, %v, and which of them has a product is not known: "+
-				"take the alias from all but one, or reindex tenant %s", n.live, t, n.tenant),
-			"the tenant's alias stands for several indexes, and which of them has a product is not known; reindex the tenant")
+			fmt.Errorf("esindex: alias %s points to several indexes, %v, and it is not known which of them has a product; "+
+				"remove the alias from all but one, or reindex tenant %s", n.live, t, n.tenant),
+			"the tenant's alias points to several indexes, and it is not known which of them has a product; reindex the tenant")
 	}
 	index := t.sorted()[0]
 	e := t.indexes[index]
@@ -152,24 +153,25 @@ func (t target) updatable(n names) error {
 	routing, routed := d[keyRouting]
 	switch {
 	case set && string(writes) != "true":
-		text := "takes no writes, as is_write_index is false for it"
-		return reindex.Public(fmt.Errorf("esindex: alias %s of index %s %s: set it to true", n.live, index, text), "the tenant's alias "+text)
+		text := "accepts no writes, because its is_write_index is false"
+		return reindex.Public(fmt.Errorf("esindex: alias %s of index %s %s; set it to true", n.live, index, text),
+			"the tenant's alias "+text)
 	case routed && fmt.Sprint(e.Settings.Index["number_of_shards"]) != oneShard:
 		return reindex.Public(
-			fmt.Errorf("esindex: alias %s routes writes by %s, which puts products on other shards of index %s than a run does: "+
-				"keep search_routing, and take index_routing off the alias", n.live, routing, index),
+			fmt.Errorf("esindex: alias %s routes writes by %s, which puts products on other shards of index %s than a run "+
+				"does; remove index_routing from the alias, and keep search_routing", n.live, routing, index),
 			"the tenant's alias routes writes, which puts products on other shards than a reindex does")
 	case !set && len(t.stray) > 0:
 		slices.Sort(t.stray)
 		return reindex.Temporary(reindex.Public(
-			fmt.Errorf("esindex: alias %s is also that of an index that was never put live, %s, and has no write index: "+
-				"take it from that index, or reindex tenant %s", n.live, strings.Join(t.stray, ", "), n.tenant),
+			fmt.Errorf("esindex: alias %s also points to an index that was never live, %s, and has no write index; "+
+				"remove it from that index, or reindex tenant %s", n.live, strings.Join(t.stray, ", "), n.tenant),
 			"the tenant's alias has no write index; reindex the tenant"))
 	}
 	return nil
 }
 
-// refresh lets searches of an index or an alias see all that was written.
+// refresh makes all earlier writes to an index or an alias visible to searches.
 func (ix *Index) refresh(ctx context.Context, name string) error {
 	var answer struct {
 		Shards struct{ Total, Failed int } `json:"_shards"`

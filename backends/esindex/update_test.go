@@ -58,7 +58,7 @@ func TestUpdateOfWhatCannotBeUpdated(t *testing.T) {
 		{name: "index in the place of the alias", change: func(t *testing.T, ix *Index, live string) {
 			request(t, ix.transport, http.MethodDelete, "/"+live, "")
 			request(t, ix.transport, http.MethodPut, "/"+ix.Alias(acme)+"/_doc/p1?refresh=true", `{"rev":"stray"}`)
-		}, noLive: true, says: "where the alias has to be"},
+		}, noLive: true, says: "which the alias needs"},
 		{name: "several indexes", change: func(t *testing.T, ix *Index, _ string) {
 			request(t, ix.transport, http.MethodPut, "/"+ix.cfg.Prefix+"-further", "")
 			mustAlias(t, ix, addAlias(ix.cfg.Prefix+"-further", ix.Alias(acme), nil))
@@ -280,7 +280,7 @@ func TestSettle(t *testing.T) {
 		temporary  bool
 	}{
 		{"shards failed", `{"_shards":{"total":2,"successful":1,"failed":1}}`, http.StatusOK, true},
-		{"too much to do", `{"error":{"type":"es_rejected_execution_exception","reason":"x"},"status":429}`, http.StatusTooManyRequests, true},
+		{"overloaded", `{"error":{"type":"es_rejected_execution_exception","reason":"x"},"status":429}`, http.StatusTooManyRequests, true},
 		{"closed", `{"error":{"type":"index_closed_exception","reason":"x"},"status":400}`, http.StatusBadRequest, false},
 	} {
 		broken, err := New(answers{status: test.status, body: test.body}, nil)

@@ -13,25 +13,26 @@ import (
 )
 
 const (
-	// maxIDBytes is the length of the longest id that the server takes.
+	// maxIDBytes is the length of the longest id that the server accepts.
 	maxIDBytes = 512
-	// maxNesting is how deep a product may be nested. The server's parsers are recursive, and a deep product has ended
-	// a whole node.
+	// maxNesting is the largest depth of a product. The server's parsers are recursive, and a deeply nested product can
+	// crash a node.
 	maxNesting = 100
 )
 
-// bulkQuery asks for no more of the answer than is read. require_alias keeps the server from creating an index, with
-// mappings of its own, where ours was deleted.
-const bulkQuery = "/_bulk?require_alias=true&filter_path=errors,items.*.status,items.*.error.type,items.*.error.reason,items.*.error.caused_by.reason"
+// bulkQuery limits the answer to the parts that are read. With require_alias, the server does not create an index with
+// default mappings if ours was deleted.
+const bulkQuery = "/_bulk?require_alias=true&filter_path=errors,items.*.status," +
+	"items.*.error.type,items.*.error.reason,items.*.error.caused_by.reason"
 
-// Write implements [reindex.Generation]. Products with an id of more than 512 bytes, and those nested more than
-// 100 levels deep, are rejected.
+// Write implements [reindex.Generation]. It rejects products with an id of more than 512 bytes, and products nested
+// more than 100 levels deep.
 func (g *generation) Write(ctx context.Context, batch []reindex.Product) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
 	if g.kept != nil {
-		return fmt.Errorf("esindex: write to index %s, which is complete", g.name)
+		return fmt.Errorf("esindex: cannot write to index %s: it is a kept generation, which accepts only edits", g.name)
 	}
 	sent, unfit := admit(batch)
 	if g.survey.hasBegun() {
@@ -47,8 +48,9 @@ func (g *generation) Write(ctx context.Context, batch []reindex.Product) error {
 	return err
 }
 
-// Flush implements [reindex.Writer]. The answer to a write says what became of each product: there is nothing to wait
-// for. The error matches [reindex.ErrAgain] if the generation has met fields that the next one has to know.
+// Flush implements [reindex.Writer]. It has nothing to wait for, since the answer to a write has the result of each
+// product. The error matches [reindex.ErrAgain] if the next generation must have fields in its mappings that this one
+// lacks.
 func (g *generation) Flush(ctx context.Context) ([]reindex.ItemError, error) {
 	if g.survey.hasBegun() {
 		return nil, g.conclude(ctx)
@@ -56,21 +58,21 @@ func (g *generation) Flush(ctx context.Context) ([]reindex.ItemError, error) {
 	return nil, g.endLoad(ctx)
 }
 
-// writer writes to one index.
+// writer writes products to one index.
 type writer struct {
 	ix         *Index
 	tenant     string
 	index      string
-	alias      string   // of the index: the server takes writes to an alias alone, see bulkQuery
-	unsearched []string // fields that the index keeps and does not search
-	live       bool     // no new index begins because of fields learned from the products
+	alias      string   // an alias of the index: writes require an alias, see bulkQuery
+	unsearched []string // fields that are stored but not searched
+	live       bool     // fields learned from the products do not make the engine begin a new index
 }
 
 func (g *generation) writer(alias string) writer {
 	return writer{ix: g.ix, tenant: g.names.tenant, index: g.name, alias: alias, unsearched: g.unsearched}
 }
 
-// write sends products that were admitted, and deletions. Products that were not admitted are reported with those that
+// write sends the admitted products and the deletions. Its error reports the products in unfit together with those that
 // fail.
 func (w writer) write(ctx context.Context, sent []reindex.Product, unfit []reindex.ItemError) error {
 	if len(sent) == 0 {
@@ -105,8 +107,8 @@ func batchError(unfit, failed []reindex.ItemError, header http.Header) error {
 	return &reindex.BatchError{Items: append(unfit, failed...), RetryAfter: retryAfter(header)}
 }
 
-// admit sorts out what must not stand in a _bulk request: one bad id fails the whole request, and a line feed in a body
-// would start a new action.
+// admit splits a batch into the products that may be sent and those that must not: one id that is not valid fails the
+// whole _bulk request, and a line feed in a body would begin a new action.
 func admit(batch []reindex.Product) (fit []reindex.Product, unfit []reindex.ItemError) {
 	for i, p := range batch {
 		err := admissible(p)
@@ -127,19 +129,19 @@ func admit(batch []reindex.Product) (fit []reindex.Product, unfit []reindex.Item
 	return fit, unfit
 }
 
-// admissible returns why a product must not stand in a _bulk request.
+// admissible returns an error if the product must not be part of a _bulk request.
 func admissible(p reindex.Product) error {
 	switch {
 	case p.ID == "":
 		return errors.New("the id is empty")
 	case len(p.ID) > maxIDBytes:
-		return fmt.Errorf("the id has %d bytes, the server takes at most %d", len(p.ID), maxIDBytes)
+		return fmt.Errorf("the id has %d bytes; the server accepts at most %d", len(p.ID), maxIDBytes)
 	case len(p.Body) == 0:
 		return errors.New("the body is empty")
 	case bytes.IndexByte(p.Body, '\n') >= 0:
 		return errors.New("the body is more than one line")
 	case deeperThan(p.Body, maxNesting):
-		return fmt.Errorf("the body is nested more than %d levels deep, which the server might not survive", maxNesting)
+		return fmt.Errorf("the body is nested more than %d levels deep, which can crash the server", maxNesting)
 	}
 	return nil
 }
@@ -174,7 +176,7 @@ func (w writer) send(ctx context.Context, products []reindex.Product) ([]reindex
 	return failed, res.Header, err
 }
 
-// itemResult is what became of one item of a _bulk request.
+// itemResult is the result of one item of a _bulk request.
 type itemResult struct {
 	Status int   `json:"status"`
 	Error  cause `json:"error"`
@@ -187,8 +189,9 @@ var (
 	noItems = []byte(`{"errors":false}`)
 )
 
-// failedItems reads the answer to a _bulk request of these products: the items are in the order of the request. Only an
-// answer that speaks of errors is decoded. A deletion of a missing product has a status of its own and no error.
+// failedItems returns the failures in the answer to a _bulk request for these products. The items are in the order of
+// the request. An answer without errors is not decoded. The deletion of a missing product has status 404 and no error;
+// it is not a failure.
 func failedItems(text []byte, products []reindex.Product) ([]reindex.ItemError, error) {
 	if bytes.HasPrefix(text, allWell) && bytes.HasSuffix(text, []byte("]}")) || bytes.Equal(text, noItems) {
 		return nil, nil
@@ -204,7 +207,8 @@ func failedItems(text []byte, products []reindex.Product) ([]reindex.ItemError, 
 		return nil, err
 	}
 	if parsed.Errors == nil || len(parsed.Items) != len(products) {
-		return nil, &unreadable{err: fmt.Errorf("it has %d items, %d were sent", len(parsed.Items), len(products)), cut: true}
+		err := fmt.Errorf("it has %d items, but %d were sent", len(parsed.Items), len(products))
+		return nil, &unreadable{err: err, cut: true}
 	}
 	var failed []reindex.ItemError
 	for i := range parsed.Items {
@@ -222,8 +226,8 @@ func failedItems(text []byte, products []reindex.Product) ([]reindex.ItemError, 
 	return failed, nil
 }
 
-// hopeless reports whether the failure of one product means that of every other one: the index is gone, closed or
-// blocked, the disk is full, or we may not write.
+// hopeless reports whether every other product would fail with the same error: the index is missing, closed or blocked,
+// the disk is full, or the privilege to write is missing.
 func hopeless(e *ServerError) bool {
 	switch e.Type {
 	case typeBlocked:
@@ -234,7 +238,8 @@ func hopeless(e *ServerError) bool {
 	return false
 }
 
-// classifyWrite is [classify] for a request that holds many products.
+// classifyWrite is like classify, for a request with several products. Its error matches [reindex.ErrTooLarge] or
+// [reindex.ErrRefused] if a smaller request may succeed.
 func classifyWrite(ctx context.Context, what string, err error) error {
 	sentinel := reindex.ErrRefused
 	switch {
@@ -242,8 +247,8 @@ func classifyWrite(ctx context.Context, what string, err error) error {
 	case hasStatus(err, http.StatusRequestEntityTooLarge):
 		sentinel = reindex.ErrTooLarge
 		fallthrough
-	case hasType(err, "action_request_validation_exception", "parse_exception", "x_content_parse_exception", "document_parsing_exception",
-		"mapper_parsing_exception", "json_parse_exception", "illegal_argument_exception"):
+	case hasType(err, "action_request_validation_exception", "parse_exception", "x_content_parse_exception",
+		"document_parsing_exception", "mapper_parsing_exception", "json_parse_exception", "illegal_argument_exception"):
 		refused := fmt.Errorf("esindex: %s: %w: %w", what, sentinel, err)
 		if errors.Is(sentinel, reindex.ErrTooLarge) {
 			return reindex.Public(refused, "the product is "+reindex.ErrTooLarge.Error()+status(err))
@@ -253,7 +258,7 @@ func classifyWrite(ctx context.Context, what string, err error) error {
 	return classify(ctx, what, err)
 }
 
-// status returns the status of an answer, to stand behind a text, if there is one.
+// status returns the HTTP status in err as a suffix for a message, or "" if there is none.
 func status(err error) string {
 	if answer, ok := errors.AsType[*ServerError](err); ok {
 		return fmt.Sprintf(" (HTTP status %d)", answer.Status)
@@ -261,7 +266,7 @@ func status(err error) string {
 	return ""
 }
 
-// deeperThan reports whether a valid JSON text has more than levels arrays and objects inside of each other.
+// deeperThan reports whether a valid JSON text has arrays and objects nested more than levels deep.
 func deeperThan(text []byte, levels int) bool {
 	if bytes.Count(text, []byte{'{'})+bytes.Count(text, []byte{'['}) <= levels {
 		return false
