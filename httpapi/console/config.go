@@ -15,39 +15,39 @@ import (
 
 // Config adjusts a console. The zero value of every field means its default.
 type Config struct {
-	// API is what the endpoints have in front of /indexing: a path on the console's own server, such as "/api", or one
-	// that is relative to the console's address. Default: "..", which is right if console and endpoints are beside each
-	// other, as /console/ and /indexing are.
+	// API is the path before /indexing of the endpoints. It is a path on the console's own server, such as "/api", or
+	// relative to the console's address. Default: "..", which is right for a console at /console/ and endpoints at
+	// /indexing.
 	API string
-	// Title is the name of the page. Default: "Reindexing".
+	// Title is the title of the page. Default: "Reindexing".
 	Title string
 
-	// Search looks for products in a tenant's live index, for the search box of the page. Nil: there is none. It is called
-	// concurrently, with a text that is not empty, and only if the Authorizer lets the caller view the tenant. An error
-	// that matches reindex.ErrNoLiveIndex says that nothing was indexed yet. Others are logged, and the page says only
-	// that there was one.
+	// Search searches a tenant's live index for the search box of the page. If it is nil, the page has no search box. It
+	// is called concurrently, with a text that is not empty, and only if the Authorizer lets the caller view the tenant.
+	// An error that matches reindex.ErrNoLiveIndex means that the tenant has not been indexed yet. Other errors are
+	// logged, and the page does not show their texts.
 	Search func(ctx context.Context, tenant, text string) (Found, error)
-	// Authorizer decides who may search. It is needed for Search, and used for nothing else.
+	// Authorizer decides who may search. It is required if Search is set, and is not used otherwise.
 	Authorizer httpapi.Authorizer
-	// Logger receives the reasons of failed searches, and a line for each search that is refused. Nil discards them.
+	// Logger receives the errors of Search, and a line for each refused search. If it is nil, they are discarded.
 	Logger *slog.Logger
 }
 
-// Found is what a search has found.
+// Found is the result of a search.
 type Found struct {
-	// Total is how many products were found.
+	// Total is the number of products that match.
 	Total int64 `json:"total"`
-	// Hits are the best of them; the page shows up to 20.
+	// Hits are the best matches. The page shows the first 20.
 	Hits []Hit `json:"hits"`
 }
 
-// Hit is a product that was found.
+// Hit is a product that matches a search.
 type Hit struct {
 	// ID is the product's id.
 	ID string `json:"id"`
-	// Name is what people call the product. Empty: there is no name.
+	// Name is the product's name. If it is empty, the page shows the id.
 	Name string `json:"name,omitempty"`
-	// Product is all of the product. Empty: the index does not have it.
+	// Product is the whole product, as JSON. It is empty if the index does not store it.
 	Product json.RawMessage `json:"product,omitempty"`
 }
 
@@ -66,7 +66,7 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
-// validate reports every setting of a config with defaults that makes no sense.
+// validate reports every setting of a config with defaults that is not valid.
 func (c Config) validate() error {
 	var errs []error
 	u, err := url.Parse(c.API)

@@ -20,8 +20,8 @@ import (
 //go:embed web
 var web embed.FS
 
-// policy lets the page load and ask nothing but its own server, run no script that is not one of its files, and make no
-// markup out of texts.
+// policy allows the page to load files from and send requests to its own server only, to run only scripts in files, and
+// not to turn texts into markup.
 const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; " +
 	"base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
 
@@ -38,9 +38,9 @@ type handler struct {
 	search http.Handler    // nil: there is none
 }
 
-// New returns a handler for the page, below a path from which http.StripPrefix has taken away the prefix. It
-// serves "/", the files that this refers to, and the search of cfg. It is safe for concurrent use. The error names
-// every setting of cfg that is not valid.
+// New returns a handler that serves the page at "/", its files, and the search of cfg. Below another path, wrap it in
+// http.StripPrefix. A nil cfg means the defaults. The handler is safe for concurrent use. The error names every setting
+// of cfg that is not valid.
 func New(cfg *Config) (http.Handler, error) {
 	var c Config
 	if cfg != nil {
@@ -63,7 +63,7 @@ func New(cfg *Config) (http.Handler, error) {
 	return page, nil
 }
 
-// load reads the files, and fills in the page.
+// load reads the files and executes the template of the page.
 func load(c Config) (map[string]file, error) {
 	files := map[string]file{}
 	err := fs.WalkDir(web, "web", func(name string, entry fs.DirEntry, err error) error {
@@ -88,7 +88,7 @@ func load(c Config) (map[string]file, error) {
 	return files, err
 }
 
-// contentType returns the type of a file, whatever the machine's own table says.
+// contentType returns the type of a file. The types that matter do not depend on the machine's own table.
 func contentType(name string) string {
 	switch path.Ext(name) {
 	case ".js":
@@ -104,7 +104,7 @@ func contentType(name string) string {
 	}
 }
 
-// fill returns the page as the config has it.
+// fill executes the template of the page with the config.
 func fill(page []byte, c Config) ([]byte, error) {
 	parsed, err := template.New("index.html").Parse(string(page))
 	if err != nil {
@@ -117,7 +117,7 @@ func fill(page []byte, c Config) ([]byte, error) {
 	return out.Bytes(), err
 }
 
-// ServeHTTP answers a request for a file.
+// ServeHTTP serves a file or the search.
 func (h handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	header := w.Header()
 	header.Set("Content-Security-Policy", policy)
@@ -128,10 +128,10 @@ func (h handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	header.Set("Permissions-Policy", "camera=(), geolocation=(), microphone=()")
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		header.Set("Allow", "GET, HEAD")
-		http.Error(w, "only GET and HEAD are answered here", http.StatusMethodNotAllowed)
+		http.Error(w, "only GET and HEAD are allowed", http.StatusMethodNotAllowed)
 		return
 	}
-	if r.URL.Path == "" { // what the page refers to is relative to its folder
+	if r.URL.Path == "" { // the page's links are relative to its folder
 		redirect(w, r)
 		return
 	}
@@ -146,17 +146,17 @@ func (h handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	header.Set("Content-Type", f.contentType)
 	header.Set("ETag", f.etag)
-	header.Set("Cache-Control", "no-cache") // kept, and asked about each time
+	header.Set("Cache-Control", "no-cache") // browsers revalidate the file each time
 	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(f.body))
 }
 
-// redirect sends the client to the same path with a slash at its end.
+// redirect redirects the client to the same path with a slash at its end.
 func redirect(w http.ResponseWriter, r *http.Request) {
 	sent, err := url.ParseRequestURI(r.RequestURI)
 	if err != nil {
 		http.NotFound(w, r)
 		return
 	}
-	w.Header().Set("Location", "./"+path.Base(sent.EscapedPath())+"/") // relative: a proxy may have its own names
+	w.Header().Set("Location", "./"+path.Base(sent.EscapedPath())+"/") // relative, since a proxy may use another prefix
 	w.WriteHeader(http.StatusMovedPermanently)
 }

@@ -17,7 +17,7 @@ import (
 	"productindex/reindex"
 )
 
-// ask makes a request of a console that is mounted at /shop/console/, or as the path of the request says.
+// ask sends a request to a console that is mounted at /shop/console/.
 func ask(t *testing.T, cfg *Config, method, target string, headers ...string) *httptest.ResponseRecorder {
 	t.Helper()
 	page, err := New(cfg)
@@ -37,7 +37,7 @@ func ask(t *testing.T, cfg *Config, method, target string, headers ...string) *h
 	return w
 }
 
-// Everything that the page and its parts refer to is served, with its type, which browsers may not guess.
+// Every file that the page and its parts refer to is served, with the right type.
 func TestFiles(t *testing.T) {
 	references := regexp.MustCompile(`(?:href|src|from)\s*=?\s*"([^"#]+\.(?:js|css|svg))"`)
 	found := map[string]bool{"": true}
@@ -75,7 +75,7 @@ func TestFiles(t *testing.T) {
 	})
 }
 
-// A file that a browser has is loaded again only if it has changed.
+// A browser loads a file again only if it has changed.
 func TestFilesAreKept(t *testing.T) {
 	first := ask(t, nil, http.MethodGet, "/shop/console/")
 	tag := "If-None-Match: " + first.Header().Get("ETag")
@@ -109,7 +109,7 @@ func TestOtherRequests(t *testing.T) {
 	}
 }
 
-// The page knows what the config says, whatever characters that has.
+// The page has the settings of the config, whatever characters they contain.
 func TestPage(t *testing.T) {
 	for _, tc := range []struct {
 		cfg  *Config
@@ -145,7 +145,7 @@ func TestConfigIsChecked(t *testing.T) {
 	}
 }
 
-// Who may view a tenant searches it. Nothing of a failure reaches the page.
+// Callers who may view a tenant can search it. The text of an error never reaches the page.
 func TestSearch(t *testing.T) {
 	var logged bytes.Buffer
 	asked := ""
@@ -182,9 +182,9 @@ func TestSearch(t *testing.T) {
 	}{
 		{"acme?q=+wool+socks", "t", 200, `"total":100`},
 		{"acme?q=nothing", "t", 200, `{"total":0,"hits":[]}`},
-		{"acme?q=early", "t", 404, "Nothing was indexed"},
+		{"acme?q=early", "t", 404, "not been indexed yet"},
 		{"acme?q=broken", "t", 500, "log has the reason"},
-		{"acme?q=odd", "t", 500, "cannot be shown"},
+		{"acme?q=odd", "t", 500, "not valid JSON"},
 		{"acme?q=", "t", 400, "Parameter 'q'"},
 		{"acme?q=%ff", "t", 400, "Parameter 'q'"},
 		{"acme?q=" + strings.Repeat("x", 1025), "t", 400, "Parameter 'q'"},

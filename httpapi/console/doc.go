@@ -6,6 +6,6 @@
 //	page, err := console.New(nil)
 //	mux.Handle("/console/", http.StripPrefix("/console", page))
 //
-// The page loads nothing from other servers, which its Content-Security-Policy enforces. The handler serves no data
-// except for a search, if the host provides one. Without a token the page shows nothing.
+// The page loads nothing from other servers, which its Content-Security-Policy enforces. The handler itself serves no
+// data, except for the results of [Config].Search. Without a token the page shows nothing.
 package console

@@ -8,7 +8,7 @@ import (
 	"productindex/httpapi/console"
 )
 
-// A host mounts the console beside the endpoints of httpapi, on the same server.
+// A host mounts the console on the server of the endpoints.
 func ExampleNew() {
 	page, err := console.New(&console.Config{Title: "Shop search"})
 	if err != nil {

@@ -13,15 +13,15 @@ import (
 )
 
 const (
-	// searchPath comes before the tenant in the path of a search.
+	// searchPath is the path of a search without the tenant.
 	searchPath = "/search/"
-	// shownHits is the number of products that the page gets.
+	// shownHits is the greatest number of products in an answer.
 	shownHits = 20
-	// longestText is the length of the longest text to search for, in bytes.
+	// longestText is the length of the longest text of a search, in bytes.
 	longestText = 1 << 10
 )
 
-// problem is what the page gets instead of an answer, in the form that the endpoints have.
+// problem is an error answer, in the form of the endpoints' errorMessage.
 type problem struct {
 	Code    int      `json:"code"`
 	Status  string   `json:"status"`
@@ -29,23 +29,23 @@ type problem struct {
 	Details []string `json:"details"`
 }
 
-// newSearch returns the handler of GET /search/acme?q=text for those who may view the tenant.
+// newSearch returns the handler of GET /search/{tenant}?q=text. Callers need the scope for viewing the tenant.
 func newSearch(c Config) (http.Handler, error) {
 	answer := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		text := strings.TrimSpace(r.URL.Query().Get("q"))
 		if text == "" || len(text) > longestText || !utf8.ValidString(text) {
-			refuse(w, http.StatusBadRequest, "Parameter 'q' is what to search for: a text of at most 1024 bytes")
+			refuse(w, http.StatusBadRequest, "Parameter 'q' must be a text of 1 to 1024 bytes")
 			return
 		}
 		tenant := searched(r)
 		found, err := c.Search(r.Context(), tenant, text)
 		switch {
 		case errors.Is(err, reindex.ErrNoLiveIndex):
-			refuse(w, http.StatusNotFound, "Nothing was indexed for this tenant yet")
+			refuse(w, http.StatusNotFound, "This tenant has not been indexed yet")
 		case err != nil:
 			c.Logger.LogAttrs(r.Context(), slog.LevelError, "console: the search failed",
 				slog.String("tenant", tenant), slog.String("error", err.Error()))
-			refuse(w, http.StatusInternalServerError, "The search failed: the service's log has the reason")
+			refuse(w, http.StatusInternalServerError, "The search failed; the service's log has the reason")
 		default:
 			found.Hits = append([]Hit{}, found.Hits[:min(shownHits, len(found.Hits))]...)
 			send(w, http.StatusOK, found)
@@ -54,7 +54,7 @@ func newSearch(c Config) (http.Handler, error) {
 	return httpapi.Protect(answer, httpapi.ScopeView, searched, httpapi.Config{Authorizer: c.Authorizer, Logger: c.Logger})
 }
 
-// searched returns the tenant that a request is about.
+// searched returns the tenant of a request.
 func searched(r *http.Request) string { return strings.TrimPrefix(r.URL.Path, searchPath) }
 
 func refuse(w http.ResponseWriter, status int, message string) {
@@ -64,8 +64,8 @@ func refuse(w http.ResponseWriter, status int, message string) {
 // send writes v as JSON.
 func send(w http.ResponseWriter, status int, v any) {
 	body, err := json.Marshal(v)
-	if err != nil { // a product that is not JSON
-		refuse(w, http.StatusInternalServerError, "The search found what cannot be shown")
+	if err != nil {
+		refuse(w, http.StatusInternalServerError, "The search returned a product that is not valid JSON")
 		return
 	}
 	header := w.Header()
@@ -73,5 +73,5 @@ func send(w http.ResponseWriter, status int, v any) {
 	header.Set("Cache-Control", "no-store")
 	header.Set("X-Content-Type-Options", "nosniff")
 	w.WriteHeader(status)
-	_, _ = w.Write(body) // a client that is gone needs no answer
+	_, _ = w.Write(body) // an error means that the client has gone
 }

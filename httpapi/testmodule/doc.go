@@ -1,4 +1,3 @@
-// Package testmodule has tests of package httpapi with what others have written: their routers, and clients that a
-// generator makes of the served document. It is a module of its own so that none of that is needed by whoever needs
-// httpapi.
+// Package testmodule has tests of package httpapi with software of others: their routers, and clients generated from the
+// served document. It is a module of its own, so that users of httpapi do not need that software.
 package testmodule

@@ -18,13 +18,13 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// The checker of accessibility, and what its script is known by.
+// The npm package of the accessibility checker, and the hash of its script.
 const (
 	axePackage = "axe-core@4.10.3"
 	axeSum     = "880970c081707360e64f34cea25ff91892f5bc95675b0776925b9709dd8a68bb"
 )
 
-// axe returns the script of the checker, which npm fetches.
+// axe returns the script of the checker, which npm downloads.
 var axe = sync.OnceValues(func() (string, error) {
 	folder, err := os.MkdirTemp("", "axe-")
 	if err != nil {
@@ -42,7 +42,7 @@ var axe = sync.OnceValues(func() (string, error) {
 	}
 	script, err := unpack(packages[0], "package/axe.min.js")
 	if sum := sha256.Sum256(script); err == nil && hex.EncodeToString(sum[:]) != axeSum {
-		err = fmt.Errorf("axe.min.js of %s is another one than expected: %x", axePackage, sum)
+		err = fmt.Errorf("axe.min.js of %s has the unexpected hash %x", axePackage, sum)
 	}
 	return string(script), err
 })
@@ -72,7 +72,7 @@ func unpack(name, wanted string) ([]byte, error) {
 	}
 }
 
-// accessible has the checker look at the page as it is, and reports serious findings.
+// accessible runs the checker on the page and reports serious findings.
 func (b *browser) accessible(t *testing.T, view string) {
 	t.Helper()
 	script, err := axe()

@@ -17,20 +17,20 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// patience bounds every wait.
+// patience limits every wait.
 const patience = 40 * time.Second
 
-// browser is a page in a browser, with the faults that were seen in it.
+// browser is a page in a browser, with the errors that occurred in it.
 type browser struct {
 	t   *testing.T
 	ctx context.Context //nolint:containedctx // chromedp keeps the page in it
 
 	mu      sync.Mutex
-	broken  []string // errors of the page, and requests to elsewhere
-	expects []string // what errors may have in them
+	broken  []string // errors of the page, and requests to other servers
+	expects []string // parts of expected errors
 }
 
-// newBrowser opens a page of so many pixels. There is none without a browser: the test is skipped, but in CI.
+// newBrowser opens a page. Without a browser it skips the test, except in CI.
 func newBrowser(t *testing.T, s *shop) *browser {
 	t.Helper()
 	program := ""
@@ -42,16 +42,16 @@ func newBrowser(t *testing.T, s *shop) *browser {
 	}
 	if program == "" {
 		if os.Getenv("CI") == "true" {
-			t.Fatal("there is no chromium: apt-get install chromium")
+			t.Fatal("chromium is missing: apt-get install chromium")
 		}
-		t.Skip("there is no chromium, so the page is not tested in a browser: apt-get install chromium")
+		t.Skip("the page is not tested, since chromium is missing: apt-get install chromium")
 	}
 	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(program), chromedp.NoSandbox,
 		chromedp.UserDataDir(profile(t)), chromedp.Flag("lang", "en-GB"), chromedp.WSURLReadTimeout(patience))
 	allocator, stop := chromedp.NewExecAllocator(t.Context(), options...)
 	t.Cleanup(stop)
 	ctx, closePage := chromedp.NewContext(allocator, chromedp.WithErrorf(func(format string, args ...any) {
-		if !strings.HasPrefix(format, "unhandled node event") { // of browsers that are newer than the library
+		if !strings.HasPrefix(format, "unhandled node event") { // from browsers that are newer than the library
 			t.Logf(format, args...)
 		}
 	}))
@@ -64,10 +64,11 @@ func newBrowser(t *testing.T, s *shop) *browser {
 	return b
 }
 
-// profile returns a folder for a browser, whose processes may write into it for a moment after its end.
+// profile returns a folder for a browser. It retries to remove the folder, since processes of the browser may still
+// write into it for a moment after its end.
 func profile(t *testing.T) string {
 	t.Helper()
-	folder, err := os.MkdirTemp("", "chromium-") //nolint:usetesting // t.TempDir fails if it has to try twice
+	folder, err := os.MkdirTemp("", "chromium-") //nolint:usetesting // t.TempDir does not retry
 	check(t, err)
 	t.Cleanup(func() {
 		timeout, again := time.After(patience), time.Tick(50*time.Millisecond)
@@ -83,7 +84,7 @@ func profile(t *testing.T) string {
 	return folder
 }
 
-// note remembers what must not happen.
+// note records errors of the page, and requests to other servers than home.
 func (b *browser) note(event any, home string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -100,19 +101,19 @@ func (b *browser) note(event any, home string) {
 		}
 	case *network.EventRequestWillBeSent:
 		if !strings.HasPrefix(e.Request.URL, home) && !strings.HasPrefix(e.Request.URL, "about:") {
-			b.broken = append(b.broken, "a request to elsewhere: "+e.Request.URL)
+			b.broken = append(b.broken, "a request to another server: "+e.Request.URL)
 		}
 	}
 }
 
-// expect lets errors pass that have the text in them: those that a browser notes of answers that a test asks for.
+// expect makes verify ignore errors that contain the text.
 func (b *browser) expect(text string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.expects = append(b.expects, text)
 }
 
-// verify reports the faults that nobody expected.
+// verify reports the unexpected errors.
 func (b *browser) verify() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -127,7 +128,7 @@ broken:
 	}
 }
 
-// do carries out actions, within the patience.
+// do carries out actions. It fails the test if they take longer than patience.
 func (b *browser) do(what string, actions ...chromedp.Action) {
 	b.t.Helper()
 	done := make(chan error, 1)
@@ -139,11 +140,11 @@ func (b *browser) do(what string, actions ...chromedp.Action) {
 		}
 	case <-time.After(patience):
 		b.picture("stuck")
-		b.t.Fatalf("%s: nothing for %v; the page has %q", what, patience, b.text("body"))
+		b.t.Fatalf("%s: no result after %v; the page shows %q", what, patience, b.text("body"))
 	}
 }
 
-// awaiting has an evaluation wait for what its promise becomes.
+// awaiting makes an evaluation wait for its promise.
 func awaiting(p *runtime.EvaluateParams) *runtime.EvaluateParams { return p.WithAwaitPromise(true) }
 
 // until waits until an expression is true in the page.
@@ -159,12 +160,12 @@ func (b *browser) untilText(text string) {
 	b.until("waiting for "+text, "document.body.innerText.includes("+quote(text)+")")
 }
 
-// named is the XPath of the buttons, links and summaries that are called so.
+// named is the XPath of the buttons, links and summaries of that name.
 func named(name string) string {
 	return `//*[self::button or self::a or self::summary][normalize-space(.)=` + quote(name) + `]`
 }
 
-// click clicks on the button or link that is called so.
+// click clicks on the button, link or summary of that name.
 func (b *browser) click(name string) { b.clickAt(named(name)) }
 
 // clickAt clicks on the element of an XPath.
@@ -174,7 +175,8 @@ func (b *browser) clickAt(path string) {
 	b.do("clicking on "+path, chromedp.MouseClickXY(x, y))
 }
 
-// still waits until an element is there, can be used, and has not moved for two frames, and returns its middle.
+// still waits until an element is visible and enabled and has not moved for two frames. It returns the centre of the
+// element.
 func (b *browser) still(path string) (x, y float64) {
 	b.t.Helper()
 	var middle [2]float64
@@ -196,7 +198,7 @@ func (b *browser) still(path string) (x, y float64) {
 	return middle[0], middle[1]
 }
 
-// text is what an element shows; empty if that does not come at once.
+// text returns the text of an element. It is empty if there is none within 5 s.
 func (b *browser) text(selector string) (text string) {
 	ctx, cancel := context.WithTimeout(b.ctx, 5*time.Second)
 	defer cancel()
@@ -218,13 +220,13 @@ func (b *browser) signIn(token string) {
 	b.do("signing in", chromedp.WaitVisible("#token"), chromedp.SendKeys("#token", token+"\r"))
 }
 
-// picture keeps a picture of all of the page.
+// picture keeps a picture of the whole page.
 func (b *browser) picture(name string) {
 	b.t.Helper()
 	b.capture(name, func(image *[]byte) chromedp.Action { return chromedp.FullScreenshot(image, 100) })
 }
 
-// capture keeps a picture, if PRODUCTINDEX_SCREENSHOTS names a folder.
+// capture writes a picture to the folder in PRODUCTINDEX_SCREENSHOTS, if that is set.
 func (b *browser) capture(name string, take func(*[]byte) chromedp.Action) {
 	b.t.Helper()
 	folder := os.Getenv("PRODUCTINDEX_SCREENSHOTS")
@@ -242,10 +244,10 @@ func (b *browser) capture(name string, take func(*[]byte) chromedp.Action) {
 	check(b.t, os.WriteFile(filepath.Join(folder, name+".png"), image, 0o644))
 }
 
-// quote returns a text as JavaScript writes it, and XPath if it has no quotes.
+// quote returns a text as a JavaScript literal, which is also one of XPath if the text has no quotes.
 func quote(text string) string { return strconv.Quote(text) }
 
-// readme keeps the picture of the README: the part that a screen shows at once.
+// readme keeps the picture of the README: the first screen of the page.
 func (b *browser) readme() {
 	b.t.Helper()
 	b.size(1120, 700)

@@ -9,20 +9,20 @@ import (
 	"github.com/chromedp/chromedp/kb"
 )
 
-// size makes the page as large as a desk's or a phone's.
+// size sets the size of the viewport, in pixels.
 func (b *browser) size(width, height int64) {
 	b.t.Helper()
 	b.do("size", chromedp.EmulateViewport(width, height))
 }
 
-// scheme has the page be light or dark.
+// scheme sets the colour scheme, light or dark.
 func (b *browser) scheme(name string) {
 	b.t.Helper()
 	features := []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: name}}
 	b.do("scheme", emulation.SetEmulatedMedia().WithFeatures(features))
 }
 
-// looks keeps pictures of a view, and checks it, light and dark, at a desk and on a phone.
+// looks keeps pictures of a view and checks its accessibility and width: light and dark, on a desktop and on a phone.
 func (b *browser) looks(t *testing.T, view string) {
 	t.Helper()
 	for _, scheme := range []string{"light", "dark"} {
@@ -53,9 +53,8 @@ func (b *browser) fits(t *testing.T, view string) {
 	}
 }
 
-// A person signs in, starts a run and sees it move, sees the rejected products and their lines, cancels another run,
-// tries one, rolls back, loses the server and finds it again. Nothing breaks in the page, and nothing is loaded from
-// elsewhere.
+// A user signs in, starts a run and follows it, looks at the rejected products, cancels another run, makes a dry run,
+// rolls back, and loses the connection for a while. The page reports no errors and loads nothing from other servers.
 func TestConsole(t *testing.T) {
 	s := newShop(t, map[string]int{"acme": 6000, "nordlys": 800, "bergen": 500}, nil)
 	for range 2 {
@@ -64,7 +63,7 @@ func TestConsole(t *testing.T) {
 	}
 	b := newBrowser(t, s)
 	b.size(1280, 900)
-	b.expect("401 (Unauthorized)") // which the browser notes of each
+	b.expect("401 (Unauthorized)") // the browser logs each
 
 	b.open(s, "", "")
 	b.untilText("Sign in")
@@ -79,7 +78,7 @@ func TestConsole(t *testing.T) {
 	b.until("the others to go", `!document.body.innerText.includes("acme")`)
 	b.do("no filter", chromedp.SendKeys("#filter", strings.Repeat(kb.Backspace, 3)))
 	b.click("acme")
-	b.untilText("Where the time went")
+	b.untilText("Previous run")
 	b.untilText("Europe/Berlin, up to 10 min later")
 	b.untilText("in 7 hours")
 	b.untilText("the latest 4 days ago") // of those that were missed
@@ -103,20 +102,20 @@ func (b *browser) searches() {
 	b.until("no hits", `document.querySelectorAll(".hit").length === 0`)
 }
 
-// facts are the figures of a job, as the page shows them.
+// facts lists the figures of a job that the page shows.
 const facts = `...[...document.querySelectorAll(".facts > div")].map((each) => ` +
 	`each.innerText.replace(/\s+/g, " ").trim())`
 
-// edits sees an edit that waits for the index, one that the index has taken, and one that it has refused.
+// edits makes an edit that waits for the index, and one that the index refuses.
 func (b *browser) edits(t *testing.T, s *shop) {
 	t.Helper()
 	s.held.Store(true)
 	s.edit("acme", "P-00002")
-	b.untilText("1 edit waits to be searchable; it was accepted")
+	b.untilText("1 edit is not searchable yet; it was accepted")
 	b.picture("lag")
 	s.held.Store(false)
 	close(s.release)
-	b.untilText("Searches see every edit that was accepted")
+	b.untilText("All accepted edits are searchable")
 	s.edit("acme", refused)
 	b.untilText("1 refused by the index")
 	b.click("1 refused by the index")
@@ -124,7 +123,7 @@ func (b *browser) edits(t *testing.T, s *shop) {
 	b.looks(t, "edits")
 }
 
-// runs starts a run, sees it move, and what it rejected.
+// runs starts a run, follows it to its end, and looks at its rejected products.
 func (b *browser) runs(t *testing.T, s *shop) {
 	t.Helper()
 	s.slow("acme", 250)
@@ -145,36 +144,36 @@ func (b *browser) runs(t *testing.T, s *shop) {
 	b.looks(t, "running")
 	s.slow("acme", 0)
 	b.untilText("The new index is live")
-	b.until("the edit", "["+facts+"].includes('Edits carried over 1')")
+	b.until("the edit", "["+facts+"].includes('Edits applied 1')")
 	b.untilText("acme.jsonl, line 352")
 	b.clickAt(`(//summary)[2]`)
 	b.untilText(hostile)
 	b.until("no markup", `document.querySelectorAll("main img").length === 0 && !document.title.includes("owned")`)
 }
 
-// dryRuns tries a run over a smaller catalogue, and sees what would go: nothing goes live.
+// dryRuns makes a dry run over a smaller catalogue and looks at the products that would be removed.
 func (b *browser) dryRuns(t *testing.T, s *shop) {
 	t.Helper()
 	s.fill("acme", 5990)
 	b.click("Dry run")
-	b.untilText("was checked, and discarded")
+	b.untilText("was checked and discarded")
 	b.untilText("Difference to the live index")
 	b.untilText("P-05995")
 	b.looks(t, "dryrun")
 }
 
-// cancels starts a run of another tenant and cancels it, with the keyboard.
+// cancels starts a run of another tenant and cancels it, partly with the keyboard.
 func (b *browser) cancels(t *testing.T, s *shop) {
 	t.Helper()
 	s.slow("bergen", 20)
 	b.open(s, "#/bergen", "")
-	b.untilText("Nothing was reindexed")
+	b.untilText("has not been reindexed yet")
 	b.click("Reindex")
 	b.untilText("Loading products")
 	b.click("Pause")
 	b.untilText("Paused: nothing is read")
 	b.click("Resume")
-	b.untilText("at most 20 products a second")
+	b.untilText("at most 20 products per second")
 	b.do("the button", chromedp.Focus("button.danger", chromedp.NodeEnabled), chromedp.KeyEvent(kb.Enter))
 	b.untilText("Cancel this run?")
 	b.accessible(t, "a question")
@@ -188,7 +187,7 @@ func (b *browser) cancels(t *testing.T, s *shop) {
 	b.looks(t, "cancelled")
 }
 
-// rollsBack goes back to the index before the last reindex, which has another name for a product.
+// rollsBack goes back to the index before the last reindex, which has more products.
 func (b *browser) rollsBack(t *testing.T, s *shop) {
 	t.Helper()
 	s.fill("nordlys", 400)
@@ -214,14 +213,14 @@ func (b *browser) rollsBack(t *testing.T, s *shop) {
 	b.until("a product of the index before", `document.querySelectorAll(".hit").length > 0`)
 }
 
-// losesTheServer breaks the connection during a run, and brings the server back.
+// losesTheServer stops the server during a run and starts it again.
 func (b *browser) losesTheServer(s *shop) {
 	b.t.Helper()
 	s.slow("acme", 700)
 	b.open(s, "#/acme", "")
 	b.click("Reindex")
 	b.untilText("Loading products")
-	b.expect("net::ERR_") // which the browser notes of each request that fails
+	b.expect("net::ERR_") // the browser logs each request that fails
 	s.stop()
 	b.untilText("The connection was lost")
 	b.picture("lost")
@@ -231,7 +230,7 @@ func (b *browser) losesTheServer(s *shop) {
 	b.untilText("The new index is live")
 }
 
-// mayOnlyLook signs in with a token that can change nothing.
+// mayOnlyLook signs in with a token that has only the scope for viewing.
 func (b *browser) mayOnlyLook(t *testing.T, s *shop) {
 	t.Helper()
 	b.click("Sign out")

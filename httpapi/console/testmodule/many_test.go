@@ -13,12 +13,12 @@ import (
 const (
 	manyTenants = 1_000
 	manyJobs    = 10_000
-	// quick is how long a view may take until it shows what it has, on a machine that has other work as well.
+	// quick is the time within which a view must be complete, on a machine that also has other work.
 	quick = 5 * time.Second
 )
 
-// crowd returns a store with a job of each of many tenants, and many jobs of acme. Package jobsql has a benchmark of as
-// many in a database.
+// crowd returns a store with one job of each of many tenants, and many jobs of acme. A benchmark of package jobsql has
+// as many in a database.
 func crowd(t *testing.T) reindex.JobStore {
 	t.Helper()
 	store := reindex.NewJobs(2 * manyJobs)
@@ -44,7 +44,7 @@ func crowd(t *testing.T) reindex.JobStore {
 	return store
 }
 
-// Views of many tenants, and of many jobs, show a page of them, and soon.
+// Views of many tenants and many jobs quickly show one page of them.
 func TestMany(t *testing.T) {
 	s := newShop(t, nil, crowd(t))
 	b := newBrowser(t, s)
@@ -67,7 +67,7 @@ func rows(list string) string { return `document.querySelectorAll("` + list + ` 
 
 const firstCell = `document.querySelector("main tbody th").innerText`
 
-// soon clicks on a button, if one is named, and has an expression become true before long.
+// soon clicks on a button, if one is named, and fails unless an expression becomes true soon.
 func (b *browser) soon(t *testing.T, view, button, expression string) {
 	t.Helper()
 	begin := time.Now()

@@ -7,7 +7,7 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// press presses the mouse on the button or link that is called so, and returns what releases it.
+// press presses the mouse on the button or link of that name. The returned function releases it.
 func (b *browser) press(name string) (release func()) {
 	b.t.Helper()
 	x, y := b.still(named(name))
@@ -22,7 +22,7 @@ func (b *browser) press(name string) (release func()) {
 	}
 }
 
-// Nothing moves under a pointer: a tenant that comes into the list while another one is pressed is shown afterwards.
+// Nothing moves under a pressed pointer: a tenant that is added meanwhile appears in the list after the release.
 func TestPressAndMove(t *testing.T) {
 	s := newShop(t, map[string]int{"bergen": 10, "nordlys": 10}, nil)
 	s.reindex("nordlys")
@@ -41,7 +41,7 @@ func TestPressAndMove(t *testing.T) {
 	b.untilText("bergen")
 }
 
-// A button that is pressed for as long as it takes to renew the list is still the same one, and keeps the focus.
+// A button that is pressed while its list is renewed stays the same element, and keeps the focus.
 func TestPressAndRenew(t *testing.T) {
 	s := newShop(t, map[string]int{"nordlys": 10}, nil)
 	s.reindex("nordlys")
@@ -51,7 +51,7 @@ func TestPressAndRenew(t *testing.T) {
 	b.size(1280, 900)
 	b.open(s, "#/nordlys", manager)
 	b.untilText("Live now")
-	b.untilText("Beside the run of")
+	b.untilText("Compared with the run of")
 	release := b.press("Roll back…")
 	const list = `document.querySelector("section[aria-labelledby=generations-heading]")`
 	b.do("remembering", chromedp.Evaluate(`globalThis.age = `+list+`.querySelector("tbody th").innerText;
@@ -59,17 +59,18 @@ func TestPressAndRenew(t *testing.T) {
 	b.until("another age", list+`.querySelector("tbody th").innerText !== globalThis.age`)
 	release()
 	b.untilText("Roll nordlys back?")
-	b.click("No, leave it")
+	b.click("No")
 	s.reindex("nordlys")
 	b.until("one more index", list+`.querySelectorAll("tbody tr").length === 3`)
 	b.until("the focus to be where it was", `document.activeElement === globalThis.button`)
 }
 
-// A list is asked for once at a time, and only the newest answer is shown.
+// Only the answer to the newest request of a poll is shown.
 func TestPoll(t *testing.T) {
 	s := newShop(t, nil, nil)
 	b := newBrowser(t, s)
-	b.open(s, "", "")
+	b.expect("401 (Unauthorized)") // before the sign-in
+	b.open(s, "", manager)
 	b.untilText("There are no tenants")
 	b.module("poll", `
 		const answers = [], shown = [];
@@ -92,11 +93,12 @@ func TestPoll(t *testing.T) {
 		verify(answers.length, 4);`)
 }
 
-// Elements that are renewed stay, with what a person has done to them.
+// Renewed elements stay the same, with the focus and the open details of the user.
 func TestRenew(t *testing.T) {
 	s := newShop(t, nil, nil)
 	b := newBrowser(t, s)
-	b.open(s, "", "")
+	b.expect("401 (Unauthorized)") // before the sign-in
+	b.open(s, "", manager)
 	b.untilText("There are no tenants")
 	b.module("dom", `
 		let clicked = [];
@@ -125,7 +127,7 @@ func TestRenew(t *testing.T) {
 		verify(list.innerHTML, "<p>none</p>");`)
 }
 
-// module runs a script with what a module of the page exports.
+// module runs a script with the exports of a module of the page.
 func (b *browser) module(name, script string) {
 	b.t.Helper()
 	var wrong string

@@ -32,11 +32,11 @@ const (
 	viewer  = "viewer-token"  // may look
 )
 
-// hostile is an id that would run a script if a page made markup out of it.
+// hostile is an id that would run a script if the page turned texts into markup.
 const hostile = `<img src=x onerror="document.title='owned'">`
 
-// shop is a server with the console, the endpoints, an index in bleve, and catalogues in files that are read as slowly
-// as a test wants.
+// shop is a server with the console, the endpoints, an index in bleve, and catalogues in files, which it reads at a
+// speed that tests set.
 type shop struct {
 	t         *testing.T
 	engine    *reindex.Engine
@@ -54,15 +54,15 @@ type shop struct {
 	address string
 }
 
-// refused is the id of a product that the index does not take in an edit.
+// refused is the id of a product whose edits the index refuses.
 const refused = "P-REFUSED"
 
-// plans are the schedules of tenants, as they stand.
+// plans has the schedules of tenants.
 type plans map[string][]schedule.Status
 
 func (p plans) Of(tenant string) []schedule.Status { return p[tenant] }
 
-// fault is what goes wrong in the index.
+// fault returns the fault of a call of the index.
 func (s *shop) fault(c reindextest.Call) (fault reindextest.Fault) {
 	switch {
 	case c.Op == reindextest.OpWrite && s.stumbles.CompareAndSwap(true, false):
@@ -78,7 +78,7 @@ func (s *shop) fault(c reindextest.Call) (fault reindextest.Fault) {
 	return fault
 }
 
-// newShop starts a server. tenants have so many products each. jobs may be nil.
+// newShop starts a server. The map has the number of products of each tenant. jobs may be nil.
 func newShop(t *testing.T, tenants map[string]int, jobs reindex.JobStore) *shop {
 	t.Helper()
 	s := &shop{t: t, catalogue: t.TempDir(), address: "127.0.0.1:0", release: make(chan struct{})}
@@ -139,7 +139,7 @@ func authorize(r *http.Request, _, scope string) error {
 	}
 }
 
-// fill writes a catalogue of so many products, some of which cannot be indexed.
+// fill writes a catalogue of valid products, and some more that cannot be indexed.
 func (s *shop) fill(tenant string, products int) {
 	s.t.Helper()
 	kinds := []string{"Wool blanket", "Oak table", "Linen shirt", "Desk lamp", "Rain jacket", "Trail boot", "Copper pan"}
@@ -156,7 +156,7 @@ func (s *shop) fill(tenant string, products int) {
 	check(s.t, os.WriteFile(filepath.Join(s.catalogue, tenant+".jsonl"), []byte(lines.String()), 0o600))
 }
 
-// schedules are those of acme, two of whose times were missed. The other tenants have none.
+// schedules returns the schedule of acme, two of whose times were missed. Other tenants have none.
 func schedules(t *testing.T) plans {
 	t.Helper()
 	berlin, err := time.LoadLocation("Europe/Berlin")
@@ -168,13 +168,13 @@ func schedules(t *testing.T) plans {
 	}}}
 }
 
-// edit changes a product, as it will be when the index takes it.
+// edit changes a product without waiting for the index.
 func (s *shop) edit(tenant, id string) {
 	change := reindex.Change{ID: id, Body: json.RawMessage(`{"id":"` + id + `","name":"Edited"}`)}
-	go func() { _ = s.engine.Update(s.t.Context(), tenant, change) }() // what became of it is what the page says
+	go func() { _ = s.engine.Update(s.t.Context(), tenant, change) }() // the page shows the result
 }
 
-// start listens, at the same address as before.
+// start starts the server, at the same address as before.
 func (s *shop) start() {
 	s.t.Helper()
 	s.mu.Lock()
@@ -186,7 +186,7 @@ func (s *shop) start() {
 	go func() { _ = s.server.Serve(listener) }() // ends with Close
 }
 
-// stop breaks every connection, and takes no new ones.
+// stop stops the server and breaks all connections.
 func (s *shop) stop() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -196,7 +196,7 @@ func (s *shop) stop() {
 // url is the address of a view.
 func (s *shop) url(view string) string { return "http://" + s.address + "/console/" + view }
 
-// slow lets so many products a second be read of a tenant; 0: any number.
+// slow limits the products per second that are read of a tenant. 0 means no limit.
 func (s *shop) slow(tenant string, speed float64) {
 	s.t.Helper()
 	check(s.t, s.throttle.SetLimits(tenant, throttle.Limits{Documents: speed}))

@@ -1,14 +1,14 @@
-// The buttons that start a run of a tenant, or try one without a switch-over.
+// The buttons that start a reindex or a dry run of a tenant.
 
 import { h } from "./dom.js";
 import { mayManage, noScope } from "./rights.js";
 
-// actions makes the buttons. on.started is called with a job that was started, or joined.
+// actions makes the buttons. It calls on.started with a job that was started or joined.
 export function actions(context, on) {
   const { app, tenant } = context;
   const reason = h("p", { class: "hint", id: "no-scope", hidden: true, text: noScope });
   const message = h("p", { class: "note", role: "alert", hidden: true });
-  const types = h("select", { "aria-label": "What to reindex", hidden: true });
+  const types = h("select", { "aria-label": "Entity type", hidden: true });
   const buttons = [button("Reindex", "primary", () => start({}))];
   if (app.api.takes("ReindexJobCreation", "dryRun")) buttons.unshift(button("Dry run", "", dryRun));
 
@@ -16,7 +16,7 @@ export function actions(context, on) {
     return h("button", { type: "button", class: kind, text, on: { click: () => run(act) } });
   }
 
-  // run carries out one action at a time, and says why it failed.
+  // run carries out one action at a time, and shows the reason if it fails.
   async function run(act) {
     if (context.busy) return;
     context.busy = true;
@@ -44,7 +44,7 @@ export function actions(context, on) {
     on.started(job);
   }
 
-  // dryRun also asks for the difference to the live index, which not every index can find out.
+  // dryRun also asks for the difference to the live index. Not every index can be compared, so it tries again without.
   async function dryRun() {
     if (app.api.takes("ReindexJobCreation", "difference")) {
       try {
@@ -70,7 +70,7 @@ export function actions(context, on) {
     element: h("div", { class: "actions" }, types, buttons, reason),
     message,
     update,
-    // know offers the entity types of the tenant's jobs.
+    // know offers the entity type of a job in the list of types.
     know(job) {
       if (!job) return;
       const value = `${job.entityType}|${job.rag ? "rag" : ""}`;

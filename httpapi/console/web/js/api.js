@@ -1,15 +1,15 @@
-// The endpoints, as the signed-in person may use them.
+// The client of the endpoints, which sends the user's token.
 
 const tokenKey = "productindex.token";
 
-// ApiError is an answer that says no, or none at all (status 0).
+// ApiError is an error answer. Its status is 0 if there was no answer.
 export class ApiError extends Error {
   constructor(status, message, details = [], retryAfter = 0) {
     super(message);
     Object.assign(this, { status, details, retryAfter });
   }
 
-  // sentence is all that the answer says, for people.
+  // sentence is the message with its details, for users.
   get sentence() {
     const text = [this.message, ...this.details].map((part) => part.replace(/[.\s]+$/, "")).filter(Boolean).join(". ");
     return text + (this.status === 403 && /scope/i.test(text) ? ". Your token does not allow this" : "") + ".";
@@ -26,7 +26,7 @@ export class Api {
   #paths = {};
   #schemas = {};
 
-  // The token stays in this tab, and ends with it.
+  // The browser forgets the token when the tab is closed.
   get token() { return sessionStorage.getItem(tokenKey) ?? ""; }
   set token(value) {
     if (value) sessionStorage.setItem(tokenKey, value);
@@ -35,20 +35,20 @@ export class Api {
 
   get canSearch() { return this.#search; }
 
-  // describe learns what this server serves.
+  // describe reads the OpenAPI document of the server, on which serves and takes depend.
   async describe() {
     const document = await this.get("openapi.json");
     this.#paths = document.paths ?? {};
     this.#schemas = document.components?.schemas ?? {};
   }
 
-  // serves reports whether there is an operation, such as "post /indexing/{tenant}/reindex-jobs".
+  // serves reports whether the server has an operation, such as post /indexing/{tenant}/reindex-jobs.
   serves(method, path) { return Boolean(this.#paths[path]?.[method]); }
 
   // takes reports whether a schema has a property.
   takes(schema, property) { return Boolean(this.#schemas[schema]?.properties?.[property]); }
 
-  // fetch sends a request, and throws an ApiError unless the answer says yes.
+  // fetch sends a request. It throws an ApiError unless the status of the answer is 2xx.
   async fetch(path, options = {}) {
     const headers = { ...options.headers };
     if (this.token) headers.Authorization = `Bearer ${this.token}`;
@@ -79,7 +79,7 @@ export class Api {
 
   async delete(path) { await this.fetch(path, { method: "DELETE" }); }
 
-  // page gets a part of a list, and how long all of it is.
+  // page gets a page of a list and the length of the whole list.
   async page(path, parameters) {
     const query = new URLSearchParams(Object.entries(parameters).filter(([, value]) => value !== ""));
     const response = await this.fetch(`${path}?${query}`, { headers: { "X-Total-Count": "true" } });
@@ -97,7 +97,7 @@ export class Api {
   }
 }
 
-// problem reads an answer that says no: an errorMessage, or the fault of a 401.
+// problem reads an error answer: an errorMessage, or the fault of a 401.
 async function problem(response) {
   const body = await response.json().catch(() => ({}));
   const message = body.message ?? body.fault?.faultstring ?? `${response.status} ${response.statusText}`;

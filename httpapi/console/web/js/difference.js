@@ -1,4 +1,4 @@
-// The difference of a job's index to the one that was live: the products that change in searches.
+// The difference between a job's index and the live one.
 
 import { h, hint, setText } from "./dom.js";
 import { count } from "./format.js";
@@ -7,7 +7,7 @@ import { ended } from "./stream.js";
 
 const path = "/indexing/{tenant}/reindex-jobs/{id}/difference";
 const kinds = [["added", "Added"], ["removed", "Removed"], ["changed", "Changed"]];
-const most = 100; // products that are shown of a kind
+const most = 100; // products shown per kind
 
 export function difference(context, id) {
   const { app, tenant } = context;
@@ -23,7 +23,7 @@ export function difference(context, id) {
     try {
       const found = await app.api.get(`${tenant}/reindex-jobs/${id}/difference`);
       await released();
-      const edited = `${count(found.editedCount)} were edited meanwhile and are not compared`;
+      const edited = `${count(found.editedCount)} were edited during the run and are not compared`;
       const parts = [`${count(found.unchangedCount)} products are the same in both`, found.editedCount > 0 && edited];
       setText(note, parts.filter(Boolean).join("; ") + ".");
       body.replaceChildren(...kinds.map(([kind, name]) => kindView(name, found[`${kind}Count`], found[kind])));
@@ -37,7 +37,7 @@ export function difference(context, id) {
   return { element, show };
 }
 
-// kindView shows some products of a kind: their ids, or {id, fields} with what differs in them.
+// kindView shows some products of a kind. A product is an id, or {id, fields} with the fields that differ.
 function kindView(name, number, products) {
   const shown = products.slice(0, most);
   return h("div", {}, h("h3", {}, name, " ", h("span", { class: "figure", text: count(number) })),

@@ -1,17 +1,17 @@
-// Elements are made out of names and texts alone: a text never becomes markup.
+// Functions that make elements from names and texts. A text never becomes markup.
 
 const svgNamespace = "http://www.w3.org/2000/svg";
 
 // listeners has the functions that an element of h calls, by the name of the event.
 const listeners = new WeakMap();
 
-// h makes an element. props are attributes, but for text, key, by which renew finds it again, and on, whose members are
-// listeners. Children that are null or false are left out.
+// h makes an element. Its props are attributes, except for text; key, by which renew finds the element again; and on,
+// whose members are listeners. Children that are null or false are left out.
 export function h(tag, props = {}, ...children) {
   return fill(document.createElement(tag), props, children);
 }
 
-// svg makes an element of a drawing.
+// svg makes an SVG element.
 export function svg(tag, props = {}, ...children) {
   return fill(document.createElementNS(svgNamespace, tag), props, children);
 }
@@ -33,15 +33,15 @@ function listen(element, on) {
   for (const type of Object.keys(on)) element.addEventListener(type, (event) => listeners.get(element)[type](event));
 }
 
-// renew gives an element the same children as the given ones. Those that are there already stay, and are changed if
-// they differ: a press, the focus and a selection last, and details that are open remain open. Elements with a key are
-// found by it, others by their place.
+// renew gives an element the same children as the given ones. It keeps existing children and changes them if they
+// differ, so that presses, the focus, selections and open details last. It finds elements with a key by the key, and
+// others by their position.
 export function renew(element, ...children) {
   const fresh = children.flat().map((child) => (child instanceof Node ? child : new Text(child)));
   const keys = new Set(fresh.map(keyOf));
   for (const old of [...element.children]) if (!keys.has(keyOf(old))) old.remove();
   const focused = document.activeElement;
-  let at = element.firstChild; // all before it is done
+  let at = element.firstChild; // the children before it are done
   for (const child of fresh) {
     let old = at;
     while (old && !alike(old, child)) old = old.nextSibling;
@@ -55,7 +55,7 @@ export function renew(element, ...children) {
       continue;
     }
     element.insertBefore(old, at);
-    if (old.contains(focused)) focused.focus({ preventScroll: true }); // a move ends it
+    if (old.contains(focused)) focused.focus({ preventScroll: true }); // a moved element loses the focus
   }
   while (at) {
     const next = at.nextSibling;
@@ -66,19 +66,19 @@ export function renew(element, ...children) {
 
 function keyOf(node) { return node.dataset?.key; }
 
-// alike reports whether a node can become the same as another one.
+// alike reports whether change can make old the same as fresh.
 function alike(old, fresh) {
   return old.nodeName === fresh.nodeName && keyOf(old) === keyOf(fresh) && listeners.has(old) === listeners.has(fresh);
 }
 
-// change makes a node the same as another one.
+// change makes old the same as fresh.
 function change(old, fresh) {
   if (old instanceof Text) {
     if (old.data !== fresh.data) old.data = fresh.data;
     return;
   }
   if (listeners.has(fresh)) listeners.set(old, listeners.get(fresh));
-  const own = (name) => name === "open" && old instanceof HTMLDetailsElement; // a person opens and closes it
+  const own = (name) => name === "open" && old instanceof HTMLDetailsElement; // only the user opens and closes it
   for (const { name } of [...old.attributes]) if (!fresh.hasAttribute(name) && !own(name)) old.removeAttribute(name);
   for (const { name, value } of fresh.attributes) {
     if (old.getAttribute(name) !== value && !own(name)) old.setAttribute(name, value);
@@ -86,12 +86,12 @@ function change(old, fresh) {
   renew(old, ...fresh.childNodes);
 }
 
-// setText changes a text only if it differs, so that nothing is read out or selected anew.
+// setText changes a text only if it differs, so that screen readers stay silent and selections last.
 export function setText(element, text) {
   if (element.textContent !== text) element.textContent = text;
 }
 
-// cell is a cell of a table that says on a phone which column it is of.
+// cell is a cell of a table. On a phone it shows the label of its column.
 export function cell(label, props, ...children) {
   return h("td", { role: "cell", "data-label": label, ...props }, ...children);
 }
@@ -101,10 +101,10 @@ export function head(...children) {
   return h("th", { role: "rowheader", scope: "row" }, ...children);
 }
 
-// hint is a text of less weight.
+// hint is a secondary text.
 export function hint(text) { return h("span", { class: "hint", text }); }
 
-// table makes a table whose rows become cards on a phone; the roles keep it a table there.
+// table makes a table whose rows become cards on a phone. The roles keep it a table for screen readers.
 export function table(caption, columns, rows, props = {}) {
   return h("table", { role: "table", ...props },
     h("caption", { class: "aside", text: caption }),

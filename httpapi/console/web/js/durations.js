@@ -1,4 +1,4 @@
-// Where the time of a job went, beside the run before.
+// The durations of a job's phases, compared with the previous run.
 
 import { cell, h, head, row, setText, svg, table } from "./dom.js";
 import { change, count, duration, moment, rate } from "./format.js";
@@ -9,7 +9,7 @@ import { ended } from "./stream.js";
 
 export function durations(context) {
   const { app, tenant } = context;
-  const heading = h("h2", { id: "times-heading", text: "Where the time went" });
+  const heading = h("h2", { id: "times-heading", text: "Durations" });
   const note = h("p", { class: "hint" });
   const body = h("div", {});
   const element = h("section", { class: "card", "aria-labelledby": "times-heading", hidden: true }, heading, note, body);
@@ -29,7 +29,7 @@ export function durations(context) {
       })).items;
       await released();
       if (!context.over && before) draw(job, before);
-      else setText(note, "There is no successful run before to compare with.");
+      else setText(note, "There is no earlier successful run to compare with.");
     } catch (error) {
       setText(note, app.failed(error));
     }
@@ -39,28 +39,28 @@ export function durations(context) {
     const name = (phase) => `${phase}Millis`;
     const lasted = (durations, phase) => (durations?.[name(phase)] ?? 0) > 0;
     const seen = phases.filter((phase) => lasted(job.durations, phase) || lasted(before?.durations, phase));
-    if (before) setText(note, `Beside the run of ${moment(before.metadata.createdAt)}.`);
+    if (before) setText(note, `Compared with the run of ${moment(before.metadata.createdAt)}.`);
     const line = (label, now, past, show, kind) => row({ class: kind },
       head(label),
       cell("This run", { class: "number", text: show(now) }),
-      before && cell("Run before", { class: "number", text: show(past) }),
+      before && cell("Previous run", { class: "number", text: show(past) }),
       before && cell("Difference", { class: "number", text: change(now, past) }));
     const perSecond = (n) => (n === undefined ? "–" : rate(n));
-    const compared = before ? [["Run before", "number"], ["Difference", "number"]] : [];
+    const compared = before ? [["Previous run", "number"], ["Difference", "number"]] : [];
     body.replaceChildren(bar(job, seen), table("Durations", [["Phase"], ["This run", "number"], ...compared], [
       ...seen.map((phase) => line(phaseNames[phase], job.durations[name(phase)], before?.durations?.[name(phase)], duration)),
-      line("All", job.durations.totalMillis, before?.durations?.totalMillis, duration, "sum"),
+      line("Total", job.durations.totalMillis, before?.durations?.totalMillis, duration, "sum"),
       ...(goesBack(job) ? [] : [
         line("Products indexed", job.processedCount, before?.processedCount, count),
         line("Products rejected", job.rejectedCount, before?.rejectedCount, count),
-        line("Products a second", averageOf(job), before && averageOf(before), perSecond)]),
+        line("Products per second", averageOf(job), before && averageOf(before), perSecond)]),
     ], { class: "times" }));
   }
 
   return { element, show };
 }
 
-// bar shows the shares of the phases; the table says the same in words.
+// bar shows the shares of the phases. The table has the same information as text.
 function bar(job, seen) {
   const total = seen.reduce((sum, phase) => sum + (job.durations[`${phase}Millis`] ?? 0), 0) || 1;
   let x = 0;

@@ -1,4 +1,4 @@
-// How far the live index is behind the edits that were accepted.
+// The edits that were accepted and are not in the live index yet, and those that the index refused.
 
 import { cell, h, head, renew, row, setText, table } from "./dom.js";
 import { count, relative } from "./format.js";
@@ -8,7 +8,7 @@ const path = "/indexing/{tenant}/changes";
 const pollMillis = 4000;
 const most = 20;
 
-// edits shows what waits and what was refused. It is empty if the service does not say.
+// edits shows waiting and refused edits. Its element is empty if the service has no endpoint for them.
 export function edits(context) {
   const { app, tenant } = context;
   if (!app.api.serves("get", path)) return { element: "", stop: () => {} };
@@ -27,9 +27,9 @@ export function edits(context) {
 
   function show({ waiting, oldest, refusals = [] }) {
     element.hidden = false;
-    setText(words, waiting > 1 ? `${count(waiting)} edits wait to be searchable; the oldest was accepted ${relative(oldest)}.`
-      : waiting === 1 ? `1 edit waits to be searchable; it was accepted ${relative(oldest)}.`
-        : "Searches see every edit that was accepted.");
+    setText(words, waiting > 1 ? `${count(waiting)} edits are not searchable yet; the oldest was accepted ${relative(oldest)}.`
+      : waiting === 1 ? `1 edit is not searchable yet; it was accepted ${relative(oldest)}.`
+        : "All accepted edits are searchable.");
     const last = refusals.slice(-most).reverse();
     renew(refused, last.length === 0 ? "" : h("details", {},
       h("summary", {}, h("span", { class: "count", text: count(refusals.length) }), " refused by the index"),

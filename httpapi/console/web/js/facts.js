@@ -13,7 +13,7 @@ const figures = [
   ["Retries", (job) => count(job.retryCount), null, (job) => job.retryCount > 0],
   ["Batch size", (job) => bytes(job.batchBytes), () => "at most"],
   ["Concurrency", (job) => count(job.concurrency), (job) => (job.concurrency === 1 ? "batch" : "batches")],
-  ["Edits carried over", (job) => count(job.changesApplied), (job) => (job.changesRefused > 0 ? `${count(job.changesRefused)} refused` : ""),
+  ["Edits applied", (job) => count(job.changesApplied), (job) => (job.changesRefused > 0 ? `${count(job.changesRefused)} refused` : ""),
     (job) => job.changesRefused > 0],
 ];
 

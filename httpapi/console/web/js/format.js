@@ -1,4 +1,4 @@
-// Numbers, times and sizes as people read them.
+// The formats of numbers, times and sizes.
 
 const whole = new Intl.NumberFormat(undefined, { maximumFractionDigits: 0 });
 const short = new Intl.NumberFormat(undefined, { maximumSignificantDigits: 3 });
@@ -27,7 +27,7 @@ export function bytes(n) {
   return `${i === 0 ? whole.format(n) : short.format(n)} ${units[i]}`;
 }
 
-// duration shows milliseconds with two units at most.
+// duration formats milliseconds with at most two units.
 export function duration(millis) {
   if (millis === undefined || millis === null) return missing;
   if (millis < 1000) return `${Math.round(millis)} ms`;
@@ -44,7 +44,7 @@ function units(seconds, large, largeName, small, smallName) {
   return `${Math.floor(seconds / large)} ${largeName}${rest > 0 ? ` ${rest} ${smallName}` : ""}`;
 }
 
-// left shows how long something will take, as roughly as it is known.
+// left formats a remaining time, rounded as its accuracy requires.
 export function left(seconds) {
   if (seconds < 5) return "a few seconds left";
   if (seconds < 60) return `about ${Math.ceil(seconds / 5) * 5} s left`;
@@ -56,14 +56,14 @@ export function moment(text) {
   return text ? clock.format(new Date(text)) : missing;
 }
 
-// age shows how old a job was, as a clock does.
+// age formats milliseconds as a clock does, such as 1:02:03.
 export function age(millis) {
   const seconds = Math.round(millis / 1000), two = (n) => String(n).padStart(2, "0");
   const short = `${Math.floor(seconds / 60) % 60}:${two(seconds % 60)}`;
   return seconds < 3600 ? short : `${Math.floor(seconds / 3600)}:${short.padStart(5, "0")}`;
 }
 
-// relative shows how long ago a moment was, or how soon it comes.
+// relative formats a time relative to now, such as "2 hours ago".
 export function relative(text) {
   if (!text) return missing;
   const seconds = (new Date(text) - Date.now()) / 1000;
@@ -74,7 +74,7 @@ export function relative(text) {
   return relation.format(Math.round(seconds), "second");
 }
 
-// change shows by how much a number differs from the one before, in percent.
+// change formats the difference between a number and an earlier one, in percent.
 export function change(now, before) {
   if (!before || now === undefined || now === null) return "";
   const percent = Math.round(((now - before) / before) * 100);

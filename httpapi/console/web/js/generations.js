@@ -1,4 +1,4 @@
-// The index that is live and those before it that are kept, and the way back to them.
+// The live index and the kept ones, with buttons to roll back.
 
 import { ask } from "./ask.js";
 import { cell, h, head, hint, renew, row, setText, table } from "./dom.js";
@@ -10,7 +10,8 @@ const listPath = "/indexing/{tenant}/generations";
 const rollbackPath = "/indexing/{tenant}/rollback";
 const pollMillis = 15_000;
 
-// generations shows them. on.started is called with the job that goes back. It is empty if the service keeps none.
+// generations shows them. It calls on.started with the job of a rollback. Its element is empty if the service has no
+// endpoint for generations.
 export function generations(context, on) {
   const { app, tenant } = context;
   if (!app.api.serves("get", listPath)) return { element: "", update: () => {}, reload: () => {}, stop: () => {} };
@@ -28,13 +29,13 @@ export function generations(context, on) {
     },
     failed(error) {
       if (error.status === 401) app.failed(error);
-      else if (known.length === 0) element.hidden = true; // the tenant's index keeps none
+      else if (known.length === 0) element.hidden = true; // there is nothing to show
     },
   });
 
   function draw() {
     element.hidden = known.length === 0;
-    renew(list, table("Indexes", [["Filled"], ["Live"], ["Products", "number"], ["Size", "number"], ["Way back", "number"]],
+    renew(list, table("Indexes", [["Filled"], ["Live"], ["Products", "number"], ["Size", "number"], ["Rollback", "number"]],
       known.map(generationRow), { class: "cards stacked" }));
   }
 
@@ -46,11 +47,11 @@ export function generations(context, on) {
     });
     return row({ key: each.name },
       head(relative(each.createdAt), hint(each.createdAt ? moment(each.createdAt) : each.name),
-        each.jobId && h("a", { href: `#/${tenant}/${each.jobId}`, text: "its job" })),
+        each.jobId && h("a", { href: `#/${tenant}/${each.jobId}`, text: "Job" })),
       cell("Live", {}, liveView(each)),
       cell("Products", { class: "number", text: count(each.documents) }),
       cell("Size", { class: "number", text: bytes(each.bytes) }),
-      cell("Way back", { class: each.live ? "number none" : "number" }, each.live ? "" : button));
+      cell("Rollback", { class: each.live ? "number none" : "number" }, each.live ? "" : button));
   }
 
   function liveView({ live, replacedAt }) {
@@ -62,8 +63,8 @@ export function generations(context, on) {
     const index = createdAt ? `of ${moment(createdAt)}` : name;
     const holds = documents === undefined ? "" : ` with ${count(documents)} products`;
     const sure = await ask({ title: `Roll ${tenant} back?`, yes: "Roll back", text: [
-      `Searches go back to the index ${index}${holds}, in one step. Edits that were accepted since are carried into it first.`,
-      "The index that is live now is kept, and the next reindex goes forward again.",
+      `Searches switch to the index ${index}${holds} in one step. Edits accepted since then are applied to it first.`,
+      "The current index is kept, so that you can return to it.",
     ].join(" ") });
     if (!sure || busy) return;
     busy = true;

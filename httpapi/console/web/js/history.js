@@ -1,4 +1,4 @@
-// The tenant's jobs, page by page.
+// The history of the tenant's jobs, in pages.
 
 import { cell, h, head, hint, renew, row, setText, table } from "./dom.js";
 import { change, count, duration, missing, moment, relative } from "./format.js";
@@ -11,9 +11,9 @@ const pollMillis = 5000;
 const filters = [["", "All"], ["status:FAILURE", "Failed"], ["status:SUCCESS", "Succeeded"], ["rejectedCount:>0", "With rejections"]];
 const base = "id,entityType,rag,status,phase,expectedCount,readCount,processedCount,rejectedCount,duplicateCount,message," +
   "durations,metadata";
-const columns = [["Started"], ["Outcome"], ["Indexed", "number"], ["Rejected", "number"], ["Took", "number"], ["Run before", "number"]];
+const columns = [["Started"], ["Outcome"], ["Indexed", "number"], ["Rejected", "number"], ["Took", "number"], ["Change", "number"]];
 
-// history makes the list. on.select is called with a job that was chosen, on.newest with the newest one.
+// history makes the list. It calls on.select with the job that the user selects, and on.newest with the newest job.
 export function history(context, on) {
   const { app, tenant } = context;
   const fields = [base, ...["dryRun", "mode"].filter((field) => app.api.takes("ReindexJob", field))].join(",");
@@ -27,14 +27,14 @@ export function history(context, on) {
   const pager = h("nav", { class: "pager", "aria-label": "Pages of the history", hidden: true }, previous, where, next);
   const element = h("section", { class: "card", "aria-labelledby": "history-heading" },
     h("div", { class: "heading" }, h("h2", { id: "history-heading", text: "History" }),
-      h("div", { class: "field" }, h("label", { for: "history-filter", class: "aside", text: "Which jobs" }), choice)),
+      h("div", { class: "field" }, h("label", { for: "history-filter", class: "aside", text: "Filter the history" }), choice)),
     list, pager);
 
   const polling = poll(pollMillis, {
     async ask() {
       const get = (part) => app.api.page(`${tenant}/reindex-jobs`, { q: choice.value, fields, ...part });
       const { items, total } = await get({ pageNumber: page, pageSize });
-      // One more than is shown, to compare the last one with.
+      // The job after the page, with which the last one is compared.
       const last = page * pageSize;
       const [after] = last < total ? (await get({ pageNumber: last + 1, pageSize: 1 })).items : [];
       return [items, after, total];
@@ -57,7 +57,7 @@ export function history(context, on) {
     next.disabled = page >= pages;
     pager.hidden = pages <= 1;
     setText(where, `${count((page - 1) * pageSize + 1)} to ${count((page - 1) * pageSize + jobs.length)} of ${count(total)}`);
-    const none = choice.value ? "There are no such jobs." : "There are no jobs yet.";
+    const none = choice.value ? "No job matches the filter." : "There are no jobs yet.";
     const before = (job, i) => [...jobs.slice(i + 1), after].find((other) => other && alike(job, other));
     renew(list, jobs.length === 0 ? h("p", { class: "empty", text: none })
       : table("History of jobs", columns, jobs.map((job, i) => jobRow(job, before(job, i))), { class: "cards" }));
@@ -78,13 +78,13 @@ export function history(context, on) {
       cell("Indexed", { class: "number", text: goesBack(job) ? missing : count(job.processedCount) }),
       cell("Rejected", { class: job.rejectedCount > 0 ? "number warn" : "number", text: goesBack(job) ? missing : count(job.rejectedCount) }),
       cell("Took", { class: "number", text: duration(total) }),
-      cell("Run before", { class: "number hint", text: ended(job) ? change(total, before?.durations?.totalMillis) : "" }));
+      cell("Change", { class: "number hint", text: ended(job) ? change(total, before?.durations?.totalMillis) : "" }));
   }
 
   return {
     element,
     reload: polling.now,
-    // update shows a newer state of a job in progress.
+    // update shows the current counts of a job in progress.
     update(job) {
       const shown = !ended(job) && !goesBack(job) && list.querySelector(`tr[data-key="${CSS.escape(job.id)}"]`);
       if (!shown) return;

@@ -1,4 +1,4 @@
-// One job: what it is doing now, or how it ended.
+// The view of one job, in progress or ended.
 
 import { ask } from "./ask.js";
 import { difference } from "./difference.js";
@@ -13,8 +13,8 @@ import { speed } from "./speed.js";
 import { badge, done, entity, fraction, goesBack, outcome, phaseNames, phasesOf, sentence } from "./state.js";
 import { ended, follow } from "./stream.js";
 
-// jobPanel shows the job that show is called with, until the next one or stop. on.state is called with each state of the
-// job, on.ended when a job has ended that had not when it was first seen.
+// jobPanel shows the job of the latest call of show, until stop is called. It calls on.state with each state of the job,
+// and on.ended when a job ends while it is shown.
 export function jobPanel(context, on) {
   const { app, tenant } = context;
   const element = h("section", { class: "job", "aria-label": "Job" });
@@ -27,7 +27,7 @@ export function jobPanel(context, on) {
     stop = () => {};
     if (!id) {
       element.replaceChildren(h("div", { class: "card empty" },
-        h("p", { text: "Nothing was reindexed for this tenant yet." })));
+        h("p", { text: "This tenant has not been reindexed yet." })));
       return;
     }
     const view = jobView(context, id);
@@ -73,7 +73,7 @@ function jobView(context, id) {
 
   async function onCancel() {
     const sure = await ask({ title: "Cancel this run?", yes: "Cancel run",
-      text: `${goesBack(latest) ? "" : "What was loaded is discarded. "}Searches keep the index that is live now.` });
+      text: `${goesBack(latest) ? "" : "The loaded products are discarded. "}Searches keep using the current index.` });
     if (!sure) return;
     cancel.disabled = true;
     say("Cancelling…");
@@ -81,7 +81,7 @@ function jobView(context, id) {
       await app.api.delete(`${tenant}/reindex-jobs/${id}`);
     } catch (error) {
       cancel.disabled = false;
-      say(error.status === 409 ? "It had ended already." : app.failed(error));
+      say(error.status === 409 ? "The run had already ended." : app.failed(error));
     }
   }
 
@@ -90,7 +90,7 @@ function jobView(context, id) {
     cancelNote.hidden = !text;
   }
 
-  // drawSoon shows the latest state; states may come faster than a screen is drawn.
+  // drawSoon shows the latest state in the next frame, since states may come faster than frames.
   async function drawSoon() {
     if (drawing) return;
     drawing = true;
@@ -107,12 +107,12 @@ function jobView(context, id) {
     const started = job.metadata?.createdAt;
     setText(about, [entity(job), `Started ${relative(started)}, ${moment(started)}`, `Job ${job.id}`].filter(Boolean).join(" · "));
     setText(numbers, counted(job, over, part));
-    split.hidden = goesBack(job); // it loads nothing
+    split.hidden = goesBack(job); // a rollback loads nothing
     if (part === undefined) bar.removeAttribute("value");
     else bar.value = part;
     bar.hidden = over;
     drawSteps(job, over);
-    message.hidden = !job.message || outcome(job)[0] === "stopped"; // the headline says that
+    message.hidden = !job.message || outcome(job)[0] === "stopped"; // the headline has the same text
     setText(message, job.message ?? "");
     cancel.hidden = over;
     if (!cancel.hidden && !mayManage(context)) { cancel.disabled = true; say(noScope); }
@@ -122,7 +122,7 @@ function jobView(context, id) {
   }
 
   function counted(job, over, part) {
-    if (goesBack(job)) return `${count(job.changesApplied)} edits carried over`;
+    if (goesBack(job)) return `${count(job.changesApplied)} edits applied`;
     if (over) return `${count(job.processedCount)} products indexed`;
     const expected = job.expectedCount === undefined ? "" : ` of ${job.estimated ? "about " : ""}${count(job.expectedCount)}`;
     return [`${count(done(job))}${expected} products`,
@@ -141,7 +141,7 @@ function jobView(context, id) {
     });
   }
 
-  // announce says to those who listen what has changed, not more often than it matters: at phases, and each tenth.
+  // announce reports changes to screen readers: each phase, and each tenth of the progress.
   function announce(job, over, part) {
     const key = `${job.status}.${job.phase}.${over || part === undefined ? "" : Math.floor(part * 10)}`;
     if (key === announced) return;

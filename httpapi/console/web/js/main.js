@@ -1,4 +1,4 @@
-// The page: who is signed in, and which view the address asks for.
+// The page: the sign-in, and the view of the address.
 
 import { Api } from "./api.js";
 import { h, setText } from "./dom.js";
@@ -11,28 +11,28 @@ const element = (id) => document.getElementById(id);
 const title = document.title;
 const api = new Api();
 
-let leave = () => {}; // ends what the view has begun
-let shown = ""; // the tenant
+let leave = () => {}; // ends the current view
+let shown = ""; // the tenant of the current view
 let entered = false;
-let news = ""; // what the banner is to show
+let news = ""; // the text of the banner
 
-// app has the parts of the page that views use.
+// app has the parts of the page that all views use.
 const app = {
   api,
   main: element("main"),
 
-  // announce says something to those who listen to the page.
+  // announce has screen readers read a text.
   announce(text) { setText(element("announcer"), text); },
 
-  // banner shows something across the page until it is called with nothing.
+  // banner shows a text above the view. Without a text it hides the banner.
   async banner(text = "") {
     news = text;
-    await released(); // it moves the page
+    await released(); // the banner moves the page
     setText(element("banner"), news);
     element("banner").hidden = !news;
   },
 
-  // place names where one is: in the title, and in the way there, a list of [text, address].
+  // place sets the title and the breadcrumbs, a list of [text, address].
   place(way) {
     document.title = [...way.map(([text]) => text).reverse(), title].join(" – ");
     const last = way.length - 1;
@@ -40,14 +40,14 @@ const app = {
       h("a", { href: address, text, "aria-current": i === last ? "page" : null })))));
   },
 
-  // failed deals with an error that no view expects. It returns the words to show.
+  // failed handles an error that a view does not handle itself. It returns the text to show.
   failed(error) {
     if (error.status === 401) {
       signIn(api.token ? error.message : "");
       return error.message;
     }
     if (error.sentence === undefined) console.error(error);
-    return error.sentence ?? "Something in this page is broken; the browser's console has the details.";
+    return error.sentence ?? "This page has a fault. The browser's console has the details.";
   },
 };
 
@@ -65,7 +65,7 @@ function signIn(reason) {
   element("signout").hidden = true;
   enter(showSignIn, reason, async (token) => {
     api.token = token;
-    await api.tenants({ pageSize: 1 }); // throws if the token is of no use
+    await api.tenants({ pageSize: 1 }); // throws if the token is not valid
     route();
   });
 }
@@ -74,21 +74,21 @@ function signIn(reason) {
 function route() {
   const [tenant = "", job = ""] = location.hash.replace(/^#\/?/, "").split("/").map(decodeURIComponent);
   element("signout").hidden = !api.token;
-  if (tenant && shown === tenant) { // the same page, of another job
+  if (tenant && shown === tenant) { // the same view with another job
     window.dispatchEvent(new CustomEvent("job", { detail: job }));
     return;
   }
   shown = tenant;
   if (tenant) enter(showTenant, tenant, job);
   else enter(showTenants);
-  if (entered) app.main.focus({ preventScroll: true }); // not when the page has just been loaded
+  if (entered) app.main.focus({ preventScroll: true }); // but not when the page has just loaded
   entered = true;
   window.scrollTo(0, 0);
 }
 
 element("signout").addEventListener("click", () => signIn("You are signed out."));
 element("skip").addEventListener("click", (event) => {
-  event.preventDefault(); // the address says which view is shown
+  event.preventDefault(); // the hash of the address selects the view
   app.main.focus();
 });
 window.addEventListener("hashchange", route);

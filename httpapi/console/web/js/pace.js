@@ -1,4 +1,4 @@
-// How fast the tenant's products are read: the limits that the service has, and a pause.
+// The limits on reading the tenant's products, and the pause.
 
 import { h, setText } from "./dom.js";
 import { bytes, count } from "./format.js";
@@ -8,7 +8,8 @@ import { mayManage, noScope } from "./rights.js";
 const path = "/indexing/{tenant}/throttle";
 const pollMillis = 5000;
 
-// pace shows the limits, and lets them be changed by those who may. It is empty if the service has none.
+// pace shows the limits. Users with the right scope can change them. Its element is empty if the service has no endpoint
+// for limits.
 export function pace(context) {
   const { app, tenant } = context;
   if (!app.api.serves("get", path)) return { element: "", update: () => {}, stop: () => {} };
@@ -20,10 +21,10 @@ export function pace(context) {
     h("div", { class: "heading" },
       h("div", {}, h("h2", { id: "pace-heading", text: "Pace" }), words, note),
       h("form", { class: "actions", on: { submit: onSubmit } },
-        h("label", { for: "speed", text: "Products a second" }), speed, save, pause)));
-  let limits = {}, written = ""; // the speed as it was shown, unless a person has changed it
+        h("label", { for: "speed", text: "Products per second" }), speed, save, pause)));
+  let limits = {}, written = ""; // the shown speed; the input differs from it while the user edits
 
-  // Others also change the limits.
+  // Other users may also change the limits.
   const polling = poll(pollMillis, {
     ask: () => app.api.get(`${tenant}/throttle`),
     show,
@@ -39,7 +40,7 @@ export function pace(context) {
   async function set(changed) {
     try {
       show(await app.api.put(`${tenant}/throttle`, { ...limits, ...changed }));
-      polling.now(); // what was asked for before may not know of it
+      polling.now(); // an answer that is under way may still have the old limits
       app.announce(words.textContent);
     } catch (error) {
       setText(note, app.failed(error));
@@ -49,9 +50,9 @@ export function pace(context) {
   function show(now) {
     limits = now;
     const { documentsPerSecond: documents, bytesPerSecond: size, paused, window: hours } = now;
-    const parts = [documents > 0 && `at most ${count(documents)} products a second`, size > 0 && `at most ${bytes(size)} a second`,
+    const parts = [documents > 0 && `at most ${count(documents)} products per second`, size > 0 && `at most ${bytes(size)} per second`,
       hours && `only from ${hours.from} to ${hours.to}, ${hours.timeZone}`].filter(Boolean);
-    const limited = parts.length > 0 ? `Products are read ${parts.join(", ")}.` : "Products are read as fast as the index takes them.";
+    const limited = parts.length > 0 ? `Products are read ${parts.join(", ")}.` : "Products are read as fast as the index accepts them.";
     setText(words, paused ? "Paused: nothing is read until you resume." : limited);
     setText(pause, paused ? "Resume" : "Pause");
     if (speed.value === written) speed.value = documents || "";

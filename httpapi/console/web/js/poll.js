@@ -1,6 +1,6 @@
-// Polling: views that stay up to date, and still under a pressed pointer.
+// Polling for views that stay up to date, and do not move while a pointer is pressed.
 
-const clickMillis = 100; // after the end of a touch until its click
+const clickMillis = 100; // the time from the end of a touch to its click
 const pressMillis = 10_000; // a longer press is not a click
 
 let held = Promise.resolve();
@@ -17,12 +17,11 @@ for (const type of ["pointerup", "pointercancel"]) {
 }
 
 // released waits until no pointer is pressed. A click is lost if the element under the pointer moves between press and
-// release, so views wait for it before they show something that nobody has just asked for.
+// release, so views wait for it before they show anything that the user has not just asked for.
 export function released() { return held; }
 
-// poll calls ask, and then show with the answer or failed with the error: at once, and again that many milliseconds
-// after each answer while the page is visible. It returns now, which asks at once, and stop. Only the newest question's
-// answer is shown.
+// poll calls ask, and then show with the answer or failed with the error. It repeats this millis after each answer, while
+// the page is visible. It returns now, which asks at once, and stop. Only the answer to the newest request is shown.
 export function poll(millis, { ask, show, failed }) {
   let timer, latest = 0, over = false;
 

@@ -1,12 +1,12 @@
-// The products that were rejected, grouped by why.
+// The rejected products, grouped by reason.
 
 import { cell, h, head, renew, row, setText, table } from "./dom.js";
 import { count } from "./format.js";
 import { released } from "./poll.js";
 import { ended } from "./stream.js";
 
-const most = 1000; // products that are looked at; a job lists 100 unless the service is set up otherwise
-const first = 20; // of a group that are shown at once
+const most = 1000; // products in the list; by default the service lists 100 per job
+const first = 20; // products of a group that are shown without a click
 const pollMillis = 2000;
 
 export function rejections(context, id) {
@@ -16,9 +16,9 @@ export function rejections(context, id) {
   const list = h("div", { class: "groups" });
   const element = h("section", { class: "card", "aria-labelledby": "rejected-heading", hidden: true }, heading, note, list);
   let latest = {}, known = "", loading = false, timer, due = 0, groups = [];
-  const whole = new Set(); // the reasons of groups that are shown with all their products
+  const whole = new Set(); // the reasons of groups that show all their products
 
-  // state is what the list depends on: places are known only at the end of a run.
+  // state changes when the list may change. Places are known only at the end of a run.
   const state = () => `${latest.rejectedCount ?? 0} ${ended(latest)}`;
 
   function show(job) {
@@ -84,7 +84,7 @@ export function rejections(context, id) {
   return { element, show, stop: () => clearTimeout(timer) };
 }
 
-// group puts together what was rejected for the same reason but for numbers and names in it, the largest group first.
+// group groups products by their reasons, ignoring numbers and quoted names in them. The largest group comes first.
 export function group(items) {
   const groups = new Map();
   for (const item of items) {

@@ -2,12 +2,13 @@
 
 export const noScope = "Your token lacks the scope indexing.search_manage for this tenant.";
 
-// mayManage reports whether the token may change something, as far as that is known.
+// mayManage reports whether the token has the scope to make changes. It is true until the scopes are known.
 export function mayManage(context) {
   return context.scopes === null || context.scopes.includes("indexing.search_manage");
 }
 
-// learnScopes finds out what the token may do. A tenant that is not listed may still be managed: the server decides.
+// learnScopes finds the token's scopes for the tenant. They stay unknown for a tenant that is not listed; the server then
+// decides about each request.
 export async function learnScopes(context, learned) {
   try {
     const [first] = await context.app.api.tenants({ prefix: context.tenant, pageSize: 1 });

@@ -1,4 +1,4 @@
-// When the tenant is reindexed by the clock, if the service says so.
+// The schedule of the tenant.
 
 import { cell, h, head, hint, renew, row, table } from "./dom.js";
 import { count, duration, missing, moment, relative } from "./format.js";
@@ -7,7 +7,7 @@ import { poll } from "./poll.js";
 const path = "/indexing/{tenant}/schedule";
 const pollMillis = 15_000;
 
-// schedule shows the entries of the tenant's schedule. It is empty if the service has none.
+// schedule shows the entries of the tenant's schedule. Its element is empty if the service has no endpoint for it.
 export function schedule(context) {
   const { app, tenant } = context;
   if (!app.api.serves("get", path)) return { element: "", stop: () => {} };
@@ -18,7 +18,7 @@ export function schedule(context) {
   const polling = poll(pollMillis, {
     ask: () => app.api.get(`${tenant}/schedule`),
     show,
-    failed: (error) => app.failed(error), // what was shown is still right
+    failed: (error) => app.failed(error), // the shown entries are still right
   });
 
   function show(entries) {
@@ -35,7 +35,7 @@ function entryRow(tenant, entry) {
   return row({},
     head(h("code", { text: entry.cron }), hint(`${entry.timeZone}${late}`)),
     cell("Next", {}, ...at(entry.nextAt)),
-    cell("Last", {}, ...at(entry.lastAt), entry.jobId && h("a", { href: `#/${tenant}/${entry.jobId}`, text: "its job" })),
+    cell("Last", {}, ...at(entry.lastAt), entry.jobId && h("a", { href: `#/${tenant}/${entry.jobId}`, text: "Job" })),
     cell("Missed", { class: entry.missedCount > 0 ? "warn" : "" }, count(entry.missedCount),
       entry.lastMissedAt && hint(`the latest ${relative(entry.lastMissedAt)}`)));
 }

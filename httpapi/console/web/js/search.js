@@ -1,4 +1,4 @@
-// The search box, if the host has given one.
+// The search box.
 
 import { h, hint } from "./dom.js";
 import { count } from "./format.js";
@@ -11,7 +11,7 @@ export function searchBox(context) {
   const results = h("div", { class: "results" });
   const status = h("p", { class: "hint", role: "status" });
   const input = h("input", {
-    type: "search", id: "search", autocomplete: "off", maxlength: 200, placeholder: "Search what is live…", on: { input: later },
+    type: "search", id: "search", autocomplete: "off", maxlength: 200, placeholder: "Search the live index…", on: { input: later },
   });
   let timer, request = new AbortController();
 
@@ -46,7 +46,7 @@ export function searchBox(context) {
 
   return h("search", { class: "search" },
     h("form", { on: { submit: (event) => { event.preventDefault(); search(); } } },
-      h("label", { for: "search", class: "aside", text: `Search the products of ${tenant} that are live` }), input),
+      h("label", { for: "search", class: "aside", text: `Search the live products of ${tenant}` }), input),
     status, results);
 }
 

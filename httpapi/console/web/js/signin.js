@@ -2,7 +2,7 @@ import { h } from "./dom.js";
 
 const help = "A bearer token of the indexing service. It stays in this tab and is forgotten when the tab is closed.";
 
-// showSignIn asks for a token. enter is called with it, and throws if it is of no use.
+// showSignIn asks for a token and calls enter with it. enter throws if the token is not valid.
 export function showSignIn(app, reason, enter) {
   app.place([]);
   const message = h("p", { class: "note bad", role: "alert", hidden: !reason, text: reason });

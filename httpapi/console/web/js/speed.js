@@ -1,4 +1,4 @@
-// How many products a second are dealt with, as a line over the time of the job.
+// The chart of products per second over the time of a job.
 
 import { h, setText, svg } from "./dom.js";
 import { age, missing, rate } from "./format.js";
@@ -6,13 +6,13 @@ import { done } from "./state.js";
 import { ended } from "./stream.js";
 
 const width = 640, height = 160, bottom = 22, top = 10;
-const most = 400; // points; beyond, each two become one
-const window_ = 1000; // over how many milliseconds a speed is taken
+const most = 400; // points; if there are more, each two become one
+const window_ = 1000; // the shortest time over which a speed is measured, in milliseconds
 
-// Series holds the speeds of a job, by the job's own clock, in as many points as a screen can show.
+// Series holds the speeds of a job over the server's clock, in a limited number of points.
 export class Series {
-  points = []; // {at, speed} in milliseconds since the job was created, and products a second
-  #from; // where the next point begins
+  points = []; // at: milliseconds since the job was created; took: milliseconds; speed: products per second
+  #from; // the start of the next point
   #step = window_;
 
   add(at, total) {
@@ -48,7 +48,7 @@ export function speed() {
   const drawing = svg("svg", { viewBox: `0 0 ${width} ${height}`, role: "img", preserveAspectRatio: "none" }, grid, area, line);
   const [begin, end, peak] = [h("span", {}), h("span", {}), h("span", { class: "peak" })];
   const plot = h("div", { class: "plot", hidden: true }, peak, drawing, h("div", { class: "axis", "aria-hidden": "true" }, begin, end));
-  const element = h("div", { class: "speed" }, h("h3", { text: "Products a second" }), now, plot);
+  const element = h("div", { class: "speed" }, h("h3", { text: "Products per second" }), now, plot);
 
   function show(job) {
     const average = averageOf(job);
@@ -74,8 +74,8 @@ export function speed() {
     setText(peak, `peak ${rate(highest)}`);
     setText(begin, age(first));
     setText(end, age(last));
-    drawing.setAttribute("aria-label", `Products a second from ${age(first)} to ${age(last)} of the job: ` +
-      `${rate(points.at(-1).speed)} at last, at most ${rate(highest)}${average === undefined ? "" : `, ${rate(average)} on average`}.`);
+    drawing.setAttribute("aria-label", `Products per second from ${age(first)} to ${age(last)} of the job: ` +
+      `${rate(points.at(-1).speed)} at the end, at most ${rate(highest)}${average === undefined ? "" : `, ${rate(average)} on average`}.`);
   }
 
   return {
@@ -86,12 +86,12 @@ export function speed() {
   };
 }
 
-// elapsed is how old a job was when it last changed, by the server's clock.
+// elapsed returns the age of a job at its last change, by the server's clock.
 function elapsed(job) {
   return new Date(job.metadata.modifiedAt) - new Date(job.metadata.createdAt);
 }
 
-// averageOf is the speed of the whole load.
+// averageOf returns the average speed of the load in products per second, or undefined.
 export function averageOf(job) {
   const { loadMillis, pendingMillis = 0, openMillis = 0, beginMillis = 0 } = job.durations ?? {};
   const took = loadMillis ?? (job.phase === "load" && job.metadata ? elapsed(job) - pendingMillis - openMillis - beginMillis : 0);

@@ -1,8 +1,8 @@
-// Server-sent events by fetch, which can carry a token: EventSource cannot.
+// Server-sent events over fetch, since EventSource cannot send a token.
 
 const quietMillis = 45_000; // servers send a heartbeat every 15 s
 
-// events yields the events of a body as {id, data, retry}, as section 9.2 of the HTML standard reads them.
+// events yields the events of a body as {id, data} or {retry}, as section 9.2 of the HTML standard defines them.
 export async function* events(body, onBytes) {
   const reader = body.pipeThrough(new TextDecoderStream()).getReader();
   let rest = "";
@@ -27,10 +27,9 @@ export async function* events(body, onBytes) {
   }
 }
 
-// follow follows a job until it has ended, or until the function that it returns is called. It calls listener.job with
-// each state, listener.lost and listener.found when the connection is lost and back, and listener.failed if the server
-// refuses.
-// While the page is hidden nothing is open: browsers have few connections for all pages of a server.
+// follow follows a job until it ends, or until the returned function is called. It calls listener.job with each state,
+// listener.lost and listener.found when the connection breaks and works again, and listener.failed if the server refuses.
+// While the page is hidden it keeps no connection open, since a browser has few of them for all pages of a server.
 export function follow(api, tenant, id, listener) {
   const path = `${tenant}/reindex-jobs/${id}/events`;
   const stopped = new AbortController();
@@ -74,7 +73,7 @@ export function follow(api, tenant, id, listener) {
       } catch (error) {
         if (stopped.signal.aborted) return;
         if ([401, 403, 404].includes(error.status)) return listener.failed(error);
-        if (error.status === 400 && error.retryAfter) { // too many streams are open: look from time to time
+        if (error.status === 400 && error.retryAfter) { // too many streams are open: get the job from time to time
           if (await look().catch(() => false)) return;
           wait = error.retryAfter * 1000;
         } else if (!document.hidden) {
@@ -102,7 +101,7 @@ export function ended(job) {
   return job.status === "SUCCESS" || job.status === "FAILURE";
 }
 
-// visible waits until the page is to be seen.
+// visible waits until the page is visible.
 function visible(signal) {
   if (!document.hidden) return Promise.resolve();
   return first(signal, (done) => {
@@ -112,7 +111,7 @@ function visible(signal) {
   });
 }
 
-// pause waits, but not longer than until the network is back.
+// pause waits for a time, or until the network is back.
 function pause(millis, signal) {
   return first(signal, (done) => {
     const timer = setTimeout(done, millis);
@@ -121,7 +120,7 @@ function pause(millis, signal) {
   });
 }
 
-// first waits for what wait says, or for the end of the signal.
+// first waits until wait calls its argument, or until the signal is aborted.
 function first(signal, wait) {
   return new Promise((resolve) => {
     if (signal.aborted) return resolve();

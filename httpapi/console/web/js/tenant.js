@@ -1,4 +1,4 @@
-// One tenant: what can be done, a job, and the history.
+// The view of one tenant: its actions, a job, and the history.
 
 import { actions } from "./actions.js";
 import { h } from "./dom.js";
@@ -17,7 +17,6 @@ export function showTenant(app, tenant, jobId) {
 
   const panel = jobPanel(context, {
     state: (job) => past.update(job),
-    // ended is called when the job that is shown has come to its end.
     ended() {
       past.reload();
       indexes.reload();
@@ -25,13 +24,12 @@ export function showTenant(app, tenant, jobId) {
   });
   const past = history(context, {
     select: (job) => { location.hash = `#/${tenant}/${job.id}`; },
-    // newest is called with the newest job of the first page, if there is one.
     newest: (job) => { if (!selected) panel.show(job?.id ?? ""); buttons.know(job); },
   });
   const buttons = actions(context, { started });
   const indexes = generations(context, { started });
   const [limits, edited, planned] = [pace(context), edits(context), schedule(context)];
-  let selected = jobId; // empty: the newest one
+  let selected = jobId; // empty: the newest job
 
   function started(job) {
     selected = "";

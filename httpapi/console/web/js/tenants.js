@@ -1,4 +1,4 @@
-// The tenants that the token may see, each with where it stands.
+// The list of tenants that the token may see, each with its newest job.
 
 import { cell, h, head, hint, renew, row, table } from "./dom.js";
 import { count, duration, moment, percent, relative } from "./format.js";
@@ -13,7 +13,7 @@ const columns = [["Tenant"], ["State"], ["Products", "number"], ["Rejected", "nu
 
 export function showTenants(app) {
   app.place([["Tenants", "#/"]]);
-  const starts = [""]; // after which tenant each page up to this one begins
+  const starts = [""]; // the tenant before each page, up to the current one
 
   const filter = h("input", { type: "search", id: "filter", autocomplete: "off", spellcheck: "false", autocapitalize: "none",
     maxlength: 16, placeholder: "Name begins with…", on: { input: () => { starts.length = 1; polling.now(); } } });
@@ -45,7 +45,7 @@ export function showTenants(app) {
       : h("p", { class: "empty", text: none });
     const unlisted = grammar.test(prefix) && !page.some(({ tenant }) => tenant === prefix);
     renew(list, shown, unlisted ? h("p", {}, h("a", { href: `#/${prefix}`, text: `Open ${prefix}` }),
-      " — a tenant is listed here once it has had a job.") : []);
+      " — tenants are listed after their first job.") : []);
   }
 
   app.main.replaceChildren(
