@@ -272,7 +272,8 @@ func (d *editing) switchOnce(ctx context.Context, commit func(ctx context.Contex
 	}
 	defer func() { h.release(inside, err == nil) }()
 	defer d.record.held()()
-	limit, cancel := context.WithTimeout(inside, s.cfg.MaxHold)
+	limit, cancel := context.WithTimeoutCause(inside, s.cfg.MaxHold,
+		fmt.Errorf("updates were held for %v (MaxHold)", s.cfg.MaxHold))
 	defer cancel()
 	err = d.rest(limit)
 	if err == nil {
@@ -293,7 +294,7 @@ func (d *editing) switchOnce(ctx context.Context, commit func(ctx context.Contex
 		if limit.Err() != nil {
 			h.cancel(errHeld) // the commit may be on its way: nobody writes until the claim expires
 		}
-		return h.lateOr(inside, err)
+		return h.lateOr(inside, because(limit, err))
 	}
 	if err := h.note(inside, d.replayed, d.refused); err != nil { // if the claim was lost, this has set the log back
 		d.record.log.WarnContext(ctx, "changes that the new index has are applied to it again", "error", err)
@@ -301,6 +302,16 @@ func (d *editing) switchOnce(ctx context.Context, commit func(ctx context.Contex
 	}
 	st.carried(d.replayed, d.refused, nil)
 	return nil
+}
+
+// because adds to err the reason why ctx has ended, if it has: what an index says of that is only that a context was
+// canceled.
+func because(ctx context.Context, err error) error {
+	cause := context.Cause(ctx)
+	if cause == nil || errors.Is(err, cause) {
+		return err
+	}
+	return fmt.Errorf("%w: %w", cause, err)
 }
 
 // after reads the next changes of the log.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -74,6 +75,48 @@ func TestMaxHoldLetsUpdatesGo(t *testing.T) {
 			})
 		})
 	}
+}
+
+// unclaimed is a log that lasts, and that gives claims to nobody once it was told to forget them.
+type unclaimed struct {
+	lasting
+
+	forgot *atomic.Bool
+}
+
+func (u unclaimed) Claim(ctx context.Context, tenant, holder string, urgent bool) (fence, applied int64, err error) {
+	if u.forgot.Load() {
+		return 0, 0, reindex.ErrClaimed
+	}
+	return u.lasting.Claim(ctx, tenant, holder, urgent)
+}
+
+// If the claim on the live index is lost during a Commit, the error says so, and that the new index may be live.
+func TestClaimLostDuringACommit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		changes := unclaimed{lasting{reindex.NewChanges(0)}, new(atomic.Bool)}
+		b := newBench(t, reindextest.Slice(reindextest.Products(100, "new")), &reindex.Config{Changes: changes},
+			func(c reindextest.Call) reindextest.Fault {
+				if c.Op != reindextest.OpCommit {
+					return reindextest.Fault{}
+				}
+				changes.forgot.Store(true)
+				return reindextest.Fault{Delay: time.Minute}
+			})
+		_, err := b.Run(t.Context(), tenant)
+		failed, ok := errors.AsType[*reindex.RunError](err)
+		if !ok || !failed.MayBeLive || !errors.Is(err, reindex.ErrClaimLost) {
+			t.Errorf("error %v, want one of a lost claim after which the new index may be live", err)
+		}
+		jobs, _, listErr := b.Jobs(t.Context(), tenant, reindex.JobQuery{})
+		if listErr != nil || len(jobs) != 1 || !strings.Contains(jobs[0].Message, "out of touch") {
+			t.Errorf("jobs %+v, %v", jobs, listErr)
+		}
+		changes.forgot.Store(false)
+		if err := b.Shutdown(t.Context()); err != nil {
+			t.Error(err)
+		}
+	})
 }
 
 // stuck is an index whose Commit does its work, and answers only when its context ends.

@@ -93,7 +93,7 @@ func causeMessage(err *RunError) string {
 		return err.worded(ErrCancelled.Error())
 	case errors.Is(err, ErrShutdown):
 		return err.worded("the reindex was stopped because the service was shut down")
-	case errors.Is(err, ErrLeaseLost), errors.Is(err, ErrFenced):
+	case errors.Is(err, ErrLeaseLost), errors.Is(err, ErrClaimLost), errors.Is(err, ErrFenced):
 		return err.worded("the reindex was stopped because it was out of touch for too long; " +
 			"another one may have taken over")
 	case err.stopped:

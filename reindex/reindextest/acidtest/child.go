@@ -156,11 +156,12 @@ func (c child) rollback(ctx context.Context) error {
 }
 
 // soon makes a run. The job of a process that was killed is in the way until its lease has run out; one that was held up
-// for as long as a lease, by the machine, begins anew.
+// for as long as a lease, by the machine, begins anew, whether or not it is live by then.
 func (c child) soon(ctx context.Context, run func(context.Context, string) (reindex.Report, error)) error {
 	return every(ctx, func() (bool, error) {
 		_, err := run(ctx, Tenant)
-		if errors.Is(err, reindex.ErrRunning) || errors.Is(err, reindex.ErrLeaseLost) {
+		late := errors.Is(err, reindex.ErrLeaseLost) || errors.Is(err, reindex.ErrClaimLost)
+		if late || errors.Is(err, reindex.ErrRunning) {
 			return false, nil
 		}
 		return true, err
