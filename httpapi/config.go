@@ -31,8 +31,8 @@ type Config struct {
 	Engines []Engine
 	// RAG is the engine that reindexes products for retrieval-augmented generation. It creates the jobs that the newer
 	// endpoint receives with "rag": true. Its entity type must differ from that of the engine for products, such as
-	// PRODUCT_RAG. Callers see its jobs as PRODUCT with rag. If it is nil, such jobs are refused, with an answer that says
-	// why.
+	// PRODUCT_RAG. Callers see its jobs as PRODUCT with rag. If it is nil, such jobs are refused, and the answer has the
+	// reason.
 	RAG Engine
 
 	// Changes applies changes of single products. It is usually the engine for products. The endpoints PUT and DELETE
@@ -75,7 +75,7 @@ type Config struct {
 	// When another tenant does, the first one loses its latest streams until both have the same number. Default 100.
 	MaxStreams int
 	// StreamInterval is the shortest time between two events of a stream. Beyond 99 open streams it grows with their
-	// number, so that a run that many watch is not held up. Default 200 ms.
+	// number, so that many streams do not slow a run down. Default 200 ms.
 	StreamInterval time.Duration
 	// StreamHeartbeat is the time between two comments on a stream, so that no proxy closes it as idle. Default 15 s.
 	StreamHeartbeat time.Duration
@@ -94,8 +94,9 @@ type Config struct {
 	// such request and should be quick. Default: the tenants that have jobs, if the job stores list their tenants.
 	Tenants func(ctx context.Context) ([]string, error)
 
-	// Fallback serves requests outside of /indexing. Default: 404 with an errorMessage. If this package's handler is the
-	// outermost one, and the host's mux its Fallback, http.ServeMux does not redirect unclean paths under /indexing.
+	// Fallback serves requests outside of /indexing. Default: 404 with an errorMessage. A host whose mux is an
+	// http.ServeMux can make the handler of this package the outermost one and the mux its Fallback. The mux then does not
+	// redirect unclean paths under /indexing.
 	Fallback http.Handler
 
 	// Logger receives a record per request (method, route, tenant, status, duration, request id, bytes), and the reasons

@@ -12,6 +12,10 @@ import (
 	"time"
 
 	"productindex/httpapi"
+	"productindex/reindex"
+	"productindex/reindex/reindextest"
+	"productindex/reindex/schedule"
+	"productindex/reindex/throttle"
 )
 
 // serve sends a request, and prints the status of the answer.
@@ -24,7 +28,7 @@ func serve(h http.Handler, method, path, body string) {
 	fmt.Println(method, path, w.Code)
 }
 
-// A search of the host's own, for those who may view the tenant's indexing.
+// A host guards a search of its own: callers need the scope for viewing the tenant.
 func ExampleProtect() {
 	search := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "[]") })
 	tenant := func(r *http.Request) string { return r.PathValue("tenant") }
@@ -50,7 +54,7 @@ func ExampleProtect() {
 	// GET /search/NOT-A-TENANT 400
 }
 
-// A client that guesses tokens has to wait after three failures.
+// A client that guesses tokens must wait after three failures.
 func ExampleLimitFailures() {
 	refuse := func(*http.Request, string, string) error { return httpapi.ErrInvalidToken }
 	limited, err := httpapi.LimitFailures(refuse, httpapi.Rate{Every: time.Minute, Burst: 3}, nil)
@@ -73,7 +77,7 @@ func ExampleLimitFailures() {
 	// POST /indexing/acme/reindex 403
 }
 
-// A readiness probe names the checks that fail, and keeps their reasons for the log.
+// A readiness probe names the failing checks. Their reasons go to the log.
 func ExampleReady() {
 	ready := httpapi.Ready(nil, map[string]httpapi.Check{
 		"database": func(context.Context) error { return nil },
@@ -85,7 +89,7 @@ func ExampleReady() {
 	// Output: 503 {"status":"not ready","checks":{"database":"ready","index":"not ready"}}
 }
 
-// With Changes, single products are put, deleted, and changed in bulk.
+// With Changes, callers can put and delete single products.
 func ExampleConfig_changes() {
 	engine := newEngine()
 	if _, err := engine.Run(context.Background(), "acme"); err != nil {
@@ -101,4 +105,81 @@ func ExampleConfig_changes() {
 	// Output:
 	// PUT /indexing/acme/products/sock 200
 	// DELETE /indexing/acme/products/sock 200
+}
+
+// With Throttle, callers can limit the products per second, also during a run.
+func ExampleConfig_throttle() {
+	limits, err := throttle.New(throttle.Config{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	source := limits.Source(reindextest.Slice(reindextest.Products(10, "1")))
+	engine, err := reindex.New(source, reindextest.NewMemory(), nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	handler, err := httpapi.NewHandler(engine, httpapi.Config{Authorizer: httpapi.AllowAll, Throttle: limits})
+	if err != nil {
+		log.Fatal(err)
+	}
+	serve(handler, http.MethodPut, "/indexing/acme/throttle", `{"documentsPerSecond":500}`)
+	fmt.Println(limits.Limits("acme").Documents)
+	shutdown(engine)
+	// Output:
+	// PUT /indexing/acme/throttle 200
+	// 500
+}
+
+// With Schedule, callers can see when a tenant is reindexed.
+func ExampleConfig_schedule() {
+	engine := newEngine()
+	nightly, err := schedule.New(engine, nil) // the host calls nightly.Run
+	if err != nil {
+		log.Fatal(err)
+	}
+	if err := nightly.Set(schedule.Entry{Tenant: "acme", Cron: "30 2 * * *", Location: time.UTC}); err != nil {
+		log.Fatal(err)
+	}
+	handler, err := httpapi.NewHandler(engine, httpapi.Config{Authorizer: httpapi.AllowAll, Schedule: nightly})
+	if err != nil {
+		log.Fatal(err)
+	}
+	serve(handler, http.MethodGet, "/indexing/acme/schedule", "")
+	shutdown(engine)
+	// Output: GET /indexing/acme/schedule 200
+}
+
+// With Rollbacks, callers can go back to an index that was live before, if the index keeps one.
+func ExampleConfig_rollbacks() {
+	engine := newEngine()
+	handler, err := httpapi.NewHandler(engine, httpapi.Config{Authorizer: httpapi.AllowAll, Rollbacks: engine})
+	if err != nil {
+		log.Fatal(err)
+	}
+	serve(handler, http.MethodGet, "/indexing/acme/generations", "")
+	serve(handler, http.MethodPost, "/indexing/acme/rollback", "") // no index was live before
+	shutdown(engine)
+	// Output:
+	// GET /indexing/acme/generations 200
+	// POST /indexing/acme/rollback 409
+}
+
+// A tenant's reindex may be triggered once, and then once an hour.
+func ExampleConfig_triggerRate() {
+	engine := newEngine()
+	handler, err := httpapi.NewHandler(engine, httpapi.Config{
+		Authorizer:  httpapi.AllowAll,
+		TriggerRate: httpapi.Rate{Every: time.Hour, Burst: 1},
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	serve(handler, http.MethodPost, "/indexing/acme/reindex", "")
+	serve(handler, http.MethodPost, "/indexing/acme/reindex", "")
+	serve(handler, http.MethodPost, "/indexing/other/reindex", "")
+	shutdown(engine)
+	// Output:
+	// POST /indexing/acme/reindex 204
+	// POST /indexing/acme/reindex 400
+	// POST /indexing/other/reindex 204
 }

@@ -1,4 +1,4 @@
-//nolint:forbidigo // examples print, and end where they can not go on, as programs do
+//nolint:forbidigo // examples print, and end where they cannot go on, as programs do
 package httpapi_test
 
 import (
@@ -16,7 +16,7 @@ import (
 	"productindex/reindex/reindextest"
 )
 
-// newEngine stands for the host's engine, over its products and its index.
+// newEngine returns an engine over ten products and an index in memory.
 func newEngine() *reindex.Engine {
 	engine, err := reindex.New(reindextest.Slice(reindextest.Products(10, "1")), reindextest.NewMemory(), nil)
 	if err != nil {
@@ -25,14 +25,14 @@ func newEngine() *reindex.Engine {
 	return engine
 }
 
-// shutdown ends the engine as a host does after its server.
+// shutdown shuts the engine down, as a host does after its server.
 func shutdown(engine *reindex.Engine) {
 	if err := engine.Shutdown(context.Background()); err != nil {
 		log.Fatal(err)
 	}
 }
 
-// post triggers a reindex as a caller of the API does, and prints the answer.
+// post triggers a reindex and prints the answer.
 func post(h http.Handler, path, token string) {
 	r := httptest.NewRequest(http.MethodPost, path, strings.NewReader(`{"mode":"FULL"}`))
 	r.Header.Set("Content-Type", "application/json")
@@ -42,7 +42,7 @@ func post(h http.Handler, path, token string) {
 	fmt.Println(strings.TrimSpace(fmt.Sprint(w.Code, " ", w.Body)))
 }
 
-// The endpoint on the standard library's mux, with an Authorizer that knows two tokens.
+// A host mounts the endpoints on its http.ServeMux, with an Authorizer that knows two tokens per tenant.
 func ExampleMount() {
 	engine := newEngine()
 
@@ -71,8 +71,7 @@ func ExampleMount() {
 	// 401 {"fault":{"faultstring":"Invalid access token","detail":{"errorcode":"oauth.v2.InvalidAccessToken"}}}
 }
 
-// A second engine, over its own source and index, for categories. The newer endpoints create, show and stop jobs of
-// both.
+// A second engine reindexes categories, with a source and an index of its own. The endpoints for jobs serve both.
 func ExampleConfig_engines() {
 	products := newEngine()
 	categories, err := reindex.New(reindextest.Slice(reindextest.Products(3, "1")), reindextest.NewMemory(),
@@ -101,7 +100,7 @@ func ExampleConfig_engines() {
 	// BRAND 400
 }
 
-// router stands for a mux of a third party: its Handle returns something, and it has wildcards of its own.
+// router is like the mux of a third party: its method Handle has a result.
 type router struct{ routes []*routerRoute }
 
 type routerRoute struct {
@@ -126,7 +125,7 @@ func (r *router) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	http.Error(w, "page not found", http.StatusNotFound)
 }
 
-// The endpoint on a third party's mux whose Handle has results, as gorilla/mux's has, below a prefix.
+// A host mounts the endpoints on a mux whose method Handle has a result, such as that of gorilla/mux, under a prefix.
 func ExampleMuxFunc() {
 	engine := newEngine()
 
@@ -144,7 +143,7 @@ func ExampleMuxFunc() {
 	// 404 page not found
 }
 
-// A server whose end does not wait for those who follow a job.
+// The shutdown of the server does not wait for clients that follow a job.
 func ExampleStopOnShutdown() {
 	engine := newEngine()
 
@@ -161,7 +160,7 @@ func ExampleStopOnShutdown() {
 	// Output: <nil>
 }
 
-// The handler as the outermost one, so that the host's mux does not redirect requests for an empty tenant.
+// The handler is the outermost one, so that the host's mux does not redirect requests with an empty tenant.
 func ExampleNewHandler() {
 	engine := newEngine()
 

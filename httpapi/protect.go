@@ -14,10 +14,10 @@ import (
 // Logger are used.
 func Protect(next http.Handler, scope string, tenant func(*http.Request) string, cfg Config) (http.Handler, error) {
 	if next == nil || tenant == nil {
-		return nil, errors.New("httpapi: Protect needs a handler, and a function that finds the tenant in a request")
+		return nil, errors.New("httpapi: Protect needs a handler and a function that returns the tenant of a request")
 	}
 	if !isScope(scope) {
-		return nil, fmt.Errorf("httpapi: Protect needs a scope, which %q is not", scope)
+		return nil, fmt.Errorf("httpapi: Protect needs a scope, and %q is not valid", scope)
 	}
 	cfg = cfg.withDefaults()
 	if err := cfg.validate(); err != nil {

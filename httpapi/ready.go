@@ -17,9 +17,9 @@ import (
 type Check func(ctx context.Context) error
 
 const (
-	// checkTimeout is how long a check may take.
+	// checkTimeout is the time after which a check has failed.
 	checkTimeout = 5 * time.Second
-	// checkInterval is how long an answer is reused, so that many probes cost no more than one.
+	// checkInterval is the time for which an answer is reused, so that many probes cost no more than one.
 	checkInterval = time.Second
 )
 
@@ -63,7 +63,7 @@ func (p *prober) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_, _ = jsonResponse(status, answer).write(w, r.Method, requestID(r.Header)) // the client has gone
 }
 
-// look returns the last answer if it is recent, and otherwise makes the checks again.
+// look returns the last answer if it is recent. Otherwise it makes the checks again.
 func (p *prober) look(ctx context.Context) readiness {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -93,7 +93,7 @@ func (p *prober) run(ctx context.Context) map[string]error {
 	outcomes := make(chan outcome, len(p.checks))
 	for name, check := range p.checks {
 		go func() {
-			err := errors.New("the check did not end")
+			err := errors.New("the check ended its goroutine without a result")
 			defer func() {
 				if v := recover(); v != nil {
 					err = fmt.Errorf("panic: %v", v)
@@ -119,7 +119,7 @@ func (p *prober) run(ctx context.Context) map[string]error {
 	return found
 }
 
-// note logs changes.
+// note logs the result of a check if it has changed.
 func (p *prober) note(ctx context.Context, name string, err error) {
 	if (err != nil) == p.was[name] {
 		return

@@ -11,9 +11,9 @@ import (
 )
 
 const (
-	// reconnect is how long clients wait before they come back after a stream has broken.
+	// reconnect sets the time after which clients come back when a stream has broken, in milliseconds.
 	reconnect = "retry: 2000\n"
-	// reconnectLater is for clients that get one state only.
+	// reconnectLater sets that time for clients that get one state only.
 	reconnectLater = "retry: 5000\n"
 	// heartbeat is a comment, which clients ignore. Neither has an empty line after it, which some clients would see as an
 	// event.

@@ -52,15 +52,15 @@ func (s *streamSlots) take(tenant string) (*streamSlot, error) {
 	return slot, nil
 }
 
-// open returns how many streams are open.
+// open returns the number of open streams.
 func (s *streamSlots) open() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.taken
 }
 
-// spread returns how long a stream waits between two events: interval, and longer the more streams are open, so that
-// all of them together get about as many events as freeStreams.
+// spread returns the time between two events of a stream. It is interval for few streams, and grows with their number
+// so that all streams together get about as many events as freeStreams.
 func (s *streamSlots) spread(interval time.Duration) time.Duration {
 	return interval * time.Duration(max(1, s.open()/freeStreams))
 }
@@ -122,8 +122,8 @@ func canFlush(w http.ResponseWriter) bool {
 	return inner != nil && canFlush(inner)
 }
 
-// StopOnShutdown returns a channel for [Config].Stopping, which is closed as soon as server.Shutdown is called. Thus
-// the server does not wait for event streams, which last as long as their jobs.
+// StopOnShutdown returns a channel for [Config].Stopping that is closed as soon as server.Shutdown is called. Without
+// it, Shutdown waits for event streams, which last as long as their jobs.
 func StopOnShutdown(server *http.Server) <-chan struct{} {
 	stopping := make(chan struct{})
 	server.RegisterOnShutdown(sync.OnceFunc(func() { close(stopping) }))

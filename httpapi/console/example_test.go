@@ -1,10 +1,12 @@
 package console_test
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
 
+	"productindex/httpapi"
 	"productindex/httpapi/console"
 )
 
@@ -22,4 +24,20 @@ func ExampleNew() {
 	mux.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/console/", nil))
 	fmt.Println(w.Code, w.Header().Get("Content-Type"))
 	// Output: 200 text/html; charset=utf-8
+}
+
+// A host gives the page a search box.
+func ExampleConfig() {
+	search := func(_ context.Context, tenant, text string) (console.Found, error) {
+		return console.Found{Total: 1, Hits: []console.Hit{{ID: "4711", Name: text + " of " + tenant}}}, nil
+	}
+	page, err := console.New(&console.Config{Search: search, Authorizer: httpapi.AllowAll})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	w := httptest.NewRecorder()
+	page.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/search/acme?q=socks", nil))
+	fmt.Println(w.Body)
+	// Output: {"total":1,"hits":[{"id":"4711","name":"socks of acme"}]}
 }

@@ -16,8 +16,8 @@ const maxTokenBytes = 16 << 10
 var (
 	errNoToken       = errors.New("there is no Authorization header")
 	errManyTokens    = errors.New("there is more than one Authorization header")
-	errNoBearerToken = errors.New("the Authorization header is not Bearer and a token")
-	errLongToken     = errors.New("the token is too long")
+	errNoBearerToken = errors.New("the Authorization header does not consist of Bearer and a token")
+	errLongToken     = fmt.Errorf("the token has more than %d bytes", maxTokenBytes)
 )
 
 // invalid is [httpapi.ErrInvalidToken] with its reason.

@@ -20,7 +20,7 @@ func TestMissingClaims(t *testing.T) {
 	}{
 		{claims: object{"tenant": nil}, want: `the token has no claim "tenant"` + missing},
 		{claims: object{"tenant": object{"acme": true}}, want: `the token's claim "tenant" has no string` + missing},
-		{claims: object{"tenant": "globex"}, want: `the token is of another tenant` + missing},
+		{claims: object{"tenant": "globex"}, want: `the token is for another tenant` + missing},
 		{claims: object{"scope": nil}, want: `no scope is in the token's claims "scope", "scp"` + missing},
 		{claims: object{"scope": "s3cr3t"}, want: missing[2:]},
 		{

@@ -121,7 +121,7 @@ func TestInvalidConfigs(t *testing.T) {
 			introspection(func(c *oauth.IntrospectionConfig) { c.URL = "https://id:s3cr3t@auth.example/" }), "URL",
 		},
 
-		"no tokens": {static(), "none"},
+		"no tokens": {static(), "there are no tokens"},
 		"static":    {static(oauth.StaticToken{Token: "t", Tenants: one, Scopes: one}), ""},
 		"static, twice": {static(oauth.StaticToken{Token: "t", Tenants: one, Scopes: one},
 			oauth.StaticToken{Token: "t", Tenants: one, Scopes: one}), "index 1 twice"},

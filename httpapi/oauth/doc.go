@@ -1,4 +1,14 @@
-// Package oauth has Authorizers for package httpapi that read bearer tokens (RFC 6750):
+// Package oauth has Authorizers for package httpapi, which decide by a request's bearer token (RFC 6750) whether its
+// sender may use a tenant:
+//
+//	authorize, err := oauth.JWT(oauth.JWTConfig{
+//		Issuer:   "https://auth.example",
+//		Audience: []string{"https://indexing.example"},
+//		Claims:   oauth.Claims{Tenant: "tenant"},
+//	})
+//	err = httpapi.Mount(mux, engine, httpapi.Config{Authorizer: authorize})
+//
+// There are several kinds of tokens:
 //
 //   - [JWT] checks access tokens that are signed (RFC 9068) with the keys that the authorization server publishes.
 //   - [Introspection] asks the authorization server about opaque tokens (RFC 7662), and remembers its answers for a
@@ -16,12 +26,12 @@
 // 403. These two answers are the same, so that callers cannot find out which tenants exist. The texts of the errors are
 // for the host's log. They give the reason, such as the name of a missing claim, and hold nothing of the token.
 //
-// If the authorization server does not answer, or its answer makes no sense, the question stays open. The error is then
-// another one, and the answer 403 with [httpapi.MessageNotAuthorized]. The contract has no 503, and 401 would make
+// If the authorization server does not answer, or its answer is not valid, an Authorizer cannot decide. It then returns
+// another error, and the answer is 403 with [httpapi.MessageNotAuthorized]. The contract has no 503, and 401 would make
 // clients fetch new tokens from the server that is failing.
 //
-// A token that is bound to its sender, by DPoP or a client certificate (the claim cnf, RFC 7800), is refused. To accept
-// it as a mere bearer token would undo the binding.
+// A token that is bound to its sender, by DPoP or a client certificate (the claim cnf, RFC 7800), is refused. Accepting
+// it as a plain bearer token would undo the binding.
 //
 // # Settings for well-known servers
 //

@@ -11,8 +11,8 @@ import (
 	"productindex/httpapi/oauth"
 )
 
-// Tokens of the deployment's own, and signed ones of everybody else; a client that fails 20 times in a row is let
-// alone, then has one try each 10 seconds.
+// A host accepts a token of its own and signed tokens of others. A client that fails 20 times in a row is refused, and
+// then has one attempt every 10 seconds.
 func Example() {
 	deployment, err := oauth.Static(oauth.StaticToken{
 		SHA256:  "2f7ed4b1f9ec42ed79f4276b14b2cf3ba0ab4f5b7e40e9cf8b6b3a9a3a0e7d2b", // printf %s "$TOKEN" | sha256sum
@@ -50,14 +50,14 @@ func Example() {
 	// Output: invalid access token: token is malformed
 }
 
-// Opaque tokens, about which the authorization server is asked.
+// A host asks the authorization server about opaque tokens.
 func ExampleIntrospection() {
 	authorize, err := oauth.Introspection(oauth.IntrospectionConfig{
 		URL:          "https://auth.example/oauth/introspect",
 		ClientID:     "indexing",
 		ClientSecret: "from the host's secrets",
 		Claims:       oauth.Claims{Tenant: "tenant"},
-		MaxAge:       10 * time.Second, // a token that was revoked is accepted for as long
+		MaxAge:       10 * time.Second, // a revoked token is accepted for up to 10 s
 	})
 	if err != nil {
 		fmt.Println(err)
@@ -68,10 +68,11 @@ func ExampleIntrospection() {
 	// Output: invalid access token: there is no Authorization header
 }
 
-// Tokens of a Keycloak whose realm has an organization per tenant, and a role for those who may reindex.
+// The claims of Keycloak's tokens: the realm has an organization per tenant, and roles for those who may view and
+// reindex.
 func ExampleClaims() {
 	authorize, err := oauth.JWT(oauth.JWTConfig{
-		Issuer:     "https://keycloak.example/realms/shops", // publishes where its keys are
+		Issuer:     "https://keycloak.example/realms/shops", // its metadata has the URL of its keys
 		Audience:   []string{"indexing"},
 		TokenTypes: []string{"JWT"},
 		Claims: oauth.Claims{
@@ -90,12 +91,12 @@ func ExampleClaims() {
 	r := httptest.NewRequest(http.MethodPost, "/indexing/acme/reindex", nil)
 	r.Header.Set("Authorization", "Bearer e30.e30.e30")
 	fmt.Println(authorize(r, "acme", httpapi.ScopeManage))
-	// Output: invalid access token: the token is signed by an algorithm (alg) that is not accepted
+	// Output: invalid access token: the token's algorithm (alg) is not one of Algorithms
 }
 
-// The last word on what a token allows: here the id of a directory becomes the name of a tenant.
+// The function Grant turns the id of a directory into a tenant.
 func ExampleClaims_grant() {
-	shops := map[string]string{"72f988bf-86f1-41af-91ab-2d7cd011db47": "acme"} // a host's own table
+	shops := map[string]string{"72f988bf-86f1-41af-91ab-2d7cd011db47": "acme"} // the host's own table
 	claims := oauth.Claims{
 		Tenant: "tid",
 		Scopes: []string{"roles"},
@@ -116,7 +117,7 @@ func ExampleClaims_grant() {
 	// Output: <nil>
 }
 
-// A token for development.
+// A fixed token for development.
 func ExampleStatic() {
 	authorize, err := oauth.Static(
 		oauth.StaticToken{Token: "dev-token", Tenants: []string{"acme"}, Scopes: []string{httpapi.ScopeView}},
@@ -132,4 +133,45 @@ func ExampleStatic() {
 	// Output:
 	// <nil>
 	// missing required scopes: indexing.search_manage
+}
+
+// A host accepts tokens that its authorization server signs.
+func ExampleJWT() {
+	authorize, err := oauth.JWT(oauth.JWTConfig{
+		Issuer:   "https://auth.example",
+		Audience: []string{"https://indexing.example"},
+		Claims:   oauth.Claims{Tenant: "tenant"},
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	r := httptest.NewRequest(http.MethodPost, "/indexing/acme/reindex", nil)
+	fmt.Println(authorize(r, "acme", httpapi.ScopeManage))
+	// Output: invalid access token: there is no Authorization header
+}
+
+// A host replaces a static token: it accepts the old and the new one for a while.
+func ExampleFirst() {
+	var accepted []httpapi.Authorizer
+	for _, token := range []string{"old-token", "new-token"} {
+		authorize, err := oauth.Static(oauth.StaticToken{
+			Token: token, Tenants: []string{oauth.AnyTenant}, Scopes: []string{httpapi.ScopeManage},
+		})
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		accepted = append(accepted, authorize)
+	}
+	authorize := oauth.First(accepted...)
+	for _, token := range []string{"old-token", "new-token", "guess"} {
+		r := httptest.NewRequest(http.MethodPost, "/indexing/acme/reindex", nil)
+		r.Header.Set("Authorization", "Bearer "+token)
+		fmt.Println(authorize(r, "acme", httpapi.ScopeManage))
+	}
+	// Output:
+	// <nil>
+	// <nil>
+	// invalid access token: the token is not known
 }

@@ -7,9 +7,9 @@ import (
 	"productindex/httpapi"
 )
 
-// First returns an Authorizer that asks the given ones in turn, each only if the one before does not know the token
-// ([httpapi.ErrInvalidToken]): for example [Static] for a deployment's own token, then [JWT] for all others. Put those
-// that call an authorization server last.
+// First returns an Authorizer that calls the given ones in turn until one knows the token. An Authorizer does not know
+// a token if its error matches [httpapi.ErrInvalidToken]. For example, [Static] accepts a deployment's own token, and
+// [JWT] all others. Put Authorizers that call an authorization server last.
 func First(authorizers ...httpapi.Authorizer) httpapi.Authorizer {
 	return func(r *http.Request, tenant, scope string) error {
 		err := invalid(errUnknownToken)

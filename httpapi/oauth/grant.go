@@ -22,9 +22,9 @@ func (g grant) check(tenant, scope string) error {
 	missing := &httpapi.ScopeError{Missing: []string{scope}}
 	switch {
 	case !g.AllTenants && len(g.Tenants) == 0:
-		return fmt.Errorf("%s: %w", cmp.Or(g.noTenant, "the token is of no tenant"), missing)
+		return fmt.Errorf("%s: %w", cmp.Or(g.noTenant, "the token has no tenant"), missing)
 	case !g.AllTenants && !slices.Contains(g.Tenants, tenant):
-		return fmt.Errorf("the token is of another tenant: %w", missing)
+		return fmt.Errorf("the token is for another tenant: %w", missing)
 	case len(g.Scopes) == 0 && g.noScope != "":
 		return fmt.Errorf("%s: %w", g.noScope, missing)
 	case !slices.Contains(g.Scopes, scope):

@@ -32,26 +32,27 @@ type IntrospectionConfig struct {
 	// aud and also issues tokens for other services.
 	Audience []string
 
-	// MaxAge is how long an active token is accepted before the server is asked again, but never longer than until its
-	// exp. A token that has been revoked is accepted for that long. Default 1 min.
+	// MaxAge is the time for which an active token is accepted before the server is asked again, but at most until its
+	// exp. A token that has been revoked is accepted for up to that time. Default 1 min.
 	MaxAge time.Duration
-	// RefusedMaxAge is how long a token that is not active, or not for this service, is refused before the server is asked
-	// again. Default 10 s.
+	// RefusedMaxAge is the time for which a token that is not active, or not for this service, is refused before the
+	// server is asked again. Default 10 s.
 	RefusedMaxAge time.Duration
-	// CacheSize is the number of tokens that are remembered, as SHA-256 hashes: those used last. Default 10,000.
+	// CacheSize is the number of tokens that are remembered, as SHA-256 hashes. The least recently used one is forgotten
+	// first. Default 10,000.
 	CacheSize int
 
 	// Timeout limits a call. Default 5 s.
 	Timeout time.Duration
-	// MaxFailures is the number of failed calls in a row after which the server is not called during Pause. Then one call
-	// finds out whether it works again. Default 5.
+	// MaxFailures is the number of failed calls in a row after which the server is not called for the time Pause. A single
+	// call then tests whether it works again. Default 5.
 	MaxFailures int
-	// Pause is how long a failing server is not called. Default 10 s.
+	// Pause is the time for which a failing server is not called. Default 10 s.
 	Pause time.Duration
 
 	// Client calls the endpoint. Default: one with http.DefaultTransport.
 	Client *http.Client
-	// AllowHTTP permits an http URL to another machine. See the package.
+	// AllowHTTP permits an http URL to another machine; see the package documentation.
 	AllowHTTP bool
 }
 
@@ -83,7 +84,7 @@ func (c IntrospectionConfig) validate() error {
 	)
 }
 
-// Introspection returns an Authorizer that asks the authorization server whether a token is active, and what it allows.
+// Introspection returns an Authorizer that asks the authorization server whether a token is active, and for its claims.
 //
 // A token is sent to the server and nowhere else, and only its hash is kept. While the server fails, tokens that it has
 // accepted before stay valid for MaxAge. An answer of 400 does not count as a failure of the server, since any client
@@ -116,7 +117,7 @@ type tokenHash [sha256.Size]byte
 
 // verdict is the server's answer about a token.
 type verdict struct {
-	refused error     // why the token is not valid
+	refused error     // the reason why the token is not valid, or nil
 	granted grant     // of a valid token
 	until   time.Time // when to ask again, unless the token has expired
 	expires time.Time // the token's exp, or zero
@@ -147,7 +148,7 @@ func (i *introspector) authorize(r *http.Request, tenant, scope string) error {
 	return v.granted.check(tenant, scope)
 }
 
-// expired reports whether the token was valid and has expired. It stays so: there is no need to ask again.
+// expired reports whether the token was valid and has expired. This is final, so the server is not asked again.
 func (v verdict) expired() bool { return !v.expires.IsZero() && !time.Now().Before(v.expires) }
 
 // lookUp returns the verdict on a token from the cache or from the server.
@@ -161,8 +162,8 @@ func (i *introspector) lookUp(ctx context.Context, token string) (verdict, error
 		switch {
 		case errors.Is(err, gobreaker.ErrOpenState), errors.Is(err, gobreaker.ErrTooManyRequests):
 			return verdict{}, fmt.Errorf(
-				"the introspection at %s has failed too often and is not called for a while",
-				i.endpoint.url,
+				"the introspection at %s has failed too often and is not called for %v",
+				i.endpoint.url, i.cfg.Pause,
 			)
 		case err != nil:
 			return verdict{}, fmt.Errorf("introspection at %s: %w", i.endpoint.url, err)
@@ -178,7 +179,7 @@ func (i *introspector) lookUp(ctx context.Context, token string) (verdict, error
 var (
 	errInactive      = errors.New("the server says that the token is not active")
 	errWrongAudience = errors.New("the token is for another audience: the answer's aud has none of the accepted names")
-	errNoAnswer      = errors.New("the answer does not say whether the token is active")
+	errNoAnswer      = errors.New("the answer has no boolean member \"active\"")
 )
 
 // answer is the server's answer about a token.
@@ -229,7 +230,7 @@ func readAnswer(claims jwt.MapClaims) (answer, error) {
 	return a, nil
 }
 
-// judge returns the verdict of an answer. An error leaves the question open.
+// judge returns the verdict of an answer. An error means that the token can be neither accepted nor refused.
 func (i *introspector) judge(ctx context.Context, a answer) (verdict, error) {
 	refuse := func(why error) verdict {
 		return verdict{refused: why, until: time.Now().Add(i.cfg.RefusedMaxAge), expires: a.expires}
@@ -249,7 +250,8 @@ func (i *introspector) judge(ctx context.Context, a answer) (verdict, error) {
 	return v, err
 }
 
-// isRefusal reports whether an Authorizer's error means that the token is refused: any other leaves the question open.
+// isRefusal reports whether an Authorizer's error means that the token is refused. Any other error means that the
+// Authorizer could not decide.
 func isRefusal(err error) bool {
 	_, lacks := errors.AsType[*httpapi.ScopeError](err)
 	return lacks || errors.Is(err, httpapi.ErrInvalidToken) || errors.Is(err, httpapi.ErrExpiredToken)

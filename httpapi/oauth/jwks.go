@@ -42,7 +42,7 @@ type jwks struct {
 	failure  atomic.Pointer[error] // of the last attempt
 }
 
-// keySet has the keys as they were at a time.
+// keySet has the keys that were published at a time.
 type keySet struct {
 	fetched time.Time
 	keys    []key
@@ -50,7 +50,7 @@ type keySet struct {
 
 type key struct {
 	id     string
-	alg    string // the algorithm that it is for, or empty
+	alg    string // the only algorithm that it is for, or empty
 	public crypto.PublicKey
 }
 
@@ -82,7 +82,7 @@ func (j *jwks) newer(ctx context.Context, old *keySet, arrived time.Time) (*keyS
 	return nil, nil //nolint:nilnil // neither newer keys nor a failure
 }
 
-// refresh fetches the keys, unless it has tried to just now. It returns the error of the last attempt.
+// refresh fetches the keys, unless the last attempt is too recent. It returns the error of the last attempt.
 func (j *jwks) refresh(ctx context.Context) error {
 	_, err := j.flight.do(ctx, "", func(ctx context.Context) (*keySet, error) {
 		if !j.attempts.Allow() {

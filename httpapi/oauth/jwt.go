@@ -32,7 +32,7 @@ type JWTConfig struct {
 	// JWKS is the URL of the issuer's public keys (RFC 7517). Default: the jwks_uri of its metadata, which is read
 	// whenever the keys are fetched, and has to name the same issuer.
 	JWKS string
-	// Metadata is the URL of the issuer's metadata. It is not read if JWKS is set. Default: Issuer and
+	// Metadata is the URL of the issuer's metadata. It is not read if JWKS is set. Default: Issuer followed by
 	// /.well-known/openid-configuration or, if that does not exist, the place of RFC 8414. Microsoft's tokens of version
 	// 1, and of B2C, need another URL.
 	Metadata string
@@ -47,7 +47,7 @@ type JWTConfig struct {
 	// In both cases make sure that tokens of another kind, such as ID tokens, are not for one of the names in Audience.
 	TokenTypes []string
 	// Leeway is the difference between the clocks of issuer and host that is tolerated when exp and nbf are checked.
-	// Default 30 s; negative: none.
+	// Default 30 s; a negative value means none.
 	Leeway time.Duration
 
 	// KeysMaxAge is the age at which keys are fetched anew. A key that the issuer has withdrawn is accepted for that long.
@@ -65,7 +65,7 @@ type JWTConfig struct {
 
 	// Client fetches the keys. Default: one with http.DefaultTransport.
 	Client *http.Client
-	// AllowHTTP permits an http URL to another machine. See the package.
+	// AllowHTTP permits an http URL to another machine; see the package documentation.
 	AllowHTTP bool
 }
 
@@ -110,15 +110,15 @@ func (c JWTConfig) validate() error {
 	if c.KeysMaxStale < c.KeysMaxAge || c.KeysMaxAge < c.KeysMinInterval {
 		errs = append(
 			errs,
-			fmt.Errorf("KeysMinInterval is %v, KeysMaxAge %v, KeysMaxStale %v; none may be below the one before",
+			fmt.Errorf("KeysMinInterval is %v, KeysMaxAge is %v and KeysMaxStale is %v; each must be at least the previous one",
 				c.KeysMinInterval, c.KeysMaxAge, c.KeysMaxStale),
 		)
 	}
 	return errors.Join(errs...)
 }
 
-// publicKeyAlgorithms are the algorithms whose keys can be published. With any other one, none or HMAC, anybody who
-// knows the public key could sign.
+// publicKeyAlgorithms are the algorithms whose keys can be published. With the others, none and HMAC, anybody who knows
+// the public key could sign.
 var publicKeyAlgorithms = []string{
 	"RS256",
 	"RS384",

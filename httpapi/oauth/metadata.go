@@ -13,7 +13,7 @@ import (
 // Discovery 1.0, RFC 8414).
 type metadata struct {
 	issuer string
-	places []endpoint // tried in turn, each if there is nothing at the one before
+	places []endpoint // tried in turn until one exists
 }
 
 // newMetadata returns the metadata at the URL or, if that is empty, at the well-known places of the issuer.
@@ -62,7 +62,7 @@ func (m metadata) keys(ctx context.Context) (endpoint, error) {
 		}
 		if found.Issuer != m.issuer {
 			return endpoint{}, fmt.Errorf(
-				"the metadata at %s is of the issuer %.200q, not of %q",
+				"the metadata at %s is that of the issuer %.200q; the configured issuer is %q",
 				place.url,
 				found.Issuer,
 				m.issuer,

@@ -81,14 +81,17 @@ func TestMetadataIsNotToBeHad(t *testing.T) {
 	}{
 		"of another issuer": {
 			answer(openIDPath, http.StatusOK, `{"issuer":"https://evil.test","jwks_uri":"https://auth.test/keys"}`),
-			`is of the issuer "https://evil.test", not of "https://auth.test"`,
+			`is that of the issuer "https://evil.test"; the configured issuer is "https://auth.test"`,
 		},
 		"of a template": {
 			answer(openIDPath, http.StatusOK, `{"issuer":"https://auth.test/{tenantid}","jwks_uri":"https://auth.test/keys"}`),
 			"{tenantid}",
 		},
-		"of no issuer": {answer(openIDPath, http.StatusOK, `{"jwks_uri":"https://auth.test/keys"}`), `is of the issuer ""`},
-		"no keys":      {answer(openIDPath, http.StatusOK, `{"issuer":"https://auth.test"}`), "no jwks_uri"},
+		"of no issuer": {
+			answer(openIDPath, http.StatusOK, `{"jwks_uri":"https://auth.test/keys"}`),
+			`is that of the issuer ""`,
+		},
+		"no keys": {answer(openIDPath, http.StatusOK, `{"issuer":"https://auth.test"}`), "no jwks_uri"},
 		"keys over http": {
 			answer(openIDPath, http.StatusOK, `{"issuer":"https://auth.test","jwks_uri":"http://auth.test/keys"}`),
 			"not https",

@@ -19,7 +19,7 @@ const AnyTenant = "*"
 type StaticToken struct {
 	// Token is the token itself. It needs 128 random bits or more, since a single hash does not protect a weaker one.
 	Token string
-	// SHA256 is the token's SHA-256 hash in hexadecimal, in place of Token.
+	// SHA256 is the token's SHA-256 hash in hexadecimal. A host sets it instead of Token.
 	SHA256 string
 	// Tenants are the tenants that the token is for, or [AnyTenant].
 	Tenants []string
@@ -32,7 +32,7 @@ func (t StaticToken) hash() (tokenHash, error) {
 	var hash tokenHash
 	switch {
 	case (t.Token == "") == (t.SHA256 == ""):
-		return hash, errors.New("one of Token and SHA256 is needed, not both")
+		return hash, errors.New("it must have either Token or SHA256")
 	case len(t.Tenants) == 0 || slices.Contains(t.Tenants, ""):
 		return hash, errors.New("it has no Tenants, or an empty one")
 	case len(t.Scopes) == 0 || slices.Contains(t.Scopes, ""):
@@ -59,7 +59,7 @@ var errUnknownToken = errors.New("the token is not known")
 func Static(tokens ...StaticToken) (httpapi.Authorizer, error) {
 	var errs []error
 	if len(tokens) == 0 {
-		errs = append(errs, errors.New("there is none"))
+		errs = append(errs, errors.New("there are no tokens"))
 	}
 	known := make(map[tokenHash]grant, len(tokens))
 	for i, t := range tokens {

@@ -25,11 +25,11 @@ type verifier struct {
 
 // Reasons why a token is refused before its signature is checked.
 var (
-	errTokenType = errors.New("the token is of a type (typ) that is not accepted")
-	errNoType    = errors.New("the token has no type (typ), and such ones are not accepted")
-	errCritical  = errors.New("the token has extensions (crit) that are not understood")
+	errTokenType = errors.New("the token's type (typ) is not one of TokenTypes")
+	errNoType    = errors.New("the token has no type (typ), and TokenTypes has no empty type")
+	errCritical  = errors.New("the token has critical extensions (crit), which are not supported")
 	errKeyID     = errors.New("the id of the token's key (kid) is not a string")
-	errAlgorithm = errors.New("the token is signed by an algorithm (alg) that is not accepted")
+	errAlgorithm = errors.New("the token's algorithm (alg) is not one of Algorithms")
 )
 
 // verify returns the claims of a valid token. If the token's key is not known, or no key verifies it, verify looks once

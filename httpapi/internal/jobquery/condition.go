@@ -21,12 +21,12 @@ type condition struct {
 
 func (c condition) holds(job Job) bool { return c.test.holds(c.field.value(job)) }
 
-// test is the test of a field's value. A value that is missing passes only the test for that.
+// test is a test of a field's value. A missing value passes only a presence test.
 type test interface {
 	holds(v value) bool
 }
 
-// presence passes if the value is there, or if it is not.
+// presence passes if the value exists (true) or is missing (false).
 type presence bool
 
 func (p presence) holds(v value) bool { return v.known == bool(p) }

@@ -206,15 +206,15 @@ const (
 		"rejectedCount, duplicateCount, conflictCount, changesApplied, changesRefused, ignoredFieldCount, message, " +
 		"durations.pendingMillis, durations.openMillis, durations.beginMillis, durations.loadMillis, durations.sealMillis, " +
 		"durations.commitMillis, durations.totalMillis, metadata.createdAt, metadata.modifiedAt"
-	needsSpace = `a space must follow a condition; a value with spaces or any of "(),: is in double quotes`
+	needsSpace = `a space must follow a condition; write a value with spaces or any of "(),: in double quotes`
 	takesCount = "field 'processedCount' takes a whole number of 64 bits, such as 100"
 	takesDate  = `field 'metadata.createdAt' takes a date and time in double quotes, such as ` +
 		`"2026-01-02T15:04:05.000Z"; the + of an offset is %2B in a URL`
 	statuses  = "one of PENDING, IN_PROGRESS, PUBLISHED, SUCCESS, FAILURE"
-	noMeaning = "null, missing, exists, ~, < and > mean nothing here; a text that is one of them, or begins so, is " +
-		"in double quotes"
-	tooLarge = "all regular expressions of a q have at most 200 instructions when compiled, this makes more of " +
-		"them: repeat less"
+	noMeaning = "null, missing, exists, ~, < and > are not allowed here; write a text that begins with them in " +
+		"double quotes"
+	tooLarge = "all regular expressions of a q may have at most 200 instructions when compiled; use fewer or smaller " +
+		"repetitions"
 )
 
 var refusedConditions = []struct{ q, detail string }{

@@ -42,7 +42,7 @@ func (v value) compare(w value) int {
 	}
 }
 
-// textOf is the value of a text. An empty one is not shown, and so missing.
+// textOf returns the value of a text. An empty text is not shown, so the value is missing.
 func textOf(s string) value { return value{known: s != "", text: s} }
 
 func numberOf(n int64) value { return value{known: true, number: n} }
@@ -51,19 +51,19 @@ func timeOf(t time.Time) value { return numberOf(t.UnixMilli()) }
 
 // field is a field of a job.
 type field struct {
-	name  string // as the parameters fields, q and sort have it
+	name  string // in the parameters fields, q and sort
 	kind  kind
-	among []string          // all values that there are; nil: any of its kind
-	at    func(v *View) any // a pointer to the field of the view
-	value func(Job) value   // missing exactly if the field is not shown; nil: an object, which q and sort do not know
+	among []string          // all possible values, or nil if any value of the kind is possible
+	at    func(v *View) any // returns a pointer to the field of the view
+	value func(Job) value   // returns a missing value if the field is not shown; nil for an object, which has no value
 }
 
-// copy shows what another view shows of the field.
+// copy copies the field from one view to another.
 func (f *field) copy(to, from *View) {
 	reflect.ValueOf(f.at(to)).Elem().Set(reflect.ValueOf(f.at(from)).Elem())
 }
 
-// show shows a value of the field.
+// show sets the field of a view.
 func (f *field) show(v *View, got value) {
 	switch place := f.at(v).(type) {
 	case *string:
@@ -77,12 +77,12 @@ func (f *field) show(v *View, got value) {
 	}
 }
 
-// text is a field that is a text.
+// text returns a field whose values are texts.
 func text(name string, at func(*View) any, of func(Job) string) *field {
 	return &field{name: name, at: at, value: func(job Job) value { return textOf(of(job)) }}
 }
 
-// flag is a field that is true, or missing.
+// flag returns a field that is either true or missing.
 func flag(name string, at func(*View) any, of func(Job) bool) *field {
 	return &field{name: name, at: at, among: []string{"true"}, value: func(job Job) value {
 		if !of(job) {
@@ -92,7 +92,7 @@ func flag(name string, at func(*View) any, of func(Job) bool) *field {
 	}}
 }
 
-// count is a field that is a number of entities.
+// count returns a field whose values are numbers of entities.
 func count(name string, at func(*View) any, of func(*reindex.Report) int64) *field {
 	return &field{
 		name:  name,
@@ -102,7 +102,7 @@ func count(name string, at func(*View) any, of func(*reindex.Report) int64) *fie
 	}
 }
 
-// millis is a field that is the length of a phase; missing before its end.
+// millis returns a field with the duration of a phase in milliseconds. It is missing before the end of the phase.
 func millis(name string, at func(*View) any, of func(*reindex.Durations) time.Duration) *field {
 	return &field{name: name, at: at, kind: kindNumber, value: func(job Job) value {
 		d := of(&job.Record.Report.Durations)
@@ -113,15 +113,15 @@ func millis(name string, at func(*View) any, of func(*reindex.Durations) time.Du
 	}}
 }
 
-// date is a field that is a time.
+// date returns a field whose values are times.
 func date(name string, at func(*View) any, of func(Job) time.Time) *field {
 	return &field{name: name, at: at, kind: kindTime, value: func(job Job) value { return timeOf(of(job)) }}
 }
 
-// object is a field that has fields.
+// object returns a field that has fields of its own.
 func object(name string, at func(*View) any) *field { return &field{name: name, at: at} }
 
-// oneOf gives a field all the values that it has.
+// oneOf sets all possible values of the field.
 func (f *field) oneOf(values ...string) *field {
 	f.among = values
 	return f
@@ -246,8 +246,8 @@ var phases = []string{
 	string(reindex.PhaseSeal), string(reindex.PhaseCommit),
 }
 
-// completion is the length of the phase seal, of which callers see one: edits are carried over, before and after, and
-// the new index is checked.
+// completion returns the duration of the phase seal. For callers it includes applying edits and checking the new index,
+// which are phases of their own in package reindex.
 func completion(d *reindex.Durations) time.Duration {
 	if d.Seal <= 0 {
 		return 0
@@ -255,7 +255,7 @@ func completion(d *reindex.Durations) time.Duration {
 	return d.CatchUp + d.Seal + d.Check
 }
 
-// phase is the phase of a job, or the one in which it failed; empty once it has succeeded.
+// phase returns the phase of a job, or the phase in which it failed. It is empty for a job that has succeeded.
 func phase(job Job) string {
 	phase, status := job.Record.Phase, job.Record.Status
 	switch {
@@ -281,7 +281,7 @@ func isAny(*field) bool { return true }
 // isValue reports whether the field has values to compare.
 func (f *field) isValue() bool { return f.value != nil }
 
-// takes describes the values of the field.
+// takes describes the values of the field, for error messages.
 func (f *field) takes() string {
 	switch {
 	case f.among != nil:
@@ -295,7 +295,7 @@ func (f *field) takes() string {
 	}
 }
 
-// parse returns the value that a text stands for; false if the field cannot have it.
+// parse parses a value of the field, and reports whether the field can have it.
 func (f *field) parse(text string) (value, bool) {
 	switch f.kind {
 	case kindNumber:
@@ -332,5 +332,5 @@ func namesOf(accept func(*field) bool) []string {
 	return names
 }
 
-// fieldNames lists the names of the fields that accept accepts, for a caller.
+// fieldNames lists the names of the fields that accept accepts, for error messages.
 func fieldNames(accept func(*field) bool) string { return strings.Join(namesOf(accept), ", ") }

@@ -28,7 +28,8 @@ func ParseConditions(q string) (Conditions, error) {
 			return nil, err
 		}
 		if !p.done() && !p.at(space) {
-			return nil, p.fail(p.pos, `a space must follow a condition; a value with spaces or any of "(),: is in double quotes`)
+			return nil, p.fail(p.pos,
+				`a space must follow a condition; write a value with spaces or any of "(),: in double quotes`)
 		}
 		all = append(all, c)
 	}
@@ -72,7 +73,7 @@ func (p *parser) skipSpace() {
 	}
 }
 
-// until passes over everything up to a byte of set, and returns it.
+// until skips the text up to a byte of set, and returns it.
 func (p *parser) until(set string) string {
 	start := p.pos
 	for !p.done() && !p.at(set) {
@@ -81,7 +82,7 @@ func (p *parser) until(set string) string {
 	return p.text[start:p.pos]
 }
 
-// take passes over token, if it comes next.
+// take skips the token if it comes next, and reports whether it did.
 func (p *parser) take(token string) bool {
 	if !strings.HasPrefix(p.text[p.pos:], token) {
 		return false
@@ -236,9 +237,9 @@ func (p *parser) pattern(field *field, inParentheses bool) (test, error) {
 	return pattern{re}, nil
 }
 
-// expression passes over a regular expression, and returns it. It ends at the first delimiter outside of its own
-// parentheses and brackets, and not after a backslash. If there is no such delimiter it ends at the first one, so that
-// the error is about that.
+// expression skips a regular expression and returns it. The expression ends at the first delimiter that is outside of
+// its own parentheses and brackets and not after a backslash. If there is no such delimiter, it ends at the first one,
+// so that the error has that place.
 func (p *parser) expression(inParentheses bool) (string, error) {
 	if p.at(`"`) {
 		return p.quoted()
@@ -288,14 +289,13 @@ func (p *parser) value(field *field) (v value, err error) {
 	case !inQuotes && isReserved(text):
 		return v, p.fail(
 			start,
-			"null, missing, exists, ~, < and > mean nothing here; a text that is one of them, or begins so, is in double quotes",
+			"null, missing, exists, ~, < and > are not allowed here; write a text that begins with them in double quotes",
 		)
 	}
 	return v, nil
 }
 
-// isReserved reports whether a text has a meaning of its own right after the colon, so that it is not a value
-// elsewhere.
+// isReserved reports whether a text has a special meaning after a colon. Such a text is a value only in double quotes.
 func isReserved(text string) bool {
 	return text == "null" || text == "missing" || text == "exists" || strings.IndexByte("~<>", text[0]) >= 0
 }

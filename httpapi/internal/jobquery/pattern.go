@@ -31,7 +31,7 @@ func compilePattern(expression string, allowed int) (re *regexp.Regexp, instruct
 	}
 	if instructions = programSize(tree); instructions > allowed {
 		return nil, 0, fmt.Errorf(
-			"all regular expressions of a q have at most %d instructions when compiled, this makes more of them: repeat less",
+			"all regular expressions of a q may have at most %d instructions when compiled; use fewer or smaller repetitions",
 			MaxInstructions,
 		)
 	}
@@ -58,8 +58,8 @@ func patternError(err error) error {
 	return errors.New("not a regular expression of RE2")
 }
 
-// programSize returns an upper bound of the instructions into which package regexp compiles a tree. To compile it would
-// take 30 ms and 28 MB in the worst case.
+// programSize returns an upper bound of the instructions into which package regexp compiles a tree. Compiling the tree
+// to count them would take 30 ms and 28 MB in the worst case.
 func programSize(tree *syntax.Regexp) int {
 	const begin, end = 1, 1
 	return begin + size(tree) + end
@@ -77,15 +77,15 @@ func size(tree *syntax.Regexp) int {
 		return max(1, sum)
 	case syntax.OpAlternate:
 		return sum + len(tree.Sub) // a fork for each
-	case syntax.OpCapture, syntax.OpStar: // a star of what may be empty is a plus in a question mark
+	case syntax.OpCapture, syntax.OpStar: // the star of an expression that may be empty is compiled as (x+)?
 		return sum + 2
 	case syntax.OpPlus, syntax.OpQuest:
 		return sum + 1
 	case syntax.OpRepeat:
-		if tree.Max < 0 { // the last one as a plus, or a star
+		if tree.Max < 0 { // the last repetition is a plus or a star
 			return max(1, tree.Min)*sum + 2
 		}
-		return max(1, tree.Min*sum+(tree.Max-tree.Min)*(sum+1)) // those that may be there with a question mark each
+		return max(1, tree.Min*sum+(tree.Max-tree.Min)*(sum+1)) // each optional repetition has a question mark
 	case syntax.OpNoMatch,
 		syntax.OpEmptyMatch,
 		syntax.OpCharClass,

@@ -11,7 +11,7 @@ type sortKey struct {
 	descending bool
 }
 
-// Order is the fields to sort by, the first one foremost.
+// Order has the fields to sort by, the most important one first.
 type Order []sortKey
 
 // Compare orders jobs by the first field in which they differ. A missing value comes before all others, or after them
@@ -30,8 +30,8 @@ func (o Order) Compare(a, b Job) int {
 	return 0
 }
 
-// ParseSort reads "field", "field:asc" or "field:desc", with directions in any case, separated by commas, with or
-// without spaces around them. An empty list has no keys. Its error is an [*Error] with the place.
+// ParseSort parses a list of "field", "field:asc" or "field:desc". Commas separate them, directions have any case, and
+// spaces around them are ignored. An empty list has no keys. Its error is an [*Error] with the place.
 func ParseSort(list string) (Order, error) {
 	if strings.Trim(list, space) == "" {
 		return nil, nil

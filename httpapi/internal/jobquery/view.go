@@ -1,5 +1,5 @@
-// Package jobquery implements the language in which callers select, sort and project jobs: the parameters q, sort and
-// fields of a list. It sees jobs as they are shown. The documentation of package httpapi describes the language.
+// Package jobquery implements the parameters q, sort and fields, by which callers select, sort and project jobs. They
+// apply to jobs as responses show them. The documentation of package httpapi describes the language.
 package jobquery
 
 import (
@@ -10,7 +10,7 @@ import (
 	"productindex/reindex"
 )
 
-// Job is a job that callers see.
+// Job is a job as callers see it.
 type Job struct {
 	// Record is the job. Its EntityType is the one that is shown.
 	Record reindex.Job
@@ -27,7 +27,7 @@ type Error struct {
 // Error returns both parts.
 func (e *Error) Error() string { return e.Message + ": " + e.Detail }
 
-// View is the schema ReindexJob. A field with its zero value was not asked for, or is not known.
+// View is the schema ReindexJob. A field has its zero value if it was not requested or is not known.
 type View struct {
 	ID             string        `json:"id,omitempty"`
 	EntityType     string        `json:"entityType,omitempty"`
@@ -70,7 +70,7 @@ type MetadataView struct {
 	ModifiedAt string `json:"modifiedAt,omitempty"`
 }
 
-// Show returns the view of a job. A failure's message is all that callers see of the reason.
+// Show returns the view of a job. Its message is all that callers see of the reason of a failure.
 func Show(job Job) View {
 	var v View
 	for _, f := range allFields {
@@ -102,7 +102,7 @@ func (fs Fields) Of(v View) View {
 	return out
 }
 
-// ParseFields reads names separated by commas; none at all means all of them. Its error is an [*Error].
+// ParseFields parses names of fields that commas separate. An empty list means all fields. Its error is an [*Error].
 func ParseFields(list string) (Fields, error) {
 	var fields Fields
 	for name := range strings.SplitSeq(list, ",") {

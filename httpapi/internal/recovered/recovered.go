@@ -1,4 +1,4 @@
-// Package recovered makes errors of the panics of a host's code.
+// Package recovered turns panics of a host's code into errors:
 //
 //	defer recovered.Into(&err)
 package recovered
@@ -8,8 +8,8 @@ import (
 	"runtime/debug"
 )
 
-// Into ends a panic of the function that defers it, and sets err to an error with its value and its stack. Such an
-// error is for the log, never for a response.
+// Into recovers from a panic of the function that defers it, and sets err to an error with the panic's value and stack.
+// Such an error is for the log, never for a response.
 func Into(err *error) {
 	if v := recover(); v != nil {
 		*err = fmt.Errorf("panic: %v\n%s", v, debug.Stack())

@@ -178,10 +178,10 @@ func (e ReindexJobEventStatus) Valid() bool {
 
 // Reindex defines model for Reindex.
 type Reindex struct {
-	// Difference The new index is compared with the live one before the switch-over; see `/difference` of the job.
+	// Difference Whether the job compares the new index with the live one before the switch-over; see `/difference` of the job.
 	Difference *bool `json:"difference,omitempty"`
 
-	// DryRun Everything is done but the switch-over: the new index is filled and checked, and then discarded.
+	// DryRun Whether the job is a dry run, which does everything except the switch-over: it fills and checks a new index, and discards it.
 	DryRun *bool `json:"dryRun,omitempty"`
 
 	// Mode Indicates reindex mode. Supported modes: `FULL`.
@@ -193,92 +193,92 @@ type ReindexMode string
 
 // ReindexChangedProduct defines model for ReindexChangedProduct.
 type ReindexChangedProduct struct {
-	// Fields Which fields of the product differ, 20 at most; none if it was edited again meanwhile.
+	// Fields The fields of the product that differ, at most 20; empty if the product was changed again since.
 	Fields []string `json:"fields"`
 	Id     string   `json:"id"`
 }
 
 // ReindexDifference defines model for ReindexDifference.
 type ReindexDifference struct {
-	// Added Some of the added products, by id.
+	// Added The ids of some added products.
 	Added []string `json:"added"`
 
-	// AddedCount How many products only the new index has.
+	// AddedCount The number of products that only the new index has.
 	AddedCount int64 `json:"addedCount"`
 
-	// Changed Some of the changed products, by id.
+	// Changed Some changed products.
 	Changed []ReindexChangedProduct `json:"changed"`
 
-	// ChangedCount How many products differ.
+	// ChangedCount The number of products that differ.
 	ChangedCount int64 `json:"changedCount"`
 
-	// EditedCount How many products were edited while the job went on; they are in none of the other numbers.
+	// EditedCount The number of products that were changed during the job. The other numbers do not include them.
 	EditedCount int64 `json:"editedCount"`
 
-	// Removed Some of the removed products, by id.
+	// Removed The ids of some removed products.
 	Removed []string `json:"removed"`
 
-	// RemovedCount How many products only the live index has.
+	// RemovedCount The number of products that only the live index has.
 	RemovedCount int64 `json:"removedCount"`
 
-	// UnchangedCount How many products are the same in both.
+	// UnchangedCount The number of products that are the same in both.
 	UnchangedCount int64 `json:"unchangedCount"`
 }
 
 // ReindexFailure defines model for ReindexFailure.
 type ReindexFailure struct {
-	// Id The id of the product that was rejected.
+	// Id The id of the rejected product.
 	Id string `json:"id"`
 
-	// Reason Why, in the words of the index where it was the index.
+	// Reason The reason; if the index rejected the product, in the words of the index.
 	Reason string `json:"reason"`
 
-	// Where Where the source has the product, such as a file and a line; absent where that is not known.
+	// Where The place of the product in the source, such as a file and a line; absent if it is not known.
 	Where *string `json:"where,omitempty"`
 }
 
 // ReindexJob defines model for ReindexJob.
 type ReindexJob struct {
-	// ChangesApplied How many changes of single products, accepted while the job went on, have been carried into the new index so far.
+	// ChangesApplied The number of changes of single products, accepted during the job, that have been applied to the new index so far.
 	ChangesApplied *int64 `json:"changesApplied,omitempty"`
 
-	// ChangesRefused How many such changes the new index did not take so far.
+	// ChangesRefused The number of such changes that the new index has refused so far.
 	ChangesRefused *int64 `json:"changesRefused,omitempty"`
 
-	// ConflictCount How many of the duplicates differ from the product that was read first.
+	// ConflictCount The number of duplicates that differ from the first product of their id.
 	ConflictCount *int64 `json:"conflictCount,omitempty"`
 
-	// DryRun True if the job is a dry run: its new index is discarded, never live; absent otherwise.
+	// DryRun True if the job is a dry run, whose new index is discarded and never live; absent otherwise.
 	DryRun *bool `json:"dryRun,omitempty"`
 
-	// DuplicateCount How many products had an id that had been read before. The first one counts. Each product that was read is indexed, rejected or a duplicate in the end.
+	// DuplicateCount The number of products whose id had been read before. The first product of an id counts. At the end, each product that was read is indexed, rejected or a duplicate.
 	DuplicateCount *int64 `json:"duplicateCount,omitempty"`
 
-	// Durations The lengths of the phases that have ended, in milliseconds.
+	// Durations The durations of the phases that have ended, in milliseconds.
 	Durations *struct {
-		// BeginMillis How long it took to open a new index.
+		// BeginMillis The time to open a new index.
 		BeginMillis *int64 `json:"beginMillis,omitempty"`
 
-		// CommitMillis How long it took to switch searches over.
+		// CommitMillis The time to switch searches to the new index.
 		CommitMillis *int64 `json:"commitMillis,omitempty"`
 
-		// LoadMillis How long it took to read and write the products.
+		// LoadMillis The time to read and write the products.
 		LoadMillis *int64 `json:"loadMillis,omitempty"`
 
-		// OpenMillis How long it took to open the source.
+		// OpenMillis The time to open the source.
 		OpenMillis *int64 `json:"openMillis,omitempty"`
 
-		// PendingMillis How long the job waited for its turn.
+		// PendingMillis The time for which the job waited for its turn.
 		PendingMillis *int64 `json:"pendingMillis,omitempty"`
 
-		// SealMillis How long it took to complete and check the new index, with the changes that came meanwhile.
+		// SealMillis The time to complete and check the new index, and to apply the changes made during the job.
 		SealMillis *int64 `json:"sealMillis,omitempty"`
 
-		// TotalMillis How long all of the job took, waiting included.
+		// TotalMillis The time of the whole job, including its wait.
 		TotalMillis *int64 `json:"totalMillis,omitempty"`
 	} `json:"durations,omitempty"`
 
-	// EntityType What is reindexed: `PRODUCT`, or a further type that this service has.
+	// EntityType The type of the reindexed entities: `PRODUCT`, or another type that this service supports.
 	//
 	// Example: PRODUCT
 	EntityType *string `json:"entityType,omitempty"`
@@ -286,17 +286,17 @@ type ReindexJob struct {
 	// Estimated True if `expectedCount` is an estimate, the number of products that were live when the job began; absent otherwise.
 	Estimated *bool `json:"estimated,omitempty"`
 
-	// ExpectedCount How many products the source announced, or an estimate (see `estimated`); absent where neither is known.
+	// ExpectedCount The number of products that the source announced, or an estimate (see `estimated`); absent if neither is known.
 	ExpectedCount *int64 `json:"expectedCount,omitempty"`
 
-	// Generation The generation that a rollback goes back to, once that is known; absent in other jobs.
+	// Generation The generation to which a rollback goes back, once it is known; absent in other jobs.
 	Generation *string `json:"generation,omitempty"`
 	Id         *string `json:"id,omitempty"`
 
-	// IgnoredFieldCount How many different fields of products the new index keeps and does not search, as it has as many fields as it may have; -1 if that is not known. Absent if there are none.
+	// IgnoredFieldCount The number of fields that the new index stores but does not search, since it has reached its limit of fields; -1 if the number is not known. Absent if there are none.
 	IgnoredFieldCount *int64 `json:"ignoredFieldCount,omitempty"`
 
-	// Message Why the job failed; in jobs with the status `FAILURE` only.
+	// Message The reason of the failure; only in jobs with the status `FAILURE`.
 	Message  *string `json:"message,omitempty"`
 	Metadata *struct {
 		// CreatedAt In UTC, with milliseconds.
@@ -306,32 +306,32 @@ type ReindexJob struct {
 		ModifiedAt *time.Time `json:"modifiedAt,omitempty"`
 	} `json:"metadata,omitempty"`
 
-	// Mode `ROLLBACK` if the job goes back to an index that was live before; absent if it makes a new one.
+	// Mode `ROLLBACK` if the job goes back to an index that was live before; absent if it makes a new index.
 	Mode *ReindexJobMode `json:"mode,omitempty"`
 
-	// Phase Where the job is, or where it was when it failed; absent once it has succeeded. `pending`: it waits for its turn. `open`: the source is opened. `begin`: a new index is opened. `load`: products are read and written. `seal`: the new index is completed and checked. `commit`: searches are switched over to it.
+	// Phase The phase of the job, or the phase in which it failed; absent after success. `pending`: the job waits for its turn. `open`: the source is opened. `begin`: a new index is opened. `load`: products are read and written. `seal`: the new index is completed and checked. `commit`: searches are switched to the new index.
 	Phase *ReindexJobPhase `json:"phase,omitempty"`
 
-	// ProcessedCount How many products have been indexed so far.
+	// ProcessedCount The number of products indexed so far.
 	ProcessedCount *int64 `json:"processedCount,omitempty"`
 
 	// Rag True if products are reindexed for retrieval-augmented generation; absent otherwise.
 	Rag *bool `json:"rag,omitempty"`
 
-	// ReadCount How many products have been read so far.
+	// ReadCount The number of products read so far.
 	ReadCount *int64 `json:"readCount,omitempty"`
 
-	// RejectedCount How many products could not be indexed so far; see their list.
+	// RejectedCount The number of products rejected so far; `/failures` of the job lists them.
 	RejectedCount *int64 `json:"rejectedCount,omitempty"`
 
 	// Status `PENDING`: the limit of parallel jobs is reached. `PUBLISHED`: every product was handed to the index. `SUCCESS`: the new index was checked and is live, or, after a dry run, was checked and discarded. `FAILURE`: the live index is what it was before.
 	Status *ReindexJobStatus `json:"status,omitempty"`
 }
 
-// ReindexJobMode `ROLLBACK` if the job goes back to an index that was live before; absent if it makes a new one.
+// ReindexJobMode `ROLLBACK` if the job goes back to an index that was live before; absent if it makes a new index.
 type ReindexJobMode string
 
-// ReindexJobPhase Where the job is, or where it was when it failed; absent once it has succeeded. `pending`: it waits for its turn. `open`: the source is opened. `begin`: a new index is opened. `load`: products are read and written. `seal`: the new index is completed and checked. `commit`: searches are switched over to it.
+// ReindexJobPhase The phase of the job, or the phase in which it failed; absent after success. `pending`: the job waits for its turn. `open`: the source is opened. `begin`: a new index is opened. `load`: products are read and written. `seal`: the new index is completed and checked. `commit`: searches are switched to the new index.
 type ReindexJobPhase string
 
 // ReindexJobStatus `PENDING`: the limit of parallel jobs is reached. `PUBLISHED`: every product was handed to the index. `SUCCESS`: the new index was checked and is live, or, after a dry run, was checked and discarded. `FAILURE`: the live index is what it was before.
@@ -339,72 +339,72 @@ type ReindexJobStatus string
 
 // ReindexJobCreation defines model for ReindexJobCreation.
 type ReindexJobCreation struct {
-	// Difference The new index is compared with the live one before the switch-over; see `/difference` of the job.
+	// Difference Whether the job compares the new index with the live one before the switch-over; see `/difference` of the job.
 	Difference *bool `json:"difference,omitempty"`
 
-	// DryRun Everything is done but the switch-over: the new index is filled and checked, and then discarded.
+	// DryRun Whether the job is a dry run, which does everything except the switch-over: it fills and checks a new index, and discards it.
 	DryRun *bool `json:"dryRun,omitempty"`
 
-	// EntityType What is reindexed: `PRODUCT`, or a further type that this service has, such as `ORDER` or a schema of the tenant's own. The answer to any other names them.
+	// EntityType The type of the reindexed entities: `PRODUCT`, or another type that this service supports, such as `ORDER` or a schema of the tenant. The answer to an unsupported type lists the supported ones.
 	//
 	// Example: PRODUCT
 	EntityType string `json:"entityType"`
 
-	// Rag Whether products are reindexed for retrieval-augmented generation; for `PRODUCT` only. A service without an index for it answers 400, and says so.
+	// Rag Whether products are reindexed for retrieval-augmented generation; for `PRODUCT` only. A service without an index for it answers 400 with the message `Unsupported rag`.
 	Rag *bool `json:"rag,omitempty"`
 }
 
 // ReindexJobEvent defines model for ReindexJobEvent.
 type ReindexJobEvent struct {
-	// BatchBytes How large a batch is at most, in bytes, as the index takes them; absent before the first one.
+	// BatchBytes The current limit on the size of a batch in bytes, which adapts to the index; absent before the first batch.
 	BatchBytes *int64 `json:"batchBytes,omitempty"`
 
-	// BatchCount How many batches have been sent to the index so far, those that failed included.
+	// BatchCount The number of batches sent to the index so far, including failed ones.
 	BatchCount *int64 `json:"batchCount,omitempty"`
 
-	// ChangesApplied How many changes of single products, accepted while the job went on, have been carried into the new index so far.
+	// ChangesApplied The number of changes of single products, accepted during the job, that have been applied to the new index so far.
 	ChangesApplied *int64 `json:"changesApplied,omitempty"`
 
-	// ChangesRefused How many such changes the new index did not take so far.
+	// ChangesRefused The number of such changes that the new index has refused so far.
 	ChangesRefused *int64 `json:"changesRefused,omitempty"`
 
-	// Concurrency How many batches are sent at the same time at most, as the index takes them; absent before the first one.
+	// Concurrency The current limit on batches sent at the same time, which adapts to the index; absent before the first batch.
 	Concurrency *int64 `json:"concurrency,omitempty"`
 
-	// ConflictCount How many of the duplicates differ from the product that was read first.
+	// ConflictCount The number of duplicates that differ from the first product of their id.
 	ConflictCount *int64 `json:"conflictCount,omitempty"`
 
-	// DryRun True if the job is a dry run: its new index is discarded, never live; absent otherwise.
+	// DryRun True if the job is a dry run, whose new index is discarded and never live; absent otherwise.
 	DryRun *bool `json:"dryRun,omitempty"`
 
-	// DuplicateCount How many products had an id that had been read before. The first one counts. Each product that was read is indexed, rejected or a duplicate in the end.
+	// DuplicateCount The number of products whose id had been read before. The first product of an id counts. At the end, each product that was read is indexed, rejected or a duplicate.
 	DuplicateCount *int64 `json:"duplicateCount,omitempty"`
 
-	// Durations The lengths of the phases that have ended, in milliseconds.
+	// Durations The durations of the phases that have ended, in milliseconds.
 	Durations *struct {
-		// BeginMillis How long it took to open a new index.
+		// BeginMillis The time to open a new index.
 		BeginMillis *int64 `json:"beginMillis,omitempty"`
 
-		// CommitMillis How long it took to switch searches over.
+		// CommitMillis The time to switch searches to the new index.
 		CommitMillis *int64 `json:"commitMillis,omitempty"`
 
-		// LoadMillis How long it took to read and write the products.
+		// LoadMillis The time to read and write the products.
 		LoadMillis *int64 `json:"loadMillis,omitempty"`
 
-		// OpenMillis How long it took to open the source.
+		// OpenMillis The time to open the source.
 		OpenMillis *int64 `json:"openMillis,omitempty"`
 
-		// PendingMillis How long the job waited for its turn.
+		// PendingMillis The time for which the job waited for its turn.
 		PendingMillis *int64 `json:"pendingMillis,omitempty"`
 
-		// SealMillis How long it took to complete and check the new index, with the changes that came meanwhile.
+		// SealMillis The time to complete and check the new index, and to apply the changes made during the job.
 		SealMillis *int64 `json:"sealMillis,omitempty"`
 
-		// TotalMillis How long all of the job took, waiting included.
+		// TotalMillis The time of the whole job, including its wait.
 		TotalMillis *int64 `json:"totalMillis,omitempty"`
 	} `json:"durations,omitempty"`
 
-	// EntityType What is reindexed: `PRODUCT`, or a further type that this service has.
+	// EntityType The type of the reindexed entities: `PRODUCT`, or another type that this service supports.
 	//
 	// Example: PRODUCT
 	EntityType *string `json:"entityType,omitempty"`
@@ -412,17 +412,17 @@ type ReindexJobEvent struct {
 	// Estimated True if `expectedCount` is an estimate, the number of products that were live when the job began; absent otherwise.
 	Estimated *bool `json:"estimated,omitempty"`
 
-	// ExpectedCount How many products the source announced, or an estimate (see `estimated`); absent where neither is known.
+	// ExpectedCount The number of products that the source announced, or an estimate (see `estimated`); absent if neither is known.
 	ExpectedCount *int64 `json:"expectedCount,omitempty"`
 
-	// Generation The generation that a rollback goes back to, once that is known; absent in other jobs.
+	// Generation The generation to which a rollback goes back, once it is known; absent in other jobs.
 	Generation *string `json:"generation,omitempty"`
 	Id         *string `json:"id,omitempty"`
 
-	// IgnoredFieldCount How many different fields of products the new index keeps and does not search, as it has as many fields as it may have; -1 if that is not known. Absent if there are none.
+	// IgnoredFieldCount The number of fields that the new index stores but does not search, since it has reached its limit of fields; -1 if the number is not known. Absent if there are none.
 	IgnoredFieldCount *int64 `json:"ignoredFieldCount,omitempty"`
 
-	// Message Why the job failed; in jobs with the status `FAILURE` only.
+	// Message The reason of the failure; only in jobs with the status `FAILURE`.
 	Message  *string `json:"message,omitempty"`
 	Metadata *struct {
 		// CreatedAt In UTC, with milliseconds.
@@ -432,44 +432,44 @@ type ReindexJobEvent struct {
 		ModifiedAt *time.Time `json:"modifiedAt,omitempty"`
 	} `json:"metadata,omitempty"`
 
-	// Mode `ROLLBACK` if the job goes back to an index that was live before; absent if it makes a new one.
+	// Mode `ROLLBACK` if the job goes back to an index that was live before; absent if it makes a new index.
 	Mode *ReindexJobEventMode `json:"mode,omitempty"`
 
-	// Phase Where the job is, or where it was when it failed; absent once it has succeeded. `pending`: it waits for its turn. `open`: the source is opened. `begin`: a new index is opened. `load`: products are read and written. `seal`: the new index is completed and checked. `commit`: searches are switched over to it.
+	// Phase The phase of the job, or the phase in which it failed; absent after success. `pending`: the job waits for its turn. `open`: the source is opened. `begin`: a new index is opened. `load`: products are read and written. `seal`: the new index is completed and checked. `commit`: searches are switched to the new index.
 	Phase *ReindexJobEventPhase `json:"phase,omitempty"`
 
-	// ProcessedCount How many products have been indexed so far.
+	// ProcessedCount The number of products indexed so far.
 	ProcessedCount *int64 `json:"processedCount,omitempty"`
 
-	// Progress Which part of the job is done; absent while that is not known.
+	// Progress The progress of the job from 0 to 1; absent while it is not known.
 	Progress *float32 `json:"progress,omitempty"`
 
 	// Rag True if products are reindexed for retrieval-augmented generation; absent otherwise.
 	Rag *bool `json:"rag,omitempty"`
 
-	// ReadBytes How many bytes of products have been read so far.
+	// ReadBytes The number of bytes of products read so far.
 	ReadBytes *int64 `json:"readBytes,omitempty"`
 
-	// ReadCount How many products have been read so far.
+	// ReadCount The number of products read so far.
 	ReadCount *int64 `json:"readCount,omitempty"`
 
-	// RejectedCount How many products could not be indexed so far; see their list.
+	// RejectedCount The number of products rejected so far; `/failures` of the job lists them.
 	RejectedCount *int64 `json:"rejectedCount,omitempty"`
 
-	// RemainingSeconds How long the rest will take, from how long the part that is done took; absent while that is not known.
+	// RemainingSeconds The estimated time until the job ends, from its progress so far; absent while it is not known.
 	RemainingSeconds *int64 `json:"remainingSeconds,omitempty"`
 
-	// RetryCount How many of these batches sent products again.
+	// RetryCount The number of these batches that sent products again.
 	RetryCount *int64 `json:"retryCount,omitempty"`
 
 	// Status `PENDING`: the limit of parallel jobs is reached. `PUBLISHED`: every product was handed to the index. `SUCCESS`: the new index was checked and is live, or, after a dry run, was checked and discarded. `FAILURE`: the live index is what it was before.
 	Status *ReindexJobEventStatus `json:"status,omitempty"`
 }
 
-// ReindexJobEventMode `ROLLBACK` if the job goes back to an index that was live before; absent if it makes a new one.
+// ReindexJobEventMode `ROLLBACK` if the job goes back to an index that was live before; absent if it makes a new index.
 type ReindexJobEventMode string
 
-// ReindexJobEventPhase Where the job is, or where it was when it failed; absent once it has succeeded. `pending`: it waits for its turn. `open`: the source is opened. `begin`: a new index is opened. `load`: products are read and written. `seal`: the new index is completed and checked. `commit`: searches are switched over to it.
+// ReindexJobEventPhase The phase of the job, or the phase in which it failed; absent after success. `pending`: the job waits for its turn. `open`: the source is opened. `begin`: a new index is opened. `load`: products are read and written. `seal`: the new index is completed and checked. `commit`: searches are switched to the new index.
 type ReindexJobEventPhase string
 
 // ReindexJobEventStatus `PENDING`: the limit of parallel jobs is reached. `PUBLISHED`: every product was handed to the index. `SUCCESS`: the new index was checked and is live, or, after a dry run, was checked and discarded. `FAILURE`: the live index is what it was before.
@@ -479,7 +479,7 @@ type ReindexJobEventStatus string
 type ReindexTenant struct {
 	Job *ReindexJob `json:"job,omitempty"`
 
-	// Scopes What the caller may do to the tenant: `indexing.search_view`, and `indexing.search_manage` or not.
+	// Scopes The caller's scopes for the tenant: `indexing.search_view`, and possibly `indexing.search_manage`.
 	Scopes []string `json:"scopes"`
 
 	// Tenant The tenant.
@@ -564,88 +564,88 @@ type Unauthorized401 struct {
 
 // GETIndexingReindexTenantsParams defines parameters for GETIndexingReindexTenants.
 type GETIndexingReindexTenantsParams struct {
-	// After The tenant after which the list begins: the last one of the page before.
+	// After The tenant after which the list begins: the last one of the previous page.
 	After *After `form:"after,omitempty" json:"after,omitempty"`
 
-	// Prefix What the tenants begin with.
+	// Prefix The prefix of the listed tenants' names.
 	Prefix *Prefix `form:"prefix,omitempty" json:"prefix,omitempty"`
 
-	// PageSize The largest number of tenants in a page.
+	// PageSize The greatest number of tenants in a page.
 	PageSize *int `form:"pageSize,omitempty" json:"pageSize,omitempty"`
 }
 
 // POSTIndexingReindexParams defines parameters for POSTIndexingReindex.
 type POSTIndexingReindexParams struct {
-	// DryRun Everything is done but the switch-over: the new index is filled and checked, and then discarded. The body can say it as well; the two must not differ.
+	// DryRun Whether the job is a dry run, which does everything except the switch-over: it fills and checks a new index, and discards it. The body may also have this field; the two values must not differ.
 	DryRun *DryRun `form:"dryRun,omitempty" json:"dryRun,omitempty"`
 
-	// Difference The new index is compared with the live one before the switch-over; see `/difference` of the job. The body can say it as well; the two must not differ. A service whose index cannot be compared answers 400.
+	// Difference Whether the job compares the new index with the live one before the switch-over; see `/difference` of the job. The body may also have this field; the two values must not differ. A service whose index cannot be compared answers 400.
 	Difference *Difference `form:"difference,omitempty" json:"difference,omitempty"`
 }
 
 // GETIndexingReindexJobsParams defines parameters for GETIndexingReindexJobs.
 type GETIndexingReindexJobsParams struct {
-	// PageNumber The page to answer with; the first one is 1.
+	// PageNumber The number of the page; the first page is 1.
 	PageNumber *PageNumber `form:"pageNumber,omitempty" json:"pageNumber,omitempty"`
 
-	// PageSize The largest number of items in a page.
+	// PageSize The greatest number of items in a page.
 	PageSize *PageSize `form:"pageSize,omitempty" json:"pageSize,omitempty"`
 
-	// Sort The fields to sort by, the first one foremost, separated by commas: `field` or `field:asc` ascends, `field:desc` descends, in any case of letters. Each field is given once. Texts sort by their bytes, numbers and dates by their value; a missing field comes before all values, or after them where it descends. Jobs that do not differ come newest first, as do all without `sort`.
+	// Sort The fields to sort by, separated by commas, the most important one first. `field` and `field:asc` sort in ascending order, `field:desc` in descending order; the case of `asc` and `desc` does not matter. Each field is given once. Texts sort by their bytes, numbers and dates by their values. A missing field comes before all values, or after them in descending order. Jobs that are equal come newest first, as do all jobs without `sort`.
 	Sort *Sort `form:"sort,omitempty" json:"sort,omitempty"`
 
-	// Fields The fields of a job to answer with, separated by commas; nested ones with dots, such as `metadata.createdAt`. All of them by default.
+	// Fields The fields of a job in the answer, separated by commas; nested ones with dots, such as `metadata.createdAt`. Default: all fields.
 	Fields *Fields `form:"fields,omitempty" json:"fields,omitempty"`
 
-	// Q Conditions, separated by spaces, all of which a job meets. Each is the name of a field, a colon, and one of these:
+	// Q Conditions, separated by spaces. A job is listed if it meets all of them. A condition is the name of a field, a colon, and one of these:
 	//
 	// | after the colon | the field |
 	// |---|---|
-	// | `value` or `"value"` | is the value; texts match exactly |
-	// | `(a,b)` | is one of the values |
+	// | `value` or `"value"` | equals the value; texts match exactly |
+	// | `(a,b)` | equals one of the values |
 	// | `>v`, `>=v`, `<v`, `<=v` | is greater or less; numbers and dates only |
 	// | `(>=a AND <=b)` | meets both comparisons, of any two kinds |
-	// | `~regex`, `(~regex)` or `~"regex"` | holds something that the regular expression of RE2 finds, anywhere unless `^` and `$` say where; texts only |
-	// | `exists` | is there |
-	// | `missing`, `null` | is not there |
+	// | `~regex`, `(~regex)` or `~"regex"` | matches the regular expression (RE2), anywhere unless `^` and `$` fix the place; texts only |
+	// | `exists` | exists |
+	// | `missing`, `null` | is missing |
 	//
-	// Texts are `id`, `entityType`, `rag`, `status`, `phase`, `estimated` and `message`; dates are `metadata.createdAt` and `metadata.modifiedAt`; the counts and the durations are numbers. A value with spaces or any of `"(),:` is in double quotes, where `\"` is a quote and `\\` a backslash. Dates are in double quotes, in RFC 3339 with any offset (its `+` is `%2B` in a URL); they compare by the milliseconds that are shown. A job that has no such field meets `missing` and `null` only. A regular expression that is not in double quotes ends at the next space that is not in its own parentheses or brackets, so that `message:~(connection refused)` has one; `(~connection refused)` ends at its closing parenthesis. It has at most 128 characters, and all of them have at most 200 instructions when compiled, so that large repetitions are refused. An empty `q` is as none.
+	// Texts are `id`, `entityType`, `rag`, `status`, `phase`, `estimated` and `message`; dates are `metadata.createdAt` and `metadata.modifiedAt`; the counts and the durations are numbers. A value with spaces or any of `"(),:` is in double quotes, where `\"` is a quote and `\\` a backslash. Dates are in double quotes, in RFC 3339 with any offset (its `+` is `%2B` in a URL); they are compared by the milliseconds that responses show. A job without the field meets only `missing` and `null`. A regular expression that is not in double quotes ends at the next space that is not in its own parentheses or brackets, so `message:~(connection refused)` contains a space; `(~connection refused)` ends at its closing parenthesis. An expression has at most 128 characters. All expressions together have at most 200 instructions when compiled, so large repetitions are refused. An empty `q` has no effect.
 	Q *Q `form:"q,omitempty" json:"q,omitempty"`
 
-	// XTotalCount `true` asks for the number of all items that match in the response header of the same name; anything else does not.
+	// XTotalCount With `true` the response header of the same name has the number of all matching items. Any other value has no effect.
 	XTotalCount *XTotalCount `json:"X-Total-Count,omitempty"`
 }
 
 // POSTIndexingReindexJobsParams defines parameters for POSTIndexingReindexJobs.
 type POSTIndexingReindexJobsParams struct {
-	// DryRun Everything is done but the switch-over: the new index is filled and checked, and then discarded. The body can say it as well; the two must not differ.
+	// DryRun Whether the job is a dry run, which does everything except the switch-over: it fills and checks a new index, and discards it. The body may also have this field; the two values must not differ.
 	DryRun *DryRun `form:"dryRun,omitempty" json:"dryRun,omitempty"`
 
-	// Difference The new index is compared with the live one before the switch-over; see `/difference` of the job. The body can say it as well; the two must not differ. A service whose index cannot be compared answers 400.
+	// Difference Whether the job compares the new index with the live one before the switch-over; see `/difference` of the job. The body may also have this field; the two values must not differ. A service whose index cannot be compared answers 400.
 	Difference *Difference `form:"difference,omitempty" json:"difference,omitempty"`
 }
 
 // GETIndexingReindexJobParams defines parameters for GETIndexingReindexJob.
 type GETIndexingReindexJobParams struct {
-	// Fields The fields of a job to answer with, separated by commas; nested ones with dots, such as `metadata.createdAt`. All of them by default.
+	// Fields The fields of a job in the answer, separated by commas; nested ones with dots, such as `metadata.createdAt`. Default: all fields.
 	Fields *Fields `form:"fields,omitempty" json:"fields,omitempty"`
 }
 
 // GETIndexingReindexJobEventsParams defines parameters for GETIndexingReindexJobEvents.
 type GETIndexingReindexJobEventsParams struct {
-	// LastEventID The id of the last event that the client has received. It is not sent again.
+	// LastEventID The id of the last event that the client has received. This event is not sent again.
 	LastEventID *LastEventID `json:"Last-Event-ID,omitempty"`
 }
 
 // GETIndexingReindexJobFailuresParams defines parameters for GETIndexingReindexJobFailures.
 type GETIndexingReindexJobFailuresParams struct {
-	// PageNumber The page to answer with; the first one is 1.
+	// PageNumber The number of the page; the first page is 1.
 	PageNumber *PageNumber `form:"pageNumber,omitempty" json:"pageNumber,omitempty"`
 
-	// PageSize The largest number of items in a page.
+	// PageSize The greatest number of items in a page.
 	PageSize *PageSize `form:"pageSize,omitempty" json:"pageSize,omitempty"`
 
-	// XTotalCount `true` asks for the number of all items that match in the response header of the same name; anything else does not.
+	// XTotalCount With `true` the response header of the same name has the number of all matching items. Any other value has no effect.
 	XTotalCount *XTotalCount `json:"X-Total-Count,omitempty"`
 }
 
@@ -731,14 +731,14 @@ type ClientInterface interface {
 
 	// GETIndexingOpenapi This document
 	//
-	// Describes what is served, without authorization.
+	// Returns the OpenAPI document of this service. It needs no authorization.
 	//
 	// Corresponds with GET /indexing/openapi.json (the `GETIndexingOpenapi` operationId).
 	GETIndexingOpenapi(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// GETIndexingReindexTenants Tenants
 	//
-	// Lists the tenants that the caller may view, by name, each with its newest job and with the scopes that the caller has for it. The next page begins after the last tenant of this one.
+	// Lists the tenants that the caller may view, by name, each with its newest job and with the scopes that the caller has for it. To get the next page, set `after` to the last tenant of this page.
 	//
 	// Corresponds with GET /indexing/reindex-tenants (the `GETIndexingReindexTenants` operationId).
 	GETIndexingReindexTenants(ctx context.Context, params *GETIndexingReindexTenantsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -763,7 +763,7 @@ type ClientInterface interface {
 
 	// GETIndexingReindexJobs Reindex jobs
 	//
-	// Lists the tenant's jobs, newest first unless `sort` says otherwise.
+	// Lists the tenant's jobs, by default newest first.
 	//
 	// Corresponds with GET /indexing/{tenant}/reindex-jobs (the `GETIndexingReindexJobs` operationId).
 	GETIndexingReindexJobs(ctx context.Context, tenant Tenant, params *GETIndexingReindexJobsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -788,35 +788,35 @@ type ClientInterface interface {
 
 	// DELETEIndexingReindexJob Cancel a reindex job
 	//
-	// Asks the job to stop. It ends as `FAILURE`, unless its switch-over has begun already; the index that is live stays so.
+	// Asks the job to stop. The job ends as `FAILURE` and the live index stays, unless the switch-over has already begun.
 	//
 	// Corresponds with DELETE /indexing/{tenant}/reindex-jobs/{id} (the `DELETEIndexingReindexJob` operationId).
 	DELETEIndexingReindexJob(ctx context.Context, tenant Tenant, id Id, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// GETIndexingReindexJob Reindex job
 	//
-	// Answers with one job as it is now.
+	// Returns the current state of one job.
 	//
 	// Corresponds with GET /indexing/{tenant}/reindex-jobs/{id} (the `GETIndexingReindexJob` operationId).
 	GETIndexingReindexJob(ctx context.Context, tenant Tenant, id Id, params *GETIndexingReindexJobParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// GETIndexingReindexJobDifference Difference to the live index
 	//
-	// How the new index of a job differs from the index that was live then. A job that was not asked for it, or that has not got so far, has none: 404.
+	// Returns the difference between the new index of a job and the index that was live at that time. The answer is 404 if the job was not asked for the difference, or has not determined it yet.
 	//
 	// Corresponds with GET /indexing/{tenant}/reindex-jobs/{id}/difference (the `GETIndexingReindexJobDifference` operationId).
 	GETIndexingReindexJobDifference(ctx context.Context, tenant Tenant, id Id, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// GETIndexingReindexJobEvents Progress of a reindex job
 	//
-	// Tells of the job as server-sent events: at once, then as it changes, and for the last time when it has ended; then the stream ends. The data of an event is a `ReindexJobEvent`. A client whose stream broke comes back with the id of the last event that it received, and is not told the same again. A stream may also end before its job, as when another tenant needs the place; the client comes back likewise. If too many streams are open the answer is 400 with the header `Retry-After`.
+	// Sends the state of the job as server-sent events: at once, at each change, and when the job has ended. Then the stream ends. The data of an event is a `ReindexJobEvent`. A client whose stream breaks reconnects with the id of the last event that it received, and does not receive this event again. A stream may also end before its job, for example if another tenant needs its place; the client then reconnects in the same way. If too many streams are open, the answer is 400 with the header `Retry-After`.
 	//
 	// Corresponds with GET /indexing/{tenant}/reindex-jobs/{id}/events (the `GETIndexingReindexJobEvents` operationId).
 	GETIndexingReindexJobEvents(ctx context.Context, tenant Tenant, id Id, params *GETIndexingReindexJobEventsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// GETIndexingReindexJobFailures Rejected products
 	//
-	// Lists the products that a job rejected, in the order in which they became known. A job lists the first ones only, 100 unless the service is set up otherwise; `X-Rejected-Count` tells how many were rejected in all.
+	// Lists the products that a job rejected, in the order in which they became known. A job lists only the first ones, by default 100. The header `X-Rejected-Count` has the number of all rejected products.
 	//
 	// Corresponds with GET /indexing/{tenant}/reindex-jobs/{id}/failures (the `GETIndexingReindexJobFailures` operationId).
 	GETIndexingReindexJobFailures(ctx context.Context, tenant Tenant, id Id, params *GETIndexingReindexJobFailuresParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -824,7 +824,7 @@ type ClientInterface interface {
 
 // GETIndexingOpenapi This document
 //
-// Describes what is served, without authorization.
+// Returns the OpenAPI document of this service. It needs no authorization.
 //
 // Corresponds with GET /indexing/openapi.json (the `GETIndexingOpenapi` operationId).
 func (c *Client) GETIndexingOpenapi(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -841,7 +841,7 @@ func (c *Client) GETIndexingOpenapi(ctx context.Context, reqEditors ...RequestEd
 
 // GETIndexingReindexTenants Tenants
 //
-// Lists the tenants that the caller may view, by name, each with its newest job and with the scopes that the caller has for it. The next page begins after the last tenant of this one.
+// Lists the tenants that the caller may view, by name, each with its newest job and with the scopes that the caller has for it. To get the next page, set `after` to the last tenant of this page.
 //
 // Corresponds with GET /indexing/reindex-tenants (the `GETIndexingReindexTenants` operationId).
 func (c *Client) GETIndexingReindexTenants(ctx context.Context, params *GETIndexingReindexTenantsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -896,7 +896,7 @@ func (c *Client) POSTIndexingReindex(ctx context.Context, tenant Tenant, params 
 
 // GETIndexingReindexJobs Reindex jobs
 //
-// Lists the tenant's jobs, newest first unless `sort` says otherwise.
+// Lists the tenant's jobs, by default newest first.
 //
 // Corresponds with GET /indexing/{tenant}/reindex-jobs (the `GETIndexingReindexJobs` operationId).
 func (c *Client) GETIndexingReindexJobs(ctx context.Context, tenant Tenant, params *GETIndexingReindexJobsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -951,7 +951,7 @@ func (c *Client) POSTIndexingReindexJobs(ctx context.Context, tenant Tenant, par
 
 // DELETEIndexingReindexJob Cancel a reindex job
 //
-// Asks the job to stop. It ends as `FAILURE`, unless its switch-over has begun already; the index that is live stays so.
+// Asks the job to stop. The job ends as `FAILURE` and the live index stays, unless the switch-over has already begun.
 //
 // Corresponds with DELETE /indexing/{tenant}/reindex-jobs/{id} (the `DELETEIndexingReindexJob` operationId).
 func (c *Client) DELETEIndexingReindexJob(ctx context.Context, tenant Tenant, id Id, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -968,7 +968,7 @@ func (c *Client) DELETEIndexingReindexJob(ctx context.Context, tenant Tenant, id
 
 // GETIndexingReindexJob Reindex job
 //
-// Answers with one job as it is now.
+// Returns the current state of one job.
 //
 // Corresponds with GET /indexing/{tenant}/reindex-jobs/{id} (the `GETIndexingReindexJob` operationId).
 func (c *Client) GETIndexingReindexJob(ctx context.Context, tenant Tenant, id Id, params *GETIndexingReindexJobParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -985,7 +985,7 @@ func (c *Client) GETIndexingReindexJob(ctx context.Context, tenant Tenant, id Id
 
 // GETIndexingReindexJobDifference Difference to the live index
 //
-// How the new index of a job differs from the index that was live then. A job that was not asked for it, or that has not got so far, has none: 404.
+// Returns the difference between the new index of a job and the index that was live at that time. The answer is 404 if the job was not asked for the difference, or has not determined it yet.
 //
 // Corresponds with GET /indexing/{tenant}/reindex-jobs/{id}/difference (the `GETIndexingReindexJobDifference` operationId).
 func (c *Client) GETIndexingReindexJobDifference(ctx context.Context, tenant Tenant, id Id, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -1002,7 +1002,7 @@ func (c *Client) GETIndexingReindexJobDifference(ctx context.Context, tenant Ten
 
 // GETIndexingReindexJobEvents Progress of a reindex job
 //
-// Tells of the job as server-sent events: at once, then as it changes, and for the last time when it has ended; then the stream ends. The data of an event is a `ReindexJobEvent`. A client whose stream broke comes back with the id of the last event that it received, and is not told the same again. A stream may also end before its job, as when another tenant needs the place; the client comes back likewise. If too many streams are open the answer is 400 with the header `Retry-After`.
+// Sends the state of the job as server-sent events: at once, at each change, and when the job has ended. Then the stream ends. The data of an event is a `ReindexJobEvent`. A client whose stream breaks reconnects with the id of the last event that it received, and does not receive this event again. A stream may also end before its job, for example if another tenant needs its place; the client then reconnects in the same way. If too many streams are open, the answer is 400 with the header `Retry-After`.
 //
 // Corresponds with GET /indexing/{tenant}/reindex-jobs/{id}/events (the `GETIndexingReindexJobEvents` operationId).
 func (c *Client) GETIndexingReindexJobEvents(ctx context.Context, tenant Tenant, id Id, params *GETIndexingReindexJobEventsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -1019,7 +1019,7 @@ func (c *Client) GETIndexingReindexJobEvents(ctx context.Context, tenant Tenant,
 
 // GETIndexingReindexJobFailures Rejected products
 //
-// Lists the products that a job rejected, in the order in which they became known. A job lists the first ones only, 100 unless the service is set up otherwise; `X-Rejected-Count` tells how many were rejected in all.
+// Lists the products that a job rejected, in the order in which they became known. A job lists only the first ones, by default 100. The header `X-Rejected-Count` has the number of all rejected products.
 //
 // Corresponds with GET /indexing/{tenant}/reindex-jobs/{id}/failures (the `GETIndexingReindexJobFailures` operationId).
 func (c *Client) GETIndexingReindexJobFailures(ctx context.Context, tenant Tenant, id Id, params *GETIndexingReindexJobFailuresParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -1782,7 +1782,7 @@ type ClientWithResponsesInterface interface {
 
 	// GETIndexingOpenapiWithResponse This document
 	//
-	// Describes what is served, without authorization.
+	// Returns the OpenAPI document of this service. It needs no authorization.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -1791,7 +1791,7 @@ type ClientWithResponsesInterface interface {
 
 	// GETIndexingReindexTenantsWithResponse Tenants
 	//
-	// Lists the tenants that the caller may view, by name, each with its newest job and with the scopes that the caller has for it. The next page begins after the last tenant of this one.
+	// Lists the tenants that the caller may view, by name, each with its newest job and with the scopes that the caller has for it. To get the next page, set `after` to the last tenant of this page.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -1818,7 +1818,7 @@ type ClientWithResponsesInterface interface {
 
 	// GETIndexingReindexJobsWithResponse Reindex jobs
 	//
-	// Lists the tenant's jobs, newest first unless `sort` says otherwise.
+	// Lists the tenant's jobs, by default newest first.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -1845,7 +1845,7 @@ type ClientWithResponsesInterface interface {
 
 	// DELETEIndexingReindexJobWithResponse Cancel a reindex job
 	//
-	// Asks the job to stop. It ends as `FAILURE`, unless its switch-over has begun already; the index that is live stays so.
+	// Asks the job to stop. The job ends as `FAILURE` and the live index stays, unless the switch-over has already begun.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -1854,7 +1854,7 @@ type ClientWithResponsesInterface interface {
 
 	// GETIndexingReindexJobWithResponse Reindex job
 	//
-	// Answers with one job as it is now.
+	// Returns the current state of one job.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -1863,7 +1863,7 @@ type ClientWithResponsesInterface interface {
 
 	// GETIndexingReindexJobDifferenceWithResponse Difference to the live index
 	//
-	// How the new index of a job differs from the index that was live then. A job that was not asked for it, or that has not got so far, has none: 404.
+	// Returns the difference between the new index of a job and the index that was live at that time. The answer is 404 if the job was not asked for the difference, or has not determined it yet.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -1872,7 +1872,7 @@ type ClientWithResponsesInterface interface {
 
 	// GETIndexingReindexJobEventsWithResponse Progress of a reindex job
 	//
-	// Tells of the job as server-sent events: at once, then as it changes, and for the last time when it has ended; then the stream ends. The data of an event is a `ReindexJobEvent`. A client whose stream broke comes back with the id of the last event that it received, and is not told the same again. A stream may also end before its job, as when another tenant needs the place; the client comes back likewise. If too many streams are open the answer is 400 with the header `Retry-After`.
+	// Sends the state of the job as server-sent events: at once, at each change, and when the job has ended. Then the stream ends. The data of an event is a `ReindexJobEvent`. A client whose stream breaks reconnects with the id of the last event that it received, and does not receive this event again. A stream may also end before its job, for example if another tenant needs its place; the client then reconnects in the same way. If too many streams are open, the answer is 400 with the header `Retry-After`.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -1881,7 +1881,7 @@ type ClientWithResponsesInterface interface {
 
 	// GETIndexingReindexJobFailuresWithResponse Rejected products
 	//
-	// Lists the products that a job rejected, in the order in which they became known. A job lists the first ones only, 100 unless the service is set up otherwise; `X-Rejected-Count` tells how many were rejected in all.
+	// Lists the products that a job rejected, in the order in which they became known. A job lists only the first ones, by default 100. The header `X-Rejected-Count` has the number of all rejected products.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -2745,7 +2745,7 @@ func (r GETIndexingReindexJobFailuresResponse) ContentType() string {
 
 // GETIndexingOpenapiWithResponse This document
 //
-// Describes what is served, without authorization.
+// Returns the OpenAPI document of this service. It needs no authorization.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -2760,7 +2760,7 @@ func (c *ClientWithResponses) GETIndexingOpenapiWithResponse(ctx context.Context
 
 // GETIndexingReindexTenantsWithResponse Tenants
 //
-// Lists the tenants that the caller may view, by name, each with its newest job and with the scopes that the caller has for it. The next page begins after the last tenant of this one.
+// Lists the tenants that the caller may view, by name, each with its newest job and with the scopes that the caller has for it. To get the next page, set `after` to the last tenant of this page.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -2805,7 +2805,7 @@ func (c *ClientWithResponses) POSTIndexingReindexWithResponse(ctx context.Contex
 
 // GETIndexingReindexJobsWithResponse Reindex jobs
 //
-// Lists the tenant's jobs, newest first unless `sort` says otherwise.
+// Lists the tenant's jobs, by default newest first.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -2850,7 +2850,7 @@ func (c *ClientWithResponses) POSTIndexingReindexJobsWithResponse(ctx context.Co
 
 // DELETEIndexingReindexJobWithResponse Cancel a reindex job
 //
-// Asks the job to stop. It ends as `FAILURE`, unless its switch-over has begun already; the index that is live stays so.
+// Asks the job to stop. The job ends as `FAILURE` and the live index stays, unless the switch-over has already begun.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -2865,7 +2865,7 @@ func (c *ClientWithResponses) DELETEIndexingReindexJobWithResponse(ctx context.C
 
 // GETIndexingReindexJobWithResponse Reindex job
 //
-// Answers with one job as it is now.
+// Returns the current state of one job.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -2880,7 +2880,7 @@ func (c *ClientWithResponses) GETIndexingReindexJobWithResponse(ctx context.Cont
 
 // GETIndexingReindexJobDifferenceWithResponse Difference to the live index
 //
-// How the new index of a job differs from the index that was live then. A job that was not asked for it, or that has not got so far, has none: 404.
+// Returns the difference between the new index of a job and the index that was live at that time. The answer is 404 if the job was not asked for the difference, or has not determined it yet.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -2895,7 +2895,7 @@ func (c *ClientWithResponses) GETIndexingReindexJobDifferenceWithResponse(ctx co
 
 // GETIndexingReindexJobEventsWithResponse Progress of a reindex job
 //
-// Tells of the job as server-sent events: at once, then as it changes, and for the last time when it has ended; then the stream ends. The data of an event is a `ReindexJobEvent`. A client whose stream broke comes back with the id of the last event that it received, and is not told the same again. A stream may also end before its job, as when another tenant needs the place; the client comes back likewise. If too many streams are open the answer is 400 with the header `Retry-After`.
+// Sends the state of the job as server-sent events: at once, at each change, and when the job has ended. Then the stream ends. The data of an event is a `ReindexJobEvent`. A client whose stream breaks reconnects with the id of the last event that it received, and does not receive this event again. A stream may also end before its job, for example if another tenant needs its place; the client then reconnects in the same way. If too many streams are open, the answer is 400 with the header `Retry-After`.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -2910,7 +2910,7 @@ func (c *ClientWithResponses) GETIndexingReindexJobEventsWithResponse(ctx contex
 
 // GETIndexingReindexJobFailuresWithResponse Rejected products
 //
-// Lists the products that a job rejected, in the order in which they became known. A job lists the first ones only, 100 unless the service is set up otherwise; `X-Rejected-Count` tells how many were rejected in all.
+// Lists the products that a job rejected, in the order in which they became known. A job lists only the first ones, by default 100. The header `X-Rejected-Count` has the number of all rejected products.
 //
 // Returns a wrapper object for the known response body format(s).
 //

@@ -1,4 +1,4 @@
-// Package jobquerytest has jobs to select and to sort.
+// Package jobquerytest has jobs for tests of selecting and sorting.
 package jobquerytest
 
 import (
@@ -7,10 +7,10 @@ import (
 	"productindex/reindex"
 )
 
-// ShopMessage has everything that must be in quotes.
+// ShopMessage has every kind of character that requires quotes.
 const ShopMessage = `the shop "Köln" is closed (503): see C:\shop, then retry`
 
-// Varied are jobs that differ in every field of a q and a sort, the oldest first.
+// Varied returns jobs that differ in every field of q and sort, the oldest first.
 func Varied() []reindex.Job {
 	day := func(n int) time.Time { return time.Date(2026, 1, n, 10, 0, 0, 0, time.UTC) }
 	jobs := []reindex.Job{
@@ -67,5 +67,5 @@ func Varied() []reindex.Job {
 	return jobs
 }
 
-// EveryJob is the ids of all of them, newest first.
+// EveryJob has the ids of all jobs of [Varied], newest first.
 const EveryJob = "J8 J7 J6 J5 J4 J3 J2 J1"
