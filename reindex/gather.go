@@ -40,8 +40,8 @@ func (f *flow) gathered(more bool) {
 }
 
 // gather is called when changes have been carried. It lets the next ones of a steady flow wait for each other, until
-// they are worth a call of the index or no more come, for at most Config.ChangeDelay. An index takes many changes in one
-// call with little more work than one, and a run beside it has the rest of the machine.
+// they are worth a call of the index or no more come, for at most Config.ChangeDelay. An index takes many changes in
+// one call with little more work than one, and a run beside it has the rest of the machine.
 //
 // A change that comes alone does not wait. Callers that each wait until their last change is carried make the next ones
 // at once, and then none: gather finds that out, and tries again ever more rarely.

@@ -9,7 +9,9 @@ import (
 func (r *run) begin(ctx context.Context) (gen Generation, err error) {
 	err = r.phase(ctx, PhaseBegin, func(ctx context.Context) (err error) {
 		r.reap(ctx)
-		gen, err = retried(ctx, r.cfg.Retry, func(ctx context.Context) (Generation, error) { return r.ix.Begin(ctx, r.tenant) })
+		gen, err = retried(ctx, r.cfg.Retry, func(ctx context.Context) (Generation, error) {
+			return r.ix.Begin(ctx, r.tenant)
+		})
 		if err == nil {
 			r.streams.releaseKept(ctx, r.tenant)
 		}

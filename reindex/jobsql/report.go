@@ -17,7 +17,8 @@ func numbers(j *reindex.Job, phase, options *int64) [31]*int64 {
 	return [...]*int64{
 		&j.Expected, &j.Processed,
 		&r.Read, &r.Indexed, &r.Rejected, &r.Duplicates, &r.Expected, &r.Replaced, &r.Bytes, &r.Batches, &r.Retries,
-		(*int64)(&d.Pending), (*int64)(&d.Begin), (*int64)(&d.Load), (*int64)(&d.Seal), (*int64)(&d.Commit), (*int64)(&d.Total),
+		(*int64)(&d.Pending), (*int64)(&d.Begin), (*int64)(&d.Load), (*int64)(&d.Seal), (*int64)(&d.Commit),
+		(*int64)(&d.Total),
 		&r.Conflicts, (*int64)(&d.Open), &r.Ignored,
 		&r.ChangesApplied, &r.ChangesRefused, &r.Added, &r.Removed, (*int64)(&d.CatchUp), (*int64)(&d.Held),
 		phase, &j.InFlight, &j.BatchBytes, options, (*int64)(&d.Check),
@@ -27,8 +28,8 @@ func numbers(j *reindex.Job, phase, options *int64) [31]*int64 {
 // phases are the phases of a job. The index of a phase is the number under which it is stored, so new ones must come
 // last.
 var phases = []reindex.Phase{
-	"", reindex.PhasePending, reindex.PhaseOpen, reindex.PhaseBegin, reindex.PhaseLoad, reindex.PhaseRead, reindex.PhaseWrite,
-	reindex.PhaseCatchUp, reindex.PhaseSeal, reindex.PhaseCheck, reindex.PhaseCommit,
+	"", reindex.PhasePending, reindex.PhaseOpen, reindex.PhaseBegin, reindex.PhaseLoad, reindex.PhaseRead,
+	reindex.PhaseWrite, reindex.PhaseCatchUp, reindex.PhaseSeal, reindex.PhaseCheck, reindex.PhaseCommit,
 }
 
 // The bits of the number that stores the options of a job.

@@ -18,8 +18,8 @@ const (
 	stateStatementTwice = "42P05" // duplicate_prepared_statement
 	adviceReadOnly      = "the server is read-only: if it was the primary until a failover, name all servers in " +
 		"the connection string and add target_session_attrs=read-write"
-	adviceNoPreparedState = "the connection does not have the prepared statement: behind a pooler that shares connections " +
-		"by transaction, add default_query_exec_mode=exec to the connection string of pgx"
+	adviceNoPreparedState = "the connection does not have the prepared statement: behind a pooler that shares " +
+		"connections by transaction, add default_query_exec_mode=exec to the connection string of pgx"
 )
 
 // errReadOnly reports that a read-only server, which may lack the last writes, was asked for a current state.

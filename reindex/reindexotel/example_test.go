@@ -13,7 +13,8 @@ import (
 	"productindex/reindex/reindextest"
 )
 
-// A program sets the providers up as it exports, and passes them, or sets the global ones of package otel.
+// The program creates the providers that its exporters need. It passes them to New, or sets them as the global ones of
+// package otel.
 func ExampleNew() {
 	reader := metric.NewManualReader()
 	trace, err := reindexotel.New(&reindexotel.Config{MeterProvider: metric.NewMeterProvider(metric.WithReader(reader))})

@@ -7,8 +7,8 @@ import (
 	"go.opentelemetry.io/otel/trace"
 )
 
-// Logs returns a handler that adds the attributes trace_id and span_id to the records that are logged under the context
-// of a span, and passes all records on to h. In a logger with a group the ids are in that group.
+// Logs returns a handler that passes all records on to h. To each record that is logged with the context of a span, it
+// adds the attributes trace_id and span_id. If the logger has a group, these attributes are in the group.
 func Logs(h slog.Handler) slog.Handler { return logs{h} }
 
 type logs struct{ next slog.Handler }

@@ -12,7 +12,7 @@ import (
 	"productindex/reindex"
 )
 
-// The keys of attributes. That of errors is the conventions' own.
+// The keys of attributes. OpenTelemetry's semantic conventions define error.type.
 const (
 	errorTypeKey  = attribute.Key("error.type")
 	entityTypeKey = attribute.Key("reindex.entity_type")
@@ -24,7 +24,7 @@ const (
 
 func entityType(of string) attribute.KeyValue { return entityTypeKey.String(of) }
 
-// metrics are the instruments.
+// metrics holds the instruments.
 type metrics struct {
 	run, phase, held, write metric.Float64Histogram
 	active                  metric.Int64UpDownCounter
@@ -34,7 +34,7 @@ type metrics struct {
 	concurrency, batchLimit metric.Int64Gauge
 }
 
-// longBounds and shortBounds are the limits of the buckets in which durations are counted, in seconds.
+// longBounds and shortBounds are the boundaries of the buckets for durations, in seconds.
 var (
 	longBounds  = []float64{0.1, 1, 5, 15, 30, 60, 300, 900, 1800, 3600, 7200, 14400, 28800}
 	shortBounds = []float64{0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60}
@@ -62,32 +62,32 @@ func newMetrics(meter metric.Meter) (*metrics, error) {
 		metric.WithDescription("Runs that have not ended."))
 	errs = append(errs, err)
 	success, err := meter.Float64Gauge("reindex.run.last_success", metric.WithUnit("s"),
-		metric.WithDescription("When a reindex last went live, since 1970."))
+		metric.WithDescription("Time of the last reindex that went live, since 1970."))
 	errs = append(errs, err)
 	return &metrics{
-		run:      seconds("reindex.run.duration", "How long runs took.", longBounds),
-		phase:    seconds("reindex.phase.duration", "How long the phases of runs took.", longBounds),
-		held:     seconds("reindex.updates.held", "How long updates waited for a switch-over.", shortBounds),
-		write:    seconds("reindex.write.duration", "How long calls of Write took.", shortBounds),
-		runs:     counter("reindex.runs", "{run}", "Runs that have ended, by how."),
+		run:      seconds("reindex.run.duration", "Duration of runs.", longBounds),
+		phase:    seconds("reindex.phase.duration", "Duration of the phases of runs.", longBounds),
+		held:     seconds("reindex.updates.held", "Time for which updates waited during a switch-over.", shortBounds),
+		write:    seconds("reindex.write.duration", "Duration of calls of Write.", shortBounds),
+		runs:     counter("reindex.runs", "{run}", "Ended runs, by outcome."),
 		active:   active,
 		success:  success,
-		products: counter("reindex.products", "{product}", "Products of runs that have ended, by what became of them."),
-		changes:  counter("reindex.changes", "{change}", "Changes carried into new indexes, by what became of them."),
-		written:  counter("reindex.write.products", "{product}", "Products that calls of Write took to the index."),
+		products: counter("reindex.products", "{product}", "Products of ended runs, by outcome."),
+		changes:  counter("reindex.changes", "{change}", "Changes carried into new indexes, by outcome."),
+		written:  counter("reindex.write.products", "{product}", "Products that calls of Write wrote."),
 		bytes: counter("reindex.write.size", "By",
-			"Lengths of the ids and bodies that calls of Write took to the index."),
+			"Lengths of the ids and bodies that calls of Write wrote."),
 		retries:     counter("reindex.write.retries", "{call}", "Calls of Write that sent products again."),
 		concurrency: gauge("reindex.write.concurrency", "{call}", "Calls of Write that a run may make at the same time."),
-		batchLimit:  gauge("reindex.write.batch_limit", "By", "How large the batches of a run may be."),
+		batchLimit:  gauge("reindex.write.batch_limit", "By", "Largest size of a batch of a run."),
 	}, errors.Join(errs...)
 }
 
-// with makes the attributes of a measurement out of its own ones.
+// with adds the common attributes to those of a measurement.
 type with func(more ...attribute.KeyValue) metric.MeasurementOption
 
-// started makes the counters of a run's outcomes known before it ends: the first step of a counter that nobody has seen
-// at 0 is lost on those who watch how it grows.
+// started adds 0 to the counters of a run, so that each exists before the run ends. A query for the growth of a counter
+// misses the first step of a counter that it has not seen before.
 func (m *metrics) started(ctx context.Context, with with) {
 	for _, outcome := range []string{"success", "failure", cancelled} {
 		for _, mode := range []string{modeFull, modeDryRun, modeRollback} {
@@ -112,7 +112,7 @@ const (
 
 func modeOf(o reindex.Options) string {
 	switch {
-	case o.DryRun: // also of a rollback
+	case o.DryRun: // a rollback can also be a dry run
 		return modeDryRun
 	case o.Rollback:
 		return modeRollback
@@ -123,7 +123,7 @@ func modeOf(o reindex.Options) string {
 // cancelled is the outcome of a run that was cancelled, and the type of its error.
 const cancelled = "cancelled"
 
-// outcome names how a run has ended.
+// outcome returns the outcome of a run that ended with err.
 func outcome(err error) string {
 	switch {
 	case err == nil:
@@ -134,7 +134,7 @@ func outcome(err error) string {
 	return "failure"
 }
 
-// ended measures a run that has ended.
+// ended records an ended run.
 func (m *metrics) ended(ctx context.Context, job *reindex.Job, err error, with with) {
 	r, mode := &job.Report, modeOf(job.Options)
 	m.runs.Add(ctx, 1, with(outcomeKey.String(outcome(err)), modeKey.String(mode)))
@@ -153,7 +153,7 @@ func (m *metrics) ended(ctx context.Context, job *reindex.Job, err error, with w
 	count(m.changes, "refused", r.ChangesRefused)
 }
 
-// wrote measures a call of Write.
+// wrote records a call of Write.
 func (m *metrics) wrote(ctx context.Context, w reindex.BatchWrite, failure []attribute.KeyValue, with with) {
 	m.write.Record(ctx, w.Duration.Seconds(), with(failure...))
 	m.concurrency.Record(ctx, int64(w.InFlight), with())
@@ -167,7 +167,7 @@ func (m *metrics) wrote(ctx context.Context, w reindex.BatchWrite, failure []att
 	}
 }
 
-// end ends a span, with the error if there is one.
+// end ends a span. If err is not nil, it becomes the status of the span.
 func end(span trace.Span, err error) {
 	if err != nil {
 		span.RecordError(err)

@@ -27,7 +27,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// observed is an engine whose spans, metrics and log records are kept.
+// observed is an engine with its recorded spans, metrics and log records.
 type observed struct {
 	engine *reindex.Engine
 	tracer trace.TracerProvider
@@ -58,7 +58,7 @@ func observe(t *testing.T, src reindex.Source, tenantAttribute bool) *observed {
 	return o
 }
 
-// run reindexes a tenant under the span of a request, and returns that span's context.
+// run reindexes a tenant in the span of a request, and returns the context of that span.
 func (o *observed) run(t *testing.T, tenant string) (trace.SpanContext, error) {
 	t.Helper()
 	ctx, request := o.tracer.Tracer("test").Start(t.Context(), "request")
@@ -67,7 +67,7 @@ func (o *observed) run(t *testing.T, tenant string) (trace.SpanContext, error) {
 	return request.SpanContext(), err
 }
 
-// span returns the ended span of a name.
+// span returns the first ended span with a name.
 func (o *observed) span(t *testing.T, name string) sdktrace.ReadOnlySpan {
 	t.Helper()
 	spans := o.spans.Ended()
@@ -88,7 +88,7 @@ func broken(context.Context, string) iter.Seq2[reindex.Product, error] {
 	return func(yield func(reindex.Product, error) bool) { yield(reindex.Product{}, errBroken) }
 }
 
-// TestSpans: a run is a trace of its own that is linked to the request, with a span per phase and per batch.
+// A run is a trace of its own that links to the request, with a span per phase and per batch.
 func TestSpans(t *testing.T) {
 	o := observe(t, products(25), false)
 	request, err := o.run(t, "acme")
@@ -125,7 +125,7 @@ func TestSpans(t *testing.T) {
 	}
 }
 
-// TestSpansOfFailure: the run and the phase that failed have the error as their status, the others have none.
+// The status of the spans of the run and of the failed phase is the error. The other spans have none.
 func TestSpansOfFailure(t *testing.T) {
 	o := observe(t, reindex.SourceFunc(broken), false)
 	if _, err := o.run(t, "acme"); !errors.Is(err, errBroken) {
@@ -142,7 +142,8 @@ func TestSpansOfFailure(t *testing.T) {
 	}
 }
 
-// points returns a metric's values by their attributes: counts of histograms, sums, last values of gauges.
+// points returns the values of a metric by their attributes: the count of a histogram, the sum of a counter, or the
+// last value of a gauge.
 func (o *observed) points(t *testing.T, name string) map[string]float64 {
 	t.Helper()
 	var all metricdata.ResourceMetrics
@@ -177,7 +178,7 @@ func (o *observed) points(t *testing.T, name string) map[string]float64 {
 	return got
 }
 
-// TestMetrics: the metrics of two runs of two tenants have the sums of both, and no attribute of the tenant.
+// The metrics of runs of two tenants are the sums of both, without an attribute for the tenant.
 func TestMetrics(t *testing.T) {
 	o := observe(t, products(25), false)
 	for _, tenant := range []string{"acme", "beta"} {
@@ -220,7 +221,7 @@ func TestMetrics(t *testing.T) {
 	}
 }
 
-// TestMetricsOfFailure: a failed run is counted under the phase in which it failed, and is not a success.
+// A failed run is counted with the phase in which it failed, and is not the last success.
 func TestMetricsOfFailure(t *testing.T) {
 	o := observe(t, reindex.SourceFunc(broken), false)
 	if _, err := o.run(t, "acme"); err == nil {
@@ -238,7 +239,7 @@ func TestMetricsOfFailure(t *testing.T) {
 	}
 }
 
-// TestMetricsOfModes: a dry run and a rollback are counted as such, and neither is the last success.
+// A dry run and a rollback are counted with their modes, and neither is the last success.
 func TestMetricsOfModes(t *testing.T) {
 	o := observe(t, products(3), false)
 	for range 2 {
@@ -261,7 +262,7 @@ func TestMetricsOfModes(t *testing.T) {
 	}
 }
 
-// TestTenantAttribute: the tenant is an attribute of metrics only if the host wants it.
+// The tenant is an attribute of metrics only if the host sets TenantAttribute.
 func TestTenantAttribute(t *testing.T) {
 	o := observe(t, products(3), true)
 	if _, err := o.run(t, "acme"); err != nil {
@@ -272,7 +273,7 @@ func TestTenantAttribute(t *testing.T) {
 	}
 }
 
-// TestLogs: a line of the log during a run bears the ids of its trace.
+// A log record of a run has the ids of the run's trace.
 func TestLogs(t *testing.T) {
 	o := observe(t, products(3), false)
 	if _, err := o.run(t, "acme"); err != nil {
@@ -291,6 +292,6 @@ func TestLogs(t *testing.T) {
 		found = found || record.TraceID == want && record.SpanID != ""
 	}
 	if !found {
-		t.Errorf("no record has the run's trace id %s:\n%s", want, o.log)
+		t.Errorf("no record has the trace id of the run, %s:\n%s", want, o.log)
 	}
 }

@@ -17,18 +17,19 @@ import (
 // scope is the name under which spans and metrics are reported.
 const scope = "productindex/reindex"
 
-// Config adjusts a Trace. The zero value, and nil in its place, means the defaults.
+// Config configures [New]. The zero value of each field stands for its default.
 type Config struct {
-	// TracerProvider makes the spans. Default: the global one of package otel.
+	// TracerProvider provides the tracer. Default: the global one of package otel.
 	TracerProvider trace.TracerProvider
-	// MeterProvider makes the metrics. Default: the global one of package otel.
+	// MeterProvider provides the meter. Default: the global one of package otel.
 	MeterProvider metric.MeterProvider
-	// TenantAttribute adds the attribute reindex.tenant to every metric: a time series per tenant of each.
+	// TenantAttribute adds the attribute reindex.tenant to every metric, so that each has time series per tenant.
 	TenantAttribute bool
 }
 
-// New returns what reports the runs of an engine; see the package's documentation. Several engines may share it. The
-// error is that of an instrument which the MeterProvider did not make.
+// New returns a Trace that reports the runs of an engine, as the documentation of the package describes. Several
+// engines may share it. A nil cfg means the defaults. New returns an error if the MeterProvider cannot create an
+// instrument.
 func New(cfg *Config) (*reindex.Trace, error) {
 	var c Config
 	if cfg != nil {
@@ -42,7 +43,7 @@ func New(cfg *Config) (*reindex.Trace, error) {
 	}
 	m, err := newMetrics(c.MeterProvider.Meter(scope))
 	if err != nil {
-		return nil, fmt.Errorf("reindexotel: %w", err)
+		return nil, fmt.Errorf("reindexotel: creating the instruments: %w", err)
 	}
 	o := &observer{metrics: m, tracer: c.TracerProvider.Tracer(scope), byTenant: c.TenantAttribute}
 	return &reindex.Trace{
@@ -52,17 +53,17 @@ func New(cfg *Config) (*reindex.Trace, error) {
 	}, nil
 }
 
-// observer holds what the functions of a Trace use.
+// observer implements the functions of a Trace.
 type observer struct {
 	metrics  *metrics
 	tracer   trace.Tracer
 	byTenant bool
 }
 
-// startKey is the key of a phase's start in its context.
+// startKey is the key of the start time of a phase in its context.
 type startKey struct{}
 
-// ofJob are the attributes of a job's spans.
+// ofJob returns the attributes of a job's spans.
 func ofJob(of reindex.JobInfo) trace.SpanStartOption {
 	return trace.WithAttributes(
 		attribute.String("reindex.tenant", of.Tenant), attribute.String("reindex.job", of.ID), entityType(of.EntityType))
@@ -72,9 +73,9 @@ func info(job reindex.Job) reindex.JobInfo {
 	return reindex.JobInfo{ID: job.ID, Tenant: job.Tenant, EntityType: job.EntityType}
 }
 
-// start begins a span, which the second function of a pair ends.
+// start starts a span. The second function of each pair ends it.
 func (o *observer) start(ctx context.Context, name string, options ...trace.SpanStartOption) context.Context {
-	ctx, _ = o.tracer.Start(ctx, name, options...) //nolint:spancheck // see above
+	ctx, _ = o.tracer.Start(ctx, name, options...) //nolint:spancheck // ended elsewhere
 	return ctx
 }
 
@@ -127,22 +128,22 @@ func (o *observer) writeEnded(ctx context.Context, of reindex.JobInfo, w reindex
 	end(trace.SpanFromContext(ctx), w.Err)
 }
 
-// of returns what makes the attributes of a job's measurements.
+// of returns the function that adds the attributes of a job.
 func (o *observer) of(of reindex.JobInfo) with {
 	return func(more ...attribute.KeyValue) metric.MeasurementOption { return o.with(of, more...) }
 }
 
-// with returns the attributes of a measurement.
+// with returns the attributes of a measurement: more and those of the job.
 func (o *observer) with(of reindex.JobInfo, more ...attribute.KeyValue) metric.MeasurementOption {
-	all := append(more, entityType(of.EntityType)) //nolint:gocritic // more is the call's own
+	all := append(more, entityType(of.EntityType)) //nolint:gocritic // more belongs to this call
 	if o.byTenant {
 		all = append(all, attribute.String("reindex.tenant", of.Tenant))
 	}
 	return metric.WithAttributes(all...)
 }
 
-// failure returns the attribute that says which kind of failure err is; none if it is nil. There are as many kinds as
-// there are phases, and a few more.
+// failure returns the attribute error.type for err, or no attribute if err is nil. Its values are the names of the
+// phases and a few more.
 func failure(err error) []attribute.KeyValue {
 	if err == nil {
 		return nil

@@ -8,7 +8,7 @@ import (
 	"productindex/reindex"
 )
 
-// awkwardIDs are ids that some index treats in its own way.
+// awkwardIDs are ids that some indexes treat specially.
 var awkwardIDs = []string{
 	"1", "01", "1.0", "a", "A", "a b", " a", "a ", "a/b", "../a", "a.b", "a:b", "a,b", "a%20b", "a+b", "a&b=c",
 	"a#b", "a?b", `a"b`, `a\b`, "'a'", "<a>", "_a", "-a", "_id", "null", "true", "*", "ä", "a\u0308", "日本語",
@@ -16,7 +16,7 @@ var awkwardIDs = []string{
 	strings.Repeat("i", 512), strings.Repeat("i", 600), strings.Repeat("ä", 300), strings.Repeat("i", 4096),
 }
 
-// Every id is indexed, or rejected by name; none replaces another one.
+// A product with any id is indexed or rejected by its id, and replaces no other product.
 func testIDs(t *testing.T, f Fixture) {
 	var products []reindex.Product
 	want := map[string]string{}
@@ -27,7 +27,7 @@ func testIDs(t *testing.T, f Fixture) {
 	assertAllButRejected(t, f, products, want)
 }
 
-// Every valid body is indexed, or rejected by the product's id.
+// A product with any valid body is indexed or rejected by its id.
 func testBodies(t *testing.T, f Fixture) {
 	bodies := []string{
 		`{"rev":"r"}`,
@@ -55,8 +55,7 @@ func testBodies(t *testing.T, f Fixture) {
 	assertAllButRejected(t, f, products, want)
 }
 
-// assertAllButRejected writes products as the engine does and checks that searches find exactly those that were not
-// rejected.
+// assertAllButRejected reindexes products and checks that searches find exactly those that were not rejected.
 func assertAllButRejected(t *testing.T, f Fixture, products []reindex.Product, want map[string]string) {
 	t.Helper()
 	engine, err := reindex.New(Slice(products), f.Indexer, &reindex.Config{MaxRejected: -1})
@@ -70,7 +69,7 @@ func assertAllButRejected(t *testing.T, f Fixture, products []reindex.Product, w
 	for _, r := range report.Rejections {
 		t.Logf("rejected %.40q: %s", r.ID, r.Reason)
 		if _, ok := want[r.ID]; !ok || r.Reason == "" {
-			t.Errorf("rejected %q, which was not written, or without a reason", r.ID)
+			t.Errorf("rejected %q with reason %q: it was not written, or has no reason", r.ID, r.Reason)
 		}
 		delete(want, r.ID)
 	}

@@ -12,8 +12,8 @@ import (
 	"productindex/reindex"
 )
 
-// TestChangeLog checks every promise of [reindex.ChangeLog] but those about the passing of a lease. open returns an
-// empty log of its own at each call, which keeps 10,000 bytes per tenant.
+// TestChangeLog checks every promise of [reindex.ChangeLog] but those about the expiry of a lease. open returns a new,
+// empty log at each call, which keeps 10,000 bytes per tenant.
 func TestChangeLog(t *testing.T, open func(t *testing.T) reindex.ChangeLog) {
 	for _, test := range []struct {
 		name string
@@ -40,7 +40,7 @@ func TestChangeLog(t *testing.T, open func(t *testing.T) reindex.ChangeLog) {
 
 const logTenant = "acme"
 
-// changesOf returns upserts of some ids; one that begins with a minus sign is a deletion.
+// changesOf returns an upsert for each id, or a deletion if the id begins with a minus sign.
 func changesOf(ids ...string) (changes []reindex.Change) {
 	for _, id := range ids {
 		if name, ok := strings.CutPrefix(id, "-"); ok {
@@ -61,7 +61,7 @@ func mustAppend(t *testing.T, l reindex.ChangeLog, ids ...string) (last int64) {
 	return last
 }
 
-// assertAfter checks which changes come after a position.
+// assertAfter checks the changes that follow a position.
 func assertAfter(t *testing.T, l reindex.ChangeLog, position int64, want ...string) {
 	t.Helper()
 	entries, left, err := l.After(t.Context(), logTenant, position, 1000, 1<<20)
@@ -96,7 +96,7 @@ func mustClaim(t *testing.T, l reindex.ChangeLog, holder string) (fence, applied
 	return fence, applied
 }
 
-// mustApply notes a position under a claim of its own.
+// mustApply records a position as applied, under a claim of its own.
 func mustApply(t *testing.T, l reindex.ChangeLog, position int64, refused ...reindex.RefusedChange) {
 	t.Helper()
 	fence, applied := mustClaim(t, l, "test")
@@ -146,7 +146,7 @@ func testPagesOfChanges(t *testing.T, l reindex.ChangeLog) {
 	}
 }
 
-// A reader that goes from position to position sees every change, in the order of each caller, while changes come.
+// A reader that reads from position to position during appends sees every change, and those of one caller in order.
 func testConcurrentAppends(t *testing.T, l reindex.ChangeLog) {
 	const callers, calls = 8, 15
 	var running sync.WaitGroup
@@ -167,11 +167,11 @@ func testConcurrentAppends(t *testing.T, l reindex.ChangeLog) {
 		}
 		for _, e := range entries {
 			if position++; e.Position != position {
-				t.Fatalf("position %d comes after %d: what is between became visible late, or never", e.Position, position-1)
+				t.Fatalf("position %d comes after %d: a change between them became visible late, or never", e.Position, position-1)
 			}
 			var c, i int
 			if _, err := fmt.Sscanf(e.Change.ID, "%d-%d", &c, &i); err != nil || i > 0 && !seen[fmt.Sprintf("%d-%d", c, i-1)] {
-				t.Errorf("change %s comes before the one that its caller made earlier; %v", e.Change.ID, err)
+				t.Errorf("change %s comes before an earlier change of its caller; %v", e.Change.ID, err)
 			}
 			seen[e.Change.ID] = true
 		}
@@ -196,7 +196,7 @@ func testApplied(t *testing.T, l reindex.ChangeLog) {
 	_, _, err := l.After(t.Context(), logTenant, 1, 10, 1000)
 	assertLost(t, err)
 	if again, applied := mustClaim(t, l, "x"); again != fence || applied != 2 {
-		t.Errorf("the claim that was made again has fence %d at %d", again, applied)
+		t.Errorf("the repeated claim has fence %d and applied position %d, want %d and 2", again, applied, fence)
 	}
 	if err := l.Applied(t.Context(), logTenant, fence, 2, 3, nil); err != nil {
 		t.Error(err)
@@ -228,7 +228,7 @@ func testClaims(t *testing.T, l reindex.ChangeLog) {
 		t.Errorf("fence %d comes after %d", second, first)
 	}
 	mustAppend(t, l, "a")
-	if err := l.Release(t.Context(), logTenant, first); err != nil { // not its any more
+	if err := l.Release(t.Context(), logTenant, first); err != nil { // an old fence releases nothing
 		t.Error(err)
 	}
 	if err := l.Applied(t.Context(), logTenant, first, 0, 1, nil); !errors.Is(err, reindex.ErrClaimLost) {
@@ -246,7 +246,7 @@ func testUrgent(t *testing.T, l reindex.ChangeLog) {
 		t.Errorf("a second claim: %v", err)
 	}
 	if again, _ := mustClaim(t, l, "x"); again != first { // the holder renews
-		t.Errorf("fence %d in the place of %d", again, first)
+		t.Errorf("the renewal has fence %d, want %d", again, first)
 	}
 	if err := l.Release(t.Context(), logTenant, first); err != nil {
 		t.Error(err)
@@ -274,7 +274,8 @@ func testRewind(t *testing.T, l reindex.ChangeLog) {
 	if err := errors.Join(l.Rewind(t.Context(), logTenant, 1), l.Rewind(t.Context(), logTenant, 2)); err != nil {
 		t.Error(err)
 	}
-	if err := l.Applied(t.Context(), logTenant, fence, applied, 4, nil); err != nil { // it does not know
+	// The holder does not know of the rewind.
+	if err := l.Applied(t.Context(), logTenant, fence, applied, 4, nil); err != nil {
 		t.Error(err)
 	}
 	assertState(t, l, 4, 1)
@@ -299,10 +300,10 @@ func testRefusedChanges(t *testing.T, l reindex.ChangeLog) {
 		mustApply(t, l, last, refused...)
 	}
 	mustApply(t, l, 120, reindex.RefusedChange{Position: 119, ID: "29/2", Reason: "why ü"},
-		reindex.RefusedChange{Position: 120, ID: "29/3", Reason: "why ü"}) // made again
+		reindex.RefusedChange{Position: 120, ID: "29/3", Reason: "why ü"}) // a repeated call
 	state := assertState(t, l, 120, 120)
 	if n := len(state.Refused); n != reindex.MaxRefused {
-		t.Fatalf("%d refused changes are remembered", n)
+		t.Fatalf("%d refused changes are kept, want %d", n, reindex.MaxRefused)
 	}
 	last := state.Refused[len(state.Refused)-1]
 	if last != (reindex.RefusedChange{Position: 120, ID: "29/3", Reason: "why ü"}) {

@@ -100,7 +100,7 @@ func testFull(t *testing.T, l reindex.ChangeLog) {
 	}
 }
 
-// Applied changes are given up when the log is full, although a pin needs them.
+// A full log deletes applied changes even if a pin still needs them.
 func testGivenUp(t *testing.T, l reindex.ChangeLog) {
 	if _, err := l.Pin(t.Context(), logTenant, "run", -1, 0); err != nil {
 		t.Fatal(err)

@@ -14,15 +14,15 @@ import (
 	"productindex/reindex"
 )
 
-// Changing is an index whose changes are measured.
+// Changing is an index whose changes [BenchmarkChanges] measures.
 type Changing struct {
 	Indexer reindex.Indexer
-	// Products are the catalogue of each run.
+	// Products is the catalogue of each run.
 	Products []reindex.Product
-	// Plainly writes products as one batch of the client library's own, to a live index of the same mapping and products.
-	// It is called from several goroutines.
+	// Plainly writes products with one bulk call of the client library to a live index that has the same mapping and
+	// products. It must be safe for concurrent use.
 	Plainly func(products []reindex.Product) error
-	// Finds reports whether a search of the tenant for a word finds a product.
+	// Finds reports whether a search for a word finds a product of the tenant.
 	Finds func(word string) (bool, error)
 }
 
@@ -35,8 +35,8 @@ const (
 	roundBatches  = 40
 )
 
-// BenchmarkChanges measures what changes take of a live index, and of a run. Update and Run compare in turns, so that
-// the ratios hold on a busy machine.
+// BenchmarkChanges measures the speed of changes of a live index, and the time that changes add to a run. Update and
+// Run alternate between the cases that they compare, so that the ratios hold on a busy machine.
 func BenchmarkChanges(b *testing.B, c Changing) {
 	engine, err := reindex.New(Slice(c.Products), c.Indexer, nil)
 	if err != nil {
@@ -61,7 +61,8 @@ func BenchmarkChanges(b *testing.B, c Changing) {
 	b.Run("Searchable", func(b *testing.B) { c.searchable(b, engine) })
 }
 
-// rate writes rounds of batches through the engine and plainly. A ratio above 1 means that the engine is faster.
+// rate writes rounds of batches, in alternation through the engine and with Plainly. A ratio above 1 means that the
+// engine is faster.
 func (c Changing) rate(b *testing.B, engine *reindex.Engine) {
 	b.Helper()
 	update := func(products []reindex.Product) error {
@@ -81,7 +82,7 @@ func (c Changing) rate(b *testing.B, engine *reindex.Engine) {
 	b.ReportMetric(0, "ns/op")
 }
 
-// round returns what it takes to write the batches of a round from several goroutines.
+// round writes the batches of a round from several goroutines and returns the time that this takes.
 func (c Changing) round(b *testing.B, n int, write func([]reindex.Product) error) time.Duration {
 	b.Helper()
 	var batches sync.WaitGroup
@@ -103,11 +104,11 @@ func (c Changing) round(b *testing.B, n int, write func([]reindex.Product) error
 	return time.Since(start)
 }
 
-// product is the nth one to change: neighbours are far from each other in the catalogue.
+// product returns the nth product to change. Successive products are far from each other in the catalogue.
 func (c Changing) product(n int) reindex.Product { return c.Products[n*7919%len(c.Products)] }
 
-// cost measures runs without changes, and with 100 a second. Each ratio is the median of the ratios of two runs that
-// follow each other. The ratio of CPU time is that of the whole process, which also does the work of the live index.
+// cost measures runs without changes and runs with 100 changes a second. Each ratio is the median of the ratios of two
+// successive runs. The ratio of CPU time is that of the whole process, including the work of the live index.
 func (c Changing) cost(b *testing.B, engine *reindex.Engine) {
 	b.Helper()
 	var walls, cpus []float64
@@ -137,14 +138,14 @@ func (c Changing) cost(b *testing.B, engine *reindex.Engine) {
 	b.ReportMetric(0, "ns/op")
 }
 
-// costs are what a run has taken.
+// costs holds the costs of one run.
 type costs struct {
 	wall, cpu, held time.Duration
-	rate            float64 // of changes, per second
+	rate            float64 // changes per second
 }
 
-// run measures one run. It begins when the process is at rest: what the run before has left to do, such as merging, is
-// no part of it.
+// run measures one run. It waits until the process is at rest, so that work left over from the previous run, such as
+// merging, does not count.
 func (c Changing) run(b *testing.B, engine *reindex.Engine, changing bool) costs {
 	b.Helper()
 	rest(b)
@@ -192,8 +193,8 @@ func rest(b *testing.B) {
 
 const changesPerSecond = 100
 
-// change makes 100 changes a second, each a call of its own, however long they take, until stop is called. A sender
-// that gets a processor late sends what is due by then.
+// change makes 100 calls of Update a second, with one change each, until stop is called. It does not wait for a call
+// before the next one. If the machine delays it, it makes all calls that are due.
 func (c Changing) change(b *testing.B, engine *reindex.Engine, made, failed *atomic.Int64) (stop func()) {
 	b.Helper()
 	ticker := time.NewTicker(time.Second / changesPerSecond)
@@ -244,7 +245,7 @@ func (c Changing) searchable(b *testing.B, engine *reindex.Engine) {
 	b.ReportMetric(0, "ns/op")
 }
 
-// repeat calls run one time after the other until stop is called.
+// repeat calls run again and again until stop is called.
 func repeat(b *testing.B, run func(context.Context) error) (stop func()) {
 	b.Helper()
 	ctx, cancel := context.WithCancel(b.Context())
@@ -259,7 +260,7 @@ func repeat(b *testing.B, run func(context.Context) error) (stop func()) {
 	return func() { cancel(); wait() }
 }
 
-// repeatUntil starts f, and returns what ends it and waits for it.
+// repeatUntil starts f in a goroutine. stop closes done and waits until f has returned.
 func repeatUntil(f func(done <-chan struct{})) (stop func()) {
 	done := make(chan struct{})
 	var running sync.WaitGroup
@@ -267,7 +268,7 @@ func repeatUntil(f func(done <-chan struct{})) (stop func()) {
 	return func() { close(done); running.Wait() }
 }
 
-// quantile returns the smallest one that a part of all does not exceed.
+// quantile returns the smallest value that the given part of all values does not exceed.
 func quantile[T cmp.Ordered](of []T, part float64) T {
 	sorted := slices.Sorted(slices.Values(of))
 	return sorted[min(int(part*float64(len(sorted))), len(sorted)-1)]

@@ -9,7 +9,7 @@ import (
 	"productindex/reindex"
 )
 
-// upsert is a change to a product of [Products] with this rev.
+// upsert returns a change to a product as [Products] makes it.
 func upsert(id, rev string) reindex.Change {
 	p := product(id, rev)
 	return reindex.Change{ID: p.ID, Body: p.Body}
@@ -56,8 +56,8 @@ func mustEdit(t *testing.T, gen reindex.Generation, changes ...reindex.Change) {
 	}
 }
 
-// testUpdate changes the live index over and over: it upserts new and old products, and deletes products that are there
-// or are not.
+// Updates of the live index create and replace products, and delete them whether they exist or not. They affect neither
+// other products nor other tenants.
 func testUpdate(t *testing.T, f Fixture) {
 	updater := updater(t, f)
 	err := updater.Update(t.Context(), tenant, []reindex.Change{upsert("p0", "x")})
@@ -75,7 +75,7 @@ func testUpdate(t *testing.T, f Fixture) {
 	want["p4"] = "3"
 	delete(want, "new")
 	assertFound(t, f.all(t, tenant), want)
-	for i := range 30 { // single products, the most frequent case
+	for i := range 30 { // updates of single products are the most frequent ones
 		rev := fmt.Sprint("r", i)
 		mustUpdate(t, f, upsert("p5", rev))
 		want["p5"] = rev
@@ -94,7 +94,7 @@ func testUpdate(t *testing.T, f Fixture) {
 	}
 }
 
-// Changes of the live index outlive its process, and do not reach a generation in the making.
+// Updates of the live index outlive its process, and do not reach a generation that is being built.
 func testUpdateIsDurable(t *testing.T, f Fixture) {
 	updater(t, f)
 	f.publish(t, tenant, Products(10, "1"))
@@ -124,7 +124,7 @@ func testUpdateIsDurable(t *testing.T, f Fixture) {
 	assertFound(t, f.all(t, tenant), want)
 }
 
-// Every id and body that can be indexed can be changed and deleted, without an effect on another one.
+// A product with any id can be updated and deleted without an effect on another product.
 func testUpdateIDs(t *testing.T, f Fixture) {
 	updater := updater(t, f)
 	f.publish(t, tenant, Products(1, "1"))
@@ -149,7 +149,7 @@ func testUpdateIDs(t *testing.T, f Fixture) {
 	assertFound(t, f.all(t, tenant), revs(Products(1, "1"), "1"))
 }
 
-// Edits of a generation, before it is sealed and after, are in it when it goes live, and do not show before.
+// Searches see the edits of a generation, made before and after its Seal, once the generation is live and not before.
 func testEdit(t *testing.T, f Fixture) {
 	f.publish(t, tenant, Products(4, "0"))
 	gen := f.begin(t, tenant)
@@ -179,7 +179,7 @@ func testEdit(t *testing.T, f Fixture) {
 	}
 }
 
-// An edited generation that is aborted leaves nothing behind.
+// The edits of an aborted generation have no effect.
 func testEditAbort(t *testing.T, f Fixture) {
 	f.publish(t, tenant, Products(4, "0"))
 	gen := f.begin(t, tenant)

@@ -10,7 +10,8 @@ import (
 	"productindex/reindex"
 )
 
-// The traps of an index that is edited while it is filled again. Each test is named after the mistake that it finds.
+// These tests find the mistakes that are easily made in an index that is edited while it is filled again. Each test is
+// named after the behaviour that the mistake breaks.
 
 // editing returns an engine over the fixture, or skips the test if the index cannot be edited.
 func (f Fixture) editing(t *testing.T, src reindex.Source, ix reindex.Indexer, cfg reindex.Config) *reindex.Engine {
@@ -39,7 +40,7 @@ func mustRun(t *testing.T, engine *reindex.Engine) {
 	}
 }
 
-// change makes changes through the engine, and waits until searches see them.
+// change applies changes through the engine, and waits until searches see them.
 func change(t *testing.T, engine *reindex.Engine, changes ...reindex.Change) {
 	t.Helper()
 	ctx := context.WithoutCancel(t.Context())
@@ -48,7 +49,7 @@ func change(t *testing.T, engine *reindex.Engine, changes ...reindex.Change) {
 	}
 }
 
-// onPhase calls f once, when a run begins a phase.
+// onPhase returns a Trace that calls f once, when a run begins a phase.
 func onPhase(phase reindex.Phase, f func()) *reindex.Trace {
 	var once sync.Once
 	return &reindex.Trace{PhaseStarted: func(ctx context.Context, _ reindex.JobInfo, p reindex.Phase) context.Context {
@@ -59,8 +60,7 @@ func onPhase(phase reindex.Phase, f func()) *reindex.Trace {
 	}}
 }
 
-// A searcher that asks for a product which was deleted before the switch-over began never sees it again, although the
-// run had read it before.
+// A product that the run has read, and that is deleted before the switch-over begins, is never found again.
 func testSearchNeverFindsTheDeleted(t *testing.T, f Fixture) {
 	var engine *reindex.Engine
 	var searcher sync.WaitGroup
@@ -80,7 +80,7 @@ func testSearchNeverFindsTheDeleted(t *testing.T, f Fixture) {
 	assertFound(t, f.all(t, tenant), want)
 }
 
-// neverFind searches for a product until done is closed, and once more.
+// neverFind searches until done is closed, and once more, and fails the test if a search finds the product.
 func (f Fixture) neverFind(t *testing.T, id string, done <-chan struct{}) {
 	for last := false; !last; {
 		select {
@@ -103,11 +103,11 @@ func assertReapsNothing(ctx context.Context, t *testing.T, reaper reindex.Reaper
 	}
 }
 
-// The cleaner removes no generation into which changes are replayed, be it before it is sealed or after.
+// Reap does not remove a generation into which changes are replayed, neither before nor after it is sealed.
 func testReapSparesTheEdited(t *testing.T, f Fixture) {
 	reaper, ok := reindex.As[reindex.Reaper](f.Indexer)
 	if !ok {
-		t.Skip("the Indexer reaps nothing")
+		t.Skip("the Indexer is not a Reaper")
 	}
 	f.publish(t, tenant, Products(5, "1"))
 	const token = 1 << 40
@@ -118,7 +118,7 @@ func testReapSparesTheEdited(t *testing.T, f Fixture) {
 	}
 	reap := func() {
 		t.Helper()
-		assertReapsNothing(t.Context(), t, reaper) //nolint:contextcheck // once without the token
+		assertReapsNothing(t.Context(), t, reaper) //nolint:contextcheck // without the token
 		assertReapsNothing(ctx, t, reaper)
 	}
 	mustWrite(t, gen, Products(10, "2"))
@@ -141,8 +141,8 @@ func testReapSparesTheEdited(t *testing.T, f Fixture) {
 	assertFound(t, f.all(t, tenant), want)
 }
 
-// A product that is deleted while it is copied stays deleted, although each write of the copy is made twice, as a write
-// is whose answer got lost. One that comes back after its deletion is there.
+// A product that is deleted during the load stays deleted, although the load writes each product twice, as it does
+// after a lost answer. A product that is created again after its deletion exists.
 func testDeletionIsNotOvertaken(t *testing.T, f Fixture) {
 	products := Products(60, "1")
 	f.publish(t, tenant, products)
@@ -171,7 +171,7 @@ func testDeletionIsNotOvertaken(t *testing.T, f Fixture) {
 	assertFound(t, f.all(t, tenant), want)
 }
 
-// An edit of a product that the bulk load rejected puts it into the new index, and is not a product too many.
+// An edit of a product that the load rejected adds the product to the new index, and the count of products stays right.
 func testEditOfARejectedProduct(t *testing.T, f Fixture) {
 	products := append(Products(10, "1"), reindex.Product{ID: "rejected", Body: json.RawMessage(`[]`)})
 	f.publish(t, tenant, Products(10, "0"))
@@ -186,7 +186,7 @@ func testEditOfARejectedProduct(t *testing.T, f Fixture) {
 	assertFound(t, f.all(t, tenant), want)
 }
 
-// An edit before the first index exists is in it if its run is in progress.
+// An edit that comes during the first run of a tenant is in the first index.
 func testEditBeforeTheFirstIndex(t *testing.T, f Fixture) {
 	var engine *reindex.Engine
 	products := Products(10, "1")

@@ -11,12 +11,12 @@ import (
 	"productindex/reindex"
 )
 
-// faultSeeds is the number of random sequences of faults that the suite goes through.
+// faultSeeds is the number of random sequences of faults in the suite.
 const faultSeeds = 20
 
-// Whatever goes wrong between engine and index: after a run that succeeded the new products are live, all but the
-// rejected ones, and after one that failed the old ones. After a run whose end is not known either the new ones or the
-// old ones are live, never a mixture.
+// Under any faults between engine and index, a run that succeeds makes its products live, except the rejected ones. A
+// run that fails leaves the old products live. If the outcome of a run is not known, either the new products or the old
+// ones are live, never a mixture.
 func testEngineUnderFaults(t *testing.T, f Fixture) {
 	live := revs(Products(10, "0"), "0")
 	f.publish(t, tenant, Products(10, "0"))
@@ -31,14 +31,8 @@ func testEngineUnderFaults(t *testing.T, f Fixture) {
 		if err == nil || failed && failure.MayBeLive && maps.Equal(f.all(t, tenant), published) {
 			live = published
 			if report.Indexed != int64(len(live)) || report.Rejected != int64(len(products)-len(live)) {
-				t.Errorf(
-					"seed %d: indexed %d, rejected %d, want %d and %d",
-					seed,
-					report.Indexed,
-					report.Rejected,
-					len(live),
-					len(products)-len(live),
-				)
+				t.Errorf("seed %d: indexed %d, rejected %d, want %d and %d", seed, report.Indexed, report.Rejected,
+					len(live), len(products)-len(live))
 			}
 		}
 		if err != nil && !failed {
@@ -48,8 +42,8 @@ func testEngineUnderFaults(t *testing.T, f Fixture) {
 	}
 }
 
-// RunFaulty reindexes products through ix with the faults that seed decides (see [Random]), in small batches and with
-// short waits.
+// RunFaulty reindexes products through ix with the faults of a seed (see [Random]). It uses small batches and short
+// waits.
 func RunFaulty(
 	t *testing.T,
 	ix reindex.Indexer,

@@ -34,11 +34,11 @@ type Call struct {
 	Op Op
 	// N counts the calls of this Op, from 1.
 	N int
-	// Tenant is the tenant that it is made for.
+	// Tenant is the tenant of the call.
 	Tenant string
-	// Batch has the products to write; nil unless Op is OpWrite.
+	// Batch holds the products to write if Op is OpWrite, and is nil otherwise.
 	Batch []reindex.Product
-	// Changes are the changes to make; nil unless Op is OpUpdate or OpEdit.
+	// Changes holds the changes to apply if Op is OpUpdate or OpEdit, and is nil otherwise.
 	Changes []reindex.Change
 }
 
@@ -50,15 +50,15 @@ type Fault struct {
 	Panic any
 	// Err is returned without making the call.
 	Err error
-	// Items are products of the batch, or of the changes, that fail: the others are written, and a BatchError with these
-	// is returned.
+	// Items are the products of the batch, or of the changes, that fail. The others are written, and the call returns a
+	// BatchError with these items.
 	Items []reindex.ItemError
-	// Lost is returned although the call was made and succeeded.
+	// Lost is returned after the call was made and succeeded, as if its answer had been lost.
 	Lost error
 }
 
-// Faulty wraps an Indexer. A function decides which of its calls go wrong, and how. Its capabilities are those of the
-// wrapped one.
+// Faulty wraps an Indexer and injects the faults that a function returns. It has the optional interfaces of the wrapped
+// Indexer. It is safe for concurrent use.
 type Faulty struct {
 	inner reindex.Indexer
 	fault func(Call) Fault
@@ -67,17 +67,17 @@ type Faulty struct {
 	calls map[Op]int
 }
 
-// NewFaulty wraps ix. fault is called before every call, possibly from several goroutines at the same time, and returns
-// the fault of that call.
+// NewFaulty wraps ix. It calls fault before every call; the result is the fault of that call. fault must be safe for
+// concurrent use.
 func NewFaulty(ix reindex.Indexer, fault func(Call) Fault) *Faulty {
 	return &Faulty{inner: ix, fault: fault, calls: map[Op]int{}}
 }
 
-// Unwrap returns the Indexer that is wrapped.
+// Unwrap returns the wrapped Indexer.
 func (f *Faulty) Unwrap() reindex.Indexer { return f.inner }
 
-// Update changes the live index, or goes wrong. If the wrapped Indexer is not a [reindex.Updater], it returns
-// [errors.ErrUnsupported].
+// Update implements [reindex.Updater], with the fault of the call. If the wrapped Indexer is not a [reindex.Updater],
+// it returns [errors.ErrUnsupported].
 func (f *Faulty) Update(ctx context.Context, tenant string, changes []reindex.Change) error {
 	updater, ok := reindex.As[reindex.Updater](f.inner)
 	if !ok {
@@ -95,15 +95,15 @@ func (f *Faulty) Calls(op Op) int {
 	return f.calls[op]
 }
 
-// Begin opens a generation whose calls can also go wrong.
+// Begin implements [reindex.Indexer], with the fault of the call. The calls of the generation also have faults.
 func (f *Faulty) Begin(ctx context.Context, tenant string) (gen reindex.Generation, err error) {
 	return f.open(ctx, Call{Op: OpBegin, Tenant: tenant}, func() (reindex.Generation, error) {
 		return f.inner.Begin(ctx, tenant)
 	})
 }
 
-// Generations lists the generations, or goes wrong. If the wrapped Indexer is not a [reindex.Rollbacker], it returns
-// [errors.ErrUnsupported].
+// Generations implements [reindex.Rollbacker], with the fault of the call. If the wrapped Indexer is not a
+// [reindex.Rollbacker], it returns [errors.ErrUnsupported].
 func (f *Faulty) Generations(ctx context.Context, tenant string) (infos []reindex.GenerationInfo, err error) {
 	rollbacker, ok := reindex.As[reindex.Rollbacker](f.inner)
 	if !ok {
@@ -116,8 +116,8 @@ func (f *Faulty) Generations(ctx context.Context, tenant string) (infos []reinde
 	return infos, err
 }
 
-// Rollback opens a kept generation whose calls can also go wrong. If the wrapped Indexer is not a
-// [reindex.Rollbacker], it returns [errors.ErrUnsupported].
+// Rollback implements [reindex.Rollbacker], with the fault of the call. The calls of the generation also have faults.
+// If the wrapped Indexer is not a [reindex.Rollbacker], Rollback returns [errors.ErrUnsupported].
 func (f *Faulty) Rollback(ctx context.Context, tenant, generation string) (reindex.Generation, error) {
 	rollbacker, ok := reindex.As[reindex.Rollbacker](f.inner)
 	if !ok {
@@ -128,7 +128,7 @@ func (f *Faulty) Rollback(ctx context.Context, tenant, generation string) (reind
 	})
 }
 
-// open opens a generation whose calls can also go wrong.
+// open opens a generation and wraps it.
 func (f *Faulty) open(
 	ctx context.Context, c Call, open func() (reindex.Generation, error),
 ) (gen reindex.Generation, err error) {
@@ -136,7 +136,7 @@ func (f *Faulty) open(
 		gen, err = open()
 		return err
 	})
-	if err != nil && gen != nil { // its answer was lost: the engine cannot abort it
+	if err != nil && gen != nil { // the answer was lost, so the engine cannot abort the generation
 		return nil, errors.Join(err, gen.Abort(context.WithoutCancel(ctx)))
 	}
 	if err != nil {
@@ -145,7 +145,7 @@ func (f *Faulty) open(
 	return &faultyGeneration{f, c.Tenant, gen}, nil
 }
 
-// call makes one call, or lets it go wrong.
+// call makes one call with its fault.
 func (f *Faulty) call(ctx context.Context, c Call, do func(c Call) error) error {
 	f.mu.Lock()
 	f.calls[c.Op]++
@@ -180,7 +180,7 @@ func (f *Faulty) call(ctx context.Context, c Call, do func(c Call) error) error 
 	return fault.Lost
 }
 
-// without returns the members of a batch that do not fail.
+// without returns the members of a batch that are not among items.
 func without[T any](batch []T, items []reindex.ItemError, id func(T) string) (rest []T) {
 	for _, member := range batch {
 		if !slices.ContainsFunc(items, func(item reindex.ItemError) bool { return item.ID == id(member) }) {
@@ -202,7 +202,7 @@ func (g *faultyGeneration) Write(ctx context.Context, batch []reindex.Product) e
 	})
 }
 
-// Unwrap returns the Generation that is wrapped.
+// Unwrap returns the wrapped Generation.
 func (g *faultyGeneration) Unwrap() reindex.Generation { return g.inner }
 
 func (g *faultyGeneration) Edit(ctx context.Context, changes []reindex.Change) error {
@@ -234,23 +234,19 @@ func (g *faultyGeneration) Seal(ctx context.Context) (sealed reindex.Sealed, err
 }
 
 func (g *faultyGeneration) Commit(ctx context.Context) error {
-	return g.f.call(
-		ctx,
-		Call{Op: OpCommit, Tenant: g.tenant},
-		func(Call) error { return g.inner.Commit(ctx) },
-	)
+	return g.f.call(ctx, Call{Op: OpCommit, Tenant: g.tenant}, func(Call) error { return g.inner.Commit(ctx) })
 }
 
 func (g *faultyGeneration) Abort(ctx context.Context) error {
 	return g.f.call(ctx, Call{Op: OpAbort, Tenant: g.tenant}, func(Call) error { return g.inner.Abort(ctx) })
 }
 
-// errInjected is the reason of every random fault.
+// errInjected is the error of every random fault.
 var errInjected = errors.New("injected fault")
 
-// Random returns faults for [NewFaulty] that a seed decides: about one call in every calls goes wrong, as it does in
-// practice; the answer to a Commit that was applied can be lost. Products whose ids poison selects are rejected for
-// good in every write.
+// Random returns random faults for [NewFaulty]. A seed always gives the same sequence. About one call in every calls
+// has a fault of a kind that occurs in practice, including a lost answer to a Commit. Every write rejects the products
+// whose ids poison selects, for good; a nil poison selects none.
 func Random(seed uint64, every int, poison func(id string) bool) func(Call) Fault {
 	var mu sync.Mutex
 	rng := rand.New(rand.NewPCG(seed, seed))

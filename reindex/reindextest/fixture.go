@@ -1,5 +1,5 @@
-// Package reindextest has conformance tests for implementations of the interfaces of package reindex, such as Indexer,
-// Source and JobStore. It also has helpers for the tests of such code: a reference Indexer in memory, sources, and an
+// Package reindextest provides conformance tests for implementations of the interfaces of package reindex, such as
+// Indexer, Source and JobStore. It also provides helpers for tests: a reference Indexer in memory, sources, and an
 // Indexer that injects faults.
 //
 //	func TestConformance(t *testing.T) {
@@ -17,27 +17,28 @@ import (
 	"productindex/reindex"
 )
 
-// Fixture is an Indexer under test, and a way to look at it as a search does.
+// Fixture is an Indexer under test, with the functions that the tests need to search and reopen it.
 type Fixture struct {
-	// Indexer is empty, and no other test uses it.
+	// Indexer is an empty index that no other test uses.
 	Indexer reindex.Indexer
 
-	// Search answers one search for all of the tenant's live documents: their ids, each with the value of the document's
-	// field "rev", a string. All of it comes from one search request, so that a mixture of two generations shows up. For a
-	// tenant that has no live index it returns an empty map and no error. It is safe for concurrent use. The suite indexes
-	// at most 1,000 products in tests that search.
+	// Search returns all live documents of the tenant: a map from their ids to the values of their string field "rev". It
+	// must get all of them with one search request, so that a mixture of two generations is noticed. For a tenant without
+	// a live index it returns an empty map and no error. It must be safe for concurrent use. Tests that search index at
+	// most 1,000 products.
 	Search func(ctx context.Context, tenant string) (map[string]string, error)
 
-	// Other opens the same storage for another process, while this one goes on with it. Nil: Indexer is used.
+	// Other opens the same storage as another process does, while Indexer stays open. If it is nil, the tests use Indexer
+	// in its place.
 	Other func(t *testing.T) reindex.Indexer
 
-	// Reopen opens the same storage again, as a new process does after this one died without a word: generations that are
-	// open now are leftovers then. Indexer and Search of the old fixture are not used any more. Nil if the Indexer is not
-	// a [reindex.Reaper].
+	// Reopen opens the same storage again, as a new process does after a crash of the first. Generations that are open at
+	// that time are leftovers. The tests no longer use the Indexer and the Search of the old fixture. Reopen is nil if the
+	// Indexer is not a [reindex.Reaper].
 	Reopen func(t *testing.T) Fixture
 }
 
-// all is a search that must not fail.
+// all searches, and fails the test if the search fails.
 func (f Fixture) all(t *testing.T, tenant string) map[string]string {
 	t.Helper()
 	found, err := f.Search(t.Context(), tenant)
@@ -61,7 +62,7 @@ func (f Fixture) publish(t *testing.T, tenant string, products []reindex.Product
 	}
 }
 
-// begin opens a generation that is discarded at the end of the test, unless it was committed.
+// begin opens a generation. It is aborted at the end of the test, which has no effect if it was committed.
 func (f Fixture) begin(t *testing.T, tenant string) reindex.Generation {
 	t.Helper()
 	gen, err := f.Indexer.Begin(t.Context(), tenant)

@@ -12,9 +12,9 @@ import (
 	"productindex/reindex"
 )
 
-// TestGolden tests that golden queries decide whether a new index goes live, and that the message of a failure says
-// what a query found. golden returns the check of an index over a folder of queries, as package golden has them. ix is
-// empty.
+// TestGolden tests that golden queries decide whether a new index goes live, and that the message of a failure names
+// the query and its result. golden returns the check of the index for a folder of queries in the format of package
+// golden. ix is empty.
 func TestGolden(t *testing.T, ix reindex.Indexer, golden func(files fs.FS) reindex.Check) {
 	t.Helper()
 	catalogue := Slice{
@@ -47,7 +47,8 @@ func TestGolden(t *testing.T, ix reindex.Indexer, golden func(files fs.FS) reind
 	}
 }
 
-// BenchmarkDifference measures which fraction of a run over 50,000 products the comparison with the live index takes.
+// BenchmarkDifference measures the fraction of a run over 50,000 products that the comparison with the live index
+// takes.
 func BenchmarkDifference(b *testing.B, ix reindex.Indexer) {
 	b.Helper()
 	const n = 50_000

@@ -12,8 +12,9 @@ import (
 	"productindex/reindex"
 )
 
-// TestIndexer checks every promise of [reindex.Indexer] and [reindex.Generation]. open returns a fixture of its own at
-// each call.
+// TestIndexer checks every promise of [reindex.Indexer], [reindex.Generation] and their optional interfaces, except
+// [reindex.Rollbacker], for which there is [TestRollbacker]. It skips the tests of optional interfaces that the index
+// does not implement. open returns a new fixture at each call.
 func TestIndexer(t *testing.T, open func(t *testing.T) Fixture) {
 	for _, test := range []struct {
 		name string
@@ -65,7 +66,7 @@ func TestIndexer(t *testing.T, open func(t *testing.T) Fixture) {
 
 const tenant = "acme"
 
-// revs returns the result of a search if these products are live.
+// revs returns the result of a search when these products, with this rev, are live.
 func revs(products []reindex.Product, rev string) map[string]string {
 	found := map[string]string{}
 	for _, p := range products {
@@ -87,16 +88,12 @@ func assertFound(t *testing.T, got, want map[string]string) {
 	}
 	for id, rev := range got {
 		if _, ok := want[id]; !ok {
-			wrong = append(wrong, fmt.Sprintf("%q (%q) should not be there", id, rev))
+			wrong = append(wrong, fmt.Sprintf("%q (%q) is found, want none", id, rev))
 		}
 	}
 	slices.Sort(wrong)
-	t.Errorf(
-		"searches find %d documents, want %d: %s",
-		len(got),
-		len(want),
-		strings.Join(wrong[:min(5, len(wrong))], "; "),
-	)
+	wrong = wrong[:min(5, len(wrong))]
+	t.Errorf("searches find %d documents, want %d: %s", len(got), len(want), strings.Join(wrong, "; "))
 }
 
 func testNothingLive(t *testing.T, f Fixture) {
@@ -241,45 +238,15 @@ func testKeepsNothing(t *testing.T, f Fixture) {
 
 func testTenants(t *testing.T, f Fixture) {
 	names := []string{
-		"a",
-		"A",
-		"aa",
-		"a-a",
-		"a_a",
-		"a.a",
-		"a/a",
-		`a\a`,
-		"../a",
-		"..",
-		".",
-		"a*",
-		"*",
-		"a,b",
-		"a b",
-		"_all",
-		"-a",
-		"a%2F",
-		"a%",
-		"ä",
-		"a\u0308",
-		"con",
-		"a:b",
-		"<a>",
-		`"a"`,
-		"a|b",
-		"a?",
-		"a#",
-		"日本",
+		"a", "A", "aa", "a-a", "a_a", "a.a", "a/a", `a\a`, "../a", "..", ".", "a*", "*", "a,b", "a b", "_all", "-a",
+		"a%2F", "a%", "ä", "a\u0308", "con", "a:b", "<a>", `"a"`, "a|b", "a?", "a#", "日本",
 		strings.Repeat("x", reindex.MaxTenantBytes),
 		strings.Repeat("x", reindex.MaxTenantBytes-1),
 		strings.Repeat("é", reindex.MaxTenantBytes/2),
 	}
 	for i, name := range names {
-		f.publish(
-			t,
-			name,
-			[]reindex.Product{product("shared", fmt.Sprint(i)), product(fmt.Sprintf("only-%d", i), fmt.Sprint(i))},
-		)
+		rev := fmt.Sprint(i)
+		f.publish(t, name, []reindex.Product{product("shared", rev), product("only-"+rev, rev)})
 	}
 	for i, name := range names {
 		t.Run(fmt.Sprintf("%d", i), func(t *testing.T) {
@@ -339,7 +306,7 @@ func testLimits(t *testing.T, f Fixture) {
 func testReapSparesTheOpen(t *testing.T, f Fixture) {
 	reaper, ok := reindex.As[reindex.Reaper](f.Indexer)
 	if !ok {
-		t.Skip("the Indexer reaps nothing")
+		t.Skip("the Indexer is not a Reaper")
 	}
 	live := Products(5, "1")
 	f.publish(t, tenant, live)
@@ -356,7 +323,8 @@ func testReapSparesTheOpen(t *testing.T, f Fixture) {
 	assertFound(t, f.all(t, tenant), revs(Products(7, "2"), "2"))
 }
 
-// The generations that a dead process has left do not show and do no harm. Reap removes them, or the opening does.
+// Searches do not see the generations that a dead process has left open. Reap removes them, unless the opening of the
+// index has done so.
 func testReapLeftovers(t *testing.T, f Fixture) {
 	if f.Reopen == nil {
 		t.Skip("the Indexer cannot be opened again")

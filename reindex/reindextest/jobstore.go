@@ -13,7 +13,8 @@ import (
 	"productindex/reindex"
 )
 
-// TestJobStore checks every promise of [reindex.JobStore]. open returns an empty store of its own at each call.
+// TestJobStore checks every promise of [reindex.JobStore] but those about leases, for which there is [TestJobLeases].
+// open returns a new, empty store at each call.
 func TestJobStore(t *testing.T, open func(t *testing.T) reindex.JobStore) {
 	for _, test := range []struct {
 		name string
@@ -36,7 +37,7 @@ func TestJobStore(t *testing.T, open func(t *testing.T) reindex.JobStore) {
 	}
 }
 
-// job returns a job as the engine creates it, made n milliseconds after a fixed time.
+// job returns a job as the engine creates it, created n milliseconds after a fixed time.
 func job(tenant, id string, n int) reindex.Job {
 	at := time.Date(2026, 11, 24, 8, 0, 0, n*int(time.Millisecond), time.UTC)
 	return reindex.Job{
@@ -47,7 +48,7 @@ func job(tenant, id string, n int) reindex.Job {
 	}
 }
 
-// mustCreate creates a job and returns it as it was stored, which differs by its fence at most.
+// mustCreate creates a job and returns the stored job, which differs at most by its fence.
 func mustCreate(t *testing.T, s reindex.JobStore, j reindex.Job) reindex.Job {
 	t.Helper()
 	stored, created, err := s.Create(t.Context(), j)
@@ -59,7 +60,7 @@ func mustCreate(t *testing.T, s reindex.JobStore, j reindex.Job) reindex.Job {
 	return stored
 }
 
-// mustStore stores a job as it is: its end, if it has ended.
+// mustStore stores the state of a job: with Finish if the job has ended, and otherwise with Renew.
 func mustStore(t *testing.T, s reindex.JobStore, j reindex.Job) {
 	t.Helper()
 	if j.Status.Ended() {
@@ -135,14 +136,14 @@ func testConcurrentCreates(t *testing.T, s reindex.JobStore) {
 		ids[r.id] = true
 	}
 	if created != 1 || len(ids) != 1 {
-		t.Errorf("%d callers created a job, and saw the jobs %v; want 1 and the same", created, ids)
+		t.Errorf("%d callers created a job, and the callers got the jobs %v; want one job, created once", created, ids)
 	}
 }
 
 func testFinish(t *testing.T, s reindex.JobStore) {
 	j := mustCreate(t, s, job("a", "1", 0))
 	j.Phase = reindex.PhaseWrite
-	j.Generation, j.Options.Generation = "g-2", "g-2" // a rollback has found where it goes
+	j.Generation, j.Options.Generation = "g-2", "g-2" // the target that a rollback has found
 	j.Status, j.Message, j.Expected, j.Estimated, j.Processed = reindex.StatusFailure, "why", 120, true, 119
 	j.InFlight, j.BatchBytes = 4, 1<<20
 	j.Modified = j.Modified.Add(time.Second)
@@ -165,7 +166,7 @@ func testFinish(t *testing.T, s reindex.JobStore) {
 	assertJob(t, got, j)
 }
 
-// A job that has ended stays as it is.
+// An ended job does not change any more.
 func testEndedForGood(t *testing.T, s reindex.JobStore) {
 	j := mustCreate(t, s, job("a", "1", 0))
 	j.Status = reindex.StatusFailure
@@ -173,7 +174,7 @@ func testEndedForGood(t *testing.T, s reindex.JobStore) {
 	late := j
 	late.Status = reindex.StatusSuccess
 	if err := s.Finish(t.Context(), late); !errors.Is(err, reindex.ErrLeaseLost) {
-		t.Errorf("another end of an ended job: %v, want ErrLeaseLost", err)
+		t.Errorf("finishing an ended job differently: %v, want ErrLeaseLost", err)
 	}
 	late.Status = reindex.StatusInProgress
 	if _, err := s.Renew(t.Context(), late); !errors.Is(err, reindex.ErrLeaseLost) {
@@ -186,7 +187,7 @@ func testEndedForGood(t *testing.T, s reindex.JobStore) {
 	assertJob(t, got, j)
 }
 
-// A call whose answer was lost can be made again.
+// A call whose answer was lost can be repeated.
 func testFinishTwice(t *testing.T, s reindex.JobStore) {
 	j := mustCreate(t, s, job("a", "1", 0))
 	j.Status, j.Message, j.Processed = reindex.StatusFailure, "why", 3
@@ -202,14 +203,14 @@ func testFinishTwice(t *testing.T, s reindex.JobStore) {
 func testCreateTwice(t *testing.T, s reindex.JobStore) {
 	first := mustCreate(t, s, job("a", "1", 0))
 	if again := mustCreate(t, s, job("a", "1", 0)); again.Fence != first.Fence {
-		t.Errorf("the job's fence was %d, and is %d at the second try", first.Fence, again.Fence)
+		t.Errorf("the fence of the job was %d, and the second attempt returned %d", first.Fence, again.Fence)
 	}
 	if _, total, err := s.List(t.Context(), "a", reindex.JobQuery{}); total != 1 || err != nil {
 		t.Errorf("%d jobs, error %v; want 1", total, err)
 	}
 }
 
-// The next renewal of a job reports that it is to be stopped.
+// After a cancellation, the next renewal of the job reports it.
 func testCancelJob(t *testing.T, s reindex.JobStore) {
 	j := mustCreate(t, s, job("a", "1", 0))
 	mustStore(t, s, j)
@@ -228,7 +229,7 @@ func testCancelJob(t *testing.T, s reindex.JobStore) {
 	if err := s.Cancel(t.Context(), "a", "1"); !errors.Is(err, reindex.ErrJobEnded) {
 		t.Errorf("cancel of an ended job: %v, want ErrJobEnded", err)
 	}
-	mustStore(t, s, mustCreate(t, s, job("a", "2", 1))) // the next one is not concerned
+	mustStore(t, s, mustCreate(t, s, job("a", "2", 1))) // the next job is not cancelled
 }
 
 func testNotFound(t *testing.T, s reindex.JobStore) {
@@ -251,7 +252,7 @@ func testNotFound(t *testing.T, s reindex.JobStore) {
 	}
 }
 
-// createEnded stores n ended jobs of each tenant; every third is a failure.
+// createEnded stores n ended jobs per tenant. Every third job is a failure.
 func createEnded(t *testing.T, s reindex.JobStore, n int, tenants ...string) {
 	t.Helper()
 	for i := range n {
@@ -301,7 +302,7 @@ func testSelect(t *testing.T, s reindex.JobStore) {
 	assertLists(t, s, reindex.JobQuery{Match: failed, Compare: fewest}, 4, "a0", "a9", "a6", "a3")
 }
 
-// A store may list its tenants.
+// A store that is a TenantLister lists each tenant once, in order.
 func testStoredTenants(t *testing.T, s reindex.JobStore) {
 	store, ok := reindex.As[reindex.TenantLister](s)
 	if !ok {
@@ -314,90 +315,5 @@ func testStoredTenants(t *testing.T, s reindex.JobStore) {
 	mustCreate(t, s, job("c", "unfinished", 0))
 	if got, err := store.Tenants(t.Context()); !slices.Equal(got, []string{"a", "a2", "b", "c"}) || err != nil {
 		t.Errorf("tenants %q, %v", got, err)
-	}
-}
-
-// TestJobLeases checks what [reindex.JobStore] promises of leases and fencing tokens. open returns an empty store of
-// its own at each call, whose leases are as long as asked.
-func TestJobLeases(t *testing.T, open func(t *testing.T, lease time.Duration) reindex.JobStore) {
-	t.Run("RunsOut", func(t *testing.T) { testLeaseRunsOut(t, open(t, 100*time.Millisecond)) })
-	t.Run("Renewed", func(t *testing.T) {
-		t.Parallel() // it waits
-		testLeaseRenewed(t, open(t, 2*time.Second))
-	})
-	t.Run("Fences", func(t *testing.T) { testFences(t, open(t, time.Hour)) })
-}
-
-// A job whose lease has run out is a failure that says so, and its tenant free.
-func testLeaseRunsOut(t *testing.T, s reindex.JobStore) {
-	if s.Lease() != 100*time.Millisecond {
-		t.Fatalf("the lease is %v", s.Lease())
-	}
-	dead := mustCreate(t, s, job("a", "dead", 0))
-	var next reindex.Job
-	for deadline := time.Now().Add(time.Minute); ; {
-		stored, created, err := s.Create(t.Context(), job("a", "next", 1))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if created {
-			next = stored
-			break
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("the tenant is still taken by %+v", stored)
-		}
-	}
-	got, err := s.Get(t.Context(), "a", "dead")
-	if err != nil || got.Status != reindex.StatusFailure || got.Message == "" {
-		t.Errorf("the dead job is %+v, error %v", got, err)
-	}
-	if next.Fence <= dead.Fence {
-		t.Errorf("the next job's fence is %d, the dead one's %d", next.Fence, dead.Fence)
-	}
-	dead.Status = reindex.StatusSuccess
-	if err := s.Finish(t.Context(), dead); !errors.Is(err, reindex.ErrLeaseLost) {
-		t.Errorf("the dead job's end: %v, want ErrLeaseLost", err)
-	}
-}
-
-// A job shows as a failure when its lease has run out, also if no other job follows. Until then it is never declared
-// dead.
-func testLeaseRenewed(t *testing.T, s reindex.JobStore) {
-	j := mustCreate(t, s, job("a", "1", 0))
-	ticker := time.NewTicker(s.Lease() / 100)
-	defer ticker.Stop()
-	for start := time.Now(); time.Since(start) < 3*s.Lease(); <-ticker.C {
-		mustStore(t, s, j)
-		if _, created, err := s.Create(t.Context(), job("a", "2", 1)); created || err != nil {
-			t.Fatalf("a living job was declared dead: created %v, error %v", created, err)
-		}
-	}
-	for deadline := time.Now().Add(time.Minute); ; {
-		jobs, _, err := s.List(t.Context(), "a", reindex.JobQuery{})
-		if err != nil || len(jobs) != 1 {
-			t.Fatalf("jobs %v, error %v", jobs, err)
-		}
-		if jobs[0].Status == reindex.StatusFailure {
-			return
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("a dead job is %s for ever", jobs[0].Status)
-		}
-		<-ticker.C
-	}
-}
-
-// Fences grow with every job of a tenant.
-func testFences(t *testing.T, s reindex.JobStore) {
-	last := int64(0)
-	for i := range 5 {
-		j := mustCreate(t, s, job("a", fmt.Sprint(i), i))
-		if j.Fence <= last {
-			t.Errorf("job %d has fence %d after %d", i, j.Fence, last)
-		}
-		last = j.Fence
-		j.Status = reindex.StatusSuccess
-		mustStore(t, s, j)
 	}
 }

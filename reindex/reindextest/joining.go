@@ -11,7 +11,7 @@ import (
 	"productindex/reindex"
 )
 
-// other returns the index as another process has it.
+// other returns the index as another process opens it.
 func (f Fixture) other(t *testing.T) reindex.Indexer {
 	t.Helper()
 	if f.Other == nil {
@@ -20,7 +20,7 @@ func (f Fixture) other(t *testing.T) reindex.Indexer {
 	return f.Other(t)
 }
 
-// joiner returns the index as another process has it that writes into a generation, or skips the test.
+// joiner returns the Joiner of another process. It skips the test if the index has none.
 func (f Fixture) joiner(t *testing.T) reindex.Joiner {
 	t.Helper()
 	joiner, ok := reindex.As[reindex.Joiner](f.other(t))
@@ -33,7 +33,7 @@ func (f Fixture) joiner(t *testing.T) reindex.Joiner {
 	return joiner
 }
 
-// resumer returns the index as another process has it that takes a generation over, or skips the test.
+// resumer returns the Resumer of another process. It skips the test if the index has none.
 func (f Fixture) resumer(t *testing.T) reindex.Resumer {
 	t.Helper()
 	resumer, ok := reindex.As[reindex.Resumer](f.other(t))
@@ -42,7 +42,7 @@ func (f Fixture) resumer(t *testing.T) reindex.Resumer {
 	}
 	_, err := resumer.Resume(reindex.WithFence(t.Context(), 1), tenant, "probe")
 	if errors.Is(err, errors.ErrUnsupported) {
-		t.Skipf("the Indexer resumes nothing: %v", err)
+		t.Skipf("the Indexer cannot resume: %v", err)
 	}
 	return resumer
 }
@@ -82,7 +82,7 @@ func mustWriteAs(t *testing.T, w reindex.Writer, products []reindex.Product) {
 	}
 }
 
-// A generation has everything that several processes write into it.
+// A generation contains the products of all processes that write into it.
 func testJoin(t *testing.T, f Fixture) {
 	joiner := f.joiner(t)
 	f.publish(t, tenant, Products(5, "0"))
@@ -100,8 +100,7 @@ func testJoin(t *testing.T, f Fixture) {
 	assertFound(t, f.all(t, tenant), revs(products, "1"))
 }
 
-// A late process writes nothing: not after the load was flushed, not into a live generation, and not into a discarded
-// one.
+// The writes of a late process are refused: after the Flush of the load, and in a live or discarded generation.
 func testJoinIsFenced(t *testing.T, f Fixture) {
 	joiner := f.joiner(t)
 	refused := func(ctx context.Context, when string, w reindex.Writer, name string) {
@@ -144,8 +143,7 @@ func testJoinIsFenced(t *testing.T, f Fixture) {
 	assertFound(t, f.all(t, tenant), revs(Products(7, "1"), "1"))
 }
 
-// A generation is resumed with everything that was written. The process that had it before can neither publish nor
-// discard it.
+// A resumed generation contains all products that were written. The former process can neither publish nor discard it.
 func testResume(t *testing.T, f Fixture) {
 	resumer, joiner := f.resumer(t), f.joiner(t)
 	f.publish(t, tenant, Products(5, "0"))
@@ -167,10 +165,10 @@ func testResume(t *testing.T, f Fixture) {
 	mustWriteAs(t, mustJoin(ctx, t, joiner, gen), products[20:25])
 	mustWrite(t, gen, products[25:])
 	if err := dead.Commit(deadCtx); !errors.Is(err, reindex.ErrFenced) {
-		t.Errorf("commit of the process that had it before: %v, want ErrFenced", err)
+		t.Errorf("commit of the former process: %v, want ErrFenced", err)
 	}
 	if err := dead.Abort(deadCtx); err != nil {
-		t.Errorf("abort of the process that had it before: %v", err)
+		t.Errorf("abort of the former process: %v", err)
 	}
 	for _, token := range []int64{5, 6} {
 		_, err := resumer.Resume(reindex.WithFence(t.Context(), token), tenant, gen.Name())
@@ -189,7 +187,7 @@ func testResume(t *testing.T, f Fixture) {
 	assertFound(t, f.all(t, tenant), revs(products, "1"))
 }
 
-// A generation that is live or discarded cannot be resumed, and stays as it is.
+// A live or discarded generation cannot be resumed, and does not change.
 func testResumeNothing(t *testing.T, f Fixture) {
 	resumer := f.resumer(t)
 	gen, ctx := f.beginWith(t, 5)
@@ -200,19 +198,19 @@ func testResumeNothing(t *testing.T, f Fixture) {
 	}
 	newer := reindex.WithFence(t.Context(), 8)
 	if _, err := resumer.Resume(newer, tenant, gen.Name()); !errors.Is(err, reindex.ErrCommitted) {
-		t.Errorf("resume of what is live: %v, want ErrCommitted", err)
+		t.Errorf("resume of a live generation: %v, want ErrCommitted", err)
 	}
 	gone, goneCtx := f.beginWith(t, 6)
 	if err := gone.Abort(goneCtx); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := resumer.Resume(newer, tenant, gone.Name()); !errors.Is(err, reindex.ErrNoGeneration) {
-		t.Errorf("resume of what is gone: %v, want ErrNoGeneration", err)
+		t.Errorf("resume of a discarded generation: %v, want ErrNoGeneration", err)
 	}
 	assertFound(t, f.all(t, tenant), revs(Products(7, "1"), "1"))
 }
 
-// An engine whose parts another engine loads ends with all of them.
+// An engine whose parts another engine loads publishes the products of all parts.
 func testEngineLoadsElsewhere(t *testing.T, f Fixture) {
 	f.joiner(t)
 	products := Products(90, "1")
@@ -260,7 +258,7 @@ func yieldAll(products []reindex.Product) iter.Seq2[reindex.Product, error] {
 	}
 }
 
-// loadBy loads the parts by an engine that stands for another process.
+// loadBy is a Loader that loads the parts with an engine in place of another process.
 type loadBy struct{ worker *reindex.Engine }
 
 func (l *loadBy) Split(int64) int { return 2 }

@@ -46,7 +46,7 @@ func names(infos []reindex.GenerationInfo) (names []string) {
 	return names
 }
 
-// back opens a kept generation. It is left alone at the end of the test unless it was committed.
+// back opens a kept generation. It is aborted at the end of the test, which has no effect if it was committed.
 func (f Fixture) back(ctx context.Context, t *testing.T, generation string) reindex.Generation {
 	t.Helper()
 	gen, err := f.keeper(t).Rollback(ctx, tenant, generation)
@@ -61,7 +61,7 @@ func (f Fixture) back(ctx context.Context, t *testing.T, generation string) rein
 	return gen
 }
 
-// goBack makes a kept generation live, which has so many documents.
+// goBack makes a kept generation live and checks its number of documents.
 func (f Fixture) goBack(t *testing.T, generation string, documents int64) {
 	t.Helper()
 	gen := f.back(t.Context(), t, generation)
@@ -74,7 +74,8 @@ func (f Fixture) goBack(t *testing.T, generation string, documents int64) {
 	}
 }
 
-// publishAll makes generations of 10, 11, 12 products and so on live, one after the other: "1", "2", "3".
+// publishAll makes n generations live, one after the other. The first has 10 products of rev "1", the second 11 of rev
+// "2", and so on.
 func (f Fixture) publishAll(t *testing.T, n int) {
 	t.Helper()
 	for i := 1; i <= n; i++ {
@@ -82,16 +83,16 @@ func (f Fixture) publishAll(t *testing.T, n int) {
 	}
 }
 
-// ofRev are the products of the generation that publishAll makes live as the ith.
+// ofRev returns the products of publishAll's ith generation.
 func ofRev(i int) []reindex.Product { return Products(9+i, fmt.Sprint(i)) }
 
-// assertLive checks that what publishAll has made live as the ith is live.
+// assertLive checks that publishAll's ith generation is live.
 func (f Fixture) assertLive(t *testing.T, i int) {
 	t.Helper()
 	assertFound(t, f.all(t, tenant), revs(ofRev(i), fmt.Sprint(i)))
 }
 
-// liveCount returns how many documents a new generation would replace.
+// liveCount returns the number of documents that a new generation would replace.
 func (f Fixture) liveCount(t *testing.T) int64 {
 	t.Helper()
 	gen := f.begin(t, tenant)

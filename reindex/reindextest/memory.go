@@ -12,14 +12,15 @@ import (
 	"productindex/reindex"
 )
 
-// Memory is the reference [reindex.Indexer]: maps in memory. Use NewMemory. It is safe for concurrent use.
+// Memory is the reference implementation of [reindex.Indexer]. It keeps the documents in maps. [NewMemory] creates one.
+// It is safe for concurrent use.
 type Memory struct {
-	// KeepPrevious is how many generations of a tenant that were live are kept. It is set before the first call.
+	// KeepPrevious is the number of formerly live generations that are kept per tenant. Set it before the first call.
 	KeepPrevious int
 
 	mu   sync.Mutex
 	live map[string]*kept   // by tenant
-	kept map[string][]*kept // by tenant, the one that was replaced last first
+	kept map[string][]*kept // by tenant; the last replaced one comes first
 
 	fences map[string]fence
 
@@ -28,8 +29,8 @@ type Memory struct {
 	begun, open int
 }
 
-// fence is the greatest token of a tenant that an index has seen. It is free if the run that has it has discarded its
-// generation, and so may begin again.
+// fence is the greatest token that an index has seen of a tenant. It is free if the run with this token has discarded
+// its generation, so that it may begin again.
 type fence struct {
 	token int64
 	free  bool
@@ -41,7 +42,7 @@ func NewMemory() *Memory {
 		generations: map[string]*memoryGeneration{}}
 }
 
-// Begin opens a generation.
+// Begin implements [reindex.Indexer].
 func (m *Memory) Begin(ctx context.Context, tenant string) (reindex.Generation, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
@@ -67,7 +68,7 @@ func (m *Memory) Begin(ctx context.Context, tenant string) (reindex.Generation, 
 	return g, nil
 }
 
-// pass returns the token of a run that begins, unless a newer one has begun. m.mu is held.
+// pass returns the token of a run that begins. It returns an error if a newer run has begun. m.mu must be held.
 func (m *Memory) pass(ctx context.Context, tenant string) (token int64, err error) {
 	token, _ = reindex.Fence(ctx)
 	if seen := m.fences[tenant]; token > 0 && (token < seen.token || token == seen.token && !seen.free) {
@@ -79,7 +80,8 @@ func (m *Memory) pass(ctx context.Context, tenant string) (token int64, err erro
 	return token, nil
 }
 
-// Documents returns the live bodies of a tenant by id; nil if nothing was ever committed.
+// Documents returns the bodies of the tenant's live documents by id, or nil if the tenant never had a live index. The
+// caller must not change the map.
 func (m *Memory) Documents(tenant string) map[string]json.RawMessage {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -89,14 +91,14 @@ func (m *Memory) Documents(tenant string) map[string]json.RawMessage {
 	return nil
 }
 
-// Open returns how many generations have been begun and are neither live nor aborted.
+// Open returns the number of generations that have been begun, and neither committed nor aborted.
 func (m *Memory) Open() int {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.open
 }
 
-// Search returns the ids of the live documents with their field "rev", as [Fixture] wants it.
+// Search is a search for [Fixture]: it returns the field "rev" of each live document by id.
 func (m *Memory) Search(ctx context.Context, tenant string) (map[string]string, error) {
 	found := map[string]string{}
 	for id, body := range m.Documents(tenant) {
@@ -111,7 +113,7 @@ func (m *Memory) Search(ctx context.Context, tenant string) (map[string]string, 
 	return found, ctx.Err()
 }
 
-// DocCount returns how many documents of the tenant are live.
+// DocCount implements [reindex.DocCounter].
 func (m *Memory) DocCount(ctx context.Context, tenant string) (int64, error) {
 	docs := m.Documents(tenant)
 	if docs == nil {
@@ -120,7 +122,7 @@ func (m *Memory) DocCount(ctx context.Context, tenant string) (int64, error) {
 	return int64(len(docs)), ctx.Err()
 }
 
-// Update changes the live documents of a tenant.
+// Update implements [reindex.Updater].
 func (m *Memory) Update(ctx context.Context, tenant string, changes []reindex.Change) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -131,13 +133,13 @@ func (m *Memory) Update(ctx context.Context, tenant string, changes []reindex.Ch
 	if live == nil {
 		return reindex.ErrNoLiveIndex
 	}
-	live.docs = maps.Clone(live.docs) // searches read the old ones
+	live.docs = maps.Clone(live.docs) // searches may still read the old map
 	edit(live.docs, changes)
 	live.edited = true
 	return nil
 }
 
-// edit carries changes out.
+// edit applies changes to docs.
 func edit(docs map[string]json.RawMessage, changes []reindex.Change) {
 	for _, c := range changes {
 		if c.Delete {
@@ -154,18 +156,18 @@ type memoryGeneration struct {
 	token        int64
 	created      time.Time
 	load         *memoryLoad
-	lost         bool  // another process has resumed it; guarded by load.mu
-	kept         *kept // what it goes back to; nil if it is a new one
+	lost         bool  // another process has resumed the generation; guarded by load.mu
+	kept         *kept // the target of a rollback; nil for a new generation
 }
 
-// memoryLoad is what a generation holds, whoever runs it.
+// memoryLoad is the content of a generation, which all processes share that have begun, joined or resumed it.
 type memoryLoad struct {
 	mu     sync.Mutex
 	docs   map[string]json.RawMessage
-	closed bool // to those who have joined
+	closed bool // refuses the writes of processes that have joined
 	ended  bool // committed or aborted
-	sealed bool // once
-	edited bool // after that
+	sealed bool // sealed at least once
+	edited bool // edited after the first Seal
 }
 
 func (g *memoryGeneration) Write(ctx context.Context, batch []reindex.Product) error {
@@ -175,7 +177,7 @@ func (g *memoryGeneration) Write(ctx context.Context, batch []reindex.Product) e
 	g.load.mu.Lock()
 	defer g.load.mu.Unlock()
 	if g.kept != nil {
-		return fmt.Errorf("%s is complete, it takes no more products", g.name)
+		return fmt.Errorf("%s is complete and accepts no more products", g.name)
 	}
 	for _, p := range batch {
 		g.load.docs[p.ID] = append(json.RawMessage(nil), p.Body...)
@@ -183,7 +185,7 @@ func (g *memoryGeneration) Write(ctx context.Context, batch []reindex.Product) e
 	return nil
 }
 
-// Edit carries changes out in the generation.
+// Edit implements [reindex.Editor].
 func (g *memoryGeneration) Edit(ctx context.Context, changes []reindex.Change) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -198,7 +200,7 @@ func (g *memoryGeneration) Edit(ctx context.Context, changes []reindex.Change) e
 	return nil
 }
 
-// Flush has nothing to wait for. Those who have joined can write no more.
+// Flush ends the load: it refuses further writes of processes that have joined. There is nothing to wait for.
 func (g *memoryGeneration) Flush(ctx context.Context) ([]reindex.ItemError, error) {
 	g.load.mu.Lock()
 	defer g.load.mu.Unlock()
@@ -206,7 +208,6 @@ func (g *memoryGeneration) Flush(ctx context.Context) ([]reindex.ItemError, erro
 	return nil, ctx.Err()
 }
 
-// Name returns the generation's number.
 func (g *memoryGeneration) Name() string { return g.name }
 
 func (g *memoryGeneration) Seal(ctx context.Context) (reindex.Sealed, error) {
@@ -232,7 +233,7 @@ func (g *memoryGeneration) Commit(ctx context.Context) error {
 			return
 		}
 		if g.kept != nil && !slices.Contains(g.index.kept[g.tenant], g.kept) {
-			err = fmt.Errorf("tenant %s, %s is not kept any more: %w", g.tenant, g.name, reindex.ErrNoPrevious)
+			err = fmt.Errorf("tenant %s, %s is no longer kept: %w", g.tenant, g.name, reindex.ErrNoPrevious)
 			return
 		}
 		g.index.publish(g)
@@ -256,7 +257,7 @@ func (g *memoryGeneration) Abort(context.Context) error {
 	return nil
 }
 
-// end calls f, unless the generation has ended, and counts it as no longer open if that has ended it.
+// end calls f unless the generation has ended. If f ends it, end counts it as no longer open.
 func (g *memoryGeneration) end(f func()) {
 	g.load.mu.Lock()
 	defer g.load.mu.Unlock()

@@ -8,7 +8,7 @@ import (
 	"productindex/reindex"
 )
 
-// Join returns a writer into a generation that is being loaded.
+// Join implements [reindex.Joiner].
 func (m *Memory) Join(ctx context.Context, tenant, generation string) (reindex.Writer, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
@@ -26,16 +26,16 @@ func (m *Memory) Join(ctx context.Context, tenant, generation string) (reindex.W
 	return w, w.check()
 }
 
-// memoryWriter writes into a generation that another process has begun.
+// memoryWriter writes into a generation that has been joined.
 type memoryWriter struct {
 	name string
 	load *memoryLoad
 }
 
-// check returns an error if the load is over. The caller holds the load's lock.
+// check returns an error if the load is over. load.mu must be held.
 func (w memoryWriter) check() error {
 	if w.load.closed || w.load.ended {
-		return fmt.Errorf("%s takes no more: %w", w.name, reindex.ErrFenced)
+		return fmt.Errorf("the load of %s is over: %w", w.name, reindex.ErrFenced)
 	}
 	return nil
 }
@@ -57,7 +57,7 @@ func (w memoryWriter) Write(ctx context.Context, batch []reindex.Product) error 
 
 func (w memoryWriter) Flush(ctx context.Context) ([]reindex.ItemError, error) { return nil, ctx.Err() }
 
-// Resume takes a generation over.
+// Resume implements [reindex.Resumer].
 func (m *Memory) Resume(ctx context.Context, tenant, generation string) (reindex.Generation, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err

@@ -11,7 +11,7 @@ import (
 	"productindex/reindex"
 )
 
-// kept is a generation that is live, or was.
+// kept is a generation that is or was live.
 type kept struct {
 	name              string
 	docs              map[string]json.RawMessage
@@ -19,8 +19,7 @@ type kept struct {
 	created, replaced time.Time
 }
 
-// publish makes the documents of a generation live, and keeps the ones that were. m.mu and the lock of the generation's
-// load are held.
+// publish makes a generation live and keeps the former one. m.mu and g.load.mu must be held.
 func (m *Memory) publish(g *memoryGeneration) {
 	others := slices.DeleteFunc(slices.Clone(m.kept[g.tenant]), func(k *kept) bool { return k.name == g.name })
 	if before := m.live[g.tenant]; before != nil {
@@ -31,7 +30,7 @@ func (m *Memory) publish(g *memoryGeneration) {
 	m.live[g.tenant] = &kept{name: g.name, docs: maps.Clone(g.load.docs), edited: g.load.edited, created: g.created}
 }
 
-// Generations returns the live generation and the kept ones.
+// Generations implements [reindex.Rollbacker].
 func (m *Memory) Generations(ctx context.Context, tenant string) ([]reindex.GenerationInfo, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -56,7 +55,7 @@ func (k *kept) info(live bool) reindex.GenerationInfo {
 	return info
 }
 
-// Rollback opens a kept generation.
+// Rollback implements [reindex.Rollbacker].
 func (m *Memory) Rollback(ctx context.Context, tenant, generation string) (reindex.Generation, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err

@@ -9,7 +9,7 @@ import (
 	"productindex/reindex"
 )
 
-// ScanLive yields the live documents of a tenant.
+// ScanLive implements [reindex.LiveScanner].
 func (m *Memory) ScanLive(ctx context.Context, tenant string) iter.Seq2[reindex.Product, error] {
 	return func(yield func(reindex.Product, error) bool) {
 		docs := m.Documents(tenant)
@@ -21,7 +21,7 @@ func (m *Memory) ScanLive(ctx context.Context, tenant string) iter.Seq2[reindex.
 	}
 }
 
-// Scan yields what the generation holds.
+// Scan implements [reindex.Scanner].
 func (g *memoryGeneration) Scan(ctx context.Context) iter.Seq2[reindex.Product, error] {
 	return func(yield func(reindex.Product, error) bool) {
 		g.load.mu.Lock()

@@ -13,7 +13,7 @@ import (
 	"productindex/reindex"
 )
 
-// Products returns n products p0, p1, … whose field "rev" has the given value.
+// Products returns n products with the ids p0, p1 and so on, whose field "rev" has the given value.
 func Products(n int, rev string) []reindex.Product {
 	products := make([]reindex.Product, n)
 	for i := range products {
@@ -26,8 +26,8 @@ func product(id, rev string) reindex.Product {
 	return NewProduct(id, map[string]any{"name": "Product " + id, "price": 12.5, "rev": rev})
 }
 
-// NewProduct returns a product with these fields, which can be nil, and the field "id". It panics if a field cannot be
-// encoded as JSON.
+// NewProduct returns a product whose body has the given fields and the field "id". fields may be nil. NewProduct panics
+// if a field cannot be encoded as JSON.
 func NewProduct(id string, fields map[string]any) reindex.Product {
 	object := map[string]any{}
 	maps.Copy(object, fields)
@@ -39,8 +39,8 @@ func NewProduct(id string, fields map[string]any) reindex.Product {
 	return reindex.Product{ID: id, Body: body}
 }
 
-// Slice is a [reindex.Source] of the same products for every tenant, and its own [reindex.Snapshot]. It announces its
-// length, so that a run in which an element repeats another one does not pass the gate.
+// Slice is a [reindex.Source] with the same products for every tenant, and its own [reindex.Snapshot]. It announces its
+// length, so that the gate refuses a run in which two elements have the same id.
 type Slice []reindex.Product
 
 // Open returns s.
@@ -67,17 +67,18 @@ func (s Slice) Count(context.Context) (int64, error) { return int64(len(s)), nil
 // Close does nothing.
 func (s Slice) Close() error { return nil }
 
-// Catalogue returns the path of one of the real catalogues that the project's own tests read, such as
-// "retail.jsonl.gz". They are not a part of the module: PRODUCTINDEX_DATA names their folder, by default
-// ../shared/data beside the module's root. If the file is missing the test is skipped; with CI=true it fails.
+// Catalogue returns the path of a real catalogue that tests of this project read, such as "retail.jsonl.gz". The
+// catalogues are not part of the module. The environment variable PRODUCTINDEX_DATA names their folder; the default is
+// ../shared/data beside the root of the module. If the file is missing, Catalogue skips the test, or fails it if
+// CI=true is set.
 func Catalogue(tb testing.TB, name string) string {
 	tb.Helper()
 	return Shared(tb, filepath.Join("data", name), "PRODUCTINDEX_DATA")
 }
 
-// Shared returns the path of a file of the project's shared folder, ../shared beside the module's root; the environment
-// variable env, if it is set, names another folder for its last element. If the file is missing the test is skipped;
-// with CI=true it fails.
+// Shared returns the path of a file in the folder ../shared beside the root of the module. If the environment variable
+// env is set, it names the folder of the file instead. If the file is missing, Shared skips the test, or fails it if
+// CI=true is set.
 func Shared(tb testing.TB, name, env string) string {
 	tb.Helper()
 	path := filepath.Join(moduleRoot(tb), "..", "shared", name)
@@ -86,9 +87,9 @@ func Shared(tb testing.TB, name, env string) string {
 	}
 	if _, err := os.Stat(path); err != nil {
 		if os.Getenv("CI") == "true" {
-			tb.Fatalf("CI has to have %s: %v", name, err)
+			tb.Fatalf("%s is missing, but CI=true needs it: %v", name, err)
 		}
-		tb.Skipf("%s is not here; set %s to its folder", name, env)
+		tb.Skipf("%s is missing; set %s to its folder", name, env)
 	}
 	return path
 }

@@ -46,7 +46,7 @@ func assertYields(
 				t.Fatalf("the source failed: %v", err)
 			}
 			if goroutine() != here {
-				t.Errorf("product %q was yielded from another goroutine than the one that called the sequence", p.ID)
+				t.Errorf("product %q was yielded by another goroutine than the one that reads the sequence", p.ID)
 			}
 			got = append(got, p)
 		}
@@ -71,7 +71,7 @@ func assertProducts(t *testing.T, got, want []reindex.Product, same func(got, wa
 	for _, p := range got {
 		body, ok := missing[p.ID]
 		if !ok {
-			t.Errorf("product %q came twice, or should not be there", p.ID)
+			t.Errorf("product %q is yielded twice, or does not exist", p.ID)
 			continue
 		}
 		if !same(p.Body, body) {
@@ -80,15 +80,15 @@ func assertProducts(t *testing.T, got, want []reindex.Product, same func(got, wa
 		delete(missing, p.ID)
 	}
 	for id := range missing {
-		t.Errorf("product %q did not come", id)
+		t.Errorf("product %q is not yielded", id)
 	}
 }
 
-// drain reads a sequence to its end and returns the number of products and the error, after which nothing may follow.
+// drain reads a sequence to its end and returns the number of products and the error. Nothing may follow an error.
 func drain(seq iter.Seq2[reindex.Product, error]) (n int, failed error) {
 	for _, err := range seq {
 		if failed != nil {
-			return n, errors.New("the sequence went on after its error")
+			return n, errors.New("the sequence continues after its error")
 		}
 		if err != nil {
 			failed = err
@@ -99,7 +99,7 @@ func drain(seq iter.Seq2[reindex.Product, error]) (n int, failed error) {
 	return n, failed
 }
 
-// assertEnds reads a sequence whose context has ended, or ends on the way.
+// assertEnds reads a sequence whose context has ended or ends meanwhile, and checks that it fails before its end.
 func assertEnds(t *testing.T, seq iter.Seq2[reindex.Product, error], all int) {
 	t.Helper()
 	n, err := drain(seq)

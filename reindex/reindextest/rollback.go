@@ -10,8 +10,8 @@ import (
 	"productindex/reindex"
 )
 
-// TestRollbacker checks every promise of [reindex.Rollbacker]. open returns a fixture of its own at each call, whose
-// Indexer keeps two generations that were live, for as long as the test goes on.
+// TestRollbacker checks every promise of [reindex.Rollbacker]. open returns a new fixture at each call. Its Indexer
+// keeps two formerly live generations for the duration of the test.
 func TestRollbacker(t *testing.T, open func(t *testing.T) Fixture) {
 	for _, test := range []struct {
 		name string
@@ -61,7 +61,8 @@ func testNothingToGoBackTo(t *testing.T, f Fixture) {
 	}
 }
 
-// A rollback shows only once it is committed, and keeps what it replaces: back and forward and back.
+// Searches see a rollback once it is committed. It keeps the generation that it replaces, so that one can go back and
+// forward.
 func testBackAndForward(t *testing.T, f Fixture) {
 	f.publishAll(t, 2)
 	before := f.listed(t, tenant)
@@ -71,7 +72,7 @@ func testBackAndForward(t *testing.T, f Fixture) {
 	for range 2 {
 		gen := f.back(t.Context(), t, "")
 		if gen.Name() != before[1].Name {
-			t.Errorf("the generation before is %s, want %s", gen.Name(), before[1].Name)
+			t.Errorf("the previous generation is %s, want %s", gen.Name(), before[1].Name)
 		}
 		f.assertLive(t, 2)
 		if sealed := mustSeal(t, gen, 10); sealed.Live != 11 {
@@ -87,7 +88,7 @@ func testBackAndForward(t *testing.T, f Fixture) {
 			t.Errorf("generations %v after the rollback, want %v", got, want)
 		}
 		if after[1].Replaced.IsZero() || !after[1].Created.Equal(before[0].Created) {
-			t.Errorf("the generation that was replaced is %+v, before %+v", after[1], before[0])
+			t.Errorf("the replaced generation is %+v, and was %+v before", after[1], before[0])
 		}
 		f.goBack(t, "", 11)
 		f.assertLive(t, 2)
@@ -114,7 +115,7 @@ func testRollbackNamed(t *testing.T, f Fixture) {
 	f.assertLive(t, 1)
 }
 
-// Edits of a kept generation are in it once it is live, before it is sealed and after.
+// Searches see the edits of a kept generation, made before and after its Seal, once the generation is live.
 func testRollbackEdits(t *testing.T, f Fixture) {
 	f.publishAll(t, 2)
 	gen := f.back(t.Context(), t, "")
@@ -148,7 +149,7 @@ func testRollbackEdits(t *testing.T, f Fixture) {
 	f.assertLive(t, 2)
 }
 
-// Updates of the live index stay in the generation that was live then.
+// Updates of the live index stay in the generation that was live at that time.
 func testRollbackUpdates(t *testing.T, f Fixture) {
 	f.publishAll(t, 1)
 	mustUpdate(t, f, upsert("p0", "u1"), deletion("p1"))
@@ -165,7 +166,7 @@ func testRollbackUpdates(t *testing.T, f Fixture) {
 	}
 }
 
-// A rollback that is aborted changes nothing, however far it has come.
+// An aborted rollback changes nothing, at any stage.
 func testRollbackAbort(t *testing.T, f Fixture) {
 	f.publishAll(t, 3)
 	before := names(f.listed(t, tenant))
@@ -187,14 +188,14 @@ func testRollbackAbort(t *testing.T, f Fixture) {
 			t.Errorf("generations %v after the abort of a rollback that was %s, want %v", got, stage, before)
 		}
 		if err := gen.Commit(t.Context()); err == nil {
-			t.Error("a rollback that was aborted can be committed")
+			t.Error("an aborted rollback can be committed")
 		}
 	}
 	f.goBack(t, before[2], 10)
 	f.assertLive(t, 1)
 }
 
-// A kept generation takes no products.
+// A kept generation accepts no products.
 func testRollbackIsComplete(t *testing.T, f Fixture) {
 	f.publishAll(t, 2)
 	gen := f.back(t.Context(), t, "")
@@ -208,7 +209,7 @@ func testRollbackIsComplete(t *testing.T, f Fixture) {
 	f.assertLive(t, 1)
 }
 
-// Two generations are kept, and neither Reap nor a run that fails removes them.
+// Two generations are kept. Neither Reap nor a failed run removes them.
 func testKeepsTwo(t *testing.T, f Fixture) {
 	f.publishAll(t, 5)
 	infos := f.listed(t, tenant)
@@ -253,8 +254,8 @@ func testRollbackTenants(t *testing.T, f Fixture) {
 	assertFound(t, f.all(t, "acme2"), revs(Products(4, "y"), "y"))
 }
 
-// A rollback that was overtaken publishes nothing, be it by a run or by another rollback, and neither does a run that a
-// rollback has overtaken.
+// A rollback that a run or another rollback has overtaken publishes nothing. The same holds for a run that a rollback
+// has overtaken.
 func testRollbackIsFenced(t *testing.T, f Fixture) {
 	f.publishAll(t, 2)
 	at := func(token int64) context.Context { return reindex.WithFence(t.Context(), token) }
@@ -277,10 +278,10 @@ func testRollbackIsFenced(t *testing.T, f Fixture) {
 	next := f.back(at(7), t, "")
 	for token, gen := range map[int64]reindex.Generation{5: run, 6: slow} {
 		if err := gen.Commit(at(token)); !errors.Is(err, reindex.ErrFenced) {
-			t.Errorf("commit with token %d of what was overtaken: %v, want ErrFenced", token, err)
+			t.Errorf("commit with token %d, which was overtaken: %v, want ErrFenced", token, err)
 		}
 		if err := gen.Abort(at(token)); err != nil {
-			t.Errorf("abort of what was overtaken: %v", err)
+			t.Errorf("abort with token %d, which was overtaken: %v", token, err)
 		}
 	}
 	f.assertLive(t, 2)
@@ -291,7 +292,7 @@ func testRollbackIsFenced(t *testing.T, f Fixture) {
 	f.assertLive(t, 1)
 }
 
-// A kept generation is read back before it is live, if the index can do that at all.
+// A kept generation can be scanned before it is live, if the index is a LiveScanner.
 func testRollbackScan(t *testing.T, f Fixture) {
 	live := scanner(t, f)
 	f.publishAll(t, 1)
@@ -304,11 +305,11 @@ func testRollbackScan(t *testing.T, f Fixture) {
 		t.Fatal("the index is a LiveScanner, but its kept generations are not Scanners")
 	}
 	if got := bodies(t, kept.Scan(t.Context())); !maps.Equal(got, want) {
-		t.Errorf("%d products are read back of the kept generation, want %d", len(got), len(want))
+		t.Errorf("a scan of the kept generation yields %d products, want %d", len(got), len(want))
 	}
 }
 
-// Searches see one whole generation each, however often it changes.
+// Each search sees one whole generation, however often the live one changes.
 func testSearchWhileGoingBack(t *testing.T, f Fixture) {
 	f.publishAll(t, 2)
 	stop := SearchMeanwhile(t, f, tenant, func(rev string) int { return map[string]int{"1": 10, "2": 11}[rev] })
@@ -319,7 +320,7 @@ func testSearchWhileGoingBack(t *testing.T, f Fixture) {
 	stop()
 }
 
-// A process that dies in the middle of a rollback leaves the live index as it was, and the rollback can be made again.
+// A process that dies in the middle of a rollback leaves the live index unchanged, and the rollback can be repeated.
 func testRollbackCrash(t *testing.T, f Fixture) {
 	if f.Reopen == nil {
 		t.Skip("the Indexer does not outlive its process")

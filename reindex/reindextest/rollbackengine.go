@@ -14,14 +14,14 @@ import (
 	"productindex/reindex"
 )
 
-// Products of the catalogue of a shop. Reindexes and rollbacks change the rev of the plain ones, edits that of the
-// others.
+// The catalogue of a shop has plain products, whose rev changes with reindexes and rollbacks, and edited ones, whose
+// rev changes with edits.
 const (
 	plainProducts  = 30
 	editedProducts = 5
 )
 
-// shop is a catalogue that is reindexed, edited, and taken back, with what its index has to hold.
+// shop is a catalogue that is reindexed, edited and rolled back, with the expected content of its index.
 type shop struct {
 	f      Fixture
 	engine *reindex.Engine
@@ -30,11 +30,11 @@ type shop struct {
 	jobs   reindex.JobStore
 
 	mu    sync.Mutex
-	rev   int               // of the catalogue, and of the generation that is built next
-	edits map[string]string // by id; empty stands for a deletion
+	rev   int               // the rev of the catalogue and of the next generation
+	edits map[string]string // the revs of edited products by id; "" stands for a deletion
 
 	live  int            // the rev of the live generation
-	known map[string]int // revs by the names of generations
+	known map[string]int // the revs of generations by name
 }
 
 func newShop(f Fixture) *shop {
@@ -43,7 +43,7 @@ func newShop(f Fixture) *shop {
 	}
 }
 
-// open makes an engine, as a process does at its start, whose calls of the index go wrong as fault says.
+// open creates an engine, as a process does at its start. Its calls of the index have the faults that fault returns.
 func (s *shop) open(t *testing.T, fault func(Call) Fault) {
 	t.Helper()
 	s.faulty = NewFaulty(s.f.Indexer, fault)
@@ -62,7 +62,7 @@ func (s *shop) open(t *testing.T, fault func(Call) Fault) {
 	s.engine = engine
 }
 
-// catalogue is what the shop has now: edits are in it as well.
+// catalogue yields the current products of the shop, including its edits.
 func (s *shop) catalogue(context.Context, string) iter.Seq2[reindex.Product, error] {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -79,7 +79,7 @@ func (s *shop) catalogue(context.Context, string) iter.Seq2[reindex.Product, err
 	}
 }
 
-// want is what searches find while the generation of a rev is live.
+// want returns the expected result of a search while the generation of a rev is live.
 func (s *shop) want(rev int) map[string]string {
 	want := revs(Products(plainProducts+rev%3, ""), fmt.Sprint(rev))
 	for id, edit := range s.edits {
@@ -90,7 +90,7 @@ func (s *shop) want(rev int) map[string]string {
 	return want
 }
 
-// edit changes a product until the engine has accepted that.
+// edit changes or deletes a product. It repeats the call until the engine accepts it.
 func (s *shop) edit(t *testing.T, n int) {
 	t.Helper()
 	id, rev := fmt.Sprintf("edited-%d", n%editedProducts), fmt.Sprint("e", n)
@@ -112,7 +112,7 @@ func (s *shop) edit(t *testing.T, n int) {
 	}
 }
 
-// reindex builds the next rev, and reports whether it is live.
+// reindex runs a reindex of the next rev.
 func (s *shop) reindex(t *testing.T) {
 	t.Helper()
 	s.mu.Lock()
@@ -122,7 +122,7 @@ func (s *shop) reindex(t *testing.T) {
 	s.ended(t, err, s.rev)
 }
 
-// goBack goes back to the generation before until the engine says that this has succeeded.
+// goBack rolls back to the previous generation, whose rev is target. It repeats the call until it succeeds.
 func (s *shop) goBack(t *testing.T, target int) {
 	t.Helper()
 	for try := 0; ; try++ {
@@ -137,7 +137,7 @@ func (s *shop) goBack(t *testing.T, target int) {
 	}
 }
 
-// ended notes which rev is live after a run that was to make one live.
+// ended records the live rev after a run that should have made rev live.
 func (s *shop) ended(t *testing.T, err error, rev int) {
 	t.Helper()
 	failure, failed := errors.AsType[*reindex.RunError](err)
@@ -152,7 +152,7 @@ func (s *shop) ended(t *testing.T, err error, rev int) {
 	}
 }
 
-// before returns the rev of the generation that a rollback goes back to; 0 if there is none.
+// before returns the rev of the generation to which a rollback goes back, or 0 if there is none.
 func (s *shop) before(t *testing.T) int {
 	t.Helper()
 	infos := s.f.listed(t, tenant)
@@ -162,17 +162,17 @@ func (s *shop) before(t *testing.T) int {
 	return s.known[infos[1].Name]
 }
 
-// check compares what searches find with what they are to find.
+// check compares the result of a search with the expected one.
 func (s *shop) check(t *testing.T) {
 	t.Helper()
 	if err := s.engine.Settle(t.Context(), tenant); err != nil {
-		s.f.settle(t) // the changes are in the index, as each Update waited for that
+		s.f.settle(t) // each Update has waited until its changes were in the index
 	}
 	assertFound(t, s.f.all(t, tenant), s.want(s.live))
 }
 
-// inspect searches until the returned function is called, and fails the test if a search finds anything but the plain
-// products of one rev.
+// inspect searches until stop is called, and fails the test if a search finds plain products of more than one rev, or
+// not all of that rev.
 func (s *shop) inspect(t *testing.T) (stop func()) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
@@ -203,7 +203,8 @@ func (s *shop) inspect(t *testing.T) (stop func()) {
 	}
 }
 
-// Reindex, edit, roll back, edit, roll forward: the index is what the edits say, and whole at every moment.
+// During reindexes, edits, rollbacks and rollbacks of rollbacks, the index has every edit and each search sees one
+// whole generation.
 func testEngineBackAndForward(t *testing.T, f Fixture) {
 	s := newShop(f)
 	s.open(t, func(Call) Fault { return Fault{} })
@@ -230,8 +231,8 @@ func testEngineBackAndForward(t *testing.T, f Fixture) {
 	}
 }
 
-// Whatever goes wrong between engine and index: it holds the edits and one whole generation, which is the one that was
-// to be live if the engine says so.
+// Under any faults between engine and index, the index has every edit and one whole generation. After a success, that
+// is the generation that the run or the rollback should make live.
 func testRollbackUnderFaults(t *testing.T, f Fixture) {
 	s := newShop(f)
 	s.open(t, func(Call) Fault { return Fault{} })
@@ -259,8 +260,8 @@ func testRollbackUnderFaults(t *testing.T, f Fixture) {
 	stop()
 }
 
-// A process that dies at any moment of a rollback leaves the old generation live, or the one to go back to, and who
-// repeats the rollback has the latter, with all edits.
+// After a process dies at any moment of a rollback, either the old generation is live or the target of the rollback.
+// After the rollback is repeated, the target is live, with all edits.
 func testRollbackRepeated(t *testing.T, f Fixture) {
 	if f.Reopen == nil {
 		t.Skip("the Indexer does not outlive its process")
@@ -274,7 +275,7 @@ func testRollbackRepeated(t *testing.T, f Fixture) {
 	died := errors.New("the process has died")
 	for i, at := range []struct {
 		op   Op
-		done bool // when it dies the call has been carried out
+		done bool // the process dies after the call and not before it
 	}{
 		{OpRollback, false}, {OpEdit, false}, {OpEdit, true}, {OpSeal, true}, {OpCommit, false}, {OpCommit, true},
 	} {
@@ -298,7 +299,7 @@ func testRollbackRepeated(t *testing.T, f Fixture) {
 		s.edit(t, 50+i)
 		target := s.before(t)
 		if _, err := s.engine.Rollback(t.Context(), tenant); err == nil {
-			t.Errorf("a rollback succeeds whose process dies at %s", at.op)
+			t.Errorf("a rollback succeeds although its process dies at %s", at.op)
 		}
 		s.f = s.f.Reopen(t)
 		s.open(t, none)
@@ -306,12 +307,13 @@ func testRollbackRepeated(t *testing.T, f Fixture) {
 		s.goBack(t, target)
 		s.check(t)
 		if n := len(s.f.listed(t, tenant)); n != 2 {
-			t.Errorf("%d generations are there after a crash at %s, want 2", n, at.op)
+			t.Errorf("%d generations exist after a crash at %s, want 2", n, at.op)
 		}
 	}
 }
 
-// Two processes go back at the same time, to different generations: that of the greater token is live in the end.
+// If two processes roll back to different generations at the same time, the target of the greater token is live in the
+// end.
 func testTwoGoBack(t *testing.T, f Fixture) {
 	f.publishAll(t, 3)
 	before := f.listed(t, tenant)
@@ -325,7 +327,7 @@ func testTwoGoBack(t *testing.T, f Fixture) {
 			ctx := reindex.WithFence(t.Context(), int64(10+i))
 			keeper, _ := reindex.As[reindex.Rollbacker](ix)
 			var gen reindex.Generation
-			err := reindex.Retry{}.Do(ctx, func() (err error) { // what the other one does can be in the way for a moment
+			err := reindex.Retry{}.Do(ctx, func() (err error) { // the other rollback can interfere for a moment
 				gen, err = keeper.Rollback(ctx, tenant, before[1+i].Name)
 				return err
 			})

@@ -12,13 +12,13 @@ import (
 	"productindex/reindex"
 )
 
-// Faults opens the index of a fixture once more, with the faults that seed decides on the way to its storage. calm ends
-// the faults, and waits for calls that are still under way.
+// Faults opens the index of a fixture once more, with random faults of a seed between the index and its storage. calm
+// ends the faults and waits for calls that are still running.
 type Faults func(t *testing.T, seed uint64) (faulty reindex.Indexer, calm func())
 
-// TestRollbackFaults goes back and forth between three generations. Each rollback has faults of its own, and stops
-// anywhere, as in a process that dies. The generation from before or the one that was gone back to is live
-// then, whole and with every edit, and the others are kept.
+// TestRollbackFaults rolls back and forth between three generations. Each rollback has faults of its own and can stop
+// after any step, as in a process that dies. After that, either the former generation is live or the target of the
+// rollback. The live generation is whole and has every edit, and the other generations are kept.
 //
 // The Indexer of f has no faults. It keeps two generations, and is a [reindex.Rollbacker] and a [reindex.Updater]. Its
 // rollbacks are Editors.
@@ -48,10 +48,10 @@ func TestRollbackFaults(t *testing.T, f Fixture, seeds int, faults Faults) {
 type backAndForth struct {
 	f      Fixture
 	faults Faults
-	want   map[string]map[string]string // what each generation holds
+	want   map[string]map[string]string // the expected products of each generation
 }
 
-// run makes one rollback. It reports whether the rollback was committed.
+// run runs one rollback and checks the index. It reports whether the rollback was committed.
 func (s *backAndForth) run(t *testing.T, seed uint64) (committed bool) {
 	t.Helper()
 	before := names(s.f.listed(t, tenant))
@@ -62,7 +62,7 @@ func (s *backAndForth) run(t *testing.T, seed uint64) (committed bool) {
 	ctx := reindex.WithFence(t.Context(), int64(2*seed+1))
 	err := b.run(ctx, faulty)
 	calm()
-	if b.tried && !b.edited { // the edit may be there or not
+	if b.tried && !b.edited { // it is not known whether the edit was applied
 		gen := s.f.back(reindex.WithFence(t.Context(), int64(2*seed+2)), t, to)
 		mustEdit(t, gen, b.edit)
 		if err := gen.Abort(t.Context()); err != nil {
@@ -92,16 +92,16 @@ func (s *backAndForth) run(t *testing.T, seed uint64) (committed bool) {
 type oneRollback struct {
 	to   string // the generation
 	edit reindex.Change
-	dies int // the number of steps after which it stops
+	dies int // the number of steps after which the rollback stops
 
 	tried, edited         bool // whether the edit was sent, and accepted
 	committing, committed bool
 }
 
-// errDied says that a rollback has stopped as in a process that dies.
+// errDied reports that a rollback has stopped as in a process that dies.
 var errDied = errors.New("the process has died")
 
-// run goes back to the generation, with two edits on the way.
+// run rolls back to the generation and edits it before and after its first Seal.
 func (b *oneRollback) run(ctx context.Context, ix reindex.Indexer) error {
 	retry := reindex.Retry{Attempts: 12, MinDelay: 10 * time.Microsecond, MaxDelay: 5 * time.Millisecond}
 	steps := 0

@@ -11,7 +11,7 @@ import (
 	"productindex/reindex"
 )
 
-// scanner returns the capability to read the live index back, or skips the test.
+// scanner returns the LiveScanner of the index, or skips the test if it has none.
 func scanner(t *testing.T, f Fixture) reindex.LiveScanner {
 	t.Helper()
 	live, ok := reindex.As[reindex.LiveScanner](f.Indexer)
@@ -37,7 +37,7 @@ func bodies(t *testing.T, products iter.Seq2[reindex.Product, error]) map[string
 	return found
 }
 
-// testScan: the live index and a generation are read back, each product once, the same body the same way.
+// Scans of the live index and of a generation yield each product once. Equal bodies are yielded equally by both.
 func testScan(t *testing.T, f Fixture) {
 	live := scanner(t, f)
 	for _, err := range live.ScanLive(t.Context(), tenant) {
@@ -57,12 +57,12 @@ func testScan(t *testing.T, f Fixture) {
 	}
 	before, after := bodies(t, live.ScanLive(t.Context(), tenant)), bodies(t, sealed.Scan(t.Context()))
 	if len(before) != len(products) || !maps.Equal(before, after) {
-		t.Errorf("%d products live and %d in the generation are read back, want the same %d", len(before), len(after),
+		t.Errorf("scans yield %d live products and %d of the generation, want the same %d", len(before), len(after),
 			len(products))
 	}
 	for _, p := range products {
 		if _, there := before[p.ID]; !there {
-			t.Errorf("product %q is not read back", p.ID)
+			t.Errorf("product %q is not yielded", p.ID)
 		}
 	}
 	if err := gen.Abort(t.Context()); err != nil {
@@ -70,7 +70,7 @@ func testScan(t *testing.T, f Fixture) {
 	}
 }
 
-// testScanStops: a scan can be left, and ends with its context.
+// The consumer can stop a scan. A scan ends with its context.
 func testScanStops(t *testing.T, f Fixture) {
 	live := scanner(t, f)
 	f.publish(t, tenant, Products(20, "1"))
@@ -88,7 +88,7 @@ func testScanStops(t *testing.T, f Fixture) {
 	}
 }
 
-// testDifference: an engine finds out how a generation differs from the live index, also after changes of that.
+// An engine reports how a new generation differs from the live index.
 func testDifference(t *testing.T, f Fixture) {
 	scanner(t, f)
 	f.publish(t, tenant, Products(50, "1"))

@@ -2,8 +2,9 @@ package reindextest
 
 import "os"
 
-// Seeds returns how many seeds, or rounds, a test of random sequences goes through: few, or many with CI=true. Under
-// the race detector, which takes ten times as long, it is few in any case: CI runs these tests without it once more.
+// Seeds returns the number of seeds, or rounds, for a test of random sequences: many if CI=true is set, and otherwise
+// few. Under the race detector, which makes such tests ten times slower, it returns few in any case; CI also runs them
+// without it.
 func Seeds(few, many int) int {
 	if os.Getenv("CI") == "true" && !raceDetected {
 		return many

@@ -15,12 +15,12 @@ import (
 
 // SourceFixture is a Source under test.
 type SourceFixture struct {
-	// Source holds the products that TestSource gave, under Tenant.
+	// Source holds the products that TestSource passed to open, for Tenant.
 	Source reindex.Source
 	Tenant string
 
-	// Place returns the place that Locate has to return for the product that TestSource gave at position i. Nil: places
-	// are not compared.
+	// Place returns the place that Locate must return for the product p at index i of those that TestSource passed to
+	// open. If Place is nil, places are not compared.
 	Place func(i int, p reindex.Product) string
 }
 
@@ -39,7 +39,7 @@ func (f SourceFixture) open(t *testing.T) reindex.Snapshot {
 	return snap
 }
 
-// SourceProducts are products as a Source has to yield them: 100 of them, with awkward but valid ids and bodies, in a
+// SourceProducts returns the products that [TestSource] uses: 100 products with awkward but valid ids and bodies, in a
 // fixed order.
 func SourceProducts() []reindex.Product {
 	products := Products(80, "1")
@@ -66,9 +66,10 @@ func SourceProducts() []reindex.Product {
 	)
 }
 
-// TestSource checks every promise of [reindex.Source], [reindex.Snapshot] and the capabilities of both. open returns a
-// source of its own at each call, which holds exactly the given products, those of [SourceProducts] or none. same
-// reports whether a body that the source yielded is the one that was given; nil means: the same JSON value.
+// TestSource checks every promise of [reindex.Source], [reindex.Snapshot] and the optional interfaces of both. open
+// returns a new source at each call, which holds exactly the given products: those of [SourceProducts], or none. same
+// reports whether a body that the source yielded stands for the given one. If same is nil, both must be the same JSON
+// value.
 func TestSource(
 	t *testing.T,
 	open func(t *testing.T, products []reindex.Product) SourceFixture,
@@ -151,7 +152,7 @@ func testUnknownTenant(t *testing.T, f SourceFixture, _ []reindex.Product) {
 		}
 		n, failed := drain(snap.Products(t.Context()))
 		if n != 0 || failed == nil {
-			t.Errorf("tenant %q yielded %d products and error %v, want an error alone", unknown, n, failed)
+			t.Errorf("tenant %q yielded %d products and error %v, want only an error", unknown, n, failed)
 		}
 		assertNoParts(t, f, snap, unknown)
 		if err := snap.Close(); err != nil {
@@ -160,15 +161,15 @@ func testUnknownTenant(t *testing.T, f SourceFixture, _ []reindex.Product) {
 	}
 }
 
-// assertNoParts checks that the snapshot of a tenant that does not exist has no products in parts either, those of
-// another tenant included.
+// assertNoParts checks that the parts of an unknown tenant's snapshot yield no products, not even under the names of
+// another tenant's parts.
 func assertNoParts(t *testing.T, f SourceFixture, snap reindex.Snapshot, unknown string) {
 	t.Helper()
 	parts, ok := reindex.As[reindex.Splitter](snap)
 	if !ok {
 		return
 	}
-	names, _ := parts.Split(t.Context(), 2) // an error is fine
+	names, _ := parts.Split(t.Context(), 2) // an error is allowed
 	if known, ok := reindex.As[reindex.Splitter](f.open(t)); ok {
 		others, _ := known.Split(t.Context(), 2)
 		names = append(names, others...)
@@ -204,7 +205,7 @@ func testReadEndedContext(t *testing.T, f SourceFixture, products []reindex.Prod
 	}
 }
 
-// A snapshot lives until it is closed, not until the context ends under which it was opened.
+// A snapshot stays open until it is closed, even if the context of Open ends.
 func testOpenContext(t *testing.T, f SourceFixture, products []reindex.Product) {
 	ctx, cancel := context.WithCancel(t.Context())
 	snap, err := f.Source.Open(ctx, f.Tenant)
@@ -271,7 +272,7 @@ func testCount(t *testing.T, f SourceFixture, products []reindex.Product) {
 	}
 }
 
-// Locate finds each product at a place of its own, and returns no place for products that are not there.
+// Locate returns a different place for each product, and none for products that do not exist.
 func testLocate(t *testing.T, f SourceFixture, products []reindex.Product) {
 	locator, ok := reindex.As[reindex.Locator](f.open(t))
 	if !ok {
@@ -302,7 +303,8 @@ func testLocate(t *testing.T, f SourceFixture, products []reindex.Product) {
 		places[where[id]] = id
 	}
 	if len(where) != len(ids) {
-		t.Errorf("%d places of %d products, %q among them", len(where), len(ids), where["not there"])
+		t.Errorf("%d places of %d products; the place of a product that does not exist is %q", len(where), len(ids),
+			where["not there"])
 	}
 	last := ids[len(ids)-1]
 	if alone, err := locator.Locate(t.Context(), last); err != nil || len(alone) != 1 || alone[last] != where[last] {

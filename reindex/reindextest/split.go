@@ -12,7 +12,7 @@ import (
 	"productindex/reindex"
 )
 
-// split names parts, or skips the test if the source cannot.
+// split returns the names of up to n parts, or skips the test if the source cannot split the tenant.
 func split(t *testing.T, splitter reindex.Splitter, n int) []string {
 	t.Helper()
 	names, err := splitter.Split(t.Context(), n)
@@ -29,13 +29,13 @@ func splitter(t *testing.T, f SourceFixture) reindex.Splitter {
 	t.Helper()
 	splitter, ok := reindex.As[reindex.Splitter](f.open(t))
 	if !ok {
-		t.Skip("the source has no parts")
+		t.Skip("the source is not a Splitter")
 	}
 	return splitter
 }
 
-// The parts hold every product once together, read one after the other, at the same time, and by another snapshot of
-// the source.
+// Together the parts yield every product once: read one after another, read at the same time, and read from another
+// snapshot of the source.
 func testSplit(t *testing.T, f SourceFixture, products []reindex.Product, same func(got, want json.RawMessage) bool) {
 	here, there := splitter(t, f), splitter(t, f)
 	for _, n := range []int{1, 2, 3, 8} {
@@ -103,11 +103,11 @@ func testUnknownPart(t *testing.T, f SourceFixture, _ []reindex.Product) {
 	}
 }
 
-// Find yields those of the products asked for that are there.
+// Find yields the requested products that exist.
 func testFind(t *testing.T, f SourceFixture, products []reindex.Product, same func(got, want json.RawMessage) bool) {
 	finder, ok := reindex.As[reindex.Finder](f.Source)
 	if !ok {
-		t.Skip("the source finds no products by id")
+		t.Skip("the source is not a Finder")
 	}
 	assertYields(t, []iter.Seq2[reindex.Product, error]{finder.Find(t.Context(), f.Tenant)}, nil, same)
 	assertYields(t, []iter.Seq2[reindex.Product, error]{finder.Find(t.Context(), f.Tenant, "not there")}, nil, same)

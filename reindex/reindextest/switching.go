@@ -10,11 +10,10 @@ import (
 	"productindex/reindex"
 )
 
-// generations is the number of complete generations that the suite publishes while searches go on.
+// generations is the number of generations that a test publishes during searches.
 const generations = 12
 
-// Searches that run while generations are switched see one complete generation each, never a mixture, an error or
-// nothing.
+// Each search during a switch of generations sees one complete generation, and never a mixture, an error or nothing.
 func testSearchWhileSwitching(t *testing.T, f Fixture) {
 	size := func(rev int) int { return 100 + 50*(rev%3) }
 	f.publish(t, tenant, Products(size(0), "0"))
@@ -31,13 +30,13 @@ func testSearchWhileSwitching(t *testing.T, f Fixture) {
 	stop()
 }
 
-// searchPace is the shortest time between two searches of a searcher: more of them take the processor away from what
-// they look at.
+// searchPace is the shortest time between two searches of a goroutine. More searches would take the processor from the
+// index under test.
 const searchPace = time.Millisecond
 
-// SearchMeanwhile searches the tenant from four goroutines until the returned function is called, and fails the test
-// for every search that returns an error, nothing, a mixture of several revs, or another number of documents than size
-// gives for their rev. It searches at least a hundred times.
+// SearchMeanwhile searches the tenant from four goroutines until stop is called, and at least a hundred times. It fails
+// the test if a search returns an error, nothing, a mixture of several revs, or another number of documents than size
+// returns for their rev.
 func SearchMeanwhile(t *testing.T, f Fixture, tenant string, size func(rev string) int) (stop func()) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
@@ -72,7 +71,7 @@ func SearchMeanwhile(t *testing.T, f Fixture, tenant string, size func(rev strin
 	}
 }
 
-// inspect returns the reason why the result of a search is wrong, or nothing.
+// inspect returns the reason why the result of a search is wrong, or "".
 func inspect(found map[string]string, err error, size func(rev string) int) string {
 	if err != nil {
 		return fmt.Sprintf("a search failed: %v", err)
@@ -95,7 +94,7 @@ func inspect(found map[string]string, err error, size func(rev string) int) stri
 	return ""
 }
 
-// An engine with default settings publishes what its source holds.
+// An engine with default settings publishes the products of its source.
 func testEngine(t *testing.T, f Fixture) {
 	products := Products(1000, "1")
 	engine, err := reindex.New(Slice(products), f.Indexer, nil)

@@ -2,14 +2,14 @@ package reindextest
 
 import "os"
 
-// TempInMemory makes the folder of temporary files, that of [testing.T.TempDir] included, one in memory if the system
-// has one with room for it and TMPDIR does not name another one. A TestMain calls it whose tests wait for the disk all
-// the time, and which end processes and not machines.
+// TempInMemory moves the folder of temporary files, which [testing.T.TempDir] also uses, into memory. It does nothing
+// if TMPDIR is set or if [MemoryDir] returns none. It is meant for a TestMain whose tests mostly wait for the disk.
+// Files in memory outlive processes, but not the machine.
 func TempInMemory() {
 	if os.Getenv("TMPDIR") != "" {
 		return
 	}
 	if dir := MemoryDir(); dir != "" {
-		_ = os.Setenv("TMPDIR", dir) // if this fails the tests are slower
+		_ = os.Setenv("TMPDIR", dir) // without it the tests are only slower
 	}
 }

@@ -2,7 +2,8 @@ package reindextest
 
 import "syscall"
 
-// MemoryDir returns a folder in memory with room for 2 GiB, from which programs can be run, or "" if there is none.
+// MemoryDir returns a folder in memory that has 2 GiB free and allows the execution of programs, or "" if there is
+// none.
 func MemoryDir() string {
 	const (
 		memory = "/dev/shm"

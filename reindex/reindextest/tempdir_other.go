@@ -2,5 +2,5 @@
 
 package reindextest
 
-// MemoryDir returns "": there is no folder in memory.
+// MemoryDir returns "", because this system has no folder in memory.
 func MemoryDir() string { return "" }

@@ -20,8 +20,8 @@ import (
 	"productindex/reindex/reindextest/pgtest"
 )
 
-// mountQueue mounts River's page at /river/, over the database of a fleet, until ctx ends. Only operators may get there:
-// whoever cancels a run's job there cancels the run, and whoever cancels a part makes the run fail.
+// mountQueue mounts River's page at /river/, over the database of a fleet, until ctx ends. Only operators may get
+// there: whoever cancels a run's job there cancels the run, and whoever cancels a part makes the run fail.
 func mountQueue(ctx context.Context, mux *http.ServeMux, pool *pgxpool.Pool, logger *slog.Logger) error {
 	client, err := river.NewClient(riverpgxv5.New(pool), &river.Config{Logger: logger})
 	if err != nil {

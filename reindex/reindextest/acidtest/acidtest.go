@@ -1,7 +1,7 @@
-// Package acidtest tests that an index ends up with the contents of a database, whatever happens meanwhile. Writers
-// change products in a database at random, an outbox carries the changes to an engine with a durable log, and reindexes
-// follow each other. The process of the engine is killed at random moments and started again. After each switch-over,
-// and at the end, the settled index must hold exactly the products of the database.
+// Package acidtest tests that an index always agrees with the database of a shop. Writers change random products in the
+// database, an outbox carries the changes to an engine with a durable log, and reindexes follow one another. The
+// process of the engine is killed at random moments and started again. After each switch-over, and at the end, the
+// settled index must hold exactly the products of the database.
 //
 // The engine runs in a process of its own, which is another instance of the test's program. Therefore TestMain must
 // call [Child] first:
@@ -30,16 +30,18 @@ import (
 	"productindex/reindex"
 )
 
-// Scenario is what a test does. The zero value of each field stands for its default.
+// Scenario configures [Run]. The zero value of each field stands for its default.
 type Scenario struct {
-	// Seeds is the number of scenarios that are run. Default 5; with CI=true 50, and 3 under the race detector.
+	// Seeds is the number of scenarios. The default is 5. If CI=true is set it is 50, and under the race detector 3.
 	Seeds int
-	// Parallel is how many of them are run at the same time. Default 2: more of them lose their leases on a busy machine.
+	// Parallel is the number of scenarios that run at the same time. Default 2: more of them lose their leases on a busy
+	// machine.
 	Parallel int
-	// Products is the number of products that the first scenario begins with, and Reindexes how many reindexes it does, if
-	// there are 50 or more scenarios. Defaults 5,000 and 20.
+	// Products and Reindexes are the initial number of products and the number of reindexes of the first scenario, if
+	// there are at least 50 scenarios. Defaults 5,000 and 20.
 	Products, Reindexes int
-	// SmallProducts and SmallReindexes are those of the others, which are there for their moments. Defaults 200 and 8.
+	// SmallProducts and SmallReindexes are these numbers for all other scenarios, which test many different moments of a
+	// kill. Defaults 200 and 8.
 	SmallProducts, SmallReindexes int
 }
 
@@ -61,10 +63,10 @@ func (s Scenario) withDefaults() Scenario {
 	return s
 }
 
-// Index is an index as a test sees it.
+// Index is an index under test.
 type Index struct {
 	Indexer reindex.Indexer
-	// Bodies returns the body of each product that searches find, by id.
+	// Bodies returns the bodies of all products that searches find, by id.
 	Bodies func(ctx context.Context) (map[string]string, error)
 }
 
@@ -72,20 +74,20 @@ type Index struct {
 const Tenant = "acme"
 
 const (
-	// manySeeds is the number of scenarios that a thorough test runs.
+	// manySeeds is the number of scenarios of a thorough test.
 	manySeeds = 50
 
 	writers = 4
 	// pace is the time between two changes of a writer.
 	pace = 4 * time.Millisecond
-	// patience is how long a test waits for an answer of the engine's process.
+	// patience limits the wait for an answer of the engine's process.
 	patience = 3 * time.Minute
-	// killed is how many of a hundred reindexes, and of the checks after them, end with the process.
+	// killed is the percentage of reindexes, rollbacks and checks during which the process is killed.
 	killed = 20
 )
 
-// Run runs the scenarios as subtests. environment returns the environment of the engine's process for a folder of the
-// scenario's own; nil adds none.
+// Run runs the scenarios as parallel subtests. Each has a folder dir of its own. environment returns variables that are
+// added to the environment of the engine's process; it may be nil.
 func Run(t *testing.T, scenario Scenario, environment func(t *testing.T, dir string) []string) {
 	t.Helper()
 	s := scenario.withDefaults()
@@ -109,7 +111,7 @@ func Run(t *testing.T, scenario Scenario, environment func(t *testing.T, dir str
 	}
 }
 
-// run is one scenario.
+// run runs one scenario.
 func run(t *testing.T, dir string, env []string, seed uint64, products, reindexes int) {
 	t.Helper()
 	shop := openShop(t, dir, products)
@@ -144,7 +146,7 @@ func run(t *testing.T, dir string, env []string, seed uint64, products, reindexe
 	p.must("check")
 }
 
-// shop is the database, which is the truth.
+// shop is the database, with which the index must agree.
 type shop struct {
 	db    *sql.DB
 	pause sync.RWMutex
@@ -196,7 +198,7 @@ func body(id, rev string) string {
 		rev, rev, len(rev), len(id))
 }
 
-// write lets writers change products until the returned function is called, which waits for them.
+// write starts writers that change products. stop ends them and waits for their end.
 func (s *shop) write(t *testing.T, seed uint64) (stop func()) {
 	done := make(chan struct{})
 	var running sync.WaitGroup
@@ -225,7 +227,7 @@ func (s *shop) write(t *testing.T, seed uint64) (stop func()) {
 	}
 }
 
-// change changes or deletes one product, as a shop does.
+// change changes or deletes one product, and adds the change to the outbox in the same transaction.
 func (s *shop) change(id, rev string, deleted bool) (err error) {
 	s.pause.RLock()
 	defer s.pause.RUnlock()
@@ -234,7 +236,7 @@ func (s *shop) change(id, rev string, deleted bool) (err error) {
 	if err != nil {
 		return err
 	}
-	defer func() { _ = tx.Rollback() }() // after a commit it does nothing
+	defer func() { _ = tx.Rollback() }() // does nothing after a commit
 	statement, args := "DELETE FROM products WHERE tenant = ? AND id = ?", []any{Tenant, id}
 	var now any
 	if !deleted {

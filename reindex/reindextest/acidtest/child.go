@@ -22,16 +22,16 @@ const (
 	childDir = "ACIDTEST_DIR"
 	done     = "done"
 
-	// lease is how long a process that was killed holds up the next one.
+	// lease is the time for which a killed process delays the next one.
 	lease = 2 * time.Second
-	// interval is the time between two looks at a condition.
+	// interval is the time between two checks of a condition.
 	interval = 10 * time.Millisecond
-	// childLimit ends a process whose test is gone.
+	// childLimit is the time after which a process ends that has outlived its test.
 	childLimit = 20 * time.Minute
 )
 
-// Child runs the engine's process, and does not return, if the program was started for that. open opens the index of a
-// scenario; dir is the folder of the scenario.
+// Child runs the process of the engine if [Run] started the program for this purpose, and then does not return.
+// Otherwise it does nothing. open opens the index of a scenario, whose folder is dir.
 func Child(open func(ctx context.Context, dir string) (Index, error)) {
 	dir := os.Getenv(childDir)
 	if dir == "" {
@@ -41,7 +41,7 @@ func Child(open func(ctx context.Context, dir string) (Index, error)) {
 	defer cancel()
 	if err := serve(ctx, dir, open); err != nil {
 		fmt.Fprintln(os.Stderr, "the engine's process:", err)
-		os.Exit(1) //nolint:gocritic // nothing is left to do
+		os.Exit(1) //nolint:gocritic // the deferred cancel is not needed
 	}
 	os.Exit(0)
 }
@@ -53,7 +53,7 @@ type child struct {
 	engine *reindex.Engine
 }
 
-// serve does what it is asked for, line by line, until its input ends.
+// serve executes one command per line of its input, until the input ends, and answers each with a line.
 func serve(ctx context.Context, dir string, open func(ctx context.Context, dir string) (Index, error)) error {
 	c := child{}
 	var err error
@@ -124,7 +124,7 @@ func (c child) do(ctx context.Context, command string) error {
 	return fmt.Errorf("unknown command %q", command)
 }
 
-// every calls f now and then until it says that it is done.
+// every calls f at intervals until it reports that it is done, or fails.
 func every(ctx context.Context, f func() (done bool, err error)) error {
 	ticker := time.NewTicker(interval)
 	defer ticker.Stop()
@@ -140,11 +140,11 @@ func every(ctx context.Context, f func() (done bool, err error)) error {
 	}
 }
 
-// run reindexes.
 func (c child) run(ctx context.Context) error { return c.soon(ctx, c.engine.Run) }
 
-// rollback goes back to the generation that was replaced last, if there is one. A process that was killed right after a
-// switch-over may not have noted from where on the one before lacks changes: then nothing changes.
+// rollback rolls back to the last replaced generation, if there is one. If a process was killed right after a
+// switch-over, the log may not have the position from which the replaced generation lacks changes. Then the rollback is
+// refused, which is not an error here.
 func (c child) rollback(ctx context.Context) error {
 	err := c.soon(ctx, c.engine.Rollback)
 	gate, isGate := errors.AsType[*reindex.GateError](err)
@@ -155,8 +155,8 @@ func (c child) rollback(ctx context.Context) error {
 	return err
 }
 
-// soon makes a run. The job of a process that was killed is in the way until its lease has run out; one that was held up
-// for as long as a lease, by the machine, begins anew, whether or not it is live by then.
+// soon calls run until it is not refused. The job of a killed process prevents a run until its lease has run out. A run
+// that loses its lease because the machine is slow is repeated, even if it may have gone live.
 func (c child) soon(ctx context.Context, run func(context.Context, string) (reindex.Report, error)) error {
 	return every(ctx, func() (bool, error) {
 		_, err := run(ctx, Tenant)
@@ -168,7 +168,8 @@ func (c child) soon(ctx context.Context, run func(context.Context, string) (rein
 	})
 }
 
-// check compares the index with the shop, in which nothing changes meanwhile, once every change is searchable.
+// check waits until every change is searchable, and then compares the index with the shop. Nothing may change in the
+// shop meanwhile.
 func (c child) check(ctx context.Context) error {
 	err := every(ctx, func() (bool, error) {
 		var n int
@@ -209,7 +210,7 @@ func (c child) products(ctx context.Context) (products map[string]string, err er
 	return products, rows.Err()
 }
 
-// compare returns how the index differs from the shop.
+// compare returns an error that describes how the index differs from the shop, or nil.
 func compare(found, want map[string]string) error {
 	var differences []string
 	differ := func(format string, args ...any) { differences = append(differences, fmt.Sprintf(format, args...)) }
@@ -218,12 +219,12 @@ func compare(found, want map[string]string) error {
 		case !ok:
 			differ("product %s is missing", id)
 		case !same(is, body):
-			differ("product %s is %s, and %s in the shop", id, is, body)
+			differ("product %s is %s in the index, and %s in the shop", id, is, body)
 		}
 	}
 	for id := range found {
 		if _, ok := want[id]; !ok {
-			differ("product %s is there, and deleted in the shop", id)
+			differ("product %s is in the index, but deleted in the shop", id)
 		}
 	}
 	if len(differences) == 0 {

@@ -5,7 +5,7 @@ package acidtest
 const (
 	// raceDetected reports whether the tests run under the race detector.
 	raceDetected = false
-	// goneBack is after how many of a hundred reindexes, and of rollbacks, the index goes back to the generation that was
-	// replaced last. Twice in a row is forward again.
+	// goneBack is the percentage of reindexes, and of rollbacks, that a rollback follows. Two rollbacks in a row lead
+	// back to the first generation.
 	goneBack = 30
 )

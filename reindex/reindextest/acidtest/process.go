@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// process is the engine's process, which is started when something is asked of it.
+// process is the process of the engine. The first command, and the first one after a kill, starts it.
 type process struct {
 	t    *testing.T
 	dir  string
@@ -46,7 +46,7 @@ func (p *process) start() {
 	p.in, p.said = in, said
 }
 
-// ask asks the process to do something.
+// ask sends a command to the process.
 func (p *process) ask(command string) {
 	p.t.Helper()
 	if p.cmd == nil {
@@ -57,7 +57,7 @@ func (p *process) ask(command string) {
 	}
 }
 
-// must asks for something and waits until it is done.
+// must sends a command and waits until it is done. The test fails if the command fails.
 func (p *process) must(command string) {
 	p.t.Helper()
 	p.ask(command)
@@ -74,7 +74,7 @@ func (p *process) must(command string) {
 	}
 }
 
-// killWithin asks for something and kills the process after a while, or once it is done.
+// killWithin sends a command and kills the process after a while, or once the command is done.
 func (p *process) killWithin(command string, while time.Duration) {
 	p.t.Helper()
 	p.ask(command)
@@ -90,9 +90,9 @@ func (p *process) stop() {
 	if p.cmd == nil {
 		return
 	}
-	_ = p.cmd.Process.Kill() // it may have ended
+	_ = p.cmd.Process.Kill() // an error means that it has ended
 	for range p.said {
 	}
-	_ = p.cmd.Wait() // it was killed
+	_ = p.cmd.Wait() // always fails after a kill
 	p.cmd = nil
 }

@@ -1,5 +1,5 @@
-// Package mysqltest runs a real MariaDB server for a test, from the program that a distribution's package installs. It
-// imports no driver.
+// Package mysqltest runs a real MariaDB server for a test. It uses the program that a package of the distribution has
+// installed, and imports no driver.
 //
 //	db, err := sql.Open("mysql", mysqltest.Start(t)+"?parseTime=true")
 package mysqltest
@@ -19,19 +19,18 @@ import (
 	"productindex/reindex/reindextest/internal/program"
 )
 
-// startTimeout limits how long a server may take to start; slow machines need seconds.
+// startTimeout limits the time until a server is ready. Slow machines need some seconds.
 const startTimeout = 2 * time.Minute
 
-// Start runs a MariaDB server until the test ends, with one empty database, and returns a data source name of it as
-// go-sql-driver/mysql wants it, of the form "root@unix(...)/test", to which parameters can be appended. The server
-// listens on a Unix socket in a folder of its own, so that several can run at once; what it stores does not survive a
-// crash. It has none of the system's tables, so that it starts at once: anybody who reaches the socket may do
-// everything, and there are no named time zones.
+// Start runs a MariaDB server with one empty database until the end of the test. It returns a data source name for
+// go-sql-driver/mysql of the form "root@unix(...)/test", to which the caller can append parameters.
 //
-// The database's collation is utf8mb4_bin: texts are equal, and in order, as their bytes are.
+// The server listens on a Unix socket in a folder of its own, so that several servers can run at the same time. Its
+// data does not survive a crash. It has no system tables, so that it starts quickly: every user has all rights, and
+// there are no named time zones. The collation of the database is utf8mb4_bin, which compares texts by their bytes.
 //
-// The server is looked for in /usr/sbin and in PATH. If there is none the test is skipped; with CI=true it fails. As
-// root it is run as the user mysql, or nobody.
+// Start looks for the server in /usr/sbin and in PATH. If it is not installed, Start skips the test, or fails it if
+// CI=true is set. If the test runs as root, the server runs as the user mysql, or as nobody.
 func Start(tb testing.TB) string {
 	tb.Helper()
 	bin, err := findServer()
@@ -63,7 +62,7 @@ func Start(tb testing.TB) string {
 		ended <- fmt.Errorf("%w\n%s", errors.Join(errors.New("the server ended"), cmd.Wait()), text)
 	}()
 	tb.Cleanup(func() {
-		_ = cmd.Process.Kill() // it has nothing to lose
+		_ = cmd.Process.Kill() // nobody needs the data any more
 		<-ended
 	})
 	select {
@@ -77,7 +76,7 @@ func Start(tb testing.TB) string {
 	return "root@unix(" + filepath.Join(dir, "socket") + ")/test"
 }
 
-// watch reads the server's log to its end, closes ready when the server takes connections, and returns the log.
+// watch reads the server's log to its end and returns it. It closes ready when the server accepts connections.
 func watch(log io.Reader, ready chan<- struct{}) string {
 	var text strings.Builder
 	lines := bufio.NewScanner(log)
@@ -91,7 +90,6 @@ func watch(log io.Reader, ready chan<- struct{}) string {
 	return text.String()
 }
 
-// findServer returns the path of the server.
 func findServer() (string, error) {
 	if bin, err := exec.LookPath("/usr/sbin/mariadbd"); err == nil {
 		return bin, nil

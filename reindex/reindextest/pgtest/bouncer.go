@@ -12,15 +12,15 @@ import (
 	"productindex/reindex/reindextest/internal/program"
 )
 
-// bouncerPort is the port in the name of a pgbouncer's socket.
+// bouncerPort is the port in the name of pgbouncer's socket.
 const bouncerPort = "6432"
 
-// Bouncer runs a pgbouncer before the server until the test ends, and returns its connection string without a dbname,
-// which can be that of any database of the server's. It shares connections by transaction (pool_mode=transaction), at
-// most size of them for each database.
+// Bouncer runs a pgbouncer in front of the server until the end of the test. It returns a connection string without a
+// dbname; the caller appends that of any database of the server. pgbouncer shares connections by transaction
+// (pool_mode=transaction) and opens at most size connections per database.
 //
-// The program is looked for in /usr/sbin and in PATH. If there is none the test is skipped, except under CI=true, where
-// it fails.
+// Bouncer looks for pgbouncer in /usr/sbin and in PATH. If it is not installed, Bouncer skips the test, or fails it if
+// CI=true is set.
 func (s *Server) Bouncer(tb testing.TB, size int) string {
 	tb.Helper()
 	bin, err := findBouncer()
@@ -64,7 +64,7 @@ max_client_conn = 1000
 	return "host=" + dir + " port=" + bouncerPort + " user=postgres"
 }
 
-// awaitSocket waits until somebody listens at the socket.
+// awaitSocket waits until the process listens on the socket. The process sends to ended when it ends.
 func awaitSocket(path string, ended chan error) error {
 	ticker, over := time.NewTicker(10*time.Millisecond), time.After(startTimeout)
 	defer ticker.Stop()
@@ -84,7 +84,6 @@ func awaitSocket(path string, ended chan error) error {
 	}
 }
 
-// findBouncer returns the path of pgbouncer.
 func findBouncer() (string, error) {
 	if bin, err := exec.LookPath("/usr/sbin/pgbouncer"); err == nil {
 		return bin, nil

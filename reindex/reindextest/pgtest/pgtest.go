@@ -1,6 +1,6 @@
-// Package pgtest runs real PostgreSQL servers for a test, standbys of them, and pgbouncer before them, from the
-// programs that a distribution's packages install. It imports no driver: a test opens a server's connection string with
-// the one it uses.
+// Package pgtest runs real PostgreSQL servers for a test, with standbys and pgbouncer if needed. It uses the programs
+// that packages of the distribution have installed. It imports no driver: a test opens the connection string with its
+// own driver.
 //
 //	db, err := sql.Open("pgx", pgtest.Start(t))
 package pgtest
@@ -20,7 +20,8 @@ import (
 	"productindex/reindex/reindextest/internal/program"
 )
 
-// startTimeout limits how long a server may take to be created and to start; slow machines need seconds.
+// startTimeout limits the time in which a server is created, and that in which it starts. Slow machines need some
+// seconds.
 const startTimeout = 2 * time.Minute
 
 // Start runs a server as [Run] does, and returns its connection string.
@@ -35,11 +36,12 @@ type Server struct {
 	attr     *syscall.SysProcAttr
 }
 
-// Run runs an empty PostgreSQL server until the test ends. The server listens on a Unix socket in a folder of its own,
-// so that several can run at once; what it stores does not survive a crash. It is looked for under /usr/lib/postgresql
-// and in PATH. If there is none the test is skipped, except under CI=true, where it fails.
+// Run runs an empty PostgreSQL server until the end of the test. The server listens on a Unix socket in a folder of its
+// own, so that several servers can run at the same time. Its data does not survive a crash of the machine.
 //
-// PostgreSQL refuses to run as root: then the server runs as the user postgres, or nobody.
+// Run looks for the server under /usr/lib/postgresql and in PATH. If it is not installed, Run skips the test, or fails
+// it if CI=true is set. If the test runs as root, which PostgreSQL refuses, the server runs as the user postgres, or as
+// nobody.
 func Run(tb testing.TB) *Server {
 	tb.Helper()
 	s := newServer(tb)
@@ -61,10 +63,10 @@ func newServer(tb testing.TB) *Server {
 	return &Server{bin, dir, attr}
 }
 
-// DSN returns the server's connection string, of the form "host=... user=... dbname=...".
+// DSN returns the connection string of the server, of the form "host=... user=... dbname=...".
 func (s *Server) DSN() string { return "host=" + s.dir + " user=postgres dbname=postgres" }
 
-// Host returns the server's host, as it stands in a connection string: the folder of its socket.
+// Host returns the host of the server for a connection string, which is the folder of its socket.
 func (s *Server) Host() string { return s.dir }
 
 func (s *Server) data() string { return filepath.Join(s.dir, "data") }
@@ -75,7 +77,7 @@ func (s *Server) create() error {
 
 func (s *Server) start(tb testing.TB) {
 	tb.Helper()
-	tb.Cleanup(func() { _ = s.stop() }) // it fails if the server does not run, and nothing is left of it then
+	tb.Cleanup(func() { _ = s.stop() }) // an error means that the server does not run
 	if err := s.launch(); err != nil {
 		tb.Fatal(err)
 	}
@@ -97,7 +99,7 @@ func (s *Server) stop() error {
 	return s.run("pg_ctl", "-D", s.data(), "-m", "immediate", "-w", "stop")
 }
 
-// run runs one of PostgreSQL's programs to its end.
+// run runs a program of PostgreSQL and waits for its end.
 func (s *Server) run(name string, args ...string) error {
 	ctx, cancel := context.WithTimeout(context.Background(), startTimeout)
 	defer cancel()
@@ -105,7 +107,7 @@ func (s *Server) run(name string, args ...string) error {
 	cmd.Dir = s.dir
 	cmd.Env = append(os.Environ(), "LC_ALL=C")
 	cmd.SysProcAttr = s.attr
-	// A server that inherited a pipe would keep it open: the output goes to a file.
+	// The output goes to a file, because a server that inherits a pipe would keep it open.
 	out, err := os.CreateTemp(s.dir, name+".*.out")
 	if err != nil {
 		return err
@@ -119,7 +121,7 @@ func (s *Server) run(name string, args ...string) error {
 	return nil
 }
 
-// findBin returns the folder with the newest server's programs.
+// findBin returns the folder of the newest server's programs.
 func findBin() (string, error) {
 	found, err := filepath.Glob("/usr/lib/postgresql/*/bin/initdb")
 	if err != nil {
@@ -136,7 +138,7 @@ func findBin() (string, error) {
 	return filepath.Dir(initdb), nil
 }
 
-// version returns 15 for /usr/lib/postgresql/15/bin/initdb.
+// version returns the version in the path of an initdb: 15 for /usr/lib/postgresql/15/bin/initdb.
 func version(initdb string) int {
 	n, _ := strconv.Atoi(filepath.Base(filepath.Dir(filepath.Dir(initdb))))
 	return n

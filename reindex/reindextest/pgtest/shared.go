@@ -11,7 +11,7 @@ import (
 	"productindex/reindex/reindextest/internal/program"
 )
 
-// shared is the server on which tests have databases of their own.
+// shared is the server of [Database].
 var shared struct {
 	once   sync.Once
 	server *Server
@@ -20,9 +20,9 @@ var shared struct {
 	databases atomic.Int64
 }
 
-// Database returns the connection string of an empty database of the test's own, on a server that all tests of the
-// binary share: a server for each would take a second. If no server can run here it does what [Run] does. The TestMain
-// of the package calls [StopShared] after the tests.
+// Database creates an empty database and returns its connection string. The database is on a server that all tests of
+// the binary share, because the start of a server takes a second. TestMain must call [StopShared] after the tests. If
+// PostgreSQL is not installed, Database skips or fails the test as [Run] does.
 func Database(tb testing.TB) string {
 	tb.Helper()
 	bin, err := findBin()
@@ -55,7 +55,7 @@ func runShared(bin string) (*Server, error) {
 	return s, nil
 }
 
-// StopShared stops the server that tests share, if there is one.
+// StopShared stops the server of [Database] if it runs.
 func StopShared() {
 	if s := shared.server; s != nil {
 		_ = s.stop()

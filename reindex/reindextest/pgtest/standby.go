@@ -2,8 +2,8 @@ package pgtest
 
 import "testing"
 
-// Standby runs a standby of the server until the test ends: a copy that follows by streaming replication,
-// asynchronously, and executes only statements that read.
+// Standby runs a standby of the server until the end of the test. The standby follows the server by asynchronous
+// streaming replication, and is read-only.
 func (s *Server) Standby(tb testing.TB) *Server {
 	tb.Helper()
 	standby := newServer(tb)
@@ -15,7 +15,7 @@ func (s *Server) Standby(tb testing.TB) *Server {
 	return standby
 }
 
-// Promote makes a standby a primary, which follows nobody any more. It returns when the server takes writes.
+// Promote makes a standby a primary, which no longer follows another server. It returns when the server accepts writes.
 func (s *Server) Promote(tb testing.TB) {
 	tb.Helper()
 	if err := s.run("pg_ctl", "-D", s.data(), "-w", "promote"); err != nil {
@@ -23,7 +23,7 @@ func (s *Server) Promote(tb testing.TB) {
 	}
 }
 
-// Crash ends the server at once, as a crash does.
+// Crash stops the server at once, as a crash does.
 func (s *Server) Crash(tb testing.TB) {
 	tb.Helper()
 	if err := s.stop(); err != nil {

@@ -1,4 +1,4 @@
-// Package program helps to run a database server that a distribution's package installs, for a test.
+// Package program helps tests to run database servers that packages of the distribution have installed.
 package program
 
 import (
@@ -11,7 +11,7 @@ import (
 	"testing"
 )
 
-// Missing skips the test because of err, or fails it with CI=true.
+// Missing skips the test because of err, or fails it if CI=true is set.
 func Missing(tb testing.TB, err error) {
 	tb.Helper()
 	if os.Getenv("CI") == "true" {
@@ -20,7 +20,7 @@ func Missing(tb testing.TB, err error) {
 	tb.Skip(err)
 }
 
-// Dir creates a folder as [MakeDir] does, which is removed when the test ends.
+// Dir creates a folder as [MakeDir] does. It is removed at the end of the test.
 func Dir(tb testing.TB, name, owner string) (string, *syscall.SysProcAttr) {
 	tb.Helper()
 	dir, attr, err := MakeDir(name, owner)
@@ -31,10 +31,11 @@ func Dir(tb testing.TB, name, owner string) (string, *syscall.SysProcAttr) {
 	return dir, attr
 }
 
-// MakeDir creates a folder for a server, and returns what a process of the server needs: servers refuse to run as root,
-// and then run as the given user, or nobody, to whom the folder belongs.
+// MakeDir creates a folder for a server, and returns the attributes of the server's processes. Servers refuse to run as
+// root. If the test runs as root, the folder belongs to the user owner, or to nobody if there is no such user, and the
+// attributes make the processes run as that user.
 //
-// A folder of the test itself would be closed to other users, and its name too long for a socket.
+// [testing.T.TempDir] does not suit: other users cannot enter its folder, and its path is too long for a Unix socket.
 func MakeDir(name, owner string) (string, *syscall.SysProcAttr, error) {
 	cred, err := credential(owner)
 	if err != nil {
@@ -52,10 +53,10 @@ func MakeDir(name, owner string) (string, *syscall.SysProcAttr, error) {
 	return dir, &syscall.SysProcAttr{Credential: cred}, nil
 }
 
-// credential returns whom a server runs as; nil means the user that runs the test.
+// credential returns the credential of a server's processes, or nil for the user that runs the test.
 func credential(owner string) (*syscall.Credential, error) {
 	if os.Geteuid() != 0 {
-		return nil, nil //nolint:nilnil // no credential and no error: the process's own user will do
+		return nil, nil //nolint:nilnil // nil means the current user
 	}
 	u, err := user.Lookup(owner)
 	if err != nil {
