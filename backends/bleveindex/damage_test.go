@@ -96,6 +96,21 @@ func flipOneBit(content []byte) []byte {
 
 func half(content []byte) []byte { return content[:len(content)/2] }
 
+// listPages returns the size of the pages of the list of segments, the number of those that it has, and those in use.
+// Its file can be longer, and hold more pages than are in use: damage there is none.
+func listPages(t testing.TB, content []byte) (size, pages int, used []int) {
+	t.Helper()
+	r := &boltReader{content: content, seen: map[uint64]bool{}}
+	root, freelist, err := r.readMeta()
+	if err := errors.Join(err, r.readPage(root, newBoltBucket()), r.readFreelist(freelist)); err != nil {
+		t.Fatal(err)
+	}
+	for page := range r.seen {
+		used = append(used, int(page))
+	}
+	return int(r.pageSize), int(r.pages), used
+}
+
 func TestDamage(t *testing.T) {
 	changed := func(pattern string, f func([]byte) []byte) func(*testing.T, string) {
 		return func(t *testing.T, generation string) {
@@ -103,14 +118,21 @@ func TestDamage(t *testing.T) {
 			if err != nil || len(paths) == 0 {
 				t.Fatalf("%q, %v", paths, err)
 			}
-			change(t, paths[0], f)
+			for _, path := range paths { // of segments, one may be there that is no longer in use
+				change(t, path, f)
+			}
 		}
 	}
 	removed := func(pattern string) func(*testing.T, string) {
 		return func(t *testing.T, generation string) {
-			paths, _ := filepath.Glob(filepath.Join(generation, pattern))
-			if err := os.RemoveAll(paths[0]); err != nil {
-				t.Fatal(err)
+			paths, err := filepath.Glob(filepath.Join(generation, pattern))
+			if err != nil || len(paths) == 0 {
+				t.Fatalf("%q, %v", paths, err)
+			}
+			for _, path := range paths {
+				if err := os.RemoveAll(path); err != nil {
+					t.Fatal(err)
+				}
 			}
 		}
 	}
@@ -128,12 +150,23 @@ func TestDamage(t *testing.T) {
 		"segment cut to less": changed(segment, func(b []byte) []byte { return b[:10] }),
 		"segment empty":       changed(segment, func([]byte) []byte { return nil }),
 		"segment gone":        removed(segment),
-		"list flipped":        changed(root, flipMiddle),
-		"list cut":            changed(root, half),
-		"list cut to less":    changed(root, func(b []byte) []byte { return b[:5000] }),
-		"list empty":          changed(root, func([]byte) []byte { return nil }),
-		"list gone":           removed(root),
-		"meta cut":            changed(metaFile, half),
+		"list flipped": changed(root, func(b []byte) []byte {
+			size, _, used := listPages(t, b)
+			for _, page := range used {
+				for i := page * size; i < (page+1)*size; i += 37 {
+					b[i] ^= 0xff
+				}
+			}
+			return b
+		}),
+		"list cut": changed(root, func(b []byte) []byte {
+			size, pages, _ := listPages(t, b)
+			return b[:pages/2*size]
+		}),
+		"list cut to less": changed(root, func(b []byte) []byte { return b[:5000] }),
+		"list empty":       changed(root, func([]byte) []byte { return nil }),
+		"list gone":        removed(root),
+		"meta cut":         changed(metaFile, half),
 		"meta of another": changed(metaFile,
 			func([]byte) []byte { return []byte(`{"storage":"boltdb","index_type":"upside_down"}`) }),
 		"meta empty":      changed(metaFile, func([]byte) []byte { return nil }),
