@@ -11,23 +11,25 @@ import (
 	"productindex/reindex"
 )
 
-// Begin creates an index of its own for the generation, with the settings that it will have, and waits for both. If ctx
-// has a fencing token, the generations with smaller ones are deleted, so that their runs cannot publish them any more.
-// A token that is not greater than that of every generation before is refused with an error that matches
-// [reindex.ErrFenced].
+// Begin implements [reindex.Indexer]. It creates the index of the generation, applies the settings, and waits for both
+// tasks. If ctx has a fencing token, Begin deletes the generations with smaller tokens, so that they cannot become live
+// any more. The error matches [reindex.ErrFenced] if the token is not greater than the tokens of all earlier
+// generations.
 func (ix *Index) Begin(ctx context.Context, tenant string) (reindex.Generation, error) {
-	if err := reindex.CheckTenant(tenant); err != nil {
-		return nil, fmt.Errorf("meiliindex: %w", err)
-	}
-	g, err := ix.begin(ctx, tenant)
+	return opened(ix.begin(ctx, tenant))
+}
+
+// opened returns the results of begin, resume and goBack as an interface. A nil *generation would not be a nil
+// [reindex.Generation].
+func opened(g *generation, err error) (reindex.Generation, error) {
 	if err != nil {
-		return nil, err // not g: a nil *generation is not a nil Generation
+		return nil, err
 	}
 	return g, nil
 }
 
 func (ix *Index) begin(ctx context.Context, tenant string) (*generation, error) {
-	token, fenced, err := ix.ready(ctx)
+	token, fenced, err := ix.ready(ctx, tenant)
 	if err != nil {
 		return nil, err
 	}
@@ -55,8 +57,11 @@ func (ix *Index) begin(ctx context.Context, tenant string) (*generation, error) 
 	return g, nil
 }
 
-// ready checks that the server is one to write to, and returns the fencing token of the run, or noToken.
-func (ix *Index) ready(ctx context.Context) (token int64, fenced bool, err error) {
+// ready checks the tenant and the server's version, and returns the fencing token of the run, or noToken.
+func (ix *Index) ready(ctx context.Context, tenant string) (token int64, fenced bool, err error) {
+	if err := reindex.CheckTenant(tenant); err != nil {
+		return 0, false, fmt.Errorf("meiliindex: %w", err)
+	}
 	if err := ctx.Err(); err != nil {
 		return 0, false, err
 	}
@@ -69,7 +74,7 @@ func (ix *Index) ready(ctx context.Context) (token int64, fenced bool, err error
 	return token, fenced, nil
 }
 
-// newGeneration returns a generation with a uid of its own, which is in use.
+// newGeneration returns a generation with a new uid, and registers it as in use.
 func (ix *Index) newGeneration(tenant string, token int64) *generation {
 	g := &generation{
 		ix: ix, tenant: tenant, live: ix.LiveUID(tenant),
@@ -82,20 +87,20 @@ func (ix *Index) newGeneration(tenant string, token int64) *generation {
 	return g
 }
 
-// discardFor limits the time in which an index is discarded whose creation failed.
+// discardFor limits the time that a failed Begin takes to delete its index.
 const discardFor = 10 * time.Second
 
-// giveUp discards a generation that Begin does not return.
+// giveUp discards the generation of a failed Begin.
 func (g *generation) giveUp(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), discardFor)
 	defer cancel()
 	if err := g.discard(ctx); err != nil {
-		g.ix.cfg.Logger.WarnContext(ctx, "deleting an index that was begun in vain failed, a later run deletes it",
+		g.ix.cfg.Logger.WarnContext(ctx, "cannot delete the index of a run that failed to begin; a later run deletes it",
 			"tenant", g.tenant, "index", g.uid, "error", err)
 	}
 }
 
-// register marks an index as that of a generation in use.
+// register records that the index belongs to a generation in use.
 func (ix *Index) register(uid string, g *generation) {
 	ix.mu.Lock()
 	defer ix.mu.Unlock()
@@ -109,7 +114,8 @@ func (ix *Index) nextNumber() uint32 {
 	return ix.number
 }
 
-// unregister marks the generation's indexes as in use no more, but those that another one has taken over.
+// unregister records that the generation's indexes are no longer in use, except for those that another generation of
+// this process has taken over.
 func (g *generation) unregister() {
 	g.ix.mu.Lock()
 	defer g.ix.mu.Unlock()
@@ -120,17 +126,18 @@ func (g *generation) unregister() {
 	}
 }
 
-// isOpen reports whether an index of that name belongs to a generation in use.
+// isOpen reports whether the index of that name belongs to a generation in use.
 func (ix *Index) isOpen(tenant string, n stagingName) bool { return ix.owner(tenant, n) != nil }
 
-// owner returns the generation in use that an index of that name belongs to, nil if there is none.
+// owner returns the generation in use to which the index of that name belongs, or nil if there is none.
 func (ix *Index) owner(tenant string, n stagingName) *generation {
 	ix.mu.Lock()
 	defer ix.mu.Unlock()
 	return ix.open[ix.stagingUID(tenant, n.base())]
 }
 
-// settings returns what a new index is set to: the host's settings, or those of the live index; nil: nothing.
+// settings returns the settings of a new index: Config.Settings, or else those of the live index. They are nil if there
+// is no live index.
 func (ix *Index) settings(ctx context.Context, tenant string) (*meilisearch.Settings, error) {
 	if ix.cfg.Settings != nil {
 		return ix.cfg.Settings, nil
@@ -142,21 +149,21 @@ func (ix *Index) settings(ctx context.Context, tenant string) (*meilisearch.Sett
 	case isMissing(err):
 		return nil, nil //nolint:nilnil // no settings is an answer
 	case errors.As(err, &e) && e.ErrCode == meilisearch.ErrCodeResponseUnmarshalBody:
-		const text = "cannot be kept: the client does not understand them, give Config.Settings"
+		const text = "cannot be copied: the client does not understand them; set Config.Settings"
 		return nil, reindex.Public(fmt.Errorf("meiliindex: the settings of %s %s", live, text),
 			"the settings of the live index "+text)
 	case err != nil:
 		return nil, explain(ctx, "settings.get", live, err)
-	case len(settings.Embedders) > 0: // their keys come back masked
-		const text = "cannot be kept: they have embedders, whose keys the server does not show, give Config.Settings"
+	case len(settings.Embedders) > 0: // the server masks their keys
+		const text = "cannot be copied: they have embedders, whose keys the server does not show; set Config.Settings"
 		return nil, reindex.Public(fmt.Errorf("meiliindex: the settings of %s %s", live, text),
 			"the settings of the live index "+text)
 	}
 	return settings, nil
 }
 
-// create makes the generation's index and its mark, and notes when the server says that the index was created, which
-// does not change with its name.
+// create creates the generation's index and its mark. It records the creation time that the server gives, which
+// identifies the index even if its uid changes.
 func (g *generation) create(ctx context.Context, settings *meilisearch.Settings) error {
 	tasks, err := g.enqueueCreation(ctx, settings)
 	if err != nil {
@@ -176,9 +183,9 @@ func (g *generation) create(ctx context.Context, settings *meilisearch.Settings)
 	}
 	index, err := g.ix.getIndex(ctx, g.uid)
 	if err == nil && index == nil {
-		err = reindex.Public(fmt.Errorf("meiliindex: index %s of tenant %q was deleted right after it had been created",
-			g.uid, g.tenant),
-			"somebody has deleted the new index right after it had been created")
+		err = reindex.Public(
+			fmt.Errorf("meiliindex: index %s of tenant %q was deleted right after it was created", g.uid, g.tenant),
+			"somebody has deleted the new index right after it was created")
 	}
 	if err == nil {
 		g.created = index.CreatedAt
@@ -203,7 +210,7 @@ func (g *generation) enqueueCreation(ctx context.Context,
 		return nil, explain(ctx, "settings.update", g.uid, err)
 	}
 	tasks = append(tasks, info)
-	if cfg.Settings == nil && !settings.FacetSearch { // the live index has it off, which the client leaves out
+	if cfg.Settings == nil && !settings.FacetSearch { // the client does not send false
 		if info, err = index.UpdateFacetSearchWithContext(ctx, false); err != nil {
 			return nil, explain(ctx, "settings.update", g.uid, err)
 		}
@@ -212,7 +219,7 @@ func (g *generation) enqueueCreation(ctx context.Context,
 	return tasks, nil
 }
 
-// enqueueMark has the generation's mark made, if it has a token.
+// enqueueMark enqueues the creation of the generation's mark, if the generation has a token.
 func (g *generation) enqueueMark(ctx context.Context) (*meilisearch.TaskInfo, error) {
 	if g.id.token == noToken {
 		return nil, nil //nolint:nilnil // no task is an answer
@@ -221,8 +228,8 @@ func (g *generation) enqueueMark(ctx context.Context) (*meilisearch.TaskInfo, er
 	return info, explain(ctx, "indexes.create", g.mark, err)
 }
 
-// awaitMark waits until the mark is made, if there is a task for that. The mark is there already if an earlier try of
-// this run has made it.
+// awaitMark waits for the task that creates the mark, if there is one. The mark may already exist, from an earlier
+// attempt of this run.
 func (g *generation) awaitMark(ctx context.Context, task *meilisearch.TaskInfo) error {
 	if task == nil {
 		return nil
@@ -233,7 +240,7 @@ func (g *generation) awaitMark(ctx context.Context, task *meilisearch.TaskInfo) 
 	return nil
 }
 
-// leaveMark makes the generation's mark.
+// leaveMark creates the generation's mark and waits for it.
 func (g *generation) leaveMark(ctx context.Context) error {
 	task, err := g.enqueueMark(ctx)
 	if err != nil {

@@ -13,18 +13,18 @@ import (
 	"productindex/reindex"
 )
 
-// errNoTask: the server does not show such a task. It has forgotten it, the key does not see it, or the server was
-// restored from a snapshot or a dump, after which another task has its uid.
+// errNoTask means that the server does not show a task. Either it has deleted the task, the API key may not read it, or
+// the server was restored from a snapshot or a dump and gave the uid to another task.
 var errNoTask = errors.New("the server shows no such task")
 
-// errCanceled: somebody has canceled a task.
+// errCanceled means that somebody has canceled a task.
 var errCanceled = errors.New("canceled")
 
-// taskError is a task that did not succeed, in the server's words.
+// taskError is the server's error of a failed task.
 type taskError struct {
 	uid                 int64
 	kind, code, message string
-	system              bool // no document is to blame
+	system              bool // the error is not caused by a document
 }
 
 func (e *taskError) Error() string {
@@ -35,10 +35,10 @@ func (e *taskError) Error() string {
 	return text
 }
 
-// PublicMessage is what callers of an API may see. See [reindex.Public].
+// PublicMessage returns a text that callers of an API may see. See [reindex.Public].
 func (e *taskError) PublicMessage() string { return publicText(e.code, e.message) }
 
-// getTask asks for a task once.
+// getTask returns the current state of a task. The error matches errNoTask if the server does not show it.
 func (ix *Index) getTask(ctx context.Context, uid int64) (*meilisearch.Task, error) {
 	task, err := ix.client.GetTaskWithContext(ctx, uid)
 	var e *meilisearch.Error
@@ -48,7 +48,7 @@ func (ix *Index) getTask(ctx context.Context, uid int64) (*meilisearch.Task, err
 	return task, explain(ctx, "tasks.get", "", err)
 }
 
-// await waits until the task has ended. A call that fails ends it; the task may then be awaited again.
+// await waits until the task has ended. If a call fails, await returns its error, and can be called again.
 func (ix *Index) await(ctx context.Context, info *meilisearch.TaskInfo) (*meilisearch.Task, error) {
 	var task *meilisearch.Task
 	err := ix.poll(ctx, func() (done bool, err error) {
@@ -75,7 +75,7 @@ func ended(t *meilisearch.Task) bool {
 	return t.Status != meilisearch.TaskStatusEnqueued && t.Status != meilisearch.TaskStatusProcessing
 }
 
-// outcome is nil for a task that succeeded.
+// outcome returns the error of a task that has ended, or nil if it succeeded.
 func outcome(t *meilisearch.Task) error {
 	if t.Status == meilisearch.TaskStatusSucceeded {
 		return nil
@@ -88,7 +88,7 @@ func outcome(t *meilisearch.Task) error {
 	return fmt.Errorf("meiliindex: %w", &taskError{t.UID, string(t.Type), t.Error.Code, t.Error.Message, system})
 }
 
-// failedWith reports whether err is that of a task that failed with the code.
+// failedWith reports whether err is the error of a task that failed with the code.
 func failedWith(err error, code string) bool {
 	failed, ok := errors.AsType[*taskError](err)
 	return ok && failed.code == code
@@ -96,7 +96,7 @@ func failedWith(err error, code string) bool {
 
 const firstPoll = 2 * time.Millisecond
 
-// poll calls look until it is done or fails, with waits that grow from 2 ms to Config.PollInterval.
+// poll calls look until it reports done or fails. The delay between calls grows from 2 ms to Config.PollInterval.
 func (ix *Index) poll(ctx context.Context, look func() (done bool, err error)) error {
 	for wait := firstPoll; ; wait = min(wait*3/2, ix.cfg.PollInterval) {
 		if done, err := look(); done || err != nil {
@@ -114,7 +114,8 @@ func (ix *Index) poll(ctx context.Context, look func() (done bool, err error)) e
 
 var unfinished = []meilisearch.TaskStatus{meilisearch.TaskStatusEnqueued, meilisearch.TaskStatusProcessing}
 
-// waiting counts tasks that have not ended. The server counts swaps also for keys that it does not show them to.
+// waiting returns the number of tasks that have not ended. The server counts swaps even for keys that may not read
+// them.
 func (ix *Index) waiting(ctx context.Context, q meilisearch.TasksQuery) (int64, error) {
 	q.Statuses, q.Limit = unfinished, 1
 	tasks, err := ix.client.GetTasksWithContext(ctx, &q)
@@ -124,7 +125,7 @@ func (ix *Index) waiting(ctx context.Context, q meilisearch.TasksQuery) (int64, 
 	return tasks.Total, nil
 }
 
-// getIndex returns the index, nil if there is none.
+// getIndex returns the index, or nil if there is none.
 func (ix *Index) getIndex(ctx context.Context, uid string) (*meilisearch.IndexResult, error) {
 	found, err := ix.client.GetIndexWithContext(ctx, uid)
 	if isMissing(err) {
@@ -133,7 +134,7 @@ func (ix *Index) getIndex(ctx context.Context, uid string) (*meilisearch.IndexRe
 	return found, explain(ctx, "indexes.get", uid, err)
 }
 
-// countDocuments returns the number of documents in an index, -1 if there is no such index.
+// countDocuments returns the number of documents in an index, or -1 if there is no such index.
 func (ix *Index) countDocuments(ctx context.Context, uid string) (int64, error) {
 	stats, err := ix.client.Index(uid).GetStatsWithContext(ctx, nil)
 	switch {
@@ -145,8 +146,9 @@ func (ix *Index) countDocuments(ctx context.Context, uid string) (int64, error) 
 	return stats.NumberOfDocuments, nil
 }
 
-// remove deletes indexes, cancels what waits for them, and returns how many there were. The server works on the tasks
-// of an index in their order: an index that a swap before has made live bears another name by then, and is not deleted.
+// remove cancels the tasks of indexes, deletes the indexes, and returns the number of deleted ones. The server
+// processes the tasks of an index in order: if an earlier swap has made the index live, it has another uid by the time
+// of the deletion and is not deleted.
 func (ix *Index) remove(ctx context.Context, uids ...string) (removed int, err error) {
 	var (
 		deletions []*meilisearch.TaskInfo
@@ -173,16 +175,16 @@ func (ix *Index) remove(ctx context.Context, uids ...string) (removed int, err e
 	return removed, errors.Join(errs...)
 }
 
-// cancelTasks cancels what waits for an index. If that fails, it costs time only.
+// cancelTasks cancels the waiting tasks of an index. It logs a failure, which only delays the deletion of the index.
 func (ix *Index) cancelTasks(ctx context.Context, uid string) {
 	query := &meilisearch.CancelTasksQuery{IndexUIDS: []string{uid}, Statuses: unfinished}
 	if _, err := ix.client.CancelTasksWithContext(ctx, query); err != nil {
-		ix.cfg.Logger.WarnContext(ctx, "cancelling the tasks of an index that is deleted failed", "index", uid,
+		ix.cfg.Logger.WarnContext(ctx, "cannot cancel the tasks of an index before its deletion", "index", uid,
 			"error", explain(ctx, "tasks.cancel", uid, err))
 	}
 }
 
-// staging is an index of a tenant beside the live one.
+// staging is an index of a tenant other than the live one: of a generation in progress, a kept one, or a mark.
 type staging struct {
 	stagingName
 
@@ -191,11 +193,11 @@ type staging struct {
 	primaryKey string
 }
 
-// listLimit is more indexes than a server can have. One answer has them all: if they were read in pages, an index would
-// be skipped when others are deleted meanwhile.
+// listLimit is more than the number of indexes that a server can have, so that one answer lists all of them. With
+// pages, an index would be missed if others are deleted meanwhile.
 const listLimit = 1_000_000
 
-// list returns the indexes of the tenant beside the live one.
+// list returns the indexes of the tenant other than the live one.
 func (ix *Index) list(ctx context.Context, tenant string) (all []staging, err error) {
 	found, err := ix.client.ListIndexesWithContext(ctx, &meilisearch.IndexesQuery{Limit: listLimit})
 	if err != nil {

@@ -11,12 +11,12 @@ import (
 	"productindex/reindex/golden"
 )
 
-// Candidate is a sealed generation that a [reindex.Check] can search: reindex.As[meiliindex.Candidate](candidate) finds
-// it. The key of the client needs the action search then. UID is that of its index.
+// Candidate is a sealed generation that a [reindex.Check] can search. A check gets it with
+// reindex.As[meiliindex.Candidate](candidate). The API key of the client then needs the action search.
 type Candidate interface {
-	// UID is that of the generation's index, until it is committed.
+	// UID returns the uid of the generation's index. Commit changes it.
 	UID() string
-	// Search answers a query from the generation.
+	// Search searches the generation's index.
 	Search(ctx context.Context, query string, request *meilisearch.SearchRequest) (*meilisearch.SearchResponse, error)
 }
 
@@ -32,8 +32,8 @@ func (g *generation) Search(ctx context.Context, query string,
 	return answer, explain(ctx, "search", g.uid, err)
 }
 
-// Golden returns a check that asks each candidate the queries of its tenant. Of how many products a query finds the
-// server knows an estimate only.
+// Golden returns a check that runs the golden queries of a tenant, which load returns, against each candidate. The
+// number of products that a query finds is the server's estimate.
 func Golden(load golden.Load) reindex.Check {
 	return golden.Check(load, func(ctx context.Context, candidate reindex.Candidate, query string,
 		top int) (found golden.Found, err error) {
@@ -61,4 +61,4 @@ func Golden(load golden.Load) reindex.Check {
 	})
 }
 
-var errNoCandidate = errors.New("meiliindex: another package has made the generation")
+var errNoCandidate = errors.New("meiliindex: the candidate is not a generation of this package")

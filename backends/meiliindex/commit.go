@@ -13,33 +13,33 @@ import (
 	"productindex/reindex"
 )
 
-// swapState is how far a switch-over got.
+// swapState is the progress of the swap that makes a generation live.
 type swapState struct {
-	task    int64 // of the swap
-	asked   bool  // the server has accepted the swap, as task
-	rename  bool  // nothing was live
-	lost    bool  // it is not known whether the server has accepted it
+	task    int64 // the uid of the swap's task
+	asked   bool  // the server has accepted the swap
+	rename  bool  // there was no live index
+	lost    bool  // it is not known whether the server has accepted the swap
 	applied bool
-	retired bool // the index that was live before is being deleted
+	retired bool // the replaced index is being deleted, or is kept
 }
 
-// confirmFor is how long the outcome of a swap is looked for while the server does not answer.
+// confirmFor limits the time for which Commit asks for the outcome of a swap while the server does not answer.
 const confirmFor = 30 * time.Second
 
-// Commit swaps the generation's index with the live one in one task, or gives it the live one's name if nothing is
-// live, waits for that task, and has the index that was live deleted, or keeps it. If an answer is lost, Commit finds
-// out from the server what happened. If another run has a greater fencing token, the generation does
-// not go live, and the error matches [reindex.ErrFenced].
+// Commit implements [reindex.Generation]. It swaps the generation's index with the live one in one task, or renames it
+// if there is no live one, and waits for the task. It then keeps the replaced index or starts its deletion. If the
+// answer of the server is lost, Commit finds out whether the swap was applied. If another run has a greater fencing
+// token, the generation does not become live and the error matches [reindex.ErrFenced].
 func (g *generation) Commit(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
 	if g.left {
-		return fmt.Errorf("meiliindex: commit of index %s of tenant %q after it was aborted", g.uid, g.tenant)
+		return fmt.Errorf("meiliindex: cannot commit index %s of tenant %q: it was aborted", g.uid, g.tenant)
 	}
 	if !g.sealed {
 		return cmp.Or(g.checkMark(ctx),
-			fmt.Errorf("meiliindex: commit of index %s of tenant %q before it was sealed", g.uid, g.tenant))
+			fmt.Errorf("meiliindex: cannot commit index %s of tenant %q: it is not sealed", g.uid, g.tenant))
 	}
 	if !g.swap.applied {
 		if err := g.switchOver(ctx); err != nil {
@@ -62,7 +62,8 @@ func (g *generation) switchOver(ctx context.Context) error {
 	return g.confirm(ctx)
 }
 
-// askForSwap enqueues the swap. It asks for the indexes right before: a second swap would undo the first one.
+// askForSwap enqueues the swap. Right before, it checks that the generation's index has not become live: a second swap
+// would undo the first.
 func (g *generation) askForSwap(ctx context.Context) error {
 	if err := g.checkIdentity(ctx); err != nil {
 		return err
@@ -85,8 +86,8 @@ func (g *generation) askForSwap(ctx context.Context) error {
 	return g.resolve(ctx, err, explain(ctx, "indexes.swap", g.uid, err))
 }
 
-// resolve finds out what became of a swap that no task is known of. failed is the client's error, err the classified
-// one.
+// resolve finds out whether a swap was applied whose task is not known. The argument failed is the client's error, and
+// err is the same error after explain.
 func (g *generation) resolve(ctx context.Context, failed, err error) error {
 	arrived := arrivalOf(failed)
 	if arrived == never {
@@ -100,7 +101,7 @@ func (g *generation) resolve(ctx context.Context, failed, err error) error {
 	case unknown == nil && arrived == unlikely:
 		return err
 	}
-	g.swap.lost = true // it may still be on its way to the server
+	g.swap.lost = true // the request may still reach the server
 	return g.errUnknown(cmp.Or(unknown, err))
 }
 
@@ -109,12 +110,12 @@ func (g *generation) errUnknown(err error) error {
 	if err == nil {
 		return errors.New(text)
 	}
-	// Not wrapped: it may well have been applied, which is not a temporary error.
+	// Not wrapped: if the swap may have been applied, the error must not be temporary.
 	return fmt.Errorf("%s: %v", text, err) //nolint:errorlint // see above
 }
 
-// persist polls through failures that may pass, for a while: the swap may be done already, so that giving up leaves it
-// unknown.
+// persist is like poll, but continues after temporary errors until they have lasted for confirmFor: if it gave up at
+// once, the outcome of the swap would stay unknown.
 func (g *generation) persist(ctx context.Context, look func() (bool, error)) error {
 	deadline := time.Now().Add(confirmFor)
 	return g.ix.poll(ctx, func() (bool, error) {
@@ -129,7 +130,7 @@ func (g *generation) persist(ctx context.Context, look func() (bool, error)) err
 	})
 }
 
-// confirm waits for the swap's task and reads how it ended.
+// confirm waits for the swap's task and returns its error.
 func (g *generation) confirm(ctx context.Context) error {
 	var task *meilisearch.Task
 	err := g.persist(ctx, func() (done bool, err error) {
@@ -152,8 +153,8 @@ func (g *generation) confirm(ctx context.Context) error {
 	return nil
 }
 
-// isSwap reports whether the task is the swap that makes the generation live. The uid alone does not prove it: after a
-// restore the server counts from where it was, and gives the uid to another task.
+// isSwap reports whether the task is the swap that makes the generation live. The task's uid alone is not enough: a
+// server that was restored gives the same uids to other tasks.
 func (g *generation) isSwap(task *meilisearch.Task) bool {
 	return task.Type == meilisearch.TaskTypeIndexSwap && slices.ContainsFunc(task.Details.Swaps,
 		func(s meilisearch.SwapIndexesParams) bool {
@@ -161,21 +162,21 @@ func (g *generation) isSwap(task *meilisearch.Task) bool {
 		})
 }
 
-// confirmByIndexes finds out how a swap ended whose task the server does not show.
+// confirmByIndexes finds out from the indexes whether a swap was applied whose task the server does not show.
 func (g *generation) confirmByIndexes(ctx context.Context) error {
 	applied, err := g.appliedByNow(ctx)
 	if err != nil {
 		return g.errUnknown(err)
 	}
 	if !applied {
-		return g.notApplied(ctx, fmt.Errorf("meiliindex: the swap of index %s with %s failed; the server does not show its task, %d", g.uid, g.live,
-			g.swap.task))
+		return g.notApplied(ctx, fmt.Errorf("meiliindex: the swap of index %s with %s failed; "+
+			"the server does not show its task, %d", g.uid, g.live, g.swap.task))
 	}
 	g.swap.applied = true
 	return nil
 }
 
-// notApplied classifies the failure of a swap that certainly was not applied.
+// notApplied returns the error of a swap that was not applied. The error is temporary if the swap can be tried again.
 func (g *generation) notApplied(ctx context.Context, failure error) error {
 	g.swap.asked = false
 	for _, check := range []func(context.Context) error{g.checkMark, g.checkIdentity} {
@@ -184,14 +185,14 @@ func (g *generation) notApplied(ctx context.Context, failure error) error {
 		}
 	}
 	if failedWith(failure, codeIndexExists) || failedWith(failure, codeIndexNotFound) {
-		return reindex.Temporary(failure) // the live index came or went meanwhile
+		return reindex.Temporary(failure) // the live index was created or deleted meanwhile
 	}
 	return failure
 }
 
-// appliedByNow waits until no swap waits on the server, and reports whether the live index is the one that the
-// generation has filled: an index keeps the time at which it was created when it gets another name. It is an error if
-// the index is neither live nor where it was.
+// appliedByNow waits until the server has no unfinished swaps, and reports whether the live index is the one that the
+// generation has filled. It compares creation times, which do not change with the uid. It returns an error if the index
+// is neither live nor under its former uid.
 func (g *generation) appliedByNow(ctx context.Context) (applied bool, err error) {
 	err = g.persist(ctx, func() (bool, error) {
 		n, err := g.ix.waiting(ctx, meilisearch.TasksQuery{Types: []meilisearch.TaskType{meilisearch.TaskTypeIndexSwap}})
@@ -204,20 +205,22 @@ func (g *generation) appliedByNow(ctx context.Context) (applied bool, err error)
 		}
 		own, err := g.ix.getIndex(ctx, g.uid)
 		if err == nil && !g.isFilled(own) {
-			err = reindex.Public(fmt.Errorf("meiliindex: the index that was filled as %s is neither there nor live", g.uid),
-				"the new index is neither there nor live")
+			err = reindex.Public(
+				fmt.Errorf("meiliindex: the index that was filled as %s is not live and no longer exists under this uid", g.uid),
+				"the new index is not live and no longer exists")
 		}
 		return err == nil, err
 	})
 	return applied, err
 }
 
-// isFilled reports whether an index is the one that the generation has filled, whatever its name is now.
+// isFilled reports whether an index is the one that the generation has filled, whatever its uid is now.
 func (g *generation) isFilled(index *meilisearch.IndexResult) bool {
 	return index != nil && index.CreatedAt.Equal(g.created)
 }
 
-// retire has the index that was live deleted, which Commit does not wait for. Reap repeats a deletion that failed.
+// retire starts the deletion of the replaced index, or of the indexes that Config no longer keeps, and does not wait
+// for it. It logs a failure; a later Reap then deletes the index.
 func (g *generation) retire(ctx context.Context) {
 	if g.swap.rename || g.keeps() {
 		if !g.swap.retired && g.keeps() {
@@ -228,16 +231,16 @@ func (g *generation) retire(ctx context.Context) {
 	if !g.swap.retired {
 		_, err := g.ix.client.DeleteIndexWithContext(ctx, g.uid)
 		if g.swap.retired = err == nil; err != nil {
-			g.ix.cfg.Logger.WarnContext(ctx, "deleting the index that was live failed, a later run deletes it",
+			g.ix.cfg.Logger.WarnContext(ctx, "cannot delete the replaced index; a later run deletes it",
 				"tenant", g.tenant, "index", g.uid, "error", explain(ctx, "indexes.delete", g.uid, err))
 		}
 	}
 	g.unregister()
 }
 
-// Abort cancels the generation's tasks, and no others, and deletes its index. The server works on the tasks of an index
-// in their order: a swap that may still be under way comes first, in which case the deleted index is the one that was
-// live before, or the deletion fails.
+// Abort implements [reindex.Generation]. It cancels only the generation's own tasks, and deletes its index. The server
+// processes the tasks of an index in order, so a swap that is still in progress comes before the deletion. The deletion
+// then removes the replaced index, or fails.
 func (g *generation) Abort(ctx context.Context) error {
 	if g.swap.applied {
 		if !g.swap.retired {
@@ -248,7 +251,7 @@ func (g *generation) Abort(ctx context.Context) error {
 	if g.swap.asked {
 		query := &meilisearch.CancelTasksQuery{UIDS: []int64{g.swap.task}, Statuses: unfinished}
 		if _, err := g.ix.client.CancelTasksWithContext(ctx, query); err != nil {
-			g.ix.cfg.Logger.WarnContext(ctx, "cancelling the swap of an aborted run failed", "tenant", g.tenant, "index", g.uid,
+			g.ix.cfg.Logger.WarnContext(ctx, "cannot cancel the swap of an aborted run", "tenant", g.tenant, "index", g.uid,
 				"error", explain(ctx, "tasks.cancel", "", err))
 		}
 	}
@@ -261,8 +264,8 @@ func (g *generation) Abort(ctx context.Context) error {
 	return g.discard(ctx)
 }
 
-// abandon deletes the index of a generation that has a token, unless another process has resumed it: it has to get
-// another name first, which takes its mark. By then no swap can make it live any more.
+// abandon deletes the index of a generation that has a token, unless another process has resumed it. It first renames
+// the index, which fails without the generation's own mark. After the rename no earlier swap can make the index live.
 func (g *generation) abandon(ctx context.Context) error {
 	defer g.unregister()
 	if err := g.checkMark(ctx); err == nil {
@@ -280,8 +283,8 @@ func (g *generation) abandon(ctx context.Context) error {
 	return err
 }
 
-// clear deletes what has a name of a generation that is not there: the index that was live, if the swap was applied and
-// does not keep it, or one that late edits have made.
+// clear deletes other indexes that have a uid of the generation: the replaced index, if the swap was applied and does
+// not keep it, or an index that late edits have created.
 func (g *generation) clear(ctx context.Context) error {
 	if g.keeps() && (g.swap.asked || g.swap.lost) {
 		return nil
@@ -302,7 +305,7 @@ func (g *generation) clear(ctx context.Context) error {
 	return nil
 }
 
-// discard deletes the generation's index. Reap deletes the rest.
+// discard deletes the generation's index.
 func (g *generation) discard(ctx context.Context) error {
 	defer g.unregister()
 	_, err := g.ix.remove(ctx, g.uid)

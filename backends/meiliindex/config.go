@@ -10,49 +10,51 @@ import (
 	"github.com/meilisearch/meilisearch-go"
 )
 
-// Config adjusts an [Index]. The zero value, and nil in its place, means the defaults. New copies it.
+// Config configures an [Index]. The zero value means the defaults, and so does a nil *Config. New copies it.
 type Config struct {
-	// Prefix begins the uids of all indexes, 1 to 100 letters, digits, hyphens and underscores, the first one no hyphen.
-	// Default "products_". Two Indexes on one server have prefixes neither of which begins the other.
+	// Prefix begins the uids of all indexes. It consists of 1 to 100 letters, digits, hyphens and underscores, and does
+	// not begin with a hyphen. If several Indexes use one server, no prefix may begin with another one. Default
+	// "products_".
 	Prefix string
 
-	// KeyAttribute is the attribute that holds the primary key of a document, letters, digits, hyphens and underscores.
-	// Default [DefaultKeyAttribute]. It has to stay the same as long as the indexes live.
+	// KeyAttribute is the attribute that holds the primary key of a document. It consists of letters, digits, hyphens
+	// and underscores, and must not change while there are indexes. Default [DefaultKeyAttribute].
 	KeyAttribute string
 
-	// Settings of the indexes. Nil: those that the live index has at the beginning of a reindex, the server's defaults for
-	// the first one. They must not be changed after New.
+	// Settings are the settings of each new index. They must not be changed after New. Default nil: Begin copies the
+	// settings of the live index; the first index has the server's defaults.
 	Settings *meilisearch.Settings
 
 	// PayloadLimit is the server's --http-payload-size-limit in bytes. Default 100,000,000, the server's own default.
 	PayloadLimit int
 
-	// BatchBytes is the largest sum of the lengths of the bodies in one task, in bytes, and at most half of PayloadLimit.
-	// Default 48 MiB. Larger batches are indexed faster, and take more memory: see "Capacity" in the package's
-	// documentation.
+	// BatchBytes is the largest sum of the lengths of the bodies in one task, in bytes, and at most half of
+	// PayloadLimit. Larger batches are indexed faster and need more memory: see "Capacity" in the package's
+	// documentation. Default 48 MiB.
 	BatchBytes int
 
-	// MaxTasks is how many tasks of a run may wait on the server, and how many payloads are kept in memory until they are
-	// known to be indexed. Default 2: the server works on one while the next one waits.
+	// MaxTasks is the largest number of unfinished tasks of a run, whose payloads are kept in memory until they have
+	// succeeded. Default 2: the server processes one task while the next one waits.
 	MaxTasks int
 
-	// PollInterval is the longest time between two looks at a task. Default 100 ms.
+	// PollInterval is the longest time between two requests for the state of a task. Default 100 ms.
 	PollInterval time.Duration
 
-	// StaleAfter is how long an index of another process, which has no fencing token (see [reindex.Fence]), has to have
-	// been left alone before Reap deletes it. Default one hour; negative: at once, for a server that no other process
-	// reindexes to. The clocks of server and process should not differ by as much.
+	// StaleAfter is the time without changes after which Reap deletes an index of another process whose run has no
+	// fencing token (see [reindex.Fence]). The clocks of the server and the process must differ by less. Default one
+	// hour; negative: at once, for a server that only this process reindexes to.
 	StaleAfter time.Duration
 
-	// KeepPrevious is how many generations per tenant that were live are kept, so that [Index.Rollback] can go back to
-	// them. Default 0: none is.
+	// KeepPrevious is the number of replaced generations per tenant that are kept for [Index.Rollback]. Default 0: none
+	// is kept.
 	KeepPrevious int
 
-	// KeepFor is how long a generation that was live is kept, at the most. The next run deletes it then. Default 0: until
-	// KeepPrevious newer ones were live.
+	// KeepFor is the longest time for which a replaced generation is kept; the next run after it deletes the
+	// generation. Default 0: a generation is kept until KeepPrevious newer ones are.
 	KeepFor time.Duration
 
-	// Logger receives what fails after a run has ended, such as the deletion of an old index. Nil discards it.
+	// Logger receives an entry for each problem that does not fail a run, such as an old index that cannot be deleted.
+	// Nil discards them.
 	Logger *slog.Logger
 }
 
@@ -99,20 +101,20 @@ var (
 	validAttribute = regexp.MustCompile(`^[A-Za-z0-9_-]{1,100}$`)
 )
 
-// reserved are attributes that mean something to the server.
+// reserved are the attributes that have a meaning for the server.
 var reserved = map[string]bool{"_geo": true, "_geojson": true, "_vectors": true, "_formatted": true,
 	"_federation": true}
 
-// validate reports every setting of a config with defaults that makes no sense.
+// validate returns an error that names every setting that is not valid.
 func (c *Config) validate() error {
 	var errs []error
 	if !validPrefix.MatchString(c.Prefix) {
-		errs = append(errs, fmt.Errorf("invalid Prefix %q: it must be 1 to 100 letters, digits, hyphens and underscores and not begin with a hyphen",
-			c.Prefix))
+		errs = append(errs, fmt.Errorf("invalid Prefix %q: it must be 1 to 100 letters, digits, hyphens and underscores "+
+			"and not begin with a hyphen", c.Prefix))
 	}
 	if !validAttribute.MatchString(c.KeyAttribute) || reserved[c.KeyAttribute] {
-		errs = append(errs, fmt.Errorf("invalid KeyAttribute %q: it must be letters, digits, hyphens and underscores, and nothing that Meilisearch "+
-			"has a meaning for", c.KeyAttribute))
+		errs = append(errs, fmt.Errorf("invalid KeyAttribute %q: it must be letters, digits, hyphens and underscores, "+
+			"and not an attribute that Meilisearch reserves", c.KeyAttribute))
 	}
 	if c.PayloadLimit < 1 {
 		errs = append(errs, fmt.Errorf("invalid PayloadLimit %d: it must be positive", c.PayloadLimit))

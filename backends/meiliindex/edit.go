@@ -10,21 +10,21 @@ import (
 	"productindex/reindex"
 )
 
-// Edit carries changes out in the generation's index and returns when their tasks have succeeded: one task for all
-// upserts, one for all deletions. A [*reindex.BatchError] lists the products that cannot become a document and those
-// that the server refused; the other changes have been carried out. An Edit that failed can be repeated, also if the
-// server has accepted a task of it.
+// Edit implements [reindex.Editor]. It applies the changes to the generation's index, with one task for all upserts and
+// one for all deletions, and returns when the tasks have succeeded. A [*reindex.BatchError] lists the products that
+// cannot become a document and those that the server refused; the other changes were applied. A failed Edit can be
+// repeated, even if the server has accepted one of its tasks.
 func (g *generation) Edit(ctx context.Context, changes []reindex.Change) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
 	if g.swap.asked || g.swap.applied || g.swap.lost || g.left {
-		return fmt.Errorf("meiliindex: edit of index %s of tenant %q after it was committed", g.uid, g.tenant)
+		return fmt.Errorf("meiliindex: cannot edit index %s of tenant %q: it was committed or aborted", g.uid, g.tenant)
 	}
 	if err := g.noteEdit(ctx); err != nil {
 		return err
 	}
-	if g.writer.oldest() != nil { // products yet to be isolated must not be sent after the edits
+	if g.writer.oldest() != nil { // products of failed tasks must not be sent after the edits
 		if err := g.settleAll(ctx); err != nil {
 			return err
 		}
@@ -36,16 +36,16 @@ func (g *generation) Edit(ctx context.Context, changes []reindex.Change) error {
 	return err
 }
 
-// uploader returns one for the generation's index.
+// uploader returns an uploader for the generation's index.
 func (g *generation) uploader() *uploader {
 	return &uploader{ix: g.ix, tenant: g.tenant, uid: g.uid, primaryKey: &g.ix.cfg.KeyAttribute, gone: g.errGone}
 }
 
-// apply sends the upserts among changes, whose ids are different from each other, as one task and the deletions as
-// another, so that the server can work on both at the same time, and waits for them.
+// apply sends the upserts as one task and the deletions as another, and waits for both. The ids of the changes are
+// distinct, so the server may process both tasks at the same time.
 func (u *uploader) apply(ctx context.Context, changes []reindex.Change) error {
 	upserts, deletions := split(changes)
-	// The server would answer with status 500.
+	// The server answers a deletion that is too large with status 500.
 	if n := listSize(deletions); n > u.ix.cfg.PayloadLimit && len(deletions) > 1 {
 		return u.errTooLarge(len(deletions), n)
 	}
@@ -79,8 +79,8 @@ func (u *uploader) apply(ctx context.Context, changes []reindex.Change) error {
 	return nil
 }
 
-// split returns the products that changes add or replace, and the keys of those that they delete. An id that is too
-// long for a key is in no index.
+// split returns the products of the upserts and the keys of the deletions. It leaves out ids that are too long for a
+// key, which no index can have.
 func split(changes []reindex.Change) (upserts []reindex.Product, deletions []string) {
 	for _, c := range changes {
 		if !c.Delete {
@@ -101,7 +101,7 @@ func listSize(keys []string) int {
 	return size
 }
 
-// settle waits for a task, and sends its documents again if it failed, without those that are to blame.
+// settle waits for a task. If the task failed, settle sends its documents again without the bad ones.
 func (u *uploader) settle(ctx context.Context, s *sending) error {
 	good, err := u.examine(ctx, s)
 	if good || err != nil {
@@ -113,14 +113,14 @@ func (u *uploader) settle(ctx context.Context, s *sending) error {
 	return u.isolate(ctx, s)
 }
 
-// remove has the documents with these keys deleted.
+// remove enqueues the deletion of the documents with these keys.
 func (u *uploader) remove(ctx context.Context, keys []string) (*meilisearch.TaskInfo, error) {
 	info, err := u.ix.client.Index(u.uid).DeleteDocumentsWithContext(ctx, keys, nil)
 	return info, explain(ctx, "documents.delete", u.uid, err)
 }
 
-// settleRemoval waits until documents are deleted. A deletion that failed with the bad documents of its batch is sent
-// once more; by then it is alone.
+// settleRemoval waits for a deletion of documents. A deletion can fail because of a bad document in its batch;
+// settleRemoval then sends it again, alone.
 func (u *uploader) settleRemoval(ctx context.Context, info *meilisearch.TaskInfo, keys []string) error {
 	task, err := u.ix.await(ctx, info)
 	if err == nil {

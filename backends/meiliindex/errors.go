@@ -13,18 +13,18 @@ import (
 	"productindex/reindex"
 )
 
-// errForbidden: the key lacks an action or an index.
-var errForbidden = errors.New("the API key is missing, wrong, or has not the right to do this")
+// errForbidden means that the API key lacks an action or an index.
+var errForbidden = errors.New("the API key is missing, not valid, or lacks a permission")
 
 // The codes of the server's errors that this package distinguishes (1.50, docs.meilisearch.com/errors).
 const (
 	codeIndexNotFound = "index_not_found"
 	codeIndexExists   = "index_already_exists"
 	codeNoSpace       = "no_space_left_on_device"
-	codeOfIndex       = "index_" // begins those that say what an index is like
+	codeOfIndex       = "index_" // the prefix of the codes that are about an index
 )
 
-// callError is a call that failed, in the server's words and without the payload.
+// callError is the error of a failed call, without the payload that the client's error contains.
 type callError struct {
 	text   string
 	public string // for callers of an API
@@ -37,10 +37,11 @@ func (e *callError) Unwrap() error { return e.err }
 
 func (e *callError) PublicMessage() string { return e.public }
 
-// unreachable is what callers of an API see of an error of a connection, which names hosts.
+// unreachable is the public text of a connection error, whose own text names hosts.
 const unreachable = "the server cannot be reached"
 
-// explain classifies the error of one call as [reindex.Generation] asks for. action is the one that the key needs.
+// explain wraps the error of a call as [reindex.Generation] requires: a [*reindex.TemporaryError] if the call can
+// succeed later. The argument action is the action that the API key needs for the call.
 func explain(ctx context.Context, action, uid string, err error) error {
 	if err == nil {
 		return nil
@@ -58,7 +59,7 @@ func explain(ctx context.Context, action, uid string, err error) error {
 	}
 	switch {
 	case e.ErrCode == meilisearch.MeilisearchMaxRetriesExceeded:
-		const text = "the client's own retries got in the way, switch them off with meilisearch.DisableRetries"
+		const text = "the client retries by itself; disable that with meilisearch.DisableRetries"
 		return &callError{what + ": " + text, text, err}
 	case e.StatusCode == 0:
 		return reindex.Temporary(&callError{fmt.Sprintf("%s: no answer: %v", what, e.OriginError), unreachable, err})
@@ -67,7 +68,7 @@ func explain(ctx context.Context, action, uid string, err error) error {
 		return reindex.Temporary(&callError{what + ": " + text, "the server gave " + text, err})
 	}
 	said := fmt.Sprintf("%s: status %d", what, e.StatusCode)
-	seen := fmt.Sprintf("the server, or something in between, answered with HTTP status %d (%s)", e.StatusCode,
+	seen := fmt.Sprintf("the server, or something in front of it, answered with HTTP status %d (%s)", e.StatusCode,
 		http.StatusText(e.StatusCode))
 	if code, message := e.MeilisearchApiError.Code, e.MeilisearchApiError.Message; code != "" {
 		said += fmt.Sprintf(", %s: %s", code, message)
@@ -103,7 +104,7 @@ func noSpaceHint(message string) string {
 	if strings.Contains(message, "task database") {
 		return " (the server's task queue is full: delete tasks that have ended, see DELETE /tasks)"
 	}
-	return " (the server's disk is full: it needs room for both generations)"
+	return " (the server's disk is full: it needs space for two generations)"
 }
 
 // isMissing reports whether a call failed because there is no such index.
@@ -112,18 +113,18 @@ func isMissing(err error) bool {
 	return errors.As(err, &e) && e.MeilisearchApiError.Code == codeIndexNotFound
 }
 
-// isBadRequest reports whether the server does not understand a call.
+// isBadRequest reports whether the server has rejected the parameters of a call.
 func isBadRequest(err error) bool {
 	var e *meilisearch.Error
 	return errors.As(err, &e) && e.StatusCode == http.StatusBadRequest
 }
 
-// arrival is whether the server may have accepted a request whose call failed.
+// arrival says whether the server may have accepted a request whose call failed.
 type arrival int
 
 const (
-	never    arrival = iota // the server refused it, or was not reached
-	unlikely                // whoever answered did not take it
+	never    arrival = iota // the server has refused the request, or did not receive it
+	unlikely                // a proxy or the server has answered that it cannot accept it now
 	possible
 )
 
@@ -138,7 +139,8 @@ func arrivalOf(err error) arrival {
 	switch {
 	case e.ErrCode == meilisearch.ErrCodeResponseUnmarshalBody, e.ErrCode == meilisearch.MeilisearchMaxRetriesExceeded:
 		return possible
-	case e.StatusCode == http.StatusRequestTimeout, e.StatusCode == http.StatusTooManyRequests, e.StatusCode == http.StatusServiceUnavailable:
+	case e.StatusCode == http.StatusRequestTimeout, e.StatusCode == http.StatusTooManyRequests,
+		e.StatusCode == http.StatusServiceUnavailable:
 		return unlikely
 	case e.StatusCode >= http.StatusBadRequest && e.StatusCode < http.StatusInternalServerError:
 		return never

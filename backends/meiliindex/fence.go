@@ -9,28 +9,28 @@ import (
 	"productindex/reindex"
 )
 
-// A run with a fencing token leaves a mark, an empty index that bears the token in its uid. The mark stays when the run
-// is over, so that the greatest token of a tenant is known from then on. The task that makes a generation live also
-// renames its mark, and the server does both or neither: a newer run, which deletes the marks of older ones, thereby
-// keeps their generations from going live.
+// A run with a fencing token creates a mark, an empty index whose uid contains the token. The mark stays after the run,
+// as a record of the tenant's greatest token. The task that makes a generation live also renames its mark, and the
+// server does both or neither. So a newer run deletes the marks of older runs, whose generations then cannot become
+// live.
 
-// checkToken refuses a token that is not greater than that of every other generation among those found.
+// checkToken returns an error that matches [reindex.ErrFenced] if the token is not greater than the tokens of all other
+// indexes in all. The index uid, and those that an earlier attempt of this run has left, may have the same token.
 func (ix *Index) checkToken(tenant, uid string, token int64, all []staging) error {
 	for _, s := range all {
-		mine := s.uid == uid || s.instance == ix.instance && !ix.isOpen(tenant,
-			s.stagingName) // what an earlier try of this run has left
+		mine := s.uid == uid || s.instance == ix.instance && !ix.isOpen(tenant, s.stagingName)
 		if s.token == noToken || s.token < token || s.token == token && mine {
 			continue
 		}
-		return fmt.Errorf("meiliindex: tenant %q: %w: the token of this run is %d, that of index %s is %d; if the tokens were set back, delete "+
-			"that index", tenant, reindex.ErrFenced, token, s.uid, s.token)
+		return fmt.Errorf("meiliindex: tenant %q: %w: the token of this run is %d, that of index %s is %d; "+
+			"if the tokens were reset, delete that index", tenant, reindex.ErrFenced, token, s.uid, s.token)
 	}
 	return nil
 }
 
-// takeOver makes sure that no generation with a smaller token can go live any more, and that there is none with a
-// greater or an equal one. A run calls it after it has left its own mark, so that of two runs at least one sees the
-// other.
+// takeOver makes sure that no generation with a smaller token can become live any more. It returns an error that
+// matches [reindex.ErrFenced] if there is one with the same or a greater token. A run calls it after it has created its
+// own mark, so that of two runs at least one sees the other.
 func (g *generation) takeOver(ctx context.Context) error {
 	return g.overtake(ctx, g.uid, func(s staging) bool {
 		_, kept := s.kept()
@@ -38,9 +38,9 @@ func (g *generation) takeOver(ctx context.Context) error {
 	})
 }
 
-// overtake deletes those indexes of runs with smaller tokens that it is asked to. own is the uid of one that the run
-// has left itself. An index that was listed can get another name before the deletion. So overtake looks
-// again until it has deleted all that it saw.
+// overtake deletes the indexes of runs with smaller tokens for which the function deletes returns true. The argument
+// own is the uid of an index of this run. An index can get another uid between the listing and its deletion, so
+// overtake repeats both until it has deleted every index that it listed.
 func (g *generation) overtake(ctx context.Context, own string, deletes func(staging) bool) error {
 	for {
 		all, err := g.ix.list(ctx, g.tenant)
@@ -62,7 +62,7 @@ func (g *generation) overtake(ctx context.Context, own string, deletes func(stag
 	}
 }
 
-// swaps are the changes of names that make the generation live.
+// swaps returns the swaps that make the generation live and rename its mark, for one task.
 func (g *generation) swaps(rename bool) []*meilisearch.SwapIndexesParams {
 	swaps := []*meilisearch.SwapIndexesParams{{Indexes: []string{g.uid, g.live}, Rename: rename}}
 	if g.id.token != noToken {
@@ -79,7 +79,7 @@ func (g *generation) checkMark(ctx context.Context) error {
 	}
 	mark, err := g.ix.getIndex(ctx, g.mark)
 	if err == nil && mark == nil {
-		err = fmt.Errorf("meiliindex: index %s of tenant %q does not go live: its mark is gone: %w", g.uid, g.tenant,
+		err = fmt.Errorf("meiliindex: index %s of tenant %q cannot become live: its mark was deleted: %w", g.uid, g.tenant,
 			reindex.ErrFenced)
 	}
 	return err

@@ -9,50 +9,51 @@ import (
 	"productindex/reindex"
 )
 
-// generation is a [reindex.Generation]: an index beside the live one.
+// generation is an index that a run fills, or a kept index that a rollback has opened.
 type generation struct {
 	ix      *Index
 	tenant  string
-	live    string      // uid of the live index
-	id      stagingName // the name of its own index
-	uid     string      // of its own index: mostly the one that says id
-	mark    string      // uid of its mark
-	next    *place      // where both may be by now
-	created time.Time   // of its own index, by the server's clock
-	back    bool        // it was live before
-	left    bool        // it was aborted
+	live    string      // the uid of the live index
+	id      stagingName // the parsed uid of its index
+	uid     string      // the current uid of its index, which is that of id except during a move
+	mark    string      // the uid of its mark
+	next    *place      // the uids to which a move in progress changes both
+	created time.Time   // the creation time of its index, by the server's clock
+	back    bool        // it is a kept index of a rollback
+	left    bool        // leave has ended it
 
 	writer  *writer
-	resumes string // uid of the index of a dead run's generation, by which this process knows it as its own
-	closed  bool   // nobody else can write into it any more
+	resumes string // the key in ix.open of a generation that was resumed
+	closed  bool   // its uid has changed, so that no other process can write to it
 	sealed  bool
 
-	liveTries int // to count the live index
+	liveTries int // failed attempts to count the live index
 
 	swap swapState
 }
 
 var _ reindex.Editor = (*generation)(nil)
 
-// Write sends the products as one task and returns when the server has accepted it. If Config.MaxTasks tasks wait, it
-// waits for the first of them, and sends again what that one has left undone. Products whose id is too long for a key,
-// or that have an attribute Config.KeyAttribute, are reported at once; Flush returns what the server itself refuses.
+// Write implements [reindex.Writer]. It sends the products as one task and returns when the server has accepted the
+// task. If Config.MaxTasks tasks are unfinished, it first waits for the oldest, and sends its documents again if it
+// failed. Write rejects products whose id is too long for a key, and those with an attribute named Config.KeyAttribute.
+// Flush returns the products that the server refuses.
 func (g *generation) Write(ctx context.Context, products []reindex.Product) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
 	if g.sealed {
-		return fmt.Errorf("meiliindex: write to index %s of tenant %q after it was sealed", g.uid, g.tenant)
+		return fmt.Errorf("meiliindex: cannot write to index %s of tenant %q: it is sealed", g.uid, g.tenant)
 	}
 	return g.writer.write(ctx, products)
 }
 
-// Name returns when the generation's index was created. Its uid changes when it goes live, and again when another one
-// does.
+// Name returns the creation time of the generation's index, since the uid changes when the index becomes live and when
+// it is replaced.
 func (g *generation) Name() string { return generationName(g.created) }
 
-// Flush waits for every task, isolates the products that the server refused, and returns them. It ends the load: what
-// others write who have joined (see [Index.Join]) is refused from here on.
+// Flush implements [reindex.Writer]. It waits for every task, and finds and returns the products that the server
+// refuses. It also ends the load: from then on, writes by processes that have joined (see [Index.Join]) fail.
 func (g *generation) Flush(ctx context.Context) ([]reindex.ItemError, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
@@ -63,7 +64,8 @@ func (g *generation) Flush(ctx context.Context) ([]reindex.ItemError, error) {
 	return g.writer.docs.refused(), nil
 }
 
-// Seal makes sure that the index is the one that was filled and that no task of it waits, and counts.
+// Seal implements [reindex.Generation]. It waits until the index has no unfinished tasks, makes sure that the index is
+// the one that was filled, and counts its documents.
 func (g *generation) Seal(ctx context.Context) (reindex.Sealed, error) {
 	if err := ctx.Err(); err != nil {
 		return reindex.Sealed{}, err
@@ -89,12 +91,13 @@ func (g *generation) Seal(ctx context.Context) (reindex.Sealed, error) {
 	return reindex.Sealed{Documents: documents, Live: live, LiveErr: liveErr}, nil
 }
 
-// liveTries is how often the live index is counted before its number of documents is not known. A reindex is what mends
-// a broken index, so that the run goes on then.
+// liveTries is the number of attempts to count the live index. After that the run continues without the number, since a
+// reindex replaces a live index that is damaged.
 const liveTries = 4
 
-// countLive counts the documents of the live index, -1 if there is none. It tries once: err is for the engine, which
-// calls Seal again, and becomes unknown when that did not help.
+// countLive returns the number of documents in the live index, or -1 if there is none. It makes one attempt. A
+// temporary error is returned as err, so that the engine calls Seal again; after liveTries attempts, or for any other
+// error, it is returned as unknown.
 func (g *generation) countLive(ctx context.Context) (live int64, unknown, err error) {
 	live, err = g.ix.countDocuments(ctx, g.live)
 	if err == nil || ctx.Err() != nil {
@@ -107,8 +110,8 @@ func (g *generation) countLive(ctx context.Context) (live int64, unknown, err er
 	return 0, err, nil
 }
 
-// checkIdentity makes sure that the generation's index is the one that Begin created: a deleted one comes back, empty
-// and without its settings, with the next documents sent to it.
+// checkIdentity returns an error unless the generation's index is the one that Begin created. If the index is deleted,
+// the next documents create it again, empty and without its settings.
 func (g *generation) checkIdentity(ctx context.Context) error {
 	index, err := g.ix.getIndex(ctx, g.uid)
 	if err != nil {
@@ -121,8 +124,8 @@ func (g *generation) checkIdentity(ctx context.Context) error {
 }
 
 func (g *generation) errGone() error {
-	err := reindex.Public(fmt.Errorf("meiliindex: index %s of tenant %q was deleted while it was filled", g.uid, g.tenant),
-		"somebody has deleted the new index while it was filled")
+	err := reindex.Public(fmt.Errorf("meiliindex: index %s of tenant %q was deleted during the load", g.uid, g.tenant),
+		"somebody has deleted the new index during the load")
 	if g.id.token != noToken {
 		return fmt.Errorf("%w: %w", err, reindex.ErrFenced)
 	}

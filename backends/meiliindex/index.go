@@ -28,9 +28,9 @@ type Index struct {
 	now                   func() time.Time
 
 	mu      sync.Mutex
-	checked bool                   // the server's version is one that will do
-	number  uint32                 // of generations so far
-	open    map[string]*generation // the generations in use, by the uids of their indexes, as base has them
+	checked bool                   // the server's version is known to be supported
+	number  uint32                 // the number of generations so far
+	open    map[string]*generation // the generations in use, by the uid of their base name
 }
 
 var _ interface {
@@ -43,8 +43,8 @@ var _ interface {
 	reindex.Resumer
 } = (*Index)(nil)
 
-// New returns an Index on the client's server, to which it makes no call. Retries of the client have to be switched off
-// (see [meilisearch.DisableRetries]). A nil cfg means the defaults. The error names every setting that is invalid.
+// New returns an Index that uses the client. The client's retries must be disabled (see [meilisearch.DisableRetries]).
+// A nil cfg means the defaults. New does not call the server. The error names every setting that is not valid.
 func New(client meilisearch.ServiceManager, cfg *Config) (*Index, error) {
 	if client == nil {
 		return nil, errors.New("meiliindex: the client is nil")
@@ -61,20 +61,20 @@ func New(client meilisearch.ServiceManager, cfg *Config) (*Index, error) {
 	}, nil
 }
 
-// limitDocs bounds the memory that very small products need beside their bodies.
+// limitDocs bounds the memory that very small products need in addition to their bodies.
 const limitDocs = 200_000
 
-// Limits returns the largest batches that memory allows, since the server indexes few large tasks faster than many
-// small ones. It works on one after the other, so that one call of Write at a time keeps it busy. The time that a Write
-// takes is mostly that of the tasks before it, and says nothing about its size.
+// Limits implements [reindex.Limiter]. Batches are as large as Config.BatchBytes allows, since the server indexes a few
+// large tasks faster than many small ones. The server processes one task at a time, so one call of Write at a time
+// keeps it busy. Slow writes do not shrink the batches: a Write mostly waits for earlier tasks, whatever its own size.
 func (ix *Index) Limits() reindex.Limits {
 	return reindex.Limits{
 		MaxDocs: limitDocs, MaxBytes: min(ix.cfg.BatchBytes, max(1, ix.cfg.PayloadLimit/2)), MaxInFlight: 1, SlowWrite: -1,
 	}
 }
 
-// DocCount returns the number of documents in the tenant's live index. The error matches [reindex.ErrNoLiveIndex] if
-// there is none.
+// DocCount implements [reindex.DocCounter]. It returns the number of documents in the tenant's live index. The error
+// matches [reindex.ErrNoLiveIndex] if there is none.
 func (ix *Index) DocCount(ctx context.Context, tenant string) (int64, error) {
 	n, err := ix.countDocuments(ctx, ix.LiveUID(tenant))
 	if err == nil && n < 0 {
@@ -83,7 +83,8 @@ func (ix *Index) DocCount(ctx context.Context, tenant string) (int64, error) {
 	return n, err
 }
 
-// checkVersion asks for the server's version until it is known. A key without the action version is not an error.
+// checkVersion returns an error if the server is too old. It succeeds if the API key lacks the action version. After a
+// success it does not ask again.
 func (ix *Index) checkVersion(ctx context.Context) error {
 	ix.mu.Lock()
 	checked := ix.checked
@@ -96,8 +97,8 @@ func (ix *Index) checkVersion(ctx context.Context) error {
 		return err
 	}
 	if err == nil && !hasRename(version.PkgVersion) {
-		return fmt.Errorf("meiliindex: the server is Meilisearch %s, which cannot rename an index in a swap: 1.18 or later is needed",
-			version.PkgVersion)
+		return fmt.Errorf("meiliindex: the server is Meilisearch %s, which cannot rename an index in a swap; "+
+			"1.18 or later is needed", version.PkgVersion)
 	}
 	ix.mu.Lock()
 	ix.checked = true
@@ -105,7 +106,7 @@ func (ix *Index) checkVersion(ctx context.Context) error {
 	return nil
 }
 
-// hasRename reports whether a version is 1.18 or later. A version that cannot be read passes.
+// hasRename reports whether a version is 1.18 or later. It also reports true for a version that it cannot parse.
 func hasRename(version string) bool {
 	parts := strings.SplitN(version, ".", 3)
 	if len(parts) < 2 {

@@ -14,20 +14,21 @@ import (
 	"productindex/reindex"
 )
 
-// How many products of a generation, or of a call of Update or Edit, the server may refuse, in all and in a row, before
-// the reason is no longer looked for in them.
+// The largest numbers of products that the server may refuse in a generation, or in a call of Update or Edit: in all,
+// and consecutively. Beyond them the cause is assumed to lie elsewhere, and the run fails.
 const (
 	defaultMaxRefused = 10_000
 	defaultMaxInARow  = 200
 )
 
-// examine waits for a task of documents and notes what has to be tried again because of it.
+// examine waits for a task of documents and reports whether it succeeded. If not, it records the documents to send
+// again.
 func (u *uploader) examine(ctx context.Context, s *sending) (good bool, err error) {
 	if s.pending() {
-		return false, nil // it was examined before
+		return false, nil // already examined
 	}
 	task, err := u.ix.await(ctx, s.task)
-	if errors.Is(err, errNoTask) { // sending its documents once more does no harm
+	if errors.Is(err, errNoTask) { // sending documents twice does no harm
 		s.doubt(s.documents)
 		return false, nil
 	}
@@ -41,15 +42,15 @@ func (u *uploader) examine(ctx context.Context, s *sending) (good bool, err erro
 	case err == nil && refused == nil:
 		return true, nil
 	case refused != nil && !isPoison(task):
-		s.suspect(s.documents, refused) // its own documents are to blame
+		s.suspect(s.documents, refused) // the cause is one of its own documents
 	default:
-		s.doubt(s.documents) // perhaps a document of another task of its batch is to blame
+		s.doubt(s.documents) // the cause may be a document of another task in its batch
 	}
 	return false, nil
 }
 
-// verdict reads what became of a task of documents: refused is the reason that lies in a document, err one that does
-// not.
+// verdict returns the outcome of a task of documents. If a document is the cause of its failure, refused is the reason;
+// for any other cause it is err.
 func (u *uploader) verdict(task *meilisearch.Task, documents []document) (refused, err error) {
 	err = outcome(task)
 	if failed, ok := errors.AsType[*taskError](err); ok && !failed.system {
@@ -59,14 +60,14 @@ func (u *uploader) verdict(task *meilisearch.Task, documents []document) (refuse
 		return nil, err
 	}
 	if want := distinct(documents); task.Details.IndexedDocuments != want {
-		return nil, fmt.Errorf("meiliindex: task %d succeeded and indexed %d documents of %d: %w", task.UID,
+		return nil, fmt.Errorf("meiliindex: task %d succeeded but indexed %d of %d documents: %w", task.UID,
 			task.Details.IndexedDocuments, want, u.gone())
 	}
 	return nil, nil
 }
 
-// idle waits until no task of the generation's index waits or is processed. If others write into it there may always be
-// one.
+// idle waits until the index has no unfinished tasks. It does not wait if other processes write to the index, since
+// there may always be a task then.
 func (u *uploader) idle(ctx context.Context) error {
 	if u.shared {
 		return nil
@@ -77,13 +78,13 @@ func (u *uploader) idle(ctx context.Context) error {
 	})
 }
 
-// isolation is the search for the bad documents of a task that failed. It survives an error, so that the
-// search goes on.
+// isolation is the state of the search for the bad documents of a failed task. After an error, a later call continues
+// the search.
 type isolation struct {
-	suspects []document // one of them is bad
-	reason   error      // the server's last word about them
-	unknown  []document // there may be a bad one among them
-	compared bool       // with the tasks that came later
+	suspects []document // at least one of them is bad
+	reason   error      // the server's latest reason for refusing them
+	unknown  []document // some of them may be bad
+	compared bool       // leaveOut was called
 }
 
 func (i *isolation) pending() bool { return len(i.suspects) > 0 || len(i.unknown) > 0 }
@@ -94,7 +95,7 @@ func (i *isolation) suspect(documents []document, reason error) {
 
 func (i *isolation) doubt(documents []document) { i.unknown = documents }
 
-// leaveOut drops documents that later tasks also carry: the later body counts.
+// leaveOut drops the documents that later tasks also contain, since the latest version of a product must win.
 func (i *isolation) leaveOut(later []*sending) {
 	if i.compared {
 		return
@@ -108,12 +109,12 @@ func (i *isolation) leaveOut(later []*sending) {
 	}
 	kept := slices.DeleteFunc(slices.Concat(i.suspects, i.unknown), func(d document) bool { return newer[d.key] })
 	if len(kept) < len(i.suspects)+len(i.unknown) {
-		i.suspects, i.unknown = nil, kept // the bad one may be gone
+		i.suspects, i.unknown = nil, kept // the bad one may be among the dropped
 	}
 }
 
-// isolate sends documents in ever smaller parts, one task at a time, until all good ones are indexed and the bad ones
-// known: for each bad one among n about log₂ n + 2 tasks.
+// isolate finds the bad documents by bisection: it sends parts of the documents, one task at a time, until all good
+// ones are indexed. Each bad one among n documents takes about log₂ n + 2 tasks.
 func (u *uploader) isolate(ctx context.Context, s *sending) error {
 	for s.pending() {
 		if len(s.suspects) == 1 {
@@ -146,11 +147,12 @@ func (u *uploader) isolate(ctx context.Context, s *sending) error {
 	return nil
 }
 
-// aloneTries is how often documents are sent that share their batch with those of other processes each time.
+// aloneTries is the number of attempts to get a task of documents into a batch of its own.
 const aloneTries = 30
 
-// sendAlone sends documents as a task that is alone in its batch. If other processes write into the index as well it
-// may not be, in which case a document of theirs may be to blame for its failure: it is sent again then.
+// sendAlone sends documents as a task that is alone in its batch. If other processes also write to the index, the batch
+// may contain their tasks, and one of their documents may be the cause of a failure. So sendAlone tries again after
+// such a failure.
 func (u *uploader) sendAlone(ctx context.Context, documents []document) (refused, err error) {
 	for range aloneTries {
 		info, err := u.post(ctx, payload(documents))
@@ -175,15 +177,15 @@ func (u *uploader) sendAlone(ctx context.Context, documents []document) (refused
 			return nil, err
 		}
 	}
-	return nil, reindex.Temporary(fmt.Errorf("meiliindex: the server refuses products of tenant %q, and which ones is "+
-		"not known, as other processes write at the same time; the last reason: %w", u.tenant, refused))
+	return nil, reindex.Temporary(fmt.Errorf("meiliindex: the server refuses some products of tenant %q; which ones "+
+		"cannot be found out while other processes write; the last reason: %w", u.tenant, refused))
 }
 
-// neighbours is how many tasks before and after one are looked at for those of its batch.
+// neighbours is the number of tasks before and after a task among which wasAlone looks for tasks of the same batch.
 const neighbours = 50
 
-// wasAlone reports whether no other task is to blame for the failure of one. The tasks of a batch begin at the same
-// time.
+// wasAlone reports whether a failed task cannot have failed because of another one. All tasks of a batch begin at the
+// same time.
 func (u *uploader) wasAlone(ctx context.Context, task *meilisearch.Task) (bool, error) {
 	if !u.shared || !isPoison(task) {
 		return true, nil
@@ -201,7 +203,7 @@ func (u *uploader) wasAlone(ctx context.Context, task *meilisearch.Task) (bool, 
 	}), nil
 }
 
-// pause waits for a while of random length, so that processes that isolate documents get out of each other's way.
+// pause waits for a random time, so that the tasks of processes that isolate documents get into different batches.
 func (u *uploader) pause(ctx context.Context) error {
 	timer := time.NewTimer(rand.N(4 * u.ix.cfg.PollInterval)) //nolint:gosec // no secret
 	defer timer.Stop()
@@ -213,7 +215,7 @@ func (u *uploader) pause(ctx context.Context) error {
 	}
 }
 
-// isPoison reports whether a document of another task of its batch may be the reason why a task failed.
+// isPoison reports whether a task may have failed because of a document of another task in its batch.
 func isPoison(task *meilisearch.Task) bool { return strings.HasPrefix(task.Error.Message, "Index `") }
 
 func (u *uploader) refuse(d document, reason error) error {
@@ -223,8 +225,8 @@ func (u *uploader) refuse(d document, reason error) error {
 		u.failed = append(u.failed, reindex.ItemError{ID: d.id, Err: reason})
 	}
 	if u.inARow++; len(u.failed) > u.ix.maxRefused || u.inARow > u.ix.maxInARow {
-		return fmt.Errorf("meiliindex: the server refused %d products of tenant %q, %d of them in a row, which can hardly be their fault; the "+
-			"last reason: %w", len(u.failed), u.tenant, u.inARow, reason)
+		return fmt.Errorf("meiliindex: the server refused %d products of tenant %q, the last %d of them consecutively, "+
+			"so the products are probably not the cause; the last reason: %w", len(u.failed), u.tenant, u.inARow, reason)
 	}
 	return nil
 }

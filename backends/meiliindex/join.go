@@ -10,19 +10,19 @@ import (
 	"productindex/reindex"
 )
 
-// A generation with a fencing token gets another name when its load ends. Late products of processes that have joined
-// go to the name before, which no generation has any more, and never gets again. The server makes an index of them,
-// which that process deletes, or the tenant's next run.
+// When the load of a generation with a fencing token ends, its uid changes. Late products of processes that have joined
+// go to the former uid, which is never used again. The server creates an index for them, which the late process or the
+// tenant's next run deletes.
 
-// settleAll waits for everything that was sent.
+// settleAll waits for all tasks of the generation.
 func (g *generation) settleAll(ctx context.Context) error {
 	if err := g.writer.settleAll(ctx); err != nil {
 		return err
 	}
-	return g.writer.docs.idle(ctx) // a task may wait that a Write has sent whose answer was lost
+	return g.writer.docs.idle(ctx) // a Write whose answer was lost may have enqueued another task
 }
 
-// endLoad waits for everything that was sent, and refuses from here on what others write who have joined.
+// endLoad waits for all tasks of the generation. From then on, writes by processes that have joined fail.
 func (g *generation) endLoad(ctx context.Context) error {
 	if err := g.settleAll(ctx); err != nil || g.closed || g.id.token == noToken {
 		return err
@@ -30,7 +30,7 @@ func (g *generation) endLoad(ctx context.Context) error {
 	return g.close(ctx)
 }
 
-// close gives the generation the name of one into which nobody else writes.
+// close changes the uid of the generation to one that no other process writes to.
 func (g *generation) close(ctx context.Context) error {
 	to := g.id
 	to.number |= closedBit
@@ -41,13 +41,10 @@ func (g *generation) close(ctx context.Context) error {
 	return nil
 }
 
-// Join implements [reindex.Joiner]. The load of a generation that has no fencing token does not end before it goes
-// live, or is deleted.
+// Join implements [reindex.Joiner]. The load of a generation without a fencing token ends only when the generation
+// becomes live or is deleted.
 func (ix *Index) Join(ctx context.Context, tenant, generation string) (reindex.Writer, error) {
-	if err := reindex.CheckTenant(tenant); err != nil {
-		return nil, fmt.Errorf("meiliindex: %w", err)
-	}
-	token, fenced, err := ix.ready(ctx)
+	token, fenced, err := ix.ready(ctx, tenant)
 	if err != nil {
 		return nil, err
 	}
@@ -72,7 +69,7 @@ func (ix *Index) Join(ctx context.Context, tenant, generation string) (reindex.W
 	return j, nil
 }
 
-// generationOf returns the index of a generation, by its name.
+// generationOf returns the index of the generation with that name.
 func generationOf(all []staging, name string) (s staging, found bool) {
 	for _, s := range all {
 		if !s.isMark() && generationName(s.created) == name {
@@ -82,7 +79,7 @@ func generationOf(all []staging, name string) (s staging, found bool) {
 	return s, false
 }
 
-// joined writes into a generation that another process has begun, for as long as that one's load goes on.
+// joined writes to a generation that another process has begun, until that process ends the load.
 type joined struct {
 	ix                 *Index
 	tenant, generation string
@@ -91,11 +88,11 @@ type joined struct {
 }
 
 func (j *joined) fenced() error {
-	return fmt.Errorf("meiliindex: generation %s of tenant %q takes no more products: %w", j.generation, j.tenant,
+	return fmt.Errorf("meiliindex: generation %s of tenant %q accepts no more products: %w", j.generation, j.tenant,
 		reindex.ErrFenced)
 }
 
-// Write implements [reindex.Writer]. It sends the products as one task, as the generation's own Write does.
+// Write implements [reindex.Writer]. Like the Write of a generation, it sends the products as one task.
 func (j *joined) Write(ctx context.Context, products []reindex.Product) error {
 	if err := j.check(ctx); err != nil {
 		return err
@@ -103,7 +100,8 @@ func (j *joined) Write(ctx context.Context, products []reindex.Product) error {
 	return j.explain(ctx, j.writer.write(ctx, products))
 }
 
-// Flush implements [reindex.Writer].
+// Flush implements [reindex.Writer]. It waits for every task, and finds and returns the products that the server
+// refuses.
 func (j *joined) Flush(ctx context.Context) ([]reindex.ItemError, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
@@ -117,7 +115,8 @@ func (j *joined) Flush(ctx context.Context) ([]reindex.ItemError, error) {
 	return j.writer.docs.refused(), nil
 }
 
-// explain returns why something failed, which is the fence if that is closed by now.
+// explain returns the error of a call. If the load has ended it is an error that matches [reindex.ErrFenced] instead of
+// err.
 func (j *joined) explain(ctx context.Context, err error) error {
 	if _, temporary := errors.AsType[*reindex.TemporaryError](err); err == nil || temporary || ctx.Err() != nil {
 		return err
@@ -125,8 +124,8 @@ func (j *joined) explain(ctx context.Context, err error) error {
 	return cmp.Or(j.check(ctx), err)
 }
 
-// check returns an error that matches [reindex.ErrFenced] if the index is not the one that was joined, which has
-// another name once its load has ended. One that late documents have made is deleted.
+// check returns an error that matches [reindex.ErrFenced] if the load has ended, after which the joined index has
+// another uid. It deletes the index that late documents may have created under the former uid.
 func (j *joined) check(ctx context.Context) error {
 	uid := j.writer.docs.uid
 	index, err := j.ix.getIndex(ctx, uid)
@@ -140,13 +139,13 @@ func (j *joined) check(ctx context.Context) error {
 		_, err = j.ix.remove(ctx, uid)
 	}
 	if err != nil {
-		j.ix.cfg.Logger.WarnContext(ctx, "deleting an index of late documents failed, a later run deletes it",
+		j.ix.cfg.Logger.WarnContext(ctx, "cannot delete an index that late documents have created; a later run deletes it",
 			"tenant", j.tenant, "index", uid, "error", err)
 	}
 	return j.fenced()
 }
 
-// drain waits until no task is out, whatever became of it.
+// drain waits until all tasks of the writer have ended, even if they failed.
 func (w *writer) drain(ctx context.Context) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()

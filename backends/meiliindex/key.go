@@ -6,18 +6,18 @@ import (
 	"fmt"
 )
 
-// MaxKeyBytes is the length of the longest primary key that Meilisearch takes, in bytes (1.50; 511 in all versions
-// since 1.0).
+// MaxKeyBytes is the length of the longest primary key that Meilisearch accepts, in bytes. It has not changed from
+// version 1.0 to 1.50.
 const MaxKeyBytes = 511
 
-// ErrKey: a text is not a key that [Key] returns, or an id is too long for one.
+// ErrKey means that a string is not a key that [Key] returns, or that an id is too long for a key.
 var ErrKey = errors.New("meiliindex: invalid key")
 
-// Key returns the primary key of the document that a product with this id becomes. Meilisearch takes 1 to 511 letters,
-// digits, hyphens and underscores. An id of that kind that begins with a letter or a digit is its own key; for any
-// other the key is an underscore and the id in unpadded URL-safe base64 (RFC 4648, section 5). No two ids have the same
-// key. An id whose key would be too long (511 bytes of the first kind, 382 of any other) is an error that matches
-// [ErrKey].
+// Key returns the primary key of the document of the product with this id. Meilisearch accepts keys of 1 to 511
+// letters, digits, hyphens and underscores. An id of these characters that begins with a letter or a digit is its own
+// key. The key of any other id is an underscore followed by the id in unpadded URL-safe base64 (RFC 4648, section 5).
+// Different ids have different keys. The error matches [ErrKey] if the id is too long: more than 511 bytes if it is its
+// own key, more than 382 otherwise.
 func Key(id string) (string, error) {
 	key := encodeName(id)
 	if len(key) > MaxKeyBytes {
@@ -27,10 +27,11 @@ func Key(id string) (string, error) {
 }
 
 func errTooLong(id, key string) error {
-	return fmt.Errorf("the id has %d bytes, its key would have %d, Meilisearch takes %d", len(id), len(key), MaxKeyBytes)
+	return fmt.Errorf("the id has %d bytes and its key would have %d; Meilisearch accepts at most %d", len(id), len(key),
+		MaxKeyBytes)
 }
 
-// ID returns the product's id whose [Key] is key. The error matches [ErrKey].
+// ID returns the product id whose [Key] is key. The error matches [ErrKey] if there is none.
 func ID(key string) (string, error) {
 	if isPlain(key) && len(key) <= MaxKeyBytes {
 		return key, nil
@@ -45,8 +46,8 @@ func ID(key string) (string, error) {
 	return string(id), nil
 }
 
-// encodeName writes any text in letters, digits, hyphens and underscores, differently for different texts. The result
-// never begins with a hyphen.
+// encodeName encodes any string in letters, digits, hyphens and underscores. Different strings have different
+// encodings, and none begins with a hyphen.
 func encodeName(s string) string {
 	if isPlain(s) {
 		return s

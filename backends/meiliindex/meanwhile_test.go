@@ -132,7 +132,7 @@ func TestIndexDeletedMeanwhile(t *testing.T) {
 	}
 	s.Resume()
 	if _, err := gen.Seal(t.Context()); err == nil || isTemporary(err) ||
-		!strings.Contains(err.Error(), "indexed 0 documents of 1") {
+		!strings.Contains(err.Error(), "indexed 0 of 1 documents") {
 		t.Errorf("seal after the documents were deleted: %v", err)
 	}
 	gen = begin(t, ix)

@@ -53,12 +53,12 @@ func TestPublicMessages(t *testing.T) {
 		want   string
 	}{
 		{"documents.add", apiError(http.StatusForbidden, "invalid_api_key"),
-			"the API key is missing, wrong, or has not the right to do this: it needs the action documents.add"},
+			"the API key is missing, not valid, or lacks a permission: it needs the action documents.add"},
 		{"documents.add", apiError(http.StatusRequestEntityTooLarge, "payload_too_large"),
 			"the product is too large for the index: payload_too_large: said"},
 		{"documents.add", apiError(http.StatusBadRequest, "malformed_payload"), "malformed_payload: said"},
 		{"documents.add", &meilisearch.Error{StatusCode: http.StatusBadGateway},
-			"the server, or something in between, answered with HTTP status 502 (Bad Gateway)"},
+			"the server, or something in front of it, answered with HTTP status 502 (Bad Gateway)"},
 		{"indexes.swap", &meilisearch.Error{OriginError: &net.OpError{Op: "dial", Err: errors.New("meili.internal")}},
 			unreachable},
 		{"indexes.swap", errors.New("dial meili.internal"), unreachable},
@@ -66,7 +66,7 @@ func TestPublicMessages(t *testing.T) {
 		checkPublic(t, explain(t.Context(), test.action, secretUID, test.err), test.want)
 	}
 	g := &generation{uid: secretUID, tenant: "acme", id: stagingName{token: noToken}}
-	checkPublic(t, g.errGone(), "somebody has deleted the new index while it was filled")
+	checkPublic(t, g.errGone(), "somebody has deleted the new index during the load")
 	checkPublic(t, outcome(&meilisearch.Task{Status: meilisearch.TaskStatusCanceled}),
 		"somebody has canceled a task on the server")
 	if !errors.Is(explain(t.Context(), "documents.add", secretUID, apiError(http.StatusBadRequest, "x")),

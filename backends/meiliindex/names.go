@@ -8,36 +8,36 @@ import (
 	"time"
 )
 
-// stagingName is what the uid of an index beside the live one says: the prefix, a hyphen, this, a hyphen, and the
-// tenant. A live index's uid has no hyphen after the prefix, so that the two cannot be mixed up, whatever the tenants
-// are called.
+// stagingName is the parsed middle part of the uid of an index other than the live one. The uid consists of the prefix,
+// a hyphen, this part, a hyphen, and the encoded tenant. The uid of a live index has no hyphen after the prefix, so the
+// two kinds of uids differ for all tenants.
 type stagingName struct {
-	instance string // 12 hex digits: of which Index it is
-	token    int64  // of the run; noToken if it has none
-	number   uint32 // counts the generations of the Index from 1; 0, or markBit and a number, is a mark
+	instance string // 12 hex digits that identify the Index
+	token    int64  // the fencing token of the run; noToken if it has none
+	number   uint32 // counts the generations of the Index from 1; a mark has 0, or a number with markBit
 
-	// stamps are of the two indexes that may have the name, if the live index is to be kept: the one that is to go live,
-	// and the live one, which gets this name by the swap. None before.
+	// stamps describe the two indexes that may have this uid if the live index will be kept: the one that is to become
+	// live, and the live one, which gets this uid by the swap. They are zero until Commit.
 	stamps [2]stamp
 }
 
-// stamp describes an index, which is known by when it was created: that does not change with its name.
+// stamp describes an index. The creation time identifies the index, since it does not change with the uid.
 type stamp struct {
-	created   int64 // in nanoseconds since 1970; 0: no index
-	replaced  int64 // likewise, when another index took its place; 0: it was never live
-	documents int64 // that it held then; -1: not known, or edited since
+	created   int64 // nanoseconds since 1970; 0: no index
+	replaced  int64 // nanoseconds since 1970 when another index replaced it; 0: it was not replaced
+	documents int64 // the number of documents at that time; -1: not known, or edited since
 }
 
 const (
 	noToken = -1
-	nobody  = "000000000000" // the instance of the mark of a generation that went live
+	nobody  = "000000000000" // the instance in the mark of a generation that became live
 	markBit = 1 << 31
-	// closedBit marks the number of an index into which nobody else can write any more.
+	// closedBit is set in the number of an index that no other process can write to any more.
 	closedBit = 1 << 30
 )
 
-// markName is the name of a mark: an empty index that keeps the greatest fencing token that a generation of the tenant
-// was begun with. If the generation gets another name, its mark gets one with another number.
+// markName returns the name of a mark, an empty index that records the greatest fencing token of the tenant's
+// generations. When the uid of a generation changes, its mark gets another number.
 func markName(instance string, token int64, number uint32) stagingName {
 	if number > 0 {
 		number |= markBit
@@ -47,12 +47,13 @@ func markName(instance string, token int64, number uint32) stagingName {
 
 func (n stagingName) isMark() bool { return n.number == 0 || n.number&markBit != 0 }
 
-// isOlder reports whether the run with that token has taken over from the one of this name.
+// isOlder reports whether the name belongs to a run with a smaller token. Without one of the two tokens it reports
+// false.
 func (n stagingName) isOlder(token int64) bool {
 	return n.token != noToken && token != noToken && n.token < token
 }
 
-// base is the name without what changes from a generation's begin to its end.
+// base returns the name without the parts that change during the life of a generation.
 func (n stagingName) base() stagingName {
 	n.stamps = [2]stamp{}
 	n.number &^= closedBit
@@ -76,7 +77,7 @@ func (s stamp) String() string {
 	return strconv.FormatInt(s.created, stampBase) + "_" + strconv.FormatInt(s.replaced, stampBase) + "_" + documents
 }
 
-// parseStamp reads the parts of a stamp that match stampPattern.
+// parseStamp returns the stamp with these parts, as stampPattern matches them.
 func parseStamp(created, replaced, documents string) (s stamp, err error) {
 	s.documents = -1
 	if s.created, err = strconv.ParseInt(created, stampBase, 64); err != nil {
@@ -89,7 +90,8 @@ func parseStamp(created, replaced, documents string) (s stamp, err error) {
 	return s, err
 }
 
-// stagingUID is the uid that says it. Stamps follow two hyphens: neither they nor a tenant begin with one.
+// stagingUID returns the uid for a name. Two hyphens precede the stamps; an encoded tenant does not begin with a
+// hyphen, so the uid is unambiguous.
 func (ix *Index) stagingUID(tenant string, n stagingName) string {
 	token, stamps := uint64(n.token), "" //nolint:gosec // -1 is all ones
 	if n.stamps != [2]stamp{} {
@@ -98,7 +100,7 @@ func (ix *Index) stagingUID(tenant string, n stagingName) string {
 	return fmt.Sprintf("%s-%s-%016x-%08x-%s%s", ix.cfg.Prefix, n.instance, token, n.number, stamps, encodeName(tenant))
 }
 
-// parseStaging reads the uid of an index of the tenant beside the live one.
+// parseStaging parses the uid of an index of the tenant other than the live one. It reports false for any other uid.
 func (ix *Index) parseStaging(tenant, uid string) (n stagingName, ok bool) {
 	rest, begins := strings.CutPrefix(uid, ix.cfg.Prefix+"-")
 	rest, ends := strings.CutSuffix(rest, "-"+encodeName(tenant))
@@ -125,12 +127,12 @@ func (ix *Index) parseStaging(tenant, uid string) (n stagingName, ok bool) {
 	return n, true
 }
 
-// LiveUID returns the uid of the index that searches of the tenant use: Config.Prefix and the tenant, which is written
-// as [Key] writes an id. There is no such index before the tenant's first reindex.
+// LiveUID returns the uid of the tenant's live index, for searches: Config.Prefix followed by the tenant, encoded as
+// [Key] encodes an id. The index does not exist before the tenant's first successful run.
 func (ix *Index) LiveUID(tenant string) string { return ix.cfg.Prefix + encodeName(tenant) }
 
-// generationName is the name of the generation in an index: when it was created, by the server's clock. Its uid changes
-// when it goes live and when another one does.
+// generationName returns the name of the generation whose index was created at that time, by the server's clock. The
+// uid cannot be the name, since it changes when the generation becomes live and when it is replaced.
 func generationName(created time.Time) string {
 	return created.UTC().Format("20060102T150405.000000000Z")
 }

@@ -9,21 +9,21 @@ import (
 	"productindex/reindex"
 )
 
-// document is one product on its way: its id, its key, and the line of NDJSON that it becomes.
+// document is a product ready to be sent: its id, its key, and its line of NDJSON.
 type document struct {
 	id, key string
 	line    []byte
 }
 
-// encode makes documents of products, whose lines follow each other in body. Those that cannot become one are returned
-// with the reason.
+// encode returns the documents of the products, whose concatenated lines are body. The products that cannot become a
+// document are in failed, with the reason.
 func (ix *Index) encode(products []reindex.Product) (documents []document, body []byte, failed []reindex.ItemError) {
 	attribute := ix.cfg.KeyAttribute
 	size := 0
 	for _, p := range products {
 		size += len(p.Body) + len(attribute) + len(p.ID)*4/3 + 12
 	}
-	body = make([]byte, 0, size) // large enough: the lines stay where they are
+	body = make([]byte, 0, size) // large enough: the documents refer to it, so it must not be reallocated
 	for _, p := range products {
 		var err error
 		key := encodeName(p.ID)
@@ -31,7 +31,8 @@ func (ix *Index) encode(products []reindex.Product) (documents []document, body 
 		case len(key) > MaxKeyBytes:
 			err = errTooLong(p.ID, key)
 		case hasMember(p.Body, attribute):
-			err = fmt.Errorf("the product has an attribute %q of its own, which the index needs: set another KeyAttribute",
+			err = fmt.Errorf("the product has an attribute %q, which is reserved for the primary key; set another "+
+				"Config.KeyAttribute",
 				attribute)
 		}
 		start := len(body)
@@ -47,8 +48,8 @@ func (ix *Index) encode(products []reindex.Product) (documents []document, body 
 	return documents, body, failed
 }
 
-// appendDocument appends a body with one more member at its end, and a line feed. Of two members of one name the server
-// takes the last, so that the key is always ours, however a product spells its own.
+// appendDocument appends the body with the key as an additional last member, and a line feed. Of two members with the
+// same name the server uses the last, so the key is right even if a product spells the name of its own with escapes.
 func appendDocument(buf, body []byte, attribute, key string) ([]byte, error) {
 	body = bytes.TrimSpace(body)
 	if len(body) < 2 || body[0] != '{' || body[len(body)-1] != '}' {
@@ -67,7 +68,7 @@ func appendDocument(buf, body []byte, attribute, key string) ([]byte, error) {
 	return append(buf, '"', '}', '\n'), nil
 }
 
-// hasMember reports whether a JSON object has a member of that name, as it is spelled, at its top.
+// hasMember reports whether a JSON object has a member of that name, spelled without escapes, at its top level.
 func hasMember(body []byte, name string) bool {
 	if !bytes.Contains(body, []byte(`"`+name+`"`)) {
 		return false
@@ -80,7 +81,7 @@ func hasMember(body []byte, name string) bool {
 	return ok
 }
 
-// payload puts the lines of documents together.
+// payload returns the concatenated lines of the documents.
 func payload(documents []document) []byte {
 	size := 0
 	for _, d := range documents {
@@ -93,7 +94,7 @@ func payload(documents []document) []byte {
 	return out
 }
 
-// distinct counts the different keys.
+// distinct returns the number of different keys.
 func distinct(documents []document) int64 {
 	keys := make(map[string]struct{}, len(documents))
 	for _, d := range documents {

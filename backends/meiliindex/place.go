@@ -11,12 +11,12 @@ import (
 	"productindex/reindex"
 )
 
-// place is where the index and the mark of a generation are: their uids.
+// place holds the uids of the index and the mark of a generation.
 type place struct{ uid, mark string }
 
-// move gives the generation's index another name, and its mark as well: one task does both or neither, so that a
-// generation that was overtaken stays where it is. If it is not known how the task ended, the error is temporary, and
-// the next move finishes this one first.
+// move changes the uids of the generation's index and its mark. One task changes both or neither, so it fails if a
+// newer run has deleted the mark. If the outcome of the task is not known, the error is temporary, and the next move
+// first completes this one.
 func (g *generation) move(ctx context.Context, to stagingName) error {
 	uid := g.ix.stagingUID(g.tenant, to)
 	for g.uid != uid || g.next != nil {
@@ -33,7 +33,7 @@ func (g *generation) move(ctx context.Context, to stagingName) error {
 	return nil
 }
 
-// push makes one try to move to g.next.
+// push makes one attempt to move to g.next.
 func (g *generation) push(ctx context.Context) error {
 	if arrived, err := g.arrived(ctx); arrived || err != nil {
 		return err
@@ -55,13 +55,13 @@ func (g *generation) push(ctx context.Context) error {
 	if failure == nil || failedWith(failure, codeIndexNotFound) || failedWith(failure, codeIndexExists) {
 		return g.notMoved(ctx, failure)
 	}
-	if err := g.ix.noSwaps(ctx); err != nil { // the task is not known, or not shown
+	if err := g.ix.noSwaps(ctx); err != nil { // the task is not known, or the server does not show it
 		return err
 	}
 	return g.notMoved(ctx, failure)
 }
 
-// notMoved returns nil if the generation has arrived, and why not otherwise.
+// notMoved returns nil if the move has succeeded after all, and an error otherwise.
 func (g *generation) notMoved(ctx context.Context, failure error) error {
 	if arrived, err := g.arrived(ctx); arrived || err != nil {
 		return err
@@ -71,14 +71,14 @@ func (g *generation) notMoved(ctx context.Context, failure error) error {
 			return err
 		}
 	}
-	failure = cmp.Or(failure, fmt.Errorf("meiliindex: index %s has not got its new name", g.uid))
+	failure = cmp.Or(failure, fmt.Errorf("meiliindex: the uid of index %s was not changed", g.uid))
 	if _, temporary := errors.AsType[*reindex.TemporaryError](failure); temporary || errors.Is(failure, errForbidden) {
 		return failure
 	}
 	return reindex.Temporary(failure)
 }
 
-// arrived reports whether the generation is where it is to move to, and notes that.
+// arrived reports whether the move to g.next has succeeded, and if so records the new uids.
 func (g *generation) arrived(ctx context.Context) (bool, error) {
 	index, err := g.ix.getIndex(ctx, g.next.uid)
 	if err != nil || !g.isFilled(index) {
@@ -89,7 +89,7 @@ func (g *generation) arrived(ctx context.Context) (bool, error) {
 	return true, nil
 }
 
-// noSwaps waits until no swap waits on the server.
+// noSwaps waits until the server has no unfinished swaps.
 func (ix *Index) noSwaps(ctx context.Context) error {
 	return ix.poll(ctx, func() (bool, error) {
 		n, err := ix.waiting(ctx, meilisearch.TasksQuery{Types: []meilisearch.TaskType{meilisearch.TaskTypeIndexSwap}})

@@ -9,10 +9,11 @@ import (
 	"productindex/reindex"
 )
 
-// Reap deletes the tenant's indexes that generations have left: those of this Index that it does not use any more,
-// those whose fencing token is smaller than that of ctx, and those of other processes that have been left alone for
-// Config.StaleAfter. It also deletes the generations that Config.KeepPrevious and Config.KeepFor keep no longer. Reap
-// touches only indexes that this package can have named. It returns when they are gone, and tasks of theirs have ended.
+// Reap implements [reindex.Reaper]. It deletes the indexes of dead runs of the tenant: those that this Index created
+// and no longer uses, those whose fencing token is smaller than that of ctx, and those of other processes that have not
+// changed for Config.StaleAfter. It also deletes the generations that Config.KeepPrevious and Config.KeepFor no longer
+// keep. It never deletes an index whose uid does not have the form that this package uses. Reap returns when the
+// deletions have ended.
 func (ix *Index) Reap(ctx context.Context, tenant string) (int, error) {
 	token, fenced := reindex.Fence(ctx)
 	if !fenced {
@@ -37,7 +38,7 @@ func (ix *Index) Reap(ctx context.Context, tenant string) (int, error) {
 	return removed, errors.Join(append(errs, err)...)
 }
 
-// isLeftover reports whether no run owns the index any more.
+// isLeftover reports whether the index belongs to a dead run.
 func (ix *Index) isLeftover(ctx context.Context, tenant string, s staging, token int64) (bool, error) {
 	switch {
 	case s.isMark():
@@ -54,8 +55,8 @@ func (ix *Index) isLeftover(ctx context.Context, tenant string, s staging, token
 	return ix.staysStale(ctx, s.uid)
 }
 
-// staysStale reports whether the index has been left alone for Config.StaleAfter, also once its tasks have ended: one
-// of them may be about to delete the index, to make it live, or to show that its run goes on.
+// staysStale reports whether the index has not changed for Config.StaleAfter. It waits until the tasks of the index
+// have ended: one of them may delete the index, make it live, or show that its run continues.
 func (ix *Index) staysStale(ctx context.Context, uid string) (stale bool, err error) {
 	err = ix.poll(ctx, func() (done bool, err error) {
 		waiting, err := ix.waiting(ctx, meilisearch.TasksQuery{IndexUIDS: []string{uid}})

@@ -11,21 +11,14 @@ var _ reindex.Leaver = (*generation)(nil)
 
 // Resume implements [reindex.Resumer]. A generation that was begun without a fencing token cannot be resumed.
 //
-// The mark of the process that has had the generation is deleted, without which that one can neither publish nor
-// discard it. Processes that have joined go on: the index keeps its name for as long as it is loaded.
+// Resume deletes the mark of the earlier owner of the generation, which can then neither commit nor abort it. Processes
+// that have joined can continue, since the uid of the index does not change during the load.
 func (ix *Index) Resume(ctx context.Context, tenant, generation string) (reindex.Generation, error) {
-	if err := reindex.CheckTenant(tenant); err != nil {
-		return nil, fmt.Errorf("meiliindex: %w", err)
-	}
-	g, err := ix.resume(ctx, tenant, generation)
-	if err != nil {
-		return nil, err // not g: a nil *generation is not a nil Generation
-	}
-	return g, nil
+	return opened(ix.resume(ctx, tenant, generation))
 }
 
 func (ix *Index) resume(ctx context.Context, tenant, name string) (*generation, error) {
-	token, fenced, err := ix.ready(ctx)
+	token, fenced, err := ix.ready(ctx, tenant)
 	if err != nil {
 		return nil, err
 	}
@@ -55,7 +48,7 @@ func (ix *Index) resume(ctx context.Context, tenant, name string) (*generation, 
 	return g, nil
 }
 
-// resumable returns the index of a generation that can be resumed.
+// resumable returns the index of the generation with that name, or an error if the generation cannot be resumed.
 func (ix *Index) resumable(ctx context.Context, tenant, name string) (s staging, err error) {
 	all, err := ix.list(ctx, tenant)
 	if err != nil {
@@ -78,8 +71,8 @@ func (ix *Index) resumable(ctx context.Context, tenant, name string) (s staging,
 	return s, nil
 }
 
-// seize makes the generation this process's: it leaves its own mark and deletes those of the processes before. Their
-// tasks until then come first, so that the index may be live or elsewhere afterwards.
+// seize makes this process the owner of the generation: it creates its own mark and deletes those of earlier owners.
+// The server processes their earlier tasks first, so the index may have become live or have another uid by then.
 func (g *generation) seize(ctx context.Context, s staging) error {
 	if err := g.leaveMark(ctx); err != nil {
 		return err
@@ -95,13 +88,13 @@ func (g *generation) seize(ctx context.Context, s staging) error {
 		if _, err := g.ix.resumable(ctx, g.tenant, g.Name()); err != nil {
 			return err
 		}
-		return reindex.Temporary(fmt.Errorf("meiliindex: generation %s of tenant %q has got another name meanwhile",
+		return reindex.Temporary(fmt.Errorf("meiliindex: generation %s of tenant %q has got another uid meanwhile",
 			g.Name(), g.tenant))
 	}
 	if !s.isClosed() {
 		return nil
 	}
-	return g.close(ctx) // edits that the process before sends late go to the name before
+	return g.close(ctx) // late edits of the earlier owner go to the former uid
 }
 
 // Leave implements [reindex.Leaver].

@@ -12,24 +12,17 @@ import (
 
 var _ reindex.Rollbacker = (*Index)(nil)
 
-// Rollback implements [reindex.Rollbacker]. It needs Config.KeepPrevious. An index that holds fewer documents than when
-// it was replaced, or that another program has made, is refused, and nothing is changed.
+// Rollback implements [reindex.Rollbacker]. It needs Config.KeepPrevious. Rollback refuses an index that holds fewer
+// documents than when it was replaced, or that another program has created. It then changes nothing.
 //
-// Commit swaps it with the live index in one task. Whatever Config.KeepPrevious is by then, it keeps the index that was
-// live; if that is too many, the next run deletes one.
+// Commit swaps the kept index with the live one in one task. It keeps the replaced index whatever Config.KeepPrevious
+// is; the next run deletes indexes beyond that number.
 func (ix *Index) Rollback(ctx context.Context, tenant, generation string) (reindex.Generation, error) {
-	if err := reindex.CheckTenant(tenant); err != nil {
-		return nil, fmt.Errorf("meiliindex: %w", err)
-	}
-	g, err := ix.goBack(ctx, tenant, generation)
-	if err != nil {
-		return nil, err // not g: a nil *generation is not a nil Generation
-	}
-	return g, nil
+	return opened(ix.goBack(ctx, tenant, generation))
 }
 
 func (ix *Index) goBack(ctx context.Context, tenant, name string) (*generation, error) {
-	token, fenced, err := ix.ready(ctx)
+	token, fenced, err := ix.ready(ctx, tenant)
 	if err != nil {
 		return nil, err
 	}
@@ -42,7 +35,7 @@ func (ix *Index) goBack(ctx context.Context, tenant, name string) (*generation, 
 		return nil, err
 	}
 	if err := ix.holds(ctx, k); err != nil {
-		return nil, fmt.Errorf("meiliindex: tenant %q cannot go back to generation %s, and nothing was changed: %w",
+		return nil, fmt.Errorf("meiliindex: tenant %q cannot roll back to generation %s; nothing was changed: %w",
 			tenant, generationName(k.created), err)
 	}
 	if err := ix.checkToken(tenant, "", token, all); fenced && err != nil {
@@ -58,7 +51,7 @@ func (ix *Index) goBack(ctx context.Context, tenant, name string) (*generation, 
 	return g, nil
 }
 
-// choose returns the kept index of that name, or the one that was replaced last.
+// choose returns the kept index of that name, or the latest replaced one if the name is empty.
 func (ix *Index) choose(ctx context.Context, tenant string, kept []keptIndex, name string) (k keptIndex, err error) {
 	live, err := ix.getIndex(ctx, ix.LiveUID(tenant))
 	switch {
@@ -73,12 +66,13 @@ func (ix *Index) choose(ctx context.Context, tenant string, kept []keptIndex, na
 		}
 	}
 	if name == "" {
-		return k, fmt.Errorf("meiliindex: tenant %q: %w; Config.KeepPrevious keeps them", tenant, reindex.ErrNoPrevious)
+		return k, fmt.Errorf("meiliindex: tenant %q: %w; set Config.KeepPrevious to keep replaced generations",
+			tenant, reindex.ErrNoPrevious)
 	}
 	return k, fmt.Errorf("meiliindex: tenant %q, generation %s: %w", tenant, name, reindex.ErrNoPrevious)
 }
 
-// holds returns an error if the index cannot be live again as it is.
+// holds returns an error if the index has another primary key, or holds fewer documents than when it was replaced.
 func (ix *Index) holds(ctx context.Context, k keptIndex) error {
 	if k.primaryKey != ix.cfg.KeyAttribute {
 		return fmt.Errorf("its primary key is %q, not %q: %w", k.primaryKey, ix.cfg.KeyAttribute, reindex.ErrDamaged)
@@ -91,8 +85,8 @@ func (ix *Index) holds(ctx context.Context, k keptIndex) error {
 	return err
 }
 
-// claim makes the kept index this generation's: it leaves a mark, takes over from older runs, and gives the index the
-// generation's own name, so that nobody edits it who has had it before.
+// claim makes this generation the owner of the kept index: it creates a mark, takes over from older runs, and changes
+// the uid of the index, so that an earlier owner cannot edit it.
 func (g *generation) claim(ctx context.Context, fenced bool) error {
 	if fenced {
 		if err := g.leaveMark(ctx); err != nil {
@@ -105,7 +99,7 @@ func (g *generation) claim(ctx context.Context, fenced bool) error {
 	return g.move(ctx, g.id)
 }
 
-// noteEdit notes that the number of documents of a kept index says nothing any more.
+// noteEdit removes the number of documents from the uid of a kept index, since an edit can change it.
 func (g *generation) noteEdit(ctx context.Context) error {
 	if !g.back || g.id.stamps[0].documents < 0 {
 		return nil
@@ -119,8 +113,8 @@ func (g *generation) noteEdit(ctx context.Context) error {
 	return nil
 }
 
-// withdraw gives the generation's index another name, so that no swap that is still under way can make it live. It
-// returns nil if it is not there. After a swap that was applied it is the index that was live before.
+// withdraw changes the uid of the generation's index, so that no swap in progress can make it live, and returns the
+// index. If the swap was already applied, the returned index is the replaced one. It returns nil if there is no index.
 func (g *generation) withdraw(ctx context.Context) (*staging, error) {
 	to := g.id
 	to.number = g.ix.nextNumber()
@@ -142,8 +136,8 @@ func (g *generation) withdraw(ctx context.Context) (*staging, error) {
 	return &staging{stagingName: to, uid: uid, created: index.CreatedAt}, nil
 }
 
-// leave ends a generation whose swap would keep the live index. A new one is deleted unless it is live; one that was
-// live before stays kept.
+// leave ends a generation whose swap would keep the live index. It deletes a new index unless that is live. A kept
+// index stays kept.
 func (g *generation) leave(ctx context.Context) error {
 	defer g.unregister()
 	g.left = true
@@ -165,7 +159,8 @@ func (g *generation) leave(ctx context.Context) error {
 	return err
 }
 
-// Generations implements [reindex.Rollbacker]. Bytes is what the databases of an index hold, on servers from 1.16 on.
+// Generations implements [reindex.Rollbacker]. Bytes is the size of the databases of an index; a server before 1.16
+// does not report it.
 func (ix *Index) Generations(ctx context.Context, tenant string) ([]reindex.GenerationInfo, error) {
 	if err := reindex.CheckTenant(tenant); err != nil {
 		return nil, fmt.Errorf("meiliindex: %w", err)
@@ -188,7 +183,7 @@ func (ix *Index) Generations(ctx context.Context, tenant string) ([]reindex.Gene
 		add(live.UID, reindex.GenerationInfo{Live: true, Created: live.CreatedAt})
 	}
 	for _, k := range ix.kept(tenant, all) {
-		if live == nil || !live.CreatedAt.Equal(k.created) { // it has gone live meanwhile
+		if live == nil || !live.CreatedAt.Equal(k.created) { // otherwise it has become live meanwhile
 			add(k.uid, reindex.GenerationInfo{Created: k.created, Replaced: time.Unix(0, k.stamp.replaced).UTC()})
 		}
 	}
@@ -198,7 +193,7 @@ func (ix *Index) Generations(ctx context.Context, tenant string) ([]reindex.Gene
 	return infos, ctx.Err()
 }
 
-// measure returns how many documents an index holds and its size on the disk, -1 if that cannot be found out.
+// measure returns the number of documents of an index and its size on disk, in bytes. Each is -1 if it is not known.
 func (ix *Index) measure(ctx context.Context, uid string) (documents, bytes int64) {
 	stats, err := ix.client.Index(uid).GetStatsWithContext(ctx,
 		&meilisearch.StatsParams{ShowInternalDatabaseSizes: true, SizeFormat: "raw"})
@@ -206,7 +201,7 @@ func (ix *Index) measure(ctx context.Context, uid string) (documents, bytes int6
 		stats, err = ix.client.Index(uid).GetStatsWithContext(ctx, nil)
 	}
 	if err != nil {
-		ix.cfg.Logger.WarnContext(ctx, "an index cannot be measured", "index", uid,
+		ix.cfg.Logger.WarnContext(ctx, "cannot get the size of an index", "index", uid,
 			"error", explain(ctx, "stats.get", uid, err))
 		return -1, -1
 	}

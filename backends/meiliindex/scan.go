@@ -19,12 +19,12 @@ var (
 	_ reindex.Scanner     = (*generation)(nil)
 )
 
-// ScanLive implements [reindex.LiveScanner]. It reads the live index in pages, in the order in which the server keeps
-// documents. Vectors that an embedder of the index has computed are left out. If another index becomes live meanwhile,
-// or so many products are deleted that the place is lost, the error is a [*reindex.TemporaryError].
+// ScanLive implements [reindex.LiveScanner]. It reads the live index in pages, in the server's order of documents. It
+// leaves out vectors that an embedder of the index has computed. If another index becomes live meanwhile, or so many
+// products are deleted that the scan loses its position, the error is a [*reindex.TemporaryError].
 //
-// The server reads each page as of its own moment. A product that nobody changes is yielded all the same; while others
-// are deleted and added again, one may be yielded twice.
+// The pages are not one snapshot. ScanLive yields every product that does not change during the scan. It may yield a
+// product twice if others are deleted and added meanwhile.
 func (ix *Index) ScanLive(ctx context.Context, tenant string) iter.Seq2[reindex.Product, error] {
 	return func(yield func(reindex.Product, error) bool) {
 		if err := reindex.CheckTenant(tenant); err != nil {
@@ -60,20 +60,20 @@ func (g *generation) Scan(ctx context.Context) iter.Seq2[reindex.Product, error]
 const (
 	firstPage = 100     // documents
 	maxPage   = 400     // documents
-	pageBytes = 2 << 20 // that a page is to have
-	overlap   = 50      // documents of the page before that the next one shows again
+	pageBytes = 2 << 20 // the intended size of a page
+	overlap   = 50      // documents of the previous page that the next one repeats
 )
 
-// scan reads an index in pages. It remembers the last documents that it has yielded, and looks for them in the next
-// page: their places move when others are deleted or added before them.
+// scan reads an index in pages. Each page repeats the last documents of the previous page, since their positions change
+// if documents before them are deleted or added.
 type scan struct {
 	ix    *Index
 	uid   string
-	check func(context.Context) error // reports that the index is not the same any more
+	check func(context.Context) error // returns an error if the index was replaced
 
-	read int64    // how many documents come before the next page
-	tail []string // the keys of the last of these
-	size int64    // of the next page, in documents
+	read int64    // the number of documents before the next page
+	tail []string // the keys of the last of them
+	size int64    // documents of the next page
 }
 
 func (s *scan) run(ctx context.Context, yield func(reindex.Product, error) bool) {
@@ -100,7 +100,7 @@ func (s *scan) run(ctx context.Context, yield func(reindex.Product, error) bool)
 	}
 }
 
-// page reads the products that come next. last reports that none follow.
+// page returns the products of the next page, and whether it is the last one.
 func (s *scan) page(ctx context.Context) (products []reindex.Product, last bool, err error) {
 	var answer meilisearch.DocumentsResult
 	query := &meilisearch.DocumentsQuery{
@@ -110,7 +110,7 @@ func (s *scan) page(ctx context.Context) (products []reindex.Product, last bool,
 	if err = explain(ctx, "documents.get", s.uid, err); err != nil {
 		return nil, false, err
 	}
-	latest := answer.Results[len(answer.Results)*3/4:] // the next ones are most likely to be of their size
+	latest := answer.Results[len(answer.Results)*3/4:] // the size of the next documents is estimated from these
 	size := sizeOf(latest)
 	keys, err := s.keys(answer.Results)
 	if err != nil {
@@ -138,8 +138,9 @@ func (s *scan) page(ctx context.Context) (products []reindex.Product, last bool,
 	return products, int64(len(keys)) < query.Limit, nil
 }
 
-// place returns where in a page the documents begin that may be new: at the first one that the page before also had.
-// Of those documents half have to be there: one that was deleted and added again is somewhere else.
+// place returns the position of the first document of a page that the previous page also had; earlier ones were already
+// read. It returns an error if less than half of the repeated documents are in the page. Some may be missing, since a
+// document that is deleted and added again gets another position.
 func (s *scan) place(keys []string) (from int, err error) {
 	found := 0
 	for i, key := range slices.Backward(keys) {
@@ -156,7 +157,7 @@ func (s *scan) place(keys []string) (from int, err error) {
 	return from, nil
 }
 
-// sizeOf returns the length of documents, in bytes.
+// sizeOf returns the size of documents in bytes.
 func sizeOf(hits meilisearch.Hits) (size int64) {
 	for _, hit := range hits {
 		for name, value := range hit {
@@ -171,14 +172,14 @@ func (s *scan) keys(hits meilisearch.Hits) ([]string, error) {
 	keys := make([]string, len(hits))
 	for i, hit := range hits {
 		if err := json.Unmarshal(hit[s.ix.cfg.KeyAttribute], &keys[i]); err != nil {
-			return nil, fmt.Errorf("meiliindex: index %s: the %s of a document is not a text: %w",
+			return nil, fmt.Errorf("meiliindex: index %s: the attribute %s of a document is not a string: %w",
 				s.uid, s.ix.cfg.KeyAttribute, err)
 		}
 	}
 	return keys, nil
 }
 
-// product makes a product of a document again.
+// product returns the product of a document.
 func (s *scan) product(key string, hit meilisearch.Hit) (reindex.Product, error) {
 	id, err := ID(key)
 	if err != nil {
@@ -204,8 +205,8 @@ func (s *scan) product(key string, hit meilisearch.Hit) (reindex.Product, error)
 
 const vectors = "_vectors"
 
-// dropComputed removes the vectors that the server has computed. It shows an object of vectors for each document, also
-// for one that has none.
+// dropComputed removes the vectors that the server has computed, and the empty object that it returns for a document
+// without vectors.
 func dropComputed(hit meilisearch.Hit) error {
 	if there := hit[vectors]; len(there) == 0 || bytes.Equal(there, []byte("{}")) {
 		delete(hit, vectors)
@@ -213,7 +214,7 @@ func dropComputed(hit meilisearch.Hit) error {
 	}
 	var all map[string]json.RawMessage
 	if err := json.Unmarshal(hit[vectors], &all); err != nil {
-		return fmt.Errorf("its %s: %w", vectors, err)
+		return fmt.Errorf("its attribute %s: %w", vectors, err)
 	}
 	maps.DeleteFunc(all, func(_ string, one json.RawMessage) bool {
 		var vector struct {

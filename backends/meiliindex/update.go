@@ -12,18 +12,18 @@ import (
 	"productindex/reindex"
 )
 
-// errEmptied: the documents of a task that succeeded are not in its index.
+// errEmptied means that documents are missing from the index although their task succeeded.
 var errEmptied = reindex.Public(errors.New("the documents of the index were deleted meanwhile"),
 	"somebody has deleted all documents of the index")
 
-// Update carries changes out in the tenant's live index and returns when their tasks have succeeded, after which
-// searches see them: one task for all upserts, one for all deletions. A [*reindex.BatchError] lists the products that
-// cannot become a document and those that the server refused; the other changes have been carried out. An Update that
-// failed can be repeated, also if the server has accepted a task of it.
+// Update implements [reindex.Updater]. It applies the changes to the tenant's live index, with one task for all upserts
+// and one for all deletions, and returns when the tasks have succeeded. Searches then see the changes. A
+// [*reindex.BatchError] lists the products that cannot become a document and those that the server refused; the other
+// changes were applied. A failed Update can be repeated, even if the server has accepted one of its tasks.
 //
-// The error matches [reindex.ErrNoLiveIndex] if nothing is live, also if that comes out only when the tasks have ended:
-// a task of documents makes the index that it does not find, which Update then deletes. It matches [reindex.ErrDamaged]
-// if the primary key of the live index is not Config.KeyAttribute, so that no reindex has made it.
+// The error matches [reindex.ErrNoLiveIndex] if there is no live index, even if the index is deleted during the call: a
+// task of documents then creates it again, and Update deletes that index. The error matches [reindex.ErrDamaged] if the
+// primary key of the live index is not Config.KeyAttribute, since another program must have created it.
 func (ix *Index) Update(ctx context.Context, tenant string, changes []reindex.Change) error {
 	if err := reindex.CheckTenant(tenant); err != nil {
 		return fmt.Errorf("meiliindex: %w", err)
@@ -35,7 +35,7 @@ func (ix *Index) Update(ctx context.Context, tenant string, changes []reindex.Ch
 	if err != nil {
 		return err
 	}
-	// Without a primary key for an index that has none: one that a task makes then differs from one that a reindex made.
+	// The primary key is left out, so that an index that a task creates differs from an index that a run has created.
 	u := &uploader{ix: ix, tenant: tenant, uid: ix.LiveUID(tenant), gone: func() error { return errEmptied }}
 	err = u.apply(ctx, changes)
 	if _, temporary := errors.AsType[*reindex.TemporaryError](err); temporary || ctx.Err() != nil {
@@ -50,7 +50,8 @@ func (ix *Index) Update(ctx context.Context, tenant string, changes []reindex.Ch
 	return err
 }
 
-// liveIndex returns the tenant's live index, provided that it can be changed.
+// liveIndex returns the tenant's live index. The error matches [reindex.ErrNoLiveIndex] if there is none, and
+// [reindex.ErrDamaged] if no run has created it.
 func (ix *Index) liveIndex(ctx context.Context, tenant string) (*meilisearch.IndexResult, error) {
 	live, err := ix.getIndex(ctx, ix.LiveUID(tenant))
 	switch {
@@ -59,7 +60,7 @@ func (ix *Index) liveIndex(ctx context.Context, tenant string) (*meilisearch.Ind
 	case live == nil:
 		return nil, errNotLive(tenant)
 	case live.PrimaryKey != ix.cfg.KeyAttribute:
-		text := fmt.Sprintf("has the primary key %q, not %q, and was not made by a reindex", live.PrimaryKey,
+		text := fmt.Sprintf("has the primary key %q, not %q, and was not created by a reindex", live.PrimaryKey,
 			ix.cfg.KeyAttribute)
 		return nil, reindex.Public(fmt.Errorf("meiliindex: index %s of tenant %q %s: %w", live.UID, tenant, text,
 			reindex.ErrDamaged),
@@ -72,8 +73,8 @@ func errNotLive(tenant string) error {
 	return fmt.Errorf("meiliindex: tenant %q: %w", tenant, reindex.ErrNoLiveIndex)
 }
 
-// confirmLive makes sure that the live index is still the one that was created then. One that a task of documents has
-// made in its place is deleted.
+// confirmLive returns an error unless the live index is still the one with this creation time. It deletes an index that
+// a task of documents has created instead.
 func (ix *Index) confirmLive(ctx context.Context, tenant string, created time.Time) error {
 	uid := ix.LiveUID(tenant)
 	live, err := ix.getIndex(ctx, uid)
@@ -98,14 +99,15 @@ func (ix *Index) confirmLive(ctx context.Context, tenant string, created time.Ti
 	return cmp.Or(err, errNotLive(tenant))
 }
 
-// strayTasks is how many of the last tasks of documents are looked at for the one that has made an index.
+// strayTasks is the number of latest tasks of documents among which isStray looks for the one that created an index.
 const strayTasks = 1000
 
-// isStray reports whether a task of documents has made the index. The server works on one batch of tasks at a time, so
-// that it is one during which the index was created.
+// isStray reports whether a task of documents has created the index. The server processes one batch of tasks at a time,
+// so it looks for a task during which the index was created.
 func (ix *Index) isStray(ctx context.Context, index *meilisearch.IndexResult) (bool, error) {
 	tasks, err := ix.client.GetTasksWithContext(ctx, &meilisearch.TasksQuery{
-		IndexUIDS: []string{index.UID}, Types: []meilisearch.TaskType{meilisearch.TaskTypeDocumentAdditionOrUpdate}, Limit: strayTasks,
+		IndexUIDS: []string{index.UID}, Limit: strayTasks,
+		Types: []meilisearch.TaskType{meilisearch.TaskTypeDocumentAdditionOrUpdate},
 	})
 	if err != nil {
 		return false, explain(ctx, "tasks.get", index.UID, err)

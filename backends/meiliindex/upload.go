@@ -11,20 +11,20 @@ import (
 	"productindex/reindex"
 )
 
-// uploader sends documents to one index, and finds those that the server refuses.
+// uploader sends documents to one index, and finds the documents that the server refuses.
 type uploader struct {
 	ix          *Index
 	tenant, uid string
-	primaryKey  *string      // for an index that has none; nil: the index has to have one
-	gone        func() error // is why documents are not there although their task succeeded
-	shared      bool         // other processes write into the index at the same time
+	primaryKey  *string      // set if the index has none yet; nil leaves the index's own
+	gone        func() error // returns the error if documents are missing although their task succeeded
+	shared      bool         // other processes may write to the index
 
 	mu     sync.Mutex
-	failed []reindex.ItemError // what the server refused
-	inARow int                 // of these, since a task of documents succeeded
+	failed []reindex.ItemError // the products that the server has refused
+	inARow int                 // the number of refused products since the last task that succeeded
 }
 
-// sending is a task and what it carries, kept until the task is known to have succeeded.
+// sending is a task and its documents, which are kept until the task has succeeded.
 type sending struct {
 	isolation
 
@@ -32,7 +32,7 @@ type sending struct {
 	documents []document
 }
 
-// send sends documents, of which body is the payload, as one task.
+// send sends the documents as one task, with body as its payload.
 func (u *uploader) send(ctx context.Context, documents []document, body []byte) (*sending, error) {
 	if len(body) > u.ix.cfg.PayloadLimit && len(documents) > 1 {
 		return nil, u.errTooLarge(len(documents), len(body))
@@ -45,7 +45,7 @@ func (u *uploader) send(ctx context.Context, documents []document, body []byte) 
 }
 
 func (u *uploader) errTooLarge(products, bytes int) error {
-	text := fmt.Sprintf("a payload of %d bytes, the limit is %d", bytes, u.ix.cfg.PayloadLimit)
+	text := fmt.Sprintf("a payload of %d bytes; Config.PayloadLimit is %d", bytes, u.ix.cfg.PayloadLimit)
 	return reindex.Public(fmt.Errorf("meiliindex: %d products make %s: %w", products, text, reindex.ErrTooLarge),
 		fmt.Sprintf("the product is %v: it makes %s", reindex.ErrTooLarge, text))
 }

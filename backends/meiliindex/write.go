@@ -11,17 +11,18 @@ import (
 	"productindex/reindex"
 )
 
-// writer writes products into one index, a few tasks at a time, and knows of each what became of it.
+// writer writes products to one index, and keeps track of its unfinished tasks. It is safe for concurrent use.
 type writer struct {
 	ix   *Index
 	docs *uploader
 
-	posts    *semaphore.Weighted // held by one while documents are posted, by all of it while bad ones are isolated
-	slots    chan struct{}       // one element a task in sent
-	settling chan struct{}       // a lock: its holder looks at the tasks
+	// a call that posts documents holds 1; isolateAll holds all, so that nothing else is posted
+	posts    *semaphore.Weighted
+	slots    chan struct{} // one element per task in sent
+	settling chan struct{} // a lock; its holder waits for the oldest task
 
 	mu   sync.Mutex
-	sent []*sending // in the order of their tasks
+	sent []*sending // ordered by task uid
 }
 
 func newWriter(ix *Index, docs *uploader) *writer {
@@ -31,9 +32,9 @@ func newWriter(ix *Index, docs *uploader) *writer {
 	}
 }
 
-// write sends the products as one task, once there is room for it.
+// write sends the products as one task, once fewer than Config.MaxTasks tasks are unfinished.
 func (w *writer) write(ctx context.Context, products []reindex.Product) error {
-	if err := w.takeSlot(ctx); err != nil { // before there is a copy of the bodies
+	if err := w.takeSlot(ctx); err != nil { // before encode copies the bodies
 		return err
 	}
 	documents, body, failed := w.ix.encode(products)
@@ -49,7 +50,7 @@ func (w *writer) write(ctx context.Context, products []reindex.Product) error {
 	return nil
 }
 
-// send sends documents as one task, which then holds the caller's slot. It sends nothing if there are none.
+// send sends the documents as one task, which then holds the caller's slot. Without documents it sends nothing.
 func (w *writer) send(ctx context.Context, documents []document, body []byte) (sent bool, err error) {
 	if len(documents) == 0 {
 		return false, nil
@@ -70,7 +71,8 @@ func (w *writer) send(ctx context.Context, documents []document, body []byte) (s
 	return true, nil
 }
 
-// takeSlot waits until fewer than Config.MaxTasks tasks are out. One of those who wait looks after the oldest task.
+// takeSlot waits until fewer than Config.MaxTasks tasks are unfinished. One of the waiting callers settles the oldest
+// task.
 func (w *writer) takeSlot(ctx context.Context) error {
 	for {
 		select {
@@ -93,7 +95,7 @@ func (w *writer) takeSlot(ctx context.Context) error {
 	}
 }
 
-// settleAll waits for everything that was sent.
+// settleAll waits for all tasks of the writer, and isolates the bad documents of those that failed.
 func (w *writer) settleAll(ctx context.Context) error {
 	select {
 	case w.settling <- struct{}{}:
@@ -126,8 +128,7 @@ func (w *writer) forget(s *sending) {
 	<-w.slots
 }
 
-// settleOldest waits for the oldest task. When it did not succeed, it waits for all, and sends again what has to be.
-// The caller holds settling.
+// settleOldest waits for the oldest task. If the task failed, it calls isolateAll. The caller holds settling.
 func (w *writer) settleOldest(ctx context.Context) error {
 	s := w.oldest()
 	if s == nil {
@@ -144,8 +145,8 @@ func (w *writer) settleOldest(ctx context.Context) error {
 	return w.isolateAll(ctx)
 }
 
-// isolateAll waits for all that was sent, while nothing new is, and sends again what did not succeed, task by task, so
-// that each of them is alone in its batch.
+// isolateAll waits for all tasks while nothing new is sent. It then sends the documents of failed tasks again, one task
+// at a time, so that each is alone in its batch.
 func (w *writer) isolateAll(ctx context.Context) error {
 	if err := w.posts.Acquire(ctx, int64(w.ix.cfg.MaxTasks)); err != nil {
 		return err
