@@ -24,7 +24,7 @@ const (
 	challengeScope = `Bearer realm="indexing", error="insufficient_scope", scope="%s"`
 )
 
-// The errors of an Authorizer, and the answers to them.
+// Each error of an Authorizer has its answer.
 func TestAuthorizerErrors(t *testing.T) {
 	const (
 		managed = `Bearer realm="indexing", scope="indexing.search_manage"`
@@ -114,7 +114,7 @@ func TestAuthorizerErrors(t *testing.T) {
 	}
 }
 
-// A panic in an Authorizer is an Authorizer that could not decide.
+// A panic in an Authorizer means that it could not decide.
 func TestAuthorizerPanics(t *testing.T) {
 	e := &fakeEngine{}
 	s := serve(t, e, Config{Authorizer: func(r *http.Request, _, _ string) error {
@@ -135,8 +135,8 @@ func TestAuthorizerPanics(t *testing.T) {
 	}
 }
 
-// The Authorizer is asked once, about the decoded tenant and the operation's scope, and not about requests that are
-// refused before.
+// The Authorizer is called once, with the decoded tenant and the scope of the operation. It is not called for requests
+// that are refused before.
 func TestAuthorizerIsAsked(t *testing.T) {
 	var asked []string
 	e := &fakeEngine{jobs: listing, job: func(context.Context, string, string) (reindex.Job, error) {
@@ -170,7 +170,7 @@ func TestAuthorizerIsAsked(t *testing.T) {
 	}
 }
 
-// An Authorizer that reads the body does not turn it into an absent one, which would be accepted.
+// An Authorizer that reads the body does not empty it, since an empty body would be accepted.
 func TestAuthorizerCannotTakeTheBody(t *testing.T) {
 	e := &fakeEngine{}
 	s := serve(t, e, Config{Authorizer: func(r *http.Request, _, _ string) error {

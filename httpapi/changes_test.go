@@ -21,7 +21,7 @@ const (
 	lines       = "Content-Type: application/x-ndjson"
 )
 
-// updates is an Updater that fails as a test says.
+// updates is an Updater with the errors of a test.
 type updates struct {
 	update func(tenant string, changes []reindex.Change) error
 	settle error
@@ -38,7 +38,7 @@ func (u updates) Changes(context.Context, string) (reindex.ChangeState, error) {
 
 func (u updates) Settle(context.Context, string) error { return u.settle }
 
-// serveChanges serves changes, and holds the answers against the document that has them.
+// serveChanges serves changes. It checks answers against the document that describes changes.
 func serveChanges(t *testing.T, u Updater, cfg Config) *service {
 	t.Helper()
 	cfg.Changes = u
@@ -55,8 +55,7 @@ func (s *service) changes(body string) result {
 	return s.send(http.MethodPost, changesPath, body, "Content-Type: ", lines)
 }
 
-// Without Config.Changes there are no such paths, in the document either; with it, each route is described with its
-// scope.
+// Without Config.Changes the paths are neither served nor described. With it, each route is described with its scope.
 func TestChangesAreOffByDefault(t *testing.T) {
 	s := serve(t, &fakeEngine{}, Config{})
 	for _, path := range []string{changesPath, "/indexing/acme/products/a"} {
@@ -80,7 +79,7 @@ func TestChangesAreOffByDefault(t *testing.T) {
 	}
 }
 
-// Over a real engine, changes are in the live index, and those that are refused are listed.
+// With a real engine, changes reach the live index, and refused changes are listed.
 func TestChangesOverAnEngine(t *testing.T) {
 	ix := reindextest.NewMemory()
 	e := newEngine(t, reindextest.Slice(reindextest.Products(3, "1")), ix)
@@ -138,7 +137,7 @@ func TestChangesOverAnEngine(t *testing.T) {
 	}
 }
 
-// A request that is not valid changes nothing, and the answer names the fault and its line.
+// An invalid request changes nothing, and the answer has the reason and the line.
 func TestChangesThatAreNotRight(t *testing.T) {
 	s := serveChanges(
 		t,
@@ -201,7 +200,7 @@ func TestChangesThatAreNotRight(t *testing.T) {
 	}
 }
 
-// An Updater's errors reach callers as far as they may see it, and an unknown outcome is said to be one.
+// Callers see the public part of an Updater's error. If the outcome is unknown, the answer says so.
 func TestChangesThatFail(t *testing.T) {
 	var answer error
 	u := updates{update: func(string, []reindex.Change) error { return answer }, settle: errors.New("index i-17 is away")}
@@ -239,7 +238,7 @@ func TestChangesThatFail(t *testing.T) {
 	}
 }
 
-// A single change that can succeed later is not called refused.
+// The answer to a single change that can succeed later does not call it refused.
 func TestChangeThatCanSucceedLater(t *testing.T) {
 	later := &reindex.BatchError{Items: []reindex.ItemError{{ID: "a", Retryable: true, Err: errors.New("host-7 is busy")}}}
 	s := serveChanges(t, updates{update: func(string, []reindex.Change) error { return later }}, Config{})
@@ -249,7 +248,7 @@ func TestChangeThatCanSucceedLater(t *testing.T) {
 	}
 }
 
-// How far the live index is behind is shown, and what it has refused.
+// The number of waiting changes and the refused changes are shown.
 func TestChangesLag(t *testing.T) {
 	since := time.Date(2030, 1, 2, 3, 4, 5, 0, time.FixedZone("", 3600))
 	s := serveChanges(t, updates{state: reindex.ChangeState{
@@ -271,7 +270,7 @@ func TestChangesLag(t *testing.T) {
 	}
 }
 
-// Who may only view changes nothing.
+// A caller with the scope for viewing cannot change products.
 func TestChangesNeedTheScope(t *testing.T) {
 	s := serveChanges(
 		t,

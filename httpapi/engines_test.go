@@ -17,8 +17,8 @@ import (
 
 const category = `{"entityType":"CATEGORY"}`
 
-// engineOf returns an engine of an entity type over n of its things, which waits before it completes an index until
-// release is called.
+// engineOf returns an engine of an entity type over n entities. It waits before it completes an index until release is
+// called.
 func engineOf(t *testing.T, entityType string, n int, jobs reindex.JobStore) (e *reindex.Engine, release func()) {
 	t.Helper()
 	ix, _, release := held(reindextest.NewMemory())
@@ -34,7 +34,7 @@ func engineOf(t *testing.T, entityType string, n int, jobs reindex.JobStore) (e 
 	return e, release
 }
 
-// ids are those of a list.
+// ids returns the ids of a list of jobs.
 func (s *service) ids(query string) []string {
 	s.t.Helper()
 	got := s.send("GET", jobsPath+query, "")
@@ -49,8 +49,8 @@ func (s *service) ids(query string) []string {
 	return ids
 }
 
-// Jobs of several types are created by the engines of their types, and found whichever it is, as they are now: with one
-// store and with two.
+// Jobs of several types are created by the engines of their types. Each is found in its current state, whether the
+// engines share a store or not.
 func TestEntityTypes(t *testing.T) {
 	shared := reindex.NewJobs(0)
 	for name, stores := range map[string][2]reindex.JobStore{
@@ -115,7 +115,7 @@ func TestEntityTypesAreRefused(t *testing.T) {
 	release()
 }
 
-// A server need not have products: then the older endpoint says so, and everything else is as with them.
+// A server need not have an engine for products. The older endpoint then answers 400, and all others work.
 func TestWithoutProducts(t *testing.T) {
 	categories, release := engineOf(t, "CATEGORY", 10, nil)
 	brands, releaseBrands := engineOf(t, "Größe & Schnitt", 10, nil)
@@ -134,7 +134,7 @@ func TestWithoutProducts(t *testing.T) {
 	}
 }
 
-// The documentation's own example of a job, with and without an engine for it.
+// The example of a job in the provider's documentation is accepted with an engine for RAG and refused without.
 func TestRAG(t *testing.T) {
 	const rag = `{"entityType":"PRODUCT","rag":true}`
 	shared := reindex.NewJobs(0)
@@ -203,7 +203,7 @@ func TestReindexIsForProducts(t *testing.T) {
 	}
 }
 
-// A list of the jobs of several engines has pages and a total as that of one, and each job once.
+// A list of the jobs of several engines has each job once, with pages and a total like the list of one engine.
 func TestPagesOfSeveralEngines(t *testing.T) {
 	shared := reindex.NewJobs(0)
 	for name, stores := range map[string][2]reindex.JobStore{
@@ -253,7 +253,7 @@ func TestPagesOfSeveralEngines(t *testing.T) {
 	}
 }
 
-// A job whose type nobody has an engine for any more is still there.
+// A job is still found if no engine has its type any more.
 func TestForgottenEntityType(t *testing.T) {
 	jobs := reindex.NewJobs(0)
 	brand := reindex.Job{ID: "B1", Tenant: "acme", EntityType: "BRAND", Status: reindex.StatusPending, Expected: -1}
@@ -273,7 +273,7 @@ func TestForgottenEntityType(t *testing.T) {
 	}
 }
 
-// One engine that fails is enough for a list to fail: half of it would not be an answer.
+// A list fails if one of the engines fails, since it would not be complete.
 func TestOneOfSeveralEnginesFails(t *testing.T) {
 	products, _ := engineOf(t, "", 10, nil)
 	categories, _ := engineOf(t, "CATEGORY", 10, brokenJobs{reindex.NewJobs(0)})

@@ -12,7 +12,7 @@ import (
 	"productindex/reindex"
 )
 
-// watched is an engine that counts how often it is asked to watch a job.
+// watched is an engine that counts the calls of Watch.
 type watched struct {
 	*reindex.Engine
 
@@ -24,7 +24,7 @@ func (w watched) Watch(ctx context.Context, tenant, id string) iter.Seq2[reindex
 	return w.Engine.Watch(ctx, tenant, id)
 }
 
-// The engine is asked once for all streams of a job, and again when all of them have left.
+// All streams of a job share one call of Watch. After all of them have ended, the next stream makes a new call.
 func TestStreamsShareAFeed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		inner, step := stepwise(t, nil)
@@ -57,7 +57,7 @@ func TestStreamsShareAFeed(t *testing.T) {
 	})
 }
 
-// Clients that do not read hold up neither the run nor the others.
+// Clients that do not read delay neither the run nor other clients.
 func TestStalledClientsHoldUpNobody(t *testing.T) {
 	inTime(t, Config{}, func(t *testing.T, s *service, e *reindex.Engine, step chan struct{}) {
 		id := s.create(creation)
@@ -79,7 +79,7 @@ func TestStalledClientsHoldUpNobody(t *testing.T) {
 	})
 }
 
-// A feed that has failed is not the one of the next client.
+// After a feed has failed, the next client gets a new one.
 func TestFeedAfterAFailure(t *testing.T) {
 	fails := true
 	s := serve(t, &fakeEngine{job: found(unfinished), watch: func(yield func(reindex.Job, error) bool) {

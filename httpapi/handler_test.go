@@ -67,7 +67,7 @@ func TestInvalidConfig(t *testing.T) {
 	}
 }
 
-// Many callers at once start one run over a real engine, whose products are live in the end.
+// Many simultaneous callers start one run of a real engine, whose products are live at the end.
 func TestCallersJoinOneRun(t *testing.T) {
 	ix := reindextest.NewMemory()
 	var held sync.WaitGroup // the run waits until every caller has had his answer
@@ -110,7 +110,7 @@ func TestCallersJoinOneRun(t *testing.T) {
 	}
 }
 
-// A handler outlives its engine, and still answers as documented.
+// After the engine has been shut down, the handler still answers as documented.
 func TestEngineIsShutDown(t *testing.T) {
 	e := newEngine(t, reindextest.Slice{}, reindextest.NewMemory())
 	s := serve(t, e, Config{})
@@ -186,7 +186,7 @@ func TestAccessLog(t *testing.T) {
 	}
 }
 
-// The parts of a request that a foreign error repeats are cut out of the log.
+// Parts of a request in a foreign error are removed from the log.
 func TestRedact(t *testing.T) {
 	r := httptest.NewRequest(http.MethodPost, reindexPath+"?access_token=query%2Ds3cr3t&x=1", nil)
 	r.SetBasicAuth("a-client", "basic s3cr3t")
@@ -229,7 +229,7 @@ func TestRedact(t *testing.T) {
 	}
 }
 
-// patternMux stands for muxes of other kinds: it only takes note of the patterns.
+// patternMux is a mux that only records the patterns.
 type patternMux struct{ patterns []string }
 
 func (m *patternMux) Handle(pattern string, _ http.Handler) { m.patterns = append(m.patterns, pattern) }
@@ -254,7 +254,7 @@ func TestMount(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "/indexing/") {
 		t.Errorf("mounted twice: %v, want an error with the pattern", err)
 	}
-	// On http.ServeMux, all but the paths that it redirects is answered as without it.
+	// On http.ServeMux, all requests except those that it redirects have the same answers as without it.
 	for _, tc := range paths {
 		if strings.Contains(tc.path, "//") || strings.Contains(tc.path, "/.") || strings.Contains(tc.path, "%2e") ||
 			!strings.HasPrefix(tc.path, "/indexing") {
@@ -268,7 +268,7 @@ func TestMount(t *testing.T) {
 	}
 }
 
-// With the handler outside and the host's mux as its Fallback, no redirect of the mux gets in the way.
+// If the host's mux is the Fallback of the handler, the mux redirects no request under /indexing.
 func TestFallback(t *testing.T) {
 	mux := http.NewServeMux()
 	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusTeapot) })
@@ -294,7 +294,7 @@ func TestFallback(t *testing.T) {
 	}
 }
 
-// A host may serve everything below a prefix.
+// A host can serve everything under a prefix.
 func TestStripPrefix(t *testing.T) {
 	e := &fakeEngine{}
 	h, err := newHandler(e, Config{Authorizer: AllowAll})
@@ -308,7 +308,7 @@ func TestStripPrefix(t *testing.T) {
 	}
 }
 
-// A connection that is gone when the answer is written is in the log.
+// If the connection breaks before the answer is written, the log has the error.
 func TestWriteFails(t *testing.T) {
 	logged := &syncBuffer{}
 	h, err := newHandler(&fakeEngine{}, Config{Authorizer: AllowAll, Logger: slog.New(slog.NewJSONHandler(logged, nil))})

@@ -29,7 +29,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// patience bounds every wait of a test that must not be needed.
+// patience limits every wait of a test. A test that passes never waits that long.
 const patience = 30 * time.Second
 
 const (
@@ -37,7 +37,7 @@ const (
 	full        = `{"mode":"FULL"}`
 )
 
-// fakeEngine stands in for an engine to fail in ways that a real one does not.
+// fakeEngine is an engine that fails in ways in which a real one does not.
 type fakeEngine struct {
 	start func(ctx context.Context, tenant string) (reindex.Job, bool, error)
 	job   func(ctx context.Context, tenant, id string) (reindex.Job, error)
@@ -77,7 +77,7 @@ func (f *fakeEngine) Cancel(ctx context.Context, tenant, id string) error {
 	return f.stop(ctx, tenant, id)
 }
 
-// starts returns the tenants started so far, and forgets them.
+// starts returns the tenants of all runs since the last call.
 func (f *fakeEngine) starts() []string {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -86,7 +86,7 @@ func (f *fakeEngine) starts() []string {
 	return s
 }
 
-// syncBuffer is a log that is read while it is written.
+// syncBuffer is a buffer for a log that is read while it is written.
 type syncBuffer struct {
 	mu  sync.Mutex
 	buf bytes.Buffer
@@ -104,7 +104,7 @@ func (b *syncBuffer) String() string {
 	return b.buf.String()
 }
 
-// service is a handler behind a real socket. Every exchange with it is held against the served document.
+// service is a handler behind a real socket. Every exchange with it is checked against the served document.
 type service struct {
 	t   *testing.T
 	srv *httptest.Server
@@ -149,14 +149,14 @@ func parseDocument(t testing.TB, text []byte) *openapi3.T {
 	return doc
 }
 
-// describe has exchanges held against the document that the service itself serves, with the parts that its config adds.
+// describe makes the service check exchanges against its own document, which has the parts that its config adds.
 func (s *service) describe() *service {
 	s.t.Helper()
 	s.doc = parseDocument(s.t, []byte(s.send(http.MethodGet, "/indexing/openapi.json", "").body))
 	return s
 }
 
-// result is an answer that was found to be documented.
+// result is an answer that conforms to the document.
 type result struct {
 	status  int
 	header  http.Header
@@ -248,7 +248,7 @@ func (s *service) readAnswer(r *bufio.Reader, head string) result {
 	return s.check(req, nil, res)
 }
 
-// check reads the answer and holds it against the document: the status, the body, and what every answer has in common.
+// check reads the answer and checks its status, its body and the common headers against the document.
 func (s *service) check(req *http.Request, reqBody []byte, res *http.Response) result {
 	s.t.Helper()
 	body, err := io.ReadAll(res.Body)
@@ -295,8 +295,8 @@ func (r *result) decode(t *testing.T, into any) {
 	}
 }
 
-// validate holds an exchange against the document. To a method or a path that it does not describe the
-// answer is an errorMessage with 405 and Allow, or with 404.
+// validate checks an exchange against the document. For a method or a path that the document does not describe, the
+// answer must be an errorMessage with 405 and Allow, or with 404.
 func (s *service) validate(req *http.Request, reqBody []byte, res *http.Response, body []byte) error {
 	pattern, item, params := s.find(req.URL.EscapedPath())
 	method := req.Method
@@ -356,7 +356,7 @@ func (s *service) validateUndescribed(
 	return s.doc.Components.Schemas["errorMessage"].Value.VisitJSON(value)
 }
 
-// find is a router of the tests' own.
+// find finds the route of a request in the document.
 func (s *service) find(escapedPath string) (string, *openapi3.PathItem, map[string]string) {
 	got := strings.Split(escapedPath, "/")
 	patterns := s.doc.Paths.Keys()

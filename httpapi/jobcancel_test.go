@@ -13,8 +13,8 @@ import (
 	"productindex/reindex/reindextest"
 )
 
-// held returns an index whose Seal waits until release is called, whatever its context says. sealing is closed once a
-// run has got there.
+// held returns an index whose Seal waits until release is called, even if its context ends. sealing is closed once a
+// run calls Seal.
 func held(ix reindex.Indexer) (faulty *reindextest.Faulty, sealing <-chan struct{}, release func()) {
 	reached, hold := make(chan struct{}), make(chan struct{})
 	reach := sync.OnceFunc(func() { close(reached) })
@@ -37,7 +37,7 @@ func (s *service) create(body string) string {
 	return got.job(s.t)["id"].(string)
 }
 
-// A job is asked to stop, as often as one likes, until it has ended.
+// A job can be cancelled repeatedly until it has ended.
 func TestCancelJob(t *testing.T) {
 	ix, sealing, release := held(reindextest.NewMemory())
 	e := newEngine(t, reindextest.Slice(reindextest.Products(100, "1")), ix)
@@ -91,7 +91,7 @@ func TestCancelJobFails(t *testing.T) {
 	}
 }
 
-// A caller who hung up wants the job stopped all the same.
+// A job is cancelled even if the caller hangs up.
 func TestCancelOutlivesTheRequest(t *testing.T) {
 	ctx, hangUp := context.WithCancel(t.Context())
 	var stopped error

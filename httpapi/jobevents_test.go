@@ -19,7 +19,7 @@ import (
 	"productindex/reindex"
 )
 
-// While an index is overloaded nothing happens but retries: each of them is an event.
+// Each retry is an event, since nothing else happens while an index is overloaded.
 func TestEventsOfRetries(t *testing.T) {
 	job := jobquery.Job{
 		Record: reindex.Job{ID: "J1", Status: reindex.StatusInProgress, Report: reindex.Report{Batches: 3, Retries: 1}},
@@ -31,8 +31,8 @@ func TestEventsOfRetries(t *testing.T) {
 	}
 }
 
-// A job has an event at once, as it goes on, and when it has ended. A client that comes back does not get the same
-// state again.
+// A stream sends an event at once, at each change, and at the end. A client that comes back does not get the same state
+// again.
 func TestEvents(t *testing.T) {
 	e, step := stepwise(t, nil)
 	s := serve(t, e, brisk)
@@ -91,7 +91,7 @@ func TestEvents(t *testing.T) {
 	}
 }
 
-// A client that others have written understands the stream.
+// A client of a third party understands the stream.
 func TestEventsAreUnderstood(t *testing.T) {
 	e, step := stepwise(t, nil)
 	close(step)
@@ -166,12 +166,12 @@ func TestProgress(t *testing.T) {
 	}
 }
 
-// found is a Job that finds one.
+// found returns an Engine.Job that always finds the job.
 func found(job reindex.Job) func(context.Context, string, string) (reindex.Job, error) {
 	return func(context.Context, string, string) (reindex.Job, error) { return job, nil }
 }
 
-// states is a Watch that yields some.
+// states returns an Engine.Watch that yields the given jobs.
 func states(jobs ...reindex.Job) iter.Seq2[reindex.Job, error] {
 	return func(yield func(reindex.Job, error) bool) {
 		for _, job := range jobs {
@@ -182,7 +182,7 @@ func states(jobs ...reindex.Job) iter.Seq2[reindex.Job, error] {
 	}
 }
 
-// unfinished is a job in progress.
+// unfinished returns a job in progress.
 var unfinished = reindex.Job{
 	ID:         "J1",
 	EntityType: reindex.EntityProduct,
@@ -208,7 +208,7 @@ func TestEventsAreRefused(t *testing.T) {
 	}
 }
 
-// An engine that fails amidst a stream ends it, and the client learns nothing of the reason.
+// If the engine fails during a stream, the stream ends, and the client does not get the reason.
 func TestEngineFailsAmidstAStream(t *testing.T) {
 	for name, fail := range map[string]func(yield func(reindex.Job, error) bool){
 		"error": func(yield func(reindex.Job, error) bool) { yield(reindex.Job{}, errors.New("hunter2")) },
@@ -236,7 +236,7 @@ func TestEngineFailsAmidstAStream(t *testing.T) {
 	}
 }
 
-// endless is a Watch that yields one state, then ends with its context.
+// endless returns an Engine.Watch that yields one state and then waits for the end of its context.
 type endless struct {
 	*fakeEngine
 
@@ -273,7 +273,7 @@ func TestHeadOfEvents(t *testing.T) {
 	}
 }
 
-// A request with a body that does not arrive also gets its events, and ends with them.
+// A request whose body does not arrive also gets its events.
 func TestEventsForARequestWithABody(t *testing.T) {
 	job := unfinished
 	job.Status = reindex.StatusSuccess
@@ -293,7 +293,7 @@ func TestEventsForARequestWithABody(t *testing.T) {
 	}
 }
 
-// Whatever a job holds, its event is one event, with all of it.
+// Whatever texts a job has, its event is a single event that contains them.
 func FuzzEvent(f *testing.F) {
 	f.Add("left over", "PRODUCT", int64(10), int64(3), int64(1e9))
 	f.Add("two\nlines\r\n\n", "A\x00B", int64(-1), int64(0), int64(0))

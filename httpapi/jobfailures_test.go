@@ -14,7 +14,7 @@ import (
 	"productindex/reindex/reindextest"
 )
 
-// rejecting is a job that rejected 40 products, of which it lists 25: p1 the first.
+// rejecting returns a job that rejected 40 products and lists 25 of them, of which p1 is the first.
 func rejecting(context.Context, string, string) (reindex.Job, error) {
 	job := reindex.Job{ID: "J1", Report: reindex.Report{Rejected: 40}}
 	for i := range 25 {
@@ -88,7 +88,7 @@ func TestFailuresAreRefused(t *testing.T) {
 	}
 }
 
-// The products that a real run rejects are shown in the order of its report, with the place where the source has it.
+// The products that a real run rejects are shown in the order of its report, with their places in the source.
 func TestFailuresOfARun(t *testing.T) {
 	products := reindextest.Products(10, "1")
 	products[3].Body, products[7].Body = []byte("{"), []byte("[]")
@@ -121,7 +121,7 @@ func TestFailuresOfARun(t *testing.T) {
 	}
 }
 
-// placed is a source that has everything at one place.
+// placed is a source that has the same place for all products.
 type placed struct{ reindextest.Slice }
 
 func (p placed) Open(context.Context, string) (reindex.Snapshot, error) { return p, nil }
@@ -134,7 +134,7 @@ func (placed) Locate(_ context.Context, ids ...string) (map[string]string, error
 	return where, nil
 }
 
-// Of places outside of what a source reads, which are internals of the service, the file's name is left.
+// Of a file outside of the source's folder, only the name is shown, since its path is an internal of the service.
 func TestPlaces(t *testing.T) {
 	for where, want := range map[string]string{
 		"acme.jsonl, line 7":              "acme.jsonl, line 7",

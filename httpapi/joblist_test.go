@@ -14,7 +14,7 @@ import (
 	"productindex/reindex/reindextest"
 )
 
-// serveJobs serves jobs out of a store of an engine's.
+// serveJobs serves the given jobs from the store of an engine.
 func serveJobs(t *testing.T, jobs []reindex.Job) *service {
 	t.Helper()
 	store := reindex.NewJobs(len(jobs))
@@ -36,7 +36,7 @@ func serveJobs(t *testing.T, jobs []reindex.Job) *service {
 	return serve(t, e, Config{})
 }
 
-// list asks for ids of jobs, as "J2 J1".
+// list requests a list and returns the ids of its jobs, such as "J2 J1".
 func (s *service) list(params url.Values, headers ...string) (string, result) {
 	s.t.Helper()
 	params.Set("fields", "id")
@@ -56,7 +56,7 @@ func (s *service) list(params url.Values, headers ...string) (string, result) {
 	return strings.Join(ids, " "), got
 }
 
-// Every kind of condition and of order, through HTTP.
+// Every kind of condition and order works through HTTP.
 func TestSelectedJobs(t *testing.T) {
 	s := serveJobs(t, jobquerytest.Varied())
 	for _, tc := range []struct{ q, sort, want string }{
@@ -78,7 +78,7 @@ func TestSelectedJobs(t *testing.T) {
 	}
 }
 
-// The error of a parameter has its place.
+// The error of a parameter has the place of the error.
 func TestSelectionIsRefused(t *testing.T) {
 	s := serve(t, &fakeEngine{}, Config{})
 	for _, tc := range []struct{ parameter, value, message, detail string }{
@@ -95,7 +95,7 @@ func TestSelectionIsRefused(t *testing.T) {
 	}
 }
 
-// A page is one of the jobs that match, and X-Total-Count is their number.
+// A page consists of matching jobs, and X-Total-Count is the number of all matching jobs.
 func TestPagesOfMatches(t *testing.T) {
 	s := serveJobs(t, jobquerytest.Varied())
 	for _, tc := range []struct{ q, sort, size, number, want, total string }{
@@ -118,8 +118,7 @@ func TestPagesOfMatches(t *testing.T) {
 	}
 }
 
-// A listing that is not done when its time is over matches nothing any more, so that the store ends soon, and is not an
-// answer.
+// After the time limit of a list no further job matches, so that the store ends soon, and the request fails.
 func TestListingInTime(t *testing.T) {
 	for _, param := range []string{"q=id:exists", "sort=id"} {
 		e := &fakeEngine{jobs: func(ctx context.Context, _ string, query reindex.JobQuery) ([]reindex.Job, int, error) {

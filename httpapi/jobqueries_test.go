@@ -13,7 +13,7 @@ import (
 	"productindex/reindex"
 )
 
-// listing is a store's part of a listing: 25 jobs, J1 the newest.
+// listing is a store with 25 jobs, of which J1 is the newest.
 func listing(_ context.Context, tenant string, query reindex.JobQuery) ([]reindex.Job, int, error) {
 	const total = 25
 	var jobs []reindex.Job
@@ -75,7 +75,7 @@ func TestPages(t *testing.T) {
 	}
 }
 
-// A page has the contract's size unless the caller asks for another, which a store with few jobs cannot show.
+// A page has the size of the contract unless the caller asks for another size.
 func TestDefaultPage(t *testing.T) {
 	var asked reindex.JobQuery
 	s := serve(t, &fakeEngine{jobs: func(_ context.Context, _ string, query reindex.JobQuery) ([]reindex.Job, int, error) {
@@ -150,7 +150,7 @@ func TestFields(t *testing.T) {
 	}
 }
 
-// queries are refused by the list, each with a message.
+// queries has invalid queries of a list with the messages of their answers.
 var queries = []struct{ query, message string }{
 	{"pageNumber=0", "Invalid pageNumber"},
 	{"pageNumber=-1", "Invalid pageNumber"},

@@ -38,7 +38,7 @@ func await(t *testing.T, e *reindex.Engine, tenant, id string) {
 	}
 }
 
-// The life of a job, as a caller sees it.
+// A caller creates a job, looks it up, and follows it to its end.
 func TestJob(t *testing.T) {
 	hold := make(chan struct{})
 	ix := reindextest.NewFaulty(reindextest.NewMemory(), func(c reindextest.Call) reindextest.Fault {
@@ -124,7 +124,7 @@ func TestJob(t *testing.T) {
 	}
 }
 
-// A failed job has the reason. If the source does not count, nothing is expected.
+// A failed job has the reason. If the source cannot count, a job has no expectedCount.
 func TestFailedJob(t *testing.T) {
 	src := reindex.SourceFunc(func(context.Context, string) iter.Seq2[reindex.Product, error] {
 		return func(yield func(reindex.Product, error) bool) {
@@ -185,7 +185,7 @@ func TestJobCreationIsRefused(t *testing.T) {
 	}
 }
 
-// An expected count that is only an estimate says so, in one job and in lists.
+// A job whose expectedCount is an estimate has the field estimated, also in lists.
 func TestEstimate(t *testing.T) {
 	job := reindex.Job{
 		ID:         "J1",
@@ -216,7 +216,7 @@ func TestEstimate(t *testing.T) {
 	}
 }
 
-// The answer of an engine that cannot look jobs up has as little of the reason as that of one that cannot start them.
+// If an engine cannot look jobs up, the answer does not show the reason.
 func TestLookUpFails(t *testing.T) {
 	e := &fakeEngine{
 		job: func(context.Context, string, string) (reindex.Job, error) {

@@ -14,8 +14,7 @@ import (
 	"time"
 )
 
-// A tenant's triggers are limited over both endpoints, each tenant by itself, and only those that are right in all
-// else.
+// Triggers are limited per tenant, over both endpoints together. Only valid triggers count.
 func TestTriggerRate(t *testing.T) {
 	e := &fakeEngine{jobs: listing}
 	deny := false
@@ -61,7 +60,7 @@ func TestTriggerRate(t *testing.T) {
 	}
 }
 
-// Grants come back one each Every, up to Burst, and a refusal uses none.
+// One grant is added per Every, up to Burst. A refusal uses no grant.
 func TestLimitersRecover(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l, err := newLimiters(Rate{Every: time.Minute, Burst: 2})
@@ -89,8 +88,8 @@ func TestLimitersRecover(t *testing.T) {
 	})
 }
 
-// A client that fails too often is not asked about any more, whatever its token; others are, and so is the client after
-// a while.
+// After too many failures the Authorizer is not called for a client, whatever its token, until some time has passed.
+// Other clients are not affected.
 func TestLimitFailures(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		asked := 0
@@ -136,7 +135,7 @@ func TestLimitFailures(t *testing.T) {
 	})
 }
 
-// The answer to a client that failed too often, with the address that the host's function gives.
+// The answer to a client that failed too often; the host's function identifies the client.
 func TestLimitedFailuresAreAnswered(t *testing.T) {
 	e := &fakeEngine{}
 	authorize, err := LimitFailures(func(r *http.Request, _, _ string) error {
@@ -196,7 +195,7 @@ func TestClientKey(t *testing.T) {
 	}
 }
 
-// However many keys there are, the memory is bounded.
+// The memory of limiters is bounded, however many keys there are.
 func TestLimitersAreBounded(t *testing.T) {
 	l, err := newLimiters(Rate{Every: time.Hour, Burst: 1})
 	if err != nil {
@@ -213,7 +212,7 @@ func TestLimitersAreBounded(t *testing.T) {
 	}
 }
 
-// Many at once, with a key that is new, share one limit.
+// Simultaneous calls with a new key share one limit.
 func TestLimitersAreShared(t *testing.T) {
 	l, err := newLimiters(Rate{Every: time.Hour, Burst: 1})
 	if err != nil {

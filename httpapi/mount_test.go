@@ -20,7 +20,7 @@ func behind(t *testing.T, h http.Handler) *service {
 	return s
 }
 
-// mount mounts an engine on a mux, which has to take it.
+// mount mounts an engine on a mux and fails the test on an error.
 func mount(t *testing.T, mux Mux, e Engine, prefix string) {
 	t.Helper()
 	if err := Mount(mux, e, Config{Authorizer: AllowAll, Prefix: prefix}); err != nil {
@@ -28,7 +28,7 @@ func mount(t *testing.T, mux Mux, e Engine, prefix string) {
 	}
 }
 
-// prefixed are ways to serve the endpoints under /api.
+// prefixed has ways to serve the endpoints under /api.
 var prefixed = map[string]func(t *testing.T, e Engine) http.Handler{
 	"StripPrefix of a handler": func(t *testing.T, e Engine) http.Handler {
 		h, err := newHandler(e, Config{Authorizer: AllowAll})
@@ -73,7 +73,7 @@ var prefixed = map[string]func(t *testing.T, e Engine) http.Handler{
 	},
 }
 
-// Under a prefix there is what there is without, and nothing elsewhere; the document says where.
+// Under a prefix the endpoints are the same as without one, other paths have none, and the document has the prefix.
 func TestPrefix(t *testing.T) {
 	for name, handler := range prefixed {
 		t.Run(name, func(t *testing.T) {
@@ -106,7 +106,7 @@ func TestPrefix(t *testing.T) {
 	}
 }
 
-// fetch asks for a path that need not be one of the document's.
+// fetch requests a path that need not be in the document.
 func (s *service) fetch(path string) result {
 	s.t.Helper()
 	res, err := s.srv.Client().Get(s.srv.URL + path)
@@ -116,7 +116,7 @@ func (s *service) fetch(path string) result {
 	return s.read(res)
 }
 
-// read reads an answer that need not be one of the document's.
+// read reads an answer that need not be in the document.
 func (s *service) read(res *http.Response) result {
 	s.t.Helper()
 	defer res.Body.Close()
@@ -138,7 +138,8 @@ func (s *service) urls(path string) (server, token string) {
 	return doc.Servers[0].URL, doc.Components.SecuritySchemes["OAuth2"].Value.Flows.ClientCredentials.TokenURL
 }
 
-// The document's URLs are those of the configuration, and by default the host's own, whatever the request claims.
+// The document has the URLs of the configuration. By default they are on the host's own server, whatever the request
+// claims.
 func TestURLsOfTheDocument(t *testing.T) {
 	for _, tc := range []struct {
 		cfg           Config
@@ -175,8 +176,7 @@ func TestURLsOfTheDocument(t *testing.T) {
 	}
 }
 
-// The endpoints stand beside patterns of the host's, each of which would match their paths, and are answered as
-// documented.
+// The endpoints answer as documented beside patterns of the host, each of which would also match their paths.
 func TestBesideTheHostsPatterns(t *testing.T) {
 	for _, patterns := range [][]string{
 		{"/"}, {"GET /"}, {"GET /{path...}"}, {"GET /{shop}/{page}"}, {"POST /{shop}/{id}/{action}"}, {"/{a}/{b}/{c}"},
@@ -224,7 +224,7 @@ func TestBesideTheHostsPatterns(t *testing.T) {
 	}
 }
 
-// The host's own routes under /indexing stay the host's.
+// The host's own routes under /indexing still work.
 func TestHostsPatternUnderIndexing(t *testing.T) {
 	mux := http.NewServeMux()
 	for _, p := range []string{"GET /indexing/{name}", "GET /indexing/status", "PUT /indexing/{tenant}/reindex"} {
@@ -245,7 +245,7 @@ func TestHostsPatternUnderIndexing(t *testing.T) {
 	}
 }
 
-// A pattern of a route that is taken is an error, which names it.
+// If the pattern of a route is already taken, the error names the pattern.
 func TestMountTwice(t *testing.T) {
 	mux := http.NewServeMux()
 	mount(t, mux, &fakeEngine{}, "")

@@ -23,7 +23,7 @@ func TestDocumentIsServed(t *testing.T) {
 	}
 }
 
-// Every route is described with its methods and scope, and nothing else is.
+// The document describes every route with its methods and scopes, and nothing else.
 func TestDocumentDescribesTheRoutes(t *testing.T) {
 	doc := loadDocument(t)
 	described := 0
@@ -55,8 +55,8 @@ func TestDocumentDescribesTheRoutes(t *testing.T) {
 	}
 }
 
-// The served document says of the specified endpoint what the specification says, but for where clients send their
-// secrets: that is the host's to say (see TestURLsOfTheDocument).
+// The served document describes the specified endpoint as the specification does, except for the token URL, which the
+// host configures (see TestURLsOfTheDocument).
 func TestDocumentAgreesWithTheSpecification(t *testing.T) {
 	data, err := os.ReadFile(reindextest.Shared(t, "openapi/reindex.json", "PRODUCTINDEX_OPENAPI"))
 	if err != nil {
@@ -85,7 +85,7 @@ func TestDocumentAgreesWithTheSpecification(t *testing.T) {
 	}
 }
 
-// The document's pattern of fields knows every field, and nothing else; as does what reads it.
+// The document's pattern for the parameter fields accepts exactly the fields of jobs.
 func TestDocumentDescribesFields(t *testing.T) {
 	pattern := regexp.MustCompile(loadDocument(t).Components.Parameters["fields"].Value.Schema.Value.Pattern)
 	lists := map[string]bool{
@@ -111,7 +111,7 @@ func TestDocumentDescribesFields(t *testing.T) {
 	}
 }
 
-// The served document has the limits that hold, and its examples are right.
+// The limits and examples of the served document are right.
 func TestDocumentTellsOfQueries(t *testing.T) {
 	params := loadDocument(t).Components.Parameters
 	q, order := params["q"].Value, params["sort"].Value
@@ -141,7 +141,7 @@ func at(v any, path []string) any {
 	return v
 }
 
-// compareJSON requires of got what want has. Objects may have more, and descriptions may differ where the
+// compareJSON requires that got contains want. Objects of got may have more members, and descriptions may differ if the
 // specification's is empty.
 func compareJSON(t *testing.T, path []string, want, got any) {
 	t.Helper()
@@ -157,7 +157,7 @@ func compareJSON(t *testing.T, path []string, want, got any) {
 	for name, value := range object {
 		compareJSON(t, append(slices.Clip(path), name), value, gotObject[name])
 	}
-	// The statuses of an operation are all of them.
+	// The statuses of an operation must be the same.
 	if path[len(path)-1] == "responses" && len(path) > 2 && len(gotObject) != len(object) {
 		t.Errorf("%v: %v, the specification has %v", path, gotObject, object)
 	}

@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// A host's own route answers those whom it does not let in as the endpoints do, and asks about no tenant that cannot be
-// one.
+// A protected route refuses requests with the answers of the endpoints, and does not call the Authorizer for an invalid
+// tenant.
 func TestProtect(t *testing.T) {
 	logged := &syncBuffer{}
 	authorize := func(r *http.Request, tenant, scope string) error {

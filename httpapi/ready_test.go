@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// probe asks once.
+// probe sends a probe.
 func probe(t *testing.T, h http.Handler) (int, string) {
 	t.Helper()
 	w := httptest.NewRecorder()
@@ -20,7 +20,7 @@ func probe(t *testing.T, h http.Handler) (int, string) {
 	return w.Code, w.Body.String()
 }
 
-// A probe names the checks that fail, and not why; the log says that, once.
+// A probe names the failing checks without the reasons. The log has each reason once.
 func TestReady(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var away error

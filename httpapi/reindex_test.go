@@ -14,7 +14,8 @@ import (
 	"productindex/reindex"
 )
 
-// bodies are what a caller can post to the reindex endpoint. An empty message means 204.
+// bodies has bodies of requests to the reindex endpoint, with the messages of their answers. An empty message means
+// 204.
 var bodies = []struct {
 	name, body, message string
 	headers             []string
@@ -129,7 +130,7 @@ func TestBodies(t *testing.T) {
 	}
 }
 
-// hostile requests are written to the socket as they stand.
+// hostile has requests that are written to the socket unchanged.
 var hostile = []struct {
 	name, request string
 	status        int
@@ -245,7 +246,7 @@ func TestRawRequests(t *testing.T) {
 	}
 }
 
-// The run outlives the request: what the engine gets does not end when the caller hangs up.
+// The context of a run does not end when the caller hangs up.
 func TestStartOutlivesTheRequest(t *testing.T) {
 	requestDone := make(chan (<-chan struct{}), 1)
 	result := make(chan error, 1)
@@ -271,7 +272,7 @@ func TestStartOutlivesTheRequest(t *testing.T) {
 	}
 }
 
-// An engine that fails is answered with the documented 400, which has nothing but the id under which the log has the
+// If the engine fails, the answer is the documented 400. It has only the request id, under which the log has the
 // reason.
 func TestEngineFailures(t *testing.T) {
 	const secret = "postgres://user:hunter2@db"
@@ -338,8 +339,7 @@ func FuzzParseObject(f *testing.F) {
 	})
 }
 
-// decodeStrictly decodes an object as the standard library does, to which the last of several fields of one name
-// counts.
+// decodeStrictly decodes an object with the standard library, which uses the last of several fields of the same name.
 func decodeStrictly(t *testing.T, body []byte) map[string]any {
 	t.Helper()
 	var want map[string]any
@@ -349,7 +349,7 @@ func decodeStrictly(t *testing.T, body []byte) map[string]any {
 	return want
 }
 
-// canonical is the value in its shortest encoding.
+// canonical returns the shortest encoding of a value.
 func canonical(t *testing.T, raw json.RawMessage) string {
 	t.Helper()
 	var v any

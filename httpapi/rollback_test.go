@@ -13,7 +13,7 @@ import (
 	"productindex/reindex/reindextest"
 )
 
-// rollbacks is a Rollbacker that answers as a test says.
+// rollbacks is a Rollbacker with the results of a test.
 type rollbacks struct {
 	fakeEngine
 
@@ -111,7 +111,7 @@ func TestRollbackRefuses(t *testing.T) {
 	}
 }
 
-// A job that could only fail is not begun, but one that might succeed is.
+// A rollback that could only fail is not started, and one that may succeed is.
 func TestRollbackToNothing(t *testing.T) {
 	live, kept := reindex.GenerationInfo{Name: "g-2", Live: true}, reindex.GenerationInfo{Name: "g-1"}
 	for _, test := range []struct {
@@ -162,7 +162,7 @@ func TestGenerations(t *testing.T) {
 	}
 }
 
-// An engine goes back, and the list shows the job that has made each generation.
+// A real engine goes back, and the list shows the job of each generation.
 func TestRollbackOfAnEngine(t *testing.T) {
 	index := reindextest.NewMemory()
 	index.KeepPrevious = 1

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// paths are requests by POST without a body, and who is reindexed or which answer there is instead.
+// paths has the paths of POST requests without a body, with the reindexed tenant or the answer.
 var paths = []struct {
 	path   string
 	status int

@@ -14,12 +14,12 @@ import (
 
 const schedulePath = "/indexing/acme/schedule"
 
-// plans is a schedule as it stands.
+// plans is a fixed schedule.
 type plans map[string][]schedule.Status
 
 func (p plans) Of(tenant string) []schedule.Status { return p[tenant] }
 
-// Each entry of the tenant is shown, without the fields that are not known.
+// Each entry of the tenant is shown. Fields that are not known are missing.
 func TestSchedule(t *testing.T) {
 	berlin, err := time.LoadLocation("Europe/Berlin")
 	if err != nil {
@@ -44,7 +44,7 @@ func TestSchedule(t *testing.T) {
 	}
 }
 
-// The schedule is shown to those who may view the tenant, and is not there if the host has none.
+// Callers who may view the tenant see the schedule. Without Config.Schedule the endpoint is not served.
 func TestScheduleIsGuarded(t *testing.T) {
 	asked := ""
 	s := serve(t, &fakeEngine{}, Config{Schedule: plans{}, Authorizer: func(_ *http.Request, tenant, scope string) error {
@@ -63,7 +63,7 @@ func TestScheduleIsGuarded(t *testing.T) {
 	}
 }
 
-// A scheduler is one: the next time, the last and its job are what it did.
+// The schedule of a real scheduler has the next time, the last time and its job.
 func TestScheduleOfAScheduler(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		source := reindextest.Slice(reindextest.Products(3, "1"))

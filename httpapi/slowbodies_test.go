@@ -13,7 +13,7 @@ import (
 	"productindex/reindex"
 )
 
-// A caller who asks before he sends a body that is too large is not asked to go on.
+// A caller who announces a body that is too large, and expects 100 Continue, gets the refusal at once.
 func TestTooLargeToContinue(t *testing.T) {
 	s := serve(t, &fakeEngine{}, Config{})
 	conn := s.dial()
@@ -27,7 +27,7 @@ func TestTooLargeToContinue(t *testing.T) {
 	}
 }
 
-// A caller who sends his body too slowly gets an answer, and starts nothing.
+// A caller who sends a body too slowly gets an answer and starts nothing.
 func TestSlowBody(t *testing.T) {
 	e := &fakeEngine{}
 	denied := serve(
@@ -55,7 +55,7 @@ func TestSlowBody(t *testing.T) {
 	}
 }
 
-// The time limit of a body holds over HTTP/2 as well, where it is one stream's.
+// The time limit of a body also holds over HTTP/2, for each stream.
 func TestSlowBodyHTTP2(t *testing.T) {
 	e := &fakeEngine{}
 	h, err := newHandler(e, Config{Authorizer: AllowAll, ReadTimeout: 50 * time.Millisecond})
@@ -91,7 +91,7 @@ func TestSlowBodyHTTP2(t *testing.T) {
 	}
 }
 
-// A caller who hangs up within his body starts nothing.
+// A caller who hangs up while sending the body starts nothing.
 func TestAbortedBody(t *testing.T) {
 	e := &fakeEngine{}
 	s := serve(t, e, Config{})
@@ -109,7 +109,7 @@ func TestAbortedBody(t *testing.T) {
 	}
 }
 
-// The time limit of one body does not carry over to the engine, nor to the next request on the connection.
+// The time limit of a body affects neither the call of the engine nor the next request on the connection.
 func TestReadTimeoutEndsWithTheBody(t *testing.T) {
 	const limit = 50 * time.Millisecond
 	var allowed error

@@ -15,7 +15,7 @@ import (
 	"productindex/reindex"
 )
 
-// pipes is a listener of connections without buffers, within one process and, in a test, its time.
+// pipes is a listener of unbuffered connections within the process, which work in a synctest bubble.
 type pipes struct {
 	conns chan net.Conn
 	done  context.Context //nolint:containedctx // ends with the listener
@@ -49,7 +49,7 @@ func (p *pipes) dial(context.Context, string, string) (net.Conn, error) {
 	return client, nil
 }
 
-// inTime runs a test of streams in a bubble of its own time.
+// inTime runs a test of streams in a synctest bubble.
 func inTime(t *testing.T, cfg Config, test func(t *testing.T, s *service, e *reindex.Engine, step chan struct{})) {
 	synctest.Test(t, func(t *testing.T) {
 		e, step := stepwise(t, nil)
@@ -57,7 +57,7 @@ func inTime(t *testing.T, cfg Config, test func(t *testing.T, s *service, e *rei
 	})
 }
 
-// serveInTime starts a server within a bubble. It gives every request a second.
+// serveInTime starts a server within a bubble. Its timeouts for other requests are a second.
 func serveInTime(t *testing.T, e Engine, cfg Config) *service {
 	t.Helper()
 	log, listener := &syncBuffer{}, newPipes()
@@ -78,7 +78,7 @@ func serveInTime(t *testing.T, e Engine, cfg Config) *service {
 	return &service{t: t, srv: srv, log: log, doc: loadDocument(t)}
 }
 
-// A job that another process runs, which shares the store, is followed and stopped as one's own.
+// A job of another process that shares the store can be followed and stopped.
 func TestEventsOfAnotherProcess(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		jobs := leased{reindex.NewJobs(0)}
@@ -104,12 +104,12 @@ func TestEventsOfAnotherProcess(t *testing.T) {
 	})
 }
 
-// leased is a store whose jobs have leases, so that runs learn from it what others want.
+// leased is a store whose jobs have leases, so that runs see cancellations by other processes.
 type leased struct{ reindex.JobStore }
 
 func (leased) Lease() time.Duration { return 8 * time.Second }
 
-// A stream on which nothing happens lives on, by heartbeats, whatever time the server gives to other requests.
+// Heartbeats keep an idle stream open, beyond the server's timeouts for other requests.
 func TestHeartbeats(t *testing.T) {
 	inTime(t, Config{StreamHeartbeat: time.Second}, func(t *testing.T, s *service, _ *reindex.Engine, step chan struct{}) {
 		c := s.follow(s.create(creation), "")
@@ -131,7 +131,7 @@ func TestHeartbeats(t *testing.T) {
 	})
 }
 
-// Changes that come fast become one event, and the end ends the stream at once.
+// Fast changes become one event. The end of the job ends the stream at once.
 func TestStreamInterval(t *testing.T) {
 	inTime(t, Config{}, func(t *testing.T, s *service, _ *reindex.Engine, step chan struct{}) {
 		c := s.follow(s.create(creation), "")
@@ -157,7 +157,7 @@ func TestStreamInterval(t *testing.T) {
 	})
 }
 
-// A client that stops reading for a while then gets the latest state only.
+// A client that stops reading for some time then gets only the latest state.
 func TestSlowClient(t *testing.T) {
 	inTime(
 		t,
@@ -177,7 +177,7 @@ func TestSlowClient(t *testing.T) {
 	)
 }
 
-// A client that does not read any more is cut off, and makes room.
+// The stream of a client that stops reading is closed, and its place becomes free.
 func TestStalledClient(t *testing.T) {
 	inTime(t, Config{MaxStreams: 1}, func(t *testing.T, s *service, _ *reindex.Engine, step chan struct{}) {
 		id := s.create(creation)

@@ -26,7 +26,7 @@ import (
 	"productindex/reindex"
 )
 
-// sink is an index that takes everything and keeps nothing.
+// sink is an index that accepts every product and stores none.
 type sink struct{ n atomic.Int64 }
 
 func (x *sink) Begin(context.Context, string) (reindex.Generation, error) {
@@ -48,14 +48,16 @@ func (x *sink) Commit(context.Context) error { return nil }
 func (x *sink) Abort(context.Context) error  { return nil }
 
 // BenchmarkStreams measures the cost of 500 open pages to the run that they show. The pages are open before the first
-// product is read; one of ten never reads. They are in a process of their own, on the same processors. Runs that nobody
-// follows and runs that all follow take turns. A run takes some 7 s, as one of 50,000 products into bleve does; the
-// first and the last event of a page and its end are most of the cost, whatever the length: 6 % of a run of 2 s.
+// product is read; one of ten never reads. They are in a process of their own, on the same processors. Runs without
+// pages and runs with all pages take turns. A run takes about 7 s, as a run of 50,000 products into bleve does. Most of
+// the cost comes from the first and the last event of a page and from its end, whatever the length of the run: it is 6
+// % of a run of 2 s.
 //
-//   - cpu-% is by how much the medians of the runs' times of the processor differ, the kernel's part included. It
-//     counts this process, which is the server, until the last page has the end of the run.
-//   - cost-% is the same of the runs' lengths. It includes the pages' own work, and needs an idle machine.
-//   - open-ms is the server's time of the processor for opening the pages, before the run.
+//   - cpu-% is the difference of the medians of the runs' CPU times, including the kernel's. It counts this process,
+//     which is the server, until the last page has received the end of the run.
+//   - cost-% is the difference of the medians of the runs' wall times. It includes the pages' own work, and needs an
+//     idle machine.
+//   - open-ms is the server's CPU time for opening the pages before the run.
 func BenchmarkStreams(b *testing.B) {
 	const products, pages = 20_000_000, 500
 	begin := make(chan struct{})
@@ -85,7 +87,7 @@ func BenchmarkStreams(b *testing.B) {
 	b.ReportMetric(1000*median(opening.used), "open-ms")
 }
 
-// waiting is a source of so many products, which keep both sides of the pipeline busy, once it may begin.
+// waiting is a source of n products, which begins when it is released.
 func waiting(begin <-chan struct{}, products int) reindex.Source {
 	body := json.RawMessage(`{"text":"` + strings.Repeat("x", 1000) + `"}`)
 	return reindex.SourceFunc(func(ctx context.Context, _ string) iter.Seq2[reindex.Product, error] {
@@ -103,16 +105,16 @@ func waiting(begin <-chan struct{}, products int) reindex.Source {
 	})
 }
 
-// cost is the length of something, and the time of the processor that it takes.
+// cost is a wall time and a CPU time.
 type cost struct{ took, used time.Duration }
 
-// since returns what it has cost until now.
+// since returns the cost from c until now.
 func (c cost) since(b *testing.B) cost {
 	now := clock(b)
 	return cost{now.took - c.took, now.used - c.used}
 }
 
-// clock returns the time, and that of the processor that this process has used.
+// clock returns the time and the CPU time of this process.
 func clock(b *testing.B) cost {
 	b.Helper()
 	var usage syscall.Rusage
@@ -131,13 +133,13 @@ func (c *costs) add(one cost) {
 	c.used = append(c.used, one.used)
 }
 
-// median returns the middle one in seconds.
+// median returns the median in seconds.
 func median(times []time.Duration) float64 {
 	slices.Sort(times)
 	return times[len(times)/2].Seconds()
 }
 
-// follower carries out runs that pages follow.
+// follower makes runs that pages follow.
 type follower struct {
 	b       *testing.B
 	e       *reindex.Engine
@@ -146,7 +148,7 @@ type follower struct {
 	address string
 }
 
-// run returns what a run costs that so many pages follow, and what it costs to open them.
+// run returns the cost of a run that pages follow, and the cost of opening the pages.
 func (f *follower) run(pages int) (run, open cost) {
 	b := f.b
 	b.Helper()
@@ -178,7 +180,7 @@ func (f *follower) run(pages int) (run, open cost) {
 	return run, open
 }
 
-// until waits until so many streams are open.
+// until waits until n streams are open.
 func (f *follower) until(pages int) {
 	f.b.Helper()
 	timeout, look := time.After(patience), time.Tick(time.Millisecond)
@@ -198,7 +200,7 @@ const (
 	pagesNumber  = "PRODUCTINDEX_PAGES"
 )
 
-// openPages has a process open pages of a job, and returns what waits for their ends.
+// openPages starts a process that opens pages of a job. The returned function waits for their ends.
 func openPages(b *testing.B, address, id string, pages int) (wait func()) {
 	b.Helper()
 	cmd := exec.CommandContext(b.Context(), os.Args[0], "-test.run=^TestOpenPages$")

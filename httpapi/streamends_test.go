@@ -15,7 +15,7 @@ import (
 	"productindex/reindex"
 )
 
-// Nothing goes on for a client that has gone.
+// A stream ends when its client has gone.
 func TestClientHangsUp(t *testing.T) {
 	e := newEndless()
 	s := serve(t, e, brisk)
@@ -32,8 +32,7 @@ func TestClientHangsUp(t *testing.T) {
 	}
 }
 
-// Streams end with the server that shuts down, or with the context of their request, and that is not a failure of
-// theirs.
+// Streams end when the server shuts down or the context of the request ends. The log has no error for that.
 func TestStreamsEndWithTheServer(t *testing.T) {
 	for name, byContext := range map[string]bool{"stopping": false, "context": true} {
 		t.Run(name, func(t *testing.T) {
@@ -143,7 +142,7 @@ type unwrapping struct{ http.ResponseWriter }
 
 func (u unwrapping) Unwrap() http.ResponseWriter { return u.ResponseWriter }
 
-// deadlines is a ResponseWriter that takes note of what it is asked for.
+// deadlines is a ResponseWriter that records the deadlines that are set.
 type deadlines struct {
 	*httptest.ResponseRecorder
 
@@ -170,7 +169,7 @@ func (d *deadlines) FlushError() error {
 	return d.note("flush", time.Now())
 }
 
-// Each write has a deadline of its own, none is left between two: HTTP/2 would take it for that of the stream.
+// Each write has a deadline of its own. None remains between two writes, since HTTP/2 applies it to the whole stream.
 func TestDeadlines(t *testing.T) {
 	job := unfinished
 	job.Status = reindex.StatusSuccess

@@ -56,7 +56,7 @@ func (s *service) followPath(path, lastEventID string) *stream {
 	return &stream{s.t, s, res, bufio.NewReader(res.Body), hang}
 }
 
-// line reads a line; false at the end of the stream.
+// line reads a line. It returns false at the end of the stream.
 func (c *stream) line() (string, bool) {
 	c.t.Helper()
 	line, err := c.text.ReadString('\n')
@@ -69,7 +69,7 @@ func (c *stream) line() (string, bool) {
 	return strings.TrimSuffix(line, "\n"), true
 }
 
-// seen is an event.
+// seen is an event that was received.
 type seen struct {
 	eventView
 
@@ -77,7 +77,7 @@ type seen struct {
 	data string
 }
 
-// event reads the next event, which is as documented; false at the end of the stream.
+// event reads the next event and checks it against the document. It returns false at the end of the stream.
 func (c *stream) event() (e seen, ok bool) {
 	c.t.Helper()
 	for {
@@ -101,7 +101,7 @@ func (c *stream) event() (e seen, ok bool) {
 	}
 }
 
-// check holds the data of an event against the document, and decodes it.
+// check checks the data of an event against the document and decodes it.
 func (c *stream) check(e *seen) {
 	c.t.Helper()
 	var value any
@@ -114,7 +114,7 @@ func (c *stream) check(e *seen) {
 	}
 }
 
-// until reads events up to one that is as wanted. No event repeats the one before.
+// until reads events until one is as wanted. It fails if an event repeats the previous one.
 func (c *stream) until(wanted func(seen) bool) seen {
 	c.t.Helper()
 	last := ""
@@ -132,8 +132,8 @@ func (c *stream) until(wanted func(seen) bool) seen {
 	}
 }
 
-// stepwise is an engine over 100 products whose batches of 10 are written, one after the other, as often as something
-// is sent to step, and all when it is closed.
+// stepwise is an engine over 100 products in batches of 10. It writes one batch per value that is sent to step, and all
+// remaining ones when step is closed.
 func stepwise(t *testing.T, jobs reindex.JobStore) (e *reindex.Engine, step chan struct{}) {
 	t.Helper()
 	step = make(chan struct{})
@@ -159,5 +159,5 @@ func stepwise(t *testing.T, jobs reindex.JobStore) (e *reindex.Engine, step chan
 	return e, step
 }
 
-// brisk is a config whose streams do not wait between events.
+// brisk returns a config whose streams do not wait between events.
 var brisk = Config{StreamInterval: time.Nanosecond}

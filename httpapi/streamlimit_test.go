@@ -14,7 +14,7 @@ import (
 	"productindex/httpapi/internal/jobquery"
 )
 
-// flusher is a wrapper that has a Flush method and passes it on, if it can, as many do.
+// flusher is a wrapper whose Flush calls that of the wrapped writer, if it has one.
 type flusher struct{ http.ResponseWriter }
 
 func (f flusher) Unwrap() http.ResponseWriter { return f.ResponseWriter }
@@ -25,18 +25,18 @@ func (f flusher) Flush() {
 	}
 }
 
-// pretender is a wrapper that says only when it is asked to flush that it cannot.
+// pretender is a wrapper whose Flush always fails.
 type pretender struct{ http.ResponseWriter }
 
 func (pretender) FlushError() error { return http.ErrNotSupported }
 
-// wrapped passes requests on with another ResponseWriter.
+// wrapped calls a handler with another ResponseWriter.
 func wrapped(next http.Handler, wrap func(http.ResponseWriter) http.ResponseWriter) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { next.ServeHTTP(wrap(w), r) })
 }
 
-// A client whose events cannot be sent as they come gets the latest state each time that it comes back, and of the end.
-// The log has the reason.
+// If a stream cannot be flushed, the client gets the latest state at each request, and finally the end. The log has the
+// reason.
 func TestStreamsThatCannotBeFlushed(t *testing.T) {
 	for name, wrap := range map[string]func(http.Handler) http.Handler{
 		"embedded": func(next http.Handler) http.Handler {
@@ -87,7 +87,7 @@ func TestStreamsThatCannotBeFlushed(t *testing.T) {
 	}
 }
 
-// Whatever can be flushed is, and nothing is written to find out.
+// canFlush finds out whether a writer can be flushed without writing to it.
 func TestCanFlush(t *testing.T) {
 	recorder := httptest.NewRecorder()
 	var chain http.ResponseWriter = recorder
@@ -127,8 +127,7 @@ func (c counting) Write(p []byte) (int, error) {
 	return c.ResponseWriter.Write(p)
 }
 
-// An answer without a body is written as one, over HTTP/1.1 and HTTP/2: nobody looks for the type of nothing, and no
-// write fails.
+// An answer without a body makes no call of Write, over HTTP/1.1 and HTTP/2.
 func TestNothingIsWrittenWithoutABody(t *testing.T) {
 	for _, http2 := range []bool{false, true} {
 		var writes atomic.Int64
@@ -187,7 +186,7 @@ func (s *service) followAs(tenant string) *stream {
 	return s.followPath("/indexing/"+tenant+"/reindex-jobs/J1/events", "")
 }
 
-// One tenant may have all streams while nobody else wants one, and not a moment longer.
+// One tenant may have all streams until another tenant wants one.
 func TestShareOfStreams(t *testing.T) {
 	s := serve(t, newEndless(), Config{StreamInterval: time.Nanosecond, MaxStreams: 4})
 	refused := func(tenant string) bool {
@@ -228,7 +227,7 @@ func TestShareOfStreams(t *testing.T) {
 	}
 }
 
-// The books are right whatever the order of events, also of a stream that has lost its place and ends.
+// The number of taken places stays right for every order of calls, also if a stream that has lost its place ends.
 func TestStreamSlots(t *testing.T) {
 	s := newStreamSlots(2)
 	a, _ := s.take("a")
@@ -253,7 +252,7 @@ func TestStreamSlots(t *testing.T) {
 	}
 }
 
-// The more streams are open, the longer each of them waits between two events: all of them cost about as much as 50.
+// The interval between two events grows with the number of open streams, so that all together cost about as much as 50.
 func TestManyStreamsWaitLonger(t *testing.T) {
 	s := newStreamSlots(500)
 	for open, want := range []int{0: 1, 1: 1, 49: 1, 50: 1, 99: 1, 100: 2, 499: 9, 500: 10} {

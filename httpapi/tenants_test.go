@@ -39,7 +39,8 @@ func withTenants(t *testing.T, tenants ...string) *reindex.Engine {
 	return e
 }
 
-// tenants asks for tenants and returns them as "acme:vm:Jacme", with the first letters of the scopes and the job's id.
+// tenants requests the list and returns tenants such as "acme:vm:Jacme", with the first letters of the scopes and the
+// id of the job.
 func (s *service) tenants(query string, headers ...string) string {
 	s.t.Helper()
 	got := s.send(http.MethodGet, tenantsPath+query, "", headers...)
@@ -61,7 +62,7 @@ func (s *service) tenants(query string, headers ...string) string {
 	return strings.Join(names, " ")
 }
 
-// Callers see the tenants that they may view, with what they may do and the newest job.
+// Callers see the tenants that they may view, with their scopes and the newest job.
 func TestTenants(t *testing.T) {
 	authorize := func(r *http.Request, tenant, scope string) error {
 		switch token := r.Header.Get("Authorization"); {
@@ -108,7 +109,7 @@ func TestTenants(t *testing.T) {
 	}
 }
 
-// Tenants are those of the host if it names them. Names that no request can have are left out.
+// With Config.Tenants the list has the tenants of the host. Invalid tenants are left out.
 func TestTenantsOfTheHost(t *testing.T) {
 	failure := error(nil)
 	s := serve(t, withTenants(t, "acme", "gone"), Config{Tenants: func(context.Context) ([]string, error) {
@@ -127,7 +128,7 @@ func TestTenantsOfTheHost(t *testing.T) {
 	}
 }
 
-// An engine that does not know its tenants has none to list.
+// The list is empty if an engine does not know its tenants.
 func TestTenantsUnknown(t *testing.T) {
 	if got := serve(t, &fakeEngine{}, Config{}).tenants(""); got != "" {
 		t.Errorf("%s", got)
@@ -177,8 +178,8 @@ func TestNoTenants(t *testing.T) {
 	}
 }
 
-// An answer asks the store of jobs about the tenants that it has, however many there are, and the Authorizer about no
-// more than it needs.
+// A request queries the job store only for the tenants in the answer, and calls the Authorizer only as often as it
+// must.
 func TestManyTenants(t *testing.T) {
 	var names []string
 	for i := range 1000 {
@@ -200,8 +201,7 @@ func TestManyTenants(t *testing.T) {
 	}
 }
 
-// Every operation with a scope is about one tenant, whose authorization is checked before it is served, or the list of
-// tenants.
+// Every operation with a scope has a tenant in its path, for which it is authorized, except for the list of tenants.
 func TestOperationsAreAuthorized(t *testing.T) {
 	for _, rt := range routes {
 		for _, op := range rt.operations {

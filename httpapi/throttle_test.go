@@ -10,7 +10,7 @@ import (
 
 const throttlePath = "/indexing/acme/throttle"
 
-// serveThrottle serves limits, and holds the answers against the document that has them.
+// serveThrottle serves limits. It checks answers against the document that describes limits.
 func serveThrottle(t *testing.T, cfg Config) (*service, *throttle.Throttle) {
 	t.Helper()
 	limits, err := throttle.New(throttle.Config{Tenant: throttle.Limits{Documents: 2000}})
@@ -21,7 +21,7 @@ func serveThrottle(t *testing.T, cfg Config) (*service, *throttle.Throttle) {
 	return serve(t, &fakeEngine{}, cfg).describe(), limits
 }
 
-// Limits are shown and replaced, tenant by tenant.
+// Limits are shown and replaced per tenant.
 func TestThrottle(t *testing.T) {
 	s, limits := serveThrottle(t, Config{Changes: updates{}})
 	if got := s.send(http.MethodGet, throttlePath, ""); got.body !=
@@ -49,7 +49,7 @@ func TestThrottle(t *testing.T) {
 	}
 }
 
-// A body that is not right is refused, and changes nothing.
+// An invalid body is refused and changes nothing.
 func TestThrottleRefuses(t *testing.T) {
 	s, limits := serveThrottle(t, Config{Authorizer: func(r *http.Request, _, scope string) error {
 		if scope == ScopeManage && r.Header.Get("Manage") == "" {

@@ -79,7 +79,7 @@ func (s *service) post(t *testing.T, tenant, token string) (status int, body, ch
 	return response.StatusCode, string(read), response.Header.Get("WWW-Authenticate")
 }
 
-// started is the number of runs that the tenant has had.
+// started returns the number of the tenant's runs.
 func (s *service) started(t *testing.T, tenant string) int {
 	t.Helper()
 	_, n, err := s.engine.Jobs(t.Context(), tenant, reindex.JobQuery{})
@@ -102,7 +102,7 @@ const (
 	forbiddenChallenge = `Bearer realm="indexing", error="insufficient_scope", scope="indexing.search_manage"`
 )
 
-// From client credentials to a reindex, and every way in which a token of the server does not suffice.
+// A client with a valid token starts a reindex. Every kind of insufficient token is refused.
 func TestClientCredentialsFlow(t *testing.T) {
 	for _, kind := range []struct {
 		name    string
@@ -224,7 +224,7 @@ func TestRevokedToken(t *testing.T) {
 	}
 }
 
-// A new key is found by the first token that it signs, and the old one's tokens are worth nothing then.
+// A new key is found with the first token that it signs. Tokens of the old key are then refused.
 func TestKeyRotation(t *testing.T) {
 	server := newAuthServer(t, &oauthClient{id: "shop", tenant: "acme"})
 	client := server.listen(t)
@@ -251,7 +251,7 @@ func TestKeyRotation(t *testing.T) {
 	}
 }
 
-// While the server does not answer, requests get the documented 403, the log says why, and nothing more.
+// While the server does not answer, requests get the documented 403, and only the log has the reason.
 func TestServerIsDown(t *testing.T) {
 	server := newAuthServer(
 		t,

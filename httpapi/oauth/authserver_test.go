@@ -33,14 +33,14 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 const (
-	// audience is what the tests' tokens are for.
+	// audience is the audience of the tests' tokens.
 	audience = "indexing"
 	// rsID and rsSecret are the credentials of the service that introspects.
 	rsID, rsSecret = "resource server", "s3cr3t: of the resource server"
 )
 
-// authServer is zitadel's authorization server over a storage of the tests' own: clients get access tokens for their
-// credentials, signed or opaque, and revoke them; others introspect them.
+// authServer is zitadel's authorization server over a storage of the tests. Clients get signed or opaque access tokens
+// for their credentials and can revoke them. A service can introspect them.
 type authServer struct {
 	op.Storage // panics in what the tests do not use
 
@@ -55,7 +55,7 @@ type authServer struct {
 	fault   func(w http.ResponseWriter, r *http.Request) bool
 }
 
-// oauthClient is a client of the server and what its tokens look like.
+// oauthClient is a client of the server, with the properties of its tokens.
 type oauthClient struct {
 	op.Client // panics in what the tests do not use
 
@@ -73,7 +73,7 @@ func (c *oauthClient) GrantTypes() []oidc.GrantType {
 	return []oidc.GrantType{oidc.GrantTypeClientCredentials}
 }
 
-// ClockSkew lets the server give out tokens that have expired.
+// ClockSkew makes the server issue tokens that have expired.
 func (c *oauthClient) ClockSkew() time.Duration { return max(0, -2*c.lifetime) }
 
 func (c *oauthClient) RestrictAdditionalAccessTokenScopes() func([]string) []string {
@@ -87,7 +87,7 @@ func (c *oauthClient) AccessTokenType() op.AccessTokenType {
 	return op.AccessTokenTypeJWT
 }
 
-// claims are those beyond the registered ones.
+// claims returns the claims beyond the registered ones.
 func (c *oauthClient) claims(scopes []string) map[string]any {
 	claims := map[string]any{"scope": strings.Join(scopes, " "), "tenant": c.tenant}
 	if c.extra[0] != "" {
@@ -119,7 +119,7 @@ func (k publicKey) Algorithm() jose.SignatureAlgorithm { return k.alg }
 func (k publicKey) Use() string                        { return "sig" }
 func (k publicKey) Key() any                           { return k.private.Public() }
 
-// newAuthServer returns a server that is called through its handler alone.
+// newAuthServer returns a server that is called without a socket.
 func newAuthServer(t *testing.T, clients ...*oauthClient) *authServer {
 	t.Helper()
 	a := &authServer{
@@ -157,7 +157,7 @@ func (a *authServer) listen(t *testing.T) *http.Client {
 	return srv.Client()
 }
 
-// ServeHTTP counts calls, and fails where a test says so.
+// ServeHTTP counts calls, and applies the fault of a test.
 func (a *authServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	a.mu.Lock()
 	a.calls[r.URL.Path]++
@@ -168,14 +168,14 @@ func (a *authServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// breakBy makes every call go to fault, and on to the server where that returns false.
+// breakBy makes every call go to fault first. If fault returns false, the server handles the call.
 func (a *authServer) breakBy(fault func(w http.ResponseWriter, r *http.Request) bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.fault = fault
 }
 
-// called returns how often a path was called since the last time.
+// called returns the number of calls of a path since the last call of this method.
 func (a *authServer) called(path string) int {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -184,7 +184,7 @@ func (a *authServer) called(path string) int {
 	return n
 }
 
-// rotate makes a new key the only one.
+// rotate replaces all keys by a new one.
 func (a *authServer) rotate(t *testing.T) {
 	t.Helper()
 	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -201,7 +201,7 @@ func (a *authServer) direct() *http.Client { return &http.Client{Transport: dire
 
 type directTransport struct{ handler http.Handler }
 
-// RoundTrip does what sockets do, except that time in a synctest bubble can pass meanwhile.
+// RoundTrip calls the handler. Unlike with sockets, time in a synctest bubble can pass during the call.
 func (d directTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 	w := httptest.NewRecorder()
 	in := r.Clone(r.Context())
@@ -218,7 +218,7 @@ func (d directTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 	return response, nil
 }
 
-// token is an access token by the flow of client credentials, with the scopes given or else the one to manage.
+// token gets an access token by client credentials, with the given scopes or, by default, the scope for managing.
 func (a *authServer) token(t *testing.T, client *http.Client, id string, scopes ...string) string {
 	t.Helper()
 	if len(scopes) == 0 {
@@ -262,8 +262,7 @@ func (a *authServer) revoke(t *testing.T, client *http.Client, id, token string)
 	}
 }
 
-// sign makes a token with the server's key, whatever the header and the claims. Entries that they
-// lack are those of a valid token.
+// sign signs a token with the server's key. Members that the header and the claims lack are those of a valid token.
 func (a *authServer) sign(t *testing.T, header, claims map[string]any) string {
 	t.Helper()
 	a.mu.Lock()
@@ -279,7 +278,7 @@ func (a *authServer) sign(t *testing.T, header, claims map[string]any) string {
 	return signed
 }
 
-// claims are those of a valid token, with others in place of some.
+// claims returns the claims of a valid token, of which some are replaced.
 func (a *authServer) claims(others map[string]any) jwt.MapClaims {
 	all := jwt.MapClaims{
 		"iss":    a.issuer,
@@ -292,7 +291,7 @@ func (a *authServer) claims(others map[string]any) jwt.MapClaims {
 	return all
 }
 
-// override sets values; nil removes.
+// override sets values. A nil value removes the member.
 func override(into, by map[string]any) {
 	for name, value := range by {
 		if into[name] = value; value == nil {
@@ -301,7 +300,7 @@ func override(into, by map[string]any) {
 	}
 }
 
-// jwtConfig is a config for the server's tokens.
+// jwtConfig returns a config for the server's signed tokens.
 func (a *authServer) jwtConfig(client *http.Client) oauth.JWTConfig {
 	return oauth.JWTConfig{
 		Issuer:     a.issuer,
@@ -313,7 +312,7 @@ func (a *authServer) jwtConfig(client *http.Client) oauth.JWTConfig {
 	}
 }
 
-// introspectionConfig is a config for the server's opaque tokens.
+// introspectionConfig returns a config for the server's opaque tokens.
 func (a *authServer) introspectionConfig(client *http.Client) oauth.IntrospectionConfig {
 	return oauth.IntrospectionConfig{
 		URL:          a.issuer + "/oauth/introspect",

@@ -11,7 +11,7 @@ import (
 	"productindex/httpapi"
 )
 
-// headers are values of Authorization headers, and the token in them or nothing.
+// headers has values of Authorization headers with their tokens. The token is empty if the header has none.
 var headers = []struct {
 	values []string
 	token  string
@@ -61,8 +61,8 @@ func TestBearer(t *testing.T) {
 	}
 }
 
-// FuzzAuthorization: whatever the header, the result is a token of RFC 6750's grammar, and no Authorizer
-// lets anybody in for it, panics, or repeats the token in its error.
+// For any header, the token conforms to the grammar of RFC 6750. No Authorizer accepts it, panics, or repeats it in its
+// error.
 func FuzzAuthorization(f *testing.F) {
 	for _, tc := range headers {
 		if len(tc.values) > 0 && len(tc.values[0]) < 1000 {

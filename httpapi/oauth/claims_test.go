@@ -9,7 +9,7 @@ import (
 	"productindex/httpapi/oauth"
 )
 
-// The host's log says which claim is missing or has nothing in it. The response says the same for all.
+// The host's log names the claim that is missing or empty. The response does not.
 func TestMissingClaims(t *testing.T) {
 	const missing = ": missing required scopes: " + httpapi.ScopeManage
 	server := newAuthServer(t)

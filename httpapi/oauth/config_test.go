@@ -7,7 +7,7 @@ import (
 	"productindex/httpapi/oauth"
 )
 
-// A configuration that makes no sense is refused, with everything that is wrong with it.
+// The error of an invalid config names each invalid setting.
 func TestInvalidConfigs(t *testing.T) {
 	jwt := func(edit func(*oauth.JWTConfig)) func() error {
 		return func() error {

@@ -23,7 +23,7 @@ func (e *endless) Read(p []byte) (int, error) {
 
 func (e *endless) Close() error { return nil }
 
-// However long an answer is, no more than the limit is read.
+// No more than the limit is read of a long answer.
 func TestEndlessAnswer(t *testing.T) {
 	body := &endless{}
 	e, err := newEndpoint(

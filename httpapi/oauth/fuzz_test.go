@@ -15,8 +15,8 @@ import (
 	"productindex/httpapi"
 )
 
-// FuzzKeys: of whatever a server publishes, a key is of one of the kinds that verify signatures, and fits algorithms of
-// its kind alone.
+// Whatever a server publishes, each accepted key is of a kind that verifies signatures, and fits only algorithms of its
+// kind.
 func FuzzKeys(f *testing.F) {
 	for _, seed := range []string{
 		`{"keys":[{"kty":"EC","crv":"P-256","kid":"k","use":"sig","alg":"ES256",` +
@@ -58,8 +58,8 @@ func FuzzKeys(f *testing.F) {
 	})
 }
 
-// FuzzIntrospection: whatever a server answers about a token, only one that is active, for this service and not expired
-// is accepted.
+// Whatever a server answers about a token, the token is accepted only if it is active, for this service, and not
+// expired.
 func FuzzIntrospection(f *testing.F) {
 	for _, seed := range []string{
 		`{"active":true,"scope":"indexing.search_manage","tenant":"acme","aud":"indexing","exp":9999999999}`,
@@ -105,8 +105,7 @@ func FuzzIntrospection(f *testing.F) {
 	})
 }
 
-// FuzzPlace: a name finds what a pointer to it finds, whatever the name and the claims, and it finds only strings
-// of the claims.
+// For any name and claims, a name and a pointer to it find the same, and only strings of the claims.
 func FuzzPlace(f *testing.F) {
 	for _, seed := range [][2]string{
 		{`{"tenant":"acme"}`, "tenant"}, {`{"a/b":{"~":["acme",1]}}`, "a/b"}, {`{"":{"":"acme"}}`, "/"},

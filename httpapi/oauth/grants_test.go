@@ -12,8 +12,7 @@ import (
 	"productindex/httpapi/oauth"
 )
 
-// The verdict of a host's function on an introspected token is remembered as the answer is, and is not a failure of
-// the server.
+// A refusal by a host's Grant is remembered for an introspected token, and does not count as a failure of the server.
 func TestGrantOfIntrospection(t *testing.T) {
 	server := newAuthServer(t, &oauthClient{id: "shop", opaque: true, tenant: "acme"})
 	client := server.direct()
@@ -58,7 +57,7 @@ func TestGrantOfIntrospection(t *testing.T) {
 	}
 }
 
-// A failing function of a JWT's claims gets the documented 403, and what it may not show stays out.
+// If a host's Grant fails for a JWT, the answer is the documented 403, without the text of the error.
 func TestGrantFails(t *testing.T) {
 	server := newAuthServer(t)
 	cfg := server.jwtConfig(server.direct())

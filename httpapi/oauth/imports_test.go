@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// The dependencies that this package adds to a host: no authorization server, nor anything else that the tests use.
+// The package adds only its own dependencies to a host, and not those of the tests.
 func TestImports(t *testing.T) {
 	out, err := exec.CommandContext(t.Context(), "go", "list", "-deps", "-f",
 		"{{if not .Standard}}{{.ImportPath}}{{end}}", ".").

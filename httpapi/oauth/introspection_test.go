@@ -23,8 +23,8 @@ func newIntrospection(t *testing.T, cfg oauth.IntrospectionConfig) httpapi.Autho
 	return authorize
 }
 
-// asked calls an Authorizer about a token, and compares the outcome, and the number of calls of the server, with those
-// that are wanted.
+// asked calls an Authorizer with a token, and compares the outcome and the number of calls of the server with the
+// wanted ones.
 type asked struct {
 	t         *testing.T
 	server    *authServer
@@ -39,7 +39,8 @@ func (a asked) expect(when, token, want string, calls int) {
 	}
 }
 
-// An answer is remembered for a time: a token that is active never beyond its exp, one that is not for a shorter time.
+// An answer is remembered for some time: that about an active token at most until its exp, that about another token for
+// a shorter time.
 func TestAnswersAreRemembered(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		server := newAuthServer(t,
@@ -72,7 +73,7 @@ func TestAnswersAreRemembered(t *testing.T) {
 	})
 }
 
-// The memory is bounded: of many tokens, the ones used last are remembered.
+// The memory is bounded: only the tokens used last are remembered.
 func TestCacheSize(t *testing.T) {
 	server := newAuthServer(t)
 	cfg := server.introspectionConfig(server.direct())
@@ -86,7 +87,7 @@ func TestCacheSize(t *testing.T) {
 	a.expect("2 is forgotten", "two", "invalid", 1)
 }
 
-// Concurrent requests with one token share a call, and one that hangs up does not take it from the others.
+// Concurrent requests with one token share a call. The call goes on if one of them hangs up.
 func TestLookUpsAreMerged(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		server := newAuthServer(t, &oauthClient{id: "shop", opaque: true, tenant: "acme"})
@@ -104,7 +105,7 @@ func TestLookUpsAreMerged(t *testing.T) {
 	})
 }
 
-// A server that fails is left alone for a while, then tried by one request; meanwhile what it said before holds.
+// A failing server is not called for some time, and then tested by one request. Meanwhile its earlier answers are used.
 func TestBreaker(t *testing.T) {
 	for name, fault := range map[string]func(http.ResponseWriter, *http.Request) bool{
 		"unavailable":         answer(introspectPath, http.StatusServiceUnavailable, `{"active":true}`),
@@ -156,7 +157,7 @@ func TestBreaker(t *testing.T) {
 	}
 }
 
-// A client cannot make the service leave a server alone that is well, by tokens that the server answers with 400.
+// Tokens that the server answers with 400 do not open the circuit breaker.
 func TestBadRequestsAreNoFailures(t *testing.T) {
 	server := newAuthServer(t, &oauthClient{id: "shop", opaque: true, tenant: "acme"})
 	client := server.direct()
@@ -169,7 +170,7 @@ func TestBadRequestsAreNoFailures(t *testing.T) {
 	a.expect("another", server.token(t, client, "shop"), "allowed", 1)
 }
 
-// The request to the server, and the verdict on its answer.
+// The request has the required form, and each answer has its verdict.
 func TestIntrospectionAnswers(t *testing.T) {
 	server := newAuthServer(t)
 	for _, tc := range []struct{ name, answer, want string }{

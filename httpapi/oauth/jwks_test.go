@@ -23,7 +23,7 @@ import (
 	"productindex/httpapi/oauth"
 )
 
-// answer is a fault that answers calls of the path with the status and the body.
+// answer returns a fault that answers calls of the path with the status and the body.
 func answer(path string, status int, body string) func(http.ResponseWriter, *http.Request) bool {
 	return func(w http.ResponseWriter, r *http.Request) bool {
 		if r.URL.Path != path {
@@ -35,14 +35,13 @@ func answer(path string, status int, body string) func(http.ResponseWriter, *htt
 	}
 }
 
-// hang is a fault that answers nothing for as long as the caller waits.
+// hang is a fault that does not answer until the caller gives up.
 func hang(_ http.ResponseWriter, r *http.Request) bool {
 	<-r.Context().Done()
 	return true
 }
 
-// Faults of the server of the keys: while there are none, nothing can be decided; it is asked again only
-// after a while.
+// Without keys, no token can be checked. After a failed fetch, the next one is made only after some time.
 func TestKeysAreNotToBeHad(t *testing.T) {
 	for name, fault := range map[string]func(http.ResponseWriter, *http.Request) bool{
 		"unavailable": answer("/keys", http.StatusServiceUnavailable, "{}"),
@@ -88,7 +87,7 @@ func TestKeysAreNotToBeHad(t *testing.T) {
 	}
 }
 
-// Keys are kept, fetched anew when they are old, used for a while where that fails, and no longer.
+// Keys are kept and fetched anew when they are old. If that fails, the old keys are used until they are too old.
 func TestKeysAge(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		server := newAuthServer(t)
@@ -129,8 +128,7 @@ func TestKeysAge(t *testing.T) {
 	})
 }
 
-// Unknown keys make nobody fetch more often than the interval says. A new key that is not found yet
-// does not make others unknown.
+// Unknown keys do not cause more than one fetch per interval. Known keys work while a new one is not found yet.
 func TestUnknownKeysAreRateLimited(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		server := newAuthServer(t)
@@ -158,7 +156,7 @@ func TestUnknownKeysAreRateLimited(t *testing.T) {
 			t.Errorf("after the interval: %v", err)
 		}
 
-		// Where the server is down, an unknown key may be a new one.
+		// While the server is down, an unknown key may be a new one.
 		server.rotate(t)
 		unknown := server.sign(t, nil, nil)
 		server.breakBy(answer("/keys", http.StatusBadGateway, ""))
@@ -174,8 +172,8 @@ func TestUnknownKeysAreRateLimited(t *testing.T) {
 	})
 }
 
-// A key that takes the place of another without a name of its own, in a token or among the keys, is found by the first
-// token that it signs, at the limited rate, and the old one's tokens are worth nothing then.
+// A new key that has the key id of the old one, or none, is found with the first token that it signs, at the limited
+// rate. Tokens of the old key are then refused.
 func TestRotationWithoutNames(t *testing.T) {
 	for name, header := range map[string]map[string]any{"no kid": {"kid": nil}, "the same kid": {"kid": "k"}} {
 		synctest.Test(t, func(t *testing.T) {
@@ -222,7 +220,7 @@ func TestRotationWithoutNames(t *testing.T) {
 	}
 }
 
-// A token makes the keys be fetched once at most: the keys fetched for it are as new as can be.
+// A token causes at most one fetch, since the keys fetched for it are the newest.
 func TestOneLookUp(t *testing.T) {
 	server := newAuthServer(t)
 	stranger := newAuthServer(t)
@@ -243,7 +241,7 @@ func TestOneLookUp(t *testing.T) {
 	}
 }
 
-// A key that is published again for another algorithm is found as a new one is.
+// A key that is published again for another algorithm is found like a new key.
 func TestNewAlgorithm(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		server := newAuthServer(t)
@@ -261,8 +259,7 @@ func TestNewAlgorithm(t *testing.T) {
 	})
 }
 
-// A token that cannot be the issuer's makes nobody look for keys, so that the tokens of another issuer do not suffer
-// while this one is down.
+// A token of another issuer causes no fetch, so that such tokens are refused at once while this issuer is down.
 func TestTokensOfOthersFetchNothing(t *testing.T) {
 	first, second := newAuthServer(t), newAuthServer(t)
 	second.issuer = "https://other.test"
@@ -284,7 +281,7 @@ func TestTokensOfOthersFetchNothing(t *testing.T) {
 	}
 }
 
-// Concurrent requests share one fetch, and one that hangs up does not take it from the others.
+// Concurrent requests share one fetch. The fetch goes on if one of them hangs up.
 func TestFetchesAreMerged(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		server := newAuthServer(t)
@@ -297,8 +294,7 @@ func TestFetchesAreMerged(t *testing.T) {
 	})
 }
 
-// Of what the server publishes, only keys that are for signatures, and long enough, count; odd keys do not spoil
-// the others.
+// Only published keys that are for signatures and long enough are used. Invalid keys do not affect the others.
 func TestKeysThatDoNotCount(t *testing.T) {
 	short, err := rsa.GenerateKey(rand.Reader, 1024)
 	if err != nil {
@@ -367,8 +363,8 @@ func TestKeysThatDoNotCount(t *testing.T) {
 	}
 }
 
-// askAtOnce asks with one token many times, and makes further requests, while the server holds its answers back. The
-// first one hangs up; the others have to be answered all the same. It is called within a synctest bubble.
+// askAtOnce makes many concurrent requests with one token while the server delays its answers. The first request hangs
+// up; the others must be answered. It must be called within a synctest bubble.
 func askAtOnce(t *testing.T, server *authServer, authorize httpapi.Authorizer, token string, further ...func()) {
 	t.Helper()
 	release := make(chan struct{})

@@ -29,7 +29,7 @@ import (
 	"productindex/httpapi/oauth"
 )
 
-// ask asks an Authorizer about a trigger of the tenant acme.
+// ask calls an Authorizer for a trigger of the tenant acme.
 func ask(authorize httpapi.Authorizer, token string) error {
 	return askWithin(context.Background(), authorize, token)
 }
@@ -40,7 +40,7 @@ func askWithin(ctx context.Context, authorize httpapi.Authorizer, token string) 
 	return authorize(r, "acme", httpapi.ScopeManage)
 }
 
-// kindOf names what an Authorizer's error means.
+// kindOf names the kind of an Authorizer's error.
 func kindOf(err error) string {
 	var scope *httpapi.ScopeError
 	switch {
@@ -66,7 +66,7 @@ func newJWT(t *testing.T, cfg oauth.JWTConfig) httpapi.Authorizer {
 	return authorize
 }
 
-// Claims and headers that are signed with the server's key, and what comes of them.
+// Tokens with various claims and headers, signed with the server's key, have their outcomes.
 func TestSignedTokens(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		server := newAuthServer(t)
@@ -140,10 +140,10 @@ func TestSignedTokens(t *testing.T) {
 	})
 }
 
-// encode is one of a token's parts.
+// encode encodes a part of a token.
 func encode(part string) string { return base64.RawURLEncoding.EncodeToString([]byte(part)) }
 
-// Tokens without a signature by the server's key.
+// Tokens that the server's key has not signed are refused.
 func TestForgedTokens(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		server := newAuthServer(t)
@@ -227,13 +227,13 @@ func TestForgedTokens(t *testing.T) {
 	})
 }
 
-// nextOf is a base64 digit that differs in bits that do not count.
+// nextOf returns a base64 digit that differs from c only in unused bits.
 func nextOf(digit byte) string {
 	const digits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 	return digits[strings.IndexByte(digits, digit)|1:][:1]
 }
 
-// A key of one curve verifies no signature of another's algorithm, however it was made.
+// A key of one curve never verifies a signature of another curve's algorithm.
 func TestCurveConfusion(t *testing.T) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -282,8 +282,8 @@ func TestNoLeeway(t *testing.T) {
 	})
 }
 
-// Ed25519 is EdDSA: a key that is published under one name verifies tokens of the other, and no key of another kind
-// does.
+// Ed25519 is another name of EdDSA: a key that is published under one name verifies tokens of the other. Keys of other
+// kinds do not.
 func TestNamesOfEd25519(t *testing.T) {
 	_, key, err := ed25519.GenerateKey(rand.Reader)
 	if err != nil {
@@ -321,7 +321,7 @@ func TestNamesOfEd25519(t *testing.T) {
 	}
 }
 
-// Tokens without a type are accepted if the host says so, and others are not then.
+// With only the empty type in TokenTypes, tokens without a type are accepted and others are not.
 func TestNoType(t *testing.T) {
 	server := newAuthServer(t)
 	for _, tc := range []struct {
@@ -348,7 +348,7 @@ func TestNoType(t *testing.T) {
 	}
 }
 
-// Every algorithm works with its keys, when it is asked for.
+// Every algorithm that a host configures works with its keys.
 func TestAlgorithms(t *testing.T) {
 	rsaKey, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {

@@ -16,14 +16,14 @@ const (
 	oauthPath  = "/.well-known/oauth-authorization-server"
 )
 
-// discovering is a config without the keys' URL.
+// discovering returns a config without the URL of the keys.
 func discovering(server *authServer, client *http.Client) oauth.JWTConfig {
 	cfg := server.jwtConfig(client)
 	cfg.JWKS = ""
 	return cfg
 }
 
-// The keys are found through the issuer's own document, over sockets, and new ones are.
+// Keys, also new ones, are found through the issuer's metadata, over sockets.
 func TestDiscovery(t *testing.T) {
 	server := newAuthServer(t, &oauthClient{id: "shop", tenant: "acme"})
 	client := server.listen(t)
@@ -41,7 +41,7 @@ func TestDiscovery(t *testing.T) {
 	}
 }
 
-// Where an issuer's document is looked for.
+// The metadata of an issuer is read from these places.
 func TestPlacesOfMetadata(t *testing.T) {
 	for _, tc := range []struct{ issuer, metadata, at string }{
 		{"https://auth.test", "", openIDPath},
@@ -72,8 +72,7 @@ func TestPlacesOfMetadata(t *testing.T) {
 	}
 }
 
-// Faults of the document: nothing can be decided, the log says why, and the keys of before are used until
-// they are too old.
+// If the metadata cannot be used, the log has the reason, and known keys are used until they are too old.
 func TestMetadataIsNotToBeHad(t *testing.T) {
 	for name, tc := range map[string]struct {
 		fault func(http.ResponseWriter, *http.Request) bool
@@ -145,7 +144,7 @@ func TestMetadataIsNotToBeHad(t *testing.T) {
 	}
 }
 
-// The response to a request that cannot be decided holds nothing of the document.
+// If the metadata cannot be used, the response contains nothing of it.
 func TestMetadataStaysInTheLog(t *testing.T) {
 	server := newAuthServer(t)
 	server.breakBy(answer(openIDPath, http.StatusOK, `{"issuer":"https://evil.test"}`))

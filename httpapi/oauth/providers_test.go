@@ -14,8 +14,8 @@ import (
 
 type object = map[string]any
 
-// provider is an authorization server in the form of its access tokens, and a config that fits them. The tokens are
-// written after those that the servers' documentation shows.
+// provider has the access tokens of a kind of authorization server, and a config for them. The tokens follow the
+// server's documentation.
 type provider struct {
 	name           string
 	header, claims object // of a token that may manage acme; nil removes what sign adds
@@ -282,8 +282,8 @@ var providers = []provider{
 	},
 }
 
-// The access tokens of real servers, signed and introspected, grant what they say, and nothing once a claim is another
-// one.
+// The access tokens of real servers, signed and introspected, grant their tenant and scopes. With changed claims they
+// do not.
 func TestProviders(t *testing.T) {
 	for _, p := range providers {
 		server := newAuthServer(t)

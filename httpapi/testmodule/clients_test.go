@@ -24,14 +24,14 @@ import (
 	"productindex/reindex/reindextest"
 )
 
-// handlers are the endpoints under /api, beside a host's GET /{shop}/{page}.
+// handlers returns handlers with the endpoints under /api beside the host's GET /{shop}/{page}, by router.
 var handlers = map[string]func(httpapi.Engine, httpapi.Config) (http.Handler, error){
 	"ServeMux": onServeMux, "StripPrefix": onStripPrefix, "chi": onChi, "gorilla": onGorilla, "gin": onGin, "echo": onEcho,
 }
 
 const token = "manager-of-acme"
 
-// authorize knows a token for all, one to view, and one of another tenant.
+// authorize accepts a token for everything, one for viewing, and one of another tenant.
 func authorize(r *http.Request, tenant, scope string) error {
 	switch r.Header.Get("Authorization") {
 	case "Bearer manager-of-" + tenant:
@@ -46,8 +46,7 @@ func authorize(r *http.Request, tenant, scope string) error {
 	}
 }
 
-// shop is an engine over 100 products, of which one is bad and one comes twice, that waits before it completes an
-// index.
+// shop is an engine over 100 products, of which one is bad and one occurs twice. It waits before it completes an index.
 type shop struct {
 	engine *reindex.Engine
 	hold   chan struct{}
@@ -73,7 +72,7 @@ func newShop(t *testing.T) *shop {
 	return s
 }
 
-// TestGeneratedClient calls every endpoint, on every router, with a client made of the served document.
+// A client that is generated from the served document can call every endpoint on every router.
 func TestGeneratedClient(t *testing.T) {
 	for name, on := range handlers {
 		t.Run(name, func(t *testing.T) {
@@ -199,7 +198,7 @@ func follow(ctx context.Context, t *testing.T, s *shop, c *client.ClientWithResp
 	}
 }
 
-// readJobs reads an ended job in every way.
+// readJobs gets an ended job, the list of jobs and the rejected products.
 func readJobs(ctx context.Context, t *testing.T, c *client.ClientWithResponses, id string) {
 	t.Helper()
 	ptr := func(s string) *string { return &s }
@@ -228,7 +227,7 @@ func readJobs(ctx context.Context, t *testing.T, c *client.ClientWithResponses, 
 	}
 }
 
-// refusals are what the client has types for: each status of the contract.
+// refusals makes requests for each error status of the contract, for which the client has types.
 func refusals(ctx context.Context, t *testing.T, c *client.ClientWithResponses, address string) {
 	t.Helper()
 	rag := true
@@ -258,7 +257,7 @@ func refusals(ctx context.Context, t *testing.T, c *client.ClientWithResponses, 
 	}
 }
 
-// stopJob stops a second job, and cannot stop the first one, which has ended.
+// stopJob cancels a second job, and cannot cancel the first one, which has ended.
 func stopJob(ctx context.Context, t *testing.T, c *client.ClientWithResponses, ended string) {
 	t.Helper()
 	if got, err := c.DELETEIndexingReindexJobWithResponse(ctx, "acme", ended); err != nil || got.JSON409 == nil {
@@ -275,7 +274,7 @@ func stopJob(ctx context.Context, t *testing.T, c *client.ClientWithResponses, e
 	}
 }
 
-// document is where the endpoints are, by their own account.
+// document checks the server's URL in the served document.
 func document(ctx context.Context, t *testing.T, c *client.ClientWithResponses) {
 	t.Helper()
 	got, err := c.GETIndexingOpenapiWithResponse(ctx)
@@ -285,7 +284,7 @@ func document(ctx context.Context, t *testing.T, c *client.ClientWithResponses) 
 	}
 }
 
-// body is what a response of any operation holds.
+// body returns the body of a response of any operation.
 func body(response any) string {
 	text, err := json.Marshal(response)
 	if err != nil {
@@ -294,7 +293,7 @@ func body(response any) string {
 	return string(bytes.TrimSpace(text))
 }
 
-// TestClientIsOfTheDocument proves that the client is what the generator makes of the document today.
+// The generated client is up to date.
 func TestClientIsOfTheDocument(t *testing.T) {
 	out := filepath.Join(t.TempDir(), "client.go")
 	cmd := exec.CommandContext(t.Context(), "go", "tool", "oapi-codegen", "-config", "config.yaml", "-o", out,

@@ -15,7 +15,7 @@ import (
 	"productindex/reindex/reindextest"
 )
 
-// newEngine stands for the host's engine, over its products and its index.
+// newEngine returns an engine over ten products and an index in memory.
 func newEngine() *reindex.Engine {
 	engine, err := reindex.New(reindextest.Slice(reindextest.Products(10, "1")), reindextest.NewMemory(), nil)
 	if err != nil {
@@ -24,10 +24,10 @@ func newEngine() *reindex.Engine {
 	return engine
 }
 
-// everybody lets everybody in, as examples do.
+// everybody is a config that lets everybody in.
 var everybody = httpapi.Config{Authorizer: httpapi.AllowAll}
 
-// show serves the handler, triggers a reindex and asks for the host's own page.
+// show serves the handler, triggers a reindex, and requests the host's own page.
 func show(engine *reindex.Engine, h http.Handler, err error) {
 	if err != nil {
 		log.Fatal(err)

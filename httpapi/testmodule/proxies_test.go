@@ -22,7 +22,7 @@ import (
 	"productindex/httpapi"
 )
 
-// A proxy that takes a prefix away is something that only the configuration knows.
+// Behind a proxy that removes a prefix, the document has the URL of the configuration.
 func TestBehindAProxy(t *testing.T) {
 	s := newShop(t)
 	h, err := httpapi.NewHandler(s.engine, httpapi.Config{Authorizer: authorize, ServerURL: "/api"})
@@ -45,7 +45,7 @@ func TestBehindAProxy(t *testing.T) {
 	callEverything(t, s, proxy.URL)
 }
 
-// logged is a log that is read while it is written.
+// logged is a buffer for a log that is read while it is written.
 type logged struct {
 	mu   sync.Mutex
 	text strings.Builder
@@ -63,7 +63,7 @@ func (l *logged) String() string {
 	return l.text.String()
 }
 
-// middleware is what hosts put in front of handlers, and whether events get through as they come.
+// middleware has middleware of hosts, and whether it passes events on at once.
 var middleware = map[string]struct {
 	wrap    func(http.Handler) http.Handler
 	streams bool
@@ -97,8 +97,8 @@ var middleware = map[string]struct {
 	}, false},
 }
 
-// Whatever middleware is in front, a follower of a job sees its state at once and its end; middleware that is in the
-// way is in the log.
+// With any middleware, a client that follows a job gets its state at once and its end. If the middleware delays events,
+// the log has an error.
 func TestEventsThroughMiddleware(t *testing.T) {
 	for name, m := range middleware {
 		t.Run(name, func(t *testing.T) {

@@ -14,10 +14,10 @@ import (
 	"productindex/httpapi"
 )
 
-// hello is the host's own handler, which has a wildcard where the endpoints are.
+// hello is a handler of the host, whose pattern has wildcards that also match the endpoints.
 func hello(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "hello") }
 
-// A router on which patterns are mounted adds its prefix by itself.
+// chi's Route adds its prefix to the patterns.
 func onChi(engine httpapi.Engine, cfg httpapi.Config) (http.Handler, error) {
 	r := chi.NewRouter()
 	r.Get("/{shop}/{page}", hello)
@@ -26,7 +26,7 @@ func onChi(engine httpapi.Engine, cfg httpapi.Config) (http.Handler, error) {
 	return r, err
 }
 
-// Handle has a result, which MuxFunc drops.
+// The method Handle of gorilla/mux has a result, which MuxFunc ignores.
 func onGorilla(engine httpapi.Engine, cfg httpapi.Config) (http.Handler, error) {
 	r := mux.NewRouter()
 	r.HandleFunc("/{shop}/{page}", hello).Methods(http.MethodGet)
@@ -35,7 +35,7 @@ func onGorilla(engine httpapi.Engine, cfg httpapi.Config) (http.Handler, error) 
 	return r, err
 }
 
-// A framework gets the handler for all that is under /indexing.
+// A framework serves the handler for all paths under /indexing.
 func onGin(engine httpapi.Engine, cfg httpapi.Config) (http.Handler, error) {
 	cfg.Prefix = "/api"
 	h, err := httpapi.NewHandler(engine, cfg)
@@ -61,7 +61,7 @@ func onEcho(engine httpapi.Engine, cfg httpapi.Config) (http.Handler, error) {
 	return e, nil
 }
 
-// The standard library's mux, with the host's wildcards beside the endpoints.
+// http.ServeMux has patterns of the host with wildcards beside the endpoints.
 func onServeMux(engine httpapi.Engine, cfg httpapi.Config) (http.Handler, error) {
 	cfg.Prefix = "/api"
 	r := http.NewServeMux()
@@ -69,7 +69,7 @@ func onServeMux(engine httpapi.Engine, cfg httpapi.Config) (http.Handler, error)
 	return r, httpapi.Mount(r, engine, cfg)
 }
 
-// http.StripPrefix takes the prefix away, so that nobody else needs to know about it.
+// http.StripPrefix removes the prefix, so that Config.Prefix is not needed.
 func onStripPrefix(engine httpapi.Engine, cfg httpapi.Config) (http.Handler, error) {
 	h, err := httpapi.NewHandler(engine, cfg)
 	if err != nil {
@@ -81,7 +81,7 @@ func onStripPrefix(engine httpapi.Engine, cfg httpapi.Config) (http.Handler, err
 	return r, nil
 }
 
-// fiber is not an http.Handler, so this serves it.
+// fiber is not an http.Handler, so this function serves its requests.
 func onFiber(engine httpapi.Engine, cfg httpapi.Config) (*fiber.App, error) {
 	cfg.Prefix = "/api"
 	h, err := httpapi.NewHandler(engine, cfg)
