@@ -8,22 +8,22 @@ import (
 	"productindex/source/jsonl"
 )
 
-// loader loads a file's products into an index, which may use the empty folder dir. Where it fails it leaves nothing
+// loader loads a file's products into an index, which may use the empty folder dir. If it fails, it leaves nothing
 // open.
 type loader func(ctx context.Context, file, dir string) (loaded, error)
 
 // loaded is an index at the end of a load.
 type loaded struct {
-	products int64 // which a search can find
-	// search returns how many products it finds; nil: queries are not measured.
+	products int64 // that a search finds
+	// search returns the number of products that it finds. If it is nil, queries are not measured.
 	search func(ctx context.Context, words string) (hits uint64, err error)
 	close  func() error
 }
 
-// nothing is what closes an index that needs no closing.
+// nothing closes an index that need not be closed.
 func nothing() error { return nil }
 
-// backend is an index to load in two ways.
+// backend is an index that can be loaded in two ways.
 type backend struct{ engine, library loader }
 
 var backends = map[string]backend{
@@ -35,7 +35,7 @@ var backends = map[string]backend{
 
 const tenant = "benchmark"
 
-// runEngine reindexes the file into ix with the engine's defaults.
+// runEngine reindexes the file into ix with the default config of the engine.
 func runEngine(ctx context.Context, file string, ix reindex.Indexer) (int64, error) {
 	source, err := jsonl.New(filepath.Dir(file), &jsonl.Config{Files: map[string][]string{tenant: {filepath.Base(file)}}})
 	if err != nil {
@@ -49,7 +49,7 @@ func runEngine(ctx context.Context, file string, ix reindex.Indexer) (int64, err
 	return report.Indexed, err
 }
 
-// uncounted is a source whose products are not counted first: those of the other load are not, either.
+// uncounted is a source that does not count its products first, since the other load does not either.
 type uncounted struct{ reindex.Source }
 
 func (u uncounted) Open(ctx context.Context, tenant string) (reindex.Snapshot, error) {

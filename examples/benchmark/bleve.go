@@ -13,7 +13,7 @@ import (
 	"productindex/backends/bleveindex"
 )
 
-// libraryBatch is how many documents bleve's documentation puts into a batch.
+// libraryBatch is the number of documents per batch in bleve's documentation.
 const libraryBatch = 1000
 
 func bleveEngine(ctx context.Context, file, dir string) (loaded, error) {
@@ -31,8 +31,8 @@ func bleveEngine(ctx context.Context, file, dir string) (loaded, error) {
 	return loaded{products: products, search: search, close: index.Close}, nil
 }
 
-// bleveLibrary indexes batches of 1,000 documents one after the other, with the mapping that the engine uses. Like the
-// engine it stores each product's body, which hits are shown from.
+// bleveLibrary indexes batches of 1,000 documents one after the other, with the mapping of the engine's load. Like the
+// engine, it stores each product's body.
 func bleveLibrary(_ context.Context, file, dir string) (loaded, error) {
 	index, err := bleve.New(filepath.Join(dir, "index"), bleveindex.NewMapping())
 	if err != nil {

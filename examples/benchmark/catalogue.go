@@ -14,19 +14,19 @@ import (
 	"github.com/klauspost/compress/gzip"
 )
 
-// dataVariable names the folder with the real catalogues.
+// dataVariable is the variable with the folder of the real catalogues.
 const dataVariable = "PRODUCTINDEX_DATA"
 
-// catalogue is a file of products, and what to search for in it.
+// catalogue is a file of products with queries for them.
 type catalogue struct {
 	file, queries string
 	products      int
-	duplicates    int   // products that file does not hold, whose id another one before them has
+	duplicates    int   // products that were left out, since an earlier product has their id
 	bytes         int64 // of the products
 }
 
-// prepare makes the named catalogue with so many products (0: as many as it has) in the folder dir, or uses a file as
-// it is.
+// prepare makes the named catalogue in the folder dir, or uses a file unchanged. The catalogue has the given number of
+// products; 0 means all.
 func prepare(name string, products int, dir string) (catalogue, error) {
 	c := catalogue{file: filepath.Join(dir, fmt.Sprintf("catalogue-%d.jsonl", products))}
 	var err error
@@ -42,7 +42,7 @@ func prepare(name string, products int, dir string) (catalogue, error) {
 		err = writeLines(c.file, func(write func([]byte) error) error { return resize(path(name), products, write) })
 	}
 	if err != nil {
-		return c, fmt.Errorf("making the catalogue: %w", err)
+		return c, fmt.Errorf("preparing the catalogue: %w", err)
 	}
 	ids := map[string]bool{}
 	var texts []string
@@ -61,13 +61,13 @@ func prepare(name string, products int, dir string) (catalogue, error) {
 		return c, err
 	}
 	if c.products == 0 {
-		return c, fmt.Errorf("%s holds no product", c.file)
+		return c, fmt.Errorf("%s has no products", c.file)
 	}
 	if c.duplicates > 0 {
 		all := c.file
 		c.file = filepath.Join(dir, fmt.Sprintf("catalogue-%d-unique.jsonl", products))
 		if err := writeLines(c.file, func(write func([]byte) error) error { return firsts(all, write) }); err != nil {
-			return c, fmt.Errorf("making the catalogue without duplicates: %w", err)
+			return c, fmt.Errorf("removing duplicates from the catalogue: %w", err)
 		}
 	}
 	shopper, err := shopperQueries(name)
@@ -82,8 +82,8 @@ func prepare(name string, products int, dir string) (catalogue, error) {
 	return c, os.WriteFile(c.queries, content, 0o600)
 }
 
-// firsts writes a file's products but for those whose id has come before: engines and libraries differ in which of them
-// counts.
+// firsts writes the first product of each id of a file. Of several products with one id the engine keeps the first and
+// a library the last, which the benchmark does not compare.
 func firsts(file string, write func([]byte) error) error {
 	ids := map[string]bool{}
 	return eachLine(file, func(id string, line []byte) error {
@@ -106,8 +106,8 @@ func path(name string) string {
 	return name
 }
 
-// resize writes n products of a file: all of them as often as they fit, from the second time on with new ids, and of
-// the rest every so many, so that no part of the catalogue counts more than another.
+// resize writes n products of a file. It repeats the whole catalogue as often as it fits, with new ids from the second
+// time on. The rest is an even sample, so that no part of the catalogue has more weight than another.
 func resize(file string, n int, write func([]byte) error) error {
 	type product struct {
 		id   string
@@ -122,7 +122,7 @@ func resize(file string, n int, write func([]byte) error) error {
 		return err
 	}
 	if len(all) == 0 {
-		return fmt.Errorf("%s holds no product", file)
+		return fmt.Errorf("%s has no products", file)
 	}
 	for i := range n {
 		repetition, at := i/len(all), i%len(all)
@@ -155,7 +155,7 @@ func withID(body []byte, id, newID string) ([]byte, error) {
 	body = bytes.Replace(body, before, after, 1)
 	if got, err := idOf(body); err != nil || got != newID {
 		return nil, errors.Join(
-			fmt.Errorf("the product %q cannot be given another id: its text comes before the id", id),
+			fmt.Errorf("product %q cannot get another id, since its id also occurs before the member id", id),
 			err,
 		)
 	}
@@ -170,7 +170,7 @@ func idOf(body []byte) (string, error) {
 	return product.ID, err
 }
 
-// writeLines writes a file of the lines that the function lines hands to its argument.
+// writeLines writes a file with the lines that the function lines passes to its argument.
 func writeLines(file string, lines func(write func([]byte) error) error) error {
 	out, err := os.Create(file)
 	if err != nil {
@@ -186,7 +186,7 @@ func writeLines(file string, lines func(write func([]byte) error) error) error {
 	return errors.Join(err, buffered.Flush(), out.Close())
 }
 
-// eachLine calls f for each line of a file, which may be gzipped. The line is f's to keep.
+// eachLine calls f for each line of a file, which may be compressed with gzip. f may keep the line.
 func eachLine(file string, f func(id string, line []byte) error) error {
 	in, err := os.Open(file)
 	if err != nil {

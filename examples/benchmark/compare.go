@@ -7,23 +7,23 @@ import (
 	"strconv"
 )
 
-// pair is what the two loads of a round took, or the medians of such.
+// pair has the results of the two loads of a round, or the medians of several rounds.
 type pair struct {
 	Engine  result `json:"engine"`
 	Library result `json:"library"`
 }
 
-// comparison is what a run without -scale prints.
+// comparison is the result of a benchmark without -scale.
 type comparison struct {
 	subject
 
 	Rounds []pair `json:"rounds"`
 	Median pair   `json:"median"`
-	// Ratio is how many times as fast the engine is: the median of the rounds' ratios.
+	// Ratio is the speed of the engine relative to the library: the median of the rounds' ratios.
 	Ratio float64 `json:"ratio"`
 }
 
-// compare measures the engine and the library in turn.
+// compare measures the engine and the library in turns.
 func compare(ctx context.Context, o options, dir string) error {
 	c, err := prepare(o.catalogue, o.products, dir)
 	if err != nil {
@@ -75,7 +75,7 @@ func (c *comparison) summarize() {
 	c.Median, c.Ratio = pair{medians(engine), medians(library)}, median(speed)
 }
 
-// ratios returns how many times the library's figure the engine's is, in each round.
+// ratios returns the engine's figure divided by the library's, for each round.
 func (c *comparison) ratios(f figure) []float64 {
 	var all []float64
 	for i := range c.Rounds {
@@ -84,8 +84,8 @@ func (c *comparison) ratios(f figure) []float64 {
 	return all
 }
 
-// print prints the medians, the median of the rounds' ratios with their range, and last how many times as fast the
-// engine is.
+// print prints the medians, the median of the rounds' ratios with their range, and finally the speed of the engine
+// relative to the library.
 func (c *comparison) print() {
 	fmt.Printf("\n%s\n\n%-31s %10s %10s   %s\n", c.subject, "medians", loadEngine, loadLibrary, "engine : library (range)")
 	for _, f := range figures {

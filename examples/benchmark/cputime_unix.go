@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// cpuTime is what this process has used of CPUs, in its own code and the system's; 0: not known.
+// cpuTime returns the CPU time of this process, including the system's part, or 0 if it is not known.
 func cpuTime() time.Duration {
 	var used syscall.Rusage
 	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &used); err != nil {

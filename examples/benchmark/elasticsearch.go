@@ -19,14 +19,13 @@ import (
 	"productindex/backends/esindex"
 )
 
-// esWorkers is the number of requests that are under way at the same time in both loads: as many as the engine likes to
-// have by default.
+// esWorkers is the number of concurrent requests in both loads. It is the default of the engine.
 const esWorkers = 8
 
-// esLibraryIndex is the index that the library's load fills.
+// esLibraryIndex is the index of the library's load.
 const esLibraryIndex = "productindex-benchmark-library"
 
-// esClient talks to the server that ELASTICSEARCH_URL names, by default the one on this machine.
+// esClient returns a client of the server in ELASTICSEARCH_URL, by default of the one on this machine.
 func esClient() (*elastictransport.Client, error) {
 	server := os.Getenv("ELASTICSEARCH_URL")
 	if server == "" {
@@ -53,8 +52,8 @@ func esEngine(ctx context.Context, file, _ string) (loaded, error) {
 	return loaded{products: products, close: nothing}, err
 }
 
-// esLibrary is the BulkIndexer of the client library, into an index with the mappings and the settings that the
-// engine's has while it is loaded; then refresh and count.
+// esLibrary loads with the BulkIndexer of the client library, into an index with the mappings and settings of the
+// engine's index during a load. It then refreshes the index and counts its documents.
 func esLibrary(ctx context.Context, file, _ string) (loaded, error) {
 	transport, err := esClient()
 	if err != nil {
@@ -118,7 +117,7 @@ func esCount(ctx context.Context, client esapi.Transport) (int64, error) {
 	return counted.Count, err
 }
 
-// answered returns an error for an answer that is one.
+// answered returns an error for an error answer.
 func answered(response *esapi.Response, err error) error {
 	if err != nil {
 		return err
@@ -131,5 +130,5 @@ func answered(response *esapi.Response, err error) error {
 	return err
 }
 
-// bulkClient is a transport as the BulkIndexer takes it.
+// bulkClient adapts a transport to the interface that the BulkIndexer requires.
 type bulkClient struct{ esapi.Transport }

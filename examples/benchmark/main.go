@@ -1,17 +1,17 @@
-// Benchmark loads a catalogue twice a round, in turn: through the engine, and straight through the client library of
-// the same index, as that library's documentation shows. Each load is a process of its own. It prints what both took,
-// and last how many times as fast the engine is.
+// Benchmark compares the engine with the client library of an index. In each round it loads a catalogue through the
+// engine, and then with the library alone, as the library's documentation shows. Each load is a process of its own. It
+// prints the cost of both loads, and finally the speed of the engine relative to the library.
 //
 //	go run ./examples/benchmark -backend bleve
 //	go run ./examples/benchmark -backend bleve -catalogue multilingual -products 10000 -json
 //	go run ./examples/benchmark -backend null -catalogue products.jsonl.gz
 //
-// With -scale it loads catalogues of several sizes through the engine instead, and prints how the cost of a product
-// grows.
+// With -scale it loads catalogues of several sizes through the engine only, and prints the growth of the cost per
+// product:
 //
 //	go run ./examples/benchmark -backend bleve -scale 10000,100000,1000000
 //
-// With -cpuprofile each load leaves a profile to look at:
+// With -cpuprofile each load writes a CPU profile:
 //
 //	go run ./examples/benchmark -backend bleve -cpuprofile profiles
 //	go tool pprof -top -nodecount 10 profiles/*engine*
@@ -52,12 +52,12 @@ type options struct {
 	child job // of a child process: what it measures
 }
 
-// job is what one process measures.
+// job is the task of a child process.
 type job struct {
 	load    string // loadEngine or loadLibrary; empty: this is not a child process
-	file    string // the products
-	queries string // what to search for, as JSON
-	profile string // the file to write a CPU profile to
+	file    string // the file with the products
+	queries string // the file with the queries, as JSON
+	profile string // the file for a CPU profile; empty: none
 }
 
 func parse(args []string) (options, error) {
@@ -81,12 +81,12 @@ func parse(args []string) (options, error) {
 		&o.products,
 		"products",
 		0,
-		"how many products: some of the catalogue, or more by repeating it with new ids; 0: as many as it has",
+		"the number of products: a part of the catalogue, or more by repeating it with new ids; 0: the whole catalogue",
 	)
-	flags.IntVar(&o.rounds, "rounds", 5, "how often each load is measured")
+	flags.IntVar(&o.rounds, "rounds", 5, "the number of rounds")
 	flags.Func(
 		"scale",
-		"numbers of products, such as 10000,100000,1000000: measure the engine alone with so many",
+		"numbers of products, such as 10000,100000,1000000: measure only the engine, with catalogues of these sizes",
 		func(list string) error {
 			return parseSizes(list, &o.scale)
 		},
@@ -95,10 +95,10 @@ func parse(args []string) (options, error) {
 		&o.settle,
 		"settle",
 		3*time.Second,
-		"how long nothing may happen in the background until the index counts as settled",
+		"the time without work in the background after which the index counts as settled",
 	)
 	flags.BoolVar(&o.json, "json", false, "print one JSON document; the table of the rounds goes to standard error")
-	flags.StringVar(&o.cpuprofile, "cpuprofile", "", "a folder for a CPU profile of each load")
+	flags.StringVar(&o.cpuprofile, "cpuprofile", "", "the folder for a CPU profile of each load")
 	flags.StringVar(
 		&o.child.load,
 		"load",
@@ -113,13 +113,13 @@ func parse(args []string) (options, error) {
 	}
 	switch _, known := backends[o.backend]; {
 	case !known:
-		return o, fmt.Errorf("there is no backend %q", o.backend)
+		return o, fmt.Errorf("there is no backend %q; see -h", o.backend)
 	case flags.NArg() > 0:
-		return o, fmt.Errorf("what is %q?", flags.Arg(0))
+		return o, fmt.Errorf("unexpected argument %q; see -h", flags.Arg(0))
 	case o.rounds < 1 || o.products < 0 || o.settle <= 0:
-		return o, errors.New("-rounds and -settle have to be positive, and -products must not be negative")
+		return o, errors.New("-rounds and -settle must be positive, and -products must not be negative")
 	case len(o.scale) > 0 && o.products > 0:
-		return o, errors.New("-scale and -products rule each other out")
+		return o, errors.New("-scale and -products cannot both be set")
 	}
 	return o, nil
 }

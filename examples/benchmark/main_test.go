@@ -16,7 +16,7 @@ import (
 	"productindex/reindex/reindextest"
 )
 
-// TestMain is the benchmark itself in the processes that it starts.
+// TestMain runs the benchmark itself in the processes that the benchmark starts.
 func TestMain(m *testing.M) {
 	if os.Getenv("BENCHMARK_CHILD") == "true" {
 		main()
@@ -69,7 +69,7 @@ func output(t *testing.T, args ...string) string {
 	return string(text)
 }
 
-// Both loads of every backend that needs no server run to the end and find the same number of products.
+// Both loads of every backend without a server succeed and find the same number of products.
 func TestCompare(t *testing.T) {
 	file := products(t, 400)
 	for _, name := range []string{"bleve", "null"} {
@@ -80,7 +80,7 @@ func TestCompare(t *testing.T) {
 	}
 }
 
-// Of products with the same id the first one is loaded in both ways: which one counts is not compared.
+// Of several products with the same id both loads have only the first.
 func TestDuplicates(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "products.jsonl")
 	lines := `{"id":"a","name":"wool socks"}
@@ -108,7 +108,7 @@ func TestDuplicates(t *testing.T) {
 	}
 }
 
-// The JSON has all figures: those that are not measured with bleve are 0 or missing.
+// The JSON has all figures. Figures that are not measured with bleve are 0 or missing.
 func TestJSON(t *testing.T) {
 	profiles := filepath.Join(t.TempDir(), "profiles")
 	var got comparison
@@ -134,7 +134,7 @@ func TestJSON(t *testing.T) {
 	}
 }
 
-// The queries of shoppers are known for the real catalogues.
+// The real catalogues have queries of shoppers.
 func TestShopperQueries(t *testing.T) {
 	folder := t.TempDir()
 	t.Setenv(dataVariable, folder)
@@ -172,7 +172,7 @@ func TestScale(t *testing.T) {
 	}
 }
 
-// However many products are asked for, the ids differ, and every part of the catalogue counts the same.
+// For every number of products the ids are unique, and all parts of the catalogue have the same weight.
 func TestResize(t *testing.T) {
 	file := products(t, 10)
 	for _, n := range []int{1, 4, 10, 25} {
@@ -212,7 +212,7 @@ func TestResize(t *testing.T) {
 	}
 }
 
-// The generated catalogue is the same each time, some 2 KB a product, in 14 languages.
+// The generated catalogue is the same each time, with about 2 KB per product and 14 languages.
 func TestGenerate(t *testing.T) {
 	var first, again bytes.Buffer
 	to := func(b *bytes.Buffer) func([]byte) error {

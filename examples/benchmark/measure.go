@@ -20,31 +20,31 @@ const (
 	loadLibrary = "library"
 )
 
-// result is what one load took. Times are in seconds, sizes in bytes; 0 means that it was not measured.
+// result has the figures of one load. Times are in seconds and sizes in bytes. 0 means that a figure was not measured.
 type result struct {
-	// Products that a search of the index can find at the end.
+	// Products is the number of products that a search finds at the end.
 	Products float64 `json:"products"`
-	// Wall and CPU time of the load, up to the moment when searches find all products.
+	// Wall and CPU are the times of the load, until searches find all products.
 	Wall      float64 `json:"wall_s"`
 	PerSecond float64 `json:"products_per_s"`
 	CPU       float64 `json:"cpu_s"`
-	// Allocated is the sum of all allocations on the Go heap, Peak the process's peak resident memory, PeakOwn that
-	// without mapped files.
+	// Allocated is the sum of all allocations on the Go heap. Peak is the peak of the process's resident memory, and
+	// PeakOwn that peak without mapped files.
 	Allocated float64 `json:"allocated_bytes"`
 	Peak      float64 `json:"peak_bytes"`
 	PeakOwn   float64 `json:"peak_own_bytes"`
 	// Disk is the size of the index in its folder.
 	Disk float64 `json:"disk_bytes,omitzero"`
-	// Query is how long queries for names take right after the load, Shopper how long those of shoppers take, and Hits
-	// what they find together.
+	// Query and Shopper are the latencies, right after the load, of queries for names and of queries by shoppers. Hits
+	// is the number of products that all of them find.
 	Query   latency `json:"query,omitzero"`
 	Shopper latency `json:"shopper,omitzero"`
 	Hits    float64 `json:"hits,omitzero"`
-	// Settled is what it is like once the process has nothing left to do in the background.
+	// Settled has the figures after all work in the background has ended.
 	Settled settled `json:"settled,omitzero"`
 }
 
-// settled is what an index is like once its segments are merged. CPU and Peak are the whole process's.
+// settled has the figures of an index whose segments have been merged. CPU and Peak are those of the whole process.
 type settled struct {
 	After   float64 `json:"after_s"`
 	CPU     float64 `json:"cpu_s"`
@@ -54,7 +54,7 @@ type settled struct {
 	Shopper latency `json:"shopper,omitzero"`
 }
 
-// measureInChild runs one load in a process of its own, so that neither the heap nor the caches of one weigh on the
+// measureInChild runs one load in a process of its own, so that the heap and the caches of one load do not affect the
 // other.
 func measureInChild(ctx context.Context, o options, c catalogue, load string, round int) (result, error) {
 	self, err := os.Executable()
@@ -84,7 +84,7 @@ func measureInChild(ctx context.Context, o options, c catalogue, load string, ro
 	cmd.Env = append(
 		os.Environ(),
 		"TMPDIR="+filepath.Dir(c.queries),
-	) // which goes when this process ends, also if the child is killed
+	) // this process removes the folder, also if the child is killed
 	cmd.Stderr = os.Stderr
 	out, err := cmd.Output()
 	if err != nil {
@@ -119,7 +119,7 @@ func printOne(ctx context.Context, o options) (err error) {
 	return json.NewEncoder(os.Stdout).Encode(r)
 }
 
-// measureLoad measures a load. The caller closes the index that was loaded.
+// measureLoad measures a load. The caller closes the loaded index.
 func measureLoad(ctx context.Context, load loader, j job, dir string) (result, loaded, error) {
 	stop, err := profile(j.profile)
 	if err != nil {
@@ -142,7 +142,7 @@ func measureLoad(ctx context.Context, load loader, j job, dir string) (result, l
 	}, l, nil
 }
 
-// look measures what there is at the end of a load, and once it has settled.
+// look measures the index at the end of a load, and again after it has settled.
 func look(ctx context.Context, r *result, l loaded, o options, dir string) (err error) {
 	if r.Disk, err = diskUsage(dir); err != nil {
 		return err
@@ -166,12 +166,12 @@ func look(ctx context.Context, r *result, l loaded, o options, dir string) (err 
 	return err
 }
 
-// settleTimeout is how long an index may be busy in the background, with millions of products.
+// settleTimeout limits the wait for an index to settle. Millions of products can take this long.
 const settleTimeout = 15 * time.Minute
 
-// settle waits until this process has used no more than a twentieth of its time on a CPU for a while, and the folder
-// has not changed, and returns when that began. That works for every index, whatever it does in the background. It
-// returns the zero time where the CPU time is not known.
+// settle waits until, for the given time, this process has used at most a twentieth of a CPU and the folder has not
+// changed. It returns the beginning of that time. This works for every index, whatever its work in the background. It
+// returns the zero time if the CPU time is not known.
 func settle(ctx context.Context, dir string, quiet time.Duration) (time.Time, error) {
 	if cpuTime() == 0 {
 		return time.Time{}, nil
@@ -185,7 +185,7 @@ func settle(ctx context.Context, dir string, quiet time.Duration) (time.Time, er
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
-			return time.Time{}, fmt.Errorf("waiting until nothing happens in the background: %w", ctx.Err())
+			return time.Time{}, fmt.Errorf("waiting for the end of the work in the background: %w", ctx.Err())
 		}
 		now, err := diskUsage(dir)
 		if err != nil {
@@ -198,7 +198,7 @@ func settle(ctx context.Context, dir string, quiet time.Duration) (time.Time, er
 	return since, nil
 }
 
-// profile starts a CPU profile, if there is a file for it, and returns what ends it.
+// profile starts a CPU profile if the job has a file for it. The returned function ends the profile.
 func profile(file string) (stop func() error, err error) {
 	if file == "" {
 		return func() error { return nil }, nil
@@ -216,7 +216,7 @@ func profile(file string) (stop func() error, err error) {
 	}, nil
 }
 
-// diskUsage is the size of the files in a folder.
+// diskUsage returns the size of the files in a folder.
 func diskUsage(dir string) (bytes float64, err error) {
 	err = filepath.WalkDir(dir, func(_ string, entry fs.DirEntry, err error) error {
 		if err != nil || entry.IsDir() {
@@ -231,7 +231,7 @@ func diskUsage(dir string) (bytes float64, err error) {
 	return bytes, err
 }
 
-// ignoreGone ignores that a file was removed meanwhile.
+// ignoreGone ignores the error of a file that has been removed.
 func ignoreGone(err error) error {
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil

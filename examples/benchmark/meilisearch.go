@@ -16,14 +16,14 @@ import (
 const (
 	// meiliBatch is the default size of the client library's AddDocumentsInBatches.
 	meiliBatch = 1000
-	// meiliLibraryIndex is the index that the library's load fills.
+	// meiliLibraryIndex is the index of the library's load.
 	meiliLibraryIndex = "productindex_benchmark_library"
-	// meiliWait is how often the library's load looks whether its tasks have ended.
+	// meiliWait is the interval at which the library's load polls its tasks.
 	meiliWait = 50 * time.Millisecond
 )
 
-// withMeilisearch calls load with a client of the server that MEILISEARCH_URL, by default the one on this machine, and
-// MEILISEARCH_API_KEY name.
+// withMeilisearch calls load with a client of the server in MEILISEARCH_URL, by default of the one on this machine,
+// with the key in MEILISEARCH_API_KEY.
 func withMeilisearch(load func(client meilisearch.ServiceManager) (int64, error)) (loaded, error) {
 	server, key := os.Getenv("MEILISEARCH_URL"), os.Getenv("MEILISEARCH_API_KEY")
 	if server == "" {

@@ -8,15 +8,15 @@ import (
 	"time"
 )
 
-// memoryWatch notes how much memory of its own this process has at most: without the files that it has mapped, of which
-// the system drops what it needs for something else.
+// memoryWatch records the peak of this process's own memory, without mapped files, which the system drops when it needs
+// the memory.
 type memoryWatch struct {
 	stop chan struct{}
 	done sync.WaitGroup
 	most float64
 }
 
-// watchInterval is short beside the time in which a load's memory grows, and costs less than 1 % of a CPU.
+// watchInterval is short compared with the growth of a load's memory, and costs less than 1 % of a CPU.
 const watchInterval = 10 * time.Millisecond
 
 func watchMemory() *memoryWatch {
@@ -36,15 +36,15 @@ func watchMemory() *memoryWatch {
 	return w
 }
 
-// end returns the most that was seen, in bytes.
+// end ends the watch and returns the peak in bytes.
 func (w *memoryWatch) end() float64 {
 	close(w.stop)
 	w.done.Wait()
 	return w.most
 }
 
-// memory returns one of this process's sizes in memory in bytes, if Linux reports it: VmHWM is the peak of its
-// resident memory, RssAnon what it has of its own now.
+// memory returns a figure of this process's memory in bytes, or 0 if the system is not Linux. VmHWM is the peak of the
+// resident memory, and RssAnon the current memory without mapped files.
 func memory(name string) float64 {
 	status, err := os.ReadFile("/proc/self/status")
 	if err != nil {

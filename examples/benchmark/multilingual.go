@@ -10,15 +10,15 @@ import (
 const (
 	// multilingualProducts is the number of products that the generated catalogue has by default.
 	multilingualProducts = 40_000
-	// vocabulary is the number of words that a language has. They are as unequally frequent as those of real texts (Zipf's
-	// law).
+	// vocabulary is the number of words that a language has. They are as unequally frequent as those of real texts
+	// (Zipf's law).
 	vocabulary = 8_000
 	nameWords  = 3
 	textWords  = 6
 )
 
-// languages are what the words of each language are made of. They look like the language, have its letters, and say
-// nothing.
+// languages has the syllables of each language. Words of them look like the language and have its letters, but no
+// meaning.
 var languages = map[string]string{
 	"ar": "كتا مدر سيا بيت نور شمس قلم ريح حدي ورد سمك خبز زيت ملح",
 	"cs": "kou po sta pře vý čer vo sní dře ží lo mra ško hrá",
@@ -58,7 +58,7 @@ func newText(rnd *rand.Rand, syllables string) text {
 	return text{words: words, next: rand.NewZipf(rnd, 1.1, 4, vocabulary-1)}
 }
 
-// make returns a text of so many words.
+// make returns a text of n words.
 func (t text) make(words int) string {
 	picked := make([]string, words)
 	for i := range picked {
@@ -67,7 +67,7 @@ func (t text) make(words int) string {
 	return strings.Join(picked, " ")
 }
 
-// multilingual is a product with names and descriptions in 14 languages, some 2 KB of JSON.
+// multilingual is a product with names and descriptions in 14 languages, about 2 KB of JSON.
 type multilingual struct {
 	ID          string            `json:"id"`
 	SKU         string            `json:"sku"`
@@ -80,7 +80,7 @@ type multilingual struct {
 	Description map[string]string `json:"description"`
 }
 
-// generate writes n products, which are the same at each call: those of a smaller n are the first ones of a larger.
+// generate writes n products, which are the same at each call. A smaller n yields the first products of a larger one.
 func generate(n int, write func([]byte) error) error {
 	rnd := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // the same numbers each time
 	texts, tags := map[string]text{}, sortedKeys(languages)

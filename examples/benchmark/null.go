@@ -7,13 +7,13 @@ import (
 	"productindex/reindex"
 )
 
-// nullEngine measures the engine alone: an index that takes everything and keeps nothing.
+// nullEngine measures the engine alone, with an index that accepts every product and stores none.
 func nullEngine(ctx context.Context, file, _ string) (loaded, error) {
 	products, err := runEngine(ctx, file, &null{})
 	return loaded{products: products, close: nothing}, err
 }
 
-// nullLibrary is the least a program does with such a file: read it line by line, decode each line's id.
+// nullLibrary does the least that a program must do with such a file: it reads lines and decodes their ids.
 func nullLibrary(_ context.Context, file, _ string) (loaded, error) {
 	var products int64
 	err := eachLine(file, func(string, []byte) error {
@@ -32,7 +32,7 @@ func (n *null) Write(_ context.Context, batch []reindex.Product) error {
 	return nil
 }
 
-// Name is the same for each generation: there is only one.
+// Name returns a constant, since there is only one generation.
 func (n *null) Name() string { return "null" }
 
 func (n *null) Flush(context.Context) ([]reindex.ItemError, error) { return nil, nil }

@@ -14,11 +14,11 @@ import (
 	"time"
 )
 
-// queryCount is the number of queries that are measured.
+// queryCount is the number of measured queries.
 const queryCount = 300
 
-// queryOf returns the first two to four words of a product's name, of one language after the other if it is in several;
-// empty: it has none.
+// queryOf returns the first two to four words of a product's name. If the name has several languages, the languages
+// take turns. The query is empty if the product has no name.
 func queryOf(line []byte, i int) string {
 	var product struct {
 		Name json.RawMessage `json:"name"`
@@ -36,7 +36,7 @@ func queryOf(line []byte, i int) string {
 	return strings.Join(words[:min(2+i%3, len(words))], " ")
 }
 
-// pickQueries picks from the queries of all products, the same ones each time, from all over the catalogue.
+// pickQueries picks an even sample of the queries of all products, which is the same each time.
 func pickQueries(all []string) []string {
 	var queries []string
 	for i := range min(queryCount, len(all)) {
@@ -47,17 +47,17 @@ func pickQueries(all []string) []string {
 	return queries
 }
 
-// queries are those that are measured.
+// queries has the measured queries.
 type queries struct {
 	Names   []string `json:"names"`   // the beginnings of products' names
-	Shopper []string `json:"shopper"` // what shoppers type; none: they are not known for this catalogue
+	Shopper []string `json:"shopper"` // queries by shoppers; empty if they are not known for this catalogue
 }
 
-// shopperFile has a line for each query that shoppers make in one of the real catalogues: its name, the query, and the
-// rule that right hits follow.
+// shopperFile has a line per query of shoppers in a real catalogue: the catalogue's name, the query, and the rule for
+// right hits.
 const shopperFile = "queries.tsv"
 
-// shopperQueries returns the shoppers' queries of a catalogue, or none.
+// shopperQueries returns the shoppers' queries for a catalogue, if there are any.
 func shopperQueries(catalogue string) (found []string, err error) {
 	if !isReal(catalogue) {
 		return nil, nil
@@ -74,13 +74,13 @@ func shopperQueries(catalogue string) (found []string, err error) {
 	return found, err
 }
 
-// latency is how long queries take, in microseconds.
+// latency has the latencies of queries in microseconds.
 type latency struct {
 	P50 float64 `json:"p50_us"`
 	P95 float64 `json:"p95_us"`
 }
 
-// found is how long queries take, and how many products they find together.
+// found has the latencies of queries and the number of products that all of them find.
 type found struct {
 	names, shopper latency
 	hits           float64
@@ -108,8 +108,8 @@ func (l loaded) measureQueries(ctx context.Context, file string) (f found, err e
 	return f, err
 }
 
-// measure makes queries twice, one after the other, and measures the second time. It returns how many products they
-// find.
+// measure makes all queries twice, one after the other, and measures the second time. It also returns the number of
+// products that they find.
 func (l loaded) measure(ctx context.Context, queries []string, took *latency) (hits float64, err error) {
 	if len(queries) == 0 {
 		return 0, nil

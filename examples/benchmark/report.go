@@ -10,12 +10,12 @@ import (
 	"strconv"
 )
 
-// subject names a measurement: the backend, the catalogue and the machine.
+// subject describes a measurement: the backend, the catalogue and the machine.
 type subject struct {
 	Backend   string `json:"backend"`
 	Catalogue string `json:"catalogue"`
 	Products  int    `json:"products,omitzero"`
-	// Duplicates are products that are left out, since another one before them has the same id.
+	// Duplicates is the number of products that were left out, since an earlier product has the same id.
 	Duplicates int    `json:"duplicates,omitzero"`
 	Bytes      int64  `json:"bytes,omitzero"`
 	OS         string `json:"os"`
@@ -46,7 +46,7 @@ func (s subject) String() string {
 type figure struct {
 	name   string
 	of     func(*result) *float64
-	unit   float64 // what the value is divided by to be printed
+	unit   float64 // the divisor for printing
 	digits int
 }
 
@@ -59,7 +59,7 @@ func (f figure) format(v float64) string {
 
 const mib = 1 << 20
 
-// figures are those of a result, in the order in which they are printed.
+// figures has the figures of a result, in the order of printing.
 var figures = []figure{
 	{"products", func(r *result) *float64 { return &r.Products }, 1, 0},
 	{"wall time, s", func(r *result) *float64 { return &r.Wall }, 1, 2},
@@ -91,13 +91,13 @@ func (r result) row(round, load string) string {
 		round, load, r.Products, r.Wall, r.CPU, r.Peak/mib, r.PeakOwn/mib, r.Disk/mib, r.Query.P50, r.Settled.Query.P50)
 }
 
-// median of values, of which there is one at least.
+// median returns the median of at least one value.
 func median(values []float64) float64 {
 	sorted := slices.Sorted(slices.Values(values))
 	return (sorted[(len(sorted)-1)/2] + sorted[len(sorted)/2]) / 2
 }
 
-// medians are those of each figure.
+// medians returns the median of each figure.
 func medians(rounds []result) (m result) {
 	for _, f := range figures {
 		var values []float64
@@ -111,7 +111,7 @@ func medians(rounds []result) (m result) {
 
 func bounds(values []float64) (low, high float64) { return slices.Min(values), slices.Max(values) }
 
-// progress is where the table of the rounds goes.
+// progress returns the writer for the table of the rounds.
 func progress(o options) io.Writer {
 	if o.json {
 		return os.Stderr

@@ -8,29 +8,29 @@ import (
 	"strings"
 )
 
-// size is what loads of one number of products took.
+// size has the results of the loads of one number of products.
 type size struct {
 	Products int      `json:"products"`
 	Bytes    int64    `json:"bytes"`
 	Rounds   []result `json:"rounds"`
 	Median   result   `json:"median"`
-	// Cost and CPUCost are the median times of a product, in microseconds.
+	// Cost and CPUCost are the median wall and CPU times per product, in microseconds.
 	Cost    float64 `json:"us_per_product"`
 	CPUCost float64 `json:"cpu_us_per_product"`
 }
 
-// scaling is what a run with -scale prints.
+// scaling is the result of a benchmark with -scale.
 type scaling struct {
 	subject
 
 	Sizes []size `json:"sizes"`
-	// Spread and CPUSpread are the cost of a product at the dearest size, divided by that at the cheapest. 1 is linear
+	// Spread and CPUSpread are the greatest cost per product of all sizes, divided by the smallest. 1 means linear
 	// growth.
 	Spread    float64 `json:"spread"`
 	CPUSpread float64 `json:"cpu_spread"`
 }
 
-// scale measures the engine with catalogues of several sizes, in turn.
+// scale measures the engine with catalogues of several sizes, in turns.
 func scale(ctx context.Context, o options, dir string) error {
 	report := scaling{subject: newSubject(o, catalogue{})}
 	var catalogues []catalogue
@@ -72,7 +72,7 @@ func (s *scaling) summarize() {
 		costs, cpuCosts = append(costs, size.Cost), append(cpuCosts, size.CPUCost)
 	}
 	s.Spread = spread(costs)
-	if slices.Min(cpuCosts) > 0 { // else it is not known
+	if slices.Min(cpuCosts) > 0 { // otherwise the CPU time is not known
 		s.CPUSpread = spread(cpuCosts)
 	}
 }
@@ -82,7 +82,7 @@ func spread(costs []float64) float64 {
 	return high / low
 }
 
-// print prints the medians, and last the spread of the costs in wall time.
+// print prints the medians, and finally the spreads.
 func (s *scaling) print() {
 	fmt.Printf("\n%s\n\n%-31s", s.subject, "medians")
 	for _, size := range s.Sizes {

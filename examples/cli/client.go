@@ -13,11 +13,11 @@ import (
 
 // client calls the endpoints of one tenant.
 type client struct {
-	base  string // all of the URL before reindex-jobs
+	base  string // the URL before reindex-jobs
 	token string
 }
 
-// job is what the program reads of one.
+// job has the fields of a job that the program uses.
 type job struct {
 	ID         string `json:"id"`
 	EntityType string `json:"entityType"`
@@ -39,15 +39,16 @@ type job struct {
 	Metadata struct {
 		CreatedAt time.Time `json:"createdAt"`
 	} `json:"metadata"`
-	RemainingSeconds *int64 `json:"remainingSeconds"` // in events
+	RemainingSeconds *int64 `json:"remainingSeconds"` // only in events
 }
 
 func (j *job) ended() bool { return j.Status == "SUCCESS" || j.Status == "FAILURE" }
 
-// callTimeout limits every call but the streams of events.
+// callTimeout limits every call except event streams.
 const callTimeout = time.Minute
 
-// call sends body, unless it is nil, as JSON, decodes the answer, unless into is nil, and returns its headers.
+// call sends a request with body as JSON, unless it is nil. It decodes the answer into into, unless that is nil, and
+// returns the headers.
 func (c *client) call(ctx context.Context, method, path string, body, into any) (http.Header, error) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
@@ -67,7 +68,8 @@ func (c *client) call(ctx context.Context, method, path string, body, into any) 
 		return response.Header, nil
 	}
 	if err := json.NewDecoder(response.Body).Decode(into); err != nil {
-		return nil, fmt.Errorf("%s %s: the answer is not that of a reindex endpoint: %w", method, request.URL.Redacted(), err)
+		return nil, fmt.Errorf("%s %s: the answer is not JSON of a reindex endpoint; check -url: %w",
+			method, request.URL.Redacted(), err)
 	}
 	return response.Header, nil
 }
@@ -93,7 +95,7 @@ func (c *client) request(ctx context.Context, method, path string, body any) (*h
 	return request, nil
 }
 
-// serverError is an answer that says what went wrong.
+// serverError is an error answer of the server.
 type serverError struct {
 	status  string
 	message string
@@ -105,7 +107,7 @@ func (e *serverError) Error() string {
 		strings.Join(append([]string{e.message}, e.details...), "; "))
 }
 
-// answerError reads an errorMessage, the fault of a 401, or, where it is neither, the text.
+// answerError reads an errorMessage or the fault of a 401. For any other answer, it uses the text of the body.
 func answerError(response *http.Response) *serverError {
 	const limit = 64 << 10
 	text, err := io.ReadAll(io.LimitReader(response.Body, limit))

@@ -15,7 +15,7 @@ import (
 // trigger starts a job, or joins the one in progress.
 func (a *app) trigger(ctx context.Context, args []string) error {
 	flags := a.newFlags("trigger")
-	entityType := flags.String("type", "PRODUCT", "what is reindexed")
+	entityType := flags.String("type", "PRODUCT", "the entity type to reindex")
 	rag := flags.Bool("rag", false, "reindex products for retrieval-augmented generation")
 	body := runFlags(flags)
 	following := flags.Bool("follow", false, "show the job's progress until it has ended")
@@ -35,9 +35,9 @@ func (a *app) trigger(ctx context.Context, args []string) error {
 	return nil
 }
 
-// runFlags adds the flags of every job. The function that it returns makes a body of them, once they are parsed.
+// runFlags adds the flags of every job. The returned function makes a body of the parsed flags.
 func runFlags(flags *flag.FlagSet) func() map[string]any {
-	dryRun := flags.Bool("dry-run", false, "do everything but the switch-over: nothing that searches see changes")
+	dryRun := flags.Bool("dry-run", false, "do everything except the switch-over, so that the live index stays")
 	difference := flags.Bool("difference", false, "compare the index with the live one")
 	return func() map[string]any { return map[string]any{"dryRun": *dryRun, "difference": *difference} }
 }
@@ -51,13 +51,13 @@ func (a *app) cancel(ctx context.Context, args []string) error {
 	if _, err := a.call(ctx, http.MethodDelete, jobPath(rest[0]), nil, nil); err != nil {
 		return err
 	}
-	fmt.Fprintf(a.out, "%s stops\n", rest[0])
+	fmt.Fprintf(a.out, "%s was asked to stop\n", rest[0])
 	return nil
 }
 
 func jobPath(id string) string { return "reindex-jobs/" + url.PathEscape(id) }
 
-// queryFlags are flags that fill the parameters of a query. The server checks them.
+// queryFlags returns flags that set the parameters of a query, which the server validates.
 func (a *app) queryFlags(name string, parameters map[string]string) (*flag.FlagSet, url.Values) {
 	flags, query := a.newFlags(name), url.Values{}
 	for flagName, parameter := range parameters {
@@ -95,7 +95,7 @@ func (a *app) list(ctx context.Context, args []string) error {
 	return nil
 }
 
-// kind names the entity type of a job, and the way it is reindexed.
+// kind returns the entity type of a job and its options.
 func (j *job) kind() string {
 	kind := j.EntityType
 	if j.RAG {
@@ -110,7 +110,7 @@ func (j *job) kind() string {
 	return kind
 }
 
-// state is where the job stands, and in which phase.
+// state returns the status and the phase of a job.
 func (j *job) state() string {
 	if j.Phase == "" {
 		return j.Status
@@ -118,7 +118,7 @@ func (j *job) state() string {
 	return j.Status + ", " + j.Phase
 }
 
-// took is how long the job took; "-" before its end.
+// took returns the duration of a job, or "-" before its end.
 func (j *job) took() string {
 	if j.Durations.TotalMillis == nil {
 		return "-"
@@ -126,12 +126,12 @@ func (j *job) took() string {
 	return (time.Duration(*j.Durations.TotalMillis) * time.Millisecond).String()
 }
 
-// outcome is what became of the products that were read.
+// outcome returns the numbers of indexed, rejected and duplicate products.
 func (j *job) outcome() string {
 	return fmt.Sprintf("%d products indexed, %d rejected, %d duplicates", j.Indexed, j.Rejected, j.Duplicates)
 }
 
-// expected is the number of products that are expected: "about" an estimate, "?" if nothing is known.
+// expected returns the expected number of products: with "about" if it is an estimate, and "?" if it is not known.
 func (j *job) expected() string {
 	switch {
 	case j.Expected == nil:
@@ -164,11 +164,11 @@ func (a *app) failures(ctx context.Context, args []string) error {
 		fmt.Fprintln(a.out, line)
 	}
 	listed, all := header.Get("X-Total-Count"), header.Get("X-Rejected-Count")
-	fmt.Fprintf(a.note, "%d of %s that are listed; %s products were rejected\n", len(rejected), listed, all)
+	fmt.Fprintf(a.note, "%d of %s listed products; %s were rejected in total\n", len(rejected), listed, all)
 	return nil
 }
 
-// difference shows how a job's index differs from the one that was live.
+// difference shows the difference between a job's index and the live one.
 func (a *app) difference(ctx context.Context, args []string) error {
 	rest, err := a.only(1, a.newFlags("difference"), args)
 	if err != nil {
@@ -194,7 +194,7 @@ func (a *app) difference(ctx context.Context, args []string) error {
 	for _, p := range d.Changed {
 		fmt.Fprintf(a.out, "~ %s: %s\n", p.ID, strings.Join(p.Fields, ", "))
 	}
-	fmt.Fprintf(a.note, "%d added, %d removed, %d changed, %d unchanged, %d edited meanwhile\n",
+	fmt.Fprintf(a.note, "%d added, %d removed, %d changed, %d unchanged, %d edited during the run\n",
 		d.AddedCount, d.RemovedCount, d.ChangedCount, d.UnchangedCount, d.EditedCount)
 	return nil
 }

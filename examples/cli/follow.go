@@ -26,7 +26,7 @@ func (a *app) follow(ctx context.Context, args []string) error {
 	return a.followJob(ctx, rest[0])
 }
 
-// followJob reads the job's events and shows how it goes on. A job that failed is an error.
+// followJob shows the job's progress from its events. It returns an error if the job fails.
 func (a *app) followJob(ctx context.Context, id string) error {
 	show, end := a.lines(), func() {}
 	if isTerminal(a.note) {
@@ -42,23 +42,23 @@ func (a *app) followJob(ctx context.Context, id string) error {
 	}
 	note := ""
 	if last.DryRun {
-		note = "; a dry run: nothing that searches see has changed"
+		note = "; this was a dry run, and the live index has not changed"
 	}
 	outcome := last.outcome()
 	if last.Mode == modeRollback {
-		outcome = "the previous index is whole, and has all changes"
+		outcome = "the previous index is complete and has all changes"
 	}
 	fmt.Fprintf(a.out, "SUCCESS: %s%s\n", outcome, note)
 	return nil
 }
 
-// isTerminal reports whether w is a terminal, on which a bar can move.
+// isTerminal reports whether w is a terminal, on which a bar can be drawn.
 func isTerminal(w io.Writer) bool {
 	file, ok := w.(*os.File)
 	return ok && term.IsTerminal(int(file.Fd()))
 }
 
-// lines returns what shows the job as a line each time that it enters another phase.
+// lines returns a function that prints a line each time that the job enters another phase.
 func (a *app) lines() func(job) {
 	last := ""
 	return func(j job) {
@@ -69,14 +69,14 @@ func (a *app) lines() func(job) {
 	}
 }
 
-// bar returns what shows the job as a bar, and what leaves its line at the end.
+// bar returns a function that draws the job as a bar, and a function that ends the bar's line.
 func (a *app) bar() (show func(job), end func()) {
 	bar := progressbar.NewOptions64(1, progressbar.OptionSetWriter(a.note), progressbar.OptionShowCount(),
 		progressbar.OptionSetWidth(40), progressbar.OptionSetPredictTime(false))
 	return func(j job) { move(bar, j) }, func() { fmt.Fprintln(a.note) }
 }
 
-// move moves the bar to where the job is.
+// move moves the bar to the progress of the job.
 func move(bar *progressbar.ProgressBar, j job) {
 	text := strings.ToLower(j.state())
 	if j.RemainingSeconds != nil && !j.ended() {
@@ -89,11 +89,11 @@ func move(bar *progressbar.ProgressBar, j job) {
 	}
 	bar.ChangeMax64(most)
 	bar.Describe(text)
-	_ = bar.Set64(done) // a bar that cannot be drawn does not stop anything
+	_ = bar.Set64(done) // the job goes on if the bar cannot be drawn
 }
 
-// events calls show with every state of a job that the server sends, and returns the last one: its end. If the
-// connection breaks, it connects again and continues after the last event.
+// events calls show with every state of a job that the server sends, and returns the last state. If the connection
+// breaks, it connects again and continues after the last event.
 func (c *client) events(ctx context.Context, id string, show func(job)) (last job, err error) {
 	request, err := c.request(ctx, http.MethodGet, jobPath(id)+"/events", nil)
 	if err != nil {
@@ -108,11 +108,11 @@ func (c *client) events(ctx context.Context, id string, show func(job)) (last jo
 	connection := stream.NewConnection(request.WithContext(ctx))
 	connection.SubscribeMessages(func(event sse.Event) {
 		if event.Data == "" {
-			return // no event by the HTML standard; the library yields it
+			return // not an event by the HTML standard, but the library yields it
 		}
-		var j job // anew: what an event does not have is not there any more
+		var j job // a new one, since fields that an event lacks no longer exist
 		if err := json.Unmarshal([]byte(event.Data), &j); err != nil {
-			stop(fmt.Errorf("an event that is not one of a reindex job: %w", err))
+			stop(fmt.Errorf("an event is not one of a reindex job; check -url: %w", err))
 			return
 		}
 		last = j
@@ -130,8 +130,8 @@ func (c *client) events(ctx context.Context, id string, show func(job)) (last jo
 	return last, fmt.Errorf("following job %s: %w", id, err)
 }
 
-// eventTransport makes an error of every answer that is an error, after which the library comes back; stop is called
-// with one that is for good.
+// eventTransport turns error answers into errors, after which the library connects again. It calls stop with an error
+// that would not go away.
 type eventTransport struct{ stop context.CancelCauseFunc }
 
 func (t eventTransport) RoundTrip(request *http.Request) (*http.Response, error) {

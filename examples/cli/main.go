@@ -1,11 +1,11 @@
-// Cli triggers, follows, lists and cancels the reindex jobs of any server that has package httpapi's handler mounted:
+// Cli triggers, follows, lists and cancels reindex jobs on any server that mounts package httpapi:
 //
 //	go run ./examples/cli -url http://localhost:8080 -tenant acme trigger -follow
 //	go run ./examples/cli -tenant acme list -q status:FAILURE -sort metadata.createdAt:desc
 //
-// The bearer token comes from PRODUCTINDEX_TOKEN. The exit code is 1 if a job that was followed has failed, or anything
-// else went wrong, and 2 if the command line is wrong. A terminal shows a job's progress as a bar, everything else as a
-// line for each of its phases.
+// The variable PRODUCTINDEX_TOKEN has the bearer token. The exit code is 1 if a followed job fails or another error
+// occurs, and 2 if the command line is not valid. On a terminal a job's progress is a bar; otherwise it is a line per
+// phase.
 package main
 
 import (
@@ -28,18 +28,19 @@ const usage = `usage: cli [-url URL] -tenant TENANT COMMAND
                                                      start a job, or join the one in progress
   follow ID                                          show a job's progress until it has ended
   list [-q CONDITIONS] [-sort FIELDS] [-page N] [-size N]
-  difference ID                                      how a job's index differs from the live one
-  generations                                        the live index, and those that can be gone back to
-  rollback [-to NAME] [-dry-run] [-difference] [-follow]
-                                                     go back to the index before, or to that of a name
+                                                     list jobs
+  failures [-page N] [-size N] ID                    list the products that a job rejected
+  difference ID                                      show the difference of a job's index to the live one
   cancel ID                                          ask a job to stop
-  failures [-page N] [-size N] ID                    the products that a job rejected
+  generations                                        list the live index and the kept ones
+  rollback [-to NAME] [-dry-run] [-difference] [-follow]
+                                                     go back to the previous index, or to a named one
 
-The environment variable PRODUCTINDEX_TOKEN has the bearer token, where one is needed.
+The environment variable PRODUCTINDEX_TOKEN has the bearer token, if the server needs one.
 `
 
-// errUsage: the command line is wrong.
-var errUsage = errors.New("wrong usage")
+// errUsage means that the command line is not valid.
+var errUsage = errors.New("the command line is not valid")
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
@@ -59,16 +60,16 @@ func main() {
 type app struct {
 	*client
 
-	out  io.Writer // the answers
-	note io.Writer // progress, and notes
+	out  io.Writer // for results
+	note io.Writer // for progress and notes
 }
 
-// run carries out a command line. The error is flag.ErrHelp if that asks for help, which was given then.
+// run executes a command line. Its error is flag.ErrHelp if the command line asked for help, which it has printed.
 func run(ctx context.Context, args []string, token string, out, note io.Writer) error {
 	a := &app{out: out, note: note}
 	flags := a.newFlags("cli")
-	server := flags.String("url", "http://localhost:8080", "the server, up to /indexing")
-	tenant := flags.String("tenant", "", "whose products are reindexed")
+	server := flags.String("url", "http://localhost:8080", "the URL of the server, without /indexing")
+	tenant := flags.String("tenant", "", "the tenant whose products are reindexed")
 	rest, err := a.parse(flags, args)
 	if err != nil {
 		return err
@@ -102,29 +103,29 @@ func asksForHelp(args []string) bool {
 func (a *app) newFlags(name string) *flag.FlagSet {
 	flags := flag.NewFlagSet(name, flag.ContinueOnError)
 	flags.SetOutput(a.note)
-	flags.Usage = func() {} // parse shows it
+	flags.Usage = func() {} // parse prints the usage
 	return flags
 }
 
-// parse returns the arguments behind the flags. It prints the help that is asked for, and names a flag that is not
-// valid.
+// parse parses the flags and returns the arguments after them. It prints the usage if the arguments ask for help or a
+// flag is not valid.
 func (a *app) parse(flags *flag.FlagSet, args []string) ([]string, error) {
 	err := flags.Parse(args)
 	switch {
 	case errors.Is(err, flag.ErrHelp):
 		fmt.Fprint(a.out, usage)
 		return nil, flag.ErrHelp
-	case err != nil: // the flag package has said why
+	case err != nil: // the flag package has printed the reason
 		return nil, a.misused("")
 	}
 	return flags.Args(), nil
 }
 
-// only is parse for a command that has so many arguments after its flags.
+// only is parse for a command with n arguments after its flags.
 func (a *app) only(n int, flags *flag.FlagSet, args []string) ([]string, error) {
 	rest, err := a.parse(flags, args)
 	if err == nil && len(rest) != n {
-		err = a.misused(fmt.Sprintf("%s: %d arguments instead of %d", flags.Name(), len(rest), n))
+		err = a.misused(fmt.Sprintf("%s has %d arguments; it needs %d", flags.Name(), len(rest), n))
 	}
 	return rest, err
 }

@@ -25,7 +25,7 @@ import (
 	"productindex/reindex/reindextest"
 )
 
-// TestMain is the program itself in the processes that the tests start.
+// TestMain runs the program itself in the processes that the tests start.
 func TestMain(m *testing.M) {
 	if os.Getenv("CLI_CHILD") == "true" {
 		main()
@@ -36,7 +36,7 @@ func TestMain(m *testing.M) {
 
 const token = "s3cret-token"
 
-// shop is a server whose tenants have products, and what may go wrong on the way to it.
+// shop is a server with products of tenants, and faults of the connection to it.
 type shop struct {
 	*httptest.Server
 
@@ -49,7 +49,7 @@ type shop struct {
 	disturb func(n int, w http.ResponseWriter, r *http.Request) (handled bool) // is called with the n-th of them, from 1
 }
 
-// newShop starts a server with 100 products, of which bad ones are rejected; at most one may be.
+// newShop starts a server with 100 products, of which bad ones are rejected. At most one may be rejected.
 func newShop(t *testing.T, bad int) *shop {
 	t.Helper()
 	s := &shop{hold: make(chan struct{})}
@@ -96,7 +96,7 @@ func newShop(t *testing.T, bad int) *shop {
 	return s
 }
 
-// placed is a source that knows where p0 is.
+// placed is a source that knows the place of p0.
 type placed struct{ reindex.SourceFunc }
 
 func (p placed) Open(ctx context.Context, tenant string) (reindex.Snapshot, error) {
@@ -121,7 +121,7 @@ func (s *shop) disturbed(w http.ResponseWriter, r *http.Request) bool {
 	return disturb != nil && disturb(n, w, r)
 }
 
-// hasty lets clients connect again at once if a stream breaks.
+// hasty makes clients connect again at once if a stream breaks.
 type hasty struct{ http.ResponseWriter }
 
 func (h hasty) Unwrap() http.ResponseWriter { return h.ResponseWriter }
@@ -165,7 +165,7 @@ func TestTriggerAndFollow(t *testing.T) {
 	}
 	if out, note, err := s.cli(t.Context(), "failures", id); err != nil || !strings.HasPrefix(out, "p0: ") ||
 		!strings.HasSuffix(out, " (acme.jsonl, line 1)\n") ||
-		note != "1 of 1 that are listed; 1 products were rejected\n" {
+		note != "1 of 1 listed products; 1 were rejected in total\n" {
 		t.Errorf("%s%s%v", out, note, err)
 	}
 }
@@ -189,7 +189,7 @@ func TestFollowAFailure(t *testing.T) {
 func TestCancelAndList(t *testing.T) {
 	s := newShop(t, 0)
 	id := s.trigger(t)
-	if out, _, err := s.cli(t.Context(), "cancel", id); err != nil || out != id+" stops\n" {
+	if out, _, err := s.cli(t.Context(), "cancel", id); err != nil || out != id+" was asked to stop\n" {
 		t.Errorf("%s%v", out, err)
 	}
 	if _, _, err := s.cli(t.Context(), "follow", id); err == nil ||
@@ -243,7 +243,8 @@ func TestRollback(t *testing.T) {
 	}
 	names := list(made[1], made[0])
 	out, _, err := s.cli(t.Context(), "rollback", "-dry-run", "-follow")
-	if err != nil || !strings.Contains(out, "SUCCESS: the previous index is whole, and has all changes; a dry run") {
+	const end = "SUCCESS: the previous index is complete and has all changes; this was a dry run"
+	if err != nil || !strings.Contains(out, end) {
 		t.Errorf("%s%v", out, err)
 	}
 	list(made[1], made[0])
@@ -259,7 +260,7 @@ func TestRollback(t *testing.T) {
 	}
 }
 
-// An expected number that is not known is not made up.
+// An unknown number of expected products is shown as such.
 func TestExpected(t *testing.T) {
 	n := int64(100)
 	for want, j := range map[string]job{"?": {}, "100": {Expected: &n}, "about 100": {Expected: &n, Estimated: true}} {
@@ -269,7 +270,7 @@ func TestExpected(t *testing.T) {
 	}
 }
 
-// Each state is shown once, whatever breaks on the way.
+// Each state is shown once, whatever connection breaks.
 func TestFollowComesBack(t *testing.T) {
 	s := newShop(t, 0)
 	id := s.trigger(t)
@@ -309,7 +310,7 @@ func TestFollowComesBack(t *testing.T) {
 	}
 }
 
-// Interrupting ends the program, not the job.
+// An interrupt ends the program, but not the job.
 func TestFollowIsInterrupted(t *testing.T) {
 	s := newShop(t, 0)
 	id := s.trigger(t)
@@ -326,7 +327,7 @@ func TestFollowIsInterrupted(t *testing.T) {
 	}
 }
 
-// The user reads the server's own words.
+// Errors have the text of the server's answer.
 func TestErrors(t *testing.T) {
 	s := newShop(t, 0)
 	other := httptest.NewServer(http.NotFoundHandler())
@@ -373,7 +374,7 @@ func TestUsage(t *testing.T) {
 	}
 }
 
-// Who asks for help gets it, and nothing went wrong.
+// A command line that asks for help prints the usage without an error.
 func TestHelp(t *testing.T) {
 	for _, args := range []string{
 		"-h", "--help", "trigger -h", "-tenant acme list -help", "-tenant acme follow --h", "-tenant acme cancel -h",
@@ -387,7 +388,7 @@ func TestHelp(t *testing.T) {
 	}
 }
 
-// On a terminal the bar is where the job is, also if more came than was expected.
+// On a terminal the bar shows the job's progress, also if there are more products than expected.
 func TestBar(t *testing.T) {
 	var note bytes.Buffer
 	show, end := (&app{note: &note}).bar()
@@ -409,7 +410,7 @@ func TestBar(t *testing.T) {
 	}
 }
 
-// The exit code says how a job ended.
+// The exit code depends on the outcome of the job.
 func TestExitCode(t *testing.T) {
 	good, bad := newShop(t, 0), newShop(t, 2)
 	close(good.hold)

@@ -12,10 +12,10 @@ import (
 // modeRollback is the mode of a job that goes back.
 const modeRollback = "ROLLBACK"
 
-// rollback starts a job that makes an index live again that was live before.
+// rollback starts a job that makes an earlier index live again.
 func (a *app) rollback(ctx context.Context, args []string) error {
 	flags := a.newFlags("rollback")
-	generation := flags.String("to", "", "the generation to go back to, as generations lists it")
+	generation := flags.String("to", "", "the name of the generation to go back to, from the command generations")
 	options := runFlags(flags)
 	following := flags.Bool("follow", false, "show the job's progress until it has ended")
 	if _, err := a.only(0, flags, args); err != nil {
@@ -36,7 +36,7 @@ func (a *app) rollback(ctx context.Context, args []string) error {
 	return nil
 }
 
-// generation is an index that is live, or was and is kept.
+// generation is the live index or a kept one.
 type generation struct {
 	Name                  string
 	Live                  bool
@@ -45,7 +45,7 @@ type generation struct {
 	JobID                 string
 }
 
-// generations lists the index that is live, and those that can be gone back to.
+// generations lists the live index and the kept ones.
 func (a *app) generations(ctx context.Context, args []string) error {
 	if _, err := a.only(0, a.newFlags("generations"), args); err != nil {
 		return err

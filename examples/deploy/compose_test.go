@@ -13,7 +13,7 @@ import (
 	"go.yaml.in/yaml/v4"
 )
 
-// compose is what the tests read of compose.yaml.
+// compose has the parts of compose.yaml that the tests read.
 type compose struct {
 	Services map[string]struct {
 		Image string
@@ -37,7 +37,7 @@ func read(t *testing.T, file string, to any) {
 	}
 }
 
-// TestCompose: the compose file names images by version, and only files, volumes and services that exist.
+// The compose file names images by version, and only files, volumes and services that exist.
 func TestCompose(t *testing.T) {
 	var c compose
 	read(t, "compose.yaml", &c)
@@ -81,7 +81,7 @@ func TestCompose(t *testing.T) {
 	}
 }
 
-// TestGrafana: the files by which Grafana finds the dashboard and its numbers fit the compose file.
+// The files by which Grafana finds the dashboard and its data fit the compose file.
 func TestGrafana(t *testing.T) {
 	var datasource struct{ Datasources []struct{ URL string } }
 	read(t, "grafana/datasource.yml", &datasource)
@@ -100,7 +100,7 @@ func TestGrafana(t *testing.T) {
 	}
 }
 
-// TestDockerfile: the image runs as a user without rights, and go accepts the command by which it is built.
+// The image runs as a user without rights, and its build command is valid.
 func TestDockerfile(t *testing.T) {
 	body, err := os.ReadFile("Dockerfile")
 	if err != nil {

@@ -17,7 +17,7 @@ import (
 	"time"
 )
 
-// tool returns the path of a program that the test needs, or skips the test; under CI it fails.
+// tool returns the path of a program that the test needs. If it is missing, the test is skipped, or fails in CI.
 func tool(t *testing.T, name string) string {
 	t.Helper()
 	path, err := exec.LookPath(name)
@@ -31,7 +31,7 @@ func tool(t *testing.T, name string) string {
 	return ""
 }
 
-// process starts a program until the test ends, and returns what it writes to standard error, line by line.
+// process starts a program, which ends with the test, and returns the lines of its standard error.
 func process(t *testing.T, cmd *exec.Cmd) <-chan string {
 	t.Helper()
 	out, err := cmd.StderrPipe()
@@ -57,7 +57,7 @@ func process(t *testing.T, cmd *exec.Cmd) <-chan string {
 	return lines
 }
 
-// await returns the first line that holds text.
+// await returns the first line that contains text.
 func await(t *testing.T, lines <-chan string, text string) string {
 	t.Helper()
 	deadline := time.After(time.Minute)
@@ -76,7 +76,7 @@ func await(t *testing.T, lines <-chan string, text string) string {
 	}
 }
 
-// serve starts the example server over one catalogue of a tenant, and returns its address.
+// serve starts the example server over a catalogue of one tenant, and returns its address.
 func serve(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -106,8 +106,8 @@ func serve(t *testing.T) string {
 	return listening.Address
 }
 
-// observe starts a Prometheus that scrapes the server each second, as prometheus.yml has it otherwise, and returns its
-// address.
+// observe starts a Prometheus and returns its address. It has the configuration of prometheus.yml, but scrapes the
+// server every second.
 func observe(t *testing.T, server string) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -140,7 +140,7 @@ func observe(t *testing.T, server string) string {
 	return listening.Address
 }
 
-// get returns the body of an answer that must be a success.
+// get returns the body of an answer, whose status must be 200.
 func get(ctx context.Context, address string) ([]byte, error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, address, http.NoBody)
 	if err != nil {
@@ -161,7 +161,7 @@ func get(ctx context.Context, address string) ([]byte, error) {
 	return body, err
 }
 
-// errNotReady: Prometheus is still reading what it has stored.
+// errNotReady means that Prometheus is still reading its data.
 var errNotReady = errors.New("not ready yet")
 
 // hasData reports whether a query has a result.
@@ -210,7 +210,7 @@ func queries(t *testing.T) map[string][]string {
 	return found
 }
 
-// TestDashboard: after one run each query of the dashboard has data, from the real server's metrics.
+// After one run each query of the dashboard has data from the metrics of the real server.
 func TestDashboard(t *testing.T) {
 	tool(t, "prometheus")
 	server := serve(t)
@@ -238,7 +238,7 @@ func TestDashboard(t *testing.T) {
 	}
 }
 
-// TestAlerts: the alerts are valid, and fire when their tests want it.
+// The alerts are valid and pass their own tests.
 func TestAlerts(t *testing.T) {
 	promtool := tool(t, "promtool")
 	for _, args := range [][]string{

@@ -1,4 +1,4 @@
-// Package deploy holds no code. Its files run and watch the server of the folder beside it: a Dockerfile, a compose
-// file, what Prometheus scrapes and alerts on, and a dashboard for Grafana. Its tests hold them against the real
-// server, a real Prometheus and each other.
+// Package deploy has no code. Its files deploy and monitor the example server: a Dockerfile, a compose file, the
+// configuration and alerts of Prometheus, and a dashboard for Grafana. Its tests check them against the real server and
+// a real Prometheus.
 package deploy

@@ -73,7 +73,8 @@ func run(ctx context.Context) (err error) {
 	}
 	defer func() { err = errors.Join(err, engine.Shutdown(ctx)) }()
 
-	// The host mounts the endpoints and the console on its mux. AllowAll lets everybody in; do not use it in production.
+	// The host mounts the endpoints and the console on its mux. AllowAll lets everybody in; do not use it in
+	// production.
 	mux := http.NewServeMux()
 	if err := httpapi.Mount(mux, engine, httpapi.Config{Authorizer: httpapi.AllowAll}); err != nil {
 		return err

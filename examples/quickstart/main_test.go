@@ -7,11 +7,11 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	// bleve keeps a pool of these for the whole process.
+	// bleve keeps a pool of these goroutines for the whole process.
 	goleak.VerifyTestMain(m, goleak.IgnoreTopFunction("github.com/blevesearch/bleve_index_api.AnalysisWorker"))
 }
 
-// The first impression: reindexes, searches, finds.
+// The quickstart reindexes, searches, and finds products.
 func TestRun(t *testing.T) {
 	if err := run(t.Context()); err != nil {
 		t.Fatal(err)

@@ -27,10 +27,10 @@ const (
 	shopWriters = 4
 )
 
-// TestAcidProcesses: the database of a shop is the truth. Writers insert, edit and delete products in it and name each
-// of them to one of two servers, which share a PostgreSQL and an Elasticsearch. Reindexes follow one another, and in
-// each of them a server is stopped until the other one has seen the end of the job, past its leases, and goes on. After
-// each reindex, once settled, the index equals the database.
+// The index of a shop equals its database after each reindex, once all changes have settled. Writers insert, edit and
+// delete products in the database, and announce each change to one of two servers, which share a PostgreSQL and an
+// Elasticsearch. During each reindex one server is stopped, past its leases, until the other one has seen the end of
+// the job, and is then continued.
 func TestAcidProcesses(t *testing.T) {
 	t.Parallel()
 	rounds := reindextest.Seeds(1, 8)
@@ -59,7 +59,7 @@ func TestAcidProcesses(t *testing.T) {
 	}
 }
 
-// shop is a database, and two servers that keep it searchable.
+// shop is a database with two servers that index it.
 type shop struct {
 	*cluster
 
@@ -116,7 +116,7 @@ func newShop(t *testing.T, elasticsearchURL, jobs string) *shop {
 
 func productID(i int) string { return fmt.Sprintf("p-%04d", i) }
 
-// edit changes products that no other writer changes, one after the other, until ctx ends.
+// edit changes products one after the other until ctx ends. No other writer changes the same products.
 func (s *shop) edit(ctx context.Context, writer int) error {
 	for n := 0; ctx.Err() == nil; n++ {
 		id := productID(mathrand.IntN(shopSize*5/4)/shopWriters*shopWriters + writer)
@@ -147,8 +147,8 @@ func (s *shop) editOne(ctx context.Context, id, name string) error {
 	return nil
 }
 
-// announce names a product that has changed to one of the servers, until one of them accepts it. It is looked up, so
-// that a request that a stopped server accepts late does no harm.
+// announce announces a changed product to the servers until one of them accepts it. The servers read the product from
+// the database, so that a request that a stopped server accepts late does no harm.
 func (s *shop) announce(ctx context.Context, id string) error {
 	for {
 		err := s.post(ctx, mathrand.IntN(2), id, "")
@@ -158,7 +158,7 @@ func (s *shop) announce(ctx context.Context, id string) error {
 	}
 }
 
-// settle waits until everything that was announced is searchable.
+// settle waits until all announced changes are searchable.
 func (s *shop) settle(ctx context.Context) error {
 	for {
 		err := s.post(ctx, 0, productID(0), "applied")
@@ -168,8 +168,8 @@ func (s *shop) settle(ctx context.Context) error {
 	}
 }
 
-// post names a changed product to a server, and waits for the answer for as long as two leases last. The answer has to
-// hold want; a server that waits for changes to be searchable names those that are.
+// post announces a changed product to a server, and waits for the answer for at most two leases. The answer must
+// contain want; with settle=true it has the field applied.
 func (s *shop) post(ctx context.Context, to int, id, want string) error {
 	ctx, cancel := context.WithTimeout(ctx, 2*sharedLease)
 	defer cancel()
@@ -195,8 +195,8 @@ func (s *shop) post(ctx context.Context, to int, id, want string) error {
 	return err
 }
 
-// reindexAndStop triggers a reindex on one server, and stops one of them at one of its requests to Elasticsearch until
-// the other one has seen the end of that job. It returns once a reindex has succeeded.
+// reindexAndStop triggers a reindex on one server. It stops a server at one of its requests to Elasticsearch until the
+// other server has seen the end of that job. It returns after a reindex has succeeded.
 func (s *shop) reindexAndStop(t *testing.T, runner, victim, at int) {
 	t.Helper()
 	stopped, other := s.servers[victim], s.servers[1-victim]
@@ -232,7 +232,7 @@ func (s *shop) reindexAndStop(t *testing.T, runner, victim, at int) {
 	}
 }
 
-// assertEqual compares all of the index with all of the database, while nobody edits.
+// assertEqual compares the whole index with the whole database while no writer edits.
 func (s *shop) assertEqual(t *testing.T) {
 	t.Helper()
 	s.still.Lock()

@@ -9,7 +9,7 @@ import (
 	"productindex/reindex/reindextest"
 )
 
-// Too many triggers, and too many guesses, are turned away for a while.
+// Triggers beyond the limit, and clients that guess tokens, are refused for some time.
 func TestLimits(t *testing.T) {
 	catalogues := t.TempDir()
 	writeCatalogue(t, catalogues, "acme", reindextest.Products(1, "x"))

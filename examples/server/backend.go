@@ -9,13 +9,13 @@ import (
 	"productindex/reindex/golden"
 )
 
-// backend is an index and how to search it.
+// backend is an index with its search.
 type backend struct {
 	indexer reindex.Indexer
-	// search returns what a question finds; an error that matches errNoIndex if nothing was indexed for the tenant yet, or
-	// errPlainOnly.
+	// search returns the products that match a question. Its error matches errNoIndex if the tenant has not been
+	// indexed yet, and errPlainOnly if the backend does not support the question.
 	search func(ctx context.Context, tenant string, q question) (found, error)
-	// golden makes a check of golden queries.
+	// golden returns a check that runs golden queries.
 	golden func(golden.Load) reindex.Check
 	close  func() error
 }
@@ -34,7 +34,7 @@ func openBackend(cfg config) (backend, error) {
 		cfg.Backend)
 }
 
-// checks are what a new index has to pass.
+// checks returns the checks of a new index before it goes live.
 func (c config) checks(index backend) []reindex.Check {
 	if c.Golden == "" {
 		return nil

@@ -32,7 +32,7 @@ func openBleve(cfg config) (backend, error) {
 func searchBleve(ctx context.Context, index *bleveindex.Index, tenant string, q question) (found, error) {
 	options := &bleveindex.QueryOptions{Prefix: q.Prefix, Filter: bleveFilter(q.Filters), Language: q.Language}
 	words := bleveindex.Query(q.Text, options)
-	if words.Validate() != nil { // a language without an analyzer: its words are found as those of any
+	if words.Validate() != nil { // the language has no analyzer, so search as without a language
 		options.Language = ""
 		words = bleveindex.Query(q.Text, options)
 	}
@@ -94,7 +94,7 @@ func bleveFilter(filters map[string][]string) query.Query {
 	return bleve.NewConjunctionQuery(all...)
 }
 
-// numberRange returns the bounds of a range as 10..20, 10.. or ..20.
+// numberRange returns the bounds of a range such as 10..20, 10.. or ..20.
 func numberRange(value string) (low, high *float64, ok bool) {
 	from, to, ok := strings.Cut(value, "..")
 	if !ok || from == "" && to == "" {
@@ -105,7 +105,7 @@ func numberRange(value string) (low, high *float64, ok bool) {
 	return low, high, first && second
 }
 
-// bound returns a bound of a range; nil: it is open.
+// bound returns a bound of a range, or nil if the range is open.
 func bound(text string) (*float64, bool) {
 	if text == "" {
 		return nil, true

@@ -15,49 +15,51 @@ import (
 	"productindex/source/sqlsource"
 )
 
-// catalogue says where the products are: in a folder or in a database.
+// catalogue configures the source of the products, which is a folder or a database.
 type catalogue struct {
-	// Folder has the files of the tenants: TENANT.jsonl, also with .gz or .zst, or a folder TENANT of such files; or those
-	// of Format.
+	// Folder has the files of the tenants: TENANT.jsonl, also with .gz or .zst, or a folder TENANT of such files.
+	// Format chooses another extension.
 	Folder string `env:"PRODUCTINDEX_CATALOGUES"`
-	// Format is that of the files: jsonl, or csv for .csv and .tsv.
+	// Format is the format of the files: jsonl, or csv for .csv and .tsv.
 	Format string `env:"PRODUCTINDEX_FORMAT" envDefault:"jsonl"`
 
-	// Database is where the products are if they are not in a folder: postgres://user:password@host/database,
-	// mysql://user:password@host/database (also MariaDB's) or sqlite:shop.db, which is only read.
+	// Database is the database of the products: postgres://user:password@host/database,
+	// mysql://user:password@host/database (also for MariaDB) or sqlite:shop.db, which is only read. Either Folder or
+	// Database is set.
 	Database string `env:"PRODUCTINDEX_DATABASE,unset"`
 	// Query selects the products of a tenant, one per row. The tenant is its parameter: SELECT * FROM products WHERE
-	// tenant = $1, with ? in place of $1 in MySQL. If there is one tenant alone: SELECT * FROM products WHERE $1 = 'acme'.
+	// tenant = $1, with ? in place of $1 in MySQL. For a single tenant: SELECT * FROM products WHERE $1 = 'acme'.
 	Query string `env:"PRODUCTINDEX_QUERY"`
-	// Tenants is a query with the same parameter that returns a row if the tenant exists. Without it a tenant without a
-	// product is unknown.
+	// Tenants is a query with the same parameter that returns a row if the tenant exists. Without it, a tenant without
+	// products is unknown.
 	Tenants string `env:"PRODUCTINDEX_QUERY_TENANTS"`
-	// Body is the column that holds the whole product as JSON, if there is one.
+	// Body is the column with the whole product as JSON, if there is one.
 	Body string `env:"PRODUCTINDEX_QUERY_BODY"`
-	// Key is the column to page by, which is unique. Default: that of the id.
+	// Key is the column to page by, which must be unique. Default: the column of the id.
 	Key string `env:"PRODUCTINDEX_QUERY_KEY"`
 
-	// ID is what holds a product's id: a member, of jsonl, or a column; of csv also several, as in "sku,size". Default id.
+	// ID is the member of jsonl, or the column, with a product's id. For csv it may have several columns, such as
+	// "sku,size". Default: id.
 	ID string `env:"PRODUCTINDEX_ID"`
-	// Types are those of columns, if they are not what they seem: number, bool or json of csv, whose cells are texts
-	// otherwise; bool or json of a database that has no such types. As in "price:number,attributes:json".
+	// Types are the types of columns, such as "price:number,attributes:json". For csv, whose cells are texts by
+	// default, they are number, bool and json. For a database without such types, they are bool and json.
 	Types map[string]string `env:"PRODUCTINDEX_TYPES"`
 
-	// CSV is the dialect of csv.
+	// CSV is the dialect of csv files.
 	CSV dialect `envPrefix:"PRODUCTINDEX_CSV_"`
 }
 
-// dialect is how csv is written.
+// dialect is a dialect of csv.
 type dialect struct {
 	// Comma separates the cells: one character, or tab.
 	Comma string `env:"COMMA" envDefault:","`
-	// DecimalComma: numbers have a comma in place of the decimal point.
+	// DecimalComma means that numbers have a comma instead of the decimal point.
 	DecimalComma bool `env:"DECIMAL_COMMA"`
-	// Encoding is that of the text, such as windows-1252 or utf-16le.
+	// Encoding is the encoding of the text, such as windows-1252 or utf-16le.
 	Encoding string `env:"ENCODING" envDefault:"utf-8"`
-	// Quotes is strict, or lazy if quotes can stand inside of cells without a meaning, or none if they never have one.
+	// Quotes is strict, lazy if quotes may also be plain characters within cells, or none if they always are.
 	Quotes string `env:"QUOTES" envDefault:"strict"`
-	// NullWords are cells that stand for no value, such as NULL.
+	// NullWords are the cells that mean a missing value, such as NULL.
 	NullWords []string `env:"NULL_WORDS"`
 	// SkipRows is the number of rows above the header.
 	SkipRows int `env:"SKIP_ROWS"`
@@ -69,7 +71,7 @@ func (c catalogue) open(ctx context.Context) (src reindex.Source, stop func() er
 	switch {
 	case c.Folder != "" && c.Database != "":
 		return nil, nil, errors.New(
-			"PRODUCTINDEX_CATALOGUES and PRODUCTINDEX_DATABASE are both set: products come from one of them",
+			"PRODUCTINDEX_CATALOGUES and PRODUCTINDEX_DATABASE are both set; set only one of them",
 		)
 	case c.Database != "":
 		return c.openSQL(ctx)
@@ -83,7 +85,7 @@ func (c catalogue) open(ctx context.Context) (src reindex.Source, stop func() er
 		return nil, nil, fmt.Errorf("PRODUCTINDEX_FORMAT is %q; this server reads jsonl and csv", c.Format)
 	case len(c.Types) > 0:
 		return nil, nil, errors.New(
-			"PRODUCTINDEX_TYPES is set, and the values of jsonl have types: it is for csv and databases",
+			"PRODUCTINDEX_TYPES is only for csv and databases, since the values of jsonl have types; do not set it",
 		)
 	default:
 		src, err = jsonl.New(c.Folder, &jsonl.Config{IDField: c.ID})
@@ -106,7 +108,8 @@ func (c catalogue) openCSV() (reindex.Source, error) {
 			"text": csv.Text, "number": csv.Number, "bool": csv.Bool, "json": csv.JSON,
 		}[strings.TrimSpace(name)]
 		if !ok {
-			return nil, fmt.Errorf("PRODUCTINDEX_TYPES: column %q is %q; csv has text, number, bool and json", column, name)
+			return nil, fmt.Errorf("PRODUCTINDEX_TYPES: column %q has the type %q; csv has text, number, bool and json",
+				column, name)
 		}
 		cfg.Types[strings.TrimSpace(column)] = typ
 	}
@@ -130,7 +133,7 @@ func (c catalogue) openCSV() (reindex.Source, error) {
 	if !strings.EqualFold(c.CSV.Encoding, "utf-8") {
 		encoding, err := htmlindex.Get(c.CSV.Encoding)
 		if err != nil {
-			return nil, fmt.Errorf("PRODUCTINDEX_CSV_ENCODING is %q, which is not an encoding that this server knows",
+			return nil, fmt.Errorf("PRODUCTINDEX_CSV_ENCODING is %q, which is not an encoding of the WHATWG standard",
 				c.CSV.Encoding)
 		}
 		cfg.Encoding = encoding
@@ -143,14 +146,14 @@ func (c catalogue) openSQL(ctx context.Context) (src reindex.Source, stop func()
 	for column, name := range c.Types {
 		typ, ok := map[string]sqlsource.Type{"bool": sqlsource.Boolean, "json": sqlsource.JSON}[strings.TrimSpace(name)]
 		if !ok {
-			return nil, nil, fmt.Errorf("PRODUCTINDEX_TYPES: column %q is %q; of a database it can be bool or json",
+			return nil, nil, fmt.Errorf("PRODUCTINDEX_TYPES: column %q has the type %q; a database has bool and json",
 				column, name)
 		}
 		types[strings.TrimSpace(column)] = typ
 	}
 	if c.Query == "" {
 		return nil, nil, errors.New(
-			"PRODUCTINDEX_DATABASE is set: set PRODUCTINDEX_QUERY, such as SELECT id, name FROM products WHERE tenant = $1",
+			"PRODUCTINDEX_DATABASE needs PRODUCTINDEX_QUERY, such as SELECT id, name FROM products WHERE tenant = $1",
 		)
 	}
 	db, kind, err := openDatabase("PRODUCTINDEX_DATABASE", c.Database, readOnly)

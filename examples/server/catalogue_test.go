@@ -17,7 +17,7 @@ import (
 	"productindex/reindex/reindextest/mysqltest"
 )
 
-// products returns what the source of an environment has for the tenant acme, as JSON by id.
+// products returns the products of the tenant acme, as JSON by id, from the source that an environment configures.
 func products(t *testing.T, environment map[string]string) map[string]string {
 	t.Helper()
 	cfg, err := env.ParseAsWithOptions[config](env.Options{Environment: environment})
@@ -45,7 +45,7 @@ func products(t *testing.T, environment map[string]string) map[string]string {
 	return all
 }
 
-// serveAndFind reindexes the tenant acme by a server with the environment, and checks how many products it has.
+// serveAndFind reindexes the tenant acme with a server of that environment, and checks the number of products.
 func serveAndFind(t *testing.T, environment map[string]string, want int64) {
 	t.Helper()
 	var list []string
@@ -66,7 +66,7 @@ func serveAndFind(t *testing.T, environment map[string]string, want int64) {
 	s.stop(t)
 }
 
-// Catalogues are read as the environment says: files of CSV in a dialect of their own.
+// CSV files are read in the dialect of the environment.
 func TestCSV(t *testing.T) {
 	const text = "exported today\nsku;größe;preis;neu;extra;name\nA1;XL;19,90;true;\"{\"\"a\"\":1}\";Socken\nA1;S;7;;;\"x\"\nB2;;n/a;;NULL;NULL\n"
 	encoded, err := charmap.Windows1252.NewEncoder().String(text)
@@ -109,7 +109,7 @@ func TestCSV(t *testing.T) {
 	}
 }
 
-// Catalogues in a database are read by a query.
+// Catalogues in a database are read by the query of the environment.
 func TestSQL(t *testing.T) {
 	for name, test := range map[string]struct {
 		driver, param string

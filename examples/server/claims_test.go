@@ -10,8 +10,7 @@ import (
 	"productindex/reindex/reindextest"
 )
 
-// Tokens of an issuer that has its own ways are accepted: its keys are found, and its claims read, as the environment
-// says.
+// Tokens of an issuer with unusual claims are accepted if the environment describes them.
 func TestTokensOfOtherForms(t *testing.T) {
 	i := newIssuer(t)
 	catalogues := t.TempDir()

@@ -25,8 +25,8 @@ import (
 	"productindex/reindex/reindextest"
 )
 
-// startElasticsearch runs an Elasticsearch that all tests share, or takes the one that ELASTICSEARCH_URL names, and
-// returns its URL. Each test has a prefix of its own there.
+// startElasticsearch returns the URL of an Elasticsearch that all tests share: that in ELASTICSEARCH_URL, or one that
+// it starts. Each test has a prefix of its own there.
 func startElasticsearch(t *testing.T) string {
 	t.Helper()
 	if external := os.Getenv("ELASTICSEARCH_URL"); external != "" {
@@ -47,7 +47,7 @@ func startElasticsearch(t *testing.T) string {
 	return address
 }
 
-// runElasticsearch runs an Elasticsearch until the tests of the package are over.
+// runElasticsearch runs an Elasticsearch until the end of the package's tests.
 var runElasticsearch = sync.OnceValues(func() (address string, err error) {
 	dir, err := os.MkdirTemp("", "esserver-")
 	if err != nil {
@@ -78,7 +78,7 @@ var runElasticsearch = sync.OnceValues(func() (address string, err error) {
 	return address, nil
 })
 
-// event is a request on its way from a server to Elasticsearch, or the answer on its way back.
+// event is a request from a server to Elasticsearch, or its answer.
 type event struct {
 	*http.Request
 
@@ -86,18 +86,18 @@ type event struct {
 	sealed   bool // the server has begun to seal an index
 }
 
-// isWrite reports whether it is a request that writes products; the trial at the beginning of a run asks for the whole
-// answer.
+// isWrite reports whether the request writes products. The trial at the beginning of a run, which asks for the whole
+// answer, does not count.
 func (e event) isWrite() bool {
 	return !e.answered && strings.HasSuffix(e.URL.Path, "/_bulk") && e.URL.Query().Has("filter_path")
 }
 
-// isSwitch reports whether it is the request that makes a new index live, and not its rehearsal.
+// isSwitch reports whether the request makes a new index live. Its rehearsal does not count.
 func (e event) isSwitch() bool {
 	return !e.answered && e.sealed && e.Method == http.MethodPost && e.URL.Path == "/_aliases"
 }
 
-// wire is a server's way to Elasticsearch. It waits for the function that is set at each event.
+// wire is a proxy between a server and Elasticsearch. It calls the hook at each event and waits for it.
 type wire struct {
 	url  string
 	hook atomic.Pointer[func(event)]
@@ -143,7 +143,7 @@ func (w *wire) happens(e event) {
 	}
 }
 
-// set sets what waits; nil lets everything pass.
+// set sets the hook. With nil, everything passes at once.
 func (w *wire) set(hook func(event)) {
 	w.sealed.Store(false)
 	if hook == nil {
@@ -158,7 +158,7 @@ const (
 	sharedSize  = 200 // products of each catalogue
 )
 
-// cluster is two servers that share jobs and an index.
+// cluster has two servers that share jobs and an index.
 type cluster struct {
 	tenant     string
 	catalogues string
@@ -168,7 +168,7 @@ type cluster struct {
 	search     func(ctx context.Context, tenant string, q question) (found, error) // past the servers
 }
 
-// newCluster starts two servers of a tenant that has a live index.
+// newCluster starts two servers with a tenant that has a live index.
 func newCluster(t *testing.T, tenant, elasticsearchURL, jobs string) *cluster {
 	t.Helper()
 	prefix := "shared" + strings.ToLower(rand.Text())
@@ -196,7 +196,7 @@ func (c *cluster) start(t *testing.T, i int) {
 	c.servers[i] = start(t, append([]string{"ELASTICSEARCH_URL=" + c.wires[i].url}, c.env...)...)
 }
 
-// stop stops both servers, which end as they should.
+// stop stops both servers and checks that they end without an error.
 func (c *cluster) stop(t *testing.T) {
 	t.Helper()
 	for _, s := range c.servers {
@@ -204,13 +204,13 @@ func (c *cluster) stop(t *testing.T) {
 	}
 }
 
-// write replaces the catalogue by one of a revision of its own.
+// write replaces the catalogue by a new revision.
 func (c *cluster) write(t *testing.T, rev string) {
 	t.Helper()
 	writeCatalogue(t, c.catalogues, c.tenant, reindextest.Products(sharedSize, rev))
 }
 
-// succeed runs a reindex of a revision through one of the servers, and sees it live.
+// succeed reindexes a revision through one of the servers, and checks that it is live.
 func (c *cluster) succeed(t *testing.T, i int, rev string) {
 	t.Helper()
 	c.write(t, rev)
@@ -230,7 +230,7 @@ func (c *cluster) count(t *testing.T, query string) int64 {
 	return answer.Total
 }
 
-// assertLive makes sure that one of the revisions is live, whole and alone.
+// assertLive checks that exactly one of the revisions is live, and complete.
 func (c *cluster) assertLive(t *testing.T, revs ...string) {
 	t.Helper()
 	all, found := c.count(t, ""), int64(0)
@@ -246,7 +246,7 @@ func (c *cluster) assertLive(t *testing.T, revs ...string) {
 	}
 }
 
-// watch searches again and again, and makes sure that the live index is complete, until it is stopped.
+// watch searches repeatedly and checks that the live index is complete, until it is stopped.
 func (c *cluster) watch(t *testing.T) (stop func()) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())

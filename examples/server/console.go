@@ -9,8 +9,8 @@ import (
 	"productindex/reindex"
 )
 
-// consoleSearch is the search of the console: words alone, the last of which may be the beginning of one if the backend
-// can do that.
+// consoleSearch returns the console's search. The last word may be the beginning of a word if the backend supports
+// that.
 func consoleSearch(index backend) func(ctx context.Context, tenant, text string) (console.Found, error) {
 	return func(ctx context.Context, tenant, text string) (console.Found, error) {
 		answer, err := index.search(ctx, tenant, question{Text: text, Prefix: true})
@@ -31,7 +31,7 @@ func consoleSearch(index backend) func(ctx context.Context, tenant, text string)
 	}
 }
 
-// nameOf returns what a product is called, in one of its languages; empty if that is not in its name.
+// nameOf returns the name of a product, in one of its languages. It is empty if the product has no member name.
 func nameOf(product json.RawMessage) string {
 	var named struct {
 		Name json.RawMessage `json:"name"`

@@ -14,14 +14,14 @@ import (
 	_ "modernc.org/sqlite" // the driver sqlite
 )
 
-// connectTimeout limits how long connecting to a database may take, if its URL sets no limit.
+// connectTimeout limits the time to connect to a database if its URL sets no limit.
 const connectTimeout = 5 * time.Second
 
-// connLifetime limits how long a connection to a server is kept, so that one to a former primary does not answer for
-// long.
+// connLifetime limits the lifetime of a connection to a server, so that a connection to a former primary is soon
+// closed.
 const connLifetime = 5 * time.Minute
 
-// databaseKind is what a database is.
+// databaseKind is a database system.
 type databaseKind string
 
 const (
@@ -30,14 +30,14 @@ const (
 	sqliteKind   databaseKind = "SQLite"
 )
 
-// The parameters of a file of SQLite: one that is the server's own, and one that it only reads.
+// The parameters of a SQLite file that the server owns, and of one that it only reads.
 const (
 	ownFile  = "_pragma=journal_mode(WAL)&_pragma=busy_timeout(5000)"
 	readOnly = "mode=ro&_pragma=busy_timeout(5000)"
 )
 
-// openDatabase opens the database that an environment variable names. No error has its value, which can hold a
-// password.
+// openDatabase opens the database that an environment variable names. Its errors do not contain the value of the
+// variable, which may hold a password.
 func openDatabase(variable, name, sqliteParams string) (*sql.DB, databaseKind, error) {
 	scheme, path, _ := strings.Cut(name, ":")
 	var db *sql.DB
@@ -54,10 +54,10 @@ func openDatabase(variable, name, sqliteParams string) (*sql.DB, databaseKind, e
 		kind = mysqlKind
 		db, err = openMySQL(name)
 	default:
-		return nil, "", fmt.Errorf("%s is neither sqlite:PATH nor postgres://… nor mysql://…", variable)
+		return nil, "", fmt.Errorf("%s must be sqlite:PATH, postgres://… or mysql://…", variable)
 	}
 	if err != nil {
-		return nil, "", fmt.Errorf("%s is not a valid URL of a database", variable) // err can have a part of it
+		return nil, "", fmt.Errorf("%s is not a valid URL of a database", variable) // err may contain a part of the URL
 	}
 	db.SetConnMaxLifetime(connLifetime)
 	return db, kind, nil
@@ -74,8 +74,9 @@ func openPostgres(name string) (*sql.DB, error) {
 	return stdlib.OpenDB(*connection), nil
 }
 
-// openMySQL opens a database by a URL, which the driver does not know: mysql://user:password@host:3306/database, with
-// the driver's parameters; socket is the path of a Unix socket in place of a host.
+// openMySQL opens a database by a URL, which the driver itself does not support:
+// mysql://user:password@host:3306/database with the driver's parameters. The parameter socket is the path of a Unix
+// socket, which replaces the host.
 func openMySQL(name string) (*sql.DB, error) {
 	u, err := url.Parse(name)
 	if err != nil {

@@ -19,15 +19,15 @@ import (
 	"productindex/reindex"
 )
 
-// elasticsearch is what the environment says of the server, an Elasticsearch or an OpenSearch.
+// elasticsearch configures the client of an Elasticsearch or OpenSearch server.
 type elasticsearch struct {
-	// URL of the server.
+	// URL is the URL of the server.
 	URL string `env:"ELASTICSEARCH_URL" envDefault:"http://localhost:9200"`
-	// APIKey, in the encoded form, or Username and Password log in.
+	// APIKey is the API key in its encoded form. Username and Password are used if it is empty.
 	APIKey   string `env:"ELASTICSEARCH_API_KEY,unset"`
 	Username string `env:"ELASTICSEARCH_USERNAME"`
 	Password string `env:"ELASTICSEARCH_PASSWORD,unset"`
-	// CA is a file with the certificates, in PEM, that may sign the server's own.
+	// CA is a PEM file with the certificates of the authorities that sign the server's certificate.
 	CA string `env:"ELASTICSEARCH_CA"`
 	// Prefix starts the names of all indexes and aliases.
 	Prefix string `env:"ELASTICSEARCH_PREFIX" envDefault:"products"`
@@ -72,7 +72,7 @@ func openElasticsearch(cfg config) (backend, error) {
 	return backend{index, search, esindex.Golden, stop}, nil
 }
 
-// trust returns a TLS configuration that trusts the certificates in a file, or the system's where file is empty.
+// trust returns a TLS configuration that trusts the certificates in a file, or those of the system if file is empty.
 func trust(file string) (*tls.Config, error) {
 	cfg := &tls.Config{MinVersion: tls.VersionTLS12}
 	if file == "" {
@@ -84,7 +84,7 @@ func trust(file string) (*tls.Config, error) {
 	}
 	cfg.RootCAs = x509.NewCertPool()
 	if !cfg.RootCAs.AppendCertsFromPEM(certificates) {
-		return nil, fmt.Errorf("ELASTICSEARCH_CA: there is no certificate in %s", file)
+		return nil, fmt.Errorf("ELASTICSEARCH_CA: %s has no PEM certificate", file)
 	}
 	return cfg, nil
 }

@@ -14,20 +14,20 @@ import (
 	"productindex/reindex/schedule"
 )
 
-// fleetSettings let several servers reindex one tenant together, and go on with the reindex of one that died; see
-// package fleet. PRODUCTINDEX_JOBS is then a PostgreSQL, and PRODUCTINDEX_BACKEND elasticsearch or meilisearch. All
-// servers on that database belong to the fleet, and read the same catalogues.
+// fleetSettings make several servers reindex one tenant together, and take over the runs of a server that died; see
+// package fleet. They need a PostgreSQL in PRODUCTINDEX_JOBS, and elasticsearch or meilisearch in PRODUCTINDEX_BACKEND.
+// All servers on that database belong to the fleet and must read the same catalogues.
 type fleetSettings struct {
-	// Role is trigger, for a server that starts and shows reindexes; worker, for one that also runs them; or both. Empty:
-	// each server runs the reindexes that it starts.
+	// Role is trigger for a server that starts and shows reindexes, worker for a server that runs them, or both. If it
+	// is empty, there is no fleet, and each server runs the reindexes that it starts.
 	Role string `env:"PRODUCTINDEX_FLEET"`
-	// Parts is the number of parts that this server loads at the same time, and PartProducts about how many products a
-	// part has.
+	// Parts is the number of parts that this server loads at the same time. PartProducts is the approximate number of
+	// products in a part.
 	Parts        int `env:"PRODUCTINDEX_FLEET_PARTS"         envDefault:"2"`
 	PartProducts int `env:"PRODUCTINDEX_FLEET_PART_PRODUCTS" envDefault:"20000"`
-	// TenantParts is the number of parts of one tenant that all servers load at the same time, at most.
+	// TenantParts is the greatest number of parts of one tenant that all servers load at the same time.
 	TenantParts int `env:"PRODUCTINDEX_FLEET_TENANT_PARTS" envDefault:"16"`
-	// BytesInFlight limits the bytes that all servers have on their way to the index; 0: any number.
+	// BytesInFlight limits the bytes that all servers together have on their way to the index; 0 means no limit.
 	BytesInFlight int64 `env:"PRODUCTINDEX_FLEET_BYTES_IN_FLIGHT" envDefault:"0"`
 }
 
@@ -40,16 +40,16 @@ type engine interface {
 	Shutdown(ctx context.Context) error
 }
 
-// opened is what a server opens to run reindexes.
+// opened is an engine with its stores.
 type opened struct {
 	engine engine
-	// work begins to take the work of a fleet.
+	// work starts the work for a fleet, if there is one.
 	work func(ctx context.Context) error
-	// close closes the stores, once the engine was shut down.
+	// close closes the stores. It must be called after the engine's Shutdown.
 	close func() error
 }
 
-// openEngine opens the engine that the configuration names, with the stores of its jobs and changes.
+// openEngine opens the engine, or joins the fleet, with the configured stores of jobs and changes.
 func (c config) openEngine(
 	ctx context.Context, src reindex.Source, ix reindex.Indexer, settings reindex.Config,
 ) (opened, error) {
@@ -68,8 +68,8 @@ func (c config) openEngine(
 	return opened{alone, func(context.Context) error { return nil }, records.close}, nil
 }
 
-// minConns is the number of connections that a fleet's process has at least: one waits for River's notifications, and
-// one holds a lock while tables are made.
+// minConns is the smallest number of connections of a process of a fleet. One of them waits for River's notifications,
+// and one holds a lock while tables are created.
 const minConns = 8
 
 // joinFleet makes this server a process of a fleet, whose jobs and changes are in PRODUCTINDEX_JOBS.
@@ -82,12 +82,12 @@ func (c config) joinFleet(
 	}
 	if !strings.HasPrefix(c.Jobs, "postgres://") && !strings.HasPrefix(c.Jobs, "postgresql://") {
 		return opened{}, errors.New(
-			"PRODUCTINDEX_FLEET is set: set PRODUCTINDEX_JOBS to the PostgreSQL of the fleet, postgres://…",
+			"PRODUCTINDEX_FLEET needs PRODUCTINDEX_JOBS, the PostgreSQL of the fleet: postgres://…",
 		)
 	}
 	conns, err := pgxpool.ParseConfig(c.Jobs)
 	if err != nil {
-		return opened{}, errors.New("PRODUCTINDEX_JOBS is not a valid URL of a database") // err can have a part of it
+		return opened{}, errors.New("PRODUCTINDEX_JOBS is not a valid URL of a database") // err may contain a part of the URL
 	}
 	conns.MaxConns, conns.MaxConnLifetime = max(conns.MaxConns, minConns), connLifetime
 	if conns.ConnConfig.ConnectTimeout == 0 {

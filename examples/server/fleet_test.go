@@ -17,8 +17,8 @@ import (
 
 const fleetSize = 3000 // products, in parts of 100
 
-// newFleet starts a server that triggers and two that work, over one PostgreSQL, which also has the products, and one
-// Elasticsearch. The wires are those of the workers.
+// newFleet starts a server with the role trigger and two workers, over one PostgreSQL, which also has the products, and
+// one Elasticsearch. The wires belong to the workers.
 func newFleet(t *testing.T) (servers [3]*server, wires [2]*wire, search func(q question) found) {
 	t.Helper()
 	address, postgres := startElasticsearch(t), startPostgres(t)
@@ -68,8 +68,8 @@ func fillShop(t *testing.T, db *sql.DB) {
 	}
 }
 
-// Three servers reindex one tenant together. One of the two that work is killed while it writes; an edit through the
-// one that triggers is in the index when it goes live.
+// Three servers reindex one tenant together. One of the two workers is killed while it writes. An edit through the
+// trigger is in the index when it goes live.
 func TestFleet(t *testing.T) {
 	servers, wires, search := newFleet(t)
 	trigger := servers[0]
@@ -118,7 +118,7 @@ func TestFleet(t *testing.T) {
 	trigger.stop(t)
 }
 
-// goBack reindexes once more, which takes the edit back as the source does not have it, and goes back to before.
+// goBack reindexes again, which removes the edit, since the source does not have it, and then rolls back.
 func goBack(t *testing.T, trigger *server, search func(q question) found) {
 	t.Helper()
 	j, _ := trigger.trigger(t, "acme")

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// A golden query that fails keeps the old index, and the job says which one and what it found.
+// If a golden query fails, the old index stays live, and the job's message has the query and its result.
 func TestGoldenQueries(t *testing.T) {
 	catalogues, queries := t.TempDir(), t.TempDir()
 	write := func(folder, name, text string) {

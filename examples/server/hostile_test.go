@@ -28,7 +28,7 @@ import (
 	"productindex/reindex/reindextest"
 )
 
-// issuer publishes a key and signs tokens with it, or anything else that a test wants.
+// issuer publishes a key and signs tokens, or any other text, with it.
 type issuer struct {
 	srv *httptest.Server
 	key *ecdsa.PrivateKey
@@ -59,7 +59,7 @@ func newIssuer(t *testing.T) *issuer {
 	return i
 }
 
-// env makes a server accept the issuer's tokens.
+// env returns an environment with which a server accepts the issuer's tokens.
 func (i *issuer) env() []string {
 	return []string{
 		"PRODUCTINDEX_OAUTH_ISSUER=" + i.srv.URL, "PRODUCTINDEX_OAUTH_JWKS=" + i.srv.URL + "/keys",
@@ -69,7 +69,7 @@ func (i *issuer) env() []string {
 
 type object = map[string]any
 
-// sign makes a token that is valid except for the members that are given. nil removes a member.
+// sign signs a token that is valid except for the given members. A nil value removes a member.
 func (i *issuer) sign(t *testing.T, method jwt.SigningMethod, secret any, header, claims object) string {
 	t.Helper()
 	all := jwt.MapClaims{
@@ -94,7 +94,7 @@ func (i *issuer) sign(t *testing.T, method jwt.SigningMethod, secret any, header
 
 const staticToken = "static-token-of-the-deployment"
 
-// Whatever comes over the wire is answered as documented, starts nothing, and leaves no token in the log.
+// Every hostile request is answered as documented, starts nothing, and leaves no token in the log.
 func TestHostileRequests(t *testing.T) {
 	t.Parallel()
 	i := newIssuer(t)
@@ -149,7 +149,7 @@ func (s *server) attack(t *testing.T, h hostile) {
 	if err := conn.SetDeadline(time.Now().Add(time.Minute)); err != nil {
 		t.Error(err)
 	}
-	// The server may refuse before it has read all, so that writing fails; what counts is the answer.
+	// Writing may fail, since the server may refuse the request before it has read it. Only the answer matters.
 	written := make(chan struct{})
 	go func() {
 		defer close(written)
@@ -180,7 +180,7 @@ func (s *server) attack(t *testing.T, h hostile) {
 	}
 }
 
-// checkLog stops the server and looks for tokens in what it has logged.
+// checkLog stops the server and searches its log for tokens.
 func checkLog(t *testing.T, s *server, requests []hostile) {
 	t.Helper()
 	if err := s.cmd.Process.Signal(syscall.SIGTERM); err != nil {

@@ -9,16 +9,15 @@ import (
 	"productindex/reindex/jobsql"
 )
 
-// records are the jobs, and the changes of single products that are accepted. Both are nil if the engine keeps them in
-// memory.
+// records has the stores of jobs and of changes. Both are nil if the engine keeps them in memory.
 type records struct {
 	jobs    reindex.JobStore
 	changes reindex.ChangeLog
 	close   func() error
 }
 
-// openRecords opens the store that the configuration names. Servers that share its jobs also share its log of changes:
-// a run of one of them has the changes that another one has accepted.
+// openRecords opens the configured stores. Servers that share the store of jobs also share the log of changes, so that
+// a run of one server has the changes that another server has accepted.
 func openRecords(ctx context.Context, cfg config) (records, error) {
 	if cfg.Jobs == "" {
 		return records{close: func() error { return nil }}, nil
@@ -30,7 +29,7 @@ func openRecords(ctx context.Context, cfg config) (records, error) {
 	failed := func(err error) (records, error) { return records{}, errors.Join(err, db.Close()) }
 	dialects := map[databaseKind]jobsql.Dialect{sqliteKind: jobsql.SQLite, postgresKind: jobsql.PostgreSQL}
 	if dialects[kind] == "" {
-		return failed(fmt.Errorf("PRODUCTINDEX_JOBS names a database of %s: jobs are kept in SQLite or PostgreSQL", kind))
+		return failed(fmt.Errorf("PRODUCTINDEX_JOBS is a %s database; it must be SQLite or PostgreSQL", kind))
 	}
 	store, err := jobsql.New(ctx, db, &jobsql.Config{Dialect: dialects[kind], Lease: cfg.JobsLease})
 	if err != nil {

@@ -16,7 +16,7 @@ import (
 // patience is the longest time that a test waits for a condition.
 const patience = 3 * time.Minute
 
-// job is one as the server shows it.
+// job is a job as the server shows it.
 type job struct {
 	ID       string `json:"id"`
 	Status   string `json:"status"`
@@ -36,7 +36,7 @@ func decode[T any](t *testing.T, status int, body string) (decoded T) {
 	return decoded
 }
 
-// trigger asks for a reindex, and reports whether it is a new one.
+// trigger triggers a reindex, and reports whether its job is new.
 func (s *server) trigger(t *testing.T, tenant string) (started job, isNew bool) {
 	t.Helper()
 	status, body := s.send(t, http.MethodPost, "/indexing/"+tenant+"/reindex-jobs", "", `{"entityType":"PRODUCT"}`)
@@ -80,7 +80,7 @@ func startPostgres(t *testing.T) string {
 	return "postgres://postgres@/postgres?host=" + url.QueryEscape(host)
 }
 
-// Jobs that are kept in a database outlive the server.
+// Jobs in a database survive a restart of the server.
 func TestJobsAreKept(t *testing.T) {
 	for _, test := range []struct {
 		name string

@@ -1,7 +1,6 @@
-// Server mounts the reindex endpoint over a folder of catalogues, JSON lines or CSV, one per tenant, or over a
-// database, and searches what it has indexed. It is configured by the environment alone (see config.go and
-// catalogue.go), logs JSON lines to standard error, and shuts down gracefully on SIGTERM: it takes no more requests,
-// lets running reindexes end for a while, and then cancels them.
+// Server mounts the reindex endpoints, the console and a search over a folder of catalogues or a database. Environment
+// variables configure it (see config.go and catalogue.go). It logs JSON lines to standard error. On SIGTERM it accepts
+// no more requests, waits for running reindexes for some time, and then cancels them.
 //
 //	PRODUCTINDEX_CATALOGUES=./catalogues go run ./examples/server
 //	PRODUCTINDEX_DATABASE=sqlite:shop.db PRODUCTINDEX_QUERY='SELECT * FROM products WHERE tenant = ?' go run ./examples/server
@@ -11,10 +10,10 @@
 //
 // With PRODUCTINDEX_FLEET several servers reindex one tenant together; see fleet.go.
 //
-// Spans and metrics also go to where the variables of OpenTelemetry say, such as OTEL_EXPORTER_OTLP_ENDPOINT. The
-// folder ../deploy has an image, alerts and a dashboard. /metrics names no tenant and asks for no token.
+// The variables of OpenTelemetry, such as OTEL_EXPORTER_OTLP_ENDPOINT, export spans and metrics. The folder ../deploy
+// has an image, alerts and a dashboard. /metrics needs no token and contains no tenants.
 //
-// http://localhost:8080/console/ is the page on which people start, watch and cancel reindexes.
+// The console, a page for operators, is at http://localhost:8080/console/.
 package main
 
 import (
@@ -91,10 +90,10 @@ func run(log *slog.Logger) (err error) {
 	return operate(ctx, stop, cfg, parts{engine.engine, engine.work, index, limits, telemetry.metrics, log})
 }
 
-// closeTimeout is the shortest time that webhooks and traces have to be sent when the server ends.
+// closeTimeout is the least time for sending webhooks and traces when the server ends.
 const closeTimeout = 2 * time.Second
 
-// parts are what a server is made of.
+// parts has the parts of a server.
 type parts struct {
 	engine  engine
 	work    func(ctx context.Context) error
@@ -104,7 +103,7 @@ type parts struct {
 	log     *slog.Logger
 }
 
-// operate answers requests and starts runs by the clock until ctx ends.
+// operate serves requests and runs the schedule until ctx ends.
 func operate(ctx context.Context, stop func(), cfg config, p parts) error {
 	scheduler, err := cfg.Operations.scheduler(p.engine, p.log)
 	if err != nil {
@@ -129,8 +128,8 @@ func operate(ctx context.Context, stop func(), cfg config, p parts) error {
 	return serve(ctx, stop, listener, handler, p.engine, cfg.ShutdownTimeout)
 }
 
-// routes puts the reindex endpoint, the console, the search and the metrics on one mux. Event streams, which
-// last as long as a job, end with ctx.
+// routes returns a handler with the endpoints, the console, the search and the metrics. Event streams, which last as
+// long as a job, end with ctx.
 func routes(ctx context.Context, cfg config, p parts, scheduler *schedule.Scheduler) (http.Handler, error) {
 	authorize, err := cfg.authorizer()
 	if err != nil {
@@ -167,15 +166,15 @@ func routes(ctx context.Context, cfg config, p parts, scheduler *schedule.Schedu
 	return traced(endpoints), nil
 }
 
-// serve answers requests until ctx ends or that fails, then shuts down in order: the server first, so that nothing new
-// comes in, then the engine. As the server begins to shut down it calls stop, which ends ctx.
+// serve serves requests until ctx ends or the listener fails. It then shuts the server down first, so that no new
+// requests come, and the engine afterwards. When the shutdown begins, it calls stop, which ends ctx.
 func serve(
 	ctx context.Context, stop func(), listener net.Listener, handler http.Handler, engine engine, patience time.Duration,
 ) error {
 	server := &http.Server{
 		Handler: handler, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 30 * time.Second, WriteTimeout: time.Minute,
 		IdleTimeout:    2 * time.Minute,
-		MaxHeaderBytes: 64 << 10, // the longest q, with each character percent-encoded, fits
+		MaxHeaderBytes: 64 << 10, // enough for the longest q with each character percent-encoded
 	}
 	server.RegisterOnShutdown(stop)
 	failed := make(chan error, 1)

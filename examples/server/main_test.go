@@ -20,16 +20,16 @@ import (
 	"productindex/reindex/reindextest"
 )
 
-// TestMain is the server itself in the processes that the tests start.
+// TestMain runs the server itself in the processes that the tests start.
 func TestMain(m *testing.M) {
 	if os.Getenv("SERVER_CHILD") == "true" {
 		main()
 		return
 	}
 	reindextest.TempInMemory()
-	// Unless -parallel says otherwise: tests wait for leases and time limits.
+	// Run many tests in parallel, since they mostly wait for leases and time limits. -parallel overrides this.
 	_ = flag.Set("test.parallel", "4")
-	// bleve has workers from the start.
+	// bleve starts workers in its init function.
 	goleak.VerifyTestMain(m, goleak.IgnoreCurrent(), goleak.Cleanup(func(code int) {
 		for _, stop := range shared {
 			stop()
@@ -38,7 +38,7 @@ func TestMain(m *testing.M) {
 	}))
 }
 
-// shared stops the programs that several tests share.
+// shared has functions that stop the programs that several tests share.
 var shared []func()
 
 // server is a process of the server.
@@ -49,7 +49,7 @@ type server struct {
 	access  []string    // the lines of the access log; complete when log is closed
 }
 
-// start runs a server in a process of its own until the test ends.
+// start starts a server in a process of its own, which ends with the test.
 func start(t *testing.T, env ...string) *server {
 	t.Helper()
 	s := &server{cmd: exec.CommandContext(t.Context(), os.Args[0]), log: make(chan string, 1000)}
@@ -79,7 +79,7 @@ func start(t *testing.T, env ...string) *server {
 	return s
 }
 
-// await reads the log up to the line that holds text, and decodes it.
+// await reads the log until a line contains text, and decodes that line.
 func (s *server) await(t *testing.T, text string, to any) {
 	t.Helper()
 	deadline := time.After(time.Minute)
@@ -168,7 +168,7 @@ func writeCatalogue(t *testing.T, dir, tenant string, products []reindex.Product
 	}
 }
 
-// Two tenants are reindexed over HTTP and found; the index outlives the server.
+// Two tenants are reindexed over HTTP and found, also after a restart of the server.
 func TestServer(t *testing.T) {
 	catalogues, index := t.TempDir(), t.TempDir()
 	sizes := map[string]int{"acme": 120, "globex": 75}
@@ -208,7 +208,7 @@ func TestServer(t *testing.T) {
 	}
 }
 
-// SIGTERM ends a running reindex, which leaves the live index as it was.
+// SIGTERM ends a running reindex, and the live index stays.
 func TestServerStopsAMidstReindex(t *testing.T) {
 	catalogues := t.TempDir()
 	env := []string{
@@ -264,8 +264,8 @@ func TestConfig(t *testing.T) {
 		{"PRODUCTINDEX_BACKEND", "PRODUCTINDEX_BACKEND=abacus PRODUCTINDEX_CATALOGUES=."},
 		{"no-such-folder", "PRODUCTINDEX_CATALOGUES=./no-such-folder"},
 		{"MaxRuns", "PRODUCTINDEX_MAX_RUNS=many PRODUCTINDEX_CATALOGUES=."},
-		{"PRODUCTINDEX_JOBS is neither", "PRODUCTINDEX_JOBS=oracle:s3cret PRODUCTINDEX_CATALOGUES=."},
-		{"PRODUCTINDEX_JOBS is neither", "PRODUCTINDEX_JOBS=sqlite: PRODUCTINDEX_CATALOGUES=."},
+		{"PRODUCTINDEX_JOBS must be sqlite", "PRODUCTINDEX_JOBS=oracle:s3cret PRODUCTINDEX_CATALOGUES=."},
+		{"PRODUCTINDEX_JOBS must be sqlite", "PRODUCTINDEX_JOBS=sqlite: PRODUCTINDEX_CATALOGUES=."},
 		{"PRODUCTINDEX_JOBS: jobsql", "PRODUCTINDEX_JOBS=sqlite:/no/such/folder/jobs.db PRODUCTINDEX_CATALOGUES=."},
 		{
 			"PRODUCTINDEX_JOBS is not a valid URL",
@@ -273,12 +273,12 @@ func TestConfig(t *testing.T) {
 		},
 		{"PRODUCTINDEX_JOBS: jobsql", "PRODUCTINDEX_JOBS=postgres://user:s3cret@127.0.0.1:1/db PRODUCTINDEX_CATALOGUES=."},
 		{
-			"PRODUCTINDEX_JOBS names a database of MySQL",
+			"PRODUCTINDEX_JOBS is a MySQL database",
 			"PRODUCTINDEX_JOBS=mysql://user:s3cret@127.0.0.1/db PRODUCTINDEX_CATALOGUES=.",
 		},
 		{"both set", "PRODUCTINDEX_CATALOGUES=. PRODUCTINDEX_DATABASE=sqlite:shop.db"},
-		{"set PRODUCTINDEX_QUERY", "PRODUCTINDEX_DATABASE=sqlite:shop.db"},
-		{"PRODUCTINDEX_DATABASE is neither", "PRODUCTINDEX_DATABASE=oracle:s3cret PRODUCTINDEX_QUERY=x"},
+		{"needs PRODUCTINDEX_QUERY", "PRODUCTINDEX_DATABASE=sqlite:shop.db"},
+		{"PRODUCTINDEX_DATABASE must be sqlite", "PRODUCTINDEX_DATABASE=oracle:s3cret PRODUCTINDEX_QUERY=x"},
 		{"PRODUCTINDEX_DATABASE: connecting", "PRODUCTINDEX_DATABASE=sqlite:/no/such/shop.db PRODUCTINDEX_QUERY=x"},
 		{
 			"PRODUCTINDEX_DATABASE: connecting",
@@ -292,8 +292,8 @@ func TestConfig(t *testing.T) {
 			"PRODUCTINDEX_DATABASE is not a valid URL",
 			"PRODUCTINDEX_DATABASE=mysql://user:s3cret%@127.0.0.1/db PRODUCTINDEX_QUERY=x",
 		},
-		{"can be bool or json", "PRODUCTINDEX_DATABASE=sqlite:x PRODUCTINDEX_QUERY=x PRODUCTINDEX_TYPES=price:number"},
-		{"it is for csv and databases", "PRODUCTINDEX_CATALOGUES=. PRODUCTINDEX_TYPES=price:number"},
+		{"a database has bool and json", "PRODUCTINDEX_DATABASE=sqlite:x PRODUCTINDEX_QUERY=x PRODUCTINDEX_TYPES=price:number"},
+		{"only for csv and databases", "PRODUCTINDEX_CATALOGUES=. PRODUCTINDEX_TYPES=price:number"},
 		{"PRODUCTINDEX_FORMAT", "PRODUCTINDEX_CATALOGUES=. PRODUCTINDEX_FORMAT=xml"},
 		{
 			"csv has text, number, bool and json",
@@ -303,8 +303,8 @@ func TestConfig(t *testing.T) {
 		{"PRODUCTINDEX_CSV_QUOTES", "PRODUCTINDEX_CATALOGUES=. PRODUCTINDEX_FORMAT=csv PRODUCTINDEX_CSV_QUOTES=some"},
 		{"PRODUCTINDEX_CSV_ENCODING", "PRODUCTINDEX_CATALOGUES=. PRODUCTINDEX_FORMAT=csv PRODUCTINDEX_CSV_ENCODING=utf-9"},
 		{"it must be trigger, worker or both", "PRODUCTINDEX_FLEET=some PRODUCTINDEX_CATALOGUES=."},
-		{"set PRODUCTINDEX_JOBS", "PRODUCTINDEX_FLEET=both PRODUCTINDEX_CATALOGUES=."},
-		{"set PRODUCTINDEX_JOBS", "PRODUCTINDEX_FLEET=both PRODUCTINDEX_JOBS=sqlite:jobs.db PRODUCTINDEX_CATALOGUES=."},
+		{"needs PRODUCTINDEX_JOBS", "PRODUCTINDEX_FLEET=both PRODUCTINDEX_CATALOGUES=."},
+		{"needs PRODUCTINDEX_JOBS", "PRODUCTINDEX_FLEET=both PRODUCTINDEX_JOBS=sqlite:jobs.db PRODUCTINDEX_CATALOGUES=."},
 		{"not a valid URL", "PRODUCTINDEX_FLEET=both PRODUCTINDEX_JOBS=postgres://u:s3cret%@h/d PRODUCTINDEX_CATALOGUES=."},
 		{
 			"fleet: preparing",

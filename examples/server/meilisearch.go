@@ -12,11 +12,11 @@ import (
 	"productindex/reindex"
 )
 
-// meili is what the environment says of the Meilisearch server.
+// meili configures the client of a Meilisearch server.
 type meili struct {
-	// URL of the server.
+	// URL is the URL of the server.
 	URL string `env:"MEILISEARCH_URL" envDefault:"http://localhost:7700"`
-	// APIKey with the rights that package meiliindex lists, and search.
+	// APIKey is a key with the actions that package meiliindex lists, and search.
 	APIKey string `env:"MEILISEARCH_API_KEY,unset"`
 	// Prefix starts the names of all indexes.
 	Prefix string `env:"MEILISEARCH_PREFIX" envDefault:"products_"`
@@ -74,7 +74,7 @@ func searchMeilisearch(ctx context.Context, index meilisearch.IndexManager, q qu
 	return answer, nil
 }
 
-// ownFields takes the key that package meiliindex has added from a product, and returns the id in it.
+// ownFields removes the key that package meiliindex adds to a product, and returns the id in the key.
 func ownFields(document json.RawMessage) (id string, product json.RawMessage, err error) {
 	var fields map[string]json.RawMessage
 	if err := json.Unmarshal(document, &fields); err != nil {

@@ -15,7 +15,7 @@ import (
 	"productindex/reindex/reindextest"
 )
 
-// A tenant whose file is broken reads in the job which one, where and why, and nothing of the machine.
+// The message of a job over a broken file has the file, the place and the reason, but no path of the machine.
 func TestBrokenCatalogues(t *testing.T) {
 	catalogues := t.TempDir()
 	write := func(name string, data []byte) {
@@ -52,8 +52,8 @@ func TestBrokenCatalogues(t *testing.T) {
 	}
 }
 
-// Why a search server refuses a run stands in the job, but not what the server, its indexes and its accounts are
-// called.
+// The message of a job has the reason of a search server's refusal, but not the names of the server, its indexes and
+// its accounts.
 func TestFailingIndexes(t *testing.T) {
 	answers := map[string]string{
 		`{"error":{"type":"security_exception",` +
@@ -93,7 +93,7 @@ func TestFailingIndexes(t *testing.T) {
 	}
 }
 
-// fail runs a job that is to fail, and returns its message and its failures.
+// fail runs a job that must fail, and returns its message and its failures.
 func (s *server) fail(t *testing.T, tenant string) (message, failures string) {
 	t.Helper()
 	status, body := s.send(t, http.MethodPost, "/indexing/"+tenant+"/reindex-jobs", "", `{"entityType":"PRODUCT"}`)

@@ -7,7 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"time"
-	_ "time/tzdata" // an image without a system has no time zones
+	_ "time/tzdata" // the image has no time zones of its own
 
 	"productindex/httpapi"
 	"productindex/reindex"
@@ -16,32 +16,32 @@ import (
 	"productindex/reindex/webhook"
 )
 
-// operations say when tenants are reindexed, how fast, and who learns of the end.
+// operations configures the schedule, limits and webhooks.
 type operations struct {
-	// Schedule has a cron expression per tenant, as in "acme=30 2 * * *;beta=@daily".
+	// Schedule has a cron expression per tenant, such as "acme=30 2 * * *;beta=@daily".
 	Schedule map[string]string `env:"PRODUCTINDEX_SCHEDULE" envKeyValSeparator:"=" envSeparator:";"`
-	// TimeZone is that of the clock, such as Europe/Berlin.
+	// TimeZone is the time zone of the expressions, such as Europe/Berlin.
 	TimeZone string `env:"PRODUCTINDEX_SCHEDULE_TIME_ZONE" envDefault:"UTC"`
-	// Jitter is by how long a start is put off at most, at random.
+	// Jitter is the longest random delay of a start.
 	Jitter time.Duration `env:"PRODUCTINDEX_SCHEDULE_JITTER" envDefault:"0s"`
-	// CatchUp makes up for times that were missed.
+	// CatchUp starts a reindex for missed times.
 	CatchUp bool `env:"PRODUCTINDEX_SCHEDULE_CATCH_UP" envDefault:"false"`
 
-	// Documents and Bytes are the numbers of products and of their bytes that are read in a second, of all tenants; 0: any
-	// number. The limits of a tenant are set through PUT /indexing/{tenant}/throttle.
+	// Documents and Bytes limit the products, and their bytes, that are read per second for all tenants together; 0
+	// means no limit. PUT /indexing/{tenant}/throttle sets the limits of a tenant.
 	Documents float64 `env:"PRODUCTINDEX_DOCUMENTS_PER_SECOND" envDefault:"0"`
 	Bytes     float64 `env:"PRODUCTINDEX_BYTES_PER_SECOND"     envDefault:"0"`
 
 	// WebhookURL receives an event at the end of each job, signed with WebhookSecret; see webhook.Config.
 	WebhookURL    string `env:"PRODUCTINDEX_WEBHOOK_URL,unset"`
 	WebhookSecret string `env:"PRODUCTINDEX_WEBHOOK_SECRET,unset"`
-	// WebhookOutcomes are succeeded, failed and cancelled, separated by commas.
+	// WebhookOutcomes are the outcomes of jobs that send an event, separated by commas: succeeded, failed, cancelled.
 	WebhookOutcomes []webhook.Outcome `env:"PRODUCTINDEX_WEBHOOK_OUTCOMES" envDefault:"failed"`
-	// WebhookPrivate lets the URL lead to a private address.
+	// WebhookPrivate allows private addresses for the URL.
 	WebhookPrivate bool `env:"PRODUCTINDEX_WEBHOOK_PRIVATE" envDefault:"false"`
 }
 
-// throttle is how fast products are read.
+// throttle returns the limits on reading products.
 func (o operations) throttle() (*throttle.Throttle, error) {
 	limits, err := throttle.New(throttle.Config{All: throttle.Limits{Documents: o.Documents, Bytes: o.Bytes}})
 	if err != nil {
@@ -50,7 +50,7 @@ func (o operations) throttle() (*throttle.Throttle, error) {
 	return limits, nil
 }
 
-// alert adds the sending of events to a trace, if there is somebody to receive them.
+// alert adds webhooks to a trace if a URL is configured. The returned function closes them.
 func (o operations) alert(trace *reindex.Trace, log *slog.Logger) (*reindex.Trace, func(context.Context) error, error) {
 	if o.WebhookURL == "" {
 		return trace, func(context.Context) error { return nil }, nil
@@ -65,7 +65,7 @@ func (o operations) alert(trace *reindex.Trace, log *slog.Logger) (*reindex.Trac
 	return hook.Trace(trace), hook.Close, nil
 }
 
-// scheduler starts runs by the clock.
+// scheduler returns a scheduler with the configured entries.
 func (o operations) scheduler(engine engine, log *slog.Logger) (*schedule.Scheduler, error) {
 	location, err := time.LoadLocation(o.TimeZone)
 	if err != nil {
@@ -85,9 +85,9 @@ func (o operations) scheduler(engine engine, log *slog.Logger) (*schedule.Schedu
 	return scheduler, nil
 }
 
-// readiness says what the server needs. ctx ends when it begins to shut down.
+// readiness returns the handler of /readyz. The server is not ready after ctx has ended, which begins the shutdown.
 func readiness(ctx context.Context, engine engine, index backend, log *slog.Logger) http.Handler {
-	const tenant = "readyz" // of which nothing needs to be known
+	const tenant = "readyz" // need not exist
 	checks := map[string]httpapi.Check{
 		"serving": func(context.Context) error { return context.Cause(ctx) },
 		"jobs": func(ctx context.Context) error {

@@ -15,7 +15,7 @@ import (
 	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
 )
 
-// A server by the clock, with limits, changes and alerts, from the environment alone.
+// The environment configures a schedule, limits, changes and webhooks.
 func TestOperations(t *testing.T) {
 	secret := "whsec_" + base64.StdEncoding.EncodeToString([]byte(strings.Repeat("s", 32)))
 	verifier, err := standardwebhooks.NewWebhook(secret)
@@ -81,7 +81,7 @@ func TestOperations(t *testing.T) {
 	s.stop(t)
 }
 
-// A setting that is not valid ends the server, by name and without its secrets.
+// An invalid setting ends the server. The error names the setting and does not contain secrets.
 func TestOperationsThatAreNotValid(t *testing.T) {
 	for setting, want := range map[string]string{
 		"PRODUCTINDEX_SCHEDULE=acme=soon":                 "PRODUCTINDEX_SCHEDULE: schedule of tenant",

@@ -12,7 +12,7 @@ import (
 	"productindex/source/jsonl"
 )
 
-// A search answers with products, highlights, facets and an explanation, within filters.
+// A search with filters returns products, highlights, facets and an explanation.
 func TestSearchAnswersWithProducts(t *testing.T) {
 	cfg := config{Index: t.TempDir()}
 	index, err := openBleve(cfg)
@@ -98,7 +98,7 @@ func TestQuestionsThatAreNone(t *testing.T) {
 	}
 }
 
-// reindexAll fills an index with a tenant's catalogue.
+// reindexAll reindexes a tenant's catalogue.
 func reindexAll(t *testing.T, index backend, catalogues, tenant string) {
 	t.Helper()
 	source, err := jsonl.New(catalogues, nil)

@@ -16,7 +16,7 @@ import (
 	"productindex/reindex/reindextest"
 )
 
-// Two servers, with one PostgreSQL and one Elasticsearch, are as good as one.
+// Two servers with one PostgreSQL and one Elasticsearch behave like one.
 func TestSharing(t *testing.T) {
 	t.Parallel()
 	address, jobs := startElasticsearch(t), startPostgres(t)
@@ -41,7 +41,7 @@ func TestSharing(t *testing.T) {
 	})
 }
 
-// 50 triggers at once start one run.
+// 50 simultaneous triggers start one run.
 func testOneRun(t *testing.T, c *cluster) {
 	defer c.watch(t)()
 	c.write(t, "second")
@@ -85,11 +85,11 @@ func testOneRun(t *testing.T, c *cluster) {
 	c.stop(t)
 }
 
-// kills returns how often a runner of each of two tenants is killed.
+// kills returns the number of kills of runners, for each of two tenants.
 func kills() int { return reindextest.Seeds(3, 10) }
 
-// A server that is killed at any moment of a run leaves a job that fails with its lease, the live index or the one that
-// it has just made live, and a tenant that the next trigger reindexes.
+// If a server is killed at any moment of a run, its job fails when the lease runs out, a complete index is live, and
+// the next trigger reindexes the tenant.
 func testKilledRunner(t *testing.T, c *cluster) {
 	defer c.watch(t)()
 	events := 0
@@ -168,15 +168,14 @@ func (c *cluster) killAt(t *testing.T, victim, at int) (id string, killed time.T
 	return j.ID, time.Now()
 }
 
-// pause is where a server is paused, and how its run fails then.
+// pause is a moment at which a server is paused, with the expected failure of its run.
 type pause struct {
 	at     func(event) bool
 	passes bool // the request that it was paused at gets to Elasticsearch in the end
 	want   string
 }
 
-// A server that is paused in the middle of its run, so long that another one takes over, publishes nothing when it goes
-// on.
+// A server that is paused during its run until another one takes over publishes nothing when it continues.
 func testPausedRunner(t *testing.T, c *cluster, p pause) {
 	defer c.watch(t)()
 	paused, other := c.servers[0], c.servers[1]
@@ -232,7 +231,7 @@ func testPausedRunner(t *testing.T, c *cluster, p pause) {
 	c.assertLive(t, "newer")
 }
 
-// takeOver triggers a reindex until it is a new one: the lease of the one before has run out.
+// takeOver triggers a reindex until its job is new, since the lease of the previous job has run out.
 func takeOver(t *testing.T, s *server, tenant string) job {
 	t.Helper()
 	ticker, over := time.NewTicker(20*time.Millisecond), time.After(patience)
@@ -249,7 +248,7 @@ func takeOver(t *testing.T, s *server, tenant string) job {
 	}
 }
 
-// assertOneIndex makes sure that nothing is left of the runs that died.
+// assertOneIndex checks that nothing is left of dead runs.
 func assertOneIndex(t *testing.T, address, tenant string) {
 	t.Helper()
 	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet,

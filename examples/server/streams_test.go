@@ -16,7 +16,7 @@ import (
 	"productindex/reindex/reindextest"
 )
 
-// Who follows a job does not hold up the end of the server, which waits for the job all the same.
+// Clients that follow a job do not delay the shutdown of the server, which waits for the job itself.
 func TestServerStopsAmidstEvents(t *testing.T) {
 	t.Run("asked to stop", func(t *testing.T) { stopAmidstEvents(t, func(stop func(), _ net.Listener) { stop() }, nil) })
 	t.Run("accepts no more", func(t *testing.T) {

@@ -21,8 +21,8 @@ import (
 	"productindex/reindex/reindexotel"
 )
 
-// telemetry is what the server reports of itself: metrics at /metrics, and metrics and spans by OTLP if the usual
-// environment of OpenTelemetry (OTEL_EXPORTER_OTLP_ENDPOINT, OTEL_TRACES_EXPORTER, …) names where they go.
+// telemetry has the metrics at /metrics. If the variables of OpenTelemetry (OTEL_EXPORTER_OTLP_ENDPOINT,
+// OTEL_TRACES_EXPORTER, …) are set, it also exports metrics and spans.
 type telemetry struct {
 	trace   *reindex.Trace
 	metrics http.Handler
@@ -32,19 +32,19 @@ type telemetry struct {
 func openTelemetry(ctx context.Context) (*telemetry, error) {
 	what, err := resource.New(ctx, resource.WithTelemetrySDK(), resource.WithFromEnv(), resource.WithSchemaURL(""))
 	if err != nil {
-		return nil, fmt.Errorf("describing this server to OpenTelemetry: %w", err)
+		return nil, fmt.Errorf("reading the OpenTelemetry resource from the environment: %w", err)
 	}
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	pulled, err := otelprometheus.New(otelprometheus.WithRegisterer(registry))
 	if err != nil {
-		return nil, fmt.Errorf("metrics for Prometheus: %w", err)
+		return nil, fmt.Errorf("creating the Prometheus exporter: %w", err)
 	}
 	metrics := []sdkmetric.Option{sdkmetric.WithResource(what), sdkmetric.WithReader(pulled)}
 	if exported("METRICS") {
 		pushed, err := autoexport.NewMetricReader(ctx)
 		if err != nil {
-			return nil, fmt.Errorf("exporting metrics: %w", err)
+			return nil, fmt.Errorf("creating the metrics exporter: %w", err)
 		}
 		metrics = append(metrics, sdkmetric.WithReader(pushed))
 	}
@@ -52,7 +52,7 @@ func openTelemetry(ctx context.Context) (*telemetry, error) {
 	if exported("TRACES") {
 		exporter, err := autoexport.NewSpanExporter(ctx)
 		if err != nil {
-			return nil, fmt.Errorf("exporting spans: %w", err)
+			return nil, fmt.Errorf("creating the span exporter: %w", err)
 		}
 		spans = append(spans, sdktrace.WithBatcher(exporter))
 	}
@@ -68,8 +68,8 @@ func openTelemetry(ctx context.Context) (*telemetry, error) {
 	}, nil
 }
 
-// traced has the context of a request name the trace of its caller, if the header traceparent does. A run is linked to
-// it, and lines of the log have its id.
+// traced puts the caller's trace, from the header traceparent, into the context of a request. Runs are linked to it,
+// and log records have its id.
 func traced(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		ctx := propagation.TraceContext{}.Extract(r.Context(), propagation.HeaderCarrier(r.Header))
@@ -77,8 +77,8 @@ func traced(next http.Handler) http.Handler {
 	})
 }
 
-// exported reports whether the environment names where signals of a kind go. By its specification OpenTelemetry would
-// send them to this machine otherwise, where mostly nobody listens.
+// exported reports whether the environment configures an exporter for a kind of signals. Without this check
+// OpenTelemetry would export to this machine by default, where usually no collector runs.
 func exported(kind string) bool {
 	for _, name := range []string{
 		"OTEL_" + kind + "_EXPORTER", "OTEL_EXPORTER_OTLP_" + kind + "_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT",

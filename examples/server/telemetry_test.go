@@ -14,7 +14,8 @@ import (
 	"productindex/reindex/reindextest"
 )
 
-// collector receives what a server sends by OTLP. It looks for texts in it, which protocol buffers have as they are.
+// collector receives the OTLP requests of a server. It searches them for texts, which protocol buffers encode
+// unchanged.
 type collector struct {
 	*httptest.Server
 
@@ -43,7 +44,7 @@ func collect(t *testing.T) *collector {
 	return c
 }
 
-// await waits until a text has come to a path.
+// await waits until a request to the path contains a text.
 func (c *collector) await(t *testing.T, path, text string) {
 	t.Helper()
 	for deadline := time.After(time.Minute); ; {
@@ -61,8 +62,8 @@ func (c *collector) await(t *testing.T, path, text string) {
 	}
 }
 
-// The usual environment has spans and metrics sent by OTLP. A run is linked to the request that has triggered it, and
-// lines of the log have the ids of both traces.
+// With the variables of OpenTelemetry the server exports spans and metrics. A run is linked to the request that has
+// triggered it, and the log has the ids of both traces.
 func TestTelemetry(t *testing.T) {
 	c, catalogue := collect(t), t.TempDir()
 	writeCatalogue(t, catalogue, "acme", reindextest.Products(10, "1"))
