@@ -292,7 +292,7 @@ func TestConfig(t *testing.T) {
 			"PRODUCTINDEX_DATABASE is not a valid URL",
 			"PRODUCTINDEX_DATABASE=mysql://user:s3cret%@127.0.0.1/db PRODUCTINDEX_QUERY=x",
 		},
-		{"a database has bool and json", "PRODUCTINDEX_DATABASE=sqlite:x PRODUCTINDEX_QUERY=x PRODUCTINDEX_TYPES=price:number"},
+		{"database has bool and json", "PRODUCTINDEX_DATABASE=sqlite:x PRODUCTINDEX_QUERY=x PRODUCTINDEX_TYPES=price:number"},
 		{"only for csv and databases", "PRODUCTINDEX_CATALOGUES=. PRODUCTINDEX_TYPES=price:number"},
 		{"PRODUCTINDEX_FORMAT", "PRODUCTINDEX_CATALOGUES=. PRODUCTINDEX_FORMAT=xml"},
 		{
