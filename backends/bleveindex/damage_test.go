@@ -2,6 +2,7 @@ package bleveindex
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"os"
 	"path/filepath"
@@ -91,6 +92,16 @@ func flipMiddle(content []byte) []byte {
 
 func flipOneBit(content []byte) []byte {
 	content[len(content)/2] ^= 1
+	return content
+}
+
+// pointBeyond makes the offsets in the footer of a segment point beyond its end, at which bleve panics. Other damage can
+// make bleve ask for all memory.
+func pointBeyond(content []byte) []byte {
+	const offsets, rest = 24, 12 // bytes, before the end
+	for at := len(content) - rest - offsets; at < len(content)-rest; at += 8 {
+		binary.BigEndian.PutUint64(content[at:], uint64(len(content)+1))
+	}
 	return content
 }
 
@@ -193,6 +204,51 @@ func TestDamage(t *testing.T) {
 			damage(t, filepath.Join(dir, tenantDir("acme"), generationsOnDisk(t, dir, "acme")[0]))
 			assertHeals(t, dir)
 		})
+	}
+}
+
+// A panic of bleve while it opens an index is damage. It is not provoked again: the generation stays closed until the
+// next process, or until a reindex has replaced it.
+func TestOpeningPanics(t *testing.T) {
+	dir := t.TempDir()
+	ix := open(t, dir, nil)
+	publish(t, ix, "acme", products(100, "1")...)
+	if err := ix.Close(); err != nil {
+		t.Fatal(err)
+	}
+	generation := filepath.Join(dir, tenantDir("acme"), generationsOnDisk(t, dir, "acme")[0])
+	segments, err := filepath.Glob(filepath.Join(generation, storeDir, "*.zap"))
+	if err != nil || len(segments) == 0 {
+		t.Fatalf("%q, %v", segments, err)
+	}
+	whole, err := os.ReadFile(segments[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	change(t, segments[0], flipMiddle)
+	ix = open(t, dir, nil)
+	if _, err := revs(t.Context(), ix, "acme"); !errors.Is(err, reindex.ErrDamaged) {
+		t.Errorf("search: %v", err)
+	}
+	change(t, segments[0], func([]byte) []byte { return whole })
+	if _, err := revs(t.Context(), ix, "acme"); !errors.Is(err, reindex.ErrDamaged) {
+		t.Errorf("search in a generation that was damaged before: %v", err)
+	}
+	if err := ix.Close(); err != nil {
+		t.Fatal(err)
+	}
+	ix = open(t, dir, nil)
+	assertLive(t, ix, "acme", 100, "1")
+	if err := ix.Close(); err != nil {
+		t.Fatal(err)
+	}
+	change(t, segments[0], pointBeyond)
+	opened, _, err := openForSearch(generation)
+	if !errors.Is(err, reindex.ErrDamaged) || opened != nil {
+		t.Errorf("open: %v, %v", opened, err)
+	}
+	if _, panicked := errors.AsType[*panicError](err); !panicked {
+		t.Errorf("bleve has not panicked, but returned %v", err)
 	}
 }
 
