@@ -33,8 +33,11 @@ func (p *page) readFrom(body io.Reader) error {
 // scroll returns the id of the search's scroll. The search for it is fast: it stands before the hits.
 func (p *page) scroll() string { return gjson.Get(p.text, "_scroll_id").String() }
 
-// more reports whether the page has products, so that another one follows.
-func (p *page) more() bool { return gjson.Get(p.text, "hits.hits.0").Exists() }
+// more reports whether another page follows one that ends at so many products: this one has products, and there are
+// more.
+func (p *page) more(end int64) bool {
+	return gjson.Get(p.text, "hits.total.value").Int() > end && gjson.Get(p.text, "hits.hits.0").Exists()
+}
 
 // found is a decoded page.
 type found struct {

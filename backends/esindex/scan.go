@@ -76,22 +76,23 @@ func (g *generation) Scan(ctx context.Context) iter.Seq2[reindex.Product, error]
 
 // scan yields the products of the indexes. It reads the next page while the caller consumes the current one.
 func (ix *Index) scan(ctx context.Context, indexes []string, yield func(reindex.Product, error) bool) {
-	s := &scroll{ix: ix}
+	size, err := ix.pageSize(ctx, indexes)
+	if err != nil {
+		yield(reindex.Product{}, err)
+		return
+	}
+	s := &scroll{ix: ix, pageSize: int64(size)}
 	ctx, cancel := context.WithCancel(ctx)
 	defer func() {
 		cancel()
 		s.reading.Wait()
 		ix.endScroll(ctx, s.id)
 	}()
-	size, err := ix.pageSize(ctx, indexes)
-	if err != nil {
-		yield(reindex.Product{}, err)
-		return
-	}
 	for ahead := s.read(ctx, everything(indexes, size, scanKeep)); ahead != nil; {
 		page := <-ahead
 		s.id, s.size = cmp.Or(page.scroll(), s.id), len(page.text)
-		if ahead = nil; page.more() {
+		s.asked += s.pageSize
+		if ahead = nil; page.more(s.asked) {
 			ahead = s.read(ctx, esapi.ScrollRequest{
 				Header: uncompressed(),
 				Body:   jsonBody(map[string]any{"scroll_id": s.id, "scroll": fmt.Sprintf("%ds", int(scanKeep.Seconds()))}),
@@ -145,11 +146,13 @@ var errGone = errors.New("esindex: the transport has ended the goroutine of the 
 
 // scroll reads the pages of a scroll, one at a time.
 type scroll struct {
-	ix      *Index
-	reading sync.WaitGroup
+	ix       *Index
+	pageSize int64 // products
+	reading  sync.WaitGroup
 
 	id    string // the latest that the server has sent
 	size  int    // bytes of the last page
+	asked int64  // the number of products requested so far
 	found int64  // the number of products so far
 }
 
@@ -184,7 +187,7 @@ func (s *scroll) products(ctx context.Context, p *page) ([]reindex.Product, erro
 	case found.timedOut || found.successful < found.shards:
 		return nil, reindex.Temporary(
 			fmt.Errorf("esindex: %s: %w: %d of %d did", scanning, errPartial, found.successful, found.shards))
-	case len(found.products) == 0 && s.found != found.total:
+	case (len(found.products) == 0 || s.asked >= found.total) && s.found != found.total:
 		return nil, reindex.Temporary(
 			fmt.Errorf("esindex: %s: the server sent %d of %d products", scanning, s.found, found.total))
 	case found.sourceless != "":

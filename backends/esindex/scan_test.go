@@ -8,6 +8,7 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/elastic/go-elasticsearch/v8/esapi"
@@ -68,6 +69,39 @@ func TestScanMissesAPage(t *testing.T) {
 	if _, ok := errors.AsType[*reindex.TemporaryError](err); !ok ||
 		!strings.Contains(err.Error(), fmt.Sprintf("%d of %d products", maxPage, maxPage+10)) {
 		t.Errorf("error %v, want a temporary one that counts the products", err)
+	}
+}
+
+// counting is a way to the server that counts the requests.
+type counting struct {
+	esapi.Transport
+
+	requests *atomic.Int64
+}
+
+func (c counting) Perform(req *http.Request) (*http.Response, error) {
+	c.requests.Add(1)
+	return c.Transport.Perform(req)
+}
+
+// A scan asks for the pages that there are, and for no other.
+func TestScanRequests(t *testing.T) {
+	for _, test := range []struct{ products, pages int64 }{{1, 1}, {maxPage, 1}, {maxPage + 1, 2}} {
+		ix := open(t, nil)
+		publish(t, ix, int(test.products), "1")
+		requests := new(atomic.Int64)
+		ix.transport = counting{ix.transport, requests}
+		products := int64(0)
+		for _, err := range ix.ScanLive(t.Context(), acme) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			products++
+		}
+		const others = 4 // for what is live, for a refresh, for the size of a product, and to end the scroll
+		if n := requests.Load(); n != test.pages+others || products != test.products {
+			t.Errorf("%d requests for %d of %d products, want %d", n, products, test.products, test.pages+others)
+		}
 	}
 }
 
@@ -176,7 +210,7 @@ func FuzzPage(f *testing.F) {
 		if err := json.Unmarshal(text, &want); err != nil {
 			t.Fatal(err)
 		}
-		if p.scroll() != want.Scroll || !p.more() || got.shards != 3 || got.successful != 2 || got.total != 2 ||
+		if p.scroll() != want.Scroll || !p.more(1) || p.more(2) || got.shards != 3 || got.successful != 2 || got.total != 2 ||
 			len(got.products) != 2 {
 			t.Errorf("%s reads as %+v", text, got)
 		}
