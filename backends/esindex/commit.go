@@ -196,7 +196,7 @@ func (g *generation) outcome(ctx context.Context) (applied, certain bool, err er
 	switch _, live := e.Aliases[g.names.live]; {
 	case live && !e.fenced(g.name):
 		return true, true, nil
-	case !exists:
+	case !exists, g.kept == nil && !e.fenced(g.name): // without a fence no switch reaches it any more
 		return false, true, nil
 	}
 	if g.kept != nil && !e.fencedBy(g.fence(), g.nextFence()) {

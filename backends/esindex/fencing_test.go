@@ -2,6 +2,7 @@ package esindex
 
 import (
 	"errors"
+	"net/http"
 	"testing"
 
 	"productindex/reindex"
@@ -72,6 +73,40 @@ func TestFencedRun(t *testing.T) {
 			}
 		})
 	}
+}
+
+// An alias that somebody gave to the earlier run's index keeps the index from being deleted, and the run from nothing.
+func TestFencedRunWithAlias(t *testing.T) {
+	ix := open(t, nil)
+	live := publish(t, ix, 1, "0")
+	elsewhere, err := New(ix.transport, &ix.cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx1, ctx2 := reindex.WithFence(t.Context(), 7), reindex.WithFence(t.Context(), 8)
+	earlier, err := ix.Begin(ctx1, acme)
+	if err != nil {
+		t.Fatal(err)
+	}
+	fill(t, earlier, 2, "earlier")
+	theirs := ix.cfg.Prefix + "x"
+	must(t, ix, http.MethodPost, "/_aliases",
+		`{"actions":[{"add":{"index":"`+earlier.Name()+`","alias":"`+theirs+`"}}]}`)
+	later, err := elsewhere.Begin(ctx2, acme)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := earlier.Commit(ctx1); !errors.Is(err, reindex.ErrFenced) {
+		t.Errorf("the earlier run gets %v, want ErrFenced", err)
+	}
+	assertBears(t, ix, ix.Alias(acme), live)
+	assertBears(t, ix, theirs, earlier.Name())
+	for _, gen := range []reindex.Generation{earlier, later} {
+		if err := gen.Abort(t.Context()); err != nil {
+			t.Error(err)
+		}
+	}
+	assertIndexes(t, ix, live, earlier.Name())
 }
 
 // A run's own earlier tries do not stand in its way, and Reap takes what earlier runs have left at once.
