@@ -12,6 +12,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/blevesearch/bleve/v2"
+
 	"productindex/reindex"
 )
 
@@ -361,6 +363,49 @@ func TestIdleTimeout(t *testing.T) {
 		runtime.Gosched()
 	}
 	assertLive(t, ix, "acme", 3, "1")
+}
+
+// An index stays open until no search has used it for the timeout.
+func TestIdleTimeoutIsKept(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := &recorder{dir: t.TempDir()}
+		ix, err := openOn(r.disk(), r.dir, &Config{IdleTimeout: -1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		acme, err := ix.tenant("acme", true)
+		if err != nil {
+			t.Fatal(err)
+		}
+		index, err := bleve.NewMemOnly(bleve.NewIndexMapping())
+		if err != nil {
+			t.Fatal(err)
+		}
+		live := newLiveIndex(acme, index, newGenerationName())
+		acme.mu.Lock()
+		acme.setLive(live)
+		acme.mu.Unlock()
+		go ix.closeIdle(time.Minute)
+		assertOpen := func(after time.Duration, want bool) {
+			t.Helper()
+			<-time.After(after)
+			synctest.Wait()
+			if isOpen := acme.live.Load() != nil; isOpen != want {
+				t.Errorf("open: %v, want %v", isOpen, want)
+			}
+		}
+		assertOpen(50*time.Second, true)
+		if !live.acquire() {
+			t.Fatal("the index is closed")
+		}
+		assertOpen(2*time.Minute, true) // a search goes on
+		live.done()
+		assertOpen(59*time.Second, true)
+		assertOpen(31*time.Second, false)
+		if err := ix.Close(); err != nil {
+			t.Error(err)
+		}
+	})
 }
 
 // No more indexes are open than Config allows, but for those in use. Those used last stay open, and all answer.

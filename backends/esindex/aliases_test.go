@@ -217,6 +217,25 @@ func TestRollbackByHandBeforeRetiring(t *testing.T) {
 	assertLive(t, ix, 3, "1")
 }
 
+// An index that was made live by hand while it was about to be deleted, and is kept since, stays.
+func TestKeptBeforeRetiring(t *testing.T) {
+	ix := open(t, func(c *Config) { c.KeepPrevious = 1 })
+	first := publish(t, ix, 1, "1")
+	publish(t, ix, 2, "2")
+	g := begin(t, ix)
+	fill(t, g, 3, "3")
+	if err := g.Commit(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	byHand(t, ix, g.name, first)
+	fourth := publish(t, ix, 4, "4")
+	if err := g.Abort(t.Context()); err != nil { // which deletes what its Commit has replaced
+		t.Fatal(err)
+	}
+	assertBears(t, ix, ix.Alias(acme), fourth)
+	assertKept(t, ix, first)
+}
+
 // byHand moves the tenant's alias as an operator does.
 func byHand(t *testing.T, ix *Index, from, to string) {
 	t.Helper()
@@ -237,6 +256,19 @@ func TestKeepPreviousAfterRollbackByHand(t *testing.T) {
 	third := publish(t, ix, 3, "3")
 	assertLive(t, ix, 3, "3")
 	assertKept(t, ix, first)
+	entries, err := ix.look(t.Context(), first)
+	if err != nil {
+		t.Fatal(err)
+	}
+	notes := 0
+	for alias := range entries[first].Aliases {
+		if strings.HasPrefix(alias, ix.names(acme).kept) {
+			notes++
+		}
+	}
+	if notes != 1 {
+		t.Errorf("index %s has %d notes of when it was replaced, want the last one alone", first, notes)
+	}
 	if err := rollback(t, ix); err != nil {
 		t.Fatal(err)
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -108,6 +109,48 @@ func TestLiveIndexOfUnknownSize(t *testing.T) {
 	if _, err := reindexed(t, ix, 40); !isGate(err, reindex.RuleShrunk) {
 		t.Errorf("a run in the place of an unknown number of products: %v", err)
 	}
+}
+
+// A live index that cannot be counted for the moment is counted again: its number of products is not guessed.
+func TestLiveIndexIsCountedAgain(t *testing.T) {
+	ix := open(t, nil)
+	live := publish(t, ix, 20, "1")
+	if err := ix.Update(t.Context(), acme, []reindex.Change{upsert("new", "u")}); err != nil {
+		t.Fatal(err)
+	}
+	if err := ix.Settle(t.Context(), acme); err != nil {
+		t.Fatal(err)
+	}
+	busy := withTransport(&busyOnce{path: "/" + live + "/_count", next: wire(t)})
+	other, err := New(estest.Plain(t).Transport(t, busy), &ix.cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	g := begin(t, other)
+	if err := g.Write(t.Context(), reindextest.Products(4, "2")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := g.Seal(t.Context()); !isTemporary(err) {
+		t.Errorf("seal while the live index is not counted: %v, want a temporary error", err)
+	}
+	if sealed, err := g.Seal(t.Context()); sealed.Live != 21 || sealed.LiveErr != nil || err != nil {
+		t.Errorf("sealed %+v, error %v; want 21 live products", sealed, err)
+	}
+}
+
+// busyOnce is a way to the server on which the first call of one path is answered as by a server that is busy.
+type busyOnce struct {
+	path string
+	next http.RoundTripper
+	busy atomic.Bool
+}
+
+func (b *busyOnce) RoundTrip(req *http.Request) (*http.Response, error) {
+	if req.URL.Path == b.path && b.busy.CompareAndSwap(false, true) {
+		return refuse(req, http.StatusTooManyRequests,
+			`{"error":{"type":"es_rejected_execution_exception","reason":"injected"},"status":429}`)
+	}
+	return b.next.RoundTrip(req)
 }
 
 func isGate(err error, rule reindex.Rule) bool {

@@ -113,6 +113,9 @@ func testRollbackNamed(t *testing.T, f Fixture) {
 	f.assertLive(t, 2)
 	f.goBack(t, "", 10)
 	f.assertLive(t, 1)
+	if got, want := names(f.listed(t, tenant)), []string{before[2], before[1], before[0]}; !slices.Equal(got, want) {
+		t.Errorf("generations %v, want %v", got, want)
+	}
 }
 
 // Searches see the edits of a kept generation, made before and after its Seal, once the generation is live.
