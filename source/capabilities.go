@@ -13,7 +13,7 @@ import (
 func count(ctx context.Context, snap reindex.Snapshot) (int64, error) {
 	c, ok := reindex.As[reindex.Counter](snap)
 	if !ok {
-		return 0, fmt.Errorf("source: %T does not count: %w", snap, errors.ErrUnsupported)
+		return 0, fmt.Errorf("source: %T is not a Counter: %w", snap, errors.ErrUnsupported)
 	}
 	return c.Count(ctx)
 }
@@ -22,7 +22,7 @@ func count(ctx context.Context, snap reindex.Snapshot) (int64, error) {
 func estimate(ctx context.Context, snap reindex.Snapshot) (int64, error) {
 	e, ok := reindex.As[reindex.Estimator](snap)
 	if !ok {
-		return 0, fmt.Errorf("source: %T does not estimate: %w", snap, errors.ErrUnsupported)
+		return 0, fmt.Errorf("source: %T is not an Estimator: %w", snap, errors.ErrUnsupported)
 	}
 	return e.Estimate(ctx)
 }
@@ -31,7 +31,7 @@ func estimate(ctx context.Context, snap reindex.Snapshot) (int64, error) {
 func locate(ctx context.Context, snap reindex.Snapshot, ids []string) (map[string]string, error) {
 	l, ok := reindex.As[reindex.Locator](snap)
 	if !ok {
-		return nil, fmt.Errorf("source: %T does not locate: %w", snap, errors.ErrUnsupported)
+		return nil, fmt.Errorf("source: %T is not a Locator: %w", snap, errors.ErrUnsupported)
 	}
 	return l.Locate(ctx, ids...)
 }
@@ -40,12 +40,12 @@ func locate(ctx context.Context, snap reindex.Snapshot, ids []string) (map[strin
 func splitterOf(snap reindex.Snapshot) (reindex.Splitter, error) {
 	splitter, ok := reindex.As[reindex.Splitter](snap)
 	if !ok {
-		return nil, fmt.Errorf("source: %T has no parts: %w", snap, errors.ErrUnsupported)
+		return nil, fmt.Errorf("source: %T is not a Splitter: %w", snap, errors.ErrUnsupported)
 	}
 	return splitter, nil
 }
 
-// failing returns a sequence of one error.
+// failing returns a sequence that yields only an error.
 func failing(err error) iter.Seq2[reindex.Product, error] {
 	return func(yield func(reindex.Product, error) bool) { yield(reindex.Product{}, err) }
 }

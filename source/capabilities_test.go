@@ -23,8 +23,8 @@ func TestSliceConformance(t *testing.T) {
 	}, nil)
 }
 
-// A product that stands in a slice twice is one product, and harmless, also in sources made of the slice. Another
-// product of the same id is not.
+// A product that is in a slice twice counts as one product, even in sources made from the slice, and the engine accepts
+// it. The engine refuses two different products with the same id.
 func TestSliceDuplicates(t *testing.T) {
 	a, b := reindextest.NewProduct("a", nil), reindextest.NewProduct("b", nil)
 	repeated := source.Slice{a, b, a}
@@ -52,7 +52,7 @@ func broken() reindex.Source {
 	})
 }
 
-// yields describes what a sequence yields.
+// yields describes the products and errors that a sequence yields.
 func yields(seq iter.Seq2[reindex.Product, error]) (all []string) {
 	for p, err := range seq {
 		if bad, ok := errors.AsType[*reindex.RecordError](err); ok {
@@ -66,7 +66,7 @@ func yields(seq iter.Seq2[reindex.Product, error]) (all []string) {
 	return all
 }
 
-// A record that cannot be read passes every composition with its place, and the read goes on.
+// Every composition passes a record that cannot be read on with its place, and the read continues.
 func TestRecordErrors(t *testing.T) {
 	const bad = `line 2: "b": it is broken`
 	rejects := func(_ context.Context, _ string, p reindex.Product) (reindex.Product, error) {
@@ -103,7 +103,7 @@ func TestRecordErrors(t *testing.T) {
 	}
 }
 
-// Places, and products by id, come through every composition.
+// Locate and Find work through every composition.
 func TestLocateAndFind(t *testing.T) {
 	s := shop{
 		{ID: "a", Body: json.RawMessage(`{"name":{"en":"A","de":"Ä"}}`)}, {ID: "b@en", Body: json.RawMessage(`{"name":"B"}`)},
@@ -170,7 +170,7 @@ func TestLocateAndFind(t *testing.T) {
 	}
 }
 
-// Ids that Map has changed are not looked up: that none is found would mean that all are deleted.
+// After Map has changed ids, Find fails. If it found nothing instead, the engine would delete the products.
 func TestFindRenamed(t *testing.T) {
 	src := source.Map(
 		shop{{ID: "a"}, {ID: "b"}},
@@ -187,8 +187,8 @@ func TestFindRenamed(t *testing.T) {
 	}
 }
 
-// A selection of nothing ends the read with the paths, read as a whole or in parts. A field that one product has is
-// something.
+// If no product has a selected field, a read, whole or in parts, ends with an error that names the paths. It is enough
+// that one product has one of the fields.
 func TestSelectNothing(t *testing.T) {
 	s := shop(reindextest.Products(9, "1"))
 	rare := append(slices.Clone(s), reindextest.NewProduct("rare", map[string]any{"rare": 1}))
@@ -235,7 +235,7 @@ func checkNothing(t *testing.T, paths string, want bool, got []string) {
 	}
 }
 
-// An error of opening one source closes the others, and says which one it was.
+// If one source cannot be opened, Concat closes the others, and the error names the source.
 func TestConcatOpen(t *testing.T) {
 	closed := 0
 	counting := openFunc(func() (reindex.Snapshot, error) {

@@ -12,9 +12,9 @@ import (
 	"productindex/source/internal/public"
 )
 
-// Concat returns a source of the products of all the sources, one source after the other. Each of them must know the
-// tenant, and no two of them may have products with the same id. The source counts if all of them do, and finds
-// products by id if all of them do. Places and errors name the source by its number, from 1.
+// Concat returns a source that yields the products of all the sources, one source after another. Each of them must know
+// the tenant, and no two of them may have products with the same id. The source is a [reindex.Finder] if all of them
+// are, and its snapshots count if those of all of them do. Places and errors name a source by its number, from 1.
 func Concat(sources ...reindex.Source) reindex.Source {
 	c := concat(slices.Clone(sources))
 	finders := make([]reindex.Finder, len(c))
@@ -35,7 +35,7 @@ type findingConcat struct {
 	finders []reindex.Finder
 }
 
-// Find asks one source after the other for the products that are not found yet.
+// Find implements [reindex.Finder]. It asks each source for the products that the ones before it do not have.
 func (c findingConcat) Find(ctx context.Context, tenant string, ids ...string) iter.Seq2[reindex.Product, error] {
 	return func(yield func(reindex.Product, error) bool) {
 		missing := setOf(ids)
@@ -84,7 +84,7 @@ func (c concatSnapshot) Close() error {
 	return errors.Join(errs...)
 }
 
-// Products yields the products of one snapshot after the other.
+// Products yields the products of all the snapshots, one snapshot after another.
 func (c concatSnapshot) Products(ctx context.Context) iter.Seq2[reindex.Product, error] {
 	seqs := make([]iter.Seq2[reindex.Product, error], len(c))
 	for i, snap := range c {
@@ -123,14 +123,14 @@ func (c concatSnapshot) sum(of func(reindex.Snapshot) (int64, error)) (int64, er
 
 // piece is a part of one of the sources, or a whole source that cannot be split.
 type piece struct {
-	Source int     `json:"source"` // from 1 on
+	Source int     `json:"source"` // the number of the source, from 1
 	Part   *string `json:"part,omitempty"`
 }
 
 // Split splits each snapshot. A snapshot that cannot be split is a single piece. A part is a list of pieces.
 func (c concatSnapshot) Split(ctx context.Context, n int) ([]string, error) {
 	if n < 1 {
-		return nil, fmt.Errorf("source: %d parts were asked for", n)
+		return nil, fmt.Errorf("source: Split was called with n = %d, it must be positive", n)
 	}
 	var all []piece
 	for i, snap := range c {
@@ -142,7 +142,7 @@ func (c concatSnapshot) Split(ctx context.Context, n int) ([]string, error) {
 			all = append(all, piece{i + 1, part})
 		}
 	}
-	// Neighbours, which come from one source, go to different groups.
+	// Successive pieces, which usually belong to one source, go to different groups.
 	groups := make([][]piece, max(1, min(n, len(all))))
 	for i, p := range all {
 		groups[i%len(groups)] = append(groups[i%len(groups)], p)
@@ -175,7 +175,7 @@ func split(ctx context.Context, snap reindex.Snapshot, n int) ([]*string, error)
 	return parts, err
 }
 
-// Part yields the products of one piece after the other.
+// Part yields the products of the pieces of a part, one piece after another.
 func (c concatSnapshot) Part(ctx context.Context, name string) iter.Seq2[reindex.Product, error] {
 	var pieces []piece
 	if err := json.Unmarshal([]byte(name), &pieces); err != nil || pieces == nil && len(c) > 0 {
@@ -220,13 +220,13 @@ func (c concatSnapshot) Locate(ctx context.Context, ids ...string) (map[string]s
 		}
 		located = true
 		for id, place := range places {
-			if _, taken := all[id]; !taken { // of the first one that is read
+			if _, taken := all[id]; !taken { // the engine indexes the product of the first source
 				all[id] = c.where(i, place)
 			}
 		}
 	}
 	if !located {
-		return nil, fmt.Errorf("source: none of the joined sources locates: %w", errors.ErrUnsupported)
+		return nil, fmt.Errorf("source: none of the joined sources is a Locator: %w", errors.ErrUnsupported)
 	}
 	return all, nil
 }

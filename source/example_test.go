@@ -12,7 +12,7 @@ import (
 	"productindex/source"
 )
 
-// A source of the host's own is one function. reindextest.TestSource checks what the engine relies on.
+// A host implements a source with one function. reindextest.TestSource checks the promises on which the engine relies.
 func Example_own() {
 	shops := map[string][]string{"shop": {"boot", "sock"}}
 	own := reindex.SourceFunc(func(ctx context.Context, tenant string) iter.Seq2[reindex.Product, error] {
@@ -35,7 +35,7 @@ func Example_own() {
 	// sock {"name":"sock"} <nil>
 }
 
-// A host's test reads products from a slice, here into the index in memory that package reindextest has for tests.
+// A test of a host reads products from a slice, here into the index in memory of package reindextest.
 func ExampleSlice() {
 	src := source.Slice{
 		{ID: "boot", Body: json.RawMessage(`{"name":"Boot"}`)},
@@ -56,7 +56,7 @@ func ExampleSlice() {
 	// {"name":"Sock"}
 }
 
-// A change without a body is looked up in the source, if that is a Finder. A product that is not found is deleted.
+// If the source is a Finder, the engine looks up a change that has no body. It deletes a product that is not found.
 func Example_find() {
 	products := source.Slice{
 		{ID: "boot", Body: json.RawMessage(`{"price":120}`)},
@@ -111,7 +111,7 @@ func ExampleFilter() {
 	// Output: boot {"active":true} <nil>
 }
 
-// Products of several sources are one catalogue. A place says which source it is of.
+// The products of several sources form one catalogue. A place includes the number of the source.
 func ExampleConcat() {
 	shoes := source.Slice{{ID: "boot", Body: json.RawMessage(`{"name":"Boot"}`)}}
 	clothes := source.Slice{
@@ -135,7 +135,7 @@ func ExampleConcat() {
 	// map[hat:source 2, product 2 of 2] <nil>
 }
 
-// A map from language to text becomes an object whose members package bleveindex analyzes by their languages.
+// A map from language to text becomes an object. Package bleveindex analyzes each of its members in its language.
 func ExampleLocalize() {
 	src := source.Slice{
 		{ID: "1", Body: json.RawMessage(`{"name":[{"language":"en","value":"Boot"},{"language":"DE","value":"Stiefel"}]}`)},
@@ -182,7 +182,7 @@ func ExampleExclude() {
 	// 1 {"name":{"en":"Boot","de":"Stiefel"}} <nil>
 }
 
-// show prints what a source yields.
+// show prints the products that a source yields.
 func show(src reindex.Source) {
 	snap, err := src.Open(context.Background(), "shop")
 	if err != nil {

@@ -12,10 +12,11 @@ import (
 )
 
 // Map returns a source that passes each product of src to fn, and yields the result. fn must keep ids unique and must
-// not modify p.Body. A [*reindex.RecordError] of fn rejects the one product; any other error ends the sequence.
+// not modify p.Body. If fn returns a [*reindex.RecordError], the product is rejected. Any other error ends the
+// sequence.
 //
-// Find uses the ids that products have in src. Once fn has changed an id, Find fails, and so does an Engine.Update that
-// has to look products up.
+// Find uses the ids that products have in src. After fn has changed an id, Find returns an error, and so does an
+// Engine.Update that needs to look products up.
 func Map(
 	src reindex.Source,
 	fn func(ctx context.Context, tenant string, p reindex.Product) (reindex.Product, error),
@@ -34,8 +35,8 @@ func Map(
 	return f.source()
 }
 
-// Filter returns a source of the products of src for which keep returns true. It neither counts nor estimates, since
-// their number is not known in advance. Errors of keep are handled like those of fn in [Map].
+// Filter returns a source of the products of src for which keep returns true. It neither counts nor estimates, because
+// the number of these products is not known in advance. Errors of keep have the same effect as those of fn in [Map].
 func Filter(
 	src reindex.Source,
 	keep func(ctx context.Context, tenant string, p reindex.Product) (bool, error),
@@ -58,21 +59,22 @@ type emitter func(reindex.Product) bool
 // or an error.
 type change func(ctx context.Context, s *flowSnapshot, p reindex.Product, emit emitter) (bool, error)
 
-// flow is a source whose products are made from those of another one. It has no Unwrap, since it does not have all
+// flow is a source whose products are made from those of another one. It has no Unwrap, because it does not have all
 // capabilities of the other source.
 type flow struct {
 	src reindex.Source
-	// times is the number of products made from each product; 0 if it is not known.
+	// times is the number of products made from each product, or 0 if it is not known.
 	times  int64
 	change change
-	// origins returns the ids of the products from which the product with the id can be made. Nil: only that id.
+	// origins returns the ids of the products from which the product with the id can be made. If it is nil, this is only
+	// the product with the same id.
 	origins func(id string) []string
 	// complete, if it is set, checks a snapshot that has been read to its end.
 	complete func(*flowSnapshot) error
 	renames  atomic.Bool // an id was changed, and there are no origins
 }
 
-// source returns the flow with the capabilities that it has.
+// source returns the flow, with Find if the wrapped source has it.
 func (f *flow) source() reindex.Source {
 	if finder, ok := reindex.As[reindex.Finder](f.src); ok {
 		return &findingFlow{f, finder}
@@ -111,7 +113,7 @@ var errRenamed = errors.New(
 		"pass their bodies to Engine.Update",
 )
 
-// Find yields the products made of those that the wrapped source finds.
+// Find yields the products made from those that the wrapped source finds.
 func (f *findingFlow) Find(ctx context.Context, tenant string, ids ...string) iter.Seq2[reindex.Product, error] {
 	return func(yield func(reindex.Product, error) bool) {
 		if f.renames.Load() {
@@ -152,7 +154,7 @@ type flowSnapshot struct {
 	read   tally
 }
 
-// Products yields the products made of those of the wrapped snapshot.
+// Products yields the products made from those of the wrapped snapshot.
 func (s *flowSnapshot) Products(ctx context.Context) iter.Seq2[reindex.Product, error] {
 	return s.checked(ctx, s.through(ctx, s.inner.Products(ctx)), func() bool { return true })
 }
@@ -216,7 +218,7 @@ func (s *flowSnapshot) Split(ctx context.Context, n int) ([]string, error) {
 	return names, err
 }
 
-// Part yields the products made of those of a part of the wrapped snapshot.
+// Part yields the products made from those of a part of the wrapped snapshot.
 func (s *flowSnapshot) Part(ctx context.Context, name string) iter.Seq2[reindex.Product, error] {
 	splitter, err := splitterOf(s.inner)
 	if err != nil {
@@ -280,7 +282,7 @@ func changeError(tenant, id string, err error) error {
 	return &reindex.RecordError{ID: id, Where: record.Where, Err: record.Err}
 }
 
-// isRecord reports whether err stands for one record, after which the sequence goes on.
+// isRecord reports whether err concerns only one record, so that the sequence continues.
 func isRecord(err error) bool {
 	_, ok := errors.AsType[*reindex.RecordError](err)
 	return ok

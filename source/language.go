@@ -9,11 +9,11 @@ import (
 
 // text is a text of a product in one language.
 type text struct {
-	language string // in the usual spelling
+	language string // see usualSpelling
 	value    []byte
 }
 
-// textIn returns the text in a language, and nil if there is none.
+// textIn returns the text in a language, or nil if there is none.
 func textIn(texts []text, language string) []byte {
 	for _, t := range texts {
 		if sameLanguage(t.language, language) {
@@ -23,7 +23,7 @@ func textIn(texts []text, language string) []byte {
 	return nil
 }
 
-// textsOf returns the texts of a language map, for each language the first one that is not null. It reports whether the
+// textsOf returns the texts of a language map: the first one of each language that is not null. It reports whether the
 // value is such a map.
 func textsOf(value []byte) (texts []text, isMap bool) {
 	add := func(language string, value []byte) {
@@ -80,8 +80,8 @@ func sameLanguage(a, b string) bool {
 	return a == b || strings.EqualFold(strings.ReplaceAll(a, "_", "-"), strings.ReplaceAll(b, "_", "-"))
 }
 
-// usualSpelling returns the name of a language with capitals as BCP 47 recommends them: en, de-AT, zh-Hans. Other names
-// stay as they are.
+// usualSpelling returns the name of a language with the capitals that BCP 47 recommends: en, de-AT, zh-Hans. It does
+// not change other names.
 func usualSpelling(language string) string {
 	parts := strings.FieldsFunc(language, func(r rune) bool { return r == '-' || r == '_' })
 	if len(parts) == 0 || len(parts[0]) > 3 || !slices.ContainsFunc([]byte(language), isUpper) && len(parts) == 1 {

@@ -15,10 +15,10 @@ import (
 //
 // Such a map is an object, {"en": "Boot", "de-AT": "Stiefel"}, or an array of objects with language and value,
 // [{"language": "en", "value": "Boot"}]; "locale" and "lang" are accepted instead of "language", and "text" instead of
-// "value". Languages are compared without regard to case, and - equals _. A null does not count as a text.
+// "value". The comparison of languages ignores case, and treats - and _ as equal. A null does not count as a text.
 type Localization struct {
 	// Fields are the paths of the fields that hold such maps, such as "name" or "**.label"; see [Select] for their form. A
-	// value that is not a map stays as it is, for all languages.
+	// value that is not a map is the same in all languages and does not change.
 	Fields []string
 
 	// Languages are the languages to keep, such as "en" and "de". If it is empty, all languages of a product are kept,
@@ -30,8 +30,8 @@ type Localization struct {
 	Fallback []string
 
 	// DocumentPerLanguage makes one document per product and language. Each map is replaced by its text in that language,
-	// or left out if there is none. The id of the document is that of the product, followed by an @ and the language,
-	// which is also in the member "language". If Languages is empty, a product without maps is not changed.
+	// or left out if there is none. The id of the document is the id of the product followed by an @ and the language. The
+	// member "language" of the document is the language. If Languages is empty, a product without maps does not change.
 	//
 	// Otherwise a product remains one document, and each map becomes an object with the languages as its members. For
 	// example, the German text of "name" is name.de, which package bleveindex analyzes as German. A map without a text to
@@ -39,9 +39,9 @@ type Localization struct {
 	DocumentPerLanguage bool
 }
 
-// Localize returns a source whose products are localized as l says. A body that is not a JSON object is passed on
-// unchanged, for the engine to reject. The source counts if src does and the number of documents is the same for each
-// product: with Languages, or without DocumentPerLanguage. Find accepts the ids of documents. The error names a
+// Localize returns a source whose products are localized as l specifies. It passes a body that is not a JSON object on
+// unchanged, and the engine rejects it. The source counts if src does and each product has the same number of
+// documents: if Languages is set, or DocumentPerLanguage is not. Find accepts the ids of documents. The error names a
 // malformed field path.
 func Localize(src reindex.Source, l Localization) (reindex.Source, error) {
 	parsed, err := parsePaths(l.Fields)
@@ -54,7 +54,7 @@ func Localize(src reindex.Source, l Localization) (reindex.Source, error) {
 	for i, language := range l.Languages {
 		if language == "" ||
 			slices.ContainsFunc(l.Languages[:i], func(other string) bool { return sameLanguage(other, language) }) {
-			return nil, fmt.Errorf("source: Localization.Languages: %q is empty or comes twice", language)
+			return nil, fmt.Errorf("source: Localization.Languages has %q, which is empty or repeated", language)
 		}
 	}
 	l.Languages, l.Fallback = slices.Clone(l.Languages), slices.Clone(l.Fallback)
@@ -94,7 +94,7 @@ func (l localizer) fields(_ context.Context, _ *flowSnapshot, p reindex.Product,
 // documents makes one document per language.
 func (l localizer) documents(_ context.Context, _ *flowSnapshot, p reindex.Product, emit emitter) (bool, error) {
 	if !isObject(p.Body) {
-		return emit(p), nil // rejected once, under its own id
+		return emit(p), nil // so that the engine rejects the product once, with its own id
 	}
 	languages := l.Languages
 	if len(languages) == 0 {
@@ -149,7 +149,7 @@ func (l localizer) appendText(dst, quoted []byte, texts []text, language string)
 	return append(append(append(append(dst, quoted...), ':'), value...), ',')
 }
 
-// languagesOf returns the languages of all maps of a product, in the order in which they come up.
+// languagesOf returns the languages of all maps of a product, in the order of their first occurrence.
 func (l localizer) languagesOf(body []byte) []string {
 	var languages []string
 	l.rewrite(body, func(dst, _ []byte, texts []text) []byte {
@@ -163,7 +163,7 @@ func (l localizer) languagesOf(body []byte) []string {
 	return languages
 }
 
-// withLanguage returns the object with the member "language", which replaces one of that name.
+// withLanguage returns the object with the member "language", which replaces a member of that name.
 func withLanguage(object []byte, language string) []byte {
 	out := append(make([]byte, 0, len(object)+len(language)+16), `{"language":`...)
 	out = jsonenc.AppendString(out, language)
@@ -188,7 +188,7 @@ func (l localizer) rewrite(object []byte, replace replaceMap) []byte {
 type rewriter struct {
 	paths   paths
 	replace replaceMap
-	stack   []position // of all levels
+	stack   []position // the positions of all levels
 	space   [32]position
 }
 

@@ -118,10 +118,10 @@ func TestLocalize(t *testing.T) {
 		}
 	}
 	for want, l := range map[string]source.Localization{
-		"no field path":  {},
-		"field path":     {Fields: []string{"a."}},
-		"comes twice":    {Fields: []string{"a"}, Languages: []string{"de-AT", "de_at"}},
-		"Fallback needs": {Fields: []string{"a"}, Fallback: []string{"de"}},
+		"no field path":        {},
+		"field path":           {Fields: []string{"a."}},
+		"is empty or repeated": {Fields: []string{"a"}, Languages: []string{"de-AT", "de_at"}},
+		"Fallback needs":       {Fields: []string{"a"}, Fallback: []string{"de"}},
 	} {
 		if _, err := source.Localize(nil, l); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%+v: %v", l, err)

@@ -13,8 +13,8 @@ import (
 	"productindex/source/internal/public"
 )
 
-// The text of an error that callers of an API see comes through every composition, with the places that these add. The
-// words of a host's function are its own business.
+// The public text of an error passes through every composition, which adds places to it. The text of an error of a
+// host's function is not public unless the host makes it so.
 func TestPublicMessages(t *testing.T) {
 	s := shop(reindextest.Products(3, "1"))
 	cut := reindex.SourceFunc(func(context.Context, string) iter.Seq2[reindex.Product, error] {

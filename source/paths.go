@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// A segment of a path.
+// segment is a segment of a path.
 type segment struct {
 	kind segmentKind
 	name string
@@ -18,7 +18,7 @@ type segmentKind int
 const (
 	segmentName segmentKind = iota // one member, by its name
 	segmentOne                     // *: any member
-	segmentMany                    // **: any number of nested members, also none
+	segmentMany                    // **: any number of nested members, including none
 )
 
 // paths are the patterns that a field path can match.
@@ -51,7 +51,7 @@ func parsePath(pattern string) ([]segment, error) {
 		s := segment{kind: segmentName, name: name.String()}
 		switch {
 		case stars > 2 || stars > 0 && s.name != "":
-			return errors.New("a * stands for a whole segment, and so does **")
+			return errors.New("* and ** must be whole segments")
 		case stars > 0:
 			s.kind = segmentKind(stars)
 		case s.name == "":
@@ -112,7 +112,8 @@ func (p paths) step(dst, at []position, name []byte) (next []position, full bool
 	return dst, full
 }
 
-// add appends a position, unless dst has it already from base on, and the positions that ** can reach without a member.
+// add appends a position, and the positions that ** can reach without a member. It skips those that are already in
+// dst[base:].
 func (p paths) add(dst []position, base int, pos position) (positions []position, full bool) {
 	for ; pos.segment < len(p[pos.path]); pos.segment++ {
 		if !slices.Contains(dst[base:], pos) {

@@ -13,20 +13,20 @@ import (
 
 // Select returns a source whose products have only the fields that match one of the paths, with everything below them.
 //
-// A path consists of the names of members from the outside in, with dots between them: "price", "metadata.mixins".
-// Instead of a name, * stands for any name, and ** for any number of names, also none: "**.label" is every label,
-// wherever it is. A backslash makes the next character a part of the name. Arrays have no segment of their own:
-// "variants.sku" is the sku of each variant. An object or an array in which nothing is selected is left out.
+// A path consists of the names of members from the outside in, separated by dots: "price", "metadata.mixins". In place
+// of a name, * stands for any name, and ** for any number of names, including none: "**.label" matches every label at
+// any depth. A backslash makes the next character a part of the name. Arrays have no segment of their own:
+// "variants.sku" matches the sku of each variant. An object or an array in which nothing is selected is left out.
 //
-// The text of the selected fields does not change. A body that is not a JSON object is passed on unchanged, for the
-// engine to reject. The error names a malformed path. The source counts if src does. If no product has any of the
-// fields, a read ends with an error that names the paths, since they are probably misspelt.
+// The text of the selected fields does not change. Select passes a body that is not a JSON object on unchanged, and the
+// engine rejects it. The error names a malformed path. The source counts if src does. If no product has any of the
+// fields, a read ends with an error that names the paths, because they are probably misspelt.
 func Select(src reindex.Source, paths ...string) (reindex.Source, error) {
 	return prune(src, paths, true)
 }
 
-// Exclude returns a source whose products lack the fields that match one of the paths, with everything below them; see
-// [Select] for paths. Objects and arrays that become empty stay. The source counts if src does.
+// Exclude returns a source whose products lack the fields that match one of the paths, with everything below them. See
+// [Select] for the form of paths. Objects and arrays that become empty stay. The source counts if src does.
 func Exclude(src reindex.Source, paths ...string) (reindex.Source, error) {
 	return prune(src, paths, false)
 }
@@ -68,11 +68,11 @@ func isObject(body []byte) bool {
 	return json.Valid(body) && bytes.TrimLeft(body, " \t\r\n")[0] == '{'
 }
 
-// pruner copies the fields to keep of one product.
+// pruner copies the fields of one product that are kept.
 type pruner struct {
 	paths paths
-	keep  bool       // keep the fields that match; otherwise those that do not match
-	stack []position // of all levels
+	keep  bool       // keep the matching fields; otherwise the others
+	stack []position // the positions of all levels
 	space [32]position
 }
 

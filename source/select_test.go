@@ -44,13 +44,13 @@ func TestSelectAndExclude(t *testing.T) {
 			t.Errorf("Exclude %s: %s, want %s", paths, got, want.excluded)
 		}
 	}
-	// Numbers and the order of members stay as they are.
+	// Numbers and the order of members do not change.
 	got := bodies(t, func(s reindex.Source) (reindex.Source, error) { return source.Exclude(s, "x") },
 		`{"b":1.50,"x":1,"a":9007199254740993}`)[0]
 	if got != `p {"b":1.50,"a":9007199254740993}` {
 		t.Error(got)
 	}
-	// The engine has to see the bad body.
+	// The engine must see the bad body to reject it.
 	for _, body := range []string{``, `{"x":1`, `[{"x":1}]`, `"x"`, `null`} {
 		got := bodies(t, func(s reindex.Source) (reindex.Source, error) { return source.Exclude(s, "x") }, body)[0]
 		if got != "p "+body {
@@ -83,7 +83,7 @@ func TestPaths(t *testing.T) {
 	}
 }
 
-// FuzzSelect compares with a plain walk over the decoded product.
+// FuzzSelect compares Select and Exclude with a simple walk over the decoded product.
 func FuzzSelect(f *testing.F) {
 	for _, path := range []string{
 		"id", "**", "*", "**.label", "name.*", "variants.sku", "deep.**", `a\.b`, "**.x.**.label", "*.*.*", "**.*",
@@ -121,7 +121,7 @@ func FuzzSelect(f *testing.F) {
 	})
 }
 
-// hasTwice reports whether some object of the text has a member twice, of which a decoded one has only the last.
+// hasTwice reports whether an object in the text has a member twice. A decoded object has only the last one.
 func hasTwice(text string) bool {
 	var v any
 	_ = json.Unmarshal([]byte(text), &v)
@@ -158,7 +158,7 @@ func stripStrings(text string) string {
 	return b.String()
 }
 
-// walk returns what stays of v, and whether anything in it matched.
+// walk returns the parts of v that are kept, and reports whether anything in v matched.
 func walk(v any, at, pattern []string, keep bool) (any, bool) {
 	switch v := v.(type) {
 	case map[string]any:

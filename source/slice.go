@@ -8,14 +8,15 @@ import (
 	"productindex/reindex"
 )
 
-// Slice is a source of the same products for every tenant, for tests and for catalogues that are in memory. It counts,
-// locates, finds and splits them. A product may be in it twice. The slice must not be modified while it is read.
+// Slice is a source with the same products for every tenant, for tests and for catalogues in memory. It is a
+// [reindex.Finder], and its snapshots count, locate and split. A product may be in it twice. The slice must not be
+// modified while it is read.
 type Slice []reindex.Product
 
 // Open returns a snapshot of s.
 func (s Slice) Open(context.Context, string) (reindex.Snapshot, error) { return sliceSnapshot(s), nil }
 
-// Find yields the first product of each of the ids.
+// Find yields the first product with each of the ids.
 func (s Slice) Find(ctx context.Context, _ string, ids ...string) iter.Seq2[reindex.Product, error] {
 	wanted := setOf(ids)
 	var found sliceSnapshot
@@ -57,7 +58,7 @@ func (s sliceSnapshot) Count(context.Context) (int64, error) {
 // Split returns the names of ranges of about the same length.
 func (s sliceSnapshot) Split(_ context.Context, n int) ([]string, error) {
 	if n < 1 {
-		return nil, fmt.Errorf("source: %d parts were asked for", n)
+		return nil, fmt.Errorf("source: Split was called with n = %d, it must be positive", n)
 	}
 	n = max(1, min(n, len(s)))
 	names := make([]string, n)
@@ -79,7 +80,7 @@ func (s sliceSnapshot) Part(ctx context.Context, name string) iter.Seq2[reindex.
 	return s[from:to].Products(ctx)
 }
 
-// Locate returns the positions of products, from 1 on.
+// Locate returns the positions of products, from 1.
 func (s sliceSnapshot) Locate(_ context.Context, ids ...string) (map[string]string, error) {
 	wanted := setOf(ids)
 	where := map[string]string{}

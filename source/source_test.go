@@ -21,7 +21,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 const tenant = "shop"
 
-// shop is a slice for one tenant.
+// shop is a source that knows only one tenant.
 type shop []reindex.Product
 
 func (s shop) Open(ctx context.Context, t string) (reindex.Snapshot, error) {
@@ -40,7 +40,7 @@ func (s shop) Find(ctx context.Context, t string, ids ...string) iter.Seq2[reind
 	return source.Slice(s).Find(ctx, t, ids...)
 }
 
-// bare hides what a source can do besides.
+// bare hides the optional interfaces of a source.
 func bare(src reindex.Source) reindex.Source {
 	return reindex.SourceFunc(func(ctx context.Context, tenant string) iter.Seq2[reindex.Product, error] {
 		return sourcetest.Products(ctx, src, tenant)
@@ -62,7 +62,7 @@ func (u unlocated) Open(ctx context.Context, tenant string) (reindex.Snapshot, e
 	}{snap, snap.(reindex.Counter), snap.(reindex.Splitter)}, nil
 }
 
-// estimated announces about how many products there are in place of their exact number.
+// estimated is a source whose snapshots estimate and do not count.
 type estimated struct{ shop }
 
 func (e estimated) Open(ctx context.Context, tenant string) (reindex.Snapshot, error) {
@@ -135,7 +135,7 @@ func TestConformance(t *testing.T) {
 	}
 }
 
-// The count of a source is passed on by the sources made of it if it stays true, and only then.
+// A source made from another one passes its count on only if the count stays exact.
 func TestCapabilities(t *testing.T) {
 	s := shop(reindextest.Products(10, "1"))
 	languages := source.Localization{
@@ -177,7 +177,7 @@ func TestCapabilities(t *testing.T) {
 	}
 }
 
-// If all parts count or estimate their products, so does the source made of them.
+// If all joined sources count or estimate their products, so does the result of Concat.
 func TestEstimates(t *testing.T) {
 	s := shop(reindextest.Products(10, "1"))
 	languages := source.Localization{
@@ -218,7 +218,7 @@ func TestEstimates(t *testing.T) {
 	}
 }
 
-// An error, of the source or of the function, ends the sequence, and says which product it was.
+// An error of the source or of the function ends the sequence. It names the product.
 func TestErrors(t *testing.T) {
 	broken := errors.New("broken")
 	s := shop(reindextest.Products(5, "1"))
@@ -241,7 +241,7 @@ func TestErrors(t *testing.T) {
 		n, failed := 0, error(nil)
 		for _, err := range open(t, src).Products(t.Context()) {
 			if failed != nil {
-				t.Errorf("%s: the sequence went on after %v", name, failed)
+				t.Errorf("%s: the sequence continues after the error %v", name, failed)
 			}
 			if failed = err; err == nil {
 				n++
@@ -257,7 +257,7 @@ func TestErrors(t *testing.T) {
 	}
 }
 
-// brokenParts is a source that cannot be split because of an error.
+// brokenParts is a source whose Split returns an error.
 type brokenParts struct{ err error }
 
 func (b brokenParts) Open(ctx context.Context, tenant string) (reindex.Snapshot, error) {
@@ -275,7 +275,7 @@ func (b brokenSnapshot) Split(context.Context, int) ([]string, error) { return n
 
 func (b brokenSnapshot) Part(context.Context, string) iter.Seq2[reindex.Product, error] { return nil }
 
-// bodies returns what a source makes of one body, by id.
+// bodies returns the bodies, by id, that a source makes from one body.
 func bodies(t *testing.T, wrap func(reindex.Source) (reindex.Source, error), body string) []string {
 	t.Helper()
 	src := must(t)(wrap(shop{{ID: "p", Body: json.RawMessage(body)}}))

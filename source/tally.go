@@ -5,15 +5,15 @@ import (
 	"sync/atomic"
 )
 
-// tally counts the products of a snapshot that have been read, and knows which of its parts are left.
+// tally counts the products of a snapshot that have been read, and tracks the parts that have not.
 type tally struct {
 	products, matching atomic.Int64
 
 	mu   sync.Mutex
-	left map[string]bool // parts that have not been read to their ends; nil if the snapshot was not split here
+	left map[string]bool // the parts that have not been read to their ends; nil if this process has not split the snapshot
 }
 
-// expect notes the parts of which the snapshot consists.
+// expect records the parts of the snapshot.
 func (t *tally) expect(parts []string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -23,8 +23,8 @@ func (t *tally) expect(parts []string) {
 	}
 }
 
-// end notes that a part has been read, and reports whether it was the last one. It reports false in a process that did
-// not split the snapshot.
+// end records that a part has been read, and reports whether it was the last one. It reports false in a process that
+// has not split the snapshot.
 func (t *tally) end(part string) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()

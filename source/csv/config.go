@@ -124,9 +124,16 @@ func (c *Config) withDefaults() Config {
 	return out
 }
 
-// options returns the settings that all sources of files have.
+// options returns the options of the files. The defaults must be set.
 func (c *Config) options() files.Options {
-	return files.Options{Name: "csv", Endings: []string{".csv", ".tsv"}, Files: c.Files, FollowLinks: c.FollowLinks}
+	return files.Options{
+		Name:        "csv",
+		Endings:     []string{".csv", ".tsv"},
+		Files:       c.Files,
+		FollowLinks: c.FollowLinks,
+		Format:      &format{*c},
+		Faults:      c.faults(),
+	}
 }
 
 // idColumns returns the columns of the id.

@@ -40,7 +40,7 @@ func read(tb testing.TB, src *csv.Source) (all, rejected []string, failed error)
 	tb.Helper()
 	for p, err := range sourcetest.Products(tb.Context(), src, "acme") {
 		if failed != nil {
-			tb.Fatalf("the sequence went on after %v", failed)
+			tb.Fatalf("the sequence continues after the error %v", failed)
 		}
 		if bad, ok := errors.AsType[*reindex.RecordError](err); ok {
 			rejected = append(rejected, fmt.Sprintf("%s: %v", bad.Where, bad.Err))

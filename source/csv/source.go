@@ -68,11 +68,7 @@ func NewFS(fsys fs.FS, cfg *Config) (*Source, error) { return newSource(files.FS
 
 func newSource(folder files.Folder, cfg *Config) (*Source, error) {
 	c := cfg.withDefaults()
-	src, err := files.New(folder, c.options(), &format{c}, c.faults()...)
-	if err != nil {
-		return nil, err
-	}
-	return &Source{src}, nil
+	return files.New(folder, c.options(), func(s *files.Source) *Source { return &Source{s} })
 }
 
 // Open implements [reindex.Source]. It lists the tenant's files. A tenant without a file is an error that matches

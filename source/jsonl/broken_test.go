@@ -114,7 +114,7 @@ func TestByteOrderMarks(t *testing.T) {
 	}
 }
 
-// Something else behind the end of a compressed file does not count as a file that is cut off.
+// Other data after the end of a compressed file is reported as such, and not as a file that is cut off.
 func TestTrailingData(t *testing.T) {
 	t.Parallel()
 	for _, name := range []string{"c.jsonl.gz", "c.jsonl.zst"} {
@@ -122,7 +122,7 @@ func TestTrailingData(t *testing.T) {
 		for _, tail := range []string{one, "\x00\x00\x00\x00\x00\x00\x00\x00", "\n"} {
 			ids, err := read(sourcetest.Products(t.Context(), memory(t, nil, map[string]string{name: packed + tail}), "c"))
 			if err == nil || fmt.Sprint(ids) != "[1]" || !strings.Contains(err.Error(), name) ||
-				!strings.Contains(err.Error(), "followed by something") {
+				!strings.Contains(err.Error(), "other data follows") {
 				t.Errorf("%s with %q: got %v, %v", name, tail, ids, err)
 			}
 			if name == "c.jsonl.gz" && errors.Is(err, io.ErrUnexpectedEOF) {

@@ -48,13 +48,15 @@ func (c *Config) withDefaults() Config {
 	return out
 }
 
-// options returns the settings that all sources of files have.
+// options returns the options of the files. The defaults must be set.
 func (c *Config) options() files.Options {
 	return files.Options{
 		Name:        "jsonl",
 		Endings:     []string{".jsonl", ".ndjson", ".json"},
 		Files:       c.Files,
 		FollowLinks: c.FollowLinks,
+		Format:      &format{*c},
+		Faults:      c.faults(),
 	}
 }
 
@@ -84,11 +86,7 @@ func NewFS(fsys fs.FS, cfg *Config) (*Source, error) { return newSource(files.FS
 
 func newSource(folder files.Folder, cfg *Config) (*Source, error) {
 	c := cfg.withDefaults()
-	src, err := files.New(folder, c.options(), &format{c}, c.faults()...)
-	if err != nil {
-		return nil, err
-	}
-	return &Source{src}, nil
+	return files.New(folder, c.options(), func(s *files.Source) *Source { return &Source{s} })
 }
 
 // Open implements [reindex.Source]. It lists the tenant's files. If the tenant has no file, the error matches

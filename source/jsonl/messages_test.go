@@ -57,7 +57,7 @@ func TestPublicMessages(t *testing.T) {
 		{in("c.jsonl", one+`{"id":`), "c.jsonl, line 2: the last line ends in the middle of an object: the file is cut off"},
 		{in("c/a.jsonl.gz", packed[:len(packed)-3]), "c/a.jsonl.gz, line 3: the compressed file is cut off"},
 		{in("c.jsonl.gz", string(damaged)), "c.jsonl.gz, line 3: gzip: invalid checksum"},
-		{in("c.jsonl.gz", packed+"x"), "c.jsonl.gz, line 3: the end of the compressed data is followed by something"},
+		{in("c.jsonl.gz", packed+"x"), "c.jsonl.gz, line 3: other data follows the end of the compressed data"},
 		{in("c.jsonl", "\xff\xfe{"), "c.jsonl, line 1: the file is UTF-16"},
 		{in("c.json", "[{]\n"), "c.json, line 1: the file is not valid JSON"},
 		{in("d.jsonl", one), `no file for the tenant "c"`},
@@ -71,7 +71,7 @@ func TestPublicMessages(t *testing.T) {
 			"no.jsonl: file does not exist",
 		},
 		{linked, "c.jsonl: a symbolic link leads out of the folder"},
-		{foreign, "c.jsonl, line 1: it cannot be read; the service's log has the details"},
+		{foreign, "c.jsonl, line 1: it cannot be read; the log of the service has the details"},
 	} {
 		_, err := read(sourcetest.Products(t.Context(), test.src, "c"))
 		text, ok := public.Text(err)

@@ -12,29 +12,29 @@ type Dialect string
 
 // The databases that a [Source] reads.
 const (
-	// PostgreSQL, through jackc/pgx's stdlib package, for one.
+	// PostgreSQL is read through a driver such as package stdlib of jackc/pgx.
 	PostgreSQL Dialect = "PostgreSQL"
-	// MySQL and MariaDB, through go-sql-driver/mysql, with parseTime or without.
+	// MySQL stands for MySQL and MariaDB, read through go-sql-driver/mysql, with parseTime or without.
 	MySQL Dialect = "MySQL"
-	// SQLite, through modernc.org/sqlite, for one.
+	// SQLite is read through a driver such as modernc.org/sqlite.
 	SQLite Dialect = "SQLite"
 )
 
-// Type is the type of a column's values that the database does not know.
+// Type is the type of a column's values that the database does not report.
 type Type string
 
-// The types that a column can be said to have.
+// The types of Config.Types.
 const (
-	// JSON: texts that are JSON documents are embedded as they are. A text that is not one stays a text.
+	// JSON means that texts which are JSON documents are embedded unchanged. Other texts stay texts.
 	JSON Type = "JSON"
-	// Boolean: the number 0 is false, and 1 is true. Other values stay what they are.
+	// Boolean means that the number 0 becomes false and 1 becomes true. Other values do not change.
 	Boolean Type = "Boolean"
 )
 
 // DefaultPageRows is the number of rows that a statement reads by default.
 const DefaultPageRows = 5000
 
-// Config says what a [Source] reads. Dialect and Query are required.
+// Config configures a [Source]. Dialect and Query are required.
 type Config struct {
 	// Dialect is the kind of database.
 	Dialect Dialect
@@ -43,40 +43,41 @@ type Config struct {
 	//
 	//	SELECT sku AS id, name, price, tags FROM products WHERE tenant = $1
 	//
-	// The tenant is its one parameter ($1 in PostgreSQL, which may be used several times; ? in the others), unless Args
-	// says otherwise. The source wraps the query, as in SELECT ... FROM (Query) AS products WHERE id >= $2 ORDER BY id
-	// LIMIT 5000, and databases push that condition down into it. The host quotes the identifiers in Query; the source
-	// quotes those that it adds.
+	// Unless Args is set, the tenant is its only parameter: $1 in PostgreSQL, which may occur several times, and ? in the
+	// other databases. The source wraps the query, as in SELECT ... FROM (Query) AS products WHERE id >= $2 ORDER BY id
+	// LIMIT 5000; databases push this condition down into the query. The host must quote the identifiers in Query where
+	// necessary. The source quotes those that it adds.
 	Query string
 
-	// Args returns the parameters of Query (and of Tenants) for a tenant. Nil means the tenant alone.
+	// Args returns the parameters of Query and Tenants for a tenant. Default: the tenant is the only parameter.
 	Args func(tenant string) []any
 
-	// ID is the column of the product's id: a text, an integer or a UUID. A row in which it is NULL is a bad record.
+	// ID is the column of the product id: a text, an integer or a UUID. A row in which it is NULL is a bad record.
 	// Default "id".
 	ID string
 
-	// Body is the column that holds the whole product as a JSON object, which becomes the body as it is. Empty: each row
-	// becomes an object of all of its columns (see the package's documentation for the types).
+	// Body is the column that holds the whole product as a JSON object. The object becomes the body unchanged. If Body is
+	// empty, the body is an object of all columns of the row; the documentation of the package describes the types.
 	Body string
 
-	// Types are the types of columns that the database does not know, such as {"active": Boolean, "attributes": JSON}.
-	// MySQL's BOOLEAN is TINYINT(1), which drivers show as any other integer; MariaDB's JSON is LONGTEXT; and in SQLite
-	// the result of a function has no declared type.
+	// Types sets the types of columns that the database does not report, such as {"active": Boolean, "attributes": JSON}.
+	// In MySQL, BOOLEAN is TINYINT(1), which drivers return as an integer. In MariaDB, JSON is LONGTEXT. In SQLite, the
+	// result of a function has no declared type.
 	Types map[string]Type
 
-	// Key is the column to page by: never NULL, and unique within a tenant. An index that begins with what Query selects
-	// the tenant by, followed by the key, makes pages fast. Default: ID.
+	// Key is the column to page by. It must be unique within a tenant and never NULL. Pages are fast if an index begins
+	// with the column by which Query selects the tenant, followed by Key. Default: ID.
 	Key string
 
-	// PageRows is the number of rows that one statement reads. Default [DefaultPageRows]. Negative: one statement reads
-	// all of them, in the order of Query. That suits queries without a fitting key. It needs a driver that streams its
-	// rows, and a server that lets one statement run as long as indexing takes (MySQL: net_write_timeout), and rules out
-	// parts.
+	// PageRows is the number of rows that one statement reads. Default [DefaultPageRows]. If PageRows is negative, one
+	// statement reads all rows, in the order of Query. This suits queries without a usable key. It needs a driver that
+	// streams its rows and a server that lets a statement run for as long as indexing takes (MySQL: net_write_timeout).
+	// Such a source has no parts.
 	PageRows int
 
 	// Tenants is a query with the same parameters as Query that returns a row if the tenant exists, such as
-	// SELECT 1 FROM tenants WHERE name = $1. Empty: a tenant without a row in Query counts as unknown, which is an error.
+	// SELECT 1 FROM tenants WHERE name = $1. If Tenants is empty, a tenant without a row in Query counts as unknown, and
+	// reading it is an error.
 	Tenants string
 }
 
@@ -99,7 +100,7 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
-// validate reports every setting of a config with defaults that is not valid.
+// validate returns an error that names every setting that is not valid. The defaults must have been set.
 func (c Config) validate() error {
 	var errs []error
 	switch c.Dialect {

@@ -44,11 +44,11 @@ func appendValue(dst []byte, v any, c *column) ([]byte, error) {
 	case time.Time:
 		return appendTime(dst, v, k), nil
 	default:
-		return nil, fmt.Errorf("the driver returns a %T, which database/sql does not allow: let the query cast it", v)
+		return nil, fmt.Errorf("the driver returns a %T, which database/sql does not allow: cast it in the query", v)
 	}
 }
 
-// appendInt appends an integer, as a boolean if the column is one.
+// appendInt appends an integer, a boolean or a timestamp, depending on the kind of the column.
 func appendInt(dst []byte, v int64, k kind) []byte {
 	switch {
 	case k == kindBool && (v == 0 || v == 1):
@@ -62,7 +62,7 @@ func appendInt(dst []byte, v int64, k kind) []byte {
 	}
 }
 
-// appendTime appends a moment, or a day. A date of SQLite that has a time is a moment.
+// appendTime appends a timestamp or a date. A date of SQLite that has a time becomes a timestamp.
 func appendTime(dst []byte, v time.Time, k kind) []byte {
 	switch {
 	case v.UTC().Year() < 0 || v.UTC().Year() > 9999:
@@ -80,11 +80,11 @@ func midnight(v time.Time) time.Time {
 	return time.Date(year, month, day, 0, 0, 0, 0, v.Location())
 }
 
-// appendMySQLTime appends a day or a moment from MySQL's text. One that the calendar does not have, such as 2024-00-00,
-// stays a text.
+// appendMySQLTime appends the date or the timestamp in a text of MySQL. A date that the calendar does not have, such as
+// 2024-00-00, stays a text.
 func appendMySQLTime(dst []byte, v string, c *column) []byte {
 	if strings.Trim(v, "0-:. ") == "" {
-		return append(dst, "null"...) // 0000-00-00: none
+		return append(dst, "null"...) // 0000-00-00
 	}
 	if c.kind == kindMySQLUnix {
 		seconds, fraction, _ := strings.Cut(v, ".")
@@ -102,7 +102,7 @@ func appendMySQLTime(dst []byte, v string, c *column) []byte {
 	return jsonenc.AppendString(dst, v)
 }
 
-// appendBits appends bits, the most significant byte first, as a number, or as a boolean.
+// appendBits appends big-endian bits as a number or as a boolean.
 func appendBits(dst, v []byte, k kind) []byte {
 	var n uint64
 	for _, b := range v {
@@ -114,7 +114,7 @@ func appendBits(dst, v []byte, k kind) []byte {
 	return strconv.AppendUint(dst, n, 10)
 }
 
-// appendText appends a text as the value that it stands for in a column of that kind.
+// appendText appends a text as the JSON value that it represents in the column.
 func appendText[T string | []byte](dst []byte, v T, c *column) []byte {
 	k := c.kind
 	switch {

@@ -10,7 +10,7 @@ import (
 	"productindex/source/sqlsource"
 )
 
-// A shop writes a row into an outbox for each product that it changes. Follow carries these changes into the live index.
+// A shop writes a row into an outbox for each product that it changes. Follow passes these changes to the live index.
 func ExampleFollow() {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
@@ -32,7 +32,7 @@ func ExampleFollow() {
 	if err != nil {
 		panic(err)
 	}
-	index := reindextest.NewMemory() // stands for one of package backends
+	index := reindextest.NewMemory() // in place of an index of the packages below backends
 	engine, err := reindex.New(src, index, nil)
 	if err != nil {
 		panic(err)
@@ -51,7 +51,7 @@ func ExampleFollow() {
 	}
 	outbox := sqlsource.Outbox{Dialect: sqlsource.SQLite, Table: "product_changes"}
 	err = sqlsource.Follow(ctx, db, outbox, func(ctx context.Context, tenant string, changes ...reindex.Change) error {
-		defer cancel() // a server goes on
+		defer cancel() // a server would continue
 		return engine.Update(ctx, tenant, changes...)
 	})
 	for id, body := range index.Documents("shop") {

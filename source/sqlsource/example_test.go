@@ -38,8 +38,7 @@ func ExampleNew() {
 	// b-2 {"id":"b-2","name":"Sandal","price":49,"attributes":null}
 }
 
-// Products are looked up as they are now, such as those that have changed. A product that is not found is no longer in
-// the shop.
+// Find looks products up in their current state. A product that it does not find is no longer in the shop.
 func ExampleSource_Find() {
 	db := shop()
 	defer db.Close()
@@ -59,10 +58,10 @@ func ExampleSource_Find() {
 	// Output: b-2 {"id":"b-2","name":"Sandal"}
 }
 
-// With Config.Readers the engine reads parts of the products of PostgreSQL at the same time, all of one snapshot. Each
-// reader takes a connection of the pool.
+// With Config.Readers the engine reads several parts of a snapshot in PostgreSQL at the same time. Each reader takes a
+// connection of the pool.
 //
-//nolint:testableexamples // it takes a server
+//nolint:testableexamples // it needs a server
 func ExampleSource_Open_parts() {
 	db, err := sql.Open("pgx", "postgres://user@localhost/shop")
 	if err != nil {
@@ -73,7 +72,7 @@ func ExampleSource_Open_parts() {
 	src, err := sqlsource.New(db, sqlsource.Config{
 		Dialect: sqlsource.PostgreSQL,
 		Query:   `SELECT sku AS id, name, price FROM products WHERE tenant = $1`,
-		Key:     "id", // with an index on (tenant, sku), pages are fast
+		Key:     "id", // an index on (tenant, sku) makes pages fast
 	})
 	if err != nil {
 		panic(err)

@@ -10,7 +10,7 @@ import (
 	"productindex/source/internal/public"
 )
 
-// idsPerStatement is the number of ids that one statement looks for, and so of products that Find holds in memory.
+// idsPerStatement is the largest number of ids in one statement, and so of products that Find holds in memory.
 const idsPerStatement = 200
 
 var (
@@ -18,10 +18,10 @@ var (
 	_ reindex.Locator = (*snapshot)(nil)
 )
 
-// Find yields those of the products with these ids that the tenant has now. It holds a connection during each statement
-// and none while it yields, so no place in the pool is kept for it. If the pool's only connection is a snapshot's, the
-// error matches [ErrNoRoom]. If nothing is found, and neither Config.Tenants nor another product shows that the tenant
-// exists, the error matches [ErrUnknownTenant].
+// Find yields the products with these ids in their current state, and skips ids that the tenant does not have. It holds
+// a connection during each statement and none while it yields. If a snapshot holds the only connection of the pool, the
+// error matches [ErrNoRoom]. If Find finds nothing, and neither Config.Tenants nor another product shows that the
+// tenant exists, the error matches [ErrUnknownTenant].
 func (s *Source) Find(ctx context.Context, tenant string, ids ...string) iter.Seq2[reindex.Product, error] {
 	return func(yield func(reindex.Product, error) bool) {
 		wanted := map[string]bool{}
@@ -83,7 +83,7 @@ func (s *Source) find(
 			if !wanted[id] {
 				return true, nil
 			}
-			delete(wanted, id) // the first one counts
+			delete(wanted, id) // of several rows with one id, the first counts
 			if bad != nil {
 				found = append(found, finding{err: bad})
 			} else {
@@ -98,14 +98,14 @@ func (s *Source) find(
 	known, err := session.exists(ctx, s.cfg.anySQL(), snap.args...)
 	if err == nil && !known {
 		err = public.Errorf(
-			"%w: Config.Query returns no row for it, and Config.Tenants, which could say that it exists, is not set",
+			"%w: Config.Query returns no row for it; if a tenant can have no products, set Config.Tenants",
 			ErrUnknownTenant,
 		)
 	}
 	return nil, err
 }
 
-// Locate names the rows of products by their keys.
+// Locate implements [reindex.Locator]. A place names a row by its key.
 func (s *snapshot) Locate(ctx context.Context, ids ...string) (map[string]string, error) {
 	places := map[string]string{}
 	for chunk := range slices.Chunk(ids, idsPerStatement) {
@@ -133,6 +133,6 @@ func (s *snapshot) locate(ctx context.Context, ids []string, places map[string]s
 		if err == nil && places[id] == "" && slices.Contains(ids, id) {
 			places[id] = r.row.place(r.row.cells[1])
 		}
-		return true, nil // a row without a proper id has none of these
+		return true, nil // a row without a valid id is not wanted
 	})
 }

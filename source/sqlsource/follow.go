@@ -15,35 +15,36 @@ import (
 	"productindex/reindex"
 )
 
-// UpdateFunc takes changes of a tenant's products, as [reindex.Engine.Update] does. A nil error, or a
-// [*reindex.BatchError] without items that can be tried again, means that it has taken them.
+// UpdateFunc accepts changes of a tenant's products, as [reindex.Engine.Update] does. If it returns nil, or a
+// [*reindex.BatchError] without retryable items, it has accepted the changes, and refused the items for good.
 type UpdateFunc func(ctx context.Context, tenant string, changes ...reindex.Change) error
 
-// Follow reads the changes in an outbox and gives them to update, in the order of the sequence, until ctx ends. It then
-// returns nil.
+// Follow reads the changes in an outbox and passes them to update, in the order of the sequence, until ctx ends. It
+// then returns nil.
 //
-// Each change is given to update at least once. A row is deleted once update has taken it. Only rows that were read are
-// deleted, so a row that becomes visible late, with a lower sequence than others, is not lost. Changes of one product
-// keep their order if each transaction writes the product before the row. Changes that update refuses, and rows that
-// are not changes, are reported (Outbox.Refused) and deleted; others do not wait for them. After any other error of
-// update the tenant's rows stay and are tried again after a while, and other tenants go on.
+// Follow passes each change to update at least once, and deletes the row after update has accepted it. It deletes only
+// rows that it has read, so a row that becomes visible late, with a lower sequence than others, is not lost. The
+// changes of one product keep their order if each transaction writes the product before the row of the outbox.
 //
-// On PostgreSQL and MySQL one Follow at a time follows an outbox, whichever process it is in: the others wait until it
-// ends. It holds a connection as long as it runs, which counts like one of a [Source] (see [ErrNoRoom]). Its lock
-// belongs to the session, so a pooler has to keep sessions. On SQLite the host has to make sure that there is only one
-// Follow.
+// Follow reports changes that update refuses, and rows that are not valid changes, to Outbox.Refused and deletes them.
+// After any other error of update, the rows of the tenant stay, and Follow tries them again after a wait. Other tenants
+// do not wait.
 //
-// Follow returns an error of the outbox, such as a missing table or column, and an error of update that matches
-// [errors.ErrUnsupported] or [reindex.ErrShutdown], since neither passes. It logs lost connections and other errors of
-// the database, and goes on.
+// On PostgreSQL and MySQL only one Follow at a time follows an outbox, in all processes; the others wait for its end.
+// It holds a connection while it runs, which counts as a connection of a [Source] (see [ErrNoRoom]). The lock belongs
+// to the session, so a pooler must not share sessions. On SQLite the host must ensure that there is only one Follow.
+//
+// Follow returns an error if the outbox is not usable, for example because a table or column is missing, and if an
+// error of update matches [errors.ErrUnsupported] or [reindex.ErrShutdown]. It logs lost connections and other errors
+// of the database, and continues.
 func Follow(ctx context.Context, db *sql.DB, outbox Outbox, update UpdateFunc) error {
 	o := outbox.withDefaults()
 	if err := o.validate(); err != nil {
 		return err
 	}
 	if o.Dialect != SQLite && db.Stats().MaxOpenConnections == 1 {
-		return fmt.Errorf("sqlsource: following %s: %w: it opens at most one, which Follow would hold; raise SetMaxOpenConns",
-			o.Table, ErrNoRoom)
+		return fmt.Errorf("sqlsource: following %s: %w: SetMaxOpenConns allows one connection, which Follow would hold; "+
+			"raise it", o.Table, ErrNoRoom)
 	}
 	f := &follower{outbox: o, db: db, update: update, waits: map[string]*wait{}}
 	var failed wait
@@ -53,13 +54,13 @@ func Follow(ctx context.Context, db *sql.DB, outbox Outbox, update UpdateFunc) e
 		switch {
 		case isFatal:
 			return fmt.Errorf("sqlsource: following %s: %w", o.Table, fatal.error)
-		case ctx.Err() != nil: // the reason why it ended
+		case ctx.Err() != nil: // err is only a consequence
 		case errors.Is(err, errOther):
-			o.Logger.DebugContext(ctx, "sqlsource: the outbox is followed by another process", "table", o.Table)
+			o.Logger.DebugContext(ctx, "sqlsource: another process follows the outbox", "table", o.Table)
 			failed.until = time.Now().Add(o.Interval)
 		default:
 			failed.longer(o.MaxDelay)
-			o.Logger.WarnContext(ctx, "sqlsource: the outbox cannot be followed, trying again",
+			o.Logger.WarnContext(ctx, "sqlsource: following the outbox failed; it will be tried again",
 				"table", o.Table, "error", err, "again", failed.until)
 		}
 		pause(ctx, time.Until(failed.until))
@@ -75,11 +76,11 @@ type follower struct {
 	outbox Outbox
 	db     *sql.DB
 	update UpdateFunc
-	row    *outboxRow       // nil until the table was looked at
-	waits  map[string]*wait // of the tenants whose changes were not taken
+	row    *outboxRow       // nil until the table has been checked
+	waits  map[string]*wait // by tenant, after update has failed
 }
 
-// wait is the time until something that failed is tried again.
+// wait is the wait before the next attempt after failures.
 type wait struct {
 	failures int
 	until    time.Time
@@ -87,11 +88,11 @@ type wait struct {
 
 const (
 	firstDelay = 200 * time.Millisecond
-	// maxWaits is the largest number of tenants that are left out of a read.
+	// maxWaits is the largest number of waiting tenants. If there are more, Follow reads no rows until a wait ends.
 	maxWaits = 1000
 )
 
-// longer notes another failure.
+// longer records another failure, and doubles the wait up to most.
 func (w *wait) longer(most time.Duration) {
 	delay := most
 	if w.failures < 32 {
@@ -111,7 +112,7 @@ func pause(ctx context.Context, d time.Duration) {
 	}
 }
 
-// attend follows the outbox over one connection until something fails. It calls well each time that nothing has.
+// attend follows the outbox over one connection until something fails. It calls well after each successful round.
 func (f *follower) attend(ctx context.Context, well func()) error {
 	link, err := f.connect(ctx)
 	if err != nil {
@@ -137,8 +138,8 @@ func (f *follower) attend(ctx context.Context, well func()) error {
 	return ctx.Err()
 }
 
-// prepare checks the table. An error of the table is fatal the first time, if the database answers otherwise. Later it
-// can come from a failover, and pass.
+// prepare checks the table. The first time, an error of the table is fatal if the database answers other statements.
+// Later errors can come from a failover, and are not fatal.
 func (f *follower) prepare(ctx context.Context, link *outboxLink) error {
 	first := f.row == nil
 	err := f.check(ctx, link)
@@ -155,7 +156,7 @@ func (f *follower) prepare(ctx context.Context, link *outboxLink) error {
 func (f *follower) check(ctx context.Context, link *outboxLink) error {
 	rows, err := link.QueryContext(ctx, f.outbox.describeSQL())
 	if err != nil {
-		return fmt.Errorf("looking at the table %s: %w", f.outbox.Table, err)
+		return fmt.Errorf("reading the columns of table %s: %w", f.outbox.Table, err)
 	}
 	defer rows.Close()
 	types, err := rows.ColumnTypes()
@@ -171,15 +172,15 @@ func (f *follower) check(ctx context.Context, link *outboxLink) error {
 	if err := errors.Join(rows.Err(), rows.Close()); err != nil {
 		return err
 	}
-	if f.outbox.Dialect != SQLite { // where it would wait for other writers
+	if f.outbox.Dialect != SQLite { // there the statement would wait for other writers
 		if _, err := link.ExecContext(ctx, "DELETE FROM "+f.outbox.table()+" WHERE 1 = 0"); err != nil {
-			return fmt.Errorf("asking if rows of the table %s can be deleted: %w", f.outbox.Table, err)
+			return fmt.Errorf("checking the right to delete rows of table %s: %w", f.outbox.Table, err)
 		}
 	}
 	return f.checkOrder(ctx, link)
 }
 
-// checkOrder looks for rows that would never be read.
+// checkOrder returns an error if a row has no sequence, because such a row would never be read.
 func (f *follower) checkOrder(ctx context.Context, link *outboxLink) error {
 	var one int
 	err := link.QueryRowContext(ctx, f.outbox.unorderedSQL()).Scan(&one)
@@ -189,10 +190,10 @@ func (f *follower) checkOrder(ctx context.Context, link *outboxLink) error {
 	case err != nil:
 		return fmt.Errorf("looking for rows without a value of %s: %w", f.outbox.Sequence, err)
 	}
-	return &fatalError{fmt.Errorf("column %q is NULL in some row: it must have a value in each", f.outbox.Sequence)}
+	return &fatalError{fmt.Errorf("column %q is NULL in some row: every row must have a value", f.outbox.Sequence)}
 }
 
-// round reads rows, hands them on and deletes those that were taken. It reports whether there can be more.
+// round reads rows, passes their changes to update and deletes the accepted ones. It reports whether there can be more.
 func (f *follower) round(ctx context.Context, link *outboxLink) (more bool, err error) {
 	without := f.waiting()
 	if len(without) >= maxWaits || f.outbox.Tenant != "" && len(without) > 0 {
@@ -212,7 +213,7 @@ func (f *follower) round(ctx context.Context, link *outboxLink) (more bool, err 
 	return more, fatal
 }
 
-// waiting returns the tenants that are not tried for a while, and forgets those of long ago.
+// waiting returns the tenants that wait, and removes waits that ended long ago.
 func (f *follower) waiting() []string {
 	now := time.Now()
 	maps.DeleteFunc(f.waits, func(_ string, w *wait) bool { return now.Sub(w.until) > 10*f.outbox.MaxDelay })
@@ -226,7 +227,7 @@ func (f *follower) waiting() []string {
 	return tenants
 }
 
-// idle returns how long there is nothing to do unless rows come.
+// idle returns the time until the next read if no notification comes.
 func (f *follower) idle() time.Duration {
 	d := f.outbox.Interval
 	for _, w := range f.waits {
@@ -237,7 +238,7 @@ func (f *follower) idle() time.Duration {
 	return d
 }
 
-// handOn hands the changes of each tenant on, and returns the sequences of the rows that were taken.
+// handOn passes the changes of each tenant to update. It returns the sequences of the rows to delete.
 func (f *follower) handOn(ctx context.Context, entries []entry) (taken []int64, fatal error) {
 	var tenants []string
 	byTenant := map[string][]entry{}
@@ -286,7 +287,7 @@ func changesOf(entries []entry) []reindex.Change {
 	return changes
 }
 
-// leave makes a tenant wait for a while.
+// leave makes a tenant wait before the next attempt.
 func (f *follower) leave(ctx context.Context, tenant string, why error) {
 	w := f.waits[tenant]
 	if w == nil {
@@ -295,12 +296,13 @@ func (f *follower) leave(ctx context.Context, tenant string, why error) {
 	}
 	w.longer(f.outbox.MaxDelay)
 	if ctx.Err() == nil {
-		f.outbox.Logger.WarnContext(ctx, "sqlsource: changes were not taken, trying again",
+		f.outbox.Logger.WarnContext(ctx, "sqlsource: updating products failed; the changes will be tried again",
 			"tenant", tenant, "error", why, "again", w.until)
 	}
 }
 
-// deliver hands a tenant's changes on until they are taken or refused. An error means that some were not.
+// deliver passes the changes of a tenant to update, in smaller batches if they are too many. It returns an error if
+// some of them were neither accepted nor refused.
 func (f *follower) deliver(ctx context.Context, tenant string, changes []reindex.Change) error {
 	if err := reindex.CheckTenant(tenant); err != nil {
 		f.refuseAll(ctx, tenant, changes, err)
@@ -338,7 +340,7 @@ func (f *follower) refuseAll(ctx context.Context, tenant string, changes []reind
 	}
 }
 
-// refuse reports a change that was not taken, and never will be.
+// refuse reports a change that was refused for good.
 func (f *follower) refuse(ctx context.Context, tenant string, item reindex.ItemError) {
 	f.outbox.Logger.WarnContext(ctx, "sqlsource: a change was refused",
 		"tenant", tenant, "product", item.ID, "error", item.Err)

@@ -9,11 +9,11 @@ import (
 	"unicode/utf8"
 )
 
-// key is the value of a key column, as it is sent back to the database. Its JSON includes the type of the driver's
-// value.
+// key is the value of a key column in the form in which it is sent back to the database. Its JSON includes the Go type
+// of the driver's value.
 type key struct{ value any }
 
-// The names of the types that a driver's value can have.
+// The names of the Go types of a driver's value.
 const (
 	keyText  = "text"
 	keyInt   = "int"
@@ -28,7 +28,7 @@ func newKey(value any) (*key, error) {
 	k := &key{value}
 	switch typ, text := k.text(); {
 	case typ == "":
-		return nil, fmt.Errorf("a key cannot be a %T: let the query cast it to text", value)
+		return nil, fmt.Errorf("a key cannot be a %T: cast it to a text in the query", value)
 	case !utf8.ValidString(text):
 		return nil, fmt.Errorf("the key %q is not UTF-8", text)
 	}
@@ -56,20 +56,20 @@ func (k *key) text() (typ, text string) {
 	return "", ""
 }
 
-// MarshalJSON encodes a key as an object of its type and its text.
+// MarshalJSON encodes a key as an object whose member has the type as its name and the text as its value.
 func (k *key) MarshalJSON() ([]byte, error) {
 	typ, text := k.text()
 	return json.Marshal(map[string]string{typ: text})
 }
 
-// UnmarshalJSON is the reverse of MarshalJSON.
+// UnmarshalJSON decodes the result of MarshalJSON.
 func (k *key) UnmarshalJSON(data []byte) error {
 	var object map[string]string
 	if err := json.Unmarshal(data, &object); err != nil {
 		return err
 	}
 	if len(object) != 1 {
-		return fmt.Errorf("a key has %d values, not one", len(object))
+		return fmt.Errorf("a key must have one value and has %d", len(object))
 	}
 	for typ, text := range object {
 		value, err := parseKey(typ, text)

@@ -50,7 +50,7 @@ func testMistakes(t *testing.T, d database) {
 			cfg:  sqlsource.Config{ID: "absent"},
 			want: `row without a value of absent: the record cannot be read: column "absent": the id is NULL`,
 		},
-		"SELECT id, price FROM mistakes": {cfg: sqlsource.Config{ID: "price"}, want: "cast it to text"},
+		"SELECT id, price FROM mistakes": {cfg: sqlsource.Config{ID: "price"}, want: "cast it to a text"},
 		"SELECT id, absent FROM mistakes LIMIT 1": {
 			cfg:  sqlsource.Config{Body: "absent"},
 			want: `row with id 1: product "1": the record cannot be read: column "absent": the product is NULL`,

@@ -13,8 +13,8 @@ import (
 	"productindex/reindex"
 )
 
-// Outbox is a table in which [Follow] finds changes. The host adds a row for each product that it changes, in the
-// transaction of the change and after it, to a table such as
+// Outbox describes a table from which [Follow] reads changes. For each product that it changes, the host adds a row in
+// the same transaction, after the change, to a table such as
 //
 //	CREATE TABLE product_changes (
 //		sequence bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -23,39 +23,40 @@ import (
 //		deleted  boolean NOT NULL DEFAULT false
 //	)
 //
-// Dialect and Table are required. Names are quoted, so they have to be written as the database has them.
+// Dialect and Table are required. Follow quotes the names of tables and columns, so they must be written exactly as the
+// database has them.
 type Outbox struct {
 	// Dialect is the kind of database.
 	Dialect Dialect
-	// Table is the name of the table. A schema stands before a dot, as in "shop.product_changes".
+	// Table is the name of the table, which may include a schema, as in "shop.product_changes".
 	Table string
 
-	// Sequence is the column by which rows are ordered: an integer that is unique and never NULL. Its values can become
-	// visible in another order, as those of sequences do, and can have gaps. Default "sequence".
+	// Sequence is the column by which rows are ordered: an integer that is unique and never NULL. As with a sequence of
+	// the database, the values may have gaps and may become visible in another order. Default "sequence".
 	Sequence string
-	// ID is the column of the product's id, which is read as Config.ID is. Default "id".
+	// ID is the column of the product id. The same types as for Config.ID are allowed. Default "id".
 	ID string
-	// Deleted is a column that says if the product was deleted: a boolean, or an integer that is not 0. NULL means
-	// that it was not. Default "deleted".
+	// Deleted is the column that reports whether the product was deleted: a boolean, or an integer that is not 0 if it
+	// was. NULL means that it was not. Default "deleted".
 	Deleted string
-	// Body is a column that holds the product as it is now, as a JSON object. Empty, and a row in which it is NULL,
-	// mean that the product is looked up in the source; see [reindex.Change].
+	// Body is a column that holds the current product as a JSON object. If Body is empty, or NULL in a row, the engine
+	// looks the product up in its source; see [reindex.Change].
 	Body string
-	// Lookup means that every product is looked up, and that there is neither a column Deleted nor Body: a product that
-	// the source does not find is deleted. The order of changes does not matter then.
+	// Lookup means that the engine looks every product up in its source, and deletes a product that the source does not
+	// find. Then the order of changes does not matter. Deleted and Body must be empty.
 	Lookup bool
-	// Tenant is the tenant whose changes the table holds. Empty: TenantColumn has the tenant of each row.
+	// Tenant is the tenant of all changes in the table. If it is empty, TenantColumn holds the tenant of each row.
 	Tenant string
-	// TenantColumn is the column of the tenant, a text. Default "tenant". It is not used if Tenant is set.
+	// TenantColumn is the column of the tenant, a text. It must be empty if Tenant is set. Default "tenant".
 	TenantColumn string
 
-	// Interval is the time between two looks into the table if there is nothing to do. Default 1 s.
+	// Interval is the time between two reads of the table if no changes come. Default one second.
 	Interval time.Duration
-	// Channel is a channel of PostgreSQL on which NOTIFY says that there are rows, so that they are read at once. It
-	// needs WaitForNotification. Without a notification rows are found after Interval.
+	// Channel is a channel of PostgreSQL on which the host announces new rows with NOTIFY, so that Follow reads them at
+	// once. Without a notification it reads them after Interval. Channel needs WaitForNotification.
 	Channel string
-	// WaitForNotification waits for a notification on the driver's connection, or for the end of ctx, which leaves the
-	// connection usable. With jackc/pgx's stdlib package:
+	// WaitForNotification waits until a notification comes on the driver's connection or ctx ends. The connection must
+	// stay usable in both cases. For package stdlib of jackc/pgx it is
 	//
 	//	func(ctx context.Context, conn any) error {
 	//		_, err := conn.(*stdlib.Conn).Conn().WaitForNotification(ctx)
@@ -63,21 +64,20 @@ type Outbox struct {
 	//	}
 	WaitForNotification func(ctx context.Context, conn any) error
 
-	// BatchRows is the number of rows that are read at a time, and the greatest number of changes in a call of update.
-	// Default 500.
+	// BatchRows is the largest number of rows that are read at a time, and of changes in a call of update. Default 500.
 	BatchRows int
-	// BatchBytes is the sum of the lengths of ids and bodies, in bytes, at which a batch ends before it has BatchRows.
-	// Default 4 MiB.
+	// BatchBytes is the sum of the lengths of ids and bodies, in bytes, at which a batch ends before it has BatchRows
+	// rows. Default 4 MiB.
 	BatchBytes int
-	// Workers is the number of tenants whose changes are carried out at the same time. Default 4.
+	// Workers is the number of tenants whose changes are passed to update at the same time. Default 4.
 	Workers int
-	// MaxDelay is the longest wait before what failed is tried again. The first wait is 200 ms. Default 30 s.
+	// MaxDelay is the longest wait between two attempts after a failure. The first wait is 200 ms. Default 30 s.
 	MaxDelay time.Duration
 
-	// Refused is called for each change that was refused, and for each row that is not a change, before the row is
-	// deleted. It may be called from several goroutines at the same time. The log has them in any case.
+	// Refused is called for each refused change, and for each row that is not a valid change, before the row is deleted.
+	// It must be safe for concurrent use. These changes are also logged.
 	Refused func(ctx context.Context, tenant string, item reindex.ItemError)
-	// Logger receives messages, which never hold a product's body. Nil discards them.
+	// Logger receives messages. They never contain the body of a product. Nil discards them.
 	Logger *slog.Logger
 }
 
@@ -110,7 +110,7 @@ func (o Outbox) withDefaults() Outbox {
 	return o
 }
 
-// validate reports every setting of an outbox with defaults that is not valid.
+// validate returns an error that names every setting that is not valid. The defaults must have been set.
 func (o Outbox) validate() error {
 	var errs []error
 	positive := func(name string, v int64) {
@@ -127,7 +127,7 @@ func (o Outbox) validate() error {
 		errs = append(errs, errors.New("Outbox.Table is not set"))
 	}
 	if o.Lookup && (o.Deleted != "" || o.Body != "") {
-		errs = append(errs, errors.New("Outbox.Lookup is set, and so is Deleted or Body, which are not read then"))
+		errs = append(errs, errors.New("Outbox.Lookup is set, so that Outbox.Deleted and Outbox.Body must not be set"))
 	}
 	if o.Tenant != "" && o.TenantColumn != "" {
 		errs = append(errs, errors.New("Outbox.Tenant and TenantColumn are both set"))
@@ -138,10 +138,10 @@ func (o Outbox) validate() error {
 		}
 	}
 	if (o.Channel == "") != (o.WaitForNotification == nil) {
-		errs = append(errs, errors.New("Outbox.Channel and WaitForNotification need each other"))
+		errs = append(errs, errors.New("Outbox.Channel and WaitForNotification must be set together"))
 	}
 	if o.Channel != "" && o.Dialect != PostgreSQL {
-		errs = append(errs, fmt.Errorf("Outbox.Channel is set, which %s does not have", o.Dialect))
+		errs = append(errs, fmt.Errorf("Outbox.Channel is set, but %s has no channels", o.Dialect))
 	}
 	positive("Outbox.Interval", int64(o.Interval))
 	positive("Outbox.BatchRows", int64(o.BatchRows))
@@ -154,7 +154,7 @@ func (o Outbox) validate() error {
 	return nil
 }
 
-// table returns the table's name for a statement.
+// table returns the quoted name of the table.
 func (o Outbox) table() string {
 	parts := strings.Split(o.Table, ".")
 	for i, part := range parts {
@@ -163,12 +163,12 @@ func (o Outbox) table() string {
 	return strings.Join(parts, ".")
 }
 
-// describeSQL returns no row, and the columns of the table.
+// describeSQL returns a statement whose result has the columns of the table and no rows.
 func (o Outbox) describeSQL() string {
-	return "SELECT * FROM " + o.table() + " LIMIT 0" //nolint:unqueryvet // which columns there are is the question
+	return "SELECT * FROM " + o.table() + " LIMIT 0" //nolint:unqueryvet // it asks for all columns
 }
 
-// columns are those that are read, in the order of outboxRow.
+// columns returns the names of the columns to read, in the order of outboxRow.
 func (o Outbox) columns() []string {
 	columns := []string{o.Sequence, o.ID}
 	for _, name := range []string{o.TenantColumn, o.Deleted, o.Body} {
@@ -179,8 +179,8 @@ func (o Outbox) columns() []string {
 	return columns
 }
 
-// readSQL reads the next rows, without those of some tenants, which are its parameters. Of each column it reads what
-// columns has for it.
+// readSQL returns a statement that reads the given column expressions of the next rows. Its parameters are the tenants
+// whose rows it leaves out.
 func (o Outbox) readSQL(columns []string, without int) string {
 	sequence := o.Dialect.quote(o.Sequence)
 	query := "SELECT " + strings.Join(columns, ", ") + " FROM " + o.table() + " WHERE " + sequence + " IS NOT NULL"
@@ -195,12 +195,12 @@ func (o Outbox) readSQL(columns []string, without int) string {
 	return query + " ORDER BY " + sequence + " LIMIT " + strconv.Itoa(o.BatchRows)
 }
 
-// unorderedSQL returns a row if there is one without a sequence.
+// unorderedSQL returns a statement that returns a row if a row of the table has no sequence.
 func (o Outbox) unorderedSQL() string {
 	return "SELECT 1 FROM " + o.table() + " WHERE " + o.Dialect.quote(o.Sequence) + " IS NULL LIMIT 1"
 }
 
-// deleteSQL deletes rows.
+// deleteSQL returns a statement that deletes rows.
 func (o Outbox) deleteSQL(sequences []int64) string {
 	values := make([]string, len(sequences))
 	for i, n := range sequences {

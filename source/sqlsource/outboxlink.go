@@ -10,16 +10,16 @@ import (
 	"time"
 )
 
-// outboxLink is the connection over which an outbox is followed: one of its own, which holds the lock of the outbox and
-// listens, or any of the pool on SQLite, which has no such locks.
+// outboxLink is the connection over which an outbox is followed. It holds the lock of the outbox and listens on its
+// channel. On SQLite, which has no such locks, it is any connection of the pool.
 type outboxLink struct {
 	linkQuerier
 
-	conn *sql.Conn // nil: any
+	conn *sql.Conn // nil on SQLite
 	end  func()
 }
 
-// linkQuerier is what *sql.DB and *sql.Conn have in common.
+// linkQuerier is implemented by *sql.DB and *sql.Conn.
 type linkQuerier interface {
 	querier
 
@@ -27,10 +27,10 @@ type linkQuerier interface {
 	BeginTx(ctx context.Context, opts *sql.TxOptions) (*sql.Tx, error)
 }
 
-// errOther: another Follow has the lock.
-var errOther = errors.New("the outbox is followed already")
+// errOther reports that another Follow holds the lock.
+var errOther = errors.New("another process follows the outbox")
 
-// connect waits for nothing: if another Follow has the lock, it returns errOther.
+// connect opens a link. If another Follow holds the lock, it returns errOther at once.
 func (f *follower) connect(ctx context.Context) (*outboxLink, error) {
 	if f.outbox.Dialect == SQLite {
 		return &outboxLink{linkQuerier: f.db, end: func() {}}, nil
@@ -44,7 +44,7 @@ func (f *follower) connect(ctx context.Context) (*outboxLink, error) {
 		return nil, fmt.Errorf("connecting: %w", err)
 	}
 	link := &outboxLink{linkQuerier: conn, conn: conn, end: func() {
-		// The end of the session gives back the lock and the channel, whatever state it is in.
+		// The end of the session releases the lock and the channel in any state of the connection.
 		_ = conn.Raw(func(any) error { return driver.ErrBadConn })
 		_ = conn.Close()
 		release(f.db)
@@ -56,16 +56,16 @@ func (f *follower) connect(ctx context.Context) (*outboxLink, error) {
 	return link, nil
 }
 
-// lock takes the outbox's lock and listens to its channel.
+// lock takes the lock of the outbox and listens on its channel.
 func (l *outboxLink) lock(ctx context.Context, o Outbox) error {
 	name := "productindex outbox " + o.Table
 	query := "SELECT coalesce(GET_LOCK(SHA1(CONCAT_WS(' ', DATABASE(), ?)), 0), 0)"
 	arg := any(name)
 	if o.Dialect == PostgreSQL {
 		sum := fnv.New64a()
-		_, _ = sum.Write([]byte(name)) // which never fails
+		_, _ = sum.Write([]byte(name)) // never fails
 		query = "SELECT CASE WHEN pg_try_advisory_lock($1) THEN 1 ELSE 0 END"
-		arg = int64(sum.Sum64()) //nolint:gosec // any number will do
+		arg = int64(sum.Sum64()) //nolint:gosec // any number is valid
 	}
 	var got int
 	if err := l.QueryRowContext(ctx, query, arg).Scan(&got); err != nil {
@@ -78,12 +78,13 @@ func (l *outboxLink) lock(ctx context.Context, o Outbox) error {
 		return nil
 	}
 	if _, err := l.ExecContext(ctx, "LISTEN "+o.Dialect.quote(o.Channel)); err != nil {
-		return fmt.Errorf("listening to channel %q: %w", o.Channel, err)
+		return fmt.Errorf("listening on channel %q: %w", o.Channel, err)
 	}
 	return nil
 }
 
-// drainTime is for how long notifications are collected after the first one: several make one look into the table.
+// drainTime is the time for which further notifications are collected after the first one, so that they lead to one
+// read.
 const drainTime = 5 * time.Millisecond
 
 // wait waits for a time, or for a notification.
@@ -104,7 +105,7 @@ func (l *outboxLink) wait(ctx context.Context, o Outbox, d time.Duration) error 
 	})
 }
 
-// errSilence: no notification came.
+// errSilence reports that no notification came.
 var errSilence = errors.New("no notification")
 
 func notification(ctx context.Context, o Outbox, conn any, d time.Duration) error {
@@ -120,10 +121,10 @@ func notification(ctx context.Context, o Outbox, conn any, d time.Duration) erro
 	return nil
 }
 
-// removeTimeout limits how long rows may take to be deleted that were taken when ctx ended.
+// removeTimeout limits the time in which rows are deleted.
 const removeTimeout = 10 * time.Second
 
-// remove deletes rows, also when ctx has ended.
+// remove deletes rows, even if ctx has ended, so that accepted changes are not passed to update again.
 func (l *outboxLink) remove(ctx context.Context, o Outbox, sequences []int64) error {
 	if len(sequences) == 0 {
 		return nil
@@ -134,7 +135,7 @@ func (l *outboxLink) remove(ctx context.Context, o Outbox, sequences []int64) er
 	if err != nil {
 		return fmt.Errorf("deleting rows: %w", err)
 	}
-	defer func() { _ = tx.Rollback() }() // after Commit it does nothing
+	defer func() { _ = tx.Rollback() }() // does nothing after Commit
 	result, err := tx.ExecContext(ctx, o.deleteSQL(sequences))
 	if err != nil {
 		return fmt.Errorf("deleting rows: %w", err)
@@ -145,7 +146,7 @@ func (l *outboxLink) remove(ctx context.Context, o Outbox, sequences []int64) er
 	}
 	if n > int64(len(sequences)) {
 		return &fatalError{
-			fmt.Errorf("column %q is not unique: %d rows have the values of %d", o.Sequence, n, len(sequences)),
+			fmt.Errorf("column %q is not unique: %d rows have the %d sequences of the batch", o.Sequence, n, len(sequences)),
 		}
 	}
 	if err := tx.Commit(); err != nil {

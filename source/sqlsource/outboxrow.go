@@ -12,11 +12,11 @@ import (
 	"productindex/reindex"
 )
 
-// outboxRow reads one row of an outbox after the other.
+// outboxRow reads the rows of an outbox, one after another.
 type outboxRow struct {
 	outbox  Outbox
-	columns []string // for SELECT
-	id      row      // of which only the id is used
+	columns []string // the expressions to select
+	id      row      // only its id is used
 
 	sequence                   sql.NullInt64
 	idCell                     cell
@@ -24,7 +24,7 @@ type outboxRow struct {
 	dest                       []any
 }
 
-// newOutboxRow checks the columns of an outbox, and lays out those that are read.
+// newOutboxRow checks the columns of an outbox and returns the layout of those that are read.
 func newOutboxRow(o Outbox, types []*sql.ColumnType) (*outboxRow, error) {
 	byName := map[string]*sql.ColumnType{}
 	names := make([]string, len(types))
@@ -36,10 +36,8 @@ func newOutboxRow(o Outbox, types []*sql.ColumnType) (*outboxRow, error) {
 	for _, name := range o.columns() {
 		t := byName[name]
 		if t == nil {
-			errs = append(
-				errs,
-				fmt.Errorf("the table %s has no column %q; its columns are %s", o.Table, name, strings.Join(names, ", ")),
-			)
+			errs = append(errs, fmt.Errorf("the table %s has no column %q; its columns are %s",
+				o.Table, name, strings.Join(names, ", ")))
 			continue
 		}
 		expr := o.Dialect.quote(name)
@@ -73,7 +71,7 @@ type entry struct {
 	sequence int64
 	tenant   string
 	change   reindex.Change
-	bad      error // why the row is not a change
+	bad      error // the reason why the row is not a valid change
 }
 
 // entry returns the current row.
@@ -106,7 +104,7 @@ func (r *outboxRow) entry() entry {
 	return e
 }
 
-// textOf returns the text that a driver returned.
+// textOf returns a driver's value as a text.
 func textOf(v any) (string, error) {
 	switch v := v.(type) {
 	case string:
@@ -120,7 +118,7 @@ func textOf(v any) (string, error) {
 	}
 }
 
-// truthOf returns the boolean that a driver returned, in whatever type. NULL is false.
+// truthOf returns a driver's value as a boolean. NULL is false.
 func truthOf(v any) (bool, error) {
 	switch v := v.(type) {
 	case nil:
@@ -142,12 +140,12 @@ func truthOf(v any) (bool, error) {
 	}
 	truth, err := strconv.ParseBool(text)
 	if err != nil {
-		return false, errors.New("it is a text that is not a boolean")
+		return false, errors.New("it is not a boolean")
 	}
 	return truth, nil
 }
 
-// readOutbox reads the next rows, without those of some tenants.
+// read reads the next rows without those of some tenants. It reports full if there can be more rows.
 func (r *outboxRow) read(ctx context.Context, q querier, without []string) (entries []entry, full bool, err error) {
 	args := make([]any, len(without))
 	for i, tenant := range without {

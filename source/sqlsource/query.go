@@ -10,38 +10,38 @@ import (
 	"unicode/utf8"
 )
 
-// quote returns name as an identifier.
+// quote returns name as a quoted identifier.
 func (d Dialect) quote(name string) string {
 	mark := `"`
 	if d == MySQL {
-		mark = "`" // which means an identifier in every sql_mode
+		mark = "`" // quotes identifiers in every sql_mode
 	}
 	return mark + strings.ReplaceAll(name, mark, mark+mark) + mark
 }
 
-// from is the query as a table. The line break ends a comment at the query's end.
+// from returns a FROM clause with the query as a table. The line break ends a comment at the end of the query.
 func (c Config) from() string {
 	return " FROM (" + c.Query + "\n) AS products"
 }
 
-// countSQL counts the rows of the query.
+// countSQL returns a statement that counts the rows of the query.
 func (c Config) countSQL() string { return "SELECT count(*)" + c.from() }
 
-// describeSQL returns no row, and the columns of the query.
+// describeSQL returns a statement whose result has the columns of the query and no rows.
 func (c Config) describeSQL() string {
-	return "SELECT *" + c.from() + " LIMIT 0" //nolint:unqueryvet // which columns there are is the question
+	return "SELECT *" + c.from() + " LIMIT 0" //nolint:unqueryvet // it asks for all columns
 }
 
-// anySQL returns one row of the query, if there is one.
+// anySQL returns a statement that returns a row if the query returns one.
 func (c Config) anySQL() string { return "SELECT 1" + c.from() + " LIMIT 1" }
 
-// countKeysSQL counts the rows that have a key.
+// countKeysSQL returns a statement that counts the rows that have a key.
 func (c Config) countKeysSQL() string {
 	return "SELECT count(" + c.Dialect.quote(c.Key) + ")" + c.from()
 }
 
-// sharesSQL returns the first keys of all shares but the first one, if total rows in the order of the key are shared
-// out. The n-th row, from 0, is in the share n × shares ÷ total.
+// sharesSQL returns a statement that divides total rows, in the order of the key, into shares. It returns the first key
+// of each share but the first. The nth row, from 0, is in the share n × shares ÷ total.
 func (c Config) sharesSQL(shares, total int64) string {
 	key, rank := c.Dialect.quote(c.Key), c.Dialect.quote("the row's rank")
 	share := func(n string) string { return fmt.Sprintf("(%s - 1) * %d / %d", n, shares, total) }
@@ -50,31 +50,32 @@ func (c Config) sharesSQL(shares, total int64) string {
 		share(rank) + " > " + share("("+rank+" - 1)") + " ORDER BY " + key
 }
 
-// nullKeySQL returns a row if there is one whose key is NULL.
+// nullKeySQL returns a statement that returns a row if a row of the query has no key.
 func (c Config) nullKeySQL() string {
 	return "SELECT 1" + c.from() + " WHERE " + c.Dialect.quote(c.Key) + " IS NULL LIMIT 1"
 }
 
-// noKeySQL reads the rows that have no key.
+// noKeySQL returns a statement that reads the rows without a key.
 func (c Config) noKeySQL(r *row) string {
 	return "SELECT " + r.columns + c.from() + " WHERE " + c.Dialect.quote(c.Key) + " IS NULL"
 }
 
-// keyParam is the n-th parameter, from 1, of a statement that uses them in order, which is compared with a key of a
-// kind.
+// keyParam returns the nth parameter, from 1, of a statement, for a comparison with a key of a kind. The statement must
+// use its parameters in order.
 func (c Config) keyParam(n int, k kind) string {
 	switch {
 	case c.Dialect == PostgreSQL:
 		return "$" + strconv.Itoa(n)
 	case c.Dialect == MySQL && k == kindNumber:
-		return "CAST(? AS DECIMAL(65,30))" // MySQL compares numbers with texts, which drivers make of decimals, as floats
+		return "CAST(? AS DECIMAL(65,30))" // drivers send decimals as texts, which MySQL would compare as floats
 	default:
 		return "?"
 	}
 }
 
-// pageSQL reads rows in the order of the key, from a key on and below another one if these are set. Their parameters
-// follow the query's own args ones. A negative limit reads all of the query's rows as they come.
+// pageSQL returns a statement that reads up to limit rows in the order of the key. from and below limit the keys to a
+// half-open range, whose parameters follow the args parameters of the query. If limit is negative, the statement reads
+// all rows in the order of the query.
 func (c Config) pageSQL(r *row, args int, from, below bool, limit int) string {
 	query := "SELECT " + r.columns + c.from()
 	if limit < 0 {
@@ -94,8 +95,8 @@ func (c Config) pageSQL(r *row, args int, from, below bool, limit int) string {
 	return query + " WHERE " + where + " ORDER BY " + key + " LIMIT " + strconv.Itoa(limit)
 }
 
-// idsSQL reads columns of the rows that can have one of the ids. Collations find texts equal that are different ids, so
-// the caller compares the ids of the rows. It returns no statement if no row can have one of them.
+// idsSQL returns a statement that reads columns of the rows with the ids. A collation can treat different ids as equal,
+// so the caller must compare the ids of the rows. The statement is empty if no row can have one of the ids.
 func (c Config) idsSQL(r *row, columns string, args []any, ids []string) (statement string, all []any) {
 	expr, values := c.idValues(r.idType, ids)
 	if len(values) == 0 {
@@ -109,11 +110,11 @@ func (c Config) idsSQL(r *row, columns string, args []any, ids []string) (statem
 	return query, append(slices.Clip(args), values...)
 }
 
-// idValues returns what to compare ids with, and the values of those that a column of the type can have.
+// idValues returns the expression to compare, and the values of those ids that a column of the type can have.
 func (c Config) idValues(typeName string, ids []string) (expr string, values []any) {
 	expr = c.Dialect.quote(c.ID)
 	switch bits := integerBits(typeName); {
-	case c.Dialect == SQLite: // in which the values of one column are of several types
+	case c.Dialect == SQLite: // the values of one column can have several types
 		for _, id := range ids {
 			values = append(values, id)
 			if n, err := strconv.ParseInt(id, 10, 64); err == nil {
@@ -127,7 +128,7 @@ func (c Config) idValues(typeName string, ids []string) (expr string, values []a
 		return expr, parsed(ids, func(id string) (any, error) { return strconv.ParseInt(id, 10, bits) })
 	case c.Dialect == PostgreSQL && !slices.Contains([]string{typeText, typeVarchar, typeBPChar}, typeName):
 		expr = "CAST(" + expr + " AS text)"
-		if typeName == "UUID" { // which has an index to use
+		if typeName == "UUID" { // without a CAST, so that an index is used
 			expr = c.Dialect.quote(c.ID)
 			ids = slices.DeleteFunc(slices.Clone(ids), func(id string) bool { return !uuidText.MatchString(id) })
 		}
@@ -136,19 +137,19 @@ func (c Config) idValues(typeName string, ids []string) (expr string, values []a
 	}
 	return expr, parsed(ids, func(id string) (any, error) {
 		if !utf8.ValidString(id) || strings.Contains(id, "\x00") {
-			return nil, errors.New("no text of a database")
+			return nil, errors.New("a database cannot store this text")
 		}
 		return id, nil
 	})
 }
 
-// mysqlTexts are the types of texts.
+// mysqlTexts are the text types of MySQL.
 var mysqlTexts = []string{typeVarchar, "CHAR", typeText, "TINYTEXT", "MEDIUMTEXT", "LONGTEXT"}
 
-// uuidText is how PostgreSQL writes a UUID.
+// uuidText matches a UUID as PostgreSQL writes it.
 var uuidText = regexp.MustCompile(`^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`)
 
-// integerBits returns the size of a type of integers, and 0 if the type is another one.
+// integerBits returns the size of an integer type in bits, or 0 for other types.
 func integerBits(typeName string) int {
 	switch strings.TrimPrefix(typeName, "UNSIGNED ") {
 	case "TINYINT":
@@ -163,7 +164,7 @@ func integerBits(typeName string) int {
 	return 0
 }
 
-// parsed returns the values of the ids that have one.
+// parsed returns the values of the ids that parse accepts.
 func parsed(ids []string, parse func(id string) (any, error)) []any {
 	var values []any
 	for _, id := range ids {

@@ -11,21 +11,21 @@ import (
 	"productindex/source/internal/public"
 )
 
-// reader reads the rows of one snapshot, or those of one range of keys.
+// reader reads the rows of a snapshot, or of one range of its keys.
 type reader struct {
 	cfg     Config
 	session *session
 	args    []any
 	row     *row
 
-	from, below any // range of keys: from on, up to but without below; nil: no limit
+	from, below any // the half-open range of keys; nil means no limit
 	part        bool
-	stopped     bool // by the consumer
+	stopped     bool // the consumer has stopped
 	lastID      string
 	count       int64
 }
 
-// read yields the rows. It returns an error that is not yielded yet.
+// read yields the rows. It does not yield the error that it returns.
 func (r *reader) read(ctx context.Context, yield func(reindex.Product, error) bool) error {
 	after, more, err := any(nil), true, error(nil)
 	for more && err == nil {
@@ -36,7 +36,7 @@ func (r *reader) read(ctx context.Context, yield func(reindex.Product, error) bo
 	}
 	if err == nil && !r.stopped && !r.part && r.count == 0 && r.cfg.Tenants == "" {
 		err = public.Errorf(
-			"%w: Config.Query returns no row for it, and Config.Tenants, which could say that it exists, is not set",
+			"%w: Config.Query returns no row for it; if a tenant can have no products, set Config.Tenants",
 			ErrUnknownTenant,
 		)
 	}
@@ -46,11 +46,11 @@ func (r *reader) read(ctx context.Context, yield func(reindex.Product, error) bo
 	return err
 }
 
-// page yields one page of rows and returns the key of the last one, and whether there can be more.
+// page yields one page of rows. It returns the key of the last row, and reports whether there can be more.
 //
-// A page begins with the last row of the one before (>=, not >), which is not yielded again. If that row is not in its
-// place, it returns an error, since rows could be lost or come twice: the key is not unique in the database's order, or
-// changed on its way to the driver and back.
+// A page begins with the last row of the previous page (>=, not >), which is not yielded again. If the first row is
+// another one, rows could be lost or yielded twice, and page returns an error. The reason is a key that is not unique
+// in the order of the database, or that the driver does not return exactly.
 func (r *reader) page(
 	ctx context.Context,
 	after any,
@@ -76,7 +76,8 @@ func (r *reader) page(
 		switch {
 		case n == 1 && overlap:
 			if !sameKey(key, after) {
-				return false, public.Errorf("the row with the key %v is not where a page ended: %w", after, errKey(r.cfg.Key))
+				return false, public.Errorf("the page does not begin with the last row of the previous one, whose key is %v: %w",
+					after, errKey(r.cfg.Key))
 			}
 			last = after
 			return true, nil
@@ -87,16 +88,16 @@ func (r *reader) page(
 		return r.yield(yield), nil
 	})
 	if err == nil && n == 0 && overlap {
-		err = public.Errorf("the row where a page ended is gone: %w", errKey(r.cfg.Key))
+		err = public.Errorf("the page after the row with the key %v is empty: %w", after, errKey(r.cfg.Key))
 	}
 	return last, limit >= 0 && n == limit && !r.stopped, err
 }
 
-// readNoKey yields the rows whose key is their id and is NULL. Most often there are none.
+// readNoKey yields the rows whose key is NULL as bad records, if the key is the id. There are usually none.
 func (r *reader) readNoKey(ctx context.Context, yield func(reindex.Product, error) bool) error {
 	return r.rows(ctx, r.cfg.noKeySQL(r.row), r.args, func() (bool, error) {
 		if r.row.keyValue() != nil {
-			return true, nil // MySQL's 0000-00-00 is NULL, and is not
+			return true, nil // MySQL also treats 0000-00-00 as NULL
 		}
 		return r.yield(yield), nil
 	})
@@ -129,7 +130,7 @@ func (r *reader) rows(ctx context.Context, query string, args []any, visit func(
 	}
 	defer rows.Close()
 	for rows.Next() {
-		if err := ctx.Err(); err != nil { // which the driver need not have noticed yet
+		if err := ctx.Err(); err != nil { // the driver may not have noticed it yet
 			return err
 		}
 		if err := rows.Scan(r.row.dest...); err != nil {
@@ -143,11 +144,11 @@ func (r *reader) rows(ctx context.Context, query string, args []any, visit func(
 	return rows.Err()
 }
 
-// errKey says what Config.Key must be.
+// errKey explains the requirements of Config.Key.
 func errKey(column string) error {
 	return fmt.Errorf(
-		"column %q cannot be the key to page by: it must be unique within a tenant, also in the database's order "+
-			"(a collation can hold different texts to be equal), and have a type that the driver returns exactly",
+		"column %q cannot be the key to page by: it must be unique within a tenant, even in the order of the database "+
+			"(a collation can treat different texts as equal), and have a type that the driver returns exactly",
 		column,
 	)
 }

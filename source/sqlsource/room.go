@@ -8,25 +8,24 @@ import (
 	"sync"
 )
 
-// ErrNoRoom: the pool of connections is too small to read, if one connection is left for others.
+// ErrNoRoom means that the pool of connections has none left for reading. Sources leave one connection to other users.
 var ErrNoRoom = errors.New("no connection is left in the pool")
 
-// rooms counts the connections that the sources of this process hold, by pool, so that several sources on one pool
-// share it.
+// rooms counts the connections of each pool that the sources of this process hold together.
 var rooms = struct {
 	sync.Mutex
 
 	of map[*sql.DB]*room
 }{of: map[*sql.DB]*room{}}
 
-// room counts the connections of one pool that sources hold. It is forgotten once they hold none.
+// room counts the connections of one pool that sources hold. It is removed when they hold none.
 type room struct {
 	held  int
-	freed chan struct{} // closed, and replaced, if something is given back
+	freed chan struct{} // closed and replaced when a connection is released
 }
 
-// limit returns how many connections of db all sources may hold together: all but one, which others need, such as a job
-// store. A pool of one connection is the source's alone while it reads. 0 means that there is no limit.
+// limit returns the number of connections of db that all sources together may hold: all but one, which other users such
+// as a job store need. If the pool has only one connection, a source may hold it. 0 means no limit.
 func limit(db *sql.DB) int {
 	most := db.Stats().MaxOpenConnections
 	if most <= 0 {
@@ -35,7 +34,7 @@ func limit(db *sql.DB) int {
 	return max(1, most-1)
 }
 
-// hold takes one of the places of db for a connection. The caller gives it back with release.
+// hold reserves a connection of db. The caller must call release.
 func hold(db *sql.DB) error {
 	rooms.Lock()
 	defer rooms.Unlock()
@@ -46,29 +45,27 @@ func hold(db *sql.DB) error {
 	}
 	most := limit(db)
 	if most > 0 && r.held >= most {
-		return fmt.Errorf(
-			"%w: it opens at most %d, sources hold %d, and one is left for others, such as a job store; raise SetMaxOpenConns",
-			ErrNoRoom,
-			db.Stats().MaxOpenConnections,
-			r.held,
-		)
+		return fmt.Errorf("%w: SetMaxOpenConns allows %d, sources hold %d, and one is left to others, such as a job store; "+
+			"raise SetMaxOpenConns", ErrNoRoom, db.Stats().MaxOpenConnections, r.held)
 	}
 	r.held++
 	return nil
 }
 
-// spare returns an error if sources hold every connection of db: a caller that waited for one could wait for itself.
+// spare returns an error if sources hold every connection of db, because a caller that waits for one could wait for
+// itself.
 func spare(db *sql.DB) error {
 	rooms.Lock()
 	defer rooms.Unlock()
 	r, most := rooms.of[db], db.Stats().MaxOpenConnections
 	if r != nil && most > 0 && r.held >= most {
-		return fmt.Errorf("%w: it opens at most %d, and a snapshot holds that; raise SetMaxOpenConns", ErrNoRoom, most)
+		return fmt.Errorf("%w: SetMaxOpenConns allows %d, and snapshots hold all of them; raise SetMaxOpenConns",
+			ErrNoRoom, most)
 	}
 	return nil
 }
 
-// release gives a place back.
+// release returns a connection that hold has reserved.
 func release(db *sql.DB) {
 	rooms.Lock()
 	defer rooms.Unlock()
@@ -80,18 +77,18 @@ func release(db *sql.DB) {
 	}
 }
 
-// seat is the place that a snapshot keeps for reading parts, beside its own connection. Whatever others hold, one part
-// after the other can be read.
+// seat is the connection that a snapshot reserves for reading parts, beside its own. With it one part after another can
+// be read, even if others hold all other connections.
 type seat struct {
 	db *sql.DB
 
 	mu    sync.Mutex
 	taken bool
 	used  bool
-	freed chan struct{} // closed, and replaced, if the seat is given back
+	freed chan struct{} // closed and replaced when the seat is free again
 }
 
-// reserve takes the place, if that is not done yet.
+// reserve reserves the connection unless it has done so before.
 func (s *seat) reserve() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -105,13 +102,13 @@ func (s *seat) reserve() error {
 	return nil
 }
 
-// sit waits for a place to read a part: the reserved one or another one. The caller calls leave.
+// sit waits for a connection to read a part: the reserved one or another one. The caller must call leave.
 func (s *seat) sit(ctx context.Context) (leave func(), err error) {
 	if err := s.reserve(); err != nil {
 		return nil, err
 	}
 	for {
-		others := freed(s.db) // before the looks, so that nothing is missed
+		others := freed(s.db) // first, so that no release is missed
 		s.mu.Lock()
 		if !s.used {
 			s.used = true
@@ -140,7 +137,7 @@ func (s *seat) leave() {
 	s.freed = make(chan struct{})
 }
 
-// release gives the reserved place back, if there is one.
+// release returns the reserved connection, if there is one.
 func (s *seat) release() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -150,7 +147,7 @@ func (s *seat) release() {
 	}
 }
 
-// freed returns a channel that is closed when a place of db is given back. At least one is held.
+// freed returns a channel that is closed when a connection of db is released. Sources must hold at least one.
 func freed(db *sql.DB) <-chan struct{} {
 	rooms.Lock()
 	defer rooms.Unlock()

@@ -17,7 +17,7 @@ import (
 	"productindex/source/internal/public"
 )
 
-// cell takes a driver's value without copying it. It is valid until the next row is read.
+// cell holds a driver's value without copying it. The value is valid until the next row is read.
 type cell struct{ v any }
 
 // Scan implements [sql.Scanner].
@@ -30,26 +30,26 @@ func (c *cell) Scan(v any) error {
 type column struct {
 	name string
 	kind kind
-	// prefix is what precedes the column's value in an object.
+	// prefix precedes the value in the object: a brace or a comma, the name and a colon.
 	prefix []byte
-	// loc is the time zone of times that have none. Nil: UTC.
+	// loc is the time zone of times that have none. Nil means UTC.
 	loc *time.Location
 }
 
-// row reads one row after the other.
+// row reads rows, one after another.
 type row struct {
-	columns string // for SELECT
+	columns string // the expressions to select
 	cols    []column
-	members int // the first columns are the members of an object; the others are for the id, the key and the body
+	members int // the number of the first columns that are members of the object; id, key and body may follow them
 	cells   []cell
 	dest    []any
 	id, key int    // positions in cells
-	body    int    // -1: an object of the members
-	idType  string // of the id, as the driver names it
+	body    int    // position in cells, or -1 if the body is an object of the members
+	idType  string // the driver's name for the type of the id
 	buf     []byte
 }
 
-// newRow lays out the columns that the query returns.
+// newRow checks the columns of the query and returns their layout.
 func newRow(cfg Config, types []*sql.ColumnType) (*row, error) {
 	names := make([]string, len(types))
 	for i, t := range types {
@@ -64,10 +64,8 @@ func newRow(cfg Config, types []*sql.ColumnType) (*row, error) {
 	find := func(setting, name string) int {
 		i := slices.Index(names, name)
 		if i < 0 {
-			errs = append(
-				errs,
-				fmt.Errorf("it has no column %q for Config.%s; its columns are %s", name, setting, strings.Join(names, ", ")),
-			)
+			errs = append(errs, fmt.Errorf("it has no column %q for Config.%s; its columns are %s",
+				name, setting, strings.Join(names, ", ")))
 		}
 		return i
 	}
@@ -87,29 +85,23 @@ func newRow(cfg Config, types []*sql.ColumnType) (*row, error) {
 	}
 	idType, keyType := types[id].DatabaseTypeName(), types[key].DatabaseTypeName()
 	if cfg.PageRows >= 0 && !ordered(cfg.Dialect, keyType) {
-		return nil, public.Errorf(
-			"column %q cannot be the key to page by: MySQL compares %s otherwise than it sorts it",
-			cfg.Key,
-			keyType,
-		)
+		return nil, public.Errorf("column %q cannot be the key to page by: "+
+			"MySQL compares %s in another order than it sorts them", cfg.Key, keyType)
 	}
 	if !identifies(cfg.Dialect, idType) {
-		return nil, public.Errorf(
-			"column %q cannot be the id, it is a %s: let the query cast it to text, such as a hexadecimal one",
-			cfg.ID,
-			idType,
-		)
+		return nil, public.Errorf("column %q cannot be the id, because it is a %s: cast it to a text in Config.Query",
+			cfg.ID, idType)
 	}
 	r := &row{body: body, idType: idType}
 	r.layOut(cfg, types, id, key)
 	return r, nil
 }
 
-// layOut decides what to select and how to encode it. The id and the key are read without a conversion, as the database
-// compares them.
+// layOut sets the expressions to select and the kinds of their values. The id and the key are selected without a
+// conversion, so that they are the values that the database compares.
 func (r *row) layOut(cfg Config, types []*sql.ColumnType, id, key int) {
 	var exprs []string
-	at := map[int]int{} // where columns are that are read without a conversion
+	at := map[int]int{} // the positions of columns that are selected without a conversion
 	add := func(i int, convert bool) int {
 		name := types[i].Name()
 		c := conversionOf(cfg.Dialect, types[i].DatabaseTypeName(), cfg.Types[name])
@@ -135,26 +127,26 @@ func (r *row) layOut(cfg Config, types []*sql.ColumnType, id, key int) {
 		}
 		r.members = len(types)
 	} else {
-		r.body = add(r.body, cfg.Dialect == SQLite) // JSON of the others is a text, as the query has it
+		r.body = add(r.body, cfg.Dialect == SQLite) // other databases return JSON as a text
 	}
 	r.id, r.key = unconverted(id), unconverted(key)
 	r.columns = strings.Join(exprs, ", ")
 	*r = *r.clone()
 }
 
-// setZone sets the time zone of columns whose moments have none.
+// setZone sets the time zone of times that have none.
 func (r *row) setZone(loc *time.Location) {
 	for i := range r.cols {
 		r.cols[i].loc = loc
 	}
 }
 
-// has reports whether a column is of the kind.
+// has reports whether a member is of the kind.
 func (r *row) has(k kind) bool {
 	return slices.ContainsFunc(r.cols[:r.members], func(c column) bool { return c.kind == k })
 }
 
-// clone returns a row of the same layout that can be used at the same time.
+// clone returns a row with the same layout for concurrent use.
 func (r *row) clone() *row {
 	c := *r
 	c.buf = nil
@@ -166,13 +158,13 @@ func (r *row) clone() *row {
 	return &c
 }
 
-// identity returns a row of nothing but the id and the key.
+// identity returns a row of only the id and the key.
 func (r *row) identity() *row {
 	c := &row{cols: []column{r.cols[r.id], r.cols[r.key]}, id: 0, key: 1, body: -1, idType: r.idType}
 	return c.clone()
 }
 
-// prefix is what precedes the value of the i-th member of an object.
+// prefix returns the prefix of the ith member of an object; see column.
 func prefix(i int, name string) []byte {
 	before := []byte{','}
 	if i == 0 {
@@ -181,11 +173,12 @@ func prefix(i int, name string) []byte {
 	return append(jsonenc.AppendString(before, name), ':')
 }
 
-// keyValue returns the key of the current row as it is sent back to the database.
+// keyValue returns the key of the current row in the form in which it is sent back to the database.
 func (r *row) keyValue() any { return r.bindable(r.cells[r.key]) }
 
-// bindable returns a key as it is sent back to the database. Drivers return one number as a text or as one of two types
-// of integers, which depends on its size, and on whether the statement has parameters.
+// bindable returns a key in the form in which it is sent back to the database. Numbers become texts, because drivers
+// return the same number as a text or as one of two integer types, depending on its size and on whether the statement
+// has parameters.
 func (r *row) bindable(key cell) any {
 	k := r.cols[r.key].kind
 	switch v := key.v.(type) {
@@ -206,7 +199,7 @@ func (r *row) bindable(key cell) any {
 	return key.v
 }
 
-// product encodes the current row. The error names the row's key and the column.
+// product encodes the current row. The error names the key of the row and the column.
 func (r *row) product() (reindex.Product, *reindex.RecordError) {
 	id, err := r.idOf(r.cells[r.id].v)
 	if err != nil {
@@ -263,8 +256,8 @@ func (r *row) idOf(v any) (string, error) {
 	case string:
 		return r.unpadded(v), nil
 	case []byte:
-		if r.cols[r.id].kind == kindBinary { // of SQLite, in which each value has a type of its own
-			return "", errors.New("the id is binary: let the query cast it to text, such as a hexadecimal one")
+		if r.cols[r.id].kind == kindBinary { // in SQLite each value has a type of its own
+			return "", errors.New("the id is binary: cast it to a text in the query, such as a hexadecimal one")
 		}
 		return r.unpadded(string(v)), nil
 	case int64:
@@ -274,11 +267,11 @@ func (r *row) idOf(v any) (string, error) {
 	case nil:
 		return "", errors.New("the id is NULL")
 	default:
-		return "", fmt.Errorf("an id cannot be a %T: let the query cast it to text", v)
+		return "", fmt.Errorf("an id cannot be a %T: cast it to a text in the query", v)
 	}
 }
 
-// unpadded removes the spaces that fill the value of a type of fixed length, which databases ignore when they compare.
+// unpadded removes the spaces that pad a value of a fixed-length type. Databases ignore them in comparisons.
 func (r *row) unpadded(id string) string {
 	if r.idType == typeBPChar || r.idType == "CHAR" {
 		return strings.TrimRight(id, " ")
@@ -286,7 +279,7 @@ func (r *row) unpadded(id string) string {
 	return id
 }
 
-// bodyOf returns the text of a product.
+// bodyOf returns the body in a driver's value.
 func bodyOf(v any) (json.RawMessage, error) {
 	switch v := v.(type) {
 	case string:
@@ -296,6 +289,6 @@ func bodyOf(v any) (json.RawMessage, error) {
 	case nil:
 		return nil, errors.New("the product is NULL")
 	default:
-		return nil, fmt.Errorf("a product cannot be a %T: let the query cast it to text", v)
+		return nil, fmt.Errorf("a product cannot be a %T: cast it to a text in the query", v)
 	}
 }

@@ -7,11 +7,10 @@ import (
 	"time"
 )
 
-// rollbackTimeout limits how long it may take to end a transaction, which has only read.
+// rollbackTimeout limits the time in which a transaction is rolled back.
 const rollbackTimeout = 10 * time.Second
 
-// session is a read-only transaction whose statements all see the state of one moment. One statement runs in it at a
-// time.
+// session is a read-only transaction whose statements all see the same state. It runs one statement at a time.
 type session struct {
 	querier
 
@@ -19,13 +18,13 @@ type session struct {
 	end  func() // frees the connection
 }
 
-// querier is what *sql.Tx and *sql.Conn have in common.
+// querier is implemented by *sql.Tx and *sql.Conn.
 type querier interface {
 	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
 	ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error)
 }
 
-// begin opens a transaction, which ends with ctx, or with end.
+// begin begins a transaction, which ends with ctx or with session.end.
 func (s *Source) begin(ctx context.Context) (*session, error) {
 	if s.cfg.Dialect == MySQL {
 		return s.beginMySQL(ctx)
@@ -44,16 +43,16 @@ func (s *Source) begin(ctx context.Context) (*session, error) {
 		return nil, fmt.Errorf("beginning a transaction: %w", err)
 	}
 	end := func() {
-		// The transaction only read: there is nothing to lose, and the driver drops a connection on which even this
-		// fails. If ctx has ended, database/sql is rolling back by itself; closing the connection waits for that.
+		// The transaction has only read, so an error loses nothing, and the driver drops a connection on which a rollback
+		// fails. If ctx has ended, database/sql rolls back by itself, and Close waits for the end of that.
 		_ = tx.Rollback()
 		_ = conn.Close()
 	}
 	return newSession(tx, end), nil
 }
 
-// beginMySQL begins a transaction with the snapshot of this moment. By default it would be that of the first statement
-// that reads a table.
+// beginMySQL begins a transaction and takes its snapshot at once. By default the first statement that reads a table
+// would take it.
 func (s *Source) beginMySQL(ctx context.Context) (*session, error) {
 	conn, err := s.db.Conn(ctx)
 	if err != nil {
@@ -62,7 +61,7 @@ func (s *Source) beginMySQL(ctx context.Context) (*session, error) {
 	end := func() {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), rollbackTimeout)
 		defer cancel()
-		// As above: database/sql drops a connection that the driver says is broken.
+		// An error loses nothing; see begin.
 		_, _ = conn.ExecContext(ctx, "ROLLBACK")
 		_ = conn.Close()
 	}
@@ -82,8 +81,8 @@ func newSession(q querier, end func()) *session {
 	return &session{querier: q, turn: make(chan struct{}, 1), end: end}
 }
 
-// use waits until no other statement runs. The caller calls done after its own. It fails if ctx has ended, because a
-// driver that is stopped within a statement drops the connection.
+// use waits until no other statement runs. The caller must call done after its own. If ctx has ended, use returns its
+// error, because a driver that is cancelled within a statement drops the connection.
 func (s *session) use(ctx context.Context) (done func(), err error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
@@ -96,7 +95,7 @@ func (s *session) use(ctx context.Context) (done func(), err error) {
 	}
 }
 
-// scalar reads the one value that a query returns into dest.
+// scalar reads the single value of a query's first row into dest.
 func (s *session) scalar(ctx context.Context, dest any, query string, args ...any) error {
 	found, err := s.first(ctx, []any{dest}, query, args...)
 	if err == nil && !found {

@@ -12,7 +12,7 @@ import (
 	"productindex/source/internal/public"
 )
 
-// snapshot is one read of a tenant's products, in one transaction.
+// snapshot is a [reindex.Snapshot] in one transaction.
 type snapshot struct {
 	src     *Source
 	tenant  string
@@ -29,7 +29,7 @@ var (
 	_ reindex.Counter  = (*snapshot)(nil)
 )
 
-// prepare checks that the tenant exists, and the columns of the query.
+// prepare checks that the tenant exists, and checks the columns of the query.
 func (s *snapshot) prepare(ctx context.Context) error {
 	cfg := s.src.cfg
 	if cfg.Tenants != "" {
@@ -47,7 +47,7 @@ func (s *snapshot) prepare(ctx context.Context) error {
 	return nil
 }
 
-// describe finds out which columns the query returns.
+// describe reads the columns of the query and sets the layout.
 func (s *snapshot) describe(ctx context.Context) error {
 	rows, err := s.session.QueryContext(ctx, s.src.cfg.describeSQL(), s.args...)
 	if err != nil {
@@ -64,10 +64,10 @@ func (s *snapshot) describe(ctx context.Context) error {
 	if !s.layout.has(kindMySQLTime) {
 		return nil
 	}
-	// The driver's time zone shows in the times that it returns.
+	// A time that the driver returns has its time zone.
 	var c cell
 	if err := s.session.scalar(ctx, &c, "SELECT TIMESTAMP '2000-01-01 00:00:00'"); err != nil {
-		return fmt.Errorf("asking for the driver's time zone: %w", err)
+		return fmt.Errorf("reading the time zone of the driver: %w", err)
 	}
 	if at, ok := c.v.(time.Time); ok {
 		s.layout.setZone(at.Location())
@@ -75,8 +75,8 @@ func (s *snapshot) describe(ctx context.Context) error {
 	return nil
 }
 
-// Products yields every product, over the connection of the snapshot. Two sequences take turns, page by page. A read
-// that the end of ctx stops within a page can cost the connection, and with it the snapshot.
+// Products implements [reindex.Snapshot] over the connection of the snapshot. Two concurrent sequences take turns after
+// each page. If ctx ends within a page, the driver can drop the connection, and with it the snapshot.
 func (s *snapshot) Products(ctx context.Context) iter.Seq2[reindex.Product, error] {
 	return func(yield func(reindex.Product, error) bool) {
 		r := &reader{cfg: s.src.cfg, session: s.session, args: s.args, row: s.layout.clone()}
@@ -90,16 +90,16 @@ func (s *snapshot) Products(ctx context.Context) iter.Seq2[reindex.Product, erro
 	}
 }
 
-// Count returns how many rows a read yields.
+// Count implements [reindex.Counter]. It counts rows, including bad ones.
 func (s *snapshot) Count(ctx context.Context) (int64, error) {
 	var n int64
 	if err := s.session.scalar(ctx, &n, s.src.cfg.countSQL(), s.args...); err != nil {
-		return 0, s.src.wrap(ctx, s.tenant, fmt.Errorf("counting: %w", err))
+		return 0, s.src.wrap(ctx, s.tenant, fmt.Errorf("counting the products: %w", err))
 	}
 	return n, nil
 }
 
-// Close ends the transaction and gives the connection back.
+// Close ends the transaction and returns the connection to the pool.
 func (s *snapshot) Close() error {
 	s.closing.Do(func() {
 		if s.session != nil {
@@ -112,7 +112,7 @@ func (s *snapshot) Close() error {
 	return nil
 }
 
-// checkKeys returns an error if a row has no key. If the key is the id, such a row is a bad record instead.
+// checkKeys returns an error if a row has no key. If the key is the id, such a row is a bad record and not an error.
 func (s *snapshot) checkKeys(ctx context.Context) error {
 	cfg := s.src.cfg
 	if cfg.PageRows < 0 || cfg.Key == cfg.ID {
@@ -123,7 +123,7 @@ func (s *snapshot) checkKeys(ctx context.Context) error {
 		return fmt.Errorf("looking for rows without a key: %w", err)
 	}
 	if null {
-		return public.Errorf("column %q is NULL in some row: a key must have a value in each", cfg.Key)
+		return public.Errorf("column %q is NULL in some row: every row must have a key", cfg.Key)
 	}
 	return nil
 }

@@ -9,11 +9,12 @@ import (
 	"productindex/reindex"
 )
 
-// ErrUnknownTenant: the database has no such tenant, or no product of it if Config.Tenants is not set.
+// ErrUnknownTenant means that the database does not have the tenant. If Config.Tenants is not set, it means that the
+// tenant has no products.
 var ErrUnknownTenant = errors.New("unknown tenant")
 
-// Source reads a tenant's products from a database. It is safe for concurrent use. The package's documentation has its
-// promises.
+// Source reads the products of a tenant from a database, as the documentation of the package describes. It is safe for
+// concurrent use.
 type Source struct {
 	db  *sql.DB
 	cfg Config
@@ -21,8 +22,8 @@ type Source struct {
 
 var _ reindex.Source = (*Source)(nil)
 
-// New returns a source that reads through db, which stays the caller's. The error names every setting that is not
-// valid. It does not connect: Open checks that Query is valid, and returns the columns that the config names.
+// New returns a source that reads through db. It does not close db and does not connect: Open checks that Query is
+// valid and returns the columns that the config names. The error of New names every setting that is not valid.
 func New(db *sql.DB, cfg Config) (*Source, error) {
 	c := cfg.withDefaults()
 	if err := c.validate(); err != nil {
@@ -31,8 +32,8 @@ func New(db *sql.DB, cfg Config) (*Source, error) {
 	return &Source{db: db, cfg: c}, nil
 }
 
-// Open begins a transaction, over a connection that it holds until the snapshot is closed. The snapshot is the state of
-// this moment. The error matches [ErrNoRoom] if the pool has no connection to spare.
+// Open begins a transaction, whose snapshot is the current state, on a connection that it holds until the snapshot is
+// closed. If the pool has no connection left, the error matches [ErrNoRoom].
 func (s *Source) Open(ctx context.Context, tenant string) (reindex.Snapshot, error) {
 	snap, err := s.open(ctx, tenant)
 	if err != nil {
@@ -48,7 +49,7 @@ func (s *Source) open(ctx context.Context, tenant string) (*snapshot, error) {
 	if err := hold(s.db); err != nil {
 		return nil, err
 	}
-	// The transaction outlives ctx, which bounds its beginning.
+	// The transaction outlives ctx, which bounds only its start.
 	life, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	begun := context.AfterFunc(ctx, cancel)
 	snap := &snapshot{src: s, tenant: tenant, args: s.cfg.Args(tenant), seat: seat{db: s.db}, cancel: cancel}
@@ -66,7 +67,7 @@ func (s *Source) open(ctx context.Context, tenant string) (*snapshot, error) {
 	return snap, nil
 }
 
-// wrap says which tenant could not be read. A driver reports the end of ctx in words of its own: they are replaced.
+// wrap adds the tenant to an error. If ctx has ended, it replaces the driver's error by that of ctx.
 func (s *Source) wrap(ctx context.Context, tenant string, err error) error {
 	if ctx.Err() != nil {
 		err = ctx.Err()

@@ -14,33 +14,34 @@ import (
 	"productindex/reindex"
 )
 
-// splittable is a snapshot in a database whose connections can share one.
+// splittable is a snapshot that several connections can share.
 type splittable struct {
 	*snapshot
 
 	exporting sync.Mutex
-	exported  string // the database's name of the snapshot, once it is known
+	exported  string // the name of the snapshot in the database, or empty before export
 }
 
 var _ reindex.Splitter = (*splittable)(nil)
 
-// part is the content of a part's name: a range of keys, and the snapshot in which to read it while that is alive.
+// part is the content of a part's name: a half-open range of keys, and the snapshot in which the part is read as long
+// as that is open.
 type part struct {
-	From     *key   `json:"from,omitempty"`  // nil: from the start
-	Below    *key   `json:"below,omitempty"` // nil: to the end
+	From     *key   `json:"from,omitempty"`  // nil means from the start
+	Below    *key   `json:"below,omitempty"` // nil means to the end
 	Snapshot string `json:"snapshot,omitempty"`
 }
 
-// snapshotName is how PostgreSQL names snapshots.
+// snapshotName matches the names of snapshots in PostgreSQL.
 var snapshotName = regexp.MustCompile(`^[0-9A-Fa-f]+(-[0-9A-Fa-f]+)*$`)
 
-// Split names at most n ranges of the key, of the same numbers of products, but for one, however the keys are spread.
-// For that one statement reads all keys in their order, which an index on the key makes fast. It opens no connection
-// for the parts, but keeps a place in the pool, so that they can be read. If the pool has no place, the error matches
-// [ErrNoRoom] and [errors.ErrUnsupported].
+// Split implements [reindex.Splitter]. A part is a range of keys. All parts have the same number of products, give or
+// take one. To find the ranges, one statement reads all keys in order; an index on the key makes it fast. Split opens
+// no connections for the parts, but reserves one in the pool, so that they can be read. If the pool has none left, the
+// error matches [ErrNoRoom] and [errors.ErrUnsupported].
 func (s *splittable) Split(ctx context.Context, n int) ([]string, error) {
 	if n < 1 {
-		return nil, fmt.Errorf("sqlsource: %d parts were asked for", n)
+		return nil, fmt.Errorf("sqlsource: Split was called with n = %d, it must be positive", n)
 	}
 	if err := s.seat.reserve(); err != nil {
 		return nil, fmt.Errorf("sqlsource: splitting tenant %q: %w: %w", s.tenant, errors.ErrUnsupported, err)
@@ -90,7 +91,7 @@ func (s *splittable) split(ctx context.Context, n int) ([]string, error) {
 	return names, nil
 }
 
-// export returns the name under which other connections can import the snapshot while its own one is open.
+// export returns the name by which other connections can use the snapshot as long as its own connection is open.
 func (s *splittable) export(ctx context.Context) (string, error) {
 	s.exporting.Lock()
 	defer s.exporting.Unlock()
@@ -103,10 +104,10 @@ func (s *splittable) export(ctx context.Context) (string, error) {
 	return s.exported, nil
 }
 
-// Part yields the rows of a range of keys. It holds a connection of its own while it is read. If the pool has none to
-// spare, it waits until another part has been read; if none is being read, it yields an error that matches [ErrNoRoom].
+// Part implements [reindex.Splitter]. It holds a connection of its own while it is read. If the pool has none left, it
+// waits for the end of another part. If no part is being read, it yields an error that matches [ErrNoRoom].
 //
-// A part whose snapshot has ended, because the process that opened it is gone, is read in this snapshot.
+// If the snapshot of the part has ended, because the process that opened it has ended, Part reads this snapshot.
 func (s *splittable) Part(ctx context.Context, name string) iter.Seq2[reindex.Product, error] {
 	return func(yield func(reindex.Product, error) bool) {
 		if err := s.readPart(ctx, name, yield); err != nil {
@@ -140,7 +141,7 @@ func (s *splittable) readPart(ctx context.Context, name string, yield func(reind
 	return r.read(ctx, yield)
 }
 
-// parsePart reads a part's name.
+// parsePart decodes the name of a part.
 func parsePart(name string) (part, error) {
 	var p part
 	d := json.NewDecoder(bytes.NewReader([]byte(name)))
@@ -151,7 +152,7 @@ func parsePart(name string) (part, error) {
 	case d.More() || !strings.HasPrefix(name, "{"):
 		err = errors.New("it is not one object")
 	case !snapshotName.MatchString(p.Snapshot):
-		err = errors.New("its snapshot is not one of PostgreSQL")
+		err = errors.New("its snapshot is not the name of a snapshot in PostgreSQL")
 	}
 	if err != nil {
 		return part{}, fmt.Errorf("%.200q is not the name of a part: %w", name, err)
@@ -159,7 +160,7 @@ func parsePart(name string) (part, error) {
 	return p, nil
 }
 
-// join begins a transaction in the snapshot of that name or, if that has ended, in this one.
+// join begins a transaction in the snapshot with the name or, if that has ended, in this one.
 func (s *splittable) join(ctx context.Context, name string) (*session, error) {
 	session, err := s.enter(ctx, name)
 	if err == nil || !isGone(err) {
@@ -175,13 +176,13 @@ func (s *splittable) join(ctx context.Context, name string) (*session, error) {
 	return s.enter(ctx, own)
 }
 
-// enter begins a transaction in the snapshot of that name.
+// enter begins a transaction in the snapshot with the name.
 func (s *splittable) enter(ctx context.Context, name string) (*session, error) {
 	session, err := s.src.begin(ctx)
 	if err != nil {
 		return nil, err
 	}
-	// The statement takes no parameters.
+	// The statement does not accept parameters.
 	statement := "SET TRANSACTION SNAPSHOT '" + strings.ReplaceAll(name, "'", "''") + "'"
 	if _, err := session.ExecContext(ctx, statement); err != nil {
 		session.end()

@@ -2,15 +2,15 @@ package sqlsource
 
 import "strings"
 
-// trimQuery removes semicolons, spaces and comments at the end of a query. In parentheses they would end it, or hide
-// the text behind it.
+// trimQuery removes semicolons, spaces and comments from the end of a query. A source puts the query in parentheses, in
+// which a semicolon would end the statement and a comment would hide the text after it.
 func trimQuery(d Dialect, q string) string {
 	for {
 		trimmed := trimOnce(d, q)
 		if trimmed == q {
 			return q
 		}
-		q = trimmed // its end can now be the start of a comment, such as the -- of --#
+		q = trimmed // its end can now be a comment, such as the -- of --#
 	}
 }
 
@@ -26,7 +26,7 @@ func trimOnce(d Dialect, q string) string {
 	return strings.TrimLeft(q[:end], " \t\r\n\f")
 }
 
-// token returns the length of the token that q begins with, and whether it can be left out at the end of a query.
+// token returns the length of the first token of q, and reports whether it can be removed from the end of a query.
 func token(d Dialect, q string) (n int, ignored bool) {
 	switch {
 	case strings.IndexByte("; \t\r\n\f", q[0]) >= 0:
@@ -60,7 +60,7 @@ func isLineComment(d Dialect, q string) bool {
 	return strings.HasPrefix(q, "--")
 }
 
-// blockComment returns the length of a comment. Those of PostgreSQL have others within them.
+// blockComment returns the length of a block comment. In PostgreSQL comments can be nested.
 func blockComment(d Dialect, q string) int {
 	depth := 0
 	for i := 0; i < len(q); {
@@ -85,10 +85,10 @@ func quoted(d Dialect, q string) int {
 	if d == MySQL && q[0] != '`' {
 		return escaped(q)
 	}
-	return upTo(q, 1, q[:1]) // quotes within are doubled: two of these
+	return upTo(q, 1, q[:1]) // a doubled quote begins another token
 }
 
-// escaped returns the length of a text in quotes in which a backslash takes the meaning from the character after it.
+// escaped returns the length of a quoted text in which a backslash escapes the next character.
 func escaped(q string) int {
 	for i := 1; i < len(q); i++ {
 		switch q[i] {
@@ -101,7 +101,7 @@ func escaped(q string) int {
 	return len(q)
 }
 
-// dollarQuoted returns the length of a text such as $body$...$body$, or that of the dollar of a parameter.
+// dollarQuoted returns the length of a text such as $body$...$body$, or 1 for the dollar sign of a parameter.
 func dollarQuoted(q string) int {
 	end := 1
 	for end < len(q) && isWord(q[end]) {
@@ -117,7 +117,7 @@ func isWord(c byte) bool {
 	return c == '_' || c >= 0x80 || '0' <= c && c <= '9' || 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z'
 }
 
-// upTo returns the end of the first mark from a position on, or the length of q.
+// upTo returns the end of the first mark at or after a position, or the length of q.
 func upTo(q string, from int, mark string) int {
 	if i := strings.Index(q[from:], mark); i >= 0 {
 		return from + i + len(mark)

@@ -15,17 +15,17 @@ const (
 	typeBit       = "BIT"
 )
 
-// kind is how the values of a column become JSON.
+// kind determines the conversion of a column's values to JSON.
 type kind int
 
 const (
-	kindValue      kind = iota // as the driver's Go type says
+	kindValue      kind = iota // a value that its Go type determines
 	kindFloat32                // a float64 that was a float32
 	kindNumber                 // a text that is a number
-	kindJSON                   // a text that is JSON: the database has checked it
-	kindMaybeJSON              // a text that should be JSON
-	kindSQLiteJSON             // a text or a BLOB that should be JSON
-	kindDate                   // a time.Time that is a day, or infinity
+	kindJSON                   // a text that is JSON, checked by the database
+	kindMaybeJSON              // a text that may be JSON
+	kindSQLiteJSON             // a text or a BLOB that may be JSON
+	kindDate                   // a time.Time that is a date, or infinity
 	kindBool                   // an integer that is 0 or 1
 	kindBinary                 // bytes that are not a text
 	kindBits                   // bytes that are an integer
@@ -36,16 +36,17 @@ const (
 	kindMySQLUnix              // an integer or a text: seconds since 1970; 0 stands for 0000-00-00 00:00:00
 )
 
-// conversion is the way of a type's values from the database into JSON.
+// conversion determines the conversion of a type's values to JSON.
 type conversion struct {
 	kind kind
-	// call, if it is set, is an expression to select in place of the column, for which %s stands. Its values are of the
-	// kind called.
+	// call, if it is set, is the expression to select instead of the column. Each %s in it stands for the column. The
+	// kind of its values is called.
 	call   string
 	called kind
 }
 
-// conversionOf returns the conversion of a database's type, as a driver names it, unless the host has set one.
+// conversionOf returns the conversion of a type. typeName is the driver's name of the type, and host is the type in
+// Config.Types, if there is one.
 func conversionOf(d Dialect, typeName string, host Type) conversion {
 	var c conversion
 	switch d {
@@ -68,12 +69,12 @@ func conversionOf(d Dialect, typeName string, host Type) conversion {
 	return c
 }
 
-// sqliteConversion returns the conversion of a declared type. Bytes are a BLOB, whatever the type.
+// sqliteConversion returns the conversion of a declared type. Bytes are a BLOB for any type.
 func sqliteConversion(typeName string, host Type) conversion {
 	typeName = strings.ToUpper(typeName)
 	switch {
 	case typeName == typeJSON, typeName == typeJSONB, host == JSON:
-		// A BLOB can be JSON in SQLite's own encoding, JSONB. Everything else stays as it is.
+		// A BLOB can be JSON in the binary encoding of SQLite, JSONB. Other values do not change.
 		return conversion{
 			kind:   kindBinary,
 			call:   "CASE WHEN json_valid(%s, 8) THEN json(%s) ELSE %s END",
@@ -114,13 +115,14 @@ func mysqlConversion(typeName string) conversion {
 	case "DECIMAL", "UNSIGNED BIGINT":
 		return conversion{kind: kindNumber}
 	case "FLOAT":
-		// Without parameters, results come as texts, for which MySQL rounds a FLOAT to six digits, but not a DOUBLE.
+		// The results of a statement without parameters are texts. In texts, MySQL rounds a FLOAT to six digits, but not
+		// a DOUBLE.
 		return conversion{kind: kindFloat32, call: "(%s + 0E0)", called: kindFloat32}
 	case typeTimestamp:
-		// Results are in the session's time zone, which a driver may not know.
+		// Results are in the time zone of the session, which a driver may not know.
 		return conversion{kind: kindMySQLTime, call: "UNIX_TIMESTAMP(%s)", called: kindMySQLUnix}
 	case "DATETIME":
-		// A driver that returns a time turns 2024-00-00 into another day.
+		// A driver that returns a time.Time turns 2024-00-00 into another date.
 		return conversion{kind: kindMySQLTime, call: "CAST(%s AS CHAR)", called: kindMySQLTime}
 	case typeDate:
 		return conversion{kind: kindMySQLDate, call: "CAST(%s AS CHAR)", called: kindMySQLDate}
@@ -135,33 +137,21 @@ func mysqlConversion(typeName string) conversion {
 	}
 }
 
-// ordered reports whether a column of the type can be the key to page by, which the database sorts as it compares it.
-// MySQL sorts ENUM and SET by the positions of their members, but compares them as texts: rows would be lost.
+// ordered reports whether a column of the type can be the key to page by, because the database sorts it in the order in
+// which it compares it. MySQL sorts ENUM and SET by the positions of their members but compares them as texts, so that
+// rows would be lost.
 func ordered(d Dialect, typeName string) bool {
 	return d != MySQL || typeName != "ENUM" && typeName != "SET" && typeName != typeBit
 }
 
-// identifies reports whether a column of the type can be the id: whether each value has one text. SQLite's values show
-// that one by one.
+// identifies reports whether a column of the type can be the id, because each value has exactly one text. In SQLite
+// this depends on each value, and idOf checks it.
 func identifies(d Dialect, typeName string) bool {
 	switch d {
 	case PostgreSQL:
 		switch typeName {
-		case "BYTEA",
-			typeBool,
-			"FLOAT4",
-			"FLOAT8",
-			typeTimestamp,
-			"TIMESTAMPTZ",
-			typeDate,
-			"TIME",
-			"TIMETZ",
-			"INTERVAL",
-			"INET",
-			"CIDR",
-			"MACADDR",
-			typeJSON,
-			typeJSONB:
+		case "BYTEA", typeBool, "FLOAT4", "FLOAT8", typeTimestamp, "TIMESTAMPTZ", typeDate, "TIME", "TIMETZ", "INTERVAL",
+			"INET", "CIDR", "MACADDR", typeJSON, typeJSONB:
 			return false
 		}
 		return !strings.HasPrefix(typeName, "_") // an array

@@ -1,5 +1,5 @@
 // Package files finds, opens, splits and reads the files of a tenant, for all sources that read files. Its errors name
-// files by their paths in the source's folder, never by those on the machine.
+// files by their paths in the folder of the source, never by their paths on the machine.
 package files
 
 import (
@@ -25,9 +25,9 @@ var (
 	ErrChanged       = errors.New("the file has changed during the read")
 )
 
-// Options holds the settings that all sources of files have.
+// Options configures a [Source].
 type Options struct {
-	// Name is the source's name. It begins the errors.
+	// Name is the name of the source, with which the errors begin.
 	Name string
 	// Endings are the endings of files that hold products. Those of compressed files are implied: .csv also stands for
 	// .csv.gz and .csv.zst.
@@ -36,6 +36,10 @@ type Options struct {
 	Files map[string][]string
 	// FollowLinks lets symbolic links lead out of the folder.
 	FollowLinks bool
+	// Format reads the records of a file.
+	Format Format
+	// Faults are the errors of other settings that are not valid.
+	Faults []error
 }
 
 // folder holds the files of all tenants.
@@ -98,10 +102,8 @@ func checkFiles(listed map[string][]string) error {
 		}
 		for _, name := range names {
 			if !fs.ValidPath(name) || name == "." {
-				errs = append(
-					errs,
-					fmt.Errorf("tenant %q has the file %q in Files, it must be a path below the folder, with slashes", tenant, name),
-				)
+				errs = append(errs, fmt.Errorf(
+					"tenant %q has the file %q in Files, it must be a path below the folder, with slashes", tenant, name))
 			}
 		}
 	}
@@ -160,10 +162,7 @@ func (f folder) conventional(fsys fs.FS, tenant string) ([]string, error) {
 	case len(found) == 0:
 		return nil, public.Errorf(
 			"%w %q: there is neither a folder of that name nor a file of that name with one of the endings %s",
-			ErrUnknownTenant,
-			tenant,
-			f.endings(),
-		)
+			ErrUnknownTenant, tenant, f.endings())
 	case len(found) > 1:
 		return nil, public.Errorf("tenant %q: %w: %s; leave one of them", tenant, ErrAmbiguous, strings.Join(found, ", "))
 	case folder:
@@ -189,9 +188,7 @@ func (f folder) parts(fsys fs.FS, folder string) ([]string, error) {
 		if !ok {
 			return nil, public.Errorf(
 				"%s has none of the endings %s; if it holds no products, move it away or begin its name with _",
-				name,
-				f.endings(),
-			)
+				name, f.endings())
 		}
 		if other := stems[stem]; other != "" {
 			return nil, public.Errorf("%w: %s, %s; leave one of them", ErrAmbiguous, other, name)
@@ -207,7 +204,7 @@ func (f folder) parts(fsys fs.FS, folder string) ([]string, error) {
 	return names, nil
 }
 
-// compressions are the endings that can follow the ending of a format.
+// compressions are the endings that can follow the ending of a format. The first stands for a plain file.
 var compressions = []string{"", ".gz", ".zst"}
 
 // cutEnding returns name without its ending.
@@ -232,8 +229,9 @@ func (f folder) endings() string {
 	return strings.Join(all, " ")
 }
 
-// Reason returns the error of a file without its path, which may name a folder of this machine. Its public text has
-// only words of this package or the operating system, since an error of the host's file system can contain anything.
+// Reason returns the error of a file without its path, which may name a folder of this machine. The public text of the
+// result comes from this package or the operating system, because an error of the host's file system can contain
+// anything.
 func Reason(err error) error {
 	if pathErr, ok := errors.AsType[*fs.PathError](err); ok {
 		if strings.Contains(pathErr.Err.Error(), "escapes") { // package os does not export this error
@@ -252,7 +250,7 @@ func Reason(err error) error {
 			return reindex.Public(err, known.Error())
 		}
 	}
-	return reindex.Public(err, "it cannot be read; the service's log has the details")
+	return reindex.Public(err, "it cannot be read; the log of the service has the details")
 }
 
 const leadsOut = "a symbolic link leads out of the folder"

@@ -24,7 +24,8 @@ type Range struct {
 type Input struct {
 	Range
 
-	// Text reads the range, decompressed. Its errors explain how the file is damaged. It fails once the context has ended.
+	// Text reads the decompressed range. Its errors explain how the file is damaged. It returns the error of the context
+	// after that has ended.
 	Text io.Reader
 	// Plain reports whether the file is not compressed.
 	Plain bool
@@ -99,7 +100,7 @@ func (in *Input) begin() error {
 	return nil
 }
 
-// raw reads a file without decompressing it. It marks its errors, to distinguish them from those of decompressing.
+// raw reads a file without decompressing it. It passes its errors to [Reason].
 type raw struct{ r io.Reader }
 
 // Read reads from the file.
@@ -113,7 +114,7 @@ func (r *raw) Read(p []byte) (int, error) {
 
 // text explains the errors of another reader, and ends with its context.
 type text struct {
-	ctx context.Context //nolint:containedctx // of the read that this is a part of
+	ctx context.Context //nolint:containedctx // the context of the read
 	r   io.Reader
 }
 
@@ -129,10 +130,10 @@ func (t *text) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// maxEmptyReads is the number of times in a row that a reader may return neither bytes nor an error.
+// maxEmptyReads is the number of successive reads that may return neither bytes nor an error.
 const maxEmptyReads = 100
 
-// ReadSome reads into p until there are bytes, or an error.
+// ReadSome reads into p until a read returns bytes or an error.
 func ReadSome(r io.Reader, p []byte) (int, error) {
 	for range maxEmptyReads {
 		if n, err := r.Read(p); n > 0 || err != nil {
@@ -151,7 +152,7 @@ func (in *Input) unchanged() error {
 	return same(in.Name, in.Info, now)
 }
 
-// place returns the place of a record that begins at a line of the range and, unless at is 0, at a byte.
+// place returns the place of a record that begins at a line of the range and, unless at is 0, at a byte of that line.
 func (in *Input) place(line, at int64) string {
 	before, err := in.linesBefore()
 	if err != nil {
@@ -167,13 +168,13 @@ func place(name string, line, at int64) string {
 	return fmt.Sprintf("%s, line %d", name, line)
 }
 
-// Line returns the number in the file of a line of the range.
+// Line converts the number of a line in the range to its number in the file.
 func (in *Input) Line(line int64) int64 {
 	before, _ := in.linesBefore()
 	return before + line
 }
 
-// linesBefore counts the lines before the range, which were not read. It counts them only once.
+// linesBefore returns the number of lines before the range. It counts them at the first call.
 func (in *Input) linesBefore() (int64, error) {
 	if in.before >= 0 {
 		return in.before, nil

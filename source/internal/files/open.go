@@ -120,17 +120,17 @@ func (c Compression) decompress(r io.Reader) (text io.Reader, done func(), err e
 
 // errTrailing means that a compressed file has other data after its end.
 var errTrailing = errors.New(
-	"the end of the compressed data is followed by something that is not compressed in the same way; remove it",
+	"other data follows the end of the compressed data; remove it",
 )
 
-// frames reads the frames of a zstd file.
+// frames reads the frames of a zstd file, one after another.
 type frames struct{ z *zstd.Decoder }
 
-// Read reads from the frames. The decoder takes up to three stray bytes at the end as a frame that is cut off.
+// Read implements [io.Reader]. The decoder reports up to three stray bytes at the end as a frame that is cut off.
 func (f *frames) Read(p []byte) (int, error) {
 	n, err := f.z.Read(p)
 	if errors.Is(err, io.ErrUnexpectedEOF) {
-		err = &explained{"the compressed file is cut off, or its end is followed by something else", err}
+		err = &explained{"the compressed file is cut off, or other data follows its end", err}
 	}
 	return n, err
 }
@@ -144,13 +144,13 @@ type explained struct {
 func (e *explained) Error() string { return e.text }
 func (e *explained) Unwrap() error { return e.err }
 
-// members reads the members of a gzip file one after the other.
+// members reads the members of a gzip file, one after another.
 type members struct {
 	z  *gzip.Reader
 	in *bufio.Reader
 }
 
-// Read reads from the member, and goes on to the next one at its end.
+// Read implements [io.Reader]. At the end of a member it continues with the next one.
 func (m *members) Read(p []byte) (int, error) {
 	for {
 		n, err := m.z.Read(p)
@@ -179,7 +179,7 @@ func (m *members) next() error {
 	return nil
 }
 
-// cutOff turns io.EOF, where it comes too early, into io.ErrUnexpectedEOF.
+// cutOff turns an early io.EOF into io.ErrUnexpectedEOF.
 func cutOff(err error) error {
 	if errors.Is(err, io.EOF) {
 		return io.ErrUnexpectedEOF

@@ -18,24 +18,24 @@ type Format interface {
 	Records(ctx context.Context, in *Input, need Need, visit Visitor) error
 	// Splits reports whether in, the start of a plain file, can be read in ranges of whole records.
 	Splits(in *Input) bool
-	// Starts returns, for each of the ascending offsets, the start of the first record at or after it. It returns the size
-	// of the file if a range cannot begin there. It is called only for files that Splits accepts.
+	// Starts returns, for each of the ascending offsets, the start of the first record at or after it, or the size of the
+	// file if no range can begin there. It is called only for files that Splits accepts.
 	Starts(ctx context.Context, in *Input, offsets []int64) ([]int64, error)
 	// Fail adds the file and the line to err.
 	Fail(file string, line int64, err error) error
 }
 
-// Need states which parts of each record a reader needs.
+// Need is the part of each record that a reader needs.
 type Need int
 
-// The needs. Each one includes those before it.
+// The needs. Each includes the ones before it.
 const (
 	Lines Need = iota
 	IDs
 	Bodies
 )
 
-// ErrStopped means that a visitor did not want another record.
+// ErrStopped means that a visitor has returned false.
 var ErrStopped = errors.New("stopped")
 
 // Visitor sees one record, and reports whether it wants another one.
@@ -47,9 +47,9 @@ type Record struct {
 	Body json.RawMessage
 	// Line is the number of the record's first line, counted from 1 at the start of the range.
 	Line int64
-	// Byte is the position of its first byte, from 1, if records can share a line; otherwise 0.
+	// Byte is the position of the record's first byte in its line, from 1, if records can share a line. Otherwise it is 0.
 	Byte int64
-	// Err says why the record cannot be read; nil if it can.
+	// Err is the reason why the record cannot be read, or nil.
 	Err error
 }
 
@@ -59,20 +59,20 @@ type Source struct {
 	format Format
 }
 
-// New returns a source over the files in a folder. It fails if the folder cannot be opened, if the options are not
-// valid, or if there are faults, which are the errors of other settings.
-func New(at Folder, o Options, format Format, faults ...error) (*Source, error) {
-	if err := errors.Join(append(faults, checkFiles(o.Files))...); err != nil {
+// New returns a source over the files in a folder, as wrap makes it. The error names every option that is not valid.
+// New also fails if the folder cannot be opened.
+func New[S any](at Folder, o Options, wrap func(*Source) *S) (*S, error) {
+	if err := errors.Join(append(o.Faults, checkFiles(o.Files))...); err != nil {
 		return nil, fmt.Errorf("%s: invalid config: %w", o.Name, err)
 	}
 	o.Files = cloneFiles(o.Files)
-	s := &Source{folder{o, at}, format}
+	s := &Source{folder{o, at}, o.Format}
 	_, done, err := s.folder.open()
 	if err != nil {
 		return nil, s.wrap(err)
 	}
 	done()
-	return s, nil
+	return wrap(s), nil
 }
 
 // File is a file of a snapshot.
@@ -81,8 +81,8 @@ type File struct {
 	Info fs.FileInfo
 }
 
-// Snapshot is a list of a tenant's files at the time when it was opened. A file that has changed since then ends a read
-// with an error that matches [ErrChanged]. No file is open between reads.
+// Snapshot is a list of a tenant's files at the time of Open. If a file has changed since then, a read of it ends with
+// an error that matches [ErrChanged]. No file is open between reads.
 type Snapshot struct {
 	src   *Source
 	fsys  fs.FS
@@ -121,7 +121,7 @@ func (s *Source) Open(ctx context.Context, tenant string) (reindex.Snapshot, err
 	return snap, nil
 }
 
-// wrap puts the source's name before an error.
+// wrap puts the name of the source before an error.
 func (s *Source) wrap(err error) error { return fmt.Errorf("%s: %w", s.folder.Name, err) }
 
 // Close implements [reindex.Snapshot].
@@ -135,8 +135,8 @@ func (s *Snapshot) Products(ctx context.Context) iter.Seq2[reindex.Product, erro
 	return s.products(ctx, s.whole())
 }
 
-// Estimate implements [reindex.Estimator]. It counts the records, which can be more than the products, since a product
-// can be in the files twice.
+// Estimate implements [reindex.Estimator]. It counts the records. There can be more of them than products, because a
+// product can be in the files twice.
 func (s *Snapshot) Estimate(ctx context.Context) (int64, error) {
 	var n int64
 	for _, r := range s.whole() {

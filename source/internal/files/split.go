@@ -19,7 +19,7 @@ const (
 	// minPart is the smallest range that a file is split into, in bytes.
 	minPart = 64 << 10
 
-	// partsEach is the approximate number of ranges per part. With several ranges, parts have about the same size.
+	// partsEach is the approximate number of ranges per part. Several ranges per part make the sizes of parts similar.
 	partsEach = 4
 
 	// inflation is the work of reading a byte of a compressed file, relative to a byte of a plain file.
@@ -81,7 +81,7 @@ type weighed struct {
 	Range
 
 	weight int64
-	ranges bool // it can be split
+	ranges bool // whether the range can be split
 }
 
 // weigh estimates the work of reading a file, and determines whether it can be split.
@@ -198,8 +198,7 @@ func spread(ranges []weighed, n int) [][]Range {
 	return out
 }
 
-// named is a range in the name of a part: the file, its size and time, which show whether it is unchanged, and the
-// range of bytes.
+// named is a range in the name of a part. The size and the time of the file show whether it has changed.
 type named struct {
 	File     string `json:"file"`
 	Size     int64  `json:"size"`
@@ -222,11 +221,11 @@ func partName(ranges []Range) (string, error) {
 	return string(text), err
 }
 
-// part returns the ranges of the part of that name.
+// part returns the ranges of the part with a name.
 func (s *Snapshot) part(text string) ([]Range, error) {
 	var list []named
 	if err := json.Unmarshal([]byte(text), &list); err != nil || len(list) == 0 {
-		return nil, fmt.Errorf("there is no part named %.100q", text)
+		return nil, fmt.Errorf("%.100q is not the name of a part", text)
 	}
 	byName := make(map[string]File, len(s.files))
 	for _, f := range s.files {
@@ -240,13 +239,8 @@ func (s *Snapshot) part(text string) ([]Range, error) {
 		}
 		r := Range{file, n.Start, n.End}
 		if now := name(r); now != n {
-			return nil, public.Errorf(
-				"%s: %w: it had %d bytes when it was split, and now has %d",
-				n.File,
-				ErrChanged,
-				n.Size,
-				now.Size,
-			)
+			return nil, public.Errorf("%s: %w: it had %d bytes when it was split, and now has %d",
+				n.File, ErrChanged, n.Size, now.Size)
 		}
 		if n.Start < 0 || n.End < 0 || n.End > n.Size || (n.Start != 0 || n.End != 0) && n.Start >= n.End {
 			return nil, fmt.Errorf("%s has no bytes %d to %d", n.File, n.Start, n.End)

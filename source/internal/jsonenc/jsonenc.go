@@ -10,8 +10,8 @@ import (
 
 const hex = "0123456789abcdef"
 
-// AppendString appends s as a JSON string. It escapes only the characters that JSON requires to be escaped. Bytes that
-// are not valid UTF-8 stay as they are, so that a check of the result finds them.
+// AppendString appends s as a JSON string. It escapes only the characters that JSON requires to be escaped. It does not
+// change bytes that are not valid UTF-8, so that a check of the result finds them.
 func AppendString[T ~string | ~[]byte](dst []byte, s T) []byte {
 	dst = append(dst, '"')
 	start := 0
@@ -45,8 +45,8 @@ func special[T ~string | ~[]byte](s T, i int) int {
 		w := uint64(s[i]) | uint64(s[i+1])<<8 | uint64(s[i+2])<<16 | uint64(s[i+3])<<24 |
 			uint64(s[i+4])<<32 | uint64(s[i+5])<<40 | uint64(s[i+6])<<48 | uint64(s[i+7])<<56
 		quote, slash := w^'"'*each, w^'\\'*each
-		// The high bit of each byte that is below a space, a quote or a backslash, and perhaps of bytes after the first of
-		// these.
+		// found has the high bit of each byte that is a control character, a quote or a backslash. Bytes after the first of
+		// these may also have it.
 		if found := ((w-' '*each)&^w | (quote-each)&^quote | (slash-each)&^slash) & high; found != 0 {
 			return i + bits.TrailingZeros64(found)/8
 		}
@@ -77,5 +77,5 @@ func IsNumber[T ~string | ~[]byte](s T) bool {
 	}
 	last := s[len(s)-1]
 	return last >= '0' && last <= '9' &&
-		json.Valid([]byte(s)) // it begins and ends like a number, so it is neither space nor another value
+		json.Valid([]byte(s)) // valid JSON that begins and ends like a number is a number
 }

@@ -31,7 +31,7 @@ func Own(err error) error {
 // Errorf is [fmt.Errorf] for an error whose whole text is public.
 func Errorf(format string, args ...any) error { return Own(fmt.Errorf(format, args...)) }
 
-// Reason returns the public text of an error of this module, or its whole text if it has no public one.
+// Reason returns the public text of err, or its whole text if it has none. Use it only for errors of this module.
 func Reason(err error) string {
 	if text, ok := Text(err); ok {
 		return text

@@ -1,6 +1,6 @@
-// Package rawjson walks through JSON text without decoding it, so that the other parts of the text are neither copied
-// nor changed. The text must be valid (see [encoding/json.Valid]). For other text the results are not meaningful, but
-// no function panics.
+// Package rawjson walks through JSON text without decoding it, so that a caller can copy parts of the text unchanged.
+// The text must be valid (see [encoding/json.Valid]). For other text the results are meaningless, but no function
+// panics.
 package rawjson
 
 import (

@@ -1,4 +1,4 @@
-// Package sourcetest has helpers for the tests of several sources.
+// Package sourcetest provides helpers for the tests of several sources.
 package sourcetest
 
 import (
@@ -53,7 +53,7 @@ func Products(ctx context.Context, src reindex.Source, tenant string) iter.Seq2[
 		}
 		defer func() {
 			if err := snap.Close(); err != nil {
-				panic(err) //nolint:forbidigo // a test that must not go on
+				panic(err) //nolint:forbidigo // the test must not continue
 			}
 		}()
 		snap.Products(ctx)(yield)
@@ -65,7 +65,7 @@ func Read(tb testing.TB, src reindex.Source, tenant string) (products []reindex.
 	tb.Helper()
 	for p, err := range Products(tb.Context(), src, tenant) {
 		if failed != nil {
-			tb.Fatalf("the sequence went on after %v", failed)
+			tb.Fatalf("the sequence continues after the error %v", failed)
 		}
 		if failed = err; err == nil {
 			products = append(products, p)
@@ -153,31 +153,21 @@ func Split(
 	return names, seqs, err
 }
 
-// Duplicates checks that the engine accepts the source repeated, in which one product comes twice, and refuses the
-// source conflicting, in which two products have the same id. Both must be correct otherwise.
+// Duplicates checks that the engine accepts the source repeated, which yields one product twice, and refuses the source
+// conflicting, in which two products have the same id. Both must have no other faults.
 func Duplicates(t *testing.T, tenant string, repeated, conflicting reindex.Source) {
 	t.Helper()
 	for _, readers := range []int{1, 2} {
 		report, err := run(t, repeated, tenant, readers)
 		if err != nil || report.Duplicates != 1 || report.Conflicts != 0 {
-			t.Errorf(
-				"%d readers, a product twice: %d duplicates, %d conflicts, error %v",
-				readers,
-				report.Duplicates,
-				report.Conflicts,
-				err,
-			)
+			t.Errorf("%d readers, a product twice: %d duplicates, %d conflicts, error %v",
+				readers, report.Duplicates, report.Conflicts, err)
 		}
 		report, err = run(t, conflicting, tenant, readers)
 		gate, refused := errors.AsType[*reindex.GateError](err)
 		if !refused || gate.Rule != reindex.RuleDuplicates || report.Duplicates != 1 || report.Conflicts != 1 {
-			t.Errorf(
-				"%d readers, an id twice: %d duplicates, %d conflicts, error %v",
-				readers,
-				report.Duplicates,
-				report.Conflicts,
-				err,
-			)
+			t.Errorf("%d readers, an id twice: %d duplicates, %d conflicts, error %v",
+				readers, report.Duplicates, report.Conflicts, err)
 		}
 	}
 }
