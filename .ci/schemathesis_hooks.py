@@ -1,4 +1,4 @@
-"""What schemathesis does not know: bodies of JSON lines are texts."""
+"""Serializes bodies of JSON lines, which schemathesis does not support, as texts."""
 
 import schemathesis
 

@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// Each rule finds its phrase, also over the end of a line, and leaves its neighbours alone.
+// Each rule finds its phrase, also across the end of a line, and does not find similar phrases.
 func TestRules(t *testing.T) {
 	for name, test := range map[string]struct{ bad, good string }{
 		"can not":   {"it can not be read", "it cannot be read, and can not only be read"},
@@ -33,7 +33,7 @@ func TestRules(t *testing.T) {
 	}
 }
 
-// Strings count, but for rules on sentences; code in comments and Markdown does not.
+// Strings are checked, except by rules on sentences. Code in comments and Markdown is not checked.
 func TestTexts(t *testing.T) {
 	for source, want := range map[string]int{
 		"package p\n\nvar s = \"it can not\"\n": 1,

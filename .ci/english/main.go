@@ -1,8 +1,8 @@
-// Command english counts phrases that the project's prose avoids, in the comments and strings of its Go files and in its
-// Markdown files, and lines over 120 columns. It prints each count beside its limit, which stands in the file limits
-// beside it, and fails if one is above. With -v it also prints each place.
+// Command english counts phrases that the project's prose avoids, in the comments and strings of Go files and in
+// Markdown files, and lines of Go over 120 columns. It prints each count with its limit from the file limits, and fails
+// if a count exceeds its limit. With -v it also prints each place.
 //
-// The file allow lists what stays: a rule, a path and a piece of the text, separated by tabs.
+// The file allow lists exceptions: a rule, a path and a part of the text, separated by tabs.
 package main
 
 import (
@@ -20,7 +20,7 @@ const folder = ".ci/english"
 
 func main() {
 	verbose := flag.Bool("v", false, "print each place")
-	only := flag.String("rule", "", "look at this rule alone")
+	only := flag.String("rule", "", "check only this rule")
 	flag.Parse()
 	over, err := run(*verbose, *only, flag.Args())
 	if err != nil {
@@ -32,7 +32,8 @@ func main() {
 	}
 }
 
-// run counts in the files that git knows, below the paths if there are any, and reports whether a limit is exceeded.
+// run counts phrases in the files of the repository, or only in the given paths. It reports whether a limit is
+// exceeded.
 func run(verbose bool, only string, paths []string) (over bool, err error) {
 	limits, err := readLimits()
 	if err != nil {
@@ -42,7 +43,7 @@ func run(verbose bool, only string, paths []string) (over bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	files, err := exec.CommandContext(context.Background(), "git", append([]string{"ls-files", "--"}, paths...)...).Output() //nolint:gosec // of whoever calls it
+	files, err := exec.CommandContext(context.Background(), "git", append([]string{"ls-files", "--"}, paths...)...).Output() //nolint:gosec // the caller's own arguments
 	if err != nil {
 		return false, fmt.Errorf("git ls-files: %w", err)
 	}
@@ -61,13 +62,13 @@ func run(verbose bool, only string, paths []string) (over bool, err error) {
 	over = show("long lines", c.long, limits, whole) || over
 	fmt.Fprintf(os.Stdout, "%.2f %% of %d lines of Go are over 120 columns\n", 100*float64(c.long)/float64(max(1, c.lines)), c.lines)
 	for _, a := range allowed.unused(whole && only == "") {
-		fmt.Fprintf(os.Stdout, "allow: nothing matches %q any more\n", a)
+		fmt.Fprintf(os.Stdout, "allow: remove %q, which matches nothing any more\n", a)
 		over = true
 	}
 	return over, nil
 }
 
-// counter counts in files.
+// counter counts phrases and long lines in files.
 type counter struct {
 	allowed *allowance
 	only    string // a rule; empty: all of them
@@ -77,7 +78,7 @@ type counter struct {
 	long, lines int            // of Go
 }
 
-// read counts in a file.
+// read counts phrases and long lines in a file.
 func (c *counter) read(name string) error {
 	content, err := os.ReadFile(name)
 	if err != nil {
@@ -115,7 +116,7 @@ func (c *counter) count(name string, r rule, t text) {
 	}
 }
 
-// show prints a count, and reports whether it is above its limit. Limits are those of the whole project.
+// show prints a count and reports whether it exceeds its limit. Limits apply only to counts of the whole project.
 func show(name string, count int, limits map[string]int, whole bool) bool {
 	limit, ok := limits[name]
 	switch {
@@ -150,7 +151,8 @@ func readLimits() (map[string]int, error) {
 	return limits, err
 }
 
-// readTable reads a file beside this one: lines of cells that tabs separate, but for comments and blank lines.
+// readTable reads a file in the folder of this program. Its lines have cells that are separated by tabs. Comments and
+// blank lines are ignored.
 func readTable(name string, cells int) (rows [][]string, err error) {
 	content, err := os.ReadFile(filepath.Join(folder, name))
 	if err != nil {
@@ -170,7 +172,7 @@ func readTable(name string, cells int) (rows [][]string, err error) {
 	return rows, nil
 }
 
-// allowance is what stays.
+// allowance has the exceptions of the file allow.
 type allowance struct {
 	rows [][]string
 	used map[int]bool

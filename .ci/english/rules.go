@@ -10,9 +10,9 @@ import (
 type rule struct {
 	name    string
 	pattern *regexp.Regexp
-	// unless is what does not count, in the text behind the match, or before it.
+	// behind and before match the texts after and before a match that make it acceptable.
 	behind, before *regexp.Regexp
-	// proseOnly: a string can be a part of a sentence, where the phrase is right.
+	// proseOnly means that strings are not checked. A string may be a part of a sentence, in which the phrase is right.
 	proseOnly bool
 }
 

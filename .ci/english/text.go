@@ -10,14 +10,14 @@ import (
 	"unicode/utf8"
 )
 
-// text is a paragraph: a group of comments, a string, or lines of Markdown, with white space folded.
+// text is a paragraph: a group of comments, a string, or lines of Markdown. White space in it is replaced by one space.
 type text struct {
 	words  string
 	starts []start
-	prose  bool // not a string, which can be a part of a sentence
+	prose  bool // false for a string, which may be only a part of a sentence
 }
 
-// start is where a line of a file begins in the words.
+// start is the offset in words at which a line of the file begins.
 type start struct{ at, line int }
 
 func (t *text) add(words string, line int) {
@@ -42,7 +42,7 @@ func (t *text) line(at int) int {
 	return line
 }
 
-// generated is a file that nobody wrote.
+// generated matches the comment of generated files.
 var generated = regexp.MustCompile(`(?m)^// Code generated .* DO NOT EDIT\.$`)
 
 // goTexts returns the comments and strings of a Go file.
@@ -54,7 +54,7 @@ func goTexts(content []byte) (texts []text) {
 	var s scanner.Scanner
 	s.Init(file, content, nil, scanner.ScanComments)
 	var comments text
-	last := 0 // the line of the last one of the comments
+	last := 0 // the line of the last comment
 	for {
 		pos, kind, literal := s.Scan()
 		line := file.Line(pos)
@@ -76,7 +76,8 @@ func goTexts(content []byte) (texts []text) {
 	}
 }
 
-// commentWords returns what a comment says, and reports whether it begins a paragraph. Code says nothing.
+// commentWords returns the words of a comment, and reports whether it begins a paragraph. Code in a comment has no
+// words.
 func commentWords(literal string) (words string, begins bool) {
 	words = strings.TrimSpace(strings.Trim(literal, "/*"))
 	for _, code := range []string{"//\t", "//nolint", "//go:"} {
@@ -88,7 +89,7 @@ func commentWords(literal string) (words string, begins bool) {
 	return item, isItem || words == "" || words[0] == '#' || !strings.HasPrefix(literal, "//")
 }
 
-// markdownTexts returns the paragraphs of a Markdown file but for its code.
+// markdownTexts returns the paragraphs of a Markdown file without its code.
 func markdownTexts(content string) (texts []text) {
 	group := text{prose: true}
 	end := func() {
@@ -117,7 +118,7 @@ func markdownTexts(content string) (texts []text) {
 	return texts
 }
 
-// longLines returns how many of the lines are over 120 columns. The lines of a generated file do not count.
+// longLines returns the number of lines over 120 columns and the number of all lines. Both are 0 for a generated file.
 func longLines(content []byte) (long, lines int) {
 	if generated.Match(content) {
 		return 0, 0

@@ -1,7 +1,7 @@
-// Command licences prints LICENCES.md: the modules of others that the packages of this module import outside of their
-// tests, each with the licence that its own files state. With -check it fails if LICENCES.md says something else.
+// Command licences prints LICENCES.md: the modules that the packages of this module import outside of their tests, each
+// with the licence in its own files. With -check it fails if LICENCES.md is out of date.
 //
-// It fails on a licence that it does not know: a person reads that one, and decides.
+// It fails on an unknown licence, so that a person reads it and decides.
 package main
 
 import (
@@ -21,16 +21,16 @@ const file = "LICENCES.md"
 
 const head = `# Licences of dependencies
 
-The modules of others that packages of this module import, outside of their tests. A host compiles those of the packages that it imports;
-the programs under ` + "`examples`" + ` use the last ones, and nothing else does. ` +
+This table lists the modules that the packages of this module import, outside of their tests. A host compiles only the modules of the packages
+that it imports. Only the programs in ` + "`examples`" + ` use the modules marked "examples". ` +
 	"`go run ./.ci/licences > LICENCES.md`" + ` writes this file, and CI checks it.
 
 | module | licence | used by |
 |---|---|---|
 `
 
-// known are sentences that only one licence has, without commas. A text with that of BSD-3-Clause also has that of
-// BSD-2-Clause.
+// known has a sentence of each licence, without commas. The order matters, since a text of BSD-3-Clause also has the
+// sentence of BSD-2-Clause.
 var known = []struct{ licence, sentence string }{
 	{"Apache-2.0", "apache license version 2.0 january 2004"},
 	{"MPL-2.0", "mozilla public license version 2.0"},
@@ -64,12 +64,12 @@ func run(check bool) error {
 		return err
 	}
 	if !bytes.Equal(content, table) {
-		return fmt.Errorf("%s is out of date: go run ./.ci/licences > %s", file, file)
+		return fmt.Errorf("%s is out of date; run go run ./.ci/licences > %s", file, file)
 	}
 	return nil
 }
 
-// list returns the content of the file.
+// list returns the content of LICENCES.md.
 func list() ([]byte, error) {
 	compiled, err := modules("./reindex/...", "./backends/...", "./source/...", "./httpapi/...")
 	if err != nil {
@@ -94,7 +94,7 @@ func list() ([]byte, error) {
 	return slices.Concat([]byte(head), rows[0], rows[1]), nil
 }
 
-// modules returns the folders of the modules that packages need, by their paths.
+// modules returns the folders of the modules that the packages need, by module path.
 func modules(packages ...string) (map[string]string, error) {
 	const format = "{{if not .Standard}}{{with .Module}}{{if not .Main}}{{.Path}}\t{{.Dir}}{{end}}{{end}}{{end}}"
 	args := append([]string{"list", "-deps", "-f", format}, packages...)
@@ -114,7 +114,7 @@ func modules(packages ...string) (map[string]string, error) {
 	return found, nil
 }
 
-// licenceOf returns the licence of the module in a folder. A module with files of several licences has all of them.
+// licenceOf returns the licence of the module in a folder. If its files have several licences, it returns all of them.
 func licenceOf(dir string) (string, error) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
@@ -124,7 +124,7 @@ func licenceOf(dir string) (string, error) {
 	for _, entry := range entries {
 		name := strings.ToUpper(entry.Name())
 		if entry.IsDir() || !strings.HasPrefix(name, "LICEN") && !strings.HasPrefix(name, "COPYING") ||
-			strings.Contains(name, "LOGO") { // a picture's
+			strings.Contains(name, "LOGO") { // the licence of a picture
 			continue
 		}
 		content, err := os.ReadFile(filepath.Join(dir, entry.Name()))
@@ -152,5 +152,5 @@ func classify(text string) (string, error) {
 			return k.licence, nil
 		}
 	}
-	return "", fmt.Errorf("the licence is not known: %.80q", text)
+	return "", fmt.Errorf("the licence is unknown; add a sentence of it to known: %.80q", text)
 }
