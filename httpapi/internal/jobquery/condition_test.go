@@ -166,7 +166,7 @@ var conditionTests = []struct{ q, want string }{
 	{"processedCount:>3 processedCount:<50 id:(J1,J5)", "J5"},
 }
 
-// selected returns the ids of the jobs that a q selects in the order of a sort.
+// selected returns the ids of the jobs that a q selects, in the order of a sort.
 func selected(t *testing.T, q, sort string) string {
 	t.Helper()
 	conditions, err := ParseConditions(q)
@@ -191,7 +191,7 @@ func selected(t *testing.T, q, sort string) string {
 	return strings.Join(ids, " ")
 }
 
-// Every row of the grammar.
+// Every kind of condition in the grammar selects the right jobs.
 func TestConditions(t *testing.T) {
 	for _, tc := range conditionTests {
 		if got := selected(t, tc.q, ""); got != tc.want {
@@ -327,7 +327,7 @@ var refusedConditions = []struct{ q, detail string }{
 	{strings.Repeat(" ", 4096) + "id:J1", "At character 4097: q has at most 4096 characters"},
 }
 
-// Whatever is wrong with a q is said with its place, and what a field takes.
+// The error of an invalid q has the place of the error and the values that a field can have.
 func TestConditionsAreRefused(t *testing.T) {
 	for _, tc := range refusedConditions {
 		_, err := ParseConditions(tc.q)
@@ -337,7 +337,7 @@ func TestConditionsAreRefused(t *testing.T) {
 	}
 }
 
-// The longest q that is allowed is.
+// The longest allowed q is accepted.
 func TestLongestConditions(t *testing.T) {
 	q := "id:(J3" + strings.Repeat(",ä", (MaxConditions-7)/2)
 	q += strings.Repeat(" ", MaxConditions-1-len([]rune(q))) + ")"

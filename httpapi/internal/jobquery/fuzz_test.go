@@ -17,7 +17,7 @@ import (
 	"productindex/reindex"
 )
 
-// requirePlace holds an error of a parser against what every one of them promises: it names the place, within the text.
+// requirePlace checks that an error of a parser has a place within the text.
 func requirePlace(t *testing.T, parameter, text string, err error) {
 	t.Helper()
 	p, ok := errors.AsType[*Error](err)
@@ -33,7 +33,7 @@ func requirePlace(t *testing.T, parameter, text string, err error) {
 	}
 }
 
-// shown is what a response shows of a field; nil: it is not there. Times are their milliseconds.
+// shown returns the value of a field in a response, or nil if the field is missing. Times are milliseconds.
 func shown(t *testing.T, job reindex.Job, field *field) any {
 	t.Helper()
 	data, err := json.Marshal(Show(Job{Record: job}))
@@ -73,7 +73,7 @@ func shown(t *testing.T, job reindex.Job, field *field) any {
 	}
 }
 
-// holdsShown decides a condition by what a response shows, in another way than the code does.
+// holdsShown evaluates a condition on the values in a response, independently of the code.
 func holdsShown(t *testing.T, c condition, job reindex.Job) bool {
 	t.Helper()
 	got := shown(t, job, c.field)
@@ -102,7 +102,7 @@ func holdsShown(t *testing.T, c condition, job reindex.Job) bool {
 	}
 }
 
-// printCondition writes a condition in the one way that this test writes it.
+// printCondition writes a condition in a canonical form.
 func printCondition(c condition) string {
 	quote := func(text string) string { return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(text) + `"` }
 	number := func(n int64) string {
@@ -147,8 +147,8 @@ func printConditions(conditions Conditions) string {
 	return strings.Join(parts, " ")
 }
 
-// A q is refused with a place, or it selects what a reader of the responses would select, with a bounded effort, and
-// means the same when it is written in another way.
+// Any q is refused with a place, or it selects the right jobs by the values in responses, with bounded effort. Its
+// canonical form means the same.
 func FuzzJobQ(f *testing.F) {
 	for _, tc := range conditionTests {
 		f.Add(tc.q, "timeout", int64(7), int64(1_767_261_600_123))
@@ -209,7 +209,7 @@ func FuzzJobQ(f *testing.F) {
 	})
 }
 
-// hasFarTime reports whether a condition has a time that an offset has moved out of the years that RFC 3339 has.
+// hasFarTime reports whether a condition has a time that its offset has moved out of the range of years of RFC 3339.
 func hasFarTime(conditions Conditions) bool {
 	far := func(n int64) bool { year := time.UnixMilli(n).UTC().Year(); return year < 0 || year > 9999 }
 	return slices.ContainsFunc(conditions, func(c condition) bool {
@@ -227,7 +227,7 @@ func hasFarTime(conditions Conditions) bool {
 	})
 }
 
-// compareShown orders jobs by what responses show of one field.
+// compareShown orders jobs by the values of one field in responses.
 func compareShown(t *testing.T, field *field, a, b reindex.Job) int {
 	t.Helper()
 	v, w := shown(t, a, field), shown(t, b, field)
@@ -245,8 +245,7 @@ func compareShown(t *testing.T, field *field, a, b reindex.Job) int {
 	return strings.Compare(v.(string), w.(string))
 }
 
-// A sort is refused with a place, or it orders jobs as a reader of the responses would, and means the same when it is
-// written in full.
+// Any sort is refused with a place, or it orders jobs by the values in responses. Its full form means the same.
 func FuzzJobSort(f *testing.F) {
 	for _, list := range []string{
 		"", "id", "id:asc", "id:desc,status", " status:asc , processedCount:desc ", "message", "expectedCount:desc",

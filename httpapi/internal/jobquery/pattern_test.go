@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// compiledSize is the number of instructions into which package regexp compiles an expression.
+// compiledSize returns the number of instructions into which package regexp compiles an expression.
 func compiledSize(t *testing.T, expression string) int {
 	t.Helper()
 	tree, err := syntax.Parse(expression, syntax.Perl)
@@ -20,7 +20,7 @@ func compiledSize(t *testing.T, expression string) int {
 	return len(program.Inst)
 }
 
-// Expressions that make much of few characters are refused before they are compiled. Those that people write are not.
+// Short expressions with many instructions are refused before they are compiled. Common expressions are accepted.
 func TestPatternSize(t *testing.T) {
 	for _, tc := range []struct {
 		expression string
@@ -58,7 +58,7 @@ func TestPatternSize(t *testing.T) {
 	}
 }
 
-// No expression is larger than its estimate, so that the limit holds.
+// No expression has more instructions than estimated, so that the limit holds.
 func FuzzPatternSize(f *testing.F) {
 	for _, expression := range []string{
 		"", "a", "abc|abd|x?", "(a*)*", "((a|b)?c+)*?", "x{0}", "(abc){0,}", "x{2,}", "(x?){0,3}", "(){5}", "(|a){3,}",
