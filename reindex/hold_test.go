@@ -77,7 +77,7 @@ func TestMaxHoldLetsUpdatesGo(t *testing.T) {
 	}
 }
 
-// unclaimed is a log that lasts, and that gives claims to nobody once it was told to forget them.
+// unclaimed is a log that lasts, and that gives no claims once forgot is set.
 type unclaimed struct {
 	lasting
 
