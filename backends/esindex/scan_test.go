@@ -98,7 +98,7 @@ func TestScanRequests(t *testing.T) {
 			}
 			products++
 		}
-		const others = 4 // for what is live, for a refresh, for the size of a product, and to end the scroll
+		const others = 4 // for the live index, for a refresh, for the size of a product, and to end the scroll
 		if n := requests.Load(); n != test.pages+others || products != test.products {
 			t.Errorf("%d requests for %d of %d products, want %d", n, products, test.products, test.pages+others)
 		}
