@@ -2,7 +2,6 @@ package bleveindex
 
 import (
 	"math"
-	"slices"
 	"time"
 
 	"github.com/blevesearch/bleve/v2/analysis"
@@ -12,7 +11,7 @@ import (
 	"productindex/backends/bleveindex/internal/compact"
 )
 
-// addDate adds a date, if bleve can hold it.
+// addDate adds a date, and reports whether bleve can represent it.
 func (w *walk) addDate(name string, date time.Time, layout string, options index.FieldIndexingOptions) (added bool) {
 	field, err := document.NewDateTimeFieldWithIndexingOptions(name, w.array(), date, layout, options)
 	if err == nil {
@@ -21,7 +20,7 @@ func (w *walk) addDate(name string, date time.Time, layout string, options index
 	return err == nil
 }
 
-// addText adds a text, and its words to _all.
+// addText adds a text and, if all is set, its words to _all.
 func (w *walk) addText(name, value string, options index.FieldIndexingOptions, analyzer analysis.Analyzer, all bool) {
 	w.text(name, w.positions, value, options, analyzer)
 	if all {
@@ -33,7 +32,7 @@ func (w *walk) addNumber(n *node, value float64) {
 	if n.whole {
 		return
 	}
-	value += 0 // without a sign of zero
+	value += 0 // turns -0 into 0
 	options := index.IndexField | index.SkipFreqNorm
 	if math.Abs(value) >= rareNumber {
 		options = index.IndexField
@@ -41,7 +40,7 @@ func (w *walk) addNumber(n *node, value float64) {
 	w.numeric(n.name, value, w.dynamicOptions(options))
 }
 
-// rareNumber is from where on numbers are more likely to be codes.
+// rareNumber is the number from which on numbers are more likely to be codes.
 const rareNumber = 1e6
 
 // addForm adds the keyword form of a value.
@@ -58,7 +57,7 @@ func (w *walk) addForm(n *node, form string) {
 	w.doc.AddField(&compact.Form{Field: n.form, Positions: w.array(), Form: []byte(form), Again: again})
 }
 
-// addToAll adds words to _all, once for each value of the product.
+// addToAll adds the words of a value to _all, once for each distinct value of the product.
 func (w *walk) addToAll(value string, options index.FieldIndexingOptions) {
 	if _, known := w.inAll[value]; known || w.noAll {
 		return
@@ -69,7 +68,6 @@ func (w *walk) addToAll(value string, options index.FieldIndexingOptions) {
 	w.text(allName, []uint64{w.texts}, value, options, w.m.all)
 }
 
-// text adds a text.
 func (w *walk) text(
 	name string, positions []uint64, value string, options index.FieldIndexingOptions, analyzer analysis.Analyzer,
 ) {
@@ -80,7 +78,6 @@ func (w *walk) text(
 	w.doc.AddField(document.NewTextFieldCustom(name, clone(positions), []byte(value), options, analyzer))
 }
 
-// numeric adds a number.
 func (w *walk) numeric(name string, value float64, options index.FieldIndexingOptions) {
 	if w.compact != nil {
 		w.compact.Number(name, w.positions, value, options)
@@ -89,7 +86,7 @@ func (w *walk) numeric(name string, value float64, options index.FieldIndexingOp
 	w.doc.AddField(document.NewNumericFieldWithIndexingOptions(name, w.array(), value, options))
 }
 
-// add adds a field of bleve's.
+// add adds a field of one of bleve's own types.
 func (w *walk) add(field document.Field) {
 	if w.compact != nil {
 		w.compact.Add(field)
@@ -98,7 +95,7 @@ func (w *walk) add(field document.Field) {
 	w.doc.AddField(field)
 }
 
-// dynamicOptions are the options of a field that the mapping does not name.
+// dynamicOptions returns the options for a field that the mapping does not name.
 func (w *walk) dynamicOptions(options index.FieldIndexingOptions) index.FieldIndexingOptions {
 	if !w.m.IndexDynamic {
 		options &^= index.IndexField
@@ -114,9 +111,5 @@ func (w *walk) dynamicOptions(options index.FieldIndexingOptions) index.FieldInd
 
 func (w *walk) array() []uint64 { return clone(w.positions) }
 
-func clone(positions []uint64) []uint64 {
-	if len(positions) == 0 {
-		return nil
-	}
-	return slices.Clone(positions)
-}
+// clone returns a copy of positions, or nil if there are none.
+func clone(positions []uint64) []uint64 { return append([]uint64(nil), positions...) }

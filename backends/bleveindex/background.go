@@ -12,24 +12,24 @@ import (
 const (
 	backgroundCallback = "productindex"
 
-	persister = "persister" // what bleve calls its goroutine that writes batches to the disk
+	persister = "persister" // bleve's name for its goroutine that writes batches to the disk
 
-	// bleve's merger and persister try again at once, for ever, if they fail. On a full disk each would keep a processor
-	// busy, and what a merge has written until it fails would take the space that others wait for. So each waits before,
-	// twice as long as the last time.
+	// After a failure bleve's merger and persister try again at once, forever. On a full disk each would keep a
+	// processor busy, and the output of failing merges would take the remaining space. So each of them pauses between
+	// attempts, twice as long as the last time.
 	firstPause = time.Second
 	lastPause  = time.Minute
 )
 
-// openIndexes are the open Indexes by directory, since bleve's callbacks know no more than the path of an index.
+// openIndexes holds the open Indexes by directory, since bleve's callbacks get only the path of an index.
 var openIndexes sync.Map
 
 func init() { //nolint:gochecknoinits // bleve reads its registry without a lock
 	scorch.RegistryAsyncErrorCallbacks[backgroundCallback] = backgroundError
 }
 
-// backgroundError logs what failed in one of bleve's own goroutines, and keeps it from trying again until a pause is
-// over or the index is being closed.
+// backgroundError logs a failure of one of bleve's goroutines, and delays its next attempt by a pause, which ends early
+// if the index is closed.
 func backgroundError(err error, storePath string) {
 	generation := filepath.Dir(storePath)
 	dir := filepath.Dir(generation)
@@ -44,7 +44,7 @@ func backgroundError(err error, storePath string) {
 	pause := r.next(source, time.Now())
 	value, _ := openIndexes.Load(filepath.Dir(dir))
 	if ix, ok := value.(*Index); ok {
-		ix.cfg.Logger.Error("bleve failed in the background and will try again",
+		ix.cfg.Logger.Error("bleve failed in the background; it will try again after a pause",
 			"dir", dir, "generation", filepath.Base(generation), "error", explain(dir, err), "pause", pause)
 	}
 	timer := time.NewTimer(pause)
@@ -55,19 +55,19 @@ func backgroundError(err error, storePath string) {
 	}
 }
 
-// allRetries are the *retries of open indexes, by path.
+// allRetries holds the *retries of open indexes, by path.
 var allRetries sync.Map
 
-// retries are what goes on failing in the background of an index.
+// retries is the state of the background failures of an index.
 type retries struct {
-	closing chan struct{} // closed once the index is being closed
+	closing chan struct{} // closed when the index begins to close
 
 	mu       sync.Mutex
-	failed   map[string]failure // by what failed: the merger or the persister
+	failed   map[string]failure // by source: the merger or the persister
 	watching map[chan error]struct{}
 }
 
-// failure is when something fails next if it goes on failing, and how long it has waited then.
+// failure records the time of the next attempt after a failure, and the pause before it.
 type failure struct {
 	next  time.Time
 	pause time.Duration
@@ -85,8 +85,8 @@ func retriesOf(generation string) *retries {
 	return r
 }
 
-// next returns how long something that has failed waits until it tries again. If it has not failed for a
-// minute since then, it has succeeded.
+// next returns the pause before the next attempt of source, which has just failed. The pauses start again if the last
+// attempt was more than a minute ago, since it must have succeeded.
 func (r *retries) next(source string, now time.Time) time.Duration {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -98,13 +98,13 @@ func (r *retries) next(source string, now time.Time) time.Duration {
 	return pause
 }
 
-// closer is a bleve.Index that is closed.
+// closer is the part of bleve.Index that closeIndex uses.
 type closer interface {
 	Name() string
 	Close() error
 }
 
-// closeIndex closes an index, and ends the pauses of what fails in its background. A panic becomes an error.
+// closeIndex closes an index and ends the pauses of its goroutines. A panic becomes an error.
 func closeIndex(index closer) error {
 	name := index.Name()
 	close(retriesOf(name).closing)

@@ -12,12 +12,12 @@ import (
 	"productindex/reindex"
 )
 
-// newMapper returns what makes documents by a mapping.
+// newMapper returns a mapper with this mapping.
 func (c *Config) newMapper(m mapping.IndexMapping) *mapper {
 	return &mapper{mapping: m, omitBodies: c.OmitBodies}
 }
 
-// batch is a number of products on their way to an index, and those of them that cannot be mapped.
+// batch holds changes to be written to an index together, and the products that cannot be mapped.
 type batch struct {
 	mapper *mapper
 	buffer *compact.Buffer
@@ -25,7 +25,7 @@ type batch struct {
 	failed []reindex.ItemError
 }
 
-// newBatch returns an empty batch. The caller calls end.
+// newBatch returns an empty batch. The caller must call end.
 func newBatch(m *mapper) *batch {
 	return &batch{mapper: m, buffer: compact.Take(), ops: index.NewBatch()}
 }
@@ -41,7 +41,6 @@ func (b *batch) upsert(p reindex.Product) {
 	b.ops.Update(doc)
 }
 
-// change adds changes.
 func (b *batch) change(changes []reindex.Change) {
 	for _, c := range changes {
 		if c.Delete {
@@ -52,8 +51,9 @@ func (b *batch) change(changes []reindex.Change) {
 	}
 }
 
-// write hands the batch to the index below bleve's own, which takes documents of bleve's own type only. When it returns
-// they are on the disk. ctx is looked at before; what bleve has begun to write is finished.
+// write writes the batch, which is on the disk when write returns. It uses the index inside bleve.Index, whose own
+// methods accept only bleve's own type of document. The end of ctx does not interrupt a batch that bleve has begun to
+// write.
 func (b *batch) write(ctx context.Context, to bleve.Index) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -76,7 +76,7 @@ func (b *batch) failure() error {
 	return &reindex.BatchError{Items: b.failed}
 }
 
-// contextError returns err if a context's end is what it says, and nil otherwise.
+// contextError returns err if it is the error of a context, and nil otherwise.
 func contextError(err error) error {
 	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
 		return err

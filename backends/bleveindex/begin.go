@@ -10,14 +10,14 @@ import (
 	"productindex/reindex"
 )
 
-// Begin opens a new generation of the tenant: a new bleve index on the disk. The error matches [reindex.ErrFenced]
-// unless the fencing token in ctx is greater than those of the generations before, if both have one; the run of the
-// greatest one may begin again after an Abort. The Index remembers tokens until it is closed: nobody else can have a
-// generation in its directory.
+// Begin implements [reindex.Indexer]. It creates a new bleve index on the disk. If ctx has a fencing token, the error
+// matches [reindex.ErrFenced] unless the token is greater than those of all earlier runs; the run with the greatest
+// token may begin again after an Abort. Tokens are remembered only until Close, since no other process can have a
+// generation in the directory.
 func (ix *Index) Begin(ctx context.Context, tenant string) (reindex.Generation, error) {
 	g, err := ix.begin(ctx, tenant)
 	if err != nil {
-		return nil, fmt.Errorf("bleveindex: begin a generation of tenant %q: %w", tenant, err)
+		return nil, fmt.Errorf("bleveindex: cannot begin a generation of tenant %q: %w", tenant, err)
 	}
 	return g, nil
 }
@@ -43,7 +43,7 @@ func (ix *Index) begin(ctx context.Context, name string) (*generation, error) {
 	return g, nil
 }
 
-// create creates a generation on the disk, with a mark that says that it was never live.
+// create creates a generation on the disk, with a mark that it was never live.
 func (t *tenant) create(g *generation) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -73,8 +73,8 @@ func (t *tenant) create(g *generation) error {
 	return nil
 }
 
-// passes returns an error that matches [reindex.ErrFenced] if the run with a token must not begin: a newer one has.
-// t.mu is held.
+// passes returns an error that matches [reindex.ErrFenced] if a run with the same or a greater token has begun, unless
+// that was this run itself and it may begin again. t.mu is held.
 func (t *tenant) passes(token int64) error {
 	if own := token == t.token && t.again; token > 0 && token <= t.token && !own {
 		return fmt.Errorf("fencing token %d after %d: %w", token, t.token, reindex.ErrFenced)
@@ -82,14 +82,14 @@ func (t *tenant) passes(token int64) error {
 	return nil
 }
 
-// take notes that the run with a token has begun. t.mu is held.
+// take records that the run with a token has begun. t.mu is held.
 func (t *tenant) take(token int64) {
 	if token > 0 {
 		t.token, t.again = token, false
 	}
 }
 
-// yield notes that the run with a token has let go of its generation, and may begin again. t.mu is held.
+// yield records that the run with a token no longer has a generation, and may begin again. t.mu is held.
 func (t *tenant) yield(token int64) {
 	t.again = t.again || token > 0 && token == t.token
 }

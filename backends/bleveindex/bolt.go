@@ -8,8 +8,8 @@ import (
 )
 
 // The format of a bbolt database, in which bleve lists the segments of an index. bbolt trusts its file: a wrong number
-// there makes it read elsewhere, or for ever, or ask for all memory. So this package reads the file itself first, and
-// believes none of its numbers.
+// in it can make bbolt read out of bounds, loop forever, or allocate all memory. So this package first reads the file
+// itself, and checks every number.
 const (
 	boltMagic   = 0xED0CDAED
 	boltVersion = 2
@@ -20,7 +20,7 @@ const (
 
 	boltBucketFlag = 0x01
 
-	boltHeader  = 16 // of a page, and of a bucket's value
+	boltHeader  = 16 // bytes of the header of a page, and of a bucket's value
 	boltElement = 16
 	boltMeta    = 64
 
@@ -29,7 +29,7 @@ const (
 
 var errBolt = errors.New("the database is damaged")
 
-// boltBucket is a bucket that was read whole.
+// boltBucket is the content of a bucket.
 type boltBucket struct {
 	last    string // its greatest key
 	values  map[string][]byte
@@ -40,12 +40,12 @@ type boltBucket struct {
 type boltReader struct {
 	content  []byte
 	pageSize uint64
-	pages    uint64          // how many the database has
-	seen     map[uint64]bool // those that are in use
+	pages    uint64          // the number of pages
+	seen     map[uint64]bool // the pages that are in use
 }
 
-// readBolt reads all of the newest state of a database. Its memory is bounded by the size of content, whatever that
-// holds.
+// readBolt reads the latest state of a database. Its use of memory is proportional to the size of content, even if
+// content is damaged.
 func readBolt(content []byte) (*boltBucket, error) {
 	r := &boltReader{content: content, seen: map[uint64]bool{}}
 	root, freelist, err := r.readMeta()
@@ -63,11 +63,11 @@ func newBoltBucket() *boltBucket {
 	return &boltBucket{values: map[string][]byte{}, buckets: map[string]*boltBucket{}}
 }
 
-// readMeta returns the pages of the root bucket and of the free pages, from the newer of the two meta pages that is as
-// it was written.
+// readMeta returns the ids of the pages with the root bucket and the list of free pages, from the newer valid one of
+// the two meta pages.
 func (r *boltReader) readMeta() (root, freelist uint64, err error) {
 	var newest uint64
-	// where the second one can be
+	// the possible offsets of the two meta pages
 	for _, pageSize := range []uint64{0, 1 << 9, 1 << 10, 1 << 11, 1 << 12, 1 << 13, 1 << 14, 1 << 15, 1 << 16} {
 		if pageSize+boltHeader+boltMeta > uint64(len(r.content)) {
 			break
@@ -89,10 +89,10 @@ func (r *boltReader) readMeta() (root, freelist uint64, err error) {
 	}
 	switch {
 	case r.pages == 0 || r.pageSize == 0:
-		return 0, 0, fmt.Errorf("%w: it has no beginning", errBolt)
+		return 0, 0, fmt.Errorf("%w: it has no valid meta page", errBolt)
 	case r.pages > uint64(len(r.content))/r.pageSize:
 		return 0, 0, fmt.Errorf(
-			"%w: %d of its %d pages of %d bytes are there",
+			"%w: it has only %d of its %d pages of %d bytes",
 			errBolt,
 			uint64(len(r.content))/r.pageSize,
 			r.pages,
@@ -102,7 +102,7 @@ func (r *boltReader) readMeta() (root, freelist uint64, err error) {
 	return root, freelist, nil
 }
 
-// page returns a page that nothing else has named yet.
+// page returns a page. It returns an error if the page was returned before.
 func (r *boltReader) page(id uint64) ([]byte, error) {
 	if id < 2 || id >= r.pages {
 		return nil, fmt.Errorf("%w: it has no page %d", errBolt, id)
@@ -111,7 +111,7 @@ func (r *boltReader) page(id uint64) ([]byte, error) {
 	n := uint64(binary.NativeEndian.Uint32(head[12:])) + 1
 	if binary.NativeEndian.Uint64(head) != id || n > r.pages-id {
 		return nil, fmt.Errorf(
-			"%w: page %d says that it is page %d, and %d long",
+			"%w: page %d has the number %d and %d pages",
 			errBolt,
 			id,
 			binary.NativeEndian.Uint64(head),
@@ -135,7 +135,7 @@ func (r *boltReader) readPage(id uint64, into *boltBucket) error {
 	return r.readElements(page, into)
 }
 
-// readElements reads the keys of a page, and of those below it.
+// readElements reads the keys of a page and of the pages below it.
 func (r *boltReader) readElements(page []byte, into *boltBucket) error {
 	flags, count := binary.NativeEndian.Uint16(page[8:]), int(binary.NativeEndian.Uint16(page[10:]))
 	if boltHeader+count*boltElement > len(page) || flags != boltBranch && flags != boltLeaf ||
@@ -161,7 +161,8 @@ func (r *boltReader) readElements(page []byte, into *boltBucket) error {
 	return nil
 }
 
-// readLeaf reads a key with its value: bytes, or a bucket, whose pages are elsewhere or in the value itself.
+// readLeaf reads a key with its value, which is bytes or a bucket. A bucket has pages of its own, or is inlined in the
+// value.
 func (r *boltReader) readLeaf(element []byte, into *boltBucket) error {
 	number := func(at int) uint64 { return uint64(binary.NativeEndian.Uint32(element[at:])) }
 	flags, pos, keySize, valueSize := number(0), number(4), number(8), number(12)
@@ -206,7 +207,7 @@ func (r *boltReader) readFreelist(id uint64) error {
 		return err
 	}
 	count, ids := uint64(binary.NativeEndian.Uint16(page[10:])), page[boltHeader:]
-	if count == 0xffff && len(ids) >= 8 { // it did not fit
+	if count == 0xffff && len(ids) >= 8 { // the count is too large for the header, and precedes the ids
 		count, ids = binary.NativeEndian.Uint64(ids), ids[8:]
 	}
 	if binary.NativeEndian.Uint16(page[8:]) != boltFreelist || count > uint64(len(ids))/8 {

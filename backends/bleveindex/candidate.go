@@ -11,10 +11,10 @@ import (
 	"productindex/reindex/golden"
 )
 
-// Candidate is a sealed generation that a [reindex.Check] can search. Calling reindex.As[bleveindex.Candidate] with
-// what the check gets returns it.
+// Candidate is a sealed generation that a [reindex.Check] can search. A check gets it with
+// reindex.As[bleveindex.Candidate](candidate).
 type Candidate interface {
-	// Search answers a request from the generation, as [Index.Search] does from the live one.
+	// Search searches the generation, as [Index.Search] searches the live one.
 	Search(ctx context.Context, req *bleve.SearchRequest) (*bleve.SearchResult, error)
 }
 
@@ -40,7 +40,8 @@ func (g *generation) Search(ctx context.Context, req *bleve.SearchRequest) (resu
 	return result, nil
 }
 
-// Golden returns a check that asks each candidate the queries of its tenant, as [Query] does with what a shopper types.
+// Golden returns a check that runs the golden queries of a tenant, which load returns, against each candidate. The
+// texts are searched with [Query].
 func Golden(load golden.Load) reindex.Check {
 	return golden.Check(load, func(
 		ctx context.Context, candidate reindex.Candidate, query string, top int,
@@ -61,4 +62,4 @@ func Golden(load golden.Load) reindex.Check {
 	})
 }
 
-var errNoCandidate = errors.New("bleveindex: another package has made the generation")
+var errNoCandidate = errors.New("bleveindex: the candidate is not a generation of this package")

@@ -11,7 +11,8 @@ import (
 	"github.com/blevesearch/bleve/v2/mapping"
 )
 
-// checkMapping reports a mapping that bleve would refuse or could not read back, and what a mapping names in vain.
+// checkMapping returns an error for a mapping that bleve would refuse or could not read back, and for fields and
+// synonym sources that could never have an effect.
 func checkMapping(m mapping.IndexMapping) error {
 	if err := m.Validate(); err != nil {
 		return fmt.Errorf("the mapping: %w", err)
@@ -25,7 +26,7 @@ func checkMapping(m mapping.IndexMapping) error {
 		err = read.Validate()
 	}
 	if err != nil {
-		return fmt.Errorf("the mapping's JSON is not that of an IndexMappingImpl: %w", err)
+		return fmt.Errorf("the JSON of the mapping is not valid for a mapping.IndexMappingImpl: %w", err)
 	}
 	errs := []error{checkFields("", read.DefaultMapping)}
 	for _, name := range slices.Sorted(maps.Keys(read.TypeMapping)) {
@@ -38,7 +39,7 @@ func checkMapping(m mapping.IndexMapping) error {
 			errs = append(
 				errs,
 				fmt.Errorf(
-					"the mapping: synonym source %q has no definitions: add them to collection %q with ProductMapping.DefineSynonyms",
+					"the mapping: synonym source %q has no definitions; add them to collection %q with ProductMapping.DefineSynonyms",
 					name,
 					collection,
 				),
@@ -48,17 +49,18 @@ func checkMapping(m mapping.IndexMapping) error {
 	return errors.Join(errs...)
 }
 
-// checkFields reports fields that no value ever has: below an object that is not mapped, or that is switched off.
+// checkFields returns an error for fields that no value can reach: those below an object that is not mapped or is
+// disabled.
 func checkFields(path string, dm *mapping.DocumentMapping) error {
 	if !dm.Enabled && len(dm.Properties)+len(dm.Fields) > 0 {
-		return fmt.Errorf("the mapping: %q is switched off, and names fields: enable it, or leave them out", path)
+		return fmt.Errorf("the mapping: %q is disabled, but has fields; enable it, or remove the fields", path)
 	}
 	var errs []error
 	for _, name := range slices.Sorted(maps.Keys(dm.Properties)) {
 		property := dm.Properties[name]
 		if object, field, ok := cutLast(name); ok {
-			errs = append(errs, fmt.Errorf("the mapping: %q is below an object that is not mapped: "+
-				"add a document mapping named %q, and in that the field %q", strings.TrimPrefix(path+"."+name, "."), object, field))
+			errs = append(errs, fmt.Errorf("the mapping: %q is below an object that is not mapped; "+
+				"add a document mapping named %q, and the field %q to it", strings.TrimPrefix(path+"."+name, "."), object, field))
 			continue
 		}
 		errs = append(errs, checkFields(strings.TrimPrefix(path+"."+name, "."), property))

@@ -8,9 +8,9 @@ import (
 	"productindex/reindex"
 )
 
-// Commit replaces the pointer file and then the index that searches use. An error means that nothing has changed, but
-// for one that says that the generation is live. It matches [reindex.ErrFenced] if a generation with a greater fencing
-// token was begun since.
+// Commit implements [reindex.Generation]. It replaces the pointer file and then the index that searches use. After an
+// error nothing has changed, unless the error says that the generation is live. The error matches [reindex.ErrFenced]
+// if a run with a greater fencing token has begun.
 func (g *generation) Commit(ctx context.Context) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -41,11 +41,11 @@ func (g *generation) Commit(ctx context.Context) error {
 	}
 }
 
-// publish makes a sealed generation live and retires the one before. The error is nil, or replaced reports whether it
-// is live nevertheless.
+// publish makes a sealed generation live and retires the replaced one. It reports whether the generation is live, which
+// it can be despite an error.
 //
-// The order is what a power cut leaves behind: everything of the new generation is on the disk before the pointer names
-// it, and the pointer is before anything of the old generation is removed.
+// The order makes it safe against a power cut: the new generation is on the disk before the pointer names it, and the
+// pointer is on the disk before the old generation is removed.
 func (t *tenant) publish(g *generation) (replaced bool, err error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -59,7 +59,7 @@ func (t *tenant) publish(g *generation) (replaced bool, err error) {
 	if err := t.ix.disk.writeMark(g.dir, liveMark(documents, g.edited)); err != nil {
 		return false, err
 	}
-	previous, unread := readPointer(t.dir) // if it cannot be read there is nothing that can be retired
+	previous, unread := readPointer(t.dir) // without a readable pointer there is nothing to retire
 	next := previous.next(g.name, documents, unread == nil, now)
 	dropped := next.kept
 	next.kept = t.ix.cfg.keeps(next.kept, now)
@@ -73,9 +73,10 @@ func (t *tenant) publish(g *generation) (replaced bool, err error) {
 	before := t.setLive(live)
 	delete(t.gens, g)
 	if t.damage.generation == g.name {
-		t.damage = damage{} // it is whole again
+		t.damage = damage{} // a rollback has checked it
 	}
-	remove := err == nil && !has(next.kept, previous.generation) // a pointer that may come back keeps its index
+	// after a power cut the old pointer may come back, and needs its index
+	remove := err == nil && !has(next.kept, previous.generation)
 	t.leave(before, previous.generation, remove)
 	for _, k := range dropped {
 		if remove = err == nil && k.generation != previous.generation && !t.busy[k.generation]; remove {
@@ -85,8 +86,8 @@ func (t *tenant) publish(g *generation) (replaced bool, err error) {
 	return true, err
 }
 
-// overtakenOr returns an error that matches [reindex.ErrFenced] if a run with a greater token has begun, and err if
-// not.
+// overtakenOr returns an error that matches [reindex.ErrFenced] if a run with a greater token has begun, and err
+// otherwise.
 func (g *generation) overtakenOr(err error) error {
 	g.t.mu.Lock()
 	defer g.t.mu.Unlock()
@@ -96,9 +97,9 @@ func (g *generation) overtakenOr(err error) error {
 	return err
 }
 
-// leave lets go of the generation that was live, which is open as before unless that is nil. t.mu is held.
+// leave retires the replaced generation, whose open index is before, or nil if it is not open. t.mu is held.
 func (t *tenant) leave(before *liveIndex, generation string, remove bool) {
-	isOpening := false // an older one can be, while this one was opened and closed
+	isOpening := false // an older generation may still be opening
 	if o := t.opening; o != nil {
 		o.superseded = true
 		if isOpening = o.pointer.generation == generation; isOpening {

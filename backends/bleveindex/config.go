@@ -8,60 +8,63 @@ import (
 	"github.com/blevesearch/bleve/v2/mapping"
 )
 
-// Config adjusts an [Index]. The zero value, and nil in its place, means the defaults. Open copies it.
+// Config configures an [Index]. The zero value means the defaults, and so does a nil *Config. Open copies it.
 type Config struct {
-	// Mapping says how products are indexed: fields, types and analyzers. Default [NewMapping]. It must not be changed
-	// after Open.
+	// Mapping defines the fields, types and analyzers of products. It must not be changed after Open. Default
+	// [NewMapping].
 	//
-	// bleve keeps it as JSON in each generation, and searches of a generation that was opened again use what it reads from
-	// there: a mapping of a type of the host's own has to have the JSON of a [mapping.IndexMappingImpl]. A new mapping
-	// takes effect with each tenant's next reindex.
+	// bleve stores the mapping as JSON in each generation, and reads it from there when it opens the generation. So a
+	// mapping of a type of the host's own must have the JSON of a [mapping.IndexMappingImpl]. A new mapping takes
+	// effect with each tenant's next reindex.
 	Mapping mapping.IndexMapping
 
-	// TenantMapping, if not nil, returns the mapping of a tenant, in place of Mapping. It is called when a generation
-	// begins and when an index is opened, concurrently for different tenants. The mapping must not be changed afterwards,
-	// and is checked like Mapping.
+	// TenantMapping, if not nil, returns the mapping of a tenant, which replaces Mapping; for a nil mapping, Mapping is
+	// used. It is called when a generation begins and when an index is opened, concurrently for different tenants. The
+	// returned mapping must not be changed afterwards, and is checked like Mapping.
 	TenantMapping func(tenant string) (mapping.IndexMapping, error)
 
-	// OmitBodies leaves the products' bodies out of the index. Search requests then find the values of those fields only
-	// that Mapping stores; with [NewMapping] there are none. It saves about a sixth of the disk's space.
+	// OmitBodies leaves the products' bodies out of the index. Hits then have only the values of fields that Mapping
+	// stores; [NewMapping] stores none. It saves about a sixth of the disk space.
 	OmitBodies bool
 
-	// BatchBytes is how many bytes of bodies a batch has at most, each of which becomes a segment of the index. A batch
-	// that is being written takes about a hundred times as much memory. Larger ones build faster: with 1 MiB pcparts, a
-	// catalogue of 47,551 products, is loaded in a tenth less time, and takes 240 MiB in place of 145. Default 416 KiB.
+	// BatchBytes is the largest sum of the bodies of a batch, in bytes. Each batch becomes a segment of the index, and
+	// needs about a hundred times as much memory while it is written. Larger batches load faster: with 1 MiB, pcparts,
+	// a catalogue of 47,551 products, is loaded in a tenth less time, and the load needs 240 MiB of memory instead of
+	// 145 MiB. Default 416 KiB.
 	BatchBytes int
 
-	// IdleTimeout is how long after its last search a tenant's index is closed, so that the files, goroutines and memory
-	// of tenants that nobody searches are free. The next search opens it again. Default 10 minutes; negative: never.
+	// IdleTimeout is the time without a search after which a tenant's index is closed, which frees its files,
+	// goroutines and memory. The next search opens the index again. Default 10 minutes; negative: never.
 	IdleTimeout time.Duration
 
-	// MaxOpen is how many tenants' indexes are open at the same time: if one more is opened, that which was searched the
-	// longest time ago is closed, as after IdleTimeout. Those in use stay open, also if they are more. Default 0: no
-	// maximum.
+	// MaxOpen is the largest number of tenants' indexes that are open at the same time. If one more is opened, the
+	// least recently searched one is closed, as after IdleTimeout. Indexes in use stay open even if they exceed the
+	// number. Default 0: no maximum.
 	MaxOpen int
 
-	// KeepPrevious is how many generations of each tenant that were live are kept, to go back to; see [Index.Rollback].
-	// Each takes the disk's space of an index, and no memory. Default 0. A smaller number takes effect with the next Open,
-	// Reap or switch.
+	// KeepPrevious is the number of replaced generations per tenant that are kept for [Index.Rollback]. Each needs the
+	// disk space of an index, and no memory. A smaller number takes effect with the next Open, Reap or switch. Default
+	// 0: none is kept.
 	KeepPrevious int
 
-	// KeepFor is how long a generation is kept after it was replaced. The next Open, Reap or switch removes one that was
-	// kept for longer; nobody can go back to it in the meantime. Default 0: no limit.
+	// KeepFor is the longest time for which a replaced generation is kept. After that it cannot be rolled back to, and
+	// the next Open, Reap or switch removes it. Default 0: no limit.
 	KeepFor time.Duration
 
-	// ReadOnly opens a directory for searches while another process reindexes there. The Index takes no lock, changes
-	// nothing, and refuses what would with [ErrReadOnly]. It follows switches and updates within a second, or ten times
-	// what it takes to open the index if that is more, and answers from the older index until the new one is open.
-	// It needs symbolic links in a temporary directory, and a system on which files that are open can be removed.
+	// ReadOnly opens a directory for searches while another process reindexes there. The Index takes no lock and
+	// changes nothing; calls that would change something fail with [ErrReadOnly]. It follows switches and updates
+	// within a second, or within ten times the time that opening the index takes if that is more. It answers from the
+	// older index until the new one is open. It needs symbolic links in a temporary directory, and an operating system
+	// on which open files can be removed.
 	ReadOnly bool
 
-	// Logger receives what happens outside of any call, and panics in bleve, with the tenant's directory. Nil discards it.
+	// Logger receives problems in the background, panics in bleve, and the removal of leftovers, with the tenant's
+	// directory. Nil discards them.
 	Logger *slog.Logger
 }
 
-// defaultBatchBytes loads pcparts in 56 % of the time, and in some 60 % of the memory, that sequential batches of 1,000
-// products take.
+// With defaultBatchBytes, loading pcparts takes 56 % of the time and about 60 % of the memory of sequential batches of
+// 1,000 products.
 const defaultBatchBytes = 416 << 10
 
 const defaultIdleTimeout = 10 * time.Minute
@@ -87,7 +90,7 @@ func (c *Config) withDefaults() Config {
 	return out
 }
 
-// validate reports a negative size, and a mapping that bleve would refuse or could not read back.
+// validate returns an error for a negative value, and for a mapping that bleve would refuse or could not read back.
 func (c *Config) validate() error {
 	if c.BatchBytes < 0 {
 		return fmt.Errorf(
@@ -129,7 +132,7 @@ func (c *Config) mappingOf(tenant string) (mapping.IndexMapping, error) {
 		err = checkMapping(m)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("mapping of the tenant: %w", err)
+		return nil, fmt.Errorf("Config.TenantMapping: %w", err)
 	}
 	return m, nil
 }

@@ -15,22 +15,22 @@ import (
 )
 
 const (
-	// rareCount is from how many products on a word does not count as a misspelling of another.
+	// rareCount is the number of products from which on a word is not treated as a misspelling.
 	rareCount = 3
 
 	maxCorrections = 3
 	maxCompletions = 20
-	maxDictionary  = 20_000 // how many words that begin in the same way are looked at
+	maxDictionary  = 20_000 // the largest number of words with a prefix that are examined
 )
 
-// candidate is a term of _all in place of a word.
+// candidate is a term of _all that may replace a word.
 type candidate struct {
 	term     string
 	count    uint64
 	distance uint8
 }
 
-// correct adds the terms that are most like a word, and says so.
+// correct adds the terms that are most similar to a word, and records them in the explanation.
 func (x *expansion) correct(w *word) error {
 	if !w.found() && len(w.text) >= minCode {
 		if err := x.addPrefix(w, 0.7); err != nil || w.found() {
@@ -55,7 +55,7 @@ func (x *expansion) correct(w *word) error {
 	return nil
 }
 
-// widen adds words like these: others for those that few products have, and longer ones for codes.
+// widen adds similar words to those that few products have, and longer ones to codes.
 func (x *expansion) widen(words []*word) error {
 	for _, w := range words {
 		if len(w.parts) > 0 {
@@ -77,7 +77,7 @@ func (x *expansion) widen(words []*word) error {
 	return nil
 }
 
-// minCode is how long the beginning of a code is at least.
+// minCode is the length of the shortest prefix of a code.
 const minCode = 4
 
 // isCodeLike reports whether a word looks like a code, or the beginning of one.
@@ -86,7 +86,8 @@ func isCodeLike(text string) bool {
 		strings.ContainsFunc(text, unicode.IsLetter)
 }
 
-// similar returns the terms that differ least from one. Digits are not corrected: another number is another product.
+// similar returns the terms with the smallest distance from term. It does not correct words with digits, since another
+// number means another product.
 func (x *expansion) similar(term string) ([]candidate, error) {
 	length := utf8.RuneCountInString(term)
 	fuzzy, ok := x.reader.(index.IndexReaderFuzzy)
@@ -108,7 +109,7 @@ func (x *expansion) similar(term string) ([]candidate, error) {
 	return nil, nil
 }
 
-// within returns the best terms within a distance of one.
+// within returns the best terms with at most the distance most from term.
 func (x *expansion) within(
 	fuzzy index.IndexReaderFuzzy,
 	term string,
@@ -147,7 +148,7 @@ func (x *expansion) within(
 	return found, nil
 }
 
-// addPrefix adds the most frequent terms that begin like a word.
+// addPrefix adds the most frequent terms that begin with a word.
 func (x *expansion) addPrefix(w *word, weight float64) (err error) {
 	prefix := analyzers.Fold(w.text)
 	if prefix == "" {
@@ -181,7 +182,7 @@ func (x *expansion) addPrefix(w *word, weight float64) (err error) {
 	return nil
 }
 
-// surface returns a word of a product that is this term, which the term itself, a stem, need not be.
+// surface returns a word of some product whose term this is, since the term itself may be a stem.
 func (x *expansion) surface(term string) (string, error) {
 	docs, err := x.reader.TermFieldReader(x.ctx, []byte(term), allName, false, false, false)
 	if err != nil {
@@ -213,7 +214,7 @@ func (x *expansion) surface(term string) (string, error) {
 	return surface, err
 }
 
-// wordIn returns a word of a body that is this term.
+// wordIn returns a word of a body whose term this is, or "".
 func (x *expansion) wordIn(body []byte, term string) (word string) {
 	product, err := decode(body)
 	if err != nil {

@@ -13,7 +13,7 @@ type fieldTerm struct{ field, term string }
 
 func (x *expansion) countAll(term string) (uint64, error) { return x.count(allName, term) }
 
-// count returns how many documents have a term in a field. It looks into every segment, once.
+// count returns the number of documents that have a term in a field. It caches the result.
 func (x *expansion) count(field, term string) (uint64, error) {
 	if n, ok := x.counts[fieldTerm{field, term}]; ok {
 		return n, nil
@@ -27,14 +27,15 @@ func (x *expansion) count(field, term string) (uint64, error) {
 	return n, terms.Close()
 }
 
-// idf is how much a term says that so many documents have, as bleve has it.
+// idf returns the inverse document frequency of a term that count documents have, by bleve's formula.
 func (x *expansion) idf(count uint64) float64 {
 	return 1 + math.Log(float64(x.docs)/float64(count+1))
 }
 
 type liveKey struct{}
 
-// known takes over all that is known of the searched index; of one of bleve's own those are the names of its fields.
+// known loads the fields, synonyms and codec of the searched index. For an index outside of this package it loads only
+// the fields.
 func (x *expansion) known() (err error) {
 	l, ok := x.ctx.Value(liveKey{}).(*liveIndex)
 	if !ok {
@@ -55,7 +56,7 @@ func (x *expansion) known() (err error) {
 	return err
 }
 
-// fieldCache keeps the names of an index's fields, until something was written to it.
+// fieldCache caches the names of an index's fields until the next write to the index.
 type fieldCache struct {
 	mu     sync.Mutex
 	reader index.IndexReader

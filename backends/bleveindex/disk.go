@@ -10,18 +10,19 @@ import (
 	"runtime"
 )
 
-// disk is how this package changes the file system. A test puts functions of its own in place, to see their order and
+// disk holds the functions with which this package changes the file system. Tests replace them to check their order and
 // to make them fail.
 type disk struct {
-	sync   func(file *os.File) error // waits until a file, or the names in a directory, are on the disk
+	sync   func(file *os.File) error // waits until the content of a file or directory is on the disk
 	rename func(from, to string) error
 	remove func(path string) error // with everything in it
 }
 
 var osDisk = disk{sync: (*os.File).Sync, rename: os.Rename, remove: os.RemoveAll}
 
-// replace gives a file this content, atomically: through temp, a name in the same directory. With replaced false
-// nothing has changed; with true the file has the new content, and an error says that a power cut may still undo it.
+// replace atomically replaces the content of a file. It first writes to temp, a path in the same directory. If replaced
+// is false, nothing has changed. If it is true, the file has the new content, and an error means that a power cut may
+// still undo the change.
 func (d disk) replace(path, temp, content string) (replaced bool, err error) {
 	if err := d.write(temp, content); err != nil {
 		return false, err
@@ -51,8 +52,7 @@ func (d disk) makeDir(path string) error {
 	return d.syncDir(filepath.Dir(path))
 }
 
-// makeAll creates a directory, and those that it is in, and waits until the names of those that did not exist are on
-// the disk.
+// makeAll creates a directory and its missing parents, and waits until the new names are on the disk.
 func (d disk) makeAll(path string) error {
 	if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
 		return err
@@ -63,7 +63,8 @@ func (d disk) makeAll(path string) error {
 	return d.makeDir(path)
 }
 
-// syncDir waits until the names in a directory are on the disk. Windows has no such call, and needs none.
+// syncDir waits until the names in a directory are on the disk. It does nothing on Windows, which has no such call and
+// does not need one.
 func (d disk) syncDir(path string) error {
 	if runtime.GOOS == "windows" {
 		return nil
@@ -88,7 +89,7 @@ func (d disk) syncTree(root string) error {
 		case entry.IsDir():
 			return d.syncDir(path)
 		case filepath.Base(path) == metaFile && runtime.GOOS != "windows":
-			// a file that is open for reading cannot be synced there
+			// Windows cannot sync a file that is open for reading
 			return d.syncFile(path)
 		default:
 			return nil

@@ -23,8 +23,8 @@ const (
 	idField = "_id"
 	allName = "_all"
 
-	// maxFields is how many different fields a generation has at most. bleve counts the fields of a segment in 16 bits,
-	// and does not notice when they overflow.
+	// maxFields is the largest number of different fields in a generation. bleve counts the fields of a segment in 16
+	// bits, and does not detect an overflow.
 	maxFields = 65_000
 )
 
@@ -33,18 +33,18 @@ var (
 	errNoObject = errors.New("the body is not an object")
 )
 
-// mapper makes the documents of one index.
+// mapper builds the documents of one index.
 type mapper struct {
 	mapping    mapping.IndexMapping
 	omitBodies bool
 	fields     fieldCounter
 
 	learning sync.Mutex
-	bodies   atomic.Pointer[bodies.Codec] // nil: bodies are stored as they are
+	bodies   atomic.Pointer[bodies.Codec] // nil: bodies are stored uncompressed
 }
 
-// learn makes bodies small from now on if they are not yet and these products say how, and returns the dictionary for
-// that, or nil.
+// learn builds the dictionary for compressing bodies from these products, unless there is one, and returns the
+// dictionary. It returns nil if bodies are not compressed.
 func (m *mapper) learn(products []reindex.Product) ([]byte, error) {
 	if m.omitBodies {
 		return nil, nil
@@ -61,8 +61,8 @@ func (m *mapper) learn(products []reindex.Product) ([]byte, error) {
 	return m.bodies.Load().Dictionary(), nil
 }
 
-// document makes a bleve document of a product. Bleve's own mappings leave out fields of the product that have the name
-// of one that the index uses itself; in the stored body they are.
+// document returns the bleve document of a product. Bleve's own mappings leave out fields of the product whose names
+// are reserved for the index; the stored body has them.
 func (m *mapper) document(p reindex.Product, buffer *compact.Buffer) (index.Document, error) {
 	if p.ID == "" {
 		return nil, errEmptyID
@@ -94,7 +94,7 @@ func (m *mapper) document(p reindex.Product, buffer *compact.Buffer) (index.Docu
 	return doc, nil
 }
 
-// decode decodes JSON, numbers as they are written.
+// decode decodes JSON, with numbers as json.Number.
 func decode(body []byte) (value any, err error) {
 	decoder := json.NewDecoder(bytes.NewReader(body))
 	decoder.UseNumber()
@@ -107,7 +107,8 @@ func decode(body []byte) (value any, err error) {
 	return value, nil
 }
 
-// mapDocument maps the fields of a product. bleve panics if a field that is mapped as a shape is not one.
+// mapDocument maps the fields of a product. It returns a panic as an error: bleve panics if the value of a field that
+// is mapped as a shape is not a shape.
 func mapDocument(
 	m mapping.IndexMapping, id string, fields map[string]any, buffer *compact.Buffer,
 ) (mapped index.Document, err error) {
@@ -128,9 +129,9 @@ func mapDocument(
 	return buffer.Convert(doc), nil
 }
 
-// deleteReserved deletes the fields that have the name of one that the index uses itself.
+// deleteReserved deletes the fields whose names are reserved for the index.
 func deleteReserved(fields map[string]any) {
-	delete(fields, idField) // to bleve it would be the id
+	delete(fields, idField) // bleve would use it as the id
 	delete(fields, allName)
 	delete(fields, BodyField)
 }
@@ -141,7 +142,7 @@ type fieldCounter struct {
 	names map[string]struct{}
 }
 
-// add counts the fields of a document, or none of them where they are too many.
+// add counts the fields of a document. If there would be too many it counts none of them and returns an error.
 func (c *fieldCounter) add(doc index.Document) error {
 	var added []string
 	c.mu.RLock()
@@ -160,8 +161,8 @@ func (c *fieldCounter) add(doc index.Document) error {
 	slices.Sort(added)
 	added = slices.Compact(added)
 	if len(c.names)+len(added) > maxFields {
-		return fmt.Errorf("its field %.100q would be one more than the %d different ones that an index can have: "+
-			"keep ids and the like out of the names of fields", added[0], maxFields)
+		return fmt.Errorf("its field %.100q exceeds the %d different fields that an index can have; "+
+			"do not use ids or other values as names of fields", added[0], maxFields)
 	}
 	if c.names == nil {
 		c.names = map[string]struct{}{}

@@ -2,6 +2,7 @@ package bleveindex_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -118,27 +119,11 @@ func ExampleIndex_Backup() {
 // A query for a shopper's words, with a filter, facets and highlights.
 func ExampleQuery() {
 	ctx := context.Background()
-	dir, err := os.MkdirTemp("", "products")
-	if err != nil {
-		panic(err)
-	}
-	defer os.RemoveAll(dir)
-	index, err := bleveindex.Open(dir, nil)
-	if err != nil {
-		panic(err)
-	}
-	defer index.Close()
-	source := reindextest.Slice{
+	index, closeIndex := filledIndex(ctx, "acme", reindextest.Slice{
 		{ID: "1", Body: []byte(`{"name": "Woollen sock", "brand": "Acme", "color": "Forest Green", "price": "12.50"}`)},
 		{ID: "2", Body: []byte(`{"name": "Woollen sock", "brand": "ACME", "color": "Red", "price": 9}`)},
-	}
-	engine, err := reindex.New(source, index, nil)
-	if err != nil {
-		panic(err)
-	}
-	if _, err := engine.Run(ctx, "acme"); err != nil {
-		panic(err)
-	}
+	})
+	defer closeIndex()
 
 	query := bleveindex.Query("wollen so", &bleveindex.QueryOptions{
 		Language: "en",
@@ -167,4 +152,29 @@ func ExampleQuery() {
 	// 1 <mark>Woollen</mark> <mark>sock</mark> 12.50
 	// Forest Green 1
 	// [woollen]
+}
+
+// filledIndex returns an Index in a temporary directory, with these products of a tenant. The returned function closes
+// the Index and removes the directory.
+func filledIndex(ctx context.Context, tenant string, products reindextest.Slice) (*bleveindex.Index, func()) {
+	dir, err := os.MkdirTemp("", "products")
+	if err != nil {
+		panic(err)
+	}
+	index, err := bleveindex.Open(dir, nil)
+	if err != nil {
+		panic(err)
+	}
+	engine, err := reindex.New(products, index, nil)
+	if err != nil {
+		panic(err)
+	}
+	if _, err := engine.Run(ctx, tenant); err != nil {
+		panic(err)
+	}
+	return index, func() {
+		if err := errors.Join(index.Close(), os.RemoveAll(dir)); err != nil {
+			panic(err)
+		}
+	}
 }

@@ -15,7 +15,7 @@ import (
 	"productindex/backends/bleveindex/internal/bodies"
 )
 
-// expansion finds out, for one search, what the words of a text can stand for in the index.
+// expansion finds the terms of the index that the words of a text can match, for one search.
 type expansion struct {
 	ctx     context.Context //nolint:containedctx // bleve's searchers keep it as well
 	reader  index.IndexReader
@@ -25,27 +25,27 @@ type expansion struct {
 
 	all       analysis.Analyzer
 	docs      uint64
-	fields    map[string]bool // that the index has
+	fields    map[string]bool // the fields of the index
 	weighted  []weightedField
 	languages []weightedField
 	synonyms  map[string][]string
 	bodies    *bodies.Codec
-	counts    map[fieldTerm]uint64 // documents with a term
+	counts    map[fieldTerm]uint64 // the number of documents with a term
 
-	read        []*word // all words of the text
-	words       []*word // those, or several in one
+	read        []*word // the words of the text
+	words       []*word // the same, with joined words as one
 	explanation Explanation
 	terms       soughtTerms
 }
 
-// weightedField is a field in which words count more than elsewhere.
+// weightedField is a field whose words have a weight of their own.
 type weightedField struct {
 	name     string
 	weight   float64
 	analyzer analysis.Analyzer // nil: that of _all
 }
 
-// How much more than in _all.
+// The weights of fields, relative to _all.
 const (
 	nameWeight        = 4
 	groupWeight       = 6
@@ -53,21 +53,21 @@ const (
 	codeWeight        = 50
 )
 
-// word is a word of the text, or several that can be one.
+// word is a word of the text, or several words that can be joined.
 type word struct {
 	text     string
 	position int
-	terms    []string // ways to read it
+	terms    []string // its alternative terms
 	ways     []way
-	rare     bool // few products have it
-	common   bool // it says little
+	rare     bool // few products have the word
+	common   bool // it is a common word of the language
 	parts    []*word
 	said     *WordExplanation
 }
 
-// way is something that a word can stand for: a term, or several that follow each other.
+// way is one of the alternatives that match a word: a term, or a phrase of several terms.
 type way struct {
-	field  string // empty: _all, and the fields with a weight
+	field  string // empty: _all and the weighted fields
 	phrase []string
 	weight float64
 }
@@ -97,7 +97,7 @@ func newExpansion(
 	return x, nil
 }
 
-// weigh notes a field whose words are those of _all.
+// weigh adds a field to those with a weight, if the index has it.
 func (x *expansion) weigh(name string, weight float64) {
 	if !x.fields[name] {
 		return
@@ -110,7 +110,7 @@ func (x *expansion) weigh(name string, weight float64) {
 	}
 }
 
-// addLanguages notes the fields of the language, or of all.
+// addLanguages adds the fields of the query's language, or of all languages if it has none.
 func (x *expansion) addLanguages() {
 	tag, _ := analyzers.Language(x.query.Language)
 	for name := range x.fields {
@@ -131,7 +131,7 @@ func (x *expansion) addLanguages() {
 	slices.SortFunc(x.languages, func(a, b weightedField) int { return strings.Compare(a.name, b.name) })
 }
 
-// parse finds the words of a text, and what they stand for.
+// parse splits a text into words, and finds the ways of each.
 func (x *expansion) parse(text string) error {
 	for _, token := range x.all.Analyze([]byte(text)) {
 		if n := len(x.words); n > 0 && token.Position == x.words[n-1].position {
@@ -172,7 +172,7 @@ func (x *expansion) parse(text string) error {
 	return nil
 }
 
-// expand finds what a word stands for.
+// expand adds the ways of a word.
 func (x *expansion) expand(w *word, prefix bool) error {
 	total := uint64(0)
 	for _, term := range w.terms {
@@ -207,7 +207,7 @@ func (x *expansion) expand(w *word, prefix bool) error {
 	return x.split(w, total > 0)
 }
 
-// addTerm adds a term of _all, if products have it, and returns how many.
+// addTerm adds a term of _all if products have it, and returns the number of these products.
 func (x *expansion) addTerm(w *word, term string, weight float64) (uint64, error) {
 	n, err := x.countAll(term)
 	if err == nil && n > 0 {
@@ -216,7 +216,7 @@ func (x *expansion) addTerm(w *word, term string, weight float64) (uint64, error
 	return n, err
 }
 
-// withoutDigraphs returns a word with the vowels for which ae, oe and ue can stand.
+// withoutDigraphs returns the word with ae, oe and ue replaced by a, o and u, if that changes it.
 func withoutDigraphs(term string) []string {
 	other := strings.NewReplacer("ae", "a", "oe", "o", "ue", "u").Replace(term)
 	if other == term {
@@ -225,8 +225,8 @@ func withoutDigraphs(term string) []string {
 	return []string{other}
 }
 
-// split adds what a word is with a space in it: between letters and digits, or, for a word that no product has, between
-// two others.
+// split adds the phrases that a word becomes with a space in it: between letters and digits, or, for a word that no
+// product has, between two other words.
 func (x *expansion) split(w *word, known bool) error {
 	letters := []rune(strings.ToLower(w.text))
 	if len(letters) > maxWord {
@@ -255,7 +255,7 @@ func (x *expansion) split(w *word, known bool) error {
 	return nil
 }
 
-// splitDigits cuts where letters and numbers meet.
+// splitDigits cuts a word between letters and numbers.
 func splitDigits(letters []rune) (parts []string) {
 	start := 0
 	for i := 1; i < len(letters); i++ {
@@ -267,7 +267,7 @@ func splitDigits(letters []rune) (parts []string) {
 	return append(parts, string(letters[start:]))
 }
 
-// isOfNumber reports whether letters[i] is a digit, or a point or comma between two.
+// isOfNumber reports whether letters[i] is a digit, or a point or comma between two digits.
 func isOfNumber(letters []rune, i int) bool {
 	if letters[i] == '.' || letters[i] == ',' {
 		return i > 0 && i+1 < len(letters) && unicode.IsDigit(letters[i-1]) && unicode.IsDigit(letters[i+1])
@@ -275,7 +275,7 @@ func isOfNumber(letters []rune, i int) bool {
 	return unicode.IsDigit(letters[i])
 }
 
-// phraseOf returns the terms of words, or nil if there is one that no product has.
+// phraseOf returns the terms of the words, or nil if no product has one of them.
 func (x *expansion) phraseOf(words []string) ([]string, error) {
 	var phrase []string
 	for _, part := range words {
@@ -292,7 +292,7 @@ func (x *expansion) phraseOf(words []string) ([]string, error) {
 	return phrase, nil
 }
 
-// join adds what two or three words are without the spaces between them.
+// join joins two or three adjacent words whose text without spaces is a term.
 func (x *expansion) join() error {
 	var joined []*word
 	for i := 0; i < len(x.words); {
@@ -316,7 +316,7 @@ func (x *expansion) join() error {
 	return nil
 }
 
-// longestJoin returns how many words from the i-th on are a term if they are joined, and the terms.
+// longestJoin returns the largest number of words, from the i-th on, that form a term when joined, and the terms.
 func (x *expansion) longestJoin(i int) (int, []string, error) {
 	for n := min(3, len(x.words)-i); n > 1; n-- {
 		var text strings.Builder
@@ -342,7 +342,7 @@ func (x *expansion) longestJoin(i int) (int, []string, error) {
 	return 1, nil, nil
 }
 
-// sorted returns the words that count, and those that say little beside them.
+// sorted returns the required words and the optional, common ones.
 func (x *expansion) sorted() (required, optional []*word) {
 	tag, _ := analyzers.Language(x.query.Language)
 	for _, w := range x.words {
@@ -365,7 +365,7 @@ func (x *expansion) sorted() (required, optional []*word) {
 	return required, optional
 }
 
-// found reports whether products have the word.
+// found reports whether products have the word or an alternative.
 func (w *word) found() bool {
 	return len(w.ways) > 0 || len(w.parts) > 0
 }
@@ -375,7 +375,7 @@ func (x *expansion) leavesOut() bool {
 	return slices.ContainsFunc(x.words, func(w *word) bool { return !w.found() })
 }
 
-// codes returns the fields in which the whole text is a code or an id.
+// codes returns a way for each field in which the whole text is a code or an id.
 func (x *expansion) codes(text string) (found []way) {
 	text = strings.TrimSpace(text)
 	for _, name := range spellings(codeFields) {

@@ -15,8 +15,7 @@ import (
 	"productindex/backends/bleveindex/internal/compact"
 )
 
-// hasForms reports whether values of a field are sorted and counted by their keyword forms in an index with this
-// mapping.
+// hasForms reports whether an index with this mapping sorts and counts the values of a field by their keyword forms.
 func hasForms(m mapping.IndexMapping, field string) bool {
 	im, ok := m.(interface {
 		FieldMappingForPath(path string) mapping.FieldMapping
@@ -32,7 +31,7 @@ func hasForms(m mapping.IndexMapping, field string) bool {
 	return forms != nil && forms.Enabled && !im.FieldMappingForPath(field).DocValues
 }
 
-// isReserved reports whether a field is one of the index itself.
+// isReserved reports whether the name of a field is reserved for the index.
 func isReserved(field string) bool {
 	first, _, _ := strings.Cut(field, ".")
 	return first == idField || first == allName || first == BodyField || first == formsName
@@ -48,7 +47,7 @@ func rootMapping(m mapping.IndexMapping) *mapping.DocumentMapping {
 	return nil
 }
 
-// sortedByForms returns the order with the keyword forms in place of the fields that have them.
+// sortedByForms returns the order with each field replaced by its keyword forms, if it has them.
 func sortedByForms(order search.SortOrder, m mapping.IndexMapping) search.SortOrder {
 	own := slices.Clone(order)
 	for i, by := range own {
@@ -64,8 +63,8 @@ func sortedByForms(order search.SortOrder, m mapping.IndexMapping) search.SortOr
 	return own
 }
 
-// countedByForms returns the facet requests with the keyword forms in place of the fields that have them, and which
-// ones these are.
+// countedByForms returns the facet requests with each field replaced by its keyword forms, if it has them, and the
+// names of the changed requests.
 func countedByForms(
 	facets bleve.FacetsRequest,
 	m mapping.IndexMapping,
@@ -78,7 +77,7 @@ func countedByForms(
 		if own == nil {
 			own = maps.Clone(facets)
 		}
-		// All of them, since several may be written forms of one value.
+		// All terms are requested, since several may be spellings of one value.
 		own[name] = bleve.NewFacetRequest(formsName+"."+facet.Field, math.MaxInt32)
 		byForms[name] = true
 	}
@@ -88,8 +87,7 @@ func countedByForms(
 	return own, byForms
 }
 
-// foldFacet makes one term of those that are the same value, shown as most products have it, and keeps the most
-// frequent ones.
+// foldFacet merges the terms of the same value into the most frequent spelling, and keeps the most frequent values.
 func foldFacet(result *search.FacetResult, wanted *bleve.FacetRequest) {
 	pattern := regexp.MustCompile(wanted.TermPattern) // bleve has validated it
 	type value struct {

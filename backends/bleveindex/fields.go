@@ -9,32 +9,30 @@ import (
 	"productindex/backends/bleveindex/analyzers"
 )
 
-// The fields of products that the default mapping knows by name. Each exists in the spellings that spellings makes of
-// it. The name of a field decides how strings in it are compared and how much a word in it counts, never whether a
-// value is found.
+// The fields of products that the default mapping knows by name, each in all of its spellings. The name of a field
+// determines how its strings are compared and the weight of its words, but never whether a value is found.
 const (
 	nameFields = "name title"
 
-	// Texts that may be long: nobody sorts or filters by them.
+	// Texts that may be long, by which nobody sorts or filters.
 	textFields = "description shortDescription longDescription summary"
 
 	codeFields = "code sku ean gtin upc mpn isbn asin barcode productCode productNumber articleNumber " +
 		"itemNumber partNumber"
 
-	// Nobody types these into a search box, and random ones make _all large: it does without them.
+	// Ids, which are left out of _all: nobody types them into a search box, and random ones would make it large.
 	referenceFields = "id parentId parentVariantId brandId categoryId categoryIds supplierId vendorId"
 
-	// Values that many products share, which say what kind of product it is.
+	// Values that many products share and that describe the kind of product.
 	groupFields = "brand category categories manufacturer vendor productType type style"
 
-	// Numbers, also with a currency or a decimal comma.
+	// Numbers, possibly with a currency or a decimal comma.
 	numberFields = "price originalPrice salePrice listPrice amount"
 )
 
 const textType = "text"
 
-// addProductFields adds to a mapping what queries have to know of the known fields: the analyzers that differ from the
-// default.
+// addProductFields adds the fields whose analyzer differs from the default to a mapping.
 func addProductFields(dm *mapping.DocumentMapping) {
 	for _, name := range spellings(nameFields + " " + textFields) {
 		text := mapping.NewDocumentMapping()
@@ -45,7 +43,7 @@ func addProductFields(dm *mapping.DocumentMapping) {
 	}
 	for _, name := range spellings(codeFields) {
 		code := newText(analyzers.Keyword)
-		code.IncludeTermVectors = false // it is one word
+		code.IncludeTermVectors = false // a code is one word
 		dm.AddFieldMappingsAt(name, code)
 	}
 	for _, name := range spellings(referenceFields) {
@@ -58,7 +56,7 @@ func addProductFields(dm *mapping.DocumentMapping) {
 	dm.AddSubDocumentMapping(formsName, forms)
 }
 
-// spellings returns names as they are, and those of several words in snake_case too.
+// spellings returns the names unchanged and, if they have several words, also in snake_case.
 func spellings(names string) []string {
 	var all []string
 	for name := range strings.FieldsSeq(names) {
@@ -98,7 +96,7 @@ var (
 // isTranslated reports whether values of a field in an object are texts in several languages.
 func isTranslated(field string) bool { return texts[field] }
 
-// newText maps text in which phrases are found, with the analyzer of that name.
+// newText returns the mapping of text that can be searched for phrases, with the analyzer of that name.
 func newText(analyzer string) *mapping.FieldMapping {
 	return &mapping.FieldMapping{
 		Type:               textType,

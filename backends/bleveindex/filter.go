@@ -23,14 +23,15 @@ type valueFilter struct {
 	values []string
 }
 
-// Filter returns a query that finds the products that have one of the values in a field, whatever their case, accents
-// and width. Numbers and booleans are given as they are written in JSON. It needs the keyword forms of the default
-// mapping, which values of more than 256 bytes and UUIDs do not have. It adds nothing to a score.
+// Filter returns a query that finds the products with one of the values in a field, ignoring case, accents and width.
+// Numbers and booleans are written as in JSON. The query uses the keyword forms of [NewMapping], which values of more
+// than 256 bytes and UUIDs do not have. It does not change scores.
 func Filter(field string, values ...string) query.Query {
 	return &valueFilter{field, values}
 }
 
-// Searcher finds the products that have the words of a value, and then looks which of them have just these.
+// Searcher implements bleve's query. It finds the products that have the words of a value, and filters them by their
+// keyword forms.
 func (f *valueFilter) Searcher(
 	ctx context.Context, reader index.IndexReader, m mapping.IndexMapping, _ search.SearcherOptions,
 ) (search.Searcher, error) {
@@ -79,7 +80,7 @@ func (f *valueFilter) Searcher(
 	return whole, nil
 }
 
-// wholeValues finds what its searcher finds, and fails if values could not be read.
+// wholeValues returns the matches of its searcher, or an error if the keyword forms could not be read.
 type wholeValues struct {
 	search.Searcher
 
@@ -96,7 +97,7 @@ func (w *wholeValues) Advance(ctx *search.SearchContext, id index.IndexInternalI
 	return match, errors.Join(err, w.failed)
 }
 
-// candidates returns queries that find the products that can have a value. One that is nil finds all.
+// candidates returns queries that find all products that may have a value. A nil query stands for all products.
 func (f *valueFilter) candidates(value string, m mapping.IndexMapping) []query.Query {
 	var all []query.Query
 	if analyzer := m.AnalyzerNamed(m.AnalyzerNameForPath(f.field)); analyzer == nil ||
@@ -126,7 +127,7 @@ func (f *valueFilter) candidates(value string, m mapping.IndexMapping) []query.Q
 	return all
 }
 
-// numberOf returns the number that a value of a field can be.
+// numberOf returns the number that a value of the field represents, if it does.
 func numberOf(field, value string) (float64, bool) {
 	n, ok := numberIn(value)
 	if !ok && prices[field[strings.LastIndexByte(field, '.')+1:]] {
@@ -136,10 +137,10 @@ func numberOf(field, value string) (float64, bool) {
 		parsed, err := strconv.ParseFloat(value, 64) // 1e3
 		n, ok = parsed, err == nil && !math.IsInf(parsed, 0) && !math.IsNaN(parsed)
 	}
-	return n + 0, ok // without a sign of zero
+	return n + 0, ok // turns -0 into 0
 }
 
-// keysOf returns what the keyword forms of a value can be compared by.
+// keysOf returns the keys of the possible keyword forms of a value.
 func keysOf(field, value string) (keys []string) {
 	if form := textForm(value); form != "" {
 		key, _ := splitForm(form)

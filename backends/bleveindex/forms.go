@@ -11,26 +11,25 @@ import (
 	"productindex/backends/bleveindex/analyzers"
 )
 
-// formsName is the field below which the keyword forms of all fields are: that of attributes.color is
-// _keyword.attributes.color.
+// formsName is the prefix of the fields with keyword forms: _keyword.attributes.color has those of attributes.color.
 const formsName = "_keyword"
 
 const (
-	// maxForm is how long a value is at most, in bytes, that has a keyword form.
+	// maxForm is the length of the longest value that has a keyword form, in bytes.
 	maxForm = 256
 
 	separator = "\x00"
 )
 
-// A keyword form is one term for a value: what it is compared by, a zero byte, and how it is written. Numbers and
-// dates, in bleve's code, come before all texts, in their order. How a value is written is a code: nothing, which is as
-// it is compared, in capitals here and there, or in some other way.
+// A keyword form is a term that represents a value. It consists of the key by which the value is compared, a zero byte,
+// and a code for the spelling of the value. The keys of numbers and dates are bleve's encoding, which sorts before all
+// texts. The code is empty if the spelling is the key; otherwise it is one of these, followed by more bytes:
 const (
-	capitals = "\x01" // then seven bits a byte, one for each byte of the key that is a capital
-	other    = "\x02" // then the value
+	capitals = "\x01" // then one bit for each byte of the key, set for a capital, seven bits per byte
+	other    = "\x02" // then the value itself
 )
 
-// textForm is the keyword form of a text; empty: it has none.
+// textForm returns the keyword form of a text, or "" if it has none.
 func textForm(value string) string {
 	if len(value) > maxForm || analyzers.IsUUID(value) {
 		return ""
@@ -43,7 +42,7 @@ func textForm(value string) string {
 	return key + separator + written(value, key)
 }
 
-// written returns the code for how a value is written.
+// written returns the code for the spelling of a value.
 func written(value, key string) string {
 	if value == key {
 		return ""
@@ -68,7 +67,7 @@ func written(value, key string) string {
 	return string(bytes.TrimRight(bits, "\x00"))
 }
 
-// numberForm is the keyword form of a number.
+// numberForm returns the keyword form of a number.
 func numberForm(n float64, literal string) string {
 	if strconv.FormatFloat(n, 'f', -1, 64) == literal {
 		return numberKey(n) + separator
@@ -76,12 +75,12 @@ func numberForm(n float64, literal string) string {
 	return numberKey(n) + separator + other + literal
 }
 
-// dateForm is the keyword form of a date.
+// dateForm returns the keyword form of a date.
 func dateForm(t time.Time, literal string) string { return dateKey(t) + separator + other + literal }
 
 func dateKey(t time.Time) string { return orderedKey(t.UnixNano()) }
 
-// numberKey is what a number is compared by.
+// numberKey returns the key of a number.
 func numberKey(n float64) string {
 	if n == 0 {
 		n = 0 // without a sign
@@ -96,16 +95,16 @@ func orderedKey(n int64) string {
 // keySize is the length of a number's or a date's key.
 var keySize = len(orderedKey(0))
 
-// isOrdered reports whether a keyword form is that of a number or a date.
+// isOrdered reports whether a keyword form represents a number or a date.
 func isOrdered(form string) bool {
 	return len(form) > keySize && form[0] == numeric.ShiftStartInt64 && form[keySize] == separator[0]
 }
 
-// splitForm returns the parts of a keyword form: what it is compared by, and the value as it is written.
+// splitForm returns the key of a keyword form, and the value as it is written.
 func splitForm(form string) (key, value string) {
 	at := strings.IndexByte(form, separator[0])
 	if isOrdered(form) {
-		at = keySize // which can have zero bytes itself
+		at = keySize // the key may contain zero bytes
 	}
 	if at < 0 {
 		return form, form

@@ -6,10 +6,10 @@ import (
 	"productindex/backends/bleveindex/internal/compact"
 )
 
-// formSort sorts by forms.
+// formSort sorts by keyword forms. It ignores the term that marks a field with forms.
 type formSort struct{ *search.SortField }
 
-// UpdateVisitor is called by bleve with what a document is sorted by.
+// UpdateVisitor adds a term by which a document is sorted. bleve calls it.
 func (s formSort) UpdateVisitor(field string, term []byte) {
 	if string(term) != compact.FormTerm {
 		s.SortField.UpdateVisitor(field, term)

@@ -11,7 +11,7 @@ import (
 	"productindex/reindex"
 )
 
-// generation is a [reindex.Generation]: a bleve index of its own beside the live one.
+// generation is a bleve index that a run fills, or a kept one that a rollback has opened.
 type generation struct {
 	t      *tenant
 	tenant string
@@ -25,9 +25,9 @@ type generation struct {
 	index  bleve.Index // open while the state is writing or sealed
 	sealed reindex.Sealed
 
-	documents int64 // once it is sealed: how many it holds now
+	documents int64 // the current number, once it is sealed
 	edited    bool
-	previous  bool // it was live before
+	previous  bool // it is a kept generation of a rollback
 }
 
 type state int
@@ -44,9 +44,8 @@ func (s state) String() string {
 	return [...]string{"open for writing", "sealed", "broken", "committed", "discarded"}[s]
 }
 
-// Write maps the products, and writes those that can be mapped as one batch, which is on the disk when Write returns.
-// The ids are used as they are. ctx is looked at before the batch is written; a batch that bleve has begun to write is
-// finished.
+// Write implements [reindex.Writer]. It writes the products as one batch, which is on the disk when Write returns, and
+// rejects those that cannot be mapped. The end of ctx does not interrupt a batch that bleve has begun to write.
 func (g *generation) Write(ctx context.Context, products []reindex.Product) error {
 	g.mu.RLock()
 	defer g.mu.RUnlock()
@@ -71,22 +70,23 @@ func (g *generation) Write(ctx context.Context, products []reindex.Product) erro
 	return b.failure()
 }
 
-// writeError says what could not be written.
+// writeError returns the error of a write of n products.
 func (g *generation) writeError(n int, err error) error {
 	if ctxErr := contextError(err); ctxErr != nil {
 		return ctxErr
 	}
-	return fmt.Errorf("bleveindex: write %d products of tenant %q to %s: %w", n, g.tenant, g.dir, explain(g.t.dir, err))
+	return fmt.Errorf("bleveindex: cannot write %d products of tenant %q to %s: %w",
+		n, g.tenant, g.dir, explain(g.t.dir, err))
 }
 
-// Flush has nothing to wait for: Write returns when a batch is on the disk.
+// Flush implements [reindex.Writer]. It has nothing to wait for, since Write returns when its batch is on the disk.
 func (g *generation) Flush(ctx context.Context) ([]reindex.ItemError, error) { return nil, ctx.Err() }
 
 // Name returns the name of the generation's directory.
 func (g *generation) Name() string { return g.name }
 
-// Seal waits until everything is on the disk, and opens the index as searches will see it. bleve begins to merge its
-// segments then, in the background. Called again it returns the same.
+// Seal implements [reindex.Generation]. It waits until everything is on the disk, and opens the index for searches.
+// bleve then begins to merge segments in the background. Further calls return the same result.
 func (g *generation) Seal(ctx context.Context) (reindex.Sealed, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -133,8 +133,8 @@ func (g *generation) settle() (int64, error) {
 	return n, nil
 }
 
-// Abort closes the generation and removes it from the disk, whatever ctx says; one that was live before stays there.
-// After a Commit it does nothing.
+// Abort implements [reindex.Generation]. It closes the generation and removes it from the disk, even if ctx has ended.
+// A kept generation stays on the disk. After a Commit, Abort does nothing.
 func (g *generation) Abort(context.Context) error {
 	if err := g.discard(); err != nil {
 		return fmt.Errorf("bleveindex: abort %s of tenant %q: %w", g.dir, g.tenant, err)
@@ -164,7 +164,7 @@ func (g *generation) discard() error {
 	return errors.Join(err, g.t.discard(g.name))
 }
 
-// stateError says why a call cannot be made now.
+// stateError returns the error of a call that the generation's state does not allow.
 func (g *generation) stateError(what string) error {
 	g.t.mu.Lock()
 	closed := g.t.closed

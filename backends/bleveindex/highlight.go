@@ -16,7 +16,7 @@ import (
 	"productindex/backends/bleveindex/analyzers"
 )
 
-// soughtTerms are the terms that a query looks for, by field.
+// soughtTerms are the terms of a query, by field.
 type soughtTerms map[string][]soughtTerm
 
 type soughtTerm struct {
@@ -31,14 +31,14 @@ func (s soughtTerms) add(field string, m mapping.IndexMapping, terms ...soughtTe
 	s[field] = append(s[field], terms...)
 }
 
-// hasTerm reports whether the query looks for a term of a field.
+// hasTerm reports whether the query searches a field for the term.
 func (s soughtTerms) hasTerm(field, term string) bool {
 	return slices.ContainsFunc(s[field], func(t soughtTerm) bool {
 		return t.term == term || t.prefix && strings.HasPrefix(term, t.term)
 	})
 }
 
-// collect adds the terms of a query, but for those that must not be there.
+// collect adds the terms of a query, except for those that must not match.
 func (s soughtTerms) collect(q query.Query, m mapping.IndexMapping) {
 	switch q := q.(type) {
 	case *ProductQuery:
@@ -92,10 +92,10 @@ func (s soughtTerms) analyze(field, analyzer, text string, m mapping.IndexMappin
 	}
 }
 
-// highlighting marks the words of hits that a query looks for, in the texts of their bodies.
+// highlighting marks the words of a query in the texts of the bodies of hits.
 type highlighting struct {
 	highlighter highlight.Highlighter
-	fields      []string // none: all
+	fields      []string // empty: all fields
 	mapping     mapping.IndexMapping
 	sought      soughtTerms
 }
@@ -113,7 +113,7 @@ func newHighlighting(
 // mark adds fragments to a hit, for fields that have none yet.
 func (h *highlighting) mark(hit *search.DocumentMatch, product map[string]any) {
 	terms := maps.Clone(h.sought)
-	for field, located := range hit.Locations { // words that are like those sought
+	for field, located := range hit.Locations { // words that bleve has found by similarity
 		for term := range located {
 			terms[field] = append(terms[field], soughtTerm{term: term})
 			terms[allName] = append(slices.Clone(terms[allName]), soughtTerm{term: term})
@@ -156,7 +156,7 @@ func visitTexts(path []string, positions []uint64, value any, f func(field strin
 	}
 }
 
-// locate notes where a text has terms that are sought, and reports whether it has some.
+// locate records the positions of the terms in a text, and reports whether there are any.
 func (h *highlighting) locate(
 	found *search.DocumentMatch,
 	terms soughtTerms,

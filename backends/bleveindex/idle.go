@@ -21,7 +21,7 @@ func (ix *Index) closeIdle(timeout time.Duration) {
 	}
 }
 
-// closeUnusedSince closes the live indexes that no search has used since then.
+// closeUnusedSince closes the live indexes that no search has used since the time then.
 func (ix *Index) closeUnusedSince(then time.Time) {
 	for _, t := range ix.known() {
 		t.closeUnusedSince(then)
@@ -35,8 +35,8 @@ func (ix *Index) known() []*tenant {
 	return slices.Collect(maps.Values(ix.tenants))
 }
 
-// closeSurplus closes the live indexes that were used the longest time ago, if more are open than Config allows and
-// nobody uses them.
+// closeSurplus closes the least recently used live indexes while more than Config.MaxOpen are open. Indexes in use stay
+// open.
 func (ix *Index) closeSurplus() {
 	if ix.cfg.MaxOpen == 0 {
 		return
@@ -53,15 +53,15 @@ func (ix *Index) closeSurplus() {
 	}
 	slices.SortFunc(all, func(a, b opened) int { return cmp.Compare(a.used, b.used) })
 	surplus := len(all) - ix.cfg.MaxOpen
-	for _, o := range all[:max(0, len(all)-1)] { // the last one is that for which others are closed
+	for _, o := range all[:max(0, len(all)-1)] { // not the most recently used one, for which the others are closed
 		if surplus > 0 && o.tenant.closeUnusedSince(time.Now()) {
 			surplus--
 		}
 	}
 }
 
-// closeUnusedSince closes the live index if no search uses it, nor has since then, and reports whether it does. The
-// next search opens it again, when it is closed.
+// closeUnusedSince closes the live index if no search has used it since the time then, and reports whether it does. The
+// next search opens it again.
 func (t *tenant) closeUnusedSince(then time.Time) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -69,7 +69,7 @@ func (t *tenant) closeUnusedSince(then time.Time) bool {
 	if t.closed || l == nil || l.used.Load() > then.UnixNano() || !l.refs.CompareAndSwap(1, 0) {
 		return false
 	}
-	t.live.Store(nil) // a search that has found no reference left finds this once it has t.mu
+	t.live.Store(nil) // a search that fails to get a reference sees this once it has t.mu
 	closed := make(chan struct{})
 	t.idle = closed
 	go func() {

@@ -23,30 +23,30 @@ const (
 )
 
 // Index is a directory of bleve indexes, one live one per tenant. It is a [reindex.Indexer] with the capabilities
-// [reindex.Limiter], [reindex.Reaper], [reindex.DocCounter] and [reindex.Updater]; its generations are
-// [reindex.Editor]s. It is safe for concurrent use.
+// [reindex.Limiter], [reindex.Reaper], [reindex.DocCounter], [reindex.LiveScanner], [reindex.Rollbacker] and
+// [reindex.Updater]; its generations are [reindex.Editor]s. It is safe for concurrent use.
 type Index struct {
 	dir  string
 	cfg  Config
 	disk disk
 	lock *flock.Flock // nil if the Index is read-only
 
-	ctx  context.Context //nolint:containedctx // ends with the Index: what goes on behind its calls uses it
+	ctx  context.Context //nolint:containedctx // ends with the Index; background work uses it
 	stop context.CancelFunc
 
 	mu      sync.RWMutex
 	tenants map[string]*tenant // by name
 	closed  bool
 
-	open     sync.WaitGroup // live and retired indexes that are not closed yet, and what goes on behind calls
+	open     sync.WaitGroup // indexes that are not closed yet, and background goroutines
 	once     sync.Once
 	closeErr error
 }
 
-// Open opens the directory, creates it if it does not exist, and removes what dead processes have left in it. Indexes
-// are opened when they are searched first. A nil cfg means the defaults. The error matches [ErrLocked], at once, while
-// another Index has the directory open, unless one of the two is read-only. A tenant whose pointer is damaged does not
-// keep the others from being opened.
+// Open opens the directory, creates it if it does not exist, and removes the generations that dead processes have left
+// in it. A tenant's index is opened by its first search. A nil cfg means the defaults. The error matches [ErrLocked] if
+// another Index has the directory open and neither of the two is read-only. Open succeeds even if the files of a tenant
+// are damaged; calls for that tenant then fail.
 func Open(dir string, cfg *Config) (*Index, error) {
 	return openOn(osDisk, dir, cfg)
 }
@@ -77,7 +77,7 @@ func openOn(disk disk, dir string, cfg *Config) (*Index, error) {
 	return ix, nil
 }
 
-// take creates the directory, locks it, and removes what dead processes have left.
+// take creates the directory, locks it, and removes the generations that dead processes have left.
 func (ix *Index) take() error {
 	if err := ix.disk.makeAll(ix.dir); err != nil {
 		return err
@@ -97,8 +97,8 @@ func (ix *Index) take() error {
 	return nil
 }
 
-// Limits are the sizes that bleve works best with: batches of Config.BatchBytes, but no more than 1,000 products, and a
-// writer for each processor up to 4, at least 2.
+// Limits implements [reindex.Limiter]: batches of Config.BatchBytes and at most 1,000 products, and one writer per
+// processor, but at least 2 and at most 4. bleve indexes fastest with these.
 func (ix *Index) Limits() reindex.Limits {
 	return reindex.Limits{
 		MaxDocs:     batchDocs,
@@ -107,9 +107,8 @@ func (ix *Index) Limits() reindex.Limits {
 	}
 }
 
-// Close waits for running searches, discards open generations, closes every index and unlocks the directory. Calls that
-// are made after it has begun fail with [ErrClosed]. Later calls of Close wait for the first one and return the same
-// error.
+// Close discards open generations, waits for running searches, closes every index and unlocks the directory. Calls
+// after it has begun fail with [ErrClosed]. Later calls of Close wait for the first one and return the same error.
 func (ix *Index) Close() error {
 	ix.once.Do(func() {
 		ix.mu.Lock()
@@ -133,8 +132,8 @@ func (ix *Index) Close() error {
 	return ix.closeErr
 }
 
-// tenant returns the state of a tenant. If the tenant has no directory yet the error matches [reindex.ErrNoLiveIndex],
-// unless one is going to be created.
+// tenant returns the state of a tenant. If the tenant has no directory and create is false, the error matches
+// [reindex.ErrNoLiveIndex].
 func (ix *Index) tenant(name string, create bool) (*tenant, error) {
 	if err := reindex.CheckTenant(name); err != nil {
 		return nil, err

@@ -9,13 +9,13 @@ import (
 	"time"
 )
 
-// kept is a generation that was live, and that a tenant can go back to.
+// kept is a kept generation.
 type kept struct {
 	generation string
 	replaced   time.Time // in whole milliseconds
 }
 
-// formatKept returns a list of kept generations as the pointer file has it.
+// formatKept returns a list of kept generations in the format of the pointer file.
 func formatKept(list []kept) string {
 	words := make([]string, len(list))
 	for i, k := range list {
@@ -26,7 +26,7 @@ func formatKept(list []kept) string {
 
 var keptGeneration = regexp.MustCompile(`^(g-[^@,]*)@(\d{1,18})$`)
 
-// parseKept reads what formatKept returns, and reports whether it is that.
+// parseKept parses the result of formatKept. It reports false for any other text.
 func parseKept(content string) (list []kept, ok bool) {
 	for word := range strings.SplitSeq(content, ",") {
 		match := keptGeneration.FindStringSubmatch(word)
@@ -42,7 +42,7 @@ func parseKept(content string) (list []kept, ok bool) {
 	return list, true
 }
 
-// keeps returns which of the generations, of which that which was replaced last comes first, are still to be kept.
+// keeps returns the generations that Config still keeps. The latest replaced one comes first in both lists.
 func (c *Config) keeps(list []kept, now time.Time) []kept {
 	list = list[:min(len(list), c.KeepPrevious)]
 	if c.KeepFor > 0 {
@@ -54,8 +54,7 @@ func (c *Config) keeps(list []kept, now time.Time) []kept {
 	return list
 }
 
-// next returns the pointer after the switch from p to a generation. whole reports whether what p names is as it was
-// written, so that it is worth keeping.
+// next returns the pointer after the switch from p to a generation. The generation of p is kept only if whole is set.
 func (p pointer) next(generation string, documents int64, whole bool, now time.Time) pointer {
 	next := pointer{generation: generation, documents: documents}
 	if whole && p.generation != "" && p.generation != generation {
@@ -69,7 +68,7 @@ func (p pointer) next(generation string, documents int64, whole bool, now time.T
 	return next
 }
 
-// has reports whether a generation is among the kept ones.
+// has reports whether the list has the generation.
 func has(list []kept, generation string) bool {
 	return slices.ContainsFunc(list, func(k kept) bool { return k.generation == generation })
 }

@@ -20,29 +20,29 @@ import (
 	"productindex/reindex"
 )
 
-// liveIndex is an open index with a count of those who use it: its being live, and every search.
+// liveIndex is an open index with a reference count. Being live is one reference, and every search is another.
 type liveIndex struct {
 	t     *tenant
 	index bleve.Index
-	name  string // of the generation
+	name  string // the name of the generation
 
-	snapshot string // the directory of a snapshot that was made for this process alone, or empty
-	view     view   // of what it was made of
+	snapshot string // the directory of this process's snapshot; empty if it has none
+	view     view   // the files from which the snapshot was made
 
 	refs atomic.Int64
-	last atomic.Pointer[func()] // called when the last reference is dropped; set before being live ends
-	used atomic.Int64           // when a search ended last, or it was opened: nanoseconds since 1970
+	last atomic.Pointer[func()] // called when the last reference is dropped; set before the live reference is dropped
+	used atomic.Int64           // the time of the last search or the opening, in nanoseconds since 1970
 
 	editing sync.Mutex // held while the index is changed
-	mapper  *mapper    // nil until it is changed first, if this Index did not make it; under editing
-	noted   bool       // the mark says that it was changed; under editing
+	mapper  *mapper    // nil until the first change, if this Index has not built it; guarded by editing
+	noted   bool       // the mark says that it was changed; guarded by editing
 
 	fields    fieldCache
 	thesaurus func() (*thesaurus, error)    // made once
 	bodies    func() (*bodies.Codec, error) // made once
 
 	checking sync.Mutex
-	sound    bool // after a panic: its files are as they were written
+	sound    bool // its files were checked after a panic, and are not damaged
 }
 
 func newLiveIndex(t *tenant, index bleve.Index, name string) *liveIndex {
@@ -66,7 +66,7 @@ func newLiveIndex(t *tenant, index bleve.Index, name string) *liveIndex {
 	return l
 }
 
-// acquire takes a reference, unless the last one is gone.
+// acquire takes a reference, and reports false if there are none left.
 func (l *liveIndex) acquire() bool {
 	for {
 		n := l.refs.Load()
@@ -79,13 +79,13 @@ func (l *liveIndex) acquire() bool {
 	}
 }
 
-// release drops the reference that being live is; last is called, once, when nobody has one any more.
+// release drops the live reference. The function last is called once, when all references are dropped.
 func (l *liveIndex) release(last func()) {
 	l.last.Store(&last)
 	l.drop()
 }
 
-// done drops a search's reference.
+// done drops the reference of a search.
 func (l *liveIndex) done() {
 	l.used.Store(time.Now().UnixNano())
 	l.drop()
@@ -108,11 +108,11 @@ func (l *liveIndex) close() error {
 
 func (l *liveIndex) closeLogged() {
 	if err := l.close(); err != nil {
-		l.t.ix.cfg.Logger.Error("closing an index failed", "dir", l.t.dir, "generation", l.name, "error", err)
+		l.t.ix.cfg.Logger.Error("cannot close an index", "dir", l.t.dir, "generation", l.name, "error", err)
 	}
 }
 
-// count returns how many documents the index holds.
+// count returns the number of documents in the index.
 func (l *liveIndex) count() (int64, error) { return countDocuments(l.index) }
 
 func countDocuments(of bleve.Index) (n int64, err error) {
@@ -124,7 +124,8 @@ func countDocuments(of bleve.Index) (n int64, err error) {
 	return n, err
 }
 
-// suspect logs a panic in a call of the index, and finds out once per index whether damage to its files is the cause.
+// suspect logs a panic in a call of the index, and checks the files of the index, once per index. If they are damaged,
+// the error matches [reindex.ErrDamaged].
 func (l *liveIndex) suspect(ctx context.Context, cause error) error {
 	if panicked, ok := errors.AsType[*panicError](cause); ok {
 		l.t.ix.cfg.Logger.Error(
@@ -140,7 +141,7 @@ func (l *liveIndex) suspect(ctx context.Context, cause error) error {
 		)
 	}
 	if !l.checking.TryLock() {
-		return cause // somebody else is at it
+		return cause // another call is checking
 	}
 	defer l.checking.Unlock()
 	if l.sound {
@@ -166,7 +167,7 @@ func (l *liveIndex) verify(ctx context.Context) error {
 		if !ok {
 			return fmt.Errorf("the index is a %T", inner)
 		}
-		reader := of.CopyReader() // which keeps the files until it is closed, also if their segments are merged
+		reader := of.CopyReader() // keeps the files until it is closed, even if their segments are merged
 		var paths []string
 		if snapshot, ok := reader.(*scorch.IndexSnapshot); ok {
 			for _, s := range snapshot.Segments() {
@@ -180,12 +181,12 @@ func (l *liveIndex) verify(ctx context.Context) error {
 	})
 }
 
-const metaFile = "index_meta.json" // bleve's own, which it does not sync
+const metaFile = "index_meta.json" // bleve's own file, which bleve does not sync
 
-// createForLoading creates an index whose segments are merged while it is loaded, about once each: into some 20, and
-// one more for every 400,000 products. The smallest are merged, 16 into one. Segments that are not merged then would be
-// after the switch, when queries wait for processors and look into all of the segments: with 52, a Query of pcparts, a
-// catalogue of 47,551 products, took three times as long then.
+// createForLoading creates an index for a load. During the load each segment is merged about once, the 16 smallest into
+// one at a time, so that about 20 segments remain, and one more for every 400,000 products. Merging later would slow
+// down searches after the switch, which must read every segment: with 52 segments, a Query of pcparts, a catalogue of
+// 47,551 products, took three times as long.
 func createForLoading(dir string, m mapping.IndexMapping) (created bleve.Index, err error) {
 	err = guard(func() (err error) {
 		created, err = bleve.NewUsing(dir, m, scorch.Name, scorch.Name, map[string]any{
@@ -203,7 +204,7 @@ func createForLoading(dir string, m mapping.IndexMapping) (created bleve.Index, 
 			return err
 		}
 		inner, err := created.Advanced()
-		if err == nil { // bleve has not waited until the mapping is on the disk
+		if err == nil { // bleve does not wait until the mapping is on the disk
 			err = persist(inner, created.Name(), index.NewBatch())
 		}
 		if err != nil {
@@ -214,9 +215,9 @@ func createForLoading(dir string, m mapping.IndexMapping) (created bleve.Index, 
 	return created, err
 }
 
-// openForSearch opens an index to be searched and changed, whose segments are merged by changingPlan in place of the
-// options that it was loaded with, and by restingPlan once it is not changed any more. It returns the number of its
-// documents. A panic becomes damage.
+// openForSearch opens an index for searches and changes, and returns the number of its documents. Its segments are
+// merged by changingPlan, and by restingPlan once it is no longer changed. After a panic in bleve the error matches
+// [reindex.ErrDamaged].
 func openForSearch(dir string) (opened bleve.Index, documents int64, err error) {
 	return openIndex(dir, map[string]any{
 		"scorchMergePlanOptions": changingPlan,
@@ -225,7 +226,7 @@ func openForSearch(dir string) (opened bleve.Index, documents int64, err error) 
 	})
 }
 
-// openReadOnly opens an index as openForSearch does, and changes none of its files.
+// openReadOnly is like openForSearch, but does not change any file.
 func openReadOnly(dir string) (opened bleve.Index, documents int64, err error) {
 	return openIndex(dir, map[string]any{"read_only": true})
 }
@@ -245,16 +246,16 @@ func openIndex(dir string, options map[string]any) (opened bleve.Index, document
 			err = lack
 			break
 		}
-		if try == openTries { // memory to map them may be missing
-			err = fmt.Errorf("bleve cannot open the segments that are there: %w", err)
+		if try == openTries { // the process may lack memory to map them
+			err = fmt.Errorf("bleve cannot open the segments, although all files exist: %w", err)
 			break
 		}
 	}
 	if _, panicked := errors.AsType[*panicError](err); panicked {
 		return nil, 0, damaged("%w", err)
 	}
-	if err != nil && strings.HasSuffix(err.Error(), "registered") { // an analyzer, or another part of its mapping
-		return nil, 0, damaged("another version of this program made it: %w", err)
+	if err != nil && strings.HasSuffix(err.Error(), "registered") { // an analyzer of the mapping is missing, for example
+		return nil, 0, damaged("another version of this program has built it: %w", err)
 	}
 	if err != nil {
 		return nil, 0, err
@@ -266,10 +267,11 @@ func openIndex(dir string, options map[string]any) (opened bleve.Index, document
 }
 
 const (
-	// nothingFound is how bleve's error begins if it cannot open a segment, for whatever reason: it goes on with an empty
-	// index, in which there is no mapping.
+	// nothingFound begins bleve's error if it cannot open a segment for any reason: it then continues with an empty
+	// index, which has no mapping.
 	nothingFound = "error parsing mapping JSON"
 
-	// openTries is how often an index is opened of which bleve finds nothing, though all of its files can be opened.
+	// openTries is the number of attempts to open an index for which bleve returns nothingFound although all of its
+	// files can be opened.
 	openTries = 3
 )

@@ -17,11 +17,11 @@ import (
 	"productindex/backends/bleveindex/internal/compact"
 )
 
-// timestamps is the name of the parser of the strings that are dates.
+// timestamps is the name of the parser of dates in strings.
 const timestamps = "timestamps"
 
-// ProductMapping is the mapping of products that [NewMapping] returns: a bleve mapping with a way of its own to index
-// what it does not name. It is safe for concurrent use once it is in a [Config]; a host changes it before that.
+// ProductMapping is a bleve mapping with rules of its own for the fields that it does not name; see [NewMapping]. A
+// host must not change it once it is in a [Config]. From then on it is safe for concurrent use.
 type ProductMapping struct {
 	*mapping.IndexMappingImpl
 
@@ -33,33 +33,32 @@ type ProductMapping struct {
 	mu    sync.RWMutex      // guards the children of all nodes, and known
 	known int
 
-	formless bool // a host took the keyword forms out
+	formless bool // a host has removed the keyword forms
 }
 
-// NewMapping returns the default mapping of products. Every value of every product is indexed as what it is, whatever
-// the name of its field:
+// NewMapping returns the default mapping of products. Every value of a product is indexed by its own type, whatever the
+// name of its field:
 //
 //   - Strings are text, with the analyzer [analyzers.Words] in any language. Phrases are found.
-//   - In name, title, description and summary, where they are an object with languages as keys, as in {"de": "…",
-//     "en-GB": "…"}, each language has its own analyzer: search name.de. Texts tagged with a region or in capitals, as
-//     de-AT or DE, are also in name.de.
-//   - In sku, ean and other fields of codes, strings are one term, folded; in id, brandId and the like one term as it
-//     is.
-//   - Numbers are numbers, and so are strings that are one, as "49.99". In price and the like a string may have a
-//     currency or a decimal comma. Digits that a float64 cannot hold are text as well.
-//   - Booleans are booleans. Strings that are RFC 3339 timestamps, or days as 2026-01-31, are dates.
-//   - Every value of up to 256 bytes has a keyword form beside that, by which [Index.Search] sorts, counts facets, and
-//     [Filter] filters: compared folded, shown as it is written.
-//   - _all, which is searched where a query names no field, holds the words of every text but for ids, and the digits
-//     of every number.
+//   - If name, title, description or summary is an object with languages as keys, such as {"de": "…", "en-GB": "…"},
+//     the text of each language has the analyzer of that language, in a field such as name.de. Texts with a region or
+//     in capitals, such as de-AT or DE, are also in name.de.
+//   - In sku, ean and other fields of codes, a string is one folded term. In id, brandId and similar fields, a string
+//     is one unchanged term.
+//   - Numbers are numbers, and so are strings such as "49.99". In price and similar fields a string may have a currency
+//     or a decimal comma. A number whose digits a float64 cannot hold is also text.
+//   - Booleans are booleans. RFC 3339 timestamps, and days such as 2026-01-31, are dates.
+//   - Every value of up to 256 bytes also has a keyword form, which is used for sorting, for facets, and by [Filter].
+//     Keyword forms are compared folded and shown as they are written.
+//   - _all, which a query without a field searches, has the words of every text except for ids, and the digits of every
+//     number.
 //
-// Nothing is stored field by field: see [Index.Search] for how hits get their fields.
+// No field is stored: see [Index.Search] for the fields of hits.
 //
-// A product's own top-level fields _id, _all, _body and _keyword, and one without a name, are indexed with one more
-// underscore.
+// A product's own top-level fields _id, _all, _body and _keyword, and a field with an empty name, get one more
+// underscore in the index.
 //
-// A host can add fields of its own to DefaultMapping. Values of another type than such a field has are indexed as
-// above.
+// A host can add fields of its own to DefaultMapping. A value of another type than the added field is indexed as above.
 func NewMapping() *ProductMapping {
 	m := bleve.NewIndexMapping()
 	m.StoreDynamic = false
@@ -74,8 +73,8 @@ func NewMapping() *ProductMapping {
 	return &ProductMapping{IndexMappingImpl: m}
 }
 
-// SetLanguage makes the names and descriptions that are not tagged with a language be of this one, as in a catalogue
-// with one language.
+// SetLanguage sets the language of names and descriptions that are not tagged with one, for a catalogue with one
+// language. It returns an error if there is no analyzer for the tag.
 func (m *ProductMapping) SetLanguage(tag string) error {
 	known, ok := analyzers.Language(tag)
 	if !ok {
@@ -102,7 +101,7 @@ func (m *ProductMapping) MapDocument(doc *document.Document, data any) error {
 			err = json.Unmarshal(encoded, &product)
 		}
 		if err != nil {
-			return fmt.Errorf("a product has to be an object: %w", err)
+			return fmt.Errorf("a product must be an object: %w", err)
 		}
 	}
 	w := takeWalk()
@@ -111,7 +110,7 @@ func (m *ProductMapping) MapDocument(doc *document.Document, data any) error {
 	return w.product(product)
 }
 
-// compactDocument makes the document that MapDocument makes, in its compact form.
+// compactDocument returns the document that MapDocument builds, in its compact form.
 func (m *ProductMapping) compactDocument(
 	id string, product map[string]any, buffer *compact.Buffer,
 ) (index.Document, error) {
@@ -127,10 +126,10 @@ func (m *ProductMapping) compactDocument(
 	return w.compact, w.product(product)
 }
 
-// phrases are the options of text in which phrases are found.
+// phrases are the options of text that can be searched for phrases.
 const phrases = index.IndexField | index.IncludeTermVectors
 
-// prepare makes the roots.
+// prepare builds the root nodes.
 func (m *ProductMapping) prepare() {
 	m.all = m.AnalyzerNamed(m.AnalyzerNameForPath(allName))
 	forms := m.DefaultMapping.Properties[formsName]
@@ -141,7 +140,7 @@ func (m *ProductMapping) prepare() {
 	}
 }
 
-// root returns the node of a product as a whole.
+// root returns the root node for a product: that of its type, or the default one.
 func (m *ProductMapping) root(product map[string]any) *node {
 	if len(m.roots) > 1 {
 		kind, ok := product[m.TypeField].(string)

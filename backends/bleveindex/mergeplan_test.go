@@ -70,7 +70,8 @@ func (p *planned) merge(t *testing.T) {
 			for _, s := range task.Segments {
 				sum += s.LiveSize()
 			}
-			p.segments = slices.DeleteFunc(p.segments, func(s mergeplan.Segment) bool { return slices.Contains(task.Segments, s) })
+			p.segments = slices.DeleteFunc(p.segments,
+				func(s mergeplan.Segment) bool { return slices.Contains(task.Segments, s) })
 			p.merged += sum
 			if sum > 0 {
 				p.add(sum)

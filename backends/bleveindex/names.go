@@ -16,11 +16,11 @@ const (
 	encodedPrefix = "x-"
 )
 
-// base32Lower has one case and no character that any file system treats in its own way.
+// base32Lower uses only lower-case letters and digits, which every file system preserves.
 var base32Lower = base32.NewEncoding("0123456789abcdefghijklmnopqrstuv").WithPadding(base32.NoPadding)
 
-// tenantDir returns the name of a tenant's directory. Different tenants have different names, also on a file system
-// that ignores case or normalises Unicode; no name is special on any system, and the longest tenant's has 207 bytes.
+// tenantDir returns the name of a tenant's directory. Different tenants have different names, even on a file system
+// that ignores case or normalises Unicode. No name has a special meaning on any system, and the longest has 207 bytes.
 func tenantDir(tenant string) string {
 	if strings.IndexFunc(tenant, notPlain) < 0 {
 		return plainPrefix + tenant
@@ -28,7 +28,7 @@ func tenantDir(tenant string) string {
 	return encodedPrefix + base32Lower.EncodeToString([]byte(tenant))
 }
 
-// tenantOf returns the tenant whose directory has this name, and false if none has.
+// tenantOf returns the tenant whose directory has this name. It reports false if there is none.
 func tenantOf(name string) (tenant string, ok bool) {
 	tenant, plain := strings.CutPrefix(name, plainPrefix)
 	if !plain {
@@ -49,10 +49,10 @@ func notPlain(r rune) bool {
 	return (r < 'a' || r > 'z') && (r < '0' || r > '9') && r != '-' && r != '_'
 }
 
-// generationName matches the name of a generation's directory: its time of birth in UTC, and 64 random bits.
+// generationName matches the name of a generation's directory: the time of Begin in UTC, and 64 random bits.
 var generationName = regexp.MustCompile(`^g-\d{8}T\d{6}\.\d{9}Z-[0-9a-f]{16}$`)
 
-// bornAt returns when the generation with a name was begun.
+// bornAt returns the time of Begin in the name of a generation.
 func bornAt(generation string) time.Time {
 	_, rest, _ := strings.Cut(generation, "-")
 	born, _, _ := strings.Cut(rest, "-")
@@ -60,7 +60,7 @@ func bornAt(generation string) time.Time {
 	return at
 }
 
-// newGenerationName returns a name that no other generation has; later ones sort after earlier ones.
+// newGenerationName returns a new, unique name, which sorts after those returned earlier.
 func newGenerationName() string {
 	var random [8]byte
 	_, _ = rand.Read(random[:]) // never fails

@@ -10,32 +10,32 @@ import (
 	"productindex/backends/bleveindex/analyzers"
 )
 
-// node is what the mapping says of the values at one path, whatever product they are in.
+// node holds the rules of the mapping for the values at one path.
 type node struct {
-	name     string // of its field
-	form     string // of the field with its keyword forms; empty: it has none
+	name     string // the name of its field
+	form     string // the name of the field with its keyword forms; empty if it has none
 	dm       *mapping.DocumentMapping
-	dynamic  bool // values that dm has no field for are indexed
+	dynamic  bool // values without a field in dm are indexed
 	disabled bool
-	price    bool // strings in it can be amounts
-	whole    bool // facets are counted by its own terms: those of numbers would be among them
-	group    bool // a value in it names a kind of product
-	text     bool // numbers in it are words as well
+	price    bool // its strings can be amounts with a currency
+	whole    bool // facets count its own terms, so terms of numbers must not be added
+	group    bool // its values name a kind of product
+	text     bool // its numbers are also words
 	texts    []textField
 	others   []otherField
 	children map[string]*node
-	foreign  map[string]bool // of a root: the names of fields that bleve's mapping maps
+	foreign  map[string]bool // in a root: the names of the fields that bleve's own mapping maps
 }
 
-// textField is a field that the mapping makes of a string.
+// textField is a field of the mapping for strings.
 type textField struct {
 	name     string
 	analyzer analysis.Analyzer
 	options  index.FieldIndexingOptions
-	all      bool // it is in _all
+	all      bool // its words are also in _all
 }
 
-// otherField is a field that the mapping makes of a value that is not a string.
+// otherField is a field of the mapping for other values than strings.
 type otherField struct {
 	name    string
 	kind    string
@@ -43,7 +43,7 @@ type otherField struct {
 	parser  string
 }
 
-// maxNodes bounds how many nodes are kept: ids in the place of names would be endless.
+// maxNodes bounds the number of cached nodes, since a catalogue may use ids as names of fields.
 const maxNodes = 2 * maxFields
 
 func (m *ProductMapping) newRoot(dm *mapping.DocumentMapping) *node {
@@ -56,7 +56,7 @@ func (m *ProductMapping) newRoot(dm *mapping.DocumentMapping) *node {
 	return root
 }
 
-// isForeign reports whether a mapping has something that is not made of single values: shapes, points, vectors, nested
+// isForeign reports whether a mapping has fields that are not built from single values: shapes, points, vectors, nested
 // documents.
 func isForeign(dm *mapping.DocumentMapping) bool {
 	if dm.Nested {
@@ -77,7 +77,7 @@ func isForeign(dm *mapping.DocumentMapping) bool {
 	return false
 }
 
-// child returns the node of the values with a name in the object that n is for.
+// child returns the node for the field with that name in the objects of n.
 func (m *ProductMapping) child(n *node, name string) *node {
 	m.mu.RLock()
 	c := n.children[name]
@@ -95,7 +95,7 @@ func (m *ProductMapping) child(n *node, name string) *node {
 	return c
 }
 
-// newNode finds out what the mapping says of a name in an object.
+// newNode builds the node for a field from the mapping.
 func (m *ProductMapping) newNode(parent *node, name string) *node {
 	top := parent.name == ""
 	path := parent.name + "." + name
@@ -131,7 +131,7 @@ func (m *ProductMapping) newNode(parent *node, name string) *node {
 	return n
 }
 
-// propertyAt returns what a mapping says of a name, which can be a path.
+// propertyAt returns the mapping of a field, whose name can be a path.
 func propertyAt(dm *mapping.DocumentMapping, name string) *mapping.DocumentMapping {
 	for part := range strings.SplitSeq(name, ".") {
 		if dm = dm.Properties[part]; dm == nil {
@@ -146,7 +146,7 @@ func (m *ProductMapping) isProductText(n *node) bool {
 	return isTranslated(n.name) && n.dm == m.DefaultMapping.Properties[n.name]
 }
 
-// addFields notes the fields that the mapping names for n.
+// addFields adds the fields that the mapping names for n.
 func (m *ProductMapping) addFields(n *node, path string) {
 	for _, f := range n.dm.Fields {
 		name := n.name
@@ -163,7 +163,7 @@ func (m *ProductMapping) addFields(n *node, path string) {
 		}
 		n.texts = append(n.texts, textField{name, m.AnalyzerNamed(analyzer), f.Options(), f.IncludeInAll})
 		if f.DocValues {
-			n.form, n.whole = "", true // it is one itself
+			n.form, n.whole = "", true // the field itself is used for sorting and facets
 		}
 	}
 }

@@ -9,7 +9,7 @@ import (
 	"unicode"
 )
 
-// numberIn returns the number that a string is, as in "49.99". Digits that are a code, as in "007" or a long one, are
+// numberIn returns the number that a string such as "49.99" represents. Codes such as "007", or with many digits, are
 // not numbers.
 func numberIn(s string) (float64, bool) {
 	s = strings.TrimSpace(s)
@@ -35,8 +35,8 @@ func allDigits(s string) bool {
 	return s != ""
 }
 
-// priceIn returns the amount that a string is, which may have a currency, separators between thousands and a decimal
-// comma. "1,299", which can be read in two ways, is not an amount.
+// priceIn returns the amount that a string represents, which may have a currency, separators between thousands and a
+// decimal comma. "1,299" is ambiguous and not an amount.
 func priceIn(s string) (float64, bool) {
 	s = strings.TrimFunc(s, func(r rune) bool { return !unicode.IsDigit(r) && r != '-' })
 	s = strings.Map(func(r rune) rune {
@@ -87,7 +87,7 @@ func isExact(literal string, n float64) bool {
 	return strconv.FormatFloat(n, 'f', -1, 64) == literal
 }
 
-// number returns a number of decoded JSON, and the digits that it is written in.
+// number returns the value of a number in decoded JSON, and its literal.
 func number(value any) (n float64, literal string, err error) {
 	switch value := value.(type) {
 	case json.Number:
@@ -99,13 +99,13 @@ func number(value any) (n float64, literal string, err error) {
 	return 0, "", strconv.ErrSyntax
 }
 
-// layouts are those of strings that are dates: RFC 3339, and a day.
+// layouts are the layouts of dates in strings: RFC 3339 timestamps, and days.
 var layouts = []string{time.RFC3339, time.DateOnly}
 
-// earliest and latest are the bounds of the nanoseconds that bleve counts.
+// earliest and latest are the bounds of the dates that bleve can represent.
 var earliest, latest = time.Unix(0, math.MinInt64), time.Unix(0, math.MaxInt64)
 
-// dateIn returns the time that a string is, and the layout.
+// dateIn returns the date that a string represents, and its layout.
 func dateIn(s string) (time.Time, string, bool) {
 	if len(s) < len(time.DateOnly) || len(s) > 40 || s[0] < '0' || s[0] > '9' || s[4] != '-' {
 		return time.Time{}, "", false

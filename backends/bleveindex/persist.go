@@ -4,14 +4,14 @@ import (
 	index "github.com/blevesearch/bleve_index_api"
 )
 
-// unsafeBatch keeps bleve from waiting until a batch is on the disk, which persist does in its place.
+// unsafeBatch is bleve's option not to wait until a batch is on the disk; persist waits instead.
 const unsafeBatch = "unsafe_batch"
 
-// persist hands a batch to the index of that name and returns once the batch is on the disk.
+// persist writes a batch to the index of that name and returns when the batch is on the disk.
 //
-// Bleve can wait for that itself. But if it fails to write a batch to the disk, it closes the segment that it has made
-// of the batch, and goes on to search and to merge that segment: a panic on a goroutine of bleve's own. So persist
-// waits: a batch that fails stays in memory, and bleve tries again to write it.
+// Bleve could wait itself. But if it then fails to write a batch, it closes the segment of the batch while it continues
+// to search and merge that segment, which panics on one of its own goroutines. With unsafeBatch, a batch that could not
+// be written stays in memory, and bleve tries again.
 func persist(inner index.Index, name string, ops *index.Batch) error {
 	r := retriesOf(name)
 	failed := r.watch()
@@ -24,7 +24,7 @@ func persist(inner index.Index, name string, ops *index.Batch) error {
 	select {
 	case err := <-done:
 		return err
-	case err := <-failed: // perhaps of a try before this batch was there
+	case err := <-failed: // the error may be of an attempt before this batch
 		select {
 		case err = <-done:
 		default:
@@ -35,7 +35,7 @@ func persist(inner index.Index, name string, ops *index.Batch) error {
 	}
 }
 
-// watch returns a channel that gets the next error of writing batches to the disk.
+// watch returns a channel that receives the next error of the persister.
 func (r *retries) watch() chan error {
 	failed := make(chan error, 1)
 	r.mu.Lock()
@@ -50,14 +50,14 @@ func (r *retries) unwatch(failed chan error) {
 	delete(r.watching, failed)
 }
 
-// fail gives an error of writing batches to the disk to those who wait for that.
+// fail sends an error of the persister to all watchers.
 func (r *retries) fail(err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for failed := range r.watching {
 		select {
 		case failed <- err:
-		default: // it has got one
+		default: // it already has an error
 		}
 	}
 }

@@ -10,7 +10,7 @@ import (
 	index "github.com/blevesearch/bleve_index_api"
 )
 
-// plan is a query that finds what has at least min of the required words, or one of the codes.
+// plan is a query for the products that have at least min of the required words, or one of the codes.
 type plan struct {
 	x        *expansion
 	required []*word
@@ -59,7 +59,7 @@ func (p *plan) Searcher(
 	return p.orCodes(b, found)
 }
 
-// orCodes adds the products that have one of the codes.
+// orCodes adds the products that have one of the codes to those that found returns.
 func (p *plan) orCodes(b builder, found search.Searcher) (search.Searcher, error) {
 	if len(p.codes) == 0 {
 		return found, nil
@@ -78,13 +78,13 @@ func (p *plan) orCodes(b builder, found search.Searcher) (search.Searcher, error
 	return newUnion(all, 1, true), nil
 }
 
-// tier is more than the words of a text score.
+// tier is added to a score for each required word. It is greater than the scores of all words together.
 const tier = 1000
 
-// builder makes the searchers of words.
+// builder builds the searchers of words.
 type builder struct {
 	x       *expansion
-	ctx     context.Context //nolint:containedctx // for the time of a call
+	ctx     context.Context //nolint:containedctx // only during a call
 	reader  index.IndexReader
 	options search.SearcherOptions
 }
@@ -100,7 +100,7 @@ func (b builder) words(words []*word) (all []search.Searcher, err error) {
 	return all, nil
 }
 
-// word finds what a word stands for; the best way counts.
+// word returns the searcher of a word, whose score is that of its best way.
 func (b builder) word(w *word) (search.Searcher, error) {
 	var ways []search.Searcher
 	if len(w.parts) > 0 && !slices.ContainsFunc(w.parts, func(part *word) bool { return !part.found() }) {
@@ -127,7 +127,7 @@ func (b builder) word(w *word) (search.Searcher, error) {
 	return newUnion(ways, 1, true), nil
 }
 
-// way finds a term or a phrase, in all fields that count.
+// way returns the searcher of a term or a phrase, in all weighted fields.
 func (b builder) way(w way) (search.Searcher, error) {
 	if w.field != "" {
 		for _, term := range w.phrase {
@@ -150,7 +150,7 @@ func (b builder) way(w way) (search.Searcher, error) {
 	if err != nil {
 		return nil, err
 	}
-	// bleve squares how much a word says.
+	// bleve squares the inverse document frequency; dividing by it undoes that.
 	idf := b.x.idf(total)
 	base, err := searcher.NewTermSearcher(b.ctx, b.reader, term, allName, w.weight/idf, b.options)
 	if err != nil || b.options.Score == unscored {
@@ -165,7 +165,7 @@ func (b builder) way(w way) (search.Searcher, error) {
 		if n == 0 {
 			continue
 		}
-		// A word says as much in a field as it does in all of them.
+		// A word has the same inverse document frequency in a field as in _all.
 		own := b.x.idf(n)
 		s, err := searcher.NewTermSearcher(b.ctx, b.reader, term, field.name, w.weight*field.weight*idf/(own*own), b.options)
 		if err != nil {
@@ -179,7 +179,7 @@ func (b builder) way(w way) (search.Searcher, error) {
 	return newUnion(all, 1, false), nil
 }
 
-// phrase finds terms that follow each other.
+// phrase returns the searcher of terms that follow each other.
 func (b builder) phrase(w way) (search.Searcher, error) {
 	fields := []weightedField{{name: allName, weight: 1}}
 	if b.options.Score != unscored {
@@ -204,7 +204,7 @@ func (b builder) phrase(w way) (search.Searcher, error) {
 	return newUnion(all, 1, false), nil
 }
 
-// pairs adds what finds two words of the text that also follow each other in a name.
+// pairs adds the searchers of two adjacent words of the text that are also adjacent in a name.
 func (b builder) pairs(all []search.Searcher) ([]search.Searcher, error) {
 	for i := range min(len(b.x.read)-1, maxPairs) {
 		first, second := b.x.read[i].terms[0], b.x.read[i+1].terms[0]
@@ -235,17 +235,17 @@ func (b builder) pairs(all []search.Searcher) ([]search.Searcher, error) {
 	return all, nil
 }
 
-// maxPairs bounds how many pairs of words count.
+// maxPairs is the largest number of pairs of words that are searched.
 const maxPairs = 6
 
 func (b builder) close(all []search.Searcher, err error) error {
 	for _, s := range all {
-		_ = s.Close() // err says more
+		_ = s.Close() // err is the cause
 	}
 	return err
 }
 
-// note keeps a term for highlighting.
+// note records a term for highlighting.
 func (x *expansion) note(field, term string) {
 	for _, known := range x.terms[field] {
 		if known.term == term && !known.prefix {

@@ -14,34 +14,35 @@ import (
 	"productindex/reindex"
 )
 
-// Two small files name the live generation: the pointer in a tenant's directory names the live generation, and the mark
-// in a generation's directory says whether it was ever named. Each is one line that ends in a checksum.
+// Two small files identify the live generation. The pointer in a tenant's directory names the live generation. The mark
+// in a generation's directory records whether the pointer has ever named it. Each file is one line that ends in a
+// checksum.
 const (
 	pointerFile    = "live"
 	pointerTemp    = "live.new"
 	pointerVersion = "2"
-	pointerKeeps   = "3" // as pointerVersion, with a list of kept generations
-	pointerNothing = "-" // in place of a name: nothing is live
+	pointerKeeps   = "3" // like pointerVersion, with a list of kept generations
+	pointerNothing = "-" // instead of a name if there is no live generation
 
 	markFile    = "mark"
 	markTemp    = "mark.new"
 	markLoading = "1 loading" // from Begin on
 	markEdited  = " edited"   // follows the number of documents if some were changed since
-	// from right before the pointer names the generation, with its number of documents; updates renew it
+	// from right before the pointer names the generation, followed by the number of documents; updates renew it
 	markLive = "1 live"
 
-	unknown = -1 // in place of a number of documents
+	unknown = -1 // instead of a number of documents
 )
 
-// pointer is what a pointer file says: the live generation, and how many documents it held when it was sealed, or
-// unknown. The generation's mark says how many it holds since it was updated.
+// pointer is the content of a pointer file: the live generation, and the number of its documents at Seal, or unknown.
+// After updates, the number in the generation's mark is the current one.
 type pointer struct {
 	generation string
 	documents  int64
-	kept       []kept // that which was replaced last comes first
+	kept       []kept // the latest replaced first
 }
 
-// line returns a line of a file with its checksum.
+// line returns the content of a file as a line with its checksum.
 func line(content string) string {
 	return fmt.Sprintf("%s %08x\n", content, crc32.ChecksumIEEE([]byte(content)))
 }
@@ -81,19 +82,19 @@ func parsePointer(content string) (pointer, error) {
 			(p.generation == "" || generationName.MatchString(p.generation)) {
 			return p, nil
 		}
-	case len(fields) == 3 && fields[0] == "1": // as releases before this one wrote it
+	case len(fields) == 3 && fields[0] == "1": // the format of earlier releases
 		if content == line("1 "+fields[1]) && generationName.MatchString(fields[1]) {
 			return pointer{generation: fields[1], documents: unknown}, nil
 		}
 	case len(fields) > 0 && !slices.Contains(pointerVersions, fields[0]) && len(content) < 4096:
-		return pointer{}, damaged("it is of version %.20q, this library knows versions up to %s", fields[0], pointerKeeps)
+		return pointer{}, damaged("it has version %.20q; this library supports versions up to %s", fields[0], pointerKeeps)
 	}
-	return pointer{}, damaged("it says %.100q", content)
+	return pointer{}, damaged("its content is %.100q", content)
 }
 
 // readPointer returns the live generation of a tenant's directory. The error matches [reindex.ErrNoLiveIndex] if it is
-// known that nothing is, and [reindex.ErrDamaged] if the pointer, or the generation that it names, is gone or not as it
-// was written. p then holds as much as is known.
+// certain that there is none, and [reindex.ErrDamaged] if the pointer or the generation that it names is missing or
+// damaged. The pointer p then holds as much as is known.
 func readPointer(dir string) (p pointer, err error) {
 	path := filepath.Join(dir, pointerFile)
 	content, err := os.ReadFile(path) //nolint:gosec // the path is the index's own
@@ -116,13 +117,13 @@ func readPointer(dir string) (p pointer, err error) {
 	}
 	now, err := os.ReadFile(path) //nolint:gosec // the path is the index's own
 	if err == nil && string(now) != string(content) {
-		return readPointer(dir) // another process has switched, and removed it
+		return readPointer(dir) // another process has switched and removed the generation
 	}
-	return p, damaged("%s names %s, which is gone", path, p.generation)
+	return p, damaged("%s names %s, which does not exist", path, p.generation)
 }
 
-// withoutPointer returns all that is known about a tenant whose pointer is missing, or damaged as cause says. A pointer
-// that is missing beside a generation which may have been live was lost.
+// withoutPointer returns as much as is known about a tenant whose pointer is missing, or is damaged if cause is not
+// nil. If a generation may have been live, a missing pointer was lost, and the error matches [reindex.ErrDamaged].
 func withoutPointer(dir string, cause error) (pointer, error) {
 	p := pointer{documents: unknown}
 	entries, err := os.ReadDir(dir)
@@ -145,7 +146,7 @@ func withoutPointer(dir string, cause error) (pointer, error) {
 	case cause == nil && len(lived) == 0:
 		return p, reindex.ErrNoLiveIndex
 	case len(lived) == 1:
-		// The generation that the pointer named, or one beside it before a crash: a good guess at its size.
+		// This is the generation that the pointer named, or a recent one of a similar size.
 		p.documents = lived[0].documents
 	}
 	if cause == nil {
@@ -154,7 +155,7 @@ func withoutPointer(dir string, cause error) (pointer, error) {
 	return p, cause
 }
 
-// writePointer makes p the live generation of a tenant's directory, as [disk.replace] does.
+// writePointer writes the pointer of a tenant's directory. Its results are those of replace.
 func (d disk) writePointer(dir string, p pointer) (replaced bool, err error) {
 	return d.replace(filepath.Join(dir, pointerFile), filepath.Join(dir, pointerTemp), p.format())
 }
@@ -165,7 +166,7 @@ func (d disk) writeMark(dir, content string) error {
 	return err
 }
 
-// noteMark writes the mark of a generation as writeMark does, but does not wait until it is on the disk.
+// noteMark is like writeMark, but does not wait until the mark is on the disk.
 func (d disk) noteMark(dir, content string) error {
 	temp := filepath.Join(dir, markTemp)
 	if err := os.WriteFile(temp, []byte(line(content)), 0o600); err != nil { //nolint:gosec // the path is the index's own
@@ -174,14 +175,14 @@ func (d disk) noteMark(dir, content string) error {
 	return d.rename(temp, filepath.Join(dir, markFile))
 }
 
-// mark is what the mark of a generation says.
+// mark is the content of the mark of a generation.
 type mark struct {
-	loading   bool // it is known never to have been live
+	loading   bool // it is certain that the generation was never live
 	documents int64
 	edited    bool
 }
 
-// liveMark is the mark of a generation that was live with so many documents.
+// liveMark returns the mark of a generation that was live, with its number of documents.
 func liveMark(documents int64, edited bool) string {
 	text := fmt.Sprintf("%s %d", markLive, documents)
 	if edited {
@@ -190,8 +191,8 @@ func liveMark(documents int64, edited bool) string {
 	return text
 }
 
-// readMark returns what the mark of a generation says, and nothing if it cannot be read. Releases before this one wrote
-// no marks; a directory with nothing in it is a generation that is being created.
+// readMark returns the mark of a generation, or an unknown mark if it cannot be read. Earlier releases wrote no marks.
+// An empty directory is a generation that is being created, which was never live.
 func readMark(dir string) mark {
 	content, err := os.ReadFile(filepath.Join(dir, markFile)) //nolint:gosec // the path is the index's own
 	if err == nil {
@@ -202,7 +203,7 @@ func readMark(dir string) mark {
 	return mark{loading: err == nil && !more, documents: unknown}
 }
 
-// parseMark reads the content of a mark.
+// parseMark parses the content of a mark. It returns an unknown mark if the content is not valid.
 func parseMark(content string) mark {
 	if content == line(markLoading) {
 		return mark{loading: true, documents: unknown}

@@ -16,30 +16,30 @@ import (
 	"productindex/backends/bleveindex/analyzers"
 )
 
-// QueryOptions adjust a [Query]. The zero value, and nil in its place, means the defaults.
+// QueryOptions configure a [Query]. The zero value means the defaults, and so does nil.
 type QueryOptions struct {
-	// Language is the tag of the shopper's language, as de or de-AT. Its own fields, as name.de, count first. Empty: those
-	// of all languages count alike.
+	// Language is the tag of the shopper's language, such as de or de-AT. Fields of that language, such as name.de,
+	// count more than those of others. Default: all languages count equally.
 	Language string
 
-	// Prefix takes the last word for the beginning of one, as it is while a shopper types.
+	// Prefix treats the last word as the beginning of a word, for searching while the shopper types.
 	Prefix bool
 
-	// Exact finds only what has all words as they are written, or their plurals and synonyms: nothing is corrected or left
-	// out.
+	// Exact finds only products that have all words, or their plurals and synonyms. No word is corrected or left out.
 	Exact bool
 
-	// Filter, if not nil, also has to match. Words are corrected and left out until something within it is found.
+	// Filter, if not nil, must also match. Words are corrected or left out until a product that matches Filter is
+	// found.
 	Filter query.Query
 }
 
 const (
-	maxText  = 1000 // how many bytes of a text are looked at
-	maxWords = 24   // how many words of it are looked for
-	maxWord  = 24   // how many letters a word has at most that is split or corrected
+	maxText  = 1000 // bytes of a text that are read
+	maxWords = 24   // words of a text that are searched
+	maxWord  = 24   // letters of the longest word that is split or corrected
 )
 
-// ProductQuery is what [Query] returns: a query of bleve's, for one search at a time.
+// ProductQuery is the bleve query that [Query] returns. It must not be used by several searches at the same time.
 type ProductQuery struct {
 	text    string
 	options QueryOptions
@@ -49,46 +49,46 @@ type ProductQuery struct {
 	terms       soughtTerms
 }
 
-// Explanation says what a search looked for.
+// Explanation describes how a search has interpreted its text.
 type Explanation struct {
-	// Words are those of the text, in order.
+	// Words describes the words of the text, in order.
 	Words []WordExplanation `json:"words"`
 
-	// Required is how many of the words that count are in each product that was found. It is smaller than their number if
-	// few products, or none, have them all.
+	// Required is the number of words that a product must have to be found. It is smaller than the number of searched
+	// words if few or no products have all of them.
 	Required int `json:"required"`
 }
 
-// WordExplanation says what became of a word.
+// WordExplanation describes how a search has interpreted a word.
 type WordExplanation struct {
-	// Word is the word as it is in the text.
+	// Word is the word as it is written in the text.
 	Word string `json:"word"`
 
-	// Corrected are the words that were looked for in its place, because no product has it.
+	// Corrected are the words that were searched instead, because no product has the word.
 	Corrected []string `json:"corrected,omitempty"`
 
-	// Synonyms are those that were looked for as well.
+	// Synonyms are the synonyms that were also searched.
 	Synonyms []string `json:"synonyms,omitempty"`
 
-	// LeftOut: no product has it, or anything like it.
+	// LeftOut reports that the word was ignored, because no product has it or a similar one.
 	LeftOut bool `json:"left_out,omitempty"`
 
-	// Optional: it says little beside the others, and counts only for the order.
+	// Optional reports that the word is so common that products need not have it; it only affects their order.
 	Optional bool `json:"optional,omitempty"`
 }
 
-// Query returns the query for what a shopper types into a search box, over an index with the mapping that [NewMapping]
-// returns.
+// Query returns a query for the text that a shopper types into a search box. The index must have the mapping of
+// [NewMapping].
 //
-//   - Products that have all words come first. If they are few, those follow that lack some.
+//   - Products with all words come first. If there are few of them, products that lack some words follow.
 //   - Words in names, brands and categories count more than those in descriptions, and a whole code or id most.
-//   - Singular and plural, accents and the like do not matter: see [NewMapping]. Words are found joined and split, as
-//     in RTX4090 and RTX 4090, 990pro and 990 PRO, sun glasses and sunglasses. A word that no product has is corrected
-//     by a letter or two.
+//   - Singular and plural, accents and similar differences do not matter: see [NewMapping]. Words match joined and
+//     split, such as RTX4090 and RTX 4090, 990pro and 990 PRO, sun glasses and sunglasses. A word that no product has
+//     is corrected by one or two letters.
 //   - Synonyms are those of the mapping: see [ProductMapping.DefineSynonyms].
 //
-// Of a long text the first 24 words count. An empty one finds everything. [ProductQuery.Explanation] returns the
-// words that were looked for.
+// Only the first 24 words of a text are searched. An empty text finds every product. After the search,
+// [ProductQuery.Explanation] returns the words that were searched.
 func Query(text string, options *QueryOptions) *ProductQuery {
 	if len(text) > maxText {
 		text = text[:maxText]
@@ -100,7 +100,7 @@ func Query(text string, options *QueryOptions) *ProductQuery {
 	return q
 }
 
-// Validate reports a language that is not known.
+// Validate returns an error if there is no analyzer for the language. bleve calls it before a search.
 func (q *ProductQuery) Validate() error {
 	if q.options.Language == "" {
 		return nil
@@ -115,14 +115,15 @@ func (q *ProductQuery) Validate() error {
 	return nil
 }
 
-// Explanation says what the last search with the query looked for. It is empty before that.
+// Explanation describes how the last search with the query has interpreted the text. Before the first search it is
+// empty.
 func (q *ProductQuery) Explanation() Explanation {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	return q.explanation
 }
 
-// sought returns the terms that the last search looked for.
+// sought returns the terms of the last search.
 func (q *ProductQuery) sought() soughtTerms {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -166,11 +167,10 @@ func (q *ProductQuery) searcher(x *expansion) (search.Searcher, error) {
 	return x.filtered(plan)
 }
 
-// few is up to how many products are so few that others are shown after them, which lack a word, or have one that is
-// like it.
+// few is the number of results below which products with similar words, or without some of the words, are also shown.
 const few = 10
 
-// relax lets a plan find more if it finds few: products with similar words first, then those that lack some.
+// relax extends a plan that finds few products: first by similar words, then by products that lack some words.
 func (x *expansion) relax(p *plan) error {
 	if x.query.Exact || p.min == 0 || len(p.codes) > 0 {
 		return nil
@@ -198,7 +198,7 @@ func (x *expansion) filtered(q query.Query) (search.Searcher, error) {
 	return q.Searcher(x.ctx, x.reader, x.m, x.options)
 }
 
-// findsUpTo returns how many products a query finds within the filter, or most if it finds more.
+// findsUpTo returns the number of products that a query finds within the filter, but at most most.
 func (x *expansion) findsUpTo(q query.Query, most int) (n int, err error) {
 	options := x.options
 	x.options = search.SearcherOptions{Score: unscored}

@@ -10,10 +10,11 @@ import (
 	"productindex/reindex"
 )
 
-// followInterval is how long a read-only Index may take to see that another process has switched a tenant.
+// followInterval is the interval at which a read-only Index checks whether another process has switched or updated a
+// tenant.
 const followInterval = time.Second
 
-// writable returns nil, or the error of a call that changes something.
+// writable returns an error if the Index is read-only.
 func (ix *Index) writable() error {
 	if ix.cfg.ReadOnly {
 		return ErrReadOnly
@@ -21,8 +22,8 @@ func (ix *Index) writable() error {
 	return nil
 }
 
-// follow looks whether another process has made another generation live, or updated this one, unless somebody looked
-// within the interval. Searches use the generation before until the new one is open.
+// follow checks whether another process has switched or updated the tenant, unless a check was made within the
+// interval. Searches use the previous index until the new one is open.
 func (t *tenant) follow(interval time.Duration) {
 	last, now := t.followed.Load(), time.Now().UnixNano()
 	if now-last < int64(interval) || !t.followed.CompareAndSwap(last, now) {
@@ -39,30 +40,30 @@ func (t *tenant) follow(interval time.Duration) {
 		t.live.Store(nil)
 		t.retire(l, false)
 	case err != nil:
-		t.ix.cfg.Logger.Warn("searches go on in the generation before", "dir", t.dir, "error", err)
+		t.ix.cfg.Logger.Warn("cannot read the pointer; searches continue in the previous generation", "dir", t.dir, "error",
+			err)
 	case p.generation == t.damage.generation:
 	case p.generation != l.name || l.stale():
 		t.startOpening(p)
 	}
 }
 
-// followShare bounds how much of the time a read-only Index opens a tenant's index again that is updated all the time:
-// a tenth.
+// followShare limits the time that a read-only Index spends on opening a constantly updated index, to a tenth.
 const followShare = 10
 
-// view is what a read-only Index knows of the files that a snapshot was made of.
+// view describes the files from which a read-only Index has made a snapshot.
 type view struct {
-	root   fs.FileInfo // of the list of segments; nil if it cannot be compared
+	root   fs.FileInfo // the list of segments; nil if it cannot be compared
 	opened time.Time
 	took   time.Duration
 }
 
-// look returns a view of a generation that is going to be opened.
+// look returns the view of a generation that is about to be opened.
 func look(dir string) view {
 	v := view{opened: time.Now()}
 	root, err := os.Stat(filepath.Join(dir, storeDir, rootFile)) //nolint:gosec // the path is the index's own
 	if err == nil &&
-		v.opened.Sub(root.ModTime()) > followInterval/10 { // else a file may change later and have the same time
+		v.opened.Sub(root.ModTime()) > followInterval/10 { // a file that has just changed may change again without a new time
 		v.root = root
 	}
 	return v
@@ -75,7 +76,7 @@ func (l *liveIndex) stale() bool {
 	}
 	root, err := os.Stat(filepath.Join(l.t.dir, l.name, storeDir, rootFile)) //nolint:gosec // the path is the index's own
 	if err != nil {
-		return false // it will be found out when there is another generation
+		return false // the next switch will be noticed
 	}
 	was := l.view.root
 	return was == nil || !root.ModTime().Equal(was.ModTime()) || root.Size() != was.Size()

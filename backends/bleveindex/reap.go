@@ -11,10 +11,9 @@ import (
 	"productindex/reindex"
 )
 
-// Reap removes the generations of a tenant that are neither live, nor kept, nor in use by this process, and returns how
-// many that were. Open has done so before; the rest could not be removed at that time. If the tenant's pointer is lost
-// or damaged only generations that certainly were never live are removed, since one of the others may be live; the
-// error then matches [reindex.ErrDamaged].
+// Reap implements [reindex.Reaper]. It removes the generations of a tenant that are not live, not kept and not in use
+// by this process, and returns their number. If the tenant's pointer is lost or damaged, Reap removes only generations
+// that were certainly never live, and the error matches [reindex.ErrDamaged].
 func (ix *Index) Reap(ctx context.Context, tenant string) (int, error) {
 	n, err := ix.reap(ctx, tenant)
 	if err != nil {
@@ -37,8 +36,8 @@ func (ix *Index) reap(ctx context.Context, tenant string) (int, error) {
 	return t.reap(ctx)
 }
 
-// reapAll reaps every tenant of the directory, and removes the directories of those that were deleted. Only a directory
-// that cannot be read is an error.
+// reapAll reaps every tenant, and removes the directories of deleted tenants. It returns an error only if the directory
+// cannot be read, and logs all others.
 func (ix *Index) reapAll() error {
 	tenants, err := ix.onDisk()
 	if err != nil {
@@ -51,10 +50,10 @@ func (ix *Index) reapAll() error {
 			err = t.clear()
 		}
 		if err != nil {
-			ix.cfg.Logger.Error("removing leftovers failed", "dir", t.dir, "error", err)
+			ix.cfg.Logger.Error("cannot remove the generations that a dead process has left", "dir", t.dir, "error", err)
 		}
 		if n > 0 {
-			ix.cfg.Logger.Info("removed leftovers", "dir", t.dir, "generations", n)
+			ix.cfg.Logger.Info("removed the generations that a dead process has left", "dir", t.dir, "generations", n)
 		}
 	}
 	return nil
@@ -75,7 +74,7 @@ func (ix *Index) onDisk() ([]string, error) {
 	return tenants, nil
 }
 
-// reap removes the tenant's leftovers, one after the other until ctx ends.
+// reap removes the tenant's leftover generations, one after the other, until ctx ends.
 func (t *tenant) reap(ctx context.Context) (int, error) {
 	leftovers, err := t.claimLeftovers()
 	removed := 0
@@ -95,8 +94,8 @@ func (t *tenant) reap(ctx context.Context) (int, error) {
 	return removed, errors.Join(err, ctx.Err())
 }
 
-// claimLeftovers returns the generations that nobody uses, and marks them as in use, so that nobody else removes them.
-// With an error they are only those that were certainly never live.
+// claimLeftovers returns the leftover generations and marks them as in use, so that no other call removes them. With an
+// error it returns only those that were certainly never live.
 func (t *tenant) claimLeftovers() ([]string, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -112,7 +111,7 @@ func (t *tenant) claimLeftovers() ([]string, error) {
 		err = nil
 	}
 	if err == nil {
-		err = t.ix.disk.syncDir(t.dir) // a pointer that could still go back to one of them does not any more
+		err = t.ix.disk.syncDir(t.dir) // so that after a power cut no older pointer names one of them
 	}
 	keeps := t.ix.cfg.keeps(live.kept, time.Now())
 	var leftovers []string

@@ -5,14 +5,14 @@ import (
 	"github.com/blevesearch/bleve/v2/search/query"
 )
 
-// withoutShortPhrases returns a query in which phrases of one word are words. That is the same, but bleve looks up
-// where the words of a phrase stand, which the default mapping leaves out for values of one word.
+// withoutShortPhrases returns the query with each phrase of one word replaced by the word. For a phrase, bleve needs
+// the positions of words, which the default mapping does not index for values of one word.
 func withoutShortPhrases(q query.Query, m mapping.IndexMapping) query.Query {
 	switch q := q.(type) {
 	case *query.QueryStringQuery:
 		parsed, err := q.Parse()
 		if err != nil {
-			return q // it says so itself
+			return q // bleve reports the error
 		}
 		return withoutShortPhrases(parsed, m)
 	case *query.MatchPhraseQuery:
@@ -38,7 +38,7 @@ func withoutShortPhrases(q query.Query, m mapping.IndexMapping) query.Query {
 	return q
 }
 
-// rewritten keeps nil.
+// rewritten is withoutShortPhrases for a query that can be nil.
 func rewritten(q query.Query, m mapping.IndexMapping) query.Query {
 	if q == nil {
 		return nil
@@ -54,7 +54,7 @@ func allRewritten(all []query.Query, m mapping.IndexMapping) []query.Query {
 	return own
 }
 
-// wordOf returns the query for the word that a phrase is, or the phrase.
+// wordOf returns a query for the word if the phrase has only one, and the phrase otherwise.
 func wordOf(q *query.MatchPhraseQuery, m mapping.IndexMapping) query.Query {
 	field := q.FieldVal
 	if field == "" {

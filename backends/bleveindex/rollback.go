@@ -15,8 +15,8 @@ import (
 
 var _ reindex.Rollbacker = (*Index)(nil)
 
-// Generations implements [reindex.Rollbacker]. The number of products of each, and whether it was edited, are read from
-// a note beside it, which may be a little older after a power cut.
+// Generations implements [reindex.Rollbacker]. The number of products of each generation, and whether it was edited,
+// come from its mark, which may be slightly out of date after a power cut.
 func (ix *Index) Generations(ctx context.Context, tenant string) ([]reindex.GenerationInfo, error) {
 	infos, err := ix.generations(ctx, tenant)
 	if err != nil {
@@ -40,7 +40,7 @@ func (ix *Index) generations(ctx context.Context, name string) (infos []reindex.
 	p, err := readPointer(t.dir)
 	t.mu.Unlock()
 	if errors.Is(err, reindex.ErrNoLiveIndex) || errors.Is(err, reindex.ErrDamaged) && p.generation != "" {
-		err = nil // nothing is live, or the live generation is gone: kept ones are there nevertheless
+		err = nil // without a live generation there may still be kept ones
 	}
 	if err != nil {
 		return nil, err
@@ -60,7 +60,7 @@ func (ix *Index) generations(ctx context.Context, name string) (infos []reindex.
 	return infos, nil
 }
 
-// describe returns all that the disk says about a generation.
+// describe returns the description of a generation from its files.
 func (t *tenant) describe(k kept) (reindex.GenerationInfo, error) {
 	dir := filepath.Join(t.dir, k.generation)
 	m := readMark(dir)
@@ -87,12 +87,12 @@ func (t *tenant) describe(k kept) (reindex.GenerationInfo, error) {
 	return info, err
 }
 
-// Rollback implements [reindex.Rollbacker]. It waits until the generation is closed, as searches may have been in it
-// when it was replaced, checks its files, and opens it.
+// Rollback implements [reindex.Rollbacker]. It waits for the last searches of the kept generation, checks its files,
+// and opens it.
 func (ix *Index) Rollback(ctx context.Context, tenant, generation string) (reindex.Generation, error) {
 	g, err := ix.rollback(ctx, tenant, generation)
 	if err != nil {
-		return nil, fmt.Errorf("bleveindex: go back to generation %q of tenant %q: %w", generation, tenant, err)
+		return nil, fmt.Errorf("bleveindex: cannot roll back to generation %q of tenant %q: %w", generation, tenant, err)
 	}
 	return g, nil
 }
@@ -124,7 +124,8 @@ func (ix *Index) rollback(ctx context.Context, name, generation string) (*genera
 	return g, nil
 }
 
-// claimKept finds a kept generation and marks it as in use, as soon as nobody else uses it.
+// claimKept finds a kept generation, waits until it is not in use, and marks it as in use. It ends earlier rollbacks to
+// it.
 func (t *tenant) claimKept(ctx context.Context, generation string, token int64) (string, error) {
 	for {
 		found, others, err := t.tryKept(generation, token)
@@ -145,8 +146,8 @@ func (t *tenant) claimKept(ctx context.Context, generation string, token int64) 
 	}
 }
 
-// tryKept is one try of claimKept. If the generation is in use, others is not nil: it holds earlier rollbacks to it,
-// which this one overtakes.
+// tryKept is one attempt of claimKept. If the generation is in use, others is not nil and holds the earlier rollbacks
+// to it.
 func (t *tenant) tryKept(wanted string, token int64) (found string, others []*generation, err error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -221,7 +222,7 @@ func (t *tenant) openKept(ctx context.Context, name string, token int64) (*gener
 	return g, nil
 }
 
-// recount is Seal for a generation that was live.
+// recount is Seal for a kept generation.
 func (g *generation) recount(ctx context.Context) (reindex.Sealed, error) {
 	live, err := g.t.documents(ctx)
 	if err != nil {
@@ -230,7 +231,7 @@ func (g *generation) recount(ctx context.Context) (reindex.Sealed, error) {
 	return reindex.Sealed{Documents: g.documents, Live: live, LiveErr: err, Ignored: -1}, ctx.Err()
 }
 
-// letGo closes a generation that was live, and leaves it kept. g.mu is held.
+// letGo closes a kept generation without a switch; it stays kept. g.mu is held.
 func (g *generation) letGo() error {
 	if g.state == discarded {
 		return nil
@@ -239,7 +240,8 @@ func (g *generation) letGo() error {
 	err := closeIndex(g.index)
 	g.index = nil
 	if failed := g.t.ix.disk.noteMark(g.dir, liveMark(g.documents, g.edited)); failed != nil {
-		g.t.ix.cfg.Logger.Warn("noting the number of documents failed", "dir", g.t.dir, "generation", g.name, "error", failed)
+		g.t.ix.cfg.Logger.Warn("cannot store the number of documents in the mark", "dir", g.t.dir, "generation", g.name,
+			"error", failed)
 	}
 	g.t.mu.Lock()
 	defer g.t.mu.Unlock()

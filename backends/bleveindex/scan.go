@@ -19,8 +19,8 @@ var (
 	_ reindex.Scanner     = (*generation)(nil)
 )
 
-// ScanLive implements [reindex.LiveScanner]: it reads one state of the tenant's live index, in no order. With
-// Config.OmitBodies there is nothing to read.
+// ScanLive implements [reindex.LiveScanner]. It reads a snapshot of the tenant's live index, in no particular order.
+// With Config.OmitBodies the error matches [errors.ErrUnsupported].
 func (ix *Index) ScanLive(ctx context.Context, tenant string) iter.Seq2[reindex.Product, error] {
 	return func(yield func(reindex.Product, error) bool) {
 		err := ix.withLive(ctx, tenant, func(l *liveIndex) error {
@@ -36,7 +36,7 @@ func (ix *Index) ScanLive(ctx context.Context, tenant string) iter.Seq2[reindex.
 	}
 }
 
-// Scan implements [reindex.Scanner].
+// Scan implements [reindex.Scanner]. It reads a snapshot of the generation.
 func (g *generation) Scan(ctx context.Context) iter.Seq2[reindex.Product, error] {
 	return func(yield func(reindex.Product, error) bool) {
 		g.mu.RLock()
@@ -55,7 +55,7 @@ func (g *generation) Scan(ctx context.Context) iter.Seq2[reindex.Product, error]
 	}
 }
 
-// errEnough: whoever reads an index wants no more of it.
+// errEnough means that the consumer of a scan has stopped.
 var errEnough = errors.New("enough")
 
 func codecOf(of bleve.Index) (*bodies.Codec, error) {
@@ -71,7 +71,7 @@ func (ix *Index) scan(
 	ctx context.Context, of bleve.Index, codec *bodies.Codec, yield func(reindex.Product, error) bool,
 ) (err error) {
 	if ix.cfg.OmitBodies {
-		return fmt.Errorf("it has no bodies (OmitBodies): %w", errors.ErrUnsupported)
+		return fmt.Errorf("it has no bodies, because Config.OmitBodies is set: %w", errors.ErrUnsupported)
 	}
 	reader, err := readerOf(of)
 	if err != nil {
@@ -103,7 +103,7 @@ func (ix *Index) scan(
 	return nil
 }
 
-// stored returns a product of a segment as it was written.
+// stored returns the n-th product of a segment.
 func stored(segment *scorch.SegmentSnapshot, n uint64, codec *bodies.Codec) (p reindex.Product, err error) {
 	err = guard(func() error {
 		var failed error

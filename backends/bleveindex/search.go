@@ -15,26 +15,25 @@ import (
 	"productindex/backends/bleveindex/internal/bodies"
 )
 
-// BodyField is the field in which a hit has the product's body as it was written, a string. It is stored, not searched.
-// In the files of an index it is compressed, so that bleve's own tools show bytes there that are not JSON.
+// BodyField is the field of a hit with the product's body as it was written, as a string. It is stored, but not
+// searched. In the files of an index it may be compressed, so bleve's own tools may show bytes that are not JSON.
 const BodyField = "_body"
 
 var errNoRequest = errors.New("the search request is nil")
 
-// Search answers req from the tenant's live generation. It neither waits nor fails while a reindex switches
-// generations. The first search of a tenant opens its index, and every other one waits for that until ctx ends. The
-// error matches [reindex.ErrNoLiveIndex] if the tenant was never reindexed, [reindex.ErrDamaged] if its index is
-// damaged, [ErrClosed], or the cause for which ctx ended. A panic in bleve, and in a query of the host's own, is an
-// error.
+// Search searches the tenant's live generation. It neither waits nor fails during a switch. The first search of a
+// tenant opens its index, and other searches wait for that until ctx ends. The error matches [reindex.ErrNoLiveIndex]
+// if the tenant has no live index, [reindex.ErrDamaged] if the index is damaged, and [ErrClosed] after Close. If ctx
+// ends, it matches ctx.Err(). A panic in bleve or in a query of the host's own is returned as an error.
 //
-// The fields that req.Fields names are those of the product: what the mapping does not store is taken from its stored
-// body, decoded as by encoding/json, objects and arrays included; an integer that a float64 cannot hold is a
-// json.Number. "metadata.name" is a field of a nested object, or of every object of an array. "*" means all of the
-// product's own fields. See also [BodyField] and [Body]. Highlighting marks words in the texts of the stored body.
+// The names in req.Fields are those of the product's fields. Values that the mapping does not store come from the
+// stored body, decoded as by encoding/json, including objects and arrays; an integer that a float64 cannot hold is a
+// json.Number. "metadata.name" is a field of a nested object, or of every object of an array. "*" means all fields of
+// the product. See also [BodyField] and [Body]. Highlighting marks words in the texts of the stored body.
 //
-// With the mapping that [NewMapping] returns, sorting by a field, and facets of its values, compare values folded, and
-// show them as most products have them: JBL and jbl are one. Numbers come before texts. If a host's own mapping of a
-// field keeps something for sorting and facets, that takes their place.
+// With the mapping of [NewMapping], sorting and facets compare folded values, so JBL and jbl are the same value; facets
+// show the most frequent spelling. Numbers come before texts. A field for which the host's own mapping has DocValues is
+// sorted and counted by those instead.
 func (ix *Index) Search(ctx context.Context, tenant string, req *bleve.SearchRequest) (*bleve.SearchResult, error) {
 	result, err := ix.search(ctx, tenant, req)
 	if err != nil {
@@ -58,13 +57,13 @@ func (ix *Index) search(
 	return result, err
 }
 
-// checkRequest reports what bleve would answer with a panic.
+// checkRequest returns an error for a request that bleve would reject, or for which it would panic.
 func checkRequest(req *bleve.SearchRequest) error {
 	switch {
 	case req == nil:
 		return errNoRequest
 	case req.Query == nil:
-		return errors.New("the search request has no query, bleve.NewMatchAllQuery finds everything")
+		return errors.New("the search request has no query; use bleve.NewMatchAllQuery to find everything")
 	case req.From < 0 || req.Size < 0 || req.From+req.Size < 0:
 		return fmt.Errorf(
 			"the search request is for %d hits from hit %d on, want numbers that are not negative",
@@ -76,10 +75,10 @@ func checkRequest(req *bleve.SearchRequest) error {
 	}
 }
 
-// searchTries is how often a search begins again whose hits were deleted before they were loaded.
+// searchTries is the number of attempts of a search whose hits are deleted before they are loaded.
 const searchTries = 10
 
-// search answers a request from one state of the index.
+// search answers a request from one snapshot of the index.
 func (l *liveIndex) search(ctx context.Context, req *bleve.SearchRequest) (result *bleve.SearchResult, err error) {
 	for range searchTries {
 		result, err = l.searchOnce(ctx, req)
@@ -90,8 +89,8 @@ func (l *liveIndex) search(ctx context.Context, req *bleve.SearchRequest) (resul
 	return result, err
 }
 
-// searchOnce lets bleve find the hits, and loads them itself, since bleve does so for as long as it takes, also after
-// ctx has ended. The error matches [bleve.ErrorIndexReadInconsistency] if one of them was deleted meanwhile.
+// searchOnce makes one attempt. bleve finds the hits, but searchOnce loads their fields itself, since bleve would not
+// stop when ctx ends. The error matches [bleve.ErrorIndexReadInconsistency] if one of the hits was deleted meanwhile.
 func (l *liveIndex) searchOnce(ctx context.Context, req *bleve.SearchRequest) (*bleve.SearchResult, error) {
 	own := *req
 	own.Fields, own.Highlight = nil, nil
@@ -130,7 +129,7 @@ func (l *liveIndex) searchOnce(ctx context.Context, req *bleve.SearchRequest) (*
 	return result, err
 }
 
-// load fills in the hits' fields and fragments.
+// load adds the fields and fragments to the hits.
 func (l *liveIndex) load(
 	ctx context.Context,
 	req *bleve.SearchRequest,
@@ -175,7 +174,7 @@ func (l *liveIndex) load(
 	return nil
 }
 
-// decodeBody replaces a hit's body as it is stored by the body.
+// decodeBody decompresses the stored body of a hit.
 func decodeBody(hit *search.DocumentMatch, codec *bodies.Codec) error {
 	stored, ok := Body(hit)
 	if !ok {
@@ -189,7 +188,7 @@ func decodeBody(hit *search.DocumentMatch, codec *bodies.Codec) error {
 	return nil
 }
 
-// highlighterOf returns the highlighter that a request names, and nil if it wants none.
+// highlighterOf returns the highlighter that a request names, or nil if the request has none.
 func highlighterOf(req *bleve.SearchRequest) (highlight.Highlighter, error) {
 	if req.Highlight == nil {
 		return nil, nil //nolint:nilnil // as documented
@@ -201,8 +200,8 @@ func highlighterOf(req *bleve.SearchRequest) (highlight.Highlighter, error) {
 	return bleve.Config.Cache.HighlighterNamed(name)
 }
 
-// storedFields are the fields to ask bleve for: the body besides those that are wanted. With "*" bleve returns it
-// anyway, and a second time where it is named too.
+// storedFields returns the fields to request from bleve: the wanted ones and the body. With "*" bleve returns the body
+// anyway, and would return it twice if it were also named.
 func storedFields(wanted []string) []string {
 	if len(wanted) == 0 {
 		return nil
@@ -214,7 +213,8 @@ func storedFields(wanted []string) []string {
 	return append(fields, BodyField)
 }
 
-// DocCount returns how many documents the tenant's live generation holds. Its errors are those of Search.
+// DocCount implements [reindex.DocCounter]. It returns the number of documents in the tenant's live generation. Its
+// errors are those of Search.
 func (ix *Index) DocCount(ctx context.Context, tenant string) (int64, error) {
 	n, err := ix.docCount(ctx, tenant)
 	if err != nil {
@@ -231,8 +231,8 @@ func (ix *Index) docCount(ctx context.Context, tenant string) (n int64, err erro
 	return n, err
 }
 
-// withLive calls f with the tenant's live index. A panic in f is an error: of a damaged index, if its files turn out to
-// be damaged.
+// withLive calls f with the tenant's live index. It returns a panic in f as an error, which matches
+// [reindex.ErrDamaged] if the files of the index are damaged.
 func (ix *Index) withLive(ctx context.Context, tenant string, f func(*liveIndex) error) error {
 	l, err := ix.acquire(ctx, tenant)
 	if err != nil {
@@ -246,7 +246,7 @@ func (ix *Index) withLive(ctx context.Context, tenant string, f func(*liveIndex)
 	return err
 }
 
-// acquire returns the tenant's live index with a reference that the caller gives back with done.
+// acquire returns the tenant's live index with a reference, which the caller drops with done.
 func (ix *Index) acquire(ctx context.Context, tenant string) (*liveIndex, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
@@ -258,15 +258,13 @@ func (ix *Index) acquire(ctx context.Context, tenant string) (*liveIndex, error)
 	return t.acquire(ctx)
 }
 
-// Body returns the product's body from a hit of a search whose request asked for the field [BodyField], and false if
-// there is none.
+// Body returns the product's body from a hit. It reports false unless the search request named the field [BodyField].
 func Body(hit *search.DocumentMatch) (json.RawMessage, bool) {
 	body, ok := hit.Fields[BodyField].(string)
 	return json.RawMessage(body), ok
 }
 
-// fillFields takes the values of those of the fields that bleve had not stored from the hit's body, and marks the words
-// in it.
+// fillFields adds the fields that bleve has not stored from the hit's body, and adds the highlighted fragments.
 func fillFields(hit *search.DocumentMatch, fields []string, marks *highlighting) error {
 	body, ok := Body(hit)
 	if !ok {
@@ -298,7 +296,7 @@ func fillFields(hit *search.DocumentMatch, fields []string, marks *highlighting)
 	return nil
 }
 
-// readable returns decoded JSON with float64s for the numbers that they hold.
+// readable converts the numbers in decoded JSON to float64, except for those that a float64 cannot hold.
 func readable(value any) any {
 	switch value := value.(type) {
 	case json.Number:
@@ -323,8 +321,8 @@ func setField(hit *search.DocumentMatch, name string, value any) {
 	}
 }
 
-// lookUp returns the value at a path of names separated by dots; names can have dots themselves. Of an array it returns
-// the values in all of its elements.
+// lookUp returns the value at a path of names separated by dots. The names may contain dots themselves. For an array it
+// returns the values of all elements.
 func lookUp(value any, path string) (any, bool) {
 	switch value := value.(type) {
 	case map[string]any:

@@ -13,16 +13,16 @@ import (
 	"productindex/reindex"
 )
 
-// snapshotTries is how often a generation is tried to be read whose files change meanwhile, since bleve merges its
+// snapshotTries is the number of attempts to read a generation whose files change meanwhile because bleve merges
 // segments.
 const snapshotTries = 20
 
-// snapshot makes to, a directory that does not exist yet, an index of its own that is what the index in from was at one
-// moment, also while another process writes there. place puts a segment, which never changes, at its new path.
+// snapshot creates a copy of the index in from at one point in time, even if another process writes to it. The
+// directory to must not exist. The function place copies or links a segment, which never changes, to its new path.
 //
-// It goes without the lock of bleve's database, which a writer holds for good: of a file that two reads find the same,
-// all was there at one moment between them; and at any moment the pages that its newest complete transaction needs are
-// as they were written.
+// A writer always holds the lock of bleve's database, so snapshot reads the database without it. If two reads return
+// the same content, the file had this content at a point in time between them. At any point in time, the pages of the
+// latest complete transaction are intact.
 func (d disk) snapshot(
 	ctx context.Context,
 	from, to string,
@@ -41,7 +41,7 @@ func (d disk) snapshot(
 		if again != nil || bytes.Equal(now, content) || try == snapshotTries {
 			return errors.Join(err, again, os.RemoveAll(to))
 		}
-		if err := os.RemoveAll(to); err != nil { // a file that is missing had been merged
+		if err := os.RemoveAll(to); err != nil { // the missing file belongs to a segment that was merged
 			return err
 		}
 	}
@@ -72,7 +72,7 @@ func (d disk) trySnapshot(
 			err = errors.Join(err, file.Close())
 		}
 	}()
-	for _, name := range segments { // all before any is copied, for which they are there until then
+	for _, name := range segments { // open all before copying any, so that none is removed in between
 		file, err := os.Open(filepath.Join(from, storeDir, name)) //nolint:gosec // readRoot lets no separators through
 		if err != nil {
 			return missing(err)
@@ -87,7 +87,7 @@ func (d disk) trySnapshot(
 	return verify(ctx, to)
 }
 
-// readStable reads a file that somebody may be writing to, until two reads find the same.
+// readStable reads a file that may be written at the same time, until two reads return the same content.
 func readStable(ctx context.Context, path string) ([]byte, error) {
 	var before []byte
 	for {
@@ -105,8 +105,8 @@ func readStable(ctx context.Context, path string) ([]byte, error) {
 	}
 }
 
-// openShadow opens a generation that another process may be writing to, read-only: a snapshot of it in a temporary
-// directory, whose segments are links. It also returns that directory.
+// openShadow opens a read-only snapshot of a generation to which another process may write. The snapshot is in a
+// temporary directory, which openShadow also returns, and its segments are symbolic links.
 func openShadow(ctx context.Context, generation string) (index bleve.Index, documents int64, dir string, err error) {
 	dir, err = os.MkdirTemp("", "bleveindex-")
 	if err != nil {
@@ -124,21 +124,21 @@ func openShadow(ctx context.Context, generation string) (index bleve.Index, docu
 		if verify(ctx, to) == nil || try == snapshotTries {
 			break
 		}
-		if err = os.RemoveAll(to); err != nil { // a segment was merged before bleve had opened it
+		if err = os.RemoveAll(to); err != nil { // a segment was merged before bleve opened it
 			break
 		}
 	}
 	return nil, 0, "", errors.Join(err, os.RemoveAll(dir))
 }
 
-// Backup copies the live index of every tenant into dir, which is created if it does not exist, and waits until it is
-// on the disk. dir is then a directory for [Open]: a backup is restored by copying dir to where it is wanted, while no
-// Index is open there. Reindexes and searches go on meanwhile; each tenant's copy is one complete generation. It is
-// checked as indexes are when they are opened, so that a damaged one is an error that matches [reindex.ErrDamaged].
-// That of one tenant does not keep the others from being copied; one that dir holds already is also an error.
+// Backup copies the live index of every tenant to dir, and waits until the copies are on the disk. It creates dir if it
+// does not exist. [Open] can open dir; to restore a backup, copy dir to another place while no Index has that open.
+// Runs and searches continue during a backup, and each copy is one complete generation. Copies are checked like indexes
+// that are opened, and the error matches [reindex.ErrDamaged] if one is damaged. It is an error if dir already has a
+// tenant. After an error for one tenant, Backup continues with the others.
 //
-// A copy that another program makes of the Index's own directory can be damaged while an Index has it open, unless all
-// files are copied as they are at one moment, as a file system's snapshot does.
+// While an Index has its directory open, a copy of it by another program can be damaged, unless the program copies all
+// files at one point in time, as a snapshot of the file system does.
 func (ix *Index) Backup(ctx context.Context, dir string) error {
 	if err := ix.backup(ctx, dir); err != nil {
 		return fmt.Errorf("bleveindex: back up %s to %s: %w", ix.dir, dir, err)
@@ -167,10 +167,10 @@ func (ix *Index) backup(ctx context.Context, dir string) error {
 	return errors.Join(append(errs, ix.disk.syncDir(dir))...)
 }
 
-// backupTenant copies a tenant's live generation to a directory that does not exist yet.
+// backupTenant copies a tenant's live generation to a directory, which must not exist.
 func (ix *Index) backupTenant(ctx context.Context, name, to string) error {
 	for {
-		l, err := ix.acquire(ctx, name) // so that this process does not remove it meanwhile
+		l, err := ix.acquire(ctx, name) // the reference keeps this process from removing it
 		if err != nil {
 			return err
 		}
@@ -182,7 +182,7 @@ func (ix *Index) backupTenant(ctx context.Context, name, to string) error {
 		if p, _ := readPointer(l.t.dir); p.generation == l.name {
 			return err
 		}
-		l.t.follow(0) // the writer has switched, and removed it
+		l.t.follow(0) // the writing process has switched and removed the generation
 	}
 }
 
@@ -199,7 +199,7 @@ func (l *liveIndex) backup(ctx context.Context, to string) (err error) {
 	if err := disk.snapshot(ctx, filepath.Join(l.t.dir, l.name), generation, disk.copyFile); err != nil {
 		return err
 	}
-	copied, n, err := openReadOnly(generation) // the live index may hold others by now
+	copied, n, err := openReadOnly(generation) // count the copy, since the live index may have changed
 	if err != nil {
 		return err
 	}

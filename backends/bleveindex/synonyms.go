@@ -17,13 +17,13 @@ import (
 	"productindex/backends/bleveindex/analyzers"
 )
 
-// ProductSynonyms is the collection of synonyms that count in all texts of products.
+// ProductSynonyms is the collection of the synonyms that apply to all texts of products.
 const ProductSynonyms = "products"
 
-// DefineSynonyms adds synonyms to a collection: to [ProductSynonyms], or to that of a synonym source that the host has
-// added to the mapping and given to fields. bleve's definitions are equivalent terms, or terms that also stand for
-// others. A [Query] takes synonyms of up to three words, bleve's own queries those of one word. They are kept in the
-// mapping, not in the index: new ones count from the next Open on.
+// DefineSynonyms adds synonyms to a collection: to [ProductSynonyms], or to the collection of a synonym source that the
+// host has added to the mapping. A definition has equivalent terms, or terms that are also found by others. [Query]
+// supports synonyms of up to three words; bleve's own queries support single words. Synonyms are part of the mapping,
+// not of the index, so new ones apply from the next Open.
 //
 //	tv := &bleve.SynonymDefinition{Synonyms: []string{"tv", "television"}}
 //	err := mapping.DefineSynonyms(bleveindex.ProductSynonyms, tv)
@@ -47,13 +47,13 @@ func (m *ProductMapping) DefineSynonyms(collection string, definitions ...*bleve
 	return nil
 }
 
-// thesaurus has the synonyms of terms.
+// thesaurus holds the synonyms of terms.
 type thesaurus struct {
-	sources map[string]map[string][]string // by name of the source
+	sources map[string]map[string][]string // by the name of the synonym source
 	all     map[string][]string            // of _all
 }
 
-// newThesaurus returns the synonyms of a mapping, or nil.
+// newThesaurus returns the thesaurus of a mapping, or nil if it has no synonyms.
 func newThesaurus(m mapping.IndexMapping) *thesaurus {
 	own, ok := m.(*ProductMapping)
 	if !ok || len(own.synonyms) == 0 {
@@ -76,7 +76,7 @@ func newThesaurus(m mapping.IndexMapping) *thesaurus {
 	return t
 }
 
-// analyzeAll returns texts as terms, joined by spaces.
+// analyzeAll returns the terms of each text, joined by spaces.
 func analyzeAll(analyzer analysis.Analyzer, texts []string) (analyzed []string) {
 	for _, text := range texts {
 		var terms []string
@@ -100,7 +100,7 @@ func addSynonyms(terms map[string][]string, input, synonyms []string) {
 	}
 }
 
-// expand returns the synonyms that bleve gets before a search.
+// expand returns the synonyms of a query's terms, in the form in which bleve takes them before a search.
 func (t *thesaurus) expand(ctx context.Context, q query.Query, m mapping.IndexMapping) (map[string]any, error) {
 	synonyms, ok := m.(mapping.SynonymMapping)
 	if t == nil || !ok {
@@ -113,7 +113,7 @@ func (t *thesaurus) expand(ctx context.Context, q query.Query, m mapping.IndexMa
 	return map[string]any{search.SynonymPreSearchDataKey: found}, nil
 }
 
-// thesaurusReader reads a thesaurus as bleve reads one in an index.
+// thesaurusReader makes a thesaurus readable for bleve, which expects one in an index.
 type thesaurusReader struct {
 	index.IndexReader
 
@@ -168,7 +168,7 @@ func (r thesaurusReader) ThesaurusKeysPrefix(source string, prefix []byte) (inde
 	return r.keys(source, func(key string) bool { return strings.HasPrefix(key, string(prefix)) })
 }
 
-// synonymReader yields synonyms, then "".
+// synonymReader returns synonyms, and "" at the end.
 type synonymReader struct{ rest []string }
 
 func (r *synonymReader) Next() (next string, err error) {
@@ -194,10 +194,10 @@ func (k *synonymKeys) Next() (*index.ThesaurusEntry, error) {
 
 func (k *synonymKeys) Close() error { return nil }
 
-// maxSynonymWords is how many words a synonym can have.
+// maxSynonymWords is the largest number of words in a synonym.
 const maxSynonymWords = 3
 
-// expandSynonyms adds the synonyms of words, and of up to three together.
+// expandSynonyms adds the synonyms of words, and of up to three adjacent words together.
 func (x *expansion) expandSynonyms() error {
 	if len(x.synonyms) == 0 {
 		return nil
@@ -218,7 +218,7 @@ func (x *expansion) expandSynonyms() error {
 	return nil
 }
 
-// addSynonym adds a synonym of several words to each of them: a product that has it has them all.
+// addSynonym adds a synonym of adjacent words to each of them: a product with the synonym matches all of the words.
 func (x *expansion) addSynonym(words []*word, synonym string) error {
 	phrase := strings.Fields(synonym)
 	for _, term := range phrase {

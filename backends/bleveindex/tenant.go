@@ -12,37 +12,37 @@ import (
 	"productindex/reindex"
 )
 
-// tenant is what this process holds of one tenant: the live index and the generations in the making.
+// tenant is the state of one tenant in this process: the live index and the generations in progress.
 type tenant struct {
 	ix   *Index
 	name string
 	dir  string
-	live atomic.Pointer[liveIndex] // nil until it is searched first
+	live atomic.Pointer[liveIndex] // nil while it is not open
 
-	mu      sync.Mutex               // guards what follows, and the files that name the live generation
-	busy    map[string]bool          // generations whose directories this process uses or removes
-	gens    map[*generation]struct{} // generations in the making
-	opening *opening                 // of the live index; nil if nobody waits for it
-	idle    chan struct{}            // closed once the live index that was closed for being idle is; nil if none was
+	mu      sync.Mutex               // guards the fields below, the pointer and the marks
+	busy    map[string]bool          // the generations whose directories this process uses or removes
+	gens    map[*generation]struct{} // the generations in progress
+	opening *opening                 // the opening of the live index in progress, or nil
+	idle    chan struct{}            // closed when the closing of an idle live index has ended; nil if there was none
 	damage  damage
 	token   int64         // the greatest fencing token of a generation
-	again   bool          // the run of that token has discarded its generation, and may begin again
-	freed   chan struct{} // closed, and replaced, when a generation is not in use any more
+	again   bool          // the run with that token has no generation any more, and may begin again
+	freed   chan struct{} // closed and replaced when a generation is no longer in use
 	closed  bool
 
-	followed atomic.Int64 // when a read-only Index looked at the pointer last: nanoseconds since 1970
+	followed atomic.Int64 // the last check by a read-only Index, in nanoseconds since 1970
 }
 
-// opening is the live index being opened, once for all who wait for it.
+// opening is an opening of the live index in progress, shared by all calls that wait for it.
 type opening struct {
 	pointer    pointer
-	superseded bool          // another generation is live by now; under t.mu, as remove
-	remove     bool          // this one can be removed
-	done       chan struct{} // closed once the index is in place, or err says why not
+	superseded bool          // another generation has become live; guarded by t.mu, like remove
+	remove     bool          // the generation must be removed
+	done       chan struct{} // closed when the index is live or err is set
 	err        error
 }
 
-// damage is the fault of a generation that is not opened again.
+// damage is the error of a damaged generation, which is not opened again.
 type damage struct {
 	generation string
 	err        error
@@ -55,8 +55,8 @@ func newTenant(ix *Index, name string) *tenant {
 	}
 }
 
-// acquire returns the live index with a reference that the caller releases. It opens it if no search did before, and
-// waits for that until ctx ends.
+// acquire returns the live index with a reference, which the caller drops with done. If the index is not open, acquire
+// opens it and waits for that until ctx ends.
 func (t *tenant) acquire(ctx context.Context) (*liveIndex, error) {
 	if t.ix.cfg.ReadOnly {
 		t.follow(followInterval)
@@ -70,7 +70,7 @@ func (t *tenant) acquire(ctx context.Context) (*liveIndex, error) {
 			return nil, err
 		}
 		if o == nil {
-			continue // it is in place by now
+			continue // the index has been opened meanwhile
 		}
 		select {
 		case <-o.done:
@@ -83,8 +83,8 @@ func (t *tenant) acquire(ctx context.Context) (*liveIndex, error) {
 	}
 }
 
-// open begins to open the generation that the pointer names, unless somebody does already. It returns nil if the live
-// index is open.
+// open starts to open the generation that the pointer names, unless that is already in progress. It returns nil if the
+// live index is open.
 func (t *tenant) open() (*opening, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -106,7 +106,7 @@ func (t *tenant) open() (*opening, error) {
 	return t.startOpening(p), nil
 }
 
-// startOpening begins to open a generation. t.mu is held, and t is not closed.
+// startOpening starts to open a generation. t.mu is held, and t is not closed.
 func (t *tenant) startOpening(p pointer) *opening {
 	o := &opening{pointer: p, done: make(chan struct{})}
 	t.opening = o
@@ -147,15 +147,16 @@ func (t *tenant) openGeneration(p pointer) (*liveIndex, error) {
 	return l, nil
 }
 
-// opened puts an index in place for those who wait for it, unless another one is live by now.
+// opened makes l the live index and ends the opening, unless another generation has become live.
 func (t *tenant) opened(o *opening, l *liveIndex, err error) {
 	t.mu.Lock()
 	if err != nil && t.ix.cfg.ReadOnly {
-		now, _ := readPointer(t.dir) // the writer may have replaced it meanwhile
+		now, _ := readPointer(t.dir) // the writing process may have replaced it meanwhile
 		o.superseded = now.generation != o.pointer.generation
 	}
 	if l := t.live.Load(); err != nil && l != nil && l.name == o.pointer.generation {
-		t.ix.cfg.Logger.Warn("searches go on without the last updates", "dir", t.dir, "error", err)
+		t.ix.cfg.Logger.Warn("cannot open the updated index; searches continue without the latest updates", "dir", t.dir,
+			"error", err)
 	} else if errors.Is(err, reindex.ErrDamaged) && !o.superseded {
 		t.damage = damage{o.pointer.generation, err}
 	}
@@ -185,7 +186,7 @@ func (t *tenant) opened(o *opening, l *liveIndex, err error) {
 	}
 }
 
-// condemn lets go of a live index that has turned out to be damaged. It is not opened again.
+// condemn retires a damaged live index, which is not opened again.
 func (t *tenant) condemn(l *liveIndex, err error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -195,15 +196,15 @@ func (t *tenant) condemn(l *liveIndex, err error) {
 	}
 }
 
-// setLive makes l the index that searches use, and returns the one before. t.mu is held, and t is not closed.
+// setLive makes l the index that searches use, and returns the previous one. t.mu is held, and t is not closed.
 func (t *tenant) setLive(l *liveIndex) (before *liveIndex) {
 	t.ix.open.Add(1)
 	t.busy[l.name] = true
 	return t.live.Swap(l)
 }
 
-// retire drops the reference that being live is. When the last search has let go of it the index is closed, and removed
-// from the disk or left to Reap. t.mu is held.
+// retire drops the live reference of an index. When its last search has ended, the index is closed and, if remove is
+// set, removed from the disk. t.mu is held.
 func (t *tenant) retire(l *liveIndex, remove bool) {
 	l.release(func() {
 		go func() {
@@ -220,7 +221,7 @@ func (t *tenant) retire(l *liveIndex, remove bool) {
 	})
 }
 
-// removeLater removes a generation that no search uses. t.mu is held, and t is not closed.
+// removeLater removes a generation that no search uses, in the background. t.mu is held, and t is not closed.
 func (t *tenant) removeLater(name string) {
 	t.busy[name] = true
 	closing := t.idle
@@ -232,14 +233,15 @@ func (t *tenant) removeLater(name string) {
 	})
 }
 
-// remove removes a generation from the disk. Reap removes what cannot be removed now.
+// remove removes a generation from the disk. It logs a failure; a later Reap then removes the generation.
 func (t *tenant) remove(name string) {
 	if err := t.discard(name); err != nil {
-		t.ix.cfg.Logger.Error("removing an old generation failed", "dir", t.dir, "generation", name, "error", err)
+		t.ix.cfg.Logger.Error("cannot remove an old generation; Reap tries again", "dir", t.dir, "generation", name,
+			"error", err)
 	}
 }
 
-// discard removes a generation from the disk, and from those that this process uses.
+// discard removes a generation from the disk, and marks it as no longer in use.
 func (t *tenant) discard(name string) error {
 	err := t.ix.disk.remove(filepath.Join(t.dir, name))
 	t.mu.Lock()
@@ -248,15 +250,15 @@ func (t *tenant) discard(name string) error {
 	return err
 }
 
-// unuse notes that this process does not use a generation any more. t.mu is held.
+// unuse marks a generation as no longer in use. t.mu is held.
 func (t *tenant) unuse(name string) {
 	delete(t.busy, name)
 	close(t.freed)
 	t.freed = make(chan struct{})
 }
 
-// documents returns how many documents searches see now, or saw before the live index was damaged; -1 if it is known
-// that nothing is live.
+// documents returns the number of documents in the live index, or the stored number if the index is damaged. It returns
+// -1 if it is certain that there is no live index.
 func (t *tenant) documents(ctx context.Context) (int64, error) {
 	if l := t.live.Load(); l != nil && l.acquire() {
 		n, err := l.count()
@@ -273,12 +275,12 @@ func (t *tenant) documents(ctx context.Context) (int64, error) {
 	}
 	if p.generation != "" {
 		if m := readMark(filepath.Join(t.dir, p.generation)); m.documents != unknown {
-			p.documents = m.documents // since it was updated
+			p.documents = m.documents // the number after the latest update
 		}
 	}
 	if p.documents != unknown {
 		if err != nil {
-			t.ix.cfg.Logger.Warn("the live index is damaged, a commit replaces it", "dir", t.dir, "error", err)
+			t.ix.cfg.Logger.Warn("the live index is damaged; a commit replaces it", "dir", t.dir, "error", err)
 		}
 		return p.documents, nil
 	}
@@ -293,7 +295,7 @@ func (t *tenant) documents(ctx context.Context) (int64, error) {
 	return l.count()
 }
 
-// close discards the generations in the making and lets go of the live index.
+// close discards the generations in progress and retires the live index.
 func (t *tenant) close() error {
 	t.mu.Lock()
 	t.closed = true

@@ -12,8 +12,7 @@ import (
 	"productindex/reindex"
 )
 
-// Tenants returns the tenants that have a live index, sorted. Those whose index, or whose pointer to it, is damaged are
-// among them.
+// Tenants returns the sorted names of the tenants that have a live index, including those whose index is damaged.
 func (ix *Index) Tenants(ctx context.Context) ([]string, error) {
 	tenants, err := ix.liveTenants(ctx)
 	if err != nil {
@@ -49,11 +48,10 @@ func (ix *Index) isClosed() bool {
 	return ix.closed
 }
 
-// DeleteTenant removes a tenant's live index, and all that there is of the tenant on the disk. Searches find nothing of
-// it from the moment at which the call begins to remove, also if it fails afterwards or the process dies. Those that
-// run then end first, for which the call waits until ctx ends; the rest is removed when they have ended, and
-// by [Open]. A tenant that is not there is no error. The error matches [reindex.ErrRunning], and nothing has changed,
-// while a generation of the tenant is open.
+// DeleteTenant removes a tenant's live index, and all other files of the tenant. Searches find no live index from then
+// on, even if the call fails later or the process dies. DeleteTenant waits for running searches until ctx ends; the
+// remaining files are removed when the searches have ended, and by [Open]. Deleting an unknown tenant succeeds. If a
+// generation of the tenant is open, the error matches [reindex.ErrRunning] and nothing has changed.
 func (ix *Index) DeleteTenant(ctx context.Context, tenant string) error {
 	if err := ix.deleteTenant(ctx, tenant); err != nil {
 		return fmt.Errorf("bleveindex: delete tenant %q: %w", tenant, err)
@@ -88,7 +86,7 @@ func (ix *Index) deleteTenant(ctx context.Context, name string) error {
 	return t.clear()
 }
 
-// unpublish makes nothing the tenant's live index, for good, and returns the generations that were in use.
+// unpublish removes the tenant's live index from the pointer, and returns the generations in use.
 func (t *tenant) unpublish() ([]string, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -107,7 +105,7 @@ func (t *tenant) unpublish() ([]string, error) {
 	return slices.Collect(maps.Keys(t.busy)), err
 }
 
-// awaitUnused waits until this process uses none of the generations any more.
+// awaitUnused waits until this process no longer uses any of the generations.
 func (t *tenant) awaitUnused(ctx context.Context, generations []string) error {
 	for {
 		t.mu.Lock()
@@ -125,7 +123,7 @@ func (t *tenant) awaitUnused(ctx context.Context, generations []string) error {
 	}
 }
 
-// clear removes the directory of a tenant that was deleted, unless a new generation was begun since.
+// clear removes the directory of a deleted tenant, unless a new generation has begun.
 func (t *tenant) clear() error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -134,7 +132,7 @@ func (t *tenant) clear() error {
 	}
 	p, err := readPointer(t.dir)
 	if !errors.Is(err, reindex.ErrNoLiveIndex) || p.documents == unknown {
-		return nil // it is back, or was never deleted
+		return nil // the tenant was not deleted, or has a live index again
 	}
 	if err := t.ix.disk.remove(t.dir); err != nil {
 		return err

@@ -9,43 +9,43 @@ import (
 	"github.com/blevesearch/bleve/v2/index/scorch/mergeplan"
 )
 
-// changingPlan is how segments are merged while an index is changed. Each group of changes is a segment of a few
-// products. With bleve's own plan, which takes up to 2,000 products for a small segment, each of them leads to another
-// merge of hundreds of products, or of the whole index: with 80 changes a second that took four times as much time as
-// everything else. Here up to some 20 small segments stay beside the large ones, the smallest are merged first, and a
-// large segment is merged when a third of it has been replaced.
+// changingPlan defines how segments are merged while an index is changed. Each group of changes is a segment of a few
+// products. In bleve's own plan a segment of up to 2,000 products is small, so each of these leads to another merge of
+// hundreds of products, or of the whole index; with 80 changes per second that took four times as much time as
+// everything else. With this plan up to about 20 small segments remain beside the large ones, the smallest are merged
+// first, and a large segment is merged when a third of it has been replaced.
 var changingPlan = map[string]any{
 	"FloorSegmentSize":     20,
 	"SegmentsPerMergeTask": 8,
 	"ReclaimDeletesWeight": 1,
 }
 
-// restingPlan is how the segments of an index are merged once it is not changed any more: into few, for the searches.
+// restingPlan returns the plan by which the segments of an index that is no longer changed are merged: into few, so
+// that searches are fast.
 func restingPlan() *mergeplan.MergePlanOptions {
 	plan := mergeplan.DefaultMergePlanOptions
 	plan.SegmentsPerMergeTask = 16 // one merge of many takes less time than several of few
 	return &plan
 }
 
-// bleve removes the files of segments that were merged with its next write to the index, if nothing reads them any more
-// by then. After the last merge there may be no next write, and the index stays larger than it is by up to a half. So a
-// tidier makes a write that changes nothing as soon as merging has ended, until the files are gone. Before that, it merges
-// by restingPlan.
+// bleve removes the files of merged segments at the next write to the index, if nothing reads them by then. After the
+// last merge there may be no further write, and the index would stay up to half as large again. So a tidier first
+// merges the segments by restingPlan, and then makes writes that change nothing until the files are removed.
 
 func init() { //nolint:gochecknoinits // bleve reads its registry without a lock
 	scorch.RegistryEventCallbacks[backgroundCallback] = backgroundEvent
 }
 
-// tidiers are the *tidier of open indexes, by *scorch.Scorch.
+// tidiers holds the *tidier of open indexes, by *scorch.Scorch.
 var tidiers sync.Map
 
-// backgroundEvent is called by bleve with what an index does.
+// backgroundEvent starts and stops the tidier of an index. bleve calls it for each event of the index.
 func backgroundEvent(event scorch.Event) bool {
 	if event.Kind == scorch.EventKindMergerProgress {
 		tidierOf(event.Scorch).start()
 	}
 	if event.Kind == scorch.EventKindCloseStart {
-		tidierOf(event.Scorch).stop() // even if it was not started: the merger may make progress once more
+		tidierOf(event.Scorch).stop() // even if it was not started, since the merger may still make progress
 	}
 	if event.Kind == scorch.EventKindClose {
 		tidiers.Delete(event.Scorch)
@@ -62,11 +62,11 @@ func tidierOf(index *scorch.Scorch) *tidier {
 	return t
 }
 
-// tidier merges the segments of an index that is not changed any more, and removes what merges leave. Its goroutine runs
-// only while there is something to do.
+// tidier merges the segments of an index that is no longer changed, and removes the files that merges leave. Its
+// goroutine runs only while there is work.
 type tidier struct {
 	index *scorch.Scorch
-	open  context.Context //nolint:containedctx // until the index is being closed
+	open  context.Context //nolint:containedctx // ends when the index begins to close
 	close context.CancelFunc
 
 	mu      sync.Mutex
@@ -80,7 +80,7 @@ func newTidier(of *scorch.Scorch) *tidier {
 	return t
 }
 
-// start begins to tidy unless that is going on.
+// start starts the goroutine unless it is running.
 func (t *tidier) start() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -90,7 +90,7 @@ func (t *tidier) start() {
 	}
 }
 
-// stop ends tidying for good, and waits until it has ended.
+// stop ends the goroutine for good, and waits for it.
 func (t *tidier) stop() {
 	t.mu.Lock()
 	t.close()
@@ -98,10 +98,10 @@ func (t *tidier) stop() {
 	t.done.Wait()
 }
 
-// run looks at the index, again and again, until it has been at rest and all of its files are in use. A search can hold
-// them for long, and a write can fail, which bleve reports: so it waits longer each time.
+// run checks the index periodically until it is merged and all of its files are in use. The pauses grow, since a search
+// can hold files for a long time and a write can fail.
 func (t *tidier) run() {
-	merged := false // since it was changed last
+	merged := false // since the last change
 	for pause, before := firstPause, changesOf(t.index); ; {
 		select {
 		case <-t.open.Done():
@@ -114,7 +114,7 @@ func (t *tidier) run() {
 			before, merged = now, false
 		case merging(t.index):
 		case !merged:
-			// Only bleve's merger can fail, and its persister below, which report that themselves: see backgroundError.
+			// Only bleve's merger and, below, its persister can fail; backgroundError logs both.
 			_ = guard(func() error { return t.index.ForceMerge(t.open, restingPlan()) })
 			merged = true
 		case t.ended():
@@ -126,7 +126,7 @@ func (t *tidier) run() {
 	}
 }
 
-// changesOf returns how often documents of an index were written or deleted since it was opened.
+// changesOf returns the number of documents that were written or deleted since the index was opened.
 func changesOf(of *scorch.Scorch) uint64 {
 	stats := of.StatsMap()
 	updates, _ := stats["TotUpdates"].(uint64)
@@ -137,7 +137,7 @@ func changesOf(of *scorch.Scorch) uint64 {
 // noKey is a key that no index has.
 var noKey = []byte("productindex-none")
 
-// ended reports whether all files are in use, and lets the next merge start again if they are.
+// ended reports whether all files are in use. If so, the next merge starts the goroutine again.
 func (t *tidier) ended() bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -145,13 +145,13 @@ func (t *tidier) ended() bool {
 	return !t.running
 }
 
-// merging reports whether something in the background of an index is going on.
+// merging reports whether bleve works on the index in the background.
 func merging(of *scorch.Scorch) bool {
 	active, _ := of.StatsMap()["index_bgthreads_active"].(bool)
 	return active
 }
 
-// hasLeftovers reports whether the folder of an index holds more files than the index uses.
+// hasLeftovers reports whether the directory of an index has more files than the index uses.
 func hasLeftovers(of *scorch.Scorch) bool {
 	const list = 1 // root.bolt
 	stats := of.StatsMap()

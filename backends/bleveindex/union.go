@@ -7,9 +7,9 @@ import (
 	index "github.com/blevesearch/bleve_index_api"
 )
 
-// union finds what at least some number of its searchers find. bleve's own disjunction divides a score by the number of
-// its searchers, so that a word with many synonyms would count less. Here a score is the sum of the searchers' scores,
-// or the best of them, and tier for each searcher that finds the document.
+// union finds the documents that at least a given number of its searchers find. bleve's own disjunction divides scores
+// by the number of searchers, so a word with many synonyms would count less. The score of a union is the sum or the
+// maximum of the searchers' scores, plus tier for each searcher that finds the document.
 type union struct {
 	searchers []search.Searcher
 	current   []*search.DocumentMatch
@@ -65,7 +65,7 @@ func (u *union) Advance(ctx *search.SearchContext, id index.IndexInternalID) (*s
 	return u.Next(ctx)
 }
 
-// first returns the first match of the searchers, and how many of them have it.
+// first returns the first of the searchers' current matches, and the number of searchers that have it.
 func (u *union) first() (first *search.DocumentMatch, n int) {
 	for _, at := range u.current {
 		switch {
@@ -79,7 +79,7 @@ func (u *union) first() (first *search.DocumentMatch, n int) {
 	return first, n
 }
 
-// take moves on all searchers that are at the first match, and returns it with its score, if it is wanted.
+// take advances all searchers that are at the first match, and returns the match with its score if wanted is set.
 func (u *union) take(
 	ctx *search.SearchContext,
 	first *search.DocumentMatch,

@@ -23,20 +23,19 @@ var (
 	_ reindex.Editor  = (*generation)(nil)
 )
 
-// dictionaryKey is where an index keeps what its bodies are compressed with, from the first batch on.
+// dictionaryKey is the key of the dictionary with which the bodies of an index are compressed.
 var dictionaryKey = []byte("productindex.bodies")
 
-// documentsKey is where an index that was changed after it was sealed keeps the number of its documents, which changes
-// with them.
+// documentsKey is the key of the number of documents, in an index that was changed after Seal.
 var documentsKey = []byte("productindex.documents")
 
-// Update implements [reindex.Updater]. The changes of one call are one batch, which is on the disk when Update returns.
-// Searches that begin then see it; every search sees all of a batch or nothing. Documents are made as the others of the
-// index were, also if Config has another mapping by now. Each batch is a segment, which bleve merges with others in the
-// background: many changes in one call take much less time than a call for each.
+// Update implements [reindex.Updater]. The changes of a call are one batch, which is on the disk when Update returns.
+// Searches that begin afterwards see the batch, and every search sees either all of a batch or nothing. The changed
+// documents get the mapping with which the index was built, even if Config has another one by now. Each batch is a
+// segment, which bleve later merges with others, so one call with many changes is much faster than a call for each.
 //
-// ctx is looked at before the batch is written. The error matches [reindex.ErrNoLiveIndex], [reindex.ErrDamaged],
-// [ErrReadOnly] or [ErrClosed] if nothing can be changed.
+// The end of ctx does not interrupt a batch that bleve has begun to write. The error matches [reindex.ErrNoLiveIndex],
+// [reindex.ErrDamaged], [ErrReadOnly] or [ErrClosed] if the index cannot be changed.
 func (ix *Index) Update(ctx context.Context, tenant string, changes []reindex.Change) error {
 	err := ix.update(ctx, tenant, changes)
 	var failed *reindex.BatchError
@@ -57,7 +56,7 @@ func (ix *Index) update(ctx context.Context, tenant string, changes []reindex.Ch
 	return nil
 }
 
-// update carries changes out in the live index.
+// update applies the changes to the live index.
 func (l *liveIndex) update(ctx context.Context, changes []reindex.Change) error {
 	l.editing.Lock()
 	defer l.editing.Unlock()
@@ -86,7 +85,7 @@ func (l *liveIndex) update(ctx context.Context, changes []reindex.Change) error 
 	return b.failure()
 }
 
-// Edit implements [reindex.Editor]. The changes of one call are one batch.
+// Edit implements [reindex.Editor]. The changes of a call are one batch, which is on the disk when Edit returns.
 func (g *generation) Edit(ctx context.Context, changes []reindex.Change) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -103,7 +102,8 @@ func (g *generation) Edit(ctx context.Context, changes []reindex.Change) error {
 	return b.failure()
 }
 
-// edit writes a batch of edits: once the generation is sealed with what Seal has done for the others.
+// edit writes a batch of edits. For a sealed generation it also updates the number of documents and syncs the
+// directory.
 func (g *generation) edit(ctx context.Context, b *batch) error {
 	if g.state == writing {
 		return b.write(ctx, g.index)
@@ -116,7 +116,7 @@ func (g *generation) edit(ctx context.Context, b *batch) error {
 	return g.t.syncStore(g.name)
 }
 
-// writeCounted writes the batch to an index that is complete, together with the number of documents that it holds then.
+// writeCounted writes the batch to a sealed index, together with the new number of documents.
 func (b *batch) writeCounted(ctx context.Context, complete bleve.Index) (before, after int64, err error) {
 	err = guard(func() error {
 		before, after, err = documentsAfter(complete, b.ops)
@@ -134,16 +134,17 @@ func (t *tenant) syncStore(generation string) error {
 	return t.ix.disk.syncDir(filepath.Join(t.dir, generation, storeDir))
 }
 
-// noteDocuments notes the number of documents where it can be read without opening the index. It does not wait until
-// that is on the disk: after a power cut the number may be an older one, or not known, and is only used if the index
-// turns out to be damaged.
+// noteDocuments stores the number of documents in the mark, where it can be read without opening the index. It does not
+// wait for the disk. After a power cut the number may be out of date or missing, which is acceptable: it is used only
+// if the index is damaged.
 func (l *liveIndex) noteDocuments(n int64) {
 	if err := l.t.ix.disk.noteMark(filepath.Join(l.t.dir, l.name), liveMark(n, true)); err != nil {
-		l.t.ix.cfg.Logger.Warn("noting the number of documents failed", "dir", l.t.dir, "generation", l.name, "error", err)
+		l.t.ix.cfg.Logger.Warn("cannot store the number of documents in the mark", "dir", l.t.dir, "generation", l.name,
+			"error", err)
 	}
 }
 
-// newMapper returns a mapper for an index that was opened again: with the mapping that its documents were made with.
+// newMapper returns a mapper for an index that was opened, with the mapping with which the index was built.
 func (l *liveIndex) newMapper() (mp *mapper, err error) {
 	reader, err := readerOf(l.index)
 	if err != nil {
@@ -178,8 +179,8 @@ func (l *liveIndex) newMapper() (mp *mapper, err error) {
 	return mp, nil
 }
 
-// mappingBefore returns the mapping that stored, as bleve reads it from an index, was when the index was made. One of a
-// type of the host's own cannot be made from the stored JSON; now takes its place.
+// mappingBefore returns the mapping with which an index was built, from the mapping that bleve has read from it. A
+// mapping of a type of the host's own cannot be restored from the stored JSON, so mappingBefore returns now instead.
 func mappingBefore(now, stored mapping.IndexMapping) mapping.IndexMapping {
 	impl, ok := stored.(*mapping.IndexMappingImpl)
 	if !ok {
@@ -204,7 +205,7 @@ func readerOf(of bleve.Index) (index.IndexReader, error) {
 	return inner.Reader()
 }
 
-// documentsAfter returns how many documents an index holds, and will hold after a batch.
+// documentsAfter returns the number of documents in an index before and after a batch.
 func documentsAfter(complete bleve.Index, ops *index.Batch) (before, after int64, err error) {
 	reader, err := readerOf(complete)
 	if err != nil {
@@ -241,8 +242,8 @@ func documentsAfter(complete bleve.Index, ops *index.Batch) (before, after int64
 	return before, after, nil
 }
 
-// expectedDocuments returns how many documents an index says that it holds, or unknown if it was not changed since it
-// was sealed.
+// expectedDocuments returns the number of documents that is stored in an index, or unknown if the index was not changed
+// after Seal.
 func expectedDocuments(opened bleve.Index) (n int64, err error) {
 	n = unknown
 	err = guard(func() error {
@@ -255,8 +256,8 @@ func expectedDocuments(opened bleve.Index) (n int64, err error) {
 	return n, err
 }
 
-// checkDocuments compares the number of an index's documents with the number that is noted in it, or, if it was never
-// changed, with said.
+// checkDocuments returns an error if n, the number of documents of an index, differs from the number that is stored in
+// the index. If there is none, it compares n with said.
 func checkDocuments(opened bleve.Index, n, said int64) error {
 	expected, err := expectedDocuments(opened)
 	if err != nil {

@@ -22,13 +22,13 @@ const (
 	storeDir = "store"
 	rootFile = "root.bolt"
 
-	// minSegmentBytes is what bleve reads of the end of a segment before it looks at its size.
+	// minSegmentBytes is the number of bytes at the end of a segment that bleve reads without checking the size.
 	minSegmentBytes = 64
 )
 
-// verify checks the files of a generation before bleve opens them, since bleve panics, dies for want of memory, or
-// answers wrongly if they are damaged, and creates those that are missing. The error matches [reindex.ErrDamaged] if
-// they are not as bleve wrote them. Other errors say that this is not known.
+// verify checks the files of a generation before bleve opens them. With damaged files bleve panics, runs out of memory
+// or returns wrong results, and it creates missing files. The error matches [reindex.ErrDamaged] if a file is missing
+// or damaged. After any other error that is not known.
 func verify(ctx context.Context, dir string) error {
 	if err := verifyMeta(filepath.Join(dir, metaFile)); err != nil {
 		return err
@@ -36,13 +36,13 @@ func verify(ctx context.Context, dir string) error {
 	return withSegments(dir, func(segments []*os.File) error { return verifySegments(ctx, segments) })
 }
 
-// checkSegments reports whether all segments of a generation can be opened, as withSegments does.
+// checkSegments returns an error if not all segments of a generation can be opened.
 func checkSegments(dir string) error {
 	return withSegments(dir, func([]*os.File) error { return nil })
 }
 
-// withSegments calls f with the segments of a generation. It opens as many files at the same time as bleve does, so
-// that a lack of files shows here: bleve takes a segment that it cannot open for none.
+// withSegments calls f with the open segments of a generation. It opens as many files at the same time as bleve does,
+// so that it fails if the process has too many open files; bleve would ignore a segment that it cannot open.
 func withSegments(dir string, f func(segments []*os.File) error) error {
 	store := filepath.Join(dir, storeDir)
 	list := filepath.Join(store, rootFile)
@@ -74,7 +74,7 @@ func withFiles(paths []string, f func([]*os.File) error) (err error) {
 	return f(files)
 }
 
-// verifyMeta checks bleve's own description of an index.
+// verifyMeta checks the file in which bleve describes an index.
 func verifyMeta(path string) error {
 	content, err := os.ReadFile(path) //nolint:gosec // the path is the index's own
 	if err != nil {
@@ -87,12 +87,12 @@ func verifyMeta(path string) error {
 		return damaged("%s: %w", path, err)
 	}
 	if meta.IndexType != scorch.Name {
-		return damaged("%s: the index is a %.20q", path, meta.IndexType)
+		return damaged("%s: the type of the index is %.20q", path, meta.IndexType)
 	}
 	return nil
 }
 
-// missing is the error of a file that cannot be opened: damage if it is not there.
+// missing returns err, which for a missing file matches [reindex.ErrDamaged].
 func missing(err error) error {
 	if errors.Is(err, fs.ErrNotExist) {
 		return damaged("%w", err)
@@ -102,7 +102,7 @@ func missing(err error) error {
 
 var errRoot = errors.New("the list of segments is not complete")
 
-// readRoot reads all of the database in which bleve lists an index's segments, and returns the names of those that
+// readRoot reads the database in which bleve lists an index's segments, and returns the names of the segments that
 // bleve will open.
 func readRoot(path string) (segments []string, err error) {
 	content, err := os.ReadFile(path) //nolint:gosec // the path is the index's own
@@ -119,7 +119,7 @@ func readRoot(path string) (segments []string, err error) {
 	return segments, nil
 }
 
-// segmentsOf returns the segments of the newest of bleve's snapshots.
+// segmentsOf returns the segments of bleve's latest snapshot.
 func segmentsOf(root *boltBucket) ([]string, error) {
 	snapshots := root.buckets[string(util.BoltSnapshotsBucket)]
 	if snapshots == nil || snapshots.buckets[snapshots.last] == nil {
@@ -140,7 +140,7 @@ func segmentsOf(root *boltBucket) ([]string, error) {
 		}
 		name := string(segment.values[string(util.BoltPathKey)])
 		if name == "" || filepath.Base(name) != name {
-			return nil, fmt.Errorf("%w: a segment is %.100q", errRoot, name)
+			return nil, fmt.Errorf("%w: it has a segment named %.100q", errRoot, name)
 		}
 		names = append(names, name)
 	}
@@ -148,8 +148,7 @@ func segmentsOf(root *boltBucket) ([]string, error) {
 	return names, nil
 }
 
-// verifySegments compares segments with the checksums that bleve wrote at their ends, in the order of a sequential
-// read.
+// verifySegments compares each segment with the checksum at its end.
 func verifySegments(ctx context.Context, segments []*os.File) error {
 	buffer := make([]byte, 256<<10)
 	for _, segment := range segments {
@@ -160,7 +159,7 @@ func verifySegments(ctx context.Context, segments []*os.File) error {
 	return nil
 }
 
-// verifySegment compares a segment with its last four bytes: the checksum of those before.
+// verifySegment compares a segment with its last four bytes, which are the checksum of the bytes before.
 func verifySegment(ctx context.Context, file *os.File, buffer []byte) error {
 	info, err := file.Stat()
 	if err != nil {
@@ -168,7 +167,7 @@ func verifySegment(ctx context.Context, file *os.File, buffer []byte) error {
 	}
 	size := info.Size() - crc32.Size
 	if size < minSegmentBytes {
-		return damaged("it was cut to %d bytes", info.Size())
+		return damaged("it is truncated to %d bytes", info.Size())
 	}
 	sum := crc32.NewIEEE()
 	for rest := size; rest > 0; {
@@ -192,6 +191,6 @@ func verifySegment(ctx context.Context, file *os.File, buffer []byte) error {
 	return nil
 }
 
-// boltTimeout is how long bleve's database waits for its lock. The directory's own lock keeps others of this package
-// away, so that only a foreign program can hold it.
+// boltTimeout limits the wait for the lock of bleve's database. Only another program can hold that lock, since the lock
+// of the directory excludes other Indexes.
 const boltTimeout = time.Second

@@ -14,19 +14,19 @@ import (
 	"productindex/backends/bleveindex/internal/compact"
 )
 
-// walk makes the fields of one product.
+// walk builds the fields of one product.
 type walk struct {
 	m         *ProductMapping
-	doc       *document.Document // where the fields go
-	compact   *compact.Doc       // where they go in place of doc, if it is not nil
-	positions []uint64           // in the arrays around the value
-	texts     uint64             // in _all
-	noAll     bool               // there is no _all
+	doc       *document.Document // gets the fields
+	compact   *compact.Doc       // replaces doc if it is not nil
+	positions []uint64           // the indexes in the arrays around the value
+	texts     uint64             // the number of texts in _all
+	noAll     bool               // the mapping disables _all
 	inAll     map[string]struct{}
-	formed    map[string]struct{} // fields that have a keyword form
+	formed    map[string]struct{} // the fields that have a keyword form
 }
 
-// walks are those that no product uses.
+// walks is the pool of unused walks.
 var walks sync.Pool
 
 func takeWalk() *walk {
@@ -124,7 +124,8 @@ func (w *walk) foreignValue(n *node, value any) error {
 	return w.value(n, decoded)
 }
 
-// string adds a string: the fields that the mapping names, or text; and the number or date that it is.
+// string adds a string: the fields that the mapping names, or text. It also adds the number or date that the string
+// represents.
 func (w *walk) string(n *node, value string) {
 	date, layout, isDate := dateIn(value)
 	numeric, isNumber := 0.0, false
@@ -166,7 +167,7 @@ func (w *walk) dynamicText(n *node, value string) {
 	}
 }
 
-// camelCase returns the words of a value such as CaseFan or CPUCooler, with spaces; empty: it is not one.
+// camelCase returns the words of a value such as CaseFan or CPUCooler, separated by spaces, or "" for other values.
 func camelCase(value string) string {
 	var words []byte
 	for i := range len(value) {
@@ -232,7 +233,7 @@ func (w *walk) bool(n *node, value bool) {
 	w.addForm(n, textForm(strconv.FormatBool(value)))
 }
 
-// number adds a number: where texts are expected also its digits.
+// number adds a number. If the field is text, number also adds its digits.
 func (w *walk) number(n *node, value any) error {
 	numeric, literal, err := number(value)
 	if err != nil {
@@ -266,7 +267,7 @@ func (w *walk) number(n *node, value any) error {
 	return nil
 }
 
-// textOptions are the options of a text: phrases are found in what may have several words.
+// textOptions returns the options of a text, which can be searched for phrases if it may have several words.
 func textOptions(value string) index.FieldIndexingOptions {
 	if analyzers.IsUUID(value) {
 		return index.IndexField
@@ -279,7 +280,7 @@ func textOptions(value string) index.FieldIndexingOptions {
 	return index.IndexField
 }
 
-// delegate has bleve map the fields that are not made of single values.
+// delegate lets bleve map the fields that are not built from single values.
 func (w *walk) delegate(root *node, product map[string]any) error {
 	some := map[string]any{}
 	for name := range root.foreign {
@@ -306,7 +307,7 @@ func (w *walk) delegate(root *node, product map[string]any) error {
 	return nil
 }
 
-// plain returns decoded JSON with its numbers as bleve expects them.
+// plain returns decoded JSON with its numbers as float64, as bleve expects them.
 func plain(value any) any {
 	switch value := value.(type) {
 	case json.Number:

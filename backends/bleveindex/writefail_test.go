@@ -127,15 +127,15 @@ func TestPublicMessages(t *testing.T) {
 	}{
 		{
 			explain("/var/hunter2", &os.PathError{Op: "write", Path: "/var/hunter2", Err: syscall.ENOSPC}),
-			"the disk of the index is full, a reindex needs the space of a second index",
+			"the disk of the index is full; a reindex needs space for a second index",
 		},
 		{
 			explain("/var/hunter2", &os.PathError{Op: "open", Path: "/var/hunter2", Err: syscall.EMFILE}),
-			"the process has too many files open, raise its limit (ulimit -n)",
+			"the process has too many open files; raise its limit (ulimit -n)",
 		},
 		{
 			explain("/var/hunter2", &os.PathError{Op: "open", Path: "/var/hunter2", Err: syscall.EROFS}),
-			"the folder of the index cannot be written to",
+			"the directory of the index is not writable",
 		},
 		{explain("/var/hunter2", errors.New("/var/hunter2: "+syscall.EIO.Error())), "the disk of the index fails"},
 		{explain("/var/hunter2", damaged("%s: %w", "/var/hunter2", panicked)), reindex.ErrDamaged.Error()},
