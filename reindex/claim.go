@@ -117,7 +117,8 @@ func (h *held) renew(ctx context.Context, within time.Duration) error {
 	})
 }
 
-// check returns an error unless the claim is still held. It is called right before a write.
+// check returns an error unless the claim is still held. It is called right before a write. If the log does not answer
+// in time the error matches [ErrClaimLost].
 func (h *held) check(ctx context.Context) error {
 	lease := h.streams.log.Lease()
 	if err := context.Cause(ctx); err != nil {
@@ -126,10 +127,14 @@ func (h *held) check(ctx context.Context) error {
 	if lease == 0 || time.Since(h.at) < lease/renewals {
 		return nil
 	}
-	if err := h.renew(ctx, lease/renewals); err != nil {
-		return err
+	err := h.renew(ctx, lease/renewals)
+	switch {
+	case context.Cause(ctx) != nil:
+		return context.Cause(ctx)
+	case errors.Is(err, context.DeadlineExceeded):
+		return fmt.Errorf("%w: it could not be renewed for %v", ErrClaimLost, lease/renewals)
 	}
-	return context.Cause(ctx)
+	return err
 }
 
 // lateOr returns err. If the claim was lost, a write under it may have landed after the writes of the next holder. In

@@ -91,6 +91,62 @@ func (u unclaimed) Claim(ctx context.Context, tenant, holder string, urgent bool
 	return u.lasting.Claim(ctx, tenant, holder, urgent)
 }
 
+// slowLog is a log that lasts, and that does not answer some renewals of claims.
+type slowLog struct {
+	lasting
+
+	mute *atomic.Int64 // so many
+}
+
+func (s slowLog) Claim(ctx context.Context, tenant, holder string, urgent bool) (fence, applied int64, err error) {
+	if !urgent && s.mute.Load() > 0 && s.mute.Add(-1) >= 0 {
+		<-ctx.Done()
+		return 0, 0, fmt.Errorf("the database: %w", ctx.Err())
+	}
+	return s.lasting.Claim(ctx, tenant, holder, urgent)
+}
+
+// A run whose claim on the live index cannot be renewed in time before the switch-over lets go of updates and tries
+// again.
+func TestSlowRenewalBeforeACommit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var b bench
+		var once sync.Once
+		changes := slowLog{lasting{reindex.NewChanges(0)}, new(atomic.Int64)}
+		b = newBench(t, reindextest.Slice(reindextest.Products(100, "new")), &reindex.Config{
+			Changes: changes,
+			Trace: &reindex.Trace{PhaseStarted: func(ctx context.Context, _ reindex.JobInfo, p reindex.Phase) context.Context {
+				if p == reindex.PhaseCommit {
+					once.Do(func() { mustUpdate(t, b, upsert("n", "1")) })
+				}
+				return ctx
+			}},
+		}, func(c reindextest.Call) reindextest.Fault {
+			if c.Op != reindextest.OpEdit {
+				return reindextest.Fault{}
+			}
+			if c.N == 1 {
+				changes.mute.Store(2) // that in the background, and that before the Commit
+			}
+			return reindextest.Fault{Delay: 3 * time.Second}
+		})
+		report, err := b.Run(t.Context(), tenant)
+		if err != nil || report.Durations.Held < 3*time.Second || changes.mute.Load() > 0 {
+			t.Errorf("updates were held for %v, %d renewals were left, error %v",
+				report.Durations.Held, changes.mute.Load(), err)
+		}
+		if err := b.Settle(t.Context(), tenant); err != nil {
+			t.Error(err)
+		}
+		want := revsOf(100, "new")
+		want["n"] = "1"
+		b.assertRevs(t, want)
+		if err := b.Shutdown(t.Context()); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
 // If the claim on the live index is lost during a Commit, the error says so, and that the new index may be live.
 func TestClaimLostDuringACommit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
