@@ -2,6 +2,7 @@ package jobsql
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"sync"
 	"testing"
@@ -57,10 +58,9 @@ func testLateApplier(t *testing.T, d database) {
 	const lease = 400 * time.Millisecond
 	index, gate := reindextest.NewMemory(), &sync.RWMutex{}
 	call, stopped, goOn := stopOnce(gate)
-	other := newLogEngine(t, reindextest.Slice(reindextest.Products(1, "0")), index, d.changes(t, lease, 1<<20))
-	if _, err := other.Run(t.Context(), "acme"); err != nil {
-		t.Fatal(err)
-	}
+	products := reindextest.Slice(reindextest.Products(1, "0"))
+	runFirst(t, d, products, index)
+	other := newLogEngine(t, products, index, d.changes(t, lease, 1<<20))
 	sleepy := newLogEngine(t, reindextest.Slice(nil), late{index, call, nil}, stopping{d.changes(t, lease, 1<<20), gate})
 	mustUpdate(t, sleepy, upsert("a", "older"), upsert("b", "older"))
 	<-stopped
@@ -83,6 +83,16 @@ func testLateApplier(t *testing.T, d database) {
 	assertRevs(t, index, want)
 }
 
+// runFirst makes the first run of a tenant, with a lease that no slow machine outlasts.
+func runFirst(t *testing.T, d database, src reindex.Source, ix reindex.Indexer) {
+	t.Helper()
+	e := newLogEngine(t, src, ix, d.changes(t, 0, 1<<20))
+	_, err := e.Run(t.Context(), "acme")
+	if err := errors.Join(err, e.Shutdown(t.Context())); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // sleepyHolds reports whether the late applier has still to say that it was late.
 func sleepyHolds(t *testing.T, d database) bool {
 	var n int
@@ -101,10 +111,8 @@ func testLateSwitch(t *testing.T, d database) {
 	index, gate := reindextest.NewMemory(), &sync.RWMutex{}
 	call, stopped, goOn := stopOnce(gate)
 	products := reindextest.Products(3, "0")
+	runFirst(t, d, reindextest.Slice(products), index)
 	other := newLogEngine(t, reindextest.Slice(products), index, d.changes(t, lease, 1<<20))
-	if _, err := other.Run(t.Context(), "acme"); err != nil {
-		t.Fatal(err)
-	}
 	log := stopping{d.changes(t, lease, 1<<20), gate}
 	sleepy := newLogEngine(t, reindextest.Slice(products), late{index, nil, call}, log)
 	ended := make(chan error)

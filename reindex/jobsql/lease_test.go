@@ -19,7 +19,7 @@ import (
 // A job whose lease has run out is the same failure before and after it is stored as one, for Get as for List, and
 // has the known reason.
 func testDied(t *testing.T, d database) {
-	s := d.store(t, Config{Lease: MinLease})
+	s, living := d.store(t, Config{Lease: MinLease}), d.store(t, Config{})
 	for _, test := range []struct {
 		status  reindex.Status
 		message string
@@ -49,13 +49,13 @@ func testDied(t *testing.T, d database) {
 		if err := s.Cancel(t.Context(), "a", job.ID); !errors.Is(err, reindex.ErrJobEnded) {
 			t.Errorf("its cancellation: %v, want ErrJobEnded", err)
 		}
-		next := mustCreate(t, s, newJob("a", "next"+string(test.status)))
+		next := mustCreate(t, living, newJob("a", "next"+string(test.status)))
 		stored := mustGet(t, s, "a", job.ID)
 		if stored.Status != derived.Status || stored.Message != derived.Message || !stored.Modified.Equal(derived.Modified) {
 			t.Errorf("stored as\n%+v, shown before as\n%+v", stored, derived)
 		}
 		next.Status = reindex.StatusSuccess
-		mustStore(t, s, next)
+		mustStore(t, living, next)
 	}
 }
 

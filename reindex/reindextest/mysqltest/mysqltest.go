@@ -42,7 +42,7 @@ func Start(tb testing.TB) string {
 	if err := os.WriteFile(filepath.Join(dir, "init.sql"), []byte(create), 0o644); err != nil {
 		tb.Fatal(err)
 	}
-	cmd := exec.Command(bin, "--no-defaults", "--datadir="+dir, "--socket="+filepath.Join(dir, "socket"),
+	cmd := exec.Command(bin, "--no-defaults", "--datadir="+dir, "--tmpdir="+dir, "--socket="+filepath.Join(dir, "socket"),
 		"--pid-file="+filepath.Join(dir, "pid"), "--init-file="+filepath.Join(dir, "init.sql"),
 		"--skip-networking", "--skip-grant-tables",
 		"--innodb-log-file-size=32M", "--innodb-buffer-pool-size=64M", "--innodb-flush-log-at-trx-commit=0",
