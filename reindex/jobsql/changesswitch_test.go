@@ -120,7 +120,11 @@ func testLateSwitch(t *testing.T, d database) {
 		_, err := sleepy.Run(context.WithoutCancel(t.Context()), "acme")
 		ended <- err
 	}()
-	<-stopped
+	select {
+	case <-stopped:
+	case err := <-ended:
+		t.Fatalf("the run has ended before its switch-over: %v", err)
+	}
 	mustUpdate(t, other, upsert("a", "edit"), reindex.Change{ID: products[1].ID, Delete: true})
 	if err := other.Settle(t.Context(), "acme"); err != nil {
 		t.Fatal(err)
