@@ -31,7 +31,7 @@ var axe = sync.OnceValues(func() (string, error) {
 		return "", err
 	}
 	defer os.RemoveAll(folder)
-	pack := exec.Command("npm", "pack", "--silent", axePackage)
+	pack := exec.Command("npm", "pack", "--silent", "--prefer-offline", axePackage)
 	pack.Dir = folder
 	if out, err := pack.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("npm pack %s: %w: %s", axePackage, err, out)

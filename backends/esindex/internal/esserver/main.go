@@ -26,9 +26,13 @@ func main() {
 
 func run() error {
 	quick := flag.Bool("quick", false, "take less time for the start and more for each request later on, for short tests")
+	fetch := flag.Bool("fetch", false, "download the server if it is not there, and run nothing")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	if *fetch {
+		return estest.Fetch(ctx)
+	}
 	server, err := estest.Start(ctx, estest.Options{ForLong: !*quick})
 	if err != nil {
 		return err

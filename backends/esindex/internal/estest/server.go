@@ -54,6 +54,28 @@ type Server struct {
 // nobody is the user as whom the server runs where the tests run as root: a server refuses to be root.
 const nobody = 65534
 
+// Fetch downloads the server that ESTEST_SERVER names, if the cache does not have it.
+func Fetch(ctx context.Context) error {
+	release, err := ParseRelease(os.Getenv("ESTEST_SERVER"))
+	if err != nil {
+		return err
+	}
+	_, _, err = fetch(ctx, release)
+	return err
+}
+
+// fetch returns the folders of a server and of its JDK.
+func fetch(ctx context.Context, release Release) (home, javaHome string, err error) {
+	if _, err := exec.LookPath("mvn"); err != nil {
+		return "", "", fmt.Errorf("%w: %w", errMissing, err)
+	}
+	if javaHome, err = release.javaHome(); err != nil {
+		return "", "", err
+	}
+	home, err = distribution(ctx, release, javaHome)
+	return home, javaHome, err
+}
+
 // Start starts a server and waits until it serves. The caller has to stop it. ctx bounds the start alone.
 func Start(ctx context.Context, opts Options) (*Server, error) {
 	release := opts.Release
@@ -66,14 +88,7 @@ func Start(ctx context.Context, opts Options) (*Server, error) {
 	if opts.Secure && release != defaultRelease {
 		return nil, fmt.Errorf("%w, it is %v", errNotSecure, release)
 	}
-	if _, err := exec.LookPath("mvn"); err != nil {
-		return nil, fmt.Errorf("%w: %w", errMissing, err)
-	}
-	javaHome, err := release.javaHome()
-	if err != nil {
-		return nil, err
-	}
-	home, err := distribution(ctx, release, javaHome)
+	home, javaHome, err := fetch(ctx, release)
 	if err != nil {
 		return nil, err
 	}
