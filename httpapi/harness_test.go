@@ -30,7 +30,7 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // patience limits every wait of a test. A test that passes never waits that long.
-const patience = 30 * time.Second
+const patience = 2 * time.Minute
 
 const (
 	reindexPath = "/indexing/acme/reindex"

@@ -88,7 +88,7 @@ func testFleet(t *testing.T, url, key, prefix string) {
 	if err := trigger.Update(t.Context(), "acme", edit); err != nil {
 		t.Error(err)
 	}
-	ctx, stop := context.WithTimeout(t.Context(), 2*time.Minute)
+	ctx, stop := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer stop()
 	for job, err = range trigger.Watch(ctx, "acme", job.ID) {
 		if err != nil {

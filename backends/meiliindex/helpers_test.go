@@ -176,7 +176,7 @@ func isTemporary(err error) bool {
 // waitAll waits until all tasks have ended.
 func waitAll(t testing.TB, s *meilitest.Server) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer cancel()
 	_, tasks := s.Task(0)
 	for uid := range tasks {

@@ -60,7 +60,7 @@ func process(t *testing.T, cmd *exec.Cmd) <-chan string {
 // await returns the first line that contains text.
 func await(t *testing.T, lines <-chan string, text string) string {
 	t.Helper()
-	deadline := time.After(time.Minute)
+	deadline := time.After(3 * time.Minute)
 	for {
 		select {
 		case line, ok := <-lines:
@@ -225,7 +225,7 @@ func TestDashboard(t *testing.T) {
 	if len(all) < 10 {
 		t.Fatalf("the dashboard has %d panels with queries", len(all))
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer cancel()
 	for title, panel := range all {
 		for _, query := range panel {

@@ -82,7 +82,7 @@ func start(t *testing.T, env ...string) *server {
 // await reads the log until a line contains text, and decodes that line.
 func (s *server) await(t *testing.T, text string, to any) {
 	t.Helper()
-	deadline := time.After(time.Minute)
+	deadline := time.After(patience)
 	for {
 		select {
 		case line, ok := <-s.log:

@@ -67,7 +67,7 @@ func TestOperations(t *testing.T) {
 		if !strings.Contains(event, `"type":"reindex.succeeded"`) || !strings.Contains(event, `"tenant":"acme"`) {
 			t.Errorf("event %s", event)
 		}
-	case <-time.After(time.Minute):
+	case <-time.After(patience):
 		t.Fatal("no event came")
 	}
 	expect(http.MethodPut, "/indexing/acme/products/b?settle=true", `{"name":"cotton"}`, http.StatusOK, `"applied":1`)

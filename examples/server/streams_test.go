@@ -63,7 +63,7 @@ func stopAmidstEvents(t *testing.T, end func(stop func(), listener net.Listener)
 	ended := make(chan error, 1)
 	go func() { ended <- serve(ctx, stop, listener, handler, engine, time.Hour) }()
 
-	client, hangUp := context.WithTimeout(t.Context(), time.Minute)
+	client, hangUp := context.WithTimeout(t.Context(), patience)
 	defer hangUp()
 	address := "http://" + listener.Addr().String() + "/indexing/acme/reindex-jobs/" + job.ID + "/events"
 	request, err := http.NewRequestWithContext(client, http.MethodGet, address, nil)

@@ -47,7 +47,7 @@ func collect(t *testing.T) *collector {
 // await waits until a request to the path contains a text.
 func (c *collector) await(t *testing.T, path, text string) {
 	t.Helper()
-	for deadline := time.After(time.Minute); ; {
+	for deadline := time.After(patience); ; {
 		c.mu.Lock()
 		found := bytes.Contains(c.sent[path], []byte(text))
 		c.mu.Unlock()

@@ -123,7 +123,7 @@ func as(t *testing.T, address, token string) *client.ClientWithResponses {
 
 func callEverything(t *testing.T, s *shop, address string) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer cancel()
 	c := as(t, address, token)
 	id := createJob(ctx, t, c)

@@ -114,7 +114,7 @@ func TestEventsThroughMiddleware(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 			defer cancel()
 			address, last, requests := server.URL+"/indexing/acme/reindex-jobs/"+job.ID+"/events", "", 0
 			for !strings.HasPrefix(last, "SUCCESS") {

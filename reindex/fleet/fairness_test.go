@@ -120,7 +120,7 @@ func TestFairness(t *testing.T) {
 // awaitRows waits until a query about a job answers a number.
 func awaitRows(t *testing.T, pool *pgxpool.Pool, query, job string, want int) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer cancel()
 	for n := -1; n != want; {
 		if err := pool.QueryRow(ctx, query, job).Scan(&n); err != nil {

@@ -49,7 +49,7 @@ func newFleet(tb testing.TB, pool *pgxpool.Pool, src reindex.Source, ix reindex.
 		tb.Fatal(err)
 	}
 	tb.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(tb.Context()), time.Minute)
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(tb.Context()), 3*time.Minute)
 		defer cancel()
 		if err := f.Shutdown(ctx); err != nil {
 			tb.Errorf("shutdown: %v", err)

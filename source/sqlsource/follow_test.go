@@ -180,7 +180,7 @@ func testFollowMistakes(t *testing.T, d database) {
 	} {
 		o := o
 		test.change(&o)
-		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+		ctx, cancel := context.WithTimeout(t.Context(), patience)
 		err := sqlsource.Follow(ctx, db, o, func(context.Context, string, ...reindex.Change) error { return test.answer })
 		cancel()
 		if err == nil || !strings.Contains(err.Error(), test.want) || !strings.HasPrefix(err.Error(), "sqlsource: ") ||

@@ -14,6 +14,9 @@ import (
 	"productindex/source/sqlsource"
 )
 
+// patience is the longest time that a test waits for a condition.
+const patience = 3 * time.Minute
+
 // receiver keeps the changes that it is given, and the refusals.
 type receiver struct {
 	mu      sync.Mutex
@@ -112,7 +115,7 @@ func (f *following) stop(t *testing.T) {
 // await waits until something is so.
 func await(t *testing.T, what func() string, want string) {
 	t.Helper()
-	ticker, over := time.NewTicker(2*time.Millisecond), time.After(30*time.Second)
+	ticker, over := time.NewTicker(2*time.Millisecond), time.After(patience)
 	defer ticker.Stop()
 	for {
 		got := what()

@@ -43,7 +43,7 @@ func (w watchedGeneration) Write(ctx context.Context, batch []reindex.Product) e
 // ownConnection returns an error if there is no connection for anyone but the sources.
 func ownConnection(db *sql.DB) func(ctx context.Context) error {
 	return func(ctx context.Context) error {
-		ctx, cancel := context.WithTimeout(ctx, time.Minute)
+		ctx, cancel := context.WithTimeout(ctx, patience)
 		defer cancel()
 		return db.PingContext(ctx)
 	}
@@ -76,7 +76,7 @@ func testRoom(t *testing.T, d database) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		ctx, cancel := context.WithTimeout(t.Context(), patience)
 		report, err := engine.Run(ctx, "shop")
 		cancel()
 		if err != nil || report.Indexed != total {

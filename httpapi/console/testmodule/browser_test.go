@@ -18,7 +18,7 @@ import (
 )
 
 // patience limits every wait.
-const patience = 40 * time.Second
+const patience = 2 * time.Minute
 
 // browser is a page in a browser, with the errors that occurred in it.
 type browser struct {
@@ -200,7 +200,7 @@ func (b *browser) still(path string) (x, y float64) {
 
 // text returns the text of an element. It is empty if there is none within 5 s.
 func (b *browser) text(selector string) (text string) {
-	ctx, cancel := context.WithTimeout(b.ctx, 5*time.Second)
+	ctx, cancel := context.WithTimeout(b.ctx, 20*time.Second)
 	defer cancel()
 	_ = chromedp.Run(ctx, chromedp.Evaluate("document.querySelector("+quote(selector)+")?.innerText ?? ''", &text))
 	return text

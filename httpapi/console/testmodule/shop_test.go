@@ -99,7 +99,7 @@ func newShop(t *testing.T, tenants map[string]int, jobs reindex.JobStore) *shop 
 	s.plans = schedules(t)
 	t.Cleanup(func() {
 		s.stop()
-		ended, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+		ended, cancel := context.WithTimeout(context.Background(), patience)
 		defer cancel()
 		if err := s.engine.Shutdown(ended); err != nil {
 			t.Log(err)

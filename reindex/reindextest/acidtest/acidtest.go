@@ -81,7 +81,7 @@ const (
 	// pace is the time between two changes of a writer.
 	pace = 4 * time.Millisecond
 	// patience limits the wait for an answer of the engine's process.
-	patience = 3 * time.Minute
+	patience = 10 * time.Minute
 	// killed is the percentage of reindexes, rollbacks and checks during which the process is killed.
 	killed = 20
 )

@@ -27,7 +27,7 @@ const (
 	// interval is the time between two checks of a condition.
 	interval = 10 * time.Millisecond
 	// childLimit is the time after which a process ends that has outlived its test.
-	childLimit = 20 * time.Minute
+	childLimit = time.Hour
 )
 
 // Child runs the process of the engine if [Run] started the program for this purpose, and then does not return.

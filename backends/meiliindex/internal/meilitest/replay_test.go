@@ -173,7 +173,7 @@ func (p *player) waitFor(condition func() bool) {
 }
 
 func (p *player) wait(uid int, until func(string) bool) {
-	ctx, cancel := context.WithTimeout(p.t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(p.t.Context(), 3*time.Minute)
 	defer cancel()
 	if err := p.s.Wait(ctx, uid, until); err != nil {
 		status, _ := p.s.Task(uid)
