@@ -19,7 +19,8 @@ const (
 )
 
 // Authorizer decides whether the sender of r has the scope, [ScopeView] or [ScopeManage], for the tenant. It is called
-// concurrently. The tenant is within the contract's grammar. The Authorizer must not read the request's body.
+// concurrently. The tenant is within the contract's grammar, but need not exist. The Authorizer must not read the
+// request's body.
 //
 // A nil error lets the request pass. An error that matches [ErrInvalidToken] or [ErrExpiredToken] is answered with 401,
 // a [*ScopeError] or a [*LimitError] with 403. Any other error, and a panic, means that the Authorizer could not

@@ -8,7 +8,7 @@
 //	})
 //	err = httpapi.Mount(mux, engine, httpapi.Config{Authorizer: authorize})
 //
-// There are several kinds of tokens:
+// There is an Authorizer for each kind of token:
 //
 //   - [JWT] checks access tokens that are signed (RFC 9068) with the keys that the authorization server publishes.
 //   - [Introspection] asks the authorization server about opaque tokens (RFC 7662), and remembers its answers for a
@@ -57,8 +57,8 @@
 // Calls of the authorization server have limits of time and size, follow no redirects, and go to https URLs only. An
 // http URL is allowed on loopback addresses, and elsewhere if AllowHTTP is set. Concurrent calls for the same document
 // or token are merged into one, which goes on if one of the waiting requests ends. The constructors make no calls, so a
-// host can start while its authorization server is down. Nothing runs in the background between requests, so there is
-// nothing to close.
+// host can start while its authorization server is down. An Authorizer runs nothing between requests, and need not be
+// closed.
 //
 // All Authorizers are safe for concurrent use.
 package oauth
