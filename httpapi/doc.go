@@ -40,10 +40,10 @@
 //
 // # Decisions that the contract leaves open
 //
-// If the engine cannot carry out a valid request, because it was shut down or its job store failed, the caller is not at
-// fault. The contract has no 5xx status, so the answer is 400. Its message is [MessageUnavailable], which no other answer
-// has, so that a caller can recognise it and try again. The response does not show the reason. The log has it, under the
-// request id in the details. The same holds for a panic.
+// If the engine cannot carry out a valid request, because it was shut down or its job store failed, the caller is not
+// at fault. The contract has no 5xx status, so the answer is 400. Its message is [MessageUnavailable], which no other
+// answer has, so that a caller can recognise it and try again. The response does not show the reason. The log has it,
+// under the request id in the details. The same holds for a panic.
 //
 // If an [Authorizer] cannot decide, because the server that it asks is down, the answer is 403 with the message
 // [MessageNotAuthorized]. It is not 401, since clients would then fetch a new token and try again at once, which adds
