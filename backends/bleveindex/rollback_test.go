@@ -140,6 +140,26 @@ func TestKeptIsRemoved(t *testing.T) {
 	}
 }
 
+// A generation whose index was closed because it was idle is also removed once it is no longer kept.
+func TestKeptIsRemovedAfterIdleClose(t *testing.T) {
+	dir := t.TempDir()
+	ix := open(t, dir, &Config{KeepPrevious: 1, IdleTimeout: -1})
+	publish(t, ix, "acme", products(5, "1")...)
+	closeIdle(t, ix, "acme")
+	publish(t, ix, "acme", products(5, "2")...)
+	publish(t, ix, "acme", products(5, "3")...)
+	names := listed(t, ix)
+	if err := ix.Close(); err != nil { // waits until generations are removed
+		t.Fatal(err)
+	}
+	got := generationsOnDisk(t, dir, "acme")
+	slices.Sort(got)
+	slices.Sort(names)
+	if len(names) != 2 || !slices.Equal(got, names) {
+		t.Errorf("on the disk: %v, want the live generation and one that is kept: %v", got, names)
+	}
+}
+
 // A kept generation that is damaged is refused before anything changes; a reindex, or another one, replaces it.
 func TestRollbackToDamage(t *testing.T) {
 	for name, damage := range map[string]func(t *testing.T, dir string){

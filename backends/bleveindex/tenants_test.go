@@ -181,7 +181,7 @@ func TestDeleteTenantDuringBegin(t *testing.T) {
 // A process that dies while it deletes a tenant leaves the tenant deleted or as it was.
 func TestDeleteTenantFails(t *testing.T) {
 	for _, call := range []string{
-		"sync t-acme/live.new", "rename t-acme/live", "sync t-acme", "remove t-acme/GEN", "remove t-acme",
+		"sync t-acme/live.new", "rename t-acme/live", "sync t-acme", "remove t-acme/GEN", "remove t-acme", "sync .",
 	} {
 		ix, r := openRecorded(t)
 		gen := seal(t, ix, "acme", products(10, "1"))

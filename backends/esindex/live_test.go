@@ -189,22 +189,26 @@ func TestLiveIndexIsReadOnly(t *testing.T) {
 func TestRollbackToBrokenIndex(t *testing.T) {
 	server := estest.Plain(t)
 	for _, test := range []struct {
-		name string
-		hurt func(t *testing.T, ix *Index, index string)
+		name    string
+		hurt    func(t *testing.T, ix *Index, index string)
+		damaged bool
 	}{
-		{"closed", func(t *testing.T, ix *Index, index string) { must(t, ix, http.MethodPost, "/"+index+"/_close", "") }},
+		{"closed", func(t *testing.T, ix *Index, index string) {
+			must(t, ix, http.MethodPost, "/"+index+"/_close", "")
+		}, false},
 		{"not to be read", func(t *testing.T, ix *Index, index string) {
 			must(t, ix, http.MethodPut, "/"+index+"/_settings", `{"index.blocks.read":true}`)
-		}},
-		{"partly red", func(t *testing.T, ix *Index, index string) { redden(t, server, ix, index) }},
+		}, false},
+		{"partly red", func(t *testing.T, ix *Index, index string) { redden(t, server, ix, index) }, true},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			ix := open(t, func(c *Config) { c.KeepPrevious, c.Settings = 1, []byte(`{"number_of_shards":2}`) })
 			first := publish(t, ix, 2, "1")
 			second := publish(t, ix, 3, "2")
 			test.hurt(t, ix, first)
-			if err := rollback(t, ix); err == nil || !strings.Contains(err.Error(), first) {
-				t.Errorf("rollback: %v; want an error that names the index", err)
+			err := rollback(t, ix)
+			if err == nil || !strings.Contains(err.Error(), first) || errors.Is(err, reindex.ErrDamaged) != test.damaged {
+				t.Errorf("rollback: %v; want an error that names the index, ErrDamaged: %v", err, test.damaged)
 			}
 			assertLive(t, ix, 3, "2")
 			assertBears(t, ix, ix.Alias(acme), second)

@@ -299,3 +299,51 @@ func TestRetireLogs(t *testing.T) {
 		t.Errorf("reaped %d, %v, want 1", n, err)
 	}
 }
+
+// A failure that no call returns is in the log.
+func TestFailuresAreLogged(t *testing.T) {
+	down := meilitest.Fault{Status: http.StatusServiceUnavailable}
+	for _, test := range []struct {
+		text string
+		fail func(t *testing.T, s *meilitest.Server, ix *Index) error
+	}{
+		{"tasks", func(t *testing.T, s *meilitest.Server, ix *Index) error {
+			gen := begin(t, ix)
+			s.SetFault(on(http.MethodPost, "/tasks/cancel", down))
+			return gen.Abort(t.Context())
+		}},
+		{"cannot count", func(t *testing.T, s *meilitest.Server, ix *Index) error {
+			gen := begin(t, ix)
+			mustWrite(t, gen, product("new", `{}`))
+			mustSeal(t, gen)
+			s.SetFault(on(http.MethodGet, "/indexes/"+gen.live+"/stats", down))
+			return gen.Commit(t.Context())
+		}},
+		{"cannot delete", func(t *testing.T, s *meilitest.Server, ix *Index) error {
+			s.SetFault(func(r *http.Request) *meilitest.Fault {
+				if r.Method == http.MethodDelete || r.Method == http.MethodPatch && strings.HasSuffix(r.URL.Path, "/settings") {
+					return &down
+				}
+				return nil
+			})
+			if gen, err := ix.Begin(t.Context(), "acme"); err == nil {
+				return errors.Join(errors.New("begin succeeds without its settings"), gen.Abort(t.Context()))
+			}
+			return nil
+		}},
+	} {
+		t.Run(test.text, func(t *testing.T) {
+			s := server(t)
+			var logged bytes.Buffer
+			ix := newIndex(t, s, &Config{KeepPrevious: 1, Logger: slog.New(slog.NewTextHandler(&logged, nil))})
+			publish(t, ix, product("old", `{}`))
+			if err := test.fail(t, s, ix); err != nil {
+				t.Error(err)
+			}
+			if text := logged.String(); strings.Count(text, "level=WARN") != 1 || !strings.Contains(text, test.text) ||
+				!strings.Contains(text, "503") {
+				t.Errorf("the log has %q", text)
+			}
+		})
+	}
+}
