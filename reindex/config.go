@@ -83,8 +83,8 @@ type Config struct {
 	Changes ChangeLog
 	// ChangeDelay limits the time for which a change may wait for others, so that the live index takes them together. Only
 	// the changes of a steady flow wait: those that come while others are being applied. An index that takes a hundred
-	// changes a second one by one does several times as much work, and a reindex beside it takes longer. Default 200 ms;
-	// negative: no change waits.
+	// changes a second one by one does several times as much work. The limit is twice as long during a run of the tenant,
+	// which such work would slow down. Default 250 ms; negative: no change waits.
 	ChangeDelay time.Duration
 	// MaxHold limits the time in which updates of a tenant wait for a switch-over, in two parts. The first part is the
 	// replay of the last changes. A run that does not complete it in time lets updates go on and catches up again; after
@@ -120,7 +120,7 @@ const (
 	defaultMinFraction    = 0.5
 	defaultCleanupTimeout = 30 * time.Second
 	defaultChangeBytes    = 64 << 20
-	defaultChangeDelay    = 200 * time.Millisecond
+	defaultChangeDelay    = 250 * time.Millisecond
 	defaultMaxHold        = 10 * time.Minute
 	defaultMaxStall       = 5 * time.Minute
 	defaultMaxRuns        = 2

@@ -40,8 +40,8 @@ func (f *flow) gathered(more bool) {
 }
 
 // gather is called when changes have been carried. It lets the next ones of a steady flow wait for each other, until
-// they are worth a call of the index or no more come, for at most Config.ChangeDelay. An index takes many changes in
-// one call with little more work than one, and a run beside it has the rest of the machine.
+// they are worth a call of the index or no more come, for at most Config.ChangeDelay, or twice that during a run. An
+// index takes many changes in one call with little more work than one, and a run beside it has the rest of the machine.
 //
 // A change that comes alone does not wait. Callers that each wait until their last change is carried make the next ones
 // at once, and then none: gather finds that out, and tries again ever more rarely.
@@ -49,7 +49,11 @@ func (s *streams) gather(st *stream) {
 	if s.cfg.ChangeDelay < 0 || !st.isSteady() {
 		return
 	}
-	end, head, grew := time.Now().Add(s.cfg.ChangeDelay), st.last(), 0
+	delay := s.cfg.ChangeDelay
+	if st.fed(0) > 0 {
+		delay *= 2
+	}
+	end, head, grew := time.Now().Add(delay), st.last(), 0
 	for head-st.position() < fullGroup && !s.isClosing() {
 		s.rest(min(quietTime, time.Until(end)))
 		now := st.last()
