@@ -3,10 +3,12 @@ package bleveindex
 import (
 	"context"
 	"errors"
+	"runtime"
 
 	"github.com/blevesearch/bleve/v2"
 	"github.com/blevesearch/bleve/v2/mapping"
 	index "github.com/blevesearch/bleve_index_api"
+	"golang.org/x/sync/errgroup"
 
 	"productindex/backends/bleveindex/internal/compact"
 	"productindex/reindex"
@@ -21,6 +23,7 @@ func (c *Config) newMapper(m mapping.IndexMapping) *mapper {
 type batch struct {
 	mapper *mapper
 	buffer *compact.Buffer
+	more   []*compact.Buffer // of the other goroutines that have made documents
 	ops    *index.Batch
 	failed []reindex.ItemError
 }
@@ -30,23 +33,69 @@ func newBatch(m *mapper) *batch {
 	return &batch{mapper: m, buffer: compact.Take(), ops: index.NewBatch()}
 }
 
-func (b *batch) end() { b.buffer.GiveBack() }
+func (b *batch) end() {
+	b.buffer.GiveBack()
+	for _, buffer := range b.more {
+		buffer.GiveBack()
+	}
+}
 
 func (b *batch) upsert(p reindex.Product) {
 	doc, err := b.mapper.document(p, b.buffer)
+	b.add(p.ID, doc, err)
+}
+
+// add adds the document of a product, or the reason why there is none.
+func (b *batch) add(id string, doc index.Document, err error) {
 	if err != nil {
-		b.failed = append(b.failed, reindex.ItemError{ID: p.ID, Err: err})
+		b.failed = append(b.failed, reindex.ItemError{ID: id, Err: err})
 		return
 	}
 	b.ops.Update(doc)
 }
 
-func (b *batch) change(changes []reindex.Change) {
-	for _, c := range changes {
+// changesPerGoroutine is the number of changes that are worth a goroutine.
+const changesPerGoroutine = 16
+
+// change adds changes. Several goroutines make the documents of many: unlike the batches of a run, those of changes
+// come one after the other, and beside a run one goroutine gets a small part of the processors.
+func (b *batch) change(changes []reindex.Change) error {
+	docs, errs := make([]index.Document, len(changes)), make([]error, len(changes))
+	most := 2 * runtime.GOMAXPROCS(0)
+	size := max(changesPerGoroutine, (len(changes)+most-1)/most)
+	var making errgroup.Group
+	for start := 0; start < len(changes); start += size {
+		buffer := b.buffer
+		if start > 0 {
+			buffer = compact.Take()
+			b.more = append(b.more, buffer)
+		}
+		end := min(start+size, len(changes))
+		making.Go(func() error {
+			return guard(func() error {
+				b.mapper.documents(changes[start:end], buffer, docs[start:end], errs[start:end])
+				return nil
+			})
+		})
+	}
+	if err := making.Wait(); err != nil {
+		return err
+	}
+	for i, c := range changes {
 		if c.Delete {
 			b.ops.Delete(c.ID)
 		} else {
-			b.upsert(reindex.Product{ID: c.ID, Body: c.Body})
+			b.add(c.ID, docs[i], errs[i])
+		}
+	}
+	return nil
+}
+
+// documents makes the documents of the changes, except for deletions.
+func (m *mapper) documents(changes []reindex.Change, buffer *compact.Buffer, docs []index.Document, errs []error) {
+	for i, c := range changes {
+		if !c.Delete {
+			docs[i], errs[i] = m.document(reindex.Product{ID: c.ID, Body: c.Body}, buffer)
 		}
 	}
 }

@@ -69,7 +69,9 @@ func (l *liveIndex) update(ctx context.Context, changes []reindex.Change) error 
 	}
 	b := newBatch(l.mapper)
 	defer b.end()
-	b.change(changes)
+	if err := b.change(changes); err != nil {
+		return err
+	}
 	before, after, err := b.writeCounted(ctx, l.index)
 	if err != nil {
 		return err
@@ -94,9 +96,12 @@ func (g *generation) Edit(ctx context.Context, changes []reindex.Change) error {
 	}
 	b := newBatch(g.mapper)
 	defer b.end()
-	b.change(changes)
-	g.edited = true
-	if err := g.edit(ctx, b); err != nil {
+	err := b.change(changes)
+	if err == nil {
+		g.edited = true
+		err = g.edit(ctx, b)
+	}
+	if err != nil {
 		return g.writeError(len(changes), err)
 	}
 	return b.failure()

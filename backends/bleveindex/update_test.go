@@ -110,8 +110,7 @@ func TestUpdateDies(t *testing.T) {
 		t.Fatal(err)
 	}
 	b := newBatch(l.mapper)
-	b.change([]reindex.Change{deletion("p3")})
-	err = b.write(t.Context(), l.index)
+	err = errors.Join(b.change([]reindex.Change{deletion("p3")}), b.write(t.Context(), l.index))
 	b.end()
 	l.done()
 	if err != nil {
