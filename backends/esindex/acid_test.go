@@ -43,7 +43,7 @@ func openAcid(context.Context, string) (acidtest.Index, error) {
 		return acidtest.Index{}, err
 	}
 	ix, err := New(transport, &Config{
-		Prefix: os.Getenv(acidPrefix), RetireDelay: time.Millisecond,
+		Prefix: os.Getenv(acidPrefix), RetireDelay: time.Millisecond, KeepPrevious: 2,
 		Settings: []byte(`{"number_of_shards":1,"number_of_replicas":0}`),
 	})
 	if err != nil {

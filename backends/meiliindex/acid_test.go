@@ -28,7 +28,7 @@ func TestAcid(t *testing.T) {
 func openAcid(context.Context, string) (acidtest.Index, error) {
 	client := meilisearch.New(os.Getenv(acidURL), meilisearch.WithCustomClient(&http.Client{Transport: &http.Transport{}}),
 		meilisearch.WithAPIKey(meilitest.MasterKey), meilisearch.DisableRetries())
-	ix, err := New(client, withFastPolls(nil))
+	ix, err := New(client, withFastPolls(&Config{KeepPrevious: 2}))
 	if err != nil {
 		return acidtest.Index{}, err
 	}
