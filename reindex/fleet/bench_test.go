@@ -17,8 +17,8 @@ const (
 	pageItems = 100
 )
 
-// paged is a source that waits before each page. If the machine is busy and wakes it late, it waits less for the next
-// page: all pages of a part together take as long on any machine.
+// paged is a source that waits before each page. If a busy machine wakes it late, it waits less for the next page, so
+// that all pages of a part together take the same time on any machine.
 type paged struct {
 	products, inPart int
 	wait             time.Duration
@@ -65,7 +65,7 @@ func (s paged) between(ctx context.Context, first, last int) iter.Seq2[reindex.P
 	}
 }
 
-// pace makes waits that are as long as they should be together.
+// pace makes waits whose sum is exact, although each can be late.
 type pace struct {
 	every, late time.Duration
 }
@@ -83,7 +83,7 @@ func (p *pace) wait(ctx context.Context) error {
 	return nil
 }
 
-// counting is an index that does nothing but count.
+// counting is an index that only counts its products.
 type counting struct{ written atomic.Int64 }
 
 func (c *counting) Begin(context.Context, string) (reindex.Generation, error) {
@@ -109,8 +109,8 @@ func (n nothing) Seal(context.Context) (reindex.Sealed, error) {
 	return reindex.Sealed{Documents: n.index.written.Load(), Live: -1}, nil
 }
 
-// A source that waits 5 ms for each page of 100 products: how parts scale with the workers that load them, 1 being a
-// straight line. Numbers of workers take turns, so that all of them see the same machine.
+// BenchmarkWorkers measures how the speed of a load grows with the number of workers; 1 is linear growth. The source
+// waits 5 ms for each page of 100 products. The numbers of workers alternate, so that all see the same machine.
 func BenchmarkWorkers(b *testing.B) {
 	src := paged{640_000, 10_000, pageWait}
 	counts := []int{1, 2, 4, 8}
@@ -127,7 +127,8 @@ func BenchmarkWorkers(b *testing.B) {
 	b.ReportMetric(float64(src.products*b.N)/took[0].Seconds(), "products/s-1")
 }
 
-// One worker beside the plain engine, in turns, each of which reads 200,000 products in one sequence at a time.
+// BenchmarkOverhead compares a fleet of one worker with the plain engine, in alternation. Both read 200,000 products,
+// one sequence at a time.
 func BenchmarkOverhead(b *testing.B) {
 	src := paged{200_000, 20_000, pageWait}
 	e, err := reindex.New(src, &counting{}, nil)
@@ -149,7 +150,7 @@ func BenchmarkOverhead(b *testing.B) {
 	b.ReportMetric(100*(fleet.Seconds()/plain.Seconds()-1), "overhead-%")
 }
 
-// timed returns how long a reindex takes.
+// timed returns the duration of a reindex.
 func timed(b *testing.B, f *Fleet, tenant string) time.Duration {
 	b.Helper()
 	begun := time.Now()

@@ -9,7 +9,7 @@ import (
 	"productindex/reindex/reindextest"
 )
 
-// An edit through one process while another one looks after the run is in the index when it goes live.
+// If one process accepts a change while another supervises a run, the change is in the new index when it goes live.
 func TestEditsDuringARun(t *testing.T) {
 	t.Parallel()
 	pool, ix, src := connect(t), reindextest.NewMemory(), &shop{products: 500}
@@ -25,8 +25,9 @@ func TestEditsDuringARun(t *testing.T) {
 	newFleet(t, pool, src, ix, hurried(Config{}))
 	job := start(t, trigger, "acme")
 	<-half
+	body := json.RawMessage(`{"rev":"2"}`)
 	err := trigger.Update(t.Context(), "acme", reindex.Change{ID: "p000001", Delete: true},
-		reindex.Change{ID: "p000002", Body: json.RawMessage(`{"rev":"2"}`)}, reindex.Change{ID: "new", Body: json.RawMessage(`{"rev":"2"}`)})
+		reindex.Change{ID: "p000002", Body: body}, reindex.Change{ID: "new", Body: body})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -14,8 +14,8 @@ import (
 	"productindex/reindex/reindextest"
 )
 
-// Of one tenant, all processes together load at most TenantParts at the same time; what they have left is another
-// tenant's.
+// All processes together load at most TenantParts parts per tenant at the same time. The rest of their capacity is for
+// other tenants.
 func TestTenantParts(t *testing.T) {
 	t.Parallel()
 	pool, ix := connect(t), reindextest.NewMemory()
@@ -37,7 +37,7 @@ func TestTenantParts(t *testing.T) {
 				once.Do(func() { close(full) })
 			}
 			mu.Unlock()
-			<-full // until as many parts are under way as there may be
+			<-full // until the largest allowed number of parts is being loaded
 			mu.Lock()
 			defer mu.Unlock()
 			now[tenant]--
@@ -59,8 +59,8 @@ func TestTenantParts(t *testing.T) {
 	}
 }
 
-// A small catalogue does not wait for a large one, also while parts of that one wait for the index, and all processes
-// together load no more parts than the index takes.
+// A small catalogue does not wait for a large one, even if parts of the large one wait for the index. All processes
+// together load no more parts than BytesInFlight allows.
 func TestFairness(t *testing.T) {
 	t.Parallel()
 	pool, ix := connect(t), reindextest.NewMemory()
@@ -108,16 +108,16 @@ func TestFairness(t *testing.T) {
 	}
 	mu.Lock()
 	defer mu.Unlock()
-	// One was loaded, two had a place in the process, and one may have got one together with the small one.
+	// One part was loaded, two were waiting in the process, and one may have come together with the small catalogue.
 	if at := slices.Index(order, "small"); at > 4 {
 		t.Errorf("the small catalogue came after %d parts of the large one", at)
 	}
 	if most > 1 {
-		t.Errorf("%d parts were loaded at the same time, the budget is that of 1", most)
+		t.Errorf("%d parts were loaded at the same time, but BytesInFlight allows 1", most)
 	}
 }
 
-// awaitRows waits until a query about a job answers a number.
+// awaitRows waits until a query about a job returns a number.
 func awaitRows(t *testing.T, pool *pgxpool.Pool, query, job string, want int) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)

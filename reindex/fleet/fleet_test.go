@@ -16,7 +16,7 @@ var (
 	_ schedule.Engine = (*Fleet)(nil)
 )
 
-// A trigger starts a run, two workers load its parts, and each part is read once.
+// A trigger starts a run, two workers load its parts, and each part is read exactly once.
 func TestTriggerAndWorkers(t *testing.T) {
 	t.Parallel()
 	pool, ix, src := connect(t), reindextest.NewMemory(), &shop{products: 2050}
@@ -24,7 +24,8 @@ func TestTriggerAndWorkers(t *testing.T) {
 	newFleet(t, pool, src, ix, Config{Role: Worker, PartProducts: inPart})
 	newFleet(t, pool, src, ix, Config{Role: Worker, PartProducts: inPart})
 	job := await(t, trigger, start(t, trigger, "acme"))
-	if job.Status != reindex.StatusSuccess || job.Report.Indexed != 2050 || job.Expected != 2050 || job.Processed != 2050 {
+	if job.Status != reindex.StatusSuccess || job.Report.Indexed != 2050 || job.Expected != 2050 ||
+		job.Processed != 2050 {
 		t.Fatalf("the job is %+v", job)
 	}
 	if n := len(ix.Documents("acme")); n != 2050 || ix.Open() != 0 {
@@ -40,7 +41,7 @@ func TestTriggerAndWorkers(t *testing.T) {
 	}
 }
 
-// A dry run on a fleet compares the new index with the live one, and leaves that as it is.
+// A dry run on a fleet compares the new index with the live one, which does not change.
 func TestDryRun(t *testing.T) {
 	t.Parallel()
 	pool, ix, src := connect(t), reindextest.NewMemory(), &shop{products: 300}

@@ -20,7 +20,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	_ = flag.Set("test.parallel", "4") // unless -parallel says otherwise: tests wait for leases most of the time
+	_ = flag.Set("test.parallel", "4") // unless -parallel is set: the tests mostly wait for leases
 	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
 		pgtest.StopShared()
 		os.Exit(code)
@@ -38,7 +38,7 @@ func connect(tb testing.TB) *pgxpool.Pool {
 	return pool
 }
 
-// newFleet returns a process of a fleet, which works unless it is a trigger, until the test ends.
+// newFleet returns a process of a fleet that works until the end of the test, unless it is a trigger.
 func newFleet(tb testing.TB, pool *pgxpool.Pool, src reindex.Source, ix reindex.Indexer, cfg Config) *Fleet {
 	tb.Helper()
 	f, err := New(tb.Context(), pool, src, ix, &cfg)
@@ -58,7 +58,7 @@ func newFleet(tb testing.TB, pool *pgxpool.Pool, src reindex.Source, ix reindex.
 	return f
 }
 
-// await returns a job at its end.
+// await waits for the end of a job and returns it.
 func await(tb testing.TB, f *Fleet, job reindex.Job) reindex.Job {
 	tb.Helper()
 	ctx, cancel := context.WithTimeout(tb.Context(), 5*time.Minute) // for machines that are busy with other tests
@@ -81,12 +81,12 @@ func start(tb testing.TB, f *Fleet, tenant string) reindex.Job {
 	return job
 }
 
-// shop is a source of parts of 100 products each, which counts how often each part was read to its end.
+// shop is a source whose parts have 100 products each. It counts how often each part is read to its end.
 type shop struct {
 	products int
-	inTwo    int               // so many products come in the next part again
-	differ   bool              // with another body in each part
-	read     func(part string) // is called before each part
+	inTwo    int               // the number of products of a part that are also in the next part
+	differ   bool              // these products have another body in each part
+	read     func(part string) // called before each part is read
 
 	mu   sync.Mutex
 	done map[string]int

@@ -13,11 +13,11 @@ import (
 	"productindex/reindex"
 )
 
-// productsVariable is how many products TestManyProducts loads.
+// productsVariable is the environment variable for the number of products that TestManyProducts loads.
 const productsVariable = "FLEET_TEST_PRODUCTS"
 
-// TestManyProducts loads as many products as the environment says through a process that does all, and logs the most
-// memory that it has used.
+// TestManyProducts loads many products in one process, which triggers the run and works on it, and logs the peak memory
+// of the process.
 func TestManyProducts(t *testing.T) {
 	n, err := strconv.Atoi(os.Getenv(productsVariable))
 	if err != nil {
@@ -41,7 +41,7 @@ func TestManyProducts(t *testing.T) {
 	t.Logf("%s", regexp.MustCompile(`VmHWM.*`).Find(status))
 }
 
-// BenchmarkMemory measures the most memory that a process uses for 1 and for 10 million products.
+// BenchmarkMemory measures the peak memory of a process for 1 and 10 million products.
 func BenchmarkMemory(b *testing.B) {
 	for _, millions := range []int{1, 10} {
 		b.Run(fmt.Sprintf("%dM", millions), func(b *testing.B) {

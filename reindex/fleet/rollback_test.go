@@ -11,8 +11,8 @@ import (
 	"productindex/reindex/reindextest"
 )
 
-// A process that triggers asks for a rollback, and a worker carries it out. The worker that has begun it leaves;
-// another one goes back to the same generation. Edits since are in it.
+// A trigger starts a rollback and a worker begins it. After that worker has shut down, another one rolls back to the
+// same generation. It contains the changes that came after it was replaced.
 func TestRollback(t *testing.T) {
 	t.Parallel()
 	pool := connect(t)
@@ -71,7 +71,7 @@ func TestRollback(t *testing.T) {
 	}
 }
 
-// paused is an index in which a rollback waits until its context ends, once.
+// paused is an index in which one rollback waits until its context ends.
 type paused struct {
 	*reindextest.Memory
 

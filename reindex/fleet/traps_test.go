@@ -15,23 +15,23 @@ import (
 	"productindex/reindex/reindextest"
 )
 
-// testLease is short, and long enough for a busy machine to renew it in time.
+// testLease is short, but long enough for a busy machine to renew it in time.
 const testLease = 2 * time.Second
 
-// hurried are the settings of tests in which leases run out.
+// hurried returns a config for tests in which leases run out.
 func hurried(c Config) Config {
 	c.Lease, c.PartProducts, c.RetryDelay = testLease, inPart, 10*time.Millisecond
 	return c
 }
 
-// A part that makes no progress for far longer than its lease is loaded once: its process is alive.
+// A part that makes no progress for far longer than its lease is still loaded only once, because its process is alive.
 func TestSlowPartIsNotKilled(t *testing.T) {
 	t.Parallel()
 	pool, ix := connect(t), reindextest.NewMemory()
 	src := &shop{products: 300}
 	src.read = func(part string) {
 		if part == "100" {
-			<-time.After(3 * testLease) // a source that is slow
+			<-time.After(3 * testLease) // the source is slow
 		}
 	}
 	f := newFleet(t, pool, src, ix, hurried(Config{}))
@@ -41,7 +41,7 @@ func TestSlowPartIsNotKilled(t *testing.T) {
 	}
 }
 
-// A worker that comes back after its job was cancelled changes neither the job nor the live index.
+// A worker that wakes up after its job was cancelled changes neither the job nor the live index.
 func TestLateWorker(t *testing.T) {
 	t.Parallel()
 	pool, ix := connect(t), reindextest.NewMemory()
@@ -56,7 +56,7 @@ func TestLateWorker(t *testing.T) {
 	src.read = func(string) {
 		if stopped.CompareAndSwap(false, true) {
 			close(entered)
-			<-release // whatever becomes of the context
+			<-release // even if the context ends
 		}
 	}
 	src.products = 400
@@ -76,13 +76,14 @@ func TestLateWorker(t *testing.T) {
 		t.Fatal(next.Message)
 	}
 	after, err := f.Job(t.Context(), "acme", job.ID)
-	if err != nil || after.Status != reindex.StatusFailure || after.Message != job.Message || len(ix.Documents("acme")) != len(live) {
-		t.Errorf("afterwards the job is %s (%s), %v, and %d products are live", after.Status, after.Message, err, len(ix.Documents("acme")))
+	n := len(ix.Documents("acme"))
+	if err != nil || after.Status != reindex.StatusFailure || after.Message != job.Message || n != len(live) {
+		t.Errorf("afterwards the job is %s (%s), %v, and %d products are live", after.Status, after.Message, err, n)
 	}
 }
 
-// A worker that was paused past its lease stores no report for the part that another one has loaded meanwhile, and a
-// worker that died does not hang the run.
+// A worker that was paused for longer than its lease stores no report for a part that another one has loaded meanwhile.
+// A run does not wait forever for a worker that has died.
 func TestPausedWorker(t *testing.T) {
 	t.Parallel()
 	pool, ix := connect(t), reindextest.NewMemory()
@@ -98,38 +99,40 @@ func TestPausedWorker(t *testing.T) {
 	f := newFleet(t, pool, src, ix, hurried(Config{Parts: 3}))
 	job := start(t, f, "acme")
 	<-entered
-	// The lease of a process that was stopped runs out, since nobody renews it.
-	_, err := pool.Exec(t.Context(), "UPDATE reindex_fleet_parts SET owner = 'stopped', lease_end = clock_timestamp() - interval '1 second' WHERE owner <> '' AND name = '0'")
+	// The lease of a stopped process runs out, because it is not renewed.
+	_, err := pool.Exec(t.Context(), `UPDATE reindex_fleet_parts
+		SET owner = 'stopped', lease_end = clock_timestamp() - interval '1 second' WHERE owner <> '' AND name = '0'`)
 	if err != nil {
 		t.Fatal(err)
 	}
 	job = await(t, f, job)
 	close(release)
-	if job.Status != reindex.StatusSuccess || job.Report.Read != 300 || len(ix.Documents("acme")) != 300 {
-		t.Errorf("the job is %s (%s), read %d, %d are live", job.Status, job.Message, job.Report.Read, len(ix.Documents("acme")))
+	if n := len(ix.Documents("acme")); job.Status != reindex.StatusSuccess || job.Report.Read != 300 || n != 300 {
+		t.Errorf("the job is %s (%s), read %d, %d are live", job.Status, job.Message, job.Report.Read, n)
 	}
 }
 
-// A part that fails each time ends the run with its reason after its attempts, and the live index stays.
+// A part that fails in each attempt makes the run fail with its reason, and the live index does not change.
 func TestPartThatAlwaysFails(t *testing.T) {
 	t.Parallel()
 	pool, ix := connect(t), reindextest.NewMemory()
 	src := &failing{shop: &shop{products: 300}}
 	f := newFleet(t, pool, src, ix, hurried(Config{Attempts: 3}))
 	job := await(t, f, start(t, f, "acme"))
-	if job.Status != reindex.StatusFailure || !strings.Contains(job.Message, "the shelf is empty") || src.tries.Load() != 3 {
-		t.Errorf("the job is %s (%s) after %d tries, want the reason after 3", job.Status, job.Message, src.tries.Load())
+	attempts := src.attempts.Load()
+	if job.Status != reindex.StatusFailure || !strings.Contains(job.Message, "the shelf is empty") || attempts != 3 {
+		t.Errorf("the job is %s (%s) after %d attempts, want the reason after 3", job.Status, job.Message, attempts)
 	}
 	if ix.Documents("acme") != nil || ix.Open() != 0 {
-		t.Error("something is live, or left")
+		t.Error("a generation is live or open, want none")
 	}
 }
 
-// failing is a shop one part of which cannot be read.
+// failing is a shop with a part that cannot be read.
 type failing struct {
 	*shop
 
-	tries atomic.Int64
+	attempts atomic.Int64
 }
 
 func (s *failing) Open(context.Context, string) (reindex.Snapshot, error) { return s, nil }
@@ -139,13 +142,13 @@ func (s *failing) Part(ctx context.Context, name string) iter.Seq2[reindex.Produ
 		return s.shop.Part(ctx, name)
 	}
 	return func(yield func(reindex.Product, error) bool) {
-		s.tries.Add(1)
+		s.attempts.Add(1)
 		yield(reindex.Product{}, reindex.Public(errors.New("no products"), "the shelf is empty"))
 	}
 }
 
-// The process that looks after a run goes. Another one goes on, no finished part is read again, and no number goes
-// back.
+// After the process that supervises a run has shut down, another one continues the run. No finished part is read again,
+// and the progress never decreases.
 func TestRunIsTakenOver(t *testing.T) {
 	t.Parallel()
 	pool, ix, src := connect(t), reindextest.NewMemory(), &shop{products: 1000}
@@ -187,8 +190,9 @@ func TestRunIsTakenOver(t *testing.T) {
 	if err := <-gone; !errors.Is(err, context.Canceled) {
 		t.Errorf("shutdown: %v", err)
 	}
-	if job.Status != reindex.StatusSuccess || len(ix.Documents("acme")) != 1000 || !slices.IsSorted(processed) {
-		t.Errorf("the job is %s (%s), %d are live, processed %v", job.Status, job.Message, len(ix.Documents("acme")), processed)
+	n := len(ix.Documents("acme"))
+	if job.Status != reindex.StatusSuccess || n != 1000 || !slices.IsSorted(processed) {
+		t.Errorf("the job is %s (%s), %d are live, processed %v", job.Status, job.Message, n, processed)
 	}
 	for part, n := range src.done {
 		if n > 1 {
@@ -197,8 +201,8 @@ func TestRunIsTakenOver(t *testing.T) {
 	}
 }
 
-// A product in two parts is a duplicate, as it is without a fleet: it does no harm if the bodies are the same, and
-// counts against MaxDuplicates if they are not. The first one in the source counts then.
+// A product in two parts is a duplicate, as it is without a fleet. If the bodies are equal, the run succeeds. Otherwise
+// the duplicate counts against MaxDuplicates, and the first body in the source is indexed.
 func TestProductInTwoParts(t *testing.T) {
 	for name, test := range map[string]struct {
 		differ bool
@@ -233,7 +237,7 @@ func TestProductInTwoParts(t *testing.T) {
 	}
 }
 
-// A job that no worker has begun ends as soon as it is cancelled.
+// A job that no worker has taken ends as soon as it is cancelled.
 func TestCancelBeforeAWorker(t *testing.T) {
 	t.Parallel()
 	pool, ix, src := connect(t), reindextest.NewMemory(), &shop{products: 300}
@@ -254,7 +258,7 @@ func TestCancelBeforeAWorker(t *testing.T) {
 	}
 }
 
-// Hosts of the core and of the endpoints do not get River.
+// A program that uses only the core, the HTTP endpoints or jobsql does not depend on River.
 func TestCoreIsWithoutRiver(t *testing.T) {
 	out, err := exec.CommandContext(t.Context(), "go", "list", "-deps", "productindex/reindex", "productindex/httpapi",
 		"productindex/reindex/jobsql").Output()
@@ -270,10 +274,12 @@ func TestCoreIsWithoutRiver(t *testing.T) {
 	}
 }
 
-// A worker that dies after River has given it a part and before it owns the part does not hang the run, and neither
-// does somebody who cancels a part in River: that ends it.
+// A run does not wait forever for a worker that dies after River has handed it a part and before it owns the part. A
+// part that is cancelled in River makes the run fail.
 func TestPartIsLostBeforeItIsOwned(t *testing.T) {
-	for state, want := range map[string]reindex.Status{"running": reindex.StatusSuccess, "cancelled": reindex.StatusFailure} {
+	for state, want := range map[string]reindex.Status{
+		"running": reindex.StatusSuccess, "cancelled": reindex.StatusFailure,
+	} {
 		t.Run(state, func(t *testing.T) {
 			t.Parallel()
 			pool, ix := connect(t), reindextest.NewMemory()
@@ -289,8 +295,9 @@ func TestPartIsLostBeforeItIsOwned(t *testing.T) {
 			f := newFleet(t, pool, src, ix, hurried(Config{Parts: 1}))
 			job := start(t, f, "acme")
 			<-entered
-			_, err := pool.Exec(t.Context(), `UPDATE river_job SET state = $1::text::river_job_state, attempt = 1, attempted_at = now(),
-				finalized_at = CASE WHEN $1 = 'cancelled' THEN now() END WHERE kind = 'reindex_part' AND state = 'available'`, state)
+			_, err := pool.Exec(t.Context(), `UPDATE river_job SET state = $1::text::river_job_state, attempt = 1,
+				attempted_at = now(), finalized_at = CASE WHEN $1 = 'cancelled' THEN now() END
+				WHERE kind = 'reindex_part' AND state = 'available'`, state)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -14,7 +14,7 @@ import (
 	"productindex/reindex/reindextest"
 )
 
-// changes opens a log of changes, as a process would.
+// changes opens a log of changes as a process does.
 func (d database) changes(tb testing.TB, lease time.Duration, bytes int64) *Changes {
 	tb.Helper()
 	c, err := d.store(tb, Config{Lease: lease}).Changes(&ChangesConfig{Bytes: bytes})
@@ -48,7 +48,7 @@ func mustAppend(tb testing.TB, c *Changes, changes ...reindex.Change) {
 	}
 }
 
-// awaitThat waits until something holds.
+// awaitThat waits until a condition holds.
 func awaitThat(tb testing.TB, what string, holds func() bool) {
 	tb.Helper()
 	var ok bool
@@ -61,7 +61,7 @@ func awaitThat(tb testing.TB, what string, holds func() bool) {
 	}
 }
 
-// An engine that does not renew its claim loses it. Its changes are kept, so that they can be carried out again.
+// An engine that does not renew its claim loses it. The log keeps its changes, so that they can be applied again.
 func testClaimRunsOut(t *testing.T, d database) {
 	c := d.changes(t, MinLease, 1<<20)
 	mustAppend(t, c, upsert("a", "1"), upsert("b", "1"), upsert("c", "1"))
@@ -95,7 +95,7 @@ func testClaimRunsOut(t *testing.T, d database) {
 	}
 }
 
-// stopping is a log whose process can be stopped: no call of it returns before that goes on.
+// stopping is a log whose process can be stopped: while it is stopped, no call returns.
 type stopping struct {
 	*Changes
 
@@ -158,7 +158,7 @@ func revs(index *reindextest.Memory) map[string]string {
 		var product struct {
 			Rev string `json:"rev"`
 		}
-		_ = json.Unmarshal(body, &product) // the body is one that a test made
+		_ = json.Unmarshal(body, &product) // the tests write only valid bodies
 		found[id] = product.Rev
 	}
 	return found
@@ -171,7 +171,7 @@ func assertRevs(tb testing.TB, index *reindextest.Memory, want map[string]string
 	}
 }
 
-// stopOnce stops a process in its first call, until go on is closed, and says when it has.
+// stopOnce stops a process in its first call until goOn is closed. It closes stopped when the process has stopped.
 func stopOnce(gate *sync.RWMutex) (call func(), stopped, goOn chan struct{}) {
 	var once sync.Once
 	stopped, goOn = make(chan struct{}), make(chan struct{})
@@ -185,7 +185,7 @@ func stopOnce(gate *sync.RWMutex) (call func(), stopped, goOn chan struct{}) {
 	}, stopped, goOn
 }
 
-// Changes that were accepted and not applied when a process ended are applied by the next one, at its start.
+// If a process ends before it has applied accepted changes, the next process applies them at its start.
 func testChangesResumed(t *testing.T, d database) {
 	index := reindextest.NewMemory()
 	first, err := reindex.New(reindextest.Slice(reindextest.Products(1, "0")), index, &reindex.Config{
@@ -210,7 +210,7 @@ func testChangesResumed(t *testing.T, d database) {
 	assertRevs(t, index, map[string]string{reindextest.Products(1, "0")[0].ID: "0", "a": "2"})
 }
 
-// A change that the index refuses delays no others, and is kept with its reason.
+// A change that the index refuses does not delay others, and is stored with the reason.
 func testChangesRefused(t *testing.T, d database) {
 	index := reindextest.NewMemory()
 	faulty := reindextest.NewFaulty(index, func(c reindextest.Call) reindextest.Fault {
@@ -239,7 +239,8 @@ func testChangesRefused(t *testing.T, d database) {
 	}
 }
 
-// An edit before the first index exists waits for nothing: the source has it, or the first run replays it.
+// A change that comes before the first index exists is accepted at once. The first run reads it from the source or
+// replays it.
 func testChangesBeforeTheFirstIndex(t *testing.T, d database) {
 	index := reindextest.NewMemory()
 	src := newGated(2)
@@ -263,7 +264,8 @@ func testChangesBeforeTheFirstIndex(t *testing.T, d database) {
 	assertRevs(t, index, map[string]string{src.products[1].ID: "new", "a": "edit"})
 }
 
-// Two engines that share a log accept and reindex at the same time, and the index ends as the truth has it.
+// Two engines that share a log accept changes and reindex at the same time. At the end, the index agrees with the
+// truth.
 func testTwoEnginesOneLog(t *testing.T, d database) {
 	index := reindextest.NewMemory()
 	truth := &truth{products: map[string]string{}}
@@ -308,7 +310,7 @@ func testTwoEnginesOneLog(t *testing.T, d database) {
 	assertRevs(t, index, truth.products)
 }
 
-// truth is a database: a source that is edited while it is read.
+// truth is a source that changes while it is read, as a database does.
 type truth struct {
 	mu       sync.Mutex
 	products map[string]string
@@ -324,7 +326,7 @@ func (d *truth) Open(context.Context, string) (reindex.Snapshot, error) {
 	return products, nil
 }
 
-// edit changes products of one writer's own, first in the database and then through the engine.
+// edit changes the products of one writer, first in the source and then through the engine.
 func (d *truth) edit(t *testing.T, e *reindex.Engine, writer int) {
 	for n := range 60 {
 		id := fmt.Sprint("p", n%12*4+writer)

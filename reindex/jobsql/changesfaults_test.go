@@ -12,8 +12,8 @@ import (
 	"productindex/reindex/reindextest"
 )
 
-// exercise calls every method of a log through call, which makes a call again if it fails, and checks what the log
-// holds meanwhile. Only changes can be in it twice, as those of a call that is made again are added again.
+// exercise calls every method of a log through call, which repeats a call that fails, and checks the content of the
+// log. A repeated Append can add its changes twice.
 func exercise(t *testing.T, c *Changes, call func(name string, f func() error)) {
 	t.Helper()
 	var fence, applied, pinned, head int64
@@ -75,7 +75,7 @@ func exercise(t *testing.T, c *Changes, call func(name string, f func() error)) 
 	})
 }
 
-// assertLast checks that there is each position after one, and what the last changes of each product are.
+// assertLast checks that no position is missing after a given one, and checks the last change of each product.
 func assertLast(t *testing.T, c *Changes, call func(name string, f func() error), position, head int64) {
 	t.Helper()
 	call("After", func() error {
@@ -97,8 +97,8 @@ func assertLast(t *testing.T, c *Changes, call func(name string, f func() error)
 	})
 }
 
-// Whichever statement of a log's calls fails, before or after the database has executed it, the call can be made again,
-// and nothing is lost.
+// If any statement of a log fails, before or after the database has executed it, the call can be repeated and nothing
+// is lost.
 func TestFailingStatementsOfChanges(t *testing.T) {
 	for _, f := range []faults{{}, {after: true}, {rollback: true}, {after: true, rollback: true}} {
 		for failed := true; failed; f.at++ {
@@ -143,7 +143,7 @@ func failingStatementOfChanges(t *testing.T, f *faults) (failed bool) {
 	return failed
 }
 
-// Whichever request of a log's calls gets lost, or its answer does, the call can be made again, and nothing is lost.
+// If any request of a log or its answer is lost, the call can be repeated and nothing is lost.
 func testLostAnswersOfChanges(t *testing.T, fresh func(tb testing.TB) database) {
 	for _, before := range []bool{false, true} {
 		for n, lost := 1, true; lost; n++ {
@@ -155,7 +155,7 @@ func testLostAnswersOfChanges(t *testing.T, fresh func(tb testing.TB) database) 
 	}
 }
 
-// lostAnswerOfChanges loses one request, or its answer, and reports whether there was one.
+// lostAnswerOfChanges loses one request or its answer, and reports whether there was such a request.
 func lostAnswerOfChanges(t *testing.T, d database, before bool, n int) (lost bool) {
 	t.Helper()
 	s, w := openWired(t, d, time.Hour)
@@ -183,7 +183,7 @@ func lostAnswerOfChanges(t *testing.T, d database, before bool, n int) (lost boo
 	return !w.armed()
 }
 
-// Whichever answer gets lost of an engine that carries changes, and reindexes meanwhile, the index has them all.
+// If any answer is lost while an engine applies changes and reindexes, the index has all changes at the end.
 func testLostAnswersOfUpdates(t *testing.T, d database) {
 	s, w := openWired(t, d, time.Hour)
 	changes, err := s.Changes(nil)

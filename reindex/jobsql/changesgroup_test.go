@@ -11,7 +11,7 @@ import (
 	"productindex/reindex"
 )
 
-// lockLogs keeps every transaction of a log waiting until the returned function is called.
+// lockLogs locks the logs, so that every transaction waits until the returned function is called.
 func lockLogs(t *testing.T, d database) (unlock func()) {
 	t.Helper()
 	tx, err := d.open(t).BeginTx(t.Context(), nil)
@@ -28,7 +28,7 @@ func lockLogs(t *testing.T, d database) (unlock func()) {
 	}
 }
 
-// of returns how many calls wait for a transaction of the tenant, and whether there is one.
+// of returns the number of calls that wait for a transaction of the tenant, and reports whether one is running.
 func (g *groups) of(tenant string) (waiting int, busy bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -36,8 +36,8 @@ func (g *groups) of(tenant string) (waiting int, busy bool) {
 	return len(calls), busy
 }
 
-// Changes that come while a transaction is on its way are committed together. Each call has a result of its own: one
-// that the log has no room for, or whose caller goes away, does not touch the others.
+// Changes that come while a transaction is running are committed together. Each call has its own result: a call whose
+// changes do not fit into the log, or whose context ends, does not affect the others.
 func testGroupedAppends(t *testing.T, d database) {
 	c := d.changes(t, time.Hour, 10_000)
 	mustAppend(t, c, upsert("first", "1"))
@@ -97,7 +97,7 @@ func testGroupedAppends(t *testing.T, d database) {
 	}
 }
 
-// Callers who all go away end the transaction that they wait for.
+// If the contexts of all calls of a group end, their transaction ends.
 func TestAwaitedEndsWithItsCallers(t *testing.T) {
 	a, cancelA := context.WithCancel(t.Context())
 	b, cancelB := context.WithCancel(t.Context())

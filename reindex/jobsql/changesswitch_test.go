@@ -12,8 +12,8 @@ import (
 	"productindex/reindex/reindextest"
 )
 
-// late is an index that carries one call out only when it may, whatever its context says, as a server does whose
-// request was long on its way.
+// late is an index that executes one call late, even if the context of the call has ended, like a server that receives
+// a request late.
 type late struct {
 	*reindextest.Memory
 
@@ -52,8 +52,8 @@ func (g lateGeneration) Commit(ctx context.Context) error {
 	return g.Generation.Commit(context.WithoutCancel(ctx))
 }
 
-// An applier that is stopped in a write, and goes on when another one has long applied newer changes, writes an older
-// state over a newer one: then all that came since is carried out again.
+// An applier that is stopped in a write, and continues after another one has applied newer changes, overwrites a newer
+// state with an older one. After that, all later changes are applied again.
 func testLateApplier(t *testing.T, d database) {
 	const lease = 400 * time.Millisecond
 	index, gate := reindextest.NewMemory(), &sync.RWMutex{}
@@ -83,7 +83,7 @@ func testLateApplier(t *testing.T, d database) {
 	assertRevs(t, index, want)
 }
 
-// runFirst makes the first run of a tenant, with a lease that no slow machine outlasts.
+// runFirst makes the first run of a tenant, with a lease that is long enough for a slow machine.
 func runFirst(t *testing.T, d database, src reindex.Source, ix reindex.Indexer) {
 	t.Helper()
 	e := newLogEngine(t, src, ix, d.changes(t, 0, 1<<20))
@@ -93,7 +93,7 @@ func runFirst(t *testing.T, d database, src reindex.Source, ix reindex.Indexer) 
 	}
 }
 
-// sleepyHolds reports whether the late applier has still to say that it was late.
+// sleepyHolds reports whether the late applier has not yet reported that it was late.
 func sleepyHolds(t *testing.T, d database) bool {
 	var n int
 	s := d.store(t, Config{})
@@ -104,8 +104,8 @@ func sleepyHolds(t *testing.T, d database) bool {
 	return n > 0
 }
 
-// A run that is stopped right before its switch-over, and goes on when an applier has carried changes into the index
-// that it replaces, has them carried out again in the new one.
+// A run is stopped right before its switch-over, and continues after an applier has applied changes to the index that
+// the run replaces. These changes are then applied again to the new index.
 func testLateSwitch(t *testing.T, d database) {
 	const lease = 400 * time.Millisecond
 	index, gate := reindextest.NewMemory(), &sync.RWMutex{}

@@ -21,20 +21,20 @@ import (
 	"productindex/reindex/reindextest/pgtest"
 )
 
-// TestMain is the process that a test kills, where the test says so.
+// TestMain runs the tests. If a test has started the program as a process to kill, TestMain runs that process instead.
 func TestMain(m *testing.M) {
 	if dsn := os.Getenv("JOBSQL_CHILD"); dsn != "" {
 		runForEver(dsn)
 		return
 	}
-	_ = flag.Set("test.parallel", "4") // unless -parallel says otherwise: many tests wait for leases
+	_ = flag.Set("test.parallel", "4") // unless -parallel is set: many tests wait for leases
 	goleak.VerifyTestMain(m)
 }
 
 // patience is the longest time that a test waits for a condition.
 const patience = 3 * time.Minute
 
-// database is an empty database of a test's own.
+// database is an empty database for one test.
 type database struct {
 	dialect Dialect
 	dsn     string
@@ -44,7 +44,7 @@ func (d database) driver() string {
 	return map[Dialect]string{SQLite: "sqlite", PostgreSQL: "pgx"}[d.dialect]
 }
 
-// open opens it, as a process would.
+// open opens the database as a process does.
 func (d database) open(tb testing.TB) *sql.DB {
 	tb.Helper()
 	db, err := sql.Open(d.driver(), d.dsn)
@@ -55,7 +55,7 @@ func (d database) open(tb testing.TB) *sql.DB {
 	return db
 }
 
-// store opens a store over it, as a process would.
+// store opens a store over the database as a process does.
 func (d database) store(tb testing.TB, cfg Config) *Store {
 	tb.Helper()
 	cfg.Dialect = d.dialect
@@ -75,7 +75,7 @@ func newSQLite(tb testing.TB) database {
 	}
 }
 
-// newSchema returns a function that makes a database of the server's at each call.
+// newSchema returns a function that creates a schema of the server, with a role of its own, at each call.
 func newSchema(server string) func(tb testing.TB) database {
 	var schemas atomic.Int64
 	return func(tb testing.TB) database {
@@ -130,7 +130,7 @@ func inParallel(t *testing.T, fresh func(tb testing.TB) database, tests []databa
 	}
 }
 
-// testDatabase tests all that holds for both databases. fresh returns an empty one.
+// testDatabase runs the tests for both kinds of databases. fresh returns an empty database.
 func testDatabase(t *testing.T, fresh func(tb testing.TB) database) {
 	reindextest.TestJobStore(t, func(t *testing.T) reindex.JobStore { return fresh(t).store(t, Config{}) })
 	reindextest.TestJobLeases(t, func(t *testing.T, lease time.Duration) reindex.JobStore {
@@ -210,7 +210,7 @@ func TestBusyTimeout(t *testing.T) {
 	}
 }
 
-// newJob returns a job as an engine makes it.
+// newJob returns a job as an engine creates it.
 func newJob(tenant, id string) reindex.Job {
 	at := time.Unix(1_800_000_000, 1).UTC()
 	return reindex.Job{
@@ -234,7 +234,7 @@ func mustCreate(tb testing.TB, s *Store, job reindex.Job) reindex.Job {
 	return stored
 }
 
-// mustStore stores a job as it is: its end, if it has ended.
+// mustStore stores the state of a job: with Finish if the job has ended, and otherwise with Renew.
 func mustStore(tb testing.TB, s *Store, job reindex.Job) {
 	tb.Helper()
 	if err := store(tb.Context(), s, job); err != nil {
@@ -259,7 +259,7 @@ func mustGet(tb testing.TB, s *Store, tenant, id string) reindex.Job {
 	return job
 }
 
-// each calls f now and then, until it returns false or the time is over.
+// each calls f at intervals until it returns false or the time is over.
 func each(tb testing.TB, while time.Duration, f func() bool) {
 	tb.Helper()
 	ticker, over := time.NewTicker(20*time.Millisecond), time.After(while)
@@ -273,7 +273,7 @@ func each(tb testing.TB, while time.Duration, f func() bool) {
 	}
 }
 
-// awaitFailure waits until a job is a failure, and returns it.
+// awaitFailure waits until a job has failed, and returns it.
 func awaitFailure(tb testing.TB, s *Store, tenant, id string) (job reindex.Job) {
 	tb.Helper()
 	each(tb, patience, func() bool {

@@ -14,28 +14,34 @@ import (
 	"productindex/reindex/reindextest"
 )
 
-// Jobs outlive the engine that ran them: here the second one finds the first one's job.
-func ExampleNew() {
-	dir, err := os.MkdirTemp("", "jobs")
+// openSQLite opens a database in a file of its own. done closes the database and deletes the file.
+func openSQLite() (db *sql.DB, done func()) {
+	dir, err := os.MkdirTemp("", "jobsql")
 	if err != nil {
-		fmt.Println(err)
-		return
+		panic(err)
 	}
-	defer os.RemoveAll(dir)
-	db, err := sql.Open("sqlite",
+	db, err = sql.Open("sqlite",
 		"file:"+filepath.Join(dir, "jobs.db")+"?_pragma=journal_mode(WAL)&_pragma=busy_timeout(5000)")
 	if err != nil {
-		fmt.Println(err)
-		return
+		panic(err)
 	}
-	defer db.Close()
+	return db, func() {
+		_ = db.Close()
+		_ = os.RemoveAll(dir)
+	}
+}
+
+// Jobs outlive the engine that ran them: the second engine finds the job of the first.
+func ExampleNew() {
+	db, done := openSQLite()
+	defer done()
 	open := func() *reindex.Engine {
 		jobs, err := jobsql.New(context.Background(), db, &jobsql.Config{Dialect: jobsql.SQLite})
 		if err != nil {
 			fmt.Println(err)
 			return nil
 		}
-		source := reindextest.Slice(reindextest.Products(100, "new")) // a host's own
+		source := reindextest.Slice(reindextest.Products(100, "new")) // in place of the host's source
 		engine, err := reindex.New(source, reindextest.NewMemory(), &reindex.Config{Jobs: jobs})
 		if err != nil {
 			fmt.Println(err)
@@ -54,22 +60,11 @@ func ExampleNew() {
 	// Output: 1 job, SUCCESS with 100 products
 }
 
-// With a log of changes in the database, Update returns once an edit is safe there. A process that dies before the
-// index has the edit leaves it to the next one.
+// With a log of changes in the database, Update returns once the change is stored there. If the process dies before it
+// has applied the change to the index, another process does so.
 func ExampleStore_Changes() {
-	dir, err := os.MkdirTemp("", "changes")
-	if err != nil {
-		fmt.Println(err)
-		return
-	}
-	defer os.RemoveAll(dir)
-	db, err := sql.Open("sqlite",
-		"file:"+filepath.Join(dir, "jobs.db")+"?_pragma=journal_mode(WAL)&_pragma=busy_timeout(5000)")
-	if err != nil {
-		fmt.Println(err)
-		return
-	}
-	defer db.Close()
+	db, done := openSQLite()
+	defer done()
 	ctx := context.Background()
 	jobs, err := jobsql.New(ctx, db, &jobsql.Config{Dialect: jobsql.SQLite})
 	if err != nil {
@@ -92,12 +87,12 @@ func ExampleStore_Changes() {
 		fmt.Println(err)
 	}
 	err = engine.Update(ctx, "acme", reindex.Change{ID: "sock", Body: []byte(`{"name":"wool sock"}`)})
-	fmt.Println("safe:", err)
+	fmt.Println("stored:", err)
 	err = engine.Settle(ctx, "acme")
 	fmt.Println("searchable:", err, string(index.Documents("acme")["sock"]))
 	fmt.Println(engine.Shutdown(ctx))
 	// Output:
-	// safe: <nil>
+	// stored: <nil>
 	// searchable: <nil> {"name":"wool sock"}
 	// <nil>
 }

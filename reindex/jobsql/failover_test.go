@@ -16,7 +16,7 @@ import (
 	"productindex/reindex/reindextest/pgtest"
 )
 
-// servers are the connection string of the primary of two.
+// servers is a connection string that names two servers and connects to the primary.
 func servers(a, b *pgtest.Server) database {
 	return database{
 		PostgreSQL,
@@ -24,10 +24,10 @@ func servers(a, b *pgtest.Server) database {
 	}
 }
 
-// direct is the connection string of one server, whatever it is.
+// direct returns the connection string of one server, whether it is the primary or not.
 func direct(s *pgtest.Server) database { return database{PostgreSQL, s.DSN()} }
 
-// query returns what a server answers, or the empty string.
+// query returns the answer of a server, or "" if it fails.
 func query(t *testing.T, db *sql.DB, statement string) (answer string) {
 	t.Helper()
 	if err := db.QueryRowContext(t.Context(), statement).Scan(&answer); err != nil && !errors.Is(err, sql.ErrNoRows) {
@@ -36,7 +36,7 @@ func query(t *testing.T, db *sql.DB, statement string) (answer string) {
 	return answer
 }
 
-// await waits until a server answers as it has to.
+// await waits until a server returns the expected answer.
 func await(t *testing.T, db *sql.DB, statement, want string) {
 	t.Helper()
 	each(t, patience, func() bool { return query(t, db, statement) != want })
@@ -45,7 +45,7 @@ func await(t *testing.T, db *sql.DB, statement, want string) {
 	}
 }
 
-// configure changes a server's setting.
+// configure changes a setting of a server.
 func configure(t *testing.T, db *sql.DB, setting string) {
 	t.Helper()
 	for _, statement := range []string{"ALTER SYSTEM SET " + setting, "SELECT pg_reload_conf()"} {
@@ -74,9 +74,9 @@ func fillPool(t *testing.T, s *Store, n int) {
 	}
 }
 
-// A standby takes over from a primary that lives on, read-only, with all connections to it, and that has not sent its
-// last transactions: a run ends as if nothing had been, jobs that were lost are known to be, and fencing tokens are not
-// given twice.
+// A standby takes over from a primary that stays up as a read-only server, keeps its connections, and has not sent its
+// last transactions. A run still ends normally, lost jobs are reported as not found, and no fencing token is assigned
+// twice.
 func TestFailover(t *testing.T) {
 	primary := pgtest.Run(t)
 	standby := primary.Standby(t)
@@ -115,7 +115,7 @@ func TestFailover(t *testing.T) {
 	}
 	close(src.gate)
 	awaitSuccess(t, s, "shop", run.ID)
-	// A store that knows the old one alone returns advice.
+	// The error of a store that knows only the old primary contains advice.
 	single := direct(primary).open(t)
 	alone, err := New(t.Context(), single, &Config{Dialect: PostgreSQL})
 	if err != nil {
@@ -134,7 +134,7 @@ func TestFailover(t *testing.T) {
 	}
 }
 
-// assertWritable makes sure that no connection in the pool is of a server that is read-only.
+// assertWritable checks that no connection in the pool leads to a read-only server.
 func assertWritable(t *testing.T, s *Store, n int) {
 	t.Helper()
 	for range n {
@@ -152,7 +152,7 @@ func assertWritable(t *testing.T, s *Store, n int) {
 	}
 }
 
-// awaitSuccess waits until a job has ended, well.
+// awaitSuccess waits until a job has succeeded.
 func awaitSuccess(t *testing.T, s *Store, tenant, id string) {
 	t.Helper()
 	var job reindex.Job
@@ -165,7 +165,7 @@ func awaitSuccess(t *testing.T, s *Store, tenant, id string) {
 	}
 }
 
-// A primary crashes while a run goes on: the connections to it are replaced, and the run ends as if nothing had been.
+// If the primary crashes during a run, the connections to it are replaced, and the run ends normally.
 func TestCrash(t *testing.T) {
 	primary := pgtest.Run(t)
 	standby := primary.Standby(t)
@@ -188,13 +188,13 @@ func TestCrash(t *testing.T) {
 	mustCreate(t, s, newJob("shop", "next"))
 }
 
-// pgx's default way to call is of no use behind a pooler that shares connections by transaction, and the error names
-// the mode that is.
+// The default mode of pgx does not work behind a pooler that shares connections by transaction. The error names the
+// mode that does.
 func TestBouncerDefaultMode(t *testing.T) {
 	server := pgtest.Run(t)
 	d := database{PostgreSQL, server.Bouncer(t, 1) + " dbname=postgres"}
 	var err error
-	for range 2 { // the second one finds the prepared statements of the first one
+	for range 2 { // the second round finds the prepared statements of the first
 		if err == nil {
 			_, err = New(context.Background(), d.open(t), &Config{Dialect: PostgreSQL})
 		}
@@ -204,8 +204,8 @@ func TestBouncerDefaultMode(t *testing.T) {
 	}
 }
 
-// Behind a pooler that shares connections by transaction everything holds that holds without one. It is the whole suite
-// once more, with the same statements: for CI.
+// The whole suite also passes behind a pooler that shares connections by transaction. It runs only in CI, because it
+// executes the same statements again.
 func TestBouncer(t *testing.T) {
 	t.Parallel()
 	if os.Getenv("CI") != "true" {

@@ -14,17 +14,17 @@ import (
 	"productindex/reindex"
 )
 
-// errFault is what a faulty driver fails with.
+// errFault is the error of a faulty driver.
 var errFault = errors.New("the network is down")
 
-// faults make one statement fail, and rollbacks, before or after the database has executed them.
+// faults makes one statement fail, before or after the database has executed it, and makes rollbacks fail.
 type faults struct {
 	connector driver.Driver
 	dsn       string
 	armed     bool
-	count, at int  // of statements since they were armed, but rollbacks; the one that fails
-	after     bool // it fails after it was executed
-	rollback  bool // rollbacks fail unexecuted
+	count, at int  // the number of statements so far, without rollbacks, and the number of the one that fails
+	after     bool // the statement fails after it was executed
+	rollback  bool // rollbacks fail and are not executed
 }
 
 func (f *faults) Connect(context.Context) (driver.Conn, error) {
@@ -37,7 +37,7 @@ func (f *faults) Connect(context.Context) (driver.Conn, error) {
 
 func (f *faults) Driver() driver.Driver { return f.connector }
 
-// next returns the fault of the next statement, and whether that is executed before.
+// next returns the fault of the next statement, and reports whether the statement is executed before.
 func (f *faults) next(statement string) (after bool, fault error) {
 	switch {
 	case !f.armed:
@@ -55,8 +55,8 @@ func (f *faults) next(statement string) (after bool, fault error) {
 	return false, nil
 }
 
-// faultyConn is a connection that does what database/sql has to be able to count on, and nothing more: it does not look
-// whether it is in a transaction before it is used again.
+// faultyConn is a connection that does only what database/sql requires: it does not check whether it is in a
+// transaction before it is used again.
 type faultyConn struct {
 	driver.Conn
 
@@ -99,9 +99,8 @@ func (c *faultyConn) QueryContext(
 	return nil, fault
 }
 
-// Whichever statement fails, before or after the database has executed it, and whether or not the transaction can be
-// rolled back: nothing of a call that fails stays half done, its connection is as good as new or closed, and the second
-// try does what the first one was to do.
+// If any statement fails, before or after the database has executed it, and even if the rollback also fails, the call
+// stores all or nothing, its connection is usable or closed, and the second attempt succeeds.
 func TestFailingStatements(t *testing.T) {
 	for _, f := range []faults{{}, {after: true}, {rollback: true}, {after: true, rollback: true}} {
 		for failed := true; failed; f.at++ {
@@ -114,7 +113,7 @@ func TestFailingStatements(t *testing.T) {
 	}
 }
 
-// testFailingStatement takes a job from its creation to its end, and reports whether a statement failed.
+// testFailingStatement creates and ends a job, and reports whether a statement failed.
 func testFailingStatement(t *testing.T, f *faults) (failed bool) {
 	t.Helper()
 	d := newSQLite(t)

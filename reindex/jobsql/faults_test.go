@@ -18,7 +18,7 @@ func assertNotFound(t *testing.T, err error) {
 	}
 }
 
-// calls are all that a store does.
+// calls are all calls of a store.
 func calls(ctx context.Context, s *Store) map[string]error {
 	job := newJob("acme", "job1")
 	failed := job
@@ -38,8 +38,8 @@ func calls(ctx context.Context, s *Store) map[string]error {
 	}
 }
 
-// assertCallsFail makes sure that the error of each call names the job or tenant, and that those that may be made
-// again say so.
+// assertCallsFail checks that each call fails, that its error names the job or the tenant, and that the errors of calls
+// that may be repeated are temporary.
 func assertCallsFail(t *testing.T, errs map[string]error, want error, secrets ...string) {
 	t.Helper()
 	for call, err := range errs {
@@ -79,7 +79,7 @@ func testErrors(t *testing.T, d database) {
 	}
 }
 
-// A call whose context has ended does nothing, and harms no later one.
+// A call whose context has ended does nothing, and does not affect later calls.
 func testContext(t *testing.T, d database) {
 	s := d.store(t, Config{})
 	s.db.SetMaxOpenConns(1)
@@ -91,7 +91,7 @@ func testContext(t *testing.T, d database) {
 	if n := count(t, s, "reindex_jobs"); n != 0 {
 		t.Errorf("%d jobs are stored", n)
 	}
-	// Nothing remains of a transaction that fails in the middle either, and its connection is as good as new.
+	// A transaction that fails in the middle also stores nothing, and its connection stays usable.
 	middle, cancel := context.WithCancel(t.Context())
 	if err := s.transact(middle, func(tx session) error {
 		if err := s.exec(middle, tx, "INSERT INTO reindex_tenants (tenant, fence) VALUES ('a', 1)"); err != nil {
@@ -108,8 +108,8 @@ func testContext(t *testing.T, d database) {
 	mustCreate(t, s, newJob("a", "1"))
 }
 
-// Without its database a store returns the reason, and no secrets; a run survives that for a moment, and otherwise ends
-// before its lease.
+// If the database is not reachable, the errors of a store have the reason but no secrets. A run survives a short
+// outage, and ends before its lease if the outage is long.
 func testConnectionLost(t *testing.T, d database) {
 	s, w := openWired(t, d, 2*time.Second)
 	src, index := newGated(100), reindextest.NewMemory()
@@ -127,7 +127,7 @@ func testConnectionLost(t *testing.T, d database) {
 		t.Errorf("the job is stored as %s: %s", got.Status, got.Message)
 	}
 
-	e, ended = newTracedEngine(t, newGated(100), index, s) // whose run does not end by itself
+	e, ended = newTracedEngine(t, newGated(100), index, s) // the run does not end by itself
 	second, started, err := e.Start(t.Context(), "acme")
 	if err != nil || !started {
 		t.Fatal(started, err)
@@ -140,8 +140,8 @@ func testConnectionLost(t *testing.T, d database) {
 	}
 }
 
-// newTracedEngine returns an engine that does not try long, and the ends of its jobs: they cannot be read from
-// a database that is gone.
+// newTracedEngine returns an engine with short retries, and a channel of its ended jobs, which cannot be read from a
+// database that is not reachable.
 func newTracedEngine(
 	t *testing.T,
 	src reindex.Source,

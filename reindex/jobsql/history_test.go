@@ -10,7 +10,7 @@ import (
 	"productindex/reindex"
 )
 
-// end stores a job's end, with something listed.
+// end stores the end of a job whose report has lists.
 func end(tb testing.TB, s *Store, job reindex.Job) {
 	tb.Helper()
 	job.Status = reindex.StatusSuccess
@@ -26,7 +26,7 @@ func count(tb testing.TB, s *Store, table string) (n int) {
 	return n
 }
 
-// The oldest ended jobs of a tenant are forgotten, with what their reports list; their fences are not given again.
+// The oldest ended jobs of a tenant are deleted with the lists of their reports. Their fences are not assigned again.
 func testHistory(t *testing.T, d database) {
 	s := d.store(t, Config{History: 3})
 	end(t, s, mustCreate(t, s, newJob("b", "b")))
@@ -46,13 +46,13 @@ func testHistory(t *testing.T, d database) {
 	if jobs, lists := count(t, s, "reindex_jobs"), count(t, s, "reindex_job_lists"); jobs != 4 || lists != 4 {
 		t.Errorf("%d jobs and %d lists are stored, want 3 of one tenant and 1 of the other", jobs, lists)
 	}
-	// A store that is to keep less forgets more, and none of it brings a fence back.
+	// A store with a shorter history deletes more jobs, and still assigns no fence again.
 	s = d.store(t, Config{History: 1})
 	job := mustCreate(t, s, newJob("a", "next"))
 	if jobs := count(t, s, "reindex_jobs"); job.Fence <= last || jobs != 3 {
 		t.Errorf("fence %d after %d; %d jobs are stored, want 3", job.Fence, last, jobs)
 	}
-	// Nor does somebody who deletes all jobs by hand.
+	// Even after all jobs were deleted by hand, no fence is assigned again.
 	if err := s.exec(t.Context(), s.db, "DELETE FROM reindex_jobs"); err != nil {
 		t.Fatal(err)
 	}
@@ -61,7 +61,7 @@ func testHistory(t *testing.T, d database) {
 	}
 }
 
-// A job that has not ended is not forgotten, however old it is.
+// An unfinished job is not deleted, however old it is.
 func testHistoryKeepsUnfinished(t *testing.T, d database) {
 	s := d.store(t, Config{History: 1})
 	old := newJob("a", "old")
@@ -76,7 +76,7 @@ func testHistoryKeepsUnfinished(t *testing.T, d database) {
 	}
 }
 
-// A list has the reports' numbers, for Match and Compare too, and not what they list; Get has all.
+// The reports of listed jobs, also in Match and Compare, have numbers but no lists. Get returns both.
 func testLists(t *testing.T, d database) {
 	s := d.store(t, Config{})
 	for i := range int64(4) {
@@ -109,7 +109,7 @@ func testLists(t *testing.T, d database) {
 			t.Errorf("%+v lists %v of %d, error %v; want %v of %d", test.query, ids, total, err, test.want, test.total)
 		}
 	}
-	// Of a job that an older version has stored, the numbers that it did not know are not those of another job.
+	// The numbers that an older version did not store are zero, and not those of another job.
 	if err := s.exec(t.Context(), s.db, "UPDATE reindex_jobs SET numbers = '[1,2]' WHERE id = '1'"); err != nil {
 		t.Fatal(err)
 	}
@@ -125,7 +125,7 @@ func testLists(t *testing.T, d database) {
 	}
 }
 
-// Rejections that a report no longer lists, because reading began anew, are not in the store either.
+// If a report no longer lists its rejections, because reading has begun again, the store does not return them either.
 func testListsGoneAgain(t *testing.T, d database) {
 	s := d.store(t, Config{})
 	job := mustCreate(t, s, newJob("a", "1"))
@@ -138,7 +138,7 @@ func testListsGoneAgain(t *testing.T, d database) {
 	}
 }
 
-// Text that a database does not take does not fail a job, and finds none.
+// Text that a database cannot store does not make a job fail, and does not match another job.
 func testAnyText(t *testing.T, d database) {
 	s := d.store(t, Config{})
 	job := mustCreate(t, s, newJob("a", "1"))

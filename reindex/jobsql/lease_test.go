@@ -16,8 +16,8 @@ import (
 	"productindex/reindex/reindextest"
 )
 
-// A job whose lease has run out is the same failure before and after it is stored as one, for Get as for List, and
-// has the known reason.
+// Get and List return a job whose lease has run out as a failure with a fixed message, which is the same before and
+// after the failure is stored.
 func testDied(t *testing.T, d database) {
 	s, living := d.store(t, Config{Lease: MinLease}), d.store(t, Config{})
 	for _, test := range []struct {
@@ -59,8 +59,7 @@ func testDied(t *testing.T, d database) {
 	}
 }
 
-// A run whose job is no longer there, as after a failover that lost it, ends at the next renewal of its lease and
-// publishes nothing.
+// If a failover has lost a job, its run ends at the next renewal of its lease and publishes nothing.
 func testRecordLost(t *testing.T, d database) {
 	s := d.store(t, Config{Lease: time.Second})
 	index := reindextest.NewMemory()
@@ -79,10 +78,10 @@ func testRecordLost(t *testing.T, d database) {
 	mustCreate(t, s, newJob("acme", "next"))
 }
 
-// childLease is how long the jobs live of the process that is killed.
+// childLease is the lease of the jobs of the process that a test kills.
 const childLease = time.Second
 
-// runForEver is the process that is killed: it starts a run that does not end, prints its id, and waits.
+// runForEver is the process that a test kills: it starts a run that does not end, prints the id of its job, and waits.
 func runForEver(dsn string) {
 	d := database{Dialect(os.Getenv("JOBSQL_CHILD_DIALECT")), dsn}
 	fail := func(err error) {
@@ -109,8 +108,8 @@ func runForEver(dsn string) {
 	select {}
 }
 
-// A process's job lives as long as the process does, and is a failure when its lease has run out after the process was
-// killed.
+// A job is alive as long as its process is. After the process was killed, the job is a failure once its lease has run
+// out.
 func testKilled(t *testing.T, d database) {
 	s := d.store(t, Config{Lease: childLease})
 	child := exec.CommandContext(t.Context(), os.Args[0])
@@ -140,7 +139,7 @@ func testKilled(t *testing.T, d database) {
 	if err := child.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}
-	_ = child.Wait() // it returns that the process was killed
+	_ = child.Wait() // always fails after a kill
 	killed := time.Now()
 	job := awaitFailure(t, s, "acme", id)
 	// A renewal that the child sent just before may have reached the database after that.

@@ -51,10 +51,13 @@ func fill(tb testing.TB, s *Store, tenant string, n int) {
 	for _, statement := range []string{
 		`INSERT INTO reindex_jobs (tenant, fence, id, entity_type, status, ended, cancelled, lease_end, estimated, message,
 			created, modified, numbers, listed)
-		SELECT '` + tenant + `', i, 'CUQ7H3PZ4VXJ2M5NBKTAWS' || i, 'PRODUCT', CASE i % 3 WHEN 0 THEN 'FAILURE' ELSE 'SUCCESS' END, TRUE, FALSE, i, FALSE,
+		SELECT '` + tenant + `', i, 'CUQ7H3PZ4VXJ2M5NBKTAWS' || i, 'PRODUCT',
+			CASE i % 3 WHEN 0 THEN 'FAILURE' ELSE 'SUCCESS' END, TRUE, FALSE, i, FALSE,
 			CASE i % 3 WHEN 0 THEN 'writing to the new index failed; the service''s log has the details' ELSE '' END,
-			1700000000000000000 + i * 1000000000, 1700000000000000000 + i * 1000000000, '[47551,' || (i * 7919 % 10007) || ',` + strings.TrimPrefix(encodeNumbers(&job), "[0,0,") + `', TRUE FROM n`,
-		`INSERT INTO reindex_job_lists (tenant, fence, lists) SELECT '` + tenant + `', i, '` + strings.ReplaceAll(listed, "'", "''") + `' FROM n`,
+			1700000000000000000 + i * 1000000000, 1700000000000000000 + i * 1000000000,
+			'[47551,' || (i * 7919 % 10007) || ',` + strings.TrimPrefix(encodeNumbers(&job), "[0,0,") + `', TRUE FROM n`,
+		`INSERT INTO reindex_job_lists (tenant, fence, lists)
+		SELECT '` + tenant + `', i, '` + strings.ReplaceAll(listed, "'", "''") + `' FROM n`,
 	} {
 		statement = fmt.Sprintf(
 			"WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < %d) ",
@@ -66,7 +69,7 @@ func fill(tb testing.TB, s *Store, tenant string, n int) {
 	}
 }
 
-// The first page of a tenant with 10,000 stored jobs, which have long reports.
+// BenchmarkList reads the first page of a tenant with 10,000 stored jobs, whose reports are long.
 func BenchmarkList10000(b *testing.B) {
 	s := newSQLite(b).store(b, Config{History: 10_000})
 	fill(b, s, "acme", 10_000)
@@ -95,7 +98,7 @@ func BenchmarkList10000(b *testing.B) {
 	}
 }
 
-// Every number of a job and its report is stored: none was forgotten where they are listed.
+// The functions numbers and encodeOptions cover every field of a job and its report, so that each is stored.
 func TestNumbers(t *testing.T) {
 	elsewhere := []string{"Fence"} // in a column of its own
 	var want reindex.Job
@@ -139,7 +142,7 @@ func TestNumbersOfOtherVersions(t *testing.T) {
 	}
 }
 
-// Whatever is stored is read back, or refused.
+// Every stored value is either decoded as it was encoded, or refused.
 func FuzzDecodeNumbers(f *testing.F) {
 	for _, seed := range []string{
 		"[0]", "[1,-2,3]", "[]", "[9223372036854775807,-9223372036854775808]", "[1,,2]", "[+1]", "[01]",

@@ -16,10 +16,10 @@ import (
 // isCommit and isStatement are requests after which the database has stored something.
 func isCommit(request []byte) bool { return bytes.Contains(request, []byte("COMMIT\x00")) }
 
-func isStatement(request []byte) bool { return bytes.HasPrefix(request, []byte("B")) } // Bind: it was prepared before
+func isStatement(request []byte) bool { return bytes.HasPrefix(request, []byte("B")) } // Bind: it is prepared
 
-// A call whose answer gets lost, after the database has done what it says, can be made again, and does no harm then:
-// there is one job, with one fencing token, and it ends as it has to.
+// A call whose answer is lost after the database has executed it can be repeated. There is still only one job with one
+// fencing token, and it ends as it should.
 func testLostAnswers(t *testing.T, d database) {
 	s, w := openWired(t, d, time.Hour)
 	want := newJob("a", "1")
@@ -57,7 +57,7 @@ func testLostAnswers(t *testing.T, d database) {
 		{"Finish", isCommit, func() error { return s.Finish(t.Context(), finished) }, true},
 	} {
 		w.lose(call.lose)
-		// The store itself may make it again: pgx says of a COMMIT whose answer got lost that it was not sent.
+		// The store itself may repeat the call, because pgx reports a COMMIT whose answer was lost as not sent.
 		err := call.make()
 		if w.armed() {
 			t.Errorf("%s: no answer got lost", call.name)
@@ -84,7 +84,7 @@ func testLostAnswers(t *testing.T, d database) {
 	}
 }
 
-// Whichever of the answers of a run gets lost, there is one job, which succeeds, and the next run is not held up.
+// If any answer of a run is lost, there is still only one job, which succeeds, and the next run is not delayed.
 func testLostAnswersOfRun(t *testing.T, d database) {
 	s, w := openWired(t, d, time.Hour)
 	index := reindextest.NewMemory()
@@ -99,7 +99,7 @@ func testLostAnswersOfRun(t *testing.T, d database) {
 		if err != nil || report.Indexed != 10 {
 			t.Fatalf("answer %d got lost: %+v, error %v", n, report, err)
 		}
-		done := w.armed() // no answer got lost, as there are fewer
+		done := w.armed() // no answer was lost, because there are fewer
 		w.lose(nil)
 		jobs, total, err := s.List(t.Context(), "acme", reindex.JobQuery{Limit: 1})
 		if err != nil || total != n || jobs[0].Status != reindex.StatusSuccess || jobs[0].Report.Indexed != 10 {
@@ -114,7 +114,7 @@ func testLostAnswersOfRun(t *testing.T, d database) {
 	}
 }
 
-// A caller who goes away while a transaction ends does not leave it open whether it was stored: it was.
+// A transaction whose context ends during its COMMIT is stored.
 func testCancelledCommit(t *testing.T, d database) {
 	s, w := openWired(t, d, time.Hour)
 	ctx, cancel := context.WithCancel(t.Context())

@@ -10,12 +10,13 @@ import (
 	"productindex/reindex"
 )
 
-// stored is a row as the first version of the tables has it. It has to be readable for ever.
-const stored = `INSERT INTO reindex_jobs (tenant, fence, id, entity_type, status, ended, cancelled, lease_end, estimated, message, created,
-	modified, numbers) VALUES ('a', 41, 'old', 'PRODUCT', 'FAILURE', TRUE, FALSE, 1800000000000, TRUE, 'why', 1800000000000000001,
+// stored inserts a row in the form of the first version of the tables. Every later version must be able to read it.
+const stored = `INSERT INTO reindex_jobs (tenant, fence, id, entity_type, status, ended, cancelled, lease_end,
+	estimated, message, created, modified, numbers)
+	VALUES ('a', 41, 'old', 'PRODUCT', 'FAILURE', TRUE, FALSE, 1800000000000, TRUE, 'why', 1800000000000000001,
 	1800000000000000002, '[120,119,120,100,10,9,121,90,1099511627776,7,2,1,2,3,4,5,6]')`
 
-// storedLists is what the job's report lists, as the second version of the tables has it.
+// storedLists inserts the lists of the job's report in the form of the second version of the tables.
 const storedLists = `INSERT INTO reindex_job_lists (tenant, fence, lists) VALUES ('a', 41,
 	'{"rejections":[{"id":"x","reason":"why","where":"there"}],"duplicateIds":["d"]}')`
 
@@ -49,8 +50,10 @@ func testMigrations(t *testing.T, d database) {
 	}
 	for version := range len(steps) + 1 {
 		old := &Store{db: d.open(t), cfg: Config{Dialect: d.dialect}}
-		for _, table := range []string{"reindex_schema", "reindex_tenants", "reindex_jobs", "reindex_job_lists", "reindex_logs", "reindex_changes",
-			"reindex_change_pins"} {
+		for _, table := range []string{
+			"reindex_schema", "reindex_tenants", "reindex_jobs", "reindex_job_lists", "reindex_logs", "reindex_changes",
+			"reindex_change_pins",
+		} {
 			if err := old.exec(t.Context(), old.db, "DROP TABLE IF EXISTS "+table); err != nil {
 				t.Fatal(err)
 			}
@@ -84,11 +87,12 @@ func testMigrations(t *testing.T, d database) {
 	}
 }
 
-// Tables that a newer program has migrated are left as they are.
+// Tables that a newer program has migrated are not changed.
 func testNewerTables(t *testing.T, d database) {
 	db := d.open(t)
 	for _, statement := range []string{
-		"CREATE TABLE reindex_schema (version BIGINT NOT NULL)", fmt.Sprintf("INSERT INTO reindex_schema VALUES (%d)", len(steps)+1),
+		"CREATE TABLE reindex_schema (version BIGINT NOT NULL)",
+		fmt.Sprintf("INSERT INTO reindex_schema VALUES (%d)", len(steps)+1),
 	} {
 		if _, err := db.ExecContext(t.Context(), statement); err != nil {
 			t.Fatal(err)

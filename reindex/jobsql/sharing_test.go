@@ -11,7 +11,8 @@ import (
 	"productindex/reindex/reindextest"
 )
 
-// Two stores over one database that create at once get one job, the tenant's first as well as a later one.
+// If two stores over one database create a job at the same time, only one is created, whether it is the first job of
+// the tenant or a later one.
 func testTwoStores(t *testing.T, d database) {
 	stores := []*Store{d.store(t, Config{}), d.store(t, Config{})}
 	type result struct {
@@ -47,7 +48,7 @@ func testTwoStores(t *testing.T, d database) {
 	}
 }
 
-// gated is a source that waits, before it yields products, until it may.
+// gated is a source that waits before it yields products.
 type gated struct {
 	products []reindex.Product
 	gate     chan struct{}
@@ -89,7 +90,7 @@ func newEngine(tb testing.TB, src reindex.Source, ix reindex.Indexer, s *Store) 
 	return e
 }
 
-// Two engines over one database, 50 triggers at once: one run.
+// If two engines over one database get 50 triggers at the same time, only one run starts.
 func testTwoEngines(t *testing.T, d database) {
 	src, index := newGated(100), reindextest.NewMemory()
 	engines := []*reindex.Engine{
@@ -137,7 +138,7 @@ func testTwoEngines(t *testing.T, d database) {
 	}
 }
 
-// Processes that start at once over an empty database all find its tables.
+// Several processes can start at the same time over an empty database: each finds its tables.
 func testStartTogether(t *testing.T, d database) {
 	errs, begin := make(chan error), make(chan struct{})
 	for range 8 {
@@ -159,13 +160,14 @@ func testStartTogether(t *testing.T, d database) {
 	}
 }
 
-// The database itself, whatever a program does, takes no second unfinished job of a tenant and entity type.
+// A constraint of the database refuses a second unfinished job of a tenant and entity type.
 func testConstraint(t *testing.T, d database) {
 	s := d.store(t, Config{})
 	mustCreate(t, s, newJob("a", "1"))
-	second := `INSERT INTO reindex_jobs (tenant, fence, id, entity_type, status, ended, cancelled, lease_end, estimated, message, created,
-		modified, numbers, listed) SELECT tenant, fence + 1, '2', entity_type, status, ended, cancelled, lease_end, estimated, message, created,
-		modified, numbers, listed FROM reindex_jobs WHERE id = '1'`
+	second := `INSERT INTO reindex_jobs (tenant, fence, id, entity_type, status, ended, cancelled, lease_end, estimated,
+		message, created, modified, numbers, listed)
+		SELECT tenant, fence + 1, '2', entity_type, status, ended, cancelled, lease_end, estimated,
+		message, created, modified, numbers, listed FROM reindex_jobs WHERE id = '1'`
 	if err := s.exec(t.Context(), s.db, second); err == nil {
 		t.Error("there is a second unfinished job")
 	}

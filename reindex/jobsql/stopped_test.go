@@ -9,7 +9,7 @@ import (
 	"productindex/reindex"
 )
 
-// testEndlessLease: the leases of a store can be longer than any timeout of a server.
+// A store can have leases that are longer than any timeout of a server.
 func testEndlessLease(t *testing.T, d database) {
 	changes, err := d.store(t, Config{Lease: 100 * 365 * 24 * time.Hour}).Changes(nil)
 	if err != nil {
@@ -21,8 +21,8 @@ func testEndlessLease(t *testing.T, d database) {
 	}
 }
 
-// testStoppedInATransaction: a process that is stopped in the middle of a transaction holds the others up until the
-// server takes its lock away. When it goes on it begins anew, with what they have stored.
+// A process that is stopped in the middle of a transaction delays the others until the server frees its lock. When it
+// continues, it begins again and sees the data that the others have stored.
 func testStoppedInATransaction(t *testing.T, d database) {
 	const lease = time.Second
 	open := func() *Changes {

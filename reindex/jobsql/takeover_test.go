@@ -8,7 +8,8 @@ import (
 	"productindex/reindex"
 )
 
-// A job that is taken over has one owner: the former one stores nothing more, and of several takers one gets it.
+// A job that is taken over has one owner: the former owner can no longer store it, and only one of several callers gets
+// it.
 func testTakeOver(t *testing.T, d database) {
 	s := d.store(t, Config{})
 	job := newJob("a", "1")
@@ -44,7 +45,7 @@ func testTakeOver(t *testing.T, d database) {
 	}
 }
 
-// Jobs that nobody has renewed for a while are found, once in that while.
+// Left returns jobs that have not been renewed for a while, and returns each of them only once in that time.
 func testLeft(t *testing.T, d database) {
 	s := d.store(t, Config{})
 	mustCreate(t, s, newJob("a", "1"))

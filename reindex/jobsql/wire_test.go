@@ -14,13 +14,13 @@ import (
 	"github.com/jackc/pgx/v5/stdlib"
 )
 
-// wire is the way to the database, which can be cut, also between a request and its answer.
+// wire is the network between a client and the database. It can be cut, even between a request and its answer.
 type wire struct {
 	mu     sync.Mutex
 	isCut  bool
 	conns  []net.Conn
-	doomed func(request []byte) bool // whose answer gets lost; nil: none's
-	before bool                      // the request itself gets lost
+	doomed func(request []byte) bool // selects the request whose answer is lost; nil selects none
+	before bool                      // the request itself is lost
 }
 
 func (w *wire) dial(ctx context.Context, network, address string) (net.Conn, error) {
@@ -48,25 +48,25 @@ func (w *wire) set(isCut bool) {
 	w.conns = nil
 }
 
-// lose makes the connection end between the next request of a kind and its answer: the database has done what it was
-// asked to then.
+// lose makes the connection end after the next request of a kind and before its answer, so that the database has
+// executed the request.
 func (w *wire) lose(kind func(request []byte) bool) { w.fail(false, kind) }
 
-// fail is lose, or makes the connection end before the database gets the request.
+// fail does the same as lose or, if before is set, makes the connection end before the database gets the request.
 func (w *wire) fail(before bool, kind func(request []byte) bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.doomed, w.before = kind, before
 }
 
-// armed reports whether an answer is still to get lost.
+// armed reports whether no answer has been lost yet.
 func (w *wire) armed() bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.doomed != nil
 }
 
-// lossy is one of the wire's connections.
+// lossy is a connection over the wire.
 type lossy struct {
 	net.Conn
 
@@ -86,7 +86,7 @@ func (l *lossy) Write(p []byte) (int, error) {
 	return l.Conn.Write(p)
 }
 
-// doomed reports whether the answer to a request is to get lost, or the request itself.
+// doomed reports whether a request or its answer is to be lost.
 func (l *lossy) doomed(request []byte) (lost, before bool) {
 	w := l.wire
 	w.mu.Lock()

@@ -1,3 +1,3 @@
-// Package testmodule shows how a host mounts River's own page over the queue of a fleet, and tests it. It is a module
-// of its own so that nothing of that page is needed by whoever needs the fleet.
+// Package testmodule shows how a host mounts River's web page for the queue of a fleet, and tests it. It is a module of
+// its own, so that a program that uses a fleet does not depend on the page.
 package testmodule

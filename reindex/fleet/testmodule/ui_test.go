@@ -20,8 +20,8 @@ import (
 	"productindex/reindex/reindextest/pgtest"
 )
 
-// mountQueue mounts River's page at /river/, over the database of a fleet, until ctx ends. Only operators may get
-// there: whoever cancels a run's job there cancels the run, and whoever cancels a part makes the run fail.
+// mountQueue mounts River's page at /river/ for the database of a fleet, until ctx ends. The page must be accessible to
+// operators only, because it can cancel a run, and make a run fail by cancelling a part.
 func mountQueue(ctx context.Context, mux *http.ServeMux, pool *pgxpool.Pool, logger *slog.Logger) error {
 	client, err := river.NewClient(riverpgxv5.New(pool), &river.Config{Logger: logger})
 	if err != nil {
@@ -40,7 +40,7 @@ func mountQueue(ctx context.Context, mux *http.ServeMux, pool *pgxpool.Pool, log
 	return nil
 }
 
-// River's own page shows a fleet's runs and parts.
+// River's page shows the runs and parts of a fleet.
 func TestRiverUI(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
@@ -50,7 +50,9 @@ func TestRiverUI(t *testing.T) {
 	}
 	defer pool.Close()
 	src, ix := reindextest.Slice(reindextest.Products(10, "1")), reindextest.NewMemory()
-	f, err := fleet.New(ctx, pool, src, ix, &fleet.Config{Engine: reindex.Config{Logger: slog.New(slog.DiscardHandler)}, Role: fleet.Trigger})
+	f, err := fleet.New(ctx, pool, src, ix, &fleet.Config{
+		Engine: reindex.Config{Logger: slog.New(slog.DiscardHandler)}, Role: fleet.Trigger,
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
