@@ -187,7 +187,7 @@ func TestSomebodysIndexStays(t *testing.T) {
 		t.Errorf("reaped %d, error %v, after the alias is gone; want 2", n, err)
 	}
 	assertIndexes(t, ix, g.name)
-	if !logged.says("deleted", old) {
+	if !logged.says("deleted an index", old) {
 		t.Errorf("the log does not say that %s was deleted", old)
 	}
 }
