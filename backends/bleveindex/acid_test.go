@@ -10,7 +10,7 @@ import (
 	"productindex/reindex/reindextest/acidtest"
 )
 
-// TestAcid: whatever happens to the engine's process, the index ends as the shop's database has it.
+// TestAcid tests that the index ends equal to the shop's database, whenever the engine's process is killed.
 func TestAcid(t *testing.T) { acidtest.Run(t, acidtest.Scenario{}, nil) }
 
 // openAcid opens the index of a scenario, in the process that is killed.

@@ -70,8 +70,8 @@ func reindexOnce(dir, rev string) error {
 	return ix.Close()
 }
 
-// Whenever a process is killed during a reindex, the next one serves the old or the new generation whole, and nothing
-// else is left.
+// Whenever a process is killed during a reindex, the next process serves either the whole old or the whole new
+// generation, and no other files are left.
 func TestKill(t *testing.T) {
 	dir := t.TempDir()
 	const rounds = 8

@@ -207,7 +207,7 @@ func TestDamage(t *testing.T) {
 	}
 }
 
-// A panic of bleve while it opens an index is damage. It is not provoked again: the generation stays closed until the
+// If bleve panics while it opens an index, the index counts as damaged. The generation is not opened again until the
 // next process, or until a reindex has replaced it.
 func TestOpeningPanics(t *testing.T) {
 	dir := t.TempDir()
@@ -252,7 +252,7 @@ func TestOpeningPanics(t *testing.T) {
 	}
 }
 
-// Whatever byte of an index is changed, a search answers as before or says that it failed, and a reindex succeeds.
+// If any byte of an index is changed, a search returns the same results or an error, and a reindex succeeds.
 func TestDamageAnywhere(t *testing.T) {
 	dir := t.TempDir()
 	ix := open(t, dir, nil)
@@ -444,7 +444,7 @@ func (panicking) Searcher(
 	panic("no luck")
 }
 
-// A panic in a query is an error of its search alone, unless the index turns out to be damaged.
+// A panic in a query only fails its search, unless the index is damaged.
 func TestSearchPanics(t *testing.T) {
 	dir := t.TempDir()
 	ix := open(t, dir, nil)

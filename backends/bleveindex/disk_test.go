@@ -14,8 +14,8 @@ import (
 	"productindex/reindex"
 )
 
-// recorder is a disk that notes its changes, as "sync PATH", "rename PATH" and "remove PATH", and lets some of
-// it fail.
+// recorder is a disk that records its changes as "sync PATH", "rename PATH" and "remove PATH", and makes some of them
+// fail.
 type recorder struct {
 	dir string
 
@@ -41,7 +41,7 @@ func (r *recorder) failing(call string, err error) {
 	r.fail = map[string]error{call: err}
 }
 
-// take returns the calls so far, and forgets them.
+// take returns the calls so far, and clears the list.
 func (r *recorder) take() []string {
 	r.mu.Lock()
 	defer r.mu.Unlock()

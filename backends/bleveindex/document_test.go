@@ -15,7 +15,7 @@ import (
 	"productindex/reindex"
 )
 
-// A product that cannot be indexed is named; the others of its batch are accepted.
+// A product that cannot be indexed is rejected by name; the others of its batch are accepted.
 func TestItemErrors(t *testing.T) {
 	ix := open(t, t.TempDir(), nil)
 	gen := begin(t, ix, "acme")
@@ -203,7 +203,7 @@ func TestSearchErrors(t *testing.T) {
 	}
 }
 
-// A product is found by its id whatever fields it has, and whatever they hold.
+// A product is found by its id, for all names and values of its fields.
 func FuzzDocument(f *testing.F) {
 	for _, body := range []string{
 		`{}`, `{"name":{"de":"x","de-CH":"y","":"z"}}`, `{"price":"1","sku":1e300,"ean":-0.5,"brand":{"id":[1,{"code":2}]}}`,

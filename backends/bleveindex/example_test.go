@@ -14,7 +14,7 @@ import (
 	"productindex/reindex/reindextest"
 )
 
-// A full reindex of a tenant, and a search in it.
+// Reindex a tenant, and search its products.
 func Example() {
 	ctx := context.Background()
 	dir, err := os.MkdirTemp("", "products")
@@ -53,7 +53,7 @@ func Example() {
 	// Output: 1 Woollen socks 12.5
 }
 
-// A host adds a field of its own to the default mapping.
+// Add a field to the default mapping.
 func ExampleNewMapping() {
 	mapping := bleveindex.NewMapping()
 	mapping.DefaultMapping.AddFieldMappingsAt("material", bleve.NewKeywordFieldMapping())
@@ -71,7 +71,7 @@ func ExampleNewMapping() {
 	// Output: <nil>
 }
 
-// A backup of all tenants, made while searches and reindexes go on, is restored in place of a directory that was lost.
+// Back up all tenants while searches and reindexes continue, and restore a lost directory.
 func ExampleIndex_Backup() {
 	ctx := context.Background()
 	dir, err := os.MkdirTemp("", "products")
@@ -96,7 +96,7 @@ func ExampleIndex_Backup() {
 		panic(err)
 	}
 
-	// The directory is lost; the host has ended.
+	// The host ends, and the directory is lost.
 	if err := index.Close(); err != nil {
 		panic(err)
 	}
@@ -116,7 +116,7 @@ func ExampleIndex_Backup() {
 	// Output: 1 <nil>
 }
 
-// A query for a shopper's words, with a filter, facets and highlights.
+// Search for a shopper's words, with a filter, facets and highlights.
 func ExampleQuery() {
 	ctx := context.Background()
 	index, closeIndex := filledIndex(ctx, "acme", reindextest.Slice{

@@ -84,8 +84,8 @@ func withFewFiles(t *testing.T, f func(more int) (ok bool)) {
 	t.Error("20 files are too few")
 }
 
-// If the process has too many files open a search says so, and nothing becomes of the index: bleve would have opened it
-// without its segments.
+// If the process has too many open files, a search returns an error that says so and the index does not change. bleve
+// would open it without its segments.
 func TestTooManyFiles(t *testing.T) {
 	ix := open(t, published(t), nil)
 	withFewFiles(t, func(more int) bool {
@@ -152,8 +152,8 @@ func noisy(random *rand.ChaCha8, id string) reindex.Product {
 	return object(id, fmt.Sprintf(`{"rev":"2","note":"%x"}`, noise))
 }
 
-// A disk that takes no more refuses changes with an error that says so, and ends neither the process nor the searches.
-// Changes go on once the disk takes them.
+// If the disk is full, changes fail with an error that says so, and neither the process nor the searches end. Changes
+// succeed again once there is space.
 func TestUpdatesOnFullDisk(t *testing.T) {
 	if !isChild(t) {
 		return
@@ -182,8 +182,8 @@ func TestUpdatesOnFullDisk(t *testing.T) {
 	assertLive(t, ix, "acme", 50, "2")
 }
 
-// A disk that takes no more ends a run with an error that says so, though bleve itself would try again for ever. The
-// live index stays as it was, and nothing of the run is left.
+// If the disk is full, a run fails with an error that says so, although bleve itself would retry forever. The live
+// index does not change, and no files of the run are left.
 func TestRunOnFullDisk(t *testing.T) {
 	if !isChild(t) {
 		return

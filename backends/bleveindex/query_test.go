@@ -198,7 +198,7 @@ func TestHighlights(t *testing.T) {
 	}
 }
 
-// Whatever is typed is answered, and by products that have something of it.
+// Every text finds products, and each of them matches a part of the text.
 func FuzzQuery(f *testing.F) {
 	for _, text := range []string{
 		"RTX4090", "t-shirt", "L'Oréal's", "手机壳 red", "<b>&amp;", "a\x00b \xff", "AND +foo -bar",

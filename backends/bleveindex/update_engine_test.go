@@ -82,8 +82,8 @@ func storedBodies(t *testing.T, ix *Index, tenant string) map[string]string {
 	return found
 }
 
-// Whatever is written while reindexes go on, the live index ends as the database has it: every product, every body,
-// nothing more. That is also so in the next process.
+// For all changes during reindexes, the live index ends with exactly the products and bodies of the database. In the
+// next process it is still so.
 func TestEditsDuringReindexes(t *testing.T) {
 	for seed := range uint64(3) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {

@@ -18,7 +18,7 @@ import (
 	"productindex/reindex"
 )
 
-// A value is found as what it is, whatever the field is called and whatever else it holds.
+// A value is found by its type, for all names of fields and all other values of the field.
 func TestValuesOfEveryType(t *testing.T) {
 	ix := open(t, t.TempDir(), nil)
 	publish(t, ix, "acme",

@@ -15,7 +15,7 @@ import (
 	"productindex/reindex"
 )
 
-// A disk that takes no more ends a run at once; the live index stays, and what the run had written goes.
+// If the disk is full, a run fails at once. The live index stays, and the files of the run are removed.
 func TestWriteFails(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skip("a directory that is in use cannot be removed")

@@ -22,7 +22,7 @@ const (
 	acidPrefix = "ESINDEX_ACID_PREFIX"
 )
 
-// TestAcid: whatever happens to the engine's process, the index ends as the shop's database has it.
+// TestAcid tests that the index ends equal to the shop's database, whenever the engine's process is killed.
 func TestAcid(t *testing.T) {
 	server := estest.Plain(t)
 	acidtest.Run(t, acidtest.Scenario{SmallReindexes: 4}, func(t *testing.T, _ string) []string {
@@ -54,7 +54,7 @@ func openAcid(context.Context, string) (acidtest.Index, error) {
 	}}, nil
 }
 
-// bodiesOf finds the bodies of all live documents of a tenant in one search.
+// bodiesOf returns the bodies of all live documents of a tenant, from one search.
 func bodiesOf(ctx context.Context, ix *Index, tenant string) (map[string]string, error) {
 	var answer struct {
 		Hits struct {

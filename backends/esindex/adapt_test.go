@@ -14,7 +14,7 @@ import (
 )
 
 // A server that takes requests of 1 MB, and no more than 1.2 MB of writes at the same time, gets a catalogue whose
-// batches begin at 2 MiB, eight of them at the same time. Only the first few requests are in vain.
+// batches begin at 2 MiB, eight of them at the same time. Only the first few requests are refused.
 func TestAdaptsToASmallServer(t *testing.T) {
 	onlyInCI(t)
 	server := estest.Own(t, estest.Options{Settings: map[string]string{

@@ -12,7 +12,7 @@ import (
 	"productindex/reindex/reindextest"
 )
 
-// definitions returns how an index bears its aliases, those of ours alone left out.
+// definitions returns the definitions of an index's aliases, without those that only this package uses.
 func definitions(t *testing.T, ix *Index, index string) map[string]string {
 	t.Helper()
 	found, err := ix.look(t.Context(), index)
@@ -31,7 +31,7 @@ func definitions(t *testing.T, ix *Index, index string) map[string]string {
 	return out
 }
 
-// Settings of others on the tenant's alias and on the live index are there after the switch, also after a rollback.
+// The switch keeps what others have set on the tenant's alias and on the live index, and so does a rollback.
 func TestAliasesMove(t *testing.T) {
 	for _, keep := range []int{0, 1} {
 		t.Run(fmt.Sprintf("keep=%d", keep), func(t *testing.T) {
@@ -80,7 +80,7 @@ func assertDefinitions(t *testing.T, got, want map[string]string) {
 	}
 }
 
-// Two indexes that bear the tenant's alias in different ways have no one successor.
+// Begin fails if two live indexes have different definitions of the tenant's alias.
 func TestAliasesDiffer(t *testing.T) {
 	ix := open(t, nil)
 	name := publish(t, ix, 3, "1")
@@ -94,7 +94,7 @@ func TestAliasesDiffer(t *testing.T) {
 	assertIndexes(t, ix, name, ix.cfg.Prefix+"-handmade")
 }
 
-// An alias that appears or goes away while the switch is planned is noticed.
+// A switch fails with a temporary error if an alias is added or removed after it was planned.
 func TestAliasesChangeMeanwhile(t *testing.T) {
 	ix := open(t, nil)
 	old := publish(t, ix, 3, "1")
@@ -116,7 +116,7 @@ func TestAliasesChangeMeanwhile(t *testing.T) {
 	assertLive(t, ix, 4, "2")
 }
 
-// The aliases that the host names are there after the first run, of each tenant.
+// The aliases in Config.Aliases exist after the first run of each tenant.
 func TestHostAliases(t *testing.T) {
 	prefix := ""
 	ix := open(t, func(c *Config) {
@@ -141,7 +141,7 @@ func definitionOf(t *testing.T, ix *Index, alias string) string {
 	return must(t, ix, http.MethodGet, "/_alias/"+alias, "")
 }
 
-// An index to which somebody gave an alias is deleted neither by Reap, nor after the switch, nor by Abort.
+// Neither Reap, nor the switch, nor Abort deletes an index to which somebody added an alias.
 func TestSomebodysIndexStays(t *testing.T) {
 	var logged journal
 	ix := open(t, func(c *Config) { c.Logger = logged.logger() })
@@ -192,7 +192,7 @@ func TestSomebodysIndexStays(t *testing.T) {
 	}
 }
 
-// Whoever points the alias back by hand while the old index is about to be deleted keeps it.
+// The replaced index is not deleted if an operator moves the alias back to it before its deletion.
 func TestRollbackByHandBeforeRetiring(t *testing.T) {
 	ix := open(t, nil)
 	old := publish(t, ix, 3, "1")
@@ -217,7 +217,7 @@ func TestRollbackByHandBeforeRetiring(t *testing.T) {
 	assertLive(t, ix, 3, "1")
 }
 
-// An index that was made live by hand while it was about to be deleted, and is kept since, stays.
+// An index stays if an operator made it live before its deletion and it has become a kept generation since.
 func TestKeptBeforeRetiring(t *testing.T) {
 	ix := open(t, func(c *Config) { c.KeepPrevious = 1 })
 	first := publish(t, ix, 1, "1")
@@ -236,14 +236,14 @@ func TestKeptBeforeRetiring(t *testing.T) {
 	assertKept(t, ix, first)
 }
 
-// byHand moves the tenant's alias as an operator does.
+// byHand moves the tenant's alias like an operator.
 func byHand(t *testing.T, ix *Index, from, to string) {
 	t.Helper()
 	must(t, ix, http.MethodPost, "/_aliases", `{"actions":[{"remove":{"index":"`+from+`","alias":"`+ix.Alias(acme)+`"}},
 		{"add":{"index":"`+to+`","alias":"`+ix.Alias(acme)+`"}}]}`)
 }
 
-// After a rollback by hand the next run keeps the live index, which is the one that was kept before.
+// If an operator has moved the alias back to a kept index, the next run keeps that index.
 func TestKeepPreviousAfterRollbackByHand(t *testing.T) {
 	ix := open(t, func(c *Config) { c.KeepPrevious = 1 })
 	first := publish(t, ix, 1, "1")
@@ -276,8 +276,8 @@ func TestKeepPreviousAfterRollbackByHand(t *testing.T) {
 	assertKept(t, ix, third)
 }
 
-// An index in the place of the alias is not deleted if the host wants to keep the index that was live; otherwise it is,
-// and the log says so.
+// An index with the name of the alias is not deleted if KeepPrevious is set. Otherwise it is deleted, and the log says
+// so.
 func TestConcreteIndex(t *testing.T) {
 	var logged journal
 	stray := func(ix *Index) {
@@ -310,7 +310,7 @@ func TestConcreteIndex(t *testing.T) {
 	}
 }
 
-// A generation whose Abort fails is not in use any more: its signs of life end, and Reap deletes it.
+// A generation is no longer in use after a failed Abort: its signs of life end, and Reap deletes it.
 func TestAbortThatFails(t *testing.T) {
 	ix := open(t, nil)
 	publish(t, ix, 3, "live")

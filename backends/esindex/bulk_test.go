@@ -13,8 +13,8 @@ import (
 	"productindex/reindex"
 )
 
-// Whatever the ids and bodies are, the body of a request has a line for each action and product, and a deletion between
-// two products its line alone.
+// For all ids and bodies, the body of a request has a line for each action and each product. A deletion has only the
+// line of its action.
 func FuzzBulk(f *testing.F) {
 	f.Add("1", `{"a":1}`, `"\`+"\u2028", `{"b":"ü"}`)
 	f.Add("a\x01\n", `{}`, `},{"index":{"_id":"x`, `{"c":[]}`)
@@ -169,7 +169,7 @@ func TestFailedItems(t *testing.T) {
 	}
 }
 
-// A deletion fails as a write does, unless there was nothing to delete.
+// A deletion can fail like a write, but succeeds if the product does not exist.
 func TestFailedDeletions(t *testing.T) {
 	products := []reindex.Product{{ID: "a", Body: []byte(`{}`)}, {ID: "b"}}
 	for text, want := range map[string]string{

@@ -28,7 +28,7 @@ func (a answers) Perform(*http.Request) (*http.Response, error) {
 	return &http.Response{StatusCode: a.status, Header: a.header, Body: io.NopCloser(strings.NewReader(a.body))}, nil
 }
 
-// writeThrough makes one Write to a server that answers so.
+// writeThrough makes one Write to a server that gives this answer.
 func writeThrough(t *testing.T, a answers) error {
 	t.Helper()
 	ix, err := New(a, nil)
@@ -146,7 +146,7 @@ func FuzzServerError(f *testing.F) {
 	})
 }
 
-// A count without some of the shards does not count as the whole.
+// A count fails if some shards do not answer.
 func TestCountOfSomeShards(t *testing.T) {
 	ix, err := New(answers{status: http.StatusOK, body: `{"count":3,"_shards":{"total":2,"successful":1}}`}, nil)
 	if err != nil {

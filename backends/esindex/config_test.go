@@ -91,7 +91,7 @@ func FuzzSettings(f *testing.F) {
 	})
 }
 
-// The host pays for what this package pulls in: the client's typed API alone would be hundreds of packages.
+// The dependencies of this package become those of the host: the client's typed API alone has hundreds of packages.
 func TestDependencies(t *testing.T) {
 	out, err := exec.CommandContext(t.Context(), "go", "list", "-deps", "-f",
 		"{{if not .Standard}}{{.ImportPath}}{{end}}", ".").Output()

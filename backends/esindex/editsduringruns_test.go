@@ -91,7 +91,8 @@ func documents(t *testing.T, ix *Index) map[string]json.RawMessage {
 	return found
 }
 
-// While writers edit, insert and delete, run after run goes live, and the live index ends as the database is.
+// While writers edit, insert and delete products, several runs become live, and the live index ends equal to the
+// database.
 func TestEditsDuringRuns(t *testing.T) {
 	for seed := range uint64(reindextest.Seeds(2, 5)) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {

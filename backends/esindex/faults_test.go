@@ -35,7 +35,7 @@ func faultRuns(server *estest.Server) uint64 {
 	return uint64(reindextest.Seeds(12, 200))
 }
 
-// toxics are what goes wrong with a connection to the server, each behind a proxy of its own.
+// toxics are the faults of a connection to the server, each with a proxy of its own.
 var toxics = []string{
 	`{"type":"limit_data","stream":"upstream","attributes":{"bytes":900}}`,
 	`{"type":"limit_data","stream":"downstream","attributes":{"bytes":40}}`,
@@ -68,19 +68,19 @@ func startProxies(t *testing.T, server *estest.Server) []string {
 	return addresses
 }
 
-// chaos is a way to the server on which a part of the calls goes wrong.
+// chaos is a transport to the server that makes a part of the calls fail.
 type chaos struct {
 	direct, once http.RoundTripper
 	proxies      []string
 
 	mu     sync.Mutex
 	rng    *rand.Rand
-	late   func() // a call that the client saw fail, and which is still under way
-	lateIn int    // after so many calls more it arrives
+	late   func() // a call that has failed for the client, and is still in progress
+	lateIn int    // the number of calls before it arrives
 	counts map[string]int
 }
 
-// lateCall lets the call arrive that is under way, if it is due.
+// lateCall lets the call in progress arrive if it is due.
 func (c *chaos) lateCall(now bool) {
 	c.mu.Lock()
 	c.lateIn--
@@ -183,8 +183,8 @@ func refuse(req *http.Request, status int, body string) (*http.Response, error) 
 // strands is how many tenants go through faults at a time: most of their time they wait for the server.
 const strands = 4
 
-// Whatever happens between engine and server: the alias stands for exactly one complete index, the new one after a run
-// that succeeded and the old one after a run that failed, and every product is accounted for.
+// For all faults between the engine and the server, the alias points to exactly one complete index: the new one after a
+// successful run, and the old one after a failed run. Every product is accounted for.
 func TestFaults(t *testing.T) {
 	server := estest.Plain(t)
 	proxies := startProxies(t, server)
@@ -285,7 +285,7 @@ func (s *strand) reap(t *testing.T) {
 	assertIndexes(t, s.clean, want...)
 }
 
-// aliasOf names what the tenant's alias stands for.
+// aliasOf returns the names of the indexes to which the tenant's alias points.
 func aliasOf(t *testing.T, ix *Index) string {
 	t.Helper()
 	live, err := ix.behind(t.Context(), ix.names(acme))
@@ -308,7 +308,7 @@ func faultyRun(t *testing.T, ix *Index, products reindextest.Slice) (reindex.Rep
 	return engine.Run(t.Context(), acme)
 }
 
-// The server dies in the middle of a load and comes back: the run goes on, and nothing is missing.
+// If the server dies during a load and restarts, the run continues and no product is missing.
 func TestServerDiesDuringTheLoad(t *testing.T) {
 	onlyInCI(t)
 	server := estest.Own(t, estest.Options{})

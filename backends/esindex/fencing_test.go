@@ -8,7 +8,7 @@ import (
 	"productindex/reindex"
 )
 
-// A run that was paused while a later one has begun cannot publish any more, whatever has become of the later one.
+// A run that is paused while a newer one begins cannot become live, even if the newer one has failed.
 func TestFencedRun(t *testing.T) {
 	for _, test := range []struct {
 		name   string
@@ -109,7 +109,7 @@ func TestFencedRunWithAlias(t *testing.T) {
 	assertIndexes(t, ix, live, earlier.Name())
 }
 
-// A run's own earlier tries do not stand in its way, and Reap takes what earlier runs have left at once.
+// Earlier attempts of a run do not fence it, and Reap deletes the generations of earlier runs at once.
 func TestReapWithFence(t *testing.T) {
 	ix := open(t, nil)
 	elsewhere, err := New(ix.transport, &ix.cfg)
@@ -132,7 +132,7 @@ func TestReapWithFence(t *testing.T) {
 	}
 }
 
-// Two runs with the same token do not both publish: only one of them can be what the job store knows of.
+// Of two runs with the same token only one becomes live, since the job store knows only one of them.
 func TestSameFence(t *testing.T) {
 	ix := open(t, nil)
 	elsewhere, err := New(ix.transport, &ix.cfg)

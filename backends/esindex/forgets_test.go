@@ -10,9 +10,8 @@ import (
 	"productindex/reindex/reindextest"
 )
 
-// Elasticsearch forgets the version of a deleted document after index.gc_deletes. A deletion, in the live index and in
-// the one that is filled, holds all the same: against writes of the product that are repeated, and changes before it
-// that are carried out again.
+// Elasticsearch forgets the version of a deleted document after index.gc_deletes. A deletion in the live index and in a
+// generation still wins over repeated writes of the product, and over repeated earlier changes.
 func TestForgottenVersionsOfDeletions(t *testing.T) {
 	ix := open(t, func(c *Config) { c.Settings = []byte(`{"index.gc_deletes":"0s","index.number_of_replicas":0}`) })
 	products := reindextest.Products(60, "1")

@@ -37,7 +37,7 @@ func withTransport(rt http.RoundTripper) elastictransport.Option {
 	return elastictransport.WithTransport(rt)
 }
 
-// wire returns a way to the server whose connections are closed at the end of the test.
+// wire returns a transport to the server whose connections are closed at the end of the test.
 func wire(t *testing.T) *http.Transport {
 	t.Helper()
 	rt := &http.Transport{}
@@ -45,7 +45,7 @@ func wire(t *testing.T) *http.Transport {
 	return rt
 }
 
-// refusing is a way to the server on which calls of one path are refused, as for want of a privilege.
+// refusing is a transport to the server that refuses the calls of one path, like a server if a privilege is missing.
 type refusing struct {
 	path string
 	next http.RoundTripper
@@ -58,7 +58,8 @@ func (r refusing) RoundTrip(req *http.Request) (*http.Response, error) {
 	return r.next.RoundTrip(req)
 }
 
-// firewall is a way to the server on which something answers requests in its place that hold a word.
+// firewall is a transport to the server that answers requests that contain a word, like a firewall in front of the
+// server.
 type firewall struct {
 	word   string
 	status int
@@ -82,7 +83,7 @@ func (f firewall) RoundTrip(req *http.Request) (*http.Response, error) {
 	return f.next.RoundTrip(again)
 }
 
-// journal keeps the log.
+// journal records the log.
 type journal struct {
 	mu   sync.Mutex
 	text strings.Builder
@@ -134,7 +135,7 @@ func depth(text []byte) (int, bool) {
 	}
 }
 
-// rollback goes back to the generation that was replaced last.
+// rollback rolls back to the latest replaced generation.
 func rollback(t *testing.T, ix *Index) error {
 	t.Helper()
 	g, err := ix.Rollback(t.Context(), acme, "")
@@ -147,7 +148,7 @@ func rollback(t *testing.T, ix *Index) error {
 	return errors.Join(err, g.Abort(t.Context()))
 }
 
-// assertKept checks which indexes are kept, the one that was replaced last first.
+// assertKept checks the kept indexes, the latest replaced first.
 func assertKept(t *testing.T, ix *Index, want ...string) {
 	t.Helper()
 	kept, err := ix.kept(t.Context(), ix.names(acme))

@@ -32,7 +32,7 @@ func redden(t *testing.T, server *estest.Server, ix *Index, index string) {
 	must(t, ix, http.MethodPost, "/"+index+"/_open?wait_for_active_shards=0", "")
 }
 
-// A live index that is broken in some way is known to have had so many products, and is replaced.
+// For a live index that is damaged, the number of products from its mark is used, and a run replaces it.
 func TestBrokenLiveIndex(t *testing.T) {
 	server := estest.Plain(t)
 	for _, test := range []struct {
@@ -85,7 +85,7 @@ func TestBrokenLiveIndex(t *testing.T) {
 	}
 }
 
-// If the number was not noted, as by an earlier version, it is not known, which is not none.
+// If the mark has no number of products, as of earlier versions, the number is not known, which differs from 0.
 func TestLiveIndexOfUnknownSize(t *testing.T) {
 	ix := open(t, nil)
 	old := publish(t, ix, 20, "1")
@@ -111,7 +111,7 @@ func TestLiveIndexOfUnknownSize(t *testing.T) {
 	}
 }
 
-// A live index that cannot be counted for the moment is counted again: its number of products is not guessed.
+// A live index that temporarily cannot be counted is counted again; its number of products is not taken from the mark.
 func TestLiveIndexIsCountedAgain(t *testing.T) {
 	ix := open(t, nil)
 	live := publish(t, ix, 20, "1")
@@ -168,7 +168,7 @@ func reindexed(t *testing.T, ix *Index, n int) (reindex.Report, error) {
 	return engine.Run(t.Context(), acme)
 }
 
-// A live index that cannot be switched away from shows at Begin.
+// Begin fails if the live index cannot be replaced by a switch.
 func TestLiveIndexIsReadOnly(t *testing.T) {
 	ix := open(t, nil)
 	old := publish(t, ix, 3, "1")
@@ -185,7 +185,7 @@ func TestLiveIndexIsReadOnly(t *testing.T) {
 	assertIndexes(t, ix, old)
 }
 
-// A rollback to an index that does not answer changes nothing.
+// A rollback to an index that cannot be searched changes nothing.
 func TestRollbackToBrokenIndex(t *testing.T) {
 	server := estest.Plain(t)
 	for _, test := range []struct {
@@ -217,7 +217,7 @@ func TestRollbackToBrokenIndex(t *testing.T) {
 	}
 }
 
-// A scroll keeps an old index for a while, not for ever, and is safe for that while.
+// A scroll delays the deletion of a replaced index, but only for a limited time.
 func TestScrollKeepsTheOldIndex(t *testing.T) {
 	ix := open(t, nil)
 	ix.idle = 1500 * time.Millisecond

@@ -144,7 +144,7 @@ func TestRollbackToIndexWithLosses(t *testing.T) {
 	assertKept(t, ix, first)
 }
 
-// The list has what an operator wants to know, also of an index that cannot be read.
+// The list of generations is complete even if an index cannot be read.
 func TestGenerations(t *testing.T) {
 	ix := open(t, func(c *Config) { c.KeepPrevious = 2 })
 	first, second, third := publish(t, ix, 1, "1"), publish(t, ix, 2, "2"), publish(t, ix, 3, "3")
@@ -165,8 +165,8 @@ func TestGenerations(t *testing.T) {
 	}
 }
 
-// Of two processes that go back to one generation without fencing tokens, the later one does, and the other one fails
-// without harm.
+// If two processes roll back to the same generation without fencing tokens, the later one succeeds, and the other one
+// fails without any effect.
 func TestRollbackOfTwoProcesses(t *testing.T) {
 	ix := open(t, func(c *Config) { c.KeepPrevious = 2 })
 	first, second := publish(t, ix, 1, "1"), publish(t, ix, 2, "2")
@@ -201,8 +201,8 @@ func TestRollbackOfTwoProcesses(t *testing.T) {
 	assertKept(t, ix, second)
 }
 
-// Whatever goes wrong on the way to the server, and wherever a process stops: the alias stands for one whole
-// generation, the one before or the one that was gone back to, the other one is kept, and no edit is lost.
+// For all faults on the way to the server, and wherever a process ends: the alias points to exactly one whole
+// generation, either the previous one or that of the rollback; the other one is kept, and no edit is lost.
 func TestRollbackFaults(t *testing.T) {
 	server := estest.Plain(t)
 	direct, once := &http.Transport{MaxIdleConnsPerHost: 4}, &http.Transport{DisableKeepAlives: true}

@@ -13,7 +13,8 @@ import (
 	"productindex/reindex"
 )
 
-// Of two runs that began with the same live index the one that ends later fails, and leaves the other's products live.
+// If two runs began with the same live index, the one that commits later fails, and the products of the other stay
+// live.
 func TestCompareAndSwap(t *testing.T) {
 	for _, first := range []bool{true, false} {
 		t.Run(fmt.Sprintf("first=%v", first), func(t *testing.T) {
@@ -113,8 +114,8 @@ func TestCompleteGenerationMadeLiveByHand(t *testing.T) {
 	}
 }
 
-// Another tenant's live index that bears the tenant's alias is not the tenant's, and stays when the tenant gets its
-// own.
+// A live index of another tenant that has the tenant's alias is not the tenant's live index, and stays when the tenant
+// gets its own.
 func TestAliasOfAnotherTenantsIndex(t *testing.T) {
 	ix := open(t, nil)
 	gen, err := ix.Begin(t.Context(), "other")
@@ -133,7 +134,7 @@ func TestAliasOfAnotherTenantsIndex(t *testing.T) {
 	assertLive(t, ix, 3, "mine")
 }
 
-// A concrete index in the place of the alias that could not be replaced is noticed before the load.
+// Begin fails if an index has the name of the alias and cannot be replaced.
 func TestConcreteIndexIsReadOnly(t *testing.T) {
 	ix := open(t, nil)
 	alias := ix.Alias(acme)
@@ -159,7 +160,7 @@ func TestReapPassesTheLiveIndexBy(t *testing.T) {
 	}
 }
 
-// aliasAnswers is a way to the server on which something else answers the calls of _aliases.
+// aliasAnswers is a transport to the server that answers the calls of _aliases itself.
 type aliasAnswers struct {
 	next   http.RoundTripper
 	status int
@@ -173,7 +174,7 @@ func (a aliasAnswers) RoundTrip(req *http.Request) (*http.Response, error) {
 	return a.next.RoundTrip(req)
 }
 
-// An index whose aliases cannot be changed, as the server's disk is full, is deleted nevertheless.
+// An index is deleted even if its aliases cannot be changed because the server's disk is full.
 func TestAbortOnAFullDisk(t *testing.T) {
 	ix := open(t, nil)
 	g := begin(t, ix)
@@ -189,7 +190,8 @@ func TestAbortOnAFullDisk(t *testing.T) {
 	assertIndexes(t, ix)
 }
 
-// A change of aliases that the nodes did not acknowledge is temporary, and does not count as made.
+// If the nodes do not acknowledge a change of aliases, the error is temporary, and the change is not assumed to be
+// applied.
 func TestAliasesAreNotAcknowledged(t *testing.T) {
 	slow := aliasAnswers{wire(t), http.StatusOK, `{"acknowledged":false}`}
 	ix := openOn(t, estest.Plain(t).Transport(t, withTransport(slow)), nil)

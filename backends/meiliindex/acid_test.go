@@ -16,8 +16,8 @@ import (
 
 const acidURL = "MEILIINDEX_ACID_URL"
 
-// TestAcid: whatever happens to the engine's process, the index ends as the shop's database has it. The server, which
-// is the emulator, goes on.
+// TestAcid tests that the index ends equal to the shop's database, whenever the engine's process is killed. The server,
+// which is the emulator, keeps running.
 func TestAcid(t *testing.T) {
 	acidtest.Run(t, acidtest.Scenario{SmallReindexes: 5}, func(t *testing.T, _ string) []string {
 		return []string{acidURL + "=" + server(t).URL}

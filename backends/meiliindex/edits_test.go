@@ -17,8 +17,8 @@ import (
 	"productindex/reindex/reindextest"
 )
 
-// Four writers insert, edit and delete at random while reindexes run one after the other: at the end the live index is
-// what the database is, body by body, and nothing more; also if requests go wrong on their way.
+// Four writers insert, edit and delete products at random during several reindexes. At the end the live index has
+// exactly the products and bodies of the database, even if requests fail.
 func TestEditsAreNeverLost(t *testing.T) {
 	for seed := range uint64(3) {
 		for _, faulty := range []bool{false, true} {
@@ -79,7 +79,7 @@ func mustRun(t *testing.T, engine *reindex.Engine) {
 	}
 }
 
-// difference names the products that are not the same in both.
+// difference returns the names of the products that differ.
 func difference(got, want map[string]string) string {
 	var lines []string
 	for id := range got {

@@ -18,11 +18,11 @@ import (
 	"productindex/reindex/reindextest"
 )
 
-// faultSeeds returns how many random sequences of faults the requests go through.
+// faultSeeds returns the number of random sequences of faults to test.
 func faultSeeds() int { return reindextest.Seeds(40, 200) }
 
-// Whatever goes wrong on the way to the server: after a run that succeeded the new products are live, all but the bad
-// ones, and after one that failed either the old ones or all of the new ones.
+// For all faults on the way to the server: after a successful run all new products are live except for the bad ones;
+// after a failed run either all old or all new ones are.
 func TestFaults(t *testing.T) {
 	s := meilitest.New()
 	t.Cleanup(s.Close)
@@ -84,8 +84,8 @@ func runOnce(t *testing.T, ix *Index, products []reindex.Product) (reindex.Repor
 	return engine.Run(t.Context(), "acme")
 }
 
-// randomFaults lets about one request in twenty go wrong: its connection is cut, before or after the server has done
-// its work, or something answers in the server's place.
+// randomFaults makes about one request in twenty fail: its connection is closed before or after the server has served
+// it, or a proxy answers.
 func randomFaults(seed uint64) func(*http.Request) *meilitest.Fault {
 	var mu sync.Mutex
 	rng := rand.New(rand.NewPCG(seed, seed))
@@ -115,7 +115,7 @@ type roundTripper func(*http.Request) (*http.Response, error)
 
 func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
-// An error that lasts is clear, is not tried again, and leaves the live index alone.
+// A permanent error is clear, is not retried, and does not change the live index.
 func TestClearErrors(t *testing.T) {
 	const full = `{"message":"Meilisearch cannot receive write operations because the limit of the task database has been reached. Please delete ` +
 		`tasks to continue performing write operations.","code":"no_space_left_on_device","type":"system","link":"x"}`

@@ -41,7 +41,7 @@ func assertLive(t *testing.T, ix *Index, want int64) {
 	}
 }
 
-// A run whose token is smaller than that of a newer one cannot publish what it has filled.
+// A run cannot make its generation live once a run with a greater token has begun.
 func TestFence(t *testing.T) {
 	s := server(t)
 	mine, other := newIndex(t, s, nil), newIndex(t, s, nil)
@@ -172,7 +172,7 @@ func TestBeginAgainWithTheSameToken(t *testing.T) {
 	assertIndexes(t, s, "products_acme")
 }
 
-// A list of other runs that fails does not mean that there are none.
+// If other runs cannot be listed, Begin fails.
 func TestBeginWithoutTheList(t *testing.T) {
 	s := server(t)
 	ix := newIndex(t, s, nil)
@@ -215,7 +215,7 @@ func TestBeginAtTheSameTime(t *testing.T) {
 	}
 }
 
-// A run that gives its mark another name while a newer one deletes it is fenced all the same.
+// A run is fenced even if it renames its mark while a newer run deletes the mark.
 func TestFenceWhileTheMarkMoves(t *testing.T) {
 	for name, overtake := range map[string]func(ctx context.Context, ix *Index, generation string) error{
 		"begin": func(ctx context.Context, ix *Index, _ string) error {
@@ -223,7 +223,7 @@ func TestFenceWhileTheMarkMoves(t *testing.T) {
 			return err
 		},
 		"resume": func(ctx context.Context, ix *Index, generation string) error {
-			return reindex.Retry{}.Do(ctx, func() error { // it has got another name meanwhile
+			return reindex.Retry{}.Do(ctx, func() error { // the mark has been renamed meanwhile
 				_, err := ix.Resume(ctx, "acme", generation)
 				return err
 			})

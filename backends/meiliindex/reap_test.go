@@ -54,7 +54,7 @@ func TestReapOfOthers(t *testing.T) {
 	assertIndexes(t, s)
 }
 
-// An index that goes live while Reap looks is not deleted, however long it has been idle.
+// Reap does not delete an index that becomes live meanwhile, however long it has been idle.
 func TestReapSparesWhatGoesLive(t *testing.T) {
 	s := server(t)
 	mine, other := newIndex(t, s, &Config{StaleAfter: -1}), newIndex(t, s, nil)

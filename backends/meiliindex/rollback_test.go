@@ -34,7 +34,7 @@ func keepingFixture(t *testing.T, url, key, prefix string) reindextest.Fixture {
 	return f
 }
 
-// goBack makes the generation live again that was replaced last.
+// goBack rolls back to the latest replaced generation.
 func goBack(ctx context.Context, ix *Index, name string) error {
 	g, err := ix.Rollback(ctx, "acme", name)
 	if err != nil {
@@ -240,8 +240,8 @@ func TestLateSwapOfKept(t *testing.T) {
 	}
 }
 
-// Whatever goes wrong on the way to the server, and wherever a process stops: one whole generation is live, the one
-// before or the one that was gone back to, the other ones are kept, and no edit is lost.
+// For all faults on the way to the server, and wherever a process ends: exactly one whole generation is live, either
+// the previous one or that of the rollback; the others are kept, and no edit is lost.
 func TestRollbackFaults(t *testing.T) {
 	s := server(t)
 	f := keepingFixture(t, s.URL, meilitest.MasterKey, defaultPrefix)

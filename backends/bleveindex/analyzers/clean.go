@@ -8,11 +8,11 @@ import (
 	"golang.org/x/text/unicode/norm"
 )
 
-// span is where a byte of a cleaned text comes from.
+// span is the position in the original text of a byte of the cleaned text.
 type span struct{ start, end int32 }
 
-// clean returns the text in compatibility-composed Unicode (NFKC), without tags, and with the characters that entities
-// stand for. Where that is not the text itself, spans has the place of each of its bytes in the text.
+// clean returns the text in compatibility-composed Unicode (NFKC), without HTML tags and with decoded entities. If that
+// differs from the text, spans holds the position in the text of each byte.
 func clean(text []byte) (cleaned []byte, spans []span) {
 	if isPlain(text) {
 		return text, nil
@@ -43,7 +43,7 @@ type cleaner struct {
 	spans []span
 }
 
-// next cleans what begins at text[i], and returns where the rest begins.
+// next cleans the tag, entity or character at text[i], and returns the position after it.
 func (c *cleaner) next(text []byte, i int) int {
 	switch text[i] {
 	case '<':
@@ -56,7 +56,7 @@ func (c *cleaner) next(text []byte, i int) int {
 			c.add(decoded, i, i+end)
 			return i + end
 		}
-	case '_': // joins words for Unicode, which is right for programs
+	case '_': // Unicode's rules would join the words, as in programs
 		c.add(" ", i, i+1)
 		return i + 1
 	case '`':
@@ -69,10 +69,10 @@ func (c *cleaner) next(text []byte, i int) int {
 	}
 	r, size := utf8.DecodeRune(text[i:])
 	switch {
-	case r == '\u2122' || r == '\u2120': // trade and service marks, which are letters for NFKC
+	case r == '\u2122' || r == '\u2120': // trade and service marks, which NFKC turns into letters
 		c.add(" ", i, i+size)
 		return i + size
-	case r == '\u00b4': // an acute accent in place of an apostrophe, which is a space and an accent for NFKC
+	case r == '\u00b4': // an acute accent used as an apostrophe, which NFKC turns into a space and an accent
 		c.add("'", i, i+size)
 		return i + size
 	case r >= '\u00bc' && r <= '\u00be' || r >= '\u2150' && r <= '\u215e': // fractions: 1½ is not 11/2
@@ -90,10 +90,10 @@ func (c *cleaner) add(s string, start, end int) {
 	}
 }
 
-// maxTag is how long a tag is at most.
+// maxTag is the length of the longest tag.
 const maxTag = 2000
 
-// tagEnd returns where the tag that text begins with ends; 0: it is not one.
+// tagEnd returns the length of the tag at the start of text, or 0 if there is none.
 func tagEnd(text []byte) int {
 	if bytes.HasPrefix(text, []byte("<!--")) {
 		if end := bytes.Index(text, []byte("-->")); end > 0 {
@@ -118,10 +118,10 @@ func tagEnd(text []byte) int {
 	return end + 1
 }
 
-// maxEntity is how long an entity is at most: &CounterClockwiseContourIntegral;
+// maxEntity is the length of the longest entity, &CounterClockwiseContourIntegral;
 const maxEntity = 34
 
-// entity returns the characters that the entity stands for that text begins with, and where it ends; 0: it is not one.
+// entity decodes the entity at the start of text, and returns its characters and its length, or 0 if there is none.
 func entity(text []byte) (string, int) {
 	end := bytes.IndexByte(text[:min(len(text), maxEntity)], ';') + 1
 	if end == 0 {

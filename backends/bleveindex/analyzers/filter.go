@@ -9,13 +9,13 @@ import (
 	"golang.org/x/text/unicode/norm"
 )
 
-// folding folds words, and stems them lightly where stem is set.
+// folding folds words, and also stems them lightly if stem is set.
 type folding struct{ stem bool }
 
-// Filter returns the words. One that can be read in two ways is two, in the same place: L'Oréal is oreal and loreal,
-// 10,000 is also 10000.
+// Filter returns the folded words. An ambiguous word becomes two words at the same position: L'Oréal is oreal and
+// loreal, 10,000 is also 10000.
 func (f folding) Filter(input analysis.TokenStream) analysis.TokenStream {
-	var more analysis.TokenStream // further terms, in the order of their places
+	var more analysis.TokenStream // additional terms, in the order of their positions
 	for _, token := range input {
 		if other := f.fold(token); other != nil {
 			more = append(more, other)
@@ -35,7 +35,7 @@ func (f folding) Filter(input analysis.TokenStream) analysis.TokenStream {
 	return all
 }
 
-// fold folds a word, and returns the other way to read it, or nil.
+// fold returns the folded word, and a second reading of it or nil.
 func (f folding) fold(token *analysis.Token) (other *analysis.Token) {
 	if f.stem && isCapitalPlural(token.Term) {
 		token.Term = token.Term[:len(token.Term)-1]
@@ -61,7 +61,7 @@ func (f folding) fold(token *analysis.Token) (other *analysis.Token) {
 	return other
 }
 
-// withoutGroups returns the digits of a number whose thousands are set apart, as in 10,000, or nil.
+// withoutGroups returns the digits of a number with separated thousands such as 10,000, or nil for other words.
 func withoutGroups(word []byte) []byte {
 	if len(word) < len("1,000") || bytes.IndexByte(word, ',') < 0 {
 		return nil
@@ -76,7 +76,7 @@ func withoutGroups(word []byte) []byte {
 	return bytes.Join(groups, nil)
 }
 
-// isCapitalPlural reports whether a word is as TVs.
+// isCapitalPlural reports whether a word is the plural of an abbreviation in capitals, such as TVs.
 func isCapitalPlural(word []byte) bool {
 	last := len(word) - 1
 	if last < 2 || word[last] != 's' {
@@ -97,7 +97,7 @@ func (f folding) stemmed(word []byte) []byte {
 	return stem(word)
 }
 
-// lower makes an ASCII word lower case, and reports whether it is one.
+// lower returns an ASCII word in lower case. It reports false for other words.
 func lower(word []byte) ([]byte, bool) {
 	for i, b := range word {
 		if b >= utf8.RuneSelf {
@@ -112,10 +112,10 @@ func lower(word []byte) ([]byte, bool) {
 
 const apostrophes = "'\u2018\u2019\u02bc"
 
-// elided are words that stand before an apostrophe instead of being written out, in French and Italian.
+// elided are the words of French and Italian that are shortened before an apostrophe.
 const elided = " l d j m t s n c qu dell all nell sull dall un "
 
-// withoutApostrophes returns a word without its apostrophes, and what stands after an elided word, or nil.
+// withoutApostrophes returns a word without its apostrophes, and the part after an elided word or nil.
 func withoutApostrophes(word []byte) (joined, rest []byte, ok bool) {
 	at := bytes.IndexAny(word, apostrophes)
 	if at < 0 {
@@ -129,7 +129,7 @@ func withoutApostrophes(word []byte) (joined, rest []byte, ok bool) {
 	return append(bytes.Clone(before), after...), rest, true
 }
 
-// withoutApostrophe returns a letter, and nothing in place of an apostrophe.
+// withoutApostrophe returns -1, which removes the letter, for an apostrophe, and any other letter unchanged.
 func withoutApostrophe(r rune) rune {
 	if strings.ContainsRune(apostrophes, r) {
 		return -1

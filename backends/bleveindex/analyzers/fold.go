@@ -9,14 +9,14 @@ import (
 	"golang.org/x/text/unicode/norm"
 )
 
-// Fold returns a value as it is compared with others: in lower case, without accents, in one width and encoding, with
-// single spaces.
+// Fold returns the form of a value in which values are compared: in lower case, without accents, in one width and
+// encoding, with single spaces.
 func Fold(value string) string {
 	value = singleSpaces(html.UnescapeString(value))
 	if isASCII(value) {
 		return strings.ToLower(value)
 	}
-	return singleSpaces(foldLetters(norm.NFKC.String(value))) // a mark that stood alone leaves two
+	return singleSpaces(foldLetters(norm.NFKC.String(value))) // removing a mark can leave two spaces
 }
 
 func singleSpaces(s string) string { return strings.Join(strings.Fields(s), " ") }
@@ -30,21 +30,21 @@ func isASCII(s string) bool {
 	return true
 }
 
-// letters are folded to these.
+// letters maps letters to their folded form.
 var letters = map[rune]string{
 	'ß': "ss", 'æ': "ae", 'œ': "oe", 'ø': "o", 'đ': "d", 'ð': "d", 'þ': "th", 'ł': "l",
 	'ı': "i", 'ħ': "h", 'ŧ': "t", 'ŋ': "n", 'ĸ': "k",
 	'ſ': "s", 'ς': "σ", 'ґ': "г", 'ى': "ي", 'ی': "ي", 'ک': "ك", 'ة': "ه", 'ـ': "",
 }
 
-// folded are the scripts whose marks do not matter.
+// folded are the scripts whose marks are removed.
 var folded = []*unicode.RangeTable{unicode.Latin, unicode.Greek, unicode.Cyrillic, unicode.Hebrew, unicode.Arabic}
 
 // foldLetters folds letters of a text in NFKC.
 func foldLetters(s string) string {
 	var b strings.Builder
 	b.Grow(len(s))
-	markless := false // what marks stand on has none
+	markless := false // the marks of the current base letter are removed
 	for _, r := range s {
 		r = unicode.ToLower(r)
 		if r < utf8.RuneSelf {
@@ -82,7 +82,7 @@ func foldLetters(s string) string {
 	return b.String()
 }
 
-// digit returns the value of a decimal digit: those of a script follow each other, from 0.
+// digit returns the value of a decimal digit. The digits of a script are consecutive, beginning with 0.
 func digit(r rune) (value byte) {
 	for value < 9 && unicode.IsDigit(r-1) {
 		value++

@@ -36,15 +36,15 @@ import (
 	"github.com/blevesearch/bleve/v2/registry"
 )
 
-// language says how words of a language are stemmed, and which ones say little.
+// language holds the stemmer and the list of frequent words of a language.
 type language struct {
 	bleve string // the name of bleve's analyzer; empty: it has none
 	words string // the name of bleve's list of frequent words; empty: it has none
 	ends  suffixes
 }
 
-// languages by their tag. Czech and Greek are stemmed by the ends of words, Ukrainian and Bulgarian as Cyrillic is in
-// any text, and Thai, which has no endings, is cut into pairs of characters.
+// languages holds the languages by tag. Czech and Greek are stemmed by suffixes, Ukrainian and Bulgarian like any
+// Cyrillic text. Thai has no endings, and is split into pairs of characters.
 var languages = map[string]language{
 	"ar": {bleve: ar.AnalyzerName, words: ar.StopName}, "bg": {words: bg.StopName}, "ca": {words: ca.StopName},
 	"ckb": {bleve: ckb.AnalyzerName, words: ckb.StopName}, "cs": {words: cs.StopName, ends: czechEnds},
@@ -63,7 +63,7 @@ var languages = map[string]language{
 	"tr": {bleve: tr.AnalyzerName, words: tr.StopName}, "uk": {},
 }
 
-// Tags returns the tags of the languages that have an analyzer of their own, sorted.
+// Tags returns the sorted tags of the languages that have an analyzer of their own.
 func Tags() []string {
 	tags := make([]string, 0, len(languages))
 	for tag := range languages {
@@ -73,7 +73,8 @@ func Tags() []string {
 	return tags
 }
 
-// Language returns the tag, among [Tags], of the language that a tag such as de, de-AT, zh_Hans_CN or DE names.
+// Language returns the tag among [Tags] for a language tag such as de, de-AT, zh_Hans_CN or DE. It reports false if
+// there is none.
 func Language(tag string) (string, bool) {
 	end := strings.IndexAny(tag, "-_")
 	if end < 0 {
@@ -87,7 +88,8 @@ func Language(tag string) (string, bool) {
 	return tag, ok
 }
 
-// newLanguage makes the analyzer of a language: bleve's, without leaving words out, over the same words, and folded.
+// newLanguage returns the analyzer of a language. It is bleve's analyzer without its stop words, with the tokenizer and
+// the folding of this package.
 func newLanguage(l language, cache *registry.Cache) (analysis.Analyzer, error) {
 	a := &analysis.DefaultAnalyzer{Tokenizer: newTokenizer()}
 	if l.bleve == "" {
@@ -121,17 +123,17 @@ func newLanguage(l language, cache *registry.Cache) (analysis.Analyzer, error) {
 	}
 	a.TokenFilters = append(a.TokenFilters, folding{})
 	if l.bleve == cjk.AnalyzerName {
-		a.Tokenizer = parts.Tokenizer // a filter makes the pairs
+		a.Tokenizer = parts.Tokenizer // a token filter builds the pairs
 		return cleaning{a}, nil
 	}
 	return a, nil
 }
 
-// maxStemmed is how long a word is at most, in bytes, that is stemmed. Some of bleve's stemmers take seconds for one of
-// 40 KB.
+// maxStemmed is the length of the longest word that is stemmed, in bytes. Some of bleve's stemmers need seconds for a
+// word of 40 KB.
 const maxStemmed = 256
 
-// stemming is a filter of bleve's that gets no word that is longer than any real one.
+// stemming is one of bleve's token filters, restricted to words of up to maxStemmed bytes.
 type stemming struct{ words analysis.TokenFilter }
 
 func (s stemming) Filter(input analysis.TokenStream) analysis.TokenStream {
@@ -153,7 +155,8 @@ func (s stemming) Filter(input analysis.TokenStream) analysis.TokenStream {
 	return all
 }
 
-// cleaning cleans a text before all of an analyzer: its filters count places in what its tokenizer gets.
+// cleaning cleans a text before the whole analyzer, whose character filters would otherwise shift the positions of
+// words.
 type cleaning struct{ words *analysis.DefaultAnalyzer }
 
 func (c cleaning) Analyze(input []byte) analysis.TokenStream {
@@ -167,7 +170,7 @@ func (c cleaning) Analyze(input []byte) analysis.TokenStream {
 	return tokens
 }
 
-// letterCase makes words lower case in the way of their language, and their letters those that its stemmer knows.
+// letterCase converts words to lower case by the rules of their language, and to the letters that the stemmer expects.
 type letterCase struct{ turkish, romanian bool }
 
 func (c letterCase) Filter(input analysis.TokenStream) analysis.TokenStream {

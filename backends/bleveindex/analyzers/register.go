@@ -11,21 +11,21 @@ const (
 	// Words is the name of the analyzer of text in any language.
 	Words = "product-words"
 
-	// Keyword is the name of the analyzer that makes one folded term of a whole value.
+	// Keyword is the name of the analyzer that turns a whole value into one folded term.
 	Keyword = "product-keyword"
 
-	// Synonyms is the name of the analyzer of synonyms: the terms of Words, joined by spaces to one.
+	// Synonyms is the name of the analyzer of synonyms, which joins the terms of Words by spaces into one term.
 	Synonyms = "product-synonyms"
 
 	prefix = "product-"
 )
 
-// For returns the name of the analyzer of a language whose tag [Language] returns.
+// For returns the name of the analyzer of a language. The tag must be one that [Language] returns.
 func For(tag string) string { return prefix + "language-" + tag }
 
-// shared makes every analyzer once in the process: bleve makes one for each mapping, and every index that is opened
-// reads a mapping of its own: 30 ms and 6 MB for all languages, most of it for the stems of Polish. Analyzers have no
-// state.
+// shared builds every analyzer only once per process; they have no state. bleve would build one for each mapping, and
+// each open index has a mapping of its own. The analyzers of all languages take 30 ms and 6 MB, most of it for the
+// stems of Polish.
 var shared = registry.NewCache()
 
 // words is the analyzer named Words.
@@ -45,7 +45,7 @@ func init() { //nolint:gochecknoinits // the way in which bleve's analyzers beco
 			inner(tag),
 			func(_ map[string]any, cache *registry.Cache) (analysis.Analyzer, error) { return newLanguage(l, cache) },
 		)
-		// Indexes that were made before there was this package name bleve's own in this way.
+		// The name of bleve's own analyzer in indexes that earlier releases have built.
 		if l.bleve != "" && !former[l.bleve] {
 			former[l.bleve] = true
 			register(prefix+l.bleve, func() (analysis.Analyzer, error) { return shared.AnalyzerNamed(l.bleve) })
@@ -53,7 +53,7 @@ func init() { //nolint:gochecknoinits // the way in which bleve's analyzers beco
 	}
 }
 
-// inner is the name in the shared cache.
+// inner returns the name of an analyzer in the shared cache.
 func inner(tag string) string { return For(tag) + "-shared" }
 
 func register(name string, get func() (analysis.Analyzer, error)) {
@@ -94,8 +94,8 @@ func (synonyms) Analyze(value []byte) analysis.TokenStream {
 	return analysis.TokenStream{{Term: bytes.Join(terms, []byte(" ")), End: end, Position: 1, Type: analysis.AlphaNumeric}}
 }
 
-// Common reports whether a word, as it is written in lower case, is so frequent in a language that it says little about
-// a product. An empty tag means English.
+// Common reports whether a lower-case word is so frequent in a language that it hardly describes a product. An empty
+// tag means English.
 func Common(tag, word string) bool {
 	if tag == "" {
 		tag = "en"

@@ -7,15 +7,15 @@ import (
 	"unicode/utf8"
 )
 
-// singular are English words that end like plurals, with what they have in common with their own plural.
+// singular maps English words that end like plurals to the stem that they share with their own plural.
 var singular = map[string]string{
 	"lens": "lens", "canvas": "canvas", "atlas": "atlas", "iris": "iris", "christmas": "christmas", "bias": "bias",
 	"men": "man", "women": "woman", "children": "child", "feet": "foot", "teeth": "tooth",
 	"mice": "mous", "geese": "goos", "knives": "knif",
 }
 
-// stem crosses singular and plural of a folded word where that is safe in all languages of its script, or nearly: two
-// words that become the same one mean the same. Words with digits are left as they are.
+// stem reduces singular and plural of a folded word to the same stem, if that is safe in (nearly) all languages of its
+// script: words with the same stem have the same meaning. It does not change words with digits.
 func stem(word []byte) []byte {
 	if to, ok := singular[string(word)]; ok {
 		return []byte(to)
@@ -38,7 +38,7 @@ func stem(word []byte) []byte {
 	return ending(word)
 }
 
-// withoutPlural takes the sign of a plural from a word of Latin letters.
+// withoutPlural removes the plural ending from a word of Latin letters.
 func withoutPlural(word []byte) []byte {
 	last, before := word[len(word)-1], word[len(word)-2]
 	switch {
@@ -50,7 +50,8 @@ func withoutPlural(word []byte) []byte {
 	return word
 }
 
-// ending makes the ends of singulars those of plurals without their s: knife of knive, cookie of cooky, box of boxe.
+// ending maps the endings of singulars and those of plurals without their s to one form: knife and knive, cookie and
+// cooky, box and boxe.
 func ending(word []byte) []byte {
 	n := len(word)
 	if n < 4 || word[n-1] != 'e' {
@@ -71,7 +72,7 @@ func ending(word []byte) []byte {
 	return word
 }
 
-// The ends of nouns in the languages that are written in Cyrillic and Greek letters, folded, longest first.
+// The folded endings of nouns in the languages with Cyrillic and Greek letters, longest first.
 var (
 	cyrillicEnds = strings.Fields("иями ями ами ием ией иях иам иеи его ому ими ыми ах ях ам ям ов ев еи ои ии ые ие " +
 		"ая яя ое ее" +
@@ -79,10 +80,10 @@ var (
 	greekEnds = strings.Fields("ματων ματα ματοσ ουσ εισ εων οισ οσ ησ ασ εσ ων ου οι ια μα α η ι ο ε υ")
 )
 
-// minStem is how many letters stay at least.
+// minStem is the smallest number of letters of a stem.
 const minStem = 3
 
-// stemOther takes the ends of nouns from Cyrillic and Greek words.
+// stemOther removes the endings of nouns from Cyrillic and Greek words.
 func stemOther(word []byte) []byte {
 	var ends []string
 	switch first, _ := utf8.DecodeRune(word); {

@@ -7,14 +7,14 @@ import (
 	"github.com/blevesearch/bleve/v2/analysis"
 )
 
-// czechEnds are the ends of cases of Czech nouns and adjectives, folded.
+// czechEnds are the folded case endings of Czech nouns and adjectives.
 var czechEnds = []string{
 	"atech", "ovych", "etem", "atum", "ich", "iho", "emi", "emu", "ete", "eti", "imu", "ech", "ach", "ata", "aty", "ych",
 	"ama", "ami", "ove", "ovi",
 	"ymi", "eho", "em", "es", "im", "um", "at", "am", "os", "us", "ym", "mi", "ou", "ej", "a", "e", "i", "o", "u", "y",
 }
 
-// suffixes takes the first of its ends that a word has, if enough of the word is left. Words have to be folded.
+// suffixes removes the first of its endings that a word has, if the rest is long enough. Words must be folded.
 type suffixes []string
 
 func (s suffixes) Filter(input analysis.TokenStream) analysis.TokenStream {

@@ -13,7 +13,7 @@ type tokenizer struct{ words analysis.Tokenizer }
 
 func newTokenizer() tokenizer { return tokenizer{unicodewords.NewUnicodeTokenizer()} }
 
-// Tokenize returns the words with their places in the input.
+// Tokenize returns the words with their positions in the input.
 func (t tokenizer) Tokenize(input []byte) analysis.TokenStream {
 	text, spans := clean(input)
 	var tokens analysis.TokenStream
@@ -65,7 +65,7 @@ func hasUnspaced(text []byte) bool {
 	return false
 }
 
-// runs finds words in the runs of scripts that have spaces, and pairs of characters in the others.
+// runs returns the words in scripts with spaces, and pairs of characters in the other scripts.
 func (t tokenizer) runs(text []byte) analysis.TokenStream {
 	var tokens analysis.TokenStream
 	position := 0
@@ -97,7 +97,7 @@ func (t tokenizer) runs(text []byte) analysis.TokenStream {
 	return tokens
 }
 
-// pairs returns all pairs of adjacent characters, with their marks, or the one that there is.
+// pairs returns all pairs of adjacent characters with their marks, or the only character.
 func pairs(text []byte) analysis.TokenStream {
 	var starts []int
 	for i := 0; i < len(text); {
@@ -118,10 +118,10 @@ func pairs(text []byte) analysis.TokenStream {
 	return tokens
 }
 
-// uuidParts are the lengths of a UUID's parts.
+// uuidParts holds the lengths of the parts of a UUID.
 var uuidParts = [...]int{8, 4, 4, 4, 12}
 
-// joinUUIDs makes the parts of a UUID one word: nobody looks for them.
+// joinUUIDs joins the parts of a UUID into one word, since nobody searches for a part.
 func joinUUIDs(tokens analysis.TokenStream, text []byte) analysis.TokenStream {
 	if len(tokens) < len(uuidParts) {
 		return tokens
@@ -145,7 +145,7 @@ func joinUUIDs(tokens analysis.TokenStream, text []byte) analysis.TokenStream {
 
 const uuidSize = 36
 
-// IsUUID reports whether a value is a UUID, in its usual form.
+// IsUUID reports whether a value is a UUID in the usual form with hyphens.
 func IsUUID(value string) bool { return len(value) == uuidSize && isUUID([]byte(value)) }
 
 func isUUID(text []byte) bool {

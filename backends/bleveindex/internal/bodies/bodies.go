@@ -1,5 +1,5 @@
-// Package bodies stores products' bodies in a fraction of their size: compressed by zstd with a dictionary of other
-// bodies of their catalogue, whose names and values they share.
+// Package bodies compresses the bodies of products with zstd, and with a dictionary of other bodies of the same
+// catalogue, since these have many names and values in common.
 package bodies
 
 import (
@@ -10,39 +10,40 @@ import (
 )
 
 const (
-	// dictionarySize is how large a dictionary is at most. pcparts, a catalogue whose bodies are 40 MB and take 28 MB
-	// without one, takes 18 MB. Twice as large a dictionary gains less than 1 %, and each snapshot of an index holds it.
+	// dictionarySize is the largest size of a dictionary. The 40 MB of bodies of pcparts, a catalogue, become 18 MB
+	// with a dictionary and 28 MB without. A dictionary of twice the size would save less than 1 % more, and each
+	// snapshot of an index holds it.
 	dictionarySize = 16 << 10
 
-	// sampleSize is how many bytes of a body are in a dictionary at most, so that several are.
+	// sampleSize is the largest number of bytes of one body in a dictionary, so that it has several bodies.
 	sampleSize = 2 << 10
 
-	// minSize is how large a dictionary is at least: there are too few bodies to learn from before.
+	// minSize is the smallest size of a dictionary. A smaller one would come from too few bodies.
 	minSize = 1 << 10
 
-	// dictionaryID is of one's own choice.
+	// dictionaryID identifies the dictionary in zstd frames. Its value is arbitrary.
 	dictionaryID = 1
 
-	// windowSize is how far back matches are found. Encoders keep memory of that size.
+	// windowSize is the largest distance of a match. An encoder needs that much memory.
 	windowSize = 128 << 10
 
-	// maxSize is how large a body is at most: more than bleve holds.
+	// maxSize is the size of the largest body that is decoded, which is more than bleve can store.
 	maxSize = 2 << 30
 )
 
-// frame is how a zstd frame begins. JSON never begins so.
+// frame is the start of a zstd frame. JSON never starts like that.
 var frame = []byte{0x28, 0xb5, 0x2f, 0xfd}
 
-// Codec encodes and decodes bodies. It is safe for concurrent use. A nil Codec encodes nothing, and decodes bodies that
-// were not encoded.
+// Codec encodes and decodes bodies. It is safe for concurrent use. A nil Codec does not encode bodies, and Decode
+// returns an error for an encoded one.
 type Codec struct {
 	dictionary []byte
 	encoder    *zstd.Encoder
 	decoder    *zstd.Decoder
 }
 
-// Learn returns a Codec for bodies like n samples, or nil if they are too few. It looks at some of them, from the first
-// to the last.
+// Learn returns a Codec for bodies similar to the n samples, or nil if there are too few. It uses some of the samples,
+// spread evenly.
 func Learn(n int, sample func(i int) []byte) (*Codec, error) {
 	bytes := 0
 	for i := range n {
@@ -59,8 +60,8 @@ func Learn(n int, sample func(i int) []byte) (*Codec, error) {
 	return New(dictionary)
 }
 
-// New returns the Codec with a dictionary, or nil if the dictionary is empty. It keeps the dictionary, which must not
-// be changed.
+// New returns a Codec with this dictionary, or nil if the dictionary is empty. It retains the dictionary, which must
+// not be changed.
 func New(dictionary []byte) (*Codec, error) {
 	if len(dictionary) == 0 {
 		return nil, nil //nolint:nilnil // as documented
@@ -84,7 +85,7 @@ func New(dictionary []byte) (*Codec, error) {
 	return &Codec{dictionary: dictionary, encoder: encoder, decoder: decoder}, nil
 }
 
-// Dictionary returns what New makes the same Codec of.
+// Dictionary returns the dictionary of the Codec, for New.
 func (c *Codec) Dictionary() []byte {
 	if c == nil {
 		return nil
@@ -92,7 +93,7 @@ func (c *Codec) Dictionary() []byte {
 	return c.dictionary
 }
 
-// Encode returns a body as it is stored: the body itself if that is not longer.
+// Encode returns the compressed body, or the body itself if that is not longer.
 func (c *Codec) Encode(body []byte) []byte {
 	if c == nil {
 		return body
@@ -103,7 +104,7 @@ func (c *Codec) Encode(body []byte) []byte {
 	return body
 }
 
-// Decode returns the body that is stored so, and stored itself if that was not encoded.
+// Decode returns the body that Encode has encoded.
 func (c *Codec) Decode(stored []byte) ([]byte, error) {
 	if !bytes.HasPrefix(stored, frame) {
 		return stored, nil

@@ -1,16 +1,16 @@
 package compact
 
-// arena hands out zero values that are in use until it is cleared, and then the same ones again.
+// arena allocates zero values, and reuses their memory after clear.
 type arena[T any] struct {
 	blocks [][]T
-	full   int // blocks that have no room
-	used   int // of the block after those
+	full   int // the number of full blocks
+	used   int // the number of used values in the next block
 }
 
-// blockSize returns how many values the block after n others has at least.
+// blockSize returns the smallest size of the block after n others.
 func blockSize(n int) int { return 32 << min(n, 8) }
 
-// take returns n values next to each other.
+// take returns n adjacent values.
 func (a *arena[T]) take(n int) []T {
 	for a.full < len(a.blocks) && len(a.blocks[a.full])-a.used < n {
 		a.full, a.used = a.full+1, 0
@@ -33,7 +33,7 @@ func (a *arena[T]) clone(values []T) []T {
 	return own
 }
 
-// clear ends the use of all values.
+// clear frees all values, which must not be used afterwards.
 func (a *arena[T]) clear() {
 	for _, block := range a.blocks[:min(a.full+1, len(a.blocks))] {
 		clear(block)

@@ -7,10 +7,10 @@ import (
 	index "github.com/blevesearch/bleve_index_api"
 )
 
-// Buffer makes the documents of a batch, and holds the terms of one after the other, in memory that it uses again and
-// again. It is not safe for concurrent use.
+// Buffer builds the documents of a batch, and holds the terms of one document at a time. It reuses its memory. It is
+// not safe for concurrent use.
 type Buffer struct {
-	// Of all documents.
+	// For all documents.
 	fields    arena[field]
 	parts     arena[part]
 	tokens    arena[token]
@@ -18,32 +18,32 @@ type Buffer struct {
 	forms     arena[Form]
 	bytes     arena[byte]
 
-	// Of the document that is made now.
+	// For the document that is being built.
 	names    map[string]*field
 	lastText value
 	analyzed []byte
 
 	values values
 
-	// Of the document whose terms it holds. The terms that are handed out point into them: if one has no room any more,
-	// another one takes its place.
+	// For the document whose terms it holds. Returned terms point into these slices, so a full one is replaced by
+	// another one instead of being copied.
 	doc         *Doc
-	maps        [bits.UintSize]reusedMaps // by the length in bits of the number of terms that they have room for
+	maps        [bits.UintSize]reusedMaps // by the bit length of their capacity
 	frequencies []index.TokenFreq
 	places      []index.TokenLocation
 	lists       []*index.TokenLocation
 
-	// Of the field whose terms are made now.
-	terms  index.TokenFrequencies // their frequencies are indexes of counts
+	// For the field whose terms are being built.
+	terms  index.TokenFrequencies // their frequencies are indexes in counts
 	counts []termCount
-	first  int   // of places
-	termOf []int // for each place, the index of its term in counts
+	first  int   // the first index in places
+	termOf []int // by place, the index of its term in counts
 }
 
-// termCount is how often a term stands in a field, and in how many places that are known.
+// termCount is the number of occurrences of a term in a field, and the number of those with a known place.
 type termCount struct{ frequency, places int }
 
-// reusedMaps are maps, of which some are in use.
+// reusedMaps holds maps of similar capacity, some of which are in use.
 type reusedMaps struct {
 	all  []index.TokenFrequencies
 	used int
@@ -58,7 +58,7 @@ func (b *Buffer) New(id string) *Doc {
 	return &Doc{id: id, buffer: b}
 }
 
-// hold makes the terms of a document, unless they are those that it holds.
+// hold builds the terms of a document, unless the buffer holds them already.
 func (b *Buffer) hold(d *Doc) {
 	if b.doc == d {
 		return
@@ -97,7 +97,7 @@ func (b *Buffer) clear() {
 	}
 }
 
-// begin begins a field of at most so many terms.
+// begin begins a field with at most the given number of terms.
 func (b *Buffer) begin(most int) {
 	m := &b.maps[bits.Len(uint(most))]
 	if m.used == len(m.all) {
@@ -130,7 +130,7 @@ func (b *Buffer) end() index.TokenFrequencies {
 	return b.terms
 }
 
-// compose adds the terms of a field that another one is composed of, whose places name it.
+// compose adds the terms of a field to a composite field. Their places have the name of the field.
 func (b *Buffer) compose(p composedPart) {
 	name := p.field.Name()
 	if p.own != nil {
@@ -145,14 +145,14 @@ func (b *Buffer) compose(p composedPart) {
 	}
 }
 
-// addParts adds the terms of a field, whose places need no name.
+// addParts adds the terms of a field. Their places have no name.
 func (b *Buffer) addParts(f *field) {
 	for p := f.first; p != nil; p = p.next {
 		b.add(p, "")
 	}
 }
 
-// add adds the terms of a value of a field with a name.
+// add adds the terms of a value. Their places have the name of the field.
 func (b *Buffer) add(p *part, name string) {
 	frequency := 1
 	if p.options.SkipFreqNorm() {
@@ -193,10 +193,10 @@ func (b *Buffer) addPlace(term int, place index.TokenLocation, name string) {
 	b.counts[term].places++
 }
 
-// buffers are those that no batch uses.
+// buffers is the pool of unused buffers.
 var buffers sync.Pool
 
-// Take returns a Buffer, for the caller to give back.
+// Take returns a Buffer from a pool. The caller must call GiveBack.
 func Take() *Buffer {
 	if b, ok := buffers.Get().(*Buffer); ok {
 		return b
@@ -204,7 +204,7 @@ func Take() *Buffer {
 	return new(Buffer)
 }
 
-// GiveBack ends the use of the buffer. No document of it is read any more.
+// GiveBack returns the buffer to the pool. Its documents must not be used afterwards.
 func (b *Buffer) GiveBack() {
 	b.clear()
 	clear(b.names)

@@ -5,8 +5,8 @@ import (
 	index "github.com/blevesearch/bleve_index_api"
 )
 
-// Convert returns a document in its compact form. One with nested documents or a geo shape, which bleve adds to
-// composite fields in a way of its own, is returned as it is.
+// Convert returns a document in its compact form. It returns a document with nested documents or a geo shape unchanged,
+// since bleve composes fields from these in a special way.
 func (b *Buffer) Convert(doc *document.Document) index.Document {
 	if len(doc.NestedDocuments) > 0 {
 		return doc
@@ -42,27 +42,27 @@ func isForm(field document.Field) bool {
 	return ok
 }
 
-// includes reports whether bleve would compose a field of others with this name.
+// includes reports whether bleve would include a field with this name in the composite field.
 func includes(f *document.CompositeField, name string) bool {
 	before := f.AnalyzedLength()
 	f.Compose(name, 1, nil)
 	return f.AnalyzedLength() > before
 }
 
-// composedField is a field that is composed of others.
+// composedField is a composite field.
 type composedField struct {
 	*document.CompositeField
 
 	doc   *Doc
 	parts []composedPart
-	own   *field // of the same name, or nil
+	own   *field // the field of the same name, or nil
 	terms index.TokenFrequencies
 }
 
-// composedPart is a field that another one is composed of.
+// composedPart is a field that is part of a composite field.
 type composedPart struct {
 	field document.Field
-	own   *part // nil: it is bleve's
+	own   *part // nil if it is one of bleve's fields
 }
 
 func (p composedPart) length() int {
@@ -72,7 +72,7 @@ func (p composedPart) length() int {
 	return p.field.AnalyzedLength()
 }
 
-// mostTerms is how many terms the field can have.
+// mostTerms returns the largest number of terms that the field can have.
 func (c *composedField) mostTerms() (n int) {
 	if c.own != nil {
 		n = c.own.length

@@ -1,4 +1,4 @@
-// Package compact holds bleve documents on their way into a segment in a fraction of the memory that bleve's own take.
+// Package compact holds bleve documents for a batch in a fraction of the memory that bleve's own documents need.
 package compact
 
 import (
@@ -8,21 +8,21 @@ import (
 	index "github.com/blevesearch/bleve_index_api"
 )
 
-// Doc is a bleve document with the same terms, frequencies and positions as bleve's own, in a fraction of the memory.
-// Its fields are analyzed when they are added, and keep their tokens in a compact form. Only while a segment reads a
-// document are its terms what bleve wants to read, in the [Buffer] that all documents of a batch use in turn: a segment
-// reads documents one after the other, each of them twice. All values of a name are one field to a segment, which looks
-// up the name of each field that it visits many times.
+// Doc is a bleve document with the same terms, frequencies and positions as bleve's own. Its fields are analyzed when
+// they are added, and keep their tokens in a compact form. bleve builds a segment from one document after the other,
+// and reads each of them twice. Only during that time are the terms of a document expanded to bleve's form, in the
+// [Buffer] of its batch. All values with the same name are one field, since bleve looks up the name of each field many
+// times.
 //
-// A Doc is used until its buffer is given back. It is not safe for concurrent use.
+// A Doc must not be used after its buffer is given back. It is not safe for concurrent use.
 type Doc struct {
 	id          string
 	size        int // for bleve's statistics
 	indexed     bool
-	first, last *field // one of each name
+	first, last *field // a list, with one field per name
 	others      []index.Field
 	composites  []*composedField
-	foreign     bool // some of the others are indexed
+	foreign     bool // some of the fields of other types are indexed
 	buffer      *Buffer
 }
 
@@ -31,7 +31,7 @@ var (
 	_ index.Field    = (*field)(nil)
 )
 
-// fieldBytes is about what a field takes in memory besides its value.
+// fieldBytes is the approximate memory of a field without its value.
 const fieldBytes = 500
 
 // Text adds a text. Positions are copied.
@@ -69,10 +69,10 @@ func (d *Doc) Form(name string, positions []uint64, value string, again bool) {
 	d.others = append(d.others, form)
 }
 
-// Add adds a field as bleve makes it. Fields of rare types stay as they are.
+// Add adds one of bleve's fields. Fields of rare types are not converted.
 func (d *Doc) Add(f document.Field) { d.addField(f) }
 
-// addField adds a field, and returns the part that it is of one of d's own, or nil.
+// addField adds a field, and returns the part into which it was converted, or nil.
 func (d *Doc) addField(f document.Field) *part {
 	d.size += fieldBytes + len(f.Value())
 	switch f.(type) {
@@ -95,7 +95,7 @@ func (d *Doc) addField(f document.Field) *part {
 	return d.add(f.Name(), part{tokens: tokens, positions: f.ArrayPositions(), options: options}, known)
 }
 
-// add adds a value to the field of a name.
+// add adds a value to the field with a name.
 func (d *Doc) add(name string, added part, known *value) *part {
 	p := &d.buffer.parts.take(1)[0]
 	*p = added
@@ -134,7 +134,7 @@ func (d *Doc) AddIDField() {
 	d.others = append(d.others, document.NewTextFieldCustom(name, nil, []byte(d.id), index.StoreField, nil))
 }
 
-// SetIndexed notes for bleve's statistics that the mapping has not left the document out.
+// SetIndexed marks the document as indexed, for bleve's statistics.
 func (d *Doc) SetIndexed() { d.indexed = true }
 
 func (d *Doc) ID() string                { return d.id }
@@ -143,8 +143,8 @@ func (d *Doc) Size() int                 { return d.size }
 func (d *Doc) NumPlainTextBytes() uint64 { return uint64(d.size) } //nolint:gosec // not negative
 func (d *Doc) StoredFieldsBytes() uint64 { return 0 }
 
-// HasComposite reports to scorch that there are no fields to compose while others are analyzed: they are when a segment
-// reads them.
+// HasComposite returns false, so that scorch does not compose fields during the analysis. They are composed when a
+// segment reads them.
 func (d *Doc) HasComposite() bool { return false }
 
 func (d *Doc) VisitComposite(visit index.CompositeFieldVisitor) {
@@ -162,7 +162,7 @@ func (d *Doc) VisitFields(visit index.FieldVisitor) {
 	}
 }
 
-// field is all texts, numbers, booleans and dates of a name.
+// field holds all texts, numbers, booleans and dates with a name.
 type field struct {
 	name        string
 	doc         *Doc
@@ -170,20 +170,20 @@ type field struct {
 	length      int                        // of all parts
 	first, last *part
 	following   *field
-	known       *value                 // what all fields with just this value have
-	composed    bool                   // its terms are among those of a composite field of its name
-	terms       index.TokenFrequencies // while the document is in the buffer
+	known       *value                 // the shared tokens and terms, if the field has only this value
+	composed    bool                   // its terms are part of a composite field with the same name
+	terms       index.TokenFrequencies // set while the document is in the buffer
 }
 
 // part is one value of a field.
 type part struct {
 	tokens    []token
-	positions []uint64 // in the arrays around it
+	positions []uint64 // the indexes in the arrays around it
 	options   index.FieldIndexingOptions
 	next      *part
 }
 
-// token is a word of a text, at bytes and at a position of it.
+// token is a word of a text, with its byte offsets and its position.
 type token struct {
 	term                 string
 	start, end, position int32
@@ -209,15 +209,15 @@ func (f *field) AnalyzedTokenFrequencies() index.TokenFrequencies {
 	return f.terms
 }
 
-// shared returns the terms that all fields with this value have, or nil.
+// shared returns the terms that all fields with the same value share, or nil.
 func (f *field) shared() index.TokenFrequencies {
-	if f.known == nil || f.doc.foreign { // bleve can merge others into the terms
+	if f.known == nil || f.doc.foreign { // bleve may merge other terms into these
 		return nil
 	}
 	return f.known.shared()
 }
 
-// storedField is a field that is indexed as well, with nothing but its stored value.
+// storedField holds only the stored value of a field that is also indexed.
 type storedField struct{ document.Field }
 
 func (storedField) Options() index.FieldIndexingOptions              { return index.StoreField }

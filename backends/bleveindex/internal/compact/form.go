@@ -7,15 +7,15 @@ import (
 	index "github.com/blevesearch/bleve_index_api"
 )
 
-// Form keeps a keyword form of a value for sorting and facets. As terms the forms of all values would take a fifth of
-// the index. bleve stores what a document is sorted by beside the terms of a field for shapes alone, so that is what
-// this field is to it; and it merges that of segments only if the field has a term, so that every document has the same
-// one.
+// Form is a field that stores the keyword form of a value for sorting and facets, but not as a term: the terms of all
+// forms would take a fifth of the index. bleve stores such values apart from the terms only for shapes, so it sees a
+// Form as a shape. When it merges segments, it keeps them only if the field has a term, so all documents have the same
+// term, FormTerm.
 type Form struct {
 	Field     string
 	Positions []uint64
 	Form      []byte
-	Again     bool // the document has another one, which has the term
+	Again     bool // another Form of the document has the term
 }
 
 var (
@@ -25,10 +25,10 @@ var (
 
 var errNoShape = errors.New("a keyword form is not a shape")
 
-// FormTerm is the term of all documents that have a form. No form is like it: they have a zero byte.
+// FormTerm is the term of all documents that have a form. It differs from all forms, since these have a zero byte.
 const FormTerm = "*"
 
-// formTerms are never changed: a document returns them once.
+// formTerms is shared by all documents and must not be changed.
 var formTerms = index.TokenFrequencies{FormTerm: &index.TokenFreq{}}
 
 func (f *Form) Name() string             { return f.Field }

@@ -8,14 +8,15 @@ import (
 	"github.com/blevesearch/bleve/v2/numeric"
 )
 
-// tokenize returns the tokens of a text, whose terms are all in one string. Without an analyzer the text is one.
+// tokenize returns the tokens of a text, whose terms are parts of one string. Without an analyzer the whole text is one
+// token.
 func (b *Buffer) tokenize(text string, analyzer analysis.Analyzer, take func(n int) []token) []token {
 	if analyzer == nil {
 		tokens := take(1)
 		tokens[0] = newToken(text)
 		return tokens
 	}
-	b.analyzed = append(b.analyzed[:0], text...) // analyzers write to what they are given
+	b.analyzed = append(b.analyzed[:0], text...) // analyzers modify their input
 	stream := analyzer.Analyze(b.analyzed)
 	size := 0
 	for _, found := range stream {
@@ -37,18 +38,18 @@ func (b *Buffer) tokenize(text string, analyzer analysis.Analyzer, take func(n i
 	return tokens
 }
 
-// newToken returns the token that a value is as a whole.
+// newToken returns the token of a whole value.
 func newToken(term string) token {
 	return token{term: term, end: int32(len(term)), position: 1} //nolint:gosec // as above
 }
 
-// numberTokens returns the tokens of a number in bleve's code, which its range queries look for: the number, and it
-// with less and less of its last bits.
+// numberTokens returns the tokens of a number in bleve's encoding, which range queries use: the number, and its
+// prefixes of decreasing precision.
 func numberTokens(number int64) []token {
 	const (
 		step = document.DefaultPrecisionStep
 		most = 64 / step
-		size = 11 // of the first one, which is the longest
+		size = 11 // the first token is the longest
 	)
 	terms, ends := make([]byte, 0, most*size), make([]int, 0, most)
 	for shift := uint(0); shift < 64; shift += step {

@@ -10,26 +10,26 @@ import (
 	index "github.com/blevesearch/bleve_index_api"
 )
 
-// values keeps the tokens and terms of values that were added lately: most products of a catalogue share their brands,
+// values caches the tokens and terms of recently added values, since most products of a catalogue share their brands,
 // colours and sizes with others.
 type values struct {
-	texts, numbers [maxValues]*value // by their hash
+	texts, numbers [maxValues]*value // by hash
 }
 
 const (
-	// maxValues bounds how much memory values take: 1 to 3 KB each.
+	// maxValues bounds the memory of the cache. A value needs 1 to 3 KB.
 	maxValues = 1024
 
-	// maxText is how long a text is at most, in bytes, that is kept.
+	// maxText is the length of the longest text in the cache, in bytes.
 	maxText = 48
 )
 
 var seed = maphash.MakeSeed()
 
-// value is a value, how it is analyzed, and its tokens and terms.
+// value is a cached value with its analyzer, its tokens and its terms.
 type value struct {
 	text     string
-	analyzer *analysis.DefaultAnalyzer // nil: it is a number
+	analyzer *analysis.DefaultAnalyzer // nil for a number
 	number   int64
 	options  index.FieldIndexingOptions
 
@@ -40,7 +40,7 @@ type value struct {
 // termOptions are the options on which terms depend.
 const termOptions = index.IncludeTermVectors | index.SkipFreqNorm
 
-// text returns the tokens of a text, and the value that is kept of it, which is nil if it was not here lately.
+// text returns the tokens of a text and its cached value, which is nil if the text was not added recently.
 func (b *Buffer) text(
 	text string, analyzer analysis.Analyzer, options index.FieldIndexingOptions,
 ) ([]token, *value) {
@@ -48,7 +48,7 @@ func (b *Buffer) text(
 	if !ok {
 		return b.tokenize(text, analyzer, b.tokens.take), nil
 	}
-	if last := &b.lastText; last.analyzer == words && last.text == text { // in _all
+	if last := &b.lastText; last.analyzer == words && last.text == text { // the same text again, for _all
 		return last.tokens, nil
 	}
 	tokens, known := b.keptText(text, words, options&termOptions)
@@ -71,8 +71,8 @@ func (b *Buffer) keptText(
 	return tokens, nil
 }
 
-// number returns the tokens of a number or a date in bleve's code, and the value that is kept of it, which is nil if it
-// was not here lately.
+// number returns the tokens of a number or a date in bleve's encoding and its cached value, which is nil if the number
+// was not added recently.
 func (b *Buffer) number(number int64, options index.FieldIndexingOptions) ([]token, *value) {
 	options &= termOptions
 	slot := &b.values.numbers[(maphash.Comparable(seed, number)+uint64(options))%maxValues]
@@ -83,7 +83,7 @@ func (b *Buffer) number(number int64, options index.FieldIndexingOptions) ([]tok
 	return (*slot).tokens, nil
 }
 
-// value returns the same as text and number for a field of bleve's.
+// value is like text and number, for one of bleve's fields.
 func (b *Buffer) value(f document.Field, options index.FieldIndexingOptions) ([]token, *value) {
 	switch f := f.(type) {
 	case *document.TextField:
@@ -93,7 +93,7 @@ func (b *Buffer) value(f document.Field, options index.FieldIndexingOptions) ([]
 			return b.number(number, options)
 		}
 	case *document.DateTimeField:
-		date, _, _ := bytes.Cut(f.Value(), []byte{0xff}) // what follows is the layout
+		date, _, _ := bytes.Cut(f.Value(), []byte{0xff}) // the layout follows
 		if number, err := numeric.PrefixCoded(date).Int64(); err == nil {
 			return b.number(number, options)
 		}
@@ -101,7 +101,8 @@ func (b *Buffer) value(f document.Field, options index.FieldIndexingOptions) ([]
 	return b.tokenize(string(f.Value()), nil, b.tokens.take), nil
 }
 
-// shared returns the terms of a field that has just this value, for all such fields: they are never changed.
+// shared returns the terms of a field that has only this value. All such fields share them, so they must not be
+// changed.
 func (v *value) shared() index.TokenFrequencies {
 	if v.terms != nil {
 		return v.terms

@@ -1,6 +1,6 @@
-// Esserver runs the server that the tests use, until it is interrupted, for the benchmark and for trying things out. It
-// needs a JDK and Maven. Its index is empty at the start and gone at the end. ESTEST_SERVER=opensearch:2.19.6 runs that
-// one instead.
+// Esserver runs the server that the tests use until it is interrupted, for the benchmark and for experiments. It needs
+// a JDK and Maven. The server has no indexes at the start, and its data is deleted at the end. Set ESTEST_SERVER to run
+// another release, such as opensearch:2.19.6.
 //
 //	go run ./backends/esindex/internal/esserver
 //	export ELASTICSEARCH_URL=…    # as it prints

@@ -13,8 +13,8 @@ import (
 	"strings"
 )
 
-// distribution returns the folder of the release's unpacked distribution, which it fetches if the cache does not have
-// it yet.
+// distribution returns the directory of the release's unpacked distribution. It downloads the distribution if the cache
+// does not have it.
 func distribution(ctx context.Context, release Release, javaHome string) (string, error) {
 	cache, err := cacheDir()
 	if err != nil {
@@ -55,7 +55,7 @@ func distribution(ctx context.Context, release Release, javaHome string) (string
 	return home, err
 }
 
-// cacheDir is a folder that the server's user can also read: root's own cache is not.
+// cacheDir returns a directory that the server's user can also read, unlike the cache of root.
 func cacheDir() (string, error) {
 	if dir := os.Getenv("PRODUCTINDEX_CACHE"); dir != "" {
 		return filepath.Abs(dir)
@@ -67,7 +67,7 @@ func cacheDir() (string, error) {
 	return filepath.Join(dir, "productindex"), err
 }
 
-// unzip unpacks an archive, readable for everyone.
+// unzip unpacks an archive so that all users can read the files.
 func unzip(archive, dir string) error {
 	r, err := zip.OpenReader(archive)
 	if err != nil {

@@ -26,15 +26,15 @@ import (
 	"github.com/elastic/elastic-transport-go/v8/elastictransport"
 )
 
-// startTimeout limits how long a server may take to answer, the download of the distribution included.
+// startTimeout limits the start of a server, including the download of the distribution.
 const startTimeout = 5 * time.Minute
 
 var (
-	// errMissing: this machine cannot run a server.
+	// errMissing means that this machine cannot run a server.
 	errMissing = errors.New(
 		"a JDK (17 or later) and Maven are needed to run a server for tests, or ELASTICSEARCH_URL to use another one",
 	)
-	// errNotSecure: the release has no authentication.
+	// errNotSecure means that the release has no authentication.
 	errNotSecure = fmt.Errorf("security is tested on %v alone", defaultRelease)
 )
 
@@ -78,7 +78,7 @@ func Secure(tb testing.TB) *Server {
 	return need(tb, secure.get)
 }
 
-// Own starts a server for one test, which may kill it, and stops it at the end of the test.
+// Own starts a server for one test, and stops it at the end of the test. The test may kill the server.
 func Own(tb testing.TB, opts Options) *Server {
 	tb.Helper()
 	server := need(tb, func() (*Server, error) {
@@ -114,8 +114,8 @@ func need(tb testing.TB, get func() (*Server, error)) *Server {
 // inCI reports whether a missing program is a failure.
 func inCI() bool { return os.Getenv("CI") == "true" }
 
-// Transport returns a client of the server that does not retry, logged in as the superuser where the server asks for
-// one. The options change that. The client's connections are closed at the end of the test.
+// Transport returns a client of the server that does not retry. If the server requires authentication, the client uses
+// the superuser. The options override both. The client's connections are closed at the end of the test.
 func (s *Server) Transport(tb testing.TB, opts ...elastictransport.Option) *elastictransport.Client {
 	tb.Helper()
 	address, err := url.Parse(s.URL)
@@ -144,7 +144,7 @@ func (s *Server) roundTripper() *http.Transport {
 	return rt
 }
 
-// healthy asks the server once whether it serves.
+// healthy returns an error if the server does not answer. It makes one request.
 func (s *Server) healthy(ctx context.Context, client *http.Client) error {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet,
 		s.URL+"/_cluster/health?wait_for_status=yellow&timeout=1s", nil)

@@ -12,12 +12,12 @@ import (
 	"strings"
 )
 
-// plugin stands in for what the distribution lacks to keep API keys.
+// plugin replaces the module for storing API keys, which the distribution lacks.
 //
 //go:embed plugin
 var plugin embed.FS
 
-// installPlugin compiles the plugin against the distribution in home and puts it there.
+// installPlugin compiles the plugin against the distribution in home, and installs it there.
 func installPlugin(ctx context.Context, javaHome, home, work string) error {
 	source, err := plugin.ReadFile("plugin/StandIn.java")
 	if err != nil {
@@ -48,7 +48,7 @@ func installPlugin(ctx context.Context, javaHome, home, work string) error {
 	)
 }
 
-// jar packs the files of a folder.
+// jar packs the files of a directory.
 func jar(path, dir string) error {
 	out, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644)
 	if err != nil {

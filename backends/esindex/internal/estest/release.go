@@ -15,36 +15,36 @@ import (
 type Release struct {
 	// Family is "elasticsearch" or "opensearch".
 	Family string
-	// Version is such as "8.19.7".
+	// Version is the full version, such as "8.19.7".
 	Version string
 }
 
-// defaultRelease is what the tests run on unless ESTEST_SERVER names another one. It alone has what keeps API keys.
+// defaultRelease is the release for tests unless ESTEST_SERVER names another one. Only this one can store API keys.
 var defaultRelease = Release{Family: "elasticsearch", Version: "8.19.7"}
 
-// errRelease: ESTEST_SERVER is not valid.
+// errRelease means that ESTEST_SERVER is not valid.
 var errRelease = errors.New(
 	`ESTEST_SERVER must be a family and a version, such as "opensearch:2.19.6" or "elasticsearch:8.11.4"`,
 )
 
 var releaseGrammar = regexp.MustCompile(`^(elasticsearch|opensearch):([0-9]+(?:\.[0-9]+){2})$`)
 
-// ParseRelease reads a release as String writes it. An empty text is the default one.
+// ParseRelease parses a release in the format of String. The empty string is the default release.
 func ParseRelease(text string) (Release, error) {
 	if text == "" {
 		return defaultRelease, nil
 	}
 	parts := releaseGrammar.FindStringSubmatch(text)
 	if parts == nil {
-		return Release{}, fmt.Errorf("%w, it is %q", errRelease, text)
+		return Release{}, fmt.Errorf("%w; it is %q", errRelease, text)
 	}
 	return Release{Family: parts[1], Version: parts[2]}, nil
 }
 
-// String is the family and the version, with a colon in between.
+// String returns the family and the version, separated by a colon.
 func (r Release) String() string { return r.Family + ":" + r.Version }
 
-// artifact names the distribution in the Maven repository.
+// artifact returns the name of the distribution in the Maven repository.
 func (r Release) artifact() string {
 	group := "org.elasticsearch"
 	if r.Family == "opensearch" {
@@ -70,7 +70,7 @@ func (r Release) major() int {
 	return major
 }
 
-// java is the oldest version of Java that runs the server.
+// java returns the oldest version of Java that can run the server.
 func (r Release) java() int {
 	if r.Family == "opensearch" && r.major() >= 3 || r.Family == "elasticsearch" && r.major() >= 9 {
 		return 21
@@ -78,7 +78,7 @@ func (r Release) java() int {
 	return 17
 }
 
-// javaHome returns the JDK of the lowest version that runs the server.
+// javaHome returns the oldest JDK that can run the server.
 func (r Release) javaHome() (string, error) {
 	candidates := []string{os.Getenv("JAVA_HOME")}
 	if java, err := exec.LookPath("java"); err == nil {
@@ -108,7 +108,7 @@ func (r Release) javaHome() (string, error) {
 
 var javaRelease = regexp.MustCompile(`(?m)^JAVA_VERSION="(\d+)`)
 
-// javaVersion returns the version of the JDK in home, 0 if there is none.
+// javaVersion returns the version of the JDK in home, or 0 if there is none.
 func javaVersion(home string) int {
 	if home == "" {
 		return 0

@@ -23,7 +23,7 @@ const (
 	keyFile  = "http.key"
 )
 
-// secure writes a certificate and the superuser's first password into the folder of the configuration.
+// secure writes a certificate and the superuser's first password to the directory of the configuration.
 func (s *Server) secure(ctx context.Context, config string) error {
 	ca, cert, key, err := certificates()
 	if err != nil {
@@ -64,7 +64,7 @@ func (s *Server) keystore(ctx context.Context, input string, args ...string) err
 	return nil
 }
 
-// certificates makes a certificate authority and a certificate for 127.0.0.1 that it signed, all in PEM.
+// certificates returns a new certificate authority and a certificate for 127.0.0.1 that it has signed, in PEM.
 func certificates() (ca, cert, key []byte, err error) {
 	caKey, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {

@@ -20,26 +20,26 @@ import (
 	"productindex/reindex/reindextest"
 )
 
-// Options adjust a server.
+// Options configure a server.
 type Options struct {
-	// Release to run. The zero value is the one that ESTEST_SERVER names, or else the default.
+	// Release is the release to run. The zero value means the one that ESTEST_SERVER names, or else the default.
 	Release Release
 	// Secure turns on TLS and authentication.
 	Secure bool
-	// Settings of the node, beside our own.
+	// Settings are additional settings of the node.
 	Settings map[string]string
-	// ForLong is for a server that is measured, or that runs for hours: its start takes twice as much of the processor,
-	// and so do the requests of the first minutes, before the code is compiled for speed.
+	// ForLong lets the JVM optimize the code, for a server that is measured or runs for hours. The start and the
+	// requests of the first minutes then take twice as much processor time.
 	ForLong bool
 }
 
 // Server is a running server.
 type Server struct {
-	// Release that runs; the zero value if ELASTICSEARCH_URL names the server.
+	// Release is the running release; the zero value if ELASTICSEARCH_URL names the server.
 	Release Release
-	// URL is where it listens, without a path. It stays the same when the server is started again.
+	// URL is the address of the server, without a path. Restart does not change it.
 	URL string
-	// CA is the certificate, in PEM, that signed the server's own; nil without TLS.
+	// CA is the certificate of the authority that has signed the server's certificate, in PEM; nil without TLS.
 	CA []byte
 	// Username and Password are the superuser's; empty without security.
 	Username, Password string
@@ -51,7 +51,7 @@ type Server struct {
 	process   *process
 }
 
-// nobody is the user as whom the server runs where the tests run as root: a server refuses to be root.
+// nobody is the user that runs the server if the tests run as root, since a server refuses to run as root.
 const nobody = 65534
 
 // Fetch downloads the server that ESTEST_SERVER names, if the cache does not have it.
@@ -64,7 +64,7 @@ func Fetch(ctx context.Context) error {
 	return err
 }
 
-// fetch returns the folders of a server and of its JDK.
+// fetch returns the directories of a server and of its JDK.
 func fetch(ctx context.Context, release Release) (home, javaHome string, err error) {
 	if _, err := exec.LookPath("mvn"); err != nil {
 		return "", "", fmt.Errorf("%w: %w", errMissing, err)
@@ -76,7 +76,8 @@ func fetch(ctx context.Context, release Release) (home, javaHome string, err err
 	return home, javaHome, err
 }
 
-// Start starts a server and waits until it serves. The caller has to stop it. ctx bounds the start alone.
+// Start starts a server and waits until it serves requests. The caller must call Stop. The context limits only the
+// start.
 func Start(ctx context.Context, opts Options) (*Server, error) {
 	release := opts.Release
 	if release == (Release{}) {
@@ -92,7 +93,8 @@ func Start(ctx context.Context, opts Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	dir, err := os.MkdirTemp(reindextest.MemoryDir(), "estest-") // it waits for its disk at each change of an index
+	// In memory, since the server waits for its disk at each change of an index.
+	dir, err := os.MkdirTemp(reindextest.MemoryDir(), "estest-")
 	if err != nil {
 		return nil, err
 	}
@@ -106,7 +108,7 @@ func Start(ctx context.Context, opts Options) (*Server, error) {
 	return s, nil
 }
 
-// prepare lays out the server's folder: config, data, logs, repo (for snapshots) and tmp.
+// prepare creates the server's directories: config, data, logs, repo (for snapshots) and tmp.
 func (s *Server) prepare(ctx context.Context) error {
 	for _, sub := range []string{"config", "data", "logs", "repo", "tmp"} {
 		if err := os.Mkdir(filepath.Join(s.dir, sub), 0o755); err != nil {
@@ -128,8 +130,8 @@ func (s *Server) prepare(ctx context.Context) error {
 	return s.chown()
 }
 
-// withoutCollector removes the choice of a garbage collector and its log from the options of the JVM. There must not be
-// two choices, and OpenSearch writes the log into its own folder, which it must not do.
+// withoutCollector removes the choice of a garbage collector and its log from the options of the JVM. The JVM accepts
+// only one choice, and OpenSearch would write the log to the cached distribution.
 func withoutCollector(file string) error {
 	text, err := os.ReadFile(file)
 	if err != nil {
@@ -153,10 +155,10 @@ func (s *Server) javaOptions() string {
 	return memory + quickJava + " -XX:+UseSerialGC"
 }
 
-// quickJava spares a JVM that ends soon the compiler that optimizes.
+// quickJava disables the optimizing compiler of a JVM that ends soon.
 const quickJava = "-XX:TieredStopAtLevel=1"
 
-// chown gives the folder to the user that the server runs as.
+// chown changes the owner of a directory to the user that runs the server.
 func (s *Server) chown() error {
 	if os.Geteuid() != 0 {
 		return nil
@@ -169,7 +171,7 @@ func (s *Server) chown() error {
 	})
 }
 
-// Restart starts a server that was killed, on the same port and with the same data, and waits until it serves.
+// Restart starts a killed server on the same port and with the same data, and waits until it serves requests.
 func (s *Server) Restart(ctx context.Context) error {
 	p, err := s.start()
 	if err != nil {
@@ -183,7 +185,7 @@ func (s *Server) Restart(ctx context.Context) error {
 	return nil
 }
 
-// settings are the command-line arguments of the server.
+// settings returns the command-line arguments of the server.
 func (s *Server) settings() []string {
 	settings := map[string]any{
 		"discovery.type": "single-node",
@@ -216,7 +218,7 @@ func (s *Server) settings() []string {
 	return args
 }
 
-// command prepares one of the distribution's programs, as the unprivileged user.
+// command returns a command that runs one of the distribution's programs as the unprivileged user.
 func (s *Server) command(name string, args ...string) *exec.Cmd {
 	cmd := exec.Command("bash", append([]string{filepath.Join(s.home, "bin", name)}, args...)...)
 	cmd.Dir = s.dir
@@ -235,11 +237,11 @@ func (s *Server) command(name string, args ...string) *exec.Cmd {
 	return cmd
 }
 
-// process is one life of a server.
+// process is a running process of a server.
 type process struct {
 	pid    int
-	port   chan string   // receives the port that the server chose
-	exited chan struct{} // closed when the process is gone
+	port   chan string   // receives the server's port
+	exited chan struct{} // closed when the process has ended
 
 	mu    sync.Mutex
 	lines []string
@@ -247,9 +249,8 @@ type process struct {
 
 var published = regexp.MustCompile(`HttpServerTransport.* publish_address \{.*:(\d+)\}`)
 
-// start runs the server. The goroutine that starts it lives as long as the server does, on a thread of its own: the
-// kernel kills the server when that thread ends, thus at the latest with this process. The launcher takes the JVM that
-// it started with it.
+// start runs the server. The goroutine that starts it lives as long as the server, on a thread of its own: the kernel
+// kills the server when that thread ends, at the latest with this process. The launcher then also ends its JVM.
 func (s *Server) start() (*process, error) {
 	cmd := s.command(s.Release.Family, s.settings()...)
 	output, err := cmd.StdoutPipe()
@@ -260,7 +261,7 @@ func (s *Server) start() (*process, error) {
 	p := &process{port: make(chan string, 1), exited: make(chan struct{})}
 	started := make(chan error)
 	go func() {
-		runtime.LockOSThread() // and never unlocked: the thread ends with the goroutine
+		runtime.LockOSThread() // never unlocked, so that the thread ends with the goroutine
 		err := cmd.Start()
 		if err == nil {
 			p.pid = cmd.Process.Pid
@@ -300,7 +301,7 @@ func (p *process) tail() string {
 	return strings.Join(p.lines, "\n")
 }
 
-// wait returns once the server serves.
+// wait waits until the server serves requests.
 func (s *Server) wait(ctx context.Context) error {
 	select {
 	case s.port = <-s.process.port:
@@ -334,7 +335,7 @@ func (s *Server) wait(ctx context.Context) error {
 	}
 }
 
-// Kill ends the server at once, as a crash does, and waits until it is gone. The data stays.
+// Kill ends the server at once, like a crash, and waits until its process has ended. The data stays.
 func (s *Server) Kill() {
 	_ = syscall.Kill(-s.process.pid, syscall.SIGKILL)
 	<-s.process.exited
@@ -346,10 +347,10 @@ func (s *Server) Stop() {
 	_ = os.RemoveAll(s.dir)
 }
 
-// Repository is a folder in which the server may keep snapshots.
+// Repository returns a directory in which the server may store snapshots.
 func (s *Server) Repository() string { return filepath.Join(s.dir, "repo") }
 
-// LoseShard deletes the files of one shard of an index, which has to be closed. The shard is lost when the index is
+// LoseShard deletes the files of one shard of an index, which must be closed. The shard is lost when the index is
 // opened again.
 func (s *Server) LoseShard(uuid string, shard int) error {
 	files, err := filepath.Glob(filepath.Join(s.dir, "data", "indices", uuid, fmt.Sprint(shard), "index", "*"))

@@ -8,11 +8,11 @@ import (
 	"time"
 )
 
-// change is one step of a batch of document tasks.
+// change is an upsert or a deletion of a document in a batch.
 type change struct {
 	task *task
 	id   string
-	doc  *object // nil: delete it
+	doc  *object // nil: a deletion
 }
 
 // changeDocuments processes a batch of additions and deletions by id. A bad id, a wrong primary key or a document with
@@ -109,7 +109,7 @@ func inferKey(d rawDocument) (string, *TaskError) {
 			"ending with `id` in their names: '%s' and '%s'. %s", len(candidates), candidates[0], candidates[1], hint)
 }
 
-// parseDocuments appends the changes of a task whose ids are good.
+// parseDocuments appends the changes of a task with valid ids.
 func (ix *index) parseDocuments(t *task, ids []string, changes *[]change) *TaskError {
 	geo := ix.allows("filterableAttributes", "_geo")
 	for i, d := range t.documents {
@@ -143,7 +143,8 @@ func checkGeo(id string, v any) *TaskError {
 		return nil
 	}
 	if !ok {
-		return wrong("The `_geo` field in the document with the id: `\"%s\"` is not an object. Was expecting an object with the `_geo.lat` "+
+		return wrong("The `_geo` field in the document with the id: `\"%s\"` is not an object. Was expecting an object "+
+			"with the `_geo.lat` "+
 			"and `_geo.lng` fields but instead got `%s`.", id, encode(v))
 	}
 	for _, part := range [][2]string{{"lat", "latitude"}, {"lng", "longitude"}} {
@@ -154,7 +155,8 @@ func checkGeo(id string, v any) *TaskError {
 		}
 		text, isText := value.(string)
 		if _, isNumber := value.(number); !isNumber && (!isText || !numeric(text)) {
-			return wrong("Could not parse %s in the document with the id: `\"%s\"`. Was expecting a finite number but instead got `%s`.",
+			return wrong("Could not parse %s in the document with the id: `\"%s\"`. Was expecting a finite number but "+
+				"instead got `%s`.",
 				part[1], id, encode(value))
 		}
 	}
@@ -181,7 +183,7 @@ func tooManyFields(ix *index, changes []change) bool {
 	return len(ix.fields)+len(added) > maxFields
 }
 
-// commit makes the changes and ends the tasks.
+// commit applies the changes and ends the tasks.
 func (s *Server) commit(ix *index, batch []*task, changes []change) {
 	counts := map[*task]int{}
 	seen := map[*task]map[string]bool{}
@@ -222,7 +224,7 @@ func (s *Server) commit(ix *index, batch []*task, changes []change) {
 	}
 }
 
-// idOf is the id that an element of a list of ids stands for; what cannot be an id matches nothing.
+// idOf returns the id that an element of a list of ids represents. An element that cannot be an id matches no document.
 func idOf(v any) string {
 	switch v := v.(type) {
 	case string:

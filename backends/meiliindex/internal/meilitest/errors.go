@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// TaskError is an error as the server writes it, in an answer or in a task.
+// TaskError is an error in the server's format, of an answer or a task.
 type TaskError struct {
 	Message string `json:"message"`
 	Code    string `json:"code"`
@@ -58,7 +58,8 @@ const uidRule = "is not a valid index uid. Index uid can be an integer or a stri
 const idRule = "is invalid. A document identifier can be of type integer or string, only composed of alphanumeric characters " +
 	"(a-z A-Z 0-9), hyphens (-) and underscores (_), and can not be more than 511 bytes."
 
-// validUID reports whether s can name an index. The limit is 400 bytes, whatever the message says.
+// validUID reports whether s can be the uid of an index. The limit is 400 bytes, although the server's message gives
+// another one.
 func validUID(s string) bool { return validID(s, 400) }
 
 func validDocumentID(s string) bool { return validID(s, 511) }

@@ -49,7 +49,7 @@ func (c *call) lock() func() {
 	return c.s.mu.Unlock
 }
 
-// index returns the index of the path. The lock is held.
+// index returns the index that the path names. The lock is held.
 func (c *call) index() (*index, error) {
 	if ix := c.s.indexes[c.params[0]]; ix != nil {
 		return ix, nil
@@ -155,7 +155,7 @@ func (c *call) listDocuments() (answer, error) {
 	return ok(newObject("results", list(results), "offset", offset, "limit", limit, "total", len(all)))
 }
 
-// fetchDocuments shows a page of documents. The emulator has no embedders, so that their vectors are as they were sent.
+// fetchDocuments returns a page of documents. The emulator has no embedders, so vectors are returned as they were sent.
 func (c *call) fetchDocuments() (answer, error) {
 	body, err := c.object("offset", "limit", "retrieveVectors")
 	if err != nil {
@@ -189,13 +189,15 @@ func (c *call) addDocuments() (answer, error) {
 	}
 	documents, err := read(c.body)
 	if malformed := (scanError{}); errors.As(err, &malformed) {
-		err = badRequest("malformed_payload", "The `%s` payload provided is malformed. `Couldn't serialize document value: %s`.", kind, err)
+		err = badRequest("malformed_payload",
+			"The `%s` payload provided is malformed. `Couldn't serialize document value: %s`.", kind, err)
 	}
 	if err != nil {
 		return answer{}, err
 	}
 	t := &task{
-		index: c.params[0], kind: typeDocuments, mayCreate: c.key.allows("indexes.create"), documents: documents, bytes: len(c.body),
+		index: c.params[0], kind: typeDocuments, mayCreate: c.key.allows("indexes.create"), documents: documents,
+		bytes: len(c.body),
 		merge: c.r.Method == http.MethodPut, metadata: c.metadata(),
 		details: newObject("receivedDocuments", len(documents), "indexedDocuments", nil),
 	}
@@ -213,7 +215,7 @@ func (c *call) metadata() *string {
 	return nil
 }
 
-// updateIndex sets the primary key. The emulator renames indexes in swaps only.
+// updateIndex sets the primary key. The emulator renames indexes only in swaps.
 func (c *call) updateIndex() (answer, error) {
 	body, err := c.object("primaryKey")
 	if err != nil {
@@ -359,7 +361,7 @@ func (c *call) parseSwap(i int, v any) (swap, error) {
 	return swap{names[0], names[1], rename}, nil
 }
 
-// beforeRename reports whether the server's version is one that has no rename in swaps: before 1.18.
+// beforeRename reports whether the server's version is before 1.18, which cannot rename indexes in swaps.
 func (s *Server) beforeRename() bool {
 	for _, old := range []string{"0.", "1.0.", "1.1.", "1.2.", "1.3.", "1.4.", "1.5.", "1.6.", "1.7.", "1.8.", "1.9.",
 		"1.10.", "1.11.",

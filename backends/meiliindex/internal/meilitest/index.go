@@ -6,11 +6,11 @@ import (
 	"time"
 )
 
-// index is one index of the server.
+// index is an index of the server.
 type index struct {
 	primaryKey       string // empty: none yet
 	created, updated time.Time
-	settings         *object // those that were set; the others have their defaults
+	settings         *object // the settings that were set; all others have their defaults
 	fields           []string
 	known            map[string]bool // the names in fields
 	slots            []*object       // documents in internal order; nil where one was deleted
@@ -20,7 +20,7 @@ type index struct {
 func (s *Server) createIndex(uid string) *index {
 	now := time.Now()
 	if !now.After(s.lastCreated) {
-		now = s.lastCreated.Add(time.Nanosecond) // so that no two indexes were created at the same time
+		now = s.lastCreated.Add(time.Nanosecond) // no two indexes have the same creation time
 	}
 	s.lastCreated = now
 	ix := &index{created: now, updated: now, settings: newObject(), known: map[string]bool{}, places: map[string]int{}}
@@ -79,7 +79,7 @@ func (ix *index) clear() int {
 	return n
 }
 
-// documents returns all documents in internal order, as they are shown: without _vectors.
+// documents returns all documents in internal order, without _vectors.
 func (ix *index) documents() []*object {
 	docs := make([]*object, 0, ix.count())
 	for _, d := range ix.slots {
@@ -187,7 +187,7 @@ func (s *Server) update(t *task) {
 	}
 }
 
-// renameTasks gives the tasks before uid the new names of their indexes.
+// renameTasks changes the index uids of the tasks before uid to the new ones.
 func (s *Server) renameTasks(before int, names map[string]string) {
 	for _, t := range s.tasks {
 		if t.uid >= before {
@@ -256,7 +256,7 @@ func (s *Server) checkSwaps(swaps []swap) *TaskError {
 	return nil
 }
 
-// dropIndex deletes the index; what waited before the deletion succeeds without having done anything.
+// dropIndex deletes the index. Tasks that waited before the deletion succeed without any effect.
 func (s *Server) dropIndex(batch []*task) {
 	ix, uid := s.indexes[batch[0].index], batch[0].index
 	delete(s.indexes, uid)
@@ -279,7 +279,7 @@ func (s *Server) dropIndex(batch []*task) {
 	}
 }
 
-// clearIndex deletes all documents; what waited before it succeeds without having done anything.
+// clearIndex deletes all documents. Tasks that waited before it succeed without any effect.
 func (s *Server) clearIndex(batch []*task) {
 	ix := s.indexes[batch[0].index]
 	for i, t := range batch {

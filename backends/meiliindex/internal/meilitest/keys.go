@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// key is an API key. A nil key has no right.
+// key is an API key. A nil key has no permissions.
 type key struct {
 	uid, value        string
 	name, description any
@@ -21,16 +21,19 @@ type key struct {
 func defaultKeys() []*key {
 	return []*key{
 		newKey("Default Search API Key", "Use it to search from the frontend", "search"),
-		newKey("Default Admin API Key", "Use it for anything that is not a search operation. Caution! Do not expose it on a public frontend", "*"),
+		newKey("Default Admin API Key",
+			"Use it for anything that is not a search operation. Caution! Do not expose it on a public frontend", "*"),
 		newKey("Default Read-Only Admin API Key",
-			"Use it to read information across the whole database. Caution! Do not expose this key on a public frontend", "*.get", "keys.get"),
+			"Use it to read information across the whole database. Caution! Do not expose this key on a public frontend",
+			"*.get", "keys.get"),
 		newKey("Default Chat API Key", "Use it to chat and search from the frontend", "chatCompletions", "search"),
 	}
 }
 
 func newKey(name, description string, actions ...string) *key {
 	return &key{
-		uid: newUUID(), value: rand.Text(), name: name, description: description, actions: actions, indexes: []string{"*"}, created: time.Now(),
+		uid: newUUID(), value: rand.Text(), name: name, description: description, actions: actions, indexes: []string{"*"},
+		created: time.Now(),
 	}
 }
 
@@ -41,7 +44,7 @@ func newUUID() string {
 
 var masterKey = &key{value: MasterKey, actions: []string{"*"}, indexes: []string{"*"}}
 
-// allows reports whether the key has the right to do action.
+// allows reports whether the key permits the action.
 func (k *key) allows(action string) bool {
 	group, verb, _ := strings.Cut(action, ".")
 	return slices.ContainsFunc(k.actions, func(a string) bool {
@@ -49,7 +52,7 @@ func (k *key) allows(action string) bool {
 	})
 }
 
-// sees reports whether the key is for that index; "*" asks for all of them.
+// sees reports whether the key is valid for that index, or for all indexes if the index is "*".
 func (k *key) sees(uid string) bool {
 	return slices.ContainsFunc(k.indexes, func(pattern string) bool {
 		prefix, star := strings.CutSuffix(pattern, "*")
@@ -102,12 +105,18 @@ func anyList(values []string) []any {
 	return list
 }
 
-var keyActions = strings.Fields("* search documents.* documents.add documents.get documents.delete indexes.* indexes.create indexes.get " +
-	"indexes.update indexes.delete indexes.swap tasks.* tasks.cancel tasks.delete tasks.get settings.* settings.get settings.update stats.* " +
-	"stats.get metrics.* metrics.get dumps.* dumps.create snapshots.* snapshots.create version keys.create keys.get keys.update keys.delete " +
-	"experimental.get experimental.update export network.get network.update chatCompletions chats.* chats.get chats.delete chatsSettings.* " +
-	"chatsSettings.get chatsSettings.update *.get webhooks.get webhooks.update webhooks.delete webhooks.create webhooks.* indexes.compact " +
-	"fields.post tasks.compact dynamicSearchRules.get dynamicSearchRules.create dynamicSearchRules.update dynamicSearchRules.delete " +
+var keyActions = strings.Fields("* search documents.* documents.add documents.get documents.delete indexes.* " +
+	"indexes.create indexes.get " +
+	"indexes.update indexes.delete indexes.swap tasks.* tasks.cancel tasks.delete tasks.get settings.* settings.get " +
+	"settings.update stats.* " +
+	"stats.get metrics.* metrics.get dumps.* dumps.create snapshots.* snapshots.create version keys.create keys.get " +
+	"keys.update keys.delete " +
+	"experimental.get experimental.update export network.get network.update chatCompletions chats.* chats.get " +
+	"chats.delete chatsSettings.* " +
+	"chatsSettings.get chatsSettings.update *.get webhooks.get webhooks.update webhooks.delete webhooks.create " +
+	"webhooks.* indexes.compact " +
+	"fields.post tasks.compact dynamicSearchRules.get dynamicSearchRules.create dynamicSearchRules.update " +
+	"dynamicSearchRules.delete " +
 	"dynamicSearchRules.*")
 
 func (c *call) createKey() (answer, error) {
@@ -137,7 +146,8 @@ func (c *call) createKey() (answer, error) {
 		if name := strings.TrimSuffix(pattern, "*"); name != "" && !validUID(name) {
 			return answer{}, badRequest("invalid_api_key_indexes",
 				"Invalid value at `.indexes[%d]`: `%s` is not a valid index uid pattern. Index "+
-					"uid patterns can be an integer or a string containing only alphanumeric characters, hyphens (-), underscores (_), and optionally "+
+					"uid patterns can be an integer or a string containing only alphanumeric characters, hyphens (-), "+
+					"underscores (_), and optionally "+
 					"end with a star (*).", i, pattern)
 		}
 	}
@@ -166,7 +176,8 @@ func (k *key) expireAt(body *object) error {
 	if !isText || err != nil || at.Before(time.Now()) {
 		return badRequest("invalid_api_key_expires_at",
 			"Invalid value at `.expiresAt`: `%s` is not a valid date. It should follow the RFC 3339 "+
-				"format to represents a date or datetime in the future or specified as a null value. e.g. 'YYYY-MM-DD' or 'YYYY-MM-DD HH:MM:SS'.\n",
+				"format to represents a date or datetime in the future or specified as a null value. e.g. 'YYYY-MM-DD' or "+
+				"'YYYY-MM-DD HH:MM:SS'.\n",
 			text)
 	}
 	k.expires, k.expiresAs = at, text

@@ -62,7 +62,7 @@ func (c *call) list(name string) (values []string, ok bool) {
 	return strings.Split(text, ","), true
 }
 
-// page cuts a list the way offset and limit say.
+// page returns the part of a list that offset and limit select.
 func page(items []*object, offset, limit int) []*object {
 	return slices.Clone(items[min(offset, len(items)):min(offset+limit, len(items))])
 }
@@ -76,7 +76,7 @@ func list(items []*object) []any {
 	return out
 }
 
-// member reads a member of a body that has to be a string; nil if it is not there or null.
+// member returns a member of a body that must be a string, or nil if it is missing or null.
 func member(o *object, name, code string) (*string, error) {
 	v, ok := o.get(name)
 	if !ok || v == nil {
@@ -89,7 +89,7 @@ func member(o *object, name, code string) (*string, error) {
 	return &text, nil
 }
 
-// count reads a member of a body that has to be a positive integer.
+// count returns a member of a body that must be a positive integer.
 func count(o *object, name, code string, fallback int) (int, error) {
 	v, ok := o.get(name)
 	if !ok || v == nil {
@@ -103,7 +103,7 @@ func count(o *object, name, code string, fallback int) (int, error) {
 	return 0, wrongType("."+name, code, "a positive integer", v)
 }
 
-// texts reads a member of a body that has to be a list of strings; ok is false if it is not there or null.
+// texts returns a member of a body that must be a list of strings. It reports false if the member is missing or null.
 func texts(o *object, name, code string) (list []string, ok bool, err error) {
 	v, ok := o.get(name)
 	if !ok || v == nil {

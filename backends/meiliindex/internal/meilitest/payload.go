@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// rawDocument is a document as it was sent; its fields are looked at when its task is processed.
+// rawDocument is a document as it was sent. Its fields are checked when its task is processed.
 type rawDocument struct {
 	text   []byte
 	fields []rawField
@@ -18,7 +18,7 @@ type rawField struct {
 
 const maxFields = 65535
 
-// readJSON reads a body of content type application/json: a list of documents or one.
+// readJSON reads a body of content type application/json: a list of documents, or one document.
 func readJSON(body []byte) ([]rawDocument, error) {
 	s := &scanner{data: body}
 	var texts [][]byte
@@ -45,7 +45,7 @@ func readJSON(body []byte) ([]rawDocument, error) {
 	return readDocuments(texts)
 }
 
-// readNDJSON reads objects one after the other, whatever is between them.
+// readNDJSON reads consecutive objects, whatever separates them.
 func readNDJSON(body []byte) ([]rawDocument, error) {
 	s := &scanner{data: body}
 	var texts [][]byte
@@ -84,7 +84,7 @@ func readDocuments(texts [][]byte) ([]rawDocument, error) {
 }
 
 func (d *rawDocument) field(name string) ([]byte, bool) {
-	for _, f := range slices.Backward(d.fields) { // the last of two fields of one name counts
+	for _, f := range slices.Backward(d.fields) { // of two fields with the same name the last one is used
 		if f.name == name {
 			return f.text, true
 		}
@@ -92,7 +92,7 @@ func (d *rawDocument) field(name string) ([]byte, bool) {
 	return nil, false
 }
 
-// key returns the text of the document's id: the field of that name or, for a name with dots, what it leads to.
+// key returns the text of the document's id: the field of that name or, for a name with dots, the field at that path.
 func (d *rawDocument) key(name string) ([]byte, bool) {
 	if text, ok := d.field(name); ok {
 		return text, true

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// run is the server's one worker: it processes batch after batch until the server is closed.
+// run is the server's only worker. It processes batches until the server is closed.
 func (s *Server) run() {
 	defer close(s.stopped)
 	s.mu.Lock()
@@ -28,8 +28,8 @@ func (s *Server) run() {
 	}
 }
 
-// nextBatch chooses the tasks that are processed next: cancelations, then deletions of tasks, then the oldest task with
-// those of its index that can share its batch.
+// nextBatch returns the tasks to process next: cancelations, then deletions of tasks, then the oldest task together
+// with the tasks of its index that can share its batch.
 func (s *Server) nextBatch() []*task {
 	for s.firstOpen < len(s.tasks) && s.tasks[s.firstOpen].ended() {
 		s.firstOpen++
@@ -104,7 +104,7 @@ func wrongKey(t *task, key string) bool {
 	return t.primaryKey != nil && key != "" && *t.primaryKey != key
 }
 
-// process works on one batch with the lock held, except while it is held up by Hold.
+// process processes one batch with the lock held, except while Hold delays it.
 func (s *Server) process(batch []*task) {
 	uid, now := s.nextBatchUID, time.Now()
 	for _, t := range batch {

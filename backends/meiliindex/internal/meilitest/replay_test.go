@@ -47,7 +47,8 @@ type step struct {
 
 // volatile are the fields that change from run to run.
 var volatile = []string{
-	"enqueuedAt", "startedAt", "finishedAt", "duration", "createdAt", "updatedAt", "lastUpdate", "processingTimeMs", "requestUid",
+	"enqueuedAt", "startedAt", "finishedAt", "duration", "createdAt", "updatedAt", "lastUpdate", "processingTimeMs",
+	"requestUid",
 	"databaseSize", "usedDatabaseSize", "rawDocumentDbSize", "avgDocumentSize", "commitSha", "commitDate",
 }
 

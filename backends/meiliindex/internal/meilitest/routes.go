@@ -12,7 +12,7 @@ import (
 	"strings"
 )
 
-// call is one request on its way through the server.
+// call is a request that is being served.
 type call struct {
 	s      *Server
 	r      *http.Request
@@ -22,7 +22,7 @@ type call struct {
 	ndjson bool
 }
 
-// answer is a status and a body; a nil body stands for none at all.
+// answer is a status and a body. A nil body means no body.
 type answer struct {
 	status int
 	body   any
@@ -30,8 +30,8 @@ type answer struct {
 
 type route struct {
 	method string
-	path   string // "*" stands for one variable part; the first one of a path under /indexes is the index
-	action string // that the key has to allow; empty: no key is needed
+	path   string // "*" matches one part; the first one of a path under /indexes is the index
+	action string // the action that the key must permit; empty: no key is needed
 	body   bodyKind
 	handle func(c *call) (answer, error)
 }
@@ -44,7 +44,7 @@ const (
 	documentsBody
 )
 
-// serve applies injected faults around the real work.
+// serve serves a request, with the injected faults.
 func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	var fault *Fault
 	s.mu.Lock()
@@ -61,7 +61,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 		s.answer(httptest.NewRecorder(), r)
 	}
 	if fault.Status == 0 {
-		panic(http.ErrAbortHandler) // net/http cuts the connection
+		panic(http.ErrAbortHandler) // makes net/http close the connection
 	}
 	drain(r)
 	w.Header().Set("Content-Type", "application/json")
@@ -69,7 +69,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	_, _ = io.WriteString(w, fault.Body)
 }
 
-// drain reads the rest of a body, so that the client is not cut off while it sends.
+// drain reads the rest of a body, so that the connection is not closed while the client sends.
 func drain(r *http.Request) { _, _ = io.Copy(io.Discard, r.Body) }
 
 func (s *Server) answer(w http.ResponseWriter, r *http.Request) {
@@ -229,7 +229,8 @@ func corruptGzip(kind bodyKind) error {
 	if kind == documentsBody {
 		return badRequest("bad_request", "The provided payload is incomplete and cannot be parsed")
 	}
-	return badRequest("bad_request", "Error that occur during reading payload: payload reached EOF before completing: Some(Custom { kind: "+
+	return badRequest("bad_request", "Error that occur during reading payload: payload reached EOF before "+
+		"completing: Some(Custom { kind: "+
 		`InvalidInput, error: "corrupt gzip stream does not have a matching checksum" })`)
 }
 
@@ -253,7 +254,7 @@ func (c *call) json() (any, error) {
 	return parseValue(bytes.TrimSpace(text))
 }
 
-// object parses the body, which has to be an object with no other members than those named.
+// object parses the body, which must be an object with no other members than those named.
 func (c *call) object(names ...string) (*object, error) {
 	v, err := c.json()
 	if err != nil {

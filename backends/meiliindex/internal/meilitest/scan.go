@@ -14,7 +14,7 @@ type scanner struct {
 	pos  int
 }
 
-// scanError is a syntax error, in the words of serde_json.
+// scanError is a syntax error, with the text of serde_json.
 type scanError struct{ text string }
 
 func (e scanError) Error() string { return e.text }
@@ -178,7 +178,7 @@ func isEscape(text []byte) bool {
 				return false
 			}
 		}
-		return true // where the body ends here, the string has no end, which shows later
+		return true // if the body ends here, the missing end of the string is reported later
 	}
 	return false
 }
@@ -237,8 +237,8 @@ func (s *scanner) digits() bool {
 
 func isDigit(c byte) bool { return c >= '0' && c <= '9' }
 
-// parseNumber returns n as the server keeps it: an integer of 64 bits as it is, anything else as a float; false if out
-// of range.
+// parseNumber returns n as the server stores it: a 64-bit integer unchanged, any other number as a float. It reports
+// false if n is out of range.
 func parseNumber(text string) (number, bool) {
 	if _, err := strconv.ParseInt(text, 10, 64); err == nil && text != "-0" {
 		return number(text), true

@@ -7,8 +7,8 @@ import (
 	"unicode"
 )
 
-// search answers a search. The emulator's is a plain scan for the documents that hold every word. It does not rank,
-// filter or sort. The client always sends hybrid, which is null.
+// search answers a search. It returns the documents that contain every word, and does not rank, filter or sort them. It
+// accepts the member hybrid, since the client always sends it with the value null.
 func (c *call) search() (answer, error) {
 	body, err := c.object("q", "offset", "limit", "hybrid")
 	if err != nil {

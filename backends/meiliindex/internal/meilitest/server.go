@@ -1,5 +1,6 @@
 // Package meilitest emulates, in process and on a real socket, the part of the Meilisearch protocol that package
-// meiliindex uses. What it answers is decided by exchanges recorded from a real server; the replay test compares.
+// meiliindex uses. Its answers follow exchanges that were recorded from a real server, with which the replay test
+// compares them.
 package meilitest
 
 import (
@@ -32,10 +33,10 @@ type Server struct {
 	mu           sync.Mutex
 	fault        func(r *http.Request) *Fault
 	taskFault    func(kind, index string) *TaskError
-	changed      *sync.Cond // state of a task, a hold, or closed
+	changed      *sync.Cond // signals a change of a task, a hold, or closed
 	closed       bool
 	paused       bool
-	stop         bool // the current batch has to start over
+	stop         bool // the current batch must start over
 	held         map[int]bool
 	current      []*task // the current batch
 	tasks        []*task // by uid
@@ -47,16 +48,16 @@ type Server struct {
 	keys         []*key
 }
 
-// Fault is what happens to a request in place of an answer, or instead of it.
+// Fault is an injected failure of a request.
 type Fault struct {
-	// Status and Body are answered. With status 0 the connection is cut.
+	// Status and Body are the answer. If Status is 0, the connection is closed without an answer.
 	Status int
 	Body   string
-	// After carries the request out first.
+	// After makes the server process the request before it fails.
 	After bool
 }
 
-// New starts a server. Close it.
+// New starts a server. The caller must call Close.
 func New() *Server {
 	s := &Server{
 		PayloadLimit: DefaultPayloadLimit, Version: "1.50.0",
@@ -79,15 +80,16 @@ func (s *Server) Close() {
 	s.http.Close()
 }
 
-// SetFault has f see every request before the server does; it may make the request fail. It is called concurrently. Nil
-// ends that.
+// SetFault makes the server call f with every request before it serves the request; f can make the request fail. The
+// calls can be concurrent. A nil f ends the faults.
 func (s *Server) SetFault(f func(r *http.Request) *Fault) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.fault = f
 }
 
-// SetTaskFault has f see every task when it is processed; it may make the task fail. Nil ends that.
+// SetTaskFault makes the server call f with every task that it processes; f can make the task fail. A nil f ends the
+// faults.
 func (s *Server) SetTaskFault(f func(kind, index string) *TaskError) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -120,7 +122,7 @@ func (s *Server) setHeld(uid int, held bool) {
 	s.changed.Broadcast()
 }
 
-// Restart does what a restart of the server does: connections are cut, and the current batch starts over.
+// Restart emulates a restart of the server: it closes all connections, and the current batch starts over.
 func (s *Server) Restart() {
 	s.mu.Lock()
 	s.stop = true
@@ -129,7 +131,7 @@ func (s *Server) Restart() {
 	s.http.CloseClientConnections()
 }
 
-// Task returns the state of a task, empty if there is none, and how many tasks were enqueued so far.
+// Task returns the state of a task, or "" if there is none, and the number of tasks enqueued so far.
 func (s *Server) Task(uid int) (status string, enqueued int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -149,8 +151,7 @@ func (s *Server) Tasks(kind string) int {
 	return n
 }
 
-// Payloads returns the sizes of what the tasks carry that add documents, in bytes and in the order in which they were
-// enqueued.
+// Payloads returns the sizes of the payloads of the tasks that add documents, in bytes, in the order of the tasks.
 func (s *Server) Payloads() []int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -163,7 +164,7 @@ func (s *Server) Payloads() []int {
 	return sizes
 }
 
-// Indexes returns the uids of all indexes, sorted.
+// Indexes returns the sorted uids of all indexes.
 func (s *Server) Indexes() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -177,7 +178,7 @@ func (s *Server) status(uid int) string {
 	return ""
 }
 
-// Wait returns when the task's state satisfies until, or ctx has ended.
+// Wait waits until the state of the task satisfies until, or ctx ends.
 func (s *Server) Wait(ctx context.Context, uid int, until func(status string) bool) error {
 	defer context.AfterFunc(ctx, func() {
 		s.mu.Lock()

@@ -10,8 +10,8 @@ import (
 type settingPart struct {
 	name     string
 	fallback any
-	sorted   bool // a set: shown in order
-	merges   bool // a change sets the members that it has
+	sorted   bool // the value is a set, which is returned sorted
+	merges   bool // a change affects only the members that it has
 }
 
 var settingParts = []settingPart{
@@ -43,12 +43,14 @@ var settingParts = []settingPart{
 
 // settingNames are the members that a change of settings may have.
 var settingNames = []string{
-	"displayedAttributes", "searchableAttributes", "filterableAttributes", "sortableAttributes", "foreignKeys", "rankingRules", "stopWords",
-	"nonSeparatorTokens", "separatorTokens", "dictionary", "synonyms", "distinctAttribute", "proximityPrecision", "typoTolerance", "faceting",
+	"displayedAttributes", "searchableAttributes", "filterableAttributes", "sortableAttributes", "foreignKeys",
+	"rankingRules", "stopWords",
+	"nonSeparatorTokens", "separatorTokens", "dictionary", "synonyms", "distinctAttribute", "proximityPrecision",
+	"typoTolerance", "faceting",
 	"pagination", "embedders", "searchCutoffMs", "localizedAttributes", "facetSearch", "prefixSearch", "chat",
 }
 
-// setting is the value of one setting, the default if it was not set.
+// setting returns the value of a setting, or its default if it was not set.
 func (ix *index) setting(p settingPart) any {
 	v, there := ix.settings.get(p.name)
 	if !there {
@@ -65,7 +67,7 @@ func partNamed(name string) settingPart {
 	return settingParts[i]
 }
 
-// allows reports whether a list of attributes has that one.
+// allows reports whether a list of attributes contains an attribute.
 func (ix *index) allows(setting, attribute string) bool {
 	list, _ := ix.setting(partNamed(setting)).([]any)
 	return slices.ContainsFunc(list, func(v any) bool { return v == attribute || v == "*" })
@@ -138,7 +140,7 @@ func sortedSet(list []any) []any {
 	return anyList(slices.Compact(names))
 }
 
-// changeSettings applies all of a batch.
+// changeSettings applies all changes of settings of a batch.
 func (s *Server) changeSettings(batch []*task) {
 	ix, uid := s.indexes[batch[0].index], batch[0].index
 	if ix == nil {

@@ -28,7 +28,7 @@ const (
 	typeTaskDelete  = "taskDeletion"
 )
 
-// task is one entry of the queue. The payload that belongs to its type is set.
+// task is an entry of the queue. Of the payloads, only that of its type is set.
 type task struct {
 	uid        int
 	batch      int // -1: none yet
@@ -36,7 +36,7 @@ type task struct {
 	noIndex    bool
 	kind       string
 	status     string
-	canceledBy int // -1: nobody
+	canceledBy int // -1: not canceled
 	details    *object
 	err        *TaskError
 	metadata   *string
@@ -61,7 +61,7 @@ type swap struct {
 
 func (t *task) ended() bool { return t.status != Enqueued && t.status != Processing }
 
-// names are the indexes that the task belongs to, for filters and for its place in the queue.
+// names returns the indexes of the task, for filters and for its place in the queue.
 func (t *task) names() []string {
 	switch {
 	case t.kind == typeSwap:
@@ -85,7 +85,7 @@ func (t *task) indexUID() any {
 	return t.index
 }
 
-// summary is the answer to the request that enqueued the task.
+// summary returns the answer to the request that enqueued the task.
 func (t *task) summary() *object {
 	o := newObject("taskUid", t.uid, "indexUid", t.indexUID(), "status", Enqueued, "type", t.kind, "enqueuedAt",
 		stamp(t.enqueued))
@@ -95,10 +95,11 @@ func (t *task) summary() *object {
 	return o
 }
 
-// view is the task as GET /tasks/{uid} shows it.
+// view returns the task in the format of GET /tasks/{uid}.
 func (t *task) view() *object {
 	o := newObject("uid", t.uid, "batchUid", orNull(t.batch), "indexUid", t.indexUID(), "status", t.status, "type", t.kind,
-		"canceledBy", orNull(t.canceledBy), "details", clone(t.details), "error", nil, "duration", nil, "enqueuedAt", stamp(t.enqueued),
+		"canceledBy", orNull(t.canceledBy), "details", clone(t.details), "error", nil, "duration", nil, "enqueuedAt",
+		stamp(t.enqueued),
 		"startedAt", nil, "finishedAt", nil)
 	if t.kind == typeSwap {
 		o.set("details", newObject("swaps", swapsView(t.swaps)))
@@ -139,7 +140,7 @@ func orNull(n int) any {
 
 func stamp(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000000000Z") }
 
-// finish ends the task. For a task that failed or was canceled the counts of what it did become 0.
+// finish ends the task. If the task failed or was canceled, its counts become 0.
 func (t *task) finish(status string, err *TaskError) {
 	t.status, t.err, t.finished = status, err, time.Now()
 	if status == Succeeded {

@@ -31,7 +31,7 @@ func (c *call) getTask() (answer, error) {
 	return ok(t.view())
 }
 
-// maySee reports whether the key sees the task. One without an index is seen by keys for every index alone.
+// maySee reports whether the key may read the task. Only keys for all indexes may read a task without an index.
 func (c *call) maySee(t *task) bool {
 	if t.noIndex {
 		return c.key.sees("*")

@@ -15,7 +15,7 @@ import (
 type (
 	number string
 
-	// object keeps its keys in the order in which they came first.
+	// object keeps its keys in the order of their first occurrence.
 	object struct {
 		keys   []string
 		values map[string]any
@@ -48,7 +48,7 @@ func (o *object) MarshalJSON() ([]byte, error) {
 	return encode(o), nil
 }
 
-// MarshalJSON writes the number as it is spelled.
+// MarshalJSON writes the number with its original spelling.
 func (n number) MarshalJSON() ([]byte, error) { return []byte(n), nil }
 
 func encode(v any) []byte { return appendJSON(nil, v) }
@@ -95,14 +95,14 @@ func appendText(b []byte, s string) []byte {
 
 const maxDepth = 128
 
-// parser makes values of text that a scanner has accepted. It refuses what the server refuses only in the task.
+// parser parses text that a scanner has accepted. It returns the errors that the server reports only in the task.
 type parser struct {
 	scanner
 
 	depth int
 }
 
-// parseValue parses one value, with the errors that a document's field meets in the task.
+// parseValue parses one value, with the errors that the server reports in the task.
 func parseValue(text []byte) (any, error) {
 	p := &parser{scanner: scanner{data: text}}
 	return p.parse()
@@ -241,7 +241,7 @@ func formatFloat(f float64) number {
 	return number(strconv.FormatFloat(f, 'e', -1, 64))
 }
 
-// describe names a value the way the server does in "expected a string, but found ...".
+// describe returns the server's description of a value, as in "expected a string, but found ...".
 func describe(v any) string {
 	kind := ""
 	switch v := v.(type) {
@@ -268,7 +268,7 @@ func describe(v any) string {
 	return fmt.Sprintf("%s: `%s`", kind, encode(v))
 }
 
-// notAMap is the message for a value in place of an object, in the words of serde.
+// notAMap returns the message of serde for a value that must be an object.
 func notAMap(text []byte) string {
 	var what string
 	column := utf8.RuneCount(text)

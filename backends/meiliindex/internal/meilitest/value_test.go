@@ -8,7 +8,8 @@ import (
 // FuzzRead reads bodies as the server does: what it accepts is JSON, and what it cannot read is an error, not a panic.
 func FuzzRead(f *testing.F) {
 	for _, body := range []string{
-		`[{"id":1}]`, `{"a":[1,{"b":null}],"c":"\ud83e\udde6"}`, `[{"v":1e999}]`, `{"a":"\ud800"}`, "{}\n{\"a\":-0.5e-3}\n", `[1,2]`, `{"a":tru`,
+		`[{"id":1}]`, `{"a":[1,{"b":null}],"c":"\ud83e\udde6"}`, `[{"v":1e999}]`, `{"a":"\ud800"}`, "{}\n{\"a\":-0.5e-3}\n",
+		`[1,2]`, `{"a":tru`,
 	} {
 		f.Add([]byte(body))
 	}
