@@ -84,6 +84,9 @@ const (
 	patience = 10 * time.Minute
 	// killed is the percentage of reindexes, rollbacks and checks during which the process is killed.
 	killed = 20
+	// goneBack is the percentage of reindexes, and of rollbacks, that a rollback follows. Two rollbacks in a row lead
+	// back to the first generation.
+	goneBack = 30
 )
 
 // Run runs the scenarios as parallel subtests. Each has a folder dir of its own. environment returns variables that are
