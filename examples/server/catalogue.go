@@ -156,7 +156,7 @@ func (c catalogue) openSQL(ctx context.Context) (src reindex.Source, stop func()
 			"PRODUCTINDEX_DATABASE needs PRODUCTINDEX_QUERY, such as SELECT id, name FROM products WHERE tenant = $1",
 		)
 	}
-	db, kind, err := openDatabase("PRODUCTINDEX_DATABASE", c.Database, readOnly)
+	db, kind, err := openDatabase("PRODUCTINDEX_DATABASE", "sqlite:PATH, postgres://… or mysql://…", c.Database, readOnly)
 	if err != nil {
 		return nil, nil, err
 	}

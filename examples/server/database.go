@@ -37,8 +37,8 @@ const (
 )
 
 // openDatabase opens the database that an environment variable names. Its errors do not contain the value of the
-// variable, which may hold a password.
-func openDatabase(variable, name, sqliteParams string) (*sql.DB, databaseKind, error) {
+// variable, which may hold a password; forms are the forms that the value can have.
+func openDatabase(variable, forms, name, sqliteParams string) (*sql.DB, databaseKind, error) {
 	scheme, path, _ := strings.Cut(name, ":")
 	var db *sql.DB
 	var err error
@@ -54,7 +54,7 @@ func openDatabase(variable, name, sqliteParams string) (*sql.DB, databaseKind, e
 		kind = mysqlKind
 		db, err = openMySQL(name)
 	default:
-		return nil, "", fmt.Errorf("%s must be sqlite:PATH, postgres://… or mysql://…", variable)
+		return nil, "", fmt.Errorf("%s must be %s", variable, forms)
 	}
 	if err != nil {
 		return nil, "", fmt.Errorf("%s is not a valid URL of a database", variable) // err may contain a part of the URL

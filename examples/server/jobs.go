@@ -22,7 +22,7 @@ func openRecords(ctx context.Context, cfg config) (records, error) {
 	if cfg.Jobs == "" {
 		return records{close: func() error { return nil }}, nil
 	}
-	db, kind, err := openDatabase("PRODUCTINDEX_JOBS", cfg.Jobs, ownFile)
+	db, kind, err := openDatabase("PRODUCTINDEX_JOBS", "sqlite:PATH or postgres://…", cfg.Jobs, ownFile)
 	if err != nil {
 		return records{}, err
 	}

@@ -264,7 +264,7 @@ func TestConfig(t *testing.T) {
 		{"PRODUCTINDEX_BACKEND", "PRODUCTINDEX_BACKEND=abacus PRODUCTINDEX_CATALOGUES=."},
 		{"no-such-folder", "PRODUCTINDEX_CATALOGUES=./no-such-folder"},
 		{"MaxRuns", "PRODUCTINDEX_MAX_RUNS=many PRODUCTINDEX_CATALOGUES=."},
-		{"PRODUCTINDEX_JOBS must be sqlite", "PRODUCTINDEX_JOBS=oracle:s3cret PRODUCTINDEX_CATALOGUES=."},
+		{`JOBS must be sqlite:PATH or postgres://…"`, "PRODUCTINDEX_JOBS=oracle:s3cret PRODUCTINDEX_CATALOGUES=."},
 		{"PRODUCTINDEX_JOBS must be sqlite", "PRODUCTINDEX_JOBS=sqlite: PRODUCTINDEX_CATALOGUES=."},
 		{"PRODUCTINDEX_JOBS: jobsql", "PRODUCTINDEX_JOBS=sqlite:/no/such/folder/jobs.db PRODUCTINDEX_CATALOGUES=."},
 		{
