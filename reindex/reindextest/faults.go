@@ -42,6 +42,10 @@ func testEngineUnderFaults(t *testing.T, f Fixture) {
 	}
 }
 
+// faultAttempts is the number of attempts of a call. It is so large that no call and no product fails in all of them by
+// chance.
+const faultAttempts = 16
+
 // RunFaulty reindexes products through ix with the faults of a seed (see [Random]). It uses small batches and short
 // waits.
 func RunFaulty(
@@ -54,7 +58,7 @@ func RunFaulty(
 	t.Helper()
 	engine, err := reindex.New(Slice(products), NewFaulty(ix, Random(seed, 6, poison)), &reindex.Config{
 		BatchDocs: 20, MaxRejected: -1,
-		Retry: reindex.Retry{Attempts: 6, MinDelay: time.Microsecond, MaxDelay: 10 * time.Microsecond},
+		Retry: reindex.Retry{Attempts: faultAttempts, MinDelay: time.Microsecond, MaxDelay: 10 * time.Microsecond},
 	})
 	if err != nil {
 		t.Fatal(err)

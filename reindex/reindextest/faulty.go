@@ -246,7 +246,8 @@ var errInjected = errors.New("injected fault")
 
 // Random returns random faults for [NewFaulty]. A seed always gives the same sequence. About one call in every calls
 // has a fault of a kind that occurs in practice, including a lost answer to a Commit. Every write rejects the products
-// whose ids poison selects, for good; a nil poison selects none.
+// whose ids poison selects, for good; a nil poison selects none. No other product is rejected for good: a batch of one
+// product is never too large, and never refused.
 func Random(seed uint64, every int, poison func(id string) bool) func(Call) Fault {
 	var mu sync.Mutex
 	rng := rand.New(rand.NewPCG(seed, seed))
@@ -267,7 +268,7 @@ func Random(seed uint64, every int, poison func(id string) bool) func(Call) Faul
 			return Fault{Panic: errInjected}
 		case kind == 1:
 			return Fault{Err: errInjected}
-		case kind == 2 && c.Op == OpWrite:
+		case kind == 2 && c.Op == OpWrite && len(c.Batch) > 1:
 			return Fault{Err: []error{reindex.ErrTooLarge, reindex.ErrRefused}[rng.IntN(2)]}
 		case kind == 3 && len(c.Batch) > 0 && len(items) == 0:
 			return Fault{Items: []reindex.ItemError{{ID: c.Batch[rng.IntN(len(c.Batch))].ID, Retryable: true, Err: errInjected}}}

@@ -3,10 +3,13 @@ package reindextest
 import "os"
 
 // Seeds returns the number of seeds, or rounds, for a test of random sequences: many if CI=true is set, and otherwise
-// few. Under the race detector, which makes such tests ten times slower, it returns few in any case; CI also runs them
-// without it.
+// few. CI runs these tests twice. With the race detector, which makes them ten times slower, Seeds returns a third of
+// few then, and at least 2.
 func Seeds(few, many int) int {
-	if os.Getenv("CI") == "true" && !raceDetected {
+	switch ci := os.Getenv("CI") == "true"; {
+	case ci && raceDetected:
+		return min(few, max(few/3, 2))
+	case ci:
 		return many
 	}
 	return few
