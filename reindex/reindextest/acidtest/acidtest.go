@@ -32,7 +32,7 @@ import (
 
 // Scenario configures [Run]. The zero value of each field stands for its default.
 type Scenario struct {
-	// Seeds is the number of scenarios. The default is 5. If CI=true is set it is 50, and under the race detector 3.
+	// Seeds is the number of scenarios. The default is 5. If CI=true is set, it is 50, or 2 under the race detector.
 	Seeds int
 	// Parallel is the number of scenarios that run at the same time. Default 2: more of them lose their leases on a busy
 	// machine.
@@ -49,7 +49,7 @@ func (s Scenario) withDefaults() Scenario {
 	seeds := 5
 	switch ci := os.Getenv("CI") == "true"; {
 	case ci && raceDetected:
-		seeds = 3
+		seeds = 2
 	case ci:
 		seeds = manySeeds
 	}
