@@ -87,6 +87,8 @@ const (
 	// goneBack is the percentage of reindexes, and of rollbacks, that a rollback follows. Two rollbacks in a row lead
 	// back to the first generation.
 	goneBack = 30
+	// goingBack is the number of scenarios with rollbacks, which take a search engine twice as long as those without.
+	goingBack = 10
 )
 
 // Run runs the scenarios as parallel subtests. Each has a folder dir of its own. environment returns variables that are
@@ -132,7 +134,7 @@ func run(t *testing.T, dir string, env []string, seed uint64, products, reindexe
 		}
 		p.must("run")
 		took = time.Since(start)
-		for rng.IntN(100) < goneBack {
+		for seed < goingBack && rng.IntN(100) < goneBack {
 			if rng.IntN(100) < killed {
 				p.killWithin("rollback", time.Duration(rng.Int64N(int64(took))))
 			}
