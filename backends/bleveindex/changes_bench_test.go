@@ -1,6 +1,7 @@
 package bleveindex
 
 import (
+	"fmt"
 	"path/filepath"
 	"testing"
 
@@ -11,9 +12,16 @@ import (
 )
 
 // BenchmarkChanges measures changes through the engine, beside bleve's own batches in an index of the same mapping and
-// products.
+// products. The catalogues have two sizes, because a run has fixed costs.
 func BenchmarkChanges(b *testing.B) {
-	products := readCatalogue(b, "pcparts.jsonl.gz")[:5000]
+	all := readCatalogue(b, "pcparts.jsonl.gz")
+	for _, n := range []int{5000, len(all)} {
+		b.Run(fmt.Sprint(n), func(b *testing.B) { benchmarkChanges(b, all[:n]) })
+	}
+}
+
+func benchmarkChanges(b *testing.B, products []reindex.Product) {
+	b.Helper()
 	ix := open(b, b.TempDir(), nil)
 	plain := loadSequentially(b, filepath.Join(b.TempDir(), "plain"), NewMapping(), products)
 	b.Cleanup(func() { plain.Close() })
