@@ -365,18 +365,26 @@ func TestIdleTimeout(t *testing.T) {
 	assertLive(t, ix, "acme", 3, "1")
 }
 
+// openUnattended opens an Index that closes no idle index by itself, and creates the state of tenant acme in it. The
+// recorder has the calls of the disk.
+func openUnattended(t *testing.T) (*recorder, *Index, *tenant) {
+	t.Helper()
+	r := &recorder{dir: t.TempDir()}
+	ix, err := openOn(r.disk(), r.dir, &Config{IdleTimeout: -1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	acme, err := ix.tenant("acme", true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r, ix, acme
+}
+
 // An index stays open until no search has used it for the timeout.
 func TestIdleTimeoutIsKept(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := &recorder{dir: t.TempDir()}
-		ix, err := openOn(r.disk(), r.dir, &Config{IdleTimeout: -1})
-		if err != nil {
-			t.Fatal(err)
-		}
-		acme, err := ix.tenant("acme", true)
-		if err != nil {
-			t.Fatal(err)
-		}
+		_, ix, acme := openUnattended(t)
 		index, err := bleve.NewMemOnly(bleve.NewIndexMapping())
 		if err != nil {
 			t.Fatal(err)
@@ -448,15 +456,7 @@ func TestMaxOpen(t *testing.T) {
 // A generation whose index is still being closed for being idle is removed after that.
 func TestRemoveAfterIdleClose(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := &recorder{dir: t.TempDir()}
-		ix, err := openOn(r.disk(), r.dir, &Config{IdleTimeout: -1})
-		if err != nil {
-			t.Fatal(err)
-		}
-		acme, err := ix.tenant("acme", true)
-		if err != nil {
-			t.Fatal(err)
-		}
+		r, ix, acme := openUnattended(t)
 		name := newGenerationName()
 		removal := "remove t-acme/" + name
 		closing := make(chan struct{})
