@@ -69,7 +69,7 @@ type config struct {
 	MaxRejected int64 `env:"PRODUCTINDEX_MAX_REJECTED" envDefault:"0"`
 	// MaxRuns is the greatest number of tenants that are reindexed at the same time.
 	MaxRuns int `env:"PRODUCTINDEX_MAX_RUNS" envDefault:"2"`
-	// ShutdownTimeout is the time that running reindexes have to end after SIGTERM. Then they are cancelled.
+	// ShutdownTimeout is the time that requests and running reindexes have to end after SIGTERM. Then they are cancelled.
 	ShutdownTimeout time.Duration `env:"PRODUCTINDEX_SHUTDOWN_TIMEOUT" envDefault:"30s"`
 }
 

@@ -125,7 +125,7 @@ func operate(ctx context.Context, stop func(), cfg config, p parts) error {
 	scheduling.Go(func() { scheduler.Run(ctx) })
 	defer scheduling.Wait()
 	defer stop()
-	return serve(ctx, stop, listener, handler, p.engine, cfg.ShutdownTimeout)
+	return serve(ctx, stop, listener, handler, p, cfg.ShutdownTimeout)
 }
 
 // routes returns a handler with the endpoints, the console, the search and the metrics. Event streams, which last as
@@ -167,9 +167,10 @@ func routes(ctx context.Context, cfg config, p parts, scheduler *schedule.Schedu
 }
 
 // serve serves requests until ctx ends or the listener fails. It then shuts the server down first, so that no new
-// requests come, and the engine afterwards. When the shutdown begins, it calls stop, which ends ctx.
+// requests come, and the engine afterwards. When the shutdown begins, it calls stop, which ends ctx. Requests and runs
+// that have not ended after patience are cut off, which is not an error.
 func serve(
-	ctx context.Context, stop func(), listener net.Listener, handler http.Handler, engine engine, patience time.Duration,
+	ctx context.Context, stop func(), listener net.Listener, handler http.Handler, p parts, patience time.Duration,
 ) error {
 	server := &http.Server{
 		Handler: handler, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 30 * time.Second, WriteTimeout: time.Minute,
@@ -186,8 +187,13 @@ func serve(
 	}
 	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
 	defer cancel()
-	err = errors.Join(err, server.Shutdown(last))
-	if stopped := engine.Shutdown(last); stopped != nil && !errors.Is(stopped, context.DeadlineExceeded) {
+	stopped := server.Shutdown(last)
+	if errors.Is(stopped, context.DeadlineExceeded) {
+		p.log.Warn("requests that had not ended in time were cut off", "timeout", patience)
+		stopped = server.Close()
+	}
+	err = errors.Join(err, stopped)
+	if stopped := p.engine.Shutdown(last); stopped != nil && !errors.Is(stopped, context.DeadlineExceeded) {
 		err = errors.Join(err, stopped)
 	}
 	return err

@@ -4,7 +4,9 @@ import (
 	"bufio"
 	"encoding/json"
 	"flag"
+	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -101,18 +103,21 @@ func (s *server) await(t *testing.T, text string, to any) {
 	}
 }
 
-// stop ends the server and waits for it.
-func (s *server) stop(t *testing.T) {
+// stop ends the server, waits for it and returns the lines of its log that nobody has read.
+func (s *server) stop(t *testing.T) []string {
 	t.Helper()
 	if err := s.cmd.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
+	var lines []string
 	for line := range s.log {
 		t.Log(line)
+		lines = append(lines, line)
 	}
 	if err := s.cmd.Wait(); err != nil {
 		t.Errorf("after SIGTERM: %v", err)
 	}
+	return lines
 }
 
 // do sends a request without a body and returns status and body of the answer.
@@ -228,6 +233,30 @@ func TestServerStopsAMidstReindex(t *testing.T) {
 		t.Errorf("%d documents are live after a reindex that was stopped, want the old 10", got)
 	}
 	s.stop(t)
+}
+
+// A request that does not end is cut off after SIGTERM, and the server ends without an error.
+func TestServerStopsAmidstRequest(t *testing.T) {
+	s := start(t, "PRODUCTINDEX_CATALOGUES="+t.TempDir(), "PRODUCTINDEX_INDEX="+t.TempDir(),
+		"PRODUCTINDEX_SHUTDOWN_TIMEOUT=1ms")
+	conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", strings.TrimPrefix(s.address, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	fmt.Fprint(conn, "POST /indexing/acme/reindex HTTP/1.1\r\nHost: localhost\r\n"+
+		"Content-Type: application/json\r\nContent-Length: 15\r\nExpect: 100-continue\r\n\r\n")
+	answer := bufio.NewReader(conn)
+	if line, err := answer.ReadString('\n'); err != nil || line != "HTTP/1.1 100 Continue\r\n" {
+		t.Fatalf("the server answers %q, error %v, when it waits for the body", line, err)
+	}
+	cut := false
+	for _, line := range s.stop(t) {
+		cut = cut || strings.Contains(line, `"level":"WARN","msg":"requests that had not ended in time were cut off"`)
+	}
+	if !cut {
+		t.Error("no line in the log says that requests were cut off")
+	}
 }
 
 func TestToken(t *testing.T) {

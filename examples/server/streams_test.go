@@ -61,7 +61,7 @@ func stopAmidstEvents(t *testing.T, end func(stop func(), listener net.Listener)
 		t.Fatal(err)
 	}
 	ended := make(chan error, 1)
-	go func() { ended <- serve(ctx, stop, listener, handler, engine, time.Hour) }()
+	go func() { ended <- serve(ctx, stop, listener, handler, made, time.Hour) }()
 
 	client, hangUp := context.WithTimeout(t.Context(), patience)
 	defer hangUp()
