@@ -121,26 +121,56 @@ func TestTimes(t *testing.T) {
 	})
 }
 
-// When the clock is changed, a time that comes twice counts once, and one that does not come is moved.
+// When the clock is changed, a time that comes twice counts once, and one that does not come is moved to later. The time
+// zone makes no difference.
 func TestSummerTime(t *testing.T) {
-	berlin, err := time.LoadLocation("Europe/Berlin")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, test := range []struct{ day, want time.Time }{
-		{time.Date(2000, 3, 26, 0, 0, 0, 0, berlin), time.Date(2000, 3, 26, 1, 30, 0, 0, time.UTC)}, // 02:30 does not come
-		{time.Date(2000, 10, 29, 0, 0, 0, 0, berlin), time.Date(2000, 10, 29, 0, 30, 0, 0, time.UTC)},
+	for _, test := range []struct{ zone, day, cron, want string }{
+		{"Europe/Berlin", "2000-03-26", "30 2 * * *", "03:30:00 +0200"},
+		{"Europe/Berlin", "2000-03-26", "0,45 2-3 * * *", "03:00:00 +0200, 03:45:00 +0200"},
+		{"Europe/Berlin", "2000-10-29", "30 2 * * *", "02:30:00 +0200"},
+		{"America/New_York", "2000-04-02", "30 2 * * *", "03:30:00 -0400"},
+		{"America/New_York", "2000-10-29", "30 1 * * *", "01:30:00 -0400"},
+		{"America/Sao_Paulo", "2000-10-08", "0 0 * * *", "01:00:00 -0200"},
+		{"America/Havana", "2000-04-02", "0 0 * * *", "01:00:00 -0400"},
+		{"Australia/Lord_Howe", "2000-08-27", "15 2 * * *", "02:45:00 +1100"}, // by half an hour
+		{"Australia/Lord_Howe", "2000-03-26", "45 1 * * *", "01:45:00 +1100"},
 	} {
+		zone, err := time.LoadLocation(test.zone)
+		if err != nil {
+			t.Fatal(err)
+		}
+		day, err := time.ParseInLocation(time.DateOnly, test.day, zone)
+		if err != nil {
+			t.Fatal(err)
+		}
 		synctest.Test(t, func(t *testing.T) {
-			<-time.After(time.Until(test.day))
+			<-time.After(time.Until(day.Add(-2 * time.Hour)))
 			e := &engine{}
-			s, _ := scheduler(t, e, schedule.Config{}, schedule.Entry{Tenant: "acme", Cron: "30 2 * * *", Location: berlin})
-			runFor(t, s, 22*time.Hour)
-			if got, want := e.starts(), "acme "+test.want.Sub(start).String(); got != want {
-				t.Errorf("started %s, want %s", got, want)
+			s, _ := scheduler(t, e, schedule.Config{}, schedule.Entry{Tenant: "acme", Cron: test.cron, Location: zone})
+			runFor(t, s, 24*time.Hour)
+			var got []string
+			for i := range e.jobs {
+				got = append(got, e.jobs[len(e.jobs)-1-i].Created.In(zone).Format("15:04:05 -0700"))
+			}
+			if strings.Join(got, ", ") != test.want {
+				t.Errorf("%s, %s: started %s, want %s", test.zone, test.cron, got, test.want)
 			}
 		})
 	}
+	// A process that starts between the change and the time that was moved.
+	zone, err := time.LoadLocation("America/New_York")
+	if err != nil {
+		t.Fatal(err)
+	}
+	synctest.Test(t, func(t *testing.T) {
+		<-time.After(time.Until(time.Date(2000, 4, 2, 3, 5, 0, 0, zone)))
+		e := &engine{}
+		s, _ := scheduler(t, e, schedule.Config{}, schedule.Entry{Tenant: "acme", Cron: "30 2 * * *", Location: zone})
+		runFor(t, s, time.Hour)
+		if len(e.jobs) != 1 || e.jobs[0].Created.In(zone).Format(time.TimeOnly) != "03:30:00" {
+			t.Errorf("started %s", e.starts())
+		}
+	})
 }
 
 // Two processes with one schedule over one store start one reindex, also with jitter.

@@ -44,20 +44,43 @@ func parse(e Entry) (times, error) {
 
 // next returns the first time after a moment; none if there is none within years.
 func (t times) next(after time.Time) time.Time {
-	local := after.In(t.location)
-	clock := time.Date(local.Year(), local.Month(), local.Day(), local.Hour(), local.Minute(), local.Second(), 0, time.UTC)
+	clock := t.clock(after)
+	if before := after.Add(-longestGap); !t.clock(before).Add(longestGap).Equal(clock) {
+		clock = t.clock(before) // a time that was skipped may have been moved behind after
+	}
 	for {
 		if clock = t.schedule.Next(clock); clock.IsZero() {
 			return time.Time{}
 		}
-		at := time.Date(clock.Year(), clock.Month(), clock.Day(), clock.Hour(), clock.Minute(), clock.Second(), 0, t.location)
-		if first := at.Add(-time.Hour); first.Format(time.DateTime) == at.Format(time.DateTime) {
-			at = first
-		}
+		at := t.at(clock)
 		if at.After(after) {
 			return at
 		}
 	}
+}
+
+// longestGap is more than the time that clocks skip when summer time begins.
+const longestGap = 3 * time.Hour
+
+// clock returns what the clock shows at a moment, as a time in UTC.
+func (t times) clock(at time.Time) time.Time {
+	local := at.In(t.location)
+	return time.Date(local.Year(), local.Month(), local.Day(), local.Hour(), local.Minute(), local.Second(), 0, time.UTC)
+}
+
+// at returns the moment at which the clock shows a time: the first one if there are two. A time that the clock skips is
+// moved by the length of the gap.
+func (t times) at(clock time.Time) time.Time {
+	_, before := clock.Add(-24 * time.Hour).In(t.location).Zone() // the offset before a change of the clock on that day
+	first := clock.Add(-time.Duration(before) * time.Second).In(t.location)
+	if t.clock(first).Equal(clock) {
+		return first
+	}
+	at := time.Date(clock.Year(), clock.Month(), clock.Day(), clock.Hour(), clock.Minute(), clock.Second(), 0, t.location)
+	if t.clock(at).Equal(clock) {
+		return at
+	}
+	return first
 }
 
 // last returns the last time up to a moment, and none if there is none within a while before it.
