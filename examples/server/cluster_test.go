@@ -161,6 +161,7 @@ const (
 // cluster has two servers that share jobs and an index.
 type cluster struct {
 	tenant     string
+	prefix     string // of its indexes
 	catalogues string
 	env        []string
 	wires      [2]*wire
@@ -177,7 +178,7 @@ func newCluster(t *testing.T, tenant, elasticsearchURL, jobs string) *cluster {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = index.close() })
-	c := &cluster{tenant: tenant, catalogues: t.TempDir(), search: index.search}
+	c := &cluster{tenant: tenant, prefix: prefix, catalogues: t.TempDir(), search: index.search}
 	c.env = []string{
 		"PRODUCTINDEX_CATALOGUES=" + c.catalogues, "PRODUCTINDEX_BACKEND=elasticsearch",
 		"PRODUCTINDEX_KEEP_PREVIOUS=0", "ELASTICSEARCH_PREFIX=" + prefix,

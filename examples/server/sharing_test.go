@@ -30,7 +30,7 @@ func TestSharing(t *testing.T) {
 	for _, tenant := range []string{"globex", "hooli"} {
 		test("Killed/"+tenant, tenant, func(t *testing.T, c *cluster) {
 			testKilledRunner(t, c)
-			assertOneIndex(t, address, tenant)
+			c.assertOneIndex(t, address)
 		})
 	}
 	test("PausedAtWork", "initech", func(t *testing.T, c *cluster) {
@@ -100,6 +100,9 @@ func testKilledRunner(t *testing.T, c *cluster) {
 	rounds := kills()
 	for round := range rounds {
 		victim, at := rand.IntN(2), rand.IntN(events)
+		if round == 0 {
+			at /= 2 // at least one is killed before its switch-over
+		}
 		rev := fmt.Sprintf("round%d", round)
 		c.write(t, rev)
 		id, killed := c.killAt(t, victim, at)
@@ -111,7 +114,7 @@ func testKilledRunner(t *testing.T, c *cluster) {
 			c.assertLive(t, rev)
 		case !strings.Contains(end.Message, "did not renew"):
 			t.Errorf("the job is %+v", end)
-		case end.Metadata.ModifiedAt.Sub(killed) > 2*sharedLease: // a renewal may have been on its way
+		case end.Metadata.ModifiedAt.Sub(killed) > 10*sharedLease: // even a busy machine is faster
 			t.Errorf("%v after its process was killed the job is %+v", end.Metadata.ModifiedAt.Sub(killed), end)
 		default:
 			c.assertLive(t, live, rev)
@@ -120,8 +123,8 @@ func testKilledRunner(t *testing.T, c *cluster) {
 		c.succeed(t, rand.IntN(2), live)
 	}
 	t.Logf("of %d kills in a run of %d events, the jobs ended as %v", rounds, events, outcomes)
-	if outcomes["FAILURE"] < rounds/2 {
-		t.Errorf("the jobs ended as %v: most servers were killed too late", outcomes)
+	if outcomes["FAILURE"] == 0 {
+		t.Errorf("the jobs ended as %v: each server was killed too late", outcomes)
 	}
 	c.stop(t)
 }
@@ -249,10 +252,10 @@ func takeOver(t *testing.T, s *server, tenant string) job {
 }
 
 // assertOneIndex checks that nothing is left of dead runs.
-func assertOneIndex(t *testing.T, address, tenant string) {
+func (c *cluster) assertOneIndex(t *testing.T, address string) {
 	t.Helper()
 	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet,
-		address+"/_cat/indices/shared*-"+tenant+"-*?h=index&expand_wildcards=all", nil)
+		address+"/_cat/indices/"+c.prefix+"-*?h=index&expand_wildcards=all", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
