@@ -75,7 +75,8 @@ func (m *memoryChanges) Append(_ context.Context, tenant string, changes []Chang
 		l.trim()
 		size := bytesOf(changes)
 		if !l.shed(m.limit - size) {
-			return fmt.Errorf("%w: %d bytes are waiting, at most %d may", ErrChangesFull, l.state.Bytes, m.limit)
+			return fmt.Errorf("%w: %d bytes are waiting, at most %d are allowed (ChangeBytes)",
+				ErrChangesFull, l.state.Bytes, m.limit)
 		}
 		now := time.Now()
 		for _, c := range changes {

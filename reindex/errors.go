@@ -86,7 +86,7 @@ var (
 // Ends of messages that leave something out.
 const (
 	seeLog  = "; the service's log has the details"
-	notSure = "; whether the new index is live is not known"
+	notSure = "; it is not known whether the new index is live"
 )
 
 // ItemError is the reason why one product was not indexed.

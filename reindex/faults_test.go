@@ -208,10 +208,10 @@ func TestLostCommitMayBeLive(t *testing.T) {
 				}
 				err = <-result
 				failure, ok := errors.AsType[*reindex.RunError](err)
-				if !ok || !failure.MayBeLive || !strings.Contains(err.Error(), "whether the new index is live is not known") {
+				if !ok || !failure.MayBeLive || !strings.Contains(err.Error(), "it is not known whether the new index is live") {
 					t.Errorf("error %v", err)
 				}
-				if job := b.lastJob(t); !strings.Contains(job.Message, "whether the new index is live is not known") {
+				if job := b.lastJob(t); !strings.Contains(job.Message, "it is not known whether the new index is live") {
 					t.Errorf("message %q", job.Message)
 				}
 				b.assertLive(t, reindextest.Products(100, "new"), "new")

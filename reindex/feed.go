@@ -230,10 +230,11 @@ func (d *editing) account(
 	})
 }
 
-// maxHolds is the number of attempts of a run to replay the last changes within Config.MaxHold.
+// maxHolds is the number of attempts of a run to hold updates until the last changes are replayed.
 const maxHolds = 3
 
-// errHeld means that a run has let updates go on, since it had held them for too long.
+// errHeld means that a run has let updates go on before the last changes were replayed: it had held them for too long,
+// or had lost its claim on the live index, in which case the error also matches [ErrClaimLost].
 var errHeld = errors.New("updates were held for too long")
 
 // switchOver holds the tenant's updates while it replays the remaining changes and commits. After it the live index is
@@ -245,7 +246,7 @@ func (d *editing) switchOver(ctx context.Context, commit func(ctx context.Contex
 	if d.before, err = s.liveGeneration(ctx, d.feed.tenant); err != nil {
 		return err
 	}
-	for holds := 1; ; holds++ {
+	for holds, lost := 1, 0; ; holds++ {
 		err := d.switchOnce(ctx, commit)
 		if err == nil {
 			s.releaseKept(ctx, d.feed.tenant)
@@ -253,15 +254,34 @@ func (d *editing) switchOver(ctx context.Context, commit func(ctx context.Contex
 		if !errors.Is(err, errHeld) {
 			return err
 		}
+		if errors.Is(err, ErrClaimLost) {
+			lost++
+		}
 		if holds == maxHolds {
-			return &GateError{RuleCurrent, int64(holds), 0, fmt.Sprintf(
-				"the last changes could not be replayed within %v (MaxHold), %d times; the live index has them",
-				s.cfg.MaxHold, holds)}
+			return notReplayed(s.cfg.MaxHold, holds, lost)
 		}
 		if err := d.catchUp(ctx); err != nil {
 			return err
 		}
 	}
+}
+
+// notReplayed returns the error of a run that has held updates several times without a switch-over. It lost its claim on
+// the live index in some of these.
+func notReplayed(limit time.Duration, holds, lost int) error {
+	var text string
+	switch lost {
+	case 0:
+		text = fmt.Sprintf("the last changes could not be replayed within %v (MaxHold), %d times; the live index has them",
+			limit, holds)
+	case holds:
+		text = fmt.Sprintf("the claim on the live index was lost before the last changes were replayed, %d times; "+
+			"the log keeps them for the live index", holds)
+	default:
+		text = fmt.Sprintf("%d of %d attempts to replay the last changes lost the claim on the live index, and the others took "+
+			"longer than %v (MaxHold); the log keeps them for the live index", lost, holds, limit)
+	}
+	return &GateError{RuleCurrent, int64(holds), 0, text}
 }
 
 func (d *editing) switchOnce(ctx context.Context, commit func(ctx context.Context) error) (err error) {
@@ -285,7 +305,9 @@ func (d *editing) switchOnce(ctx context.Context, commit func(ctx context.Contex
 	switch {
 	case ctx.Err() != nil:
 		return context.Cause(ctx)
-	case err != nil && (limit.Err() != nil || errors.Is(err, ErrClaimLost)):
+	case err != nil && (errors.Is(context.Cause(limit), ErrClaimLost) || errors.Is(err, ErrClaimLost)):
+		return errors.Join(errHeld, ErrClaimLost)
+	case err != nil && limit.Err() != nil:
 		return errHeld
 	case err != nil:
 		return err

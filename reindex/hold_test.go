@@ -99,7 +99,7 @@ type slowLog struct {
 }
 
 func (s slowLog) Claim(ctx context.Context, tenant, holder string, urgent bool) (fence, applied int64, err error) {
-	if !urgent && s.mute.Load() > 0 && s.mute.Add(-1) >= 0 {
+	if _, renewal := ctx.Deadline(); renewal && !urgent && s.mute.Load() > 0 && s.mute.Add(-1) >= 0 {
 		<-ctx.Done()
 		return 0, 0, fmt.Errorf("the database: %w", ctx.Err())
 	}
@@ -145,6 +145,67 @@ func TestSlowRenewalBeforeACommit(t *testing.T) {
 			t.Error(err)
 		}
 	})
+}
+
+// A run that loses its claim again and again before the last changes are replayed fails, and its error names the claim.
+func TestClaimLostAgainAndAgain(t *testing.T) {
+	for _, test := range []struct {
+		slow int // the replay that lasts for longer than MaxHold, instead of losing the claim
+		want string
+	}{
+		{0, "the claim on the live index was lost before the last changes were replayed, 3 times"},
+		{3, "2 of 3 attempts to replay the last changes lost the claim on the live index, and the others took longer than 30s"},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			var b bench
+			var updates sync.WaitGroup
+			edits := 0
+			update := func() {
+				edits++
+				id := fmt.Sprint("n", edits)
+				updates.Go(func() { mustUpdate(t, b, upsert(id, "1")) })
+			}
+			var once sync.Once
+			changes := slowLog{lasting{reindex.NewChanges(0)}, new(atomic.Int64)}
+			b = newBench(t, reindextest.Slice(reindextest.Products(100, "new")), &reindex.Config{
+				Changes: changes, MaxHold: 30 * time.Second,
+				Trace: &reindex.Trace{PhaseStarted: func(ctx context.Context, _ reindex.JobInfo, p reindex.Phase) context.Context {
+					if p == reindex.PhaseCommit {
+						once.Do(update)
+						updates.Wait() // the log has it
+					}
+					return ctx
+				}},
+			}, func(c reindextest.Call) reindextest.Fault {
+				if c.Op != reindextest.OpEdit {
+					return reindextest.Fault{}
+				}
+				update()
+				updates.Wait()
+				switch {
+				case c.N%2 == 0: // between two attempts, without the claim
+					return reindextest.Fault{}
+				case c.N == test.slow:
+					return reindextest.Fault{Delay: time.Minute}
+				default:
+					changes.mute.Store(2) // the renewal in the background, and that before the Commit
+					return reindextest.Fault{Delay: 3 * time.Second}
+				}
+			})
+			_, err := b.Run(t.Context(), tenant)
+			gate, ok := errors.AsType[*reindex.GateError](err)
+			if !ok || gate.Rule != reindex.RuleCurrent || !strings.Contains(gate.Detail, test.want) {
+				t.Errorf("error %v, want one with %q", err, test.want)
+			}
+			if failed, ok := errors.AsType[*reindex.RunError](err); ok && failed.MayBeLive {
+				t.Errorf("error %v, although nothing has changed", err)
+			}
+			changes.mute.Store(0)
+			if err := errors.Join(b.Settle(t.Context(), tenant), b.Shutdown(t.Context())); err != nil {
+				t.Error(err)
+			}
+		})
+	}
 }
 
 // If the claim on the live index is lost during a Commit, the error says so, and that the new index may be live.
@@ -213,7 +274,7 @@ func TestMaxHoldCutsACommitOff(t *testing.T) {
 			synctest.Wait()
 			mustUpdate(t, b, upsert("p1", "edit"), deletion("p2"))
 			ended := ended(t, b.Engine, job)
-			if ended.Report.Durations.Held != 10*time.Second || !strings.Contains(ended.Message, "is live is not known") {
+			if ended.Report.Durations.Held != 10*time.Second || !strings.Contains(ended.Message, "not known whether the new index is live") {
 				t.Errorf("job %+v", ended)
 			}
 			if err := b.Settle(t.Context(), tenant); err != nil {

@@ -131,7 +131,7 @@ func (l *partLoad) load(ctx context.Context, progress func(Report)) (report Part
 	var names []string
 	if l.part.Name != "" {
 		if _, ok := As[Splitter](snap); !ok {
-			return report, fmt.Errorf("part %q: the source has no parts: %w", l.part.Name, errors.ErrUnsupported)
+			return report, fmt.Errorf("part %q: the source cannot be split into parts: %w", l.part.Name, errors.ErrUnsupported)
 		}
 		names = []string{l.part.Name}
 	}

@@ -133,7 +133,7 @@ func TestRollbackAgain(t *testing.T) {
 		})
 		_, err := k.Rollback(t.Context(), tenant)
 		failure, ok := errors.AsType[*reindex.RunError](err)
-		if !ok || !failure.MayBeLive || !strings.Contains(err.Error(), "whether the previous index is live is not known") {
+		if !ok || !failure.MayBeLive || !strings.Contains(err.Error(), "it is not known whether the previous index is live") {
 			t.Errorf("error %v", err)
 		}
 		if _, err := k.Rollback(t.Context(), tenant); err != nil {

@@ -71,8 +71,8 @@ func (c *Changes) makeRoom(ctx context.Context, tx session, tenant string, r *lo
 		err = c.forget(ctx, tx, tenant, r, upTo)
 	}
 	if err == nil && r.bytes > 0 && r.bytes+size > c.limit {
-		err = fmt.Errorf("%w: %d bytes of changes wait, and ChangesConfig.Bytes allows %d", reindex.ErrChangesFull,
-			r.bytes, c.limit)
+		err = fmt.Errorf("%w: %d bytes are waiting, at most %d are allowed (ChangesConfig.Bytes)",
+			reindex.ErrChangesFull, r.bytes, c.limit)
 	}
 	return err
 }

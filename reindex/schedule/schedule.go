@@ -323,7 +323,7 @@ func (s *Scheduler) start(ctx context.Context, l look) (job string, missed bool)
 			logger.ErrorContext(ctx, "schedule: a reindex was missed, since it cannot be started", "error", err)
 			return "", true
 		}
-		logger.WarnContext(ctx, "schedule: a reindex cannot be started, trying again", "error", err)
+		logger.WarnContext(ctx, "schedule: a reindex cannot be started; it will be tried again", "error", err)
 		wait(ctx, time.Now().Add(delay), nil)
 	}
 }
