@@ -20,7 +20,7 @@ import (
 	"productindex/source/internal/sourcetest"
 )
 
-// Whole products travel in one JSON column here, so that all of the suite's can.
+// A product of the suite is stored as JSON in one column, which can hold any product.
 func TestConformance(t *testing.T) {
 	for _, names := range [][]string{{"acme.csv"}, {"acme.csv.gz"}, {"acme/1.csv", "acme/2.tsv.zst"}} {
 		t.Run(fmt.Sprint(names), func(t *testing.T) {
@@ -91,7 +91,7 @@ func TestProducts(t *testing.T) {
 	} {
 		got, _, err := read(t, newSource(t, map[string]string{"acme.csv": test.content}, &test.cfg))
 		if err != nil || strings.Join(got, "\n") != strings.Join(test.want, "\n") {
-			t.Errorf("%s: error %v\n%s\nwant\n%s", name, err, strings.Join(got, "\n"), strings.Join(test.want, "\n"))
+			t.Errorf("%s: got error %v,\n%s\nwant\n%s", name, err, strings.Join(got, "\n"), strings.Join(test.want, "\n"))
 		}
 	}
 }
@@ -108,14 +108,14 @@ func TestFolder(t *testing.T) {
 	got, _, err := read(t, src)
 	want := `1 {"id":"1","name":"a"}|2 {"name":"b","id":"2"}|3 {"id":"3"}`
 	if err != nil || strings.Join(got, "|") != want {
-		t.Errorf("%q, error %v", got, err)
+		t.Errorf("got %q, error %v, want %s", got, err, want)
 	}
 	if n, err := sourcetest.Estimate(t, src, "acme"); err != nil || n != 3 {
-		t.Errorf("count %d, error %v", n, err)
+		t.Errorf("estimated %d products, error %v, want 3", n, err)
 	}
 }
 
-// An error that leaves the rest of a file unreadable ends the read, with its place.
+// An error that makes the rest of a file unreadable ends the read. It names the file and the line.
 func TestBroken(t *testing.T) {
 	large := strings.Repeat("x", 100_000)
 	for name, test := range map[string]struct {
@@ -153,12 +153,12 @@ func TestBroken(t *testing.T) {
 		_, _, err := read(t, newSource(t, map[string]string{"acme.csv": test.content}, &test.cfg))
 		_, ok := errors.AsType[*csv.LineError](err)
 		if !ok || !strings.Contains(err.Error(), test.want) || len(err.Error()) > 2000 {
-			t.Errorf("%s: %.2000v, want %q", name, err, test.want)
+			t.Errorf("%s: got %.2000v, want a short LineError with %q", name, err, test.want)
 		}
 	}
 }
 
-// manyColumns is a header that is too large for a message.
+// manyColumns returns column names that are too long for a message.
 func manyColumns() string {
 	var b strings.Builder
 	for i := range 100_000 {
@@ -167,7 +167,7 @@ func manyColumns() string {
 	return b.String()
 }
 
-// One bad record leaves those behind it readable.
+// A bad record is rejected, and the records after it are read.
 func TestRejected(t *testing.T) {
 	for name, test := range map[string]struct {
 		cfg     csv.Config
@@ -219,7 +219,7 @@ func TestRejected(t *testing.T) {
 	} {
 		_, rejected, err := read(t, newSource(t, map[string]string{"acme.csv": test.content}, &test.cfg))
 		if err != nil || len(rejected) != 1 || !strings.Contains(rejected[0], test.want) {
-			t.Errorf("%s: %q, error %v, want %q", name, rejected, err, test.want)
+			t.Errorf("%s: rejected %q, error %v, want one rejection with %q", name, rejected, err, test.want)
 		}
 	}
 }
@@ -238,7 +238,7 @@ func TestCutOff(t *testing.T) {
 				t.Fatal(err)
 			}
 			if got, _, err := read(t, src); err == nil || !strings.Contains(err.Error(), name) {
-				t.Errorf("%s, %d of %d bytes: %d products, error %v", name, size, len(whole), len(got), err)
+				t.Errorf("%s, %d of %d bytes: got %d products and error %v", name, size, len(whole), len(got), err)
 			}
 		}
 	}
@@ -256,14 +256,14 @@ func TestCancelled(t *testing.T) {
 		cancel()
 	}
 	if n != 1 || !errors.Is(failed, context.Canceled) {
-		t.Errorf("%d products, error %v", n, failed)
+		t.Errorf("got %d products, error %v, want 1 and context.Canceled", n, failed)
 	}
 }
 
 func TestFiles(t *testing.T) {
 	_, _, err := read(t, newSource(t, map[string]string{"acme.csv": "id\n", "acme.csv.gz": "id\n"}, nil))
 	if !errors.Is(err, csv.ErrAmbiguous) {
-		t.Error(err)
+		t.Errorf("two files of one tenant: got %v, want ErrAmbiguous", err)
 	}
 	src := newSource(
 		t,
@@ -271,18 +271,18 @@ func TestFiles(t *testing.T) {
 		&csv.Config{Files: map[string][]string{"acme": {"a.csv"}}},
 	)
 	if got, _, err := read(t, src); err != nil || len(got) != 1 || got[0] != `1 {"id":"1"}` {
-		t.Errorf("%q, error %v", got, err)
+		t.Errorf("got %q, error %v, want only product 2 of acme.csv", got, err)
 	}
 	if _, err := sourcetest.Estimate(t, src, "other"); !errors.Is(err, csv.ErrUnknownTenant) {
-		t.Error(err)
+		t.Errorf("a tenant without a file: got %v, want ErrUnknownTenant", err)
 	}
 	if _, err := csv.New(t.TempDir()+"/none", nil); err == nil {
-		t.Error("a folder that is not there is no error")
+		t.Error("New accepts a folder that does not exist")
 	}
 	if src, err := csv.New(t.TempDir(), nil); err != nil {
 		t.Error(err)
 	} else if _, _, err := read(t, src); !errors.Is(err, csv.ErrUnknownTenant) {
-		t.Error(err)
+		t.Errorf("an empty folder: got %v, want ErrUnknownTenant", err)
 	}
 }
 
@@ -308,12 +308,11 @@ func TestConfig(t *testing.T) {
 		}
 	}
 	if _, err := csv.NewFS(nil, &csv.Config{Comma: ';', Comment: ';'}); err == nil {
-		t.Error("Comma and Comment may be the same")
+		t.Error("NewFS accepts the same character as Comma and Comment")
 	}
 }
 
-// FuzzProducts: whatever a file holds, each body is a JSON object with the columns' names, and its texts are those of
-// encoding/csv.
+// FuzzProducts checks that each body is a JSON object in UTF-8, and that its id is the product's id.
 func FuzzProducts(f *testing.F) {
 	f.Add("id,name\n1,\"a, \"\"b\"\"\n\"\n", byte(0))
 	f.Add("id,price\n1,1.5\n2,\n", byte(1))
@@ -332,10 +331,10 @@ func FuzzProducts(f *testing.F) {
 			}
 			var row map[string]any
 			if err := json.Unmarshal(p.Body, &row); err != nil || !utf8.Valid(p.Body) {
-				t.Fatalf("%q: %v", p.Body, err)
+				t.Fatalf("the body %q is not a JSON object in UTF-8: %v", p.Body, err)
 			}
 			if kind == 0 && row["id"] != p.ID {
-				t.Fatalf("id %q, body %s", p.ID, p.Body)
+				t.Fatalf("the product %q has the body %s", p.ID, p.Body)
 			}
 		}
 	})

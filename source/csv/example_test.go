@@ -99,7 +99,7 @@ hat,Hat,h-1,8,
 	// }
 }
 
-// An export of a spreadsheet has a title above its header, columns that nobody needs, and cells that stand for nothing.
+// The export of a spreadsheet may have a title above its header, columns that nobody needs, and words for "no value".
 func ExampleConfig_rename() {
 	folder := fstest.MapFS{"acme.csv": {Data: []byte(`Price list of spring
 Article,Colour,Price,Internal note,
@@ -138,7 +138,7 @@ func ExampleConfig_files() {
 	// Output: 1 {"id":"1","name":"Sock"}
 }
 
-// show prints what a source yields.
+// show prints the products of a source.
 func show(src reindex.Source, tenant string) {
 	snap, err := src.Open(context.Background(), tenant)
 	if err != nil {

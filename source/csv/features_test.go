@@ -19,7 +19,7 @@ import (
 	"productindex/source/internal/sourcetest"
 )
 
-// outcome returns the products that a read yields, and behind them the rejections and the error that ended it.
+// outcome returns the products of a read, then its rejections, then the error that ended it.
 func outcome(t *testing.T, cfg csv.Config, content string) string {
 	t.Helper()
 	src := newSource(t, map[string]string{"acme.csv": content}, &cfg)
@@ -30,12 +30,12 @@ func outcome(t *testing.T, cfg csv.Config, content string) string {
 	if err != nil {
 		got = append(got, "end: "+err.Error())
 	} else if n, err := sourcetest.Estimate(t, src, "acme"); err != nil || n != int64(len(got)) {
-		t.Errorf("%q: counted %d, %v, want %d", content, n, err, len(got))
+		t.Errorf("%q: estimated %d records, error %v, want %d", content, n, err, len(got))
 	}
 	return strings.Join(got, "|")
 }
 
-// No quote takes in the records behind it.
+// With LazyQuotes, a stray quote does not extend a cell over the next records.
 func TestLenientQuotes(t *testing.T) {
 	lines := "id\tname\n1\ta\n2\t%s\n3\t\"x\"\n4\t\"y\"\n"
 	for cell, want := range map[string]string{
@@ -70,7 +70,7 @@ func TestNoQuotes(t *testing.T) {
 	}
 }
 
-// Text that cannot be decoded never becomes other text.
+// Text that cannot be decoded is rejected, and never replaced.
 func TestUndecodable(t *testing.T) {
 	utf16 := func(s string) string {
 		text, err := unicode.UTF16(unicode.LittleEndian, unicode.UseBOM).NewEncoder().String(s)
@@ -133,7 +133,7 @@ func TestUndecodable(t *testing.T) {
 	}
 }
 
-// Lines can end with CR alone.
+// Lines may end with CR alone.
 func TestCarriageReturns(t *testing.T) {
 	for content, want := range map[string]string{
 		"id,name\r1,a\r\r2,\"b\rc\"\r3,d": `1 {"id":"1","name":"a"}|2 {"id":"2","name":"b\rc"}|3 {"id":"3","name":"d"}`,
@@ -152,12 +152,12 @@ func TestCarriageReturns(t *testing.T) {
 	}
 }
 
-// A header that has no end makes no long message, and ends with the context.
+// A very long header does not make a long message, and the context ends the read of it.
 func TestEndlessHeader(t *testing.T) {
 	content := strings.Repeat("column,", 1<<18)
 	got := outcome(t, csv.Config{}, content)
 	if !strings.Contains(got, `two columns have the name "column": the columns 1 and 2`) || len(got) > 500 {
-		t.Errorf("got %.500s", got)
+		t.Errorf("got %.500s, want a short message about the columns 1 and 2", got)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
@@ -168,7 +168,7 @@ func TestEndlessHeader(t *testing.T) {
 	}
 	for _, err := range snap.Products(ctx) {
 		if !errors.Is(err, context.Canceled) {
-			t.Errorf("got %v", err)
+			t.Errorf("got %v, want context.Canceled", err)
 		}
 	}
 	if err := snap.Close(); err != nil {
@@ -176,7 +176,7 @@ func TestEndlessHeader(t *testing.T) {
 	}
 }
 
-// The places of products are the lines they begin on, and so are those of the rejected records.
+// The place of a product or of a rejected record is the line on which it begins.
 func TestLocate(t *testing.T) {
 	content := "\ufeffid,name\r\n\r\n1,\"a\r\nb\"\r\n2,x\r\n3\r\n4,\"\r\n\r\n\"\r\n5,y\r\n"
 	src := newSource(t, map[string]string{"acme/1.csv": content, "acme/2.csv.gz": "name,id\nx,6\nx,1\n"}, nil)
@@ -194,11 +194,11 @@ func TestLocate(t *testing.T) {
 	}
 	if _, rejected, err := read(t, src); err != nil ||
 		fmt.Sprint(rejected) != "[acme/1.csv, line 6: the record has 1 cells for 2 columns]" {
-		t.Errorf("got %v, %v", rejected, err)
+		t.Errorf("rejected %v, error %v, want one rejection in line 6", rejected, err)
 	}
 }
 
-// The files of a folder are spread over the parts; a small file is one part.
+// The parts of a folder are made of its files. A small file is one part.
 func TestSplit(t *testing.T) {
 	src := newSource(
 		t,
@@ -211,7 +211,7 @@ func TestSplit(t *testing.T) {
 	}
 	names, err := splitter.Split(t.Context(), 2)
 	if err != nil || len(names) != 2 {
-		t.Fatalf("got %q, %v", names, err)
+		t.Fatalf("got the parts %q, error %v, want 2 parts", names, err)
 	}
 	var ids []string
 	for _, name := range names {
@@ -223,7 +223,7 @@ func TestSplit(t *testing.T) {
 		}
 	}
 	if slices.Sort(ids); fmt.Sprint(ids) != "[1 2 3]" {
-		t.Errorf("got %v", ids)
+		t.Errorf("got %v, want [1 2 3]", ids)
 	}
 	one, err := sourcetest.Capability[reindex.Splitter](
 		t,
@@ -234,7 +234,7 @@ func TestSplit(t *testing.T) {
 		t.Fatal(err)
 	}
 	if names, err := one.Split(t.Context(), 2); err != nil || len(names) != 1 {
-		t.Errorf("got %q, %v", names, err)
+		t.Errorf("got the parts %q, error %v, want 1 part", names, err)
 	}
 }
 

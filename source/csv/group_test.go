@@ -9,7 +9,7 @@ import (
 	"productindex/source/internal/sourcetest"
 )
 
-// shop groups the rows of a shop's export.
+// shop returns the configuration for a shop's export with one row per variant or image.
 func shop() csv.Config {
 	return csv.Config{
 		IDColumn: "Handle",
@@ -81,7 +81,7 @@ func TestGroups(t *testing.T) {
 	}
 }
 
-// The place of a product of several records is that of the first one.
+// The place of a product of several records is the line of its first record.
 func TestLocateGroups(t *testing.T) {
 	cfg := shop()
 	src := newSource(
@@ -95,7 +95,7 @@ func TestLocateGroups(t *testing.T) {
 	}
 }
 
-// The size of a product of many records also has a limit.
+// MaxRecordBytes also limits a product of many records.
 func TestLargeGroup(t *testing.T) {
 	cfg := shop()
 	cfg.MaxRecordBytes = 1000

@@ -15,7 +15,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// fsOf returns a file system of files, compressed as their names say.
+// fsOf returns a file system with the given files. The ending of a name decides how its file is compressed.
 func fsOf(tb testing.TB, contents map[string]string) fstest.MapFS {
 	tb.Helper()
 	fsys := fstest.MapFS{}
@@ -34,8 +34,8 @@ func newSource(tb testing.TB, contents map[string]string, cfg *csv.Config) *csv.
 	return src
 }
 
-// read returns the tenant's products, each as its id and body, the rejections, each as place and reason, and the error
-// that ended the read.
+// read returns the products of the tenant acme as "id body", the rejections as "place: reason", and the error that
+// ended the read.
 func read(tb testing.TB, src *csv.Source) (all, rejected []string, failed error) {
 	tb.Helper()
 	for p, err := range sourcetest.Products(tb.Context(), src, "acme") {

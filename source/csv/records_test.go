@@ -12,8 +12,8 @@ import (
 	"productindex/reindex"
 )
 
-// FuzzRecords compares with the second reader: every record of a file is a product, is rejected with its place, or ends
-// the read.
+// FuzzRecords compares a Source with the reference: every record of a file is a product, is rejected with its place, or
+// ends the read.
 func FuzzRecords(f *testing.F) {
 	for _, text := range []string{
 		"1,a\n2,\"b\"\n3\n,x\n4,\xff\n5,\"a\n", "1,\"Deluxe\" sock\n2,x\n", "1,a\r2,b\r", "\xff,1\n\ufeff2,\"\"\n",
@@ -54,7 +54,8 @@ func FuzzRecords(f *testing.F) {
 	})
 }
 
-// readSource returns what a read of a source yields.
+// readSource returns the products of a source, the places of its rejections, and the line of the error that ends the
+// read.
 func readSource(t *testing.T, src *Source) (got []string) {
 	t.Helper()
 	snap, err := src.Open(t.Context(), "acme")

@@ -12,14 +12,14 @@ import (
 	"testing/iotest"
 )
 
-// record is a record as a second reader finds it.
+// record is a record of the reference.
 type record struct {
 	cells []string
 	line  int
 	fault bool
 }
 
-// reference reads text that is in memory by the rules that rows states, in a simpler and slower way.
+// reference is a second reader. It follows the rules that rows states, in a simpler and slower way, on text in memory.
 type reference struct {
 	text         string
 	sep          string
@@ -37,7 +37,7 @@ func (r *reference) lineBreak(text string) string {
 	return ""
 }
 
-// lineFrom returns the rest of the line that text begins in.
+// lineFrom returns the text up to its first line break.
 func (r *reference) lineFrom(text string) string {
 	for i := range len(text) {
 		if r.lineBreak(text[i:]) != "" {
@@ -47,7 +47,7 @@ func (r *reference) lineFrom(text string) string {
 	return text
 }
 
-// findEnding looks for the first line end outside of quotes.
+// findEnding finds the first line break outside of quotes, and notes whether it is a CR alone.
 func (r *reference) findEnding() {
 	quoted := false
 	for i, c := range []byte(r.text) {
@@ -64,7 +64,7 @@ func (r *reference) findEnding() {
 	}
 }
 
-// unpaired returns the first quote at i or behind it that is not one of two.
+// unpaired returns the offset of the first quote at i or later that is not followed by another quote, or -1.
 func unpaired(text string, i int) int {
 	for ; i < len(text); i++ {
 		if text[i] == '"' {
@@ -111,7 +111,7 @@ func (r *reference) cell(i int) (cell string, end int, fault, open bool) {
 	return plain, i + len(plain), fault, false
 }
 
-// read returns all records, and the line of a quote that is never closed.
+// read returns all records, and the line of a quote that is never closed, or 0.
 func (r *reference) read() (records []record, open int) {
 	r.findEnding()
 	lineAt := func(i int) int {
@@ -151,7 +151,7 @@ func (r *reference) read() (records []record, open int) {
 	return records, 0
 }
 
-// readRows returns what rows reads.
+// readRows returns the records that rows reads, and the line of a quote that is never closed, or 0.
 func readRows(t *testing.T, in io.Reader, cfg *Config) (records []record, open int) {
 	t.Helper()
 	c := cfg.withDefaults()
@@ -179,7 +179,7 @@ func same(a, b record) bool {
 	return a.line == b.line && a.fault == b.fault && slices.Equal(a.cells, b.cells)
 }
 
-// FuzzRows compares with the second reader, and with encoding/csv if it has nothing to object to.
+// FuzzRows compares rows with the reference, and also with encoding/csv if both follow the same rules.
 func FuzzRows(f *testing.F) {
 	for _, text := range []string{
 		"id,name\n1,\"a, \"\"b\"\"\r\nc\"\r\n\n2,\n", "1,\"Deluxe\" sock\n2,x\n3,\"y\"\n", "1,\"a\n2,\"b\"\n3,5\" nail\n",
@@ -213,7 +213,7 @@ func FuzzRows(f *testing.F) {
 	})
 }
 
-// compareStandard compares with encoding/csv.
+// compareStandard compares records with those of encoding/csv, up to its first error.
 func compareStandard(t *testing.T, text string, comma rune, got []record) {
 	t.Helper()
 	std := stdcsv.NewReader(strings.NewReader(text))
@@ -236,14 +236,14 @@ func compareStandard(t *testing.T, text string, comma rune, got []record) {
 	}
 }
 
-// The records do not depend on where a chunk ends.
+// The records are the same wherever a chunk ends.
 func TestRowsAcrossChunks(t *testing.T) {
 	line := "1,\"a \"\"b\"\"\r\nc\",\"Deluxe\" sock,ü\r\n"
 	for pad := range len(line) {
 		text := strings.Repeat("x", chunkBytes-pad-2) + "\r\n" + strings.Repeat(line, 5000)
 		got, open := readRows(t, strings.NewReader(text), &Config{LazyQuotes: true})
 		if len(got) != 5001 || open != 0 {
-			t.Fatalf("pad %d: got %d records", pad, len(got))
+			t.Fatalf("pad %d: got %d records, open quote %d, want 5001 records", pad, len(got), open)
 		}
 		for i, rec := range got[1:] {
 			if want := (record{[]string{"1", "a \"b\"\nc", "\"Deluxe\" sock", "ü"}, 2 + 2*i, false}); !same(rec, want) {
@@ -253,7 +253,7 @@ func TestRowsAcrossChunks(t *testing.T) {
 	}
 }
 
-// A record that is too long is left out if where it ends is known.
+// A record that is too long has a fault and no cells. The records after it are read.
 func TestLongRows(t *testing.T) {
 	for _, ending := range []string{"\n", "\r\n", "\r"} {
 		for _, size := range []int{1001, chunkBytes, 5*chunkBytes - 1, 5 * chunkBytes} {

@@ -14,7 +14,8 @@ import (
 	"productindex/source/internal/sourcetest"
 )
 
-// inParts returns the same as read, of at most n parts, each list in order, and how many parts hold anything.
+// inParts reads a source in at most n parts. It returns the same as read, each list sorted, and the number of parts
+// that are not empty.
 func inParts(tb testing.TB, src *csv.Source, n int) (all, rejected []string, filled int, failed error) {
 	tb.Helper()
 	_, seqs, err := sourcetest.Split(tb, src, "acme", n)
@@ -44,7 +45,8 @@ func inParts(tb testing.TB, src *csv.Source, n int) (all, rejected []string, fil
 	return all, rejected, filled, failed
 }
 
-// assertSameInParts reads a file whole and in parts, and returns how many of the most parts hold anything.
+// assertSameInParts checks that a file yields the same whole and in 1, 2 and 5 parts. It returns how many of the 5
+// parts are not empty.
 func assertSameInParts(tb testing.TB, content string, cfg *csv.Config) (filled int) {
 	tb.Helper()
 	src := newSource(tb, map[string]string{"acme.csv": content}, cfg)
@@ -65,7 +67,8 @@ func assertSameInParts(tb testing.TB, content string, cfg *csv.Config) (filled i
 	return filled
 }
 
-// repeated returns a header and records until these have so many bytes; # in a record is its number.
+// repeated returns a header and repeated records of at least the given number of bytes. It replaces # by the number of
+// the record.
 func repeated(header, record string, bytes int) string {
 	var b strings.Builder
 	b.WriteString(header)
@@ -75,7 +78,7 @@ func repeated(header, record string, bytes int) string {
 	return b.String()
 }
 
-// Every product comes once, whatever stands where ranges could be cut, and the ranges are of about the same size.
+// Every product is in one part, whatever text is near the boundary of two parts. No part is empty.
 func TestPartsOfOneFile(t *testing.T) {
 	const size = 500_000
 	long := strings.Repeat("x", 30_000)
@@ -104,23 +107,23 @@ func TestPartsOfOneFile(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			if filled := assertSameInParts(t, test.content, test.cfg); filled != 5 {
-				t.Errorf("%d of 5 parts hold anything", filled)
+				t.Errorf("%d of 5 parts are not empty, want 5", filled)
 			}
 		})
 	}
 }
 
-// A file behind whose middle nothing can be read ends with the same error in parts.
+// A file whose second half cannot be read yields the same error in parts.
 func TestPartsOfABrokenFile(t *testing.T) {
 	good := repeated("id,name\n", "#,sock\n", 300_000)
 	assertSameInParts(t, good+"open,\"sock\n"+good, nil)
 	src := newSource(t, map[string]string{"acme.csv": good + "open,\"sock\n" + good}, nil)
 	if _, _, _, err := inParts(t, src, 4); err == nil || !strings.Contains(err.Error(), "acme.csv, line ") {
-		t.Errorf("the error is %v", err)
+		t.Errorf("got %v, want an error that names the file and the line", err)
 	}
 }
 
-// A wrong record in a part has its line in the file.
+// The place of a bad record is its line in the file, not in the part.
 func TestPartsNameTheLine(t *testing.T) {
 	content := repeated("id,name\n", "#,\"so\nck\"\n", 300_000)
 	line := strings.Count(content, "\n") + 1
@@ -132,7 +135,7 @@ func TestPartsNameTheLine(t *testing.T) {
 	}
 }
 
-// One file whose offsets are not those of its text is read whole.
+// A file cannot be split if it is compressed or not in UTF-8, or if its lines end with CR alone.
 func TestFilesWithoutParts(t *testing.T) {
 	content := repeated("id,name\n", "#,sock\n", 300_000)
 	for name, test := range map[string]struct {

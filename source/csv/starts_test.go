@@ -12,7 +12,7 @@ import (
 	"productindex/source/internal/files"
 )
 
-// sized is the information on a file of some size.
+// sized is a FileInfo of which only the size is used.
 type sized struct {
 	fs.FileInfo
 
@@ -22,7 +22,7 @@ type sized struct {
 func (s sized) Size() int64        { return s.size }
 func (s sized) ModTime() time.Time { return time.Time{} }
 
-// visited returns the records of a text, and the error that they end with.
+// visited returns the records that r reads, and the error that ended the read.
 func visited(f *format, r *rows, l *layout, err error) (all []string, failed error) {
 	if err != nil {
 		return nil, err
@@ -37,7 +37,7 @@ func visited(f *format, r *rows, l *layout, err error) (all []string, failed err
 	return all, f.single(context.Background(), r, l, files.Bodies, visit)
 }
 
-// FuzzStarts reads a text whole and in the ranges that Starts finds.
+// FuzzStarts checks that a text yields the same records whole and in the ranges that Starts finds.
 func FuzzStarts(f *testing.F) {
 	for _, text := range []string{
 		"id,n\n1,a\n2,b\n", "id,n\n1,\"a\nb\"\n2,b\n", "id,n\n1,\"a\nb \"c\" 1,d\n2,x\n", "id,n\n1,S\n,\n1,M\n2,L\n",

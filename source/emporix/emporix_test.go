@@ -34,7 +34,7 @@ func TestConformance(t *testing.T) {
 	}
 }
 
-// products returns n products with ids that leave room for others between them.
+// products returns n products. Between two of their ids others can be inserted.
 func products(n int) []reindex.Product {
 	all := make([]reindex.Product, n)
 	for i := range all {
@@ -46,7 +46,7 @@ func products(n int) []reindex.Product {
 	return all
 }
 
-// read returns the ids that the source yields.
+// read returns the ids of the source's products.
 func read(t *testing.T, src reindex.Source) (ids []string, err error) {
 	t.Helper()
 	products, err := sourcetest.Read(t, src, tenant)
@@ -56,13 +56,12 @@ func read(t *testing.T, src reindex.Source) (ids []string, err error) {
 	return ids, err
 }
 
-// open returns a snapshot of the tenant.
 func open(t *testing.T, src reindex.Source) reindex.Snapshot {
 	t.Helper()
 	return sourcetest.MustOpen(t, src, tenant)
 }
 
-// checkComplete checks that the ids ascend, and that all the wanted ones are there.
+// checkComplete checks that the ids ascend and include those of all wanted products.
 func checkComplete(t *testing.T, ids []string, want []reindex.Product) {
 	t.Helper()
 	got := map[string]bool{}
@@ -74,28 +73,28 @@ func checkComplete(t *testing.T, ids []string, want []reindex.Product) {
 	}
 	for _, p := range want {
 		if !got[p.ID] {
-			t.Fatalf("product %q is lost; %d products came", p.ID, len(ids))
+			t.Fatalf("product %q is missing among %d products", p.ID, len(ids))
 		}
 	}
 }
 
-// However the pages end, every product comes once, whatever the number of products.
+// Every product comes once, for each number of products and thus for each size of the last page.
 func TestSizes(t *testing.T) {
 	for n := range 95 {
 		s := newServer(t, products(n))
 		ids, err := read(t, s.source(t))
 		if err != nil || len(ids) != n {
-			t.Fatalf("%d products: %d came, error %v", n, len(ids), err)
+			t.Fatalf("got %d of %d products, error %v", len(ids), n, err)
 		}
 		checkComplete(t, ids, s.products)
 		if count, err := open(t, s.source(t)).(reindex.Estimator).Estimate(t.Context()); err != nil || count != int64(n) {
-			t.Fatalf("%d products: the estimate is %d, error %v", n, count, err)
+			t.Fatalf("estimated %d products, error %v, want %d", count, err, n)
 		}
 		s.Close()
 	}
 }
 
-// Overlapping pages cost little: a catalogue takes hardly more requests than its pages.
+// Overlapping pages cost little: a read makes at most a fifth more requests than the catalogue has pages.
 func TestRequests(t *testing.T) {
 	const n = 3000
 	s := newServer(t, products(n))
@@ -106,17 +105,17 @@ func TestRequests(t *testing.T) {
 		t.Fatal(err)
 	}
 	if ids, err := read(t, src); err != nil || len(ids) != n {
-		t.Fatalf("%d products, error %v", len(ids), err)
+		t.Fatalf("got %d products, error %v, want %d", len(ids), err, n)
 	}
 	if limit := n/100*12/10 + 1; s.requests > limit {
 		t.Errorf("%d requests for %d pages, want at most %d", s.requests, n/100, limit)
 	}
 	if s.peak > emporix.DefaultConcurrency {
-		t.Errorf("%d requests at the same time", s.peak)
+		t.Errorf("%d requests at the same time, want at most %d", s.peak, emporix.DefaultConcurrency)
 	}
 }
 
-// While products are added and removed before any request, those that stay come once, in order.
+// If products are added and removed before each request, those that stay come once, in order.
 func TestShiftingPages(t *testing.T) {
 	for seed := range uint64(200) {
 		r := rand.New(rand.NewPCG(seed, 1))
@@ -166,13 +165,13 @@ func TestShiftingPages(t *testing.T) {
 	}
 }
 
-// Pages come in order although later ones are answered first.
+// The products come in order although later pages are answered first.
 func TestSlowPages(t *testing.T) {
 	s := newServer(t, products(200))
 	others := make(chan struct{}, 100)
 	s.Before = func(n int, _ http.ResponseWriter, _ *http.Request) bool {
 		if n == 1 {
-			for range 3 { // waits for three later requests
+			for range 3 { // wait for three later requests
 				<-others
 			}
 		} else if n > 1 {
@@ -210,7 +209,7 @@ func TestTimeout(t *testing.T) {
 	checkComplete(t, ids, s.products)
 }
 
-// A catalogue whose pages never meet ends the read instead of keeping it busy for ever.
+// Pages that never overlap end the read, which would otherwise request pages for ever.
 func TestNeverOverlapping(t *testing.T) {
 	s := newServer(t, products(1000))
 	next := 0
@@ -226,7 +225,7 @@ func TestNeverOverlapping(t *testing.T) {
 		return true
 	}
 	if _, err := read(t, s.source(t)); !errors.Is(err, emporix.ErrShifting) {
-		t.Fatal(err)
+		t.Fatalf("got %v, want ErrShifting", err)
 	}
 }
 
@@ -247,7 +246,7 @@ func TestCancelled(t *testing.T) {
 		}
 		cancel()
 		if !errors.Is(failed, context.Canceled) {
-			t.Errorf("cancelled after %d: %d products, error %v", when, n, failed)
+			t.Errorf("cancelled after product %d: got %d products, error %v, want context.Canceled", when, n, failed)
 		}
 	}
 }

@@ -15,7 +15,8 @@ import (
 	"productindex/source/internal/public"
 )
 
-// answer returns a Before that answers the requests from one on, the given number of times.
+// answer returns a Before that answers requests from the given number on. It does so the given number of times, or
+// always if times is negative.
 func answer(
 	from, times, status int,
 	header http.Header,
@@ -72,7 +73,7 @@ func TestRetries(t *testing.T) {
 	}
 }
 
-// Each token is accepted seven times only, then another one is fetched.
+// The source fetches another token when the service no longer accepts the last one.
 func TestExpiringTokens(t *testing.T) {
 	s := newServer(t, products(1000))
 	s.TokenUses = 7
@@ -82,11 +83,11 @@ func TestExpiringTokens(t *testing.T) {
 	}
 	checkComplete(t, ids, s.products)
 	if s.tokens < 5 || s.tokens > 40 {
-		t.Errorf("%d tokens for %d requests", s.tokens, s.requests)
+		t.Errorf("%d tokens for %d requests, want 5 to 40", s.tokens, s.requests)
 	}
 }
 
-// Readers of one tenant share a token.
+// The reads of one tenant share a token.
 func TestTokensAreShared(t *testing.T) {
 	s := newServer(t, products(300))
 	src := s.source(t)
@@ -96,11 +97,11 @@ func TestTokensAreShared(t *testing.T) {
 		}
 	}
 	if s.tokens != 1 {
-		t.Errorf("%d tokens were fetched", s.tokens)
+		t.Errorf("the source fetched %d tokens, want 1", s.tokens)
 	}
 }
 
-// An answer that cannot be read ends the sequence with an error that has the reason, and no secrets.
+// An answer that cannot be used ends the read with an error that gives the reason and holds no secret.
 func TestErrors(t *testing.T) {
 	total := http.Header{"X-Total-Count": {"100"}}
 	for name, test := range map[string]struct {
@@ -164,7 +165,7 @@ func TestErrors(t *testing.T) {
 			}
 			_, err = read(t, src)
 			if err == nil || !strings.Contains(err.Error(), test.want) || !strings.Contains(err.Error(), `tenant "shop"`) {
-				t.Fatalf("error %v, want one with %q", err, test.want)
+				t.Fatalf("got error %v, want one with the tenant and %q", err, test.want)
 			}
 			text, ok := public.Text(err)
 			if seen := test.want[strings.LastIndex(test.want, ": ")+1:]; ok != (name != "no secret") ||
@@ -177,13 +178,13 @@ func TestErrors(t *testing.T) {
 				}
 			}
 			if strings.Contains(text, s.Listener.Addr().String()) {
-				t.Errorf("callers see where the service is: %s", text)
+				t.Errorf("callers see the address of the service: %s", text)
 			}
 		})
 	}
 }
 
-// Callers see that the service is not there, and not where it should be.
+// If the service cannot be reached, callers see this, but not its address.
 func TestUnreachable(t *testing.T) {
 	s := newServer(t, products(1))
 	cfg := s.config()
@@ -196,7 +197,7 @@ func TestUnreachable(t *testing.T) {
 		}
 		_, err = read(t, src)
 		if text, _ := public.Text(err); text != "the product service cannot be reached" {
-			t.Errorf("callers see %q of %v", text, err)
+			t.Errorf("callers see %q of %v, want only that the service cannot be reached", text, err)
 		}
 	}
 }
@@ -213,11 +214,11 @@ func TestUnknownTenant(t *testing.T) {
 	}
 	for _, err := range snap.Products(t.Context()) {
 		if !errors.Is(err, emporix.ErrUnknownTenant) {
-			t.Error(err)
+			t.Errorf("got %v, want ErrUnknownTenant", err)
 		}
 	}
 	if _, err := src.Open(t.Context(), "../shop"); !errors.Is(err, emporix.ErrUnknownTenant) ||
 		!errors.Is(err, reindex.ErrTenant) {
-		t.Error(err)
+		t.Errorf("got %v, want ErrUnknownTenant and ErrTenant", err)
 	}
 }

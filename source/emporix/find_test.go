@@ -14,8 +14,8 @@ import (
 	"productindex/source/emporix"
 )
 
-// A product without an id is one bad record with its place, also if pages overlap, and the read goes on. (Where two
-// pages have nothing but such a product in common, their overlap is not seen.)
+// A product without an id is rejected once, with its place, even if two overlapping pages have it. The read goes on.
+// An overlap that consists of such a product alone is not seen: the test has none at product 30, which begins a page.
 func TestBadProducts(t *testing.T) {
 	for _, cursors := range []bool{false, true} {
 		for n := 1; n < 100; n++ {
@@ -26,7 +26,7 @@ func TestBadProducts(t *testing.T) {
 			want := 0
 			for i := range all {
 				if bad[i] {
-					s.products[i].Body = []byte(`{"code":"no id"}`) // it stays in its place
+					s.products[i].Body = []byte(`{"code":"no id"}`) // the server still sorts it by its id
 					want++
 				}
 			}
@@ -42,7 +42,7 @@ func TestBadProducts(t *testing.T) {
 				ids = append(ids, p.ID)
 			}
 			if want != 0 {
-				t.Fatalf("cursors %v, %d products: %d bad ones are missing", cursors, n, want)
+				t.Fatalf("cursors %v, %d products: %d rejections are missing", cursors, n, want)
 			}
 			var good []reindex.Product
 			for i, p := range all {
@@ -51,14 +51,14 @@ func TestBadProducts(t *testing.T) {
 				}
 			}
 			if checkComplete(t, ids, good); len(ids) != len(good) {
-				t.Fatalf("cursors %v, %d products: %d came", cursors, n, len(ids))
+				t.Fatalf("cursors %v, %d products: got %d, want %d", cursors, n, len(ids), len(good))
 			}
 			s.Close()
 		}
 	}
 }
 
-// Products are looked up many at a time. A product is deleted only if the service says so.
+// Find requests many products at a time. A product counts as deleted only if the service says so.
 func TestFind(t *testing.T) {
 	s := newServer(
 		t,
@@ -78,11 +78,11 @@ func TestFind(t *testing.T) {
 			t.Fatal(err)
 		}
 		if n++; n > 100 && p.ID != "a b" && p.ID != "a/b" {
-			t.Errorf("product %q came", p.ID)
+			t.Errorf("found product %q, want only those of the service", p.ID)
 		}
 	}
 	if n != 102 || s.requests != 4+3 {
-		t.Errorf("%d products in %d requests", n, s.requests)
+		t.Errorf("found %d products in %d requests, want 102 in 7", n, s.requests)
 	}
 	for name, test := range map[string]struct {
 		before func(int, http.ResponseWriter, *http.Request) bool
@@ -116,14 +116,14 @@ func TestFind(t *testing.T) {
 		var failed error
 		for p, err := range src.Find(t.Context(), cmp.Or(test.tenant, tenant), test.ids...) {
 			if failed = err; err == nil {
-				t.Errorf("%s: product %q came", name, p.ID)
+				t.Errorf("%s: found product %q, want none", name, p.ID)
 			}
 		}
 		if failed == nil || !strings.Contains(failed.Error(), test.want) {
 			t.Errorf("%s: error %v, want one with %q", name, failed, test.want)
 		}
 	}
-	// A filter in the config stays.
+	// A filter of the Config also applies to Find.
 	var got string
 	s.Before = func(_ int, _ http.ResponseWriter, r *http.Request) bool {
 		got = r.FormValue("q")
@@ -138,6 +138,6 @@ func TestFind(t *testing.T) {
 	for range src.Find(t.Context(), tenant, "a", "b") {
 	}
 	if got != "published:true id:(a,b)" {
-		t.Errorf("the query is %q", got)
+		t.Errorf("the query is %q, want published:true id:(a,b)", got)
 	}
 }

@@ -10,14 +10,14 @@ import (
 	"productindex/reindex"
 )
 
-// Wherever a page begins, the one planned after it overlaps and goes on, by at least a third of a page after the first
-// one.
+// The page after an offset begins before the offset, so that the pages overlap. It ends at least a third of a page
+// after the offset; on the first page, at least one product after it.
 func TestFollowing(t *testing.T) {
 	for _, size := range []int{minPageSize, 31, 100, 500} {
 		for offset := range 50_000 {
 			sp := following(offset, size)
 			enough := offset + size/3
-			if offset < size { // from the start, where only a step back leads
+			if offset < size { // on the first page, which begins at 0
 				enough = offset + 1
 			}
 			if offset > 0 && sp.start() >= offset || sp.end() < enough || sp.size > size {
@@ -35,7 +35,7 @@ func TestFollowing(t *testing.T) {
 	}
 }
 
-// A service is not asked again before the time that it named.
+// A request is not repeated before the time that the service named.
 func TestRetryAfter(t *testing.T) {
 	for _, value := range []string{"7", "in 7 s"} {
 		synctest.Test(t, func(t *testing.T) {
@@ -52,13 +52,13 @@ func TestRetryAfter(t *testing.T) {
 				return nil
 			})
 			if waited := time.Since(start); err != nil || waited < 7*time.Second || waited > 9*time.Second {
-				t.Errorf("%q: waited %v, error %v", value, waited, err)
+				t.Errorf("%q: waited %v, error %v, want 7 s to 9 s", value, waited, err)
 			}
 		})
 	}
 }
 
-// Without such a time the waits grow to MaxDelay, and the attempts are counted.
+// If the service names no time, the waits grow up to MaxDelay, and the number of attempts has a limit.
 func TestBackoff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		start, tries, broken := time.Now(), 0, errors.New("broken")
@@ -67,7 +67,7 @@ func TestBackoff(t *testing.T) {
 			return broken
 		})
 		if waited := time.Since(start); tries != 20 || waited < time.Second || waited > 30*time.Second {
-			t.Errorf("%d tries in %v", tries, waited)
+			t.Errorf("%d tries in %v, want 20 in 1 s to 30 s", tries, waited)
 		}
 		if !errors.Is(err, broken) {
 			t.Error(err)

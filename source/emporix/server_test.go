@@ -22,15 +22,16 @@ const (
 	clientSecret = "s3cr3t+/="
 )
 
-// server behaves as the contract of the product catalogue API says.
+// server is a product service that follows the contract of the product API.
 type server struct {
 	*httptest.Server
 
-	// Before, if set, is called before request n for products, from 0 on. It reports whether it has answered.
+	// Before, if not nil, is called before the server answers request n for products, counted from 0. It reports whether
+	// it has answered.
 	Before func(n int, w http.ResponseWriter, r *http.Request) bool
-	// Cursors is whether the server leads from page to page by cursors.
+	// Cursors selects cursors: each page names the next one.
 	Cursors bool
-	// TokenUses is how often a token is accepted; 0: always.
+	// TokenUses is the number of requests for which a token is accepted. 0 means no limit.
 	TokenUses int
 
 	mu       sync.Mutex
@@ -57,7 +58,7 @@ func newServer(t *testing.T, products []reindex.Product) *server {
 	return s
 }
 
-// config reads from the server with small pages and short waits.
+// config returns a Config for the server, with small pages and short waits.
 func (s *server) config() emporix.Config {
 	return emporix.Config{
 		BaseURL:     s.URL,
@@ -112,7 +113,7 @@ func (s *server) find(id string) (int, bool) {
 func (s *server) token(w http.ResponseWriter, r *http.Request) {
 	if r.PostFormValue("grant_type") != "client_credentials" || r.PostFormValue("client_id") != clientID ||
 		r.PostFormValue("client_secret") != clientSecret {
-		// A careless server repeats what it was sent.
+		// Like a careless service, the server repeats the secret.
 		w.WriteHeader(http.StatusUnauthorized)
 		fmt.Fprintf(w, `{"error":"invalid_client","error_description":"bad secret %s"}`, r.PostFormValue("client_secret"))
 		return

@@ -24,10 +24,11 @@ import (
 	"productindex/source/jsonl"
 )
 
-// benchmarked is the number of products that the benchmarks read at a time.
+// benchmarked is the number of products that the benchmarks read per iteration.
 const benchmarked = 20_000
 
-// catalogue is a file of so many products like those of real catalogues: some 750 bytes each, the id in front.
+// catalogue returns a file of size products that resemble those of real catalogues: about 750 bytes each, with the id
+// in front.
 func catalogue(size int) []byte {
 	rnd := rand.New(rand.NewPCG(1, 2))
 	words := strings.Fields(
@@ -55,10 +56,9 @@ func catalogue(size int) []byte {
 	return b.Bytes()
 }
 
-// BenchmarkProducts reads a file with a Source and, by turns, with a bufio.Scanner whose lines are thrown away, and
-// with one whose lines are copied so that they stay valid, as a product's body does. It reports the Source's time as a
-// multiple of either. From a plain file, that is how much fresh memory costs more than the same 64 KiB again and again;
-// keeping is what a reindex has to pay for.
+// BenchmarkProducts reads a file alternately with a Source, with a bufio.Scanner whose lines it discards (x-scanner),
+// and with a bufio.Scanner whose lines it copies (x-keeping). It reports the ratio of the Source's time to each of the
+// other two. The bodies of a Source's products stay valid, as the copies do, so x-keeping compares like with like.
 func BenchmarkProducts(b *testing.B) {
 	content := catalogue(benchmarked)
 	for _, name := range []string{"c.jsonl", "c.jsonl.gz", "c.jsonl.zst"} {
@@ -110,11 +110,11 @@ func BenchmarkAllocations(b *testing.B) {
 	b.ReportMetric(float64(after.TotalAlloc-before.TotalAlloc)/all, "B/product")
 }
 
-// kept keeps the compiler from doing without the copies.
+// kept prevents the compiler from removing the copies.
 var kept []byte
 
-// BenchmarkParts reads a file in one part and in two at the same time, by turns, and reports the second time as a
-// multiple of the first.
+// BenchmarkParts reads a file alternately in one part and in two concurrent parts. It reports the ratio of the second
+// time to the first.
 func BenchmarkParts(b *testing.B) {
 	content := catalogue(benchmarked)
 	dir := b.TempDir()
@@ -152,7 +152,7 @@ func drain(tb testing.TB, seq iter.Seq2[reindex.Product, error]) {
 	}
 }
 
-// scan calls visit for every line, which is valid until it returns.
+// scan calls visit for every line. The line is valid until visit returns.
 func scan(tb testing.TB, name string, visit func([]byte)) {
 	tb.Helper()
 	f, err := os.Open(name)

@@ -20,7 +20,7 @@ import (
 	"productindex/source/jsonl"
 )
 
-// ends asserts that a read ends with an error at that line after so many products.
+// ends checks that a read yields the wanted number of products and then an error at the given line.
 func ends(t *testing.T, src *jsonl.Source, file string, want int, line int64, target error, text string) {
 	t.Helper()
 	ids, err := read(sourcetest.Products(t.Context(), src, "c"))
@@ -31,11 +31,11 @@ func ends(t *testing.T, src *jsonl.Source, file string, want int, line int64, ta
 	}
 	if len(ids) != want || !strings.Contains(err.Error(), text) ||
 		!strings.Contains(err.Error(), fmt.Sprintf("%s, line %d: ", file, line)) {
-		t.Errorf("got %d products and %v, want %d and %q", len(ids), err, want, text)
+		t.Errorf("got %d products and error %v, want %d and %q", len(ids), err, want, text)
 	}
 }
 
-// A line without an id is one record that cannot be read; those behind it are read.
+// A line without an id is rejected, and the lines after it are read.
 func TestBadLines(t *testing.T) {
 	t.Parallel()
 	for bad, text := range map[string]string{
@@ -55,7 +55,7 @@ func TestBadLines(t *testing.T) {
 			ids, rejected, err := readAll(sourcetest.Products(t.Context(), src, "c"))
 			if err != nil || fmt.Sprint(ids) != "[1 2]" || len(rejected) != 1 || rejected[0].Where != name+", line 3" ||
 				!errors.Is(rejected[0], jsonl.ErrNoID) || !strings.Contains(rejected[0].Err.Error(), text) {
-				t.Errorf("%q: got %v, %v, %v, want %q", bad, ids, rejected, err, text)
+				t.Errorf("%q: got %v, rejected %v, error %v, want [1 2] and one rejection with %q", bad, ids, rejected, err, text)
 			}
 		}
 	}
@@ -73,7 +73,8 @@ func TestCutOffLines(t *testing.T) {
 	}
 }
 
-// A last line that is wrong, but does not end too early, is one bad record.
+// A last line that is not valid JSON, but is not cut off, counts as one record: a product if it has an id, else a
+// rejection.
 func TestBadLastLine(t *testing.T) {
 	t.Parallel()
 	for last, id := range map[string]string{
@@ -90,13 +91,13 @@ func TestBadLastLine(t *testing.T) {
 			)
 			want := strings.TrimSpace("1 " + id)
 			if err != nil || strings.Join(ids, " ") != want || len(ids)+len(rejected) != 2 {
-				t.Errorf("%q: got %v, %v, %v, want %s", last+end, ids, rejected, err, want)
+				t.Errorf("%q: got %v, rejected %v, error %v, want %s of 2 records", last+end, ids, rejected, err, want)
 			}
 		}
 	}
 }
 
-// A byte order mark stands at the start of each of the files that were put one behind the other.
+// If several files were concatenated, the byte order mark of each is skipped.
 func TestByteOrderMarks(t *testing.T) {
 	t.Parallel()
 	first, second := "\ufeff"+one, "\ufeff{\"id\":\"2\"}\n"
@@ -114,7 +115,7 @@ func TestByteOrderMarks(t *testing.T) {
 	}
 }
 
-// Other data after the end of a compressed file is reported as such, and not as a file that is cut off.
+// Other data after the end of a compressed file is reported as such, not as a file that is cut off.
 func TestTrailingData(t *testing.T) {
 	t.Parallel()
 	for _, name := range []string{"c.jsonl.gz", "c.jsonl.zst"} {
@@ -123,10 +124,10 @@ func TestTrailingData(t *testing.T) {
 			ids, err := read(sourcetest.Products(t.Context(), memory(t, nil, map[string]string{name: packed + tail}), "c"))
 			if err == nil || fmt.Sprint(ids) != "[1]" || !strings.Contains(err.Error(), name) ||
 				!strings.Contains(err.Error(), "other data follows") {
-				t.Errorf("%s with %q: got %v, %v", name, tail, ids, err)
+				t.Errorf("%s with %q: got %v, error %v, want [1] and an error about other data", name, tail, ids, err)
 			}
 			if name == "c.jsonl.gz" && errors.Is(err, io.ErrUnexpectedEOF) {
-				t.Errorf("%s with %q: it is said to be cut off: %v", name, tail, err)
+				t.Errorf("%s with %q: got %v, which is about a file that is cut off", name, tail, err)
 			}
 		}
 	}
@@ -158,7 +159,7 @@ func TestCutOffFiles(t *testing.T) {
 				t.Errorf("%s cut at %d: got %d products and %v", name, cut, len(ids), err)
 			}
 			if _, err := sourcetest.Estimate(t, src, "c"); !errors.Is(err, io.ErrUnexpectedEOF) {
-				t.Errorf("%s cut at %d: counting, got %v", name, cut, err)
+				t.Errorf("%s cut at %d: the estimate has error %v, want io.ErrUnexpectedEOF", name, cut, err)
 			}
 		}
 		damaged := bytes.Clone(packed)
@@ -210,11 +211,11 @@ func TestLongLines(t *testing.T) {
 			rejected[0],
 			jsonl.ErrTooLong,
 		) || !strings.Contains(rejected[0].Err.Error(), "more than 1048576 bytes; Config.MaxLineBytes") {
-		t.Errorf("got %v, %v, %v", ids, rejected, err)
+		t.Errorf("got %v, rejected %v, error %v, want [1 1] and line 2 as too long", ids, rejected, err)
 	}
 	if n, err := sourcetest.Estimate(t, memory(t, &jsonl.Config{MaxLineBytes: 1 << 20}, files), "c"); n != 3 ||
 		err != nil {
-		t.Errorf("got %v, %v", n, err)
+		t.Errorf("estimated %d products, error %v, want 3", n, err)
 	}
 }
 
@@ -236,7 +237,7 @@ func TestChangedFile(t *testing.T) {
 	if !errors.Is(failed, jsonl.ErrChanged) || !strings.Contains(failed.Error(), "c.jsonl") {
 		t.Errorf("got %v", failed)
 	}
-	// A file that is replaced is read as it was.
+	// A file that is replaced during the read is read as it was.
 	for _, err := range sourcetest.Products(t.Context(), src, "c") {
 		if err != nil {
 			t.Error(err)
@@ -248,7 +249,7 @@ func TestChangedFile(t *testing.T) {
 	}
 }
 
-// A file that changes between Open and the read of it ends the read, and so does one that is gone.
+// The read of a file ends with an error if the file was changed or removed after Open.
 func TestChangedSinceOpen(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -283,7 +284,7 @@ func TestChangedSinceOpen(t *testing.T) {
 	}
 }
 
-// A line that has no end does not outlive the context.
+// The end of the context ends the read of a line that never ends.
 func TestContextEndsALine(t *testing.T) {
 	t.Parallel()
 	for _, start := range []string{`{"id":"1`, `[{"id":"1`, ""} {
@@ -298,7 +299,7 @@ func TestContextEndsALine(t *testing.T) {
 	}
 }
 
-// endless is a file system whose files go on for ever. They cancel what reads them when they have gone on for a while.
+// endless is a file system whose files never end. Reading far into one calls cancel.
 type endless struct {
 	fstest.MapFS
 
@@ -328,7 +329,7 @@ func (f *endlessFile) Read(p []byte) (int, error) {
 		f.cancel()
 	}
 	if f.reads == 1000 {
-		return 0, errors.New("the read goes on under a context that has ended")
+		return 0, errors.New("the read goes on after its context has ended")
 	}
 	for i := range p {
 		p[i] = 'x'

@@ -13,7 +13,7 @@ import (
 	"productindex/source/jsonl"
 )
 
-// A file is closed however the read of it ends.
+// Every file that is opened is closed, however its read ends.
 func TestFilesAreClosed(t *testing.T) {
 	t.Parallel()
 	for _, name := range []string{"c/1.jsonl", "c/1.jsonl.gz", "c/1.jsonl.zst"} {

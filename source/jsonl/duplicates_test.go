@@ -7,7 +7,7 @@ import (
 	"productindex/source/jsonl"
 )
 
-// The same line twice is one product, and harmless. Another product of the same id is not.
+// A repeated line is harmless. Two different products with the same id are not.
 func TestDuplicates(t *testing.T) {
 	t.Parallel()
 	src := func(content string) *jsonl.Source { return memory(t, nil, map[string]string{"c.jsonl": content}) }

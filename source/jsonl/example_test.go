@@ -11,8 +11,7 @@ import (
 	"productindex/source/jsonl"
 )
 
-// An embed.FS takes the place of the fstest.MapFS in a program that brings its catalogue along, and jsonl.New that of
-// jsonl.NewFS for a folder on the disk.
+// A program that embeds its catalogue passes an embed.FS to NewFS. For a folder on disk, use New.
 func ExampleNewFS() {
 	files := fstest.MapFS{
 		"acme.jsonl": {Data: []byte(`{"sku": 17, "name": "Sock"}` + "\n" + `{"sku": 18, "name": "Shoe"}`)},
@@ -27,7 +26,7 @@ func ExampleNewFS() {
 	// 18 {"sku": 18, "name": "Shoe"}
 }
 
-// A file that begins with an array is read as one, without holding more of it in memory than a product.
+// A file may hold its products in an array. Only one of them is in memory at a time.
 func ExampleNewFS_array() {
 	files := fstest.MapFS{"acme.json": {Data: []byte(`[
   {"id": "sock", "name": "Sock"},
@@ -47,7 +46,7 @@ func ExampleNewFS_array() {
 	//   }
 }
 
-// The ids of an export of MongoDB are in objects.
+// In an export of MongoDB, the id is inside an object.
 func ExampleConfig_idField() {
 	files := fstest.MapFS{"acme.jsonl": {Data: []byte(`{"_id": {"$oid": "65a1f0"}, "name": "Sock"}`)}}
 	src, err := jsonl.NewFS(files, &jsonl.Config{IDField: "_id.$oid"})
@@ -69,7 +68,7 @@ func ExampleConfig_files() {
 	// Output: 1 {"id": "1"}
 }
 
-// A line that is not a product leaves those behind it readable.
+// A line that is not a product is rejected, and the lines after it are read.
 func ExampleSource_Open() {
 	src, err := jsonl.NewFS(
 		fstest.MapFS{"acme.jsonl": {Data: []byte(`{"name": "Shoe"}` + "\n" + `{"id": "1"}` + "\n")}},
@@ -99,7 +98,7 @@ func ExampleSource_Open() {
 	// map[1:acme.jsonl, line 2] <nil>
 }
 
-// The parts of a large file are ranges of lines, which several goroutines or processes read.
+// The parts of a large file are ranges of lines. Several goroutines or processes can read them.
 func ExampleSource_Open_parts() {
 	var catalogue strings.Builder
 	for i := range 10_000 {
@@ -132,7 +131,7 @@ func ExampleSource_Open_parts() {
 	// Output: 10000 products in 2 parts
 }
 
-// show prints what a source yields.
+// show prints the products of a source.
 func show(src reindex.Source, tenant string) {
 	snap, err := src.Open(context.Background(), tenant)
 	if err != nil {

@@ -24,7 +24,7 @@ func write(tb testing.TB, name string, content []byte) {
 	}
 }
 
-// read returns the ids that a sequence yields and its error. A record that cannot be read is also an error.
+// read returns the ids of a sequence up to its first error, which may be a rejection.
 func read(seq iter.Seq2[reindex.Product, error]) (ids []string, err error) {
 	for p, failed := range seq {
 		if failed != nil {
@@ -35,7 +35,7 @@ func read(seq iter.Seq2[reindex.Product, error]) (ids []string, err error) {
 	return ids, nil
 }
 
-// readAll returns the ids that a sequence yields, the records that it could not read, and its error.
+// readAll returns the ids of a sequence, its rejections, and the error that ended it.
 func readAll(seq iter.Seq2[reindex.Product, error]) (ids []string, rejected []*reindex.RecordError, err error) {
 	for p, failed := range seq {
 		if bad, ok := errors.AsType[*reindex.RecordError](failed); ok {

@@ -86,7 +86,7 @@ func TestFindIDFails(t *testing.T) {
 	}
 }
 
-// A dot leads into an object; a member whose name has the dot is as good.
+// A dot in the field separates the names of nested members. It may also be a part of a name.
 func TestFindIDPath(t *testing.T) {
 	t.Parallel()
 	for line, want := range map[string]string{
@@ -116,7 +116,7 @@ func TestFindIDPath(t *testing.T) {
 	}
 }
 
-// FuzzFindID compares with what encoding/json finds.
+// FuzzFindID compares findID with encoding/json.
 func FuzzFindID(f *testing.F) {
 	for _, line := range []string{
 		`{"id":"a"}`, `{"x":{"id":"no"},"y":["id",{"id":1}],"id":42}`, `{"\u0069d":"\ud83d\ude00"}`, `{"x":"}]\\\"","id":-0}`,
@@ -135,7 +135,7 @@ func FuzzFindID(f *testing.F) {
 		case !known && err == nil:
 			t.Errorf("%s: got %q, want an error", line, got)
 		case known && strings.Contains(want, "\ufffd"):
-			// encoding/json replaces text that is not valid; findID must not.
+			// encoding/json replaces text that is not valid UTF-8. findID must not.
 			if err == nil && got != want {
 				t.Errorf("%s: got %q, want %q", line, got, want)
 			}
@@ -145,7 +145,7 @@ func FuzzFindID(f *testing.F) {
 	})
 }
 
-// oracle returns the first member called field of a valid JSON object, where it can be an id.
+// oracle returns the first member called field of a valid JSON object, and reports whether it can be an id.
 func oracle(t *testing.T, line []byte, field string) (id string, known bool) {
 	t.Helper()
 	dec := json.NewDecoder(bytes.NewReader(line))

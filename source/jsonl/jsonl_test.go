@@ -19,7 +19,7 @@ import (
 	"productindex/source/jsonl"
 )
 
-// one is the smallest file.
+// one is a file of one product.
 const one = `{"id":"1"}` + "\n"
 
 // memory returns a source over files in memory.
@@ -89,10 +89,10 @@ func TestFilesOfTenants(t *testing.T) {
 			t.Errorf("%q: got %v, %v, want %v", tenant, ids, err, want)
 		}
 		if _, err := sourcetest.Estimate(t, src, tenant); !errors.Is(err, want) {
-			t.Errorf("%q: counting, got %v, want %v", tenant, err, want)
+			t.Errorf("%q: the estimate has error %v, want %v", tenant, err, want)
 		}
 		if _, _, err := sourcetest.Split(t, src, tenant, 2); !errors.Is(err, want) {
-			t.Errorf("%q: splitting, got %v, want %v", tenant, err, want)
+			t.Errorf("%q: Split has error %v, want %v", tenant, err, want)
 		}
 	}
 	for tenant, want := range map[string]string{
@@ -176,7 +176,7 @@ func TestLinesOfFiles(t *testing.T) {
 	}
 }
 
-// Bodies are parts of larger pieces of memory. None is written to again, none reaches into another.
+// Bodies share larger pieces of memory. A body is not overwritten, and appending to one does not change another.
 func TestBodiesStay(t *testing.T) {
 	t.Parallel()
 	content := catalogue(1000)
@@ -191,12 +191,13 @@ func TestBodiesStay(t *testing.T) {
 			_ = append(p.Body, "appending must not write into the next body"...)
 		}
 		if got := append(bytes.Join(bodies, []byte("\n")), '\n'); !bytes.Equal(got, content) {
-			t.Errorf("%s: the bodies are not the lines", name)
+			t.Errorf("%s: the bodies differ from the lines", name)
 		}
 	}
 }
 
-func TestGzipMembersFollowEachOther(t *testing.T) {
+// A compressed file may have several members, and a line may span two of them.
+func TestCompressedMembers(t *testing.T) {
 	t.Parallel()
 	for _, name := range []string{"c.jsonl.gz", "c.jsonl.zst"} {
 		members := bytes.Join([][]byte{
@@ -283,7 +284,7 @@ func TestLinksOutOfTheFolder(t *testing.T) {
 	}
 }
 
-// The folder may be a link that is switched, and its place on this machine is nobody's business.
+// The folder may be a symbolic link that is switched between two reads. Errors do not reveal its path.
 func TestFolderIsOpenedAnew(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -324,7 +325,7 @@ func TestLocate(t *testing.T) {
 	got, err := sourcetest.Locate(t, src, "c", "b", "7")
 	want := map[string]string{"b": "c/1.jsonl, line 3", "7": "c/2.jsonl.gz, line 1"}
 	if err != nil || !maps.Equal(got, want) {
-		t.Errorf("got %v, %v, want %v", got, err, want)
+		t.Errorf("got %v, error %v, want %v", got, err, want)
 	}
 	if got, err = sourcetest.Locate(t, src, "c"); err != nil || len(got) != 0 {
 		t.Errorf("got %v, %v", got, err)

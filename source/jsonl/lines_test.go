@@ -10,8 +10,8 @@ import (
 	"testing/iotest"
 )
 
-// FuzzLines compares with bytes.Split, for streams that come in pieces of any size, and with long lines that follow
-// from the input.
+// FuzzLines compares lines with bytes.Split, for readers that return pieces of any size. To test long lines, it
+// replaces each x of the input by a longer text.
 func FuzzLines(f *testing.F) {
 	f.Add([]byte("a\nb\r\n\nc"), 1, uint16(0), false)
 	f.Add([]byte("a\nb\n"), 7, uint16(20), true)
@@ -37,11 +37,11 @@ func FuzzLines(f *testing.F) {
 			}
 			got = append(got, line)
 			if l.number != int64(len(got)) || !bytes.HasPrefix(data[l.offset:], line) {
-				t.Fatalf("line %d at %d is said to be line %d", len(got), l.offset, l.number)
+				t.Fatalf("line %d has the number %d and the offset %d, which do not fit", len(got), l.number, l.offset)
 			}
 		}
 		if !slices.EqualFunc(got, want, bytes.Equal) {
-			t.Fatalf("got %d lines, want %d, or other ones", len(got), len(want))
+			t.Fatalf("got the lines %q, want %q", got, want)
 		}
 		if l.next != int64(len(data)) {
 			t.Fatalf("read %d of %d bytes", l.next, len(data))
@@ -49,7 +49,7 @@ func FuzzLines(f *testing.F) {
 	})
 }
 
-// pieces returns at most so many bytes at a time.
+// pieces returns at most size bytes per read.
 type pieces struct {
 	r    io.Reader
 	size int
@@ -66,7 +66,7 @@ func TestLinesPinLittle(t *testing.T) {
 		}
 	}
 	if len(l.buf) != chunkBytes {
-		t.Errorf("short lines behind a long one would keep %d bytes in memory, want %d", len(l.buf), chunkBytes)
+		t.Errorf("short lines after a long one keep %d bytes in memory, want %d", len(l.buf), chunkBytes)
 	}
 	line, err := l.read()
 	if err != nil || string(line) != "short" || cap(line) != len(line) {
@@ -105,7 +105,7 @@ func TestLinesReadErrors(t *testing.T) {
 	}
 }
 
-// idle never returns anything.
+// idle is a reader that returns neither bytes nor an error.
 type idle struct{}
 
 func (idle) Read([]byte) (int, error) { return 0, nil }

@@ -14,7 +14,7 @@ import (
 	"productindex/source/jsonl"
 )
 
-// failingFS has files whose reads fail with words that are nobody's business.
+// failingFS has files whose reads fail with an error that callers must not see.
 type failingFS struct{ fstest.MapFS }
 
 func (f failingFS) Open(name string) (fs.File, error) {
@@ -31,7 +31,8 @@ func (failingFile) Read([]byte) (int, error) {
 	return 0, errors.New("GET https://key:hunter2@storage.internal/bucket: broken pipe")
 }
 
-// Callers of an API see the file, the line and the reason of an error, and nothing of the machine or of a host's words.
+// Callers of an API see the file, the line and the reason of an error. They see no path of the machine and no error of
+// a host's file system.
 func TestPublicMessages(t *testing.T) {
 	t.Parallel()
 	packed := string(sourcetest.Compress(t, ".gz", []byte(one+one)))
@@ -71,7 +72,7 @@ func TestPublicMessages(t *testing.T) {
 			"no.jsonl: file does not exist",
 		},
 		{linked, "c.jsonl: a symbolic link leads out of the folder"},
-		{foreign, "c.jsonl, line 1: it cannot be read; the log of the service has the details"},
+		{foreign, "c.jsonl, line 1: it cannot be read; the service's log has the details"},
 	} {
 		_, err := read(sourcetest.Products(t.Context(), test.src, "c"))
 		text, ok := public.Text(err)
@@ -86,7 +87,7 @@ func TestPublicMessages(t *testing.T) {
 	}
 }
 
-// A file that changed under a snapshot is named.
+// Callers see the name of a file that changed during its read.
 func TestPublicMessageOfChange(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

@@ -15,7 +15,7 @@ import (
 	"productindex/source/jsonl"
 )
 
-// parts returns the ids of each part, and the error that any of them ended with.
+// parts returns the ids of each of at most n parts, and the errors with which they ended.
 func parts(t *testing.T, src *jsonl.Source, n int) (ids [][]string, failed error) {
 	t.Helper()
 	_, seqs, err := sourcetest.Split(t, src, "c", n)
@@ -32,8 +32,8 @@ func parts(t *testing.T, src *jsonl.Source, n int) (ids [][]string, failed error
 
 func TestPartsHoldEveryProductOnce(t *testing.T) {
 	t.Parallel()
-	// Lines of all lengths, some longer than a range, so that ranges begin at, before and behind line ends, and some hold
-	// no line.
+	// The lines have many lengths, so that ranges begin before, at and after line ends. Some lines are longer than a
+	// range, so that some ranges hold no line.
 	var plain strings.Builder
 	for i := range 3000 {
 		length := i % 300
@@ -45,7 +45,7 @@ func TestPartsHoldEveryProductOnce(t *testing.T) {
 			plain.WriteString("\r\n")
 		}
 	}
-	// Lines of 64 bytes, so that ranges begin where lines do.
+	// All lines have 64 bytes, so that ranges begin at line starts.
 	var aligned strings.Builder
 	for i := range 5 * 1024 {
 		fmt.Fprintf(&aligned, "%-63s\n", fmt.Sprintf(`{"id":%d}`, i))
@@ -72,7 +72,7 @@ func TestPartsHoldEveryProductOnce(t *testing.T) {
 			t.Fatal(err)
 		}
 		if ids, err := parts(t, src, 1); err != nil || !slices.Equal(slices.Concat(ids...), want) {
-			t.Errorf("%s: one part is not in order, %v", name, err)
+			t.Errorf("%s: the products of one part differ from those of the file or are not in its order, error %v", name, err)
 		}
 		slices.Sort(want)
 		for n := range 9 {
@@ -85,7 +85,7 @@ func TestPartsHoldEveryProductOnce(t *testing.T) {
 	}
 }
 
-// FuzzParts compares the parts of a file with the file.
+// FuzzParts checks that the parts of a file hold the same products as the file.
 func FuzzParts(f *testing.F) {
 	f.Add([]byte("\n\r x"), uint16(9), uint8(3))
 	f.Add([]byte("x\nxxxxxxxx"), uint16(5000), uint8(7))
@@ -125,12 +125,12 @@ func TestPartsAreOfLikeSize(t *testing.T) {
 	}
 	for i, part := range ids {
 		if len(part) < 500 || len(part) > 850 {
-			t.Errorf("part %d holds %d of 2000 products", i, len(part))
+			t.Errorf("part %d has %d of 2001 products, want 500 to 850", i, len(part))
 		}
 	}
 }
 
-// There is more in a compressed file than its size says.
+// A compressed file holds more products than a plain file of its size, so parts count it as larger.
 func TestPartsWithACompressedFile(t *testing.T) {
 	t.Parallel()
 	part := string(catalogue(250))
@@ -142,7 +142,7 @@ func TestPartsWithACompressedFile(t *testing.T) {
 	})
 	ids, err := parts(t, src, 2)
 	if err != nil || len(ids) != 2 || len(ids[0])+len(ids[1]) != 1750 || max(len(ids[0]), len(ids[1])) != 1000 {
-		t.Errorf("got %d parts, %v; want one of the compressed file and one of the others", len(ids), err)
+		t.Errorf("got %d parts, error %v, want one of the compressed file and one of the others", len(ids), err)
 	}
 }
 
@@ -155,7 +155,7 @@ func TestPartsOfOneCompressedFile(t *testing.T) {
 			t.Errorf("got %v", err)
 		}
 	}
-	// A file system whose files can only be read from the start.
+	// The files of this file system can only be read from the start.
 	src, err := jsonl.NewFS(&counting{FS: fstest.MapFS{"c.jsonl": {Data: catalogue(1000)}}}, nil)
 	if err != nil {
 		t.Fatal(err)
@@ -165,7 +165,7 @@ func TestPartsOfOneCompressedFile(t *testing.T) {
 	}
 }
 
-// An error in a part has its line in the file, not the one in the part.
+// The line of an error is its line in the file, not in the part.
 func TestPartsNameTheLine(t *testing.T) {
 	t.Parallel()
 	content := string(catalogue(1000))
@@ -189,7 +189,7 @@ func TestPartsNameTheLine(t *testing.T) {
 	}
 }
 
-// rejectedInParts reads a file in four parts and returns the places of its bad records.
+// rejectedInParts reads a file in four parts and returns the places of its rejections.
 func rejectedInParts(t *testing.T, content string) (where []string) {
 	t.Helper()
 	_, seqs, err := sourcetest.Split(t, memory(t, nil, map[string]string{"c.jsonl": content}), "c", 4)
@@ -232,7 +232,7 @@ func TestPartsOfAChangedFile(t *testing.T) {
 	}
 }
 
-// A part's name leads to the tenant's files alone, as they were.
+// A forged part name does not reach files of other tenants, or a range that Split did not return.
 func TestForgedParts(t *testing.T) {
 	t.Parallel()
 	src := memory(t, nil, map[string]string{"c.jsonl": one, "other.jsonl": one})
@@ -255,7 +255,7 @@ func TestForgedParts(t *testing.T) {
 		strings.Replace(names[0], "}", `,"start":-3,"end":2}`, 1), strings.Replace(names[0], "}", `,"start":3}`, 1),
 	} {
 		if ids, rejected, err := readAll(splitter.Part(t.Context(), name)); err == nil || ids != nil || rejected != nil {
-			t.Errorf("%s: got %v, %v, %v", name, ids, rejected, err)
+			t.Errorf("%s: got %v, rejected %v, error %v, want only an error", name, ids, rejected, err)
 		}
 	}
 }

@@ -21,7 +21,7 @@ import (
 	"productindex/source/jsonl"
 )
 
-// An array, and objects that span lines, hold products as lines do.
+// Products may be the elements of an array, or objects that span lines.
 func TestValues(t *testing.T) {
 	t.Parallel()
 	for content, want := range map[string]string{
@@ -67,7 +67,7 @@ func TestValues(t *testing.T) {
 	}
 }
 
-// An error that leaves the rest of the values unreadable ends the read, with its line.
+// An error that makes the rest of the values unreadable ends the read. It names the line.
 func TestBrokenValues(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -119,7 +119,7 @@ func TestLongValues(t *testing.T) {
 	}
 }
 
-// An array is not split at line ends.
+// A single file that holds an array is not split.
 func TestPartsOfArrays(t *testing.T) {
 	t.Parallel()
 	array := "[" + strings.ReplaceAll(strings.TrimSpace(string(catalogue(1000))), "\n", ",\n") + "]"
@@ -155,7 +155,7 @@ func TestConformanceOfArrays(t *testing.T) {
 	}
 }
 
-// FuzzRecords compares with a second reader: every record of a file is read, rejected with its place, or ends the read.
+// FuzzRecords checks that every record of a file is read, is rejected with its place, or ends the read.
 func FuzzRecords(f *testing.F) {
 	for _, content := range []string{
 		"{\"id\":1}\n{\"id\":2}", "\ufeff{\"id\":1}\r\n\r\nbad\n{\"no\":1}\n{\"id\":1.0}\n{\"id\":\"\xff\"}\n",
@@ -196,22 +196,22 @@ func FuzzRecords(f *testing.F) {
 		}
 		n, err := sourcetest.Estimate(t, src, "c")
 		if (err == nil) != (ended == nil) || err == nil && n != int64(len(got)) {
-			t.Errorf("counted %d, %v, read %d, %v", n, err, len(got), ended)
+			t.Errorf("estimated %d records, error %v, but read %d, error %v", n, err, len(got), ended)
 		}
 	})
 }
 
-// isValues reports whether content is to be read as values.
+// isValues reports whether content is read as values, not as lines.
 func isValues(content []byte) bool {
 	return regexp.MustCompile(`^(\x{feff})?[ \t\r\n]*(\[|\{[ \t\r]*\n[ \t\r\n]*["}])`).Match(content)
 }
 
-// checkLines compares the values that were read with the lines.
+// checkLines compares the records that were read with the lines of content.
 func checkLines(t *testing.T, content []byte, longest int, got []string, ended error) {
 	t.Helper()
 	if bytes.HasPrefix(content, []byte("\xff\xfe")) || bytes.HasPrefix(content, []byte("\xfe\xff")) {
 		if ended == nil || len(got) > 0 {
-			t.Fatalf("got %q of UTF-16, %v", got, ended)
+			t.Fatalf("got %q of a file in UTF-16, error %v, want only an error", got, ended)
 		}
 		return
 	}
@@ -257,8 +257,8 @@ func hasID(text []byte) bool {
 		regexp.MustCompile(`^("[^"]+"|0|-?[1-9][0-9]*)$`).Match(*object.ID)
 }
 
-// checkValues checks that nothing but separators stands between the values that were read, and that all of valid JSON
-// was.
+// checkValues checks that only separators are between the values that were read, and that every value was read if
+// content is valid JSON.
 func checkValues(t *testing.T, content []byte, got []string, ended error) {
 	t.Helper()
 	separators := regexp.MustCompile(`^([ \t\r\n,\[\]]|\x{feff})*`)
@@ -268,16 +268,16 @@ func checkValues(t *testing.T, content []byte, got []string, ended error) {
 		start := at + len(separators.Find(content[at:]))
 		if _, err := fmt.Sscanf(record, "c.jsonl, line %d, byte %d", &line, &offset); err == nil {
 			if line != 1+bytes.Count(content[:offset-1], []byte("\n")) || offset-1 < at || offset-1 > start && !rejected {
-				t.Fatalf("%q is not the place of a value behind byte %d", record, at)
+				t.Fatalf("%q is not the place of a value after byte %d", record, at)
 			}
-			at, rejected = offset, true // an array begins with a separator
+			at, rejected = offset, true // a rejected array also begins with a separator
 			continue
 		}
 		if rejected {
 			start = at + max(0, bytes.Index(content[at:], []byte(record)))
 		}
 		if !bytes.HasPrefix(content[start:], []byte(record)) {
-			t.Fatalf("%q does not stand at byte %d", record, start+1)
+			t.Fatalf("%q is not at byte %d", record, start+1)
 		}
 		at, rejected = start+len(record), false
 	}
@@ -298,7 +298,7 @@ func checkValues(t *testing.T, content []byte, got []string, ended error) {
 		}
 		if rest := text[d.InputOffset():]; !bytes.ContainsAny(value[:1], "{[\"") && len(rest) > 0 &&
 			!bytes.ContainsAny(rest[:1], " \t\r\n") {
-			return // 00 is two numbers there
+			return // encoding/json reads 00 as two numbers
 		}
 		var elements []json.RawMessage
 		if value[0] == '[' && json.Unmarshal(value, &elements) == nil {

@@ -9,7 +9,8 @@ import (
 	"productindex/source/sqlsource"
 )
 
-// BenchmarkPostgreSQL compares the source with a loop of rows.Scan over the same query, and one reader with two.
+// BenchmarkPostgreSQL reads the same query with a loop of rows.Scan, with a source, and with a source in two concurrent
+// parts.
 func BenchmarkPostgreSQL(b *testing.B) {
 	const total = 100_000
 	d := postgres(b)
@@ -27,7 +28,7 @@ func BenchmarkPostgreSQL(b *testing.B) {
 	b.Run("Scan", func(b *testing.B) {
 		for b.Loop() {
 			if n := scanAll(b, db); n != total {
-				b.Fatal(n)
+				b.Fatalf("scanned %d rows, want %d", n, total)
 			}
 		}
 	})
@@ -41,7 +42,7 @@ func BenchmarkPostgreSQL(b *testing.B) {
 				n++
 			}
 			if err := snap.Close(); err != nil || n != total {
-				b.Fatal(n, err)
+				b.Fatalf("read %d products, error %v, want %d", n, err, total)
 			}
 		}
 	})

@@ -32,7 +32,7 @@ func ExampleFollow() {
 	if err != nil {
 		panic(err)
 	}
-	index := reindextest.NewMemory() // in place of an index of the packages below backends
+	index := reindextest.NewMemory() // a program uses one of the packages in backends
 	engine, err := reindex.New(src, index, nil)
 	if err != nil {
 		panic(err)

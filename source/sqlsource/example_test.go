@@ -10,8 +10,8 @@ import (
 	"productindex/source/sqlsource"
 )
 
-// With PostgreSQL: sql.Open("pgx", ...), Dialect: sqlsource.PostgreSQL and $1 in the query. With MySQL and MariaDB:
-// sql.Open("mysql", ...), Dialect: sqlsource.MySQL and ? in the query.
+// For PostgreSQL, use sql.Open("pgx", ...), the dialect sqlsource.PostgreSQL, and $1 in the query. For MySQL and
+// MariaDB, use sql.Open("mysql", ...), the dialect sqlsource.MySQL, and ? in the query.
 func ExampleNew() {
 	db := shop()
 	defer db.Close()
@@ -38,7 +38,7 @@ func ExampleNew() {
 	// b-2 {"id":"b-2","name":"Sandal","price":49,"attributes":null}
 }
 
-// Find looks products up in their current state. A product that it does not find is no longer in the shop.
+// Find returns products in their current state. A product that it does not find is no longer in the shop.
 func ExampleSource_Find() {
 	db := shop()
 	defer db.Close()
@@ -86,7 +86,7 @@ func ExampleSource_Open_parts() {
 	fmt.Println(report.Indexed, err)
 }
 
-// shop is a database in memory.
+// shop returns a database in memory.
 func shop() *sql.DB {
 	db, err := sql.Open("sqlite", "file:shop?mode=memory")
 	if err != nil {

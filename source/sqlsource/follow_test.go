@@ -30,8 +30,8 @@ func testFollow(t *testing.T, d database) {
 	t.Run("Ends", func(t *testing.T) { testFollowEnds(t, d) })
 }
 
-// Changes come in the order of the sequence. A row that becomes visible after ones with higher sequences is not lost,
-// and rows are deleted.
+// Changes come in the order of the sequence, and their rows are deleted. A row is not lost if it becomes visible after
+// rows with higher sequences.
 func testFollowOrder(t *testing.T, d database) {
 	db, o := outbox(t, d, "changes_order")
 	o.Body = "body"
@@ -52,7 +52,7 @@ func testFollowOrder(t *testing.T, d database) {
 	await(t, func() string { return f.ids("acme") }, `a b{"n":1} -b late earlier`)
 	await(t, left(t, db, "changes_order"), "")
 	if d.dialect == sqlsource.SQLite {
-		return // in which one transaction writes after the other
+		return // only one of its transactions can write at a time
 	}
 	tx, err := db.BeginTx(t.Context(), nil)
 	if err != nil {
@@ -72,7 +72,7 @@ func testFollowOrder(t *testing.T, d database) {
 	await(t, left(t, db, "changes_order"), "")
 }
 
-// A tenant whose changes are not taken keeps its rows, and holds up no other one.
+// If the changes of a tenant fail, its rows stay in the outbox, and other tenants do not wait for it.
 func testFollowTenants(t *testing.T, d database) {
 	db, o := outbox(t, d, "changes_tenants")
 	o.BatchRows = 2
@@ -92,11 +92,11 @@ func testFollowTenants(t *testing.T, d database) {
 	healed.Store("broken", true)
 	await(t, left(t, db, "changes_tenants"), "")
 	if got := f.ids("broken"); got != "a b c" {
-		t.Errorf("then %s", got)
+		t.Errorf("after the index is back, got %q, want %q", got, "a b c")
 	}
 }
 
-// A change that can never be taken is reported and deleted.
+// A change that can never succeed is reported to Refused, and its row is deleted.
 func testFollowRefused(t *testing.T, d database) {
 	db, o := outbox(t, d, "changes_refused")
 	exec(t, db, "INSERT INTO changes_refused VALUES (1, 'acme', 'good', false, NULL), (2, 'acme', 'bad', false, NULL), "+
@@ -118,18 +118,18 @@ func testFollowRefused(t *testing.T, d database) {
 		`/y: row with sequence 4: column "tenant": it is NULL`,
 		`acme/: row with sequence 5: column "id": the id is NULL`, "large/z: all 1: too many changes"} {
 		if !strings.Contains(got, want) {
-			t.Errorf("%q is not in %q", want, got)
+			t.Errorf("the refusals %q lack %q", got, want)
 		}
 	}
 	if n := strings.Count(got, ";") + 1; n != 6 {
-		t.Errorf("%d refusals: %s", n, got)
+		t.Errorf("%d refusals, want 6: %s", n, got)
 	}
 	if got := f.ids("large"); got != "ok" {
-		t.Errorf("of the tenant large: %s", got)
+		t.Errorf("tenant large: got %q, want %q", got, "ok")
 	}
 }
 
-// Names are the host's, quoted, and a table can be one tenant's.
+// The host may choose names that need quotes. A table may hold the changes of a single tenant.
 func testFollowNames(t *testing.T, d database) {
 	db := d.open(t)
 	exec(t, db, `CREATE TABLE "Shop's ""log""" ("N o" integer PRIMARY KEY, "größe" integer, "select" varchar(10))`,
@@ -147,7 +147,7 @@ func testFollowNames(t *testing.T, d database) {
 	await(t, func() string { return f.ids("acme") }, "a")
 }
 
-// An error of an outbox is returned at once, by name.
+// A mistake in the Outbox or in its table makes Follow return at once, with an error that names it.
 func testFollowMistakes(t *testing.T, d database) {
 	db, o := outbox(t, d, "changes_mistakes")
 	exec(t, db, "CREATE TABLE twice (sequence integer, tenant varchar(10), id varchar(10), deleted boolean)",
@@ -185,23 +185,23 @@ func testFollowMistakes(t *testing.T, d database) {
 		cancel()
 		if err == nil || !strings.Contains(err.Error(), test.want) || !strings.HasPrefix(err.Error(), "sqlsource: ") ||
 			test.answer != nil && !errors.Is(err, test.answer) && !errors.Is(err, reindex.ErrShutdown) {
-			t.Errorf("%s: %v", name, err)
+			t.Errorf("%s: got %v, want an error with %q", name, err, test.want)
 		}
 	}
 	if got := left(t, db, "twice")(); got != "1 1 2" {
-		t.Errorf("rows left of those that are not unique: %s", got)
+		t.Errorf("the rows of the table twice are %s, want 1 1 2", got)
 	}
 	if d.dialect != sqlsource.SQLite {
 		narrow := d.open(t)
 		narrow.SetMaxOpenConns(1)
 		err := sqlsource.Follow(t.Context(), narrow, o, (&receiver{}).update)
 		if !errors.Is(err, sqlsource.ErrNoRoom) {
-			t.Errorf("a pool of one connection: %v", err)
+			t.Errorf("a pool of one connection: got %v, want ErrNoRoom", err)
 		}
 	}
 }
 
-// No call has more than a batch, and all of it comes.
+// No call has more changes than a batch, and every change comes.
 func testFollowBatches(t *testing.T, d database) {
 	db, o := outbox(t, d, "changes_batches")
 	o.BatchRows, o.BatchBytes, o.Body = 10, 100, "body"
@@ -221,7 +221,7 @@ func testFollowBatches(t *testing.T, d database) {
 			size += len(c.ID) + len(c.Body)
 		}
 		if len(changes) > 10 || size > 100+len(large)+3 {
-			t.Errorf("%d changes of %d bytes in one call", len(changes), size)
+			t.Errorf("one call has %d changes of %d bytes, want at most 10 of about 100 bytes", len(changes), size)
 		}
 		return nil
 	})
@@ -229,8 +229,8 @@ func testFollowBatches(t *testing.T, d database) {
 	await(t, left(t, db, "changes_batches"), "")
 }
 
-// Rows that were taken before the end are deleted, and the others are still there. If the deletion fails, their changes
-// are handed on again.
+// When Follow ends, the rows of applied changes have been deleted, and the other rows are still in the outbox. If a row
+// cannot be deleted, its change is applied again.
 func testFollowEnds(t *testing.T, d database) {
 	db, o := outbox(t, d, "changes_ends")
 	exec(t, db, "INSERT INTO changes_ends VALUES (1, 'acme', 'a', false, NULL)")
@@ -245,7 +245,7 @@ func testFollowEnds(t *testing.T, d database) {
 	await(t, func() string { return f.ids("acme") }, "a")
 	f.stop(t)
 	if got := left(t, db, "changes_ends")(); got != "" {
-		t.Errorf("left of what was taken: %s", got)
+		t.Errorf("rows of applied changes are left: %s", got)
 	}
 	exec(t, db, "INSERT INTO changes_ends VALUES (2, 'acme', 'b', false, NULL)")
 	f = follow(t, db, o, func(string, []reindex.Change) error { return context.Canceled })
@@ -256,7 +256,7 @@ func testFollowEnds(t *testing.T, d database) {
 	}, "true")
 	f.stop(t)
 	if got := left(t, db, "changes_ends")(); got != "2" {
-		t.Errorf("left of what was not taken: %s", got)
+		t.Errorf("after a change failed, the outbox has the rows %q, want 2", got)
 	}
 	if d.dialect != sqlsource.SQLite {
 		return
@@ -268,7 +268,7 @@ func testFollowEnds(t *testing.T, d database) {
 	await(t, left(t, db, "changes_ends"), "")
 }
 
-// One follows at a time, whatever the process; a lost connection costs nothing.
+// Only one Follow reads an outbox at a time, also among several processes. A lost connection loses no change.
 func testFollowOne(t *testing.T, d database, kill func(tb testing.TB, admin *sql.DB)) {
 	db, o := outbox(t, d, "changes_one")
 	first := follow(t, db, o, nil)
@@ -280,7 +280,7 @@ func testFollowOne(t *testing.T, d database, kill func(tb testing.TB, admin *sql
 		await(t, left(t, db, "changes_one"), "")
 	}
 	if got := second.ids("acme"); got != "" {
-		t.Errorf("the second one got %s", got)
+		t.Errorf("the second Follow got %s while the first one runs", got)
 	}
 	first.stop(t)
 	exec(t, db, "INSERT INTO changes_one VALUES (30, 'acme', 'c', false, NULL)")
@@ -291,7 +291,7 @@ func testFollowOne(t *testing.T, d database, kill func(tb testing.TB, admin *sql
 	await(t, func() string { return second.ids("acme") }, "c d")
 }
 
-// A notification wakes Follow at once, and what comes with many of them is read in a few looks.
+// A notification wakes Follow before its interval has passed, also after a lost connection.
 func testFollowNotifications(t *testing.T, d database) {
 	db, o := outbox(t, d, "changes_notified")
 	o.Interval, o.Channel = time.Hour, `the "channel"`
@@ -317,7 +317,7 @@ func testFollowNotifications(t *testing.T, d database) {
 	await(t, func() string { return f.ids("acme") }, want+" after")
 }
 
-// The engine takes the changes of an outbox, looks up products without a body, and deletes those that are gone.
+// With Lookup, the engine reads the changed products from the source, and deletes those that it does not find.
 func testFollowEngine(t *testing.T, d database) {
 	db, o := outbox(t, d, "changes_engine")
 	o.Lookup = true
@@ -339,7 +339,7 @@ func testFollowEngine(t *testing.T, d database) {
 	await(t, left(t, db, "changes_engine"), "")
 	documents, err := json.Marshal(index.Documents("acme"))
 	if err != nil || string(documents) != `{"a":{"id":"a","name":"new"}}` {
-		t.Errorf("%s, error %v", documents, err)
+		t.Errorf("the index has %s, error %v, want only the new product a", documents, err)
 	}
 	cancel()
 	if err := <-ended; err != nil {

@@ -17,7 +17,7 @@ import (
 // patience is the longest time that a test waits for a condition.
 const patience = 3 * time.Minute
 
-// receiver keeps the changes that it is given, and the refusals.
+// receiver records the changes that it accepts, and the refusals.
 type receiver struct {
 	mu      sync.Mutex
 	got     map[string][]reindex.Change
@@ -48,7 +48,7 @@ func (r *receiver) refuse(_ context.Context, tenant string, item reindex.ItemErr
 	r.refused = append(r.refused, fmt.Sprintf("%s/%s: %v", tenant, item.ID, item.Err))
 }
 
-// ids are the ids of the changes of a tenant, with what they are.
+// ids returns the changes of a tenant: each as its id, with a - before a deletion and the body after an upsert.
 func (r *receiver) ids(tenant string) string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -72,7 +72,7 @@ func (r *receiver) refusals() string {
 	return strings.Join(slices.Sorted(slices.Values(r.refused)), "; ")
 }
 
-// outbox makes an outbox of the name and returns its settings, with times that suit tests.
+// outbox creates an outbox table and returns its settings, with short intervals.
 func outbox(t *testing.T, d database, table string) (*sql.DB, sqlsource.Outbox) {
 	t.Helper()
 	db := d.open(t)
@@ -84,7 +84,7 @@ func outbox(t *testing.T, d database, table string) (*sql.DB, sqlsource.Outbox) 
 	}
 }
 
-// following is a Follow that goes on until it is stopped.
+// following is a running Follow.
 type following struct {
 	*receiver
 
@@ -102,7 +102,7 @@ func follow(t *testing.T, db *sql.DB, o sqlsource.Outbox, answer func(string, []
 	return f
 }
 
-// stop ends it, if it has not ended yet.
+// stop ends the Follow. It may be called again.
 func (f *following) stop(t *testing.T) {
 	t.Helper()
 	f.cancel()
@@ -112,7 +112,7 @@ func (f *following) stop(t *testing.T) {
 	f.ended <- nil
 }
 
-// await waits until something is so.
+// await waits until what returns want.
 func await(t *testing.T, what func() string, want string) {
 	t.Helper()
 	ticker, over := time.NewTicker(2*time.Millisecond), time.After(patience)
@@ -125,12 +125,12 @@ func await(t *testing.T, what func() string, want string) {
 		select {
 		case <-ticker.C:
 		case <-over:
-			t.Fatalf("it is\n%s\nwant\n%s", got, want)
+			t.Fatalf("got\n%s\nwant\n%s", got, want)
 		}
 	}
 }
 
-// left are the sequences in the table.
+// left returns a function that returns the sequences of the rows in a table.
 func left(t *testing.T, db *sql.DB, table string) func() string {
 	return func() string {
 		rows, err := db.QueryContext(context.Background(), "SELECT sequence FROM "+table+" ORDER BY sequence")

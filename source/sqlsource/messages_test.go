@@ -8,7 +8,7 @@ import (
 	"productindex/source/sqlsource"
 )
 
-// The text of an error that callers of an API see is about rows and columns, never in a driver's words.
+// Callers of an API see the rows and columns of an error, but no text of a driver.
 func testPublicMessages(t *testing.T, d database) {
 	db := d.open(t)
 	exec(t, db, "CREATE TABLE spoken (id varchar(20), k varchar(20), tenant varchar(20))",
@@ -16,7 +16,7 @@ func testPublicMessages(t *testing.T, d database) {
 	query := func(where string) string { return d.sql("SELECT id, k FROM spoken WHERE tenant " + where) }
 	for _, test := range []struct {
 		cfg  sqlsource.Config
-		want string // "" for nothing
+		want string // "" if callers see no text
 	}{
 		{
 			sqlsource.Config{Query: query("= $1"), Key: "k"},
@@ -49,8 +49,8 @@ func testPublicMessages(t *testing.T, d database) {
 		t.Fatal(err)
 	}
 	if _, err := read(t, src); err == nil {
-		t.Error("a closed database is not an error")
+		t.Error("reading a closed database returned no error")
 	} else if text, ok := public.Text(err); ok {
-		t.Errorf("callers see %q of %v", text, err)
+		t.Errorf("callers see %q of %v, want nothing", text, err)
 	}
 }

@@ -11,7 +11,8 @@ import (
 	"productindex/source/sqlsource"
 )
 
-// A key that would lose products when paged by is an error, wherever the pages end.
+// A key that is not unique or is NULL in some row would lose products between pages. It is an error for every page
+// size.
 func testKeys(t *testing.T, d database) {
 	db := d.open(t)
 	exec(t, db, "CREATE TABLE \"keys\" (id integer PRIMARY KEY, twice integer, empty integer)")
@@ -25,7 +26,8 @@ func testKeys(t *testing.T, d database) {
 				Dialect: d.dialect, PageRows: size, Key: key, Query: d.sql(`SELECT id, twice, empty FROM "keys" WHERE $1 <> ''`),
 			}))
 			if err == nil || !strings.Contains(err.Error(), `"`+key+`"`) {
-				t.Errorf("pages of %d by %s: %d products, error %v", size, key, len(products), err)
+				t.Errorf("pages of %d by %s: got %d products and error %v, want one that names the key",
+					size, key, len(products), err)
 			}
 		}
 	}
@@ -74,7 +76,7 @@ func testMistakes(t *testing.T, d database) {
 	}
 }
 
-// isRecord reports whether an error is that of one record.
+// isRecord reports whether an error is a rejection of one record.
 func isRecord(err error) bool {
 	_, ok := errors.AsType[*reindex.RecordError](err)
 	return ok
@@ -85,26 +87,27 @@ func testUnknownTenant(t *testing.T, d database) {
 	exec(t, db, "CREATE TABLE shops (name text)", "INSERT INTO shops VALUES ('shop')")
 	cfg := sqlsource.Config{Dialect: d.dialect, Query: d.sql("SELECT name AS id FROM shops WHERE name = $1 AND name = ''")}
 	if _, err := read(t, newSource(t, db, cfg)); !errors.Is(err, sqlsource.ErrUnknownTenant) {
-		t.Errorf("without a way to know the tenant: %v", err)
+		t.Errorf("no rows and no Config.Tenants: got %v, want ErrUnknownTenant", err)
 	}
 	cfg.Tenants = d.sql("SELECT 1 FROM shops WHERE name = $1")
 	src := newSource(t, db, cfg)
 	if products, err := read(t, src); err != nil || len(products) != 0 {
-		t.Errorf("an empty tenant: %d products, error %v", len(products), err)
+		t.Errorf("an empty tenant: got %d products, error %v, want none", len(products), err)
 	}
 	if _, err := src.Open(t.Context(), "other"); !errors.Is(err, sqlsource.ErrUnknownTenant) {
-		t.Errorf("another tenant: %v", err)
+		t.Errorf("another tenant: got %v, want ErrUnknownTenant", err)
 	}
 }
 
-// SQLite renames the second of two columns with one name; here they would become an object with one member twice.
+// Two columns with the same name would become two members with the same name, and are an error. SQLite renames the
+// second one.
 func testColumnTwice(t *testing.T, d database, want string) {
 	_, err := read(
 		t,
 		newSource(t, d.open(t), sqlsource.Config{Dialect: d.dialect, Query: d.sql("SELECT $1 AS id, 1 AS size, 2 AS size")}),
 	)
 	if err == nil || !strings.Contains(err.Error(), want) {
-		t.Error(err)
+		t.Errorf("got %v, want an error with %q", err, want)
 	}
 }
 
@@ -118,12 +121,12 @@ func TestConfig(t *testing.T) {
 		"Config.Query is not set": {Dialect: sqlsource.SQLite, Query: " ; "},
 	} {
 		if _, err := sqlsource.New(nil, cfg); err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("%+v: %v", cfg, err)
+			t.Errorf("%+v: got %v, want an error with %q", cfg, err, want)
 		}
 	}
 	all := sqlsource.Config{}
 	_, err := sqlsource.New(nil, all)
 	if err == nil || !slices.Contains(strings.Split(err.Error(), "\n"), "Config.Query is not set") {
-		t.Errorf("not every setting is named: %v", err)
+		t.Errorf("the error does not name every setting: %v", err)
 	}
 }

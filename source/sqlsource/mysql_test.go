@@ -44,7 +44,7 @@ func killMySQL(tb testing.TB, admin *sql.DB) {
 	}
 }
 
-// mysqlTypes are the values of columns, by their types, and their JSON.
+// mysqlTypes has column types, a value of each, and the JSON of the value.
 var mysqlTypes = []struct{ column, value, want string }{
 	{"varchar(20)", "NULL", `null`},
 	{"varchar(20)", `'größe "x" \\ \n'`, `"größe \"x\" \\ \n"`},
@@ -99,7 +99,7 @@ var mysqlTypes = []struct{ column, value, want string }{
 	{"point", "ST_PointFromText('POINT(1 2)')", `"AAAAAAEBAAAAAAAAAAAA8D8AAAAAAAAAQA=="`},
 }
 
-// mysqlHostTypes are values whose types the host has to set.
+// mysqlHostTypes has columns whose types the host sets in Config.Types.
 var mysqlHostTypes = []struct {
 	column, value string
 	host          sqlsource.Type
@@ -117,8 +117,8 @@ var mysqlHostTypes = []struct {
 	{"bit(2)", "b'10'", sqlsource.Boolean, `2`},
 }
 
-// The JSON is the same with and without parameters (which makes MySQL send binary values or texts), with the driver's
-// parseTime and without, and whatever the session's time zone is, also where the driver believes in another one.
+// The JSON is the same with and without parameters, which make MySQL send binary values instead of texts. Neither the
+// driver's parseTime nor the session's time zone changes it.
 func testMySQLTypes(t *testing.T, dsn string) {
 	admin := open(t, "mysql", dsn+"?time_zone=%27%2B00:00%27&sql_mode=%27%27")
 	columns, values := []string{"id int PRIMARY KEY"}, []string{"1"}
@@ -167,16 +167,16 @@ func testMySQLTypes(t *testing.T, dsn string) {
 	testMySQLDriverZone(t, dsn)
 }
 
-// A driver that takes DATETIME for a time of some zone is believed, but a day stays that day.
+// If the driver assigns a time zone to DATETIME values, the JSON has the time in UTC. A DATE stays the same day.
 func testMySQLDriverZone(t *testing.T, dsn string) {
 	t.Helper()
-	// The value of a key is as in other columns.
+	// A key column has the same JSON as other columns.
 	for _, params := range []string{"", "?parseTime=true"} {
 		products, err := read(t, newSource(t, open(t, "mysql", dsn+params), sqlsource.Config{
 			Dialect: sqlsource.MySQL, Key: "day", Query: "SELECT ? AS id, DATE '2024-02-29' AS day",
 		}))
 		if want := `{"id":"shop","day":"2024-02-29"}`; err != nil || len(products) != 1 || string(products[0].Body) != want {
-			t.Errorf("%s, error %v; want %s", products, err, want)
+			t.Errorf("got %s, error %v, want %s", products, err, want)
 		}
 	}
 	products, err := read(t, newSource(t, open(t, "mysql", dsn+"?parseTime=true&loc=Asia%2FTokyo"), sqlsource.Config{
@@ -184,12 +184,12 @@ func testMySQLDriverZone(t *testing.T, dsn string) {
 	}))
 	if want := `{"id":"shop","day":"2024-02-29","at":"2024-02-29T03:34:56Z"}`; err != nil || len(products) != 1 ||
 		string(products[0].Body) != want {
-		t.Errorf("%s, error %v; want %s", products, err, want)
+		t.Errorf("got %s, error %v, want %s", products, err, want)
 	}
 }
 
-// Pages by keys of all types hold every row once, in the order of the key; those whose order cannot be relied on are
-// refused.
+// Pages by a key of each type hold every row once, in the order of the key. A type is refused if MySQL compares its
+// values in another order than it sorts them.
 func testMySQLKeys(t *testing.T, dsn string) {
 	admin := open(t, "mysql", dsn)
 	for column, test := range map[string]struct {
@@ -261,8 +261,8 @@ func testMySQLKey(t *testing.T, db *sql.DB, column, query string, want []string,
 	}
 }
 
-// Texts that are equal in a collation could swap their places between two pages: none is lost without an error. In a
-// collation in which all of them differ, the pages are in its order.
+// Texts that are equal in a collation could swap their places between two pages. No text is lost without an error. If
+// all texts differ in the collation, the pages are in its order.
 func testMySQLCollations(t *testing.T, d database) {
 	db := d.open(t)
 	exec(t, db, "CREATE TABLE collated (id varchar(20) COLLATE utf8mb4_general_ci)",

@@ -71,7 +71,7 @@ func testPostgresTypes(t *testing.T, d database) {
 			newSource(t, db, sqlsource.Config{Dialect: d.dialect, Query: "SELECT " + expr + " AS id WHERE $1 <> ''"}),
 		)
 		if err == nil || !strings.Contains(err.Error(), "cannot be the id") {
-			t.Errorf("%s as an id: %v", expr, err)
+			t.Errorf("%s as an id: got %v, want an error", expr, err)
 		}
 	}
 	for key, want := range map[string]string{
@@ -93,10 +93,10 @@ func testPostgresTypes(t *testing.T, d database) {
 			ids[i] = p.ID
 		}
 		if got := strings.Join(ids, " "); err != nil || len(products) != total || len(want) > 1 && got != want {
-			t.Errorf("key %s: ids %q, error %v", key, ids, err)
+			t.Errorf("key %s: got ids %q, error %v, want %d: %q", key, ids, err, total, want)
 		}
 	}
-	// Timestamps can be keys: they come back with all their digits.
+	// Timestamps can be keys, because they keep their microseconds.
 	products, err := read(t, newSource(t, db, sqlsource.Config{
 		Dialect:  d.dialect,
 		PageRows: 2,
@@ -105,11 +105,11 @@ func testPostgresTypes(t *testing.T, d database) {
 			"AS s(n) WHERE $1 <> ''",
 	}))
 	if err != nil || len(products) != 5 {
-		t.Errorf("timestamps as keys: %d products, error %v", len(products), err)
+		t.Errorf("timestamps as keys: got %d products, error %v, want 5", len(products), err)
 	}
 }
 
-// Two texts that a collation takes for equal could swap their places between two pages.
+// Texts that are equal in a collation could swap their places between two pages. No text is lost without an error.
 func testCollation(t *testing.T, d database) {
 	db := d.open(t)
 	exec(t, db, "CREATE COLLATION nocase (provider = icu, locale = 'und-u-ks-level2', deterministic = false)",
@@ -128,7 +128,7 @@ func testCollation(t *testing.T, d database) {
 	}
 }
 
-// parts splits a snapshot.
+// parts splits a snapshot into at most n parts.
 func parts(t *testing.T, snap reindex.Snapshot, n int) (names []string, seqs []iter.Seq2[reindex.Product, error]) {
 	t.Helper()
 	splitter, ok := reindex.As[reindex.Splitter](snap)
@@ -155,10 +155,10 @@ func testParts(t *testing.T, d database) {
 	snap := openShop(t, src)
 	_, seqs := parts(t, snap, 3)
 	if len(seqs) != 3 {
-		t.Fatalf("%d parts", len(seqs))
+		t.Fatalf("got %d parts, want 3", len(seqs))
 	}
 	if n := reader.Stats().InUse; n != 1 {
-		t.Errorf("%d connections are in use before a part is read", n)
+		t.Errorf("%d connections are in use before a part is read, want 1", n)
 	}
 	ids := make([]bool, total+1)
 	sizes := interleave(t, seqs, func(i int, p reindex.Product) {
@@ -170,21 +170,21 @@ func testParts(t *testing.T, d database) {
 	sum := 0
 	for _, n := range sizes {
 		if sum += n; n < total/3-1 || n > total/3+1 {
-			t.Errorf("the sizes of the parts are %v", sizes)
+			t.Errorf("the sizes of the parts are %v, want %d products in three equal parts", sizes, total)
 		}
 	}
 	if sum != total {
 		t.Errorf("%d products, want the %d of the snapshot", sum, total)
 	}
 	if n := reader.Stats().InUse; n != 1 {
-		t.Errorf("%d connections are in use after the parts have been read", n)
+		t.Errorf("%d connections are in use after the parts have been read, want 1", n)
 	}
 	testSkewedKeys(t, d)
 	testPartLimits(t, d)
 	testPartNames(t, d)
 }
 
-// interleave reads the sequences in turns and returns their lengths.
+// interleave reads one product of each sequence in turn, and returns the lengths of the sequences.
 func interleave(t *testing.T, seqs []iter.Seq2[reindex.Product, error], visit func(i int, p reindex.Product)) []int {
 	t.Helper()
 	sizes, total := make([]int, len(seqs)), 0
@@ -225,16 +225,16 @@ func testPartLimits(t *testing.T, d database) {
 	n := 0
 	interleave(t, seqs, func(int, reindex.Product) { n++ })
 	if len(names) != 3 || n != 3 {
-		t.Errorf("3 products: %d parts, %d products", len(names), n)
+		t.Errorf("got %d parts and %d products, want 3 and 3", len(names), n)
 	}
 	cfg.PageRows = -1
 	if _, ok := reindex.As[reindex.Splitter](openShop(t, newSource(t, db, cfg))); ok {
-		t.Error("one statement has parts")
+		t.Error("a source without pages has parts")
 	}
 }
 
-// A part's name means the same to another process: in the same state as long as the first one is there, else in its
-// own.
+// Another process can read a part by its name. It reads the state of the first snapshot while that is open, and then
+// the state of its own snapshot.
 func testPartNames(t *testing.T, d database) {
 	t.Helper()
 	here, there, writer := d.open(t), d.open(t), d.open(t)
@@ -259,17 +259,17 @@ func testPartNames(t *testing.T, d database) {
 		return ids
 	}
 	if got := ids(); !slices.Equal(got, []string{"a", "b", "c", "d"}) {
-		t.Errorf("beside the first snapshot: %q", got)
+		t.Errorf("while the first snapshot is open, got %q, want its ids", got)
 	}
 	if err := first.Close(); err != nil {
 		t.Fatal(err)
 	}
 	if got := ids(); !slices.Equal(got, []string{"a", "aa", "b", "c", "cc", "d"}) {
-		t.Errorf("after the first snapshot: %q", got)
+		t.Errorf("after the first snapshot was closed, got %q, want the ids of the second one", got)
 	}
 }
 
-// Parts have the same numbers of products, however the keys are spread.
+// Parts have equal numbers of products for every distribution of the keys.
 func testSkewedKeys(t *testing.T, d database) {
 	t.Helper()
 	const total = 1000
@@ -297,7 +297,7 @@ func testSkewedKeys(t *testing.T, d database) {
 			}
 			for _, size := range interleave(t, seqs[:min(3, len(seqs))], func(int, reindex.Product) { sum++ }) {
 				if size < total/want || size > total/want+1 {
-					t.Errorf("%s: one of %d parts has %d of %d products", name, want, size, total)
+					t.Errorf("%s: one of %d parts has %d of %d products, want an equal share", name, want, size, total)
 				}
 			}
 		}

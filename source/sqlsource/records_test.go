@@ -11,7 +11,7 @@ import (
 	"productindex/source/sqlsource"
 )
 
-// records returns the ids that a sequence yields, and the errors of records.
+// records returns the ids and the rejections of a sequence.
 func records(t *testing.T, seq iter.Seq2[reindex.Product, error]) (got []string) {
 	t.Helper()
 	for p, err := range seq {
@@ -28,7 +28,7 @@ func records(t *testing.T, seq iter.Seq2[reindex.Product, error]) (got []string)
 	return got
 }
 
-// A row that cannot be read is one bad record, which says where it is. The others are read, whatever the pages.
+// A row that cannot be read is rejected with its place. The other rows are read, for every page size.
 func testBadRows(t *testing.T, d database) {
 	db := d.open(t)
 	exec(
@@ -60,9 +60,9 @@ func testBadRows(t *testing.T, d database) {
 			cfg.Dialect, cfg.PageRows, cfg.Query = d.dialect, rows, d.sql("SELECT id, n, body FROM bad WHERE $1 <> ''")
 			snap := openShop(t, newSource(t, db, cfg))
 			got := records(t, snap.Products(t.Context()))
-			if rows < 0 { // in whatever order, by id
+			if rows < 0 { // one statement without an order
 				if len(got) != len(test.want) {
-					t.Errorf("one statement: %q", got)
+					t.Errorf("one statement: got %q, want %d records", got, len(test.want))
 				}
 				continue
 			}
@@ -70,7 +70,7 @@ func testBadRows(t *testing.T, d database) {
 				t.Errorf("pages of %d by %q: %q, want %q", rows, cfg.Key, got, test.want)
 			}
 			if n, err := snap.(reindex.Counter).Count(t.Context()); err != nil || n != int64(len(got)) {
-				t.Errorf("count is %d, error %v", n, err)
+				t.Errorf("counted %d rows, error %v, want %d", n, err, len(got))
 			}
 			if _, ok := snap.(reindex.Splitter); ok {
 				got = nil
@@ -86,8 +86,8 @@ func testBadRows(t *testing.T, d database) {
 	}
 }
 
-// Products are found, and located, by ids of every type; no other product comes for an id that a type or a collation
-// holds to be the same.
+// Products are found and located by ids of every type. An id does not find another product that is equal in the
+// column's type or collation, such as 007 for 7.
 func testFind(t *testing.T, d database, columns map[string]string) {
 	db := d.open(t)
 	table := ""
@@ -104,11 +104,11 @@ func testFind(t *testing.T, d database, columns map[string]string) {
 		slices.Sort(all)
 		for _, id := range all {
 			if got := records(t, src.Find(t.Context(), "shop", id)); !slices.Equal(got, []string{id}) {
-				t.Errorf("%s: looking for %q found %q", column, id, got)
+				t.Errorf("%s: found %q for the id %q", column, got, id)
 			}
 			places, err := snap.(reindex.Locator).Locate(t.Context(), id)
 			if err != nil || len(places) != 1 || places[id] == "" {
-				t.Errorf("%s: the place of %q: %q, error %v", column, id, places, err)
+				t.Errorf("%s: got the places %q of the id %q, error %v", column, places, id, err)
 			}
 		}
 		others := []string{
@@ -134,16 +134,16 @@ func testFind(t *testing.T, d database, columns map[string]string) {
 		}
 		others = slices.DeleteFunc(others, func(id string) bool { return slices.Contains(all, id) })
 		if got := records(t, src.Find(t.Context(), "shop", others...)); len(got) != 0 {
-			t.Errorf("%s: looking for what is not there found %q", column, got)
+			t.Errorf("%s: found %q for ids that no product has", column, got)
 		}
 		got := records(t, src.Find(t.Context(), "shop", append(others, slices.Concat(all, all)...)...))
 		slices.Sort(got)
 		if !slices.Equal(got, all) {
-			t.Errorf("%s: looking for all found %q, want %q", column, got, all)
+			t.Errorf("%s: found %q for all ids, want %q", column, got, all)
 		}
 	}
-	if n := db.Stats().InUse; n > len(columns) { // the snapshots'
-		t.Errorf("%d connections are in use", n)
+	if n := db.Stats().InUse; n > len(columns) { // each snapshot holds one
+		t.Errorf("%d connections are in use, want at most %d", n, len(columns))
 	}
 	testFindMany(t, d)
 }
@@ -167,15 +167,15 @@ func testFindMany(t *testing.T, d database) {
 			t.Fatal(err)
 		}
 		if n++; db.Stats().InUse != 0 {
-			t.Fatal("a connection is held between two products")
+			t.Fatal("Find holds a connection between two products")
 		}
 	}
 	if n != 1000 {
-		t.Errorf("%d products were found, want 1000", n)
+		t.Errorf("found %d products, want 1000", n)
 	}
 	for _, err := range src.Find(t.Context(), "other", "1") {
 		if !errors.Is(err, sqlsource.ErrUnknownTenant) {
-			t.Errorf("another tenant: %v", err)
+			t.Errorf("another tenant: got %v, want ErrUnknownTenant", err)
 		}
 	}
 }

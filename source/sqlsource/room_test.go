@@ -15,7 +15,7 @@ import (
 	"productindex/source/sqlsource"
 )
 
-// watched is an index that looks at the pool while products are written.
+// watched is an index that calls look before each write.
 type watched struct {
 	*reindextest.Memory
 
@@ -40,7 +40,7 @@ func (w watchedGeneration) Write(ctx context.Context, batch []reindex.Product) e
 	return w.Generation.Write(ctx, batch)
 }
 
-// ownConnection returns an error if there is no connection for anyone but the sources.
+// ownConnection returns a function that fails if the sources leave no connection of the pool to others.
 func ownConnection(db *sql.DB) func(ctx context.Context) error {
 	return func(ctx context.Context) error {
 		ctx, cancel := context.WithTimeout(ctx, patience)
@@ -49,7 +49,7 @@ func ownConnection(db *sql.DB) func(ctx context.Context) error {
 	}
 }
 
-// Sources on one pool leave a connection to the job store, and read on.
+// Two sources and a job store share a pool. The sources read all products and leave a connection to the job store.
 func testRoom(t *testing.T, d database) {
 	const total = 3000
 	fill(t, d.open(t), d, total)
@@ -80,10 +80,11 @@ func testRoom(t *testing.T, d database) {
 		report, err := engine.Run(ctx, "shop")
 		cancel()
 		if err != nil || report.Indexed != total {
-			t.Errorf("%d connections, %d readers: %d products, error %v", test.connections, test.readers, report.Indexed, err)
+			t.Errorf("%d connections, %d readers: indexed %d products, error %v, want %d",
+				test.connections, test.readers, report.Indexed, err, total)
 		}
 		if n := db.Stats().InUse; n != 0 {
-			t.Errorf("%d connections are in use", n)
+			t.Errorf("%d connections are in use after the run, want none", n)
 		}
 	}
 	testNoRoom(t, d, cfg)
@@ -92,7 +93,7 @@ func testRoom(t *testing.T, d database) {
 	testStartOver(t, d)
 }
 
-// Products are found while a snapshot is open, unless it holds all that the pool has.
+// Find works while a snapshot is open, unless the snapshot holds the only connection of the pool.
 func testFindBesideSnapshot(t *testing.T, d database, cfg sqlsource.Config) {
 	t.Helper()
 	db := d.open(t)
@@ -105,7 +106,7 @@ func testFindBesideSnapshot(t *testing.T, d database, cfg sqlsource.Config) {
 		}
 		for p, err := range src.Find(t.Context(), "shop", "2") {
 			if !errors.Is(err, want) {
-				t.Errorf("%d connections: product %q, error %v", connections, p.ID, err)
+				t.Errorf("%d connections: got product %q, error %v, want error %v", connections, p.ID, err, want)
 			}
 		}
 		if err := snap.Close(); err != nil {
@@ -114,7 +115,7 @@ func testFindBesideSnapshot(t *testing.T, d database, cfg sqlsource.Config) {
 	}
 }
 
-// A snapshot is read again as a whole after parts of it were given up.
+// A snapshot whose parts were abandoned is read again as a whole. The engine does so because of the duplicate.
 func testStartOver(t *testing.T, d database) {
 	t.Helper()
 	db := d.open(t)
@@ -134,28 +135,28 @@ func testStartOver(t *testing.T, d database) {
 	}
 	report, err := engine.Run(t.Context(), "shop")
 	if err != nil || report.Indexed != 4999 || report.Duplicates != 1 {
-		t.Errorf("%d products, %d duplicates, error %v", report.Indexed, report.Duplicates, err)
+		t.Errorf("got %d products and %d duplicates, error %v, want 4999 and 1", report.Indexed, report.Duplicates, err)
 	}
 }
 
-// A pool that is too small is an error that says so.
+// A pool that is too small leads to ErrNoRoom, and not to a deadlock.
 func testNoRoom(t *testing.T, d database, cfg sqlsource.Config) {
 	t.Helper()
 	db := d.open(t)
 	db.SetMaxOpenConns(2)
 	src := newSource(t, db, cfg)
 	if _, err := source.Concat(src, src).Open(t.Context(), "shop"); !errors.Is(err, sqlsource.ErrNoRoom) {
-		t.Errorf("two snapshots of a pool of two: %v", err)
+		t.Errorf("two snapshots of a pool of two: got %v, want ErrNoRoom", err)
 	}
 	snap := openShop(t, src).(reindex.Splitter)
 	_, err := snap.Split(t.Context(), 2)
 	if !errors.Is(err, sqlsource.ErrNoRoom) || !errors.Is(err, errors.ErrUnsupported) {
-		t.Errorf("parts of a pool of two: %v", err)
+		t.Errorf("parts of a pool of two: got %v, want ErrNoRoom and ErrUnsupported", err)
 	}
 	names, _ := parts(t, openShop(t, newSource(t, d.open(t), cfg)), 2)
-	for _, err := range snap.Part(t.Context(), names[0]) { // named by another process
+	for _, err := range snap.Part(t.Context(), names[0]) { // the name comes from another process
 		if !errors.Is(err, sqlsource.ErrNoRoom) {
-			t.Errorf("a part of a pool of two: %v", err)
+			t.Errorf("a part of a pool of two: got %v, want ErrNoRoom", err)
 		}
 	}
 	if n := db.Stats().InUse; n != 1 {
@@ -163,7 +164,7 @@ func testNoRoom(t *testing.T, d database, cfg sqlsource.Config) {
 	}
 }
 
-// Parts for which there is no connection wait for one, as long as they are wanted.
+// A part waits for a free connection until its context ends.
 func testPartsTakeTurns(t *testing.T, d database, cfg sqlsource.Config, want int) {
 	t.Helper()
 	db := d.open(t)
@@ -171,7 +172,7 @@ func testPartsTakeTurns(t *testing.T, d database, cfg sqlsource.Config, want int
 	snap := openShop(t, newSource(t, db, cfg))
 	names, seqs := parts(t, snap, 8)
 	if len(names) != 8 {
-		t.Fatalf("%d parts", len(names))
+		t.Fatalf("got %d parts, want 8", len(names))
 	}
 	var (
 		mu   sync.Mutex
@@ -187,7 +188,7 @@ func testPartsTakeTurns(t *testing.T, d database, cfg sqlsource.Config, want int
 				}
 				mu.Lock()
 				if read++; read%100 == 0 && db.Stats().InUse > 2 {
-					t.Errorf("%d connections are in use", db.Stats().InUse)
+					t.Errorf("%d connections are in use, want at most 2", db.Stats().InUse)
 				}
 				mu.Unlock()
 			}
@@ -195,14 +196,14 @@ func testPartsTakeTurns(t *testing.T, d database, cfg sqlsource.Config, want int
 	}
 	all.Wait()
 	if read != want {
-		t.Errorf("%d products, want %d", read, want)
+		t.Errorf("read %d products, want %d", read, want)
 	}
-	for range seqs[0] { // while the only place is taken
+	for range seqs[0] { // takes the only free connection
 		ctx, cancel := context.WithCancel(t.Context())
 		time.AfterFunc(10*time.Millisecond, cancel)
 		for _, err := range snap.(reindex.Splitter).Part(ctx, names[1]) {
 			if !errors.Is(err, context.Canceled) {
-				t.Errorf("a part that waited for a place until its end: %v", err)
+				t.Errorf("a part that waits for a connection: got %v, want context.Canceled", err)
 			}
 		}
 		cancel()

@@ -11,7 +11,7 @@ import (
 	"productindex/source/sqlsource"
 )
 
-// testSnapshot changes the table between any two pages and reads the rows of before the first change.
+// testSnapshot changes the table during the read, and checks that the read returns the rows from before the changes.
 func testSnapshot(t *testing.T, d database, total int) {
 	reader, writer := d.open(t), d.open(t)
 	fill(t, writer, d, total)
@@ -35,11 +35,11 @@ func testSnapshot(t *testing.T, d database, total int) {
 		t.Fatalf("%d products, want the %d of the snapshot", n, total)
 	}
 	if after, err := count(t, src); err != nil || after == int64(total) {
-		t.Fatalf("%d products now, error %v: the test changed nothing", after, err)
+		t.Fatalf("counted %d products after the changes, error %v, want another number than before", after, err)
 	}
 }
 
-// A snapshot is the state of the moment of Open, not that of its first read.
+// A snapshot has the state at the time of Open, not at the time of its first read.
 func testMoment(t *testing.T, d database) {
 	reader, writer := d.open(t), d.open(t)
 	fill(t, writer, d, 10)
@@ -53,7 +53,7 @@ func testMoment(t *testing.T, d database) {
 	)
 	exec(t, writer, "DELETE FROM products WHERE id > 5", "INSERT INTO products VALUES ('shop', 11, 'new', 0)")
 	if n, err := snap.(reindex.Counter).Count(t.Context()); err != nil || n != 10 {
-		t.Errorf("count is %d, error %v", n, err)
+		t.Errorf("counted %d products, error %v, want 10", n, err)
 	}
 	ids := make([]bool, 11)
 	for p, err := range snap.Products(t.Context()) {
@@ -63,15 +63,15 @@ func testMoment(t *testing.T, d database) {
 		checkProduct(t, p, ids)
 	}
 	if slices.Contains(ids[1:], false) {
-		t.Errorf("of ten products came %v", ids[1:])
+		t.Errorf("some of the ten products are missing: %v", ids[1:])
 	}
 	places, err := snap.(reindex.Locator).Locate(t.Context(), "10", "11")
 	if err != nil || len(places) != 1 || places["10"] != "row with id 10" {
-		t.Errorf("the places are %q, error %v", places, err)
+		t.Errorf("got the places %q, error %v, want only that of product 10", places, err)
 	}
 }
 
-// fill makes a table with products 1 to total.
+// fill creates the table products with the products 1 to total.
 func fill(tb testing.TB, db *sql.DB, d database, total int) {
 	tb.Helper()
 	exec(tb, db, "DROP TABLE IF EXISTS products",
@@ -82,7 +82,7 @@ func fill(tb testing.TB, db *sql.DB, d database, total int) {
 	}
 }
 
-// change removes products before and after where a read can be, adds others, and changes the rest.
+// change deletes products at both ends of the table, inserts two others, and updates some of the rest.
 func change(tb testing.TB, db *sql.DB, total, round int) {
 	tb.Helper()
 	low, high := round*10+1, total-round*20
@@ -92,12 +92,12 @@ func change(tb testing.TB, db *sql.DB, total, round int) {
 		fmt.Sprintf("UPDATE products SET name = 'changed' WHERE id BETWEEN %d AND %d", high-200, high))
 }
 
-// checkProduct checks that a product is as fill made it, and comes for the first time.
+// checkProduct checks that a product is as fill created it, and that it comes for the first time.
 func checkProduct(tb testing.TB, p reindex.Product, seen []bool) {
 	tb.Helper()
 	var n int
 	if _, err := fmt.Sscan(p.ID, &n); err != nil || n < 1 || n >= len(seen) || seen[n] {
-		tb.Fatalf("product %q is not of the snapshot, or came twice", p.ID)
+		tb.Fatalf("product %q is not in the snapshot, or came twice", p.ID)
 	}
 	seen[n] = true
 	want := fmt.Sprintf(`{"id":%d,"name":"Product %d","price":%d.5`, n, n, n)
@@ -106,7 +106,7 @@ func checkProduct(tb testing.TB, p reindex.Product, seen []bool) {
 	}
 }
 
-// A connection that is lost in the middle ends the read with an error.
+// If the connection is lost during the read, the read ends with an error.
 func testLostConnection(t *testing.T, d database) {
 	reader, admin := d.open(t), d.open(t)
 	fill(t, admin, d, 1000)
@@ -125,6 +125,6 @@ func testLostConnection(t *testing.T, d database) {
 	}
 	if failed == nil || n >= 1000 ||
 		!strings.Contains(failed.Error(), fmt.Sprintf("after %d products, the last one %q", n, fmt.Sprint(n))) {
-		t.Errorf("%d products, error %v", n, failed)
+		t.Errorf("got %d products, error %v, want fewer than 1000 and an error that names the last one", n, failed)
 	}
 }

@@ -46,8 +46,8 @@ func testSQLiteTypes(t *testing.T, d database) {
 	}
 }
 
-// JSON in SQLite's own encoding is JSON, as a column of a table, by the host's word, and as the whole product. Binary
-// ids have no text.
+// SQLite's JSONB becomes JSON if the column has this type or the host sets it, also as the whole product. A binary id
+// is rejected.
 func testSQLiteBinary(t *testing.T, d database) {
 	db := d.open(t)
 	for query, test := range map[string]struct {
@@ -78,7 +78,7 @@ func testSQLiteBinary(t *testing.T, d database) {
 			continue
 		}
 		if err != nil || len(products) != 1 || string(products[0].Body) != test.want {
-			t.Errorf("%s: %s, error %v; want %s", query, products, err, test.want)
+			t.Errorf("%s: got %s, error %v, want %s", query, products, err, test.want)
 		}
 	}
 }

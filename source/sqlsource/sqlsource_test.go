@@ -40,7 +40,7 @@ type database struct {
 	kill    func(tb testing.TB, admin *sql.DB)
 }
 
-// sql returns a statement with parameters $1, $2 and so on as the database wants it.
+// sql returns a statement with the database's own placeholders in place of $1, $2 and $3.
 func (d database) sql(statement string) string {
 	if d.dialect != sqlsource.MySQL {
 		return statement
@@ -63,8 +63,8 @@ func postgres(tb testing.TB) database {
 	}
 }
 
-// mysql is a server with the SQL of the standard, so that the tests' statements also fit it. Its transactions have no
-// snapshots by default.
+// mysql returns a server in ANSI mode, which accepts the statements of the tests. Its transactions read committed rows
+// by default, so they have no snapshot of their own.
 func mysql(tb testing.TB) (d database, dsn string) {
 	dsn = mysqltest.Start(tb)
 	return database{
@@ -118,7 +118,7 @@ func newSource(tb testing.TB, db *sql.DB, cfg sqlsource.Config) *sqlsource.Sourc
 	return src
 }
 
-// read returns what the source yields for the tenant "shop".
+// read returns the source's products of the tenant "shop".
 func read(tb testing.TB, src reindex.Source) ([]reindex.Product, error) {
 	tb.Helper()
 	return sourcetest.Read(tb, src, "shop")
@@ -130,7 +130,7 @@ func openShop(tb testing.TB, src reindex.Source) reindex.Snapshot {
 	return sourcetest.MustOpen(tb, src, "shop")
 }
 
-// count returns what a new snapshot announces.
+// count returns the number of products of a new snapshot.
 func count(tb testing.TB, src reindex.Source) (int64, error) {
 	tb.Helper()
 	snap, err := src.Open(tb.Context(), "shop")
@@ -244,7 +244,7 @@ func testNoParts(t *testing.T, d database) {
 	src := newSource(t, d.open(t),
 		sqlsource.Config{Dialect: d.dialect, Query: "SELECT 1 AS id", Args: func(string) []any { return nil }})
 	if _, ok := reindex.As[reindex.Splitter](openShop(t, src)); ok {
-		t.Fatal("connections that share no snapshot have parts")
+		t.Fatal("a database whose connections cannot share a snapshot has parts")
 	}
 }
 
@@ -277,7 +277,7 @@ func testConformance(t *testing.T, d database, pageRows int) {
 	}, nil)
 }
 
-// Whatever the number of products and the size of the pages, every product comes once, in the order of the key.
+// Every product comes once, in the order of the key, for each number of products and each page size.
 func testPages(t *testing.T, d database) {
 	db := d.open(t)
 	exec(t, db, "CREATE TABLE pages (id integer PRIMARY KEY)")
@@ -290,21 +290,22 @@ func testPages(t *testing.T, d database) {
 			})
 			products, err := read(t, src)
 			if err != nil || len(products) != n {
-				t.Fatalf("%d rows, pages of %d: %d products, error %v", n, size, len(products), err)
+				t.Fatalf("%d rows, pages of %d: got %d products, error %v", n, size, len(products), err)
 			}
 			for i, p := range products {
 				if want := fmt.Sprint(i + 1); p.ID != want || string(p.Body) != `{"id":`+want+`}` {
-					t.Fatalf("%d rows, pages of %d: product %d is %q, %s", n, size, i, p.ID, p.Body)
+					t.Fatalf("%d rows, pages of %d: product %d has the id %q and the body %s, want the id %s",
+						n, size, i, p.ID, p.Body, want)
 				}
 			}
 			if count, err := count(t, src); err != nil || count != int64(n) {
-				t.Fatalf("count is %d, error %v", count, err)
+				t.Fatalf("counted %d products, error %v, want %d", count, err, n)
 			}
 		}
 	}
 }
 
-// A snapshot holds one connection until it is closed, however its sequences end.
+// A snapshot holds one connection until Close, however the reads of it end.
 func testReleases(t *testing.T, d database) {
 	db := d.open(t)
 	exec(t, db, "CREATE TABLE releases (id integer PRIMARY KEY)", "INSERT INTO releases VALUES (1), (2), (3)")
@@ -319,15 +320,15 @@ func testReleases(t *testing.T, d database) {
 		}
 		read(snap)
 		if n := db.Stats().InUse; n > 1 {
-			t.Errorf("%s: %d connections are in use", when, n)
+			t.Errorf("%s: %d connections are in use, want at most 1", when, n)
 		}
-		for range 2 { // closing twice does no harm
+		for range 2 { // Close may be called again
 			if err := snap.Close(); err != nil {
 				t.Errorf("%s: closing: %v", when, err)
 			}
 		}
 		if n := db.Stats().InUse; n != 0 {
-			t.Errorf("%s: %d connections are in use after Close", when, n)
+			t.Errorf("%s: %d connections are in use after Close, want none", when, n)
 		}
 	}
 	for stop := 1; stop <= 3; stop++ {
@@ -352,7 +353,7 @@ func testReleases(t *testing.T, d database) {
 			last = err
 		}
 		if !errors.Is(last, context.Canceled) {
-			t.Errorf("cancelled in the middle: %v", last)
+			t.Errorf("cancelled in the middle: got %v, want context.Canceled", last)
 		}
 	})
 	reads("after a panic", func(snap reindex.Snapshot) {
@@ -364,14 +365,14 @@ func testReleases(t *testing.T, d database) {
 	ended, cancel := context.WithCancel(t.Context())
 	cancel()
 	if _, err := src.Open(ended, "shop"); !errors.Is(err, context.Canceled) {
-		t.Errorf("opened under a context that has ended: %v", err)
+		t.Errorf("Open with a context that has ended: got %v, want context.Canceled", err)
 	}
 	if n := db.Stats().InUse; n != 0 {
-		t.Errorf("%d connections are in use", n)
+		t.Errorf("%d connections are in use, want none", n)
 	}
 }
 
-// Names that need quotes, and names made to break out of them, are only names.
+// Column names may need quotes, and may contain quotes.
 func testQuotedNames(t *testing.T, d database) {
 	db := d.open(t)
 	exec(t, db, `CREATE TABLE names ("the ""id""" varchar(100) PRIMARY KEY, "Größe" integer, "select" integer)`,
@@ -381,7 +382,7 @@ func testQuotedNames(t *testing.T, d database) {
 		Query: d.sql(`SELECT "the ""id""", "Größe", "select" FROM names WHERE $1 <> ''`),
 	}))
 	if err != nil || len(products) != 2 || string(products[1].Body) != `{"the \"id\"":"b","Größe":3,"select":4}` {
-		t.Errorf("%s, error %v", products, err)
+		t.Errorf("got %s, error %v, want the products a and b", products, err)
 	}
 	for _, p := range products {
 		if !json.Valid(p.Body) {

@@ -45,7 +45,8 @@ func TestTrimQuery(t *testing.T) {
 	}
 }
 
-// The end that is cut off leaves a query that nothing more is cut off, and never a part of a text.
+// FuzzTrimQuery checks that trimming a trimmed query changes nothing, and that trimming removes no part of the query
+// itself.
 func FuzzTrimQuery(f *testing.F) {
 	f.Add("SELECT 'a\\'; -- b' /* x */ # y\n;")
 	f.Add("SELECT $a$ ; $a$ E'\\'' \"b\" `c` --")

@@ -7,7 +7,7 @@ import (
 	"productindex/source/sqlsource"
 )
 
-// A type that the host sets counts in every database.
+// Config.Types applies in every database.
 func testHostTypes(t *testing.T, d database) {
 	cfg := sqlsource.Config{
 		Dialect: d.dialect,
@@ -26,7 +26,7 @@ func testHostTypes(t *testing.T, d database) {
 	if want := `{"id":"p","object":{"a": 1.50},"text":"no json","yes":true,"no":false,"two":2}`; err != nil ||
 		len(products) != 1 ||
 		string(products[0].Body) != want {
-		t.Errorf("%s, error %v; want %s", products, err, want)
+		t.Errorf("got %s, error %v, want %s", products, err, want)
 	}
 	cfg.Types = map[string]sqlsource.Type{"objects": sqlsource.JSON}
 	if _, err := read(t, newSource(t, d.open(t), cfg)); err == nil ||

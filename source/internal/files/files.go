@@ -250,7 +250,7 @@ func Reason(err error) error {
 			return reindex.Public(err, known.Error())
 		}
 	}
-	return reindex.Public(err, "it cannot be read; the log of the service has the details")
+	return reindex.Public(err, "it cannot be read; the service's log has the details")
 }
 
 const leadsOut = "a symbolic link leads out of the folder"

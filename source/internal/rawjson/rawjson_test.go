@@ -13,7 +13,8 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// Members and elements are those that encoding/json decodes, and text that is not JSON does no harm.
+// FuzzWalk checks that members and elements are those that encoding/json decodes, and that text that is not JSON does
+// not panic.
 func FuzzWalk(f *testing.F) {
 	for _, s := range []string{
 		`{}`, `[]`, `{"a":1}`, ` { "a" : [ 1 , {"b":"}]\""} ] , "\u0062" : null } `, `[1,"x",[],{}, true ]`,
