@@ -17,8 +17,8 @@ const (
 	pageItems = 100
 )
 
-// paged is a source that waits before each page. If a busy machine wakes it late, it waits less for the next page, so
-// that all pages of a part together take the same time on any machine.
+// paged is a source that waits before each page. If a wait ends late on a busy machine, the next wait is shorter, so
+// that the pages of a part together take the same time on any machine.
 type paged struct {
 	products, inPart int
 	wait             time.Duration
@@ -65,7 +65,7 @@ func (s paged) between(ctx context.Context, first, last int) iter.Seq2[reindex.P
 	}
 }
 
-// pace makes waits whose sum is exact, although each can be late.
+// pace waits at regular intervals. After a late wait, the next one is shorter.
 type pace struct {
 	every, late time.Duration
 }
@@ -109,8 +109,9 @@ func (n nothing) Seal(context.Context) (reindex.Sealed, error) {
 	return reindex.Sealed{Documents: n.index.written.Load(), Live: -1}, nil
 }
 
-// BenchmarkWorkers measures how the speed of a load grows with the number of workers; 1 is linear growth. The source
-// waits 5 ms for each page of 100 products. The numbers of workers alternate, so that all see the same machine.
+// BenchmarkWorkers measures how the speed of a load grows with the number of workers; 1 means linear growth. The source
+// waits 5 ms for each page of 100 products. Runs with different numbers of workers alternate, so that other load on the
+// machine affects all of them.
 func BenchmarkWorkers(b *testing.B) {
 	src := paged{640_000, 10_000, pageWait}
 	counts := []int{1, 2, 4, 8}
@@ -127,8 +128,8 @@ func BenchmarkWorkers(b *testing.B) {
 	b.ReportMetric(float64(src.products*b.N)/took[0].Seconds(), "products/s-1")
 }
 
-// BenchmarkOverhead compares a fleet of one worker with the plain engine, in alternation. Both read 200,000 products,
-// one sequence at a time.
+// BenchmarkOverhead compares a fleet of one worker with the plain engine. Their runs alternate. Both read 200,000
+// products, one part at a time.
 func BenchmarkOverhead(b *testing.B) {
 	src := paged{200_000, 20_000, pageWait}
 	e, err := reindex.New(src, &counting{}, nil)

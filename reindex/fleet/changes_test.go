@@ -40,6 +40,7 @@ func TestEditsDuringARun(t *testing.T) {
 	}
 	found, err := ix.Search(t.Context(), "acme")
 	if err != nil || len(found) != 500 || found["p000001"] != "" || found["p000002"] != "2" || found["new"] != "2" {
-		t.Errorf("%d are live (%v): %q, %q, %q", len(found), err, found["p000001"], found["p000002"], found["new"])
+		t.Errorf("got %d live products with the revisions %q, %q and %q, error %v; want 500 with none, 2 and 2",
+			len(found), found["p000001"], found["p000002"], found["new"], err)
 	}
 }

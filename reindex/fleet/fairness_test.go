@@ -37,7 +37,7 @@ func TestTenantParts(t *testing.T) {
 				once.Do(func() { close(full) })
 			}
 			mu.Unlock()
-			<-full // until the largest allowed number of parts is being loaded
+			<-full // closed when as many parts are being loaded as TenantParts allows
 			mu.Lock()
 			defer mu.Unlock()
 			now[tenant]--
@@ -55,7 +55,7 @@ func TestTenantParts(t *testing.T) {
 	mu.Lock()
 	defer mu.Unlock()
 	if peaks["acme"] != most || peaks["beta"] != most {
-		t.Errorf("at most %v parts of each tenant were loaded at the same time, want %d", peaks, most)
+		t.Errorf("the tenants had up to %v parts loading at the same time, want %d each", peaks, most)
 	}
 }
 
@@ -129,7 +129,7 @@ func awaitRows(t *testing.T, pool *pgxpool.Pool, query, job string, want int) {
 	}
 }
 
-// tenants is a source with another shop for each tenant.
+// tenants is a source with a shop per tenant.
 type tenants struct{ of func(tenant string) *shop }
 
 func (s tenants) Open(ctx context.Context, tenant string) (reindex.Snapshot, error) {

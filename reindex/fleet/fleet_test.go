@@ -26,14 +26,14 @@ func TestTriggerAndWorkers(t *testing.T) {
 	job := await(t, trigger, start(t, trigger, "acme"))
 	if job.Status != reindex.StatusSuccess || job.Report.Indexed != 2050 || job.Expected != 2050 ||
 		job.Processed != 2050 {
-		t.Fatalf("the job is %+v", job)
+		t.Fatalf("the job is %+v, want SUCCESS with 2050 products", job)
 	}
 	if n := len(ix.Documents("acme")); n != 2050 || ix.Open() != 0 {
 		t.Errorf("%d products are live, %d generations open; want 2050 and 0", n, ix.Open())
 	}
 	for part, n := range src.done {
 		if n != 1 {
-			t.Errorf("part %s was read %d times", part, n)
+			t.Errorf("part %s was read %d times, want once", part, n)
 		}
 	}
 	if len(src.done) != 21 {
@@ -55,13 +55,14 @@ func TestDryRun(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, _, err := f.Start(t.Context(), "acme"); !errors.Is(err, reindex.ErrRunning) {
-		t.Errorf("a reindex beside a dry run: %v, want ErrRunning", err)
+		t.Errorf("a reindex during a dry run: got %v, want ErrRunning", err)
 	}
 	await(t, f, job)
 	job, err = f.Job(t.Context(), "acme", job.ID)
 	d := job.Report.Difference
 	if err != nil || job.Status != reindex.StatusSuccess || d == nil || d.Added != 50 || d.Unchanged != 300 {
-		t.Errorf("the job is %s (%s), the difference %+v, %v", job.Status, job.Message, d, err)
+		t.Errorf("the job is %s (%s) with the difference %+v, error %v, want 50 added and 300 unchanged",
+			job.Status, job.Message, d, err)
 	}
 	if n := len(ix.Documents("acme")); n != 300 || ix.Open() != 0 {
 		t.Errorf("%d products are live, %d generations open; want 300 and 0", n, ix.Open())

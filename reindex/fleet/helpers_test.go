@@ -20,14 +20,14 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	_ = flag.Set("test.parallel", "4") // unless -parallel is set: the tests mostly wait for leases
+	_ = flag.Set("test.parallel", "4") // the default: the tests mostly wait for leases
 	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
 		pgtest.StopShared()
 		os.Exit(code)
 	}))
 }
 
-// connect returns a pool of connections to a database of the test's own.
+// connect returns a pool of connections to a new database.
 func connect(tb testing.TB) *pgxpool.Pool {
 	tb.Helper()
 	pool, err := pgxpool.New(tb.Context(), pgtest.Database(tb)+" pool_max_conns=30")
@@ -38,7 +38,7 @@ func connect(tb testing.TB) *pgxpool.Pool {
 	return pool
 }
 
-// newFleet returns a process of a fleet that works until the end of the test, unless it is a trigger.
+// newFleet returns a process of a fleet. Unless it is a trigger, it works until the end of the test.
 func newFleet(tb testing.TB, pool *pgxpool.Pool, src reindex.Source, ix reindex.Indexer, cfg Config) *Fleet {
 	tb.Helper()
 	f, err := New(tb.Context(), pool, src, ix, &cfg)

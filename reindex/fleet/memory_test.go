@@ -16,8 +16,7 @@ import (
 // productsVariable is the environment variable for the number of products that TestManyProducts loads.
 const productsVariable = "FLEET_TEST_PRODUCTS"
 
-// TestManyProducts loads many products in one process, which triggers the run and works on it, and logs the peak memory
-// of the process.
+// TestManyProducts loads many products in one process and logs its peak memory.
 func TestManyProducts(t *testing.T) {
 	n, err := strconv.Atoi(os.Getenv(productsVariable))
 	if err != nil {

@@ -11,8 +11,8 @@ import (
 	"productindex/reindex/reindextest"
 )
 
-// A trigger starts a rollback and a worker begins it. After that worker has shut down, another one rolls back to the
-// same generation. It contains the changes that came after it was replaced.
+// A trigger starts a rollback and a worker begins it. After that worker has shut down, another worker rolls back to the
+// same generation. The generation also has the changes that came after it was replaced.
 func TestRollback(t *testing.T) {
 	t.Parallel()
 	pool := connect(t)
@@ -40,12 +40,12 @@ func TestRollback(t *testing.T) {
 	}
 	infos, err := trigger.Generations(t.Context(), "acme")
 	if err != nil || len(infos) != 2 {
-		t.Fatalf("generations %+v, %v, want 2", infos, err)
+		t.Fatalf("got the generations %+v, error %v, want 2", infos, err)
 	}
 	ix.pausing.Store(true)
 	job, started, err := trigger.StartWith(t.Context(), "acme", reindex.Options{Rollback: true})
 	if err != nil || !started {
-		t.Fatalf("the rollback started: %v, %v", started, err)
+		t.Fatalf("starting the rollback: started %v, error %v", started, err)
 	}
 	<-ix.entered
 	newFleet(t, pool, src, ix, cfg)
@@ -64,10 +64,11 @@ func TestRollback(t *testing.T) {
 	}
 	found, err := ix.Search(t.Context(), "acme")
 	if err != nil || len(found) != 300 || found["p000001"] != "edit" || found["p000002"] != "1" {
-		t.Errorf("%d products are live, revisions %q and %q, %v", len(found), found["p000001"], found["p000002"], err)
+		t.Errorf("got %d live products with the revisions %q and %q, error %v, want 300 with edit and 1",
+			len(found), found["p000001"], found["p000002"], err)
 	}
 	if ix.Open() != 0 {
-		t.Errorf("%d generations are open", ix.Open())
+		t.Errorf("%d generations are open, want none", ix.Open())
 	}
 }
 

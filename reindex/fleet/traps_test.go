@@ -18,13 +18,13 @@ import (
 // testLease is short, but long enough for a busy machine to renew it in time.
 const testLease = 2 * time.Second
 
-// hurried returns a config for tests in which leases run out.
+// hurried returns a Config with short leases, small parts and short delays.
 func hurried(c Config) Config {
 	c.Lease, c.PartProducts, c.RetryDelay = testLease, inPart, 10*time.Millisecond
 	return c
 }
 
-// A part that makes no progress for far longer than its lease is still loaded only once, because its process is alive.
+// A part is loaded once, even if it makes no progress for far longer than its lease, because its process is alive.
 func TestSlowPartIsNotKilled(t *testing.T) {
 	t.Parallel()
 	pool, ix := connect(t), reindextest.NewMemory()
@@ -78,7 +78,8 @@ func TestLateWorker(t *testing.T) {
 	after, err := f.Job(t.Context(), "acme", job.ID)
 	n := len(ix.Documents("acme"))
 	if err != nil || after.Status != reindex.StatusFailure || after.Message != job.Message || n != len(live) {
-		t.Errorf("afterwards the job is %s (%s), %v, and %d products are live", after.Status, after.Message, err, n)
+		t.Errorf("after the worker woke up, the job is %s (%s), error %v, and %d products are live, want %d",
+			after.Status, after.Message, err, n, len(live))
 	}
 }
 
@@ -108,7 +109,8 @@ func TestPausedWorker(t *testing.T) {
 	job = await(t, f, job)
 	close(release)
 	if n := len(ix.Documents("acme")); job.Status != reindex.StatusSuccess || job.Report.Read != 300 || n != 300 {
-		t.Errorf("the job is %s (%s), read %d, %d are live", job.Status, job.Message, job.Report.Read, n)
+		t.Errorf("the job is %s (%s), read %d, %d are live, want SUCCESS and 300",
+			job.Status, job.Message, job.Report.Read, n)
 	}
 }
 
@@ -192,11 +194,12 @@ func TestRunIsTakenOver(t *testing.T) {
 	}
 	n := len(ix.Documents("acme"))
 	if job.Status != reindex.StatusSuccess || n != 1000 || !slices.IsSorted(processed) {
-		t.Errorf("the job is %s (%s), %d are live, processed %v", job.Status, job.Message, n, processed)
+		t.Errorf("the job is %s (%s), %d are live, want SUCCESS and 1000; the progress was %v",
+			job.Status, job.Message, n, processed)
 	}
 	for part, n := range src.done {
 		if n > 1 {
-			t.Errorf("part %s was read to its end %d times", part, n)
+			t.Errorf("part %s was read to its end %d times, want once", part, n)
 		}
 	}
 }
@@ -219,16 +222,16 @@ func TestProductInTwoParts(t *testing.T) {
 			f := newFleet(t, pool, src, ix, hurried(Config{Engine: reindex.Config{MaxDuplicates: test.most}}))
 			job := await(t, f, start(t, f, "acme"))
 			if job.Status != test.status {
-				t.Fatalf("the job is %s (%s)", job.Status, job.Message)
+				t.Fatalf("the job is %s (%s), want %s", job.Status, job.Message, test.status)
 			}
 			if test.differ && test.most == 0 && !strings.Contains(job.Message, "MaxDuplicates") {
-				t.Errorf("the job says %q, want the rule", job.Message)
+				t.Errorf("the job's message is %q, want one that names MaxDuplicates", job.Message)
 			}
 			job, err := f.Job(t.Context(), "acme", job.ID)
 			ids := slices.Sorted(slices.Values(job.Report.DuplicateIDs))
 			if err != nil || job.Report.Duplicates != 4 || job.Report.Read != 304 ||
 				!slices.Equal(ids, []string{"p000098", "p000099", "p000198", "p000199"}) {
-				t.Errorf("the report is %+v, %v", job.Report, err)
+				t.Errorf("the report is %+v, error %v, want 304 read and 4 duplicates", job.Report, err)
 			}
 			if n := len(ix.Documents("acme")); test.status == reindex.StatusSuccess && (n != 300 || job.Report.Indexed != 300) {
 				t.Errorf("%d products are live, %d were indexed, want 300", n, job.Report.Indexed)
@@ -244,17 +247,17 @@ func TestCancelBeforeAWorker(t *testing.T) {
 	trigger := newFleet(t, pool, src, ix, Config{Role: Trigger})
 	job := start(t, trigger, "acme")
 	if _, started, err := trigger.Start(t.Context(), "acme"); started || err != nil {
-		t.Errorf("a second start: %v, %v; want to join the first", started, err)
+		t.Errorf("a second start: started %v, error %v, want the first job", started, err)
 	}
 	if err := trigger.Cancel(t.Context(), "acme", job.ID); err != nil {
 		t.Fatal(err)
 	}
 	job, err := trigger.Job(t.Context(), "acme", job.ID)
 	if err != nil || job.Status != reindex.StatusFailure || job.Message != reindex.ErrCancelled.Error() {
-		t.Errorf("the job is %s (%s), %v", job.Status, job.Message, err)
+		t.Errorf("the job is %s (%s), error %v, want a cancelled one", job.Status, job.Message, err)
 	}
 	if err := trigger.Cancel(t.Context(), "acme", job.ID); !errors.Is(err, reindex.ErrJobEnded) {
-		t.Errorf("cancelled again: %v, want ErrJobEnded", err)
+		t.Errorf("cancelling again: got %v, want ErrJobEnded", err)
 	}
 }
 

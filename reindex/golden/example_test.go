@@ -11,8 +11,8 @@ import (
 	"productindex/reindex/reindextest"
 )
 
-// A query that does not find the products that it should keeps the old index live. The backends have the search: here a
-// function stands for bleveindex.Golden, esindex.Golden or meiliindex.Golden.
+// If a golden query finds too few products, the old index stays live. This example has a search function of its own. A
+// program uses bleveindex.Golden, esindex.Golden or meiliindex.Golden instead.
 func ExampleCheck() {
 	queries := fstest.MapFS{"acme.golden.json": {Data: []byte(`{"queries": [{"query": "red socks", "atLeast": 12}]}`)}}
 	search := func(context.Context, reindex.Candidate, string, int) (golden.Found, error) {

@@ -20,7 +20,7 @@ func TestParse(t *testing.T) {
 	)
 	if err != nil || len(queries) != 2 || queries[0].AtLeast != 12 || queries[1].Top != 3 ||
 		queries[1].Within != 150*time.Millisecond {
-		t.Errorf("%+v, %v", queries, err)
+		t.Errorf("got %+v, error %v, want the two queries", queries, err)
 	}
 	for _, bad := range []string{
 		``, `[]`, `{"queries":[{"query":"x"}]}`, `{"queries":[{"query":"x","atleast2":1}]}`,
@@ -30,7 +30,7 @@ func TestParse(t *testing.T) {
 		`{"queries":[{"query":"x","products":[""]}]}`, `{"queries":[]} {}`,
 	} {
 		if _, err := Parse([]byte(bad)); err == nil {
-			t.Errorf("%s is accepted", bad)
+			t.Errorf("Parse accepts %s", bad)
 		}
 	}
 }
@@ -41,7 +41,7 @@ func FuzzParse(f *testing.F) {
 		queries, err := Parse(data)
 		for _, q := range queries {
 			if err != nil || q.validate() != nil {
-				t.Errorf("%+v is returned, with error %v", q, err)
+				t.Errorf("Parse returns the query %+v, which is not valid, and the error %v", q, err)
 			}
 		}
 	})
@@ -91,7 +91,7 @@ func TestCheck(t *testing.T) {
 				}
 				if (test.want == "") != (job.Status == reindex.StatusSuccess) || !strings.Contains(job.Message, test.want) ||
 					strings.Contains(job.Message, "internal") {
-					t.Errorf("%s: %q, want %q", job.Status, job.Message, test.want)
+					t.Errorf("the job is %s (%s), want %q", job.Status, job.Message, test.want)
 				}
 			})
 		})
@@ -102,7 +102,7 @@ func TestTenantsWithoutQueries(t *testing.T) {
 	load := Dir(fstest.MapFS{"acme.golden.json": {Data: []byte("{}")}})
 	for _, tenant := range []string{"globex", "../acme", "a/b", `a\b`, ".."} {
 		if queries, err := load(tenant); len(queries) > 0 || err != nil {
-			t.Errorf("tenant %q: %v, %v", tenant, queries, err)
+			t.Errorf("tenant %q: got the queries %v, error %v, want none", tenant, queries, err)
 		}
 	}
 }

@@ -9,7 +9,7 @@ import (
 	"productindex/reindex/reindextest/pgtest"
 )
 
-// BenchmarkAppend measures how many changes a second a log takes, each in a call of its own.
+// BenchmarkAppend measures how many changes per second a log stores if each call appends one change.
 func BenchmarkAppend(b *testing.B) {
 	b.Run("SQLite", func(b *testing.B) { benchmarkAppend(b, newSQLite) })
 	b.Run("PostgreSQL", func(b *testing.B) { benchmarkAppend(b, newSchema(pgtest.Start(b))) })

@@ -14,7 +14,7 @@ import (
 	"productindex/reindex/reindextest"
 )
 
-// changes opens a log of changes as a process does.
+// changes returns the log of changes of a new process.
 func (d database) changes(tb testing.TB, lease time.Duration, bytes int64) *Changes {
 	tb.Helper()
 	c, err := d.store(tb, Config{Lease: lease}).Changes(&ChangesConfig{Bytes: bytes})
@@ -28,12 +28,12 @@ func TestChangesConfig(t *testing.T) {
 	s := newSQLite(t).store(t, Config{})
 	for _, cfg := range []*ChangesConfig{{Bytes: -1}, {Name: "\x00"}} {
 		if _, err := s.Changes(cfg); err == nil {
-			t.Errorf("%+v is taken", cfg)
+			t.Errorf("Changes accepts %+v", cfg)
 		}
 	}
 	c, err := s.Changes(nil)
 	if err != nil || c.limit != DefaultChangesBytes || c.name != DefaultChangesName || c.Lease() != DefaultLease {
-		t.Errorf("%+v, error %v", c, err)
+		t.Errorf("got %+v, error %v, want the defaults", c, err)
 	}
 }
 
@@ -57,7 +57,7 @@ func awaitThat(tb testing.TB, what string, holds func() bool) {
 		return !ok
 	})
 	if !ok {
-		tb.Fatalf("after %v, not yet: %s", patience, what)
+		tb.Fatalf("waited %v in vain until %s", patience, what)
 	}
 }
 
@@ -78,24 +78,24 @@ func testClaimRunsOut(t *testing.T, d database) {
 		return err == nil
 	})
 	if second <= first || applied != 1 {
-		t.Errorf("fence %d comes after %d, applied is %d", second, first, applied)
+		t.Errorf("the second claim has fence %d and applied %d, want a fence above %d and applied 1", second, applied, first)
 	}
 	if err := c.Applied(t.Context(), "acme", second, 1, 3, nil); err != nil {
 		t.Error(err)
 	}
 	if err := c.Applied(t.Context(), "acme", first, 1, 2, nil); !errors.Is(err, reindex.ErrClaimLost) {
-		t.Errorf("the late one: %v", err)
+		t.Errorf("Applied with the old fence: got %v, want ErrClaimLost", err)
 	}
 	if err := c.Rewind(t.Context(), "acme", 1); err != nil {
-		t.Errorf("the late one cannot have its changes carried out again: %v", err)
+		t.Errorf("the holder of the old fence cannot rewind the log: %v", err)
 	}
 	entries, _, err := c.After(t.Context(), "acme", 1, 10, 1000)
 	if err != nil || len(entries) != 2 {
-		t.Errorf("entries %v, error %v", entries, err)
+		t.Errorf("got the entries %v, error %v, want 2", entries, err)
 	}
 }
 
-// stopping is a log whose process can be stopped: while it is stopped, no call returns.
+// stopping is a log whose process can be stopped. No call returns while gate is locked.
 type stopping struct {
 	*Changes
 
@@ -129,7 +129,7 @@ func (s stopping) Pin(ctx context.Context, tenant, name string, position int64, 
 	return s.Changes.Pin(ctx, tenant, name, position, lasting)
 }
 
-// newLogEngine returns an engine over a log of changes.
+// newLogEngine returns an engine with a log of changes.
 func newLogEngine(tb testing.TB, src reindex.Source, ix reindex.Indexer, log reindex.ChangeLog) *reindex.Engine {
 	tb.Helper()
 	e, err := reindex.New(src, ix, &reindex.Config{Changes: log, CountMargin: -1, MinFraction: -1})
@@ -167,7 +167,7 @@ func revs(index *reindextest.Memory) map[string]string {
 func assertRevs(tb testing.TB, index *reindextest.Memory, want map[string]string) {
 	tb.Helper()
 	if found := revs(index); !maps.Equal(found, want) {
-		tb.Errorf("live are %v, want %v", found, want)
+		tb.Errorf("the live products are %v, want %v", found, want)
 	}
 }
 
@@ -232,10 +232,10 @@ func testChangesRefused(t *testing.T, d database) {
 	assertRevs(t, index, map[string]string{reindextest.Products(1, "0")[0].ID: "0", "a": "1", "b": "1"})
 	state, err := e.Changes(t.Context(), "acme")
 	if err != nil || len(state.Refused) != 1 {
-		t.Fatalf("state %+v, error %v", state, err)
+		t.Fatalf("the state is %+v, error %v, want one refused change", state, err)
 	}
 	if r := state.Refused[0]; r.ID != "bad" || r.Position != 2 || r.Reason == "" {
-		t.Errorf("refused is %+v", r)
+		t.Errorf("the refused change is %+v, want bad at position 2 with a reason", r)
 	}
 }
 
@@ -264,15 +264,15 @@ func testChangesBeforeTheFirstIndex(t *testing.T, d database) {
 	assertRevs(t, index, map[string]string{src.products[1].ID: "new", "a": "edit"})
 }
 
-// Two engines that share a log accept changes and reindex at the same time. At the end, the index agrees with the
-// truth.
+// Two engines that share a log accept changes and reindex at the same time. At the end, the index has the same products
+// as the source.
 func testTwoEnginesOneLog(t *testing.T, d database) {
 	index := reindextest.NewMemory()
 	truth := &truth{products: map[string]string{}}
 	for i := range 50 {
 		truth.products[fmt.Sprint("p", i)] = "0"
 	}
-	// The lease is long: this test is not about leases, and a busy machine can hold SQLite up for seconds.
+	// The lease is long, because a busy machine can delay SQLite for seconds.
 	cfg := Config{Lease: time.Minute}
 	jobs := []*Store{d.store(t, cfg), d.store(t, cfg)}
 	var engines []*reindex.Engine

@@ -38,7 +38,7 @@ func exercise(t *testing.T, c *Changes, call func(name string, f func() error)) 
 		return err
 	})
 	if applied != 0 {
-		t.Errorf("applied is %d", applied)
+		t.Errorf("applied is %d, want 0", applied)
 	}
 	assertLast(t, c, call, 0, head)
 	refused := []reindex.RefusedChange{{Position: 2, ID: "b", Reason: "why"}}
@@ -48,7 +48,7 @@ func exercise(t *testing.T, c *Changes, call func(name string, f func() error)) 
 	call("Pending", func() error {
 		pending, err := c.Pending(t.Context())
 		if err == nil && len(pending) != 1 {
-			t.Errorf("pending are %v", pending)
+			t.Errorf("the pending tenants are %v, want one", pending)
 		}
 		return err
 	})
@@ -56,7 +56,7 @@ func exercise(t *testing.T, c *Changes, call func(name string, f func() error)) 
 	call("Pins", func() error {
 		pins, err := c.Pins(t.Context(), "acme")
 		if err == nil && (len(pins) != 1 || pins["run"] != pinned) {
-			t.Errorf("pins are %v", pins)
+			t.Errorf("the pins are %v, want only run at %d", pins, pinned)
 		}
 		return err
 	})
@@ -65,7 +65,7 @@ func exercise(t *testing.T, c *Changes, call func(name string, f func() error)) 
 	call("State", func() error {
 		state, err := c.State(t.Context(), "acme")
 		if err == nil && (state.Head != head || state.Applied != head || state.Bytes != 0 || len(state.Refused) != 1) {
-			t.Errorf("state %+v, want head and applied %d, one refused change", state, head)
+			t.Errorf("the state is %+v, want head and applied %d, and one refused change", state, head)
 		}
 		return err
 	})
@@ -86,12 +86,13 @@ func assertLast(t *testing.T, c *Changes, call func(name string, f func() error)
 		last := map[string]string{}
 		for i, e := range entries {
 			if last[e.Change.ID] = string(e.Change.Body); e.Position != position+int64(i)+1 {
-				t.Errorf("entry %d is at %d", i, e.Position)
+				t.Errorf("entry %d has the position %d, want %d", i, e.Position, position+int64(i)+1)
 			}
 		}
 		want := map[string]string{"a": string(upsert("a", "2").Body), "b": "", "c": string(upsert("c", "1").Body)}
 		if left != 0 || position+int64(len(entries)) != head || !maps.Equal(last, want) {
-			t.Errorf("%d entries after %d, the head is %d: %v", len(entries), position, head, last)
+			t.Errorf("%d entries after position %d, want all up to the head %d; the last changes are %v, want %v",
+				len(entries), position, head, last, want)
 		}
 		return nil
 	})
@@ -107,7 +108,7 @@ func TestFailingStatementsOfChanges(t *testing.T) {
 			failed = failingStatementOfChanges(t, &f)
 		}
 		if f.at < 40 {
-			t.Errorf("only %d statements were executed", f.at)
+			t.Errorf("only %d statements were executed, want at least 40", f.at)
 		}
 	}
 }
@@ -149,7 +150,7 @@ func testLostAnswersOfChanges(t *testing.T, fresh func(tb testing.TB) database) 
 		for n, lost := 1, true; lost; n++ {
 			t.Run(fmt.Sprint(before, n), func(t *testing.T) { lost = lostAnswerOfChanges(t, fresh(t), before, n) })
 			if !lost && n < 40 {
-				t.Errorf("only %d requests were made", n)
+				t.Errorf("only %d requests were made, want at least 40", n)
 			}
 		}
 	}
@@ -215,7 +216,7 @@ func testLostAnswersOfUpdates(t *testing.T, d database) {
 		}
 		found := revs(index)
 		if _, there := found["b"]; there || found["a"] != rev {
-			t.Errorf("request %d: live are %v", n, found)
+			t.Errorf("request %d: the live products are %v, want a with %s and no b", n, found, rev)
 		}
 		if lost = !w.armed(); !lost && n < 80 {
 			t.Errorf("only %d requests were made", requests)

@@ -11,7 +11,7 @@ import (
 	"productindex/reindex"
 )
 
-// lockLogs locks the logs, so that every transaction waits until the returned function is called.
+// lockLogs locks the table of logs, so that every other transaction waits until unlock is called.
 func lockLogs(t *testing.T, d database) (unlock func()) {
 	t.Helper()
 	tx, err := d.open(t).BeginTx(t.Context(), nil)
@@ -28,7 +28,8 @@ func lockLogs(t *testing.T, d database) (unlock func()) {
 	}
 }
 
-// of returns the number of calls that wait for a transaction of the tenant, and reports whether one is running.
+// of returns the number of calls that wait for a transaction of the tenant. It also reports whether a transaction is
+// running.
 func (g *groups) of(tenant string) (waiting int, busy bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -68,7 +69,7 @@ func testGroupedAppends(t *testing.T, d database) {
 	one := start(t.Context(), upsert("c", "1"))
 	cancel()
 	if r := <-gone; !errors.Is(r.err, context.Canceled) {
-		t.Errorf("a call whose context has ended: %+v", r)
+		t.Errorf("a call whose context has ended: got %+v, want context.Canceled", r)
 	}
 	unlock()
 	for _, test := range []struct {
@@ -77,11 +78,11 @@ func testGroupedAppends(t *testing.T, d database) {
 		want int64
 	}{{"ahead", ahead, 2}, {"two", two, 4}, {"one", one, 5}} {
 		if r := <-test.done; r.last != test.want || r.err != nil {
-			t.Errorf("%s: %+v, want %d", test.of, r, test.want)
+			t.Errorf("call %s: got %+v, want position %d", test.of, r, test.want)
 		}
 	}
 	if r := <-large; !errors.Is(r.err, reindex.ErrChangesFull) {
-		t.Errorf("a change that is too large: %+v", r)
+		t.Errorf("a change that is too large: got %+v, want ErrChangesFull", r)
 	}
 	awaitThat(t, "nothing is left", func() bool {
 		_, busy := c.groups.of("acme")
@@ -93,7 +94,7 @@ func testGroupedAppends(t *testing.T, d database) {
 		ids[i] = e.Change.ID
 	}
 	if got := strings.Join(ids, " "); got != "first ahead a b c" || err != nil {
-		t.Errorf("the log holds %s, error %v", got, err)
+		t.Errorf("the log has the changes %q, error %v, want first ahead a b c", got, err)
 	}
 }
 
@@ -105,7 +106,7 @@ func TestAwaitedEndsWithItsCallers(t *testing.T) {
 	defer stop()
 	cancelA()
 	if err := ctx.Err(); err != nil {
-		t.Errorf("one still waits: %v", err)
+		t.Errorf("the transaction has ended with %v, although one call still waits", err)
 	}
 	cancelB()
 	<-ctx.Done()

@@ -12,12 +12,12 @@ import (
 	"productindex/reindex/reindextest"
 )
 
-// late is an index that executes one call late, even if the context of the call has ended, like a server that receives
-// a request late.
+// late is an index that executes calls late, even after their contexts have ended, like a server that receives a
+// request late.
 type late struct {
 	*reindextest.Memory
 
-	update, commit func() // called before
+	update, commit func() // called before an update and before a commit, if not nil
 }
 
 func (l late) Update(ctx context.Context, tenant string, changes []reindex.Change) error {
@@ -71,7 +71,7 @@ func testLateApplier(t *testing.T, d database) {
 	want := map[string]string{reindextest.Products(1, "0")[0].ID: "0", "a": "newer"}
 	assertRevs(t, index, want)
 	close(goOn)
-	awaitThat(t, "what was written late is replaced", func() bool {
+	awaitThat(t, "the late writes are replaced", func() bool {
 		state, err := other.Changes(t.Context(), "acme")
 		return err == nil && state.Lag() == 0 && maps.Equal(revs(index), want) && !sleepyHolds(t, d)
 	})
@@ -83,7 +83,7 @@ func testLateApplier(t *testing.T, d database) {
 	assertRevs(t, index, want)
 }
 
-// runFirst makes the first run of a tenant, with a lease that is long enough for a slow machine.
+// runFirst runs the first reindex of the tenant, with a lease that is long enough for a slow machine.
 func runFirst(t *testing.T, d database, src reindex.Source, ix reindex.Indexer) {
 	t.Helper()
 	e := newLogEngine(t, src, ix, d.changes(t, 0, 1<<20))

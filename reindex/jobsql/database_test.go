@@ -27,7 +27,7 @@ func TestMain(m *testing.M) {
 		runForEver(dsn)
 		return
 	}
-	_ = flag.Set("test.parallel", "4") // unless -parallel is set: many tests wait for leases
+	_ = flag.Set("test.parallel", "4") // the default: many tests wait for leases
 	goleak.VerifyTestMain(m)
 }
 
@@ -44,7 +44,7 @@ func (d database) driver() string {
 	return map[Dialect]string{SQLite: "sqlite", PostgreSQL: "pgx"}[d.dialect]
 }
 
-// open opens the database as a process does.
+// open opens the database with connections of its own, as another process would.
 func (d database) open(tb testing.TB) *sql.DB {
 	tb.Helper()
 	db, err := sql.Open(d.driver(), d.dsn)
@@ -55,7 +55,7 @@ func (d database) open(tb testing.TB) *sql.DB {
 	return db
 }
 
-// store opens a store over the database as a process does.
+// store returns a store with connections of its own, as another process would.
 func (d database) store(tb testing.TB, cfg Config) *Store {
 	tb.Helper()
 	cfg.Dialect = d.dialect
@@ -75,7 +75,7 @@ func newSQLite(tb testing.TB) database {
 	}
 }
 
-// newSchema returns a function that creates a schema of the server, with a role of its own, at each call.
+// newSchema returns a function that creates a new schema on the server.
 func newSchema(server string) func(tb testing.TB) database {
 	var schemas atomic.Int64
 	return func(tb testing.TB) database {
@@ -192,15 +192,15 @@ func TestConfig(t *testing.T) {
 		}
 	}
 	if _, err := New(t.Context(), nil, &Config{Dialect: SQLite}); err == nil {
-		t.Error("a store without a database")
+		t.Error("New accepts a store without a database")
 	}
 	s, err := New(t.Context(), db, &Config{Dialect: SQLite})
 	if err != nil || s.Lease() != DefaultLease || s.cfg.History != DefaultHistory {
-		t.Errorf("the defaults are %+v, error %v", s, err)
+		t.Errorf("got %+v, error %v, want the defaults", s, err)
 	}
 }
 
-// A SQLite whose connections do not wait for each other is refused.
+// New refuses a SQLite database whose connections do not wait for each other.
 func TestBusyTimeout(t *testing.T) {
 	d := newSQLite(t)
 	d.dsn, _, _ = strings.Cut(d.dsn, "?")
@@ -210,7 +210,7 @@ func TestBusyTimeout(t *testing.T) {
 	}
 }
 
-// newJob returns a job as an engine creates it.
+// newJob returns a job like one that an engine has just created.
 func newJob(tenant, id string) reindex.Job {
 	at := time.Unix(1_800_000_000, 1).UTC()
 	return reindex.Job{
@@ -259,7 +259,7 @@ func mustGet(tb testing.TB, s *Store, tenant, id string) reindex.Job {
 	return job
 }
 
-// each calls f at intervals until it returns false or the time is over.
+// each calls f at intervals until it returns false or the time has passed.
 func each(tb testing.TB, while time.Duration, f func() bool) {
 	tb.Helper()
 	ticker, over := time.NewTicker(20*time.Millisecond), time.After(while)

@@ -14,7 +14,7 @@ import (
 	"productindex/reindex/reindextest"
 )
 
-// openSQLite opens a database in a file of its own. done closes the database and deletes the file.
+// openSQLite opens a new database in a temporary file. done closes the database and deletes the file.
 func openSQLite() (db *sql.DB, done func()) {
 	dir, err := os.MkdirTemp("", "jobsql")
 	if err != nil {
@@ -41,7 +41,7 @@ func ExampleNew() {
 			fmt.Println(err)
 			return nil
 		}
-		source := reindextest.Slice(reindextest.Products(100, "new")) // in place of the host's source
+		source := reindextest.Slice(reindextest.Products(100, "new")) // a program has a source of its own
 		engine, err := reindex.New(source, reindextest.NewMemory(), &reindex.Config{Jobs: jobs})
 		if err != nil {
 			fmt.Println(err)

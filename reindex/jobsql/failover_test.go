@@ -16,7 +16,7 @@ import (
 	"productindex/reindex/reindextest/pgtest"
 )
 
-// servers is a connection string that names two servers and connects to the primary.
+// servers returns a connection string that names two servers and connects to the primary.
 func servers(a, b *pgtest.Server) database {
 	return database{
 		PostgreSQL,
@@ -41,7 +41,7 @@ func await(t *testing.T, db *sql.DB, statement, want string) {
 	t.Helper()
 	each(t, patience, func() bool { return query(t, db, statement) != want })
 	if got := query(t, db, statement); got != want {
-		t.Fatalf("after %v %q is answered with %q, want %q", patience, statement, got, want)
+		t.Fatalf("after %v, the answer to %q is %q, want %q", patience, statement, got, want)
 	}
 }
 
@@ -55,7 +55,7 @@ func configure(t *testing.T, db *sql.DB, setting string) {
 	}
 }
 
-// fillPool puts idle connections into a store's pool.
+// fillPool fills a store's pool with n idle connections.
 func fillPool(t *testing.T, s *Store, n int) {
 	t.Helper()
 	s.db.SetMaxIdleConns(n)
@@ -105,31 +105,31 @@ func TestFailover(t *testing.T) {
 	}
 	assertWritable(t, s, 8)
 	if got := mustGet(t, direct(standby).store(t, Config{}), "a", "kept"); got.Report.Read != 7 {
-		t.Errorf("the new primary has %+v", got)
+		t.Errorf("the new primary has the job %+v, want 7 read", got)
 	}
 	if _, err := s.Renew(t.Context(), lost); !errors.Is(err, reindex.ErrJobNotFound) {
-		t.Errorf("renewal of a job that was lost: %v, want ErrJobNotFound", err)
+		t.Errorf("renewing a job that was lost: got %v, want ErrJobNotFound", err)
 	}
 	if again := mustCreate(t, s, newJob("b", "next")); again.Fence <= lost.Fence {
-		t.Errorf("fence %d after %d", again.Fence, lost.Fence)
+		t.Errorf("the next job has fence %d, want one above %d", again.Fence, lost.Fence)
 	}
 	close(src.gate)
 	awaitSuccess(t, s, "shop", run.ID)
-	// The error of a store that knows only the old primary contains advice.
+	// The errors of a store that knows only the old primary say what to do.
 	single := direct(primary).open(t)
 	alone, err := New(t.Context(), single, &Config{Dialect: PostgreSQL})
 	if err != nil {
 		t.Fatal(err) // the tables are up to date
 	}
 	if got := mustGet(t, alone, "c", "short"); got.Status.Ended() {
-		t.Errorf("a read-only server, which learns of no renewals, says that a job is dead: %+v", got)
+		t.Errorf("a read-only server, which gets no renewals, returns a job as dead: %+v", got)
 	}
 	awaitFailure(t, s, "c", "short")
 	for call, err := range calls(t.Context(), alone) {
 		if reads := call == "get" || call == "list" ||
 			call == "select"; !reads &&
 			(err == nil || !strings.Contains(err.Error(), "target_session_attrs=read-write")) {
-			t.Errorf("%s on a read-only server: %v", call, err)
+			t.Errorf("%s on a read-only server: got %v, want an error that names target_session_attrs", call, err)
 		}
 	}
 }
@@ -161,7 +161,7 @@ func awaitSuccess(t *testing.T, s *Store, tenant, id string) {
 		return !job.Status.Ended()
 	})
 	if job.Status != reindex.StatusSuccess {
-		t.Errorf("the job is %+v", job)
+		t.Errorf("the job is %+v, want SUCCESS", job)
 	}
 }
 
@@ -180,7 +180,7 @@ func TestCrash(t *testing.T) {
 	fillPool(t, s, 8)
 	primary.Crash(t)
 	if err := s.Cancel(t.Context(), "acme", "another"); err == nil || errors.Is(err, reindex.ErrJobNotFound) {
-		t.Errorf("a call while there is no primary: %v", err)
+		t.Errorf("a call while there is no primary: got %v, want another error", err)
 	}
 	standby.Promote(t)
 	close(src.gate)
@@ -188,8 +188,8 @@ func TestCrash(t *testing.T) {
 	mustCreate(t, s, newJob("shop", "next"))
 }
 
-// The default mode of pgx does not work behind a pooler that shares connections by transaction. The error names the
-// mode that does.
+// The default mode of pgx does not work behind a pooler that gives a client a connection per transaction. The error
+// names the mode that does.
 func TestBouncerDefaultMode(t *testing.T) {
 	server := pgtest.Run(t)
 	d := database{PostgreSQL, server.Bouncer(t, 1) + " dbname=postgres"}
@@ -200,12 +200,12 @@ func TestBouncerDefaultMode(t *testing.T) {
 		}
 	}
 	if err == nil || !strings.Contains(err.Error(), "default_query_exec_mode=exec") {
-		t.Errorf("error %v, want one that says what to set", err)
+		t.Errorf("got %v, want an error that names the setting", err)
 	}
 }
 
-// The whole suite also passes behind a pooler that shares connections by transaction. It runs only in CI, because it
-// executes the same statements again.
+// The whole suite also passes behind a pooler that gives a client a connection per transaction. It runs only in CI,
+// because it executes the same statements again.
 func TestBouncer(t *testing.T) {
 	t.Parallel()
 	if os.Getenv("CI") != "true" {

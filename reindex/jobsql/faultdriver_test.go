@@ -37,7 +37,7 @@ func (f *faults) Connect(context.Context) (driver.Conn, error) {
 
 func (f *faults) Driver() driver.Driver { return f.connector }
 
-// next returns the fault of the next statement, and reports whether the statement is executed before.
+// next returns the fault of the next statement, or nil, and reports whether the statement is executed before it fails.
 func (f *faults) next(statement string) (after bool, fault error) {
 	switch {
 	case !f.armed:
@@ -108,7 +108,7 @@ func TestFailingStatements(t *testing.T) {
 			failed = testFailingStatement(t, &f)
 		}
 		if f.at < 20 {
-			t.Errorf("only %d statements were executed", f.at)
+			t.Errorf("only %d statements were executed, want at least 20", f.at)
 		}
 	}
 }
@@ -164,7 +164,7 @@ func tryCreate(t *testing.T, s *Store, job reindex.Job) error {
 	t.Helper()
 	stored, created, err := s.Create(t.Context(), job)
 	if err == nil && (!created || stored.ID != job.ID) {
-		t.Errorf("created %v, the job is %+v", created, stored)
+		t.Errorf("created %v, and the job is %+v, want the new job %s", created, stored, job.ID)
 	}
 	return err
 }

@@ -18,7 +18,7 @@ func assertNotFound(t *testing.T, err error) {
 	}
 }
 
-// calls are all calls of a store.
+// calls makes each call of a store, and returns the errors by the names of the calls.
 func calls(ctx context.Context, s *Store) map[string]error {
 	job := newJob("acme", "job1")
 	failed := job
@@ -53,7 +53,7 @@ func assertCallsFail(t *testing.T, errs map[string]error, want error, secrets ..
 		}
 		_, temporary := errors.AsType[*reindex.TemporaryError](err)
 		if temporary != (call == "create" || call == "update" || call == "end") {
-			t.Errorf("%s: error %v, temporary: %v", call, err, temporary)
+			t.Errorf("%s: error %v, temporary: %v, want %v", call, err, temporary, !temporary)
 		}
 		for _, secret := range secrets {
 			if err != nil && strings.Contains(err.Error(), secret) {
@@ -75,7 +75,7 @@ func testErrors(t *testing.T, d database) {
 	assertCallsFail(t, calls(t.Context(), s), nil, d.dsn)
 	_, err := New(t.Context(), s.db, &Config{Dialect: d.dialect})
 	if err == nil || !strings.Contains(err.Error(), "jobsql: ") {
-		t.Errorf("New: error %v", err)
+		t.Errorf("New with a closed database: got %v, want an error of jobsql", err)
 	}
 }
 
@@ -89,7 +89,7 @@ func testContext(t *testing.T, d database) {
 		assertCallsFail(t, calls(ctx, s), context.Canceled)
 	}
 	if n := count(t, s, "reindex_jobs"); n != 0 {
-		t.Errorf("%d jobs are stored", n)
+		t.Errorf("%d jobs are stored, want none", n)
 	}
 	// A transaction that fails in the middle also stores nothing, and its connection stays usable.
 	middle, cancel := context.WithCancel(t.Context())
@@ -100,10 +100,10 @@ func testContext(t *testing.T, d database) {
 		cancel()
 		return s.exec(middle, tx, "DELETE FROM reindex_jobs")
 	}); !errors.Is(err, context.Canceled) {
-		t.Errorf("error %v, want that of the context", err)
+		t.Errorf("got %v, want context.Canceled", err)
 	}
 	if n := count(t, s, "reindex_tenants"); n != 0 {
-		t.Errorf("%d tenants are stored", n)
+		t.Errorf("%d tenants are stored, want none", n)
 	}
 	mustCreate(t, s, newJob("a", "1"))
 }
@@ -124,7 +124,7 @@ func testConnectionLost(t *testing.T, d database) {
 	close(src.gate)
 	assertEnd(t, ended, first, reindex.StatusSuccess, "")
 	if got := mustGet(t, s, "acme", first.ID); got.Status != reindex.StatusSuccess {
-		t.Errorf("the job is stored as %s: %s", got.Status, got.Message)
+		t.Errorf("the stored job is %s (%s), want SUCCESS", got.Status, got.Message)
 	}
 
 	e, ended = newTracedEngine(t, newGated(100), index, s) // the run does not end by itself
@@ -136,12 +136,13 @@ func testConnectionLost(t *testing.T, d database) {
 	assertEnd(t, ended, second, reindex.StatusFailure, "out of touch")
 	w.set(false)
 	if got := awaitFailure(t, s, "acme", second.ID); got.Report.Indexed != 0 || len(index.Documents("acme")) != 100 {
-		t.Errorf("the job is stored as %+v, %d documents are live", got, len(index.Documents("acme")))
+		t.Errorf("the stored job is %+v, and %d documents are live, want 0 indexed and 100 live",
+			got, len(index.Documents("acme")))
 	}
 }
 
-// newTracedEngine returns an engine with short retries, and a channel of its ended jobs, which cannot be read from a
-// database that is not reachable.
+// newTracedEngine returns an engine with short retries, and a channel that receives its ended jobs even if the database
+// is not reachable.
 func newTracedEngine(
 	t *testing.T,
 	src reindex.Source,
@@ -170,9 +171,10 @@ func assertEnd(t *testing.T, ended <-chan reindex.Job, job reindex.Job, status r
 	select {
 	case last := <-ended:
 		if last.ID != job.ID || last.Status != status || !strings.Contains(last.Message, message) {
-			t.Errorf("job %s ends as %s: %s; want %s as %s: %s", last.ID, last.Status, last.Message, job.ID, status, message)
+			t.Errorf("job %s ended as %s (%s), want job %s as %s (%s)",
+				last.ID, last.Status, last.Message, job.ID, status, message)
 		}
 	case <-time.After(patience):
-		t.Fatalf("job %s does not end", job.ID)
+		t.Fatalf("job %s has not ended after %v", job.ID, patience)
 	}
 }

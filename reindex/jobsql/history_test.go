@@ -10,7 +10,7 @@ import (
 	"productindex/reindex"
 )
 
-// end stores the end of a job whose report has lists.
+// end stores a job as successful, with a list in its report.
 func end(tb testing.TB, s *Store, job reindex.Job) {
 	tb.Helper()
 	job.Status = reindex.StatusSuccess
@@ -34,13 +34,13 @@ func testHistory(t *testing.T, d database) {
 	for i := range 10 {
 		job := mustCreate(t, s, newJob("a", fmt.Sprint(i)))
 		if job.Fence <= last {
-			t.Errorf("fence %d after %d", job.Fence, last)
+			t.Errorf("got fence %d, want one above %d", job.Fence, last)
 		}
 		last = job.Fence
 		end(t, s, job)
 		jobs, total, err := s.List(t.Context(), "a", reindex.JobQuery{})
 		if want := min(i+1, 3); err != nil || total != want || len(jobs) != want || jobs[0].ID != job.ID {
-			t.Errorf("after %d jobs %d are kept, error %v", i+1, total, err)
+			t.Errorf("after %d jobs, %d are kept, error %v, want %d", i+1, total, err, want)
 		}
 	}
 	if jobs, lists := count(t, s, "reindex_jobs"), count(t, s, "reindex_job_lists"); jobs != 4 || lists != 4 {
@@ -50,14 +50,14 @@ func testHistory(t *testing.T, d database) {
 	s = d.store(t, Config{History: 1})
 	job := mustCreate(t, s, newJob("a", "next"))
 	if jobs := count(t, s, "reindex_jobs"); job.Fence <= last || jobs != 3 {
-		t.Errorf("fence %d after %d; %d jobs are stored, want 3", job.Fence, last, jobs)
+		t.Errorf("got fence %d, want one above %d; %d jobs are stored, want 3", job.Fence, last, jobs)
 	}
 	// Even after all jobs were deleted by hand, no fence is assigned again.
 	if err := s.exec(t.Context(), s.db, "DELETE FROM reindex_jobs"); err != nil {
 		t.Fatal(err)
 	}
 	if next := mustCreate(t, s, newJob("a", "last")); next.Fence <= job.Fence {
-		t.Errorf("fence %d after %d", next.Fence, job.Fence)
+		t.Errorf("got fence %d, want one above %d", next.Fence, job.Fence)
 	}
 }
 
@@ -102,30 +102,30 @@ func testLists(t *testing.T, d database) {
 		for _, job := range jobs {
 			ids = append(ids, job.ID)
 			if job.Report.Rejections != nil || job.Report.DuplicateIDs != nil || job.Report.Durations.Load != 7 {
-				t.Errorf("listed with the report %+v", job.Report)
+				t.Errorf("the listed job has the report %+v, want one without lists", job.Report)
 			}
 		}
 		if err != nil || total != test.total || !slices.Equal(ids, test.want) {
-			t.Errorf("%+v lists %v of %d, error %v; want %v of %d", test.query, ids, total, err, test.want, test.total)
+			t.Errorf("%+v: got %v of %d, error %v, want %v of %d", test.query, ids, total, err, test.want, test.total)
 		}
 	}
-	// The numbers that an older version did not store are zero, and not those of another job.
+	// Numbers that an older version did not store are zero, not those of the job that was decoded before.
 	if err := s.exec(t.Context(), s.db, "UPDATE reindex_jobs SET numbers = '[1,2]' WHERE id = '1'"); err != nil {
 		t.Fatal(err)
 	}
 	jobs, _, err := s.List(t.Context(), "a", reindex.JobQuery{Offset: 1, Limit: 2})
 	if err != nil || jobs[1].Report.Durations.Load != 0 {
-		t.Errorf("listed with the report %+v, error %v", jobs[1].Report, err)
+		t.Errorf("the listed job has the report %+v, error %v, want Durations.Load 0", jobs[1].Report, err)
 	}
 	report := mustGet(t, s, "a", "3").Report
 	if len(report.Rejections) != 1 ||
 		report.Rejections[0] != (reindex.Rejection{ID: "x", Reason: "why", Where: "there"}) ||
 		!slices.Equal(report.DuplicateIDs, []string{"of 3"}) {
-		t.Errorf("the report of one job is %+v", report)
+		t.Errorf("Get returns the report %+v, want its lists", report)
 	}
 }
 
-// If a report no longer lists its rejections, because reading has begun again, the store does not return them either.
+// If the lists of a report are cleared, because reading has begun again, the store clears them as well.
 func testListsGoneAgain(t *testing.T, d database) {
 	s := d.store(t, Config{})
 	job := mustCreate(t, s, newJob("a", "1"))
@@ -147,7 +147,7 @@ func testAnyText(t *testing.T, d database) {
 	mustStore(t, s, job)
 	got := mustGet(t, s, "a", "1")
 	if got.Message != "a \uFFFD and \uFFFD, 日本" || got.Report.Rejections[0] != job.Report.Rejections[0] {
-		t.Errorf("the job is %+v", got)
+		t.Errorf("the job is %+v, want the replacement character for bytes that cannot be stored", got)
 	}
 	for _, key := range [][2]string{{"a", "\x00"}, {"\xff", "1"}, {"a\x00", "1"}} {
 		_, err := s.Get(t.Context(), key[0], key[1])

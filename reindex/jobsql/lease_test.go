@@ -16,8 +16,8 @@ import (
 	"productindex/reindex/reindextest"
 )
 
-// Get and List return a job whose lease has run out as a failure with a fixed message, which is the same before and
-// after the failure is stored.
+// Get and List return a job whose lease has run out as a failure. Its message is the same before and after the failure
+// is stored.
 func testDied(t *testing.T, d database) {
 	s, living := d.store(t, Config{Lease: MinLease}), d.store(t, Config{})
 	for _, test := range []struct {
@@ -37,22 +37,22 @@ func testDied(t *testing.T, d database) {
 		derived := awaitFailure(t, s, "a", job.ID)
 		if derived.Message != test.message || derived.Report.Read != 7 || derived.Modified.Before(before) ||
 			derived.Modified.After(time.Now()) {
-			t.Errorf("the dead job is %+v, want message %q and as Modified the end of its lease", derived, test.message)
+			t.Errorf("the dead job is %+v, want the message %q and a Modified at the end of its lease", derived, test.message)
 		}
 		jobs, _, err := s.List(t.Context(), "a", reindex.JobQuery{Limit: 1})
 		if err != nil || jobs[0].Status != derived.Status || jobs[0].Message != derived.Message {
-			t.Errorf("the list has %+v, error %v", jobs, err)
+			t.Errorf("the list is %+v, error %v, want %s (%s)", jobs, err, derived.Status, derived.Message)
 		}
 		if err := store(t.Context(), s, job); !errors.Is(err, reindex.ErrLeaseLost) {
-			t.Errorf("its update: %v, want ErrLeaseLost", err)
+			t.Errorf("updating the dead job: got %v, want ErrLeaseLost", err)
 		}
 		if err := s.Cancel(t.Context(), "a", job.ID); !errors.Is(err, reindex.ErrJobEnded) {
-			t.Errorf("its cancellation: %v, want ErrJobEnded", err)
+			t.Errorf("cancelling the dead job: got %v, want ErrJobEnded", err)
 		}
 		next := mustCreate(t, living, newJob("a", "next"+string(test.status)))
 		stored := mustGet(t, s, "a", job.ID)
 		if stored.Status != derived.Status || stored.Message != derived.Message || !stored.Modified.Equal(derived.Modified) {
-			t.Errorf("stored as\n%+v, shown before as\n%+v", stored, derived)
+			t.Errorf("the stored job is\n%+v, want it as it was returned before,\n%+v", stored, derived)
 		}
 		next.Status = reindex.StatusSuccess
 		mustStore(t, living, next)
@@ -73,7 +73,7 @@ func testRecordLost(t *testing.T, d database) {
 	}
 	assertEnd(t, ended, job, reindex.StatusFailure, "out of touch")
 	if docs := index.Documents("acme"); len(docs) != 0 {
-		t.Errorf("%d documents are live", len(docs))
+		t.Errorf("%d documents are live, want none", len(docs))
 	}
 	mustCreate(t, s, newJob("acme", "next"))
 }
@@ -81,7 +81,7 @@ func testRecordLost(t *testing.T, d database) {
 // childLease is the lease of the jobs of the process that a test kills.
 const childLease = time.Second
 
-// runForEver is the process that a test kills: it starts a run that does not end, prints the id of its job, and waits.
+// runForEver is the process that a test kills. It starts a run that does not end, prints the id of its job, and waits.
 func runForEver(dsn string) {
 	d := database{Dialect(os.Getenv("JOBSQL_CHILD_DIALECT")), dsn}
 	fail := func(err error) {
@@ -108,8 +108,7 @@ func runForEver(dsn string) {
 	select {}
 }
 
-// A job is alive as long as its process is. After the process was killed, the job is a failure once its lease has run
-// out.
+// A job is alive as long as its process is. If the process is killed, the job is a failure once its lease has run out.
 func testKilled(t *testing.T, d database) {
 	s := d.store(t, Config{Lease: childLease})
 	child := exec.CommandContext(t.Context(), os.Args[0])
@@ -125,14 +124,14 @@ func testKilled(t *testing.T, d database) {
 	line, err := bufio.NewReader(out).ReadString('\n')
 	id := strings.TrimSpace(strings.TrimPrefix(line, "job "))
 	if err != nil || id == "" {
-		t.Fatalf("the child says %q: %v", line, err)
+		t.Fatalf("the child process printed %q, error %v, want the id of a job", line, err)
 	}
 	each(t, 2*childLease, func() bool {
 		if job := mustGet(t, s, "acme", id); job.Status.Ended() {
 			t.Fatalf("the job of a living process is %+v", job)
 		}
 		if joined, created, err := s.Create(t.Context(), newJob("acme", "other")); created || err != nil || joined.ID != id {
-			t.Fatalf("created %v, error %v; want to join %s", created, err, id)
+			t.Fatalf("created %v, error %v, want the running job %s", created, err, id)
 		}
 		return true
 	})
@@ -142,9 +141,10 @@ func testKilled(t *testing.T, d database) {
 	_ = child.Wait() // always fails after a kill
 	killed := time.Now()
 	job := awaitFailure(t, s, "acme", id)
-	// A renewal that the child sent just before may have reached the database after that.
+	// A renewal that the child sent just before may have reached the database after the kill.
 	if late := job.Modified.Sub(killed); job.Message != messageDied || late > 2*childLease {
-		t.Errorf("%v after the kill the job is %+v", late, job)
+		t.Errorf("the lease ended %v after the kill, and the job is %+v, want at most %v and %q",
+			late, job, 2*childLease, messageDied)
 	}
 	mustCreate(t, s, newJob("acme", "next"))
 }

@@ -13,7 +13,7 @@ import (
 	"productindex/reindex"
 )
 
-// fill stores n ended jobs of a tenant, each with a report that lists a hundred rejections.
+// fill stores n ended jobs of a tenant. Each report lists a hundred rejections.
 func fill(tb testing.TB, s *Store, tenant string, n int) {
 	tb.Helper()
 	job := reindex.Job{Report: reindex.Report{
@@ -69,7 +69,7 @@ func fill(tb testing.TB, s *Store, tenant string, n int) {
 	}
 }
 
-// BenchmarkList reads the first page of a tenant with 10,000 stored jobs, whose reports are long.
+// BenchmarkList10000 reads the first page of a tenant with 10,000 stored jobs, whose reports are long.
 func BenchmarkList10000(b *testing.B) {
 	s := newSQLite(b).store(b, Config{History: 10_000})
 	fill(b, s, "acme", 10_000)
@@ -90,7 +90,7 @@ func BenchmarkList10000(b *testing.B) {
 			for b.Loop() {
 				jobs, total, err := s.List(b.Context(), "acme", test.query)
 				if err != nil || len(jobs) != 60 || total != test.total {
-					b.Fatal(len(jobs), total, err)
+					b.Fatalf("got %d jobs of %d, error %v, want 60 of %d", len(jobs), total, err, test.total)
 				}
 			}
 			b.ReportMetric(float64(b.Elapsed().Microseconds())/1000/float64(b.N), "ms/list")
@@ -98,7 +98,7 @@ func BenchmarkList10000(b *testing.B) {
 	}
 }
 
-// The functions numbers and encodeOptions cover every field of a job and its report, so that each is stored.
+// Every integer field of a job and of its report is stored.
 func TestNumbers(t *testing.T) {
 	elsewhere := []string{"Fence"} // in a column of its own
 	var want reindex.Job
@@ -118,7 +118,7 @@ func TestNumbers(t *testing.T) {
 	number(reflect.ValueOf(&want).Elem())
 	var got reindex.Job
 	if err := decodeNumbers(encodeNumbers(&want), &got); err != nil || !reflect.DeepEqual(got, want) {
-		t.Errorf("%+v was read, error %v; want %+v", got, err, want)
+		t.Errorf("decoded %+v, error %v, want %+v", got, err, want)
 	}
 }
 
@@ -127,22 +127,22 @@ func TestNumbersOfOtherVersions(t *testing.T) {
 	got := reindex.Job{Report: reindex.Report{Replaced: -1}}
 	want := reindex.Job{Expected: 1, Processed: 2, Report: reindex.Report{Replaced: -1}}
 	if err := decodeNumbers("[1,2]", &got); err != nil || !reflect.DeepEqual(got, want) {
-		t.Errorf("of two numbers %+v was read, error %v", got, err)
+		t.Errorf("two numbers: decoded %+v, error %v, want %+v", got, err, want)
 	}
 	text := "[1" + strings.Repeat(",2", 100) + "]"
 	if err := decodeNumbers(text, &got); err != nil || got.Expected != 1 || got.Report.Durations.Total != 2 {
-		t.Errorf("of many numbers %+v was read, error %v", got, err)
+		t.Errorf("101 numbers: decoded %+v, error %v, want Expected 1 and Durations.Total 2", got, err)
 	}
 	for _, text := range []string{
 		"", "[", "[]", "1", "[1", "1]", "[1,]", "[,1]", "[1 ,2]", "[x]", `{"a":1}`, "[1.5]", "[9223372036854775808]",
 	} {
 		if err := decodeNumbers(text, &got); err == nil {
-			t.Errorf("%q was read", text)
+			t.Errorf("%q was decoded, want an error", text)
 		}
 	}
 }
 
-// Every stored value is either decoded as it was encoded, or refused.
+// FuzzDecodeNumbers checks that numbers which decode are the same after they are encoded and decoded again.
 func FuzzDecodeNumbers(f *testing.F) {
 	for _, seed := range []string{
 		"[0]", "[1,-2,3]", "[]", "[9223372036854775807,-9223372036854775808]", "[1,,2]", "[+1]", "[01]",
@@ -155,7 +155,7 @@ func FuzzDecodeNumbers(f *testing.F) {
 			return
 		}
 		if err := decodeNumbers(encodeNumbers(&j), &again); err != nil || !reflect.DeepEqual(j, again) {
-			t.Errorf("%q is %+v, and then %+v, error %v", text, j, again, err)
+			t.Errorf("%q was decoded as %+v, and after encoding as %+v, error %v", text, j, again, err)
 		}
 	})
 }
@@ -170,11 +170,11 @@ func FuzzLists(f *testing.F) {
 		}
 		text, err := encodeLists(&want)
 		if err != nil || strings.ContainsRune(text, 0) {
-			t.Fatalf("%q, error %v", text, err)
+			t.Fatalf("encoded as %q, error %v, want a text without NUL", text, err)
 		}
 		rejection := &want.Rejections[0]
 		for _, s := range []*string{&rejection.ID, &rejection.Reason, &rejection.Where, &want.DuplicateIDs[0]} {
-			*s = strings.ToValidUTF8(string([]rune(*s)), "\uFFFD") // as JSON has it
+			*s = strings.ToValidUTF8(string([]rune(*s)), "\uFFFD") // as encoding/json does
 		}
 		var got reindex.Report
 		if err := decodeLists(text, &got); err != nil || !reflect.DeepEqual(got, want) {

@@ -13,17 +13,18 @@ import (
 	"productindex/reindex/reindextest"
 )
 
-// isCommit and isStatement are requests after which the database has stored something.
+// isCommit reports whether a request is a COMMIT.
 func isCommit(request []byte) bool { return bytes.Contains(request, []byte("COMMIT\x00")) }
 
-func isStatement(request []byte) bool { return bytes.HasPrefix(request, []byte("B")) } // Bind: it is prepared
+// isStatement reports whether a request executes a prepared statement. Such a request begins with the message Bind.
+func isStatement(request []byte) bool { return bytes.HasPrefix(request, []byte("B")) }
 
-// A call whose answer is lost after the database has executed it can be repeated. There is still only one job with one
-// fencing token, and it ends as it should.
+// A call whose answer is lost after the database has executed it can be repeated. There is still only one job, with one
+// fencing token and one end.
 func testLostAnswers(t *testing.T, d database) {
 	s, w := openWired(t, d, time.Hour)
 	want := newJob("a", "1")
-	end(t, s, mustCreate(t, s, newJob("a", "0"))) // prepares all statements
+	end(t, s, mustCreate(t, s, newJob("a", "0"))) // these calls prepare all statements
 	job := mustCreate(t, s, newJob("a", "00"))
 	mustStore(t, s, job)
 	if err := s.Cancel(t.Context(), "a", "00"); err != nil {
@@ -44,7 +45,7 @@ func testLostAnswers(t *testing.T, d database) {
 		{"Create", isCommit, func() error {
 			stored, created, err := s.Create(t.Context(), want)
 			if err == nil && (!created || stored.ID != want.ID) {
-				t.Errorf("the second try created the job: %v; it is %+v", created, stored)
+				t.Errorf("the second try: created %v, and the job is %+v, want the new job", created, stored)
 			}
 			fence = stored.Fence
 			return err
@@ -60,11 +61,12 @@ func testLostAnswers(t *testing.T, d database) {
 		// The store itself may repeat the call, because pgx reports a COMMIT whose answer was lost as not sent.
 		err := call.make()
 		if w.armed() {
-			t.Errorf("%s: no answer got lost", call.name)
+			t.Errorf("%s: no answer was lost", call.name)
 		}
 		_, temporary := errors.AsType[*reindex.TemporaryError](err)
 		if err != nil && (temporary != call.temporary || strings.Contains(err.Error(), "s3cret")) {
-			t.Errorf("%s whose answer got lost: %v, temporary %v", call.name, err, temporary)
+			t.Errorf("%s whose answer was lost: got %v, temporary %v, want temporary %v and no password",
+				call.name, err, temporary, call.temporary)
 		}
 		if err := call.make(); err != nil {
 			t.Errorf("%s, the second time: %v", call.name, err)
@@ -80,7 +82,7 @@ func testLostAnswers(t *testing.T, d database) {
 	other := finished
 	other.Status, other.Message = reindex.StatusSuccess, ""
 	if err := s.Finish(t.Context(), other); !errors.Is(err, reindex.ErrLeaseLost) {
-		t.Errorf("another end: %v, want ErrLeaseLost", err)
+		t.Errorf("storing another end: got %v, want ErrLeaseLost", err)
 	}
 }
 
@@ -97,17 +99,17 @@ func testLostAnswersOfRun(t *testing.T, d database) {
 		e := newEngine(t, reindextest.Slice(reindextest.Products(10, "new")), index, s)
 		report, err := e.Run(t.Context(), "acme")
 		if err != nil || report.Indexed != 10 {
-			t.Fatalf("answer %d got lost: %+v, error %v", n, report, err)
+			t.Fatalf("answer %d was lost: the report is %+v, error %v, want 10 products", n, report, err)
 		}
-		done := w.armed() // no answer was lost, because there are fewer
+		done := w.armed() // the run has fewer answers than n
 		w.lose(nil)
 		jobs, total, err := s.List(t.Context(), "acme", reindex.JobQuery{Limit: 1})
 		if err != nil || total != n || jobs[0].Status != reindex.StatusSuccess || jobs[0].Report.Indexed != 10 {
-			t.Fatalf("answer %d got lost: %d jobs, want %d, the last %+v, error %v", n, total, n, jobs, err)
+			t.Fatalf("answer %d was lost: got %d jobs, the last %+v, error %v, want %d jobs and SUCCESS", n, total, jobs, err, n)
 		}
 		if done {
 			if n < 15 {
-				t.Errorf("a run made only %d requests", n-1)
+				t.Errorf("a run made only %d requests, want at least 14", n-1)
 			}
 			return
 		}
@@ -129,9 +131,9 @@ func testCancelledCommit(t *testing.T, d database) {
 		t.Fatalf("created %v, error %v", created, err)
 	}
 	if got := mustGet(t, s, "a", "1"); got.Fence != stored.Fence {
-		t.Errorf("the job is %+v", got)
+		t.Errorf("the stored job is %+v, want fence %d", got, stored.Fence)
 	}
 	if _, _, err := s.Create(ctx, newJob("b", "2")); !errors.Is(err, context.Canceled) {
-		t.Errorf("a call after its context ended: %v", err)
+		t.Errorf("a call whose context has ended: got %v, want context.Canceled", err)
 	}
 }

@@ -20,7 +20,7 @@ const stored = `INSERT INTO reindex_jobs (tenant, fence, id, entity_type, status
 const storedLists = `INSERT INTO reindex_job_lists (tenant, fence, lists) VALUES ('a', 41,
 	'{"rejections":[{"id":"x","reason":"why","where":"there"}],"duplicateIds":["d"]}')`
 
-// The tables of every older version are migrated, with their rows.
+// The tables of every older version are migrated, and their rows can be read.
 func testMigrations(t *testing.T, d database) {
 	at := time.Unix(1_800_000_000, 0).UTC()
 	want := reindex.Job{
@@ -76,12 +76,13 @@ func testMigrations(t *testing.T, d database) {
 		}
 		s := d.store(t, Config{})
 		if found, err := s.version(t.Context(), s.db); err != nil || found != len(steps) {
-			t.Errorf("from version %d to %d, error %v; want %d", version, found, err, len(steps))
+			t.Errorf("version %d was migrated to %d, error %v, want %d", version, found, err, len(steps))
 		}
 		job := mustCreate(t, s, newJob("a", "new"))
 		if version > 0 {
 			if got := mustGet(t, s, "a", "old"); !reflect.DeepEqual(got, want) || job.Fence <= 41 {
-				t.Errorf("from version %d: fence %d after 41, and the job is\n%+v, want\n%+v", version, job.Fence, got, want)
+				t.Errorf("from version %d: got fence %d, want one above 41; the job is\n%+v, want\n%+v",
+					version, job.Fence, got, want)
 			}
 		}
 	}
@@ -101,16 +102,16 @@ func testNewerTables(t *testing.T, d database) {
 	_, err := New(t.Context(), db, &Config{Dialect: d.dialect})
 	if err == nil || !strings.Contains(err.Error(), fmt.Sprintf("version %d", len(steps)+1)) ||
 		!strings.Contains(err.Error(), "newer program") {
-		t.Errorf("error %v, want one that names the version and what to do", err)
+		t.Errorf("got %v, want an error that names the version and a newer program", err)
 	}
 	for _, table := range []string{"reindex_tenants", "reindex_jobs"} {
 		if _, err := db.ExecContext(t.Context(), "SELECT 1 FROM "+table); err == nil {
-			t.Errorf("there is a table %s", table)
+			t.Errorf("New has created the table %s", table)
 		}
 	}
 }
 
-// A program without the right to create tables can use those that are up to date.
+// A program that may not create tables can use tables that are up to date.
 func testFewRights(t *testing.T, d database) {
 	db := d.open(t)
 	d.store(t, Config{})

@@ -11,8 +11,8 @@ import (
 	"productindex/reindex/reindextest"
 )
 
-// If two stores over one database create a job at the same time, only one is created, whether it is the first job of
-// the tenant or a later one.
+// If two stores over one database create jobs of a tenant at the same time, only one job is created. This holds for the
+// first job of the tenant and for later ones.
 func testTwoStores(t *testing.T, d database) {
 	stores := []*Store{d.store(t, Config{}), d.store(t, Config{})}
 	type result struct {
@@ -40,7 +40,7 @@ func testTwoStores(t *testing.T, d database) {
 			seen[r.job.ID] = true
 		}
 		if created != 1 || len(seen) != 1 {
-			t.Fatalf("%d jobs were created and %v returned, want one and the same", created, seen)
+			t.Fatalf("%d jobs were created, and the calls returned %v, want one job", created, seen)
 		}
 		for id := range seen {
 			end(t, stores[0], newJob("a", id))
@@ -119,7 +119,8 @@ func testTwoEngines(t *testing.T, d database) {
 	}
 	calls.Wait()
 	if started != 1 || len(ids) != 1 || index.Open() > 1 {
-		t.Errorf("%d runs started, %v were joined, %d generations are open; want one run", started, ids, index.Open())
+		t.Errorf("%d runs were started, the calls returned the jobs %v, and %d generations are open; want one of each",
+			started, ids, index.Open())
 	}
 	close(src.gate)
 	for id := range ids {
@@ -132,13 +133,13 @@ func testTwoEngines(t *testing.T, d database) {
 				last = job
 			}
 			if last.Status != reindex.StatusSuccess || last.Report.Indexed != 100 {
-				t.Errorf("an engine sees %+v", last)
+				t.Errorf("an engine returns the job %+v, want SUCCESS with 100 products", last)
 			}
 		}
 	}
 }
 
-// Several processes can start at the same time over an empty database: each finds its tables.
+// Several processes can start at the same time with an empty database. One of them creates the tables.
 func testStartTogether(t *testing.T, d database) {
 	errs, begin := make(chan error), make(chan struct{})
 	for range 8 {
@@ -169,7 +170,7 @@ func testConstraint(t *testing.T, d database) {
 		SELECT tenant, fence + 1, '2', entity_type, status, ended, cancelled, lease_end, estimated,
 		message, created, modified, numbers, listed FROM reindex_jobs WHERE id = '1'`
 	if err := s.exec(t.Context(), s.db, second); err == nil {
-		t.Error("there is a second unfinished job")
+		t.Error("the database accepts a second unfinished job")
 	}
 	end(t, s, newJob("a", "1"))
 	if err := s.exec(t.Context(), s.db, second); err != nil {

@@ -9,7 +9,7 @@ import (
 	"productindex/reindex"
 )
 
-// A store can have leases that are longer than any timeout of a server.
+// A lease may be longer than the longest timeout that a server accepts.
 func testEndlessLease(t *testing.T, d database) {
 	changes, err := d.store(t, Config{Lease: 100 * 365 * 24 * time.Hour}).Changes(nil)
 	if err != nil {
@@ -17,12 +17,12 @@ func testEndlessLease(t *testing.T, d database) {
 	}
 	last, err := changes.Append(t.Context(), "acme", []reindex.Change{{ID: "1", Delete: true}})
 	if last != 1 || err != nil {
-		t.Errorf("the first change is at %d, error %v", last, err)
+		t.Errorf("the first change has position %d, error %v, want 1", last, err)
 	}
 }
 
-// A process that is stopped in the middle of a transaction delays the others until the server frees its lock. When it
-// continues, it begins again and sees the data that the others have stored.
+// A process that is stopped in the middle of a transaction delays other processes until the server frees its lock. When
+// it continues, it begins the transaction again and sees what the others have stored.
 func testStoppedInATransaction(t *testing.T, d database) {
 	const lease = time.Second
 	open := func() *Changes {
@@ -51,9 +51,9 @@ func testStoppedInATransaction(t *testing.T, d database) {
 	_, err := other.Append(ctx, "acme", []reindex.Change{{ID: "1", Delete: true}})
 	close(goOn)
 	if err != nil {
-		t.Errorf("while another process is stopped: %v", err)
+		t.Errorf("appending a change while another process is stopped: %v", err)
 	}
 	if err := <-ended; err != nil || !slices.Equal(heads, []int64{0, 1}) {
-		t.Errorf("the process that was stopped has seen the heads %v, error %v; want 0, and 1 when it goes on", heads, err)
+		t.Errorf("the process that was stopped has seen the heads %v, error %v, want 0 and then 1", heads, err)
 	}
 }

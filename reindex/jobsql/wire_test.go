@@ -19,8 +19,8 @@ type wire struct {
 	mu     sync.Mutex
 	isCut  bool
 	conns  []net.Conn
-	doomed func(request []byte) bool // selects the request whose answer is lost; nil selects none
-	before bool                      // the request itself is lost
+	doomed func(request []byte) bool // selects the request whose answer will be lost; nil selects none
+	before bool                      // the request itself is lost, not only its answer
 }
 
 func (w *wire) dial(ctx context.Context, network, address string) (net.Conn, error) {
@@ -37,7 +37,7 @@ func (w *wire) dial(ctx context.Context, network, address string) (net.Conn, err
 	return &lossy{Conn: c, wire: w}, nil
 }
 
-// set cuts the wire, with all connections over it, or mends it.
+// set cuts the wire or mends it. Both end all connections over it.
 func (w *wire) set(isCut bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -48,18 +48,18 @@ func (w *wire) set(isCut bool) {
 	w.conns = nil
 }
 
-// lose makes the connection end after the next request of a kind and before its answer, so that the database has
-// executed the request.
+// lose makes the connection end after the next request of the kind, before its answer. The database executes the
+// request.
 func (w *wire) lose(kind func(request []byte) bool) { w.fail(false, kind) }
 
-// fail does the same as lose or, if before is set, makes the connection end before the database gets the request.
+// fail does the same as lose. If before is true, the connection ends before the database gets the request.
 func (w *wire) fail(before bool, kind func(request []byte) bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.doomed, w.before = kind, before
 }
 
-// armed reports whether no answer has been lost yet.
+// armed reports whether the request that lose or fail waits for has not come yet.
 func (w *wire) armed() bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -107,7 +107,7 @@ func (l *lossy) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// openWired opens the database over a wire, as a user with a password.
+// openWired returns a store that reaches the database over a wire, with a password.
 func openWired(t *testing.T, d database, lease time.Duration) (*Store, *wire) {
 	t.Helper()
 	cfg, err := pgx.ParseConfig(d.dsn + " password=s3cret")

@@ -100,14 +100,14 @@ func TestSpans(t *testing.T) {
 		t.Error("the run is not the root of a trace of its own")
 	}
 	if links := root.Links(); len(links) != 1 || links[0].SpanContext.SpanID() != request.SpanID() {
-		t.Errorf("links of the run: %v, want one to the request", links)
+		t.Errorf("the run has the links %v, want one to the request", links)
 	}
 	want := []attribute.KeyValue{
 		attribute.String("reindex.tenant", "acme"), attribute.Int64("reindex.products.rejected", 1),
 	}
 	for _, kv := range want {
 		if !slices.Contains(root.Attributes(), kv) {
-			t.Errorf("attributes of the run: %v, want %v among them", root.Attributes(), kv)
+			t.Errorf("the run has the attributes %v, want also %v", root.Attributes(), kv)
 		}
 	}
 	load := o.span(t, "reindex load")
@@ -125,7 +125,7 @@ func TestSpans(t *testing.T) {
 	}
 }
 
-// The status of the spans of the run and of the failed phase is the error. The other spans have none.
+// The spans of the run and of the failed phase have an error status. The other spans do not.
 func TestSpansOfFailure(t *testing.T) {
 	o := observe(t, reindex.SourceFunc(broken), false)
 	if _, err := o.run(t, "acme"); !errors.Is(err, errBroken) {
@@ -134,16 +134,16 @@ func TestSpansOfFailure(t *testing.T) {
 	for _, name := range []string{"reindex", "reindex load"} {
 		span := o.span(t, name)
 		if span.Status().Code != codes.Error || len(span.Events()) == 0 {
-			t.Errorf("status of span %q: %v, events %v", name, span.Status(), span.Events())
+			t.Errorf("span %q has status %v and events %v, want an error and an event", name, span.Status(), span.Events())
 		}
 	}
 	if got := o.span(t, "reindex begin").Status().Code; got != codes.Unset {
-		t.Errorf("status of the phase that succeeded: %v", got)
+		t.Errorf("the phase that succeeded has status %v, want none", got)
 	}
 }
 
-// points returns the values of a metric by their attributes: the count of a histogram, the sum of a counter, or the
-// last value of a gauge.
+// points returns the values of a metric by their attributes. The value of a histogram is its count, that of a counter
+// its sum, and that of a gauge its last value.
 func (o *observed) points(t *testing.T, name string) map[string]float64 {
 	t.Helper()
 	var all metricdata.ResourceMetrics
@@ -209,14 +209,14 @@ func TestMetrics(t *testing.T) {
 	} {
 		points := o.points(t, want.name)
 		if got, ok := points[want.attributes]; !ok || got != want.value {
-			t.Errorf("%s{%s} = %v (known: %v), want %v", want.name, want.attributes, got, points, want.value)
+			t.Errorf("%s{%s} is %v, want %v; all points are %v", want.name, want.attributes, got, want.value, points)
 		}
 	}
 	for _, name := range []string{
 		"reindex.run.last_success", "reindex.write.concurrency", "reindex.write.batch_limit", "reindex.write.size",
 	} {
 		if got := o.points(t, name)[of]; got <= 0 {
-			t.Errorf("%s = %v, want a positive number", name, got)
+			t.Errorf("%s is %v, want a positive number", name, got)
 		}
 	}
 }
@@ -228,14 +228,14 @@ func TestMetricsOfFailure(t *testing.T) {
 		t.Fatal("the run succeeded")
 	}
 	if got := o.points(t, "reindex.run.duration"); got["error.type=read,reindex.entity_type=PRODUCT,reindex.mode=full"] != 1 {
-		t.Errorf("reindex.run.duration: %v", got)
+		t.Errorf("reindex.run.duration is %v, want one run with the attributes", got)
 	}
 	const failed = "reindex.entity_type=PRODUCT,reindex.mode=full,reindex.outcome=failure"
 	if got := o.points(t, "reindex.runs")[failed]; got != 1 {
-		t.Errorf("failed runs: %v, want 1", got)
+		t.Errorf("got %v failed runs, want 1", got)
 	}
 	if got := o.points(t, "reindex.run.last_success"); len(got) != 0 {
-		t.Errorf("reindex.run.last_success: %v, want none", got)
+		t.Errorf("reindex.run.last_success is %v, want none", got)
 	}
 }
 
@@ -254,11 +254,11 @@ func TestMetricsOfModes(t *testing.T) {
 		}
 		of := "reindex.entity_type=PRODUCT,reindex.mode=" + mode + ",reindex.outcome=success"
 		if got := o.points(t, "reindex.runs"); got[of] != 1 {
-			t.Errorf("runs of %s: %v", mode, got)
+			t.Errorf("the runs are %v, want one of mode %s", got, mode)
 		}
 	}
 	if got := o.points(t, "reindex.run.last_success"); !maps.Equal(got, last) {
-		t.Errorf("the last success was %v, is %v", last, got)
+		t.Errorf("the last success is %v, want %v, that of the full run", got, last)
 	}
 }
 
@@ -269,7 +269,7 @@ func TestTenantAttribute(t *testing.T) {
 		t.Fatal(err)
 	}
 	if got := o.points(t, "reindex.run.duration"); got["reindex.entity_type=PRODUCT,reindex.mode=full,reindex.tenant=acme"] != 1 {
-		t.Errorf("reindex.run.duration: %v", got)
+		t.Errorf("reindex.run.duration is %v, want one run with the attributes", got)
 	}
 }
 

@@ -15,7 +15,7 @@ import (
 	"productindex/reindex/reindextest"
 )
 
-// halves is a source of a slice, in two parts, that knows one tenant and all places.
+// halves is a source of one tenant that splits a slice into two parts.
 type halves struct {
 	reindextest.Slice
 
@@ -63,9 +63,9 @@ func failed(err error) iter.Seq2[reindex.Product, error] {
 	return func(yield func(reindex.Product, error) bool) { yield(reindex.Product{}, err) }
 }
 
-// broken are sources that break one promise each.
+// broken has sources that each break one promise.
 var broken = map[string]struct {
-	test string // that has to fail
+	test string // the test that must fail
 	open func(h halves) reindex.Source
 }{
 	"splits one part into two": {
@@ -102,7 +102,7 @@ func (s sound) Part(ctx context.Context, name string) iter.Seq2[reindex.Product,
 	return s.part(ctx, name, 2)
 }
 
-// opened makes a snapshot the one of a source whose other half is sound.
+// opened returns snap if h knows the tenant.
 func opened(ctx context.Context, h halves, tenant string, snap reindex.Snapshot) (reindex.Snapshot, error) {
 	_, err := h.Open(ctx, tenant)
 	return snap, err
@@ -137,7 +137,7 @@ func (l tenantless) Open(context.Context, string) (reindex.Snapshot, error) {
 type tenantlessSnapshot struct{ sound }
 
 func (tenantlessSnapshot) Products(context.Context) iter.Seq2[reindex.Product, error] {
-	return failed(errors.New("no such tenant")) // but its parts are there
+	return failed(errors.New("no such tenant")) // but Part still yields products
 }
 
 type deaf struct{ halves }
@@ -149,7 +149,7 @@ func (d deaf) Open(ctx context.Context, tenant string) (reindex.Snapshot, error)
 type deafSnapshot struct{ sound }
 
 func (d deafSnapshot) Part(_ context.Context, name string) iter.Seq2[reindex.Product, error] {
-	return d.sound.Part(context.Background(), name) //nolint:contextcheck // the point
+	return d.sound.Part(context.Background(), name) //nolint:contextcheck // the promise that is broken
 }
 
 type miscounting struct{ halves }
@@ -215,10 +215,11 @@ func (a anyPartSnapshot) Part(ctx context.Context, name string) iter.Seq2[reinde
 	return a.Products(ctx)
 }
 
-// brokenEnv names the broken source that TestSuiteOfASource holds against the suite.
+// brokenEnv is the environment variable with the name of the broken source that TestSuiteOfASource tests.
 const brokenEnv = "REINDEXTEST_BROKEN"
 
-// TestSuiteOfASource is run by TestBrokenSources in a process of its own, and with a sound source otherwise.
+// TestSuiteOfASource runs the suite with a sound source. In a process that TestBrokenSources starts, it runs the suite
+// with a broken one.
 func TestSuiteOfASource(t *testing.T) {
 	b, isBroken := broken[os.Getenv(brokenEnv)]
 	reindextest.TestSource(t, func(_ *testing.T, products []reindex.Product) reindextest.SourceFixture {
@@ -231,7 +232,7 @@ func TestSuiteOfASource(t *testing.T) {
 	}, nil)
 }
 
-// The suite fails for a source that breaks a promise.
+// If a source breaks a promise, the test of this promise fails.
 func TestBrokenSources(t *testing.T) {
 	for name, b := range broken {
 		t.Run(name, func(t *testing.T) {
@@ -239,7 +240,7 @@ func TestBrokenSources(t *testing.T) {
 			cmd.Env = append(os.Environ(), brokenEnv+"="+name)
 			out, err := cmd.CombinedOutput()
 			if err == nil || !strings.Contains(string(out), "--- FAIL: TestSuiteOfASource/"+b.test) {
-				t.Errorf("the suite passes, or another test than %s fails: %v\n%s", b.test, err, out)
+				t.Errorf("the test %s does not fail: %v\n%s", b.test, err, out)
 			}
 		})
 	}

@@ -10,7 +10,7 @@ import (
 	"productindex/reindex/schedule"
 )
 
-// Reindex a tenant each night, within ten minutes of half past two in Berlin.
+// The tenant is reindexed each night between 2:30 and 2:40 in Berlin.
 func ExampleScheduler() {
 	engine, err := reindex.New(reindextest.Slice(reindextest.Products(10, "1")), reindextest.NewMemory(), nil)
 	if err != nil {
@@ -33,7 +33,7 @@ func ExampleScheduler() {
 		return
 	}
 	ctx, stop := context.WithCancel(context.Background())
-	stop() // a server runs it until it ends
+	stop() // a server stops the scheduler when it shuts down
 	s.Run(ctx)
 	// Output:
 }

@@ -21,10 +21,10 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// start is when the tests begin: the time of a synctest bubble.
+// start is the time at which a synctest bubble begins.
 var start = time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)
 
-// engine keeps when runs were started, since the start of the test.
+// engine records which runs were started, and when after start.
 type engine struct {
 	mu      sync.Mutex
 	started []string
@@ -75,7 +75,7 @@ func (e *engine) starts() string {
 	return strings.Join(e.started, ", ")
 }
 
-// scheduler returns one that has the entries, and its log.
+// scheduler returns a Scheduler with the entries, and its log.
 func scheduler(
 	t *testing.T, e schedule.Engine, cfg schedule.Config, entries ...schedule.Entry,
 ) (*schedule.Scheduler, *bytes.Buffer) {
@@ -116,13 +116,13 @@ func TestTimes(t *testing.T) {
 		list := s.List()
 		if len(list) != 3 || list[0].Tenant != "acme" || !list[0].Next.Equal(start.Add(24*time.Hour+30*time.Minute)) ||
 			!list[0].Last.Equal(start.Add(22*time.Hour+30*time.Minute)) || list[0].Job == "" || list[0].Missed != 0 {
-			t.Errorf("%+v", list)
+			t.Errorf("the list is %+v, want three entries, the first with its last and next time", list)
 		}
 	})
 }
 
-// When the clock is changed, a time that comes twice counts once, and one that does not come is moved to later. The time
-// zone makes no difference.
+// When the clock is put back, a time that comes twice counts once. When it is put forward, a time that does not come is
+// moved to later. This holds in every time zone.
 func TestSummerTime(t *testing.T) {
 	for _, test := range []struct{ zone, day, cron, want string }{
 		{"Europe/Berlin", "2000-03-26", "30 2 * * *", "03:30:00 +0200"},
@@ -132,7 +132,7 @@ func TestSummerTime(t *testing.T) {
 		{"America/New_York", "2000-10-29", "30 1 * * *", "01:30:00 -0400"},
 		{"America/Sao_Paulo", "2000-10-08", "0 0 * * *", "01:00:00 -0200"},
 		{"America/Havana", "2000-04-02", "0 0 * * *", "01:00:00 -0400"},
-		{"Australia/Lord_Howe", "2000-08-27", "15 2 * * *", "02:45:00 +1100"}, // by half an hour
+		{"Australia/Lord_Howe", "2000-08-27", "15 2 * * *", "02:45:00 +1100"}, // the clock changes by half an hour
 		{"Australia/Lord_Howe", "2000-03-26", "45 1 * * *", "01:45:00 +1100"},
 	} {
 		zone, err := time.LoadLocation(test.zone)
@@ -157,7 +157,7 @@ func TestSummerTime(t *testing.T) {
 			}
 		})
 	}
-	// A process that starts between the change and the time that was moved.
+	// A process may start between the change of the clock and the time that was moved.
 	zone, err := time.LoadLocation("America/New_York")
 	if err != nil {
 		t.Fatal(err)
@@ -168,12 +168,12 @@ func TestSummerTime(t *testing.T) {
 		s, _ := scheduler(t, e, schedule.Config{}, schedule.Entry{Tenant: "acme", Cron: "30 2 * * *", Location: zone})
 		runFor(t, s, time.Hour)
 		if len(e.jobs) != 1 || e.jobs[0].Created.In(zone).Format(time.TimeOnly) != "03:30:00" {
-			t.Errorf("started %s", e.starts())
+			t.Errorf("started %s, want one start at 03:30", e.starts())
 		}
 	})
 }
 
-// Two processes with one schedule over one store start one reindex, also with jitter.
+// Two processes with the same schedule start one reindex at each time, also with jitter.
 func TestNotTwice(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e := &engine{}
@@ -185,24 +185,25 @@ func TestNotTwice(t *testing.T) {
 		}
 		both.Wait()
 		if n := len(e.started); n != 100 {
-			t.Errorf("%d starts in 100 hours", n)
+			t.Errorf("%d starts in 100 hours, want 100", n)
 		}
 		late := 0
 		for i, text := range e.started {
 			d, err := time.ParseDuration(strings.TrimPrefix(text, "acme "))
 			if off := d - time.Duration(i+1)*time.Hour; err != nil || off < 0 || off > 10*time.Minute {
-				t.Errorf("start %d after %v", i, d)
+				t.Errorf("start %d was after %v, want at most 10 minutes after hour %d", i, d, i+1)
 			} else if off > time.Minute {
 				late++
 			}
 		}
 		if late == 0 {
-			t.Error("nothing was put off")
+			t.Error("no start was delayed, want some that are")
 		}
 	})
 }
 
-// Times that pass while nobody is there are missed: logged, counted, and made up for once if that is wanted.
+// Times that pass while no scheduler runs are missed: they are logged and counted. With CatchUp, one reindex makes up
+// for them.
 func TestMissed(t *testing.T) {
 	for _, catchUp := range []bool{false, true} {
 		synctest.Test(t, func(t *testing.T) {
@@ -217,11 +218,11 @@ func TestMissed(t *testing.T) {
 				want += ", acme 20h0m0s"
 			}
 			if got := e.starts(); got != want {
-				t.Errorf("catching up %v: started %s, want %s", catchUp, got, want)
+				t.Errorf("CatchUp %v: started %s, want %s", catchUp, got, want)
 			}
 			evening := start.Add(18 * time.Hour)
 			if got := s.Of("acme")[0]; got.Missed != 2 || !got.Last.Equal(evening) || !got.LastMissed.Equal(evening) {
-				t.Errorf("%+v", got)
+				t.Errorf("the entry is %+v, want 2 missed, the last one at 18:00", got)
 			}
 			<-time.After(3 * time.Hour) // 00:00 passes
 			again, logged := scheduler(t, e, schedule.Config{CatchUp: catchUp}, entry)
@@ -230,25 +231,26 @@ func TestMissed(t *testing.T) {
 				want += ", acme 25h0m0s"
 			}
 			if got := e.starts(); got != want || again.List()[0].Missed != 1 || len(again.Of("beta")) != 0 {
-				t.Errorf("another process, catching up %v: started %s, want %s; %+v", catchUp, got, want, again.List())
+				t.Errorf("another process, CatchUp %v: started %s, want %s; the list is %+v, want 1 missed",
+					catchUp, got, want, again.List())
 			}
 			if !catchUp && !strings.Contains(logged.String(), "a reindex was missed") {
-				t.Errorf("log %s", logged)
+				t.Errorf("the log does not name the missed reindex: %s", logged)
 			}
 		})
 	}
-	synctest.Test(t, func(t *testing.T) { // of what nothing is known
+	synctest.Test(t, func(t *testing.T) { // without earlier jobs, no time counts as missed
 		<-time.After(7 * time.Hour)
 		e := &engine{}
 		s, logged := scheduler(t, e, schedule.Config{CatchUp: true}, schedule.Entry{Tenant: "acme", Cron: "0 */6 * * *"})
 		runFor(t, s, time.Hour)
 		if e.starts() != "" || s.List()[0].Missed != 0 || logged.Len() > 0 {
-			t.Errorf("started %s; %s", e.starts(), logged)
+			t.Errorf("started %q, and the log is %q, want neither", e.starts(), logged)
 		}
 	})
 }
 
-// A start that fails is tried again until it is too late, and then missed.
+// A start that fails is tried again until it is too late, and then counts as missed.
 func TestFailures(t *testing.T) {
 	for _, test := range []struct {
 		failures int
@@ -270,7 +272,8 @@ func TestFailures(t *testing.T) {
 			s, _ := scheduler(t, e, schedule.Config{}, schedule.Entry{Tenant: "acme", Cron: "0 1 * * *"})
 			runFor(t, s, 2*time.Hour)
 			if got := s.List()[0]; e.starts() != test.started || got.Missed != test.missed || e.calls > 15 {
-				t.Errorf("%v: started %s, %d calls, %+v", test.err, e.starts(), e.calls, got)
+				t.Errorf("%v: started %q in %d calls, want %q in at most 15; the entry is %+v, want %d missed",
+					test.err, e.starts(), e.calls, test.started, got, test.missed)
 			}
 		})
 	}
@@ -279,12 +282,12 @@ func TestFailures(t *testing.T) {
 			schedule.Entry{Tenant: "acme", Cron: "0 1 * * *"})
 		runFor(t, s, 2*time.Hour)
 		if !strings.Contains(logged.String(), "is still in progress") {
-			t.Errorf("log %s", logged)
+			t.Errorf("the log does not say that a reindex is in progress: %s", logged)
 		}
 	})
 }
 
-// Entries can be replaced while Run goes on.
+// Entries can be replaced while the scheduler runs.
 func TestSetWhileRunning(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e := &engine{}
@@ -296,12 +299,12 @@ func TestSetWhileRunning(t *testing.T) {
 		})
 		runFor(t, s, 6*time.Hour)
 		if got := e.starts(); got != "beta 2h0m0s" {
-			t.Errorf("started %s", got)
+			t.Errorf("started %s, want beta 2h0m0s", got)
 		}
 	})
 }
 
-// Entries that are not valid are named, and nothing is changed then.
+// Set refuses an entry that is not valid, and changes nothing then.
 func TestInvalid(t *testing.T) {
 	s, _ := scheduler(t, &engine{}, schedule.Config{}, schedule.Entry{Tenant: "acme", Cron: "@weekly"})
 	for want, e := range map[string]schedule.Entry{
@@ -313,21 +316,21 @@ func TestInvalid(t *testing.T) {
 		"Jitter is -1ns":                {Tenant: "acme", Cron: "@daily", Jitter: -1},
 	} {
 		if err := s.Set(e); err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("%+v: %v, want %q", e, err, want)
+			t.Errorf("%+v: got %v, want an error with %q", e, err, want)
 		}
 	}
 	if list := s.List(); len(list) != 1 || list[0].Cron != "@weekly" {
-		t.Errorf("%+v", list)
+		t.Errorf("the list is %+v, want only @weekly", list)
 	}
 	if _, err := schedule.New(nil, nil); err == nil {
-		t.Error("New takes no engine")
+		t.Error("New accepts nil as the engine")
 	}
 	if _, err := schedule.New(&engine{}, &schedule.Config{Grace: -1}); err == nil {
-		t.Error("New takes a negative Grace")
+		t.Error("New accepts a negative Grace")
 	}
 }
 
-// A real engine is reindexed by the clock.
+// The scheduler also starts the runs of a real engine.
 func TestEngine(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ix := reindextest.NewMemory()
@@ -339,7 +342,7 @@ func TestEngine(t *testing.T) {
 		runFor(t, s, 3*time.Hour+time.Minute)
 		jobs, total, err := e.Jobs(t.Context(), "acme", reindex.JobQuery{})
 		if err != nil || total != 3 || len(ix.Documents("acme")) != 3 {
-			t.Errorf("%+v, error %v", jobs, err)
+			t.Errorf("the jobs are %+v, error %v, want 3, and 3 live products", jobs, err)
 		}
 		if err := e.Shutdown(t.Context()); err != nil {
 			t.Error(err)

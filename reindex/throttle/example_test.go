@@ -9,7 +9,7 @@ import (
 	"productindex/reindex/throttle"
 )
 
-// Limits of all tenants together, and of one of them, which can be changed while a run goes on.
+// A Throttle limits all tenants together and each tenant. Its limits can be changed during a run.
 func ExampleThrottle() {
 	limits, err := throttle.New(throttle.Config{All: throttle.Limits{Documents: 5000}})
 	if err != nil {

@@ -29,7 +29,7 @@ func newThrottle(t *testing.T, cfg throttle.Config) *throttle.Throttle {
 	return th
 }
 
-// run reindexes the tenant through the throttle and returns how long it took.
+// run reindexes the tenant through the throttle and returns the duration.
 func run(t *testing.T, th *throttle.Throttle, tenant string, products []reindex.Product) time.Duration {
 	t.Helper()
 	ix := reindextest.NewMemory()
@@ -55,11 +55,11 @@ func run(t *testing.T, th *throttle.Throttle, tenant string, products []reindex.
 func within5Percent(t *testing.T, what string, got, want time.Duration) {
 	t.Helper()
 	if off := math.Abs(float64(got-want)) / float64(want); off > 0.05 {
-		t.Errorf("%s: it took %v, want %v", what, got, want)
+		t.Errorf("%s: the run took %v, want %v", what, got, want)
 	}
 }
 
-// A run takes what its limits say, within 5 %, also if they are changed in the middle.
+// A run takes as long as its limits require, within 5 %, also if the limits change during the run.
 func TestRate(t *testing.T) {
 	products := reindextest.Products(20_000, "1")
 	bytes := 0
@@ -121,7 +121,7 @@ func TestRate(t *testing.T) {
 	}
 }
 
-// Who waits long learns of a higher limit at once.
+// A run that waits continues at once if the limit is raised.
 func TestChangeWhileItWaits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		th := newThrottle(t, throttle.Config{Tenant: throttle.Limits{Documents: 0.0001}})
@@ -131,12 +131,12 @@ func TestChangeWhileItWaits(t *testing.T) {
 			}
 		})
 		if took := run(t, th, "acme", reindextest.Products(1000, "1")); took != time.Second {
-			t.Errorf("it took %v", took)
+			t.Errorf("the run took %v, want 1s", took)
 		}
 	})
 }
 
-// Tenants share what there is in all, and have limits of their own.
+// Tenants share the limits of All, and have limits of their own.
 func TestTenants(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		th := newThrottle(t, throttle.Config{All: throttle.Limits{Documents: 2000}, Tenant: throttle.Limits{Documents: 1500}})
@@ -148,18 +148,18 @@ func TestTenants(t *testing.T) {
 		within5Percent(t, "fast", run(t, th, "fast", reindextest.Products(12_000, "1")), 8*time.Second)
 		within5Percent(t, "slow", <-slow, 10*time.Second)
 		if got := th.Tenants(); !slices.Equal(got, []string{"fast", "slow"}) {
-			t.Errorf("tenants %q", got)
+			t.Errorf("the tenants are %q, want fast and slow", got)
 		}
 		if got := th.Limits("slow"); got != (throttle.Limits{Documents: 100}) {
-			t.Errorf("limits %+v", got)
+			t.Errorf("the tenant slow has the limits %+v, want 100 documents", got)
 		}
 		if got := th.Limits("other"); got != (throttle.Limits{Documents: 1500}) {
-			t.Errorf("limits %+v", got)
+			t.Errorf("another tenant has the limits %+v, want 1500 documents", got)
 		}
 	})
 }
 
-// A run goes on within its window alone, also over midnight and the switch to summer time.
+// A run reads only within its window. The window may contain midnight or the change to summer time.
 func TestWindow(t *testing.T) {
 	berlin, err := time.LoadLocation("Europe/Berlin")
 	if err != nil {
@@ -185,7 +185,7 @@ func TestWindow(t *testing.T) {
 		},
 	} {
 		synctest.Test(t, func(t *testing.T) {
-			time.Sleep(time.Until(test.start)) //nolint:forbidigo // of the bubble's own time
+			time.Sleep(time.Until(test.start)) //nolint:forbidigo // the bubble's clock jumps
 			th := newThrottle(t, throttle.Config{Tenant: throttle.Limits{Documents: 10, Window: test.window}})
 			within5Percent(t, test.window.String()+" from "+test.start.String(),
 				run(t, th, "acme", reindextest.Products(1000, "1")), test.want)
@@ -193,7 +193,7 @@ func TestWindow(t *testing.T) {
 	}
 }
 
-// A run that waits ends when it is cancelled.
+// A paused run ends when its context ends.
 func TestCancelWhilePaused(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		th := newThrottle(t, throttle.Config{Tenant: throttle.Limits{Paused: true}})
@@ -204,7 +204,7 @@ func TestCancelWhilePaused(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
 		defer cancel()
 		if _, err := engine.Run(ctx, "acme"); !errors.Is(err, context.DeadlineExceeded) {
-			t.Errorf("a paused run: %v", err)
+			t.Errorf("a paused run: got %v, want context.DeadlineExceeded", err)
 		}
 		if err := engine.Shutdown(t.Context()); err != nil {
 			t.Error(err)
@@ -212,7 +212,7 @@ func TestCancelWhilePaused(t *testing.T) {
 	})
 }
 
-// Source keeps what a source promises, and the capabilities of what it wraps.
+// The throttled source keeps the promises of a source.
 func TestSourceConforms(t *testing.T) {
 	th := newThrottle(t, throttle.Config{})
 	reindextest.TestSource(t, func(_ *testing.T, products []reindex.Product) reindextest.SourceFixture {
@@ -230,16 +230,17 @@ func TestSourceConforms(t *testing.T) {
 	}, nil)
 }
 
-// finder is a source with parts, and with Find.
+// finder is a source with Find.
 type finder struct{ reindextest.Slice }
 
 func (finder) Find(context.Context, string, ...string) iter.Seq2[reindex.Product, error] { return nil }
 
+// The throttled source has the capabilities of the source that it wraps.
 func TestCapabilities(t *testing.T) {
 	th := newThrottle(t, throttle.Config{})
 	src := th.Source(finder{reindextest.Products(10, "1")})
 	if _, ok := reindex.As[reindex.Finder](src); !ok {
-		t.Error("there is no Finder")
+		t.Error("the throttled source is not a Finder")
 	}
 	snap, err := src.Open(t.Context(), "acme")
 	if err != nil {
@@ -247,7 +248,7 @@ func TestCapabilities(t *testing.T) {
 	}
 	defer snap.Close()
 	if _, ok := reindex.As[reindex.Counter](snap); !ok {
-		t.Error("there is no Counter")
+		t.Error("the throttled snapshot is not a Counter")
 	}
 }
 
@@ -263,7 +264,7 @@ func TestInvalid(t *testing.T) {
 		_, err := throttle.New(throttle.Config{Tenant: l})
 		for _, err := range []error{err, th.SetLimits("acme", l), th.SetAll(l)} {
 			if err == nil || !strings.Contains(err.Error(), want) || !strings.HasPrefix(err.Error(), "throttle: ") {
-				t.Errorf("%+v: %v", l, err)
+				t.Errorf("%+v: got %v, want an error with %q", l, err, want)
 			}
 		}
 	}

@@ -30,7 +30,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 var secret = "whsec_" + base64.StdEncoding.EncodeToString(bytes.Repeat([]byte("s"), 32))
 
-// receiver is a host that verifies what it gets, as the specification's own library does.
+// receiver is a server that verifies events with the library of the specification.
 type receiver struct {
 	*httptest.Server
 
@@ -65,7 +65,7 @@ func receive(t *testing.T, answer func(call int, w http.ResponseWriter)) *receiv
 			err = json.Unmarshal(body, &e) //nolint:musttag // names fit without their case
 		}
 		if err != nil || req.Method != http.MethodPost || req.Header.Get("Content-Type") != "application/json" {
-			t.Errorf("%v: %v", req.Header, err)
+			t.Errorf("the request with the header %v is not valid: %v", req.Header, err)
 		}
 		r.ids = append(r.ids, req.Header.Get("Webhook-Id"))
 		r.events = append(r.events, e)
@@ -77,7 +77,7 @@ func receive(t *testing.T, answer func(call int, w http.ResponseWriter)) *receiv
 	return r
 }
 
-// types are those of the events that came.
+// types returns the sorted types of the events that came.
 func (r *receiver) types() string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -93,7 +93,7 @@ var quick = reindex.Retry{
 	Attempts: 4, MinDelay: time.Millisecond, MaxDelay: 2 * time.Millisecond, MaxRetryAfter: time.Millisecond,
 }
 
-// hook returns a hook to the URL, and its log.
+// hook returns a hook and its log.
 func hook(t *testing.T, cfg webhook.Config) (*webhook.Hook, *bytes.Buffer) {
 	t.Helper()
 	logged := &bytes.Buffer{}
@@ -109,7 +109,7 @@ func hook(t *testing.T, cfg webhook.Config) (*webhook.Hook, *bytes.Buffer) {
 	return h, logged
 }
 
-// run reindexes acme from the source, with the hook, and waits for its events.
+// run reindexes acme from each source, with the hook, and waits until the events were sent.
 func run(t *testing.T, h *webhook.Hook, sources ...reindex.Source) {
 	t.Helper()
 	for _, src := range sources {
@@ -117,7 +117,7 @@ func run(t *testing.T, h *webhook.Hook, sources ...reindex.Source) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		_, _ = engine.Run(t.Context(), "acme") // how it ends is what the events say
+		_, _ = engine.Run(t.Context(), "acme") // the tests check the events of a failed run
 		if err := engine.Shutdown(t.Context()); err != nil {
 			t.Error(err)
 		}
@@ -139,7 +139,7 @@ var (
 	})
 )
 
-// Each end is sent once, signed, with what callers may see.
+// Each end of a run is sent once, signed, without internal error texts.
 func TestOutcomes(t *testing.T) {
 	for want, outcomes := range map[string][]webhook.Outcome{
 		"reindex.cancelled reindex.failed reindex.succeeded": nil,
@@ -150,20 +150,20 @@ func TestOutcomes(t *testing.T) {
 		h, _ := hook(t, webhook.Config{URL: r.URL, AllowPrivate: true, Outcomes: outcomes})
 		run(t, h, good, bad, cancelled)
 		if got := r.types(); got != want {
-			t.Errorf("events %s, want %s", got, want)
+			t.Errorf("got the events %s, want %s", got, want)
 		}
 		for _, e := range r.events {
 			text := fmt.Sprint(e)
 			if strings.Contains(text, "host-7") || e.Data["tenant"] != "acme" || e.Timestamp.IsZero() ||
 				e.Type == "reindex.succeeded" && (e.Data["processedCount"] != 3.0 || e.Data["status"] != "SUCCESS") ||
 				e.Type == "reindex.failed" && e.Data["message"] == "" {
-				t.Errorf("event %s", text)
+				t.Errorf("the event %s is incomplete, or has an internal error", text)
 			}
 		}
 	}
 }
 
-// An event is sent again with its id until it arrives, and given up in the end.
+// An event is sent again with the same id until it arrives, at most as often as Retry says.
 func TestRetries(t *testing.T) {
 	for name, test := range map[string]struct {
 		answer func(call int, w http.ResponseWriter)
@@ -187,10 +187,10 @@ func TestRetries(t *testing.T) {
 		h, logged := hook(t, webhook.Config{URL: r.URL + "/?token=s3cret", AllowPrivate: true})
 		run(t, h, good)
 		if len(r.ids) != test.calls || len(slices.Compact(slices.Clone(r.ids))) != 1 || !strings.HasPrefix(r.ids[0], "msg_") {
-			t.Errorf("%s: %d calls, %q", name, len(r.ids), r.ids)
+			t.Errorf("%s: got %d calls with the ids %q, want %d with the same id", name, len(r.ids), r.ids, test.calls)
 		}
 		if !strings.Contains(logged.String(), test.log) || strings.Contains(logged.String(), "s3cret") {
-			t.Errorf("%s: log %s", name, logged)
+			t.Errorf("%s: the log lacks %q, or has a secret: %s", name, test.log, logged)
 		}
 	}
 	r := receive(t, nil)
@@ -199,11 +199,11 @@ func TestRetries(t *testing.T) {
 	run(t, h, good)
 	text := logged.String()
 	if !strings.Contains(text, "refused") || !strings.Contains(text, "attempts=4") || strings.Contains(text, "s3cret") {
-		t.Errorf("nobody listens: log %s", text)
+		t.Errorf("no server listens: the log lacks the reason or the attempts, or has a secret: %s", text)
 	}
 }
 
-// Nothing private is connected to, whatever the URL calls it.
+// The hook does not connect to private addresses, in any notation.
 func TestPrivateAddresses(t *testing.T) {
 	r := receive(t, nil)
 	port := r.URL[strings.LastIndex(r.URL, ":"):]
@@ -216,15 +216,16 @@ func TestPrivateAddresses(t *testing.T) {
 		h, logged := hook(t, webhook.Config{URL: url})
 		run(t, h, good)
 		if text := logged.String(); !strings.Contains(text, "did not arrive") || !strings.Contains(text, "AllowPrivate") {
-			t.Errorf("%s: log %s", url, text)
+			t.Errorf("%s: the log does not name AllowPrivate: %s", url, text)
 		}
 	}
 	if len(r.events) > 0 {
-		t.Errorf("%d events came", len(r.events))
+		t.Errorf("%d events came, want none", len(r.events))
 	}
 }
 
-// A receiver that does not answer never holds up a run; what waits when the time is over is lost, and said to be.
+// A receiver that does not answer does not delay a run. Events that have not been sent when the context of Close ends
+// are lost, which Close and the log say.
 func TestSlowReceiver(t *testing.T) {
 	held := make(chan struct{})
 	var release sync.Once
@@ -254,17 +255,17 @@ func TestSlowReceiver(t *testing.T) {
 	dropped := strings.Count(logged.String(), "an event was dropped")
 	want := fmt.Sprintf("%d events may not have arrived", 10-dropped)
 	if err := h.Close(ended); !errors.Is(err, context.Canceled) || !strings.Contains(err.Error(), want) {
-		t.Errorf("Close: %v, want %s", err, want)
+		t.Errorf("Close: got %v, want context.Canceled and %q", err, want)
 	}
 	if n := strings.Count(logged.String(), "an event did not arrive"); dropped == 0 || n+dropped != 10 {
-		t.Errorf("%d events did not arrive, %d were dropped: log %s", n, dropped, logged)
+		t.Errorf("%d events did not arrive and %d were dropped, want 10 together: %s", n, dropped, logged)
 	}
 	if err := h.Close(t.Context()); err == nil {
-		t.Error("the second Close says nothing of them")
+		t.Error("the second Close returns no error about the lost events")
 	}
 }
 
-// Close waits until a receiver that is busy has taken an event.
+// Close waits until an event has arrived at a receiver that was busy.
 func TestClose(t *testing.T) {
 	r := receive(t, func(call int, w http.ResponseWriter) {
 		if call < 3 {
@@ -280,11 +281,11 @@ func TestClose(t *testing.T) {
 		t.Error(err)
 	}
 	if err := errors.Join(engine.Shutdown(t.Context()), h.Close(t.Context())); err != nil || len(r.ids) != 3 {
-		t.Errorf("%d requests, %v", len(r.ids), err)
+		t.Errorf("got %d requests, error %v, want 3", len(r.ids), err)
 	}
 }
 
-// The functions of another trace are also called.
+// The hook also calls the functions of another trace.
 func TestTraceOfAnother(t *testing.T) {
 	r := receive(t, nil)
 	h, _ := hook(t, webhook.Config{URL: r.URL, AllowPrivate: true})
@@ -302,7 +303,8 @@ func TestTraceOfAnother(t *testing.T) {
 	}
 	if err := errors.Join(engine.Shutdown(t.Context()), h.Close(t.Context())); err != nil || ended != 1 ||
 		changed == 0 || r.types() != "reindex.succeeded" {
-		t.Errorf("%d ends, %d changes, events %s, error %v", ended, changed, r.types(), err)
+		t.Errorf("got %d ends, %d changes and the events %q, error %v, want one end and its event",
+			ended, changed, r.types(), err)
 	}
 }
 
@@ -318,7 +320,7 @@ func TestInvalid(t *testing.T) {
 	} {
 		_, err := webhook.New(cfg)
 		if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "s3cret") {
-			t.Errorf("%+v: %v, want %q", cfg, err, want)
+			t.Errorf("%+v: got %v, want an error with %q and no secret", cfg, err, want)
 		}
 	}
 }

@@ -20,8 +20,8 @@ import (
 	"productindex/reindex/reindextest/pgtest"
 )
 
-// mountQueue mounts River's page at /river/ for the database of a fleet, until ctx ends. The page must be accessible to
-// operators only, because it can cancel a run, and make a run fail by cancelling a part.
+// mountQueue mounts River's page at /river/ for the database of a fleet, until ctx ends. The page can cancel runs and
+// parts, so only operators may have access to it.
 func mountQueue(ctx context.Context, mux *http.ServeMux, pool *pgxpool.Pool, logger *slog.Logger) error {
 	client, err := river.NewClient(riverpgxv5.New(pool), &river.Config{Logger: logger})
 	if err != nil {
@@ -72,7 +72,7 @@ func TestRiverUI(t *testing.T) {
 	defer server.Close()
 	for path, want := range map[string]string{"/river/": "<html", "/river/api/jobs?state=available": "reindex_run"} {
 		if body := get(t, server.URL+path); !strings.Contains(body, want) {
-			t.Errorf("%s has no %q: %.300s", path, want, body)
+			t.Errorf("%s does not contain %q: %.300s", path, want, body)
 		}
 	}
 }
@@ -90,7 +90,7 @@ func get(t *testing.T, url string) string {
 	defer response.Body.Close()
 	body, err := io.ReadAll(response.Body)
 	if err != nil || response.StatusCode != http.StatusOK {
-		t.Errorf("%s answers %s, %v", url, response.Status, err)
+		t.Errorf("%s answers %s, error %v, want 200", url, response.Status, err)
 	}
 	return string(body)
 }
