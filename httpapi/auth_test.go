@@ -24,7 +24,7 @@ const (
 	challengeScope = `Bearer realm="indexing", error="insufficient_scope", scope="%s"`
 )
 
-// Each error of an Authorizer has its answer.
+// The response follows from the error of the Authorizer.
 func TestAuthorizerErrors(t *testing.T) {
 	const (
 		managed = `Bearer realm="indexing", scope="indexing.search_manage"`

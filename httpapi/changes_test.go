@@ -21,7 +21,7 @@ const (
 	lines       = "Content-Type: application/x-ndjson"
 )
 
-// updates is an Updater with the errors of a test.
+// updates is an Updater that returns the errors of a test.
 type updates struct {
 	update func(tenant string, changes []reindex.Change) error
 	settle error
@@ -38,7 +38,7 @@ func (u updates) Changes(context.Context, string) (reindex.ChangeState, error) {
 
 func (u updates) Settle(context.Context, string) error { return u.settle }
 
-// serveChanges serves changes. It checks answers against the document that describes changes.
+// serveChanges serves the endpoints for changes. Responses are checked against the document that describes them.
 func serveChanges(t *testing.T, u Updater, cfg Config) *service {
 	t.Helper()
 	cfg.Changes = u
@@ -137,11 +137,11 @@ func TestChangesOverAnEngine(t *testing.T) {
 	}
 }
 
-// An invalid request changes nothing, and the answer has the reason and the line.
-func TestChangesThatAreNotRight(t *testing.T) {
+// An invalid request changes nothing, and the response has the reason and the line.
+func TestInvalidChanges(t *testing.T) {
 	s := serveChanges(
 		t,
-		updates{update: func(string, []reindex.Change) error { t.Error("something was carried out"); return nil }},
+		updates{update: func(string, []reindex.Change) error { t.Error("a change was applied"); return nil }},
 		Config{MaxChangesBytes: 300, MaxChangeBytes: 100},
 	)
 	good := `{"id":"a","delete":true}` + "\n"
@@ -192,7 +192,7 @@ func TestChangesThatAreNotRight(t *testing.T) {
 	}
 	many := serveChanges(
 		t,
-		updates{update: func(string, []reindex.Change) error { t.Error("something was carried out"); return nil }},
+		updates{update: func(string, []reindex.Change) error { t.Error("a change was applied"); return nil }},
 		Config{},
 	)
 	if got := many.changes(strings.Repeat(good, maxChanges+1)); got.status != http.StatusRequestEntityTooLarge {
@@ -200,7 +200,7 @@ func TestChangesThatAreNotRight(t *testing.T) {
 	}
 }
 
-// Callers see the public part of an Updater's error. If the outcome is unknown, the answer says so.
+// Callers see the public part of an Updater's error. If the outcome is unknown, the response says so.
 func TestChangesThatFail(t *testing.T) {
 	var answer error
 	u := updates{update: func(string, []reindex.Change) error { return answer }, settle: errors.New("index i-17 is away")}
@@ -238,7 +238,7 @@ func TestChangesThatFail(t *testing.T) {
 	}
 }
 
-// The answer to a single change that can succeed later does not call it refused.
+// If a single change can succeed later, the response does not call it refused.
 func TestChangeThatCanSucceedLater(t *testing.T) {
 	later := &reindex.BatchError{Items: []reindex.ItemError{{ID: "a", Retryable: true, Err: errors.New("host-7 is busy")}}}
 	s := serveChanges(t, updates{update: func(string, []reindex.Change) error { return later }}, Config{})
@@ -274,7 +274,7 @@ func TestChangesLag(t *testing.T) {
 func TestChangesNeedTheScope(t *testing.T) {
 	s := serveChanges(
 		t,
-		updates{update: func(string, []reindex.Change) error { t.Error("something was carried out"); return nil }},
+		updates{update: func(string, []reindex.Change) error { t.Error("a change was applied"); return nil }},
 		Config{Authorizer: func(_ *http.Request, _, scope string) error {
 			if scope == ScopeManage {
 				return &ScopeError{}

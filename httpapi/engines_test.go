@@ -17,7 +17,7 @@ import (
 
 const category = `{"entityType":"CATEGORY"}`
 
-// engineOf returns an engine of an entity type over n entities. It waits before it completes an index until release is
+// engineOf returns an engine of an entity type with n entities. Before it completes an index, it waits until release is
 // called.
 func engineOf(t *testing.T, entityType string, n int, jobs reindex.JobStore) (e *reindex.Engine, release func()) {
 	t.Helper()
@@ -49,8 +49,8 @@ func (s *service) ids(query string) []string {
 	return ids
 }
 
-// Jobs of several types are created by the engines of their types. Each is found in its current state, whether the
-// engines share a store or not.
+// A job is created by the engine of its type. It is found in its current state, whether the engines share a store or
+// not.
 func TestEntityTypes(t *testing.T) {
 	shared := reindex.NewJobs(0)
 	for name, stores := range map[string][2]reindex.JobStore{
@@ -115,7 +115,7 @@ func TestEntityTypesAreRefused(t *testing.T) {
 	release()
 }
 
-// A server need not have an engine for products. The older endpoint then answers 400, and all others work.
+// A server may have no engine for products. The older endpoint then answers 400, and all others work.
 func TestWithoutProducts(t *testing.T) {
 	categories, release := engineOf(t, "CATEGORY", 10, nil)
 	brands, releaseBrands := engineOf(t, "Größe & Schnitt", 10, nil)
@@ -203,7 +203,7 @@ func TestReindexIsForProducts(t *testing.T) {
 	}
 }
 
-// A list of the jobs of several engines has each job once, with pages and a total like the list of one engine.
+// The list of jobs of several engines has each job once. It has pages and a total, as the list of one engine does.
 func TestPagesOfSeveralEngines(t *testing.T) {
 	shared := reindex.NewJobs(0)
 	for name, stores := range map[string][2]reindex.JobStore{
@@ -253,7 +253,7 @@ func TestPagesOfSeveralEngines(t *testing.T) {
 	}
 }
 
-// A job is still found if no engine has its type any more.
+// A job is found even if no engine has its type any more.
 func TestForgottenEntityType(t *testing.T) {
 	jobs := reindex.NewJobs(0)
 	brand := reindex.Job{ID: "B1", Tenant: "acme", EntityType: "BRAND", Status: reindex.StatusPending, Expected: -1}

@@ -1,4 +1,4 @@
-//nolint:forbidigo // examples print, and end where they cannot go on, as programs do
+//nolint:forbidigo // examples print, and end with log.Fatal, as programs do
 package httpapi_test
 
 import (
@@ -18,7 +18,7 @@ import (
 	"productindex/reindex/throttle"
 )
 
-// serve sends a request, and prints the status of the answer.
+// serve sends a request and prints the status of the response.
 func serve(h http.Handler, method, path, body string) {
 	r := httptest.NewRequest(method, path, strings.NewReader(body))
 	r.Header.Set("Content-Type", "application/json")
@@ -28,7 +28,7 @@ func serve(h http.Handler, method, path, body string) {
 	fmt.Println(method, path, w.Code)
 }
 
-// A host guards a search of its own: callers need the scope for viewing the tenant.
+// A host protects its own search endpoint: callers need the scope for viewing the tenant.
 func ExampleProtect() {
 	search := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "[]") })
 	tenant := func(r *http.Request) string { return r.PathValue("tenant") }

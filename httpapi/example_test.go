@@ -1,4 +1,4 @@
-//nolint:forbidigo // examples print, and end where they cannot go on, as programs do
+//nolint:forbidigo // examples print, and end with log.Fatal, as programs do
 package httpapi_test
 
 import (
@@ -16,7 +16,7 @@ import (
 	"productindex/reindex/reindextest"
 )
 
-// newEngine returns an engine over ten products and an index in memory.
+// newEngine returns an engine with ten products and an index in memory.
 func newEngine() *reindex.Engine {
 	engine, err := reindex.New(reindextest.Slice(reindextest.Products(10, "1")), reindextest.NewMemory(), nil)
 	if err != nil {
@@ -100,7 +100,7 @@ func ExampleConfig_engines() {
 	// BRAND 400
 }
 
-// router is like the mux of a third party: its method Handle has a result.
+// router is a mux whose method Handle has a result.
 type router struct{ routes []*routerRoute }
 
 type routerRoute struct {

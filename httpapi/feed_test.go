@@ -39,7 +39,7 @@ func TestStreamsShareAFeed(t *testing.T) {
 			c.event()
 		}
 		if n := e.watches.Load(); n != 1 {
-			t.Errorf("the engine watches %d times", n)
+			t.Errorf("Watch was called %d times, want once", n)
 		}
 		for _, c := range streams {
 			c.hang()
@@ -48,7 +48,7 @@ func TestStreamsShareAFeed(t *testing.T) {
 		again := s.follow(id, "")
 		again.event()
 		if n := e.watches.Load(); n != 2 {
-			t.Errorf("the engine has watched %d times after all had left", n)
+			t.Errorf("Watch was called %d times after all streams had ended, want 2", n)
 		}
 		close(step)
 		if last := again.until(func(e seen) bool { return e.Status == "SUCCESS" }); *last.ProcessedCount != 100 {
@@ -58,7 +58,7 @@ func TestStreamsShareAFeed(t *testing.T) {
 }
 
 // Clients that do not read delay neither the run nor other clients.
-func TestStalledClientsHoldUpNobody(t *testing.T) {
+func TestStalledClientsDelayNobody(t *testing.T) {
 	inTime(t, Config{}, func(t *testing.T, s *service, e *reindex.Engine, step chan struct{}) {
 		id := s.create(creation)
 		for range 10 {
@@ -92,10 +92,10 @@ func TestFeedAfterAFailure(t *testing.T) {
 		yield(ended, nil)
 	}}, brisk)
 	if e, ok := s.follow("J1", "").event(); ok {
-		t.Errorf("of the broken engine came %s", e.data)
+		t.Errorf("got the event %s of the broken engine, want none", e.data)
 	}
 	if e, _ := s.follow("J1", "").event(); e.Status != "SUCCESS" {
-		t.Errorf("then came %s", e.data)
+		t.Errorf("got the event %s after the failure, want SUCCESS", e.data)
 	}
 	if got := s.send(http.MethodGet, jobsPath+"/J1", ""); got.status != http.StatusOK {
 		t.Errorf("the job: %d", got.status)

@@ -60,17 +60,17 @@ func TestInvalidConfig(t *testing.T) {
 		}
 	}
 	if _, err := NewHandler(nil, Config{Authorizer: AllowAll}); err == nil {
-		t.Error("NewHandler takes a nil engine")
+		t.Error("NewHandler accepts a nil engine")
 	}
 	if err := Mount(nil, e, Config{Authorizer: AllowAll}); err == nil {
-		t.Error("Mount takes a nil mux")
+		t.Error("Mount accepts a nil mux")
 	}
 }
 
 // Many simultaneous callers start one run of a real engine, whose products are live at the end.
 func TestCallersJoinOneRun(t *testing.T) {
 	ix := reindextest.NewMemory()
-	var held sync.WaitGroup // the run waits until every caller has had his answer
+	var held sync.WaitGroup // the run waits until every caller has a response
 	held.Add(1)
 	faulty := reindextest.NewFaulty(ix, func(c reindextest.Call) reindextest.Fault {
 		if c.Op == reindextest.OpSeal {
@@ -186,7 +186,7 @@ func TestAccessLog(t *testing.T) {
 	}
 }
 
-// Parts of a request in a foreign error are removed from the log.
+// If the error of an Authorizer has secrets of the request, they are removed from the log.
 func TestRedact(t *testing.T) {
 	r := httptest.NewRequest(http.MethodPost, reindexPath+"?access_token=query%2Ds3cr3t&x=1", nil)
 	r.SetBasicAuth("a-client", "basic s3cr3t")
@@ -222,7 +222,7 @@ func TestRedact(t *testing.T) {
 	if got := redact("no ab=cd;ef=gh,ij", r); got != "no [cut]" {
 		t.Errorf("got %q", got)
 	}
-	// Headers that would make the text grow with each word that is replaced.
+	// With these headers, the text would grow with each word that is replaced.
 	r.Header.Set("Authorization", strings.Repeat("c u t [cut] cutcut ", 1000))
 	if got := redact("[cut]", r); len(got) > 100 {
 		t.Errorf("%d bytes", len(got))
@@ -294,7 +294,7 @@ func TestFallback(t *testing.T) {
 	}
 }
 
-// A host can serve everything under a prefix.
+// A host can serve the endpoints under a prefix.
 func TestStripPrefix(t *testing.T) {
 	e := &fakeEngine{}
 	h, err := newHandler(e, Config{Authorizer: AllowAll})
@@ -308,7 +308,7 @@ func TestStripPrefix(t *testing.T) {
 	}
 }
 
-// If the connection breaks before the answer is written, the log has the error.
+// If the connection breaks before the response is written, the log has the error.
 func TestWriteFails(t *testing.T) {
 	logged := &syncBuffer{}
 	h, err := newHandler(&fakeEngine{}, Config{Authorizer: AllowAll, Logger: slog.New(slog.NewJSONHandler(logged, nil))})

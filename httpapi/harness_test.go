@@ -112,7 +112,7 @@ type service struct {
 	doc *openapi3.T
 }
 
-// serve starts a server; without an Authorizer in cfg, everybody is let in.
+// serve starts a server. If cfg has no Authorizer, every request is allowed.
 func serve(t *testing.T, e Engine, cfg Config) *service {
 	t.Helper()
 	s := &service{t: t, log: &syncBuffer{}, doc: loadDocument(t)}
@@ -136,7 +136,7 @@ func loadDocument(t testing.TB) *openapi3.T {
 	return parseDocument(t, document)
 }
 
-// parseDocument returns a document, which has to be valid.
+// parseDocument parses a document and checks that it is valid.
 func parseDocument(t testing.TB, text []byte) *openapi3.T {
 	t.Helper()
 	doc, err := openapi3.NewLoader().LoadFromData(text)
@@ -149,14 +149,15 @@ func parseDocument(t testing.TB, text []byte) *openapi3.T {
 	return doc
 }
 
-// describe makes the service check exchanges against its own document, which has the parts that its config adds.
+// describe makes the service check exchanges against the document that it serves, which has the parts that its Config
+// adds.
 func (s *service) describe() *service {
 	s.t.Helper()
 	s.doc = parseDocument(s.t, []byte(s.send(http.MethodGet, "/indexing/openapi.json", "").body))
 	return s
 }
 
-// result is an answer that conforms to the document.
+// result is a response that conforms to the document.
 type result struct {
 	status  int
 	header  http.Header
@@ -165,7 +166,7 @@ type result struct {
 	fault   fault        // of 401
 }
 
-// send makes a request. headers are "Name: value"; one without a value removes what the client would send.
+// send makes a request. headers have the form "Name: value". A header without a value removes the default one.
 func (s *service) send(method, target, body string, headers ...string) result {
 	s.t.Helper()
 	ctx, cancel := context.WithTimeout(s.t.Context(), patience)
@@ -218,7 +219,7 @@ func (s *service) dial() net.Conn {
 	return conn
 }
 
-// raw writes text to a socket, with CRLF for every line feed of its head, and reads one answer.
+// raw writes text to a socket, with CRLF for every line feed of its head, and reads one response.
 func (s *service) raw(text string) result {
 	s.t.Helper()
 	conn := s.dial()
@@ -229,7 +230,7 @@ func (s *service) raw(text string) result {
 	return s.readAnswer(bufio.NewReader(conn), head)
 }
 
-// readAnswer reads the answer to a request with that head.
+// readAnswer reads the response to a request with the given head.
 func (s *service) readAnswer(r *bufio.Reader, head string) result {
 	s.t.Helper()
 	words := strings.Fields(head)
@@ -248,7 +249,7 @@ func (s *service) readAnswer(r *bufio.Reader, head string) result {
 	return s.check(req, nil, res)
 }
 
-// check reads the answer and checks its status, its body and the common headers against the document.
+// check reads the response and checks its status, its body and the common headers against the document.
 func (s *service) check(req *http.Request, reqBody []byte, res *http.Response) result {
 	s.t.Helper()
 	body, err := io.ReadAll(res.Body)
@@ -295,8 +296,8 @@ func (r *result) decode(t *testing.T, into any) {
 	}
 }
 
-// validate checks an exchange against the document. For a method or a path that the document does not describe, the
-// answer must be an errorMessage with 405 and Allow, or with 404.
+// validate checks an exchange against the document. If the document does not describe the path, the response must be an
+// errorMessage with 404. If it does not describe the method, the response must be one with 405 and Allow.
 func (s *service) validate(req *http.Request, reqBody []byte, res *http.Response, body []byte) error {
 	pattern, item, params := s.find(req.URL.EscapedPath())
 	method := req.Method
@@ -343,9 +344,9 @@ func (s *service) validateUndescribed(
 ) error {
 	switch {
 	case item == nil && res.StatusCode != http.StatusNotFound:
-		return errors.New("the path is not described, the answer must be 404")
+		return errors.New("the path is not described: the response must be 404")
 	case item != nil && (res.StatusCode != http.StatusMethodNotAllowed || res.Header.Get("Allow") == ""):
-		return errors.New("the method is not described, the answer must be 405 with Allow")
+		return errors.New("the method is not described: the response must be 405 with Allow")
 	case req.Method == http.MethodHead:
 		return nil
 	}

@@ -12,7 +12,7 @@ import (
 	"productindex/reindex"
 )
 
-// BenchmarkJobQuery selects a page of 10,000 jobs, of which every second one failed, as a store in memory does.
+// BenchmarkJobQuery selects a page of 10,000 jobs, as a store in memory does. Every second job has failed.
 func BenchmarkJobQuery(b *testing.B) {
 	jobs := make([]reindex.Job, 10_000)
 	for i := range jobs {

@@ -43,7 +43,7 @@ func TestCancelJob(t *testing.T) {
 	e := newEngine(t, reindextest.Slice(reindextest.Products(100, "1")), ix)
 	s := serve(t, e, Config{})
 	id := s.create(creation)
-	<-sealing // or the job could end as soon as it is asked to
+	<-sealing // otherwise the job could end at once
 	for range 3 {
 		if got := s.send("DELETE", jobsPath+"/"+id, ""); got.status != http.StatusAccepted {
 			t.Errorf("%d %s", got.status, got.body)
@@ -65,7 +65,7 @@ func TestCancelJob(t *testing.T) {
 		}
 	}
 	s.srv.Close()
-	if log := s.log.String(); strings.Count(log, `"job":"`+id+`"`) != 5 { // created, and asked to stop four times
+	if log := s.log.String(); strings.Count(log, `"job":"`+id+`"`) != 5 { // one creation and four cancellations
 		t.Errorf("log %s", log)
 	}
 }

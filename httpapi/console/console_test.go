@@ -17,7 +17,7 @@ import (
 	"productindex/reindex"
 )
 
-// ask sends a request to a console that is mounted at /shop/console/.
+// ask returns the answer of a console that is mounted at /shop/console/.
 func ask(t *testing.T, cfg *Config, method, target string, headers ...string) *httptest.ResponseRecorder {
 	t.Helper()
 	page, err := New(cfg)
@@ -37,7 +37,7 @@ func ask(t *testing.T, cfg *Config, method, target string, headers ...string) *h
 	return w
 }
 
-// Every file that the page and its parts refer to is served, with the right type.
+// The console serves every file that the page and its files refer to, with the right type, and has no other files.
 func TestFiles(t *testing.T) {
 	references := regexp.MustCompile(`(?:href|src|from)\s*=?\s*"([^"#]+\.(?:js|css|svg))"`)
 	found := map[string]bool{"": true}
@@ -47,7 +47,7 @@ func TestFiles(t *testing.T) {
 		header := w.Header()
 		if w.Code != http.StatusOK || header.Get("Content-Security-Policy") != policy ||
 			header.Get("X-Content-Type-Options") != "nosniff" {
-			t.Fatalf("%q: %d, %v", name, w.Code, w.Header())
+			t.Fatalf("%q: got %d with the header %v, want 200 with the policy", name, w.Code, w.Header())
 		}
 		folder := name[:strings.LastIndex(name, "/")+1]
 		for _, match := range references.FindAllStringSubmatch(w.Body.String(), -1) {
@@ -64,12 +64,12 @@ func TestFiles(t *testing.T) {
 	} {
 		got := ask(t, nil, http.MethodGet, "/shop/console/"+name).Header().Get("Content-Type")
 		if got != want || !found[name] {
-			t.Errorf("%q: %s, referred to: %v", name, got, found[name])
+			t.Errorf("%q: got type %s, want %s; the page refers to it: %v", name, got, want, found[name])
 		}
 	}
 	_ = fs.WalkDir(web, "web", func(name string, entry fs.DirEntry, _ error) error {
 		if name = strings.TrimPrefix(name, "web/"); !entry.IsDir() && name != "index.html" && !found[name] {
-			t.Errorf("nothing refers to %s", name)
+			t.Errorf("no file refers to %s", name)
 		}
 		return nil
 	})
@@ -81,10 +81,10 @@ func TestFilesAreKept(t *testing.T) {
 	tag := "If-None-Match: " + first.Header().Get("ETag")
 	w := ask(t, nil, http.MethodGet, "/shop/console/", tag)
 	if w.Code != http.StatusNotModified || w.Header().Get("Cache-Control") != "no-cache" {
-		t.Errorf("the same: %d %v", w.Code, w.Header())
+		t.Errorf("the same page: got %d with the header %v, want 304", w.Code, w.Header())
 	}
 	if w := ask(t, &Config{Title: "Other"}, http.MethodGet, "/shop/console/", tag); w.Code != http.StatusOK {
-		t.Errorf("another page: %d", w.Code)
+		t.Errorf("another page: got %d, want 200", w.Code)
 	}
 }
 
@@ -99,17 +99,18 @@ func TestOtherRequests(t *testing.T) {
 		{"GET", "/shop/console/nothing.js", 404, ""},
 		{"GET", "/shop/console/index.html", 404, ""},
 		{"GET", "/shop/console/search/acme?q=x", 404, ""},
-		{"GET", "/shop/console", 307, "/shop/console/"}, // by the mux
+		{"GET", "/shop/console", 307, "/shop/console/"}, // the mux answers
 		{"GET", "/bare?x=y", 301, "./bare/"},
 	} {
 		w := ask(t, nil, tc.method, tc.target)
 		if w.Code != tc.status || !strings.HasSuffix(w.Header().Get("Location"), tc.location) {
-			t.Errorf("%s %s: %d, %v", tc.method, tc.target, w.Code, w.Header())
+			t.Errorf("%s %s: got %d with the header %v, want %d and location %q",
+				tc.method, tc.target, w.Code, w.Header(), tc.status, tc.location)
 		}
 	}
 }
 
-// The page has the settings of the config, whatever characters they contain.
+// The page has the settings of the Config, with special characters escaped.
 func TestPage(t *testing.T) {
 	for _, tc := range []struct {
 		cfg  *Config
@@ -124,7 +125,7 @@ func TestPage(t *testing.T) {
 		body := ask(t, tc.cfg, http.MethodGet, "/shop/console/").Body.String()
 		for _, want := range tc.want {
 			if !strings.Contains(body, want) {
-				t.Errorf("%+v: no %s", tc.cfg, want)
+				t.Errorf("%+v: the page lacks %s", tc.cfg, want)
 			}
 		}
 	}
@@ -140,7 +141,7 @@ func TestConfigIsChecked(t *testing.T) {
 	} {
 		_, err := New(cfg)
 		if err == nil || !strings.Contains(err.Error(), want) || !strings.HasPrefix(err.Error(), "console: ") {
-			t.Errorf("%+v: %v", cfg, err)
+			t.Errorf("%+v: got %v, want an error with %q", cfg, err, want)
 		}
 	}
 }
@@ -183,7 +184,7 @@ func TestSearch(t *testing.T) {
 		{"acme?q=+wool+socks", "t", 200, `"total":100`},
 		{"acme?q=nothing", "t", 200, `{"total":0,"hits":[]}`},
 		{"acme?q=early", "t", 404, "not been indexed yet"},
-		{"acme?q=broken", "t", 500, "log has the reason"},
+		{"acme?q=broken", "t", 500, "log has the details"},
 		{"acme?q=odd", "t", 500, "not valid JSON"},
 		{"acme?q=", "t", 400, "Parameter 'q'"},
 		{"acme?q=%ff", "t", 400, "Parameter 'q'"},
@@ -201,22 +202,22 @@ func TestSearch(t *testing.T) {
 		body := w.Body.String()
 		if w.Code != tc.status || !strings.Contains(body, tc.body) || strings.Contains(body, "secret") ||
 			w.Header().Get("Cache-Control") != "no-store" {
-			t.Errorf("%s: %d %s", tc.path, w.Code, body)
+			t.Errorf("%s: got %d %s, want %d with %q", tc.path, w.Code, body, tc.status, tc.body)
 		}
 		if hits := strings.Count(body, `"id"`); hits > shownHits {
-			t.Errorf("%s: %d hits", tc.path, hits)
+			t.Errorf("%s: got %d hits, want at most %d", tc.path, hits, shownHits)
 		}
 	}
 	ask(t, cfg, http.MethodGet, "/shop/console/search/acme?q=+wool+socks", "Authorization: t")
 	if asked != "acme:wool socks" {
-		t.Errorf("searched for %q", asked)
+		t.Errorf("searched for %q, want acme:wool socks", asked)
 	}
 	if !strings.Contains(logged.String(), "secret host") {
-		t.Errorf("logged: %s", &logged)
+		t.Errorf("the log lacks the reason: %s", &logged)
 	}
 }
 
-// No text becomes markup, no style is inline, and files stay small.
+// The files of the page do not turn text into markup, have no inline styles and no foreign URLs, and are small.
 func TestSources(t *testing.T) {
 	forbidden := regexp.MustCompile(
 		`innerHTML|outerHTML|insertAdjacent|document\.write|eval\(|new Function|setAttribute\("style|https?://`)
@@ -227,10 +228,10 @@ func TestSources(t *testing.T) {
 		body, err := web.ReadFile(name)
 		text := strings.ReplaceAll(string(body), "http://www.w3.org/2000/svg", "")
 		if found := forbidden.FindString(text); found != "" {
-			t.Errorf("%s has %s", name, found)
+			t.Errorf("%s has %s, which is forbidden", name, found)
 		}
 		if lines := strings.Count(text, "\n"); lines > 300 {
-			t.Errorf("%s has %d lines", name, lines)
+			t.Errorf("%s has %d lines, want at most 300", name, lines)
 		}
 		return err
 	})

@@ -26,7 +26,7 @@ func ExampleNew() {
 	// Output: 200 text/html; charset=utf-8
 }
 
-// A host gives the page a search box.
+// With Config.Search, the page has a search box.
 func ExampleConfig() {
 	search := func(_ context.Context, tenant, text string) (console.Found, error) {
 		return console.Found{Total: 1, Hits: []console.Hit{{ID: "4711", Name: text + " of " + tenant}}}, nil

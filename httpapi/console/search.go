@@ -45,7 +45,7 @@ func newSearch(c Config) (http.Handler, error) {
 		case err != nil:
 			c.Logger.LogAttrs(r.Context(), slog.LevelError, "console: the search failed",
 				slog.String("tenant", tenant), slog.String("error", err.Error()))
-			refuse(w, http.StatusInternalServerError, "The search failed; the service's log has the reason")
+			refuse(w, http.StatusInternalServerError, "The search failed; the service's log has the details")
 		default:
 			found.Hits = append([]Hit{}, found.Hits[:min(shownHits, len(found.Hits))]...)
 			send(w, http.StatusOK, found)

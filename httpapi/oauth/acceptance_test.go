@@ -18,7 +18,7 @@ import (
 	"productindex/reindex/reindextest"
 )
 
-// service is the reindex endpoint behind a socket, over a real engine.
+// service is a server with the endpoints of a real engine. It keeps its log.
 type service struct {
 	srv    *httptest.Server
 	engine *reindex.Engine
@@ -57,7 +57,7 @@ func serve(t *testing.T, authorize httpapi.Authorizer) *service {
 	return s
 }
 
-// post triggers a reindex and returns the answer's status, body and challenge.
+// post triggers a reindex and returns the status, body and challenge of the response.
 func (s *service) post(t *testing.T, tenant, token string) (status int, body, challenge string) {
 	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.srv.URL+"/indexing/"+tenant+"/reindex", nil)
@@ -79,7 +79,7 @@ func (s *service) post(t *testing.T, tenant, token string) (status int, body, ch
 	return response.StatusCode, string(read), response.Header.Get("WWW-Authenticate")
 }
 
-// started returns the number of the tenant's runs.
+// started returns the number of runs of the tenant.
 func (s *service) started(t *testing.T, tenant string) int {
 	t.Helper()
 	_, n, err := s.engine.Jobs(t.Context(), tenant, reindex.JobQuery{})
@@ -102,7 +102,7 @@ const (
 	forbiddenChallenge = `Bearer realm="indexing", error="insufficient_scope", scope="indexing.search_manage"`
 )
 
-// A client with a valid token starts a reindex. Every kind of insufficient token is refused.
+// A client with a valid token starts a reindex. Tokens that are invalid or do not grant it are refused.
 func TestClientCredentialsFlow(t *testing.T) {
 	for _, kind := range []struct {
 		name    string
@@ -110,7 +110,7 @@ func TestClientCredentialsFlow(t *testing.T) {
 		expired [2]string // body and challenge
 	}{
 		{"signed", false, [2]string{expiredBody, expiredChallenge}},
-		{"opaque", true, [2]string{invalidBody, invalidChallenge}}, // the server says no more than that it is not active
+		{"opaque", true, [2]string{invalidBody, invalidChallenge}}, // the server only says that it is not active
 	} {
 		t.Run(kind.name, func(t *testing.T) {
 			server := newAuthServer(t,
@@ -160,17 +160,17 @@ func TestClientCredentialsFlow(t *testing.T) {
 				before := s.started(t, "acme")
 				status, body, challenge := s.post(t, "acme", token)
 				if status != tc.status || body != tc.body || challenge != tc.challenge {
-					t.Errorf("%+v: %d %s %q", tc, status, body, challenge)
+					t.Errorf("%+v: got %d %s, challenge %q", tc, status, body, challenge)
 				}
 				if status != http.StatusNoContent && s.started(t, "acme") != before {
 					t.Errorf("%+v: a run was started", tc)
 				}
 				if log := s.logged(); token != "" && strings.Contains(log, token) || strings.Contains(log, "ERROR") {
-					t.Errorf("%+v: log %s", tc, log)
+					t.Errorf("%+v: the log has the token or an error: %s", tc, log)
 				}
 			}
 			if s.started(t, "acme") == 0 || s.started(t, "globex") != 0 {
-				t.Error("no run was started, or one of another tenant")
+				t.Error("no run of acme was started, or one of globex")
 			}
 		})
 	}
@@ -182,7 +182,7 @@ func (s *service) logged() string {
 	return s.log.String()
 }
 
-// Another issuer's token is refused although it is signed by the same key.
+// A token of another issuer is refused, even if the same key has signed it.
 func TestWrongIssuer(t *testing.T) {
 	server := newAuthServer(t, &oauthClient{id: "shop", tenant: "acme"})
 	client := server.listen(t)
@@ -193,13 +193,13 @@ func TestWrongIssuer(t *testing.T) {
 	s := serve(t, authorize)
 	token := server.token(t, client, "shop")
 	if status, body, _ := s.post(t, "acme", token); status != http.StatusNoContent {
-		t.Fatalf("%d %s", status, body)
+		t.Fatalf("a valid token: got %d %s, want 204", status, body)
 	}
 	server.issuer = "https://auth.example"
 	server.provide(t)
 	status, body, _ := s.post(t, "acme", server.token(t, server.direct(), "shop"))
 	if status != http.StatusUnauthorized || body != invalidBody || !strings.Contains(s.logged(), "invalid issuer") {
-		t.Errorf("%d %s; log %s", status, body, s.logged())
+		t.Errorf("got %d %s, want 401; the log is %s", status, body, s.logged())
 	}
 }
 
@@ -216,11 +216,11 @@ func TestRevokedToken(t *testing.T) {
 	s := serve(t, authorize)
 	token := server.token(t, client, "shop")
 	if status, body, _ := s.post(t, "acme", token); status != http.StatusNoContent {
-		t.Fatalf("%d %s", status, body)
+		t.Fatalf("a valid token: got %d %s, want 204", status, body)
 	}
 	server.revoke(t, client, "shop", token)
 	if status, body, _ := s.post(t, "acme", token); status != http.StatusUnauthorized || body != invalidBody {
-		t.Errorf("%d %s", status, body)
+		t.Errorf("a revoked token: got %d %s, want 401", status, body)
 	}
 }
 
@@ -237,21 +237,21 @@ func TestKeyRotation(t *testing.T) {
 	s := serve(t, authorize)
 	old := server.token(t, client, "shop")
 	if status, body, _ := s.post(t, "acme", old); status != http.StatusNoContent {
-		t.Fatalf("%d %s", status, body)
+		t.Fatalf("a valid token: got %d %s, want 204", status, body)
 	}
 	server.rotate(t)
 	if status, body, _ := s.post(t, "acme", server.token(t, client, "shop")); status != http.StatusNoContent {
-		t.Errorf("a token of the new key: %d %s", status, body)
+		t.Errorf("a token of the new key: got %d %s, want 204", status, body)
 	}
 	if status, body, _ := s.post(t, "acme", old); status != http.StatusUnauthorized || body != invalidBody {
-		t.Errorf("a token of the old key: %d %s", status, body)
+		t.Errorf("a token of the old key: got %d %s, want 401", status, body)
 	}
 	if n := server.called("/keys"); n != 3 {
 		t.Errorf("the keys were fetched %d times, want 3", n)
 	}
 }
 
-// While the server does not answer, requests get the documented 403, and only the log has the reason.
+// While the server does not answer, requests get the documented 403, and only the log has the details.
 func TestServerIsDown(t *testing.T) {
 	server := newAuthServer(
 		t,
@@ -278,11 +278,11 @@ func TestServerIsDown(t *testing.T) {
 		if status != http.StatusForbidden || !strings.Contains(body, httpapi.MessageNotAuthorized) ||
 			strings.Contains(body, server.issuer) ||
 			challenge != "" {
-			t.Errorf("%d %s %q", status, body, challenge)
+			t.Errorf("got %d %s, challenge %q, want the documented 403", status, body, challenge)
 		}
 		if log := s.logged(); strings.Contains(log, tc.token) || strings.Contains(log, "s3cr3t") ||
 			!strings.Contains(log, server.issuer) {
-			t.Errorf("log %s", log)
+			t.Errorf("the log has a secret, or lacks the issuer: %s", log)
 		}
 		if s.started(t, "acme") != 0 {
 			t.Error("a run was started")

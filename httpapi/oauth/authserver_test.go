@@ -39,10 +39,10 @@ const (
 	rsID, rsSecret = "resource server", "s3cr3t: of the resource server"
 )
 
-// authServer is zitadel's authorization server over a storage of the tests. Clients get signed or opaque access tokens
-// for their credentials and can revoke them. A service can introspect them.
+// authServer is zitadel's authorization server with a storage for tests. Clients get signed or opaque access tokens for
+// their credentials, and can revoke them. A service can introspect them.
 type authServer struct {
-	op.Storage // panics in what the tests do not use
+	op.Storage // nil: methods that the tests do not use panic
 
 	issuer   string
 	provider http.Handler
@@ -50,21 +50,21 @@ type authServer struct {
 	mu      sync.Mutex
 	keys    []*signingKey // published; the first one signs
 	clients map[string]*oauthClient
-	tokens  map[string]issued // opaque ones, by id
-	calls   map[string]int    // by path
+	tokens  map[string]issued // the opaque tokens by id
+	calls   map[string]int    // the number of calls by path
 	fault   func(w http.ResponseWriter, r *http.Request) bool
 }
 
 // oauthClient is a client of the server, with the properties of its tokens.
 type oauthClient struct {
-	op.Client // panics in what the tests do not use
+	op.Client // nil: methods that the tests do not use panic
 
 	id, secret string
 	opaque     bool
-	audience   string        // default: audience
-	tenant     any           // in the claim tenant
-	scopes     string        // it may ask for, default: all
-	extra      [2]string     // a claim more
+	audience   string        // default: the constant audience
+	tenant     any           // the claim tenant
+	scopes     string        // the scopes that it may ask for; default: all
+	extra      [2]string     // the name and value of another claim
 	lifetime   time.Duration // default 1 h
 }
 
@@ -87,7 +87,7 @@ func (c *oauthClient) AccessTokenType() op.AccessTokenType {
 	return op.AccessTokenTypeJWT
 }
 
-// claims returns the claims beyond the registered ones.
+// claims returns the claims that are not registered.
 func (c *oauthClient) claims(scopes []string) map[string]any {
 	claims := map[string]any{"scope": strings.Join(scopes, " "), "tenant": c.tenant}
 	if c.extra[0] != "" {
@@ -119,7 +119,7 @@ func (k publicKey) Algorithm() jose.SignatureAlgorithm { return k.alg }
 func (k publicKey) Use() string                        { return "sig" }
 func (k publicKey) Key() any                           { return k.private.Public() }
 
-// newAuthServer returns a server that is called without a socket.
+// newAuthServer returns a server without a socket.
 func newAuthServer(t *testing.T, clients ...*oauthClient) *authServer {
 	t.Helper()
 	a := &authServer{
@@ -196,7 +196,7 @@ func (a *authServer) rotate(t *testing.T) {
 	a.keys = []*signingKey{{id: rand.Text(), alg: jose.ES256, private: private}}
 }
 
-// direct is a client that calls the server's handler without a socket.
+// direct returns a client that calls the server's handler without a socket.
 func (a *authServer) direct() *http.Client { return &http.Client{Transport: directTransport{a}} }
 
 type directTransport struct{ handler http.Handler }
@@ -218,7 +218,8 @@ func (d directTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 	return response, nil
 }
 
-// token gets an access token by client credentials, with the given scopes or, by default, the scope for managing.
+// token returns an access token for a client's credentials. It has the given scopes, or the scope for managing by
+// default.
 func (a *authServer) token(t *testing.T, client *http.Client, id string, scopes ...string) string {
 	t.Helper()
 	if len(scopes) == 0 {
@@ -262,7 +263,7 @@ func (a *authServer) revoke(t *testing.T, client *http.Client, id, token string)
 	}
 }
 
-// sign signs a token with the server's key. Members that the header and the claims lack are those of a valid token.
+// sign returns a token that the server's key has signed. The header and the claims replace those of a valid token.
 func (a *authServer) sign(t *testing.T, header, claims map[string]any) string {
 	t.Helper()
 	a.mu.Lock()
@@ -278,7 +279,7 @@ func (a *authServer) sign(t *testing.T, header, claims map[string]any) string {
 	return signed
 }
 
-// claims returns the claims of a valid token, of which some are replaced.
+// claims returns the claims of a valid token, with some of them replaced.
 func (a *authServer) claims(others map[string]any) jwt.MapClaims {
 	all := jwt.MapClaims{
 		"iss":    a.issuer,
@@ -300,7 +301,7 @@ func override(into, by map[string]any) {
 	}
 }
 
-// jwtConfig returns a config for the server's signed tokens.
+// jwtConfig returns a Config for the server's signed tokens.
 func (a *authServer) jwtConfig(client *http.Client) oauth.JWTConfig {
 	return oauth.JWTConfig{
 		Issuer:     a.issuer,
@@ -312,7 +313,7 @@ func (a *authServer) jwtConfig(client *http.Client) oauth.JWTConfig {
 	}
 }
 
-// introspectionConfig returns a config for the server's opaque tokens.
+// introspectionConfig returns a Config for the server's opaque tokens.
 func (a *authServer) introspectionConfig(client *http.Client) oauth.IntrospectionConfig {
 	return oauth.IntrospectionConfig{
 		URL:          a.issuer + "/oauth/introspect",

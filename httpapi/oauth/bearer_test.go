@@ -11,7 +11,7 @@ import (
 	"productindex/httpapi"
 )
 
-// headers has values of Authorization headers with their tokens. The token is empty if the header has none.
+// headers has values of Authorization headers and the tokens in them. The token is empty if the header has none.
 var headers = []struct {
 	values []string
 	token  string
@@ -50,19 +50,19 @@ func TestBearer(t *testing.T) {
 	for _, tc := range headers {
 		got, err := bearer(http.Header{"Authorization": tc.values})
 		if got != tc.token || (err == nil) != (tc.token != "") || err != nil && !errors.Is(err, httpapi.ErrInvalidToken) {
-			t.Errorf("%.99q: %.99q, %v; want %.99q", tc.values, got, err, tc.token)
+			t.Errorf("%.99q: got %.99q, error %v, want %.99q", tc.values, got, err, tc.token)
 		}
 	}
 	r := httptest.NewRequest(http.MethodPost, "/?access_token=abc", strings.NewReader("access_token=abc"))
 	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	r.Header.Set("Cookie", "access_token=abc")
 	if got, err := bearer(r.Header); err == nil {
-		t.Errorf("%q from a query, a body or a cookie", got)
+		t.Errorf("got the token %q from a query, a body or a cookie, want an error", got)
 	}
 }
 
-// For any header, the token conforms to the grammar of RFC 6750. No Authorizer accepts it, panics, or repeats it in its
-// error.
+// FuzzAuthorization checks that the token of a header conforms to the grammar of RFC 6750. No Authorizer accepts such a
+// token, panics, or repeats it in an error.
 func FuzzAuthorization(f *testing.F) {
 	for _, tc := range headers {
 		if len(tc.values) > 0 && len(tc.values[0]) < 1000 {
@@ -103,20 +103,20 @@ func FuzzAuthorization(f *testing.F) {
 		r.Header["Authorization"] = []string{value}
 		token, err := bearer(r.Header)
 		if err == nil && (!grammar.MatchString(token) || !strings.HasSuffix(value, " "+token)) {
-			t.Fatalf("%q: token %q", value, token)
+			t.Fatalf("%q: the token %q does not conform to the grammar", value, token)
 		}
 		if want := regexp.MustCompile(`^(?i:bearer) +[A-Za-z0-9._~+/-]+=*$`).MatchString(value) &&
 			len(token) <= maxTokenBytes; want != (err == nil) &&
 			len(value) < maxTokenBytes {
-			t.Fatalf("%q: %v, want a token: %v", value, err, want)
+			t.Fatalf("%q: got error %v, want a token: %v", value, err, want)
 		}
 		for _, authorize := range []httpapi.Authorizer{byKeys, byHash} {
 			err := authorize(r, "acme", httpapi.ScopeManage)
 			if err == nil {
-				t.Fatalf("%q lets in", value)
+				t.Fatalf("%q is accepted", value)
 			}
 			if len(token) > 20 && strings.Contains(err.Error(), token) {
-				t.Fatalf("%q is in %v", token, err)
+				t.Fatalf("the error has the token %q: %v", token, err)
 			}
 		}
 	})

@@ -9,7 +9,7 @@ import (
 	"productindex/httpapi/oauth"
 )
 
-// The host's log names the claim that is missing or empty. The response does not.
+// The error names the claim that is missing or empty.
 func TestMissingClaims(t *testing.T) {
 	const missing = ": missing required scopes: " + httpapi.ScopeManage
 	server := newAuthServer(t)
@@ -84,7 +84,7 @@ func TestMissingClaims(t *testing.T) {
 		}
 		err := ask(newJWT(t, cfg), server.sign(t, nil, tc.claims))
 		if err == nil || err.Error() != tc.want {
-			t.Errorf("%v: %v, want %s", tc.claims, err, tc.want)
+			t.Errorf("%v: got %v, want %s", tc.claims, err, tc.want)
 		}
 	}
 }

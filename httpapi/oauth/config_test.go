@@ -7,7 +7,7 @@ import (
 	"productindex/httpapi/oauth"
 )
 
-// The error of an invalid config names each invalid setting.
+// The error of an invalid Config names each invalid setting.
 func TestInvalidConfigs(t *testing.T) {
 	jwt := func(edit func(*oauth.JWTConfig)) func() error {
 		return func() error {
@@ -44,7 +44,7 @@ func TestInvalidConfigs(t *testing.T) {
 	one := []string{"x"}
 	for name, tc := range map[string]struct {
 		construct func() error
-		want      string // words of the error; none: no error
+		want      string // words in the error; empty if there is no error
 	}{
 		"JWT": {jwt(func(*oauth.JWTConfig) {}), ""},
 		"JWT without anything": {
@@ -136,12 +136,12 @@ func TestInvalidConfigs(t *testing.T) {
 	} {
 		err := tc.construct()
 		if (err == nil) != (tc.want == "") {
-			t.Errorf("%s: %v, want %q", name, err, tc.want)
+			t.Errorf("%s: got %v, want %q", name, err, tc.want)
 			continue
 		}
 		for want := range strings.FieldsSeq(tc.want) {
 			if !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "s3cr3t") {
-				t.Errorf("%s: %v, want %q in it", name, err, want)
+				t.Errorf("%s: got %v, want an error with %q and without secrets", name, err, want)
 			}
 		}
 	}

@@ -7,12 +7,12 @@ import (
 	"testing"
 )
 
-// endless is a body of spaces that counts the bytes read.
+// endless is an endless body of spaces. It counts the bytes that are read.
 type endless struct{ read int }
 
 func (e *endless) Read(p []byte) (int, error) {
 	if e.read > 4*maxAnswerBytes {
-		return 0, errors.New("nobody stopped")
+		return 0, errors.New("too many bytes were read")
 	}
 	for i := range p {
 		p[i] = ' '
@@ -23,7 +23,7 @@ func (e *endless) Read(p []byte) (int, error) {
 
 func (e *endless) Close() error { return nil }
 
-// No more than the limit is read of a long answer.
+// A long answer is not read much further than the limit.
 func TestEndlessAnswer(t *testing.T) {
 	body := &endless{}
 	e, err := newEndpoint(
@@ -43,6 +43,6 @@ func TestEndlessAnswer(t *testing.T) {
 	var into any
 	if err := e.call(request, &into); err == nil || !strings.Contains(err.Error(), "longer than 1048576 bytes") ||
 		body.read > 2*maxAnswerBytes {
-		t.Errorf("%v, after %d bytes", err, body.read)
+		t.Errorf("got %v after %d bytes, want an error about the limit", err, body.read)
 	}
 }

@@ -15,8 +15,7 @@ import (
 	"productindex/httpapi"
 )
 
-// Whatever a server publishes, each accepted key is of a kind that verifies signatures, and fits only algorithms of its
-// kind.
+// FuzzKeys checks that each accepted key is public, and fits only algorithms of its kind.
 func FuzzKeys(f *testing.F) {
 	for _, seed := range []string{
 		`{"keys":[{"kty":"EC","crv":"P-256","kid":"k","use":"sig","alg":"ES256",` +
@@ -42,7 +41,7 @@ func FuzzKeys(f *testing.F) {
 				continue
 			}
 			if _, secret := public.(crypto.Signer); secret {
-				t.Fatalf("%s: a private key", data)
+				t.Fatalf("%s: a private key is accepted", data)
 			}
 			kinds := map[string]bool{}
 			for _, alg := range publicKeyAlgorithms {
@@ -58,8 +57,8 @@ func FuzzKeys(f *testing.F) {
 	})
 }
 
-// Whatever a server answers about a token, the token is accepted only if it is active, for this service, and not
-// expired.
+// FuzzIntrospection checks that a token is accepted only if the server's answer says that it is active, for this
+// service, and not bound to a key.
 func FuzzIntrospection(f *testing.F) {
 	for _, seed := range []string{
 		`{"active":true,"scope":"indexing.search_manage","tenant":"acme","aud":"indexing","exp":9999999999}`,
@@ -85,7 +84,7 @@ func FuzzIntrospection(f *testing.F) {
 		said, err := readAnswer(claims)
 		if err != nil {
 			if isRefusal(err) {
-				t.Fatalf("%s: a bad answer counts as one: %v", data, err)
+				t.Fatalf("%s: an invalid answer counts as a refusal of the token: %v", data, err)
 			}
 			return
 		}
@@ -105,7 +104,7 @@ func FuzzIntrospection(f *testing.F) {
 	})
 }
 
-// For any name and claims, a name and a pointer to it find the same, and only strings of the claims.
+// FuzzPlace checks that a name and a pointer to the same claim find the same strings, and that these are in the claims.
 func FuzzPlace(f *testing.F) {
 	for _, seed := range [][2]string{
 		{`{"tenant":"acme"}`, "tenant"}, {`{"a/b":{"~":["acme",1]}}`, "a/b"}, {`{"":{"":"acme"}}`, "/"},
@@ -123,24 +122,24 @@ func FuzzPlace(f *testing.F) {
 		}
 		found, missing := place(text).strings(claims)
 		if (len(found) == 0) != (missing != "") {
-			t.Fatalf("%q in %s: %q, missing %q", text, data, found, missing)
+			t.Fatalf("%q in %s: got %q and the reason %q, want one of them", text, data, found, missing)
 		}
 		for _, s := range found {
 			quoted, err := json.Marshal(s)
 			if err != nil || utf8.Valid(data) && !strings.Contains(unescaped(t, claims), string(quoted)) {
-				t.Fatalf("%q in %s: %q is not there", text, data, s)
+				t.Fatalf("%q in %s: got %q, which is not in the claims", text, data, s)
 			}
 		}
 		if place(text).isPointer() || text == "*" {
 			return
 		}
 		if by, _ := place("/" + escape.Replace(text)).strings(claims); !slices.Equal(by, found) {
-			t.Fatalf("%q in %s: %q by name, %q by pointer", text, data, found, by)
+			t.Fatalf("%q in %s: got %q by name and %q by pointer", text, data, found, by)
 		}
 	})
 }
 
-// unescaped is claims in the encoder's own form.
+// unescaped returns the claims as encoding/json escapes them.
 func unescaped(t *testing.T, claims map[string]any) string {
 	t.Helper()
 	data, err := json.Marshal(claims)

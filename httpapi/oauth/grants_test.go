@@ -12,7 +12,8 @@ import (
 	"productindex/httpapi/oauth"
 )
 
-// A refusal by a host's Grant is remembered for an introspected token, and does not count as a failure of the server.
+// A refusal by the host's Grant is remembered for an introspected token. An error of Grant is not, and does not count
+// as a failure of the server.
 func TestGrantOfIntrospection(t *testing.T) {
 	server := newAuthServer(t, &oauthClient{id: "shop", opaque: true, tenant: "acme"})
 	client := server.direct()
@@ -23,7 +24,7 @@ func TestGrantOfIntrospection(t *testing.T) {
 	cfg.Claims.Grant = func(_ context.Context, claims map[string]any, read oauth.Grant) (oauth.Grant, error) {
 		asked++
 		if claims["active"] != true || !slices.Equal(read.Tenants, []string{"acme"}) {
-			t.Errorf("claims %v, read %v", claims, read)
+			t.Errorf("Grant was called with the claims %v and the grant %v", claims, read)
 		}
 		return read, fails
 	}
@@ -31,7 +32,7 @@ func TestGrantOfIntrospection(t *testing.T) {
 	fails = errors.New("the database is down")
 	for range 10 { // more often than the server may fail
 		if err := ask(authorize, token); kindOf(err) != "undecided" || !strings.Contains(err.Error(), fails.Error()) {
-			t.Errorf("while the function fails: %v", err)
+			t.Errorf("while Grant fails: got %v, want its error", err)
 		}
 	}
 	fails = nil
@@ -41,23 +42,23 @@ func TestGrantOfIntrospection(t *testing.T) {
 		}
 	}
 	if n := server.called(introspectPath); asked != 11 || n != 11 {
-		t.Errorf("the function was called %d times, the server %d times", asked, n)
+		t.Errorf("Grant was called %d times and the server %d times, want 11 each", asked, n)
 	}
 	for _, refusal := range []error{httpapi.ErrInvalidToken, httpapi.ErrExpiredToken, &httpapi.ScopeError{}} {
 		fails = refusal
 		fresh := server.token(t, client, "shop")
 		for range 2 {
 			if err := ask(authorize, fresh); !errors.Is(err, refusal) {
-				t.Errorf("%v, want %v", err, refusal)
+				t.Errorf("got %v, want %v", err, refusal)
 			}
 		}
 	}
 	if asked != 14 {
-		t.Errorf("the function was called %d times: refusals are not remembered", asked)
+		t.Errorf("Grant was called %d times, want 14, since refusals are remembered", asked)
 	}
 }
 
-// If a host's Grant fails for a JWT, the answer is the documented 403, without the text of the error.
+// If the host's Grant fails for a JWT, the response is the documented 403, without the text of the error.
 func TestGrantFails(t *testing.T) {
 	server := newAuthServer(t)
 	cfg := server.jwtConfig(server.direct())
@@ -67,6 +68,6 @@ func TestGrantFails(t *testing.T) {
 	if status != http.StatusForbidden || !strings.Contains(body, httpapi.MessageNotAuthorized) ||
 		strings.Contains(body, "shop") ||
 		!strings.Contains(s.logged(), "no such shop") {
-		t.Errorf("%d %s; log %s", status, body, s.logged())
+		t.Errorf("got %d %s, want 403; the log is %s", status, body, s.logged())
 	}
 }

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// The package adds only its own dependencies to a host, and not those of the tests.
+// A host compiles only the dependencies of the package, not those of its tests.
 func TestImports(t *testing.T) {
 	out, err := exec.CommandContext(t.Context(), "go", "list", "-deps", "-f",
 		"{{if not .Standard}}{{.ImportPath}}{{end}}", ".").
@@ -24,7 +24,7 @@ func TestImports(t *testing.T) {
 			known = known || strings.HasPrefix(path, prefix)
 		}
 		if !known {
-			t.Errorf("%s is compiled in", path)
+			t.Errorf("the package depends on %s", path)
 		}
 	}
 }

@@ -23,8 +23,7 @@ func newIntrospection(t *testing.T, cfg oauth.IntrospectionConfig) httpapi.Autho
 	return authorize
 }
 
-// asked calls an Authorizer with a token, and compares the outcome and the number of calls of the server with the
-// wanted ones.
+// asked checks the outcome of an Authorizer for a token, and the number of calls of the server.
 type asked struct {
 	t         *testing.T
 	server    *authServer
@@ -35,12 +34,12 @@ func (a asked) expect(when, token, want string, calls int) {
 	a.t.Helper()
 	err := ask(a.authorize, token)
 	if n := a.server.called(introspectPath); kindOf(err) != want || n != calls {
-		a.t.Errorf("%s: %v, %d calls; want %s, %d", when, err, n, want, calls)
+		a.t.Errorf("%s: got %v, %d calls, want %s, %d", when, err, n, want, calls)
 	}
 }
 
-// An answer is remembered for some time: that about an active token at most until its exp, that about another token for
-// a shorter time.
+// The answer about a token is remembered for some time. If the token is active, it is remembered at most until its exp;
+// otherwise, for a shorter time.
 func TestAnswersAreRemembered(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		server := newAuthServer(t,
@@ -73,7 +72,7 @@ func TestAnswersAreRemembered(t *testing.T) {
 	})
 }
 
-// The memory is bounded: only the tokens used last are remembered.
+// Only the tokens that were used last are remembered.
 func TestCacheSize(t *testing.T) {
 	server := newAuthServer(t)
 	cfg := server.introspectionConfig(server.direct())
@@ -96,16 +95,17 @@ func TestLookUpsAreMerged(t *testing.T) {
 		token := server.token(t, client, "shop")
 		askAtOnce(t, server, authorize, token, func() {
 			if err := ask(authorize, "another"); kindOf(err) != "invalid" {
-				t.Errorf("another token: %v", err)
+				t.Errorf("another token: got %v, want an invalid token", err)
 			}
 		})
 		if n := server.called(introspectPath); n != 2 {
-			t.Errorf("%d calls, want one a token", n)
+			t.Errorf("got %d calls, want one per token", n)
 		}
 	})
 }
 
-// A failing server is not called for some time, and then tested by one request. Meanwhile its earlier answers are used.
+// A server that fails is not called for some time, and then tested with one request. Meanwhile, remembered answers are
+// used.
 func TestBreaker(t *testing.T) {
 	for name, fault := range map[string]func(http.ResponseWriter, *http.Request) bool{
 		"unavailable":         answer(introspectPath, http.StatusServiceUnavailable, `{"active":true}`),
@@ -157,7 +157,7 @@ func TestBreaker(t *testing.T) {
 	}
 }
 
-// Tokens that the server answers with 400 do not open the circuit breaker.
+// Answers with status 400 do not open the circuit breaker.
 func TestBadRequestsAreNoFailures(t *testing.T) {
 	server := newAuthServer(t, &oauthClient{id: "shop", opaque: true, tenant: "acme"})
 	client := server.direct()
@@ -170,7 +170,7 @@ func TestBadRequestsAreNoFailures(t *testing.T) {
 	a.expect("another", server.token(t, client, "shop"), "allowed", 1)
 }
 
-// The request has the required form, and each answer has its verdict.
+// The request to the server has the required form. The outcome for a token follows from the answer.
 func TestIntrospectionAnswers(t *testing.T) {
 	server := newAuthServer(t)
 	for _, tc := range []struct{ name, answer, want string }{
@@ -202,13 +202,13 @@ func TestIntrospectionAnswers(t *testing.T) {
 				r.FormValue("token_type_hint") != "access_token" ||
 				r.URL.RawQuery != "" ||
 				r.Method != http.MethodPost {
-				t.Errorf("%s: asked %v as %q %q", tc.name, r.Form, user, password)
+				t.Errorf("%s: the request has the form %v and the credentials %q %q", tc.name, r.Form, user, password)
 			}
 			_, _ = io.WriteString(w, tc.answer)
 			return true
 		})
 		if err := ask(newIntrospection(t, server.introspectionConfig(server.direct())), "a+token/="); kindOf(err) != tc.want {
-			t.Errorf("%s: %v, want %s", tc.name, err, tc.want)
+			t.Errorf("%s: got %v, want %s", tc.name, err, tc.want)
 		}
 	}
 	server.breakBy(
@@ -217,6 +217,6 @@ func TestIntrospectionAnswers(t *testing.T) {
 	cfg := server.introspectionConfig(server.direct())
 	cfg.Audience = nil
 	if err := ask(newIntrospection(t, cfg), "token"); err != nil {
-		t.Errorf("where no audience is asked for: %v", err)
+		t.Errorf("if no audience is required: got %v, want nil", err)
 	}
 }

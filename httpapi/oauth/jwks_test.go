@@ -23,7 +23,7 @@ import (
 	"productindex/httpapi/oauth"
 )
 
-// answer returns a fault that answers calls of the path with the status and the body.
+// answer returns a fault that answers calls of a path with a status and a body.
 func answer(path string, status int, body string) func(http.ResponseWriter, *http.Request) bool {
 	return func(w http.ResponseWriter, r *http.Request) bool {
 		if r.URL.Path != path {
@@ -42,7 +42,7 @@ func hang(_ http.ResponseWriter, r *http.Request) bool {
 }
 
 // Without keys, no token can be checked. After a failed fetch, the next one is made only after some time.
-func TestKeysAreNotToBeHad(t *testing.T) {
+func TestKeysAreUnavailable(t *testing.T) {
 	for name, fault := range map[string]func(http.ResponseWriter, *http.Request) bool{
 		"unavailable": answer("/keys", http.StatusServiceUnavailable, "{}"),
 		"not found":   answer("/keys", http.StatusNotFound, "{}"),
@@ -69,7 +69,7 @@ func TestKeysAreNotToBeHad(t *testing.T) {
 			for range 3 {
 				err := ask(authorize, token)
 				if kindOf(err) != "undecided" || !strings.Contains(err.Error(), "keys are not known") {
-					t.Errorf("%s: %v", name, err)
+					t.Errorf("%s: got %v, want an error about unknown keys", name, err)
 				}
 			}
 			if n := server.called("/keys"); n != 1 || server.called("/elsewhere") != 0 {
@@ -87,7 +87,7 @@ func TestKeysAreNotToBeHad(t *testing.T) {
 	}
 }
 
-// Keys are kept and fetched anew when they are old. If that fails, the old keys are used until they are too old.
+// Old keys are fetched again. If that fails, they are used until they are too old.
 func TestKeysAge(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		server := newAuthServer(t)
@@ -122,13 +122,13 @@ func TestKeysAge(t *testing.T) {
 
 		server.rotate(t)
 		<-time.After(10*time.Minute - time.Second)
-		expect("when its key was taken back", "allowed", 0)
+		expect("when its key was withdrawn", "allowed", 0)
 		<-time.After(time.Second)
 		expect("when that is noticed", "invalid", 1)
 	})
 }
 
-// Unknown keys do not cause more than one fetch per interval. Known keys work while a new one is not found yet.
+// Tokens of unknown keys cause at most one fetch per interval. Known keys work until the next fetch.
 func TestUnknownKeysAreRateLimited(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		server := newAuthServer(t)
@@ -146,7 +146,7 @@ func TestUnknownKeysAreRateLimited(t *testing.T) {
 			}
 		}
 		if err := ask(authorize, fresh); kindOf(err) != "invalid" || server.called("/keys") != 0 {
-			t.Errorf("within the interval: %v, and the keys were fetched", err)
+			t.Errorf("within the interval: got %v, or the keys were fetched, want an invalid token", err)
 		}
 		if err := ask(authorize, old); err != nil {
 			t.Errorf("a token of a known key: %v", err)
@@ -172,8 +172,8 @@ func TestUnknownKeysAreRateLimited(t *testing.T) {
 	})
 }
 
-// A new key that has the key id of the old one, or none, is found with the first token that it signs, at the limited
-// rate. Tokens of the old key are then refused.
+// A new key may have the key id of the old one, or none. It is found with the first token that it signs, within the
+// limited rate. Tokens of the old key are then refused.
 func TestRotationWithoutNames(t *testing.T) {
 	for name, header := range map[string]map[string]any{"no kid": {"kid": nil}, "the same kid": {"kid": "k"}} {
 		synctest.Test(t, func(t *testing.T) {
@@ -206,7 +206,7 @@ func TestRotationWithoutNames(t *testing.T) {
 			}
 			expect("after forged tokens", fresh, "allowed", 0)
 
-			rotate() // and while the server is down, nobody knows
+			rotate() // while the server is down, the outcome for tokens of the newest key is not known
 			server.breakBy(answer("/keys", http.StatusBadGateway, ""))
 			<-time.After(10 * time.Second)
 			newest := server.sign(t, header, nil)
@@ -220,7 +220,7 @@ func TestRotationWithoutNames(t *testing.T) {
 	}
 }
 
-// A token causes at most one fetch, since the keys fetched for it are the newest.
+// A token causes at most one fetch, because this fetch returns the newest keys.
 func TestOneLookUp(t *testing.T) {
 	server := newAuthServer(t)
 	stranger := newAuthServer(t)
@@ -259,7 +259,7 @@ func TestNewAlgorithm(t *testing.T) {
 	})
 }
 
-// A token of another issuer causes no fetch, so that such tokens are refused at once while this issuer is down.
+// A token of another issuer causes no fetch. So it is refused at once, even while this issuer is down.
 func TestTokensOfOthersFetchNothing(t *testing.T) {
 	first, second := newAuthServer(t), newAuthServer(t)
 	second.issuer = "https://other.test"
@@ -273,7 +273,7 @@ func TestTokensOfOthersFetchNothing(t *testing.T) {
 		first.sign(t, map[string]any{"crit": []string{"b64"}}, nil), first.sign(t, nil, map[string]any{"iss": nil}),
 	} {
 		if err := ask(authorize, token); kindOf(err) != "invalid" || first.called("/keys") != 0 {
-			t.Errorf("%s: %v, or the keys were fetched", token, err)
+			t.Errorf("%s: got %v, or the keys were fetched, want an invalid token", token, err)
 		}
 	}
 	if err := ask(authorize, first.sign(t, nil, nil)); kindOf(err) != "undecided" {
@@ -294,7 +294,7 @@ func TestFetchesAreMerged(t *testing.T) {
 	})
 }
 
-// Only published keys that are for signatures and long enough are used. Invalid keys do not affect the others.
+// Only published keys that are for signatures and are long enough are used. Invalid keys do not affect the others.
 func TestKeysThatDoNotCount(t *testing.T) {
 	short, err := rsa.GenerateKey(rand.Reader, 1024)
 	if err != nil {
@@ -363,8 +363,8 @@ func TestKeysThatDoNotCount(t *testing.T) {
 	}
 }
 
-// askAtOnce makes many concurrent requests with one token while the server delays its answers. The first request hangs
-// up; the others must be answered. It must be called within a synctest bubble.
+// askAtOnce makes many concurrent requests with one token while the server delays its answers. The context of the first
+// request ends; the others must be answered. It must be called in a synctest bubble.
 func askAtOnce(t *testing.T, server *authServer, authorize httpapi.Authorizer, token string, further ...func()) {
 	t.Helper()
 	release := make(chan struct{})
@@ -379,7 +379,7 @@ func askAtOnce(t *testing.T, server *authServer, authorize httpapi.Authorizer, t
 	var waiting sync.WaitGroup
 	waiting.Go(func() {
 		if err := askWithin(first, authorize, token); !errors.Is(err, context.Canceled) || kindOf(err) != "undecided" {
-			t.Errorf("the one that hung up: %v", err)
+			t.Errorf("the request whose context ended: got %v, want context.Canceled", err)
 		}
 	})
 	synctest.Wait()

@@ -29,7 +29,7 @@ import (
 	"productindex/httpapi/oauth"
 )
 
-// ask calls an Authorizer for a trigger of the tenant acme.
+// ask returns the error of an Authorizer for a request that triggers a reindex of acme.
 func ask(authorize httpapi.Authorizer, token string) error {
 	return askWithin(context.Background(), authorize, token)
 }
@@ -66,7 +66,7 @@ func newJWT(t *testing.T, cfg oauth.JWTConfig) httpapi.Authorizer {
 	return authorize
 }
 
-// Tokens with various claims and headers, signed with the server's key, have their outcomes.
+// The outcome for a token that the server's key has signed follows from its header and claims.
 func TestSignedTokens(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		server := newAuthServer(t)
@@ -218,7 +218,7 @@ func TestForgedTokens(t *testing.T) {
 				t.Errorf("%s: %v, want an invalid token", name, err)
 			}
 			if len(parts[2]) > 0 && strings.Contains(err.Error(), parts[2]) {
-				t.Errorf("%s: the error has the token in it: %v", name, err)
+				t.Errorf("%s: the error has the signature of the token: %v", name, err)
 			}
 		}
 		if err := ask(authorize, valid); err != nil {
@@ -227,7 +227,7 @@ func TestForgedTokens(t *testing.T) {
 	})
 }
 
-// nextOf returns a base64 digit that differs from c only in unused bits.
+// nextOf returns a base64 digit that differs from digit only in unused bits.
 func nextOf(digit byte) string {
 	const digits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 	return digits[strings.IndexByte(digits, digit)|1:][:1]
@@ -264,7 +264,7 @@ func TestCurveConfusion(t *testing.T) {
 	}
 }
 
-// Without leeway, exp is exact.
+// Without a leeway, a token expires exactly at exp.
 func TestNoLeeway(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		server := newAuthServer(t)
@@ -282,15 +282,15 @@ func TestNoLeeway(t *testing.T) {
 	})
 }
 
-// Ed25519 is another name of EdDSA: a key that is published under one name verifies tokens of the other. Keys of other
-// kinds do not.
+// Ed25519 is another name of EdDSA. A key that is published under one name verifies tokens of the other. A key of
+// another kind does not.
 func TestNamesOfEd25519(t *testing.T) {
 	_, key, err := ed25519.GenerateKey(rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
 	server := newAuthServer(t)
-	newJWT(t, server.jwtConfig(server.direct())) // makes the name known to the library that signs here
+	newJWT(t, server.jwtConfig(server.direct())) // registers the name in the library that signs here
 	for _, published := range []string{"EdDSA", "Ed25519", "ES256", ""} {
 		for _, signed := range []string{"EdDSA", "Ed25519"} {
 			server.keys = []*signingKey{{id: "k", alg: jose.SignatureAlgorithm(published), private: key}}
@@ -310,7 +310,7 @@ func TestNamesOfEd25519(t *testing.T) {
 			cfg := server.jwtConfig(server.direct())
 			cfg.Algorithms = []string{"EdDSA", "ES256"}
 			if err := ask(newJWT(t, cfg), text); signed == "Ed25519" && kindOf(err) != "invalid" {
-				t.Errorf("Ed25519 if it is not asked for: %v", err)
+				t.Errorf("Ed25519 if it is not in Algorithms: got %v, want an invalid token", err)
 			}
 		}
 	}
@@ -321,7 +321,7 @@ func TestNamesOfEd25519(t *testing.T) {
 	}
 }
 
-// With only the empty type in TokenTypes, tokens without a type are accepted and others are not.
+// If TokenTypes has only the empty type, only tokens without a type are accepted.
 func TestNoType(t *testing.T) {
 	server := newAuthServer(t)
 	for _, tc := range []struct {
@@ -409,7 +409,7 @@ func TestAlgorithms(t *testing.T) {
 			cfg.Algorithms = []string{"RS256"}
 		}
 		if err := ask(newJWT(t, cfg), signed); kindOf(err) != "invalid" {
-			t.Errorf("%s where %v is asked for: %v", tc.alg, cfg.Algorithms, err)
+			t.Errorf("%s if only %v is accepted: got %v, want an invalid token", tc.alg, cfg.Algorithms, err)
 		}
 		if err := ask(byDefault, signed); !tc.isDefault && kindOf(err) != "invalid" {
 			t.Errorf("%s by default: %v", tc.alg, err)

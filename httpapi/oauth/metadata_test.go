@@ -16,14 +16,14 @@ const (
 	oauthPath  = "/.well-known/oauth-authorization-server"
 )
 
-// discovering returns a config without the URL of the keys.
+// discovering returns a Config without the URL of the keys.
 func discovering(server *authServer, client *http.Client) oauth.JWTConfig {
 	cfg := server.jwtConfig(client)
 	cfg.JWKS = ""
 	return cfg
 }
 
-// Keys, also new ones, are found through the issuer's metadata, over sockets.
+// Keys are found through the issuer's metadata, also after they were replaced.
 func TestDiscovery(t *testing.T) {
 	server := newAuthServer(t, &oauthClient{id: "shop", tenant: "acme"})
 	client := server.listen(t)
@@ -41,7 +41,7 @@ func TestDiscovery(t *testing.T) {
 	}
 }
 
-// The metadata of an issuer is read from these places.
+// The metadata of an issuer is read from the places that OpenID Connect and RFC 8414 define, or from Config.Metadata.
 func TestPlacesOfMetadata(t *testing.T) {
 	for _, tc := range []struct{ issuer, metadata, at string }{
 		{"https://auth.test", "", openIDPath},
@@ -72,8 +72,8 @@ func TestPlacesOfMetadata(t *testing.T) {
 	}
 }
 
-// If the metadata cannot be used, the log has the reason, and known keys are used until they are too old.
-func TestMetadataIsNotToBeHad(t *testing.T) {
+// If the metadata cannot be used, the error has the reason, and known keys are used until they are too old.
+func TestMetadataIsUnusable(t *testing.T) {
 	for name, tc := range map[string]struct {
 		fault func(http.ResponseWriter, *http.Request) bool
 		want  string
@@ -120,7 +120,7 @@ func TestMetadataIsNotToBeHad(t *testing.T) {
 			server.breakBy(tc.fault)
 			for range 2 {
 				if err := ask(authorize, token); kindOf(err) != "undecided" || !strings.Contains(err.Error(), tc.want) {
-					t.Errorf("%s: %v, want %q in it", name, err, tc.want)
+					t.Errorf("%s: got %v, want an error with %q", name, err, tc.want)
 				}
 			}
 			if n := server.called(openIDPath); n != 1 {
@@ -134,7 +134,7 @@ func TestMetadataIsNotToBeHad(t *testing.T) {
 			server.breakBy(tc.fault)
 			<-time.After(59 * time.Minute)
 			if err := ask(authorize, token); err != nil {
-				t.Errorf("%s: with keys of before: %v", name, err)
+				t.Errorf("%s: with keys that were fetched before: %v", name, err)
 			}
 			<-time.After(time.Minute)
 			if err := ask(authorize, token); kindOf(err) != "undecided" {
@@ -144,7 +144,7 @@ func TestMetadataIsNotToBeHad(t *testing.T) {
 	}
 }
 
-// If the metadata cannot be used, the response contains nothing of it.
+// If the metadata cannot be used, the response has no text of it.
 func TestMetadataStaysInTheLog(t *testing.T) {
 	server := newAuthServer(t)
 	server.breakBy(answer(openIDPath, http.StatusOK, `{"issuer":"https://evil.test"}`))

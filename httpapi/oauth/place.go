@@ -33,7 +33,7 @@ func (p place) validate() error {
 	return nil
 }
 
-// find returns the value at p, and whether there is one.
+// find returns the value at p, and reports whether there is one.
 func (p place) find(claims map[string]any) (any, bool) {
 	if !p.isPointer() {
 		value, ok := claims[string(p)]
@@ -52,7 +52,7 @@ func (p place) find(claims map[string]any) (any, bool) {
 	return value, true
 }
 
-// strings returns the strings at p as they are, or the reason why there are none.
+// strings returns the strings at p, or the reason why there are none.
 func (p place) strings(claims map[string]any) (found []string, missing string) {
 	value, ok := p.find(claims)
 	if !ok {
@@ -78,7 +78,7 @@ func (p place) strings(claims map[string]any) (found []string, missing string) {
 	return found, ""
 }
 
-// words returns the strings at p, a single one split into words, or the reason why there are none.
+// words returns the strings at p, or the reason why there are none. It splits a single string into words.
 func (p place) words(claims map[string]any) (found []string, missing string) {
 	if value, ok := p.find(claims); ok {
 		if text, ok := value.(string); ok {

@@ -14,14 +14,13 @@ import (
 
 type object = map[string]any
 
-// provider has the access tokens of a kind of authorization server, and a config for them. The tokens follow the
-// server's documentation.
+// provider describes the access tokens of an authorization server, as its documentation does, and configures them.
 type provider struct {
 	name           string
-	header, claims object // of a token that may manage acme; nil removes what sign adds
+	header, claims object // of a token that may manage acme; a nil value removes a member that sign adds
 	configure      func(*oauth.JWTConfig)
-	refused        []object // changes of the claims with which the token may not
-	invalid        []object // and with which it is not one
+	refused        []object // changes of the claims with which the token may not manage acme
+	invalid        []object // changes of the claims with which the token is invalid
 }
 
 var manageNames = map[string][]string{
@@ -282,7 +281,7 @@ var providers = []provider{
 	},
 }
 
-// The access tokens of real servers, signed and introspected, grant their tenant and scopes. With changed claims they
+// The access tokens of each server, signed and introspected, grant their tenant and scopes. With changed claims, they
 // do not.
 func TestProviders(t *testing.T) {
 	for _, p := range providers {
@@ -296,7 +295,7 @@ func TestProviders(t *testing.T) {
 			claims := maps.Clone(p.claims)
 			maps.Copy(claims, changes)
 			if err := ask(authorize, server.sign(t, p.header, claims)); kindOf(err) != want {
-				t.Errorf("%s with %v: %v, want %s", p.name, changes, err, want)
+				t.Errorf("%s with %v: got %v, want %s", p.name, changes, err, want)
 			}
 			if cfg.AudienceClaim != "" {
 				return
@@ -311,7 +310,7 @@ func TestProviders(t *testing.T) {
 			opaque := server.introspectionConfig(server.direct())
 			opaque.Claims, opaque.Audience = cfg.Claims, cfg.Audience
 			if err := ask(newIntrospection(t, opaque), "opaque"); kindOf(err) != want {
-				t.Errorf("%s, introspected with %v: %v, want %s", p.name, changes, err, want)
+				t.Errorf("%s, introspected with %v: got %v, want %s", p.name, changes, err, want)
 			}
 		}
 		expect(nil, "allowed")

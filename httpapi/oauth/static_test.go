@@ -45,7 +45,7 @@ func TestStatic(t *testing.T) {
 		r := httptest.NewRequest(http.MethodPost, "/", nil)
 		r.Header.Set("Authorization", "Bearer "+tc.token)
 		if err := authorize(r, tc.tenant, tc.scope); kindOf(err) != tc.want {
-			t.Errorf("%+v: %v", tc, err)
+			t.Errorf("%+v: got %v", tc, err)
 		}
 	}
 }
@@ -82,6 +82,6 @@ func TestFirst(t *testing.T) {
 		}
 	}
 	if err := ask(oauth.First(), "any"); kindOf(err) != "invalid" {
-		t.Errorf("of none: %v", err)
+		t.Errorf("First without Authorizers: got %v, want an invalid token", err)
 	}
 }

@@ -24,14 +24,15 @@ import (
 	"productindex/reindex/reindextest"
 )
 
-// handlers returns handlers with the endpoints under /api beside the host's GET /{shop}/{page}, by router.
+// handlers has functions that return a handler with the endpoints under /api and the host's own GET /{shop}/{page}, by
+// the name of the router.
 var handlers = map[string]func(httpapi.Engine, httpapi.Config) (http.Handler, error){
 	"ServeMux": onServeMux, "StripPrefix": onStripPrefix, "chi": onChi, "gorilla": onGorilla, "gin": onGin, "echo": onEcho,
 }
 
 const token = "manager-of-acme"
 
-// authorize accepts a token for everything, one for viewing, and one of another tenant.
+// authorize accepts a token for everything and a token for viewing, each for its own tenant.
 func authorize(r *http.Request, tenant, scope string) error {
 	switch r.Header.Get("Authorization") {
 	case "Bearer manager-of-" + tenant:
@@ -46,7 +47,8 @@ func authorize(r *http.Request, tenant, scope string) error {
 	}
 }
 
-// shop is an engine over 100 products, of which one is bad and one occurs twice. It waits before it completes an index.
+// shop is an engine with 100 products, of which one is bad and one occurs twice. It completes an index after hold was
+// closed.
 type shop struct {
 	engine *reindex.Engine
 	hold   chan struct{}
@@ -135,7 +137,7 @@ func callEverything(t *testing.T, s *shop, address string) {
 
 	res, err := http.Get(address + "/acme/front")
 	if err != nil || res.StatusCode != http.StatusOK {
-		t.Fatalf("the host's own: %v, %v", res, err)
+		t.Fatalf("the host's own page: got %v, error %v, want 200", res, err)
 	}
 	_ = res.Body.Close()
 	http.DefaultClient.CloseIdleConnections()
@@ -189,7 +191,7 @@ func follow(ctx context.Context, t *testing.T, s *shop, c *client.ClientWithResp
 	if n < 2 || *last.Status != client.ReindexJobEventStatusSUCCESS || *last.ProcessedCount != 98 ||
 		*last.RejectedCount != 1 || *last.DuplicateCount != 1 ||
 		*last.ReadCount != 100 || *last.Progress != 1 {
-		t.Errorf("%d events, the last one is %s", n, body(last))
+		t.Errorf("got %d events, the last one is %s, want several and SUCCESS", n, body(last))
 	}
 	again, err := c.GETIndexingReindexJobEventsWithResponse(ctx, "acme", id,
 		&client.GETIndexingReindexJobEventsParams{LastEventID: &lastID})
@@ -227,7 +229,7 @@ func readJobs(ctx context.Context, t *testing.T, c *client.ClientWithResponses, 
 	}
 }
 
-// refusals makes requests for each error status of the contract, for which the client has types.
+// refusals makes a request for each error status for which the client has a type.
 func refusals(ctx context.Context, t *testing.T, c *client.ClientWithResponses, address string) {
 	t.Helper()
 	rag := true
@@ -274,7 +276,7 @@ func stopJob(ctx context.Context, t *testing.T, c *client.ClientWithResponses, e
 	}
 }
 
-// document checks the server's URL in the served document.
+// document checks that the served document has the URL of the server.
 func document(ctx context.Context, t *testing.T, c *client.ClientWithResponses) {
 	t.Helper()
 	got, err := c.GETIndexingOpenapiWithResponse(ctx)
@@ -293,7 +295,7 @@ func body(response any) string {
 	return string(bytes.TrimSpace(text))
 }
 
-// The generated client is up to date.
+// The generated client is that of the current document.
 func TestClientIsOfTheDocument(t *testing.T) {
 	out := filepath.Join(t.TempDir(), "client.go")
 	cmd := exec.CommandContext(t.Context(), "go", "tool", "oapi-codegen", "-config", "config.yaml", "-o", out,

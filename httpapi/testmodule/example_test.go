@@ -1,4 +1,4 @@
-//nolint:forbidigo // examples print, and end where they cannot go on, as programs do
+//nolint:forbidigo // examples print, and end with log.Fatal, as programs do
 package testmodule_test
 
 import (
@@ -15,7 +15,7 @@ import (
 	"productindex/reindex/reindextest"
 )
 
-// newEngine returns an engine over ten products and an index in memory.
+// newEngine returns an engine with ten products and an index in memory.
 func newEngine() *reindex.Engine {
 	engine, err := reindex.New(reindextest.Slice(reindextest.Products(10, "1")), reindextest.NewMemory(), nil)
 	if err != nil {
@@ -24,7 +24,7 @@ func newEngine() *reindex.Engine {
 	return engine
 }
 
-// everybody is a config that lets everybody in.
+// everybody is a Config that allows every request.
 var everybody = httpapi.Config{Authorizer: httpapi.AllowAll}
 
 // show serves the handler, triggers a reindex, and requests the host's own page.

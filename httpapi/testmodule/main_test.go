@@ -6,7 +6,7 @@ import (
 	"go.uber.org/goleak"
 )
 
-// fasthttp keeps two goroutines for good.
+// fasthttp keeps two goroutines until the program ends.
 func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.updateServerDate.func1"),
 		goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.(*workerPool).Start.func2"))

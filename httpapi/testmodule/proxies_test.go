@@ -22,7 +22,7 @@ import (
 	"productindex/httpapi"
 )
 
-// Behind a proxy that removes a prefix, the document has the URL of the configuration.
+// Behind a proxy that removes a prefix, the document has the URL in Config.ServerURL.
 func TestBehindAProxy(t *testing.T) {
 	s := newShop(t)
 	h, err := httpapi.NewHandler(s.engine, httpapi.Config{Authorizer: authorize, ServerURL: "/api"})
@@ -41,7 +41,7 @@ func TestBehindAProxy(t *testing.T) {
 	front.HandleFunc("/acme/front", hello)
 	proxy := httptest.NewServer(front)
 	t.Cleanup(proxy.Close)
-	t.Cleanup(func() { http.DefaultTransport.(*http.Transport).CloseIdleConnections() }) // the proxy's, which closes first
+	t.Cleanup(func() { http.DefaultTransport.(*http.Transport).CloseIdleConnections() }) // those of the proxy
 	callEverything(t, s, proxy.URL)
 }
 
@@ -63,7 +63,7 @@ func (l *logged) String() string {
 	return l.text.String()
 }
 
-// middleware has middleware of hosts, and whether it passes events on at once.
+// middleware has middleware that hosts use. streams is true if it passes events on at once.
 var middleware = map[string]struct {
 	wrap    func(http.Handler) http.Handler
 	streams bool
@@ -97,8 +97,8 @@ var middleware = map[string]struct {
 	}, false},
 }
 
-// With any middleware, a client that follows a job gets its state at once and its end. If the middleware delays events,
-// the log has an error.
+// Behind any middleware, a client that follows a job gets its events. If the middleware delays them, the client has to
+// connect several times, and the log has an error.
 func TestEventsThroughMiddleware(t *testing.T) {
 	for name, m := range middleware {
 		t.Run(name, func(t *testing.T) {
@@ -146,7 +146,8 @@ func TestEventsThroughMiddleware(t *testing.T) {
 				_ = res.Body.Close()
 			}
 			if (requests == 1) != m.streams || strings.Contains(lines.String(), "cannot be flushed") == m.streams {
-				t.Errorf("%d requests, log %s", requests, lines)
+				t.Errorf("the client made %d requests, want one only if the middleware streams (%v); the log is %s",
+					requests, m.streams, lines)
 			}
 		})
 	}

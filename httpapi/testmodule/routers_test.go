@@ -14,7 +14,7 @@ import (
 	"productindex/httpapi"
 )
 
-// hello is a handler of the host, whose pattern has wildcards that also match the endpoints.
+// hello is a handler of the host. Its pattern also matches paths of the endpoints.
 func hello(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "hello") }
 
 // chi's Route adds its prefix to the patterns.
@@ -35,7 +35,7 @@ func onGorilla(engine httpapi.Engine, cfg httpapi.Config) (http.Handler, error) 
 	return r, err
 }
 
-// A framework serves the handler for all paths under /indexing.
+// gin and echo serve the handler for all paths under /indexing.
 func onGin(engine httpapi.Engine, cfg httpapi.Config) (http.Handler, error) {
 	cfg.Prefix = "/api"
 	h, err := httpapi.NewHandler(engine, cfg)

@@ -38,7 +38,7 @@ var axe = sync.OnceValues(func() (string, error) {
 	}
 	packages, err := filepath.Glob(filepath.Join(folder, "*.tgz"))
 	if err != nil || len(packages) != 1 {
-		return "", fmt.Errorf("npm pack left %q, %w", packages, err)
+		return "", fmt.Errorf("npm pack wrote the packages %q, want one: %w", packages, err)
 	}
 	script, err := unpack(packages[0], "package/axe.min.js")
 	if sum := sha256.Sum256(script); err == nil && hex.EncodeToString(sum[:]) != axeSum {
@@ -47,7 +47,7 @@ var axe = sync.OnceValues(func() (string, error) {
 	return string(script), err
 })
 
-// unpack returns a file of a package.
+// unpack returns the content of a file in a package.
 func unpack(name, wanted string) ([]byte, error) {
 	f, err := os.Open(name)
 	if err != nil {
@@ -72,7 +72,7 @@ func unpack(name, wanted string) ([]byte, error) {
 	}
 }
 
-// accessible runs the checker on the page and reports serious findings.
+// accessible runs the checker on the page. Serious findings fail the test.
 func (b *browser) accessible(t *testing.T, view string) {
 	t.Helper()
 	script, err := axe()

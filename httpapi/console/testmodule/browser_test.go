@@ -23,7 +23,7 @@ const patience = 2 * time.Minute
 // browser is a page in a browser, with the errors that occurred in it.
 type browser struct {
 	t   *testing.T
-	ctx context.Context //nolint:containedctx // chromedp keeps the page in it
+	ctx context.Context //nolint:containedctx // chromedp keeps the page in its context
 
 	mu      sync.Mutex
 	broken  []string // errors of the page, and requests to other servers
@@ -64,8 +64,8 @@ func newBrowser(t *testing.T, s *shop) *browser {
 	return b
 }
 
-// profile returns a folder for a browser. It retries to remove the folder, since processes of the browser may still
-// write into it for a moment after its end.
+// profile returns a folder for a browser, which is removed at the end of the test. Removing it may take several
+// attempts, since processes of the browser may still write into it.
 func profile(t *testing.T) string {
 	t.Helper()
 	folder, err := os.MkdirTemp("", "chromium-") //nolint:usetesting // t.TempDir does not retry
@@ -128,7 +128,7 @@ broken:
 	}
 }
 
-// do carries out actions. It fails the test if they take longer than patience.
+// do performs actions. It fails the test if they take longer than patience.
 func (b *browser) do(what string, actions ...chromedp.Action) {
 	b.t.Helper()
 	done := make(chan error, 1)
@@ -160,12 +160,12 @@ func (b *browser) untilText(text string) {
 	b.until("waiting for "+text, "document.body.innerText.includes("+quote(text)+")")
 }
 
-// named is the XPath of the buttons, links and summaries of that name.
+// named returns the XPath of the buttons, links and summaries with a name.
 func named(name string) string {
 	return `//*[self::button or self::a or self::summary][normalize-space(.)=` + quote(name) + `]`
 }
 
-// click clicks on the button, link or summary of that name.
+// click clicks on the button, link or summary with a name.
 func (b *browser) click(name string) { b.clickAt(named(name)) }
 
 // clickAt clicks on the element of an XPath.
@@ -175,7 +175,7 @@ func (b *browser) clickAt(path string) {
 	b.do("clicking on "+path, chromedp.MouseClickXY(x, y))
 }
 
-// still waits until an element is visible and enabled and has not moved for two frames. It returns the centre of the
+// still waits until an element is visible and enabled, and has not moved for two frames. It returns the centre of the
 // element.
 func (b *browser) still(path string) (x, y float64) {
 	b.t.Helper()
@@ -198,7 +198,7 @@ func (b *browser) still(path string) (x, y float64) {
 	return middle[0], middle[1]
 }
 
-// text returns the text of an element. It is empty if there is none within 5 s.
+// text returns the text of an element, or "" if there is no such element.
 func (b *browser) text(selector string) (text string) {
 	ctx, cancel := context.WithTimeout(b.ctx, 20*time.Second)
 	defer cancel()
@@ -206,7 +206,7 @@ func (b *browser) text(selector string) (text string) {
 	return text
 }
 
-// open goes to a view, and signs in if a token is given.
+// open opens a view. It signs in unless the token is empty.
 func (b *browser) open(s *shop, view, token string) {
 	b.t.Helper()
 	b.do("opening "+view, chromedp.Navigate(s.url(view)))
@@ -220,13 +220,13 @@ func (b *browser) signIn(token string) {
 	b.do("signing in", chromedp.WaitVisible("#token"), chromedp.SendKeys("#token", token+"\r"))
 }
 
-// picture keeps a picture of the whole page.
+// picture captures the whole page.
 func (b *browser) picture(name string) {
 	b.t.Helper()
 	b.capture(name, func(image *[]byte) chromedp.Action { return chromedp.FullScreenshot(image, 100) })
 }
 
-// capture writes a picture to the folder in PRODUCTINDEX_SCREENSHOTS, if that is set.
+// capture writes a picture to the folder in PRODUCTINDEX_SCREENSHOTS, if this variable is set.
 func (b *browser) capture(name string, take func(*[]byte) chromedp.Action) {
 	b.t.Helper()
 	folder := os.Getenv("PRODUCTINDEX_SCREENSHOTS")
@@ -244,10 +244,10 @@ func (b *browser) capture(name string, take func(*[]byte) chromedp.Action) {
 	check(b.t, os.WriteFile(filepath.Join(folder, name+".png"), image, 0o644))
 }
 
-// quote returns a text as a JavaScript literal, which is also one of XPath if the text has no quotes.
+// quote returns a text as a JavaScript literal. If the text has no quotes, it is also an XPath literal.
 func quote(text string) string { return strconv.Quote(text) }
 
-// readme keeps the picture of the README: the first screen of the page.
+// readme captures the picture of the README: the first screen of the page.
 func (b *browser) readme() {
 	b.t.Helper()
 	b.size(1120, 700)

@@ -22,7 +22,7 @@ func (b *browser) scheme(name string) {
 	b.do("scheme", emulation.SetEmulatedMedia().WithFeatures(features))
 }
 
-// looks keeps pictures of a view and checks its accessibility and width: light and dark, on a desktop and on a phone.
+// looks captures a view and checks its accessibility and width, in light and dark colours, on a desktop and on a phone.
 func (b *browser) looks(t *testing.T, view string) {
 	t.Helper()
 	for _, scheme := range []string{"light", "dark"} {
@@ -53,7 +53,7 @@ func (b *browser) fits(t *testing.T, view string) {
 	}
 }
 
-// A user signs in, starts a run and follows it, looks at the rejected products, cancels another run, makes a dry run,
+// A user signs in, starts a run and follows it, looks at the rejected products, makes a dry run, cancels another run,
 // rolls back, and loses the connection for a while. The page reports no errors and loads nothing from other servers.
 func TestConsole(t *testing.T) {
 	s := newShop(t, map[string]int{"acme": 6000, "nordlys": 800, "bergen": 500}, nil)
@@ -63,7 +63,7 @@ func TestConsole(t *testing.T) {
 	}
 	b := newBrowser(t, s)
 	b.size(1280, 900)
-	b.expect("401 (Unauthorized)") // the browser logs each
+	b.expect("401 (Unauthorized)") // the browser logs each such answer
 
 	b.open(s, "", "")
 	b.untilText("Sign in")
@@ -75,13 +75,13 @@ func TestConsole(t *testing.T) {
 	b.looks(t, "tenants")
 
 	b.do("filtering", chromedp.SendKeys("#filter", "nor"))
-	b.until("the others to go", `!document.body.innerText.includes("acme")`)
-	b.do("no filter", chromedp.SendKeys("#filter", strings.Repeat(kb.Backspace, 3)))
+	b.until("the other tenants to disappear", `!document.body.innerText.includes("acme")`)
+	b.do("clearing the filter", chromedp.SendKeys("#filter", strings.Repeat(kb.Backspace, 3)))
 	b.click("acme")
 	b.untilText("Previous run")
 	b.untilText("Europe/Berlin, up to 10 min later")
 	b.untilText("in 7 hours")
-	b.untilText("the latest 4 days ago") // of those that were missed
+	b.untilText("the latest 4 days ago") // the last time that was missed
 	b.looks(t, "ended")
 	b.searches()
 	b.edits(t, s)
@@ -102,7 +102,7 @@ func (b *browser) searches() {
 	b.until("no hits", `document.querySelectorAll(".hit").length === 0`)
 }
 
-// facts lists the figures of a job that the page shows.
+// facts is JavaScript for the figures of a job that the page shows.
 const facts = `...[...document.querySelectorAll(".facts > div")].map((each) => ` +
 	`each.innerText.replace(/\s+/g, " ").trim())`
 

@@ -17,8 +17,8 @@ const (
 	quick = 20 * time.Second
 )
 
-// crowd returns a store with one job of each of many tenants, and many jobs of acme. A benchmark of package jobsql has
-// as many in a database.
+// crowd returns a store with many jobs of acme and one job of each of many other tenants. A benchmark of package jobsql
+// has as many jobs in a database.
 func crowd(t *testing.T) reindex.JobStore {
 	t.Helper()
 	store := reindex.NewJobs(2 * manyJobs)
@@ -44,7 +44,7 @@ func crowd(t *testing.T) reindex.JobStore {
 	return store
 }
 
-// Views of many tenants and many jobs quickly show one page of them.
+// Views of many tenants or many jobs quickly show one page of them.
 func TestMany(t *testing.T) {
 	s := newShop(t, nil, crowd(t))
 	b := newBrowser(t, s)
@@ -67,7 +67,7 @@ func rows(list string) string { return `document.querySelectorAll("` + list + ` 
 
 const firstCell = `document.querySelector("main tbody th").innerText`
 
-// soon clicks on a button, if one is named, and fails unless an expression becomes true soon.
+// soon clicks on a button, unless its name is empty, and checks that an expression soon becomes true.
 func (b *browser) soon(t *testing.T, view, button, expression string) {
 	t.Helper()
 	begin := time.Now()
@@ -78,6 +78,6 @@ func (b *browser) soon(t *testing.T, view, button, expression string) {
 	took := time.Since(begin)
 	t.Logf("%s: %v", view, took.Round(time.Millisecond))
 	if took > quick {
-		t.Errorf("%s came after %v", view, took)
+		t.Errorf("%s came after %v, want at most %v", view, took, quick)
 	}
 }

@@ -7,7 +7,7 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// press presses the mouse on the button or link of that name. The returned function releases it.
+// press presses the mouse button on the button or link with a name. The returned function releases it.
 func (b *browser) press(name string) (release func()) {
 	b.t.Helper()
 	x, y := b.still(named(name))
@@ -22,7 +22,8 @@ func (b *browser) press(name string) (release func()) {
 	}
 }
 
-// Nothing moves under a pressed pointer: a tenant that is added meanwhile appears in the list after the release.
+// Nothing moves while the mouse button is pressed. A tenant that is added meanwhile appears in the list after the
+// release.
 func TestPressAndMove(t *testing.T) {
 	s := newShop(t, map[string]int{"bergen": 10, "nordlys": 10}, nil)
 	s.reindex("nordlys")
@@ -41,7 +42,7 @@ func TestPressAndMove(t *testing.T) {
 	b.untilText("bergen")
 }
 
-// A button that is pressed while its list is renewed stays the same element, and keeps the focus.
+// A button that is pressed while its list is renewed remains the same element, and keeps the focus.
 func TestPressAndRenew(t *testing.T) {
 	s := newShop(t, map[string]int{"nordlys": 10}, nil)
 	s.reindex("nordlys")
@@ -93,7 +94,7 @@ func TestPoll(t *testing.T) {
 		verify(answers.length, 4);`)
 }
 
-// Renewed elements stay the same, with the focus and the open details of the user.
+// Renewed elements remain the same, and keep the focus and their open details.
 func TestRenew(t *testing.T) {
 	s := newShop(t, nil, nil)
 	b := newBrowser(t, s)
@@ -127,7 +128,7 @@ func TestRenew(t *testing.T) {
 		verify(list.innerHTML, "<p>none</p>");`)
 }
 
-// module runs a script with the exports of a module of the page.
+// module runs a script that can use the exports of a module of the page.
 func (b *browser) module(name, script string) {
 	b.t.Helper()
 	var wrong string

@@ -29,14 +29,14 @@ import (
 
 const (
 	manager = "manager-token" // may do everything
-	viewer  = "viewer-token"  // may look
+	viewer  = "viewer-token"  // may only view
 )
 
 // hostile is an id that would run a script if the page turned texts into markup.
 const hostile = `<img src=x onerror="document.title='owned'">`
 
-// shop is a server with the console, the endpoints, an index in bleve, and catalogues in files, which it reads at a
-// speed that tests set.
+// shop is a server with the console, the endpoints, an index in bleve, and catalogues in files. Tests set the speed at
+// which it reads the files.
 type shop struct {
 	t         *testing.T
 	engine    *reindex.Engine
@@ -78,7 +78,7 @@ func (s *shop) fault(c reindextest.Call) (fault reindextest.Fault) {
 	return fault
 }
 
-// newShop starts a server. The map has the number of products of each tenant. jobs may be nil.
+// newShop starts a server. tenants has the number of products of each tenant. jobs may be nil.
 func newShop(t *testing.T, tenants map[string]int, jobs reindex.JobStore) *shop {
 	t.Helper()
 	s := &shop{t: t, catalogue: t.TempDir(), address: "127.0.0.1:0", release: make(chan struct{})}
@@ -139,7 +139,7 @@ func authorize(r *http.Request, _, scope string) error {
 	}
 }
 
-// fill writes a catalogue of valid products, and some more that cannot be indexed.
+// fill writes a catalogue with the given number of valid products, and a few that cannot be indexed.
 func (s *shop) fill(tenant string, products int) {
 	s.t.Helper()
 	kinds := []string{"Wool blanket", "Oak table", "Linen shirt", "Desk lamp", "Rain jacket", "Trail boot", "Copper pan"}
@@ -193,16 +193,16 @@ func (s *shop) stop() {
 	_ = s.server.Close()
 }
 
-// url is the address of a view.
+// url returns the address of a view.
 func (s *shop) url(view string) string { return "http://" + s.address + "/console/" + view }
 
-// slow limits the products per second that are read of a tenant. 0 means no limit.
+// slow limits the number of a tenant's products that are read per second. 0 means no limit.
 func (s *shop) slow(tenant string, speed float64) {
 	s.t.Helper()
 	check(s.t, s.throttle.SetLimits(tenant, throttle.Limits{Documents: speed}))
 }
 
-// reindex carries out a run.
+// reindex reindexes a tenant.
 func (s *shop) reindex(tenant string) {
 	s.t.Helper()
 	_, err := s.engine.Run(s.t.Context(), tenant)

@@ -47,7 +47,7 @@ var conditionTests = []struct{ q, want string }{
 	{`message:">a"`, ""},
 	{`message:""`, ""},
 
-	// dates: the time shown counts, in any zone
+	// dates: they are compared with the times of responses, which have milliseconds
 	{`metadata.createdAt:"2026-01-01T10:00:00.123Z"`, "J1"},
 	{`metadata.createdAt:"2026-01-01T10:00:00.1239Z"`, "J1"},
 	{`metadata.createdAt:"2026-01-01T10:00:00.124Z"`, ""},
@@ -166,7 +166,7 @@ var conditionTests = []struct{ q, want string }{
 	{"processedCount:>3 processedCount:<50 id:(J1,J5)", "J5"},
 }
 
-// selected returns the ids of the jobs that a q selects, in the order of a sort.
+// selected returns the ids of the jobs that a parameter q selects, in the order of a parameter sort.
 func selected(t *testing.T, q, sort string) string {
 	t.Helper()
 	conditions, err := ParseConditions(q)
@@ -327,7 +327,7 @@ var refusedConditions = []struct{ q, detail string }{
 	{strings.Repeat(" ", 4096) + "id:J1", "At character 4097: q has at most 4096 characters"},
 }
 
-// The error of an invalid q has the place of the error and the values that a field can have.
+// The error of an invalid q names the place and the values that are allowed there.
 func TestConditionsAreRefused(t *testing.T) {
 	for _, tc := range refusedConditions {
 		_, err := ParseConditions(tc.q)
@@ -342,9 +342,9 @@ func TestLongestConditions(t *testing.T) {
 	q := "id:(J3" + strings.Repeat(",ä", (MaxConditions-7)/2)
 	q += strings.Repeat(" ", MaxConditions-1-len([]rune(q))) + ")"
 	if got := selected(t, q, ""); got != "J3" {
-		t.Errorf("%q", got)
+		t.Errorf("the longest q selects %q, want J3", got)
 	}
 	if got := selected(t, "id:~"+strings.Repeat("ä", MaxPattern), ""); got != "" {
-		t.Errorf("%q", got)
+		t.Errorf("the longest regular expression selects %q, want no job", got)
 	}
 }

@@ -17,19 +17,19 @@ import (
 	"productindex/reindex"
 )
 
-// requirePlace checks that an error of a parser has a place within the text.
+// requirePlace checks that the error of a parser names a place within the text.
 func requirePlace(t *testing.T, parameter, text string, err error) {
 	t.Helper()
 	p, ok := errors.AsType[*Error](err)
 	if !ok || p.Message != "Invalid "+parameter {
-		t.Fatalf("%q: %#v", text, err)
+		t.Fatalf("%q: got %#v, want an Error about %s", text, err, parameter)
 	}
 	place := regexp.MustCompile(`^At character ([0-9]+): .`).FindStringSubmatch(p.Detail)
 	if place == nil || !utf8.ValidString(p.Detail) {
-		t.Fatalf("%q: %q", text, p.Detail)
+		t.Fatalf("%q: the detail %q has no place within the text", text, p.Detail)
 	}
 	if n, err := strconv.Atoi(place[1]); err != nil || n < 1 || n > utf8.RuneCountInString(text)+1 {
-		t.Fatalf("%q: %q", text, p.Detail)
+		t.Fatalf("%q: the detail %q has no place within the text", text, p.Detail)
 	}
 }
 
@@ -73,7 +73,7 @@ func shown(t *testing.T, job reindex.Job, field *field) any {
 	}
 }
 
-// holdsShown evaluates a condition on the values in a response, independently of the code.
+// holdsShown evaluates a condition on the values of a response, independently of the code under test.
 func holdsShown(t *testing.T, c condition, job reindex.Job) bool {
 	t.Helper()
 	got := shown(t, job, c.field)
@@ -102,7 +102,7 @@ func holdsShown(t *testing.T, c condition, job reindex.Job) bool {
 	}
 }
 
-// printCondition writes a condition in a canonical form.
+// printCondition returns a condition in a canonical form.
 func printCondition(c condition) string {
 	quote := func(text string) string { return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(text) + `"` }
 	number := func(n int64) string {
@@ -147,8 +147,8 @@ func printConditions(conditions Conditions) string {
 	return strings.Join(parts, " ")
 }
 
-// Any q is refused with a place, or it selects the right jobs by the values in responses, with bounded effort. Its
-// canonical form means the same.
+// FuzzJobQ checks that every q is refused with a place, or selects the right jobs by the values of responses. A q has a
+// limited number of instructions, and its canonical form selects the same jobs.
 func FuzzJobQ(f *testing.F) {
 	for _, tc := range conditionTests {
 		f.Add(tc.q, "timeout", int64(7), int64(1_767_261_600_123))
@@ -169,14 +169,14 @@ func FuzzJobQ(f *testing.F) {
 			}
 		}
 		if instructions > MaxInstructions {
-			t.Fatalf("%q: %d instructions", q, instructions)
+			t.Fatalf("%q: got %d instructions, want at most %d", q, instructions, MaxInstructions)
 		}
 		printed := printConditions(conditions)
 		again, err := ParseConditions(printed)
 		if utf8.RuneCountInString(printed) > MaxConditions || hasFarTime(conditions) {
-			again = conditions // cannot be written this way
+			again = conditions // the canonical form is too long, or has no valid time
 		} else if err != nil || printConditions(again) != printed {
-			t.Fatalf("%q: %q is not the same, but %q: %v", q, printed, printConditions(again), err)
+			t.Fatalf("%q: the canonical form %q was parsed as %q, error %v", q, printed, printConditions(again), err)
 		}
 		at := time.UnixMilli(millis % 253_402_300_800_000) // the years that RFC 3339 has
 		jobs := append(jobquerytest.Varied(), reindex.Job{
@@ -196,12 +196,12 @@ func FuzzJobQ(f *testing.F) {
 		})
 		for _, job := range jobs {
 			if !utf8.ValidString(job.ID) || at.UTC().Year() < 0 {
-				continue // is never shown as it is
+				continue // a response shows other values
 			}
 			for i, c := range conditions {
 				want, got := holdsShown(t, c, job), c.holds(Job{Record: job})
 				if got != want || again[i].holds(Job{Record: job}) != want {
-					t.Fatalf("%q: %s: %v, written anew %v, want %v for %+v", q, printCondition(c), got,
+					t.Fatalf("%q: %s: got %v, and %v in the canonical form, want %v for %+v", q, printCondition(c), got,
 						again[i].holds(Job{Record: job}), want, job)
 				}
 			}
@@ -209,7 +209,7 @@ func FuzzJobQ(f *testing.F) {
 	})
 }
 
-// hasFarTime reports whether a condition has a time that its offset has moved out of the range of years of RFC 3339.
+// hasFarTime reports whether a condition has a time whose year in UTC is outside of 0 to 9999, the years of RFC 3339.
 func hasFarTime(conditions Conditions) bool {
 	far := func(n int64) bool { year := time.UnixMilli(n).UTC().Year(); return year < 0 || year > 9999 }
 	return slices.ContainsFunc(conditions, func(c condition) bool {
@@ -227,7 +227,7 @@ func hasFarTime(conditions Conditions) bool {
 	})
 }
 
-// compareShown orders jobs by the values of one field in responses.
+// compareShown compares two jobs by the values of a field in responses.
 func compareShown(t *testing.T, field *field, a, b reindex.Job) int {
 	t.Helper()
 	v, w := shown(t, a, field), shown(t, b, field)
@@ -245,7 +245,8 @@ func compareShown(t *testing.T, field *field, a, b reindex.Job) int {
 	return strings.Compare(v.(string), w.(string))
 }
 
-// Any sort is refused with a place, or it orders jobs by the values in responses. Its full form means the same.
+// FuzzJobSort checks that every sort is refused with a place, or orders jobs by the values of responses. Its full form
+// orders them in the same way.
 func FuzzJobSort(f *testing.F) {
 	for _, list := range []string{
 		"", "id", "id:asc", "id:desc,status", " status:asc , processedCount:desc ", "message", "expectedCount:desc",
@@ -265,13 +266,13 @@ func FuzzJobSort(f *testing.F) {
 		seen := map[string]bool{}
 		for _, key := range keys {
 			if seen[key.field.name] {
-				t.Fatalf("%q: %s twice", list, key.field.name)
+				t.Fatalf("%q: the field %s is a key twice", list, key.field.name)
 			}
 			seen[key.field.name] = true
 			parts = append(parts, key.field.name+map[bool]string{true: ":desc", false: ":asc"}[key.descending])
 		}
 		if again, err := ParseSort(strings.Join(parts, ",")); err != nil || !slices.Equal(again, keys) {
-			t.Fatalf("%q: %q is not the same: %v", list, parts, err)
+			t.Fatalf("%q: the full form %q has other keys, error %v", list, parts, err)
 		}
 		for _, a := range jobs {
 			for _, b := range jobs {
@@ -286,7 +287,7 @@ func FuzzJobSort(f *testing.F) {
 					}
 				}
 				if got := keys.Compare(Job{Record: a}, Job{Record: b}); got != want {
-					t.Fatalf("%q: %s and %s: %d, want %d", list, a.ID, b.ID, got, want)
+					t.Fatalf("%q: comparing %s with %s: got %d, want %d", list, a.ID, b.ID, got, want)
 				}
 			}
 		}

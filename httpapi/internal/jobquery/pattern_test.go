@@ -44,7 +44,7 @@ func TestPatternSize(t *testing.T) {
 	} {
 		re, size, err := compilePattern(tc.expression, MaxInstructions)
 		if (err == nil) != tc.allowed || (re != nil) != tc.allowed {
-			t.Errorf("%.40s: %v", tc.expression, err)
+			t.Errorf("%.40s: got error %v, want it allowed: %v", tc.expression, err, tc.allowed)
 		}
 		compiled := compiledSize(t, tc.expression)
 		if tc.allowed && (size < compiled || size > compiled+10) || !tc.allowed && compiled <= MaxInstructions {
@@ -53,12 +53,12 @@ func TestPatternSize(t *testing.T) {
 	}
 	for _, size := range []int{1000, 100, 10} {
 		if _, _, err := compilePattern("(.?){5}", size); err != nil && size > 10 || err == nil && size <= 10 {
-			t.Errorf("%d allowed: %v", size, err)
+			t.Errorf("if %d instructions are allowed: got %v", size, err)
 		}
 	}
 }
 
-// No expression has more instructions than estimated, so that the limit holds.
+// FuzzPatternSize checks that no expression has more instructions than estimated. Otherwise the limit would not hold.
 func FuzzPatternSize(f *testing.F) {
 	for _, expression := range []string{
 		"", "a", "abc|abd|x?", "(a*)*", "((a|b)?c+)*?", "x{0}", "(abc){0,}", "x{2,}", "(x?){0,3}", "(){5}", "(|a){3,}",
@@ -74,7 +74,7 @@ func FuzzPatternSize(f *testing.F) {
 		}
 		size := programSize(tree)
 		if size > 10_000 {
-			return // takes too long to compile
+			return // compiling it would take too long
 		}
 		if compiled := compiledSize(t, expression); compiled > size {
 			t.Fatalf("%q: %d instructions, estimated as %d", expression, compiled, size)

@@ -14,10 +14,10 @@ func TestInto(t *testing.T) {
 		return nil
 	}
 	if err := run(func() {}); err != nil {
-		t.Errorf("no panic: %v", err)
+		t.Errorf("without a panic: got %v, want nil", err)
 	}
 	err := run(func() { panic("no luck") })
 	if err == nil || !strings.HasPrefix(err.Error(), "panic: no luck\n") || !strings.Contains(err.Error(), "TestInto") {
-		t.Errorf("a panic: %v", err)
+		t.Errorf("after a panic: got %v, want its value and the stack", err)
 	}
 }
