@@ -21,7 +21,7 @@ func TestClassify(t *testing.T) {
 		"GNU AFFERO GENERAL PUBLIC LICENSE Version 3": "",
 	} {
 		if got, err := classify(text); got != want || (err == nil) != (want != "") {
-			t.Errorf("%q: %q, error %v, want %q", text, got, err, want)
+			t.Errorf("%q: got %q, error %v, want %q", text, got, err, want)
 		}
 	}
 }

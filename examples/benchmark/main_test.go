@@ -16,7 +16,7 @@ import (
 	"productindex/reindex/reindextest"
 )
 
-// TestMain runs the benchmark itself in the processes that the benchmark starts.
+// TestMain runs the program itself in the processes that the benchmark starts.
 func TestMain(m *testing.M) {
 	if os.Getenv("BENCHMARK_CHILD") == "true" {
 		main()
@@ -80,7 +80,7 @@ func TestCompare(t *testing.T) {
 	}
 }
 
-// Of several products with the same id both loads have only the first.
+// If several products have the same id, both loads have only the first of them.
 func TestDuplicates(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "products.jsonl")
 	lines := `{"id":"a","name":"wool socks"}
@@ -104,11 +104,11 @@ func TestDuplicates(t *testing.T) {
 	}
 	if kept, err := os.ReadFile(c.file); err != nil || strings.Contains(string(kept), "oak") ||
 		!strings.Contains(string(kept), "wool") {
-		t.Errorf("the products are %s, error %v", kept, err)
+		t.Errorf("the products are %s, error %v, want the first product of each id", kept, err)
 	}
 }
 
-// The JSON has all figures. Figures that are not measured with bleve are 0 or missing.
+// The JSON has all figures.
 func TestJSON(t *testing.T) {
 	profiles := filepath.Join(t.TempDir(), "profiles")
 	var got comparison
@@ -124,22 +124,22 @@ func TestJSON(t *testing.T) {
 	for _, r := range []result{got.Median.Engine, got.Median.Library, got.Rounds[0].Engine} {
 		for _, f := range figures {
 			if v := *f.of(&r); v <= 0 && f.name != "settled after, s" && !strings.Contains(f.name, "shopper") {
-				t.Errorf("%s is %v", f.name, v)
+				t.Errorf("%s is %v, want a positive number", f.name, v)
 			}
 		}
 	}
 	found, err := filepath.Glob(filepath.Join(profiles, "bleve-400-*.pprof"))
 	if err != nil || len(found) != 2 {
-		t.Errorf("profiles %q, error %v", found, err)
+		t.Errorf("found the profiles %q, error %v, want 2", found, err)
 	}
 }
 
-// The real catalogues have queries of shoppers.
+// The queries of shoppers come from a file beside the real catalogues.
 func TestShopperQueries(t *testing.T) {
 	folder := t.TempDir()
 	t.Setenv(dataVariable, folder)
 	if got, err := shopperQueries("pcparts"); len(got) > 0 || err != nil {
-		t.Errorf("without a file: %q, error %v", got, err)
+		t.Errorf("without a file: got %q, error %v, want none", got, err)
 	}
 	content := "retail\tbackpack\tstyle=backpack\npcparts\trtx 4090\tname~RTX 4090\n"
 	if err := os.WriteFile(filepath.Join(folder, shopperFile), []byte(content), 0o600); err != nil {
@@ -147,7 +147,7 @@ func TestShopperQueries(t *testing.T) {
 	}
 	for catalogue, want := range map[string][]string{"pcparts": {"rtx 4090"}, "multilingual": nil} {
 		if got, err := shopperQueries(catalogue); !slices.Equal(got, want) || err != nil {
-			t.Errorf("%s: %q, error %v", catalogue, got, err)
+			t.Errorf("%s: got %q, error %v, want %q", catalogue, got, err, want)
 		}
 	}
 }
@@ -172,7 +172,7 @@ func TestScale(t *testing.T) {
 	}
 }
 
-// For every number of products the ids are unique, and all parts of the catalogue have the same weight.
+// For every number of products, the ids are unique, and each product of the catalogue comes equally often.
 func TestResize(t *testing.T) {
 	file := products(t, 10)
 	for _, n := range []int{1, 4, 10, 25} {
@@ -196,19 +196,19 @@ func TestResize(t *testing.T) {
 		}
 		slices.Sort(ids)
 		if len(ids) != n || len(slices.Compact(ids)) != n || c.products != n {
-			t.Errorf("%d products: ids %q", n, ids)
+			t.Errorf("%d products: got the ids %q, want as many, all different", n, ids)
 		}
 		for id, count := range times {
 			if count < n/10 || count > n/10+1 {
-				t.Errorf("%d products: %s comes %d times", n, id, count)
+				t.Errorf("%d products: %s comes %d times, want %d or %d", n, id, count, n/10, n/10+1)
 			}
 		}
 		if last := fmt.Sprintf("p%d", (n%10-1)*10/max(n%10, 1)); n%10 > 0 && times[last] != n/10+1 {
-			t.Errorf("%d products: they are not from all over the catalogue: %v", n, times)
+			t.Errorf("%d products do not come from the whole catalogue: %v", n, times)
 		}
 	}
 	if _, err := withID([]byte(`{"name":"a","id":"a"}`), "a", "a-1"); err == nil {
-		t.Error("another text than the id was changed")
+		t.Error("withID changes a text that is not the id")
 	}
 }
 
@@ -229,15 +229,15 @@ func TestGenerate(t *testing.T) {
 		t.Fatal(err)
 	}
 	if !bytes.HasPrefix(first.Bytes(), again.Bytes()) {
-		t.Error("the products depend on their number, or are others each time")
+		t.Error("the products differ from time to time, or depend on their number")
 	}
 	if mean := first.Len() / n; mean < 1800 || mean > 2200 {
-		t.Errorf("a product has %d bytes", mean)
+		t.Errorf("a product has %d bytes on average, want about 2000", mean)
 	}
 	var p multilingual
 	if err := json.Unmarshal(bytes.SplitN(first.Bytes(), []byte("\n"), 2)[0], &p); err != nil || len(p.Name) != 14 ||
 		len(p.Description) != 14 {
-		t.Errorf("%+v, error %v", p, err)
+		t.Errorf("the first product is %+v, error %v, want 14 languages", p, err)
 	}
 }
 
@@ -248,12 +248,12 @@ func TestFlags(t *testing.T) {
 		{"-scale", "10", "-products", "5"},
 	} {
 		if _, err := parse(args); err == nil {
-			t.Errorf("%q is accepted", args)
+			t.Errorf("parse accepts %q", args)
 		}
 	}
 	for _, args := range [][]string{{"-catalogue", "no-such-file"}, {"-load", "other"}} {
 		if err := run(args); err == nil {
-			t.Errorf("%q runs", args)
+			t.Errorf("run accepts %q", args)
 		}
 	}
 }

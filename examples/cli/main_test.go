@@ -36,20 +36,21 @@ func TestMain(m *testing.M) {
 
 const token = "s3cret-token"
 
-// shop is a server with products of tenants, and faults of the connection to it.
+// shop is a server whose connections for events a test can disturb.
 type shop struct {
 	*httptest.Server
 
 	engine *reindex.Engine
-	hold   chan struct{} // closed: products are read
+	hold   chan struct{} // products are read after it was closed
 
-	mu sync.Mutex
-	// the Last-Event-ID of every request for events
-	streams []string
-	disturb func(n int, w http.ResponseWriter, r *http.Request) (handled bool) // is called with the n-th of them, from 1
+	mu      sync.Mutex
+	streams []string // the Last-Event-ID of every request for events
+	// disturb, if not nil, is called for request n for events, counted from 1. It reports whether it has answered.
+	disturb func(n int, w http.ResponseWriter, r *http.Request) (handled bool)
 }
 
-// newShop starts a server with 100 products, of which bad ones are rejected. At most one may be rejected.
+// newShop starts a server with 100 products, of which the given number are bad. A run fails if more than one product is
+// rejected.
 func newShop(t *testing.T, bad int) *shop {
 	t.Helper()
 	s := &shop{hold: make(chan struct{})}
@@ -90,7 +91,7 @@ func newShop(t *testing.T, bad int) *shop {
 	}))
 	t.Cleanup(func() {
 		s.Close()
-		_ = s.engine.Shutdown(t.Context()) // ended, as the test has
+		_ = s.engine.Shutdown(t.Context()) // the context has ended, so runs are cancelled
 		http.DefaultClient.CloseIdleConnections()
 	})
 	return s
@@ -121,7 +122,7 @@ func (s *shop) disturbed(w http.ResponseWriter, r *http.Request) bool {
 	return disturb != nil && disturb(n, w, r)
 }
 
-// hasty makes clients connect again at once if a stream breaks.
+// hasty makes clients connect again at once after a stream breaks.
 type hasty struct{ http.ResponseWriter }
 
 func (h hasty) Unwrap() http.ResponseWriter { return h.ResponseWriter }
@@ -138,7 +139,7 @@ func (s *shop) cli(ctx context.Context, args ...string) (out, note string, err e
 	return outs.String(), notes.String(), err
 }
 
-// trigger starts a job.
+// trigger starts a job and returns its id.
 func (s *shop) trigger(t *testing.T) string {
 	t.Helper()
 	out, _, err := s.cli(t.Context(), "trigger")
@@ -157,7 +158,7 @@ func TestTriggerAndFollow(t *testing.T) {
 	if err != nil || !strings.HasSuffix(out, "\n"+end) {
 		t.Errorf("%s%s%v", out, note, err)
 	}
-	if !strings.HasSuffix(note, strings.ToLower(end)) || strings.ContainsAny(note, "\r█") { // no terminal, no bar
+	if !strings.HasSuffix(note, strings.ToLower(end)) || strings.ContainsAny(note, "\r█") { // the bar is for terminals
 		t.Errorf("%q", note)
 	}
 	if out, _, err := s.cli(t.Context(), "follow", id); err != nil || out != end {
@@ -170,7 +171,7 @@ func TestTriggerAndFollow(t *testing.T) {
 	}
 }
 
-// A job that fails is an error with the reason.
+// If a job fails, the error has the reason.
 func TestFollowAFailure(t *testing.T) {
 	s := newShop(t, 2)
 	close(s.hold)
@@ -248,7 +249,7 @@ func TestRollback(t *testing.T) {
 		t.Errorf("%s%v", out, err)
 	}
 	list(made[1], made[0])
-	for range 2 { // the second time it is live already
+	for range 2 { // the second time, the generation is live already
 		if _, _, err := s.cli(t.Context(), "rollback", "-to", names[1], "-follow"); err != nil {
 			t.Error(err)
 		}
@@ -260,30 +261,30 @@ func TestRollback(t *testing.T) {
 	}
 }
 
-// An unknown number of expected products is shown as such.
+// The number of expected products may be unknown or estimated.
 func TestExpected(t *testing.T) {
 	n := int64(100)
 	for want, j := range map[string]job{"?": {}, "100": {Expected: &n}, "about 100": {Expected: &n, Estimated: true}} {
 		if got := j.expected(); got != want {
-			t.Errorf("%q, want %q", got, want)
+			t.Errorf("got %q, want %q", got, want)
 		}
 	}
 }
 
-// Each state is shown once, whatever connection breaks.
+// The client connects again after each kind of failure, and shows each state once.
 func TestFollowComesBack(t *testing.T) {
 	s := newShop(t, 0)
 	id := s.trigger(t)
 	s.disturb = func(n int, w http.ResponseWriter, r *http.Request) bool {
 		switch n {
-		case 2: // the stream breaks amidst an event
+		case 2: // the stream breaks in the middle of an event
 			w.Header().Set("Content-Type", "text/event-stream")
 			fmt.Fprint(w, "retry: 1\nid: IN_PROGRESS-7-\ndata: {\"status\":\"IN_")
-		case 3: // a proxy
+		case 3: // a proxy finds no server
 			http.Error(w, "no server", http.StatusBadGateway)
-		case 4: // the connection
+		case 4: // the connection breaks
 			panic(http.ErrAbortHandler)
-		case 5, 6: // the server, for a while
+		case 5, 6: // the server cannot answer for a while
 			w.WriteHeader(http.StatusBadRequest)
 			fmt.Fprintf(w, `{"code":400,"message":%q,"details":[]}`,
 				[]string{httpapi.MessageTooManyStreams, httpapi.MessageUnavailable}[n-5])
@@ -306,7 +307,7 @@ func TestFollowComesBack(t *testing.T) {
 		t.Errorf("%s%s%v", out, note, err)
 	}
 	if known := "IN_PROGRESS-0-"; !slices.Equal(s.streams, []string{"", known, known, known, known, known, known}) {
-		t.Errorf("came back with %q", s.streams)
+		t.Errorf("the client sent the Last-Event-IDs %q, want none and then %s", s.streams, known)
 	}
 }
 
@@ -327,7 +328,7 @@ func TestFollowIsInterrupted(t *testing.T) {
 	}
 }
 
-// Errors have the text of the server's answer.
+// Errors have the text of the server's response.
 func TestErrors(t *testing.T) {
 	s := newShop(t, 0)
 	other := httptest.NewServer(http.NotFoundHandler())
@@ -374,7 +375,7 @@ func TestUsage(t *testing.T) {
 	}
 }
 
-// A command line that asks for help prints the usage without an error.
+// A command line that asks for help prints the usage to the standard output.
 func TestHelp(t *testing.T) {
 	for _, args := range []string{
 		"-h", "--help", "trigger -h", "-tenant acme list -help", "-tenant acme follow --h", "-tenant acme cancel -h",
@@ -388,7 +389,7 @@ func TestHelp(t *testing.T) {
 	}
 }
 
-// On a terminal the bar shows the job's progress, also if there are more products than expected.
+// On a terminal, a bar shows the progress of the job, even if there are more products than expected.
 func TestBar(t *testing.T) {
 	var note bytes.Buffer
 	show, end := (&app{note: &note}).bar()
@@ -405,7 +406,7 @@ func TestBar(t *testing.T) {
 	end()
 	for _, want := range []string{"in_progress, load, 7s left", "█", "(5/10)", "published, seal", "(12/12)"} {
 		if !strings.Contains(note.String(), want) {
-			t.Errorf("no %q in %q", want, &note)
+			t.Errorf("the bar lacks %q: %q", want, &note)
 		}
 	}
 }

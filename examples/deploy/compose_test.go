@@ -13,12 +13,11 @@ import (
 	"go.yaml.in/yaml/v4"
 )
 
-// compose has the parts of compose.yaml that the tests read.
+// compose is the part of compose.yaml that the tests read.
 type compose struct {
 	Services map[string]struct {
-		Image string
-		Build struct{ Context, Dockerfile string }
-		// Environment of the server.
+		Image       string
+		Build       struct{ Context, Dockerfile string }
 		Environment map[string]string
 		Volumes     []string
 		DependsOn   map[string]any `yaml:"depends_on"`
@@ -37,7 +36,7 @@ func read(t *testing.T, file string, to any) {
 	}
 }
 
-// The compose file names images by version, and only files, volumes and services that exist.
+// The compose file names a version of each image. All files, volumes, services and environment variables in it exist.
 func TestCompose(t *testing.T) {
 	var c compose
 	read(t, "compose.yaml", &c)
@@ -54,7 +53,7 @@ func TestCompose(t *testing.T) {
 		}
 		for other := range service.DependsOn {
 			if _, ok := c.Services[other]; !ok {
-				t.Errorf("%s depends on %s, which is not there", name, other)
+				t.Errorf("%s depends on %s, which does not exist", name, other)
 			}
 		}
 	}
@@ -81,12 +80,12 @@ func TestCompose(t *testing.T) {
 	}
 }
 
-// The files by which Grafana finds the dashboard and its data fit the compose file.
+// The files with which Grafana finds the dashboard and its data agree with the compose file.
 func TestGrafana(t *testing.T) {
 	var datasource struct{ Datasources []struct{ URL string } }
 	read(t, "grafana/datasource.yml", &datasource)
 	if got := datasource.Datasources; len(got) != 1 || got[0].URL != "http://prometheus:9090" {
-		t.Errorf("data sources: %v", got)
+		t.Errorf("got the data sources %v, want Prometheus", got)
 	}
 	var provisioning struct {
 		Providers []struct{ Options struct{ Path string } }
@@ -96,11 +95,11 @@ func TestGrafana(t *testing.T) {
 	read(t, "compose.yaml", &c)
 	want := "./grafana/reindexing.json:" + provisioning.Providers[0].Options.Path + "/reindexing.json:ro"
 	if got := c.Services["grafana"].Volumes; !slices.Contains(got, want) {
-		t.Errorf("volumes of Grafana: %q, want %q among them", got, want)
+		t.Errorf("Grafana has the volumes %q, want also %q", got, want)
 	}
 }
 
-// The image runs as a user without rights, and its build command is valid.
+// The image runs as an unprivileged user, and its build command is valid.
 func TestDockerfile(t *testing.T) {
 	body, err := os.ReadFile("Dockerfile")
 	if err != nil {
@@ -123,7 +122,7 @@ func TestDockerfile(t *testing.T) {
 	}
 	want := strings.Fields("FROM WORKDIR COPY RUN COPY RUN FROM COPY USER ENV EXPOSE ENTRYPOINT")
 	if !reflect.DeepEqual(names, want) || user != "65532:65532" {
-		t.Errorf("instructions %q, user %q; want %q, a user without rights", names, user, want)
+		t.Errorf("got the instructions %q and the user %q, want %q and an unprivileged user", names, user, want)
 	}
 	cmd := exec.CommandContext(t.Context(), "sh", "-c", strings.Replace(build, "go build", "go build -n", 1))
 	cmd.Dir = filepath.Join("..", "..")

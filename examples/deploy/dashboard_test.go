@@ -31,7 +31,7 @@ func tool(t *testing.T, name string) string {
 	return ""
 }
 
-// process starts a program, which ends with the test, and returns the lines of its standard error.
+// process starts a program and returns the lines of its standard error. The program ends with the test.
 func process(t *testing.T, cmd *exec.Cmd) <-chan string {
 	t.Helper()
 	out, err := cmd.StderrPipe()
@@ -71,12 +71,12 @@ func await(t *testing.T, lines <-chan string, text string) string {
 				return line
 			}
 		case <-deadline:
-			t.Fatalf("the process did not write %q within a minute", text)
+			t.Fatalf("the process did not write %q in time", text)
 		}
 	}
 }
 
-// serve starts the example server over a catalogue of one tenant, and returns its address.
+// serve starts the example server with a catalogue of one tenant, and returns its address.
 func serve(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -123,7 +123,7 @@ func observe(t *testing.T, server string) string {
 		string(config),
 	)
 	if strings.Count(changed, server) != 1 || strings.Count(changed, rules) != 1 {
-		t.Fatal("prometheus.yml does not name the server and the alerts, each once")
+		t.Fatal("prometheus.yml does not name the server and the alerts exactly once each")
 	}
 	file := filepath.Join(dir, "prometheus.yml")
 	if err := os.WriteFile(file, []byte(changed), 0o600); err != nil {
@@ -140,7 +140,7 @@ func observe(t *testing.T, server string) string {
 	return listening.Address
 }
 
-// get returns the body of an answer, whose status must be 200.
+// get returns the body of a response with status 200.
 func get(ctx context.Context, address string) ([]byte, error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, address, http.NoBody)
 	if err != nil {
@@ -210,7 +210,7 @@ func queries(t *testing.T) map[string][]string {
 	return found
 }
 
-// After one run each query of the dashboard has data from the metrics of the real server.
+// After one run, each query of the dashboard has data from the metrics of the example server.
 func TestDashboard(t *testing.T) {
 	tool(t, "prometheus")
 	server := serve(t)
@@ -223,7 +223,7 @@ func TestDashboard(t *testing.T) {
 	answer.Body.Close()
 	all := queries(t)
 	if len(all) < 10 {
-		t.Fatalf("the dashboard has %d panels with queries", len(all))
+		t.Fatalf("the dashboard has %d panels with queries, want at least 10", len(all))
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer cancel()

@@ -11,7 +11,7 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m, goleak.IgnoreTopFunction("github.com/blevesearch/bleve_index_api.AnalysisWorker"))
 }
 
-// The quickstart reindexes, searches, and finds products.
+// The quickstart reindexes and finds products.
 func TestRun(t *testing.T) {
 	if err := run(t.Context()); err != nil {
 		t.Fatal(err)

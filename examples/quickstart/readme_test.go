@@ -20,9 +20,9 @@ import (
 	"productindex/source/jsonl"
 )
 
-// embedding has the lines of the README that embed the library. A host checks each err.
+// embedding has the lines of the README that embed the library.
 //
-//nolint:ineffassign,staticcheck,wastedassign // the README does not check each err
+//nolint:ineffassign,staticcheck,wastedassign // a program checks each error; the README is shorter
 func embedding(ctx context.Context, mux *http.ServeMux, authorize httpapi.Authorizer) error {
 	// README: begin
 	source, err := jsonl.New("catalogues", nil) // reads catalogues/acme.jsonl for tenant acme
@@ -41,7 +41,7 @@ func embedding(ctx context.Context, mux *http.ServeMux, authorize httpapi.Author
 	return index.Close()
 }
 
-// The README's lines compile and run, and are those of embedding.
+// The README has the lines of embedding, which compile and run.
 func TestReadme(t *testing.T) {
 	readme, err := os.ReadFile("../../README.md")
 	if err != nil {
@@ -54,7 +54,7 @@ func TestReadme(t *testing.T) {
 	_, lines, _ := strings.Cut(string(code), "\t// README: begin\n")
 	lines, _, _ = strings.Cut(lines, "\t// README: end\n")
 	if lines = spaceless(lines); lines == "" || !strings.Contains(spaceless(string(readme)), lines) {
-		t.Errorf("the README does not hold these lines:\n%s", lines)
+		t.Errorf("the README lacks these lines:\n%s", lines)
 	}
 
 	t.Chdir(t.TempDir())
@@ -71,12 +71,12 @@ func TestReadme(t *testing.T) {
 	}
 	answer := httptest.NewRecorder()
 	mux.ServeHTTP(answer, httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/indexing/a/reindex", nil))
-	if answer.Code != http.StatusBadRequest { // no such tenant
-		t.Errorf("the mounted endpoint answers %d", answer.Code)
+	if answer.Code != http.StatusBadRequest { // the tenant is not valid
+		t.Errorf("the mounted endpoint answers %d, want 400", answer.Code)
 	}
 }
 
-// The README's commands add the module to a host whose code is beside a checkout.
+// The commands of the README add the module to a host whose code is beside a checkout.
 func TestReadmeModule(t *testing.T) {
 	readme, err := os.ReadFile("../../README.md")
 	if err != nil {
@@ -91,7 +91,7 @@ func TestReadmeModule(t *testing.T) {
 		"go work init . ../productindex",
 	} {
 		if !strings.Contains(string(readme), line) {
-			t.Errorf("the README does not hold the line %s", line)
+			t.Errorf("the README lacks the line %s", line)
 		}
 		folder := t.TempDir()
 		host := filepath.Join(folder, "host")

@@ -27,10 +27,10 @@ const (
 	shopWriters = 4
 )
 
-// The index of a shop equals its database after each reindex, once all changes have settled. Writers insert, edit and
-// delete products in the database, and announce each change to one of two servers, which share a PostgreSQL and an
-// Elasticsearch. During each reindex one server is stopped, past its leases, until the other one has seen the end of
-// the job, and is then continued.
+// After each reindex, the index of a shop equals its database once all changes are searchable. Writers insert, edit and
+// delete products in the database. They announce each change to one of two servers, which share a PostgreSQL and an
+// Elasticsearch. During each reindex, one server is stopped for longer than its leases. It is continued after the other
+// server has seen the end of the job.
 func TestAcidProcesses(t *testing.T) {
 	t.Parallel()
 	rounds := reindextest.Seeds(1, 8)
@@ -55,7 +55,7 @@ func TestAcidProcesses(t *testing.T) {
 	s.stop(t)
 	t.Logf("%d edits", s.edits)
 	if s.edits < rounds {
-		t.Errorf("%d edits in %d rounds: the writers do not write", s.edits, rounds)
+		t.Errorf("got %d edits in %d rounds, want at least one per round", s.edits, rounds)
 	}
 }
 
@@ -66,7 +66,7 @@ type shop struct {
 	db    *sql.DB
 	index reindex.LiveScanner
 
-	still sync.RWMutex // is held for reading by each edit, and for writing while index and database are compared
+	still sync.RWMutex // locked for reading during an edit, for writing while index and database are compared
 	mu    sync.Mutex
 	edits int
 }
@@ -147,8 +147,8 @@ func (s *shop) editOne(ctx context.Context, id, name string) error {
 	return nil
 }
 
-// announce announces a changed product to the servers until one of them accepts it. The servers read the product from
-// the database, so that a request that a stopped server accepts late does no harm.
+// announce announces a changed product to the servers until one of them accepts it. A stopped server may accept an
+// announcement late. This is harmless, because the servers read the product from the database.
 func (s *shop) announce(ctx context.Context, id string) error {
 	for {
 		err := s.post(ctx, mathrand.IntN(2), id, "")
@@ -168,8 +168,8 @@ func (s *shop) settle(ctx context.Context) error {
 	}
 }
 
-// post announces a changed product to a server, and waits for the answer for at most two leases. The answer must
-// contain want; with settle=true it has the field applied.
+// post announces a changed product to a server, and waits for the response for at most two leases. The response must
+// contain want. If want is not empty, the request has settle=true, and the response has the field applied.
 func (s *shop) post(ctx context.Context, to int, id, want string) error {
 	ctx, cancel := context.WithTimeout(ctx, 2*sharedLease)
 	defer cancel()
@@ -190,13 +190,13 @@ func (s *shop) post(ctx context.Context, to int, id, want string) error {
 		err = fmt.Errorf("%s: %s", answer.Status, text)
 	}
 	if err == nil && !strings.Contains(string(text), want) {
-		err = fmt.Errorf("the answer has no %q: %s", want, text)
+		err = fmt.Errorf("the response lacks %q: %s", want, text)
 	}
 	return err
 }
 
-// reindexAndStop triggers a reindex on one server. It stops a server at one of its requests to Elasticsearch until the
-// other server has seen the end of that job. It returns after a reindex has succeeded.
+// reindexAndStop triggers a reindex on the server runner. It stops the server victim at one of its requests to
+// Elasticsearch until the other server has seen the end of the job. It returns after a reindex has succeeded.
 func (s *shop) reindexAndStop(t *testing.T, runner, victim, at int) {
 	t.Helper()
 	stopped, other := s.servers[victim], s.servers[1-victim]
@@ -217,7 +217,7 @@ func (s *shop) reindexAndStop(t *testing.T, runner, victim, at int) {
 	})
 	end := other.awaitEnd(t, s.tenant, j.ID)
 	s.wires[victim].set(nil)
-	halt() // so that a stopped server is part of each round
+	halt() // unless the victim was stopped during the job
 	if err := s.announce(t.Context(), productID(0)); err != nil {
 		t.Fatal(err)
 	}
@@ -227,7 +227,7 @@ func (s *shop) reindexAndStop(t *testing.T, runner, victim, at int) {
 	for end.Status != "SUCCESS" {
 		j = takeOver(t, other, s.tenant)
 		if end = other.awaitEnd(t, s.tenant, j.ID); end.Status != "SUCCESS" {
-			t.Logf("a job without a stop is %+v", end)
+			t.Logf("a job during which no server was stopped is %+v", end)
 		}
 	}
 }
@@ -261,7 +261,7 @@ func (s *shop) assertEqual(t *testing.T) {
 		delete(got, id)
 	}
 	if len(got) > 0 {
-		t.Errorf("the index also has %v, which the database has not", got)
+		t.Errorf("the index also has %v, which the database lacks", got)
 	}
 }
 

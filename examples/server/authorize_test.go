@@ -9,7 +9,7 @@ import (
 	"productindex/reindex/reindextest"
 )
 
-// Triggers beyond the limit, and clients that guess tokens, are refused for some time.
+// Triggers beyond the limit are refused for some time, and so are clients that guess tokens.
 func TestLimits(t *testing.T) {
 	catalogues := t.TempDir()
 	writeCatalogue(t, catalogues, "acme", reindextest.Products(1, "x"))
@@ -25,7 +25,7 @@ func TestLimits(t *testing.T) {
 		{"secret-token", http.StatusForbidden},
 	} {
 		if status, body := s.do(t, http.MethodPost, "/indexing/acme/reindex", step.token); status != step.status {
-			t.Errorf("%+v: %d %s", step, status, body)
+			t.Errorf("%+v: got %d %s", step, status, body)
 		}
 	}
 	s.stop(t)
@@ -36,7 +36,7 @@ func TestPerMinute(t *testing.T) {
 		-1: {}, 0: {}, 1: {Every: time.Minute, Burst: 1}, 60: {Every: time.Second, Burst: 60},
 	} {
 		if got := perMinute(n); got != want {
-			t.Errorf("%d: %+v, want %+v", n, got, want)
+			t.Errorf("%d: got %+v, want %+v", n, got, want)
 		}
 	}
 }

@@ -17,7 +17,8 @@ import (
 	"productindex/reindex/reindextest/mysqltest"
 )
 
-// products returns the products of the tenant acme, as JSON by id, from the source that an environment configures.
+// products returns the products of the tenant acme, as JSON by their ids, from the source that an environment
+// configures.
 func products(t *testing.T, environment map[string]string) map[string]string {
 	t.Helper()
 	cfg, err := env.ParseAsWithOptions[config](env.Options{Environment: environment})
@@ -45,7 +46,7 @@ func products(t *testing.T, environment map[string]string) map[string]string {
 	return all
 }
 
-// serveAndFind reindexes the tenant acme with a server of that environment, and checks the number of products.
+// serveAndFind reindexes the tenant acme with a server in an environment, and checks the number of products.
 func serveAndFind(t *testing.T, environment map[string]string, want int64) {
 	t.Helper()
 	var list []string
@@ -66,9 +67,10 @@ func serveAndFind(t *testing.T, environment map[string]string, want int64) {
 	s.stop(t)
 }
 
-// CSV files are read in the dialect of the environment.
+// CSV files are read in the dialect that the environment configures.
 func TestCSV(t *testing.T) {
-	const text = "exported today\nsku;größe;preis;neu;extra;name\nA1;XL;19,90;true;\"{\"\"a\"\":1}\";Socken\nA1;S;7;;;\"x\"\nB2;;n/a;;NULL;NULL\n"
+	const text = "exported today\nsku;größe;preis;neu;extra;name\nA1;XL;19,90;true;\"{\"\"a\"\":1}\";Socken\n" +
+		"A1;S;7;;;\"x\"\nB2;;n/a;;NULL;NULL\n"
 	encoded, err := charmap.Windows1252.NewEncoder().String(text)
 	if err != nil {
 		t.Fatal(err)
@@ -96,20 +98,21 @@ func TestCSV(t *testing.T) {
 	environment["PRODUCTINDEX_CSV_QUOTES"] = "none"
 	delete(environment, "PRODUCTINDEX_TYPES")
 	if got := products(t, environment)["A1:S"]; !strings.Contains(got, `"name":"\"x\""`) {
-		t.Errorf("without quotes there is %s", got)
+		t.Errorf("without quotes, the product is %s, want quotes in its name", got)
 	}
-	environment["PRODUCTINDEX_CSV_QUOTES"], environment["PRODUCTINDEX_CSV_COMMA"], environment["PRODUCTINDEX_ID"] = "lazy", "tab", "a"
+	environment["PRODUCTINDEX_CSV_QUOTES"], environment["PRODUCTINDEX_CSV_COMMA"] = "lazy", "tab"
+	environment["PRODUCTINDEX_ID"] = "a"
 	environment["PRODUCTINDEX_CSV_SKIP_ROWS"], environment["PRODUCTINDEX_CSV_ENCODING"] = "0", "utf-8"
 	if err := os.WriteFile(filepath.Join(catalogues, "acme.csv"), []byte("a\tb\n1\tthe \"best\" one\n"), 0o600); err !=
 		nil {
 		t.Fatal(err)
 	}
 	if got := products(t, environment); !maps.Equal(got, map[string]string{"1": `{"a":"1","b":"the \"best\" one"}`}) {
-		t.Errorf("the products are %s", got)
+		t.Errorf("the products are %s, want product 1 with its quotes", got)
 	}
 }
 
-// Catalogues in a database are read by the query of the environment.
+// Catalogues in a database are read with the query that the environment configures.
 func TestSQL(t *testing.T) {
 	for name, test := range map[string]struct {
 		driver, param string

@@ -38,7 +38,7 @@ func TestTokensOfOtherForms(t *testing.T) {
 		view, body := s.do(t, http.MethodGet, "/indexing/acme/reindex-jobs", token)
 		manage, _ := s.do(t, http.MethodPost, "/indexing/acme/reindex", token)
 		if view != tc.view || manage != tc.manage {
-			t.Errorf("%v: %d and %d, want %d and %d; %s", tc.claims, view, manage, tc.view, tc.manage, body)
+			t.Errorf("%v: got %d and %d, want %d and %d: %s", tc.claims, view, manage, tc.view, tc.manage, body)
 		}
 	}
 	s.stop(t)

@@ -25,8 +25,8 @@ import (
 	"productindex/reindex/reindextest"
 )
 
-// startElasticsearch returns the URL of an Elasticsearch that all tests share: that in ELASTICSEARCH_URL, or one that
-// it starts. Each test has a prefix of its own there.
+// startElasticsearch returns the URL of an Elasticsearch that all tests share. It is the URL in ELASTICSEARCH_URL, or
+// that of a server which it starts. Each test uses its own prefix.
 func startElasticsearch(t *testing.T) string {
 	t.Helper()
 	if external := os.Getenv("ELASTICSEARCH_URL"); external != "" {
@@ -78,7 +78,7 @@ var runElasticsearch = sync.OnceValues(func() (address string, err error) {
 	return address, nil
 })
 
-// event is a request from a server to Elasticsearch, or its answer.
+// event is a request from a server to Elasticsearch, or the answer to it.
 type event struct {
 	*http.Request
 
@@ -86,8 +86,8 @@ type event struct {
 	sealed   bool // the server has begun to seal an index
 }
 
-// isWrite reports whether the request writes products. The trial at the beginning of a run, which asks for the whole
-// answer, does not count.
+// isWrite reports whether the request writes products. The trial at the beginning of a run does not count; it requests
+// the whole answer.
 func (e event) isWrite() bool {
 	return !e.answered && strings.HasSuffix(e.URL.Path, "/_bulk") && e.URL.Query().Has("filter_path")
 }
@@ -97,12 +97,13 @@ func (e event) isSwitch() bool {
 	return !e.answered && e.sealed && e.Method == http.MethodPost && e.URL.Path == "/_aliases"
 }
 
-// wire is a proxy between a server and Elasticsearch. It calls the hook at each event and waits for it.
+// wire is a proxy between a server and Elasticsearch. It calls the hook at each event, and continues when the hook
+// returns.
 type wire struct {
 	url  string
 	hook atomic.Pointer[func(event)]
 
-	sealed atomic.Bool // since the hook was set
+	sealed atomic.Bool // whether the server has begun to seal an index since the hook was set
 }
 
 func newWire(t *testing.T, target string) *wire {
@@ -143,7 +144,7 @@ func (w *wire) happens(e event) {
 	}
 }
 
-// set sets the hook. With nil, everything passes at once.
+// set sets the hook. If it is nil, nothing is delayed.
 func (w *wire) set(hook func(event)) {
 	w.sealed.Store(false)
 	if hook == nil {
@@ -166,10 +167,10 @@ type cluster struct {
 	env        []string
 	wires      [2]*wire
 	servers    [2]*server
-	search     func(ctx context.Context, tenant string, q question) (found, error) // past the servers
+	search     func(ctx context.Context, tenant string, q question) (found, error) // does not use the servers
 }
 
-// newCluster starts two servers with a tenant that has a live index.
+// newCluster starts two servers and reindexes a tenant, so that it has a live index.
 func newCluster(t *testing.T, tenant, elasticsearchURL, jobs string) *cluster {
 	t.Helper()
 	prefix := "shared" + strings.ToLower(rand.Text())
@@ -205,19 +206,19 @@ func (c *cluster) stop(t *testing.T) {
 	}
 }
 
-// write replaces the catalogue by a new revision.
+// write replaces the catalogue by another revision.
 func (c *cluster) write(t *testing.T, rev string) {
 	t.Helper()
 	writeCatalogue(t, c.catalogues, c.tenant, reindextest.Products(sharedSize, rev))
 }
 
-// succeed reindexes a revision through one of the servers, and checks that it is live.
+// succeed writes a revision, reindexes it through one of the servers, and checks that it is live.
 func (c *cluster) succeed(t *testing.T, i int, rev string) {
 	t.Helper()
 	c.write(t, rev)
 	j, isNew := c.servers[i].trigger(t, c.tenant)
 	if end := c.servers[i].awaitEnd(t, c.tenant, j.ID); !isNew || end.Status != "SUCCESS" {
-		t.Fatalf("new: %v, the job is %+v", isNew, end)
+		t.Fatalf("the job is new: %v, and is %+v, want a new one and SUCCESS", isNew, end)
 	}
 	c.assertLive(t, rev)
 }
@@ -237,7 +238,7 @@ func (c *cluster) assertLive(t *testing.T, revs ...string) {
 	all, found := c.count(t, ""), int64(0)
 	for _, rev := range revs {
 		if n := c.count(t, rev); n != 0 && n != sharedSize {
-			t.Errorf("%d products of revision %s are live", n, rev)
+			t.Errorf("%d products of revision %s are live, want none or %d", n, rev, sharedSize)
 		} else {
 			found += n
 		}

@@ -17,8 +17,8 @@ import (
 
 const fleetSize = 3000 // products, in parts of 100
 
-// newFleet starts a server with the role trigger and two workers, over one PostgreSQL, which also has the products, and
-// one Elasticsearch. The wires belong to the workers.
+// newFleet starts a server with the role trigger and two workers. They share a PostgreSQL, which also has the products,
+// and an Elasticsearch. The wires belong to the workers.
 func newFleet(t *testing.T) (servers [3]*server, wires [2]*wire, search func(q question) found) {
 	t.Helper()
 	address, postgres := startElasticsearch(t), startPostgres(t)
@@ -92,24 +92,24 @@ func TestFleet(t *testing.T) {
 	})
 	wires[1].set(func(e event) {
 		if e.isWrite() {
-			<-edited // so that neither does all of the work
+			<-edited // so that neither worker does all of the work
 		}
 	})
 	j, isNew := trigger.trigger(t, "acme")
 	if end := trigger.awaitEnd(t, "acme", j.ID); !isNew || end.Status != "SUCCESS" {
-		t.Fatalf("new: %v, the job is %+v", isNew, end)
+		t.Fatalf("the job is new: %v, and is %+v, want a new one and SUCCESS", isNew, end)
 	}
 	if n := search(question{}).Total; n != fleetSize {
 		t.Errorf("%d products are live, want %d", n, fleetSize)
 	}
 	if answer := search(question{Text: "glove"}); answer.Total != 1 || answer.Hits[0].ID != "p-000001" {
-		t.Errorf("the edited product is found as %+v", answer)
+		t.Errorf("got %+v, want only the edited product", answer)
 	}
 	goBack(t, trigger, search)
 	if status, body := trigger.do(t, http.MethodGet, "/readyz", ""); status != http.StatusOK {
 		t.Errorf("/readyz answers %d: %s", status, body)
 	}
-	for range servers[1].log { // until the end of the one that was killed
+	for range servers[1].log { // until the server that was killed has ended
 	}
 	if err := servers[1].cmd.Wait(); err == nil {
 		t.Error("the server that was killed ended by itself")
@@ -118,7 +118,7 @@ func TestFleet(t *testing.T) {
 	trigger.stop(t)
 }
 
-// goBack reindexes again, which removes the edit, since the source does not have it, and then rolls back.
+// goBack reindexes again, which removes the edit because the source does not have it. Then it rolls back.
 func goBack(t *testing.T, trigger *server, search func(q question) found) {
 	t.Helper()
 	j, _ := trigger.trigger(t, "acme")
@@ -126,7 +126,7 @@ func goBack(t *testing.T, trigger *server, search func(q question) found) {
 		t.Fatalf("the second job is %+v", end)
 	}
 	if n := search(question{Text: "glove"}).Total; n != 0 {
-		t.Errorf("%d products are as they were edited before the second reindex, want none", n)
+		t.Errorf("after the second reindex, %d products have the edit, want none", n)
 	}
 	status, body := trigger.send(t, http.MethodPost, "/indexing/acme/rollback", "", "")
 	if status != http.StatusAccepted {
@@ -139,6 +139,6 @@ func goBack(t *testing.T, trigger *server, search func(q question) found) {
 		t.Fatalf("the rollback is %+v", end)
 	}
 	if n, all := search(question{Text: "glove"}).Total, search(question{}).Total; n != 1 || all != fleetSize {
-		t.Errorf("after the rollback %d of %d products are as edited, want 1 of %d", n, all, fleetSize)
+		t.Errorf("after the rollback, %d of %d products have the edit, want 1 of %d", n, all, fleetSize)
 	}
 }

@@ -20,15 +20,15 @@ func TestGoldenQueries(t *testing.T) {
 	write(queries, "acme.golden.json", `{"queries":[{"query":"sock","atLeast":2}]}`)
 	s := start(t, "PRODUCTINDEX_CATALOGUES="+catalogues, "PRODUCTINDEX_INDEX="+t.TempDir(), "PRODUCTINDEX_GOLDEN="+queries)
 	if status, body := s.do(t, http.MethodPost, "/indexing/acme/reindex", ""); status != http.StatusNoContent {
-		t.Fatalf("%d %s", status, body)
+		t.Fatalf("the reindex answers %d: %s", status, body)
 	}
 	s.await(t, "reindex failed", &struct{}{})
 	_, jobs := s.do(t, http.MethodGet, "/indexing/acme/reindex-jobs", "")
 	if !strings.Contains(jobs, `query \"sock\" finds 1 products, want at least 2`) {
-		t.Errorf("jobs: %s", jobs)
+		t.Errorf("the jobs lack the query and its result: %s", jobs)
 	}
 	if status, _ := s.do(t, http.MethodGet, "/search/acme", ""); status != http.StatusNotFound {
-		t.Errorf("a search answers %d", status)
+		t.Errorf("a search answers %d, want 404", status)
 	}
 	s.stop(t)
 }

@@ -28,7 +28,7 @@ import (
 	"productindex/reindex/reindextest"
 )
 
-// issuer publishes a key and signs tokens, or any other text, with it.
+// issuer is an authorization server that publishes its key.
 type issuer struct {
 	srv *httptest.Server
 	key *ecdsa.PrivateKey
@@ -48,7 +48,7 @@ func newIssuer(t *testing.T) *issuer {
 			return
 		case "/keys":
 		default:
-			t.Errorf("somebody was led to %s", r.URL)
+			t.Errorf("the server requested %s", r.URL)
 		}
 		keys := jose.JSONWebKeySet{Keys: []jose.JSONWebKey{{KeyID: "k1", Algorithm: "ES256", Use: "sig", Key: key.Public()}}}
 		if err := json.NewEncoder(w).Encode(keys); err != nil {
@@ -69,7 +69,7 @@ func (i *issuer) env() []string {
 
 type object = map[string]any
 
-// sign signs a token that is valid except for the given members. A nil value removes a member.
+// sign returns a signed token. The header and the claims replace members of a valid token; a nil value removes one.
 func (i *issuer) sign(t *testing.T, method jwt.SigningMethod, secret any, header, claims object) string {
 	t.Helper()
 	all := jwt.MapClaims{
@@ -94,7 +94,7 @@ func (i *issuer) sign(t *testing.T, method jwt.SigningMethod, secret any, header
 
 const staticToken = "static-token-of-the-deployment"
 
-// Every hostile request is answered as documented, starts nothing, and leaves no token in the log.
+// Every hostile request is answered as documented, starts no run, and leaves no token in the log.
 func TestHostileRequests(t *testing.T) {
 	t.Parallel()
 	i := newIssuer(t)
@@ -107,7 +107,7 @@ func TestHostileRequests(t *testing.T) {
 	requests := slices.Concat(hostileTokens(t, i), hostileHeaders(valid), hostilePaths(valid), hostileBodies(valid),
 		hostileRoutes(valid), hostileFrames(valid))
 	if len(requests) < 200 {
-		t.Fatalf("%d requests", len(requests))
+		t.Fatalf("there are %d requests, want at least 200", len(requests))
 	}
 	var sending sync.WaitGroup
 	next := make(chan hostile)
@@ -126,17 +126,17 @@ func TestHostileRequests(t *testing.T) {
 
 	status, body := s.do(t, http.MethodGet, "/indexing/acme/reindex-jobs", staticToken)
 	if status != http.StatusOK || body != "[]" {
-		t.Errorf("%d: jobs %s, want none", status, body)
+		t.Errorf("got %d with the jobs %s, want none", status, body)
 	}
-	for _, token := range []string{valid, staticToken} { // the tokens were not refused for themselves
+	for _, token := range []string{valid, staticToken} { // the tokens in the hostile requests are valid
 		if status, body := s.do(t, http.MethodPost, "/indexing/acme/reindex", token); status != http.StatusNoContent {
-			t.Errorf("%d %s", status, body)
+			t.Errorf("a request that is not hostile: got %d %s, want 204", status, body)
 		}
 	}
 	checkLog(t, s, requests)
 }
 
-// attack sends a request and checks the answer.
+// attack sends a request and checks the response.
 func (s *server) attack(t *testing.T, h hostile) {
 	t.Helper()
 	var d net.Dialer
@@ -159,7 +159,7 @@ func (s *server) attack(t *testing.T, h hostile) {
 	response, err := http.ReadResponse(bufio.NewReader(conn), nil)
 	if err != nil {
 		if h.status != 0 || !errors.Is(err, io.ErrUnexpectedEOF) {
-			t.Errorf("%s: %v, want %d", h.name, err, h.status)
+			t.Errorf("%s: got no response but %v, want %d", h.name, err, h.status)
 		}
 		return
 	}
@@ -172,11 +172,11 @@ func (s *server) attack(t *testing.T, h hostile) {
 	isJSON := json.Unmarshal(body, &message) == nil &&
 		(message.Code == response.StatusCode || message.Fault != nil && response.StatusCode == http.StatusUnauthorized)
 	if response.StatusCode != h.status || isJSON == h.plain {
-		t.Errorf("%s: %d %s, want %d", h.name, response.StatusCode, body, h.status)
+		t.Errorf("%s: got %d %s, want %d, as plain text: %v", h.name, response.StatusCode, body, h.status, h.plain)
 	}
 	if isJSON &&
 		(response.Header.Get("X-Content-Type-Options") != "nosniff" || response.Header.Get("Cache-Control") != "no-store") {
-		t.Errorf("%s: headers %v", h.name, response.Header)
+		t.Errorf("%s: the headers %v lack nosniff or no-store", h.name, response.Header)
 	}
 }
 
@@ -194,7 +194,7 @@ func checkLog(t *testing.T, s *server, requests []hostile) {
 		t.Errorf("after SIGTERM: %v", err)
 	}
 	if len(s.access) < 60 {
-		t.Errorf("%d requests are in the log", len(s.access))
+		t.Errorf("%d requests are in the log, want at least 60", len(s.access))
 	}
 	log.WriteString(strings.Join(s.access, "\n"))
 	secrets := regexp.MustCompile(`(?i)(?:bearer|dpop|basic)\s+"?([^\s"=,]{8,})|access_token=([^\s&"]+)`)
@@ -210,6 +210,6 @@ func checkLog(t *testing.T, s *server, requests []hostile) {
 		}
 	}
 	if found < 60 || strings.Contains(log.String(), staticToken) {
-		t.Errorf("%d tokens were looked for, or one was found", found)
+		t.Errorf("only %d tokens were looked for, or the static token is in the log", found)
 	}
 }

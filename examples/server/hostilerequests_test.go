@@ -22,8 +22,8 @@ import (
 	"productindex/httpapi"
 )
 
-// hostile is a raw request with the status of its answer. Answers of net/http are plain text, and all others JSON. The
-// status 0 means that the connection is closed without an answer.
+// hostile is a raw request with the expected status of the response. The responses of net/http itself are plain text,
+// and all others are JSON. The status 0 means that the server closes the connection without a response.
 type hostile struct {
 	name, wire string
 	status     int
@@ -32,7 +32,7 @@ type hostile struct {
 
 const line = "POST /indexing/acme/reindex HTTP/1.1"
 
-// raw composes a request. If it has a body and no header frames it, raw adds its length.
+// raw composes a request. If no header says where the body ends, raw adds Content-Length.
 func raw(requestLine, body string, headers ...string) string {
 	framed := slices.ContainsFunc(headers, func(h string) bool {
 		return strings.HasPrefix(h, "Content-Length") || strings.HasPrefix(h, "Transfer-Encoding")
@@ -47,7 +47,7 @@ func bearer(token string) string { return "Authorization: Bearer " + token }
 
 func encode(part string) string { return base64.RawURLEncoding.EncodeToString([]byte(part)) }
 
-// hostileTokens are sent in the Authorization header, without any other fault.
+// hostileTokens returns requests that have a hostile token in the Authorization header, and are otherwise valid.
 func hostileTokens(t *testing.T, i *issuer) []hostile {
 	t.Helper()
 	es := func(header, claims object) string { return i.sign(t, jwt.SigningMethodES256, i.key, header, claims) }
@@ -139,7 +139,7 @@ func hostileTokens(t *testing.T, i *issuer) []hostile {
 	return all
 }
 
-// hostileHeaders have a valid token in a wrong place, or are not valid headers.
+// hostileHeaders returns requests that have a valid token in a wrong place, or headers that are not valid.
 func hostileHeaders(token string) []hostile {
 	return []hostile{
 		{name: "no token", wire: raw(line, ""), status: 401},
@@ -198,7 +198,7 @@ func hostileHeaders(token string) []hostile {
 	}
 }
 
-// hostilePaths are sent with a valid token of acme.
+// hostilePaths returns requests with hostile paths and a valid token of acme.
 func hostilePaths(token string) []hostile {
 	var all []hostile
 	for path, status := range map[string]int{
@@ -246,7 +246,7 @@ func hostilePaths(token string) []hostile {
 	)
 }
 
-// hostileBodies are sent with a valid token of acme.
+// hostileBodies returns requests with hostile bodies and a valid token of acme.
 func hostileBodies(token string) []hostile {
 	var bomb bytes.Buffer
 	w := gzip.NewWriter(&bomb)
@@ -299,8 +299,8 @@ func hostileBodies(token string) []hostile {
 		})
 }
 
-// hostileRoutes request all other paths and methods than those that start runs, without a token and with a token of
-// acme that lacks the scope for viewing.
+// hostileRoutes returns requests for the paths and methods that do not start runs. They have a token of acme that lacks
+// the scope for viewing, or no token.
 func hostileRoutes(token string) []hostile {
 	var all []hostile
 	for request, status := range map[string]int{
@@ -349,7 +349,7 @@ func hostileRoutes(token string) []hostile {
 	return all
 }
 
-// hostileFrames have conflicting or invalid framing. Requests with a token have no acceptable body.
+// hostileFrames returns requests with conflicting or invalid framing. Those with a token have no valid body.
 func hostileFrames(token string) []hostile {
 	const isJSON, chunked = "Content-Type: application/json", "Transfer-Encoding: chunked"
 	auth := bearer(token)

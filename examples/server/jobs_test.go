@@ -16,7 +16,7 @@ import (
 // patience is the longest time that a test waits for a condition.
 const patience = 3 * time.Minute
 
-// job is a job as the server shows it.
+// job is a job in a response of the server.
 type job struct {
 	ID       string `json:"id"`
 	Status   string `json:"status"`
@@ -31,12 +31,12 @@ func (j job) ended() bool { return j.Status == "SUCCESS" || j.Status == "FAILURE
 func decode[T any](t *testing.T, status int, body string) (decoded T) {
 	t.Helper()
 	if err := json.Unmarshal([]byte(body), &decoded); err != nil || status >= http.StatusBadRequest {
-		t.Fatalf("answered with %d: %s", status, body)
+		t.Fatalf("the server answers %d: %s", status, body)
 	}
 	return decoded
 }
 
-// trigger triggers a reindex, and reports whether its job is new.
+// trigger triggers a reindex and returns its job. It reports whether the job is new.
 func (s *server) trigger(t *testing.T, tenant string) (started job, isNew bool) {
 	t.Helper()
 	status, body := s.send(t, http.MethodPost, "/indexing/"+tenant+"/reindex-jobs", "", `{"entityType":"PRODUCT"}`)
@@ -72,7 +72,7 @@ func (s *server) awaitEnd(t *testing.T, tenant, id string) job {
 	}
 }
 
-// startPostgres runs a PostgreSQL for a test and returns its URL.
+// startPostgres runs a PostgreSQL until the end of the test, and returns its URL.
 func startPostgres(t *testing.T) string {
 	t.Helper()
 	dsn := pgtest.Start(t)
@@ -98,12 +98,12 @@ func TestJobsAreKept(t *testing.T) {
 			s := start(t, env...)
 			first, _ := s.trigger(t, "acme")
 			if end := s.awaitEnd(t, "acme", first.ID); end.Status != "SUCCESS" {
-				t.Errorf("the job is %+v", end)
+				t.Errorf("the job is %+v, want SUCCESS", end)
 			}
 			s.stop(t)
 			s = start(t, env...)
 			if jobs := s.jobs(t, "acme"); len(jobs) != 1 || jobs[0].ID != first.ID || jobs[0].Status != "SUCCESS" {
-				t.Errorf("after a restart there are the jobs %+v, want %s", jobs, first.ID)
+				t.Errorf("after a restart, the jobs are %+v, want %s", jobs, first.ID)
 			}
 			s.stop(t)
 		})

@@ -29,8 +29,7 @@ func TestMain(m *testing.M) {
 		return
 	}
 	reindextest.TempInMemory()
-	// Run many tests in parallel, since they mostly wait for leases and time limits. -parallel overrides this.
-	_ = flag.Set("test.parallel", "4")
+	_ = flag.Set("test.parallel", "4") // the default: the tests mostly wait for leases and time limits
 	// bleve starts workers in its init function.
 	goleak.VerifyTestMain(m, goleak.IgnoreCurrent(), goleak.Cleanup(func(code int) {
 		for _, stop := range shared {
@@ -47,11 +46,11 @@ var shared []func()
 type server struct {
 	cmd     *exec.Cmd
 	address string
-	log     chan string // its lines, but those of the access log
+	log     chan string // the lines of the log, without those of the access log
 	access  []string    // the lines of the access log; complete when log is closed
 }
 
-// start starts a server in a process of its own, which ends with the test.
+// start starts a server in a process of its own. The process ends with the test.
 func start(t *testing.T, env ...string) *server {
 	t.Helper()
 	s := &server{cmd: exec.CommandContext(t.Context(), os.Args[0]), log: make(chan string, 1000)}
@@ -67,7 +66,7 @@ func start(t *testing.T, env ...string) *server {
 		defer close(s.log)
 		for lines := bufio.NewScanner(out); lines.Scan(); {
 			if strings.Contains(lines.Text(), `"msg":"httpapi: request"`) {
-				s.access = append(s.access, lines.Text()) // of which there can be more than anybody reads
+				s.access = append(s.access, lines.Text()) // there may be more than the channel can hold
 			} else {
 				s.log <- lines.Text()
 			}
@@ -103,7 +102,7 @@ func (s *server) await(t *testing.T, text string, to any) {
 	}
 }
 
-// stop ends the server, waits for it and returns the lines of its log that nobody has read.
+// stop ends the server, waits for it, and returns the lines of its log that have not been read.
 func (s *server) stop(t *testing.T) []string {
 	t.Helper()
 	if err := s.cmd.Process.Signal(syscall.SIGTERM); err != nil {
@@ -120,13 +119,13 @@ func (s *server) stop(t *testing.T) []string {
 	return lines
 }
 
-// do sends a request without a body and returns status and body of the answer.
+// do sends a request without a body, and returns the status and the body of the response.
 func (s *server) do(t *testing.T, method, path, token string) (int, string) {
 	t.Helper()
 	return s.send(t, method, path, token, "")
 }
 
-// send sends a request, with a JSON body unless it is empty, and returns status and body of the answer.
+// send sends a request, and returns the status and the body of the response. The content is JSON; it may be empty.
 func (s *server) send(t *testing.T, method, path, token, content string) (int, string) {
 	t.Helper()
 	request, err := http.NewRequestWithContext(t.Context(), method, s.address+path, strings.NewReader(content))
@@ -161,7 +160,7 @@ func (s *server) total(t *testing.T, path string) int64 {
 	return answer.Total
 }
 
-// writeCatalogue writes a tenant's products to a folder.
+// writeCatalogue writes the file with a tenant's products to a folder.
 func writeCatalogue(t *testing.T, dir, tenant string, products []reindex.Product) {
 	t.Helper()
 	var lines []byte
@@ -182,7 +181,7 @@ func TestServer(t *testing.T) {
 	}
 	s := start(t, "PRODUCTINDEX_CATALOGUES="+catalogues, "PRODUCTINDEX_INDEX="+index)
 	if status, _ := s.do(t, http.MethodGet, "/search/acme", ""); status != http.StatusNotFound {
-		t.Errorf("a search before the first reindex answers %d", status)
+		t.Errorf("a search before the first reindex answers %d, want 404", status)
 	}
 	for tenant, n := range sizes {
 		if status, body := s.do(t, http.MethodPost, "/indexing/"+tenant+"/reindex", ""); status != http.StatusNoContent {
@@ -203,7 +202,7 @@ func TestServer(t *testing.T) {
 				t.Errorf("%s has %d documents, want %d", tenant, got, n)
 			}
 			if got := s.total(t, "/search/"+tenant+"?q=p42"); got != 1 {
-				t.Errorf("%s has %d documents of the name p42", tenant, got)
+				t.Errorf("%s has %d documents with the name p42, want 1", tenant, got)
 			}
 		}
 		s.stop(t)
@@ -214,7 +213,7 @@ func TestServer(t *testing.T) {
 }
 
 // SIGTERM ends a running reindex, and the live index stays.
-func TestServerStopsAMidstReindex(t *testing.T) {
+func TestServerStopsAmidstReindex(t *testing.T) {
 	catalogues := t.TempDir()
 	env := []string{
 		"PRODUCTINDEX_CATALOGUES=" + catalogues, "PRODUCTINDEX_INDEX=" + t.TempDir(), "PRODUCTINDEX_SHUTDOWN_TIMEOUT=1ms",
@@ -225,12 +224,12 @@ func TestServerStopsAMidstReindex(t *testing.T) {
 	s.await(t, "reindex succeeded", &struct{}{})
 	writeCatalogue(t, catalogues, "acme", reindextest.Products(50_000, "new"))
 	if status, _ := s.do(t, http.MethodPost, "/indexing/acme/reindex", ""); status != http.StatusNoContent {
-		t.Errorf("the reindex answers %d", status)
+		t.Errorf("the reindex answers %d, want 204", status)
 	}
 	s.stop(t)
 	s = start(t, env...)
 	if got := s.total(t, "/search/acme"); got != 10 {
-		t.Errorf("%d documents are live after a reindex that was stopped, want the old 10", got)
+		t.Errorf("%d documents are live after a reindex that was stopped, want the 10 old ones", got)
 	}
 	s.stop(t)
 }
@@ -248,7 +247,7 @@ func TestServerStopsAmidstRequest(t *testing.T) {
 		"Content-Type: application/json\r\nContent-Length: 15\r\nExpect: 100-continue\r\n\r\n")
 	answer := bufio.NewReader(conn)
 	if line, err := answer.ReadString('\n'); err != nil || line != "HTTP/1.1 100 Continue\r\n" {
-		t.Fatalf("the server answers %q, error %v, when it waits for the body", line, err)
+		t.Fatalf("the server answers %q, error %v, want that it waits for the body", line, err)
 	}
 	cut := false
 	for _, line := range s.stop(t) {
@@ -270,17 +269,17 @@ func TestToken(t *testing.T) {
 		"secret-token": http.StatusNoContent,
 	} {
 		if status, body := s.do(t, http.MethodPost, "/indexing/acme/reindex", token); status != want {
-			t.Errorf("token %q is answered with %d: %s; want %d", token, status, body, want)
+			t.Errorf("token %q: got %d %s, want %d", token, status, body, want)
 		}
 		status, _ := s.do(t, http.MethodGet, "/search/acme", token)
 		if (status == http.StatusUnauthorized) != (want == http.StatusUnauthorized) {
-			t.Errorf("a search with token %q is answered with %d", token, status)
+			t.Errorf("a search with token %q: got %d, want 401 only if a reindex gets it", token, status)
 		}
 	}
 	s.stop(t)
 }
 
-// A configuration that is not valid stops the server with a reason.
+// If the configuration is not valid, the server ends with an error that names the setting and has no secrets.
 func TestConfig(t *testing.T) {
 	for _, test := range []struct{ want, env string }{
 		{"PRODUCTINDEX_CATALOGUES", "PRODUCTINDEX_BACKEND=bleve"},
@@ -346,10 +345,10 @@ func TestConfig(t *testing.T) {
 			append(strings.Fields(test.env), "SERVER_CHILD=true", "PRODUCTINDEX_INDEX="+t.TempDir())...)
 		out, err := cmd.CombinedOutput()
 		if err == nil || !strings.Contains(string(out), "the server failed") || !strings.Contains(string(out), test.want) {
-			t.Errorf("%s: error %v; want %q in %s", test.env, err, test.want, out)
+			t.Errorf("%s: got error %v, want %q in %s", test.env, err, test.want, out)
 		}
 		if strings.Contains(string(out), "s3cret") {
-			t.Errorf("%s: a secret is shown: %s", test.env, out)
+			t.Errorf("%s: the output has a secret: %s", test.env, out)
 		}
 	}
 }

@@ -44,16 +44,16 @@ func TestBrokenCatalogues(t *testing.T) {
 	} {
 		message, failures := s.fail(t, tenant)
 		if !strings.Contains(message, want) || strings.Contains(message+failures, catalogues) {
-			t.Errorf("%s: %s, want %q in it", tenant, message, want)
+			t.Errorf("%s: got the message %q, want one with %q and without the folder", tenant, message, want)
 		}
 		if tenant == "bad" && !strings.Contains(failures, "bad.jsonl, line 2") {
-			t.Errorf("%s: failures %s", tenant, failures)
+			t.Errorf("%s: the failures %s lack the line of the bad product", tenant, failures)
 		}
 	}
 }
 
-// The message of a job has the reason of a search server's refusal, but not the names of the server, its indexes and
-// its accounts.
+// If a search server refuses a request, the message of the job has the reason, but not the names of the server, its
+// indexes and its accounts.
 func TestFailingIndexes(t *testing.T) {
 	answers := map[string]string{
 		`{"error":{"type":"security_exception",` +
@@ -103,15 +103,15 @@ func (s *server) fail(t *testing.T, tenant string) (message, failures string) {
 		Message string `json:"message"`
 	}
 	if err := json.Unmarshal([]byte(body), &job); err != nil || status != http.StatusCreated {
-		t.Fatalf("%s: %d %s", tenant, status, body)
+		t.Fatalf("%s: creating the job: got %d %s", tenant, status, body)
 	}
 	path := "/indexing/" + tenant + "/reindex-jobs/" + job.ID
-	if status, events := s.do(t, http.MethodGet, path+"/events", ""); status != http.StatusOK { // until its end
-		t.Errorf("%s: %d %s", tenant, status, events)
+	if status, events := s.do(t, http.MethodGet, path+"/events", ""); status != http.StatusOK { // the events end with the job
+		t.Errorf("%s: got %d %s, want the events of the job", tenant, status, events)
 	}
 	_, body = s.do(t, http.MethodGet, path, "")
 	if err := json.Unmarshal([]byte(body), &job); err != nil || job.Status != "FAILURE" {
-		t.Errorf("%s: %s", tenant, body)
+		t.Errorf("%s: the job is %s, want FAILURE", tenant, body)
 	}
 	_, failures = s.do(t, http.MethodGet, path+"/failures", "")
 	return job.Message, failures

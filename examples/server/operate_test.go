@@ -47,7 +47,7 @@ func TestOperations(t *testing.T) {
 	expect := func(method, path, body string, status int, want string) {
 		t.Helper()
 		if got, text := s.send(t, method, path, "secret", body); got != status || !strings.Contains(text, want) {
-			t.Errorf("%s %s: %d %s, want %d %s", method, path, got, text, status, want)
+			t.Errorf("%s %s: got %d %s, want %d with %s", method, path, got, text, status, want)
 		}
 	}
 	expect(http.MethodGet, "/readyz", "", http.StatusOK,
@@ -65,7 +65,7 @@ func TestOperations(t *testing.T) {
 	select {
 	case event := <-events:
 		if !strings.Contains(event, `"type":"reindex.succeeded"`) || !strings.Contains(event, `"tenant":"acme"`) {
-			t.Errorf("event %s", event)
+			t.Errorf("got the event %s, want that acme has succeeded", event)
 		}
 	case <-time.After(patience):
 		t.Fatal("no event came")
@@ -75,13 +75,13 @@ func TestOperations(t *testing.T) {
 	expect(http.MethodGet, "/indexing/acme/changes", "", http.StatusOK, `{"waiting":0,"refusals":[]}`)
 	for _, path := range []string{"/indexing/acme/schedule", "/indexing/acme/throttle", "/indexing/acme/changes"} {
 		if status, _ := s.do(t, http.MethodGet, path, ""); status != http.StatusUnauthorized {
-			t.Errorf("%s without a token: %d", path, status)
+			t.Errorf("%s without a token: got %d, want 401", path, status)
 		}
 	}
 	s.stop(t)
 }
 
-// An invalid setting ends the server. The error names the setting and does not contain secrets.
+// If a setting is not valid, the server ends with an error that names the setting and has no secrets.
 func TestOperationsThatAreNotValid(t *testing.T) {
 	for setting, want := range map[string]string{
 		"PRODUCTINDEX_SCHEDULE=acme=soon":                 "PRODUCTINDEX_SCHEDULE: schedule of tenant",
@@ -94,7 +94,7 @@ func TestOperationsThatAreNotValid(t *testing.T) {
 			"PRODUCTINDEX_CATALOGUES="+t.TempDir(), "PRODUCTINDEX_INDEX="+t.TempDir(), setting)
 		out, err := cmd.CombinedOutput()
 		if err == nil || !strings.Contains(string(out), want) || strings.Contains(string(out), "s3cret") {
-			t.Errorf("%s: %v\n%s", setting, err, out)
+			t.Errorf("%s: got error %v, want %q in\n%s", setting, err, want, out)
 		}
 	}
 }

@@ -121,7 +121,7 @@ func searchHandler(index backend, log *slog.Logger) http.HandlerFunc {
 			return
 		case err != nil:
 			log.ErrorContext(r.Context(), "search failed", "tenant", tenant, "error", err)
-			http.Error(w, "the search failed; the server's log has the reason", http.StatusInternalServerError)
+			http.Error(w, "the search failed; the service's log has the details", http.StatusInternalServerError)
 			return
 		}
 		w.Header().Set("Content-Type", "application/json")

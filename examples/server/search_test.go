@@ -78,12 +78,12 @@ func TestSearchAnswersWithProducts(t *testing.T) {
 		`"corrected":["socks"]`,
 	} {
 		if !strings.Contains(string(encoded), part) {
-			t.Errorf("%s is not in %s", part, encoded)
+			t.Errorf("the response lacks %s: %s", part, encoded)
 		}
 	}
 }
 
-func TestQuestionsThatAreNone(t *testing.T) {
+func TestInvalidQuestions(t *testing.T) {
 	for _, query := range []string{
 		"prefix=maybe", "from=-1", "from=x", "from=100000", "filter=red", "filter=:x", "facet=",
 		"facet=" + strings.Repeat("a&facet=", 11) + "a",
@@ -93,7 +93,7 @@ func TestQuestionsThatAreNone(t *testing.T) {
 			t.Fatal(err)
 		}
 		if _, err := read(values); err == nil {
-			t.Errorf("%s was taken", query)
+			t.Errorf("read accepts %s", query)
 		}
 	}
 }

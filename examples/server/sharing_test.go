@@ -16,13 +16,13 @@ import (
 	"productindex/reindex/reindextest"
 )
 
-// Two servers with one PostgreSQL and one Elasticsearch behave like one.
+// Two servers with one PostgreSQL and one Elasticsearch behave like one server.
 func TestSharing(t *testing.T) {
 	t.Parallel()
 	address, jobs := startElasticsearch(t), startPostgres(t)
 	test := func(name, tenant string, fn func(t *testing.T, c *cluster)) {
 		t.Run(name, func(t *testing.T) {
-			t.Parallel() // mostly they wait for leases
+			t.Parallel() // these tests mostly wait for leases
 			fn(t, newCluster(t, tenant, address, jobs))
 		})
 	}
@@ -47,7 +47,7 @@ func testOneRun(t *testing.T, c *cluster) {
 	c.write(t, "second")
 	all := make(chan struct{})
 	for _, w := range c.wires {
-		w.set(func(event) { <-all }) // no run ends before the last trigger
+		w.set(func(event) { <-all }) // so that no run ends before the last trigger
 	}
 	var (
 		mu      sync.Mutex
@@ -69,7 +69,7 @@ func testOneRun(t *testing.T, c *cluster) {
 	calls.Wait()
 	close(all)
 	if created != 1 || len(ids) != 1 {
-		t.Errorf("%d jobs were created and %v joined, want one and the same", created, ids)
+		t.Errorf("%d jobs were created, and the triggers returned %v, want one job", created, ids)
 	}
 	for id := range ids {
 		for _, s := range c.servers {
@@ -110,12 +110,13 @@ func testKilledRunner(t *testing.T, c *cluster) {
 		end := c.servers[1-victim].awaitEnd(t, c.tenant, id)
 		outcomes[end.Status]++
 		switch {
-		case end.Status == "SUCCESS": // the server was killed after it
+		case end.Status == "SUCCESS": // the server was killed after the end of the job
 			c.assertLive(t, rev)
 		case !strings.Contains(end.Message, "did not renew"):
 			t.Errorf("the job is %+v", end)
 		case end.Metadata.ModifiedAt.Sub(killed) > 10*sharedLease: // even a busy machine is faster
-			t.Errorf("%v after its process was killed the job is %+v", end.Metadata.ModifiedAt.Sub(killed), end)
+			t.Errorf("the job ended %v after its process was killed, want at most %v: %+v",
+				end.Metadata.ModifiedAt.Sub(killed), 10*sharedLease, end)
 		default:
 			c.assertLive(t, live, rev)
 		}
@@ -124,7 +125,7 @@ func testKilledRunner(t *testing.T, c *cluster) {
 	}
 	t.Logf("of %d kills in a run of %d events, the jobs ended as %v", rounds, events, outcomes)
 	if outcomes["FAILURE"] == 0 {
-		t.Errorf("the jobs ended as %v: each server was killed too late", outcomes)
+		t.Errorf("the jobs ended as %v, want at least one FAILURE", outcomes)
 	}
 	c.stop(t)
 }
@@ -150,7 +151,7 @@ func (c *cluster) killAt(t *testing.T, victim, at int) (id string, killed time.T
 	j, isNew := s.trigger(t, c.tenant)
 	close(triggered)
 	if !isNew {
-		t.Fatalf("joined %+v", j)
+		t.Fatalf("the trigger returned the running job %+v, want a new one", j)
 	}
 	ticker, over := time.NewTicker(20*time.Millisecond), time.After(patience)
 	defer ticker.Stop()
@@ -161,24 +162,24 @@ func (c *cluster) killAt(t *testing.T, victim, at int) (id string, killed time.T
 		case <-ticker.C:
 			ended = c.servers[1-victim].job(t, c.tenant, j.ID).ended()
 		case <-over:
-			t.Fatal("the run neither ends nor comes to where it is to be killed")
+			t.Fatalf("the run neither ends nor reaches event %d", at)
 		}
 	}
-	_ = s.cmd.Process.Kill() // where it ended before
-	for range s.log {        // to its end
+	_ = s.cmd.Process.Kill() // unless it was killed at the event
+	for range s.log {        // until the server has ended
 	}
 	_ = s.cmd.Wait()
 	return j.ID, time.Now()
 }
 
-// pause is a moment at which a server is paused, with the expected failure of its run.
+// pause describes when a server is paused and how its run fails.
 type pause struct {
 	at     func(event) bool
-	passes bool // the request that it was paused at gets to Elasticsearch in the end
+	passes bool // whether the request at which the server was paused still reaches Elasticsearch
 	want   string
 }
 
-// A server that is paused during its run until another one takes over publishes nothing when it continues.
+// A server is paused during its run until another server takes over. When it continues, it publishes nothing.
 func testPausedRunner(t *testing.T, c *cluster, p pause) {
 	defer c.watch(t)()
 	paused, other := c.servers[0], c.servers[1]
@@ -195,7 +196,7 @@ func testPausedRunner(t *testing.T, c *cluster, p pause) {
 	select {
 	case <-reached:
 	case <-time.After(patience):
-		t.Fatal("the run does not come so far")
+		t.Fatal("the run does not reach the event at which it is paused")
 	}
 	if err := paused.cmd.Process.Signal(syscall.SIGSTOP); err != nil {
 		t.Fatal(err)
@@ -219,7 +220,7 @@ func testPausedRunner(t *testing.T, c *cluster, p pause) {
 	}
 	paused.await(t, `"reindex failed"`, &failure)
 	if failure.Job != j.ID || !strings.Contains(failure.Error, p.want) {
-		t.Errorf("the run that was paused fails with %+v, want %q", failure, p.want)
+		t.Errorf("the run that was paused failed with %+v, want %q", failure, p.want)
 	}
 	if !p.passes {
 		close(proceed)
@@ -227,14 +228,14 @@ func testPausedRunner(t *testing.T, c *cluster, p pause) {
 	c.assertLive(t, "newer")
 	for _, s := range c.servers {
 		if end := s.awaitEnd(t, c.tenant, j.ID); end.Status != "FAILURE" {
-			t.Errorf("the job of the server that was paused is %+v", end)
+			t.Errorf("the job of the server that was paused is %+v, want FAILURE", end)
 		}
 	}
 	c.stop(t)
 	c.assertLive(t, "newer")
 }
 
-// takeOver triggers a reindex until its job is new, since the lease of the previous job has run out.
+// takeOver triggers a reindex until its job is new. This happens when the lease of the previous job has run out.
 func takeOver(t *testing.T, s *server, tenant string) job {
 	t.Helper()
 	ticker, over := time.NewTicker(20*time.Millisecond), time.After(patience)
@@ -246,12 +247,12 @@ func takeOver(t *testing.T, s *server, tenant string) job {
 		select {
 		case <-ticker.C:
 		case <-over:
-			t.Fatal("the job of a paused server is never given up")
+			t.Fatal("no new job was created: the job of the paused server does not end")
 		}
 	}
 }
 
-// assertOneIndex checks that nothing is left of dead runs.
+// assertOneIndex checks that no index of a dead run is left.
 func (c *cluster) assertOneIndex(t *testing.T, address string) {
 	t.Helper()
 	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet,
@@ -266,6 +267,6 @@ func (c *cluster) assertOneIndex(t *testing.T, address string) {
 	defer response.Body.Close()
 	body, err := io.ReadAll(response.Body)
 	if indexes := strings.Fields(string(body)); err != nil || response.StatusCode != http.StatusOK || len(indexes) != 1 {
-		t.Errorf("the indexes are %q, error %v; want the live one", body, err)
+		t.Errorf("got the indexes %q, error %v, want only the live one", body, err)
 	}
 }

@@ -78,7 +78,7 @@ func stopAmidstEvents(t *testing.T, end func(stop func(), listener net.Listener)
 	end(stop, listener)
 	events, err := io.ReadAll(response.Body)
 	if err != nil || !strings.HasPrefix(string(events), "retry: ") {
-		t.Errorf("%s, %v: %s", response.Status, err, events)
+		t.Errorf("got %s, error %v, with the events %s", response.Status, err, events)
 	}
 	close(hold)
 	if err := <-ended; !errors.Is(err, want) {

@@ -14,8 +14,7 @@ import (
 	"productindex/reindex/reindextest"
 )
 
-// collector receives the OTLP requests of a server. It searches them for texts, which protocol buffers encode
-// unchanged.
+// collector receives the OTLP requests of a server. Tests search them for texts, which protocol buffers do not change.
 type collector struct {
 	*httptest.Server
 
@@ -62,8 +61,8 @@ func (c *collector) await(t *testing.T, path, text string) {
 	}
 }
 
-// With the variables of OpenTelemetry the server exports spans and metrics. A run is linked to the request that has
-// triggered it, and the log has the ids of both traces.
+// If the variables of OpenTelemetry are set, the server exports spans and metrics. The trace of a run has a link to the
+// request that triggered it, and the log has the ids of both traces.
 func TestTelemetry(t *testing.T) {
 	c, catalogue := collect(t), t.TempDir()
 	writeCatalogue(t, catalogue, "acme", reindextest.Products(10, "1"))
@@ -99,6 +98,6 @@ func TestTelemetry(t *testing.T) {
 	c.await(t, "/v1/metrics", "reindex.run.duration")
 	s.stop(t)
 	if !strings.Contains(strings.Join(s.access, ""), caller) {
-		t.Errorf("no line has the caller's trace:\n%s", strings.Join(s.access, "\n"))
+		t.Errorf("no line of the access log has the caller's trace:\n%s", strings.Join(s.access, "\n"))
 	}
 }
