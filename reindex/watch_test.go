@@ -1,0 +1,93 @@
+package reindex_test
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"testing"
+
+	"productindex/reindex"
+)
+
+// Watch shows the job on its way, and ends with it.
+func TestWatch(t *testing.T) {
+	src := newGated(2000)
+	b := newBench(t, src, &reindex.Config{BatchDocs: 100}, nil)
+	job := mustStart(t, b.Engine, tenant)
+	var seen []reindex.Job
+	open := sync.OnceFunc(func() { close(src.gate) })
+	for j, err := range b.Watch(t.Context(), tenant, job.ID) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n := len(seen); n > 0 && (j.Processed < seen[n-1].Processed || j.Modified.Before(seen[n-1].Modified)) {
+			t.Errorf("the job went back from %+v to %+v", seen[n-1], j)
+		}
+		seen = append(seen, j)
+		if j.Processed >= 900 { // all products that come before the source waits
+			open()
+		}
+	}
+	last := seen[len(seen)-1]
+	if last.Status != reindex.StatusSuccess || last.Processed != 2000 || len(seen) < 3 {
+		t.Errorf("saw %d states, the last one %+v", len(seen), last)
+	}
+	// A job that has ended is yielded once.
+	n := 0
+	for j, err := range b.Watch(t.Context(), tenant, job.ID) {
+		if n++; err != nil || j.Status != reindex.StatusSuccess {
+			t.Errorf("job %+v, error %v", j, err)
+		}
+	}
+	if n != 1 {
+		t.Errorf("an ended job was yielded %d times", n)
+	}
+}
+
+// A listing selects and orders jobs as they are now, not as they were last stored.
+func TestJobsAreSelectedAsTheyAre(t *testing.T) {
+	src := newGated(2000)
+	b := newBench(t, src, &reindex.Config{BatchDocs: 100}, nil)
+	job := mustStart(t, b.Engine, tenant)
+	for j, err := range b.Watch(t.Context(), tenant, job.ID) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if j.Processed >= 900 {
+			break
+		}
+	}
+	jobs, total, err := b.Jobs(t.Context(), tenant, reindex.JobQuery{
+		Match:   func(j reindex.Job) bool { return j.Processed >= 900 },
+		Compare: func(x, y reindex.Job) int { return int(y.Processed - x.Processed) },
+	})
+	if err != nil || total != 1 || len(jobs) != 1 || jobs[0].Processed < 900 {
+		t.Errorf("jobs %+v of %d, error %v", jobs, total, err)
+	}
+	close(src.gate)
+	ended(t, b.Engine, job)
+	if err := b.Shutdown(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestWatchEndsWithItsContext(t *testing.T) {
+	src := newGated(200)
+	b := newBench(t, src, nil, nil)
+	job := mustStart(t, b.Engine, tenant)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	var last error
+	for _, err := range b.Watch(ctx, tenant, job.ID) {
+		last = err
+		cancel()
+	}
+	if !errors.Is(last, context.Canceled) {
+		t.Errorf("the sequence ended with %v", last)
+	}
+	close(src.gate)
+	ended(t, b.Engine, job)
+	if err := b.Shutdown(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
