@@ -33,23 +33,27 @@ type candidate struct {
 // correct adds the terms that are most similar to a word, and records them in the explanation.
 func (x *expansion) correct(w *word) error {
 	if !w.found() && len(w.text) >= minCode {
-		if err := x.addPrefix(w, 0.7); err != nil || w.found() {
+		total, err := x.addPrefix(w, 0.7)
+		if err != nil || w.found() {
+			w.rare = total < rareCount
 			return err
 		}
 	}
-	for _, term := range w.terms {
-		found, err := x.similar(term)
+	terms := w.terms
+	if whole := analyzers.Fold(w.text); !slices.Contains(terms, whole) {
+		terms = append(slices.Clone(terms), whole) // coffe: its stem is coff
+	}
+	found, err := x.similar(terms)
+	if err != nil {
+		return err
+	}
+	for _, c := range found {
+		w.ways = append(w.ways, way{phrase: []string{c.term}, weight: 0.7})
+		surface, err := x.surface(c.term)
 		if err != nil {
 			return err
 		}
-		for _, c := range found {
-			w.ways = append(w.ways, way{phrase: []string{c.term}, weight: 0.7})
-			surface, err := x.surface(c.term)
-			if err != nil {
-				return err
-			}
-			w.said.Corrected = append(w.said.Corrected, surface)
-		}
+		w.said.Corrected = append(w.said.Corrected, surface)
 	}
 	w.said.LeftOut = !w.found()
 	return nil
@@ -62,10 +66,13 @@ func (x *expansion) widen(words []*word) error {
 			if err := x.widen(w.parts); err != nil {
 				return err
 			}
+			for _, part := range w.parts {
+				part.said.LeftOut = false // the words are searched as one
+			}
 			continue
 		}
 		if isCodeLike(w.text) {
-			if err := x.addPrefix(w, 0.5); err != nil {
+			if _, err := x.addPrefix(w, 0.5); err != nil {
 				return err
 			}
 		} else if w.rare && w.said.Corrected == nil {
@@ -86,30 +93,43 @@ func isCodeLike(text string) bool {
 		strings.ContainsFunc(text, unicode.IsLetter)
 }
 
-// similar returns the terms with the smallest distance from term. It does not correct words with digits, since another
-// number means another product.
-func (x *expansion) similar(term string) ([]candidate, error) {
-	length := utf8.RuneCountInString(term)
+// similar returns the terms with the smallest distance from one of some terms. It does not correct words with digits,
+// since another number means another product.
+func (x *expansion) similar(terms []string) ([]candidate, error) {
 	fuzzy, ok := x.reader.(index.IndexReaderFuzzy)
-	if !ok || length < 4 || length > maxWord || strings.ContainsFunc(term, unicode.IsDigit) {
+	if !ok {
 		return nil, nil
 	}
-	most := 1
-	if length > 7 {
-		most = 2
-	}
-	_, size := utf8.DecodeRuneInString(term)
-	for _, prefix := range []string{term[:size], ""} {
-		found, err := x.within(fuzzy, term, most, prefix)
-		if len(found) > 0 || err != nil {
-			return found, err
+	for _, firstLetter := range []bool{true, false} {
+		var all []candidate
+		for _, term := range terms {
+			length := utf8.RuneCountInString(term)
+			if length < 4 || length > maxWord || strings.ContainsFunc(term, unicode.IsDigit) {
+				continue
+			}
+			most, prefix := 1, "" // the first letter is rarely wrong
+			if firstLetter {
+				_, size := utf8.DecodeRuneInString(term)
+				prefix = term[:size]
+				if length > 7 {
+					most = 2
+				}
+			}
+			found, err := x.within(fuzzy, term, most, prefix)
+			if err != nil {
+				return nil, err
+			}
+			all = append(all, found...)
 		}
-		most = 1 // the first letter is rarely wrong
+		all = slices.DeleteFunc(all, func(c candidate) bool { return slices.Contains(terms, c.term) })
+		if len(all) > 0 {
+			return best(all), nil
+		}
 	}
 	return nil, nil
 }
 
-// within returns the best terms with at most the distance most from term.
+// within returns the terms with at most the distance most from term.
 func (x *expansion) within(
 	fuzzy index.IndexReaderFuzzy,
 	term string,
@@ -133,37 +153,43 @@ func (x *expansion) within(
 		if automaton != nil {
 			_, distance = automaton.MatchAndDistance(entry.Term)
 		}
-		if entry.Term != term && !strings.ContainsFunc(entry.Term, unicode.IsDigit) {
+		if !strings.ContainsFunc(entry.Term, unicode.IsDigit) {
 			found = append(found, candidate{entry.Term, entry.Count, distance})
-		}
-	}
-	slices.SortFunc(found, func(a, b candidate) int {
-		return cmp.Or(cmp.Compare(a.distance, b.distance), cmp.Compare(b.count, a.count), strings.Compare(a.term, b.term))
-	})
-	for i, c := range found {
-		if i == maxCorrections || c.distance > found[0].distance || c.count*10 < found[0].count {
-			return found[:i], nil
 		}
 	}
 	return found, nil
 }
 
-// addPrefix adds the most frequent terms that begin with a word.
-func (x *expansion) addPrefix(w *word, weight float64) (err error) {
+// best returns the candidates with the smallest distance, without those that are much rarer than the first.
+func best(found []candidate) []candidate {
+	slices.SortFunc(found, func(a, b candidate) int {
+		return cmp.Or(cmp.Compare(a.distance, b.distance), cmp.Compare(b.count, a.count), strings.Compare(a.term, b.term))
+	})
+	found = slices.CompactFunc(found, func(a, b candidate) bool { return a.term == b.term })
+	for i, c := range found {
+		if i == maxCorrections || c.distance > found[0].distance || c.count*10 < found[0].count {
+			return found[:i]
+		}
+	}
+	return found
+}
+
+// addPrefix adds the most frequent terms that begin with a word, and returns the sum of their counts.
+func (x *expansion) addPrefix(w *word, weight float64) (total uint64, err error) {
 	prefix := analyzers.Fold(w.text)
 	if prefix == "" {
-		return nil
+		return 0, nil
 	}
 	dictionary, err := x.reader.FieldDictPrefix(allName, []byte(prefix))
 	if err != nil {
-		return err
+		return 0, err
 	}
 	defer func() { err = errors.Join(err, dictionary.Close()) }()
 	var found []candidate
 	for range maxDictionary {
 		entry, err := dictionary.Next()
 		if err != nil {
-			return err
+			return 0, err
 		}
 		if entry == nil {
 			break
@@ -177,9 +203,10 @@ func (x *expansion) addPrefix(w *word, weight float64) (err error) {
 	})
 	for _, c := range found[:min(len(found), maxCompletions)] {
 		w.ways = append(w.ways, way{phrase: []string{c.term}, weight: weight})
+		total += c.count
 	}
 	x.terms[allName] = append(x.terms[allName], soughtTerm{prefix, true})
-	return nil
+	return total, nil
 }
 
 // surface returns a word of some product whose term this is, since the term itself may be a stem.

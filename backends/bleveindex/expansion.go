@@ -4,7 +4,6 @@ import (
 	"context"
 	"slices"
 	"strings"
-	"unicode"
 
 	"github.com/blevesearch/bleve/v2/analysis"
 	"github.com/blevesearch/bleve/v2/mapping"
@@ -181,7 +180,7 @@ func (x *expansion) expand(w *word, prefix bool) error {
 			return err
 		}
 		total += n
-		for _, other := range withoutDigraphs(term) {
+		for _, other := range slices.Concat(withoutDigraphs(term), otherDecimal(term)) {
 			if _, err := x.addTerm(w, other, 0.9); err != nil {
 				return err
 			}
@@ -200,7 +199,7 @@ func (x *expansion) expand(w *word, prefix bool) error {
 		}
 	}
 	if prefix {
-		if err := x.addPrefix(w, 0.8); err != nil {
+		if _, err := x.addPrefix(w, 0.8); err != nil {
 			return err
 		}
 	}
@@ -214,82 +213,6 @@ func (x *expansion) addTerm(w *word, term string, weight float64) (uint64, error
 		w.ways = append(w.ways, way{phrase: []string{term}, weight: weight})
 	}
 	return n, err
-}
-
-// withoutDigraphs returns the word with ae, oe and ue replaced by a, o and u, if that changes it.
-func withoutDigraphs(term string) []string {
-	other := strings.NewReplacer("ae", "a", "oe", "o", "ue", "u").Replace(term)
-	if other == term {
-		return nil
-	}
-	return []string{other}
-}
-
-// split adds the phrases that a word becomes with a space in it: between letters and digits, or, for a word that no
-// product has, between two other words.
-func (x *expansion) split(w *word, known bool) error {
-	letters := []rune(strings.ToLower(w.text))
-	if len(letters) > maxWord {
-		return nil
-	}
-	var cuts [][]string
-	if parts := splitDigits(letters); len(parts) > 1 {
-		cuts = append(cuts, parts)
-	} else if !known {
-		for at := 2; at <= len(letters)-2; at++ {
-			cuts = append(cuts, []string{string(letters[:at]), string(letters[at:])})
-		}
-		if len(letters) > 3 { // tshirt
-			cuts = append(cuts, []string{string(letters[:1]), string(letters[1:])})
-		}
-	}
-	for _, parts := range cuts {
-		phrase, err := x.phraseOf(parts)
-		if err != nil {
-			return err
-		}
-		if phrase != nil {
-			w.ways = append(w.ways, way{phrase: phrase, weight: 0.8})
-		}
-	}
-	return nil
-}
-
-// splitDigits cuts a word between letters and numbers.
-func splitDigits(letters []rune) (parts []string) {
-	start := 0
-	for i := 1; i < len(letters); i++ {
-		if isOfNumber(letters, i) != isOfNumber(letters, i-1) {
-			parts = append(parts, string(letters[start:i]))
-			start = i
-		}
-	}
-	return append(parts, string(letters[start:]))
-}
-
-// isOfNumber reports whether letters[i] is a digit, or a point or comma between two digits.
-func isOfNumber(letters []rune, i int) bool {
-	if letters[i] == '.' || letters[i] == ',' {
-		return i > 0 && i+1 < len(letters) && unicode.IsDigit(letters[i-1]) && unicode.IsDigit(letters[i+1])
-	}
-	return unicode.IsDigit(letters[i])
-}
-
-// phraseOf returns the terms of the words, or nil if no product has one of them.
-func (x *expansion) phraseOf(words []string) ([]string, error) {
-	var phrase []string
-	for _, part := range words {
-		tokens := x.all.Analyze([]byte(part))
-		if len(tokens) == 0 {
-			return nil, nil
-		}
-		term := string(tokens[0].Term)
-		if n, err := x.countAll(term); n == 0 || err != nil {
-			return nil, err
-		}
-		phrase = append(phrase, term)
-	}
-	return phrase, nil
 }
 
 // join joins two or three adjacent words whose text without spaces is a term.
@@ -319,20 +242,23 @@ func (x *expansion) join() error {
 // longestJoin returns the largest number of words, from the i-th on, that form a term when joined, and the terms.
 func (x *expansion) longestJoin(i int) (int, []string, error) {
 	for n := min(3, len(x.words)-i); n > 1; n-- {
-		var text strings.Builder
-		for _, w := range x.words[i : i+n] {
-			text.WriteString(w.text)
+		var rest strings.Builder
+		for _, w := range x.words[i+1 : i+n] {
+			rest.WriteString(w.text)
 		}
 		var found []string
-		for _, token := range x.all.Analyze([]byte(text.String())) {
-			if token.Start > 0 || token.End < text.Len() {
-				continue
-			}
-			term := string(token.Term)
-			if count, err := x.countAll(term); err != nil {
-				return 0, nil, err
-			} else if count > 0 {
-				found = append(found, term)
+		for _, first := range append(otherDecimal(x.words[i].text), x.words[i].text) {
+			text := first + rest.String()
+			for _, token := range x.all.Analyze([]byte(text)) {
+				if token.Start > 0 || token.End < len(text) {
+					continue
+				}
+				term := string(token.Term)
+				if count, err := x.countAll(term); err != nil {
+					return 0, nil, err
+				} else if count > 0 {
+					found = append(found, term)
+				}
 			}
 		}
 		if len(found) > 0 {
@@ -373,6 +299,13 @@ func (w *word) found() bool {
 // leavesOut reports whether there is a word that no product has.
 func (x *expansion) leavesOut() bool {
 	return slices.ContainsFunc(x.words, func(w *word) bool { return !w.found() })
+}
+
+// keepWords notes that no word is left out: the whole text is a code or an id of a product.
+func (x *expansion) keepWords() {
+	for i := range x.explanation.Words {
+		x.explanation.Words[i].LeftOut = false
+	}
 }
 
 // codes returns a way for each field in which the whole text is a code or an id.

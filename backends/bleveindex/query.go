@@ -83,8 +83,8 @@ type WordExplanation struct {
 //   - Products with all words come first. If there are few of them, products that lack some words follow.
 //   - Words in names, brands and categories count more than those in descriptions, and a whole code or id most.
 //   - Singular and plural, accents and similar differences do not matter: see [NewMapping]. Words match joined and
-//     split, such as RTX4090 and RTX 4090, 990pro and 990 PRO, sun glasses and sunglasses. A word that no product has
-//     is corrected by one or two letters.
+//     split, such as RTX4090 and RTX 4090, nhd15 and NH-D15, sun glasses and sunglasses. So do numbers with a decimal
+//     point and with a decimal comma. A word that no product has is corrected by one or two letters.
 //   - Synonyms are those of the mapping: see [ProductMapping.DefineSynonyms].
 //
 // Only the first 24 words of a text are searched. An empty text finds every product. After the search,
@@ -157,6 +157,9 @@ func (q *ProductQuery) searcher(x *expansion) (search.Searcher, error) {
 		required = nil
 	}
 	plan := &plan{x: x, required: required, optional: optional, codes: x.codes(q.text), min: len(required)}
+	if len(plan.codes) > 0 {
+		x.keepWords()
+	}
 	if len(required) == 0 && len(plan.codes) == 0 {
 		return searcher.NewMatchNoneSearcher(x.reader)
 	}
@@ -207,10 +210,15 @@ func (x *expansion) findsUpTo(q query.Query, most int) (n int, err error) {
 	if err != nil {
 		return 0, err
 	}
+	return matches(s, x.reader, most)
+}
+
+// matches returns the number of matches of a searcher, but at most most, and closes it.
+func matches(s search.Searcher, reader index.IndexReader, most int) (n int, err error) {
 	defer func() { err = errors.Join(err, s.Close()) }()
 	ctx := &search.SearchContext{
 		DocumentMatchPool: search.NewDocumentMatchPool(s.DocumentMatchPoolSize()+1, 0),
-		IndexReader:       x.reader,
+		IndexReader:       reader,
 	}
 	for n < most {
 		match, err := s.Next(ctx)

@@ -125,6 +125,46 @@ func TestQuery(t *testing.T) {
 	}
 }
 
+// Words that are written otherwise than in the products are found, and the explanation says how.
+func TestQuerySpellings(t *testing.T) {
+	ix := open(t, t.TempDir(), nil)
+	publish(t, ix, "acme",
+		object("cooler", `{"name":"Noctua NH-D15 cooler"}`), object("psu", `{"name":"Gigabyte GP-P450B 450W"}`),
+		object("board", `{"name":"Prime Z790-A board"}`), object("z790", `{"name":"MEG Z790 Ace"}`),
+		object("cpu", `{"name":"Core i9-14900K"}`), object("juice", `{"name":"Saft 1,5 l","weight":"1.5kg"}`),
+		object("coffee", `{"name":"Coffee tray"}`), object("cove", `{"name":"Cove light"}`),
+		object("cup", `{"name":"Coffee cup"}`), object("pot", `{"name":"Coffee pot"}`),
+		object("cuffs", `{"name":"Cuffs and collars"}`), object("rice", `{"name":"Milchreis"}`),
+		object("neck", `{"name":"Neck pillow","description":"less weight"}`), object("big", `{"name":"Größe M"}`),
+		object("4c1f2d6e-8f0a-4b7e-9c55-0f3f2f7b1a10", `{"id":"4c1f2d6e-8f0a-4b7e-9c55-0f3f2f7b1a10","name":"Chair"}`),
+	)
+	for _, test := range []struct{ text, want, leftOut string }{
+		{"nhd15", "cooler", ""}, {"noctua NHD15", "cooler", ""}, {"nh d15", "cooler", ""},
+		{"gpp450b", "psu", ""}, {"z790a", "board", ""}, {"i914900k", "cpu", ""},
+		{"1.5 l", "juice", ""}, {"1.5l", "juice", ""}, {"1,5 kg", "juice", ""}, {"1.5 kg", "juice", ""},
+		{"15 l", "juice", "15"}, {"milch reis", "rice", ""}, {"größe", "big", ""},
+		{"coffe tray", "coffee", ""},
+		{"neckless", "", "neckless"}, {"neckless chair", "4c1f2d6e-8f0a-4b7e-9c55-0f3f2f7b1a10", "neckless"},
+		{"4c1f2d6e-8f0a-4b7e-9c55-0f3f2f7b1a10", "4c1f2d6e-8f0a-4b7e-9c55-0f3f2f7b1a10", ""},
+	} {
+		q := Query(test.text, nil)
+		got := ranked(t, ix, q)
+		if len(got) == 0 && test.want != "" || len(got) > 0 && got[0] != test.want {
+			t.Errorf("%q finds %q, want %q", test.text, got, test.want)
+		}
+		var corrected, leftOut []string
+		for _, w := range q.Explanation().Words {
+			corrected = append(corrected, w.Corrected...)
+			if w.LeftOut {
+				leftOut = append(leftOut, w.Word)
+			}
+		}
+		if corrected != nil || strings.Join(leftOut, " ") != test.leftOut {
+			t.Errorf("%q: corrected %q, left out %q, want %q", test.text, corrected, leftOut, test.leftOut)
+		}
+	}
+}
+
 func TestQueryExplainsItself(t *testing.T) {
 	ix := open(t, t.TempDir(), nil)
 	publish(t, ix, "acme", electronics...)
