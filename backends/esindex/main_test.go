@@ -149,6 +149,7 @@ func fixture(ix *Index, reopen func(t *testing.T) *Index) reindextest.Fixture {
 			next.now = func() time.Time { return ix.now().Add(24 * time.Hour) }
 			return fixture(next, reopen)
 		},
+		FaultSeeds: reindextest.Seeds(6, 15), // 50 take minutes on a server; bleveindex tests as many
 	}
 }
 

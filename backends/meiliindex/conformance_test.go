@@ -61,7 +61,8 @@ func fixture(t *testing.T, url, key, prefix string) reindextest.Fixture {
 			}
 			return other
 		},
-		Reopen: func(t *testing.T) reindextest.Fixture { return fixture(t, url, key, prefix) },
+		Reopen:     func(t *testing.T) reindextest.Fixture { return fixture(t, url, key, prefix) },
+		FaultSeeds: reindextest.Seeds(6, 15), // 50 take a minute on a server; bleveindex tests as many
 	}
 }
 

@@ -36,6 +36,10 @@ type Fixture struct {
 	// that time are leftovers. The tests no longer use the Indexer and the Search of the old fixture. Reopen is nil if the
 	// Indexer is not a [reindex.Reaper].
 	Reopen func(t *testing.T) Fixture
+
+	// FaultSeeds is the number of random sequences of faults that TestRollbacker tests. The default is 6, or 50 if CI=true
+	// is set.
+	FaultSeeds int
 }
 
 // all searches, and fails the test if the search fails.

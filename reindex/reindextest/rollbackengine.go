@@ -240,7 +240,11 @@ func testRollbackUnderFaults(t *testing.T, f Fixture) {
 	s.edit(t, 1)
 	s.reindex(t)
 	stop := s.inspect(t)
-	for seed := range uint64(Seeds(6, 50)) {
+	seeds := f.FaultSeeds
+	if seeds == 0 {
+		seeds = Seeds(6, 50)
+	}
+	for seed := range uint64(seeds) {
 		rng := rand.New(rand.NewPCG(seed, 21))
 		s.open(t, Random(seed, 8, nil))
 		for step := range 5 {
