@@ -62,7 +62,7 @@ func meets(t *testing.T, body []byte, rule string) bool {
 // Shoppers find what they look for: of each query the first three hits, or as many as there are products that meet the
 // rule, are right.
 func TestShopperQueries(t *testing.T) {
-	if raceDetected {
+	if reindextest.RaceDetected {
 		t.Skip("whole catalogues take minutes under the race detector, and other tests load and search concurrently")
 	}
 	const enough = 48

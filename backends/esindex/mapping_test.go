@@ -92,8 +92,8 @@ func TestRealCatalogues(t *testing.T) {
 		}},
 	} {
 		t.Run(test.file, func(t *testing.T) {
-			if strings.HasPrefix(test.file, "pcparts") && !inCI() {
-				t.Skip("47,551 products are for CI")
+			if strings.HasPrefix(test.file, "pcparts") && (!inCI() || reindextest.RaceDetected) {
+				t.Skip("47,551 products are for CI, without the race detector")
 			}
 			ix := open(t, nil)
 			run(t, ix, catalogue(t, test.file))

@@ -2,5 +2,5 @@
 
 package reindextest
 
-// raceDetected reports whether the tests run under the race detector.
-const raceDetected = false
+// RaceDetected reports whether the tests run under the race detector.
+const RaceDetected = false

@@ -7,7 +7,7 @@ import "os"
 // few then, and at least 2.
 func Seeds(few, many int) int {
 	switch ci := os.Getenv("CI") == "true"; {
-	case ci && raceDetected:
+	case ci && RaceDetected:
 		return min(few, max(few/3, 2))
 	case ci:
 		return many

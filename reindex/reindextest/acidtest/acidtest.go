@@ -28,6 +28,7 @@ import (
 	_ "modernc.org/sqlite" // the database of the shop
 
 	"productindex/reindex"
+	"productindex/reindex/reindextest"
 )
 
 // Scenario configures [Run]. The zero value of each field stands for its default.
@@ -48,7 +49,7 @@ type Scenario struct {
 func (s Scenario) withDefaults() Scenario {
 	seeds := 5
 	switch ci := os.Getenv("CI") == "true"; {
-	case ci && raceDetected:
+	case ci && reindextest.RaceDetected:
 		seeds = 2
 	case ci:
 		seeds = manySeeds
@@ -78,8 +79,6 @@ const (
 	manySeeds = 50
 
 	writers = 4
-	// pace is the time between two changes of a writer.
-	pace = 4 * time.Millisecond
 	// patience limits the wait for an answer of the engine's process.
 	patience = 10 * time.Minute
 	// killed is the percentage of reindexes, rollbacks and checks during which the process is killed.
@@ -151,6 +150,14 @@ func run(t *testing.T, dir string, env []string, seed uint64, products, reindexe
 	p.must("check")
 }
 
+// pace returns the time between two changes of a writer. Faster changes than the engine can carry out only cost time.
+func pace() time.Duration {
+	if reindextest.RaceDetected {
+		return 40 * time.Millisecond
+	}
+	return 10 * time.Millisecond
+}
+
 // shop is the database, with which the index must agree.
 type shop struct {
 	db    *sql.DB
@@ -210,7 +217,7 @@ func (s *shop) write(t *testing.T, seed uint64) (stop func()) {
 	for w := range writers {
 		running.Go(func() {
 			rng := rand.New(rand.NewPCG(seed, uint64(w)+1))
-			ticker := time.NewTicker(pace)
+			ticker := time.NewTicker(pace())
 			defer ticker.Stop()
 			for n := 0; ; n++ {
 				select {
@@ -245,8 +252,8 @@ func (s *shop) change(id, rev string, deleted bool) (err error) {
 	statement, args := "DELETE FROM products WHERE tenant = ? AND id = ?", []any{Tenant, id}
 	var now any
 	if !deleted {
-		statement, now = "INSERT INTO products VALUES (?, ?, ?) ON CONFLICT (id) DO UPDATE SET body = excluded.body", body(id,
-			rev)
+		statement = "INSERT INTO products VALUES (?, ?, ?) ON CONFLICT (id) DO UPDATE SET body = excluded.body"
+		now = body(id, rev)
 		args = append(args, now)
 	}
 	if _, err := tx.ExecContext(ctx, statement, args...); err != nil {

@@ -1,6 +1,0 @@
-//go:build !race
-
-package acidtest
-
-// raceDetected reports whether the tests run under the race detector.
-const raceDetected = false
