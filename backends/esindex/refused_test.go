@@ -91,7 +91,8 @@ func TestGatewayRefusesAll(t *testing.T) {
 func TestRefusalsInARow(t *testing.T) {
 	w := writer{ix: &Index{}, index: "x"}
 	products := reindextest.Products(3, "1")
-	gateway, server := &ServerError{Status: http.StatusBadGateway}, &ServerError{Status: http.StatusServiceUnavailable, Type: "x"}
+	gateway := &ServerError{Status: http.StatusBadGateway}
+	server := &ServerError{Status: http.StatusServiceUnavailable, Type: "x"}
 	for range 3 {
 		for range patience - 1 {
 			if w.refusedOnTheWay(products, gateway) {

@@ -69,7 +69,8 @@ func TestSurveyedGenerationIsNotSealed(t *testing.T) {
 	ix.abilities.noSubobjects = true
 	g := begin(t, ix)
 	products := []reindex.Product{
-		reindextest.NewProduct("1", map[string]any{"m": 1}), reindextest.NewProduct("2", map[string]any{"m": map[string]any{"w": 1}}),
+		reindextest.NewProduct("1", map[string]any{"m": 1}),
+		reindextest.NewProduct("2", map[string]any{"m": map[string]any{"w": 1}}),
 	}
 	for _, p := range products {
 		if err := g.Write(t.Context(), []reindex.Product{p}); err != nil {
