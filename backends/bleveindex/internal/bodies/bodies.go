@@ -1,5 +1,5 @@
-// Package bodies compresses the bodies of products with zstd, and with a dictionary of other bodies of the same
-// catalogue, since these have many names and values in common.
+// Package bodies compresses the bodies of products with zstd. The encoder has a dictionary of other bodies of the same
+// catalogue, since these share many names and values.
 package bodies
 
 import (
@@ -10,15 +10,15 @@ import (
 )
 
 const (
-	// dictionarySize is the largest size of a dictionary. The 40 MB of bodies of pcparts, a catalogue, become 18 MB
-	// with a dictionary and 28 MB without. A dictionary of twice the size would save less than 1 % more, and each
-	// snapshot of an index holds it.
+	// dictionarySize is the largest size of a dictionary. The bodies of the catalogue pcparts, 40 MB, become 18 MB with a
+	// dictionary of this size and 28 MB without a dictionary. A dictionary of twice the size would save less than 1 %
+	// more, and each snapshot of an index holds its dictionary in memory.
 	dictionarySize = 16 << 10
 
-	// sampleSize is the largest number of bytes of one body in a dictionary, so that it has several bodies.
+	// sampleSize is the largest number of bytes of one body in a dictionary. The limit leaves room for several bodies.
 	sampleSize = 2 << 10
 
-	// minSize is the smallest size of a dictionary. A smaller one would come from too few bodies.
+	// minSize is the smallest size of a dictionary. A smaller dictionary would contain too few bodies.
 	minSize = 1 << 10
 
 	// dictionaryID identifies the dictionary in zstd frames. Its value is arbitrary.
@@ -27,15 +27,15 @@ const (
 	// windowSize is the largest distance of a match. An encoder needs that much memory.
 	windowSize = 128 << 10
 
-	// maxSize is the size of the largest body that is decoded, which is more than bleve can store.
+	// maxSize is the size of the largest body that a Codec decodes. It is more than bleve can store.
 	maxSize = 2 << 30
 )
 
-// frame is the start of a zstd frame. JSON never starts like that.
+// frame is the start of every zstd frame. No JSON text starts with these bytes.
 var frame = []byte{0x28, 0xb5, 0x2f, 0xfd}
 
-// Codec encodes and decodes bodies. It is safe for concurrent use. A nil Codec does not encode bodies, and Decode
-// returns an error for an encoded one.
+// Codec encodes and decodes bodies. It is safe for concurrent use. A nil Codec stores bodies uncompressed; it returns
+// an error for a compressed body.
 type Codec struct {
 	dictionary []byte
 	encoder    *zstd.Encoder
@@ -45,12 +45,12 @@ type Codec struct {
 // Learn returns a Codec for bodies similar to the n samples, or nil if there are too few. It uses some of the samples,
 // spread evenly.
 func Learn(n int, sample func(i int) []byte) (*Codec, error) {
-	bytes := 0
+	total := 0
 	for i := range n {
-		bytes += min(len(sample(i)), sampleSize)
+		total += min(len(sample(i)), sampleSize)
 	}
 	var dictionary []byte
-	for i := 0; i < n && len(dictionary) < dictionarySize; i += 1 + bytes/(dictionarySize+1) {
+	for i := 0; i < n && len(dictionary) < dictionarySize; i += 1 + total/(dictionarySize+1) {
 		body := sample(i)
 		dictionary = append(dictionary, body[:min(len(body), sampleSize, dictionarySize-len(dictionary))]...)
 	}
@@ -93,7 +93,7 @@ func (c *Codec) Dictionary() []byte {
 	return c.dictionary
 }
 
-// Encode returns the compressed body, or the body itself if that is not longer.
+// Encode returns the compressed body, or the body itself if compression does not make it shorter.
 func (c *Codec) Encode(body []byte) []byte {
 	if c == nil {
 		return body
@@ -104,17 +104,17 @@ func (c *Codec) Encode(body []byte) []byte {
 	return body
 }
 
-// Decode returns the body that Encode has encoded.
+// Decode returns the body of which Encode has returned the stored form.
 func (c *Codec) Decode(stored []byte) ([]byte, error) {
 	if !bytes.HasPrefix(stored, frame) {
 		return stored, nil
 	}
 	if c == nil {
-		return nil, fmt.Errorf("a body of %d bytes is compressed with a dictionary that is not there", len(stored))
+		return nil, fmt.Errorf("a body of %d compressed bytes cannot be read: its dictionary is missing", len(stored))
 	}
 	body, err := c.decoder.DecodeAll(stored, nil)
 	if err != nil {
-		return nil, fmt.Errorf("decompress a body of %d bytes: %w", len(stored), err)
+		return nil, fmt.Errorf("decompress a body of %d compressed bytes: %w", len(stored), err)
 	}
 	return body, nil
 }

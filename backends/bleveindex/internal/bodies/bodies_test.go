@@ -28,8 +28,8 @@ func learn(t testing.TB, n int) *Codec {
 	return c
 }
 
-// An encoded body is decoded by a Codec with the same dictionary, whatever it is, and bodies like those that it has
-// learned from get small.
+// A Codec decodes each body that another Codec with the same dictionary has encoded. Bodies similar to the samples
+// become small.
 func TestRoundTrip(t *testing.T) {
 	c := learn(t, 1000)
 	again, err := New(c.Dictionary())
@@ -42,11 +42,11 @@ func TestRoundTrip(t *testing.T) {
 		encoded := c.Encode(body)
 		size, stored = size+len(body), stored+len(encoded)
 		if got, err := again.Decode(encoded); err != nil || !bytes.Equal(got, body) {
-			t.Fatalf("%s becomes %s, error %v", body, got, err)
+			t.Fatalf("decoded: %s, error %v, want %s", got, err, body)
 		}
 	}
 	if stored*3 > size {
-		t.Errorf("%d bytes are stored in %d", size, stored)
+		t.Errorf("%d bytes of bodies are stored in %d bytes, want at most a third", size, stored)
 	}
 	noise := make([]byte, 1000)
 	_, _ = rand.NewChaCha8([32]byte{}).Read(noise)
@@ -55,34 +55,36 @@ func TestRoundTrip(t *testing.T) {
 	} {
 		encoded := c.Encode(body)
 		if got, err := again.Decode(encoded); err != nil || !bytes.Equal(got, body) || len(encoded) > len(body) {
-			t.Errorf("%.20s of %d bytes becomes %.20s by %d bytes, error %v", body, len(body), got, len(encoded), err)
+			t.Errorf("%d bytes %.20s are encoded in %d bytes and decoded as %.20s, error %v",
+				len(body), body, len(encoded), got, err)
 		}
 	}
 }
 
-// Few bodies are stored as they are, and such bodies are read with and without a dictionary.
+// Two bodies are too few for a dictionary and are stored uncompressed. Uncompressed bodies are decoded with and without
+// a dictionary.
 func TestPlain(t *testing.T) {
 	none := learn(t, 2)
 	if none != nil || none.Dictionary() != nil {
-		t.Errorf("a dictionary of two bodies is %q", none.Dictionary())
+		t.Errorf("two bodies make the dictionary %q, want none", none.Dictionary())
 	}
 	body := product(1)
 	for _, c := range []*Codec{none, learn(t, 1000)} {
 		if got, err := c.Decode(none.Encode(body)); err != nil || !bytes.Equal(got, body) {
-			t.Errorf("%s, error %v", got, err)
+			t.Errorf("decoded: %s, error %v, want %s", got, err, body)
 		}
 	}
 	if _, err := none.Decode(learn(t, 1000).Encode(body)); err == nil {
-		t.Error("a body is read without its dictionary")
+		t.Error("a compressed body is decoded without its dictionary, want an error")
 	}
 }
 
-// A dictionary has bodies from all over, and is not large.
+// A dictionary has bodies of the whole catalogue, and stays within its limits.
 func TestDictionary(t *testing.T) {
 	for _, n := range []int{9, 40, 500, 100_000} {
 		c := learn(t, n)
 		if size := len(c.Dictionary()); size > dictionarySize || size < minSize {
-			t.Errorf("of %d bodies: %d bytes", n, size)
+			t.Errorf("the dictionary of %d bodies has %d bytes, want %d to %d", n, size, minSize, dictionarySize)
 		}
 	}
 	if c := learn(t, 3000); !bytes.Contains(c.Dictionary(), []byte(`"id":"2`)) {
@@ -99,13 +101,13 @@ func FuzzDecode(f *testing.F) {
 	f.Add(c.Encode(product(7)), []byte(`{"id":"7"}`))
 	f.Fuzz(func(t *testing.T, stored, body []byte) {
 		if _, err := c.Decode(stored); err == nil && bytes.HasPrefix(stored, frame) && len(stored) < 6 {
-			t.Errorf("%x is decoded", stored)
+			t.Errorf("%x is decoded, want an error", stored)
 		}
 		if bytes.HasPrefix(body, frame) {
-			return // it is not JSON
+			return // not JSON
 		}
 		if got, err := c.Decode(c.Encode(body)); err != nil || !bytes.Equal(got, body) {
-			t.Errorf("%q becomes %q, error %v", body, got, err)
+			t.Errorf("decoded: %q, error %v, want %q", got, err, body)
 		}
 	})
 }

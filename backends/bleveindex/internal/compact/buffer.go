@@ -7,8 +7,8 @@ import (
 	index "github.com/blevesearch/bleve_index_api"
 )
 
-// Buffer builds the documents of a batch, and holds the terms of one document at a time. It reuses its memory. It is
-// not safe for concurrent use.
+// Buffer builds the documents of a batch, and holds the terms of one of them at a time. It reuses its memory. It is not
+// safe for concurrent use.
 type Buffer struct {
 	// For all documents.
 	fields    arena[field]
@@ -25,8 +25,8 @@ type Buffer struct {
 
 	values values
 
-	// For the document whose terms it holds. Returned terms point into these slices, so a full one is replaced by
-	// another one instead of being copied.
+	// For the document whose terms the buffer holds. Returned terms point into these slices, so a new slice replaces a
+	// full one without a copy.
 	doc         *Doc
 	maps        [bits.UintSize]reusedMaps // by the bit length of their capacity
 	frequencies []index.TokenFreq
@@ -40,7 +40,7 @@ type Buffer struct {
 	termOf []int // by place, the index of its term in counts
 }
 
-// termCount is the number of occurrences of a term in a field, and the number of those with a known place.
+// termCount counts the occurrences of a term in a field, and those with a known place.
 type termCount struct{ frequency, places int }
 
 // reusedMaps holds maps of similar capacity, some of which are in use.
@@ -58,7 +58,7 @@ func (b *Buffer) New(id string) *Doc {
 	return &Doc{id: id, buffer: b}
 }
 
-// hold builds the terms of a document, unless the buffer holds them already.
+// hold builds the terms of a document if the buffer does not hold them already.
 func (b *Buffer) hold(d *Doc) {
 	if b.doc == d {
 		return
@@ -97,7 +97,7 @@ func (b *Buffer) clear() {
 	}
 }
 
-// begin begins a field with at most the given number of terms.
+// begin begins a field with at most the given number of terms, which end completes.
 func (b *Buffer) begin(most int) {
 	m := &b.maps[bits.Len(uint(most))]
 	if m.used == len(m.all) {
@@ -111,7 +111,7 @@ func (b *Buffer) begin(most int) {
 	b.counts, b.termOf, b.first = b.counts[:0], b.termOf[:0], len(b.places)
 }
 
-// end returns the terms of the field.
+// end returns the terms of the field that begin has begun.
 func (b *Buffer) end() index.TokenFrequencies {
 	frequencies := b.frequencies[len(b.frequencies)-len(b.counts):]
 	if cap(b.lists)-len(b.lists) < len(b.termOf) {
@@ -130,7 +130,7 @@ func (b *Buffer) end() index.TokenFrequencies {
 	return b.terms
 }
 
-// compose adds the terms of a field to a composite field. Their places have the name of the field.
+// compose adds the terms of a field to a composite field. The places of these terms have the name of the added field.
 func (b *Buffer) compose(p composedPart) {
 	name := p.field.Name()
 	if p.own != nil {
@@ -145,14 +145,14 @@ func (b *Buffer) compose(p composedPart) {
 	}
 }
 
-// addParts adds the terms of a field. Their places have no name.
+// addParts adds the terms of a field. The places of these terms have no name.
 func (b *Buffer) addParts(f *field) {
 	for p := f.first; p != nil; p = p.next {
 		b.add(p, "")
 	}
 }
 
-// add adds the terms of a value. Their places have the name of the field.
+// add adds the terms of a value. The places of these terms have the given name.
 func (b *Buffer) add(p *part, name string) {
 	frequency := 1
 	if p.options.SkipFreqNorm() {
@@ -170,7 +170,7 @@ func (b *Buffer) add(p *part, name string) {
 	}
 }
 
-// count counts a term, and returns its index.
+// count counts a term, and returns its index in b.counts.
 func (b *Buffer) count(term string, frequency int) int {
 	if known, ok := b.terms[term]; ok {
 		n := known.Frequency()

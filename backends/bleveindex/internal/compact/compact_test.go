@@ -10,7 +10,7 @@ import (
 	index "github.com/blevesearch/bleve_index_api"
 )
 
-// Once a buffer has held documents it holds others like them without allocating anything.
+// A buffer that has held some documents does not allocate memory for similar ones.
 func TestBufferIsReused(t *testing.T) {
 	buffer := new(Buffer)
 	var docs []*Doc
@@ -24,7 +24,7 @@ func TestBufferIsReused(t *testing.T) {
 		}
 		ours, ok := buffer.Convert(doc).(*Doc)
 		if !ok {
-			t.Fatal("the document is not compact")
+			t.Fatalf("the document is converted to %T, want *Doc", buffer.Convert(doc))
 		}
 		docs = append(docs, ours)
 	}
@@ -34,15 +34,15 @@ func TestBufferIsReused(t *testing.T) {
 		}
 	})
 	if allocations > 0 {
-		t.Errorf("%v allocations", allocations)
+		t.Errorf("holding the documents again takes %v allocations, want 0", allocations)
 	}
 	if buffer.hold(docs[0]); len(buffer.frequencies) == 0 {
-		t.Error("the buffer holds nothing")
+		t.Error("the buffer holds no terms of the document")
 	}
 }
 
-// The terms of a value are those that bleve makes, whether or not the value was here before, and whatever the options
-// of the field that it was in.
+// A value has the terms that bleve gives it, also if it comes from the cache and was in a field with other options
+// before.
 func TestValuesAreKept(t *testing.T) {
 	buffer, kept := new(Buffer), 0
 	for range 2 {
@@ -65,11 +65,11 @@ func TestValuesAreKept(t *testing.T) {
 		buffer.GiveBack()
 	}
 	if kept == 0 {
-		t.Error("no value is kept")
+		t.Error("no field shares the terms of a cached value")
 	}
 }
 
-// failing is a tokenizer that panics the first time.
+// failing is a tokenizer that panics in the first call.
 type failing struct{ called bool }
 
 func (f *failing) Tokenize(text []byte) analysis.TokenStream {
@@ -80,7 +80,7 @@ func (f *failing) Tokenize(text []byte) analysis.TokenStream {
 	return analysis.TokenStream{{Term: text, End: len(text), Position: 1}}
 }
 
-// A text that an analyzer has panicked at has its tokens when another product has it.
+// A text on which the analyzer has panicked is analyzed again when another product has it.
 func TestAnalyzerPanics(t *testing.T) {
 	buffer, words := new(Buffer), &analysis.DefaultAnalyzer{Tokenizer: new(failing)}
 	add := func() *Doc {
@@ -91,13 +91,13 @@ func TestAnalyzerPanics(t *testing.T) {
 	func() {
 		defer func() {
 			if recover() == nil {
-				t.Error("the panic of the analyzer is lost")
+				t.Error("adding the text does not panic, although the analyzer does")
 			}
 		}()
 		add()
 	}()
 	if terms := add().first.AnalyzedTokenFrequencies(); terms["wine"] == nil {
-		t.Errorf("the terms are %v", terms)
+		t.Errorf("the terms are %v, want wine", terms)
 	}
 }
 
@@ -113,7 +113,7 @@ func describe(f index.Field) string {
 	return fmt.Sprint(f.Name(), f.AnalyzedLength(), found)
 }
 
-// An arena hands out zero values, also those that were in use before, and slices that cannot grow into each other.
+// An arena returns zero values, also in reused memory. The returned slices cannot grow into each other.
 func TestArena(t *testing.T) {
 	var a arena[int]
 	blocks := 0
@@ -121,11 +121,11 @@ func TestArena(t *testing.T) {
 		for _, n := range []int{0, 1, 30, 3, 1000, 1, 129} {
 			taken := a.take(n)
 			if len(taken) != n || cap(taken) != n {
-				t.Fatalf("%d values have room for %d, want %d", len(taken), cap(taken), n)
+				t.Fatalf("taken: %d values of capacity %d, want both to be %d", len(taken), cap(taken), n)
 			}
 			for i := range taken {
 				if taken[i] != 0 {
-					t.Fatalf("a value of round %d is in use", round)
+					t.Fatalf("round %d: value %d of %d is not zero", round, i, n)
 				}
 				taken[i] = 1
 			}
@@ -136,6 +136,6 @@ func TestArena(t *testing.T) {
 		}
 	}
 	if len(a.blocks) != blocks {
-		t.Errorf("there are %d blocks, of which one round needs %d", len(a.blocks), blocks)
+		t.Errorf("three rounds need %d blocks, want the %d of the first round", len(a.blocks), blocks)
 	}
 }

@@ -5,8 +5,8 @@ import (
 	index "github.com/blevesearch/bleve_index_api"
 )
 
-// Convert returns a document in its compact form. It returns a document with nested documents or a geo shape unchanged,
-// since bleve composes fields from these in a special way.
+// Convert returns the compact form of a document. A document with nested documents or a geo shape is returned
+// unchanged, since bleve treats the fields of such a document in a special way.
 func (b *Buffer) Convert(doc *document.Document) index.Document {
 	if len(doc.NestedDocuments) > 0 {
 		return doc
@@ -42,14 +42,14 @@ func isForm(field document.Field) bool {
 	return ok
 }
 
-// includes reports whether bleve would include a field with this name in the composite field.
+// includes reports whether bleve includes fields with this name in the composite field.
 func includes(f *document.CompositeField, name string) bool {
 	before := f.AnalyzedLength()
 	f.Compose(name, 1, nil)
 	return f.AnalyzedLength() > before
 }
 
-// composedField is a composite field.
+// composedField is a composite field, such as _all. bleve's field is kept for its name and options.
 type composedField struct {
 	*document.CompositeField
 
@@ -62,7 +62,7 @@ type composedField struct {
 // composedPart is a field that is part of a composite field.
 type composedPart struct {
 	field document.Field
-	own   *part // nil if it is one of bleve's fields
+	own   *part // the part into which the field was converted, or nil if it was not converted
 }
 
 func (p composedPart) length() int {
@@ -72,7 +72,7 @@ func (p composedPart) length() int {
 	return p.field.AnalyzedLength()
 }
 
-// mostTerms returns the largest number of terms that the field can have.
+// mostTerms returns an upper bound of the number of terms of the field.
 func (c *composedField) mostTerms() (n int) {
 	if c.own != nil {
 		n = c.own.length

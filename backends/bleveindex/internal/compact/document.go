@@ -1,4 +1,4 @@
-// Package compact holds bleve documents for a batch in a fraction of the memory that bleve's own documents need.
+// Package compact holds the bleve documents of a batch in a fraction of the memory that bleve's own form needs.
 package compact
 
 import (
@@ -8,11 +8,11 @@ import (
 	index "github.com/blevesearch/bleve_index_api"
 )
 
-// Doc is a bleve document with the same terms, frequencies and positions as bleve's own. Its fields are analyzed when
-// they are added, and keep their tokens in a compact form. bleve builds a segment from one document after the other,
-// and reads each of them twice. Only during that time are the terms of a document expanded to bleve's form, in the
-// [Buffer] of its batch. All values with the same name are one field, since bleve looks up the name of each field many
-// times.
+// Doc is a bleve document with the same terms, frequencies and positions as one of bleve's own documents. Its fields
+// are analyzed when they are added, and keep their tokens in a compact form. bleve builds a segment from one document
+// after the other, and reads each document twice. The [Buffer] of the batch expands the terms of a document to bleve's
+// form only for that time. All values with the same name are one field, since bleve looks up the name of each field
+// many times.
 //
 // A Doc must not be used after its buffer is given back. It is not safe for concurrent use.
 type Doc struct {
@@ -22,7 +22,7 @@ type Doc struct {
 	first, last *field // a list, with one field per name
 	others      []index.Field
 	composites  []*composedField
-	foreign     bool // some of the fields of other types are indexed
+	foreign     bool // some of the others have terms of their own
 	buffer      *Buffer
 }
 
@@ -34,7 +34,7 @@ var (
 // fieldBytes is the approximate memory of a field without its value.
 const fieldBytes = 500
 
-// Text adds a text. Positions are copied.
+// Text adds a text. The positions are copied.
 func (d *Doc) Text(
 	name string, positions []uint64, value string, options index.FieldIndexingOptions, analyzer analysis.Analyzer,
 ) {
@@ -47,7 +47,7 @@ func (d *Doc) Text(
 	d.add(name, part{tokens: tokens, positions: d.buffer.positions.clone(positions), options: options}, known)
 }
 
-// Number adds a number. Positions are copied.
+// Number adds a number. The positions are copied.
 func (d *Doc) Number(name string, positions []uint64, value float64, options index.FieldIndexingOptions) {
 	if options.IsStored() || !options.IsIndexed() {
 		positions = d.buffer.positions.clone(positions)
@@ -59,7 +59,7 @@ func (d *Doc) Number(name string, positions []uint64, value float64, options ind
 	d.add(name, part{tokens: tokens, positions: d.buffer.positions.clone(positions), options: options}, known)
 }
 
-// Form adds a [Form]. Positions are copied.
+// Form adds a [Form]. The positions are copied.
 func (d *Doc) Form(name string, positions []uint64, value string, again bool) {
 	d.size += fieldBytes + len(value)
 	form := &d.buffer.forms.take(1)[0]
@@ -95,7 +95,7 @@ func (d *Doc) addField(f document.Field) *part {
 	return d.add(f.Name(), part{tokens: tokens, positions: f.ArrayPositions(), options: options}, known)
 }
 
-// add adds a value to the field with a name.
+// add adds a value to the field with this name, and returns it.
 func (d *Doc) add(name string, added part, known *value) *part {
 	p := &d.buffer.parts.take(1)[0]
 	*p = added
@@ -143,8 +143,8 @@ func (d *Doc) Size() int                 { return d.size }
 func (d *Doc) NumPlainTextBytes() uint64 { return uint64(d.size) } //nolint:gosec // not negative
 func (d *Doc) StoredFieldsBytes() uint64 { return 0 }
 
-// HasComposite returns false, so that scorch does not compose fields during the analysis. They are composed when a
-// segment reads them.
+// HasComposite returns false, so that scorch does not compose fields during the analysis. A composite field is composed
+// when a segment reads its terms.
 func (d *Doc) HasComposite() bool { return false }
 
 func (d *Doc) VisitComposite(visit index.CompositeFieldVisitor) {
@@ -162,7 +162,7 @@ func (d *Doc) VisitFields(visit index.FieldVisitor) {
 	}
 }
 
-// field holds all texts, numbers, booleans and dates with a name.
+// field holds all texts, numbers, booleans and dates with the same name.
 type field struct {
 	name        string
 	doc         *Doc
@@ -178,7 +178,7 @@ type field struct {
 // part is one value of a field.
 type part struct {
 	tokens    []token
-	positions []uint64 // the indexes in the arrays around it
+	positions []uint64 // the indexes of the value in the arrays around it
 	options   index.FieldIndexingOptions
 	next      *part
 }
@@ -209,7 +209,7 @@ func (f *field) AnalyzedTokenFrequencies() index.TokenFrequencies {
 	return f.terms
 }
 
-// shared returns the terms that all fields with the same value share, or nil.
+// shared returns the terms that all fields with the same single value share, or nil if the field has terms of its own.
 func (f *field) shared() index.TokenFrequencies {
 	if f.known == nil || f.doc.foreign { // bleve may merge other terms into these
 		return nil

@@ -7,15 +7,15 @@ import (
 	index "github.com/blevesearch/bleve_index_api"
 )
 
-// Form is a field that stores the keyword form of a value for sorting and facets, but not as a term: the terms of all
-// forms would take a fifth of the index. bleve stores such values apart from the terms only for shapes, so it sees a
-// Form as a shape. When it merges segments, it keeps them only if the field has a term, so all documents have the same
-// term, FormTerm.
+// Form is a field that stores the keyword form of a value for sorting and facets. The form is not a term, since the
+// terms of all forms would take a fifth of the index. bleve stores values apart from terms only for shapes, so a Form
+// has the methods of a shape. When bleve merges segments, it keeps such values only if the field has a term, so all
+// documents have the same one: FormTerm.
 type Form struct {
 	Field     string
 	Positions []uint64
 	Form      []byte
-	Again     bool // another Form of the document has the term
+	Again     bool // another Form of the same field and document has the term
 }
 
 var (
@@ -25,7 +25,7 @@ var (
 
 var errNoShape = errors.New("a keyword form is not a shape")
 
-// FormTerm is the term of all documents that have a form. It differs from all forms, since these have a zero byte.
+// FormTerm is the term of all documents that have a form. It differs from all forms, since each form has a zero byte.
 const FormTerm = "*"
 
 // formTerms is shared by all documents and must not be changed.

@@ -8,8 +8,8 @@ import (
 	"github.com/blevesearch/bleve/v2/numeric"
 )
 
-// tokenize returns the tokens of a text, whose terms are parts of one string. Without an analyzer the whole text is one
-// token.
+// tokenize returns the tokens of a text, in memory of take. Their terms are parts of one string. If the analyzer is
+// nil, the whole text is one token.
 func (b *Buffer) tokenize(text string, analyzer analysis.Analyzer, take func(n int) []token) []token {
 	if analyzer == nil {
 		tokens := take(1)
@@ -43,8 +43,8 @@ func newToken(term string) token {
 	return token{term: term, end: int32(len(term)), position: 1} //nolint:gosec // as above
 }
 
-// numberTokens returns the tokens of a number in bleve's encoding, which range queries use: the number, and its
-// prefixes of decreasing precision.
+// numberTokens returns the tokens of a number in bleve's encoding for range queries: the number, and its prefixes of
+// decreasing precision.
 func numberTokens(number int64) []token {
 	const (
 		step = document.DefaultPrecisionStep

@@ -10,8 +10,8 @@ import (
 	index "github.com/blevesearch/bleve_index_api"
 )
 
-// values caches the tokens and terms of recently added values, since most products of a catalogue share their brands,
-// colours and sizes with others.
+// values caches the tokens and terms of recently added values. Most products of a catalogue share their brands, colours
+// and sizes with others.
 type values struct {
 	texts, numbers [maxValues]*value // by hash
 }
@@ -40,7 +40,7 @@ type value struct {
 // termOptions are the options on which terms depend.
 const termOptions = index.IncludeTermVectors | index.SkipFreqNorm
 
-// text returns the tokens of a text and its cached value, which is nil if the text was not added recently.
+// text returns the tokens of a text. It also returns the cached value, which is nil if the text was not added recently.
 func (b *Buffer) text(
 	text string, analyzer analysis.Analyzer, options index.FieldIndexingOptions,
 ) ([]token, *value) {
@@ -71,8 +71,8 @@ func (b *Buffer) keptText(
 	return tokens, nil
 }
 
-// number returns the tokens of a number or a date in bleve's encoding and its cached value, which is nil if the number
-// was not added recently.
+// number returns the tokens of a number or a date in bleve's encoding. It also returns the cached value, which is nil
+// if the number was not added recently.
 func (b *Buffer) number(number int64, options index.FieldIndexingOptions) ([]token, *value) {
 	options &= termOptions
 	slot := &b.values.numbers[(maphash.Comparable(seed, number)+uint64(options))%maxValues]
@@ -83,7 +83,7 @@ func (b *Buffer) number(number int64, options index.FieldIndexingOptions) ([]tok
 	return (*slot).tokens, nil
 }
 
-// value is like text and number, for one of bleve's fields.
+// value is like text and number, but takes the value from one of bleve's fields.
 func (b *Buffer) value(f document.Field, options index.FieldIndexingOptions) ([]token, *value) {
 	switch f := f.(type) {
 	case *document.TextField:
@@ -101,7 +101,7 @@ func (b *Buffer) value(f document.Field, options index.FieldIndexingOptions) ([]
 	return b.tokenize(string(f.Value()), nil, b.tokens.take), nil
 }
 
-// shared returns the terms of a field that has only this value. All such fields share them, so they must not be
+// shared returns the terms of a field that has only this value. All such fields share these terms, which must not be
 // changed.
 func (v *value) shared() index.TokenFrequencies {
 	if v.terms != nil {
