@@ -1,4 +1,4 @@
-// Package backends_test keeps the table in README.md of what a program compiles with each backend.
+// Package backends_test verifies the table in README.md of the packages that a program compiles with each backend.
 package backends_test
 
 import (
@@ -13,10 +13,10 @@ import (
 	"testing"
 )
 
-// sizes also builds the programs.
 var sizes = flag.Bool("sizes", false, "also build the programs, and print the sizes of their binaries")
 
-// program reindexes over HTTP from files into an index. %s stands for imports and for the index.
+// program serves reindexes of files over HTTP. The first %s stands for imports of backends, the second one for
+// functions that open them.
 const program = `package main
 
 import (
@@ -50,13 +50,14 @@ func main() {
 }
 `
 
-// backend is a piece of the program.
+// backend has the parts of the program that use a backend.
 type backend struct {
 	imports []string
-	open    string
+	open    string // a function
 }
 
-// A host compiles only the backends that it uses: the packages of other modules are as many as the table says.
+// A host compiles only the backends that it uses: the table in README.md has the number of modules and packages that it
+// compiles beside those of this module.
 func TestWeight(t *testing.T) {
 	bleve := backend{
 		[]string{"productindex/backends/bleveindex"},
@@ -104,7 +105,7 @@ func TestWeight(t *testing.T) {
 	}
 }
 
-// write puts a program beside this test, for the go command alone.
+// write makes a program, and an overlay that shows it to the go command as a file beside this test.
 func write(t *testing.T, backends []backend) (overlay, name string) {
 	t.Helper()
 	var imports, opens strings.Builder
@@ -134,7 +135,7 @@ func write(t *testing.T, backends []backend) (overlay, name string) {
 	return overlay, name
 }
 
-// count returns how many modules of others a program needs, and how many of their packages.
+// count returns the number of other modules that a program compiles, and the number of their packages.
 func count(t *testing.T, overlay, name string) (modules, packages int) {
 	t.Helper()
 	const format = "{{if not .Standard}}{{with .Module}}{{if not .Main}}{{.Path}}{{end}}{{end}}{{end}}"

@@ -10,10 +10,10 @@ import (
 	"productindex/reindex/reindextest/acidtest"
 )
 
-// TestAcid tests that the index ends equal to the shop's database, whenever the engine's process is killed.
+// The index ends equal to the database of the shop, at whatever moment the process of the engine is killed.
 func TestAcid(t *testing.T) { acidtest.Run(t, acidtest.Scenario{}, nil) }
 
-// openAcid opens the index of a scenario, in the process that is killed.
+// openAcid opens the index of a scenario. It runs in the process that is killed.
 func openAcid(_ context.Context, dir string) (acidtest.Index, error) {
 	ix, err := Open(filepath.Join(dir, "index"), &Config{KeepPrevious: 2})
 	if err != nil {

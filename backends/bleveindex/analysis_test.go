@@ -18,8 +18,8 @@ import (
 	"productindex/reindex/reindextest"
 )
 
-// TestSameIndexAsBleve compares all terms of all fields, with their frequencies, norms and positions, with what bleve
-// makes of the same products and mapping by itself.
+// A generation has the same terms as an index that bleve makes alone of the same products and mapping, with the same
+// frequencies, norms and positions.
 func TestSameIndexAsBleve(t *testing.T) {
 	stored := bleve.NewIndexMapping()
 	withVectors := bleve.NewNumericFieldMapping()
@@ -40,7 +40,8 @@ func TestSameIndexAsBleve(t *testing.T) {
 				products,
 				object(
 					"twice",
-					`{"name":["red red wine","wine red"],"sizes":[1,2,2,3],"a":{"b":7},"a.b":[7,8],"flags":["x","x"],"price":7}`,
+					`{"name":["red red wine","wine red"],"sizes":[1,2,2,3],"a":{"b":7},"a.b":[7,8],`+
+						`"flags":["x","x"],"price":7}`,
 				),
 				object("seven", `{"sizes":7,"flags":"x","price":7,"a":{"b":7}}`),
 				object("empty", `{"name":"","sizes":[],"description":" . "}`),
@@ -61,7 +62,7 @@ func TestSameIndexAsBleve(t *testing.T) {
 
 			got, want := terms(t, live.index), terms(t, plain)
 			if len(want) < 300 {
-				t.Fatalf("bleve has %d terms only", len(want))
+				t.Fatalf("bleve's index has only %d terms, want at least 300", len(want))
 			}
 			for _, term := range slices.Sorted(maps.Keys(want)) {
 				if got[term] != want[term] {
@@ -70,14 +71,14 @@ func TestSameIndexAsBleve(t *testing.T) {
 			}
 			for term := range got {
 				if want[term] == "" {
-					t.Errorf("%s is not in bleve's index", term)
+					t.Errorf("the generation has the term %s, bleve's index does not", term)
 				}
 			}
 		})
 	}
 }
 
-// terms describes the postings of each field's terms.
+// terms returns a description of the postings of each term of an index.
 func terms(t *testing.T, of bleve.Index) map[string]string {
 	t.Helper()
 	advanced, err := of.Advanced()
@@ -131,25 +132,26 @@ func postings(t *testing.T, reader index.IndexReader, field, term string) string
 		var places []string
 		for _, v := range doc.Vectors {
 			if v.Field == allName {
-				v.ArrayPositions = nil // the number of a text among all, which comes from a walk over maps
+				v.ArrayPositions = nil // the number of the text among all texts, which a walk over maps makes random
 			}
 			places = append(places, fmt.Sprint(*v))
 		}
-		slices.Sort(places) // a mapping walks maps: the order of fields is random
+		slices.Sort(places) // a mapping walks maps, so the order of fields is random
 		docs = append(docs, fmt.Sprint(id, " × ", doc.Freq, " norm ", doc.Norm, " at ", places))
 	}
 	slices.Sort(docs)
 	return fmt.Sprint(docs)
 }
 
-// The terms of a document are those that bleve makes, whatever its fields hold, and however often a segment reads it
-// after others.
+// A document has the terms that bleve gives it, for all contents of its fields, and also if a segment reads it several
+// times after other documents.
 func FuzzSameTermsAsBleve(f *testing.F) {
 	for _, body := range []string{
 		`{"name":"red red wine","tags":["red","red wine"],"price":7,"sizes":[1,1,2.5],"ok":[true,false,true],` +
 			`"at":"2026-01-01T00:00:00Z"}`,
 		`{"name":{"de":"Rote Schuhe","de-AT":"rote Schuh","":"x"},"name.de":["Schuhe",1],"sku":12,"ean":[1,"1"]}`,
-		`{"a":{"b":[1,"x",true,null,{"c":[[2]]}]},"a.b":1,"":[""],"at":["2026-01-01T00:00:00Z","2026-01-01T00:00:00+01:00"]}`,
+		`{"a":{"b":[1,"x",true,null,{"c":[[2]]}]},"a.b":1,"":[""],` +
+			`"at":["2026-01-01T00:00:00Z","2026-01-01T00:00:00+01:00"]}`,
 		`{"where":{"lat":1.5,"lon":2.5},"whereabouts":[1,2],"price":[7,7],"flags":["x","x",1],"area":[1]}`,
 		`{"where":[5,{"lat":1.5,"lon":2.5}],"n":5}`,
 		`{"flags":3,"m":3}`,
@@ -204,8 +206,8 @@ func FuzzSameTermsAsBleve(f *testing.F) {
 	})
 }
 
-// readAsSegment analyzes documents, and describes the terms that a segment reads from them: one after the other, twice,
-// and the second time it merges those of one name.
+// readAsSegment analyzes documents, and reads their terms as a segment does: all documents twice, one after the other,
+// merging the fields of the same name the second time. It returns a description of the terms of each document.
 func readAsSegment(analyze func(index.Document), docs ...index.Document) (described []string) {
 	visit := func(doc index.Document, visit func(index.Field)) {
 		doc.VisitComposite(func(field index.CompositeField) { visit(field) })
@@ -231,17 +233,8 @@ func readAsSegment(analyze func(index.Document), docs ...index.Document) (descri
 		var all []string
 		for name, found := range terms {
 			for term, frequency := range found {
-				all = append(
-					all,
-					fmt.Sprintf(
-						"%s (%d): %q × %d at %s",
-						name,
-						lengths[name],
-						term,
-						frequency.Frequency(),
-						places(name, frequency.Locations),
-					),
-				)
+				all = append(all, fmt.Sprintf("%s (%d): %q × %d at %s",
+					name, lengths[name], term, frequency.Frequency(), places(name, frequency.Locations)))
 			}
 		}
 		slices.Sort(all)
@@ -250,16 +243,16 @@ func readAsSegment(analyze func(index.Document), docs ...index.Document) (descri
 	return described
 }
 
-// places describes where a term of a field stands.
+// places returns a description of the locations of a term in a field.
 func places(field string, of []*index.TokenLocation) string {
 	var all []string
 	for _, place := range of {
 		p := *place
 		if p.Field == "" {
-			p.Field = field // what it means
+			p.Field = field // an empty name means the field itself
 		}
 		if p.Field == allName {
-			p.ArrayPositions = nil // the number of a text among all, which comes from a walk over maps
+			p.ArrayPositions = nil // the number of the text among all texts, which a walk over maps makes random
 		}
 		all = append(all, fmt.Sprint(p))
 	}

@@ -26,7 +26,7 @@ import (
 	"productindex/reindex/reindextest"
 )
 
-// readCatalogue reads one of the real catalogues.
+// readCatalogue returns the products of one of the real catalogues.
 func readCatalogue(tb testing.TB, name string) []reindex.Product {
 	tb.Helper()
 	file, err := os.Open(reindextest.Catalogue(tb, name))
@@ -58,7 +58,8 @@ func readCatalogue(tb testing.TB, name string) []reindex.Product {
 	return products
 }
 
-// someOf returns every eighth product of a large catalogue, so that each kind takes part, and all of a small one.
+// someOf returns every eighth product of a large catalogue, so that the result has products of each kind, or all products of a
+// small one.
 func someOf(products []reindex.Product) []reindex.Product {
 	if len(products) <= 6000 {
 		return products
@@ -70,7 +71,7 @@ func someOf(products []reindex.Product) []reindex.Product {
 	return some
 }
 
-// load writes products into a new generation as the engine does, within the limits of ix, and publishes it.
+// load writes products to a new generation as the engine does, within the limits of ix, and makes it live.
 func load(tb testing.TB, ix *Index, tenant string, products []reindex.Product) {
 	tb.Helper()
 	gen := begin(tb, ix, tenant)
@@ -105,7 +106,7 @@ func load(tb testing.TB, ix *Index, tenant string, products []reindex.Product) {
 	}
 }
 
-// loadSequentially writes products as bleve's documentation shows: one batch of 1,000 documents after the other.
+// loadSequentially writes products as bleve's documentation shows, in one batch of 1,000 documents after the other.
 func loadSequentially(tb testing.TB, dir string, m mapping.IndexMapping, products []reindex.Product) bleve.Index {
 	tb.Helper()
 	index, err := bleve.New(dir, m)
@@ -118,7 +119,7 @@ func loadSequentially(tb testing.TB, dir string, m mapping.IndexMapping, product
 	return index
 }
 
-// latency is the median of searches for the first two words of products' names.
+// latency returns the median time of 300 searches, each for the first two words of the name of a product.
 func latency(tb testing.TB, products []reindex.Product, search func(*bleve.SearchRequest) error) time.Duration {
 	tb.Helper()
 	var took []time.Duration
@@ -158,9 +159,9 @@ func diskUsage(tb testing.TB, dir string) (bytes int64) {
 	return bytes
 }
 
-// BenchmarkLoad loads pcparts beside sequential batches of 1,000, with the same mapping and with bleve's own, in turns.
-// Ratios above 1 mean that this package is faster; latency-ratio is that of queries right after the switch, the
-// sequential index's being 1.
+// BenchmarkLoad loads the catalogue pcparts, in turns with sequential batches of 1,000 documents in bleve alone, with
+// the same mapping and with bleve's own. A speed-ratio above 1 means that this package is faster. The ratios of
+// latency, right after the switch, and of disk space are this package's values divided by those of bleve alone.
 func BenchmarkLoad(b *testing.B) {
 	products := readCatalogue(b, "pcparts.jsonl.gz")
 	for _, against := range []struct {
@@ -178,11 +179,10 @@ func BenchmarkLoad(b *testing.B) {
 				start := time.Now()
 				index := loadSequentially(b, filepath.Join(dir, "sequential"), against.mapping(), products)
 				theirs += time.Since(start)
-				theirsQuery += latency(
-					b,
-					products,
-					func(req *bleve.SearchRequest) error { _, err := index.Search(req); return err },
-				)
+				theirsQuery += latency(b, products, func(req *bleve.SearchRequest) error {
+					_, err := index.Search(req)
+					return err
+				})
 				theirsDisk += diskUsage(b, filepath.Join(dir, "sequential"))
 				if err := index.Close(); err != nil {
 					b.Fatal(err)
@@ -213,7 +213,7 @@ func BenchmarkLoad(b *testing.B) {
 	}
 }
 
-// segments is how many segments the live index has.
+// segments returns the number of segments of a live index.
 func segments(tb testing.TB, ix *Index, tenant string) string {
 	tb.Helper()
 	l, err := ix.acquire(tb.Context(), tenant)
@@ -225,8 +225,8 @@ func segments(tb testing.TB, ix *Index, tenant string) string {
 	return fmt.Sprint(stats["num_root_filesegments"])
 }
 
-// BenchmarkAnalysis maps and analyzes products of pcparts as bleve does, and as a generation does, in turns. A ratio
-// above 1 means that the generation takes less.
+// BenchmarkAnalysis maps and analyzes products of pcparts as bleve does and as a generation does, in turns. A ratio
+// above 1 means that the generation needs less time, or less memory.
 func BenchmarkAnalysis(b *testing.B) {
 	products := readCatalogue(b, "pcparts.jsonl.gz")[:2000]
 	m := NewMapping()

@@ -10,7 +10,7 @@ import (
 	"go.etcd.io/bbolt"
 )
 
-// boltFile returns a database as bleve leaves it: with several snapshots written to it.
+// boltFile returns the content of a database to which bleve has written several snapshots.
 func boltFile(tb testing.TB) []byte {
 	tb.Helper()
 	ix := open(tb, tb.TempDir(), nil)
@@ -34,7 +34,7 @@ func boltFile(tb testing.TB) []byte {
 	return content
 }
 
-// sameAsBolt compares a bucket with what bbolt reads, and returns how many keys it has.
+// sameAsBolt compares a bucket with the one that bbolt reads, and returns the number of its keys.
 func sameAsBolt(t *testing.T, got *boltBucket, want *bbolt.Bucket) (n int) {
 	t.Helper()
 	last := ""
@@ -44,7 +44,7 @@ func sameAsBolt(t *testing.T, got *boltBucket, want *bbolt.Bucket) (n int) {
 		if value == nil {
 			inner := got.buckets[last]
 			if inner == nil {
-				t.Fatalf("no bucket %q", key)
+				t.Fatalf("there is no bucket %q", key)
 			}
 			n += sameAsBolt(t, inner, want.Bucket(key))
 		} else if !bytes.Equal(got.values[last], value) {
@@ -53,7 +53,7 @@ func sameAsBolt(t *testing.T, got *boltBucket, want *bbolt.Bucket) (n int) {
 		return nil
 	})
 	if err != nil || got.last != last {
-		t.Errorf("the last key is %q, want %q, %v", got.last, last, err)
+		t.Errorf("the last key is %q, error %v, want %q", got.last, err, last)
 	}
 	return n
 }
@@ -72,8 +72,8 @@ func openBolt(t *testing.T, content []byte) *bbolt.DB {
 	return db
 }
 
-// Databases of all shapes are read as bbolt reads them: inline buckets and large ones, branches, values of many pages,
-// free pages.
+// A database is read as bbolt reads it, also with inline and large buckets, branches, values of many pages, and free
+// pages.
 func TestReadBolt(t *testing.T) {
 	large := func(t *testing.T) []byte {
 		db := openBolt(t, nil)
@@ -119,7 +119,7 @@ func TestReadBolt(t *testing.T) {
 			n := sameAsBolt(t, got.buckets["s"], tx.Bucket([]byte("s")))
 			t.Logf("%s: %d keys in %d bytes", name, n, len(content))
 			if n < 10 {
-				t.Errorf("%s has %d keys", name, n)
+				t.Errorf("%s: %d keys, want at least 10", name, n)
 			}
 			return nil
 		})
@@ -129,7 +129,7 @@ func TestReadBolt(t *testing.T) {
 	}
 }
 
-// A damaged database that this package accepts is opened, read and written by bbolt without a panic.
+// bbolt opens, reads and writes each damaged database that this package accepts, without a panic.
 func TestReadBoltDamaged(t *testing.T) {
 	content := boltFile(t)
 	r := &boltReader{content: content, seen: map[uint64]bool{0: true, 1: true}}
@@ -155,19 +155,19 @@ func TestReadBoltDamaged(t *testing.T) {
 					err = guard(func() error { return useBolt(path, content) })
 				}
 				if _, panicked := errors.AsType[*panicError](err); panicked {
-					t.Errorf("byte %d of page %d: %v", i%r.pageSize, page, err)
+					t.Errorf("byte %d of page %d is changed: %v", i%r.pageSize, page, err)
 				}
 				content[i] ^= flip
 			}
 		}
 	}
-	t.Logf("%d changes in %d pages were refused, %d were harmless to bbolt", refused, len(r.seen), harmless)
+	t.Logf("of the changes in %d pages, %d were refused and %d accepted", len(r.seen), refused, harmless)
 	if refused < 10 || harmless < 10 {
-		t.Error("the test does not meet what it is for")
+		t.Errorf("%d changes were refused and %d accepted, want at least 10 of each", refused, harmless)
 	}
 }
 
-// useBolt opens a database with bbolt as bleve does, reads all of it, and writes.
+// useBolt opens a database with bbolt as bleve does, reads all of it, and writes to it.
 func useBolt(path string, content []byte) error {
 	if err := os.WriteFile(path, content, 0o600); err != nil {
 		return err
@@ -195,7 +195,7 @@ func readAll(bucket *bbolt.Bucket) error {
 	})
 }
 
-// No content makes the reader panic or read without end.
+// The reader does not panic, and ends, for all contents.
 func FuzzReadBolt(f *testing.F) {
 	content := boltFile(f)
 	f.Add(content)

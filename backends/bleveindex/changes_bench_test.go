@@ -11,8 +11,8 @@ import (
 	"productindex/reindex/reindextest"
 )
 
-// BenchmarkChanges measures changes through the engine, beside bleve's own batches in an index of the same mapping and
-// products. The catalogues have two sizes, because a run has fixed costs.
+// BenchmarkChanges measures changes through the engine, beside batches in an index that bleve alone has made of the
+// same products and mapping. There are catalogues of two sizes, because a run has fixed costs.
 func BenchmarkChanges(b *testing.B) {
 	all := readCatalogue(b, "pcparts.jsonl.gz")
 	for _, n := range []int{5000, len(all)} {

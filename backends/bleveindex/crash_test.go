@@ -14,15 +14,15 @@ import (
 )
 
 const (
-	childDir = "BLEVEINDEX_CHILD_DIR" // set in a child process: the directory to reindex
+	childDir = "BLEVEINDEX_CHILD_DIR" // set in a child process: the directory of the index
 	childRev = "BLEVEINDEX_CHILD_REV" // the revision to write, or childReads
 
-	childReads = "read" // the child does not write: it prints how many products it finds
+	childReads = "read" // the child only prints the number of products that it finds
 
 	crashProducts = 1100
 )
 
-// runChild reindexes once, as a process that is going to be killed, or reads.
+// runChild is the main function of a child process, which reindexes once, or reads.
 func runChild(dir string) int {
 	once := reindexOnce
 	if os.Getenv(childRev) == childReads {
@@ -70,8 +70,8 @@ func reindexOnce(dir, rev string) error {
 	return ix.Close()
 }
 
-// Whenever a process is killed during a reindex, the next process serves either the whole old or the whole new
-// generation, and no other files are left.
+// After a process was killed during a reindex, at whatever moment, the next process serves the whole old or the whole
+// new generation, and no other files are left.
 func TestKill(t *testing.T) {
 	dir := t.TempDir()
 	const rounds = 8
@@ -92,21 +92,17 @@ func TestKill(t *testing.T) {
 			replaced++
 		}
 		assertLive(t, ix, "acme", crashProducts, live)
-		if names := generationsOnDisk(t, dir, "acme"); len(names) != 1 {
-			t.Errorf("left on the disk: %q", names)
-		}
-		if err := ix.Close(); err != nil {
-			t.Fatal(err)
-		}
+		assertGenerations(t, dir, "acme", 1)
+		mustClose(t, ix)
 	}
 	t.Logf("of %d processes %d were killed, %d had committed", rounds, killed, replaced)
 	if killed == 0 {
-		t.Error("no process was killed in time")
+		t.Errorf("all %d processes ended before they were killed", rounds)
 	}
 }
 
-// child runs a reindex in a process of its own and kills it that long after it has opened the index. It returns how
-// long the process lived from there, or -1 where it was killed.
+// child runs a reindex in a process of its own, and kills the process when that time has passed since it opened the
+// index. It returns the time from there to the end of the process, or -1 if the process was killed.
 func child(t *testing.T, dir, rev string, life time.Duration) time.Duration {
 	t.Helper()
 	executable, err := os.Executable()
@@ -124,7 +120,7 @@ func child(t *testing.T, dir, rev string, life time.Duration) time.Duration {
 		t.Fatal(err)
 	}
 	if _, err := bufio.NewReader(out).ReadString('\n'); err != nil {
-		t.Errorf("the process did not open the index: %v", err)
+		t.Errorf("the process has not opened the index: %v", err)
 	}
 	start := time.Now()
 	timer := time.AfterFunc(life, func() { _ = cmd.Process.Kill() })
@@ -133,7 +129,7 @@ func child(t *testing.T, dir, rev string, life time.Duration) time.Duration {
 		return time.Since(start)
 	}
 	if cmd.ProcessState.Exited() {
-		t.Errorf("the process failed: %v", cmd.ProcessState)
+		t.Errorf("the process has failed: %v", cmd.ProcessState)
 	}
 	return -1
 }

@@ -1,74 +1,52 @@
 package bleveindex
 
 import (
-	"context"
 	"encoding/binary"
 	"errors"
 	"os"
 	"path/filepath"
-	"slices"
-	"strings"
 	"testing"
 
-	"github.com/blevesearch/bleve/v2"
-	"github.com/blevesearch/bleve/v2/mapping"
-	"github.com/blevesearch/bleve/v2/search"
-	"github.com/blevesearch/bleve/v2/search/query"
-	index "github.com/blevesearch/bleve_index_api"
-	"go.etcd.io/bbolt"
-	bolterrors "go.etcd.io/bbolt/errors"
-
 	"productindex/reindex"
-	"productindex/reindex/reindextest"
 )
 
-// run reindexes as an engine with the default rules does.
-func run(t testing.TB, ix *Index, tenant string, products []reindex.Product) error {
-	t.Helper()
-	engine, err := reindex.New(reindextest.Slice(products), ix, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, err = engine.Run(t.Context(), tenant)
-	return err
-}
-
-// assertHeals checks that a tenant of 100 products whose live index is damaged is not replaced by one product, also in
-// fresh processes, and that a reindex heals it.
+// assertHeals checks a tenant of 100 products whose live index is damaged: its searches fail, a run with one product
+// does not replace it, also in another process, and a run with 100 products heals it.
 func assertHeals(t *testing.T, dir string) {
 	t.Helper()
 	for range 2 {
 		ix := open(t, dir, nil)
 		for range 2 {
 			if _, err := revs(t.Context(), ix, "acme"); !errors.Is(err, reindex.ErrDamaged) {
-				t.Errorf("search: %v", err)
+				t.Errorf("search: error %v, want %v", err, reindex.ErrDamaged)
 			}
 		}
 		if _, err := ix.DocCount(t.Context(), "acme"); !errors.Is(err, reindex.ErrDamaged) {
-			t.Errorf("count: %v", err)
+			t.Errorf("count: error %v, want %v", err, reindex.ErrDamaged)
 		}
-		err := run(t, ix, "acme", products(1, "2"))
-		if gate, ok := errors.AsType[*reindex.GateError](err); !ok || gate.Rule != reindex.RuleShrunk {
-			t.Errorf("one product in place of 100: %v", err)
-		}
-		if err := ix.Close(); err != nil {
-			t.Fatal(err)
-		}
+		assertShrunk(t, run(t, ix, "acme", products(1, "2")))
+		mustClose(t, ix)
 	}
 	ix := open(t, dir, nil)
 	if err := run(t, ix, "acme", products(100, "3")); err != nil {
-		t.Fatalf("the reindex that heals: %v", err)
+		t.Fatalf("run with 100 products: %v", err)
 	}
 	assertLive(t, ix, "acme", 100, "3")
 	if err := run(t, ix, "acme", products(100, "4")); err != nil {
 		t.Fatal(err)
 	}
-	if err := ix.Close(); err != nil {
-		t.Fatal(err)
+	mustClose(t, ix)
+	assertGenerations(t, dir, "acme", 1)
+}
+
+// assertShrunk checks that a run has failed because the index would shrink below MinFraction.
+func assertShrunk(t testing.TB, err error) *reindex.GateError {
+	t.Helper()
+	gate, ok := errors.AsType[*reindex.GateError](err)
+	if !ok || gate.Rule != reindex.RuleShrunk {
+		t.Fatalf("run with one product in place of 100: error %v, want the rule %v", err, reindex.RuleShrunk)
 	}
-	if names := generationsOnDisk(t, dir, "acme"); len(names) != 1 {
-		t.Errorf("left on the disk: %q", names)
-	}
+	return gate
 }
 
 // change changes the bytes of a file.
@@ -95,8 +73,8 @@ func flipOneBit(content []byte) []byte {
 	return content
 }
 
-// pointBeyond makes the offsets in the footer of a segment point beyond its end, at which bleve panics. Other damage can
-// make bleve ask for all memory.
+// pointBeyond makes the offsets in the footer of a segment point beyond its end, which makes bleve panic. Other damage
+// can make bleve allocate all memory.
 func pointBeyond(content []byte) []byte {
 	const offsets, rest = 24, 12 // bytes, before the end
 	for at := len(content) - rest - offsets; at < len(content)-rest; at += 8 {
@@ -107,8 +85,8 @@ func pointBeyond(content []byte) []byte {
 
 func half(content []byte) []byte { return content[:len(content)/2] }
 
-// listPages returns the size of the pages of the list of segments, the number of those that it has, and those in use.
-// Its file can be longer, and hold more pages than are in use: damage there is none.
+// listPages returns the size and the number of the pages of the list of segments, and the pages in use. A change of
+// another page, or behind the last one, is not damage.
 func listPages(t testing.TB, content []byte) (size, pages int, used []int) {
 	t.Helper()
 	r := &boltReader{content: content, seen: map[uint64]bool{}}
@@ -127,9 +105,9 @@ func TestDamage(t *testing.T) {
 		return func(t *testing.T, generation string) {
 			paths, err := filepath.Glob(filepath.Join(generation, pattern))
 			if err != nil || len(paths) == 0 {
-				t.Fatalf("%q, %v", paths, err)
+				t.Fatalf("files %q match %s, error %v", paths, pattern, err)
 			}
-			for _, path := range paths { // of segments, one may be there that is no longer in use
+			for _, path := range paths { // all segments, since some may not be in use
 				change(t, path, f)
 			}
 		}
@@ -138,7 +116,7 @@ func TestDamage(t *testing.T) {
 		return func(t *testing.T, generation string) {
 			paths, err := filepath.Glob(filepath.Join(generation, pattern))
 			if err != nil || len(paths) == 0 {
-				t.Fatalf("%q, %v", paths, err)
+				t.Fatalf("files %q match %s, error %v", paths, pattern, err)
 			}
 			for _, path := range paths {
 				if err := os.RemoveAll(path); err != nil {
@@ -151,9 +129,7 @@ func TestDamage(t *testing.T) {
 	whole := t.TempDir()
 	ix := open(t, whole, nil)
 	publish(t, ix, "acme", products(100, "1")...)
-	if err := ix.Close(); err != nil {
-		t.Fatal(err)
-	}
+	mustClose(t, ix)
 	for name, damage := range map[string]func(*testing.T, string){
 		"segment flipped":     changed(segment, flipMiddle),
 		"segment, one bit":    changed(segment, flipOneBit),
@@ -201,65 +177,18 @@ func TestDamage(t *testing.T) {
 			if err := os.CopyFS(dir, os.DirFS(whole)); err != nil {
 				t.Fatal(err)
 			}
-			damage(t, filepath.Join(dir, tenantDir("acme"), generationsOnDisk(t, dir, "acme")[0]))
+			damage(t, generationPath(t, dir, "acme"))
 			assertHeals(t, dir)
 		})
 	}
 }
 
-// If bleve panics while it opens an index, the index counts as damaged. The generation is not opened again until the
-// next process, or until a reindex has replaced it.
-func TestOpeningPanics(t *testing.T) {
-	dir := t.TempDir()
-	ix := open(t, dir, nil)
-	publish(t, ix, "acme", products(100, "1")...)
-	if err := ix.Close(); err != nil {
-		t.Fatal(err)
-	}
-	generation := filepath.Join(dir, tenantDir("acme"), generationsOnDisk(t, dir, "acme")[0])
-	segments, err := filepath.Glob(filepath.Join(generation, storeDir, "*.zap"))
-	if err != nil || len(segments) == 0 {
-		t.Fatalf("%q, %v", segments, err)
-	}
-	whole, err := os.ReadFile(segments[0])
-	if err != nil {
-		t.Fatal(err)
-	}
-	change(t, segments[0], flipMiddle)
-	ix = open(t, dir, nil)
-	if _, err := revs(t.Context(), ix, "acme"); !errors.Is(err, reindex.ErrDamaged) {
-		t.Errorf("search: %v", err)
-	}
-	change(t, segments[0], func([]byte) []byte { return whole })
-	if _, err := revs(t.Context(), ix, "acme"); !errors.Is(err, reindex.ErrDamaged) {
-		t.Errorf("search in a generation that was damaged before: %v", err)
-	}
-	if err := ix.Close(); err != nil {
-		t.Fatal(err)
-	}
-	ix = open(t, dir, nil)
-	assertLive(t, ix, "acme", 100, "1")
-	if err := ix.Close(); err != nil {
-		t.Fatal(err)
-	}
-	change(t, segments[0], pointBeyond)
-	opened, _, err := openForSearch(generation)
-	if !errors.Is(err, reindex.ErrDamaged) || opened != nil {
-		t.Errorf("open: %v, %v", opened, err)
-	}
-	if _, panicked := errors.AsType[*panicError](err); !panicked {
-		t.Errorf("bleve has not panicked, but returned %v", err)
-	}
-}
-
-// If any byte of an index is changed, a search returns the same results or an error, and a reindex succeeds.
+// If a byte of the list of segments is changed, a search returns all products or an error, and a reindex succeeds.
 func TestDamageAnywhere(t *testing.T) {
 	dir := t.TempDir()
 	ix := open(t, dir, nil)
 	publish(t, ix, "acme", products(100, "1")...)
-	if err := ix.Close(); err != nil {
-		t.Fatal(err)
-	}
+	mustClose(t, ix)
 	generation := generationsOnDisk(t, dir, "acme")[0]
 	sound := os.DirFS(filepath.Join(dir, tenantDir("acme")))
 	root := filepath.Join(generation, storeDir, rootFile)
@@ -279,206 +208,13 @@ func TestDamageAnywhere(t *testing.T) {
 		})
 		ix := open(t, other, nil)
 		if found, err := revs(t.Context(), ix, "acme"); err == nil && len(found) != 100 {
-			t.Errorf("byte %d: %d documents", i, len(found))
+			t.Errorf("byte %d: a search finds %d documents, want 100 or an error", i, len(found))
 		}
 		if err := run(t, ix, "acme", products(100, "2")); err != nil {
-			t.Errorf("byte %d: %v", i, err)
+			t.Errorf("byte %d: reindex: %v", i, err)
 		}
 		if err := ix.Close(); err != nil {
-			t.Errorf("byte %d: %v", i, err)
+			t.Errorf("byte %d: close: %v", i, err)
 		}
 	}
-}
-
-// A directory that an older release wrote has no numbers of documents. The live index is opened to count it then.
-func TestOlderPointer(t *testing.T) {
-	dir := t.TempDir()
-	ix := open(t, dir, nil)
-	publish(t, ix, "acme", products(100, "1")...)
-	if err := ix.Close(); err != nil {
-		t.Fatal(err)
-	}
-	generation := generationsOnDisk(t, dir, "acme")[0]
-	tenant := filepath.Join(dir, tenantDir("acme"))
-	if err := os.WriteFile(filepath.Join(tenant, pointerFile), []byte(line("1 "+generation)), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Remove(filepath.Join(tenant, generation, markFile)); err != nil {
-		t.Fatal(err)
-	}
-	ix = open(t, dir, nil)
-	assertLive(t, ix, "acme", 100, "1")
-	gate, ok := errors.AsType[*reindex.GateError](run(t, ix, "acme", products(1, "2")))
-	if !ok || gate.Rule != reindex.RuleShrunk || gate.Want < 2 {
-		t.Errorf("one product in place of 100: %v", gate)
-	}
-	if err := ix.Close(); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Remove(filepath.Join(tenant, generation, metaFile)); err != nil {
-		t.Fatal(err)
-	}
-	ix = open(t, dir, nil)
-	gate, ok = errors.AsType[*reindex.GateError](run(t, ix, "acme", products(1, "2")))
-	if !ok || gate.Rule != reindex.RuleShrunk {
-		t.Errorf("one product in place of an index that cannot be counted: %v", gate)
-	}
-	if err := ix.Close(); err != nil {
-		t.Fatal(err)
-	}
-	err := os.Remove(filepath.Join(tenant, pointerFile))
-	if err != nil { // and nothing says that the generation was ever live
-		t.Fatal(err)
-	}
-	open(t, dir, nil)
-	if names := generationsOnDisk(t, dir, "acme"); !slices.Contains(names, generation) {
-		t.Errorf("the generation is gone: %q", names)
-	}
-}
-
-// While a foreign program holds an index its searches wait no longer than their contexts, and nothing is known to be
-// wrong with it.
-func TestHeldElsewhere(t *testing.T) {
-	dir := t.TempDir()
-	ix := open(t, dir, nil)
-	publish(t, ix, "acme", products(100, "1")...)
-	if err := ix.Close(); err != nil {
-		t.Fatal(err)
-	}
-	generation := generationsOnDisk(t, dir, "acme")[0]
-	holder, err := bbolt.Open(filepath.Join(dir, tenantDir("acme"), generation, storeDir, rootFile), 0o600, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	ix = open(t, dir, nil)
-	started, err := mustTenant(t, ix, "acme").open()
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	for range 3 {
-		if _, err := mustTenant(t, ix, "acme").acquire(ctx); !errors.Is(err, context.Canceled) {
-			t.Errorf("a search whose context has ended while it waits: %v", err)
-		}
-	}
-	select {
-	case <-started.done:
-		t.Error("the searches waited for the lock")
-	default:
-	}
-	gate, ok := errors.AsType[*reindex.GateError](run(t, ix, "acme", products(1, "2")))
-	if !ok || gate.Rule != reindex.RuleShrunk {
-		t.Errorf("one product in place of 100: %v", gate)
-	}
-	if _, err := revs(t.Context(), ix, "acme"); !errors.Is(err, bolterrors.ErrTimeout) ||
-		errors.Is(err, reindex.ErrDamaged) {
-		t.Errorf("search: %v", err)
-	}
-	if err := holder.Close(); err != nil {
-		t.Fatal(err)
-	}
-	assertLive(t, ix, "acme", 100, "1")
-}
-
-// A switch while the old generation is being opened supersedes it.
-func TestSwitchWhileOpening(t *testing.T) {
-	dir := t.TempDir()
-	ix := open(t, dir, nil)
-	publish(t, ix, "acme", products(100, "1")...)
-	if err := ix.Close(); err != nil {
-		t.Fatal(err)
-	}
-	ix = open(t, dir, nil)
-	gen := seal(t, ix, "acme", products(100, "2"))
-	holder, err := bbolt.Open(
-		filepath.Join(dir, tenantDir("acme"), generationsOnDisk(t, dir, "acme")[0], storeDir, rootFile),
-		0o600,
-		nil,
-	)
-	if err != nil {
-		t.Fatal(err)
-	}
-	started, err := mustTenant(t, ix, "acme").open()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := gen.Commit(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	assertLive(t, ix, "acme", 100, "2")
-	if err := holder.Close(); err != nil {
-		t.Fatal(err)
-	}
-	<-started.done
-	if started.err != nil {
-		t.Errorf("those who waited for the old generation get %v", started.err)
-	}
-	assertLive(t, ix, "acme", 100, "2")
-	if err := ix.Close(); err != nil {
-		t.Fatal(err)
-	}
-	if names := generationsOnDisk(t, dir, "acme"); len(names) != 1 || names[0] != gen.name {
-		t.Errorf("left on the disk: %q", names)
-	}
-}
-
-func mustTenant(t testing.TB, ix *Index, name string) *tenant {
-	t.Helper()
-	tenant, err := ix.tenant(name, false)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return tenant
-}
-
-// panicking is a query of a host that panics.
-type panicking struct{}
-
-func (panicking) Searcher(
-	context.Context,
-	index.IndexReader,
-	mapping.IndexMapping,
-	search.SearcherOptions,
-) (search.Searcher, error) {
-	panic("no luck")
-}
-
-// A panic in a query only fails its search, unless the index is damaged.
-func TestSearchPanics(t *testing.T) {
-	dir := t.TempDir()
-	ix := open(t, dir, nil)
-	publish(t, ix, "acme", products(100, "1")...)
-	for _, q := range []query.Query{panicking{}, (*query.MatchQuery)(nil)} {
-		if _, err := ix.Search(t.Context(), "acme", bleve.NewSearchRequest(q)); err == nil ||
-			errors.Is(err, reindex.ErrDamaged) {
-			t.Errorf("a %T: %v", q, err)
-		}
-	}
-	assertLive(t, ix, "acme", 100, "1")
-
-	gen := seal(t, ix, "acme", products(100, "2"))
-	if err := gen.Commit(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	segments, _ := filepath.Glob(filepath.Join(gen.dir, storeDir, "*.zap"))
-	for _, path := range segments {
-		file, err := os.OpenFile(path, os.O_RDWR, 0)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, err := file.WriteAt([]byte(strings.Repeat("x", 100)), 100); err != nil {
-			t.Fatal(err)
-		}
-		if err := file.Close(); err != nil {
-			t.Fatal(err)
-		}
-	}
-	for _, q := range []query.Query{panicking{}, bleve.NewMatchAllQuery()} {
-		if _, err := ix.Search(t.Context(), "acme", bleve.NewSearchRequest(q)); !errors.Is(err, reindex.ErrDamaged) {
-			t.Errorf("a %T in a damaged index: %v", q, err)
-		}
-	}
-	publish(t, ix, "acme", products(100, "3")...)
-	assertLive(t, ix, "acme", 100, "3")
 }

@@ -10,12 +10,9 @@ import (
 	"strings"
 	"sync"
 	"testing"
-
-	"productindex/reindex"
 )
 
-// recorder is a disk that records its changes as "sync PATH", "rename PATH" and "remove PATH", and makes some of them
-// fail.
+// recorder records the changes of a disk as "sync PATH", "rename PATH" and "remove PATH", and can make them fail.
 type recorder struct {
 	dir string
 
@@ -35,6 +32,7 @@ func (r *recorder) note(call, path string) error {
 	return r.fail[call+" "+path]
 }
 
+// failing makes that call fail, and no other.
 func (r *recorder) failing(call string, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -73,11 +71,11 @@ func (r *recorder) disk() disk {
 	}
 }
 
-// openRecorded opens an index on a disk that is recorded.
+// openRecorded opens an index, and records the changes of its disk.
 func openRecorded(t *testing.T) (*Index, *recorder) {
 	t.Helper()
 	if runtime.GOOS == "windows" {
-		t.Skip("directories are not synced there")
+		t.Skip("directories are not synced on Windows")
 	}
 	r := &recorder{dir: t.TempDir()}
 	ix, err := openOn(r.disk(), r.dir, nil)
@@ -88,35 +86,27 @@ func openRecorded(t *testing.T) (*Index, *recorder) {
 	return ix, r
 }
 
-// assertOrder checks that the calls hold these, in this order.
+// assertOrder checks that the calls include the wanted ones in this order.
 func assertOrder(t *testing.T, calls []string, want ...string) {
 	t.Helper()
 	rest := calls
 	for _, call := range want {
 		i := slices.Index(rest, call)
 		if i < 0 {
-			t.Fatalf("no %q in its place, want %q\nin %q", call, want, calls)
+			t.Fatalf("%q is missing after the calls before it\ngot  %q\nwant %q", call, calls, want)
 		}
 		rest = rest[i+1:]
 	}
 }
 
-// Everything of a generation is on the disk, with its names, before the pointer names it, and the pointer is before the
-// old one is removed.
+// All files of a generation, and their names, are on the disk before the pointer names the generation. The pointer is
+// on the disk before the old generation is removed.
 func TestOrderOfSyncs(t *testing.T) {
 	ix, r := openRecorded(t)
 	old := seal(t, ix, "acme", products(10, "1"))
-	assertOrder(
-		t,
-		r.take(),
-		"sync .",
-		"sync t-acme/"+old.name+"/mark.new",
-		"rename t-acme/"+old.name+"/mark",
-		"sync t-acme/"+old.name,
-	)
-	if err := old.Commit(t.Context()); err != nil {
-		t.Fatal(err)
-	}
+	assertOrder(t, r.take(), "sync .",
+		"sync t-acme/"+old.name+"/mark.new", "rename t-acme/"+old.name+"/mark", "sync t-acme/"+old.name)
+	mustCommit(t, old)
 	gen := begin(t, ix, "acme")
 	if err := gen.Write(t.Context(), products(10, "2")); err != nil {
 		t.Fatal(err)
@@ -129,20 +119,16 @@ func TestOrderOfSyncs(t *testing.T) {
 	for _, path := range []string{"", "/index_meta.json", "/store"} {
 		assertOrder(t, calls, "sync t-acme/"+gen.name+path)
 	}
-	assertOrder(t, calls, "sync t-acme/"+gen.name, "sync t-acme") // the generation's own name last
-	if err := gen.Commit(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	if err := ix.Close(); err != nil {
-		t.Fatal(err)
-	}
+	assertOrder(t, calls, "sync t-acme/"+gen.name, "sync t-acme") // at last the name of the generation
+	mustCommit(t, gen)
+	mustClose(t, ix)
 	assertOrder(t, r.take(),
 		"sync t-acme/"+gen.name+"/mark.new", "rename t-acme/"+gen.name+"/mark", "sync t-acme/"+gen.name,
 		"sync t-acme/live.new", "rename t-acme/live", "sync t-acme",
 		"remove t-acme/"+old.name)
 }
 
-// If the disk fails before the pointer is replaced nothing has changed, and the commit can be made again.
+// If the disk fails before the pointer is replaced, the live index does not change, and Commit can be called again.
 func TestDiskFailsBeforeSwitch(t *testing.T) {
 	ix, r := openRecorded(t)
 	publish(t, ix, "acme", products(10, "1")...)
@@ -154,14 +140,12 @@ func TestDiskFailsBeforeSwitch(t *testing.T) {
 		r.failing(call, errors.New("no luck"))
 		if err := gen.Commit(t.Context()); err == nil || !strings.Contains(err.Error(), "no luck") ||
 			strings.Contains(err.Error(), "is live") {
-			t.Errorf("%s fails: %v", call, err)
+			t.Errorf("%s fails: commit: error %v, want that of the disk", call, err)
 		}
 		assertLive(t, ix, "acme", 10, "1")
 	}
 	r.failing("", nil)
-	if err := gen.Commit(t.Context()); err != nil {
-		t.Fatal(err)
-	}
+	mustCommit(t, gen)
 	assertLive(t, ix, "acme", 10, "2")
 }
 
@@ -173,7 +157,7 @@ func TestDiskFailsAtSeal(t *testing.T) {
 		call := "sync t-acme" + strings.Replace(path, "GEN", gen.name, 1)
 		r.failing(call, errors.New("no luck"))
 		if _, err := gen.Seal(t.Context()); err == nil || !strings.Contains(err.Error(), "no luck") {
-			t.Errorf("%s fails: %v", call, err)
+			t.Errorf("%s fails: seal: error %v, want that of the disk", call, err)
 		}
 		if err := gen.Abort(t.Context()); err != nil {
 			t.Error(err)
@@ -181,18 +165,15 @@ func TestDiskFailsAtSeal(t *testing.T) {
 	}
 }
 
-// While it is not certain that the new pointer is on the disk the old generation stays there, and is removed as soon as
-// it is.
+// The old generation stays on the disk until the new pointer is certain to be there.
 func TestDiskFailsAfterSwitch(t *testing.T) {
 	ix, r := openRecorded(t)
 	old := seal(t, ix, "acme", products(10, "1"))
-	if err := old.Commit(t.Context()); err != nil {
-		t.Fatal(err)
-	}
+	mustCommit(t, old)
 	gen := seal(t, ix, "acme", products(10, "2"))
 	r.failing("sync t-acme", errors.New("no luck"))
 	if err := gen.Commit(t.Context()); err == nil || !strings.Contains(err.Error(), "it is live") {
-		t.Errorf("commit: %v", err)
+		t.Errorf("commit: error %v, want one that says that the generation is live", err)
 	}
 	assertLive(t, ix, "acme", 10, "2")
 	if err := gen.Abort(t.Context()); err != nil {
@@ -202,72 +183,38 @@ func TestDiskFailsAfterSwitch(t *testing.T) {
 		t.Fatal(err)
 	}
 	if n, err := ix.Reap(t.Context(), "acme"); n != 0 || err == nil || !strings.Contains(err.Error(), "no luck") {
-		t.Errorf("reaped %d, %v while the pointer may come back", n, err)
+		t.Errorf("reaped %d, error %v while the old pointer may come back, want 0 and the error of the disk", n, err)
 	}
 	if !slices.Contains(generationsOnDisk(t, r.dir, "acme"), old.name) {
-		t.Error("the generation that may come back is gone")
+		t.Error("the old generation is removed while the old pointer may come back")
 	}
 	r.failing("", nil)
 	r.take()
 	if n, err := ix.Reap(t.Context(), "acme"); n != 1 || err != nil {
-		t.Errorf("reaped %d, %v", n, err)
+		t.Errorf("reaped %d, error %v, want 1", n, err)
 	}
 	assertOrder(t, r.take(), "sync t-acme", "remove t-acme/"+old.name)
 	assertLive(t, ix, "acme", 10, "2")
 }
 
-// Without its pointer an index that was live stays, one that never was goes, and a reindex replaces both.
-func TestLostPointer(t *testing.T) {
-	dir := t.TempDir()
-	ix := open(t, dir, nil)
-	publish(t, ix, "acme", products(100, "1")...)
-	seal(t, ix, "acme", products(100, "2"))
-	die(t, ix)
-	live := filepath.Join(dir, tenantDir("acme"), pointerFile)
-	if err := os.Remove(live); err != nil {
-		t.Fatal(err)
-	}
-	ix = open(t, dir, nil)
-	names := generationsOnDisk(t, dir, "acme")
-	if len(names) != 1 {
-		t.Fatalf("on the disk: %q", names)
-	}
-	if _, err := revs(t.Context(), ix, "acme"); !errors.Is(err, reindex.ErrDamaged) ||
-		!strings.Contains(err.Error(), live) || !strings.Contains(err.Error(), names[0]) {
-		t.Errorf("search: %v", err)
-	}
-	if n, err := ix.Reap(t.Context(), "acme"); n != 0 || !errors.Is(err, reindex.ErrDamaged) {
-		t.Errorf("reaped %d, %v", n, err)
-	}
-	if now := generationsOnDisk(t, dir, "acme"); !slices.Equal(now, names) {
-		t.Errorf("on the disk: %q", now)
-	}
-	publish(t, ix, "acme", products(100, "3")...)
-	if n, err := ix.Reap(t.Context(), "acme"); n != 1 || err != nil {
-		t.Errorf("reaped %d, %v", n, err)
-	}
-	assertLive(t, ix, "acme", 100, "3")
-}
-
-// The names of the directories that Open creates are on the disk when it returns.
+// The names of the directories that Open creates are on the disk when Open returns.
 func TestSyncsOfNewRoot(t *testing.T) {
 	r := &recorder{dir: t.TempDir()}
 	ix, err := openOn(r.disk(), filepath.Join(r.dir, "var", "index"), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := ix.Close(); err != nil {
-		t.Error(err)
-	}
+	mustClose(t, ix)
 	assertOrder(t, r.take(), "sync .", "sync var")
 	r.failing("sync .", errors.New("no luck"))
 	if _, err := openOn(r.disk(), filepath.Join(r.dir, "other"), nil); err == nil ||
 		!strings.Contains(err.Error(), "no luck") {
-		t.Errorf("open: %v", err)
+		t.Errorf("open: error %v, want that of the disk", err)
 	}
 }
 
-// All of a backup is on the disk, with its names, before its pointer names it; a sync that fails is an error.
+// All files of a backup, and their names, are on the disk before its pointer names them. If a sync fails, Backup
+// returns its error.
 func TestSyncsOfBackup(t *testing.T) {
 	ix, r := openRecorded(t)
 	publish(t, ix, "acme", products(10, "1")...)
@@ -301,11 +248,11 @@ func TestSyncsOfBackup(t *testing.T) {
 	for i, call := range slices.Compact(slices.Sorted(slices.Values(calls))) {
 		r.failing(strings.ReplaceAll(call, "monday", fmt.Sprint("day-", i)), errors.New("no luck"))
 		if call == "sync ." || call == "sync copies" {
-			continue // they are there by now
+			continue // these directories exist by now
 		}
 		if err := ix.Backup(t.Context(), filepath.Join(r.dir, "copies", fmt.Sprint("day-", i))); err == nil ||
 			!strings.Contains(err.Error(), "no luck") {
-			t.Errorf("%s failed: %v", call, err)
+			t.Errorf("%s fails: backup: error %v, want that of the disk", call, err)
 		}
 	}
 }

@@ -15,15 +15,12 @@ import (
 	"productindex/reindex"
 )
 
-// A product that cannot be indexed is rejected by name; the others of its batch are accepted.
+// A product that cannot be indexed is rejected by its id. The others of its batch are accepted.
 func TestItemErrors(t *testing.T) {
 	ix := open(t, t.TempDir(), nil)
 	gen := begin(t, ix, "acme")
 	err := gen.Write(t.Context(), []reindex.Product{
-		object(
-			"good",
-			`{"rev":"1"}`,
-		),
+		object("good", `{"rev":"1"}`),
 		object("huge", `{"rev":1e400}`),
 		object("list", `[1]`),
 		object("", `{"rev":"1"}`),
@@ -31,24 +28,22 @@ func TestItemErrors(t *testing.T) {
 	})
 	var failed *reindex.BatchError
 	if !errors.As(err, &failed) || len(failed.Items) != 3 {
-		t.Fatalf("the error is %v", err)
+		t.Fatalf("write: error %v, want one of 3 products", err)
 	}
 	for i, id := range []string{"huge", "list", ""} {
 		if item := failed.Items[i]; item.ID != id || item.Retryable || item.Err == nil {
-			t.Errorf("item %d is %+v, want %q", i, item, id)
+			t.Errorf("item %d is %+v, want an error of %q that is not retryable", i, item, id)
 		}
 	}
 	sealed, err := gen.Seal(t.Context())
 	if err != nil || sealed.Documents != 2 {
-		t.Fatalf("sealed %+v, %v", sealed, err)
+		t.Fatalf("sealed %+v, error %v, want 2 documents", sealed, err)
 	}
-	if err := gen.Commit(t.Context()); err != nil {
-		t.Fatal(err)
-	}
+	mustCommit(t, gen)
 	assertLive(t, ix, "acme", 2, "1")
 }
 
-// bleve panics when it maps a shape that is not one: that also concerns one product.
+// If bleve panics while it maps a shape that is not valid, only that product is rejected.
 func TestMappingPanics(t *testing.T) {
 	shapes := bleve.NewIndexMapping()
 	shapes.DefaultMapping.AddFieldMappingsAt("area", bleve.NewGeoShapeFieldMapping())
@@ -57,15 +52,15 @@ func TestMappingPanics(t *testing.T) {
 	err := gen.Write(t.Context(), []reindex.Product{object("bad", `{"area":{"type":[]}}`), object("good", `{"rev":"1"}`)})
 	var failed *reindex.BatchError
 	if !errors.As(err, &failed) || len(failed.Items) != 1 || failed.Items[0].ID != "bad" {
-		t.Fatalf("the error is %v", err)
+		t.Fatalf("write: error %v, want one of the product bad", err)
 	}
 	if sealed, err := gen.Seal(t.Context()); err != nil || sealed.Documents != 1 {
-		t.Errorf("sealed %+v, %v", sealed, err)
+		t.Errorf("sealed %+v, error %v, want 1 document", sealed, err)
 	}
 }
 
-// bleve keeps ids, and what the index adds to a product, in fields: a product's own fields of these names change
-// neither.
+// bleve stores the id of a product, and the index its body, in reserved fields. Fields of a product with these names do
+// not change the reserved ones.
 func TestReservedFields(t *testing.T) {
 	for name, cfg := range map[string]*Config{"default": nil, "bleve's own mapping": {Mapping: bleve.NewIndexMapping()}} {
 		t.Run(name, func(t *testing.T) {
@@ -77,17 +72,17 @@ func TestReservedFields(t *testing.T) {
 			req.Fields = []string{BodyField, "_id"}
 			result, err := ix.Search(t.Context(), "acme", req)
 			if err != nil || len(result.Hits) != 1 {
-				t.Fatalf("found %v, %v", result, err)
+				t.Fatalf("found %v, error %v, want the product own", result, err)
 			}
 			if got, ok := Body(result.Hits[0]); !ok || string(got) != body {
-				t.Errorf("the body is %s", got)
+				t.Errorf("the body is %s, want %s", got, body)
 			}
 		})
 	}
 }
 
-// More different fields than bleve can count would mix fields up: what brings them is rejected, what does not is
-// indexed.
+// bleve confuses fields if an index has more of them than it can count. A product that would add such a field is
+// rejected; others are indexed.
 func TestTooManyFields(t *testing.T) {
 	var counter fieldCounter
 	fields := func(from, n int) *document.Document {
@@ -101,13 +96,13 @@ func TestTooManyFields(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err := counter.add(fields(maxFields-1, 2)); err == nil || !strings.Contains(err.Error(), `"f64999"`) {
-		t.Errorf("two fields for the last place: %v", err)
+		t.Errorf("two fields for one place: error %v, want one of the field f64999", err)
 	}
 	if err := counter.add(fields(maxFields-10, 10)); err != nil {
-		t.Errorf("the last place: %v", err)
+		t.Errorf("one field for one place: %v", err)
 	}
 	if err := counter.add(fields(maxFields-10, 11)); err == nil {
-		t.Error("one field too many was accepted")
+		t.Error("one field more than the largest number is accepted")
 	}
 	if err := counter.add(fields(100, 100)); err != nil {
 		t.Errorf("known fields: %v", err)
@@ -125,7 +120,7 @@ func TestRejectsTooManyFields(t *testing.T) {
 	}
 	var failed *reindex.BatchError
 	if err := gen.Write(t.Context(), products(1, "1")); !errors.As(err, &failed) || failed.Items[0].ID != "p0" {
-		t.Errorf("the error is %v", err)
+		t.Errorf("write: error %v, want one of the product p0", err)
 	}
 	if err := gen.Abort(t.Context()); err != nil {
 		t.Error(err)
@@ -182,7 +177,7 @@ func TestSearchFields(t *testing.T) {
 				t.Errorf("the fields are %v, want %v", got, test.want)
 			}
 			if result.Request != req || !reflect.DeepEqual(req.Fields, test.fields) {
-				t.Error("the request was changed")
+				t.Errorf("the search has changed the fields of the request to %v, want %v", req.Fields, test.fields)
 			}
 		})
 	}
@@ -192,18 +187,18 @@ func TestSearchErrors(t *testing.T) {
 	ix := open(t, t.TempDir(), nil)
 	publish(t, ix, "acme", products(1, "1")...)
 	if _, err := ix.Search(t.Context(), "acme", nil); !errors.Is(err, errNoRequest) {
-		t.Errorf("without a request: %v", err)
+		t.Errorf("without a request: error %v, want %v", err, errNoRequest)
 	}
 	if _, err := ix.Search(t.Context(), "acme", bleve.NewSearchRequest(bleve.NewQueryStringQuery("a:b:c^"))); err == nil {
-		t.Error("a query that is not one was answered")
+		t.Error("a query string that is not valid: no error")
 	}
 	_, err := ix.Search(t.Context(), "nonesuch", bleve.NewSearchRequest(bleve.NewMatchAllQuery()))
 	if !errors.Is(err, reindex.ErrNoLiveIndex) {
-		t.Errorf("a tenant without an index: %v", err)
+		t.Errorf("a tenant without an index: error %v, want %v", err, reindex.ErrNoLiveIndex)
 	}
 }
 
-// A product is found by its id, for all names and values of its fields.
+// A product is found, with its id and its body, for all names and values of its fields.
 func FuzzDocument(f *testing.F) {
 	for _, body := range []string{
 		`{}`, `{"name":{"de":"x","de-CH":"y","":"z"}}`, `{"price":"1","sku":1e300,"ean":-0.5,"brand":{"id":[1,{"code":2}]}}`,
@@ -228,30 +223,22 @@ func FuzzDocument(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := gen.Seal(t.Context()); err != nil {
-			t.Fatal(err)
-		}
-		if err := gen.Commit(t.Context()); err != nil {
-			t.Fatal(err)
-		}
+		sealAndCommit(t, gen)
 		req := bleve.NewSearchRequest(bleve.NewMatchAllQuery())
 		req.Fields = []string{"*", BodyField}
 		result, err := ix.Search(t.Context(), "acme", req)
 		if err != nil || len(result.Hits) != 1 || result.Hits[0].ID != "id" || result.Hits[0].Fields[BodyField] != body {
-			t.Errorf("found %v, %v", result, err)
+			t.Errorf("found %v, error %v, want the product with the body %s", result, err, body)
 		}
 	})
 }
 
-// Bodies are compressed with a dictionary of the first ones, also those of updates after the index was opened again,
-// and read as they were written.
+// Bodies are compressed, also those of updates after the index was opened again. They are read as they were written.
 func TestBodiesAreCompressed(t *testing.T) {
 	dir := t.TempDir()
 	ix := open(t, dir, nil)
 	publish(t, ix, "acme", products(300, "1")...)
-	if err := ix.Close(); err != nil {
-		t.Fatal(err)
-	}
+	mustClose(t, ix)
 	ix = open(t, dir, nil)
 	later := products(301, "2")[300]
 	if err := ix.Update(t.Context(), "acme", []reindex.Change{{ID: later.ID, Body: later.Body}}); err != nil {
@@ -262,7 +249,7 @@ func TestBodiesAreCompressed(t *testing.T) {
 		want[p.ID] = string(p.Body)
 	}
 	if got := storedBodies(t, ix, "acme"); !maps.Equal(got, want) {
-		t.Errorf("the bodies are %v", got)
+		t.Errorf("the bodies are %v, want %v", got, want)
 	}
 	l, err := ix.acquire(t.Context(), "acme")
 	if err != nil {
@@ -276,13 +263,14 @@ func TestBodiesAreCompressed(t *testing.T) {
 		}
 		doc.VisitFields(func(field index.Field) {
 			if field.Name() == BodyField && len(field.Value()) > len(want[id])*2/3 {
-				t.Errorf("the body of %s takes %d bytes in place of %d", id, len(field.Value()), len(want[id]))
+				t.Errorf("the body of %s, %d bytes, is stored in %d bytes, want at most two thirds",
+					id, len(want[id]), len(field.Value()))
 			}
 		})
 	}
 }
 
-// A body that a scan has yielded stays as it is while others are read, also if it was stored as it is.
+// A body that a scan has yielded does not change while others are read, also if it was stored uncompressed.
 func TestScannedBodiesStay(t *testing.T) {
 	ix := open(t, t.TempDir(), nil)
 	want := map[string]string{"a": `{"name":"wool sock"}`, "b": `{"name":"oak table"}`, "c": `{"name":"tin spoon"}`}

@@ -34,6 +34,14 @@ func open(t testing.TB, dir string, cfg *Config) *Index {
 	return ix
 }
 
+// mustClose closes an index before the end of the test.
+func mustClose(t testing.TB, ix *Index) {
+	t.Helper()
+	if err := ix.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // begin opens a generation.
 func begin(t testing.TB, ix *Index, tenant string) *generation {
 	t.Helper()
@@ -59,15 +67,29 @@ func seal(t testing.TB, ix *Index, tenant string, products []reindex.Product) *g
 	return gen
 }
 
-// publish makes products a tenant's live generation.
-func publish(t testing.TB, ix *Index, tenant string, products ...reindex.Product) {
+func mustCommit(t testing.TB, gen reindex.Generation) {
 	t.Helper()
-	if err := seal(t, ix, tenant, products).Commit(t.Context()); err != nil {
+	if err := gen.Commit(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 }
 
-// revs answers one search for all documents of a tenant: the value of each one's field rev.
+func sealAndCommit(t testing.TB, gen reindex.Generation) {
+	t.Helper()
+	if _, err := gen.Seal(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	mustCommit(t, gen)
+}
+
+// publish replaces the live generation of a tenant by one with these products.
+func publish(t testing.TB, ix *Index, tenant string, products ...reindex.Product) {
+	t.Helper()
+	mustCommit(t, seal(t, ix, tenant, products))
+}
+
+// revs searches for all documents of a tenant, and returns the field rev of each one by id. It returns an empty map if
+// the tenant has no live index.
 func revs(ctx context.Context, ix *Index, tenant string) (map[string]string, error) {
 	req := bleve.NewSearchRequestOptions(bleve.NewMatchAllQuery(), 5000, 0, false)
 	req.Fields = []string{"rev"}
@@ -83,12 +105,12 @@ func revs(ctx context.Context, ix *Index, tenant string) (map[string]string, err
 		found[hit.ID] = fmt.Sprint(hit.Fields["rev"])
 	}
 	if len(found) != int(result.Total) {
-		return nil, fmt.Errorf("%d hits of %d", len(found), result.Total)
+		return nil, fmt.Errorf("a search for all documents has %d hits, but a total of %d", len(found), result.Total)
 	}
 	return found, nil
 }
 
-// assertLive checks that a tenant's live generation is one of n products of this rev.
+// assertLive checks that the live generation of a tenant has n products, all of this rev.
 func assertLive(t testing.TB, ix *Index, tenant string, n int, rev string) {
 	t.Helper()
 	found, err := revs(t.Context(), ix, tenant)
@@ -96,16 +118,16 @@ func assertLive(t testing.TB, ix *Index, tenant string, n int, rev string) {
 		t.Fatal(err)
 	}
 	if len(found) != n {
-		t.Fatalf("tenant %q has %d documents, want %d", tenant, len(found), n)
+		t.Fatalf("tenant %q: %d documents are live, want %d", tenant, len(found), n)
 	}
 	for id, got := range found {
 		if got != rev {
-			t.Fatalf("tenant %q: product %q is of rev %s, want %s", tenant, id, got, rev)
+			t.Fatalf("tenant %q: product %q has rev %s, want %s", tenant, id, got, rev)
 		}
 	}
 }
 
-// generationsOnDisk lists the files of a tenant's directory but for the pointer.
+// generationsOnDisk returns the names in the directory of a tenant, without the pointer.
 func generationsOnDisk(t testing.TB, dir, tenant string) []string {
 	t.Helper()
 	entries, err := os.ReadDir(filepath.Join(dir, tenantDir(tenant)))
@@ -121,7 +143,25 @@ func generationsOnDisk(t testing.TB, dir, tenant string) []string {
 	return names
 }
 
-// die lets go of an index as the end of its process does: nothing is discarded, everything stays on the disk as it is.
+// assertGenerations checks that the directory of a tenant has n generations, and nothing else.
+func assertGenerations(t testing.TB, dir, tenant string, n int) {
+	t.Helper()
+	if names := generationsOnDisk(t, dir, tenant); len(names) != n {
+		t.Errorf("tenant %q: %q are on the disk, want %d generations", tenant, names, n)
+	}
+}
+
+// generationPath returns the path of a tenant's only generation.
+func generationPath(t testing.TB, dir, tenant string) string {
+	t.Helper()
+	names := generationsOnDisk(t, dir, tenant)
+	if len(names) != 1 {
+		t.Fatalf("tenant %q: %q are on the disk, want one generation", tenant, names)
+	}
+	return filepath.Join(dir, tenantDir(tenant), names[0])
+}
+
+// die closes an index as the death of its process does: no generation is discarded, and all files stay.
 func die(t testing.TB, ix *Index) {
 	t.Helper()
 	for _, tenant := range ix.tenants {
@@ -139,15 +179,16 @@ func die(t testing.TB, ix *Index) {
 	}
 }
 
-// object returns a product of a JSON object.
+// object returns a product whose body is a JSON object.
 func object(id, body string) reindex.Product { return reindex.Product{ID: id, Body: []byte(body)} }
 
-// find returns the ids that a query finds, sorted.
+// find returns the sorted ids of the products that a query string finds.
 func find(t testing.TB, ix *Index, tenant, query string) []string {
 	t.Helper()
 	return hits(t, ix, tenant, bleve.NewSearchRequest(bleve.NewQueryStringQuery(query)))
 }
 
+// hits returns the sorted ids of the products that a request finds.
 func hits(t testing.TB, ix *Index, tenant string, req *bleve.SearchRequest) []string {
 	t.Helper()
 	result, err := ix.Search(t.Context(), tenant, req)
@@ -164,7 +205,7 @@ func hits(t testing.TB, ix *Index, tenant string, req *bleve.SearchRequest) []st
 
 func products(n int, rev string) []reindex.Product { return reindextest.Products(n, rev) }
 
-// indexPlainly indexes products as one batch of bleve's own.
+// indexPlainly indexes products in one batch with bleve alone.
 func indexPlainly(tb testing.TB, to bleve.Index, products []reindex.Product) {
 	tb.Helper()
 	if err := plainBatch(to, products); err != nil {
@@ -172,7 +213,7 @@ func indexPlainly(tb testing.TB, to bleve.Index, products []reindex.Product) {
 	}
 }
 
-// plainBatch is a batch of bleve's own.
+// plainBatch indexes products in one batch with bleve alone.
 func plainBatch(to bleve.Index, products []reindex.Product) error {
 	batch := to.NewBatch()
 	for _, p := range products {
@@ -187,7 +228,7 @@ func plainBatch(to bleve.Index, products []reindex.Product) error {
 	return to.Batch(batch)
 }
 
-// newAnalysis returns what scorch does to a document before it makes a segment.
+// newAnalysis returns a function that does what scorch does with a document before it makes a segment.
 func newAnalysis(tb testing.TB) func(index.Document) {
 	tb.Helper()
 	memory, err := bleve.NewUsing("", bleve.NewIndexMapping(), scorch.Name, scorch.Name, nil)
@@ -201,7 +242,7 @@ func newAnalysis(tb testing.TB) func(index.Document) {
 	}
 	analyzer, ok := inner.(*scorch.Scorch)
 	if !ok {
-		tb.Fatalf("the index is a %T", inner)
+		tb.Fatalf("the index is a %T, want *scorch.Scorch", inner)
 	}
 	return func(doc index.Document) {
 		doc.AddIDField()
@@ -209,4 +250,39 @@ func newAnalysis(tb testing.TB) func(index.Document) {
 		analyzer.Analyze(doc)
 		doc.Size()
 	}
+}
+
+func isDone(stop <-chan struct{}) bool {
+	select {
+	case <-stop:
+		return true
+	default:
+		return false
+	}
+}
+
+// openFiles returns the number of open files of this process, or 0 if the system does not show it.
+func openFiles() int {
+	entries, _ := os.ReadDir("/proc/self/fd")
+	return len(entries)
+}
+
+func mustTenant(t testing.TB, ix *Index, name string) *tenant {
+	t.Helper()
+	tenant, err := ix.tenant(name, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tenant
+}
+
+// run reindexes a tenant with an engine that has the default rules.
+func run(t testing.TB, ix *Index, tenant string, products []reindex.Product) error {
+	t.Helper()
+	engine, err := reindex.New(reindextest.Slice(products), ix, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = engine.Run(t.Context(), tenant)
+	return err
 }

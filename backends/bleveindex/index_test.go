@@ -25,7 +25,7 @@ func TestKeepsPrevious(t *testing.T) {
 	})
 }
 
-// fixture opens a directory for the conformance suite. It dies before it is opened again.
+// fixture opens a directory for the conformance suite. Reopen opens it as the next process does after a crash.
 func fixture(t *testing.T, dir string, cfg *Config) reindextest.Fixture {
 	ix := open(t, dir, cfg)
 	return reindextest.Fixture{

@@ -18,7 +18,7 @@ import (
 	"productindex/reindex/reindextest"
 )
 
-// A search that began before a switch ends in its own generation, which is there until then and gone afterwards.
+// A search that began before a switch ends in its own generation, which is removed only after that.
 func TestRetire(t *testing.T) {
 	dir := t.TempDir()
 	ix := open(t, dir, nil)
@@ -31,25 +31,21 @@ func TestRetire(t *testing.T) {
 	publish(t, ix, "acme", products(30, "3")...)
 	assertLive(t, ix, "acme", 30, "3")
 	if n, err := old.index.DocCount(); n != 10 || err != nil {
-		t.Errorf("the generation in use has %d documents, %v", n, err)
+		t.Errorf("the generation in use has %d documents, error %v, want 10", n, err)
 	}
 	if !slices.Contains(generationsOnDisk(t, dir, "acme"), old.name) {
-		t.Error("the generation in use was removed")
+		t.Error("the generation is removed while a search uses it")
 	}
 	if n, err := ix.Reap(t.Context(), "acme"); n != 0 || err != nil {
-		t.Errorf("reaped %d, %v while a search uses the old generation", n, err)
+		t.Errorf("reaped %d, error %v while a search uses the old generation, want 0", n, err)
 	}
 	old.done()
-	if err := ix.Close(); err != nil {
-		t.Fatal(err)
-	}
-	if names := generationsOnDisk(t, dir, "acme"); len(names) != 1 {
-		t.Errorf("left on the disk: %q", names)
-	}
+	mustClose(t, ix)
+	assertGenerations(t, dir, "acme", 1)
 }
 
-// Searches go on through many switches, and through those right after opening, when no search has opened the live
-// generation yet.
+// Searches find whole generations through several switches, also right after Open, before a search has opened the live
+// generation.
 func TestSearchThroughSwitches(t *testing.T) {
 	dir := t.TempDir()
 	for range 2 {
@@ -61,12 +57,8 @@ func TestSearchThroughSwitches(t *testing.T) {
 			publish(t, ix, "acme", products(50, rev)...)
 		}
 		stop()
-		if err := ix.Close(); err != nil {
-			t.Fatal(err)
-		}
-		if names := generationsOnDisk(t, dir, "acme"); len(names) != 1 {
-			t.Errorf("left on the disk: %q", names)
-		}
+		mustClose(t, ix)
+		assertGenerations(t, dir, "acme", 1)
 	}
 }
 
@@ -74,11 +66,9 @@ func TestSecondOpener(t *testing.T) {
 	dir := t.TempDir()
 	ix := open(t, dir, nil)
 	if _, err := Open(dir, nil); !errors.Is(err, ErrLocked) {
-		t.Errorf("the second opener got %v", err)
+		t.Errorf("the second Open: error %v, want %v", err, ErrLocked)
 	}
-	if err := ix.Close(); err != nil {
-		t.Fatal(err)
-	}
+	mustClose(t, ix)
 	open(t, dir, nil)
 }
 
@@ -99,15 +89,15 @@ func TestClose(t *testing.T) {
 		go func() { closed <- ix.Close() }()
 	}
 	for !ix.isClosed() || len(generationsOnDisk(t, dir, "acme")) > 1 {
-		runtime.Gosched() // until it has nothing left to do but to wait
+		runtime.Gosched() // until Close only waits for the search
 	}
 	select {
 	case <-closed:
-		t.Fatal("Close has not waited for the search")
+		t.Fatal("Close has returned before the search ended")
 	case <-time.After(100 * time.Millisecond):
 	}
 	if n, err := searching.index.DocCount(); n != 10 || err != nil {
-		t.Errorf("during Close a search sees %d documents, %v", n, err)
+		t.Errorf("during Close, a search finds %d documents, error %v, want 10", n, err)
 	}
 	searching.done()
 	for range 3 {
@@ -125,23 +115,20 @@ func TestClose(t *testing.T) {
 	_, sealErr := written.Seal(ctx)
 	for what, err := range map[string]error{
 		"search": searchErr, "count": countErr, "begin": beginErr, "begin for a new tenant": otherErr, "reap": reapErr,
-		"seal":  sealErr,
-		"write": written.Write(ctx, products(1, "2")), "commit": sealed.Commit(ctx),
+		"seal": sealErr, "write": written.Write(ctx, products(1, "2")), "commit": sealed.Commit(ctx),
 	} {
 		if !errors.Is(err, ErrClosed) {
-			t.Errorf("%s after Close: %v", what, err)
+			t.Errorf("%s after Close: error %v, want %v", what, err, ErrClosed)
 		}
 	}
 	if err := errors.Join(written.Abort(ctx), sealed.Abort(ctx)); err != nil {
 		t.Errorf("abort after Close: %v", err)
 	}
-	if names := generationsOnDisk(t, dir, "acme"); len(names) != 1 {
-		t.Errorf("left on the disk: %q", names)
-	}
+	assertGenerations(t, dir, "acme", 1)
 	assertLive(t, open(t, dir, nil), "acme", 10, "1")
 }
 
-// Searches that run while the index is closed end well or with ErrClosed.
+// A search that runs while the index is closed succeeds, or returns ErrClosed.
 func TestCloseDuringSearches(t *testing.T) {
 	ix := open(t, t.TempDir(), nil)
 	publish(t, ix, "acme", products(100, "1")...)
@@ -159,7 +146,7 @@ func TestCloseDuringSearches(t *testing.T) {
 					return
 				}
 				if err != nil || len(found) != 100 {
-					t.Errorf("%d documents, %v", len(found), err)
+					t.Errorf("a search finds %d documents, error %v, want 100 or %v", len(found), err, ErrClosed)
 					return
 				}
 			}
@@ -168,9 +155,7 @@ func TestCloseDuringSearches(t *testing.T) {
 	for range 8 {
 		<-started
 	}
-	if err := ix.Close(); err != nil {
-		t.Error(err)
-	}
+	mustClose(t, ix)
 	searchers.Wait()
 }
 
@@ -189,10 +174,9 @@ func TestReapAtOpen(t *testing.T) {
 		t.Fatal(err)
 	}
 	ix = open(t, dir, nil)
+	// acme also has the foreign file.
 	for tenant, want := range map[string]int{"acme": 2, "Über/alles": 1, "new": 0} {
-		if names := generationsOnDisk(t, dir, tenant); len(names) != want {
-			t.Errorf("tenant %s: left on the disk: %q", tenant, names)
-		}
+		assertGenerations(t, dir, tenant, want)
 	}
 	assertLive(t, ix, "acme", 10, "1")
 	assertLive(t, ix, "Über/alles", 10, "1")
@@ -200,58 +184,11 @@ func TestReapAtOpen(t *testing.T) {
 		t.Error(err)
 	}
 	if _, err := os.Stat(foreign); err != nil {
-		t.Errorf("a file of somebody else's is gone: %v", err)
+		t.Errorf("a file that this package has not made: %v", err)
 	}
 }
 
-// A damaged pointer is an error of that tenant alone, nothing of it is removed, and a reindex repairs it.
-func TestDamagedPointer(t *testing.T) {
-	for name, damage := range map[string]string{
-		"empty": "", "cut": pointer{generation: newGenerationName(), documents: 10}.format()[:20],
-		"gone": pointer{generation: newGenerationName(), documents: 10}.format(), "other version": "3 g\n",
-		"bit":       strings.Replace(pointer{generation: newGenerationName(), documents: 10}.format(), "T", "U", 1),
-		"traversal": pointer{generation: "../../etc", documents: 10}.format(),
-	} {
-		t.Run(name, func(t *testing.T) {
-			dir := t.TempDir()
-			ix := open(t, dir, nil)
-			publish(t, ix, "acme", products(10, "1")...)
-			publish(t, ix, "other", products(10, "1")...)
-			if err := ix.Close(); err != nil {
-				t.Fatal(err)
-			}
-			path := filepath.Join(dir, tenantDir("acme"), pointerFile)
-			if err := os.WriteFile(path, []byte(damage), 0o600); err != nil {
-				t.Fatal(err)
-			}
-			ix = open(t, dir, nil)
-			_, err := revs(t.Context(), ix, "acme")
-			if !errors.Is(err, reindex.ErrDamaged) || !strings.Contains(err.Error(), path) {
-				t.Errorf("search: %v", err)
-			}
-			if _, err := ix.Reap(t.Context(), "acme"); !errors.Is(err, reindex.ErrDamaged) {
-				t.Errorf("reap: %v", err)
-			}
-			if names := generationsOnDisk(t, dir, "acme"); len(names) != 1 {
-				t.Errorf("on the disk: %q", names)
-			}
-			assertLive(t, ix, "other", 10, "1")
-			gen := seal(t, ix, "acme", products(5, "2"))
-			if gen.sealed.Live != 10 {
-				t.Errorf("Live is %d, want the 10 documents that were live", gen.sealed.Live)
-			}
-			if err := gen.Commit(t.Context()); err != nil {
-				t.Fatal(err)
-			}
-			assertLive(t, ix, "acme", 5, "2")
-			if n, err := ix.Reap(t.Context(), "acme"); n != 1 || err != nil {
-				t.Errorf("reaped %d, %v; want the generation that was live", n, err)
-			}
-		})
-	}
-}
-
-// A commit whose pointer cannot be written leaves everything as it is, and can be made again.
+// If the pointer cannot be written, Commit fails without any effect, and can be called again.
 func TestCommitFails(t *testing.T) {
 	dir := t.TempDir()
 	ix := open(t, dir, nil)
@@ -262,19 +199,17 @@ func TestCommitFails(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err := gen.Commit(t.Context()); err == nil {
-		t.Fatal("the commit succeeded")
+		t.Fatal("the commit succeeds, although the pointer cannot be written")
 	}
 	assertLive(t, ix, "acme", 10, "1")
 	if err := os.Remove(obstacle); err != nil {
 		t.Fatal(err)
 	}
-	if err := gen.Commit(t.Context()); err != nil {
-		t.Fatal(err)
-	}
+	mustCommit(t, gen)
 	assertLive(t, ix, "acme", 5, "2")
 }
 
-// Of two runs of a tenant the one with the greater fencing token wins, also after it has ended.
+// Of two runs of a tenant, only the one with the greater fencing token can commit, also after that one has ended.
 func TestFencing(t *testing.T) {
 	ix := open(t, t.TempDir(), nil)
 	beginWith := func(token int64) (reindex.Generation, error) {
@@ -290,7 +225,7 @@ func TestFencing(t *testing.T) {
 	}
 	for _, token := range []int64{1, 3, 4} {
 		if _, err := beginWith(token); !errors.Is(err, reindex.ErrFenced) || !strings.Contains(err.Error(), `tenant "acme"`) {
-			t.Errorf("token %d after 4: %v", token, err)
+			t.Errorf("begin with token %d after 4: error %v, want %v with the tenant", token, err, reindex.ErrFenced)
 		}
 	}
 	for _, gen := range []reindex.Generation{late, newer} {
@@ -299,17 +234,17 @@ func TestFencing(t *testing.T) {
 		}
 	}
 	if err := late.Commit(t.Context()); !errors.Is(err, reindex.ErrFenced) {
-		t.Errorf("the late one: %v", err)
+		t.Errorf("commit of the run with the smaller token: error %v, want %v", err, reindex.ErrFenced)
 	}
 	if err := newer.Commit(t.Context()); err != nil {
-		t.Errorf("the newer one: %v", err)
+		t.Errorf("commit of the run with the greater token: %v", err)
 	}
 	if err := late.Commit(t.Context()); !errors.Is(err, reindex.ErrFenced) {
-		t.Errorf("the late one, after the newer one: %v", err)
+		t.Errorf("commit of the run with the smaller token after the other: error %v, want %v", err, reindex.ErrFenced)
 	}
 	publish(t, ix, "acme", products(1, "without a token")...)
 	if gen, err := ix.Begin(reindex.WithFence(t.Context(), 1), "other"); err != nil {
-		t.Errorf("token 1 of another tenant: %v", err)
+		t.Errorf("begin with token 1 for another tenant: %v", err)
 	} else if err := gen.Abort(t.Context()); err != nil {
 		t.Error(err)
 	}
@@ -319,24 +254,24 @@ func TestCallsOutOfOrder(t *testing.T) {
 	ix := open(t, t.TempDir(), nil)
 	gen := begin(t, ix, "acme")
 	if err := gen.Commit(t.Context()); err == nil || !strings.Contains(err.Error(), "open for writing") {
-		t.Errorf("commit before seal: %v", err)
+		t.Errorf("commit before seal: error %v, want one with %q", err, "open for writing")
 	}
 	first, err := gen.Seal(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
 	if again, err := gen.Seal(t.Context()); err != nil || again.Documents != first.Documents || again.Live != first.Live {
-		t.Errorf("sealed again: %+v, %v", again, err)
+		t.Errorf("sealed again: %+v, error %v, want %+v", again, err, first)
 	}
 	if err := gen.Write(t.Context(), products(1, "1")); err == nil || !strings.Contains(err.Error(), "sealed") {
-		t.Errorf("write after seal: %v", err)
+		t.Errorf("write after seal: error %v, want one with %q", err, "sealed")
 	}
 	if err := gen.Abort(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	for what, err := range map[string]error{"commit": gen.Commit(t.Context()), "write": gen.Write(t.Context(), nil)} {
 		if err == nil || !strings.Contains(err.Error(), "discarded") {
-			t.Errorf("%s after abort: %v", what, err)
+			t.Errorf("%s after abort: error %v, want one with %q", what, err, "discarded")
 		}
 	}
 }
@@ -351,26 +286,26 @@ func TestTenantErrors(t *testing.T) {
 		_, reapErr := ix.Reap(ctx, tenant)
 		for _, err := range []error{beginErr, countErr, reapErr} {
 			if !errors.Is(err, reindex.ErrTenant) {
-				t.Errorf("tenant %.20q: %v", tenant, err)
+				t.Errorf("tenant %.20q: error %v, want %v", tenant, err, reindex.ErrTenant)
 			}
 		}
 	}
 	if _, err := ix.DocCount(ctx, "unknown"); !errors.Is(err, reindex.ErrNoLiveIndex) {
-		t.Errorf("count: %v", err)
+		t.Errorf("count: error %v, want %v", err, reindex.ErrNoLiveIndex)
 	}
 	if n, err := ix.Reap(ctx, "unknown"); n != 0 || err != nil {
-		t.Errorf("reap: %d, %v", n, err)
+		t.Errorf("reaped %d, error %v, want 0", n, err)
 	}
-	if len(ix.tenants) > 0 {
-		t.Error("searches for tenants that are not there are remembered")
+	if n := len(ix.tenants); n > 0 {
+		t.Errorf("the index keeps the state of %d tenants that do not exist", n)
 	}
 	if err := os.WriteFile(filepath.Join(dir, tenantDir("file")), nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := ix.Begin(ctx, "file"); err == nil || !strings.Contains(err.Error(), `tenant "file"`) {
-		t.Errorf("begin where no directory can be created: %v", err)
+		t.Errorf("begin for a tenant whose directory is a file: error %v, want one with the tenant", err)
 	}
 	if _, err := Open(filepath.Join(dir, tenantDir("file")), nil); err == nil {
-		t.Error("a file was opened as a directory")
+		t.Error("a file is opened as a directory")
 	}
 }

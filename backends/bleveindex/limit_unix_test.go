@@ -25,7 +25,7 @@ import (
 	"productindex/reindex"
 )
 
-// published returns the directory of an Index that is closed, with 20 products of a tenant in five segments.
+// published returns the directory of a closed index, with 20 products of tenant acme in five segments.
 func published(t *testing.T) (dir string) {
 	t.Helper()
 	dir = t.TempDir()
@@ -36,19 +36,12 @@ func published(t *testing.T) (dir string) {
 			t.Fatal(err)
 		}
 	}
-	if _, err := gen.Seal(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	if err := gen.Commit(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	if err := ix.Close(); err != nil {
-		t.Fatal(err)
-	}
+	sealAndCommit(t, gen)
+	mustClose(t, ix)
 	return dir
 }
 
-// withLimit calls f while the process has another limit.
+// withLimit calls f while this process has that limit of a resource.
 func withLimit(t *testing.T, resource int, limit uint64, f func()) {
 	t.Helper()
 	var before syscall.Rlimit
@@ -68,11 +61,12 @@ func withLimit(t *testing.T, resource int, limit uint64, f func()) {
 	f()
 }
 
-// withFewFiles calls f with no more files to open, then with one, and so on, until it reports success.
+// withFewFiles calls f while this process cannot open more files, then while it can open one more, and so on, until f
+// reports success.
 func withFewFiles(t *testing.T, f func(more int) (ok bool)) {
 	t.Helper()
 	if openFiles() == 0 {
-		t.Skip("the files of a process cannot be counted here")
+		t.Skip("the open files of a process cannot be counted on this system")
 	}
 	for more := range 20 {
 		ok := false
@@ -81,11 +75,11 @@ func withFewFiles(t *testing.T, f func(more int) (ok bool)) {
 			return
 		}
 	}
-	t.Error("20 files are too few")
+	t.Error("f fails even with 19 more files")
 }
 
-// If the process has too many open files, a search returns an error that says so and the index does not change. bleve
-// would open it without its segments.
+// If the process has too many open files, a search returns an error that says so, and the index does not change. bleve
+// alone would open it without its segments.
 func TestTooManyFiles(t *testing.T) {
 	ix := open(t, published(t), nil)
 	withFewFiles(t, func(more int) bool {
@@ -95,37 +89,37 @@ func TestTooManyFiles(t *testing.T) {
 			return true
 		}
 		if !errors.Is(err, syscall.EMFILE) || errors.Is(err, reindex.ErrDamaged) {
-			t.Errorf("with %d files: %d documents, %v", more, len(found), err)
+			t.Errorf("with %d files: %d documents, error %v, want %v", more, len(found), err, syscall.EMFILE)
 		}
 		if countErr == nil && n != 20 || errors.Is(countErr, reindex.ErrDamaged) {
-			t.Errorf("with %d files: %d documents are live, %v", more, n, countErr)
+			t.Errorf("with %d files: %d documents are live, error %v, want 20", more, n, countErr)
 		}
 		return false
 	})
 	assertLive(t, ix, "acme", 20, "1")
 }
 
-// Files can run out after the check of an index, while bleve opens it. Then the error also says so.
+// If files run out only after the check of an index, while bleve opens it, the error is the same.
 func TestTooManyFilesInBleve(t *testing.T) {
 	dir := published(t)
-	generation := filepath.Join(dir, tenantDir("acme"), generationsOnDisk(t, dir, "acme")[0])
+	generation := generationPath(t, dir, "acme")
 	withFewFiles(t, func(more int) bool {
 		opened, n, err := openForSearch(generation)
 		if err == nil {
 			if n != 20 {
-				t.Errorf("with %d files: %d documents", more, n)
+				t.Errorf("with %d files: %d documents, want 20", more, n)
 			}
 			return closeIndex(opened) == nil
 		}
 		if err = explain(dir, err); !errors.Is(err, syscall.EMFILE) || errors.Is(err, reindex.ErrDamaged) {
-			t.Errorf("with %d files: %v", more, err)
+			t.Errorf("with %d files: error %v, want %v", more, err, syscall.EMFILE)
 		}
 		return false
 	})
 }
 
-// isChild reports whether this is a process that runs the test alone, in which the size of files can be limited. In the
-// test's own process it runs one.
+// isChild reports whether this process runs only this test, so that the test can limit the size of files. In any other
+// process, it runs the test in such a process.
 func isChild(t *testing.T) bool {
 	t.Helper()
 	const child = "BLEVEINDEX_CHILD_FULL"
@@ -140,20 +134,20 @@ func isChild(t *testing.T) bool {
 	cmd := exec.CommandContext(t.Context(), self, "-test.run=^"+t.Name()+"$")
 	cmd.Env = append(os.Environ(), child+"=true")
 	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Errorf("%v: %s", err, out)
+		t.Errorf("the child process: %v: %s", err, out)
 	}
 	return false
 }
 
-// noisy returns a product that hardly compresses.
+// noisy returns a product whose body compression hardly makes shorter.
 func noisy(random *rand.ChaCha8, id string) reindex.Product {
 	noise := make([]byte, 4096)
 	_, _ = random.Read(noise) // never fails
 	return object(id, fmt.Sprintf(`{"rev":"2","note":"%x"}`, noise))
 }
 
-// If the disk is full, changes fail with an error that says so, and neither the process nor the searches end. Changes
-// succeed again once there is space.
+// If the disk is full, updates fail with an error that says so, and searches go on. Updates succeed again once there is
+// space.
 func TestUpdatesOnFullDisk(t *testing.T) {
 	if !isChild(t) {
 		return
@@ -167,9 +161,9 @@ func TestUpdatesOnFullDisk(t *testing.T) {
 		changes = append(changes, reindex.Change{ID: p.ID, Body: p.Body})
 	}
 	withLimit(t, syscall.RLIMIT_FSIZE, 64<<10, func() {
-		for range 3 { // from the second one on, bleve merges what it could not write
+		for range 3 { // from the second update on, bleve merges segments that it could not write
 			if err := ix.Update(t.Context(), "acme", changes); err == nil || !strings.Contains(err.Error(), "ulimit -f") {
-				t.Errorf("update: %v", err)
+				t.Errorf("update: error %v, want one with %q", err, "ulimit -f")
 			}
 			if _, err := revs(t.Context(), ix, "acme"); err != nil {
 				t.Errorf("search: %v", err)
@@ -182,8 +176,8 @@ func TestUpdatesOnFullDisk(t *testing.T) {
 	assertLive(t, ix, "acme", 50, "2")
 }
 
-// If the disk is full, a run fails with an error that says so, although bleve itself would retry forever. The live
-// index does not change, and no files of the run are left.
+// If the disk is full, a run fails with an error that says so, although bleve alone would retry forever. The live index
+// does not change, and no files of the run are left.
 func TestRunOnFullDisk(t *testing.T) {
 	if !isChild(t) {
 		return
@@ -207,15 +201,13 @@ func TestRunOnFullDisk(t *testing.T) {
 	}
 	withLimit(t, syscall.RLIMIT_FSIZE, 256<<10, func() { _, err = engine.Run(t.Context(), "acme") })
 	if err == nil || !strings.Contains(err.Error(), "ulimit -f") {
-		t.Errorf("run: %v", err)
+		t.Errorf("run: error %v, want one with %q", err, "ulimit -f")
 	}
 	assertLive(t, ix, "acme", 10, "1")
-	if names := generationsOnDisk(t, dir, "acme"); len(names) != 1 {
-		t.Errorf("left on the disk: %q", names)
-	}
+	assertGenerations(t, dir, "acme", 1)
 }
 
-// Retries in the background wait longer each time, until the index is closed.
+// The pauses between bleve's retries in the background become longer, and end when the index is closed.
 func TestBackgroundPauses(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		generation := filepath.Join(t.TempDir(), "acme", "generation")
@@ -231,11 +223,11 @@ func TestBackgroundPauses(t *testing.T) {
 			}
 		}
 		if got := fails("persister"); got != firstPause {
-			t.Errorf("the first pause of the persister is %v", got)
+			t.Errorf("the first pause of the persister is %v, want %v", got, firstPause)
 		}
 		<-time.After(2 * time.Minute)
 		if got := fails("merger"); got != firstPause {
-			t.Errorf("the first pause after it has succeeded is %v", got)
+			t.Errorf("the first pause after a success is %v, want %v", got, firstPause)
 		}
 		var pause time.Duration
 		var failing sync.WaitGroup
@@ -246,18 +238,18 @@ func TestBackgroundPauses(t *testing.T) {
 		}
 		failing.Wait()
 		if pause != 0 {
-			t.Errorf("the pause goes on for %v after the index was closed", pause)
+			t.Errorf("the pause goes on for %v after the index was closed, want 0", pause)
 		}
 	})
 }
 
-// namedIndex is an index that has nothing to close.
+// namedIndex is an index whose Close does nothing.
 type namedIndex struct{ name string }
 
 func (i namedIndex) Name() string { return i.name }
 func (i namedIndex) Close() error { return nil }
 
-// withoutPermission calls f while this process may not read a directory.
+// withoutPermission calls f while this process has no permission to read a directory.
 func withoutPermission(t *testing.T, dir string, f func()) {
 	t.Helper()
 	if err := os.Chmod(dir, 0); err != nil {
@@ -265,9 +257,9 @@ func withoutPermission(t *testing.T, dir string, f func()) {
 	}
 	const nobody = 65534
 	root := os.Geteuid() == 0
-	if root { // who may read everything
+	if root { // root can read every directory
 		if err := syscall.Setreuid(-1, nobody); err != nil {
-			t.Skipf("another user cannot be tried: %v", err)
+			t.Skipf("the process cannot change its user: %v", err)
 		}
 	}
 	defer func() {
@@ -283,8 +275,8 @@ func withoutPermission(t *testing.T, dir string, f func()) {
 	f()
 }
 
-// A missing permission does not count as damage, nor as an empty index, in searches and in the count of live documents
-// for the rule on shrinking; and it is named. Searches go on when it is back.
+// Without permission to read its files, an index counts neither as damaged nor as empty. The error names the
+// permission, and searches succeed once the permission is back.
 func TestNoPermission(t *testing.T) {
 	for _, place := range []string{"", tenantDir("acme"), "store"} {
 		dir := published(t)
@@ -292,33 +284,31 @@ func TestNoPermission(t *testing.T) {
 		tenant := mustTenant(t, ix, "acme")
 		path := filepath.Join(dir, place)
 		if place == "store" {
-			path = filepath.Join(dir, tenantDir("acme"), generationsOnDisk(t, dir, "acme")[0], place)
+			path = filepath.Join(generationPath(t, dir, "acme"), place)
 		}
 		withoutPermission(t, path, func() {
 			found, err := revs(t.Context(), ix, "acme")
 			if !errors.Is(err, fs.ErrPermission) || errors.Is(err, reindex.ErrDamaged) ||
 				errors.Is(err, reindex.ErrNoLiveIndex) {
-				t.Errorf("without %q: %d documents, %v", place, len(found), err)
+				t.Errorf("without %q: search: %d documents, error %v, want %v", place, len(found), err, fs.ErrPermission)
 			}
 			if n, err := tenant.documents(t.Context()); err == nil && n != 20 || err != nil &&
 				!errors.Is(err, fs.ErrPermission) {
-				t.Errorf("without %q: %d documents are live, %v", place, n, err)
+				t.Errorf("without %q: count: %d documents, error %v, want 20 or %v", place, n, err, fs.ErrPermission)
 			}
 			if gen, err := ix.Begin(t.Context(), "acme"); err == nil {
 				sealed, err := gen.Seal(t.Context())
 				if err == nil && sealed.LiveErr == nil && sealed.Live != 20 {
-					t.Errorf("without %q: a generation beside %d documents", place, sealed.Live)
+					t.Errorf("without %q: sealed beside %d live documents, want 20", place, sealed.Live)
 				}
 				if err := gen.Abort(t.Context()); err != nil {
 					t.Error(err)
 				}
 			} else if !errors.Is(err, fs.ErrPermission) {
-				t.Errorf("without %q: begin: %v", place, err)
+				t.Errorf("without %q: begin: error %v, want %v", place, err, fs.ErrPermission)
 			}
 		})
 		assertLive(t, ix, "acme", 20, "1")
-		if err := ix.Close(); err != nil {
-			t.Error(err)
-		}
+		mustClose(t, ix)
 	}
 }

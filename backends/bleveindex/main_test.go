@@ -17,7 +17,7 @@ func TestMain(m *testing.M) {
 		os.Exit(runChild(dir))
 	}
 	reindextest.TempInMemory()
-	_ = flag.Set("test.parallel", "4") // unless -parallel says otherwise: scenarios wait for leases
-	// bleve starts its analysis workers with the process.
+	_ = flag.Set("test.parallel", "4") // scenarios wait for leases; the flag -parallel overrides this
+	// bleve starts its analysis workers at the start of the process.
 	goleak.VerifyTestMain(m, goleak.IgnoreTopFunction("github.com/blevesearch/bleve_index_api.AnalysisWorker"))
 }

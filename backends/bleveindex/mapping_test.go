@@ -45,7 +45,7 @@ func TestDefaultMapping(t *testing.T) {
 			q.SetField("active")
 			got := hits(t, ix, "acme", bleve.NewSearchRequest(q))
 			if !slices.Equal(got, []string{map[bool]string{true: "shoe", false: "sock"}[active]}) {
-				t.Errorf("active %t finds %q", active, got)
+				t.Errorf("active:%t finds %q", active, got)
 			}
 		}
 		for _, test := range []struct {
@@ -61,7 +61,7 @@ func TestDefaultMapping(t *testing.T) {
 			{`name.de:"rote laufschuhe"`, []string{"shoe"}},
 			{`name:socks`, []string{"sock"}},            // no language
 			{`name:voucher`, []string{"gift"}},          // arrays
-			{`name:"warm soft"`, []string{}},            // phrases: there is a word between them
+			{`name:"warm soft"`, []string{}},            // a phrase with a word missing
 			{`name:"woollen socks"`, []string{"sock"}},  //
 			{`name.en:"red running"`, []string{"shoe"}}, //
 			{`sku:SH\-01\/a`, []string{"shoe"}},         // keywords, as a whole
@@ -80,12 +80,12 @@ func TestDefaultMapping(t *testing.T) {
 			{`price:request`, []string{"gift"}},           // text in the place of a number
 			{`brand:"Hewlett Packard"`, []string{"shoe"}}, //
 			{`createdAt:>"2026-01-01T00:00:00Z"`, []string{"shoe"}},
-			{`released:2024`, []string{"sock"}},          // no timestamp: text
+			{`released:2024`, []string{"sock"}},          // a date without a time is text
 			{`attributes.sole:rubber`, []string{"shoe"}}, // other fields
 			{`attributes.width:>11`, []string{"shoe"}},   //
 			{`attributes:none`, []string{"sock"}},        // a scalar where others have an object
 			{`attributes:>2`, []string{"gift"}},          //
-			{`laufschuhe`, []string{"shoe"}},             // _all: words of all texts as they are
+			{`laufschuhe`, []string{"shoe"}},             // _all has the words of all texts
 			{`shoes`, []string{"shoe"}},                  //
 			{`"running shoes"`, []string{"shoe"}},        // with phrases
 			{`"rote running"`, []string{}},               // that do not span texts
@@ -103,9 +103,7 @@ func TestDefaultMapping(t *testing.T) {
 		}
 	}
 	t.Run("new", check)
-	if err := ix.Close(); err != nil {
-		t.Fatal(err)
-	}
+	mustClose(t, ix)
 	ix = open(t, dir, nil)
 	t.Run("opened again", check)
 }
@@ -117,7 +115,7 @@ func TestSortAndFacets(t *testing.T) {
 	req.AddFacet("brands", bleve.NewFacetRequest("brand", 10))
 	for _, test := range []struct{ by, first string }{
 		{"price", "sock"}, {"-price", "shoe"}, {"sku", "shoe"}, {"-sku", "sock"},
-		{"createdAt", "sock"}, {"-attributes.width", "shoe"}, // without values that are stored for it
+		{"createdAt", "sock"}, {"-attributes.width", "shoe"}, // by fields without doc values
 	} {
 		req.SortBy([]string{test.by})
 		result, err := ix.Search(t.Context(), "acme", req)
@@ -125,16 +123,16 @@ func TestSortAndFacets(t *testing.T) {
 			t.Fatal(err)
 		}
 		if result.Hits[0].ID != test.first {
-			t.Errorf("first by %s is %s, want %s", test.by, result.Hits[0].ID, test.first)
+			t.Errorf("sorted by %s, the first hit is %s, want %s", test.by, result.Hits[0].ID, test.first)
 		}
 		terms := result.Facets["brands"].Terms.Terms()
 		if len(terms) != 2 || terms[0].Term != "Acme" || terms[1].Term != "Hewlett Packard" || terms[1].Count != 1 {
-			t.Errorf("facets %+v", terms)
+			t.Errorf("the facet of brands has %+v, want Acme and one Hewlett Packard", terms)
 		}
 	}
 }
 
-// A host's fields take part like the known ones.
+// Fields that a host adds to the mapping are searched like the others.
 func TestMappingOfTheHost(t *testing.T) {
 	m := NewMapping()
 	m.DefaultMapping.AddFieldMappingsAt("material", bleve.NewKeywordFieldMapping())
@@ -160,7 +158,7 @@ func TestMappingOfTheHost(t *testing.T) {
 			ix := open(t, t.TempDir(), &Config{Mapping: test.mapping})
 			publish(t, ix, "acme", object("1", `{"material":"Pure wool","notiz":"Haus"}`))
 			if got := find(t, ix, "acme", test.query); (len(got) == 1) != test.found {
-				t.Errorf("%s finds %q", test.query, got)
+				t.Errorf("%s finds %q, want the product: %v", test.query, got, test.found)
 			}
 		})
 	}
@@ -168,15 +166,15 @@ func TestMappingOfTheHost(t *testing.T) {
 
 func TestInvalidConfig(t *testing.T) {
 	if _, err := Open(t.TempDir(), &Config{BatchBytes: -1}); err == nil {
-		t.Error("a negative size was taken")
+		t.Error("a negative size: no error")
 	}
 	m := bleve.NewIndexMapping()
 	m.DefaultAnalyzer = "nonesuch"
 	if _, err := Open(t.TempDir(), &Config{Mapping: m}); err == nil {
-		t.Error("a mapping with an unknown analyzer was taken")
+		t.Error("a mapping with an unknown analyzer: no error")
 	}
 	if _, err := Open(t.TempDir(), &Config{Mapping: unreadable{bleve.NewIndexMapping()}}); err == nil {
-		t.Error("a mapping that cannot be read back was taken")
+		t.Error("a mapping that bleve cannot read back: no error")
 	}
 }
 
@@ -185,7 +183,7 @@ type unreadable struct{ mapping.IndexMapping }
 
 func (unreadable) MarshalJSON() ([]byte, error) { return []byte(`"opaque"`), nil }
 
-// Every word of a product's texts, and no product, gets lost on the real catalogues.
+// All products of the real catalogues are indexed, and each sampled one is found by all words of its name.
 func TestRealCatalogues(t *testing.T) {
 	for _, name := range []string{"retail.jsonl.gz", "pcparts.jsonl.gz"} {
 		t.Run(name, func(t *testing.T) {
@@ -196,7 +194,7 @@ func TestRealCatalogues(t *testing.T) {
 			ix := open(t, t.TempDir(), nil)
 			load(t, ix, "acme", products)
 			if n, err := ix.DocCount(t.Context(), "acme"); err != nil || n != int64(len(products)) {
-				t.Errorf("%d documents, %v; want %d", n, err, len(products))
+				t.Errorf("%d documents, error %v, want %d", n, err, len(products))
 			}
 			for i := 0; i < len(products); i += len(products) / 10 {
 				var head struct {

@@ -22,13 +22,13 @@ func (s *plannedSegment) HasVector() bool     { return false }
 func (s *plannedSegment) FileSize() int64     { return s.full }
 func (s *plannedSegment) LiveFileSize() int64 { return s.live }
 
-// planned is an index whose segments are only numbers.
+// planned simulates the merges of an index. Its segments have sizes, but no documents.
 type planned struct {
 	options  mergeplan.MergePlanOptions
 	segments []mergeplan.Segment
 	next     uint64
-	merged   int64 // products that merges have written
-	most     int   // segments
+	merged   int64 // the number of products that merges have written
+	most     int   // the largest number of segments
 }
 
 func (p *planned) add(documents int64) {
@@ -36,7 +36,7 @@ func (p *planned) add(documents int64) {
 	p.segments = append(p.segments, &plannedSegment{p.next, documents, documents})
 }
 
-// change replaces products, chosen at random, by a new segment, and merges.
+// change deletes random products from their segments, adds a segment of as many products, and merges.
 func (p *planned) change(t *testing.T, random *rand.Rand, total, products int64) {
 	t.Helper()
 	for range products {
@@ -81,7 +81,8 @@ func (p *planned) merge(t *testing.T) {
 	p.most = max(p.most, len(p.segments))
 }
 
-// Changes of an index lead to merges of few products, and leave few segments, of which few products are replaced ones.
+// Changes of an index cause merges of few products. The index has few segments, and few of their products are replaced
+// ones.
 func TestChangingPlan(t *testing.T) {
 	options, err := json.Marshal(changingPlan)
 	if err != nil {
@@ -108,8 +109,9 @@ func TestChangingPlan(t *testing.T) {
 			}
 			perChange := float64(p.merged) / changes
 			if perChange > 8 || p.most > 35 || float64(live)/float64(full) < 0.45 {
-				t.Errorf("%d products, in groups of %d: %.1f products were merged per change, there were up to %d segments, "+
-					"and %d of %d products are live at the end", products, group, perChange, p.most, live, full)
+				t.Errorf("%d products, changed in groups of %d: %.1f products merged per change, want at most 8; "+
+					"up to %d segments, want at most 35; %d of %d products are live at the end, want at least 45 %%",
+					products, group, perChange, p.most, live, full)
 			}
 		}
 	}

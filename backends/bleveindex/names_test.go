@@ -10,8 +10,8 @@ import (
 	"productindex/reindex"
 )
 
-// A tenant is known from the name of its directory, so that no two have the same one, whatever a file system does to
-// names.
+// The name of a directory determines its tenant. It has only characters that file systems do not change, so no two
+// tenants have the same directory.
 func FuzzTenantDir(f *testing.F) {
 	for _, tenant := range []string{
 		"acme", "Acme", "../a", "con", "a/b", `a\b`, "ä",
@@ -25,11 +25,11 @@ func FuzzTenantDir(f *testing.F) {
 		}
 		name := tenantDir(tenant)
 		if got, ok := tenantOf(name); !ok || got != tenant {
-			t.Errorf("%q has directory %q, which is that of %q, %t", tenant, name, got, ok)
+			t.Errorf("tenant %q has the directory %q, which is that of %q, %t", tenant, name, got, ok)
 		}
 		if len(name) > 255 || filepath.Base(name) != name ||
 			strings.Trim(name, "abcdefghijklmnopqrstuvwxyz0123456789-_") != "" {
-			t.Errorf("%q has directory %q", tenant, name)
+			t.Errorf("tenant %q has the directory %q, want a short plain name", tenant, name)
 		}
 	})
 }
@@ -43,7 +43,7 @@ func FuzzTenantOf(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, name string) {
 		if tenant, ok := tenantOf(name); ok && (tenantDir(tenant) != name || reindex.CheckTenant(tenant) != nil) {
-			t.Errorf("%q is the directory of %q, whose directory is %q", name, tenant, tenantDir(tenant))
+			t.Errorf("%q is the directory of tenant %q, whose directory is %q", name, tenant, tenantDir(tenant))
 		}
 	})
 }
@@ -63,14 +63,14 @@ func FuzzParsePointer(f *testing.F) {
 		p, err := parsePointer(content)
 		if err != nil {
 			if !errors.Is(err, reindex.ErrDamaged) {
-				t.Errorf("%q: %v", content, err)
+				t.Errorf("pointer %q: error %v, want %v", content, err, reindex.ErrDamaged)
 			}
 			return
 		}
 		if p.format() != content && line("1 "+p.generation) != content ||
 			p.generation != "" && !generationName.MatchString(p.generation) ||
 			p.documents < unknown {
-			t.Errorf("%q says %+v", content, p)
+			t.Errorf("the pointer %q is parsed as %+v", content, p)
 		}
 	})
 }
@@ -85,10 +85,10 @@ func FuzzParseMark(f *testing.F) {
 	f.Fuzz(func(t *testing.T, content string) {
 		m := parseMark(content)
 		if m.loading && content != line(markLoading) {
-			t.Errorf("%q says that the generation was never live", content)
+			t.Errorf("the mark %q is parsed as that of a generation that was never live", content)
 		}
 		if m.documents != unknown && content != line(liveMark(m.documents, m.edited)) {
-			t.Errorf("%q says %+v", content, m)
+			t.Errorf("the mark %q is parsed as %+v", content, m)
 		}
 	})
 }
@@ -99,7 +99,7 @@ func TestGenerationNames(t *testing.T) {
 		name := newGenerationName()
 		if !generationName.MatchString(name) || name == last ||
 			name[:len("g-20060102T150405.000000000Z")] < last[:min(len(last), len("g-20060102T150405.000000000Z"))] {
-			t.Fatalf("%q after %q", name, last)
+			t.Fatalf("the name %q follows %q, want a later one", name, last)
 		}
 		last = name
 	}

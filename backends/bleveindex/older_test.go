@@ -16,7 +16,7 @@ import (
 	"productindex/reindex"
 )
 
-// unpackOlder returns a directory with an index that the first version of this package made.
+// unpackOlder returns a directory with an index that the first version of this package has made.
 func unpackOlder(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -27,7 +27,7 @@ func unpackOlder(t *testing.T) string {
 	return dir
 }
 
-// An index that an older version made is searched as it was made, and by bleve alone.
+// An index that an older version has made is searched by its own mapping, also by bleve alone.
 func TestOlderIndex(t *testing.T) {
 	dir := unpackOlder(t)
 	ix := open(t, dir, nil)
@@ -44,15 +44,13 @@ func TestOlderIndex(t *testing.T) {
 	req.SortBy([]string{"price"})
 	result, err := ix.Search(t.Context(), "acme", req)
 	if err != nil || result.Hits[0].ID != "sock" || result.Facets["brands"].Terms.Len() != 3 {
-		t.Errorf("%v, %v", result, err)
+		t.Errorf("search with a facet, sorted by price: %v, error %v", result, err)
 	}
 	publish(t, ix, "acme", shop...)
 	if got := find(t, ix, "acme", "brand:acme"); !slices.Equal(got, []string{"gift", "sock"}) {
-		t.Errorf("after a reindex: %q", got)
+		t.Errorf("after a reindex, brand:acme finds %q, want gift and sock", got)
 	}
-	if err := ix.Close(); err != nil {
-		t.Fatal(err)
-	}
+	mustClose(t, ix)
 	for _, dir := range generationDirs(t, dir) {
 		plain, err := bleve.Open(dir)
 		if err != nil {
@@ -60,7 +58,7 @@ func TestOlderIndex(t *testing.T) {
 		}
 		result, err := plain.Search(bleve.NewSearchRequest(bleve.NewMatchQuery("SHOES")))
 		if err != nil || result.Total != 1 {
-			t.Errorf("bleve alone: %v, %v", result, err)
+			t.Errorf("search by bleve alone: %v, error %v, want one hit", result, err)
 		}
 		if err := plain.Close(); err != nil {
 			t.Error(err)
@@ -68,15 +66,13 @@ func TestOlderIndex(t *testing.T) {
 	}
 }
 
-// An index that needs an analyzer that this program does not have says what to do.
+// If this program does not have an analyzer of an index, the error of a search names the analyzer and the remedy.
 func TestIndexOfAnotherVersion(t *testing.T) {
 	dir := t.TempDir()
 	ix := open(t, dir, nil)
 	publish(t, ix, "acme", products(1, "1")...)
-	if err := ix.Close(); err != nil {
-		t.Fatal(err)
-	}
-	// Without the option, bleve does not wait until the change is on the disk: Close may lose it.
+	mustClose(t, ix)
+	// Without this option, bleve does not wait until the change is on the disk, and Close may lose it.
 	plain, err := bleve.OpenUsing(generationDirs(t, dir)[0], map[string]any{unsafeBatch: false})
 	if err != nil {
 		t.Fatal(err)
@@ -97,7 +93,7 @@ func TestIndexOfAnotherVersion(t *testing.T) {
 	_, err = ix.Search(t.Context(), "acme", bleve.NewSearchRequest(bleve.NewMatchAllQuery()))
 	if !errors.Is(err, reindex.ErrDamaged) || !strings.Contains(err.Error(), "reindex this tenant") ||
 		!strings.Contains(err.Error(), "product-later") {
-		t.Errorf("the error is %v", err)
+		t.Errorf("search: error %v, want %v with the analyzer and the remedy", err, reindex.ErrDamaged)
 	}
 	publish(t, ix, "acme", products(2, "2")...)
 	assertLive(t, ix, "acme", 2, "2")
@@ -108,7 +104,7 @@ func generationDirs(t *testing.T, dir string) []string {
 	t.Helper()
 	dirs, err := filepath.Glob(filepath.Join(dir, "t-*", "g-*"))
 	if err != nil || len(dirs) == 0 {
-		t.Fatalf("generations %v, %v", dirs, err)
+		t.Fatalf("generations %v, error %v", dirs, err)
 	}
 	return dirs
 }

@@ -39,7 +39,7 @@ var electronics = []reindex.Product{
 	object("bank", `{"name":"Power bank 10,000 mAh","category":"Chargers"}`),
 }
 
-// first returns the ids of hits in order.
+// ranked returns the ids of the hits of a query, the best first.
 func ranked(t *testing.T, ix *Index, q query.Query) []string {
 	t.Helper()
 	result, err := ix.Search(t.Context(), "acme", bleve.NewSearchRequest(q))
@@ -49,7 +49,7 @@ func ranked(t *testing.T, ix *Index, q query.Query) []string {
 	ids := []string{}
 	for _, hit := range result.Hits {
 		if math.IsNaN(hit.Score) || math.IsInf(hit.Score, 0) {
-			t.Errorf("the score of %s is %v", hit.ID, hit.Score)
+			t.Errorf("the score of %s is %v, want a finite number", hit.ID, hit.Score)
 		}
 		ids = append(ids, hit.ID)
 	}
@@ -62,15 +62,15 @@ func TestQuery(t *testing.T) {
 	for _, test := range []struct {
 		text    string
 		options *QueryOptions
-		want    string // the ids of the first hits; "-": nothing is found
+		want    string // the ids of the first hits; "-" if there must be no hit
 	}{
 		{"geforce rtx 4090", nil, "rtx bracket"},             // names before descriptions
 		{"RTX4090", nil, "rtx bracket"},                      // split
 		{"990pro", nil, "ssd"},                               //
 		{"samsung 990pro 2tb", nil, "ssd"},                   //
 		{"144 hz monitor", nil, "monitor"},                   // joined
-		{"2,5kg", nil, "dumbbell"},                           // split at a number that has a comma
-		{"10000 mah", nil, "bank"},                           // thousands that are set apart
+		{"2,5kg", nil, "dumbbell"},                           // split after a number with a comma
+		{"10000 mah", nil, "bank"},                           // with and without a separator of thousands
 		{"10000mah", nil, "bank"},                            //
 		{"10,000mah", nil, "bank"},                           //
 		{"sun glasses", nil, "glasses"},                      //
@@ -83,9 +83,9 @@ func TestQuery(t *testing.T) {
 		{"graphics card", nil, "rtx bracket"},                // a kind of product before a description
 		{"gigabite", nil, "rtx"},                             // misspelled
 		{"samsugn", nil, "ssd"},                              //
-		{"samsung 991 pro", nil, "ssd"},                      // digits are not, but left out
+		{"samsung 991 pro", nil, "ssd"},                      // numbers are not corrected, but left out
 		{"4091", nil, "-"},                                   //
-		{"sams", nil, "ssd"},                                 // longer words, if there is no other
+		{"sams", nil, "ssd"},                                 // the start of a word, if no word is equal
 		{"mon", nil, "-"},                                    //
 		{"mon", &QueryOptions{Prefix: true}, "monitor"},      // search as you type
 		{"corner so", &QueryOptions{Prefix: true}, "sofa"},   //
@@ -94,11 +94,11 @@ func TestQuery(t *testing.T) {
 		{"gv-n4090/b", nil, "rtx"},                           //
 		{"On", nil, "phone"},                                 // brands that are common words
 		{"phone for seniors", nil, "phone"},                  //
-		{"phones with seniors", nil, "phone"},                // common words need not be there
+		{"phones with seniors", nil, "phone"},                // common words are optional
 		{"handy", nil, "phone"},                              // stemmed in the language of the field
 		{"handy", &QueryOptions{Language: "de-AT"}, "phone"}, //
-		{"handys", &QueryOptions{Language: "en"}, "phone"},   // and in all languages by its words
-		{"samsung toaster", nil, "ssd"},                      // nothing has all words
+		{"handys", &QueryOptions{Language: "en"}, "phone"},   // unstemmed words match in all languages
+		{"samsung toaster", nil, "ssd"},                      // no product has all words
 		{"samsung toaster", &QueryOptions{Exact: true}, "-"}, //
 		{"gigabite", &QueryOptions{Exact: true}, "-"},        //
 		{"navy blue", &QueryOptions{Filter: Filter("category", "accessory")}, "glasses"},
@@ -115,13 +115,13 @@ func TestQuery(t *testing.T) {
 		}
 	}
 	if got := ranked(t, ix, Query(strings.Repeat("x", 1<<20)+" "+strings.Repeat("word ", 1<<18), nil)); len(got) > 0 {
-		t.Errorf("a long text finds %q", got)
+		t.Errorf("a long text finds %q, want no product", got)
 	}
 	if got := ranked(t, ix, Query(" ", nil)); len(got) != len(electronics) {
-		t.Errorf("an empty text finds %q", got)
+		t.Errorf("an empty text finds %q, want all %d products", got, len(electronics))
 	}
 	if got := ranked(t, ix, Query("", &QueryOptions{Filter: Filter("color", "navy blue")})); len(got) != 2 {
-		t.Errorf("a filter alone finds %q", got)
+		t.Errorf("a filter without a text finds %q, want 2 products", got)
 	}
 }
 
@@ -170,10 +170,10 @@ func TestQueryExplainsItself(t *testing.T) {
 	publish(t, ix, "acme", electronics...)
 	q := Query("the gigabite 4090 toaster", nil)
 	if e := q.Explanation(); e.Words != nil {
-		t.Errorf("before a search: %+v", e)
+		t.Errorf("the explanation before a search is %+v, want none", e)
 	}
 	if got := ranked(t, ix, q); len(got) == 0 || got[0] != "rtx" {
-		t.Errorf("found %q", got)
+		t.Errorf("found %q, want rtx first", got)
 	}
 	e := q.Explanation()
 	if len(e.Words) != 4 || e.Words[0].Word != "the" || !e.Words[0].LeftOut && !e.Words[0].Optional ||
@@ -183,11 +183,11 @@ func TestQueryExplainsItself(t *testing.T) {
 	q = Query("corner settee samsung", nil)
 	ranked(t, ix, q)
 	if e := q.Explanation(); e.Required != 1 {
-		t.Errorf("of three words %d are required, one product has two", e.Required)
+		t.Errorf("%d words are required, want 1, since only one product has two of the three", e.Required)
 	}
 	req := bleve.NewSearchRequest(Query("x", &QueryOptions{Language: "klingon"}))
 	if _, err := ix.Search(t.Context(), "acme", req); err == nil || !strings.Contains(err.Error(), "klingon") {
-		t.Errorf("an unknown language: %v", err)
+		t.Errorf("an unknown language: error %v, want one with its name", err)
 	}
 }
 
@@ -223,10 +223,10 @@ func TestHighlights(t *testing.T) {
 		req.Highlight = bleve.NewHighlightWithStyle("html")
 		result, err := ix.Search(t.Context(), "acme", req)
 		if err != nil || len(result.Hits) != 1 {
-			t.Fatalf("%v, %v", result, err)
+			t.Fatalf("search for %T: %v, error %v, want one hit", test.query, result, err)
 		}
 		if got := strings.Join(result.Hits[0].Fragments[test.field], "|"); !strings.Contains(got, test.want) {
-			t.Errorf("%T marks %s in %v, want %s", test.query, got, result.Hits[0].Fragments, test.want)
+			t.Errorf("%T: the field %s is highlighted as %s, want %s", test.query, test.field, got, test.want)
 		}
 	}
 	req := bleve.NewSearchRequest(Query("chair", nil))
@@ -234,11 +234,11 @@ func TestHighlights(t *testing.T) {
 	req.Highlight.Fields = []string{"tags"}
 	result, err := ix.Search(t.Context(), "acme", req)
 	if err != nil || len(result.Hits[0].Fragments) != 1 || result.Hits[0].Fields != nil {
-		t.Errorf("one field: %v, %v", result, err)
+		t.Errorf("highlights of one field: %v, error %v", result, err)
 	}
 }
 
-// Every text finds products, and each of them matches a part of the text.
+// A search succeeds for every text. If it finds products, at least one word is required, or some are left out.
 func FuzzQuery(f *testing.F) {
 	for _, text := range []string{
 		"RTX4090", "t-shirt", "L'Oréal's", "手机壳 red", "<b>&amp;", "a\x00b \xff", "AND +foo -bar",
@@ -263,7 +263,7 @@ func FuzzQuery(f *testing.F) {
 		e := q.Explanation()
 		if result.Total > 0 && strings.TrimSpace(text) != "" && e.Required == 0 && len(e.Words) > 0 &&
 			!slices.ContainsFunc(e.Words, func(w WordExplanation) bool { return w.LeftOut }) {
-			t.Errorf("%q finds %d products for nothing: %+v", text, result.Total, e)
+			t.Errorf("%q finds %d products, but requires no word: %+v", text, result.Total, e)
 		}
 	})
 }

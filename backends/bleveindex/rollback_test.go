@@ -13,7 +13,8 @@ import (
 	"productindex/reindex"
 )
 
-// keeping opens a directory that keeps two generations, and publishes three: of 10, 11 and 12 documents.
+// keeping opens an index, and makes three generations live, one after the other, with 10, 11 and 12 documents. The
+// returned names begin with the live one.
 func keeping(t *testing.T, cfg *Config) (ix *Index, dir string, names []string) {
 	t.Helper()
 	dir = t.TempDir()
@@ -24,7 +25,7 @@ func keeping(t *testing.T, cfg *Config) (ix *Index, dir string, names []string) 
 	return ix, dir, listed(t, ix)
 }
 
-// listed returns the names of a tenant's generations.
+// listed returns the names of the generations of tenant acme, the live one first.
 func listed(t *testing.T, ix *Index) (names []string) {
 	t.Helper()
 	infos, err := ix.Generations(t.Context(), "acme")
@@ -37,7 +38,7 @@ func listed(t *testing.T, ix *Index) (names []string) {
 	return names
 }
 
-// goBack makes a kept generation live.
+// goBack makes a kept generation of tenant acme live.
 func goBack(t *testing.T, ix *Index, name string) {
 	t.Helper()
 	gen, err := ix.Rollback(t.Context(), "acme", name)
@@ -52,7 +53,7 @@ func goBack(t *testing.T, ix *Index, name string) {
 	}
 }
 
-// The list says how old and how large generations are.
+// Generations returns the age, the size and the number of documents of each generation.
 func TestGenerations(t *testing.T) {
 	before := time.Now().UTC()
 	ix, dir, names := keeping(t, &Config{KeepPrevious: 2})
@@ -62,12 +63,13 @@ func TestGenerations(t *testing.T) {
 		t.Fatalf("generations %+v, error %v", infos, err)
 	}
 	for i, info := range infos {
+		documents := []int64{11, 11, 10}[i]
 		if info.Created.Before(before.Add(-time.Second)) || info.Created.After(time.Now()) || info.Bytes < 1000 ||
-			info.Edited != (i == 0) || info.Documents != []int64{11, 11, 10}[i] {
-			t.Errorf("generation %d is %+v", i, info)
+			info.Edited != (i == 0) || info.Documents != documents {
+			t.Errorf("generation %d is %+v, want %d documents, edited: %v", i, info, documents, i == 0)
 		}
 		if replaced := info.Replaced; i > 0 && (replaced.Before(info.Created) || replaced.After(time.Now())) {
-			t.Errorf("generation %d is %+v", i, info)
+			t.Errorf("generation %d is %+v, want a replacement between its creation and now", i, info)
 		}
 	}
 	reader := open(t, dir, &Config{ReadOnly: true, KeepPrevious: 2})
@@ -75,11 +77,11 @@ func TestGenerations(t *testing.T) {
 		t.Errorf("a read-only index lists %v, want %v", got, names)
 	}
 	if _, err := reader.Rollback(t.Context(), "acme", ""); !errors.Is(err, ErrReadOnly) {
-		t.Errorf("rollback of a read-only index: %v", err)
+		t.Errorf("rollback of a read-only index: error %v, want %v", err, ErrReadOnly)
 	}
 }
 
-// Generations are kept for as long as Config says, and not one more than it says.
+// KeepPrevious limits the number of kept generations, and KeepFor their age.
 func TestKeeps(t *testing.T) {
 	now := time.Now()
 	list := []kept{{"a", now.Add(-time.Second)}, {"b", now.Add(-time.Minute)}, {"c", now.Add(-time.Hour)}}
@@ -97,7 +99,7 @@ func TestKeeps(t *testing.T) {
 	}
 	for _, cfg := range []Config{{KeepPrevious: -1}, {KeepFor: -1}} {
 		if _, err := Open(t.TempDir(), &cfg); err == nil || !strings.Contains(err.Error(), "Keep") {
-			t.Errorf("config %+v: %v", cfg, err)
+			t.Errorf("config %+v: error %v, want one with the name of the field", cfg, err)
 		}
 	}
 }
@@ -108,14 +110,12 @@ func TestKeptIsRemoved(t *testing.T) {
 	publish(t, ix, "acme", products(5, "4")...)
 	assertOnDisk := func(want ...string) {
 		t.Helper()
-		if err := ix.Close(); err != nil { // which waits until generations are removed
-			t.Fatal(err)
-		}
+		mustClose(t, ix) // waits until generations are removed
 		got := generationsOnDisk(t, dir, "acme")
 		slices.Sort(got)
 		slices.Sort(want)
 		if !slices.Equal(got, want) {
-			t.Errorf("on the disk: %v, want %v", got, want)
+			t.Errorf("%v are on the disk, want %v", got, want)
 		}
 	}
 	live := listed(t, ix)[0]
@@ -128,19 +128,19 @@ func TestKeptIsRemoved(t *testing.T) {
 	ix = open(t, dir, &Config{KeepPrevious: 1, KeepFor: time.Hour})
 	ix.cfg.KeepFor = time.Nanosecond
 	if _, err := ix.Rollback(t.Context(), "acme", names[0]); !errors.Is(err, reindex.ErrNoPrevious) {
-		t.Errorf("rollback to what was kept for too long: %v", err)
+		t.Errorf("rollback to a generation older than KeepFor: error %v, want %v", err, reindex.ErrNoPrevious)
 	}
 	if n, err := ix.Reap(t.Context(), "acme"); n != 1 || err != nil {
-		t.Errorf("reaped %d, error %v", n, err)
+		t.Errorf("reaped %d, error %v, want 1", n, err)
 	}
 	assertOnDisk(live)
 	ix = open(t, dir, &Config{KeepPrevious: 1})
 	if _, err := ix.Rollback(t.Context(), "acme", names[0]); !errors.Is(err, reindex.ErrNoPrevious) {
-		t.Errorf("rollback to what is gone: %v", err)
+		t.Errorf("rollback to a removed generation: error %v, want %v", err, reindex.ErrNoPrevious)
 	}
 }
 
-// A generation whose index was closed because it was idle is also removed once it is no longer kept.
+// A kept generation is removed at the end also if its index was closed for being idle.
 func TestKeptIsRemovedAfterIdleClose(t *testing.T) {
 	dir := t.TempDir()
 	ix := open(t, dir, &Config{KeepPrevious: 1, IdleTimeout: -1})
@@ -149,18 +149,17 @@ func TestKeptIsRemovedAfterIdleClose(t *testing.T) {
 	publish(t, ix, "acme", products(5, "2")...)
 	publish(t, ix, "acme", products(5, "3")...)
 	names := listed(t, ix)
-	if err := ix.Close(); err != nil { // waits until generations are removed
-		t.Fatal(err)
-	}
+	mustClose(t, ix) // waits until generations are removed
 	got := generationsOnDisk(t, dir, "acme")
 	slices.Sort(got)
 	slices.Sort(names)
 	if len(names) != 2 || !slices.Equal(got, names) {
-		t.Errorf("on the disk: %v, want the live generation and one that is kept: %v", got, names)
+		t.Errorf("%v are on the disk, want the live generation and a kept one: %v", got, names)
 	}
 }
 
-// A kept generation that is damaged is refused before anything changes; a reindex, or another one, replaces it.
+// A rollback to a damaged generation is refused before any change. A rollback to another generation, and a reindex,
+// still succeed.
 func TestRollbackToDamage(t *testing.T) {
 	for name, damage := range map[string]func(t *testing.T, dir string){
 		"segment": func(t *testing.T, dir string) {
@@ -185,14 +184,12 @@ func TestRollbackToDamage(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			ix, dir, names := keeping(t, &Config{KeepPrevious: 2})
-			if err := ix.Close(); err != nil {
-				t.Fatal(err)
-			}
+			mustClose(t, ix)
 			damage(t, filepath.Join(dir, tenantDir("acme"), names[1]))
 			ix = open(t, dir, &Config{KeepPrevious: 2})
 			for range 2 {
 				if _, err := ix.Rollback(t.Context(), "acme", ""); !errors.Is(err, reindex.ErrDamaged) {
-					t.Errorf("rollback: %v, want ErrDamaged", err)
+					t.Errorf("rollback: error %v, want %v", err, reindex.ErrDamaged)
 				}
 				assertLive(t, ix, "acme", 12, "3")
 			}
@@ -204,8 +201,8 @@ func TestRollbackToDamage(t *testing.T) {
 	}
 }
 
-// A rollback whose pointer cannot be written leaves everything as it is, and can be made again; nothing that was kept
-// is removed by a switch that a power cut may undo.
+// If the pointer cannot be written, the commit of a rollback fails without any effect, and can be called again. All
+// generations are kept.
 func TestRollbackFails(t *testing.T) {
 	ix, dir, names := keeping(t, &Config{KeepPrevious: 2})
 	obstacle := filepath.Join(dir, tenantDir("acme"), pointerTemp)
@@ -217,23 +214,21 @@ func TestRollbackFails(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err := gen.Commit(t.Context()); err == nil {
-		t.Error("a commit succeeds whose pointer cannot be written")
+		t.Error("the commit succeeds, although the pointer cannot be written")
 	}
 	assertLive(t, ix, "acme", 12, "3")
 	if err := os.Remove(obstacle); err != nil {
 		t.Fatal(err)
 	}
-	if err := gen.Commit(t.Context()); err != nil {
-		t.Fatal(err)
-	}
+	mustCommit(t, gen)
 	assertLive(t, ix, "acme", 10, "1")
 	if got, want := listed(t, ix), []string{names[2], names[0], names[1]}; !slices.Equal(got, want) {
 		t.Errorf("listed: %v, want %v", got, want)
 	}
 }
 
-// A process that dies right after any change of the disk in a rollback leaves one whole generation live and the others
-// kept.
+// If the process dies in a rollback, after whichever change of the disk, one whole generation is live and the others
+// are kept.
 func TestRollbackDies(t *testing.T) {
 	died := errors.New("the process has died")
 	for n := 1; ; n++ {
@@ -276,7 +271,7 @@ func TestRollbackDies(t *testing.T) {
 			goBack(t, ix, names[0])
 			assertLive(t, ix, "acme", 10, "1")
 		default:
-			t.Fatalf("after %d changes: %s is live, which nobody asked for", n, got[0])
+			t.Fatalf("after %d changes: %s is live, want %s or %s", n, got[0], names[0], names[2])
 		}
 		if err == nil {
 			return
@@ -284,7 +279,7 @@ func TestRollbackDies(t *testing.T) {
 	}
 }
 
-// A rollback waits for the searches that were in the generation when it was replaced, until its context ends.
+// A rollback waits until no search uses the generation any more, or its context ends.
 func TestRollbackWaits(t *testing.T) {
 	ix, _, names := keeping(t, &Config{KeepPrevious: 2})
 	l, err := ix.acquire(t.Context(), "acme")
@@ -295,7 +290,7 @@ func TestRollbackWaits(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	if _, err := ix.Rollback(ctx, "acme", names[0]); !errors.Is(err, context.Canceled) {
-		t.Errorf("rollback to what is still searched: %v", err)
+		t.Errorf("rollback to a generation in use: error %v, want %v", err, context.Canceled)
 	}
 	ended := make(chan struct{})
 	go func() {
@@ -307,7 +302,7 @@ func TestRollbackWaits(t *testing.T) {
 	assertLive(t, ix, "acme", 12, "3")
 }
 
-// A tenant is not deleted while a rollback is open, and with it go the kept generations.
+// A tenant is not deleted while a rollback is open. Its kept generations are deleted with it.
 func TestDeleteTenantWithKept(t *testing.T) {
 	ix, dir, _ := keeping(t, &Config{KeepPrevious: 2})
 	gen, err := ix.Rollback(t.Context(), "acme", "")
@@ -315,7 +310,7 @@ func TestDeleteTenantWithKept(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err := ix.DeleteTenant(t.Context(), "acme"); !errors.Is(err, reindex.ErrRunning) {
-		t.Errorf("delete while a rollback is open: %v", err)
+		t.Errorf("delete while a rollback is open: error %v, want %v", err, reindex.ErrRunning)
 	}
 	if err := gen.Abort(t.Context()); err != nil {
 		t.Fatal(err)
@@ -323,15 +318,13 @@ func TestDeleteTenantWithKept(t *testing.T) {
 	if err := ix.DeleteTenant(t.Context(), "acme"); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := os.Stat(filepath.Join(dir, tenantDir("acme"))); !errors.Is(err, os.ErrNotExist) {
-		t.Errorf("the tenant's directory: %v", err)
-	}
+	assertNoDirectory(t, dir, "acme")
 	if got := listed(t, ix); len(got) != 0 {
-		t.Errorf("listed: %v", got)
+		t.Errorf("listed: %v, want none", got)
 	}
 }
 
-// A search whose hits are deleted before they are loaded is made again.
+// A search is repeated if some of its hits are deleted before it has loaded them.
 func TestSearchWhileDeleting(t *testing.T) {
 	ix := open(t, t.TempDir(), nil)
 	publish(t, ix, "acme", products(50, "1")...)
@@ -356,7 +349,7 @@ func TestSearchWhileDeleting(t *testing.T) {
 		default:
 		}
 		if found, err := revs(t.Context(), ix, "acme"); err != nil || len(found) != 50 && len(found) != 10 {
-			t.Fatalf("%d found, error %v", len(found), err)
+			t.Fatalf("a search finds %d products, error %v, want 50 or 10", len(found), err)
 		}
 	}
 	<-done

@@ -15,7 +15,7 @@ import (
 	index "github.com/blevesearch/bleve_index_api"
 )
 
-// A request that bleve would panic for is an error that names the fault.
+// A request that would make bleve panic is refused with an error that names the fault.
 func TestSearchRequests(t *testing.T) {
 	ix := open(t, t.TempDir(), nil)
 	publish(t, ix, "acme", products(10, "1")...)
@@ -38,12 +38,12 @@ func TestSearchRequests(t *testing.T) {
 		if _, err := ix.Search(t.Context(), "acme", req); err == nil ||
 			!strings.HasPrefix(err.Error(), `bleveindex: search tenant "acme": `) || !strings.Contains(err.Error(), want) ||
 			strings.Contains(err.Error(), "panic") {
-			t.Errorf("want an error that says %q: %v", want, err)
+			t.Errorf("search: error %v, want one with the tenant and %q", err, want)
 		}
 	}
 }
 
-// cancelling is a query that ends a context when its last hit was found, too late for bleve to see it.
+// cancelling is a query that cancels a context after its last hit, when bleve no longer looks at the context.
 type cancelling struct {
 	query.Query
 
@@ -74,7 +74,7 @@ func (s cancellingSearcher) Next(ctx *search.SearchContext) (*search.DocumentMat
 	return hit, err
 }
 
-// No hits are loaded for a search that nobody waits for any more.
+// A search does not load its hits if its context has ended.
 func TestCancelDuringLoad(t *testing.T) {
 	ix := open(t, t.TempDir(), nil)
 	publish(t, ix, "acme", products(100, "1")...)
@@ -82,11 +82,11 @@ func TestCancelDuringLoad(t *testing.T) {
 	req := bleve.NewSearchRequestOptions(cancelling{bleve.NewMatchAllQuery(), cancel}, 100, 0, false)
 	req.Fields = []string{"rev"}
 	if result, err := ix.Search(ctx, "acme", req); !errors.Is(err, context.Canceled) {
-		t.Errorf("%v, %v", result, err)
+		t.Errorf("search: %v, error %v, want %v", result, err, context.Canceled)
 	}
 }
 
-// Hits that are highlighted have the locations that bleve gives them.
+// Highlighted hits have the same locations as in bleve alone.
 func TestLocations(t *testing.T) {
 	ix := open(t, t.TempDir(), nil)
 	publish(t, ix, "acme", object("1", `{"name": "Red socks, blue socks"}`), object("2", `{"name": "Blue shoes"}`))
@@ -112,11 +112,11 @@ func TestLocations(t *testing.T) {
 			if !reflect.DeepEqual(hit.Locations, want.Hits[i].Locations) ||
 				hit.ID != want.Hits[i].ID || hit.Index != want.Hits[i].Index || len(hit.Fragments["name"]) != 1 ||
 				!strings.Contains(hit.Fragments["name"][0], "<mark>") {
-				t.Errorf("%+v, bleve has %+v", hit, want.Hits[i])
+				t.Errorf("hit %d is %+v, want a highlighted %+v", i, hit, want.Hits[i])
 			}
 		}
 		if len(got.Hits) != 2 {
-			t.Errorf("%d hits", len(got.Hits))
+			t.Errorf("there are %d hits, want 2", len(got.Hits))
 		}
 	}
 }

@@ -14,13 +14,13 @@ import (
 	"productindex/reindex"
 )
 
-// openReader opens a directory read-only, which another Index may have open.
+// openReader opens a directory read-only. Another Index may have it open.
 func openReader(t *testing.T, dir string) *Index {
 	t.Helper()
 	return open(t, dir, &Config{ReadOnly: true})
 }
 
-// awaitRev searches until a tenant's generation is of this rev.
+// awaitRev searches until the live products of a tenant have this rev, and checks that there are n of them.
 func awaitRev(t *testing.T, ix *Index, tenant string, n int, rev string) {
 	t.Helper()
 	for {
@@ -35,7 +35,7 @@ func awaitRev(t *testing.T, ix *Index, tenant string, n int, rev string) {
 	assertLive(t, ix, tenant, n, rev)
 }
 
-// A second process searches what the first one reindexes, and changes nothing.
+// A second process searches the live index of the first one, and does not change any file.
 func TestReadOnly(t *testing.T) {
 	dir := t.TempDir()
 	t.Setenv("TMPDIR", t.TempDir())
@@ -50,16 +50,14 @@ func TestReadOnly(t *testing.T) {
 	process.Env = append(os.Environ(), childDir+"="+dir, childRev+"="+childReads)
 	process.Stderr = os.Stderr
 	if out, err := process.Output(); string(out) != "50" || err != nil {
-		t.Errorf("a second process finds %q documents, %v", out, err)
+		t.Errorf("a second process finds %q documents, error %v, want 50", out, err)
 	}
 	reader := openReader(t, dir)
 	assertLive(t, reader, "acme", 50, "1")
 	if tenants, err := reader.Tenants(t.Context()); !slices.Equal(tenants, []string{"acme"}) || err != nil {
-		t.Errorf("tenants: %q, %v", tenants, err)
+		t.Errorf("tenants: %q, error %v, want acme", tenants, err)
 	}
-	if names := generationsOnDisk(t, dir, "acme"); len(names) != 2 {
-		t.Errorf("on the disk: %q", names)
-	}
+	assertGenerations(t, dir, "acme", 2)
 	_, beginErr := reader.Begin(t.Context(), "acme")
 	_, reapErr := reader.Reap(t.Context(), "acme")
 	for what, err := range map[string]error{
@@ -68,7 +66,7 @@ func TestReadOnly(t *testing.T) {
 		"delete": reader.DeleteTenant(t.Context(), "acme"),
 	} {
 		if !errors.Is(err, ErrReadOnly) {
-			t.Errorf("%s: %v", what, err)
+			t.Errorf("%s: error %v, want %v", what, err, ErrReadOnly)
 		}
 	}
 	old, err := reader.acquire(t.Context(), "acme")
@@ -80,7 +78,7 @@ func TestReadOnly(t *testing.T) {
 	awaitRev(t, reader, "acme", 60, "2")
 	assertLive(t, reader, "new", 5, "1")
 	if n, err := old.count(); n != 50 || err != nil {
-		t.Errorf("a search that began before sees %d documents, %v", n, err)
+		t.Errorf("a search that began before the switch finds %d documents, error %v, want 50", n, err)
 	}
 	old.done()
 	if err := ix.DeleteTenant(t.Context(), "new"); err != nil {
@@ -90,20 +88,18 @@ func TestReadOnly(t *testing.T) {
 		_, err = reader.DocCount(t.Context(), "new")
 	}
 	if !errors.Is(err, reindex.ErrNoLiveIndex) {
-		t.Errorf("count of a tenant that was deleted: %v", err)
+		t.Errorf("count of a deleted tenant: error %v, want %v", err, reindex.ErrNoLiveIndex)
 	}
-	if err := reader.Close(); err != nil {
-		t.Fatal(err)
-	}
+	mustClose(t, reader)
 	if left, err := os.ReadDir(os.Getenv("TMPDIR")); len(left) > 0 || err != nil {
-		t.Errorf("left in the temporary directory: %v, %v", left, err)
+		t.Errorf("the temporary directory has %v, error %v, want no files", left, err)
 	}
 	if _, err := Open(filepath.Join(dir, "nonesuch"), &Config{ReadOnly: true}); !errors.Is(err, os.ErrNotExist) {
-		t.Errorf("a directory that is not there: %v", err)
+		t.Errorf("a directory that does not exist: error %v, want %v", err, os.ErrNotExist)
 	}
 }
 
-// A reader opens whole generations while the writer switches, and merges segments.
+// A reader opens whole generations while the writer switches generations and merges segments.
 func TestReadOnlyThroughSwitches(t *testing.T) {
 	dir := t.TempDir()
 	ix := open(t, dir, nil)
@@ -117,11 +113,9 @@ func TestReadOnlyThroughSwitches(t *testing.T) {
 		}
 		found, err := revs(t.Context(), reader, "acme")
 		if err != nil || len(found) != 300 {
-			t.Errorf("%d documents, %v", len(found), err)
+			t.Errorf("a search finds %d documents, error %v, want 300", len(found), err)
 		}
-		if err := reader.Close(); err != nil {
-			t.Error(err)
-		}
+		mustClose(t, reader)
 	}
 	close(stop)
 	if err := <-done; err != nil {
@@ -129,7 +123,8 @@ func TestReadOnlyThroughSwitches(t *testing.T) {
 	}
 }
 
-// A backup is a directory like the one it is of, at one moment of each tenant.
+// A backup is a directory that can be opened. It has each tenant as it was at one moment, without damaged and deleted
+// tenants.
 func TestBackup(t *testing.T) {
 	dir, backup := t.TempDir(), filepath.Join(t.TempDir(), "backup")
 	ix := open(t, dir, nil)
@@ -139,26 +134,24 @@ func TestBackup(t *testing.T) {
 	if err := ix.DeleteTenant(t.Context(), "deleted"); err != nil {
 		t.Fatal(err)
 	}
-	if err := ix.Close(); err != nil {
-		t.Fatal(err)
-	}
+	mustClose(t, ix)
 	segments, _ := filepath.Glob(filepath.Join(dir, tenantDir("damaged"), "g-*", storeDir, "*.zap"))
 	change(t, segments[0], flipOneBit)
 	ix = open(t, dir, nil)
 	begin(t, ix, "acme")
 	begin(t, ix, "begun")
 	if err := ix.Backup(t.Context(), backup); !errors.Is(err, reindex.ErrDamaged) {
-		t.Errorf("backup: %v", err)
+		t.Errorf("backup with a damaged tenant: error %v, want %v", err, reindex.ErrDamaged)
 	}
 	if err := ix.Backup(t.Context(), backup); !errors.Is(err, os.ErrExist) {
-		t.Errorf("backup into a backup: %v", err)
+		t.Errorf("backup into a backup: error %v, want %v", err, os.ErrExist)
 	}
 	publish(t, ix, "acme", products(50, "2")...)
 
 	restored := open(t, backup, nil)
 	if tenants, err := restored.Tenants(t.Context()); !slices.Equal(tenants, []string{"acme", "Über/alles"}) ||
 		err != nil {
-		t.Errorf("tenants: %q, %v", tenants, err)
+		t.Errorf("tenants of the backup: %q, error %v, want acme and Über/alles", tenants, err)
 	}
 	assertLive(t, restored, "acme", 50, "1")
 	assertLive(t, restored, "Über/alles", 50, "1")
@@ -171,15 +164,15 @@ func TestBackup(t *testing.T) {
 	cancelled, cancel := context.WithCancel(t.Context())
 	cancel()
 	if err := ix.Backup(cancelled, filepath.Join(t.TempDir(), "backup")); !errors.Is(err, context.Canceled) {
-		t.Errorf("cancelled: %v", err)
+		t.Errorf("backup with a cancelled context: error %v, want %v", err, context.Canceled)
 	}
 	err := openReader(t, dir).Backup(t.Context(), filepath.Join(t.TempDir(), "backup"))
 	if !errors.Is(err, reindex.ErrDamaged) {
-		t.Errorf("backup by a reader: %v", err)
+		t.Errorf("backup by a reader: error %v, want %v", err, reindex.ErrDamaged)
 	}
 }
 
-// Backups that are made while tenants are reindexed are whole.
+// A backup that is made during reindexes has whole generations.
 func TestBackupThroughSwitches(t *testing.T) {
 	dir := t.TempDir()
 	ix := open(t, dir, nil)
@@ -195,11 +188,9 @@ func TestBackupThroughSwitches(t *testing.T) {
 		restored := open(t, backup, nil)
 		found, err := revs(t.Context(), restored, "acme")
 		if err != nil || len(found) != 300 {
-			t.Errorf("%d documents, %v", len(found), err)
+			t.Errorf("the backup has %d documents, error %v, want 300", len(found), err)
 		}
-		if err := restored.Close(); err != nil {
-			t.Fatal(err)
-		}
+		mustClose(t, restored)
 	}
 	close(stop)
 	if err := <-done; err != nil {
@@ -207,14 +198,14 @@ func TestBackupThroughSwitches(t *testing.T) {
 	}
 }
 
-// reindexUntil makes one generation of 300 products after the other live, until stop is closed.
+// reindexUntil makes generations of 300 products live, one after the other, until stop is closed.
 func reindexUntil(ctx context.Context, ix *Index, stop <-chan struct{}) error {
 	for i := 1; !isDone(stop); i++ {
 		gen, err := ix.Begin(ctx, "acme")
 		if err != nil {
 			return err
 		}
-		for batch := range slices.Chunk(products(300, fmt.Sprint(i)), 10) { // many segments, to be merged after the switch
+		for batch := range slices.Chunk(products(300, fmt.Sprint(i)), 10) { // many segments, to be merged later
 			if err := gen.Write(ctx, batch); err != nil {
 				return err
 			}
@@ -227,7 +218,7 @@ func reindexUntil(ctx context.Context, ix *Index, stop <-chan struct{}) error {
 	return nil
 }
 
-// A tenant whose new generation is damaged goes on to be read in the one before.
+// If the new generation is damaged, a reader stays in the one before.
 func TestReadOnlyDamage(t *testing.T) {
 	dir := t.TempDir()
 	ix := open(t, dir, nil)
@@ -237,9 +228,7 @@ func TestReadOnlyDamage(t *testing.T) {
 	gen := seal(t, ix, "acme", products(50, "2"))
 	segments, _ := filepath.Glob(filepath.Join(gen.dir, storeDir, "*.zap"))
 	change(t, segments[0], flipOneBit)
-	if err := gen.Commit(t.Context()); err != nil {
-		t.Fatal(err)
-	}
+	mustCommit(t, gen)
 	tenant := mustTenant(t, reader, "acme")
 	for damaged := false; !damaged; {
 		assertLive(t, reader, "acme", 50, "1")

@@ -22,27 +22,18 @@ func TestSynonyms(t *testing.T) {
 	}
 	dir := t.TempDir()
 	ix := open(t, dir, &Config{Mapping: m})
-	publish(
-		t,
-		ix,
-		"acme",
-		object(
-			"tv",
-			`{"name":"Smart TV"}`,
-		),
+	publish(t, ix, "acme",
+		object("tv", `{"name":"Smart TV"}`),
 		object("tele", `{"name":"Old televisions"}`),
 		object("sofa", `{"name":"Red sofa"}`),
-		object(
-			"settee",
-			`{"name":"A corner settee"}`,
-		),
+		object("settee", `{"name":"A corner settee"}`),
 		object("couch", `{"name":"Couch"}`),
 		object("ssd", `{"name":"Fast SSD"}`),
 		object("drive", `{"name":"A solid state drive"}`),
 		object("solid", `{"name":"Solid table"}`),
 	)
 	if n, err := ix.DocCount(t.Context(), "acme"); err != nil || n != 8 {
-		t.Errorf("%d documents, %v: there are no synonyms", n, err)
+		t.Errorf("%d documents are counted, error %v, want 8, without those of synonyms", n, err)
 	}
 	for text, want := range map[string]string{
 		"tv": "tele tv", "Televisions": "tele tv", "red couch": "sofa", "couches": "couch settee sofa", "sofa": "sofa",
@@ -55,19 +46,20 @@ func TestSynonyms(t *testing.T) {
 			t.Errorf("%q finds %q, want %s", text, got, want)
 		}
 	}
-	if got := find(t, ix, "acme", "tv"); !slices.Equal(got, []string{"tele", "tv"}) { // bleve's own
-		t.Errorf("bleve's query finds %q", got)
+	if got := find(t, ix, "acme", "tv"); !slices.Equal(got, []string{"tele", "tv"}) {
+		t.Errorf("a query string of bleve finds %q, want tele and tv", got)
 	}
 	q := Query("tv", nil)
 	ranked(t, ix, q)
 	if said := q.Explanation().Words[0].Synonyms; !slices.Equal(said, []string{"television"}) {
-		t.Errorf("the synonyms are said to be %q", said)
+		t.Errorf("the explanation has the synonyms %q, want television", said)
 	}
 	if err := m.DefineSynonyms(ProductSynonyms, &bleve.SynonymDefinition{}); err == nil {
-		t.Error("a definition without terms was taken")
+		t.Error("a definition without terms: no error")
 	}
 }
 
+// Open refuses a mapping with a name that has no effect.
 func TestMappingNamesInVain(t *testing.T) {
 	dotted := NewMapping()
 	dotted.DefaultMapping.AddFieldMappingsAt("attributes.material", bleve.NewKeywordFieldMapping())
@@ -95,7 +87,7 @@ func TestMappingNamesInVain(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			if _, err := Open(t.TempDir(), &Config{Mapping: test.mapping}); err == nil ||
 				!strings.Contains(err.Error(), test.says) {
-				t.Errorf("Open: %v", err)
+				t.Errorf("open: error %v, want one with %s", err, test.says)
 			}
 		})
 	}
@@ -127,25 +119,23 @@ func TestMappingOfTheTenant(t *testing.T) {
 	}
 	for _, again := range []bool{false, true} {
 		if again {
-			if err := ix.Close(); err != nil {
-				t.Fatal(err)
-			}
+			mustClose(t, ix)
 			ix = open(t, dir, cfg)
 		}
 		for tenant, want := range map[string]int{"german": 1, "other": 0} {
 			if got := find(t, ix, tenant, "name:haus"); len(got) != want {
-				t.Errorf("%s finds %q", tenant, got)
+				t.Errorf("tenant %s: name:haus finds %q, want %d products", tenant, got, want)
 			}
 			result, err := ix.Search(t.Context(), tenant, bleve.NewSearchRequest(Query("haus", &QueryOptions{Exact: true})))
 			if err != nil || int(result.Total) != want {
-				t.Errorf("%s: %v, %v", tenant, result, err)
+				t.Errorf("tenant %s: haus finds %v, error %v, want %d products", tenant, result, err, want)
 			}
 		}
 	}
 	if _, err := ix.Begin(t.Context(), "unknown"); !errors.Is(err, broken) {
-		t.Errorf("the error is %v", err)
+		t.Errorf("begin: error %v, want %v", err, broken)
 	}
 	if err := german.SetLanguage("xx"); err == nil {
-		t.Error("an unknown language was taken")
+		t.Error("an unknown language: no error")
 	}
 }

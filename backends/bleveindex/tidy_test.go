@@ -14,7 +14,7 @@ import (
 	"productindex/reindex"
 )
 
-// Files of merged segments go away by themselves once nothing reads them, without any further write.
+// The files of merged segments are removed once no search reads them, also without another write.
 func TestTidy(t *testing.T) {
 	dir := t.TempDir()
 	ix := open(t, dir, nil)
@@ -28,7 +28,7 @@ func TestTidy(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	reader, err := inner.Reader() // like a search that is not over when the segments are merged
+	reader, err := inner.Reader() // like a search that goes on while the segments are merged
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -65,7 +65,7 @@ func TestTidy(t *testing.T) {
 	}
 }
 
-// The segments that changes leave are merged into few once there are no more changes.
+// The many segments of changes are merged into one once there are no more changes.
 func TestAtRest(t *testing.T) {
 	ix := open(t, t.TempDir(), nil)
 	publish(t, ix, "acme", products(300, "1")...)

@@ -9,8 +9,9 @@ import (
 	"productindex/reindex"
 )
 
-// BenchmarkUpdate changes products of pcparts in a live index of 5,000, beside bleve's own batches of the same size in
-// an index of the same mapping and products, in turns. A ratio above 1 means that this package is faster.
+// BenchmarkUpdate changes products in a live index of 5,000 products of pcparts, in turns with batches of the same size
+// in an index that bleve alone has made of the same products and mapping. A ratio above 1 means that this package is
+// faster.
 func BenchmarkUpdate(b *testing.B) {
 	products := readCatalogue(b, "pcparts.jsonl.gz")[:5000]
 	for _, size := range []int{1, 100} {

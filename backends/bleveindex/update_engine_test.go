@@ -14,7 +14,7 @@ import (
 	"productindex/reindex/reindextest"
 )
 
-// truth is a database: a source that is edited while it is read.
+// truth is the database of a shop: a source that is edited while a run reads it.
 type truth struct {
 	mu       sync.Mutex
 	products map[string]string // id to body
@@ -30,14 +30,16 @@ func (d *truth) Open(context.Context, string) (reindex.Snapshot, error) {
 	return products, nil
 }
 
+// set stores a product of this rev, and returns the change for the engine. The caller holds the lock if others use d.
 func (d *truth) set(id, rev string) reindex.Change {
 	body := fmt.Sprintf(`{"id":%q,"name":"edited %s of %s","rev":%q,"price":%d}`, id, rev, id, rev, len(rev))
 	d.products[id] = body
 	return reindex.Change{ID: id, Body: []byte(body)}
 }
 
-// edit changes products at random until done is closed, first in the database and then through the engine. Each writer
-// has products of its own, so that the order of their changes is the same in both.
+// edit changes random products until done is closed, each first in the database and then through the engine. Each
+// writer has products of its own, so that the changes of a product have the same order in both. It returns the number
+// of changes.
 func (d *truth) edit(t *testing.T, e *reindex.Engine, seed uint64, writer int, done <-chan struct{}) (edits int) {
 	rng := rand.New(rand.NewPCG(seed, uint64(writer)))
 	for n := 0; ; n++ {
@@ -62,7 +64,7 @@ func (d *truth) edit(t *testing.T, e *reindex.Engine, seed uint64, writer int, d
 	}
 }
 
-// storedBodies returns the body of each product that searches find.
+// storedBodies returns the body of each product that a search finds, by id.
 func storedBodies(t *testing.T, ix *Index, tenant string) map[string]string {
 	t.Helper()
 	req := bleve.NewSearchRequestOptions(bleve.NewMatchAllQuery(), 5000, 0, false)
@@ -77,13 +79,13 @@ func storedBodies(t *testing.T, ix *Index, tenant string) map[string]string {
 		found[hit.ID] = string(body)
 	}
 	if len(found) != int(result.Total) {
-		t.Errorf("%d hits of %d", len(found), result.Total)
+		t.Errorf("a search for all products has %d hits, but a total of %d", len(found), result.Total)
 	}
 	return found
 }
 
-// For all changes during reindexes, the live index ends with exactly the products and bodies of the database. In the
-// next process it is still so.
+// After changes during reindexes, the live index has exactly the products and bodies of the database, also in the next
+// process.
 func TestEditsDuringReindexes(t *testing.T) {
 	for seed := range uint64(3) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
@@ -116,9 +118,7 @@ func TestEditsDuringReindexes(t *testing.T) {
 				t.Error(err)
 			}
 			assertBodies(t, ix, d.products)
-			if err := ix.Close(); err != nil {
-				t.Fatal(err)
-			}
+			mustClose(t, ix)
 			assertBodies(t, open(t, dir, nil), d.products)
 		})
 	}
@@ -136,18 +136,18 @@ func assertBodies(t *testing.T, ix *Index, want map[string]string) {
 	found := storedBodies(t, ix, "acme")
 	for id, body := range want {
 		if found[id] != body {
-			t.Errorf("product %s is %q, want %q", id, found[id], body)
+			t.Errorf("product %s has the body %q, want %q", id, found[id], body)
 		}
 	}
 	if len(found) != len(want) {
 		t.Errorf("%d products are live, want %d", len(found), len(want))
 	}
 	if n, err := ix.DocCount(t.Context(), "acme"); n != int64(len(want)) || err != nil {
-		t.Errorf("%d documents are counted, %v; want %d", n, err, len(want))
+		t.Errorf("%d documents are counted, error %v, want %d", n, err, len(want))
 	}
 }
 
-// A search that runs beside updates sees each product whole, and all products of an update or none of them.
+// A search during updates finds whole products, and all changes of an update or none.
 func TestSearchWhileUpdating(t *testing.T) {
 	ix := open(t, t.TempDir(), nil)
 	d := &truth{products: map[string]string{}}
@@ -181,7 +181,7 @@ func TestSearchWhileUpdating(t *testing.T) {
 	searchers.Wait()
 }
 
-// assertOneRev checks that one search finds 20 products, each of which is what its body says, all of the same rev.
+// assertOneRev checks that a search finds 20 whole products, all of the same rev.
 func assertOneRev(t *testing.T, ix *Index) {
 	req := bleve.NewSearchRequestOptions(bleve.NewMatchQuery("edited"), 100, 0, false)
 	req.Fields = []string{"rev", "name"}
@@ -192,13 +192,13 @@ func assertOneRev(t *testing.T, ix *Index) {
 		return
 	}
 	if result.Total != 20 || len(result.Hits) != 20 {
-		t.Errorf("%d products are found", result.Total)
+		t.Errorf("%d hits of %d products, want 20", len(result.Hits), result.Total)
 		return
 	}
 	for _, hit := range result.Hits {
 		rev := hit.Fields["rev"]
 		if hit.Fields["name"] != fmt.Sprintf("edited %s of %s", rev, hit.ID) || rev != result.Hits[0].Fields["rev"] {
-			t.Errorf("product %s is %v beside rev %v", hit.ID, hit.Fields, result.Hits[0].Fields["rev"])
+			t.Errorf("product %s has the fields %v, and another one the rev %v", hit.ID, hit.Fields, result.Hits[0].Fields["rev"])
 		}
 	}
 }

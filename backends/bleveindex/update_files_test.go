@@ -9,15 +9,17 @@ import (
 	"productindex/reindex"
 )
 
-// whileUpdating calls f while single products are updated, until f has returned.
+// whileUpdating calls f, and updates and deletes single products until f returns.
 func whileUpdating(t *testing.T, ix *Index, tenant string, f func()) {
 	t.Helper()
 	done := make(chan struct{})
 	var updates sync.WaitGroup
 	updates.Go(func() {
 		for n := 0; !isDone(done); n++ {
-			if err := ix.Update(t.Context(), tenant,
-				[]reindex.Change{upsert(fmt.Sprint("p", n%300), fmt.Sprint(n)), deletion(fmt.Sprint("p", (n+7)%300))}); err != nil {
+			changes := []reindex.Change{
+				upsert(fmt.Sprint("p", n%300), fmt.Sprint(n)), deletion(fmt.Sprint("p", (n+7)%300)),
+			}
+			if err := ix.Update(t.Context(), tenant, changes); err != nil {
 				t.Errorf("update %d: %v", n, err)
 				return
 			}
@@ -28,7 +30,7 @@ func whileUpdating(t *testing.T, ix *Index, tenant string, f func()) {
 	updates.Wait()
 }
 
-// Segments that are merged while they are compared with their checksums are not damaged.
+// A segment that is merged while its checksum is verified does not count as damaged.
 func TestVerifyWhileUpdating(t *testing.T) {
 	ix := open(t, t.TempDir(), nil)
 	publish(t, ix, "acme", products(300, "1")...)
@@ -47,7 +49,7 @@ func TestVerifyWhileUpdating(t *testing.T) {
 	})
 }
 
-// A backup that is made beside updates is what the index was at one moment.
+// A backup that is made during updates has the index as it was at one moment.
 func TestBackupWhileUpdating(t *testing.T) {
 	ix := open(t, t.TempDir(), nil)
 	publish(t, ix, "acme", products(300, "1")...)
@@ -63,14 +65,13 @@ func TestBackupWhileUpdating(t *testing.T) {
 	for i := range backups {
 		restored := open(t, filepath.Join(to, fmt.Sprint(i)), nil)
 		if found := storedBodies(t, restored, "acme"); len(found) < 290 || len(found) > 300 {
-			t.Errorf("backup %d holds %d products", i, len(found))
+			t.Errorf("backup %d has %d products, want 290 to 300", i, len(found))
 		}
 		update(t, restored, "acme", upsert("p1", "restored"))
 	}
 }
 
-// A second process that searches sees updates, also those of a product that was there, and all the while complete
-// indexes.
+// A read-only index follows updates, also those of existing products, and always finds a complete index.
 func TestReadOnlySeesUpdates(t *testing.T) {
 	dir := t.TempDir()
 	ix := open(t, dir, nil)

@@ -11,8 +11,7 @@ import (
 	"productindex/reindex"
 )
 
-// An index that was opened again takes updates as its other documents were made, also if the host has another mapping
-// by now.
+// Updates of an index that was opened again use the mapping of the index, also if the host has another mapping by now.
 func TestUpdateKeepsTheMapping(t *testing.T) {
 	german := func() mapping.IndexMapping {
 		m := NewMapping()
@@ -25,21 +24,19 @@ func TestUpdateKeepsTheMapping(t *testing.T) {
 	ix := open(t, dir, &Config{Mapping: german()})
 	publish(t, ix, "acme", object("a", `{"name":"Gartenstühle","price":"1.299,00 €"}`))
 	for _, m := range []mapping.IndexMapping{german(), NewMapping()} {
-		if err := ix.Close(); err != nil {
-			t.Fatal(err)
-		}
+		mustClose(t, ix)
 		ix = open(t, dir, &Config{Mapping: m})
 		update(t, ix, "acme", reindex.Change{ID: "b", Body: []byte(`{"name":"Gartenstühle","price":"1.299,00 €"}`)})
 		for _, query := range []string{"name:Gartenstuhl", "price:>=1299 price:<1300"} {
 			if found := find(t, ix, "acme", query); !slices.Equal(found, []string{"a", "b"}) {
-				t.Errorf("with a %T, %s finds %q", m, query, found)
+				t.Errorf("with a %T, %s finds %q, want a and b", m, query, found)
 			}
 		}
 		update(t, ix, "acme", deletion("b"))
 	}
 }
 
-// An index that was opened again takes no more fields than others.
+// The limit on fields also holds for updates of an index that was opened again.
 func TestUpdateCountsFields(t *testing.T) {
 	ix := open(t, t.TempDir(), nil)
 	publish(t, ix, "acme", object("a", `{"known":1}`))
@@ -47,7 +44,7 @@ func TestUpdateCountsFields(t *testing.T) {
 	update(t, ix, "acme", deletion("nothing"))
 	names := mustTenant(t, ix, "acme").live.Load().mapper.fields.names
 	if _, ok := names["known"]; !ok {
-		t.Errorf("the fields are %v", names)
+		t.Errorf("the counted fields are %v, want also known", names)
 	}
 	for i := range maxFields - len(names) {
 		names[fmt.Sprint("other", i)] = struct{}{}
@@ -55,6 +52,6 @@ func TestUpdateCountsFields(t *testing.T) {
 	update(t, ix, "acme", reindex.Change{ID: "a", Body: []byte(`{"known":2}`)})
 	err := ix.Update(t.Context(), "acme", []reindex.Change{{ID: "b", Body: []byte(`{"unknown":2}`)}})
 	if !errors.As(err, new(*reindex.BatchError)) {
-		t.Errorf("one more field: %v", err)
+		t.Errorf("update with one more field: error %v, want a BatchError", err)
 	}
 }

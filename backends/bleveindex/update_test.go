@@ -29,19 +29,8 @@ func update(t testing.TB, ix *Index, tenant string, changes ...reindex.Change) {
 	}
 }
 
-// closeIdle closes a tenant's live index as if nobody had used it for a long time.
-func closeIdle(t testing.TB, ix *Index, tenant string) {
-	t.Helper()
-	of := mustTenant(t, ix, tenant)
-	of.closeUnusedSince(time.Now().Add(time.Hour))
-	if of.live.Load() != nil {
-		t.Fatal("the index is open")
-	}
-	<-of.idle
-}
-
-// The number of documents is right after updates: the index's own, and the one that is kept beside it for a time when
-// it is damaged.
+// Updates change the number of documents: that of the index, and that in the mark, which counts if the index is
+// damaged.
 func TestUpdateCounts(t *testing.T) {
 	dir := t.TempDir()
 	ix := open(t, dir, nil)
@@ -54,56 +43,56 @@ func TestUpdateCounts(t *testing.T) {
 		{[]reindex.Change{upsert("new", "3")}, 99},
 		{[]reindex.Change{deletion("new"), deletion("p2")}, 98},
 		{[]reindex.Change{upsert("p2", "1"), upsert("p3", "1"), upsert("a", "1"), upsert("b", "1")}, 102},
-		{[]reindex.Change{upsert("a", "1"), deletion("a"), upsert("b", "2")}, 101}, // the last one counts
+		{[]reindex.Change{upsert("a", "1"), deletion("a"), upsert("b", "2")}, 101}, // the last change of a counts
 		{nil, 101},
 	} {
 		update(t, ix, "acme", test.changes...)
 		if n, err := ix.DocCount(t.Context(), "acme"); n != test.want || err != nil {
-			t.Errorf("%d: %d documents, %v, want %d", i, n, err, test.want)
+			t.Errorf("update %d: %d documents, error %v, want %d", i, n, err, test.want)
 		}
-		closeIdle(t, ix, "acme") // to be opened, and checked, again
+		closeIdle(t, ix, "acme") // so that the index is opened and checked again
 		if n, err := mustTenant(t, ix, "acme").documents(t.Context()); n != test.want || err != nil {
-			t.Errorf("%d: %d documents while it is closed, %v, want %d", i, n, err, test.want)
+			t.Errorf("update %d: %d documents in the closed index, error %v, want %d", i, n, err, test.want)
 		}
 	}
 	name := generationsOnDisk(t, dir, "acme")[0]
 	segments, err := filepath.Glob(filepath.Join(dir, tenantDir("acme"), name, storeDir, "*.zap"))
 	if err != nil || len(segments) == 0 {
-		t.Fatal(segments, err)
+		t.Fatalf("segments %q, error %v", segments, err)
 	}
 	for _, segment := range segments {
 		change(t, segment, flipMiddle)
 	}
 	if err := ix.Update(t.Context(), "acme", []reindex.Change{upsert("p1", "2")}); !errors.Is(err, reindex.ErrDamaged) {
-		t.Errorf("update of a damaged index: %v", err)
+		t.Errorf("update of a damaged index: error %v, want %v", err, reindex.ErrDamaged)
 	}
-	if live := seal(t, ix, "acme", products(1, "2")).sealed; live.Live != 101 || live.LiveErr != nil {
-		t.Errorf("%+v, want Live 101", live)
+	if sealed := seal(t, ix, "acme", products(1, "2")).sealed; sealed.Live != 101 || sealed.LiveErr != nil {
+		t.Errorf("sealed %+v, want 101 live documents", sealed)
 	}
 }
 
-// An update that died before it noted the number of documents beside the index leaves an index that can be opened; one
-// whose documents got lost cannot.
+// An index can be opened if the process died in an update before it wrote the number of documents to the mark. It
+// cannot be opened if documents are lost.
 func TestUpdateDies(t *testing.T) {
 	dir := t.TempDir()
 	ix := open(t, dir, nil)
 	publish(t, ix, "acme", products(100, "1")...)
 	update(t, ix, "acme", deletion("p1"))
-	mark := filepath.Join(dir, tenantDir("acme"), generationsOnDisk(t, dir, "acme")[0], markFile)
+	mark := filepath.Join(generationPath(t, dir, "acme"), markFile)
 	for _, content := range []string{
-		line(liveMark(100, false)), line(liveMark(7, true)), "", "\x00\x00", // the latter two after a power cut
+		line(liveMark(100, false)), line(liveMark(7, true)), "", "\x00\x00", // the last two as after a power cut
 	} {
 		closeIdle(t, ix, "acme")
 		if err := os.WriteFile(mark, []byte(content), 0o600); err != nil {
 			t.Fatal(err)
 		}
 		if n, err := ix.DocCount(t.Context(), "acme"); n != 99 || err != nil {
-			t.Errorf("with the mark %q: %d documents, %v", content, n, err)
+			t.Errorf("with the mark %q: %d documents, error %v, want 99", content, n, err)
 		}
 	}
 	update(t, ix, "acme", deletion("p2"))
 	if m := readMark(filepath.Dir(mark)); m.loading || m.documents != 98 || !m.edited {
-		t.Errorf("the mark says %+v", m)
+		t.Errorf("the mark is %+v, want 98 documents, edited", m)
 	}
 	l, err := ix.acquire(t.Context(), "acme")
 	if err != nil {
@@ -118,11 +107,11 @@ func TestUpdateDies(t *testing.T) {
 	}
 	closeIdle(t, ix, "acme")
 	if err := ix.Update(t.Context(), "acme", []reindex.Change{deletion("p4")}); !errors.Is(err, reindex.ErrDamaged) {
-		t.Errorf("update of an index of which a document is lost: %v", err)
+		t.Errorf("update of an index that has lost a document: error %v, want %v", err, reindex.ErrDamaged)
 	}
 }
 
-// A failed update says why, with the tenant.
+// The error of a failed update has the tenant and the reason.
 func TestUpdateErrors(t *testing.T) {
 	dir := t.TempDir()
 	ix := open(t, dir, nil)
@@ -132,7 +121,7 @@ func TestUpdateErrors(t *testing.T) {
 		t.Helper()
 		err := ix.Update(t.Context(), tenant, changes)
 		if !errors.Is(err, want) || !strings.Contains(err.Error(), strconv.Quote(tenant)) {
-			t.Errorf("%v, want %v", err, want)
+			t.Errorf("update: error %v, want %v with tenant %q", err, want, tenant)
 		}
 	}
 	assert(ix, "nobody", reindex.ErrNoLiveIndex)
@@ -143,44 +132,37 @@ func TestUpdateErrors(t *testing.T) {
 	ended, cancel := context.WithCancel(t.Context())
 	cancel()
 	if err := ix.Update(ended, "acme", changes); !errors.Is(err, context.Canceled) {
-		t.Errorf("with a context that has ended: %v", err)
+		t.Errorf("update with a context that has ended: error %v, want %v", err, context.Canceled)
 	}
 	assertLive(t, ix, "acme", 10, "1")
-	err := ix.Update(
-		t.Context(),
-		"acme",
-		[]reindex.Change{{ID: "", Body: []byte(`{}`)}, upsert("p1", "2"), {ID: "array", Body: []byte(`[]`)},
-			{ID: "p2", Body: []byte(`{"a":1e999}`)}, deletion("p3")},
-	)
+	err := ix.Update(t.Context(), "acme", []reindex.Change{
+		{ID: "", Body: []byte(`{}`)}, upsert("p1", "2"), {ID: "array", Body: []byte(`[]`)},
+		{ID: "p2", Body: []byte(`{"a":1e999}`)}, deletion("p3"),
+	})
 	failed, ok := errors.AsType[*reindex.BatchError](err)
 	if !ok || len(failed.Items) != 3 || failed.Items[0].ID != "" || failed.Items[1].ID != "array" ||
-		failed.Items[2].ID != "p2" ||
-		failed.Items[1].Retryable {
-		t.Errorf("changes that cannot be mapped: %v", err)
+		failed.Items[2].ID != "p2" || failed.Items[1].Retryable {
+		t.Errorf("update with changes that cannot be mapped: error %v, want one of 3 products", err)
 	}
 	found, err := revs(t.Context(), ix, "acme")
 	if len(found) != 9 || found["p1"] != "2" || found["p2"] != "1" || err != nil {
-		t.Errorf("what can be mapped is not there: %v, %v", found, err)
+		t.Errorf("live are %v, error %v, want 9 products with only p1 changed", found, err)
 	}
 	gen := seal(t, ix, "acme", products(10, "1"))
 	refused := []reindex.Change{{ID: "array", Body: []byte(`[]`)}, deletion("p3")}
 	if err := gen.Edit(t.Context(), refused); !errors.As(err, new(*reindex.BatchError)) {
-		t.Errorf("edits that cannot be mapped: %v", err)
+		t.Errorf("edits that cannot be mapped: error %v, want a BatchError", err)
 	}
-	if err := gen.Commit(t.Context()); err != nil {
-		t.Fatal(err)
-	}
+	mustCommit(t, gen)
 	if err := gen.Edit(t.Context(), changes); err == nil || !strings.Contains(err.Error(), "committed") {
-		t.Errorf("edit of what is live: %v", err)
+		t.Errorf("edit after Commit: error %v, want one with %q", err, "committed")
 	}
 	assertLive(t, ix, "acme", 9, "1")
-	if err := ix.Close(); err != nil {
-		t.Fatal(err)
-	}
+	mustClose(t, ix)
 	assert(ix, "acme", ErrClosed)
 }
 
-// An update is on the disk, with the names of its files, when it returns.
+// When Update returns, its changes and the names of its files are on the disk.
 func TestUpdateSyncs(t *testing.T) {
 	ix, r := openRecorded(t)
 	gen := seal(t, ix, "acme", products(10, "1"))
@@ -189,26 +171,24 @@ func TestUpdateSyncs(t *testing.T) {
 		t.Fatal(err)
 	}
 	assertOrder(t, r.take(), "sync t-acme/"+gen.name+"/store")
-	if err := gen.Commit(t.Context()); err != nil {
-		t.Fatal(err)
-	}
+	mustCommit(t, gen)
 	r.take()
 	update(t, ix, "acme", upsert("p1", "3"), deletion("p2"))
 	assertOrder(t, r.take(), "sync t-acme/"+gen.name+"/store", "rename t-acme/"+gen.name+"/mark")
 	r.failing("sync t-acme/"+gen.name+"/store", errors.New("no luck"))
 	if err := ix.Update(t.Context(), "acme", []reindex.Change{upsert("p1", "4")}); err == nil ||
 		!strings.Contains(err.Error(), "no luck") {
-		t.Errorf("error %v", err)
+		t.Errorf("update: error %v, want that of the disk", err)
 	}
-	r.failing("rename t-acme/"+gen.name+"/mark", errors.New("no luck")) // that is for bad times only
+	r.failing("rename t-acme/"+gen.name+"/mark", errors.New("no luck")) // only a damaged index needs the mark
 	update(t, ix, "acme", upsert("p1", "5"), deletion("p3"))
 	r.failing("", nil)
 	if found, err := revs(t.Context(), ix, "acme"); err != nil || found["p1"] != "5" || len(found) != 8 {
-		t.Errorf("found %v, %v", found, err)
+		t.Errorf("live are %v, error %v, want 8 products with rev 5 of p1", found, err)
 	}
 }
 
-// Edits of a sealed generation are counted when it goes live.
+// The number of documents of a generation includes the edits after Seal.
 func TestEditCounts(t *testing.T) {
 	ix := open(t, t.TempDir(), nil)
 	gen := seal(t, ix, "acme", products(10, "1"))
@@ -216,18 +196,15 @@ func TestEditCounts(t *testing.T) {
 	if err := gen.Edit(t.Context(), edits); err != nil {
 		t.Fatal(err)
 	}
-	if err := gen.Commit(t.Context()); err != nil {
-		t.Fatal(err)
-	}
+	mustCommit(t, gen)
 	if p, err := readPointer(gen.t.dir); p.documents != 9 || err != nil {
-		t.Errorf("the disk says %d documents, %v", p.documents, err)
+		t.Errorf("the pointer has %d documents, error %v, want 9", p.documents, err)
 	}
 	closeIdle(t, ix, "acme")
 	assertLive(t, ix, "acme", 9, "1")
 }
 
-// Thousands of single updates do not leave thousands of segments, and their index can be checked and opened at any
-// time.
+// The segments of hundreds of single updates are merged, and the index can be verified and opened afterwards.
 func TestUpdatesAreMerged(t *testing.T) {
 	if testing.Short() {
 		t.Skip("each update waits for the disk")
@@ -248,7 +225,7 @@ func TestUpdatesAreMerged(t *testing.T) {
 	}
 	t.Logf("%d segments at most, %s at the end, after %v", most, segments(t, ix, "acme"), time.Since(start))
 	if most > 60 {
-		t.Errorf("%d segments", most)
+		t.Errorf("there are up to %d segments, want at most 60", most)
 	}
 	name := generationsOnDisk(t, dir, "acme")[0]
 	closeIdle(t, ix, "acme")
@@ -256,15 +233,15 @@ func TestUpdatesAreMerged(t *testing.T) {
 		t.Error(err)
 	}
 	if found, err := revs(t.Context(), ix, "acme"); len(found) != 150 || found["p7"] != "457" || err != nil {
-		t.Errorf("%d products, p7 is of rev %s, %v", len(found), found["p7"], err)
+		t.Errorf("%d products, rev %s of p7, error %v, want 150 and 457", len(found), found["p7"], err)
 	}
 	files, err := filepath.Glob(filepath.Join(dir, tenantDir("acme"), name, storeDir, "*.zap"))
 	if err != nil || len(files) > 100 {
-		t.Errorf("%d files are left, %v", len(files), err)
+		t.Errorf("%d files of segments, error %v, want at most 100", len(files), err)
 	}
 }
 
-// An index that was updated opens again, and damage to it is found as to any other.
+// An updated index, and its backup, open again with all products, and accept more updates.
 func TestUpdatedIndexOpensAgain(t *testing.T) {
 	dir := t.TempDir()
 	ix, err := Open(dir, nil)
@@ -280,7 +257,7 @@ func TestUpdatedIndexOpensAgain(t *testing.T) {
 	}
 	want := storedBodies(t, ix, "acme")
 	if len(want) != 110 {
-		t.Errorf("%d products, want 110", len(want))
+		t.Errorf("%d products are live, want 110", len(want))
 	}
 	backup := filepath.Join(t.TempDir(), "backup")
 	if err := errors.Join(ix.Backup(t.Context(), backup), ix.Close()); err != nil {
@@ -291,22 +268,22 @@ func TestUpdatedIndexOpensAgain(t *testing.T) {
 		got := storedBodies(t, ix, "acme")
 		for id, body := range want {
 			if got[id] != body {
-				t.Errorf("%s: product %q is %q, want %q", dir, id, got[id], body)
+				t.Errorf("%s: product %q has the body %q, want %q", dir, id, got[id], body)
 			}
 		}
 		if err := ix.Update(t.Context(), "acme", []reindex.Change{upsert("later", "4")}); err != nil {
 			t.Error(err)
 		}
 		if n, err := ix.DocCount(t.Context(), "acme"); n != 111 || err != nil {
-			t.Errorf("%s: %d documents, error %v", dir, n, err)
+			t.Errorf("%s: %d documents, error %v, want 111", dir, n, err)
 		}
 	}
 }
 
-// deleteOrReplace replaces every fifth product, and deletes the others.
+// deleteOrReplace returns a change that replaces product i if i is a multiple of five, or else deletes it.
 func deleteOrReplace(i int) reindex.Change {
 	if id := fmt.Sprint("p", i); i%5 == 0 {
 		return upsert(id, "3")
 	}
-	return reindex.Change{ID: fmt.Sprint("p", i), Delete: true}
+	return deletion(fmt.Sprint("p", i))
 }

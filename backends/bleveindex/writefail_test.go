@@ -15,10 +15,11 @@ import (
 	"productindex/reindex"
 )
 
-// If the disk is full, a run fails at once. The live index stays, and the files of the run are removed.
+// If files cannot be created, a run fails at once. The live index does not change, and the files of the run are
+// removed.
 func TestWriteFails(t *testing.T) {
 	if runtime.GOOS == "windows" {
-		t.Skip("a directory that is in use cannot be removed")
+		t.Skip("a directory in use cannot be removed on Windows")
 	}
 	dir := t.TempDir()
 	var logged bytes.Buffer
@@ -28,26 +29,24 @@ func TestWriteFails(t *testing.T) {
 	if err := gen.Write(t.Context(), products(10, "2")); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.RemoveAll(filepath.Join(gen.dir, "store")); err != nil { // no file can be created any more
+	if err := os.RemoveAll(filepath.Join(gen.dir, "store")); err != nil { // so that no file can be created
 		t.Fatal(err)
 	}
 	err := gen.Write(t.Context(), products(10, "3"))
 	if err == nil || !strings.Contains(err.Error(), `tenant "acme"`) {
-		t.Errorf("write: %v", err)
+		t.Errorf("write: error %v, want one with the tenant", err)
 	}
 	if err := gen.Abort(t.Context()); err != nil {
 		t.Errorf("abort: %v", err)
 	}
 	if n := strings.Count(logged.String(), "failed in the background"); n < 1 || n > 4 {
-		t.Errorf("bleve's persister failed %d times until the abort, want once or twice:\n%s", n, logged.String())
+		t.Errorf("%d failures in the background are logged until the abort, want 1 to 4:\n%s", n, logged.String())
 	}
 	assertLive(t, ix, "acme", 10, "1")
-	if names := generationsOnDisk(t, dir, "acme"); len(names) != 1 {
-		t.Errorf("left on the disk: %q", names)
-	}
+	assertGenerations(t, dir, "acme", 1)
 }
 
-// Seal fails if the generation cannot be opened, and Abort removes the rest of it.
+// Seal fails if the generation cannot be opened. Abort then removes its files.
 func TestSealFails(t *testing.T) {
 	dir := t.TempDir()
 	ix := open(t, dir, nil)
@@ -59,47 +58,41 @@ func TestSealFails(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, err := gen.Seal(t.Context()); err == nil || !strings.Contains(err.Error(), gen.dir) {
-		t.Errorf("seal: %v", err)
+		t.Errorf("seal: error %v, want one with %s", err, gen.dir)
 	}
 	for what, err := range map[string]error{
 		"commit": gen.Commit(t.Context()),
 		"write":  gen.Write(t.Context(), products(1, "1")),
 	} {
 		if err == nil || !strings.Contains(err.Error(), "broken") {
-			t.Errorf("%s after a failed seal: %v", what, err)
+			t.Errorf("%s after a failed seal: error %v, want one with %q", what, err, "broken")
 		}
 	}
 	if err := gen.Abort(t.Context()); err != nil {
 		t.Error(err)
 	}
-	if names := generationsOnDisk(t, dir, "acme"); len(names) > 0 {
-		t.Errorf("left on the disk: %q", names)
-	}
+	assertGenerations(t, dir, "acme", 0)
 }
 
-// A live index that cannot be opened is an error of its tenant's searches, and the next reindex replaces it.
+// If a live index cannot be opened, its searches fail, and the next reindex replaces it.
 func TestDamagedIndex(t *testing.T) {
 	dir := t.TempDir()
 	ix := open(t, dir, nil)
 	publish(t, ix, "acme", products(10, "1")...)
-	if err := ix.Close(); err != nil {
-		t.Fatal(err)
-	}
-	generation := filepath.Join(dir, tenantDir("acme"), generationsOnDisk(t, dir, "acme")[0])
+	mustClose(t, ix)
+	generation := generationPath(t, dir, "acme")
 	if err := os.Remove(filepath.Join(generation, metaFile)); err != nil {
 		t.Fatal(err)
 	}
 	ix = open(t, dir, nil)
 	if _, err := revs(t.Context(), ix, "acme"); err == nil || !strings.Contains(err.Error(), generation) {
-		t.Errorf("search: %v", err)
+		t.Errorf("search: error %v, want one with %s", err, generation)
 	}
 	publish(t, ix, "acme", products(5, "2")...)
 	assertLive(t, ix, "acme", 5, "2")
-	if err := ix.Close(); err != nil {
-		t.Fatal(err)
-	}
+	mustClose(t, ix)
 	if names := generationsOnDisk(t, dir, "acme"); len(names) != 1 || names[0] == filepath.Base(generation) {
-		t.Errorf("left on the disk: %q", names)
+		t.Errorf("%q are on the disk, want only the new generation", names)
 	}
 }
 
@@ -113,12 +106,12 @@ func TestExplain(t *testing.T) {
 		&os.PathError{Op: "open", Path: "x", Err: syscall.EACCES}:  "open x",
 	} {
 		if got := explain("dir", err); !errors.Is(got, err) || !strings.Contains(got.Error(), want) {
-			t.Errorf("%v becomes %v", err, got)
+			t.Errorf("%v is explained as %v, want %q", err, got, want)
 		}
 	}
 }
 
-// Callers of an API see why something failed, and no path.
+// The public message of an error has its reason, but no path.
 func TestPublicMessages(t *testing.T) {
 	panicked := guard(func() error { panic("/var/hunter2") })
 	for _, test := range []struct {
@@ -147,10 +140,10 @@ func TestPublicMessages(t *testing.T) {
 			PublicMessage() string
 		}](fmt.Errorf("bleveindex: write to /var/hunter2: %w", test.err))
 		if ok != (test.want != "") || ok && public.PublicMessage() != test.want {
-			t.Errorf("callers see %q of %v, want %q", public, test.err, test.want)
+			t.Errorf("the public message of %v is %q, want %q", test.err, public, test.want)
 		}
 	}
 	if err := damaged("x"); !errors.Is(err, reindex.ErrDamaged) {
-		t.Errorf("%v is not known as damage", err)
+		t.Errorf("the error %v is not %v", err, reindex.ErrDamaged)
 	}
 }

@@ -27,7 +27,7 @@ func termsOf(a analysis.Analyzer, text string) string {
 	return strings.Join(terms, " ")
 }
 
-// Spellings of one text have the same words.
+// Different spellings of a text have the same words.
 func TestSameWords(t *testing.T) {
 	words := named(t, Words)
 	for _, same := range [][]string{
@@ -47,7 +47,7 @@ func TestSameWords(t *testing.T) {
 		want := termsOf(words, same[0])
 		for _, other := range same[1:] {
 			if got := termsOf(words, other); got != want {
-				t.Errorf("%q is %q, and %q is %q", same[0], want, other, got)
+				t.Errorf("the words of %q are %q, want %q as for %q", other, got, want, same[0])
 			}
 		}
 	}
@@ -56,7 +56,7 @@ func TestSameWords(t *testing.T) {
 		{"glass", "glas"},
 	} {
 		if a, b := termsOf(words, different[0]), termsOf(words, different[1]); a == b {
-			t.Errorf("%q and %q are both %q", different[0], different[1], a)
+			t.Errorf("the words of %q and of %q are both %q, want different ones", different[0], different[1], a)
 		}
 	}
 	for text, want := range map[string]string{
@@ -66,12 +66,12 @@ func TestSameWords(t *testing.T) {
 		"3.5 1,299 12,34,567 2,5": "3.5 1,299 1299 12,34,567 2,5", "1,234,567": "1,234,567 1234567",
 	} {
 		if got := termsOf(words, text); got != want {
-			t.Errorf("%q is %q, want %q", text, got, want)
+			t.Errorf("the words of %q are %q, want %q", text, got, want)
 		}
 	}
 }
 
-// Languages stem in their own way, whatever the case and encoding.
+// Each language has its own stems, which do not depend on the case and encoding of a text.
 func TestLanguages(t *testing.T) {
 	for tag, same := range map[string][]string{
 		"de": {"Häuser", "Haus", "HÄUSER"}, "tr": {"kitaplar", "KİTAPLAR", "kitap"}, "ro": {"cărți", "cărţi", "CĂRȚI"},
@@ -82,30 +82,33 @@ func TestLanguages(t *testing.T) {
 	} {
 		known, ok := Language(strings.ToUpper(tag) + "-XX")
 		if !ok || known != tag {
-			t.Fatalf("the language of %s-XX is %q", tag, known)
+			t.Fatalf("the language of %s-XX is %q, want %q", strings.ToUpper(tag), known, tag)
 		}
 		a := named(t, For(tag))
 		want := termsOf(a, same[0])
 		for _, other := range same[1:] {
 			if got := termsOf(a, other); got != want || got == "" {
-				t.Errorf("%s: %q is %q, and %q is %q", tag, same[0], want, other, got)
+				t.Errorf("%s: the words of %q are %q, want %q as for %q", tag, other, got, want, same[0])
 			}
 		}
 	}
 	for _, tag := range []string{"", "xx", "english", "-de"} {
 		if known, ok := Language(tag); ok {
-			t.Errorf("%q is language %q", tag, known)
+			t.Errorf("the language of %q is %q, want none", tag, known)
 		}
 	}
 	if got := termsOf(named(t, For("en")), "The Who"); !strings.Contains(got, "the") {
-		t.Errorf("words are left out: %q", got)
+		t.Errorf("the words of %q are %q, want both", "The Who", got)
 	}
-	if len(Tags()) != len(languages) || Common("", "the") == Common("", "sofa") {
-		t.Error("tags or common words")
+	if n := len(Tags()); n != len(languages) {
+		t.Errorf("there are %d tags, want %d", n, len(languages))
+	}
+	if Common("", "sofa") || !Common("", "the") {
+		t.Errorf("common: sofa %v, the %v; want only the", Common("", "sofa"), Common("", "the"))
 	}
 }
 
-// Words are where they say they are, in every analyzer, and folding twice is folding once.
+// Each word of each analyzer has a place in its text. A folded text does not change when it is folded again.
 func FuzzAnalyzers(f *testing.F) {
 	for _, text := range []string{
 		"<b>caf&eacute;s</b> &amp; ＲＴＸ", "手机壳มือถือ ½ m²", "6579c22f-be2b-444c-a52b-0116dd82df6c", "L'Oréal's\x00\xff",
@@ -122,13 +125,13 @@ func FuzzAnalyzers(f *testing.F) {
 			last := 0
 			for _, token := range a.Analyze([]byte(text)) {
 				if name != Words && !utf8.ValidString(text) {
-					continue // bleve's filters for languages take that for something else
+					continue // bleve's filters for languages replace invalid bytes
 				}
 				if token.Start < 0 || token.Start > token.End || token.End > len(text) {
 					t.Fatalf("%s: %q is at %d to %d of %q", name, token.Term, token.Start, token.End, text)
 				}
 				if utf8.ValidString(text) && !utf8.Valid(token.Term) {
-					t.Fatalf("%s: %q of %q is not valid", name, token.Term, text)
+					t.Fatalf("%s: the word %q of %q is not valid UTF-8", name, token.Term, text)
 				}
 				if name == Words && token.Position < last {
 					t.Fatalf("%q is at position %d after %d", token.Term, token.Position, last)
@@ -137,13 +140,13 @@ func FuzzAnalyzers(f *testing.F) {
 			}
 		}
 		if once := Fold(text); utf8.ValidString(text) && !strings.ContainsAny(once, "&") && Fold(once) != once {
-			t.Fatalf("%q is folded to %q and %q", text, once, Fold(once))
+			t.Fatalf("%q is folded to %q, and that to %q", text, once, Fold(once))
 		}
 	})
 }
 
-// Texts whose words are longer than any real one take no longer than others: products can hold anything. A time that
-// grows with the square of a word's length takes half a minute for these, and any other takes milliseconds.
+// A text of very long words takes about as long as one of ordinary words, since a product can hold any text. A time that
+// grows with the square of the length of a word would be half a minute for these texts, and any other is milliseconds.
 func TestLongWords(t *testing.T) {
 	const size, limit = 100_000, 10 * time.Second
 	names := []string{Words}
@@ -161,6 +164,6 @@ func TestLongWords(t *testing.T) {
 	}
 	long := strings.Repeat("ab", maxStemmed)
 	if got := termsOf(named(t, For("fr")), "chaises "+long+"s chaises"); got != "chais "+long+"s chais" {
-		t.Errorf("words around a long one are %q", got)
+		t.Errorf("the words around a very long one are %q", got)
 	}
 }
