@@ -1,6 +1,6 @@
-// Esserver runs the server that the tests use until it is interrupted, for the benchmark and for experiments. It needs
-// a JDK and Maven. The server has no indexes at the start, and its data is deleted at the end. Set ESTEST_SERVER to run
-// another release, such as opensearch:2.19.6.
+// Esserver runs the server of the tests until it is interrupted, for benchmarks and experiments. It needs a JDK and
+// Maven. The server has no indexes at the start, and its data is deleted at the end. ESTEST_SERVER names another
+// release, such as opensearch:2.19.6.
 //
 //	go run ./backends/esindex/internal/esserver
 //	export ELASTICSEARCH_URL=…    # as it prints
@@ -25,8 +25,8 @@ func main() {
 }
 
 func run() error {
-	quick := flag.Bool("quick", false, "take less time for the start and more for each request later on, for short tests")
-	fetch := flag.Bool("fetch", false, "download the server if it is not there, and run nothing")
+	quick := flag.Bool("quick", false, "start faster, but serve requests more slowly; for short tests")
+	fetch := flag.Bool("fetch", false, "only download the server, if the cache does not have it")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
@@ -38,7 +38,7 @@ func run() error {
 		return err
 	}
 	defer server.Stop()
-	fmt.Println("export ELASTICSEARCH_URL=" + server.URL) //nolint:forbidigo // what the program is for
+	fmt.Println("export ELASTICSEARCH_URL=" + server.URL) //nolint:forbidigo // the output of the program
 	<-ctx.Done()
 	return nil
 }

@@ -13,8 +13,8 @@ import (
 	"strings"
 )
 
-// distribution returns the directory of the release's unpacked distribution. It downloads the distribution if the cache
-// does not have it.
+// distribution returns the directory of the unpacked distribution of a release. It downloads the distribution if the
+// cache does not have it.
 func distribution(ctx context.Context, release Release, javaHome string) (string, error) {
 	cache, err := cacheDir()
 	if err != nil {
@@ -50,12 +50,12 @@ func distribution(ctx context.Context, release Release, javaHome string) (string
 	}
 	err = os.Rename(unpacked, home)
 	if errors.Is(err, fs.ErrExist) {
-		err = nil // another process was faster
+		err = nil // another process has downloaded it meanwhile
 	}
 	return home, err
 }
 
-// cacheDir returns a directory that the server's user can also read, unlike the cache of root.
+// cacheDir returns the directory of the cache. The user that runs the server can read it, unlike root's usual cache.
 func cacheDir() (string, error) {
 	if dir := os.Getenv("PRODUCTINDEX_CACHE"); dir != "" {
 		return filepath.Abs(dir)
@@ -87,7 +87,7 @@ func unzip(archive, dir string) error {
 
 func unzipFile(file *zip.File, dir string) error {
 	if !filepath.IsLocal(file.Name) {
-		return errors.New("the name leads out of the archive")
+		return errors.New("the name leads out of the directory")
 	}
 	path := filepath.Join(dir, file.Name)
 	if strings.HasSuffix(file.Name, "/") {

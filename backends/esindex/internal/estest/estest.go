@@ -1,11 +1,13 @@
-// Package estest runs real Elasticsearch and OpenSearch servers for tests. It takes the distribution that each project
-// publishes for integration tests from Maven Central through the mvn command, keeps it in a cache, and runs it as an
-// unprivileged user on a free port.
+// Package estest runs real Elasticsearch and OpenSearch servers for tests. Maven downloads the distribution that each
+// project publishes for integration tests. The package keeps it in a cache, and runs it as an unprivileged user on a
+// free port.
 //
-// ESTEST_SERVER names the family and the version, such as "opensearch:2.19.6". It needs a JDK, 17 or later (21 for
-// Elasticsearch 9 and OpenSearch 3), and Maven. If they are missing, tests are skipped; with CI=true they fail.
-// ELASTICSEARCH_URL names a server that runs already, for the tests that need no server of their own.
-// PRODUCTINDEX_CACHE names another folder for the cache.
+// A server needs Maven and a JDK, 17 or later, or 21 or later for Elasticsearch 9 and OpenSearch 3. If these are
+// missing, tests are skipped; with CI=true they fail. The environment has these settings:
+//
+//   - ESTEST_SERVER is the family and the version, such as "opensearch:2.19.6".
+//   - ELASTICSEARCH_URL is the address of a running server, for the tests that need no server of their own.
+//   - PRODUCTINDEX_CACHE is another folder for the cache.
 package estest
 
 import (
@@ -35,10 +37,10 @@ var (
 		"a JDK (17 or later) and Maven are needed to run a server for tests, or ELASTICSEARCH_URL to use another one",
 	)
 	// errNotSecure means that the release has no authentication.
-	errNotSecure = fmt.Errorf("security is tested on %v alone", defaultRelease)
+	errNotSecure = fmt.Errorf("tests of security run only on %v", defaultRelease)
 )
 
-// lazy is a server that several tests share, started by the first one that needs it.
+// lazy is a server that several tests share. The first of these tests starts it.
 type lazy struct {
 	once   sync.Once
 	opts   Options
@@ -63,7 +65,7 @@ var (
 	secure = lazy{opts: Options{Secure: true}}
 )
 
-// Plain returns the server without security that all tests of a binary share, or the one that ELASTICSEARCH_URL names.
+// Plain returns a server without security: the one that all tests of a binary share, or that of ELASTICSEARCH_URL.
 func Plain(tb testing.TB) *Server {
 	tb.Helper()
 	if external := os.Getenv("ELASTICSEARCH_URL"); external != "" {
@@ -78,7 +80,7 @@ func Secure(tb testing.TB) *Server {
 	return need(tb, secure.get)
 }
 
-// Own starts a server for one test, and stops it at the end of the test. The test may kill the server.
+// Own starts a server for one test, which may kill it. The server is stopped at the end of the test.
 func Own(tb testing.TB, opts Options) *Server {
 	tb.Helper()
 	server := need(tb, func() (*Server, error) {
@@ -111,11 +113,11 @@ func need(tb testing.TB, get func() (*Server, error)) *Server {
 	return server
 }
 
-// inCI reports whether a missing program is a failure.
+// inCI reports whether the tests run in CI, where a missing program is a failure.
 func inCI() bool { return os.Getenv("CI") == "true" }
 
-// Transport returns a client of the server that does not retry. If the server requires authentication, the client uses
-// the superuser. The options override both. The client's connections are closed at the end of the test.
+// Transport returns a client of the server that does not retry. If the server requires authentication, the client is
+// the superuser. The options override both. The connections of the client are closed at the end of the test.
 func (s *Server) Transport(tb testing.TB, opts ...elastictransport.Option) *elastictransport.Client {
 	tb.Helper()
 	address, err := url.Parse(s.URL)
@@ -144,7 +146,7 @@ func (s *Server) roundTripper() *http.Transport {
 	return rt
 }
 
-// healthy returns an error if the server does not answer. It makes one request.
+// healthy makes one request, and returns an error if the server cannot serve it.
 func (s *Server) healthy(ctx context.Context, client *http.Client) error {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet,
 		s.URL+"/_cluster/health?wait_for_status=yellow&timeout=1s", nil)

@@ -19,11 +19,11 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// onlyInCI skips a test that starts a server: other packages' tests start them all the time.
+// onlyInCI skips a test that starts a server, since the tests of other packages also start one.
 func onlyInCI(t *testing.T) {
 	t.Helper()
 	if !inCI() {
-		t.Skip("starts of servers are for CI")
+		t.Skip("a test that starts a server runs only in CI")
 	}
 }
 
@@ -45,11 +45,11 @@ func TestKillAndRestart(t *testing.T) {
 		return res.StatusCode
 	}
 	if status := send(http.MethodPut, "/kept"); status != http.StatusOK {
-		t.Fatalf("creating an index: status %d", status)
+		t.Fatalf("creating an index: status %d, want 200", status)
 	}
 	server.Kill()
 	if status := send(http.MethodHead, "/kept"); status != 0 {
-		t.Errorf("a killed server answers %d", status)
+		t.Errorf("a killed server answers with status %d, want no answer", status)
 	}
 	if err := server.Restart(t.Context()); err != nil {
 		t.Fatal(err)
@@ -72,6 +72,6 @@ func TestSecure(t *testing.T) {
 	}
 	defer res.Body.Close()
 	if res.StatusCode != http.StatusOK {
-		t.Errorf("status %d", res.StatusCode)
+		t.Errorf("authentication: status %d, want 200", res.StatusCode)
 	}
 }

@@ -12,7 +12,7 @@ import (
 	"strings"
 )
 
-// plugin replaces the module for storing API keys, which the distribution lacks.
+// plugin is the source of a plugin that replaces a module that API keys need and the distribution lacks.
 //
 //go:embed plugin
 var plugin embed.FS
@@ -48,7 +48,7 @@ func installPlugin(ctx context.Context, javaHome, home, work string) error {
 	)
 }
 
-// jar packs the files of a directory.
+// jar packs the files of a directory into an archive.
 func jar(path, dir string) error {
 	out, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644)
 	if err != nil {

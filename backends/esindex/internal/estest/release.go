@@ -19,7 +19,7 @@ type Release struct {
 	Version string
 }
 
-// defaultRelease is the release for tests unless ESTEST_SERVER names another one. Only this one can store API keys.
+// defaultRelease is the release of the tests if ESTEST_SERVER is not set. Only this release can store API keys.
 var defaultRelease = Release{Family: "elasticsearch", Version: "8.19.7"}
 
 // errRelease means that ESTEST_SERVER is not valid.
@@ -36,7 +36,7 @@ func ParseRelease(text string) (Release, error) {
 	}
 	parts := releaseGrammar.FindStringSubmatch(text)
 	if parts == nil {
-		return Release{}, fmt.Errorf("%w; it is %q", errRelease, text)
+		return Release{}, fmt.Errorf("%w, not %q", errRelease, text)
 	}
 	return Release{Family: parts[1], Version: parts[2]}, nil
 }
@@ -53,7 +53,7 @@ func (r Release) artifact() string {
 	return group + ".distribution.integ-test-zip:" + r.Family + ":" + r.Version + ":zip"
 }
 
-// variable returns the name of one of the family's environment variables.
+// variable returns the full name of an environment variable of the server.
 func (r Release) variable(name string) string {
 	if r.Family == "opensearch" {
 		return "OPENSEARCH_" + name
@@ -78,7 +78,7 @@ func (r Release) java() int {
 	return 17
 }
 
-// javaHome returns the oldest JDK that can run the server.
+// javaHome returns the directory of the oldest JDK that can run the server.
 func (r Release) javaHome() (string, error) {
 	candidates := []string{os.Getenv("JAVA_HOME")}
 	if java, err := exec.LookPath("java"); err == nil {

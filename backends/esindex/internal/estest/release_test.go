@@ -9,12 +9,12 @@ func TestParseRelease(t *testing.T) {
 		"elasticsearch:8.11.4": {"elasticsearch", "8.11.4"},
 	} {
 		if got, err := ParseRelease(text); got != want || err != nil {
-			t.Errorf("%q: %v, error %v; want %v", text, got, err, want)
+			t.Errorf("%q is parsed as %v, error %v, want %v", text, got, err, want)
 		}
 	}
 	for _, text := range []string{"solr:9.0.0", "8.19.7", "opensearch:3", "elasticsearch:8.19.7/..", "elasticsearch:"} {
 		if got, err := ParseRelease(text); err == nil {
-			t.Errorf("%q is read as %v", text, got)
+			t.Errorf("%q is parsed as %v, want an error", text, got)
 		}
 	}
 	if java := (Release{"elasticsearch", "9.4.5"}).java(); java != 21 {

@@ -23,7 +23,7 @@ const (
 	keyFile  = "http.key"
 )
 
-// secure writes a certificate and the superuser's first password to the directory of the configuration.
+// secure writes a certificate and the password of the superuser to the directory of the configuration.
 func (s *Server) secure(ctx context.Context, config string) error {
 	ca, cert, key, err := certificates()
 	if err != nil {
@@ -41,7 +41,7 @@ func (s *Server) secure(ctx context.Context, config string) error {
 	return s.keystore(ctx, s.Password, "add", "--force", "--stdin", "bootstrap.password") // creates the keystore
 }
 
-// keystore runs the distribution's elasticsearch-keystore.
+// keystore runs the program elasticsearch-keystore of the distribution, with the given standard input.
 func (s *Server) keystore(ctx context.Context, input string, args ...string) error {
 	cmd := s.command("elasticsearch-keystore", args...)
 	cmd.Stdin = strings.NewReader(input)
@@ -64,7 +64,8 @@ func (s *Server) keystore(ctx context.Context, input string, args ...string) err
 	return nil
 }
 
-// certificates returns a new certificate authority and a certificate for 127.0.0.1 that it has signed, in PEM.
+// certificates returns a new certificate authority, and a certificate for 127.0.0.1 that it has signed, with its key.
+// All are in PEM.
 func certificates() (ca, cert, key []byte, err error) {
 	caKey, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {

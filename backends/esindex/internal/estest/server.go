@@ -22,26 +22,26 @@ import (
 
 // Options configure a server.
 type Options struct {
-	// Release is the release to run. The zero value means the one that ESTEST_SERVER names, or else the default.
+	// Release is the release to run. The zero value means that of ESTEST_SERVER, or else the default.
 	Release Release
 	// Secure turns on TLS and authentication.
 	Secure bool
 	// Settings are additional settings of the node.
 	Settings map[string]string
-	// ForLong lets the JVM optimize the code, for a server that is measured or runs for hours. The start and the
-	// requests of the first minutes then take twice as much processor time.
+	// ForLong makes the JVM optimize its code, for a server that is measured or runs for hours. The start, and requests in
+	// the first minutes, then take twice as much processor time.
 	ForLong bool
 }
 
 // Server is a running server.
 type Server struct {
-	// Release is the running release; the zero value if ELASTICSEARCH_URL names the server.
+	// Release is the running release. It is the zero value if the server is that of ELASTICSEARCH_URL.
 	Release Release
 	// URL is the address of the server, without a path. Restart does not change it.
 	URL string
-	// CA is the certificate of the authority that has signed the server's certificate, in PEM; nil without TLS.
+	// CA is the certificate of the authority that has signed the server's certificate, in PEM. It is nil without TLS.
 	CA []byte
-	// Username and Password are the superuser's; empty without security.
+	// Username and Password are those of the superuser. They are empty without security.
 	Username, Password string
 
 	opts      Options
@@ -54,7 +54,7 @@ type Server struct {
 // nobody is the user that runs the server if the tests run as root, since a server refuses to run as root.
 const nobody = 65534
 
-// Fetch downloads the server that ESTEST_SERVER names, if the cache does not have it.
+// Fetch downloads the release of ESTEST_SERVER, or the default release, if the cache does not have it.
 func Fetch(ctx context.Context) error {
 	release, err := ParseRelease(os.Getenv("ESTEST_SERVER"))
 	if err != nil {
@@ -64,7 +64,7 @@ func Fetch(ctx context.Context) error {
 	return err
 }
 
-// fetch returns the directories of a server and of its JDK.
+// fetch returns the directories of a release and of the JDK for it. It downloads the release if necessary.
 func fetch(ctx context.Context, release Release) (home, javaHome string, err error) {
 	if _, err := exec.LookPath("mvn"); err != nil {
 		return "", "", fmt.Errorf("%w: %w", errMissing, err)
@@ -87,13 +87,13 @@ func Start(ctx context.Context, opts Options) (*Server, error) {
 		}
 	}
 	if opts.Secure && release != defaultRelease {
-		return nil, fmt.Errorf("%w, it is %v", errNotSecure, release)
+		return nil, fmt.Errorf("%w, not on %v", errNotSecure, release)
 	}
 	home, javaHome, err := fetch(ctx, release)
 	if err != nil {
 		return nil, err
 	}
-	// In memory, since the server waits for its disk at each change of an index.
+	// The directory is in memory, since the server waits for the disk at each change of an index.
 	dir, err := os.MkdirTemp(reindextest.MemoryDir(), "estest-")
 	if err != nil {
 		return nil, err
@@ -108,7 +108,7 @@ func Start(ctx context.Context, opts Options) (*Server, error) {
 	return s, nil
 }
 
-// prepare creates the server's directories: config, data, logs, repo (for snapshots) and tmp.
+// prepare creates the directories of the server. The directory repo is for snapshots.
 func (s *Server) prepare(ctx context.Context) error {
 	for _, sub := range []string{"config", "data", "logs", "repo", "tmp"} {
 		if err := os.Mkdir(filepath.Join(s.dir, sub), 0o755); err != nil {
@@ -130,8 +130,8 @@ func (s *Server) prepare(ctx context.Context) error {
 	return s.chown()
 }
 
-// withoutCollector removes the choice of a garbage collector and its log from the options of the JVM. The JVM accepts
-// only one choice, and OpenSearch would write the log to the cached distribution.
+// withoutCollector removes the garbage collector and its log from a file of JVM options. The JVM accepts only one
+// collector, which javaOptions chooses, and OpenSearch would write the log to the cached distribution.
 func withoutCollector(file string) error {
 	text, err := os.ReadFile(file)
 	if err != nil {
@@ -158,7 +158,7 @@ func (s *Server) javaOptions() string {
 // quickJava disables the optimizing compiler of a JVM that ends soon.
 const quickJava = "-XX:TieredStopAtLevel=1"
 
-// chown changes the owner of a directory to the user that runs the server.
+// chown makes the user that runs the server the owner of its directory, if the tests run as root.
 func (s *Server) chown() error {
 	if os.Geteuid() != 0 {
 		return nil
@@ -180,7 +180,7 @@ func (s *Server) Restart(ctx context.Context) error {
 	s.process = p
 	if err := s.wait(ctx); err != nil {
 		s.Kill()
-		return fmt.Errorf("starting %v: %w; its last words:\n%s", s.Release, err, p.tail())
+		return fmt.Errorf("starting %v: %w; the end of its output:\n%s", s.Release, err, p.tail())
 	}
 	return nil
 }
@@ -249,8 +249,9 @@ type process struct {
 
 var published = regexp.MustCompile(`HttpServerTransport.* publish_address \{.*:(\d+)\}`)
 
-// start runs the server. The goroutine that starts it lives as long as the server, on a thread of its own: the kernel
-// kills the server when that thread ends, at the latest with this process. The launcher then also ends its JVM.
+// start runs the server. The goroutine that starts it has a thread of its own, and waits for the end of the server. The
+// kernel kills the server when that thread ends, so no server outlives this process. The script that launches the JVM
+// then ends it.
 func (s *Server) start() (*process, error) {
 	cmd := s.command(s.Release.Family, s.settings()...)
 	output, err := cmd.StdoutPipe()
@@ -276,7 +277,7 @@ func (s *Server) start() (*process, error) {
 	return p, <-started
 }
 
-// follow reads the server's output to its end.
+// follow reads the output of the server to its end, and keeps the port and the last lines.
 func (p *process) follow(output io.Reader) {
 	lines := bufio.NewScanner(output)
 	lines.Buffer(nil, 1<<20)
@@ -301,12 +302,14 @@ func (p *process) tail() string {
 	return strings.Join(p.lines, "\n")
 }
 
+var errEnded = errors.New("the server has ended")
+
 // wait waits until the server serves requests.
 func (s *Server) wait(ctx context.Context) error {
 	select {
 	case s.port = <-s.process.port:
 	case <-s.process.exited:
-		return errors.New("it ended")
+		return errEnded
 	case <-ctx.Done():
 		return ctx.Err()
 	}
@@ -328,14 +331,14 @@ func (s *Server) wait(ctx context.Context) error {
 		select {
 		case <-tick.C:
 		case <-s.process.exited:
-			return errors.New("it ended")
+			return errEnded
 		case <-ctx.Done():
 			return errors.Join(ctx.Err(), err)
 		}
 	}
 }
 
-// Kill ends the server at once, like a crash, and waits until its process has ended. The data stays.
+// Kill kills the server, as a crash does, and waits until its process has ended. The data stays.
 func (s *Server) Kill() {
 	_ = syscall.Kill(-s.process.pid, syscall.SIGKILL)
 	<-s.process.exited
@@ -347,24 +350,21 @@ func (s *Server) Stop() {
 	_ = os.RemoveAll(s.dir)
 }
 
-// Repository returns a directory in which the server may store snapshots.
+// Repository returns a directory in which the server can store snapshots.
 func (s *Server) Repository() string { return filepath.Join(s.dir, "repo") }
 
-// LoseShard deletes the files of one shard of an index, which must be closed. The shard is lost when the index is
-// opened again.
+// LoseShard deletes the files of a shard of a closed index. When the index is opened again, the shard is lost.
 func (s *Server) LoseShard(uuid string, shard int) error {
-	files, err := filepath.Glob(filepath.Join(s.dir, "data", "indices", uuid, fmt.Sprint(shard), "index", "*"))
+	pattern := filepath.Join("indices", uuid, fmt.Sprint(shard), "index", "*")
+	files, err := filepath.Glob(filepath.Join(s.dir, "data", pattern))
 	if err != nil {
 		return err
 	}
-	// OpenSearch
-	more, err := filepath.Glob(
-		filepath.Join(s.dir, "data", "nodes", "*", "indices", uuid, fmt.Sprint(shard), "index", "*"),
-	)
+	ofOpenSearch, err := filepath.Glob(filepath.Join(s.dir, "data", "nodes", "*", pattern))
 	if err != nil {
 		return err
 	}
-	files = append(files, more...)
+	files = append(files, ofOpenSearch...)
 	if len(files) == 0 {
 		return fmt.Errorf("index %s has no files of shard %d on this machine", uuid, shard)
 	}

@@ -11,8 +11,8 @@ import org.elasticsearch.plugins.AnalysisPlugin;
 import org.elasticsearch.plugins.Plugin;
 
 /**
- * The index in which Elasticsearch keeps API keys names three parts of the module analysis-common, which the distribution for tests
- * lacks. These stand in for them: they exist, and change nothing.
+ * Stand-ins for three parts of the module analysis-common, which the distribution for tests lacks. The index in which
+ * Elasticsearch stores API keys refers to these parts. The stand-ins do not change any text.
  */
 public final class StandIn extends Plugin implements AnalysisPlugin {
     @Override
