@@ -58,8 +58,8 @@ func readCatalogue(tb testing.TB, name string) []reindex.Product {
 	return products
 }
 
-// someOf returns every eighth product of a large catalogue, so that the result has products of each kind, or all products of a
-// small one.
+// someOf returns every eighth product of a large catalogue, so that the result has products of each kind, or all
+// products of a small one.
 func someOf(products []reindex.Product) []reindex.Product {
 	if len(products) <= 6000 {
 		return products

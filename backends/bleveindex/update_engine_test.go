@@ -198,7 +198,8 @@ func assertOneRev(t *testing.T, ix *Index) {
 	for _, hit := range result.Hits {
 		rev := hit.Fields["rev"]
 		if hit.Fields["name"] != fmt.Sprintf("edited %s of %s", rev, hit.ID) || rev != result.Hits[0].Fields["rev"] {
-			t.Errorf("product %s has the fields %v, and another one the rev %v", hit.ID, hit.Fields, result.Hits[0].Fields["rev"])
+			t.Errorf("product %s has the fields %v, and another one the rev %v",
+				hit.ID, hit.Fields, result.Hits[0].Fields["rev"])
 		}
 	}
 }
