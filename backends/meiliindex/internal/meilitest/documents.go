@@ -15,8 +15,8 @@ type change struct {
 	doc  *object // nil: a deletion
 }
 
-// changeDocuments processes a batch of additions and deletions by id. A bad id, a wrong primary key or a document with
-// too many fields fails its own task; anything else that is wrong with a document fails the whole batch.
+// changeDocuments processes a batch of additions and deletions by id. A task with an invalid id, a wrong primary key or
+// a document of too many fields fails alone. Any other fault of a document fails the whole batch.
 func (s *Server) changeDocuments(batch []*task) {
 	uid := batch[0].index
 	ix := s.indexes[uid]
@@ -26,9 +26,9 @@ func (s *Server) changeDocuments(batch []*task) {
 		}
 		return
 	}
-	key, changes, poison := ix.primaryKey, []change(nil), (*TaskError)(nil)
+	key, changes, fault := ix.primaryKey, []change(nil), (*TaskError)(nil)
 	for _, t := range batch {
-		if poison != nil {
+		if fault != nil {
 			break
 		}
 		if t.kind == typeDeletion {
@@ -43,16 +43,16 @@ func (s *Server) changeDocuments(batch []*task) {
 			continue
 		}
 		key = k
-		poison = ix.parseDocuments(t, mine, &changes)
+		fault = ix.parseDocuments(t, mine, &changes)
 	}
-	if poison == nil && tooManyFields(ix, changes) {
-		poison = badRequest("max_fields_limit_exceeded", "A document cannot contain more than 65,535 fields.")
+	if fault == nil && tooManyFields(ix, changes) {
+		fault = badRequest("max_fields_limit_exceeded", "A document cannot contain more than 65,535 fields.")
 	}
-	if poison != nil {
-		poison.Message = fmt.Sprintf("Index `%s`: %s", uid, poison.Message)
+	if fault != nil {
+		fault.Message = fmt.Sprintf("Index `%s`: %s", uid, fault.Message)
 		for _, t := range batch {
 			if !t.ended() {
-				t.finish(Failed, poison)
+				t.finish(Failed, fault)
 			}
 		}
 		return
@@ -61,7 +61,7 @@ func (s *Server) changeDocuments(batch []*task) {
 	s.commit(ix, batch, changes)
 }
 
-// planAddition finds the primary key and the ids of a task's documents.
+// planAddition returns the ids of the documents of a task, and the primary key of the index after the task.
 func planAddition(t *task, key string) (ids []string, primaryKey string, err *TaskError) {
 	documents := t.documents
 	switch {
@@ -101,15 +101,14 @@ func inferKey(d rawDocument) (string, *TaskError) {
 		return candidates[0], nil
 	case 0:
 		return "", badRequest("index_primary_key_no_candidate_found",
-			"The primary key inference failed as the engine did not find any "+
-				"field ending with `id` in its name. %s", hint)
+			"The primary key inference failed as the engine did not find any field ending with `id` in its name. %s", hint)
 	}
 	return "", badRequest("index_primary_key_multiple_candidates_found",
-		"The primary key inference failed as the engine found %d fields "+
-			"ending with `id` in their names: '%s' and '%s'. %s", len(candidates), candidates[0], candidates[1], hint)
+		"The primary key inference failed as the engine found %d fields ending with `id` in their names: '%s' and '%s'. %s",
+		len(candidates), candidates[0], candidates[1], hint)
 }
 
-// parseDocuments appends the changes of a task with valid ids.
+// parseDocuments appends the changes of a task, whose ids are valid, to changes.
 func (ix *index) parseDocuments(t *task, ids []string, changes *[]change) *TaskError {
 	geo := ix.allows("filterableAttributes", "_geo")
 	for i, d := range t.documents {
@@ -144,20 +143,18 @@ func checkGeo(id string, v any) *TaskError {
 	}
 	if !ok {
 		return wrong("The `_geo` field in the document with the id: `\"%s\"` is not an object. Was expecting an object "+
-			"with the `_geo.lat` "+
-			"and `_geo.lng` fields but instead got `%s`.", id, encode(v))
+			"with the `_geo.lat` and `_geo.lng` fields but instead got `%s`.", id, encode(v))
 	}
 	for _, part := range [][2]string{{"lat", "latitude"}, {"lng", "longitude"}} {
 		value, ok := geo.get(part[0])
 		if !ok {
-			return wrong("Could not find %s in the document with the id: `\"%s\"`. Was expecting a `_geo.%s` field.", part[1],
-				id, part[0])
+			return wrong("Could not find %s in the document with the id: `\"%s\"`. Was expecting a `_geo.%s` field.",
+				part[1], id, part[0])
 		}
 		text, isText := value.(string)
 		if _, isNumber := value.(number); !isNumber && (!isText || !numeric(text)) {
-			return wrong("Could not parse %s in the document with the id: `\"%s\"`. Was expecting a finite number but "+
-				"instead got `%s`.",
-				part[1], id, encode(value))
+			return wrong("Could not parse %s in the document with the id: `\"%s\"`. "+
+				"Was expecting a finite number but instead got `%s`.", part[1], id, encode(value))
 		}
 	}
 	return nil
@@ -224,7 +221,8 @@ func (s *Server) commit(ix *index, batch []*task, changes []change) {
 	}
 }
 
-// idOf returns the id that an element of a list of ids represents. An element that cannot be an id matches no document.
+// idOf returns the id that an element of a list of ids represents. If the element cannot be an id, no document has the
+// returned one.
 func idOf(v any) string {
 	switch v := v.(type) {
 	case string:

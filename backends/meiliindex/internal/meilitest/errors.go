@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// TaskError is an error in the server's format, of an answer or a task.
+// TaskError is the error of an answer or a task, in the format of the server.
 type TaskError struct {
 	Message string `json:"message"`
 	Code    string `json:"code"`
@@ -52,14 +52,14 @@ func indexNotFound(uids ...string) *TaskError {
 	return invalid(http.StatusNotFound, "index_not_found", "Indexes `%s` not found.", strings.Join(uids, "`, `"))
 }
 
-const uidRule = "is not a valid index uid. Index uid can be an integer or a string containing only alphanumeric characters, " +
-	"hyphens (-) and underscores (_), and can not be more than 512 bytes."
+const uidRule = "is not a valid index uid. Index uid can be an integer or a string containing only alphanumeric " +
+	"characters, hyphens (-) and underscores (_), and can not be more than 512 bytes."
 
-const idRule = "is invalid. A document identifier can be of type integer or string, only composed of alphanumeric characters " +
-	"(a-z A-Z 0-9), hyphens (-) and underscores (_), and can not be more than 511 bytes."
+const idRule = "is invalid. A document identifier can be of type integer or string, only composed of alphanumeric " +
+	"characters (a-z A-Z 0-9), hyphens (-) and underscores (_), and can not be more than 511 bytes."
 
-// validUID reports whether s can be the uid of an index. The limit is 400 bytes, although the server's message gives
-// another one.
+// validUID reports whether s can be the uid of an index. Its limit is 400 bytes, although the message of the server
+// gives another limit.
 func validUID(s string) bool { return validID(s, 400) }
 
 func validDocumentID(s string) bool { return validID(s, 511) }
@@ -77,7 +77,7 @@ func validID(s string, limit int) bool {
 	return true
 }
 
-// expectedOneOf is the end of a message about an unknown name.
+// expectedOneOf returns the end of a message about an unknown name.
 func expectedOneOf(names []string) string {
 	return "expected one of `" + strings.Join(names, "`, `") + "`"
 }

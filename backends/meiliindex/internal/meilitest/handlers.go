@@ -4,11 +4,12 @@ import (
 	"errors"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 )
 
-// routes is a function: the handlers refer to the server, which refers to the routes.
+// routes is a function, since the handlers refer to the server, and the server to the routes.
 var routes = sync.OnceValue(func() []route {
 	return []route{
 		{"GET", "/version", "version", noBody, (*call).version},
@@ -43,13 +44,13 @@ func (c *call) version() (answer, error) {
 	return ok(newObject("commitSha", "unknown", "commitDate", "unknown", "pkgVersion", c.s.Version))
 }
 
-// lock takes the server's lock for the rest of a handler.
+// lock locks the server, and returns the function that unlocks it.
 func (c *call) lock() func() {
 	c.s.mu.Lock()
 	return c.s.mu.Unlock
 }
 
-// index returns the index that the path names. The lock is held.
+// index returns the index in the path. The caller holds the lock.
 func (c *call) index() (*index, error) {
 	if ix := c.s.indexes[c.params[0]]; ix != nil {
 		return ix, nil
@@ -81,8 +82,8 @@ func (c *call) listIndexes() (answer, error) {
 			views = append(views, c.s.indexView(uid))
 		}
 	}
-	return ok(newObject("results", list(page(views, offset, limit)), "offset", offset, "limit", limit, "total",
-		len(views)))
+	return ok(newObject("results", list(page(views, offset, limit)), "offset", offset, "limit", limit,
+		"total", len(views)))
 }
 
 func (c *call) getIndex() (answer, error) {
@@ -155,7 +156,7 @@ func (c *call) listDocuments() (answer, error) {
 	return ok(newObject("results", list(results), "offset", offset, "limit", limit, "total", len(all)))
 }
 
-// fetchDocuments returns a page of documents. The emulator has no embedders, so vectors are returned as they were sent.
+// fetchDocuments returns a page of documents. The emulator has no embedders, so it returns vectors as they were sent.
 func (c *call) fetchDocuments() (answer, error) {
 	body, err := c.object("offset", "limit", "retrieveVectors")
 	if err != nil {
@@ -197,8 +198,7 @@ func (c *call) addDocuments() (answer, error) {
 	}
 	t := &task{
 		index: c.params[0], kind: typeDocuments, mayCreate: c.key.allows("indexes.create"), documents: documents,
-		bytes: len(c.body),
-		merge: c.r.Method == http.MethodPut, metadata: c.metadata(),
+		bytes: len(c.body), merge: c.r.Method == http.MethodPut, metadata: c.metadata(),
 		details: newObject("receivedDocuments", len(documents), "indexedDocuments", nil),
 	}
 	if key, there := c.param("primaryKey"); there {
@@ -296,13 +296,14 @@ func (c *call) swapIndexes() (answer, error) {
 			verb = "were"
 		}
 		return answer{}, badRequest("invalid_swap_duplicate_index_found",
-			"Indexes must be declared only once during a swap. `%s` %s specified several times.", strings.Join(twice,
-				"`, `"), verb)
+			"Indexes must be declared only once during a swap. `%s` %s specified several times.",
+			strings.Join(twice, "`, `"), verb)
 	}
 	defer c.lock()()
 	return accepted(c.s.enqueue(&task{noIndex: true, kind: typeSwap, swaps: swaps, details: newObject()}))
 }
 
+// repeated returns the sorted names that stand in the list more than once.
 func repeated(names []string) []string {
 	var twice []string
 	for i, name := range names {
@@ -341,16 +342,15 @@ func (c *call) parseSwap(i int, v any) (swap, error) {
 			return swap{}, wrongType(sprintf("[%d].indexes[%d]", i, j), "invalid_swap_indexes", "a string", e)
 		}
 		if !validUID(name) {
-			return swap{}, badRequest("invalid_swap_indexes", "Invalid value at `[%d].indexes[%d]`: `%s` %s", i, j, name,
-				uidRule)
+			return swap{}, badRequest("invalid_swap_indexes", "Invalid value at `[%d].indexes[%d]`: `%s` %s",
+				i, j, name, uidRule)
 		}
 		names = append(names, name)
 	}
 	if len(names) != 2 {
 		shown := strings.ReplaceAll(string(encode(list)), ",", ", ")
 		return swap{}, badRequest("invalid_swap_indexes",
-			"Two indexes must be given for each swap. The list `%s` contains %d indexes.", shown,
-			len(names))
+			"Two indexes must be given for each swap. The list `%s` contains %d indexes.", shown, len(names))
 	}
 	rename := false
 	if v, there := o.get("rename"); there {
@@ -361,14 +361,10 @@ func (c *call) parseSwap(i int, v any) (swap, error) {
 	return swap{names[0], names[1], rename}, nil
 }
 
-// beforeRename reports whether the server's version is before 1.18, which cannot rename indexes in swaps.
+// beforeRename reports whether the version of the server is before 1.18. Such a server cannot rename indexes in swaps.
 func (s *Server) beforeRename() bool {
-	for _, old := range []string{"0.", "1.0.", "1.1.", "1.2.", "1.3.", "1.4.", "1.5.", "1.6.", "1.7.", "1.8.", "1.9.",
-		"1.10.", "1.11.",
-		"1.12.", "1.13.", "1.14.", "1.15.", "1.16.", "1.17."} {
-		if strings.HasPrefix(s.Version, old) {
-			return true
-		}
-	}
-	return false
+	major, rest, _ := strings.Cut(s.Version, ".")
+	text, _, _ := strings.Cut(rest, ".")
+	minor, err := strconv.Atoi(text)
+	return err == nil && (major == "0" || major == "1" && minor < 18)
 }

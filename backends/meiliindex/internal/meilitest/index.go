@@ -8,19 +8,19 @@ import (
 
 // index is an index of the server.
 type index struct {
-	primaryKey       string // empty: none yet
+	primaryKey       string // empty if the index has none yet
 	created, updated time.Time
-	settings         *object // the settings that were set; all others have their defaults
-	fields           []string
+	settings         *object         // the settings that were set; all others have their defaults
+	fields           []string        // in the order in which documents brought them
 	known            map[string]bool // the names in fields
-	slots            []*object       // documents in internal order; nil where one was deleted
-	places           map[string]int  // slot by document id
+	slots            []*object       // the documents in internal order; nil in place of a deleted one
+	places           map[string]int  // the slots by the ids of the documents
 }
 
 func (s *Server) createIndex(uid string) *index {
 	now := time.Now()
 	if !now.After(s.lastCreated) {
-		now = s.lastCreated.Add(time.Nanosecond) // no two indexes have the same creation time
+		now = s.lastCreated.Add(time.Nanosecond) // each index has another creation time
 	}
 	s.lastCreated = now
 	ix := &index{created: now, updated: now, settings: newObject(), known: map[string]bool{}, places: map[string]int{}}
@@ -30,7 +30,7 @@ func (s *Server) createIndex(uid string) *index {
 
 func (ix *index) count() int { return len(ix.places) }
 
-// put stores a document with its fields in the order of the index.
+// put stores a document, with its fields in the order of the index.
 func (ix *index) put(id string, doc *object) {
 	for _, name := range doc.keys {
 		if !ix.known[name] {
@@ -90,7 +90,7 @@ func (ix *index) documents() []*object {
 	return docs
 }
 
-// withVectors returns all documents in internal order, each with an object of vectors.
+// withVectors returns all documents in internal order, each with a field _vectors.
 func (ix *index) withVectors() []*object {
 	docs := make([]*object, 0, ix.count())
 	for _, d := range ix.slots {
@@ -175,9 +175,8 @@ func (s *Server) update(t *task) {
 	case ix == nil:
 		t.finish(Failed, indexNotFound(t.index))
 	case t.primaryKey != nil && ix.count() > 0 && *t.primaryKey != ix.primaryKey:
-		t.finish(Failed, badRequest("index_primary_key_already_exists", "Index `%s`: Index already has a primary key: `%s`.",
-			t.index,
-			ix.primaryKey))
+		t.finish(Failed, badRequest("index_primary_key_already_exists",
+			"Index `%s`: Index already has a primary key: `%s`.", t.index, ix.primaryKey))
 	default:
 		if t.primaryKey != nil {
 			ix.primaryKey = *t.primaryKey
@@ -187,7 +186,7 @@ func (s *Server) update(t *task) {
 	}
 }
 
-// renameTasks changes the index uids of the tasks before uid to the new ones.
+// renameTasks renames the indexes in the tasks whose uids are smaller than before.
 func (s *Server) renameTasks(before int, names map[string]string) {
 	for _, t := range s.tasks {
 		if t.uid >= before {
@@ -245,18 +244,18 @@ func (s *Server) checkSwaps(swaps []swap) *TaskError {
 		return indexNotFound(missing...)
 	case len(taken) == 1:
 		return badRequest("index_already_exists",
-			"Cannot rename `%s` to `%s` as the index already exists. Hint: You can remove `%s` "+
-				"first and then do your remove.", conflict.a, conflict.b, conflict.b)
+			"Cannot rename `%s` to `%s` as the index already exists. "+
+				"Hint: You can remove `%s` first and then do your remove.", conflict.a, conflict.b, conflict.b)
 	case len(taken) > 1:
 		return badRequest("index_already_exists",
-			"The following indexes are being renamed but cannot because their new name conflicts "+
-				"with an already existing index: `%s`. Renaming doesn't overwrite the other index name.", strings.Join(taken,
-				"`, `"))
+			"The following indexes are being renamed but cannot because their new name conflicts with an already existing "+
+				"index: `%s`. Renaming doesn't overwrite the other index name.", strings.Join(taken, "`, `"))
 	}
 	return nil
 }
 
-// dropIndex deletes the index. Tasks that waited before the deletion succeed without any effect.
+// dropIndex processes a batch that ends with the deletion of the index. The tasks before the deletion succeed without
+// any effect.
 func (s *Server) dropIndex(batch []*task) {
 	ix, uid := s.indexes[batch[0].index], batch[0].index
 	delete(s.indexes, uid)
@@ -279,7 +278,8 @@ func (s *Server) dropIndex(batch []*task) {
 	}
 }
 
-// clearIndex deletes all documents. Tasks that waited before it succeed without any effect.
+// clearIndex processes a batch that ends with the deletion of all documents. The tasks before the deletion succeed
+// without any effect.
 func (s *Server) clearIndex(batch []*task) {
 	ix := s.indexes[batch[0].index]
 	for i, t := range batch {

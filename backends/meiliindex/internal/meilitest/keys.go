@@ -14,7 +14,7 @@ type key struct {
 	name, description any
 	actions, indexes  []string
 	created           time.Time
-	expires           time.Time // zero: never
+	expires           time.Time // zero if the key does not expire
 	expiresAs         any
 }
 
@@ -52,7 +52,8 @@ func (k *key) allows(action string) bool {
 	})
 }
 
-// sees reports whether the key is valid for that index, or for all indexes if the index is "*".
+// sees reports whether the key is valid for the index. If uid is "*", it reports whether the key is valid for all
+// indexes.
 func (k *key) sees(uid string) bool {
 	return slices.ContainsFunc(k.indexes, func(pattern string) bool {
 		prefix, star := strings.CutSuffix(pattern, "*")
@@ -92,9 +93,9 @@ func (s *Server) findKey(value string) *key {
 }
 
 func (k *key) view() *object {
-	return newObject("name", k.name, "description", k.description, "key", k.value, "uid", k.uid, "actions",
-		anyList(k.actions), "indexes",
-		anyList(k.indexes), "expiresAt", k.expiresAs, "createdAt", stamp(k.created), "updatedAt", stamp(k.created))
+	return newObject("name", k.name, "description", k.description, "key", k.value, "uid", k.uid,
+		"actions", anyList(k.actions), "indexes", anyList(k.indexes), "expiresAt", k.expiresAs,
+		"createdAt", stamp(k.created), "updatedAt", stamp(k.created))
 }
 
 func anyList(values []string) []any {
@@ -105,19 +106,15 @@ func anyList(values []string) []any {
 	return list
 }
 
-var keyActions = strings.Fields("* search documents.* documents.add documents.get documents.delete indexes.* " +
-	"indexes.create indexes.get " +
-	"indexes.update indexes.delete indexes.swap tasks.* tasks.cancel tasks.delete tasks.get settings.* settings.get " +
-	"settings.update stats.* " +
-	"stats.get metrics.* metrics.get dumps.* dumps.create snapshots.* snapshots.create version keys.create keys.get " +
-	"keys.update keys.delete " +
-	"experimental.get experimental.update export network.get network.update chatCompletions chats.* chats.get " +
-	"chats.delete chatsSettings.* " +
-	"chatsSettings.get chatsSettings.update *.get webhooks.get webhooks.update webhooks.delete webhooks.create " +
-	"webhooks.* indexes.compact " +
-	"fields.post tasks.compact dynamicSearchRules.get dynamicSearchRules.create dynamicSearchRules.update " +
-	"dynamicSearchRules.delete " +
-	"dynamicSearchRules.*")
+// keyActions are the actions that a key can permit, in the order of the server's messages.
+var keyActions = strings.Fields(`* search documents.* documents.add documents.get documents.delete indexes.*
+	indexes.create indexes.get indexes.update indexes.delete indexes.swap tasks.* tasks.cancel tasks.delete tasks.get
+	settings.* settings.get settings.update stats.* stats.get metrics.* metrics.get dumps.* dumps.create snapshots.*
+	snapshots.create version keys.create keys.get keys.update keys.delete experimental.get experimental.update export
+	network.get network.update chatCompletions chats.* chats.get chats.delete chatsSettings.* chatsSettings.get
+	chatsSettings.update *.get webhooks.get webhooks.update webhooks.delete webhooks.create webhooks.* indexes.compact
+	fields.post tasks.compact dynamicSearchRules.get dynamicSearchRules.create dynamicSearchRules.update
+	dynamicSearchRules.delete dynamicSearchRules.*`)
 
 func (c *call) createKey() (answer, error) {
 	body, err := c.object("uid", "name", "description", "actions", "indexes", "expiresAt")
@@ -135,8 +132,8 @@ func (c *call) createKey() (answer, error) {
 	}
 	for i, a := range k.actions {
 		if !slices.Contains(keyActions, a) {
-			return answer{}, badRequest("invalid_api_key_actions", "Unknown value `%s` at `.actions[%d]`: %s", a, i,
-				expectedOneOf(keyActions))
+			return answer{}, badRequest("invalid_api_key_actions", "Unknown value `%s` at `.actions[%d]`: %s",
+				a, i, expectedOneOf(keyActions))
 		}
 	}
 	if k.indexes, _, err = texts(body, "indexes", "invalid_api_key_indexes"); err != nil {
@@ -145,10 +142,9 @@ func (c *call) createKey() (answer, error) {
 	for i, pattern := range k.indexes {
 		if name := strings.TrimSuffix(pattern, "*"); name != "" && !validUID(name) {
 			return answer{}, badRequest("invalid_api_key_indexes",
-				"Invalid value at `.indexes[%d]`: `%s` is not a valid index uid pattern. Index "+
-					"uid patterns can be an integer or a string containing only alphanumeric characters, hyphens (-), "+
-					"underscores (_), and optionally "+
-					"end with a star (*).", i, pattern)
+				"Invalid value at `.indexes[%d]`: `%s` is not a valid index uid pattern. Index uid patterns can be an "+
+					"integer or a string containing only alphanumeric characters, hyphens (-), underscores (_), and "+
+					"optionally end with a star (*).", i, pattern)
 		}
 	}
 	if err := k.expireAt(body); err != nil {
@@ -175,10 +171,9 @@ func (k *key) expireAt(body *object) error {
 	at, err := time.Parse(time.RFC3339, text)
 	if !isText || err != nil || at.Before(time.Now()) {
 		return badRequest("invalid_api_key_expires_at",
-			"Invalid value at `.expiresAt`: `%s` is not a valid date. It should follow the RFC 3339 "+
-				"format to represents a date or datetime in the future or specified as a null value. e.g. 'YYYY-MM-DD' or "+
-				"'YYYY-MM-DD HH:MM:SS'.\n",
-			text)
+			"Invalid value at `.expiresAt`: `%s` is not a valid date. It should follow the RFC 3339 format to represents "+
+				"a date or datetime in the future or specified as a null value. "+
+				"e.g. 'YYYY-MM-DD' or 'YYYY-MM-DD HH:MM:SS'.\n", text)
 	}
 	k.expires, k.expiresAs = at, text
 	return nil

@@ -10,12 +10,10 @@ import (
 
 func sprintf(format string, args ...any) string { return fmt.Sprintf(format, args...) }
 
-func contains(names []string, name string) bool { return slices.Contains(names, name) }
-
-// checkParams refuses query parameters that are not among names.
+// checkParams returns an error if the request has query parameters other than names.
 func (c *call) checkParams(names ...string) error {
 	for name := range c.r.URL.Query() {
-		if contains(names, name) {
+		if slices.Contains(names, name) {
 			continue
 		}
 		hint := ""
@@ -37,7 +35,7 @@ func (c *call) param(name string) (string, bool) {
 	return values[0], true
 }
 
-// number reads a parameter that is a positive integer.
+// number returns a parameter that must be a positive integer, or fallback if it is not given.
 func (c *call) number(name, code string, fallback int) (int, error) {
 	text, ok := c.param(name)
 	if !ok {
@@ -50,7 +48,7 @@ func (c *call) number(name, code string, fallback int) (int, error) {
 	return int(n), nil
 }
 
-// list reads a comma-separated parameter; ok is false if it is not given or is a star.
+// list returns the parts of a comma-separated parameter. It reports false if the parameter is not given, or is a star.
 func (c *call) list(name string) (values []string, ok bool) {
 	text, ok := c.param(name)
 	if !ok || text == "*" {
@@ -67,7 +65,7 @@ func page(items []*object, offset, limit int) []*object {
 	return slices.Clone(items[min(offset, len(items)):min(offset+limit, len(items))])
 }
 
-// list makes a JSON list of objects.
+// list returns a JSON list of objects.
 func list(items []*object) []any {
 	out := make([]any, len(items))
 	for i, item := range items {
@@ -80,7 +78,7 @@ func list(items []*object) []any {
 func member(o *object, name, code string) (*string, error) {
 	v, ok := o.get(name)
 	if !ok || v == nil {
-		return nil, nil //nolint:nilnil // nothing was given
+		return nil, nil //nolint:nilnil // as documented
 	}
 	text, ok := v.(string)
 	if !ok {
@@ -89,7 +87,7 @@ func member(o *object, name, code string) (*string, error) {
 	return &text, nil
 }
 
-// count returns a member of a body that must be a positive integer.
+// count returns a member of a body that must be a positive integer, or fallback if it is missing or null.
 func count(o *object, name, code string, fallback int) (int, error) {
 	v, ok := o.get(name)
 	if !ok || v == nil {

@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// rawDocument is a document as it was sent. Its fields are checked when its task is processed.
+// rawDocument is a document as it was sent. The values of its fields are parsed when its task is processed.
 type rawDocument struct {
 	text   []byte
 	fields []rawField
@@ -18,7 +18,7 @@ type rawField struct {
 
 const maxFields = 65535
 
-// readJSON reads a body of content type application/json: a list of documents, or one document.
+// readJSON reads a body of the content type application/json, which has a list of documents, or one document.
 func readJSON(body []byte) ([]rawDocument, error) {
 	s := &scanner{data: body}
 	var texts [][]byte
@@ -45,7 +45,8 @@ func readJSON(body []byte) ([]rawDocument, error) {
 	return readDocuments(texts)
 }
 
-// readNDJSON reads consecutive objects, whatever separates them.
+// readNDJSON reads a body of the content type application/x-ndjson. As on the server, the documents need not be
+// separated by line feeds.
 func readNDJSON(body []byte) ([]rawDocument, error) {
 	s := &scanner{data: body}
 	var texts [][]byte
@@ -84,7 +85,7 @@ func readDocuments(texts [][]byte) ([]rawDocument, error) {
 }
 
 func (d *rawDocument) field(name string) ([]byte, bool) {
-	for _, f := range slices.Backward(d.fields) { // of two fields with the same name the last one is used
+	for _, f := range slices.Backward(d.fields) { // the last of several fields with the same name counts
 		if f.name == name {
 			return f.text, true
 		}
@@ -92,7 +93,7 @@ func (d *rawDocument) field(name string) ([]byte, bool) {
 	return nil, false
 }
 
-// key returns the text of the document's id: the field of that name or, for a name with dots, the field at that path.
+// key returns the JSON text of the primary key: the field with this name or, if there is none, the field at this path.
 func (d *rawDocument) key(name string) ([]byte, bool) {
 	if text, ok := d.field(name); ok {
 		return text, true
@@ -109,11 +110,12 @@ func (d *rawDocument) key(name string) ([]byte, bool) {
 	return inner[0].key(rest)
 }
 
-// id is the document's id; equal for 1 and "1".
+// id returns the id of the document, given the name of the primary key. The ids 1 and "1" are equal.
 func (d *rawDocument) id(key string) (string, *TaskError) {
 	text, ok := d.key(key)
 	if !ok {
-		return "", badRequest("missing_document_id", "Document doesn't have a `%s` attribute: `%s`.", key, compact(d.text))
+		return "", badRequest("missing_document_id", "Document doesn't have a `%s` attribute: `%s`.",
+			key, compact(d.text))
 	}
 	value, err := parseValue(text)
 	if err != nil {
@@ -132,6 +134,7 @@ func (d *rawDocument) id(key string) (string, *TaskError) {
 	return "", badRequest("invalid_document_id", "Document identifier `%s` %s", encode(value), idRule)
 }
 
+// compact returns a JSON text as the server shows it, or unchanged if it cannot be parsed.
 func compact(text []byte) []byte {
 	v, err := parseValue(text)
 	if err != nil {

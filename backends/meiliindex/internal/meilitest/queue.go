@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// run is the server's only worker. It processes batches until the server is closed.
+// run processes batches, one after the other, until the server is closed.
 func (s *Server) run() {
 	defer close(s.stopped)
 	s.mu.Lock()
@@ -28,8 +28,8 @@ func (s *Server) run() {
 	}
 }
 
-// nextBatch returns the tasks to process next: cancelations, then deletions of tasks, then the oldest task together
-// with the tasks of its index that can share its batch.
+// nextBatch returns the tasks to process next: a cancelation, or else a deletion of tasks, or else the oldest task with
+// the following tasks of its index that can share its batch.
 func (s *Server) nextBatch() []*task {
 	for s.firstOpen < len(s.tasks) && s.tasks[s.firstOpen].ended() {
 		s.firstOpen++
@@ -70,7 +70,7 @@ func batchable(t *task) bool {
 	return t.kind == typeDocuments || t.kind == typeSettings || t.kind == typeDeletion && !t.clears()
 }
 
-// joins reports whether t, the next task of the index, becomes part of the batch.
+// joins reports whether t, the next task of the same index, can become part of the batch.
 func (s *Server) joins(batch []*task, t *task) bool {
 	first, last := batch[0], batch[len(batch)-1]
 	switch {
@@ -104,7 +104,7 @@ func wrongKey(t *task, key string) bool {
 	return t.primaryKey != nil && key != "" && *t.primaryKey != key
 }
 
-// process processes one batch with the lock held, except while Hold delays it.
+// process processes one batch, once no Hold delays it. The caller holds the lock, which is released during a delay.
 func (s *Server) process(batch []*task) {
 	uid, now := s.nextBatchUID, time.Now()
 	for _, t := range batch {
@@ -132,7 +132,7 @@ func (s *Server) process(batch []*task) {
 	}
 }
 
-// failTasks ends the tasks that the injected fault names.
+// failTasks ends the tasks for which the injected fault returns an error, and returns the others.
 func (s *Server) failTasks(batch []*task) []*task {
 	return slices.DeleteFunc(slices.Clone(batch), func(t *task) bool {
 		err := s.taskFault(t.kind, t.index)
@@ -147,7 +147,8 @@ func (s *Server) isHeld(batch []*task) bool {
 	return slices.ContainsFunc(batch, func(t *task) bool { return s.held[t.uid] })
 }
 
-// prepare creates the index that a batch of documents or settings needs; it stays when the batch fails or is stopped.
+// prepare creates the index that a batch of documents or settings needs. The index stays if the batch fails or is
+// stopped.
 func (s *Server) prepare(batch []*task) {
 	first := batch[0]
 	creates := first.kind == typeDocuments || first.kind == typeSettings && len(first.settings.keys) < len(settingNames)
@@ -210,7 +211,7 @@ func (s *Server) deleteTasks(by *task) {
 	by.finish(Succeeded, nil)
 }
 
-// enqueue adds a task to the queue. A cancelation of a task in progress stops it.
+// enqueue adds a task to the queue. If the task cancels the batch in progress, it stops that batch.
 func (s *Server) enqueue(t *task) *object {
 	t.uid, t.batch, t.canceledBy, t.status, t.enqueued = s.nextTaskUID, -1, -1, Enqueued, time.Now()
 	s.nextTaskUID++

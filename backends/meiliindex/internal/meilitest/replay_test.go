@@ -10,21 +10,20 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"reflect"
 	"regexp"
-	"slices"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
 )
 
-// scenario is a file of exchanges recorded from a real server.
+// scenario is a file of exchanges that were recorded from a real server.
 type scenario struct {
 	Scenario string `json:"scenario"`
 	Steps    []step `json:"steps"`
 }
 
+// step is one exchange. Timing and the two fields after it are notes of the recording on when it took place.
 type step struct {
 	Note      string `json:"note"`
 	Timing    string `json:"timing"`
@@ -45,19 +44,11 @@ type step struct {
 	} `json:"response"`
 }
 
-// volatile are the fields that change from run to run.
-var volatile = []string{
-	"enqueuedAt", "startedAt", "finishedAt", "duration", "createdAt", "updatedAt", "lastUpdate", "processingTimeMs",
-	"requestUid",
-	"databaseSize", "usedDatabaseSize", "rawDocumentDbSize", "avgDocumentSize", "commitSha", "commitDate",
-}
-
-// TestReplay sends every recorded request to a fresh emulator and compares status and body with what the real server
-// answered.
+// The emulator answers each recorded request with the same status, content type and body as the real server.
 func TestReplay(t *testing.T) {
 	files, err := filepath.Glob(filepath.Join("testdata", "exchanges", "*.json"))
 	if err != nil || len(files) == 0 {
-		t.Fatalf("no recordings: %v", err)
+		t.Fatalf("there are no recordings, error %v", err)
 	}
 	for _, file := range files {
 		t.Run(strings.TrimSuffix(filepath.Base(file), ".json"), func(t *testing.T) {
@@ -67,14 +58,14 @@ func TestReplay(t *testing.T) {
 	}
 }
 
+// player sends the requests of a scenario to an emulator.
 type player struct {
-	t    *testing.T
-	s    *Server
-	name string
-	keys map[string]string
-	// until is the step up to which a task is held in processing.
-	until   map[int]int
-	expires time.Time
+	t       *testing.T
+	s       *Server
+	name    string            // of the scenario
+	keys    map[string]string // by the labels in the recording
+	until   map[int]int       // by the uids of tasks, the last steps during which they are held in processing
+	expires time.Time         // when the key that expires does so
 }
 
 func replay(t *testing.T, file string) {
@@ -98,8 +89,8 @@ func replay(t *testing.T, file string) {
 	}
 }
 
-// held finds the tasks that the recording shows as being processed while other requests went on, with the last step
-// that needs it.
+// held returns the uids of the tasks that the recording shows in processing during other requests, each with the last
+// step that shows it.
 func held(steps []step) map[int]int {
 	until := map[int]int{}
 	for i, st := range steps {
@@ -121,8 +112,7 @@ func held(steps []step) map[int]int {
 	return until
 }
 
-// release lets go of the tasks that no later step wants to see in processing, once the step asks for something that has
-// ended.
+// release ends the holds of tasks that no later step shows in processing, before a step that shows ended tasks.
 func (p *player) release(i int, st step) {
 	if st.Timing == "settled" || st.Timing == "" && st.Request.Method == http.MethodGet {
 		for uid, last := range p.until {
@@ -164,7 +154,7 @@ func (p *player) play(i int, st step) {
 	}
 }
 
-// waitFor waits for a moment of the clock, which the recording of a key that expires needs.
+// waitFor waits until a condition on the clock is true, for the key that expires.
 func (p *player) waitFor(condition func() bool) {
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
@@ -178,7 +168,7 @@ func (p *player) wait(uid int, until func(string) bool) {
 	defer cancel()
 	if err := p.s.Wait(ctx, uid, until); err != nil {
 		status, _ := p.s.Task(uid)
-		p.t.Fatalf("task %d is %s: %v", uid, status, err)
+		p.t.Fatalf("task %d is still %s: %v", uid, status, err)
 	}
 }
 
@@ -244,7 +234,7 @@ func (p *player) send(st step) (int, http.Header, []byte) {
 	return resp.StatusCode, resp.Header, data
 }
 
-// requestBody spells out a recorded body: a JSON string is a raw body, anything else is sent as compact JSON.
+// requestBody returns the body of a recorded request: the text of a JSON string, or any other value as compact JSON.
 func requestBody(t *testing.T, recorded json.RawMessage) (body []byte, there bool) {
 	t.Helper()
 	if len(recorded) == 0 {
@@ -256,7 +246,7 @@ func requestBody(t *testing.T, recorded json.RawMessage) (body []byte, there boo
 			t.Fatal(err)
 		}
 		if at := loneSurrogate(recorded); at >= 0 {
-			t.Fatalf("a lone surrogate in %s", recorded)
+			t.Fatalf("the recorded body %s has a lone surrogate", recorded)
 		}
 		return []byte(expand(raw)), true
 	}
@@ -269,7 +259,7 @@ func requestBody(t *testing.T, recorded json.RawMessage) (body []byte, there boo
 
 var short = regexp.MustCompile(`\{\{(repeat|words|fields):([^:]*):(\d+)\}\}`)
 
-// expand writes out what a recording abbreviates.
+// expand replaces the abbreviations of a recording: {{repeat:text:n}}, {{words:prefix:n}} and {{fields:prefix:n}}.
 func expand(text string) string {
 	return short.ReplaceAllStringFunc(text, func(m string) string {
 		parts := short.FindStringSubmatch(m)
@@ -293,112 +283,4 @@ func expand(text string) string {
 		}
 		return b.String()
 	})
-}
-
-func (p *player) compare(i int, st step, status int, header http.Header, body []byte) {
-	t := p.t
-	where := fmt.Sprintf("step %d, %s: %s %.200s", i, st.Note, st.Request.Method, st.Request.Path)
-	if status != st.Response.Status {
-		t.Errorf("%s\n got status %d: %.500s\nwant %d: %.500s", where, status, body, st.Response.Status, st.Response.Body)
-		return
-	}
-	wantType := any("application/json")
-	if st.Response.Headers != nil {
-		wantType = st.Response.Headers["content-type"]
-		if want := st.Response.Headers["content-encoding"]; want != nil && header.Get("Content-Encoding") != want {
-			t.Errorf("%s\n got content-encoding %q, want %q", where, header.Get("Content-Encoding"), want)
-		}
-	}
-	if got := header.Get("Content-Type"); wantType != nil && got != wantType || wantType == nil && got != "" {
-		t.Errorf("%s\n got content-type %q, want %v", where, got, wantType)
-	}
-	if string(st.Response.Body) == "null" && len(body) == 0 {
-		return
-	}
-	got := p.decode(body)
-	switch {
-	case st.Timing == "immediate":
-		return
-	case st.Response.Has != nil:
-		want := p.decode([]byte(expand(string(st.Response.Has)))).(map[string]any)
-		for k, v := range want {
-			one := func(v any) any { return p.stripped("", map[string]any{k: v}) }
-			if g := got.(map[string]any)[k]; !reflect.DeepEqual(one(g), one(v)) {
-				t.Errorf("%s\n got %s: %v\nwant %v", where, k, g, v)
-			}
-		}
-	default:
-		want := p.decode([]byte(expand(string(st.Response.Body))))
-		p.learnKey(want, got)
-		if !reflect.DeepEqual(p.stripped("", got), p.stripped("", want)) {
-			t.Errorf("%s\n got %.1500s\nwant %.1500s", where, show(p.stripped("", got)), show(p.stripped("", want)))
-		}
-	}
-}
-
-func show(v any) string {
-	b, err := json.Marshal(v)
-	if err != nil {
-		return err.Error()
-	}
-	return string(b)
-}
-
-func (p *player) compareEnded(i int, st step, uid int) {
-	st.Request.Method, st.Request.Path, st.Request.Body, st.Request.Headers = http.MethodGet, fmt.Sprintf("/tasks/%d",
-		uid), nil, nil
-	st.Response.Status, st.Response.Headers, st.Response.Body, st.Timing = http.StatusOK, nil, nil, ""
-	has, err := json.Marshal(st.TaskEnded)
-	if err != nil {
-		p.t.Fatal(err)
-	}
-	st.Response.Has, st.Note = has, st.Note+", ended"
-	status, header, body := p.send(st)
-	p.compare(i, st, status, header, body)
-}
-
-// learnKey remembers the value of a key that the recording calls by a label.
-func (p *player) learnKey(want, got any) {
-	w, ok := want.(map[string]any)
-	if !ok {
-		return
-	}
-	if label, ok := w["key"].(string); ok {
-		p.keys[label], _ = got.(map[string]any)["key"].(string)
-	}
-}
-
-func (p *player) decode(body []byte) any {
-	d := json.NewDecoder(bytes.NewReader(body))
-	d.UseNumber()
-	var v any
-	if err := d.Decode(&v); err != nil {
-		p.t.Fatalf("%v in %.300s", err, body)
-	}
-	return v
-}
-
-// stripped leaves out what changes from run to run.
-func (p *player) stripped(name string, v any) any {
-	switch v := v.(type) {
-	case map[string]any:
-		out := map[string]any{}
-		for k, e := range v {
-			switch {
-			case slices.Contains(volatile, k), k == "expiresAt" && e != nil, k == "key":
-			case k == "batchUid" && p.name == "reindex": // several tasks in a row may share a batch
-			case k == "uid" && v["actions"] != nil && !strings.HasPrefix(fmt.Sprint(e), "00000000"):
-			default:
-				out[k] = p.stripped(k, e)
-			}
-		}
-		return out
-	case []any:
-		out := make([]any, len(v))
-		for i, e := range v {
-			out[i] = p.stripped(name, e)
-		}
-		return out
-	}
-	return v
 }

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"slices"
 	"strings"
 )
 
@@ -22,7 +23,7 @@ type call struct {
 	ndjson bool
 }
 
-// answer is a status and a body. A nil body means no body.
+// answer is the status and the body of an answer. A nil body means none.
 type answer struct {
 	status int
 	body   any
@@ -30,8 +31,8 @@ type answer struct {
 
 type route struct {
 	method string
-	path   string // "*" matches one part; the first one of a path under /indexes is the index
-	action string // the action that the key must permit; empty: no key is needed
+	path   string // "*" matches one part; the first "*" of a path under /indexes is the index
+	action string // the action that the key must permit; empty if no key is needed
 	body   bodyKind
 	handle func(c *call) (answer, error)
 }
@@ -44,7 +45,7 @@ const (
 	documentsBody
 )
 
-// serve serves a request, with the injected faults.
+// serve serves a request, or makes it fail with the injected fault.
 func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	var fault *Fault
 	s.mu.Lock()
@@ -69,7 +70,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	_, _ = io.WriteString(w, fault.Body)
 }
 
-// drain reads the rest of a body, so that the connection is not closed while the client sends.
+// drain reads the rest of a body, so that net/http does not close the connection while the client sends.
 func drain(r *http.Request) { _, _ = io.Copy(io.Discard, r.Body) }
 
 func (s *Server) answer(w http.ResponseWriter, r *http.Request) {
@@ -147,7 +148,7 @@ func match(path string, parts []string) (params []string, ok bool) {
 	return params, true
 }
 
-// prepare checks key, index and content type, in this order, and reads the body.
+// prepare checks the key, the index and the content type, in this order, and reads the body.
 func (c *call) prepare(rt route) error {
 	inIndex := strings.HasPrefix(rt.path, "/indexes/*")
 	if rt.action != "" {
@@ -193,8 +194,8 @@ func (c *call) checkContentType(kind bodyKind) error {
 func (c *call) readBody(kind bodyKind) error {
 	limit := c.s.PayloadLimit
 	if kind == jsonBody && c.r.ContentLength > int64(limit) {
-		return internalError(sprintf("JSON payload (%d bytes) is larger than allowed (limit: %d bytes).", c.r.ContentLength,
-			limit))
+		return internalError(sprintf("JSON payload (%d bytes) is larger than allowed (limit: %d bytes).",
+			c.r.ContentLength, limit))
 	}
 	var body io.Reader = c.r.Body
 	if c.r.Header.Get("Content-Encoding") == "gzip" {
@@ -212,8 +213,8 @@ func (c *call) readBody(kind bodyKind) error {
 		return invalid(http.StatusRequestEntityTooLarge, "payload_too_large",
 			"The provided payload reached the size limit. The maximum accepted payload size is %s.", size(limit))
 	case len(data) > limit:
-		return invalid(http.StatusRequestEntityTooLarge, "payload_too_large", "JSON payload has exceeded limit (%d bytes).",
-			limit)
+		return invalid(http.StatusRequestEntityTooLarge, "payload_too_large",
+			"JSON payload has exceeded limit (%d bytes).", limit)
 	case len(data) == 0:
 		what := "json"
 		if c.ndjson {
@@ -229,11 +230,11 @@ func corruptGzip(kind bodyKind) error {
 	if kind == documentsBody {
 		return badRequest("bad_request", "The provided payload is incomplete and cannot be parsed")
 	}
-	return badRequest("bad_request", "Error that occur during reading payload: payload reached EOF before "+
-		"completing: Some(Custom { kind: "+
-		`InvalidInput, error: "corrupt gzip stream does not have a matching checksum" })`)
+	return badRequest("bad_request", "Error that occur during reading payload: payload reached EOF before completing: "+
+		`Some(Custom { kind: InvalidInput, error: "corrupt gzip stream does not have a matching checksum" })`)
 }
 
+// size returns a size as the server's messages give it.
 func size(n int) string {
 	if n%1_000_000 == 0 {
 		return sprintf("%d MB", n/1_000_000)
@@ -241,7 +242,7 @@ func size(n int) string {
 	return sprintf("%d B", n)
 }
 
-// json parses the body of a route that is not for documents.
+// json parses a body that is not of documents.
 func (c *call) json() (any, error) {
 	s := &scanner{data: c.body}
 	text, err := s.value()
@@ -254,7 +255,7 @@ func (c *call) json() (any, error) {
 	return parseValue(bytes.TrimSpace(text))
 }
 
-// object parses the body, which must be an object with no other members than those named.
+// object parses the body, which must be an object. It returns an error if the object has members other than names.
 func (c *call) object(names ...string) (*object, error) {
 	v, err := c.json()
 	if err != nil {
@@ -267,10 +268,10 @@ func (c *call) object(names ...string) (*object, error) {
 	return o, known(o, "", names)
 }
 
-// known refuses members that are not among names.
+// known returns an error if an object has members other than names.
 func known(o *object, where string, names []string) error {
 	for _, k := range o.keys {
-		if !contains(names, k) {
+		if !slices.Contains(names, k) {
 			return badRequest("bad_request", "Unknown field `%s`%s: %s", k, where, expectedOneOf(names))
 		}
 	}

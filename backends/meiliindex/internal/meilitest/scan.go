@@ -6,15 +6,14 @@ import (
 	"unicode/utf8"
 )
 
-// scanner checks the syntax of JSON the way the server does when a request arrives: numbers out of range, lone
-// surrogates and deep nesting pass here and fail later, in the task. Its messages and positions are those of
-// serde_json.
+// scanner checks the syntax of JSON as the server does when a request arrives. It accepts numbers out of range, lone
+// surrogates and deep nesting, with which the task fails later. Its messages and positions are those of serde_json.
 type scanner struct {
 	data []byte
 	pos  int
 }
 
-// scanError is a syntax error, with the text of serde_json.
+// scanError is a syntax error with the text of serde_json.
 type scanError struct{ text string }
 
 func (e scanError) Error() string { return e.text }
@@ -31,7 +30,7 @@ func (s *scanner) fail(at int, text string) error {
 	return scanError{fmt.Sprintf("%s at line %d column %d", text, line, column)}
 }
 
-// next skips white space and returns the next byte without consuming it; 0 at the end.
+// next skips white space, and returns the next byte without consuming it, or 0 at the end.
 func (s *scanner) next() byte {
 	for s.pos < len(s.data) {
 		switch c := s.data[s.pos]; c {
@@ -167,7 +166,7 @@ func (s *scanner) text() ([]byte, error) {
 	return nil, s.fail(len(s.data), "EOF while parsing a string")
 }
 
-// isEscape reports whether text begins with what may follow a backslash.
+// isEscape reports whether text begins with an escape sequence, without its backslash.
 func isEscape(text []byte) bool {
 	switch text[0] {
 	case '"', '\\', '/', 'b', 'f', 'n', 'r', 't':
@@ -178,7 +177,7 @@ func isEscape(text []byte) bool {
 				return false
 			}
 		}
-		return true // if the body ends here, the missing end of the string is reported later
+		return true // also if the text ends here, since the missing end of the string is reported later
 	}
 	return false
 }
@@ -237,8 +236,8 @@ func (s *scanner) digits() bool {
 
 func isDigit(c byte) bool { return c >= '0' && c <= '9' }
 
-// parseNumber returns n as the server stores it: a 64-bit integer unchanged, any other number as a float. It reports
-// false if n is out of range.
+// parseNumber returns a number as the server stores it: a 64-bit integer unchanged, any other number as a float. It
+// reports false if the number is out of range.
 func parseNumber(text string) (number, bool) {
 	if _, err := strconv.ParseInt(text, 10, 64); err == nil && text != "-0" {
 		return number(text), true

@@ -7,8 +7,8 @@ import (
 	"unicode"
 )
 
-// search answers a search. It returns the documents that contain every word, and does not rank, filter or sort them. It
-// accepts the member hybrid, since the client always sends it with the value null.
+// search returns the documents that have every word of the query. It does not rank, filter or sort them. It accepts the
+// member hybrid, since the client always sends it, with the value null.
 func (c *call) search() (answer, error) {
 	body, err := c.object("q", "offset", "limit", "hybrid")
 	if err != nil {
@@ -31,9 +31,8 @@ func (c *call) search() (answer, error) {
 	}
 	words := tokens(text)
 	hits := slices.DeleteFunc(ix.documents(), func(d *object) bool { return !holds(d, words) })
-	return ok(newObject("hits", list(page(hits, offset, limit)), "query", text, "processingTimeMs", 0, "limit", limit,
-		"offset", offset,
-		"estimatedTotalHits", len(hits), "requestUid", newUUID()))
+	return ok(newObject("hits", list(page(hits, offset, limit)), "query", text, "processingTimeMs", 0,
+		"limit", limit, "offset", offset, "estimatedTotalHits", len(hits), "requestUid", newUUID()))
 }
 
 // holds reports whether the document has all words.
@@ -44,7 +43,6 @@ func holds(d *object, words []string) bool {
 
 func tokens(text string) []string {
 	return strings.FieldsFunc(strings.ToLower(text), func(r rune) bool {
-		return !unicode.IsLetter(r) &&
-			!unicode.IsDigit(r)
+		return !unicode.IsLetter(r) && !unicode.IsDigit(r)
 	})
 }

@@ -1,6 +1,6 @@
-// Package meilitest emulates, in process and on a real socket, the part of the Meilisearch protocol that package
-// meiliindex uses. Its answers follow exchanges that were recorded from a real server, with which the replay test
-// compares them.
+// Package meilitest emulates the part of the Meilisearch protocol that package meiliindex uses. An emulated server runs
+// in the process of a test and listens on a real socket. The tests of this package compare its answers with those that
+// were recorded from a real server.
 package meilitest
 
 import (
@@ -11,20 +11,20 @@ import (
 	"time"
 )
 
-// MasterKey is the key with all rights on a server made by New.
+// MasterKey is the key with all rights on every Server.
 const MasterKey = "master-key-of-the-emulator"
 
-// DefaultPayloadLimit is the payload limit of a server without another setting, in bytes.
+// DefaultPayloadLimit is the initial PayloadLimit of a Server, in bytes.
 const DefaultPayloadLimit = 100_000_000
 
 // Server is an emulated Meilisearch. Its exported fields are set before the first request. Its methods are safe for
 // concurrent use.
 type Server struct {
-	// URL is where the server listens.
+	// URL is the address of the server, without a path.
 	URL string
-	// PayloadLimit is the largest body, after decompression, in bytes.
+	// PayloadLimit is the size of the largest accepted body after decompression, in bytes.
 	PayloadLimit int
-	// Version is what GET /version answers. A server before 1.18 knows no rename in a swap.
+	// Version is the version in the answer to GET /version. A server before 1.18 cannot rename indexes in swaps.
 	Version string
 
 	http    *httptest.Server
@@ -33,10 +33,10 @@ type Server struct {
 	mu           sync.Mutex
 	fault        func(r *http.Request) *Fault
 	taskFault    func(kind, index string) *TaskError
-	changed      *sync.Cond // signals a change of a task, a hold, or closed
+	changed      *sync.Cond // signals changes of tasks and holds, and closed
 	closed       bool
 	paused       bool
-	stop         bool // the current batch must start over
+	stop         bool // the current batch has to start over
 	held         map[int]bool
 	current      []*task // the current batch
 	tasks        []*task // by uid
@@ -70,7 +70,7 @@ func New() *Server {
 	return s
 }
 
-// Close stops the server and waits for it.
+// Close stops the server, and waits until it has stopped.
 func (s *Server) Close() {
 	s.mu.Lock()
 	s.closed = true
@@ -80,23 +80,23 @@ func (s *Server) Close() {
 	s.http.Close()
 }
 
-// SetFault makes the server call f with every request before it serves the request; f can make the request fail. The
-// calls can be concurrent. A nil f ends the faults.
+// SetFault makes the server call f before it serves a request. If f returns a Fault, the request fails with it. f must
+// be safe for concurrent use. A nil f ends the faults.
 func (s *Server) SetFault(f func(r *http.Request) *Fault) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.fault = f
 }
 
-// SetTaskFault makes the server call f with every task that it processes; f can make the task fail. A nil f ends the
-// faults.
+// SetTaskFault makes the server call f before it processes a task. If f returns an error, the task fails with it. A nil
+// f ends the faults.
 func (s *Server) SetTaskFault(f func(kind, index string) *TaskError) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.taskFault = f
 }
 
-// Pause keeps tasks waiting until Resume, so that they share a batch.
+// Pause keeps new tasks waiting until Resume, so that they can share a batch.
 func (s *Server) Pause() { s.setPaused(true) }
 
 // Resume ends a Pause.
@@ -131,14 +131,15 @@ func (s *Server) Restart() {
 	s.http.CloseClientConnections()
 }
 
-// Task returns the state of a task, or "" if there is none, and the number of tasks enqueued so far.
+// Task returns the state of a task, or "" if the task does not exist. It also returns the number of tasks enqueued so
+// far.
 func (s *Server) Task(uid int) (status string, enqueued int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.status(uid), s.nextTaskUID
 }
 
-// Tasks counts the tasks of one type that were enqueued and not deleted.
+// Tasks returns the number of tasks of a type, ended ones included.
 func (s *Server) Tasks(kind string) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -151,7 +152,7 @@ func (s *Server) Tasks(kind string) int {
 	return n
 }
 
-// Payloads returns the sizes of the payloads of the tasks that add documents, in bytes, in the order of the tasks.
+// Payloads returns the sizes of the payloads that have added documents, in bytes, in the order of their tasks.
 func (s *Server) Payloads() []int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -178,7 +179,7 @@ func (s *Server) status(uid int) string {
 	return ""
 }
 
-// Wait waits until the state of the task satisfies until, or ctx ends.
+// Wait waits until the function until reports true for the state of a task, or ctx ends.
 func (s *Server) Wait(ctx context.Context, uid int, until func(status string) bool) error {
 	defer context.AfterFunc(ctx, func() {
 		s.mu.Lock()
@@ -196,5 +197,5 @@ func (s *Server) Wait(ctx context.Context, uid int, until func(status string) bo
 	return nil
 }
 
-// Ended is a condition for Wait: the task has ended, or is no longer there.
+// Ended is a condition for Wait. It reports whether the task has ended, or does not exist.
 func Ended(status string) bool { return status != Enqueued && status != Processing }

@@ -10,8 +10,8 @@ import (
 type settingPart struct {
 	name     string
 	fallback any
-	sorted   bool // the value is a set, which is returned sorted
-	merges   bool // a change affects only the members that it has
+	sorted   bool // the value is a set, which the server returns sorted
+	merges   bool // a change replaces only the members that it has
 }
 
 var settingParts = []settingPart{
@@ -19,8 +19,9 @@ var settingParts = []settingPart{
 	{name: "searchableAttributes", fallback: []any{"*"}},
 	{name: "filterableAttributes", fallback: []any{}},
 	{name: "sortableAttributes", fallback: []any{}, sorted: true},
-	{name: "rankingRules", fallback: []any{"words", "typo", "proximity", "attributeRank", "sort", "wordPosition",
-		"exactness"}},
+	{name: "rankingRules", fallback: []any{
+		"words", "typo", "proximity", "attributeRank", "sort", "wordPosition", "exactness",
+	}},
 	{name: "stopWords", fallback: []any{}, sorted: true},
 	{name: "nonSeparatorTokens", fallback: []any{}, sorted: true},
 	{name: "separatorTokens", fallback: []any{}, sorted: true},
@@ -44,10 +45,9 @@ var settingParts = []settingPart{
 // settingNames are the members that a change of settings may have.
 var settingNames = []string{
 	"displayedAttributes", "searchableAttributes", "filterableAttributes", "sortableAttributes", "foreignKeys",
-	"rankingRules", "stopWords",
-	"nonSeparatorTokens", "separatorTokens", "dictionary", "synonyms", "distinctAttribute", "proximityPrecision",
-	"typoTolerance", "faceting",
-	"pagination", "embedders", "searchCutoffMs", "localizedAttributes", "facetSearch", "prefixSearch", "chat",
+	"rankingRules", "stopWords", "nonSeparatorTokens", "separatorTokens", "dictionary", "synonyms",
+	"distinctAttribute", "proximityPrecision", "typoTolerance", "faceting", "pagination", "embedders",
+	"searchCutoffMs", "localizedAttributes", "facetSearch", "prefixSearch", "chat",
 }
 
 // setting returns the value of a setting, or its default if it was not set.
@@ -114,8 +114,8 @@ func (c *call) enqueueSettings(change *object) (answer, error) {
 	details := newObject()
 	for _, name := range change.keys {
 		v := change.values[name]
-		if v == nil && c.r.Method != http.MethodDelete || v == nil &&
-			(name == "displayedAttributes" || name == "searchableAttributes") {
+		always := name == "displayedAttributes" || name == "searchableAttributes"
+		if v == nil && (always || c.r.Method != http.MethodDelete) {
 			v = partNamed(name).fallback
 		}
 		if list, isList := v.([]any); isList && partNamed(name).sorted {
@@ -126,7 +126,8 @@ func (c *call) enqueueSettings(change *object) (answer, error) {
 	}
 	defer c.lock()()
 	return accepted(c.s.enqueue(&task{
-		index: c.params[0], kind: typeSettings, settings: change, mayCreate: c.key.allows("indexes.create"), details: details,
+		index: c.params[0], kind: typeSettings, settings: change,
+		mayCreate: c.key.allows("indexes.create"), details: details,
 	}))
 }
 
@@ -140,7 +141,7 @@ func sortedSet(list []any) []any {
 	return anyList(slices.Compact(names))
 }
 
-// changeSettings applies all changes of settings of a batch.
+// changeSettings processes a batch of changes of settings.
 func (s *Server) changeSettings(batch []*task) {
 	ix, uid := s.indexes[batch[0].index], batch[0].index
 	if ix == nil {

@@ -15,7 +15,7 @@ const (
 	Canceled   = "canceled"
 )
 
-// The types of tasks that the emulator knows.
+// The types of the tasks that the emulator can process.
 const (
 	typeDocuments   = "documentAdditionOrUpdate"
 	typeDeletion    = "documentDeletion"
@@ -28,15 +28,15 @@ const (
 	typeTaskDelete  = "taskDeletion"
 )
 
-// task is an entry of the queue. Of the payloads, only that of its type is set.
+// task is an entry of the queue. Of the fields from documents on, only those of its type are set.
 type task struct {
 	uid        int
-	batch      int // -1: none yet
+	batch      int // -1 if the task has none yet
 	index      string
 	noIndex    bool
 	kind       string
 	status     string
-	canceledBy int // -1: not canceled
+	canceledBy int // -1 if the task was not canceled
 	details    *object
 	err        *TaskError
 	metadata   *string
@@ -44,14 +44,14 @@ type task struct {
 	enqueued, started, finished time.Time
 
 	documents  []rawDocument
-	bytes      int      // of the documents, as they were sent
-	merge      bool     // the documents with those of their ids
-	deletedIDs []string // nil: all documents
+	bytes      int      // the size of the documents as they were sent
+	merge      bool     // documents are merged with existing ones
+	deletedIDs []string // nil if all documents are deleted
 	settings   *object
 	primaryKey *string
 	mayCreate  bool
 	swaps      []swap
-	targets    []int // of a cancelation or a deletion of tasks
+	targets    []int // the tasks to cancel or to delete
 }
 
 type swap struct {
@@ -61,7 +61,7 @@ type swap struct {
 
 func (t *task) ended() bool { return t.status != Enqueued && t.status != Processing }
 
-// names returns the indexes of the task, for filters and for its place in the queue.
+// names returns the uids of the indexes of the task.
 func (t *task) names() []string {
 	switch {
 	case t.kind == typeSwap:
@@ -87,8 +87,8 @@ func (t *task) indexUID() any {
 
 // summary returns the answer to the request that enqueued the task.
 func (t *task) summary() *object {
-	o := newObject("taskUid", t.uid, "indexUid", t.indexUID(), "status", Enqueued, "type", t.kind, "enqueuedAt",
-		stamp(t.enqueued))
+	o := newObject("taskUid", t.uid, "indexUid", t.indexUID(), "status", Enqueued, "type", t.kind,
+		"enqueuedAt", stamp(t.enqueued))
 	if t.metadata != nil {
 		o.set("customMetadata", *t.metadata)
 	}
@@ -97,10 +97,9 @@ func (t *task) summary() *object {
 
 // view returns the task in the format of GET /tasks/{uid}.
 func (t *task) view() *object {
-	o := newObject("uid", t.uid, "batchUid", orNull(t.batch), "indexUid", t.indexUID(), "status", t.status, "type", t.kind,
-		"canceledBy", orNull(t.canceledBy), "details", clone(t.details), "error", nil, "duration", nil, "enqueuedAt",
-		stamp(t.enqueued),
-		"startedAt", nil, "finishedAt", nil)
+	o := newObject("uid", t.uid, "batchUid", orNull(t.batch), "indexUid", t.indexUID(),
+		"status", t.status, "type", t.kind, "canceledBy", orNull(t.canceledBy), "details", clone(t.details),
+		"error", nil, "duration", nil, "enqueuedAt", stamp(t.enqueued), "startedAt", nil, "finishedAt", nil)
 	if t.kind == typeSwap {
 		o.set("details", newObject("swaps", swapsView(t.swaps)))
 	}
@@ -120,7 +119,7 @@ func (t *task) view() *object {
 	return o
 }
 
-// clone copies an object, whose members may change later.
+// clone returns a copy of an object, which shares its values.
 func clone(o *object) *object { return pick(o, func(string) bool { return true }) }
 
 func swapsView(swaps []swap) []any {
@@ -131,6 +130,7 @@ func swapsView(swaps []swap) []any {
 	return list
 }
 
+// orNull returns n, or nil if n is negative.
 func orNull(n int) any {
 	if n < 0 {
 		return nil
@@ -140,7 +140,7 @@ func orNull(n int) any {
 
 func stamp(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000000000Z") }
 
-// finish ends the task. If the task failed or was canceled, its counts become 0.
+// finish ends the task. If the task has not succeeded, its counts become 0.
 func (t *task) finish(status string, err *TaskError) {
 	t.status, t.err, t.finished = status, err, time.Now()
 	if status == Succeeded {

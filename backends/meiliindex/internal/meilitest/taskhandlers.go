@@ -10,11 +10,12 @@ import (
 var taskStatuses = []string{Enqueued, Processing, Succeeded, Failed, Canceled}
 
 var taskTypes = []string{
-	typeDocuments, "documentEdition", typeDeletion, typeSettings, typeCreation, typeDrop, "indexUpdate", typeSwap, typeCancelation,
-	typeTaskDelete, "dumpCreation", "snapshotCreation", "export", "upgradeDatabase", "indexCompaction", "networkTopologyChange", "dsrUpdate",
-	"dsrClear",
+	typeDocuments, "documentEdition", typeDeletion, typeSettings, typeCreation, typeDrop, typeUpdate, typeSwap,
+	typeCancelation, typeTaskDelete, "dumpCreation", "snapshotCreation", "export", "upgradeDatabase",
+	"indexCompaction", "networkTopologyChange", "dsrUpdate", "dsrClear",
 }
 
+// whichParams are the parameters that select tasks.
 var whichParams = []string{"uids", "types", "statuses", "indexUids"}
 
 func (c *call) getTask() (answer, error) {
@@ -31,7 +32,7 @@ func (c *call) getTask() (answer, error) {
 	return ok(t.view())
 }
 
-// maySee reports whether the key may read the task. Only keys for all indexes may read a task without an index.
+// maySee reports whether the key can read the task. Only a key for all indexes can read a task without an index.
 func (c *call) maySee(t *task) bool {
 	if t.noIndex {
 		return c.key.sees("*")
@@ -78,7 +79,7 @@ func (c *call) listTasks() (answer, error) {
 	return ok(newObject("results", results, "total", total, "limit", limit, "from", first, "next", next))
 }
 
-// taskFilter reads the parameters that select tasks.
+// taskFilter returns a function that reports whether the parameters select a task.
 func (c *call) taskFilter() (func(*task) bool, error) {
 	var tests []func(*task) bool
 	if values, given := c.list("uids"); given {
@@ -147,8 +148,8 @@ func (c *call) enqueueOnTasks(kind, verb, counter string) (answer, error) {
 	}
 	if c.r.URL.RawQuery == "" {
 		return answer{}, badRequest("missing_task_filters",
-			"Query parameters to filter the tasks to %s are missing. Available query parameters "+
-				"are: `uids`, `indexUids`, `statuses`, `types`, `canceledBy`, `beforeEnqueuedAt`, `afterEnqueuedAt`, `beforeStartedAt`, "+
+			"Query parameters to filter the tasks to %s are missing. Available query parameters are: `uids`, `indexUids`, "+
+				"`statuses`, `types`, `canceledBy`, `beforeEnqueuedAt`, `afterEnqueuedAt`, `beforeStartedAt`, "+
 				"`afterStartedAt`, `beforeFinishedAt`, `afterFinishedAt`.", verb)
 	}
 	matches, err := c.taskFilter()

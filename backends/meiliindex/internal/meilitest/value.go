@@ -11,11 +11,11 @@ import (
 	"unicode/utf8"
 )
 
-// A JSON value is one of nil, bool, number, string, []any and *object.
+// A JSON value is nil, a bool, a number, a string, a []any or an *object.
 type (
 	number string
 
-	// object keeps its keys in the order of their first occurrence.
+	// object is a JSON object. It keeps its keys in the order in which they were added.
 	object struct {
 		keys   []string
 		values map[string]any
@@ -43,12 +43,12 @@ func (o *object) get(key string) (any, bool) {
 	return v, ok
 }
 
-// MarshalJSON writes the members in their order.
+// MarshalJSON returns the object with its members in their order.
 func (o *object) MarshalJSON() ([]byte, error) {
 	return encode(o), nil
 }
 
-// MarshalJSON writes the number with its original spelling.
+// MarshalJSON returns the number in its original spelling.
 func (n number) MarshalJSON() ([]byte, error) { return []byte(n), nil }
 
 func encode(v any) []byte { return appendJSON(nil, v) }
@@ -95,14 +95,14 @@ func appendText(b []byte, s string) []byte {
 
 const maxDepth = 128
 
-// parser parses text that a scanner has accepted. It returns the errors that the server reports only in the task.
+// parser parses text that a scanner has accepted. Its errors are those that the server reports in the task.
 type parser struct {
 	scanner
 
 	depth int
 }
 
-// parseValue parses one value, with the errors that the server reports in the task.
+// parseValue parses one value. Its errors are those that the server reports in the task.
 func parseValue(text []byte) (any, error) {
 	p := &parser{scanner: scanner{data: text}}
 	return p.parse()
@@ -198,7 +198,7 @@ func (p *parser) string() (string, error) {
 	return s, nil
 }
 
-// loneSurrogate returns the position after the byte that shows that a surrogate escape has no partner, or -1.
+// loneSurrogate returns the position after the byte that shows that an escaped surrogate has no partner, or -1.
 func loneSurrogate(text []byte) int {
 	for i := 0; i+5 < len(text); i++ {
 		if text[i] != '\\' {
@@ -268,7 +268,7 @@ func describe(v any) string {
 	return fmt.Sprintf("%s: `%s`", kind, encode(v))
 }
 
-// notAMap returns the message of serde for a value that must be an object.
+// notAMap returns the message of serde for a value that should be an object.
 func notAMap(text []byte) string {
 	var what string
 	column := utf8.RuneCount(text)

@@ -5,11 +5,11 @@ import (
 	"testing"
 )
 
-// FuzzRead reads bodies as the server does: what it accepts is JSON, and what it cannot read is an error, not a panic.
+// Every document that is accepted is valid JSON, and so is each value that is written again. No body causes a panic.
 func FuzzRead(f *testing.F) {
 	for _, body := range []string{
-		`[{"id":1}]`, `{"a":[1,{"b":null}],"c":"\ud83e\udde6"}`, `[{"v":1e999}]`, `{"a":"\ud800"}`, "{}\n{\"a\":-0.5e-3}\n",
-		`[1,2]`, `{"a":tru`,
+		`[{"id":1}]`, `{"a":[1,{"b":null}],"c":"\ud83e\udde6"}`, `[{"v":1e999}]`, `{"a":"\ud800"}`,
+		"{}\n{\"a\":-0.5e-3}\n", `[1,2]`, `{"a":tru`,
 	} {
 		f.Add([]byte(body))
 	}
@@ -21,11 +21,11 @@ func FuzzRead(f *testing.F) {
 			}
 			for _, d := range documents {
 				if !json.Valid(d.text) {
-					t.Errorf("%q is accepted", d.text)
+					t.Errorf("the document %q is accepted, but not valid JSON", d.text)
 				}
 				for _, field := range d.fields {
 					if v, err := parseValue(field.text); err == nil && !json.Valid(encode(v)) {
-						t.Errorf("%q is written as %q", field.text, encode(v))
+						t.Errorf("the value %q is written as %q, which is not valid JSON", field.text, encode(v))
 					}
 				}
 			}
