@@ -40,6 +40,7 @@ func (g *generation) Commit(ctx context.Context) error {
 	g.committed.Store(true)
 	g.end()
 	g.ix.forgetUnsearched(g.names.tenant)
+	g.ix.forgetLive(g.names.tenant)
 	if g.before.concrete {
 		g.ix.cfg.Logger.WarnContext(ctx, "deleted an index that had the name of the alias; the alias has replaced it",
 			"index", g.names.live)

@@ -32,6 +32,7 @@ type Index struct {
 	mu         sync.Mutex
 	open       map[string]int      // the generations in use by this process, with the number of users
 	unsearched map[string][]string // by tenant, the fields learned since the last switch
+	live       map[string]lookedAt // by tenant, the live index at the last Update
 }
 
 var (
@@ -59,7 +60,7 @@ func New(t esapi.Transport, cfg *Config) (*Index, error) {
 	return &Index{
 		transport: t, cfg: c, settings: settings, mappings: mappings, aliases: aliases,
 		owner: rand.Text(), now: time.Now, idle: idleTimeout, open: map[string]int{},
-		unsearched: map[string][]string{},
+		unsearched: map[string][]string{}, live: map[string]lookedAt{},
 	}, nil
 }
 

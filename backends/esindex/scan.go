@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"iter"
 	"net/http"
-	"runtime/debug"
 	"strings"
 	"sync"
 	"time"
@@ -142,8 +141,6 @@ func uncompressed() http.Header { return http.Header{"Accept-Encoding": {"identi
 
 const scanning = "reading indexes"
 
-var errGone = errors.New("esindex: the transport has ended the goroutine of the call")
-
 // scroll reads the pages of a scroll, one at a time.
 type scroll struct {
 	ix       *Index
@@ -161,13 +158,8 @@ func (s *scroll) read(ctx context.Context, request esapi.Request) <-chan *page {
 	pages := make(chan *page, 1)
 	s.reading.Go(func() {
 		p := &page{size: s.size, err: errGone}
-		defer func() {
-			if v := recover(); v != nil {
-				p.err = &reindex.PanicError{Value: v, Stack: debug.Stack()}
-			}
-			pages <- p
-		}()
-		p.err = call(ctx, s.ix.transport, scanning, request, p)
+		defer func() { pages <- p }()
+		p.err = rescue(func() error { return call(ctx, s.ix.transport, scanning, request, p) })
 	})
 	return pages
 }

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
+	"time"
 
 	"github.com/elastic/go-elasticsearch/v8/esapi"
 
@@ -18,11 +20,12 @@ var (
 )
 
 // Update implements [reindex.Updater]. It writes to the live index through the tenant's alias, and never creates an
-// index. An index that has the name of the alias does not count as live. Searches see the changes after the index's
-// refresh_interval, or after Settle.
+// index. An index that has the name of the alias does not count as live. Many changes are sent in up to four requests at
+// the same time. Searches see the changes after the index's refresh_interval, or after Settle.
 //
 // Update returns an error that is not temporary if the alias points to several indexes, accepts no writes, or has a
-// routing that sends products to other shards than a run does. Update rejects the same products as Write. A deletion
+// routing that sends products to other shards than a run does. If the last Update was less than a second ago, the
+// changes may have been written nevertheless. Update rejects the same products as Write. A deletion
 // with an id that no product can have succeeds.
 func (ix *Index) Update(ctx context.Context, tenant string, changes []reindex.Change) error {
 	if err := reindex.CheckTenant(tenant); err != nil {
@@ -31,19 +34,83 @@ func (ix *Index) Update(ctx context.Context, tenant string, changes []reindex.Ch
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	w, err := ix.liveWriter(ctx, ix.names(tenant))
+	n := ix.names(tenant)
+	sent, unfit := operations(changes)
+	if done, err := ix.updateAgain(ctx, n, sent, unfit); done {
+		return err
+	}
+	w, err := ix.liveWriter(ctx, n)
 	if err != nil {
 		return err
 	}
-	sent, unfit := operations(changes)
-	err = w.write(ctx, sent, unfit)
+	ix.noteLive(tenant, w)
+	err = w.writeTogether(ctx, sent, unfit)
 	if !hasType(err, typeNotFound) {
 		return err
 	}
-	if _, gone := ix.liveWriter(ctx, ix.names(tenant)); gone != nil {
+	if _, gone := ix.liveWriter(ctx, n); gone != nil {
 		return gone
 	}
 	return reindex.Temporary(err) // another index is live now
+}
+
+// updateAgain writes the changes as the last Update of the tenant did, if that was a moment ago. Meanwhile, it looks
+// whether the same index is still live and still takes updates. If not, it reports false, and the changes have to be
+// written anew.
+func (ix *Index) updateAgain(
+	ctx context.Context, n names, sent []reindex.Product, unfit []reindex.ItemError,
+) (done bool, err error) {
+	w, known := ix.lastLive(n.tenant)
+	if !known {
+		return false, nil
+	}
+	var now writer
+	changed := errGone
+	var looking sync.WaitGroup
+	defer looking.Wait()
+	looking.Go(func() {
+		changed = rescue(func() (err error) {
+			now, err = ix.liveWriter(ctx, n)
+			return err
+		})
+	})
+	err = w.writeTogether(ctx, sent, unfit)
+	looking.Wait()
+	if changed != nil || now.index != w.index || hasType(err, typeNotFound) {
+		ix.forgetLive(n.tenant)
+		return false, nil
+	}
+	ix.noteLive(n.tenant, now)
+	return true, err
+}
+
+// lookAgain is the time after which Update looks at the live index before it writes.
+const lookAgain = time.Second
+
+// lookedAt is the writer of a live index, and the time at which the index was found to take updates.
+type lookedAt struct {
+	writer writer
+	when   time.Time
+}
+
+// lastLive returns the writer that noteLive has recorded a moment ago.
+func (ix *Index) lastLive(tenant string) (w writer, known bool) {
+	ix.mu.Lock()
+	defer ix.mu.Unlock()
+	last, known := ix.live[tenant]
+	return last.writer, known && ix.now().Sub(last.when) < lookAgain
+}
+
+func (ix *Index) noteLive(tenant string, w writer) {
+	ix.mu.Lock()
+	defer ix.mu.Unlock()
+	ix.live[tenant] = lookedAt{w, ix.now()}
+}
+
+func (ix *Index) forgetLive(tenant string) {
+	ix.mu.Lock()
+	defer ix.mu.Unlock()
+	delete(ix.live, tenant)
 }
 
 // Settle implements [reindex.Settler]. It refreshes the live index. Without a live index it returns nil.
@@ -72,7 +139,7 @@ func (g *generation) Edit(ctx context.Context, changes []reindex.Change) error {
 	}
 	g.edited = true
 	sent, unfit := operations(changes)
-	err := g.writer(g.fence()).write(ctx, sent, unfit)
+	err := g.writer(g.fence()).writeTogether(ctx, sent, unfit)
 	if hasType(err, typeNotFound) {
 		return g.fencedOr(ctx, err)
 	}

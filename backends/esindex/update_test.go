@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/elastic/go-elasticsearch/v8/esapi"
 
@@ -85,13 +86,63 @@ func TestUpdateOfWhatCannotBeUpdated(t *testing.T) {
 			live := publish(t, ix, 3, "1")
 			test.change(t, ix, live)
 			before := indexes(t, ix)
-			err := ix.Update(t.Context(), acme, changes)
-			if err == nil || isTemporary(err) || errors.Is(err, reindex.ErrNoLiveIndex) != test.noLive || !strings.Contains(err.Error(), test.says) {
-				t.Errorf("error %v; want a lasting one that says %q", err, test.says)
+			for range 2 {
+				assertNotUpdatable(t, ix, changes, test.noLive, test.says)
+				assertIndexes(t, ix, before...)
+				// as if an update had come before
+				ix.noteLive(acme, writer{ix: ix, tenant: acme, index: live, alias: ix.Alias(acme), live: true})
 			}
-			assertIndexes(t, ix, before...)
 		})
 	}
+}
+
+func assertNotUpdatable(t *testing.T, ix *Index, changes []reindex.Change, noLive bool, says string) {
+	t.Helper()
+	err := ix.Update(t.Context(), acme, changes)
+	if err == nil || isTemporary(err) || errors.Is(err, reindex.ErrNoLiveIndex) != noLive ||
+		!strings.Contains(err.Error(), says) {
+		t.Errorf("error %v; want a lasting one that says %q", err, says)
+	}
+}
+
+// An Update that comes some time after the last one looks at the live index before it writes.
+func TestUpdateLooksAgain(t *testing.T) {
+	ix := open(t, func(c *Config) { c.Settings = []byte(`{"number_of_shards":5}`) })
+	live := publish(t, ix, 10, "1")
+	changes := []reindex.Change{upsert("p0", "2"), upsert("p1", "2"), upsert("p2", "2"), upsert("p3", "2")}
+	if err := ix.Update(t.Context(), acme, changes); err != nil {
+		t.Fatal(err)
+	}
+	mustAlias(t, ix, addAlias(live, ix.Alias(acme), definition{keyRouting: json.RawMessage(`"x"`)}))
+	ix.now = func() time.Time { return time.Now().Add(lookAgain) }
+	assertNotUpdatable(t, ix, changes, false, "index_routing")
+	if err := ix.Settle(t.Context(), acme); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := ix.DocCount(t.Context(), acme); n != 10 || err != nil {
+		t.Errorf("%d products, error %v; want 10", n, err)
+	}
+}
+
+// If another process has switched to another index since the last Update, a product is mapped in the new index.
+func TestUpdateAfterASwitchElsewhere(t *testing.T) {
+	ix := open(t, func(c *Config) { c.KeepPrevious = 1 })
+	publish(t, ix, 1, "1")
+	other, err := New(ix.transport, &ix.cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	mixed := []reindex.Change{{ID: "mixed", Body: []byte(`{"rev":"1","m":[1,"x"]}`)}}
+	for _, changes := range [][]reindex.Change{{upsert("p0", "1")}, mixed} {
+		if err := ix.Update(t.Context(), acme, changes); err != nil {
+			t.Fatal(err)
+		}
+		publish(t, other, 1, "1")
+	}
+	if err := errors.Join(ix.Update(t.Context(), acme, mixed), ix.Settle(t.Context(), acme)); err != nil {
+		t.Fatal(err)
+	}
+	assertLive(t, ix, 2, "1")
 }
 
 func mustAlias(t *testing.T, ix *Index, actions ...action) {
@@ -127,6 +178,41 @@ func TestUpdateWhileTheLiveIndexGoes(t *testing.T) {
 		}
 		assertIndexes(t, ix)
 	}
+	ix := open(t, nil)
+	live := publish(t, ix, 3, "1")
+	plain := ix.transport
+	changes := []reindex.Change{upsert("p0", "2")}
+	if err := ix.Update(t.Context(), acme, changes); err != nil {
+		t.Fatal(err)
+	}
+	looked := make(chan struct{})
+	ix.transport = between{afterLook{plain, looked, new(sync.Once)}, new(sync.Once), func() {
+		<-looked
+		request(t, plain, http.MethodDelete, "/"+live, "")
+	}}
+	if err := ix.Update(t.Context(), acme, changes); !errors.Is(err, reindex.ErrNoLiveIndex) {
+		t.Errorf("error %v, want ErrNoLiveIndex", err)
+	}
+	assertIndexes(t, ix)
+}
+
+// afterLook closes a channel after the first answer to a GET request.
+type afterLook struct {
+	next   esapi.Transport
+	looked chan struct{}
+	once   *sync.Once
+}
+
+func (a afterLook) Perform(req *http.Request) (*http.Response, error) {
+	res, err := a.next.Perform(req)
+	if req.Method == http.MethodGet {
+		a.once.Do(func() { close(a.looked) })
+	}
+	return res, err
+}
+
+// An update while another index becomes live is in that index.
+func TestUpdateDuringASwitch(t *testing.T) {
 	ix := open(t, nil)
 	publish(t, ix, 3, "1")
 	next := begin(t, ix)

@@ -149,6 +149,42 @@ func testUpdateIDs(t *testing.T, f Fixture) {
 	assertFound(t, f.all(t, tenant), revs(Products(1, "1"), "1"))
 }
 
+// Every change of a call with many changes takes effect, in the live index and in a generation, and so do those of later
+// calls for the same products.
+func testManyChanges(t *testing.T, f Fixture) {
+	updater(t, f)
+	f.publish(t, tenant, Products(300, "1"))
+	gen := f.begin(t, tenant)
+	mustWrite(t, gen, Products(300, "1"))
+	if _, err := gen.Flush(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	want := revs(Products(300, "1"), "1")
+	for round := range 3 {
+		rev := fmt.Sprint("r", round)
+		var changes []reindex.Change
+		for i := range 400 {
+			id := fmt.Sprint("p", i)
+			if i%3 == round {
+				changes = append(changes, deletion(id))
+				delete(want, id)
+			} else {
+				changes = append(changes, upsert(id, rev))
+				want[id] = rev
+			}
+		}
+		mustUpdate(t, f, changes...)
+		assertFound(t, f.all(t, tenant), want)
+		mustEdit(t, gen, changes...)
+	}
+	mustSeal(t, gen, int64(len(want)))
+	if err := gen.Commit(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	f.settle(t)
+	assertFound(t, f.all(t, tenant), want)
+}
+
 // Searches see the edits of a generation, made before and after its Seal, once the generation is live and not before.
 func testEdit(t *testing.T, f Fixture) {
 	f.publish(t, tenant, Products(4, "0"))

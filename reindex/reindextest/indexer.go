@@ -41,6 +41,7 @@ func TestIndexer(t *testing.T, open func(t *testing.T) Fixture) {
 		{"Update", testUpdate},
 		{"UpdateIsDurable", testUpdateIsDurable},
 		{"UpdateIDs", testUpdateIDs},
+		{"ManyChanges", testManyChanges},
 		{"Edit", testEdit},
 		{"EditAbort", testEditAbort},
 		{"SearchNeverFindsTheDeleted", testSearchNeverFindsTheDeleted},
