@@ -19,6 +19,8 @@ type data struct {
 	ID         string    `json:"id"`
 	Tenant     string    `json:"tenant"`
 	EntityType string    `json:"entityType"`
+	DryRun     bool      `json:"dryRun,omitempty"`
+	Mode       string    `json:"mode,omitempty"` // modeRollback, or empty
 	Status     string    `json:"status"`
 	Message    string    `json:"message,omitempty"`
 	CreatedAt  time.Time `json:"createdAt"`
@@ -30,11 +32,19 @@ type data struct {
 	Seconds    float64   `json:"durationSeconds"`
 }
 
+// modeRollback marks a job that went back to an index that was live before.
+const modeRollback = "ROLLBACK"
+
 func newEvent(job reindex.Job, outcome Outcome) (event, error) {
 	r := &job.Report
 	at := job.Modified.UTC()
+	mode := ""
+	if job.Options.Rollback {
+		mode = modeRollback
+	}
 	body, err := json.Marshal(payload{"reindex." + string(outcome), at, data{
-		ID: job.ID, Tenant: job.Tenant, EntityType: job.EntityType, Status: string(job.Status), Message: job.Message,
+		ID: job.ID, Tenant: job.Tenant, EntityType: job.EntityType, DryRun: job.Options.DryRun, Mode: mode,
+		Status: string(job.Status), Message: job.Message,
 		CreatedAt: job.Created.UTC(), EndedAt: at,
 		Read: r.Read, Indexed: r.Indexed, Rejected: r.Rejected, Duplicates: r.Duplicates,
 		Seconds: at.Sub(job.Created).Seconds(),

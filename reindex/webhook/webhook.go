@@ -9,8 +9,12 @@
 //	...
 //	err = hook.Close(ctx) // after the engine's Shutdown
 //
-// An event is sent again until it is answered with a status of success, or was tried as often as Config.Retry says.
-// It has the same webhook-id each time, by which a receiver knows it again.
+// An event is sent again until it is answered with a status of success or with 410, or was tried as often as
+// Config.Retry says. It has the same webhook-id each time, by which a receiver knows it again. Redirects are not
+// followed, and count as failures.
+//
+// The data of an event is the job, with the names that its JSON has in package httpapi. For a dry run dryRun is true,
+// and for a rollback mode is ROLLBACK; otherwise they are missing.
 //
 // Events are kept in memory. A process that is shut down waits for them in [Hook.Close]. A process that dies loses
 // them, and its jobs end without an event: nobody has seen their end, which a job store derives from their leases.
@@ -43,7 +47,7 @@ type Outcome string
 
 // The outcomes of jobs. They are the last part of an event's type, such as reindex.failed.
 const (
-	// Succeeded means that the new index is live.
+	// Succeeded means that the new index is live, or, if dryRun is true in the event, that it could have gone live.
 	Succeeded Outcome = "succeeded"
 	// Failed means that the job failed.
 	Failed Outcome = "failed"

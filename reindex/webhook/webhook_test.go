@@ -163,6 +163,35 @@ func TestOutcomes(t *testing.T) {
 	}
 }
 
+// A reindex differs from a dry run, after which nothing new is live, and from a rollback, in its event.
+func TestModes(t *testing.T) {
+	r := receive(t, nil)
+	h, _ := hook(t, webhook.Config{URL: r.URL, AllowPrivate: true})
+	index := reindextest.NewMemory()
+	index.KeepPrevious = 1
+	engine, err := reindex.New(good, index, &reindex.Config{Trace: h.Trace(nil)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, o := range []reindex.Options{{}, {DryRun: true}, {}, {Rollback: true}, {Rollback: true, DryRun: true}} {
+		if _, err := engine.RunWith(t.Context(), "acme", o); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := errors.Join(engine.Shutdown(t.Context()), h.Close(t.Context())); err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, e := range r.events {
+		got = append(got, fmt.Sprint(e.Data["dryRun"], " ", e.Data["mode"]))
+	}
+	slices.Sort(got)
+	want := []string{"<nil> <nil>", "<nil> <nil>", "<nil> ROLLBACK", "true <nil>", "true ROLLBACK"}
+	if !slices.Equal(got, want) {
+		t.Errorf("the events have %q, want %q", got, want)
+	}
+}
+
 // An event is sent again with the same id until it arrives, at most as often as Retry says.
 func TestRetries(t *testing.T) {
 	for name, test := range map[string]struct {
