@@ -10,12 +10,12 @@ import (
 	"productindex/reindex/reindextest"
 )
 
-// forgetful is an Indexer whose first generations learn in the middle of a load that they have to begin anew.
+// forgetful is an Indexer whose first generations return ErrAgain in the middle of a load.
 type forgetful struct {
 	reindex.Indexer
 
-	learn, begun int
-	late         bool // they say so only after it
+	learn, begun int  // the number of generations that return ErrAgain, and of all generations
+	late         bool // Flush returns ErrAgain, not Write
 }
 
 func (f *forgetful) Begin(ctx context.Context, tenant string) (reindex.Generation, error) {
@@ -41,7 +41,7 @@ func (l *learning) Write(ctx context.Context, batch []reindex.Product) error {
 	return l.Generation.Write(ctx, batch)
 }
 
-// Flush says after the load what Write says during it.
+// Flush returns ErrAgain in the place of Write if late is set.
 func (l *learning) Flush(ctx context.Context) ([]reindex.ItemError, error) {
 	if l.late {
 		return nil, fmt.Errorf("a field is of another type: %w", reindex.ErrAgain)
@@ -49,8 +49,7 @@ func (l *learning) Flush(ctx context.Context) ([]reindex.ItemError, error) {
 	return l.Generation.Flush(ctx)
 }
 
-// A run reads its source again if the index asks for it, and accounts for the last time alone. It does not do so for
-// ever.
+// If the index returns ErrAgain, the run reads its source again, up to 20 times. The report counts only the last read.
 func TestAgain(t *testing.T) {
 	for i, learn := range []int{0, 1, 3, 20, 1000, 1, 20, 1000} {
 		late := i >= 5
@@ -71,7 +70,8 @@ func TestAgain(t *testing.T) {
 			}
 			if err != nil || index.begun != learn+1 || report.Read != int64(len(products)) ||
 				report.Indexed+report.Duplicates != report.Read {
-				t.Errorf("%d generations, %+v, error %v", index.begun, report, err)
+				t.Errorf("%d generations, report %+v, error %v, want %d generations and %d products read",
+					index.begun, report, err, learn+1, len(products))
 			}
 		})
 	}

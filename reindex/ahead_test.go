@@ -9,7 +9,7 @@ import (
 	"productindex/reindex/reindextest"
 )
 
-// A run replays the last one of many changes of a product, also if they fill many pages of the log.
+// A run replays only the last one of many changes of a product, even if they fill many pages of the log.
 func TestReplaysLastChanges(t *testing.T) {
 	const products, times = 20, 50
 	edited := 0
@@ -22,7 +22,7 @@ func TestReplaysLastChanges(t *testing.T) {
 		case reindextest.OpEdit:
 			edited += len(c.Changes)
 			if len(c.Changes) > 10 {
-				t.Errorf("%d changes in one call, BatchDocs is 10", len(c.Changes))
+				t.Errorf("one call has %d changes, want at most 10 (BatchDocs)", len(c.Changes))
 			}
 		case reindextest.OpWrite:
 			once.Do(func() {
@@ -40,6 +40,7 @@ func TestReplaysLastChanges(t *testing.T) {
 	}
 	b.assertRevs(t, want)
 	if edited > products*times/4 {
-		t.Errorf("the new index was sent %d changes; %d products have changed, each %d times", edited, products, times)
+		t.Errorf("the new index got %d changes, want at most %d for %d products with %d changes each",
+			edited, products*times/4, products, times)
 	}
 }

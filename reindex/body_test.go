@@ -9,7 +9,7 @@ import (
 )
 
 var bodies = []struct {
-	name, body, err string // err: a part of the message; empty: accepted
+	name, body, err string // err is a part of the error's text, and empty if the body is accepted
 }{
 	{"empty object", `{}`, ""},
 	{"every kind of value", `{"a":"x","b":1,"c":-0.5e+10,"d":true,"e":false,"f":null,"g":[1,[],{}],"h":{"i":{}}}`, ""},
@@ -100,7 +100,7 @@ func FuzzCheckBody(f *testing.F) {
 		got, err := checkBody(body)
 		object := bytes.HasPrefix(bytes.TrimLeft(body, " \t\r\n"), []byte("{"))
 		if want := json.Valid(body) && utf8.Valid(body) && object; want != (err == nil) {
-			t.Fatalf("%q: error %v, encoding/json says valid: %v", body, err, want)
+			t.Fatalf("%q: got error %v, want it accepted: %v", body, err, want)
 		}
 		if err == nil {
 			assertSameLine(t, body, got)

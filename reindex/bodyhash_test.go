@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// FuzzHashBody tests that the hash of a body is that of the fields that encoding/json finds in it.
+// FuzzHashBody checks that the hash of a body is the hash of the fields that encoding/json finds in it.
 func FuzzHashBody(f *testing.F) {
 	for _, body := range []string{
 		`{}`, ` { } `, `{"a":1}`, ` { "a" : 1 , "b" : [ 1 , {"c":2} ] } `, `{"a":1,"a":2}`, `{"a":1,"\u0061":2}`,
@@ -21,12 +21,12 @@ func FuzzHashBody(f *testing.F) {
 		got, gotErr := h.body(p)
 		fields, err := h.fields(p)
 		if want := h.sum(fields); (gotErr == nil) != (err == nil) || got != want {
-			t.Errorf("hash %d, error %v; the fields have %d, error %v", got, gotErr, want, err)
+			t.Errorf("got hash %d, error %v, want %d, the hash of the fields, error %v", got, gotErr, want, err)
 		}
 	})
 }
 
-// Bodies have the same hash if they have the same fields, in any order and with any space between them.
+// Bodies have the same hash if they have the same fields, in any order and with any white space between them.
 func TestHashBody(t *testing.T) {
 	h := hasher{seed: maphash.MakeSeed()}
 	hash := func(body string) uint32 {

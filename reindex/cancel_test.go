@@ -12,7 +12,7 @@ import (
 	"productindex/reindex/reindextest"
 )
 
-// A run that is stopped, wherever it is, leaves the live index as it was and cleans up.
+// A run that is stopped in any phase leaves the live index as it was, and removes its new index.
 func TestCancel(t *testing.T) {
 	slow := func(op reindextest.Op) func(reindextest.Call) reindextest.Fault {
 		return func(c reindextest.Call) reindextest.Fault {
@@ -25,7 +25,7 @@ func TestCancel(t *testing.T) {
 	for _, test := range []struct {
 		name     string
 		careless bool
-		open     bool // the gate
+		open     bool // the source does not wait
 		fault    func(reindextest.Call) reindextest.Fault
 	}{
 		{name: "while the source waits"},
@@ -77,11 +77,11 @@ func TestCancel(t *testing.T) {
 					}
 					cancel()
 					if took := time.Since(start); took > 2*time.Second {
-						t.Errorf("it took %v", took)
+						t.Errorf("stopping the run took %v, want at most 2s", took)
 					}
 					b.assertOldLive(t)
 					if job := b.lastJob(t); job.Status != reindex.StatusFailure || !strings.Contains(job.Message, "the reindex was ") {
-						t.Errorf("job %s: %q", job.Status, job.Message)
+						t.Errorf("the job is %s (%s), want FAILURE and how it was stopped", job.Status, job.Message)
 					}
 				})
 			})
@@ -89,7 +89,7 @@ func TestCancel(t *testing.T) {
 	}
 }
 
-// A switch-over that has begun is not cut off at once: it gets CleanupTimeout to end well, and no more.
+// A switch-over that has begun is not cut off at once. It has CleanupTimeout to end.
 func TestCancelDuringCommit(t *testing.T) {
 	for _, test := range []struct {
 		name  string
@@ -114,7 +114,7 @@ func TestCancelDuringCommit(t *testing.T) {
 					t.Error(err)
 				}
 				if job := ended(t, b.Engine, job); job.Status != test.want {
-					t.Errorf("job %s: %q, want %s", job.Status, job.Message, test.want)
+					t.Errorf("the job is %s (%s), want %s", job.Status, job.Message, test.want)
 				}
 				if test.want == reindex.StatusSuccess {
 					b.assertLive(t, products, "new")

@@ -17,7 +17,7 @@ func TestChecks(t *testing.T) {
 	for _, test := range []struct {
 		name    string
 		f       func(ctx context.Context, c reindex.Candidate) error
-		message string // empty: it goes live
+		message string // a part of the job's message, and empty if the index goes live
 	}{
 		{"content", func(context.Context, reindex.Candidate) error { return nil }, ""},
 		{"public", func(context.Context, reindex.Candidate) error {
@@ -50,7 +50,7 @@ func TestChecks(t *testing.T) {
 					t.Errorf("the check saw %+v", seen)
 				}
 				if _, ok := reindex.As[reindex.Scanner](seen); !ok {
-					t.Error("the check does not find what the generation can do")
+					t.Error("the candidate does not have the capabilities of the generation")
 				}
 				if test.message == "" {
 					if err != nil {
@@ -63,7 +63,7 @@ func TestChecks(t *testing.T) {
 				message := b.lastJob(t).Message
 				if !ok || refused.Check != "own" || !strings.Contains(message, test.message) ||
 					strings.Contains(message, "internal") {
-					t.Errorf("error %v, message %q, want %q", err, message, test.message)
+					t.Errorf("got error %v and message %q, want %q without internals", err, message, test.message)
 				}
 				b.assertOldLive(t)
 			})
@@ -89,7 +89,7 @@ func TestCancelDuringACheck(t *testing.T) {
 		t.Fatal(err)
 	}
 	if job = ended(t, b.Engine, job); job.Message != reindex.ErrCancelled.Error() {
-		t.Errorf("message %q", job.Message)
+		t.Errorf("the message is %q, want that the run was cancelled", job.Message)
 	}
 }
 

@@ -16,7 +16,8 @@ import (
 	"productindex/reindex/reindextest"
 )
 
-// catalogue is a random one of about n products; each of them is missing, as in another one, or different.
+// catalogue returns a random catalogue of about n products. Compared with another catalogue, a product is missing, the
+// same, or different.
 func catalogue(r *rand.Rand, n int) map[string]map[string]any {
 	products := map[string]map[string]any{}
 	for i := range n {
@@ -43,7 +44,7 @@ func asProducts(catalogue map[string]map[string]any) []reindex.Product {
 	return products
 }
 
-// plain compares two catalogues in the plainest way.
+// plain returns the difference of two catalogues, and the names of the changed fields by product.
 func plain(before, after map[string]map[string]any) (d reindex.Difference, fields map[string][]string) {
 	fields = map[string][]string{}
 	for id, was := range before {
@@ -75,7 +76,7 @@ func plain(before, after map[string]map[string]any) (d reindex.Difference, field
 	return d, fields
 }
 
-// The difference is that of a plain comparison of both catalogues.
+// The difference of a run is the same as that of a plain comparison of both catalogues.
 func TestDifferenceIsExact(t *testing.T) {
 	n := 2000
 	if os.Getenv("CI") != "" {
@@ -114,7 +115,7 @@ func TestDifferenceIsExact(t *testing.T) {
 	}
 }
 
-// twice is an index whose scan of the live index yields some products twice, as it may while changes are made.
+// twice is an index whose scan of the live index yields some products twice. This may happen while changes are made.
 type twice struct{ *reindextest.Memory }
 
 func (x twice) ScanLive(ctx context.Context, tenant string) iter.Seq2[reindex.Product, error] {
@@ -159,7 +160,7 @@ func TestDifferenceListsSome(t *testing.T) {
 	}
 	d := report.Difference
 	if d.Added != 50 || d.Changed != 100 || len(d.AddedIDs) != 7 || len(d.ChangedProducts) != 7 {
-		t.Errorf("%+v", d)
+		t.Errorf("difference %+v, want 50 added and 100 changed, with 7 of each listed", d)
 	}
 }
 
@@ -175,13 +176,13 @@ func TestRulesOfTheDifference(t *testing.T) {
 		want     reindex.Rule
 	}{
 		{"removed too many", reindextest.Products(89, "old"), reindex.Config{MaxRemoved: 0.1}, reindex.RuleRemoved},
-		{"removed as many as may be", reindextest.Products(90, "old"), reindex.Config{MaxRemoved: 0.1}, ""},
+		{"removed as many as allowed", reindextest.Products(90, "old"), reindex.Config{MaxRemoved: 0.1}, ""},
 		{
-			"removed one, and none may be", reindextest.Products(99, "old"), reindex.Config{MaxRemoved: 1e-12},
+			"removed one if none is allowed", reindextest.Products(99, "old"), reindex.Config{MaxRemoved: 1e-12},
 			reindex.RuleRemoved,
 		},
 		{"changed too many", half, reindex.Config{MaxChanged: 0.49}, reindex.RuleChanged},
-		{"changed as many as may be", half, reindex.Config{MaxChanged: 0.5}, ""},
+		{"changed as many as allowed", half, reindex.Config{MaxChanged: 0.5}, ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			b := newBench(t, reindextest.Slice(test.products), &test.cfg, nil)
@@ -197,7 +198,7 @@ func TestRulesOfTheDifference(t *testing.T) {
 	}
 }
 
-// Products that are edited while a run goes on are in none of its numbers but one.
+// Products that are edited during a run count only as edited.
 func TestDifferenceLeavesEditsOut(t *testing.T) {
 	src := newGated(100)
 	b := newBench(t, src, nil, nil)
@@ -222,7 +223,7 @@ func TestDifferenceLeavesEditsOut(t *testing.T) {
 	job = ended(t, b.Engine, job)
 	d := job.Report.Difference
 	if d == nil || d.Edited != 2 || d.Added != 0 || d.Removed != 0 || d.Changed != 99 {
-		t.Errorf("difference %+v, message %q", d, job.Message)
+		t.Errorf("difference %+v, message %q, want 2 edited and 99 changed", d, job.Message)
 	}
 }
 
@@ -236,7 +237,7 @@ func TestDifferenceNeedsAScanner(t *testing.T) {
 	}
 	if _, _, err := engine.StartWith(t.Context(), tenant,
 		reindex.Options{Difference: true}); !errors.Is(err, errors.ErrUnsupported) {
-		t.Errorf("error %v, want one that says that this is not supported", err)
+		t.Errorf("got %v, want ErrUnsupported", err)
 	}
 	strict, err := reindex.New(reindextest.Slice(reindextest.Products(3, "new")), unreadable{ix},
 		&reindex.Config{MaxRemoved: 0.5})
@@ -244,6 +245,6 @@ func TestDifferenceNeedsAScanner(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, err := strict.Run(t.Context(), tenant); !errors.Is(err, errors.ErrUnsupported) {
-		t.Errorf("error %v, want one that says that this is not supported", err)
+		t.Errorf("got %v, want ErrUnsupported", err)
 	}
 }

@@ -43,12 +43,13 @@ func TestDryRunAndReindexDoNotJoin(t *testing.T) {
 				t.Fatal(err)
 			}
 			if same, started, err := b.StartWith(t.Context(), tenant, running); err != nil || started || same.ID != job.ID {
-				t.Errorf("the same again: job %s, started %v, error %v", same.ID, started, err)
+				t.Errorf("the same options: got job %s, started %v, error %v, want the running job %s",
+					same.ID, started, err, job.ID)
 			}
 			other := reindex.Options{DryRun: !running.DryRun}
 			met, started, err := b.StartWith(t.Context(), tenant, other)
 			if !errors.Is(err, reindex.ErrRunning) || started || met.ID != job.ID {
-				t.Errorf("a %v met job %s, started %v, error %v", other, met.ID, started, err)
+				t.Errorf("%v: got job %s, started %v, error %v, want ErrRunning with job %s", other, met.ID, started, err, job.ID)
 			}
 			close(src.gate)
 			ended(t, b.Engine, job)

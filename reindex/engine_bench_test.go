@@ -17,7 +17,7 @@ import (
 	"productindex/reindex/reindextest"
 )
 
-// null is an index that takes everything and keeps nothing but the number.
+// null is an index that only counts its products.
 type null struct{ n atomic.Int64 }
 
 func (x *null) Begin(context.Context, string) (reindex.Generation, error) {
@@ -40,7 +40,7 @@ func (x *null) Seal(context.Context) (reindex.Sealed, error) {
 func (x *null) Commit(context.Context) error { return nil }
 func (x *null) Abort(context.Context) error  { return nil }
 
-// body returns a realistic product of size bytes.
+// body returns a realistic body of size bytes.
 func body(id string, size int) json.RawMessage {
 	fields := map[string]any{
 		"name": "Wool sweater, grey", "price": 129.99, "stock": 12, "tags": []string{"wool", "winter", "grey"},
@@ -53,9 +53,9 @@ func body(id string, size int) json.RawMessage {
 	return reindextest.NewProduct(id, fields).Body
 }
 
-// BenchmarkPipeline is the whole engine over a source in memory and an index that does nothing: reading, the accounting
-// of ids, the check of every body, batching, progress. It reports the cost of a product of 1 KiB, and how many bytes of
-// bodies one core gets through in a second of its work (bodies / processor time).
+// BenchmarkPipeline measures the engine with a source in memory and an index that does nothing: reading, counting ids,
+// checking bodies, batching, progress. It reports the cost per product of 1 KiB, and the bytes of bodies per second of
+// processor time.
 func BenchmarkPipeline(b *testing.B) {
 	const n, size = 100_000, 1024
 	products := make(reindextest.Slice, n)
@@ -72,7 +72,7 @@ func BenchmarkPipeline(b *testing.B) {
 	cpu := cpuTime(b)
 	for b.Loop() {
 		if report, err := engine.Run(b.Context(), tenant); err != nil || report.Indexed != n {
-			b.Fatal(report, err)
+			b.Fatalf("report %+v, error %v, want %d indexed", report, err, n)
 		}
 	}
 	cpu = cpuTime(b) - cpu
@@ -84,7 +84,7 @@ func BenchmarkPipeline(b *testing.B) {
 	b.ReportMetric(done*size/1e6/cpu.Seconds(), "MB/s/core")
 }
 
-// cpuTime returns how much processor time this process has used.
+// cpuTime returns the processor time that this process has used.
 func cpuTime(tb testing.TB) time.Duration {
 	tb.Helper()
 	var usage syscall.Rusage

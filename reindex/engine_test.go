@@ -22,7 +22,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 const tenant = "acme"
 
-// bench is an engine over an in-memory index that has 100 old products of the tenant live.
+// bench is an engine with an index in memory, in which 100 old products of the tenant are live.
 type bench struct {
 	*reindex.Engine
 
@@ -63,8 +63,7 @@ func publish(t *testing.T, ix reindex.Indexer, products []reindex.Product) {
 	}
 }
 
-// assertLive checks which products are live: those of products, all with this rev. It also checks that no generation
-// was left open.
+// assertLive checks that exactly the given products are live, all with the given rev, and that no generation is open.
 func (b bench) assertLive(t *testing.T, products []reindex.Product, rev string) {
 	t.Helper()
 	found, err := b.index.Search(t.Context(), tenant)
@@ -79,7 +78,7 @@ func (b bench) assertLive(t *testing.T, products []reindex.Product, rev string) 
 		t.Errorf("%d documents are live, want %d of rev %s", len(found), len(want), rev)
 	}
 	if n := b.index.Open(); n != 0 {
-		t.Errorf("%d generations were left open", n)
+		t.Errorf("%d generations are open, want none", n)
 	}
 }
 
@@ -88,7 +87,7 @@ func (b bench) assertOldLive(t *testing.T) {
 	b.assertLive(t, reindextest.Products(100, "old"), "old")
 }
 
-// faultAt returns a fault of one call of the index, and none of the others.
+// faultAt returns the fault for calls of one operation, and no fault for others.
 func faultAt(op reindextest.Op, fault reindextest.Fault) func(reindextest.Call) reindextest.Fault {
 	return func(c reindextest.Call) reindextest.Fault {
 		if c.Op == op {
@@ -108,7 +107,7 @@ func (b bench) lastJob(t *testing.T) reindex.Job {
 	return jobs[0]
 }
 
-// then yields products, then what comes after.
+// then is a source that yields products and then calls after.
 func then(products []reindex.Product, after func(yield func(reindex.Product, error) bool)) reindex.SourceFunc {
 	return func(context.Context, string) iter.Seq2[reindex.Product, error] {
 		return func(yield func(reindex.Product, error) bool) {
@@ -140,7 +139,7 @@ func TestRunSucceeds(t *testing.T) {
 	}
 	d := report.Durations
 	if d.Total <= 0 || d.Load <= 0 || d.Total < d.Load+d.Begin+d.Seal+d.Commit {
-		t.Errorf("durations do not add up: %+v", d)
+		t.Errorf("the durations %+v add up to more than Total, or are missing", d)
 	}
 	report.Durations = reindex.Durations{}
 	want := reindex.Report{Read: 10_000, Indexed: 10_000, Expected: 10_000, Replaced: 100, Bytes: bytes, Batches: 10}
@@ -149,7 +148,7 @@ func TestRunSucceeds(t *testing.T) {
 	}
 	job := b.lastJob(t)
 	if job.Status != reindex.StatusSuccess || job.Processed != 10_000 || job.Expected != 10_000 || job.Message != "" {
-		t.Errorf("job %+v", job)
+		t.Errorf("job %+v, want SUCCESS with 10,000 products and no message", job)
 	}
 }
 
@@ -173,7 +172,7 @@ func TestRunFails(t *testing.T) {
 		phase   reindex.Phase
 		rule    reindex.Rule // of the GateError
 		is      error
-		message string // a part of the job's
+		message string // a part of the job's message
 	}{
 		{
 			name:  "source fails at product 10,000",
@@ -246,7 +245,7 @@ func TestRunFails(t *testing.T) {
 				t.Errorf("job is %s with message %q, want one with %q and no host", job.Status, job.Message, test.message)
 			}
 			if fmt.Sprint(job.Report) != fmt.Sprint(report) {
-				t.Errorf("the job's report %+v is not the run's %+v", job.Report, report)
+				t.Errorf("the job has the report %+v, want that of the run, %+v", job.Report, report)
 			}
 			// The tenant is free for the next run.
 			if _, err := b.Run(t.Context(), tenant); errors.Is(err, reindex.ErrRunning) {
@@ -256,7 +255,7 @@ func TestRunFails(t *testing.T) {
 	}
 }
 
-// counted is a source that announces another number than it yields, or fails to.
+// counted is a source that announces n products, whatever it yields. Its Count may fail or panic.
 type counted struct {
 	reindextest.Slice
 
@@ -273,7 +272,7 @@ func (c counted) Count(context.Context) (int64, error) {
 	return c.n, c.err
 }
 
-// A generation that the gate's settings let through goes live.
+// The settings of the gate allow these generations to go live.
 func TestGateSettings(t *testing.T) {
 	few := reindextest.Products(40, "new")
 	withBad := append(slices.Clone(few), reindex.Product{ID: "bad", Body: json.RawMessage(`"x"`)})
@@ -312,7 +311,7 @@ func TestGateSettings(t *testing.T) {
 	}
 }
 
-// Bodies reach the index as one line.
+// The index gets each body as one line.
 func TestBodiesBecomeOneLine(t *testing.T) {
 	body := "{\r\n \"name\" : \"a b\",\n \"rev\": \"new\"\n}"
 	b := newBench(t, reindextest.Slice([]reindex.Product{{ID: "a", Body: json.RawMessage(body)}}),
@@ -357,7 +356,7 @@ func TestTransform(t *testing.T) {
 	slices.SortFunc(report.Rejections, func(a, b reindex.Rejection) int { return strings.Compare(a.ID, b.ID) })
 	r := report.Rejections
 	if len(r) != 2 || r[0].Reason != "transform: no price" || !strings.Contains(r[1].Reason, "after the transform") {
-		t.Errorf("rejections %v", r)
+		t.Errorf("rejections %v, want one by the transform and one after it", r)
 	}
 }
 
@@ -380,17 +379,17 @@ func TestTrace(t *testing.T) {
 		reindex.StatusPending, reindex.StatusInProgress, reindex.StatusPublished, reindex.StatusSuccess,
 	}
 	if !slices.Equal(statuses, want) || len(ended) != 1 || ended[0] != nil {
-		t.Errorf("statuses %v, ends %v", statuses, ended)
+		t.Errorf("traced the statuses %v and the ends %v, want %v and one without an error", statuses, ended, want)
 	}
 	close(writes)
 	docs := 0
 	for w := range writes {
 		docs += w.Docs
 		if w.Attempt != 1 || w.Bytes == 0 || w.Err != nil {
-			t.Errorf("write %+v", w)
+			t.Errorf("traced the write %+v, want a first attempt without an error", w)
 		}
 	}
 	if docs != 1000 {
-		t.Errorf("traced %d products", docs)
+		t.Errorf("traced %d products, want 1000", docs)
 	}
 }

@@ -8,21 +8,21 @@ import (
 	"productindex/reindex/reindextest"
 )
 
-// Engines of different types run beside each other for one tenant, over one job store.
+// Engines of different entity types can run at the same time for one tenant, with one job store.
 func TestEntityTypes(t *testing.T) {
 	jobs := reindex.NewJobs(0)
 	products, categories := newGated(100), newGated(100)
 	a := newBench(t, products, &reindex.Config{Jobs: jobs}, nil)
 	b := newBench(t, categories, &reindex.Config{Jobs: jobs, EntityType: "CATEGORY"}, nil)
 	if a.EntityType() != reindex.EntityProduct || b.EntityType() != "CATEGORY" {
-		t.Errorf("entity types %q and %q", a.EntityType(), b.EntityType())
+		t.Errorf("entity types %q and %q, want PRODUCT and CATEGORY", a.EntityType(), b.EntityType())
 	}
 	first, second := mustStart(t, a.Engine, tenant), mustStart(t, b.Engine, tenant)
 	if first.EntityType != reindex.EntityProduct || second.EntityType != "CATEGORY" {
-		t.Errorf("jobs of types %q and %q", first.EntityType, second.EntityType)
+		t.Errorf("jobs of types %q and %q, want PRODUCT and CATEGORY", first.EntityType, second.EntityType)
 	}
 	if joined, started, err := b.Start(t.Context(), tenant); err != nil || started || joined.ID != second.ID {
-		t.Errorf("a second job of the type: %+v, started %v, %v", joined, started, err)
+		t.Errorf("a second start of the type: got %+v, started %v, error %v, want the running job", joined, started, err)
 	}
 	close(products.gate)
 	close(categories.gate)
@@ -51,7 +51,7 @@ func TestEntityTypeGrammar(t *testing.T) {
 	} {
 		_, err := reindex.New(reindextest.Slice{}, reindextest.NewMemory(), &reindex.Config{EntityType: entityType})
 		if (err == nil) != valid {
-			t.Errorf("%q: %v", entityType, err)
+			t.Errorf("%q: got error %v, want it valid: %v", entityType, err, valid)
 		}
 	}
 }

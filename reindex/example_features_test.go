@@ -53,7 +53,7 @@ func ExampleEngine_RunWith() {
 	// live: {"name":"wool socks"}
 }
 
-// Progress of a run, as a page or a command shows it.
+// Watch yields the progress of a run, for example for a page or a command.
 func ExampleEngine_Watch() {
 	engine, err := reindex.New(socks, reindextest.NewMemory(), nil)
 	if err != nil {
@@ -77,7 +77,7 @@ func ExampleEngine_Watch() {
 	// Output: SUCCESS 3
 }
 
-// A check of the host's decides whether a new index goes live.
+// A check of the host decides whether a new index goes live.
 func ExampleCheck() {
 	memory := reindextest.NewMemory()
 	engine, err := reindex.New(socks, memory, &reindex.Config{Checks: []reindex.Check{{
@@ -104,7 +104,7 @@ func ExampleCheck() {
 	// 0 documents are live
 }
 
-// A source rejects a record that it cannot read, with its place, and goes on. MaxRejected allows for it.
+// A source rejects a record that it cannot read, names its place, and continues. MaxRejected allows the rejection.
 func ExampleRecordError() {
 	source := reindex.SourceFunc(func(context.Context, string) iter.Seq2[reindex.Product, error] {
 		return func(yield func(reindex.Product, error) bool) {
@@ -127,7 +127,7 @@ func ExampleRecordError() {
 	// b (row 2): the price is not a number
 }
 
-// A Trace reports what an engine does to the host's own metrics.
+// A Trace reports the steps of an engine, for example to the host's own metrics.
 func ExampleTrace() {
 	engine, err := reindex.New(socks, reindextest.NewMemory(), &reindex.Config{
 		Logger: slog.New(slog.DiscardHandler),

@@ -11,14 +11,15 @@ import (
 	"productindex/reindex/reindextest"
 )
 
-// message is one of a host's queue: it comes again until it is acknowledged.
+// message is a message of a host's queue. The queue sends it again until it is acknowledged.
 type message struct {
 	tenant, id string
 	body       json.RawMessage // nil: the product was deleted
 	ack        func()
 }
 
-// A host's own source of changes hands each of them to Update, and acknowledges it once it was taken, or can never be.
+// A host passes the changes of a queue to Update. It acknowledges a change that was accepted, and one that can never be
+// accepted.
 func ExampleEngine_Update() {
 	ctx := context.Background()
 	index := reindextest.NewMemory()
@@ -35,7 +36,7 @@ func ExampleEngine_Update() {
 		for m := range messages {
 			err := engine.Update(ctx, m.tenant, reindex.Change{ID: m.id, Body: m.body, Delete: m.body == nil})
 			if refused, ok := errors.AsType[*reindex.BatchError](err); ok {
-				log.Println(m.tenant, refused) // it can never be taken, and holds nothing up
+				log.Println(m.tenant, refused) // the change can never be accepted
 			} else if err != nil {
 				log.Println(m.tenant, err) // the queue sends it again
 				continue

@@ -9,8 +9,8 @@ import (
 	"productindex/reindex/reindextest"
 )
 
-// A bad reindex is undone, and the edits made since are kept. The index must keep a generation: see KeepPrevious of
-// each index.
+// A rollback undoes a bad reindex and keeps the changes made since. The index must keep a generation; see KeepPrevious
+// in the Config of each index.
 func ExampleEngine_Rollback() {
 	ctx, memory := context.Background(), reindextest.NewMemory()
 	memory.KeepPrevious = 1
@@ -29,7 +29,7 @@ func ExampleEngine_Rollback() {
 	}
 
 	catalogues["acme"] = []reindex.Product{
-		{ID: "wool", Body: json.RawMessage(`{"price":1200}`)}, // somebody has sent cents
+		{ID: "wool", Body: json.RawMessage(`{"price":1200}`)}, // the prices are in cents by mistake
 		{ID: "cotton", Body: json.RawMessage(`{"price":800}`)},
 	}
 	if _, err := engine.Run(ctx, "acme"); err != nil {
@@ -53,7 +53,7 @@ func ExampleEngine_Rollback() {
 	// cotton {"price":9}
 }
 
-// The live generation comes first, then those that a rollback can go back to by name.
+// The live generation comes first. The others are those to which a rollback can go back by name.
 func ExampleEngine_Generations() {
 	ctx, memory := context.Background(), reindextest.NewMemory()
 	memory.KeepPrevious = 2

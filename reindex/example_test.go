@@ -11,7 +11,7 @@ import (
 	"productindex/reindex/reindextest"
 )
 
-// shop is a host's own source: one function over what the host has.
+// shop returns a host's own source, which is one function.
 func shop(catalogues map[string][]reindex.Product) reindex.SourceFunc {
 	return func(ctx context.Context, tenant string) iter.Seq2[reindex.Product, error] {
 		return func(yield func(reindex.Product, error) bool) {
@@ -33,21 +33,22 @@ func shop(catalogues map[string][]reindex.Product) reindex.SourceFunc {
 	}
 }
 
-// socks are what the shop sells.
+// socks is a shop that sells socks.
 var socks = shop(map[string][]reindex.Product{"acme": {
 	{ID: "wool", Body: json.RawMessage(`{"name":"wool socks"}`)},
 	{ID: "cotton", Body: json.RawMessage(`{"name":"cotton socks"}`)},
 	{ID: "bamboo", Body: json.RawMessage(`{"name":"bamboo socks"}`)},
 }})
 
-// The source of the examples keeps what a source promises.
+// The source of the examples keeps the promises of a source.
 func TestSourceOfTheExamples(t *testing.T) {
 	reindextest.TestSource(t, func(_ *testing.T, products []reindex.Product) reindextest.SourceFixture {
 		return reindextest.SourceFixture{Source: shop(map[string][]reindex.Product{"acme": products}), Tenant: "acme"}
 	}, nil)
 }
 
-// Reindex a tenant and wait for the outcome. The in-memory index stands for one of package backends.
+// Run reindexes a tenant and waits for the outcome. A program uses one of the packages in backends in place of the
+// index in memory.
 func ExampleEngine_Run() {
 	engine, err := reindex.New(socks, reindextest.NewMemory(), nil)
 	if err != nil {
@@ -59,7 +60,7 @@ func ExampleEngine_Run() {
 	// Output: 3 indexed, 0 rejected, error: <nil>
 }
 
-// Start a run, follow it, and shut down.
+// Start begins a run, which Watch follows to its end.
 func ExampleEngine_Start() {
 	ctx := context.Background()
 	engine, err := reindex.New(socks, reindextest.NewMemory(), nil)
@@ -88,7 +89,7 @@ func ExampleEngine_Start() {
 	// shut down: <nil>
 }
 
-// The gate keeps an incomplete generation from going live, and says why.
+// The gate prevents an incomplete generation from going live, and gives the reason.
 func ExampleGateError() {
 	memory := reindextest.NewMemory()
 	full, err := reindex.New(socks, memory, nil)
@@ -121,7 +122,7 @@ func ExampleGateError() {
 	// 3 documents are still live
 }
 
-// A Transform makes the body to index from the one that was read.
+// A Transform replaces the body that was read by the body to index.
 func ExampleConfig_transform() {
 	memory := reindextest.NewMemory()
 	engine, err := reindex.New(socks, memory, &reindex.Config{

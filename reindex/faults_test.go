@@ -17,9 +17,10 @@ import (
 	"productindex/reindex/reindextest"
 )
 
-// Faults of a host's code, and their effect on the run. Each test is named after the fault.
+// The tests in this file are about faults of a host's code. Each is named after its fault.
 
-// A write that fails for good ends the context of the read: a source that waits for that does not hold the run.
+// A write that fails for good ends the context of the read. So the run does not wait for a source that waits for its
+// context.
 func TestFailedWriteEndsTheRead(t *testing.T) {
 	for _, readers := range []int{1, 3} {
 		synctest.Test(t, func(t *testing.T) {
@@ -44,14 +45,14 @@ func TestFailedWriteEndsTheRead(t *testing.T) {
 				t.Errorf("error %v", err)
 			}
 			if took := time.Since(start); took > 0 {
-				t.Errorf("the run went on for %v", took)
+				t.Errorf("the run continued for %v, want that it ends at once", took)
 			}
 			b.assertOldLive(t)
 		})
 	}
 }
 
-// waits is a source, in one sequence or in parts.
+// waits is a source that can be read in one sequence or in parts.
 type waits struct {
 	read func(ctx context.Context) iter.Seq2[reindex.Product, error]
 }
@@ -70,7 +71,7 @@ func (w waits) Part(ctx context.Context, _ string) iter.Seq2[reindex.Product, er
 	return w.read(ctx)
 }
 
-// A reader that fails ends the contexts of the others.
+// A reader that fails ends the contexts of the other readers.
 func TestFailedPartEndsTheOthers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var first atomic.Bool
@@ -90,7 +91,7 @@ func TestFailedPartEndsTheOthers(t *testing.T) {
 	})
 }
 
-// slowly lets an operation take a while of the bubble's time, and then succeed.
+// slowly delays an operation, which then succeeds.
 func slowly(op reindextest.Op, d time.Duration) func(reindextest.Call) reindextest.Fault {
 	return func(c reindextest.Call) reindextest.Fault {
 		if c.Op == op {
@@ -100,8 +101,7 @@ func slowly(op reindextest.Op, d time.Duration) func(reindextest.Call) reindexte
 	}
 }
 
-// A run that somebody cancels through the store keeps its lease until it has ended, so that no second one begins
-// meanwhile.
+// A run that is cancelled through the store keeps its lease until it has ended, so that no second run begins meanwhile.
 func TestCancelledRunKeepsItsLease(t *testing.T) {
 	for _, test := range []struct {
 		op     reindextest.Op
@@ -118,18 +118,18 @@ func TestCancelledRunKeepsItsLease(t *testing.T) {
 				}
 				b := newBench(t, src, &reindex.Config{Jobs: store, CleanupTimeout: time.Hour}, slowly(test.op, 5*time.Minute))
 				job := mustStart(t, b.Engine, tenant)
-				time.Sleep(time.Second) //nolint:forbidigo // of the bubble's time
+				time.Sleep(time.Second) //nolint:forbidigo // the bubble's clock jumps
 				if err := store.Cancel(t.Context(), tenant, job.ID); err != nil {
 					t.Fatal(err)
 				}
-				time.Sleep(3 * time.Minute) //nolint:forbidigo // of the bubble's time
+				time.Sleep(3 * time.Minute) //nolint:forbidigo // the bubble's clock jumps
 				before := store.updates.Load()
-				time.Sleep(time.Minute) //nolint:forbidigo // of the bubble's time
+				time.Sleep(time.Minute) //nolint:forbidigo // the bubble's clock jumps
 				if n := store.updates.Load() - before; n < 3 {
-					t.Errorf("%d renewals in the time of a lease, while the run cleans up", n)
+					t.Errorf("%d renewals in a minute while the run cleans up, want at least 3", n)
 				}
 				if job := ended(t, b.Engine, job); job.Status != test.status {
-					t.Errorf("the job is %s: %s", job.Status, job.Message)
+					t.Errorf("the job is %s (%s), want %s", job.Status, job.Message, test.status)
 				}
 				if err := b.Shutdown(t.Context()); err != nil {
 					t.Error(err)
@@ -139,7 +139,7 @@ func TestCancelledRunKeepsItsLease(t *testing.T) {
 	}
 }
 
-// lostCommit is an index whose Commit is applied and never answers, or answers in a strange way.
+// lostCommit is an index whose Commit is applied, and then returns the result of answer, if that returns.
 type lostCommit struct {
 	*reindextest.Memory
 
@@ -161,7 +161,8 @@ func (g lostGeneration) Commit(ctx context.Context) error {
 	return errors.Join(g.Generation.Commit(ctx), g.answer(ctx))
 }
 
-// A switch-over of which no answer is known may have been applied: error and job say so, whatever ended the run.
+// If the outcome of a switch-over is not known, the new index may be live. The error and the job say so, whatever ended
+// the run.
 func TestLostCommitMayBeLive(t *testing.T) {
 	never := func(ctx context.Context) error {
 		<-ctx.Done()
@@ -181,7 +182,7 @@ func TestLostCommitMayBeLive(t *testing.T) {
 			cancel()
 			go func() { _ = b.Shutdown(ended) }()
 		}},
-		{"its caller gone", never, func(_ bench, cancel func()) { cancel() }},
+		{"the caller's context ended", never, func(_ bench, cancel func()) { cancel() }},
 		{"an error", func(context.Context) error { return errIndex }, nil},
 		{"a panic", func(context.Context) error { panic(errIndex) }, nil},
 		{"Goexit", func(context.Context) error { runtime.Goexit(); return nil }, nil},
@@ -221,7 +222,7 @@ func TestLostCommitMayBeLive(t *testing.T) {
 	}
 }
 
-// A switch-over that was certainly not applied is not said to be in doubt.
+// If a switch-over was certainly not applied, neither the error nor the job says that the new index may be live.
 func TestRefusedCommitIsNotLive(t *testing.T) {
 	for name, refusal := range map[string]error{"temporary": reindex.Temporary(errBusy), "fenced": reindex.ErrFenced} {
 		t.Run(name, func(t *testing.T) {
@@ -246,7 +247,7 @@ func TestRefusedCommitIsNotLive(t *testing.T) {
 	}
 }
 
-// A record that cannot be read is rejected, with its place, and the read goes on.
+// A record that cannot be read is rejected with its place, and the read continues.
 func TestRecordErrors(t *testing.T) {
 	products := reindextest.Products(100, "new")
 	src := reindex.SourceFunc(func(context.Context, string) iter.Seq2[reindex.Product, error] {
@@ -277,27 +278,28 @@ func TestRecordErrors(t *testing.T) {
 	b.assertLive(t, products, "new")
 }
 
-// opens is a source that does something at Open.
+// opens is a source whose Open calls the function and returns no snapshot.
 type opens func()
 
 func (o opens) Open(context.Context, string) (reindex.Snapshot, error) {
 	o()
-	return nil, nil //nolint:nilnil // the point
+	return nil, nil //nolint:nilnil // the fault under test
 }
 
-// A source that returns neither a snapshot nor an error fails.
+// If a source returns neither a snapshot nor an error, the run fails.
 func TestNoSnapshot(t *testing.T) {
 	b := newBench(t, opens(func() {}), nil, nil)
 	if _, err := b.Run(t.Context(), tenant); err == nil {
-		t.Error("no error")
+		t.Error("the run succeeded without a snapshot, want an error")
 	}
 	b.assertOldLive(t)
 }
 
-// A source that yields when it should not is not published, whatever it yields.
+// If a source yields when it must not, its products are not published.
 func TestMisusedSequences(t *testing.T) {
 	products := reindextest.Products(1000, "new")
-	read, late := make(chan struct{}), make(chan struct{}) // the sequence is known to have ended; it has yielded once more
+	read := make(chan struct{}) // closed when the sequence has ended
+	late := make(chan struct{}) // closed when it has yielded again
 	for _, test := range []struct {
 		name string
 		read func(yield func(reindex.Product, error) bool)

@@ -10,7 +10,7 @@ import (
 	"productindex/reindex/reindextest"
 )
 
-// Half of the catalogue, read twice, is not the catalogue.
+// The rule on the announced number counts different products: half of the catalogue, read twice, does not meet it.
 func TestCountIsMetByDifferentProducts(t *testing.T) {
 	half := reindextest.Products(500, "new")
 	later := reindextest.Products(500, "later")
@@ -54,7 +54,7 @@ func assertRule(t *testing.T, err error, want reindex.Rule) {
 	}
 }
 
-// An estimate is shown, and nothing is checked against it.
+// An estimate is shown, but the gate does not check it.
 func TestEstimateIsNotChecked(t *testing.T) {
 	for err, want := range map[error]int64{nil: 700, errors.ErrUnsupported: 100} { // the live index has 100
 		b := newBench(t, estimated{then(reindextest.Products(100, "new"), func(func(reindex.Product, error) bool) {}), err},
@@ -91,7 +91,7 @@ type estimatedSnapshot struct {
 
 func (e estimatedSnapshot) Estimate(context.Context) (int64, error) { return 700, e.err }
 
-// AllowEmpty says nothing about how much smaller the index may become.
+// AllowEmpty does not turn off the rule on shrinking.
 func TestAllowEmptyDoesNotAllowShrinking(t *testing.T) {
 	b := newBench(t, reindextest.Slice(nil), &reindex.Config{AllowEmpty: true}, nil)
 	_, err := b.Run(t.Context(), tenant)
@@ -115,8 +115,7 @@ func (g uncountableGeneration) Seal(ctx context.Context) (reindex.Sealed, error)
 	return sealed, err
 }
 
-// "Not known" is not "none": a live index that cannot be counted closes the gate, unless the host has switched the rule
-// off.
+// A live index that cannot be counted closes the gate, unless the host has turned the rule off.
 func TestUncountableLiveIndexClosesTheGate(t *testing.T) {
 	for _, test := range []struct {
 		fraction float64

@@ -13,8 +13,8 @@ import (
 	"productindex/reindex/reindextest"
 )
 
-// flow makes a change every 10 ms for a second, and returns the number of calls that the index had then, and the
-// longest time that a change took. With running, a run of the tenant is in progress.
+// flow makes a change every 10 ms for a second. It returns the number of calls of the index and the longest time that a
+// change took. If running is set, a run of the tenant is in progress.
 func flow(t *testing.T, config *reindex.Config, running bool) (calls int, longest time.Duration) {
 	t.Helper()
 	release := make(chan struct{})
@@ -51,10 +51,10 @@ func flow(t *testing.T, config *reindex.Config, running bool) (calls int, longes
 	for i := range 100 {
 		update(fmt.Sprint("a", i))
 		if i == 0 {
-			time.Sleep(time.Millisecond) //nolint:forbidigo // of the bubble's time
+			time.Sleep(time.Millisecond) //nolint:forbidigo // the bubble's clock jumps
 			update("meanwhile")
 		}
-		time.Sleep(10 * time.Millisecond) //nolint:forbidigo // of the bubble's time
+		time.Sleep(10 * time.Millisecond) //nolint:forbidigo // the bubble's clock jumps
 	}
 	updates.Wait()
 	b.assertRevs(t, want)
@@ -65,28 +65,30 @@ func flow(t *testing.T, config *reindex.Config, running bool) (calls int, longes
 	return calls, longest
 }
 
-// The changes of a steady flow are carried together, and none waits for longer than two calls and ChangeDelay, which
+// The changes of a steady flow are applied in groups. No change waits longer than two calls and ChangeDelay, which
 // counts twice during a run.
 func TestGather(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		if calls, longest := flow(t, nil, false); calls > 20 || longest > 258*time.Millisecond {
-			t.Errorf("101 changes took %d calls of the index, at most 20 were wanted; one took %v", calls, longest)
+			t.Errorf("got %d calls of the index, and a change took %v, want at most 20 and 258 ms", calls, longest)
 		}
 	})
 	synctest.Test(t, func(t *testing.T) {
 		if calls, longest := flow(t, nil, true); calls > 5 || longest > 508*time.Millisecond {
-			t.Errorf("during a run: %d calls of the index, at most 5 were wanted; one change took %v", calls, longest)
+			t.Errorf("during a run: got %d calls of the index, and a change took %v, want at most 5 and 508 ms", calls, longest)
 		}
 	})
 	synctest.Test(t, func(t *testing.T) {
 		calls, longest := flow(t, &reindex.Config{ChangeDelay: -1}, true)
 		if calls < 100 || longest > 8*time.Millisecond {
-			t.Errorf("with no delay, %d calls of the index, and a change took %v", calls, longest)
+			t.Errorf("without a delay: got %d calls of the index, and a change took %v, want at least 100 and at most 8 ms",
+				calls, longest)
 		}
 	})
 }
 
-// Callers that wait for each of their changes wait for nothing else, whether there is one of them or several.
+// If each caller waits for its change before it makes the next one, ChangeDelay hardly delays them. This holds for one
+// caller and for several.
 func TestGatherNothing(t *testing.T) {
 	const took, each, maxWaits = 4 * time.Millisecond, 50, 6 * 50 * time.Millisecond
 	for _, callers := range []int{1, 3} {
@@ -108,7 +110,7 @@ func TestGatherNothing(t *testing.T) {
 			}
 			calls.Wait()
 			if spent := time.Since(start); spent > 3*each*took+maxWaits {
-				t.Errorf("%d callers were done after %v, %v each would be a call without waiting", callers, spent, each*took)
+				t.Errorf("%d callers were done after %v, want at most %v", callers, spent, 3*each*took+maxWaits)
 			}
 			if err := b.Shutdown(t.Context()); err != nil {
 				t.Error(err)

@@ -15,11 +15,11 @@ import (
 	"productindex/reindex/reindextest"
 )
 
-// A run that cannot replay the last changes within MaxHold lets go of updates and tries again. After the third time it
-// fails, and nothing has changed.
+// A run that cannot replay the last changes within MaxHold lets updates continue, and tries again. After the third
+// attempt it fails, and the live index is as before.
 func TestMaxHoldLetsUpdatesGo(t *testing.T) {
 	const maxHold = 10 * time.Second
-	for _, late := range []int{1, 1000} { // how many replays are slow, with one more change each
+	for _, late := range []int{1, 1000} { // the number of slow replays, during each of which a change is made
 		t.Run(fmt.Sprint(late), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				var b bench
@@ -37,7 +37,7 @@ func TestMaxHoldLetsUpdatesGo(t *testing.T) {
 					Trace: &reindex.Trace{PhaseStarted: func(ctx context.Context, _ reindex.JobInfo, p reindex.Phase) context.Context {
 						if p == reindex.PhaseCommit {
 							once.Do(update)
-							updates.Wait() // the log has it
+							updates.Wait() // until the log has the change
 						}
 						return ctx
 					}},
@@ -62,12 +62,12 @@ func TestMaxHoldLetsUpdatesGo(t *testing.T) {
 				held := report.Durations.Held
 				switch {
 				case late == 1 && (err != nil || held < maxHold || held >= 2*maxHold):
-					t.Errorf("updates were held for %v, error %v; want one time of %v", held, err, maxHold)
+					t.Errorf("updates were held for %v, error %v, want once %v", held, err, maxHold)
 				case late > 1 && (!isGate || gate.Rule != reindex.RuleCurrent || held != 3*maxHold):
-					t.Errorf("updates were held for %v, error %v; want 3 times %v", held, err, maxHold)
+					t.Errorf("updates were held for %v, error %v, want 3 times %v", held, err, maxHold)
 				}
 				if failed, ok := errors.AsType[*reindex.RunError](err); ok && failed.MayBeLive {
-					t.Errorf("error %v, although nothing has changed", err)
+					t.Errorf("the error says that the new index may be live, but it is not: %v", err)
 				}
 				if err := b.Shutdown(t.Context()); err != nil {
 					t.Error(err)
@@ -77,7 +77,7 @@ func TestMaxHoldLetsUpdatesGo(t *testing.T) {
 	}
 }
 
-// unclaimed is a log that lasts, and that gives no claims once forgot is set.
+// unclaimed is a durable log that gives no claims while forgot is set.
 type unclaimed struct {
 	lasting
 
@@ -91,11 +91,11 @@ func (u unclaimed) Claim(ctx context.Context, tenant, holder string, urgent bool
 	return u.lasting.Claim(ctx, tenant, holder, urgent)
 }
 
-// slowLog is a log that lasts, and that does not answer some renewals of claims.
+// slowLog is a durable log that does not answer some renewals of claims.
 type slowLog struct {
 	lasting
 
-	mute *atomic.Int64 // so many
+	mute *atomic.Int64 // the number of renewals that it will not answer
 }
 
 func (s slowLog) Claim(ctx context.Context, tenant, holder string, urgent bool) (fence, applied int64, err error) {
@@ -106,8 +106,8 @@ func (s slowLog) Claim(ctx context.Context, tenant, holder string, urgent bool) 
 	return s.lasting.Claim(ctx, tenant, holder, urgent)
 }
 
-// A run whose claim on the live index cannot be renewed in time before the switch-over lets go of updates and tries
-// again.
+// If the claim on the live index cannot be renewed in time before the switch-over, the run lets updates continue, and
+// tries again.
 func TestSlowRenewalBeforeACommit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var b bench
@@ -126,13 +126,13 @@ func TestSlowRenewalBeforeACommit(t *testing.T) {
 				return reindextest.Fault{}
 			}
 			if c.N == 1 {
-				changes.mute.Store(2) // that in the background, and that before the Commit
+				changes.mute.Store(2) // the renewal in the background, and the one before Commit
 			}
 			return reindextest.Fault{Delay: 3 * time.Second}
 		})
 		report, err := b.Run(t.Context(), tenant)
 		if err != nil || report.Durations.Held < 3*time.Second || changes.mute.Load() > 0 {
-			t.Errorf("updates were held for %v, %d renewals were left, error %v",
+			t.Errorf("updates were held for %v, %d unanswered renewals are left, error %v, want at least 3 s and none",
 				report.Durations.Held, changes.mute.Load(), err)
 		}
 		if err := b.Settle(t.Context(), tenant); err != nil {
@@ -172,7 +172,7 @@ func TestClaimLostAgainAndAgain(t *testing.T) {
 				Trace: &reindex.Trace{PhaseStarted: func(ctx context.Context, _ reindex.JobInfo, p reindex.Phase) context.Context {
 					if p == reindex.PhaseCommit {
 						once.Do(update)
-						updates.Wait() // the log has it
+						updates.Wait() // until the log has the change
 					}
 					return ctx
 				}},
@@ -198,7 +198,7 @@ func TestClaimLostAgainAndAgain(t *testing.T) {
 				t.Errorf("error %v, want one with %q", err, test.want)
 			}
 			if failed, ok := errors.AsType[*reindex.RunError](err); ok && failed.MayBeLive {
-				t.Errorf("error %v, although nothing has changed", err)
+				t.Errorf("the error says that the new index may be live, but it is not: %v", err)
 			}
 			changes.mute.Store(0)
 			if err := errors.Join(b.Settle(t.Context(), tenant), b.Shutdown(t.Context())); err != nil {
@@ -208,7 +208,7 @@ func TestClaimLostAgainAndAgain(t *testing.T) {
 	}
 }
 
-// If the claim on the live index is lost during a Commit, the error says so, and that the new index may be live.
+// If the claim on the live index is lost during Commit, the error says this, and that the new index may be live.
 func TestClaimLostDuringACommit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		changes := unclaimed{lasting{reindex.NewChanges(0)}, new(atomic.Bool)}
@@ -223,11 +223,11 @@ func TestClaimLostDuringACommit(t *testing.T) {
 		_, err := b.Run(t.Context(), tenant)
 		failed, ok := errors.AsType[*reindex.RunError](err)
 		if !ok || !failed.MayBeLive || !errors.Is(err, reindex.ErrClaimLost) {
-			t.Errorf("error %v, want one of a lost claim after which the new index may be live", err)
+			t.Errorf("got %v, want ErrClaimLost and MayBeLive", err)
 		}
 		jobs, _, listErr := b.Jobs(t.Context(), tenant, reindex.JobQuery{})
 		if listErr != nil || len(jobs) != 1 || !strings.Contains(jobs[0].Message, "out of touch") {
-			t.Errorf("jobs %+v, %v", jobs, listErr)
+			t.Errorf("got the jobs %+v, error %v, want one that lost touch with the store", jobs, listErr)
 		}
 		changes.forgot.Store(false)
 		if err := b.Shutdown(t.Context()); err != nil {
@@ -236,7 +236,7 @@ func TestClaimLostDuringACommit(t *testing.T) {
 	})
 }
 
-// stuck is an index whose Commit does its work, and answers only when its context ends.
+// stuck is an index whose Commit is applied, but returns only when its context ends.
 type stuck struct{ *reindextest.Memory }
 
 func (s stuck) Begin(ctx context.Context, tenant string) (reindex.Generation, error) {
@@ -256,8 +256,8 @@ func (g stuckGeneration) Commit(ctx context.Context) error {
 	return ctx.Err()
 }
 
-// A Commit that takes longer than MaxHold is cut off. The job says that the new index may be live, and the changes that
-// waited are in the index that is.
+// A Commit that takes longer than MaxHold is cut off. The job says that the new index may be live. The changes that
+// waited are applied to the live index.
 func TestMaxHoldCutsACommitOff(t *testing.T) {
 	for _, log := range []reindex.ChangeLog{nil, lasting{reindex.NewChanges(0)}} {
 		synctest.Test(t, func(t *testing.T) {
@@ -275,7 +275,7 @@ func TestMaxHoldCutsACommitOff(t *testing.T) {
 			mustUpdate(t, b, upsert("p1", "edit"), deletion("p2"))
 			ended := ended(t, b.Engine, job)
 			if ended.Report.Durations.Held != 10*time.Second || !strings.Contains(ended.Message, "not known whether the new index is live") {
-				t.Errorf("job %+v", ended)
+				t.Errorf("the job is %+v, want that updates were held for 10 s and the new index may be live", ended)
 			}
 			if err := b.Settle(t.Context(), tenant); err != nil {
 				t.Error(err)

@@ -16,7 +16,7 @@ import (
 	"unsafe"
 )
 
-// The core imports the standard library and golang.org/x/sync only.
+// The core imports only the standard library and golang.org/x/sync.
 func TestImports(t *testing.T) {
 	out, err := exec.CommandContext(t.Context(), "go", "list", "-deps", "-f",
 		"{{if not .Standard}}{{.ImportPath}}{{end}}", ".").Output()
@@ -46,7 +46,7 @@ func TestIDSet(t *testing.T) {
 		body := fmt.Sprint(rng.IntN(2))
 		isNew, same := set.add(id, []byte(body))
 		if first, known := bodies[id]; isNew == known || known && same != (first == body) {
-			t.Fatalf("add(%s, %s) is %v, %v after body %q", id, body, isNew, same, first)
+			t.Fatalf("add(%s, %s) returns %v, %v after the body %q", id, body, isNew, same, first)
 		} else if !known {
 			bodies[id] = body
 		}
@@ -54,7 +54,7 @@ func TestIDSet(t *testing.T) {
 	}
 }
 
-// All 62 bits of an id's place depend on the id, each of them on its own.
+// Each of the 62 bits of an id's place depends on the id, independently of the other bits.
 func TestIDSetBits(t *testing.T) {
 	set := newIDSet()
 	const ids = 2000
@@ -62,7 +62,7 @@ func TestIDSetBits(t *testing.T) {
 	for n := range ids {
 		shard, entry := set.place(fmt.Sprint(n))
 		if shard >= idShards || entry&tagMask != 0 {
-			t.Fatalf("shard %d, entry %x", shard, entry)
+			t.Fatalf("shard %d or entry %x is out of range", shard, entry)
 		}
 		for bit := range 64 {
 			if bit < idShardBits {
@@ -74,7 +74,7 @@ func TestIDSetBits(t *testing.T) {
 		}
 	}
 	if len(places) != 62 {
-		t.Fatalf("%d bits", len(places))
+		t.Fatalf("a place has %d bits, want 62", len(places))
 	}
 	for a, values := range places {
 		for b, others := range places {
@@ -85,16 +85,17 @@ func TestIDSetBits(t *testing.T) {
 				}
 			}
 			if a != b && (equal < ids*2/5 || equal > ids*3/5) {
-				t.Errorf("bits %d and %d are equal for %d of %d ids", a, b, equal, ids)
+				t.Errorf("bits %d and %d are equal for %d of %d ids, want about half", a, b, equal, ids)
 			}
 		}
 		if ones := bytes.Count(values, []byte{1}); ones < ids*2/5 || ones > ids*3/5 {
-			t.Errorf("bit %d is set for %d of %d ids", a, ones, ids)
+			t.Errorf("bit %d is set for %d of %d ids, want about half", a, ones, ids)
 		}
 	}
 }
 
-// An id takes at most 12 bytes of the set's tables, so 24 with a collector that lets the heap double.
+// An id takes at most 12 bytes in the tables of the set. This is 24 bytes of memory if the garbage collector lets the
+// heap double.
 func TestIDSetBytes(t *testing.T) {
 	set := newIDSet()
 	for n := 1; n <= 600_000; n++ {
@@ -107,7 +108,7 @@ func TestIDSetBytes(t *testing.T) {
 			bytes += int(unsafe.Sizeof(shard)) + 8*len(shard.slots)
 		}
 		if each := float64(bytes) / float64(n); each > 12 {
-			t.Errorf("%.1f bytes per id among %d", each, n)
+			t.Errorf("%d ids take %.1f bytes each, want at most 12", n, each)
 		}
 	}
 }
@@ -144,8 +145,8 @@ type limiting struct {
 
 func (l limiting) Limits() Limits { return l.limits }
 
-// Batches are as large, and as many at the same time, as the config says, or else as the index likes them, or else the
-// default; never more than the limits.
+// The size and the number of batches are those of the Config, else those that the index prefers, else the defaults.
+// They never exceed the limits of the index.
 func TestSizes(t *testing.T) {
 	cores := max(2, runtime.GOMAXPROCS(0))
 	for _, test := range []struct {
@@ -179,7 +180,7 @@ func TestSizes(t *testing.T) {
 		},
 	} {
 		if got := newSizes(&test.cfg, limiting{nil, test.limits}); got != test.want {
-			t.Errorf("%+v within %+v: %+v, want %+v", test.cfg, test.limits, got, test.want)
+			t.Errorf("%+v with the limits %+v: got %+v, want %+v", test.cfg, test.limits, got, test.want)
 		}
 	}
 }
@@ -193,7 +194,7 @@ func TestConfigInvalid(t *testing.T) {
 	}
 	_, err := New(SourceFunc(nil), struct{ Indexer }{}, c)
 	if err == nil {
-		t.Fatal("no error")
+		t.Fatal("New accepts an invalid Config")
 	}
 	for _, name := range []string{
 		"EntityType", "Readers", "Workers", "BatchDocs", "BatchBytes", "MinFraction", "CountMargin", "MaxRuns",
@@ -208,7 +209,7 @@ func TestConfigInvalid(t *testing.T) {
 		func() (*Engine, error) { return New(SourceFunc(nil), nil, nil) },
 	} {
 		if _, err := missing(); err == nil {
-			t.Error("New without a part gives no error")
+			t.Error("New accepts nil as the source or the index")
 		}
 	}
 }
@@ -238,7 +239,7 @@ func TestAs(t *testing.T) {
 	}
 }
 
-// Old jobs are forgotten, those in progress never.
+// Old jobs are removed from the store, but not jobs in progress.
 func TestJobsKept(t *testing.T) {
 	store := NewJobs(3)
 	running := Job{ID: "running", Tenant: "a", EntityType: "OTHER", Status: StatusInProgress}
@@ -265,7 +266,7 @@ func TestJobsKept(t *testing.T) {
 	}
 }
 
-// The gate's rules, each by its numbers alone.
+// Each rule of the gate follows from the numbers alone.
 func TestGate(t *testing.T) {
 	cfg := (*Config)(nil).withDefaults()
 	sound := Report{Read: 10, Indexed: 7, Rejected: 0, Duplicates: 3, Expected: 7}
@@ -307,7 +308,7 @@ func TestGate(t *testing.T) {
 	}
 }
 
-// A caller that changes a job that it was given does not change the run.
+// A caller that changes a job which it got does not change the run.
 func TestSnapshotsAreTheCallers(t *testing.T) {
 	var p progress
 	p.change(func(j *Job) {
@@ -322,6 +323,6 @@ func TestSnapshotsAreTheCallers(t *testing.T) {
 	_ = append(report.Rejections, Rejection{ID: "x"})
 	_ = append(report.DuplicateIDs, "x")
 	if r := p.now().Report; r.Rejections[1].ID != "b" || r.DuplicateIDs[1] != "b" {
-		t.Errorf("report %+v", r)
+		t.Errorf("report %+v, want b as the second rejection and duplicate", r)
 	}
 }

@@ -12,7 +12,7 @@ import (
 	"productindex/reindex/reindextest"
 )
 
-// leasing is a store of jobs with a lease of a minute, whose updates fail while an error is set.
+// leasing is a job store with a lease of a minute. Its updates fail while an error is set.
 type leasing struct {
 	reindex.JobStore
 
@@ -37,7 +37,7 @@ func (l *leasing) Renew(ctx context.Context, job reindex.Job) (cancelled bool, e
 	return l.JobStore.Renew(ctx, job)
 }
 
-// While a run goes on its lease is renewed in time; when that cannot be, the run stops before the lease ends.
+// The lease of a run is renewed in time. If that is not possible, the run stops before the lease ends.
 func TestLease(t *testing.T) {
 	errStore := errors.New("no connection")
 	for _, test := range []struct {
@@ -59,9 +59,9 @@ func TestLease(t *testing.T) {
 					_, err := b.Run(t.Context(), tenant)
 					result <- err
 				}()
-				time.Sleep(10 * time.Minute) //nolint:forbidigo // of the bubble's time
+				time.Sleep(10 * time.Minute) //nolint:forbidigo // the bubble's clock jumps
 				if n := store.updates.Load(); n < 40 {
-					t.Errorf("%d updates in ten times the lease", n)
+					t.Errorf("%d updates in ten times the lease, want at least 40", n)
 				}
 				start := time.Now()
 				if test.want == nil {
@@ -73,7 +73,7 @@ func TestLease(t *testing.T) {
 					t.Errorf("error %v, want %v", err, test.want)
 				}
 				if took := time.Since(start); took > test.within {
-					t.Errorf("it took %v", took)
+					t.Errorf("the run ended after %v, want at most %v", took, test.within)
 				}
 				if test.want == nil {
 					b.assertLive(t, src.products, "new")
@@ -85,7 +85,7 @@ func TestLease(t *testing.T) {
 	}
 }
 
-// A run that has lost its lease by the time of the switch-over does not switch.
+// A run that has lost its lease before the switch-over does not switch.
 func TestLeaseHeldAtCommit(t *testing.T) {
 	store := newLeasing()
 	b := newBench(t, reindextest.Slice(
@@ -127,7 +127,7 @@ func TestFence(t *testing.T) {
 	}
 }
 
-// fenced notes the fences of the calls.
+// fenced is an index that records the fences of its calls.
 type fenced struct {
 	*reindextest.Memory
 
@@ -168,7 +168,7 @@ func (g fencedGeneration) Abort(ctx context.Context) error {
 	return g.Generation.Abort(ctx)
 }
 
-// A job of another engine over the same store can be followed, and cancelled through the store.
+// An engine can follow and cancel a job of another engine with the same store.
 func TestJobsOfAnotherEngine(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		src, store := newGated(1000), newLeasing()
@@ -176,14 +176,14 @@ func TestJobsOfAnotherEngine(t *testing.T) {
 		other := newBench(t, src, &reindex.Config{Jobs: store}, nil)
 		job := mustStart(t, runner.Engine, tenant)
 		if joined, started, err := other.Start(t.Context(), tenant); err != nil || started || joined.ID != job.ID {
-			t.Errorf("job %s, started %v, error %v; want to join %s", joined.ID, started, err, job.ID)
+			t.Errorf("got job %s, started %v, error %v, want the running job %s", joined.ID, started, err, job.ID)
 		}
 		if err := other.Cancel(t.Context(), tenant, job.ID); err != nil {
 			t.Fatal(err)
 		}
 		if job := ended(t, other.Engine, job); job.Status != reindex.StatusFailure ||
 			job.Message != "the reindex was cancelled" {
-			t.Errorf("job %s: %s", job.Status, job.Message)
+			t.Errorf("the job is %s (%s), want a cancelled one", job.Status, job.Message)
 		}
 		for _, e := range []*reindex.Engine{runner.Engine, other.Engine} {
 			if err := e.Shutdown(t.Context()); err != nil {
@@ -202,7 +202,7 @@ type docCounting struct {
 
 func (d docCounting) DocCount(context.Context, string) (int64, error) { return 80, d.err }
 
-// Where the source announces nothing, the number of live documents is the estimate, and no rule of the gate.
+// If the source announces no number, the number of live documents is the estimate. The gate does not check it.
 func TestEstimate(t *testing.T) {
 	for _, test := range []struct {
 		src       reindex.Source
@@ -259,12 +259,13 @@ func TestProgressOfAJob(t *testing.T) {
 		fraction, known := test.job.Fraction()
 		remaining, estimable := test.job.Remaining()
 		if fraction != test.fraction || known != test.known || remaining != test.remaining || estimable != test.estimable {
-			t.Errorf("%s: %v %v, %v %v", test.name, fraction, known, remaining, estimable)
+			t.Errorf("%s: got %v %v and %v %v, want %v %v and %v %v",
+				test.name, fraction, known, remaining, estimable, test.fraction, test.known, test.remaining, test.estimable)
 		}
 	}
 }
 
-// passing is a store that fails for a moment at every status that a job comes to.
+// passing is a store that fails three times at each status of a job after IN_PROGRESS.
 type passing struct {
 	*leasing
 
@@ -293,8 +294,7 @@ func (p passing) Finish(ctx context.Context, job reindex.Job) error {
 	return p.leasing.Finish(ctx, job)
 }
 
-// A store that fails for a moment, right when the index is to be switched over and when the end is stored, does no
-// harm.
+// A run succeeds even if the store fails for a moment before the switch-over and when the end is stored.
 func TestStoreFailsForAMoment(t *testing.T) {
 	store := passing{newLeasing(), map[reindex.Status]int{}}
 	b := newBench(t, reindextest.Slice(reindextest.Products(100, "new")), &reindex.Config{Jobs: store}, nil)
@@ -303,9 +303,9 @@ func TestStoreFailsForAMoment(t *testing.T) {
 	}
 	jobs, _, err := store.List(t.Context(), tenant, reindex.JobQuery{})
 	if err != nil || len(jobs) != 1 || jobs[0].Status != reindex.StatusSuccess {
-		t.Errorf("the jobs are %+v, error %v", jobs, err)
+		t.Errorf("got the jobs %+v, error %v, want one with SUCCESS", jobs, err)
 	}
 	if store.failed[reindex.StatusPublished] != 3 || store.failed[reindex.StatusSuccess] != 3 {
-		t.Errorf("failures %v", store.failed)
+		t.Errorf("the store failed %v times, want 3 times for PUBLISHED and SUCCESS", store.failed)
 	}
 }

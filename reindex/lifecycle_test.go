@@ -16,9 +16,8 @@ import (
 	"productindex/reindex/reindextest"
 )
 
-// gated is a source that yields half of its products and waits for the gate to open, or for the end of its context,
-// before the rest. ending says how it reacts to the end of its context: with an error, or, as a careless source does,
-// by stopping.
+// gated is a source that yields half of its products, and then waits until gate is closed or its context ends. If its
+// context ends, it yields an error, or just stops if it is careless.
 type gated struct {
 	products []reindex.Product
 	gate     chan struct{}
@@ -62,7 +61,7 @@ func mustStart(t *testing.T, e *reindex.Engine, tenant string) reindex.Job {
 	return job
 }
 
-// ended waits for the end of a job.
+// ended waits until a job has ended, and returns it.
 func ended(t *testing.T, e *reindex.Engine, job reindex.Job) reindex.Job {
 	t.Helper()
 	for j, err := range e.Watch(t.Context(), job.Tenant, job.ID) {
@@ -77,7 +76,7 @@ func ended(t *testing.T, e *reindex.Engine, job reindex.Job) reindex.Job {
 	return job
 }
 
-// A second call joins the run in progress, or gets an error that names it, and starts nothing.
+// A second Start joins the run in progress. A second Run returns an error that names it. Neither starts a run.
 func TestOneRunPerTenant(t *testing.T) {
 	src := newGated(200)
 	b := newBench(t, src, nil, nil)
@@ -86,7 +85,7 @@ func TestOneRunPerTenant(t *testing.T) {
 	if err != nil || !started || first.Status != reindex.StatusInProgress {
 		t.Fatalf("job %+v, started %v, error %v", first, started, err)
 	}
-	cancel() // the run does not depend on it
+	cancel() // the run does not depend on the context of Start
 	if _, err := b.Job(t.Context(), "other", first.ID); !errors.Is(err, reindex.ErrJobNotFound) {
 		t.Errorf("another tenant's job is found: %v", err)
 	}
@@ -96,7 +95,7 @@ func TestOneRunPerTenant(t *testing.T) {
 	for range 3 {
 		job, started, err := b.Start(t.Context(), tenant)
 		if err != nil || started || job.ID != first.ID {
-			t.Errorf("job %s, started %v, error %v; want to join %s", job.ID, started, err, first.ID)
+			t.Errorf("got job %s, started %v, error %v, want the running job %s", job.ID, started, err, first.ID)
 		}
 	}
 	if _, err := b.Run(t.Context(), tenant); !errors.Is(err, reindex.ErrRunning) ||
@@ -105,22 +104,22 @@ func TestOneRunPerTenant(t *testing.T) {
 	}
 	close(src.gate)
 	if job := ended(t, b.Engine, first); job.Status != reindex.StatusSuccess {
-		t.Errorf("job %+v", job)
+		t.Errorf("the job is %+v, want SUCCESS", job)
 	}
 	b.assertLive(t, src.products, "new")
 	if _, total, _ := b.Jobs(t.Context(), tenant, reindex.JobQuery{}); total != 1 {
 		t.Errorf("%d jobs, want 1", total)
 	}
-	// Whoever has seen the end can start the next run.
+	// After the end of a run was seen, the next run can be started.
 	if job := ended(t, b.Engine, mustStart(t, b.Engine, tenant)); job.Status != reindex.StatusSuccess {
-		t.Errorf("the next job %+v", job)
+		t.Errorf("the next job is %+v, want SUCCESS", job)
 	}
 	if err := b.Shutdown(t.Context()); err != nil {
 		t.Error(err)
 	}
 }
 
-// Jobs beyond the limit are PENDING and follow in the order in which they came.
+// Jobs beyond MaxRuns are PENDING. Their runs begin in the order in which the jobs came.
 func TestPendingInOrder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		src := newGated(10)
@@ -144,7 +143,7 @@ func TestPendingInOrder(t *testing.T) {
 			name := fmt.Sprintf("t%d", i)
 			job := mustStart(t, engine, name)
 			if pending := job.Status == reindex.StatusPending; pending != (i > 0) {
-				t.Errorf("job %d is %s", i, job.Status)
+				t.Errorf("job %d is %s, want PENDING for all but the first one", i, job.Status)
 			}
 			jobs = append(jobs, job)
 			if i != 3 {
@@ -159,7 +158,7 @@ func TestPendingInOrder(t *testing.T) {
 		for i, job := range jobs {
 			job = ended(t, engine, job)
 			if success := job.Status == reindex.StatusSuccess; success != (i != 3) {
-				t.Errorf("job %d ended as %s: %s", i, job.Status, job.Message)
+				t.Errorf("job %d ended as %s (%s), want SUCCESS for all but job 3", i, job.Status, job.Message)
 			}
 		}
 		if !slices.Equal(order, want) {
@@ -171,7 +170,7 @@ func TestPendingInOrder(t *testing.T) {
 	})
 }
 
-// Shutdown lets runs end, and refuses new ones.
+// Shutdown waits until runs have ended, and new runs are refused.
 func TestShutdown(t *testing.T) {
 	src := newGated(200)
 	b := newBench(t, src, nil, nil)
@@ -184,21 +183,21 @@ func TestShutdown(t *testing.T) {
 		}
 	}
 	if _, err := b.Run(t.Context(), "other"); !errors.Is(err, reindex.ErrShutdown) {
-		t.Errorf("run after shutdown: %v", err)
+		t.Errorf("Run after Shutdown: got %v, want ErrShutdown", err)
 	}
 	close(src.gate)
 	if err := <-done; err != nil {
 		t.Errorf("shutdown: %v", err)
 	}
 	if job, err := b.Job(t.Context(), tenant, job.ID); err != nil || job.Status != reindex.StatusSuccess {
-		t.Errorf("job %+v, error %v", job, err)
+		t.Errorf("the job is %+v, error %v, want SUCCESS", job, err)
 	}
 	if err := b.Shutdown(t.Context()); err != nil {
 		t.Errorf("second shutdown: %v", err)
 	}
 }
 
-// Jobs are found by tenant and id alone.
+// A job is found only by its tenant and id together.
 func TestJobErrors(t *testing.T) {
 	b := newBench(t, reindextest.Slice(reindextest.Products(100, "new")), nil, nil)
 	job := ended(t, b.Engine, mustStart(t, b.Engine, tenant))
@@ -215,7 +214,7 @@ func TestJobErrors(t *testing.T) {
 		}
 	}
 	if err := b.Cancel(t.Context(), tenant, job.ID); !errors.Is(err, reindex.ErrJobEnded) {
-		t.Errorf("cancel of an ended job: %v", err)
+		t.Errorf("cancelling an ended job: got %v, want ErrJobEnded", err)
 	}
 	if err := b.Shutdown(t.Context()); err != nil {
 		t.Error(err)
@@ -240,7 +239,7 @@ func TestJobStoreFails(t *testing.T) {
 	b := newBench(t, reindextest.Slice(reindextest.Products(100, "new")),
 		&reindex.Config{Jobs: failingStore{reindex.NewJobs(0), errStore}}, nil)
 	if _, started, err := b.Start(t.Context(), tenant); !errors.Is(err, errStore) || started {
-		t.Errorf("started %v, error %v", started, err)
+		t.Errorf("started %v, error %v, want that of the store", started, err)
 	}
 	b.assertOldLive(t)
 	if err := b.Shutdown(t.Context()); err != nil {
@@ -258,7 +257,7 @@ func (s failingStore) Create(context.Context, reindex.Job) (reindex.Job, bool, e
 	return reindex.Job{}, false, s.err
 }
 
-// parted is a source in parts.
+// parted is a source that can be read in parts.
 type parted struct {
 	reindextest.Slice
 
@@ -309,7 +308,7 @@ func TestParts(t *testing.T) {
 				t.Fatal(err)
 			}
 			if report.Read != 3000 || report.Indexed != 3000 || report.Duplicates != 0 {
-				t.Errorf("report %+v", report)
+				t.Errorf("report %+v, want 3000 read and indexed", report)
 			}
 			b.assertLive(t, products, "new")
 		})

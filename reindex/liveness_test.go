@@ -15,9 +15,9 @@ import (
 	"productindex/reindex/reindextest"
 )
 
-// Bounds: memory, waits, and the end.
+// The tests in this file are about limits: of memory, of waits, and of the time until a run ends.
 
-// Shutdown does not wait for ever for code that ignores its context: it names the runs that are stuck there.
+// Shutdown does not wait for ever for code that ignores its context. It names the runs that are stuck in such code.
 func TestShutdownNamesTheStuck(t *testing.T) {
 	for _, phase := range []reindex.Phase{
 		reindex.PhaseOpen, reindex.PhaseBegin, reindex.PhaseLoad, reindex.PhaseSeal, reindex.PhaseCommit, reindex.PhaseAbort,
@@ -59,7 +59,7 @@ func TestShutdownNamesTheStuck(t *testing.T) {
 					t.Errorf("error %v, want one that names the run and phase %s", err, phase)
 				}
 				if took := time.Since(start); took > 13*time.Second {
-					t.Errorf("it took %v", took)
+					t.Errorf("Shutdown took %v, want at most 13s", took)
 				}
 				close(stuck)
 				if err := b.Shutdown(t.Context()); err != nil {
@@ -70,7 +70,7 @@ func TestShutdownNamesTheStuck(t *testing.T) {
 	}
 }
 
-// opensLate is a source in one function that is called by Open.
+// opensLate is a source whose Open calls the function.
 type opensLate func() iter.Seq2[reindex.Product, error]
 
 func (o opensLate) Open(ctx context.Context, tenant string) (reindex.Snapshot, error) {
@@ -79,7 +79,7 @@ func (o opensLate) Open(ctx context.Context, tenant string) (reindex.Snapshot, e
 		tenant)
 }
 
-// When Shutdown returns, what it has cancelled has cleaned up.
+// When Shutdown returns, the runs that it cancelled have removed their indexes.
 func TestShutdownWaitsForTheCleanUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t, newGated(1000), nil, slowly(reindextest.OpAbort, 10*time.Second))
@@ -90,14 +90,14 @@ func TestShutdownWaitsForTheCleanUp(t *testing.T) {
 		if err := b.Shutdown(ended); !errors.Is(err, context.Canceled) {
 			t.Errorf("shutdown: %v", err)
 		}
-		b.assertOldLive(t) // and no generation open
+		b.assertOldLive(t) // also checks that no generation is open
 		if job := b.lastJob(t); !job.Status.Ended() {
 			t.Errorf("the job is %s", job.Status)
 		}
 	})
 }
 
-// A server that asks for a wait of a day gets one of MaxRetryAfter.
+// If a server asks for a wait of a day, the run waits for MaxRetryAfter.
 func TestRetryAfterIsCapped(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for limit, want := range map[time.Duration]time.Duration{
@@ -119,13 +119,13 @@ func TestRetryAfterIsCapped(t *testing.T) {
 				t.Fatal(err)
 			}
 			if took := time.Since(start); took != want {
-				t.Errorf("it took %v, want %v", took, want)
+				t.Errorf("the run took %v, want %v", took, want)
 			}
 		}
 	})
 }
 
-// Batches are as large as their ids and bodies together.
+// The size of a batch includes the ids.
 func TestBatchesCountIDs(t *testing.T) {
 	var products []reindex.Product
 	for i := range 1000 {
@@ -147,11 +147,11 @@ func TestBatchesCountIDs(t *testing.T) {
 		t.Fatal(err)
 	}
 	if largest > 100_000 || writes < 40 || writes > 45 {
-		t.Errorf("%d writes, the largest of %d bytes", writes, largest)
+		t.Errorf("got %d writes of up to %d bytes, want 40 to 45 of up to 100,000", writes, largest)
 	}
 }
 
-// Reasons are cut, wherever they come from.
+// Long reasons are shortened, whether they come from the source, the transform or the index.
 func TestReasonsAreShort(t *testing.T) {
 	long := errors.New(strings.Repeat("ä", 1<<20))
 	products := reindextest.Products(40, "new")
@@ -182,17 +182,18 @@ func TestReasonsAreShort(t *testing.T) {
 		t.Fatal(err)
 	}
 	if len(report.Rejections) != 4 {
-		t.Errorf("rejections %d", len(report.Rejections))
+		t.Errorf("got %d rejections, want 4", len(report.Rejections))
 	}
 	for _, r := range report.Rejections {
 		if len(r.Reason) > 1000 || len(r.Reason) < 900 || !strings.HasSuffix(r.Reason, "ä…") || len(r.Where) > 1000 ||
 			len(r.ID) > 4096 {
-			t.Errorf("product %.10q: a reason of %d bytes, a place of %d", r.ID, len(r.Reason), len(r.Where))
+			t.Errorf("product %.10q: got a reason of %d bytes and a place of %d, want at most 1000",
+				r.ID, len(r.Reason), len(r.Where))
 		}
 	}
 }
 
-// The report of a run whose source fails holds all products read before, also those under way.
+// If the source fails, the report counts all products that were read before, including those in unfinished batches.
 func TestReadIsCompleteAfterAnError(t *testing.T) {
 	products := reindextest.Products(1234, "new")
 	src := then(append(products, products[7],
@@ -206,7 +207,7 @@ func TestReadIsCompleteAfterAnError(t *testing.T) {
 	}
 	if report.Read != 1237 || report.Duplicates != 2 || report.Conflicts != 1 || len(report.DuplicateIDs) != 2 ||
 		report.Rejected != 1 || len(report.Rejections) != 1 || report.Bytes == 0 {
-		t.Errorf("report %+v", report)
+		t.Errorf("report %+v, want 1237 read, 2 duplicates and 1 rejected", report)
 	}
 }
 
@@ -222,7 +223,7 @@ func TestReaps(t *testing.T) {
 			t.Fatal(err)
 		}
 		if len(index.reaped) != n || index.reaped[n-1] != tenant {
-			t.Errorf("reaped %v", index.reaped)
+			t.Errorf("Reap was called for %v, want once per run", index.reaped)
 		}
 	}
 }
@@ -238,7 +239,7 @@ func (r *reaping) Reap(_ context.Context, tenant string) (int, error) {
 	return 0, errIndex // which is logged
 }
 
-// Errors that are not temporary are not tried again.
+// A call that fails with an error that is not temporary is not repeated.
 func TestPermanentErrorsAreNotRetried(t *testing.T) {
 	for _, op := range []reindextest.Op{
 		reindextest.OpBegin, reindextest.OpWrite, reindextest.OpFlush, reindextest.OpSeal, reindextest.OpCommit,
@@ -257,12 +258,12 @@ func TestPermanentErrorsAreNotRetried(t *testing.T) {
 			t.Fatal(err)
 		}
 		if _, err := engine.Run(t.Context(), tenant); (err == nil) != (op == reindextest.OpAbort) || calls[op] != 1 {
-			t.Errorf("%s was called %d times, error %v", op, calls[op], err)
+			t.Errorf("%s was called %d times, error %v, want one call", op, calls[op], err)
 		}
 	}
 }
 
-// A run that was stopped discards its generation under a context that is alive.
+// A run that was stopped discards its generation with a context that has not ended.
 func TestAbortHasAContextOfItsOwn(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	index := reindextest.NewMemory()
@@ -272,7 +273,7 @@ func TestAbortHasAContextOfItsOwn(t *testing.T) {
 	engine, err := reindex.New(src, aborting{index, func(ctx context.Context) {
 		deadline, ok := ctx.Deadline()
 		if aborted = true; ctx.Err() != nil || !ok || time.Until(deadline) > time.Minute {
-			t.Errorf("Abort has a context that ends at %v, error %v", deadline, ctx.Err())
+			t.Errorf("the context of Abort ends at %v, error %v, want within a minute and no error", deadline, ctx.Err())
 		}
 	}}, &reindex.Config{CleanupTimeout: time.Minute})
 	if err != nil {
@@ -305,7 +306,7 @@ func (g abortingGeneration) Abort(ctx context.Context) error {
 	return g.Generation.Abort(ctx)
 }
 
-// A snapshot is closed once, at the end, whatever became of the run.
+// A snapshot is closed once, at the end of the run, also if the run fails.
 func TestSnapshotIsClosed(t *testing.T) {
 	for _, bad := range []bool{false, true} {
 		closed := 0
@@ -315,7 +316,7 @@ func TestSnapshotIsClosed(t *testing.T) {
 			t.Errorf("error %v", err)
 		}
 		if closed != 1 {
-			t.Errorf("closed %d times", closed)
+			t.Errorf("the snapshot was closed %d times, want once", closed)
 		}
 	}
 }
@@ -341,7 +342,7 @@ func (c closing) Close() error {
 	return errSource // which is logged
 }
 
-// A text that is made for callers of an API reaches the job; others do not.
+// The message of a job has the public text of an error, and no other text of it.
 func TestPublicMessages(t *testing.T) {
 	for _, test := range []struct{ err error }{
 		{reindex.Public(errSource, "acme.csv, line 17: 3 cells")},
@@ -353,16 +354,15 @@ func TestPublicMessages(t *testing.T) {
 			t.Errorf("error %v", err)
 		}
 		if job := b.lastJob(t); job.Message != "reading the products failed: acme.csv, line 17: 3 cells" {
-			t.Errorf("message %q", job.Message)
+			t.Errorf("the message is %q, want the public text of the error", job.Message)
 		}
 	}
 	if reindex.Public(nil, "x") != nil {
-		t.Error("Public makes an error of nil")
+		t.Error("Public(nil) is not nil")
 	}
 }
 
-// The reason of a rejected product is the text for callers of an API, whoever rejected it, and the error's own if there
-// is none.
+// The reason of a rejected product is the public text of the error, or the error's own text if it has no public one.
 func TestPublicReasons(t *testing.T) {
 	secret := reindex.Public(errors.New("index hunter2: price is text"), "price is text")
 	src := then(reindextest.Products(3, "1"), func(yield func(reindex.Product, error) bool) {

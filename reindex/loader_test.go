@@ -9,13 +9,13 @@ import (
 	"productindex/reindex/reindextest"
 )
 
-// elsewhere is a Loader of one part, which is the whole source.
+// elsewhere is a Loader that loads the whole source as one part.
 type elsewhere struct {
 	worker  *reindex.Engine
-	loading chan reindex.Load // receives each load, and is nil if the part is to be loaded
-	add     int64             // to the number of products indexed
-	began   reindex.Job       // as it was when the load began
-	overlap reindex.Overlap   // of the parts
+	loading chan reindex.Load // if not nil, it receives the load, and Load waits for the end of its context
+	add     int64             // is added to the numbers of products that the part reports
+	began   reindex.Job       // the job at the beginning of the load
+	overlap reindex.Overlap   // the overlap of the parts
 }
 
 func (l *elsewhere) Split(int64) int { return 1 }
@@ -60,8 +60,8 @@ func newElsewhere(t *testing.T, ix reindex.Indexer, jobs reindex.JobStore, l *el
 	return engine
 }
 
-// A run whose engine is shut down leaves its job and its generation to the one that takes them over, and its counters
-// go on from there. The generation that has gone live meanwhile is a success.
+// A run whose engine is shut down leaves its job and its generation to the engine that takes them over. The counters
+// continue from their values. If the generation has gone live meanwhile, the run succeeds.
 func TestRunIsHandedOver(t *testing.T) {
 	ix, jobs := reindextest.NewMemory(), reindex.NewJobs(0)
 	first := &elsewhere{loading: make(chan reindex.Load)}
@@ -86,7 +86,8 @@ func TestRunIsHandedOver(t *testing.T) {
 	second := newElsewhere(t, ix, jobs, next)
 	report, err := second.Resume(t.Context(), job, load.Generation)
 	if err != nil || report.Indexed != 50 || next.began.Processed != 40 {
-		t.Fatalf("resumed: %v, indexed %d, began with %d processed, want 40", err, report.Indexed, next.began.Processed)
+		t.Fatalf("Resume: got error %v, %d indexed, from %d processed, want 50 from 40",
+			err, report.Indexed, next.began.Processed)
 	}
 	if n := len(ix.Documents("acme")); n != 50 || ix.Open() != 0 {
 		t.Fatalf("%d products are live and %d generations open, want 50 and 0", n, ix.Open())
@@ -97,14 +98,14 @@ func TestRunIsHandedOver(t *testing.T) {
 	}
 	again.Fence = 3
 	if _, err := second.Resume(t.Context(), again, load.Generation); err != nil {
-		t.Fatalf("resume of what is live already: %v", err)
+		t.Fatalf("Resume with a generation that is live already: %v", err)
 	}
 	if job, err := second.Job(t.Context(), "acme", again.ID); err != nil || job.Status != reindex.StatusSuccess {
 		t.Errorf("the job is %s (%v), want SUCCESS", job.Status, err)
 	}
 }
 
-// A run that was cancelled discards the products loaded elsewhere.
+// If a run is cancelled, its generation is discarded with the products that were loaded elsewhere.
 func TestCancelOfALoadElsewhere(t *testing.T) {
 	ix := reindextest.NewMemory()
 	l := &elsewhere{loading: make(chan reindex.Load)}
@@ -123,16 +124,17 @@ func TestCancelOfALoadElsewhere(t *testing.T) {
 		}
 	}
 	if job.Message != reindex.ErrCancelled.Error() || ix.Open() != 0 {
-		t.Errorf("the job says %q, %d generations are open", job.Message, ix.Open())
+		t.Errorf("the job's message is %q, and %d generations are open, want a cancelled job and none",
+			job.Message, ix.Open())
 	}
 }
 
-// A difference between parts and generation is one, unless the same product came in two parts.
+// The parts and the generation must have the same number of products, unless some products came in two parts.
 func TestLoadElsewhereIsAccountedFor(t *testing.T) {
 	for _, test := range []struct {
 		add     int64
 		overlap reindex.Overlap
-		rule    reindex.Rule // that is broken, if one is
+		rule    reindex.Rule // the rule that is broken, or ""
 	}{
 		{1, reindex.Overlap{}, reindex.RuleAccounting},
 		{2, reindex.Overlap{Duplicates: 1}, reindex.RuleAccounting},
@@ -144,7 +146,7 @@ func TestLoadElsewhereIsAccountedFor(t *testing.T) {
 		report, err := engine.Run(t.Context(), "acme")
 		gate, failed := errors.AsType[*reindex.GateError](err)
 		if failed != (test.rule != "") || failed && gate.Rule != test.rule || !failed && err != nil {
-			t.Errorf("%+v: %v, want the rule %q to be broken", test, err, test.rule)
+			t.Errorf("%+v: got %v, want an error of the rule %q", test, err, test.rule)
 		}
 		if live := ix.Documents("acme") != nil; live == failed {
 			t.Errorf("%+v: live %v", test, live)
@@ -167,7 +169,8 @@ type cutOffSnapshot struct{ reindex.Snapshot }
 
 func (cutOffSnapshot) Count(context.Context) (int64, error) { return 51, nil }
 
-// A whole source has as many products as its own snapshot announces, and not as many as that of the run.
+// The products of a part that is the whole source are compared with the number that its own snapshot announces, not
+// with that of the run.
 func TestLoadPartCounts(t *testing.T) {
 	ix := reindextest.NewMemory()
 	src := reindextest.Slice(reindextest.Products(50, "1"))
@@ -178,18 +181,18 @@ func TestLoadPartCounts(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, err := engine.Run(t.Context(), "acme"); err != nil {
-		t.Errorf("the part has as many products as its snapshot announces: %v", err)
+		t.Errorf("a part with as many products as its snapshot announces: got %v", err)
 	}
 	if l.worker, err = reindex.New(cutOff{src}, ix, nil); err != nil {
 		t.Fatal(err)
 	}
 	gate, ok := errors.AsType[*reindex.GateError](func() error { _, err := engine.Run(t.Context(), "acme"); return err }())
 	if !ok || gate.Rule != reindex.RuleCount {
-		t.Errorf("a part that is cut off: %v", gate)
+		t.Errorf("a part that is cut off: got %v, want the rule on the announced number", gate)
 	}
 }
 
-// A job whose difference the index cannot make is not created.
+// If the index cannot make the difference that a job asks for, the job is not created.
 func TestCreateChecksOptions(t *testing.T) {
 	ix := struct {
 		reindex.Indexer
@@ -201,11 +204,11 @@ func TestCreateChecksOptions(t *testing.T) {
 	_, created, err := engine.Create(t.Context(), "acme", reindex.Options{Difference: true})
 	_, total, _ := jobs.List(t.Context(), "acme", reindex.JobQuery{})
 	if created || total != 0 || !errors.Is(err, errors.ErrUnsupported) {
-		t.Errorf("created %v, %d jobs, %v; want none, and ErrUnsupported", created, total, err)
+		t.Errorf("created %v, %d jobs, error %v, want none and ErrUnsupported", created, total, err)
 	}
 }
 
-// A part of a generation that takes no more is refused.
+// A part is refused if its generation is live already.
 func TestLoadPartIsFenced(t *testing.T) {
 	ix := reindextest.NewMemory()
 	l := &elsewhere{}
@@ -215,6 +218,6 @@ func TestLoadPartIsFenced(t *testing.T) {
 	}
 	part := reindex.Part{Job: reindex.JobInfo{ID: "x", Tenant: "acme"}, Generation: "generation-1"}
 	if _, err := l.worker.LoadPart(t.Context(), part, nil); !errors.Is(err, reindex.ErrFenced) {
-		t.Errorf("part of what is live: %v, want ErrFenced", err)
+		t.Errorf("got %v, want ErrFenced", err)
 	}
 }

@@ -16,8 +16,8 @@ import (
 	"productindex/reindex"
 )
 
-// BenchmarkMemory reads 1 and 10 million products from a source that makes them as it goes, each in a process of its
-// own, and reports the peak of its resident memory. The difference is the cost of the ids of 9 million more products.
+// BenchmarkMemory reads 1 and 10 million generated products, each in a process of its own, and reports the peak of the
+// resident memory. The difference between the peaks is the memory for the ids of 9 million products.
 func BenchmarkMemory(b *testing.B) {
 	peaks := map[int]float64{}
 	for _, millions := range []int{1, 10} {
@@ -33,7 +33,8 @@ func BenchmarkMemory(b *testing.B) {
 	}
 }
 
-// peakOf runs TestGenerated in a process of its own and returns that one's peak resident memory in bytes.
+// peakOf runs TestGenerated in a process of its own, and returns the peak of the resident memory of that process in
+// bytes.
 func peakOf(b *testing.B, n int) float64 {
 	b.Helper()
 	cmd := exec.CommandContext(b.Context(), os.Args[0], "-test.run=^TestGenerated$", "-test.count=1", "-test.v")
@@ -45,7 +46,7 @@ func peakOf(b *testing.B, n int) float64 {
 	return kilobytes(b, out) * 1024
 }
 
-// kilobytes finds the peak in a process's status.
+// kilobytes returns the peak of the memory in the status of a process.
 func kilobytes(tb testing.TB, status []byte) float64 {
 	tb.Helper()
 	found := regexp.MustCompile(`VmHWM:\s+(\d+) kB`).FindSubmatch(status)
@@ -59,7 +60,8 @@ func kilobytes(tb testing.TB, status []byte) float64 {
 	return n
 }
 
-// TestGenerated indexes generated products, as many as the environment says, and logs the status of its process.
+// TestGenerated indexes the number of generated products in REINDEX_GENERATED, and logs the peak of the memory of its
+// process.
 func TestGenerated(t *testing.T) {
 	n, err := strconv.Atoi(os.Getenv("REINDEX_GENERATED"))
 	if err != nil {
@@ -70,7 +72,7 @@ func TestGenerated(t *testing.T) {
 		t.Fatal(err)
 	}
 	if report, err := engine.Run(t.Context(), tenant); err != nil || report.Indexed != int64(n) {
-		t.Fatal(report.Indexed, err)
+		t.Fatalf("indexed %d products, error %v, want %d", report.Indexed, err, n)
 	}
 	status, err := os.ReadFile("/proc/self/status")
 	if err != nil {
@@ -79,7 +81,7 @@ func TestGenerated(t *testing.T) {
 	t.Logf("%s", regexp.MustCompile(`VmHWM.*`).Find(status))
 }
 
-// generated is a source of n products of about 1 KB, each made when it is asked for.
+// generated returns a source of n products of about 1 KB, which it generates during the read.
 func generated(n int) reindex.SourceFunc {
 	rest := string(body("x", 1000)[1:])
 	return func(context.Context, string) iter.Seq2[reindex.Product, error] {

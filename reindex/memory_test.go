@@ -10,7 +10,7 @@ import (
 	"productindex/reindex/reindextest"
 )
 
-// The products in memory at one time are at most a batch per worker and one that is being filled.
+// At any time, memory holds the products of at most one batch per worker and of the batch that is being filled.
 func TestProductsInMemory(t *testing.T) {
 	const docs, workers = 10, 3
 	var mu sync.Mutex

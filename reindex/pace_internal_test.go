@@ -11,7 +11,7 @@ func testPace() *pace {
 	return newPace(sizes{docs: 1000, bytes: 6400, workers: 16, slow: 10 * time.Second})
 }
 
-// enterAll opens n writes.
+// enterAll begins n writes.
 func enterAll(t *testing.T, p *pace, n int) []ticket {
 	t.Helper()
 	var tickets []ticket
@@ -25,7 +25,7 @@ func enterAll(t *testing.T, p *pace, n int) []ticket {
 	return tickets
 }
 
-// free counts how many more writes may begin.
+// free returns the number of further writes that may begin.
 func free(p *pace) int {
 	n := 0
 	for p.slots.TryAcquire(1) {
@@ -35,7 +35,7 @@ func free(p *pace) int {
 	return n
 }
 
-// Writes in flight at the same time halve the window once, whatever becomes of them, and do not make it grow again.
+// Failed writes that were in flight at the same time halve the window once. The others of them do not make it grow.
 func TestPaceHalvesOnceAWindow(t *testing.T) {
 	busy := Temporary(ErrRunning)
 	retry := &BatchError{Items: []ItemError{{ID: "a"}, {ID: "b", Retryable: true}}}
@@ -46,18 +46,18 @@ func TestPaceHalvesOnceAWindow(t *testing.T) {
 			p.leave(ticket, 0, err)
 		}
 		if p.window != 8 || free(p) != 0 || p.bytes != 6400 {
-			t.Errorf("%v: a window of %d, %d more may begin, %d bytes", err, p.window, free(p), p.bytes)
+			t.Errorf("%v: got a window of %d, %d free and %d bytes, want 8, 0 and 6400", err, p.window, free(p), p.bytes)
 		}
 		for _, ticket := range tickets[8:] {
 			p.leave(ticket, 0, nil)
 		}
 		if p.window != 8 || free(p) != 8 {
-			t.Errorf("%v: at last a window of %d, %d may begin", err, p.window, free(p))
+			t.Errorf("%v: at the end, got a window of %d and %d free, want 8 and 8", err, p.window, free(p))
 		}
 	}
 }
 
-// Slots that were free when the window was halved also go out of use, and come back one by one.
+// When the window is halved, free slots are also removed. They come back one by one.
 func TestPaceKeepsItsSlots(t *testing.T) {
 	p := testPace()
 	for want := 16; want > 1; want /= 2 {
@@ -73,49 +73,49 @@ func TestPaceKeepsItsSlots(t *testing.T) {
 		}
 	}
 	if p.window != 16 {
-		t.Errorf("at last a window of %d", p.window)
+		t.Errorf("at the end, the window is %d, want 16", p.window)
 	}
 }
 
-// Only what says something about size or load adapts anything.
+// Errors that are not about size or load change neither the window nor the size of batches.
 func TestPaceIgnores(t *testing.T) {
 	rejected := &BatchError{Items: []ItemError{{ID: "a"}}}
 	for _, err := range []error{nil, rejected, ErrRefused, ErrTooLarge, ErrFenced} {
 		p := testPace()
 		for range 5 {
 			if window, bytes := p.leave(enterAll(t, p, 1)[0], time.Second, err); window != 16 || bytes != 6400 {
-				t.Errorf("%v: a window of %d, %d bytes", err, window, bytes)
+				t.Errorf("%v: got a window of %d and %d bytes, want 16 and 6400", err, window, bytes)
 			}
 		}
 	}
 	p := testPace()
 	p.leave(enterAll(t, p, 1)[0], 11*time.Second, ErrRefused)
 	if p.bytes != 6400 {
-		t.Errorf("a slow refusal: %d bytes", p.bytes)
+		t.Errorf("after a slow refusal, batches have %d bytes, want 6400", p.bytes)
 	}
 }
 
-// Writes of between half the limit and the limit are neither slow nor quick: batches stay as they are, and so does the
-// window.
+// Writes that take between half of the limit and the limit are neither slow nor quick. They change neither the window
+// nor the size of batches.
 func TestPaceHolds(t *testing.T) {
 	p := testPace()
 	p.leave(enterAll(t, p, 1)[0], 11*time.Second, nil)
 	p.leave(enterAll(t, p, 1)[0], 0, Temporary(ErrRunning))
 	for range 500 {
 		if window, bytes := p.leave(enterAll(t, p, 1)[0], 6*time.Second, nil); window != 8 || bytes != 3200 {
-			t.Fatalf("a window of %d, %d bytes", window, bytes)
+			t.Fatalf("got a window of %d and %d bytes, want 8 and 3200", window, bytes)
 		}
 	}
 }
 
-// Batches double only after an outage: a size that was slow or too large is approached in steps.
+// Batches double only after an outage. A size that was slow or too large is approached in steps.
 func TestPaceApproachesInSteps(t *testing.T) {
 	for name, shrink := range map[string]func(p *pace){
 		"slow":      func(p *pace) { p.leave(enterAll(t, p, 1)[0], 11*time.Second, nil) },
 		"too large": func(p *pace) { p.tooLarge(p.bytes) },
 	} {
 		p := testPace()
-		p.leave(enterAll(t, p, 1)[0], 0, Temporary(ErrRunning)) // from here up to half the size again
+		p.leave(enterAll(t, p, 1)[0], 0, Temporary(ErrRunning)) // the outage
 		shrink(p)
 		shrink(p)
 		for range p.window {
@@ -127,7 +127,7 @@ func TestPaceApproachesInSteps(t *testing.T) {
 	}
 }
 
-// Successes before something was halved do not count after it.
+// Successes before the window was halved do not count afterwards.
 func TestPaceCountsFromTheHalving(t *testing.T) {
 	quick := func(p *pace, n int) {
 		for range n {
@@ -138,23 +138,23 @@ func TestPaceCountsFromTheHalving(t *testing.T) {
 	quick(p, 15)
 	p.leave(enterAll(t, p, 1)[0], 0, Temporary(ErrRunning))
 	if quick(p, 7); p.window != 8 {
-		t.Errorf("a window of %d after 7 writes", p.window)
+		t.Errorf("the window is %d after 7 writes, want 8", p.window)
 	}
 	if quick(p, 1); p.window != 9 {
-		t.Errorf("a window of %d after 8 writes", p.window)
+		t.Errorf("the window is %d after 8 writes, want 9", p.window)
 	}
 	p = newPace(sizes{bytes: 6400, workers: 2})
 	quick(p, 100)
 	p.leave(enterAll(t, p, 1)[0], 0, Temporary(ErrRunning))
 	if quick(p, 15); p.window != 1 {
-		t.Error("the window that was too much was tried again after 15 rounds")
+		t.Error("the window that was too large was tried again after 15 rounds, want after 16")
 	}
 	if quick(p, 1); p.window != 2 {
-		t.Error("the window that was too much was not tried again after 16 rounds")
+		t.Error("the window that was too large was not tried again after 16 rounds")
 	}
 }
 
-// Once the window that was too much is not too much any more, growth is as quick as before.
+// If the window that was too large no longer is, the window grows as quickly as before.
 func TestPaceGrowsBeyondAnOldLimit(t *testing.T) {
 	p := testPace()
 	for range 3 {
@@ -173,7 +173,7 @@ func TestPaceGrowsBeyondAnOldLimit(t *testing.T) {
 	}
 }
 
-// A batch that is a little too large makes two of about the same size.
+// A batch that is slightly too large is cut into two of about the same size.
 func TestFitCutsEvenly(t *testing.T) {
 	products := make([]Product, 11)
 	for i := range products {
@@ -186,8 +186,8 @@ func TestFitCutsEvenly(t *testing.T) {
 	}
 }
 
-// FuzzFit: the batches of a cut are within the size, but for single products, are all of them, and are not many more
-// than needed.
+// FuzzFit checks that cutting into batches loses no product, that each batch of several products has at most the given
+// size, and that there are not many more batches than needed.
 func FuzzFit(f *testing.F) {
 	f.Add([]byte{1, 2, 3, 4}, uint16(3))
 	f.Add([]byte{100, 100, 100, 1}, uint16(200))
@@ -205,15 +205,15 @@ func FuzzFit(f *testing.F) {
 		for rest := products; len(rest) > 0; cuts++ {
 			n := fit(rest, int(size))
 			if n < 1 || n > len(rest) {
-				t.Fatalf("%d of %d", n, len(rest))
+				t.Fatalf("fit returns %d for %d products", n, len(rest))
 			}
 			if bytes := productBytes(rest[:n]); n > 1 && bytes > int(size) {
-				t.Fatalf("%d products of %d bytes, at most %d", n, bytes, size)
+				t.Fatalf("%d products have %d bytes, want at most %d", n, bytes, size)
 			}
 			rest = rest[n:]
 		}
 		if cuts > 2*needed+1 {
-			t.Errorf("%d batches, %d are needed", cuts, needed)
+			t.Errorf("got %d batches, want at most %d", cuts, 2*needed+1)
 		}
 	})
 }

@@ -15,13 +15,13 @@ import (
 	"productindex/reindex/reindextest"
 )
 
-// server is an index with limits of its own, as a server has them. Zero is: none.
+// server is an index with the limits of a server. A limit of zero is none.
 type server struct {
 	*reindextest.Memory
 
-	capacity int                                     // writes at the same time; more are put off
-	memory   int                                     // bytes of writes at the same time; more are put off
-	payload  int                                     // bytes of one write; more are too large
+	capacity int                                     // writes at the same time; more fail with a temporary error
+	memory   int                                     // bytes of writes at the same time; more fail with a temporary error
+	payload  int                                     // bytes of one write; more fail with ErrTooLarge
 	latency  func(inFlight, bytes int) time.Duration // of one write; nil: a second
 	down     func() bool                             // reports whether nothing gets through
 	refuse   func(p reindex.Product) error           // the error for any batch that holds the product
@@ -127,8 +127,8 @@ const (
 	maxSize = 64 * unit // the largest batch: 64 products, so that the smallest is of one
 )
 
-// load indexes products of a unit each through the server, in batches of up to 64, and checks that each of them was
-// accepted once. It returns how long that took.
+// load indexes n products of a unit each through the server, in batches of up to 64. It checks that each product,
+// except for the rejected ones, was accepted once, and returns how long the load took.
 func (s *server) load(t *testing.T, n, rejected int) (reindex.Report, time.Duration) {
 	t.Helper()
 	s.Memory, s.accepted, s.sent = reindextest.NewMemory(), map[string]int{}, map[string]bool{}
@@ -157,11 +157,11 @@ func (s *server) load(t *testing.T, n, rejected int) (reindex.Report, time.Durat
 		t.Fatal(err)
 	}
 	if len(s.accepted) != n-rejected || report.Indexed != int64(n-rejected) {
-		t.Errorf("%d of %d products were accepted, the report has %d", len(s.accepted), n, report.Indexed)
+		t.Errorf("%d products were accepted, the report has %d, want %d in both", len(s.accepted), report.Indexed, n-rejected)
 	}
 	for id, times := range s.accepted {
 		if times != 1 {
-			t.Errorf("%s was accepted %d times", id, times)
+			t.Errorf("%s was accepted %d times, want once", id, times)
 		}
 	}
 	return report, report.Durations.Load
@@ -169,8 +169,8 @@ func (s *server) load(t *testing.T, n, rejected int) (reindex.Report, time.Durat
 
 func (s *server) last() reindex.BatchWrite { return s.writes[len(s.writes)-1] }
 
-// An index that takes n writes at the same time gets n nearly all the time, and few more: those that find out how many
-// it takes at first, and after that one in 16 × n to see whether it takes more by now.
+// An index that takes n writes at the same time gets n nearly all the time. Few writes are too many: at first, those
+// that find out how many the index takes, and later one in 16 × n, which finds out whether it takes more.
 func TestPaceFindsTheCapacity(t *testing.T) {
 	for _, capacity := range []int{1, 2, 3, 6, 11, 16} {
 		t.Run(fmt.Sprint(capacity), func(t *testing.T) {
@@ -181,7 +181,7 @@ func TestPaceFindsTheCapacity(t *testing.T) {
 				best := batches * time.Second / time.Duration(capacity)
 				t.Logf("%d writes came too early, %.3f of the best time", s.late, took.Seconds()/best.Seconds())
 				if took > best*115/100 {
-					t.Errorf("took %v, %d writes at the same time take %v", took, capacity, best)
+					t.Errorf("took %v, want at most 1.15 × %v, the time with %d writes at the same time", took, best, capacity)
 				}
 				if most := 2*16 + batches/(16*capacity); s.late > most {
 					t.Errorf("%d writes were too many, want at most %d", s.late, most)
@@ -191,24 +191,24 @@ func TestPaceFindsTheCapacity(t *testing.T) {
 	}
 }
 
-// An index that takes everything gets all there is, in the largest batches, from the first write to the last.
+// An index without limits gets as many writes at the same time as it may, in the largest batches, from first to last.
 func TestPaceLeavesAQuickIndexAlone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &server{latency: func(int, int) time.Duration { return 5 * time.Second }}
 		report, took := s.load(t, 64*64, 0)
 		if report.Batches != 64 || took != 64/16*5*time.Second {
-			t.Errorf("%d batches in %v", report.Batches, took)
+			t.Errorf("%d batches in %v, want 64 in 20 s", report.Batches, took)
 		}
 		for _, w := range s.writes {
 			if w.InFlight != 16 || w.MaxBytes != maxSize || w.Bytes != maxSize {
-				t.Fatalf("write %+v", w)
+				t.Fatalf("write %+v, want 16 at the same time, each of %d bytes", w, maxSize)
 			}
 		}
 	})
 }
 
-// The payload that an index takes is found by halving, once, and then kept below: each of the 16 writers that may find
-// out at the same time pays for it, twice because growth brings it near once more, and for nothing after that.
+// The largest payload that an index takes is found by halving, and no batch after that is larger. Up to 16 writers find
+// it at the same time, each with a refused write for every halving. One more is refused when the size grows again.
 func TestPaceFindsThePayload(t *testing.T) {
 	for _, payload := range []int{63 * unit, 48 * unit, 33 * unit, 20 * unit, 5 * unit, unit} {
 		t.Run(fmt.Sprint(payload), func(t *testing.T) {
@@ -225,14 +225,14 @@ func TestPaceFindsThePayload(t *testing.T) {
 					t.Errorf("%d writes, want at most %d", len(s.writes), most)
 				}
 				if got := s.last().MaxBytes; got > payload || got < payload-2*unit {
-					t.Errorf("at last batches may have %d bytes, want some below %d", got, payload)
+					t.Errorf("the last batch may have %d bytes, want %d to %d", got, payload-2*unit, payload)
 				}
 			})
 		})
 	}
 }
 
-// One product that is refused, for whatever reason, says nothing about the others: batches stay as large as they were.
+// Batches stay as large as they were when one product is refused, for whatever reason.
 func TestPaceIsNotShrunkByABadProduct(t *testing.T) {
 	for _, reason := range []error{reindex.ErrTooLarge, reindex.ErrRefused} {
 		synctest.Test(t, func(t *testing.T) {
@@ -244,14 +244,14 @@ func TestPaceIsNotShrunkByABadProduct(t *testing.T) {
 			}}
 			report, _ := s.load(t, 30_000, 3)
 			if w := s.last(); w.InFlight != 16 || w.MaxBytes != maxSize {
-				t.Errorf("at last %+v", w)
+				t.Errorf("the last write is %+v, want 16 at the same time, of up to %d bytes", w, maxSize)
 			}
 			if most := int64(30_000/64 + 1 + 3*2*6); report.Batches > most {
 				t.Errorf("%d batches, want at most %d", report.Batches, most)
 			}
 		})
 	}
-	// Nor does a batch that was refused for what it holds, and not for its size, although every part is accepted.
+	// They also stay as large when a batch is refused, not for its size, and then accepted in parts.
 	synctest.Test(t, func(t *testing.T) {
 		n := 0
 		s := &server{refuse: func(reindex.Product) error {
@@ -261,13 +261,13 @@ func TestPaceIsNotShrunkByABadProduct(t *testing.T) {
 			return nil
 		}}
 		if s.load(t, 3000, 0); s.last().MaxBytes != maxSize {
-			t.Errorf("at last %+v", s.last())
+			t.Errorf("the last write is %+v, want one of up to %d bytes", s.last(), maxSize)
 		}
 	})
 }
 
-// Where the time of a write grows with its size and with how many there are, batches shrink until it is within bounds;
-// where the smallest ones still take too long, fewer of them are written at the same time.
+// If writes take longer the larger and the more they are, batches shrink until a write is quick enough. If the smallest
+// batches still take too long, fewer of them are written at the same time.
 func TestPaceKeepsWritesQuick(t *testing.T) {
 	for _, test := range []struct {
 		name               string
@@ -280,7 +280,7 @@ func TestPaceKeepsWritesQuick(t *testing.T) {
 		{"quick", 4 * time.Millisecond, 0, maxSize, maxSize, 16, 16},
 		{"too large", 50 * time.Millisecond, 0, 5 * unit, 13 * unit, 16, 16},
 		{"too many", time.Second, 0, unit, 2 * unit, 4, 11},
-		{"but that is all right", time.Second, -1, maxSize, maxSize, 16, 16},
+		{"too many, without a bound", time.Second, -1, maxSize, maxSize, 16, 16},
 		{"too large for an impatient index", 4 * time.Millisecond, 2 * time.Second, 14 * unit, 32 * unit, 16, 16},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -294,7 +294,7 @@ func TestPaceKeepsWritesQuick(t *testing.T) {
 				for _, w := range s.writes[len(s.writes)/2:] {
 					if w.MaxBytes < test.bytesMin || w.MaxBytes > test.bytesMax || w.InFlight < test.windowMin ||
 						w.InFlight > test.windowMax {
-						t.Fatalf("in the second half a write %+v, want %d to %d bytes, %d to %d at the same time",
+						t.Fatalf("a write of the second half is %+v, want %d to %d bytes, %d to %d at the same time",
 							w, test.bytesMin, test.bytesMax, test.windowMin, test.windowMax)
 					}
 					if limit := cmp.Or(test.slow, 10*time.Second); limit > 0 && w.Duration > limit {
@@ -302,30 +302,29 @@ func TestPaceKeepsWritesQuick(t *testing.T) {
 					}
 				}
 				if slow > len(s.writes)/2/20 {
-					t.Errorf("%d of %d writes were slow", slow, len(s.writes)/2)
+					t.Errorf("%d of %d writes were slow, want at most one in 20", slow, len(s.writes)/2)
 				}
 			})
 		})
 	}
 }
 
-// A server whose memory for writes is smaller than one batch gets smaller batches: with the same ones again and again
-// it would never end.
+// A server whose memory for writes is smaller than one batch gets smaller batches. If the same ones were sent again,
+// the run would never end.
 func TestPaceFitsIntoLittleMemory(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &server{memory: 40 * unit}
 		report, _ := s.load(t, 6000, 0)
 		if report.Retries != int64(s.again) {
-			t.Errorf("the report has %d retries, %d were seen", report.Retries, s.again)
+			t.Errorf("the report has %d retries, want %d", report.Retries, s.again)
 		}
 		if s.late > 2*16+len(s.writes)/8 {
-			t.Errorf("%d of %d writes were too much", s.late, len(s.writes))
+			t.Errorf("%d of %d writes were too much, want at most one in 8, and 32", s.late, len(s.writes))
 		}
 	})
 }
 
-// A server that was gone for a while gets nearly as much as before within some twenty rounds after it is back, and all
-// of it later.
+// After an outage, a server gets nearly as much as before within some twenty writes of each worker, and later as much.
 func TestPaceRecovers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		start := time.Now()
@@ -338,17 +337,17 @@ func TestPaceRecovers(t *testing.T) {
 			}
 		}
 		if w := s.writes[first]; w.InFlight > 2 || w.MaxBytes > maxSize/4 {
-			t.Errorf("after the outage %+v", w)
+			t.Errorf("the first write after the outage is %+v, want at most 2 at the same time, of up to %d bytes", w, maxSize/4)
 		}
 		soon := first
 		for s.times[soon].Sub(s.times[first]) < 20*time.Second {
 			soon++
 		}
 		if w := s.writes[soon]; w.InFlight < 14 || w.MaxBytes < maxSize/2 {
-			t.Errorf("20 rounds later %+v", w)
+			t.Errorf("20 s later a write is %+v, want at least 14 at the same time, of up to %d bytes or more", w, maxSize/2)
 		}
 		if w := s.last(); w.InFlight != 16 || w.MaxBytes != maxSize {
-			t.Errorf("at last %+v", w)
+			t.Errorf("the last write is %+v, want 16 at the same time, of up to %d bytes", w, maxSize)
 		}
 	})
 }

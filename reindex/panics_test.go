@@ -60,14 +60,14 @@ func TestPanics(t *testing.T) {
 			}
 			b.assertOldLive(t)
 			if m := b.lastJob(t).Message; strings.Contains(m, "10.1.2.3") || !strings.Contains(m, "defect") {
-				t.Errorf("message %q", m)
+				t.Errorf("message %q, want one that says it was a defect, without the address", m)
 			}
 		})
 	}
 	t.Run("in Abort", func(t *testing.T) {
 		b := newBench(t, reindextest.Slice(products), nil, panics(reindextest.OpAbort))
 		if _, err := b.Run(t.Context(), tenant); err != nil {
-			t.Errorf("a run whose index is live fails: %v", err)
+			t.Errorf("the index is live, but the run fails: %v", err)
 		}
 		b.assertLive(t, products, "new")
 	})
@@ -89,12 +89,12 @@ func TestPanics(t *testing.T) {
 	})
 }
 
-// nothing is an error type whose methods need a receiver.
+// nothing is an error type whose methods panic on a nil pointer.
 type nothing struct{ text string }
 
 func (n *nothing) Error() string { return n.text }
 
-// A nil pointer in the place of an error is an error, and ends the run, not the program.
+// An error that is a nil pointer fails the run, and does not panic.
 func TestTypedNilErrors(t *testing.T) {
 	products := reindextest.Products(100, "new")
 	var (
@@ -110,7 +110,7 @@ func TestTypedNilErrors(t *testing.T) {
 		b := newBench(t, then(products, func(yield func(reindex.Product, error) bool) { yield(reindex.Product{}, bad) }),
 			nil, nil)
 		if _, err := b.Run(t.Context(), tenant); !errors.As(err, new(*reindex.RunError)) || err.Error() == "" {
-			t.Errorf("%d: error %v", i, err)
+			t.Errorf("error %d of the source: the run returns %v, want a RunError with a text", i, err)
 		}
 		b.assertOldLive(t)
 		for _, op := range []reindextest.Op{
@@ -125,7 +125,7 @@ func TestTypedNilErrors(t *testing.T) {
 			})
 			_, err := b.Run(t.Context(), tenant)
 			if (err == nil) != (op == reindextest.OpAbort) || err != nil && err.Error() == "" {
-				t.Errorf("%d: %s: error %v", i, op, err)
+				t.Errorf("error %d of %s: the run returns %v; want one with a text, but none after Abort", i, op, err)
 			}
 		}
 	}
@@ -134,11 +134,11 @@ func TestTypedNilErrors(t *testing.T) {
 		Transform:   func(context.Context, string, reindex.Product) (json.RawMessage, error) { return nil, none },
 	}, nil)
 	if report, err := b.Run(t.Context(), tenant); err == nil || report.Rejected != 100 {
-		t.Errorf("transform: report %+v, error %v", report, err)
+		t.Errorf("Transform: report %+v, error %v; want 100 rejected and an error", report, err)
 	}
 }
 
-// The goroutine that a host's code ends with runtime.Goexit does not count as one that came to its end.
+// A run fails if code of the host ends a goroutine of the run with runtime.Goexit.
 func TestGoexit(t *testing.T) {
 	products := reindextest.Products(1000, "new")
 	exits := func(op reindextest.Op) func(reindextest.Call) reindextest.Fault {
@@ -172,16 +172,16 @@ func TestGoexit(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			b := newBench(t, test.src, &test.cfg, test.fault)
 			if _, err := b.Run(t.Context(), tenant); err == nil || !strings.Contains(err.Error(), "runtime.Goexit") {
-				t.Errorf("error %v", err)
+				t.Errorf("error %v, want one that names runtime.Goexit", err)
 			}
 			if job := b.lastJob(t); !strings.Contains(job.Message, "by a defect") {
-				t.Errorf("message %q", job.Message)
+				t.Errorf("message %q, want one that says it was a defect", job.Message)
 			}
 			b.assertOldLive(t)
 		})
 	}
 	b := newBench(t, reindextest.Slice(products), nil, exits(reindextest.OpAbort))
 	if _, err := b.Run(t.Context(), tenant); err != nil {
-		t.Errorf("in Abort, after a switch-over: %v", err)
+		t.Errorf("Goexit in Abort, after the switch-over, fails the run: %v", err)
 	}
 }

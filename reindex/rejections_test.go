@@ -17,7 +17,7 @@ import (
 	"productindex/reindex/reindextest"
 )
 
-// The first product of an id counts, whatever the batches and the workers.
+// Of several products with the same id, the first is indexed, also with many batches and workers.
 func TestDuplicates(t *testing.T) {
 	first := reindextest.Products(500, "new")
 	var products []reindex.Product
@@ -38,15 +38,15 @@ func TestDuplicates(t *testing.T) {
 	b.assertLive(t, first, "new")
 	if report.Duplicates != 81 || report.Conflicts != 81 || report.Indexed != 500 || report.Rejected != 1 ||
 		report.Read != 582 {
-		t.Errorf("report %+v", report)
+		t.Errorf("report %+v, want 582 read, 500 indexed, 1 rejected, 81 duplicates, 81 conflicts", report)
 	}
 	want := []string{"p0", "p5", "p10", "p15", "p20", "p25", "p30", "p35", "p40", "p45"}
 	if !slices.Equal(report.DuplicateIDs, want) {
-		t.Errorf("duplicates listed: %v, want the first ten, %v", report.DuplicateIDs, want)
+		t.Errorf("listed duplicates %v, want the first ten, %v", report.DuplicateIDs, want)
 	}
 }
 
-// Each bad product is rejected by name with a reason, and costs the others nothing.
+// Each bad product is rejected with its id and a reason, and all others are indexed.
 func TestBadProducts(t *testing.T) {
 	good := reindextest.Products(10_000, "new")
 	bad := map[string]string{
@@ -65,16 +65,16 @@ func TestBadProducts(t *testing.T) {
 	}
 	b.assertLive(t, good, "new")
 	if len(report.Rejections) != len(bad) || report.Rejected != int64(len(bad)) {
-		t.Fatalf("rejected %d, listed %v", report.Rejected, report.Rejections)
+		t.Fatalf("rejected %d, listed %v; want %d in both", report.Rejected, report.Rejections, len(bad))
 	}
 	for _, r := range report.Rejections {
 		if r.Reason == "" || len(r.ID) > 4096 {
-			t.Errorf("rejection %+v", r)
+			t.Errorf("rejection %+v, want a reason and at most 4,096 bytes of the id", r)
 		}
 	}
 }
 
-// located is a source that knows where its products are, or fails to find out.
+// located is a source that says where its products are, or fails with err.
 type located struct {
 	reindextest.Slice
 
@@ -93,7 +93,7 @@ func (l located) Locate(_ context.Context, ids ...string) (map[string]string, er
 	return where, l.err
 }
 
-// The report has the places of the rejected products, if the source knows them.
+// The report says where the rejected products are, if the source can tell.
 func TestLocatesRejections(t *testing.T) {
 	products := reindextest.Products(1000, "new")
 	products[41].Body, products[42].Body = nil, json.RawMessage(`[]`)
@@ -107,13 +107,13 @@ func TestLocatesRejections(t *testing.T) {
 		b := newBench(t, located{products, test.err}, nil, nil)
 		report, err := b.Run(t.Context(), tenant)
 		if !errors.As(err, new(*reindex.GateError)) || len(report.Rejections) != 2 {
-			t.Fatalf("report %+v, error %v", report, err)
+			t.Fatalf("report %+v, error %v; want 2 rejections and a GateError", report, err)
 		}
 		if got := []string{report.Rejections[0].Where, report.Rejections[1].Where}; !slices.Equal(got, test.want) {
 			t.Errorf("located at %q, want %q", got, test.want)
 		}
 		if got := b.lastJob(t).Report.Rejections; !slices.Equal(got, report.Rejections) {
-			t.Errorf("the job has %v, the report %v", got, report.Rejections)
+			t.Errorf("the job's rejections are %v, want the report's, %v", got, report.Rejections)
 		}
 	}
 }
@@ -127,7 +127,7 @@ func TestLogNamesRejections(t *testing.T) {
 	var logged bytes.Buffer
 	b := newBench(t, located{products, nil}, &reindex.Config{Logger: slog.New(slog.NewJSONHandler(&logged, nil))}, nil)
 	if _, err := b.Run(t.Context(), tenant); err == nil {
-		t.Fatal("no error")
+		t.Fatal("a run with rejected products succeeds")
 	}
 	for _, want := range []string{`"p0"`, `"p40"`, "acme, line 41", "not valid JSON", `"tenant":"acme"`, b.lastJob(t).ID} {
 		if !strings.Contains(logged.String(), want) {
@@ -141,7 +141,7 @@ func TestLogNamesRejections(t *testing.T) {
 	}
 }
 
-// A run that cannot succeed any more stops when its report is full.
+// A run with too many rejections to succeed stops as soon as its report lists as many as it may.
 func TestHopelessRunStops(t *testing.T) {
 	read := 0
 	src := reindex.SourceFunc(func(context.Context, string) iter.Seq2[reindex.Product, error] {
@@ -160,7 +160,7 @@ func TestHopelessRunStops(t *testing.T) {
 		t.Errorf("error %v, want rule rejected", err)
 	}
 	if len(report.Rejections) != 50 || read > 1000 {
-		t.Errorf("listed %d rejections, read %d products", len(report.Rejections), read)
+		t.Errorf("listed %d rejections, read %d products; want 50, and at most 1,000", len(report.Rejections), read)
 	}
 	b.assertOldLive(t)
 }

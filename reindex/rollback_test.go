@@ -15,8 +15,8 @@ import (
 	"productindex/reindex/reindextest"
 )
 
-// keeping is an engine on an index that keeps two generations, and has two: of 100 products with rev "1", and of 100
-// with rev "2", which is live.
+// keeping is an engine on an index with two kept generations: one of 100 products with rev "1", and the live one, of
+// 100 products with rev "2".
 type keeping struct {
 	bench
 
@@ -92,12 +92,13 @@ func (k keeping) assertRefused(t *testing.T, err error, live string) {
 	t.Helper()
 	gate, ok := errors.AsType[*reindex.GateError](err)
 	if !ok || gate.Rule != reindex.RuleCurrent || !strings.Contains(gate.Detail, "reindex the tenant") {
-		t.Errorf("error %v, want one of the rule %q", err, reindex.RuleCurrent)
+		t.Errorf("error %v, want a GateError of rule %q that says to reindex the tenant", err, reindex.RuleCurrent)
 	}
 	k.assertLive(t, reindextest.Products(100, live), live)
 }
 
-// A rollback makes the generation before live, with every edit since, and so does the one after it.
+// A rollback makes the previous generation live, with every edit since. A second rollback makes the other one live
+// again.
 func TestRollback(t *testing.T) {
 	k := newKeeping(t, reindex.Config{}, nil)
 	before := k.generations(t)
@@ -110,7 +111,7 @@ func TestRollback(t *testing.T) {
 			t.Fatal(err)
 		}
 		if lacked := []int64{2, 1, 1}[i]; report.ChangesApplied != lacked {
-			t.Errorf("%d changes were carried out, want %d", report.ChangesApplied, lacked)
+			t.Errorf("%d changes were applied, want %d", report.ChangesApplied, lacked)
 		}
 		want := revsOf(100, rev)
 		want["p1"], want["new"] = "edit", "edit"
@@ -121,11 +122,11 @@ func TestRollback(t *testing.T) {
 		k.assertRevs(t, want)
 	}
 	if after := k.generations(t); !slices.Equal(after, []string{before[1], before[0]}) {
-		t.Errorf("generations %v, before %v", after, before)
+		t.Errorf("generations %v, want those before, %v", after, before)
 	}
 }
 
-// The job of a rollback shows what it is, and where it goes.
+// The job of a rollback shows that it is one, and to which generation.
 func TestRollbackJob(t *testing.T) {
 	k := newKeeping(t, reindex.Config{}, nil)
 	infos, err := k.Generations(t.Context(), tenant)
@@ -134,7 +135,7 @@ func TestRollbackJob(t *testing.T) {
 	}
 	job, started, err := k.StartWith(t.Context(), tenant, reindex.Options{Rollback: true})
 	if err != nil || !started || !job.Options.Rollback {
-		t.Fatalf("job %+v, started %v, error %v", job, started, err)
+		t.Fatalf("job %+v, started %v, error %v; want a new rollback", job, started, err)
 	}
 	for j, err := range k.Watch(t.Context(), tenant, job.ID) {
 		if err != nil {
@@ -144,7 +145,7 @@ func TestRollbackJob(t *testing.T) {
 	}
 	shown := job.Generation == infos[1].Name && job.Options.Generation == infos[1].Name
 	if job.Status != reindex.StatusSuccess || !shown || job.Report.Replaced != 100 {
-		t.Errorf("job %+v", job)
+		t.Errorf("job %+v, want a success to %s, which replaces 100 products", job, infos[1].Name)
 	}
 	made := map[string]string{}
 	for _, info := range infos {
@@ -156,7 +157,7 @@ func TestRollbackJob(t *testing.T) {
 	}
 	for _, info := range after {
 		if info.Job == "" || info.Job == job.ID || info.Job != made[info.Name] {
-			t.Errorf("generation %+v was made by job %q before", info, made[info.Name])
+			t.Errorf("generation %+v, want the job that made it, %q", info, made[info.Name])
 		}
 	}
 }
@@ -176,10 +177,10 @@ func TestRollbackByName(t *testing.T) {
 	_, err := k.RunWith(t.Context(), tenant, reindex.Options{Rollback: true, Generation: "gone"})
 	failure, ok := errors.AsType[*reindex.RunError](err)
 	if !ok || !errors.Is(err, reindex.ErrNoPrevious) || failure.MayBeLive || failure.Phase != reindex.PhaseBegin {
-		t.Errorf("error %v, want ErrNoPrevious", err)
+		t.Errorf("error %v, want ErrNoPrevious in the first phase, and that nothing may be live", err)
 	}
 	if !strings.HasPrefix(err.Error(), "rollback of tenant") {
-		t.Errorf("error %v", err)
+		t.Errorf("error %v, want one that begins with what failed, a rollback", err)
 	}
 	jobs, _, err := k.Jobs(t.Context(), tenant, reindex.JobQuery{Limit: 1})
 	want := "opening the previous index failed: " + reindex.ErrNoPrevious.Error()
@@ -188,7 +189,7 @@ func TestRollbackByName(t *testing.T) {
 	}
 }
 
-// A rollback that is not possible is refused before there is a job.
+// If the index keeps no generations, a rollback is refused before there is a job.
 func TestRollbackUnsupported(t *testing.T) {
 	engine, err := reindex.New(reindextest.Slice(nil), neverKeeps{reindextest.NewMemory()}, nil)
 	if err != nil {
@@ -206,10 +207,10 @@ func TestRollbackUnsupported(t *testing.T) {
 		}
 	}
 	if _, n, err := engine.Jobs(t.Context(), tenant, reindex.JobQuery{}); n != 0 || err != nil {
-		t.Errorf("%d jobs, error %v", n, err)
+		t.Errorf("%d jobs, error %v; want none", n, err)
 	}
 	if _, err := engine.Generations(t.Context(), ""); !errors.Is(err, reindex.ErrTenant) {
-		t.Errorf("generations of no tenant: %v", err)
+		t.Errorf("generations of the empty tenant: error %v, want ErrTenant", err)
 	}
 }
 
@@ -220,14 +221,14 @@ func (n neverKeeps) Begin(ctx context.Context, tenant string) (reindex.Generatio
 	return n.ix.Begin(ctx, tenant)
 }
 
-// Checks and rules were made for new products: they are not asked about a generation that was live.
+// Checks and rules are for new products. They do not apply to a rollback, whose generation was live before.
 func TestRollbackIsNotJudged(t *testing.T) {
 	k := newKeeping(t, reindex.Config{MaxRemoved: 1e-12, MaxChanged: 1e-12, Checks: []reindex.Check{{
 		Name: "never", Func: func(context.Context, reindex.Candidate) error { return errors.New("no") },
 	}}}, nil)
 	report, err := k.Rollback(t.Context(), tenant)
 	if err != nil || report.Difference != nil {
-		t.Fatalf("difference %v, error %v", report.Difference, err)
+		t.Fatalf("difference %v, error %v; want neither", report.Difference, err)
 	}
 	k.assertLive(t, reindextest.Products(100, "1"), "1")
 }
@@ -241,15 +242,15 @@ func TestRollbackDryRun(t *testing.T) {
 		t.Fatal(err)
 	}
 	if d := report.Difference; d == nil || d.Changed != 100 || d.Added+d.Removed+d.Unchanged != 0 {
-		t.Errorf("difference %+v", d)
+		t.Errorf("difference %+v, want 100 changed products", d)
 	}
 	k.assertLive(t, reindextest.Products(100, "2"), "2")
 	if after := k.generations(t); !slices.Equal(after, before) {
-		t.Errorf("generations %v, before %v", after, before)
+		t.Errorf("generations %v, want those before, %v", after, before)
 	}
 }
 
-// Nobody who asks for a rollback joins a reindex, nor the other way round; who asks for the same rollback joins it.
+// A request joins a running rollback only if it asks for the same rollback. A reindex does not join it.
 func TestRollbackJoins(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		hold := make(chan struct{})
@@ -269,11 +270,12 @@ func TestRollbackJoins(t *testing.T) {
 			joined, started, err := k.StartWith(t.Context(), tenant, reindex.Options{Rollback: true, Generation: name})
 			refused := errors.Is(err, reindex.ErrRunning)
 			if started || joined.ID != job.ID || joins != (err == nil) || refused == joins {
-				t.Errorf("rollback to %q: job %s, started %v, error %v", name, joined.ID, started, err)
+				t.Errorf("rollback to %q: job %s, started %v, error %v; want job %s, joined: %v",
+					name, joined.ID, started, err, job.ID, joins)
 			}
 		}
 		if _, _, err := k.Start(t.Context(), tenant); !errors.Is(err, reindex.ErrRunning) {
-			t.Errorf("a reindex joins a rollback: %v", err)
+			t.Errorf("a reindex during a rollback: error %v, want ErrRunning", err)
 		}
 		close(hold)
 		synctest.Wait()
@@ -281,7 +283,7 @@ func TestRollbackJoins(t *testing.T) {
 	})
 }
 
-// A rollback that is cancelled leaves everything as it was, and says so.
+// A cancelled rollback changes nothing, and its job says that it was cancelled.
 func TestRollbackCancelled(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k := newKeeping(t, reindex.Config{}, func(c reindextest.Call) reindextest.Fault {
@@ -302,11 +304,11 @@ func TestRollbackCancelled(t *testing.T) {
 		synctest.Wait()
 		job, err = k.Job(t.Context(), tenant, job.ID)
 		if err != nil || job.Status != reindex.StatusFailure || job.Message != "the rollback was cancelled" {
-			t.Errorf("job %+v, error %v", job, err)
+			t.Errorf("job %+v, error %v; want a failure that says it was cancelled", job, err)
 		}
 		k.assertLive(t, reindextest.Products(100, "2"), "2")
 		if after := k.generations(t); !slices.Equal(after, before) {
-			t.Errorf("generations %v, before %v", after, before)
+			t.Errorf("generations %v, want those before, %v", after, before)
 		}
 	})
 }

@@ -9,7 +9,7 @@ import (
 	"productindex/reindex/reindextest"
 )
 
-// A rollback fails if nobody knows which edits the generation lacks.
+// A rollback is refused if the log of changes no longer has all edits that the generation lacks.
 func TestRollbackWithoutItsChanges(t *testing.T) {
 	edit := func(t *testing.T, e *reindex.Engine) {
 		t.Helper()
@@ -25,14 +25,14 @@ func TestRollbackWithoutItsChanges(t *testing.T) {
 		}
 		return keeping{bench{engine, k.index}, log}
 	}
-	t.Run("Edited", func(t *testing.T) { // before a restart
+	t.Run("EditedBeforeRestart", func(t *testing.T) {
 		k := newKeeping(t, reindex.Config{}, nil)
 		edit(t, k.Engine)
 		next := another(t, k, reindex.NewChanges(0))
 		_, err := next.Rollback(t.Context(), tenant)
 		next.assertRefused(t, err, "2")
 	})
-	t.Run("EditedSince", func(t *testing.T) { // after it
+	t.Run("EditedAfterRestart", func(t *testing.T) {
 		k := newKeeping(t, reindex.Config{}, nil)
 		next := another(t, k, reindex.NewChanges(0))
 		edit(t, next.Engine)
@@ -68,7 +68,7 @@ func TestRollbackWithoutItsChanges(t *testing.T) {
 	})
 }
 
-// Changes are kept for kept generations, and no longer.
+// Changes are kept as long as a kept generation may need them.
 func TestKeptChangesAreReleased(t *testing.T) {
 	fails := false
 	k := newKeeping(t, reindex.Config{}, func(c reindextest.Call) reindextest.Fault {
@@ -81,11 +81,11 @@ func TestKeptChangesAreReleased(t *testing.T) {
 		t.Helper()
 		pins, err := k.log.Pins(t.Context(), tenant)
 		if err != nil || len(pins) != len(generations) {
-			t.Errorf("pins %v, error %v; want those of %v", pins, err, generations)
+			t.Errorf("pins %v, error %v; want one for each of %v", pins, err, generations)
 		}
 		for _, name := range generations {
 			if _, ok := pins["kept-"+name]; !ok {
-				t.Errorf("pins %v, want one of %s", pins, name)
+				t.Errorf("pins %v, want one for %s", pins, name)
 			}
 		}
 	}
@@ -106,9 +106,9 @@ func TestKeptChangesAreReleased(t *testing.T) {
 	assertPins(k.generations(t)[1:]...)
 	fails = true
 	if _, err := k.Run(t.Context(), tenant); err == nil {
-		t.Error("a run succeeds whose commit fails")
+		t.Error("the commit fails, but the run succeeds")
 	}
-	assertPins(k.generations(t)...) // what it might have replaced
+	assertPins(k.generations(t)...) // also the live one, which it may have replaced
 	fails = false
 	run()
 	assertPins(k.generations(t)[1:]...)
@@ -117,7 +117,7 @@ func TestKeptChangesAreReleased(t *testing.T) {
 	assertPins()
 }
 
-// A rollback that did not say how it ended is not undone by whoever tries it again.
+// When it is unknown whether a rollback succeeded, a second one leads to the same generation, and not back.
 func TestRollbackAgain(t *testing.T) {
 	for _, applied := range []bool{false, true} {
 		failed := false
@@ -134,13 +134,13 @@ func TestRollbackAgain(t *testing.T) {
 		_, err := k.Rollback(t.Context(), tenant)
 		failure, ok := errors.AsType[*reindex.RunError](err)
 		if !ok || !failure.MayBeLive || !strings.Contains(err.Error(), "it is not known whether the previous index is live") {
-			t.Errorf("error %v", err)
+			t.Errorf("error %v, want one that says the previous index may be live", err)
 		}
 		if _, err := k.Rollback(t.Context(), tenant); err != nil {
 			t.Error(err)
 		}
 		k.assertLive(t, reindextest.Products(100, "1"), "1")
-		if _, err := k.Rollback(t.Context(), tenant); err != nil { // what succeeded is undone
+		if _, err := k.Rollback(t.Context(), tenant); err != nil { // now it is known, so this one leads back
 			t.Error(err)
 		}
 		k.assertLive(t, reindextest.Products(100, "2"), "2")

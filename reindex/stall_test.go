@@ -14,12 +14,12 @@ import (
 	"productindex/reindex/reindextest"
 )
 
-// lasting is a log of changes that counts as one that outlives the process.
+// lasting is a log of changes with leases, as one has that outlives the process.
 type lasting struct{ reindex.ChangeLog }
 
 func (lasting) Lease() time.Duration { return 10 * time.Second }
 
-// stalls are the ways in which an index fails with changes again and again, without refusing them.
+// stalls are the ways in which an index can fail with changes without refusing them.
 var stalls = map[string]func(ids []string) reindextest.Fault{
 	"put off": func(ids []string) (fault reindextest.Fault) {
 		for _, id := range ids {
@@ -32,7 +32,7 @@ var stalls = map[string]func(ids []string) reindextest.Fault{
 	"panic":     func([]string) reindextest.Fault { return reindextest.Fault{Panic: errIndex} },
 }
 
-// stalling returns the faults of an index that fails with changes of these products.
+// stalling returns the faults of an index that fails in one of these ways with every change of the given products.
 func stalling(how string, ids ...string) func(reindextest.Call) reindextest.Fault {
 	return func(c reindextest.Call) reindextest.Fault {
 		var failing []string
@@ -48,9 +48,9 @@ func stalling(how string, ids ...string) func(reindextest.Call) reindextest.Faul
 	}
 }
 
-// A change that the index never takes does not hold its tenant's others up for longer than MaxStall, and is reported
-// with its id and a reason.
-func TestStalledChangeHoldsUpNoOthers(t *testing.T) {
+// A change that the index never takes delays the tenant's other changes by no more than MaxStall, and is reported with
+// its id and a reason.
+func TestStalledChangeDelaysOthersForMaxStall(t *testing.T) {
 	const maxStall = 3 * time.Minute
 	for how := range stalls {
 		t.Run(how, func(t *testing.T) {
@@ -68,12 +68,12 @@ func TestStalledChangeHoldsUpNoOthers(t *testing.T) {
 					t.Fatal(err)
 				}
 				if took := time.Since(start); took < maxStall || took > 2*maxStall {
-					t.Errorf("the changes were settled after %v, want %v and some tries", took, maxStall)
+					t.Errorf("the changes were settled after %v, want %v to %v", took, maxStall, 2*maxStall)
 				}
 				b.assertRevs(t, want)
 				state, err := b.Changes(t.Context(), tenant)
 				if err != nil || len(state.Refused) != 1 || state.Refused[0].ID != "bad" || state.Refused[0].Reason == "" {
-					t.Errorf("state %+v, error %v", state, err)
+					t.Errorf("state %+v, error %v; want \"bad\" refused, with a reason", state, err)
 				}
 				if err := b.Shutdown(t.Context()); err != nil {
 					t.Error(err)
@@ -90,9 +90,9 @@ func mustUpdate(t *testing.T, b bench, changes ...reindex.Change) {
 	}
 }
 
-// An index that is down, as a whole or in a part, refuses no change, however long that lasts.
+// No change is reported as refused while the index fails with all changes, or with a large part of them.
 func TestIndexThatIsDownRefusesNothing(t *testing.T) {
-	for _, part := range []int{1, 5} { // it takes none, or four of five
+	for _, part := range []int{1, 5} { // the index takes no change, or four of five
 		for how := range stalls {
 			t.Run(fmt.Sprint(how, part), func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
@@ -120,7 +120,7 @@ func TestIndexThatIsDownRefusesNothing(t *testing.T) {
 					}
 					b.assertRevs(t, want)
 					if state, err := b.Changes(t.Context(), tenant); err != nil || len(state.Refused) > 0 {
-						t.Errorf("state %+v, error %v", state, err)
+						t.Errorf("state %+v, error %v; want no refused change", state, err)
 					}
 					if err := b.Shutdown(t.Context()); err != nil {
 						t.Error(err)
@@ -131,7 +131,8 @@ func TestIndexThatIsDownRefusesNothing(t *testing.T) {
 	}
 }
 
-// Calls of Update that are carried together do not fail together: only the one whose change fails has an error.
+// When the changes of several calls of Update are applied together, only the call with the failing change returns an
+// error.
 func TestStalledChangeFailsItsCallOnly(t *testing.T) {
 	for how := range stalls {
 		t.Run(how, func(t *testing.T) {
@@ -160,7 +161,7 @@ func TestStalledChangeFailsItsCallOnly(t *testing.T) {
 						ok = ok && failed.Items[0].Retryable
 					}
 					if !ok || len(failed.Items) != 1 || failed.Items[0].ID != "bad" {
-						t.Errorf("error %v", err)
+						t.Errorf("error %v, want a BatchError for \"bad\" only", err)
 					}
 				})
 				want["good"] = "1"
@@ -168,7 +169,7 @@ func TestStalledChangeFailsItsCallOnly(t *testing.T) {
 				b.assertRevs(t, want)
 				err := b.Update(t.Context(), tenant, upsert("bad", "2"))
 				if err == nil || !strings.Contains(err.Error(), `"bad"`) {
-					t.Errorf("alone: error %v", err)
+					t.Errorf("Update with the failing change alone: error %v, want one that names it", err)
 				}
 				if err := b.Shutdown(t.Context()); err != nil {
 					t.Error(err)

@@ -14,9 +14,10 @@ import (
 	"productindex/reindex/reindextest"
 )
 
-// Faults of a job store, and their effect on the jobs. Each test is named after the fault.
+// Tests of what faults of a job store do to the jobs.
 
-// wrongStore is a store whose calls go wrong as a function says: before they are made, or, if lost is set, after.
+// wrongStore is a store whose calls fail with the error of a function: instead of the call or, if lost is set, after
+// it.
 type wrongStore struct {
 	reindex.JobStore
 
@@ -54,7 +55,7 @@ func (w wrongStore) Finish(ctx context.Context, job reindex.Job) error {
 	return w.call("finish", job, func() error { return w.JobStore.Finish(ctx, job) })
 }
 
-// times lets a call go wrong so many times.
+// times lets the first n calls of this name fail.
 func times(n int, name string, wrong func() error) func(string, reindex.Job) error {
 	var mu sync.Mutex
 	return func(call string, _ reindex.Job) error {
@@ -70,7 +71,7 @@ func times(n int, name string, wrong func() error) func(string, reindex.Job) err
 
 var errStore = errors.New("the database at 10.1.2.3 is gone")
 
-// A panic of a store ends the run, not the program, and leaves nothing behind that Shutdown would wait for.
+// A panic of a store does not end the program, and Shutdown does not hang afterwards.
 func TestStorePanics(t *testing.T) {
 	for _, call := range []string{"create", "renew", "finish"} {
 		t.Run(call, func(t *testing.T) {
@@ -79,21 +80,22 @@ func TestStorePanics(t *testing.T) {
 				b := newBench(t, reindextest.Slice(reindextest.Products(100, "new")), &reindex.Config{Jobs: store}, nil)
 				_, err := b.Run(t.Context(), tenant)
 				if wantErr := call == "create"; (err != nil) != wantErr {
-					t.Errorf("error %v", err)
+					t.Errorf("error %v, want one: %v", err, wantErr)
 				}
 				if err := b.Shutdown(t.Context()); err != nil {
 					t.Errorf("shutdown: %v", err)
 				}
 				jobs, total, err := store.List(t.Context(), tenant, reindex.JobQuery{})
 				if err != nil || total > 1 || total == 1 && jobs[0].Status != reindex.StatusSuccess {
-					t.Errorf("the store has %+v, error %v", jobs, err)
+					t.Errorf("the store has %+v, error %v; want only successes", jobs, err)
 				}
 			})
 		})
 	}
 }
 
-// The end of a job that a store fails to take is not forgotten: it shows, and is stored before the tenant's next run.
+// If the store fails to store a job's end, the engine shows it nevertheless, and stores it before the tenant's next
+// run.
 func TestEndThatCouldNotBeStored(t *testing.T) {
 	for _, wrong := range []error{errStore, reindex.Temporary(errStore)} {
 		synctest.Test(t, func(t *testing.T) {
@@ -105,32 +107,32 @@ func TestEndThatCouldNotBeStored(t *testing.T) {
 			}
 			job := b.lastJob(t)
 			if job.Status != reindex.StatusSuccess {
-				t.Errorf("listed as %+v", job)
+				t.Errorf("listed as %+v, want a success", job)
 			}
 			if got, err := b.Job(t.Context(), tenant, job.ID); err != nil || got.Status != reindex.StatusSuccess {
 				t.Errorf("job %+v, error %v", got, err)
 			}
 			if got := ended(t, b.Engine, job); got.Status != reindex.StatusSuccess {
-				t.Errorf("watched as %+v", got)
+				t.Errorf("watched as %+v, want a success", got)
 			}
 			if err := b.Cancel(t.Context(), tenant, job.ID); !errors.Is(err, reindex.ErrJobEnded) {
-				t.Errorf("cancel: %v", err)
+				t.Errorf("cancel of the ended job: error %v, want ErrJobEnded", err)
 			}
 			if _, _, err := b.Start(t.Context(), tenant); !errors.Is(err, errStore) || !strings.Contains(err.Error(), job.ID) {
-				t.Errorf("a start while the end cannot be stored: %v", err)
+				t.Errorf("a start while the end cannot be stored: error %v, want the store's, with the job's id", err)
 			}
 			if _, err := b.Run(t.Context(), tenant); err != nil {
-				t.Errorf("the next run: %v", err)
+				t.Errorf("the next run fails: %v", err)
 			}
 			jobs, total, err := store.List(t.Context(), tenant, reindex.JobQuery{})
 			if err != nil || total != 2 || jobs[0].Status != reindex.StatusSuccess || jobs[1].Status != reindex.StatusSuccess {
-				t.Errorf("the store has %+v, error %v", jobs, err)
+				t.Errorf("the store has %+v, error %v; want only successes", jobs, err)
 			}
 		})
 	}
 }
 
-// Shutdown stores what could not be stored before.
+// Shutdown stores the ends of jobs that could not be stored before.
 func TestShutdownStoresEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := wrongStore{reindex.NewJobs(0), times(4, "finish", func() error { return errStore }), false}
@@ -143,12 +145,12 @@ func TestShutdownStoresEnds(t *testing.T) {
 		}
 		jobs, _, err := store.List(t.Context(), tenant, reindex.JobQuery{})
 		if err != nil || jobs[0].Status != reindex.StatusSuccess {
-			t.Errorf("the store has %+v, error %v", jobs, err)
+			t.Errorf("the store has %+v, error %v; want only successes", jobs, err)
 		}
 	})
 }
 
-// An answer of the store that is lost changes nothing: there is one job, and its end is the run's.
+// If an answer of the store is lost, there is still one job, and it ends as the run did.
 func TestLostAnswersOfTheStore(t *testing.T) {
 	for _, call := range []string{"create", "renew", "finish"} {
 		t.Run(call, func(t *testing.T) {
@@ -160,32 +162,32 @@ func TestLostAnswersOfTheStore(t *testing.T) {
 				}
 				jobs, total, err := store.List(t.Context(), tenant, reindex.JobQuery{})
 				if err != nil || total != 1 || jobs[0].Status != reindex.StatusSuccess {
-					t.Errorf("the store has %+v, error %v", jobs, err)
+					t.Errorf("the store has %+v, error %v; want only successes", jobs, err)
 				}
 			})
 		})
 	}
 }
 
-// A job that was created although Create failed for good does not block its tenant.
+// A job that Create stored although it returned an error does not block its tenant.
 func TestGhostJob(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := wrongStore{reindex.NewJobs(0), times(3, "create", func() error { return reindex.Temporary(errStore) }), true}
 		b := newBench(t, reindextest.Slice(reindextest.Products(100, "new")), &reindex.Config{Jobs: store}, nil)
 		if _, err := b.Run(t.Context(), tenant); !errors.Is(err, errStore) {
-			t.Fatalf("error %v", err)
+			t.Fatalf("error %v, want the store's", err)
 		}
 		if job := b.lastJob(t); job.Status != reindex.StatusFailure || job.Message == "" {
-			t.Errorf("the ghost shows as %+v", job)
+			t.Errorf("the job shows as %+v, want a failure with a message", job)
 		}
 		if _, err := b.Run(t.Context(), tenant); err != nil {
-			t.Errorf("the next run: %v", err)
+			t.Errorf("the next run fails: %v", err)
 		}
 		b.assertLive(t, reindextest.Products(100, "new"), "new")
 	})
 }
 
-// Two engines over one store without leases: one cancels what the other runs.
+// With two engines on one store without leases, one can cancel a job that the other runs.
 func TestCancelThroughASharedStore(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		src, store := newGated(1000), reindex.NewJobs(0)
@@ -196,10 +198,10 @@ func TestCancelThroughASharedStore(t *testing.T) {
 			t.Fatal(err)
 		}
 		if job := ended(t, other.Engine, job); job.Message != "the reindex was cancelled" {
-			t.Errorf("job %s: %s", job.Status, job.Message)
+			t.Errorf("job %s: %s; want one that says it was cancelled", job.Status, job.Message)
 		}
 		if err := other.Cancel(t.Context(), tenant, job.ID); !errors.Is(err, reindex.ErrJobEnded) {
-			t.Errorf("cancel of an ended job: %v", err)
+			t.Errorf("cancel of an ended job: error %v, want ErrJobEnded", err)
 		}
 		if err := errors.Join(runner.Shutdown(t.Context()), other.Shutdown(t.Context())); err != nil {
 			t.Error(err)
@@ -207,7 +209,7 @@ func TestCancelThroughASharedStore(t *testing.T) {
 	})
 }
 
-// A cancellation that the store has accepted before a run was stored as begun, or before its switch-over, is not lost.
+// A cancellation is not lost if it reaches the store just before the job is stored as begun or as published.
 func TestCancelBeforeEachState(t *testing.T) {
 	for _, status := range []reindex.Status{reindex.StatusInProgress, reindex.StatusPublished} {
 		t.Run(string(status), func(t *testing.T) {
@@ -220,14 +222,14 @@ func TestCancelBeforeEachState(t *testing.T) {
 			}, false}
 			b := newBench(t, reindextest.Slice(reindextest.Products(100, "new")), &reindex.Config{Jobs: store}, nil)
 			if _, err := b.Run(t.Context(), tenant); !errors.Is(err, reindex.ErrCancelled) {
-				t.Errorf("error %v", err)
+				t.Errorf("error %v, want ErrCancelled", err)
 			}
 			b.assertOldLive(t)
 		})
 	}
 }
 
-// Whoever sees the end of a job finds it in the store.
+// The end of a job shows only after it is stored.
 func TestEndIsStoredBeforeItShows(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		inner := reindex.NewJobs(0)
@@ -247,12 +249,12 @@ func TestEndIsStoredBeforeItShows(t *testing.T) {
 		}
 		jobs, _, err := inner.List(t.Context(), tenant, reindex.JobQuery{})
 		if err != nil || jobs[0].Status != reindex.StatusSuccess {
-			t.Errorf("the store has %+v, error %v", jobs, err)
+			t.Errorf("the store has %+v, error %v; want only successes", jobs, err)
 		}
 	})
 }
 
-// slowLease is a store with leases whose renewals take a while, and fail from a moment on.
+// slowLease is a store with leases whose renewals take time, and fail from some time on.
 type slowLease struct {
 	*leasing
 
@@ -277,17 +279,17 @@ func (s *slowLease) Renew(ctx context.Context, job reindex.Job) (bool, error) {
 	return s.leasing.Renew(ctx, job)
 }
 
-// A lease counts from the call that renewed it, not from the answer: the store may have set its end when the call
-// began.
+// A lease counts from the call that renewed it, not from the answer, because the store may have set the lease's end as
+// early as that.
 func TestLeaseCountsFromTheCall(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := &slowLease{leasing: newLeasing(), takes: 14 * time.Second, failFrom: time.Now().Add(5 * time.Minute)}
 		b := newBench(t, newGated(100), &reindex.Config{Jobs: store}, nil)
 		if _, err := b.Run(t.Context(), tenant); !errors.Is(err, reindex.ErrLeaseLost) {
-			t.Fatalf("error %v", err)
+			t.Fatalf("error %v, want ErrLeaseLost", err)
 		}
 		if since := time.Since(store.renewed); since >= time.Minute {
-			t.Errorf("the run ended %v after its lease was renewed, which is for a minute", since)
+			t.Errorf("the run ended %v after its lease was renewed, want less than a minute, the lease's time", since)
 		}
 	})
 }
@@ -303,7 +305,7 @@ func TestEndedTenantsAreForgotten(t *testing.T) {
 			t.Fatal(created, err)
 		}
 		if i%100 == 0 {
-			continue // it goes on
+			continue // this job stays in progress
 		}
 		job.Status = reindex.StatusSuccess
 		if err := store.Finish(t.Context(), job); err != nil {

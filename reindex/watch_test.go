@@ -9,7 +9,7 @@ import (
 	"productindex/reindex"
 )
 
-// Watch shows the job on its way, and ends with it.
+// Watch yields the progress of a job until the job has ended.
 func TestWatch(t *testing.T) {
 	src := newGated(2000)
 	b := newBench(t, src, &reindex.Config{BatchDocs: 100}, nil)
@@ -30,7 +30,7 @@ func TestWatch(t *testing.T) {
 	}
 	last := seen[len(seen)-1]
 	if last.Status != reindex.StatusSuccess || last.Processed != 2000 || len(seen) < 3 {
-		t.Errorf("saw %d states, the last one %+v", len(seen), last)
+		t.Errorf("got %d states, the last one %+v, want at least 3 and SUCCESS", len(seen), last)
 	}
 	// A job that has ended is yielded once.
 	n := 0
@@ -40,11 +40,11 @@ func TestWatch(t *testing.T) {
 		}
 	}
 	if n != 1 {
-		t.Errorf("an ended job was yielded %d times", n)
+		t.Errorf("an ended job was yielded %d times, want once", n)
 	}
 }
 
-// A listing selects and orders jobs as they are now, not as they were last stored.
+// Jobs selects and orders jobs by their current state, not by the state that was last stored.
 func TestJobsAreSelectedAsTheyAre(t *testing.T) {
 	src := newGated(2000)
 	b := newBench(t, src, &reindex.Config{BatchDocs: 100}, nil)
@@ -62,7 +62,7 @@ func TestJobsAreSelectedAsTheyAre(t *testing.T) {
 		Compare: func(x, y reindex.Job) int { return int(y.Processed - x.Processed) },
 	})
 	if err != nil || total != 1 || len(jobs) != 1 || jobs[0].Processed < 900 {
-		t.Errorf("jobs %+v of %d, error %v", jobs, total, err)
+		t.Errorf("got the jobs %+v of %d, error %v, want the running one", jobs, total, err)
 	}
 	close(src.gate)
 	ended(t, b.Engine, job)
@@ -83,7 +83,7 @@ func TestWatchEndsWithItsContext(t *testing.T) {
 		cancel()
 	}
 	if !errors.Is(last, context.Canceled) {
-		t.Errorf("the sequence ended with %v", last)
+		t.Errorf("the sequence ended with %v, want context.Canceled", last)
 	}
 	close(src.gate)
 	ended(t, b.Engine, job)

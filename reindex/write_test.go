@@ -17,7 +17,7 @@ import (
 
 var errBusy = errors.New("queue is full")
 
-// onWrite lets writes go wrong.
+// onWrite applies the faults that f returns to writes only.
 func onWrite(f func(c reindextest.Call) reindextest.Fault) func(reindextest.Call) reindextest.Fault {
 	return func(c reindextest.Call) reindextest.Fault {
 		if c.Op == reindextest.OpWrite {
@@ -27,7 +27,7 @@ func onWrite(f func(c reindextest.Call) reindextest.Fault) func(reindextest.Call
 	}
 }
 
-// Only what failed and can succeed is sent again.
+// Of a batch, only the products whose error is temporary are sent again.
 func TestRetriesFailedItemsAlone(t *testing.T) {
 	products := reindextest.Products(300, "new")
 	var mu sync.Mutex
@@ -54,7 +54,7 @@ func TestRetriesFailedItemsAlone(t *testing.T) {
 	}
 	b.assertLive(t, slices.Delete(slices.Clone(products), 150, 151), "new")
 	if len(report.Rejections) != 1 || report.Rejections[0] != (reindex.Rejection{ID: "p150", Reason: "bad price"}) {
-		t.Errorf("rejections %v", report.Rejections)
+		t.Errorf("rejections %v, want p150 for its bad price", report.Rejections)
 	}
 	if report.Batches != 9 || report.Retries != 6 {
 		t.Errorf("%d batches, %d retries; want 9 and 6", report.Batches, report.Retries)
@@ -70,7 +70,7 @@ func TestRetriesFailedItemsAlone(t *testing.T) {
 	}
 }
 
-// A product that is refused with its whole batch is found by halving, and rejected alone.
+// If an index refuses a whole batch for one product, halving finds it, and only it is rejected.
 func TestIsolatesPoisonProducts(t *testing.T) {
 	for _, reason := range []error{reindex.ErrRefused, reindex.ErrTooLarge} {
 		products := reindextest.Products(10_000, "new")
@@ -96,14 +96,15 @@ func TestIsolatesPoisonProducts(t *testing.T) {
 			t.Errorf("rejected %v, want %v", found, poison)
 		}
 		if extra := report.Batches - 10; extra > 3*20 {
-			t.Errorf("%d extra calls to find 3 products among batches of 1,000", extra)
+			t.Errorf("%d extra calls to find 3 products in batches of 1,000, want at most 60", extra)
 		}
 		want := slices.DeleteFunc(products, func(p reindex.Product) bool { return slices.Contains(poison, p.ID) })
 		b.assertLive(t, want, "new")
 	}
 }
 
-// The waits grow, are drawn at random from the upper half, and are never shorter than the server asked for.
+// The waits grow up to a limit. Each is at random between half its full length and all of it, and never shorter than
+// the server asks for.
 func TestWaitsBetweenTries(t *testing.T) {
 	for _, test := range []struct {
 		name        string
@@ -176,12 +177,12 @@ func TestRetriesEveryCall(t *testing.T) {
 		t.Fatal(err)
 	}
 	if report.Indexed != 300 || report.Batches != 3 || report.Retries != 2 {
-		t.Errorf("report %+v", report)
+		t.Errorf("report %+v, want 300 indexed, 3 batches, 2 retries", report)
 	}
 	b.assertLive(t, products, "new")
 }
 
-// As long as a batch makes progress, its tries do not count.
+// A try after which fewer products of a batch remain does not count as one of its tries.
 func TestProgressRenewsTheTries(t *testing.T) {
 	products := reindextest.Products(64, "new")
 	b := newBench(t, reindextest.Slice(products), &reindex.Config{
@@ -199,7 +200,8 @@ func TestProgressRenewsTheTries(t *testing.T) {
 	b.assertLive(t, products, "new")
 }
 
-// An error that names products which were not in the batch is a defect of the Indexer, and never counted.
+// A BatchError that names a product twice, or one that was not in the batch, or none, ends the run as a defect of the
+// Indexer.
 func TestReportsOfStrangersEndTheRun(t *testing.T) {
 	for name, items := range map[string][]reindex.ItemError{
 		"stranger": {{ID: "stranger", Err: errBusy}},
@@ -213,21 +215,21 @@ func TestReportsOfStrangersEndTheRun(t *testing.T) {
 				return reindextest.Fault{Err: &reindex.BatchError{Items: items}}
 			}))
 			if _, err := b.Run(t.Context(), tenant); err == nil || !strings.Contains(err.Error(), "defect of the Indexer") {
-				t.Errorf("error %v", err)
+				t.Errorf("error %v, want one that names a defect of the Indexer", err)
 			}
 			b.assertOldLive(t)
 		})
 	}
 }
 
-// outcome is what a sealed generation holds, and which products were refused late.
+// outcome is what Seal returns, and the products that Flush returns as refused.
 type outcome struct {
 	reindex.Sealed
 
 	late []reindex.ItemError
 }
 
-// sealing is an index whose Flush and Seal return something else than the truth.
+// sealing is an index that changes what its Flush and Seal return.
 type sealing struct {
 	*reindextest.Memory
 
@@ -258,7 +260,7 @@ func (g sealingGeneration) Seal(ctx context.Context) (reindex.Sealed, error) {
 	return o.Sealed, err
 }
 
-// The number of products in the sealed generation decides.
+// A run fails if its sealed generation does not hold as many products as were accepted.
 func TestAccounting(t *testing.T) {
 	products := reindextest.Products(100, "new")
 	late := func(ids ...string) func(*outcome) {
@@ -296,7 +298,7 @@ func TestAccounting(t *testing.T) {
 			if test.err == "" {
 				if err != nil || report.Rejected != test.rejected || len(report.Rejections) != int(test.rejected) ||
 					report.Indexed != 100-test.rejected {
-					t.Errorf("report %+v, error %v", report, err)
+					t.Errorf("report %+v, error %v; want %d rejected", report, err, test.rejected)
 				}
 				return
 			}
@@ -308,7 +310,7 @@ func TestAccounting(t *testing.T) {
 	}
 }
 
-// limited is an index with limits, which it checks.
+// limited is an index that states limits.
 type limited struct {
 	*reindextest.Memory
 
@@ -317,7 +319,8 @@ type limited struct {
 
 func (l limited) Limits() reindex.Limits { return l.limits }
 
-// Batches keep within what the config and the index allow, and so do the calls at the same time.
+// The sizes of the batches, and the number of writes at the same time, are within the limits of the config and the
+// index.
 func TestLimits(t *testing.T) {
 	for _, test := range []struct {
 		name   string
@@ -327,7 +330,7 @@ func TestLimits(t *testing.T) {
 		{"of the config", reindex.Config{BatchDocs: 30, BatchBytes: 1500, Workers: 3}, reindex.Limits{}},
 		{"of the index", reindex.Config{Workers: 16}, reindex.Limits{MaxDocs: 30, MaxBytes: 1500, MaxInFlight: 3}},
 		{
-			"of the config, where the index takes more", reindex.Config{BatchDocs: 30, BatchBytes: 1500, Workers: 3},
+			"of the config, with higher ones of the index", reindex.Config{BatchDocs: 30, BatchBytes: 1500, Workers: 3},
 			reindex.Limits{MaxDocs: 99, MaxBytes: 9999, MaxInFlight: 9},
 		},
 	} {
@@ -356,7 +359,7 @@ func testLimits(t *testing.T, cfg reindex.Config, limits reindex.Limits) {
 			bytes += len(p.Body)
 		}
 		if len(c.Batch) > 30 || bytes > 1500 && len(c.Batch) > 1 {
-			t.Errorf("a batch of %d products and %d bytes", len(c.Batch), bytes)
+			t.Errorf("a batch of %d products and %d bytes, want at most 30 and 1,500", len(c.Batch), bytes)
 		}
 		return reindextest.Fault{Delay: time.Second} // long enough for every worker to have one
 	}))
