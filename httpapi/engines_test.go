@@ -86,7 +86,7 @@ func TestEntityTypes(t *testing.T) {
 				}
 			}
 			if got := s.send("DELETE", jobsPath+"/"+second, ""); got.status != http.StatusAccepted {
-				t.Errorf("%d %s", got.status, got.body)
+				t.Errorf("%d %s, want %d", got.status, got.body, http.StatusAccepted)
 			}
 			releaseProducts()
 			releaseCategories()
@@ -94,7 +94,7 @@ func TestEntityTypes(t *testing.T) {
 				s.follow(id, "").until(func(e seen) bool { return e.Status == want })
 			}
 			if got := s.send("GET", jobsPath+"/NONE", ""); got.status != http.StatusNotFound {
-				t.Errorf("%d %s", got.status, got.body)
+				t.Errorf("%d %s, want %d", got.status, got.body, http.StatusNotFound)
 			}
 		})
 	}
@@ -109,7 +109,7 @@ func TestEntityTypesAreRefused(t *testing.T) {
 		if got.status != http.StatusBadRequest || len(got.message.Details) != 1 ||
 			!strings.HasSuffix(got.message.Details[0], ": PRODUCT, CATEGORY") &&
 				!strings.HasSuffix(got.message.Details[0], "supported: PRODUCT, CATEGORY") {
-			t.Errorf("%s: %d %s", body, got.status, got.body)
+			t.Errorf("%s: %d %s, want %d", body, got.status, got.body, http.StatusBadRequest)
 		}
 	}
 	release()
@@ -124,7 +124,7 @@ func TestWithoutProducts(t *testing.T) {
 	s := serve(t, categories, Config{Engines: []Engine{brands}})
 	if got := s.post(full); got.status != http.StatusBadRequest || got.message.Message != "Unsupported entityType" ||
 		!slices.Equal(got.message.Details, []string{"Supported entity types: CATEGORY, Größe & Schnitt"}) {
-		t.Errorf("%d %s", got.status, got.body)
+		t.Errorf("%d %s, want %d %s", got.status, got.body, http.StatusBadRequest, "Unsupported entityType")
 	}
 	await(t, categories, "acme", s.create(category))
 	id := s.create(`{"entityType":"Größe & Schnitt"}`)
@@ -146,7 +146,7 @@ func TestRAG(t *testing.T) {
 	got := s.send("POST", jobsPath, rag)
 	if got.status != http.StatusBadRequest || got.message.Message != "Unsupported rag" ||
 		!strings.Contains(got.body, "no index for retrieval-augmented generation") {
-		t.Errorf("without an engine: %d %s", got.status, got.body)
+		t.Errorf("without an engine: %d %s, want %d %s", got.status, got.body, http.StatusBadRequest, "Unsupported rag")
 	}
 
 	s = serve(t, products, Config{Engines: []Engine{categories}, RAG: vectors})
@@ -155,18 +155,18 @@ func TestRAG(t *testing.T) {
 		t.Error("products with and without rag are one job")
 	}
 	if got := s.send("POST", jobsPath, rag); got.status != http.StatusOK || got.job(t)["id"] != id {
-		t.Errorf("joined: %d %s", got.status, got.body)
+		t.Errorf("joined: %d %s, want %d", got.status, got.body, http.StatusOK)
 	}
 	release()
 	releaseVectors()
 	last := s.follow(id, "").until(func(e seen) bool { return e.Status == "SUCCESS" })
 	if *last.ProcessedCount != 7 || !last.RAG || last.EntityType != "PRODUCT" {
-		t.Errorf("%s", last.data)
+		t.Errorf("the last event is %s, want 7 products with rag", last.data)
 	}
 	await(t, products, "acme", plain)
 	if got := s.send("GET", jobsPath+"/"+id+"?fields=entityType,rag", ""); got.body !=
 		`{"entityType":"PRODUCT","rag":true}` {
-		t.Errorf("%s", got.body)
+		t.Errorf("the job is %s, want PRODUCT with rag", got.body)
 	}
 	for q, want := range map[string][]string{
 		"entityType:PRODUCT": {id, plain}, "rag:true": {id}, "rag:missing": {plain}, "entityType:PRODUCT_RAG": {},
@@ -182,7 +182,7 @@ func TestRAG(t *testing.T) {
 	} {
 		if got := s.send("POST", jobsPath, body); got.status != http.StatusBadRequest || got.message.Message != message ||
 			strings.Contains(got.body, "PRODUCT_RAG") {
-			t.Errorf("%s: %d %s", body, got.status, got.body)
+			t.Errorf("%s: %d %s, want %d %s", body, got.status, got.body, http.StatusBadRequest, message)
 		}
 	}
 	_, err := NewHandler(products, Config{Authorizer: AllowAll, RAG: products})
@@ -199,7 +199,7 @@ func TestReindexIsForProducts(t *testing.T) {
 	s := serve(t, products, Config{Engines: []Engine{categories}})
 	s.post(full)
 	if got := s.send("GET", jobsPath+"?fields=entityType", ""); got.body != `[{"entityType":"PRODUCT"}]` {
-		t.Errorf("%s", got.body)
+		t.Errorf("the jobs are %s, want one of PRODUCT", got.body)
 	}
 }
 
@@ -235,7 +235,7 @@ func TestPagesOfSeveralEngines(t *testing.T) {
 				}
 			}
 			if got := s.send("GET", jobsPath+"?pageSize=1", "", "X-Total-Count: true"); got.header.Get("X-Total-Count") != "7" {
-				t.Errorf("%v", got.header)
+				t.Errorf("headers %v, want the total count 7", got.header)
 			}
 			isProduct := func(job reindex.Job) bool { return job.EntityType == reindex.EntityProduct }
 			oldestFirst := func(a, b reindex.Job) int { return a.Created.Compare(b.Created) }
@@ -268,7 +268,7 @@ func TestForgottenEntityType(t *testing.T) {
 			t.Errorf("%q", got)
 		}
 		if got := s.send("GET", jobsPath+"/B1", ""); got.status != http.StatusOK {
-			t.Errorf("%d %s", got.status, got.body)
+			t.Errorf("%d %s, want %d", got.status, got.body, http.StatusOK)
 		}
 	}
 }
@@ -280,7 +280,7 @@ func TestOneOfSeveralEnginesFails(t *testing.T) {
 	s := serve(t, products, Config{Engines: []Engine{categories}})
 	for _, path := range []string{jobsPath, jobsPath + "/J1"} {
 		if got := s.send("GET", path, ""); got.status != http.StatusBadRequest || got.message.Message != MessageUnavailable {
-			t.Errorf("%s: %d %s", path, got.status, got.body)
+			t.Errorf("%s: %d %s, want %d %s", path, got.status, got.body, http.StatusBadRequest, MessageUnavailable)
 		}
 	}
 }

@@ -52,7 +52,7 @@ func TestStreamsShareAFeed(t *testing.T) {
 		}
 		close(step)
 		if last := again.until(func(e seen) bool { return e.Status == "SUCCESS" }); *last.ProcessedCount != 100 {
-			t.Errorf("%s", last.data)
+			t.Errorf("the last event is %s, want 100 products", last.data)
 		}
 	})
 }
@@ -98,6 +98,6 @@ func TestFeedAfterAFailure(t *testing.T) {
 		t.Errorf("got the event %s after the failure, want SUCCESS", e.data)
 	}
 	if got := s.send(http.MethodGet, jobsPath+"/J1", ""); got.status != http.StatusOK {
-		t.Errorf("the job: %d", got.status)
+		t.Errorf("the job: %d, want %d", got.status, http.StatusOK)
 	}
 }

@@ -84,7 +84,7 @@ func TestCallersJoinOneRun(t *testing.T) {
 	for range 50 {
 		callers.Go(func() {
 			if got := s.post(full); got.status != http.StatusNoContent {
-				t.Errorf("status %d: %s", got.status, got.body)
+				t.Errorf("%d %s, want 204", got.status, got.body)
 			}
 		})
 	}
@@ -118,7 +118,7 @@ func TestEngineIsShutDown(t *testing.T) {
 		t.Fatal(err)
 	}
 	if got := s.post(full); got.status != http.StatusBadRequest || got.message.Message != MessageUnavailable {
-		t.Errorf("%d %s", got.status, got.body)
+		t.Errorf("%d %s, want %d %s", got.status, got.body, http.StatusBadRequest, MessageUnavailable)
 	}
 }
 

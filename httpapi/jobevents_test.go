@@ -19,7 +19,7 @@ import (
 	"productindex/reindex"
 )
 
-// Each retry is an event, since nothing else happens while an index is overloaded.
+// Each retry is an event, since a run makes no other progress while its index is overloaded.
 func TestEventsOfRetries(t *testing.T) {
 	job := jobquery.Job{
 		Record: reindex.Job{ID: "J1", Status: reindex.StatusInProgress, Report: reindex.Report{Batches: 3, Retries: 1}},
@@ -27,7 +27,8 @@ func TestEventsOfRetries(t *testing.T) {
 	once := job
 	once.Record.Report.Retries++
 	if eventID(job) == eventID(once) || viewEvent(once).RetryCount != 2 || viewEvent(once).BatchCount != 3 {
-		t.Errorf("%s, %s, %+v", eventID(job), eventID(once), viewEvent(once))
+		t.Errorf("ids %s and %s, event %+v; want different ids, 2 retries, 3 batches",
+			eventID(job), eventID(once), viewEvent(once))
 	}
 }
 
@@ -39,60 +40,60 @@ func TestEvents(t *testing.T) {
 	id := s.create(creation)
 	c := s.follow(id, "")
 	if line, ok := c.line(); !ok || line != "retry: 2000" {
-		t.Errorf("the stream begins with %q", line)
+		t.Errorf("the stream begins with %q, want \"retry: 2000\"", line)
 	}
 	first := c.until(func(e seen) bool { return *e.ProcessedCount == 0 && e.ExpectedCount != nil })
 	if !strings.HasPrefix(first.id, "IN_PROGRESS.") || !strings.HasSuffix(first.id, ".0.0.0.0.100") || first.ID != id ||
 		*first.Progress != 0 ||
 		first.RemainingSeconds != nil {
-		t.Errorf("%s: %s", first.id, first.data)
+		t.Errorf("the first event is %s: %s; want one of the beginning", first.id, first.data)
 	}
 	step <- struct{}{}
 	tenth := c.until(func(e seen) bool { return *e.ProcessedCount == 10 })
 	if tenth.id != fmt.Sprintf("IN_PROGRESS.load.%d.10.0.0.0.0.0.100", *tenth.ReadCount) || *tenth.Progress != 0.1 ||
 		tenth.RemainingSeconds == nil {
-		t.Errorf("%s: %s", tenth.id, tenth.data)
+		t.Errorf("event %s: %s; want one after 10 of 100 products", tenth.id, tenth.data)
 	}
 	if tenth.Concurrency != 1 || tenth.BatchBytes <= 0 || tenth.BatchCount < 1 || tenth.ReadBytes <= 0 {
-		t.Errorf("%s", tenth.data)
+		t.Errorf("event %s, want one worker, a batch, and the bytes", tenth.data)
 	}
 	again := s.follow(id, tenth.id)
-	if line, ok := again.line(); !ok || line != "retry: 2000" { // so it knows everything
-		t.Errorf("the stream begins with %q", line)
+	if line, ok := again.line(); !ok || line != "retry: 2000" { // no event: the client has the latest state
+		t.Errorf("the stream begins with %q, want \"retry: 2000\"", line)
 	}
 	step <- struct{}{}
 	if e, _ := again.event(); e.id == tenth.id || *e.ReadCount < 20 {
-		t.Errorf("after %s came %s", tenth.id, e.id)
+		t.Errorf("the event after %s is %s, want a newer state", tenth.id, e.id)
 	}
 	close(step)
 	for _, c := range []*stream{c, again} {
 		last := c.until(func(e seen) bool { return e.Status == "SUCCESS" })
 		if last.id != "SUCCESS..100.100.0.0.0.0.0.100" || *last.Progress != 1 || *last.RemainingSeconds != 0 {
-			t.Errorf("%s: %s", last.id, last.data)
+			t.Errorf("the last event is %s: %s; want a success with 100 products", last.id, last.data)
 		}
 		if e, ok := c.event(); ok {
-			t.Errorf("after the end came %s", e.id)
+			t.Errorf("event %s comes after the end", e.id)
 		}
 	}
 	got := s.send("GET", jobsPath+"/"+id+"/events", "", "Last-Event-ID: SUCCESS..100.100.0.0.0.0.0.100")
 	if got.status != http.StatusNoContent {
-		t.Errorf("after the end: %d %s", got.status, got.body)
+		t.Errorf("after the end: %d %s, want %d", got.status, got.body, http.StatusNoContent)
 	}
 	for _, known := range []string{"", "IN_PROGRESS.load.10.10.0.0.0.0.0.100", "nonsense"} {
 		c := s.follow(id, known)
 		e, _ := c.event()
 		_, more := c.event()
 		if e.id != "SUCCESS..100.100.0.0.0.0.0.100" || more {
-			t.Errorf("a client that knows %q gets %q, and more %v", known, e.id, more)
+			t.Errorf("a client that knows %q gets %q, and more: %v; want the end only", known, e.id, more)
 		}
 		if list := s.send("GET", jobsPath+"/"+id, ""); !strings.HasPrefix(e.data, strings.TrimSuffix(list.body, "}")) {
-			t.Errorf("event %s, job %s", e.data, list.body)
+			t.Errorf("the event is %s, want one that begins with the job, %s", e.data, list.body)
 		}
 	}
 }
 
-// A client of a third party understands the stream.
-func TestEventsAreUnderstood(t *testing.T) {
+// The client of another author can read the stream.
+func TestEventsWithAnotherClient(t *testing.T) {
 	e, step := stepwise(t, nil)
 	close(step)
 	s := serve(t, e, brisk)
@@ -109,11 +110,11 @@ func TestEventsAreUnderstood(t *testing.T) {
 	var view eventView
 	err := json.Unmarshal([]byte(last.Data), &view)
 	if err != nil || view.Status != "SUCCESS" || last.LastEventID != "SUCCESS..100.100.0.0.0.0.0.100" || last.Type != "" {
-		t.Errorf("%+v: %v", last, err)
+		t.Errorf("the last event is %+v, error %v; want a success", last, err)
 	}
 }
 
-// The last event of a failed job has the reason; numbers that are not known are missing.
+// The last event of a failed job has the reason. Unknown numbers are missing.
 func TestEventsOfAFailure(t *testing.T) {
 	job := reindex.Job{
 		ID:        "J1",
@@ -138,16 +139,16 @@ func TestEventsOfAFailure(t *testing.T) {
 		*e.ConflictCount != 1 || *e.ChangesApplied != 7 || *e.ChangesRefused != 3 || e.Message != job.Message ||
 		e.Progress != nil ||
 		e.ExpectedCount != nil {
-		t.Errorf("%s: %s", e.id, e.data)
+		t.Errorf("event %s: %s; want the numbers and the message of %+v", e.id, e.data, job)
 	}
 	job.Expected, job.Estimated = 7, true
 	s = serve(t, &fakeEngine{job: found(job), watch: states(job)}, Config{})
 	if e, _ = s.follow("J1", "").event(); !e.Estimated || *e.Progress != 1 {
-		t.Errorf("%s: %s", e.id, e.data)
+		t.Errorf("event %s: %s; want an estimate, and the progress 1", e.id, e.data)
 	}
 }
 
-// Fractions are rounded down, so that 1 is all of it; seconds are rounded up, so that 0 is the end.
+// Progress is rounded down, so that only the end is 1. The remaining seconds are rounded up, so that only the end is 0.
 func TestProgress(t *testing.T) {
 	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	job := reindex.Job{
@@ -200,16 +201,16 @@ func TestEventsAreRefused(t *testing.T) {
 		got := s.send("GET", jobsPath+"/J1/events", "")
 		if got.status != status || strings.Contains(got.body, "hunter2") ||
 			status == http.StatusBadRequest && got.message.Message != MessageUnavailable {
-			t.Errorf("%v: %d %s", err, got.status, got.body)
+			t.Errorf("%v: %d %s, want %d without the reason", err, got.status, got.body, status)
 		}
 	}
 	if got := s.send("GET", jobsPath+"/%00/events", ""); got.status != http.StatusNotFound {
-		t.Errorf("%d %s", got.status, got.body)
+		t.Errorf("%d %s, want %d", got.status, got.body, http.StatusNotFound)
 	}
 }
 
-// If the engine fails during a stream, the stream ends, and the client does not get the reason.
-func TestEngineFailsAmidstAStream(t *testing.T) {
+// If the engine fails during a stream, the stream ends without the reason, which the log has.
+func TestEngineFailsDuringAStream(t *testing.T) {
 	for name, fail := range map[string]func(yield func(reindex.Job, error) bool){
 		"error": func(yield func(reindex.Job, error) bool) { yield(reindex.Job{}, errors.New("hunter2")) },
 		"panic": func(func(reindex.Job, error) bool) { panic("hunter2") },
@@ -222,25 +223,25 @@ func TestEngineFailsAmidstAStream(t *testing.T) {
 			}}, brisk)
 			c := s.follow("J1", "")
 			if e, ok := c.event(); !ok || e.id != "IN_PROGRESS.open.0.0.0.0.0.0.0.10" {
-				t.Errorf("event %s", e.id)
+				t.Errorf("the first event is %q, want IN_PROGRESS.open.0.0.0.0.0.0.0.10", e.id)
 			}
 			if e, ok := c.event(); ok {
-				t.Errorf("after the failure came %s", e.id)
+				t.Errorf("event %s comes after the failure", e.id)
 			}
 			s.srv.Close()
 			if log := s.log.String(); strings.Count(log, "hunter2") != 1 || !strings.Contains(log, `"status":200`) ||
 				strings.Contains(log, "write_error") {
-				t.Errorf("log %s", log)
+				t.Errorf("the log is %s, want the reason once, status 200, no write error", log)
 			}
 		})
 	}
 }
 
-// endless returns an Engine.Watch that yields one state and then waits for the end of its context.
+// endless is an Engine whose Watch yields one state and then waits for the end of its context.
 type endless struct {
 	*fakeEngine
 
-	ended chan error // gets what ended it
+	ended chan error // receives the error of the context
 }
 
 func newEndless() endless {
@@ -262,18 +263,18 @@ func TestHeadOfEvents(t *testing.T) {
 	s := serve(t, e, brisk)
 	got := s.send("HEAD", jobsPath+"/J1/events", "")
 	if got.status != http.StatusOK || got.header.Get("Content-Type") != "text/event-stream" || got.body != "" {
-		t.Errorf("%d %v", got.status, got.header)
+		t.Errorf("status %d, headers %v, body %q; want 200, an event stream, no body", got.status, got.header, got.body)
 	}
 	ended := unfinished
 	ended.Status = reindex.StatusSuccess
 	e.job = found(ended)
 	if got := s.send("HEAD", jobsPath+"/J1/events", "",
 		"Last-Event-ID: "+eventID(jobquery.Job{Record: ended})); got.status != http.StatusNoContent {
-		t.Errorf("%d", got.status)
+		t.Errorf("%d, want %d", got.status, http.StatusNoContent)
 	}
 }
 
-// A request whose body does not arrive also gets its events.
+// A request that announces a body, but does not send it, gets its events all the same.
 func TestEventsForARequestWithABody(t *testing.T) {
 	job := unfinished
 	job.Status = reindex.StatusSuccess
@@ -289,11 +290,11 @@ func TestEventsForARequestWithABody(t *testing.T) {
 	}
 	text, err := io.ReadAll(conn)
 	if err != nil || !strings.Contains(string(text), "id: SUCCESS..0.0.0.0.0.0.0.10\n") {
-		t.Errorf("%q, %v", text, err)
+		t.Errorf("the answer is %q, error %v; want the last event", text, err)
 	}
 }
 
-// Whatever texts a job has, its event is a single event that contains them.
+// A job with any texts becomes exactly one event, which contains them.
 func FuzzEvent(f *testing.F) {
 	f.Add("left over", "PRODUCT", int64(10), int64(3), int64(1e9))
 	f.Add("two\nlines\r\n\n", "A\x00B", int64(-1), int64(0), int64(0))
@@ -325,7 +326,7 @@ func FuzzEvent(f *testing.F) {
 				}
 			}
 			if n != 1 {
-				t.Errorf("%q: %d events", text, n)
+				t.Errorf("%q: %d events, want one", text, n)
 			}
 		}
 	})

@@ -55,7 +55,7 @@ func TestFailures(t *testing.T) {
 				total = "25"
 			}
 			if got.header.Get("X-Total-Count") != total || got.header.Get("X-Rejected-Count") != "40" {
-				t.Errorf("%s: headers %v", header, got.header)
+				t.Errorf("%s: headers %v, want the counts %q and 40", header, got.header, total)
 			}
 		}
 	}
@@ -65,7 +65,7 @@ func TestFailures(t *testing.T) {
 	if got := s.send("GET", jobsPath+"/J1/failures", "", "X-Total-Count: true"); got.body != "[]" ||
 		got.header.Get("X-Total-Count") != "0" ||
 		got.header.Get("X-Rejected-Count") != "0" {
-		t.Errorf("%v %s", got.header, got.body)
+		t.Errorf("headers %v, body %s; want no failures, and counts of 0", got.header, got.body)
 	}
 }
 
@@ -74,7 +74,7 @@ func TestFailuresAreRefused(t *testing.T) {
 	s := serve(t, e, Config{})
 	for _, query := range []string{"pageNumber=0", "pageSize=2001", "pageSize=1&pageSize=1", "pageNumber=%zz"} {
 		if got := s.send("GET", jobsPath+"/J1/failures?"+query, ""); got.status != http.StatusBadRequest {
-			t.Errorf("%s: %d %s", query, got.status, got.body)
+			t.Errorf("%s: %d %s, want %d", query, got.status, got.body, http.StatusBadRequest)
 		}
 	}
 	for err, status := range map[error]int{
@@ -83,12 +83,12 @@ func TestFailuresAreRefused(t *testing.T) {
 	} {
 		e.job = func(context.Context, string, string) (reindex.Job, error) { return reindex.Job{}, err }
 		if got := s.send("GET", jobsPath+"/J1/failures", ""); got.status != status || strings.Contains(got.body, "hunter2") {
-			t.Errorf("%v: %d %s", err, got.status, got.body)
+			t.Errorf("%v: %d %s, want %d", err, got.status, got.body, status)
 		}
 	}
 }
 
-// The products that a real run rejects are shown in the order of its report, with their places in the source.
+// The products that a real run has rejected are listed in the order of its report, with their places in the source.
 func TestFailuresOfARun(t *testing.T) {
 	products := reindextest.Products(10, "1")
 	products[3].Body, products[7].Body = []byte("{"), []byte("[]")
@@ -112,7 +112,7 @@ func TestFailuresOfARun(t *testing.T) {
 	var failures []failureView
 	got.decode(t, &failures)
 	if len(failures) != 2 || got.header.Get("X-Total-Count") != "2" || got.header.Get("X-Rejected-Count") != "2" {
-		t.Fatalf("%v %s", got.header, got.body)
+		t.Fatalf("headers %v, body %s; want 2 failures", got.header, got.body)
 	}
 	for i, r := range job.Report.Rejections {
 		if want := (failureView{r.ID, r.Reason, "acme.jsonl, line 7"}); failures[i] != want || r.Reason == "" {
@@ -134,7 +134,7 @@ func (placed) Locate(_ context.Context, ids ...string) (map[string]string, error
 	return where, nil
 }
 
-// Of a file outside of the source's folder, only the name is shown, since its path is an internal of the service.
+// Only the name is shown of a file outside the source's folder, since callers must not see paths of the server.
 func TestPlaces(t *testing.T) {
 	for where, want := range map[string]string{
 		"acme.jsonl, line 7":              "acme.jsonl, line 7",

@@ -45,7 +45,7 @@ func (s *service) list(params url.Values, headers ...string) (string, result) {
 		ID string `json:"id"`
 	}
 	if got.status != http.StatusOK {
-		s.t.Errorf("%v: %d %s", params, got.status, got.body)
+		s.t.Errorf("%v: %d %s, want 200", params, got.status, got.body)
 	} else if err := json.Unmarshal([]byte(got.body), &jobs); err != nil {
 		s.t.Errorf("%v: %v: %s", params, err, got.body)
 	}
@@ -56,7 +56,7 @@ func (s *service) list(params url.Values, headers ...string) (string, result) {
 	return strings.Join(ids, " "), got
 }
 
-// Every kind of condition and order works through HTTP.
+// Each kind of condition and order works over HTTP.
 func TestSelectedJobs(t *testing.T) {
 	s := serveJobs(t, jobquerytest.Varied())
 	for _, tc := range []struct{ q, sort, want string }{
@@ -70,15 +70,15 @@ func TestSelectedJobs(t *testing.T) {
 		{"", "status:asc , processedCount:desc", "J6 J3 J5 J2 J8 J7 J1 J4"},
 	} {
 		if got, _ := s.list(url.Values{"q": {tc.q}, "sort": {tc.sort}}); got != tc.want {
-			t.Errorf("%+v: %q", tc, got)
+			t.Errorf("%+v: got %q", tc, got)
 		}
 	}
 	if got, _ := s.list(url.Values{}); got != jobquerytest.EveryJob {
-		t.Errorf("without q and sort: %q", got)
+		t.Errorf("without q and sort: got %q, want %q", got, jobquerytest.EveryJob)
 	}
 }
 
-// The error of a parameter has the place of the error.
+// The answer to an invalid parameter says where in the parameter the error is.
 func TestSelectionIsRefused(t *testing.T) {
 	s := serve(t, &fakeEngine{}, Config{})
 	for _, tc := range []struct{ parameter, value, message, detail string }{
@@ -90,7 +90,7 @@ func TestSelectionIsRefused(t *testing.T) {
 		got := s.send(http.MethodGet, jobsPath+"?"+url.Values{tc.parameter: {tc.value}}.Encode(), "")
 		if got.status != http.StatusBadRequest || got.message.Message != tc.message || len(got.message.Details) != 1 ||
 			!strings.HasPrefix(got.message.Details[0], tc.detail) {
-			t.Errorf("%+v: %d %s", tc, got.status, got.body)
+			t.Errorf("%+v: %d %s, want %d %s", tc, got.status, got.body, http.StatusBadRequest, tc.message)
 		}
 	}
 }
@@ -113,26 +113,27 @@ func TestPagesOfMatches(t *testing.T) {
 			"X-Total-Count: true",
 		)
 		if total := res.header.Get("X-Total-Count"); got != tc.want || total != tc.total {
-			t.Errorf("%v: %q of %s", tc, got, total)
+			t.Errorf("%+v: got %q of %s", tc, got, total)
 		}
 	}
 }
 
-// After the time limit of a list no further job matches, so that the store ends soon, and the request fails.
+// After the time limit of a request, jobs are neither matched nor compared any more, so that the store's query soon
+// ends. The request fails.
 func TestListingInTime(t *testing.T) {
 	for _, param := range []string{"q=id:exists", "sort=id"} {
 		e := &fakeEngine{jobs: func(ctx context.Context, _ string, query reindex.JobQuery) ([]reindex.Job, int, error) {
 			jobs := jobquerytest.Varied()
 			<-ctx.Done()
 			if query.Match != nil && query.Match(jobs[0]) || query.Compare != nil && query.Compare(jobs[0], jobs[1]) != 0 {
-				t.Errorf("%s: jobs are looked at although the time is over", param)
+				t.Errorf("%s: a job is matched or compared after the time limit", param)
 			}
 			return jobs[:1], 1, nil
 		}}
 		s := serve(t, e, Config{EngineTimeout: time.Millisecond})
 		got := s.send(http.MethodGet, jobsPath+"?"+param, "")
 		if got.status != http.StatusBadRequest || got.message.Message != MessageUnavailable {
-			t.Errorf("%s: %d %s", param, got.status, got.body)
+			t.Errorf("%s: %d %s, want %d %s", param, got.status, got.body, http.StatusBadRequest, MessageUnavailable)
 		}
 	}
 }

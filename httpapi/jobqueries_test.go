@@ -75,7 +75,7 @@ func TestPages(t *testing.T) {
 	}
 }
 
-// A page has the size of the contract unless the caller asks for another size.
+// By default, a page has 60 jobs.
 func TestDefaultPage(t *testing.T) {
 	var asked reindex.JobQuery
 	s := serve(t, &fakeEngine{jobs: func(_ context.Context, _ string, query reindex.JobQuery) ([]reindex.Job, int, error) {
@@ -84,11 +84,11 @@ func TestDefaultPage(t *testing.T) {
 	}}, Config{})
 	s.send("GET", jobsPath, "")
 	if asked.Offset != 0 || asked.Limit != 60 {
-		t.Errorf("asked for %+v", asked)
+		t.Errorf("asked for %+v, want the first 60", asked)
 	}
 	s.send("GET", jobsPath+"?pageSize=2000&pageNumber=3", "")
 	if asked.Offset != 4000 || asked.Limit != 2000 {
-		t.Errorf("asked for %+v", asked)
+		t.Errorf("asked for %+v, want 2,000 from 4,000 on", asked)
 	}
 }
 
@@ -210,6 +210,6 @@ func FuzzJobQuery(f *testing.F) {
 		if q.page.number < 1 || q.page.size < 1 || q.page.size > 2000 || q.page.offset() < 0 {
 			t.Fatalf("%q: %+v", raw, q)
 		}
-		q.fields.Of(jobquery.Show(jobquery.Job{Record: reindex.Job{}})) // knows every field
+		q.fields.Of(jobquery.Show(jobquery.Job{Record: reindex.Job{}})) // panics on an unknown field
 	})
 }

@@ -38,7 +38,7 @@ func await(t *testing.T, e *reindex.Engine, tenant, id string) {
 	}
 }
 
-// A caller creates a job, looks it up, and follows it to its end.
+// A caller creates a job, another call joins it, and both see its end.
 func TestJob(t *testing.T) {
 	hold := make(chan struct{})
 	ix := reindextest.NewFaulty(reindextest.NewMemory(), func(c reindextest.Call) reindextest.Fault {
@@ -71,7 +71,7 @@ func TestJob(t *testing.T) {
 		t.Errorf("joined: %d %s", joined.status, joined.body)
 	}
 	if got := s.post(full); got.status != http.StatusNoContent {
-		t.Errorf("the older endpoint: %d %s", got.status, got.body)
+		t.Errorf("the older endpoint: %d %s, want %d", got.status, got.body, http.StatusNoContent)
 	}
 
 	close(hold)
@@ -99,7 +99,7 @@ func TestJob(t *testing.T) {
 	metadata, _ := job["metadata"].(map[string]any)
 	durations, _ := job["durations"].(map[string]any)
 	if len(job) != len(want)+2 || len(metadata) != 2 || len(durations) != 7 {
-		t.Errorf("%d %s", got.status, got.body)
+		t.Errorf("%d %s, want %v, the metadata and 7 durations", got.status, got.body, want)
 	}
 	for _, name := range []string{"createdAt", "modifiedAt"} {
 		text, _ := metadata[name].(string)
@@ -116,15 +116,15 @@ func TestJob(t *testing.T) {
 		jobsPath + "/" + strings.Repeat("A", 129),
 	} {
 		if got := s.send("GET", path, ""); got.status != http.StatusNotFound {
-			t.Errorf("%s: %d %s", path, got.status, got.body)
+			t.Errorf("%s: %d %s, want %d", path, got.status, got.body, http.StatusNotFound)
 		}
 	}
 	if got := s.send("GET", "/indexing/other/reindex-jobs", ""); got.body != "[]" {
-		t.Errorf("another tenant's jobs: %d %s", got.status, got.body)
+		t.Errorf("another tenant's jobs: %d %s, want none", got.status, got.body)
 	}
 }
 
-// A failed job has the reason. If the source cannot count, a job has no expectedCount.
+// A failed job has the reason, and no expectedCount if the source cannot count.
 func TestFailedJob(t *testing.T) {
 	src := reindex.SourceFunc(func(context.Context, string) iter.Seq2[reindex.Product, error] {
 		return func(yield func(reindex.Product, error) bool) {
@@ -176,11 +176,11 @@ func TestJobCreationIsRefused(t *testing.T) {
 	}
 	got := s.send("POST", jobsPath, `{"entityType":"CATEGORY"}`)
 	if !slices.Equal(got.message.Details, []string{"Supported entity types: PRODUCT"}) {
-		t.Errorf("details %q", got.message.Details)
+		t.Errorf("details %q, want the supported types", got.message.Details)
 	}
 	for _, body := range []string{creation, `{"entityType":"PRODUCT"}`, `{"entityType":"PRODUCT","x":[]}`} {
 		if got := s.send("POST", jobsPath, body); got.status != http.StatusCreated {
-			t.Errorf("%s: %d %s", body, got.status, got.body)
+			t.Errorf("%s: %d %s, want %d", body, got.status, got.body, http.StatusCreated)
 		}
 	}
 }
@@ -212,11 +212,11 @@ func TestEstimate(t *testing.T) {
 	}
 	got := s.send("GET", jobsPath+"/J1", "")
 	if !strings.Contains(got.body, `"expectedCount":5,"estimated":true,"readCount":0`) {
-		t.Errorf("%s", got.body)
+		t.Errorf("the job is %s, want an estimate", got.body)
 	}
 }
 
-// If an engine cannot look jobs up, the answer does not show the reason.
+// If an engine fails, the answer does not show the reason, but the log does.
 func TestLookUpFails(t *testing.T) {
 	e := &fakeEngine{
 		job: func(context.Context, string, string) (reindex.Job, error) {
@@ -235,16 +235,16 @@ func TestLookUpFails(t *testing.T) {
 	} {
 		if got.status != http.StatusBadRequest || got.message.Message != MessageUnavailable ||
 			strings.Contains(got.body, "hunter2") {
-			t.Errorf("%d %s", got.status, got.body)
+			t.Errorf("%d %s, want %d %s", got.status, got.body, http.StatusBadRequest, MessageUnavailable)
 		}
 	}
 	s.srv.Close()
 	if log := s.log.String(); strings.Count(log, "hunter2") != 3 {
-		t.Errorf("log %s", log)
+		t.Errorf("the log is %s, want the reason three times", log)
 	}
 }
 
-// Ids that are not valid do not reach the engine.
+// Only a valid id reaches the engine.
 func TestJobIDs(t *testing.T) {
 	asked := 0
 	s := serve(t, &fakeEngine{job: func(context.Context, string, string) (reindex.Job, error) {
@@ -253,10 +253,10 @@ func TestJobIDs(t *testing.T) {
 	}}, Config{})
 	for _, id := range []string{"", "%00", "a%2Fb", "..", "a%20b", "%27--", "%C3%A4", strings.Repeat("A", 129)} {
 		if got := s.send("GET", jobsPath+"/"+id, ""); got.status != http.StatusNotFound || asked > 0 {
-			t.Errorf("%q: %d %s, asked %d times", id, got.status, got.body, asked)
+			t.Errorf("%q: %d %s, %d calls of the engine; want 404 and none", id, got.status, got.body, asked)
 		}
 	}
 	if got := s.send("GET", jobsPath+"/"+strings.Repeat("A", 128), ""); got.status != http.StatusNotFound || asked != 1 {
-		t.Errorf("%d %s, asked %d times", got.status, got.body, asked)
+		t.Errorf("a valid id: %d %s, %d calls of the engine; want 404 and one", got.status, got.body, asked)
 	}
 }

@@ -14,7 +14,7 @@ import (
 	"time"
 )
 
-// Triggers are limited per tenant, over both endpoints together. Only valid triggers count.
+// The requests that start runs are limited per tenant, for both endpoints together. Only valid ones count.
 func TestTriggerRate(t *testing.T) {
 	e := &fakeEngine{jobs: listing}
 	deny := false
@@ -52,15 +52,15 @@ func TestTriggerRate(t *testing.T) {
 		}
 		if tc.limited &&
 			!slices.Equal(got.message.Details, []string{"Nothing else is wrong with the request", "Try again in 3600 s"}) {
-			t.Errorf("details %q", got.message.Details)
+			t.Errorf("details %q, want when to try again", got.message.Details)
 		}
 	}
 	if started := e.starts(); !slices.Equal(started, []string{"acme", "acme", "globex"}) {
-		t.Errorf("started %q", started)
+		t.Errorf("started %q, want acme twice and globex once", started)
 	}
 }
 
-// One grant is added per Every, up to Burst. A refusal uses no grant.
+// Every adds one grant, up to Burst. A refused call uses none.
 func TestLimitersRecover(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l, err := newLimiters(Rate{Every: time.Minute, Burst: 2})
@@ -88,7 +88,7 @@ func TestLimitersRecover(t *testing.T) {
 	})
 }
 
-// After too many failures the Authorizer is not called for a client, whatever its token, until some time has passed.
+// After too many failures, a client is refused for some time without a call of the Authorizer, even with a valid token.
 // Other clients are not affected.
 func TestLimitFailures(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -135,7 +135,7 @@ func TestLimitFailures(t *testing.T) {
 	})
 }
 
-// The answer to a client that failed too often; the host's function identifies the client.
+// A client that failed too often gets 403 with Retry-After. A function of the host says which client it is.
 func TestLimitedFailuresAreAnswered(t *testing.T) {
 	e := &fakeEngine{}
 	authorize, err := LimitFailures(func(r *http.Request, _, _ string) error {
@@ -161,21 +161,21 @@ func TestLimitedFailuresAreAnswered(t *testing.T) {
 	} {
 		got := s.post(full, "X-Client: "+tc.client, "Authorization: Bearer "+tc.token)
 		if got.status != tc.status {
-			t.Errorf("%+v: %d %s", tc, got.status, got.body)
+			t.Errorf("%+v: %d %s, want %d", tc, got.status, got.body, tc.status)
 		}
 		if tc.status == http.StatusForbidden &&
 			(got.message.Message != MessageTooManyFailures || got.header.Get("Retry-After") != "3600") {
-			t.Errorf("%s %v", got.body, got.header)
+			t.Errorf("%s, headers %v; want %q and Retry-After 3600", got.body, got.header, MessageTooManyFailures)
 		}
 	}
 	s.srv.Close()
 	log := s.log.String()
 	if strings.Contains(log, "-token") || !strings.Contains(log, "too many failed authentications") ||
 		strings.Contains(log, `"ERROR"`) {
-		t.Errorf("log %s", log)
+		t.Errorf("the log is %s, want the refusal, no token, no ERROR", log)
 	}
 	if started := e.starts(); len(started) != 3 {
-		t.Errorf("started %q", started)
+		t.Errorf("started %q, want three runs", started)
 	}
 }
 
@@ -195,7 +195,7 @@ func TestClientKey(t *testing.T) {
 	}
 }
 
-// The memory of limiters is bounded, however many keys there are.
+// However many keys there are, limiters remember a bounded number.
 func TestLimitersAreBounded(t *testing.T) {
 	l, err := newLimiters(Rate{Every: time.Hour, Burst: 1})
 	if err != nil {
@@ -258,7 +258,7 @@ func TestInvalidRates(t *testing.T) {
 	for range 1000 {
 		if err := denied(httptest.NewRequest(http.MethodPost, reindexPath, nil), "acme",
 			ScopeManage); !errors.Is(err, ErrInvalidToken) {
-			t.Fatalf("without a limit: %v", err)
+			t.Fatalf("without a limit: error %v, want ErrInvalidToken", err)
 		}
 	}
 }

@@ -73,7 +73,7 @@ var prefixed = map[string]func(t *testing.T, e Engine) http.Handler{
 	},
 }
 
-// Under a prefix the endpoints are the same as without one, other paths have none, and the document has the prefix.
+// The endpoints are served under the prefix and nowhere else, and the document has the prefix.
 func TestPrefix(t *testing.T) {
 	for name, handler := range prefixed {
 		t.Run(name, func(t *testing.T) {
@@ -97,10 +97,10 @@ func TestPrefix(t *testing.T) {
 			}
 			server, token := s.urls("/api/indexing/openapi.json")
 			if server != "/api" || token != "/api/oauth/token" {
-				t.Errorf("the document has %q and %q", server, token)
+				t.Errorf("the document has the server %q and the token URL %q, want them under /api", server, token)
 			}
 			if got := s.fetch("/api" + jobsPath + "/J1"); got.status != http.StatusOK {
-				t.Errorf("the job: %d", got.status)
+				t.Errorf("the job: %d, want %d", got.status, http.StatusOK)
 			}
 		})
 	}
@@ -138,8 +138,7 @@ func (s *service) urls(path string) (server, token string) {
 	return doc.Servers[0].URL, doc.Components.SecuritySchemes["OAuth2"].Value.Flows.ClientCredentials.TokenURL
 }
 
-// The document has the URLs of the configuration. By default they are on the host's own server, whatever the request
-// claims.
+// The document has the URLs of the configuration. By default they have no host, so that no request can change it.
 func TestURLsOfTheDocument(t *testing.T) {
 	for _, tc := range []struct {
 		cfg           Config
@@ -162,7 +161,7 @@ func TestURLsOfTheDocument(t *testing.T) {
 		}
 	}
 	if strings.Contains(string(document), "emporix") {
-		t.Error("the document leads to somebody else's servers")
+		t.Error("the document has URLs of emporix")
 	}
 	r := httptest.NewRequest(http.MethodGet, "http://h//evil.example/x/indexing/openapi.json", nil)
 	h, err := newHandler(&fakeEngine{}, Config{Authorizer: AllowAll})
@@ -170,13 +169,13 @@ func TestURLsOfTheDocument(t *testing.T) {
 		t.Fatal(err)
 	}
 	w := httptest.NewRecorder()
-	h.at(&routes[0]).ServeHTTP(w, r) // as a mux does that has a prefix of any kind
+	h.at(&routes[0]).ServeHTTP(w, r) // as a mux with a prefix does
 	if !strings.Contains(w.Body.String(), `"url": "/evil.example/x"`) {
-		t.Errorf("%.200s", w.Body)
+		t.Errorf("the document begins %.200s, want the server /evil.example/x, a path", w.Body)
 	}
 }
 
-// The endpoints answer as documented beside patterns of the host, each of which would also match their paths.
+// The endpoints answer as documented although patterns of the host also match their paths.
 func TestBesideTheHostsPatterns(t *testing.T) {
 	for _, patterns := range [][]string{
 		{"/"}, {"GET /"}, {"GET /{path...}"}, {"GET /{shop}/{page}"}, {"POST /{shop}/{id}/{action}"}, {"/{a}/{b}/{c}"},
@@ -204,15 +203,15 @@ func TestBesideTheHostsPatterns(t *testing.T) {
 					"/indexing/a/b/c/d/e/f/",
 				} {
 					if got := s.send(http.MethodGet, path, ""); got.status != http.StatusNotFound {
-						t.Errorf("%s: %d %s", path, got.status, got.body)
+						t.Errorf("%s: %d %s, want %d", path, got.status, got.body, http.StatusNotFound)
 					}
 				}
 				if got := s.post(full); got.status != http.StatusNoContent {
-					t.Errorf("%d %s", got.status, got.body)
+					t.Errorf("%d %s, want %d", got.status, got.body, http.StatusNoContent)
 				}
 				for _, path := range []string{jobsPath + "/J1", "/indexing/openapi.json"} {
 					if got := s.fetch(path); got.status != http.StatusOK || got.header.Get("X-Request-ID") == "" {
-						t.Errorf("%s: %d", path, got.status)
+						t.Errorf("%s: %d, want %d", path, got.status, http.StatusOK)
 					}
 				}
 				got := s.send(http.MethodPut, jobsPath+"/J1", "")
@@ -224,7 +223,7 @@ func TestBesideTheHostsPatterns(t *testing.T) {
 	}
 }
 
-// The host's own routes under /indexing still work.
+// The host can have routes of its own under /indexing.
 func TestHostsPatternUnderIndexing(t *testing.T) {
 	mux := http.NewServeMux()
 	for _, p := range []string{"GET /indexing/{name}", "GET /indexing/status", "PUT /indexing/{tenant}/reindex"} {
@@ -237,22 +236,22 @@ func TestHostsPatternUnderIndexing(t *testing.T) {
 		"/indexing/x/y": http.StatusNotFound,
 	} {
 		if got := s.fetch(path); got.status != status {
-			t.Errorf("%s: %d", path, got.status)
+			t.Errorf("%s: %d, want %d", path, got.status, status)
 		}
 	}
 	if got := s.post(full); got.status != http.StatusNoContent {
-		t.Errorf("%d %s", got.status, got.body)
+		t.Errorf("%d %s, want %d", got.status, got.body, http.StatusNoContent)
 	}
 }
 
-// If the pattern of a route is already taken, the error names the pattern.
+// If the host has registered a route's pattern already, Mount returns an error that names the pattern.
 func TestMountTwice(t *testing.T) {
 	mux := http.NewServeMux()
 	mount(t, mux, &fakeEngine{}, "")
 	mount(t, mux, &fakeEngine{}, "/api")
 	if err := Mount(mux, &fakeEngine{}, Config{Authorizer: AllowAll}); err == nil ||
 		!strings.Contains(err.Error(), "/indexing/openapi.json") {
-		t.Errorf("%v", err)
+		t.Errorf("error %v, want one that names the pattern", err)
 	}
 	taken := MuxFunc(func(pattern string, _ http.Handler) {
 		if strings.HasSuffix(pattern, "/events") {
@@ -261,11 +260,11 @@ func TestMountTwice(t *testing.T) {
 	})
 	if err := Mount(taken, &fakeEngine{}, Config{Authorizer: AllowAll}); err == nil ||
 		!strings.Contains(err.Error(), "events") {
-		t.Errorf("%v", err)
+		t.Errorf("error %v, want one that names the pattern", err)
 	}
 }
 
-// A nil value is refused, whatever its type.
+// A nil engine or mux is refused, also one with a type.
 func TestNilEngines(t *testing.T) {
 	var none *reindex.Engine
 	for name, err := range map[string]error{

@@ -23,7 +23,7 @@ func TestDocumentIsServed(t *testing.T) {
 	}
 }
 
-// The document describes every route with its methods and scopes, and nothing else.
+// The document describes exactly the served routes, with their methods and scopes.
 func TestDocumentDescribesTheRoutes(t *testing.T) {
 	doc := loadDocument(t)
 	described := 0
@@ -51,7 +51,7 @@ func TestDocumentDescribesTheRoutes(t *testing.T) {
 		}
 	}
 	if described != 0 {
-		t.Errorf("%d operations are described and not served", described)
+		t.Errorf("%d operations are described, but not served", described)
 	}
 }
 
@@ -111,7 +111,7 @@ func TestDocumentDescribesFields(t *testing.T) {
 	}
 }
 
-// The limits and examples of the served document are right.
+// The document states the limits of queries, and its examples are valid.
 func TestDocumentTellsOfQueries(t *testing.T) {
 	params := loadDocument(t).Components.Parameters
 	q, order := params["q"].Value, params["sort"].Value
@@ -120,17 +120,17 @@ func TestDocumentTellsOfQueries(t *testing.T) {
 		fmt.Sprintf("at most %d instructions", jobquery.MaxInstructions),
 	} {
 		if !strings.Contains(q.Description, limit) {
-			t.Errorf("no %q in %s", limit, q.Description)
+			t.Errorf("the description of q is %s, want %q in it", q.Description, limit)
 		}
 	}
 	if longest := q.Schema.Value.MaxLength; longest == nil || *longest != jobquery.MaxConditions {
-		t.Errorf("maxLength %v", longest)
+		t.Errorf("the maxLength of q is %v, want %d", longest, jobquery.MaxConditions)
 	}
 	if conditions, err := jobquery.ParseConditions(q.Example.(string)); err != nil || len(conditions) != 3 {
-		t.Errorf("%v, %v", conditions, err)
+		t.Errorf("the example of q has the conditions %v, error %v; want 3", conditions, err)
 	}
 	if keys, err := jobquery.ParseSort(order.Example.(string)); err != nil || len(keys) != 2 {
-		t.Errorf("%v, %v", keys, err)
+		t.Errorf("the example of sort has the keys %v, error %v; want 2", keys, err)
 	}
 }
 

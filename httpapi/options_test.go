@@ -21,18 +21,18 @@ func TestDryRun(t *testing.T) {
 	<-sealing
 	const busy = "Another kind of job is in progress"
 	if got := s.send("POST", jobsPath, creation); got.status != http.StatusConflict || got.message.Message != busy {
-		t.Errorf("a reindex during a dry run: %d %s", got.status, got.body)
+		t.Errorf("a reindex during a dry run: %d %s, want %d %s", got.status, got.body, http.StatusConflict, busy)
 	}
 	if got := s.post(full); got.status != http.StatusBadRequest || got.message.Code != http.StatusBadRequest ||
 		got.message.Message != busy {
-		t.Errorf("a reindex during a dry run: %d %s", got.status, got.body)
+		t.Errorf("a reindex during a dry run: %d %s, want %d %s", got.status, got.body, http.StatusBadRequest, busy)
 	}
 	got := s.send("POST", jobsPath, `{"entityType":"PRODUCT","dryRun":true}`)
 	if got.status != http.StatusOK || got.job(t)["id"] != job["id"] {
-		t.Errorf("a dry run during a dry run: %d %s", got.status, got.body)
+		t.Errorf("a dry run during a dry run: %d %s, want %d", got.status, got.body, http.StatusOK)
 	}
 	if got := s.post(`{"dryRun":true}`); got.status != http.StatusNoContent {
-		t.Errorf("a dry run during a dry run: %d %s", got.status, got.body)
+		t.Errorf("a dry run during a dry run: %d %s, want %d", got.status, got.body, http.StatusNoContent)
 	}
 	release()
 	id, _ := job["id"].(string)
@@ -40,10 +40,10 @@ func TestDryRun(t *testing.T) {
 	got = s.send("GET", jobsPath+"/"+id, "")
 	ended := got.job(t)
 	if ended["status"] != string(reindex.StatusSuccess) || ended["dryRun"] != true || ended["message"] != nil {
-		t.Errorf("%v", ended)
+		t.Errorf("the job is %v, want a dry run that succeeded, without a message", ended)
 	}
 	if memory.Documents("acme") != nil {
-		t.Error("a dry run has made its index live")
+		t.Error("the dry run has made its index live")
 	}
 }
 
@@ -56,12 +56,12 @@ func TestDryRunIsTrueOrFalse(t *testing.T) {
 			{"?dryRun=true", `{"entityType":"PRODUCT","dryRun":false}`},
 		} {
 			if got := s.send("POST", target+bad.query, bad.body); got.status != http.StatusBadRequest {
-				t.Errorf("%s%s %s: %d %s", target, bad.query, bad.body, got.status, got.body)
+				t.Errorf("%s%s %s: %d %s, want 400", target, bad.query, bad.body, got.status, got.body)
 			}
 		}
 		got := s.send("POST", target+"?dryRun=false", `{"entityType":"PRODUCT","dryRun":false}`)
 		if got.status >= http.StatusBadRequest {
-			t.Errorf("%s: %d %s", target, got.status, got.body)
+			t.Errorf("%s, both false: %d %s, want a success", target, got.status, got.body)
 		}
 	}
 }
@@ -77,7 +77,7 @@ func TestDifference(t *testing.T) {
 	plain := s.create(creation)
 	await(t, e, "acme", plain)
 	if got := s.send("GET", jobsPath+"/"+plain+"/difference", ""); got.status != http.StatusNotFound {
-		t.Errorf("a job that was not asked for it: %d %s", got.status, got.body)
+		t.Errorf("a job that was not asked for it: %d %s, want %d", got.status, got.body, http.StatusNotFound)
 	}
 	id := s.create(`{"entityType":"PRODUCT","dryRun":true,"difference":true}`)
 	await(t, e, "acme", id)

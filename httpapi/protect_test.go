@@ -10,13 +10,13 @@ import (
 	"time"
 )
 
-// A protected route refuses requests with the answers of the endpoints, and does not call the Authorizer for an invalid
-// tenant.
+// A protected route of the host refuses requests with the same answers as the endpoints do. The Authorizer is not
+// called for an invalid tenant.
 func TestProtect(t *testing.T) {
 	logged := &syncBuffer{}
 	authorize := func(r *http.Request, tenant, scope string) error {
 		if !isTenant(tenant) || scope != ScopeView {
-			t.Errorf("asked about tenant %q, scope %q", tenant, scope)
+			t.Errorf("the Authorizer is called for tenant %q and scope %q", tenant, scope)
 		}
 		switch r.Header.Get("Authorization") {
 		case "Bearer good":
@@ -78,7 +78,7 @@ func TestProtect(t *testing.T) {
 		}
 		got := s.read(res)
 		if got.status != tc.status || !strings.Contains(got.body, tc.body) || strings.Contains(got.body, "hunter2") {
-			t.Errorf("%+v: %d %s", tc, got.status, got.body)
+			t.Errorf("%+v: %d %s, want %d", tc, got.status, got.body, tc.status)
 		}
 		if tc.status != 200 &&
 			(got.header.Get("X-Content-Type-Options") != "nosniff" || got.header.Get("Content-Type") != "application/json") ||
@@ -90,7 +90,7 @@ func TestProtect(t *testing.T) {
 	if log := logged.String(); strings.Count(log, `"route":"GET /search/{tenant}"`) != 9 ||
 		!strings.Contains(log, "of another tenant") ||
 		!strings.Contains(log, "hunter2 is down") {
-		t.Errorf("log %s", log)
+		t.Errorf("the log is %s, want 9 refused requests with their reasons", log)
 	}
 }
 
@@ -104,7 +104,7 @@ func TestProtectNeedsEverything(t *testing.T) {
 		"an Authorizer": second(Protect(next, ScopeView, tenant, Config{})),
 	} {
 		if err == nil {
-			t.Errorf("%s is missing", name)
+			t.Errorf("Protect without %s returns no error", name)
 		}
 	}
 }

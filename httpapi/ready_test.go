@@ -20,7 +20,7 @@ func probe(t *testing.T, h http.Handler) (int, string) {
 	return w.Code, w.Body.String()
 }
 
-// A probe names the failing checks without the reasons. The log has each reason once.
+// The answer to a probe names the failing checks. Only the log has the reasons, each of them once.
 func TestReady(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var away error
@@ -37,7 +37,7 @@ func TestReady(t *testing.T) {
 			}
 		}
 		if calls != 1 {
-			t.Errorf("%d calls of a check by ten probes", calls)
+			t.Errorf("ten probes at the same time call a check %d times, want once", calls)
 		}
 		away = errors.New("host-7 is away")
 		for range 5 {
@@ -48,12 +48,12 @@ func TestReady(t *testing.T) {
 			}
 		}
 		if n := strings.Count(logged.String(), "host-7"); n != 1 {
-			t.Errorf("the log has the reason %d times: %s", n, logged)
+			t.Errorf("the log has the reason %d times, want once: %s", n, logged)
 		}
 		away = nil
 		<-time.After(2 * time.Second)
 		if status, _ := probe(t, h); status != http.StatusOK || !strings.Contains(logged.String(), "ready again") {
-			t.Errorf("%d; log %s", status, logged)
+			t.Errorf("status %d, log %s; want 200, and that the checks are ready again", status, logged)
 		}
 	})
 }

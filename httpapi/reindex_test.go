@@ -246,7 +246,7 @@ func TestRawRequests(t *testing.T) {
 	}
 }
 
-// The context of a run does not end when the caller hangs up.
+// The context that the engine gets does not end when the caller hangs up.
 func TestStartOutlivesTheRequest(t *testing.T) {
 	requestDone := make(chan (<-chan struct{}), 1)
 	result := make(chan error, 1)
@@ -272,8 +272,8 @@ func TestStartOutlivesTheRequest(t *testing.T) {
 	}
 }
 
-// If the engine fails, the answer is the documented 400. It has only the request id, under which the log has the
-// reason.
+// If the engine fails, the answer is the documented 400. The reason is only in the log, with the request id of the
+// answer.
 func TestEngineFailures(t *testing.T) {
 	const secret = "postgres://user:hunter2@db"
 	for _, tc := range []struct {
@@ -302,7 +302,7 @@ func TestEngineFailures(t *testing.T) {
 					got.message.Details,
 					[]string{"Nothing is wrong with the request, try again later", "Request id: id-1"},
 				) {
-				t.Errorf("status %d, body %s", got.status, got.body)
+				t.Errorf("status %d, body %s; want 400 with the request id only", got.status, got.body)
 			}
 			s.srv.Close()
 			if log := s.log.String(); !strings.Contains(log, tc.log) || !strings.Contains(log, `"request_id":"id-1"`) ||

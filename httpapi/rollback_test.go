@@ -55,7 +55,7 @@ func TestRollback(t *testing.T) {
 		got := s.send(http.MethodPost, test.path, test.body)
 		if got.status != http.StatusAccepted || !strings.Contains(got.body, `"mode":"ROLLBACK"`) ||
 			got.header.Get("Location") != "reindex-jobs/R1" {
-			t.Errorf("%s: %d %s", test.body, got.status, got.body)
+			t.Errorf("%s: %d %s, want %d", test.body, got.status, got.body, http.StatusAccepted)
 		}
 		if len(r.asked) != 1 || r.asked[0] != test.want {
 			t.Errorf("%s asks for %+v, want %+v", test.body, r.asked, test.want)
@@ -66,7 +66,7 @@ func TestRollback(t *testing.T) {
 	}
 	r.joins = true
 	if got := s.send(http.MethodPost, rollbackPath, ""); got.status != http.StatusOK {
-		t.Errorf("who joins a rollback gets %d %s", got.status, got.body)
+		t.Errorf("joining a rollback: %d %s, want %d", got.status, got.body, http.StatusOK)
 	}
 }
 
@@ -89,7 +89,7 @@ func TestRollbackRefuses(t *testing.T) {
 		}
 	}
 	if got := s.send(http.MethodPost, rollbackPath, ""); got.status != http.StatusForbidden || len(r.asked) > 0 {
-		t.Errorf("without the scope: %d", got.status)
+		t.Errorf("without the scope: %d, want %d", got.status, http.StatusForbidden)
 	}
 	for err, want := range map[error]int{
 		reindex.ErrRunning: http.StatusConflict, errors.ErrUnsupported: http.StatusBadRequest,
@@ -98,20 +98,20 @@ func TestRollbackRefuses(t *testing.T) {
 		r.err = err
 		got := s.send(http.MethodPost, rollbackPath, "", "Manage: yes")
 		if got.status != want || strings.Contains(got.body, "secret") {
-			t.Errorf("%v: %d %s", err, got.status, got.body)
+			t.Errorf("%v: %d %s, want %d", err, got.status, got.body, want)
 		}
 	}
 	r.err = errors.New("secret")
 	if got := s.send(http.MethodGet, generationsPath, ""); got.status != http.StatusBadRequest {
-		t.Errorf("generations that cannot be listed: %d %s", got.status, got.body)
+		t.Errorf("generations that cannot be listed: %d %s, want %d", got.status, got.body, http.StatusBadRequest)
 	}
 	r.err = errors.ErrUnsupported
 	if got := s.send(http.MethodGet, generationsPath, ""); got.status != http.StatusOK || got.body != "[]" {
-		t.Errorf("generations of an index that keeps none: %d %s", got.status, got.body)
+		t.Errorf("generations of an index that keeps none: %d %s, want 200 []", got.status, got.body)
 	}
 }
 
-// A rollback that could only fail is not started, and one that may succeed is.
+// A rollback that cannot succeed is refused. If it is not known whether it can, it is started.
 func TestRollbackToNothing(t *testing.T) {
 	live, kept := reindex.GenerationInfo{Name: "g-2", Live: true}, reindex.GenerationInfo{Name: "g-1"}
 	for _, test := range []struct {
@@ -131,16 +131,16 @@ func TestRollbackToNothing(t *testing.T) {
 		s := serve(t, &fakeEngine{}, Config{Rollbacks: r}).describe()
 		got := s.send(http.MethodPost, rollbackPath, test.body)
 		if refused := len(r.asked) == 0; refused != (test.want != "") {
-			t.Errorf("%+v, %s: began %d jobs", test.infos, test.body, len(r.asked))
+			t.Errorf("%+v, %s: %d jobs began, refused must be %v", test.infos, test.body, len(r.asked), test.want != "")
 		}
 		if test.want != "" && (got.status != http.StatusConflict || !strings.Contains(got.body, test.want)) {
-			t.Errorf("%+v, %s: %d %s", test.infos, test.body, got.status, got.body)
+			t.Errorf("%+v, %s: %d %s, want %d", test.infos, test.body, got.status, got.body, http.StatusConflict)
 		}
 	}
 	r := &rollbacks{unlisted: errors.New("the index is busy")}
 	got := serve(t, &fakeEngine{}, Config{Rollbacks: r}).describe().send(http.MethodPost, rollbackPath, "")
 	if got.status != http.StatusAccepted {
-		t.Errorf("generations that cannot be listed: %d %s", got.status, got.body)
+		t.Errorf("generations that cannot be listed: %d %s, want %d", got.status, got.body, http.StatusAccepted)
 	}
 }
 
@@ -154,15 +154,15 @@ func TestGenerations(t *testing.T) {
 	want := `[{"name":"g-2","live":true,"createdAt":"2026-11-26T04:05:06.007Z","documents":7,"bytes":1099511627776,` +
 		`"jobId":"J2"},{"name":"g-1","live":false,"replacedAt":"2026-11-26T04:05:06.007Z"}]`
 	if got := s.send(http.MethodGet, generationsPath, ""); got.body != want {
-		t.Errorf("%d %s", got.status, got.body)
+		t.Errorf("%d %s, want %s", got.status, got.body, want)
 	}
 	got := serve(t, &fakeEngine{}, Config{}).send(http.MethodGet, generationsPath, "")
 	if got.status != http.StatusNotFound {
-		t.Errorf("without Config.Rollbacks: %d", got.status)
+		t.Errorf("without Config.Rollbacks: %d, want %d", got.status, http.StatusNotFound)
 	}
 }
 
-// A real engine goes back, and the list shows the job of each generation.
+// A rollback with a real engine succeeds, and the list shows the job that made each generation.
 func TestRollbackOfAnEngine(t *testing.T) {
 	index := reindextest.NewMemory()
 	index.KeepPrevious = 1
@@ -173,7 +173,7 @@ func TestRollbackOfAnEngine(t *testing.T) {
 	s := serve(t, engine, Config{Rollbacks: engine}).describe()
 	for range 2 {
 		if got := s.send(http.MethodPost, rollbackPath, ""); got.status != http.StatusConflict {
-			t.Errorf("before there is something to go back to: %d %s", got.status, got.body)
+			t.Errorf("without a previous generation: %d %s, want %d", got.status, got.body, http.StatusConflict)
 		}
 		if _, err := engine.Run(t.Context(), "acme"); err != nil {
 			t.Fatal(err)
@@ -185,7 +185,7 @@ func TestRollbackOfAnEngine(t *testing.T) {
 	}
 	got := s.send(http.MethodPost, rollbackPath, "")
 	if got.status != http.StatusAccepted {
-		t.Fatalf("%d %s", got.status, got.body)
+		t.Fatalf("%d %s, want %d", got.status, got.body, http.StatusAccepted)
 	}
 	jobs, _, err := engine.Jobs(t.Context(), "acme", reindex.JobQuery{Limit: 1})
 	if err != nil {
@@ -198,6 +198,6 @@ func TestRollbackOfAnEngine(t *testing.T) {
 	}
 	if got := s.send(http.MethodGet, generationsPath, ""); !strings.HasPrefix(got.body, `[{"name":"`+before[1].Name) ||
 		!strings.Contains(got.body, `"jobId":"`+before[1].Job) {
-		t.Errorf("%d %s", got.status, got.body)
+		t.Errorf("%d %s, want generation %s first, with its job", got.status, got.body, before[1].Name)
 	}
 }

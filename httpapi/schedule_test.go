@@ -19,7 +19,7 @@ type plans map[string][]schedule.Status
 
 func (p plans) Of(tenant string) []schedule.Status { return p[tenant] }
 
-// Each entry of the tenant is shown. Fields that are not known are missing.
+// The answer has every entry of the tenant. Unknown fields are missing.
 func TestSchedule(t *testing.T) {
 	berlin, err := time.LoadLocation("Europe/Berlin")
 	if err != nil {
@@ -40,7 +40,7 @@ func TestSchedule(t *testing.T) {
 		t.Errorf("%d %s\nwant %s", got.status, got.body, want)
 	}
 	if got := s.send(http.MethodGet, "/indexing/other/schedule", ""); got.body != "[]" {
-		t.Errorf("a tenant without a schedule: %d %s", got.status, got.body)
+		t.Errorf("a tenant without a schedule: %d %s, want []", got.status, got.body)
 	}
 }
 
@@ -52,18 +52,18 @@ func TestScheduleIsGuarded(t *testing.T) {
 		return &ScopeError{}
 	}}).describe()
 	if got := s.send(http.MethodGet, schedulePath, ""); got.status != http.StatusForbidden || asked != "acme "+ScopeView {
-		t.Errorf("%d, asked for %s", got.status, asked)
+		t.Errorf("%d, the Authorizer was asked for %s; want 403 and the scope to view", got.status, asked)
 	}
 	if got := s.send(http.MethodPut, schedulePath, "{}"); got.status != http.StatusMethodNotAllowed {
-		t.Errorf("PUT: %d", got.status)
+		t.Errorf("PUT: %d, want %d", got.status, http.StatusMethodNotAllowed)
 	}
 	off := serve(t, &fakeEngine{}, Config{})
 	if got := off.send(http.MethodGet, schedulePath, ""); got.status != http.StatusNotFound {
-		t.Errorf("without Config.Schedule: %d", got.status)
+		t.Errorf("without Config.Schedule: %d, want %d", got.status, http.StatusNotFound)
 	}
 }
 
-// The schedule of a real scheduler has the next time, the last time and its job.
+// With a real scheduler, the answer has the next time, the last time, and the job of the last time.
 func TestScheduleOfAScheduler(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		source := reindextest.Slice(reindextest.Products(3, "1"))

@@ -13,7 +13,7 @@ import (
 	"productindex/reindex"
 )
 
-// A caller who announces a body that is too large, and expects 100 Continue, gets the refusal at once.
+// A caller who announces too large a body and waits for 100 Continue is refused at once.
 func TestTooLargeToContinue(t *testing.T) {
 	s := serve(t, &fakeEngine{}, Config{})
 	conn := s.dial()
@@ -23,11 +23,11 @@ func TestTooLargeToContinue(t *testing.T) {
 		t.Fatal(err)
 	}
 	if line, err := bufio.NewReader(conn).ReadString('\n'); err != nil || !strings.HasPrefix(line, "HTTP/1.1 400 ") {
-		t.Errorf("%q, %v", line, err)
+		t.Errorf("the answer begins with %q, error %v; want status 400", line, err)
 	}
 }
 
-// A caller who sends a body too slowly gets an answer and starts nothing.
+// A request whose body arrives too slowly is answered, and starts nothing.
 func TestSlowBody(t *testing.T) {
 	e := &fakeEngine{}
 	denied := serve(
@@ -55,7 +55,7 @@ func TestSlowBody(t *testing.T) {
 	}
 }
 
-// The time limit of a body also holds over HTTP/2, for each stream.
+// The time limit of a body also applies over HTTP/2, to each stream.
 func TestSlowBodyHTTP2(t *testing.T) {
 	e := &fakeEngine{}
 	h, err := newHandler(e, Config{Authorizer: AllowAll, ReadTimeout: time.Second})
@@ -91,7 +91,7 @@ func TestSlowBodyHTTP2(t *testing.T) {
 	}
 }
 
-// A caller who hangs up while sending the body starts nothing.
+// A request whose caller hangs up before the end of the body starts nothing.
 func TestAbortedBody(t *testing.T) {
 	e := &fakeEngine{}
 	s := serve(t, e, Config{})
@@ -105,11 +105,11 @@ func TestAbortedBody(t *testing.T) {
 	}
 	s.srv.Close() // waits for the request
 	if started := e.starts(); len(started) > 0 {
-		t.Errorf("started %q", started)
+		t.Errorf("started %q, want nothing", started)
 	}
 }
 
-// The time limit of a body affects neither the call of the engine nor the next request on the connection.
+// The time limit of a body does not apply to the call of the engine, nor to the next request on the connection.
 func TestReadTimeoutEndsWithTheBody(t *testing.T) {
 	const limit = 50 * time.Millisecond
 	var allowed error

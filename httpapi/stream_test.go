@@ -73,12 +73,12 @@ func serveInTime(t *testing.T, e Engine, cfg Config) *service {
 	srv.Start()
 	transport := srv.Client().Transport.(*http.Transport)
 	transport.DialContext = listener.dial
-	transport.ReadBufferSize = 16 // who does not read lets the server wait
+	transport.ReadBufferSize = 16 // small, so that the server waits for a client that does not read
 	t.Cleanup(srv.Close)
 	return &service{t: t, srv: srv, log: log, doc: loadDocument(t)}
 }
 
-// A job of another process that shares the store can be followed and stopped.
+// A caller can follow and stop a job that another process runs, if both share the job store.
 func TestEventsOfAnotherProcess(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		jobs := leased{reindex.NewJobs(0)}
@@ -94,12 +94,12 @@ func TestEventsOfAnotherProcess(t *testing.T) {
 		step <- struct{}{}
 		c.until(func(e seen) bool { return *e.ProcessedCount == 10 })
 		if got := s.send("DELETE", jobsPath+"/"+job.ID, ""); got.status != http.StatusAccepted {
-			t.Errorf("%d %s", got.status, got.body)
+			t.Errorf("%d %s, want %d", got.status, got.body, http.StatusAccepted)
 		}
-		<-time.After(8 * time.Second) // the owner has renewed its lease, and so learnt of it
+		<-time.After(8 * time.Second) // the owner has renewed its lease, and so knows of the cancellation
 		close(step)
 		if last := c.until(func(e seen) bool { return e.Status == "FAILURE" }); last.Message != reindex.ErrCancelled.Error() {
-			t.Errorf("%s", last.data)
+			t.Errorf("the last event is %s, want the message of a cancellation", last.data)
 		}
 	})
 }
@@ -109,7 +109,7 @@ type leased struct{ reindex.JobStore }
 
 func (leased) Lease() time.Duration { return 8 * time.Second }
 
-// Heartbeats keep an idle stream open, beyond the server's timeouts for other requests.
+// Heartbeats keep an idle stream open for longer than the server's timeouts for other requests.
 func TestHeartbeats(t *testing.T) {
 	inTime(t, Config{StreamHeartbeat: time.Second}, func(t *testing.T, s *service, _ *reindex.Engine, step chan struct{}) {
 		c := s.follow(s.create(creation), "")
@@ -124,14 +124,14 @@ func TestHeartbeats(t *testing.T) {
 			}
 		}
 		if took := time.Since(begin); took != 20*time.Second {
-			t.Errorf("20 heartbeats took %v", took)
+			t.Errorf("20 heartbeats took %v, want 20 s", took)
 		}
 		close(step)
 		c.until(func(e seen) bool { return e.Status == "SUCCESS" })
 	})
 }
 
-// Fast changes become one event. The end of the job ends the stream at once.
+// Several changes within an interval become one event. The stream ends at once when the job ends.
 func TestStreamInterval(t *testing.T) {
 	inTime(t, Config{}, func(t *testing.T, s *service, _ *reindex.Engine, step chan struct{}) {
 		c := s.follow(s.create(creation), "")
@@ -148,60 +148,60 @@ func TestStreamInterval(t *testing.T) {
 			return e.Status == "SUCCESS"
 		})
 		if took := time.Since(begin); told > 4 || took > 700*time.Millisecond {
-			t.Errorf("%d events in %v", told, took)
+			t.Errorf("%d events in %v, want at most 4 in 700 ms", told, took)
 		}
 		at := time.Now()
 		if _, ok := c.event(); ok || time.Since(at) > 0 {
-			t.Errorf("the stream ended %v after the job", time.Since(at))
+			t.Errorf("the stream ended %v after the job's last event, want at once", time.Since(at))
 		}
 	})
 }
 
-// A client that stops reading for some time then gets only the latest state.
+// A client that does not read for some time gets only the latest state afterwards.
 func TestSlowClient(t *testing.T) {
 	inTime(
 		t,
 		Config{StreamInterval: time.Nanosecond},
 		func(t *testing.T, s *service, _ *reindex.Engine, step chan struct{}) {
 			c := s.follow(s.create(creation), "")
-			c.until(func(e seen) bool { return e.ExpectedCount != nil }) // the last bytes of it are not read
+			c.until(func(e seen) bool { return e.ExpectedCount != nil }) // its last bytes are not read yet
 			for range 9 {
 				step <- struct{}{}
 				<-time.After(time.Millisecond)
 			}
 			if e, _ := c.event(); *e.ProcessedCount != 90 {
-				t.Errorf("an event of %s", e.id)
+				t.Errorf("the next event is %s, want one with 90 products", e.id)
 			}
 			close(step)
 		},
 	)
 }
 
-// The stream of a client that stops reading is closed, and its place becomes free.
+// The stream of a client that stops reading is closed, so that another client can have its place.
 func TestStalledClient(t *testing.T) {
 	inTime(t, Config{MaxStreams: 1}, func(t *testing.T, s *service, _ *reindex.Engine, step chan struct{}) {
 		id := s.create(creation)
 		c := s.follow(id, "")
 		c.event()
 		if got := s.send("GET", jobsPath+"/"+id+"/events", ""); got.message.Message != MessageTooManyStreams {
-			t.Errorf("%d %s", got.status, got.body)
+			t.Errorf("a second stream: %d %s, want %q", got.status, got.body, MessageTooManyStreams)
 		}
-		<-time.After(15*time.Second + 10*time.Second) // a heartbeat and its time
+		<-time.After(15*time.Second + 10*time.Second) // until the heartbeat, and its time limit
 		synctest.Wait()
 		if log := s.log.String(); !strings.Contains(log, `"write_error":"`) {
-			t.Errorf("log %s", log)
+			t.Errorf("the log is %s, want a write error", log)
 		}
 		other := s.follow(id, "")
 		other.event()
 		if text, err := c.text.ReadString('\x00'); err == nil || strings.Contains(text, "id:") {
-			t.Errorf("%q, %v", text, err)
+			t.Errorf("the closed stream has %q, error %v; want no event, and an error", text, err)
 		}
 		close(step)
 		other.until(func(e seen) bool { return e.Status == "SUCCESS" })
 	})
 }
 
-// heartless is a connection that breaks at the first heartbeat.
+// heartless is a ResponseWriter that fails to write a heartbeat.
 type heartless struct{ *deadlines }
 
 func (h heartless) Write(text []byte) (int, error) {
@@ -224,6 +224,6 @@ func TestHeartbeatFails(t *testing.T) {
 	w := heartless{&deadlines{ResponseRecorder: httptest.NewRecorder()}}
 	h.ServeHTTP(w, httptest.NewRequest(http.MethodGet, jobsPath+"/J1/events", nil))
 	if log := logged.String(); !strings.Contains(log, `"write_error":"broken"`) || strings.Contains(log, `"ERROR"`) {
-		t.Errorf("log %s", log)
+		t.Errorf("the log is %s, want the write error, but not as ERROR", log)
 	}
 }

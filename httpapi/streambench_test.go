@@ -47,10 +47,10 @@ func (x *sink) Seal(context.Context) (reindex.Sealed, error) {
 func (x *sink) Commit(context.Context) error { return nil }
 func (x *sink) Abort(context.Context) error  { return nil }
 
-// BenchmarkStreams measures the cost of 500 open pages to the run that they show. The pages are open before the first
-// product is read; one of ten never reads. They are in a process of their own, on the same processors. Runs without
-// pages and runs with all pages take turns. A run takes about 7 s, as a run of 50,000 products into bleve does. Most of
-// the cost comes from the first and the last event of a page and from its end, whatever the length of the run: it is 6
+// BenchmarkStreams measures what 500 open pages cost the run that they show. The pages are open before the first
+// product is read. One of ten never reads. The pages are in another process, on the same processors. Runs without pages
+// and runs with all pages take turns. A run takes about 7 s, as long as one of 50,000 products into bleve. Most of the
+// cost comes from a page's first and last event and from its end, and does not depend on the length of the run: it is 6
 // % of a run of 2 s.
 //
 //   - cpu-% is the difference of the medians of the runs' CPU times, including the kernel's. It counts this process,
@@ -87,7 +87,7 @@ func BenchmarkStreams(b *testing.B) {
 	b.ReportMetric(1000*median(opening.used), "open-ms")
 }
 
-// waiting is a source of n products, which begins when it is released.
+// waiting is a source of products that can be read after a value arrives from begin.
 func waiting(begin <-chan struct{}, products int) reindex.Source {
 	body := json.RawMessage(`{"text":"` + strings.Repeat("x", 1000) + `"}`)
 	return reindex.SourceFunc(func(ctx context.Context, _ string) iter.Seq2[reindex.Product, error] {
@@ -139,7 +139,7 @@ func median(times []time.Duration) float64 {
 	return times[len(times)/2].Seconds()
 }
 
-// follower makes runs that pages follow.
+// follower starts runs and the pages that show them.
 type follower struct {
 	b       *testing.B
 	e       *reindex.Engine
@@ -148,7 +148,7 @@ type follower struct {
 	address string
 }
 
-// run returns the cost of a run that pages follow, and the cost of opening the pages.
+// run returns the cost of a run that this many pages show, and the cost of opening them.
 func (f *follower) run(pages int) (run, open cost) {
 	b := f.b
 	b.Helper()
@@ -180,7 +180,7 @@ func (f *follower) run(pages int) (run, open cost) {
 	return run, open
 }
 
-// until waits until n streams are open.
+// until waits until this many streams are open.
 func (f *follower) until(pages int) {
 	f.b.Helper()
 	timeout, look := time.After(patience), time.Tick(time.Millisecond)
@@ -188,7 +188,7 @@ func (f *follower) until(pages int) {
 		select {
 		case <-look:
 		case <-timeout:
-			f.b.Fatalf("%d streams are open, not %d", f.h.streams.open(), pages)
+			f.b.Fatalf("%d streams are open, want %d", f.h.streams.open(), pages)
 		}
 	}
 }
@@ -218,7 +218,8 @@ func openPages(b *testing.B, address, id string, pages int) (wait func()) {
 	}
 }
 
-// TestOpenPages is the process that openPages starts: pages that read until their streams end, but one of ten.
+// TestOpenPages is what the process of openPages runs: pages that read until their streams end, except for one of ten,
+// which does not read.
 func TestOpenPages(t *testing.T) {
 	address := os.Getenv(pagesAddress)
 	if address == "" {
@@ -239,7 +240,7 @@ func TestOpenPages(t *testing.T) {
 		if i%10 > 0 {
 			reading.Go(func() {
 				if n, err := io.Copy(io.Discard, conn); n == 0 || err != nil {
-					t.Errorf("%d bytes, %v", n, err)
+					t.Errorf("a page has read %d bytes, error %v; want some", n, err)
 				}
 			})
 		}

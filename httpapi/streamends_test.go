@@ -15,7 +15,7 @@ import (
 	"productindex/reindex"
 )
 
-// A stream ends when its client has gone.
+// A stream ends when its client hangs up.
 func TestClientHangsUp(t *testing.T) {
 	e := newEndless()
 	s := serve(t, e, brisk)
@@ -28,7 +28,7 @@ func TestClientHangsUp(t *testing.T) {
 	s.srv.Close()
 	if log := s.log.String(); strings.Contains(log, "write_error") || !strings.Contains(log, `"status":200`) ||
 		strings.Contains(log, `"ERROR"`) {
-		t.Errorf("log %s", log)
+		t.Errorf("the log is %s, want status 200 and no error", log)
 	}
 }
 
@@ -68,10 +68,10 @@ func TestStreamsEndWithTheServer(t *testing.T) {
 				}
 			}
 			if e, ok := c.event(); ok {
-				t.Errorf("after the shutdown came %s", e.id)
+				t.Errorf("event %s comes after the shutdown", e.id)
 			}
 			if log := logged.String(); !strings.Contains(log, "/events") || strings.Contains(log, "error") {
-				t.Errorf("the log is %s", log)
+				t.Errorf("the log is %s, want the request without an error", log)
 			}
 		})
 	}
@@ -88,14 +88,14 @@ func TestTooManyStreams(t *testing.T) {
 		got.header.Get("Retry-After") != "5" {
 		t.Errorf("%d %v %s", got.status, got.header, got.body)
 	}
-	if got := s.send("HEAD", jobsPath+"/J1/events", ""); got.status != http.StatusOK { // takes no room
-		t.Errorf("HEAD: %d", got.status)
+	if got := s.send("HEAD", jobsPath+"/J1/events", ""); got.status != http.StatusOK { // which takes no place
+		t.Errorf("HEAD: %d, want %d", got.status, http.StatusOK)
 	}
 	if got := s.send("GET", jobsPath+"/J1", ""); got.status != http.StatusOK {
-		t.Errorf("the job: %d %s", got.status, got.body)
+		t.Errorf("the job: %d %s, want %d", got.status, got.body, http.StatusOK)
 	}
 	first.hang()
-	for deadline := time.Now().Add(patience); ; { // until the server has seen that there is room
+	for deadline := time.Now().Add(patience); ; { // until the server has noticed that a place is free
 		got := s.send("HEAD", jobsPath+"/J1/events", "")
 		res, err := s.srv.Client().Get(s.srv.URL + jobsPath + "/J1/events")
 		if err != nil {
@@ -106,12 +106,12 @@ func TestTooManyStreams(t *testing.T) {
 			break
 		}
 		if time.Now().After(deadline) {
-			t.Fatalf("%s, HEAD %d", res.Status, got.status)
+			t.Fatalf("the place is not free in time: %s, HEAD %d", res.Status, got.status)
 		}
 	}
 }
 
-// Streams pass through middleware that can be unwrapped, and HTTP/2.
+// Streams work over HTTP/2, and through middleware that has Unwrap.
 func TestEventsThroughMiddleware(t *testing.T) {
 	e, logged := newEndless(), &syncBuffer{}
 	h, err := newHandler(
@@ -129,12 +129,12 @@ func TestEventsThroughMiddleware(t *testing.T) {
 	t.Cleanup(srv.Close)
 	c := (&service{t: t, srv: srv, doc: loadDocument(t)}).follow("J1", "")
 	if _, ok := c.event(); !ok || c.res.ProtoMajor != 2 {
-		t.Errorf("an event came: %v, over %s", ok, c.res.Proto)
+		t.Errorf("an event arrived: %v, over %s; want one over HTTP/2", ok, c.res.Proto)
 	}
 	c.hang()
 	srv.Close()
 	if log := logged.String(); strings.Contains(log, `"write_error"`) || strings.Contains(log, `"ERROR"`) {
-		t.Errorf("log %s", log)
+		t.Errorf("the log is %s, want no error", log)
 	}
 }
 
@@ -142,12 +142,12 @@ type unwrapping struct{ http.ResponseWriter }
 
 func (u unwrapping) Unwrap() http.ResponseWriter { return u.ResponseWriter }
 
-// deadlines is a ResponseWriter that records the deadlines that are set.
+// deadlines is a ResponseWriter that records when its deadlines are set, and when it is flushed.
 type deadlines struct {
 	*httptest.ResponseRecorder
 
 	calls   []string
-	flushed chan struct{} // gets one for each flush; nil: it is not needed
+	flushed chan struct{} // unless nil, receives a value for each flush
 }
 
 func (d *deadlines) note(call string, at time.Time) error {
@@ -169,7 +169,7 @@ func (d *deadlines) FlushError() error {
 	return d.note("flush", time.Now())
 }
 
-// Each write has a deadline of its own. None remains between two writes, since HTTP/2 applies it to the whole stream.
+// Each write has its own deadline. It is removed after the write, since HTTP/2 would apply it to the whole stream.
 func TestDeadlines(t *testing.T) {
 	job := unfinished
 	job.Status = reindex.StatusSuccess
@@ -177,7 +177,7 @@ func TestDeadlines(t *testing.T) {
 	both := func(yield func(reindex.Job, error) bool) {
 		<-w.flushed
 		if yield(unfinished, nil) {
-			<-w.flushed // or the client would get the latest state only
+			<-w.flushed // otherwise, the client would get only the latest state
 			yield(job, nil)
 		}
 	}
@@ -191,6 +191,6 @@ func TestDeadlines(t *testing.T) {
 	write := []string{"write", "flush", "write none"}
 	want := slices.Concat(write, []string{"read none"}, write, write, []string{"read", "write"})
 	if !slices.Equal(w.calls, want) {
-		t.Errorf("%q, want %q", w.calls, want)
+		t.Errorf("calls %q, want %q", w.calls, want)
 	}
 }

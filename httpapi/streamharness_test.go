@@ -64,7 +64,7 @@ func (c *stream) line() (string, bool) {
 	case errors.Is(err, io.EOF) && line == "":
 		return "", false
 	case err != nil:
-		c.t.Fatalf("after %q: %v", line, err)
+		c.t.Fatalf("reading the stream fails after %q: %v", line, err)
 	}
 	return strings.TrimSuffix(line, "\n"), true
 }
@@ -87,13 +87,13 @@ func (c *stream) event() (e seen, ok bool) {
 		case !ok && e == seen{}:
 			return e, false
 		case !ok || !slices.Contains([]string{"", ":", "retry", "id", "data"}, name):
-			c.t.Fatalf("line %q, the end %v, in event %+v", line, !ok, e)
+			c.t.Fatalf("unexpected line %q (the end: %v) in event %+v", line, !ok, e)
 		case name == "id":
 			e.id = value
 		case name == "data":
 			e.data = value
 		case name == "" && e.id == "" || name == "" && e.data == "":
-			c.t.Fatalf("not all of an event: %+v", e)
+			c.t.Fatalf("event %+v lacks an id or data", e)
 		case name == "":
 			c.check(&e)
 			return e, true
@@ -114,7 +114,7 @@ func (c *stream) check(e *seen) {
 	}
 }
 
-// until reads events until one is as wanted. It fails if an event repeats the previous one.
+// until returns the next event that is as wanted. An event that repeats the previous one fails the test.
 func (c *stream) until(wanted func(seen) bool) seen {
 	c.t.Helper()
 	last := ""
@@ -132,8 +132,8 @@ func (c *stream) until(wanted func(seen) bool) seen {
 	}
 }
 
-// stepwise is an engine over 100 products in batches of 10. It writes one batch per value that is sent to step, and all
-// remaining ones when step is closed.
+// stepwise returns an engine that indexes 100 products in batches of 10. It writes one batch for each value that is
+// sent to step, and all remaining ones when step is closed.
 func stepwise(t *testing.T, jobs reindex.JobStore) (e *reindex.Engine, step chan struct{}) {
 	t.Helper()
 	step = make(chan struct{})
@@ -159,5 +159,5 @@ func stepwise(t *testing.T, jobs reindex.JobStore) (e *reindex.Engine, step chan
 	return e, step
 }
 
-// brisk returns a config whose streams do not wait between events.
+// brisk is a config whose streams do not wait between events.
 var brisk = Config{StreamInterval: time.Nanosecond}

@@ -35,7 +35,7 @@ func wrapped(next http.Handler, wrap func(http.ResponseWriter) http.ResponseWrit
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { next.ServeHTTP(wrap(w), r) })
 }
 
-// If a stream cannot be flushed, the client gets the latest state at each request, and finally the end. The log has the
+// If the server cannot flush a stream, each request gets the latest state, and the last one the end. The log has the
 // reason.
 func TestStreamsThatCannotBeFlushed(t *testing.T) {
 	for name, wrap := range map[string]func(http.Handler) http.Handler{
@@ -63,31 +63,31 @@ func TestStreamsThatCannotBeFlushed(t *testing.T) {
 			id := s.create(creation)
 			first, ok := s.follow(id, "").event()
 			if !ok || first.Status == "SUCCESS" {
-				t.Errorf("first came %+v", first)
+				t.Errorf("the first event is %+v, want one before the end", first)
 			}
 			if e, ok := s.follow(id, first.id).event(); ok && e.id == first.id {
-				t.Errorf("%s came again", e.id)
+				t.Errorf("the client gets %s, which it has already", e.id)
 			}
 			close(step)
 			await(t, e, "acme", id)
 			c := s.follow(id, first.id)
 			last, _ := c.event()
 			if _, more := c.event(); more || last.Status != "SUCCESS" {
-				t.Errorf("last came %+v, and more %v", last, more)
+				t.Errorf("the last event is %+v, and more: %v; want only the success", last, more)
 			}
 			got := s.send("GET", jobsPath+"/"+id+"/events", "", "Last-Event-ID: "+last.id)
 			if got.status != http.StatusNoContent {
-				t.Errorf("after the end: %d", got.status)
+				t.Errorf("after the end: %d, want %d", got.status, http.StatusNoContent)
 			}
 			if log := logged.String(); strings.Count(log, `"level":"ERROR"`) != 3 ||
 				!strings.Contains(log, "cannot be flushed") {
-				t.Errorf("log %s", log)
+				t.Errorf("the log is %s, want 3 errors with the reason", log)
 			}
 		})
 	}
 }
 
-// canFlush finds out whether a writer can be flushed without writing to it.
+// canFlush reports whether a writer can be flushed, without writing to it.
 func TestCanFlush(t *testing.T) {
 	recorder := httptest.NewRecorder()
 	var chain http.ResponseWriter = recorder
@@ -107,11 +107,11 @@ func TestCanFlush(t *testing.T) {
 		"nothing in an unwrapper": {unwrapping{nil}, false},
 	} {
 		if got := canFlush(tc.w); got != tc.want {
-			t.Errorf("%s: %v", name, got)
+			t.Errorf("%s: got %v, want %v", name, got, tc.want)
 		}
 	}
 	if recorder.Flushed || recorder.Body.Len() > 0 {
-		t.Error("something was written")
+		t.Error("canFlush has flushed or written")
 	}
 }
 
@@ -127,7 +127,7 @@ func (c counting) Write(p []byte) (int, error) {
 	return c.ResponseWriter.Write(p)
 }
 
-// An answer without a body makes no call of Write, over HTTP/1.1 and HTTP/2.
+// An answer without a body causes no call of Write, over HTTP/1.1 and HTTP/2.
 func TestNothingIsWrittenWithoutABody(t *testing.T) {
 	for _, http2 := range []bool{false, true} {
 		var writes atomic.Int64
@@ -175,7 +175,7 @@ func TestNothingIsWrittenWithoutABody(t *testing.T) {
 		}
 		srv.Close()
 		if log := logged.String(); writes.Load() > 0 || strings.Contains(log, "write_error") {
-			t.Errorf("%d writes, log %s", writes.Load(), log)
+			t.Errorf("%d writes, log %s; want none, and no write error", writes.Load(), log)
 		}
 	}
 }
@@ -186,7 +186,7 @@ func (s *service) followAs(tenant string) *stream {
 	return s.followPath("/indexing/"+tenant+"/reindex-jobs/J1/events", "")
 }
 
-// One tenant may have all streams until another tenant wants one.
+// One tenant can have all streams until another tenant asks for one.
 func TestShareOfStreams(t *testing.T) {
 	s := serve(t, newEndless(), Config{StreamInterval: time.Nanosecond, MaxStreams: 4})
 	refused := func(tenant string) bool {
@@ -202,12 +202,12 @@ func TestShareOfStreams(t *testing.T) {
 		acme = append(acme, c)
 	}
 	if !refused("acme") {
-		t.Error("acme has more than there are")
+		t.Error("acme gets a fifth stream, although there are four")
 	}
 	for range 2 {
 		c := s.followAs("globex")
 		if _, ok := c.event(); !ok {
-			t.Error("globex has no share")
+			t.Error("globex does not get its share")
 		}
 	}
 	for i, c := range acme {
@@ -215,19 +215,19 @@ func TestShareOfStreams(t *testing.T) {
 			continue
 		}
 		if e, ok := c.event(); ok {
-			t.Errorf("acme's stream %d goes on: %s", i, e.id)
+			t.Errorf("acme's stream %d has not ended: event %s", i, e.id)
 		}
 	}
 	if !refused("acme") || !refused("globex") {
-		t.Error("of two that have as many, one gets more")
+		t.Error("of two tenants with two streams each, one gets a third")
 	}
 	c := s.followAs("initech")
 	if _, ok := c.event(); !ok {
-		t.Error("initech has no share")
+		t.Error("initech does not get its share")
 	}
 }
 
-// The number of taken places stays right for every order of calls, also if a stream that has lost its place ends.
+// The number of taken places stays right when a stream ends that has lost its place already.
 func TestStreamSlots(t *testing.T) {
 	s := newStreamSlots(2)
 	a, _ := s.take("a")
@@ -243,16 +243,16 @@ func TestStreamSlots(t *testing.T) {
 	}
 	s.release(b)
 	if _, err := s.take("b"); err == nil || s.taken != 2 {
-		t.Errorf("%d are taken, %v", s.taken, err)
+		t.Errorf("%d places are taken, error %v; want 2, and an error", s.taken, err)
 	}
 	s.release(c)
 	s.release(a)
 	if s.taken != 0 || len(s.byTenant) != 0 {
-		t.Errorf("%d are taken, %v", s.taken, s.byTenant)
+		t.Errorf("%d places are taken, by %v; want none", s.taken, s.byTenant)
 	}
 }
 
-// The interval between two events grows with the number of open streams, so that all together cost about as much as 50.
+// The more streams are open, the longer is the interval between their events, so that they cost about as much as 50.
 func TestManyStreamsWaitLonger(t *testing.T) {
 	s := newStreamSlots(500)
 	for open, want := range []int{0: 1, 1: 1, 49: 1, 50: 1, 99: 1, 100: 2, 499: 9, 500: 10} {

@@ -46,7 +46,7 @@ func (s *service) tenants(query string, headers ...string) string {
 	got := s.send(http.MethodGet, tenantsPath+query, "", headers...)
 	var views []tenantView
 	if got.status != http.StatusOK {
-		s.t.Errorf("%q: %d %s", query, got.status, got.body)
+		s.t.Errorf("%q: %d %s, want 200", query, got.status, got.body)
 	} else if err := json.Unmarshal([]byte(got.body), &views); err != nil {
 		s.t.Errorf("%q: %v", query, err)
 	}
@@ -99,17 +99,17 @@ func TestTenants(t *testing.T) {
 	} {
 		got := s.send(http.MethodGet, tenantsPath+query, "", "Authorization: all")
 		if got.status != http.StatusBadRequest || got.message.Message != want {
-			t.Errorf("%s: %d %s", query, got.status, got.body)
+			t.Errorf("%s: %d %s, want %d %s", query, got.status, got.body, http.StatusBadRequest, want)
 		}
 	}
 	for _, query := range []string{"", "?after=zzz", "?prefix=x"} {
 		if got := s.send(http.MethodGet, tenantsPath+query, ""); got.status != http.StatusUnauthorized {
-			t.Errorf("without a token, %q: %d %s", query, got.status, got.body)
+			t.Errorf("without a token, %q: %d %s, want %d", query, got.status, got.body, http.StatusUnauthorized)
 		}
 	}
 }
 
-// With Config.Tenants the list has the tenants of the host. Invalid tenants are left out.
+// With Config.Tenants, the list has the tenants of the host, without the invalid ones.
 func TestTenantsOfTheHost(t *testing.T) {
 	failure := error(nil)
 	s := serve(t, withTenants(t, "acme", "gone"), Config{Tenants: func(context.Context) ([]string, error) {
@@ -121,17 +121,17 @@ func TestTenantsOfTheHost(t *testing.T) {
 	failure = errors.New("no database")
 	got := s.send(http.MethodGet, tenantsPath, "")
 	if got.status != http.StatusBadRequest || got.message.Message != MessageUnavailable {
-		t.Errorf("%d %s", got.status, got.body)
+		t.Errorf("%d %s, want %d %s", got.status, got.body, http.StatusBadRequest, MessageUnavailable)
 	}
 	if !strings.Contains(s.log.String(), "no database") {
-		t.Errorf("the log has %s", s.log)
+		t.Errorf("the log is %s, want \"no database\" in it", s.log)
 	}
 }
 
-// The list is empty if an engine does not know its tenants.
+// If an engine does not know its tenants, the list is empty.
 func TestTenantsUnknown(t *testing.T) {
 	if got := serve(t, &fakeEngine{}, Config{}).tenants(""); got != "" {
-		t.Errorf("%s", got)
+		t.Errorf("got %s, want no tenants", got)
 	}
 }
 
@@ -178,8 +178,7 @@ func TestNoTenants(t *testing.T) {
 	}
 }
 
-// A request queries the job store only for the tenants in the answer, and calls the Authorizer only as often as it
-// must.
+// A request looks up only the jobs of the tenants in the answer, and calls the Authorizer only for a page's tenants.
 func TestManyTenants(t *testing.T) {
 	var names []string
 	for i := range 1000 {
@@ -197,11 +196,11 @@ func TestManyTenants(t *testing.T) {
 	})
 	got := strings.Fields(s.tenants("?pageSize=10&after=shop0499"))
 	if len(got) != 10 || got[0] != "shop0500:vm" || looked != 10 || asked != 22 {
-		t.Errorf("%q, %d looks into the store, %d questions to the Authorizer", got, looked, asked)
+		t.Errorf("%q, %d queries of the store, %d calls of the Authorizer; want 10 tenants, 10, 22", got, looked, asked)
 	}
 }
 
-// Every operation with a scope has a tenant in its path, for which it is authorized, except for the list of tenants.
+// Except for the list of tenants, every operation with a scope has a tenant in its path, for which it is authorized.
 func TestOperationsAreAuthorized(t *testing.T) {
 	for _, rt := range routes {
 		for _, op := range rt.operations {

@@ -10,7 +10,7 @@ import (
 
 const throttlePath = "/indexing/acme/throttle"
 
-// serveThrottle serves limits. It checks answers against the document that describes limits.
+// serveThrottle serves limits, and checks the answers against the document that describes them.
 func serveThrottle(t *testing.T, cfg Config) (*service, *throttle.Throttle) {
 	t.Helper()
 	limits, err := throttle.New(throttle.Config{Tenant: throttle.Limits{Documents: 2000}})
@@ -26,26 +26,26 @@ func TestThrottle(t *testing.T) {
 	s, limits := serveThrottle(t, Config{Changes: updates{}})
 	if got := s.send(http.MethodGet, throttlePath, ""); got.body !=
 		`{"documentsPerSecond":2000,"bytesPerSecond":0,"paused":false}` {
-		t.Errorf("%d %s", got.status, got.body)
+		t.Errorf("%d %s, want the default limits", got.status, got.body)
 	}
 	const night = `{"documentsPerSecond":0,"bytesPerSecond":1500.5,"paused":true,"window":{"from":"22:00",` +
 		`"to":"06:30","timeZone":"Europe/Berlin"}}`
 	if got := s.send(http.MethodPut, throttlePath, night); got.body != night {
-		t.Errorf("%d %s", got.status, got.body)
+		t.Errorf("%d %s, want %s", got.status, got.body, night)
 	}
 	got := limits.Limits("acme")
 	if !got.Paused || got.Bytes != 1500.5 || got.Documents != 0 || got.Window.String() != "22:00 to 06:30 Europe/Berlin" {
-		t.Errorf("%+v", got)
+		t.Errorf("the limits are %+v, want those of %s", got, night)
 	}
 	if got := s.send(http.MethodPut, throttlePath, `{}`); got.body !=
 		`{"documentsPerSecond":0,"bytesPerSecond":0,"paused":false}` {
-		t.Errorf("%d %s", got.status, got.body)
+		t.Errorf("%d %s, want no limits", got.status, got.body)
 	}
 	if got := limits.Limits("other"); got.Documents != 2000 {
-		t.Errorf("the limits of another tenant are %+v", got)
+		t.Errorf("the limits of another tenant are %+v, want 2,000 documents per second", got)
 	}
 	if s.doc.Paths.Value("/indexing/{tenant}/changes") == nil {
-		t.Error("the changes are not described beside the limits")
+		t.Error("the document describes the limits, but not the changes")
 	}
 }
 
@@ -76,16 +76,16 @@ func TestThrottleRefuses(t *testing.T) {
 		}
 	}
 	if got := s.send(http.MethodPut, throttlePath, `{}`); got.status != http.StatusForbidden {
-		t.Errorf("without the scope: %d", got.status)
+		t.Errorf("without the scope: %d, want %d", got.status, http.StatusForbidden)
 	}
 	if got := s.send(http.MethodGet, throttlePath, ""); got.status != http.StatusOK {
-		t.Errorf("to view: %d", got.status)
+		t.Errorf("with the scope to view: %d, want %d", got.status, http.StatusOK)
 	}
 	if got := limits.Limits("acme"); got != (throttle.Limits{Documents: 2000}) {
-		t.Errorf("the limits are %+v", got)
+		t.Errorf("the limits are %+v, want the default ones", got)
 	}
 	off := serve(t, &fakeEngine{}, Config{})
 	if got := off.send(http.MethodGet, throttlePath, ""); got.status != http.StatusNotFound {
-		t.Errorf("without Config.Throttle: %d", got.status)
+		t.Errorf("without Config.Throttle: %d, want %d", got.status, http.StatusNotFound)
 	}
 }

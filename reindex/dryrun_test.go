@@ -49,7 +49,7 @@ func TestDryRunAndReindexDoNotJoin(t *testing.T) {
 			other := reindex.Options{DryRun: !running.DryRun}
 			met, started, err := b.StartWith(t.Context(), tenant, other)
 			if !errors.Is(err, reindex.ErrRunning) || started || met.ID != job.ID {
-				t.Errorf("%v: got job %s, started %v, error %v, want ErrRunning with job %s", other, met.ID, started, err, job.ID)
+				t.Errorf("%v: job %s, started %v, error %v; want ErrRunning, job %s", other, met.ID, started, err, job.ID)
 			}
 			close(src.gate)
 			ended(t, b.Engine, job)

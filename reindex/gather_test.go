@@ -75,7 +75,7 @@ func TestGather(t *testing.T) {
 	})
 	synctest.Test(t, func(t *testing.T) {
 		if calls, longest := flow(t, nil, true); calls > 5 || longest > 508*time.Millisecond {
-			t.Errorf("during a run: got %d calls of the index, and a change took %v, want at most 5 and 508 ms", calls, longest)
+			t.Errorf("during a run: %d calls of the index, a change took %v; want at most 5, 508 ms", calls, longest)
 		}
 	})
 	synctest.Test(t, func(t *testing.T) {

@@ -15,7 +15,7 @@ import (
 	"productindex/reindex/reindextest"
 )
 
-// server is an index with the limits of a server. A limit of zero is none.
+// server is an index with the limits of a server. Zero means no limit.
 type server struct {
 	*reindextest.Memory
 
@@ -157,7 +157,7 @@ func (s *server) load(t *testing.T, n, rejected int) (reindex.Report, time.Durat
 		t.Fatal(err)
 	}
 	if len(s.accepted) != n-rejected || report.Indexed != int64(n-rejected) {
-		t.Errorf("%d products were accepted, the report has %d, want %d in both", len(s.accepted), report.Indexed, n-rejected)
+		t.Errorf("accepted %d products, the report has %d, want %d", len(s.accepted), report.Indexed, n-rejected)
 	}
 	for id, times := range s.accepted {
 		if times != 1 {
@@ -337,7 +337,7 @@ func TestPaceRecovers(t *testing.T) {
 			}
 		}
 		if w := s.writes[first]; w.InFlight > 2 || w.MaxBytes > maxSize/4 {
-			t.Errorf("the first write after the outage is %+v, want at most 2 at the same time, of up to %d bytes", w, maxSize/4)
+			t.Errorf("after the outage: %+v, want at most 2 writes at the same time, of up to %d bytes", w, maxSize/4)
 		}
 		soon := first
 		for s.times[soon].Sub(s.times[first]) < 20*time.Second {

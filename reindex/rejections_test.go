@@ -93,7 +93,7 @@ func (l located) Locate(_ context.Context, ids ...string) (map[string]string, er
 	return where, l.err
 }
 
-// The report says where the rejected products are, if the source can tell.
+// The report says where the rejected products are, if the source knows.
 func TestLocatesRejections(t *testing.T) {
 	products := reindextest.Products(1000, "new")
 	products[41].Body, products[42].Body = nil, json.RawMessage(`[]`)
