@@ -23,8 +23,8 @@ func TestSliceConformance(t *testing.T) {
 	}, nil)
 }
 
-// A product that is in a slice twice counts as one product, even in sources made from the slice, and the engine accepts
-// it. The engine refuses two different products with the same id.
+// A product that is in a slice twice counts once, also in sources made from the slice, and the engine accepts it. The
+// engine refuses two different products with the same id.
 func TestSliceDuplicates(t *testing.T) {
 	a, b := reindextest.NewProduct("a", nil), reindextest.NewProduct("b", nil)
 	repeated := source.Slice{a, b, a}
@@ -66,7 +66,7 @@ func yields(seq iter.Seq2[reindex.Product, error]) (all []string) {
 	return all
 }
 
-// Every composition passes a record that cannot be read on with its place, and the read continues.
+// Every source made from another passes on the error of a record that cannot be read, with its place, and continues.
 func TestRecordErrors(t *testing.T) {
 	const bad = `line 2: "b": it is broken`
 	rejects := func(_ context.Context, _ string, p reindex.Product) (reindex.Product, error) {
@@ -145,7 +145,7 @@ func TestLocateAndFind(t *testing.T) {
 		}
 		finder, ok := reindex.As[reindex.Finder](test.src)
 		if !ok {
-			t.Errorf("%s finds nothing", name)
+			t.Errorf("%s is not a Finder", name)
 			continue
 		}
 		if got := yields(finder.Find(t.Context(), tenant, ids...)); !slices.Equal(got, test.found) {
@@ -161,12 +161,12 @@ func TestLocateAndFind(t *testing.T) {
 		"Concat": source.Concat(s, bare(s)),
 	} {
 		if _, ok := reindex.As[reindex.Finder](src); ok {
-			t.Errorf("%s of a source that finds nothing is a Finder", name)
+			t.Errorf("%s of a source that is not a Finder is one", name)
 		}
 	}
 	_, err := open(t, source.Concat(bare(s), bare(s))).(reindex.Locator).Locate(t.Context(), "a")
 	if !errors.Is(err, errors.ErrUnsupported) {
-		t.Errorf("the places of sources that have none: %v", err)
+		t.Errorf("the places of sources without places: error %v, want ErrUnsupported", err)
 	}
 }
 
@@ -179,10 +179,10 @@ func TestFindRenamed(t *testing.T) {
 			return p, nil
 		},
 	)
-	for _, id := range []string{"a", "x-a"} { // the first one changes one
+	for _, id := range []string{"a", "x-a"} { // Map learns of changed ids from the first one
 		got := yields(src.(reindex.Finder).Find(t.Context(), tenant, id))
 		if len(got) != 1 || !strings.Contains(got[0], "changes ids") {
-			t.Errorf("looking for %q: %q", id, got)
+			t.Errorf("Find of %q yields %q, want an error that says Map changes ids", id, got)
 		}
 	}
 }
@@ -200,7 +200,7 @@ func TestSelectNothing(t *testing.T) {
 		"rare": {rare, false}, "none": {nil, false},
 	} {
 		src := must(t)(source.Select(test.src, strings.Split(paths, ",")...))
-		for range 2 { // each snapshot for itself
+		for range 2 { // each snapshot reports it anew
 			snap := open(t, src)
 			checkNothing(t, paths, test.want, yields(snap.Products(t.Context())))
 			snap = open(t, src)
@@ -231,7 +231,7 @@ func checkNothing(t *testing.T, paths string, want bool, got []string) {
 	text := strings.Join(got, " ")
 	said := strings.Contains(text, "is in any of")
 	if said != want || want && !strings.Contains(text, "of 9 products") || want && !strings.Contains(text, `"prise"`) {
-		t.Errorf("%s: %s", paths, text)
+		t.Errorf("%s: the sequence is %s; want the error: %v", paths, text, want)
 	}
 }
 
@@ -245,7 +245,7 @@ func TestConcatOpen(t *testing.T) {
 	failing := openFunc(func() (reindex.Snapshot, error) { return nil, errors.New("no such shop") })
 	if _, err := source.Concat(counting, counting, failing).Open(t.Context(), tenant); err == nil || closed != 2 ||
 		!strings.Contains(err.Error(), "source 3: no such shop") {
-		t.Errorf("%d closed, error %v", closed, err)
+		t.Errorf("%d sources are closed, error %v; want 2, and an error that names source 3", closed, err)
 	}
 }
 

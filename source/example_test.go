@@ -40,7 +40,7 @@ func ExampleSlice() {
 	src := source.Slice{
 		{ID: "boot", Body: json.RawMessage(`{"name":"Boot"}`)},
 		{ID: "sock", Body: json.RawMessage(`{"name":"Sock"}`)},
-		{ID: "boot", Body: json.RawMessage(`{"name":"Boot"}`)}, // the same again does no harm
+		{ID: "boot", Body: json.RawMessage(`{"name":"Boot"}`)}, // the same product again, which is fine
 	}
 	index := reindextest.NewMemory()
 	engine, err := reindex.New(src, index, nil)

@@ -13,8 +13,8 @@ import (
 	"productindex/source/internal/public"
 )
 
-// The public text of an error passes through every composition, which adds places to it. The text of an error of a
-// host's function is not public unless the host makes it so.
+// Every source made from another passes on the public text of an error, with places. The text of an error of a host's
+// function is public only if the host says so with reindex.Public.
 func TestPublicMessages(t *testing.T) {
 	s := shop(reindextest.Products(3, "1"))
 	cut := reindex.SourceFunc(func(context.Context, string) iter.Seq2[reindex.Product, error] {
