@@ -18,8 +18,8 @@ type Config struct {
 	// effect with each tenant's next reindex.
 	Mapping mapping.IndexMapping
 
-	// TenantMapping returns the mapping of a tenant. Mapping is used if it returns nil, or if there is no TenantMapping. It
-	// is called when a generation begins and when an index is opened, for different tenants also at the same time. The
+	// TenantMapping returns the mapping of a tenant. Mapping is used if it returns nil, or if there is no TenantMapping.
+	// It is called when a generation begins and when an index is opened, for different tenants also at the same time. The
 	// returned mapping must not be changed afterwards, and is checked like Mapping.
 	TenantMapping func(tenant string) (mapping.IndexMapping, error)
 
