@@ -80,14 +80,14 @@ func sameLanguage(a, b string) bool {
 	return a == b || strings.EqualFold(strings.ReplaceAll(a, "_", "-"), strings.ReplaceAll(b, "_", "-"))
 }
 
-// usualSpelling returns the name of a language with the capitals that BCP 47 recommends: en, de-AT, zh-Hans. It does
-// not change other names.
+// usualSpelling returns the name of a language with the capitals and hyphens that BCP 47 recommends: en, de-AT,
+// zh-Hans. It does not change other names.
 func usualSpelling(language string) string {
 	parts := strings.FieldsFunc(language, func(r rune) bool { return r == '-' || r == '_' })
 	if len(parts) == 0 || len(parts[0]) > 3 || !slices.ContainsFunc([]byte(language), isUpper) && len(parts) == 1 {
 		return language
 	}
-	out := []byte(language)
+	out := []byte(strings.ReplaceAll(language, "_", "-"))
 	at := 0
 	for i, part := range parts {
 		at += strings.Index(language[at:], part)

@@ -76,7 +76,7 @@ func TestLocalize(t *testing.T) {
 			`{"name":{"DE-at":"a","ZH-HANS-cn":"b"},"label":{"de-AT":"c","EN":"d","en":"e","Pt_br":"f"}}`,
 			[]string{
 				`p@de-AT {"language":"de-AT","name":"a","label":"c"}`, `p@zh-Hans-CN {"language":"zh-Hans-CN","name":"b"}`,
-				`p@en {"language":"en","label":"d"}`, `p@pt_BR {"language":"pt_BR","label":"f"}`,
+				`p@en {"language":"en","label":"d"}`, `p@pt-BR {"language":"pt-BR","label":"f"}`,
 			},
 		},
 		"case in fields": {
@@ -88,7 +88,7 @@ func TestLocalize(t *testing.T) {
 			`{"name":[{"language":"en","value":"Boot"}, {"value":"Stiefel","language":"DE"}],"label":[{"locale":"de_AT",` +
 				`"text":"neu"}],"tags":["a"],"none":[],"more":[{"language":"de"}]}`,
 			[]string{
-				`p {"name":{"en":"Boot","de":"Stiefel"},"label":{"de_AT":"neu"},"tags":["a"],"none":[],"more":[{"language":"de"}]}`,
+				`p {"name":{"en":"Boot","de":"Stiefel"},"label":{"de-AT":"neu"},"tags":["a"],"none":[],"more":[{"language":"de"}]}`,
 			},
 		},
 		"documents of a list": {

@@ -135,10 +135,13 @@ func TestTrailingData(t *testing.T) {
 
 func TestUTF16(t *testing.T) {
 	t.Parallel()
-	for _, utf16 := range []string{"\xff\xfe{\x00", "\xfe\xff\x00{"} {
-		_, err := read(sourcetest.Products(t.Context(), memory(t, nil, map[string]string{"c.jsonl": utf16}), "c"))
-		if err == nil || !strings.Contains(err.Error(), "c.jsonl, line 1: the file is UTF-16") {
-			t.Errorf("got %v", err)
+	for _, utf16 := range []string{"\xff\xfe{\x00", "\xfe\xff\x00{", "\xff\xfe"} {
+		for _, name := range []string{"c.jsonl", "c.jsonl.gz", "c.jsonl.zst"} {
+			packed := string(sourcetest.Compress(t, name, []byte(utf16)))
+			_, err := read(sourcetest.Products(t.Context(), memory(t, nil, map[string]string{name: packed}), "c"))
+			if err == nil || !strings.Contains(err.Error(), name+", line 1: the file is UTF-16") {
+				t.Errorf("%s: got %v", name, err)
+			}
 		}
 	}
 }

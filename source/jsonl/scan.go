@@ -32,6 +32,14 @@ func (f *format) Starts(ctx context.Context, in *files.Input, offsets []int64) (
 	return in.LineStarts(ctx, offsets)
 }
 
+// beginsUTF16 reports whether the text of a file, once decompressed, begins with a byte order mark of UTF-16.
+func beginsUTF16(l *lines) bool {
+	for l.end-l.start < 2 && l.err == nil {
+		l.fill()
+	}
+	return isUTF16(l.buf[l.start:l.end])
+}
+
 func isUTF16(head []byte) bool {
 	return bytes.HasPrefix(head, []byte{0xff, 0xfe}) || bytes.HasPrefix(head, []byte{0xfe, 0xff})
 }
@@ -39,10 +47,10 @@ func isUTF16(head []byte) bool {
 // Records implements [files.Format]. A record is a line that is not blank, without the white space around it, or a
 // value.
 func (f *format) Records(ctx context.Context, in *files.Input, need files.Need, visit files.Visitor) error {
-	if isUTF16(in.Head) {
+	l := &lines{r: in.Text, max: f.cfg.MaxLineBytes, reuse: need != files.Bodies}
+	if in.Start == 0 && beginsUTF16(l) {
 		return f.Fail(in.Name, 1, errors.New("the file is UTF-16; convert it to UTF-8"))
 	}
-	l := &lines{r: in.Text, max: f.cfg.MaxLineBytes, reuse: need != files.Bodies}
 	var line int64
 	var err error
 	if in.End == 0 && spansLines(l) {
