@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"iter"
 	"math/rand/v2"
+	"net/http"
 	"net/url"
 	"os"
 	"os/exec"
@@ -32,7 +33,8 @@ import (
 const (
 	fleetVariable = "ESINDEX_TEST_FLEET"
 	fleetLease    = 3 * time.Second
-	fleetPart     = 500 // products
+	fleetPart     = 500              // products
+	fleetLimit    = 15 * time.Minute // of a job, on a busy machine
 )
 
 // fleetProcess is a process of the fleet, as its environment describes it.
@@ -91,7 +93,7 @@ func testFleetUnderKills(t *testing.T, ix *Index, p fleetProcess, random *rand.R
 	for i, role := range roles {
 		processes[i] = startProcess(t, p, role)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), fleetLimit)
 	defer cancel()
 	job := triggered(ctx, t, observer)
 	edits := &edits{fleet: observer, bodies: map[string]string{}, random: rand.New(rand.NewPCG(random.Uint64(), 2))}
@@ -110,7 +112,7 @@ func testFleetUnderKills(t *testing.T, ix *Index, p fleetProcess, random *rand.R
 		select {
 		case job = <-ended:
 			if !job.Status.Ended() {
-				t.Fatalf("the job is %s in phase %s with %d processed after 3 min", job.Status, job.Phase, job.Processed)
+				t.Fatalf("the job is %s in phase %s with %d processed after %v", job.Status, job.Phase, job.Processed, fleetLimit)
 			}
 		case <-time.After(100 * time.Millisecond):
 			assertNoMixture(t, ix, p.Products)
@@ -241,7 +243,7 @@ func assertReads(t *testing.T, p fleetProcess, again int) {
 	}
 }
 
-// assertNoMixture fails if one search finds products of both generations.
+// assertNoMixture fails if one search finds products of both generations. A busy server may refuse the search.
 func assertNoMixture(t *testing.T, ix *Index, products int) {
 	t.Helper()
 	var answer struct {
@@ -263,7 +265,11 @@ func assertNoMixture(t *testing.T, ix *Index, products int) {
 		Index: []string{ix.Alias(acme)}, Size: &size, TrackTotalHits: true,
 		Body: jsonBody(map[string]any{"aggs": map[string]any{"old": ofRev("0"), "new": ofRev("1")}}),
 	}
-	if err := call(t.Context(), ix.transport, "searching", request, &answer); err != nil {
+	err := call(t.Context(), ix.transport, "searching", request, &answer)
+	if hasStatus(err, http.StatusTooManyRequests) {
+		return
+	}
+	if err != nil {
 		t.Fatal(err)
 	}
 	total, old, current := answer.Hits.Total.Value, answer.Aggregations.Old.Count, answer.Aggregations.New.Count

@@ -254,6 +254,28 @@ func TestReapElsewhere(t *testing.T) {
 	assertLive(t, ix, 3, "1")
 }
 
+// Reap does not touch an index that seems dead if somebody added an alias to it, so that a run that is alive goes on.
+func TestReapLeavesAnIndexThatOthersUse(t *testing.T) {
+	ix := open(t, nil)
+	other, err := New(ix.transport, &ix.cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	other.now = func() time.Time { return time.Now().Add(24 * time.Hour) }
+	g := begin(t, ix)
+	theirs := ix.cfg.Prefix + "-theirs"
+	mustAlias(t, ix, addAlias(g.name, theirs, nil))
+	if n, err := other.Reap(t.Context(), acme); n != 0 || err != nil {
+		t.Errorf("reaped %d, error %v; want 0", n, err)
+	}
+	fill(t, g, 3, "1")
+	mustAlias(t, ix, removeAlias(g.name, theirs))
+	if n, err := other.Reap(t.Context(), acme); n != 1 || err != nil {
+		t.Errorf("without the alias: reaped %d, error %v; want 1", n, err)
+	}
+	assertIndexes(t, ix)
+}
+
 // Searches go on through many reindexes, without an error, and see one generation at a time.
 func TestSearchThroughReindexes(t *testing.T) {
 	ix := open(t, func(c *Config) { c.RetireDelay = searchDelay })

@@ -2,6 +2,7 @@ package meiliindex
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -310,6 +311,30 @@ func TestFailuresAreLogged(t *testing.T) {
 		{"tasks", func(t *testing.T, s *meilitest.Server, ix *Index) error {
 			gen := begin(t, ix)
 			s.SetFault(on(http.MethodPost, "/tasks/cancel", down))
+			return gen.Abort(t.Context())
+		}},
+		{"cannot cancel the swap", func(t *testing.T, s *meilitest.Server, ix *Index) error {
+			ix.cfg.KeepPrevious = 0 // so that there is one swap
+			gen := begin(t, ix)
+			mustWrite(t, gen, product("new", `{}`))
+			mustSeal(t, gen)
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			var asked atomic.Bool
+			refuse := on(http.MethodPost, "/tasks/cancel", down)
+			s.SetFault(func(r *http.Request) *meilitest.Fault {
+				switch {
+				case r.URL.Path == "/swap-indexes":
+					asked.Store(true)
+				case strings.HasPrefix(r.URL.Path, "/tasks/") && asked.CompareAndSwap(true, false):
+					cancel()
+					return &meilitest.Fault{}
+				}
+				return refuse(r)
+			})
+			if err := gen.Commit(ctx); err == nil {
+				return errors.New("commit succeeds without the outcome of its swap")
+			}
 			return gen.Abort(t.Context())
 		}},
 		{"cannot count", func(t *testing.T, s *meilitest.Server, ix *Index) error {
