@@ -14,9 +14,16 @@ import (
 )
 
 // BenchmarkChanges measures changes through the engine, beside bulk requests of go-elasticsearch to an index of the
-// same settings, mapping and products.
+// same settings, mapping and products. The catalogues have two sizes, because a run has fixed costs.
 func BenchmarkChanges(b *testing.B) {
-	products := catalogue(b, "pcparts.jsonl.gz")[:5000]
+	all := catalogue(b, "pcparts.jsonl.gz")
+	for _, n := range []int{5000, len(all)} {
+		b.Run(fmt.Sprint(n), func(b *testing.B) { benchmarkChanges(b, all[:n]) })
+	}
+}
+
+func benchmarkChanges(b *testing.B, products []reindex.Product) {
+	b.Helper()
 	ix, plain := open(b, nil), open(b, nil)
 	if err := engineLoad(b, plain, products, nil); err != nil {
 		b.Fatal(err)
