@@ -17,6 +17,9 @@ func TestRules(t *testing.T) {
 		"takes for": {"it is taken for an error", "it takes 3 s for each"},
 		"what is":   {"it returns what is wrong", "it returns what it finds"},
 		"What …":    {"It ends. What comes later is lost.", "It ends. What now? It says what."},
+		"whoever":   {"whoever reads it", "anyone who reads it"},
+		"go wrong":  {"whatever goes wrong", "it goes to the wrong place"},
+		"Nor …":     {"It reads none. Nor does it write.", "it neither reads nor writes"},
 		"where":     {"nil where there is none", "the place where it stands"},
 	} {
 		for text, want := range map[string]int{test.bad: 1, test.good: 0} {

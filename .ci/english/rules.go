@@ -43,6 +43,12 @@ var rules = []rule{
 	{name: "what is", pattern: regexp.MustCompile(`\bwhat (is|are|was|were)\b`), proseOnly: true},
 	// A noun as the subject.
 	{name: "What …", pattern: regexp.MustCompile(`(?:^|[.:;] )What (\w+)`), proseOnly: true},
+	// "anyone who"
+	{name: "whoever", pattern: regexp.MustCompile(`(?i)\bwhoever\b`)},
+	// "fails", "has an error"
+	{name: "go wrong", pattern: regexp.MustCompile(`(?i)\b(go|goes|going|gone|went) wrong\b`)},
+	// "also not", in a sentence that names its subject
+	{name: "Nor …", pattern: regexp.MustCompile(`(?:^|[.:;] )Nor \w+`)},
 	// "if"
 	{name: "where", pattern: regexp.MustCompile(`\b[Ww]here (there (is|are|was) (no|none|one)|it (is|was) (not|set|nil|known|empty|missing|absent)|(none|nothing|neither|not)\b|they (are|do) not)`)},
 }
