@@ -41,7 +41,7 @@ func (l *learning) Write(ctx context.Context, batch []reindex.Product) error {
 	return l.Generation.Write(ctx, batch)
 }
 
-// Flush returns ErrAgain in the place of Write if late is set.
+// If late is set, Flush returns ErrAgain instead of Write.
 func (l *learning) Flush(ctx context.Context) ([]reindex.ItemError, error) {
 	if l.late {
 		return nil, fmt.Errorf("a field is of another type: %w", reindex.ErrAgain)

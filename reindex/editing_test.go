@@ -235,8 +235,8 @@ func TestRuleCurrent(t *testing.T) {
 	}
 }
 
-// Whatever is written while runs go on, and whatever goes wrong in the index, the live index ends as the truth has it,
-// and no moment shows a product that was deleted before the switch-over began.
+// With any edits during the runs, and any faults of the index, the live index has the right products at the end, and
+// never shows a product that was deleted before the switch-over began.
 func TestEditsAreNeverLost(t *testing.T) {
 	for seed := range uint64(20) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {

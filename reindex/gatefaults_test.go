@@ -20,15 +20,15 @@ func TestCountIsMetByDifferentProducts(t *testing.T) {
 		cfg      reindex.Config
 		rule     reindex.Rule
 	}{
-		{"the same again", append(half[:500:500], half...), reindex.Config{}, reindex.RuleCount},
+		{"each product twice", append(half[:500:500], half...), reindex.Config{}, reindex.RuleCount},
 		{
-			"the same again, duplicates allowed", append(half[:500:500], half...), reindex.Config{MaxDuplicates: -1},
+			"each product twice, duplicates allowed", append(half[:500:500], half...), reindex.Config{MaxDuplicates: -1},
 			reindex.RuleCount,
 		},
 		{"others of the same ids", append(half[:500:500], later...), reindex.Config{}, reindex.RuleDuplicates},
 		{"one other of the same id", append(half[:500:500], later[7]), reindex.Config{}, reindex.RuleDuplicates},
 		{"one other of the same id, allowed", append(half[:500:500], later[7]), reindex.Config{MaxDuplicates: 1}, ""},
-		{"one the same again, not announced", append(half[:500:500], half[7]), reindex.Config{CountMargin: -1}, ""},
+		{"one product twice, not announced", append(half[:500:500], half[7]), reindex.Config{CountMargin: -1}, ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			b := newBench(t, reindextest.Slice(test.products), &test.cfg, nil)

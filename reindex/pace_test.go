@@ -217,7 +217,7 @@ func TestPaceFindsThePayload(t *testing.T) {
 				const fewest = 1000
 				s.load(t, fewest*payload/unit, 0)
 				halvings := bits.Len(uint(maxSize / payload))
-				t.Logf("%d of %d writes were too large, at last %d bytes", s.large, len(s.writes), s.last().MaxBytes)
+				t.Logf("%d of %d writes were too large, the last of %d bytes", s.large, len(s.writes), s.last().MaxBytes)
 				if most := 16 * (halvings + 1); s.large > most {
 					t.Errorf("%d writes were too large, want at most %d", s.large, most)
 				}

@@ -146,7 +146,7 @@ func TestUpdateOfAnotherIndex(t *testing.T) {
 	}
 }
 
-// An update that another process's switch-over overtakes is carried out once more, and the new index stays.
+// An update that another process's switch-over overtakes is applied again, and the new index stays.
 func TestUpdateOvertakenByASwitch(t *testing.T) {
 	s := server(t)
 	ix := newIndex(t, s, nil)

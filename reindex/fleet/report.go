@@ -65,8 +65,8 @@ type failure struct {
 	// Text is the whole reason, and Public is the message for callers of an API.
 	Text   string `json:"text,omitempty"`
 	Public string `json:"public,omitempty"`
-	// Gate is set if the products of this part alone break a rule of the gate. Again is set if the index asks for the
-	// products once more.
+	// Gate is set if the products of this part alone break a rule of the gate. Again is set if the index needs the
+	// products again.
 	Gate  *gate `json:"gate,omitempty"`
 	Again bool  `json:"again,omitempty"`
 }

@@ -332,7 +332,7 @@ func (f *endlessFile) Read(p []byte) (int, error) {
 		f.cancel()
 	}
 	if f.reads == 1000 {
-		return 0, errors.New("the read goes on after its context has ended")
+		return 0, errors.New("the read continues after the end of its context")
 	}
 	for i := range p {
 		p[i] = 'x'
