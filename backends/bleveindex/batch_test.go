@@ -1,0 +1,121 @@
+package bleveindex
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"strings"
+	"testing"
+
+	"github.com/blevesearch/bleve/v2"
+	"github.com/blevesearch/bleve/v2/document"
+	"github.com/blevesearch/bleve/v2/mapping"
+
+	"productindex/reindex"
+)
+
+// manyChanges is a number of changes whose documents several goroutines make.
+const manyChanges = 10 * changesPerGoroutine
+
+// Of several changes of one product in a call the last one counts, also if other goroutines make the documents of the
+// earlier ones.
+func TestChangesOfOneProductInOneCall(t *testing.T) {
+	const ids = 25
+	ix := open(t, t.TempDir(), nil)
+	publish(t, ix, "acme", products(1, "old")...)
+	var changes []reindex.Change
+	want := map[string]string{"p0": "old"}
+	for i := range manyChanges {
+		id := fmt.Sprint("n", i%ids)
+		if i%3 == 0 {
+			changes = append(changes, deletion(id))
+			delete(want, id)
+			continue
+		}
+		changes = append(changes, upsert(id, fmt.Sprint("r", i)))
+		want[id] = fmt.Sprint("r", i)
+	}
+	update(t, ix, "acme", changes...)
+	found, err := revs(t.Context(), ix, "acme")
+	if err != nil || !maps.Equal(found, want) {
+		t.Errorf("the products are %v, %v; want %v", found, err, want)
+	}
+}
+
+// fragile is a mapping of a host that panics for products with a field of that name.
+type fragile struct {
+	*mapping.IndexMappingImpl
+
+	panics string
+}
+
+func (f *fragile) MapDocument(doc *document.Document, data any) error {
+	if fields, ok := data.(map[string]any); ok && fields[f.panics] != nil {
+		panic("no luck")
+	}
+	return f.IndexMappingImpl.MapDocument(doc, data)
+}
+
+// Of many changes in a call, those whose documents cannot be made are refused by their ids, and the others are applied.
+func TestManyChangesWithDefects(t *testing.T) {
+	defects := map[int]string{3: `["no object"]`, manyChanges / 2: `{"fragile":1}`, manyChanges - 1: `{`}
+	ix := open(t, t.TempDir(), &Config{Mapping: &fragile{bleve.NewIndexMapping(), "fragile"}})
+	publish(t, ix, "acme", products(1, "old")...)
+	changes, want := make([]reindex.Change, manyChanges), map[string]string{"p0": "old"}
+	for i := range changes {
+		changes[i] = upsert(fmt.Sprint("n", i), "new")
+		if body, defect := defects[i]; defect {
+			changes[i].Body = []byte(body)
+			continue
+		}
+		want[changes[i].ID] = "new"
+	}
+	err := ix.Update(t.Context(), "acme", changes)
+	failed, ok := errors.AsType[*reindex.BatchError](err)
+	if !ok || len(failed.Items) != len(defects) {
+		t.Fatalf("error %v, want one of %d products", err, len(defects))
+	}
+	for _, item := range failed.Items {
+		var i int
+		if _, err := fmt.Sscanf(item.ID, "n%d", &i); err != nil || defects[i] == "" || item.Err == nil {
+			t.Errorf("product %q is refused: %v", item.ID, item.Err)
+		}
+	}
+	found, err := revs(t.Context(), ix, "acme")
+	if err != nil || !maps.Equal(found, want) {
+		t.Errorf("%d products are live, %v; want %d", len(found), err, len(want))
+	}
+}
+
+// nameless is a field of a host whose name cannot be read.
+type nameless struct{ document.Field }
+
+func (nameless) Name() string { panic("no luck") }
+
+// illegible is a mapping of a host whose documents cannot be read if the product has a field of the name illegible.
+type illegible struct{ *mapping.IndexMappingImpl }
+
+func (illegible) MapDocument(doc *document.Document, data any) error {
+	if fields, ok := data.(map[string]any); ok && fields["illegible"] != nil {
+		doc.AddNestedDocument(document.NewDocument("nested")) // so that the document stays one of bleve's own
+		doc.AddField(nameless{document.NewTextField("name", nil, nil)})
+	}
+	return nil
+}
+
+// If a goroutine that makes documents panics, the call fails, and none of its changes is applied.
+func TestPanicWhileDocumentsAreMade(t *testing.T) {
+	ix := open(t, t.TempDir(), &Config{Mapping: illegible{bleve.NewIndexMapping()}, OmitBodies: true})
+	publish(t, ix, "acme", products(1, "old")...)
+	changes := make([]reindex.Change, manyChanges)
+	for i := range changes {
+		changes[i] = upsert(fmt.Sprint("n", i), "new")
+	}
+	changes[manyChanges/2].Body = []byte(`{"illegible":1}`)
+	if err := ix.Update(t.Context(), "acme", changes); err == nil || !strings.Contains(err.Error(), "no luck") {
+		t.Errorf("error %v, want the panic", err)
+	}
+	if n, err := ix.DocCount(t.Context(), "acme"); n != 1 || err != nil {
+		t.Errorf("%d products are live, %v; want 1", n, err)
+	}
+}
