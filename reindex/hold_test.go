@@ -154,7 +154,8 @@ func TestClaimLostAgainAndAgain(t *testing.T) {
 		want string
 	}{
 		{0, "the claim on the live index was lost before the last changes were replayed, 3 times"},
-		{3, "2 of 3 attempts to replay the last changes lost the claim on the live index, and the others took longer than 30s"},
+		{3, "2 of 3 attempts to replay the last changes lost the claim on the live index, " +
+			"and the others took longer than 30s"},
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			var b bench
@@ -274,7 +275,8 @@ func TestMaxHoldCutsACommitOff(t *testing.T) {
 			synctest.Wait()
 			mustUpdate(t, b, upsert("p1", "edit"), deletion("p2"))
 			ended := ended(t, b.Engine, job)
-			if ended.Report.Durations.Held != 10*time.Second || !strings.Contains(ended.Message, "not known whether the new index is live") {
+			if ended.Report.Durations.Held != 10*time.Second ||
+				!strings.Contains(ended.Message, "it is not known whether the new index is live") {
 				t.Errorf("the job is %+v, want that updates were held for 10 s and the new index may be live", ended)
 			}
 			if err := b.Settle(t.Context(), tenant); err != nil {

@@ -58,7 +58,7 @@ func TestSameIndexAsBleve(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer plain.Close()
-			indexPlainly(t, plain, products)
+			indexPlainly(t, plain, products, false)
 
 			got, want := terms(t, live.index), terms(t, plain)
 			if len(want) < 300 {

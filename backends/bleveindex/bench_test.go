@@ -106,7 +106,8 @@ func load(tb testing.TB, ix *Index, tenant string, products []reindex.Product) {
 	}
 }
 
-// loadSequentially writes products as bleve's documentation shows, in one batch of 1,000 documents after the other.
+// loadSequentially writes products and their bodies as bleve's documentation shows, in one batch of 1,000 documents
+// after the other.
 func loadSequentially(tb testing.TB, dir string, m mapping.IndexMapping, products []reindex.Product) bleve.Index {
 	tb.Helper()
 	index, err := bleve.New(dir, m)
@@ -114,7 +115,7 @@ func loadSequentially(tb testing.TB, dir string, m mapping.IndexMapping, product
 		tb.Fatal(err)
 	}
 	for chunk := range slices.Chunk(products, 1000) {
-		indexPlainly(tb, index, chunk)
+		indexPlainly(tb, index, chunk, true)
 	}
 	return index
 }

@@ -12,7 +12,8 @@ import (
 )
 
 // BenchmarkChanges measures changes through the engine, beside batches in an index that bleve alone has made of the
-// same products and mapping. There are catalogues of two sizes, because a run has fixed costs.
+// same products and mapping. Both indexes also store the bodies. There are catalogues of two sizes, because a run has
+// fixed costs.
 func BenchmarkChanges(b *testing.B) {
 	all := readCatalogue(b, "pcparts.jsonl.gz")
 	for _, n := range []int{5000, len(all)} {
@@ -27,7 +28,7 @@ func benchmarkChanges(b *testing.B, products []reindex.Product) {
 	b.Cleanup(func() { plain.Close() })
 	reindextest.BenchmarkChanges(b, reindextest.Changing{
 		Indexer: ix, Products: products,
-		Plainly: func(batch []reindex.Product) error { return plainBatch(plain, batch) },
+		Plainly: func(batch []reindex.Product) error { return plainBatch(plain, batch, true) },
 		Finds: func(word string) (bool, error) {
 			req := bleve.NewSearchRequest(bleve.NewMatchQuery(word))
 			found, err := ix.Search(b.Context(), reindextest.ChangingTenant, req)

@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/blevesearch/bleve/v2"
+	"github.com/blevesearch/bleve/v2/document"
 	"github.com/blevesearch/bleve/v2/index/scorch"
 	index "github.com/blevesearch/bleve_index_api"
 
@@ -205,23 +206,30 @@ func hits(t testing.TB, ix *Index, tenant string, req *bleve.SearchRequest) []st
 
 func products(n int, rev string) []reindex.Product { return reindextest.Products(n, rev) }
 
-// indexPlainly indexes products in one batch with bleve alone.
-func indexPlainly(tb testing.TB, to bleve.Index, products []reindex.Product) {
+// indexPlainly indexes products in one batch with bleve alone, and stores their bodies if bodies is set.
+func indexPlainly(tb testing.TB, to bleve.Index, products []reindex.Product, bodies bool) {
 	tb.Helper()
-	if err := plainBatch(to, products); err != nil {
+	if err := plainBatch(to, products, bodies); err != nil {
 		tb.Fatal(err)
 	}
 }
 
-// plainBatch indexes products in one batch with bleve alone.
-func plainBatch(to bleve.Index, products []reindex.Product) error {
+// plainBatch indexes products in one batch with bleve alone, and stores their bodies if bodies is set.
+func plainBatch(to bleve.Index, products []reindex.Product, bodies bool) error {
 	batch := to.NewBatch()
 	for _, p := range products {
 		var fields map[string]any
 		if err := json.Unmarshal(p.Body, &fields); err != nil {
 			return err
 		}
-		if err := batch.Index(p.ID, fields); err != nil {
+		doc := document.NewDocument(p.ID)
+		if err := to.Mapping().MapDocument(doc, fields); err != nil {
+			return err
+		}
+		if bodies {
+			doc.AddField(document.NewTextFieldCustom(BodyField, nil, p.Body, index.StoreField, nil))
+		}
+		if err := batch.IndexAdvanced(doc); err != nil {
 			return err
 		}
 	}
