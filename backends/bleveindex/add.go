@@ -43,13 +43,24 @@ func (w *walk) addNumber(n *node, value float64) {
 // rareNumber is the number from which on numbers are more likely to be codes.
 const rareNumber = 1e6
 
-// addForm adds the keyword form of a value.
+// addForm adds the keyword form of a value, once for equal values of the product, so that facets count products.
 func (w *walk) addForm(n *node, form string) {
 	if form == "" || n.form == "" || len(form) > 2*maxForm || !w.m.IndexDynamic || w.m.formless {
 		return
 	}
-	_, again := w.formed[n.form]
-	w.formed[n.form] = struct{}{}
+	key := formKey(form)
+	first, again := w.formed[n.form]
+	switch {
+	case !again:
+		w.formed[n.form] = key
+	case first == key || w.formedAlso[[2]string{n.form, key}]:
+		return
+	default:
+		if w.formedAlso == nil {
+			w.formedAlso = map[[2]string]bool{}
+		}
+		w.formedAlso[[2]string{n.form, key}] = true
+	}
 	if w.compact != nil {
 		w.compact.Form(n.form, w.positions, form, again)
 		return

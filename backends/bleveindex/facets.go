@@ -100,7 +100,8 @@ func foldFacet(result *search.FacetResult, wanted *bleve.FacetRequest) {
 		if form.Term == compact.FormTerm {
 			continue
 		}
-		key, written := splitForm(form.Term)
+		key := formKey(form.Term)
+		_, written := splitForm(form.Term)
 		if !strings.HasPrefix(written, wanted.TermPrefix) || !pattern.MatchString(written) {
 			continue
 		}

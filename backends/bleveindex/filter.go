@@ -70,8 +70,7 @@ func (f *valueFilter) Searcher(
 		func(_ *search.SearchContext, match *search.DocumentMatch) bool {
 			has := false
 			err := forms.VisitDocValues(match.IndexInternalID, func(_ string, form []byte) {
-				key, _ := splitForm(string(form))
-				has = has || keys[key] && string(form) != compact.FormTerm
+				has = has || keys[formKey(string(form))] && string(form) != compact.FormTerm
 			})
 			whole.failed = errors.Join(whole.failed, err)
 			return has
@@ -143,11 +142,10 @@ func numberOf(field, value string) (float64, bool) {
 // keysOf returns the keys of the possible keyword forms of a value.
 func keysOf(field, value string) (keys []string) {
 	if form := textForm(value); form != "" {
-		key, _ := splitForm(form)
-		keys = append(keys, key)
+		keys = append(keys, formKey(form))
 	}
 	if n, ok := numberOf(field, value); ok {
-		keys = append(keys, numberKey(n))
+		keys = append(keys, formKey(numberForm(n, value)))
 	}
 	if date, _, ok := dateIn(value); ok {
 		keys = append(keys, dateKey(date))

@@ -100,6 +100,26 @@ func isOrdered(form string) bool {
 	return len(form) > keySize && form[0] == numeric.ShiftStartInt64 && form[keySize] == separator[0]
 }
 
+// exactDigits is the number of digits from which on a float64 does not hold every integer.
+const exactDigits = 16
+
+// formKey returns the key by which values are equal. It is that of the text for an integer that a float64 cannot hold,
+// since the key of the form is that of another integer.
+func formKey(form string) string {
+	at := strings.IndexByte(form, separator[0])
+	if isOrdered(form) {
+		at = keySize // the key may contain zero bytes
+		if digits, ok := strings.CutPrefix(form[at+1:], other); ok && len(digits) >= exactDigits &&
+			strings.Trim(digits[1:], "0123456789") == "" {
+			return digits
+		}
+	}
+	if at < 0 {
+		return form
+	}
+	return form[:at]
+}
+
 // splitForm returns the key of a keyword form, and the value as it is written.
 func splitForm(form string) (key, value string) {
 	at := strings.IndexByte(form, separator[0])

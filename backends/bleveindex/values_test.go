@@ -133,6 +133,49 @@ func TestKeywordForms(t *testing.T) {
 	}
 }
 
+// Facets count products, however often a product has a value, and integers that a float64 cannot hold are different
+// values.
+func TestEqualValues(t *testing.T) {
+	ix := open(t, t.TempDir(), nil)
+	publish(t, ix, "acme",
+		object("1", `{"tags":["Red","RED","red","Blue"],"stock":9007199254740993,`+
+			`"stocks":[9007199254740992,9007199254740993]}`),
+		object("2", `{"tags":["RED"],"stock":9007199254740992,"price":[1,1.0,"1"]}`),
+		object("3", `{"tags":"blue","stock":"9007199254740993","price":1}`),
+	)
+	for round := range 2 { // as it was loaded, and merged
+		req := bleve.NewSearchRequest(bleve.NewMatchAllQuery())
+		for _, field := range []string{"tags", "stock", "price"} {
+			req.AddFacet(field, bleve.NewFacetRequest(field, 5))
+		}
+		result, err := ix.Search(t.Context(), "acme", req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for field, want := range map[string]string{
+			"tags": "blue×2 red×2", "stock": "9007199254740993×2 9007199254740992×1", "price": "1×2",
+		} {
+			var got []string
+			for _, term := range result.Facets[field].Terms.Terms() {
+				got = append(got, fmt.Sprintf("%s×%d", term.Term, term.Count))
+			}
+			if all := strings.ToLower(strings.Join(got, " ")); all != want {
+				t.Errorf("round %d: facet of %s: %s, want %s", round, field, all, want)
+			}
+		}
+		for _, test := range []struct{ field, value, want string }{
+			{"stock", "9007199254740993", "1 3"}, {"stock", "9007199254740992", "2"}, {"stocks", "9007199254740993", "1"},
+			{"stocks", "9007199254740992", "1"}, {"tags", "red", "1 2"}, {"price", "1.00", "2 3"},
+		} {
+			got := strings.Join(hits(t, ix, "acme", bleve.NewSearchRequest(Filter(test.field, test.value))), " ")
+			if got != test.want {
+				t.Errorf("round %d: the filter %s = %s finds %q, want %q", round, test.field, test.value, got, test.want)
+			}
+		}
+		merge(t, ix, "acme")
+	}
+}
+
 func TestCountedFacetsOfAHost(t *testing.T) {
 	m := NewMapping()
 	m.DefaultMapping.AddFieldMappingsAt("material", bleve.NewKeywordFieldMapping())

@@ -23,7 +23,9 @@ type walk struct {
 	texts     uint64             // the number of texts in _all
 	noAll     bool               // the mapping disables _all
 	inAll     map[string]struct{}
-	formed    map[string]struct{} // the fields that have a keyword form
+	formed    map[string]string // the fields that have a keyword form, with the key of the first one
+	// formedAlso holds the fields and keys of further keyword forms.
+	formedAlso map[[2]string]bool
 }
 
 // walks is the pool of unused walks.
@@ -33,7 +35,7 @@ func takeWalk() *walk {
 	if w, ok := walks.Get().(*walk); ok {
 		return w
 	}
-	return &walk{inAll: map[string]struct{}{}, formed: map[string]struct{}{}}
+	return &walk{inAll: map[string]struct{}{}, formed: map[string]string{}}
 }
 
 func (w *walk) giveBack() {
@@ -41,6 +43,7 @@ func (w *walk) giveBack() {
 	w.positions, w.texts = w.positions[:0], 0
 	clear(w.inAll)
 	clear(w.formed)
+	clear(w.formedAlso)
 	walks.Put(w)
 }
 
