@@ -61,10 +61,14 @@ func (s *streams) isClosing() bool {
 }
 
 // rest waits for a while, or for the end of the engine.
-func (s *streams) rest(d time.Duration) {
+func (s *streams) rest(d time.Duration) { s.restUntil(nil, d) }
+
+// restUntil is rest that also ends with an element of a channel.
+func (s *streams) restUntil(early <-chan struct{}, d time.Duration) {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
+	case <-early:
 	case <-timer.C:
 	case <-s.closing:
 	case <-s.base.Done():

@@ -53,9 +53,13 @@ func (s *streams) gather(st *stream) {
 	if st.fed(0) > 0 {
 		delay *= 2
 	}
+	select {
+	case <-st.full: // those were carried meanwhile, or head counts them
+	default:
+	}
 	end, head, grew := time.Now().Add(delay), st.last(), 0
 	for head-st.position() < fullGroup && !s.isClosing() {
-		s.rest(min(quietTime, time.Until(end)))
+		s.restUntil(st.full, min(quietTime, time.Until(end)))
 		now := st.last()
 		if now > head {
 			grew++

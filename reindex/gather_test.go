@@ -118,3 +118,38 @@ func TestGatherNothing(t *testing.T) {
 		})
 	}
 }
+
+// Callers whose changes are worth a call of the index do not wait for others.
+func TestGatherFullGroups(t *testing.T) {
+	const took, pause, each, callers, size = 4 * time.Millisecond, 5 * time.Millisecond, 20, 4, 100
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, reindextest.Slice(nil), nil, func(c reindextest.Call) reindextest.Fault {
+			if c.Op == reindextest.OpUpdate {
+				return reindextest.Fault{Delay: took}
+			}
+			return reindextest.Fault{}
+		})
+		start := time.Now()
+		var calls sync.WaitGroup
+		for caller := range callers {
+			calls.Go(func() {
+				time.Sleep(time.Duration(caller) * time.Millisecond) //nolint:forbidigo // the bubble's clock jumps
+				for range each {
+					changes := make([]reindex.Change, size)
+					for i := range changes {
+						changes[i] = upsert(fmt.Sprint(caller, "x", i), "new")
+					}
+					time.Sleep(pause) //nolint:forbidigo // the bubble's clock jumps
+					mustUpdate(t, b, changes...)
+				}
+			})
+		}
+		calls.Wait()
+		if spent, most := time.Since(start), each*(2*took+pause)+took; spent > most {
+			t.Errorf("the callers were done after %v, want at most %v", spent, most)
+		}
+		if err := b.Shutdown(t.Context()); err != nil {
+			t.Error(err)
+		}
+	})
+}

@@ -49,12 +49,13 @@ type stream struct {
 	users int // calls, runs and appliers that use it; guarded by streams.mu
 
 	mu       sync.Mutex
-	head     int64     // the last position that is known to be in use
-	applied  int64     // the position up to which the live index is known to be current
-	waiting  []*waiter // in the order of their positions
-	applying bool      // an applier is running
-	flow     flow      // how changes come
-	feeds    int       // runs in progress, which replay changes that are accepted now
+	head     int64         // the last position that is known to be in use
+	applied  int64         // the position up to which the live index is known to be current
+	waiting  []*waiter     // in the order of their positions
+	applying bool          // an applier is running
+	flow     flow          // how changes come
+	full     chan struct{} // has an element if changes came that are worth a call of the index
+	feeds    int           // runs in progress, which replay changes that are accepted now
 }
 
 // waiter is a call that waits until changes are in the live index.
@@ -88,7 +89,7 @@ func (s *streams) accept(tenant string) (st *stream, done func(), err error) {
 func (s *streams) join(tenant string) (st *stream, done func()) {
 	st = s.tenants[tenant]
 	if st == nil {
-		st = &stream{tenant: tenant, turn: make(chan struct{}, 1)}
+		st = &stream{tenant: tenant, turn: make(chan struct{}, 1), full: make(chan struct{}, 1)}
 		s.tenants[tenant] = st
 	}
 	st.users++
@@ -153,7 +154,7 @@ func (s *streams) append(ctx context.Context, st *stream, changes []Change) (*wa
 	if err != nil {
 		return nil, err
 	}
-	st.head = max(st.head, last)
+	st.grow(last)
 	return st.wait(last-int64(len(changes))+1, last), nil
 }
 
@@ -190,7 +191,19 @@ func (s *stream) await(last int64) *waiter {
 func (s *stream) learn(head int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.grow(head)
+}
+
+// grow is learn for a caller that holds mu.
+func (s *stream) grow(head int64) {
 	s.head = max(s.head, head)
+	if s.head-s.applied < fullGroup {
+		return
+	}
+	select {
+	case s.full <- struct{}{}:
+	default:
+	}
 }
 
 // behind notes the state of the log, which other processes may have changed.
