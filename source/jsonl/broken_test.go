@@ -153,7 +153,9 @@ func TestCutOffFiles(t *testing.T) {
 	lines := bytes.Count(content, []byte("\n"))
 	for _, name := range []string{"c.jsonl.gz", "c.jsonl.zst"} {
 		packed := sourcetest.Compress(t, name, content)
-		for _, cut := range []int{0, 4, 5, 9, 12, len(packed) / 3, len(packed) / 2, len(packed) - 9, len(packed) - 1} {
+		for _, cut := range []int{
+			0, 1, 2, 3, 4, 5, 9, 12, len(packed) / 3, len(packed) / 2, len(packed) - 9, len(packed) - 1,
+		} {
 			src := memory(t, nil, map[string]string{name: string(packed[:cut])})
 			ids, err := read(sourcetest.Products(t.Context(), src, "c"))
 			lineErr, ok := errors.AsType[*jsonl.LineError](err)

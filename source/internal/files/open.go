@@ -68,6 +68,12 @@ func same(name string, before, now fs.FileInfo) error {
 	return nil
 }
 
+// The first bytes of compressed files.
+const (
+	gzipMagic = "\x1f\x8b"
+	zstdMagic = "\x28\xb5\x2f\xfd"
+)
+
 // detect recognizes the compression of a file by its first bytes. It returns these bytes and a reader of the whole
 // file. The caller adds the name of the file to the error.
 func detect(file io.Reader, name string) (kind Compression, head []byte, r io.Reader, err error) {
@@ -79,12 +85,13 @@ func detect(file io.Reader, name string) (kind Compression, head []byte, r io.Re
 	head = head[:n]
 	r = io.MultiReader(bytes.NewReader(head), file)
 	switch {
-	case bytes.HasPrefix(head, []byte{0x1f, 0x8b}):
+	case bytes.HasPrefix(head, []byte(gzipMagic)):
 		return Gzip, head, r, nil
-	case bytes.Equal(head, []byte{0x28, 0xb5, 0x2f, 0xfd}),
+	case string(head) == zstdMagic,
 		n == 4 && head[0]&0xf0 == 0x50 && bytes.Equal(head[1:], []byte{0x2a, 0x4d, 0x18}):
 		return Zstd, head, r, nil
-	case n == 0 && (strings.HasSuffix(name, ".gz") || strings.HasSuffix(name, ".zst")):
+	case strings.HasSuffix(name, ".gz") && strings.HasPrefix(gzipMagic, string(head)),
+		strings.HasSuffix(name, ".zst") && strings.HasPrefix(zstdMagic, string(head)):
 		return Plain, nil, nil, broken(io.ErrUnexpectedEOF)
 	}
 	return Plain, head, r, nil
